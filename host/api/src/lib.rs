@@ -33,10 +33,12 @@ pub use services::{
     StageReport,
 };
 pub use tenants::{CPU_WEIGHT_DEFAULT, CPU_WEIGHT_MAX, Ceiling, QuotaAction, Quotas, Tenant, TenantSettings};
-pub use trigger_requests::{ChangedJobs, EnqueuedJob, JobSelection, PublishedEvents, ReplayRequest, TriggerFilter};
+pub use trigger_requests::{
+    ChangedJobs, EnqueueRequest, EnqueuedJob, JobSelection, PublishedEvents, ReplayRequest, TriggerFilter,
+};
 pub use triggers::{
-    EventRecord, JobCounts, JobFilter, JobRecord, JobState, JobTrigger, QueueId, ScheduleRecord, SubscriptionRecord,
-    TickOutcome, TickRecord,
+    EventRecord, JobCounts, JobFilter, JobRecord, JobState, JobTrigger, QueueId, ScheduleDetails, ScheduleRecord,
+    SubscriptionRecord, TickOutcome, TickRecord,
 };
 pub use versions::{Component, Diff, SmokeCall, UploadedVersion, Version, VersionSettings};
 

@@ -203,8 +203,11 @@ pub struct ReleaseStatus {
     pub loaded: bool,
     /// The error code and message of the last failed attempt to load the component; null if it can be loaded.
     pub problem: Option<String>,
-    /// The health according to the circuit breaker.
+    /// The health according to the circuit breaker of requests.
     pub health: HealthState,
+    /// The health according to the circuit breaker of triggers: while its circuit is open, ticks, jobs and deliveries
+    /// of events wait.
+    pub trigger_health: HealthState,
     /// The measurements on this host since the version was first loaded.
     pub figures: Figures,
 }

@@ -15,6 +15,8 @@
 mod amounts_tests;
 #[cfg(feature = "cache")]
 pub mod cache;
+#[cfg(any(feature = "events", feature = "http", feature = "jobs"))]
+mod cause;
 #[cfg(feature = "config")]
 pub mod config;
 #[cfg(feature = "crypto")]
@@ -35,6 +37,8 @@ pub mod workflow;
 
 #[cfg(feature = "cache")]
 pub use cache::Cache;
+#[cfg(any(feature = "events", feature = "http", feature = "jobs"))]
+pub use cause::Cause;
 #[cfg(feature = "config")]
 pub use config::Config;
 #[cfg(feature = "crypto")]

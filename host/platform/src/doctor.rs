@@ -3,6 +3,7 @@
 use crate::access::Permission;
 use crate::data_dir;
 use crate::platform::Platform;
+use crate::serving::CircuitKind;
 use crate::session::Session;
 use crate::triggers::EVENTS_KEPT_MS;
 use elias_api::{Code, Error, Finding, Result};
@@ -138,13 +139,18 @@ impl Platform {
             return Err(Error::new(Code::WrongState, message));
         }
         let now = self.serving().clock.now();
-        let ill = |service: &&std::sync::Arc<crate::serving::Service>| {
+        let mut ill = Vec::new();
+        for service in table.services.values() {
             let state = service.state();
-            let health = state.release.breaker.health(now);
-            (health.state != Health::Healthy)
-                .then(|| format!("{} is {:?}: {}", service.id, health.state, health.reason))
-        };
-        let ill: Vec<_> = table.services.values().filter_map(|service| ill(&service)).take(10).collect();
+            for circuit in CircuitKind::ALL {
+                let health = state.release.breaker(circuit).health(now);
+                if health.state != Health::Healthy {
+                    let (id, circuit) = (&service.id, circuit.as_str());
+                    ill.push(format!("the circuit of {circuit} of {id} is {:?}: {}", health.state, health.reason));
+                }
+            }
+        }
+        ill.truncate(10);
         if ill.is_empty() {
             return Ok(format!("all {} are healthy", table.services.len()));
         }

@@ -3,7 +3,7 @@
 
 use crate::platform::{Inner, Platform};
 use crate::recorder;
-use crate::serving::{RolloutTransition, gateway_now, proof_file};
+use crate::serving::{CircuitKind, RolloutTransition, gateway_now, proof_file};
 use elias_api::{Actor, Code};
 use elias_delivery::clock::Now;
 use elias_delivery::supervision::BreakerState;
@@ -62,6 +62,9 @@ async fn tick(platform: Weak<Inner>) {
             tracing::warn!(%error, "the store is unavailable; serving the last known versions");
         }
         fetch_keys(&platform);
+        if count == 0 {
+            platform.tell_of_node("node.started").await;
+        }
         if count % HOSTS_TICKS == 0
             && let Ok(found) = platform.meet_hosts().await
             && found != unshared
@@ -95,7 +98,8 @@ async fn look_at_rollouts(platform: &Platform) {
         let Some(canary) = &state.canary else { continue };
         let now = platform.serving().clock.now();
         let (stats, base) = (&canary.release.stats, &state.release.stats);
-        let stopped = canary.release.breaker.state() == BreakerState::Stopped;
+        let is_stopped = |circuit| canary.release.breaker(circuit).state() == BreakerState::Stopped;
+        let stopped = CircuitKind::ALL.into_iter().any(is_stopped);
         let event = canary.with_rollout(|rollout| {
             let stopped = stopped.then(|| rollout.roll_back("its circuit breaker gave up on it", now).ok()).flatten();
             stopped.or_else(|| rollout.on_tick(stats, base, now)).or_else(|| rollout.ended())
@@ -142,6 +146,7 @@ impl Platform {
 
 /// Stores what is only in memory so far, at the end of the process.
 async fn flush(platform: &Platform) {
+    platform.tell_of_node("node.stopping").await;
     platform.runner().stop().await;
     // A deployment is nothing to begin here.
     if timeout(FLUSH_MAX, keep_stages(platform, false)).await.is_err() {

@@ -8,7 +8,7 @@ use crate::response_cache::ResponseCache;
 use crate::serving::{Release, ServiceSnapshot, Serving};
 use crate::session::{Credential, Session};
 use crate::triggers::Runner;
-use elias_api::Result;
+use elias_api::{Code, Error, Result};
 use elias_contract::note::SigningKey;
 use elias_names::{ServiceId, TenantId};
 use elias_store::{ServiceTarget, Store, TenantScope, Wanted};
@@ -260,6 +260,17 @@ impl Platform {
         std::mem::forget(unserved);
         Ok(())
     }
+}
+
+/// Refuses a change of what is not at the revision `wanted` any more.
+///
+/// # Errors
+/// `stale`.
+pub(crate) fn check_revision(what: &str, id: &str, wanted: Option<u64>, is: u64) -> Result<()> {
+    if wanted.is_some_and(|wanted| wanted != is) {
+        return Err(Error::new(Code::Stale, format!("the {what} {id} was changed meanwhile: read it again")));
+    }
+    Ok(())
 }
 
 /// Something that is stored and not served yet. Dropped, it says that the store is ahead, for `maintenance` to look

@@ -2,9 +2,8 @@
 
 use crate::platform_events;
 use elias_api::ExecutionRecord;
-use elias_names::ServiceId;
-use elias_store::{Store, now_ms};
-use elias_triggers::event::TypePattern;
+use elias_names::{ServiceId, TenantId};
+use elias_store::{AllowedServices, Store, now_ms};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,10 +18,12 @@ const WAITING: usize = 20_000;
 const BATCH: usize = 2_000;
 /// How long a record waits for others to be written with.
 const GATHER: Duration = Duration::from_millis(250);
-/// Services of which one batch publishes that executions failed.
-const FAILURES_TOLD: usize = 20;
-/// The event that says so.
+/// Tenants of which one batch publishes that executions ended, and services of each.
+const TENANTS_TOLD: usize = 20;
+const SERVICES_TOLD: usize = 20;
+/// The events that say so.
 const FAILED: &str = "execution.failed";
+const COMPLETED: &str = "execution.completed";
 /// How long to wait before a store that is away is tried again.
 const RETRY: Duration = Duration::from_secs(1);
 /// How long the end of the process waits for the store.
@@ -178,48 +179,65 @@ async fn insert(store: &Store, batch: &[ExecutionRecord]) -> elias_api::Result<(
     let mut scope = store.host_write().await?;
     scope.insert_executions(batch).await?;
     scope.commit().await?;
-    if let Err(error) = tell_failures(store, batch).await {
-        tracing::debug!(%error, "that executions failed was not published");
+    if let Err(error) = tell(store, batch).await {
+        tracing::debug!(%error, "that executions ended was not published");
     }
     Ok(())
 }
 
-/// Publishes that executions failed: once for each service and batch, and only if a subscription of its tenant asks for
-/// it. Runs of jobs and events are left out: a handler of this event that fails would have itself run again and again.
-async fn tell_failures(store: &Store, batch: &[ExecutionRecord]) -> elias_api::Result<()> {
-    let mut failed: BTreeMap<ServiceId, (&ExecutionRecord, u32)> = BTreeMap::new();
+/// Of the executions of a batch that ended in the same way, by service and event: the first one, and how many.
+type Ended<'a> = BTreeMap<(ServiceId, &'static str), (&'a ExecutionRecord, u32)>;
+
+/// Publishes that executions ended: once for each service, outcome and batch, and only if a subscription of its tenant
+/// asks for it. Runs of jobs and events are left out: a handler of such an event would have itself run again and again.
+async fn tell(store: &Store, batch: &[ExecutionRecord]) -> elias_api::Result<()> {
+    let mut ended: BTreeMap<&TenantId, Ended<'_>> = BTreeMap::new();
     for record in batch {
-        let counts = record.run.is_none() || record.source.starts_with("schedule ");
-        if record.outcome == "failed" && counts {
-            let (tenant, component) = (record.tenant.clone(), record.component.clone());
-            let service = ServiceId { tenant, component, environment: record.environment };
-            failed.entry(service).or_insert((record, 0)).1 += 1;
-        }
-    }
-    for (service, (record, count)) in failed.into_iter().take(FAILURES_TOLD) {
-        let subscriptions = store.read(&service.tenant).await?.subscriptions().await?;
-        let wants = |config: &Value| {
-            let pattern = config.get("type").and_then(Value::as_str).and_then(|text| text.parse::<TypePattern>().ok());
-            pattern.is_some_and(|pattern| pattern.matches(FAILED))
+        let event_type = match record.outcome.as_str() {
+            "failed" => FAILED,
+            "completed" => COMPLETED,
+            _ => continue,
         };
-        if !subscriptions.iter().any(|subscription| wants(&subscription.config)) {
+        if record.run.is_some() && !record.source.starts_with("schedule ") {
             continue;
         }
-        let data = json!({
-            "component": service.component,
-            "environment": service.environment,
-            "version": record.version,
-            "execution": record.id,
-            "source": record.source,
-            "code": record.code,
-            "error": record.error,
-            "count": count,
-        });
-        let mut scope = store.write(&service.tenant).await?;
-        platform_events::publish(&mut scope, FAILED, service.subject(), &data).await?;
+        let (tenant, component) = (record.tenant.clone(), record.component.clone());
+        let service = ServiceId { tenant, component, environment: record.environment };
+        let of_tenant = ended.entry(&record.tenant).or_default();
+        of_tenant.entry((service, event_type)).or_insert((record, 0)).1 += 1;
+    }
+    for (tenant, ended) in ended.into_iter().take(TENANTS_TOLD) {
+        let subscriptions = store.read(tenant).await?.subscriptions(&AllowedServices::All).await?;
+        let is_wanted = |event_type: &str| subscriptions.iter().any(|one| wants(&one.config, event_type));
+        let wanted = ended.into_iter().filter(|((_, event_type), _)| is_wanted(event_type));
+        let wanted: Vec<_> = wanted.take(SERVICES_TOLD).collect();
+        if wanted.is_empty() {
+            continue;
+        }
+        let mut scope = store.write(tenant).await?;
+        for ((service, event_type), (record, count)) in wanted {
+            let data = json!({
+                "component": service.component,
+                "environment": service.environment,
+                "version": record.version,
+                "execution": record.id,
+                "source": record.source,
+                "code": record.code,
+                "error": record.error,
+                "count": count,
+            });
+            platform_events::publish(&mut scope, event_type, service.subject(), &data).await?;
+        }
         scope.commit().await?;
     }
     Ok(())
+}
+
+/// Whether a subscription asks for an event about executions. Completed ones are told of only to those who name them: a
+/// subscription to everything would get an event for nearly each request.
+fn wants(config: &Value, event_type: &str) -> bool {
+    let names_executions = || config["type"].as_str().is_some_and(|text| text.starts_with("execution."));
+    platform_events::is_wanted(config, event_type) && (event_type != COMPLETED || names_executions())
 }
 
 /// Deletes what is kept no longer.

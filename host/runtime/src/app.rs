@@ -79,7 +79,8 @@ impl App {
     }
 
     /// Answers an HTTP request. A [`crate::Caller`] and a [`crate::Running`] in its extensions say on whose behalf, and
-    /// can cancel it.
+    /// can cancel it; its other extensions are what capabilities are to know of this execution, as
+    /// [`CallOptions::extensions`] are for calls.
     ///
     /// The request's URI should be absolute, or the request have a `host` header. The guest runs while this future and
     /// then the response's [`Body`] are polled; dropping either ends it. The response's extensions hold a

@@ -4,6 +4,7 @@
 //! What belongs to a tenant is reached through a [`TenantScope`] alone: a transaction that has the tenant's name, and
 //! gives it to every statement as `$1`. What is the host's own is in [`HostScope`].
 
+mod allowed;
 mod artifacts;
 mod audit;
 mod changes;
@@ -37,6 +38,7 @@ mod triggers;
 mod users;
 mod versions;
 
+pub use allowed::AllowedServices;
 pub use audit::NOTHING;
 pub use error::{Error, Result};
 pub use file::{BESIDE, STORE_FILE};
@@ -50,8 +52,8 @@ pub use tenants::StoredUse;
 pub use triggers::{
     CancelledJob, ClaimShare, ClaimedJob, DueSchedule, Enqueued, EventWait, JobEnd, JobKey, JobLease, JobOrder,
     JobOutcome, JobStart, Lease, LeasedQueue, LostLeases, MovedJobs, NewEvent, NewJob, NewSchedule, NewStep,
-    NewSubscription, NewTick, NextDue, PendingSubscription, PublishedEvent, ReadyQueue, ScheduleId, Step,
-    SubscriptionId, TickAction,
+    NewSubscription, NewTick, NextDue, PendingSubscription, PublishedEvent, ReadyQueue, ScheduleCounts, ScheduleId,
+    Step, SubscriptionId, TickAction,
 };
 pub use versions::NewVersion;
 
@@ -85,6 +87,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("triggers", include_str!("schema/7_triggers.sql")),
     ("runs", include_str!("schema/8_runs.sql")),
     ("event_segments", include_str!("schema/10_event_segments.sql")),
+    ("job_hops", include_str!("schema/12_job_hops.sql")),
 ];
 
 /// The tables with a tenant's rows, which row-level security guards on PostgreSQL.

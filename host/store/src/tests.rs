@@ -252,8 +252,26 @@ async fn a_version_that_serves_is_not_deleted(TestStore { store, .. }: &TestStor
     deploy(store, &a, 1, 0).await.expect("deployed");
     let mut scope = store.write(&a).await.expect("a scope");
     assert_eq!(scope.delete_version(&shop(), 1, &Actor::host()).await.expect_err("it serves").code(), Code::InUse);
-    scope.delete_version(&shop(), 2, &Actor::host()).await.expect("nothing refers to it");
+    assert!(!scope.delete_version(&shop(), 2, &Actor::host()).await.expect("nothing refers to it"), "one is left");
     assert_eq!(scope.version(&shop(), 2).await.expect_err("gone").code(), Code::NotFound);
+}
+
+async fn a_component_goes_with_its_last_version_and_counts_again_when_it_comes_back(
+    TestStore { store, .. }: &TestStore,
+) {
+    let a = create_tenant(store, "a").await;
+    add_version(store, &a, b"1").await.expect("stored");
+    let mut scope = store.write(&a).await.expect("a scope");
+    assert!(scope.delete_version(&shop(), 1, &Actor::host()).await.expect("nothing refers to it"), "the last");
+    assert!(scope.components("", None, 10).await.expect("read").is_empty());
+    scope.next_version(&"blog".parse().expect("a name"), 1).await.expect("within the quota");
+    scope.commit().await.expect("committed");
+    let mut scope = store.write(&a).await.expect("a scope");
+    assert_eq!(scope.next_version(&shop(), 1).await.expect_err("over it").code(), Code::QuotaExceeded);
+    drop(scope);
+    let mut scope = store.write(&a).await.expect("a scope");
+    assert_eq!(scope.next_version(&shop(), 2).await.expect("within the quota"), 2, "no number comes twice");
+    assert_eq!(scope.components("", None, 10).await.expect("read").len(), 2);
 }
 
 async fn what_is_not_committed_never_was(TestStore { store, .. }: &TestStore) {
@@ -263,7 +281,7 @@ async fn what_is_not_committed_never_was(TestStore { store, .. }: &TestStore) {
     scope.audit(&Actor::host(), "x", "y", NOTHING, NOTHING).await.expect("written");
     drop(scope);
     let mut scope = store.read(&a).await.expect("a scope");
-    assert!(scope.components("", 10).await.expect("read").is_empty());
+    assert!(scope.components("", None, 10).await.expect("read").is_empty());
     assert_eq!(scope.audit_entries(None, 10).await.expect("read").len(), 1, "the tenant's creation");
 }
 
@@ -386,12 +404,17 @@ async fn executions_are_found_and_pruned(TestStore { store, .. }: &TestStore) {
     scope.commit().await.expect("committed");
     let mut scope = store.read(&a).await.expect("a scope");
     let failed = ExecutionFilter { failed: Some(true), component: Some(shop()), ..ExecutionFilter::default() };
-    assert_eq!(scope.executions(&failed, 100).await.expect("read").len(), 25);
+    assert_eq!(scope.executions(&failed, &AllowedServices::All, 100).await.expect("read").len(), 25);
     assert_eq!(scope.execution(&format!("{:026}", 2_499)).await.expect("read"), Some(record(2_499, "completed")));
     let before = ExecutionFilter { before: Some(format!("{:026}", 10)), ..ExecutionFilter::default() };
-    let page: Vec<_> =
-        scope.executions(&before, 3).await.expect("read").iter().map(|record| record.started_at).collect();
-    assert_eq!(page, [9, 8, 7]);
+    let mut page = async |allowed: AllowedServices| {
+        let page = scope.executions(&before, &allowed, 3).await.expect("read");
+        page.iter().map(|record| record.started_at).collect::<Vec<_>>()
+    };
+    assert_eq!(page(AllowedServices::All).await, [9, 8, 7]);
+    let shops = |environment| AllowedServices::Only(vec![(shop(), environment)]);
+    assert_eq!(page(shops(Environment::Production)).await, [9, 8, 7]);
+    assert_eq!(page(shops(Environment::Dev)).await, [0; 0]);
     drop(scope);
     let mut scope = store.host_write().await.expect("a scope");
     assert_eq!(scope.prune_executions(1_000, 100).await.expect("pruned"), 2_400);
@@ -406,6 +429,7 @@ on_both! {
     a_version_that_serves_is_not_deleted
     what_is_not_committed_never_was
     quotas_of_components_hold
+    a_component_goes_with_its_last_version_and_counts_again_when_it_comes_back
     what_a_tenant_has_is_bounded_and_what_is_replaced_counts_once
     of_what_was_done_the_newest_is_kept_and_what_serves
     answers_are_given_again_until_newer_ones_take_their_place

@@ -161,16 +161,8 @@ impl Principal {
     /// # Errors
     /// `forbidden`.
     pub fn require(&self, permission: Permission, tenant: &TenantId, about: About<'_>, address: &str) -> Result<()> {
+        self.require_role(permission, tenant)?;
         let forbidden = |why: String| Err(Error::new(Code::Forbidden, why));
-        // Roles of a tenant are for that tenant, also if they are of those who run the host.
-        let reaches_all = self.tenant.is_system() && self.custom.is_empty();
-        if !reaches_all && (permission.is_of_the_host() || self.tenant != *tenant) {
-            return forbidden(format!("a token of the tenant {} may not do this to {tenant}", self.tenant));
-        }
-        if self.role < permission.role() {
-            let (has, needs) = (self.role.as_str(), permission.role().as_str());
-            return forbidden(format!("this takes a token with the role {needs}; this one has the role {has}"));
-        }
         match (&self.components, about.parts().0) {
             (Some(components), Some(component)) if !components.contains(component) => {
                 return forbidden(format!("the token is not for the component {component}"));
@@ -185,6 +177,25 @@ impl Principal {
         let address = address.parse().ok();
         let authorization = AuthorizationRequest { principal: self, permission, tenant, about, address };
         self.custom.iter().try_for_each(|role| role.require(&authorization))
+    }
+
+    /// Checks of that what does not depend on what a request is about: that the tenant is the principal's, and that its
+    /// role has the permission.
+    ///
+    /// # Errors
+    /// `forbidden`.
+    pub(crate) fn require_role(&self, permission: Permission, tenant: &TenantId) -> Result<()> {
+        let forbidden = |why: String| Err(Error::new(Code::Forbidden, why));
+        // Roles of a tenant are for that tenant, also if they are of those who run the host.
+        let reaches_all = self.tenant.is_system() && self.custom.is_empty();
+        if !reaches_all && (permission.is_of_the_host() || self.tenant != *tenant) {
+            return forbidden(format!("a token of the tenant {} may not do this to {tenant}", self.tenant));
+        }
+        if self.role < permission.role() {
+            let (has, needs) = (self.role.as_str(), permission.role().as_str());
+            return forbidden(format!("this takes a token with the role {needs}; this one has the role {has}"));
+        }
+        Ok(())
     }
 }
 

@@ -20,7 +20,7 @@ pub(crate) use loader::{Loader, Purpose, compile_queue, limits};
 pub(crate) use meter::{Ended, QuotaCounts, QuotaKind, ServiceMeter, Verdict};
 pub use passage::Passage;
 pub(crate) use proofs::{Proofs, file_name as proof_file};
-pub(crate) use release::Release;
+pub(crate) use release::{CircuitKind, Release};
 pub use service::Service;
 pub(crate) use service::{Canary, State, Tables};
 pub(crate) use snapshot::{PendingAct, ServiceSnapshot, SnapshotStore};

@@ -1,6 +1,6 @@
 //! The way of a request: the rules of its route, then admission to its service.
 
-use super::release::Release;
+use super::release::{CircuitKind, Release};
 use super::service::{Chosen, Route, Service, State};
 use super::ticket::{self, Entered, NotAdmitted, RolloutTransition, Ticket};
 use super::{Purpose, Serving, gateway_now};
@@ -86,6 +86,17 @@ impl Serving {
         address: Option<IpAddr>,
         identity: Option<&Identity>,
     ) -> Result<Ticket, NotAdmitted> {
+        self.admit(service, CircuitKind::Requests, headers, address, identity).await
+    }
+
+    async fn admit(
+        &self,
+        service: &Arc<Service>,
+        circuit: CircuitKind,
+        headers: &HeaderMap,
+        address: Option<IpAddr>,
+        identity: Option<&Identity>,
+    ) -> Result<Ticket, NotAdmitted> {
         let started = Instant::now();
         let state = Arc::clone(&service.state());
         if state.snapshot.target.stopped {
@@ -95,20 +106,21 @@ impl Serving {
         let now = self.clock.now();
         let random = if state.chooses() { rand::random() } else { 0 };
         let mut chosen = state.choose(&Caller { headers, address, random }, identity);
-        let entry = match chosen.release.breaker.try_enter(now) {
+        let entry = match chosen.release.breaker(circuit).try_enter(now) {
             // The version that serves takes over from a canary or another variant whose circuit is open.
             Err(_) if chosen.is_beside() => {
                 chosen = chosen.without(&state);
-                chosen.release.breaker.try_enter(now)
+                chosen.release.breaker(circuit).try_enter(now)
             }
             entered => entered,
         };
-        let entry = ticket::entered(service, entry)?;
+        let entry = (circuit, ticket::entered(service, entry)?);
         self.begin(service, &state, chosen, entry, started).await
     }
 
-    /// Admits the run of a trigger to a service, as a request without headers; on the version `version` if there is
-    /// one, also if that serves no more but did lately. One that this host does not remember runs on what serves.
+    /// Admits the run of a trigger to a service, as a request without headers but by the circuit of triggers; on the
+    /// version `version` if there is one, also if that serves no more but did lately. One that this host does not
+    /// remember runs on what serves.
     ///
     /// # Errors
     /// As [`enter`](Self::enter).
@@ -126,9 +138,10 @@ impl Serving {
             }
         });
         let Some((release, is_canary)) = pinned.filter(|_| !state.snapshot.target.stopped) else {
-            return self.enter(service, &HeaderMap::new(), None, None).await;
+            return self.admit(service, CircuitKind::Triggers, &HeaderMap::new(), None, None).await;
         };
-        let entry = ticket::entered(service, release.breaker.try_enter(self.clock.now()))?;
+        let circuit = CircuitKind::Triggers;
+        let entry = (circuit, ticket::entered(service, release.breaker(circuit).try_enter(self.clock.now()))?);
         let chosen = Chosen { release: &release, is_canary, stage: None };
         self.begin(service, &state, chosen, entry, started).await
     }
@@ -139,7 +152,7 @@ impl Serving {
         service: &Arc<Service>,
         state: &Arc<State>,
         chosen: Chosen<'_>,
-        entry: Entry,
+        entry: (CircuitKind, Entry),
         started: Instant,
     ) -> Result<Ticket, NotAdmitted> {
         let release = chosen.release;
@@ -187,7 +200,7 @@ struct Unloadable<'a> {
 
 impl Unloadable<'_> {
     /// The request has failed, if by the release's fault. A canary ends here: it serves nobody.
-    fn count(self, entry: Entry, is_canary: bool, started: Instant) {
+    fn count(self, entry: (CircuitKind, Entry), is_canary: bool, started: Instant) {
         let Self { serving, service, state, release, error } = self;
         let now = serving.clock.now();
         if !ticket::tell_unloadable(service, release, entry, error, now) {

@@ -2,7 +2,7 @@
 
 use super::Serving;
 use super::passage::load;
-use super::release::Release;
+use super::release::{CircuitKind, Release};
 use super::service::{Chosen, Service, State};
 use super::ticket::{self, Entered, Settled, StagePlace, Ticket};
 use elias_api::{Code, Error, Result};
@@ -208,7 +208,7 @@ impl MirroredRequest {
         let (started, now) = (Instant::now(), serving.clock.now());
         let (service, state, release) = (&self.service, &self.state, &staging.release);
         let permit = Arc::clone(&self.staged.slots).try_acquire_owned().ok()?;
-        let entry = release.breaker.try_enter(now).ok()?;
+        let entry = release.breaker(CircuitKind::Requests).try_enter(now).ok()?;
         // A mirrored request runs where a slot is free, and takes none: the next client finds it free.
         if !state.admission.is_free() || !state.tenant.admits_mirrored(now.unix_ms()) {
             return None;
@@ -220,12 +220,13 @@ impl MirroredRequest {
                     service = %service.id, version = release.target.version, %error,
                     "the variant for mirrored requests cannot be loaded"
                 );
-                ticket::tell_unloadable(service, release, entry, &error, serving.clock.now());
+                ticket::tell_unloadable(service, release, (CircuitKind::Requests, entry), &error, serving.clock.now());
                 return None;
             }
         };
         let stage = StagePlace { staged: Arc::clone(&self.staged), position, shadows: Vec::new() };
         let chosen = Chosen { release, is_canary: false, stage: Some(stage) };
+        let entry = (CircuitKind::Requests, entry);
         let entered = Entered { state: Arc::clone(state), entry, permits: None, app, started, is_mirrored: true };
         Some((Ticket::begin(serving, service, chosen, entered), permit))
     }

@@ -3,18 +3,19 @@
 use super::Serving;
 use super::meter::Ended;
 use super::quota::QuotaPermit;
-use super::release::Release;
+use super::release::{CircuitKind, Release};
 use super::service::{Chosen, Service, Source, State, UnderWay};
 use super::staged::Staged;
 use crate::recorder::Recorder;
 use elias_api::{Code, Error, ExecutionRecord, RecordedCalls, RecordedRun, Result};
+use elias_capabilities::Cause;
 use elias_delivery::clock::{Clock, Now};
 use elias_delivery::rollout::RolloutEvent;
 use elias_delivery::stages::Observation;
 use elias_delivery::supervision::{Entry, Permit};
 use elias_host::{App, Caller, ErrorCode, Execution, HostCalls, Outcome, Running};
 use elias_names::TenantId;
-use http::{Method, Uri};
+use http::{Method, Request, Uri};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
@@ -30,7 +31,7 @@ pub struct Ticket {
     /// The variant that responds, in an experiment.
     pub(super) stage: Option<StagePlace>,
     app: App,
-    entry: Option<Entry>,
+    entry: Option<(CircuitKind, Entry)>,
     running: Running,
     under_way: Option<usize>,
     started: Instant,
@@ -47,7 +48,7 @@ pub struct Ticket {
 /// What a request has taken on the way to its execution.
 pub(super) struct Entered {
     pub(super) state: Arc<State>,
-    pub(super) entry: Entry,
+    pub(super) entry: (CircuitKind, Entry),
     /// The component's slot and the slot of its tenant's quota; none for a mirrored request.
     pub(super) permits: Option<(Permit, QuotaPermit)>,
     pub(super) app: App,
@@ -193,9 +194,14 @@ impl Ticket {
         self.is_recorded_anyway = true;
     }
 
-    /// Tells the host on whose behalf the request runs, and by which name it can be cancelled.
-    pub fn prepare(&self, extensions: &mut http::Extensions, mut caller: Caller) {
+    /// Tells the host on whose behalf the request runs, by which name it can be cancelled, and what causes the jobs and
+    /// events of its execution: the request, by its `traceparent`, which the server has set.
+    pub fn prepare<B>(&self, request: &mut Request<B>, mut caller: Caller) {
         caller.tenant_id = Some(self.service.id.tenant.to_string());
+        let traceparent = request.headers().get("traceparent").and_then(|value| value.to_str().ok());
+        let cause = Cause { traceparent: traceparent.map(str::to_owned), hops: 0 };
+        let extensions = request.extensions_mut();
+        extensions.insert(cause);
         extensions.insert(Arc::new(caller));
         extensions.insert(self.running.clone());
     }
@@ -334,21 +340,28 @@ impl Drop for Ticket {
     }
 }
 
-/// Tells a release's circuit breaker how a request ended.
-fn tell(service: &Service, release: &Release, entry: Entry, failed: bool, now: Now) {
-    let breaker = &release.breaker;
+/// Tells a release's circuit breaker how an execution ended.
+fn tell(service: &Service, release: &Release, (circuit, entry): (CircuitKind, Entry), failed: bool, now: Now) {
+    let breaker = release.breaker(circuit);
     let before = breaker.state();
     breaker.record(entry, !failed, now);
     let state = breaker.state();
     if state != before {
         let reason = breaker.health(now).reason;
-        tracing::warn!(service = %service.id, version = release.target.version, ?state, %reason, "circuit breaker");
+        let (version, circuit) = (release.target.version, circuit.as_str());
+        tracing::warn!(service = %service.id, version, circuit, ?state, %reason, "circuit breaker");
     }
 }
 
-/// Tells a release's circuit breaker that a request could not load it. A host or a store that had no time for it says
-/// nothing about the release: then nothing is told, and the result is false.
-pub(super) fn tell_unloadable(service: &Service, release: &Release, entry: Entry, error: &Error, now: Now) -> bool {
+/// Tells a release's circuit breaker that an execution could not load it. A host or a store that had no time for it
+/// says nothing about the release: then nothing is told, and the result is false.
+pub(super) fn tell_unloadable(
+    service: &Service,
+    release: &Release,
+    entry: (CircuitKind, Entry),
+    error: &Error,
+    now: Now,
+) -> bool {
     let at_fault = !matches!(error.code(), Code::Component(ErrorCode::Overloaded) | Code::StoreUnavailable);
     if at_fault {
         tell(service, release, entry, true, now);

@@ -5,8 +5,6 @@ mod jobs;
 mod schedules;
 
 pub use events::ReplayFrom;
-pub use jobs::EnqueueRequest;
-pub use schedules::ScheduleDetails;
 
 use crate::platform::Platform;
 use crate::trigger_runs;

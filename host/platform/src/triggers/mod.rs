@@ -37,4 +37,4 @@ pub(crate) use meters::LatencyKind;
 pub(crate) use new_job::JobRequest;
 pub(crate) use run::{Message, Run, RunEnd, ServedTriggers, Services};
 pub(crate) use runner::Runner;
-pub(crate) use scheduler::EVENTS_KEPT_MS;
+pub(crate) use scheduler::{EVENTS_KEPT_MS, FAILING_RUNS, LATE};

@@ -2,6 +2,7 @@
 
 use super::Runner;
 use elias_api::{Code, Error, JobTrigger, QueueId, Result};
+use elias_capabilities::trigger::Cause;
 use elias_delivery::clock::Now;
 use elias_names::ServiceId;
 use elias_store::{Enqueued, JobKey, JobStart, NewJob};
@@ -24,8 +25,8 @@ pub(crate) struct JobRequest {
     pub(crate) key: Option<String>,
     /// The ids of the jobs that must be done before.
     pub(crate) after: Vec<String>,
-    /// What causes it, as the store keeps it.
-    pub(crate) cause: Option<String>,
+    /// What causes it.
+    pub(crate) cause: Cause,
 }
 
 impl Runner {
@@ -52,7 +53,8 @@ impl Runner {
             key: key.map(|key| JobKey { key, for_ms: config.retention.as_millis() }),
             order: None,
             after,
-            cause,
+            cause: cause.traceparent,
+            hops: cause.hops,
             version: None,
         };
         let id = job.id.clone();

@@ -2,7 +2,7 @@
 
 use super::Runner;
 use super::backends::StoredJournal;
-use super::cause::{cause_of, child_of};
+use super::cause::child_of;
 use super::publish_later::PUBLISH_LATER;
 use elias_api::{JobTrigger, Quotas, RecordedRun};
 use elias_capabilities::trigger::Cause;
@@ -206,14 +206,12 @@ impl Runner {
                 Err(error) => return Verdict::NotRun { reason: error.to_string() },
             },
         };
-        let mut cause = cause_of(job.cause.as_deref());
-        let traceparent = cause.traceparent.take();
-        cause.traceparent = Some(child_of(traceparent.as_deref()));
         // The event itself has led to what its handler does.
-        cause.hops = cause.hops.saturating_add(u32::from(job.queue.trigger == JobTrigger::Event));
+        let hops = job.hops.saturating_add(u32::from(job.queue.trigger == JobTrigger::Event));
+        let cause = Cause { traceparent: Some(child_of(job.cause.as_deref())), hops };
         let run = Run {
             source: (job.queue.trigger.as_str(), name),
-            record: RecordedRun { job: job.lease.id.clone(), attempt: job.attempt, cause: traceparent },
+            record: RecordedRun { job: job.lease.id.clone(), attempt: job.attempt, cause: job.cause.clone() },
             message,
             version: job.version,
             timeout: config.timeout.get(),

@@ -6,7 +6,7 @@ use super::meters::LatencyKind;
 use super::queue::end_orphans;
 use super::run::{ServedTriggers, TICK_KEEP_MS, TickInput};
 use crate::platform_events;
-use elias_api::{Code, Error, JobTrigger, QueueId, Result, ScheduleRecord};
+use elias_api::{Code, Error, JobState, JobTrigger, QueueId, Result, ScheduleRecord};
 use elias_delivery::clock::Now;
 use elias_names::{ServiceId, TenantId};
 use elias_store::{
@@ -33,7 +33,9 @@ const RECONCILE_TICKS: u64 = 30;
 const ORPHANS_TICKS: u64 = 60;
 const PRUNE_TICKS: u64 = 600;
 /// From which lateness on there is an event about it.
-const LATE: Duration = Duration::from_secs(60);
+pub(crate) const LATE: Duration = Duration::from_secs(60);
+/// After how many runs in a row that did not succeed there is an event about a schedule.
+pub(crate) const FAILING_RUNS: u32 = 3;
 /// How long ticks are kept, in milliseconds.
 const TICKS_KEPT_MS: i64 = 30 * 86_400_000;
 /// How long events are kept, in milliseconds.
@@ -279,6 +281,27 @@ impl Runner {
     }
 }
 
+/// Publishes that a schedule fails, in the transaction that says how its last run ended.
+pub(super) async fn tell_failing(
+    scope: &mut HostScope,
+    id: &ScheduleId,
+    outcome: JobState,
+    failures: u32,
+) -> Result<()> {
+    let ScheduleId { service, name } = id;
+    tracing::warn!(%service, schedule = %name, failures, "the runs of a schedule fail");
+    let data = json!({
+        "component": service.component,
+        "environment": service.environment,
+        "schedule": name,
+        "failures": failures,
+        "outcome": outcome.as_str(),
+    });
+    let event = platform_events::event("schedule.failing", format!("{}/{name}", service.subject()), &data);
+    scope.publish_events(&service.tenant, &[event], None).await?;
+    Ok(())
+}
+
 fn id_of(tenant: &TenantId, schedule: &ScheduleRecord) -> ScheduleId {
     let (component, environment) = (schedule.component.clone(), schedule.environment);
     let service = ServiceId { tenant: tenant.clone(), component, environment };
@@ -343,6 +366,7 @@ fn tick_job(queue: &QueueId, due: i64, order: Option<JobOrder>) -> Result<NewJob
         order,
         after: Vec::new(),
         cause: Some(child_of(None)),
+        hops: 0,
         version: None,
     })
 }

@@ -13,7 +13,7 @@ use elias_capabilities::events::EventLog;
 use elias_capabilities::jobs::{ErrorCode, JobQueue, NewJob, StartTime};
 use elias_capabilities::trigger::{Cause, Origin};
 use elias_names::{Environment, ServiceId, TenantId};
-use elias_store::{ClaimShare, JobStart, NewEvent, Store, now_ms};
+use elias_store::{AllowedServices, ClaimShare, JobStart, NewEvent, Store, now_ms};
 use elias_triggers::config::TriggersConfig;
 use elias_triggers::queue::Ending;
 use futures::FutureExt;
@@ -105,7 +105,7 @@ impl Bench {
     async fn jobs(&self, state: JobState) -> Vec<JobRecord> {
         let filter = JobFilter { state: Some(state), ..JobFilter::default() };
         let mut scope = self.store.read(&shop().tenant).await.expect("a scope");
-        scope.jobs(&filter, 1_000).await.expect("a list")
+        scope.jobs(&filter, &AllowedServices::All, 1_000).await.expect("a list")
     }
 
     async fn unfinished(&self) -> u64 {
@@ -132,7 +132,7 @@ fn request(name: &str, input: &Value) -> JobRequest {
         start: JobStart::Now,
         key: None,
         after: Vec::new(),
-        cause: None,
+        cause: Cause::default(),
     }
 }
 

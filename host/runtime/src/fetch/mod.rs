@@ -134,12 +134,14 @@ where
     let running = parts.extensions.remove::<Running>().unwrap_or_default();
     let caller = parts.extensions.remove::<Arc<Caller>>();
     let caller = caller.or_else(|| parts.extensions.remove::<Caller>().map(Arc::new)).unwrap_or_default();
+    let extensions = std::mem::take(&mut parts.extensions);
+    let extensions = (!extensions.is_empty()).then(|| Arc::new(extensions));
     running.hold(permit);
     let record = ExecutionRecord::start(component, running, None);
     if is_too_large {
         return Err(record.fail(run::request_too_large(component)));
     }
-    let mut instance = match ActiveInstance::new(pool, &record, caller, None) {
+    let mut instance = match ActiveInstance::new(pool, &record, caller, extensions) {
         Ok(instance) => instance,
         Err(error) => return Err(record.fail(error)),
     };

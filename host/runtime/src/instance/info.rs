@@ -58,8 +58,8 @@ impl InstanceInfo {
         &self.caller
     }
 
-    /// What the embedder gave of this type for this execution alone; see
-    /// [`CallOptions::extensions`](crate::CallOptions::extensions).
+    /// What the embedder gave of this type for this execution alone: in
+    /// [`CallOptions::extensions`](crate::CallOptions::extensions), or in the extensions of the request.
     #[must_use]
     pub fn extension<T: Send + Sync + 'static>(&self) -> Option<&T> {
         self.extensions.as_ref()?.get()

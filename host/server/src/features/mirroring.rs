@@ -135,7 +135,7 @@ impl Mirroring {
         *request.uri_mut() = self.uri.clone();
         *request.headers_mut() = self.headers.clone();
         ticket.set_request(&self.method, &self.uri);
-        ticket.prepare(request.extensions_mut(), self.caller.clone());
+        ticket.prepare(&mut request, self.caller.clone());
         let app = ticket.app().clone();
         let ignored = self.mirrored.ignored();
         let (summary, execution, error) = match app.fetch(request).await {

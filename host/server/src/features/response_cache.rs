@@ -135,7 +135,7 @@ pub(crate) async fn revalidate(server: Arc<ServerState>, context: RevalidationCo
     };
     let mut request = Request::from_parts(parts, Empty::<Bytes>::new());
     ticket.set_request(request.method(), request.uri());
-    ticket.prepare(request.extensions_mut(), caller);
+    ticket.prepare(&mut request, caller);
     let Some(permit) = server.admit(Some(ticket.tenant())).await else { return };
     ticket.running().hold(permit);
     let app = ticket.app().clone();

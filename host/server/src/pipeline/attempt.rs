@@ -54,7 +54,7 @@ impl Attempt<'_> {
         let ticket =
             self.platform.serving().enter(self.service, request.headers(), Some(self.ip), self.identity).await?;
         ticket.set_request(request.method(), request.uri());
-        ticket.prepare(request.extensions_mut(), self.caller.clone());
+        ticket.prepare(&mut request, self.caller.clone());
         let app = ticket.app().clone();
         let budget = &exchange.connection.server.mirror_budget;
         exchange.mirroring = Mirroring::begin(&ticket, &request, self.caller, budget);

@@ -33,6 +33,7 @@ fn new_job(name: &str, number: usize) -> NewJob {
         order: None,
         after: Vec::new(),
         cause: None,
+        hops: 0,
         version: None,
     }
 }

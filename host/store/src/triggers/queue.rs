@@ -76,6 +76,8 @@ pub struct ClaimedJob {
     pub attempt: u32,
     /// The `traceparent` of what enqueued it.
     pub cause: Option<String>,
+    /// How many events led to it.
+    pub hops: u32,
     /// The version that has to run it, if not any may.
     pub version: Option<u32>,
     /// When it was enqueued, in milliseconds since 1970.
@@ -201,8 +203,8 @@ pub(super) fn claim_jobs(dialect: crate::Dialect) -> String {
         "WITH first AS MATERIALIZED (SELECT id FROM jobs WHERE tenant = $1 AND queue = $2 AND state = 'ready' \
          ORDER BY rank, id LIMIT $3 {lock}) UPDATE jobs SET state = 'leased', lease_owner = $4, epoch = epoch + 1, \
          attempt = attempt + 1, lease_until = {now} + $5 WHERE tenant = $1 AND id IN (SELECT first.id FROM first) \
-         RETURNING tenant, id, epoch, queue, key, ordering_key, input, priority, attempt, cause, version, enqueued_at, \
-         ready_at, lease_until, cancelled, rank"
+         RETURNING tenant, id, epoch, queue, key, ordering_key, input, priority, attempt, cause, hops, version, \
+         enqueued_at, ready_at, lease_until, cancelled, rank"
     )
 }
 
@@ -228,6 +230,7 @@ fn claimed(row: &AnyRow) -> Result<(i64, ClaimedJob)> {
         priority: number(row, "priority")?,
         attempt: number(row, "attempt")?,
         cause: get(row, "cause")?,
+        hops: number(row, "hops")?,
         version: get::<Option<i64>>(row, "version")?.and_then(|version| u32::try_from(version).ok()),
         enqueued_at: get(row, "enqueued_at")?,
         ready_at: get(row, "ready_at")?,

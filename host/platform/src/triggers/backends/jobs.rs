@@ -1,7 +1,6 @@
 //! The queue of jobs, for components.
 
 use super::super::Runner;
-use super::super::cause::to_stored;
 use super::super::new_job::JobRequest;
 use super::{TriggerBackends, service_of, shown};
 use elias_api::Code;
@@ -61,16 +60,20 @@ async fn enqueue(runner: &Runner, origin: &Origin, job: NewJob) -> elias_api::Re
         StartTime::At(ms) => JobStart::At(i64::try_from(ms).unwrap_or(i64::MAX)),
         StartTime::After(time) => JobStart::In(u64::try_from(time.as_millis()).unwrap_or(u64::MAX)),
     };
-    let cause = to_stored(&origin.cause);
+    let cause = origin.cause.clone();
     let request = JobRequest { service, name, input, priority, start, key, after, cause };
     runner.enqueue_request(request).await.map(|(id, _)| id)
 }
 
-/// Cancels a job of the component's; nothing if it is another's.
+/// Cancels a job of the component's; nothing if it is another's or none.
 async fn cancel(runner: &Runner, origin: &Origin, id: &str) -> elias_api::Result<Option<CancelledJob>> {
     let service = service_of(origin)?;
     let mut scope = runner.store.write(&service.tenant).await?;
-    let job = scope.job(id).await?;
+    let job = match scope.job(id).await {
+        Ok(job) => job,
+        Err(error) if error.code() == Code::NotFound => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
     if job.queue.component != service.component || job.queue.environment != service.environment {
         return Ok(None);
     }

@@ -162,7 +162,7 @@ async fn a_key_at_once_is_one_job_s(TestStore { store, .. }: &TestStore) {
     }
     assert_eq!(new, 1);
     let mut scope = store.read(&a).await.expect("a scope");
-    assert_eq!(scope.jobs(&JobFilter::default(), 10).await.expect("read").len(), 1);
+    assert_eq!(scope.jobs(&JobFilter::default(), &AllowedServices::All, 10).await.expect("read").len(), 1);
 }
 
 async fn quotas_of_unfinished_jobs_hold(TestStore { store, .. }: &TestStore) {
@@ -245,7 +245,7 @@ async fn of_a_turn_the_first_alone_is_ready(TestStore { store, .. }: &TestStore)
     let mut scope = store.write(&a).await.expect("a scope");
     let cancelled = scope.cancel_job(&format!("{:026}", 9), "not wanted", KEEP_MS).await.expect("it is there");
     assert_eq!(cancelled, CancelledJob::Cancelled);
-    assert_eq!(scope.retry_jobs(&JobFilter::default(), 10).await.expect("retried"), 2);
+    assert_eq!(scope.retry_jobs(&JobFilter::default(), &AllowedServices::All, 10).await.expect("retried"), 2);
     scope.commit().await.expect("committed");
     assert_eq!(states().await, [Waiting, Cancelled, Ready, Ready], "the dead one waits for its turn again");
     let jobs = claim(store, "me", LEASE_MS, share(&a, "ship", 9)).await;
