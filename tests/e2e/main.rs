@@ -22,6 +22,7 @@ mod foreign;
 mod http;
 mod immortal;
 mod json;
+mod local_triggers;
 mod locales;
 mod multipart;
 mod node_builtins;

@@ -2,7 +2,7 @@
 
 use crate::failure;
 use crate::settings::Settings;
-use crate::triggers::MemoryTriggers;
+use crate::triggers;
 use elias_capabilities::{Events, Jobs, Workflow};
 use elias_command_line::Failure;
 use elias_host::{Host, HostBuilder};
@@ -21,7 +21,7 @@ pub(crate) fn guest_threads(settings: &Settings) -> u32 {
 
 /// A host with all capabilities. Jobs and events go into memory, and nothing runs them.
 pub(crate) fn open(settings: &Settings, data_dir: PathBuf, cache: Option<&Path>) -> Result<Host, Failure> {
-    let triggers = MemoryTriggers::new();
+    let triggers = triggers::prepare(None)?;
     build(with_triggers(builder(settings, data_dir), triggers.jobs(), triggers.events()), cache)
 }
 

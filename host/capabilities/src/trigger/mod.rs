@@ -16,7 +16,7 @@ mod text;
 #[cfg(any(feature = "events", feature = "jobs"))]
 mod wait;
 
-pub use clock::Clock;
+pub use clock::{Clock, ManualClock};
 #[cfg(any(feature = "events", feature = "jobs"))]
 pub use origin::{Cause, Origin};
 
