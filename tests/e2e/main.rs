@@ -55,6 +55,7 @@ mod response_body;
 mod serving;
 mod shares;
 mod signing;
+mod test_triggers;
 mod triggers;
 mod triggers_example;
 mod uncaught;
