@@ -196,7 +196,7 @@ impl Runner {
     pub(crate) async fn stop(&self, grace: Duration) -> usize {
         self.is_stopping.store(true, SeqCst);
         let mut active = self.active.subscribe();
-        // It cannot end, for this has the sender: the result says whether the time was enough.
+        // Whether the time was enough is what the count says afterwards.
         drop(tokio::time::timeout(grace, active.wait_for(|count| *count == 0)).await);
         let cut = *self.active.borrow();
         let tasks = self.tasks.lock().take();

@@ -15,7 +15,6 @@ pub struct InvalidSettings(String);
 pub(crate) type CurrentSettings = watch::Receiver<Arc<TriggerSettings>>;
 
 /// The triggers of a component.
-#[derive(Default)]
 pub(crate) struct TriggerSettings {
     pub(crate) schedules: Vec<ScheduleSettings>,
     pub(crate) subscriptions: Vec<Arc<SubscriptionSettings>>,
