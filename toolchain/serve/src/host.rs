@@ -2,7 +2,7 @@
 
 use crate::failure;
 use crate::settings::Settings;
-use crate::triggers::MemoryTriggers;
+use crate::triggers;
 use elias_capabilities::{Events, Jobs, Workflow};
 use elias_command_line::Failure;
 use elias_host::{Host, HostBuilder};
@@ -19,10 +19,10 @@ pub(crate) fn guest_threads(settings: &Settings) -> u32 {
     })
 }
 
-/// A host with all capabilities. Jobs and events go into memory, and nothing runs them.
-pub(crate) fn open(settings: &Settings, data_dir: PathBuf, cache: Option<&Path>) -> Result<Host, Failure> {
-    let triggers = MemoryTriggers::new();
-    build(with_triggers(builder(settings, data_dir), triggers.jobs(), triggers.events()), cache)
+/// A host to be, with all capabilities. Jobs and events go into memory, and nothing runs them.
+pub(crate) fn with_idle_triggers(settings: &Settings, data_dir: PathBuf) -> Result<HostBuilder, Failure> {
+    let triggers = triggers::prepare(None)?;
+    Ok(with_triggers(builder(settings, data_dir), triggers.jobs(), triggers.events()))
 }
 
 /// The host to be, with the capabilities of triggers too.

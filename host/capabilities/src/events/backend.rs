@@ -3,6 +3,7 @@
 use super::contract::Error;
 use crate::trigger::Origin;
 use futures::future::BoxFuture;
+use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +20,15 @@ pub struct NewEvent {
     pub key: Option<String>,
     /// How long until it is published.
     pub delay: Duration,
+}
+
+impl NewEvent {
+    /// An event of this type that is published at once, without a subject and a key.
+    #[must_use]
+    pub fn new(event_type: impl Into<String>, data: &Value) -> Self {
+        let (event_type, data) = (event_type.into(), data.to_string());
+        Self { event_type, data, subject: None, key: None, delay: Duration::ZERO }
+    }
 }
 
 /// A log of events.

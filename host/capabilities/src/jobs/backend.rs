@@ -3,6 +3,7 @@
 use super::contract::Error;
 use crate::trigger::Origin;
 use futures::future::BoxFuture;
+use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +24,22 @@ pub struct NewJob {
     pub after: Vec<String>,
     /// The component that runs it, which the grant allows; none: the one that enqueues it.
     pub target: Option<String>,
+}
+
+impl NewJob {
+    /// A job that the component which enqueues it runs, as soon as it can, with the settings of jobs of this name.
+    #[must_use]
+    pub fn new(name: impl Into<String>, input: &Value) -> Self {
+        Self {
+            name: name.into(),
+            input: input.to_string(),
+            priority: None,
+            start: StartTime::Now,
+            key: None,
+            after: Vec::new(),
+            target: None,
+        }
+    }
 }
 
 /// The earliest start of a job.

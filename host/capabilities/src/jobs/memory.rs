@@ -68,6 +68,37 @@ impl QueuedJob {
     }
 }
 
+/// A job of a [`MemoryQueue`] that is not over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedJob {
+    /// Its id.
+    pub id: String,
+    /// The component that runs it.
+    pub component: String,
+    /// Which of the component's jobs it is.
+    pub name: String,
+    /// The attempt that runs or is next, from 1.
+    pub attempt: u32,
+    /// What it is doing.
+    pub state: JobState,
+}
+
+/// What a job that is not over is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JobState {
+    /// It is run as soon as there is a slot.
+    Ready,
+    /// It waits for a time, or for what it is woken by.
+    Waiting {
+        /// When it is run, in milliseconds since 1970; `u64::MAX` if it is woken.
+        until: u64,
+    },
+    /// It waits until other jobs are over.
+    Blocked,
+    /// It runs.
+    Running,
+}
+
 struct Shared {
     state: Mutex<State>,
     clock: Clock,
@@ -98,6 +129,20 @@ struct Entry {
     blockers: usize,
     /// The jobs that wait for it.
     blocks: Vec<u64>,
+}
+
+impl Entry {
+    fn listed(&self) -> ListedJob {
+        let Self { job, status, .. } = self;
+        let state = match status {
+            Status::Ready => JobState::Ready,
+            Status::Later(until) => JobState::Waiting { until: *until },
+            Status::Blocked(_) => JobState::Blocked,
+            Status::Running => JobState::Running,
+        };
+        let (id, component, name) = (job.id.clone(), job.component.clone(), job.name.clone());
+        ListedJob { id, component, name, attempt: job.attempt, state }
+    }
 }
 
 enum Status {
@@ -152,6 +197,15 @@ impl MemoryQueue {
         }
         drop(state);
         self.shared.changed.notify_one();
+    }
+
+    /// The jobs that are not over, in the order in which they were enqueued.
+    #[must_use]
+    pub fn list(&self) -> Vec<ListedJob> {
+        let state = self.shared.state();
+        let mut numbers: Vec<u64> = state.jobs.keys().copied().collect();
+        numbers.sort_unstable();
+        numbers.iter().filter_map(|number| state.jobs.get(number)).map(Entry::listed).collect()
     }
 
     fn add(&self, origin: Arc<Origin>, job: NewJob) -> Result<String, Error> {

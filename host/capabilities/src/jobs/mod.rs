@@ -22,7 +22,7 @@ pub use backend::{JobQueue, NewJob, StartTime};
 pub use context::JobsContext;
 pub use contract::{Error, ErrorCode};
 pub use grant::JobsGrant;
-pub use memory::{JobReceiver, MemoryQueue, QueuedJob};
+pub use memory::{JobReceiver, JobState, ListedJob, MemoryQueue, QueuedJob};
 
 use crate::trigger::Origin;
 use elias_host::capability::{Amount, Capability, ComponentInfo, ConfigureError, HostLinker, InstanceInfo, wasmtime};

@@ -4,7 +4,7 @@ use super::backend::{JobQueue, NewJob, StartTime};
 use super::context::JobsContext;
 use super::contract::{EnqueueRequest, Error, ErrorCode, JobReply};
 use super::grant::JobsGrant;
-use super::memory::{JobReceiver, MemoryQueue};
+use super::memory::{JobReceiver, JobState, MemoryQueue};
 use crate::trigger::{Cause, Clock, Origin, Pending};
 use elias_host::capability::CallMeter;
 use futures::FutureExt;
@@ -162,7 +162,16 @@ fn jobs_come_by_priority_and_when_they_are_due() {
     enqueue(&queue, NewJob { priority: Some(5), ..job("urgent") }).expect("enqueued");
     enqueue(&queue, NewJob { start: StartTime::After(Duration::from_millis(10)), ..job("delayed") }).expect("enqueued");
     enqueue(&queue, NewJob { start: StartTime::At(1_020), ..job("later") }).expect("enqueued");
-    assert_eq!(names(&mut receiver), ["urgent", "first"]);
+    let first = receiver.try_next().expect("it is ready").name;
+    let states: Vec<_> = queue.list().into_iter().map(|job| (job.name, job.state)).collect();
+    let expected = [
+        ("first", JobState::Ready),
+        ("urgent", JobState::Running),
+        ("delayed", JobState::Waiting { until: 1_010 }),
+        ("later", JobState::Waiting { until: 1_020 }),
+    ];
+    assert_eq!(states, expected.map(|(name, state)| (name.to_owned(), state)));
+    assert_eq!((first.as_str(), names(&mut receiver)), ("urgent", vec!["first".to_owned()]));
     time.store(1_010, Ordering::Relaxed);
     assert_eq!(names(&mut receiver), ["delayed"]);
     time.store(5_000, Ordering::Relaxed);

@@ -18,7 +18,7 @@ mod wait;
 
 #[cfg(any(feature = "events", feature = "jobs"))]
 pub use crate::cause::Cause;
-pub use clock::Clock;
+pub use clock::{Clock, ManualClock};
 #[cfg(any(feature = "events", feature = "jobs"))]
 pub use origin::Origin;
 

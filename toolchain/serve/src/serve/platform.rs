@@ -143,7 +143,8 @@ mod tests {
     fn every_amount_of_every_capability_and_every_limit_can_be_capped() {
         let data = tempfile::tempdir().expect("a folder");
         let settings = Settings { instances: Some(1), ..Settings::default() };
-        let host = host::open(&settings, data.path().to_owned(), None).expect("a host");
+        let host =
+            host::with_idle_triggers(&settings, data.path().to_owned()).expect("capabilities").build().expect("a host");
         let ceilings = Ceilings::new(&host, &settings.limits, &BTreeMap::new()).expect("no ceilings of the operator's");
         let keys: Vec<String> = ceilings.keys().collect();
         let limits = serde_json::to_value(&settings.limits).expect("JSON");

@@ -9,6 +9,7 @@ mod outcome;
 mod report;
 mod run;
 mod snapshots;
+mod triggers;
 
 use crate::changes::Changes;
 use crate::{failure, logging, types};

@@ -2,13 +2,15 @@
 
 use super::outcome::{Answer, Declared, Done, End, FileDone, Mode, Problem};
 use super::snapshots::{self, Snapshots};
+use super::triggers::{self, TestTriggers};
 use crate::origin::builder;
+use crate::service_tables;
 use crate::settings::Settings;
 use crate::trial::Trial;
 use elias_build::command::cache_dir;
 use elias_build::{BuildOptions, Builder};
 use elias_command_line::{Failure, SettingFlags};
-use elias_host::App;
+use elias_host::{App, HostBuilder};
 use elias_project::{CONFIG_FILE, Project};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -36,6 +38,7 @@ pub(super) struct Runner {
     entry: Option<PathBuf>,
     builder: Builder,
     settings: Settings,
+    triggers: TestTriggers,
     cache: Option<PathBuf>,
 }
 
@@ -48,8 +51,10 @@ impl Runner {
     ) -> Result<Self, Failure> {
         let mut settings = Settings::read(project.config.as_deref())?;
         settings.apply(limits)?;
+        let triggers = TestTriggers::new(service_tables::triggers(settings.triggers.as_ref())?);
+        let triggers = triggers.map_err(|error| Failure::new(error.code(), &error))?;
         let cache = cache_dir(cache);
-        Ok(Self { project, entry, builder: builder(cache.clone())?, settings, cache })
+        Ok(Self { project, entry, builder: builder(cache.clone())?, settings, triggers, cache })
     }
 
     pub(super) fn root(&self) -> &Path {
@@ -142,7 +147,8 @@ impl Runner {
     async fn build(&self, test: &Path, read: &mut BTreeSet<PathBuf>) -> Result<Vec<u8>, String> {
         let joint = self.join(test).map_err(|error| format!("cannot write below {JOINTS}: {error}"))?;
         let terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
-        let options = BuildOptions::of_project(&self.project, joint).map_err(|error| error.render(terminal))?;
+        let mut options = BuildOptions::of_project(&self.project, joint).map_err(|error| error.render(terminal))?;
+        options.capabilities.push(self.root().join(JOINTS).join(triggers::WIT_FILE));
         let built = self.builder.build(&options).await.map_err(|error| error.render(terminal))?;
         read.extend(built.watch);
         Ok(built.wasm)
@@ -163,20 +169,25 @@ impl Runner {
             Some(entry) => (format!("import * as component from {};\n", import(entry)), "component"),
             None => (String::new(), "undefined"),
         };
+        let (module, functions) = (triggers::MODULE, triggers::FUNCTIONS);
         let text = format!(
-            "import {{ tests }} from \"elias/test\";\n{imported}import {};\nexport default tests({component});\n",
+            "import {{ tests }} from \"elias/test\";\nimport {{ {functions} }} from \"{module}\";\n\
+             {imported}import {};\nexport default tests({component}, {{ {functions} }});\n",
             import(test)
         );
         let joint = folder.join(format!("{name}.mjs"));
-        // Written only if it differs, or watching would never end.
-        if std::fs::read_to_string(&joint).ok().as_deref() != Some(text.as_str()) {
-            std::fs::write(&joint, text)?;
+        for (file, text) in [(&joint, text.as_str()), (&folder.join(triggers::WIT_FILE), triggers::WIT)] {
+            // Written only if it differs, or watching would never end.
+            if std::fs::read_to_string(file).ok().as_deref() != Some(text) {
+                std::fs::write(file, text)?;
+            }
         }
         Ok(joint)
     }
 
     async fn load(&self, wasm: &[u8]) -> Result<Trial, String> {
-        let loaded = Trial::load(&self.project, &self.settings, self.cache.as_deref(), wasm).await;
+        let extend = |host: HostBuilder| host.capability(self.triggers.clone());
+        let loaded = Trial::load(&self.project, &self.settings, self.cache.as_deref(), wasm, extend).await;
         loaded.map_err(|failure| failure.to_string())
     }
 }

@@ -1,6 +1,6 @@
 //! Jobs, as the queue hands them out.
 
-use super::run::{Message, RunOptions, Runner};
+use crate::run::{Message, RunOptions, Runner};
 use elias_capabilities::jobs::{JobReceiver, QueuedJob};
 use elias_triggers::config::JobConfig;
 use elias_triggers::queue::{DeadReason, Limit, LimitReached, Outcome};
@@ -11,16 +11,24 @@ use std::time::Duration;
 const LIMITED_PAUSE: Duration = Duration::from_millis(50);
 
 /// Runs the jobs of a queue.
-pub(super) async fn run_all(runner: Arc<Runner>, mut jobs: JobReceiver) {
+pub(crate) async fn run_all(runner: Arc<Runner>, mut jobs: JobReceiver) {
     loop {
         let job = jobs.next().await;
         let config = runner.settings().job(&job.name);
         match start(&runner, &job, &config) {
-            Ok(()) => drop(tokio::spawn(run(Arc::clone(&runner), job, config))),
-            Err(reached) => {
-                let pause = if let LimitReached::Rate { wait } = reached { wait } else { LIMITED_PAUSE };
-                let milliseconds = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX).max(1);
+            Ok(()) => drop(runner.spawn(run(Arc::clone(&runner), job, config))),
+            Err(LimitReached::Rate { wait }) => {
+                let milliseconds = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).max(1);
                 runner.queue.run_again(&job.id, job.attempt, runner.clock.now().saturating_add(milliseconds));
+            }
+            Err(LimitReached::Concurrency | LimitReached::Keys) => {
+                // The other's end is no matter of the clock, which may stand still.
+                runner.queue.run_again(&job.id, job.attempt, u64::MAX);
+                let queue = runner.queue.clone();
+                drop(runner.spawn(async move {
+                    tokio::time::sleep(LIMITED_PAUSE).await;
+                    queue.wake(&job.id);
+                }));
             }
         }
     }

@@ -1,7 +1,9 @@
 //! Schedules, by the clock.
 
-use super::run::{Message, Reporter, RunOptions, Runner};
-use super::settings::ScheduleSettings;
+use crate::report::Reporter;
+use crate::run::{Finished, Message, RunOptions, Runner};
+use crate::settings::ScheduleSettings;
+use elias_capabilities::trigger::Clock;
 use elias_delivery::clock::Now;
 use elias_host::{Running, Tick};
 use elias_triggers::config::ScheduleConfig;
@@ -10,28 +12,24 @@ use elias_triggers::schedule::{Decision, Look};
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
-use tokio::task::JoinHandle;
-
-/// How long the clock is trusted: it may be set meanwhile.
-const LOOK_MAX: Duration = Duration::from_secs(10);
 
 /// The runs of a schedule that are not over.
 #[derive(Default)]
-struct Runs {
+struct ActiveRuns {
     /// Those that have begun.
     running: Vec<Running>,
     /// Those that wait for another one to end.
     waiting: u32,
     /// The last one.
-    last: Option<JoinHandle<()>>,
+    last: Option<Finished>,
 }
 
 /// The runs of all schedules, by their names.
-type AllRuns = Arc<Mutex<HashMap<String, Runs>>>;
+type AllRuns = Arc<Mutex<HashMap<String, ActiveRuns>>>;
 
-/// Fires the schedules, as the settings have them at the time.
-pub(super) async fn run_all(runner: Arc<Runner>) {
+/// Fires the schedules, as the settings have them at the time, from `since` on: the time when the triggers were started,
+/// however late this is first polled.
+pub(crate) async fn run_all(runner: Arc<Runner>, mut since: Now) {
     let mut changes = runner.changes();
     let runs = AllRuns::default();
     let mut armed: Vec<(ScheduleConfig, Option<Now>)> = Vec::new();
@@ -40,30 +38,34 @@ pub(super) async fn run_all(runner: Arc<Runner>) {
         // What has not changed keeps its next tick.
         let next = |schedule: &ScheduleSettings| {
             let known = armed.iter().find(|(config, _)| *config == schedule.config).map(|(_, next)| *next);
-            known.unwrap_or_else(|| schedule.schedule.arm(runner.now()))
+            known.unwrap_or_else(|| schedule.schedule.arm(since))
         };
         let enabled: Vec<_> = settings.schedules.iter().filter(|schedule| schedule.config.enabled).collect();
         armed = enabled.iter().map(|schedule| (schedule.config.clone(), next(schedule))).collect();
         loop {
             let due = armed.iter().filter_map(|(_, next)| *next).min();
-            let pause = due.map_or(LOOK_MAX, |due| until(due, runner.now()));
             tokio::select! {
-                () = tokio::time::sleep(pause.min(LOOK_MAX)) => {}
+                () = sleep_until(&runner.clock, due) => {}
                 changed = changes.changed() => match changed {
                     Ok(()) => break,
-                    // The settings do not change any more.
-                    Err(_) => tokio::time::sleep(pause.min(LOOK_MAX)).await,
+                    // Those who change them are gone, and with them whoever runs this.
+                    Err(_) => return,
                 },
             }
             for (schedule, (_, next)) in enabled.iter().zip(&mut armed) {
                 *next = next.and_then(|due| look(&runner, &runs, schedule, due));
             }
         }
+        since = runner.now();
     }
 }
 
-fn until(due: Now, now: Now) -> Duration {
-    Duration::from_millis(due.unix_ms().saturating_sub(now.unix_ms()))
+/// Waits until a time; for ever if there is none.
+async fn sleep_until(clock: &Clock, due: Option<Now>) {
+    match due {
+        Some(due) => clock.sleep_until(due.unix_ms()).await,
+        None => std::future::pending().await,
+    }
 }
 
 /// Fires what is due; when the next tick is.
@@ -109,11 +111,10 @@ fn fire(runner: &Arc<Runner>, runs: &AllRuns, name: &str, how: &Firing) {
     if !after_running {
         of_schedule.running.push(running.clone());
     }
-    let (runner, runs, name) = (Arc::clone(runner), Arc::clone(runs), name.to_owned());
+    let (own, runs, name) = (Arc::clone(runner), Arc::clone(runs), name.to_owned());
     let run = async move {
         if let Some(before) = before {
-            // One that panicked is over, too.
-            let _ = before.await;
+            before.wait().await;
         }
         if after_running {
             let mut all = runs.lock();
@@ -121,16 +122,16 @@ fn fire(runner: &Arc<Runner>, runs: &AllRuns, name: &str, how: &Firing) {
             of_schedule.waiting = of_schedule.waiting.saturating_sub(1);
             of_schedule.running.push(running.clone());
         }
-        run_tick(&runner, &name, due, running.clone(), None).await;
+        run_tick(&own, &name, due, running.clone(), None).await;
         if let Some(of_schedule) = runs.lock().get_mut(&name) {
             of_schedule.running.retain(|other| other.id() != running.id());
         }
     };
-    of_schedule.last = Some(tokio::spawn(run));
+    of_schedule.last = Some(runner.spawn(run));
 }
 
 /// Runs a tick to its end, with retries.
-pub(super) async fn run_tick(runner: &Runner, name: &str, due: Now, running: Running, mut reporter: Option<Reporter>) {
+pub(crate) async fn run_tick(runner: &Runner, name: &str, due: Now, running: Running, mut reporter: Option<Reporter>) {
     let (mut attempt, mut running) = (1, running);
     loop {
         let late = runner.now().unix_ms().saturating_sub(due.unix_ms());
@@ -139,7 +140,7 @@ pub(super) async fn run_tick(runner: &Runner, name: &str, due: Now, running: Run
         match runner.execute(Message::Tick(tick), options, reporter.take().as_ref()).await {
             Outcome::Retry { at, attempt: next, .. } => {
                 attempt = next;
-                tokio::time::sleep(until(at, runner.now())).await;
+                runner.clock.sleep_until(at.unix_ms()).await;
                 running = Running::new();
             }
             _ => return,

@@ -1,7 +1,8 @@
 //! Events, and their deliveries to the subscriptions that they match.
 
-use super::run::{Message, Reporter, RunOptions, Runner};
-use super::settings::SubscriptionSettings;
+use crate::report::Reporter;
+use crate::run::{Finished, Message, RunOptions, Runner};
+use crate::settings::SubscriptionSettings;
 use elias_capabilities::events::{EventReceiver, PublishedEvent};
 use elias_host::{EventMessage, Running};
 use elias_triggers::event::{Event, EventData, HOPS_MAX};
@@ -10,16 +11,15 @@ use serde_json::Value;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
-use tokio::task::JoinHandle;
 
 /// Ordered deliveries that are remembered before those that are over are forgotten.
 const ORDERED_MAX: usize = 1_000;
 
 /// The last delivery of a subscription and an ordering key.
-type LastDeliveries = HashMap<(String, String), JoinHandle<()>>;
+type LastDeliveries = HashMap<(String, String), Finished>;
 
 /// Delivers the events of a log.
-pub(super) async fn run_all(runner: Arc<Runner>, mut events: EventReceiver) {
+pub(crate) async fn run_all(runner: Arc<Runner>, mut events: EventReceiver) {
     let mut last = LastDeliveries::new();
     loop {
         let published = events.next().await;
@@ -37,7 +37,7 @@ pub(super) async fn run_all(runner: Arc<Runner>, mut events: EventReceiver) {
             }
         }
         if last.len() > ORDERED_MAX {
-            last.retain(|_, delivery| !delivery.is_finished());
+            last.retain(|_, delivery| !delivery.is_over());
         }
     }
 }
@@ -83,14 +83,17 @@ fn deliver(
 ) {
     let key = subscription.config.order.key(&event).map(|key| (subscription.name.clone(), key.to_owned()));
     let before = key.as_ref().and_then(|key| last.remove(key));
-    let (runner, subscription) = (Arc::clone(runner), Arc::clone(subscription));
-    let delivery = tokio::spawn(async move {
-        if let Some(before) = before {
-            // One that panicked is over, too.
-            let _ = before.await;
+    let subscription = Arc::clone(subscription);
+    let delivery = {
+        let runner = Arc::clone(runner);
+        async move {
+            if let Some(before) = before {
+                before.wait().await;
+            }
+            run(&runner, &subscription, &event, hops, reporter).await;
         }
-        run(&runner, &subscription, &event, hops, reporter).await;
-    });
+    };
+    let delivery = runner.spawn(delivery);
     if let Some(key) = key {
         last.insert(key, delivery);
     }
@@ -122,7 +125,7 @@ async fn run(
         match outcome {
             Outcome::Retry { at, attempt: next, .. } => {
                 attempt = next;
-                tokio::time::sleep(Duration::from_millis(at.unix_ms().saturating_sub(runner.clock.now()))).await;
+                runner.clock.sleep_until(at.unix_ms()).await;
             }
             Outcome::Suspended => journal.wait(&runner.clock).await,
             Outcome::Done { .. } | Outcome::Dead { .. } | Outcome::Cancelled => break,

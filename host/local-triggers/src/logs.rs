@@ -1,4 +1,4 @@
-//! The log lines of the executions that triggers start, for `elias trigger` to show them.
+//! The log lines of the executions that triggers start.
 
 use elias_host::{Line, Observer};
 use parking_lot::Mutex;
@@ -7,23 +7,23 @@ use std::collections::HashMap;
 /// Lines of one execution that are kept.
 const LINES_MAX: usize = 200;
 
-/// A level and a text.
-pub(super) type LoggedLine = (String, String);
+/// A level, such as `info`, and a text.
+pub type LoggedLine = (String, String);
 
 /// The lines of the executions that are being recorded.
 #[derive(Default)]
-pub(super) struct ExecutionLogs {
+pub(crate) struct ExecutionLogs {
     lines: Mutex<HashMap<String, Vec<LoggedLine>>>,
 }
 
 impl ExecutionLogs {
     /// Records the lines of an execution from now on.
-    pub(super) fn record(&self, execution: &str) {
+    pub(crate) fn record(&self, execution: &str) {
         self.lines.lock().insert(execution.to_owned(), Vec::new());
     }
 
     /// The lines of an execution, which is not recorded any more.
-    pub(super) fn take(&self, execution: &str) -> Vec<LoggedLine> {
+    pub(crate) fn take(&self, execution: &str) -> Vec<LoggedLine> {
         self.lines.lock().remove(execution).unwrap_or_default()
     }
 }

@@ -1,57 +1,98 @@
 //! One run of a handler, and what becomes of it.
 
-use super::CurrentSettings;
-use super::logs::{ExecutionLogs, LoggedLine};
-use super::settings::TriggerSettings;
+use crate::logs::ExecutionLogs;
+use crate::report::{Reporter, RunReport};
+use crate::settings::{CurrentSettings, TriggerSettings};
+use crate::source::ComponentSource;
 use elias_capabilities::events::MemoryLog;
 use elias_capabilities::jobs::MemoryQueue;
 use elias_capabilities::trigger::{Cause, Clock};
 use elias_capabilities::workflow::{JournalHandle, MemoryJournal};
 use elias_delivery::clock::Now;
 use elias_host::{App, CallOptions, Error, ErrorCode, EventMessage, Job, RunOutcome, RunResult, Running, Tick};
-use elias_server::AppSource;
 use elias_triggers::event::{Event, Filter, TypePattern};
 use elias_triggers::queue::{DeadReason, Ending, KeyLimits, Outcome, RetryPolicy, settle};
 use parking_lot::Mutex;
 use serde_json::Value;
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed, Ordering::SeqCst};
 use std::time::Duration;
-use tokio::sync::Notify;
-use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::{Notify, oneshot, watch};
+use tokio::task::JoinSet;
 
 /// What all triggers share.
-pub(super) struct Runner {
-    pub(super) source: AppSource,
-    pub(super) clock: Clock,
-    pub(super) queue: MemoryQueue,
-    pub(super) log: MemoryLog,
+pub(crate) struct Runner {
+    pub(crate) source: ComponentSource,
+    pub(crate) clock: Clock,
+    pub(crate) queue: MemoryQueue,
+    pub(crate) log: MemoryLog,
     /// The limits of jobs, by name and key.
-    pub(super) limits: Mutex<KeyLimits<(String, Option<String>)>>,
+    pub(crate) limits: Mutex<KeyLimits<(String, Option<String>)>>,
     /// Who is told of the first run of a job or of the deliveries of an event, by its id.
-    pub(super) reporters: Mutex<HashMap<String, Reporter>>,
-    settings: CurrentSettings,
+    pub(crate) reporters: Mutex<HashMap<String, Reporter>>,
+    settings: watch::Sender<Arc<TriggerSettings>>,
     lines: Arc<ExecutionLogs>,
+    on_run: Option<OnRun>,
     /// The journals of jobs and deliveries that are not over, by their ids.
     journals: Mutex<HashMap<String, Arc<RunJournal>>>,
+    /// What is under way, waiting included; none once the triggers were stopped.
+    tasks: Mutex<Option<JoinSet<()>>>,
+    /// How many handlers run.
+    active: watch::Sender<usize>,
+    /// Whether no handler is to be run any more.
+    is_stopping: AtomicBool,
 }
 
-/// Who is told of a run.
-pub(super) type Reporter = UnboundedSender<Report>;
+/// Told of every run.
+pub(crate) type OnRun = Arc<dyn Fn(&RunReport) + Send + Sync>;
 
-/// What became of a run.
-pub(super) struct Report {
-    /// The handler and what it was for, such as `job resize`.
-    pub(super) what: String,
-    pub(super) execution: String,
-    pub(super) outcome: Outcome,
-    pub(super) lines: Vec<LoggedLine>,
+/// What a [`Runner`] is made of.
+pub(crate) struct RunnerParts {
+    pub(crate) source: ComponentSource,
+    pub(crate) settings: TriggerSettings,
+    pub(crate) clock: Clock,
+    pub(crate) queue: MemoryQueue,
+    pub(crate) log: MemoryLog,
+    pub(crate) lines: Arc<ExecutionLogs>,
+    pub(crate) on_run: Option<OnRun>,
+}
+
+/// The end of a task.
+pub(crate) struct Finished(oneshot::Receiver<()>);
+
+impl Finished {
+    /// Waits for the end; one that panicked has ended, too.
+    pub(crate) async fn wait(self) {
+        // Nothing is sent: the task's sender is dropped.
+        drop(self.0.await);
+    }
+
+    /// Whether the task has ended.
+    pub(crate) fn is_over(&mut self) -> bool {
+        !matches!(self.0.try_recv(), Err(oneshot::error::TryRecvError::Empty))
+    }
+}
+
+/// Counts a handler as long as it runs.
+struct Active<'a>(&'a watch::Sender<usize>);
+
+impl<'a> Active<'a> {
+    fn new(count: &'a watch::Sender<usize>) -> Self {
+        count.send_modify(|count| *count += 1);
+        Self(count)
+    }
+}
+
+impl Drop for Active<'_> {
+    fn drop(&mut self) {
+        self.0.send_modify(|count| *count = count.saturating_sub(1));
+    }
 }
 
 /// The journal of a job or a delivery, from its first run to its end.
-pub(super) struct RunJournal {
-    pub(super) journal: Arc<MemoryJournal>,
+pub(crate) struct RunJournal {
+    pub(crate) journal: Arc<MemoryJournal>,
     /// The job, if it is of one: it is woken when something that it waits for is there.
     job: Option<String>,
     /// Told to a delivery, likewise.
@@ -61,7 +102,7 @@ pub(super) struct RunJournal {
 }
 
 /// What a handler is run for.
-pub(super) enum Message {
+pub(crate) enum Message {
     Tick(Tick),
     Job(Job),
     Event(EventMessage),
@@ -89,49 +130,108 @@ impl Message {
 }
 
 /// How a handler is run.
-pub(super) struct RunOptions<'a> {
-    pub(super) running: Running,
-    pub(super) deadline: Option<Duration>,
-    pub(super) journal: Option<&'a RunJournal>,
+pub(crate) struct RunOptions<'a> {
+    pub(crate) running: Running,
+    pub(crate) deadline: Option<Duration>,
+    pub(crate) journal: Option<&'a RunJournal>,
     /// How many events led to this run.
-    pub(super) hops: u32,
-    pub(super) policy: RetryPolicy,
+    pub(crate) hops: u32,
+    pub(crate) policy: RetryPolicy,
 }
 
 impl Runner {
-    pub(super) fn new(
-        source: AppSource,
-        settings: CurrentSettings,
-        clock: Clock,
-        queue: MemoryQueue,
-        log: MemoryLog,
-        lines: Arc<ExecutionLogs>,
-    ) -> Self {
-        let (limits, reporters, journals) = (Mutex::default(), Mutex::default(), Mutex::default());
-        Self { source, clock, queue, log, limits, reporters, settings, lines, journals }
+    pub(crate) fn new(parts: RunnerParts) -> Self {
+        let RunnerParts { source, settings, clock, queue, log, lines, on_run } = parts;
+        Self {
+            source,
+            clock,
+            queue,
+            log,
+            limits: Mutex::default(),
+            reporters: Mutex::default(),
+            settings: watch::Sender::new(Arc::new(settings)),
+            lines,
+            on_run,
+            journals: Mutex::default(),
+            tasks: Mutex::new(Some(JoinSet::new())),
+            active: watch::Sender::new(0),
+            is_stopping: AtomicBool::new(false),
+        }
     }
 
     /// The settings that hold now.
-    pub(super) fn settings(&self) -> Arc<TriggerSettings> {
+    pub(crate) fn settings(&self) -> Arc<TriggerSettings> {
         Arc::clone(&self.settings.borrow())
     }
 
     /// The settings, and every change of them.
-    pub(super) fn changes(&self) -> CurrentSettings {
-        self.settings.clone()
+    pub(crate) fn changes(&self) -> CurrentSettings {
+        self.settings.subscribe()
     }
 
-    pub(super) fn now(&self) -> Now {
+    /// Has other settings hold from now on.
+    pub(crate) fn configure(&self, settings: TriggerSettings) {
+        self.settings.send_replace(Arc::new(settings));
+    }
+
+    pub(crate) fn now(&self) -> Now {
         Now::from_unix_ms(self.clock.now())
     }
 
+    /// Starts a task, unless the triggers were stopped.
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> Finished {
+        let (over, finished) = oneshot::channel();
+        if let Some(tasks) = &mut *self.tasks.lock() {
+            while tasks.try_join_next().is_some() {}
+            tasks.spawn(async move {
+                let _over: oneshot::Sender<()> = over;
+                task.await;
+            });
+        }
+        Finished(finished)
+    }
+
+    /// Begins no run any more, waits at most so long until those that have begun are over, and drops everything else.
+    /// Gives how many were not over then.
+    pub(crate) async fn stop(&self, grace: Duration) -> usize {
+        self.is_stopping.store(true, SeqCst);
+        let mut active = self.active.subscribe();
+        // Whether the time was enough is what the count says afterwards.
+        drop(tokio::time::timeout(grace, active.wait_for(|count| *count == 0)).await);
+        let cut = *self.active.borrow();
+        let tasks = self.tasks.lock().take();
+        if let Some(mut tasks) = tasks {
+            tasks.shutdown().await;
+        }
+        self.reporters.lock().clear();
+        cut
+    }
+
+    /// Drops what is under way.
+    pub(crate) fn abort(&self) {
+        self.is_stopping.store(true, SeqCst);
+        drop(self.tasks.lock().take());
+        self.reporters.lock().clear();
+    }
+
+    /// Whether no run begins any more.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.is_stopping.load(SeqCst)
+    }
+
     /// Runs a handler once, and decides what becomes of it.
-    pub(super) async fn execute(
+    pub(crate) async fn execute(
         &self,
         message: Message,
         options: RunOptions<'_>,
         reporter: Option<&Reporter>,
     ) -> Outcome {
+        let active = Active::new(&self.active);
+        if self.is_stopping() {
+            drop(active);
+            // Whoever stops the triggers drops the task.
+            return std::future::pending().await;
+        }
         let RunOptions { running, deadline, journal, hops, policy } = options;
         let (what, attempt, execution) = (message.what(), message.attempt(), running.id().to_owned());
         let mut call = CallOptions { running, deadline, ..CallOptions::default() };
@@ -148,15 +248,19 @@ impl Runner {
         let outcome = settle(ending, &policy, attempt, self.now(), rand::random());
         tell(&what, &execution, attempt, &outcome);
         let lines = self.lines.take(&execution);
+        let report = RunReport { what, execution, attempt, outcome: outcome.clone(), lines };
+        if let Some(on_run) = &self.on_run {
+            on_run(&report);
+        }
         if let Some(reporter) = reporter {
             // Whoever asked may have left.
-            let _ = reporter.send(Report { what, execution, outcome: outcome.clone(), lines });
+            let _ = reporter.send(report);
         }
         outcome
     }
 
     /// The journal of a job or a delivery, which is made for its first run.
-    pub(super) fn journal(&self, id: &str, job: Option<&str>) -> Arc<RunJournal> {
+    pub(crate) fn journal(&self, id: &str, job: Option<&str>) -> Arc<RunJournal> {
         let mut journals = self.journals.lock();
         let journal = journals.entry(id.to_owned()).or_insert_with(|| {
             Arc::new(RunJournal {
@@ -170,12 +274,12 @@ impl Runner {
     }
 
     /// A job or a delivery is over.
-    pub(super) fn forget_journal(&self, id: &str) {
+    pub(crate) fn forget_journal(&self, id: &str) {
         self.journals.lock().remove(id);
     }
 
     /// Tells the jobs and deliveries that wait for an event.
-    pub(super) fn wake_those_who_wait_for(&self, event: &Event) {
+    pub(crate) fn wake_those_who_wait_for(&self, event: &Event) {
         let journals: Vec<_> = self.journals.lock().values().cloned().collect();
         for journal in journals {
             let waits = journal.journal.waits().into_iter().filter_map(|wait| Some((wait.position, wait.event?)));
@@ -201,7 +305,7 @@ impl Runner {
 
 impl RunJournal {
     /// When a run that waits is to go on, in milliseconds since 1970: at once if what it waits for came meanwhile.
-    pub(super) fn due(&self) -> u64 {
+    pub(crate) fn due(&self) -> u64 {
         if self.has_news.load(Relaxed) {
             return 0;
         }
@@ -210,15 +314,13 @@ impl RunJournal {
     }
 
     /// Waits until a run that waits is to go on.
-    pub(super) async fn wait(&self, clock: &Clock) {
-        let due = self.due();
-        let pause = Duration::from_millis(due.saturating_sub(clock.now()).min(YEAR_MS));
-        let _ = tokio::time::timeout(pause, self.woken.notified()).await;
+    pub(crate) async fn wait(&self, clock: &Clock) {
+        tokio::select! {
+            () = clock.sleep_until(self.due()) => {}
+            () = self.woken.notified() => {}
+        }
     }
 }
-
-/// The longest time that is waited at once.
-const YEAR_MS: u64 = 365 * 86_400_000;
 
 async fn run(app: &App, message: &Message, options: CallOptions) -> Result<RunOutcome, Error> {
     match message {
