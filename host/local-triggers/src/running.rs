@@ -125,7 +125,7 @@ impl RunningTriggers {
         let (settings, now) = (self.runner.settings(), self.runner.now());
         let next = settings.schedules.iter().map(|known| {
             let due = if known.config.enabled { known.schedule.arm(now) } else { None };
-            NextTick { schedule: known.config.name.clone(), due: due.map(|due| due.unix_ms()) }
+            NextTick { schedule: known.config.name.clone(), due: due.map(elias_delivery::clock::Now::unix_ms) }
         });
         next.collect()
     }
