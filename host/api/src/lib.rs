@@ -29,8 +29,8 @@ pub use members::{
     is_text,
 };
 pub use services::{
-    DeployRequest, Deployment, DeploymentState, ReleaseStatus, RolloutAction, Service, ServiceStatus, StageCopies,
-    StageReport,
+    DeployRequest, Deployment, DeploymentState, ExperimentReport, MirroringReport, ReleaseStatus, RolloutAction,
+    Service, ServiceStatus,
 };
 pub use tenants::{CPU_WEIGHT_DEFAULT, CPU_WEIGHT_MAX, Ceiling, QuotaAction, Quotas, Tenant, TenantSettings};
 pub use trigger_requests::{ChangedJobs, EnqueuedJob, JobSelection, PublishedEvents, ReplayRequest, TriggerFilter};

@@ -3,8 +3,8 @@
 use super::{HostScope, Query, get, json, number, optional_json, text};
 use crate::error::Result;
 use elias_api::{TenantSettings, VersionSettings};
+use elias_delivery::experiment::Experiment;
 use elias_delivery::rollout::FlagRule;
-use elias_delivery::stages::Stages;
 use elias_names::{Digest, ServiceId, TenantId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -30,10 +30,10 @@ pub struct ServiceTarget {
     /// Callers who get a version of their own.
     #[serde(default)]
     pub flags: Vec<FlagRule>,
-    /// Implementations side by side, with what serves as the baseline.
-    #[serde(default)]
-    pub stages: Option<Stages>,
-    /// The versions of flags and stages, where they are neither what serves nor the canary.
+    /// The running experiment, with what serves as the baseline.
+    #[serde(default, rename = "stages")]
+    pub experiment: Option<Experiment>,
+    /// The versions of flags and the experiment, where they are neither what serves nor the canary.
     #[serde(default)]
     pub beside: Vec<ReleaseTarget>,
 }
@@ -144,7 +144,7 @@ fn target(row: &sqlx::any::AnyRow) -> Result<ServiceTarget> {
         release,
         canary,
         flags: optional_json(row, "flags")?.unwrap_or_default(),
-        stages: optional_json(row, "stages")?,
+        experiment: optional_json(row, "stages")?,
         beside: Vec::new(),
     })
 }
@@ -172,11 +172,11 @@ impl HostScope {
         Ok(self.targets(Wanted::Of(id)).await?.pop())
     }
 
-    /// Adds the versions that only flags and stages give traffic to.
+    /// Adds the versions that only flags and the experiment give traffic to.
     async fn add_beside(&mut self, target: &mut ServiceTarget) -> Result<()> {
-        let staged = target.stages.iter().flat_map(|stages| &stages.plan.implementations);
-        let staged = staged.map(|implementation| u64::from(implementation.version));
-        let mut versions: Vec<_> = target.flags.iter().map(|rule| rule.version).chain(staged).collect();
+        let variants = target.experiment.iter().flat_map(|experiment| &experiment.plan.variants);
+        let variants = variants.map(|variant| u64::from(variant.version));
+        let mut versions: Vec<_> = target.flags.iter().map(|rule| rule.version).chain(variants).collect();
         versions.sort_unstable();
         versions.dedup();
         let served = [Some(target.release.version), target.canary.as_ref().map(|canary| canary.version)];

@@ -12,6 +12,7 @@ mod connect;
 mod deployments;
 mod error;
 mod executions;
+mod experiments;
 mod file;
 mod guard;
 mod host;
@@ -26,7 +27,6 @@ mod organizations;
 mod roles;
 mod secrets;
 mod services;
-mod stages;
 mod tenants;
 #[cfg(test)]
 mod tests;

@@ -23,7 +23,7 @@ use elias_api::{
     Actor, Deployment, DeploymentState, ExecutionFilter, ExecutionRecord, RecordedCalls, RecordedRun, Service,
     TenantSettings, Version, VersionSettings,
 };
-use elias_delivery::stages::VariantMetrics;
+use elias_delivery::experiment::VariantMetrics;
 use elias_names::{ComponentName, Digest, Environment, ServiceId};
 use elias_transparency as transparency;
 use serde_json::json;
@@ -142,7 +142,7 @@ async fn deploy(store: &Store, tenant: &TenantId, version: u32, revision: u64) -
             canary: None,
             stopped: false,
             flags: Vec::new(),
-            stages: None,
+            experiment: None,
         })
         .await?;
     scope.commit().await
@@ -337,25 +337,33 @@ async fn answers_are_given_again_until_newer_ones_take_their_place(TestStore { s
     }
 }
 
-async fn figures_of_stages_are_those_of_other_hosts_and_go_with_the_stages(TestStore { store, .. }: &TestStore) {
+async fn metrics_of_variants_are_those_of_other_hosts_and_go_with_the_experiment(TestStore { store, .. }: &TestStore) {
     let (a, b) = (create_tenant(store, "a").await, create_tenant(store, "b").await);
     let seen = |skipped| VariantMetrics { skipped, ..VariantMetrics::default() };
     for tenant in [&a, &b] {
         let mut scope = store.write(tenant).await.expect("a scope");
         for (host, skipped) in [("one", 1), ("two", 2), ("two", 3)] {
-            scope.set_stage_figures(&service(tenant), "x", host, "stage2", &seen(skipped)).await.expect("stored");
+            scope.set_variant_metrics(&service(tenant), "x", host, "stage2", &seen(skipped)).await.expect("stored");
         }
         scope.commit().await.expect("committed");
     }
     let mut scope = store.write(&a).await.expect("a scope");
-    let theirs = scope.stage_figures(&service(&a), "x", "one").await.expect("read");
+    let theirs = scope.variant_metrics_elsewhere(&service(&a), "x", "one").await.expect("read");
     assert_eq!(theirs, [("stage2".to_owned(), seen(3))], "the latest of the other host");
-    assert_eq!(scope.stage_figures(&service(&a), "y", "one").await.expect("read"), [], "of other stages");
-    scope.forget_stage_figures(&service(&a)).await.expect("forgotten");
-    assert_eq!(scope.stage_figures(&service(&a), "x", "none").await.expect("read"), []);
+    assert_eq!(
+        scope.variant_metrics_elsewhere(&service(&a), "y", "one").await.expect("read"),
+        [],
+        "of another experiment"
+    );
+    scope.forget_variant_metrics(&service(&a)).await.expect("forgotten");
+    assert_eq!(scope.variant_metrics_elsewhere(&service(&a), "x", "none").await.expect("read"), []);
     scope.commit().await.expect("committed");
     let mut scope = store.read(&b).await.expect("a scope");
-    assert_eq!(scope.stage_figures(&service(&b), "x", "none").await.expect("read").len(), 2, "another tenant's stay");
+    assert_eq!(
+        scope.variant_metrics_elsewhere(&service(&b), "x", "none").await.expect("read").len(),
+        2,
+        "another tenant's stay"
+    );
 }
 
 async fn executions_are_found_and_pruned(TestStore { store, .. }: &TestStore) {
@@ -409,7 +417,7 @@ on_both! {
     what_a_tenant_has_is_bounded_and_what_is_replaced_counts_once
     of_what_was_done_the_newest_is_kept_and_what_serves
     answers_are_given_again_until_newer_ones_take_their_place
-    figures_of_stages_are_those_of_other_hosts_and_go_with_the_stages
+    metrics_of_variants_are_those_of_other_hosts_and_go_with_the_experiment
     executions_are_found_and_pruned
     roles_have_revisions_and_are_bounded
     users_are_a_tenants_and_bounded

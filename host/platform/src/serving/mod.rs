@@ -1,6 +1,7 @@
 //! What serves: services and their releases, the routes to them, and how that is exchanged while requests are in
 //! flight.
 
+mod experiment;
 mod lines;
 mod loader;
 mod meter;
@@ -11,10 +12,11 @@ mod release;
 mod sampler;
 mod service;
 mod snapshot;
-mod staged;
 mod table;
 mod ticket;
 
+pub(crate) use experiment::ActiveExperiment;
+pub use experiment::MirroredRequest;
 pub(crate) use lines::Lines;
 pub(crate) use loader::{Loader, Purpose, compile_queue, limits};
 pub(crate) use meter::{Ended, QuotaCounts, QuotaKind, ServiceMeter, Verdict};
@@ -24,8 +26,6 @@ pub(crate) use release::Release;
 pub use service::Service;
 pub(crate) use service::{Canary, State, Tables};
 pub(crate) use snapshot::{PendingAct, ServiceSnapshot, SnapshotStore};
-pub use staged::MirroredRequest;
-pub(crate) use staged::Staged;
 pub(crate) use table::{Around, Table, own_host};
 pub(crate) use ticket::RolloutTransition;
 pub use ticket::{Ending, NotAdmitted, Settled, Ticket};
@@ -350,15 +350,15 @@ impl Serving {
         };
         let beside = target.beside.iter().map(|wanted| Ok(release_of(wanted, &Tables::read(&wanted.settings)?)));
         let beside = beside.collect::<Result<Vec<_>>>()?;
-        let staged = match &target.stages {
+        let experiment = match &target.experiment {
             None => None,
-            Some(wanted) => match before.and_then(|before| before.staged.as_ref()) {
-                Some(staged) if same_secrets && staged.stages.id == wanted.id => Some(Arc::clone(staged)),
-                staged => {
+            Some(wanted) => match before.and_then(|before| before.experiment.as_ref()) {
+                Some(active) if same_secrets && active.definition.id == wanted.id => Some(Arc::clone(active)),
+                active => {
                     let all = || std::iter::once(&release).chain(&beside);
                     let of = |version| all().find(|release| release.target.version == version).cloned();
-                    let same = staged.filter(|staged| staged.stages.id == wanted.id);
-                    Some(Arc::new(Staged::new(wanted.clone(), of, same.map(AsRef::as_ref))?))
+                    let same = active.filter(|active| active.definition.id == wanted.id);
+                    Some(Arc::new(ActiveExperiment::new(wanted.clone(), of, same.map(AsRef::as_ref))?))
                 }
             },
         };
@@ -385,7 +385,7 @@ impl Serving {
             release,
             canary,
             flags,
-            staged,
+            experiment,
             beside,
             supervision,
             triggers: Arc::new(triggers),

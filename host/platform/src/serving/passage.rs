@@ -129,7 +129,7 @@ impl Serving {
             return self.enter(service, &HeaderMap::new(), None, None).await;
         };
         let entry = ticket::entered(service, release.breaker.try_enter(self.clock.now()))?;
-        let chosen = Chosen { release: &release, is_canary, stage: None };
+        let chosen = Chosen { release: &release, is_canary, assignment: None };
         self.begin(service, &state, chosen, entry, started).await
     }
 

@@ -1,12 +1,12 @@
 //! A component in an environment, as requests find it.
 
+use super::experiment::ActiveExperiment;
 use super::lines::Lines;
 use super::meter::ServiceMeter;
 use super::quota::TenantQuotas;
 use super::release::Release;
 use super::snapshot::ServiceSnapshot;
-use super::staged::Staged;
-use super::ticket::{self, StagePlace};
+use super::ticket::{self, VariantAssignment};
 use arc_swap::{ArcSwap, Guard};
 use elias_api::{Code, Error, Result, RunningExecution, VersionSettings};
 use elias_delivery::clock::Now;
@@ -63,9 +63,9 @@ pub(crate) struct State {
     pub(crate) release: Arc<Release>,
     pub(crate) canary: Option<Arc<Canary>>,
     pub(crate) flags: FlagTable,
-    /// Several implementations side by side, with what serves as the baseline.
-    pub(crate) staged: Option<Arc<Staged>>,
-    /// What only flags and stages give traffic to.
+    /// The running experiment, with what serves as the baseline.
+    pub(crate) experiment: Option<Arc<ActiveExperiment>>,
+    /// What only flags and the experiment give traffic to.
     pub(crate) beside: Vec<Arc<Release>>,
     pub(crate) supervision: SupervisionConfig,
     /// What starts it beside requests.
@@ -133,7 +133,7 @@ impl State {
 
     /// Whether requests are told apart by chance.
     pub(crate) fn chooses(&self) -> bool {
-        self.canary.is_some() || self.staged.is_some() || !self.snapshot.target.flags.is_empty()
+        self.canary.is_some() || self.experiment.is_some() || !self.snapshot.target.flags.is_empty()
     }
 
     /// The release that a request gets, and as what.
@@ -143,21 +143,21 @@ impl State {
         let flagged =
             flagged.and_then(|version| self.releases().find(|release| u64::from(release.target.version) == version));
         if let Some(release) = flagged {
-            return Chosen { release, is_canary: false, stage: None };
+            return Chosen { release, is_canary: false, assignment: None };
         }
-        if let Some(staged) = &self.staged {
-            let choice = staged.choose(caller);
-            if let Some(staging) = staged.implementations.get(choice.answers) {
-                let (staged, shadows) = (Arc::clone(staged), choice.shadows().collect());
-                let stage = StagePlace { staged, position: choice.answers, shadows };
-                return Chosen { release: &staging.release, is_canary: false, stage: Some(stage) };
+        if let Some(experiment) = &self.experiment {
+            let choice = experiment.choose(caller);
+            if let Some(variant) = experiment.variants.get(choice.responds) {
+                let (experiment, shadows) = (Arc::clone(experiment), choice.shadows().collect());
+                let assignment = VariantAssignment { experiment, position: choice.responds, shadows };
+                return Chosen { release: &variant.release, is_canary: false, assignment: Some(assignment) };
             }
         }
         match &self.canary {
             Some(canary) if canary.assigner.bucket(caller) < canary.buckets.load(Ordering::Relaxed) => {
-                Chosen { release: &canary.release, is_canary: true, stage: None }
+                Chosen { release: &canary.release, is_canary: true, assignment: None }
             }
-            _ => Chosen { release: &self.release, is_canary: false, stage: None },
+            _ => Chosen { release: &self.release, is_canary: false, assignment: None },
         }
     }
 }
@@ -166,24 +166,24 @@ impl State {
 pub(crate) struct Chosen<'a> {
     pub(crate) release: &'a Arc<Release>,
     pub(crate) is_canary: bool,
-    pub(crate) stage: Option<StagePlace>,
+    pub(crate) assignment: Option<VariantAssignment>,
 }
 
 impl Chosen<'_> {
     /// Whether it is not what serves.
     pub(crate) fn is_beside(&self) -> bool {
-        self.is_canary || self.stage.as_ref().is_some_and(|stage| stage.position != 0)
+        self.is_canary || self.assignment.as_ref().is_some_and(|assignment| assignment.position != 0)
     }
 
     /// The version that serves in its place. The variants that get the request mirrored stay the same, but for the one
     /// whose circuit is open.
     pub(crate) fn without(self, state: &State) -> Chosen<'_> {
-        let stage = self.stage.map(|stage| StagePlace {
-            shadows: stage.shadows.into_iter().filter(|position| *position != 0).collect(),
+        let assignment = self.assignment.map(|assignment| VariantAssignment {
+            shadows: assignment.shadows.into_iter().filter(|position| *position != 0).collect(),
             position: 0,
-            ..stage
+            ..assignment
         });
-        Chosen { release: &state.release, is_canary: false, stage }
+        Chosen { release: &state.release, is_canary: false, assignment }
     }
 }
 

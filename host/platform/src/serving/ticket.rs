@@ -1,16 +1,16 @@
 //! What a request holds from its admission to its end.
 
 use super::Serving;
+use super::experiment::ActiveExperiment;
 use super::meter::Ended;
 use super::quota::QuotaPermit;
 use super::release::Release;
 use super::service::{Chosen, Service, Source, State, UnderWay};
-use super::staged::Staged;
 use crate::recorder::Recorder;
 use elias_api::{Code, Error, ExecutionRecord, RecordedCalls, RecordedRun, Result};
 use elias_delivery::clock::{Clock, Now};
+use elias_delivery::experiment::Observation;
 use elias_delivery::rollout::RolloutEvent;
-use elias_delivery::stages::Observation;
 use elias_delivery::supervision::{Entry, Permit};
 use elias_host::{App, Caller, ErrorCode, Execution, HostCalls, Outcome, Running};
 use elias_names::TenantId;
@@ -28,7 +28,7 @@ pub struct Ticket {
     is_canary: bool,
     is_mirrored: bool,
     /// The variant that responds, in an experiment.
-    pub(super) stage: Option<StagePlace>,
+    pub(super) assignment: Option<VariantAssignment>,
     app: App,
     entry: Option<Entry>,
     running: Running,
@@ -55,8 +55,8 @@ pub(super) struct Entered {
 }
 
 /// The variant that responds, and those that get the request mirrored then: positions in the plan's list.
-pub(crate) struct StagePlace {
-    pub(crate) staged: Arc<Staged>,
+pub(crate) struct VariantAssignment {
+    pub(crate) experiment: Arc<ActiveExperiment>,
     pub(crate) position: usize,
     pub(crate) shadows: Vec<usize>,
 }
@@ -100,7 +100,7 @@ const ERROR_BYTES_MAX: usize = 16 << 10;
 impl Ticket {
     /// The ticket of a request to a service that is about to run.
     pub(super) fn begin(serving: &Serving, service: &Arc<Service>, chosen: Chosen<'_>, entered: Entered) -> Self {
-        let Chosen { release, is_canary, stage } = chosen;
+        let Chosen { release, is_canary, assignment } = chosen;
         let Entered { state, entry, permits, app, started, is_mirrored } = entered;
         let running = Running::new();
         if let Some(permits) = permits {
@@ -120,7 +120,7 @@ impl Ticket {
             state,
             is_canary,
             is_mirrored,
-            stage,
+            assignment,
             app,
             entry: Some(entry),
             running,
@@ -234,9 +234,9 @@ impl Ticket {
         }
         if counts {
             self.release.stats.record(failed, duration, fuel);
-            if let Some(stage) = &self.stage {
+            if let Some(assignment) = &self.assignment {
                 let memory_peak_bytes = ending.execution.map_or(0, |ran| ran.memory_peak_bytes);
-                stage.observe(&Observation { latency: duration, fuel, memory_peak_bytes, failed });
+                assignment.observe(&Observation { latency: duration, fuel, memory_peak_bytes, failed });
             }
             if failed && self.is_canary {
                 self.judge();

@@ -4,7 +4,7 @@
 use crate::failure::describe;
 use crate::state::ServerState;
 use bytes::{Bytes, BytesMut};
-use elias_delivery::stages::{ResponseReader, ResponseSummary};
+use elias_delivery::experiment::{ResponseReader, ResponseSummary};
 use elias_host::{Caller, Error, Running};
 use elias_platform::{Ending, MirroredRequest, Platform, Settled, Ticket};
 use http::{HeaderMap, Method, Request, Uri};

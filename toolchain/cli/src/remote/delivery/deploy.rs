@@ -85,7 +85,7 @@ pub(crate) fn deploy(arguments: &DeployArguments) -> Result<(), Failure> {
     let number = version.number;
     if let Some(name) = stage {
         let stage = (number, name.as_str(), &arguments.stage);
-        return stages::put_beside(&client, &component, arguments.environment, stage, arguments.target.json);
+        return stages::add_variant(&client, &component, arguments.environment, stage, arguments.target.json);
     }
     if arguments.no_serve {
         let said = format!(
@@ -192,7 +192,7 @@ fn build(arguments: &DeployArguments) -> Result<Vec<u8>, Failure> {
             if stage.number == 1 {
                 let of = stage.of;
                 eprintln!(
-                    "note: this is the first implementation; the source has more, up to stage{of}: put one beside it with --stage stage{of}"
+                    "note: this is the first implementation; the source has more, up to stage{of}: compare one with it by --stage stage{of}"
                 );
             }
             Ok(wasm)

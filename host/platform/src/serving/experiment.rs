@@ -4,13 +4,13 @@ use super::Serving;
 use super::passage::load;
 use super::release::Release;
 use super::service::{Chosen, Service, State};
-use super::ticket::{self, Entered, Settled, StagePlace, Ticket};
+use super::ticket::{self, Entered, Settled, Ticket, VariantAssignment};
 use elias_api::{Code, Error, Result};
-use elias_delivery::rollout::Caller;
-use elias_delivery::stages::{
-    Differing, Implementation, ImplementationStats, Observation, ResponseSummary, StageChoice, StageTable, Stages,
-    VariantMetrics,
+use elias_delivery::experiment::{
+    Experiment, Observation, ResponseDifference, ResponseSummary, Variant, VariantChoice, VariantMetrics, VariantStats,
+    VariantTable,
 };
+use elias_delivery::rollout::Caller;
 use elias_store::now_ms;
 use http::Method;
 use parking_lot::{Mutex, MutexGuard};
@@ -20,74 +20,74 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 use tokio::sync::Semaphore;
 
-/// MirroredRequest of a service's requests that are under way at once; beyond that a request is not copied.
+/// Mirrored requests of a service that are under way at once; beyond that a request is not mirrored.
 const MIRRORED_MAX: usize = 8;
 
-/// The implementations of a service, and what they did on this host since they were put side by side.
-pub(crate) struct Staged {
-    pub(crate) stages: Stages,
-    table: StageTable,
+/// The experiment of a service, with the metrics of its variants on this host.
+pub(crate) struct ActiveExperiment {
+    pub(crate) definition: Experiment,
+    table: VariantTable,
     /// In the plan's order, the baseline first.
-    pub(crate) implementations: Vec<Staging>,
+    pub(crate) variants: Vec<ActiveVariant>,
     /// Names of headers in which responses may differ, in lower case.
     ignored: Vec<String>,
     slots: Arc<Semaphore>,
 }
 
-/// One of them.
-pub(crate) struct Staging {
+/// A variant of the experiment.
+pub(crate) struct ActiveVariant {
     pub(crate) release: Arc<Release>,
-    stats: ImplementationStats,
-    /// MirroredRequest that it was to get and did not.
+    stats: VariantStats,
+    /// Mirrored requests that it was to get and did not.
     skipped: AtomicU64,
-    differences: Mutex<VecDeque<Differing>>,
+    differences: Mutex<VecDeque<ResponseDifference>>,
 }
 
-impl Staged {
-    /// These implementations, each by the release that `release_of` finds for its version. `before` is the same with
-    /// other releases.
+impl ActiveExperiment {
+    /// Prepares an experiment. `release_of` finds the release of a version; `before` is the same experiment with other
+    /// releases, and its metrics go on.
     pub(crate) fn new(
-        stages: Stages,
+        definition: Experiment,
         release_of: impl Fn(u32) -> Option<Arc<Release>>,
         before: Option<&Self>,
     ) -> Result<Self> {
         let bad = |message: String| Error::new(Code::BadInput, message);
-        let table = StageTable::new(&stages.id, &stages.plan).map_err(|error| bad(error.to_string()))?;
-        let staging = |(position, implementation): (usize, &Implementation)| {
-            let release = release_of(implementation.version);
-            let release = release.ok_or_else(|| bad(format!("version {} is not there", implementation.version)))?;
+        let table = VariantTable::new(&definition.id, &definition.plan).map_err(|error| bad(error.to_string()))?;
+        let activate = |(position, variant): (usize, &Variant)| {
+            let release = release_of(variant.version);
+            let release = release.ok_or_else(|| bad(format!("version {} does not exist", variant.version)))?;
             let metrics = before.and_then(|before| before.metrics(position)).unwrap_or_default();
-            Ok(Staging {
+            Ok(ActiveVariant {
                 release,
-                stats: ImplementationStats::resume(metrics.observed),
+                stats: VariantStats::resume(metrics.observed),
                 skipped: AtomicU64::new(metrics.skipped),
                 differences: Mutex::new(metrics.differences.into()),
             })
         };
-        let implementations = stages.plan.implementations.iter().enumerate().map(staging).collect::<Result<_>>()?;
-        let ignored = stages.plan.ignore_headers.iter().map(|name| name.to_ascii_lowercase()).collect();
-        Ok(Self { stages, table, implementations, ignored, slots: Arc::new(Semaphore::new(MIRRORED_MAX)) })
+        let variants = definition.plan.variants.iter().enumerate().map(activate).collect::<Result<_>>()?;
+        let ignored = definition.plan.ignore_headers.iter().map(|name| name.to_ascii_lowercase()).collect();
+        Ok(Self { definition, table, variants, ignored, slots: Arc::new(Semaphore::new(MIRRORED_MAX)) })
     }
 
     /// Chooses the variant that responds to a request, and those that get it mirrored.
-    pub(crate) fn choose(&self, caller: &Caller<'_>) -> StageChoice {
+    pub(crate) fn choose(&self, caller: &Caller<'_>) -> VariantChoice {
         self.table.choose(caller)
     }
 
     /// The metrics of a variant on this host.
     pub(crate) fn metrics(&self, position: usize) -> Option<VariantMetrics> {
-        let staging = self.implementations.get(position)?;
+        let variant = self.variants.get(position)?;
         Some(VariantMetrics {
-            observed: staging.stats.observed(),
-            skipped: staging.skipped.load(Ordering::Relaxed),
-            differences: staging.differences().iter().cloned().collect(),
+            observed: variant.stats.observed(),
+            skipped: variant.skipped.load(Ordering::Relaxed),
+            differences: variant.differences().iter().cloned().collect(),
         })
     }
 
     /// Whether requests with this method may be mirrored to the variant at a position.
     fn may_mirror(&self, position: usize, method: &Method) -> bool {
-        let implementation = self.stages.plan.implementations.get(position);
-        *method == Method::GET || implementation.is_some_and(|implementation| implementation.shadow_unsafe)
+        let variant = self.definition.plan.variants.get(position);
+        *method == Method::GET || variant.is_some_and(|variant| variant.shadow_unsafe)
     }
 
     /// Compares the responses with the baseline's, if it is among them; returns the variants that differ.
@@ -95,14 +95,14 @@ impl Staged {
         let mut differing = Vec::new();
         let Some((_, baseline)) = responses.iter().find(|(position, _)| *position == 0) else { return differing };
         for (position, response) in responses {
-            let Some(staging) = self.implementations.get(*position).filter(|_| *position != 0) else { continue };
+            let Some(variant) = self.variants.get(*position).filter(|_| *position != 0) else { continue };
             let what = baseline.difference(response);
-            staging.stats.record_comparison(what.is_some());
+            variant.stats.record_comparison(what.is_some());
             if let Some(what) = what {
                 differing.push(*position);
-                let mut differences = staging.differences();
+                let mut differences = variant.differences();
                 differences.truncate(VariantMetrics::DIFFERENCES - 1);
-                differences.push_front(Differing {
+                differences.push_front(ResponseDifference {
                     at: now_ms(),
                     request: request.to_owned(),
                     baseline: baseline.execution.clone(),
@@ -115,8 +115,8 @@ impl Staged {
     }
 }
 
-impl Staging {
-    fn differences(&self) -> MutexGuard<'_, VecDeque<Differing>> {
+impl ActiveVariant {
+    fn differences(&self) -> MutexGuard<'_, VecDeque<ResponseDifference>> {
         self.differences.lock() // the list is whole after every operation
     }
 
@@ -129,7 +129,7 @@ impl Staging {
 pub struct MirroredRequest {
     service: Arc<Service>,
     state: Arc<State>,
-    staged: Arc<Staged>,
+    experiment: Arc<ActiveExperiment>,
     /// The variant that responded to the client.
     responded: usize,
     /// The variants that get the request then.
@@ -140,12 +140,13 @@ impl MirroredRequest {
     /// The mirrored request for one with this ticket and method; none if no variant is to get it, as a rule.
     #[must_use]
     pub fn of(ticket: &Ticket, method: &Method) -> Option<Self> {
-        let StagePlace { staged, position: responded, shadows } = ticket.stage.as_ref()?;
-        let targets: Vec<_> = shadows.iter().copied().filter(|position| staged.may_mirror(*position, method)).collect();
+        let VariantAssignment { experiment, position: responded, shadows } = ticket.assignment.as_ref()?;
+        let targets: Vec<_> =
+            shadows.iter().copied().filter(|position| experiment.may_mirror(*position, method)).collect();
         (!targets.is_empty()).then(|| Self {
             service: Arc::clone(&ticket.service),
             state: Arc::clone(&ticket.state),
-            staged: Arc::clone(staged),
+            experiment: Arc::clone(experiment),
             responded: *responded,
             targets,
         })
@@ -154,12 +155,15 @@ impl MirroredRequest {
     /// Names of headers in which responses may differ, in lower case.
     #[must_use]
     pub fn ignored(&self) -> &[String] {
-        &self.staged.ignored
+        &self.experiment.ignored
     }
 
     /// The request is not mirrored after all: it was too large, or did not come to its end.
     pub fn skip(&self) {
-        self.targets.iter().filter_map(|position| self.staged.implementations.get(*position)).for_each(Staging::skip);
+        self.targets
+            .iter()
+            .filter_map(|position| self.experiment.variants.get(*position))
+            .for_each(ActiveVariant::skip);
     }
 
     /// Sends the request to each variant in turn, and compares all responses. `send` runs a component and settles its
@@ -175,8 +179,8 @@ impl MirroredRequest {
     {
         let (mut responses, mut all_settled) = (vec![(self.responded, response)], Vec::new());
         for position in self.targets.iter().copied() {
-            let Some(staging) = self.staged.implementations.get(position) else { continue };
-            let response = match self.enter(serving, position, staging).await {
+            let Some(variant) = self.experiment.variants.get(position) else { continue };
+            let response = match self.enter(serving, position, variant).await {
                 Some((ticket, _permit)) => send(ticket).await,
                 None => None,
             };
@@ -185,10 +189,10 @@ impl MirroredRequest {
                     responses.push((position, response));
                     all_settled.extend(settled.map(|settled| (position, settled)));
                 }
-                None => staging.skip(),
+                None => variant.skip(),
             }
         }
-        let differing = self.staged.compare(request, &responses);
+        let differing = self.experiment.compare(request, &responses);
         for (position, settled) in all_settled {
             // Of a variant that responds differently from the baseline, and of the baseline then.
             let differs = differing.contains(&position) || (position == 0 && !differing.is_empty());
@@ -204,11 +208,11 @@ impl MirroredRequest {
         &self,
         serving: &Serving,
         position: usize,
-        staging: &Staging,
+        variant: &ActiveVariant,
     ) -> Option<(Ticket, tokio::sync::OwnedSemaphorePermit)> {
         let (started, now) = (Instant::now(), serving.clock.now());
-        let (service, state, release) = (&self.service, &self.state, &staging.release);
-        let permit = Arc::clone(&self.staged.slots).try_acquire_owned().ok()?;
+        let (service, state, release) = (&self.service, &self.state, &variant.release);
+        let permit = Arc::clone(&self.experiment.slots).try_acquire_owned().ok()?;
         let entry = release.breaker.try_enter(now).ok()?;
         // A mirrored request runs where a slot is free, and takes none: the next client finds it free.
         if !state.admission.is_free() || !state.tenant.admits_mirrored(now.unix_ms()) {
@@ -225,18 +229,18 @@ impl MirroredRequest {
                 return None;
             }
         };
-        let stage = StagePlace { staged: Arc::clone(&self.staged), position, shadows: Vec::new() };
-        let chosen = Chosen { release, is_canary: false, stage: Some(stage) };
+        let assignment = VariantAssignment { experiment: Arc::clone(&self.experiment), position, shadows: Vec::new() };
+        let chosen = Chosen { release, is_canary: false, assignment: Some(assignment) };
         let entered = Entered { state: Arc::clone(state), entry, permits: None, app, started, is_mirrored: true };
         Some((Ticket::begin(serving, service, chosen, entered), permit))
     }
 }
 
-impl StagePlace {
+impl VariantAssignment {
     /// Counts an execution of the variant that responds.
     pub(super) fn observe(&self, observation: &Observation) {
-        if let Some(staging) = self.staged.implementations.get(self.position) {
-            staging.stats.record(observation);
+        if let Some(variant) = self.experiment.variants.get(self.position) {
+            variant.stats.record(observation);
         }
     }
 }
@@ -244,21 +248,21 @@ impl StagePlace {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use elias_delivery::stages::{BetterRule, Comparison, Observed, ResponseReader};
+    use elias_delivery::experiment::{BetterRule, Comparison, ResponseReader, VariantTotals};
     use http::HeaderMap;
     use serde_json::json;
 
-    fn staged() -> Staged {
+    fn experiment() -> ActiveExperiment {
         let plan = json!({ "implementations": [
             { "name": "base", "version": 1, "weight": 1 }, { "name": "other", "version": 2, "shadow": 100 },
         ] });
-        let stages = Stages::begin(serde_json::from_value(plan).expect("a plan"));
+        let definition = Experiment::begin(serde_json::from_value(plan).expect("a plan"));
         let target =
             json!({ "version": 1, "digest": "0".repeat(64), "settings": {}, "deployment": "d", "rollout": null });
         let target: elias_store::ReleaseTarget = serde_json::from_value(target).expect("a target");
         let now = elias_delivery::clock::Now::from_unix_ms(0);
         let release = Release::new(target, &Default::default(), Default::default(), now);
-        Staged::new(stages, |_| Some(Arc::clone(&release)), None).expect("the plan is right")
+        ActiveExperiment::new(definition, |_| Some(Arc::clone(&release)), None).expect("the plan is right")
     }
 
     fn response(status: u16) -> ResponseSummary {
@@ -266,30 +270,33 @@ mod tests {
     }
 
     #[test]
-    fn what_differs_is_kept_the_latest_first_and_not_for_ever() {
-        let staged = staged();
+    fn differences_are_stored_the_latest_first_and_not_for_ever() {
+        let experiment = experiment();
         let most = VariantMetrics::DIFFERENCES;
         for number in 0..most + 5 {
-            staged.compare(&format!("GET /{number}"), &[(1, response(500)), (0, response(200))]);
+            experiment.compare(&format!("GET /{number}"), &[(1, response(500)), (0, response(200))]);
         }
-        staged.compare("GET /same", &[(0, response(200)), (1, response(200))]);
-        staged.compare("GET /alone", &[(1, response(500))]);
-        let metrics = staged.metrics(1).expect("there are two");
+        experiment.compare("GET /same", &[(0, response(200)), (1, response(200))]);
+        experiment.compare("GET /alone", &[(1, response(500))]);
+        let metrics = experiment.metrics(1).expect("there are two");
         assert_eq!(metrics.differences.len(), most);
         assert_eq!(metrics.differences[0].request, format!("GET /{}", most + 4));
         let others = [("other", &metrics.observed)];
-        let comparison = Comparison::new(("base", &Observed::default()), &others, &BetterRule::default());
-        let share = comparison.implementations[1].differing.expect("some were compared").estimate;
+        let comparison = Comparison::new(("base", &VariantTotals::default()), &others, &BetterRule::default());
+        let share = comparison.variants[1].differing.expect("some were compared").estimate;
         assert!((share - 25.0 / 26.0).abs() < 1e-9, "{share}");
-        let again =
-            Staged::new(staged.stages.clone(), |_| Some(Arc::clone(&staged.implementations[0].release)), Some(&staged));
+        let again = ActiveExperiment::new(
+            experiment.definition.clone(),
+            |_| Some(Arc::clone(&experiment.variants[0].release)),
+            Some(&experiment),
+        );
         assert_eq!(again.expect("it is right").metrics(1), Some(metrics), "other releases go on with the metrics");
     }
 
     #[test]
-    fn only_requests_that_change_nothing_are_copied_unless_the_plan_says_so() {
-        let staged = staged();
-        assert!(staged.may_mirror(1, &Method::GET));
-        assert!(!staged.may_mirror(1, &Method::POST) && !staged.may_mirror(1, &Method::DELETE));
+    fn only_requests_that_change_nothing_are_mirrored_unless_the_plan_says_so() {
+        let experiment = experiment();
+        assert!(experiment.may_mirror(1, &Method::GET));
+        assert!(!experiment.may_mirror(1, &Method::POST) && !experiment.may_mirror(1, &Method::DELETE));
     }
 }
