@@ -42,7 +42,9 @@ pub use moving::move_store;
 pub use platform::Platform;
 pub use recorder::Retention;
 pub use response_cache::{CacheFill, CachedResponse, LookupResult, ResponseCache};
-pub use serving::{Ending, MirroredRequest, NotAdmitted, Passage, Service, Serving, Settled, Ticket};
+pub use serving::{
+    CompletedExecution, MirroredRequest, NotAdmitted, RequestGuard, RequestOutcome, RoutedRequest, Service, Serving,
+};
 pub use session::Session;
 pub use trigger_admin::{EnqueueRequest, ReplayFrom, ScheduleDetails};
 pub use triggers::TriggerBackends;

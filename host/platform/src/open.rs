@@ -8,7 +8,7 @@ use crate::config::PlatformConfig;
 use crate::platform::{Inner, Platform};
 use crate::recorder::Recorder;
 use crate::response_cache::ResponseCache;
-use crate::serving::{Around, Loader, Proofs, ServiceSnapshot, Serving, SnapshotStore, compile_queue};
+use crate::serving::{Loader, Proofs, ServiceSnapshot, Serving, SnapshotStore, TableContext, compile_queue};
 use crate::trigger_runs::ServedServices;
 use crate::triggers::Runner;
 use crate::vault::Vault;
@@ -68,9 +68,9 @@ impl Platform {
         };
         let (recorder, recording) = Recorder::new(store.clone());
         let (transitions, received_transitions) = mpsc::unbounded_channel();
-        let around = Around { domain: config.domain.clone(), artifacts: artifacts.clone() };
+        let context = TableContext { domain: config.domain.clone(), artifacts: artifacts.clone() };
         let snapshots = SnapshotStore::open(sub("services")?);
-        let serving = Serving::new(loader, snapshots, recorder, Arc::clone(&access), around, transitions);
+        let serving = Serving::new(loader, snapshots, recorder, Arc::clone(&access), context, transitions);
         let advisories = match config.advisories.clone() {
             Some(path) => Some(Advisories::open(path).await?),
             None => None,

@@ -1,10 +1,10 @@
 //! The variants of an experiment in a service, and mirrored requests.
 
 use super::Serving;
-use super::passage::load;
 use super::release::Release;
-use super::service::{Chosen, Service, State};
-use super::ticket::{self, Entered, Settled, Ticket, VariantAssignment};
+use super::request_guard::{self, AdmittedExecution, CompletedExecution, RequestGuard, VariantAssignment};
+use super::routing::load;
+use super::service::{ReleaseChoice, Service, State};
 use elias_api::{Code, Error, Result};
 use elias_delivery::experiment::{
     Experiment, Observation, ResponseDifference, ResponseSummary, Variant, VariantChoice, VariantMetrics, VariantStats,
@@ -137,15 +137,15 @@ pub struct MirroredRequest {
 }
 
 impl MirroredRequest {
-    /// The mirrored request for one with this ticket and method; none if no variant is to get it, as a rule.
+    /// The mirrored request of a guarded request with this method; none if no variant is to get it, as a rule.
     #[must_use]
-    pub fn of(ticket: &Ticket, method: &Method) -> Option<Self> {
-        let VariantAssignment { experiment, position: responded, shadows } = ticket.assignment.as_ref()?;
+    pub fn of(guard: &RequestGuard, method: &Method) -> Option<Self> {
+        let VariantAssignment { experiment, position: responded, shadows } = guard.assignment.as_ref()?;
         let targets: Vec<_> =
             shadows.iter().copied().filter(|position| experiment.may_mirror(*position, method)).collect();
         (!targets.is_empty()).then(|| Self {
-            service: Arc::clone(&ticket.service),
-            state: Arc::clone(&ticket.state),
+            service: Arc::clone(&guard.service),
+            state: Arc::clone(&guard.state),
             experiment: Arc::clone(experiment),
             responded: *responded,
             targets,
@@ -166,50 +166,50 @@ impl MirroredRequest {
             .for_each(ActiveVariant::skip);
     }
 
-    /// Sends the request to each variant in turn, and compares all responses. `send` runs a component and settles its
-    /// ticket. An execution whose response differs is recorded like one that fails.
+    /// Sends the request to each variant in turn, and compares all responses. `send` runs a component and completes its
+    /// guard. An execution whose response differs is recorded like one that fails.
     pub async fn mirror<F>(
         &self,
         serving: &Serving,
         request: &str,
         response: ResponseSummary,
-        send: impl Fn(Ticket) -> F,
+        send: impl Fn(RequestGuard) -> F,
     ) where
-        F: Future<Output = Option<(ResponseSummary, Option<Settled>)>>,
+        F: Future<Output = Option<(ResponseSummary, Option<CompletedExecution>)>>,
     {
-        let (mut responses, mut all_settled) = (vec![(self.responded, response)], Vec::new());
+        let (mut responses, mut all_completed) = (vec![(self.responded, response)], Vec::new());
         for position in self.targets.iter().copied() {
             let Some(variant) = self.experiment.variants.get(position) else { continue };
-            let response = match self.enter(serving, position, variant).await {
-                Some((ticket, _permit)) => send(ticket).await,
+            let response = match self.admit(serving, position, variant).await {
+                Some((guard, _permit)) => send(guard).await,
                 None => None,
             };
             match response {
-                Some((response, settled)) => {
+                Some((response, completed)) => {
                     responses.push((position, response));
-                    all_settled.extend(settled.map(|settled| (position, settled)));
+                    all_completed.extend(completed.map(|completed| (position, completed)));
                 }
                 None => variant.skip(),
             }
         }
         let differing = self.experiment.compare(request, &responses);
-        for (position, settled) in all_settled {
+        for (position, completed) in all_completed {
             // Of a variant that responds differently from the baseline, and of the baseline then.
             let differs = differing.contains(&position) || (position == 0 && !differing.is_empty());
             let now = serving.clock.now().unix_ms();
-            if settled.is_taken || (differs && self.service.sampler.should_record(true, now)) {
-                serving.recorder.record(settled.record);
+            if completed.is_taken || (differs && self.service.sampler.should_record(true, now)) {
+                serving.recorder.record(completed.record);
             }
         }
     }
 
     /// Admits a mirrored request, if that keeps nobody else out: it is skipped where anything is full, open or used up.
-    async fn enter(
+    async fn admit(
         &self,
         serving: &Serving,
         position: usize,
         variant: &ActiveVariant,
-    ) -> Option<(Ticket, tokio::sync::OwnedSemaphorePermit)> {
+    ) -> Option<(RequestGuard, tokio::sync::OwnedSemaphorePermit)> {
         let (started, now) = (Instant::now(), serving.clock.now());
         let (service, state, release) = (&self.service, &self.state, &variant.release);
         let permit = Arc::clone(&self.experiment.slots).try_acquire_owned().ok()?;
@@ -225,14 +225,15 @@ impl MirroredRequest {
                     service = %service.id, version = release.target.version, %error,
                     "the variant for mirrored requests cannot be loaded"
                 );
-                ticket::tell_unloadable(service, release, entry, &error, serving.clock.now());
+                request_guard::tell_unloadable(service, release, entry, &error, serving.clock.now());
                 return None;
             }
         };
         let assignment = VariantAssignment { experiment: Arc::clone(&self.experiment), position, shadows: Vec::new() };
-        let chosen = Chosen { release, is_canary: false, assignment: Some(assignment) };
-        let entered = Entered { state: Arc::clone(state), entry, permits: None, app, started, is_mirrored: true };
-        Some((Ticket::begin(serving, service, chosen, entered), permit))
+        let chosen = ReleaseChoice { release, is_canary: false, assignment: Some(assignment) };
+        let entered =
+            AdmittedExecution { state: Arc::clone(state), entry, permits: None, app, started, is_mirrored: true };
+        Some((RequestGuard::begin(serving, service, chosen, entered), permit))
     }
 }
 

@@ -5,30 +5,30 @@ mod experiment;
 mod lines;
 mod loader;
 mod meter;
-mod passage;
 mod proofs;
 mod quota;
 mod release;
+mod request_guard;
+mod routing;
 mod sampler;
 mod service;
 mod snapshot;
 mod table;
-mod ticket;
 
 pub(crate) use experiment::ActiveExperiment;
 pub use experiment::MirroredRequest;
 pub(crate) use lines::Lines;
 pub(crate) use loader::{Loader, Purpose, compile_queue, limits};
-pub(crate) use meter::{Ended, QuotaCounts, QuotaKind, ServiceMeter, Verdict};
-pub use passage::Passage;
+pub(crate) use meter::{ExecutionOutcome, QuotaCounts, QuotaKind, ServiceMeter, Verdict};
 pub(crate) use proofs::{Proofs, file_name as proof_file};
 pub(crate) use release::Release;
+pub(crate) use request_guard::RolloutTransition;
+pub use request_guard::{CompletedExecution, NotAdmitted, RequestGuard, RequestOutcome};
+pub use routing::RoutedRequest;
 pub use service::Service;
 pub(crate) use service::{Canary, State, Tables};
 pub(crate) use snapshot::{PendingAct, ServiceSnapshot, SnapshotStore};
-pub(crate) use table::{Around, Table, own_host};
-pub(crate) use ticket::RolloutTransition;
-pub use ticket::{Ending, NotAdmitted, Settled, Ticket};
+pub(crate) use table::{Table, TableContext, own_host};
 
 use crate::access::Access;
 use crate::recorder::Recorder;
@@ -62,7 +62,7 @@ pub struct Serving {
     pub(crate) recorder: Recorder,
     pub(crate) meters: HostMeters,
     access: Arc<Access>,
-    around: Arc<Around>,
+    context: Arc<TableContext>,
     pub(crate) table: ArcSwap<Table>,
     tenants: Mutex<HashMap<TenantId, Arc<TenantQuotas>>>,
     transitions: mpsc::UnboundedSender<RolloutTransition>,
@@ -77,7 +77,7 @@ impl Serving {
         snapshots: SnapshotStore,
         recorder: Recorder,
         access: Arc<Access>,
-        around: Around,
+        context: TableContext,
         transitions: mpsc::UnboundedSender<RolloutTransition>,
     ) -> Self {
         Self {
@@ -87,7 +87,7 @@ impl Serving {
             recorder,
             meters: HostMeters::default(),
             access,
-            around: Arc::new(around),
+            context: Arc::new(context),
             table: ArcSwap::default(),
             tenants: Mutex::default(),
             transitions,
@@ -97,7 +97,7 @@ impl Serving {
 
     /// The domain of the services' own hosts.
     pub(crate) fn domain(&self) -> &str {
-        &self.around.domain
+        &self.context.domain
     }
 
     /// All services and routes.
@@ -142,7 +142,7 @@ impl Serving {
         }
         let snapshot = ServiceSnapshot::new(target.clone());
         let service = Service::new(target.id.clone(), self.state(snapshot, None, &[])?, Arc::default());
-        self.table.load().check(&service, &self.around)
+        self.table.load().check(&service, &self.context)
     }
 
     /// Serves these from now on: what the store says, or the snapshots of when the host last ran. Those in `saved` are
@@ -301,11 +301,11 @@ impl Serving {
 
     /// Exchanges the table for one in which these services have their present routes, and those in `gone` are no more.
     async fn exchange(&self, changed: Vec<Arc<Service>>, gone: Vec<ServiceId>) -> Result<()> {
-        let (mut table, around) = (Table::clone(&self.table.load()), Arc::clone(&self.around));
+        let (mut table, context) = (Table::clone(&self.table.load()), Arc::clone(&self.context));
         // Thousands, when a host starts.
         let making = tokio::task::spawn_blocking(move || {
             gone.iter().for_each(|id| table.remove(id));
-            changed.iter().for_each(|service| table.set(service, &around));
+            changed.iter().for_each(|service| table.set(service, &context));
             table
         });
         let table = making.await.map_err(|panic| Error::new(Code::Internal, format!("making the routes: {panic}")))?;
@@ -376,7 +376,7 @@ impl Serving {
         };
         let tenant = self.tenant(&target.id.tenant, &target.tenant);
         let shared = before.map(|before| Arc::clone(&before.shared)).unwrap_or_default();
-        let assets = table::assets(&tables.gateway, &target.release.settings.files, &self.around.artifacts)?;
+        let assets = table::assets(&tables.gateway, &target.release.settings.files, &self.context.artifacts)?;
         let api_keys = self.access.api_keys(&target.id);
         let rules = Rules::prepare(&tables.gateway, &shared, Some(&api_keys), assets.as_ref());
         let Tables { gateway, supervision, triggers } = tables;

@@ -5,8 +5,8 @@ use super::lines::Lines;
 use super::meter::ServiceMeter;
 use super::quota::TenantQuotas;
 use super::release::Release;
+use super::request_guard::{self, VariantAssignment};
 use super::snapshot::ServiceSnapshot;
-use super::ticket::{self, VariantAssignment};
 use arc_swap::{ArcSwap, Guard};
 use elias_api::{Code, Error, Result, RunningExecution, VersionSettings};
 use elias_delivery::clock::Now;
@@ -137,39 +137,39 @@ impl State {
     }
 
     /// The release that a request gets, and as what.
-    pub(crate) fn choose(&self, caller: &Caller<'_>, identity: Option<&Identity>) -> Chosen<'_> {
+    pub(crate) fn choose(&self, caller: &Caller<'_>, identity: Option<&Identity>) -> ReleaseChoice<'_> {
         let organization = identity.and_then(|identity| identity.organization_id.as_deref());
         let flagged = self.flags.choose(organization, identity.map(|identity| &identity.claims), caller);
         let flagged =
             flagged.and_then(|version| self.releases().find(|release| u64::from(release.target.version) == version));
         if let Some(release) = flagged {
-            return Chosen { release, is_canary: false, assignment: None };
+            return ReleaseChoice { release, is_canary: false, assignment: None };
         }
         if let Some(experiment) = &self.experiment {
             let choice = experiment.choose(caller);
             if let Some(variant) = experiment.variants.get(choice.responds) {
                 let (experiment, shadows) = (Arc::clone(experiment), choice.shadows().collect());
                 let assignment = VariantAssignment { experiment, position: choice.responds, shadows };
-                return Chosen { release: &variant.release, is_canary: false, assignment: Some(assignment) };
+                return ReleaseChoice { release: &variant.release, is_canary: false, assignment: Some(assignment) };
             }
         }
         match &self.canary {
             Some(canary) if canary.assigner.bucket(caller) < canary.buckets.load(Ordering::Relaxed) => {
-                Chosen { release: &canary.release, is_canary: true, assignment: None }
+                ReleaseChoice { release: &canary.release, is_canary: true, assignment: None }
             }
-            _ => Chosen { release: &self.release, is_canary: false, assignment: None },
+            _ => ReleaseChoice { release: &self.release, is_canary: false, assignment: None },
         }
     }
 }
 
 /// The release that a request gets, and as what.
-pub(crate) struct Chosen<'a> {
+pub(crate) struct ReleaseChoice<'a> {
     pub(crate) release: &'a Arc<Release>,
     pub(crate) is_canary: bool,
     pub(crate) assignment: Option<VariantAssignment>,
 }
 
-impl Chosen<'_> {
+impl ReleaseChoice<'_> {
     /// Whether it is not what serves.
     pub(crate) fn is_beside(&self) -> bool {
         self.is_canary || self.assignment.as_ref().is_some_and(|assignment| assignment.position != 0)
@@ -177,13 +177,13 @@ impl Chosen<'_> {
 
     /// The version that serves in its place. The variants that get the request mirrored stay the same, but for the one
     /// whose circuit is open.
-    pub(crate) fn without(self, state: &State) -> Chosen<'_> {
+    pub(crate) fn without(self, state: &State) -> ReleaseChoice<'_> {
         let assignment = self.assignment.map(|assignment| VariantAssignment {
             shadows: assignment.shadows.into_iter().filter(|position| *position != 0).collect(),
             position: 0,
             ..assignment
         });
-        Chosen { release: &state.release, is_canary: false, assignment }
+        ReleaseChoice { release: &state.release, is_canary: false, assignment }
     }
 }
 
@@ -283,9 +283,9 @@ impl Service {
             source: match &under_way.source {
                 None => String::new(),
                 Some(Source::Request(method, uri)) => {
-                    ticket::source(under_way.is_mirrored, method.as_str(), uri.path())
+                    request_guard::source(under_way.is_mirrored, method.as_str(), uri.path())
                 }
-                Some(Source::Trigger(kind, name)) => ticket::source(under_way.is_mirrored, kind, name),
+                Some(Source::Trigger(kind, name)) => request_guard::source(under_way.is_mirrored, kind, name),
             },
         };
         self.running().iter().map(|(_, under_way)| describe(under_way)).collect()

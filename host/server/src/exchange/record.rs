@@ -4,7 +4,7 @@ use crate::body::RequestProgress;
 use crate::failure::describe;
 use elias_gateway::{TraceContext, trace};
 use elias_host::{App, Error, Execution};
-use elias_platform::Ending;
+use elias_platform::RequestOutcome;
 use http::{Method, Request, Uri, Version};
 use std::sync::Arc;
 use std::time::Instant;
@@ -65,9 +65,9 @@ impl RequestRecord {
     }
 
     /// How the request ended, for the platform.
-    pub(super) fn ending(&mut self) -> Ending<'_> {
+    pub(super) fn outcome(&mut self) -> RequestOutcome<'_> {
         let error = self.error.take();
-        Ending {
+        RequestOutcome {
             method: self.method.as_str(),
             path: self.uri.path(),
             status: self.status,
@@ -78,8 +78,8 @@ impl RequestRecord {
     }
 
     /// How an attempt ended that another one follows.
-    pub(super) fn ending_of_attempt<'a>(&'a self, error: &'a Error) -> Ending<'a> {
-        Ending {
+    pub(super) fn outcome_of_attempt<'a>(&'a self, error: &'a Error) -> RequestOutcome<'a> {
+        RequestOutcome {
             method: self.method.as_str(),
             path: self.uri.path(),
             status: error.code().status(),

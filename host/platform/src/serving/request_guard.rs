@@ -2,10 +2,10 @@
 
 use super::Serving;
 use super::experiment::ActiveExperiment;
-use super::meter::Ended;
+use super::meter::ExecutionOutcome;
 use super::quota::QuotaPermit;
 use super::release::Release;
-use super::service::{Chosen, Service, Source, State, UnderWay};
+use super::service::{ReleaseChoice, Service, Source, State, UnderWay};
 use crate::recorder::Recorder;
 use elias_api::{Code, Error, ExecutionRecord, RecordedCalls, RecordedRun, Result};
 use elias_delivery::clock::{Clock, Now};
@@ -21,7 +21,7 @@ use tokio::sync::mpsc;
 
 /// A request's admission to a service: which release responds to it, and its permits, which its execution holds as
 /// long as it has an instance. The release stays the same to the request's end, whatever is deployed meanwhile.
-pub struct Ticket {
+pub struct RequestGuard {
     pub(super) service: Arc<Service>,
     pub(super) state: Arc<State>,
     release: Arc<Release>,
@@ -43,7 +43,7 @@ pub struct Ticket {
 }
 
 /// What a request has taken on the way to its execution.
-pub(super) struct Entered {
+pub(super) struct AdmittedExecution {
     pub(super) state: Arc<State>,
     pub(super) entry: Entry,
     /// The component's slot and the slot of its tenant's quota; none for a mirrored request.
@@ -70,7 +70,7 @@ pub(crate) struct RolloutTransition {
 
 /// How a request ended, as the server saw it.
 #[derive(Debug, Clone, Default)]
-pub struct Ending<'a> {
+pub struct RequestOutcome<'a> {
     /// The request's method; the kind of a trigger.
     pub method: &'a str,
     /// The path of its target; the trigger's name.
@@ -87,7 +87,7 @@ pub struct Ending<'a> {
 
 /// An execution that has ended.
 #[derive(Debug)]
-pub struct Settled {
+pub struct CompletedExecution {
     pub(super) record: ExecutionRecord,
     /// Whether it is one of those that are recorded anyway.
     pub(super) is_taken: bool,
@@ -97,11 +97,16 @@ pub struct Settled {
 const SOURCE_BYTES_MAX: usize = 512;
 const ERROR_BYTES_MAX: usize = 16 << 10;
 
-impl Ticket {
-    /// The ticket of a request to a service that is about to run.
-    pub(super) fn begin(serving: &Serving, service: &Arc<Service>, chosen: Chosen<'_>, entered: Entered) -> Self {
-        let Chosen { release, is_canary, assignment } = chosen;
-        let Entered { state, entry, permits, app, started, is_mirrored } = entered;
+impl RequestGuard {
+    /// Begins the guard of an admitted request.
+    pub(super) fn begin(
+        serving: &Serving,
+        service: &Arc<Service>,
+        chosen: ReleaseChoice<'_>,
+        entered: AdmittedExecution,
+    ) -> Self {
+        let ReleaseChoice { release, is_canary, assignment } = chosen;
+        let AdmittedExecution { state, entry, permits, app, started, is_mirrored } = entered;
         let running = Running::new();
         if let Some(permits) = permits {
             running.hold(permits);
@@ -205,27 +210,27 @@ impl Ticket {
     }
 
     /// The request has ended.
-    pub fn end(mut self, ending: Ending<'_>) {
-        if let Some(settled) = self.settle(ending).filter(|settled| settled.is_taken) {
-            self.recorder.record(settled.record);
+    pub fn end(mut self, outcome: RequestOutcome<'_>) {
+        if let Some(completed) = self.settle(outcome).filter(|completed| completed.is_taken) {
+            self.recorder.record(completed.record);
         }
     }
 
     /// The request has ended, which is said once; gives what is to be recorded of it, if it ever ran.
-    pub fn settle(&mut self, ending: Ending<'_>) -> Option<Settled> {
+    pub fn settle(&mut self, outcome: RequestOutcome<'_>) -> Option<CompletedExecution> {
         self.ended = true;
         // Of a client that left before there was a response, the server does not know what ran.
-        let ran = ending.execution.or_else(|| self.running.execution()).cloned();
-        let ending = Ending { execution: ran.as_ref(), ..ending };
+        let ran = outcome.execution.or_else(|| self.running.execution()).cloned();
+        let outcome = RequestOutcome { execution: ran.as_ref(), ..outcome };
         let now = self.clock.now();
-        let (duration, fuel) = ending.execution.map_or((self.started.elapsed(), 0), |ran| (ran.duration, ran.fuel));
-        let outcome = ending.execution.map(|ran| ran.outcome);
+        let (duration, fuel) = outcome.execution.map_or((self.started.elapsed(), 0), |ran| (ran.duration, ran.fuel));
+        let execution_outcome = outcome.execution.map(|ran| ran.outcome);
         // A client that leaves, and a request that is wrong, say nothing about the component.
-        let failed = ending.status >= 500;
+        let failed = outcome.status >= 500;
         // Nor does a host that has no permit left.
-        let cancelled = matches!(outcome, Some(Outcome::Cancelled | Outcome::Failed(ErrorCode::Cancelled)));
-        let outside = cancelled || matches!(outcome, Some(Outcome::Failed(ErrorCode::Overloaded)));
-        let counts = ending.execution.is_some() && !outside;
+        let cancelled = matches!(execution_outcome, Some(Outcome::Cancelled | Outcome::Failed(ErrorCode::Cancelled)));
+        let outside = cancelled || matches!(execution_outcome, Some(Outcome::Failed(ErrorCode::Overloaded)));
+        let counts = outcome.execution.is_some() && !outside;
         let failed = failed && !cancelled;
         if let Some(entry) = self.entry.take()
             && counts
@@ -235,7 +240,7 @@ impl Ticket {
         if counts {
             self.release.stats.record(failed, duration, fuel);
             if let Some(assignment) = &self.assignment {
-                let memory_peak_bytes = ending.execution.map_or(0, |ran| ran.memory_peak_bytes);
+                let memory_peak_bytes = outcome.execution.map_or(0, |ran| ran.memory_peak_bytes);
                 assignment.observe(&Observation { latency: duration, fuel, memory_peak_bytes, failed });
             }
             if failed && self.is_canary {
@@ -243,30 +248,30 @@ impl Ticket {
             }
         }
         self.state.tenant.spend(fuel, now.unix_ms());
-        let to_others = ending.execution.map_or(0, |ran| ran.sent_bytes);
-        self.state.tenant.sent(ending.sent_bytes.saturating_add(to_others), now.unix_ms());
+        let to_others = outcome.execution.map_or(0, |ran| ran.sent_bytes);
+        self.state.tenant.sent(outcome.sent_bytes.saturating_add(to_others), now.unix_ms());
         let lines = self.service.lines.take(self.running.id());
-        let failed = !cancelled && (failed || matches!(outcome, Some(Outcome::Failed(_))));
-        ending.execution?;
+        let failed = !cancelled && (failed || matches!(execution_outcome, Some(Outcome::Failed(_))));
+        outcome.execution?;
         let ended = match (cancelled, failed) {
-            (true, _) => Ended::Cancelled,
-            (false, true) => Ended::Failed,
-            (false, false) => Ended::Completed,
+            (true, _) => ExecutionOutcome::Cancelled,
+            (false, true) => ExecutionOutcome::Failed,
+            (false, false) => ExecutionOutcome::Completed,
         };
         self.service.meter.record(ended, duration);
         let is_taken = self.service.sampler.should_record(failed, now.unix_ms());
-        Some(Settled { record: self.record(ending, duration, fuel, ended, lines), is_taken })
+        Some(CompletedExecution { record: self.record(outcome, duration, fuel, ended, lines), is_taken })
     }
 
     fn record(
         &self,
-        ending: Ending<'_>,
+        outcome: RequestOutcome<'_>,
         duration: Duration,
         fuel: u64,
-        ended: Ended,
+        ended: ExecutionOutcome,
         lines: Option<serde_json::Value>,
     ) -> ExecutionRecord {
-        let outcome = ending.execution.map(|ran| ran.outcome);
+        let execution_outcome = outcome.execution.map(|ran| ran.outcome);
         let id = &self.service.id;
         let duration_us = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
         ExecutionRecord {
@@ -275,21 +280,21 @@ impl Ticket {
             component: id.component.clone(),
             environment: id.environment,
             version: self.version(),
-            source: source(self.is_mirrored, ending.method, ending.path),
+            source: source(self.is_mirrored, outcome.method, outcome.path),
             run: self.run.clone(),
             started_at: i64::try_from(self.clock.now().unix_ms().saturating_sub(duration_us / 1_000))
                 .unwrap_or(i64::MAX),
             duration_us,
             fuel,
-            memory_bytes: ending.execution.map_or(0, |ran| ran.memory_peak_bytes),
-            host_calls: ending.execution.map_or_else(Vec::new, |ran| ran.host_calls.iter().map(recorded).collect()),
-            status: ending.status,
+            memory_bytes: outcome.execution.map_or(0, |ran| ran.memory_peak_bytes),
+            host_calls: outcome.execution.map_or_else(Vec::new, |ran| ran.host_calls.iter().map(recorded).collect()),
+            status: outcome.status,
             outcome: ended.as_str().to_owned(),
-            code: match outcome {
+            code: match execution_outcome {
                 Some(Outcome::Failed(code)) => Some(code.as_str().to_owned()),
                 _ => None,
             },
-            error: ending.error.map(|error| cut(error, ERROR_BYTES_MAX)),
+            error: outcome.error.map(|error| cut(error, ERROR_BYTES_MAX)),
             lines,
         }
     }
@@ -307,7 +312,7 @@ impl Ticket {
     }
 }
 
-impl Drop for Ticket {
+impl Drop for RequestGuard {
     fn drop(&mut self) {
         self.leave();
         if !self.ended {
@@ -380,7 +385,7 @@ impl From<Error> for NotAdmitted {
     }
 }
 
-pub(super) fn entered(
+pub(super) fn require_entry(
     service: &Service,
     entry: std::result::Result<Entry, elias_delivery::supervision::Refused>,
 ) -> Result<Entry, NotAdmitted> {
