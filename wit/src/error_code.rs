@@ -10,7 +10,7 @@ crate::error_codes! {
         /// The guest asked for more memory or table elements than its cap and failed without them.
         OutOfMemory = "out-of-memory", 500, "The component reached its memory cap";
         /// The wall clock ran out.
-        Deadline = "deadline", 504, "The component did not answer in time";
+        Deadline = "deadline", 504, "The component did not respond in time";
         /// The guest recursed past its stack.
         StackOverflow = "stack-overflow", 500, "The component recursed too deeply";
         /// An exception left the handler.

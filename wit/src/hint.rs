@@ -22,7 +22,7 @@ const ABSENT: [(&[&str], &str); 14] = [
             "location",
             "history",
         ],
-        "there is no page; a component answers requests, and makes HTML as text",
+        "there is no page; a component responds to requests, and makes HTML as text",
     ),
     (&["requestAnimationFrame", "requestIdleCallback", "matchMedia"], "there is no screen; use `setTimeout`"),
     (&["require", "module", "exports"], "write `import`, or `require` with a text in it, so that the file is bundled"),

@@ -135,7 +135,7 @@ impl Ceilings {
                 Some(_) => {}
                 None if self.is_undeclared(&key) => {
                     return refuse(format!(
-                        "{key} is {asked}, and the capability declares no such amount, so that it has no ceiling: \
+                        "{key} is {asked}, but the capability does not declare this amount, so that it has no ceiling: \
                          leave it out"
                     ));
                 }

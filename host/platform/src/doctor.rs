@@ -47,7 +47,7 @@ impl Platform {
         let written = started.elapsed().as_secs_f64() * 1e3 - read;
         let kind = if self.store().is_shared() { "PostgreSQL" } else { "SQLite" };
         let identity = self.store().identity().await?;
-        Ok(format!("{kind}, {identity}, answers in {read:.1} ms and commits in {written:.1} ms"))
+        Ok(format!("{kind}, {identity}, reads in {read:.1} ms and commits in {written:.1} ms"))
     }
 
     async fn examine_log(&self) -> Result<String> {

@@ -148,9 +148,9 @@ async fn handle<R: Lift + Send + Sync + 'static>(
 pub(crate) fn read_answer(record: &ExecutionRecord, output: &str) -> Result<serde_json::Value, Error> {
     let most = record.component().limits.response_bytes;
     if output.len() as u64 > most {
-        let message = format!("the answer has {} bytes; at most {most} are allowed", output.len());
+        let message = format!("the result has {} bytes; it must have at most {most}", output.len());
         return Err(record.fail(Error::new(ErrorCode::ResponseTooLarge, message)));
     }
     serde_json::from_str(output)
-        .map_err(|error| record.fail(Error::new(ErrorCode::Trap, format!("the guest's answer is not JSON: {error}"))))
+        .map_err(|error| record.fail(Error::new(ErrorCode::Trap, format!("the guest's result is not JSON: {error}"))))
 }

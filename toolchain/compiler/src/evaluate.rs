@@ -304,11 +304,11 @@ impl Run {
         let answer = answer as usize;
         let memory = self.memory.data(&self.store);
         let word = |at: usize| -> Result<usize> {
-            let bytes = memory.get(at..at + 4).context("the engine's answer lies outside of its memory")?;
+            let bytes = memory.get(at..at + 4).context("the engine's result lies outside of its memory")?;
             Ok(u32::from_le_bytes(bytes.try_into()?) as usize)
         };
         let (at, length) = (word(answer)?, word(answer + 4)?);
-        let text = memory.get(at..at + length).context("the engine's answer lies outside of its memory")?;
+        let text = memory.get(at..at + length).context("the engine's result lies outside of its memory")?;
         Ok(String::from_utf8(text.to_vec())?)
     }
 

@@ -117,7 +117,7 @@ static TEXTS: ValueTable<{ ATTRIBUTES.len() }> = ValueTable::new();
 /// Makes the native that replaces a getter of `Request`.
 fn replace_getter<'js>(ctx: Ctx<'js>, script: Function<'js>, attribute: String) -> Result<Value<'js>> {
     let Some(number) = ATTRIBUTES.iter().position(|name| *name == attribute) else {
-        return Err(Exception::throw_internal(&ctx, &format!("there is no native {attribute} of a request")));
+        return Err(Exception::throw_internal(&ctx, &format!("native {attribute} of a request does not exist")));
     };
     SCRIPTS.set(number, &script);
     raw::function(&script, NativeFunction::Getter(get_text), number)

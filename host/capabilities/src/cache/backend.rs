@@ -20,6 +20,9 @@ pub(super) trait Backend: Send + Sync + 'static {
 pub(super) async fn read(backend: &dyn Backend, key: &str) -> Result<Option<Value>, Error> {
     match backend.run(Command::Lease(key.to_owned())).await? {
         Answer::Value(value) => Ok(value),
-        _ => Err(Error::new(ErrorCode::Unavailable, "the cache gave another answer than was asked for")),
+        _ => Err(Error::new(
+            ErrorCode::Unavailable,
+            "the cache backend returned a result of another kind than the operation's",
+        )),
     }
 }

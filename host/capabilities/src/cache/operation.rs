@@ -136,7 +136,7 @@ impl Operation {
     /// The outcome, once; none while there is none yet.
     pub(super) fn take(&mut self) -> Trapping<Option<Outcome>> {
         let (outcome, _held) = match std::mem::replace(&mut self.state, State::Taken) {
-            State::Taken => bail!("an operation's answer was taken twice"),
+            State::Taken => bail!("the result of an operation must be taken only once"),
             State::Ready(outcome) => outcome,
             State::Running(mut receiver) => match receiver.try_recv() {
                 Ok(Some(outcome)) => outcome,

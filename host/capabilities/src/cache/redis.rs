@@ -114,7 +114,7 @@ impl Redis {
     /// Connects now, so that the log tells early of a Redis that cannot be reached.
     pub(super) async fn connect(&self) {
         if tokio::time::timeout(self.0.timeout, self.0.connection()).await.is_err() {
-            self.0.lost("it does not answer");
+            self.0.lost("it does not respond");
         }
     }
 }
@@ -166,8 +166,8 @@ impl Inner {
             if let Some(generation) = used {
                 self.discard(generation);
             }
-            self.lost("it does not answer");
-            let message = format!("Redis did not answer within {} ms", self.timeout.as_millis());
+            self.lost("it does not respond");
+            let message = format!("Redis did not respond within {} ms", self.timeout.as_millis());
             Err(Error::new(ErrorCode::Unavailable, message))
         })
     }

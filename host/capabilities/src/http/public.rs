@@ -47,7 +47,7 @@ impl PublicFetch {
         }
         let mut response = self.client.get(url).send().await.map_err(|error| error.to_string())?;
         if !response.status().is_success() {
-            return Err(format!("it was answered with {}", response.status()));
+            return Err(format!("the response has status {}, and must be successful", response.status()));
         }
         let mut bytes = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(|error| error.to_string())? {

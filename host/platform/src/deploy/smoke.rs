@@ -50,5 +50,5 @@ async fn ask(app: &App, host: &str, call: &SmokeCall, running: Running) -> Resul
         frame.map_err(told)?;
     }
     let good = if call.status == 0 { status < 500 } else { status == call.status };
-    if good { Ok(()) } else { Err(failed(format!("was answered with {status}"))) }
+    if good { Ok(()) } else { Err(failed(format!("got a response with status {status}"))) }
 }

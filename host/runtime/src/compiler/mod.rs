@@ -148,7 +148,7 @@ impl Compiler {
         }
     }
 
-    /// Why a compiler ended without an answer.
+    /// The reason why a compiler ended without a result.
     fn died(&self, status: ExitStatus) -> Error {
         const SIGABRT: i32 = 6;
         const SIGKILL: i32 = 9;

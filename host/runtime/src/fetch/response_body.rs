@@ -182,11 +182,11 @@ impl StreamingResponse {
                 _ => Poll::Ready(Ok(response)),
             },
             Poll::Ready(Ok(Err(refused))) => Poll::Ready(Err(self.refused(&refused, guest))),
-            // The sender is gone with the store: the guest ended without an answer.
+            // The sender is gone with the store: the guest ended without a response.
             Poll::Ready(Err(_)) => match guest {
                 Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
                 _ => {
-                    Poll::Ready(Err(self.fail(Error::new(ErrorCode::NoResponse, "the guest ended without an answer"))))
+                    Poll::Ready(Err(self.fail(Error::new(ErrorCode::NoResponse, "the guest ended without a response"))))
                 }
             },
             Poll::Pending => match guest {

@@ -118,7 +118,7 @@ pub(crate) fn handler_failed(component: &LoadedComponent, meter: &Meter, text: O
             uncaught_exception(component, meter, &elias, Exception { name, message, stack })
         }
         None => {
-            let message = format!("the guest answered with an error: {}", text.unwrap_or("it gave no reason"));
+            let message = format!("the guest returned an error: {}", text.unwrap_or("it gave no reason"));
             Error::new(ErrorCode::Exception, message)
         }
     }

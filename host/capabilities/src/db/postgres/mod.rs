@@ -69,7 +69,7 @@ pub(crate) async fn open(
     let share = servers.server(&address).share(limits.connections);
     let slow = || ConfigureError::Unavailable("no connection to PostgreSQL was free".into());
     let grant = tokio::time::timeout(TIMEOUT, share.acquire()).await.map_err(|_| slow())?;
-    let late = || ConfigureError::Unavailable("PostgreSQL did not answer in time".into());
+    let late = || ConfigureError::Unavailable("PostgreSQL did not respond in time".into());
     let (owned_schema, own, owner) = if owned {
         let owner = Owner(connector(config.clone()));
         let prepared = tokio::time::timeout(TIMEOUT, owner.prepare(&schema, &database)).await;

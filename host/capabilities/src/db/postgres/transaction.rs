@@ -22,7 +22,7 @@ const ROWS: i32 = 500;
 struct TransactionState {
     /// A statement has failed: the server takes nothing more until a savepoint or the end.
     failed: bool,
-    /// The connection was cancelled, or does not answer.
+    /// The connection was cancelled, or does not respond.
     broken: bool,
     /// Something may be left in the session.
     leaves: bool,

@@ -239,9 +239,8 @@ impl Client {
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await? {
             if body.len() + chunk.len() > ANSWER_BYTES_MAX {
-                return Ok(Err(
-                    Failure::new(CliErrorCode::BadAnswer, "the answer is too large").help("ask for less, with --limit")
-                ));
+                return Ok(Err(Failure::new(CliErrorCode::BadAnswer, "the response is too large")
+                    .help("request less, with --limit")));
             }
             body.extend_from_slice(&chunk);
         }
@@ -277,8 +276,8 @@ impl Request {
 /// An answer, or a part of it, as its type.
 pub(crate) fn read<T: DeserializeOwned>(answer: &Value) -> Result<T, Failure> {
     T::deserialize(answer).map_err(|error| {
-        Failure::new(CliErrorCode::BadAnswer, format_args!("the platform's answer is not understood: {error}"))
-            .help("take the `elias` of the platform's version; with --json the answer is printed as it is")
+        Failure::new(CliErrorCode::BadAnswer, format_args!("the platform's response cannot be read: {error}"))
+            .help("use the `elias` of the platform's version; with --json the response is printed as it is")
     })
 }
 
@@ -318,8 +317,10 @@ fn foreign(base: &Url, status: StatusCode) -> Failure {
 
 fn unreachable(base: &Url, error: reqwest::Error) -> Failure {
     let timeout = error.is_timeout();
-    let failure =
-        Failure::new(CliErrorCode::Unreachable, format_args!("no answer from {base}: {}", said(&error.without_url())));
+    let failure = Failure::new(
+        CliErrorCode::Unreachable,
+        format_args!("no response from {base}: {}", said(&error.without_url())),
+    );
     if timeout {
         return failure.help("it may have been done all the same: look with `elias status` before you try again");
     }

@@ -82,7 +82,7 @@ pub(crate) fn follow(
     client.runtime.block_on(async {
         let request = client.http.get(url).header(ACCEPT, "text/event-stream").send();
         let response =
-            tokio::time::timeout(SILENCE, request).await.map_err(|_| ended("the platform does not answer"))?;
+            tokio::time::timeout(SILENCE, request).await.map_err(|_| ended("the platform does not respond"))?;
         let mut response = response.map_err(|error| client.unreachable(error))?;
         if !response.status().is_success() {
             return Err(client.refusal(response).await);
