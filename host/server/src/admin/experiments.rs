@@ -2,7 +2,7 @@
 
 use super::extract::{Authenticated, IfMatch, JsonOf, PathOf};
 use super::problem::{PROBLEM, Problem, ProblemDocument, refused};
-use super::services::ServicePath;
+use super::services::{NOT_DEPLOYED, ServicePath};
 use axum::Json;
 use axum::extract::State;
 use elias_api::ExperimentReport;
@@ -51,12 +51,7 @@ async fn compare(
         (status = 200, description = "The experiment was started.", body = Experiment),
         (
             status = "default",
-            description = refused!(
-                404 "not-found", 409 "wrong-state", 412 "stale", 413 "too-large", 422 "not-allowed",
-                422 "above-ceiling", 422 "smoke-failed", 422 "artifact-missing", 422 "missing-configuration",
-                422 "not-in-log", 422 "compile-timeout", 422 "bad-configuration", 422 "capability-unavailable",
-                503 "overloaded",
-            ),
+            description = NOT_DEPLOYED,
             body = ProblemDocument,
             content_type = PROBLEM,
         ),
