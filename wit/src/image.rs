@@ -32,7 +32,7 @@ pub type Data<'a> = Vec<(usize, &'a [u8])>;
 
 /// A component without its image, and the image.
 #[derive(Debug)]
-pub struct Separated<'a> {
+pub struct SeparatedComponent<'a> {
     /// The component. Its memory begins with zeros.
     pub component: Vec<u8>,
     /// Bytes of the memory.
@@ -58,9 +58,10 @@ pub enum ImageError {
 ///
 /// # Errors
 /// [`ImageError::Foreign`] if it has not one memory with a known beginning, or changes anything else.
-pub fn separate(component: &[u8]) -> Result<Separated<'_>, ImageError> {
+pub fn separate(component: &[u8]) -> Result<SeparatedComponent<'_>, ImageError> {
     check_structure(component)?;
-    let mut separated = Separated { component: component[..HEADER_BYTES].to_vec(), memory_bytes: 0, data: Vec::new() };
+    let mut separated =
+        SeparatedComponent { component: component[..HEADER_BYTES].to_vec(), memory_bytes: 0, data: Vec::new() };
     let mut has_memory = false;
     for Section { range, kind } in layout::sections(component)? {
         let module = match kind {

@@ -30,7 +30,7 @@ pub const FIELD_BYTES_MAX: usize = 256;
 
 /// What a signature was found to say.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Verified {
+pub struct VerifiedSignature {
     /// The trusted keys that signed, in the note's order; at least one.
     pub signers: Vec<KeyId>,
     /// The component's SHA-256, in hexadecimal.
@@ -110,7 +110,7 @@ pub fn sign(keys: &[SigningKey], component: &[u8]) -> Result<String, SignatureEr
 /// # Errors
 /// See [`SignatureError::code`]: `malformed-signature`, `unknown-key`, `bad-signature`, `digest-mismatch`,
 /// `bad-component`.
-pub fn verify(note: &str, component: &[u8], keys: &[VerifyingKey]) -> Result<Verified, SignatureError> {
+pub fn verify(note: &str, component: &[u8], keys: &[VerifyingKey]) -> Result<VerifiedSignature, SignatureError> {
     let opened = note::open(note, keys)?;
     let stated = opened.text.strip_prefix(FORMAT).and_then(|rest| rest.strip_prefix("\nsha256 "));
     let stated = stated.and_then(|rest| rest.lines().next()).ok_or(SignatureError::Format)?;
@@ -122,7 +122,7 @@ pub fn verify(note: &str, component: &[u8], keys: &[VerifyingKey]) -> Result<Ver
     if text != opened.text {
         return Err(SignatureError::Statement);
     }
-    Ok(Verified { signers: opened.signers, digest: found, manifest })
+    Ok(VerifiedSignature { signers: opened.signers, digest: found, manifest })
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ mod restore;
 #[cfg(test)]
 mod tests;
 
-pub use restore::{Restored, restore};
+pub use restore::{RestoreReport, restore};
 
 use crate::access::Permission;
 use crate::platform::Platform;

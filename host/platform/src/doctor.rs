@@ -7,7 +7,7 @@ use crate::session::Session;
 use elias_api::{Code, Error, Finding, Result};
 use elias_delivery::supervision::Health;
 use elias_names::TenantId;
-use elias_store::Wanted;
+use elias_store::TargetFilter;
 use std::collections::HashSet;
 use std::future::Future;
 use std::io::Write;
@@ -119,7 +119,7 @@ impl Platform {
     async fn examine_services(&self) -> Result<String> {
         let stored: HashSet<_> = {
             let mut scope = self.store().host_read().await?;
-            scope.targets(Wanted::All).await?.into_iter().map(|target| target.id).collect()
+            scope.targets(TargetFilter::All).await?.into_iter().map(|target| target.id).collect()
         };
         let table = self.serving().table.load_full();
         let mut unknown: Vec<_> =

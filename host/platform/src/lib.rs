@@ -34,7 +34,7 @@ mod trigger_runs;
 mod triggers;
 mod vault;
 
-pub use backup::{Restored, restore};
+pub use backup::{RestoreReport, restore};
 pub use component_databases::{ComponentDatabases, DatabaseBounds};
 pub use config::{PlatformConfig, PublicScheme};
 pub use metrics::METRICS_TYPE;

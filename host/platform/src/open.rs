@@ -18,7 +18,7 @@ use cap_std::fs::Dir;
 use elias_api::{Code, DEFAULT_TENANT, Result};
 use elias_host::{Host, Limits};
 use elias_names::{ServiceId, TenantId};
-use elias_store::{Store, Wanted};
+use elias_store::{Store, TargetFilter};
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
@@ -146,8 +146,8 @@ impl Platform {
         scope.ensure_tenant(&DEFAULT_TENANT.parse()?).await?;
         scope.commit().await?;
         let mut scope = self.store().host_read().await?;
-        let targets = scope.targets(Wanted::All).await?;
-        let deleted = scope.deleted_tenants(Wanted::All).await?;
+        let targets = scope.targets(TargetFilter::All).await?;
+        let deleted = scope.deleted_tenants(TargetFilter::All).await?;
         drop(scope);
         let mut past: HashMap<&ServiceId, &ServiceSnapshot> =
             snapshots.iter().map(|snapshot| (&snapshot.target.id, snapshot)).collect();

@@ -22,7 +22,7 @@ const NICE: i32 = 5;
 
 /// Why work that was done aside has no result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Stopped {
+pub enum AsideError {
     /// The execution's deadline passed.
     #[error("the deadline passed while the host worked for the guest")]
     Deadline,
@@ -53,7 +53,7 @@ pub(crate) fn run<T: Send + 'static>(
     POOL.add(share, Box::new(part));
     async move {
         result.await.map_err(|oneshot::Canceled| {
-            let stopped = if Instant::now() >= ends { Stopped::Deadline } else { Stopped::Failed };
+            let stopped = if Instant::now() >= ends { AsideError::Deadline } else { AsideError::Failed };
             wasmtime::Error::from(stopped)
         })
     }
@@ -187,14 +187,14 @@ mod tests {
         };
         assert_eq!(run((0, 0), later(), work).await.expect("it is done"), 5);
         let failed = run((0, 0), later(), || -> Poll<()> { panic!("a defect") }).await.expect_err("it panicked");
-        assert_eq!(failed.downcast_ref(), Some(&Stopped::Failed));
+        assert_eq!(failed.downcast_ref(), Some(&AsideError::Failed));
         assert_eq!(run((0, 0), later(), || Poll::Ready(1)).await.expect("the threads go on"), 1);
     }
 
     #[tokio::test]
     async fn work_ends_with_its_deadline_and_with_who_waits_for_it() {
         let ended = run((0, 0), Instant::now(), || -> Poll<()> { Poll::Pending }).await.expect_err("its time was over");
-        assert_eq!(ended.downcast_ref(), Some(&Stopped::Deadline));
+        assert_eq!(ended.downcast_ref(), Some(&AsideError::Deadline));
 
         let parts = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&parts);

@@ -52,7 +52,7 @@ struct Problem<'a> {
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     errors: &'a [elias_gateway::problem::Fault],
     #[serde(skip_serializing_if = "Option::is_none")]
-    exception: Option<Thrown<'a>>,
+    exception: Option<ExceptionReport<'a>>,
     /// What was running, where no exception says it.
     #[serde(skip_serializing_if = "Option::is_none")]
     stack: Option<&'a str>,
@@ -60,7 +60,7 @@ struct Problem<'a> {
 
 /// An exception, for developers.
 #[derive(Serialize)]
-struct Thrown<'a> {
+struct ExceptionReport<'a> {
     name: &'a str,
     message: &'a str,
     stack: &'a str,
@@ -68,7 +68,7 @@ struct Thrown<'a> {
     hint: Option<&'static str>,
 }
 
-impl<'a> From<&'a Exception> for Thrown<'a> {
+impl<'a> From<&'a Exception> for ExceptionReport<'a> {
     fn from(exception: &'a Exception) -> Self {
         Self { name: &exception.name, message: &exception.message, stack: &exception.stack, hint: exception.hint() }
     }
@@ -80,7 +80,7 @@ impl<'a> Problem<'a> {
         let (detail, exception) = match failure {
             Failure::Gateway(refusal) => (refusal.detail().map(str::to_owned), None),
             _ if audience == Audience::Public => (None, None),
-            Failure::Component(error) => (Some(error.to_string()), error.exception().map(Thrown::from)),
+            Failure::Component(error) => (Some(error.to_string()), error.exception().map(ExceptionReport::from)),
             Failure::Refused(Refusal::NoComponent) => (current.reason.as_deref().map(str::to_owned), None),
             Failure::NotAdmitted(refused) => (Some(refused.error.to_string()), None),
             Failure::Refused(_) => (None, None),

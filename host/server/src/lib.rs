@@ -46,5 +46,5 @@ mod state;
 pub use admin::openapi;
 pub use config::ServerConfig;
 pub use exchange::ACCESS_LOG_TARGET;
-pub use server::{Drained, ServeError, Server};
+pub use server::{DrainReport, ServeError, Server};
 pub use source::{AppSource, Ingress, TriggerControl};

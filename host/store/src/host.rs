@@ -55,7 +55,7 @@ pub struct ReleaseTarget {
 
 /// Which of all targets are wanted.
 #[derive(Debug, Clone, Copy)]
-pub enum Wanted<'a> {
+pub enum TargetFilter<'a> {
     /// All.
     All,
     /// Those of services that changed, or whose tenants did, after the change with this number.
@@ -85,7 +85,7 @@ macro_rules! select {
     };
 }
 
-impl Wanted<'_> {
+impl TargetFilter<'_> {
     /// The statements that read the targets and their secrets.
     fn queries(self) -> [Query; 2] {
         let (targets, secrets) = match self {
@@ -151,7 +151,7 @@ fn target(row: &sqlx::any::AnyRow) -> Result<ServiceTarget> {
 
 impl HostScope {
     /// What services are to serve.
-    pub async fn targets(&mut self, wanted: Wanted<'_>) -> Result<Vec<ServiceTarget>> {
+    pub async fn targets(&mut self, wanted: TargetFilter<'_>) -> Result<Vec<ServiceTarget>> {
         let [targets, secrets] = wanted.queries();
         let rows = targets.fetch_all(&mut *self.tx).await?;
         let mut targets = rows.iter().map(target).collect::<Result<Vec<_>>>()?;
@@ -169,7 +169,7 @@ impl HostScope {
 
     /// What one service is to serve.
     pub async fn target(&mut self, id: &ServiceId) -> Result<Option<ServiceTarget>> {
-        Ok(self.targets(Wanted::Of(id)).await?.pop())
+        Ok(self.targets(TargetFilter::Of(id)).await?.pop())
     }
 
     /// Adds the versions that only flags and the experiment give traffic to.

@@ -6,7 +6,7 @@ use elias_api::Code;
 
 /// An answer that was given.
 #[derive(Debug, Clone)]
-pub struct Remembered {
+pub struct StoredResponse {
     /// The HTTP status.
     pub status: u16,
     /// The body.
@@ -22,14 +22,14 @@ impl TenantScope {
     ///
     /// # Errors
     /// `idempotency-mismatch` if the key came with another request.
-    pub async fn remembered(&mut self, key: &str, request: &str) -> Result<Option<Remembered>> {
+    pub async fn remembered(&mut self, key: &str, request: &str) -> Result<Option<StoredResponse>> {
         let query = self.query("SELECT * FROM idempotency WHERE tenant = $1 AND key = $2").bind(key.to_owned());
         let Some(row) = self.row(query).await? else { return Ok(None) };
         if get::<String>(&row, "request")? != request {
             let message = "this idempotency key came with another request before; a new request needs a new key";
             return Err(Error::new(Code::IdempotencyMismatch, message));
         }
-        Ok(Some(Remembered { status: number(&row, "status")?, body: get(&row, "body")? }))
+        Ok(Some(StoredResponse { status: number(&row, "status")?, body: get(&row, "body")? }))
     }
 
     /// Keeps an answer for when the request comes again. A tenant's oldest are forgotten beyond 1,000 of them, or 64
@@ -37,7 +37,7 @@ impl TenantScope {
     ///
     /// # Errors
     /// `store-unavailable`.
-    pub async fn remember(&mut self, key: &str, request: &str, answer: &Remembered) -> Result<()> {
+    pub async fn remember(&mut self, key: &str, request: &str, answer: &StoredResponse) -> Result<()> {
         let insert = "INSERT INTO idempotency (tenant, key, request, status, body, created_at, bytes) VALUES ($1, $2, $3, $4, $5, $6, $7) \
                       ON CONFLICT DO NOTHING";
         let query = self.query(insert).bind(key.to_owned()).bind(request.to_owned());

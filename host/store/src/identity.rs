@@ -36,7 +36,7 @@ pub(super) struct DataDirectory {
 
 /// What a store was found to be.
 #[derive(Debug, PartialEq, Eq)]
-enum Found {
+enum StoreState {
     /// Nothing was ever made there.
     Empty,
     /// One that an earlier release made.
@@ -167,10 +167,10 @@ impl Store {
         self.shared.file.iter().for_each(|file| file.restrict());
         match (self.found(&mut connection).await?, &remembered) {
             _ if abandons => data.set_aside(remembered.as_deref())?,
-            (Found::Empty, _) => self.may_begin(remembered.as_deref(), false)?,
-            (Found::Named(id), Some(wanted)) if id == *wanted => {}
-            (Found::Named(id), Some(wanted)) => return Err(self.mismatch(&format!("{id}, and not {wanted}"))),
-            (Found::Named(_) | Found::Unnamed, _) => self.require_known(&mut connection).await?,
+            (StoreState::Empty, _) => self.may_begin(remembered.as_deref(), false)?,
+            (StoreState::Named(id), Some(wanted)) if id == *wanted => {}
+            (StoreState::Named(id), Some(wanted)) => return Err(self.mismatch(&format!("{id}, and not {wanted}"))),
+            (StoreState::Named(_) | StoreState::Unnamed, _) => self.require_known(&mut connection).await?,
         }
         self.migrate().await?;
         let wanted = remembered.clone().filter(|_| !abandons).unwrap_or_else(|| ulid::Ulid::new().to_string());
@@ -213,7 +213,7 @@ impl Store {
         Error::new(Code::StoreMismatch, message)
     }
 
-    async fn found(&self, connection: &mut AnyConnection) -> Result<Found> {
+    async fn found(&self, connection: &mut AnyConnection) -> Result<StoreState> {
         let tables = match self.dialect {
             Dialect::Sqlite => {
                 "SELECT name AS name FROM sqlite_master WHERE type = 'table' AND name IN ('tenants', 'store_identity')"
@@ -228,9 +228,9 @@ impl Store {
         if has("store_identity")
             && let Some(row) = sqlx::query("SELECT id FROM store_identity").fetch_optional(connection).await?
         {
-            return Ok(Found::Named(get(&row, "id")?));
+            return Ok(StoreState::Named(get(&row, "id")?));
         }
-        Ok(if has("tenants") { Found::Unnamed } else { Found::Empty })
+        Ok(if has("tenants") { StoreState::Unnamed } else { StoreState::Empty })
     }
 
     /// Refuses a store that has no component of which this host serves a version: before stores had identities, that is

@@ -196,7 +196,7 @@ async fn of_two_changes_at_once_one_is_stale(TestStore { store, .. }: &TestStore
     let mut scope = store.host_read().await.expect("a scope");
     let target = scope.target(&service(&a)).await.expect("read").expect("it serves");
     assert_eq!((target.release.version, target.revision, target.canary), (2, 2, None));
-    assert_eq!(scope.targets(Wanted::All).await.expect("read").len(), 1);
+    assert_eq!(scope.targets(TargetFilter::All).await.expect("read").len(), 1);
 }
 
 async fn what_changed_is_read_and_nothing_else(TestStore { store, .. }: &TestStore) {
@@ -208,8 +208,8 @@ async fn what_changed_is_read_and_nothing_else(TestStore { store, .. }: &TestSto
     /// What changed after a number: the tenants that were deleted, and whose services.
     async fn after(store: &Store, change: i64) -> (Vec<String>, Vec<String>) {
         let mut scope = store.host_read().await.expect("a scope");
-        let tenants = scope.deleted_tenants(Wanted::ChangedAfter(change)).await.expect("read");
-        let targets = scope.targets(Wanted::ChangedAfter(change)).await.expect("read");
+        let tenants = scope.deleted_tenants(TargetFilter::ChangedAfter(change)).await.expect("read");
+        let targets = scope.targets(TargetFilter::ChangedAfter(change)).await.expect("read");
         let mut of: Vec<_> = targets.iter().map(|target| target.id.tenant.to_string()).collect();
         of.sort();
         (tenants.iter().map(ToString::to_string).collect(), of)
@@ -226,7 +226,7 @@ async fn what_changed_is_read_and_nothing_else(TestStore { store, .. }: &TestSto
     scope.set_secret(&service(&a), "KEY", "sealed", &Actor::host()).await.expect("set");
     scope.commit().await.expect("committed");
     let mut scope = store.host_read().await.expect("a scope");
-    let targets = scope.targets(Wanted::ChangedAfter(seen)).await.expect("read");
+    let targets = scope.targets(TargetFilter::ChangedAfter(seen)).await.expect("read");
     assert_eq!((targets.len(), targets[0].secrets["KEY"].as_str()), (1, "sealed"));
     drop(scope);
 
@@ -314,7 +314,7 @@ async fn answers_are_given_again_until_newer_ones_take_their_place(TestStore { s
     use super::idempotency::{ANSWER_BYTES_MAX, ANSWERS_MAX};
     let a = create_tenant(store, "a").await;
     let mut scope = store.write(&a).await.expect("a scope");
-    let answer = |bytes: usize| Remembered { status: 201, body: "x".repeat(bytes) };
+    let answer = |bytes: usize| StoredResponse { status: 201, body: "x".repeat(bytes) };
     scope.remember("first", "POST /", &answer(7)).await.expect("kept");
     let known = scope.remembered("first", "POST /").await.expect("read").expect("it is there");
     assert_eq!((known.status, known.body.len()), (201, 7));

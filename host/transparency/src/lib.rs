@@ -32,8 +32,8 @@ pub use proof::Proof;
 pub use tile::{TILE_WIDTH, TileKind, TileNeeds, TilePath, entry_bundle, hash_tile, read_bundle, static_tiles};
 pub use tlog_tiles::{Hash, record_hash};
 pub use tree::{
-    Appended, TREE_SIZE_MAX, append, append_needs, consistency, consistency_needs, inclusion, inclusion_needs, root,
-    root_needs,
+    AppendResult, TREE_SIZE_MAX, append, append_needs, consistency, consistency_needs, inclusion, inclusion_needs,
+    root, root_needs,
 };
 
 use elias_contract::note::NoteError;

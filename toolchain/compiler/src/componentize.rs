@@ -6,7 +6,7 @@
 //! exists first: it gives memory and allocator to the lowered imports, so E is instantiated with those directly and a
 //! call costs no detour.
 
-use crate::capabilities::{self, Imported};
+use crate::capabilities::{self, ImportedFunctions};
 use crate::engine::{self, ENGINE, FunctionImport};
 use crate::image;
 use anyhow::{Context, Result, bail};
@@ -28,7 +28,7 @@ pub(crate) struct Parts<'a> {
     /// The WIT interfaces that the component imports; E's other imports are wired to traps.
     pub(crate) imports: &'a [String],
     /// The functions that it imports from capabilities which E does not know.
-    pub(crate) capabilities: &'a Imported<'a>,
+    pub(crate) capabilities: &'a ImportedFunctions<'a>,
     /// The WIT interfaces that it exports.
     pub(crate) exports: &'a [String],
 }

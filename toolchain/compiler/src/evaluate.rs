@@ -49,14 +49,14 @@ pub(crate) struct Application<'a> {
 }
 
 /// What came of it.
-pub(crate) struct Evaluated {
+pub(crate) struct Evaluation {
     /// Memory after the top level; zeros where the stack was, which is dead once the call has returned.
     memory: Vec<u8>,
     /// What the engine reported.
     pub(crate) report: Report,
 }
 
-impl Evaluated {
+impl Evaluation {
     /// What memory holds, by offset: all that is not zero.
     pub(crate) fn occupied(&self) -> Vec<(u32, &[u8])> {
         image::occupied(&self.memory, STACK_TOP)
@@ -116,7 +116,7 @@ pub(crate) struct LogLine {
 #[derive(Debug)]
 pub(crate) enum Failure {
     /// An exception left the top level, or the engine found fault with the module.
-    Thrown(Thrown),
+    Thrown(ReportedException),
     /// The top level did not end within its fuel; with the stack of what was running.
     OutOfFuel(String),
     /// The engine itself failed.
@@ -126,11 +126,11 @@ pub(crate) enum Failure {
 /// The stack of what was running when the engine was ended.
 #[derive(Debug, thiserror::Error)]
 #[error("running:\n{0}")]
-struct Running(String);
+struct RunningStack(String);
 
 /// An exception as the engine reports it.
 #[derive(Debug, Deserialize)]
-pub(crate) struct Thrown {
+pub(crate) struct ReportedException {
     pub(crate) name: String,
     pub(crate) message: String,
     pub(crate) stack: String,
@@ -139,9 +139,9 @@ pub(crate) struct Thrown {
 impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Self {
         match error.downcast_ref::<Trap>() {
-            Some(Trap::OutOfFuel) => {
-                Self::OutOfFuel(error.downcast_ref::<Running>().map(|running| running.0.clone()).unwrap_or_default())
-            }
+            Some(Trap::OutOfFuel) => Self::OutOfFuel(
+                error.downcast_ref::<RunningStack>().map(|running| running.0.clone()).unwrap_or_default(),
+            ),
             _ => Self::Engine(error),
         }
     }
@@ -183,7 +183,7 @@ impl Evaluator {
     }
 
     /// Evaluates an application's top level.
-    pub(crate) fn evaluate(&self, application: &Application<'_>) -> Result<Evaluated, Failure> {
+    pub(crate) fn evaluate(&self, application: &Application<'_>) -> Result<Evaluation, Failure> {
         let mut run = Run::start(&self.wasmtime, &self.engine, &self.blank)?;
         run.set_memory(&self.base.memory)?;
         if !application.modules.is_empty() {
@@ -199,7 +199,7 @@ impl Evaluator {
         let input = [MODULE_NAME, source, &date, &imports, eval, &stage, &random, name, capabilities];
         let answer = run.call("elias_evaluate", input)?;
         let report = serde_json::from_str(&check(answer)?).context("the engine's report").map_err(Failure::Engine)?;
-        Ok(Evaluated { memory: run.memory(), report })
+        Ok(Evaluation { memory: run.memory(), report })
     }
 }
 
@@ -221,7 +221,7 @@ fn boot(wasmtime: &Engine, engine: &Module, modules: &[(String, &str)]) -> Resul
     let modules = modules.iter().flat_map(|(name, source)| [name.as_str(), source]);
     match check(run.call("elias_boot", modules)?) {
         Ok(_) => {}
-        Err(Failure::Thrown(Thrown { name, message, stack })) => {
+        Err(Failure::Thrown(ReportedException { name, message, stack })) => {
             bail!("a web module failed: {name}: {message}\n{stack}")
         }
         Err(other) => bail!("the engine did not start: {other:?}"),
@@ -279,7 +279,7 @@ impl Run {
             Ok(answer) => answer,
             Err(error) => {
                 let running = self.running().unwrap_or_default();
-                return Err(anyhow::Error::from(error).context(Running(running)));
+                return Err(anyhow::Error::from(error).context(RunningStack(running)));
             }
         };
 

@@ -15,14 +15,14 @@ type Store<'a> = StoreContextMut<'a, InstanceState>;
 /// What `start` gave.
 #[derive(ComponentType, Lower)]
 #[component(variant)]
-pub(super) enum Started {
+pub(super) enum StartResult {
     #[component(name = "done")]
     Done(Result<Answer<Resource<Lease>>, Error>),
     #[component(name = "pending")]
     Pending(Resource<Operation>),
 }
 
-impl Payload for Started {
+impl Payload for StartResult {
     fn units(&self) -> u64 {
         match self {
             Self::Done(outcome) => outcome.units(),
@@ -49,8 +49,8 @@ pub(super) fn init(linker: &mut HostLinker, runner: RunnerGetter) -> wasmtime::R
             let state = store.data_mut();
             let started = runner(state).start(command);
             Ok((match started {
-                StartOutcome::Done(outcome) => Started::Done(hand_over(state.table(), outcome)?),
-                StartOutcome::Pending(operation) => Started::Pending(state.table().push(operation)?),
+                StartOutcome::Done(outcome) => StartResult::Done(hand_over(state.table(), outcome)?),
+                StartOutcome::Pending(operation) => StartResult::Pending(state.table().push(operation)?),
             },))
         },
     )?;

@@ -54,11 +54,11 @@ fn link_bits(crypto: &mut Interface<'_>) -> wasmtime::Result<()> {
         Price::of(price::CALL).per(1, hashed(|(hash, data): &Digest| (*hash, data.len()))),
         |(hash, data): Digest| hash::digest(hash, &data),
     )?;
-    type Keyed = (Hash, Vec<u8>, Vec<u8>);
+    type HmacArguments = (Hash, Vec<u8>, Vec<u8>);
     crypto.compute(
         "hmac",
-        Price::of(price::CALL).per(1, hashed(|(hash, key, data): &Keyed| (*hash, key.len() + data.len()))),
-        |(hash, key, data): Keyed| hash::hmac(hash, &Zeroizing::new(key), &data),
+        Price::of(price::CALL).per(1, hashed(|(hash, key, data): &HmacArguments| (*hash, key.len() + data.len()))),
+        |(hash, key, data): HmacArguments| hash::hmac(hash, &Zeroizing::new(key), &data),
     )?;
     type Crypt = (Cipher, Vec<u8>, Vec<u8>);
     for (name, direction) in [("encrypt", Direction::Encrypt), ("decrypt", Direction::Decrypt)] {

@@ -20,7 +20,7 @@ mod tests;
 
 pub use admission::{Admission, Permit};
 pub use allowance::Allowance;
-pub use breaker::{Breaker, BreakerState, Entry, Refused};
+pub use breaker::{Breaker, BreakerState, CircuitRefusal, Entry};
 pub use config::SupervisionConfig;
 pub use health::{Health, HealthState};
 pub use shared_admission::{SharedAdmission, SharedPermit};

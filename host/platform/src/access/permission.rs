@@ -2,8 +2,8 @@
 
 use super::about::About;
 use super::custom_role::{AuthorizationRequest, CustomRole};
-use super::rights::Rights;
-use super::standing::Standing;
+use super::members::ResolvedPrincipal;
+use super::roles::EffectivePermissions;
 use elias_api::{Code, Error, Result, Role, Token, TokenRole};
 use elias_names::{ComponentName, Environment, TenantId};
 use std::sync::Arc;
@@ -124,7 +124,11 @@ fn kebab(name: &str) -> String {
 }
 
 impl Principal {
-    pub(super) fn of(token: &Token, Rights { given, role, custom }: Rights, standing: Standing) -> Self {
+    pub(super) fn of(
+        token: &Token,
+        EffectivePermissions { given, role, custom }: EffectivePermissions,
+        resolved: ResolvedPrincipal,
+    ) -> Self {
         Self {
             name: token.id.clone(),
             tenant: token.tenant.clone(),
@@ -132,8 +136,8 @@ impl Principal {
             role,
             custom,
             components: token.components.clone(),
-            user_id: standing.user_id,
-            organization_id: standing.organization_id,
+            user_id: resolved.user_id,
+            organization_id: resolved.organization_id,
             expires_at: token.expires_at,
         }
     }

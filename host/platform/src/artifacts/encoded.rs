@@ -62,7 +62,7 @@ impl Artifacts {
         let mut made = Vec::new();
         for coding in CODINGS {
             let partial = Partial::begin(&self.folder)?;
-            let mut output = Measured { file: partial.file.file(), hash: Sha256::new(), bytes: 0 };
+            let mut output = HashingWriter { file: partial.file.file(), hash: Sha256::new(), bytes: 0 };
             compress(coding, self.folder.open(key(digest))?, &mut output)?;
             let (sha256, smaller) = (hex(&output.hash.finalize()), output.bytes);
             if smaller < bytes {
@@ -100,13 +100,13 @@ fn compress(coding: Coding, mut input: impl Read, output: &mut impl Write) -> st
 }
 
 /// A file that knows what was written to it.
-struct Measured<'a> {
+struct HashingWriter<'a> {
     file: &'a cap_std::fs::File,
     hash: Sha256,
     bytes: u64,
 }
 
-impl Write for Measured<'_> {
+impl Write for HashingWriter<'_> {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         let written = (&mut &*self.file).write(bytes)?;
         self.hash.update(&bytes[..written]);

@@ -10,7 +10,7 @@ use crate::triggers::registration;
 use elias_api::{Code, Error, Result, SigningKeyEntry, TenantSettings, UploadedVersion, Version, VersionSettings};
 use elias_contract::note::{KeyId, VerifyingKey};
 use elias_contract::{layout, signature};
-use elias_host::{Compiled, ErrorCode};
+use elias_host::{CompiledComponent, ErrorCode};
 use elias_names::{ComponentName, TenantId};
 use elias_store::{NewVersion, TenantScope, now_ms};
 use serde_json::{Value, json};
@@ -244,7 +244,7 @@ fn check_signature(
 }
 
 /// Checks the engine, and that everything imported was granted.
-fn check_imports(compiled: &Compiled, settings: &VersionSettings, tenant: &TenantSettings) -> Result<()> {
+fn check_imports(compiled: &CompiledComponent, settings: &VersionSettings, tenant: &TenantSettings) -> Result<()> {
     if let Some(engine) = &compiled.engine
         && !tenant.engines.is_empty()
         && !tenant.engines.contains(engine)

@@ -100,7 +100,7 @@ impl Loader {
     }
 
     /// Whether a component can be loaded at all, and what it would have to be granted.
-    pub(crate) async fn compile(&self, tenant: &TenantId, digest: &Digest) -> Result<elias_host::Compiled> {
+    pub(crate) async fn compile(&self, tenant: &TenantId, digest: &Digest) -> Result<elias_host::CompiledComponent> {
         let bytes = self.artifacts.get(digest).await?;
         if let Some(compiled) = self.host.compiled(&bytes).await.map_err(refused)? {
             return Ok(compiled);

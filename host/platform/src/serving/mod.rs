@@ -52,7 +52,7 @@ pub(crate) fn gateway_now(clock: &Clock) -> elias_gateway::Now {
 }
 
 /// The right to change what serves; whoever has it reads the store and serves what it says.
-pub(crate) type Turn<'a> = tokio::sync::MutexGuard<'a, ()>;
+pub(crate) type UpdateGuard<'a> = tokio::sync::MutexGuard<'a, ()>;
 
 /// Everything that serves on this host.
 pub struct Serving {
@@ -125,7 +125,7 @@ impl Serving {
     }
 
     /// Waits until nobody else changes what serves.
-    pub(crate) async fn turn(&self) -> Turn<'_> {
+    pub(crate) async fn turn(&self) -> UpdateGuard<'_> {
         self.changing.lock().await
     }
 
@@ -155,7 +155,7 @@ impl Serving {
         all: Vec<ServiceSnapshot>,
         deleted: &HashSet<TenantId>,
         saved: &[ServiceSnapshot],
-        _turn: &Turn<'_>,
+        _turn: &UpdateGuard<'_>,
     ) -> Result<()> {
         let saved: HashMap<&ServiceId, &ServiceSnapshot> =
             saved.iter().map(|snapshot| (&snapshot.target.id, snapshot)).collect();
@@ -219,7 +219,12 @@ impl Serving {
     }
 
     /// Serves this from the next request on, by releases that are loaded already where `warm` has them.
-    pub(crate) async fn serve(&self, target: ServiceTarget, warm: &[Arc<Release>], _turn: &Turn<'_>) -> Result<()> {
+    pub(crate) async fn serve(
+        &self,
+        target: ServiceTarget,
+        warm: &[Arc<Release>],
+        _turn: &UpdateGuard<'_>,
+    ) -> Result<()> {
         self.loader.fetch_assets(&target.release.settings).await;
         let before = self.table.load_full();
         let id = target.id.clone();

@@ -387,7 +387,7 @@ impl From<Error> for NotAdmitted {
 
 pub(super) fn require_entry(
     service: &Service,
-    entry: std::result::Result<Entry, elias_delivery::supervision::Refused>,
+    entry: std::result::Result<Entry, elias_delivery::supervision::CircuitRefusal>,
 ) -> Result<Entry, NotAdmitted> {
     entry.map_err(|refused| {
         let code = match refused.state {

@@ -6,7 +6,7 @@
 
 mod erased;
 
-pub use crate::background::Stopped;
+pub use crate::background::AsideError;
 pub use crate::component::ComponentInfo;
 pub use crate::execution::{CallMeter, HostCall};
 pub use crate::grants::{ConfigureError, Grants};

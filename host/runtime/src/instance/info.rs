@@ -101,7 +101,8 @@ impl InstanceInfo {
     /// It is paid like any other work, before it is begun, in the price of the function that does it.
     ///
     /// # Errors
-    /// [`Stopped`](crate::capability::Stopped), if the execution's deadline passed meanwhile, or the work panicked.
+    /// [`AsideError`](crate::capability::AsideError), if the execution's deadline passed meanwhile, or the work
+    /// panicked.
     pub fn aside<T: Send + 'static>(
         &self,
         work: impl FnMut() -> Poll<T> + Send + 'static,

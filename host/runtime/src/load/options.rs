@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 /// A component that could be loaded.
 #[derive(Debug, Clone)]
-pub struct Compiled {
+pub struct CompiledComponent {
     /// What it says of itself; none for components of other toolchains.
     pub manifest: Option<Manifest>,
     /// SHA-256 of the engine that it carries or imports.

@@ -1,7 +1,7 @@
 //! What the end of a guest means: the error for a trap, an exception, a deadline that passed, or a limit.
 
 use super::ExecutionRecord;
-use crate::background::Stopped;
+use crate::background::AsideError;
 use crate::error::{Error, Exception};
 use crate::execution::Meter;
 use crate::instance::LoadedComponent;
@@ -39,7 +39,7 @@ fn trapped(record: &ExecutionRecord, error: &wasmtime::Error) -> Error {
     if error.downcast_ref::<wasmtime::PoolConcurrencyLimitError>().is_some() {
         return Error::new(ErrorCode::Overloaded, format!("all instances are in use: {error}"));
     }
-    if error.downcast_ref::<Stopped>() == Some(&Stopped::Deadline) {
+    if error.downcast_ref::<AsideError>() == Some(&AsideError::Deadline) {
         return deadline_passed(record);
     }
     if let Some(EngineFailure(json)) = error.downcast_ref() {

@@ -249,10 +249,10 @@ impl StalledExecutions {
         self.stalled.lock() // the map is whole after every operation
     }
 
-    fn begin<'a>(&'a self, buffer: &Arc<Buffer>, tenant: &'a Option<TenantId>) -> Stalled<'a> {
+    fn begin<'a>(&'a self, buffer: &Arc<Buffer>, tenant: &'a Option<TenantId>) -> StallGuard<'a> {
         let key = (Instant::now(), self.count.fetch_add(1, Ordering::Relaxed));
         self.stalled().entry(tenant.clone()).or_default().insert(key, Arc::clone(buffer));
-        Stalled { stalls: self, tenant, key }
+        StallGuard { stalls: self, tenant, key }
     }
 
     /// Ends a guest that has been stalled for long enough, for a request of the tenant that waits for a permit.
@@ -274,13 +274,13 @@ impl StalledExecutions {
 }
 
 /// A guest that is stalled until this is dropped.
-struct Stalled<'a> {
+struct StallGuard<'a> {
     stalls: &'a StalledExecutions,
     tenant: &'a Option<TenantId>,
     key: (Instant, u64),
 }
 
-impl Drop for Stalled<'_> {
+impl Drop for StallGuard<'_> {
     fn drop(&mut self) {
         let mut stalled = self.stalls.stalled();
         let Some(buffers) = stalled.get_mut(self.tenant) else { return };

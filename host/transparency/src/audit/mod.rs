@@ -108,7 +108,7 @@ impl AuditError {
 
 /// An entry that was found and proved to be in a log.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Found {
+pub struct ProvenEntry {
     /// Its index, from 0.
     pub index: u64,
     /// What it says.
@@ -143,7 +143,7 @@ impl<'a> Log<'a> {
     ///
     /// # Errors
     /// [`AuditError::NotInLog`] if there is none, [`AuditError::Tampered`] if what is given out is not in the log.
-    pub fn find(&self, digest: &str) -> Result<Found, AuditError> {
+    pub fn find(&self, digest: &str) -> Result<ProvenEntry, AuditError> {
         let size = self.checkpoint.size;
         for tile in self.bundles()?.rev() {
             let bundle = self.bundle(tile)?;
@@ -156,7 +156,7 @@ impl<'a> Log<'a> {
                 if entry.sha256 == digest {
                     let index = begin + at as u64;
                     self.check_inclusion(index, record)?;
-                    return Ok(Found { index, entry });
+                    return Ok(ProvenEntry { index, entry });
                 }
             }
         }

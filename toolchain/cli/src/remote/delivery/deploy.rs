@@ -58,7 +58,7 @@ pub(crate) struct DeployArguments {
 }
 
 /// A version before it is uploaded.
-struct Packed {
+struct PackedVersion {
     name: ComponentName,
     wasm: Vec<u8>,
     signature: Option<String>,
@@ -137,7 +137,7 @@ pub(crate) fn serve(
 }
 
 /// What is to be uploaded, from the project or the component's file.
-fn pack(arguments: &DeployArguments) -> Result<Packed, Failure> {
+fn pack(arguments: &DeployArguments) -> Result<PackedVersion, Failure> {
     let file = arguments.file.as_deref();
     let project = Project::find(None, file, arguments.config.as_deref())?;
     let config = ConfigFile::read(project.config.as_deref())?;
@@ -163,7 +163,7 @@ fn pack(arguments: &DeployArguments) -> Result<Packed, Failure> {
     let folder = project.config.as_deref().and_then(Path::parent).unwrap_or(&project.root);
     let assets = version_settings::assets(&config)?;
     let files = files::collect(folder, config.capabilities.get("db"), assets.as_deref())?;
-    Ok(Packed { name, wasm, signature, settings: version_settings::of(config)?, files, stage })
+    Ok(PackedVersion { name, wasm, signature, settings: version_settings::of(config)?, files, stage })
 }
 
 /// The name that a stage was given, else that of the component's place in its source.
@@ -233,8 +233,8 @@ fn sign(keys: &[PathBuf], wasm: &[u8]) -> Result<Option<String>, Failure> {
 }
 
 /// Stores the bytes that the platform has not yet, and makes a version of them.
-fn upload(client: &Client, packed: Packed) -> Result<(Value, Version), Failure> {
-    let Packed { name, wasm, signature, mut settings, files, stage: _ } = packed;
+fn upload(client: &Client, packed: PackedVersion) -> Result<(Value, Version), Failure> {
+    let PackedVersion { name, wasm, signature, mut settings, files, stage: _ } = packed;
     let digest = Digest::of(&wasm);
     client.upload(&digest, wasm.into())?;
     settings.files = files::upload(client, &files)?;
