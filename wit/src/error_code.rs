@@ -47,7 +47,7 @@ crate::error_codes! {
         CapabilityDenied = "capability-denied", 500, "The component uses a capability that it was not granted";
         /// A grant is wrong.
         BadConfiguration = "bad-configuration", 500, "The component's configuration is wrong";
-        /// What a grant names cannot be reached or opened.
+        /// The resource that a grant names cannot be reached or opened.
         CapabilityUnavailable = "capability-unavailable", 503, "A capability of the component is unavailable";
         /// The component has no handler for this kind of call.
         MissingExport = "missing-export", 501, "The component does not handle this kind of request";

@@ -258,7 +258,7 @@ impl Verifiers for TrustedKeys<'_> {
     }
 }
 
-/// Who a note says that it is signed by, for an error.
+/// The signers that a note names, for an error.
 fn signers(note: &str) -> String {
     let lines = note.rsplit_once("\n\n").map_or("", |(_, signatures)| signatures).lines();
     let signatures = lines.filter_map(|line| signed_note::Signature::from_bytes(line.as_bytes()).ok());

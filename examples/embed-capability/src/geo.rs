@@ -70,7 +70,7 @@ impl Place {
 pub(crate) struct Geo;
 
 // #region state
-/// What one component was granted: the places that it may ask for.
+/// The grant of one component: the places that it may ask for.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct GeoGrant {
@@ -84,7 +84,7 @@ fn questions() -> u32 {
     100
 }
 
-/// What one instance has of it.
+/// The state of one instance.
 pub(crate) struct GeoContext {
     grant: Arc<GeoGrant>,
     questions_left: u32,

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 /// A JavaScript function that outlives the call it was passed to.
 pub(crate) type Callback = Persistent<Function<'static>>;
 
-/// What waits for a host operation. `ready` is called when the pollable is; it says whether the wait is over.
+/// A task that waits for a host operation. `ready` is called when the pollable is; it says whether the wait is over.
 struct Wait {
     id: WaitId,
     pollable: Pollable,
@@ -39,13 +39,13 @@ struct Timer {
 struct EventLoop {
     waits: RefCell<Vec<Wait>>,
     timers: RefCell<BTreeMap<u32, Timer>>,
-    /// What is to run in a turn of its own, in order.
+    /// The tasks that are to run in a turn of their own, in order.
     tasks: RefCell<VecDeque<Callback>>,
     /// When each timer is due (nanoseconds of the monotonic clock) and in what order it was set.
     due: RefCell<BinaryHeap<Reverse<(u64, u64, u32)>>>,
     next_timer: Cell<u32>,
     sequence: Cell<u64>,
-    /// What is to be dropped once nothing that waits for it is left.
+    /// The values to drop once nothing that waits for them is left.
     deferred: RefCell<Vec<Box<dyn FnOnce()>>>,
 }
 

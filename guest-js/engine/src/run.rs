@@ -141,7 +141,7 @@ fn run_fetch(ctx: &Ctx<'_>) -> Result<(), Failure> {
     }
 }
 
-/// What a promise is fulfilled with. No job is run after the one that settles it: a response need not wait for them.
+/// The value of a fulfilled promise. No job is run after the one that settles it: a response need not wait for them.
 fn fulfilled<'js>(ctx: &Ctx<'js>, promise: &Promise<'js>) -> Result<Value<'js>, Failure> {
     uncaught::expect(ctx, promise);
     let is_settled = || promise.state() != PromiseState::Pending;

@@ -1,4 +1,4 @@
-//! What a host can ask of an instance that trapped: which JavaScript was running, and why the engine itself ended it.
+//! The report of an instance that trapped: which JavaScript was running, and why the engine itself ended it.
 
 use javy::quickjs::{Ctx, qjs};
 use std::cell::{Cell, UnsafeCell};
@@ -11,7 +11,7 @@ unsafe extern "C" {
 /// Bytes of the text that [`elias_running`] gives.
 const RUNNING_BYTES_MAX: usize = 4096;
 
-/// What [`elias_running`] works with: none of it is behind a lock, which would still be held by what was ended.
+/// The state of [`elias_running`]: none of it is behind a lock, which would still be held by what was ended.
 struct Running {
     ctx: Cell<*mut qjs::JSContext>,
     text: UnsafeCell<[u8; RUNNING_BYTES_MAX]>,

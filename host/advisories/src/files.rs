@@ -5,7 +5,7 @@ use super::error::{Error, Result};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 
-/// What is read at most. All of npm's advisories are some 250,000 files of 700 MB.
+/// The bounds of what is read. All of npm's advisories are some 250,000 files of 700 MB.
 #[derive(Clone, Copy)]
 struct Bounds {
     files: usize,

@@ -1,4 +1,4 @@
-//! What the admin API takes and gives: requests, responses and errors, for the server, the command line and whatever
+//! The types of the admin API: requests, responses and errors, for the server, the command line and whatever
 //! else speaks to a platform. The store has its own rows and makes these of them.
 //!
 //! A type here has what the OpenAPI document says of it: its doc comments are the descriptions there.

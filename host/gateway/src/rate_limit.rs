@@ -45,7 +45,7 @@ pub struct RateLimit {
     at: Box<str>,
 }
 
-/// What a rate limit counts by.
+/// The key by which a rate limit counts.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum RateLimitKey {
     /// The client's IPv4 address, or its IPv6 network of 64 bits.
@@ -103,7 +103,7 @@ impl RateLimit {
         &self.name
     }
 
-    /// What a rate limit counts by.
+    /// The key by which a rate limit counts.
     #[must_use]
     pub fn by(&self) -> &RateLimitKey {
         &self.by

@@ -54,7 +54,7 @@ elias_contract::error_codes! {
             pattern: String,
             /// The service of the route.
             service: String,
-            /// What is wrong with the pattern.
+            /// The defect of the pattern.
             message: String,
         } => "route-pattern",
         /// A limit of the table is reached.

@@ -45,7 +45,7 @@ impl Advisories {
         Arc::clone(&self.look().await.set)
     }
 
-    /// What there is, for the doctor.
+    /// The present advisories, for the doctor.
     ///
     /// # Errors
     /// Why they could not be read again.

@@ -15,9 +15,9 @@ use elias_host::{Host, Limits};
 use serde_json::{Map, Number, Value, json};
 use std::collections::BTreeMap;
 
-/// What a number of `[limits]` is called.
+/// The name of a number of `[limits]`.
 const LIMITS: &str = "limits.";
-/// What a number of a capability's table is called.
+/// The name of a number of a capability's table.
 const CAPABILITIES: &str = "capabilities.";
 /// Tables whose numbers have no ceiling unless the operator sets one.
 const OTHER_TABLES: [&str; 2] = ["gateway.", "supervision."];
@@ -29,7 +29,7 @@ pub struct Ceilings {
     host: Host,
     /// The host's own limits: what they leave of a version's is all that it gets anyway.
     limits: Map<String, Value>,
-    /// What capabilities declare, by key.
+    /// The amounts that capabilities declare, by key.
     amounts: BTreeMap<String, Amount>,
     /// For every tenant.
     general: BTreeMap<String, u64>,

@@ -1,4 +1,4 @@
-//! What a platform does of itself: rollouts go on, the store is followed, idle components are unloaded, old executions
+//! Periodic tasks of a platform: rollouts go on, the store is followed, idle components are unloaded, old executions
 //! are deleted.
 
 use crate::platform::{Inner, Platform};

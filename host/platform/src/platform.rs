@@ -29,10 +29,10 @@ pub(crate) struct Inner {
     pub(crate) artifacts: Artifacts,
     pub(crate) access: Arc<Access>,
     pub(crate) serving: Serving,
-    /// What is known to be wrong with npm packages, if the host is told.
+    /// The advisories about npm packages, if the host has a folder of them.
     pub(crate) advisories: Option<Advisories>,
     pub(crate) response_cache: Arc<ResponseCache>,
-    /// What runs schedules, jobs and events.
+    /// The runner of schedules, jobs and events.
     pub(crate) runner: Arc<Runner>,
     pub(crate) config: PlatformConfig,
     /// Whether something was stored that is not served yet.
@@ -56,7 +56,7 @@ impl Platform {
         Self { inner }
     }
 
-    /// What serves on this host: the way of requests.
+    /// The services of this host: the way of requests.
     #[must_use]
     pub fn serving(&self) -> &Serving {
         &self.inner.serving
@@ -197,7 +197,7 @@ impl Platform {
         Ok(self.store().read(&id.tenant).await?.secrets(id).await?.into_iter().collect())
     }
 
-    /// What the store says that a service serves.
+    /// The target of a service in the store.
     pub(crate) async fn serving_target(
         &self,
         id: &ServiceId,

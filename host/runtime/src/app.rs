@@ -29,7 +29,7 @@ impl App {
         Self { component: Arc::new(component), manifest: manifest.map(Arc::new), pools: Arc::new(pools) }
     }
 
-    /// What the component says of itself; none for components of other toolchains.
+    /// The component's manifest; none for components of other toolchains.
     #[must_use]
     pub fn manifest(&self) -> Option<&Manifest> {
         self.manifest.as_deref()
@@ -59,7 +59,7 @@ impl App {
         &self.component.info.version
     }
 
-    /// What its executions may take.
+    /// The limits of its executions.
     #[must_use]
     pub fn limits(&self) -> &Limits {
         &self.component.limits

@@ -64,7 +64,7 @@ pub(crate) fn spawn(share: ShareId, work: impl FnMut() -> Poll<()> + Send + 'sta
     POOL.add(share, Box::new(work));
 }
 
-/// Whose share work is done from; see [`crate::schedule::Share::group`].
+/// The share that work is charged to; see [`crate::schedule::Share::group`].
 pub(crate) type ShareId = (usize, usize);
 
 /// A piece of work: does a part of it, and says whether that was the last.
@@ -89,7 +89,7 @@ struct Pool {
     added: Condvar,
 }
 
-/// What waits, by whose share it is.
+/// The waiting work, by share.
 #[derive(Default)]
 struct Turns {
     jobs: HashMap<ShareId, VecDeque<Job>>,
@@ -130,7 +130,7 @@ impl Pool {
         self.added.notify_one();
     }
 
-    /// What each thread does, for ever.
+    /// The endless loop of each thread.
     fn work(&self) {
         // On Linux this is of the calling thread alone. Where it fails, the work is done all the same.
         let _ = rustix::process::nice(NICE);

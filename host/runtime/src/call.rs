@@ -14,12 +14,12 @@ pub(crate) const FUNCTION: &str = "call";
 /// A component's `call` handler, in an instance.
 pub(crate) type CallHandler = JsonHandler<Result<String, GuestException>>;
 
-/// What a `call` handler answered.
+/// The result of a `call` handler.
 #[derive(Debug, Clone)]
 pub struct Answer {
     /// The handler's result.
     pub value: serde_json::Value,
-    /// What it cost.
+    /// The record of the execution, with its cost.
     pub execution: Execution,
 }
 

@@ -61,7 +61,7 @@ impl Exports {
     }
 }
 
-/// What all instances of a component are made of, whatever handler is called in them.
+/// The parts of which all instances of a component are made, whatever handler is called in them.
 pub(crate) struct InstanceParts<'a> {
     pub(crate) engine: Engine,
     pub(crate) image: Option<Arc<Image>>,

@@ -188,7 +188,7 @@ impl Host {
 }
 
 impl HostBuilder {
-    /// What every execution may take.
+    /// The limits of every execution.
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
@@ -246,13 +246,13 @@ impl HostBuilder {
         self
     }
 
-    /// What compiling may take in such a process.
+    /// The limits of compiling in such a process.
     pub fn compile_limits(mut self, limits: CompileLimits) -> Self {
         self.compile_limits = limits;
         self
     }
 
-    /// What instances may keep between two executions. An instance whose execution ended well is used again, once its
+    /// The limits of idle instances. An instance whose execution ended well is used again, once its
     /// memory is as the build left it.
     pub fn idle(mut self, limits: IdleLimits) -> Self {
         self.idle_limits = limits;

@@ -71,7 +71,7 @@ impl GuestException {
     }
 }
 
-/// Whose call or run it is, what it is given beside its input, and the handle by which it is cancelled.
+/// The caller of a call or run, the values beside its input, and the handle by which it is cancelled.
 #[derive(Debug, Clone, Default)]
 pub struct CallOptions {
     /// On whose behalf the component runs.
@@ -80,7 +80,7 @@ pub struct CallOptions {
     pub running: Running,
     /// Wall clock that the execution may take, in place of the limit `deadline_ms` of the component. At most a year.
     pub deadline: Option<Duration>,
-    /// What capabilities are to know of this execution, by its type: they ask
+    /// Values for capabilities in this execution, by type: they ask
     /// [`InstanceInfo::extension`](crate::capability::InstanceInfo::extension).
     pub extensions: http::Extensions,
 }

@@ -1,4 +1,4 @@
-//! What a client reads when its request failed: a problem document (RFC 9457), in development with the exception.
+//! The response to a request that failed: a problem document (RFC 9457), in development with the exception.
 
 use crate::body::Content;
 use crate::failure::{Failure, Refusal};
@@ -11,7 +11,7 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use serde::Serialize;
 use std::fmt::Write;
 
-/// Who reads it.
+/// The reader of an error page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Audience {
     /// Anyone: no internals.
@@ -23,7 +23,7 @@ pub(crate) enum Audience {
 }
 
 impl Audience {
-    /// Who sent a request with these headers.
+    /// The reader who sent a request with these headers.
     pub(crate) fn of(dev: bool, headers: &HeaderMap) -> Self {
         let html = || {
             let mut values = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
@@ -48,12 +48,12 @@ struct Problem<'a> {
     execution: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<String>,
-    /// What is wrong with the request, by its schema.
+    /// The violations of the request's schema.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     errors: &'a [elias_gateway::problem::Fault],
     #[serde(skip_serializing_if = "Option::is_none")]
     exception: Option<ExceptionReport<'a>>,
-    /// What was running, where no exception says it.
+    /// The stack of the running code, where no exception has one.
     #[serde(skip_serializing_if = "Option::is_none")]
     stack: Option<&'a str>,
 }

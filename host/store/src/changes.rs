@@ -1,4 +1,4 @@
-//! What has changed of what serves, for the hosts that share a store. Changes are numbered in the order in which they
+//! Changes of what serves, for the hosts that share a store. Changes are numbered in the order in which they
 //! are committed: who makes one holds the counter's row until then.
 
 use super::{HostScope, Store, TargetFilter, TenantScope, get, text};

@@ -16,7 +16,7 @@ use tokio::sync::Mutex;
 
 /// The file's name in the data directory.
 pub const STORE_FILE: &str = "platform.sqlite";
-/// What SQLite has beside it.
+/// The suffixes of the files that SQLite has beside the database.
 pub const BESIDE: [&str; 2] = ["platform.sqlite-wal", "platform.sqlite-shm"];
 
 /// The file of a store.

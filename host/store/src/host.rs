@@ -1,4 +1,4 @@
-//! What a host reads across tenants: what services are to serve.
+//! Reads across tenants: the services that a host is to serve.
 
 use super::{HostScope, Query, get, json, number, optional_json, text};
 use crate::error::Result;
@@ -17,15 +17,15 @@ pub struct ServiceTarget {
     pub id: ServiceId,
     /// The service's revision.
     pub revision: u64,
-    /// What its tenant may do.
+    /// The settings of its tenant.
     pub tenant: TenantSettings,
     /// Whether it was stopped by hand.
     pub stopped: bool,
     /// Its secrets, sealed.
     pub secrets: BTreeMap<String, String>,
-    /// What serves.
+    /// The version that serves.
     pub release: ReleaseTarget,
-    /// What gets a part of the traffic.
+    /// The canary, which gets a part of the traffic.
     pub canary: Option<ReleaseTarget>,
     /// Callers who get a version of their own.
     #[serde(default)]
@@ -45,7 +45,7 @@ pub struct ReleaseTarget {
     pub version: u32,
     /// Of its bytes.
     pub digest: Digest,
-    /// What it asks for.
+    /// Its settings.
     pub settings: VersionSettings,
     /// The deployment that gave it traffic.
     pub deployment: String,
@@ -150,7 +150,7 @@ fn target(row: &sqlx::any::AnyRow) -> Result<ServiceTarget> {
 }
 
 impl HostScope {
-    /// What services are to serve.
+    /// The targets of services.
     pub async fn targets(&mut self, wanted: TargetFilter<'_>) -> Result<Vec<ServiceTarget>> {
         let [targets, secrets] = wanted.queries();
         let rows = targets.fetch_all(&mut *self.tx).await?;
@@ -167,7 +167,7 @@ impl HostScope {
         Ok(targets)
     }
 
-    /// What one service is to serve.
+    /// The target of one service.
     pub async fn target(&mut self, id: &ServiceId) -> Result<Option<ServiceTarget>> {
         Ok(self.targets(TargetFilter::Of(id)).await?.pop())
     }

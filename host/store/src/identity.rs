@@ -21,7 +21,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The file of a data directory that has the identity of its store.
 pub const IDENTITY_FILE: &str = "store-id";
-/// What a data directory has of a platform, beside its store.
+/// The traces of a platform in a data directory, beside its store.
 const SERVICES: &str = "services";
 const ARTIFACTS: &str = "artifacts";
 /// The flag by which an operator says that the former store is not wanted any more.
@@ -34,7 +34,7 @@ pub(super) struct DataDirectory {
     abandons: AtomicBool,
 }
 
-/// What a store was found to be.
+/// The state in which a store was found.
 #[derive(Debug, PartialEq, Eq)]
 enum StoreState {
     /// Nothing was ever made there.
@@ -94,7 +94,7 @@ impl DataDirectory {
         Ok(self.files(SERVICES)?.into_iter().filter_map(named).collect())
     }
 
-    /// What shows that the directory had a store: for the message of a refusal.
+    /// The evidence that the directory had a store, for the message of a refusal.
     fn former(&self, remembered: Option<&str>) -> Result<Option<String>> {
         if let Some(id) = remembered {
             return Ok(Some(format!("it belongs to the store {id}")));

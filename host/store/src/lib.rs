@@ -1,7 +1,7 @@
 //! The platform's store: SQLite in the data directory, or PostgreSQL that several hosts share. One schema, one text of
 //! every statement.
 //!
-//! What belongs to a tenant is reached through a [`TenantScope`] alone: a transaction that has the tenant's name, and
+//! The data of a tenant are reached through a [`TenantScope`] alone: a transaction that has the tenant's name, and
 //! gives it to every statement as `$1`. What is the host's own is in [`HostScope`].
 
 mod artifacts;

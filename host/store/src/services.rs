@@ -1,4 +1,4 @@
-//! What serves where.
+//! Services: the versions that serve, by environment.
 
 use super::{TenantScope, get, number, optional_json, text, to_json};
 use crate::error::{Error, Result};
@@ -20,7 +20,7 @@ fn service(row: &sqlx::any::AnyRow) -> Result<Service> {
 }
 
 impl TenantScope {
-    /// What serves for a component in an environment, if anything ever did.
+    /// The service of a component in an environment, if there ever was one.
     ///
     /// # Errors
     /// `store-unavailable`.

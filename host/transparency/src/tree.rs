@@ -8,7 +8,7 @@ use tlog_tiles::{Error, Hash, HashReader};
 /// The most entries of a log. Stored indexes are below twice as much, and so fit what SQL calls BIGINT.
 pub const TREE_SIZE_MAX: u64 = 1 << 40;
 
-/// What one more entry means.
+/// The effect of one more entry.
 #[derive(Debug)]
 pub struct AppendResult {
     /// The hashes to store, by their stored index: that of the entry, and those of the subtrees that it completes.

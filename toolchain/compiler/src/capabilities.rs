@@ -32,7 +32,7 @@ pub(crate) const NATIVE_MODULE: &str = "elias:native";
 /// The core module by which the engine imports the function that calls capabilities.
 pub(crate) const ENGINE_IMPORT: &str = "elias:engine/capabilities";
 
-/// What the names of packages begin with that no embedder defines.
+/// The prefixes of packages that no embedder defines.
 const OWN_NAMESPACE: &str = "elias:";
 
 /// The WIT packages of capabilities. Made by [`Capabilities::read`].
@@ -43,7 +43,7 @@ pub struct Capabilities {
     interfaces: Vec<(String, InterfaceId)>,
     /// The files that were read.
     files: Vec<PathBuf>,
-    /// What paths are shown relative to.
+    /// The folder to which shown paths are relative.
     root: PathBuf,
 }
 

@@ -44,7 +44,7 @@ impl From<KeyFileError> for BuildError {
     }
 }
 
-/// What a build left behind.
+/// The output of a build.
 struct BuildOutput {
     built: Built,
     output: PathBuf,

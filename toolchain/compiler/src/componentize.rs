@@ -19,9 +19,9 @@ use wasm_encoder::{
 use wasmparser::{CanonicalFunction, ComponentAlias, ComponentExternalKind, Parser, Payload};
 use wit_component::{ComponentEncoder, StringEncoding};
 
-/// What is put together.
+/// The input of `componentize`.
 pub(crate) struct Parts<'a> {
-    /// What memory holds, by offset.
+    /// The content of memory, by offset.
     pub(crate) data: Vec<(u32, &'a [u8])>,
     /// Memory's size in units of 64 KiB.
     pub(crate) pages: u64,
@@ -127,7 +127,7 @@ struct Rewiring<'a> {
     types: Vec<Option<(String, String)>>,
     /// How each import is lowered, by interface and core name.
     lowered: HashMap<(String, String), Lowering>,
-    /// What core functions of the original are called in the module that exports them, by their index there.
+    /// The names of the original's core functions in the module that exports them, by their index there.
     original_functions: Vec<Option<String>>,
     /// Core functions defined so far in ours.
     core_functions: u32,

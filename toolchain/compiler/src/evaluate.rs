@@ -26,13 +26,13 @@ const RANDOM_BYTES: usize = 65_536;
 /// The name of the application's module in stack traces.
 pub(crate) use elias_contract::stack::MODULE_NAME;
 
-/// What is evaluated.
+/// The application that is evaluated.
 pub(crate) struct Application<'a> {
     /// The bundle.
     pub(crate) source: &'a str,
     /// The web modules that it uses: name and source, in order; without the source those that are evaluated already.
     pub(crate) modules: Vec<(String, &'a str)>,
-    /// What Date shows at the top level, in seconds since 1970.
+    /// The time that Date shows at the top level, in seconds since 1970.
     pub(crate) source_date: u64,
     /// Short names of the imports that the component will have.
     pub(crate) imports: &'a [&'static str],
@@ -48,21 +48,21 @@ pub(crate) struct Application<'a> {
     pub(crate) capabilities: &'a str,
 }
 
-/// What came of it.
+/// The result of evaluating an application.
 pub(crate) struct Evaluation {
     /// Memory after the top level; zeros where the stack was, which is dead once the call has returned.
     memory: Vec<u8>,
-    /// What the engine reported.
+    /// The engine's report.
     pub(crate) report: Report,
 }
 
 impl Evaluation {
-    /// What memory holds, by offset: all that is not zero.
+    /// The content of memory, by offset: all that is not zero.
     pub(crate) fn occupied(&self) -> Vec<(u32, &[u8])> {
         image::occupied(&self.memory, STACK_TOP)
     }
 
-    /// What memory holds other than this base.
+    /// The content of memory in which it differs from this base.
     pub(crate) fn difference(&self, base: &Base) -> Vec<(u32, &[u8])> {
         base.difference(&self.memory).into_iter().map(|(at, bytes)| (at as u32, bytes)).collect()
     }
@@ -88,9 +88,9 @@ pub(crate) struct Report {
     pub(crate) stage: u32,
     /// The highest number of an implementation in the source.
     pub(crate) of: u32,
-    /// What the top level did that does not mean what it seems to.
+    /// Warnings about acts of the top level that do not mean what they seem to.
     pub(crate) warnings: Vec<Warning>,
-    /// What the top level logged.
+    /// The log lines of the top level.
     pub(crate) logs: Vec<LogLine>,
 }
 
@@ -177,7 +177,7 @@ impl Evaluator {
         Ok(Self { wasmtime, engine, blank, base })
     }
 
-    /// What images begin with.
+    /// The base with which images begin.
     pub(crate) fn base(&self) -> &Base {
         &self.base
     }
@@ -203,7 +203,7 @@ impl Evaluator {
     }
 }
 
-/// What a top level may draw, in hexadecimal.
+/// The random numbers for a top level, in hexadecimal.
 fn random_bytes() -> String {
     let mut bytes = vec![0_u8; RANDOM_BYTES];
     OsRng.fill_bytes(&mut bytes);
@@ -291,7 +291,7 @@ impl Run {
         self.text(answer)
     }
 
-    /// What was running when the engine was ended, which is called for nothing else after that.
+    /// The stack of the code that was running when the engine was ended, which is called for nothing else after that.
     fn running(&mut self) -> Result<String> {
         self.store.set_fuel(FUEL_TO_TELL)?;
         let tell = self.engine.get_typed_func::<(), u32>(&mut self.store, "elias_running")?;

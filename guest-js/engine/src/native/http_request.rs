@@ -16,7 +16,7 @@ use std::ffi::c_int;
 use std::ptr::null_mut;
 use url::Url;
 
-/// What is read here, for errors.
+/// The name of the body, for errors.
 const WHAT: &str = "the request's body";
 
 /// The body, once something reads it. Fields drop in order: a stream must go before the body it came from.
@@ -32,7 +32,7 @@ struct Incoming {
     request: Option<IncomingRequest>,
     body: Option<Body>,
     body_taken: bool,
-    /// What was read to learn whether there is a body.
+    /// The bytes that were read to learn whether there is a body.
     first: Option<Chunk>,
     /// The read that is under way: it goes before the body.
     wait: Option<WaitId>,

@@ -33,7 +33,7 @@ pub(crate) enum State {
     Broken,
 }
 
-/// What is left of a length that the headers state.
+/// The rest of a length that the headers state.
 #[derive(Default)]
 pub(crate) struct Stated {
     total: u64,
@@ -107,7 +107,7 @@ pub(crate) fn add(native: &Object<'_>) -> Result<()> {
     native.set("responseFail", Function::new(ctx, fail)?)
 }
 
-/// What is to become of a `content-length` among the headers.
+/// The treatment of a `content-length` among the headers.
 enum Length {
     /// The body is whole: this is its length.
     Own(usize),

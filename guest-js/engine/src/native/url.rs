@@ -70,7 +70,7 @@ impl Parsed {
         Self::Other(path::with_carets_encoded(path::without_space_at_end(url)))
     }
 
-    /// What the getters of `URL` give.
+    /// The results of the getters of `URL`.
     fn parts<'js>(&self, ctx: &Ctx<'js>) -> Result<Value<'js>> {
         let array = Array::new(ctx.clone())?;
         for (index, part) in Part::ALL.into_iter().enumerate() {
@@ -79,7 +79,7 @@ impl Parsed {
         Ok(array.into_value())
     }
 
-    /// What one getter of `URL` gives.
+    /// The result of one getter of `URL`.
     fn part(&self, part: Part) -> Cow<'_, str> {
         match self {
             Self::Other(url) => match part {

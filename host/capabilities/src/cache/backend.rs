@@ -4,7 +4,7 @@ use super::contract::{Answer, Command, Error, ErrorCode, Value};
 use futures::future::BoxFuture;
 use std::convert::Infallible;
 
-/// What a backend answers: never a lease.
+/// The result of a backend, which is never a lease.
 pub(super) type BackendAnswer = Answer<Infallible>;
 
 /// A place that keeps one component's values.

@@ -91,7 +91,7 @@ pub(super) struct Expiry {
     pub(super) ttl_ms: Option<u64>,
 }
 
-/// What can be done.
+/// The commands.
 #[derive(ComponentType, Lift, Debug, Clone)]
 #[component(variant)]
 pub(super) enum Command {
@@ -115,8 +115,8 @@ pub(super) enum Command {
     Lease(String),
 }
 
-/// What a command gave. `L` is the handle to a lease for the component, the lease itself on the host, and nothing for
-/// backends, which have none.
+/// The result of a command. `L` is the handle to a lease for the component, the lease itself on the host, and nothing
+/// for backends, which have none.
 #[derive(ComponentType, Lower)]
 #[component(variant)]
 pub(super) enum Answer<L> {

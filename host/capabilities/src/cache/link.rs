@@ -12,7 +12,7 @@ use wasmtime_wasi_io::poll::{DynPollable, subscribe};
 
 type Store<'a> = StoreContextMut<'a, InstanceState>;
 
-/// What `start` gave.
+/// The result of `start`.
 #[derive(ComponentType, Lower)]
 #[component(variant)]
 pub(super) enum StartResult {

@@ -55,7 +55,7 @@ pub struct Cache {
     components: Mutex<Components>,
 }
 
-/// What the versions of one component share.
+/// The state that the versions of one component share.
 #[derive(Default)]
 struct Component {
     leases: Arc<Leases>,
@@ -64,14 +64,14 @@ struct Component {
     memory: Mutex<Weak<Memory>>,
 }
 
-/// What one component was granted of the cache.
+/// The cache of one component, by its grant.
 pub struct CacheGrant {
     backend: Arc<dyn Backend>,
     component: Arc<Component>,
     settings: Settings,
 }
 
-/// What one instance has of the cache.
+/// The cache of one instance.
 pub struct CacheContext(CommandRunner);
 
 impl Default for Cache {
@@ -195,7 +195,7 @@ impl Capability for Cache {
     }
 }
 
-/// What the instance starts commands with.
+/// The parts with which the instance starts commands.
 fn runner(state: &mut InstanceState) -> &mut CommandRunner {
     &mut state.context::<Cache>().0
 }

@@ -15,10 +15,10 @@ use tokio::task::AbortHandle;
 use wasmtime_wasi_io::async_trait;
 use wasmtime_wasi_io::poll::Pollable;
 
-/// What a command gives in the end.
+/// The final result of a command.
 pub(super) type Outcome = Result<Answer<Lease>, Error>;
 
-/// What one instance starts commands with.
+/// The parts with which one instance starts commands.
 #[derive(Clone)]
 pub(super) struct CommandRunner {
     pub(super) backend: Arc<dyn Backend>,
@@ -40,7 +40,7 @@ pub(super) type RunnerGetter = fn(&mut InstanceState) -> &mut CommandRunner;
 /// wait.
 pub(super) const MANY: usize = 4;
 
-/// What a command gives, and what it holds until that is taken.
+/// The result of a command, and the resources that it holds until that is taken.
 type Completion = (Outcome, Option<OwnedSemaphorePermit>);
 
 /// A command that was started.

@@ -80,7 +80,7 @@ struct ConnectionSlot {
     failed: Option<Instant>,
 }
 
-/// What stands before the component's keys. Everything that has a meaning in it is escaped in the names: no component's
+/// The prefix of the component's keys. Everything that has a meaning in it is escaped in the names: no component's
 /// keys begin with another's prefix. Keys of a namespace are on one node of a cluster, for `get-many`.
 pub(super) fn prefix(namespace: &str, component: &str) -> String {
     format!("elias:{{{}}}:{}:", escape(namespace), escape(component))

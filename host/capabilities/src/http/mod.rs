@@ -47,12 +47,12 @@ const REQUEST: u64 = 200_000;
 #[derive(Debug, Default)]
 pub struct Http;
 
-/// What one component may reach, and its connections.
+/// The grant of one component, and its connections.
 pub struct HttpGrant {
     client: Client,
 }
 
-/// What one instance has of it.
+/// The client of one instance.
 #[derive(Clone)]
 pub struct HttpContext {
     grant: Arc<HttpGrant>,

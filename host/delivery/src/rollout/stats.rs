@@ -1,4 +1,4 @@
-//! What a release did.
+//! The counts of a release.
 
 use crate::statistics::{Histogram, HistogramSnapshot};
 use serde::{Deserialize, Serialize};
@@ -23,7 +23,7 @@ struct Histograms {
     fuel: Histogram,
 }
 
-/// What a release had done at a moment, or did between two.
+/// The counts of a release at a moment, or between two.
 #[derive(Debug, Clone, Default)]
 pub struct Snapshot {
     requests: u64,
@@ -86,7 +86,7 @@ impl ReleaseStats {
 }
 
 impl Snapshot {
-    /// What came since `earlier`.
+    /// The counts since `earlier`.
     #[must_use]
     pub fn since(&self, earlier: &Self) -> Self {
         Self {

@@ -214,7 +214,7 @@ impl Breaker {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What is left of the wait in the open state; `None` when it is over, or when the clock says that it has not
+    /// The rest of the wait in the open state; `None` when it is over, or when the clock says that it has not
     /// begun.
     fn wait_ms(&self, now: Now) -> Option<u64> {
         let begun = now.unix_ms() >= self.opened_ms.load(Ordering::Relaxed);

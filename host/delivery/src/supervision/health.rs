@@ -1,4 +1,4 @@
-//! What an operator is told of a component's condition.
+//! A component's condition, for operators.
 
 use serde::Serialize;
 use utoipa::ToSchema;

@@ -176,7 +176,7 @@ impl JwtVerifier {
         Arc::clone(&self.keys.read())
     }
 
-    /// Whose token it is.
+    /// The identity of the token's subject.
     ///
     /// # Errors
     /// [`Failure`]. Clients are told no more than that a token is not valid, unless its signature was found right.

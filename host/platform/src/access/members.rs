@@ -37,8 +37,8 @@ impl Members {
         self.seen.invalidate_all();
     }
 
-    /// Resolves a token; `None` if its user or organization is disabled or deleted. Ids without a record are those of the
-    /// token, since tokens are older than the records.
+    /// Resolves a token; `None` if its user or organization is disabled or deleted. Ids without a record are those of
+    /// the token, since tokens are older than the records.
     pub(super) async fn of_token(&self, token: &Token) -> Result<Option<ResolvedPrincipal>> {
         if token.user_id.is_none() && token.organization_id.is_none() {
             return Ok(Some(ResolvedPrincipal { user_id: None, organization_id: None, boundary: None }));
@@ -123,7 +123,7 @@ impl Members {
     }
 }
 
-/// What the records say; nothing if they refuse.
+/// The principal by the records; `None` if they refuse it.
 async fn recorded(
     scope: &mut TenantScope,
     record: Option<&User>,

@@ -1,4 +1,4 @@
-//! Who may do what: tokens, and the one table of permissions.
+//! Authentication and authorization: tokens, and the one table of permissions.
 
 mod about;
 mod attempts;
@@ -212,8 +212,8 @@ impl Access {
         Ok(scope.commit().await?)
     }
 
-    /// Who has a token of the identity provider. Why one is refused is in the log; the client is told what only a
-    /// token with a right signature brings to light.
+    /// The principal of a token of the identity provider. The reason of a refusal is in the log; the client is told
+    /// what only a token with a right signature brings to light.
     async fn find_user(&self, oidc: &Oidc, token: &str, address: &str) -> Result<Arc<Principal>> {
         let log = |reason: &str| tracing::info!(%reason, %address, "a token of the identity provider was refused");
         let user = match oidc.user(token) {
@@ -267,12 +267,13 @@ impl Access {
         Ok(TokenWithSecret { token, secret: bearer.to_string() })
     }
 
-    /// What checks the tokens of the identity provider, if there is one.
+    /// The verifier of the identity provider's tokens, if there is one.
     pub(crate) fn verifier(&self) -> Option<Arc<JwtVerifier>> {
         self.oidc.as_ref().map(Oidc::verifier)
     }
 
-    /// What checks the API keys of a service, among those that were [authenticated](Self::authenticate) just before.
+    /// The verifier of the API keys of a service, among those that were [authenticated](Self::authenticate) just
+    /// before.
     pub(crate) fn api_keys(&self, service: &ServiceId) -> Arc<dyn ApiKeys> {
         Arc::new(ServiceKeys { service: service.clone(), valid: self.valid.clone(), known: self.known.clone() })
     }
@@ -287,7 +288,7 @@ impl Access {
     }
 }
 
-/// What a token is remembered by.
+/// The key by which a token is remembered.
 fn key_of(token: &str) -> [u8; 32] {
     Sha256::digest(token.as_bytes()).into()
 }
@@ -333,7 +334,7 @@ pub fn operator_token(data_dir: &std::path::Path) -> std::io::Result<Zeroizing<S
 }
 
 impl Principal {
-    /// Who has the host's own token.
+    /// The principal of the host's own token.
     pub(crate) fn operator() -> Self {
         Self {
             name: "operator".to_owned(),

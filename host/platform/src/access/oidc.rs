@@ -19,9 +19,9 @@ use std::time::Duration;
 pub struct OidcConfig {
     /// Where its keys are: a JWK set (RFC 7517), over https.
     pub jwks: String,
-    /// What `iss` must be.
+    /// The required `iss`.
     pub issuer: String,
-    /// What `aud` must be, or have.
+    /// The required `aud`, or a member of it.
     pub audience: String,
     /// The claim with the tenant's name.
     pub tenant_claim: String,
@@ -35,7 +35,7 @@ pub trait FetchKeys: Send + Sync + 'static {
     fn fetch<'a>(&'a self, url: &'a str) -> BoxFuture<'a, Result<Vec<u8>, String>>;
 }
 
-/// Whom the provider's token names.
+/// The user whom the provider's token names.
 pub(super) struct User {
     pub(super) tenant: TenantId,
     pub(super) role: TokenRole,
@@ -80,7 +80,7 @@ impl Oidc {
         Arc::clone(&self.verifier)
     }
 
-    /// Who a token stands for, if it is valid and names a tenant and a role.
+    /// The user of a token, if it is valid and names a tenant and a role.
     pub(super) fn user(&self, token: &str) -> Result<User, Denial> {
         let unix_seconds = u64::try_from(now_ms() / 1_000).unwrap_or_default();
         let verified = self.verifier.verify(token, Now { monotonic: Duration::ZERO, unix_seconds });
@@ -118,7 +118,7 @@ impl Oidc {
     }
 }
 
-/// What a claim of a valid token names.
+/// The value that a claim of a valid token names.
 fn read_claim<T: FromStr>(what: &str, claim: &str, value: Option<&str>) -> Result<T, Denial> {
     let why = match value.map(str::parse) {
         Some(Ok(read)) => return Ok(read),

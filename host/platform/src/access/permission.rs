@@ -1,4 +1,4 @@
-//! What a role allows.
+//! Principals and their permissions.
 
 use super::about::About;
 use super::custom_role::{AuthorizationRequest, CustomRole};
@@ -17,7 +17,7 @@ pub struct Principal {
     pub tenant: TenantId,
     /// The role that it was given.
     pub given: TokenRole,
-    /// What it may do at most.
+    /// Its permission boundary.
     pub role: Role,
     /// Roles of its tenant's, each of which has to permit what it does: the one that it was given, and the one that
     /// bounds its user.
@@ -35,7 +35,7 @@ pub struct Principal {
 /// Defines [`Permission`] from the one table of permissions and the least role that has each.
 macro_rules! permissions {
     ($($(#[$doc:meta])* $permission:ident: $role:ident,)*) => {
-        /// What can be allowed.
+        /// The permissions.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub enum Permission {
             $($(#[$doc])* $permission,)*
@@ -92,7 +92,7 @@ permissions! {
 }
 
 impl Permission {
-    /// What deploying to an environment takes.
+    /// The permission for deploying to an environment.
     #[must_use]
     pub fn deploy(environment: Environment) -> Self {
         match environment {

@@ -58,7 +58,8 @@ impl Roles {
         Ok(EffectivePermissions { given: given.clone(), role, custom })
     }
 
-    /// What a role gives now: at most what the role of the platform does, and of that what the tenant's own permits.
+    /// The permissions of a role now: at most what the role of the platform does, and of that what the tenant's own
+    /// permits.
     ///
     /// # Errors
     /// `forbidden` for a role of the tenant that is not there any more or that cannot be read; `store-unavailable` if

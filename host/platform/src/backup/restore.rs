@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 const KEY_BYTES_MAX: u64 = 4 << 10;
 const CONTENTS_BYTES_MAX: u64 = 64 << 20;
 
-/// What a restored archive was found to hold.
+/// The content of an archive that was restored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RestoreReport {
     /// Artifacts, each checked against its digest.
@@ -34,7 +34,7 @@ pub struct RestoreReport {
     pub databases: u64,
     /// Secrets that the key opens.
     pub secrets: u64,
-    /// What is not as it may be expected, and hinders nothing.
+    /// Unexpected findings that hinder nothing.
     pub notes: Vec<String>,
 }
 
@@ -110,7 +110,7 @@ impl Drop for StagingFolder {
     }
 }
 
-/// What was unpacked.
+/// The content of the folder after unpacking.
 #[derive(Debug, Default)]
 struct UnpackedArchive {
     contents: Option<Contents>,

@@ -1,4 +1,4 @@
-//! What components log, by execution, until the execution is recorded; and for those who follow the log.
+//! The log lines of components, by execution, until the execution is recorded; and for those who follow the log.
 
 use elias_api::FollowedLine;
 use elias_host::{Line, Observer};

@@ -1,4 +1,4 @@
-//! What is counted for the metrics: by a few relaxed additions a request, and read when somebody scrapes.
+//! The counters of the metrics: by a few relaxed additions a request, and read when somebody scrapes.
 
 use elias_delivery::supervision::ResourceUsage;
 use elias_names::{ServiceId, TenantId};
@@ -38,7 +38,7 @@ impl ExecutionOutcome {
     }
 }
 
-/// What the executions of a service came to, over all its releases.
+/// The counters of a service's executions, over all its releases.
 #[derive(Default)]
 pub(crate) struct ServiceMeter {
     ended: [AtomicU64; 3],
@@ -90,7 +90,7 @@ impl QuotaKind {
     }
 }
 
-/// What became of a request over a quota.
+/// The decision about a request over a quota.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Rejected,
@@ -110,7 +110,7 @@ impl Verdict {
     }
 }
 
-/// What a tenant's quotas did, over all their changes.
+/// The counters of a tenant's quotas, over all their changes.
 #[derive(Default)]
 pub(crate) struct QuotaCounts {
     verdicts: [[AtomicU64; Verdict::ALL.len()]; QuotaKind::ALL.len()],
@@ -148,7 +148,7 @@ pub(crate) struct Meters<K, M> {
 pub(crate) struct HostMeters {
     pub(crate) services: Meters<ServiceId, ServiceMeter>,
     pub(crate) tenants: Meters<TenantId, QuotaCounts>,
-    /// What the servers in front have in use.
+    /// The usage of the servers in front.
     pub(crate) usage: Arc<ResourceUsage>,
 }
 

@@ -402,7 +402,7 @@ impl Serving {
         })
     }
 
-    /// What the tenant uses, counted for all its services together.
+    /// The usage of the tenant, counted for all its services together.
     fn tenant(&self, tenant: &TenantId, settings: &TenantSettings) -> Arc<TenantQuotas> {
         let mut tenants = self.tenants.lock(); // the map is whole after every operation
         match tenants.get(tenant) {
@@ -416,7 +416,7 @@ impl Serving {
         }
     }
 
-    /// What each tenant uses that serves anything.
+    /// The usage of each tenant that has a service.
     pub(crate) fn tenants_in_use(&self) -> Vec<(TenantId, Arc<TenantQuotas>)> {
         let tenants = self.tenants.lock();
         tenants.iter().map(|(tenant, used)| (tenant.clone(), Arc::clone(used))).collect()
@@ -451,7 +451,7 @@ impl Serving {
     }
 }
 
-/// What of a target decides its routes.
+/// The part of a target that decides its routes.
 fn routes_of(target: &ServiceTarget) -> impl PartialEq + '_ {
     let settings = &target.release.settings;
     // Files matter to routes that serve them.

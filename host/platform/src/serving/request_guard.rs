@@ -1,4 +1,4 @@
-//! What a request holds from its admission to its end.
+//! The guard of a request, from its admission to its end.
 
 use super::Serving;
 use super::experiment::ActiveExperiment;
@@ -42,7 +42,7 @@ pub struct RequestGuard {
     ended: bool,
 }
 
-/// What a request has taken on the way to its execution.
+/// The parts of an admitted request on the way to its execution.
 pub(super) struct AdmittedExecution {
     pub(super) state: Arc<State>,
     pub(super) entry: Entry,
@@ -79,7 +79,7 @@ pub struct RequestOutcome<'a> {
     pub status: u16,
     /// Bytes of the response's body that were sent.
     pub sent_bytes: u64,
-    /// What it cost; none if it never ran.
+    /// The execution with its cost; none if it never ran.
     pub execution: Option<&'a Execution>,
     /// Why it failed, with its stack, in positions of the original source.
     pub error: Option<String>,
@@ -350,7 +350,7 @@ fn recorded(calls: &HostCalls) -> RecordedCalls {
     RecordedCalls { capability: (*capability).to_owned(), calls: *calls, duration_us }
 }
 
-/// What began an execution.
+/// The source of an execution, as it is recorded.
 pub(super) fn source(is_mirrored: bool, method: &str, path: &str) -> String {
     cut(format!("{}{method} {path}", if is_mirrored { "shadow " } else { "" }), SOURCE_BYTES_MAX)
 }
@@ -369,7 +369,7 @@ fn cut(mut text: String, bytes_max: usize) -> String {
 /// Why a service does not take a request now.
 #[derive(Debug)]
 pub struct NotAdmitted {
-    /// What was refused.
+    /// The reason.
     pub error: Error,
     /// Seconds after which to try again.
     pub retry_after_seconds: Option<u64>,

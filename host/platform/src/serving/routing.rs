@@ -21,7 +21,7 @@ pub struct RoutedRequest {
     pub service: Arc<Service>,
     /// The rules, which add to the response.
     pub rules: Arc<Rules>,
-    /// What they found.
+    /// The results of the rules.
     pub admitted: AdmittedRequest,
 }
 
@@ -49,7 +49,7 @@ impl Serving {
         Ok(RoutedRequest { service, rules, admitted })
     }
 
-    /// What is in use of this host, as the server in front counts it.
+    /// The usage of this host, as the server in front counts it.
     #[must_use]
     pub fn usage(&self) -> &Arc<ResourceUsage> {
         &self.meters.usage

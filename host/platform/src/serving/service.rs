@@ -46,18 +46,18 @@ pub(super) struct UnderWay {
     pub(super) is_canary: bool,
     pub(super) is_mirrored: bool,
     pub(super) started_ms: u64,
-    /// What began it, once it is known.
+    /// The source of the execution, once it is known.
     pub(super) source: Option<Source>,
 }
 
-/// What began an execution; as cheap to keep as a pointer.
+/// The source of an execution; as cheap to keep as a pointer.
 pub(super) enum Source {
     Request(Method, Uri),
     /// The kind of a trigger and its name.
     Trigger(&'static str, Arc<str>),
 }
 
-/// What a service serves at a moment; exchanged whole.
+/// The state of a service at a moment; exchanged whole.
 pub(crate) struct State {
     pub(crate) snapshot: ServiceSnapshot,
     pub(crate) release: Arc<Release>,
@@ -65,22 +65,22 @@ pub(crate) struct State {
     pub(crate) flags: FlagTable,
     /// The running experiment, with what serves as the baseline.
     pub(crate) experiment: Option<Arc<ActiveExperiment>>,
-    /// What only flags and the experiment give traffic to.
+    /// The releases that only flags and the experiment give traffic to.
     pub(crate) beside: Vec<Arc<Release>>,
     pub(crate) supervision: SupervisionConfig,
-    /// What starts it beside requests.
+    /// The triggers that start it beside requests.
     pub(crate) triggers: Arc<TriggersConfig>,
     /// The routes and their rules, as read and prepared once.
     pub(crate) gateway: GatewayConfig,
     pub(crate) rules: Vec<Arc<Rules>>,
-    /// What the rules keep from version to version: rate limits, keys for tokens.
+    /// The state of the rules that goes on from version to version: rate limits, keys for tokens.
     pub(crate) shared: Arc<SharedState>,
     /// The concurrency limit of the component.
     pub(crate) admission: Arc<Admission>,
     pub(crate) tenant: Arc<TenantQuotas>,
 }
 
-/// What gets a part of the traffic.
+/// The canary, which gets a part of the traffic.
 pub(crate) struct Canary {
     pub(crate) release: Arc<Release>,
     rollout: Mutex<Rollout>,
@@ -219,13 +219,13 @@ impl Service {
         &self.id.tenant
     }
 
-    /// What its requests have in use of the host.
+    /// The usage of its requests on this host.
     #[must_use]
     pub fn usage(&self) -> &Arc<ResourceUsage> {
         &self.usage
     }
 
-    /// What it serves now.
+    /// The state that it serves now.
     pub(crate) fn state(&self) -> Guard<Arc<State>> {
         self.state.load()
     }
@@ -271,7 +271,7 @@ impl Service {
         self.running().iter().map(|(_, under_way)| under_way.running.id().to_owned()).collect()
     }
 
-    /// What is under way, described.
+    /// The executions under way, described.
     pub(crate) fn under_way(&self) -> Vec<RunningExecution> {
         let describe = |under_way: &UnderWay| RunningExecution {
             id: under_way.running.id().to_owned(),

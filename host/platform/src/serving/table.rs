@@ -10,7 +10,7 @@ use elias_names::{Digest, ServiceId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// What a table is made with, beside the services.
+/// The parts with which a table is made, beside the services.
 pub(crate) struct TableContext {
     /// The domain of the services' own hosts.
     pub(crate) domain: String,

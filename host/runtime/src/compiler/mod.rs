@@ -23,7 +23,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use wasmtime::Engine;
 
-/// What compiling one component, or one engine, may take in a process of its own.
+/// The limits of compiling one component, or one engine, in a process of its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CompileLimits {
     /// Seconds of CPU time. Exceeded: `compile-limit`.
@@ -40,7 +40,7 @@ impl Default for CompileLimits {
     }
 }
 
-/// What is compiled.
+/// The input of the compiler.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// An engine of `elias-build`: a core module.

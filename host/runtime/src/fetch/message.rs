@@ -21,7 +21,7 @@ pub(super) enum BadRequest {
     BadHost,
 }
 
-/// What is wrong with the message that a guest gave.
+/// The defect of a message from a guest.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub(super) enum BadResponse {
     #[error("the guest's response has {0} bytes; as a message it has at most {RESPONSE_BYTES_MAX}")]

@@ -41,7 +41,7 @@ use wasmtime_wasi_http::{Error as HttpError, WasiHttpView};
 const INTERFACE: &str = "elias:component/fetch@0.1.0";
 const FUNCTION: &str = "handle";
 
-/// What a guest gives through its response-outparam.
+/// The value that a guest passes to its response-outparam.
 type GuestResponse = Result<http::Response<HyperOutgoingBody>, HttpErrorCode>;
 
 /// Where a component's handler of requests is.

@@ -98,7 +98,7 @@ pub(super) struct StreamingResponse {
     left: u64,
     /// Bytes that may still come, by the response's `content-length`.
     stated: Option<u64>,
-    /// What `wasi:http` says of a body that the guest did not finish.
+    /// The error of `wasi:http` for a body that the guest did not finish.
     broken: Option<String>,
     /// Why the response breaks off, once what came before has been passed on.
     failure: Option<Error>,
@@ -109,7 +109,7 @@ pub(super) struct StreamingResponse {
     record: ExecutionRecord,
 }
 
-/// What polling the body gave.
+/// The result of polling the body.
 enum PolledBody {
     Frame(Frame<Bytes>),
     Failed(Error),

@@ -10,7 +10,7 @@ use wasmtime::component::Linker;
 /// Whether loading may compile.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CompilePolicy {
-    /// What is not in the cache is compiled.
+    /// Components that are not in the cache are compiled.
     Allowed,
     /// Only what is in the cache is loaded.
     Forbidden,

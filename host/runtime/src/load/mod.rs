@@ -79,7 +79,7 @@ pub(crate) struct WasmtimeEngines {
     pub(crate) other: Engine,
 }
 
-/// What a loader is made of.
+/// The parts of a loader.
 pub(crate) struct LoaderParts {
     pub(crate) cache: Option<CompiledCache>,
     pub(crate) compiler: Compiler,
@@ -118,7 +118,7 @@ impl Loader {
         &self.instances
     }
 
-    /// What gives cores to guests.
+    /// The scheduler that gives cores to guests.
     pub(crate) fn scheduler(&self) -> &Scheduler {
         &self.scheduler
     }
@@ -245,7 +245,7 @@ impl Loader {
         }))
     }
 
-    /// What the component's memories begin with.
+    /// The initial content of the component's memories.
     fn image(&self, digest: &str, separated: &SeparatedComponent<'_>, base: Option<&str>) -> Result<Image, Error> {
         let SeparatedComponent { memory_bytes, data, .. } = separated;
         let cache = self.cache.as_ref();
@@ -322,7 +322,7 @@ impl Loader {
         Ok(App::new(component, manifest, HandlerPools::new(exports, &parts)))
     }
 
-    /// What all executions of a component share.
+    /// The state that all executions of a component share.
     fn loaded(
         &self,
         info: ComponentInfo,

@@ -174,7 +174,7 @@ impl Image {
         self.len
     }
 
-    /// What a memory is made of. A later one covers an earlier one.
+    /// The mappings of a memory. A later one covers an earlier one.
     pub(super) fn mapped(&self) -> impl Iterator<Item = FileMapping<'_>> {
         let base = self.base.iter().map(|base| FileMapping {
             at: 0,

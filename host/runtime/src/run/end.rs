@@ -1,4 +1,4 @@
-//! What the end of a guest means: the error for a trap, an exception, a deadline that passed, or a limit.
+//! The errors for the ends of guests: a trap, an exception, a deadline that passed, or a limit.
 
 use super::ExecutionRecord;
 use crate::background::AsideError;
@@ -20,7 +20,7 @@ pub(crate) fn cancelled() -> Error {
 /// How a guest's run ended: the panic of a host function, the guest's trap, or what it gave.
 pub(crate) type GuestEnd<T> = Result<wasmtime::Result<T>, Box<dyn Any + Send>>;
 
-/// What a guest's trap, or the panic of a host function, means.
+/// The error for a guest's trap, or for the panic of a host function.
 pub(crate) fn interpret<T>(record: &ExecutionRecord, end: GuestEnd<T>) -> Result<T, Error> {
     match end {
         Ok(Ok(value)) => Ok(value),
@@ -102,7 +102,7 @@ pub(crate) fn deadline_passed(record: &ExecutionRecord) -> Error {
     Error::new(ErrorCode::Deadline, format!("the guest did not end within {} ms", record.deadline.as_millis()))
 }
 
-/// What the engine says of a failed handler; see `to_json` in guest-js/engine/src/error.rs.
+/// The engine's report of a failed handler; see `to_json` in guest-js/engine/src/error.rs.
 #[derive(Deserialize)]
 struct HandlerFailure {
     elias: String,

@@ -80,7 +80,7 @@ struct Subgroup<T> {
     last_slice: u64,
 }
 
-/// What a group or a subgroup has used.
+/// The usage of a group or a subgroup.
 #[derive(Default)]
 struct Account {
     weight: u32,
@@ -223,7 +223,7 @@ impl<T> FairQueue<T> {
         Some(gone)
     }
 
-    /// Whose turn it is, and what that one is charged in advance.
+    /// The next guest, and its charge in advance.
     pub(super) fn pop(&mut self) -> Option<(T, ShareKey, Charge)> {
         let (virtual_time, _, at) = *self.order.first()?;
         self.virtual_time = self.virtual_time.max(virtual_time); // what is corrected may have been charged too much

@@ -85,7 +85,7 @@ fn done<P>(
     move |mut store, arguments| body(&mut store.data_mut().http(), arguments)
 }
 
-/// What a function on header fields tells the guest.
+/// The result of a function on header fields for the guest.
 fn header<R>(result: Result<R, HeaderError>) -> wasmtime::Result<Result<R, WitHeaderError>> {
     match result {
         Ok(value) => Ok(Ok(value)),
@@ -93,7 +93,7 @@ fn header<R>(result: Result<R, HeaderError>) -> wasmtime::Result<Result<R, WitHe
     }
 }
 
-/// What a function on a body tells the guest.
+/// The result of a function on a body for the guest.
 fn outcome<R>(result: Result<R, HttpError>) -> wasmtime::Result<Result<R, ErrorCode>> {
     match result {
         Ok(value) => Ok(Ok(value)),

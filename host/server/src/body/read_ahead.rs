@@ -124,7 +124,7 @@ impl Drop for ReadAhead {
     }
 }
 
-/// What lies between guest and client.
+/// The buffer between guest and client.
 #[derive(Default)]
 struct Buffer {
     state: Mutex<State>,

@@ -28,7 +28,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use tokio::sync::OwnedSemaphorePermit;
 
-/// What a request holds until its last byte is out or its client has gone. Its end is when it is dropped.
+/// The state of a request until its last byte is out or its client has gone. The exchange ends when it is dropped.
 pub(crate) struct Exchange {
     pub(crate) connection: Arc<Connection>,
     version: Version,
@@ -53,13 +53,13 @@ pub(crate) struct Exchange {
     scopes: UsageScopes,
     /// Its part of the limits of concurrent requests.
     requests: Vec<UsageReservation>,
-    /// What was read of the request's body.
+    /// The part of the request's body that was read.
     received: Option<Arc<RequestProgress>>,
     /// Adds the headers and the compression of the request's route to the response.
     pub(crate) response_transform: Option<Box<RouteResponseTransform>>,
     /// The service for which the host itself responds, with a file or a cached response.
     pub(crate) served_by_host: Option<Arc<Service>>,
-    /// What is kept of the request for those that get a copy of it.
+    /// The captured request, for variants to which it is mirrored.
     pub(crate) mirroring: Option<Box<Mirroring>>,
 }
 
@@ -146,7 +146,7 @@ impl Exchange {
         body
     }
 
-    /// What was wrong with the request's body, if anything.
+    /// The fault of the request's body, if there was one.
     pub(crate) fn fault(&self) -> Option<Refusal> {
         self.received.as_ref().and_then(|received| received.fault())
     }

@@ -1,4 +1,4 @@
-//! What is known of one request, for the access log and for the record of its execution.
+//! The record of one request, for the access log and for the record of its execution.
 
 use crate::body::RequestProgress;
 use crate::failure::describe;
@@ -9,7 +9,7 @@ use http::{Method, Request, Uri, Version};
 use std::sync::Arc;
 use std::time::Instant;
 
-/// What is known of one request. It exists only while the access log is on or the request is a platform's: a log that
+/// The record of one request. It exists only while the access log is on or the request is a platform's: a log that
 /// is off costs nothing.
 pub(crate) struct RequestRecord {
     pub(super) method: Method,
@@ -30,9 +30,9 @@ pub(crate) struct RequestRecord {
     pub(super) is_complete: bool,
     /// The component.
     pub(crate) app: Option<App>,
-    /// What the execution cost, if there was one.
+    /// The execution with its cost, if there was one.
     pub(crate) execution: Option<Execution>,
-    /// What was read of the request's body.
+    /// The part of the request's body that was read.
     pub(super) received: Option<Arc<RequestProgress>>,
     /// Bytes of the response's body.
     pub(super) sent_bytes: u64,

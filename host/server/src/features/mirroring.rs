@@ -29,7 +29,7 @@ pub(crate) struct Mirroring {
     captured: Arc<CaptureBuffer>,
 }
 
-/// What is captured of a request and its response.
+/// The captured part of a request and its response.
 struct CaptureBuffer {
     request: Mutex<CapturedRequest>,
     response: Mutex<CapturedResponse>,
@@ -180,7 +180,7 @@ async fn read(mut body: elias_host::Body, mut reader: ResponseReader) -> Result<
     Ok(reader.end())
 }
 
-/// What a client would see of a failure.
+/// The response that a client would get for a failure.
 fn failed(error: &Error, ignored: &[String]) -> ResponseSummary {
     let execution = error.execution().map(|execution| execution.id.as_str()).unwrap_or_default();
     ResponseReader::new(execution, error.code().status(), &HeaderMap::new(), ignored).end()

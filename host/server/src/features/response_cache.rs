@@ -44,7 +44,7 @@ pub(crate) struct CacheWriter {
     cache_status: &'static str,
 }
 
-/// What a response depends on in addition to the host and the path of its request.
+/// The request attributes on which a response depends, beside host and path.
 #[derive(Clone)]
 pub(crate) struct ResponseVariance {
     /// The headers that chose the route.

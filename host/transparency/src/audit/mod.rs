@@ -31,7 +31,7 @@ elias_contract::error_codes! {
         /// The checkpoint, a tile or an entry is refused.
         #[error(transparent)]
         Log(#[from] LogError) as error => error.code(),
-        /// What the log gave out is not what its checkpoint commits to.
+        /// The data that the log served do not match its checkpoint.
         #[error("{0} is not what the log's checkpoint commits to: it was altered")]
         Tampered(String) => "log-tampered",
         /// Two checkpoints, both signed by the log, that exclude each other: the history was rewritten, or others are
@@ -72,7 +72,7 @@ elias_contract::error_codes! {
         State {
             /// The file.
             file: String,
-            /// What is wrong.
+            /// The defect.
             problem: String,
         } => "bad-state",
     }
@@ -111,7 +111,7 @@ impl AuditError {
 pub struct ProvenEntry {
     /// Its index, from 0.
     pub index: u64,
-    /// What it says.
+    /// The entry.
     pub entry: Entry,
 }
 

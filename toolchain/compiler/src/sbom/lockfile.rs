@@ -13,7 +13,7 @@ const OTHERS: [&str; 4] = ["pnpm-lock.yaml", "yarn.lock", "bun.lock", "bun.lockb
 /// The most bytes of a lockfile that are read.
 const BYTES_MAX: u64 = 64 << 20;
 
-/// What there is of lockfiles.
+/// The lockfiles that were found.
 pub(super) enum Lockfile {
     Read(LockedPackages),
     /// One that is not read: its name.
@@ -21,7 +21,7 @@ pub(super) enum Lockfile {
     None,
 }
 
-/// What a lockfile says must be installed.
+/// The packages that a lockfile says must be installed.
 pub(super) struct LockedPackages {
     file: PathBuf,
     /// By folder, relative to the lockfile's, with forward slashes.

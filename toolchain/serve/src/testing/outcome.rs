@@ -1,4 +1,4 @@
-//! What came of tests.
+//! The outcomes of tests.
 
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -27,7 +27,7 @@ pub(super) enum Mode {
     Todo,
 }
 
-/// What one run of a test answers.
+/// The result of one run of a test.
 #[derive(Debug, Deserialize)]
 pub(super) struct Answer {
     #[serde(default)]
@@ -51,7 +51,7 @@ pub(super) struct Problem {
     pub(super) message: String,
     /// In positions of the original sources.
     pub(super) stack: String,
-    /// What was expected against what there is.
+    /// The expected and the actual value.
     pub(super) diff: Option<String>,
 }
 

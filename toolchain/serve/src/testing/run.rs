@@ -22,7 +22,7 @@ const KEEPERS: [&str; 2] = ["elias:db/", "elias:cache/"];
 
 /// Which tests, and what becomes of snapshots.
 pub(super) struct Choice {
-    /// What a test's name contains.
+    /// The text that a test's name must contain.
     pub(super) name: Option<String>,
     /// Whether what differs is written anew.
     pub(super) update: bool,

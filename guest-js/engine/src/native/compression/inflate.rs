@@ -15,14 +15,14 @@ pub(super) enum Format {
 }
 
 enum Stage {
-    /// What of a header is there.
+    /// The part of a header that is there.
     Header(Vec<u8>),
     Body,
-    /// What of gzip's checksum and length is there.
+    /// The part of gzip's checksum and length that is there.
     Trailer(Vec<u8>),
     /// The stream, or a member of it, is whole.
     Over,
-    /// What comes now is passed over.
+    /// The following bytes are skipped.
     Ignored,
 }
 
@@ -127,7 +127,7 @@ impl Inflate {
         Ok(bytes[taken..].to_vec().into())
     }
 
-    /// What is to be done with bytes that follow the end.
+    /// The treatment of bytes that follow the end.
     fn after<'a>(&mut self, bytes: Cow<'a, [u8]>) -> Outcome<Cow<'a, [u8]>> {
         match self.trailing {
             Trailing::Refuse => Err(TRAILING),

@@ -1,6 +1,6 @@
 //! PostgreSQL: a schema and a login per component, and connections of that login.
 //!
-//! What keeps components apart is the server: a connection is its component's own from the beginning, and there is no
+//! The server keeps components apart: a connection is its component's own from the beginning, and there is no
 //! other role that a statement could take on. What is checked of statements' texts is the second line. A connection
 //! whose session is not what it was set to be is closed.
 
@@ -99,7 +99,7 @@ pub(crate) async fn open(
     Ok(Postgres(Arc::new(connections)))
 }
 
-/// What a URL says.
+/// The parts of a URL.
 fn config(url: &str) -> Result<(Config, Tls), ConfigureError> {
     let invalid = |why: &str| ConfigureError::Invalid(format!("url: {why}"));
     let (url, tls) = Tls::take(url)?;

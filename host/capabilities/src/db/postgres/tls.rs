@@ -21,7 +21,7 @@ use tokio_rustls::rustls::{
 /// Bytes of a file with certificates.
 const FILE_BYTES: u64 = 1 << 20;
 
-/// What a client says first to speak TLS.
+/// The request of a client to speak TLS.
 const REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
 
 /// How a connection is to be protected.
@@ -39,7 +39,7 @@ enum Mode {
     VerifyFull,
 }
 
-/// What a URL says of TLS.
+/// The TLS parameters of a URL.
 #[derive(Clone)]
 pub(super) struct Tls {
     mode: Mode,

@@ -38,7 +38,7 @@ impl Drop for ConnectionSlot {
     }
 }
 
-/// What is done on a connection, or told why there is none.
+/// A task for a connection, which is told if there is none.
 pub(super) type Job = Box<dyn FnOnce(Result<&mut Session, Error>) + Send>;
 
 /// The right to use a connection, and perhaps to write. It is given back when the job is done.
@@ -120,7 +120,7 @@ impl Pool {
     }
 }
 
-/// What a connection's thread does.
+/// The loop of a connection's thread.
 fn work(pool: &Weak<Pool>, settings: &Arc<Settings>, id: u64, receiver: &Receiver<Task>, _: &ConnectionSlot) {
     let mut session = match Session::open_for_guest(settings) {
         Ok(session) => session,

@@ -34,7 +34,7 @@ pub(crate) struct LoginArguments {
     json: bool,
 }
 
-/// Who a token stands for.
+/// The principal of a token.
 #[derive(Deserialize)]
 struct Whoami {
     name: String,

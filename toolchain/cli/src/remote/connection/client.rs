@@ -247,7 +247,7 @@ impl Client {
         Ok(Ok((response.status(), body)))
     }
 
-    /// What an answer that is not a success says, whose body has yet to be read.
+    /// The failure of a response that is not a success and has a body that is still to be read.
     pub(crate) async fn refusal(&self, response: reqwest::Response) -> Failure {
         let status = response.status();
         let body = response.bytes().await.unwrap_or_default();
@@ -294,7 +294,7 @@ pub(crate) fn named(list: &Value, id: &str) -> String {
     }
 }
 
-/// What a refusal says.
+/// The failure for a problem document.
 fn refused(base: &Url, status: StatusCode, body: &[u8]) -> Failure {
     let Ok(Problem { code, detail }) = serde_json::from_slice(body) else { return foreign(base, status) };
     // They come over the network: a terminal must not be steered by them.

@@ -136,7 +136,7 @@ pub(crate) fn serve(
     })
 }
 
-/// What is to be uploaded, from the project or the component's file.
+/// Prepares the upload, from the project or the component's file.
 fn pack(arguments: &DeployArguments) -> Result<PackedVersion, Failure> {
     let file = arguments.file.as_deref();
     let project = Project::find(None, file, arguments.config.as_deref())?;

@@ -64,7 +64,7 @@ struct ComponentAudit {
     report: PackageReport,
 }
 
-/// What serves, as far as it matters here.
+/// The versions that a service serves.
 #[derive(Debug, Deserialize)]
 struct ServingVersions {
     component: ComponentName,
