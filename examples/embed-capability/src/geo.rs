@@ -118,7 +118,7 @@ impl Capability for Geo {
         &[Amount { key: "questions", default: 100, ceiling: 1_000 }]
     }
 
-    /// Where places are is no amount of anything.
+    /// The places are data and not an amount.
     fn is_data(&self, key: &str) -> bool {
         key == "places"
     }
