@@ -21,7 +21,7 @@ crate::error_codes! {
         Trap = "trap", 500, "The component crashed";
         /// The guest asked a function of the host for more at once than it does, or handed it more.
         HostCallTooLarge = "host-call-too-large", 500, "The component asked for too much at once";
-        /// The guest ended without having answered.
+        /// The guest ended without a response.
         NoResponse = "no-response", 500, "The component returned no response";
         /// The client read so slowly that another request was given the execution's place.
         SlowClient = "slow-client", 499, "The client read too slowly";

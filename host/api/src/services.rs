@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::str::FromStr;
 
-/// A service: the versions of a component that answer requests in an environment.
+/// A service: the versions of a component that serve requests in an environment.
 #[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Service {
     /// The name of the component.

@@ -1,6 +1,6 @@
 //! A loaded component, ready to run: what embedders call.
 
-use crate::call::{self, Answer};
+use crate::call::{self, CallOutput};
 use crate::capability::Capability;
 use crate::error::Error;
 use crate::fetch::{self, Body};
@@ -78,7 +78,7 @@ impl App {
         self.component.granted(TypeId::of::<C>())?.grant().downcast::<C::Grant>().ok()
     }
 
-    /// Answers an HTTP request. A [`crate::Caller`] and a [`crate::Running`] in its extensions say on whose behalf, and
+    /// Serves an HTTP request. A [`crate::Caller`] and a [`crate::Running`] in its extensions say on whose behalf, and
     /// can cancel it.
     ///
     /// The request's URI should be absolute, or the request have a `host` header. The guest runs while this future and
@@ -86,7 +86,7 @@ impl App {
     /// [`crate::Running`].
     ///
     /// # Errors
-    /// Whatever ended the guest before it answered; see [`ErrorCode`].
+    /// Whatever ended the guest before it responded; see [`ErrorCode`].
     pub async fn fetch<B>(&self, request: http::Request<B>) -> Result<http::Response<Body>, Error>
     where
         B: http_body::Body<Data = Bytes> + Send + 'static,
@@ -99,8 +99,8 @@ impl App {
     /// Calls the component's `call` handler for nobody in particular.
     ///
     /// # Errors
-    /// Whatever ended the guest before it answered; see [`ErrorCode`].
-    pub async fn call(&self, input: &serde_json::Value) -> Result<Answer, Error> {
+    /// Whatever ended the guest before it responded; see [`ErrorCode`].
+    pub async fn call(&self, input: &serde_json::Value) -> Result<CallOutput, Error> {
         self.call_with(input, CallOptions::default()).await
     }
 
@@ -108,7 +108,7 @@ impl App {
     ///
     /// # Errors
     /// As [`Self::call`]; `cancelled`, if [`crate::Running::cancel`] ended it.
-    pub async fn call_with(&self, input: &serde_json::Value, options: CallOptions) -> Result<Answer, Error> {
+    pub async fn call_with(&self, input: &serde_json::Value, options: CallOptions) -> Result<CallOutput, Error> {
         let pool = self.pools.call.as_ref().ok_or_else(|| self.missing_handler("call", "be called"))?;
         call::call(&self.component, pool, input, options).await
     }

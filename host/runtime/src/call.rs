@@ -16,25 +16,25 @@ pub(crate) type CallHandler = JsonHandler<Result<String, GuestException>>;
 
 /// The result of a `call` handler.
 #[derive(Debug, Clone)]
-pub struct Answer {
+pub struct CallOutput {
     /// The handler's result.
     pub value: serde_json::Value,
     /// The record of the execution, with its cost.
     pub execution: Execution,
 }
 
-/// Has the component's handler answer a call.
+/// Calls the component's handler.
 pub(crate) async fn call(
     component: &Arc<LoadedComponent>,
     pool: &Arc<InstancePool<CallHandler>>,
     input: &serde_json::Value,
     options: CallOptions,
-) -> Result<Answer, Error> {
+) -> Result<CallOutput, Error> {
     let (result, record) = json_export::run(component, pool, input, options).await?;
     match result {
         Ok(output) => {
             let value = json_export::read_answer(&record, &output)?;
-            Ok(Answer { value, execution: record.end(Outcome::Completed) })
+            Ok(CallOutput { value, execution: record.end(Outcome::Completed) })
         }
         Err(exception) => Err(exception.fail(&record)),
     }

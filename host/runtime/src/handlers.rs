@@ -14,9 +14,9 @@ use wasmtime::component::{Component, InstancePre};
 /// Which handlers a component exports, by their names in JavaScript.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Handlers {
-    /// It answers HTTP requests.
+    /// It serves HTTP requests.
     pub fetch: bool,
-    /// It answers calls.
+    /// It serves calls.
     pub call: bool,
     /// It runs schedules.
     pub scheduled: bool,

@@ -141,7 +141,7 @@ async fn handle<R: Lift + Send + Sync + 'static>(
     Ok(result)
 }
 
-/// Reads the text that a handler answered with.
+/// Reads the text that a handler returned.
 ///
 /// # Errors
 /// `response-too-large`, and `trap` for what is not JSON. They have ended the record.

@@ -158,13 +158,13 @@ impl Store {
         self.dialect == Dialect::Postgres
     }
 
-    /// Whether it answers.
+    /// Checks that the database responds.
     ///
     /// # Errors
     /// `store-unavailable`.
     pub async fn ping(&self) -> Result<()> {
-        let answer = sqlx::query("SELECT 1").execute(self.ready().await?).await;
-        answer.map(drop).map_err(|error| self.explain(error))
+        let result = sqlx::query("SELECT 1").execute(self.ready().await?).await;
+        result.map(drop).map_err(|error| self.explain(error))
     }
 
     /// A transaction that reads what is a tenant's.

@@ -197,8 +197,8 @@ impl Evaluator {
         let random = if application.random { random_bytes() } else { String::new() };
         let Application { source, name, capabilities, .. } = application;
         let input = [MODULE_NAME, source, &date, &imports, eval, &stage, &random, name, capabilities];
-        let answer = run.call("elias_evaluate", input)?;
-        let report = serde_json::from_str(&check(answer)?).context("the engine's report").map_err(Failure::Engine)?;
+        let result = run.call("elias_evaluate", input)?;
+        let report = serde_json::from_str(&check(result)?).context("the engine's report").map_err(Failure::Engine)?;
         Ok(Evaluation { memory: run.memory(), report })
     }
 }
@@ -230,15 +230,15 @@ fn boot(wasmtime: &Engine, engine: &Module, modules: &[(String, &str)]) -> Resul
     Ok(Base { digest: String::new(), memory: run.memory() })
 }
 
-/// An exception in place of an answer becomes an error.
-fn check(answer: String) -> Result<String, Failure> {
-    if answer.starts_with("{\"elias\":") {
-        return Err(match serde_json::from_str(&answer) {
+/// An exception in place of a result becomes an error.
+fn check(result: String) -> Result<String, Failure> {
+    if result.starts_with("{\"elias\":") {
+        return Err(match serde_json::from_str(&result) {
             Ok(thrown) => Failure::Thrown(thrown),
             Err(error) => Failure::Engine(error.into()),
         });
     }
-    Ok(answer)
+    Ok(result)
 }
 
 /// The engine at work on one memory. Its imports are traps: nothing of the outside gets into a snapshot.
@@ -263,7 +263,7 @@ impl Run {
         Ok(Self { store, engine, memory })
     }
 
-    /// Calls one of the engine's build exports with strings; gives the JSON it answers.
+    /// Calls one of the engine's build exports with strings; returns its JSON.
     fn call<'s>(&mut self, export: &str, input: impl IntoIterator<Item = &'s str>) -> Result<String> {
         let mut bytes = Vec::new();
         for string in input {
@@ -275,8 +275,8 @@ impl Run {
         let address = allocate.call(&mut self.store, length)?;
         self.memory.write(&mut self.store, address as usize, &bytes)?;
         let function = self.engine.get_typed_func::<(u32, u32), u32>(&mut self.store, export)?;
-        let answer = match function.call(&mut self.store, (address, length)) {
-            Ok(answer) => answer,
+        let result = match function.call(&mut self.store, (address, length)) {
+            Ok(result) => result,
             Err(error) => {
                 let running = self.running().unwrap_or_default();
                 return Err(anyhow::Error::from(error).context(RunningStack(running)));
@@ -288,7 +288,7 @@ impl Run {
         let stack = stack.get(&mut self.store).i32();
         ensure!(stack == Some(STACK_TOP as i32), "the engine left its stack in use: no snapshot can hold that");
 
-        self.text(answer)
+        self.text(result)
     }
 
     /// The stack of the code that was running when the engine was ended, which is called for nothing else after that.
@@ -299,15 +299,15 @@ impl Run {
         self.text(told)
     }
 
-    /// The text whose address and length stand at `answer`.
-    fn text(&self, answer: u32) -> Result<String> {
-        let answer = answer as usize;
+    /// The text whose address and length stand at `result`.
+    fn text(&self, result: u32) -> Result<String> {
+        let result = result as usize;
         let memory = self.memory.data(&self.store);
         let word = |at: usize| -> Result<usize> {
             let bytes = memory.get(at..at + 4).context("the engine's result lies outside of its memory")?;
             Ok(u32::from_le_bytes(bytes.try_into()?) as usize)
         };
-        let (at, length) = (word(answer)?, word(answer + 4)?);
+        let (at, length) = (word(result)?, word(result + 4)?);
         let text = memory.get(at..at + length).context("the engine's result lies outside of its memory")?;
         Ok(String::from_utf8(text.to_vec())?)
     }

@@ -32,7 +32,7 @@ pub struct ConfigFile {
     pub supervision: Option<Value>,
     /// `[triggers]`: schedules, subscriptions to events and kinds of jobs, an object.
     pub triggers: Option<Value>,
-    /// `[smoke]`: the request that a version must answer before it serves, an object.
+    /// `[smoke]`: the request that a version must serve correctly before it gets traffic, an object.
     pub smoke: Option<Value>,
 }
 

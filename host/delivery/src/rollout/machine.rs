@@ -105,7 +105,7 @@ impl Rollout {
         (self.percent() * f64::from(BUCKETS) / 100.0).round() as u32
     }
 
-    /// Takes the result of a request that the canary answered, after it was recorded in `canary`. Only failures matter:
+    /// Takes the result of a request that the canary served, after it was recorded in `canary`. Only failures matter:
     /// for others the call may be left out. May roll back.
     pub fn on_result(
         &mut self,

@@ -36,7 +36,7 @@ pub struct Snapshot {
 /// The measurements of a version by which versions are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, ToSchema)]
 pub struct Figures {
-    /// The number of answered requests.
+    /// The number of served requests.
     pub requests: u64,
     /// The number of requests that failed because of the component: the execution failed or the status was 500 or more.
     pub failures: u64,
@@ -98,7 +98,7 @@ impl Snapshot {
         }
     }
 
-    /// Requests answered.
+    /// Requests served.
     #[must_use]
     pub fn requests(&self) -> u64 {
         self.requests

@@ -142,7 +142,7 @@ impl Breaker {
     /// Lets a request in or not.
     ///
     /// # Errors
-    /// [`CircuitRefusal`], to be answered with 503.
+    /// [`CircuitRefusal`], for which the client gets 503.
     pub fn try_enter(&self, now: Now) -> Result<Entry, CircuitRefusal> {
         let (epoch, state) = unpack(self.gate.load(Ordering::Acquire));
         if state == BreakerState::Closed {

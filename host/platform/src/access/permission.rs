@@ -160,7 +160,7 @@ impl Principal {
     }
 
     /// Checks that this may be done to the tenant, or to a component of it if it is about one, by a request from
-    /// `address`. The answer is the same whether the tenant exists or not.
+    /// `address`. The result is the same whether the tenant exists or not.
     ///
     /// # Errors
     /// `forbidden`.

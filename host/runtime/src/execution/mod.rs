@@ -45,7 +45,7 @@ pub struct HostCalls {
 /// How an execution ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// The guest answered and ended.
+    /// The guest responded and ended.
     Completed,
     /// It failed.
     Failed(ErrorCode),

@@ -10,7 +10,7 @@ use std::task::Context;
 use tokio::sync::Notify;
 
 /// An execution that may still be under way; in the extensions of a response. A caller that wants to cancel an
-/// execution before it has answered makes one and puts it into the request's extensions.
+/// execution before it has responded makes one and puts it into the request's extensions.
 #[derive(Debug, Clone)]
 pub struct Running {
     shared: Arc<Shared>,

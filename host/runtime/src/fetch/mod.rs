@@ -109,7 +109,7 @@ impl Responder {
     }
 }
 
-/// Has the component's handler answer a request; it runs while this future and then the response's body are polled.
+/// Has the component's handler serve a request; it runs while this future and then the response's body are polled.
 pub(crate) async fn fetch<B>(
     component: &Arc<LoadedComponent>,
     pool: &Arc<InstancePool<FetchHandler>>,

@@ -69,7 +69,7 @@ impl<P> UnboundedSize<P> {
         Size { name: self.name, most, over: Over::Ends, measure: self.measure }
     }
 
-    /// The function itself does no more than for `most`: it answers with an error where more is asked for, or with
+    /// The function itself does no more than for `most`: it returns an error where more is asked for, or with
     /// less. What is asked for beyond it is not paid, for it is not done.
     #[must_use]
     pub fn limited_to(self, most: u64) -> Size<P> {

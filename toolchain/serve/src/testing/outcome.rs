@@ -29,7 +29,7 @@ pub(super) enum Mode {
 
 /// The result of one run of a test.
 #[derive(Debug, Deserialize)]
-pub(super) struct Answer {
+pub(super) struct TestOutput {
     #[serde(default)]
     pub(super) skipped: bool,
     pub(super) errors: Vec<Problem>,

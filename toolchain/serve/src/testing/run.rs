@@ -1,6 +1,6 @@
 //! Building a test file, and running its tests.
 
-use super::outcome::{Answer, DeclaredTest, End, FileReport, FinishedTest, Mode, Problem};
+use super::outcome::{DeclaredTest, End, FileReport, FinishedTest, Mode, Problem, TestOutput};
 use super::snapshots::{self, Snapshots};
 use crate::origin::builder;
 use crate::settings::Settings;
@@ -212,7 +212,7 @@ async fn run_one(app: &App, one: &DeclaredTest, choice: &Choice, snapshots: &mut
 }
 
 fn end_of(app: &App, value: Value, snapshots: &mut Snapshots) -> End {
-    let answer: Answer = match serde_json::from_value(value) {
+    let answer: TestOutput = match serde_json::from_value(value) {
         Ok(answer) => answer,
         Err(error) => {
             let message = format!("the test's result cannot be read: {error}");

@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(180);
 const UPLOAD: Duration = Duration::from_secs(1800);
 /// The waits before the second and the third try.
 const AGAIN_AFTER: [Duration; 2] = [Duration::from_millis(200), Duration::from_millis(1000)];
-/// Bytes of an answer: a page of a thousand executions with their lines fits.
+/// Bytes of a response: a page of a thousand executions with their lines fits.
 const ANSWER_BYTES_MAX: usize = 128 << 20;
 /// The most items that the API gives at once.
 const PAGE_ITEMS_MAX: usize = 1_000;
@@ -165,8 +165,8 @@ impl Client {
         self.json(&request)
     }
 
-    /// Sends a POST whose answer has a secret in it. The platform does not remember such answers: it is sent again only
-    /// if it cannot have arrived.
+    /// Sends a POST whose response has a secret in it. The platform does not store such responses: it is sent again
+    /// only if it cannot have arrived.
     pub(crate) fn post_once(&self, url: Url, body: &impl Serialize) -> Result<Value, Failure> {
         let request = Request::new(Method::POST, url).with_json(body)?;
         self.json(&Request { repeatable: false, ..request })
@@ -197,7 +197,7 @@ impl Client {
         if status.is_success() {
             return Ok(());
         }
-        // Whatever else is wrong, the answer to this one says it.
+        // Whatever else is wrong, the response to this one says it.
         let mut request = Request { body: bytes, patience: UPLOAD, ..Request::new(Method::PUT, url) };
         request.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
         self.json(&request).map(drop)
@@ -219,7 +219,7 @@ impl Client {
             let mut waits = AGAIN_AFTER.iter();
             loop {
                 let error = match self.exchange(request).await {
-                    Ok(answer) => return answer,
+                    Ok(response) => return response,
                     Err(error) => error,
                 };
                 // One that was never connected has not arrived; of others nobody knows.
@@ -254,7 +254,7 @@ impl Client {
         refused(&self.base, status, &body)
     }
 
-    /// That there was no answer.
+    /// The failure for a missing response.
     pub(crate) fn unreachable(&self, error: reqwest::Error) -> Failure {
         unreachable(&self.base, error)
     }
@@ -273,17 +273,17 @@ impl Request {
     }
 }
 
-/// An answer, or a part of it, as its type.
-pub(crate) fn read<T: DeserializeOwned>(answer: &Value) -> Result<T, Failure> {
-    T::deserialize(answer).map_err(|error| {
+/// Reads a response, or a part of it, as its type.
+pub(crate) fn read<T: DeserializeOwned>(response: &Value) -> Result<T, Failure> {
+    T::deserialize(response).map_err(|error| {
         Failure::new(CliErrorCode::BadAnswer, format_args!("the platform's response cannot be read: {error}"))
             .help("use the `elias` of the platform's version; with --json the response is printed as it is")
     })
 }
 
 /// The items of a list.
-pub(crate) fn items<T: DeserializeOwned>(answer: &Value) -> Result<Vec<T>, Failure> {
-    read::<Page<T>>(answer).map(|page| page.items)
+pub(crate) fn items<T: DeserializeOwned>(response: &Value) -> Result<Vec<T>, Failure> {
+    read::<Page<T>>(response).map(|page| page.items)
 }
 
 /// The name that a list gives of an id, with the id; or the id alone.
@@ -309,7 +309,7 @@ fn refused(base: &Url, status: StatusCode, body: &[u8]) -> Failure {
     }
 }
 
-/// An answer that no platform gives.
+/// The failure for a response that no platform sends.
 fn foreign(base: &Url, status: StatusCode) -> Failure {
     Failure::new(CliErrorCode::BadAnswer, format_args!("{base} is not the admin API of a platform (status {status})"))
         .help("`elias serve --platform` prints where its admin API is; it is not where components are served")
