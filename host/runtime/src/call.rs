@@ -33,7 +33,7 @@ pub(crate) async fn call(
     let (result, record) = json_export::run(component, pool, input, options).await?;
     match result {
         Ok(output) => {
-            let value = json_export::read_answer(&record, &output)?;
+            let value = json_export::read_output(&record, &output)?;
             Ok(CallOutput { value, execution: record.end(Outcome::Completed) })
         }
         Err(exception) => Err(exception.fail(&record)),

@@ -145,7 +145,7 @@ async fn handle<R: Lift + Send + Sync + 'static>(
 ///
 /// # Errors
 /// `response-too-large`, and `trap` for what is not JSON. They have ended the record.
-pub(crate) fn read_answer(record: &ExecutionRecord, output: &str) -> Result<serde_json::Value, Error> {
+pub(crate) fn read_output(record: &ExecutionRecord, output: &str) -> Result<serde_json::Value, Error> {
     let most = record.component().limits.response_bytes;
     if output.len() as u64 > most {
         let message = format!("the result has {} bytes; it must have at most {most}", output.len());

@@ -161,7 +161,7 @@ pub(crate) async fn run_job(
 ) -> Result<RunOutcome, Error> {
     let (result, record) = json_export::run(component, pool, job, options).await?;
     let result = match result {
-        Ok(output) => RunResult::Done(json_export::read_answer(&record, &output)?),
+        Ok(output) => RunResult::Done(json_export::read_output(&record, &output)?),
         Err(failure) => failure.result(&record)?,
     };
     Ok(RunOutcome { result, execution: record.end(Outcome::Completed) })
