@@ -2,7 +2,7 @@
 
 use super::backend::Backend;
 use super::caps::Caps;
-use super::contract::{Answer, Command, Error, ErrorCode};
+use super::contract::{Command, CommandOutput, Error, ErrorCode};
 use super::lease::{Lease, Leases};
 use elias_host::capability::wasmtime::{Result as Trapping, bail};
 use elias_host::capability::{CallMeter, HostCall, InstanceState};
@@ -16,7 +16,7 @@ use wasmtime_wasi_io::async_trait;
 use wasmtime_wasi_io::poll::Pollable;
 
 /// The final result of a command.
-pub(super) type Outcome = Result<Answer<Lease>, Error>;
+pub(super) type Outcome = Result<CommandOutput<Lease>, Error>;
 
 /// The parts with which one instance starts commands.
 #[derive(Clone)]
