@@ -51,8 +51,8 @@ impl PolicyOwner {
     /// Names the owner of the policy, and the command that changes it.
     fn explanation(self) -> &'static str {
         match self {
-            Self::Host => "so says the host; whoever runs it changes that with: elias tenants set",
-            Self::Tenant => "so says the tenant itself; its administrators change that with: elias packages policy",
+            Self::Host => "by the policy of the host, which platform operators change with: elias tenants set",
+            Self::Tenant => "by the policy of the tenant, which its administrators change with: elias packages policy",
         }
     }
 }

@@ -83,7 +83,7 @@ impl Rule for RateLimit {
         let burst = within(table.burst.unwrap_or(requests), [1, 1_000_000], at, "burst")?;
         let burst_time = Duration::from_secs(per_seconds.into()).as_secs_f64() / f64::from(requests) * f64::from(burst);
         if burst_time > MAX_BURST_TIME.as_secs_f64() {
-            return Err(wrong("a `burst` this large takes more than a week to be given back: make it smaller"));
+            return Err(wrong("`burst` must be so small that it refills within a week"));
         }
         let by = match (table.by.as_deref(), table.header) {
             (None | Some("ip"), None) => RateLimitKey::Ip,

@@ -129,7 +129,7 @@ impl Ceilings {
                 Some(ceiling) if is_above(&given, ceiling) => {
                     return refuse(format!(
                         "{key} is {asked}, and the tenant's ceiling is {ceiling}: ask for less in elias.toml, or \
-                         have whoever runs the host raise it: elias tenants set TENANT --ceiling {key}={asked}"
+                         ask the platform operators to raise it: elias tenants set TENANT --ceiling {key}={asked}"
                     ));
                 }
                 Some(_) => {}

@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tokio::sync::broadcast;
 
 impl Platform {
-    /// The tenants after the name `after`: all of them for those who run the host, its own for anyone else.
+    /// The tenants after the name `after`: all of them for platform operators, its own for anyone else.
     ///
     /// # Errors
     /// `store-unavailable`.

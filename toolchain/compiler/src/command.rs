@@ -175,7 +175,7 @@ fn show_sbom(arguments: &InspectArguments, bytes: &[u8]) -> ExitCode {
             print(&mut std::io::stdout(), &format!("{json}\n"));
             return ExitCode::SUCCESS;
         }
-        Ok(None) => format!("error[no-sbom]: {component} says nothing of its packages; build it again\n"),
+        Ok(None) => format!("error[no-sbom]: {component} has no list of its packages; build it again\n"),
         Err(error) => format!("error[bad-component]: {component}: {error}\n"),
     };
     print(&mut std::io::stderr(), &problem);

@@ -85,7 +85,7 @@ impl Leases {
                 return Ok(CommandOutput::Value(Some(value)));
             }
             if failures == FAILURES {
-                let message = "the value could not be made: whoever was to make it failed, and so did the next one";
+                let message = "the value could not be computed: its computation failed, and so did the next attempt";
                 return Err(Error::new(ErrorCode::Unavailable, message));
             }
             match self.try_acquire(&key, dropped) {

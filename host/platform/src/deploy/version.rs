@@ -166,7 +166,8 @@ pub(super) fn check_settings(settings: &VersionSettings, tenant: &TenantSettings
     for (name, table) in &settings.capabilities {
         if !tenant.capabilities.contains(name) {
             let message = format!(
-                "[capabilities.{name}]: the tenant may not use this capability; whoever runs the host allows it with: elias tenants set"
+                "[capabilities.{name}]: the tenant may not use this capability; platform operators allow it with: \
+                 elias tenants set"
             );
             return Err(Error::new(Code::NotAllowed, message));
         }
@@ -195,7 +196,7 @@ const UNTRUSTED_CAPABILITIES: [(&str, &[&str]); 9] = [
 
 /// Refuses grants that would reach into the host or its network.
 fn check_untrusted(capability: &str, table: &Value) -> Result<()> {
-    const REMEDY: &str = "whoever runs the host allows it with: elias tenants set --trusted";
+    const REMEDY: &str = "platform operators allow it with: elias tenants set --trusted";
     let refuse = |key: &str, why: &str| {
         Err(Error::new(Code::NotAllowed, format!("[capabilities.{capability}] {key}: {why}; {REMEDY}")))
     };

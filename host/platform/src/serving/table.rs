@@ -84,7 +84,7 @@ fn hosts_allowed(id: &ServiceId, state: &State) -> Result<()> {
         let host = host.to_string();
         if !state.snapshot.target.tenant.allows_host(&host) {
             let message = format!(
-                "a route names the host {host}, which the tenant {} may not use; whoever runs the host allows it with: \
+                "a route names the host {host}, which the tenant {} may not use; platform operators allow it with: \
                  elias tenants set {} --host {host}",
                 id.tenant, id.tenant
             );

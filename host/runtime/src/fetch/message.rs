@@ -28,7 +28,7 @@ pub(super) enum BadResponse {
     TooLarge(usize),
     #[error("the guest's response has {0} header fields; it has at most {FIELDS_MAX}")]
     TooManyFields(u32),
-    #[error("the guest's response ends within its head")]
+    #[error("the guest's response ends within its headers")]
     CutShort,
     #[error("the guest's response has a status that is not one")]
     Status,

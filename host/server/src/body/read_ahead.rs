@@ -218,7 +218,7 @@ impl Reader {
         let why = loop {
             match tokio::time::timeout(STALLED_AT_LEAST, &mut evicted).await {
                 Ok(false) => return true,
-                Ok(true) => break "the client read too slowly, and another request needed the place",
+                Ok(true) => break "the client read too slowly, and another request needed the slot",
                 Err(_) if self.scopes.has_too_many_stalled() => {
                     break "the client reads nothing of too many responses on one connection";
                 }

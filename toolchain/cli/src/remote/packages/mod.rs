@@ -164,7 +164,7 @@ fn show(all: &[ComponentAudit]) -> String {
             None => "compared with no advisories: name some with --advisories".to_owned(),
         };
         let Some(packages) = &report.packages else {
-            text.push_str(&format!("{}{version}{place} says nothing of its packages\n", plain(component)));
+            text.push_str(&format!("{}{version}{place} has no list of its packages\n", plain(component)));
             continue;
         };
         let count = packages.len();
