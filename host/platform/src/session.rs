@@ -43,7 +43,7 @@ impl Session {
         self.principal.require(permission, tenant, about.into(), &self.address)
     }
 
-    /// The actor, for the audit trail.
+    /// Who it is, for the audit trail.
     #[must_use]
     pub fn actor(&self) -> Actor {
         Actor { name: self.principal.name.clone(), address: self.address.clone() }

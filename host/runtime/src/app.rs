@@ -78,7 +78,7 @@ impl App {
         self.component.granted(TypeId::of::<C>())?.grant().downcast::<C::Grant>().ok()
     }
 
-    /// Serves an HTTP request. A [`crate::Caller`] and a [`crate::Running`] in its extensions say on whose behalf, and
+    /// Answers an HTTP request. A [`crate::Caller`] and a [`crate::Running`] in its extensions say on whose behalf, and
     /// can cancel it.
     ///
     /// The request's URI should be absolute, or the request have a `host` header. The guest runs while this future and

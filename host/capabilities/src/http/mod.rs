@@ -122,7 +122,7 @@ impl WasiHttpHooks for HttpContext {
         _: Box<dyn Future<Output = Result<(), Error>> + Send>,
     ) -> Box<dyn Future<Output = SendResult> + Send> {
         let Self { grant, open, windows, calls } = self.clone();
-        // To the response's headers: when the rest of it comes is for the guest to say.
+        // To the answer's head: when the rest of it comes is for the guest to say.
         let call = calls.begin();
         Box::new(async move {
             let _call = call;

@@ -166,7 +166,7 @@ impl Principal {
     /// `forbidden`.
     pub fn require(&self, permission: Permission, tenant: &TenantId, about: About<'_>, address: &str) -> Result<()> {
         let forbidden = |why: String| Err(Error::new(Code::Forbidden, why));
-        // Roles of a tenant are for that tenant, also if it is that of the platform operators.
+        // Roles of a tenant are for that tenant, also if they are of those who run the host.
         let reaches_all = self.tenant.is_system() && self.custom.is_empty();
         if !reaches_all && (permission.is_of_the_host() || self.tenant != *tenant) {
             return forbidden(format!("a token of the tenant {} may not do this to {tenant}", self.tenant));

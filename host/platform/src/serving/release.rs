@@ -20,7 +20,7 @@ pub(crate) struct Release {
     pub(crate) serial: u64,
     pub(crate) stats: ReleaseStats,
     pub(crate) breaker: Breaker,
-    /// The log lines of its component: of the service, whichever release serves it.
+    /// What its component logs: of the service, whichever release serves it.
     pub(crate) lines: Arc<Lines>,
     app: ArcSwapOption<App>,
     /// Why its component could not be loaded last.

@@ -58,7 +58,7 @@ impl InstanceInfo {
         &self.caller
     }
 
-    /// The value that the embedder gave of this type for this execution alone; see
+    /// What the embedder gave of this type for this execution alone; see
     /// [`CallOptions::extensions`](crate::CallOptions::extensions).
     #[must_use]
     pub fn extension<T: Send + Sync + 'static>(&self) -> Option<&T> {
