@@ -5,7 +5,7 @@
 //! capability declares ([`Capability::amounts`](elias_host::capability::Capability::amounts)); the operator may set
 //! others for the host and for a tenant, also for numbers of `[limits]`, `[gateway]` and `[supervision]`.
 //!
-//! What elias.toml asks for above a ceiling refuses the deployment. A default that is above one is lowered to it, and
+//! An amount in elias.toml above a ceiling refuses the deployment. A default that is above one is lowered to it, and
 //! so is what an accepted version asks for above a ceiling that came later: at its next load, which a change of
 //! ceilings brings about.
 

@@ -139,7 +139,7 @@ impl Platform {
         }
     }
 
-    /// What the store says is to be served, with the history of the snapshots, and what only this host knows; and the
+    /// The targets in the store, with the history of the snapshots, and what only this host knows; and the
     /// tenants that were deleted.
     async fn targets(&self, snapshots: &[ServiceSnapshot]) -> Result<(Vec<ServiceSnapshot>, HashSet<TenantId>)> {
         let mut scope = self.store().host_write().await?;

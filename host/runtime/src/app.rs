@@ -71,7 +71,7 @@ impl App {
         self.component.log.text().original_stack(stack)
     }
 
-    /// What the component was granted of a capability, for an embedder that uses the same resources beside its
+    /// The component's grant of a capability, for an embedder that uses the same resources beside its
     /// executions; none if it does not import the capability.
     #[must_use]
     pub fn grant<C: Capability>(&self) -> Option<Arc<C::Grant>> {

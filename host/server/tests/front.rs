@@ -1,5 +1,5 @@
-//! What the server does before a component is asked, over real sockets. The component's side is tested end to end, in
-//! the workspace's `tests`.
+//! The acts of the server before a component is called, over real sockets. The component's side is tested end to end,
+//! in the workspace's `tests`.
 
 use elias_server::{AppSource, DrainReport, Server, ServerConfig};
 use std::cell::Cell;
@@ -35,7 +35,7 @@ impl TestServer {
         TcpStream::connect(self.address).await.expect("the server accepts")
     }
 
-    /// What comes back for these bytes until the server closes.
+    /// The bytes that come back for these until the server closes.
     async fn exchange(&self, bytes: impl AsRef<[u8]>) -> String {
         let mut stream = self.connect().await;
         let _ = stream.write_all(bytes.as_ref()).await; // the server may close before the end

@@ -1,4 +1,4 @@
-//! What the store does, once on SQLite and once on PostgreSQL (where ELIAS_TEST_POSTGRES is set).
+//! The functions of the store, once on SQLite and once on PostgreSQL (where ELIAS_TEST_POSTGRES is set).
 
 /// Runs each of these on each store.
 macro_rules! on_both {
@@ -205,7 +205,7 @@ async fn what_changed_is_read_and_nothing_else(TestStore { store, .. }: &TestSto
         add_version(store, tenant, b"1").await.expect("stored");
         deploy(store, tenant, 1, 0).await.expect("it serves");
     }
-    /// What changed after a number: the tenants that were deleted, and whose services.
+    /// The changes after a number: the tenants that were deleted, and whose services.
     async fn after(store: &Store, change: i64) -> (Vec<String>, Vec<String>) {
         let mut scope = store.host_read().await.expect("a scope");
         let tenants = scope.deleted_tenants(TargetFilter::ChangedAfter(change)).await.expect("read");
@@ -423,7 +423,7 @@ on_both! {
     users_are_a_tenants_and_bounded
 }
 
-/// What PostgreSQL says of the connection of a store at `url` with these parameters: whether it is encrypted.
+/// The report of PostgreSQL about the connection of a store at `url` with these parameters: whether it is encrypted.
 async fn encrypted(parameters: &str) -> Option<Result<bool>> {
     let server = std::env::var("ELIAS_TEST_POSTGRES").ok()?;
     let server = if parameters.contains("localhost") { server.replace("127.0.0.1", "localhost") } else { server };

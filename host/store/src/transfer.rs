@@ -44,7 +44,7 @@ pub(super) const TABLES: &[&str] = &[
     "subscriptions",
     "leases",
 ];
-/// The tables that have rows in every new store.
+/// What every new store has of itself.
 const GIVEN: [&str; 3] = ["store_identity", "tenants", "counters"];
 /// Not moved: the hosts that serve, and the schema's own.
 const LEFT: [&str; 2] = ["hosts", "_sqlx_migrations"];

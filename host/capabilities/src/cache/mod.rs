@@ -12,8 +12,9 @@
 //! - `operations` = 64: commands that one instance may have under way.
 //! - `timeout-ms` = 1000: how long a command to Redis may take, connecting included.
 //!
-//! What is cached is a component's own, and outlives its versions: a new version loaded beside an old one finds what
-//! that stored, in memory if their `total-bytes` are the same. Memory is freed with the last of a component's versions.
+//! The cached values are a component's own, and outlives its versions: a new version loaded beside an old one finds
+//! what that stored, in memory if their `total-bytes` are the same. Memory is freed with the last of a component's
+//! versions.
 
 mod backend;
 mod caps;

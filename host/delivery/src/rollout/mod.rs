@@ -22,7 +22,7 @@
 //! requests fail independently of each other; for latency, whose yardstick is itself measured, and for the mean of fuel
 //! it is approximate.) With fewer than 20 requests no canary is bad.
 //!
-//! What the base did before counts for it while it has no 20 requests of its own in a round, as at 100 %. If nothing
+//! Earlier requests of the base count for it while it has no 20 requests of its own in a round, as at 100 %. If nothing
 //! is known of it, it is taken to be without failures. At 100 % a latency or fuel that is *unclear* by that holds
 //! nothing up: the base serves no more, so that waiting would not make it clearer.
 

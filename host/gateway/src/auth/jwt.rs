@@ -272,8 +272,8 @@ fn numeric_date(value: &Value) -> Option<u64> {
     })
 }
 
-/// What a header must not have: extensions that have to be understood (RFC 7515, section 4.1.11), and the type of a
-/// token that is for something else (RFC 8725, section 3.11).
+/// The members that a header must not have: extensions that have to be understood (RFC 7515, section 4.1.11), and the
+/// type of a token that is for something else (RFC 8725, section 3.11).
 fn check_header(header: &Header) -> Result<(), Failure> {
     let kind = header.typ.as_deref().map(str::to_ascii_lowercase);
     let kind = kind.as_deref().map(|kind| kind.strip_prefix("application/").unwrap_or(kind));

@@ -64,7 +64,7 @@ fn host_rank(rule: &str, host: &str) -> Option<usize> {
     }
 }
 
-/// What a pattern is at each segment of a path that it matches: 0 plain, 1 and 2 a parameter with something plain
+/// The kind of a pattern at each segment of a path that it matches: 0 plain, 1 and 2 a parameter with something plain
 /// before it, or behind it only, 3 a parameter, 4 the rest.
 fn path_ranks(pattern: &str, path: &str) -> Option<Vec<usize>> {
     let (mut pattern, mut path) = (pattern[1..].split('/'), path[1..].split('/'));

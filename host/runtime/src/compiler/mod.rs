@@ -193,7 +193,8 @@ impl Job {
         self.state.lock() // it is whole after every operation
     }
 
-    /// What gives the job up when it is dropped: the compiler is killed, and the thread that waits for it goes on.
+    /// The guard that gives the job up when it is dropped: the compiler is killed, and the thread that waits for it
+    /// goes on.
     pub(crate) fn abandon_on_drop(&self) -> Abandon {
         Abandon(self.clone())
     }

@@ -158,7 +158,7 @@ where
     StreamingResponse::new(guest, record).response(response).await
 }
 
-/// What the guest's handler is called with: the request, whose body has at most `bytes_max` bytes, and where the
+/// The arguments of the guest's handler: the request, whose body has at most `bytes_max` bytes, and where the
 /// response goes.
 fn guest_arguments<B>(
     export: &FetchExport,

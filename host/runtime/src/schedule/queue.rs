@@ -39,7 +39,7 @@ impl ShareKey {
     }
 }
 
-/// What somebody who is being served was charged in advance, to be corrected by what was used.
+/// The charge in advance of a guest that is being served, to be corrected by what was used.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Charge {
     busy_period: u64,

@@ -41,7 +41,7 @@ struct TestBackend {
     time: TestTime,
 }
 
-/// What a backend measures times to live by.
+/// The time by which a backend measures times to live.
 enum TestTime {
     /// Milliseconds by which the clock of the backend in memory is ahead of when it was made.
     Clock(Arc<AtomicU64>),

@@ -259,7 +259,7 @@ impl Match<'_> {
         found.map_or(text.len(), |found| at + found)
     }
 
-    /// What follows if a character of the text fits what stands in the pattern: `c`, and what begins at `next`.
+    /// The result if a character of the text fits what stands in the pattern: `c`, and what begins at `next`.
     fn one(
         &self,
         c: u32,
