@@ -63,7 +63,7 @@ static LOOP: EventLoop = EventLoop {
 };
 
 /// The loop has nothing left that could make the awaited thing happen.
-pub(crate) struct Stalled;
+pub(crate) struct StallError;
 
 /// Calls `ready` when `pollable` is, until it says that it is done.
 pub(crate) fn wait(pollable: Pollable, ready: impl FnMut(&Ctx<'_>) -> Result<Progress> + 'static) -> WaitId {
@@ -204,8 +204,8 @@ fn run_tasks(ctx: &Ctx<'_>) -> bool {
 /// Turns the loop until `done`.
 ///
 /// # Errors
-/// [`Stalled`] if nothing is under way that could ever make it so.
-pub(crate) fn run_until(ctx: &Ctx<'_>, done: impl Fn() -> bool) -> std::result::Result<(), Stalled> {
+/// [`StallError`] if nothing is under way that could ever make it so.
+pub(crate) fn run_until(ctx: &Ctx<'_>, done: impl Fn() -> bool) -> std::result::Result<(), StallError> {
     loop {
         run_jobs(ctx);
         run_deferred();
@@ -224,7 +224,7 @@ pub(crate) fn run_until(ctx: &Ctx<'_>, done: impl Fn() -> bool) -> std::result::
             continue;
         }
         if timer.is_none() && LOOP.waits.borrow().is_empty() {
-            return Err(Stalled);
+            return Err(StallError);
         }
         wait_for_host(ctx, timer);
         if timer.is_some_and(|due| due <= monotonic_clock::now()) {

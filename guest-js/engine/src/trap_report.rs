@@ -12,7 +12,7 @@ unsafe extern "C" {
 const RUNNING_BYTES_MAX: usize = 4096;
 
 /// The state of [`elias_running`]: none of it is behind a lock, which would still be held by what was ended.
-struct Running {
+struct TrapState {
     ctx: Cell<*mut qjs::JSContext>,
     text: UnsafeCell<[u8; RUNNING_BYTES_MAX]>,
     /// Address and length of the text.
@@ -20,9 +20,9 @@ struct Running {
 }
 
 // SAFETY: wasm32-wasip1 without threads has one thread.
-unsafe impl Sync for Running {}
+unsafe impl Sync for TrapState {}
 
-static RUNNING: Running = Running {
+static RUNNING: TrapState = TrapState {
     ctx: Cell::new(std::ptr::null_mut()),
     text: UnsafeCell::new([0; RUNNING_BYTES_MAX]),
     location: Cell::new([0; 2]),

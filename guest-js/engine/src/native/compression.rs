@@ -31,7 +31,7 @@ const TRUNCATED: Failure = Cow::Borrowed("the compressed data ends too early");
 
 /// The treatment of bytes after the end of a decoder's stream.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Trailing {
+enum TrailingBytes {
     /// They are an error, as the Compression Standard has it.
     Refuse,
     /// As Node.js has it: a further member of gzip goes on, and anything else is passed over.
@@ -81,7 +81,7 @@ fn start(
     let level = level.0.flatten();
     let out = Vec::new();
     let deflate_level = level.map_or_else(Compression::default, |level| Compression::new(level.min(9)));
-    let trailing = if node.0.unwrap_or(false) { Trailing::PassOver } else { Trailing::Refuse };
+    let trailing = if node.0.unwrap_or(false) { TrailingBytes::PassOver } else { TrailingBytes::Refuse };
     let coder = match (format.as_str(), compresses) {
         ("gzip", true) => Coder::Gzip(GzEncoder::new(out, deflate_level)),
         ("deflate", true) => Coder::Zlib(ZlibEncoder::new(out, deflate_level)),
