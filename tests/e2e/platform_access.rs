@@ -1,4 +1,4 @@
-//! Who may do what: no token, another tenant's, too small a role, a token for one component.
+//! Authorization: no token, another tenant's, too small a role, a token for one component.
 
 use elias_contract::note::SigningKey;
 use elias_tests::answering::{answering, answers};
@@ -82,7 +82,7 @@ fn body(method: &str, template: &str) -> Value {
     }
 }
 
-/// What could show that somebody had an effect: the tenants, what serves, and the audit trail.
+/// The evidence of an effect: the tenants, what serves, and the audit trail.
 async fn standing(platform: &Platform, team: &Tenant<'_>) -> Value {
     let tenants = platform.admin("GET", "/v1/tenants", Value::Null).await.1;
     let audit = team.done("GET", "/audit?limit=1000", Value::Null).await;

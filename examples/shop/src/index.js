@@ -37,7 +37,7 @@ export default {
     if (pathname === "/payments") return Response.json(await db.query("SELECT * FROM payments ORDER BY order_id"));
     const id = pathname.match(/^\/orders\/([^/]+)$/)?.[1];
     const order = id && (await db.first(sql`SELECT * FROM orders WHERE id = ${id}`));
-    return order ? Response.json(order) : new Response("there is no such order\n", { status: 404 });
+    return order ? Response.json(order) : new Response("the order does not exist\n", { status: 404 });
   },
 
   // An event may be delivered twice: the key makes one job of it.

@@ -1,4 +1,4 @@
-//! What runs users' statements on the databases of components: given by whoever opens the platform, which knows no
+//! The runner of users' statements on the databases of components: given by whoever opens the platform, which knows no
 //! database itself.
 
 use elias_api::{DatabaseQuery, DatabaseResult, Result};

@@ -9,7 +9,7 @@ use crate::triggers::EVENTS_KEPT_MS;
 use elias_api::{Code, Error, Finding, Result};
 use elias_delivery::supervision::Health;
 use elias_names::TenantId;
-use elias_store::Wanted;
+use elias_store::TargetFilter;
 use std::collections::HashSet;
 use std::future::Future;
 use std::io::Write;
@@ -52,7 +52,7 @@ impl Platform {
         let written = started.elapsed().as_secs_f64() * 1e3 - read;
         let kind = if self.store().is_shared() { "PostgreSQL" } else { "SQLite" };
         let identity = self.store().identity().await?;
-        Ok(format!("{kind}, {identity}, answers in {read:.1} ms and commits in {written:.1} ms"))
+        Ok(format!("{kind}, {identity}, reads in {read:.1} ms and commits in {written:.1} ms"))
     }
 
     async fn examine_log(&self) -> Result<String> {
@@ -124,7 +124,7 @@ impl Platform {
     async fn examine_services(&self) -> Result<String> {
         let stored: HashSet<_> = {
             let mut scope = self.store().host_read().await?;
-            scope.targets(Wanted::All).await?.into_iter().map(|target| target.id).collect()
+            scope.targets(TargetFilter::All).await?.into_iter().map(|target| target.id).collect()
         };
         let table = self.serving().table.load_full();
         let mut unknown: Vec<_> =

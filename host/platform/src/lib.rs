@@ -35,7 +35,7 @@ mod trigger_runs;
 mod triggers;
 mod vault;
 
-pub use backup::{Restored, restore};
+pub use backup::{RestoreReport, restore};
 pub use component_databases::{ComponentDatabases, DatabaseBounds};
 pub use config::{PlatformConfig, PublicScheme};
 pub use metrics::METRICS_TYPE;
@@ -43,7 +43,9 @@ pub use moving::move_store;
 pub use platform::Platform;
 pub use recorder::Retention;
 pub use response_cache::{CacheFill, CachedResponse, LookupResult, ResponseCache};
-pub use serving::{Ending, MirroredRequest, NotAdmitted, Passage, Service, Serving, Settled, Ticket};
+pub use serving::{
+    CompletedExecution, MirroredRequest, NotAdmitted, RequestGuard, RequestOutcome, RoutedRequest, Service, Serving,
+};
 pub use session::Session;
 pub use trigger_admin::ReplayFrom;
 pub use triggers::TriggerBackends;

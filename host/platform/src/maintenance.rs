@@ -1,4 +1,4 @@
-//! What a platform does of itself: rollouts go on, the store is followed, idle components are unloaded, old executions
+//! Periodic tasks of a platform: rollouts go on, the store is followed, idle components are unloaded, old executions
 //! are deleted.
 
 use crate::platform::{Inner, Platform};
@@ -15,8 +15,8 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 
 /// How often rollouts and what is loaded are looked at, and the store is asked whether something has changed.
 const TICK: Duration = Duration::from_secs(1);
-/// How many ticks pass between looks at stages, and between deletions of old executions.
-const STAGES_TICKS: u64 = 10;
+/// How many ticks pass between looks at experiments, and between deletions of old executions.
+const EXPERIMENTS_TICKS: u64 = 10;
 /// How many ticks pass between looks at the other hosts on the store.
 const HOSTS_TICKS: u64 = 10;
 const PRUNE_TICKS: u64 = 600;
@@ -79,8 +79,8 @@ async fn tick(platform: Weak<Inner>) {
         }
         let config = platform.config();
         platform.serving().unload(config.idle_unload_ms, config.loaded_components as usize);
-        if count % STAGES_TICKS == STAGES_TICKS - 1 {
-            keep_stages(&platform, true).await;
+        if count % EXPERIMENTS_TICKS == EXPERIMENTS_TICKS - 1 {
+            update_experiments(&platform, true).await;
         }
         if count % PRUNE_TICKS == PRUNE_TICKS - 1
             && let Err(error) = recorder::prune(platform.store(), config.retention).await
@@ -114,18 +114,18 @@ async fn look_at_rollouts(platform: &Platform) {
     }
 }
 
-/// Stores what was seen of implementations that are side by side, and does what their plans say if it `decides`.
-async fn keep_stages(platform: &Platform, decides: bool) {
+/// Stores the metrics of experiments, and promotes variants where the plans say so if it `decides`.
+async fn update_experiments(platform: &Platform, decides: bool) {
     let services: Vec<_> = platform.serving().table().services.values().cloned().collect();
     for service in services {
-        let Some(staged) = service.state().staged.clone() else { continue };
-        let kept = async {
-            match platform.keep_variant_metrics(&service.id, &staged).await? {
-                Some(stored) if decides => platform.decide_stages(&service.id, &staged, stored).await,
+        let Some(experiment) = service.state().experiment.clone() else { continue };
+        let update = async {
+            match platform.store_variant_metrics(&service.id, &experiment).await? {
+                Some(stored) if decides => platform.decide_experiment(&service.id, &experiment, stored).await,
                 _ => Ok(()),
             }
         };
-        if let Err(error) = kept.await {
+        if let Err(error) = update.await {
             tracing::warn!(
                 service = %service.id, %error,
                 "the measurements of an experiment cannot be stored; retrying"
@@ -149,7 +149,7 @@ async fn flush(platform: &Platform) {
     platform.tell_of_node("node.stopping").await;
     platform.runner().stop().await;
     // A deployment is nothing to begin here.
-    if timeout(FLUSH_MAX, keep_stages(platform, false)).await.is_err() {
+    if timeout(FLUSH_MAX, update_experiments(platform, false)).await.is_err() {
         tracing::warn!("the store takes too long: the last measurements of experiments are lost");
     }
     platform.serving().recorder.flush().await;

@@ -3,7 +3,7 @@
 
 use crate::access::Permission;
 use crate::platform::Platform;
-use crate::serving::{CircuitKind, Ended, QuotaCounts, QuotaKind, ServiceMeter, Verdict};
+use crate::serving::{CircuitKind, ExecutionOutcome, QuotaCounts, QuotaKind, ServiceMeter, Verdict};
 use crate::session::Session;
 use crate::triggers::{FAILING_RUNS, LATE, LatencyKind};
 use elias_api::{Code, Error, Result};
@@ -321,7 +321,7 @@ impl MetricsSnapshot {
         let mut executions = counter(out, "executions", "Number of executions that have ended, by outcome", None)?;
         for (service, meter) in &self.services {
             let [tenant, component, environment] = of_service(service);
-            for ended in Ended::ALL {
+            for ended in ExecutionOutcome::ALL {
                 let labels = [tenant, component, environment, ("outcome", ended.as_str())];
                 executions.labelled(labels, meter.ended(ended))?;
             }

@@ -101,7 +101,7 @@ fn unshared(own: &HostEntry, hosts: &[HostEntry]) -> Option<String> {
     let count = hosts.len();
     Some(format!(
         "{count} hosts serve from this store and do not share their artifacts: this host has them {own_place}, the host {other_id} {other_place}. \
-         Components that are uploaded to one answer 503 on another: start all with the same --artifacts s3://BUCKET"
+         Components that are uploaded to one respond 503 on another: start all with the same --artifacts s3://BUCKET"
     ))
 }
 

@@ -44,7 +44,7 @@ impl Default for Retention {
     }
 }
 
-/// What is sent to be written.
+/// The messages to the writer.
 enum Item {
     Record(Box<ExecutionRecord>),
     /// Answered when all before it is written.

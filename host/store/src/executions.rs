@@ -1,4 +1,4 @@
-//! What ran.
+//! The records of executions.
 
 use super::{AllowedServices, HostScope, TenantScope, get, number, optional_json, text, to_json};
 use crate::error::Result;

@@ -1,7 +1,7 @@
 //! The platform's store: SQLite in the data directory, or PostgreSQL that several hosts share. One schema, one text of
 //! every statement.
 //!
-//! What belongs to a tenant is reached through a [`TenantScope`] alone: a transaction that has the tenant's name, and
+//! The data of a tenant are reached through a [`TenantScope`] alone: a transaction that has the tenant's name, and
 //! gives it to every statement as `$1`. What is the host's own is in [`HostScope`].
 
 mod allowed;
@@ -13,6 +13,7 @@ mod connect;
 mod deployments;
 mod error;
 mod executions;
+mod experiments;
 mod file;
 mod guard;
 mod host;
@@ -27,7 +28,6 @@ mod organizations;
 mod roles;
 mod secrets;
 mod services;
-mod stages;
 mod tenants;
 #[cfg(test)]
 mod tests;
@@ -42,9 +42,9 @@ pub use allowed::AllowedServices;
 pub use audit::NOTHING;
 pub use error::{Error, Result};
 pub use file::{BESIDE, STORE_FILE};
-pub use host::{ReleaseTarget, ServiceTarget, Wanted};
+pub use host::{ReleaseTarget, ServiceTarget, TargetFilter};
 pub use hosts::HostEntry;
-pub use idempotency::Remembered;
+pub use idempotency::StoredResponse;
 pub use identity::IDENTITY_FILE;
 pub use moving::{MovedStore, move_store};
 pub use roles::next_role;
@@ -170,13 +170,13 @@ impl Store {
         self.dialect == Dialect::Postgres
     }
 
-    /// Whether it answers.
+    /// Checks that the database responds.
     ///
     /// # Errors
     /// `store-unavailable`.
     pub async fn ping(&self) -> Result<()> {
-        let answer = sqlx::query("SELECT 1").execute(self.ready().await?).await;
-        answer.map(drop).map_err(|error| self.explain(error))
+        let result = sqlx::query("SELECT 1").execute(self.ready().await?).await;
+        result.map(drop).map_err(|error| self.explain(error))
     }
 
     /// A transaction that reads what is a tenant's.

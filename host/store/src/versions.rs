@@ -149,11 +149,11 @@ impl TenantScope {
             return Err(Error::new(Code::InUse, message));
         }
         for service in self.services().await?.into_iter().filter(|service| service.component == *component) {
-            let staged = service.stages.iter().flat_map(|stages| &stages.plan.implementations);
+            let variants = service.experiment.iter().flat_map(|experiment| &experiment.plan.variants);
             let by = if service.flags.iter().any(|rule| rule.version == u64::from(number)) {
                 "a flag (elias flags)"
-            } else if staged.into_iter().any(|implementation| implementation.version == number) {
-                "a stage (elias stages)"
+            } else if variants.into_iter().any(|variant| variant.version == number) {
+                "an experiment (elias stages)"
             } else {
                 continue;
             };

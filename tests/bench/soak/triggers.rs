@@ -6,7 +6,7 @@ use crate::report::Report;
 use elias_api::{JobFilter, JobRecord, JobState, TickOutcome};
 use elias_delivery::clock::Now;
 use elias_names::{Environment, ServiceId, TenantId};
-use elias_store::{ScheduleId, Store};
+use elias_store::{AllowedServices, ScheduleId, Store};
 use elias_tests::build::component;
 use elias_tests::platform::Platform;
 use elias_tests::services::Postgres;
@@ -193,7 +193,7 @@ async fn finished(store: &Store, tenant: &TenantId) -> Vec<JobRecord> {
     let mut all: Vec<JobRecord> = Vec::new();
     loop {
         let mut scope = store.read(tenant).await.expect("a transaction");
-        let page = scope.jobs(&filter, PAGE).await.expect("a list");
+        let page = scope.jobs(&filter, &AllowedServices::All, PAGE).await.expect("a list");
         let Some(last) = page.last() else { return all };
         filter.before = Some(last.id.clone());
         all.extend(page);

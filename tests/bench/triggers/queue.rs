@@ -3,7 +3,7 @@
 use super::COMPONENT;
 use elias_api::{JobFilter, JobState, JobTrigger, QueueId};
 use elias_names::{Environment, TenantId};
-use elias_store::{ClaimShare, JobEnd, JobOutcome, JobStart, NewEvent, NewJob, Store, now_ms};
+use elias_store::{AllowedServices, ClaimShare, JobEnd, JobOutcome, JobStart, NewEvent, NewJob, Store, now_ms};
 use std::path::Path;
 use std::time::Instant;
 use ulid::Ulid;
@@ -46,6 +46,7 @@ impl Queue {
             queue: Self::id(name),
             input: "null".to_owned(),
             priority: 0,
+            hops: 0,
             head_start_ms: 0,
             start: JobStart::Now,
             key: None,
@@ -75,7 +76,7 @@ impl Queue {
     pub(super) async fn results(&self, name: &str) -> Vec<f64> {
         let filter = JobFilter { name: Some(name.to_owned()), state: Some(JobState::Done), ..JobFilter::default() };
         let mut scope = self.store.read(&self.tenant).await.expect("a transaction");
-        let jobs = scope.jobs(&filter, u32::MAX).await.expect("a list");
+        let jobs = scope.jobs(&filter, &AllowedServices::All, u32::MAX).await.expect("a list");
         jobs.iter().map(|job| job.result.as_deref().and_then(|text| text.parse().ok()).expect("a number")).collect()
     }
 

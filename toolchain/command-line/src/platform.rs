@@ -88,7 +88,7 @@ fn public_scheme(text: &str) -> Result<(String, Option<u16>), String> {
 /// Reads a ceiling, `KEY=N`.
 ///
 /// # Errors
-/// What is wrong with the text.
+/// The defect of the text.
 pub fn ceiling(text: &str) -> Result<(String, u64), String> {
     let (key, number) = text.split_once('=').ok_or("write it as KEY=N")?;
     let number = number.parse().map_err(|_| "N must be a number that is not negative".to_owned())?;

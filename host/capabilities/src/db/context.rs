@@ -10,11 +10,11 @@ use elias_host::capability::{CallMeter, HostCall};
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 
-/// What one instance has of its component's database.
+/// The database of one instance.
 pub struct DbContext {
     pub(super) database: Arc<Database>,
     budget: Arc<Semaphore>,
-    /// What the parameters of statements under way may take, in parts of [`HELD`] bytes.
+    /// The budget of the parameters of statements under way, in parts of [`HELD`] bytes.
     held: Arc<Semaphore>,
     pub(super) calls: CallMeter,
 }

@@ -86,8 +86,8 @@ fn transaction(db: &mut Interface<'_>) -> wasmtime::Result<()> {
     }
     db.func_async("[method]transaction.query", statement(|(_, sql, _): &Run| sql), run)?;
 
-    type Named = fn(&mut InstanceState, Resource<Transaction>, u32) -> wasmtime::Result<Resource<Query>>;
-    let named: [(&str, Named); 3] = [
+    type SavepointFunction = fn(&mut InstanceState, Resource<Transaction>, u32) -> wasmtime::Result<Resource<Query>>;
+    let named: [(&str, SavepointFunction); 3] = [
         ("[method]transaction.savepoint", HostTransaction::savepoint),
         ("[method]transaction.release", HostTransaction::release),
         ("[method]transaction.rollback-to", HostTransaction::rollback_to),

@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 /// How long a transaction may lie idle before PostgreSQL rolls it back. What ends first is almost always its instance.
 pub(crate) const IDLE: Duration = Duration::from_secs(60);
 
-/// What a transaction is to begin with.
+/// The mode with which a transaction begins.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct BeginOptions {
     pub(crate) isolation: Isolation,
@@ -27,7 +27,7 @@ pub(crate) struct Command {
     pub(crate) output: Output,
 }
 
-/// What to do.
+/// The act.
 pub(crate) enum Action {
     Run(Statement),
     Savepoint(u32),

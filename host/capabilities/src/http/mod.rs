@@ -54,12 +54,12 @@ const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 #[derive(Debug, Default)]
 pub struct Http;
 
-/// What one component may reach, and its connections.
+/// The grant of one component, and its connections.
 pub struct HttpGrant {
     client: Client,
 }
 
-/// What one instance has of it.
+/// The client of one instance.
 #[derive(Clone)]
 pub struct HttpContext {
     grant: Arc<HttpGrant>,

@@ -1,9 +1,9 @@
-//! What a role allows.
+//! Principals and their permissions.
 
 use super::about::About;
 use super::custom_role::{AuthorizationRequest, CustomRole};
-use super::rights::Rights;
-use super::standing::Standing;
+use super::members::ResolvedPrincipal;
+use super::roles::EffectivePermissions;
 use elias_api::{Code, Error, Result, Role, Token, TokenRole};
 use elias_names::{ComponentName, Environment, TenantId};
 use std::sync::Arc;
@@ -17,7 +17,7 @@ pub struct Principal {
     pub tenant: TenantId,
     /// The role that it was given.
     pub given: TokenRole,
-    /// What it may do at most.
+    /// Its permission boundary.
     pub role: Role,
     /// Roles of its tenant's, each of which has to permit what it does: the one that it was given, and the one that
     /// bounds its user.
@@ -35,7 +35,7 @@ pub struct Principal {
 /// Defines [`Permission`] from the one table of permissions and the least role that has each.
 macro_rules! permissions {
     ($($(#[$doc:meta])* $permission:ident: $role:ident,)*) => {
-        /// What can be allowed.
+        /// The permissions.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub enum Permission {
             $($(#[$doc])* $permission,)*
@@ -92,7 +92,7 @@ permissions! {
 }
 
 impl Permission {
-    /// What deploying to an environment takes.
+    /// The permission for deploying to an environment.
     #[must_use]
     pub fn deploy(environment: Environment) -> Self {
         match environment {
@@ -124,7 +124,11 @@ fn kebab(name: &str) -> String {
 }
 
 impl Principal {
-    pub(super) fn of(token: &Token, Rights { given, role, custom }: Rights, standing: Standing) -> Self {
+    pub(super) fn of(
+        token: &Token,
+        EffectivePermissions { given, role, custom }: EffectivePermissions,
+        resolved: ResolvedPrincipal,
+    ) -> Self {
         Self {
             name: token.id.clone(),
             tenant: token.tenant.clone(),
@@ -132,8 +136,8 @@ impl Principal {
             role,
             custom,
             components: token.components.clone(),
-            user_id: standing.user_id,
-            organization_id: standing.organization_id,
+            user_id: resolved.user_id,
+            organization_id: resolved.organization_id,
             expires_at: token.expires_at,
         }
     }
@@ -156,7 +160,7 @@ impl Principal {
     }
 
     /// Checks that this may be done to the tenant, or to a component of it if it is about one, by a request from
-    /// `address`. The answer is the same whether the tenant exists or not.
+    /// `address`. The result is the same whether the tenant exists or not.
     ///
     /// # Errors
     /// `forbidden`.

@@ -55,7 +55,7 @@ impl Platform {
             release: release(&state.release),
             canary: state.canary.as_ref().map(|canary| release(&canary.release)),
             flags: target.flags.clone(),
-            stages: target.stages.clone(),
+            experiment: target.experiment.clone(),
             beside: state.beside.iter().map(|beside| release(beside)).collect(),
             rollout: state.canary.as_ref().map(|canary| canary.with_rollout(|rollout| rollout.status())),
             executions: service.executions(),

@@ -12,7 +12,7 @@ use elias_api::{
 };
 use elias_contract::note::{KeyId, VerifyingKey};
 use elias_contract::{layout, signature};
-use elias_host::{Compiled, ErrorCode};
+use elias_host::{CompiledComponent, ErrorCode};
 use elias_names::{ComponentName, TenantId};
 use elias_store::{NewVersion, TenantScope, now_ms};
 use serde_json::{Value, json};
@@ -206,7 +206,8 @@ pub(super) fn check_settings(settings: &VersionSettings, tenant: &TenantSettings
     for (name, table) in &settings.capabilities {
         if !tenant.capabilities.contains(name) {
             let message = format!(
-                "[capabilities.{name}]: the tenant may not use this capability; whoever runs the host allows it with: elias tenants set"
+                "[capabilities.{name}]: the tenant may not use this capability; platform operators allow it with: \
+                 elias tenants set"
             );
             return Err(Error::new(Code::NotAllowed, message));
         }
@@ -235,7 +236,7 @@ const UNTRUSTED_CAPABILITIES: [(&str, &[&str]); 9] = [
 
 /// Refuses grants that would reach into the host or its network.
 fn check_untrusted(capability: &str, table: &Value) -> Result<()> {
-    const REMEDY: &str = "whoever runs the host allows it with: elias tenants set --trusted";
+    const REMEDY: &str = "platform operators allow it with: elias tenants set --trusted";
     let refuse = |key: &str, why: &str| {
         Err(Error::new(Code::NotAllowed, format!("[capabilities.{capability}] {key}: {why}; {REMEDY}")))
     };
@@ -284,7 +285,7 @@ fn check_signature(
 }
 
 /// Checks the engine, and that everything imported was granted.
-fn check_imports(compiled: &Compiled, settings: &VersionSettings, tenant: &TenantSettings) -> Result<()> {
+fn check_imports(compiled: &CompiledComponent, settings: &VersionSettings, tenant: &TenantSettings) -> Result<()> {
     if let Some(engine) = &compiled.engine
         && !tenant.engines.is_empty()
         && !tenant.engines.contains(engine)

@@ -173,7 +173,7 @@ async fn all_of_a_store_is_moved_to_postgresql_and_its_identity_stays() {
         scope.commit().await.expect("committed");
     }
     let identity = store.identity().await.expect("it has one").to_owned();
-    let targets = store.host_read().await.expect("read").targets(Wanted::All).await.expect("read");
+    let targets = store.host_read().await.expect("read").targets(TargetFilter::All).await.expect("read");
     store.close().await.expect("closed");
 
     let moved = crate::move_store(folder.path(), &url).await.expect("it is moved");
@@ -181,7 +181,7 @@ async fn all_of_a_store_is_moved_to_postgresql_and_its_identity_stays() {
     assert!(moved.rows.contains(&("versions", 250)) && moved.rows.contains(&("secrets", 1)), "{:?}", moved.rows);
     let there = open(folder.path(), Some(&url));
     assert_eq!(there.identity().await.expect("it is the same"), identity);
-    assert_eq!(there.host_read().await.expect("read").targets(Wanted::All).await.expect("read"), targets);
+    assert_eq!(there.host_read().await.expect("read").targets(TargetFilter::All).await.expect("read"), targets);
     assert_eq!(there.check_log().await.expect("whole"), 250);
     add_version(&there, &a, b"the next").await.expect("it goes on there");
     let mut scope = there.write(&a).await.expect("a scope");

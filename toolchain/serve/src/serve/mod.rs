@@ -28,7 +28,7 @@ use watch::{Configuration, Follower};
 /// for it mostly sleeps.
 const HOST_SHARE: u32 = 8;
 
-/// What is served, and how.
+/// The file or platform that is served, and its options.
 struct Serving {
     /// A component or a source; nothing for a platform.
     file: PathBuf,

@@ -1,6 +1,6 @@
 //! Building a test file, and running its tests.
 
-use super::outcome::{Answer, Declared, Done, End, FileDone, Mode, Problem};
+use super::outcome::{DeclaredTest, End, FileReport, FinishedTest, Mode, Problem, TestOutput};
 use super::snapshots::{self, Snapshots};
 use super::triggers::{self, TestTriggers};
 use crate::origin::builder;
@@ -24,7 +24,7 @@ const KEEPERS: [&str; 2] = ["elias:db/", "elias:cache/"];
 
 /// Which tests, and what becomes of snapshots.
 pub(super) struct Choice {
-    /// What a test's name contains.
+    /// The text that a test's name must contain.
     pub(super) name: Option<String>,
     /// Whether what differs is written anew.
     pub(super) update: bool,
@@ -73,10 +73,10 @@ impl Runner {
         choice: &Choice,
         bail: Option<u32>,
         read: &mut BTreeSet<PathBuf>,
-    ) -> FileDone {
+    ) -> FileReport {
         let start = Instant::now();
         let file = test.strip_prefix(self.root()).unwrap_or(test).to_string_lossy().into_owned();
-        let mut done = FileDone {
+        let mut done = FileReport {
             file,
             problem: None,
             tests: Vec::new(),
@@ -97,14 +97,14 @@ impl Runner {
         choice: &Choice,
         bail: Option<u32>,
         read: &mut BTreeSet<PathBuf>,
-        done: &mut FileDone,
+        done: &mut FileReport,
     ) -> Result<(), String> {
         let wasm = self.build(test, read).await?;
         let path = snapshots::path_of(test);
         let mut snapshots = Snapshots::read(&path)?;
         let shared = self.load(&wasm).await?;
         let listed = shared.app.call(&json!({ "list": true })).await.map_err(|error| error.to_string())?;
-        let declared: Vec<Declared> = serde_json::from_value(listed.value).map_err(|error| error.to_string())?;
+        let declared: Vec<DeclaredTest> = serde_json::from_value(listed.value).map_err(|error| error.to_string())?;
         if declared.is_empty() {
             return Err(format!("{} declares no test", done.file));
         }
@@ -112,7 +112,7 @@ impl Runner {
         let mut all_ran = true;
         for one in declared {
             let chosen = choice.name.as_ref().is_none_or(|wanted| one.name().contains(wanted));
-            let ended = |end| Done { path: one.path.clone(), end, took: Duration::ZERO, fuel: 0 };
+            let ended = |end| FinishedTest { path: one.path.clone(), end, took: Duration::ZERO, fuel: 0 };
             let over = match one.mode {
                 _ if !chosen => ended(End::Skipped),
                 Mode::Skip => ended(End::Skipped),
@@ -198,7 +198,7 @@ fn keeps(app: &App) -> bool {
     imports.iter().any(|import| KEEPERS.iter().any(|keeper| import.starts_with(keeper)))
 }
 
-async fn run_one(app: &App, one: &Declared, choice: &Choice, snapshots: &mut Snapshots) -> Done {
+async fn run_one(app: &App, one: &DeclaredTest, choice: &Choice, snapshots: &mut Snapshots) -> FinishedTest {
     let order = json!({
         "run": one.id, "name": one.name(), "snapshots": snapshots.known(), "update": choice.update, "locked": choice.locked,
     });
@@ -219,11 +219,11 @@ async fn run_one(app: &App, one: &Declared, choice: &Choice, snapshots: &mut Sna
             End::Failed(vec![Problem { name: error.code().as_str().to_owned(), message, stack, diff: None }])
         }
     };
-    Done { path: one.path.clone(), end, took, fuel }
+    FinishedTest { path: one.path.clone(), end, took, fuel }
 }
 
 fn end_of(app: &App, value: Value, snapshots: &mut Snapshots) -> End {
-    let answer: Answer = match serde_json::from_value(value) {
+    let answer: TestOutput = match serde_json::from_value(value) {
         Ok(answer) => answer,
         Err(error) => {
             let message = format!("the test's result cannot be read: {error}");

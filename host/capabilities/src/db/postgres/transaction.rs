@@ -17,12 +17,12 @@ use tokio_postgres::{CancelToken, IsolationLevel};
 /// Rows that are asked for at a time: when a query is dropped, what was asked for and not read is thrown away.
 const ROWS: i32 = 500;
 
-/// What a transaction has come to.
+/// The state of a transaction.
 #[derive(Default)]
 struct TransactionState {
     /// A statement has failed: the server takes nothing more until a savepoint or the end.
     failed: bool,
-    /// The connection was cancelled, or does not answer.
+    /// The connection was cancelled, or does not respond.
     broken: bool,
     /// Something may be left in the session.
     leaves: bool,

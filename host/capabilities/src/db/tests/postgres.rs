@@ -42,7 +42,7 @@ async fn superuser(url: &str) -> tokio_postgres::Client {
     admin
 }
 
-/// What a component may try whose statements nobody checks; SCHEMA, ROLE and SELF are put in.
+/// Statements that a component may try if nobody checks them; SCHEMA, ROLE and SELF are put in.
 const ATTACKS: &[&str] = &[
     "RESET ROLE",
     "SET ROLE NONE",

@@ -27,6 +27,7 @@ async fn the_jobs_of_a_component_that_is_gone_are_dead_and_say_why() {
         queue,
         input: "null".to_owned(),
         priority: 0,
+        hops: 0,
         head_start_ms: 0,
         start: JobStart::Now,
         key: None,

@@ -11,10 +11,10 @@ use std::time::Duration;
 /// Bytes of policies that are kept parsed.
 const PARSED_BYTES: u64 = 4 << 20;
 
-/// What somebody may do.
+/// The effective permissions of a principal.
 #[derive(Debug)]
-pub(super) struct Rights {
-    /// The role that it was given.
+pub(super) struct EffectivePermissions {
+    /// The role that it was assigned.
     pub(super) given: TokenRole,
     /// The role of the platform's that it does not exceed.
     pub(super) role: Role,
@@ -38,27 +38,28 @@ impl Roles {
         Self { store, parsed }
     }
 
-    /// What somebody may do now who was given a role, and as a user may do no more than `bound` says.
+    /// The permissions of a principal with an assigned role, within the permission boundary of its user.
     ///
     /// # Errors
     /// As [`role`](Self::role).
-    pub(super) async fn rights(
+    pub(super) async fn effective_permissions(
         &self,
         tenant: &TenantId,
         given: &TokenRole,
-        bound: Option<&TokenRole>,
-    ) -> Result<Rights> {
+        boundary: Option<&TokenRole>,
+    ) -> Result<EffectivePermissions> {
         let (mut role, first) = self.role(tenant, given).await?;
         let mut custom: Vec<_> = first.into_iter().collect();
-        if let Some(bound) = bound.filter(|bound| *bound != given) {
-            let (most, second) = self.role(tenant, bound).await?;
+        if let Some(boundary) = boundary.filter(|boundary| *boundary != given) {
+            let (most, second) = self.role(tenant, boundary).await?;
             role = role.min(most);
             custom.extend(second);
         }
-        Ok(Rights { given: given.clone(), role, custom })
+        Ok(EffectivePermissions { given: given.clone(), role, custom })
     }
 
-    /// What a role gives now: at most what the role of the platform does, and of that what the tenant's own permits.
+    /// The permissions of a role now: at most what the role of the platform does, and of that what the tenant's own
+    /// permits.
     ///
     /// # Errors
     /// `forbidden` for a role of the tenant that is not there any more or that cannot be read; `store-unavailable` if

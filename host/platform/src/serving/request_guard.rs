@@ -1,17 +1,17 @@
-//! What a request holds from its admission to its end.
+//! The guard of a request, from its admission to its end.
 
 use super::Serving;
-use super::meter::Ended;
+use super::experiment::ActiveExperiment;
+use super::meter::ExecutionOutcome;
 use super::quota::QuotaPermit;
 use super::release::{CircuitKind, Release};
-use super::service::{Chosen, Service, Source, State, UnderWay};
-use super::staged::Staged;
+use super::service::{ReleaseChoice, Service, Source, State, UnderWay};
 use crate::recorder::Recorder;
 use elias_api::{Code, Error, ExecutionRecord, RecordedCalls, RecordedRun, Result};
 use elias_capabilities::Cause;
 use elias_delivery::clock::{Clock, Now};
+use elias_delivery::experiment::Observation;
 use elias_delivery::rollout::RolloutEvent;
-use elias_delivery::stages::Observation;
 use elias_delivery::supervision::{Entry, Permit};
 use elias_host::{App, Caller, ErrorCode, Execution, HostCalls, Outcome, Running};
 use elias_names::TenantId;
@@ -22,14 +22,14 @@ use tokio::sync::mpsc;
 
 /// A request's admission to a service: which release responds to it, and its permits, which its execution holds as
 /// long as it has an instance. The release stays the same to the request's end, whatever is deployed meanwhile.
-pub struct Ticket {
+pub struct RequestGuard {
     pub(super) service: Arc<Service>,
     pub(super) state: Arc<State>,
     release: Arc<Release>,
     is_canary: bool,
     is_mirrored: bool,
     /// The variant that responds, in an experiment.
-    pub(super) stage: Option<StagePlace>,
+    pub(super) assignment: Option<VariantAssignment>,
     app: App,
     entry: Option<(CircuitKind, Entry)>,
     running: Running,
@@ -45,8 +45,8 @@ pub struct Ticket {
     ended: bool,
 }
 
-/// What a request has taken on the way to its execution.
-pub(super) struct Entered {
+/// The parts of an admitted request on the way to its execution.
+pub(super) struct AdmittedExecution {
     pub(super) state: Arc<State>,
     pub(super) entry: (CircuitKind, Entry),
     /// The component's slot and the slot of its tenant's quota; none for a mirrored request.
@@ -58,8 +58,8 @@ pub(super) struct Entered {
 }
 
 /// The variant that responds, and those that get the request mirrored then: positions in the plan's list.
-pub(crate) struct StagePlace {
-    pub(crate) staged: Arc<Staged>,
+pub(crate) struct VariantAssignment {
+    pub(crate) experiment: Arc<ActiveExperiment>,
     pub(crate) position: usize,
     pub(crate) shadows: Vec<usize>,
 }
@@ -73,7 +73,7 @@ pub(crate) struct RolloutTransition {
 
 /// How a request ended, as the server saw it.
 #[derive(Debug, Clone, Default)]
-pub struct Ending<'a> {
+pub struct RequestOutcome<'a> {
     /// The request's method; the kind of a trigger.
     pub method: &'a str,
     /// The path of its target; the trigger's name.
@@ -82,7 +82,7 @@ pub struct Ending<'a> {
     pub status: u16,
     /// Bytes of the response's body that were sent.
     pub sent_bytes: u64,
-    /// What it cost; none if it never ran.
+    /// The execution with its cost; none if it never ran.
     pub execution: Option<&'a Execution>,
     /// Why it failed, with its stack, in positions of the original source.
     pub error: Option<String>,
@@ -90,7 +90,7 @@ pub struct Ending<'a> {
 
 /// An execution that has ended.
 #[derive(Debug)]
-pub struct Settled {
+pub struct CompletedExecution {
     pub(super) record: ExecutionRecord,
     /// Whether it is one of those that are recorded anyway.
     pub(super) is_taken: bool,
@@ -100,11 +100,16 @@ pub struct Settled {
 const SOURCE_BYTES_MAX: usize = 512;
 const ERROR_BYTES_MAX: usize = 16 << 10;
 
-impl Ticket {
-    /// The ticket of a request to a service that is about to run.
-    pub(super) fn begin(serving: &Serving, service: &Arc<Service>, chosen: Chosen<'_>, entered: Entered) -> Self {
-        let Chosen { release, is_canary, stage } = chosen;
-        let Entered { state, entry, permits, app, started, is_mirrored } = entered;
+impl RequestGuard {
+    /// Begins the guard of an admitted request.
+    pub(super) fn begin(
+        serving: &Serving,
+        service: &Arc<Service>,
+        chosen: ReleaseChoice<'_>,
+        entered: AdmittedExecution,
+    ) -> Self {
+        let ReleaseChoice { release, is_canary, assignment } = chosen;
+        let AdmittedExecution { state, entry, permits, app, started, is_mirrored } = entered;
         let running = Running::new();
         if let Some(permits) = permits {
             running.hold(permits);
@@ -123,7 +128,7 @@ impl Ticket {
             state,
             is_canary,
             is_mirrored,
-            stage,
+            assignment,
             app,
             entry: Some(entry),
             running,
@@ -220,27 +225,27 @@ impl Ticket {
     }
 
     /// The request has ended.
-    pub fn end(mut self, ending: Ending<'_>) {
-        if let Some(settled) = self.settle(ending) {
-            self.recorder.record_if(settled.is_taken, settled.record);
+    pub fn end(mut self, outcome: RequestOutcome<'_>) {
+        if let Some(completed) = self.settle(outcome) {
+            self.recorder.record_if(completed.is_taken, completed.record);
         }
     }
 
     /// The request has ended, which is said once; gives what is to be recorded of it, if it ever ran.
-    pub fn settle(&mut self, ending: Ending<'_>) -> Option<Settled> {
+    pub fn settle(&mut self, outcome: RequestOutcome<'_>) -> Option<CompletedExecution> {
         self.ended = true;
         // Of a client that left before there was a response, the server does not know what ran.
-        let ran = ending.execution.or_else(|| self.running.execution()).cloned();
-        let ending = Ending { execution: ran.as_ref(), ..ending };
+        let ran = outcome.execution.or_else(|| self.running.execution()).cloned();
+        let outcome = RequestOutcome { execution: ran.as_ref(), ..outcome };
         let now = self.clock.now();
-        let (duration, fuel) = ending.execution.map_or((self.started.elapsed(), 0), |ran| (ran.duration, ran.fuel));
-        let outcome = ending.execution.map(|ran| ran.outcome);
+        let (duration, fuel) = outcome.execution.map_or((self.started.elapsed(), 0), |ran| (ran.duration, ran.fuel));
+        let execution_outcome = outcome.execution.map(|ran| ran.outcome);
         // A client that leaves, and a request that is wrong, say nothing about the component.
-        let failed = ending.status >= 500;
+        let failed = outcome.status >= 500;
         // Nor does a host that has no permit left.
-        let cancelled = matches!(outcome, Some(Outcome::Cancelled | Outcome::Failed(ErrorCode::Cancelled)));
-        let outside = cancelled || matches!(outcome, Some(Outcome::Failed(ErrorCode::Overloaded)));
-        let counts = ending.execution.is_some() && !outside;
+        let cancelled = matches!(execution_outcome, Some(Outcome::Cancelled | Outcome::Failed(ErrorCode::Cancelled)));
+        let outside = cancelled || matches!(execution_outcome, Some(Outcome::Failed(ErrorCode::Overloaded)));
+        let counts = outcome.execution.is_some() && !outside;
         let failed = failed && !cancelled;
         if let Some(entry) = self.entry.take()
             && counts
@@ -249,24 +254,24 @@ impl Ticket {
         }
         if counts {
             self.release.stats.record(failed, duration, fuel);
-            if let Some(stage) = &self.stage {
-                let memory_peak_bytes = ending.execution.map_or(0, |ran| ran.memory_peak_bytes);
-                stage.observe(&Observation { latency: duration, fuel, memory_peak_bytes, failed });
+            if let Some(assignment) = &self.assignment {
+                let memory_peak_bytes = outcome.execution.map_or(0, |ran| ran.memory_peak_bytes);
+                assignment.observe(&Observation { latency: duration, fuel, memory_peak_bytes, failed });
             }
             if failed && self.is_canary {
                 self.judge();
             }
         }
         self.state.tenant.spend(fuel, now.unix_ms());
-        let to_others = ending.execution.map_or(0, |ran| ran.sent_bytes);
-        self.state.tenant.sent(ending.sent_bytes.saturating_add(to_others), now.unix_ms());
+        let to_others = outcome.execution.map_or(0, |ran| ran.sent_bytes);
+        self.state.tenant.sent(outcome.sent_bytes.saturating_add(to_others), now.unix_ms());
         let lines = self.service.lines.take(self.running.id());
-        let failed = !cancelled && (failed || matches!(outcome, Some(Outcome::Failed(_))));
-        ending.execution?;
+        let failed = !cancelled && (failed || matches!(execution_outcome, Some(Outcome::Failed(_))));
+        outcome.execution?;
         let ended = match (cancelled, failed) {
-            (true, _) => Ended::Cancelled,
-            (false, true) => Ended::Failed,
-            (false, false) => Ended::Completed,
+            (true, _) => ExecutionOutcome::Cancelled,
+            (false, true) => ExecutionOutcome::Failed,
+            (false, false) => ExecutionOutcome::Completed,
         };
         self.service.meter.record(ended, duration);
         let sampler = &self.service.sampler;
@@ -274,22 +279,22 @@ impl Ticket {
             None => sampler.should_record(failed, now.unix_ms()),
             Some(run) => {
                 // Whoever looks at runs looks for these, and retries bound how many there are.
-                let is_special = ended != Ended::Completed || run.attempt > 1 || self.is_recorded_anyway;
+                let is_special = ended != ExecutionOutcome::Completed || run.attempt > 1 || self.is_recorded_anyway;
                 is_special || sampler.should_record_run(self.recorder.runs_per_second(), now.unix_ms())
             }
         };
-        Some(Settled { record: self.record(ending, duration, fuel, ended, lines), is_taken })
+        Some(CompletedExecution { record: self.record(outcome, duration, fuel, ended, lines), is_taken })
     }
 
     fn record(
         &self,
-        ending: Ending<'_>,
+        outcome: RequestOutcome<'_>,
         duration: Duration,
         fuel: u64,
-        ended: Ended,
+        ended: ExecutionOutcome,
         lines: Option<serde_json::Value>,
     ) -> ExecutionRecord {
-        let outcome = ending.execution.map(|ran| ran.outcome);
+        let execution_outcome = outcome.execution.map(|ran| ran.outcome);
         let id = &self.service.id;
         let duration_us = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
         ExecutionRecord {
@@ -298,21 +303,21 @@ impl Ticket {
             component: id.component.clone(),
             environment: id.environment,
             version: self.version(),
-            source: source(self.is_mirrored, ending.method, ending.path),
+            source: source(self.is_mirrored, outcome.method, outcome.path),
             run: self.run.clone(),
             started_at: i64::try_from(self.clock.now().unix_ms().saturating_sub(duration_us / 1_000))
                 .unwrap_or(i64::MAX),
             duration_us,
             fuel,
-            memory_bytes: ending.execution.map_or(0, |ran| ran.memory_peak_bytes),
-            host_calls: ending.execution.map_or_else(Vec::new, |ran| ran.host_calls.iter().map(recorded).collect()),
-            status: ending.status,
+            memory_bytes: outcome.execution.map_or(0, |ran| ran.memory_peak_bytes),
+            host_calls: outcome.execution.map_or_else(Vec::new, |ran| ran.host_calls.iter().map(recorded).collect()),
+            status: outcome.status,
             outcome: ended.as_str().to_owned(),
-            code: match outcome {
+            code: match execution_outcome {
                 Some(Outcome::Failed(code)) => Some(code.as_str().to_owned()),
                 _ => None,
             },
-            error: ending.error.map(|error| cut(error, ERROR_BYTES_MAX)),
+            error: outcome.error.map(|error| cut(error, ERROR_BYTES_MAX)),
             lines,
         }
     }
@@ -330,7 +335,7 @@ impl Ticket {
     }
 }
 
-impl Drop for Ticket {
+impl Drop for RequestGuard {
     fn drop(&mut self) {
         self.leave();
         if !self.ended {
@@ -375,7 +380,7 @@ fn recorded(calls: &HostCalls) -> RecordedCalls {
     RecordedCalls { capability: (*capability).to_owned(), calls: *calls, duration_us }
 }
 
-/// What began an execution.
+/// The source of an execution, as it is recorded.
 pub(super) fn source(is_mirrored: bool, method: &str, path: &str) -> String {
     cut(format!("{}{method} {path}", if is_mirrored { "shadow " } else { "" }), SOURCE_BYTES_MAX)
 }
@@ -394,7 +399,7 @@ fn cut(mut text: String, bytes_max: usize) -> String {
 /// Why a service does not take a request now.
 #[derive(Debug)]
 pub struct NotAdmitted {
-    /// What was refused.
+    /// The reason.
     pub error: Error,
     /// Seconds after which to try again.
     pub retry_after_seconds: Option<u64>,
@@ -410,9 +415,9 @@ impl From<Error> for NotAdmitted {
     }
 }
 
-pub(super) fn entered(
+pub(super) fn require_entry(
     service: &Service,
-    entry: std::result::Result<Entry, elias_delivery::supervision::Refused>,
+    entry: std::result::Result<Entry, elias_delivery::supervision::CircuitRefusal>,
 ) -> Result<Entry, NotAdmitted> {
     entry.map_err(|refused| {
         let code = match refused.state {

@@ -1,6 +1,6 @@
-//! Implementations held against each other. `mod.rs` has the rule.
+//! Compares the variants of an experiment. `mod.rs` has the rule.
 
-use super::observed::Observed;
+use super::totals::VariantTotals;
 use crate::setting::{InvalidSetting, within};
 use crate::statistics::{Interval, mean, mean_difference, proportion, proportion_difference};
 use serde::{Deserialize, Serialize};
@@ -56,7 +56,7 @@ pub enum Verdict {
 /// The measurements of a variant.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
-pub struct ImplementationFigures {
+pub struct VariantMeasurements {
     /// The name of the variant.
     pub name: String,
     /// The number of executions.
@@ -102,7 +102,8 @@ pub struct Comparison {
     /// The confidence level of all intervals: 0.95.
     pub confidence: f64,
     /// The measurements of each variant, the baseline first.
-    pub implementations: Vec<ImplementationFigures>,
+    #[serde(rename = "implementations")]
+    pub variants: Vec<VariantMeasurements>,
     /// The differences between each other variant and the baseline.
     pub differences: Vec<Difference>,
     /// The name of the better variant, with the lowest mean latency if several are better; null if none is.
@@ -110,10 +111,10 @@ pub struct Comparison {
 }
 
 impl Comparison {
-    /// Holds the others against the baseline. The rule is a checked one.
+    /// Compares the others with the baseline. The rule must have been checked.
     #[must_use]
-    pub fn new(baseline: (&str, &Observed), others: &[(&str, &Observed)], rule: &BetterRule) -> Self {
-        let implementations = std::iter::once(&baseline).chain(others).map(|(name, of)| own(name, of)).collect();
+    pub fn new(baseline: (&str, &VariantTotals), others: &[(&str, &VariantTotals)], rule: &BetterRule) -> Self {
+        let variants = std::iter::once(&baseline).chain(others).map(|(name, of)| own(name, of)).collect();
         let differences: Vec<_> = others.iter().map(|(name, of)| difference(name, of, baseline.1, rule)).collect();
         let better = others
             .iter()
@@ -121,12 +122,12 @@ impl Comparison {
             .filter(|(_, difference)| difference.verdict == Verdict::Better)
             .min_by(|((_, a), _), ((_, b), _)| a.latency_ms.mean().total_cmp(&b.latency_ms.mean()))
             .map(|((name, _), _)| (*name).to_owned());
-        Self { confidence: 0.95, implementations, differences, better }
+        Self { confidence: 0.95, variants, differences, better }
     }
 }
 
-fn own(name: &str, of: &Observed) -> ImplementationFigures {
-    ImplementationFigures {
+fn own(name: &str, of: &VariantTotals) -> VariantMeasurements {
+    VariantMeasurements {
         name: name.to_owned(),
         requests: of.requests,
         failures: of.failures,
@@ -138,18 +139,18 @@ fn own(name: &str, of: &Observed) -> ImplementationFigures {
     }
 }
 
-fn difference(name: &str, of: &Observed, base: &Observed, rule: &BetterRule) -> Difference {
+fn difference(name: &str, of: &VariantTotals, base: &VariantTotals, rule: &BetterRule) -> Difference {
     let latency_ms = mean_difference(&of.latency_ms, &base.latency_ms);
     let fuel = mean_difference(&of.fuel, &base.fuel);
     let memory_bytes = mean_difference(&of.memory_bytes, &base.memory_bytes);
     let error_rate = proportion_difference((of.failures, of.requests), (base.failures, base.requests));
-    // What, its interval, how much worse is put up with, and whether less of it makes an implementation better.
+    // The name, the interval, the tolerated margin, and whether less of it makes a variant better.
     let criteria = [
         ("latency", latency_ms, base.latency_ms.mean() * rule.margin, true),
         ("fuel", fuel, base.fuel.mean() * rule.margin, true),
         ("memory", memory_bytes, base.memory_bytes.mean() * rule.margin, true),
         ("failures", error_rate, rule.error_margin, false),
-        ("differing answers", proportion(of.differing, of.compared), rule.differing, false),
+        ("differing responses", proportion(of.differing, of.compared), rule.differing, false),
     ];
     let (verdict, reason) = decide(&criteria, of.requests.min(base.requests), rule);
     Difference { name: name.to_owned(), latency_ms, fuel, memory_bytes, error_rate, verdict, reason }
@@ -161,7 +162,7 @@ fn decide(criteria: &[(&str, Option<Interval>, f64, bool)], requests: u64, rule:
     }
     let names = |holds: &dyn Fn(Interval, f64, bool) -> bool| {
         let held = criteria.iter().filter(|(_, interval, margin, gain)| {
-            // Answers that were never compared do not count against anyone.
+            // Responses that were never compared do not count against a variant.
             interval.is_some_and(|interval| holds(interval, *margin, *gain))
         });
         held.map(|(name, ..)| *name).collect::<Vec<_>>().join(", ")

@@ -1,8 +1,8 @@
 //! The way of a request: the rules of its route, then admission to its service.
 
 use super::release::{CircuitKind, Release};
-use super::service::{Chosen, Route, Service, State};
-use super::ticket::{self, Entered, NotAdmitted, RolloutTransition, Ticket};
+use super::request_guard::{self, AdmittedExecution, NotAdmitted, RequestGuard, RolloutTransition};
+use super::service::{ReleaseChoice, Route, Service, State};
 use super::{Purpose, Serving, gateway_now};
 use elias_api::{Code, Error, Result};
 use elias_delivery::rollout::Caller;
@@ -16,12 +16,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 /// A request that has met the rules of its route.
-pub struct Passage {
+pub struct RoutedRequest {
     /// The service that it is for.
     pub service: Arc<Service>,
     /// The rules, which add to the response.
     pub rules: Arc<Rules>,
-    /// What they found.
+    /// The results of the rules.
     pub admitted: AdmittedRequest,
 }
 
@@ -30,7 +30,7 @@ impl Serving {
     ///
     /// # Errors
     /// The gateway's response in the component's place: no such host, path or method; a rate limit; no credentials.
-    pub async fn pass(&self, parts: &http::request::Parts, client: Client) -> Result<Passage, LocalReply> {
+    pub async fn route(&self, parts: &http::request::Parts, client: Client) -> Result<RoutedRequest, LocalReply> {
         let table = self.table.load_full();
         let found = table.router.find_parts(parts).map_err(|mut refusal| {
             table.router.nearest(parts).find(|route| route.rules.add_cors_headers(&parts.headers, &mut refusal));
@@ -46,10 +46,10 @@ impl Serving {
             return Err(rules.refuse(&limited, refusal.with_header(RETRY_AFTER, HeaderValue::from_static("1"))));
         }
         let admitted = rules.identify(limited, parts, &found.matched, client, now)?;
-        Ok(Passage { service, rules, admitted })
+        Ok(RoutedRequest { service, rules, admitted })
     }
 
-    /// What is in use of this host, as the server in front counts it.
+    /// The usage of this host, as the server in front counts it.
     #[must_use]
     pub fn usage(&self) -> &Arc<ResourceUsage> {
         &self.meters.usage
@@ -79,24 +79,24 @@ impl Serving {
     ///
     /// # Errors
     /// Stopped, open circuit, quota, no free slot, or a component that cannot be loaded.
-    pub async fn enter(
+    pub async fn admit(
         &self,
         service: &Arc<Service>,
         headers: &HeaderMap,
         address: Option<IpAddr>,
         identity: Option<&Identity>,
-    ) -> Result<Ticket, NotAdmitted> {
-        self.admit(service, CircuitKind::Requests, headers, address, identity).await
+    ) -> Result<RequestGuard, NotAdmitted> {
+        self.admit_by(service, CircuitKind::Requests, headers, address, identity).await
     }
 
-    async fn admit(
+    async fn admit_by(
         &self,
         service: &Arc<Service>,
         circuit: CircuitKind,
         headers: &HeaderMap,
         address: Option<IpAddr>,
         identity: Option<&Identity>,
-    ) -> Result<Ticket, NotAdmitted> {
+    ) -> Result<RequestGuard, NotAdmitted> {
         let started = Instant::now();
         let state = Arc::clone(&service.state());
         if state.snapshot.target.stopped {
@@ -114,7 +114,7 @@ impl Serving {
             }
             entered => entered,
         };
-        let entry = (circuit, ticket::entered(service, entry)?);
+        let entry = (circuit, request_guard::require_entry(service, entry)?);
         self.begin(service, &state, chosen, entry, started).await
     }
 
@@ -123,8 +123,12 @@ impl Serving {
     /// remember runs on what serves.
     ///
     /// # Errors
-    /// As [`enter`](Self::enter).
-    pub(crate) async fn enter_run(&self, service: &Arc<Service>, version: Option<u32>) -> Result<Ticket, NotAdmitted> {
+    /// As [`admit`](Self::admit).
+    pub(crate) async fn admit_run(
+        &self,
+        service: &Arc<Service>,
+        version: Option<u32>,
+    ) -> Result<RequestGuard, NotAdmitted> {
         let started = Instant::now();
         let state = Arc::clone(&service.state());
         let pinned = version.and_then(|version| match state.of_version(version) {
@@ -138,11 +142,12 @@ impl Serving {
             }
         });
         let Some((release, is_canary)) = pinned.filter(|_| !state.snapshot.target.stopped) else {
-            return self.admit(service, CircuitKind::Triggers, &HeaderMap::new(), None, None).await;
+            return self.admit_by(service, CircuitKind::Triggers, &HeaderMap::new(), None, None).await;
         };
         let circuit = CircuitKind::Triggers;
-        let entry = (circuit, ticket::entered(service, release.breaker(circuit).try_enter(self.clock.now()))?);
-        let chosen = Chosen { release: &release, is_canary, stage: None };
+        let entry = request_guard::require_entry(service, release.breaker(circuit).try_enter(self.clock.now()))?;
+        let entry = (circuit, entry);
+        let chosen = ReleaseChoice { release: &release, is_canary, assignment: None };
         self.begin(service, &state, chosen, entry, started).await
     }
 
@@ -151,10 +156,10 @@ impl Serving {
         &self,
         service: &Arc<Service>,
         state: &Arc<State>,
-        chosen: Chosen<'_>,
+        chosen: ReleaseChoice<'_>,
         entry: (CircuitKind, Entry),
         started: Instant,
-    ) -> Result<Ticket, NotAdmitted> {
+    ) -> Result<RequestGuard, NotAdmitted> {
         let release = chosen.release;
         let permit = state.admission.enter().await.ok_or_else(|| {
             Error::new(
@@ -172,8 +177,8 @@ impl Serving {
             }
         };
         let permits = Some((permit, quota));
-        let entered = Entered { state: Arc::clone(state), entry, permits, app, started, is_mirrored: false };
-        Ok(Ticket::begin(self, service, chosen, entered))
+        let entered = AdmittedExecution { state: Arc::clone(state), entry, permits, app, started, is_mirrored: false };
+        Ok(RequestGuard::begin(self, service, chosen, entered))
     }
 }
 
@@ -203,7 +208,7 @@ impl Unloadable<'_> {
     fn count(self, entry: (CircuitKind, Entry), is_canary: bool, started: Instant) {
         let Self { serving, service, state, release, error } = self;
         let now = serving.clock.now();
-        if !ticket::tell_unloadable(service, release, entry, error, now) {
+        if !request_guard::tell_unloadable(service, release, entry, error, now) {
             return;
         }
         release.stats.record(true, started.elapsed(), 0);

@@ -1,4 +1,4 @@
-//! Implementations side by side: by weight and as shadows, compared, and the better one promoted.
+//! Experiments: variants that respond by weight or get mirrored requests, compared, and the better one promoted.
 
 use elias_tests::answering::{answering, answers, fails, waits};
 use elias_tests::build::component;
@@ -8,7 +8,7 @@ use elias_tests::terminal::Terminal;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
-/// Puts implementations of `shop` side by side.
+/// Starts an experiment with `shop`.
 async fn beside(team: &Tenant<'_>, plan: Value) -> Value {
     team.done("PUT", &service("shop", "production", "/stages"), plan).await
 }
@@ -228,7 +228,7 @@ async fn the_better_one_is_promoted_by_hand_or_by_the_plans_rule() {
     let request = json!({ "stage": "stage2", "reason": "it is quicker" });
     let deployed = team.done("POST", &service("shop", "production", "/deployments"), request).await;
     assert_eq!((&deployed["version"], &deployed["state"]), (&json!(2), &json!("active")));
-    assert_eq!(team.status("shop").await["stages"], Value::Null, "a deployment ends the stages");
+    assert_eq!(team.status("shop").await["stages"], Value::Null, "a deployment ends the experiment");
 
     // With few requests only what costs much less can be told from chance.
     let rule = json!({ "requests": 20, "error-margin": 1.0, "differing": 1.0, "margin": 1.0 });
@@ -264,7 +264,7 @@ async fn the_better_one_is_promoted_by_hand_or_by_the_plans_rule() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_side_by_side_is_refused_and_changes_nothing() {
+async fn an_experiment_that_is_impossible_is_refused_and_changes_nothing() {
     let platform = Platform::start(&[]);
     let team = platform.default_tenant();
     let path = service("shop", "production", "/stages");
@@ -311,7 +311,7 @@ async fn a_second_implementation_in_the_source_is_deployed_compared_and_promoted
     assert!(String::from_utf8_lossy(&refused.stderr).contains("does not serve in production yet"), "{refused:?}");
     terminal.types("shop", &["deploy"]);
     let said = terminal.types("shop", &["deploy", "--stage"]);
-    assert!(said.contains("stage2  2        0 %      100 %"), "{said}");
+    assert!(said.contains("stage2  2        0 %     100 %"), "{said}");
     let host = "shop.default.localhost";
     for _ in 0..3 {
         assert_eq!(platform.ask(host, "/").await.body, "first");
@@ -327,5 +327,5 @@ async fn a_second_implementation_in_the_source_is_deployed_compared_and_promoted
     assert!(terminal.types("shop", &["stages", "shop", "--promote", "--requests", "5000"]).contains("5,000 requests"));
     terminal.types("shop", &["promote", "shop", "--stage", "stage2"]);
     assert_eq!(platform.ask(host, "/").await.body, "second");
-    assert!(terminal.types("shop", &["stages", "shop"]).contains("has one implementation"));
+    assert!(terminal.types("shop", &["stages", "shop"]).contains("has no running experiment"));
 }

@@ -2,18 +2,18 @@
 
 use super::extract::{Authenticated, IfMatch, JsonOf, PathOf};
 use super::problem::{PROBLEM, Problem, ProblemDocument, refused};
-use super::services::ServicePath;
+use super::services::{NOT_DEPLOYED, ServicePath};
 use axum::Json;
 use axum::extract::State;
-use elias_api::StageReport;
-use elias_delivery::stages::{StagePlan, Stages};
+use elias_api::ExperimentReport;
+use elias_delivery::experiment::{Experiment, ExperimentPlan};
 use elias_platform::Platform;
 use http::StatusCode;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 pub(super) fn routes() -> OpenApiRouter<Platform> {
-    OpenApiRouter::new().routes(routes!(compare, set_stages, end_stages))
+    OpenApiRouter::new().routes(routes!(compare, set_experiment, end_experiment))
 }
 
 /// Compare the variants of an experiment, on all hosts together.
@@ -24,7 +24,7 @@ pub(super) fn routes() -> OpenApiRouter<Platform> {
     tag = "stages",
     params(ServicePath),
     responses(
-        (status = 200, description = "The comparison.", body = StageReport),
+        (status = 200, description = "The comparison.", body = ExperimentReport),
         (status = "default", description = refused!(409 "wrong-state"), body = ProblemDocument, content_type = PROBLEM),
     ),
 )]
@@ -32,7 +32,7 @@ async fn compare(
     State(platform): State<Platform>,
     Authenticated(session): Authenticated,
     PathOf(path): PathOf<ServicePath>,
-) -> Result<Json<StageReport>, Problem> {
+) -> Result<Json<ExperimentReport>, Problem> {
     Ok(Json(platform.compare(&session, &path.into()).await?))
 }
 
@@ -46,30 +46,25 @@ async fn compare(
     operation_id = "stages_set",
     tag = "stages",
     params(ServicePath),
-    request_body = StagePlan,
+    request_body = ExperimentPlan,
     responses(
-        (status = 200, description = "The experiment was started.", body = Stages),
+        (status = 200, description = "The experiment was started.", body = Experiment),
         (
             status = "default",
-            description = refused!(
-                404 "not-found", 409 "wrong-state", 412 "stale", 413 "too-large", 422 "not-allowed",
-                422 "above-ceiling", 422 "smoke-failed", 422 "artifact-missing", 422 "missing-configuration",
-                422 "not-in-log", 422 "compile-timeout", 422 "bad-configuration", 422 "capability-unavailable",
-                503 "overloaded",
-            ),
+            description = NOT_DEPLOYED,
             body = ProblemDocument,
             content_type = PROBLEM,
         ),
     ),
 )]
-async fn set_stages(
+async fn set_experiment(
     State(platform): State<Platform>,
     Authenticated(session): Authenticated,
     IfMatch(revision): IfMatch,
     PathOf(path): PathOf<ServicePath>,
-    JsonOf(plan): JsonOf<StagePlan>,
-) -> Result<Json<Stages>, Problem> {
-    Ok(Json(platform.set_stages(&session, &path.into(), plan, revision).await?))
+    JsonOf(plan): JsonOf<ExperimentPlan>,
+) -> Result<Json<Experiment>, Problem> {
+    Ok(Json(platform.set_experiment(&session, &path.into(), plan, revision).await?))
 }
 
 /// End an experiment.
@@ -91,12 +86,12 @@ async fn set_stages(
         ),
     ),
 )]
-async fn end_stages(
+async fn end_experiment(
     State(platform): State<Platform>,
     Authenticated(session): Authenticated,
     IfMatch(revision): IfMatch,
     PathOf(path): PathOf<ServicePath>,
 ) -> Result<StatusCode, Problem> {
-    platform.end_stages(&session, &path.into(), revision).await?;
+    platform.end_experiment(&session, &path.into(), revision).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -1,4 +1,4 @@
-//! Whom somebody stands for, as the tenant has it in its records.
+//! The users and organizations behind tokens and identity providers, by the tenant's records.
 
 use super::oidc;
 use elias_api::{Actor, Code, Error, Result, TEXT_BYTES_MAX, Token, TokenRole, User, is_email, is_text};
@@ -11,19 +11,19 @@ use std::time::Duration;
 /// Users of the identity provider that are remembered for when the store is away.
 const REMEMBERED: u64 = 10_000;
 
-/// Whom somebody stands for.
+/// The user and the organization of an authenticated principal.
 #[derive(Debug, Clone)]
-pub(super) struct Standing {
+pub(super) struct ResolvedPrincipal {
     pub(super) user_id: Option<String>,
     pub(super) organization_id: Option<String>,
-    /// What the user may do at most.
-    pub(super) bound: Option<TokenRole>,
+    /// The user's permission boundary.
+    pub(super) boundary: Option<TokenRole>,
 }
 
 /// The users and organizations in the store.
 pub(super) struct Members {
     store: Store,
-    seen: Cache<(TenantId, String), Arc<Standing>>,
+    seen: Cache<(TenantId, String), Arc<ResolvedPrincipal>>,
 }
 
 impl Members {
@@ -32,16 +32,16 @@ impl Members {
         Self { store, seen: Cache::builder().max_capacity(REMEMBERED).time_to_live(known_for).build() }
     }
 
-    /// Forgets whom it has seen: a record has changed.
+    /// Forgets the users that it has seen, since a record has changed.
     pub(super) fn forget(&self) {
         self.seen.invalidate_all();
     }
 
-    /// Whom a token stands for; nothing if the user or the organization is disabled or deleted. Who is not recorded is
-    /// who the token says: so it was before there were records.
-    pub(super) async fn of_token(&self, token: &Token) -> Result<Option<Standing>> {
+    /// Resolves a token; `None` if its user or organization is disabled or deleted. Ids without a record are those of
+    /// the token, since tokens are older than the records.
+    pub(super) async fn of_token(&self, token: &Token) -> Result<Option<ResolvedPrincipal>> {
         if token.user_id.is_none() && token.organization_id.is_none() {
-            return Ok(Some(Standing { user_id: None, organization_id: None, bound: None }));
+            return Ok(Some(ResolvedPrincipal { user_id: None, organization_id: None, boundary: None }));
         }
         let mut scope = self.store.read(&token.tenant).await?;
         let user = match &token.user_id {
@@ -51,26 +51,26 @@ impl Members {
         recorded(&mut scope, user.as_ref(), token.user_id.as_deref(), token.organization_id.as_deref()).await
     }
 
-    /// Whom a user of the identity provider stands for, who is recorded at first sight.
-    pub(super) async fn of_provider(&self, user: &oidc::User, address: &str) -> Result<Option<Standing>> {
+    /// Resolves a user of the identity provider, who is recorded at the first request.
+    pub(super) async fn of_provider(&self, user: &oidc::User, address: &str) -> Result<Option<ResolvedPrincipal>> {
         let key = (user.tenant.clone(), user.subject.clone());
         match self.look_up(user, address).await {
-            Ok(Some(standing)) => {
-                self.seen.insert(key, Arc::new(standing.clone()));
-                Ok(Some(standing))
+            Ok(Some(resolved)) => {
+                self.seen.insert(key, Arc::new(resolved.clone()));
+                Ok(Some(resolved))
             }
             Ok(None) => {
                 self.seen.invalidate(&key);
                 Ok(None)
             }
             Err(error) if error.code() == Code::StoreUnavailable => {
-                self.seen.get(&key).map(|standing| Some((*standing).clone())).ok_or(error)
+                self.seen.get(&key).map(|resolved| Some((*resolved).clone())).ok_or(error)
             }
             Err(error) => Err(error),
         }
     }
 
-    async fn look_up(&self, user: &oidc::User, address: &str) -> Result<Option<Standing>> {
+    async fn look_up(&self, user: &oidc::User, address: &str) -> Result<Option<ResolvedPrincipal>> {
         let mut scope = self.store.read(&user.tenant).await?;
         let mut record = scope.any_user(&user.subject).await?;
         if record.is_none() {
@@ -123,13 +123,13 @@ impl Members {
     }
 }
 
-/// What the records say; nothing if they refuse.
+/// The principal by the records; `None` if they refuse it.
 async fn recorded(
     scope: &mut TenantScope,
     record: Option<&User>,
     user_id: Option<&str>,
     organization_id: Option<&str>,
-) -> Result<Option<Standing>> {
+) -> Result<Option<ResolvedPrincipal>> {
     let organization_id = match record {
         Some(record) if !record.is_in_force() => return Ok(None),
         Some(record) => record.organization.as_deref(),
@@ -140,9 +140,9 @@ async fn recorded(
     {
         return Ok(None);
     }
-    Ok(Some(Standing {
+    Ok(Some(ResolvedPrincipal {
         user_id: user_id.map(str::to_owned),
         organization_id: organization_id.map(str::to_owned),
-        bound: record.and_then(|record| record.role.clone()),
+        boundary: record.and_then(|record| record.role.clone()),
     }))
 }

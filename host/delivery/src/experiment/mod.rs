@@ -1,17 +1,16 @@
-//! Several implementations of one component side by side: which of them responds, and which of them is better.
+//! Experiments: several variants of one component serve at the same time, and are compared.
 //!
 //! # When one is better
 //!
-//! The first implementation is the baseline. Of each other, the difference to it has a 95 % confidence interval: of
+//! The first variant is the baseline. The difference of each other variant to it has a 95 % confidence interval: of
 //! mean latency, fuel and peak memory (Welch), and of the share of failures (Newcombe). The share of responses that
 //! differ from the baseline's, where both were given the same input, has one too (Wilson). Another is *better* if all
 //! intervals are clear of being worse by more than the rule's margins, and that of latency, fuel or memory is clear of
 //! zero on the good side. It is *worse* if an interval lies beyond a margin as a whole. Else there is not enough to
 //! tell.
 //!
-//! 95 % is for one look at one interval. Who compares ten implementations, or looks each hour, should expect that
-//! chance wins now and then; a rule that promotes by itself is best given a number of requests to look at once.
-
+//! 95 % is for one look at one interval. With ten variants, or a look each hour, expect that chance wins now
+//! and then; a rule that promotes automatically is best given a number of requests to look at once.
 //!
 //! # Mirrored requests
 //!
@@ -22,13 +21,13 @@
 
 mod choice;
 mod comparison;
-mod observed;
 mod response;
+mod totals;
 
 #[cfg(test)]
 mod tests;
 
-pub use choice::{Implementation, StageChoice, StagePlan, StageTable, Stages};
-pub use comparison::{BetterRule, Comparison, Difference, ImplementationFigures, Verdict};
-pub use observed::{ImplementationStats, Observation, Observed, VariantMetrics};
-pub use response::{Differing, ResponseReader, ResponseSummary};
+pub use choice::{Experiment, ExperimentPlan, Variant, VariantChoice, VariantTable};
+pub use comparison::{BetterRule, Comparison, Difference, VariantMeasurements, Verdict};
+pub use response::{ResponseDifference, ResponseReader, ResponseSummary};
+pub use totals::{Observation, VariantMetrics, VariantStats, VariantTotals};

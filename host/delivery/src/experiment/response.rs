@@ -84,7 +84,7 @@ impl ResponseReader {
 /// A request whose mirrored response differs from the baseline's.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
-pub struct Differing {
+pub struct ResponseDifference {
     /// The time, in milliseconds since 1970-01-01 UTC.
     pub at: i64,
     /// The method and path of the request, such as `GET /cart`.

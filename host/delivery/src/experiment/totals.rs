@@ -1,15 +1,15 @@
-//! What an implementation did.
+//! The totals of the executions of a variant.
 
-use super::response::Differing;
+use super::response::ResponseDifference;
 use crate::statistics::Moments;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// One execution of an implementation.
+/// One execution of a variant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Observation {
-    /// From the request to the end of the answer.
+    /// From the request to the end of the response.
     pub latency: Duration,
     /// Units of fuel used.
     pub fuel: u64,
@@ -19,11 +19,11 @@ pub struct Observation {
     pub failed: bool,
 }
 
-/// What many executions were, in a few numbers. Those of several hosts, or of before and after a restart, can be
+/// The totals of many executions. Those of several hosts, or of before and after a restart, can be
 /// merged.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub struct Observed {
+pub struct VariantTotals {
     /// Milliseconds.
     pub(super) latency_ms: Moments,
     /// Units.
@@ -36,7 +36,7 @@ pub struct Observed {
     pub(super) differing: u64,
 }
 
-impl Observed {
+impl VariantTotals {
     /// Adds an execution.
     pub fn add(&mut self, observation: &Observation) {
         self.latency_ms.add(observation.latency.as_secs_f64() * 1000.0);
@@ -74,12 +74,12 @@ impl Observed {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct VariantMetrics {
-    /// What it did.
-    pub observed: Observed,
+    /// The totals of its executions.
+    pub observed: VariantTotals,
     /// Mirrored requests that it did not get: they were too large, the host was busy, or its circuit was open.
     pub skipped: u64,
     /// The latest responses that differ from the baseline's, the latest first.
-    pub differences: Vec<Differing>,
+    pub differences: Vec<ResponseDifference>,
 }
 
 impl VariantMetrics {
@@ -96,16 +96,16 @@ impl VariantMetrics {
     }
 }
 
-/// [`Observed`], for many threads to add to. Adding holds a lock for some ten multiplications.
+/// [`VariantTotals`], for many threads to add to. Adding holds a lock for some ten multiplications.
 #[derive(Debug, Default)]
-pub struct ImplementationStats {
-    observed: Mutex<Observed>,
+pub struct VariantStats {
+    observed: Mutex<VariantTotals>,
 }
 
-impl ImplementationStats {
+impl VariantStats {
     /// Goes on from what was stored.
     #[must_use]
-    pub fn resume(observed: Observed) -> Self {
+    pub fn resume(observed: VariantTotals) -> Self {
         Self { observed: Mutex::new(observed) }
     }
 
@@ -119,13 +119,13 @@ impl ImplementationStats {
         self.with(|observed| observed.add_comparison(differs));
     }
 
-    /// What there is.
+    /// The totals so far.
     #[must_use]
-    pub fn observed(&self) -> Observed {
+    pub fn observed(&self) -> VariantTotals {
         self.with(|observed| *observed)
     }
 
-    fn with<T>(&self, act: impl FnOnce(&mut Observed) -> T) -> T {
+    fn with<T>(&self, act: impl FnOnce(&mut VariantTotals) -> T) -> T {
         act(&mut self.observed.lock())
     }
 }
