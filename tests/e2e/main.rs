@@ -25,6 +25,7 @@ mod json;
 mod locales;
 mod multipart;
 mod node_builtins;
+mod outbox;
 mod packages;
 mod plain_wasi_host;
 mod platform_access;

@@ -48,8 +48,8 @@ pub use moving::{MovedStore, move_store};
 pub use roles::next_role;
 pub use tenants::StoredUse;
 pub use triggers::{
-    CancelledJob, ClaimShare, ClaimedJob, DueSchedule, Enqueued, EventWait, JobEnd, JobKey, JobLease, JobOrder,
-    JobOutcome, JobStart, Lease, LeasedQueue, LostLeases, MovedJobs, NewEvent, NewJob, NewSchedule, NewStep,
+    CancelledJob, ClaimShare, ClaimedJob, DueOutbox, DueSchedule, Enqueued, EventWait, JobEnd, JobKey, JobLease,
+    JobOrder, JobOutcome, JobStart, Lease, LeasedQueue, LostLeases, MovedJobs, NewEvent, NewJob, NewSchedule, NewStep,
     NewSubscription, NewTick, NextDue, PendingSubscription, PublishedEvent, ReadyQueue, ScheduleId, Step,
     SubscriptionId, TickAction,
 };
@@ -84,6 +84,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("identity", include_str!("schema/6_identity.sql")),
     ("triggers", include_str!("schema/7_triggers.sql")),
     ("runs", include_str!("schema/8_runs.sql")),
+    ("outbox", include_str!("schema/9_outbox.sql")),
 ];
 
 /// The tables with a tenant's rows, which row-level security guards on PostgreSQL.
@@ -117,6 +118,8 @@ const TENANT_TABLES: &[&str] = &[
     "events",
     "event_positions",
     "subscriptions",
+    "outboxes",
+    "outbox_receipts",
 ];
 
 /// The store; a cheap handle.

@@ -42,6 +42,8 @@ pub(super) const TABLES: &[&str] = &[
     "events",
     "event_positions",
     "subscriptions",
+    "outboxes",
+    "outbox_receipts",
     "leases",
 ];
 /// What every new store has of itself.

@@ -20,6 +20,8 @@ pub use clock::Clock;
 #[cfg(any(feature = "events", feature = "jobs"))]
 pub use origin::{Cause, Origin};
 
+#[cfg(all(feature = "db", feature = "events", feature = "jobs"))]
+pub(crate) use json::read as read_json;
 #[cfg(any(feature = "events", feature = "jobs"))]
 pub(crate) use json::{PAYLOAD_BYTES_MAX, check as check_json};
 pub(crate) use pending::{Pending, Reply, link as link_pending};

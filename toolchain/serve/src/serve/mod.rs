@@ -140,7 +140,7 @@ async fn run(serving: &Serving, settings: Settings) -> Result<(), Failure> {
     }
     let cache = serving.cache();
     let triggers = MemoryTriggers::new();
-    let host = host::builder(&settings, serving.data_dir.clone());
+    let host = host::builder(&settings, serving.data_dir.clone(), triggers.outbox());
     let host = host::build(host::with_triggers(host, triggers.jobs(), triggers.events()), cache.as_deref())?;
     let origin = Origin::of(&serving.file, &serving.config, cache)?;
     if !serving.watch && is_source(&serving.file) {

@@ -104,7 +104,7 @@ async fn records_are_deleted_when_their_time_is_over(TestStore { store, .. }: &T
 }
 
 /// The tables of triggers with a tenant's rows.
-const TABLES: [&str; 13] = [
+const TABLES: [&str; 15] = [
     "schedules",
     "ticks",
     "jobs",
@@ -118,6 +118,8 @@ const TABLES: [&str; 13] = [
     "events",
     "event_positions",
     "subscriptions",
+    "outboxes",
+    "outbox_receipts",
 ];
 
 /// Puts a row into each of the tables.
@@ -136,6 +138,7 @@ async fn fill_each_table(store: &Store, tenant: &TenantId) {
     let waiting = NewJob { after: vec![first.id.clone()], ..new_job("waiting", 2) };
     scope.enqueue_jobs(&[first, waiting, new_job("short", 3)], None).await.expect("enqueued");
     scope.publish_events(&[super::events::new_event("order.paid", 1)], None).await.expect("published");
+    scope.use_outbox(&id).await.expect("remembered");
     scope.commit().await.expect("committed");
     run(store, tenant, "short", done()).await;
     let first = claim(store, "me", LEASE_MS, share(tenant, "first", 1)).await;
@@ -143,6 +146,7 @@ async fn fill_each_table(store: &Store, tenant: &TenantId) {
     let step = Step { position: 0, name: "s".to_owned(), input_hash: "h".to_owned(), outcome: "1".to_owned() };
     let step = NewStep { lease: first[0].lease.clone(), step };
     assert_eq!(scope.append_steps("me", &[step]).await.expect("appended"), []);
+    assert_eq!(scope.take_receipts(tenant, &["handed over".to_owned()]).await.expect("taken"), [true]);
     let id = ScheduleId { service: id, name: "nightly".to_owned() };
     let tick = NewTick { due: 1, action: TickAction::Skip { reason: "late".to_owned() } };
     assert_eq!(scope.fire_schedule(&id, "me", &[tick], None, None).await.expect("recorded"), 1);
