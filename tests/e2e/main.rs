@@ -26,6 +26,7 @@ mod local_triggers;
 mod locales;
 mod multipart;
 mod node_builtins;
+mod outbox;
 mod packages;
 mod plain_wasi_host;
 mod platform_access;

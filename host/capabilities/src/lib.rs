@@ -23,6 +23,8 @@ pub mod config;
 pub mod crypto;
 #[cfg(feature = "db")]
 pub mod db;
+#[cfg(all(feature = "db", feature = "events", feature = "jobs"))]
+pub mod drain;
 #[cfg(feature = "events")]
 pub mod events;
 #[cfg(feature = "http")]
@@ -30,6 +32,7 @@ pub mod http;
 #[cfg(feature = "jobs")]
 pub mod jobs;
 pub mod log;
+pub mod outbox;
 #[cfg(any(feature = "events", feature = "jobs", feature = "workflow"))]
 pub mod trigger;
 #[cfg(feature = "workflow")]

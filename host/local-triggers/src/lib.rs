@@ -30,6 +30,8 @@ mod deliveries;
 mod jobs;
 mod local;
 mod logs;
+#[cfg(feature = "db")]
+mod outbox;
 mod report;
 mod run;
 mod running;

@@ -1,6 +1,8 @@
 //! Triggers that do not run yet: what a host is built with.
 
 use crate::logs::ExecutionLogs;
+#[cfg(feature = "db")]
+use crate::outbox::{self, Committed};
 use crate::report::RunReport;
 use crate::run::{OnRun, Runner, RunnerParts};
 use crate::running::RunningTriggers;
@@ -9,6 +11,8 @@ use crate::source::ComponentSource;
 use crate::{deliveries, jobs, schedules};
 use elias_capabilities::events::{EventReceiver, MemoryLog};
 use elias_capabilities::jobs::{JobReceiver, MemoryQueue};
+#[cfg(feature = "db")]
+use elias_capabilities::outbox::OutboxRelay;
 use elias_capabilities::trigger::Clock;
 use elias_capabilities::{Events, Jobs};
 use elias_host::Observer;
@@ -23,6 +27,8 @@ pub struct LocalTriggers {
     log: MemoryLog,
     jobs: JobReceiver,
     events: EventReceiver,
+    #[cfg(feature = "db")]
+    committed: Arc<Committed>,
     lines: Arc<ExecutionLogs>,
     on_run: Option<OnRun>,
 }
@@ -54,6 +60,14 @@ impl LocalTriggers {
         Events::new(Arc::new(self.log.clone()))
     }
 
+    /// Hands over the outbox of the component's database, for the capability `db`
+    /// ([`Db::outbox`](elias_capabilities::Db::outbox)): jobs and events of transactions.
+    #[cfg(feature = "db")]
+    #[must_use]
+    pub fn outbox(&self) -> Arc<dyn OutboxRelay> {
+        Arc::clone(&self.committed) as _
+    }
+
     /// What the component must be loaded with, for reports of its runs to have the lines that it logs
     /// ([`LoadOptions::observer`](elias_host::LoadOptions::observer)).
     #[must_use]
@@ -67,12 +81,16 @@ impl LocalTriggers {
     /// Outside of a Tokio runtime.
     #[must_use]
     pub fn start(self, component: impl Into<ComponentSource>) -> RunningTriggers {
-        let Self { settings, clock, queue, log, jobs, events, lines, on_run } = self;
+        #[cfg(feature = "db")]
+        let committed = Arc::clone(&self.committed);
+        let Self { settings, clock, queue, log, jobs, events, lines, on_run, .. } = self;
         let source = component.into();
         let runner = Arc::new(Runner::new(RunnerParts { source, settings, clock, queue, log, lines, on_run }));
         drop(runner.spawn(jobs::run_all(Arc::clone(&runner), jobs)));
         drop(runner.spawn(deliveries::run_all(Arc::clone(&runner), events)));
         drop(runner.spawn(schedules::run_all(Arc::clone(&runner), runner.now())));
+        #[cfg(feature = "db")]
+        drop(runner.spawn(outbox::run_all(Arc::clone(&runner), committed)));
         RunningTriggers::new(runner)
     }
 }
@@ -106,6 +124,17 @@ impl LocalTriggersBuilder {
         let settings = TriggerSettings::new(config)?;
         let (queue, jobs) = MemoryQueue::new(clock.clone());
         let (log, events) = MemoryLog::new(clock.clone());
-        Ok(LocalTriggers { settings, clock, queue, log, jobs, events, lines: Arc::default(), on_run })
+        Ok(LocalTriggers {
+            settings,
+            clock,
+            queue,
+            log,
+            jobs,
+            events,
+            #[cfg(feature = "db")]
+            committed: Arc::default(),
+            lines: Arc::default(),
+            on_run,
+        })
     }
 }

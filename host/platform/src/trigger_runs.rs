@@ -1,9 +1,10 @@
 //! Runs what triggers start in the services of this host, each as an execution with a guard: canaries, experiments,
 //! circuit breakers, concurrency limits and quotas hold as for requests.
 
+use crate::databases::drain_outbox;
 use crate::platform::Inner;
 use crate::serving::{RequestOutcome, Serving};
-use crate::triggers::{Message, Run, RunEnd, ServedTriggers, Services};
+use crate::triggers::{Message, Run, RunEnd, ServedTriggers, Services, TriggerBackends};
 use elias_host::{App, CallOptions, Caller, Error, ErrorCode, RunOutcome, RunResult};
 use elias_names::ServiceId;
 use elias_triggers::queue::Ending;
@@ -40,6 +41,17 @@ impl Services for ServedServices {
             match platform {
                 Some(platform) => execute(&platform.serving, run).await,
                 None => RunEnd { ending: not_run("the host is about to end"), version: None },
+            }
+        }
+        .boxed()
+    }
+
+    fn drain_outbox(&self, id: &ServiceId, backends: TriggerBackends) -> BoxFuture<'static, elias_api::Result<bool>> {
+        let (platform, id) = (self.platform(), id.clone());
+        async move {
+            match platform {
+                Some(platform) => drain_outbox(&platform.config, &platform.serving, &id, backends).await,
+                None => Err(elias_api::Error::not_deployed(&id)),
             }
         }
         .boxed()

@@ -50,8 +50,8 @@ pub use moving::{MovedStore, move_store};
 pub use roles::next_role;
 pub use tenants::StoredUse;
 pub use triggers::{
-    CancelledJob, ClaimShare, ClaimedJob, DueSchedule, Enqueued, EventWait, JobEnd, JobKey, JobLease, JobOrder,
-    JobOutcome, JobStart, Lease, LeasedQueue, LostLeases, MovedJobs, NewEvent, NewJob, NewSchedule, NewStep,
+    CancelledJob, ClaimShare, ClaimedJob, DueOutbox, DueSchedule, Enqueued, EventWait, JobEnd, JobKey, JobLease,
+    JobOrder, JobOutcome, JobStart, Lease, LeasedQueue, LostLeases, MovedJobs, NewEvent, NewJob, NewSchedule, NewStep,
     NewSubscription, NewTick, NextDue, PendingSubscription, PublishedEvent, ReadyQueue, ScheduleCounts, ScheduleId,
     Step, SubscriptionId, TickAction,
 };
@@ -86,6 +86,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("identity", include_str!("schema/6_identity.sql")),
     ("triggers", include_str!("schema/7_triggers.sql")),
     ("runs", include_str!("schema/8_runs.sql")),
+    ("outbox", include_str!("schema/9_outbox.sql")),
     ("event_segments", include_str!("schema/10_event_segments.sql")),
     ("job_hops", include_str!("schema/12_job_hops.sql")),
 ];
@@ -129,6 +130,8 @@ const TENANT_TABLES: &[&str] = &[
     "events_6",
     "events_7",
     "subscriptions",
+    "outboxes",
+    "outbox_receipts",
 ];
 
 /// The store; a cheap handle.

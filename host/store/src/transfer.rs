@@ -51,6 +51,8 @@ pub(super) const TABLES: &[&str] = &[
     "events_6",
     "events_7",
     "subscriptions",
+    "outboxes",
+    "outbox_receipts",
     "leases",
 ];
 /// What every new store has of itself.

@@ -107,7 +107,13 @@ fn transaction(db: &mut Interface<'_>) -> wasmtime::Result<()> {
             Ok((act(store.data_mut(), transaction)?,))
         })?;
     }
-    Ok(())
+    db.func(
+        "[method]transaction.number",
+        Price::call(),
+        |mut store: Store<'_>, (transaction,): (Resource<Transaction>,)| {
+            Ok((HostTransaction::number(store.data_mut(), transaction)?,))
+        },
+    )
 }
 
 /// The price of a statement, by its text.

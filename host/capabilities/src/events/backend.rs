@@ -37,4 +37,13 @@ impl NewEvent {
 pub trait EventLog: Send + Sync + 'static {
     /// Publishes an event and gives its id; for an idempotency key that is taken, that of the event that has it.
     fn publish(&self, origin: Arc<Origin>, event: NewEvent) -> BoxFuture<'static, Result<String, Error>>;
+
+    /// Publishes an event that was given its id in a component's outbox. If an event was handed over with this id
+    /// before, nothing is done: the id is given again. An event whose key another one has is dropped likewise.
+    fn publish_once(
+        &self,
+        origin: Arc<Origin>,
+        id: String,
+        event: NewEvent,
+    ) -> BoxFuture<'static, Result<String, Error>>;
 }

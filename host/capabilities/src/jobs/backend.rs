@@ -60,6 +60,10 @@ pub trait JobQueue: Send + Sync + 'static {
     /// Enqueues a job and gives its id; for a unique key that is taken, that of the job that has it.
     fn enqueue(&self, origin: Arc<Origin>, job: NewJob) -> BoxFuture<'static, Result<String, Error>>;
 
+    /// Enqueues a job that was given its id in a component's outbox. If a job was handed over with this id before, be it
+    /// over by now, nothing is done: the id is given again. A job whose unique key another one has is dropped likewise.
+    fn enqueue_once(&self, origin: Arc<Origin>, id: String, job: NewJob) -> BoxFuture<'static, Result<String, Error>>;
+
     /// Cancels a job that waits or runs. `not-found` for one that the component did not enqueue and does not run.
     fn cancel(&self, origin: Arc<Origin>, id: String) -> BoxFuture<'static, Result<(), Error>>;
 }

@@ -36,6 +36,10 @@ impl JobQueue for Asked {
         .boxed()
     }
 
+    fn enqueue_once(&self, origin: Arc<Origin>, _: String, job: NewJob) -> BoxFuture<'static, Result<String, Error>> {
+        self.enqueue(origin, job)
+    }
+
     fn cancel(&self, _: Arc<Origin>, _: String) -> BoxFuture<'static, Result<(), Error>> {
         ready(Ok(())).boxed()
     }
@@ -254,4 +258,20 @@ fn the_queue_in_memory_is_bounded() {
     let large = NewJob { input: format!("\"{}\"", "a".repeat(1 << 20)), ..job("large") };
     let refused = (0..100).find_map(|_| enqueue(&queue, large.clone()).err()).expect("it is full");
     assert_eq!(refused.code, ErrorCode::QuotaExceeded);
+}
+
+#[test]
+fn a_job_with_a_given_id_is_there_once() {
+    let (queue, mut receiver, _) = memory();
+    let once = |id: &str, job| queue.enqueue_once(origin("shop"), id.to_owned(), job).now_or_never().expect("at once");
+    assert_eq!(once("given", job("mail")), Ok("given".to_owned()));
+    assert_eq!(once("given", job("mail")), Ok("given".to_owned()));
+    let after = NewJob { after: vec!["given".to_owned()], ..job("after") };
+    once("later", after).expect("it waits for the other");
+    let first = receiver.try_next().expect("it is due");
+    assert_eq!((first.id.as_str(), receiver.try_next().is_none()), ("given", true));
+    queue.finish("given", true);
+    assert_eq!(once("given", job("mail")), Ok("given".to_owned()));
+    let second = receiver.try_next().expect("the other is done");
+    assert_eq!((second.id.as_str(), receiver.try_next().is_none()), ("later", true));
 }

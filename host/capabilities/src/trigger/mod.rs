@@ -22,6 +22,8 @@ pub use clock::{Clock, ManualClock};
 #[cfg(any(feature = "events", feature = "jobs"))]
 pub use origin::Origin;
 
+#[cfg(all(feature = "db", feature = "events", feature = "jobs"))]
+pub(crate) use json::read as read_json;
 #[cfg(any(feature = "events", feature = "jobs"))]
 pub(crate) use json::{PAYLOAD_BYTES_MAX, check as check_json};
 pub(crate) use pending::{Pending, Reply, link as link_pending};

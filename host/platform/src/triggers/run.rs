@@ -1,7 +1,7 @@
 //! One job, from its claim to what becomes of it.
 
 use super::Runner;
-use super::backends::StoredJournal;
+use super::backends::{StoredJournal, TriggerBackends};
 use super::cause::child_of;
 use super::publish_later::PUBLISH_LATER;
 use elias_api::{JobTrigger, Quotas, RecordedRun};
@@ -37,6 +37,9 @@ pub(crate) trait Services: Send + Sync + 'static {
 
     /// Runs a handler of a service.
     fn run(&self, run: Run) -> BoxFuture<'static, RunEnd>;
+
+    /// Hands over what is in the outbox of a service, to these; says whether all was.
+    fn drain_outbox(&self, id: &ServiceId, backends: TriggerBackends) -> BoxFuture<'static, elias_api::Result<bool>>;
 }
 
 /// What the runner needs to know of a service.

@@ -3,6 +3,7 @@
 use super::Runner;
 use super::cause::child_of;
 use super::meters::LatencyKind;
+use super::outbox;
 use super::queue::end_orphans;
 use super::run::{ServedTriggers, TICK_KEEP_MS, TickInput};
 use crate::platform_events;
@@ -26,9 +27,10 @@ const SCHEDULES_MAX: u32 = 100;
 const ROUNDS_MAX: u32 = 20;
 /// Runs of a schedule that are counted.
 const RUNS_MAX: u32 = 200;
-/// How many ticks of the runner pass between heartbeats, looks for schedules that have lost their next due time, looks
-/// for jobs that nobody will ever run, and deletions.
+/// How many ticks of the runner pass between heartbeats, looks into outboxes, looks for schedules that have lost their
+/// next due time, looks for jobs that nobody will ever run, and deletions.
 const HEARTBEAT_TICKS: u64 = 10;
+const OUTBOX_TICKS: u64 = 5;
 const RECONCILE_TICKS: u64 = 30;
 const ORPHANS_TICKS: u64 = 60;
 const PRUNE_TICKS: u64 = 600;
@@ -55,6 +57,9 @@ pub(super) async fn tick(runner: &Arc<Runner>, count: u64) -> Result<()> {
     }
     fire_due(runner).await?;
     move_due(runner).await?;
+    if count.is_multiple_of(OUTBOX_TICKS) {
+        outbox::drain_due(runner).await?;
+    }
     if count.is_multiple_of(RECONCILE_TICKS) {
         reconcile(runner).await?;
     }
@@ -128,6 +133,7 @@ async fn prune(runner: &Arc<Runner>) -> Result<()> {
         let mut scope = runner.store.queue_write().await?;
         let deleted = scope.prune_jobs(BATCH).await?
             + scope.prune_job_keys(BATCH).await?
+            + scope.prune_receipts(BATCH).await?
             + scope.prune_ticks(now_ms().saturating_sub(TICKS_KEPT_MS), BATCH).await?;
         scope.commit().await?;
         if deleted < u64::from(BATCH) {

@@ -1,6 +1,7 @@
 //! The runner on a real store, with handlers that are functions: nothing is lost, and nothing is done twice.
 
 mod bad_input;
+mod outbox;
 mod schedules;
 mod steps;
 
@@ -38,6 +39,8 @@ struct Fake {
     is_stopped: AtomicBool,
     /// What ran: the job, its attempt, and what the handler got.
     ran: Mutex<Vec<(String, u32, Message)>>,
+    /// The rows of its outbox, which are never deleted, as if each host died before it could.
+    outbox: Mutex<Vec<(String, NewJob)>>,
 }
 
 impl Services for Fake {
@@ -52,6 +55,20 @@ impl Services for Fake {
         self.ran.lock().push((run.record.job.clone(), run.record.attempt, run.message.clone()));
         let running = (self.handler)(run);
         async move { RunEnd { ending: running.await, version: Some(1) } }.boxed()
+    }
+
+    fn drain_outbox(&self, _: &ServiceId, backends: TriggerBackends) -> BoxFuture<'static, elias_api::Result<bool>> {
+        let rows = self.outbox.lock().clone();
+        async move {
+            for (id, job) in rows {
+                backends
+                    .enqueue_once(origin(0), id, job)
+                    .await
+                    .map_err(|error| elias_api::Error::new(elias_api::Code::Internal, error.message))?;
+            }
+            Ok(true)
+        }
+        .boxed()
     }
 }
 
@@ -83,7 +100,8 @@ async fn bench(triggers: Value, handler: Handler) -> Bench {
     scope.commit().await.expect("committed");
     let settings = VersionSettings { triggers: Some(triggers), ..VersionSettings::default() };
     let config = Arc::new(registration::check(&settings).expect("they are right"));
-    let services = Fake { config, handler, is_stopped: AtomicBool::new(false), ran: Mutex::default() };
+    let services =
+        Fake { config, handler, is_stopped: AtomicBool::new(false), ran: Mutex::default(), outbox: Mutex::default() };
     Bench { store, settings, services: Arc::new(services), _folder: folder }
 }
 

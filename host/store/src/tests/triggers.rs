@@ -2,6 +2,7 @@
 
 mod events;
 mod jobs;
+mod outbox;
 mod plans;
 mod queue;
 mod schedules;

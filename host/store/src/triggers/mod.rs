@@ -8,6 +8,7 @@ mod events;
 mod finish;
 mod jobs;
 mod leases;
+mod outbox;
 #[cfg(test)]
 pub(crate) mod plans;
 mod queue;
@@ -22,6 +23,7 @@ pub use events::{NewEvent, PublishedEvent};
 pub use finish::{JobEnd, JobOutcome};
 pub use jobs::CancelledJob;
 pub use leases::Lease;
+pub use outbox::DueOutbox;
 pub use queue::{ClaimShare, ClaimedJob, JobLease, LeasedQueue, LostLeases, ReadyQueue};
 pub use schedules::{DueSchedule, NewSchedule, NewTick, NextDue, ScheduleCounts, ScheduleId, TickAction};
 pub use steps::{NewStep, Step};

@@ -141,7 +141,7 @@ async fn run(serving: &Serving, settings: Settings) -> Result<(), Failure> {
     }
     let cache = serving.cache();
     let triggers = triggers::prepare(settings.triggers.as_ref())?;
-    let host = host::builder(&settings, serving.data_dir.clone());
+    let host = host::builder(&settings, serving.data_dir.clone(), triggers.outbox());
     let host = host::build(host::with_triggers(host, triggers.jobs(), triggers.events()), cache.as_deref())?;
     let origin = Origin::of(&serving.file, &serving.config, cache)?;
     if !serving.watch && is_source(&serving.file) {

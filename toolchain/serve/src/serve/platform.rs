@@ -87,7 +87,7 @@ pub(crate) async fn run(
     // What tenants upload is compiled apart: a compiler can be killed, a thread cannot.
     let config = config(arguments, data_dir)?;
     let cpu_seconds = config.compile_timeout_ms.div_ceil(1_000);
-    let host = host::builder(&settings, data_dir.join(DATABASES)).compiler(this_program()?);
+    let host = host::builder(&settings, data_dir.join(DATABASES), config.triggers.outbox()).compiler(this_program()?);
     // What starts components beside requests is in the platform's store.
     let host = host.capability(config.triggers.jobs()).capability(config.triggers.events()).capability(Workflow);
     let host = host.compile_limits(CompileLimits { cpu_seconds, ..CompileLimits::default() });

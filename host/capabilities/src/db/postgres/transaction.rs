@@ -84,7 +84,12 @@ impl Connections {
                     let failed = course.failed.then(Error::transaction_failed);
                     let ended = self.end(transaction, failed.is_none(), course).await;
                     return match failed.or(ended.err()) {
-                        None => output.finish(),
+                        None => {
+                            if let Some(outbox) = command.outbox {
+                                outbox.committed();
+                            }
+                            output.finish();
+                        }
                         Some(failed) => output.fail(failed),
                     };
                 }

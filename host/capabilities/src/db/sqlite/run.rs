@@ -130,7 +130,12 @@ pub(super) fn transaction(session: Result<&mut Session, Error>, begin: BeginOpti
             Action::Rollback => ("ROLLBACK".to_owned(), true),
         };
         match session.control(&control) {
-            Ok(()) => output.finish(),
+            Ok(()) => {
+                if let Some(outbox) = command.outbox {
+                    outbox.committed();
+                }
+                output.finish();
+            }
             Err(failed) => output.fail(failed),
         }
         if ends {

@@ -158,7 +158,7 @@ async fn records_are_deleted_when_their_time_is_over(TestStore { store, .. }: &T
 }
 
 /// The tables of triggers with a tenant's rows.
-const TABLES: [&str; 21] = [
+const TABLES: [&str; 23] = [
     "schedules",
     "ticks",
     "jobs",
@@ -180,6 +180,8 @@ const TABLES: [&str; 21] = [
     "events_6",
     "events_7",
     "subscriptions",
+    "outboxes",
+    "outbox_receipts",
 ];
 
 /// Puts a row into each of the tables.
@@ -197,6 +199,7 @@ async fn fill_each_table(store: &Store, tenant: &TenantId) {
     };
     let waiting = NewJob { after: vec![first.id.clone()], ..new_job("waiting", 2) };
     scope.enqueue_jobs(&[first, waiting, new_job("short", 3)], None).await.expect("enqueued");
+    scope.use_outbox(&id).await.expect("remembered");
     scope.commit().await.expect("committed");
     for number in 0..EVENT_TABLES {
         let mut scope = store.write(tenant).await.expect("a scope");
@@ -213,6 +216,7 @@ async fn fill_each_table(store: &Store, tenant: &TenantId) {
     let step = Step { position: 0, name: "s".to_owned(), input_hash: "h".to_owned(), outcome: "1".to_owned() };
     let step = NewStep { lease: first[0].lease.clone(), step };
     assert_eq!(scope.append_steps("me", &[step]).await.expect("appended"), []);
+    assert_eq!(scope.take_receipts(tenant, &["handed over".to_owned()]).await.expect("taken"), [true]);
     let id = ScheduleId { service: id, name: "nightly".to_owned() };
     let tick = NewTick { due: 1, action: TickAction::Skip { reason: "late".to_owned() } };
     assert_eq!(scope.fire_schedule(&id, "me", &[tick], None, None).await.expect("recorded"), 1);
