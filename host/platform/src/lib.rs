@@ -14,6 +14,7 @@ mod data_dir;
 mod databases;
 mod deploy;
 mod doctor;
+mod executions;
 mod log;
 mod maintenance;
 mod members;
@@ -38,7 +39,7 @@ mod vault;
 mod webhook_sender;
 mod webhooks;
 
-pub use backup::{Restored, restore};
+pub use backup::{RestoreReport, restore};
 pub use component_databases::{ComponentDatabases, DatabaseBounds};
 pub use config::{PlatformConfig, PublicScheme};
 pub use connectors::ConnectorBatch;
@@ -47,9 +48,11 @@ pub use moving::move_store;
 pub use platform::Platform;
 pub use recorder::Retention;
 pub use response_cache::{CacheFill, CachedResponse, LookupResult, ResponseCache};
-pub use serving::{Ending, MirroredRequest, NotAdmitted, Passage, Service, Serving, Settled, Ticket};
+pub use serving::{
+    CompletedExecution, MirroredRequest, NotAdmitted, RequestGuard, RequestOutcome, RoutedRequest, Service, Serving,
+};
 pub use session::Session;
-pub use trigger_admin::{EnqueueRequest, ReplayFrom, ScheduleDetails};
+pub use trigger_admin::ReplayFrom;
 pub use triggers::TriggerBackends;
 pub use vault::KEY_VARIABLE;
 pub use webhook_sender::{WebhookSender, WebhookTarget};

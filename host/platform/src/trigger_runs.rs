@@ -1,9 +1,10 @@
-//! Runs what triggers start in the services of this host, each as an execution with a ticket: canaries, experiments,
+//! Runs what triggers start in the services of this host, each as an execution with a guard: canaries, experiments,
 //! circuit breakers, concurrency limits and quotas hold as for requests.
 
+use crate::databases::drain_outbox;
 use crate::platform::Inner;
-use crate::serving::{Ending as ExecutionEnding, Serving};
-use crate::triggers::{Message, Run, RunEnd, ServedTriggers, Services, WebhookDelivery};
+use crate::serving::{RequestOutcome, Serving};
+use crate::triggers::{Message, Run, RunEnd, ServedTriggers, Services, TriggerBackends, WebhookDelivery};
 use crate::webhooks;
 use elias_host::{App, CallOptions, Caller, Error, ErrorCode, RunOutcome, RunResult};
 use elias_names::ServiceId;
@@ -59,6 +60,17 @@ impl Services for ServedServices {
         }
         .boxed()
     }
+
+    fn drain_outbox(&self, id: &ServiceId, backends: TriggerBackends) -> BoxFuture<'static, elias_api::Result<bool>> {
+        let (platform, id) = (self.platform(), id.clone());
+        async move {
+            match platform {
+                Some(platform) => drain_outbox(&platform.config, &platform.serving, &id, backends).await,
+                None => Err(elias_api::Error::not_deployed(&id)),
+            }
+        }
+        .boxed()
+    }
 }
 
 /// A service as the runner sees it, if it is served.
@@ -82,8 +94,8 @@ async fn execute(serving: &Serving, run: Run) -> RunEnd {
             version: None,
         };
     };
-    let mut ticket = match serving.enter_run(&service, run.version).await {
-        Ok(ticket) => ticket,
+    let mut guard = match serving.admit_run(&service, run.version).await {
+        Ok(guard) => guard,
         // Stopped, failing, busy, over a quota, or impossible to load: another time it may go.
         Err(refused) => {
             let reason = format!("{}: {}", refused.error.code(), refused.error);
@@ -91,11 +103,11 @@ async fn execute(serving: &Serving, run: Run) -> RunEnd {
         }
     };
     let Run { source: (kind, name), record, message, timeout, cause, journal, mut cancelled, .. } = run;
-    ticket.set_run(kind, &name, record);
-    let version = Some(ticket.version());
+    guard.set_run(kind, &name, record);
+    let version = Some(guard.version());
     let mut options = CallOptions {
-        caller: Arc::new(Caller { tenant_id: Some(ticket.tenant().to_string()), ..Caller::default() }),
-        running: ticket.running().clone(),
+        caller: Arc::new(Caller { tenant_id: Some(guard.tenant().to_string()), ..Caller::default() }),
+        running: guard.running().clone(),
         deadline: Some(timeout),
         ..CallOptions::default()
     };
@@ -103,21 +115,24 @@ async fn execute(serving: &Serving, run: Run) -> RunEnd {
     if let Some(journal) = journal {
         options.extensions.insert(journal);
     }
-    let app = ticket.app().clone();
+    let app = guard.app().clone();
     let mut running = std::pin::pin!(handle(&app, &message, options));
     let result = tokio::select! {
         result = &mut running => result,
         () = wanted(&mut cancelled) => {
-            ticket.running().cancel();
+            guard.running().cancel();
             running.await
         }
     };
+    if let Ok(RunOutcome { result: RunResult::Retry { .. } | RunResult::Reject { .. }, .. }) = &result {
+        guard.record_anyway();
+    }
     let ending = ending(&result);
     let (status, error, execution) = match &result {
         Ok(outcome) => (0, None, Some(&outcome.execution)),
         Err(error) => (error.code().status(), Some(describe(error)), error.execution()),
     };
-    ticket.end(ExecutionEnding { method: kind, path: &name, status, sent_bytes: 0, execution, error });
+    guard.end(RequestOutcome { method: kind, path: &name, status, sent_bytes: 0, execution, error });
     RunEnd { ending, version }
 }
 

@@ -1,7 +1,7 @@
 //! Webhooks: whether a version may have those that it asks for, and the deliveries to their URLs. No component runs for
 //! one, so that neither a full concurrency limit nor an open circuit holds it up.
 
-use crate::serving::{Ended, Service, Serving, State};
+use crate::serving::{ExecutionOutcome, Service, Serving, State};
 use crate::triggers::{RunEnd, WebhookDelivery, registration};
 use crate::webhook_sender::{WebhookSender, WebhookTarget};
 use elias_api::{Code, Error, ExecutionRecord, RecordedRun, Result, VersionSettings};
@@ -134,24 +134,25 @@ struct EndedDelivery<'a> {
 impl EndedDelivery<'_> {
     /// Counts it, and records it as an execution that took no fuel.
     fn record(self, serving: &Serving, sent: &Sent) {
-        let (ended, error) = match &sent.ending {
-            Ending::Returned(_) => (Ended::Completed, None),
+        let (outcome, error) = match &sent.ending {
+            Ending::Returned(_) => (ExecutionOutcome::Completed, None),
             Ending::Failed(reason) | Ending::Rejected(reason) | Ending::RetryRequested { reason, .. } => {
-                (Ended::Failed, Some(reason.clone()))
+                (ExecutionOutcome::Failed, Some(reason.clone()))
             }
-            Ending::Cancelled => (Ended::Cancelled, None),
+            Ending::Cancelled => (ExecutionOutcome::Cancelled, None),
             // Nothing was sent, and the job says why.
             Ending::Invalid(_) | Ending::NotRun { .. } | Ending::Suspended => return,
         };
         let now_ms = serving.clock.now().unix_ms();
         self.state.tenant.sent(sent.bytes, now_ms);
-        self.service.meter.record(ended, self.duration);
-        if !self.service.sampler.should_record(error.is_some(), now_ms) {
-            return;
-        }
+        self.service.meter.record(outcome, self.duration);
+        // As of runs of handlers: whoever looks at deliveries looks for these.
+        let is_special = outcome != ExecutionOutcome::Completed || self.record.attempt > 1;
+        let runs_per_second = serving.recorder.runs_per_second();
+        let is_taken = is_special || self.service.sampler.should_record_run(runs_per_second, now_ms);
         let ServiceId { tenant, component, environment } = self.service.id.clone();
         let duration_us = u64::try_from(self.duration.as_micros()).unwrap_or(u64::MAX);
-        serving.recorder.record(ExecutionRecord {
+        let record = ExecutionRecord {
             tenant,
             id: ulid::Ulid::new().to_string(),
             component,
@@ -165,10 +166,11 @@ impl EndedDelivery<'_> {
             memory_bytes: 0,
             host_calls: Vec::new(),
             status: sent.status,
-            outcome: ended.as_str().to_owned(),
+            outcome: outcome.as_str().to_owned(),
             code: None,
             error,
             lines: None,
-        });
+        };
+        serving.recorder.record_if(is_taken, record);
     }
 }

@@ -15,7 +15,7 @@ pub const CONFIG_FILE: &str = "elias.toml";
 /// The capabilities that components can be granted.
 pub const CAPABILITIES: [&str; 8] = ["cache", "config", "db", "events", "http", "jobs", "log", "workflow"];
 
-/// What an elias.toml says.
+/// The content of an elias.toml.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ConfigFile {
     /// `listen`: address and port of the server.
@@ -32,7 +32,7 @@ pub struct ConfigFile {
     pub supervision: Option<Value>,
     /// `[triggers]`: schedules, subscriptions to events and kinds of jobs, an object.
     pub triggers: Option<Value>,
-    /// `[smoke]`: the request that a version must answer before it serves, an object.
+    /// `[smoke]`: the request that a version must serve correctly before it gets traffic, an object.
     pub smoke: Option<Value>,
     /// `[nats]`: what connects a platform with a NATS server, an object. In the file of the platform's own host.
     pub nats: Option<Value>,
@@ -54,7 +54,7 @@ impl ConfigFile {
     }
 }
 
-/// What is wrong, and the bytes that it is wrong with.
+/// The defect, and the bytes at which it is.
 type Refusal = (Range<usize>, String);
 
 fn parse(text: &str) -> Result<ConfigFile, Refusal> {
@@ -80,7 +80,8 @@ fn parse(text: &str) -> Result<ConfigFile, Refusal> {
             (key_name, _) => {
                 let message = format!(
                     "the key `{key_name}` does not exist here; the keys are `listen` and the tables `[build]`, \
-                     `[limits]`, `[capabilities.NAME]`, `[gateway]`, `[supervision]`, `[triggers]`, `[smoke]` and `[nats]`"
+                     `[limits]`, `[capabilities.NAME]`, `[gateway]`, `[supervision]`, `[triggers]`, `[smoke]` and \
+                     `[nats]`"
                 );
                 return Err((key.span(), message));
             }

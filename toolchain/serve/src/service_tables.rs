@@ -1,4 +1,4 @@
-//! The tables of elias.toml that only a platform uses: whether one would take them.
+//! The tables of elias.toml beside grants and limits: whether a platform would take them.
 
 use elias_api::SmokeCall;
 use elias_capabilities::http::check_url;
@@ -24,7 +24,7 @@ pub(crate) fn check(config: &ConfigFile) -> Result<(), Failure> {
         supervision.check().map_err(|error| Failure::new(InvalidSetting::CODE, error))?;
     }
     let (secrets, http) = (config.capabilities.get("config"), config.capabilities.get("http"));
-    triggers(config)?.check_webhooks(secrets, |url| check_url(http, url)).map_err(refused)?;
+    granted_triggers(config.triggers.as_ref(), secrets, http)?;
     if let Some(table) = &config.smoke {
         read::<SmokeCall>("smoke", table)?;
     }
@@ -36,13 +36,31 @@ pub(crate) fn check(config: &ConfigFile) -> Result<(), Failure> {
 /// # Errors
 /// `bad-configuration`, `config`.
 pub(crate) fn check_handlers(config: &ConfigFile, handlers: &[String]) -> Result<(), Failure> {
-    triggers(config)?.check_handlers(handlers).map_err(refused)
+    triggers(config.triggers.as_ref())?.check_handlers(handlers).map_err(refused)
 }
 
-fn triggers(config: &ConfigFile) -> Result<TriggersConfig, Failure> {
-    let Some(table) = &config.triggers else { return Ok(TriggersConfig::default()) };
+/// The table `[triggers]`, checked; the defaults without one.
+///
+/// # Errors
+/// `bad-configuration`, `config`.
+pub(crate) fn triggers(table: Option<&Value>) -> Result<TriggersConfig, Failure> {
+    let Some(table) = table else { return Ok(TriggersConfig::default()) };
     let triggers: TriggersConfig = read("triggers", table)?;
     triggers.check().map_err(refused)?;
+    Ok(triggers)
+}
+
+/// The table `[triggers]`, checked also for what its webhooks need of the grants `config` and `http`.
+///
+/// # Errors
+/// `bad-configuration`, `config`.
+pub(crate) fn granted_triggers(
+    table: Option<&Value>,
+    config: Option<&Value>,
+    http: Option<&Value>,
+) -> Result<TriggersConfig, Failure> {
+    let triggers = triggers(table)?;
+    triggers.check_webhooks(config, |url| check_url(http, url)).map_err(refused)?;
     Ok(triggers)
 }
 

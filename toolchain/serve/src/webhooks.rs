@@ -11,7 +11,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use parking_lot::Mutex;
 use serde_json::Value;
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Clients that are kept; with one more all are made anew.
@@ -21,11 +21,7 @@ const CLIENTS_MAX: usize = 1_000;
 ///
 /// # Errors
 /// Why there is no response.
-pub(crate) async fn send(
-    client: &GrantedClient,
-    url: &str,
-    request: WebhookRequest,
-) -> Result<WebhookResponse, String> {
+async fn send(client: &GrantedClient, url: &str, request: WebhookRequest) -> Result<WebhookResponse, String> {
     let mut headers = HeaderMap::new();
     for (name, value) in request.headers() {
         let value = HeaderValue::try_from(value).map_err(|error| format!("{name}: {error}"))?;
@@ -34,6 +30,42 @@ pub(crate) async fn send(
     let response = client.post(url, headers, request.body, TIMEOUT, RESPONSE_BYTES_MAX).await?;
     let retry_after = response.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()).map(str::to_owned);
     Ok(WebhookResponse { status: response.status, retry_after, body: response.body })
+}
+
+/// A client of a grant, whose paths are relative to `folder`.
+fn client_of(http: Option<&Value>, folder: &Path) -> Result<Arc<GrantedClient>, String> {
+    let client = GrantedClient::new(http, folder).map_err(|error| format!("[capabilities.http]: {error}"))?;
+    Ok(Arc::new(client))
+}
+
+/// Sends the webhooks of a project, by what its component is granted now.
+#[derive(Default)]
+pub(crate) struct ProjectWebhooks {
+    client: Mutex<Option<Arc<GrantedClient>>>,
+}
+
+impl ProjectWebhooks {
+    /// Sends by another grant of the capability `http` from now on, whose paths are relative to `folder`; nothing
+    /// without one.
+    ///
+    /// # Errors
+    /// What is wrong with the grant; the former one holds then.
+    pub(crate) fn set_grant(&self, http: Option<&Value>, folder: &Path) -> Result<(), String> {
+        let client = http.map(|http| client_of(Some(http), folder)).transpose()?;
+        *self.client.lock() = client;
+        Ok(())
+    }
+}
+
+impl elias_local_triggers::WebhookSender for ProjectWebhooks {
+    fn send<'a>(&'a self, url: &'a str, request: WebhookRequest) -> BoxFuture<'a, Result<WebhookResponse, String>> {
+        let client = self.client.lock().clone();
+        async move {
+            let client = client.ok_or("the component is not granted `http` any more")?;
+            send(&client, url, request).await
+        }
+        .boxed()
+    }
 }
 
 /// A client, and the grant and the folder that it was made of.
@@ -60,8 +92,7 @@ impl PlatformWebhooks {
         {
             return Ok(Arc::clone(&known.client));
         }
-        let client = GrantedClient::new(http, folder).map_err(|error| format!("[capabilities.http]: {error}"))?;
-        let client = Arc::new(client);
+        let client = client_of(http, folder)?;
         if clients.len() >= CLIENTS_MAX {
             clients.clear();
         }
@@ -94,7 +125,6 @@ mod tests {
     use super::*;
     use elias_names::Environment;
     use serde_json::json;
-    use std::path::Path;
 
     #[test]
     fn a_service_keeps_its_client_until_its_grant_changes() {

@@ -68,7 +68,7 @@ impl Client {
         Ok(Self { grant, client })
     }
 
-    /// What the component was granted.
+    /// The component's grant.
     pub(super) fn grant(&self) -> &Grant {
         &self.grant
     }

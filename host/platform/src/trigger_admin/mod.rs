@@ -6,8 +6,6 @@ mod schedules;
 
 pub use events::ReplayFrom;
 pub(crate) use events::new_event;
-pub use jobs::EnqueueRequest;
-pub use schedules::ScheduleDetails;
 
 use crate::platform::Platform;
 use crate::trigger_runs;

@@ -8,6 +8,7 @@
 //! - [`Runner`]: what the parts share, and their tasks. It ends with its last handle.
 //! - `scheduler`: due schedules, and those that have lost their next tick.
 //! - `queue`: claiming, in the order of `plan`; `run`: one job, to its end.
+//! - `outbox`: jobs and events of components' transactions, from their databases into the store.
 //! - `deliver`: events to subscriptions; `waits`: events to the jobs that wait for them.
 //! - [`TriggerBackends`]: the queue, the log of events and the journals, for the components' capabilities.
 //! - [`registration`]: the schedules, subscriptions and webhooks of a version that begins to serve.
@@ -20,6 +21,7 @@ mod cause;
 mod deliver;
 mod meters;
 mod new_job;
+mod outbox;
 mod plan;
 mod publish_later;
 mod queue;
@@ -38,3 +40,4 @@ pub(crate) use meters::LatencyKind;
 pub(crate) use new_job::JobRequest;
 pub(crate) use run::{Message, Run, RunEnd, ServedTriggers, Services, WebhookDelivery};
 pub(crate) use runner::Runner;
+pub(crate) use scheduler::{EVENTS_KEPT_MS, FAILING_RUNS, LATE};

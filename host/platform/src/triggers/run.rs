@@ -1,8 +1,8 @@
 //! One job, from its claim to what becomes of it.
 
 use super::Runner;
-use super::backends::StoredJournal;
-use super::cause::{cause_of, child_of};
+use super::backends::{StoredJournal, TriggerBackends};
+use super::cause::child_of;
 use super::publish_later::PUBLISH_LATER;
 use elias_api::{JobTrigger, Quotas, RecordedRun};
 use elias_capabilities::trigger::Cause;
@@ -40,6 +40,9 @@ pub(crate) trait Services: Send + Sync + 'static {
 
     /// Sends an event to the URL of a webhook of a service.
     fn deliver(&self, delivery: WebhookDelivery) -> BoxFuture<'static, RunEnd>;
+
+    /// Hands over what is in the outbox of a service, to these; says whether all was.
+    fn drain_outbox(&self, id: &ServiceId, backends: TriggerBackends) -> BoxFuture<'static, elias_api::Result<bool>>;
 }
 
 /// What the runner needs to know of a service.
@@ -222,9 +225,7 @@ impl Runner {
             Ok(task) => task,
             Err(reason) => return dead(format!("invalid: {reason}"), keep_ms),
         };
-        let mut cause = cause_of(job.cause.as_deref());
-        let traceparent = cause.traceparent.take();
-        let record = RecordedRun { job: job.lease.id.clone(), attempt: job.attempt, cause: traceparent.clone() };
+        let record = RecordedRun { job: job.lease.id.clone(), attempt: job.attempt, cause: job.cause.clone() };
         let (message, name) = match task {
             Task::Handler(message, name) => (message, name),
             Task::Webhook { id } => {
@@ -241,9 +242,9 @@ impl Runner {
                 Err(error) => return Verdict::NotRun { reason: error.to_string() },
             },
         };
-        cause.traceparent = Some(child_of(traceparent.as_deref()));
         // The event itself has led to what its handler does.
-        cause.hops = cause.hops.saturating_add(u32::from(job.queue.trigger == JobTrigger::Event));
+        let hops = job.hops.saturating_add(u32::from(job.queue.trigger == JobTrigger::Event));
+        let cause = Cause { traceparent: Some(child_of(job.cause.as_deref())), hops };
         let run = Run {
             source: (job.queue.trigger.as_str(), name),
             record,

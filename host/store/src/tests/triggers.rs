@@ -2,6 +2,7 @@
 
 mod events;
 mod jobs;
+mod outbox;
 mod plans;
 mod queue;
 mod schedules;
@@ -9,6 +10,7 @@ mod steps;
 
 use super::*;
 use elias_api::{JobFilter, JobRecord, JobState, JobTrigger, QueueId};
+pub(super) use events::new_event;
 
 /// For how long leases of jobs last that are not meant to end.
 const LEASE_MS: u64 = 60_000;
@@ -32,6 +34,7 @@ fn new_job(name: &str, number: usize) -> NewJob {
         order: None,
         after: Vec::new(),
         cause: None,
+        hops: 0,
         version: None,
     }
 }

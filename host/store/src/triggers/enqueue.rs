@@ -38,6 +38,8 @@ pub struct NewJob {
     pub after: Vec<String>,
     /// The `traceparent` of what enqueues it.
     pub cause: Option<String>,
+    /// How many events led to it.
+    pub hops: u32,
     /// The version that has to run it, if not any may.
     pub version: Option<u32>,
 }
@@ -412,7 +414,8 @@ fn bind_job(query: Query, tenant: &TenantId, job: &NewJob, now: i64) -> Query {
     let query = query.bind(job.order.as_ref().map(|order| signed(order.position)));
     let query = query.bind(storable(&job.input)).bind(i64::from(job.priority)).bind(job.head_start_ms);
     let query = query.bind(0_i64).bind(0_i64).bind(None::<String>);
-    query.bind(job.cause.clone()).bind(job.version.map(i64::from)).bind(now)
+    let query = query.bind(job.cause.clone()).bind(i64::from(job.hops));
+    query.bind(job.version.map(i64::from)).bind(now)
 }
 
 impl JobStart {

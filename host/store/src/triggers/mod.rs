@@ -9,10 +9,12 @@ mod events;
 mod finish;
 mod jobs;
 mod leases;
+mod outbox;
 #[cfg(test)]
 pub(crate) mod plans;
 mod queue;
 mod schedules;
+mod segments;
 mod steps;
 mod subscriptions;
 mod waiting;
@@ -22,8 +24,9 @@ pub use events::{NewEvent, PublishedEvent};
 pub use finish::{JobEnd, JobOutcome};
 pub use jobs::CancelledJob;
 pub use leases::Lease;
+pub use outbox::DueOutbox;
 pub use queue::{ClaimShare, ClaimedJob, JobLease, LeasedQueue, LostLeases, ReadyQueue};
-pub use schedules::{DueSchedule, NewSchedule, NewTick, NextDue, ScheduleId, TickAction};
+pub use schedules::{DueSchedule, NewSchedule, NewTick, NextDue, ScheduleCounts, ScheduleId, TickAction};
 pub use steps::{NewStep, Step};
 pub use subscriptions::{NewSubscription, PendingSubscription, SubscriptionId};
 pub use waiting::{EventWait, MovedJobs};
@@ -41,8 +44,8 @@ const ROWS_PER_INSERT: usize = 1_024;
 
 /// The columns that a job takes along from table to table.
 const JOB_COLUMNS: &str = "tenant, id, queue, component, environment, trigger, name, key, ordering_key, \
-                           ordering_position, input, priority, head_start, attempt, epoch, error, cause, version, \
-                           enqueued_at";
+                           ordering_position, input, priority, head_start, attempt, epoch, error, cause, hops, \
+                           version, enqueued_at";
 
 /// The connection of a transaction, and which database it is.
 struct Database<'t> {
@@ -88,7 +91,7 @@ impl Dialect {
     }
 
     /// A table expression: the elements of the JSON array that is parameter `place`, each as `item.value`.
-    fn each(self, place: u8) -> String {
+    pub(crate) fn each(self, place: u8) -> String {
         match self {
             Self::Sqlite => format!("json_each(${place}) AS item"),
             Self::Postgres => format!("jsonb_array_elements(CAST(${place} AS jsonb)) AS item(value)"),

@@ -4,42 +4,49 @@ use crate::changes::Changes;
 use crate::failure;
 use crate::origin::Origin;
 use crate::settings::Settings;
-use crate::triggers::TriggerSettings;
+use crate::triggers;
+use crate::webhooks::ProjectWebhooks;
 use elias_command_line::{CliErrorCode, Failure};
 use elias_host::{Grants, Host, Limits, LoadOptions};
+use elias_local_triggers::RunningTriggers;
 use elias_server::AppSource;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
-use tokio::sync::watch;
 
 /// The configuration that is followed: grants and triggers can change while the server runs, its limits cannot.
 pub(crate) struct Configuration {
     file: PathBuf,
     /// Those that the file and the flags gave at the start.
     of_file: Limits,
-    /// The table `[triggers]` as it was last read with the grants, and who is told when they change.
-    triggers: ((Option<Value>, Grants), watch::Sender<Arc<TriggerSettings>>),
+    /// The table `[triggers]` and the grants as they were last read, and what runs by them.
+    triggers: ((Option<Value>, Grants), Arc<RunningTriggers>, Arc<ProjectWebhooks>),
 }
 
 impl Configuration {
-    /// The configuration in `file`, which need not be there. Changes of its triggers are sent to `triggers`.
-    pub(crate) fn new(file: PathBuf, triggers: watch::Sender<Arc<TriggerSettings>>) -> Result<Self, Failure> {
+    /// The configuration in `file`, which need not be there. `triggers`, whose webhooks are sent by `webhooks`, are
+    /// configured when it changes.
+    pub(crate) fn new(
+        file: PathBuf,
+        triggers: Arc<RunningTriggers>,
+        webhooks: Arc<ProjectWebhooks>,
+    ) -> Result<Self, Failure> {
         let file = std::path::absolute(&file).map_err(|error| Failure::new(CliErrorCode::Io, error))?;
         let settings = read(&file)?;
-        Ok(Self { file, of_file: settings.limits, triggers: ((settings.triggers, settings.grants), triggers) })
+        let known = (settings.triggers, settings.grants);
+        Ok(Self { file, of_file: settings.limits, triggers: (known, triggers, webhooks) })
     }
 
     /// What it grants now. Its triggers, if they have changed, hold from now on.
     fn grants(&mut self) -> Result<Grants, Failure> {
         let settings = read(&self.file)?;
-        let (known, sender) = &mut self.triggers;
+        let (known, running, webhooks) = &mut self.triggers;
         let grants = settings.grants;
         if (&settings.triggers, &grants) != (&known.0, &known.1) {
             let folder = self.file.parent().unwrap_or(Path::new(""));
-            sender.send_replace(Arc::new(TriggerSettings::of(settings.triggers.as_ref(), &grants, folder)?));
+            triggers::configure(running, webhooks, settings.triggers.as_ref(), &grants, folder)?;
             *known = (settings.triggers, grants.clone());
         }
         if settings.limits != self.of_file {
@@ -100,9 +107,7 @@ impl Follower {
             };
             match loaded {
                 Ok((app, files)) => {
-                    if let Err(failure) = self.config.triggers.1.borrow().check_handlers(&app) {
-                        tracing::warn!("{failure}");
-                    }
+                    triggers::warn_of_handlers(&self.config.triggers.1, &app);
                     let version = (app.digest().to_owned(), self.given.grants.clone());
                     if self.served.as_ref() == Some(&version) {
                         self.source.settle();

@@ -264,6 +264,7 @@ mod tests {
             attempt: 8,
             version: None,
             cause: None,
+            hops: 0,
             enqueued_at: 0,
             waits_for: None,
             due: None,
