@@ -2,11 +2,11 @@
 
 use crate::failure;
 use crate::settings::Settings;
-use crate::triggers;
 use elias_capabilities::outbox::OutboxRelay;
 use elias_capabilities::{Events, Jobs, Workflow};
 use elias_command_line::Failure;
 use elias_host::{Host, HostBuilder};
+use elias_local_triggers::LocalTriggers;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ pub(crate) fn guest_threads(settings: &Settings) -> u32 {
 
 /// A host to be, with all capabilities. Jobs and events go into memory, and nothing runs them.
 pub(crate) fn with_idle_triggers(settings: &Settings, data_dir: PathBuf) -> Result<HostBuilder, Failure> {
-    let triggers = triggers::prepare(None)?;
+    let triggers = LocalTriggers::builder().build().map_err(|error| Failure::new("bad-configuration", error))?;
     let builder = builder(settings, data_dir, triggers.outbox());
     Ok(with_triggers(builder, triggers.jobs(), triggers.events()))
 }

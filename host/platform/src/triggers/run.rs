@@ -280,7 +280,7 @@ fn verdict(
             JobOutcome::Retry { in_ms: at.unix_ms().saturating_sub(now.unix_ms()), error: reason }
         }
         Outcome::Dead { reason, message } => JobOutcome::Dead { error: format!("{}: {message}", reason.as_str()) },
-        Outcome::Suspended => match journal.and_then(|journal| journal.suspension()) {
+        Outcome::Suspended => match journal.and_then(StoredJournal::suspension) {
             Some((until, wait)) => JobOutcome::Suspended { until, wait, version },
             None => JobOutcome::Retry {
                 in_ms: SUSPENDED_FOR_NOTHING_MS,
