@@ -59,6 +59,9 @@ async fn a_job_is_enqueued_once_and_its_result_is_kept() {
     let done = job(&team, &made["id"], "done").await;
     assert_eq!((&done["result"], &done["attempt"], &done["trigger"]), (&json!("[1]"), &json!(1), &json!("job")));
     let again = team.done("POST", &enqueue(), json!({ "name": "echo", "input": [1], "key": "one" })).await;
+    let keyed = json!({ "name": "echo", "concurrency_key": "user 7" });
+    let keyed = team.done("POST", &enqueue(), keyed).await;
+    assert_eq!(job(&team, &keyed["id"], "done").await["concurrency_key"], "user 7");
     assert_eq!((&again["id"], &again["existing"]), (&made["id"], &json!(true)));
     // With an Idempotency-Key the response itself is remembered.
     let send = async |input: &str| {

@@ -325,6 +325,7 @@ interface FakeJob {
   /** In milliseconds. */
   readonly delay?: number;
   readonly key?: string;
+  readonly concurrencyKey?: string;
   readonly after: string[];
   readonly target?: string;
 }

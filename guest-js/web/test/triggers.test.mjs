@@ -58,17 +58,19 @@ test("jobs are enqueued as the host takes them", async () => {
   const sent = [];
   native.jobsEnqueue = async (job) => (sent.push(job), "id");
   native.jobsCancel = async (id) => void sent.push(id);
-  const none = { priority: undefined, runAtMs: undefined, delayMs: undefined, key: undefined, after: [], target: undefined };
+  const none = {
+    priority: undefined, runAtMs: undefined, delayMs: undefined, key: undefined, concurrencyKey: undefined, after: [], target: undefined,
+  };
   assert.equal(await jobs.enqueue("a"), "id");
   await jobs.enqueue("b", { n: [1] }, { priority: -5, runAt: new Date(7), key: "k", after: new Set(["x", "y"]), target: "other" });
   await jobs.enqueue("c", "text", { runAt: 7.5 });
-  await jobs.enqueue("d", undefined, { delay: 0.2 });
+  await jobs.enqueue("d", undefined, { delay: 0.2, concurrencyKey: "user-7" });
   assert.equal(await jobs.cancel("id"), undefined);
   assert.deepEqual(sent, [
     { ...none, name: "a", input: "null" },
     { ...none, name: "b", input: '{"n":[1]}', priority: -5, runAtMs: 7, key: "k", after: ["x", "y"], target: "other" },
     { ...none, name: "c", input: '"text"', runAtMs: 8 },
-    { ...none, name: "d", input: "null", delayMs: 1 },
+    { ...none, name: "d", input: "null", delayMs: 1, concurrencyKey: "user-7" },
     "id",
   ]);
   for (const [options, error] of [

@@ -144,6 +144,8 @@ pub struct JobRecord {
     pub key: Option<String>,
     /// The ordering key: jobs with the same one run one after the other. Null without one.
     pub ordering_key: Option<String>,
+    /// The concurrency key: jobs with the same one share the `key-concurrency` of their name. Null without one.
+    pub concurrency_key: Option<String>,
     /// The input, a JSON text.
     pub input: String,
     /// The priority; jobs with a higher one run first.

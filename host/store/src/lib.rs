@@ -50,7 +50,7 @@ pub use tenants::StoredUse;
 pub use triggers::{
     CancelledJob, ClaimShare, ClaimedJob, DueSchedule, Enqueued, EventWait, JobEnd, JobKey, JobLease, JobOrder,
     JobOutcome, JobStart, Lease, LeasedQueue, LostLeases, MovedJobs, NewEvent, NewJob, NewSchedule, NewStep,
-    NewSubscription, NewTick, NextDue, PendingSubscription, PublishedEvent, ReadyQueue, ScheduleId, Step,
+    NewSubscription, NewTick, NextDue, PendingSubscription, PublishedEvent, QueueLimit, ReadyQueue, ScheduleId, Step,
     SubscriptionId, TickAction,
 };
 pub use versions::NewVersion;
@@ -84,6 +84,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("identity", include_str!("schema/6_identity.sql")),
     ("triggers", include_str!("schema/7_triggers.sql")),
     ("runs", include_str!("schema/8_runs.sql")),
+    ("rates", include_str!("schema/11_rates.sql")),
 ];
 
 /// The tables with a tenant's rows, which row-level security guards on PostgreSQL.
@@ -113,6 +114,7 @@ const TENANT_TABLES: &[&str] = &[
     "job_dependencies",
     "ordering_keys",
     "job_counts",
+    "queue_limits",
     "steps",
     "events",
     "event_positions",

@@ -10,7 +10,7 @@ function checkPriority(priority) {
 export const jobs = {
   /** Enqueues a job; returns its id once it can no longer be lost. */
   async enqueue(name, input = null, options = undefined) {
-    const { priority, runAt, delay, key, after, target } = options ?? {};
+    const { priority, runAt, delay, key, concurrencyKey, after, target } = options ?? {};
     if (runAt !== undefined && delay !== undefined) throw new TypeError("a job has either runAt or delay, not both");
     return native.jobsEnqueue({
       name: `${name}`,
@@ -19,6 +19,7 @@ export const jobs = {
       runAtMs: optionalMilliseconds(runAt instanceof Date ? runAt.getTime() : runAt, "runAt, unless it is a Date,"),
       delayMs: optionalMilliseconds(delay, "a delay"),
       key: optionalText(key),
+      concurrencyKey: optionalText(concurrencyKey),
       after: Array.from(after ?? [], String),
       target: optionalText(target),
     });

@@ -43,6 +43,8 @@ pub struct QueuedJob {
     pub attempt: u32,
     /// Its unique key.
     pub key: Option<String>,
+    /// Its concurrency key.
+    pub concurrency_key: Option<String>,
     /// When it was enqueued, in milliseconds since 1970.
     pub enqueued_at: u64,
     /// Who enqueued it.
@@ -157,7 +159,7 @@ impl MemoryQueue {
     fn add(&self, origin: Arc<Origin>, job: NewJob) -> Result<String, Error> {
         let now = self.shared.clock.now();
         let mut state = self.shared.state();
-        let NewJob { name, input, priority, start, key, after, target } = job;
+        let NewJob { name, input, priority, start, key, concurrency_key, after, target } = job;
         let component = target.unwrap_or_else(|| origin.component.clone());
         let unique = key.clone().map(|key| (component.clone(), name.clone(), key));
         if let Some(known) = unique.as_ref().and_then(|unique| state.keys.get(unique)) {
@@ -197,7 +199,18 @@ impl MemoryQueue {
         }
         state.bytes += input.len();
         let (id, attempt, enqueued_at, running) = (format!("job-{number}"), 1, now, Running::new());
-        let job = QueuedJob { id: id.clone(), component, name, input, attempt, key, enqueued_at, origin, running };
+        let job = QueuedJob {
+            id: id.clone(),
+            component,
+            name,
+            input,
+            attempt,
+            key,
+            concurrency_key,
+            enqueued_at,
+            origin,
+            running,
+        };
         let (priority, status, blockers) = (priority.unwrap_or(0), Status::Blocked(at), blockers.len());
         state.jobs.insert(number, Entry { job, priority, status, blockers, blocks: Vec::new() });
         if blockers == 0 {

@@ -40,6 +40,10 @@ pub struct EnqueueRequest {
     /// given.
     #[serde(default)]
     pub key: Option<String>,
+    /// The concurrency key, at most 256 bytes: jobs with the same name and concurrency key run at a time only as
+    /// `key-concurrency` says.
+    #[serde(default)]
+    pub concurrency_key: Option<String>,
     /// The ids of the jobs that must be done before; at most 100.
     #[serde(default)]
     pub after: Vec<String>,
@@ -54,6 +58,9 @@ impl EnqueueRequest {
         }
         if self.key.as_ref().is_some_and(|key| !is_text(key, KEY_BYTES_MAX)) {
             return bad("key: must be a text of 1 to 256 bytes without control characters");
+        }
+        if self.concurrency_key.as_ref().is_some_and(|key| !is_text(key, KEY_BYTES_MAX)) {
+            return bad("concurrency_key: must be a text of 1 to 256 bytes without control characters");
         }
         if self.after.len() > AFTER_MAX {
             return bad("after: at most 100 jobs");
@@ -83,10 +90,11 @@ impl Platform {
         session.require(Permission::RunTriggers, &service.tenant, service)?;
         let input = request.input.to_string();
         request.check(&input)?;
-        let EnqueueRequest { name, priority, run_at, key, after, .. } = request;
+        let EnqueueRequest { name, priority, run_at, key, concurrency_key, after, .. } = request;
         let cause = checked_traceparent(cause);
         let (service, start) = (service.clone(), run_at.map_or(JobStart::Now, JobStart::At));
-        self.runner().enqueue_request(JobRequest { service, name, input, priority, start, key, after, cause }).await
+        let request = JobRequest { service, name, input, priority, start, key, concurrency_key, after, cause };
+        self.runner().enqueue_request(request).await
     }
 
     /// The tenant's jobs that the session may see, the newest first; at most 1,000.

@@ -193,6 +193,7 @@ impl Runner {
                 start: JobStart::Now,
                 key: None,
                 order: order.clone().map(|key| JobOrder { key, position: record.position }),
+                concurrency_key: None,
                 after: Vec::new(),
                 cause: to_stored(&cause),
                 version: None,

@@ -7,7 +7,7 @@
 //!
 //! - [`Runner`]: what the parts share, and their tasks. It ends with its last handle.
 //! - `scheduler`: due schedules, and those that have lost their next tick.
-//! - `queue`: claiming, in the order of `plan`; `run`: one job, to its end.
+//! - `queue`: claiming, in the order of `plan` and within the `limits`; `run`: one job, to its end.
 //! - `deliver`: events to subscriptions; `waits`: events to the jobs that wait for them.
 //! - [`TriggerBackends`]: the queue, the log of events and the journals, for the components' capabilities.
 //! - [`registration`]: the schedules and subscriptions of a version that begins to serve.
@@ -18,6 +18,7 @@ mod backends;
 mod batch;
 mod cause;
 mod deliver;
+mod limits;
 mod meters;
 mod new_job;
 mod plan;

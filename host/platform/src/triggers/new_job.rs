@@ -22,6 +22,8 @@ pub(crate) struct JobRequest {
     pub(crate) start: JobStart,
     /// With this key there is one job.
     pub(crate) key: Option<String>,
+    /// Jobs with the same concurrency key run at a time only as their name is configured.
+    pub(crate) concurrency_key: Option<String>,
     /// The ids of the jobs that must be done before.
     pub(crate) after: Vec<String>,
     /// What causes it, as the store keeps it.
@@ -36,7 +38,7 @@ impl Runner {
     /// `not-found` if the service is not served, or a job before it is not known; `bad-input` for its priority;
     /// `idempotency-mismatch` if the job with its key has another input; `quota-exceeded`, `store-unavailable`.
     pub(crate) async fn enqueue_request(&self, request: JobRequest) -> Result<(String, bool)> {
-        let JobRequest { service, name, input, priority, start, key, after, cause } = request;
+        let JobRequest { service, name, input, priority, start, key, concurrency_key, after, cause } = request;
         let served = self.services.find(&service).ok_or_else(|| Error::not_deployed(&service))?;
         let config = served.job(&name);
         let priority = Priority::new(priority.unwrap_or(config.priority));
@@ -51,6 +53,7 @@ impl Runner {
             start,
             key: key.map(|key| JobKey { key, for_ms: config.retention.as_millis() }),
             order: None,
+            concurrency_key,
             after,
             cause,
             version: None,

@@ -10,7 +10,7 @@ use super::{deliver, queue, scheduler};
 use elias_api::Result;
 use elias_names::TenantId;
 use elias_store::{Enqueued, JobLease, NewEvent, NewJob, NewStep, PublishedEvent, Store};
-use elias_triggers::queue::{FairQueue, KeyLimits};
+use elias_triggers::queue::FairQueue;
 use futures::FutureExt;
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, HashMap};
@@ -41,7 +41,6 @@ pub(crate) struct Runner {
     pub(super) ended: Mutex<Vec<Ended>>,
     pub(super) held: Mutex<HashMap<QueueKey, Hold>>,
     pub(super) fair: Mutex<FairQueue<TenantId>>,
-    pub(super) rates: Mutex<KeyLimits<QueueKey>>,
     pub(super) compiled: Mutex<deliver::CompiledSubscriptions>,
     pub(super) seen_events: Mutex<SeenEvents>,
     pub(super) meters: TriggerMeters,
@@ -87,7 +86,6 @@ impl Runner {
             ended: Mutex::default(),
             held: Mutex::default(),
             fair: Mutex::default(),
-            rates: Mutex::default(),
             compiled: Mutex::default(),
             seen_events: Mutex::default(),
             meters: TriggerMeters::default(),

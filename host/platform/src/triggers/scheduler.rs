@@ -37,6 +37,8 @@ const LATE: Duration = Duration::from_secs(60);
 /// How long ticks and events are kept, in milliseconds.
 const TICKS_KEPT_MS: i64 = 30 * 86_400_000;
 const EVENTS_KEPT_MS: i64 = 7 * 86_400_000;
+/// How long the token bucket of a rate is kept that is full, in milliseconds.
+const LIMITS_KEPT_MS: i64 = 86_400_000;
 /// How long the record of a job is kept that was to run after one that failed, in milliseconds.
 const DEPENDENT_KEEP_MS: u64 = 7 * 86_400_000;
 
@@ -129,6 +131,9 @@ async fn prune(runner: &Arc<Runner>) -> Result<()> {
             break;
         }
     }
+    let mut scope = runner.store.queue_write().await?;
+    scope.prune_queue_limits(now_ms().saturating_sub(LIMITS_KEPT_MS)).await?;
+    scope.commit().await?;
     let tenants: Vec<TenantId> = runner.store.host_read().await?.last_events().await?.into_keys().collect();
     for tenant in tenants {
         for _ in 0..ROUNDS_MAX {
@@ -318,6 +323,7 @@ fn tick_job(queue: &QueueId, due: i64, order: Option<JobOrder>) -> Result<NewJob
         start: JobStart::Now,
         key: None,
         order,
+        concurrency_key: None,
         after: Vec::new(),
         cause: Some(child_of(None)),
         version: None,

@@ -2,6 +2,7 @@
 
 mod events;
 mod jobs;
+mod limits;
 mod plans;
 mod queue;
 mod schedules;
@@ -30,6 +31,7 @@ fn new_job(name: &str, number: usize) -> NewJob {
         start: JobStart::Now,
         key: None,
         order: None,
+        concurrency_key: None,
         after: Vec::new(),
         cause: None,
         version: None,
@@ -44,7 +46,7 @@ async fn enqueue(store: &Store, tenant: &TenantId, jobs: &[NewJob]) -> Result<Ve
 }
 
 fn share(tenant: &TenantId, name: &str, most: u32) -> ClaimShare {
-    ClaimShare { tenant: tenant.clone(), queue: queue(name), most }
+    ClaimShare { tenant: tenant.clone(), queue: queue(name), most, key_concurrency: None }
 }
 
 async fn claim(store: &Store, owner: &str, lease_ms: u64, share: ClaimShare) -> Vec<ClaimedJob> {

@@ -33,6 +33,8 @@ pub struct NewJob {
     pub key: Option<JobKey>,
     /// Its turn among jobs that run one after the other.
     pub order: Option<JobOrder>,
+    /// Of the jobs of a queue with the same concurrency key only so many are claimed at a time as the queue allows.
+    pub concurrency_key: Option<String>,
     /// The ids of jobs of the tenant that must be done before. They are in the store, or earlier in the batch. If one
     /// of them ends otherwise, so does this one.
     pub after: Vec<String>,
@@ -412,7 +414,11 @@ fn bind_job(query: Query, tenant: &TenantId, job: &NewJob, now: i64) -> Query {
     let query = query.bind(job.order.as_ref().map(|order| signed(order.position)));
     let query = query.bind(storable(&job.input)).bind(i64::from(job.priority)).bind(job.head_start_ms);
     let query = query.bind(0_i64).bind(0_i64).bind(None::<String>);
-    query.bind(job.cause.clone()).bind(job.version.map(i64::from)).bind(now)
+    query
+        .bind(job.cause.clone())
+        .bind(job.version.map(i64::from))
+        .bind(now)
+        .bind(job.concurrency_key.as_deref().map(storable))
 }
 
 impl JobStart {

@@ -64,6 +64,7 @@ fn job(row: &AnyRow) -> Result<JobRecord> {
         state: text(row, "state")?,
         key: get(row, "key")?,
         ordering_key: get(row, "ordering_key")?,
+        concurrency_key: get(row, "concurrency_key")?,
         input: get(row, "input")?,
         priority: number(row, "priority")?,
         attempt: number(row, "attempt")?,

@@ -8,6 +8,7 @@ mod events;
 mod finish;
 mod jobs;
 mod leases;
+mod limits;
 #[cfg(test)]
 pub(crate) mod plans;
 mod queue;
@@ -21,6 +22,7 @@ pub use events::{NewEvent, PublishedEvent};
 pub use finish::{JobEnd, JobOutcome};
 pub use jobs::CancelledJob;
 pub use leases::Lease;
+pub use limits::QueueLimit;
 pub use queue::{ClaimShare, ClaimedJob, JobLease, LeasedQueue, LostLeases, ReadyQueue};
 pub use schedules::{DueSchedule, NewSchedule, NewTick, NextDue, ScheduleId, TickAction};
 pub use steps::{NewStep, Step};
@@ -41,7 +43,7 @@ const ROWS_PER_INSERT: usize = 1_024;
 /// The columns that a job takes along from table to table.
 const JOB_COLUMNS: &str = "tenant, id, queue, component, environment, trigger, name, key, ordering_key, \
                            ordering_position, input, priority, head_start, attempt, epoch, error, cause, version, \
-                           enqueued_at";
+                           enqueued_at, concurrency_key";
 
 /// The connection of a transaction, and which database it is.
 struct Database<'t> {

@@ -75,6 +75,7 @@ impl Control {
                     priority: None,
                     start: StartTime::Now,
                     key: None,
+                    concurrency_key: None,
                     after: Vec::new(),
                     target: None,
                 };

@@ -27,7 +27,7 @@ pub(super) struct Runner {
     pub(super) clock: Clock,
     pub(super) queue: MemoryQueue,
     pub(super) log: MemoryLog,
-    /// The limits of jobs, by name and key.
+    /// The limits of jobs, by name and concurrency key.
     pub(super) limits: Mutex<KeyLimits<(String, Option<String>)>>,
     /// Who is told of the first run of a job or of the deliveries of an event, by its id.
     pub(super) reporters: Mutex<HashMap<String, Reporter>>,

@@ -51,7 +51,7 @@ fn refused(error: &elias_api::Error) -> Error {
 
 async fn enqueue(runner: &Runner, origin: &Origin, job: NewJob) -> elias_api::Result<String> {
     let own = service_of(origin)?;
-    let NewJob { name, input, priority, start, key, after, target } = job;
+    let NewJob { name, input, priority, start, key, concurrency_key, after, target } = job;
     let service = match target {
         None => own,
         Some(target) => ServiceId { component: target.parse()?, ..own },
@@ -62,7 +62,7 @@ async fn enqueue(runner: &Runner, origin: &Origin, job: NewJob) -> elias_api::Re
         StartTime::After(time) => JobStart::In(u64::try_from(time.as_millis()).unwrap_or(u64::MAX)),
     };
     let cause = to_stored(&origin.cause);
-    let request = JobRequest { service, name, input, priority, start, key, after, cause };
+    let request = JobRequest { service, name, input, priority, start, key, concurrency_key, after, cause };
     runner.enqueue_request(request).await.map(|(id, _)| id)
 }
 

