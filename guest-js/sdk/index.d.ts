@@ -65,7 +65,7 @@ export interface Component<Input = any, Output = unknown> {
 }
 
 /** A due time of a schedule. */
-export interface ScheduledTick {
+export interface ScheduledTick<Input = any> {
   /** The name of the schedule. */
   readonly name: string;
   /** When the run was due, in milliseconds since the Unix epoch. */
@@ -74,6 +74,8 @@ export interface ScheduledTick {
   readonly late: number;
   /** From 1; more if a former run for the same time failed. */
   readonly attempt: number;
+  /** The schedule's `input` in elias.toml; null without one. */
+  readonly input: Input;
 }
 
 /** What a handler can decide about its message. The last decision counts, whether the handler then returns or throws. */

@@ -240,7 +240,7 @@ export const app: {
   /** Calls it: JSON in, JSON out. */
   call(input?: unknown, given?: HandlerArguments): Promise<any>;
   /** Fires a schedule; `at` is when it was due, by default now. Waits for the handler `scheduled`. */
-  schedule(name: string, given?: HandlerArguments & { at?: Date | number; late?: number; attempt?: number }): Promise<void>;
+  schedule(name: string, given?: HandlerArguments & TickArguments): Promise<void>;
   /**
    * Runs a job in the handler `job`, once. An exception that leaves the handler is thrown. Steps are done as they come, with an
    * empty journal; their sleeps are over at once.
@@ -314,6 +314,14 @@ export const fake: {
     readonly lines: { level: "trace" | "debug" | "info" | "warn" | "error"; message: string; fields: Record<string, unknown> }[];
   };
 };
+
+interface TickArguments {
+  at?: Date | number;
+  late?: number;
+  attempt?: number;
+  /** Default: null. */
+  input?: unknown;
+}
 
 interface FakeJob {
   readonly id: string;

@@ -27,8 +27,8 @@ test("schedules are fired, and what they enqueue and publish is recorded", async
       await world.events.publish("day.over", { day: 1 }, { subject: "1" });
     },
   });
-  assert.equal(await world.app.schedule("nightly", { at: new Date(5) }), undefined);
-  assert.deepEqual(seen, [{ name: "nightly", scheduledTime: 5, late: 0, attempt: 1 }, "hello"]);
+  assert.equal(await world.app.schedule("nightly", { at: new Date(5), input: { full: true } }), undefined);
+  assert.deepEqual(seen, [{ name: "nightly", scheduledTime: 5, late: 0, attempt: 1, input: { full: true } }, "hello"]);
   const { after, ...job } = world.fake.jobs.enqueued[0];
   assert.deepEqual(JSON.parse(JSON.stringify(job)), { id: "job-1", name: "report", input: { day: 1 }, priority: 2, key: "day-1" });
   assert.equal(world.fake.jobs.enqueued.length, 1);

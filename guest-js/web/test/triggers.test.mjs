@@ -14,7 +14,7 @@ async function run(name, message, handler) {
 const MODULES = new URL("../src/capabilities/", import.meta.url);
 
 test("a tick has what the host says, and nothing to decide", async () => {
-  const tick = { name: "nightly", scheduledTime: 1_700_000_000_000, late: 12, attempt: 1 };
+  const tick = { name: "nightly", scheduledTime: 1_700_000_000_000, late: 12, attempt: 1, input: { full: true } };
   const native = await run("scheduled", tick, async (given, env, ctx) => {
     assert.deepEqual(given, tick);
     assert.equal(env.GREETING, "hello");

@@ -98,7 +98,7 @@ async fn the_handlers_of_triggers_are_called_as_their_wit_says() {
     let component = component("../../wit/triggers/triggers.wit", "export", &interfaces);
     let app = host.load(&component).await.expect("it loads");
     assert_eq!(app.handlers(), Handlers { scheduled: true, job: true, event: true, ..Handlers::default() });
-    let tick = Tick { name: "t".to_owned(), scheduled_time: 0, late: 0, attempt: 1 };
+    let tick = Tick { name: "t".to_owned(), scheduled_time: 0, late: 0, attempt: 1, input: Value::Null };
     let (id, name, input) = ("1".to_owned(), "j".to_owned(), Value::Null);
     let job = Job { id, name, input, attempt: 1, key: None, enqueued_at: 0 };
     let event = EventMessage { event: Map::new(), attempt: 1 };

@@ -27,7 +27,7 @@ pub(crate) type TriggerHandler = JsonHandler<Result<(), Failure>>;
 pub(crate) type JobHandler = JsonHandler<Result<String, Failure>>;
 
 /// One due time of a schedule, as the `scheduled` handler gets it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Tick {
     /// The schedule's name.
@@ -38,6 +38,8 @@ pub struct Tick {
     pub late: u64,
     /// The attempt, from 1.
     pub attempt: u32,
+    /// The schedule's input as it is configured; null without one.
+    pub input: Value,
 }
 
 /// A job, as the `job` handler gets it.

@@ -69,8 +69,9 @@ export const app = Object.freeze({
     return copyOf(await handler("call")(copyOf(input), env, contextOf(ctx)));
   },
   /** Fires a schedule. */
-  async schedule(name, { at = Date.now(), late = 0, attempt = 1, env = fakedEnv(), ctx } = {}) {
-    await handler("scheduled")({ name: `${name}`, scheduledTime: Number(at), late, attempt }, env, contextOf(ctx));
+  async schedule(name, { at = Date.now(), late = 0, attempt = 1, input = null, env = fakedEnv(), ctx } = {}) {
+    const tick = { name: `${name}`, scheduledTime: Number(at), late, attempt, input: copyOf(input) };
+    await handler("scheduled")(tick, env, contextOf(ctx));
   },
   /** Runs a job; gives what became of it: { outcome, result }. */
   async job(name, input = null, { id = "test-job", key = null, attempt = 1, enqueuedAt = Date.now(), ...given } = {}) {

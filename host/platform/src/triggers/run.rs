@@ -115,6 +115,9 @@ pub(crate) struct RunEnd {
 pub(super) struct TickInput {
     /// When it was due, in milliseconds since 1970.
     pub(super) scheduled_time: i64,
+    /// The schedule's input when it was fired; null without one.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub(super) input: Value,
 }
 
 /// The database's clock, from what it said at a claim.
@@ -263,10 +266,11 @@ fn message(job: &ClaimedJob, now: Now) -> Result<(Message, String), String> {
     let name = job.queue.name.clone();
     match job.queue.trigger {
         JobTrigger::Schedule => {
-            let TickInput { scheduled_time } = parse(&job.input)?;
+            let TickInput { scheduled_time, input } = parse(&job.input)?;
             let scheduled_time = u64::try_from(scheduled_time).unwrap_or_default();
             let late = now.unix_ms().saturating_sub(scheduled_time);
-            Ok((Message::Tick(Tick { name: name.clone(), scheduled_time, late, attempt: job.attempt }), name))
+            let tick = Tick { name: name.clone(), scheduled_time, late, attempt: job.attempt, input };
+            Ok((Message::Tick(tick), name))
         }
         JobTrigger::Job => {
             let message = Job {

@@ -15,7 +15,7 @@ use elias_store::{
 use elias_triggers::config::ScheduleConfig;
 use elias_triggers::schedule::{Decision, Look, Overlap, Schedule};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -249,7 +249,8 @@ impl Runner {
     pub(crate) async fn run_schedule_now(&self, id: &ScheduleId, served: &ServedTriggers, by: &str) -> Result<String> {
         let mut scope = self.store.queue_write().await?;
         let due = scope.now().await?;
-        let job = tick_job(&queue_of(id), due, None)?;
+        let config = served.config.schedule.iter().find(|schedule| schedule.name == id.name);
+        let job = tick_job(&queue_of(id), due, config.and_then(|config| config.input.as_ref()), None)?;
         let (job_id, reason) = (job.id.clone(), Some(format!("run by {by}")));
         let tick = NewTick { due, action: TickAction::Run { job: Box::new(job), reason } };
         if scope.fire_schedule(id, &self.owner, &[tick], None, served.jobs_max()).await? == 0 {
@@ -297,7 +298,7 @@ fn new_tick(decision: &Decision, config: &ScheduleConfig, queue: &QueueId) -> Re
         Decision::Fire { due, .. } => {
             let order = (config.overlap == Overlap::Queue)
                 .then(|| JobOrder { key: "schedule".to_owned(), position: due.unix_ms() });
-            let job = tick_job(queue, signed(*due), order)?;
+            let job = tick_job(queue, signed(*due), config.input.as_ref(), order)?;
             NewTick { due: signed(*due), action: TickAction::Run { job: Box::new(job), reason: None } }
         }
         Decision::Skip { due, reason } => {
@@ -312,8 +313,9 @@ fn new_tick(decision: &Decision, config: &ScheduleConfig, queue: &QueueId) -> Re
 }
 
 /// The job of a tick, which begins a trace.
-fn tick_job(queue: &QueueId, due: i64, order: Option<JobOrder>) -> Result<NewJob> {
-    let input = serde_json::to_string(&TickInput { scheduled_time: due });
+fn tick_job(queue: &QueueId, due: i64, input: Option<&Value>, order: Option<JobOrder>) -> Result<NewJob> {
+    let input = TickInput { scheduled_time: due, input: input.cloned().unwrap_or_default() };
+    let input = serde_json::to_string(&input);
     Ok(NewJob {
         id: ulid::Ulid::new().to_string(),
         queue: queue.clone(),

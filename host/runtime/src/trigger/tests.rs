@@ -100,7 +100,7 @@ async fn load(trigger: &str, body: &str) -> App {
 }
 
 fn tick() -> Tick {
-    Tick { name: "nightly".to_owned(), scheduled_time: 1_000, late: 5, attempt: 1 }
+    Tick { name: "nightly".to_owned(), scheduled_time: 1_000, late: 5, attempt: 1, input: json!([7]) }
 }
 
 fn job() -> Job {
@@ -167,7 +167,8 @@ async fn an_exception_is_an_error_as_of_a_call() {
         assert_eq!((exception.name.as_str(), exception.stack.as_str()), ("RangeError", "at x"), "{trigger}");
         let message: Value = serde_json::from_str(&exception.message).expect("the input");
         let given = match trigger {
-            "schedule" => json!({ "name": "nightly", "scheduledTime": 1_000, "late": 5, "attempt": 1 }),
+            "schedule" => json!({ "name": "nightly", "scheduledTime": 1_000, "late": 5, "attempt": 1,
+                                 "input": [7] }),
             "job" => serde_json::to_value(job()).expect("JSON"),
             _ => json!({ "specversion": "1.0", "id": "e", "type": "order.paid", "source": "/shop", "data": [1],
                          "attempt": 1 }),
