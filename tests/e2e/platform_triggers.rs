@@ -92,12 +92,20 @@ async fn dead_jobs_are_retried_and_waiting_ones_cancelled() {
     let retried = team.done("POST", "/jobs/retry", json!({ "component": "shop", "name": "echo" })).await;
     assert_eq!(retried["jobs"], 1);
     job(&team, &made["id"], "dead").await;
+    let none = team.done("POST", "/jobs/discard", json!({ "component": "shop", "before": 1 })).await;
+    assert_eq!(none["jobs"], 0, "none is that old");
+    let (status, _) = team.ask("POST", &format!("/jobs/{id}/discard"), json!({})).await;
+    assert_eq!(status, 204);
+    assert_eq!(team.refused("GET", &format!("/jobs/{id}"), Value::Null).await.0, "not-found");
+    assert_eq!(team.refused("POST", &format!("/jobs/{id}/discard"), json!({})).await.0, "not-found");
     let later = json!({ "name": "echo", "run_at": 4_102_444_800_000_u64 });
     let later = team.done("POST", &enqueue(), later).await;
     assert_eq!(job(&team, &later["id"], "waiting").await["waits_for"], "time");
     let cancelled = team.done("POST", "/jobs/cancel", json!({ "trigger": "job" })).await;
     assert_eq!(cancelled["jobs"], 1);
     job(&team, &later["id"], "cancelled").await;
+    let over = format!("/jobs/{}/discard", later["id"].as_str().expect("an id"));
+    assert_eq!(team.refused("POST", &over, json!({})).await.0, "wrong-state");
     let listed = team.done("GET", "/jobs?state=cancelled&limit=1", Value::Null).await;
     assert_eq!(listed["items"][0]["id"], later["id"], "{listed}");
 }
@@ -184,6 +192,9 @@ async fn a_rejected_event_is_a_dead_letter_and_a_subscription_can_be_replayed() 
     let resumed = team.done("POST", &format!("{subscription}/resume"), json!({})).await;
     assert_eq!(resumed["paused"], false);
     letters(2).await;
+    assert_eq!(team.done("POST", "/dead-letters/discard", json!({ "name": "orders" })).await["jobs"], 2);
+    letters(0).await;
+    assert_eq!(team.refused("POST", "/dead-letters/discard", json!({ "trigger": "job" })).await.0, "bad-input");
     assert_eq!(team.done("GET", &subscription, Value::Null).await["config"]["type"], "order.*");
     assert_eq!(team.done("GET", "/subscriptions?component=shop", Value::Null).await["items"][0]["name"], "orders");
     let other = service("shop", "production", "/subscriptions/others");

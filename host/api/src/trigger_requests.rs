@@ -33,7 +33,7 @@ pub struct EnqueuedJob {
     pub existing: bool,
 }
 
-/// The jobs to cancel or to retry, the newest 1,000 at most. Each member that is absent selects all.
+/// The jobs to cancel, retry or discard, the newest 1,000 at most. Each member that is absent selects all.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct JobSelection {
@@ -45,14 +45,27 @@ pub struct JobSelection {
     pub trigger: Option<JobTrigger>,
     /// Only jobs, schedules or subscriptions with this name.
     pub name: Option<String>,
+    /// Only jobs that were enqueued before this time, in milliseconds since 1970-01-01 UTC.
+    pub before: Option<i64>,
+}
+
+/// The digits of a ULID: the base 32 of Douglas Crockford.
+const ULID_DIGITS: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+
+/// The first ULID of a millisecond: its time, of ten digits, and zeros in the place of its random number.
+fn first_ulid(at_ms: i64) -> String {
+    let time = u64::try_from(at_ms).unwrap_or_default().min((1 << 48) - 1);
+    let digit = |place: u32| ULID_DIGITS[usize::try_from((time >> (5 * place)) & 31).unwrap_or_default()];
+    let time = (0..10).rev().map(digit).map(char::from);
+    time.chain(std::iter::repeat_n('0', 16)).collect()
 }
 
 impl JobSelection {
     /// The filter for the jobs of the selection that are in a state; in any state without one.
     #[must_use]
     pub fn filter(self, state: Option<JobState>) -> JobFilter {
-        let Self { component, environment, trigger, name } = self;
-        JobFilter { component, environment, trigger, name, state, before: None }
+        let Self { component, environment, trigger, name, before } = self;
+        JobFilter { component, environment, trigger, name, state, before: before.map(first_ulid) }
     }
 }
 
@@ -89,6 +102,15 @@ mod tests {
         let selection = JobSelection { name: Some("resize".to_owned()), ..JobSelection::default() };
         let filter = selection.filter(Some(JobState::Dead));
         assert_eq!((filter.name.as_deref(), filter.state), (Some("resize"), Some(JobState::Dead)));
+        assert_eq!(filter.before, None);
+    }
+
+    #[test]
+    fn a_time_is_the_first_id_of_its_millisecond() {
+        let before = |before| JobSelection { before: Some(before), ..JobSelection::default() }.filter(None).before;
+        assert_eq!(before(1_469_918_176_385).as_deref(), Some("01ARYZ6S410000000000000000"));
+        assert_eq!(before(-1).as_deref(), Some("00000000000000000000000000"));
+        assert_eq!(before(i64::MAX).as_deref(), Some("7ZZZZZZZZZ0000000000000000"));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Jobs: enqueued from outside, listed, cancelled and retried.
+//! Jobs: enqueued from outside, listed, cancelled, retried and discarded.
 
 use super::LISTED_MAX;
 use crate::access::Permission;
@@ -201,6 +201,39 @@ impl Platform {
         scope.commit().await?;
         self.runner().look();
         Ok(retried)
+    }
+}
+
+impl Platform {
+    /// Discards a dead job or dead letter: its record and what its steps have done are deleted, and its unique key is
+    /// free.
+    ///
+    /// # Errors
+    /// `not-found`, `forbidden`, `wrong-state` if it is not dead; `store-unavailable`.
+    pub async fn discard_job(&self, session: &Session, tenant: &TenantId, id: &str) -> Result<()> {
+        let mut scope = self.store().write(tenant).await?;
+        let job = scope.job(id).await?;
+        let service = service_of(tenant, &job);
+        session.require(Permission::RunTriggers, tenant, &service)?;
+        scope.discard_job(id).await?;
+        scope.audit(&session.actor(), "job.discard", format!("{}/{id}", service.subject()), NOTHING, NOTHING).await?;
+        scope.commit().await?;
+        Ok(())
+    }
+
+    /// Discards the dead jobs that a filter selects, the newest first and at most 1,000; says how many. With the trigger
+    /// `event` these are dead letters.
+    ///
+    /// # Errors
+    /// `forbidden`, `store-unavailable`.
+    pub async fn discard_jobs(&self, session: &Session, tenant: &TenantId, filter: &JobFilter) -> Result<u64> {
+        let permission = Permission::RunTriggers;
+        let mut scope = self.write(session, permission, tenant, filter.component.as_ref()).await?;
+        let discarded = scope.discard_jobs(filter, LISTED_MAX).await?;
+        let subject = filter.component.as_ref().map_or_else(|| tenant.to_string(), ToString::to_string);
+        scope.audit(&session.actor(), "job.discard-selected", subject, NOTHING, Some(filter)).await?;
+        scope.commit().await?;
+        Ok(discarded)
     }
 }
 

@@ -26,6 +26,7 @@ pub(super) fn routes() -> OpenApiRouter<Platform> {
         .routes(routes!(replay))
         .routes(routes!(dead_letters))
         .routes(routes!(retry_dead_letters))
+        .routes(routes!(discard_dead_letters))
 }
 
 /// List the events of a tenant, oldest first.
@@ -292,9 +293,40 @@ async fn retry_dead_letters(
     PathOf(tenant): PathOf<TenantId>,
     JsonOf(selection): JsonOf<JobSelection>,
 ) -> Result<Json<ChangedJobs>, Problem> {
+    let filter = dead_letters_of(selection)?;
+    Ok(Json(ChangedJobs { jobs: platform.retry_jobs(&session, &tenant, &filter).await? }))
+}
+
+/// Discard the dead letters of a selection.
+///
+/// `trigger` in the selection is `event` or absent. They are deleted and cannot be retried any more; the events stay in
+/// the log.
+#[utoipa::path(
+    post,
+    path = "/tenants/{tenant}/dead-letters/discard",
+    operation_id = "dead_letters_discard_selected",
+    tag = "events",
+    params(("tenant" = TenantId, Path, description = "The name of the tenant.")),
+    request_body = JobSelection,
+    responses(
+        (status = 200, description = "The number of dead letters that were deleted.", body = ChangedJobs),
+        (status = "default", description = refused!(), body = ProblemDocument, content_type = PROBLEM),
+    ),
+)]
+async fn discard_dead_letters(
+    State(platform): State<Platform>,
+    Authenticated(session): Authenticated,
+    PathOf(tenant): PathOf<TenantId>,
+    JsonOf(selection): JsonOf<JobSelection>,
+) -> Result<Json<ChangedJobs>, Problem> {
+    let filter = dead_letters_of(selection)?;
+    Ok(Json(ChangedJobs { jobs: platform.discard_jobs(&session, &tenant, &filter).await? }))
+}
+
+/// The filter for the dead letters of a selection.
+fn dead_letters_of(selection: JobSelection) -> Result<JobFilter, Problem> {
     if selection.trigger.is_some_and(|trigger| trigger != JobTrigger::Event) {
         return Err(bad_input("the trigger of a dead letter is `event`"));
     }
-    let filter = JobFilter { trigger: Some(JobTrigger::Event), ..selection.filter(Some(JobState::Dead)) };
-    Ok(Json(ChangedJobs { jobs: platform.retry_jobs(&session, &tenant, &filter).await? }))
+    Ok(JobFilter { trigger: Some(JobTrigger::Event), ..selection.filter(Some(JobState::Dead)) })
 }

@@ -82,7 +82,7 @@ fn job(row: &AnyRow) -> Result<JobRecord> {
 
 /// The condition that a job of the tenant `$1` before the id `$2` is one of `$3` to `$6`: component, environment,
 /// trigger and name, each empty for all.
-const IS_LISTED: &str = "tenant = $1 AND id < $2 AND ($3 = '' OR component = $3) AND ($4 = '' OR environment = $4) \
+pub(super) const IS_LISTED: &str = "tenant = $1 AND id < $2 AND ($3 = '' OR component = $3) AND ($4 = '' OR environment = $4) \
                          AND ($5 = '' OR trigger = $5) AND ($6 = '' OR name = $6)";
 
 /// The statement that lists at most `$7` jobs of a table, the newest first.
@@ -203,7 +203,7 @@ impl TenantScope {
     }
 
     /// A statement with the condition [`IS_LISTED`].
-    fn query_listed(&self, sql: String, filter: &JobFilter) -> crate::Query {
+    pub(super) fn query_listed(&self, sql: String, filter: &JobFilter) -> crate::Query {
         let query = self.query_text(sql).bind(filter.before.clone().unwrap_or_else(|| AFTER_IDS.to_owned()));
         let query = query.bind(filter.component.as_ref().map_or_else(String::new, ToString::to_string));
         let query = query.bind(filter.environment.map_or("", Environment::as_str));

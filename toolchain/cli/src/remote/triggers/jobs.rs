@@ -1,6 +1,6 @@
 //! `elias jobs`.
 
-use super::{append, parse_json};
+use super::{append, moment, parse_json};
 use crate::remote::connection::client::{Client, read};
 use crate::remote::connection::output::{self, number, time};
 use clap::{Args, Subcommand};
@@ -59,6 +59,8 @@ enum JobsCommand {
     Cancel(SelectedArguments),
     /// Retry a dead job, or those of a selection
     Retry(SelectedArguments),
+    /// Discard a dead job, or those of a selection: they cannot be retried any more
+    Discard(SelectedArguments),
 }
 
 #[derive(Debug, Args)]
@@ -92,11 +94,14 @@ struct EnqueueArguments {
 
 #[derive(Debug, Args)]
 struct SelectedArguments {
-    /// Job id [default: the jobs of the selection, the newest 1,000 at most]
-    #[arg(required_unless_present_any = ["component", "environment", "trigger", "name"])]
-    id: Option<String>,
+    /// Job ids [default: the jobs of the selection, the newest 1,000 at most]
+    #[arg(value_name = "ID", required_unless_present_any = ["component", "environment", "trigger", "name", "before"])]
+    ids: Vec<String>,
     #[command(flatten)]
     selection: SelectionArguments,
+    /// Select jobs enqueued before this time only (RFC 3339), or this duration ago or earlier, such as 7d
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    before: Option<i64>,
 }
 
 /// Lists jobs, or does something with some.
@@ -127,27 +132,27 @@ pub(crate) fn jobs(arguments: &JobsArguments) -> Result<(), Failure> {
         }
         Some(JobsCommand::Cancel(selected)) => change(&client, selected, "cancel", "cancelled", target.json),
         Some(JobsCommand::Retry(selected)) => change(&client, selected, "retry", "ready again", target.json),
+        Some(JobsCommand::Discard(selected)) => change(&client, selected, "discard", "discarded", target.json),
     }
 }
 
-/// Changes a job, or those of a selection.
+/// Changes jobs: these, or those of a selection.
 fn change(
     client: &Client,
-    SelectedArguments { id, selection }: &SelectedArguments,
+    SelectedArguments { ids, selection, before }: &SelectedArguments,
     action: &str,
     done: &str,
     json: bool,
 ) -> Result<(), Failure> {
-    match id {
-        Some(id) => {
-            let response = client.post(client.tenant_url(&["jobs", id, action]), &json!({}))?;
-            output::print_done(json, &response, &format!("{} is {done}", plain(id)))
-        }
-        None => {
-            let response = client.post(client.tenant_url(&["jobs", action]), &selection.body())?;
-            print_changed(json, &response, done)
-        }
+    if ids.is_empty() {
+        let response = client.post(client.tenant_url(&["jobs", action]), &selection.body(*before))?;
+        return print_changed(json, &response, done);
     }
+    for id in ids {
+        let response = client.post(client.tenant_url(&["jobs", id, action]), &json!({}))?;
+        output::print_done(json, &response, &format!("{} is {done}", plain(id)))?;
+    }
+    Ok(())
 }
 
 /// Prints jobs, or dead letters.
@@ -174,12 +179,13 @@ impl SelectionArguments {
         append(url, "name", self.name.as_deref());
     }
 
-    fn body(&self) -> JobSelection {
+    fn body(&self, before: Option<i64>) -> JobSelection {
         JobSelection {
             component: self.component.clone(),
             environment: self.environment,
             trigger: self.trigger,
             name: self.name.clone(),
+            before,
         }
     }
 }
