@@ -202,6 +202,53 @@ async fn a_rejected_event_is_a_dead_letter_and_a_subscription_can_be_replayed() 
 }
 
 #[tokio::test]
+async fn a_selection_of_events_is_delivered_once_more_and_to_a_version() {
+    let platform = Platform::start(&[]);
+    let team = platform.default_tenant();
+    serve(&team).await;
+    for (id, subject, rejects) in [("1", "a", true), ("2", "b", true), ("3", "a", false)] {
+        let event = json!({
+            "specversion": "1.0", "id": id, "type": "order.paid", "source": "/tills/7", "subject": subject,
+            "data": { "rejects": rejects },
+        });
+        team.done("POST", "/events", event).await;
+    }
+    let letters = async |count: usize| {
+        until(&format!("there are {count} dead letters"), async || {
+            let letters = team.done("GET", "/dead-letters", Value::Null).await;
+            let items = letters["items"].as_array().expect("a list").clone();
+            (items.len() == count).then_some(items)
+        })
+        .await
+    };
+    letters(2).await;
+    let events = service("shop", "production", "/subscriptions/orders/events");
+    let replay = async |selection: Value| {
+        let (status, replayed) = team.ask("POST", &events, selection).await;
+        assert_eq!(status, 202, "{replayed}");
+        (replayed["deliveries"].as_u64(), replayed["next"].as_u64())
+    };
+    assert_eq!(replay(json!({ "subject": "b" })).await, (Some(1), None));
+    let newest = letters(3).await.remove(0);
+    assert!(newest["cause"].as_str().is_some_and(|cause| cause.contains("replay=")), "{newest}");
+    assert_eq!(replay(json!({ "ids": ["3"], "type": "order.*", "where": { "subject": "a" } })).await, (Some(1), None));
+    assert_eq!(replay(json!({ "type": "user.*" })).await, (Some(0), None));
+    assert_eq!(replay(json!({ "until": 1 })).await, (Some(0), None));
+    let (deliveries, next) = replay(json!({ "limit": 1, "version": 1 })).await;
+    assert_eq!(deliveries, Some(1));
+    let rest = json!({ "after": next.expect("there are more"), "where": { "data.rejects": true } });
+    assert_eq!(replay(rest).await, (Some(1), None));
+    let all = letters(5).await;
+    assert!(all.iter().any(|letter| letter["version"] == 1), "{all:?}");
+    assert_eq!(team.refused("POST", &events, json!({ "version": 99 })).await.0, "not-found");
+    for wrong in [json!({ "limit": 0 }), json!({ "type": "a..b" }), json!({ "where": { "x": { "like": 1 } } })] {
+        assert_eq!(team.refused("POST", &events, wrong.clone()).await.0, "bad-input", "{wrong}");
+    }
+    let viewer = team.with_role("viewer", None).await;
+    assert_eq!(viewer.refused("POST", &events, json!({})).await.0, "forbidden");
+}
+
+#[tokio::test]
 async fn a_schedule_is_shown_paused_resumed_and_run() {
     let platform = Platform::start(&[]);
     let team = platform.default_tenant();

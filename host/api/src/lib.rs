@@ -33,7 +33,10 @@ pub use services::{
     StageReport,
 };
 pub use tenants::{CPU_WEIGHT_DEFAULT, CPU_WEIGHT_MAX, Ceiling, QuotaAction, Quotas, Tenant, TenantSettings};
-pub use trigger_requests::{ChangedJobs, EnqueuedJob, JobSelection, PublishedEvents, ReplayRequest, TriggerFilter};
+pub use trigger_requests::{
+    ChangedJobs, EnqueuedJob, JobSelection, PublishedEvents, ReplayRequest, ReplaySelection, ReplayedEvents,
+    TriggerFilter,
+};
 pub use triggers::{
     EventRecord, JobCounts, JobFilter, JobRecord, JobState, JobTrigger, QueueId, ScheduleRecord, SubscriptionRecord,
     TickOutcome, TickRecord,

@@ -3,6 +3,7 @@
 use crate::triggers::{JobFilter, JobState, JobTrigger};
 use elias_names::{ComponentName, Environment};
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 /// A filter for schedules and subscriptions.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::IntoParams)]
@@ -91,6 +92,45 @@ pub struct ReplayRequest {
     pub after: Option<u64>,
     /// Replay the events that were published at this time or later, in milliseconds since 1970-01-01 UTC.
     pub since: Option<i64>,
+}
+
+/// The events of the log that a subscription gets once more. Each member that is absent selects all; the subscription's
+/// own type, filter and transformation hold as well.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ReplaySelection {
+    /// Only events after this position: the `next` of the response before.
+    pub after: Option<u64>,
+    /// Only events that were published at this time or later, in milliseconds since 1970-01-01 UTC.
+    pub since: Option<i64>,
+    /// Only events that were published before this time, in milliseconds since 1970-01-01 UTC.
+    pub until: Option<i64>,
+    /// Only events with these ids; at most 1,000.
+    pub ids: Vec<String>,
+    /// Only events of this type, or of a pattern: `*` is one part, `**` any number of parts.
+    #[serde(rename = "type")]
+    pub event_type: Option<String>,
+    /// Only events with this subject.
+    pub subject: Option<String>,
+    /// Only events that fulfil these conditions by path, as `where` of a subscription.
+    #[serde(rename = "where")]
+    #[schema(value_type = Object)]
+    pub filter: Map<String, Value>,
+    /// The number of the version that handles them, which serves in the environment or did; the version that serves if
+    /// absent.
+    pub version: Option<u32>,
+    /// The maximum number of deliveries, 1 to 1,000; 100 if absent.
+    pub limit: Option<u32>,
+}
+
+/// What became of a replay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct ReplayedEvents {
+    /// The number of deliveries that were enqueued.
+    pub deliveries: u64,
+    /// The position after which there may be more events of the selection: `after` of the next request; null at the
+    /// end.
+    pub next: Option<u64>,
 }
 
 #[cfg(test)]

@@ -154,7 +154,8 @@ pub struct JobRecord {
     pub attempt: u32,
     /// The number of the version that runs the job to its end; null while any may.
     pub version: Option<u32>,
-    /// The `traceparent` of what enqueued the job; null without one.
+    /// The `traceparent` of what enqueued the job; `hops=N` behind a semicolon if events led to it, and `replay=NAME`
+    /// if somebody replayed the event. Null without any.
     pub cause: Option<String>,
     /// The time of the enqueuing, in milliseconds since 1970-01-01 UTC.
     pub enqueued_at: i64,

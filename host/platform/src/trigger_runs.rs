@@ -4,13 +4,18 @@
 use crate::platform::Inner;
 use crate::serving::{Ending as ExecutionEnding, Serving};
 use crate::triggers::{Message, Run, RunEnd, ServedTriggers, Services};
+use elias_api::Code;
 use elias_host::{App, CallOptions, Caller, Error, ErrorCode, RunOutcome, RunResult};
 use elias_names::ServiceId;
+use elias_store::{ReleaseTarget, TenantScope};
 use elias_triggers::queue::Ending;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use std::sync::{Arc, OnceLock, Weak};
 use tokio::sync::watch;
+
+/// Deployments of a service among which a version is looked for.
+const DEPLOYMENTS_MAX: u32 = 1_000;
 
 /// The services of a platform, for its runner, which is made before the platform is.
 #[derive(Default)]
@@ -38,7 +43,7 @@ impl Services for ServedServices {
         let platform = self.platform();
         async move {
             match platform {
-                Some(platform) => execute(&platform.serving, run).await,
+                Some(platform) => execute(&platform, run).await,
                 None => RunEnd { ending: not_run("the host is about to end"), version: None },
             }
         }
@@ -60,14 +65,22 @@ fn not_run(reason: impl Into<String>) -> Ending {
 }
 
 /// Runs a handler as an execution of its service.
-async fn execute(serving: &Serving, run: Run) -> RunEnd {
+async fn execute(platform: &Inner, run: Run) -> RunEnd {
+    let serving = &platform.serving;
     let Some(service) = serving.service(&run.service) else {
         return RunEnd {
             ending: not_run(format!("{} is not served by this host any more", run.service)),
             version: None,
         };
     };
-    let mut ticket = match serving.enter_run(&service, run.version).await {
+    let former = match former(platform, &run.service, run.version.filter(|_| run.is_pinned)).await {
+        Ok(former) => former,
+        Err(error) if error.code() == Code::NotFound => {
+            return RunEnd { ending: Ending::Invalid(error.to_string()), version: None };
+        }
+        Err(error) => return RunEnd { ending: not_run(error.to_string()), version: None },
+    };
+    let mut ticket = match serving.enter_run(&service, run.version, former).await {
         Ok(ticket) => ticket,
         // Stopped, failing, busy, over a quota, or impossible to load: another time it may go.
         Err(refused) => {
@@ -104,6 +117,37 @@ async fn execute(serving: &Serving, run: Run) -> RunEnd {
     };
     ticket.end(ExecutionEnding { method: kind, path: &name, status, sent_bytes: 0, execution, error });
     RunEnd { ending, version }
+}
+
+/// The version of a run that must have that one and no other, if there is such.
+async fn former(
+    platform: &Inner,
+    service: &ServiceId,
+    pinned: Option<u32>,
+) -> Result<Option<ReleaseTarget>, elias_api::Error> {
+    let Some(version) = pinned else { return Ok(None) };
+    let mut scope = platform.store.read(&service.tenant).await?;
+    former_release(&mut scope, service, version).await.map(Some)
+}
+
+/// A version as it served in an environment by the last of its deployments that are kept.
+///
+/// # Errors
+/// `not-found` for one that was never deployed there, or that was deleted since; `store-unavailable`.
+pub(crate) async fn former_release(
+    scope: &mut TenantScope,
+    service: &ServiceId,
+    number: u32,
+) -> Result<ReleaseTarget, elias_api::Error> {
+    let version = scope.version(&service.component, number).await?;
+    let deployments = scope.deployments(service, None, DEPLOYMENTS_MAX).await?;
+    let deployment = deployments.into_iter().find(|deployment| deployment.version == number).ok_or_else(|| {
+        let ServiceId { component, environment, .. } = service;
+        let message = format!("version {number} of component `{component}` was never deployed in {environment}");
+        elias_api::Error::new(Code::NotFound, message)
+    })?;
+    let (digest, settings) = (version.digest, version.settings);
+    Ok(ReleaseTarget { version: number, digest, settings, deployment: deployment.id, rollout: None })
 }
 
 async fn handle(app: &App, message: &Message, options: CallOptions) -> Result<RunOutcome, Error> {

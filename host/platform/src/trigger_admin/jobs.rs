@@ -221,8 +221,8 @@ impl Platform {
         Ok(())
     }
 
-    /// Discards the dead jobs that a filter selects, the newest first and at most 1,000; says how many. With the trigger
-    /// `event` these are dead letters.
+    /// Discards the dead jobs that a filter selects, the newest first and at most 1,000; says how many. With the
+    /// trigger `event` these are dead letters.
     ///
     /// # Errors
     /// `forbidden`, `store-unavailable`.

@@ -4,8 +4,9 @@ use elias_capabilities::trigger::Cause;
 use rand::Rng;
 use std::fmt::Write;
 
-/// What stands before the number of events.
+/// What stands before the number of events, and before the name of who replayed one.
 const HOPS: &str = "hops=";
+const REPLAY: &str = "replay=";
 
 /// The column `cause` of a job: the `traceparent` of W3C Trace Context and, for what events led to, `hops=N` behind a
 /// semicolon. A column of its own would be one more of each job, and most have none.
@@ -27,10 +28,28 @@ pub(super) fn cause_of(stored: Option<&str>) -> Cause {
     for part in stored.unwrap_or_default().split(';').filter(|part| !part.is_empty()) {
         match part.strip_prefix(HOPS) {
             Some(hops) => cause.hops = hops.parse().unwrap_or(u32::MAX),
+            None if part.starts_with(REPLAY) => {}
             None => cause.traceparent = Some(part.to_owned()),
         }
     }
     cause
+}
+
+/// The column `cause` of the delivery of an event that somebody replays: `replay=NAME` is behind the rest. What the
+/// delivery causes in turn is no replay.
+pub(super) fn replayed(cause: &Cause, by: &str) -> String {
+    let mut stored = to_stored(cause).unwrap_or_default();
+    if !stored.is_empty() {
+        stored.push(';');
+    }
+    stored.push_str(REPLAY);
+    stored.extend(by.chars().map(|character| if character == ';' || character.is_control() { '_' } else { character }));
+    stored
+}
+
+/// Whether a job is the delivery of an event that somebody replayed.
+pub(super) fn is_replayed(stored: Option<&str>) -> bool {
+    stored.unwrap_or_default().split(';').any(|part| part.starts_with(REPLAY))
 }
 
 /// A `traceparent` that came from outside, if it is one.
@@ -69,6 +88,10 @@ mod tests {
         for (traceparent, hops) in [(None, 0), (Some(PARENT), 0), (None, 3), (Some(PARENT), 16)] {
             let cause = Cause { traceparent: traceparent.map(str::to_owned), hops };
             assert_eq!(cause_of(to_stored(&cause).as_deref()), cause);
+            assert!(!is_replayed(to_stored(&cause).as_deref()));
+            let replay = replayed(&cause, "a;b");
+            assert!(is_replayed(Some(&replay)) && replay.ends_with("replay=a_b"), "{replay}");
+            assert_eq!(cause_of(Some(&replay)), cause);
         }
         assert_eq!(to_stored(&Cause::default()), None);
         assert_eq!(checked(Some(PARENT.to_owned())).as_deref(), Some(PARENT));

@@ -37,7 +37,7 @@ pub(super) struct Compiled {
 }
 
 impl Compiled {
-    fn new(config: &Value) -> Result<Self, String> {
+    pub(super) fn new(config: &Value) -> Result<Self, String> {
         let config = SubscriptionConfig::deserialize(config).map_err(|error| error.to_string())?;
         Ok(Self {
             pattern: config.pattern().map_err(|error| error.to_string())?,
@@ -48,7 +48,7 @@ impl Compiled {
     }
 
     /// The event as it is delivered; none if it is not. One that cannot be transformed says why.
-    fn deliver(&self, record: &EventRecord, environment: Environment) -> Option<Event> {
+    pub(super) fn deliver(&self, record: &EventRecord, environment: Environment) -> Option<Event> {
         let is_others = environment_of(&record.source).is_some_and(|other| other != environment);
         if is_others || !self.pattern.matches(&record.event_type) {
             return None;
@@ -67,6 +67,11 @@ impl Compiled {
             }
         }
         Some(event)
+    }
+
+    /// The key of the turn of an event that is delivered.
+    pub(super) fn order_of(&self, event: &Event) -> Option<String> {
+        self.order.key(event).map(str::to_owned)
     }
 }
 
@@ -170,7 +175,7 @@ impl Runner {
         let matched = tokio::task::spawn_blocking(move || {
             let deliver = |record: EventRecord| {
                 let event = compiled.deliver(&record, environment)?;
-                let order = compiled.order.key(&event).map(str::to_owned);
+                let order = compiled.order_of(&event);
                 Some((record, event, order))
             };
             events.into_iter().filter_map(deliver).collect::<Vec<_>>()

@@ -16,8 +16,8 @@ pub(super) struct Buckets {
 }
 
 impl Buckets {
-    /// Locks the limits of the queues that have a rate or a limit by key, and lowers the shares to what the rates allow.
-    /// Says how long the queues are to be left alone that have no token; none of those is claimed from.
+    /// Locks the limits of the queues that have a rate or a limit by key, and lowers the shares to what the rates
+    /// allow. Says how long the queues are to be left alone that have no token; none of those is claimed from.
     pub(super) async fn lock(
         scope: &mut HostScope,
         shares: &mut Vec<ClaimShare>,

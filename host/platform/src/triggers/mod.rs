@@ -8,7 +8,7 @@
 //! - [`Runner`]: what the parts share, and their tasks. It ends with its last handle.
 //! - `scheduler`: due schedules, and those that have lost their next tick.
 //! - `queue`: claiming, in the order of `plan` and within the `limits`; `run`: one job, to its end.
-//! - `deliver`: events to subscriptions; `waits`: events to the jobs that wait for them.
+//! - `deliver`: events to subscriptions, `replay` once more; `waits`: events to the jobs that wait for them.
 //! - [`TriggerBackends`]: the queue, the log of events and the journals, for the components' capabilities.
 //! - [`registration`]: the schedules and subscriptions of a version that begins to serve.
 //!
@@ -25,6 +25,7 @@ mod plan;
 mod publish_later;
 mod queue;
 pub(crate) mod registration;
+mod replay;
 mod run;
 mod runner;
 mod scheduler;
@@ -36,5 +37,6 @@ pub use backends::TriggerBackends;
 pub(crate) use cause::checked as checked_traceparent;
 pub(crate) use meters::LatencyKind;
 pub(crate) use new_job::JobRequest;
+pub(crate) use replay::Replay;
 pub(crate) use run::{Message, Run, RunEnd, ServedTriggers, Services};
 pub(crate) use runner::Runner;

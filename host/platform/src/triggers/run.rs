@@ -2,7 +2,7 @@
 
 use super::Runner;
 use super::backends::StoredJournal;
-use super::cause::{cause_of, child_of};
+use super::cause::{cause_of, child_of, is_replayed};
 use super::publish_later::PUBLISH_LATER;
 use elias_api::{JobTrigger, Quotas, RecordedRun};
 use elias_capabilities::trigger::Cause;
@@ -79,6 +79,8 @@ pub(crate) struct Run {
     pub(crate) message: Message,
     /// The version that has to run it, if not any may.
     pub(crate) version: Option<u32>,
+    /// Whether that version runs it or none, also if it does not serve any more: somebody asked for it.
+    pub(crate) is_pinned: bool,
     /// How long it may take.
     pub(crate) timeout: Duration,
     /// What caused the run, for what it causes in turn.
@@ -219,6 +221,7 @@ impl Runner {
             record: RecordedRun { job: job.lease.id.clone(), attempt: job.attempt, cause: traceparent },
             message,
             version: job.version,
+            is_pinned: job.version.is_some() && is_replayed(job.cause.as_deref()),
             timeout: config.timeout.get(),
             cause,
             journal: journal.as_ref().map(StoredJournal::handle),

@@ -7,7 +7,7 @@ use axum::Json;
 use axum::extract::State;
 use elias_api::{
     ChangedJobs, Error, EventRecord, JobFilter, JobRecord, JobSelection, JobState, JobTrigger, PublishedEvents,
-    ReplayRequest, SubscriptionRecord, TriggerFilter,
+    ReplayRequest, ReplaySelection, ReplayedEvents, SubscriptionRecord, TriggerFilter,
 };
 use elias_names::{ComponentName, Environment, ServiceId, TenantId};
 use elias_platform::{Platform, ReplayFrom};
@@ -24,6 +24,7 @@ pub(super) fn routes() -> OpenApiRouter<Platform> {
         .routes(routes!(pause))
         .routes(routes!(resume))
         .routes(routes!(replay))
+        .routes(routes!(replay_selected))
         .routes(routes!(dead_letters))
         .routes(routes!(retry_dead_letters))
         .routes(routes!(discard_dead_letters))
@@ -232,6 +233,38 @@ async fn replay(
     };
     let (service, name) = path.split();
     Ok(Json(platform.replay(&session, &service, &name, from).await?))
+}
+
+/// Deliver a selection of the log's events to a subscription once more.
+///
+/// The subscription's cursor stays. The deliveries are jobs with the trigger `event`, whose `cause` has `replay=NAME`.
+/// At most `limit` are enqueued and 10,000 events looked at; the next request goes on with `next` as its `after`.
+#[utoipa::path(
+    post,
+    path = "/tenants/{tenant}/components/{component}/environments/{environment}/subscriptions/{subscription}/events",
+    operation_id = "subscriptions_replay_selected",
+    tag = "subscriptions",
+    params(SubscriptionPath),
+    request_body = ReplaySelection,
+    responses(
+        (status = 202, description = "The deliveries were enqueued.", body = ReplayedEvents),
+        (
+            status = "default",
+            description = refused!(404 "not-found", 429 "quota-exceeded"),
+            body = ProblemDocument,
+            content_type = PROBLEM,
+        ),
+    ),
+)]
+async fn replay_selected(
+    State(platform): State<Platform>,
+    Authenticated(session): Authenticated,
+    PathOf(path): PathOf<SubscriptionPath>,
+    JsonOf(selection): JsonOf<ReplaySelection>,
+) -> Result<(StatusCode, Json<ReplayedEvents>), Problem> {
+    let (service, name) = path.split();
+    let replayed = platform.replay_selected(&session, &service, &name, &selection).await?;
+    Ok((StatusCode::ACCEPTED, Json(replayed)))
 }
 
 /// List dead letters, newest first: deliveries of events that failed and are not retried.

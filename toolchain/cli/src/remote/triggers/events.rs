@@ -1,6 +1,7 @@
 //! `elias events`.
 
 use super::jobs::{list, print_changed};
+use super::replay::{ReplayArguments, replay};
 use super::{TriggerFilterArguments, append, moment, parse_json};
 use crate::remote::connection::client::{Client, read};
 use crate::remote::connection::output::{self, time};
@@ -34,6 +35,8 @@ pub(crate) struct EventsArguments {
 enum EventsCommand {
     /// Publish an event
     Publish(PublishArguments),
+    /// Deliver events of the log to a subscription once more; its cursor stays
+    Replay(ReplayArguments),
     /// List dead letters: deliveries that failed and are not retried
     Dead {
         #[command(flatten)]
@@ -106,7 +109,7 @@ struct PublishArguments {
     id: Option<String>,
 }
 
-/// Lists or publishes events, or lists, retries and discards dead letters.
+/// Lists, publishes or replays events, or lists, retries and discards dead letters.
 ///
 /// # Errors
 /// If the platform refuses.
@@ -128,6 +131,7 @@ pub(crate) fn events(arguments: &EventsArguments) -> Result<(), Failure> {
                 Ok(ids.iter().map(|id| format!("event {}\n", plain(id))).collect())
             })
         }
+        Some(EventsCommand::Replay(arguments)) => replay(&client, arguments, target.json),
         Some(EventsCommand::Dead { filter, subscription }) => {
             let mut url = client.tenant_url(&["dead-letters"]);
             filter.apply(&mut url);
