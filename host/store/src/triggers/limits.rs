@@ -1,4 +1,5 @@
-//! The limits of queues that all hosts keep together: the token bucket of a rate, and the turn to count the jobs of a key.
+//! The limits of queues that all hosts keep together: the token bucket of a rate, and the turn to count the jobs of a
+//! key.
 
 use super::{Database, inserts, signed, statement};
 use crate::error::{Error, Result};

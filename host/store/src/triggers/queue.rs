@@ -9,7 +9,8 @@ use serde::Serialize;
 use sqlx::any::AnyRow;
 use std::collections::HashMap;
 
-/// Jobs of a queue with a limit by key that a claim looks at, and keys that it looks at if those were all at their limit.
+/// Jobs of a queue with a limit by key that a claim looks at, and keys that it looks at if those were all at their
+/// limit.
 const KEYED_LOOK: u32 = 500;
 const KEYS_LOOK: u32 = 1_000;
 
@@ -216,8 +217,8 @@ const LEASED_KEYS: &str = "leased AS MATERIALIZED (SELECT concurrency_key AS key
     WHERE tenant || '' = $1 AND queue = $2 AND state = 'leased' AND lease_until > 0 AND concurrency_key IS NOT NULL \
     GROUP BY concurrency_key)";
 
-/// The statement that claims as [`claim_jobs`] does, but at most `$6` jobs with the same concurrency key, those that are
-/// leased included. It looks at the first [`KEYED_LOOK`] jobs of the queue.
+/// The statement that claims as [`claim_jobs`] does, but at most `$6` jobs with the same concurrency key, those that
+/// are leased included. It looks at the first [`KEYED_LOOK`] jobs of the queue.
 pub(super) fn claim_keyed(dialect: crate::Dialect) -> String {
     format!(
         "WITH {LEASED_KEYS}, ready AS MATERIALIZED (SELECT id, rank, concurrency_key FROM jobs \

@@ -3,8 +3,8 @@
 //! - [`RetryPolicy`] and [`settle`]: retries with exponential backoff and full jitter, and when a job is dead.
 //! - [`Priority`]: priorities with bounded ageing, as one number that an index can be ordered by.
 //! - [`FairQueue`]: how many jobs of which tenant are claimed next.
-//! - [`KeyLimits`]: concurrency and rate by name and concurrency key, in one process; [`TokenBucket`]: a rate that hosts
-//!   keep together.
+//! - [`KeyLimits`]: concurrency and rate by name and concurrency key, in one process; [`TokenBucket`]: a rate that
+//!   hosts keep together.
 
 mod bucket;
 mod ending;
