@@ -62,6 +62,13 @@ export interface Component<Input = any, Output = unknown> {
    * delivered at least once: `event.id` tells a second delivery.
    */
   event?(event: DeliveredEvent, env: Env, ctx: ExecutionContext): MaybePromise<void>;
+
+  /**
+   * Handles several events at once, of a subscription with `batch` in elias.toml. A handler that returns acknowledges
+   * those on which it did not decide with `retry` or `reject`. If it throws, each of them is delivered again, as the
+   * retry policy of the subscription says. A batch has no durable steps.
+   */
+  events?(batch: EventBatch, env: Env, ctx: ExecutionContext): MaybePromise<void>;
 }
 
 /** A due time of a schedule. */
@@ -110,6 +117,14 @@ export interface Job<Input = any> extends Decisions {
 export interface DeliveredEvent<Data = any> extends CloudEvent<Data>, Decisions {
   /** From 1. */
   readonly attempt: number;
+}
+
+/** Events that are delivered to a subscription at once. */
+export interface EventBatch<Data = any> {
+  /** The name of the subscription. */
+  readonly subscription: string;
+  /** The events, each with its own `retry`, `reject` and `attempt`. */
+  readonly events: readonly DeliveredEvent<Data>[];
 }
 
 /**

@@ -248,6 +248,46 @@ async fn a_selection_of_events_is_delivered_once_more_and_to_a_version() {
     assert_eq!(viewer.refused("POST", &events, json!({})).await.0, "forbidden");
 }
 
+const BATCHES: &str = r#"
+import { step } from "elias";
+
+export default {
+  fetch() { return new Response("up"); },
+  async events({ subscription, events }) {
+    for (const event of events) {
+      if (event.data.step) await step("none", () => 1);
+      if (event.data.rejects) event.reject(`${subscription} rejects`);
+    }
+  },
+};
+"#;
+
+#[tokio::test]
+async fn a_batch_of_events_ends_as_its_handler_decides_on_each() {
+    let platform = Platform::start(&[]);
+    let team = platform.default_tenant();
+    let retry = json!({ "attempts": 1 });
+    let subscription = json!({ "name": "orders", "type": "order.*", "batch": 5, "retry": retry });
+    let settings = json!({ "triggers": { "event": [subscription] }, "capabilities": { "workflow": {} } });
+    team.serve("shop", &component(BATCHES), settings).await;
+    let event = |id: &str, data: Value| json!({ "specversion": "1.0", "id": id, "type": "order.paid", "source": "/tills/7", "data": data });
+    let letters = async |count: usize| {
+        until(&format!("there are {count} dead letters"), async || {
+            let letters = team.done("GET", "/dead-letters", Value::Null).await;
+            let items = letters["items"].as_array().expect("a list").clone();
+            (items.len() == count).then_some(items)
+        })
+        .await
+    };
+    for (id, rejects) in [("1", false), ("2", true), ("3", false)] {
+        team.done("POST", "/events", event(id, json!({ "rejects": rejects }))).await;
+    }
+    assert_eq!(letters(1).await[0]["error"], "rejected: orders rejects");
+    team.done("POST", "/events", event("4", json!({ "step": true }))).await;
+    let error = letters(2).await[0]["error"].clone();
+    assert!(error.as_str().is_some_and(|error| error.contains("not for batches")), "{error}");
+}
+
 #[tokio::test]
 async fn a_schedule_is_shown_paused_resumed_and_run() {
     let platform = Platform::start(&[]);

@@ -248,6 +248,11 @@ export const app: {
   job(name: string, input?: unknown, given?: HandlerArguments & JobArguments): Promise<Outcome & { result?: any }>;
   /** Delivers an event to the handler `event`, once; `given` also takes attributes of the event. Otherwise as `job`. */
   event(type: string, data?: unknown, given?: HandlerArguments & Partial<CloudEvent> & { attempt?: number }): Promise<Outcome>;
+  /** Delivers events at once to the handler `events`; gives the outcome of each. An exception is thrown. */
+  events(
+    list: (Partial<CloudEvent> & { type: string; attempt?: number })[],
+    given?: HandlerArguments & { subscription?: string },
+  ): Promise<Outcome[]>;
   /** Waits for the promises that it passed to `ctx.waitUntil`. */
   settled(): Promise<void>;
 };

@@ -37,6 +37,19 @@ test("schedules are fired, and what they enqueue and publish is recorded", async
   assert.deepEqual(published, [{ id: "event-1", type: "day.over", data: { day: 1 }, subject: "1" }]);
 });
 
+test("events of a batch have an outcome each", async () => {
+  const { app } = await testing({
+    events({ subscription, events: [first, second] }) {
+      first.retry(5, subscription);
+      second.reject(second.data.why);
+    },
+  });
+  const list = [{ type: "a" }, { type: "b", data: { why: "no" } }, { type: "c" }];
+  assert.deepEqual(await app.events(list, { subscription: "s" }), [
+    { outcome: "retry", after: 5, reason: "s" }, { outcome: "dead", reason: "no" }, { outcome: "done" },
+  ]);
+});
+
 test("jobs give their result, or what they decided", async () => {
   const world = await testing({
     async job(job) {

@@ -43,6 +43,23 @@ test("jobs and events are retried and rejected", async () => {
   await assert.rejects(decide((event) => event.retry("5s")), RangeError);
 });
 
+test("each event of a batch has its own decision, and none acknowledges it", async () => {
+  const batch = () => ({ subscription: "orders", events: [1, 2, 3].map((id) => ({ id: `${id}`, attempt: 1, retry: "x" })) });
+  const decide = async (handler) => (await run("events", batch(), handler)).calls;
+  const decided = await decide(async ({ subscription, events: [first, second] }) => {
+    first.retry(1500.5, subscription);
+    second.reject("no");
+    second.retry();
+  });
+  const [[kind, output]] = decided;
+  assert.equal(kind, "output");
+  assert.deepEqual(JSON.parse(output), [
+    { retry: { afterMs: 1501, reason: "orders" } }, { retry: { afterMs: null, reason: "" } }, null,
+  ]);
+  await assert.rejects(decide(({ events: [first] }) => first.retry(-1)), RangeError);
+  await assert.rejects(decide(async () => { throw new TypeError("mine"); }), TypeError);
+});
+
 test("attributes of an event are not in the way of its methods, and these not in the way of a copy", async () => {
   const event = { id: "1", type: "a.b", retry: "x", reject: 1, data: null };
   const native = await run("event", event, (given) => {

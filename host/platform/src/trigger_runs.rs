@@ -155,6 +155,7 @@ async fn handle(app: &App, message: &Message, options: CallOptions) -> Result<Ru
         Message::Tick(tick) => app.run_schedule(tick, options).await,
         Message::Job(job) => app.run_job(job, options).await,
         Message::Event(event) => app.run_event(event, options).await,
+        Message::Events(batch) => app.run_events(batch, options).await,
     }
 }
 

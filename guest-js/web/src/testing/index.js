@@ -1,6 +1,6 @@
 // The module `elias/test`: test files import it, and the runner, `elias test`, calls it. Each test runs in an instance
 // of its own.
-import { withDecisions } from "../component/triggers.js";
+import { withBatchDecisions, withDecisions } from "../component/triggers.js";
 import { Request } from "../fetch/request.js";
 import { isResponse } from "../fetch/response.js";
 import { registry } from "../internal/registry.js";
@@ -81,6 +81,18 @@ export const app = Object.freeze({
   async event(type, data = null, { attempt = 1, env, ctx, ...attributes } = {}) {
     const { result, ...end } = await decide("event", { ...eventOf(type, data, attributes), attempt }, { env, ctx });
     return end;
+  },
+  /** Delivers a batch: a list of { type, data, attempt, ...attributes }; gives what became of each event. */
+  async events(list, { subscription = "test", env = fakedEnv(), ctx } = {}) {
+    const events = list.map(({ type, data, attempt = 1, ...attributes }) => ({ ...eventOf(type, data, attributes), attempt }));
+    const batch = { subscription, events };
+    const decided = withBatchDecisions(batch);
+    await handler("events")(batch, env, contextOf(ctx));
+    return decided.map((decision) => {
+      if (decision === null) return { outcome: "done" };
+      const { retry, reject } = decision;
+      return retry ? { outcome: "retry", after: retry.afterMs ?? undefined, reason: retry.reason } : { outcome: "dead", reason: reject.reason };
+    });
   },
   /** Waits for the promises that it passed to ctx.waitUntil. */
   async settled() {

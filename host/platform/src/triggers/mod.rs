@@ -7,7 +7,8 @@
 //!
 //! - [`Runner`]: what the parts share, and their tasks. It ends with its last handle.
 //! - `scheduler`: due schedules, and those that have lost their next tick.
-//! - `queue`: claiming, in the order of `plan` and within the `limits`; `run`: one job, to its end.
+//! - `queue`: claiming, in the order of `plan` and within the `limits`; `run`: one job, to its end;
+//!   `event_batch`: several deliveries in one run.
 //! - `deliver`: events to subscriptions, `replay` once more; `waits`: events to the jobs that wait for them.
 //! - [`TriggerBackends`]: the queue, the log of events and the journals, for the components' capabilities.
 //! - [`registration`]: the schedules and subscriptions of a version that begins to serve.
@@ -18,6 +19,7 @@ mod backends;
 mod batch;
 mod cause;
 mod deliver;
+mod event_batch;
 mod limits;
 mod meters;
 mod new_job;

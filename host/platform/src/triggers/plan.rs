@@ -4,6 +4,7 @@ use super::run::ServedTriggers;
 use elias_api::{JobTrigger, QueueId};
 use elias_names::{ServiceId, TenantId};
 use elias_store::{ClaimShare, ClaimedJob, LeasedQueue, ReadyQueue};
+use elias_triggers::config::SubscriptionConfig;
 use elias_triggers::queue::{FairQueue, Rate, TenantDemand};
 use std::collections::{BTreeMap, HashMap};
 
@@ -52,7 +53,10 @@ fn limits(served: &ServedTriggers, queue: &QueueId) -> QueueLimits {
             let mut subscriptions = served.config.event.iter();
             let subscription = subscriptions.find(|subscription| subscription.name() == queue.name);
             // Of what is to be published later, and what is left of a subscription that the version has no more.
-            of(subscription.map_or(CLAIM_MAX, |subscription| subscription.concurrency))
+            // Its jobs are events, and its concurrency is that of runs.
+            let events =
+                |subscription: &SubscriptionConfig| subscription.concurrency.saturating_mul(subscription.batch);
+            of(subscription.map_or(CLAIM_MAX, events))
         }
     }
 }

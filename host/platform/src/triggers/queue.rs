@@ -1,6 +1,7 @@
 //! Claiming jobs, and ending those that have run: the ends of some and the claim of the next are one transaction.
 
 use super::Runner;
+use super::event_batch::{self, Claim};
 use super::limits::Buckets;
 use super::meters::LatencyKind;
 use super::plan::{self, QueueKey};
@@ -90,7 +91,12 @@ pub(super) async fn round(runner: &Arc<Runner>) -> Result<bool> {
     // The slots of queues that have to wait for their rates are for others.
     let any = !claimed.is_empty() || !waits.is_empty();
     runner.hold(waits);
-    claimed.into_iter().for_each(|job| runner.begin(job));
+    for claim in event_batch::group(claimed, |job| runner.services.find(&service_of(job))) {
+        match claim {
+            Claim::One(job) => runner.begin(*job),
+            Claim::Batch(jobs) => runner.begin_batch(jobs),
+        }
+    }
     Ok(any)
 }
 
@@ -155,6 +161,25 @@ impl Runner {
         tokio::spawn(async move {
             let verdict = runner.run(&job, cancelled).await;
             runner.settle(&job, verdict);
+        });
+    }
+
+    /// Starts deliveries that were claimed and are run together: ending one ends the run of all.
+    fn begin_batch(self: &Arc<Self>, jobs: Vec<ClaimedJob>) {
+        let (cancel, cancelled) = watch::channel(false);
+        let mut running = self.running.lock(); // the map is whole after every operation
+        for job in &jobs {
+            running.insert(job.lease.clone(), RunningJob { cancel: cancel.clone(), is_released: false });
+        }
+        drop(running);
+        for job in &jobs {
+            let now_ms = job.lease_until.saturating_sub_unsigned(LEASE_MS);
+            self.meters.record(LatencyKind::Start, now_ms.saturating_sub(job.ready_at));
+        }
+        let runner = Arc::clone(self);
+        tokio::spawn(async move {
+            let verdicts = runner.run_batch(&jobs, cancelled).await;
+            jobs.iter().zip(verdicts).for_each(|(job, verdict)| runner.settle(job, verdict));
         });
     }
 

@@ -8,7 +8,7 @@ use elias_api::{JobTrigger, Quotas, RecordedRun};
 use elias_capabilities::trigger::Cause;
 use elias_capabilities::workflow::JournalHandle;
 use elias_delivery::clock::Now;
-use elias_host::{EventMessage, Job, Tick};
+use elias_host::{EventBatch, EventMessage, Job, Tick};
 use elias_names::ServiceId;
 use elias_store::{ClaimedJob, JobOutcome};
 use elias_triggers::config::{JobConfig, RetryConfig, TriggersConfig};
@@ -85,7 +85,7 @@ pub(crate) struct Run {
     pub(crate) timeout: Duration,
     /// What caused the run, for what it causes in turn.
     pub(crate) cause: Cause,
-    /// The journal of its steps; none for a tick.
+    /// The journal of its steps; none for a tick and a batch.
     pub(crate) journal: Option<JournalHandle>,
     /// Becomes true when the run is to be ended.
     pub(crate) cancelled: watch::Receiver<bool>,
@@ -100,6 +100,8 @@ pub(crate) enum Message {
     Job(Job),
     /// `event`.
     Event(Box<EventMessage>),
+    /// `events`.
+    Events(Box<EventBatch>),
 }
 
 /// How a run ended.
@@ -265,7 +267,7 @@ pub(super) fn dead(error: String, keep_ms: u64) -> Verdict {
 }
 
 /// What a job's handler gets, and the name of what triggered it.
-fn message(job: &ClaimedJob, now: Now) -> Result<(Message, String), String> {
+pub(super) fn message(job: &ClaimedJob, now: Now) -> Result<(Message, String), String> {
     let name = job.queue.name.clone();
     match job.queue.trigger {
         JobTrigger::Schedule => {

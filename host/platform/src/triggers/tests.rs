@@ -1,5 +1,6 @@
 //! The runner on a real store, with handlers that are functions: nothing is lost, and nothing is done twice.
 
+mod batches;
 mod limits;
 mod schedules;
 mod steps;

@@ -3,7 +3,7 @@
 use super::run::{Message, Reporter, RunOptions, Runner};
 use super::settings::SubscriptionSettings;
 use elias_capabilities::events::{EventReceiver, PublishedEvent};
-use elias_host::{EventMessage, Running};
+use elias_host::{EventBatch, EventMessage, Running};
 use elias_triggers::event::{Event, EventData, HOPS_MAX};
 use elias_triggers::queue::Outcome;
 use serde_json::Value;
@@ -112,11 +112,15 @@ async fn run(
         let options = RunOptions {
             running: Running::new(),
             deadline: None,
-            journal: Some(&journal),
+            journal: Some(&*journal).filter(|_| subscription.config.batch == 1),
             hops,
             policy: subscription.config.retry.policy(),
         };
-        let message = Message::Event(EventMessage { event: message.clone(), attempt });
+        let event = EventMessage { event: message.clone(), attempt };
+        let message = match subscription.config.batch {
+            1 => Message::Event(event),
+            _ => Message::Events(EventBatch { subscription: subscription.name.clone(), events: vec![event] }),
+        };
         let outcome = runner.execute(message, options, reporter.take().as_ref()).await;
         drop(slot);
         match outcome {

@@ -8,9 +8,11 @@ use elias_capabilities::jobs::MemoryQueue;
 use elias_capabilities::trigger::{Cause, Clock};
 use elias_capabilities::workflow::{JournalHandle, MemoryJournal};
 use elias_delivery::clock::Now;
-use elias_host::{App, CallOptions, Error, ErrorCode, EventMessage, Job, RunOutcome, RunResult, Running, Tick};
+use elias_host::{
+    App, CallOptions, Error, ErrorCode, EventBatch, EventMessage, Job, RunOutcome, RunResult, Running, Tick,
+};
 use elias_server::AppSource;
-use elias_triggers::event::{Event, Filter, TypePattern};
+use elias_triggers::event::{Event, Filter, TypePattern, batch_endings};
 use elias_triggers::queue::{DeadReason, Ending, KeyLimits, Outcome, RetryPolicy, settle};
 use parking_lot::Mutex;
 use serde_json::Value;
@@ -65,6 +67,8 @@ pub(super) enum Message {
     Tick(Tick),
     Job(Job),
     Event(EventMessage),
+    /// A batch of one event.
+    Events(EventBatch),
 }
 
 impl Message {
@@ -76,6 +80,7 @@ impl Message {
                 let event_type = event.event.get("type").and_then(Value::as_str).unwrap_or_default();
                 format!("event {event_type}")
             }
+            Self::Events(batch) => format!("events {}", batch.subscription),
         }
     }
 
@@ -84,6 +89,7 @@ impl Message {
             Self::Tick(tick) => tick.attempt,
             Self::Job(job) => job.attempt,
             Self::Event(event) => event.attempt,
+            Self::Events(batch) => batch.events.first().map_or(1, |event| event.attempt),
         }
     }
 }
@@ -142,7 +148,13 @@ impl Runner {
         }
         self.lines.record(&execution);
         let ending = match self.source.current() {
-            Some(app) => ending(run(&app, &message, call).await),
+            Some(app) => match (&message, ending(run(&app, &message, call).await)) {
+                (Message::Events(batch), ending) => {
+                    let first = batch_endings(ending, batch.events.len()).into_iter().next();
+                    first.unwrap_or_else(|| Ending::Invalid("the batch has no event".to_owned()))
+                }
+                (_, ending) => ending,
+            },
             None => Ending::NotRun { times: 1, reason: "no component is loaded".to_owned() },
         };
         let outcome = settle(ending, &policy, attempt, self.now(), rand::random());
@@ -225,6 +237,7 @@ async fn run(app: &App, message: &Message, options: CallOptions) -> Result<RunOu
         Message::Tick(tick) => app.run_schedule(tick, options).await,
         Message::Job(job) => app.run_job(job, options).await,
         Message::Event(event) => app.run_event(event, options).await,
+        Message::Events(batch) => app.run_events(batch, options).await,
     }
 }
 
