@@ -83,7 +83,7 @@ async fn hot_statements_use_an_index(TestStore { store, .. }: &TestStore) {
             Dialect::Sqlite => line.strip_prefix("SCAN ").is_some_and(|rest| {
                 let table = rest.split(' ').next().unwrap_or_default();
                 // All tenants are read, one by one, to find the last execution of each.
-                table != "t" && !NOT_TABLES.contains(&table)
+                table != "t" && !table.starts_with("(subquery") && !NOT_TABLES.contains(&table)
             }),
             Dialect::Postgres => line.contains("Seq Scan on"),
         };
