@@ -27,6 +27,7 @@ type = "order.*"
 where = { "data.total" = { gte = 100 } }
 
 [triggers.jobs.work]
+key-concurrency = 1
 retry = { attempts = 3, first = "100ms", jitter = false }
 "#;
 
@@ -37,7 +38,7 @@ export default {
   async fetch(request) {
     const { searchParams } = new URL(request.url);
     if (searchParams.has("publish")) return new Response(await events.publish("order.paid", { total: 200 }));
-    return new Response(await jobs.enqueue("work", { fails: 1 }, { key: "one" }));
+    return new Response(await jobs.enqueue("work", { fails: 1 }, { key: "one", concurrencyKey: "user 7" }));
   },
   scheduled(tick) {
     log.info(`tick ${tick.name}`, { late: tick.late < 60_000, input: tick.input });
