@@ -104,7 +104,7 @@ impl Runner {
                 Err(verdict) => Some(verdict),
             });
         }
-        let (mut hops, mut traceparent) = (0, None);
+        let (mut hops, mut traceparent) = (0_u32, None);
         for job in jobs {
             let cause = cause_of(job.cause.as_deref());
             hops = hops.max(cause.hops.saturating_add(1));
