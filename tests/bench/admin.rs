@@ -33,7 +33,7 @@ impl Answer {
         self.status == 200 && String::from_utf8_lossy(&self.body).contains(text)
     }
 
-    /// What is in an answer that has to be a good one.
+    /// The text of an answer that must be a good one.
     pub(crate) fn json(&self) -> Value {
         assert!(self.status < 300, "{}: {}", self.status, String::from_utf8_lossy(&self.body));
         if self.body.is_empty() { Value::Null } else { serde_json::from_slice(&self.body).expect("it is JSON") }

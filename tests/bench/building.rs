@@ -105,7 +105,7 @@ fn save_to_served(report: &mut Report) {
     );
 }
 
-/// What this process has in memory, in bytes.
+/// The memory of this process, in bytes.
 #[derive(Default)]
 struct Memory {
     resident: u64,

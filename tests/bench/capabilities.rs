@@ -1,4 +1,4 @@
-//! What capabilities cost, beside the same through the same driver in Rust.
+//! The cost of capabilities, beside the same through the same driver in Rust.
 
 use crate::plain_proxy::PlainProxy;
 use crate::report::Report;

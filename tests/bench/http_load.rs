@@ -24,7 +24,8 @@ pub(crate) fn run(report: &mut Report) {
         .args(["--bundle", "--format=esm"])
         .output()
         .expect("`make packages` installed esbuild");
-    // workerd lets no top level make a response; its isolate lives on, so that its first request builds the tables once.
+    // workerd lets no top level make a response; its isolate lives on, so that its first request builds the tables
+    // once.
     let worker = String::from_utf8_lossy(&bundle.stdout).replace("await app.request(\"/\");", "");
 
     for (what, elias, node, worker) in [
@@ -77,7 +78,7 @@ fn system_calls(component: &str, server: &Server, report: &mut Report) {
     report.row(&what, &format!("{each:.3} in {requests} requests"), "0", Some(each < 0.05));
 }
 
-/// What `wrk` saw, and the kernel.
+/// The measurements of `wrk`, and of the kernel.
 pub(crate) struct Load {
     pub(crate) requests: u64,
     /// Those without an answer of 200 or so.

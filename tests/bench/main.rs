@@ -1,7 +1,7 @@
 //! `make bench`: ratios against rivals in the same run, written to docs/reference/performance.md. With the names of
 //! parts as arguments (`cargo bench --package elias-tests --features bench --profile release -- building`) only those
 //! run, and nothing is written.
-//! `soak` runs only if it is named: `make soak`.
+//! `soak` and `soak-triggers` run only if they are named: `make soak`.
 
 mod admin;
 mod attacks;
@@ -11,12 +11,14 @@ mod capabilities;
 mod guest_cpu;
 mod http_load;
 mod in_process;
+mod parameters;
 mod plain_proxy;
 mod platform;
 mod report;
 mod server;
 mod soak;
 mod starling_monkey;
+mod triggers;
 mod web_apis;
 
 fn main() {
@@ -53,8 +55,14 @@ fn main() {
     if wanted("attacks") {
         attacks::run(&mut report);
     }
+    if wanted("triggers") {
+        triggers::run(&mut report);
+    }
     if parts.iter().any(|part| part == "soak") {
         soak::run(&mut report);
+    }
+    if parts.iter().any(|part| part == "soak-triggers") {
+        soak::triggers::run(&mut report);
     }
     if parts.is_empty() {
         report.write();

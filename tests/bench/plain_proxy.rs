@@ -1,4 +1,4 @@
-//! What a proxy costs that only passes on: hyper on both sides, and nothing between.
+//! The cost of a proxy that only passes on: hyper on both sides, and nothing between.
 
 use http_body_util::BodyExt;
 use hyper::body::Incoming;

@@ -1,4 +1,5 @@
-//! What a platform costs over `elias serve` with one component, and what clients notice of swaps, rollbacks, canaries, bad neighbours and shadows.
+//! What a platform costs over `elias serve` with one component, and what clients notice of swaps, rollbacks, canaries,
+//! bad neighbours and shadows.
 
 use crate::admin::{Platform, host};
 use crate::http_load::{Load, load, load_of};
@@ -183,7 +184,7 @@ fn canary(platform: &Platform, report: &mut Report) {
     );
 }
 
-/// What a component notices of another one that spins until it is ended.
+/// The effect on a component of another one that spins until it is ended.
 fn neighbours(platform: &Platform, report: &mut Report) {
     for (name, bytes) in [("calm", source("calm")), ("spins", component("export default { fetch() { for (;;); } };"))] {
         let settings = json!({ "smoke": { "path": "" }, "limits": { "fuel": 50_000_000 } });
@@ -207,7 +208,7 @@ fn neighbours(platform: &Platform, report: &mut Report) {
     );
 }
 
-/// What clients notice of a shadow that gets a copy of every request.
+/// The effect on clients of a variant that gets every request mirrored.
 fn shadows(platform: &Platform, report: &mut Report) {
     two_versions(platform, "shadowed");
     let shadowed = of("shadowed");

@@ -76,7 +76,7 @@ impl Server {
         self.url.trim_start_matches("http://").trim_end_matches('/')
     }
 
-    /// What it answers to a GET, head and body.
+    /// The response to a GET, head and body.
     pub(crate) fn get(&self) -> String {
         let host = self.address();
         let mut stream = TcpStream::connect(host).expect("it listens");

@@ -1,7 +1,10 @@
-//! `make soak`: a platform with many components, and one that is killed again and again. It takes `SOAK_SECONDS` (600), half of them for
-//! either; `COMPONENTS` (10,000) are deployed unless the time is over before.
+//! `make soak`: a platform with many components, and one that is killed again and again. It takes `SOAK_SECONDS` (600),
+//! half of them for either; `COMPONENTS` (10,000) are deployed unless the time is over before.
+
+pub(crate) mod triggers;
 
 use crate::admin::Platform;
+use crate::parameters::number_of;
 use crate::report::Report;
 use elias_tests::build::{Project, binary};
 use serde_json::json;
@@ -26,14 +29,6 @@ pub(crate) fn run(report: &mut Report) {
     let started = Instant::now();
     many(report, started + seconds.mul_f64(0.5).saturating_sub(HOT_FOR));
     kills(report, started + seconds);
-}
-
-/// A number from the environment.
-fn number_of(variable: &str, default: u64) -> u64 {
-    match std::env::var(variable) {
-        Ok(text) => text.parse().unwrap_or_else(|error| panic!("{variable}={text}: {error}")),
-        Err(_) => default,
-    }
 }
 
 /// A component without the engine, which the host has.

@@ -1,4 +1,4 @@
-//! What the web APIs cost: JSON, strings and sorting against `StarlingMonkey`, SHA-256 against native code.
+//! The cost of the web APIs: JSON, strings and sorting against `StarlingMonkey`, SHA-256 against native code.
 
 use crate::report::Report;
 use crate::starling_monkey::StarlingMonkey;

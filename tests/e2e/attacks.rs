@@ -1,4 +1,4 @@
-//! What a component may do to its host, and what becomes of it: the named error, while neighbours are answered.
+//! Attacks of a component on its host, and their results: the named error, while neighbours are answered.
 
 use elias_tests::platform::until;
 use elias_tests::serve::Server;

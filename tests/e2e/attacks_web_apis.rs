@@ -6,7 +6,7 @@ use std::io::Write;
 
 const FLAGS: [&str; 6] = ["--fuel", "500000000", "--deadline-ms", "10000", "--memory-bytes", "33554432"];
 
-/// What the host may keep of instances that are gone: a pool's slots, and the allocator's slack.
+/// The memory that the host may keep of instances that are gone: a pool's slots, and the allocator's slack.
 const SLACK_BYTES: u64 = 48 << 20;
 
 /// A component that attacks on the paths of `attacks` and answers `fine` elsewhere.
@@ -41,8 +41,8 @@ async fn check(server: &Server, attack: &str, body: &[u8], outcomes: &[&str]) {
     assert_eq!(fine(server).await, "fine", "after {attack}");
 }
 
-/// What the component answers when it is not attacked. A connection on which a body was left unread may end under the
-/// request.
+/// The response of the component when it is not attacked. A connection on which a body was left unread may end under
+/// the request.
 async fn fine(server: &Server) -> String {
     for _ in 0..5 {
         if let Ok(answer) = server.try_send(http::Request::get("/"), "/", "").await {

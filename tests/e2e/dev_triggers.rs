@@ -105,7 +105,7 @@ async fn a_trigger_is_run_by_hand() {
         (&["trigger", "job", "work", "--input", r#"{"rejects":true}"#], "is not tried again: no such thing"),
         (&["trigger", "job", "work", "--input", r#"{"fails":3}"#], "is tried again: "),
         (&["trigger", "schedule", "monthly"], "elias.toml has no schedule `monthly`"),
-        (&["trigger", "schedule", "yearly", "--url", "http://127.0.0.1:1"], "no development server answers"),
+        (&["trigger", "schedule", "yearly", "--url", "http://127.0.0.1:1"], "no development server responds"),
     ] {
         let output = terminal.output("app", line);
         assert_eq!(output.status.code(), Some(1), "{line:?}");

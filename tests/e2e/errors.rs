@@ -1,4 +1,4 @@
-//! What an author reads when something failed: original lines, whoever waits, what was running, and what to do.
+//! The errors that an author reads: original lines, whoever waits, what was running, and what to do.
 
 use elias_tests::build::{Project, component};
 use elias_tests::serve::Server;

@@ -215,3 +215,21 @@ fn embed_capability_gives_a_component_what_was_granted() {
         "{text}"
     );
 }
+
+#[test]
+fn embed_triggers_runs_a_schedule_a_job_and_an_event() {
+    let project = Project::new(&[]);
+    project.write("orders.wasm", built("embed-triggers", "src/orders.js"));
+    let output = Command::new(binary("embed-triggers")).arg(project.path("orders.wasm")).finish();
+    let output = output.expect("embed-triggers starts");
+    let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{text}");
+    for wanted in [
+        "job charge: {\"total\":42}\n",
+        "event order.paid: null\n  info paid total=42\n",
+        "schedule often: null\n  info tick of often\n",
+    ] {
+        assert!(text.contains(wanted), "{text}");
+    }
+    assert!(text.ends_with("stopped; 0 runs were cut\n"), "{text}");
+}

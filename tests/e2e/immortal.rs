@@ -1,4 +1,5 @@
-//! What the build phase leaves on the heap is immortal: whatever a handler does with it has to come out as ever.
+//! The objects that the build phase leaves on the heap are immortal: whatever a handler does with it has to come out as
+//! ever.
 
 use elias_tests::serve::Server;
 

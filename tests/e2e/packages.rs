@@ -19,7 +19,7 @@ fn modules(folder: &Path) -> Vec<String> {
     names
 }
 
-/// What Node.js answers for each module, on the source as it is.
+/// The results of Node.js for each module, on the source as it is.
 fn expected(folder: &Path, names: &[String]) -> Vec<Value> {
     let output = Command::new("node")
         .arg("expected.mjs")
@@ -98,7 +98,7 @@ async fn drizzle_runs_over_the_capability_db() {
     assert_eq!(server.get("/").await.json(), wanted);
 }
 
-/// What the component of tests/packages/over-db/adapters.js answers with these tables of elias.toml.
+/// The results of the component of tests/packages/over-db/adapters.js with these tables of elias.toml.
 async fn adapters(tables: &str) -> Value {
     let folder = root().join("tests/packages");
     let out = tempfile::tempdir().expect("a temporary folder");
@@ -119,7 +119,7 @@ async fn adapters(tables: &str) -> Value {
     answer.json()
 }
 
-/// What they answer on either database.
+/// The results on either database.
 fn adapted() -> Value {
     json!({
         "drizzle": {

@@ -1,4 +1,4 @@
-//! Who may do what: no token, another tenant's, too small a role, a token for one component.
+//! Authorization: no token, another tenant's, too small a role, a token for one component.
 
 use elias_contract::note::SigningKey;
 use elias_tests::answering::{answering, answers};
@@ -82,7 +82,7 @@ fn body(method: &str, template: &str) -> Value {
     }
 }
 
-/// What could show that somebody had an effect: the tenants, what serves, and the audit trail.
+/// The evidence of an effect: the tenants, what serves, and the audit trail.
 async fn standing(platform: &Platform, team: &Tenant<'_>) -> Value {
     let tenants = platform.admin("GET", "/v1/tenants", Value::Null).await.1;
     let audit = team.done("GET", "/audit?limit=1000", Value::Null).await;
@@ -254,6 +254,54 @@ async fn a_token_for_one_component_acts_on_that_alone() {
     .await;
     let seen = own.done("GET", "/executions?failed=true", Value::Null).await;
     assert_eq!(seen["items"], json!([]), "another component's");
+}
+
+#[tokio::test]
+async fn a_page_of_a_token_for_one_component_is_full_and_what_belongs_to_others_is_not_found() {
+    let platform = Platform::start(&[]);
+    let team = platform.default_tenant();
+    for component in ["shop", "blog"] {
+        team.serve(component, answering(), answers(component)).await;
+    }
+    // Later than the tests end: they wait.
+    let enqueue = async |component: &str| {
+        let job = json!({ "name": "later", "run_at": 4_102_444_800_000_u64 });
+        let made = team.done("POST", &service(component, "production", "/jobs"), job).await;
+        made["id"].as_str().expect("an id").to_owned()
+    };
+    let mut ids = Vec::new();
+    for component in ["shop", "blog", "shop", "blog", "blog", "shop", "blog"] {
+        ids.push(enqueue(component).await);
+    }
+    let own = team.with_role("operator", Some(&["shop"])).await;
+    let first = own.done("GET", "/jobs?limit=2", Value::Null).await;
+    let listed = |page: &Value| -> Vec<String> {
+        let items = page["items"].as_array().expect("a list").iter();
+        items.map(|job| job["id"].as_str().expect("an id").to_owned()).collect()
+    };
+    assert_eq!(listed(&first), [ids[5].clone(), ids[2].clone()], "{first}");
+    let next = first["next"].as_str().expect("there is more");
+    let second = own.done("GET", &format!("/jobs?limit=2&after={next}"), Value::Null).await;
+    assert_eq!((listed(&second), &second["next"]), (vec![ids[0].clone()], &Value::Null));
+    assert_eq!(own.done("GET", "/components?limit=1", Value::Null).await["items"][0]["component"], "shop");
+
+    // Another component's job is as one that does not exist; without the permission both are forbidden.
+    let (blog, none) = (ids[1].as_str(), "01ARZ3NDEKTSV4RRFFQ69G5FAV");
+    let viewer = team.with_role("viewer", Some(&["shop"])).await;
+    for (method, action) in [("GET", ""), ("POST", "/cancel"), ("POST", "/retry")] {
+        let refused = async |team: &Tenant<'_>, id: &str| {
+            let (code, detail) = team.refused(method, &format!("/jobs/{id}{action}"), json!({})).await;
+            (code, detail.replace(id, "ID"))
+        };
+        let there = refused(&own, blog).await;
+        assert_eq!((there.0.as_str(), &there), ("not-found", &refused(&own, none).await), "{method} {action}");
+        let expected = if method == "GET" { "not-found" } else { "forbidden" };
+        for id in [blog, none] {
+            assert_eq!(refused(&viewer, id).await.0, expected, "{method} {action} {id}");
+        }
+    }
+    let selection = json!({ "component": "shop" });
+    assert_eq!(own.done("POST", "/jobs/cancel", selection).await["jobs"], 3);
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! What a tenant may ask for, and what compiling its components may take.
+//! The ceilings of a tenant's amounts, and the limits of compiling its components.
 
 use elias_tests::answering::{answering, answers};
 use elias_tests::platform::{Platform, until};

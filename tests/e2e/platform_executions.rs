@@ -1,4 +1,4 @@
-//! What ran, as it is recorded, followed and cancelled; and that nothing of it crosses from one tenant to another.
+//! Executions: recorded, followed and cancelled; and that nothing of it crosses from one tenant to another.
 
 use elias_tests::answering::{answering, answers};
 use elias_tests::build::{Project, component};

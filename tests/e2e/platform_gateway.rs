@@ -1,4 +1,4 @@
-//! What stands between a request and its component, in the shipped server: files, rate limits, keys and tokens, schemas, compression; and users of an
+//! The gateway in the shipped server: files, rate limits, keys and tokens, schemas, compression; and users of an
 //! identity provider in the admin API.
 
 use base64::Engine;

@@ -7,7 +7,7 @@ use elias_tests::services::Postgres;
 use elias_tests::tenant::Tenant;
 use serde_json::json;
 
-/// What a request to the component gets, and why its component cannot be loaded.
+/// The response to a request to the component, and the reason why its component cannot be loaded.
 async fn refused(team: &Tenant<'_>) -> String {
     let answer = team.get("shop", "/").await;
     assert_eq!((answer.status, answer.code().as_str()), (503, "unavailable"), "{answer:?}");

@@ -114,8 +114,11 @@ async fn figures_follow_the_requests_that_are_made() {
     assert_eq!(after["elias_store_up"], 1.0);
     assert_eq!(after["elias_components_loaded"], 1.0);
     assert_eq!(after["elias_executions_dropped_total"], 0.0);
-    assert_eq!(after[&format!("elias_circuit_state{{{SHOP},state=\"healthy\"}}")], 1.0);
-    assert_eq!(after[&format!("elias_circuit_state{{{SHOP},state=\"open\"}}")], 0.0);
+    for source in ["request", "trigger"] {
+        assert_eq!(after[&format!("elias_executions_unrecorded_total{{source=\"{source}\"}}")], 0.0);
+    }
+    assert_eq!(after[&format!("elias_circuit_state{{{SHOP},circuit=\"requests\",state=\"healthy\"}}")], 1.0);
+    assert_eq!(after[&format!("elias_circuit_state{{{SHOP},circuit=\"triggers\",state=\"open\"}}")], 0.0);
     assert_eq!(after["elias_services{state=\"healthy\"}"], 1.0);
     let quota = |what: &str, name: &str| after[&format!("elias_quota_{what}{{tenant=\"acme\",quota=\"{name}\"}}")];
     assert_eq!((quota("limit", "executions-per-minute"), quota("limit", "egress-bytes-per-hour")), (60.0, 1e6));

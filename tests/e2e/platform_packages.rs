@@ -41,7 +41,7 @@ fn flag(folder: &Path) -> String {
     folder.to_str().expect("UTF-8").to_owned()
 }
 
-/// What a version with this component is refused for: code and explanation.
+/// The refusal of a version with this component: code and explanation.
 async fn refused(tenant: &Tenant<'_>, component: &[u8]) -> (String, String) {
     let version = json!({ "digest": tenant.upload(component).await });
     tenant.refused("POST", "/components/shop/versions", version).await

@@ -1,4 +1,4 @@
-//! What a platform is after the worst: killed, robbed of its files, left by its database.
+//! A platform after failures: killed, robbed of its files, left by its database.
 
 use elias_contract::note::{self, VerifyingKey};
 use elias_tests::answering::{answering, answers};
@@ -10,7 +10,7 @@ use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-/// What was answered to somebody who deployed: the deployment's id and the version's number.
+/// The acknowledged deployment: its id and the version's number.
 type Acknowledged = (String, u64);
 
 /// Makes a version that answers `text` and deploys it.
@@ -35,7 +35,8 @@ async fn log_size(platform: &Platform) -> u64 {
     opened.text.lines().nth(1).and_then(|size| size.parse().ok()).unwrap_or_else(|| panic!("{checkpoint}"))
 }
 
-/// Checks that what serves is the last deployment that was acknowledged, or one in flight that came after it; and that nothing is half there.
+/// Checks that what serves is the last deployment that was acknowledged, or one in flight that came after it; and that
+/// nothing is half there.
 async fn is_whole(team: &Tenant<'_>, platform: &Platform, acknowledged: &[Acknowledged], rounds: usize) {
     let path = service("shop", "production", "/deployments?limit=1000");
     let history = team.done("GET", &path, Value::Null).await;

@@ -150,7 +150,7 @@ async fn a_client_stays_with_the_version_that_it_was_given() {
     assert_eq!(bodies.len(), 2, "without the header chance decides: {bodies:?}");
 }
 
-/// What each of forty users is answered.
+/// The responses to each of forty users.
 async fn assigned(platform: &Platform) -> Vec<String> {
     let mut bodies = Vec::new();
     for user in 0..40 {

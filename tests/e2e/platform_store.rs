@@ -20,7 +20,7 @@ fn move_store(from: &Path, to: &Path) {
     }
 }
 
-/// What `elias doctor` finds of a subject.
+/// The finding of `elias doctor` about a subject.
 async fn finding(platform: &Platform, subject: &str) -> (bool, String) {
     let (status, doctor) = platform.admin("GET", "/v1/doctor", Value::Null).await;
     assert_eq!(status, 200, "{doctor}");

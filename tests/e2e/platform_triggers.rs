@@ -5,6 +5,7 @@ use elias_tests::build::component;
 use elias_tests::platform::{Platform, until};
 use elias_tests::serve::Answer;
 use elias_tests::tenant::{Tenant, service};
+use elias_tests::upstream::Upstream;
 use http::Request;
 use serde_json::{Value, json};
 
@@ -230,7 +231,7 @@ async fn a_selection_of_events_is_delivered_once_more_and_to_a_version() {
     };
     assert_eq!(replay(json!({ "subject": "b" })).await, (Some(1), None));
     let newest = letters(3).await.remove(0);
-    assert!(newest["cause"].as_str().is_some_and(|cause| cause.contains("replay=")), "{newest}");
+    assert!(newest["replayed_by"].is_string(), "{newest}");
     assert_eq!(replay(json!({ "ids": ["3"], "type": "order.*", "where": { "subject": "a" } })).await, (Some(1), None));
     assert_eq!(replay(json!({ "type": "user.*" })).await, (Some(0), None));
     assert_eq!(replay(json!({ "until": 1 })).await, (Some(0), None));
@@ -314,4 +315,158 @@ async fn a_schedule_is_shown_paused_resumed_and_run() {
     assert_eq!(viewer.refused("POST", &format!("{schedule}/run"), json!({})).await.0, "forbidden");
     let other = service("shop", "production", "/schedules/monthly");
     assert_eq!(team.refused("GET", &other, Value::Null).await.0, "not-found");
+}
+
+#[tokio::test]
+async fn a_change_of_a_schedule_or_a_subscription_that_is_based_on_an_old_reading_is_refused() {
+    let platform = Platform::start(&[]);
+    let team = platform.default_tenant();
+    serve(&team).await;
+    let send = async |method: &str, path: &str, tag: Option<&str>| {
+        let request = Request::builder().method(method).header("authorization", format!("Bearer {}", team.token));
+        let request = tag.into_iter().fold(request, |request, tag| request.header("if-match", tag));
+        platform.call(request, &team.path(path), "").await
+    };
+    for path in ["/schedules/yearly", "/subscriptions/orders"] {
+        let path = service("shop", "production", path);
+        let read = send("GET", &path, None).await;
+        let tag = read.headers["etag"].to_str().expect("ASCII").to_owned();
+        let paused = send("POST", &format!("{path}/pause"), Some(&tag)).await;
+        assert_eq!((paused.status, &paused.json()["paused"]), (200, &json!(true)), "{path}");
+        assert_ne!(paused.headers["etag"], tag.as_str(), "{path}");
+        let late = send("POST", &format!("{path}/resume"), Some(&tag)).await;
+        assert_eq!((late.status, late.code().as_str()), (412, "stale"), "{path}");
+        let tag = paused.headers["etag"].to_str().expect("ASCII").to_owned();
+        let resumed = send("POST", &format!("{path}/resume"), Some(&tag)).await;
+        assert_eq!((resumed.status, &resumed.json()["paused"]), (200, &json!(false)), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn jobs_that_fail_open_the_circuit_of_triggers_and_keep_no_request_out() {
+    let platform = Platform::start(&[]);
+    let team = platform.default_tenant();
+    let mut settings = settings();
+    // The wait is random, up to an hour: that it is shorter than this test happens once in a thousand runs.
+    settings["supervision"] =
+        json!({ "consecutive-failures": 3, "backoff-ms": 3_600_000, "backoff-max-ms": 3_600_000 });
+    team.serve("shop", &component(SOURCE), settings).await;
+    for _ in 0..3 {
+        let made = team.done("POST", &enqueue(), json!({ "name": "echo", "input": { "fails": true } })).await;
+        job(&team, &made["id"], "dead").await;
+    }
+    let release = team.status("shop").await["release"].clone();
+    let states = (&release["health"]["state"], &release["trigger_health"]["state"]);
+    assert_eq!(states, (&json!("healthy"), &json!("open")));
+    assert_eq!(team.get("shop", "/").await.body, "up");
+    let waits = team.done("POST", &enqueue(), json!({ "name": "echo", "input": 1 })).await;
+    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    let path = format!("/jobs/{}", waits["id"].as_str().expect("an id"));
+    assert_eq!(team.done("GET", &path, Value::Null).await["finished_at"], Value::Null, "it waits");
+    team.done("POST", &service("shop", "production", "/start"), Value::Null).await;
+    assert_eq!(job(&team, &waits["id"], "done").await["attempt"], 1);
+}
+
+#[tokio::test]
+async fn the_platform_publishes_what_happens_to_components() {
+    let platform = Platform::start(&[]);
+    let team = platform.default_tenant();
+    let source = component(SOURCE);
+    let mut settings = settings();
+    settings["triggers"]["event"] = json!([{ "name": "executions", "type": "execution.*" }]);
+    assert_eq!(team.version("shop", &source, settings.clone()).await, 1);
+    settings["triggers"]["event"][0]["concurrency"] = json!(2);
+    assert_eq!(team.version("shop", &source, settings).await, 2);
+    team.deploy("shop", "production", 2, Value::Null).await;
+    assert_eq!(team.get("shop", "/").await.body, "up");
+    team.done("DELETE", "/components/shop/versions/1", Value::Null).await;
+    team.version(
+        "blog",
+        &source,
+        json!({ "triggers": { "event": [{ "type": "order.*" }], "schedule": [{
+        "name": "yearly", "cron": "0 0 1 1 *" }] } }),
+    )
+    .await;
+    team.done("DELETE", "/components/blog/versions/1", Value::Null).await;
+    let expected = [
+        ("component.created", "shop"),
+        ("version.accepted", "shop"),
+        ("component.updated", "shop"),
+        ("version.accepted", "shop"),
+        ("component.deployed", "shop/production"),
+        ("component.created", "blog"),
+        ("version.accepted", "blog"),
+        ("component.deleted", "blog"),
+    ];
+    until("the execution is in the log", async || {
+        let log = team.done("GET", "/events", Value::Null).await;
+        let all: Vec<_> = log["items"].as_array().expect("a list").iter().collect();
+        let of = |event: &&Value| event["type"].as_str().is_some_and(|text| text.starts_with("execution."));
+        let (executions, others): (Vec<&Value>, Vec<&Value>) = all.into_iter().partition(of);
+        let others: Vec<_> = others.iter().map(|event| (event["type"].as_str(), event["subject"].as_str())).collect();
+        assert_eq!(others, expected.map(|(event_type, subject)| (Some(event_type), Some(subject))));
+        let execution = executions.first()?;
+        assert_eq!(
+            (&execution["type"], &execution["subject"]),
+            (&json!("execution.completed"), &json!("shop/production"))
+        );
+        Some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_trace_goes_on_from_a_request_to_an_event_to_a_job_to_another_server() {
+    let platform = Platform::start(&[]);
+    let team = platform.new_tenant("acme", json!({ "trusted": true })).await;
+    let upstream = Upstream::start().await;
+    let address = upstream.address();
+    let source = format!(
+        r#"
+        import {{ events }} from "elias/events";
+        import {{ jobs }} from "elias/jobs";
+        export default {{
+          async fetch() {{
+            await events.publish("order.paid", {{ total: 5 }});
+            return new Response("paid");
+          }},
+          async event(event) {{
+            await jobs.enqueue("ship", {{ event: event.id }});
+          }},
+          async job() {{
+            return (await (await fetch("http://{address}/headers")).json()).traceparent;
+          }},
+        }};
+        "#
+    );
+    let http = json!({ "allow": [format!("http://{address}")], "private": ["127.0.0.1/32"] });
+    let settings = json!({
+        "capabilities": { "events": {}, "jobs": {}, "http": http },
+        "smoke": { "path": "" },
+        "triggers": { "event": [{ "type": "order.*" }] },
+    });
+    team.serve("shop", &component(&source), settings).await;
+    let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+    let request = Request::get("/").header("traceparent", format!("00-{trace}-00f067aa0ba902b7-01"));
+    assert_eq!(platform.ask_with(request, "shop.acme.localhost", "/order", "").await.body, "paid");
+    let shipped = until("the job is done", async || {
+        let jobs = team.done("GET", "/jobs?state=done&name=ship", Value::Null).await;
+        jobs["items"].get(0).cloned()
+    })
+    .await;
+    let in_trace = |traceparent: &Value| traceparent.as_str().is_some_and(|text| text.get(3..35) == Some(trace));
+    assert!(in_trace(&shipped["cause"]), "{shipped}");
+    let sent: Value = serde_json::from_str(shipped["result"].as_str().expect("a result")).expect("JSON");
+    assert!(in_trace(&sent), "the job's request: {sent}");
+    assert_ne!(sent, shipped["cause"], "a run has a span of its own");
+    let log = team.done("GET", "/events", Value::Null).await;
+    let paid = log["items"].as_array().expect("a list").iter().find(|event| event["type"] == "order.paid");
+    assert!(in_trace(&paid.expect("the event")["cause"]), "{log}");
+    until("both runs are recorded in the trace", async || {
+        let all = team.done("GET", "/executions", Value::Null).await;
+        let causes = all["items"].as_array().expect("a list").iter().map(|execution| &execution["run"]["cause"]);
+        (causes.filter(|cause| in_trace(cause)).count() == 2).then_some(())
+    })
+    .await;
+    platform.logged(trace).await;
 }

@@ -80,7 +80,7 @@ fn host(idle_bytes: u64, instances: u32) -> Host {
     host.capability(elias_capabilities::Log).build().expect("a host")
 }
 
-/// What an execution gave and cost.
+/// The result and the cost of an execution.
 async fn execute(app: &App, what: &Value) -> Value {
     if let Some(path) = what["path"].as_str() {
         let body = Full::new(Bytes::from(what["body"].as_str().unwrap_or_default().to_owned()));

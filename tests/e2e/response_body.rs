@@ -27,7 +27,7 @@ fn source(functions: &str) -> String {
     )
 }
 
-/// What comes back for one request on a connection that the server may keep open.
+/// The bytes that come back for one request on a connection that the server may keep open.
 async fn raw(server: &Server, method: &str, path: &str) -> String {
     server.raw(format!("{method} /{path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").as_bytes()).await
 }

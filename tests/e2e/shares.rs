@@ -1,4 +1,4 @@
-//! What one client, one component and one connection may have of the host: its cores, its places, its memory.
+//! The shares of one client, one component and one connection in the host: its cores, its places, its memory.
 
 use elias_tests::build::component;
 use elias_tests::platform::{Platform, until};

@@ -18,7 +18,7 @@ fn succeeds(project: &Project, arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).expect("UTF-8")
 }
 
-/// What a command that fails says, on both outputs.
+/// The text of a command that fails, on both outputs.
 #[track_caller]
 fn fails(project: &Project, arguments: &[&str]) -> String {
     let output = elias(project, arguments);

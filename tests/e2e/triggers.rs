@@ -125,6 +125,30 @@ async fn an_order_goes_through_job_steps_event_and_schedule() {
 }
 
 #[tokio::test]
+async fn runs_that_fail_or_are_repeated_are_recorded_and_of_others_a_bounded_number() {
+    let platform = Platform::start(&["--recorded-runs-per-second", "0"]);
+    let team = platform.default_tenant();
+    team.serve("shop", &component(SHOP), settings(triggers(), json!({}))).await;
+    assert_eq!(team.get("shop", "/tables").await.body, "made");
+    assert_eq!(team.get("shop", "/?order=o1").await.status, 200);
+    for what in ["job", "event", "tick"] {
+        until(what, async || Some(done(&team, what).await).filter(|rows| !rows.is_empty())).await;
+    }
+    let attempts = until("both attempts are recorded", async || {
+        let runs = executions(&team, "job charge").await;
+        let attempts: BTreeSet<_> = runs.iter().filter_map(|run| run["run"]["attempt"].as_u64()).collect();
+        Some(attempts).filter(|attempts| attempts.len() > 1)
+    })
+    .await;
+    assert!(attempts.contains(&1), "it failed: {attempts:?}");
+    assert!(executions(&team, "event order.paid").await.is_empty(), "it went well at once");
+    // Ticks that came before the table failed, and were repeated.
+    for run in executions(&team, "schedule often").await {
+        assert!(run["outcome"] == "failed" || run["run"]["attempt"].as_u64() > Some(1), "{run}");
+    }
+}
+
+#[tokio::test]
 async fn two_hosts_do_each_order_once() {
     let postgres = Postgres::start();
     let store = ["--store", &postgres.url()];
@@ -173,11 +197,13 @@ async fn triggers_that_do_not_fit_their_component_are_refused_with_what_to_add()
     let bytes = component("export default { fetch: () => new Response('plain'), event() {} };");
     let digest = team.upload(&bytes).await;
     let subscription = json!([{ "type": "order.*" }]);
+    let nowhere = json!([{ "name": "a", "cron": "@daily", "timezone": "Mars/Olympus" }]);
     for (triggers, part) in [
         (Value::Null, "[[triggers.event]]"),
         (json!({ "event": subscription, "schedule": [{ "name": "a", "every": "1m" }] }), "`scheduled`"),
         (json!({ "event": subscription, "jobs": { "a": {} } }), "`job`"),
         (json!({ "event": subscription, "schedule": [{ "name": "a", "cron": "61 * * * *" }] }), "cron"),
+        (json!({ "event": subscription, "schedule": nowhere }), "timezone"),
         (json!({ "event": [{ "type": "order.*", "transform": "not jq (" }] }), "transform"),
         (json!({ "events": subscription }), "[triggers]"),
     ] {

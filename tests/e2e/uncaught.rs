@@ -1,4 +1,5 @@
-//! What nobody catches is an event of the global scope, and logged unless a listener cancels it; and messages between ports.
+//! An exception that nobody catches is an event of the global scope, and logged unless a listener cancels it; and
+//! messages between ports.
 
 use elias_tests::serve::Server;
 use serde_json::json;

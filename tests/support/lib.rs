@@ -1,5 +1,5 @@
-//! What the end-to-end tests and the benches share: building components with the shipped `elias-build`, serving them with
-//! the shipped `elias`, and speaking HTTP to it.
+//! The parts that the end-to-end tests and the benches share: building components with the shipped `elias-build`,
+//! serving them with the shipped `elias`, and speaking HTTP to it.
 
 pub mod answering;
 pub mod build;

@@ -1,4 +1,4 @@
-//! What one tenant asks of a platform.
+//! One tenant's requests to a platform.
 
 use crate::platform::Platform;
 use crate::serve::Answer;
@@ -10,7 +10,7 @@ pub struct Tenant<'a> {
     pub(crate) platform: &'a Platform,
     /// Its name.
     pub name: String,
-    /// What is sent: the operator's token, unless another one was made.
+    /// The token that is sent: the operator's, unless another one was made.
     pub token: String,
 }
 

@@ -3,7 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 command -v wrk >/dev/null && command -v strace >/dev/null || toolchain/setup/system.sh wrk strace
-toolchain/setup/packages.sh tests/bench/rivals
+toolchain/setup/packages.sh tests/bench/rivals tests/bench/rivals/queue
 # A thousand clients and the server's ends of their connections; many systems allow 1,024 files unless asked.
 ulimit -S -n "$(ulimit -H -n)"
 # Native QuickJS, of the engine's source.

@@ -20,7 +20,7 @@ const SEGMENTS_MAX: usize = 60_000;
 pub struct Base {
     /// SHA-256 of its module, in hexadecimal.
     pub digest: String,
-    /// What memory begins with.
+    /// The initial content of memory.
     pub memory: Vec<u8>,
 }
 

@@ -10,7 +10,7 @@ crate::error_codes! {
         /// The guest asked for more memory or table elements than its cap and failed without them.
         OutOfMemory = "out-of-memory", 500, "The component reached its memory cap";
         /// The wall clock ran out.
-        Deadline = "deadline", 504, "The component did not answer in time";
+        Deadline = "deadline", 504, "The component did not respond in time";
         /// The guest recursed past its stack.
         StackOverflow = "stack-overflow", 500, "The component recursed too deeply";
         /// An exception left the handler.
@@ -21,7 +21,7 @@ crate::error_codes! {
         Trap = "trap", 500, "The component crashed";
         /// The guest asked a function of the host for more at once than it does, or handed it more.
         HostCallTooLarge = "host-call-too-large", 500, "The component asked for too much at once";
-        /// The guest ended without having answered.
+        /// The guest ended without a response.
         NoResponse = "no-response", 500, "The component returned no response";
         /// The client read so slowly that another request was given the execution's place.
         SlowClient = "slow-client", 499, "The client read too slowly";
@@ -47,7 +47,7 @@ crate::error_codes! {
         CapabilityDenied = "capability-denied", 500, "The component uses a capability that it was not granted";
         /// A grant is wrong.
         BadConfiguration = "bad-configuration", 500, "The component's configuration is wrong";
-        /// What a grant names cannot be reached or opened.
+        /// The resource that a grant names cannot be reached or opened.
         CapabilityUnavailable = "capability-unavailable", 503, "A capability of the component is unavailable";
         /// The component has no handler for this kind of call.
         MissingExport = "missing-export", 501, "The component does not handle this kind of request";

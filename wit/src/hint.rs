@@ -1,4 +1,4 @@
-//! What to do about the exceptions that people stumble over, because a component is neither a browser nor Node.js.
+//! Remedies for the exceptions that many people meet, because a component is neither a browser nor Node.js.
 
 /// Globals of other places that are not here, and what to use instead.
 const ABSENT: [(&[&str], &str); 14] = [
@@ -22,7 +22,7 @@ const ABSENT: [(&[&str], &str); 14] = [
             "location",
             "history",
         ],
-        "there is no page; a component answers requests, and makes HTML as text",
+        "there is no page; a component responds to requests, and makes HTML as text",
     ),
     (&["requestAnimationFrame", "requestIdleCallback", "matchMedia"], "there is no screen; use `setTimeout`"),
     (&["require", "module", "exports"], "write `import`, or `require` with a text in it, so that the file is bundled"),
@@ -41,7 +41,7 @@ const ABSENT: [(&[&str], &str); 14] = [
     ),
 ];
 
-/// What to do about an exception with this name and this message, if it is one that many people meet.
+/// The remedy for an exception with this name and this message, if many people meet it.
 #[must_use]
 pub fn for_exception(name: &str, message: &str) -> Option<&'static str> {
     match name {
@@ -59,7 +59,7 @@ pub fn for_exception(name: &str, message: &str) -> Option<&'static str> {
     }
 }
 
-/// What to use in place of the global `name`.
+/// The replacement of the global `name`.
 fn absent(name: &str) -> Option<&'static str> {
     ABSENT.iter().find(|(names, _)| names.contains(&name)).map(|(_, instead)| *instead)
 }

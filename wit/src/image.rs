@@ -27,18 +27,18 @@ const ENGINE_ITEMS_MAX: usize = 50_000;
 const OTHER_ITEMS_MAX: usize = 5_000;
 const ENGINE_GLOBALS_MAX: usize = 100;
 
-/// What a memory holds, by address, in order.
+/// The content of a memory, by address, in order.
 pub type Data<'a> = Vec<(usize, &'a [u8])>;
 
 /// A component without its image, and the image.
 #[derive(Debug)]
-pub struct Separated<'a> {
+pub struct SeparatedComponent<'a> {
     /// The component. Its memory begins with zeros.
     pub component: Vec<u8>,
     /// Bytes of the memory.
     pub memory_bytes: usize,
-    /// What the memory holds, by address: all but zeros, or, of a component that names a [base](crate::base), all that
-    /// differs from it. Each lies within the memory.
+    /// The content of the memory, by address: all but zeros, or, of a component that names a [base](crate::base), all
+    /// that differs from it. Each lies within the memory.
     pub data: Data<'a>,
 }
 
@@ -48,7 +48,7 @@ pub enum ImageError {
     /// Cut short, or no WebAssembly.
     #[error("not a WebAssembly component: {0}")]
     Malformed(#[from] BinaryReaderError),
-    /// What a component of `elias-build` does not have.
+    /// A construct that a component of `elias-build` does not have.
     #[error("this is not as elias-build makes components: {0}; build it again")]
     Foreign(&'static str),
 }
@@ -58,9 +58,10 @@ pub enum ImageError {
 ///
 /// # Errors
 /// [`ImageError::Foreign`] if it has not one memory with a known beginning, or changes anything else.
-pub fn separate(component: &[u8]) -> Result<Separated<'_>, ImageError> {
+pub fn separate(component: &[u8]) -> Result<SeparatedComponent<'_>, ImageError> {
     check_structure(component)?;
-    let mut separated = Separated { component: component[..HEADER_BYTES].to_vec(), memory_bytes: 0, data: Vec::new() };
+    let mut separated =
+        SeparatedComponent { component: component[..HEADER_BYTES].to_vec(), memory_bytes: 0, data: Vec::new() };
     let mut has_memory = false;
     for Section { range, kind } in layout::sections(component)? {
         let module = match kind {
@@ -162,7 +163,7 @@ fn check_structure(component: &[u8]) -> Result<(), ImageError> {
     Ok(())
 }
 
-/// What matters of a core module.
+/// The relevant parts of a core module.
 struct Module<'a> {
     memory: Option<MemoryType>,
     data: Vec<Segment<'a>>,

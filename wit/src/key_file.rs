@@ -14,7 +14,7 @@ crate::error_codes! {
         Io {
             /// The file.
             path: PathBuf,
-            /// What the system says.
+            /// The system's error.
             error: std::io::Error,
         } => "io",
         /// Others than the file's owner may read or write it.
@@ -30,14 +30,14 @@ crate::error_codes! {
         Key {
             /// The file.
             path: PathBuf,
-            /// What is wrong with its text.
+            /// The defect of its text.
             error: NoteError,
         } => "bad-key",
     }
 }
 
 impl KeyFileError {
-    /// What to do about it, where that is known.
+    /// The remedy, where it is known.
     #[must_use]
     pub fn help(&self) -> Option<String> {
         match self {

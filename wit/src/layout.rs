@@ -19,7 +19,7 @@ pub const BASE_SECTION: &str = "elias:base";
 /// The package under which thin components import the engine.
 const ENGINE_IMPORT_PREFIX: &str = "elias:engine/e";
 
-/// What [`read`] found in a component.
+/// The parts of a component that [`read`] found.
 #[derive(Debug)]
 pub struct Layout<'a> {
     /// The manifest, if the component was made by `elias-build`.
@@ -76,9 +76,9 @@ pub enum LayoutError {
         "the engine in the component has digest {found}, its manifest says {expected}: the file was damaged or altered"
     )]
     EngineMismatch {
-        /// What the manifest says.
+        /// The digest in the manifest.
         expected: String,
-        /// What the bytes hash to.
+        /// The digest of the bytes.
         found: String,
     },
     /// A manifest without an engine.
@@ -222,7 +222,7 @@ pub(crate) struct Section {
     pub(crate) kind: SectionKind,
 }
 
-/// What is in it.
+/// The content.
 pub(crate) enum SectionKind {
     /// A core module, at this place.
     CoreModule(Range<usize>),

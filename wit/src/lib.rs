@@ -1,7 +1,7 @@
-//! What a component and a host agree on, beside the WIT packages in this folder: the manifest, the custom sections that
-//! carry it, where engine and image stand in a component's bytes, what images have in common, and the signature beside
-//! the file. Beside that, the macro [`error_codes!`], by which the crates of the host and the command line define their
-//! stable error codes.
+//! The contract between a component and a host, beside the WIT packages in this folder: the manifest, the custom
+//! sections that carry it, where engine and image stand in a component's bytes, what images have in common, and the
+//! signature beside the file. Beside that, the macro [`error_codes!`], by which the crates of the host and the command
+//! line define their stable error codes.
 //!
 //! Everything here reads and writes bytes; nothing runs WebAssembly.
 

@@ -17,7 +17,7 @@ pub const MANIFEST_BYTES_MAX: usize = 1 << 20;
 /// The longest place in a source that is shown.
 const PLACE_BYTES_MAX: usize = 300;
 
-/// What a component says of itself.
+/// The manifest: a component's description of itself.
 ///
 /// A host treats it as the component author's claim: it shows and checks it, and grants nothing because of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,7 +51,7 @@ pub struct Manifest {
     /// of the import.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub needed_by: BTreeMap<String, String>,
-    /// What wrote the component: `elias-build` and its version.
+    /// The program that wrote the component: `elias-build` and its version.
     pub builder: String,
 }
 

@@ -193,7 +193,7 @@ impl signed_note::Verifier for VerifyingKey {
 
 /// A note's text, and who of the known keys signed it.
 #[derive(Debug)]
-pub struct Opened {
+pub struct VerifiedNote {
     /// The text, with its last newline.
     pub text: String,
     /// The known keys whose signatures are on the note, in its order; at least one.
@@ -225,7 +225,7 @@ pub fn sign(text: &str, keys: &[SigningKey]) -> Result<String, NoteError> {
 ///
 /// # Errors
 /// See [`NoteError`].
-pub fn open(note: &str, keys: &[VerifyingKey]) -> Result<Opened, NoteError> {
+pub fn open(note: &str, keys: &[VerifyingKey]) -> Result<VerifiedNote, NoteError> {
     if note.len() > NOTE_BYTES_MAX {
         return Err(NoteError::Malformed);
     }
@@ -240,7 +240,7 @@ pub fn open(note: &str, keys: &[VerifyingKey]) -> Result<Opened, NoteError> {
     })?;
     let signers = verified.iter().map(|by| KeyId { name: by.name().to_owned(), hash: by.id() }).collect();
     let text = String::from_utf8(parsed.text().to_vec()).map_err(|_| NoteError::Malformed)?;
-    Ok(Opened { text, signers })
+    Ok(VerifiedNote { text, signers })
 }
 
 /// Looks up the trusted key that made a signature.
@@ -258,7 +258,7 @@ impl Verifiers for TrustedKeys<'_> {
     }
 }
 
-/// Who a note says that it is signed by, for an error.
+/// The signers that a note names, for an error.
 fn signers(note: &str) -> String {
     let lines = note.rsplit_once("\n\n").map_or("", |(_, signatures)| signatures).lines();
     let signatures = lines.filter_map(|line| signed_note::Signature::from_bytes(line.as_bytes()).ok());

@@ -23,14 +23,14 @@ use std::path::{Path, PathBuf};
 
 /// The first line of a signature's text: the format's name and version.
 pub const FORMAT: &str = "elias-component/v1";
-/// What a signature's file name has after the component's.
+/// The suffix of a signature's file name, after the component's.
 pub const EXTENSION: &str = "sig";
 /// The longest name and the longest version that are signed, in bytes.
 pub const FIELD_BYTES_MAX: usize = 256;
 
-/// What a signature was found to say.
+/// The verified statement of a signature.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Verified {
+pub struct VerifiedSignature {
     /// The trusted keys that signed, in the note's order; at least one.
     pub signers: Vec<KeyId>,
     /// The component's SHA-256, in hexadecimal.
@@ -78,7 +78,7 @@ pub fn path_of(component: &Path) -> PathBuf {
     name.into()
 }
 
-/// What a signature of this component states, and the digest of its manifest.
+/// The statement that a signature of this component makes, and the digest of its manifest.
 fn statement(component: &[u8], digest_of_component: &str) -> Result<(String, Option<String>), SignatureError> {
     let layout = layout::read(component)?;
     let mut text = format!("{FORMAT}\nsha256 {digest_of_component}\n");
@@ -110,7 +110,7 @@ pub fn sign(keys: &[SigningKey], component: &[u8]) -> Result<String, SignatureEr
 /// # Errors
 /// See [`SignatureError::code`]: `malformed-signature`, `unknown-key`, `bad-signature`, `digest-mismatch`,
 /// `bad-component`.
-pub fn verify(note: &str, component: &[u8], keys: &[VerifyingKey]) -> Result<Verified, SignatureError> {
+pub fn verify(note: &str, component: &[u8], keys: &[VerifyingKey]) -> Result<VerifiedSignature, SignatureError> {
     let opened = note::open(note, keys)?;
     let stated = opened.text.strip_prefix(FORMAT).and_then(|rest| rest.strip_prefix("\nsha256 "));
     let stated = stated.and_then(|rest| rest.lines().next()).ok_or(SignatureError::Format)?;
@@ -122,7 +122,7 @@ pub fn verify(note: &str, component: &[u8], keys: &[VerifyingKey]) -> Result<Ver
     if text != opened.text {
         return Err(SignatureError::Statement);
     }
-    Ok(Verified { signers: opened.signers, digest: found, manifest })
+    Ok(VerifiedSignature { signers: opened.signers, digest: found, manifest })
 }
 
 #[cfg(test)]

@@ -157,7 +157,7 @@ fn remap_line(line: &str, map: &SourceMap<'_>) -> Option<String> {
     })
 }
 
-/// What stands before the frame on a line, such as a JSON string's opening; the frame; and what stands behind it.
+/// The text before the frame on a line, such as a JSON string's opening; the frame; and the text behind it.
 fn find_frame(line: &str) -> Option<(&str, &str, &str)> {
     let (before, rest) = line.split_at(line.find("    at ")?);
     // Spaces of the line's own belong to the frame's indentation.

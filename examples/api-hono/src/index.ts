@@ -12,7 +12,7 @@ app.get("/notes", async (c) => c.json(await db.query<Stored>("select id, title, 
 
 app.get("/notes/:id{[0-9]+}", async (c) => {
   const note = await db.first<Stored>(sql`select id, title, text from notes where id = ${Number(c.req.param("id"))}`);
-  return note === undefined ? c.json({ error: "there is no such note" }, 404) : c.json(note);
+  return note === undefined ? c.json({ error: "the note does not exist" }, 404) : c.json(note);
 });
 
 app.post("/notes", async (c) => {
@@ -30,7 +30,7 @@ app.post("/notes", async (c) => {
 
 app.delete("/notes/:id{[0-9]+}", async (c) => {
   const { affected } = await db.query(sql`delete from notes where id = ${Number(c.req.param("id"))}`);
-  return affected === 0 ? c.json({ error: "there is no such note" }, 404) : c.body(null, 204);
+  return affected === 0 ? c.json({ error: "the note does not exist" }, 404) : c.body(null, 204);
 });
 
 // The routes' tables are built at the first request: asked here, during the build, every instance has them.

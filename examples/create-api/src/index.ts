@@ -25,7 +25,7 @@ ELIAS.createAPI({
   endpoint: "GET /rooms/:name",
   handler({ params }) {
     const found = rooms[params.name];
-    if (found === undefined) throw new HttpError(404, `there is no room ${params.name}`, { code: "no-room" });
+    if (found === undefined) throw new HttpError(404, `room ${params.name} does not exist`, { code: "no-room" });
     return { name: params.name, ...found };
   },
 });

@@ -70,7 +70,7 @@ impl Place {
 pub(crate) struct Geo;
 
 // #region state
-/// What one component was granted: the places that it may ask for.
+/// The grant of one component: the places that it may ask for.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct GeoGrant {
@@ -84,7 +84,7 @@ fn questions() -> u32 {
     100
 }
 
-/// What one instance has of it.
+/// The state of one instance.
 pub(crate) struct GeoContext {
     grant: Arc<GeoGrant>,
     questions_left: u32,
@@ -118,7 +118,7 @@ impl Capability for Geo {
         &[Amount { key: "questions", default: 100, ceiling: 1_000 }]
     }
 
-    /// Where places are is no amount of anything.
+    /// The places are data and not an amount.
     fn is_data(&self, key: &str) -> bool {
         key == "places"
     }

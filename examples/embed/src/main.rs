@@ -13,8 +13,8 @@ async fn main() -> anyhow::Result<()> {
     let app = host.load_file(component.as_ref()).await?;
 
     // JSON in, JSON out.
-    let answer = app.call(&json!({ "name": "Ada" })).await?;
-    println!("call:  {} ({} units of fuel)", answer.value, answer.execution.fuel);
+    let output = app.call(&json!({ "name": "Ada" })).await?;
+    println!("call:  {} ({} units of fuel)", output.value, output.execution.fuel);
 
     // An HTTP request, without HTTP.
     let request = http::Request::get("http://localhost/?name=Grace").body(Empty::<Bytes>::new())?;

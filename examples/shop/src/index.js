@@ -9,11 +9,14 @@ async function place(request) {
   if (![id, customer, item].every((text) => typeof text === "string" && text !== "") || !Number.isInteger(total)) {
     return Response.json({ error: "an order has an id, a customer, an item and a total in cents" }, { status: 422 });
   }
-  await db.query(sql`
-    INSERT INTO orders (id, customer, item, total, state) VALUES (${id}, ${customer}, ${item}, ${total}, 'placed')
-    ON CONFLICT (id) DO NOTHING`);
-  // A client that sends the order again causes no second event.
-  await events.publish("order.placed", { id }, { subject: customer, key: id });
+  // The order and its event are one transaction: there are both, or neither.
+  await db.transaction(async (tx) => {
+    const { affected } = await tx.query(sql`
+      INSERT INTO orders (id, customer, item, total, state) VALUES (${id}, ${customer}, ${item}, ${total}, 'placed')
+      ON CONFLICT (id) DO NOTHING`);
+    // A client that sends the order again causes no second event.
+    if (affected === 1) await events.publish("order.placed", { id }, { tx, subject: customer });
+  });
   return Response.json({ id }, { status: 202 });
 }
 
@@ -37,7 +40,7 @@ export default {
     if (pathname === "/payments") return Response.json(await db.query("SELECT * FROM payments ORDER BY order_id"));
     const id = pathname.match(/^\/orders\/([^/]+)$/)?.[1];
     const order = id && (await db.first(sql`SELECT * FROM orders WHERE id = ${id}`));
-    return order ? Response.json(order) : new Response("there is no such order\n", { status: 404 });
+    return order ? Response.json(order) : new Response("the order does not exist\n", { status: 404 });
   },
 
   // An event may be delivered twice: the key makes one job of it.

@@ -11,7 +11,7 @@ pub(crate) type Implementations = BTreeMap<usize, Persistent<Object<'static>>>;
 struct Application {
     /// The component's name, while the module runs.
     name: RefCell<String>,
-    /// What the forms made: `ELIAS.createComponent` and its kin.
+    /// The handlers that the forms made: `ELIAS.createComponent` and its kin.
     made: RefCell<Implementations>,
     /// The component's implementation (its default export), once the module was evaluated.
     implementation: RefCell<Option<Persistent<Object<'static>>>>,

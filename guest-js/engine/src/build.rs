@@ -120,7 +120,7 @@ fn offer(modules: BTreeMap<String, String>) -> Result<(), ExceptionText> {
     runtime::offer(modules).map_err(|message| ExceptionText { name: "Error".into(), message, stack: String::new() })
 }
 
-/// What the application's module came to.
+/// The result of evaluating the application's module.
 struct Evaluation {
     /// The names of its handlers.
     handlers: Vec<&'static str>,

@@ -1,5 +1,5 @@
-//! What is noted while the application's top level runs, for the report to whoever builds: warnings, log lines, and the
-//! packages that the component is made with.
+//! The notes made while the application's top level runs, for the report to whoever builds: warnings, log lines, and
+//! the packages that the component is made with.
 
 use crate::error::current_stack;
 use javy::quickjs::{Ctx, qjs};

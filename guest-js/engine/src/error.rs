@@ -28,7 +28,7 @@ impl ExceptionText {
         }
     }
 
-    /// What a thrown or rejected value says, with its causes and the errors of an AggregateError below its stack.
+    /// The text of a thrown or rejected value, with its causes and the errors of an AggregateError below its stack.
     /// Anything can be thrown, so nothing is taken for granted.
     pub(crate) fn of(value: &Value<'_>) -> Self {
         let mut thrown = Self::alone(value);
@@ -37,7 +37,7 @@ impl ExceptionText {
         thrown
     }
 
-    /// What a value says by itself.
+    /// The text of a value without its causes.
     fn alone(value: &Value<'_>) -> Self {
         let ctx = value.ctx();
         let text = |key: &str| {

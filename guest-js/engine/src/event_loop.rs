@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 /// A JavaScript function that outlives the call it was passed to.
 pub(crate) type Callback = Persistent<Function<'static>>;
 
-/// What waits for a host operation. `ready` is called when the pollable is; it says whether the wait is over.
+/// A task that waits for a host operation. `ready` is called when the pollable is; it says whether the wait is over.
 struct Wait {
     id: WaitId,
     pollable: Pollable,
@@ -39,13 +39,13 @@ struct Timer {
 struct EventLoop {
     waits: RefCell<Vec<Wait>>,
     timers: RefCell<BTreeMap<u32, Timer>>,
-    /// What is to run in a turn of its own, in order.
+    /// The tasks that are to run in a turn of their own, in order.
     tasks: RefCell<VecDeque<Callback>>,
     /// When each timer is due (nanoseconds of the monotonic clock) and in what order it was set.
     due: RefCell<BinaryHeap<Reverse<(u64, u64, u32)>>>,
     next_timer: Cell<u32>,
     sequence: Cell<u64>,
-    /// What is to be dropped once nothing that waits for it is left.
+    /// The values to drop once nothing that waits for them is left.
     deferred: RefCell<Vec<Box<dyn FnOnce()>>>,
 }
 
@@ -63,7 +63,7 @@ static LOOP: EventLoop = EventLoop {
 };
 
 /// The loop has nothing left that could make the awaited thing happen.
-pub(crate) struct Stalled;
+pub(crate) struct StallError;
 
 /// Calls `ready` when `pollable` is, until it says that it is done.
 pub(crate) fn wait(pollable: Pollable, ready: impl FnMut(&Ctx<'_>) -> Result<Progress> + 'static) -> WaitId {
@@ -204,8 +204,8 @@ fn run_tasks(ctx: &Ctx<'_>) -> bool {
 /// Turns the loop until `done`.
 ///
 /// # Errors
-/// [`Stalled`] if nothing is under way that could ever make it so.
-pub(crate) fn run_until(ctx: &Ctx<'_>, done: impl Fn() -> bool) -> std::result::Result<(), Stalled> {
+/// [`StallError`] if nothing is under way that could ever make it so.
+pub(crate) fn run_until(ctx: &Ctx<'_>, done: impl Fn() -> bool) -> std::result::Result<(), StallError> {
     loop {
         run_jobs(ctx);
         run_deferred();
@@ -224,7 +224,7 @@ pub(crate) fn run_until(ctx: &Ctx<'_>, done: impl Fn() -> bool) -> std::result::
             continue;
         }
         if timer.is_none() && LOOP.waits.borrow().is_empty() {
-            return Err(Stalled);
+            return Err(StallError);
         }
         wait_for_host(ctx, timer);
         if timer.is_some_and(|due| due <= monotonic_clock::now()) {

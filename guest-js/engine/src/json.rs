@@ -14,7 +14,7 @@ pub(crate) fn install(ctx: &Ctx<'_>) {
     unsafe { elias_install_json(ctx.as_raw().as_ptr()) };
 }
 
-/// What JSON.parse makes of a text, whatever scripts have put in its place.
+/// The result of JSON.parse for a text, whatever scripts have put in its place.
 pub(crate) fn parse_json<'js>(ctx: &Ctx<'js>, json: &[u8]) -> Result<Value<'js>> {
     let text = String::from_utf8_lossy(json).into_js(ctx)?;
     // SAFETY: the text lives through the call, and what it gives is ours, or an exception that the context has.

@@ -43,7 +43,7 @@ impl Import {
     }
 }
 
-/// What it takes for a component to have an import.
+/// The condition under which a component has an import.
 pub(crate) struct Requirement {
     /// The WIT interface, without its version.
     pub(crate) name: &'static str,
@@ -54,7 +54,7 @@ pub(crate) struct Requirement {
 }
 
 impl Import {
-    /// What it takes to have it.
+    /// The condition for it.
     pub(crate) fn requirement(self) -> Requirement {
         let (name, mention, grant) = match self {
             Self::Log => ("elias:log/log", "void console;", None),

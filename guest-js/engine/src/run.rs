@@ -7,7 +7,7 @@ use crate::bindings::exports::elias::component::fetch::Guest as FetchGuest;
 use crate::bindings::exports::wasi::http::incoming_handler::Guest as HttpGuest;
 use crate::bindings::wasi::http::types::{ErrorCode, IncomingRequest, ResponseOutparam};
 use crate::error::ExceptionText;
-use crate::event_loop::{self, Stalled};
+use crate::event_loop::{self, StallError};
 use crate::native::{self, Trigger};
 use crate::{application, log, runtime, trap_report, uncaught};
 use javy::quickjs::{Ctx, Promise, Value, promise::PromiseState};
@@ -141,13 +141,13 @@ fn run_fetch(ctx: &Ctx<'_>) -> Result<(), Failure> {
     }
 }
 
-/// What a promise is fulfilled with. No job is run after the one that settles it: a response need not wait for them.
+/// The value of a fulfilled promise. No job is run after the one that settles it: a response need not wait for them.
 fn fulfilled<'js>(ctx: &Ctx<'js>, promise: &Promise<'js>) -> Result<Value<'js>, Failure> {
     uncaught::expect(ctx, promise);
     let is_settled = || promise.state() != PromiseState::Pending;
     while !is_settled() && event_loop::run_one_job(ctx) {}
     if !is_settled() {
-        event_loop::run_until(ctx, is_settled).map_err(|Stalled| Failure::NeverSettles)?;
+        event_loop::run_until(ctx, is_settled).map_err(|StallError| Failure::NeverSettles)?;
     }
     match promise.result::<Value<'_>>() {
         Some(Ok(value)) => Ok(value),
@@ -169,7 +169,8 @@ fn run_handler(ctx: &Ctx<'_>, trigger: Trigger) -> Result<(), Failure> {
 
 fn settle<'js>(ctx: &Ctx<'js>, promise: &Promise<'js>) -> Result<(), Failure> {
     uncaught::expect(ctx, promise);
-    event_loop::run_until(ctx, || promise.state() != PromiseState::Pending).map_err(|Stalled| Failure::NeverSettles)?;
+    event_loop::run_until(ctx, || promise.state() != PromiseState::Pending)
+        .map_err(|StallError| Failure::NeverSettles)?;
     match promise.result::<Value<'_>>() {
         Some(Err(error)) => Err(Failure::Exception(ExceptionText::catch(ctx, &error))),
         _ => Ok(()),

@@ -1,4 +1,4 @@
-//! What a host can ask of an instance that trapped: which JavaScript was running, and why the engine itself ended it.
+//! The report of an instance that trapped: which JavaScript was running, and why the engine itself ended it.
 
 use javy::quickjs::{Ctx, qjs};
 use std::cell::{Cell, UnsafeCell};
@@ -11,8 +11,8 @@ unsafe extern "C" {
 /// Bytes of the text that [`elias_running`] gives.
 const RUNNING_BYTES_MAX: usize = 4096;
 
-/// What [`elias_running`] works with: none of it is behind a lock, which would still be held by what was ended.
-struct Running {
+/// The state of [`elias_running`]: none of it is behind a lock, which would still be held by what was ended.
+struct TrapState {
     ctx: Cell<*mut qjs::JSContext>,
     text: UnsafeCell<[u8; RUNNING_BYTES_MAX]>,
     /// Address and length of the text.
@@ -20,9 +20,9 @@ struct Running {
 }
 
 // SAFETY: wasm32-wasip1 without threads has one thread.
-unsafe impl Sync for Running {}
+unsafe impl Sync for TrapState {}
 
-static RUNNING: Running = Running {
+static RUNNING: TrapState = TrapState {
     ctx: Cell::new(std::ptr::null_mut()),
     text: UnsafeCell::new([0; RUNNING_BYTES_MAX]),
     location: Cell::new([0; 2]),

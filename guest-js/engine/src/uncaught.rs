@@ -12,12 +12,12 @@ use std::cell::RefCell;
 /// Promises of which a `rejectionhandled` event may still come; older ones are forgotten.
 const TOLD_MAX: usize = 256;
 
-type Held = Persistent<Value<'static>>;
+type PersistentValue = Persistent<Value<'static>>;
 
 /// A rejected promise, and why it was.
 struct Rejection {
-    promise: Held,
-    reason: Held,
+    promise: PersistentValue,
+    reason: PersistentValue,
 }
 
 struct State {
@@ -29,7 +29,7 @@ struct State {
     /// Something does, now.
     late: RefCell<Vec<Rejection>>,
     /// The engine itself waits for these promises and sees what becomes of them.
-    awaited: RefCell<Vec<Held>>,
+    awaited: RefCell<Vec<PersistentValue>>,
 }
 
 // SAFETY: wasm32-wasip1 without threads has one thread.
@@ -90,7 +90,7 @@ fn take<'js>(ctx: &Ctx<'js>, list: &RefCell<Vec<Rejection>>, promise: &Value<'js
     Some(list.swap_remove(at))
 }
 
-fn is_same<'js>(ctx: &Ctx<'js>, held: &Held, value: &Value<'js>) -> bool {
+fn is_same<'js>(ctx: &Ctx<'js>, held: &PersistentValue, value: &Value<'js>) -> bool {
     held.clone().restore(ctx).is_ok_and(|held| held == *value)
 }
 

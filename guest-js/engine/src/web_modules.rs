@@ -66,7 +66,7 @@ fn compile_without_source(name: &str, source: &str, stack_bytes_max: usize) -> s
     let fail = |error: Error| format!("compiling {name}: {error}");
     let runtime = javy::quickjs::Runtime::new().map_err(fail)?;
     runtime.set_max_stack_size(stack_bytes_max);
-    runtime.set_loader(Unlinked, Unlinked);
+    runtime.set_loader(PlaceholderLoader, PlaceholderLoader);
     let context = Context::custom::<(intrinsic::Eval, intrinsic::RegExpCompiler)>(&runtime).map_err(fail)?;
     context.with(|ctx| {
         let options = WriteOptions { strip_source: true, strip_debug: true, ..WriteOptions::default() };
@@ -75,16 +75,16 @@ fn compile_without_source(name: &str, source: &str, stack_bytes_max: usize) -> s
     })
 }
 
-/// Stands for whatever a module imports while it is compiled; nothing is linked there.
-struct Unlinked;
+/// Loads an empty module for each import while a module is compiled, where nothing is linked.
+struct PlaceholderLoader;
 
-impl Resolver for Unlinked {
+impl Resolver for PlaceholderLoader {
     fn resolve<'js>(&mut self, _: &Ctx<'js>, _: &str, name: &str, _: Attributes<'js>) -> Result<String> {
         Ok(name.to_owned())
     }
 }
 
-impl Loader for Unlinked {
+impl Loader for PlaceholderLoader {
     fn load<'js>(&mut self, ctx: &Ctx<'js>, name: &str, _: Attributes<'js>) -> Result<Module<'js, Declared>> {
         Module::declare(ctx.clone(), name, "")
     }

@@ -5,8 +5,12 @@ import { TransactionRollbackError } from "drizzle-orm";
 import { drizzle as overPostgres } from "drizzle-orm/pg-proxy";
 import { drizzle as overSqlite } from "drizzle-orm/sqlite-proxy";
 
+/** The key by which `elias/jobs` and `elias/events` take part in a transaction. */
+const TRANSACTION = Symbol.for("elias.transaction");
+
 /** Lets `orm` run its transactions in those of `runner`, and theirs in savepoints. */
 function withTransactions(orm, runner, within, options) {
+  if (runner[TRANSACTION] !== undefined) orm[TRANSACTION] = runner[TRANSACTION];
   orm.transaction = (work, config) => {
     const inner = (tx) => {
       const inside = within(tx);

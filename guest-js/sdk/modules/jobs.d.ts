@@ -25,6 +25,11 @@ export interface JobOptions {
   after?: Iterable<string>;
   /** The component that runs the job. Default: the one that enqueues it. */
   target?: string;
+  /**
+   * An open transaction of `elias/db`, or of Drizzle over it: the job is enqueued exactly once if the transaction
+   * commits, and never if it is rolled back. Its `key` is looked at after the commit: a second job with it is dropped.
+   */
+  tx?: object;
 }
 
 /**

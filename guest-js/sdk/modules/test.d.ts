@@ -278,9 +278,78 @@ interface Outcome {
 
 type FakeResponse = Response | string | object | null | undefined;
 
+/** The clock: `Date` follows it from the first call of `set` or `advance` on, and stands still in between. */
+export const clock: {
+  /** In milliseconds since the Unix epoch. */
+  now(): number;
+  /** Sets the time, and fires no schedule. */
+  set(time: Date | number | string): void;
+  /**
+   * Moves the time on by a duration such as `"1d"`, `"1h 30m"` or milliseconds, and fires the schedules of elias.toml that become
+   * due, each at its time. Waits for the handler `scheduled`; an exception that leaves it is thrown. Timers of
+   * `vi.useFakeTimers` run too.
+   */
+  advance(by: string | number): Promise<void>;
+};
+
 /**
- * Fakes of the component's capabilities. Jobs and events are recorded, and neither run nor delivered. Databases and caches are
- * real, and empty when a test begins.
+ * The triggers of the component, by the clock. Jobs and events wait until the test has them run: with delays, retries and limits of
+ * attempts as elias.toml has them, without jitter, and with their steps kept from attempt to attempt.
+ */
+export const triggers: {
+  /** The ticks that `clock.advance` fired, oldest first. */
+  readonly ticks: { name: string; scheduledTime: number }[];
+  /** The jobs that were enqueued, oldest first, and what became of them. */
+  readonly jobs: TestJob[];
+  /** The events that were published, oldest first. */
+  readonly events: { id: string; type: string; data: any; subject?: string; key?: string; time: number }[];
+  /**
+   * Runs the jobs that are due, those of a higher priority first, and those that these enqueue. Gives what became of each run. An
+   * exception that leaves the handler is a `retry` or `dead` with `error`.
+   */
+  runJobs(): Promise<TestRun[]>;
+  /**
+   * Delivers the published events to the subscriptions that they match, to one with `batch` those that are due at once; `name` is the
+   * subscription, and each event has its own entry. Otherwise as `runJobs`.
+   */
+  deliverEvents(): Promise<TestRun[]>;
+};
+
+interface TestJob {
+  readonly id: string;
+  readonly name: string;
+  readonly input: any;
+  readonly priority?: number;
+  readonly key?: string;
+  readonly concurrencyKey?: string;
+  readonly after: string[];
+  /** The component that runs it; `runJobs` leaves jobs of others alone. */
+  readonly target?: string;
+  readonly enqueuedAt: number;
+  /** When it may run next, in milliseconds since the Unix epoch; `Infinity` while a step waits for an event. */
+  readonly runAt: number;
+  /** The number of the attempt that is next, or was the last. */
+  readonly attempt: number;
+  readonly state: "waiting" | "done" | "dead" | "cancelled";
+  readonly result?: any;
+  /** Why the last attempt that did not succeed failed. */
+  readonly reason?: string;
+}
+
+interface TestRun {
+  readonly id: string;
+  readonly name: string;
+  readonly attempt: number;
+  /** `suspended`: a step sleeps, or waits for an event. */
+  readonly outcome: "done" | "retry" | "dead" | "suspended";
+  readonly result?: any;
+  readonly reason?: string;
+  readonly error?: any;
+}
+
+/**
+ * Fakes of the component's capabilities. Jobs and events are recorded, and neither run nor delivered except by `triggers`.
+ * Databases and caches are real, and empty when a test begins.
  */
 export const fake: {
   readonly http: {
@@ -344,4 +413,4 @@ interface FakeJob {
 }
 
 /** For the runner: creates the component that it calls. */
-export function tests(component: unknown): object;
+export function tests(component: unknown, host?: object): object;

@@ -114,7 +114,26 @@ test("events are published as the host takes them", async () => {
   await assert.rejects(events.publish("order.paid", Symbol("x")), TypeError);
   await assert.rejects(events.publish("order.paid", 1, { delay: Infinity }), RangeError);
   assert.deepEqual(sent, [
-    ["order.paid", '{"total":5}', "7", "k", 10],
-    ["order.paid", "null", undefined, undefined, undefined],
+    ["order.paid", '{"total":5}', "7", "k", 10, 0],
+    ["order.paid", "null", undefined, undefined, undefined, 0],
   ]);
+});
+
+test("jobs and events are parts of a transaction by its number", async () => {
+  const [{ jobs }, { events }] = [
+    await import(new URL("jobs.js?world=transactions", MODULES)),
+    await import(new URL("events.js?world=transactions", MODULES)),
+  ];
+  const native = (await import("./native.mjs?world=transactions")).default;
+  const sent = [];
+  native.jobsEnqueue = async (job, transaction) => (sent.push(transaction), "id");
+  native.eventsPublish = async (...values) => (sent.push(values[5]), "id");
+  const tx = { [Symbol.for("elias.transaction")]: 7 };
+  await jobs.enqueue("mail", 1, { tx });
+  await events.publish("order.paid", 1, { tx });
+  assert.deepEqual(sent, [7, 7]);
+  for (const wrong of [null, {}, 7, { [Symbol.for("elias.transaction")]: 0 }]) {
+    await assert.rejects(jobs.enqueue("mail", 1, { tx: wrong }), /tx must be an open transaction of elias\/db/);
+    await assert.rejects(events.publish("order.paid", 1, { tx: wrong }), TypeError);
+  }
 });

@@ -33,7 +33,7 @@ impl Vulnerability {
         self.id == id || self.aliases.iter().any(|alias| alias == id)
     }
 
-    /// What is wrong with the package and what helps, for people.
+    /// The defect of the package and its remedy, for people.
     #[must_use]
     pub fn told(&self, package: &Package) -> String {
         let Self { id, severity, summary, fixed, .. } = self;
@@ -48,7 +48,7 @@ impl Vulnerability {
     }
 }
 
-/// What an advisory says of one package.
+/// The statement of an advisory about one package.
 #[derive(Debug)]
 struct About {
     advisory: Arc<Vulnerability>,

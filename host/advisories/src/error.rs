@@ -31,5 +31,5 @@ elias_contract::error_codes! {
     }
 }
 
-/// What the functions of this crate return.
+/// The result of this crate's functions.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

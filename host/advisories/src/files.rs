@@ -5,7 +5,7 @@ use super::error::{Error, Result};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 
-/// What is read at most. All of npm's advisories are some 250,000 files of 700 MB.
+/// The bounds of what is read. All of npm's advisories are some 250,000 files of 700 MB.
 #[derive(Clone, Copy)]
 struct Bounds {
     files: usize,
@@ -16,7 +16,7 @@ struct Bounds {
 const BOUNDS: Bounds = Bounds { files: 500_000, bytes: 2 << 30, depth: 16 };
 
 /// The files of advisories in a folder, or one file: listed, not yet read.
-pub struct AdvisoryFiles(Vec<Found>);
+pub struct AdvisoryFiles(Vec<FileFingerprint>);
 
 impl AdvisoryFiles {
     /// Lists a file, or all files `*.json` and `*.jsonl` in a folder and the folders in it, except those that begin
@@ -57,7 +57,7 @@ impl AdvisorySet {
 
 /// A file, with what tells that it has changed.
 #[derive(Hash, PartialEq, Eq, PartialOrd, Ord)]
-struct Found {
+struct FileFingerprint {
     path: PathBuf,
     bytes: u64,
     modified: Option<std::time::SystemTime>,
@@ -67,7 +67,7 @@ fn cannot(path: &Path, error: impl std::fmt::Display) -> Error {
     Error::BadInput(format!("the advisories {}: {error}", path.display()))
 }
 
-fn list(path: &Path, bounds: Bounds) -> Result<Vec<Found>> {
+fn list(path: &Path, bounds: Bounds) -> Result<Vec<FileFingerprint>> {
     let mut files = Vec::new();
     let mut folders = Vec::new();
     let mut visit = |path: PathBuf, depth: usize, named: bool, folders: &mut Vec<(PathBuf, usize)>| -> Result<()> {
@@ -82,7 +82,7 @@ fn list(path: &Path, bounds: Bounds) -> Result<Vec<Found>> {
         }
         let is_json = path.extension().is_some_and(|extension| extension == "json" || extension == "jsonl");
         if named || is_json {
-            files.push(Found { path, bytes: metadata.len(), modified: metadata.modified().ok() });
+            files.push(FileFingerprint { path, bytes: metadata.len(), modified: metadata.modified().ok() });
         }
         if files.len() > bounds.files {
             let message = format!("there are more than {} files of advisories", bounds.files);
@@ -109,7 +109,7 @@ fn list(path: &Path, bounds: Bounds) -> Result<Vec<Found>> {
     Ok(files)
 }
 
-fn read(files: &[Found]) -> Result<AdvisorySet> {
+fn read(files: &[FileFingerprint]) -> Result<AdvisorySet> {
     let mut set = AdvisorySet::default();
     for file in files {
         let bytes = std::fs::read(&file.path).map_err(|error| cannot(&file.path, error))?;

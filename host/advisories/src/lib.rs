@@ -1,8 +1,8 @@
 //! The npm packages in a component: which there are, which of them a tenant takes, and which are known to be
 //! vulnerable.
 //!
-//! What is in a component says its bill of materials, which `elias-build` writes from the lockfile. It is a claim of
-//! whoever built the component: where that is not to be believed, let the tenant demand signatures.
+//! The packages of a component are in its bill of materials, which `elias-build` writes from the lockfile. It is a
+//! claim of whoever built the component: where that is not to be believed, let the tenant demand signatures.
 
 mod advisory;
 mod error;

@@ -38,7 +38,7 @@ pub struct PackagePolicy {
     pub ignore: Vec<String>,
 }
 
-/// Who set a policy, which its refusals tell.
+/// The owner of a policy, which its refusals name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PolicyOwner {
     /// The platform operators.
@@ -51,8 +51,8 @@ impl PolicyOwner {
     /// Names the owner of the policy, and the command that changes it.
     fn explanation(self) -> &'static str {
         match self {
-            Self::Host => "so says the host; whoever runs it changes that with: elias tenants set",
-            Self::Tenant => "so says the tenant itself; its administrators change that with: elias packages policy",
+            Self::Host => "by the policy of the host, which platform operators change with: elias tenants set",
+            Self::Tenant => "by the policy of the tenant, which its administrators change with: elias packages policy",
         }
     }
 }
@@ -160,7 +160,7 @@ impl PackagePolicy {
         refuse(Error::PackageVulnerable, of_each(&vulnerable))
     }
 
-    /// What is wrong with a package that has another integrity than it must.
+    /// The finding for a package with another integrity than it must have.
     fn unpinned(&self, package: &Package) -> Option<String> {
         let pinned = self.pins.get(&format!("{}@{}", package.name, package.version))?;
         if package.integrity.contains(pinned) {
@@ -178,7 +178,7 @@ fn patterns(texts: &[String]) -> Result<Vec<Pattern>> {
     texts.iter().map(|text| Pattern::parse(text)).collect()
 }
 
-/// What was found, in one line that does not grow with it.
+/// The findings, in one line of bounded length.
 fn named(mut found: Vec<String>) -> Option<String> {
     let more = found.len().saturating_sub(NAMED_MAX);
     found.truncate(NAMED_MAX);

@@ -1,4 +1,4 @@
-//! What advisories say of the packages in a version, and the policies that hold for a tenant's.
+//! The advisories about the packages in a version, and the policies that hold for those of a tenant.
 
 use super::advisory::{AdvisorySet, Vulnerability};
 use super::policy::PackagePolicy;
@@ -33,7 +33,7 @@ pub struct PackagePolicies {
     pub own: PackagePolicy,
 }
 
-/// What advisories say of a component's packages.
+/// The advisories about a component's packages.
 #[must_use]
 pub fn report(packages: Option<Vec<Package>>, advisories: Option<&AdvisorySet>) -> PackageReport {
     let audited = |package: Package| {

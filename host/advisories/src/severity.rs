@@ -35,7 +35,7 @@ impl Severity {
         }
     }
 
-    /// What a CVSS vector of version 2, 3 or 4 amounts to; nothing if it is none.
+    /// The severity of a CVSS vector of version 2, 3 or 4; `None` if the text is not one.
     pub(super) fn of_cvss(vector: &str) -> Option<Self> {
         Some(match vector.parse::<cvss::Cvss>().ok()?.severity() {
             cvss::Severity::None => Self::None,
@@ -46,7 +46,7 @@ impl Severity {
         })
     }
 
-    /// What a database of advisories calls it: npm's words in capitals, and `MEDIUM`.
+    /// The severity by the word of a database of advisories: npm's words in capitals, and `MEDIUM`.
     pub(super) fn of_word(word: &str) -> Option<Self> {
         let word = word.to_ascii_lowercase();
         if word == "medium" { Some(Self::Moderate) } else { word.parse().ok() }

@@ -6,7 +6,7 @@ use std::fmt;
 use std::io::ErrorKind;
 
 elias_contract::error_codes! {
-    /// What was refused, as a name that stays the same from version to version.
+    /// The reason of a refusal, as a name that stays the same from version to version.
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
     #[non_exhaustive]
     pub enum Code {
@@ -34,11 +34,11 @@ elias_contract::error_codes! {
         AlreadyThere = "already-there", 409, "It already exists";
         /// Something else still needs it.
         InUse = "in-use", 409, "The resource is in use";
-        /// What was to be changed is not in a state for that.
+        /// The object of the change is in the wrong state for it.
         WrongState = "wrong-state", 409, "The current state does not allow this";
         /// An idempotency key came again with another request.
         IdempotencyMismatch = "idempotency-mismatch", 409, "The idempotency key belongs to another request";
-        /// What was to be changed has changed since it was read.
+        /// The object of the change was changed since it was read.
         Stale = "stale", 412, "The resource has changed in the meantime";
         /// Too many bytes.
         TooLarge = "too-large", 413, "The request is too large";
@@ -120,7 +120,7 @@ pub struct Error {
     message: String,
 }
 
-/// What the platform's functions give.
+/// The result of the platform's functions.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
@@ -159,7 +159,7 @@ impl Error {
         )
     }
 
-    /// What was refused.
+    /// The reason of the refusal.
     #[must_use]
     pub fn code(&self) -> Code {
         self.code
@@ -197,7 +197,7 @@ impl From<elias_advisories::Error> for Error {
     }
 }
 
-/// What to do when the disk is full, as the end of a message.
+/// The remedy for a full disk, as the end of a message.
 pub const MAKE_ROOM: &str = "make room on the disk, and do it again";
 
 /// Whether a file could not be written for want of space: on the disk, in the user's quota, or in what the process may

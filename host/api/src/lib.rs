@@ -1,4 +1,4 @@
-//! What the admin API takes and gives: requests, responses and errors, for the server, the command line and whatever
+//! The types of the admin API: requests, responses and errors, for the server, the command line and whatever
 //! else speaks to a platform. The store has its own rows and makes these of them.
 //!
 //! A type here has what the OpenAPI document says of it: its doc comments are the descriptions there.
@@ -29,17 +29,17 @@ pub use members::{
     is_text,
 };
 pub use services::{
-    DeployRequest, Deployment, DeploymentState, ReleaseStatus, RolloutAction, Service, ServiceStatus, StageCopies,
-    StageReport,
+    DeployRequest, Deployment, DeploymentState, ExperimentReport, MirroringReport, ReleaseStatus, RolloutAction,
+    Service, ServiceStatus,
 };
 pub use tenants::{CPU_WEIGHT_DEFAULT, CPU_WEIGHT_MAX, Ceiling, QuotaAction, Quotas, Tenant, TenantSettings};
 pub use trigger_requests::{
-    ChangedJobs, EnqueuedJob, JobSelection, PublishedEvents, ReplayRequest, ReplaySelection, ReplayedEvents,
-    TriggerFilter,
+    ChangedJobs, EnqueueRequest, EnqueuedJob, JobSelection, PublishedEvents, ReplayRequest, ReplaySelection,
+    ReplayedEvents, TriggerFilter,
 };
 pub use triggers::{
-    EventRecord, JobCounts, JobFilter, JobRecord, JobState, JobTrigger, QueueId, ScheduleRecord, SubscriptionRecord,
-    TickOutcome, TickRecord,
+    EventRecord, JobCounts, JobFilter, JobRecord, JobState, JobTrigger, QueueId, ScheduleDetails, ScheduleRecord,
+    SubscriptionRecord, TickOutcome, TickRecord,
 };
 pub use versions::{Component, Diff, SmokeCall, UploadedVersion, Version, VersionSettings};
 

@@ -1,15 +1,15 @@
 //! Services, deployments, rollouts and experiments.
 
 use crate::error::{Code, Error, Result};
+use elias_delivery::experiment::{Comparison, Experiment, ResponseDifference};
 use elias_delivery::rollout::{Figures, FlagRule, RolloutPlan, RolloutStatus};
-use elias_delivery::stages::{Comparison, Differing, Stages};
 use elias_delivery::supervision::HealthState;
 use elias_names::{ComponentName, Environment};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::str::FromStr;
 
-/// A service: the versions of a component that answer requests in an environment.
+/// A service: the versions of a component that serve requests in an environment.
 #[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Service {
     /// The name of the component.
@@ -29,8 +29,8 @@ pub struct Service {
     /// The targeting rules, which assign versions to certain callers. The first rule that matches a request decides.
     pub flags: Vec<FlagRule>,
     /// The running experiment, with the serving version as its baseline; null without an experiment.
-    #[serde(default)]
-    pub stages: Option<Stages>,
+    #[serde(default, rename = "stages")]
+    pub experiment: Option<Experiment>,
 }
 
 impl Service {
@@ -179,7 +179,8 @@ pub struct ServiceStatus {
     /// The targeting rules, which assign versions to certain callers. The first rule that matches a request decides.
     pub flags: Vec<FlagRule>,
     /// The running experiment, with the serving version as its baseline; null without an experiment.
-    pub stages: Option<Stages>,
+    #[serde(rename = "stages")]
+    pub experiment: Option<Experiment>,
     /// The versions that only targeting rules or the experiment use: neither the serving one nor the canary.
     pub beside: Vec<ReleaseStatus>,
     /// The progress of the rollout; null without a rollout.
@@ -203,35 +204,40 @@ pub struct ReleaseStatus {
     pub loaded: bool,
     /// The error code and message of the last failed attempt to load the component; null if it can be loaded.
     pub problem: Option<String>,
-    /// The health according to the circuit breaker.
+    /// The health according to the circuit breaker of requests.
     pub health: HealthState,
+    /// The health according to the circuit breaker of triggers: while its circuit is open, ticks, jobs and deliveries
+    /// of events wait.
+    pub trigger_health: HealthState,
     /// The measurements on this host since the version was first loaded.
     pub figures: Figures,
 }
 
 /// The state of an experiment, for all hosts together.
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
-pub struct StageReport {
+pub struct ExperimentReport {
     /// The name of the component.
     pub component: ComponentName,
     /// The environment.
     pub environment: Environment,
     /// The experiment: its variants and when it started.
-    pub stages: Stages,
+    #[serde(rename = "stages")]
+    pub experiment: Experiment,
     /// The measurements of the variants and how they compare with the baseline.
     pub comparison: Comparison,
     /// The results of mirrored requests for each variant, in the order of the plan.
-    pub copies: Vec<StageCopies>,
+    #[serde(rename = "copies")]
+    pub mirroring: Vec<MirroringReport>,
 }
 
 /// The results of mirrored requests for a variant.
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
-pub struct StageCopies {
+pub struct MirroringReport {
     /// The name of the variant.
     pub name: String,
     /// The number of requests that were to be mirrored to the variant but were not: the body was too large, the client
     /// disconnected, the host was busy, or the circuit of the variant was open.
     pub skipped: u64,
     /// The latest responses that differ from the baseline's, newest first; at most 20.
-    pub differences: Vec<Differing>,
+    pub differences: Vec<ResponseDifference>,
 }

@@ -1,9 +1,17 @@
 //! Requests about triggers: what to list, cancel, retry and replay, and what comes of it.
 
+use crate::error::{Code, Error, Result};
 use crate::triggers::{JobFilter, JobState, JobTrigger};
 use elias_names::{ComponentName, Environment};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+
+/// Bytes of a job's input, as JSON; of its name; and of each of its keys.
+const INPUT_BYTES_MAX: usize = 1 << 20;
+const NAME_BYTES_MAX: usize = 128;
+const KEY_BYTES_MAX: usize = 256;
+/// Jobs that one may wait for.
+const AFTER_MAX: usize = 100;
 
 /// A filter for schedules and subscriptions.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::IntoParams)]
@@ -22,6 +30,63 @@ impl TriggerFilter {
     pub fn matches(&self, component: &ComponentName, environment: Environment) -> bool {
         self.component.as_ref().is_none_or(|wanted| wanted == component)
             && self.environment.is_none_or(|wanted| wanted == environment)
+    }
+}
+
+/// A job to enqueue from outside.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EnqueueRequest {
+    /// Which of the component's jobs it is; at most 128 bytes.
+    pub name: String,
+    /// The input, any JSON of at most 1 MiB; null if absent.
+    #[serde(default)]
+    #[schema(value_type = Object)]
+    pub input: Value,
+    /// The priority, from -100 to 100; as the job is configured if absent.
+    #[serde(default)]
+    pub priority: Option<i32>,
+    /// The earliest start, in milliseconds since 1970-01-01 UTC; at once if absent.
+    #[serde(default)]
+    pub run_at: Option<i64>,
+    /// A unique key of at most 256 bytes: while a job with it is kept there is no second one, and that one's id is
+    /// given.
+    #[serde(default)]
+    pub key: Option<String>,
+    /// The concurrency key, at most 256 bytes: jobs with the same name and concurrency key run at a time only as
+    /// `key-concurrency` says.
+    #[serde(default)]
+    pub concurrency_key: Option<String>,
+    /// The ids of the jobs that must be done before; at most 100.
+    #[serde(default)]
+    pub after: Vec<String>,
+}
+
+impl EnqueueRequest {
+    /// Checks the sizes, of the input those of `input`, its JSON text.
+    ///
+    /// # Errors
+    /// `bad-input`, `too-large` for the input.
+    pub fn check(&self, input: &str) -> Result<()> {
+        let bad = |message: &str| Err(Error::new(Code::BadInput, message));
+        let is_text = |text: &str, most: usize| (1..=most).contains(&text.len()) && !text.chars().any(char::is_control);
+        if !is_text(&self.name, NAME_BYTES_MAX) {
+            return bad("name: must be a text of 1 to 128 bytes without control characters");
+        }
+        if self.key.as_ref().is_some_and(|key| !is_text(key, KEY_BYTES_MAX)) {
+            return bad("key: must be a text of 1 to 256 bytes without control characters");
+        }
+        if self.concurrency_key.as_ref().is_some_and(|key| !is_text(key, KEY_BYTES_MAX)) {
+            return bad("concurrency_key: must be a text of 1 to 256 bytes without control characters");
+        }
+        if self.after.len() > AFTER_MAX {
+            return bad("after: at most 100 jobs");
+        }
+        if input.len() > INPUT_BYTES_MAX {
+            let message = format!("the input has {} bytes; at most {INPUT_BYTES_MAX} are taken", input.len());
+            return Err(Error::new(Code::TooLarge, message));
+        }
+        Ok(())
     }
 }
 

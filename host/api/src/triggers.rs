@@ -154,9 +154,13 @@ pub struct JobRecord {
     pub attempt: u32,
     /// The number of the version that runs the job to its end; null while any may.
     pub version: Option<u32>,
-    /// The `traceparent` of what enqueued the job; `hops=N` behind a semicolon if events led to it, and `replay=NAME`
-    /// if somebody replayed the event. Null without any.
+    /// The `traceparent` of what enqueued the job; null without one.
     pub cause: Option<String>,
+    /// The name of who replayed the event that the job delivers; null for other jobs.
+    pub replayed_by: Option<String>,
+    /// The number of events that led to the job, each published by the handler of the one before.
+    #[serde(default)]
+    pub hops: u32,
     /// The time of the enqueuing, in milliseconds since 1970-01-01 UTC.
     pub enqueued_at: i64,
     /// What a waiting job waits for: `time`, `jobs`, `order` or `event`; null in other states.
@@ -227,7 +231,7 @@ pub struct ScheduleRecord {
     pub last_outcome: Option<String>,
     /// The number of runs in a row that did not succeed.
     pub failures: u32,
-    /// The revision; it grows with each change of the configuration.
+    /// The revision; it grows with each change of the configuration, pause and resumption.
     pub revision: u64,
 }
 
@@ -280,6 +284,17 @@ pub struct TickRecord {
     pub host: String,
 }
 
+/// A schedule with its next due times and its last ticks.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct ScheduleDetails {
+    /// The schedule.
+    pub schedule: ScheduleRecord,
+    /// The next ten due times, in milliseconds since 1970-01-01 UTC; empty while it is paused.
+    pub next: Vec<i64>,
+    /// The last 20 ticks, the last one first.
+    pub ticks: Vec<TickRecord>,
+}
+
 /// An event in a tenant's log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct EventRecord {
@@ -324,7 +339,7 @@ pub struct SubscriptionRecord {
     pub cursor: u64,
     /// Whether it is paused.
     pub paused: bool,
-    /// The revision; it grows with each change of the configuration.
+    /// The revision; it grows with each change of the configuration, pause, resumption and replay.
     pub revision: u64,
 }
 

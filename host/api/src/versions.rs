@@ -70,7 +70,7 @@ pub struct VersionSettings {
     pub files: BTreeMap<String, Digest>,
 }
 
-/// The smoke test, table `[smoke]`: a request that a version must answer before it gets requests.
+/// The smoke test, table `[smoke]`: a request that a version must serve correctly before it gets traffic.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct SmokeCall {

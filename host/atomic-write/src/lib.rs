@@ -10,7 +10,7 @@ use std::borrow::Borrow;
 use std::io::{Error, ErrorKind, Result, Write};
 use std::path::{Path, PathBuf};
 
-/// Who may read and write the file.
+/// The permissions of the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
     /// Its owner alone (mode 0600).
@@ -19,7 +19,7 @@ pub enum Access {
     Umask,
 }
 
-/// What is on the disk when a write returns, and so survives a power loss.
+/// The part that is on the disk when a write returns, and so survives a power loss.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fsync {
     /// Nothing: after a power loss the file can be missing, old, or damaged.

@@ -15,12 +15,16 @@
 mod amounts_tests;
 #[cfg(feature = "cache")]
 pub mod cache;
+#[cfg(any(feature = "events", feature = "http", feature = "jobs"))]
+mod cause;
 #[cfg(feature = "config")]
 pub mod config;
 #[cfg(feature = "crypto")]
 pub mod crypto;
 #[cfg(feature = "db")]
 pub mod db;
+#[cfg(all(feature = "db", feature = "events", feature = "jobs"))]
+pub mod drain;
 #[cfg(feature = "events")]
 pub mod events;
 #[cfg(feature = "http")]
@@ -28,6 +32,7 @@ pub mod http;
 #[cfg(feature = "jobs")]
 pub mod jobs;
 pub mod log;
+pub mod outbox;
 #[cfg(any(feature = "events", feature = "jobs", feature = "workflow"))]
 pub mod trigger;
 #[cfg(feature = "workflow")]
@@ -35,6 +40,8 @@ pub mod workflow;
 
 #[cfg(feature = "cache")]
 pub use cache::Cache;
+#[cfg(any(feature = "events", feature = "http", feature = "jobs"))]
+pub use cause::Cause;
 #[cfg(feature = "config")]
 pub use config::Config;
 #[cfg(feature = "crypto")]

@@ -7,7 +7,7 @@ use breaker::{Breaker, BreakerState};
 use shuttle::thread;
 use std::time::Duration;
 
-/// What the files below take from `super`.
+/// The names that the files below import from `super`.
 mod sync {
     pub(crate) use shuttle::sync::atomic::{AtomicU32, AtomicU64, Ordering};
     pub(crate) use shuttle::sync::{Arc, Mutex, MutexGuard};

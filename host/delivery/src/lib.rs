@@ -1,17 +1,17 @@
 //! How versions get traffic and how their faults are contained: pure state machines, which are told the time.
 //!
 //! - [`rollout`]: from one version to the next in steps, and callers that get a version of their own.
-//! - [`stages`]: several implementations of one component side by side, and which is better.
+//! - [`experiment`]: several variants of one component that serve at the same time, and which is better.
 //! - [`supervision`]: circuit breaker, concurrency limits, queues by tenant, allowances, health.
 //! - [`statistics`]: what the first two judge by.
 //! - [`clock`] and [`setting`]: time as it is given, and settings that are out of bounds.
 
 pub mod clock;
+pub mod experiment;
 #[cfg(test)]
 mod interleavings;
 pub mod rollout;
 pub mod setting;
-pub mod stages;
 pub mod statistics;
 pub mod supervision;
 mod sync;

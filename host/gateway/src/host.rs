@@ -21,7 +21,7 @@ impl HostRule {
     /// Reads `shop.example.com` or `*.example.com`.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// The defect.
     pub fn parse(text: &str) -> Result<Self, String> {
         let (wildcard, name) = match text.strip_prefix("*.") {
             Some(name) => (true, name),

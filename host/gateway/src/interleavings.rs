@@ -9,7 +9,7 @@ use shuttle::thread;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-/// What the file below takes from `super`.
+/// The names that the file below imports from `super`.
 mod sync {
     pub(crate) use shuttle::sync::Mutex;
     pub(crate) use shuttle::sync::atomic::{AtomicU64, Ordering};

@@ -17,7 +17,7 @@ impl Methods {
     /// Reads names of methods; none are all.
     ///
     /// # Errors
-    /// What is wrong with them.
+    /// The defect.
     pub fn parse(names: &[String]) -> Result<Self, String> {
         if names.len() > MAX_METHODS {
             return Err(format!("has more than {MAX_METHODS} methods"));

@@ -36,7 +36,7 @@ impl AsciiSet {
 /// Checks a pattern and says which characters it writes plainly.
 ///
 /// # Errors
-/// What is wrong with it.
+/// The defect of a path.
 pub(crate) fn check_pattern(pattern: &str) -> Result<AsciiSet, String> {
     let wrong = |what: &str| Err(format!("the path \"{}\" {what}", crate::problem::bounded(pattern)));
     if pattern.len() > MAX_PATTERN_BYTES {

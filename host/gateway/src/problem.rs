@@ -61,7 +61,7 @@ pub struct Fault {
     pub part: RequestPart,
     /// The position in that part: a JSON Pointer as a URI fragment (RFC 6901, section 6).
     pub pointer: String,
-    /// What is wrong, without the value.
+    /// The defect, without the value.
     pub detail: String,
 }
 

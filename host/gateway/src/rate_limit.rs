@@ -45,7 +45,7 @@ pub struct RateLimit {
     at: Box<str>,
 }
 
-/// What a rate limit counts by.
+/// The key by which a rate limit counts.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum RateLimitKey {
     /// The client's IPv4 address, or its IPv6 network of 64 bits.
@@ -83,7 +83,7 @@ impl Rule for RateLimit {
         let burst = within(table.burst.unwrap_or(requests), [1, 1_000_000], at, "burst")?;
         let burst_time = Duration::from_secs(per_seconds.into()).as_secs_f64() / f64::from(requests) * f64::from(burst);
         if burst_time > MAX_BURST_TIME.as_secs_f64() {
-            return Err(wrong("a `burst` this large takes more than a week to be given back: make it smaller"));
+            return Err(wrong("`burst` must be so small that it refills within a week"));
         }
         let by = match (table.by.as_deref(), table.header) {
             (None | Some("ip"), None) => RateLimitKey::Ip,
@@ -103,7 +103,7 @@ impl RateLimit {
         &self.name
     }
 
-    /// What a rate limit counts by.
+    /// The key by which a rate limit counts.
     #[must_use]
     pub fn by(&self) -> &RateLimitKey {
         &self.by

@@ -30,7 +30,7 @@ elias_contract::error_codes! {
     #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
     #[non_exhaustive]
     pub enum RouteError {
-        /// Two routes would answer the same requests.
+        /// Two routes match the same requests.
         #[error(
             "the route {host}{pattern} of {service} conflicts with {host}{other_pattern} of {other}: \
              change the path, the methods or the version of one of them"
@@ -54,7 +54,7 @@ elias_contract::error_codes! {
             pattern: String,
             /// The service of the route.
             service: String,
-            /// What is wrong with the pattern.
+            /// The defect of the pattern.
             message: String,
         } => "route-pattern",
         /// A limit of the table is reached.

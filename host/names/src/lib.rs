@@ -99,16 +99,16 @@ label!(
 );
 
 impl TenantId {
-    /// The tenant of those who run the host: its tokens may act on every tenant.
+    /// The tenant of the platform operators: its tokens may act on every tenant.
     pub const SYSTEM: &'static str = "system";
 
-    /// Whether this is the tenant of those who run the host.
+    /// Whether this is the tenant of the platform operators.
     #[must_use]
     pub fn is_system(&self) -> bool {
         self.0 == Self::SYSTEM
     }
 
-    /// The tenant of those who run the host.
+    /// The tenant of the platform operators.
     #[must_use]
     pub fn system() -> Self {
         Self(Self::SYSTEM.to_owned())

@@ -13,10 +13,10 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Advisories that follow their file or folder.
 pub(crate) struct Advisories {
     path: PathBuf,
-    seen: Mutex<Seen>,
+    seen: Mutex<AdvisorySnapshot>,
 }
 
-struct Seen {
+struct AdvisorySnapshot {
     at: Instant,
     print: u64,
     set: Arc<AdvisorySet>,
@@ -36,7 +36,7 @@ impl Advisories {
             Ok((files.fingerprint(), read_some(path, &files)?))
         })
         .await?;
-        let seen = Seen { at: Instant::now(), print, set: Arc::new(set), problem: None };
+        let seen = AdvisorySnapshot { at: Instant::now(), print, set: Arc::new(set), problem: None };
         Ok(Self { path, seen: Mutex::new(seen) })
     }
 
@@ -45,7 +45,7 @@ impl Advisories {
         Arc::clone(&self.look().await.set)
     }
 
-    /// What there is, for the doctor.
+    /// The present advisories, for the doctor.
     ///
     /// # Errors
     /// Why they could not be read again.
@@ -57,7 +57,7 @@ impl Advisories {
         }
     }
 
-    async fn look(&self) -> tokio::sync::MutexGuard<'_, Seen> {
+    async fn look(&self) -> tokio::sync::MutexGuard<'_, AdvisorySnapshot> {
         // Whoever comes meanwhile waits for what is read now.
         let mut seen = self.seen.lock().await;
         if seen.at.elapsed() < LOOK_EVERY {
@@ -86,7 +86,7 @@ impl Advisories {
     }
 }
 
-impl Seen {
+impl AdvisorySnapshot {
     fn take(&mut self, read: Result<AdvisorySet>) {
         match read {
             Ok(set) => {

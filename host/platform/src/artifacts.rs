@@ -1,7 +1,7 @@
 //! Components and their files by SHA-256: in a folder, and behind it an S3 bucket that several hosts share.
 //!
-//! What is stored under a digest has that digest: it is checked when it comes in, and again whenever it is read, so
-//! that a file that was altered or cut short behind the host's back is found and fetched anew, never served.
+//! An artifact has the digest under which it is stored: it is checked when it comes in, and again whenever it is read,
+//! so that a file that was altered or cut short behind the host's back is found and fetched anew, never served.
 
 use bytes::Bytes;
 use cap_std::fs::{Dir, DirBuilder, DirBuilderExt};

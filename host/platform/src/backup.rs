@@ -10,7 +10,7 @@ mod restore;
 #[cfg(test)]
 mod tests;
 
-pub use restore::{Restored, restore};
+pub use restore::{RestoreReport, restore};
 
 use crate::access::Permission;
 use crate::platform::Platform;
@@ -23,14 +23,14 @@ use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-/// What of the data directory is in an archive beside store and artifacts.
+/// The files of the data directory that are in an archive beside store and artifacts.
 const KEYS: [&str; 3] = ["secret.key", "log.key", "operator-token"];
 /// Where the db capability keeps the components' databases.
 const DATABASES: &str = "databases/db";
 /// The first entry: what an archive says of itself.
 const CONTENTS: &str = "backup.json";
 
-/// What an archive says of itself. Archives of earlier releases do not.
+/// The description in an archive. Archives of earlier releases have none.
 #[derive(Debug, Serialize, Deserialize)]
 struct Contents {
     /// The release that wrote it.

@@ -5,7 +5,7 @@
 //! capability declares ([`Capability::amounts`](elias_host::capability::Capability::amounts)); the operator may set
 //! others for the host and for a tenant, also for numbers of `[limits]`, `[gateway]` and `[supervision]`.
 //!
-//! What elias.toml asks for above a ceiling refuses the deployment. A default that is above one is lowered to it, and
+//! An amount in elias.toml above a ceiling refuses the deployment. A default that is above one is lowered to it, and
 //! so is what an accepted version asks for above a ceiling that came later: at its next load, which a change of
 //! ceilings brings about.
 
@@ -15,9 +15,9 @@ use elias_host::{Host, Limits};
 use serde_json::{Map, Number, Value, json};
 use std::collections::BTreeMap;
 
-/// What a number of `[limits]` is called.
+/// The name of a number of `[limits]`.
 const LIMITS: &str = "limits.";
-/// What a number of a capability's table is called.
+/// The name of a number of a capability's table.
 const CAPABILITIES: &str = "capabilities.";
 /// Tables whose numbers have no ceiling unless the operator sets one.
 const OTHER_TABLES: [&str; 2] = ["gateway.", "supervision."];
@@ -29,7 +29,7 @@ pub struct Ceilings {
     host: Host,
     /// The host's own limits: what they leave of a version's is all that it gets anyway.
     limits: Map<String, Value>,
-    /// What capabilities declare, by key.
+    /// The amounts that capabilities declare, by key.
     amounts: BTreeMap<String, Amount>,
     /// For every tenant.
     general: BTreeMap<String, u64>,
@@ -129,13 +129,13 @@ impl Ceilings {
                 Some(ceiling) if is_above(&given, ceiling) => {
                     return refuse(format!(
                         "{key} is {asked}, and the tenant's ceiling is {ceiling}: ask for less in elias.toml, or \
-                         have whoever runs the host raise it: elias tenants set TENANT --ceiling {key}={asked}"
+                         ask the platform operators to raise it: elias tenants set TENANT --ceiling {key}={asked}"
                     ));
                 }
                 Some(_) => {}
                 None if self.is_undeclared(&key) => {
                     return refuse(format!(
-                        "{key} is {asked}, and the capability declares no such amount, so that it has no ceiling: \
+                        "{key} is {asked}, but the capability does not declare this amount, so that it has no ceiling: \
                          leave it out"
                     ));
                 }

@@ -1,9 +1,12 @@
-//! What runs users' statements on the databases of components: given by whoever opens the platform, which knows no
+//! The runner of users' statements on the databases of components: given by whoever opens the platform, which knows no
 //! database itself.
 
 use elias_api::{DatabaseQuery, DatabaseResult, Result};
+use elias_capabilities::events::EventLog;
+use elias_capabilities::jobs::JobQueue;
 use elias_host::App;
 use futures::future::BoxFuture;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The bounds of a statement's result.
@@ -30,4 +33,15 @@ pub trait ComponentDatabases: Send + Sync {
         query: &'a DatabaseQuery,
         bounds: DatabaseBounds,
     ) -> BoxFuture<'a, Result<DatabaseResult>>;
+
+    /// Hands over the jobs and events in the outbox of the component's database; says whether all were.
+    ///
+    /// # Errors
+    /// `database-unavailable`.
+    fn drain_outbox<'a>(
+        &'a self,
+        app: &'a App,
+        queue: &'a Arc<dyn JobQueue>,
+        log: &'a Arc<dyn EventLog>,
+    ) -> BoxFuture<'a, Result<bool>>;
 }

@@ -1,4 +1,4 @@
-//! What a platform is told.
+//! The configuration of a platform.
 
 use crate::access::{FetchKeys, OidcConfig};
 use crate::component_databases::ComponentDatabases;
@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 
-/// What a platform is told.
+/// The configuration of a platform.
 #[derive(Clone)]
 pub struct PlatformConfig {
     /// Where it keeps what is its own: the store if that is SQLite, artifacts, keys, and what every service serves.
@@ -44,15 +44,18 @@ pub struct PlatformConfig {
     pub ceilings: BTreeMap<String, u64>,
     /// How many executions are kept.
     pub retention: Retention,
+    /// How many runs of triggers that went well are recorded of each service a second. Those that failed, were run
+    /// again or are to be run again are always recorded.
+    pub recorded_runs_per_second: u32,
     /// An identity provider whose users may use the admin API.
     pub oidc: Option<OidcConfig>,
     /// Whether only versions are loaded that the transparency log proves.
     pub require_log: bool,
     /// A file or a folder with advisories about npm packages, in the OSV format.
     pub advisories: Option<PathBuf>,
-    /// What fetches the keys of identity providers: the platform dials nothing itself.
+    /// The client that fetches the keys of identity providers: the platform dials nothing itself.
     pub fetch: Option<Arc<dyn FetchKeys>>,
-    /// What runs users' statements on the databases of components; none: the admin API refuses them.
+    /// The runner of users' statements on the databases of components; none: the admin API refuses them.
     pub databases: Option<Arc<dyn ComponentDatabases>>,
     /// The queue and the log of events that the host was built with, by its capabilities `jobs` and `events`.
     pub triggers: TriggerBackends,
@@ -78,6 +81,7 @@ impl PlatformConfig {
             compiled_bytes: 10 << 30,
             ceilings: BTreeMap::new(),
             retention: Retention::default(),
+            recorded_runs_per_second: 100,
             oidc: None,
             require_log: false,
             advisories: None,

@@ -7,7 +7,7 @@ use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-/// What of the data directory is ours; other files may be there too.
+/// The entries of the data directory that are ours; other files may be there too.
 const FILES: [&str; 6] = ["secret.key", "log.key", "operator-token", "host-id", "lock", IDENTITY_FILE];
 const FOLDERS: [&str; 6] = ["artifacts", "databases", "files", "former", "proofs", "services"];
 /// The rights of everybody but the owner.
@@ -45,7 +45,7 @@ pub(crate) fn restrict(data_dir: &Path) -> Result<()> {
     Ok(())
 }
 
-/// What others than the owner can read, write or enter; all of it.
+/// The entries that others than the owner can read, write or enter; all of it.
 pub(crate) fn open_to_others(data_dir: &Path) -> Result<Vec<PathBuf>> {
     let metadata = std::fs::metadata(data_dir)?;
     let all = ours(data_dir)?.into_iter().chain([(data_dir.to_owned(), metadata)]);
@@ -86,7 +86,7 @@ fn ours(data_dir: &Path) -> std::io::Result<Vec<(PathBuf, Metadata)>> {
     Ok(found)
 }
 
-/// What a file or a folder is; nothing for a link, and for what is gone by now.
+/// The metadata of a file or a folder; `None` for a link, and for what is gone by now.
 fn metadata_of(entry: &std::fs::DirEntry) -> std::io::Result<Option<Metadata>> {
     match entry.metadata() {
         Ok(metadata) if metadata.is_symlink() => Ok(None),

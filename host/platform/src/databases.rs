@@ -1,11 +1,16 @@
 //! Statements that users run on the database of a component.
 
 use crate::access::Permission;
-use crate::component_databases::DatabaseBounds;
+use crate::component_databases::{ComponentDatabases, DatabaseBounds};
+use crate::config::PlatformConfig;
 use crate::platform::Platform;
-use crate::serving::Purpose;
+use crate::serving::{Purpose, Serving};
 use crate::session::Session;
+use crate::triggers::TriggerBackends;
 use elias_api::{Code, DatabaseQuery, DatabaseResult, Error, Result};
+use elias_capabilities::events::EventLog;
+use elias_capabilities::jobs::JobQueue;
+use elias_host::App;
 use elias_names::ServiceId;
 use elias_store::NOTHING;
 use serde_json::json;
@@ -55,22 +60,49 @@ impl Platform {
         };
         session.require(permission, &id.tenant, id)?;
         let bounds = bounds(query)?;
-        let databases = self.config().databases.clone();
-        let databases =
-            databases.ok_or_else(|| Error::new(Code::DatabaseUnavailable, "this host gives no access to databases"))?;
-        let service = self.serving().service(id);
-        let service = service.ok_or_else(|| Error::not_deployed(id))?;
+        let databases = component_databases(self.config())?;
+        if self.serving().service(id).is_none() {
+            return Err(Error::not_deployed(id));
+        }
         let mut scope = self.store().write(&id.tenant).await?;
         let audited = json!({ "statement": query.sql, "parameters": query.parameters.len() });
         scope.audit(&session.actor(), action, id.subject(), NOTHING, Some(&audited)).await?;
         scope.commit().await?;
-        let state = Arc::clone(&service.state());
-        let target = &state.snapshot.target;
-        let observer = Arc::clone(&service.lines) as _;
-        let purpose = Purpose { service: id, tenant: &target.tenant, secrets: &target.secrets, observer };
-        let app = state.release.load(&self.serving().loader, &purpose, self.serving().clock.now()).await?;
+        let app = load(self.serving(), id).await?;
         databases.query(&app, query, bounds).await
     }
+}
+
+fn component_databases(config: &PlatformConfig) -> Result<Arc<dyn ComponentDatabases>> {
+    let databases = config.databases.clone();
+    databases.ok_or_else(|| Error::new(Code::DatabaseUnavailable, "this host gives no access to databases"))
+}
+
+/// The component that serves, loaded.
+async fn load(serving: &Serving, id: &ServiceId) -> Result<App> {
+    let service = serving.service(id).ok_or_else(|| Error::not_deployed(id))?;
+    let state = Arc::clone(&service.state());
+    let target = &state.snapshot.target;
+    let observer = Arc::clone(&service.lines) as _;
+    let purpose = Purpose { service: id, tenant: &target.tenant, secrets: &target.secrets, observer };
+    state.release.load(&serving.loader, &purpose, serving.clock.now()).await
+}
+
+/// Hands over the jobs and events in the outbox of the database that a component has in an environment; says whether all
+/// were.
+///
+/// # Errors
+/// `not-found` if it is not deployed; those of loading it; `database-unavailable`.
+pub(crate) async fn drain_outbox(
+    config: &PlatformConfig,
+    serving: &Serving,
+    id: &ServiceId,
+    backends: TriggerBackends,
+) -> Result<bool> {
+    let databases = component_databases(config)?;
+    let app = load(serving, id).await?;
+    let (queue, log): (Arc<dyn JobQueue>, Arc<dyn EventLog>) = (Arc::new(backends.clone()), Arc::new(backends));
+    databases.drain_outbox(&app, &queue, &log).await
 }
 
 #[cfg(test)]

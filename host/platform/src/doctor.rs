@@ -3,11 +3,13 @@
 use crate::access::Permission;
 use crate::data_dir;
 use crate::platform::Platform;
+use crate::serving::CircuitKind;
 use crate::session::Session;
+use crate::triggers::EVENTS_KEPT_MS;
 use elias_api::{Code, Error, Finding, Result};
 use elias_delivery::supervision::Health;
 use elias_names::TenantId;
-use elias_store::Wanted;
+use elias_store::TargetFilter;
 use std::collections::HashSet;
 use std::future::Future;
 use std::io::Write;
@@ -15,10 +17,12 @@ use std::time::Instant;
 
 /// Bytes that the store may need for a deployment: its log grows before it is written back.
 const STORE_BYTES: u64 = 32 << 20;
+/// How long events may stay that are not kept any more, in milliseconds.
+const EVENTS_OVERDUE_MS: i64 = 6 * 3_600_000;
 
 impl Platform {
-    /// Looks at the store, the log, the disk, the modes of files, the artifacts of what serves, and the services'
-    /// health.
+    /// Looks at the store, the log, the disk, the modes of files, the artifacts of what serves, the services' health,
+    /// and whether executions are recorded and old events deleted.
     ///
     /// # Errors
     /// `forbidden`.
@@ -32,6 +36,7 @@ impl Platform {
             finding("artifacts", self.examine_artifacts()).await,
             finding("services", self.examine_services()).await,
             finding("executions", async { self.examine_executions() }).await,
+            finding("events", self.examine_events()).await,
         ];
         if let Some(advisories) = self.advisories() {
             findings.push(finding("advisories", advisories.examine()).await);
@@ -47,7 +52,7 @@ impl Platform {
         let written = started.elapsed().as_secs_f64() * 1e3 - read;
         let kind = if self.store().is_shared() { "PostgreSQL" } else { "SQLite" };
         let identity = self.store().identity().await?;
-        Ok(format!("{kind}, {identity}, answers in {read:.1} ms and commits in {written:.1} ms"))
+        Ok(format!("{kind}, {identity}, reads in {read:.1} ms and commits in {written:.1} ms"))
     }
 
     async fn examine_log(&self) -> Result<String> {
@@ -119,7 +124,7 @@ impl Platform {
     async fn examine_services(&self) -> Result<String> {
         let stored: HashSet<_> = {
             let mut scope = self.store().host_read().await?;
-            scope.targets(Wanted::All).await?.into_iter().map(|target| target.id).collect()
+            scope.targets(TargetFilter::All).await?.into_iter().map(|target| target.id).collect()
         };
         let table = self.serving().table.load_full();
         let mut unknown: Vec<_> =
@@ -134,13 +139,18 @@ impl Platform {
             return Err(Error::new(Code::WrongState, message));
         }
         let now = self.serving().clock.now();
-        let ill = |service: &&std::sync::Arc<crate::serving::Service>| {
+        let mut ill = Vec::new();
+        for service in table.services.values() {
             let state = service.state();
-            let health = state.release.breaker.health(now);
-            (health.state != Health::Healthy)
-                .then(|| format!("{} is {:?}: {}", service.id, health.state, health.reason))
-        };
-        let ill: Vec<_> = table.services.values().filter_map(|service| ill(&service)).take(10).collect();
+            for circuit in CircuitKind::ALL {
+                let health = state.release.breaker(circuit).health(now);
+                if health.state != Health::Healthy {
+                    let (id, circuit) = (&service.id, circuit.as_str());
+                    ill.push(format!("the circuit of {circuit} of {id} is {:?}: {}", health.state, health.reason));
+                }
+            }
+        }
+        ill.truncate(10);
         if ill.is_empty() {
             return Ok(format!("all {} are healthy", table.services.len()));
         }
@@ -148,6 +158,16 @@ impl Platform {
             Code::WrongState,
             format!("{}; see `elias status` and `elias executions --failed`", ill.join("; ")),
         ))
+    }
+
+    async fn examine_events(&self) -> Result<String> {
+        let (segments, overdue_ms) = self.store().host_read().await?.event_segments(EVENTS_KEPT_MS).await?;
+        if overdue_ms.is_some_and(|ms| ms > EVENTS_OVERDUE_MS) {
+            let message = "those that are not kept any more are not deleted: the log says why, such as a backup of the \
+                           database that does not end";
+            return Err(Error::new(Code::WrongState, message));
+        }
+        Ok(format!("the log of events has {segments} segments"))
     }
 
     fn examine_executions(&self) -> Result<String> {

@@ -12,6 +12,7 @@ mod data_dir;
 mod databases;
 mod deploy;
 mod doctor;
+mod executions;
 mod log;
 mod maintenance;
 mod members;
@@ -34,7 +35,7 @@ mod trigger_runs;
 mod triggers;
 mod vault;
 
-pub use backup::{Restored, restore};
+pub use backup::{RestoreReport, restore};
 pub use component_databases::{ComponentDatabases, DatabaseBounds};
 pub use config::{PlatformConfig, PublicScheme};
 pub use metrics::METRICS_TYPE;
@@ -42,8 +43,10 @@ pub use moving::move_store;
 pub use platform::Platform;
 pub use recorder::Retention;
 pub use response_cache::{CacheFill, CachedResponse, LookupResult, ResponseCache};
-pub use serving::{Ending, MirroredRequest, NotAdmitted, Passage, Service, Serving, Settled, Ticket};
+pub use serving::{
+    CompletedExecution, MirroredRequest, NotAdmitted, RequestGuard, RequestOutcome, RoutedRequest, Service, Serving,
+};
 pub use session::Session;
-pub use trigger_admin::{EnqueueRequest, ReplayFrom, ScheduleDetails};
+pub use trigger_admin::ReplayFrom;
 pub use triggers::TriggerBackends;
 pub use vault::KEY_VARIABLE;

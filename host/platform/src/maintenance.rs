@@ -1,9 +1,9 @@
-//! What a platform does of itself: rollouts go on, the store is followed, idle components are unloaded, old executions
+//! Periodic tasks of a platform: rollouts go on, the store is followed, idle components are unloaded, old executions
 //! are deleted.
 
 use crate::platform::{Inner, Platform};
 use crate::recorder;
-use crate::serving::{RolloutTransition, gateway_now, proof_file};
+use crate::serving::{CircuitKind, RolloutTransition, gateway_now, proof_file};
 use elias_api::{Actor, Code};
 use elias_delivery::clock::Now;
 use elias_delivery::supervision::BreakerState;
@@ -15,8 +15,8 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 
 /// How often rollouts and what is loaded are looked at, and the store is asked whether something has changed.
 const TICK: Duration = Duration::from_secs(1);
-/// How many ticks pass between looks at stages, and between deletions of old executions.
-const STAGES_TICKS: u64 = 10;
+/// How many ticks pass between looks at experiments, and between deletions of old executions.
+const EXPERIMENTS_TICKS: u64 = 10;
 /// How many ticks pass between looks at the other hosts on the store.
 const HOSTS_TICKS: u64 = 10;
 const PRUNE_TICKS: u64 = 600;
@@ -62,6 +62,9 @@ async fn tick(platform: Weak<Inner>) {
             tracing::warn!(%error, "the store is unavailable; serving the last known versions");
         }
         fetch_keys(&platform);
+        if count == 0 {
+            platform.tell_of_node("node.started").await;
+        }
         if count % HOSTS_TICKS == 0
             && let Ok(found) = platform.meet_hosts().await
             && found != unshared
@@ -76,8 +79,8 @@ async fn tick(platform: Weak<Inner>) {
         }
         let config = platform.config();
         platform.serving().unload(config.idle_unload_ms, config.loaded_components as usize);
-        if count % STAGES_TICKS == STAGES_TICKS - 1 {
-            keep_stages(&platform, true).await;
+        if count % EXPERIMENTS_TICKS == EXPERIMENTS_TICKS - 1 {
+            update_experiments(&platform, true).await;
         }
         if count % PRUNE_TICKS == PRUNE_TICKS - 1
             && let Err(error) = recorder::prune(platform.store(), config.retention).await
@@ -95,7 +98,8 @@ async fn look_at_rollouts(platform: &Platform) {
         let Some(canary) = &state.canary else { continue };
         let now = platform.serving().clock.now();
         let (stats, base) = (&canary.release.stats, &state.release.stats);
-        let stopped = canary.release.breaker.state() == BreakerState::Stopped;
+        let is_stopped = |circuit| canary.release.breaker(circuit).state() == BreakerState::Stopped;
+        let stopped = CircuitKind::ALL.into_iter().any(is_stopped);
         let event = canary.with_rollout(|rollout| {
             let stopped = stopped.then(|| rollout.roll_back("its circuit breaker gave up on it", now).ok()).flatten();
             stopped.or_else(|| rollout.on_tick(stats, base, now)).or_else(|| rollout.ended())
@@ -110,18 +114,18 @@ async fn look_at_rollouts(platform: &Platform) {
     }
 }
 
-/// Stores what was seen of implementations that are side by side, and does what their plans say if it `decides`.
-async fn keep_stages(platform: &Platform, decides: bool) {
+/// Stores the metrics of experiments, and promotes variants where the plans say so if it `decides`.
+async fn update_experiments(platform: &Platform, decides: bool) {
     let services: Vec<_> = platform.serving().table().services.values().cloned().collect();
     for service in services {
-        let Some(staged) = service.state().staged.clone() else { continue };
-        let kept = async {
-            match platform.keep_variant_metrics(&service.id, &staged).await? {
-                Some(stored) if decides => platform.decide_stages(&service.id, &staged, stored).await,
+        let Some(experiment) = service.state().experiment.clone() else { continue };
+        let update = async {
+            match platform.store_variant_metrics(&service.id, &experiment).await? {
+                Some(stored) if decides => platform.decide_experiment(&service.id, &experiment, stored).await,
                 _ => Ok(()),
             }
         };
-        if let Err(error) = kept.await {
+        if let Err(error) = update.await {
             tracing::warn!(
                 service = %service.id, %error,
                 "the measurements of an experiment cannot be stored; retrying"
@@ -142,9 +146,10 @@ impl Platform {
 
 /// Stores what is only in memory so far, at the end of the process.
 async fn flush(platform: &Platform) {
+    platform.tell_of_node("node.stopping").await;
     platform.runner().stop().await;
     // A deployment is nothing to begin here.
-    if timeout(FLUSH_MAX, keep_stages(platform, false)).await.is_err() {
+    if timeout(FLUSH_MAX, update_experiments(platform, false)).await.is_err() {
         tracing::warn!("the store takes too long: the last measurements of experiments are lost");
     }
     platform.serving().recorder.flush().await;

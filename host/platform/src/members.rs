@@ -1,11 +1,9 @@
 //! A tenant's organizations and users.
 
 use crate::access::{Permission, Principal};
-use crate::platform::Platform;
+use crate::platform::{Platform, check_revision};
 use crate::session::Session;
-use elias_api::{
-    Code, Error, Organization, OrganizationSettings, Result, Role, TokenRole, User, UserSettings, check_text,
-};
+use elias_api::{Error, Organization, OrganizationSettings, Result, Role, TokenRole, User, UserSettings, check_text};
 use elias_names::TenantId;
 use elias_store::{TenantScope, now_ms};
 
@@ -37,14 +35,6 @@ async fn check_references(
 /// When something was disabled, if it is to be.
 fn disabled_at(disabled: bool, before: Option<i64>) -> Option<i64> {
     disabled.then(|| before.unwrap_or_else(now_ms))
-}
-
-/// Refuses a change of what is not at `revision` any more.
-fn check_revision(what: &str, id: &str, wanted: Option<u64>, is: u64) -> Result<()> {
-    if wanted.is_some_and(|wanted| wanted != is) {
-        return Err(Error::new(Code::Stale, format!("the {what} {id} was changed meanwhile: read it again")));
-    }
-    Ok(())
 }
 
 impl Platform {

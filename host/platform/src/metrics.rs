@@ -3,15 +3,15 @@
 
 use crate::access::Permission;
 use crate::platform::Platform;
-use crate::serving::{Ended, QuotaCounts, QuotaKind, ServiceMeter, Verdict};
+use crate::serving::{CircuitKind, ExecutionOutcome, QuotaCounts, QuotaKind, ServiceMeter, Verdict};
 use crate::session::Session;
-use crate::triggers::LatencyKind;
+use crate::triggers::{FAILING_RUNS, LATE, LatencyKind};
 use elias_api::{Code, Error, Result};
 use elias_delivery::supervision::{Health, Resource};
 use elias_host::capability::pricing::CallTimes;
 use elias_host::{CpuLoad, InstanceCounts};
 use elias_names::{ServiceId, TenantId};
-use elias_store::StoredUse;
+use elias_store::{ScheduleCounts, StoredUse};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder, NoLabelSet, text};
 use prometheus_client::metrics::MetricType;
@@ -43,12 +43,15 @@ impl Platform {
     /// `forbidden` for all but platform operators.
     pub async fn metrics(&self, session: &Session) -> Result<String> {
         session.require(Permission::Read, &TenantId::system(), None)?;
-        let (stored, unfinished) = match self.store().host_read().await {
-            Ok(mut scope) => (scope.stored_use().await.ok(), scope.unfinished_jobs().await.unwrap_or_default()),
-            Err(_) => (None, HashMap::new()),
-        };
+        let (mut stored, mut unfinished, mut schedules) = (None, HashMap::new(), HashMap::new());
+        if let Ok(mut scope) = self.store().host_read().await {
+            stored = scope.stored_use().await.ok();
+            unfinished = scope.unfinished_jobs().await.unwrap_or_default();
+            let late_ms = u64::try_from(LATE.as_millis()).unwrap_or(u64::MAX);
+            schedules = scope.schedule_counts(FAILING_RUNS, late_ms).await.unwrap_or_default();
+        }
         let mut registry = Registry::with_prefix("elias");
-        registry.register_collector(Box::new(MetricsSnapshot::read(self, stored, &unfinished)));
+        registry.register_collector(Box::new(MetricsSnapshot::read(self, stored, &unfinished, &schedules)));
         let mut out = String::new();
         text::encode(&mut out, &registry)
             .map_err(|error| Error::new(Code::Internal, format!("writing the metrics: {error}")))?;
@@ -61,7 +64,7 @@ struct MetricsSnapshot {
     store_up: bool,
     services: Vec<([String; 3], Arc<ServiceMeter>)>,
     /// The circuits of services that are told apart, and how many of all are in each state.
-    circuits: Vec<([String; 3], Health)>,
+    circuits: Vec<([String; 3], CircuitKind, Health)>,
     states: [i64; HEALTH.len()],
     loaded: i64,
     in_flight: i64,
@@ -73,6 +76,8 @@ struct MetricsSnapshot {
     in_use: [(Resource, u64); 4],
     recorded: u64,
     dropped: u64,
+    /// Executions that were more than are recorded: of requests, and of triggers.
+    unrecorded: [u64; 2],
     tenants: Vec<(String, Arc<QuotaCounts>)>,
     /// Tenant, quota, how much is used if that is known, and how much there is.
     levels: Vec<(String, &'static str, Option<u64>, u64)>,
@@ -88,13 +93,21 @@ struct JobFigures {
     unfinished: BTreeMap<String, u64>,
     running: BTreeMap<String, u64>,
     dead: BTreeMap<String, u64>,
+    /// Schedules of each tenant whose last runs failed, and that should have run already.
+    failing: BTreeMap<String, u64>,
+    late: BTreeMap<String, u64>,
     /// Seconds of all together, and how many there are in each bucket.
     latencies: Vec<(LatencyKind, f64, LatencyBuckets)>,
 }
 
 impl JobFigures {
     /// `named` are the tenants that are told apart.
-    fn read(platform: &Platform, unfinished: &HashMap<TenantId, u64>, named: &[(TenantId, Arc<QuotaCounts>)]) -> Self {
+    fn read(
+        platform: &Platform,
+        unfinished: &HashMap<TenantId, u64>,
+        schedules: &HashMap<TenantId, ScheduleCounts>,
+        named: &[(TenantId, Arc<QuotaCounts>)],
+    ) -> Self {
         let by_name = |counts: &mut dyn Iterator<Item = (Option<TenantId>, u64)>| {
             let mut named_counts = BTreeMap::new();
             for (tenant, count) in counts {
@@ -113,13 +126,20 @@ impl JobFigures {
             unfinished: by_name(&mut unfinished.iter().map(|(tenant, count)| (Some(tenant.clone()), *count))),
             running: by_name(&mut runner.running_jobs().into_iter().map(|(tenant, count)| (Some(tenant), count))),
             dead: by_name(&mut meters.dead_jobs().into_iter()),
+            failing: by_name(&mut schedules.iter().map(|(tenant, counts)| (Some(tenant.clone()), counts.failing))),
+            late: by_name(&mut schedules.iter().map(|(tenant, counts)| (Some(tenant.clone()), counts.late))),
             latencies: [LatencyKind::Schedule, LatencyKind::Start, LatencyKind::Delivery].map(latency).to_vec(),
         }
     }
 }
 
 impl MetricsSnapshot {
-    fn read(platform: &Platform, stored: Option<StoredUse>, unfinished: &HashMap<TenantId, u64>) -> Self {
+    fn read(
+        platform: &Platform,
+        stored: Option<StoredUse>,
+        unfinished: &HashMap<TenantId, u64>,
+        schedules: &HashMap<TenantId, ScheduleCounts>,
+    ) -> Self {
         let serving = platform.serving();
         let now = serving.clock.now();
         let (named, others) = serving.meters.services.all();
@@ -128,14 +148,16 @@ impl MetricsSnapshot {
         let table = serving.table();
         for service in table.services.values() {
             let state = service.state();
-            let health = state.release.breaker.health(now).state;
+            let health = state.release.breaker(CircuitKind::Requests).health(now).state;
             if let Some(at) = HEALTH.iter().position(|(one, _)| *one == health) {
                 states[at] += 1;
             }
             loaded += state.releases().filter(|release| release.idle_since_ms().is_some()).count() as i64;
             in_flight += service.running_count() as i64;
             if !Arc::ptr_eq(&service.meter, &others) {
-                circuits.push((labels(&service.id), health));
+                for circuit in CircuitKind::ALL {
+                    circuits.push((labels(&service.id), circuit, state.release.breaker(circuit).health(now).state));
+                }
             }
         }
         let mut services: Vec<_> = named.into_iter().map(|(id, meter)| (labels(&id), meter)).collect();
@@ -166,11 +188,12 @@ impl MetricsSnapshot {
         }
         levels.retain(|(.., most)| *most > 0);
         levels.sort();
-        let jobs = JobFigures::read(platform, unfinished, &named);
+        let jobs = JobFigures::read(platform, unfinished, schedules, &named);
         let mut tenants: Vec<_> = named.into_iter().map(|(tenant, counts)| (tenant.to_string(), counts)).collect();
         tenants.sort_by(|a, b| a.0.cmp(&b.0));
         tenants.push((OTHER.to_owned(), others));
         let (recorded, dropped) = (serving.recorder.recorded(), serving.recorder.dropped());
+        let unrecorded = serving.recorder.unrecorded();
         let store_up = stored.is_some();
         let cpu = serving.loader.host.cpu_load();
         let instances = serving.loader.host.instance_counts();
@@ -192,6 +215,7 @@ impl MetricsSnapshot {
             in_use,
             recorded,
             dropped,
+            unrecorded,
             tenants,
             levels,
             jobs,
@@ -225,7 +249,13 @@ impl MetricsSnapshot {
         counter(out, "executions_recorded", text, None)?.one(self.recorded)?;
         let text = "Number of executions that were not recorded because the store was too slow";
         counter(out, "executions_dropped", text, None)?.one(self.dropped)?;
-        let mut services = gauge(out, "services", "Number of services by the state of their circuit breaker")?;
+        let text = "Number of executions that were not recorded because their service had too many in the same second";
+        let mut unrecorded = counter(out, "executions_unrecorded", text, None)?;
+        for (source, count) in ["request", "trigger"].into_iter().zip(self.unrecorded) {
+            unrecorded.labelled([("source", source)], count)?;
+        }
+        let mut services =
+            gauge(out, "services", "Number of services by the state of the circuit breaker of their requests")?;
         for ((_, name), count) in HEALTH.iter().zip(self.states) {
             services.labelled([("state", *name)], count)?;
         }
@@ -291,7 +321,7 @@ impl MetricsSnapshot {
         let mut executions = counter(out, "executions", "Number of executions that have ended, by outcome", None)?;
         for (service, meter) in &self.services {
             let [tenant, component, environment] = of_service(service);
-            for ended in Ended::ALL {
+            for ended in ExecutionOutcome::ALL {
                 let labels = [tenant, component, environment, ("outcome", ended.as_str())];
                 executions.labelled(labels, meter.ended(ended))?;
             }
@@ -309,12 +339,12 @@ impl MetricsSnapshot {
         let mut circuits = gauge(
             out,
             "circuit_state",
-            "1 for the current state of the circuit breaker of a service, 0 for its other states",
+            "1 for the current state of a circuit breaker of a service, 0 for its other states",
         )?;
-        for (service, health) in &self.circuits {
+        for (service, circuit, health) in &self.circuits {
             let [tenant, component, environment] = of_service(service);
             for (state, name) in HEALTH {
-                let labels = [tenant, component, environment, ("state", name)];
+                let labels = [tenant, component, environment, ("circuit", circuit.as_str()), ("state", name)];
                 circuits.labelled(labels, i64::from(state == *health))?;
             }
         }
@@ -376,6 +406,16 @@ impl JobFigures {
         let mut dead = counter(out, "jobs_dead", text, None)?;
         for (tenant, count) in &self.dead {
             dead.labelled([("tenant", &**tenant)], *count)?;
+        }
+        let text = "Number of schedules whose last three runs or more did not succeed, without paused ones";
+        let mut failing = gauge(out, "schedules_failing", text)?;
+        for (tenant, count) in &self.failing {
+            failing.labelled([("tenant", &**tenant)], number(*count))?;
+        }
+        let text = "Number of schedules whose tick was due a minute ago or longer and did not run, without paused ones";
+        let mut late = gauge(out, "schedules_late", text)?;
+        for (tenant, count) in &self.late {
+            late.labelled([("tenant", &**tenant)], number(*count))?;
         }
         for (kind, seconds, buckets) in &self.latencies {
             let (name, text) = match kind {

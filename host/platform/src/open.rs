@@ -8,7 +8,7 @@ use crate::config::PlatformConfig;
 use crate::platform::{Inner, Platform};
 use crate::recorder::Recorder;
 use crate::response_cache::ResponseCache;
-use crate::serving::{Around, Loader, Proofs, ServiceSnapshot, Serving, SnapshotStore, compile_queue};
+use crate::serving::{Loader, Proofs, ServiceSnapshot, Serving, SnapshotStore, TableContext, compile_queue};
 use crate::trigger_runs::ServedServices;
 use crate::triggers::Runner;
 use crate::vault::Vault;
@@ -18,7 +18,7 @@ use cap_std::fs::Dir;
 use elias_api::{Code, DEFAULT_TENANT, Result};
 use elias_host::{Host, Limits};
 use elias_names::{ServiceId, TenantId};
-use elias_store::{Store, Wanted};
+use elias_store::{Store, TargetFilter};
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
@@ -66,11 +66,11 @@ impl Platform {
             compile_timeout: Duration::from_millis(config.compile_timeout_ms),
             compiling: compile_queue(Duration::from_millis(config.compile_timeout_ms)),
         };
-        let (recorder, recording) = Recorder::new(store.clone());
+        let (recorder, recording) = Recorder::new(store.clone(), config.recorded_runs_per_second);
         let (transitions, received_transitions) = mpsc::unbounded_channel();
-        let around = Around { domain: config.domain.clone(), artifacts: artifacts.clone() };
+        let context = TableContext { domain: config.domain.clone(), artifacts: artifacts.clone() };
         let snapshots = SnapshotStore::open(sub("services")?);
-        let serving = Serving::new(loader, snapshots, recorder, Arc::clone(&access), around, transitions);
+        let serving = Serving::new(loader, snapshots, recorder, Arc::clone(&access), context, transitions);
         let advisories = match config.advisories.clone() {
             Some(path) => Some(Advisories::open(path).await?),
             None => None,
@@ -139,15 +139,15 @@ impl Platform {
         }
     }
 
-    /// What the store says is to be served, with the history of the snapshots, and what only this host knows; and the
+    /// The targets in the store, with the history of the snapshots, and what only this host knows; and the
     /// tenants that were deleted.
     async fn targets(&self, snapshots: &[ServiceSnapshot]) -> Result<(Vec<ServiceSnapshot>, HashSet<TenantId>)> {
         let mut scope = self.store().host_write().await?;
         scope.ensure_tenant(&DEFAULT_TENANT.parse()?).await?;
         scope.commit().await?;
         let mut scope = self.store().host_read().await?;
-        let targets = scope.targets(Wanted::All).await?;
-        let deleted = scope.deleted_tenants(Wanted::All).await?;
+        let targets = scope.targets(TargetFilter::All).await?;
+        let deleted = scope.deleted_tenants(TargetFilter::All).await?;
         drop(scope);
         let mut past: HashMap<&ServiceId, &ServiceSnapshot> =
             snapshots.iter().map(|snapshot| (&snapshot.target.id, snapshot)).collect();

@@ -1,10 +1,13 @@
 //! The other hosts on the same store: whether what is uploaded to one can be loaded by all.
 
 use crate::platform::Platform;
+use crate::platform_events;
 use crate::vault::read_or_make;
 use cap_std::fs::Dir;
 use elias_api::Result;
 use elias_store::{HostEntry, now_ms};
+use std::time::Duration;
+use tokio::time::timeout;
 
 /// The file with the name of a host, which stays the same from start to start.
 const HOST_FILE: &str = "host-id";
@@ -12,6 +15,8 @@ const HOST_FILE: &str = "host-id";
 const GONE_AFTER_MS: i64 = 60_000;
 /// Rows of hosts that are gone are kept for a day, for whoever looks.
 const FORGOTTEN_AFTER_MS: i64 = 24 * 3600 * 1000;
+/// How long the start and the end of the process wait for the store to take an event about that.
+const TELL_MAX: Duration = Duration::from_secs(3);
 
 /// The name of the host with this data directory; made if it has none.
 pub(crate) fn host_id(folder: &Dir) -> Result<String> {
@@ -37,6 +42,16 @@ impl Platform {
         let hosts = scope.hosts(now.saturating_sub(GONE_AFTER_MS)).await?;
         scope.commit().await?;
         Ok(unshared(&own, &hosts))
+    }
+
+    /// Publishes that this host starts or ends. A store that is away is not waited for.
+    pub(crate) async fn tell_of_node(&self, event_type: &str) {
+        let told = platform_events::tell_of_node(self.store(), event_type, self.host_id());
+        match timeout(TELL_MAX, told).await {
+            Ok(Ok(())) => self.runner().look(),
+            Ok(Err(error)) => tracing::debug!(%error, event_type, "an event about this host was not published"),
+            Err(_) => tracing::debug!(event_type, "an event about this host was not published in time"),
+        }
     }
 
     /// Takes this host out of those that serve, at its end.
@@ -86,7 +101,7 @@ fn unshared(own: &HostEntry, hosts: &[HostEntry]) -> Option<String> {
     let count = hosts.len();
     Some(format!(
         "{count} hosts serve from this store and do not share their artifacts: this host has them {own_place}, the host {other_id} {other_place}. \
-         Components that are uploaded to one answer 503 on another: start all with the same --artifacts s3://BUCKET"
+         Components that are uploaded to one respond 503 on another: start all with the same --artifacts s3://BUCKET"
     ))
 }
 

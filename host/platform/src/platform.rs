@@ -8,10 +8,10 @@ use crate::response_cache::ResponseCache;
 use crate::serving::{Release, ServiceSnapshot, Serving};
 use crate::session::{Credential, Session};
 use crate::triggers::Runner;
-use elias_api::Result;
+use elias_api::{Code, Error, Result};
 use elias_contract::note::SigningKey;
 use elias_names::{ServiceId, TenantId};
-use elias_store::{ServiceTarget, Store, TenantScope, Wanted};
+use elias_store::{ServiceTarget, Store, TargetFilter, TenantScope};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -29,10 +29,10 @@ pub(crate) struct Inner {
     pub(crate) artifacts: Artifacts,
     pub(crate) access: Arc<Access>,
     pub(crate) serving: Serving,
-    /// What is known to be wrong with npm packages, if the host is told.
+    /// The advisories about npm packages, if the host has a folder of them.
     pub(crate) advisories: Option<Advisories>,
     pub(crate) response_cache: Arc<ResponseCache>,
-    /// What runs schedules, jobs and events.
+    /// The runner of schedules, jobs and events.
     pub(crate) runner: Arc<Runner>,
     pub(crate) config: PlatformConfig,
     /// Whether something was stored that is not served yet.
@@ -56,7 +56,7 @@ impl Platform {
         Self { inner }
     }
 
-    /// What serves on this host: the way of requests.
+    /// The services of this host: the way of requests.
     #[must_use]
     pub fn serving(&self) -> &Serving {
         &self.inner.serving
@@ -197,7 +197,7 @@ impl Platform {
         Ok(self.store().read(&id.tenant).await?.secrets(id).await?.into_iter().collect())
     }
 
-    /// What the store says that a service serves.
+    /// The target of a service in the store.
     pub(crate) async fn serving_target(
         &self,
         id: &ServiceId,
@@ -211,7 +211,7 @@ impl Platform {
 
     /// Serves what the store says of a service, by releases that are loaded already where `warm` has them.
     pub(crate) async fn follow_store(&self, id: &ServiceId, warm: &[Arc<Release>]) -> Result<()> {
-        let unserved = Unserved(&self.inner.behind);
+        let unserved = UnservedChange(&self.inner.behind);
         // Read under the lock: what is served last was read last.
         let turn = self.serving().turn().await;
         if let Some(target) = self.store().host_read().await?.target(id).await? {
@@ -228,7 +228,7 @@ impl Platform {
 
     /// Serves what the store says of all services.
     pub(crate) async fn refresh(&self) -> Result<()> {
-        self.follow(Wanted::All).await
+        self.follow(TargetFilter::All).await
     }
 
     /// Serves what the store says of services that changed after the change `seen`, up to the change `latest`.
@@ -236,16 +236,16 @@ impl Platform {
         if self.store().host_read().await?.latest_known_change().await? < latest {
             return self.refresh().await;
         }
-        self.follow(Wanted::ChangedAfter(seen)).await
+        self.follow(TargetFilter::ChangedAfter(seen)).await
     }
 
     /// Serves what the store says of a tenant's services.
     pub(crate) async fn follow_tenant(&self, tenant: &TenantId) -> Result<()> {
-        self.follow(Wanted::OfTenant(tenant)).await
+        self.follow(TargetFilter::OfTenant(tenant)).await
     }
 
-    async fn follow(&self, wanted: Wanted<'_>) -> Result<()> {
-        let unserved = Unserved(&self.inner.behind);
+    async fn follow(&self, wanted: TargetFilter<'_>) -> Result<()> {
+        let unserved = UnservedChange(&self.inner.behind);
         let turn = self.serving().turn().await;
         let mut scope = self.store().host_read().await?;
         let deleted = scope.deleted_tenants(wanted).await?;
@@ -262,11 +262,22 @@ impl Platform {
     }
 }
 
+/// Refuses a change of what is not at the revision `wanted` any more.
+///
+/// # Errors
+/// `stale`.
+pub(crate) fn check_revision(what: &str, id: &str, wanted: Option<u64>, is: u64) -> Result<()> {
+    if wanted.is_some_and(|wanted| wanted != is) {
+        return Err(Error::new(Code::Stale, format!("the {what} {id} was changed meanwhile: read it again")));
+    }
+    Ok(())
+}
+
 /// Something that is stored and not served yet. Dropped, it says that the store is ahead, for `maintenance` to look
 /// again.
-struct Unserved<'a>(&'a AtomicBool);
+struct UnservedChange<'a>(&'a AtomicBool);
 
-impl Drop for Unserved<'_> {
+impl Drop for UnservedChange<'_> {
     fn drop(&mut self) {
         self.0.store(true, Ordering::Relaxed);
     }

@@ -2,8 +2,10 @@
 
 use elias_api::Result;
 use elias_names::ServiceId;
-use elias_store::{NewEvent, TenantScope, now_ms};
+use elias_store::{NewEvent, Store, TenantScope, now_ms};
+use elias_triggers::event::TypePattern;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 
 /// The source of the platform's own events: no component's is like it.
 pub(crate) const SOURCE: &str = "/elias";
@@ -27,6 +29,30 @@ pub(crate) fn event(event_type: &str, subject: String, data: &Value) -> NewEvent
 pub(crate) async fn publish(scope: &mut TenantScope, event_type: &str, subject: String, data: &Value) -> Result<()> {
     // The quota is for what tenants publish.
     scope.publish_events(&[event(event_type, subject, data)], None).await?;
+    Ok(())
+}
+
+/// Whether a subscription asks for events of a type, by its configuration.
+pub(crate) fn is_wanted(config: &Value, event_type: &str) -> bool {
+    let pattern = config.get("type").and_then(Value::as_str).and_then(|text| text.parse::<TypePattern>().ok());
+    pattern.is_some_and(|pattern| pattern.matches(event_type))
+}
+
+/// Publishes that this host has started or is about to end, `node.started` or `node.stopping`: to the tenants that have
+/// a subscription to it, for it is about no tenant.
+pub(crate) async fn tell_of_node(store: &Store, event_type: &str, host: &str) -> Result<()> {
+    let active = store.host_read().await?.active_subscriptions().await?;
+    let wanting = active.into_iter().filter(|(_, config)| is_wanted(config, event_type)).map(|(tenant, _)| tenant);
+    let tenants: BTreeSet<_> = wanting.collect();
+    if tenants.is_empty() {
+        return Ok(());
+    }
+    let data = json!({ "node": host, "release": env!("CARGO_PKG_VERSION") });
+    let mut scope = store.host_write().await?;
+    for tenant in &tenants {
+        scope.publish_events(tenant, &[event(event_type, host.to_owned(), &data)], None).await?;
+    }
+    scope.commit().await?;
     Ok(())
 }
 

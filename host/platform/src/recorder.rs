@@ -2,9 +2,8 @@
 
 use crate::platform_events;
 use elias_api::ExecutionRecord;
-use elias_names::ServiceId;
-use elias_store::{Store, now_ms};
-use elias_triggers::event::TypePattern;
+use elias_names::{ServiceId, TenantId};
+use elias_store::{AllowedServices, Store, now_ms};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,10 +18,12 @@ const WAITING: usize = 20_000;
 const BATCH: usize = 2_000;
 /// How long a record waits for others to be written with.
 const GATHER: Duration = Duration::from_millis(250);
-/// Services of which one batch publishes that executions failed.
-const FAILURES_TOLD: usize = 20;
-/// The event that says so.
+/// Tenants of which one batch publishes that executions ended, and services of each.
+const TENANTS_TOLD: usize = 20;
+const SERVICES_TOLD: usize = 20;
+/// The events that say so.
 const FAILED: &str = "execution.failed";
+const COMPLETED: &str = "execution.completed";
 /// How long to wait before a store that is away is tried again.
 const RETRY: Duration = Duration::from_secs(1);
 /// How long the end of the process waits for the store.
@@ -43,7 +44,7 @@ impl Default for Retention {
     }
 }
 
-/// What is sent to be written.
+/// The messages to the writer.
 enum Item {
     Record(Box<ExecutionRecord>),
     /// Answered when all before it is written.
@@ -58,21 +59,39 @@ pub(crate) struct Recorder {
     urgent: Arc<Notify>,
     recorded: Arc<AtomicU64>,
     dropped: Arc<AtomicU64>,
+    /// Executions that were more than are recorded in a second: of requests, and of triggers.
+    unrecorded: Arc<[AtomicU64; 2]>,
+    runs_per_second: u32,
 }
 
 impl Recorder {
-    /// A recorder, and the work that it needs done.
-    pub(crate) fn new(store: Store) -> (Self, impl Future<Output = ()> + Send) {
+    /// A recorder, and the work that it needs done. Of each service `runs_per_second` runs of triggers are recorded
+    /// that went well.
+    pub(crate) fn new(store: Store, runs_per_second: u32) -> (Self, impl Future<Output = ()> + Send) {
         let (sender, receiver) = mpsc::channel(WAITING);
-        let this = Self { sender, urgent: Arc::default(), recorded: Arc::default(), dropped: Arc::default() };
+        let this = Self {
+            sender,
+            urgent: Arc::default(),
+            recorded: Arc::default(),
+            dropped: Arc::default(),
+            unrecorded: Arc::default(),
+            runs_per_second,
+        };
         let (recorded, dropped) = (Arc::clone(&this.recorded), Arc::clone(&this.dropped));
         let urgent = Arc::clone(&this.urgent);
         (this, write(store, receiver, urgent, recorded, dropped))
     }
 
-    /// Records what ran, unless so many wait already that the store cannot keep up: those are counted.
-    pub(crate) fn record(&self, record: ExecutionRecord) {
-        if self.sender.try_send(Item::Record(Box::new(record))).is_err() {
+    /// How many runs of triggers that went well are recorded of each service a second.
+    pub(crate) fn runs_per_second(&self) -> u32 {
+        self.runs_per_second
+    }
+
+    /// Records what ran if its service has no more than are recorded, and the store can keep up; counts it otherwise.
+    pub(crate) fn record_if(&self, is_taken: bool, record: ExecutionRecord) {
+        if !is_taken {
+            self.unrecorded[usize::from(record.run.is_some())].fetch_add(1, Ordering::Relaxed);
+        } else if self.sender.try_send(Item::Record(Box::new(record))).is_err() {
             self.dropped.fetch_add(1, Ordering::Relaxed);
         } else if self.sender.max_capacity() - self.sender.capacity() >= BATCH {
             self.urgent.notify_one();
@@ -91,6 +110,11 @@ impl Recorder {
     /// Records that were written since the host began.
     pub(crate) fn recorded(&self) -> u64 {
         self.recorded.load(Ordering::Relaxed)
+    }
+
+    /// Executions that were more than are recorded in a second, since the host began: of requests, and of triggers.
+    pub(crate) fn unrecorded(&self) -> [u64; 2] {
+        [0, 1].map(|kind: usize| self.unrecorded[kind].load(Ordering::Relaxed))
     }
 
     /// Records that were not written since the host began.
@@ -155,48 +179,65 @@ async fn insert(store: &Store, batch: &[ExecutionRecord]) -> elias_api::Result<(
     let mut scope = store.host_write().await?;
     scope.insert_executions(batch).await?;
     scope.commit().await?;
-    if let Err(error) = tell_failures(store, batch).await {
-        tracing::debug!(%error, "that executions failed was not published");
+    if let Err(error) = tell(store, batch).await {
+        tracing::debug!(%error, "that executions ended was not published");
     }
     Ok(())
 }
 
-/// Publishes that executions failed: once for each service and batch, and only if a subscription of its tenant asks for
-/// it. Runs of jobs and events are left out: a handler of this event that fails would have itself run again and again.
-async fn tell_failures(store: &Store, batch: &[ExecutionRecord]) -> elias_api::Result<()> {
-    let mut failed: BTreeMap<ServiceId, (&ExecutionRecord, u32)> = BTreeMap::new();
+/// Of the executions of a batch that ended in the same way, by service and event: the first one, and how many.
+type Ended<'a> = BTreeMap<(ServiceId, &'static str), (&'a ExecutionRecord, u32)>;
+
+/// Publishes that executions ended: once for each service, outcome and batch, and only if a subscription of its tenant
+/// asks for it. Runs of jobs and events are left out: a handler of such an event would have itself run again and again.
+async fn tell(store: &Store, batch: &[ExecutionRecord]) -> elias_api::Result<()> {
+    let mut ended: BTreeMap<&TenantId, Ended<'_>> = BTreeMap::new();
     for record in batch {
-        let counts = record.run.is_none() || record.source.starts_with("schedule ");
-        if record.outcome == "failed" && counts {
-            let (tenant, component) = (record.tenant.clone(), record.component.clone());
-            let service = ServiceId { tenant, component, environment: record.environment };
-            failed.entry(service).or_insert((record, 0)).1 += 1;
-        }
-    }
-    for (service, (record, count)) in failed.into_iter().take(FAILURES_TOLD) {
-        let subscriptions = store.read(&service.tenant).await?.subscriptions().await?;
-        let wants = |config: &Value| {
-            let pattern = config.get("type").and_then(Value::as_str).and_then(|text| text.parse::<TypePattern>().ok());
-            pattern.is_some_and(|pattern| pattern.matches(FAILED))
+        let event_type = match record.outcome.as_str() {
+            "failed" => FAILED,
+            "completed" => COMPLETED,
+            _ => continue,
         };
-        if !subscriptions.iter().any(|subscription| wants(&subscription.config)) {
+        if record.run.is_some() && !record.source.starts_with("schedule ") {
             continue;
         }
-        let data = json!({
-            "component": service.component,
-            "environment": service.environment,
-            "version": record.version,
-            "execution": record.id,
-            "source": record.source,
-            "code": record.code,
-            "error": record.error,
-            "count": count,
-        });
-        let mut scope = store.write(&service.tenant).await?;
-        platform_events::publish(&mut scope, FAILED, service.subject(), &data).await?;
+        let (tenant, component) = (record.tenant.clone(), record.component.clone());
+        let service = ServiceId { tenant, component, environment: record.environment };
+        let of_tenant = ended.entry(&record.tenant).or_default();
+        of_tenant.entry((service, event_type)).or_insert((record, 0)).1 += 1;
+    }
+    for (tenant, ended) in ended.into_iter().take(TENANTS_TOLD) {
+        let subscriptions = store.read(tenant).await?.subscriptions(&AllowedServices::All).await?;
+        let is_wanted = |event_type: &str| subscriptions.iter().any(|one| wants(&one.config, event_type));
+        let wanted = ended.into_iter().filter(|((_, event_type), _)| is_wanted(event_type));
+        let wanted: Vec<_> = wanted.take(SERVICES_TOLD).collect();
+        if wanted.is_empty() {
+            continue;
+        }
+        let mut scope = store.write(tenant).await?;
+        for ((service, event_type), (record, count)) in wanted {
+            let data = json!({
+                "component": service.component,
+                "environment": service.environment,
+                "version": record.version,
+                "execution": record.id,
+                "source": record.source,
+                "code": record.code,
+                "error": record.error,
+                "count": count,
+            });
+            platform_events::publish(&mut scope, event_type, service.subject(), &data).await?;
+        }
         scope.commit().await?;
     }
     Ok(())
+}
+
+/// Whether a subscription asks for an event about executions. Completed ones are told of only to those who name them: a
+/// subscription to everything would get an event for nearly each request.
+fn wants(config: &Value, event_type: &str) -> bool {
+    let names_executions = || config["type"].as_str().is_some_and(|text| text.starts_with("execution."));
+    platform_events::is_wanted(config, event_type) && (event_type != COMPLETED || names_executions())
 }
 
 /// Deletes what is kept no longer.

@@ -25,7 +25,7 @@ use tokio::sync::watch;
 /// Bytes of all cached responses, and of a tenant's.
 const HOST_BYTES_MAX: u64 = 256 << 20;
 const TENANT_BYTES_MAX: u64 = HOST_BYTES_MAX / 4;
-/// What an entry counts at least, so that their number is bounded too.
+/// The least that an entry counts, so that their number is bounded too.
 const ENTRY_BYTES_MIN: usize = 1 << 10;
 /// Responses to one path, for requests that the component tells apart by their headers.
 const VARIANTS_MAX: usize = 8;

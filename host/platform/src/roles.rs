@@ -34,7 +34,10 @@ impl Platform {
     ) -> Result<RoleDefinition> {
         session.require(Permission::Access, tenant, None)?;
         if tenant.is_system() {
-            return Err(Error::new(Code::WrongState, "those who run the host have the platform's own roles only"));
+            return Err(Error::new(
+                Code::WrongState,
+                "the tenant of the platform operators can only use the platform's own roles",
+            ));
         }
         if name.as_str().parse::<Role>().is_ok() {
             let message = format!("{name} is a role of the platform's own; give yours another name");

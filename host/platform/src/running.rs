@@ -39,8 +39,9 @@ impl Platform {
     /// Cancels an execution that runs on this host.
     ///
     /// # Errors
-    /// `not-found` if no such execution runs here.
+    /// `not-found` if no such execution runs here, or one that the session may not cancel; `forbidden`.
     pub fn cancel(&self, session: &Session, tenant: &TenantId, execution: &str) -> Result<()> {
+        session.require_role(Permission::Cancel, tenant)?;
         let table = self.serving().table();
         let mut mine = table.services.values().filter(|service| {
             service.id.tenant == *tenant && session.require(Permission::Cancel, tenant, &service.id).is_ok()
@@ -48,7 +49,6 @@ impl Platform {
         if mine.any(|service| service.cancel(execution)) {
             return Ok(());
         }
-        session.require(Permission::Cancel, tenant, None)?;
         Err(Error::new(
             Code::NotFound,
             format!(

@@ -1,4 +1,4 @@
-//! What a tenant has beside its components: its own settings, tokens, artifacts, secrets, log.
+//! The possessions of a tenant beside its components: its own settings, tokens, artifacts, secrets, log.
 
 use crate::access::Permission;
 use crate::platform::Platform;
@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tokio::sync::broadcast;
 
 impl Platform {
-    /// The tenants after the name `after`: all of them for those who run the host, its own for anyone else.
+    /// The tenants after the name `after`: all of them for platform operators, its own for anyone else.
     ///
     /// # Errors
     /// `store-unavailable`.
@@ -182,7 +182,7 @@ impl Platform {
         self.follow_store(id, &[]).await
     }
 
-    /// What a service logs on this host from now on.
+    /// The log lines of a service on this host from now on.
     ///
     /// # Errors
     /// `forbidden`, `not-found`.

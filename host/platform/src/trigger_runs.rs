@@ -1,9 +1,10 @@
-//! Runs what triggers start in the services of this host, each as an execution with a ticket: canaries, experiments,
+//! Runs what triggers start in the services of this host, each as an execution with a guard: canaries, experiments,
 //! circuit breakers, concurrency limits and quotas hold as for requests.
 
+use crate::databases::drain_outbox;
 use crate::platform::Inner;
-use crate::serving::{Ending as ExecutionEnding, Serving};
-use crate::triggers::{Message, Run, RunEnd, ServedTriggers, Services};
+use crate::serving::{RequestOutcome, Serving};
+use crate::triggers::{Message, Run, RunEnd, ServedTriggers, Services, TriggerBackends};
 use elias_api::Code;
 use elias_host::{App, CallOptions, Caller, Error, ErrorCode, RunOutcome, RunResult};
 use elias_names::ServiceId;
@@ -49,6 +50,17 @@ impl Services for ServedServices {
         }
         .boxed()
     }
+
+    fn drain_outbox(&self, id: &ServiceId, backends: TriggerBackends) -> BoxFuture<'static, elias_api::Result<bool>> {
+        let (platform, id) = (self.platform(), id.clone());
+        async move {
+            match platform {
+                Some(platform) => drain_outbox(&platform.config, &platform.serving, &id, backends).await,
+                None => Err(elias_api::Error::not_deployed(&id)),
+            }
+        }
+        .boxed()
+    }
 }
 
 /// A service as the runner sees it, if it is served.
@@ -80,8 +92,8 @@ async fn execute(platform: &Inner, run: Run) -> RunEnd {
         }
         Err(error) => return RunEnd { ending: not_run(error.to_string()), version: None },
     };
-    let mut ticket = match serving.enter_run(&service, run.version, former).await {
-        Ok(ticket) => ticket,
+    let mut guard = match serving.admit_run(&service, run.version, former).await {
+        Ok(guard) => guard,
         // Stopped, failing, busy, over a quota, or impossible to load: another time it may go.
         Err(refused) => {
             let reason = format!("{}: {}", refused.error.code(), refused.error);
@@ -89,11 +101,11 @@ async fn execute(platform: &Inner, run: Run) -> RunEnd {
         }
     };
     let Run { source: (kind, name), record, message, timeout, cause, journal, mut cancelled, .. } = run;
-    ticket.set_run(kind, &name, record);
-    let version = Some(ticket.version());
+    guard.set_run(kind, &name, record);
+    let version = Some(guard.version());
     let mut options = CallOptions {
-        caller: Arc::new(Caller { tenant_id: Some(ticket.tenant().to_string()), ..Caller::default() }),
-        running: ticket.running().clone(),
+        caller: Arc::new(Caller { tenant_id: Some(guard.tenant().to_string()), ..Caller::default() }),
+        running: guard.running().clone(),
         deadline: Some(timeout),
         ..CallOptions::default()
     };
@@ -101,21 +113,24 @@ async fn execute(platform: &Inner, run: Run) -> RunEnd {
     if let Some(journal) = journal {
         options.extensions.insert(journal);
     }
-    let app = ticket.app().clone();
+    let app = guard.app().clone();
     let mut running = std::pin::pin!(handle(&app, &message, options));
     let result = tokio::select! {
         result = &mut running => result,
         () = wanted(&mut cancelled) => {
-            ticket.running().cancel();
+            guard.running().cancel();
             running.await
         }
     };
+    if has_decided(&message, &result) {
+        guard.record_anyway();
+    }
     let ending = ending(&result);
     let (status, error, execution) = match &result {
         Ok(outcome) => (0, None, Some(&outcome.execution)),
         Err(error) => (error.code().status(), Some(describe(error)), error.execution()),
     };
-    ticket.end(ExecutionEnding { method: kind, path: &name, status, sent_bytes: 0, execution, error });
+    guard.end(RequestOutcome { method: kind, path: &name, status, sent_bytes: 0, execution, error });
     RunEnd { ending, version }
 }
 
@@ -156,6 +171,18 @@ async fn handle(app: &App, message: &Message, options: CallOptions) -> Result<Ru
         Message::Job(job) => app.run_job(job, options).await,
         Message::Event(event) => app.run_event(event, options).await,
         Message::Events(batch) => app.run_events(batch, options).await,
+    }
+}
+
+/// Whether a handler has asked for a retry or rejected something, be it one event of a batch.
+fn has_decided(message: &Message, result: &Result<RunOutcome, Error>) -> bool {
+    let Ok(outcome) = result else { return false };
+    match &outcome.result {
+        RunResult::Retry { .. } | RunResult::Reject { .. } => true,
+        RunResult::Done(decisions) if matches!(message, Message::Events(_)) => {
+            decisions.as_array().is_some_and(|decisions| decisions.iter().any(|decision| !decision.is_null()))
+        }
+        RunResult::Done(_) | RunResult::Suspended => false,
     }
 }
 

@@ -18,7 +18,7 @@ pub const KEY_VARIABLE: &str = "ELIAS_SECRET_KEY";
 const KEY_FILE: &str = "secret.key";
 const NONCE_BYTES: usize = 12;
 
-/// What encrypts secrets.
+/// The key that encrypts secrets.
 pub(crate) struct Vault {
     cipher: Aes256Gcm,
 }

@@ -1,6 +1,6 @@
 //! A loaded component, ready to run: what embedders call.
 
-use crate::call::{self, Answer};
+use crate::call::{self, CallOutput};
 use crate::capability::Capability;
 use crate::error::Error;
 use crate::fetch::{self, Body};
@@ -29,7 +29,7 @@ impl App {
         Self { component: Arc::new(component), manifest: manifest.map(Arc::new), pools: Arc::new(pools) }
     }
 
-    /// What the component says of itself; none for components of other toolchains.
+    /// The component's manifest; none for components of other toolchains.
     #[must_use]
     pub fn manifest(&self) -> Option<&Manifest> {
         self.manifest.as_deref()
@@ -59,7 +59,7 @@ impl App {
         &self.component.info.version
     }
 
-    /// What its executions may take.
+    /// The limits of its executions.
     #[must_use]
     pub fn limits(&self) -> &Limits {
         &self.component.limits
@@ -71,7 +71,7 @@ impl App {
         self.component.log.text().original_stack(stack)
     }
 
-    /// What the component was granted of a capability, for an embedder that uses the same resources beside its
+    /// The component's grant of a capability, for an embedder that uses the same resources beside its
     /// executions; none if it does not import the capability.
     #[must_use]
     pub fn grant<C: Capability>(&self) -> Option<Arc<C::Grant>> {
@@ -79,14 +79,15 @@ impl App {
     }
 
     /// Answers an HTTP request. A [`crate::Caller`] and a [`crate::Running`] in its extensions say on whose behalf, and
-    /// can cancel it.
+    /// can cancel it; its other extensions are what capabilities are to know of this execution, as
+    /// [`CallOptions::extensions`] are for calls.
     ///
     /// The request's URI should be absolute, or the request have a `host` header. The guest runs while this future and
     /// then the response's [`Body`] are polled; dropping either ends it. The response's extensions hold a
     /// [`crate::Running`].
     ///
     /// # Errors
-    /// Whatever ended the guest before it answered; see [`ErrorCode`].
+    /// Whatever ended the guest before it responded; see [`ErrorCode`].
     pub async fn fetch<B>(&self, request: http::Request<B>) -> Result<http::Response<Body>, Error>
     where
         B: http_body::Body<Data = Bytes> + Send + 'static,
@@ -99,8 +100,8 @@ impl App {
     /// Calls the component's `call` handler for nobody in particular.
     ///
     /// # Errors
-    /// Whatever ended the guest before it answered; see [`ErrorCode`].
-    pub async fn call(&self, input: &serde_json::Value) -> Result<Answer, Error> {
+    /// Whatever ended the guest before it responded; see [`ErrorCode`].
+    pub async fn call(&self, input: &serde_json::Value) -> Result<CallOutput, Error> {
         self.call_with(input, CallOptions::default()).await
     }
 
@@ -108,7 +109,7 @@ impl App {
     ///
     /// # Errors
     /// As [`Self::call`]; `cancelled`, if [`crate::Running::cancel`] ended it.
-    pub async fn call_with(&self, input: &serde_json::Value, options: CallOptions) -> Result<Answer, Error> {
+    pub async fn call_with(&self, input: &serde_json::Value, options: CallOptions) -> Result<CallOutput, Error> {
         let pool = self.pools.call.as_ref().ok_or_else(|| self.missing_handler("call", "be called"))?;
         call::call(&self.component, pool, input, options).await
     }

@@ -22,7 +22,7 @@ const NICE: i32 = 5;
 
 /// Why work that was done aside has no result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Stopped {
+pub enum AsideError {
     /// The execution's deadline passed.
     #[error("the deadline passed while the host worked for the guest")]
     Deadline,
@@ -53,7 +53,7 @@ pub(crate) fn run<T: Send + 'static>(
     POOL.add(share, Box::new(part));
     async move {
         result.await.map_err(|oneshot::Canceled| {
-            let stopped = if Instant::now() >= ends { Stopped::Deadline } else { Stopped::Failed };
+            let stopped = if Instant::now() >= ends { AsideError::Deadline } else { AsideError::Failed };
             wasmtime::Error::from(stopped)
         })
     }
@@ -64,7 +64,7 @@ pub(crate) fn spawn(share: ShareId, work: impl FnMut() -> Poll<()> + Send + 'sta
     POOL.add(share, Box::new(work));
 }
 
-/// Whose share work is done from; see [`crate::schedule::Share::group`].
+/// The share that work is charged to; see [`crate::schedule::Share::group`].
 pub(crate) type ShareId = (usize, usize);
 
 /// A piece of work: does a part of it, and says whether that was the last.
@@ -89,7 +89,7 @@ struct Pool {
     added: Condvar,
 }
 
-/// What waits, by whose share it is.
+/// The waiting work, by share.
 #[derive(Default)]
 struct Turns {
     jobs: HashMap<ShareId, VecDeque<Job>>,
@@ -130,7 +130,7 @@ impl Pool {
         self.added.notify_one();
     }
 
-    /// What each thread does, for ever.
+    /// The endless loop of each thread.
     fn work(&self) {
         // On Linux this is of the calling thread alone. Where it fails, the work is done all the same.
         let _ = rustix::process::nice(NICE);
@@ -187,14 +187,14 @@ mod tests {
         };
         assert_eq!(run((0, 0), later(), work).await.expect("it is done"), 5);
         let failed = run((0, 0), later(), || -> Poll<()> { panic!("a defect") }).await.expect_err("it panicked");
-        assert_eq!(failed.downcast_ref(), Some(&Stopped::Failed));
+        assert_eq!(failed.downcast_ref(), Some(&AsideError::Failed));
         assert_eq!(run((0, 0), later(), || Poll::Ready(1)).await.expect("the threads go on"), 1);
     }
 
     #[tokio::test]
     async fn work_ends_with_its_deadline_and_with_who_waits_for_it() {
         let ended = run((0, 0), Instant::now(), || -> Poll<()> { Poll::Pending }).await.expect_err("its time was over");
-        assert_eq!(ended.downcast_ref(), Some(&Stopped::Deadline));
+        assert_eq!(ended.downcast_ref(), Some(&AsideError::Deadline));
 
         let parts = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&parts);

@@ -14,27 +14,27 @@ pub(crate) const FUNCTION: &str = "call";
 /// A component's `call` handler, in an instance.
 pub(crate) type CallHandler = JsonHandler<Result<String, GuestException>>;
 
-/// What a `call` handler answered.
+/// The result of a `call` handler.
 #[derive(Debug, Clone)]
-pub struct Answer {
+pub struct CallOutput {
     /// The handler's result.
     pub value: serde_json::Value,
-    /// What it cost.
+    /// The record of the execution, with its cost.
     pub execution: Execution,
 }
 
-/// Has the component's handler answer a call.
+/// Calls the component's handler.
 pub(crate) async fn call(
     component: &Arc<LoadedComponent>,
     pool: &Arc<InstancePool<CallHandler>>,
     input: &serde_json::Value,
     options: CallOptions,
-) -> Result<Answer, Error> {
+) -> Result<CallOutput, Error> {
     let (result, record) = json_export::run(component, pool, input, options).await?;
     match result {
         Ok(output) => {
-            let value = json_export::read_answer(&record, &output)?;
-            Ok(Answer { value, execution: record.end(Outcome::Completed) })
+            let value = json_export::read_output(&record, &output)?;
+            Ok(CallOutput { value, execution: record.end(Outcome::Completed) })
         }
         Err(exception) => Err(exception.fail(&record)),
     }

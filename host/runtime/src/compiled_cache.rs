@@ -12,7 +12,7 @@ use std::time::SystemTime;
 use wasmtime::component::Component;
 use wasmtime::{Engine, Module};
 
-/// What every file ends with, after the SHA-256 of all before it, in hexadecimal.
+/// The end of every file, after the SHA-256 of all before it, in hexadecimal.
 const MAGIC: &[u8; 8] = b"eliasC02";
 const TRAILER_BYTES: usize = 64 + MAGIC.len();
 
@@ -132,7 +132,7 @@ impl CompiledCache {
         file.commit(name, Fsync::None).map(File::into_std)
     }
 
-    /// What was kept under `name`, if it is there and unaltered.
+    /// The content stored under `name`, if it is there and unaltered.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<Vec<u8>> {
         self.open_checked(name).map(|(_, content)| content)

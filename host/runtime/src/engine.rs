@@ -95,7 +95,7 @@ pub fn wasmtime_config(allocation: &Allocation) -> Config {
     config
 }
 
-/// What each operator costs: wasmtime's table, and growing memory, whose pages the system has to find and clear.
+/// The cost of each operator: wasmtime's table, and growing memory, whose pages the system has to find and clear.
 fn operator_cost() -> OperatorCost {
     let mut cost = OperatorCost::new();
     cost.variable.memory_grow_per_page = u8::MAX;

@@ -16,7 +16,7 @@ pub struct Exception {
 }
 
 impl Exception {
-    /// What to do about it, if it is one that many people meet.
+    /// The remedy, if many people meet this exception.
     #[must_use]
     pub fn hint(&self) -> Option<&'static str> {
         hint::for_exception(&self.name, &self.message)
@@ -72,7 +72,7 @@ impl Error {
         self
     }
 
-    /// What went wrong.
+    /// The reason.
     #[must_use]
     pub fn code(&self) -> ErrorCode {
         self.inner.code

@@ -23,13 +23,13 @@ impl Grants {
         self
     }
 
-    /// What was granted of a capability.
+    /// The grant of a capability.
     #[must_use]
     pub fn get(&self, capability: &str) -> Option<&Value> {
         self.0.get(capability)
     }
 
-    /// What was granted, by capability, sorted.
+    /// The grants by capability, sorted.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
         self.0.iter().map(|(name, configuration)| (name.as_str(), configuration))
     }
@@ -49,7 +49,8 @@ pub enum ConfigureError {
     /// The grant is wrong. Code: `bad-configuration`. The text names the key.
     #[error("{0}")]
     Invalid(String),
-    /// What the grant names cannot be reached or opened. Code: `capability-unavailable`. The text has no credentials.
+    /// The resource that the grant names cannot be reached or opened. Code: `capability-unavailable`. The text has no
+    /// credentials.
     #[error("{0}")]
     Unavailable(String),
 }

@@ -14,9 +14,9 @@ use wasmtime::component::{Component, InstancePre};
 /// Which handlers a component exports, by their names in JavaScript.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Handlers {
-    /// It answers HTTP requests.
+    /// It serves HTTP requests.
     pub fetch: bool,
-    /// It answers calls.
+    /// It serves calls.
     pub call: bool,
     /// It runs schedules.
     pub scheduled: bool,
@@ -66,7 +66,7 @@ impl Exports {
     }
 }
 
-/// What all instances of a component are made of, whatever handler is called in them.
+/// The parts of which all instances of a component are made, whatever handler is called in them.
 pub(crate) struct InstanceParts<'a> {
     pub(crate) engine: Engine,
     pub(crate) image: Option<Arc<Image>>,

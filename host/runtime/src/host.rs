@@ -7,7 +7,9 @@ use crate::compiler::{CompileLimits, Compiler, Job};
 use crate::engine::{Allocation, wasmtime_config};
 use crate::error::Error;
 use crate::limits::Limits;
-use crate::load::{Compiled, Compiling, LinkedComponent, LoadOptions, Loader, LoaderParts, WasmtimeEngines};
+use crate::load::{
+    CompilePolicy, CompiledComponent, LinkedComponent, LoadOptions, Loader, LoaderParts, WasmtimeEngines,
+};
 use crate::memory::{Memories, Stacks};
 use crate::pricing::HostFunction;
 use crate::recycling::{IdleLimits, InstanceCounts, Instances};
@@ -85,7 +87,7 @@ impl Host {
     ///
     /// # Errors
     /// As [`Self::load`], but for `capability-denied`; and `compile-limit`.
-    pub async fn compile(&self, component: &[u8]) -> Result<Compiled, Error> {
+    pub async fn compile(&self, component: &[u8]) -> Result<CompiledComponent, Error> {
         Ok(self.link(component.to_vec()).await?.into())
     }
 
@@ -137,8 +139,8 @@ impl Host {
     ///
     /// # Errors
     /// As [`Self::compile`].
-    pub async fn compiled(&self, component: &[u8]) -> Result<Option<Compiled>, Error> {
-        Ok(self.try_link(component.to_vec(), Compiling::Forbidden).await?.map(Into::into))
+    pub async fn compiled(&self, component: &[u8]) -> Result<Option<CompiledComponent>, Error> {
+        Ok(self.try_link(component.to_vec(), CompilePolicy::Forbidden).await?.map(Into::into))
     }
 
     /// As [`Self::load_with`], if the compiled code is in the cache; else nothing is compiled, and there is none.
@@ -146,18 +148,18 @@ impl Host {
     /// # Errors
     /// As [`Self::load_with`].
     pub async fn load_compiled(&self, component: &[u8], options: &LoadOptions) -> Result<Option<App>, Error> {
-        match self.try_link(component.to_vec(), Compiling::Forbidden).await? {
+        match self.try_link(component.to_vec(), CompilePolicy::Forbidden).await? {
             Some(linked) => Ok(Some(self.loader.configure(linked, options).await?)),
             None => Ok(None),
         }
     }
 
     async fn link(&self, component: Vec<u8>) -> Result<LinkedComponent, Error> {
-        let linked = self.try_link(component, Compiling::Allowed).await?;
+        let linked = self.try_link(component, CompilePolicy::Allowed).await?;
         linked.ok_or_else(|| Error::new(ErrorCode::Internal, "it was not compiled"))
     }
 
-    async fn try_link(&self, component: Vec<u8>, compiling: Compiling) -> Result<Option<LinkedComponent>, Error> {
+    async fn try_link(&self, component: Vec<u8>, compiling: CompilePolicy) -> Result<Option<LinkedComponent>, Error> {
         let (loader, job) = (Arc::clone(&self.loader), Job::default());
         let _abandon = job.abandon_on_drop();
         let linked = tokio::task::spawn_blocking(move || loader.link(&component, compiling, &job)).await;
@@ -186,7 +188,7 @@ impl Host {
 }
 
 impl HostBuilder {
-    /// What every execution may take.
+    /// The limits of every execution.
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
@@ -244,13 +246,13 @@ impl HostBuilder {
         self
     }
 
-    /// What compiling may take in such a process.
+    /// The limits of compiling in such a process.
     pub fn compile_limits(mut self, limits: CompileLimits) -> Self {
         self.compile_limits = limits;
         self
     }
 
-    /// What instances may keep between two executions. An instance whose execution ended well is used again, once its
+    /// The limits of idle instances. An instance whose execution ended well is used again, once its
     /// memory is as the build left it.
     pub fn idle(mut self, limits: IdleLimits) -> Self {
         self.idle_limits = limits;

@@ -1,4 +1,4 @@
-//! What components can import: WASI, `elias:component/context`, and the interfaces of the capabilities.
+//! The imports that components can have: WASI, `elias:component/context`, and the interfaces of the capabilities.
 
 use crate::capability::ErasedCapability;
 use crate::execution::Caller;

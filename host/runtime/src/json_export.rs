@@ -71,7 +71,7 @@ impl GuestException {
     }
 }
 
-/// Whose call or run it is, what it is given beside its input, and the handle by which it is cancelled.
+/// The caller of a call or run, the values beside its input, and the handle by which it is cancelled.
 #[derive(Debug, Clone, Default)]
 pub struct CallOptions {
     /// On whose behalf the component runs.
@@ -80,7 +80,7 @@ pub struct CallOptions {
     pub running: Running,
     /// Wall clock that the execution may take, in place of the limit `deadline_ms` of the component. At most a year.
     pub deadline: Option<Duration>,
-    /// What capabilities are to know of this execution, by its type: they ask
+    /// Values for capabilities in this execution, by type: they ask
     /// [`InstanceInfo::extension`](crate::capability::InstanceInfo::extension).
     pub extensions: http::Extensions,
 }
@@ -141,16 +141,16 @@ async fn handle<R: Lift + Send + Sync + 'static>(
     Ok(result)
 }
 
-/// Reads the text that a handler answered with.
+/// Reads the text that a handler returned.
 ///
 /// # Errors
 /// `response-too-large`, and `trap` for what is not JSON. They have ended the record.
-pub(crate) fn read_answer(record: &ExecutionRecord, output: &str) -> Result<serde_json::Value, Error> {
+pub(crate) fn read_output(record: &ExecutionRecord, output: &str) -> Result<serde_json::Value, Error> {
     let most = record.component().limits.response_bytes;
     if output.len() as u64 > most {
-        let message = format!("the answer has {} bytes; at most {most} are allowed", output.len());
+        let message = format!("the result has {} bytes; it must have at most {most}", output.len());
         return Err(record.fail(Error::new(ErrorCode::ResponseTooLarge, message)));
     }
     serde_json::from_str(output)
-        .map_err(|error| record.fail(Error::new(ErrorCode::Trap, format!("the guest's answer is not JSON: {error}"))))
+        .map_err(|error| record.fail(Error::new(ErrorCode::Trap, format!("the guest's result is not JSON: {error}"))))
 }

@@ -6,14 +6,14 @@
 //!
 //! let host = Host::builder().limits(Limits { memory_bytes: 32 << 20, ..Limits::default() }).build()?;
 //! let app = host.load_file("hello.wasm".as_ref()).await?;
-//! let answer = app.call(&serde_json::json!({ "name": "Ada" })).await?;
-//! println!("{} cost {} units of fuel", answer.value, answer.execution.fuel);
+//! let output = app.call(&serde_json::json!({ "name": "Ada" })).await?;
+//! println!("{} cost {} units of fuel", output.value, output.execution.fuel);
 //! # Ok(())
 //! # }
 //! ```
 //!
 //! Every request begins with the memory that the build left, a view of the component's image, so that state never
-//! passes from one request to another. [`Limits`] bound what an instance may take; every answer and every [`Error`]
+//! passes from one request to another. [`Limits`] bound what an instance may take; every result and every [`Error`]
 //! carries an [`Execution`] that says what it took.
 
 mod app;
@@ -46,7 +46,7 @@ mod trigger;
 mod wasi;
 
 pub use app::App;
-pub use call::Answer;
+pub use call::CallOutput;
 pub use elias_contract::ErrorCode;
 pub use elias_contract::manifest::Manifest;
 pub use error::{Error, Exception};
@@ -57,7 +57,7 @@ pub use handlers::Handlers;
 pub use host::{Host, HostBuilder};
 pub use json_export::CallOptions;
 pub use limits::Limits;
-pub use load::{Compiled, LoadOptions};
+pub use load::{CompiledComponent, LoadOptions};
 pub use log::{Line, Observer};
 pub use recycling::{IdleLimits, InstanceCounts};
 pub use schedule::{CpuLoad, CpuShare};

@@ -14,7 +14,7 @@ pub struct Limits {
     pub memory_bytes: u64,
     /// Elements of all tables of an instance. Exceeded: `out-of-memory`.
     pub table_elements: u32,
-    /// Wall clock from the request to the end of the answer and of what was given to `waitUntil`, in milliseconds.
+    /// Wall clock from the request to the end of the response and of what was given to `waitUntil`, in milliseconds.
     /// Exceeded: `deadline`.
     pub deadline_ms: u64,
     /// Bytes of a request's body. Exceeded: `request-too-large`, and an error where the guest reads the body.

@@ -52,7 +52,7 @@ pub struct Job {
     pub id: String,
     /// Which of the component's jobs it is.
     pub name: String,
-    /// What it was enqueued with.
+    /// The input with which it was enqueued.
     pub input: Value,
     /// The attempt, from 1.
     pub attempt: u32,
@@ -81,16 +81,16 @@ pub struct EventBatch {
     pub events: Vec<EventMessage>,
 }
 
-/// What came of a run.
+/// The outcome of a run.
 #[derive(Debug, Clone)]
 pub struct RunOutcome {
-    /// What the handler said of it.
+    /// The handler's result.
     pub result: RunResult,
-    /// What it cost. Its outcome is [`Outcome::Completed`], for the handler returned.
+    /// The record of the execution, with its cost. Its outcome is [`Outcome::Completed`], for the handler returned.
     pub execution: Execution,
 }
 
-/// What a handler said of a run. An exception that left it is none of these: it is an [`Error`], as of a call.
+/// The result of a handler. An exception that left it is none of these: it is an [`Error`], as of a call.
 #[derive(Debug, Clone, PartialEq)]
 pub enum RunResult {
     /// It is done: the result of a job; of a batch, a list with what was decided on each event, without the
@@ -137,7 +137,7 @@ pub(crate) struct Retry {
 }
 
 impl Failure {
-    /// What the handler said, if it is not an exception, whose error ends the record.
+    /// The handler's result, unless it is an exception: its error ends the record.
     fn result(self, record: &ExecutionRecord) -> Result<RunResult, Error> {
         let shown = |text: &str| run::shown_text(record.component(), text);
         match self {
@@ -175,7 +175,7 @@ pub(crate) async fn run_job(
 ) -> Result<RunOutcome, Error> {
     let (result, record) = json_export::run(component, pool, job, options).await?;
     let result = match result {
-        Ok(output) => RunResult::Done(json_export::read_answer(&record, &output)?),
+        Ok(output) => RunResult::Done(json_export::read_output(&record, &output)?),
         Err(failure) => failure.result(&record)?,
     };
     Ok(RunOutcome { result, execution: record.end(Outcome::Completed) })
@@ -191,7 +191,7 @@ pub(crate) async fn run_events(
     let (result, record) = json_export::run(component, pool, batch, options).await?;
     let result = match result {
         Ok(output) => {
-            let decisions = json_export::read_answer(&record, &output)?;
+            let decisions = json_export::read_output(&record, &output)?;
             RunResult::Done(shown(decisions, &|text: &str| run::shown_text(record.component(), text)))
         }
         Err(failure) => failure.result(&record)?,

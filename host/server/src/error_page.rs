@@ -1,4 +1,4 @@
-//! What a client reads when its request failed: a problem document (RFC 9457), in development with the exception.
+//! The response to a request that failed: a problem document (RFC 9457), in development with the exception.
 
 use crate::body::Content;
 use crate::failure::{Failure, Refusal};
@@ -11,7 +11,7 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use serde::Serialize;
 use std::fmt::Write;
 
-/// Who reads it.
+/// The reader of an error page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Audience {
     /// Anyone: no internals.
@@ -23,7 +23,7 @@ pub(crate) enum Audience {
 }
 
 impl Audience {
-    /// Who sent a request with these headers.
+    /// The reader who sent a request with these headers.
     pub(crate) fn of(dev: bool, headers: &HeaderMap) -> Self {
         let html = || {
             let mut values = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
@@ -48,19 +48,19 @@ struct Problem<'a> {
     execution: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<String>,
-    /// What is wrong with the request, by its schema.
+    /// The violations of the request's schema.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     errors: &'a [elias_gateway::problem::Fault],
     #[serde(skip_serializing_if = "Option::is_none")]
-    exception: Option<Thrown<'a>>,
-    /// What was running, where no exception says it.
+    exception: Option<ExceptionReport<'a>>,
+    /// The stack of the running code, where no exception has one.
     #[serde(skip_serializing_if = "Option::is_none")]
     stack: Option<&'a str>,
 }
 
 /// An exception, for developers.
 #[derive(Serialize)]
-struct Thrown<'a> {
+struct ExceptionReport<'a> {
     name: &'a str,
     message: &'a str,
     stack: &'a str,
@@ -68,7 +68,7 @@ struct Thrown<'a> {
     hint: Option<&'static str>,
 }
 
-impl<'a> From<&'a Exception> for Thrown<'a> {
+impl<'a> From<&'a Exception> for ExceptionReport<'a> {
     fn from(exception: &'a Exception) -> Self {
         Self { name: &exception.name, message: &exception.message, stack: &exception.stack, hint: exception.hint() }
     }
@@ -80,7 +80,7 @@ impl<'a> Problem<'a> {
         let (detail, exception) = match failure {
             Failure::Gateway(refusal) => (refusal.detail().map(str::to_owned), None),
             _ if audience == Audience::Public => (None, None),
-            Failure::Component(error) => (Some(error.to_string()), error.exception().map(Thrown::from)),
+            Failure::Component(error) => (Some(error.to_string()), error.exception().map(ExceptionReport::from)),
             Failure::Refused(Refusal::NoComponent) => (current.reason.as_deref().map(str::to_owned), None),
             Failure::NotAdmitted(refused) => (Some(refused.error.to_string()), None),
             Failure::Refused(_) => (None, None),

@@ -13,7 +13,7 @@
 //! # Ok(()) }
 //! ```
 //!
-//! What the client sends and what the component sends are both untrusted: each has a limit in [`ServerConfig`], and
+//! Input from the client and from the component is untrusted: each has a limit in [`ServerConfig`], and
 //! whatever breaks one ends that request or that connection alone.
 //!
 //! The modules are in layers, and know only what is below:
@@ -46,5 +46,5 @@ mod state;
 pub use admin::openapi;
 pub use config::ServerConfig;
 pub use exchange::ACCESS_LOG_TARGET;
-pub use server::{Drained, ServeError, Server};
+pub use server::{DrainReport, ServeError, Server};
 pub use source::{AppSource, Ingress, TriggerControl};

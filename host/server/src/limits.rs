@@ -1,4 +1,4 @@
-//! What one client address, one service and one connection may use of the server: connections, requests, bytes in
+//! The shares of one client address, one service and one connection in the server: connections, requests, bytes in
 //! memory.
 
 use crate::config::ServerConfig;
@@ -42,7 +42,7 @@ impl Default for AddressUsages {
 }
 
 impl AddressUsages {
-    /// What an address uses. Addresses of one IPv6 network of 64 bits are one: a single client has them all.
+    /// The usage of an address. Addresses of one IPv6 network of 64 bits are one: a single client has them all.
     pub(crate) fn usage(&self, address: IpAddr) -> Arc<ResourceUsage> {
         let address = match address.to_canonical() {
             IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),

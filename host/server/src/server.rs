@@ -82,7 +82,7 @@ impl ServeError {
 
 /// How a server ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Drained {
+pub struct DrainReport {
     /// Connections whose requests had not ended at the drain's deadline, and were cut.
     pub cut: usize,
 }
@@ -114,7 +114,7 @@ impl Server {
     ///
     /// While it drains, idle connections are closed, and new ones get 503 so that a load balancer looks elsewhere.
     /// Dropping this future stops accepting at once and leaves open connections to the runtime.
-    pub async fn run(self, shutdown: impl Future<Output = ()>) -> Drained {
+    pub async fn run(self, shutdown: impl Future<Output = ()>) -> DrainReport {
         let config = &self.inner.state.config;
         let accept = async {
             let permits = Arc::new(Semaphore::new((config.connections.max(1) as usize).min(Semaphore::MAX_PERMITS)));
@@ -178,7 +178,7 @@ impl Inner {
         connection::serve(http, &connection).await;
     }
 
-    async fn drain(&self, mut accept: Pin<&mut impl Future<Output = ()>>) -> Drained {
+    async fn drain(&self, mut accept: Pin<&mut impl Future<Output = ()>>) -> DrainReport {
         self.state.begin_drain();
         let open: Vec<_> = self.open().values().cloned().collect();
         open.iter().for_each(|connection| connection.drain());
@@ -186,14 +186,14 @@ impl Inner {
         let deadline = Instant::now() + milliseconds(self.state.config.drain_timeout_ms);
         tokio::select! {
             () = &mut accept => {}
-            () = self.wait_until_idle() => return Drained { cut: 0 },
+            () = self.wait_until_idle() => return DrainReport { cut: 0 },
             () = sleep_until(deadline) => {}
         }
         let open: Vec<_> = self.open().values().cloned().collect();
         open.iter().for_each(|connection| connection.cut());
         // A component that is cancelled still writes its line into the log.
         let _ = tokio::time::timeout(CUT_PAUSE, self.wait_until_empty()).await;
-        Drained { cut: open.len() }
+        DrainReport { cut: open.len() }
     }
 
     /// No connection is open, and nothing goes on in the background.

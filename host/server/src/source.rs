@@ -27,7 +27,7 @@ pub trait TriggerControl: Send + Sync + 'static {
     fn run(&self, request: Value) -> BoxFuture<'static, Result<Value, String>>;
 }
 
-/// What responds at the moment.
+/// The component that responds at the moment.
 #[derive(Clone, Default)]
 pub(crate) struct Current {
     /// The component, if there is one.
@@ -75,13 +75,13 @@ impl AppSource {
         self.sender.send_if_modified(|current| current.reason.take().is_some());
     }
 
-    /// What is served now.
+    /// The component that is served now.
     #[must_use]
     pub fn current(&self) -> Option<App> {
         self.sender.borrow().app.clone()
     }
 
-    /// What responds, and every change of it.
+    /// The component that responds, and every change of it.
     pub(crate) fn changes(&self) -> watch::Receiver<Current> {
         self.sender.subscribe()
     }
@@ -156,7 +156,7 @@ pub(crate) struct Reader {
 }
 
 impl Reader {
-    /// What responds now.
+    /// The component that responds now.
     pub(crate) fn current(&mut self) -> &Current {
         // An error means that the source is gone, and so that nothing will change any more.
         if self.receiver.has_changed().unwrap_or(false) {

@@ -1,4 +1,4 @@
-//! What all connections of a server share.
+//! The state that all connections of a server share.
 
 use crate::body::StalledExecutions;
 use crate::config::{ServerConfig, milliseconds};
@@ -16,12 +16,12 @@ use tokio_util::task::TaskTracker;
 /// How often an execution that waits for a slow client is looked for, while a request waits for a permit.
 const EVICTION_PAUSE: Duration = Duration::from_millis(200);
 
-/// What all connections share.
+/// The state that all connections share.
 pub(crate) struct ServerState {
     pub(crate) config: ServerConfig,
     pub(crate) ingress: Ingress,
     pub(crate) admission: SharedAdmission,
-    /// What is in use, in all and by client address.
+    /// The usage, in all and by client address.
     pub(crate) usage: Arc<ResourceUsage>,
     pub(crate) addresses: AddressUsages,
     /// Executions that wait for their clients.
@@ -29,7 +29,7 @@ pub(crate) struct ServerState {
     /// Bytes of request bodies that may still be kept for mirrored requests.
     pub(crate) mirror_budget: Arc<Semaphore>,
     draining: watch::Sender<bool>,
-    /// What goes on after its response is out: `waitUntil`, mirrored requests, revalidation of cached responses.
+    /// Tasks that go on after their response is out: `waitUntil`, mirrored requests, revalidation of cached responses.
     background: TaskTracker,
 }
 

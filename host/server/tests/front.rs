@@ -1,7 +1,7 @@
-//! What the server does before a component is asked, over real sockets. The component's side is tested end to end, in
-//! the workspace's `tests`.
+//! The acts of the server before a component is called, over real sockets. The component's side is tested end to end,
+//! in the workspace's `tests`.
 
-use elias_server::{AppSource, Drained, Server, ServerConfig};
+use elias_server::{AppSource, DrainReport, Server, ServerConfig};
 use std::cell::Cell;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -14,13 +14,13 @@ use tokio::task::JoinHandle;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A server without a component: it answers 503 to all that it lets through.
-struct Running {
+struct TestServer {
     address: SocketAddr,
     stop: Option<oneshot::Sender<()>>,
-    ended: JoinHandle<Drained>,
+    ended: JoinHandle<DrainReport>,
 }
 
-impl Running {
+impl TestServer {
     async fn start(change: impl FnOnce(&mut ServerConfig)) -> Self {
         let mut config = ServerConfig { listen: "127.0.0.1:0".into(), ..ServerConfig::default() };
         change(&mut config);
@@ -35,7 +35,7 @@ impl Running {
         TcpStream::connect(self.address).await.expect("the server accepts")
     }
 
-    /// What comes back for these bytes until the server closes.
+    /// The bytes that come back for these until the server closes.
     async fn exchange(&self, bytes: impl AsRef<[u8]>) -> String {
         let mut stream = self.connect().await;
         let _ = stream.write_all(bytes.as_ref()).await; // the server may close before the end
@@ -71,7 +71,7 @@ fn statuses(answer: &str) -> Vec<&str> {
 
 #[tokio::test]
 async fn answers_for_itself() {
-    let server = Running::start(|_| {}).await;
+    let server = TestServer::start(|_| {}).await;
     let answer = server.exchange("GET /healthz HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await;
     assert_eq!(statuses(&answer), ["200"]);
     assert!(answer.ends_with("\r\n\r\nok\n"), "{answer}");
@@ -85,7 +85,7 @@ async fn answers_for_itself() {
 
 #[tokio::test]
 async fn head_requests_have_no_body() {
-    let server = Running::start(|_| {}).await;
+    let server = TestServer::start(|_| {}).await;
     let answer = server.exchange("HEAD / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await;
     assert_eq!(statuses(&answer), ["503"]);
     assert!(answer.ends_with("\r\n\r\n"), "{answer}");
@@ -93,7 +93,7 @@ async fn head_requests_have_no_body() {
 
 #[tokio::test]
 async fn refuses_by_the_table() {
-    let server = Running::start(|config| {
+    let server = TestServer::start(|config| {
         config.uri_bytes = 100;
         config.head_bytes = 4000;
         config.request_bytes = 10;
@@ -132,7 +132,7 @@ async fn refuses_by_the_table() {
 /// never be taken for a request.
 #[tokio::test]
 async fn serves_no_smuggled_request() {
-    let server = Running::start(|_| {}).await;
+    let server = TestServer::start(|_| {}).await;
     let smuggled = "GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n";
     let cases = [
         // hyper takes the chunks, as RFC 9112 6.1 allows, and closes after the answer.
@@ -158,7 +158,7 @@ async fn serves_no_smuggled_request() {
 /// The client goes on sending while the refusal is on its way: it must still get to read it.
 #[tokio::test]
 async fn a_refusal_survives_an_unread_body() {
-    let server = Running::start(|config| config.request_bytes = 10).await;
+    let server = TestServer::start(|config| config.request_bytes = 10).await;
     let body = "x".repeat(500_000);
     for _ in 0..10 {
         let head = format!("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: {}\r\n\r\n", body.len());
@@ -168,7 +168,7 @@ async fn a_refusal_survives_an_unread_body() {
 
 #[tokio::test]
 async fn closes_on_clients_that_do_not_finish_a_head() {
-    let server = Running::start(|config| config.head_timeout_ms = 50).await;
+    let server = TestServer::start(|config| config.head_timeout_ms = 50).await;
     for start in ["", "GET / HTTP/1.1\r\nho", "PRI * HTTP/2.0\r\n", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"] {
         let mut stream = server.connect().await;
         stream.write_all(start.as_bytes()).await.expect("open");
@@ -195,7 +195,7 @@ async fn closes_on_clients_that_do_not_finish_a_head() {
 
 #[tokio::test]
 async fn closes_idle_connections() {
-    let server = Running::start(|config| config.idle_timeout_ms = 50).await;
+    let server = TestServer::start(|config| config.idle_timeout_ms = 50).await;
     let mut stream = server.connect().await;
     stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n").await.expect("open");
     let answer = read_to_end(&mut stream).await;
@@ -204,7 +204,7 @@ async fn closes_idle_connections() {
 
 #[tokio::test]
 async fn an_idle_connection_outlives_the_heads_timeout() {
-    let server = Running::start(|config| config.head_timeout_ms = 1_000).await;
+    let server = TestServer::start(|config| config.head_timeout_ms = 1_000).await;
     let mut stream = server.connect().await;
     for _ in 0..2 {
         stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n").await.expect("open");
@@ -217,7 +217,7 @@ async fn an_idle_connection_outlives_the_heads_timeout() {
 
 #[tokio::test]
 async fn accepts_no_more_than_allowed_and_refuses_nobody() {
-    let server = Running::start(|config| config.connections = 1).await;
+    let server = TestServer::start(|config| config.connections = 1).await;
     let mut first = server.connect().await;
     first.write_all(b"GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n").await.expect("open");
     read_head(&mut first).await;
@@ -242,19 +242,19 @@ async fn accepts_no_more_than_allowed_and_refuses_nobody() {
 
 #[tokio::test]
 async fn draining_closes_what_is_idle_and_ends() {
-    let mut server = Running::start(|_| {}).await;
+    let mut server = TestServer::start(|_| {}).await;
     let mut idle = server.connect().await;
     idle.write_all(b"GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n").await.expect("open");
     read_head(&mut idle).await;
     drop(server.stop.take());
     read_to_end(&mut idle).await;
     let drained = tokio::time::timeout(PATIENCE, server.ended).await;
-    assert_eq!(drained.expect("in time").expect("no panic"), Drained { cut: 0 });
+    assert_eq!(drained.expect("in time").expect("no panic"), DrainReport { cut: 0 });
 }
 
 #[tokio::test]
 async fn a_taken_port_has_a_name() {
-    let server = Running::start(|_| {}).await;
+    let server = TestServer::start(|_| {}).await;
     let bind = |listen: String| Server::bind(ServerConfig { listen, ..ServerConfig::default() }, AppSource::empty());
     let code = |bound: Result<Server, elias_server::ServeError>| bound.err().map(|error| error.code());
     assert_eq!(code(bind(server.address.to_string()).await), Some("address-in-use"));

@@ -1,4 +1,4 @@
-//! Who did what, when, from where.
+//! The audit trail: each act with its actor, time and origin.
 
 use super::{HostScope, TenantScope, get, now_ms, number, optional_json, to_json};
 use crate::error::Result;

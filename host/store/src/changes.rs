@@ -1,7 +1,7 @@
-//! What has changed of what serves, for the hosts that share a store. Changes are numbered in the order in which they
+//! Changes of what serves, for the hosts that share a store. Changes are numbered in the order in which they
 //! are committed: who makes one holds the counter's row until then.
 
-use super::{HostScope, Store, TenantScope, Wanted, get, text};
+use super::{HostScope, Store, TargetFilter, TenantScope, get, text};
 use crate::error::Result;
 use elias_names::{ServiceId, TenantId};
 use std::collections::HashSet;
@@ -37,13 +37,13 @@ impl TenantScope {
 
 impl HostScope {
     /// Of the tenants whose services are wanted those that were deleted. Nothing else ends a service for good.
-    pub async fn deleted_tenants(&mut self, wanted: Wanted<'_>) -> Result<HashSet<TenantId>> {
+    pub async fn deleted_tenants(&mut self, wanted: TargetFilter<'_>) -> Result<HashSet<TenantId>> {
         let query = match wanted {
-            Wanted::All => sqlx::query("SELECT tenant FROM tenants WHERE deleted_at IS NOT NULL"),
-            Wanted::ChangedAfter(change) => {
+            TargetFilter::All => sqlx::query("SELECT tenant FROM tenants WHERE deleted_at IS NOT NULL"),
+            TargetFilter::ChangedAfter(change) => {
                 sqlx::query("SELECT tenant FROM tenants WHERE deleted_at IS NOT NULL AND change > $1").bind(change)
             }
-            Wanted::OfTenant(tenant) | Wanted::Of(ServiceId { tenant, .. }) => {
+            TargetFilter::OfTenant(tenant) | TargetFilter::Of(ServiceId { tenant, .. }) => {
                 let select = "SELECT tenant FROM tenants WHERE deleted_at IS NOT NULL AND tenant = $1";
                 sqlx::query(select).bind(tenant.as_str().to_owned())
             }

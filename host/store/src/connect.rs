@@ -21,11 +21,11 @@ use std::time::Duration;
 const CONNECTIONS: u32 = 8;
 /// How long to wait for a connection before the store counts as away.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
-/// What was acknowledged survives the loss of power: hence FULL and not NORMAL.
+/// Acknowledged writes survive the loss of power: hence FULL and not NORMAL.
 const PRAGMAS: &str =
     "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 10000;";
 
-/// What all handles of a store share beside its pool.
+/// The state that all handles of a store share beside its pool.
 pub(super) struct Shared {
     /// The file, if it is SQLite.
     pub(super) file: Option<Arc<StoreFile>>,

@@ -1,4 +1,4 @@
-//! What the store refuses.
+//! The errors of the store.
 
 use elias_api::{Code, MAKE_ROOM, is_full};
 use std::fmt;
@@ -7,7 +7,7 @@ use std::fmt;
 #[derive(Debug, Clone)]
 pub struct Error(elias_api::Error);
 
-/// What the store's functions return.
+/// The result of the store's functions.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
@@ -27,7 +27,7 @@ impl Error {
         Self(elias_api::Error::not_valid(what, command))
     }
 
-    /// What was refused.
+    /// The reason of the refusal.
     #[must_use]
     pub fn code(&self) -> Code {
         self.0.code()

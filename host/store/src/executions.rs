@@ -1,6 +1,6 @@
-//! What ran.
+//! The records of executions.
 
-use super::{HostScope, TenantScope, get, number, optional_json, text, to_json};
+use super::{AllowedServices, HostScope, TenantScope, get, number, optional_json, text, to_json};
 use crate::error::Result;
 use elias_api::{ExecutionFilter, ExecutionRecord};
 use elias_names::Environment;
@@ -85,14 +85,23 @@ impl TenantScope {
     ///
     /// # Errors
     /// `store-unavailable`.
-    pub async fn executions(&mut self, filter: &ExecutionFilter, limit: u32) -> Result<Vec<ExecutionRecord>> {
-        let select = "SELECT * FROM executions WHERE tenant = $1 AND id < $2 AND ($3 = '' OR component = $3) \
-                      AND ($4 = '' OR environment = $4) AND ($5 < 0 OR (outcome = 'failed') = ($5 = 1)) ORDER BY id DESC LIMIT $6";
-        let query = self.query(select).bind(filter.before.clone().unwrap_or_else(|| "~".to_owned()));
+    pub async fn executions(
+        &mut self,
+        filter: &ExecutionFilter,
+        allowed: &AllowedServices,
+        limit: u32,
+    ) -> Result<Vec<ExecutionRecord>> {
+        let select = format!(
+            "SELECT * FROM executions WHERE tenant = $1 AND id < $2 AND ($3 = '' OR component = $3) \
+             AND ($4 = '' OR environment = $4) AND ($5 < 0 OR (outcome = 'failed') = ($5 = 1)) {} \
+             ORDER BY id DESC LIMIT $6",
+            allowed.condition(self.dialect, 7)
+        );
+        let query = self.query_text(select).bind(filter.before.clone().unwrap_or_else(|| "~".to_owned()));
         let query = query.bind(filter.component.as_ref().map_or_else(String::new, ToString::to_string));
         let query = query.bind(filter.environment.map_or("", Environment::as_str));
         let query = query.bind(filter.failed.map_or(-1, i64::from)).bind(i64::from(limit));
-        self.rows(query).await?.iter().map(execution).collect()
+        self.rows(allowed.bind(query)?).await?.iter().map(execution).collect()
     }
 
     /// One execution, if it was recorded and is kept.

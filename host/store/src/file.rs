@@ -16,16 +16,16 @@ use tokio::sync::Mutex;
 
 /// The file's name in the data directory.
 pub const STORE_FILE: &str = "platform.sqlite";
-/// What SQLite has beside it.
+/// The suffixes of the files that SQLite has beside the database.
 pub const BESIDE: [&str; 2] = ["platform.sqlite-wal", "platform.sqlite-shm"];
 
 /// The file of a store.
 pub(super) struct StoreFile {
     folder: PathBuf,
-    opened: OnceLock<Opened>,
+    opened: OnceLock<OpenFiles>,
 }
 
-struct Opened {
+struct OpenFiles {
     /// Device and inode of the file, and of its write-ahead log.
     files: [Option<(u64, u64)>; 2],
     /// Open as long as the store is: with its last connection SQLite would delete the log, and the next one make
@@ -70,7 +70,7 @@ impl StoreFile {
 
     /// Remembers which files are open, with a connection that keeps them so.
     pub(super) fn watch(&self, anchor: AnyConnection) {
-        let _ = self.opened.set(Opened { files: self.files(), anchor: Mutex::new(Some(anchor)) });
+        let _ = self.opened.set(OpenFiles { files: self.files(), anchor: Mutex::new(Some(anchor)) });
     }
 
     /// Closes what keeps the files open.

@@ -1,10 +1,10 @@
-//! What a host reads across tenants: what services are to serve.
+//! Reads across tenants: the services that a host is to serve.
 
 use super::{HostScope, Query, get, json, number, optional_json, text};
 use crate::error::Result;
 use elias_api::{TenantSettings, VersionSettings};
+use elias_delivery::experiment::Experiment;
 use elias_delivery::rollout::FlagRule;
-use elias_delivery::stages::Stages;
 use elias_names::{Digest, ServiceId, TenantId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -17,23 +17,23 @@ pub struct ServiceTarget {
     pub id: ServiceId,
     /// The service's revision.
     pub revision: u64,
-    /// What its tenant may do.
+    /// The settings of its tenant.
     pub tenant: TenantSettings,
     /// Whether it was stopped by hand.
     pub stopped: bool,
     /// Its secrets, sealed.
     pub secrets: BTreeMap<String, String>,
-    /// What serves.
+    /// The version that serves.
     pub release: ReleaseTarget,
-    /// What gets a part of the traffic.
+    /// The canary, which gets a part of the traffic.
     pub canary: Option<ReleaseTarget>,
     /// Callers who get a version of their own.
     #[serde(default)]
     pub flags: Vec<FlagRule>,
-    /// Implementations side by side, with what serves as the baseline.
-    #[serde(default)]
-    pub stages: Option<Stages>,
-    /// The versions of flags and stages, where they are neither what serves nor the canary.
+    /// The running experiment, with what serves as the baseline.
+    #[serde(default, rename = "stages")]
+    pub experiment: Option<Experiment>,
+    /// The versions of flags and the experiment, where they are neither what serves nor the canary.
     #[serde(default)]
     pub beside: Vec<ReleaseTarget>,
 }
@@ -45,7 +45,7 @@ pub struct ReleaseTarget {
     pub version: u32,
     /// Of its bytes.
     pub digest: Digest,
-    /// What it asks for.
+    /// Its settings.
     pub settings: VersionSettings,
     /// The deployment that gave it traffic.
     pub deployment: String,
@@ -55,7 +55,7 @@ pub struct ReleaseTarget {
 
 /// Which of all targets are wanted.
 #[derive(Debug, Clone, Copy)]
-pub enum Wanted<'a> {
+pub enum TargetFilter<'a> {
     /// All.
     All,
     /// Those of services that changed, or whose tenants did, after the change with this number.
@@ -85,7 +85,7 @@ macro_rules! select {
     };
 }
 
-impl Wanted<'_> {
+impl TargetFilter<'_> {
     /// The statements that read the targets and their secrets.
     fn queries(self) -> [Query; 2] {
         let (targets, secrets) = match self {
@@ -144,14 +144,14 @@ fn target(row: &sqlx::any::AnyRow) -> Result<ServiceTarget> {
         release,
         canary,
         flags: optional_json(row, "flags")?.unwrap_or_default(),
-        stages: optional_json(row, "stages")?,
+        experiment: optional_json(row, "stages")?,
         beside: Vec::new(),
     })
 }
 
 impl HostScope {
-    /// What services are to serve.
-    pub async fn targets(&mut self, wanted: Wanted<'_>) -> Result<Vec<ServiceTarget>> {
+    /// The targets of services.
+    pub async fn targets(&mut self, wanted: TargetFilter<'_>) -> Result<Vec<ServiceTarget>> {
         let [targets, secrets] = wanted.queries();
         let rows = targets.fetch_all(&mut *self.tx).await?;
         let mut targets = rows.iter().map(target).collect::<Result<Vec<_>>>()?;
@@ -167,16 +167,16 @@ impl HostScope {
         Ok(targets)
     }
 
-    /// What one service is to serve.
+    /// The target of one service.
     pub async fn target(&mut self, id: &ServiceId) -> Result<Option<ServiceTarget>> {
-        Ok(self.targets(Wanted::Of(id)).await?.pop())
+        Ok(self.targets(TargetFilter::Of(id)).await?.pop())
     }
 
-    /// Adds the versions that only flags and stages give traffic to.
+    /// Adds the versions that only flags and the experiment give traffic to.
     async fn add_beside(&mut self, target: &mut ServiceTarget) -> Result<()> {
-        let staged = target.stages.iter().flat_map(|stages| &stages.plan.implementations);
-        let staged = staged.map(|implementation| u64::from(implementation.version));
-        let mut versions: Vec<_> = target.flags.iter().map(|rule| rule.version).chain(staged).collect();
+        let variants = target.experiment.iter().flat_map(|experiment| &experiment.plan.variants);
+        let variants = variants.map(|variant| u64::from(variant.version));
+        let mut versions: Vec<_> = target.flags.iter().map(|rule| rule.version).chain(variants).collect();
         versions.sort_unstable();
         versions.dedup();
         let served = [Some(target.release.version), target.canary.as_ref().map(|canary| canary.version)];

@@ -21,7 +21,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The file of a data directory that has the identity of its store.
 pub const IDENTITY_FILE: &str = "store-id";
-/// What a data directory has of a platform, beside its store.
+/// The traces of a platform in a data directory, beside its store.
 const SERVICES: &str = "services";
 const ARTIFACTS: &str = "artifacts";
 /// The flag by which an operator says that the former store is not wanted any more.
@@ -34,9 +34,9 @@ pub(super) struct DataDirectory {
     abandons: AtomicBool,
 }
 
-/// What a store was found to be.
+/// The state in which a store was found.
 #[derive(Debug, PartialEq, Eq)]
-enum Found {
+enum StoreState {
     /// Nothing was ever made there.
     Empty,
     /// One that an earlier release made.
@@ -94,7 +94,7 @@ impl DataDirectory {
         Ok(self.files(SERVICES)?.into_iter().filter_map(named).collect())
     }
 
-    /// What shows that the directory had a store: for the message of a refusal.
+    /// The evidence that the directory had a store, for the message of a refusal.
     fn former(&self, remembered: Option<&str>) -> Result<Option<String>> {
         if let Some(id) = remembered {
             return Ok(Some(format!("it belongs to the store {id}")));
@@ -167,10 +167,10 @@ impl Store {
         self.shared.file.iter().for_each(|file| file.restrict());
         match (self.found(&mut connection).await?, &remembered) {
             _ if abandons => data.set_aside(remembered.as_deref())?,
-            (Found::Empty, _) => self.may_begin(remembered.as_deref(), false)?,
-            (Found::Named(id), Some(wanted)) if id == *wanted => {}
-            (Found::Named(id), Some(wanted)) => return Err(self.mismatch(&format!("{id}, and not {wanted}"))),
-            (Found::Named(_) | Found::Unnamed, _) => self.require_known(&mut connection).await?,
+            (StoreState::Empty, _) => self.may_begin(remembered.as_deref(), false)?,
+            (StoreState::Named(id), Some(wanted)) if id == *wanted => {}
+            (StoreState::Named(id), Some(wanted)) => return Err(self.mismatch(&format!("{id}, and not {wanted}"))),
+            (StoreState::Named(_) | StoreState::Unnamed, _) => self.require_known(&mut connection).await?,
         }
         self.migrate().await?;
         let wanted = remembered.clone().filter(|_| !abandons).unwrap_or_else(|| ulid::Ulid::new().to_string());
@@ -213,7 +213,7 @@ impl Store {
         Error::new(Code::StoreMismatch, message)
     }
 
-    async fn found(&self, connection: &mut AnyConnection) -> Result<Found> {
+    async fn found(&self, connection: &mut AnyConnection) -> Result<StoreState> {
         let tables = match self.dialect {
             Dialect::Sqlite => {
                 "SELECT name AS name FROM sqlite_master WHERE type = 'table' AND name IN ('tenants', 'store_identity')"
@@ -228,9 +228,9 @@ impl Store {
         if has("store_identity")
             && let Some(row) = sqlx::query("SELECT id FROM store_identity").fetch_optional(connection).await?
         {
-            return Ok(Found::Named(get(&row, "id")?));
+            return Ok(StoreState::Named(get(&row, "id")?));
         }
-        Ok(if has("tenants") { Found::Unnamed } else { Found::Empty })
+        Ok(if has("tenants") { StoreState::Unnamed } else { StoreState::Empty })
     }
 
     /// Refuses a store that has no component of which this host serves a version: before stores had identities, that is

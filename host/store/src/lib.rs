@@ -1,9 +1,10 @@
 //! The platform's store: SQLite in the data directory, or PostgreSQL that several hosts share. One schema, one text of
 //! every statement.
 //!
-//! What belongs to a tenant is reached through a [`TenantScope`] alone: a transaction that has the tenant's name, and
+//! The data of a tenant are reached through a [`TenantScope`] alone: a transaction that has the tenant's name, and
 //! gives it to every statement as `$1`. What is the host's own is in [`HostScope`].
 
+mod allowed;
 mod artifacts;
 mod audit;
 mod changes;
@@ -12,6 +13,7 @@ mod connect;
 mod deployments;
 mod error;
 mod executions;
+mod experiments;
 mod file;
 mod guard;
 mod host;
@@ -26,7 +28,6 @@ mod organizations;
 mod roles;
 mod secrets;
 mod services;
-mod stages;
 mod tenants;
 #[cfg(test)]
 mod tests;
@@ -37,21 +38,22 @@ mod triggers;
 mod users;
 mod versions;
 
+pub use allowed::AllowedServices;
 pub use audit::NOTHING;
 pub use error::{Error, Result};
 pub use file::{BESIDE, STORE_FILE};
-pub use host::{ReleaseTarget, ServiceTarget, Wanted};
+pub use host::{ReleaseTarget, ServiceTarget, TargetFilter};
 pub use hosts::HostEntry;
-pub use idempotency::Remembered;
+pub use idempotency::StoredResponse;
 pub use identity::IDENTITY_FILE;
 pub use moving::{MovedStore, move_store};
 pub use roles::next_role;
 pub use tenants::StoredUse;
 pub use triggers::{
-    CancelledJob, ClaimShare, ClaimedJob, DueSchedule, Enqueued, EventWait, JobEnd, JobKey, JobLease, JobOrder,
-    JobOutcome, JobStart, Lease, LeasedQueue, LostLeases, MovedJobs, NewEvent, NewJob, NewSchedule, NewStep,
-    NewSubscription, NewTick, NextDue, PendingSubscription, PublishedEvent, QueueLimit, ReadyQueue, ScheduleId, Step,
-    SubscriptionId, TickAction,
+    CancelledJob, ClaimShare, ClaimedJob, DueOutbox, DueSchedule, Enqueued, EventWait, JobEnd, JobKey, JobLease,
+    JobOrder, JobOutcome, JobStart, Lease, LeasedQueue, LostLeases, MovedJobs, NewEvent, NewJob, NewSchedule, NewStep,
+    NewSubscription, NewTick, NextDue, PendingSubscription, PublishedEvent, QueueLimit, ReadyQueue, ScheduleCounts,
+    ScheduleId, Step, SubscriptionId, TickAction,
 };
 pub use versions::NewVersion;
 
@@ -84,7 +86,10 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("identity", include_str!("schema/6_identity.sql")),
     ("triggers", include_str!("schema/7_triggers.sql")),
     ("runs", include_str!("schema/8_runs.sql")),
-    ("rates", include_str!("schema/11_rates.sql")),
+    ("outbox", include_str!("schema/9_outbox.sql")),
+    ("event_segments", include_str!("schema/10_event_segments.sql")),
+    ("job_hops", include_str!("schema/12_job_hops.sql")),
+    ("rates", include_str!("schema/13_rates.sql")),
 ];
 
 /// The tables with a tenant's rows, which row-level security guards on PostgreSQL.
@@ -116,9 +121,19 @@ const TENANT_TABLES: &[&str] = &[
     "job_counts",
     "queue_limits",
     "steps",
-    "events",
     "event_positions",
+    "event_segment_starts",
+    "events_0",
+    "events_1",
+    "events_2",
+    "events_3",
+    "events_4",
+    "events_5",
+    "events_6",
+    "events_7",
     "subscriptions",
+    "outboxes",
+    "outbox_receipts",
 ];
 
 /// The store; a cheap handle.
@@ -160,13 +175,13 @@ impl Store {
         self.dialect == Dialect::Postgres
     }
 
-    /// Whether it answers.
+    /// Checks that the database responds.
     ///
     /// # Errors
     /// `store-unavailable`.
     pub async fn ping(&self) -> Result<()> {
-        let answer = sqlx::query("SELECT 1").execute(self.ready().await?).await;
-        answer.map(drop).map_err(|error| self.explain(error))
+        let result = sqlx::query("SELECT 1").execute(self.ready().await?).await;
+        result.map(drop).map_err(|error| self.explain(error))
     }
 
     /// A transaction that reads what is a tenant's.

@@ -7,11 +7,11 @@ use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-/// What the file is called once the store is elsewhere: a host that is started without `--store` must not go on with
+/// The name of the file once the store is elsewhere: a host that is started without `--store` must not go on with
 /// it.
 const MOVED: &str = "platform.sqlite.moved";
 
-/// What was moved.
+/// The result of a move.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MovedStore {
     /// The tables, and how many rows each has on both sides.

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Ids of one statement.
 const IDS: usize = 500;
-/// What the id of an identity provider's user begins with, where it acts.
+/// The prefix of the id of an identity provider's user as an actor.
 const USER: &str = "user:";
 
 impl HostScope {

@@ -81,7 +81,7 @@ impl TenantScope {
     }
 }
 
-/// What a role is changed to, at this moment.
+/// The new definition of a role, at this moment.
 pub fn next_role(
     name: RoleName,
     ceiling: Role,

@@ -1,4 +1,4 @@
-//! What serves where.
+//! Services: the versions that serve, by environment.
 
 use super::{TenantScope, get, number, optional_json, text, to_json};
 use crate::error::{Error, Result};
@@ -15,12 +15,12 @@ fn service(row: &sqlx::any::AnyRow) -> Result<Service> {
         canary: get(row, "canary")?,
         stopped: get::<i64>(row, "stopped")? != 0,
         flags: optional_json(row, "flags")?.unwrap_or_default(),
-        stages: optional_json(row, "stages")?,
+        experiment: optional_json(row, "stages")?,
     })
 }
 
 impl TenantScope {
-    /// What serves for a component in an environment, if anything ever did.
+    /// The service of a component in an environment, if there ever was one.
     ///
     /// # Errors
     /// `store-unavailable`.
@@ -46,13 +46,13 @@ impl TenantScope {
     /// `stale` if somebody else was faster.
     pub async fn set_service(&mut self, service: &Service) -> Result<()> {
         let flags = (!service.flags.is_empty()).then(|| to_json(&service.flags)).transpose()?;
-        let stages = service.stages.as_ref().map(to_json).transpose()?;
+        let experiment = service.experiment.as_ref().map(to_json).transpose()?;
         let bind = |query: super::Query| {
             let query = query.bind(service.component.as_str().to_owned()).bind(service.environment.as_str());
             let query =
                 query.bind(i64::try_from(service.revision).unwrap_or(i64::MAX)).bind(i64::from(service.version));
             let query = query.bind(service.deployment.clone()).bind(service.canary.clone());
-            query.bind(i64::from(service.stopped)).bind(flags).bind(stages)
+            query.bind(i64::from(service.stopped)).bind(flags).bind(experiment)
         };
         let statement = if service.revision == 0 {
             "INSERT INTO services (tenant, component, environment, revision, version, deployment, canary, stopped, flags, stages) \

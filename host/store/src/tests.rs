@@ -1,4 +1,4 @@
-//! What the store does, once on SQLite and once on PostgreSQL (where ELIAS_TEST_POSTGRES is set).
+//! The functions of the store, once on SQLite and once on PostgreSQL (where ELIAS_TEST_POSTGRES is set).
 
 /// Runs each of these on each store.
 macro_rules! on_both {
@@ -23,7 +23,7 @@ use elias_api::{
     Actor, Deployment, DeploymentState, ExecutionFilter, ExecutionRecord, RecordedCalls, RecordedRun, Service,
     TenantSettings, Version, VersionSettings,
 };
-use elias_delivery::stages::VariantMetrics;
+use elias_delivery::experiment::VariantMetrics;
 use elias_names::{ComponentName, Digest, Environment, ServiceId};
 use elias_transparency as transparency;
 use serde_json::json;
@@ -142,7 +142,7 @@ async fn deploy(store: &Store, tenant: &TenantId, version: u32, revision: u64) -
             canary: None,
             stopped: false,
             flags: Vec::new(),
-            stages: None,
+            experiment: None,
         })
         .await?;
     scope.commit().await
@@ -196,7 +196,7 @@ async fn of_two_changes_at_once_one_is_stale(TestStore { store, .. }: &TestStore
     let mut scope = store.host_read().await.expect("a scope");
     let target = scope.target(&service(&a)).await.expect("read").expect("it serves");
     assert_eq!((target.release.version, target.revision, target.canary), (2, 2, None));
-    assert_eq!(scope.targets(Wanted::All).await.expect("read").len(), 1);
+    assert_eq!(scope.targets(TargetFilter::All).await.expect("read").len(), 1);
 }
 
 async fn what_changed_is_read_and_nothing_else(TestStore { store, .. }: &TestStore) {
@@ -205,11 +205,11 @@ async fn what_changed_is_read_and_nothing_else(TestStore { store, .. }: &TestSto
         add_version(store, tenant, b"1").await.expect("stored");
         deploy(store, tenant, 1, 0).await.expect("it serves");
     }
-    /// What changed after a number: the tenants that were deleted, and whose services.
+    /// The changes after a number: the tenants that were deleted, and whose services.
     async fn after(store: &Store, change: i64) -> (Vec<String>, Vec<String>) {
         let mut scope = store.host_read().await.expect("a scope");
-        let tenants = scope.deleted_tenants(Wanted::ChangedAfter(change)).await.expect("read");
-        let targets = scope.targets(Wanted::ChangedAfter(change)).await.expect("read");
+        let tenants = scope.deleted_tenants(TargetFilter::ChangedAfter(change)).await.expect("read");
+        let targets = scope.targets(TargetFilter::ChangedAfter(change)).await.expect("read");
         let mut of: Vec<_> = targets.iter().map(|target| target.id.tenant.to_string()).collect();
         of.sort();
         (tenants.iter().map(ToString::to_string).collect(), of)
@@ -226,7 +226,7 @@ async fn what_changed_is_read_and_nothing_else(TestStore { store, .. }: &TestSto
     scope.set_secret(&service(&a), "KEY", "sealed", &Actor::host()).await.expect("set");
     scope.commit().await.expect("committed");
     let mut scope = store.host_read().await.expect("a scope");
-    let targets = scope.targets(Wanted::ChangedAfter(seen)).await.expect("read");
+    let targets = scope.targets(TargetFilter::ChangedAfter(seen)).await.expect("read");
     assert_eq!((targets.len(), targets[0].secrets["KEY"].as_str()), (1, "sealed"));
     drop(scope);
 
@@ -252,8 +252,26 @@ async fn a_version_that_serves_is_not_deleted(TestStore { store, .. }: &TestStor
     deploy(store, &a, 1, 0).await.expect("deployed");
     let mut scope = store.write(&a).await.expect("a scope");
     assert_eq!(scope.delete_version(&shop(), 1, &Actor::host()).await.expect_err("it serves").code(), Code::InUse);
-    scope.delete_version(&shop(), 2, &Actor::host()).await.expect("nothing refers to it");
+    assert!(!scope.delete_version(&shop(), 2, &Actor::host()).await.expect("nothing refers to it"), "one is left");
     assert_eq!(scope.version(&shop(), 2).await.expect_err("gone").code(), Code::NotFound);
+}
+
+async fn a_component_goes_with_its_last_version_and_counts_again_when_it_comes_back(
+    TestStore { store, .. }: &TestStore,
+) {
+    let a = create_tenant(store, "a").await;
+    add_version(store, &a, b"1").await.expect("stored");
+    let mut scope = store.write(&a).await.expect("a scope");
+    assert!(scope.delete_version(&shop(), 1, &Actor::host()).await.expect("nothing refers to it"), "the last");
+    assert!(scope.components("", None, 10).await.expect("read").is_empty());
+    scope.next_version(&"blog".parse().expect("a name"), 1).await.expect("within the quota");
+    scope.commit().await.expect("committed");
+    let mut scope = store.write(&a).await.expect("a scope");
+    assert_eq!(scope.next_version(&shop(), 1).await.expect_err("over it").code(), Code::QuotaExceeded);
+    drop(scope);
+    let mut scope = store.write(&a).await.expect("a scope");
+    assert_eq!(scope.next_version(&shop(), 2).await.expect("within the quota"), 2, "no number comes twice");
+    assert_eq!(scope.components("", None, 10).await.expect("read").len(), 2);
 }
 
 async fn what_is_not_committed_never_was(TestStore { store, .. }: &TestStore) {
@@ -263,7 +281,7 @@ async fn what_is_not_committed_never_was(TestStore { store, .. }: &TestStore) {
     scope.audit(&Actor::host(), "x", "y", NOTHING, NOTHING).await.expect("written");
     drop(scope);
     let mut scope = store.read(&a).await.expect("a scope");
-    assert!(scope.components("", 10).await.expect("read").is_empty());
+    assert!(scope.components("", None, 10).await.expect("read").is_empty());
     assert_eq!(scope.audit_entries(None, 10).await.expect("read").len(), 1, "the tenant's creation");
 }
 
@@ -314,7 +332,7 @@ async fn answers_are_given_again_until_newer_ones_take_their_place(TestStore { s
     use super::idempotency::{ANSWER_BYTES_MAX, ANSWERS_MAX};
     let a = create_tenant(store, "a").await;
     let mut scope = store.write(&a).await.expect("a scope");
-    let answer = |bytes: usize| Remembered { status: 201, body: "x".repeat(bytes) };
+    let answer = |bytes: usize| StoredResponse { status: 201, body: "x".repeat(bytes) };
     scope.remember("first", "POST /", &answer(7)).await.expect("kept");
     let known = scope.remembered("first", "POST /").await.expect("read").expect("it is there");
     assert_eq!((known.status, known.body.len()), (201, 7));
@@ -337,25 +355,33 @@ async fn answers_are_given_again_until_newer_ones_take_their_place(TestStore { s
     }
 }
 
-async fn figures_of_stages_are_those_of_other_hosts_and_go_with_the_stages(TestStore { store, .. }: &TestStore) {
+async fn metrics_of_variants_are_those_of_other_hosts_and_go_with_the_experiment(TestStore { store, .. }: &TestStore) {
     let (a, b) = (create_tenant(store, "a").await, create_tenant(store, "b").await);
     let seen = |skipped| VariantMetrics { skipped, ..VariantMetrics::default() };
     for tenant in [&a, &b] {
         let mut scope = store.write(tenant).await.expect("a scope");
         for (host, skipped) in [("one", 1), ("two", 2), ("two", 3)] {
-            scope.set_stage_figures(&service(tenant), "x", host, "stage2", &seen(skipped)).await.expect("stored");
+            scope.set_variant_metrics(&service(tenant), "x", host, "stage2", &seen(skipped)).await.expect("stored");
         }
         scope.commit().await.expect("committed");
     }
     let mut scope = store.write(&a).await.expect("a scope");
-    let theirs = scope.stage_figures(&service(&a), "x", "one").await.expect("read");
+    let theirs = scope.variant_metrics_elsewhere(&service(&a), "x", "one").await.expect("read");
     assert_eq!(theirs, [("stage2".to_owned(), seen(3))], "the latest of the other host");
-    assert_eq!(scope.stage_figures(&service(&a), "y", "one").await.expect("read"), [], "of other stages");
-    scope.forget_stage_figures(&service(&a)).await.expect("forgotten");
-    assert_eq!(scope.stage_figures(&service(&a), "x", "none").await.expect("read"), []);
+    assert_eq!(
+        scope.variant_metrics_elsewhere(&service(&a), "y", "one").await.expect("read"),
+        [],
+        "of another experiment"
+    );
+    scope.forget_variant_metrics(&service(&a)).await.expect("forgotten");
+    assert_eq!(scope.variant_metrics_elsewhere(&service(&a), "x", "none").await.expect("read"), []);
     scope.commit().await.expect("committed");
     let mut scope = store.read(&b).await.expect("a scope");
-    assert_eq!(scope.stage_figures(&service(&b), "x", "none").await.expect("read").len(), 2, "another tenant's stay");
+    assert_eq!(
+        scope.variant_metrics_elsewhere(&service(&b), "x", "none").await.expect("read").len(),
+        2,
+        "another tenant's stay"
+    );
 }
 
 async fn executions_are_found_and_pruned(TestStore { store, .. }: &TestStore) {
@@ -386,12 +412,17 @@ async fn executions_are_found_and_pruned(TestStore { store, .. }: &TestStore) {
     scope.commit().await.expect("committed");
     let mut scope = store.read(&a).await.expect("a scope");
     let failed = ExecutionFilter { failed: Some(true), component: Some(shop()), ..ExecutionFilter::default() };
-    assert_eq!(scope.executions(&failed, 100).await.expect("read").len(), 25);
+    assert_eq!(scope.executions(&failed, &AllowedServices::All, 100).await.expect("read").len(), 25);
     assert_eq!(scope.execution(&format!("{:026}", 2_499)).await.expect("read"), Some(record(2_499, "completed")));
     let before = ExecutionFilter { before: Some(format!("{:026}", 10)), ..ExecutionFilter::default() };
-    let page: Vec<_> =
-        scope.executions(&before, 3).await.expect("read").iter().map(|record| record.started_at).collect();
-    assert_eq!(page, [9, 8, 7]);
+    let mut page = async |allowed: AllowedServices| {
+        let page = scope.executions(&before, &allowed, 3).await.expect("read");
+        page.iter().map(|record| record.started_at).collect::<Vec<_>>()
+    };
+    assert_eq!(page(AllowedServices::All).await, [9, 8, 7]);
+    let shops = |environment| AllowedServices::Only(vec![(shop(), environment)]);
+    assert_eq!(page(shops(Environment::Production)).await, [9, 8, 7]);
+    assert_eq!(page(shops(Environment::Dev)).await, [0; 0]);
     drop(scope);
     let mut scope = store.host_write().await.expect("a scope");
     assert_eq!(scope.prune_executions(1_000, 100).await.expect("pruned"), 2_400);
@@ -406,16 +437,17 @@ on_both! {
     a_version_that_serves_is_not_deleted
     what_is_not_committed_never_was
     quotas_of_components_hold
+    a_component_goes_with_its_last_version_and_counts_again_when_it_comes_back
     what_a_tenant_has_is_bounded_and_what_is_replaced_counts_once
     of_what_was_done_the_newest_is_kept_and_what_serves
     answers_are_given_again_until_newer_ones_take_their_place
-    figures_of_stages_are_those_of_other_hosts_and_go_with_the_stages
+    metrics_of_variants_are_those_of_other_hosts_and_go_with_the_experiment
     executions_are_found_and_pruned
     roles_have_revisions_and_are_bounded
     users_are_a_tenants_and_bounded
 }
 
-/// What PostgreSQL says of the connection of a store at `url` with these parameters: whether it is encrypted.
+/// The report of PostgreSQL about the connection of a store at `url` with these parameters: whether it is encrypted.
 async fn encrypted(parameters: &str) -> Option<Result<bool>> {
     let server = std::env::var("ELIAS_TEST_POSTGRES").ok()?;
     let server = if parameters.contains("localhost") { server.replace("127.0.0.1", "localhost") } else { server };

@@ -1,4 +1,4 @@
-//! What a PostgreSQL's URL says of TLS.
+//! The TLS parameters in the URL of a PostgreSQL.
 
 use crate::error::{Error, Result};
 use elias_api::Code;

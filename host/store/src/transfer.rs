@@ -40,13 +40,24 @@ pub(super) const TABLES: &[&str] = &[
     "job_counts",
     "queue_limits",
     "steps",
-    "events",
     "event_positions",
+    "event_segments",
+    "event_segment_starts",
+    "events_0",
+    "events_1",
+    "events_2",
+    "events_3",
+    "events_4",
+    "events_5",
+    "events_6",
+    "events_7",
     "subscriptions",
+    "outboxes",
+    "outbox_receipts",
     "leases",
 ];
 /// What every new store has of itself.
-const GIVEN: [&str; 3] = ["store_identity", "tenants", "counters"];
+const GIVEN: [&str; 4] = ["store_identity", "tenants", "counters", "event_segments"];
 /// Not moved: the hosts that serve, and the schema's own.
 const LEFT: [&str; 2] = ["hosts", "_sqlx_migrations"];
 /// Rows that are read at a time: an execution's log lines take up to 64 KiB.

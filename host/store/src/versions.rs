@@ -132,11 +132,11 @@ impl TenantScope {
         self.row(query).await?.map_or(Ok(0), |row| number(&row, "versions"))
     }
 
-    /// Deletes a version that nothing refers to.
+    /// Deletes a version that nothing refers to, and with the last version its component; says whether it was the last.
     ///
     /// # Errors
     /// `not-found`; `in-use` while it serves anywhere.
-    pub async fn delete_version(&mut self, component: &ComponentName, number: u32, actor: &Actor) -> Result<()> {
+    pub async fn delete_version(&mut self, component: &ComponentName, number: u32, actor: &Actor) -> Result<bool> {
         self.version(component, number).await?;
         let select = "SELECT services.environment FROM services LEFT JOIN deployments ON deployments.tenant = services.tenant \
                       AND deployments.id = services.canary WHERE services.tenant = $1 AND services.component = $2 \
@@ -149,11 +149,11 @@ impl TenantScope {
             return Err(Error::new(Code::InUse, message));
         }
         for service in self.services().await?.into_iter().filter(|service| service.component == *component) {
-            let staged = service.stages.iter().flat_map(|stages| &stages.plan.implementations);
+            let variants = service.experiment.iter().flat_map(|experiment| &experiment.plan.variants);
             let by = if service.flags.iter().any(|rule| rule.version == u64::from(number)) {
                 "a flag (elias flags)"
-            } else if staged.into_iter().any(|implementation| implementation.version == number) {
-                "a stage (elias stages)"
+            } else if variants.into_iter().any(|variant| variant.version == number) {
+                "an experiment (elias stages)"
             } else {
                 continue;
             };
@@ -165,7 +165,18 @@ impl TenantScope {
         let update = "UPDATE versions SET deleted_at = $4 WHERE tenant = $1 AND component = $2 AND number = $3";
         let query = self.query(update).bind(component.as_str().to_owned()).bind(i64::from(number)).bind(now_ms());
         self.run(query).await?;
-        self.audit(actor, "version.delete", format!("{component}@{number}"), NOTHING, NOTHING).await
+        self.audit(actor, "version.delete", format!("{component}@{number}"), NOTHING, NOTHING).await?;
+        // The row is locked first: an upload at the same time either was counted, or makes the component anew.
+        let lock = "UPDATE components SET versions = versions WHERE tenant = $1 AND component = $2";
+        let query = self.query(lock).bind(component.as_str().to_owned());
+        self.run(query).await?;
+        if self.count_versions(component).await? > 0 {
+            return Ok(false);
+        }
+        let update = "UPDATE components SET deleted_at = $3 WHERE tenant = $1 AND component = $2";
+        let query = self.query(update).bind(component.as_str().to_owned()).bind(now_ms());
+        self.run(query).await?;
+        Ok(true)
     }
 }
 

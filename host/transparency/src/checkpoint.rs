@@ -8,13 +8,14 @@
 //! - example.com/log Az3grlgtzPICa5OS8npVmf1Myq/5IZniMp+ZJurmRDeOoRDe4URYN7u5...
 //! ```
 //!
-//! The lines are the log's *origin*, which is also the name of its keys; how many entries it has; and the root of their tree.
+//! The lines are the log's *origin*, which is also the name of its keys; how many entries it has; and the root of their
+//! tree.
 
 use super::{LogError, TREE_SIZE_MAX};
 use elias_contract::note::{self, SigningKey, VerifyingKey};
 use tlog_tiles::Hash;
 
-/// What a checkpoint was found to say.
+/// The verified content of a checkpoint.
 #[derive(Debug, Clone)]
 pub struct Checkpoint {
     /// The log's name.

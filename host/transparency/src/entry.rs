@@ -1,4 +1,4 @@
-//! What the log says of a version.
+//! The entries of the log: what each states about a version.
 
 use super::LogError;
 use serde::{Deserialize, Serialize};
@@ -12,11 +12,11 @@ pub const ENTRY_BYTES_MAX: usize = 8 << 10;
 
 const NAME_BYTES_MAX: usize = 256;
 const SIGNERS_MAX: usize = 16;
-/// What every reader of JSON takes for an integer: 2^53 - 1.
+/// The largest integer that every reader of JSON takes: 2^53 - 1.
 const INTEGER_MAX: u64 = (1 << 53) - 1;
 
-/// An entry of the log: that a version was accepted. Its bytes, which are hashed, are this JSON without white space, with the
-/// members in this order:
+/// An entry of the log: that a version was accepted. Its bytes, which are hashed, are this JSON without white space,
+/// with the members in this order:
 ///
 /// ```text
 /// {"format":2,"tenant":"acme","component":"shop","version":7,"sha256":"2c26...","manifest":"fcde...","settings":"9a3b...",
@@ -27,7 +27,7 @@ const INTEGER_MAX: u64 = (1 << 53) - 1;
 pub struct Entry {
     /// The format, [`ENTRY_FORMAT`].
     pub format: u32,
-    /// Whose version it is; 1 to 256 bytes without control characters.
+    /// The tenant that owns the version; 1 to 256 bytes without control characters.
     pub tenant: String,
     /// The component that it is a version of; likewise.
     pub component: String,

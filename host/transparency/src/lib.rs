@@ -1,8 +1,9 @@
-//! The transparency log: every accepted version is a leaf of an append-only Merkle tree (RFC 6962), whose head is signed.
-//! Who has seen a head can tell later that nothing before it was changed, left out or put in.
+//! The transparency log: every accepted version is a leaf of an append-only Merkle tree (RFC 6962), whose head is
+//! signed. Whoever has seen a head can tell later that nothing before it was changed, left out or put in.
 //!
-//! The log is what C2SP tlog-tiles says (<https://c2sp.org/tlog-tiles>): [entries](Entry), *tiles* of hashes, and a signed
-//! [checkpoint] (<https://c2sp.org/tlog-checkpoint>), files that any web server can serve. [`audit`] is the other side.
+//! The log is what C2SP tlog-tiles says (<https://c2sp.org/tlog-tiles>): [entries](Entry), *tiles* of hashes, and a
+//! signed [checkpoint] (<https://c2sp.org/tlog-checkpoint>), files that any web server can serve. [`audit`] is the
+//! other side.
 //!
 //! The functions here do no input or output. The hashes of all complete subtrees are kept in a store, each under its
 //! *stored index*, a number that follows from its place in the tree. What a function reads is told by its other half:
@@ -32,8 +33,8 @@ pub use proof::Proof;
 pub use tile::{TILE_WIDTH, TileKind, TileNeeds, TilePath, entry_bundle, hash_tile, read_bundle, static_tiles};
 pub use tlog_tiles::{Hash, record_hash};
 pub use tree::{
-    Appended, TREE_SIZE_MAX, append, append_needs, consistency, consistency_needs, inclusion, inclusion_needs, root,
-    root_needs,
+    AppendResult, TREE_SIZE_MAX, append, append_needs, consistency, consistency_needs, inclusion, inclusion_needs,
+    root, root_needs,
 };
 
 use elias_contract::note::NoteError;

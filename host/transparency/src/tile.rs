@@ -14,7 +14,7 @@ const LEVEL_MAX: u8 = 5;
 /// More than any path of a tile has.
 const PATH_BYTES_MAX: usize = 64;
 
-/// What a tile holds.
+/// The content of a tile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum TileKind {
     /// Hashes, at `level` 0 those of entries, above it each that of a full tile of the level below.
@@ -36,7 +36,7 @@ pub struct TilePath {
     width: u16,
 }
 
-/// What a tile is made of.
+/// The parts of which a tile is made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TileNeeds {
     /// The hashes with these stored indexes: [`hash_tile`].
@@ -90,7 +90,7 @@ impl TilePath {
         Self::new(TileKind::Entries, tile, u16::try_from(width).ok()?).filter(|_| index < size)
     }
 
-    /// What the tile holds.
+    /// The content of the tile.
     #[must_use]
     pub fn kind(&self) -> TileKind {
         self.kind
@@ -118,7 +118,7 @@ impl TilePath {
         each * usize::from(self.width)
     }
 
-    /// What to read in order to make the tile, in a log of `size` entries.
+    /// The records to read in order to make the tile, in a log of `size` entries.
     ///
     /// # Errors
     /// [`LogError::OutOfRange`] if the log does not have this tile, or not yet as many entries.

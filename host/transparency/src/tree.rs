@@ -8,9 +8,9 @@ use tlog_tiles::{Error, Hash, HashReader};
 /// The most entries of a log. Stored indexes are below twice as much, and so fit what SQL calls BIGINT.
 pub const TREE_SIZE_MAX: u64 = 1 << 40;
 
-/// What one more entry means.
+/// The effect of one more entry.
 #[derive(Debug)]
-pub struct Appended {
+pub struct AppendResult {
     /// The hashes to store, by their stored index: that of the entry, and those of the subtrees that it completes.
     pub stored: Vec<(u64, Hash)>,
     /// The root of the tree with the entry.
@@ -28,7 +28,7 @@ pub fn append_needs(size: u64) -> Vec<u64> {
 /// # Errors
 /// [`LogError::MissingHash`] if `known` lacks one that [`append_needs`] names, [`LogError::OutOfRange`] if the log is
 /// full.
-pub fn append(size: u64, record: &[u8], known: &HashMap<u64, Hash>) -> Result<Appended, LogError> {
+pub fn append(size: u64, record: &[u8], known: &HashMap<u64, Hash>) -> Result<AppendResult, LogError> {
     if size >= TREE_SIZE_MAX {
         return Err(LogError::OutOfRange(size));
     }
@@ -38,7 +38,7 @@ pub fn append(size: u64, record: &[u8], known: &HashMap<u64, Hash>) -> Result<Ap
     let stored: Vec<_> = (tlog_tiles::stored_hash_index(0, size)..).zip(hashes).collect();
     known.new = stored.iter().copied().collect();
     let root = tlog_tiles::tree_hash(size + 1, &known)?;
-    Ok(Appended { stored, root })
+    Ok(AppendResult { stored, root })
 }
 
 /// The stored indexes that [`root`] reads.

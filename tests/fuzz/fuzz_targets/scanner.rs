@@ -44,7 +44,7 @@ mod files {
 pub(crate) use files::dialect::Dialect;
 pub(crate) use files::statement::{Kind, Statement};
 
-/// What is built of an input that is not a text: words of the dialect, and what stands between them.
+/// The text built of an input that is not one: words of the dialect, and what stands between them.
 #[derive(Debug, arbitrary::Arbitrary)]
 pub(crate) enum Input<'a> {
     Text(&'a str),

@@ -24,7 +24,7 @@ const WORDS: &[&str] = &[
     "VALUES (1)",
 ];
 
-/// What components may send, in the parser's terms.
+/// The statements that components may send, in the parser's terms.
 fn may_be_sent(node: &NodeEnum) -> bool {
     match node {
         NodeEnum::ExplainStmt(explain) => {

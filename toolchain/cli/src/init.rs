@@ -45,7 +45,7 @@ enum Template {
     Worker,
 }
 
-/// What a file that was there should have, if it does not have it.
+/// The lines that an existing file should have and lacks.
 const HINTS: [(&str, &str); 3] = [
     (".gitignore", "add .elias/, node_modules/, *.wasm and .env"),
     ("tsconfig.json", "add \"extends\": \"./.elias/tsconfig.json\""),

@@ -74,7 +74,7 @@ fn show(key: &SigningKey, written: Option<&Path>, json: bool) {
     };
     if let (Some(file), false) = (written, json) {
         let file = file.display();
-        eprintln!("{file} is the signing key: keep it secret, and a copy of it in a safe place. Its verifier key:");
+        eprintln!("{file} is the signing key: keep it secret, and store a copy of it safely. Its verifier key:");
     }
     // Whoever closed standard output does not want to know.
     let _ = std::io::stdout().write_all(text.as_bytes());

@@ -127,7 +127,7 @@ impl Trigger {
 /// Sends a request. A run may take as long as it likes.
 fn ask(url: &reqwest::Url, request: &Value) -> Result<Value, Failure> {
     let unreachable = |error: reqwest::Error| {
-        let message = format!("no development server answers at {url}: {}", error.without_url());
+        let message = format!("no development server responds at {url}: {}", error.without_url());
         Failure::new(CliErrorCode::Unreachable, message).help("start one with `elias dev`, or name another with --url")
     };
     let mut target = url.clone();

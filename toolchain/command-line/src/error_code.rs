@@ -62,7 +62,7 @@ elias_contract::error_codes! {
         ReadOnly = "read-only";
         /// A statement on a database is refused.
         Sql = "sql";
-        /// Nothing answers at the platform's URL.
+        /// No server responds at the platform's URL.
         Unreachable = "unreachable";
     }
 }

@@ -1,4 +1,5 @@
-//! What `elias`, `elias-build` and `elias-serve` share: the arguments of commands, failures, and text for terminals.
+//! The parts that `elias`, `elias-build` and `elias-serve` share: the arguments of commands, failures, and text for
+//! terminals.
 //!
 //! `elias` knows every command, for its help, completions and manual pages, but links neither the bundler nor the host:
 //! it hands a command that needs them on to a sibling program with the same arguments. Both programs parse the same

@@ -70,6 +70,9 @@ pub struct PlatformArguments {
     /// Retention of execution records, in days [default: 7]
     #[arg(long, value_name = "N", requires = "platform")]
     pub execution_days: Option<u32>,
+    /// Successful runs of triggers that are recorded, per service and second [default: 100]
+    #[arg(long, value_name = "N", requires = "platform")]
+    pub recorded_runs_per_second: Option<u32>,
 }
 
 /// Reads a scheme with a port or without, such as `https` or `https:8443`.
@@ -85,7 +88,7 @@ fn public_scheme(text: &str) -> Result<(String, Option<u16>), String> {
 /// Reads a ceiling, `KEY=N`.
 ///
 /// # Errors
-/// What is wrong with the text.
+/// The defect of the text.
 pub fn ceiling(text: &str) -> Result<(String, u64), String> {
     let (key, number) = text.split_once('=').ok_or("write it as KEY=N")?;
     let number = number.parse().map_err(|_| "N must be a number that is not negative".to_owned())?;

@@ -40,7 +40,7 @@ use plugin::Recorder;
 
 /// The module that gives all capabilities by name. What of it is not used is shaken away.
 const SDK: &str = "elias";
-/// What `process.env.NODE_ENV` is.
+/// The value of `process.env.NODE_ENV`.
 const NODE_ENV: &str = "production";
 /// Export conditions that a package may use to say which of its files suits us, beside the standard ones.
 /// (`import` or `require`, by how it is asked for, and `default`).
@@ -53,7 +53,7 @@ const MAX_NESTING: usize = 10_000;
 /// Stack of the threads that parse and print, for [`MAX_NESTING`]. It is reserved, and used only when needed.
 const STACK_BYTES: usize = 256 << 20;
 
-/// What to bundle.
+/// The input of the bundler.
 #[derive(Debug, Clone, Default)]
 pub struct BundleOptions {
     /// The entry module, relative to `cwd` or absolute.
@@ -66,7 +66,7 @@ pub struct BundleOptions {
     pub roots: Vec<PathBuf>,
     /// Capabilities that an embedder adds, whose interfaces can be imported.
     pub capabilities: Arc<Capabilities>,
-    /// What `process.env` has from the build, by name.
+    /// The variables that `process.env` has from the build, by name.
     pub env: BTreeMap<String, String>,
 }
 
@@ -89,7 +89,7 @@ pub struct Bundle {
     pub has_default_export: bool,
     /// The names that the entry module exports, sorted.
     pub exports: Vec<String>,
-    /// What the bundler found doubtful in the project's own files.
+    /// The bundler's warnings about the project's own files.
     pub warnings: Vec<BuildWarning>,
 }
 

@@ -32,7 +32,7 @@ pub(crate) const NATIVE_MODULE: &str = "elias:native";
 /// The core module by which the engine imports the function that calls capabilities.
 pub(crate) const ENGINE_IMPORT: &str = "elias:engine/capabilities";
 
-/// What the names of packages begin with that no embedder defines.
+/// The prefixes of packages that no embedder defines.
 const OWN_NAMESPACE: &str = "elias:";
 
 /// The WIT packages of capabilities. Made by [`Capabilities::read`].
@@ -43,7 +43,7 @@ pub struct Capabilities {
     interfaces: Vec<(String, InterfaceId)>,
     /// The files that were read.
     files: Vec<PathBuf>,
-    /// What paths are shown relative to.
+    /// The folder to which shown paths are relative.
     root: PathBuf,
 }
 
@@ -236,7 +236,7 @@ impl Capabilities {
     }
 
     /// The functions whose names are left in a bundle, and so are imported.
-    pub(crate) fn imported(&self, uses: &Uses) -> Imported<'_> {
+    pub(crate) fn imported(&self, uses: &Uses) -> ImportedFunctions<'_> {
         let mut functions = Vec::new();
         for (name, id) in &self.interfaces {
             for function in self.resolve.interfaces[*id].functions.values() {
@@ -246,7 +246,7 @@ impl Capabilities {
                 }
             }
         }
-        Imported { resolve: &self.resolve, functions }
+        ImportedFunctions { resolve: &self.resolve, functions }
     }
 }
 
@@ -256,7 +256,7 @@ fn function_id(interface: &str, function: &str) -> String {
 }
 
 /// The functions of capabilities that a component imports, in order: their numbers are their places.
-pub(crate) struct Imported<'a> {
+pub(crate) struct ImportedFunctions<'a> {
     resolve: &'a Resolve,
     functions: Vec<ImportedFunction<'a>>,
 }
@@ -278,7 +278,7 @@ impl ImportedFunction<'_> {
     }
 }
 
-impl Imported<'_> {
+impl ImportedFunctions<'_> {
     /// The functions, by their numbers.
     pub(crate) fn functions(&self) -> &[ImportedFunction<'_>] {
         &self.functions

@@ -44,8 +44,8 @@ impl From<KeyFileError> for BuildError {
     }
 }
 
-/// What a build left behind.
-struct Written {
+/// The output of a build.
+struct BuildOutput {
     built: Built,
     output: PathBuf,
     signature: Option<Signature>,
@@ -56,7 +56,7 @@ struct Signature {
     signers: Vec<String>,
 }
 
-fn build_and_write(arguments: &BuildArguments, terminal: bool) -> Result<Written, BuildError> {
+fn build_and_write(arguments: &BuildArguments, terminal: bool) -> Result<BuildOutput, BuildError> {
     let options = options(arguments)?;
     // A key that cannot be used is said before the work, and nothing is written.
     let keys = arguments.sign.iter().map(|file| key_file::read(file)).collect::<Result<Vec<_>, _>>()?;
@@ -75,7 +75,7 @@ fn build_and_write(arguments: &BuildArguments, terminal: bool) -> Result<Written
             Some(Signature { file, signers: keys.iter().map(|key| key.id().to_string()).collect() })
         }
     };
-    Ok(Written { built, output, signature })
+    Ok(BuildOutput { built, output, signature })
 }
 
 /// Compiles the engine into the cache, so that no build has to. Exit code 0, or 1 with the reason on standard error.
@@ -175,7 +175,7 @@ fn show_sbom(arguments: &InspectArguments, bytes: &[u8]) -> ExitCode {
             print(&mut std::io::stdout(), &format!("{json}\n"));
             return ExitCode::SUCCESS;
         }
-        Ok(None) => format!("error[no-sbom]: {component} says nothing of its packages; build it again\n"),
+        Ok(None) => format!("error[no-sbom]: {component} has no list of its packages; build it again\n"),
         Err(error) => format!("error[bad-component]: {component}: {error}\n"),
     };
     print(&mut std::io::stderr(), &problem);
@@ -257,8 +257,8 @@ fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), BuildError> {
         .map_err(|error| BuildError::io(format_args!("write {}", path.display()), &error))
 }
 
-fn report(arguments: &BuildArguments, written: &Written, took: Duration, terminal: bool) {
-    let Written { built, output, signature } = written;
+fn report(arguments: &BuildArguments, written: &BuildOutput, took: Duration, terminal: bool) {
+    let BuildOutput { built, output, signature } = written;
     if arguments.json {
         let json = serde_json::json!({
             "output": output, "bytes": built.wasm.len(), "digest": elias_contract::digest(&built.wasm),

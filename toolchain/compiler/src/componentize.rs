@@ -6,7 +6,7 @@
 //! exists first: it gives memory and allocator to the lowered imports, so E is instantiated with those directly and a
 //! call costs no detour.
 
-use crate::capabilities::{self, Imported};
+use crate::capabilities::{self, ImportedFunctions};
 use crate::engine::{self, ENGINE, FunctionImport};
 use crate::image;
 use anyhow::{Context, Result, bail};
@@ -19,16 +19,16 @@ use wasm_encoder::{
 use wasmparser::{CanonicalFunction, ComponentAlias, ComponentExternalKind, Parser, Payload};
 use wit_component::{ComponentEncoder, StringEncoding};
 
-/// What is put together.
+/// The input of `componentize`.
 pub(crate) struct Parts<'a> {
-    /// What memory holds, by offset.
+    /// The content of memory, by offset.
     pub(crate) data: Vec<(u32, &'a [u8])>,
     /// Memory's size in units of 64 KiB.
     pub(crate) pages: u64,
     /// The WIT interfaces that the component imports; E's other imports are wired to traps.
     pub(crate) imports: &'a [String],
     /// The functions that it imports from capabilities which E does not know.
-    pub(crate) capabilities: &'a Imported<'a>,
+    pub(crate) capabilities: &'a ImportedFunctions<'a>,
     /// The WIT interfaces that it exports.
     pub(crate) exports: &'a [String],
 }
@@ -127,7 +127,7 @@ struct Rewiring<'a> {
     types: Vec<Option<(String, String)>>,
     /// How each import is lowered, by interface and core name.
     lowered: HashMap<(String, String), Lowering>,
-    /// What core functions of the original are called in the module that exports them, by their index there.
+    /// The names of the original's core functions in the module that exports them, by their index there.
     original_functions: Vec<Option<String>>,
     /// Core functions defined so far in ours.
     core_functions: u32,

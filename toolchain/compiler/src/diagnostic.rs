@@ -1,4 +1,4 @@
-//! What a developer reads when a build fails: message, location in the original source, and what to do about it.
+//! Diagnostics of failed builds for developers: message, location in the original source, and what to do about it.
 //!
 //! Every problem has a stable code, used by scripts and by `--json`, and one body of [`Details`].
 
@@ -10,12 +10,12 @@ use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, Se
 use serde_json::{Value, json};
 use std::fmt;
 
-/// What all problems have in common.
+/// The parts that all problems have in common.
 #[derive(Debug, Default)]
 pub struct Details {
-    /// What went wrong, in one sentence.
+    /// The defect, in one sentence.
     pub message: String,
-    /// What to do about it.
+    /// The remedy.
     pub help: Option<String>,
     /// The location in the source.
     pub location: Option<SourceLocation>,
@@ -182,7 +182,7 @@ problems! {
         UnknownLocale = "unknown-locale",
         /// The default export has a handler that nothing would ever call.
         UnknownHandler = "unknown-handler",
-        /// What the source says of its dependencies is not what is installed.
+        /// The declared dependencies of the source differ from those that are installed.
         DependencyMismatch = "dependency-mismatch",
         /// A bundled package is not what the project's lockfile says it must be.
         LockfileMismatch = "lockfile-mismatch",
@@ -206,7 +206,7 @@ problems! {
 }
 
 problems! {
-    /// What a build wants to be known although it went through.
+    /// The warnings of a build that succeeded.
     BuildWarning, Warning, "warning" {
         /// The top level read the clock and got the source date.
         ClockAtBuild = "clock-at-build",

@@ -28,7 +28,7 @@ pub(crate) struct FunctionImport {
     pub(crate) ty: wasmparser::FuncType,
 }
 
-/// What E imports, memory and table aside, in order.
+/// The imports of E, memory and table aside, in order.
 pub(crate) static IMPORTS: LazyLock<Vec<FunctionImport>> = LazyLock::new(|| interface().0);
 
 /// The types of the functions that E exports, by name.

@@ -26,13 +26,13 @@ const RANDOM_BYTES: usize = 65_536;
 /// The name of the application's module in stack traces.
 pub(crate) use elias_contract::stack::MODULE_NAME;
 
-/// What is evaluated.
+/// The application that is evaluated.
 pub(crate) struct Application<'a> {
     /// The bundle.
     pub(crate) source: &'a str,
     /// The web modules that it uses: name and source, in order; without the source those that are evaluated already.
     pub(crate) modules: Vec<(String, &'a str)>,
-    /// What Date shows at the top level, in seconds since 1970.
+    /// The time that Date shows at the top level, in seconds since 1970.
     pub(crate) source_date: u64,
     /// Short names of the imports that the component will have.
     pub(crate) imports: &'a [&'static str],
@@ -48,21 +48,21 @@ pub(crate) struct Application<'a> {
     pub(crate) capabilities: &'a str,
 }
 
-/// What came of it.
-pub(crate) struct Evaluated {
+/// The result of evaluating an application.
+pub(crate) struct Evaluation {
     /// Memory after the top level; zeros where the stack was, which is dead once the call has returned.
     memory: Vec<u8>,
-    /// What the engine reported.
+    /// The engine's report.
     pub(crate) report: Report,
 }
 
-impl Evaluated {
-    /// What memory holds, by offset: all that is not zero.
+impl Evaluation {
+    /// The content of memory, by offset: all that is not zero.
     pub(crate) fn occupied(&self) -> Vec<(u32, &[u8])> {
         image::occupied(&self.memory, STACK_TOP)
     }
 
-    /// What memory holds other than this base.
+    /// The content of memory in which it differs from this base.
     pub(crate) fn difference(&self, base: &Base) -> Vec<(u32, &[u8])> {
         base.difference(&self.memory).into_iter().map(|(at, bytes)| (at as u32, bytes)).collect()
     }
@@ -88,9 +88,9 @@ pub(crate) struct Report {
     pub(crate) stage: u32,
     /// The highest number of an implementation in the source.
     pub(crate) of: u32,
-    /// What the top level did that does not mean what it seems to.
+    /// Warnings about acts of the top level that do not mean what they seem to.
     pub(crate) warnings: Vec<Warning>,
-    /// What the top level logged.
+    /// The log lines of the top level.
     pub(crate) logs: Vec<LogLine>,
 }
 
@@ -116,7 +116,7 @@ pub(crate) struct LogLine {
 #[derive(Debug)]
 pub(crate) enum Failure {
     /// An exception left the top level, or the engine found fault with the module.
-    Thrown(Thrown),
+    Thrown(ReportedException),
     /// The top level did not end within its fuel; with the stack of what was running.
     OutOfFuel(String),
     /// The engine itself failed.
@@ -126,11 +126,11 @@ pub(crate) enum Failure {
 /// The stack of what was running when the engine was ended.
 #[derive(Debug, thiserror::Error)]
 #[error("running:\n{0}")]
-struct Running(String);
+struct RunningStack(String);
 
 /// An exception as the engine reports it.
 #[derive(Debug, Deserialize)]
-pub(crate) struct Thrown {
+pub(crate) struct ReportedException {
     pub(crate) name: String,
     pub(crate) message: String,
     pub(crate) stack: String,
@@ -139,9 +139,9 @@ pub(crate) struct Thrown {
 impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Self {
         match error.downcast_ref::<Trap>() {
-            Some(Trap::OutOfFuel) => {
-                Self::OutOfFuel(error.downcast_ref::<Running>().map(|running| running.0.clone()).unwrap_or_default())
-            }
+            Some(Trap::OutOfFuel) => Self::OutOfFuel(
+                error.downcast_ref::<RunningStack>().map(|running| running.0.clone()).unwrap_or_default(),
+            ),
             _ => Self::Engine(error),
         }
     }
@@ -177,13 +177,13 @@ impl Evaluator {
         Ok(Self { wasmtime, engine, blank, base })
     }
 
-    /// What images begin with.
+    /// The base with which images begin.
     pub(crate) fn base(&self) -> &Base {
         &self.base
     }
 
     /// Evaluates an application's top level.
-    pub(crate) fn evaluate(&self, application: &Application<'_>) -> Result<Evaluated, Failure> {
+    pub(crate) fn evaluate(&self, application: &Application<'_>) -> Result<Evaluation, Failure> {
         let mut run = Run::start(&self.wasmtime, &self.engine, &self.blank)?;
         run.set_memory(&self.base.memory)?;
         if !application.modules.is_empty() {
@@ -197,13 +197,13 @@ impl Evaluator {
         let random = if application.random { random_bytes() } else { String::new() };
         let Application { source, name, capabilities, .. } = application;
         let input = [MODULE_NAME, source, &date, &imports, eval, &stage, &random, name, capabilities];
-        let answer = run.call("elias_evaluate", input)?;
-        let report = serde_json::from_str(&check(answer)?).context("the engine's report").map_err(Failure::Engine)?;
-        Ok(Evaluated { memory: run.memory(), report })
+        let result = run.call("elias_evaluate", input)?;
+        let report = serde_json::from_str(&check(result)?).context("the engine's report").map_err(Failure::Engine)?;
+        Ok(Evaluation { memory: run.memory(), report })
     }
 }
 
-/// What a top level may draw, in hexadecimal.
+/// The random numbers for a top level, in hexadecimal.
 fn random_bytes() -> String {
     let mut bytes = vec![0_u8; RANDOM_BYTES];
     OsRng.fill_bytes(&mut bytes);
@@ -221,7 +221,7 @@ fn boot(wasmtime: &Engine, engine: &Module, modules: &[(String, &str)]) -> Resul
     let modules = modules.iter().flat_map(|(name, source)| [name.as_str(), source]);
     match check(run.call("elias_boot", modules)?) {
         Ok(_) => {}
-        Err(Failure::Thrown(Thrown { name, message, stack })) => {
+        Err(Failure::Thrown(ReportedException { name, message, stack })) => {
             bail!("a web module failed: {name}: {message}\n{stack}")
         }
         Err(other) => bail!("the engine did not start: {other:?}"),
@@ -230,15 +230,15 @@ fn boot(wasmtime: &Engine, engine: &Module, modules: &[(String, &str)]) -> Resul
     Ok(Base { digest: String::new(), memory: run.memory() })
 }
 
-/// An exception in place of an answer becomes an error.
-fn check(answer: String) -> Result<String, Failure> {
-    if answer.starts_with("{\"elias\":") {
-        return Err(match serde_json::from_str(&answer) {
+/// An exception in place of a result becomes an error.
+fn check(result: String) -> Result<String, Failure> {
+    if result.starts_with("{\"elias\":") {
+        return Err(match serde_json::from_str(&result) {
             Ok(thrown) => Failure::Thrown(thrown),
             Err(error) => Failure::Engine(error.into()),
         });
     }
-    Ok(answer)
+    Ok(result)
 }
 
 /// The engine at work on one memory. Its imports are traps: nothing of the outside gets into a snapshot.
@@ -263,7 +263,7 @@ impl Run {
         Ok(Self { store, engine, memory })
     }
 
-    /// Calls one of the engine's build exports with strings; gives the JSON it answers.
+    /// Calls one of the engine's build exports with strings; returns its JSON.
     fn call<'s>(&mut self, export: &str, input: impl IntoIterator<Item = &'s str>) -> Result<String> {
         let mut bytes = Vec::new();
         for string in input {
@@ -275,11 +275,11 @@ impl Run {
         let address = allocate.call(&mut self.store, length)?;
         self.memory.write(&mut self.store, address as usize, &bytes)?;
         let function = self.engine.get_typed_func::<(u32, u32), u32>(&mut self.store, export)?;
-        let answer = match function.call(&mut self.store, (address, length)) {
-            Ok(answer) => answer,
+        let result = match function.call(&mut self.store, (address, length)) {
+            Ok(result) => result,
             Err(error) => {
                 let running = self.running().unwrap_or_default();
-                return Err(anyhow::Error::from(error).context(Running(running)));
+                return Err(anyhow::Error::from(error).context(RunningStack(running)));
             }
         };
 
@@ -288,10 +288,10 @@ impl Run {
         let stack = stack.get(&mut self.store).i32();
         ensure!(stack == Some(STACK_TOP as i32), "the engine left its stack in use: no snapshot can hold that");
 
-        self.text(answer)
+        self.text(result)
     }
 
-    /// What was running when the engine was ended, which is called for nothing else after that.
+    /// The stack of the code that was running when the engine was ended, which is called for nothing else after that.
     fn running(&mut self) -> Result<String> {
         self.store.set_fuel(FUEL_TO_TELL)?;
         let tell = self.engine.get_typed_func::<(), u32>(&mut self.store, "elias_running")?;
@@ -299,16 +299,16 @@ impl Run {
         self.text(told)
     }
 
-    /// The text whose address and length stand at `answer`.
-    fn text(&self, answer: u32) -> Result<String> {
-        let answer = answer as usize;
+    /// The text whose address and length stand at `result`.
+    fn text(&self, result: u32) -> Result<String> {
+        let result = result as usize;
         let memory = self.memory.data(&self.store);
         let word = |at: usize| -> Result<usize> {
-            let bytes = memory.get(at..at + 4).context("the engine's answer lies outside of its memory")?;
+            let bytes = memory.get(at..at + 4).context("the engine's result lies outside of its memory")?;
             Ok(u32::from_le_bytes(bytes.try_into()?) as usize)
         };
-        let (at, length) = (word(answer)?, word(answer + 4)?);
-        let text = memory.get(at..at + length).context("the engine's answer lies outside of its memory")?;
+        let (at, length) = (word(result)?, word(result + 4)?);
+        let text = memory.get(at..at + length).context("the engine's result lies outside of its memory")?;
         Ok(String::from_utf8(text.to_vec())?)
     }
 

@@ -2,7 +2,7 @@
 
 use crate::bundle::Bundle;
 use crate::diagnostic::{BuildError, BuildWarning, Details, SourceLocation};
-use crate::evaluate::{Failure, MODULE_NAME, Thrown, Warning};
+use crate::evaluate::{Failure, MODULE_NAME, ReportedException, Warning};
 use crate::{BuildOptions, engine_error};
 use elias_contract::hint;
 use elias_contract::stack::{SourceMap, locate, parse_stack, remap_stack};
@@ -55,7 +55,7 @@ pub(crate) fn failure(failure: Failure, options: &BuildOptions, bundle: &Bundle)
     }
     let map = map(bundle);
     let stack = map.as_ref().map_or_else(|| thrown.stack.clone(), |map| remap_stack(&thrown.stack, map));
-    let Thrown { name, message, .. } = thrown;
+    let ReportedException { name, message, .. } = thrown;
     let random = message.starts_with(RANDOM_REFUSED);
     let hint = hint::for_exception(&name, &message);
     let details = Details::new(if random { message } else { format!("{name}: {message}") }).stack(stack);

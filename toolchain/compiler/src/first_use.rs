@@ -1,7 +1,7 @@
 //! Which line of the source makes a capability needed: the first use of it in the bundle that a file of the author's
 //! has.
 
-use crate::capabilities::Imported;
+use crate::capabilities::ImportedFunctions;
 use elias_contract::stack::{SourceMap, locate};
 use oxc::allocator::Allocator;
 use oxc::ast::ast::{
@@ -26,7 +26,12 @@ const CAPABILITIES: [(&str, &str, &[&str]); 7] = [
 
 /// By interface with its version, the place `FILE:LINE:COLUMN` of the first use; without those that only packages use,
 /// or nobody does.
-pub(crate) fn of(code: &str, map: &str, imports: &[String], imported: &Imported<'_>) -> BTreeMap<String, String> {
+pub(crate) fn of(
+    code: &str,
+    map: &str,
+    imports: &[String],
+    imported: &ImportedFunctions<'_>,
+) -> BTreeMap<String, String> {
     let needed = |interface: &str| imports.iter().find(|name| name.split('@').next() == Some(interface));
     let mut places = BTreeMap::new();
     if imported.functions().is_empty() && !CAPABILITIES.iter().any(|(interface, ..)| needed(interface).is_some()) {

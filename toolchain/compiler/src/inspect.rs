@@ -1,4 +1,4 @@
-//! What can be read off a component: manifest, sizes, digest, imports and exports.
+//! The description of a component: manifest, sizes, digest, imports and exports.
 
 use elias_contract::layout::{self, EngineBinding, LayoutError};
 use elias_contract::manifest::Manifest;
@@ -6,13 +6,13 @@ use serde::Serialize;
 use std::fmt;
 use wasmparser::{Parser, Payload};
 
-/// What `elias-build inspect` shows.
+/// The output of `elias-build inspect`.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Inspection {
     /// SHA-256 of the file.
     pub digest: String,
-    /// What the component says of itself; none for components of other toolchains.
+    /// The component's manifest; none for components of other toolchains.
     pub manifest: Option<Manifest>,
     /// How the engine is bound: `carried`, `imported`, or none.
     pub engine: Option<&'static str>,

@@ -67,7 +67,7 @@ use std::sync::Arc;
 /// The most bytes that a component may have.
 const COMPONENT_BYTES_MAX: usize = 256 << 20;
 
-/// What to build, and how.
+/// The input and the options of a build.
 #[derive(Debug, Clone)]
 pub struct BuildOptions {
     /// The entry module, relative to `project` or absolute.
@@ -88,14 +88,14 @@ pub struct BuildOptions {
     /// WIT packages of capabilities that an embedder adds: files, or folders of files, relative to `project` or
     /// absolute.
     pub capabilities: Vec<PathBuf>,
-    /// What `process.env` has from the build, by name. It is in the component for all to read.
+    /// The variables that `process.env` has from the build, by name. They are in the component for all to read.
     pub env: BTreeMap<String, String>,
     /// Whether the top level may draw random values. They are then other ones in each build, and the same in each of
     /// its instances.
     pub random_per_build: bool,
     /// BCP 47 tags of the locales beside English that Intl has in the component.
     pub locales: Vec<String>,
-    /// What Date shows while the top level runs, in seconds since 1970.
+    /// The time that Date shows while the top level runs, in seconds since 1970.
     pub source_date: u64,
 }
 
@@ -128,11 +128,11 @@ impl BuildOptions {
 pub struct Built {
     /// The component.
     pub wasm: Vec<u8>,
-    /// What it says of itself.
+    /// Its manifest.
     pub manifest: Manifest,
-    /// What the author should know although the build went through.
+    /// Warnings for the author, although the build went through.
     pub warnings: Vec<BuildWarning>,
-    /// What the top level logged: level (0 trace to 4 error) and text.
+    /// The log lines of the top level: level (0 trace to 4 error) and text.
     pub logs: Vec<(u8, String)>,
     /// The files whose change makes the component stale.
     pub watch: Vec<PathBuf>,

@@ -1,4 +1,4 @@
-//! What Intl knows of locales other than English: the archive that `guest-js/web/vendor/intl/archive.mjs` writes, and
+//! The data of Intl for locales other than English: the archive that `guest-js/web/vendor/intl/archive.mjs` writes, and
 //! the web module that brings what a component asks for into it.
 
 use crate::diagnostic::{BuildError, Details};
@@ -55,7 +55,7 @@ pub(crate) fn is_known(tag: &str) -> bool {
     BUILT_IN.iter().any(|name| name.eq_ignore_ascii_case(tag)) || find(tag).is_some()
 }
 
-/// What is said of a locale that there is not.
+/// The message for a locale that does not exist.
 pub(crate) fn unknown(tag: &str) -> Details {
     let tags = INDEX.0.locales.iter().map(|(name, ..)| name.as_str()).chain(BUILT_IN);
     let language = tag.split(['-', '_']).next().unwrap_or(tag);

@@ -1,4 +1,4 @@
-//! What a project's elias.toml and `.env` files mean for a build.
+//! The options of a build in a project's elias.toml and `.env` files.
 
 use crate::diagnostic::{BuildError, Details, SourceLocation};
 use crate::{BuildOptions, locales};

@@ -1,4 +1,4 @@
-//! What package.json says of the component.
+//! The description of the component in package.json.
 
 use crate::diagnostic::{BuildError, Details, SourceLocation};
 use serde::Deserialize;

@@ -19,7 +19,7 @@ const NODE_MODULES: &str = "node_modules";
 
 /// A package that is in a bundle.
 #[derive(Debug)]
-struct Installed {
+struct InstalledPackage {
     folder: PathBuf,
     name: String,
     version: String,
@@ -127,16 +127,16 @@ fn no_integrity(lockfile: Option<&str>, count: usize) -> BuildWarning {
 }
 
 /// The packages that the files belong to, sorted by name, version and folder.
-fn installed(bundled: &[PathBuf]) -> Vec<Installed> {
+fn installed(bundled: &[PathBuf]) -> Vec<InstalledPackage> {
     let mut folders: Vec<PathBuf> = bundled.iter().filter_map(|file| folder_of(file)).collect();
     folders.sort_unstable();
     folders.dedup();
-    let mut packages: Vec<Installed> = folders
+    let mut packages: Vec<InstalledPackage> = folders
         .into_iter()
         .filter_map(|folder| {
             let json: Value = serde_json::from_slice(&std::fs::read(folder.join("package.json")).ok()?).ok()?;
             let text = |key: &str| json[key].as_str().filter(|text| !text.is_empty()).map(str::to_owned);
-            Some(Installed {
+            Some(InstalledPackage {
                 name: text("name").or_else(|| name_of(&folder))?,
                 version: text("version").unwrap_or_else(|| "0.0.0".to_owned()),
                 licence: text("license"),
@@ -172,7 +172,7 @@ fn purl(name: &str, version: &str) -> String {
     format!("pkg:npm/{}@{}", name.replacen('@', "%40", 1), version.replace('+', "%2B"))
 }
 
-fn component(package: &Installed, integrity: Option<&str>) -> Value {
+fn component(package: &InstalledPackage, integrity: Option<&str>) -> Value {
     let url = purl(&package.name, &package.version);
     let mut component = json!({
         "type": "library",

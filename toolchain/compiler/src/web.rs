@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 
 include!(concat!(env!("OUT_DIR"), "/web_modules.rs"));
 
-/// What `guest-js/web/src/index.json` says of one module.
+/// The entry of one module in `guest-js/web/src/index.json`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Entry {
@@ -38,7 +38,7 @@ struct Entry {
     /// Words one of which must be there too for `words` to count; none: they count by themselves.
     #[serde(default)]
     beside: Vec<String>,
-    /// What it exports, for a module that an application can import by the word that begins with [`IMPORTABLE_PREFIX`].
+    /// The exports, for a module that an application can import by the word that begins with [`IMPORTABLE_PREFIX`].
     #[serde(default)]
     exports: Vec<String>,
     /// Files that must be loaded before it.
@@ -72,7 +72,7 @@ fn from_folder(file: &str) -> Option<String> {
     std::fs::read_to_string(path).ok()
 }
 
-/// What the names of web modules that are bundled from npm begin with.
+/// The prefix of the names of web modules that are bundled from npm.
 const VENDORED: &str = "vendor/";
 
 /// The short names of imports, and the interface that each stands for.
@@ -115,7 +115,7 @@ pub(crate) fn exports_of(handler: &str) -> &'static [&'static str] {
     }
 }
 
-/// What an application needs of the web APIs.
+/// The web APIs that an application needs.
 #[derive(Debug, Default)]
 pub(crate) struct Needs {
     /// Files that are used, by their place in the index, which is the order in which they are evaluated.
@@ -125,7 +125,7 @@ pub(crate) struct Needs {
 }
 
 impl Needs {
-    /// What the words of a bundle make needed.
+    /// The needs of a bundle, by its identifiers.
     pub(crate) fn of(uses: &Uses) -> Self {
         let mut needs = Self::default();
         let mut imports = BTreeSet::new();
@@ -213,13 +213,13 @@ pub(crate) fn sdk_module() -> String {
     module
 }
 
-/// What test files import. A component has no use for it.
+/// The module that test files import. A component has no use for it.
 const TESTING: &str = "elias/test";
 
 /// The web module that makes components in other ways than by a default export.
 const FORMS: &str = "forms/index.js";
 
-/// What the names of [`importable`] modules begin with.
+/// The prefix of the names of [`importable`] modules.
 pub(crate) const IMPORTABLE_PREFIX: &str = "elias/";
 
 /// The web modules that every component has, if others than this binary's are wanted: name and source, in order, first

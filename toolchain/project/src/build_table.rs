@@ -8,10 +8,10 @@ use toml::de::{DeTable, DeValue};
 /// The keys of `[build]`.
 const KEYS: [&str; 7] = ["`capabilities`", "`entry`", "`env`", "`eval`", "`locales`", "`random`", "`roots`"];
 
-/// What `capabilities` must be.
+/// The required form of `capabilities`.
 const CAPABILITIES: &str = "capabilities must be a list of WIT files or folders, such as [\"wit/geo.wit\"]";
 
-/// What `[build]` says.
+/// The table `[build]`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct BuildTable {
     /// `entry`: the entry module, relative to the file.

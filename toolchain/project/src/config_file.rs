@@ -15,7 +15,7 @@ pub const CONFIG_FILE: &str = "elias.toml";
 /// The capabilities that components can be granted.
 pub const CAPABILITIES: [&str; 8] = ["cache", "config", "db", "events", "http", "jobs", "log", "workflow"];
 
-/// What an elias.toml says.
+/// The content of an elias.toml.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ConfigFile {
     /// `listen`: address and port of the server.
@@ -32,7 +32,7 @@ pub struct ConfigFile {
     pub supervision: Option<Value>,
     /// `[triggers]`: schedules, subscriptions to events and kinds of jobs, an object.
     pub triggers: Option<Value>,
-    /// `[smoke]`: the request that a version must answer before it serves, an object.
+    /// `[smoke]`: the request that a version must serve correctly before it gets traffic, an object.
     pub smoke: Option<Value>,
 }
 
@@ -52,7 +52,7 @@ impl ConfigFile {
     }
 }
 
-/// What is wrong, and the bytes that it is wrong with.
+/// The defect, and the bytes at which it is.
 type Refusal = (Range<usize>, String);
 
 fn parse(text: &str) -> Result<ConfigFile, Refusal> {

@@ -11,7 +11,7 @@ pub enum ProjectError {
     Io {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         error: std::io::Error,
     },
     /// A file is not of its format, or says something that does not exist or is out of range.
@@ -23,7 +23,7 @@ pub enum ProjectError {
         text: String,
         /// The bytes of the text in question.
         span: Range<usize>,
-        /// What is wrong with them.
+        /// The defect.
         message: String,
     },
     /// No entry module is named, and none of the usual ones exists.
@@ -45,7 +45,7 @@ impl ProjectError {
         }
     }
 
-    /// What to do about it, where that is known.
+    /// The remedy, where it is known.
     #[must_use]
     pub fn help(&self) -> Option<&'static str> {
         match self {

@@ -12,7 +12,7 @@ pub struct Setting {
     pub default: u64,
     /// The least that is accepted.
     pub min: u64,
-    /// What it bounds, for the help.
+    /// The limited quantity, for the help.
     pub help: &'static str,
     /// Whether it is a limit of a component, which a version brings to a platform. The others are its operator's.
     pub of_component: bool,

@@ -33,7 +33,7 @@ async fn load(project: &Project, entry: PathBuf, cache: Option<&Path>) -> Result
     let settings = Settings::of(config.clone());
     let cache = cache_dir(cache);
     let built = origin::build(project, entry, cache.clone()).await?;
-    let trial = Trial::load(project, &settings, cache.as_deref(), &built.wasm).await?;
+    let trial = Trial::load(project, &settings, cache.as_deref(), &built.wasm, |host| host).await?;
     let app = &trial.app;
     if let Some(manifest) = app.manifest() {
         service_tables::check_handlers(&config, &manifest.handlers)?;

@@ -1,4 +1,4 @@
-//! What fails in the crates below, as a failure of the command.
+//! Failures of the crates below, as a failure of the command.
 
 use crate::logging;
 use elias_build::BuildError;

@@ -2,11 +2,13 @@
 
 use crate::failure;
 use crate::settings::Settings;
-use crate::triggers::MemoryTriggers;
+use crate::triggers;
+use elias_capabilities::outbox::OutboxRelay;
 use elias_capabilities::{Events, Jobs, Workflow};
 use elias_command_line::Failure;
 use elias_host::{Host, HostBuilder};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Instances beyond those of requests, which have a permit each: for smoke tests, which have none.
 const INSTANCES_SPARE: u32 = 16;
@@ -19,10 +21,11 @@ pub(crate) fn guest_threads(settings: &Settings) -> u32 {
     })
 }
 
-/// A host with all capabilities. Jobs and events go into memory, and nothing runs them.
-pub(crate) fn open(settings: &Settings, data_dir: PathBuf, cache: Option<&Path>) -> Result<Host, Failure> {
-    let triggers = MemoryTriggers::new();
-    build(with_triggers(builder(settings, data_dir), triggers.jobs(), triggers.events()), cache)
+/// A host to be, with all capabilities. Jobs and events go into memory, and nothing runs them.
+pub(crate) fn with_idle_triggers(settings: &Settings, data_dir: PathBuf) -> Result<HostBuilder, Failure> {
+    let triggers = triggers::prepare(None)?;
+    let builder = builder(settings, data_dir, triggers.outbox());
+    Ok(with_triggers(builder, triggers.jobs(), triggers.events()))
 }
 
 /// The host to be, with the capabilities of triggers too.
@@ -30,16 +33,17 @@ pub(crate) fn with_triggers(host: HostBuilder, jobs: Jobs, events: Events) -> Ho
     host.capability(jobs).capability(events).capability(Workflow)
 }
 
-fn database(settings: &Settings, data_dir: PathBuf) -> elias_capabilities::Db {
-    let database = elias_capabilities::Db::new(data_dir);
+fn database(settings: &Settings, data_dir: PathBuf, outbox: Arc<dyn OutboxRelay>) -> elias_capabilities::Db {
+    let database = elias_capabilities::Db::new(data_dir).outbox(outbox);
     match settings.postgres_connections {
         Some(most) => database.postgres_connections(most),
         None => database,
     }
 }
 
-/// A host to be, with all capabilities but those of triggers.
-pub(crate) fn builder(settings: &Settings, data_dir: PathBuf) -> HostBuilder {
+/// A host to be, with all capabilities but those of triggers. `outbox` hands over what components write into the
+/// outboxes of their databases.
+pub(crate) fn builder(settings: &Settings, data_dir: PathBuf, outbox: Arc<dyn OutboxRelay>) -> HostBuilder {
     let instances = settings.instances.unwrap_or(settings.limits.concurrent_executions);
     Host::builder()
         .limits(settings.limits.clone())
@@ -51,7 +55,7 @@ pub(crate) fn builder(settings: &Settings, data_dir: PathBuf) -> HostBuilder {
         .capability(elias_capabilities::Cache::new())
         .capability(elias_capabilities::Config)
         .capability(elias_capabilities::Crypto)
-        .capability(database(settings, data_dir))
+        .capability(database(settings, data_dir, outbox))
         .capability(elias_capabilities::Http)
         .capability(elias_capabilities::Log)
 }

@@ -26,7 +26,7 @@ pub(crate) struct Logging {
     lines: Arc<LogBuffer>,
 }
 
-/// What is logged unless `ELIAS_LOG` says otherwise. PostgreSQL notices each `IF EXISTS` of which nothing exists.
+/// The filter of log lines unless `ELIAS_LOG` has another. PostgreSQL notices each `IF EXISTS` of which nothing exists.
 const DEFAULT: &str = "info,sqlx::postgres::notice=warn";
 
 /// Sends log lines to standard error, through a buffer that does not block the requests: they are written in batches,

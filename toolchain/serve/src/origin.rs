@@ -19,7 +19,7 @@ pub(crate) enum Origin {
 }
 
 impl Origin {
-    /// What `file` is, by its ending. A source is built as `config` says, if that is there.
+    /// The kind of `file`, by its ending. A source is built as `config` says, if that is there.
     pub(crate) fn of(file: &Path, config: &Path, cache: Option<PathBuf>) -> Result<Self, Failure> {
         let source = is_source(file);
         let file = std::path::absolute(file).map_err(|error| Failure::new(CliErrorCode::Io, error))?;
@@ -68,7 +68,7 @@ pub(crate) async fn build(project: &Project, entry: PathBuf, cache: Option<PathB
     Ok(built)
 }
 
-/// What builds sources, with compiled code kept in `cache`.
+/// The builder of sources, with compiled code stored in `cache`.
 pub(crate) fn builder(cache: Option<PathBuf>) -> Result<Builder, Failure> {
     let cache = cache.map(|dir| CompiledCache::open(&dir)).transpose();
     let cache = cache.map_err(|error| Failure::new(CliErrorCode::CacheUnwritable, error))?;

@@ -1,4 +1,4 @@
-//! The tables of elias.toml that only a platform uses: whether one would take them.
+//! The tables of elias.toml beside grants and limits: whether a platform would take them.
 
 use elias_api::SmokeCall;
 use elias_command_line::{CliErrorCode, Failure};
@@ -22,7 +22,7 @@ pub(crate) fn check(config: &ConfigFile) -> Result<(), Failure> {
         let supervision: SupervisionConfig = read("supervision", table)?;
         supervision.check().map_err(|error| Failure::new(InvalidSetting::CODE, error))?;
     }
-    triggers(config)?;
+    triggers(config.triggers.as_ref())?;
     if let Some(table) = &config.smoke {
         read::<SmokeCall>("smoke", table)?;
     }
@@ -34,11 +34,15 @@ pub(crate) fn check(config: &ConfigFile) -> Result<(), Failure> {
 /// # Errors
 /// `bad-configuration`, `config`.
 pub(crate) fn check_handlers(config: &ConfigFile, handlers: &[String]) -> Result<(), Failure> {
-    triggers(config)?.check_handlers(handlers).map_err(refused)
+    triggers(config.triggers.as_ref())?.check_handlers(handlers).map_err(refused)
 }
 
-fn triggers(config: &ConfigFile) -> Result<TriggersConfig, Failure> {
-    let Some(table) = &config.triggers else { return Ok(TriggersConfig::default()) };
+/// The table `[triggers]`, checked; the defaults without one.
+///
+/// # Errors
+/// `bad-configuration`, `config`.
+pub(crate) fn triggers(table: Option<&Value>) -> Result<TriggersConfig, Failure> {
+    let Some(table) = table else { return Ok(TriggersConfig::default()) };
     let triggers: TriggersConfig = read("triggers", table)?;
     triggers.check().map_err(refused)?;
     Ok(triggers)

@@ -1,4 +1,4 @@
-//! What a server and its components may take: the numbers of elias.toml and of the flags, in the types that use them.
+//! The limits of a server and its components: the numbers of elias.toml and of the flags, in the types that use them.
 
 use elias_command_line::{CliErrorCode, Failure, SettingFlags};
 use elias_host::{Grants, IdleLimits, Limits};
@@ -7,20 +7,20 @@ use elias_server::ServerConfig;
 use serde_json::Value;
 use std::path::Path;
 
-/// What a server and its components may take.
+/// The limits of a server and its components.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Settings {
     pub(crate) limits: Limits,
     pub(crate) server: ServerConfig,
     /// Instances that the host has room for.
     pub(crate) instances: Option<u32>,
-    /// What instances may keep between two requests.
+    /// The limits of idle instances.
     pub(crate) idle: IdleLimits,
     /// Threads that run components.
     pub(crate) workers: Option<u32>,
     /// Connections to each PostgreSQL, of all components together.
     pub(crate) postgres_connections: Option<u32>,
-    /// What the component may use.
+    /// The limits of the component.
     pub(crate) grants: Grants,
     /// Tables of the file that only a platform applies.
     pub(crate) platform_tables: Vec<&'static str>,

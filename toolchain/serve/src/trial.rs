@@ -4,7 +4,7 @@
 use crate::settings::Settings;
 use crate::{failure, host};
 use elias_command_line::{CliErrorCode, Failure};
-use elias_host::{App, Grants, LoadOptions};
+use elias_host::{App, Grants, HostBuilder, LoadOptions};
 use elias_project::Project;
 use serde_json::Value;
 use std::path::Path;
@@ -16,7 +16,8 @@ pub(crate) struct Trial {
 }
 
 impl Trial {
-    /// Loads a component as `settings` say. Nothing that it keeps is found by the next.
+    /// Loads a component as `settings` say, in a host that `extend` adds capabilities to. Nothing that it keeps is found
+    /// by the next.
     ///
     /// # Errors
     /// Whatever keeps it from being loaded.
@@ -25,9 +26,10 @@ impl Trial {
         settings: &Settings,
         cache: Option<&Path>,
         wasm: &[u8],
+        extend: impl FnOnce(HostBuilder) -> HostBuilder,
     ) -> Result<Self, Failure> {
         let data = tempfile::tempdir().map_err(|error| Failure::new(CliErrorCode::Io, error))?;
-        let host = host::open(settings, data.path().to_owned(), cache)?;
+        let host = host::build(extend(host::with_idle_triggers(settings, data.path().to_owned())?), cache)?;
         let given = LoadOptions {
             grants: local(&settings.grants),
             folder: project.config.as_deref().and_then(Path::parent).unwrap_or(&project.root).to_owned(),

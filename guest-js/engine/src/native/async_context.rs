@@ -88,7 +88,7 @@ unsafe extern "C" fn call(
     }
 }
 
-/// What QuickJS attaches to a promise in place of the two `handlers` (`async-context.h`).
+/// The data that QuickJS attaches to a promise in place of the two `handlers` (`async-context.h`).
 #[unsafe(no_mangle)]
 unsafe extern "C" fn elias_reaction_handlers(ctx: *mut c_void, handlers: *mut c_void) -> *mut c_void {
     if is_none() {

@@ -34,7 +34,7 @@ pub(crate) fn add(native: &Object<'_>) -> Result<()> {
     native.set("cacheRelease", Function::new(ctx, |id: u32| drop(LEASES.held.borrow_mut().remove(&id)))?)
 }
 
-/// What is under a key, or a promise of it: the command that must be quick.
+/// The value of a key, or a promise of it: the command that must be quick.
 fn get<'js>(ctx: Ctx<'js>, UsvString(key): UsvString) -> Result<Value<'js>> {
     require(&ctx, Import::Cache, "the cache")?;
     match cache::start(&Command::Get(key)) {
@@ -43,7 +43,7 @@ fn get<'js>(ctx: Ctx<'js>, UsvString(key): UsvString) -> Result<Value<'js>> {
     }
 }
 
-/// What the byte before a value says of it. What other programs put there, and numbers that are counted, have none.
+/// The kind of a value, by the byte before it. Values of other programs, and numbers that are counted, have none.
 mod tag {
     pub(super) const TEXT: u8 = 1;
     pub(super) const BYTES: u8 = 2;

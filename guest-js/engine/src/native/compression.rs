@@ -19,7 +19,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::io::Write;
 
-/// What went wrong, for the message of an exception.
+/// The error, for the message of an exception.
 type Failure = Cow<'static, str>;
 
 /// Bytes that decompressing makes room for at a time.
@@ -29,9 +29,9 @@ const CORRUPT: Failure = Cow::Borrowed("the compressed data is not valid");
 const TRAILING: Failure = Cow::Borrowed("something follows the end of the compressed data");
 const TRUNCATED: Failure = Cow::Borrowed("the compressed data ends too early");
 
-/// What a decoder does with bytes after the end of its stream.
+/// The treatment of bytes after the end of a decoder's stream.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Trailing {
+enum TrailingBytes {
     /// They are an error, as the Compression Standard has it.
     Refuse,
     /// As Node.js has it: a further member of gzip goes on, and anything else is passed over.
@@ -81,7 +81,7 @@ fn start(
     let level = level.0.flatten();
     let out = Vec::new();
     let deflate_level = level.map_or_else(Compression::default, |level| Compression::new(level.min(9)));
-    let trailing = if node.0.unwrap_or(false) { Trailing::PassOver } else { Trailing::Refuse };
+    let trailing = if node.0.unwrap_or(false) { TrailingBytes::PassOver } else { TrailingBytes::Refuse };
     let coder = match (format.as_str(), compresses) {
         ("gzip", true) => Coder::Gzip(GzEncoder::new(out, deflate_level)),
         ("deflate", true) => Coder::Zlib(ZlibEncoder::new(out, deflate_level)),
@@ -166,7 +166,7 @@ impl Coder {
         Ok(self.take())
     }
 
-    /// What an encoder has written so far.
+    /// The output of an encoder so far.
     fn take(&mut self) -> Vec<u8> {
         match self {
             Self::Gzip(encoder) => std::mem::take(encoder.get_mut()),

@@ -15,7 +15,7 @@ const CONNECTION_HEADERS: [&str; 9] = [
     "upgrade",
 ];
 
-/// What servers alone decide on.
+/// The headers that servers alone decide on.
 const SERVER_HEADERS: [&str; 2] = ["te", "trailer"];
 
 fn is_among(headers: &[&str], name: &str) -> bool {

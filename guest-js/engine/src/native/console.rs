@@ -62,7 +62,7 @@ pub(crate) fn add(native: &Object<'_>) -> Result<()> {
 /// Makes the native that replaces a method of the console.
 fn replace_console_method<'js>(ctx: Ctx<'js>, script: Function<'js>, method: String) -> Result<Value<'js>> {
     let Some(number) = METHODS.iter().position(|(name, _)| *name == method) else {
-        return Err(Exception::throw_internal(&ctx, &format!("there is no native console.{method}")));
+        return Err(Exception::throw_internal(&ctx, &format!("native console.{method} does not exist")));
     };
     METHOD_FALLBACKS.set(number, &script);
     raw::function(&script, NativeFunction::Method(write_console_message), number)

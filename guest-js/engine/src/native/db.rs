@@ -61,6 +61,12 @@ fn keep(query: Query) -> u32 {
     id
 }
 
+/// The number of an open transaction in the instance, by which other capabilities take part in it.
+pub(super) fn transaction_number(ctx: &Ctx<'_>, id: u32) -> Result<u32> {
+    let transactions = HANDLES.transactions.borrow();
+    transactions.get(&id).map(Transaction::number).ok_or_else(|| over(ctx))
+}
+
 fn over(ctx: &Ctx<'_>) -> javy::quickjs::Error {
     error_with_code(ctx, "transaction-over", None, "the transaction is over")
 }

@@ -16,7 +16,7 @@ use std::ffi::c_int;
 use std::ptr::null_mut;
 use url::Url;
 
-/// What is read here, for errors.
+/// The name of the body, for errors.
 const WHAT: &str = "the request's body";
 
 /// The body, once something reads it. Fields drop in order: a stream must go before the body it came from.
@@ -32,7 +32,7 @@ struct Incoming {
     request: Option<IncomingRequest>,
     body: Option<Body>,
     body_taken: bool,
-    /// What was read to learn whether there is a body.
+    /// The bytes that were read to learn whether there is a body.
     first: Option<Chunk>,
     /// The read that is under way: it goes before the body.
     wait: Option<WaitId>,
@@ -117,7 +117,7 @@ static TEXTS: ValueTable<{ ATTRIBUTES.len() }> = ValueTable::new();
 /// Makes the native that replaces a getter of `Request`.
 fn replace_getter<'js>(ctx: Ctx<'js>, script: Function<'js>, attribute: String) -> Result<Value<'js>> {
     let Some(number) = ATTRIBUTES.iter().position(|name| *name == attribute) else {
-        return Err(Exception::throw_internal(&ctx, &format!("there is no native {attribute} of a request")));
+        return Err(Exception::throw_internal(&ctx, &format!("native {attribute} of a request does not exist")));
     };
     SCRIPTS.set(number, &script);
     raw::function(&script, NativeFunction::Getter(get_text), number)

@@ -24,7 +24,7 @@ pub(crate) enum State {
     /// Nothing was sent.
     Waiting(Option<ResponseOutparam>),
     /// The headers are made. They are sent with the first bytes of a body that states its length.
-    Held { out: ResponseOutparam, response: OutgoingResponse, stated: Stated },
+    Held { out: ResponseOutparam, response: OutgoingResponse, stated: DeclaredLength },
     /// The headers were sent.
     Body(BodyWriter),
     /// The last byte was handed to the host.
@@ -33,9 +33,9 @@ pub(crate) enum State {
     Broken,
 }
 
-/// What is left of a length that the headers state.
+/// The rest of a length that the headers state.
 #[derive(Default)]
-pub(crate) struct Stated {
+pub(crate) struct DeclaredLength {
     total: u64,
     left: u64,
     /// The last bytes of the length, until it is known that no more come.
@@ -46,7 +46,7 @@ pub(crate) struct Stated {
 pub(crate) struct BodyWriter {
     stream: OutputStream,
     body: OutgoingBody,
-    stated: Option<Stated>,
+    stated: Option<DeclaredLength>,
 }
 
 struct Slot {
@@ -107,7 +107,7 @@ pub(crate) fn add(native: &Object<'_>) -> Result<()> {
     native.set("responseFail", Function::new(ctx, fail)?)
 }
 
-/// What is to become of a `content-length` among the headers.
+/// The treatment of a `content-length` among the headers.
 enum Length {
     /// The body is whole: this is its length.
     Own(usize),
@@ -263,7 +263,7 @@ fn begin_stream(ctx: Ctx<'_>, status: u16, headers: Vec<String>) -> Result<bool>
     match stated {
         None => open_body(&ctx, out, response, None)?,
         Some(total) => {
-            let stated = Stated { total, left: total, last: Vec::new() };
+            let stated = DeclaredLength { total, left: total, last: Vec::new() };
             RESPONSE.state.replace(State::Held { out, response, stated });
         }
     }
@@ -271,7 +271,12 @@ fn begin_stream(ctx: Ctx<'_>, status: u16, headers: Vec<String>) -> Result<bool>
 }
 
 /// Sends the headers and opens the body for writing.
-fn open_body(ctx: &Ctx<'_>, out: ResponseOutparam, response: OutgoingResponse, stated: Option<Stated>) -> Result<()> {
+fn open_body(
+    ctx: &Ctx<'_>,
+    out: ResponseOutparam,
+    response: OutgoingResponse,
+    stated: Option<DeclaredLength>,
+) -> Result<()> {
     let opened = response.body().and_then(|body| body.write().map(|stream| BodyWriter { stream, body, stated }));
     ResponseOutparam::set(out, Ok(response));
     match opened {
@@ -312,7 +317,7 @@ fn finish() {
 }
 
 /// Runs `f` on the stated length of the body that is being written.
-fn with_stated<R>(f: impl FnOnce(&mut Stated) -> R) -> Option<R> {
+fn with_stated<R>(f: impl FnOnce(&mut DeclaredLength) -> R) -> Option<R> {
     match &mut *RESPONSE.state.borrow_mut() {
         State::Held { stated, .. } | State::Body(BodyWriter { stated: Some(stated), .. }) => Some(f(stated)),
         _ => None,

@@ -1,6 +1,7 @@
 //! `elias/jobs`: the jobs capability.
 
 use super::convert::{UsvString, error_with_code};
+use super::db::transaction_number;
 use super::require;
 use super::streams::promise_of_operation;
 use crate::bindings::elias::jobs::jobs::{self, EnqueueRequest, Error, ErrorCode, Pending};
@@ -13,8 +14,9 @@ pub(crate) fn add(native: &Object<'_>) -> Result<()> {
     native.set("jobsCancel", Function::new(ctx, cancel)?)
 }
 
-/// A promise of the new job's id. The job is an object with the fields of the WIT's record, in camel case.
-fn enqueue<'js>(ctx: Ctx<'js>, job: Object<'js>) -> Result<Value<'js>> {
+/// A promise of the new job's id. The job is an object with the fields of the WIT's record, in camel case. It is a part
+/// of the transaction of that id, or of none (0).
+fn enqueue<'js>(ctx: Ctx<'js>, job: Object<'js>, transaction: u32) -> Result<Value<'js>> {
     require(&ctx, Import::Jobs, "the queue")?;
     let text = |key: &str| job.get::<_, UsvString>(key).map(|text| text.0);
     let optional_text = |key: &str| job.get::<_, Option<UsvString>>(key).map(|text| text.map(|text| text.0));
@@ -30,7 +32,10 @@ fn enqueue<'js>(ctx: Ctx<'js>, job: Object<'js>) -> Result<Value<'js>> {
         after: job.get::<_, Vec<UsvString>>("after")?.into_iter().map(|id| id.0).collect(),
         target: optional_text("target")?,
     };
-    wait(&ctx, jobs::enqueue(&request))
+    if transaction == 0 {
+        return wait(&ctx, jobs::enqueue(&request));
+    }
+    wait(&ctx, jobs::enqueue_in(transaction_number(&ctx, transaction)?, &request))
 }
 
 /// A promise that is fulfilled when the job is cancelled.

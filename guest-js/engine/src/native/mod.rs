@@ -111,7 +111,7 @@ pub(crate) fn replace_builtins(ctx: &Ctx<'_>) -> Result<()> {
     random::replace_math_random(ctx)
 }
 
-/// What starts a handler.
+/// The natives that start a handler.
 #[derive(Clone, Copy)]
 pub(crate) enum Trigger {
     Fetch,

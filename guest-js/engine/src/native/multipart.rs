@@ -43,7 +43,7 @@ fn parse_for_js<'js>(ctx: Ctx<'js>, bytes: TypedArray<'js, u8>, boundary: String
     Ok(flat)
 }
 
-/// What is left to read.
+/// The rest to read.
 struct Input<'a>(&'a [u8]);
 
 impl<'a> Input<'a> {
@@ -57,7 +57,7 @@ impl<'a> Input<'a> {
         self.0 = &self.0[blanks..];
     }
 
-    /// What comes before `end`, which is skipped.
+    /// The bytes before `end`, which are skipped.
     fn until(&mut self, end: &[u8]) -> Option<&'a [u8]> {
         let at = find(self.0, end)?;
         let before = &self.0[..at];

@@ -70,8 +70,8 @@ pub(crate) fn replace_math_random(ctx: &Ctx<'_>) -> Result<()> {
     math.set("random", random)
 }
 
-/// What the top level draws from, if `[build] random` lets it: bytes that the build brings along, for the engine has no
-/// generator that is fit for keys.
+/// The source of the top level's random numbers, if `[build] random` lets it: bytes that the build brings along, for
+/// the engine has no generator that is fit for keys.
 struct Build {
     bytes: RefCell<Option<Vec<u8>>>,
 }

@@ -10,7 +10,7 @@ use std::rc::Rc;
 /// Bytes asked of the host in one read.
 const CHUNK_BYTES: u64 = 64 * 1024;
 
-/// What one read gave.
+/// The result of one read.
 pub(crate) enum Chunk {
     Bytes(Vec<u8>),
     End,

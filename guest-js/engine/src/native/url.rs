@@ -44,12 +44,12 @@ fn decode(query: &str) -> Vec<String> {
 }
 
 /// A parsed URL, by whoever parsed it.
-enum Parsed {
+enum ParsedUrl {
     File(FileUrl),
     Other(Url),
 }
 
-impl Parsed {
+impl ParsedUrl {
     fn read(input: &str, base: Option<&Self>) -> Option<Self> {
         let scheme = scheme_of(input);
         match base {
@@ -70,7 +70,7 @@ impl Parsed {
         Self::Other(path::with_carets_encoded(path::without_space_at_end(url)))
     }
 
-    /// What the getters of `URL` give.
+    /// The results of the getters of `URL`.
     fn parts<'js>(&self, ctx: &Ctx<'js>) -> Result<Value<'js>> {
         let array = Array::new(ctx.clone())?;
         for (index, part) in Part::ALL.into_iter().enumerate() {
@@ -79,7 +79,7 @@ impl Parsed {
         Ok(array.into_value())
     }
 
-    /// What one getter of `URL` gives.
+    /// The result of one getter of `URL`.
     fn part(&self, part: Part) -> Cow<'_, str> {
         match self {
             Self::Other(url) => match part {
@@ -134,12 +134,12 @@ fn scheme_of(input: &str) -> Option<String> {
 }
 
 /// A text as a URL, relative to another; none if it is none, or the other is.
-fn read(input: &str, base: Option<&str>) -> Option<Parsed> {
+fn read(input: &str, base: Option<&str>) -> Option<ParsedUrl> {
     let base = match base {
         None => None,
-        Some(base) => Some(Parsed::read(base, None)?),
+        Some(base) => Some(ParsedUrl::read(base, None)?),
     };
-    Parsed::read(input, base.as_ref())
+    ParsedUrl::read(input, base.as_ref())
 }
 
 /// The parts of a URL; null if it is none.
@@ -173,21 +173,23 @@ fn part_of(href: &str, part: Part) -> Cow<'_, str> {
     if let Some(range) = serialized::find(href, part) {
         return Cow::Borrowed(&href[range]);
     }
-    let text = Parsed::read(href, None).map(|url| url.part(part).into_owned());
+    let text = ParsedUrl::read(href, None).map(|url| url.part(part).into_owned());
     Cow::Owned(text.unwrap_or_default())
 }
 
 /// The parts that a setter of `URL` makes of `href`; null where it changes nothing.
 fn set<'js>(ctx: Ctx<'js>, href: String, part: String, UsvString(value): UsvString) -> Result<Value<'js>> {
-    let changed = match Parsed::read(&href, None) {
-        Some(Parsed::File(mut url)) => match part.as_str() {
+    let changed = match ParsedUrl::read(&href, None) {
+        Some(ParsedUrl::File(mut url)) => match part.as_str() {
             // Another scheme makes it a URL of the other kind.
             "protocol" if !url.host.is_empty() => {
-                changed(Url::parse(&url.href()).ok(), &part, &value).map(Parsed::Other)
+                changed(Url::parse(&url.href()).ok(), &part, &value).map(ParsedUrl::Other)
             }
-            _ => url.set(&part, &value).then_some(Parsed::File(url)),
+            _ => url.set(&part, &value).then_some(ParsedUrl::File(url)),
         },
-        Some(Parsed::Other(url)) => changed(Some(url), &part, &value).and_then(|url| Parsed::read(url.as_str(), None)),
+        Some(ParsedUrl::Other(url)) => {
+            changed(Some(url), &part, &value).and_then(|url| ParsedUrl::read(url.as_str(), None))
+        }
         None => None,
     };
     match changed {

@@ -15,6 +15,20 @@ export function milliseconds(value, what) {
   return Math.ceil(value);
 }
 
+/**
+ * The key of a transaction's number in the engine. Adapters such as `elias/drizzle` give it to what they make of a
+ * transaction, so it is a registered symbol.
+ */
+const TRANSACTION = Symbol.for("elias.transaction");
+
+/** The number of the transaction of an option that may be left out; 0 for none. */
+export function optionalTransaction(tx) {
+  if (tx === undefined) return 0;
+  const id = tx?.[TRANSACTION];
+  if (!Number.isInteger(id) || id <= 0) throw new TypeError("tx must be an open transaction of elias/db");
+  return id;
+}
+
 /** The JSON of a value; undefined is null. */
 export function jsonOf(value, what) {
   const json = JSON.stringify(value ?? null);

@@ -91,6 +91,9 @@ function statementMethods(transaction) {
   };
 }
 
+/** The key of a transaction's number in the engine, by which `elias/jobs` and `elias/events` take part in it. */
+const TRANSACTION = Symbol.for("elias.transaction");
+
 /** Waits for a statement that controls a transaction. */
 const finish = (query) => collectRows(query, true);
 
@@ -98,6 +101,7 @@ function createTransaction(id) {
   let savepoints = 0;
   const tx = {
     ...statementMethods(id),
+    [TRANSACTION]: id,
     /** Runs `work` in a savepoint: its changes are rolled back if it throws. */
     async savepoint(work) {
       const name = ++savepoints;

@@ -1,6 +1,6 @@
 // The module `elias/jobs`: work that is done later, by the handler `job`.
 import native from "elias:native";
-import { jsonOf, optionalMilliseconds, optionalText } from "./arguments.js";
+import { jsonOf, optionalMilliseconds, optionalText, optionalTransaction } from "./arguments.js";
 
 function checkPriority(priority) {
   if (priority === undefined || (Number.isInteger(priority) && Math.abs(priority) < 2 ** 31)) return priority;
@@ -8,11 +8,13 @@ function checkPriority(priority) {
 }
 
 export const jobs = {
-  /** Enqueues a job; returns its id once it can no longer be lost. */
+  /**
+   * Enqueues a job; returns its id once it can no longer be lost. With `tx` it is enqueued if that transaction commits.
+   */
   async enqueue(name, input = null, options = undefined) {
-    const { priority, runAt, delay, key, concurrencyKey, after, target } = options ?? {};
+    const { priority, runAt, delay, key, concurrencyKey, after, target, tx } = options ?? {};
     if (runAt !== undefined && delay !== undefined) throw new TypeError("a job has either runAt or delay, not both");
-    return native.jobsEnqueue({
+    const job = {
       name: `${name}`,
       input: jsonOf(input, "the input of a job"),
       priority: checkPriority(priority),
@@ -22,7 +24,8 @@ export const jobs = {
       concurrencyKey: optionalText(concurrencyKey),
       after: Array.from(after ?? [], String),
       target: optionalText(target),
-    });
+    };
+    return native.jobsEnqueue(job, optionalTransaction(tx));
   },
   /** Cancels a job that waits or runs. */
   async cancel(id) {

@@ -1,9 +1,10 @@
-// Fakes of the network, the configuration, the log, the queue, the events and the steps of a component. Databases and
-// caches are real, and empty when a test begins.
+// Fakes of the network, the configuration, the log, the queue and the events of a component. Databases and caches are
+// real, and empty when a test begins.
 import native from "elias:native";
 import { fetch as realFetch } from "../fetch/fetch.js";
 import { Response } from "../fetch/response.js";
 import { registry } from "../internal/registry.js";
+import { arrive } from "./journal.js";
 
 /** The fakes of `http`, the newest first. */
 let fakes = [];
@@ -77,6 +78,9 @@ native.logFields = (level, message, pairs) => {
 
 const enqueued = [];
 const cancelled = [];
+/** The jobs and the events, with when they are due: for whoever runs them. */
+export const queued = [];
+export const published = [];
 /** The id of what was made with this key before. */
 const idOfKey = (list, key) => (key === undefined ? undefined : list.find((made) => made.key === key)?.id);
 
@@ -85,81 +89,26 @@ native.jobsEnqueue = async ({ input, runAtMs: runAt, delayMs: delay, ...job }) =
   if (known !== undefined) return known;
   const id = `job-${enqueued.length + 1}`;
   enqueued.push({ id, ...job, input: JSON.parse(input), runAt, delay });
+  const now = Date.now();
+  queued.push({ ...enqueued.at(-1), enqueuedAt: now, due: runAt ?? now + (delay ?? 0) });
   return id;
 };
 native.jobsCancel = async (id) => {
   cancelled.push(id);
+  const job = queued.find((known) => known.id === id);
+  if (job !== undefined) job.isCancelled = true;
   return id;
 };
 
-const published = [];
+const events = [];
 native.eventsPublish = async (type, data, subject, key, delay) => {
-  const known = idOfKey(published, key);
+  const known = idOfKey(events, key);
   if (known !== undefined) return known;
-  const id = `event-${published.length + 1}`;
-  published.push({ id, type, data: JSON.parse(data), subject, key, delay });
+  const id = `event-${events.length + 1}`;
+  events.push({ id, type, data: JSON.parse(data), subject, key, delay });
+  published.push({ ...events.at(-1), due: Date.now() + (delay ?? 0) });
   return id;
 };
-
-let events = 0;
-/** A CloudEvent of a test. */
-export const eventOf = (type, data = null, given = {}) => ({
-  specversion: "1.0",
-  id: `test-event-${++events}`,
-  source: "test",
-  type: `${type}`,
-  time: new Date().toISOString(),
-  datacontenttype: "application/json",
-  data: JSON.parse(JSON.stringify(data)),
-  ...given,
-});
-
-/** Events for which steps wait. */
-let arrivals = [];
-
-/** Whether an event's type matches a pattern: `*` is one part, `**` any number of them. */
-function matchesType(pattern, type) {
-  const parts = pattern.split(".").map((part) => ({ "*": "[^.]+", "**": ".+" })[part] ?? part.replaceAll(/[^\w-]/g, "\\$&"));
-  return new RegExp(`^${parts.join("\\.")}$`).test(type);
-}
-
-/** How many steps the handler that runs has begun; undefined where it has no journal. */
-let steps;
-
-function requireJournal() {
-  if (steps !== undefined) return;
-  throw Object.assign(new Error("steps need a job or an event: this handler has no journal"), { code: "not-in-a-job" });
-}
-
-native.workflowBegin = async () => {
-  requireJournal();
-  return { state: "run", position: steps++ };
-};
-native.workflowFinish = async () => ({ state: "finished" });
-native.workflowSleep = async () => {
-  requireJournal();
-  steps++;
-  return { state: "elapsed" };
-};
-native.workflowWaitFor = async (name, type, filter, timeoutMs) => {
-  requireJournal();
-  steps++;
-  const event = arrivals.find((arrived) => matchesType(type, arrived.type));
-  arrivals = arrivals.filter((arrived) => arrived !== event);
-  if (event !== undefined) return { state: "happened", value: JSON.stringify(event) };
-  if (timeoutMs !== undefined) return { state: "timed-out" };
-  throw new TypeError(`the step "${name}" waits for ever: the test has no event ${type}. Give one first: fake.events.arrive("${type}", data)`);
-};
-
-/** Calls `run` with an empty journal. */
-export async function withJournal(run) {
-  steps = 0;
-  try {
-    return await run();
-  } finally {
-    steps = undefined;
-  }
-}
 
 export const fake = Object.freeze({
   http,
@@ -176,10 +125,10 @@ export const fake = Object.freeze({
   events: Object.freeze({
     /** The events that were published, oldest first. */
     get published() {
-      return [...published];
+      return [...events];
     },
     /** Answers a step that will wait for an event of this type. */
-    arrive: (type, data = null, attributes = undefined) => void arrivals.push(eventOf(type, data, attributes)),
+    arrive: (type, data = null, attributes = undefined) => arrive(type, data, attributes),
   }),
   /** Gives `env` these values, beside those of elias.toml. */
   config(given) {

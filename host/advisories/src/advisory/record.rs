@@ -21,20 +21,20 @@ pub(super) struct Record {
     summary: Option<String>,
     aliases: Option<Vec<String>>,
     withdrawn: Option<String>,
-    severity: Option<Vec<Scored>>,
+    severity: Option<Vec<SeverityRecord>>,
     database_specific: Option<Value>,
     affected: Option<Vec<AffectedPackage>>,
 }
 
 #[derive(Deserialize)]
-struct Scored {
+struct SeverityRecord {
     score: String,
 }
 
 #[derive(Deserialize)]
 struct AffectedPackage {
     package: Option<PackageName>,
-    severity: Option<Vec<Scored>>,
+    severity: Option<Vec<SeverityRecord>>,
     ranges: Option<Vec<RangeRecord>>,
     versions: Option<Vec<String>>,
 }
@@ -122,7 +122,7 @@ impl Record {
     }
 }
 
-fn worst(scores: Option<&[Scored]>) -> Option<Severity> {
+fn worst(scores: Option<&[SeverityRecord]>) -> Option<Severity> {
     scores.unwrap_or_default().iter().filter_map(|scored| Severity::of_cvss(&scored.score)).max()
 }
 

@@ -7,7 +7,7 @@ use elias_host::capability::pricing::List;
 /// safely.
 pub(super) const TTL_MS_MAX: u64 = 100 * 365 * 24 * 60 * 60 * 1000;
 
-/// What the first byte of a value that JavaScript has set is: it says whether that is text, bytes or JSON.
+/// The first byte of a value that JavaScript has set: it says whether the value is text, bytes or JSON.
 const TAGS: std::ops::RangeInclusive<u8> = 1..=3;
 
 /// The caps on one command.

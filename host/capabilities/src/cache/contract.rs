@@ -91,7 +91,7 @@ pub(super) struct Expiry {
     pub(super) ttl_ms: Option<u64>,
 }
 
-/// What can be done.
+/// The commands.
 #[derive(ComponentType, Lift, Debug, Clone)]
 #[component(variant)]
 pub(super) enum Command {
@@ -115,11 +115,11 @@ pub(super) enum Command {
     Lease(String),
 }
 
-/// What a command gave. `L` is the handle to a lease for the component, the lease itself on the host, and nothing for
-/// backends, which have none.
+/// The result of a command. `L` is the handle to a lease for the component, the lease itself on the host, and nothing
+/// for backends, which have none.
 #[derive(ComponentType, Lower)]
 #[component(variant)]
-pub(super) enum Answer<L> {
+pub(super) enum CommandOutput<L> {
     #[component(name = "value")]
     Value(Option<Value>),
     #[component(name = "values")]
@@ -132,23 +132,23 @@ pub(super) enum Answer<L> {
     Leased(L),
 }
 
-impl<L> Answer<L> {
-    /// The same answer with another type of lease.
+impl<L> CommandOutput<L> {
+    /// The same output with another type of lease.
     ///
     /// # Errors
     /// That of `lease`.
-    pub(super) fn map_lease<M, E>(self, lease: impl FnOnce(L) -> Result<M, E>) -> Result<Answer<M>, E> {
+    pub(super) fn map_lease<M, E>(self, lease: impl FnOnce(L) -> Result<M, E>) -> Result<CommandOutput<M>, E> {
         Ok(match self {
-            Self::Value(value) => Answer::Value(value),
-            Self::Values(values) => Answer::Values(values),
-            Self::Changed(changed) => Answer::Changed(changed),
-            Self::Number(number) => Answer::Number(number),
-            Self::Leased(held) => Answer::Leased(lease(held)?),
+            Self::Value(value) => CommandOutput::Value(value),
+            Self::Values(values) => CommandOutput::Values(values),
+            Self::Changed(changed) => CommandOutput::Changed(changed),
+            Self::Number(number) => CommandOutput::Number(number),
+            Self::Leased(held) => CommandOutput::Leased(lease(held)?),
         })
     }
 }
 
-impl<L> fmt::Debug for Answer<L> {
+impl<L> fmt::Debug for CommandOutput<L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Value(value) => f.debug_tuple("Value").field(value).finish(),
@@ -184,7 +184,7 @@ impl Payload for Error {
     }
 }
 
-impl<L> Payload for Answer<L> {
+impl<L> Payload for CommandOutput<L> {
     fn units(&self) -> u64 {
         match self {
             Self::Value(value) => value.units(),

@@ -10,7 +10,7 @@ use std::io::Read;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-/// What of the host a component may take, and the most that tenants of a platform may ask for unless its operator says
+/// The amounts that a component may have, and the most that tenants of a platform may ask for unless its operator says
 /// otherwise.
 pub(super) const AMOUNTS: &[Amount] = &[
     Amount { key: "key-bytes", default: 512, ceiling: 4 << 10 },
@@ -38,7 +38,7 @@ struct Table {
     timeout_ms: Value,
 }
 
-/// What a component was granted, checked.
+/// The checked grant of a component.
 pub(super) struct Settings {
     pub(super) backend: BackendConfig,
     pub(super) caps: Caps,

@@ -4,7 +4,7 @@
 //! The types are written by hand: the drafts differ in two of them, and generated bindings would be everything twice.
 //! `tests/contract.rs` compares both with their WIT.
 
-use super::contract::{Answer, Command, Entry, Error as CacheError, Increment, Value};
+use super::contract::{Command, CommandOutput, Entry, Error as CacheError, Increment, Value};
 use super::operation::{Outcome, RunnerGetter};
 use super::price::COMMAND;
 use elias_host::capability::pricing::{HostLinker, Payload, Price};
@@ -93,7 +93,7 @@ where
         move |mut store, (_, key): (Resource<Bucket>, String)| {
             Box::new(async move {
                 Ok((match run(&mut store, runner, Command::Get(key)).await {
-                    Ok(Answer::Value(value)) => Ok(value),
+                    Ok(CommandOutput::Value(value)) => Ok(value),
                     Ok(_) => Ok(None),
                     Err(error) => Err(Error::from(error)),
                 },))
@@ -125,7 +125,7 @@ where
         move |mut store, (_, key): (Resource<Bucket>, String)| {
             Box::new(async move {
                 let outcome = run(&mut store, runner, Command::Get(key)).await;
-                Ok((outcome.map(|answer| matches!(answer, Answer::Value(Some(_)))).map_err(Error::from),))
+                Ok((outcome.map(|answer| matches!(answer, CommandOutput::Value(Some(_)))).map_err(Error::from),))
             })
         },
     )?;
@@ -160,7 +160,7 @@ where
                     None => Err(CacheError::not_a_number()),
                 };
                 Ok((match outcome {
-                    Ok(Answer::Number(number)) => sum(number).ok_or_else(|| CacheError::not_a_number().into()),
+                    Ok(CommandOutput::Number(number)) => sum(number).ok_or_else(|| CacheError::not_a_number().into()),
                     Ok(_) => Err(CacheError::not_a_number().into()),
                     Err(error) => Err(Error::from(error)),
                 },))

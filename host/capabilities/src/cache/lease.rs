@@ -4,7 +4,7 @@
 //! value once; that is the price of a lease that needs no clock, and that is free as soon as its holder is gone.
 
 use super::backend::{self, Backend};
-use super::contract::{Answer, Error, ErrorCode, Value};
+use super::contract::{CommandOutput, Error, ErrorCode, Value};
 use parking_lot::{Mutex, MutexGuard};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -77,27 +77,27 @@ impl Leases {
         self: Arc<Self>,
         backend: Arc<dyn Backend>,
         key: String,
-    ) -> Result<Answer<Lease>, Error> {
+    ) -> Result<CommandOutput<Lease>, Error> {
         let mut failures = 0;
         loop {
             let dropped = self.state().dropped;
             if let Some(value) = backend::read(&*backend, &key).await? {
-                return Ok(Answer::Value(Some(value)));
+                return Ok(CommandOutput::Value(Some(value)));
             }
             if failures == FAILURES {
-                let message = "the value could not be made: whoever was to make it failed, and so did the next one";
+                let message = "the value could not be computed: its computation failed, and so did the next attempt";
                 return Err(Error::new(ErrorCode::Unavailable, message));
             }
             match self.try_acquire(&key, dropped) {
-                AcquireOutcome::Acquired { lease, seen: true } => return Ok(Answer::Leased(lease)),
+                AcquireOutcome::Acquired { lease, seen: true } => return Ok(CommandOutput::Leased(lease)),
                 // The value may have been made between the look and the lease.
                 AcquireOutcome::Acquired { lease, seen: false } => {
                     let value = backend::read(&*backend, &key).await?;
-                    return Ok(value.map_or(Answer::Leased(lease), |value| Answer::Value(Some(value))));
+                    return Ok(value.map_or(CommandOutput::Leased(lease), |value| CommandOutput::Value(Some(value))));
                 }
                 // This ends with the value, or when the other end is dropped.
                 AcquireOutcome::Held(mut waits) => match waits.wait_for(Option::is_some).await {
-                    Ok(value) => return Ok(Answer::Value(value.clone())),
+                    Ok(value) => return Ok(CommandOutput::Value(value.clone())),
                     Err(_) => failures += 1,
                 },
             }

@@ -1,6 +1,6 @@
 //! The functions of `elias:cache/cache`, each with its price.
 
-use super::contract::{Answer, Command, Error};
+use super::contract::{Command, CommandOutput, Error};
 use super::lease::Lease;
 use super::operation::{Operation, Outcome, RunnerGetter, StartOutcome};
 use super::price::{COMMAND, KEY, keys};
@@ -12,17 +12,17 @@ use wasmtime_wasi_io::poll::{DynPollable, subscribe};
 
 type Store<'a> = StoreContextMut<'a, InstanceState>;
 
-/// What `start` gave.
+/// The result of `start`.
 #[derive(ComponentType, Lower)]
 #[component(variant)]
-pub(super) enum Started {
+pub(super) enum StartResult {
     #[component(name = "done")]
-    Done(Result<Answer<Resource<Lease>>, Error>),
+    Done(Result<CommandOutput<Resource<Lease>>, Error>),
     #[component(name = "pending")]
     Pending(Resource<Operation>),
 }
 
-impl Payload for Started {
+impl Payload for StartResult {
     fn units(&self) -> u64 {
         match self {
             Self::Done(outcome) => outcome.units(),
@@ -49,8 +49,8 @@ pub(super) fn init(linker: &mut HostLinker, runner: RunnerGetter) -> wasmtime::R
             let state = store.data_mut();
             let started = runner(state).start(command);
             Ok((match started {
-                StartOutcome::Done(outcome) => Started::Done(hand_over(state.table(), outcome)?),
-                StartOutcome::Pending(operation) => Started::Pending(state.table().push(operation)?),
+                StartOutcome::Done(outcome) => StartResult::Done(hand_over(state.table(), outcome)?),
+                StartOutcome::Pending(operation) => StartResult::Pending(state.table().push(operation)?),
             },))
         },
     )?;
@@ -70,9 +70,12 @@ pub(super) fn init(linker: &mut HostLinker, runner: RunnerGetter) -> wasmtime::R
 }
 
 /// Makes of an outcome what a component can be told: a lease becomes a handle.
-fn hand_over(table: &mut ResourceTable, outcome: Outcome) -> wasmtime::Result<Result<Answer<Resource<Lease>>, Error>> {
+fn hand_over(
+    table: &mut ResourceTable,
+    outcome: Outcome,
+) -> wasmtime::Result<Result<CommandOutput<Resource<Lease>>, Error>> {
     match outcome {
-        Ok(answer) => Ok(Ok(answer.map_lease(|lease| table.push(lease))?)),
+        Ok(output) => Ok(Ok(output.map_lease(|lease| table.push(lease))?)),
         Err(error) => Ok(Err(error)),
     }
 }

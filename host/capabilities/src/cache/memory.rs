@@ -1,8 +1,8 @@
 //! The backend in the memory of the host.
 
-use super::backend::{Backend, BackendAnswer};
+use super::backend::{Backend, BackendOutput};
 use super::clock::Clock;
-use super::contract::{Answer, Command, Error, Value};
+use super::contract::{Command, CommandOutput, Error, Value};
 use futures::future::{BoxFuture, FutureExt, ready};
 use moka::Entry;
 use moka::notification::RemovalCause;
@@ -131,18 +131,18 @@ impl Memory {
         }
     }
 
-    fn answer(&self, command: Command) -> Result<BackendAnswer, Error> {
+    fn execute(&self, command: Command) -> Result<BackendOutput, Error> {
         Ok(match command {
-            Command::Get(key) | Command::Lease(key) => Answer::Value(self.get(&key)),
-            Command::GetMany(keys) => Answer::Values(keys.iter().map(|key| self.get(key)).collect()),
+            Command::Get(key) | Command::Lease(key) => CommandOutput::Value(self.get(&key)),
+            Command::GetMany(keys) => CommandOutput::Values(keys.iter().map(|key| self.get(key)).collect()),
             Command::Set(entry) => {
                 let stored = StoredValue { value: entry.value, expires: self.expires(entry.ttl_ms) };
-                Answer::Changed(self.change(entry.key, |_| Ok(Op::Put(stored)))?)
+                CommandOutput::Changed(self.change(entry.key, |_| Ok(Op::Put(stored)))?)
             }
             Command::SetIfAbsent(entry) => {
                 let stored = StoredValue { value: entry.value, expires: self.expires(entry.ttl_ms) };
                 let put = |old: Option<StoredValue>| Ok(if old.is_none() { Op::Put(stored) } else { Op::Nop });
-                Answer::Changed(self.change(entry.key, put)?)
+                CommandOutput::Changed(self.change(entry.key, put)?)
             }
             Command::CompareAndSwap(swap) => {
                 let stored = StoredValue { value: swap.entry.value, expires: self.expires(swap.entry.ttl_ms) };
@@ -150,11 +150,11 @@ impl Memory {
                     let same = old.map(|old| old.value) == swap.expected;
                     Ok(if same { Op::Put(stored) } else { Op::Nop })
                 };
-                Answer::Changed(self.change(swap.entry.key, put)?)
+                CommandOutput::Changed(self.change(swap.entry.key, put)?)
             }
             Command::Delete(key) => {
                 let remove = |old: Option<StoredValue>| Ok(if old.is_some() { Op::Remove } else { Op::Nop });
-                Answer::Changed(self.change(key, remove)?)
+                CommandOutput::Changed(self.change(key, remove)?)
             }
             Command::Increment(increment) => {
                 let mut sum = increment.by;
@@ -167,13 +167,13 @@ impl Memory {
                     }
                     Ok(Op::Put(StoredValue { value: sum.to_string().into_bytes().into(), expires }))
                 })?;
-                Answer::Number(sum)
+                CommandOutput::Number(sum)
             }
             Command::Expire(expiry) => {
                 let expires = self.expires(expiry.ttl_ms);
                 let put =
                     |old: Option<StoredValue>| Ok(old.map_or(Op::Nop, |old| Op::Put(StoredValue { expires, ..old })));
-                Answer::Changed(self.change(expiry.key, put)?)
+                CommandOutput::Changed(self.change(expiry.key, put)?)
             }
         })
     }
@@ -184,8 +184,8 @@ impl Backend for Memory {
         true
     }
 
-    fn run(&self, command: Command) -> BoxFuture<'static, Result<BackendAnswer, Error>> {
-        ready(self.answer(command)).boxed()
+    fn run(&self, command: Command) -> BoxFuture<'static, Result<BackendOutput, Error>> {
+        ready(self.execute(command)).boxed()
     }
 }
 

@@ -12,8 +12,9 @@
 //! - `operations` = 64: commands that one instance may have under way.
 //! - `timeout-ms` = 1000: how long a command to Redis may take, connecting included.
 //!
-//! What is cached is a component's own, and outlives its versions: a new version loaded beside an old one finds what
-//! that stored, in memory if their `total-bytes` are the same. Memory is freed with the last of a component's versions.
+//! The cached values are a component's own, and outlives its versions: a new version loaded beside an old one finds
+//! what that stored, in memory if their `total-bytes` are the same. Memory is freed with the last of a component's
+//! versions.
 
 mod backend;
 mod caps;
@@ -55,7 +56,7 @@ pub struct Cache {
     components: Mutex<Components>,
 }
 
-/// What the versions of one component share.
+/// The state that the versions of one component share.
 #[derive(Default)]
 struct Component {
     leases: Arc<Leases>,
@@ -64,14 +65,14 @@ struct Component {
     memory: Mutex<Weak<Memory>>,
 }
 
-/// What one component was granted of the cache.
+/// The cache of one component, by its grant.
 pub struct CacheGrant {
     backend: Arc<dyn Backend>,
     component: Arc<Component>,
     settings: Settings,
 }
 
-/// What one instance has of the cache.
+/// The cache of one instance.
 pub struct CacheContext(CommandRunner);
 
 impl Default for Cache {
@@ -195,7 +196,7 @@ impl Capability for Cache {
     }
 }
 
-/// What the instance starts commands with.
+/// The parts with which the instance starts commands.
 fn runner(state: &mut InstanceState) -> &mut CommandRunner {
     &mut state.context::<Cache>().0
 }

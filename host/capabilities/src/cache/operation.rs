@@ -2,7 +2,7 @@
 
 use super::backend::Backend;
 use super::caps::Caps;
-use super::contract::{Answer, Command, Error, ErrorCode};
+use super::contract::{Command, CommandOutput, Error, ErrorCode};
 use super::lease::{Lease, Leases};
 use elias_host::capability::wasmtime::{Result as Trapping, bail};
 use elias_host::capability::{CallMeter, HostCall, InstanceState};
@@ -15,10 +15,10 @@ use tokio::task::AbortHandle;
 use wasmtime_wasi_io::async_trait;
 use wasmtime_wasi_io::poll::Pollable;
 
-/// What a command gives in the end.
-pub(super) type Outcome = Result<Answer<Lease>, Error>;
+/// The final result of a command.
+pub(super) type Outcome = Result<CommandOutput<Lease>, Error>;
 
-/// What one instance starts commands with.
+/// The parts with which one instance starts commands.
 #[derive(Clone)]
 pub(super) struct CommandRunner {
     pub(super) backend: Arc<dyn Backend>,
@@ -40,7 +40,7 @@ pub(super) type RunnerGetter = fn(&mut InstanceState) -> &mut CommandRunner;
 /// wait.
 pub(super) const MANY: usize = 4;
 
-/// What a command gives, and what it holds until that is taken.
+/// The result of a command, and the resources that it holds until that is taken.
 type Completion = (Outcome, Option<OwnedSemaphorePermit>);
 
 /// A command that was started.
@@ -136,7 +136,7 @@ impl Operation {
     /// The outcome, once; none while there is none yet.
     pub(super) fn take(&mut self) -> Trapping<Option<Outcome>> {
         let (outcome, _held) = match std::mem::replace(&mut self.state, State::Taken) {
-            State::Taken => bail!("an operation's answer was taken twice"),
+            State::Taken => bail!("the result of an operation must be taken only once"),
             State::Ready(outcome) => outcome,
             State::Running(mut receiver) => match receiver.try_recv() {
                 Ok(Some(outcome)) => outcome,

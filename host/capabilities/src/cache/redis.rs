@@ -1,7 +1,7 @@
 //! The backend in Redis.
 
-use super::backend::{Backend, BackendAnswer};
-use super::contract::{Answer, Command, Error, ErrorCode, Value};
+use super::backend::{Backend, BackendOutput};
+use super::contract::{Command, CommandOutput, Error, ErrorCode, Value};
 use futures::future::{BoxFuture, FutureExt};
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Client, Cmd, RedisError, RedisResult, Script, TlsCertificates, cmd};
@@ -80,7 +80,7 @@ struct ConnectionSlot {
     failed: Option<Instant>,
 }
 
-/// What stands before the component's keys. Everything that has a meaning in it is escaped in the names: no component's
+/// The prefix of the component's keys. Everything that has a meaning in it is escaped in the names: no component's
 /// keys begin with another's prefix. Keys of a namespace are on one node of a cluster, for `get-many`.
 pub(super) fn prefix(namespace: &str, component: &str) -> String {
     format!("elias:{{{}}}:{}:", escape(namespace), escape(component))
@@ -114,7 +114,7 @@ impl Redis {
     /// Connects now, so that the log tells early of a Redis that cannot be reached.
     pub(super) async fn connect(&self) {
         if tokio::time::timeout(self.0.timeout, self.0.connection()).await.is_err() {
-            self.0.lost("it does not answer");
+            self.0.lost("it does not respond");
         }
     }
 }
@@ -124,7 +124,7 @@ impl Backend for Redis {
         false
     }
 
-    fn run(&self, command: Command) -> BoxFuture<'static, Result<BackendAnswer, Error>> {
+    fn run(&self, command: Command) -> BoxFuture<'static, Result<BackendOutput, Error>> {
         let inner = Arc::clone(&self.0);
         async move { inner.run(&command).await }.boxed()
     }
@@ -138,14 +138,14 @@ struct CurrentConnection {
 }
 
 impl Inner {
-    async fn run(&self, command: &Command) -> Result<BackendAnswer, Error> {
+    async fn run(&self, command: &Command) -> Result<BackendOutput, Error> {
         let mut used = None;
         let tries = async {
             loop {
                 let mut connected = self.connection().await?;
                 let first = used.replace(connected.generation).is_none();
                 let error = match self.execute(&mut connected.connection, command).await {
-                    Ok(answer) => return answer,
+                    Ok(output) => return output,
                     Err(error) => error,
                 };
                 if !error.is_unrecoverable_error() && !error.is_io_error() {
@@ -160,14 +160,14 @@ impl Inner {
                 }
             }
         };
-        let answer = tokio::time::timeout(self.timeout, tries).await;
-        answer.unwrap_or_else(|_| {
-            // A connection whose other end is gone without a word would never answer again.
+        let output = tokio::time::timeout(self.timeout, tries).await;
+        output.unwrap_or_else(|_| {
+            // A connection whose other end is gone without a word would never respond again.
             if let Some(generation) = used {
                 self.discard(generation);
             }
-            self.lost("it does not answer");
-            let message = format!("Redis did not answer within {} ms", self.timeout.as_millis());
+            self.lost("it does not respond");
+            let message = format!("Redis did not respond within {} ms", self.timeout.as_millis());
             Err(Error::new(ErrorCode::Unavailable, message))
         })
     }
@@ -231,7 +231,7 @@ impl Inner {
         &self,
         connection: &mut MultiplexedConnection,
         command: &Command,
-    ) -> RedisResult<Result<BackendAnswer, Error>> {
+    ) -> RedisResult<Result<BackendOutput, Error>> {
         let changed = match command {
             Command::Get(key) | Command::Lease(key) => {
                 let key = self.key(key);
@@ -244,10 +244,10 @@ impl Inner {
                 if length > self.value_bytes {
                     return Ok(Err(self.too_large("the value", length, self.value_bytes)));
                 }
-                return Ok(Ok(Answer::Value(there.then_some(value))));
+                return Ok(Ok(CommandOutput::Value(there.then_some(value))));
             }
             // Redis refuses to get none.
-            Command::GetMany(keys) if keys.is_empty() => return Ok(Ok(Answer::Values(Vec::new()))),
+            Command::GetMany(keys) if keys.is_empty() => return Ok(Ok(CommandOutput::Values(Vec::new()))),
             Command::GetMany(keys) => {
                 let mut many = GET_MANY.arg(self.values_bytes);
                 for key in keys {
@@ -258,7 +258,7 @@ impl Inner {
                         let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
                         Ok(Err(self.too_large("the values together", bytes, self.values_bytes)))
                     }
-                    values => Ok(Ok(Answer::Values(redis::from_redis_value(&values)?))),
+                    values => Ok(Ok(CommandOutput::Values(redis::from_redis_value(&values)?))),
                 };
             }
             Command::Set(entry) => {
@@ -287,7 +287,7 @@ impl Inner {
                     .arg(increment.ttl_ms.map_or_else(String::new, |ttl| ttl.to_string()))
                     .invoke_async(connection)
                     .await?;
-                return Ok(sum.map(Answer::Number).ok_or_else(Error::not_a_number));
+                return Ok(sum.map(CommandOutput::Number).ok_or_else(Error::not_a_number));
             }
             Command::Expire(expiry) => {
                 let key = self.key(&expiry.key);
@@ -301,7 +301,7 @@ impl Inner {
                 }
             }
         };
-        Ok(Ok(Answer::Changed(changed)))
+        Ok(Ok(CommandOutput::Changed(changed)))
     }
 
     fn set(&self, key: &str, value: &[u8], ttl_ms: Option<u64>) -> Cmd {
@@ -314,7 +314,7 @@ impl Inner {
     }
 }
 
-/// Whether doing it twice does and answers the same as doing it once. `delete` and what compares answer otherwise.
+/// Whether doing it twice has the same effect and output as doing it once. Not so `delete` and comparisons.
 fn repeatable(command: &Command) -> bool {
     matches!(command, Command::Get(_) | Command::GetMany(_) | Command::Set(_) | Command::Expire(_) | Command::Lease(_))
 }

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 /// Bytes of a value.
 pub const VALUE_BYTES_MAX: usize = 64 * 1024;
 
-/// What elias.toml says of a key.
+/// The declaration of a key in elias.toml.
 #[derive(Deserialize)]
 #[serde(untagged)]
 pub(super) enum Declaration {
@@ -38,7 +38,7 @@ pub(super) struct Source {
     value: Option<String>,
     /// A file, relative to the configuration's folder. A newline at its end does not count.
     file: Option<PathBuf>,
-    /// What the text found there is to be read as.
+    /// The type as which the text is read.
     #[serde(default, rename = "type")]
     ty: Type,
     /// The value where nothing is found; without it the key is required.

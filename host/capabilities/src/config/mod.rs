@@ -41,12 +41,12 @@ type Store<'a> = StoreContextMut<'a, InstanceState>;
 #[derive(Debug, Default)]
 pub struct Config;
 
-/// What one component can read.
+/// The configuration of one component.
 pub struct ConfigGrant {
     entries: BTreeMap<String, Entry>,
 }
 
-/// What one instance has of it.
+/// The configuration of one instance.
 pub struct ConfigContext {
     grant: Arc<ConfigGrant>,
     instance: InstanceInfo,

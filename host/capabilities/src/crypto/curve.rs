@@ -9,7 +9,7 @@ use p256::elliptic_curve::sec1::ToEncodedPoint;
 use x25519_dalek::{PublicKey as X25519Public, StaticSecret};
 use zeroize::Zeroizing;
 
-/// What stands before the 32 bytes of a key in PKCS #8 and SubjectPublicKeyInfo (RFC 8410): the last byte of the
+/// The prefix of the 32 bytes of a key in PKCS #8 and SubjectPublicKeyInfo (RFC 8410): the last byte of the
 /// algorithm's identifier is where they differ.
 fn okp_prefix(curve: Curve, private: bool) -> Vec<u8> {
     let oid = if curve == Curve::Ed25519 { 0x70 } else { 0x6e };

@@ -18,7 +18,7 @@ fn bytes<P: 'static>(name: &'static str, count: fn(&P) -> usize) -> Price<P> {
     Price::of(price::CALL).per(price::BYTE, bytes.in_the_arguments())
 }
 
-/// What hashing is paid by.
+/// The price of hashing.
 fn hashed<P: 'static>(of: fn(&P) -> (Hash, usize)) -> Size<P> {
     let units = move |arguments: &P| {
         let (hash, bytes) = of(arguments);
@@ -28,7 +28,7 @@ fn hashed<P: 'static>(of: fn(&P) -> (Hash, usize)) -> Size<P> {
     size("the hash's units", units).at_most(2 * price::HASH_BYTE_MAX * HOST_CALL_BYTES_MAX as u64)
 }
 
-/// What an operation on a curve is paid by.
+/// The price of an operation on a curve.
 fn point<P: 'static>(of: fn(&P) -> Curve) -> Size<P> {
     size("the curve's units", move |arguments| price::curve(of(arguments))).at_most(price::CURVE_MAX)
 }
@@ -54,11 +54,11 @@ fn link_bits(crypto: &mut Interface<'_>) -> wasmtime::Result<()> {
         Price::of(price::CALL).per(1, hashed(|(hash, data): &Digest| (*hash, data.len()))),
         |(hash, data): Digest| hash::digest(hash, &data),
     )?;
-    type Keyed = (Hash, Vec<u8>, Vec<u8>);
+    type HmacArguments = (Hash, Vec<u8>, Vec<u8>);
     crypto.compute(
         "hmac",
-        Price::of(price::CALL).per(1, hashed(|(hash, key, data): &Keyed| (*hash, key.len() + data.len()))),
-        |(hash, key, data): Keyed| hash::hmac(hash, &Zeroizing::new(key), &data),
+        Price::of(price::CALL).per(1, hashed(|(hash, key, data): &HmacArguments| (*hash, key.len() + data.len()))),
+        |(hash, key, data): HmacArguments| hash::hmac(hash, &Zeroizing::new(key), &data),
     )?;
     type Crypt = (Cipher, Vec<u8>, Vec<u8>);
     for (name, direction) in [("encrypt", Direction::Encrypt), ("decrypt", Direction::Decrypt)] {
@@ -195,7 +195,7 @@ fn link_curves(crypto: &mut Interface<'_>) -> wasmtime::Result<()> {
     )
 }
 
-/// What a signature on a curve hashes: Ed25519 has a hash of its own, and uses it twice.
+/// The bytes that a signature on a curve hashes: Ed25519 has a hash of its own, and uses it twice.
 fn curve_hash(curve: Curve, hash: Hash, bytes: usize) -> (Hash, usize) {
     if curve == Curve::Ed25519 { (Hash::Sha512, 2 * bytes) } else { (hash, bytes) }
 }

@@ -6,7 +6,7 @@ pub(super) use super::bindings::elias::crypto::crypto::{
 use elias_host::capability::pricing::Payload;
 use zeroize::Zeroizing;
 
-/// What most operations give.
+/// The result of most operations.
 pub(super) type Bytes = Result<Vec<u8>, ErrorCode>;
 
 /// Key material: wiped when it is dropped.

@@ -48,7 +48,7 @@ pub struct ConsoleQuery<'a> {
     pub deadline: Duration,
 }
 
-/// What a statement gave.
+/// The result of a statement.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ConsoleResult {
     /// The names of the columns.

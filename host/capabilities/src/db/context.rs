@@ -8,13 +8,13 @@ use super::statement::Statement;
 use super::transaction::{BeginOptions, Transaction};
 use elias_host::capability::{CallMeter, HostCall};
 use std::sync::Arc;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// What one instance has of its component's database.
+/// The database of one instance.
 pub struct DbContext {
     pub(super) database: Arc<Database>,
     budget: Arc<Semaphore>,
-    /// What the parameters of statements under way may take, in parts of [`HELD`] bytes.
+    /// The budget of the parameters of statements under way, in parts of [`HELD`] bytes.
     held: Arc<Semaphore>,
     pub(super) calls: CallMeter,
 }
@@ -45,11 +45,15 @@ impl DbContext {
 
     /// The two ends of a query that began with `call`, within the budget.
     pub(super) fn start(&self, call: HostCall) -> Result<(Output, Query), Error> {
-        let limits = &self.database.limits;
-        let budget = Arc::clone(&self.budget).try_acquire_owned().map_err(|_| Error::too_many(limits.queries))?;
-        let budget = Some(Arc::new(budget));
+        let budget = Some(self.reserve()?);
         let (output, parts) = output::channel(self.caps(), budget.clone());
         Ok((output, Query::new(parts, budget).timed(call)))
+    }
+
+    /// A place within the budget of queries.
+    pub(super) fn reserve(&self) -> Result<Arc<OwnedSemaphorePermit>, Error> {
+        let budget = Arc::clone(&self.budget).try_acquire_owned();
+        budget.map(Arc::new).map_err(|_| Error::too_many(self.database.limits.queries))
     }
 
     pub(super) fn check(&self, sql: &str, parameters: Vec<Value>) -> Result<Statement, Error> {

@@ -3,6 +3,7 @@
 use super::backend::Backend;
 use super::bindings::{Error, Value};
 use super::grant::DbGrant;
+use super::outbox::Outbox;
 use super::statement::Statement;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
@@ -16,11 +17,12 @@ pub struct Database {
     pub(super) backend: Arc<dyn Backend>,
     /// One permit for each statement of people that may run at a time.
     pub(super) console: Semaphore,
+    pub(super) outbox: Arc<Outbox>,
 }
 
 impl Database {
-    pub(super) fn new(limits: DbGrant, backend: Arc<dyn Backend>) -> Self {
-        Self { limits, backend, console: Semaphore::new(CONSOLE_STATEMENTS) }
+    pub(super) fn new(limits: DbGrant, backend: Arc<dyn Backend>, outbox: Outbox) -> Self {
+        Self { limits, backend, console: Semaphore::new(CONSOLE_STATEMENTS), outbox: Arc::new(outbox) }
     }
 
     /// Checks a statement against the grant and the rules for statements; with the bytes of its parameters.

@@ -43,7 +43,7 @@ impl Error {
         Self { sqlstate: Some("25P01".to_owned()), ..Self::new(ErrorCode::TransactionOver, message) }
     }
 
-    /// What a commit gives when an earlier failure has already undone the transaction.
+    /// The result of a commit after an earlier failure has already undone the transaction.
     pub(crate) fn transaction_failed() -> Self {
         Self::database("25P02", "the transaction failed earlier and was rolled back")
     }

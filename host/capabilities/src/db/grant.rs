@@ -7,7 +7,7 @@ use std::time::Duration;
 /// The least memory that SQLite can do anything useful with.
 const MEMORY_BYTES_LEAST: u64 = 4 << 20;
 
-/// What a component may use of a database. Keys are in kebab-case; every one has a default.
+/// The grant of a database. Keys are in kebab-case; every one has a default.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct DbGrant {
@@ -47,7 +47,7 @@ pub struct DbGrant {
     pub memory_bytes: u64,
 }
 
-/// What of the host a component may take, and the most that tenants of a platform may ask for unless its operator says
+/// The amounts that a component may have, and the most that tenants of a platform may ask for unless its operator says
 /// otherwise.
 pub(super) const AMOUNTS: &[Amount] = &[
     Amount { key: "connections", default: 8, ceiling: 32 },

@@ -86,6 +86,10 @@ impl HostTransaction for InstanceState {
         act(self, &transaction, |_| Ok(Action::Rollback))
     }
 
+    fn number(&mut self, transaction: Resource<Transaction>) -> wasmtime::Result<u32> {
+        Ok(transaction.rep())
+    }
+
     fn drop(&mut self, transaction: Resource<Transaction>) -> wasmtime::Result<()> {
         self.table().delete(transaction)?;
         Ok(())

@@ -86,8 +86,8 @@ fn transaction(db: &mut Interface<'_>) -> wasmtime::Result<()> {
     }
     db.func_async("[method]transaction.query", statement(|(_, sql, _): &Run| sql), run)?;
 
-    type Named = fn(&mut InstanceState, Resource<Transaction>, u32) -> wasmtime::Result<Resource<Query>>;
-    let named: [(&str, Named); 3] = [
+    type SavepointFunction = fn(&mut InstanceState, Resource<Transaction>, u32) -> wasmtime::Result<Resource<Query>>;
+    let named: [(&str, SavepointFunction); 3] = [
         ("[method]transaction.savepoint", HostTransaction::savepoint),
         ("[method]transaction.release", HostTransaction::release),
         ("[method]transaction.rollback-to", HostTransaction::rollback_to),
@@ -107,7 +107,13 @@ fn transaction(db: &mut Interface<'_>) -> wasmtime::Result<()> {
             Ok((act(store.data_mut(), transaction)?,))
         })?;
     }
-    Ok(())
+    db.func(
+        "[method]transaction.number",
+        Price::call(),
+        |mut store: Store<'_>, (transaction,): (Resource<Transaction>,)| {
+            Ok((HostTransaction::number(store.data_mut(), transaction)?,))
+        },
+    )
 }
 
 /// The price of a statement, by its text.

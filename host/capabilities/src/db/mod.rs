@@ -16,6 +16,7 @@ mod grant;
 mod host;
 mod link;
 mod migrate;
+mod outbox;
 mod output;
 mod postgres;
 mod query;
@@ -36,18 +37,25 @@ pub use grant::{BackendKind, DbGrant, Environment, Url};
 pub use query::Query;
 pub use transaction::Transaction;
 
+#[cfg(all(feature = "events", feature = "jobs"))]
+pub(crate) use outbox::is_plain;
+#[cfg(any(feature = "events", feature = "jobs"))]
+pub(crate) use outbox::write_outbox;
+
+use crate::outbox::OutboxRelay;
 use backend::Backend;
 use elias_host::capability::{Amount, Capability, ComponentInfo, ConfigureError, HostLinker, InstanceInfo, wasmtime};
 use migrate::Migrations;
+use outbox::Outbox;
 use serde_json::Value as Json;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 /// The db capability.
-#[derive(Debug)]
 pub struct Db {
     folder: PathBuf,
     servers: postgres::Servers,
+    relay: Option<Arc<dyn OutboxRelay>>,
 }
 
 /// Connections to one PostgreSQL, of all components together, unless the host says otherwise.
@@ -57,7 +65,14 @@ impl Db {
     /// Databases that need no server are files in `db` in this folder, each named after its component.
     #[must_use]
     pub fn new(data_dir: PathBuf) -> Self {
-        Self { folder: data_dir.join("db"), servers: postgres::Servers::new(POSTGRES_CONNECTIONS) }
+        Self { folder: data_dir.join("db"), servers: postgres::Servers::new(POSTGRES_CONNECTIONS), relay: None }
+    }
+
+    /// Lets components enqueue jobs and publish events within their transactions, which this hands over after the
+    /// commit. Without it they are refused.
+    #[must_use]
+    pub fn outbox(self, relay: Arc<dyn OutboxRelay>) -> Self {
+        Self { relay: Some(relay), ..self }
     }
 
     /// At most this many connections to each PostgreSQL, of all components together: 80 unless set. A component has of
@@ -105,7 +120,10 @@ impl Capability for Db {
                 Arc::new(postgres::open(&component.name, &limits, migrations, &self.servers).await?)
             }
         };
-        Ok(Database::new(limits, backend))
+        let outbox = Outbox::new(component.name.clone(), self.relay.clone());
+        let database = Database::new(limits, backend, outbox);
+        database.tell_of_rows();
+        Ok(database)
     }
 
     fn prepare(&self, instance: &InstanceInfo, grant: &Arc<Database>) -> DbContext {

@@ -7,7 +7,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 /// Bytes after which a batch is full.
 const BATCH_BYTES: u64 = 64 << 10;
 
-/// What a query gives: a batch, or why there are no more.
+/// The result of a query: a batch, or the reason why there are no more.
 pub(crate) type Part = Result<Batch, Error>;
 
 /// A part on its way, with the place that it takes up until it is taken.
@@ -89,7 +89,7 @@ impl Output {
         Watch(self.sender.clone())
     }
 
-    /// What the result may have.
+    /// The limits of the result.
     pub(crate) fn caps(&self) -> Caps {
         self.caps
     }

@@ -13,11 +13,11 @@ use wasmtime_wasi_io::poll::Pollable;
 /// `elias:db/db.query`. Dropping it cancels the statement.
 pub struct Query {
     parts: Parts,
-    /// What `ready` has seen and `next` not yet taken.
+    /// The items that `ready` has seen and `next` not yet taken.
     seen: Option<(Part, Option<OwnedSemaphorePermit>)>,
     state: State,
     budget: Option<Arc<OwnedSemaphorePermit>>,
-    /// What runs the statement. It is driven by whoever waits for the query: a task of its own would be another
+    /// The future of the statement. It is driven by whoever waits for the query: a task of its own would be another
     /// thread's to wake.
     running: Option<BoxFuture<'static, ()>>,
     /// Ended when the last part is there.

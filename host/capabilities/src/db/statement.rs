@@ -11,7 +11,7 @@ use super::token::{LocatedToken, Token, tokens};
 use std::sync::Arc;
 use tokio::sync::OwnedSemaphorePermit;
 
-/// What a statement does.
+/// The kind of a statement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// Gives rows, and changes nothing that it says.
@@ -40,12 +40,12 @@ pub(crate) struct Statement {
 /// Where migrations are recorded.
 pub(crate) const BOOKKEEPING: &str = "elias_migrations";
 
-/// What a statement may begin with, beside CREATE, ALTER and DROP.
+/// The words with which a statement may begin, beside CREATE, ALTER and DROP.
 const BEGINNINGS: &[&str] = &["select", "with", "insert", "update", "delete", "values", "explain"];
 const BEGINNINGS_SQLITE: &[&str] = &["replace", "pragma", "analyze", "reindex"];
 const BEGINNINGS_POSTGRES: &[&str] = &["merge", "table", "truncate", "refresh"];
 
-/// What CREATE, ALTER and DROP may be about, and the words that may stand before it.
+/// The objects of CREATE, ALTER and DROP that are allowed, and the words that may stand before them.
 const OBJECTS: &[&str] = &["table", "index", "view", "sequence", "type", "domain"];
 const OBJECTS_SQLITE: &[&str] = &["table", "index", "view", "trigger"];
 const BEFORE_OBJECTS: &[&str] = &[
@@ -113,7 +113,7 @@ const COMMANDS: &[&str] = &[
     "vacuum",
 ];
 
-/// What CREATE, ALTER and DROP can be about beside what components may.
+/// The objects of CREATE, ALTER and DROP that components may not use.
 const OTHER_OBJECTS: &[&str] = &[
     "access",
     "aggregate",
@@ -316,7 +316,7 @@ fn check_beginning(words: &[&Token], dialect: Dialect) -> Result<(), Error> {
     }
 }
 
-/// What databases say of a word that they do not know there.
+/// The message of databases for a word that they do not know there.
 fn misspelt(word: &str) -> Error {
     Error::database("42601", format!("syntax error at or near \"{word}\""))
 }
@@ -345,7 +345,7 @@ fn check_explained(words: &[&Token], dialect: Dialect) -> Result<(), Error> {
     check_beginning(rest, dialect)
 }
 
-/// What a statement does, by its first word or, after WITH, by the first verb that is in no parentheses.
+/// The kind of a statement, by its first word or, after WITH, by the first verb that is in no parentheses.
 fn kind(words: &[&Token]) -> Kind {
     let of = |word: &str| match word {
         "select" | "values" | "table" | "explain" | "pragma" => Some(Kind::Read),

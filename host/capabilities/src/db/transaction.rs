@@ -1,15 +1,17 @@
 //! Transactions, as a resource, and what is sent to the task that holds their connection.
 
 use super::bindings::{Error, Isolation};
+use super::outbox::Outbox;
 use super::output::Output;
 use super::statement::Statement;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
 /// How long a transaction may lie idle before PostgreSQL rolls it back. What ends first is almost always its instance.
 pub(crate) const IDLE: Duration = Duration::from_secs(60);
 
-/// What a transaction is to begin with.
+/// The mode with which a transaction begins.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct BeginOptions {
     pub(crate) isolation: Isolation,
@@ -19,15 +21,19 @@ pub(crate) struct BeginOptions {
 /// `elias:db/db.transaction`. When it is dropped, and what it has sent is done, an open transaction is rolled back.
 pub struct Transaction {
     commands: Option<mpsc::UnboundedSender<Command>>,
+    /// The outbox that it has written to.
+    outbox: Option<Arc<Outbox>>,
 }
 
 /// One thing to do in a transaction.
 pub(crate) struct Command {
     pub(crate) action: Action,
     pub(crate) output: Output,
+    /// Of a commit: the outbox that the transaction has written to, which is to be told when it has succeeded.
+    pub(crate) outbox: Option<Arc<Outbox>>,
 }
 
-/// What to do.
+/// The act.
 pub(crate) enum Action {
     Run(Statement),
     Savepoint(u32),
@@ -43,7 +49,12 @@ pub(crate) type Commands = mpsc::UnboundedReceiver<Command>;
 impl Transaction {
     pub(crate) fn new() -> (Self, Commands) {
         let (sender, receiver) = mpsc::unbounded_channel();
-        (Self { commands: Some(sender) }, receiver)
+        (Self { commands: Some(sender), outbox: None }, receiver)
+    }
+
+    /// It writes to the outbox of its database, which is told when it is committed.
+    pub(super) fn uses_outbox(&mut self, outbox: &Arc<Outbox>) {
+        self.outbox = Some(Arc::clone(outbox));
     }
 
     /// Sends a command; its output says what came of it.
@@ -52,7 +63,9 @@ impl Transaction {
             return output.fail(Error::transaction_over());
         };
         let ends = matches!(action, Action::Commit | Action::Rollback);
-        if let Err(mpsc::error::SendError(Command { output, .. })) = commands.send(Command { action, output }) {
+        let outbox = if matches!(action, Action::Commit) { self.outbox.take() } else { None };
+        let command = Command { action, output, outbox };
+        if let Err(mpsc::error::SendError(Command { output, .. })) = commands.send(command) {
             output.fail(Error::transaction_over());
         }
         if ends {

@@ -13,7 +13,7 @@ impl Value {
         8 + content as u64
     }
 
-    /// What its type is called in messages.
+    /// The name of its type in messages.
     pub(crate) fn type_name(&self) -> &'static str {
         match self {
             Self::Null => "null",

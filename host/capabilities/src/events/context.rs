@@ -3,8 +3,11 @@
 use super::backend::{EventLog, NewEvent};
 use super::contract::{Error, ErrorCode, PublishReply, PublishRequest};
 use super::grant::{EventsGrant, is_type};
-use crate::trigger::{Origin, Pending, check_text};
-use elias_host::capability::CallMeter;
+use super::outbox;
+use crate::outbox::{OutboxRow, new_id};
+use crate::trigger::{Clock, Origin, Pending, check_text};
+use elias_host::capability::{CallMeter, HostCall};
+use elias_triggers::event::{HOPS_MAX, TooManyHops};
 use std::sync::Arc;
 
 /// Bytes of a type, of a subject and of a key.
@@ -27,28 +30,7 @@ impl EventsContext {
 
     /// Checks all of an event but that its data are JSON.
     pub(super) fn check(&mut self, request: PublishRequest) -> Result<NewEvent, Error> {
-        let event = NewEvent::from(request);
-        check_text("the event's type", &event.event_type, TEXT_BYTES_MAX).map_err(Error::invalid)?;
-        if !is_type(&event.event_type) {
-            let message = "an event's type has parts of letters, digits, - and _, separated by dots: order.paid";
-            return Err(Error::invalid(message));
-        }
-        if !self.grant.allows(&event.event_type) {
-            let message = "events of this type are not among those that the component was granted (types)";
-            return Err(Error::invalid(message));
-        }
-        for (what, text) in [("the subject", &event.subject), ("the key", &event.key)] {
-            if let Some(text) = text {
-                check_text(what, text, TEXT_BYTES_MAX).map_err(Error::invalid)?;
-            }
-        }
-        if event.data.len() as u64 > self.grant.payload_bytes {
-            let (bytes, most) = (event.data.len(), self.grant.payload_bytes);
-            return Err(Error::new(
-                ErrorCode::TooLarge,
-                format!("the data have {bytes} bytes; payload-bytes is {most}"),
-            ));
-        }
+        let event = check(&self.grant, NewEvent::from(request))?;
         if self.published >= self.grant.publishes {
             let message = format!("one execution may publish {} events (publishes)", self.grant.publishes);
             return Err(Error::new(ErrorCode::QuotaExceeded, message));
@@ -62,4 +44,38 @@ impl EventsContext {
         let call = self.calls.begin();
         Pending::start(call, self.log.publish(Arc::clone(&self.origin), event))
     }
+
+    /// The row of the outbox of an event that was checked, and the call that writes it. Nobody is told of an event that
+    /// too many others have led to when it is handed over, so it is refused here.
+    pub(super) fn row(&self, event: NewEvent) -> Result<(OutboxRow, HostCall), Error> {
+        if self.origin.cause.hops > u32::from(HOPS_MAX) {
+            return Err(Error::invalid(format!("{}: {}", TooManyHops.code(), TooManyHops)));
+        }
+        let row = outbox::row(new_id(), event, &self.origin, Clock::system().now());
+        let row = row.map_err(|why| Error::invalid(format!("the event cannot be written as JSON: {why}")))?;
+        Ok((row, self.calls.begin()))
+    }
+}
+
+/// Checks all of an event that a component publishes, but that its data are JSON.
+pub(super) fn check(grant: &EventsGrant, event: NewEvent) -> Result<NewEvent, Error> {
+    check_text("the event's type", &event.event_type, TEXT_BYTES_MAX).map_err(Error::invalid)?;
+    if !is_type(&event.event_type) {
+        let message = "an event's type has parts of letters, digits, - and _, separated by dots: order.paid";
+        return Err(Error::invalid(message));
+    }
+    if !grant.allows(&event.event_type) {
+        let message = "events of this type are not among those that the component was granted (types)";
+        return Err(Error::invalid(message));
+    }
+    for (what, text) in [("the subject", &event.subject), ("the key", &event.key)] {
+        if let Some(text) = text {
+            check_text(what, text, TEXT_BYTES_MAX).map_err(Error::invalid)?;
+        }
+    }
+    if event.data.len() as u64 > grant.payload_bytes {
+        let (bytes, most) = (event.data.len(), grant.payload_bytes);
+        return Err(Error::new(ErrorCode::TooLarge, format!("the data have {bytes} bytes; payload-bytes is {most}")));
+    }
+    Ok(event)
 }

@@ -3,6 +3,7 @@
 //! `tests/contract.rs` compares them with the WIT.
 
 use super::backend::NewEvent;
+use crate::outbox::WriteError;
 use crate::trigger::Reply;
 use elias_host::capability::pricing::Payload;
 use elias_host::capability::wasmtime;
@@ -50,6 +51,16 @@ impl Error {
 
     pub(super) fn invalid(message: impl Into<String>) -> Self {
         Self::new(ErrorCode::Invalid, message)
+    }
+}
+
+impl From<WriteError> for Error {
+    fn from(error: WriteError) -> Self {
+        match error {
+            WriteError::Invalid(message) => Self::invalid(message),
+            WriteError::TooLarge(message) => Self::new(ErrorCode::TooLarge, message),
+            WriteError::Unavailable(message) => Self::new(ErrorCode::Unavailable, message),
+        }
     }
 }
 

@@ -3,16 +3,24 @@
 use super::Events;
 use super::backend::NewEvent;
 use super::contract::{Error, PublishReply, PublishRequest};
+#[cfg(feature = "db")]
+use crate::db::write_outbox;
+#[cfg(not(feature = "db"))]
+use crate::outbox::write_outbox;
 use crate::trigger::{PAYLOAD_BYTES_MAX, Pending, check_json, link_pending};
 use elias_host::capability::pricing::{Price, size};
 use elias_host::capability::wasmtime::StoreContextMut;
 use elias_host::capability::wasmtime::component::Resource;
 use elias_host::capability::{HostLinker, InstanceState, wasmtime};
+use futures::FutureExt;
 
 /// Units of fuel of an event that is published, which is written to a store, and of a byte of its data, which are read
 /// as JSON.
 const EVENT: u64 = 200_000;
 const DATA_BYTE: u64 = 60;
+
+/// Units of fuel of an event in a transaction: of its statement, too.
+const EVENT_IN: u64 = 300_000;
 
 /// Defines the interface.
 pub(super) fn init(linker: &mut HostLinker) -> wasmtime::Result<()> {
@@ -23,7 +31,25 @@ pub(super) fn init(linker: &mut HostLinker) -> wasmtime::Result<()> {
         "publish",
         Price::of(EVENT).per(DATA_BYTE, data.limited_to(PAYLOAD_BYTES_MAX)),
         |store, (request,): (PublishRequest,)| Box::new(publish(store, request)),
+    )?;
+    let data = size("bytes of the data", |(_, request): &(u32, PublishRequest)| request.data.len() as u64);
+    events.func_async(
+        "publish-in",
+        Price::of(EVENT_IN).per(DATA_BYTE, data.limited_to(PAYLOAD_BYTES_MAX)),
+        |store, (transaction, request): (u32, PublishRequest)| Box::new(publish_in(store, transaction, request)),
     )
+}
+
+/// Checks all of an event.
+async fn check(state: &mut InstanceState, request: PublishRequest) -> wasmtime::Result<Result<NewEvent, Error>> {
+    Ok(match state.context::<Events>().check(request) {
+        Ok(mut event) => {
+            let read = check_json(state.info(), std::mem::take(&mut event.data)).await?;
+            read.map(|data| NewEvent { data, ..event })
+                .map_err(|why| Error::invalid(format!("the data are not JSON: {why}")))
+        }
+        Err(error) => Err(error),
+    })
 }
 
 async fn publish(
@@ -31,16 +57,29 @@ async fn publish(
     request: PublishRequest,
 ) -> wasmtime::Result<(Resource<Pending<PublishReply>>,)> {
     let state = store.data_mut();
-    let checked = match state.context::<Events>().check(request) {
-        Ok(mut event) => {
-            let read = check_json(state.info(), std::mem::take(&mut event.data)).await?;
-            read.map(|data| NewEvent { data, ..event })
-                .map_err(|why| Error::invalid(format!("the data are not JSON: {why}")))
-        }
+    let pending = match check(state, request).await? {
+        Ok(event) => state.context::<Events>().publish(event),
+        Err(error) => Pending::done(Err(error)),
+    };
+    Ok((state.table().push(pending)?,))
+}
+
+async fn publish_in(
+    mut store: StoreContextMut<'_, InstanceState>,
+    transaction: u32,
+    request: PublishRequest,
+) -> wasmtime::Result<(Resource<Pending<PublishReply>>,)> {
+    let state = store.data_mut();
+    let row = match check(state, request).await? {
+        Ok(event) => state.context::<Events>().row(event),
         Err(error) => Err(error),
     };
-    let pending = match checked {
-        Ok(event) => state.context::<Events>().publish(event),
+    let pending = match row {
+        Ok((row, call)) => {
+            let id = row.id.clone();
+            let written = write_outbox(state, transaction, row);
+            Pending::start(call, async move { written.await.map(|()| id).map_err(Error::from) }.boxed())
+        }
         Err(error) => Pending::done(Err(error)),
     };
     Ok((state.table().push(pending)?,))

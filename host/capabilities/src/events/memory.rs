@@ -71,9 +71,15 @@ impl MemoryLog {
         (Self { shared: Arc::clone(&shared) }, EventReceiver { shared })
     }
 
-    fn add(&self, origin: Arc<Origin>, event: NewEvent) -> Result<String, Error> {
+    /// Adds an event, with its id if it was given one.
+    fn add(&self, origin: Arc<Origin>, given: Option<String>, event: NewEvent) -> Result<String, Error> {
         let now = self.shared.clock.now();
         let mut state = self.shared.state();
+        // Ids that outboxes gave are remembered as keys of no component.
+        let given_key = given.clone().map(|id| (String::new(), id));
+        if let Some((id, _)) = given_key.as_ref().and_then(|key| state.keys.get(key)) {
+            return Ok(id.clone());
+        }
         let key = event.key.clone().map(|key| (origin.component.clone(), key));
         let hash = hash(&event);
         if let Some((id, known)) = key.as_ref().and_then(|key| state.keys.get(key)) {
@@ -88,8 +94,9 @@ impl MemoryLog {
             return Err(Error::new(ErrorCode::QuotaExceeded, message));
         }
         state.last += 1;
-        let (number, id) = (state.last, format!("event-{}", state.last));
-        if let Some(key) = key {
+        let number = state.last;
+        let id = given.unwrap_or_else(|| format!("event-{number}"));
+        for key in [key, given_key].into_iter().flatten() {
             state.remember(key, (id.clone(), hash));
         }
         let time = now.saturating_add(u64::try_from(event.delay.as_millis()).unwrap_or(u64::MAX));
@@ -103,7 +110,16 @@ impl MemoryLog {
 
 impl EventLog for MemoryLog {
     fn publish(&self, origin: Arc<Origin>, event: NewEvent) -> BoxFuture<'static, Result<String, Error>> {
-        ready(self.add(origin, event)).boxed()
+        ready(self.add(origin, None, event)).boxed()
+    }
+
+    fn publish_once(
+        &self,
+        origin: Arc<Origin>,
+        id: String,
+        event: NewEvent,
+    ) -> BoxFuture<'static, Result<String, Error>> {
+        ready(self.add(origin, Some(id), event)).boxed()
     }
 }
 

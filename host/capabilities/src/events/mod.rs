@@ -15,6 +15,7 @@ mod contract;
 mod grant;
 mod link;
 mod memory;
+mod outbox;
 #[cfg(test)]
 mod tests;
 
@@ -23,6 +24,9 @@ pub use context::EventsContext;
 pub use contract::{Error, ErrorCode};
 pub use grant::EventsGrant;
 pub use memory::{EventReceiver, MemoryLog, PublishedEvent};
+
+#[cfg(all(feature = "db", feature = "jobs"))]
+pub(crate) use outbox::hand_over;
 
 use crate::trigger::Origin;
 use elias_host::capability::{Amount, Capability, ComponentInfo, ConfigureError, HostLinker, InstanceInfo, wasmtime};

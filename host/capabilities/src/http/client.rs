@@ -69,7 +69,7 @@ impl Client {
         Ok(Self { grant, addresses, client })
     }
 
-    /// What the component was granted.
+    /// The component's grant.
     pub(super) fn grant(&self) -> &Grant {
         &self.grant
     }

@@ -6,7 +6,7 @@ use http::header::CONTENT_ENCODING;
 /// Codings of one response, as many as undici and curl take.
 pub(super) const CODINGS_MAX: usize = 5;
 
-/// What requests say that they accept, unless they say something of their own.
+/// The `Accept-Encoding` of requests without one of their own.
 pub(super) const ACCEPTED: &str = "gzip, deflate, br, zstd";
 
 /// A content coding that is decoded.

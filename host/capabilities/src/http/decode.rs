@@ -57,7 +57,7 @@ enum State {
     Ended,
 }
 
-/// What is read from: the body as it came, or a step that decodes it.
+/// The source of bytes: the body as it came, or a step that decodes it.
 type Reader = Pin<Box<dyn AsyncBufRead + Send>>;
 
 impl DecodedBody {
@@ -140,7 +140,7 @@ impl Body for DecodedBody {
     }
 }
 
-/// What decoding has cost.
+/// The cost of decoding.
 struct Work {
     calls: CallMeter,
     /// Units of the poll that is under way.
@@ -266,7 +266,7 @@ enum Decoder {
     Raw(Box<DeflateDecoder<Reader>>),
     Brotli(Box<BrotliDecoder<Reader>>),
     Zstd(Box<ZstdDecoder<Reader>>),
-    /// What follows the end is read, so that the connection can be used again, and not looked at.
+    /// Bytes after the end are read, so that the connection can be used again, and ignored.
     Rest(Reader),
     Ended,
 }
@@ -290,7 +290,7 @@ impl Decoder {
         }
     }
 
-    /// What decodes, if anything does at this moment.
+    /// The active decoder, if there is one at this moment.
     fn decoding(&mut self) -> Option<&mut (dyn AsyncRead + Unpin)> {
         match self {
             Self::Gzip(decoder) => Some(decoder),
@@ -332,7 +332,7 @@ impl Decoder {
         }
     }
 
-    /// What comes after this, whose input goes on with the byte `next` where that was looked at.
+    /// The step after this one, whose input goes on with the byte `next` where that was looked at.
     fn after(self, next: Option<u8>) -> Self {
         match (self, next) {
             (Self::Start(coding, reader), Some(first)) => Self::begin(coding, first, reader),

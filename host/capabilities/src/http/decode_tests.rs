@@ -41,7 +41,7 @@ fn decoder(codings: &[Coding], body: &[u8], frame: usize) -> DecodedBody {
     DecodedBody::new(framed(body, frame), codings, BYTES_MAX, windows, CallMeter::default())
 }
 
-/// What a body is decoded to, the same however it arrives.
+/// The decoded body, the same however it arrives.
 async fn decoded(codings: &[Coding], body: &[u8]) -> Result<Vec<u8>, Error> {
     let whole = decoder(codings, body, usize::MAX).collect().await.map(|body| body.to_bytes().to_vec());
     let bytewise = decoder(codings, body, 1).collect().await.map(|body| body.to_bytes().to_vec());

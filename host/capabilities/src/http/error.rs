@@ -9,7 +9,7 @@ use wasmtime_wasi_http::Error;
 #[error("no address of this name may be reached")]
 pub(super) struct ProhibitedAddress;
 
-/// What a failure of the client means; where the request's body could not be sent, that is what it means. Its text
+/// The error for a failure of the client; if the request's body could not be sent, the error for that. Its text
 /// stays here: it can name addresses.
 pub(super) fn from_client(error: &reqwest::Error, body: Option<&RequestBodyError>) -> Error {
     tracing::debug!(?error, "an outgoing request failed");

@@ -6,7 +6,7 @@ use ipnet::IpNet;
 use serde::Deserialize;
 use std::path::PathBuf;
 
-/// What of the host a component may take, and the most that tenants of a platform may ask for unless its operator says
+/// The amounts that a component may have, and the most that tenants of a platform may ask for unless its operator says
 /// otherwise.
 pub(super) const AMOUNTS: &[Amount] = &[
     Amount { key: "requests", default: 32, ceiling: 256 },
@@ -18,7 +18,7 @@ pub(super) const AMOUNTS: &[Amount] = &[
     Amount { key: "total-timeout-ms", default: 120_000, ceiling: 3_600_000 },
 ];
 
-/// What a component may reach, and how much of it.
+/// The hosts that a component may reach, and the limits.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub(super) struct Grant {

@@ -8,6 +8,8 @@
 //! Connections are kept and shared by the instances of one component, and by no other component. Bodies of responses
 //! are decoded here (`content-encoding`), as the guest reads them; the cap on their bytes counts what arrives and what
 //! comes out.
+//!
+//! A request has the trace context of the execution that sends it ([`Cause`]), if the component gives it none.
 
 mod address;
 mod body;
@@ -21,6 +23,7 @@ mod rule;
 
 pub use public::PublicFetch;
 
+use crate::cause::Cause;
 use client::Client;
 use elias_host::capability::pricing::Price;
 use elias_host::capability::wasmtime::StoreContextMut;
@@ -29,6 +32,7 @@ use elias_host::capability::{
     Amount, CallMeter, Capability, ComponentInfo, ConfigureError, HostLinker, InstanceInfo, InstanceState, wasmtime,
 };
 use elias_host::grants;
+use http::{HeaderName, HeaderValue};
 use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,16 +47,19 @@ use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 /// it.
 const REQUEST: u64 = 200_000;
 
+/// The header of W3C Trace Context.
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+
 /// The http capability.
 #[derive(Debug, Default)]
 pub struct Http;
 
-/// What one component may reach, and its connections.
+/// The grant of one component, and its connections.
 pub struct HttpGrant {
     client: Client,
 }
 
-/// What one instance has of it.
+/// The client of one instance.
 #[derive(Clone)]
 pub struct HttpContext {
     grant: Arc<HttpGrant>,
@@ -60,6 +67,8 @@ pub struct HttpContext {
     /// KiB of decoders' windows.
     windows: Arc<Semaphore>,
     calls: CallMeter,
+    /// The `traceparent` of the execution, if it is part of a trace.
+    traceparent: Option<HeaderValue>,
 }
 
 impl Capability for Http {
@@ -103,7 +112,10 @@ impl Capability for Http {
     fn prepare(&self, instance: &InstanceInfo, grant: &Arc<HttpGrant>) -> HttpContext {
         let open = Arc::new(Semaphore::new(grant.client.grant().requests as usize));
         let windows = Arc::new(Semaphore::new(decode::WINDOWS_KIB));
-        HttpContext { grant: Arc::clone(grant), open, windows, calls: instance.call_meter(self.name()) }
+        let traceparent = instance.extension::<Cause>().and_then(|cause| cause.traceparent.as_deref());
+        let traceparent = traceparent.and_then(|text| HeaderValue::from_str(text).ok());
+        let calls = instance.call_meter(self.name());
+        HttpContext { grant: Arc::clone(grant), open, windows, calls, traceparent }
     }
 }
 
@@ -117,11 +129,14 @@ impl WasiHttpHooks for HttpContext {
 
     fn send_request(
         &mut self,
-        request: http::Request<WasiBody>,
+        mut request: http::Request<WasiBody>,
         options: Option<RequestOptions>,
         _: Box<dyn Future<Output = Result<(), Error>> + Send>,
     ) -> Box<dyn Future<Output = SendResult> + Send> {
-        let Self { grant, open, windows, calls } = self.clone();
+        let Self { grant, open, windows, calls, traceparent } = self.clone();
+        if let Some(traceparent) = traceparent {
+            request.headers_mut().entry(TRACEPARENT).or_insert(traceparent);
+        }
         // To the answer's head: when the rest of it comes is for the guest to say.
         let call = calls.begin();
         Box::new(async move {

@@ -42,12 +42,13 @@ impl PublicFetch {
         let literal = url.host_str().and_then(|host| host.trim_matches(['[', ']']).parse::<IpAddr>().ok());
         if literal.is_some_and(|address| !self.addresses.allow(address)) {
             return Err(
-                "its address is not public; whoever runs the host allows its network with --private-network".to_owned()
+                "its address must be public; platform operators allow a private network with --private-network"
+                    .to_owned(),
             );
         }
         let mut response = self.client.get(url).send().await.map_err(|error| error.to_string())?;
         if !response.status().is_success() {
-            return Err(format!("it was answered with {}", response.status()));
+            return Err(format!("the response has status {}, and must be successful", response.status()));
         }
         let mut bytes = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(|error| error.to_string())? {

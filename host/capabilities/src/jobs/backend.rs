@@ -3,6 +3,7 @@
 use super::contract::Error;
 use crate::trigger::Origin;
 use futures::future::BoxFuture;
+use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,6 +28,23 @@ pub struct NewJob {
     pub target: Option<String>,
 }
 
+impl NewJob {
+    /// A job that the component which enqueues it runs, as soon as it can, with the settings of jobs of this name.
+    #[must_use]
+    pub fn new(name: impl Into<String>, input: &Value) -> Self {
+        Self {
+            name: name.into(),
+            input: input.to_string(),
+            priority: None,
+            start: StartTime::Now,
+            key: None,
+            concurrency_key: None,
+            after: Vec::new(),
+            target: None,
+        }
+    }
+}
+
 /// The earliest start of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StartTime {
@@ -44,6 +62,10 @@ pub enum StartTime {
 pub trait JobQueue: Send + Sync + 'static {
     /// Enqueues a job and gives its id; for a unique key that is taken, that of the job that has it.
     fn enqueue(&self, origin: Arc<Origin>, job: NewJob) -> BoxFuture<'static, Result<String, Error>>;
+
+    /// Enqueues a job that was given its id in a component's outbox. If a job was handed over with this id before, be it
+    /// over by now, nothing is done: the id is given again. A job whose unique key another one has is dropped likewise.
+    fn enqueue_once(&self, origin: Arc<Origin>, id: String, job: NewJob) -> BoxFuture<'static, Result<String, Error>>;
 
     /// Cancels a job that waits or runs. `not-found` for one that the component did not enqueue and does not run.
     fn cancel(&self, origin: Arc<Origin>, id: String) -> BoxFuture<'static, Result<(), Error>>;

@@ -3,8 +3,10 @@
 use super::backend::{JobQueue, NewJob};
 use super::contract::{EnqueueRequest, Error, ErrorCode, JobReply};
 use super::grant::JobsGrant;
-use crate::trigger::{Origin, Pending, check_text};
-use elias_host::capability::CallMeter;
+use super::outbox;
+use crate::outbox::{OutboxRow, new_id};
+use crate::trigger::{Clock, Origin, Pending, check_text};
+use elias_host::capability::{CallMeter, HostCall};
 use std::sync::Arc;
 
 /// Bytes of a job's name, of a unique key or a concurrency key, and of a job's id or a component's name.
@@ -42,35 +44,7 @@ impl JobsContext {
 
     /// Checks all of a job but that its input is JSON.
     pub(super) fn check(&mut self, request: EnqueueRequest) -> Result<NewJob, Error> {
-        let job = request.into_job()?;
-        check_text("the job's name", &job.name, NAME_BYTES_MAX).map_err(Error::invalid)?;
-        if job.input.len() as u64 > self.grant.payload_bytes {
-            let (bytes, most) = (job.input.len(), self.grant.payload_bytes);
-            return Err(Error::new(
-                ErrorCode::TooLarge,
-                format!("the input has {bytes} bytes; payload-bytes is {most}"),
-            ));
-        }
-        if let Some(key) = &job.key {
-            check_text("the key", key, KEY_BYTES_MAX).map_err(Error::invalid)?;
-        }
-        if let Some(key) = &job.concurrency_key {
-            check_text("the concurrency key", key, KEY_BYTES_MAX).map_err(Error::invalid)?;
-        }
-        if job.after.len() > AFTER_MAX {
-            let message = format!("the job waits for {} others; at most {AFTER_MAX} are allowed", job.after.len());
-            return Err(Error::new(ErrorCode::TooLarge, message));
-        }
-        for id in &job.after {
-            check_text("an id in after", id, ID_BYTES_MAX).map_err(Error::invalid)?;
-        }
-        if let Some(target) = &job.target
-            && *target != self.origin.component
-            && !self.grant.targets.contains(target)
-        {
-            let message = "the target is not one of those that the component was granted (targets)";
-            return Err(Error::new(ErrorCode::NotFound, message));
-        }
+        let job = check(&self.grant, &self.origin.component, request)?;
         self.take_one()?;
         Ok(job)
     }
@@ -79,6 +53,13 @@ impl JobsContext {
     pub(super) fn enqueue(&self, job: NewJob) -> Pending<JobReply> {
         let call = self.calls.begin();
         Pending::start(call, self.queue.enqueue(Arc::clone(&self.origin), job))
+    }
+
+    /// The row of the outbox of a job that was checked, and the call that writes it.
+    pub(super) fn row(&self, job: NewJob) -> Result<(OutboxRow, HostCall), Error> {
+        let row = outbox::row(new_id(), job, &self.origin, Clock::system().now());
+        let row = row.map_err(|why| Error::invalid(format!("the job cannot be written as JSON: {why}")))?;
+        Ok((row, self.calls.begin()))
     }
 
     /// Cancels a job.
@@ -90,4 +71,35 @@ impl JobsContext {
         let cancelled = self.queue.cancel(Arc::clone(&self.origin), id.clone());
         Pending::start(self.calls.begin(), Box::pin(async move { cancelled.await.map(|()| id) }))
     }
+}
+
+/// Checks all of a job that a component enqueues, but that its input is JSON.
+pub(super) fn check(grant: &JobsGrant, component: &str, request: EnqueueRequest) -> Result<NewJob, Error> {
+    let job = request.into_job()?;
+    check_text("the job's name", &job.name, NAME_BYTES_MAX).map_err(Error::invalid)?;
+    if job.input.len() as u64 > grant.payload_bytes {
+        let (bytes, most) = (job.input.len(), grant.payload_bytes);
+        return Err(Error::new(ErrorCode::TooLarge, format!("the input has {bytes} bytes; payload-bytes is {most}")));
+    }
+    if let Some(key) = &job.key {
+        check_text("the key", key, KEY_BYTES_MAX).map_err(Error::invalid)?;
+    }
+    if let Some(key) = &job.concurrency_key {
+        check_text("the concurrency key", key, KEY_BYTES_MAX).map_err(Error::invalid)?;
+    }
+    if job.after.len() > AFTER_MAX {
+        let message = format!("the job waits for {} others; at most {AFTER_MAX} are allowed", job.after.len());
+        return Err(Error::new(ErrorCode::TooLarge, message));
+    }
+    for id in &job.after {
+        check_text("an id in after", id, ID_BYTES_MAX).map_err(Error::invalid)?;
+    }
+    if let Some(target) = &job.target
+        && *target != component
+        && !grant.targets.contains(target)
+    {
+        let message = "the target is not one of those that the component was granted (targets)";
+        return Err(Error::new(ErrorCode::NotFound, message));
+    }
+    Ok(job)
 }

@@ -4,6 +4,7 @@
 //! known. `tests/contract.rs` compares them with the WIT.
 
 use super::backend::{NewJob, StartTime};
+use crate::outbox::WriteError;
 use crate::trigger::Reply;
 use elias_host::capability::pricing::{List, Payload};
 use elias_host::capability::wasmtime;
@@ -57,6 +58,16 @@ impl Error {
 
     pub(super) fn invalid(message: impl Into<String>) -> Self {
         Self::new(ErrorCode::Invalid, message)
+    }
+}
+
+impl From<WriteError> for Error {
+    fn from(error: WriteError) -> Self {
+        match error {
+            WriteError::Invalid(message) => Self::invalid(message),
+            WriteError::TooLarge(message) => Self::new(ErrorCode::TooLarge, message),
+            WriteError::Unavailable(message) => Self::new(ErrorCode::Unavailable, message),
+        }
     }
 }
 

@@ -6,13 +6,16 @@ use crate::trigger::{Clock, Origin, wait};
 use elias_host::{Job, Running};
 use futures::future::{BoxFuture, FutureExt, ready};
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
 /// Jobs that are not over, and bytes of their inputs together.
 const JOBS_MAX: usize = 10_000;
 const BYTES_MAX: usize = 64 << 20;
+
+/// Ids that were given to jobs in outboxes and are remembered: the latest.
+const GIVEN_MAX: usize = 10_000;
 
 /// A queue in memory. At most 10,000 jobs, with 64 MiB of inputs, can be in it. Cloning it is cheap.
 ///
@@ -70,6 +73,37 @@ impl QueuedJob {
     }
 }
 
+/// A job of a [`MemoryQueue`] that is not over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedJob {
+    /// Its id.
+    pub id: String,
+    /// The component that runs it.
+    pub component: String,
+    /// Which of the component's jobs it is.
+    pub name: String,
+    /// The attempt that runs or is next, from 1.
+    pub attempt: u32,
+    /// What it is doing.
+    pub state: JobState,
+}
+
+/// What a job that is not over is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JobState {
+    /// It is run as soon as there is a slot.
+    Ready,
+    /// It waits for a time, or for what it is woken by.
+    Waiting {
+        /// When it is run, in milliseconds since 1970; `u64::MAX` if it is woken.
+        until: u64,
+    },
+    /// It waits until other jobs are over.
+    Blocked,
+    /// It runs.
+    Running,
+}
+
 struct Shared {
     state: Mutex<State>,
     clock: Clock,
@@ -89,6 +123,9 @@ struct State {
     /// With the times at which they become ready.
     later: BTreeSet<(u64, u64)>,
     keys: HashMap<UniqueKey, u64>,
+    /// The jobs whose ids outboxes gave them, over or not, and these ids, the oldest first.
+    given: HashMap<String, u64>,
+    given_order: VecDeque<String>,
     bytes: usize,
 }
 
@@ -100,6 +137,20 @@ struct Entry {
     blockers: usize,
     /// The jobs that wait for it.
     blocks: Vec<u64>,
+}
+
+impl Entry {
+    fn listed(&self) -> ListedJob {
+        let Self { job, status, .. } = self;
+        let state = match status {
+            Status::Ready => JobState::Ready,
+            Status::Later(until) => JobState::Waiting { until: *until },
+            Status::Blocked(_) => JobState::Blocked,
+            Status::Running => JobState::Running,
+        };
+        let (id, component, name) = (job.id.clone(), job.component.clone(), job.name.clone());
+        ListedJob { id, component, name, attempt: job.attempt, state }
+    }
 }
 
 enum Status {
@@ -122,7 +173,7 @@ impl MemoryQueue {
     /// A job is over. If it is not `done`, those that wait for it are cancelled, and those that wait for these.
     pub fn finish(&self, id: &str, done: bool) {
         let mut state = self.shared.state();
-        if let Some(number) = number(id) {
+        if let Some(number) = state.number(id) {
             state.end(number, done);
         }
         drop(state);
@@ -132,7 +183,7 @@ impl MemoryQueue {
     /// A job is to be run again, as this attempt and not before this time, in milliseconds since 1970.
     pub fn run_again(&self, id: &str, attempt: u32, at: u64) {
         let mut state = self.shared.state();
-        if let Some(number) = number(id)
+        if let Some(number) = state.number(id)
             && let Some(entry) = state.jobs.get_mut(&number).filter(|entry| matches!(entry.status, Status::Running))
         {
             entry.job.attempt = attempt;
@@ -145,7 +196,7 @@ impl MemoryQueue {
     /// A job that is to be run again later is to be run now: what it waits for is there.
     pub fn wake(&self, id: &str) {
         let mut state = self.shared.state();
-        if let Some(number) = number(id)
+        if let Some(number) = state.number(id)
             && let Some(Entry { status: Status::Later(at), .. }) = state.jobs.get(&number)
         {
             let at = *at;
@@ -156,9 +207,22 @@ impl MemoryQueue {
         self.shared.changed.notify_one();
     }
 
-    fn add(&self, origin: Arc<Origin>, job: NewJob) -> Result<String, Error> {
+    /// The jobs that are not over, in the order in which they were enqueued.
+    #[must_use]
+    pub fn list(&self) -> Vec<ListedJob> {
+        let state = self.shared.state();
+        let mut numbers: Vec<u64> = state.jobs.keys().copied().collect();
+        numbers.sort_unstable();
+        numbers.iter().filter_map(|number| state.jobs.get(number)).map(Entry::listed).collect()
+    }
+
+    /// Adds a job, with its id if it was given one.
+    fn add(&self, origin: Arc<Origin>, given: Option<String>, job: NewJob) -> Result<String, Error> {
         let now = self.shared.clock.now();
         let mut state = self.shared.state();
+        if let Some(id) = given.as_ref().filter(|id| state.given.contains_key(*id)) {
+            return Ok(id.clone());
+        }
         let NewJob { name, input, priority, start, key, concurrency_key, after, target } = job;
         let component = target.unwrap_or_else(|| origin.component.clone());
         let unique = key.clone().map(|key| (component.clone(), name.clone(), key));
@@ -174,7 +238,7 @@ impl MemoryQueue {
         }
         let mut blockers = BTreeSet::new();
         for id in &after {
-            match number(id) {
+            match state.number(id) {
                 Some(number) if state.jobs.contains_key(&number) => {
                     blockers.insert(number);
                 }
@@ -198,7 +262,11 @@ impl MemoryQueue {
             state.keys.insert(unique, number);
         }
         state.bytes += input.len();
-        let (id, attempt, enqueued_at, running) = (format!("job-{number}"), 1, now, Running::new());
+        if let Some(id) = &given {
+            state.remember(id.clone(), number);
+        }
+        let id = given.unwrap_or_else(|| format!("job-{number}"));
+        let (attempt, enqueued_at, running) = (1, now, Running::new());
         let job = QueuedJob {
             id: id.clone(),
             component,
@@ -223,7 +291,7 @@ impl MemoryQueue {
 
     fn remove(&self, origin: &Origin, id: &str) -> Result<(), Error> {
         let mut state = self.shared.state();
-        let number = number(id).filter(|number| (1..=state.last).contains(number));
+        let number = state.number(id).filter(|number| (1..=state.last).contains(number));
         let number = number.ok_or_else(|| Error::new(ErrorCode::NotFound, "there is no such job"))?;
         let Some(Entry { job, status, .. }) = state.jobs.get(&number) else {
             return Err(Error::new(ErrorCode::Conflict, "the job is over"));
@@ -243,7 +311,11 @@ impl MemoryQueue {
 
 impl JobQueue for MemoryQueue {
     fn enqueue(&self, origin: Arc<Origin>, job: NewJob) -> BoxFuture<'static, Result<String, Error>> {
-        ready(self.add(origin, job)).boxed()
+        ready(self.add(origin, None, job)).boxed()
+    }
+
+    fn enqueue_once(&self, origin: Arc<Origin>, id: String, job: NewJob) -> BoxFuture<'static, Result<String, Error>> {
+        ready(self.add(origin, Some(id), job)).boxed()
     }
 
     fn cancel(&self, origin: Arc<Origin>, id: String) -> BoxFuture<'static, Result<(), Error>> {
@@ -296,6 +368,22 @@ impl Shared {
 }
 
 impl State {
+    /// The number of a job, by its id.
+    fn number(&self, id: &str) -> Option<u64> {
+        self.given.get(id).copied().or_else(|| id.strip_prefix("job-")?.parse().ok())
+    }
+
+    /// Remembers an id that a job was given, and forgets the oldest if there are too many.
+    fn remember(&mut self, id: String, number: u64) {
+        if self.given_order.len() >= GIVEN_MAX
+            && let Some(oldest) = self.given_order.pop_front()
+        {
+            self.given.remove(&oldest);
+        }
+        self.given_order.push_back(id.clone());
+        self.given.insert(id, number);
+    }
+
     /// Makes a job ready, or has it wait until this time.
     fn schedule(&mut self, number: u64, at: u64) {
         let Some(entry) = self.jobs.get_mut(&number) else { return };
@@ -343,9 +431,4 @@ impl State {
             self.schedule(number, at);
         }
     }
-}
-
-/// The number in a job's id.
-fn number(id: &str) -> Option<u64> {
-    id.strip_prefix("job-")?.parse().ok()
 }

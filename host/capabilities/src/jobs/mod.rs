@@ -15,6 +15,7 @@ mod contract;
 mod grant;
 mod link;
 mod memory;
+mod outbox;
 #[cfg(test)]
 mod tests;
 
@@ -22,7 +23,10 @@ pub use backend::{JobQueue, NewJob, StartTime};
 pub use context::JobsContext;
 pub use contract::{Error, ErrorCode};
 pub use grant::JobsGrant;
-pub use memory::{JobReceiver, MemoryQueue, QueuedJob};
+pub use memory::{JobReceiver, JobState, ListedJob, MemoryQueue, QueuedJob};
+
+#[cfg(all(feature = "db", feature = "events"))]
+pub(crate) use outbox::hand_over;
 
 use crate::trigger::Origin;
 use elias_host::capability::{Amount, Capability, ComponentInfo, ConfigureError, HostLinker, InstanceInfo, wasmtime};

@@ -4,7 +4,7 @@ use super::backend::{JobQueue, NewJob, StartTime};
 use super::context::JobsContext;
 use super::contract::{EnqueueRequest, Error, ErrorCode, JobReply};
 use super::grant::JobsGrant;
-use super::memory::{JobReceiver, MemoryQueue};
+use super::memory::{JobReceiver, JobState, MemoryQueue};
 use crate::trigger::{Cause, Clock, Origin, Pending};
 use elias_host::capability::CallMeter;
 use futures::FutureExt;
@@ -34,6 +34,10 @@ impl JobQueue for Asked {
             Ok(id)
         }
         .boxed()
+    }
+
+    fn enqueue_once(&self, origin: Arc<Origin>, _: String, job: NewJob) -> BoxFuture<'static, Result<String, Error>> {
+        self.enqueue(origin, job)
     }
 
     fn cancel(&self, _: Arc<Origin>, _: String) -> BoxFuture<'static, Result<(), Error>> {
@@ -180,7 +184,16 @@ fn jobs_come_by_priority_and_when_they_are_due() {
     enqueue(&queue, NewJob { priority: Some(5), ..job("urgent") }).expect("enqueued");
     enqueue(&queue, NewJob { start: StartTime::After(Duration::from_millis(10)), ..job("delayed") }).expect("enqueued");
     enqueue(&queue, NewJob { start: StartTime::At(1_020), ..job("later") }).expect("enqueued");
-    assert_eq!(names(&mut receiver), ["urgent", "first"]);
+    let first = receiver.try_next().expect("it is ready").name;
+    let states: Vec<_> = queue.list().into_iter().map(|job| (job.name, job.state)).collect();
+    let expected = [
+        ("first", JobState::Ready),
+        ("urgent", JobState::Running),
+        ("delayed", JobState::Waiting { until: 1_010 }),
+        ("later", JobState::Waiting { until: 1_020 }),
+    ];
+    assert_eq!(states, expected.map(|(name, state)| (name.to_owned(), state)));
+    assert_eq!((first.as_str(), names(&mut receiver)), ("urgent", vec!["first".to_owned()]));
     time.store(1_010, Ordering::Relaxed);
     assert_eq!(names(&mut receiver), ["delayed"]);
     time.store(5_000, Ordering::Relaxed);
@@ -265,4 +278,20 @@ fn the_queue_in_memory_is_bounded() {
     let large = NewJob { input: format!("\"{}\"", "a".repeat(1 << 20)), ..job("large") };
     let refused = (0..100).find_map(|_| enqueue(&queue, large.clone()).err()).expect("it is full");
     assert_eq!(refused.code, ErrorCode::QuotaExceeded);
+}
+
+#[test]
+fn a_job_with_a_given_id_is_there_once() {
+    let (queue, mut receiver, _) = memory();
+    let once = |id: &str, job| queue.enqueue_once(origin("shop"), id.to_owned(), job).now_or_never().expect("at once");
+    assert_eq!(once("given", job("mail")), Ok("given".to_owned()));
+    assert_eq!(once("given", job("mail")), Ok("given".to_owned()));
+    let after = NewJob { after: vec!["given".to_owned()], ..job("after") };
+    once("later", after).expect("it waits for the other");
+    let first = receiver.try_next().expect("it is due");
+    assert_eq!((first.id.as_str(), receiver.try_next().is_none()), ("given", true));
+    queue.finish("given", true);
+    assert_eq!(once("given", job("mail")), Ok("given".to_owned()));
+    let second = receiver.try_next().expect("the other is done");
+    assert_eq!((second.id.as_str(), receiver.try_next().is_none()), ("later", true));
 }

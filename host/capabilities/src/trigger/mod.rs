@@ -1,6 +1,6 @@
 //! What the capabilities `jobs`, `events` and `workflow` share.
 //!
-//! - `origin`: which execution asks a backend, and what caused it.
+//! - `origin`: which execution asks a backend, and what [caused](crate::Cause) it.
 //! - `clock`: the time by which their backends in memory go; `wait`: how these wait.
 //! - `pending`: a call of a backend that is under way, as a resource.
 //! - `json`: whether a component's text is JSON.
@@ -16,10 +16,14 @@ mod text;
 #[cfg(any(feature = "events", feature = "jobs"))]
 mod wait;
 
-pub use clock::Clock;
 #[cfg(any(feature = "events", feature = "jobs"))]
-pub use origin::{Cause, Origin};
+pub use crate::cause::Cause;
+pub use clock::{Clock, ManualClock};
+#[cfg(any(feature = "events", feature = "jobs"))]
+pub use origin::Origin;
 
+#[cfg(all(feature = "db", feature = "events", feature = "jobs"))]
+pub(crate) use json::read as read_json;
 #[cfg(any(feature = "events", feature = "jobs"))]
 pub(crate) use json::{PAYLOAD_BYTES_MAX, check as check_json};
 pub(crate) use pending::{Pending, Reply, link as link_pending};

@@ -1,18 +1,8 @@
 //! Which execution asks a backend for something.
 
+use crate::cause::Cause;
 use elias_host::capability::InstanceInfo;
 use std::sync::Arc;
-
-/// What caused an execution, for what that causes in turn. Whoever runs a handler puts it into
-/// [`CallOptions::extensions`](elias_host::CallOptions::extensions).
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Cause {
-    /// The W3C trace context, as the header `traceparent` has it.
-    pub traceparent: Option<String>,
-    /// How many events led to the execution, each published by the handler of the one before; 0 if it is not the
-    /// delivery of an event, nor a job that one enqueued.
-    pub hops: u32,
-}
 
 /// Which execution asks a backend for something.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -5,13 +5,14 @@ use super::contract::{Answer, Error, ErrorCode, StepReply};
 use super::grant::WorkflowGrant;
 use crate::trigger::{Pending, check_text};
 use elias_host::capability::CallMeter;
+use elias_triggers::workflow::NAME_BYTES_MAX;
 use futures::future::{BoxFuture, FutureExt};
 use serde_json::{Map, Value};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Bytes of a name, an event's type, and the hash of an input.
-const NAME_BYTES_MAX: usize = 256;
+/// Bytes of an event's type, and of the hash of an input.
+const EVENT_TYPE_BYTES_MAX: usize = 256;
 const INPUT_HASH_BYTES_MAX: usize = 64;
 
 /// Bytes of a filter.
@@ -132,7 +133,7 @@ impl WorkflowContext {
     }
 
     fn try_wait_for(&mut self, name: String, event_type: String, filter: String, timeout_ms: Option<u64>) -> Asked {
-        check_text("the event's type", &event_type, NAME_BYTES_MAX).map_err(Error::invalid)?;
+        check_text("the event's type", &event_type, EVENT_TYPE_BYTES_MAX).map_err(Error::invalid)?;
         if filter.len() > FILTER_BYTES_MAX || serde_json::from_str::<Map<String, Value>>(&filter).is_err() {
             return Err(Error::invalid(format!(
                 "the filter must be a JSON object of at most {FILTER_BYTES_MAX} bytes"

@@ -1,4 +1,4 @@
-//! Who gets which version.
+//! The assignment of clients to versions.
 
 use crate::setting::InvalidSetting;
 use http::HeaderMap;
@@ -23,7 +23,7 @@ pub enum Sticky {
     Address,
 }
 
-/// What of a request decides.
+/// The attribute of a request that decides.
 #[derive(Debug, Clone, Copy)]
 pub struct Caller<'a> {
     /// The request's header fields.

@@ -37,11 +37,11 @@ fn all() -> f64 {
 /// Flag rules, ready to be applied. The first that fits decides.
 #[derive(Debug, Clone, Default)]
 pub struct FlagTable {
-    rules: Vec<Prepared>,
+    rules: Vec<PreparedRule>,
 }
 
 #[derive(Debug, Clone)]
-struct Prepared {
+struct PreparedRule {
     rule: FlagRule,
     assigner: Assigner,
     buckets: u32,
@@ -80,7 +80,7 @@ impl FlagTable {
     }
 }
 
-fn prepare(id: &str, rule: FlagRule) -> Result<Prepared, InvalidSetting> {
+fn prepare(id: &str, rule: FlagRule) -> Result<PreparedRule, InvalidSetting> {
     within("flags.percent", rule.percent, 0.0..=100.0)?;
     for (key, text) in
         [("flags.organization", &rule.organization), ("flags.claim", &rule.claim), ("flags.value", &rule.value)]
@@ -96,7 +96,7 @@ fn prepare(id: &str, rule: FlagRule) -> Result<Prepared, InvalidSetting> {
     }
     let assigner = Assigner::new(&format!("{id}\0flag\0{}", rule.version), &rule.sticky)?;
     let buckets = (rule.percent * f64::from(BUCKETS) / 100.0).round() as u32;
-    Ok(Prepared { rule, assigner, buckets })
+    Ok(PreparedRule { rule, assigner, buckets })
 }
 
 fn fits(rule: &FlagRule, organization: Option<&str>, claims: Option<&Map<String, Value>>) -> bool {

@@ -4,7 +4,7 @@ use super::plan::RolloutPlan;
 use super::stats::{Figures, Snapshot};
 use crate::statistics::sequential::{lower_bound, mean_radius, upper_bound};
 
-/// What a comparison says.
+/// The result of a comparison.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Judgement {
     Good,

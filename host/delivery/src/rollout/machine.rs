@@ -20,7 +20,7 @@ pub struct Rollout {
     reason: String,
     /// Rounds begun; each has its share of the false alarms.
     rounds: u32,
-    /// What is known of the base from before this round.
+    /// The base's counts from before this round.
     reference: Option<Figures>,
     /// The present round. Counts do not outlive a process, so it does not either.
     #[serde(skip)]
@@ -40,7 +40,7 @@ struct Round {
     waiting: String,
 }
 
-/// What a gap between two ticks counts at most: a clock that jumps forward is not a step that has held.
+/// The most that a gap between two ticks counts: a clock that jumps forward is not a step that has held.
 const TICK_MAX_MS: u64 = 5_000;
 
 /// When a round is still undecided after this many times `every-ms`, the next begins.
@@ -105,7 +105,7 @@ impl Rollout {
         (self.percent() * f64::from(BUCKETS) / 100.0).round() as u32
     }
 
-    /// Takes the result of a request that the canary answered, after it was recorded in `canary`. Only failures matter:
+    /// Takes the result of a request that the canary served, after it was recorded in `canary`. Only failures matter:
     /// for others the call may be left out. May roll back.
     pub fn on_result(
         &mut self,
@@ -239,7 +239,7 @@ impl Rollout {
         self.end(RolloutState::RolledBack, reason, now)
     }
 
-    /// What an operator is told.
+    /// The status for operators.
     #[must_use]
     pub fn status(&self) -> RolloutStatus {
         let waiting = match &self.round {

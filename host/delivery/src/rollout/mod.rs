@@ -5,7 +5,7 @@
 //!
 //! A step is watched in *rounds*. A round begins with the step and lasts `every-ms` or longer; what canary and base did
 //! since its beginning, at the same time, is compared. When it has lasted four times as long and is still undecided,
-//! the next begins, so that a fault that comes late is not hidden behind hours of good answers.
+//! the next begins, so that a fault that comes late is not hidden behind hours of good responses.
 //!
 //! Three things are compared: the share of requests that failed; the share of requests that were slower than
 //! `p99-ratio` times the base's p99 (of the base's own, one in a hundred); the mean of fuel per request. Each
@@ -22,9 +22,9 @@
 //! requests fail independently of each other; for latency, whose yardstick is itself measured, and for the mean of fuel
 //! it is approximate.) With fewer than 20 requests no canary is bad.
 //!
-//! What the base did before counts for it while it has no 20 requests of its own in a round, as at 100 %. If nothing
+//! Earlier requests of the base count for it while it has no 20 requests of its own in a round, as at 100 %. If nothing
 //! is known of it, it is taken to be without failures. At 100 % a latency or fuel that is *unclear* by that holds
-//! nothing up: the base answers no more, so that waiting would not make it clearer.
+//! nothing up: the base serves no more, so that waiting would not make it clearer.
 
 mod assign;
 mod flags;

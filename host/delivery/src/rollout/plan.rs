@@ -14,7 +14,7 @@ pub struct RolloutPlan {
     pub steps: Vec<f64>,
     /// The minimum duration of a step in milliseconds: 1,000 to 604,800,000 (seven days); 120,000 by default.
     pub every_ms: u64,
-    /// The minimum number of requests that the canary must have answered in a step: 1 to 1,000,000; 50 by default.
+    /// The minimum number of requests that the canary must have served in a step: 1 to 1,000,000; 50 by default.
     pub requests: u64,
     /// The tolerated difference between the error rates of the canary and the base version: 0 to 1; 0.01, one failure
     /// more per hundred requests, by default.

@@ -81,7 +81,7 @@ pub struct RolloutStatus {
     pub base: Option<Figures>,
 }
 
-/// What cannot be done with a rollout in its present state.
+/// An action that the present state of a rollout does not allow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum RolloutError {
     /// It has ended.

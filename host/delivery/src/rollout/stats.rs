@@ -1,4 +1,4 @@
-//! What a release did.
+//! The counts of a release.
 
 use crate::statistics::{Histogram, HistogramSnapshot};
 use serde::{Deserialize, Serialize};
@@ -23,7 +23,7 @@ struct Histograms {
     fuel: Histogram,
 }
 
-/// What a release had done at a moment, or did between two.
+/// The counts of a release at a moment, or between two.
 #[derive(Debug, Clone, Default)]
 pub struct Snapshot {
     requests: u64,
@@ -36,7 +36,7 @@ pub struct Snapshot {
 /// The measurements of a version by which versions are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, ToSchema)]
 pub struct Figures {
-    /// The number of answered requests.
+    /// The number of served requests.
     pub requests: u64,
     /// The number of requests that failed because of the component: the execution failed or the status was 500 or more.
     pub failures: u64,
@@ -86,7 +86,7 @@ impl ReleaseStats {
 }
 
 impl Snapshot {
-    /// What came since `earlier`.
+    /// The counts since `earlier`.
     #[must_use]
     pub fn since(&self, earlier: &Self) -> Self {
         Self {
@@ -98,7 +98,7 @@ impl Snapshot {
         }
     }
 
-    /// Requests answered.
+    /// Requests served.
     #[must_use]
     pub fn requests(&self) -> u64 {
         self.requests

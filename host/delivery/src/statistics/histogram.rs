@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 /// Buckets in each power of two: a bucket is at most 1/16 of its values wide.
 const STEPS: u64 = 16;
 const STEP_BITS: u32 = 4;
-/// What is 2^40 or more counts as the largest: 12 days in microseconds.
+/// Values of 2^40 or more count as the largest: 12 days in microseconds.
 const VALUE_BITS: u32 = 40;
 const BUCKETS: usize = ((VALUE_BITS - STEP_BITS + 1) as u64 * STEPS) as usize;
 
@@ -16,7 +16,7 @@ pub struct Histogram {
     buckets: Box<[AtomicU32]>,
 }
 
-/// What a [`Histogram`] held, or what came to it between two looks.
+/// The counts of a [`Histogram`], or those between two looks.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct HistogramSnapshot {
     buckets: Vec<u32>,
@@ -44,7 +44,7 @@ impl Histogram {
 }
 
 impl HistogramSnapshot {
-    /// What came since `earlier`. Right also across the wrap of a bucket at 2^32, as long as fewer than that came.
+    /// The counts since `earlier`. Correct also across the wrap of a bucket at 2^32, as long as fewer than that came.
     #[must_use]
     pub fn since(&self, earlier: &Self) -> Self {
         let earlier = earlier.buckets.iter().chain(std::iter::repeat(&0));

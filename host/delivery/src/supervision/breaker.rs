@@ -85,7 +85,7 @@ impl Drop for Trial {
 /// A request that was not let in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the component is out of service ({state:?}); retry after {retry_after:?}")]
-pub struct Refused {
+pub struct CircuitRefusal {
     /// When to try again; never less than a second, which is what `Retry-After` can say.
     pub retry_after: Duration,
     /// Why.
@@ -142,8 +142,8 @@ impl Breaker {
     /// Lets a request in or not.
     ///
     /// # Errors
-    /// [`Refused`], to be answered with 503.
-    pub fn try_enter(&self, now: Now) -> Result<Entry, Refused> {
+    /// [`CircuitRefusal`], for which the client gets 503.
+    pub fn try_enter(&self, now: Now) -> Result<Entry, CircuitRefusal> {
         let (epoch, state) = unpack(self.gate.load(Ordering::Acquire));
         if state == BreakerState::Closed {
             return Ok(Entry { epoch, _trial: None });
@@ -214,7 +214,7 @@ impl Breaker {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What is left of the wait in the open state; `None` when it is over, or when the clock says that it has not
+    /// The rest of the wait in the open state; `None` when it is over, or when the clock says that it has not
     /// begun.
     fn wait_ms(&self, now: Now) -> Option<u64> {
         let begun = now.unix_ms() >= self.opened_ms.load(Ordering::Relaxed);
@@ -222,7 +222,7 @@ impl Breaker {
         (begun && left > 0).then_some(left)
     }
 
-    fn enter_with_lock(&self, now: Now) -> Result<Entry, Refused> {
+    fn enter_with_lock(&self, now: Now) -> Result<Entry, CircuitRefusal> {
         let mut inner = self.lock();
         let (mut epoch, mut state) = unpack(self.gate.load(Ordering::Acquire));
         if state == BreakerState::Open {
@@ -348,8 +348,8 @@ impl Breaker {
     }
 }
 
-fn refused(wait_ms: u64, state: BreakerState) -> Refused {
-    Refused { retry_after: Duration::from_millis(wait_ms.max(1_000)), state }
+fn refused(wait_ms: u64, state: BreakerState) -> CircuitRefusal {
+    CircuitRefusal { retry_after: Duration::from_millis(wait_ms.max(1_000)), state }
 }
 
 /// The next number of `SplitMix64` (Steele, Lea and Flood, OOPSLA 2014): enough to spread waits.

@@ -1,15 +1,15 @@
-//! What an operator is told of a component's condition.
+//! A component's condition, for operators.
 
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// The health of a version.
+/// The health of a version, for requests or for triggers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Health {
-    /// Requests are answered.
+    /// Requests are served.
     Healthy,
-    /// Requests are answered, but failures have reached half of what opens the circuit.
+    /// Requests are served, but failures have reached half of what opens the circuit.
     Degraded,
     /// The circuit is open: requests are refused until the backoff is over.
     Open,

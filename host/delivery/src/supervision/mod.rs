@@ -1,4 +1,4 @@
-//! What keeps one component's faults to itself: circuit breaker, bulkhead, health.
+//! The containment of a component's faults: circuit breaker, concurrency limit, health.
 //!
 //! The circuit [`Breaker`] decides first whether to admit a request, then the request takes a [`Permit`] of the
 //! [`Admission`] or waits for one. Its result is reported to the breaker; refusals of these two are not reported.
@@ -20,7 +20,7 @@ mod tests;
 
 pub use admission::{Admission, Permit};
 pub use allowance::Allowance;
-pub use breaker::{Breaker, BreakerState, Entry, Refused};
+pub use breaker::{Breaker, BreakerState, CircuitRefusal, Entry};
 pub use config::SupervisionConfig;
 pub use health::{Health, HealthState};
 pub use shared_admission::{SharedAdmission, SharedPermit};

@@ -17,7 +17,7 @@ fn breaker(config: &SupervisionConfig) -> Breaker {
     Breaker::new(config, 42, at(0))
 }
 
-fn call(breaker: &Breaker, success: bool, now: Now) -> Result<(), Refused> {
+fn call(breaker: &Breaker, success: bool, now: Now) -> Result<(), CircuitRefusal> {
     breaker.record(breaker.try_enter(now)?, success, now);
     Ok(())
 }

@@ -20,7 +20,7 @@ struct Slot {
     counts: AtomicU64,
 }
 
-/// What a window held.
+/// The counts of a window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Counts {
     pub(super) requests: u64,

@@ -167,7 +167,7 @@ impl AssetTable {
     }
 }
 
-/// What a path of an asset must be like, so that a request can name it.
+/// The rule for the path of an asset, so that a request can name it.
 pub(super) fn check_path(path: &str) -> Result<(), &'static str> {
     let Some(rest) = path.strip_prefix('/') else { return Err("does not begin with a slash") };
     if path.len() > MAX_ASSET_PATH_BYTES {

@@ -84,7 +84,7 @@ impl Failure {
 pub struct JwtVerifier {
     rules: JwtRules,
     keys: RwLock<Arc<Keys>>,
-    verified: Mutex<BoundedMap<[u8; 32], Verified>>,
+    verified: Mutex<BoundedMap<[u8; 32], VerifiedToken>>,
     /// When [`JwtVerifier::needs_keys`] last said yes, in seconds since 1970; 0 for never.
     requested_at: AtomicU64,
     /// 1 if a token named an unknown key since then.
@@ -104,7 +104,7 @@ struct Key {
 }
 
 #[derive(Clone)]
-struct Verified {
+struct VerifiedToken {
     identity: Arc<Identity>,
     from: u64,
     until: u64,
@@ -176,7 +176,7 @@ impl JwtVerifier {
         Arc::clone(&self.keys.read())
     }
 
-    /// Whose token it is.
+    /// The identity of the token's subject.
     ///
     /// # Errors
     /// [`Failure`]. Clients are told no more than that a token is not valid, unless its signature was found right.
@@ -209,7 +209,7 @@ impl JwtVerifier {
         Ok(verified.identity)
     }
 
-    fn verify_signature(&self, token: &str, keys: &Keys) -> Result<Verified, Failure> {
+    fn verify_signature(&self, token: &str, keys: &Keys) -> Result<VerifiedToken, Failure> {
         let header = jsonwebtoken::decode_header(token).map_err(|_| Failure::Malformed)?;
         check_header(&header)?;
         if !self.rules.algorithms.contains(&header.alg) {
@@ -234,7 +234,7 @@ impl JwtVerifier {
         self.check_claims(claims)
     }
 
-    fn check_claims(&self, claims: Map<String, Value>) -> Result<Verified, Failure> {
+    fn check_claims(&self, claims: Map<String, Value>) -> Result<VerifiedToken, Failure> {
         let text = |name: &str| claims.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
         if text("iss") != Some(&self.rules.issuer) {
             return Err(Failure::Issuer);
@@ -258,7 +258,7 @@ impl JwtVerifier {
         let user_id = text(&self.rules.user_claim).map(str::to_owned);
         let organization_id = text(&self.rules.organization_claim).map(str::to_owned);
         let identity = Identity { subject, user_id, organization_id, claims, method: AuthMethod::Jwt };
-        Ok(Verified { identity: Arc::new(identity), from, until })
+        Ok(VerifiedToken { identity: Arc::new(identity), from, until })
     }
 }
 
@@ -272,8 +272,8 @@ fn numeric_date(value: &Value) -> Option<u64> {
     })
 }
 
-/// What a header must not have: extensions that have to be understood (RFC 7515, section 4.1.11), and the type of a
-/// token that is for something else (RFC 8725, section 3.11).
+/// The members that a header must not have: extensions that have to be understood (RFC 7515, section 4.1.11), and the
+/// type of a token that is for something else (RFC 8725, section 3.11).
 fn check_header(header: &Header) -> Result<(), Failure> {
     let kind = header.typ.as_deref().map(str::to_ascii_lowercase);
     let kind = kind.as_deref().map(|kind| kind.strip_prefix("application/").unwrap_or(kind));

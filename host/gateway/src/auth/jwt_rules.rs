@@ -18,7 +18,7 @@ const ALGORITHMS: [(&str, Algorithm); 9] = [
     ("EdDSA", Algorithm::EdDSA),
 ];
 
-/// What the tokens of a route must be.
+/// The requirements for the tokens of a route.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct JwtRules {
     jwks: String,

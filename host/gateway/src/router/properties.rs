@@ -16,7 +16,7 @@ const ASKED_METHODS: &[&str] = &["GET", "HEAD", "POST", "DELETE"];
 const VERSIONS: &[Option<&str>] = &[None, Some("1"), Some("2")];
 
 #[derive(Debug, Clone)]
-struct Wanted {
+struct RouteSpec {
     host: &'static str,
     path: String,
     methods: &'static [&'static str],
@@ -35,7 +35,7 @@ fn path(segments: Vec<&str>, end: &str) -> String {
     format!("/{}", [segments, vec![end]].concat().join("/"))
 }
 
-fn wanted() -> impl Strategy<Value = Wanted> {
+fn wanted() -> impl Strategy<Value = RouteSpec> {
     let segments = prop::collection::vec(select(SEGMENTS), 0..=2);
     // A pattern has a name once.
     let segments = segments.prop_map(|all| {
@@ -43,7 +43,7 @@ fn wanted() -> impl Strategy<Value = Wanted> {
         all.into_iter().map(|one| if one == "{x}" { names.next().unwrap_or(one) } else { one }).collect::<Vec<_>>()
     });
     (select(HOSTS), segments, select(ENDS), select(METHODS), select(VERSIONS)).prop_map(
-        |(host, segments, end, methods, version)| Wanted { host, path: path(segments, end), methods, version },
+        |(host, segments, end, methods, version)| RouteSpec { host, path: path(segments, end), methods, version },
     )
 }
 
@@ -64,7 +64,7 @@ fn host_rank(rule: &str, host: &str) -> Option<usize> {
     }
 }
 
-/// What a pattern is at each segment of a path that it matches: 0 plain, 1 and 2 a parameter with something plain
+/// The kind of a pattern at each segment of a path that it matches: 0 plain, 1 and 2 a parameter with something plain
 /// before it, or behind it only, 3 a parameter, 4 the rest.
 fn path_ranks(pattern: &str, path: &str) -> Option<Vec<usize>> {
     let (mut pattern, mut path) = (pattern[1..].split('/'), path[1..].split('/'));
@@ -101,14 +101,15 @@ fn path_ranks(pattern: &str, path: &str) -> Option<Vec<usize>> {
 }
 
 /// The number of the route that a request takes, else the code of its refusal.
-fn model(routes: &[Wanted], request: &TestRequest) -> Result<usize, Code> {
+fn model(routes: &[RouteSpec], request: &TestRequest) -> Result<usize, Code> {
     let best_host = routes.iter().filter_map(|route| host_rank(route.host, request.host)).min();
-    let of_host = |route: &&(usize, &Wanted)| best_host.is_some() && host_rank(route.1.host, request.host) == best_host;
+    let of_host =
+        |route: &&(usize, &RouteSpec)| best_host.is_some() && host_rank(route.1.host, request.host) == best_host;
     let numbered: Vec<_> = routes.iter().enumerate().collect();
     let here: Vec<_> = numbered.iter().filter(of_host).collect();
     let matching = here.iter().filter_map(|(_, route)| Some((path_ranks(&route.path, &request.path)?, &route.path)));
     let (_, pattern) = matching.min().ok_or(Code::NoRoute)?;
-    let named = |route: &Wanted| match request.method {
+    let named = |route: &RouteSpec| match request.method {
         _ if route.methods.is_empty() => Some(0),
         method if route.methods.contains(&method) => Some(2),
         "HEAD" if route.methods.contains(&"GET") => Some(1),
@@ -125,7 +126,7 @@ fn model(routes: &[Wanted], request: &TestRequest) -> Result<usize, Code> {
 }
 
 /// Whether both would answer the same requests.
-fn clash(one: &Wanted, other: &Wanted) -> bool {
+fn clash(one: &RouteSpec, other: &RouteSpec) -> bool {
     let same = one.host == other.host && one.path == other.path && one.version == other.version;
     same && match (one.methods, other.methods) {
         ([], []) => true,
@@ -142,7 +143,7 @@ proptest! {
         requests in prop::collection::vec(request(), 1..24),
     ) {
         let mut router = Router::default();
-        let mut routes: Vec<Wanted> = Vec::new();
+        let mut routes: Vec<RouteSpec> = Vec::new();
         for want in wanted {
             let mut table = json!({ "path": want.path });
             if !want.methods.is_empty() {

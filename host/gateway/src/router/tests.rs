@@ -237,7 +237,7 @@ fn a_hundred_thousand_routes_are_a_map_of_small_tables() {
     }
 }
 
-/// What a service asks for, for [`Router::set`] and [`Router::check`]; its value is its name.
+/// The routes of a service, for [`Router::set`] and [`Router::check`]; its value is its name.
 fn asks(service: &str, routes: Value) -> (Arc<str>, GatewayConfig, String) {
     let config = GatewayConfig::parse(&json!({ "routes": routes })).expect("a table");
     (Arc::from(service), config, service.to_owned())

@@ -52,7 +52,7 @@ fn request(method: &str, path: &str, pairs: &[(&str, &str)]) -> request::Parts {
     builder.body(()).expect("a request").into_parts().0
 }
 
-/// What becomes of a request: the rules, and what they say.
+/// The treatment of a request: the rules, and their result.
 fn admit(
     router: &Router<Arc<Rules>>,
     request: &request::Parts,

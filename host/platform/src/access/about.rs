@@ -1,9 +1,9 @@
-//! What of a tenant a request is about.
+//! The object of a request within a tenant.
 
 use elias_names::{ComponentName, Environment, ServiceId};
 use std::fmt;
 
-/// What of a tenant a request is about.
+/// The object of a request within a tenant.
 #[derive(Debug, Clone, Copy)]
 pub enum About<'a> {
     /// The tenant as a whole.

@@ -50,7 +50,7 @@ impl Attempts {
     }
 }
 
-/// What one subscriber has at least: an IPv4 address, or an IPv6 network of 64 bits.
+/// The smallest network of one subscriber: an IPv4 address, or an IPv6 network of 64 bits.
 fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),

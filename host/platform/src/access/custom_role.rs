@@ -39,7 +39,7 @@ pub(super) struct AuthorizationRequest<'a> {
     pub(super) address: Option<IpAddr>,
 }
 
-/// What all roles share.
+/// The schema and the authorizer that all roles share.
 struct Cedar {
     validator: Validator,
     authorizer: Authorizer,

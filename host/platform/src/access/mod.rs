@@ -1,13 +1,13 @@
-//! Who may do what: tokens, and the one table of permissions.
+//! Authentication and authorization: tokens, and the one table of permissions.
 
 mod about;
 mod attempts;
 mod custom_role;
+mod members;
 mod oidc;
 mod permission;
-mod rights;
+mod roles;
 mod slow_hash;
-mod standing;
 #[cfg(test)]
 mod tests;
 mod token;
@@ -25,12 +25,12 @@ use elias_api::{Actor, Code, Error, NewToken, Result, Role, TokenRole, TokenWith
 use elias_gateway::{ApiKeys, AuthMethod, Identity, JwtVerifier};
 use elias_names::{ServiceId, TenantId};
 use elias_store::{Store, now_ms};
+use members::Members;
 use moka::sync::Cache;
 use oidc::Oidc;
-use rights::Roles;
+use roles::Roles;
 use sha2::{Digest, Sha256};
 use slow_hash::SlowHashes;
-use standing::Members;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -53,16 +53,16 @@ const REMEMBERED: u64 = 10_000;
 const OPERATOR_FILE: &str = "operator-token";
 
 /// Principals by the SHA-256 of their token.
-type Remembered = Cache<[u8; 32], Arc<Principal>>;
+type TokenCache = Cache<[u8; 32], Arc<Principal>>;
 
 /// Authenticates requests.
 pub(crate) struct Access {
     store: Store,
     roles: Roles,
     members: Members,
-    valid: Remembered,
-    known: Remembered,
-    confirmed: Remembered,
+    valid: TokenCache,
+    known: TokenCache,
+    confirmed: TokenCache,
     attempts: Attempts,
     /// How often all that is remembered was forgotten.
     forgotten: AtomicU64,
@@ -200,9 +200,10 @@ impl Access {
                 }
             }
         }
-        let Some(standing) = self.members.of_token(&token).await? else { return Ok(None) };
-        let rights = self.roles.rights(&token.tenant, &token.role, standing.bound.as_ref()).await?;
-        Ok(Some(Principal::of(&token, rights, standing)))
+        let Some(resolved) = self.members.of_token(&token).await? else { return Ok(None) };
+        let permissions =
+            self.roles.effective_permissions(&token.tenant, &token.role, resolved.boundary.as_ref()).await?;
+        Ok(Some(Principal::of(&token, permissions, resolved)))
     }
 
     async fn replace_hash(&self, tenant: &TenantId, bearer: &Bearer, before: &str) -> Result<()> {
@@ -211,8 +212,8 @@ impl Access {
         Ok(scope.commit().await?)
     }
 
-    /// Who has a token of the identity provider. Why one is refused is in the log; the client is told what only a
-    /// token with a right signature brings to light.
+    /// The principal of a token of the identity provider. The reason of a refusal is in the log; the client is told
+    /// what only a token with a right signature brings to light.
     async fn find_user(&self, oidc: &Oidc, token: &str, address: &str) -> Result<Arc<Principal>> {
         let log = |reason: &str| tracing::info!(%reason, %address, "a token of the identity provider was refused");
         let user = match oidc.user(token) {
@@ -222,12 +223,12 @@ impl Access {
                 return Err(denied.error.unwrap_or_else(refused));
             }
         };
-        let Some(standing) = self.members.of_provider(&user, address).await? else {
+        let Some(resolved) = self.members.of_provider(&user, address).await? else {
             log("its user, or the user's organization, is disabled or deleted");
             return Err(refused());
         };
-        let rights = self.roles.rights(&user.tenant, &user.role, standing.bound.as_ref()).await;
-        let rights = rights.map_err(|error| match error.code() {
+        let permissions = self.roles.effective_permissions(&user.tenant, &user.role, resolved.boundary.as_ref()).await;
+        let permissions = permissions.map_err(|error| match error.code() {
             // The provider names a role that is not there.
             Code::Forbidden => {
                 log(&error.to_string());
@@ -237,7 +238,7 @@ impl Access {
             }
             _ => error,
         })?;
-        Ok(Arc::new(user.principal(rights, standing)))
+        Ok(Arc::new(user.principal(permissions, resolved)))
     }
 
     /// Makes a token; its secret is in the response and nowhere else.
@@ -266,12 +267,13 @@ impl Access {
         Ok(TokenWithSecret { token, secret: bearer.to_string() })
     }
 
-    /// What checks the tokens of the identity provider, if there is one.
+    /// The verifier of the identity provider's tokens, if there is one.
     pub(crate) fn verifier(&self) -> Option<Arc<JwtVerifier>> {
         self.oidc.as_ref().map(Oidc::verifier)
     }
 
-    /// What checks the API keys of a service, among those that were [authenticated](Self::authenticate) just before.
+    /// The verifier of the API keys of a service, among those that were [authenticated](Self::authenticate) just
+    /// before.
     pub(crate) fn api_keys(&self, service: &ServiceId) -> Arc<dyn ApiKeys> {
         Arc::new(ServiceKeys { service: service.clone(), valid: self.valid.clone(), known: self.known.clone() })
     }
@@ -286,7 +288,7 @@ impl Access {
     }
 }
 
-/// What a token is remembered by.
+/// The key by which a token is remembered.
 fn key_of(token: &str) -> [u8; 32] {
     Sha256::digest(token.as_bytes()).into()
 }
@@ -303,8 +305,8 @@ fn refused() -> Error {
 /// The API keys of a service: its tenant's tokens that are for its component too.
 struct ServiceKeys {
     service: ServiceId,
-    valid: Remembered,
-    known: Remembered,
+    valid: TokenCache,
+    known: TokenCache,
 }
 
 impl ApiKeys for ServiceKeys {
@@ -332,7 +334,7 @@ pub fn operator_token(data_dir: &std::path::Path) -> std::io::Result<Zeroizing<S
 }
 
 impl Principal {
-    /// Who has the host's own token.
+    /// The principal of the host's own token.
     pub(crate) fn operator() -> Self {
         Self {
             name: "operator".to_owned(),

@@ -1,8 +1,8 @@
 //! Users of an identity provider (OpenID Connect), by the tokens that it signs.
 
 use super::Principal;
-use super::rights::Rights;
-use super::standing::Standing;
+use super::members::ResolvedPrincipal;
+use super::roles::EffectivePermissions;
 use elias_api::{Code, Error, Result, TokenRole};
 use elias_gateway::auth::JwtFailure;
 use elias_gateway::{GatewayConfig, JwtVerifier, Now};
@@ -19,9 +19,9 @@ use std::time::Duration;
 pub struct OidcConfig {
     /// Where its keys are: a JWK set (RFC 7517), over https.
     pub jwks: String,
-    /// What `iss` must be.
+    /// The required `iss`.
     pub issuer: String,
-    /// What `aud` must be, or have.
+    /// The required `aud`, or a member of it.
     pub audience: String,
     /// The claim with the tenant's name.
     pub tenant_claim: String,
@@ -35,7 +35,7 @@ pub trait FetchKeys: Send + Sync + 'static {
     fn fetch<'a>(&'a self, url: &'a str) -> BoxFuture<'a, Result<Vec<u8>, String>>;
 }
 
-/// Whom the provider's token names.
+/// The user whom the provider's token names.
 pub(super) struct User {
     pub(super) tenant: TenantId,
     pub(super) role: TokenRole,
@@ -46,7 +46,7 @@ pub(super) struct User {
 }
 
 /// Why a token is refused.
-pub(super) struct Denied {
+pub(super) struct Denial {
     /// For the host's log.
     pub(super) reason: String,
     /// For the client; none: that the token is not valid, and no more.
@@ -80,8 +80,8 @@ impl Oidc {
         Arc::clone(&self.verifier)
     }
 
-    /// Who a token stands for, if it is valid and names a tenant and a role.
-    pub(super) fn user(&self, token: &str) -> Result<User, Denied> {
+    /// The user of a token, if it is valid and names a tenant and a role.
+    pub(super) fn user(&self, token: &str) -> Result<User, Denial> {
         let unix_seconds = u64::try_from(now_ms() / 1_000).unwrap_or_default();
         let verified = self.verifier.verify(token, Now { monotonic: Duration::ZERO, unix_seconds });
         let identity = verified.map_err(|failure| self.denied(failure))?;
@@ -96,7 +96,7 @@ impl Oidc {
         })
     }
 
-    fn denied(&self, failure: JwtFailure) -> Denied {
+    fn denied(&self, failure: JwtFailure) -> Denial {
         let error = match failure {
             // It is said of tokens with a right signature alone.
             JwtFailure::Expired => {
@@ -114,19 +114,19 @@ impl Oidc {
             JwtFailure::Audience => format!("{}, not {}", failure.as_str(), self.config.audience),
             _ => failure.as_str().to_owned(),
         };
-        Denied { reason, error }
+        Denial { reason, error }
     }
 }
 
-/// What a claim of a valid token names.
-fn read_claim<T: FromStr>(what: &str, claim: &str, value: Option<&str>) -> Result<T, Denied> {
+/// The value that a claim of a valid token names.
+fn read_claim<T: FromStr>(what: &str, claim: &str, value: Option<&str>) -> Result<T, Denial> {
     let why = match value.map(str::parse) {
         Some(Ok(read)) => return Ok(read),
         Some(Err(_)) => format!("the token names no {what}: its claim `{claim}` must be a {what} name"),
         None => format!("the token names no {what}: it must have the claim `{claim}`, a text"),
     };
     let message = format!("{why}; have the identity provider add it");
-    Err(Denied { reason: why, error: Some(Error::new(Code::NoRole, message)) })
+    Err(Denial { reason: why, error: Some(Error::new(Code::NoRole, message)) })
 }
 
 impl User {
@@ -135,7 +135,11 @@ impl User {
         format!("user:{}", self.subject)
     }
 
-    pub(super) fn principal(self, Rights { given, role, custom }: Rights, standing: Standing) -> Principal {
+    pub(super) fn principal(
+        self,
+        EffectivePermissions { given, role, custom }: EffectivePermissions,
+        resolved: ResolvedPrincipal,
+    ) -> Principal {
         Principal {
             name: self.actor(),
             tenant: self.tenant,
@@ -143,8 +147,8 @@ impl User {
             role,
             custom,
             components: None,
-            user_id: standing.user_id,
-            organization_id: standing.organization_id,
+            user_id: resolved.user_id,
+            organization_id: resolved.organization_id,
             expires_at: FOREVER_MS,
         }
     }

@@ -1,9 +1,9 @@
-//! What a role allows.
+//! Principals and their permissions.
 
 use super::about::About;
 use super::custom_role::{AuthorizationRequest, CustomRole};
-use super::rights::Rights;
-use super::standing::Standing;
+use super::members::ResolvedPrincipal;
+use super::roles::EffectivePermissions;
 use elias_api::{Code, Error, Result, Role, Token, TokenRole};
 use elias_names::{ComponentName, Environment, TenantId};
 use std::sync::Arc;
@@ -17,7 +17,7 @@ pub struct Principal {
     pub tenant: TenantId,
     /// The role that it was given.
     pub given: TokenRole,
-    /// What it may do at most.
+    /// Its permission boundary.
     pub role: Role,
     /// Roles of its tenant's, each of which has to permit what it does: the one that it was given, and the one that
     /// bounds its user.
@@ -35,7 +35,7 @@ pub struct Principal {
 /// Defines [`Permission`] from the one table of permissions and the least role that has each.
 macro_rules! permissions {
     ($($(#[$doc:meta])* $permission:ident: $role:ident,)*) => {
-        /// What can be allowed.
+        /// The permissions.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub enum Permission {
             $($(#[$doc])* $permission,)*
@@ -92,7 +92,7 @@ permissions! {
 }
 
 impl Permission {
-    /// What deploying to an environment takes.
+    /// The permission for deploying to an environment.
     #[must_use]
     pub fn deploy(environment: Environment) -> Self {
         match environment {
@@ -124,7 +124,11 @@ fn kebab(name: &str) -> String {
 }
 
 impl Principal {
-    pub(super) fn of(token: &Token, Rights { given, role, custom }: Rights, standing: Standing) -> Self {
+    pub(super) fn of(
+        token: &Token,
+        EffectivePermissions { given, role, custom }: EffectivePermissions,
+        resolved: ResolvedPrincipal,
+    ) -> Self {
         Self {
             name: token.id.clone(),
             tenant: token.tenant.clone(),
@@ -132,8 +136,8 @@ impl Principal {
             role,
             custom,
             components: token.components.clone(),
-            user_id: standing.user_id,
-            organization_id: standing.organization_id,
+            user_id: resolved.user_id,
+            organization_id: resolved.organization_id,
             expires_at: token.expires_at,
         }
     }
@@ -156,21 +160,13 @@ impl Principal {
     }
 
     /// Checks that this may be done to the tenant, or to a component of it if it is about one, by a request from
-    /// `address`. The answer is the same whether the tenant exists or not.
+    /// `address`. The result is the same whether the tenant exists or not.
     ///
     /// # Errors
     /// `forbidden`.
     pub fn require(&self, permission: Permission, tenant: &TenantId, about: About<'_>, address: &str) -> Result<()> {
+        self.require_role(permission, tenant)?;
         let forbidden = |why: String| Err(Error::new(Code::Forbidden, why));
-        // Roles of a tenant are for that tenant, also if they are of those who run the host.
-        let reaches_all = self.tenant.is_system() && self.custom.is_empty();
-        if !reaches_all && (permission.is_of_the_host() || self.tenant != *tenant) {
-            return forbidden(format!("a token of the tenant {} may not do this to {tenant}", self.tenant));
-        }
-        if self.role < permission.role() {
-            let (has, needs) = (self.role.as_str(), permission.role().as_str());
-            return forbidden(format!("this takes a token with the role {needs}; this one has the role {has}"));
-        }
         match (&self.components, about.parts().0) {
             (Some(components), Some(component)) if !components.contains(component) => {
                 return forbidden(format!("the token is not for the component {component}"));
@@ -185,6 +181,25 @@ impl Principal {
         let address = address.parse().ok();
         let authorization = AuthorizationRequest { principal: self, permission, tenant, about, address };
         self.custom.iter().try_for_each(|role| role.require(&authorization))
+    }
+
+    /// Checks of that what does not depend on what a request is about: that the tenant is the principal's, and that its
+    /// role has the permission.
+    ///
+    /// # Errors
+    /// `forbidden`.
+    pub(crate) fn require_role(&self, permission: Permission, tenant: &TenantId) -> Result<()> {
+        let forbidden = |why: String| Err(Error::new(Code::Forbidden, why));
+        // Roles of a tenant are for that tenant, also if they are of those who run the host.
+        let reaches_all = self.tenant.is_system() && self.custom.is_empty();
+        if !reaches_all && (permission.is_of_the_host() || self.tenant != *tenant) {
+            return forbidden(format!("a token of the tenant {} may not do this to {tenant}", self.tenant));
+        }
+        if self.role < permission.role() {
+            let (has, needs) = (self.role.as_str(), permission.role().as_str());
+            return forbidden(format!("this takes a token with the role {needs}; this one has the role {has}"));
+        }
+        Ok(())
     }
 }
 

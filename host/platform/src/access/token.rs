@@ -20,9 +20,9 @@ use zeroize::Zeroizing;
 pub const TOKEN_DAYS_MAX: u32 = 3_650;
 const DAY_MS: i64 = 24 * 3600 * 1000;
 const SECRET_BYTES: usize = 32;
-/// What a hash begins with, before the SHA-256 in hexadecimal.
+/// The prefix of a hash, before the SHA-256 in hexadecimal.
 const FAST: &str = "sha256:";
-/// What a hash of a former release begins with.
+/// The prefix of a hash of a former release.
 const SLOW: &str = "$argon2";
 
 /// Whether a token is the one that was hashed.
@@ -52,7 +52,7 @@ impl Bearer {
         &self.id
     }
 
-    /// What is stored.
+    /// The hash that is stored.
     pub(super) fn hash(&self) -> String {
         let digest = Sha256::digest(self.secret.as_bytes());
         digest.iter().fold(String::from(FAST), |hash, byte| hash + &format!("{byte:02x}"))

@@ -1,6 +1,6 @@
 //! Files compressed beforehand: once, when a version that serves them is deployed, and never for a request.
 //!
-//! What comes out is an artifact by its own SHA-256. Beside the original is a list of what there is of it, so that
+//! The result is an artifact by its own SHA-256. Beside the original is a list of what there is of it, so that
 //! nothing is compressed twice, and nothing is tried twice that gained nothing. Other hosts make their own; the bucket
 //! has originals only.
 
@@ -14,7 +14,7 @@ use sha2::{Digest as _, Sha256};
 use std::io::{Read, Write};
 use std::str::FromStr;
 
-/// What ends the name of a list.
+/// The suffix of a list's name.
 pub(super) const LIST: &str = ".encodings";
 /// Shorter files gain nothing that a client would notice.
 const ENCODED_BYTES_MIN: u64 = 1024;
@@ -27,7 +27,7 @@ const BROTLI_QUALITY: i32 = 9;
 const BROTLI_WINDOW: i32 = 22;
 
 impl Artifacts {
-    /// What there is of an artifact, compressed. Files that are gone are left out.
+    /// The compressed forms of an artifact. Files that are gone are left out.
     pub(crate) fn encodings(&self, digest: &Digest) -> Vec<EncodedAsset> {
         let there = |file: &EncodedAsset| {
             Digest::from_str(&file.sha256).is_ok_and(|digest| self.bytes(&digest) == Some(file.bytes))
@@ -62,7 +62,7 @@ impl Artifacts {
         let mut made = Vec::new();
         for coding in CODINGS {
             let partial = Partial::begin(&self.folder)?;
-            let mut output = Measured { file: partial.file.file(), hash: Sha256::new(), bytes: 0 };
+            let mut output = HashingWriter { file: partial.file.file(), hash: Sha256::new(), bytes: 0 };
             compress(coding, self.folder.open(key(digest))?, &mut output)?;
             let (sha256, smaller) = (hex(&output.hash.finalize()), output.bytes);
             if smaller < bytes {
@@ -100,13 +100,13 @@ fn compress(coding: Coding, mut input: impl Read, output: &mut impl Write) -> st
 }
 
 /// A file that knows what was written to it.
-struct Measured<'a> {
+struct HashingWriter<'a> {
     file: &'a cap_std::fs::File,
     hash: Sha256,
     bytes: u64,
 }
 
-impl Write for Measured<'_> {
+impl Write for HashingWriter<'_> {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         let written = (&mut &*self.file).write(bytes)?;
         self.hash.update(&bytes[..written]);

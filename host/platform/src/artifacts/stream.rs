@@ -15,7 +15,7 @@ use tokio::io::{AsyncReadExt, AsyncSeekExt};
 const PIECE_BYTES: usize = 64 << 10;
 
 /// A file that is being read.
-struct Reading {
+struct FileReader {
     artifacts: Artifacts,
     digest: Digest,
     file: tokio::fs::File,
@@ -50,12 +50,12 @@ impl Artifacts {
         file.seek(io::SeekFrom::Start(range.start)).await?;
         let left = range.end.saturating_sub(range.start);
         let hash = whole.then(Sha256::new);
-        let reading = Reading { artifacts: self.clone(), digest: digest.clone(), file, left, hash };
+        let reading = FileReader { artifacts: self.clone(), digest: digest.clone(), file, left, hash };
         Ok(futures::stream::try_unfold(reading, next).boxed())
     }
 }
 
-async fn next(mut reading: Reading) -> io::Result<Option<(Bytes, Reading)>> {
+async fn next(mut reading: FileReader) -> io::Result<Option<(Bytes, FileReader)>> {
     if reading.left == 0 {
         return Ok(None);
     }

@@ -8,10 +8,10 @@ use std::io::{self, Read, Seek};
 use std::path::Path;
 use tar::{EntryType, Header};
 
-/// What an entry of an archive is.
+/// The kinds of entries in an archive.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Entry {
-    /// What the archive says of itself.
+    /// The description of the archive.
     Contents,
     /// The store.
     Store,
@@ -24,7 +24,7 @@ pub(super) enum Entry {
 }
 
 impl Entry {
-    /// What the entry with this path is; nothing if no backup has it.
+    /// The kind of the entry with this path; `None` if no backup has it.
     pub(super) fn of(path: &str) -> Option<Self> {
         if path == super::CONTENTS {
             return Some(Self::Contents);

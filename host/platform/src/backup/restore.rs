@@ -23,9 +23,9 @@ use std::path::{Path, PathBuf};
 const KEY_BYTES_MAX: u64 = 4 << 10;
 const CONTENTS_BYTES_MAX: u64 = 64 << 20;
 
-/// What a restored archive was found to hold.
+/// The content of an archive that was restored.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Restored {
+pub struct RestoreReport {
     /// Artifacts, each checked against its digest.
     pub artifacts: u64,
     /// Records of the transparency log, whose hashes were checked.
@@ -34,7 +34,7 @@ pub struct Restored {
     pub databases: u64,
     /// Secrets that the key opens.
     pub secrets: u64,
-    /// What is not as it may be expected, and hinders nothing.
+    /// Unexpected findings that hinder nothing.
     pub notes: Vec<String>,
 }
 
@@ -44,8 +44,8 @@ pub struct Restored {
 /// # Errors
 /// `wrong-state` if there is something in it; `bad-input` for what is not an archive of
 /// [`Platform::backup`](crate::Platform::backup), or one that is damaged.
-pub async fn restore(archive: impl Read, data_dir: &Path) -> Result<Restored> {
-    let staging = Staging::new(data_dir)?;
+pub async fn restore(archive: impl Read, data_dir: &Path) -> Result<RestoreReport> {
+    let staging = StagingFolder::new(data_dir)?;
     let unpacked = unpack(archive, &staging.path)?;
     let restored = check(&staging.path, &unpacked).await?;
     staging.take_its_place()?;
@@ -57,14 +57,14 @@ fn refused(why: impl std::fmt::Display) -> Error {
 }
 
 /// Where an archive is unpacked. It is removed unless it takes the place of the data directory.
-struct Staging {
+struct StagingFolder {
     path: PathBuf,
     target: PathBuf,
     /// Whether the data directory was there, and may be another file system's: what was unpacked is moved within it.
     inside: bool,
 }
 
-impl Staging {
+impl StagingFolder {
     fn new(target: &Path) -> Result<Self> {
         let name = format!(".restore.{}", ulid::Ulid::new());
         let inside = match std::fs::read_dir(target) {
@@ -103,24 +103,24 @@ impl Staging {
     }
 }
 
-impl Drop for Staging {
+impl Drop for StagingFolder {
     fn drop(&mut self) {
         // Not there any more, or empty, if it has taken its place.
         let _ = std::fs::remove_dir_all(&self.path);
     }
 }
 
-/// What was unpacked.
+/// The content of the folder after unpacking.
 #[derive(Debug, Default)]
-struct Unpacked {
+struct UnpackedArchive {
     contents: Option<Contents>,
     databases: Vec<String>,
 }
 
 /// Unpacks what a backup may have, each entry once, with modes of ours.
-fn unpack(archive: impl Read, folder: &Path) -> Result<Unpacked> {
+fn unpack(archive: impl Read, folder: &Path) -> Result<UnpackedArchive> {
     let mut archive = tar::Archive::new(archive);
-    let mut unpacked = Unpacked::default();
+    let mut unpacked = UnpackedArchive::default();
     // As they stand: long names and extended headers, which the reader would hold in memory, are entries of kinds that
     // no backup has.
     for entry in archive.entries().map_err(refused)?.raw(true) {
@@ -194,7 +194,7 @@ fn write(content: &mut impl Read, path: &Path, bytes: u64) -> io::Result<Digest>
 }
 
 /// Reads everything, and checks what can be checked: SQLite's files, digests, the log's tree, the keys.
-async fn check(folder: &Path, unpacked: &Unpacked) -> Result<Restored> {
+async fn check(folder: &Path, unpacked: &UnpackedArchive) -> Result<RestoreReport> {
     let store_file = folder.join(STORE_FILE);
     if !store_file.is_file() {
         return Err(refused("it must contain a store"));
@@ -219,7 +219,7 @@ async fn check(folder: &Path, unpacked: &Unpacked) -> Result<Restored> {
     checked
 }
 
-async fn check_store(store: &Store, folder: &Path, unpacked: &Unpacked) -> Result<Restored> {
+async fn check_store(store: &Store, folder: &Path, unpacked: &UnpackedArchive) -> Result<RestoreReport> {
     let of_store = |error: elias_store::Error| refused(format_args!("its store: {error}"));
     let referenced = store.host_read().await.map_err(of_store)?.referenced_artifacts().await.map_err(of_store)?;
     check_artifacts(folder, &referenced)?;
@@ -234,7 +234,7 @@ async fn check_store(store: &Store, folder: &Path, unpacked: &Unpacked) -> Resul
     scope.audit(&Actor::host(), "host.restore", "host", NOTHING, NOTHING).await?;
     scope.commit().await?;
     let (artifacts, databases) = (referenced.len() as u64, unpacked.databases.len() as u64);
-    Ok(Restored { artifacts, log_size, databases, secrets, notes })
+    Ok(RestoreReport { artifacts, log_size, databases, secrets, notes })
 }
 
 /// Whether SQLite finds a file to be sound.

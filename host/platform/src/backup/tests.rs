@@ -96,7 +96,7 @@ fn archive(entries: &[(String, Vec<u8>)]) -> Vec<u8> {
 }
 
 /// Restores into a folder that is not there, and into one that is there and empty; what it says must be the same.
-async fn restored(archive: &[u8]) -> std::result::Result<(Restored, tempfile::TempDir), String> {
+async fn restored(archive: &[u8]) -> std::result::Result<(RestoreReport, tempfile::TempDir), String> {
     let outer = tempfile::tempdir().expect("a folder");
     let target = outer.path().join("new");
     let first = restore(archive, &target).await;

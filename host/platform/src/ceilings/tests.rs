@@ -73,7 +73,7 @@ fn what_is_above_a_ceiling_is_refused_with_key_value_and_ceiling() {
         // Not declared: nobody knows what it would be compared with.
         (
             json!({ "capabilities": { "maps": { "cells": 1 } } }),
-            ["capabilities.maps.cells", "1", "declares no such amount"],
+            ["capabilities.maps.cells", "1", "does not declare this amount"],
         ),
         (
             json!({ "capabilities": { "maps": { "pool": { "depth": 1 } } } }),

@@ -35,9 +35,9 @@ impl Platform {
         let number = match (request.version, request.promote_from, &request.stage) {
             (Some(number), None, None) => number,
             (None, None, Some(name)) => {
-                let stages = service.as_ref().and_then(|service| service.stages.as_ref());
-                let implementation = stages.and_then(|stages| stages.implementation(name));
-                implementation
+                let experiment = service.as_ref().and_then(|service| service.experiment.as_ref());
+                let variant = experiment.and_then(|experiment| experiment.variant(name));
+                variant
                     .ok_or_else(|| Error::not_listed(format_args!("variant `{name}` of {id}"), "elias compare"))?
                     .version
             }
@@ -46,7 +46,12 @@ impl Platform {
                 let serves = scope.service(&from).await?;
                 serves.ok_or_else(|| Error::not_deployed(&from))?.version
             }
-            _ => return Err(Error::new(Code::BadInput, "say either `version`, `promote_from` or `stage`")),
+            _ => {
+                return Err(Error::new(
+                    Code::BadInput,
+                    "exactly one of `version`, `promote_from` and `stage` is required",
+                ));
+            }
         };
         let version = scope.version(&id.component, number).await?;
         drop(scope);
@@ -68,7 +73,7 @@ impl Platform {
             release: release.clone(),
             canary: None,
             flags: Vec::new(),
-            stages: None,
+            experiment: None,
             beside: Vec::new(),
         });
         target.tenant = tenant.settings;
@@ -77,19 +82,19 @@ impl Platform {
         }
         if rollout.is_none() {
             target.release = release.clone();
-            (target.canary, target.stages) = (None, None);
+            (target.canary, target.experiment) = (None, None);
         }
         // Those of a canary too: it may be promoted by itself.
         check_settings(&version.settings, &target.tenant)?;
         self.serving().loader.ceilings.check(&target.tenant, &version.settings)?;
-        let promoted = ServiceTarget { release: release.clone(), canary: None, stages: None, ..target.clone() };
+        let promoted = ServiceTarget { release: release.clone(), canary: None, experiment: None, ..target.clone() };
         self.serving().check_routes(&promoted)?;
         let warm = self.warm(&target, &release).await?;
 
         let mut scope = self.store().write(&id.tenant).await?;
         scope.insert_deployment(&deployment).await?;
         let next = match &service {
-            // All traffic: what served, and a canary or stages beside it, give place.
+            // All traffic: what served, and a canary or an experiment beside it, end.
             _ if rollout.is_none() => {
                 if let Some(service) = &service {
                     let reason = format!("version {number} was deployed");
@@ -97,7 +102,7 @@ impl Platform {
                     if let Some(canary) = &service.canary {
                         scope.set_deployment(canary, DeploymentState::RolledBack, &reason).await?;
                     }
-                    scope.forget_stage_figures(id).await?;
+                    scope.forget_variant_metrics(id).await?;
                 }
                 Service {
                     component: id.component.clone(),
@@ -108,7 +113,7 @@ impl Platform {
                     canary: None,
                     stopped: false,
                     flags: service.as_ref().map(|service| service.flags.clone()).unwrap_or_default(),
-                    stages: None,
+                    experiment: None,
                 }
             }
             Some(service) => Service { canary: Some(deployment.id.clone()), ..service.clone() },
@@ -138,9 +143,9 @@ impl Platform {
             let message = format!("a canary of {id} is under way: promote or abort it first (elias canary)");
             return Err(Error::new(Code::WrongState, message));
         }
-        if service.stages.is_some() {
+        if service.experiment.is_some() {
             let message = format!(
-                "implementations of {id} are side by side, and a canary would be another: end that first (elias stages)"
+                "{id} has a running experiment, beside which there can be no canary; end it first: elias stages --end"
             );
             return Err(Error::new(Code::WrongState, message));
         }

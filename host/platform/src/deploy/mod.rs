@@ -2,11 +2,11 @@
 
 mod deployment;
 mod diff;
+mod experiment;
 mod purge;
 mod rollback;
 mod rollout;
 mod smoke;
-mod stages;
 mod start_stop;
 mod status;
 mod targeting;

@@ -12,9 +12,9 @@ use elias_names::ServiceId;
 use elias_store::{ReleaseTarget, ServiceTarget, now_ms};
 
 impl Platform {
-    /// Serves a version that was deployed before: `to`, or the one before the present one. A canary under way is given
-    /// up, and so are stages. There is no smoke call: what is left is known to be bad. While the store is away, what
-    /// this host remembers of the last versions is enough, and the store is told when it is back.
+    /// Serves a version that was deployed before: `to`, or the one before the present one. A canary or an experiment
+    /// under way ends. There is no smoke test: what is left is known to be bad. While the store is away, what this host
+    /// remembers of the last versions is enough, and the store is told when it is back.
     ///
     /// # Errors
     /// `not-found`, `wrong-state` if there is nothing to go back to, `artifact-missing`.
@@ -45,7 +45,7 @@ impl Platform {
         drop(scope);
         // Loaded before anything changes. If somebody else deploys meanwhile, the service's revision tells.
         let mut target = self.serving_target(id, Some(&service)).await?.ok_or_else(|| nothing_serves(id))?;
-        (target.release, target.canary, target.stages, target.stopped) = (release.clone(), None, None, false);
+        (target.release, target.canary, target.experiment, target.stopped) = (release.clone(), None, None, false);
         let warm = self.serving().warm(&target, &release).await?;
         let mut scope = self.store().write(&id.tenant).await?;
         scope.insert_deployment(&deployment).await?;
@@ -58,12 +58,12 @@ impl Platform {
             version: number,
             deployment: deployment.id.clone(),
             canary: None,
-            stages: None,
+            experiment: None,
             stopped: false,
             ..service.clone()
         };
         scope.set_service(&next).await?;
-        scope.forget_stage_figures(id).await?;
+        scope.forget_variant_metrics(id).await?;
         // Its schedules and subscriptions come back; what they have done since stays done.
         registration::register(&mut scope, id, &version.settings).await?;
         platform_events::deployed(&mut scope, id, number, &deployment.id).await?;
@@ -82,8 +82,13 @@ impl Platform {
         let remembered = remembered.ok_or_else(|| nothing_before(id))?;
         let deployment = describe(id, remembered.version, snapshot.target.release.version, session);
         let release = ReleaseTarget { deployment: deployment.id.clone(), rollout: None, ..remembered.clone() };
-        let target =
-            ServiceTarget { release: release.clone(), canary: None, stages: None, stopped: false, ..snapshot.target };
+        let target = ServiceTarget {
+            release: release.clone(),
+            canary: None,
+            experiment: None,
+            stopped: false,
+            ..snapshot.target
+        };
         let warm = self.serving().warm(&target, &release).await?;
         let act = PendingAct { deployment: deployment.clone(), actor: session.actor() };
         self.serving().serve_pending(&service, target, act, &[warm]).await?;
@@ -138,12 +143,12 @@ impl Platform {
                 version: deployment.version,
                 deployment: deployment.id.clone(),
                 canary: None,
-                stages: None,
+                experiment: None,
                 stopped: false,
                 ..stored.clone()
             };
             scope.set_service(&next).await?;
-            scope.forget_stage_figures(id).await?;
+            scope.forget_variant_metrics(id).await?;
             registration::register(&mut scope, id, &snapshot.target.release.settings).await?;
             platform_events::deployed(&mut scope, id, deployment.version, &deployment.id).await?;
             scope.audit(&actor, "deployment.rollback", id.subject(), Some(&stored), Some(&deployment)).await?;

@@ -12,7 +12,7 @@ const HEADER: &str = "elias-smoke";
 
 /// Sends the request of the smoke test, unless the version wants none or handles no requests.
 ///
-/// What it logs stays in the log and is no execution's.
+/// Its log lines stay in the log and belong to no execution.
 pub(super) async fn smoke(app: &App, host: &str, call: &SmokeCall, lines: &Lines) -> Result<()> {
     let running = Running::new();
     let id = running.id().to_owned();
@@ -50,5 +50,5 @@ async fn ask(app: &App, host: &str, call: &SmokeCall, running: Running) -> Resul
         frame.map_err(told)?;
     }
     let good = if call.status == 0 { status < 500 } else { status == call.status };
-    if good { Ok(()) } else { Err(failed(format!("was answered with {status}"))) }
+    if good { Ok(()) } else { Err(failed(format!("got a response with status {status}"))) }
 }

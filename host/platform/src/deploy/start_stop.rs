@@ -2,6 +2,7 @@
 
 use crate::access::Permission;
 use crate::platform::Platform;
+use crate::serving::CircuitKind;
 use crate::session::Session;
 use elias_api::{Error, Result, Service};
 use elias_names::ServiceId;
@@ -25,9 +26,11 @@ impl Platform {
             let state = service.state();
             let reason = format!("started by {}", session.principal.name);
             let now = self.serving().clock.now();
-            state.release.breaker.resume(&reason, now);
-            if let Some(canary) = &state.canary {
-                canary.release.breaker.resume(&reason, now);
+            for circuit in CircuitKind::ALL {
+                state.release.breaker(circuit).resume(&reason, now);
+                if let Some(canary) = &state.canary {
+                    canary.release.breaker(circuit).resume(&reason, now);
+                }
             }
         }
         Ok(())

@@ -2,7 +2,7 @@
 
 use crate::access::Permission;
 use crate::platform::Platform;
-use crate::serving::{Release, Service};
+use crate::serving::{CircuitKind, Release, Service};
 use crate::session::Session;
 use elias_api::{ReleaseStatus, Result, ServiceStatus};
 use elias_names::{ComponentName, TenantId};
@@ -39,7 +39,8 @@ impl Platform {
             deployment: release.target.deployment.clone(),
             loaded: release.idle_since_ms().is_some(),
             problem: release.problem(),
-            health: release.breaker.health(now),
+            health: release.breaker(CircuitKind::Requests).health(now),
+            trigger_health: release.breaker(CircuitKind::Triggers).health(now),
             figures: release.stats.snapshot().figures(),
         };
         let target = &state.snapshot.target;
@@ -54,7 +55,7 @@ impl Platform {
             release: release(&state.release),
             canary: state.canary.as_ref().map(|canary| release(&canary.release)),
             flags: target.flags.clone(),
-            stages: target.stages.clone(),
+            experiment: target.experiment.clone(),
             beside: state.beside.iter().map(|beside| release(beside)).collect(),
             rollout: state.canary.as_ref().map(|canary| canary.with_rollout(|rollout| rollout.status())),
             executions: service.executions(),

@@ -7,10 +7,12 @@ use crate::platform_events;
 use crate::serving::{Tables, limits};
 use crate::session::Session;
 use crate::triggers::registration;
-use elias_api::{Code, Error, Result, SigningKeyEntry, TenantSettings, UploadedVersion, Version, VersionSettings};
+use elias_api::{
+    Code, Component, Error, Result, SigningKeyEntry, TenantSettings, UploadedVersion, Version, VersionSettings,
+};
 use elias_contract::note::{KeyId, VerifyingKey};
 use elias_contract::{layout, signature};
-use elias_host::{Compiled, ErrorCode};
+use elias_host::{CompiledComponent, ErrorCode};
 use elias_names::{ComponentName, TenantId};
 use elias_store::{NewVersion, TenantScope, now_ms};
 use serde_json::{Value, json};
@@ -23,6 +25,22 @@ const PATH_BYTES_MAX: usize = 512;
 const SETTINGS_BYTES_MAX: usize = 1 << 20;
 
 impl Platform {
+    /// The components of a tenant after the name `after` that the session may see, by name and at most `limit`.
+    ///
+    /// # Errors
+    /// `forbidden`, `store-unavailable`.
+    pub async fn components(
+        &self,
+        session: &Session,
+        tenant: &TenantId,
+        after: &str,
+        limit: u32,
+    ) -> Result<Vec<Component>> {
+        let mut scope = self.read(session, Permission::Read, tenant, None).await?;
+        let allowed = session.allowed_components(&mut scope, Permission::Read, tenant).await?;
+        Ok(scope.components(after, allowed.as_deref(), limit).await?)
+    }
+
     /// Accepts a version of a component, which is made if it is new. The version that has just these bytes and
     /// settings and is the newest already is given again.
     ///
@@ -112,13 +130,35 @@ impl Platform {
         };
         let version = scope.insert_version(&new, &session.actor()).await?;
         let data = json!({ "component": component, "version": number, "digest": uploaded.digest });
-        if number == 1 {
-            platform_events::publish(&mut scope, "component.created", component.to_string(), &data).await?;
-        }
+        // A component goes with its last version, and may come again.
+        let is_first = scope.count_versions(component).await? == 1;
+        let change = if is_first { "component.created" } else { "component.updated" };
+        platform_events::publish(&mut scope, change, component.to_string(), &data).await?;
         platform_events::publish(&mut scope, "version.accepted", component.to_string(), &data).await?;
         scope.commit().await?;
         self.runner().look();
         Ok(version)
+    }
+
+    /// Deletes a version, and with the last version its component.
+    ///
+    /// # Errors
+    /// `forbidden`, `not-found`, `in-use` while it serves anywhere, `store-unavailable`.
+    pub async fn delete_version(
+        &self,
+        session: &Session,
+        tenant: &TenantId,
+        component: &ComponentName,
+        number: u32,
+    ) -> Result<()> {
+        let mut scope = self.write(session, Permission::Delete, tenant, Some(component)).await?;
+        if scope.delete_version(component, number, &session.actor()).await? {
+            let data = json!({ "component": component, "version": number });
+            platform_events::publish(&mut scope, "component.deleted", component.to_string(), &data).await?;
+        }
+        scope.commit().await?;
+        self.runner().look();
+        Ok(())
     }
 }
 
@@ -166,7 +206,8 @@ pub(super) fn check_settings(settings: &VersionSettings, tenant: &TenantSettings
     for (name, table) in &settings.capabilities {
         if !tenant.capabilities.contains(name) {
             let message = format!(
-                "[capabilities.{name}]: the tenant may not use this capability; whoever runs the host allows it with: elias tenants set"
+                "[capabilities.{name}]: the tenant may not use this capability; platform operators allow it with: \
+                 elias tenants set"
             );
             return Err(Error::new(Code::NotAllowed, message));
         }
@@ -195,7 +236,7 @@ const UNTRUSTED_CAPABILITIES: [(&str, &[&str]); 9] = [
 
 /// Refuses grants that would reach into the host or its network.
 fn check_untrusted(capability: &str, table: &Value) -> Result<()> {
-    const REMEDY: &str = "whoever runs the host allows it with: elias tenants set --trusted";
+    const REMEDY: &str = "platform operators allow it with: elias tenants set --trusted";
     let refuse = |key: &str, why: &str| {
         Err(Error::new(Code::NotAllowed, format!("[capabilities.{capability}] {key}: {why}; {REMEDY}")))
     };
@@ -244,7 +285,7 @@ fn check_signature(
 }
 
 /// Checks the engine, and that everything imported was granted.
-fn check_imports(compiled: &Compiled, settings: &VersionSettings, tenant: &TenantSettings) -> Result<()> {
+fn check_imports(compiled: &CompiledComponent, settings: &VersionSettings, tenant: &TenantSettings) -> Result<()> {
     if let Some(engine) = &compiled.engine
         && !tenant.engines.is_empty()
         && !tenant.engines.contains(engine)

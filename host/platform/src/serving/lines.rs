@@ -1,4 +1,4 @@
-//! What components log, by execution, until the execution is recorded; and for those who follow the log.
+//! The log lines of components, by execution, until the execution is recorded; and for those who follow the log.
 
 use elias_api::FollowedLine;
 use elias_host::{Line, Observer};
@@ -21,19 +21,19 @@ const FOLLOWED: usize = 1_000;
 pub(crate) struct Lines {
     /// How many executions have lines: those that have none, as most, take no lock.
     executions: AtomicUsize,
-    kept: Mutex<HashMap<String, Kept>>,
+    kept: Mutex<HashMap<String, ExecutionLines>>,
     /// Made for the first who follows: its thousand places take 100 KB, which ten thousand services would feel.
     followers: OnceLock<broadcast::Sender<FollowedLine>>,
 }
 
 #[derive(Default)]
-struct Kept {
+struct ExecutionLines {
     lines: Vec<Value>,
     bytes: usize,
 }
 
 impl Lines {
-    fn kept(&self) -> MutexGuard<'_, HashMap<String, Kept>> {
+    fn kept(&self) -> MutexGuard<'_, HashMap<String, ExecutionLines>> {
         self.kept.lock() // the map is whole after every operation
     }
 

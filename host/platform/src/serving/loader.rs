@@ -55,7 +55,7 @@ pub(crate) fn compile_queue(timeout: Duration) -> TenantQueue {
     TenantQueue::new(cores.saturating_mul(COMPILERS_PER_CORE).max(COMPILERS_MIN), timeout)
 }
 
-/// What a component is loaded for.
+/// The purpose for which a component is loaded.
 pub(crate) struct Purpose<'a> {
     pub(crate) service: &'a ServiceId,
     pub(crate) tenant: &'a TenantSettings,
@@ -100,7 +100,7 @@ impl Loader {
     }
 
     /// Whether a component can be loaded at all, and what it would have to be granted.
-    pub(crate) async fn compile(&self, tenant: &TenantId, digest: &Digest) -> Result<elias_host::Compiled> {
+    pub(crate) async fn compile(&self, tenant: &TenantId, digest: &Digest) -> Result<elias_host::CompiledComponent> {
         let bytes = self.artifacts.get(digest).await?;
         if let Some(compiled) = self.host.compiled(&bytes).await.map_err(refused)? {
             return Ok(compiled);
@@ -253,7 +253,7 @@ fn served_folder(gateway: &GatewayConfig) -> Option<String> {
     gateway.routes.iter().find_map(|route| Some(format!("{}/", route.rules.assets.as_ref()?.folder())))
 }
 
-/// What the host refuses, under its own code.
+/// The host's error, under its own code.
 fn refused(error: elias_host::Error) -> Error {
     Error::new(Code::Component(error.code()), error.to_string())
 }

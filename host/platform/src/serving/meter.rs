@@ -1,4 +1,4 @@
-//! What is counted for the metrics: by a few relaxed additions a request, and read when somebody scrapes.
+//! The counters of the metrics: by a few relaxed additions a request, and read when somebody scrapes.
 
 use elias_delivery::supervision::ResourceUsage;
 use elias_names::{ServiceId, TenantId};
@@ -20,13 +20,13 @@ pub(crate) const BUCKETS_US: [u64; 14] = [
 
 /// How an execution ended, as it is counted and recorded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Ended {
+pub(crate) enum ExecutionOutcome {
     Completed,
     Failed,
     Cancelled,
 }
 
-impl Ended {
+impl ExecutionOutcome {
     pub(crate) const ALL: [Self; 3] = [Self::Completed, Self::Failed, Self::Cancelled];
 
     pub(crate) fn as_str(self) -> &'static str {
@@ -38,7 +38,7 @@ impl Ended {
     }
 }
 
-/// What the executions of a service came to, over all its releases.
+/// The counters of a service's executions, over all its releases.
 #[derive(Default)]
 pub(crate) struct ServiceMeter {
     ended: [AtomicU64; 3],
@@ -48,14 +48,14 @@ pub(crate) struct ServiceMeter {
 }
 
 impl ServiceMeter {
-    pub(crate) fn record(&self, ended: Ended, duration: Duration) {
+    pub(crate) fn record(&self, ended: ExecutionOutcome, duration: Duration) {
         let us = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
         self.ended[ended as usize].fetch_add(1, Ordering::Relaxed);
         self.durations[BUCKETS_US.partition_point(|end| *end < us)].fetch_add(1, Ordering::Relaxed);
         self.duration_us.fetch_add(us, Ordering::Relaxed);
     }
 
-    pub(crate) fn ended(&self, ended: Ended) -> u64 {
+    pub(crate) fn ended(&self, ended: ExecutionOutcome) -> u64 {
         self.ended[ended as usize].load(Ordering::Relaxed)
     }
 
@@ -90,7 +90,7 @@ impl QuotaKind {
     }
 }
 
-/// What became of a request over a quota.
+/// The decision about a request over a quota.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Rejected,
@@ -110,7 +110,7 @@ impl Verdict {
     }
 }
 
-/// What a tenant's quotas did, over all their changes.
+/// The counters of a tenant's quotas, over all their changes.
 #[derive(Default)]
 pub(crate) struct QuotaCounts {
     verdicts: [[AtomicU64; Verdict::ALL.len()]; QuotaKind::ALL.len()],
@@ -148,7 +148,7 @@ pub(crate) struct Meters<K, M> {
 pub(crate) struct HostMeters {
     pub(crate) services: Meters<ServiceId, ServiceMeter>,
     pub(crate) tenants: Meters<TenantId, QuotaCounts>,
-    /// What the servers in front have in use.
+    /// The usage of the servers in front.
     pub(crate) usage: Arc<ResourceUsage>,
 }
 
@@ -206,12 +206,12 @@ mod tests {
     fn a_duration_counts_in_the_bucket_that_ends_with_it() {
         let meter = ServiceMeter::default();
         for us in [0, 1_000, 1_001, 30_000_000, 30_000_001] {
-            meter.record(Ended::Completed, Duration::from_micros(us));
+            meter.record(ExecutionOutcome::Completed, Duration::from_micros(us));
         }
         let (seconds, buckets) = meter.durations();
         assert!((seconds - 60.002_002).abs() < 1e-9, "{seconds}");
         let filled: Vec<_> = buckets.iter().filter(|(_, count)| *count > 0).copied().collect();
         assert_eq!(filled, [(0.001, 2), (0.0025, 1), (30.0, 1), (f64::INFINITY, 1)]);
-        assert_eq!(meter.ended(Ended::Completed), 5);
+        assert_eq!(meter.ended(ExecutionOutcome::Completed), 5);
     }
 }

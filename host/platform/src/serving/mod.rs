@@ -1,34 +1,34 @@
 //! What serves: services and their releases, the routes to them, and how that is exchanged while requests are in
 //! flight.
 
+mod experiment;
 mod lines;
 mod loader;
 mod meter;
-mod passage;
 mod proofs;
 mod quota;
 mod release;
+mod request_guard;
+mod routing;
 mod sampler;
 mod service;
 mod snapshot;
-mod staged;
 mod table;
-mod ticket;
 
+pub(crate) use experiment::ActiveExperiment;
+pub use experiment::MirroredRequest;
 pub(crate) use lines::Lines;
 pub(crate) use loader::{Loader, Purpose, compile_queue, limits};
-pub(crate) use meter::{Ended, QuotaCounts, QuotaKind, ServiceMeter, Verdict};
-pub use passage::Passage;
+pub(crate) use meter::{ExecutionOutcome, QuotaCounts, QuotaKind, ServiceMeter, Verdict};
 pub(crate) use proofs::{Proofs, file_name as proof_file};
-pub(crate) use release::Release;
+pub(crate) use release::{CircuitKind, Release};
+pub(crate) use request_guard::RolloutTransition;
+pub use request_guard::{CompletedExecution, NotAdmitted, RequestGuard, RequestOutcome};
+pub use routing::RoutedRequest;
 pub use service::Service;
 pub(crate) use service::{Canary, State, Tables};
 pub(crate) use snapshot::{PendingAct, ServiceSnapshot, SnapshotStore};
-pub use staged::MirroredRequest;
-pub(crate) use staged::Staged;
-pub(crate) use table::{Around, Table, own_host};
-pub(crate) use ticket::RolloutTransition;
-pub use ticket::{Ending, NotAdmitted, Settled, Ticket};
+pub(crate) use table::{Table, TableContext, own_host};
 
 use crate::access::Access;
 use crate::recorder::Recorder;
@@ -52,7 +52,7 @@ pub(crate) fn gateway_now(clock: &Clock) -> elias_gateway::Now {
 }
 
 /// The right to change what serves; whoever has it reads the store and serves what it says.
-pub(crate) type Turn<'a> = tokio::sync::MutexGuard<'a, ()>;
+pub(crate) type UpdateGuard<'a> = tokio::sync::MutexGuard<'a, ()>;
 
 /// Everything that serves on this host.
 pub struct Serving {
@@ -62,7 +62,7 @@ pub struct Serving {
     pub(crate) recorder: Recorder,
     pub(crate) meters: HostMeters,
     access: Arc<Access>,
-    around: Arc<Around>,
+    context: Arc<TableContext>,
     pub(crate) table: ArcSwap<Table>,
     tenants: Mutex<HashMap<TenantId, Arc<TenantQuotas>>>,
     transitions: mpsc::UnboundedSender<RolloutTransition>,
@@ -77,7 +77,7 @@ impl Serving {
         snapshots: SnapshotStore,
         recorder: Recorder,
         access: Arc<Access>,
-        around: Around,
+        context: TableContext,
         transitions: mpsc::UnboundedSender<RolloutTransition>,
     ) -> Self {
         Self {
@@ -87,7 +87,7 @@ impl Serving {
             recorder,
             meters: HostMeters::default(),
             access,
-            around: Arc::new(around),
+            context: Arc::new(context),
             table: ArcSwap::default(),
             tenants: Mutex::default(),
             transitions,
@@ -97,7 +97,7 @@ impl Serving {
 
     /// The domain of the services' own hosts.
     pub(crate) fn domain(&self) -> &str {
-        &self.around.domain
+        &self.context.domain
     }
 
     /// All services and routes.
@@ -125,7 +125,7 @@ impl Serving {
     }
 
     /// Waits until nobody else changes what serves.
-    pub(crate) async fn turn(&self) -> Turn<'_> {
+    pub(crate) async fn turn(&self) -> UpdateGuard<'_> {
         self.changing.lock().await
     }
 
@@ -142,7 +142,7 @@ impl Serving {
         }
         let snapshot = ServiceSnapshot::new(target.clone());
         let service = Service::new(target.id.clone(), self.state(snapshot, None, &[])?, Arc::default());
-        self.table.load().check(&service, &self.around)
+        self.table.load().check(&service, &self.context)
     }
 
     /// Serves these from now on: what the store says, or the snapshots of when the host last ran. Those in `saved` are
@@ -155,7 +155,7 @@ impl Serving {
         all: Vec<ServiceSnapshot>,
         deleted: &HashSet<TenantId>,
         saved: &[ServiceSnapshot],
-        _turn: &Turn<'_>,
+        _turn: &UpdateGuard<'_>,
     ) -> Result<()> {
         let saved: HashMap<&ServiceId, &ServiceSnapshot> =
             saved.iter().map(|snapshot| (&snapshot.target.id, snapshot)).collect();
@@ -219,7 +219,12 @@ impl Serving {
     }
 
     /// Serves this from the next request on, by releases that are loaded already where `warm` has them.
-    pub(crate) async fn serve(&self, target: ServiceTarget, warm: &[Arc<Release>], _turn: &Turn<'_>) -> Result<()> {
+    pub(crate) async fn serve(
+        &self,
+        target: ServiceTarget,
+        warm: &[Arc<Release>],
+        _turn: &UpdateGuard<'_>,
+    ) -> Result<()> {
         self.loader.fetch_assets(&target.release.settings).await;
         let before = self.table.load_full();
         let id = target.id.clone();
@@ -301,11 +306,11 @@ impl Serving {
 
     /// Exchanges the table for one in which these services have their present routes, and those in `gone` are no more.
     async fn exchange(&self, changed: Vec<Arc<Service>>, gone: Vec<ServiceId>) -> Result<()> {
-        let (mut table, around) = (Table::clone(&self.table.load()), Arc::clone(&self.around));
+        let (mut table, context) = (Table::clone(&self.table.load()), Arc::clone(&self.context));
         // Thousands, when a host starts.
         let making = tokio::task::spawn_blocking(move || {
             gone.iter().for_each(|id| table.remove(id));
-            changed.iter().for_each(|service| table.set(service, &around));
+            changed.iter().for_each(|service| table.set(service, &context));
             table
         });
         let table = making.await.map_err(|panic| Error::new(Code::Internal, format!("making the routes: {panic}")))?;
@@ -350,15 +355,15 @@ impl Serving {
         };
         let beside = target.beside.iter().map(|wanted| Ok(release_of(wanted, &Tables::read(&wanted.settings)?)));
         let beside = beside.collect::<Result<Vec<_>>>()?;
-        let staged = match &target.stages {
+        let experiment = match &target.experiment {
             None => None,
-            Some(wanted) => match before.and_then(|before| before.staged.as_ref()) {
-                Some(staged) if same_secrets && staged.stages.id == wanted.id => Some(Arc::clone(staged)),
-                staged => {
+            Some(wanted) => match before.and_then(|before| before.experiment.as_ref()) {
+                Some(active) if same_secrets && active.definition.id == wanted.id => Some(Arc::clone(active)),
+                active => {
                     let all = || std::iter::once(&release).chain(&beside);
                     let of = |version| all().find(|release| release.target.version == version).cloned();
-                    let same = staged.filter(|staged| staged.stages.id == wanted.id);
-                    Some(Arc::new(Staged::new(wanted.clone(), of, same.map(AsRef::as_ref))?))
+                    let same = active.filter(|active| active.definition.id == wanted.id);
+                    Some(Arc::new(ActiveExperiment::new(wanted.clone(), of, same.map(AsRef::as_ref))?))
                 }
             },
         };
@@ -376,7 +381,7 @@ impl Serving {
         };
         let tenant = self.tenant(&target.id.tenant, &target.tenant);
         let shared = before.map(|before| Arc::clone(&before.shared)).unwrap_or_default();
-        let assets = table::assets(&tables.gateway, &target.release.settings.files, &self.around.artifacts)?;
+        let assets = table::assets(&tables.gateway, &target.release.settings.files, &self.context.artifacts)?;
         let api_keys = self.access.api_keys(&target.id);
         let rules = Rules::prepare(&tables.gateway, &shared, Some(&api_keys), assets.as_ref());
         let Tables { gateway, supervision, triggers } = tables;
@@ -385,7 +390,7 @@ impl Serving {
             release,
             canary,
             flags,
-            staged,
+            experiment,
             beside,
             supervision,
             triggers: Arc::new(triggers),
@@ -397,7 +402,7 @@ impl Serving {
         })
     }
 
-    /// What the tenant uses, counted for all its services together.
+    /// The usage of the tenant, counted for all its services together.
     fn tenant(&self, tenant: &TenantId, settings: &TenantSettings) -> Arc<TenantQuotas> {
         let mut tenants = self.tenants.lock(); // the map is whole after every operation
         match tenants.get(tenant) {
@@ -411,7 +416,7 @@ impl Serving {
         }
     }
 
-    /// What each tenant uses that serves anything.
+    /// The usage of each tenant that has a service.
     pub(crate) fn tenants_in_use(&self) -> Vec<(TenantId, Arc<TenantQuotas>)> {
         let tenants = self.tenants.lock();
         tenants.iter().map(|(tenant, used)| (tenant.clone(), Arc::clone(used))).collect()
@@ -446,7 +451,7 @@ impl Serving {
     }
 }
 
-/// What of a target decides its routes.
+/// The part of a target that decides its routes.
 fn routes_of(target: &ServiceTarget) -> impl PartialEq + '_ {
     let settings = &target.release.settings;
     // Files matter to routes that serve them.

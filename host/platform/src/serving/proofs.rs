@@ -27,7 +27,7 @@ pub(crate) struct Proofs {
     key: SigningKey,
     keys: [VerifyingKey; 1],
     folder: Arc<Dir>,
-    /// What this host saw of the log last; held while the store's log is compared with it.
+    /// The last seen state of the log; held while the store's log is compared with it.
     seen: Mutex<Option<Checkpoint>>,
 }
 
@@ -183,7 +183,7 @@ fn continues(seen: &Checkpoint, size: u64, root: Hash, known: &HashMap<u64, Hash
     tlog_tiles::check_tree(&proof, size, root, seen.size, seen.root).map_err(|_| other())
 }
 
-/// What of a release is another than its entry says.
+/// The part of a release that differs from its entry.
 fn difference(entry: &Entry, id: &ServiceId, release: &ReleaseTarget) -> Option<&'static str> {
     let settings = entry.settings.as_ref().is_none_or(|digest| *digest == release.settings.digest());
     let compared = [

@@ -1,7 +1,7 @@
-//! What a tenant's components use together, against its quotas.
+//! The usage of a tenant's components together, against its quotas.
 
 use super::meter::{QuotaCounts, QuotaKind, Verdict};
-use super::ticket::NotAdmitted;
+use super::request_guard::NotAdmitted;
 use elias_api::{Code, Error, QuotaAction, Quotas};
 use elias_delivery::supervision::Allowance;
 use elias_names::TenantId;
@@ -87,7 +87,7 @@ impl TenantQuotas {
         })
     }
 
-    /// What it was made for.
+    /// The settings that it was made for.
     pub(crate) fn quotas(&self) -> &Quotas {
         &self.quotas
     }

@@ -13,13 +13,36 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::Mutex;
 
+/// What starts executions: each kind has a circuit of its own in each release. A nightly job that fails must not keep
+/// requests out, and requests that fail must not delay jobs; a poisoned queue must rest all the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CircuitKind {
+    /// HTTP requests, mirrored ones included.
+    Requests,
+    /// Ticks of schedules, jobs and deliveries of events.
+    Triggers,
+}
+
+impl CircuitKind {
+    pub(crate) const ALL: [Self; 2] = [Self::Requests, Self::Triggers];
+
+    /// Its name.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Requests => "requests",
+            Self::Triggers => "triggers",
+        }
+    }
+}
+
 /// A version that serves. Requests hold it to their end; it is unloaded when nothing serves it and nobody holds it.
 pub(crate) struct Release {
     pub(crate) target: ReleaseTarget,
     /// No other release of this process has it.
     pub(crate) serial: u64,
     pub(crate) stats: ReleaseStats,
-    pub(crate) breaker: Breaker,
+    requests: Breaker,
+    triggers: Breaker,
     /// What its component logs: of the service, whichever release serves it.
     pub(crate) lines: Arc<Lines>,
     app: ArcSwapOption<App>,
@@ -43,13 +66,22 @@ impl Release {
             target,
             serial: NEXT.fetch_add(1, Ordering::Relaxed),
             stats: ReleaseStats::default(),
-            breaker: Breaker::new(supervision, rand::random(), now),
+            requests: Breaker::new(supervision, rand::random(), now),
+            triggers: Breaker::new(supervision, rand::random(), now),
             lines,
             app: ArcSwapOption::empty(),
             problem: ArcSwapOption::empty(),
             loading: Mutex::new(()),
             used_ms: AtomicU64::new(now.unix_ms()),
         })
+    }
+
+    /// The circuit breaker of a kind of executions.
+    pub(crate) fn breaker(&self, circuit: CircuitKind) -> &Breaker {
+        match circuit {
+            CircuitKind::Requests => &self.requests,
+            CircuitKind::Triggers => &self.triggers,
+        }
     }
 
     /// Its component, if it is loaded.

@@ -1,12 +1,12 @@
 //! A component in an environment, as requests find it.
 
+use super::experiment::ActiveExperiment;
 use super::lines::Lines;
 use super::meter::ServiceMeter;
 use super::quota::TenantQuotas;
 use super::release::Release;
+use super::request_guard::{self, VariantAssignment};
 use super::snapshot::ServiceSnapshot;
-use super::staged::Staged;
-use super::ticket::{self, StagePlace};
 use arc_swap::{ArcSwap, Guard};
 use elias_api::{Code, Error, Result, RunningExecution, VersionSettings};
 use elias_delivery::clock::Now;
@@ -46,41 +46,41 @@ pub(super) struct UnderWay {
     pub(super) is_canary: bool,
     pub(super) is_mirrored: bool,
     pub(super) started_ms: u64,
-    /// What began it, once it is known.
+    /// The source of the execution, once it is known.
     pub(super) source: Option<Source>,
 }
 
-/// What began an execution; as cheap to keep as a pointer.
+/// The source of an execution; as cheap to keep as a pointer.
 pub(super) enum Source {
     Request(Method, Uri),
     /// The kind of a trigger and its name.
     Trigger(&'static str, Arc<str>),
 }
 
-/// What a service serves at a moment; exchanged whole.
+/// The state of a service at a moment; exchanged whole.
 pub(crate) struct State {
     pub(crate) snapshot: ServiceSnapshot,
     pub(crate) release: Arc<Release>,
     pub(crate) canary: Option<Arc<Canary>>,
     pub(crate) flags: FlagTable,
-    /// Several implementations side by side, with what serves as the baseline.
-    pub(crate) staged: Option<Arc<Staged>>,
-    /// What only flags and stages give traffic to.
+    /// The running experiment, with what serves as the baseline.
+    pub(crate) experiment: Option<Arc<ActiveExperiment>>,
+    /// The releases that only flags and the experiment give traffic to.
     pub(crate) beside: Vec<Arc<Release>>,
     pub(crate) supervision: SupervisionConfig,
-    /// What starts it beside requests.
+    /// The triggers that start it beside requests.
     pub(crate) triggers: Arc<TriggersConfig>,
     /// The routes and their rules, as read and prepared once.
     pub(crate) gateway: GatewayConfig,
     pub(crate) rules: Vec<Arc<Rules>>,
-    /// What the rules keep from version to version: rate limits, keys for tokens.
+    /// The state of the rules that goes on from version to version: rate limits, keys for tokens.
     pub(crate) shared: Arc<SharedState>,
     /// The concurrency limit of the component.
     pub(crate) admission: Arc<Admission>,
     pub(crate) tenant: Arc<TenantQuotas>,
 }
 
-/// What gets a part of the traffic.
+/// The canary, which gets a part of the traffic.
 pub(crate) struct Canary {
     pub(crate) release: Arc<Release>,
     rollout: Mutex<Rollout>,
@@ -133,57 +133,57 @@ impl State {
 
     /// Whether requests are told apart by chance.
     pub(crate) fn chooses(&self) -> bool {
-        self.canary.is_some() || self.staged.is_some() || !self.snapshot.target.flags.is_empty()
+        self.canary.is_some() || self.experiment.is_some() || !self.snapshot.target.flags.is_empty()
     }
 
     /// The release that a request gets, and as what.
-    pub(crate) fn choose(&self, caller: &Caller<'_>, identity: Option<&Identity>) -> Chosen<'_> {
+    pub(crate) fn choose(&self, caller: &Caller<'_>, identity: Option<&Identity>) -> ReleaseChoice<'_> {
         let organization = identity.and_then(|identity| identity.organization_id.as_deref());
         let flagged = self.flags.choose(organization, identity.map(|identity| &identity.claims), caller);
         let flagged =
             flagged.and_then(|version| self.releases().find(|release| u64::from(release.target.version) == version));
         if let Some(release) = flagged {
-            return Chosen { release, is_canary: false, stage: None };
+            return ReleaseChoice { release, is_canary: false, assignment: None };
         }
-        if let Some(staged) = &self.staged {
-            let choice = staged.choose(caller);
-            if let Some(staging) = staged.implementations.get(choice.answers) {
-                let (staged, shadows) = (Arc::clone(staged), choice.shadows().collect());
-                let stage = StagePlace { staged, position: choice.answers, shadows };
-                return Chosen { release: &staging.release, is_canary: false, stage: Some(stage) };
+        if let Some(experiment) = &self.experiment {
+            let choice = experiment.choose(caller);
+            if let Some(variant) = experiment.variants.get(choice.responds) {
+                let (experiment, shadows) = (Arc::clone(experiment), choice.shadows().collect());
+                let assignment = VariantAssignment { experiment, position: choice.responds, shadows };
+                return ReleaseChoice { release: &variant.release, is_canary: false, assignment: Some(assignment) };
             }
         }
         match &self.canary {
             Some(canary) if canary.assigner.bucket(caller) < canary.buckets.load(Ordering::Relaxed) => {
-                Chosen { release: &canary.release, is_canary: true, stage: None }
+                ReleaseChoice { release: &canary.release, is_canary: true, assignment: None }
             }
-            _ => Chosen { release: &self.release, is_canary: false, stage: None },
+            _ => ReleaseChoice { release: &self.release, is_canary: false, assignment: None },
         }
     }
 }
 
 /// The release that a request gets, and as what.
-pub(crate) struct Chosen<'a> {
+pub(crate) struct ReleaseChoice<'a> {
     pub(crate) release: &'a Arc<Release>,
     pub(crate) is_canary: bool,
-    pub(crate) stage: Option<StagePlace>,
+    pub(crate) assignment: Option<VariantAssignment>,
 }
 
-impl Chosen<'_> {
+impl ReleaseChoice<'_> {
     /// Whether it is not what serves.
     pub(crate) fn is_beside(&self) -> bool {
-        self.is_canary || self.stage.as_ref().is_some_and(|stage| stage.position != 0)
+        self.is_canary || self.assignment.as_ref().is_some_and(|assignment| assignment.position != 0)
     }
 
     /// The version that serves in its place. The variants that get the request mirrored stay the same, but for the one
     /// whose circuit is open.
-    pub(crate) fn without(self, state: &State) -> Chosen<'_> {
-        let stage = self.stage.map(|stage| StagePlace {
-            shadows: stage.shadows.into_iter().filter(|position| *position != 0).collect(),
+    pub(crate) fn without(self, state: &State) -> ReleaseChoice<'_> {
+        let assignment = self.assignment.map(|assignment| VariantAssignment {
+            shadows: assignment.shadows.into_iter().filter(|position| *position != 0).collect(),
             position: 0,
-            ..stage
+            ..assignment
         });
-        Chosen { release: &state.release, is_canary: false, stage }
+        ReleaseChoice { release: &state.release, is_canary: false, assignment }
     }
 }
 
@@ -219,13 +219,13 @@ impl Service {
         &self.id.tenant
     }
 
-    /// What its requests have in use of the host.
+    /// The usage of its requests on this host.
     #[must_use]
     pub fn usage(&self) -> &Arc<ResourceUsage> {
         &self.usage
     }
 
-    /// What it serves now.
+    /// The state that it serves now.
     pub(crate) fn state(&self) -> Guard<Arc<State>> {
         self.state.load()
     }
@@ -271,7 +271,7 @@ impl Service {
         self.running().iter().map(|(_, under_way)| under_way.running.id().to_owned()).collect()
     }
 
-    /// What is under way, described.
+    /// The executions under way, described.
     pub(crate) fn under_way(&self) -> Vec<RunningExecution> {
         let describe = |under_way: &UnderWay| RunningExecution {
             id: under_way.running.id().to_owned(),
@@ -283,9 +283,9 @@ impl Service {
             source: match &under_way.source {
                 None => String::new(),
                 Some(Source::Request(method, uri)) => {
-                    ticket::source(under_way.is_mirrored, method.as_str(), uri.path())
+                    request_guard::source(under_way.is_mirrored, method.as_str(), uri.path())
                 }
-                Some(Source::Trigger(kind, name)) => ticket::source(under_way.is_mirrored, kind, name),
+                Some(Source::Trigger(kind, name)) => request_guard::source(under_way.is_mirrored, kind, name),
             },
         };
         self.running().iter().map(|(_, under_way)| describe(under_way)).collect()

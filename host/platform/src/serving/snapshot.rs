@@ -13,12 +13,12 @@ use std::sync::Arc;
 /// Releases that are remembered for going back to.
 const HISTORY: usize = 5;
 
-/// What a service serves, and what it served before.
+/// The target of a service, and its former releases.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct ServiceSnapshot {
-    /// What it serves.
+    /// The target that it serves.
     pub(crate) target: ServiceTarget,
-    /// What it served before, the latest first.
+    /// The releases that it served before, the latest first.
     pub(crate) history: Vec<ReleaseTarget>,
     /// Whether a rollback was made that the store has not been told of.
     pub(crate) pending: bool,
@@ -32,7 +32,7 @@ pub(crate) struct ServiceSnapshot {
 pub(crate) struct PendingAct {
     /// The deployment that its client was told of.
     pub(crate) deployment: Deployment,
-    /// Who made it.
+    /// The actor who made it.
     pub(crate) actor: Actor,
 }
 

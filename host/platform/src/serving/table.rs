@@ -10,8 +10,8 @@ use elias_names::{Digest, ServiceId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// What a table is made with, beside the services.
-pub(crate) struct Around {
+/// The parts with which a table is made, beside the services.
+pub(crate) struct TableContext {
     /// The domain of the services' own hosts.
     pub(crate) domain: String,
     /// Where files are.
@@ -30,10 +30,10 @@ impl Table {
     /// Puts a service in, or in the place of what it was. Where its routes clash with another's, the one whose name
     /// comes first answers on every host of the platform, which the log says: deploying checks that it does not come
     /// to this.
-    pub(crate) fn set(&mut self, service: &Arc<Service>, around: &Around) {
+    pub(crate) fn set(&mut self, service: &Arc<Service>, context: &TableContext) {
         let (name, state) = (name(&service.id), service.state());
         let clashes = match hosts_allowed(&service.id, &state) {
-            Ok(()) => own_hosts(&service.id, around)
+            Ok(()) => own_hosts(&service.id, context)
                 .map(|own| self.router.set(&name, &own, &routes(service, &state)))
                 .map(|clashes| clashes.into_iter().map(|error| error.to_string()).collect()),
             Err(error) => Err(error),
@@ -55,10 +55,10 @@ impl Table {
     }
 
     /// Checks that a service would find place in the table, beside all others.
-    pub(crate) fn check(&self, service: &Arc<Service>, around: &Around) -> Result<()> {
+    pub(crate) fn check(&self, service: &Arc<Service>, context: &TableContext) -> Result<()> {
         let state = service.state();
         hosts_allowed(&service.id, &state)?;
-        let own = own_hosts(&service.id, around)?;
+        let own = own_hosts(&service.id, context)?;
         let checked = self.router.check(&name(&service.id), &own, &routes(service, &state));
         checked.map_err(|error| Error::new(Code::NotAllowed, error.to_string()))
     }
@@ -69,8 +69,8 @@ fn name(id: &ServiceId) -> Arc<str> {
     id.to_string().into()
 }
 
-fn own_hosts(id: &ServiceId, around: &Around) -> Result<[HostRule; 1]> {
-    Ok([own_host(id, &around.domain)?])
+fn own_hosts(id: &ServiceId, context: &TableContext) -> Result<[HostRule; 1]> {
+    Ok([own_host(id, &context.domain)?])
 }
 
 fn routes<'s>(service: &Arc<Service>, state: &'s State) -> Vec<(&'s RouteConfig, Route)> {
@@ -84,7 +84,7 @@ fn hosts_allowed(id: &ServiceId, state: &State) -> Result<()> {
         let host = host.to_string();
         if !state.snapshot.target.tenant.allows_host(&host) {
             let message = format!(
-                "a route names the host {host}, which the tenant {} may not use; whoever runs the host allows it with: \
+                "a route names the host {host}, which the tenant {} may not use; platform operators allow it with: \
                  elias tenants set {} --host {host}",
                 id.tenant, id.tenant
             );

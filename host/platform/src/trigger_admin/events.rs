@@ -2,7 +2,7 @@
 
 use super::LISTED_MAX;
 use crate::access::Permission;
-use crate::platform::Platform;
+use crate::platform::{Platform, check_revision};
 use crate::platform_events::SOURCE;
 use crate::session::Session;
 use crate::triggers::checked_traceparent;
@@ -72,26 +72,38 @@ impl Platform {
     /// # Errors
     /// `forbidden`, `store-unavailable`.
     pub async fn subscriptions(&self, session: &Session, tenant: &TenantId) -> Result<Vec<SubscriptionRecord>> {
-        let mut all = self.read(session, Permission::Read, tenant, None).await?.subscriptions().await?;
-        all.retain(|one| session.require(Permission::Read, tenant, Some(&one.component)).is_ok());
-        Ok(all)
+        let mut scope = self.read(session, Permission::Read, tenant, None).await?;
+        let allowed = session.allowed_services(&mut scope, Permission::Read, tenant, None).await?;
+        Ok(scope.subscriptions(&allowed).await?)
+    }
+
+    /// A subscription.
+    ///
+    /// # Errors
+    /// `not-found`, `forbidden`, `store-unavailable`.
+    pub async fn subscription(&self, session: &Session, service: &ServiceId, name: &str) -> Result<SubscriptionRecord> {
+        let mut scope = self.read(session, Permission::Read, &service.tenant, service).await?;
+        let id = SubscriptionId { service: service.clone(), name: name.to_owned() };
+        Ok(scope.subscription(&id).await?)
     }
 
     /// Pauses a subscription, or lets it go on from where it was.
     ///
     /// # Errors
-    /// `not-found`, `forbidden`, `store-unavailable`.
+    /// `not-found`, `forbidden`, `stale` if it is not at `revision` any more; `store-unavailable`.
     pub async fn set_subscription_paused(
         &self,
         session: &Session,
         service: &ServiceId,
         name: &str,
         paused: bool,
+        revision: Option<u64>,
     ) -> Result<SubscriptionRecord> {
         let mut scope = self.write(session, Permission::RunTriggers, &service.tenant, service).await?;
         let id = SubscriptionId { service: service.clone(), name: name.to_owned() };
         scope.set_subscription_paused(&id, paused).await?;
         let after = scope.subscription(&id).await?;
+        check_revision("subscription", name, revision.map(|revision| revision.saturating_add(1)), after.revision)?;
         let action = if paused { "subscription.pause" } else { "subscription.resume" };
         let subject = format!("{}/{name}", service.subject());
         scope.audit(&session.actor(), action, subject, NOTHING, Some(&after)).await?;
@@ -104,13 +116,14 @@ impl Platform {
     /// is waiting for its delivery stays.
     ///
     /// # Errors
-    /// `not-found`, `forbidden`, `store-unavailable`.
+    /// `not-found`, `forbidden`, `stale` if it is not at `revision` any more; `store-unavailable`.
     pub async fn replay(
         &self,
         session: &Session,
         service: &ServiceId,
         name: &str,
         from: ReplayFrom,
+        revision: Option<u64>,
     ) -> Result<SubscriptionRecord> {
         let mut scope = self.write(session, Permission::RunTriggers, &service.tenant, service).await?;
         let id = SubscriptionId { service: service.clone(), name: name.to_owned() };
@@ -121,6 +134,7 @@ impl Platform {
         };
         scope.set_cursor(&id, cursor).await?;
         let after = scope.subscription(&id).await?;
+        check_revision("subscription", name, revision.map(|revision| revision.saturating_add(1)), after.revision)?;
         let subject = format!("{}/{name}", service.subject());
         scope.audit(&session.actor(), "subscription.replay", subject, Some(&before), Some(&after)).await?;
         scope.commit().await?;

@@ -6,8 +6,6 @@ mod replay;
 mod schedules;
 
 pub use events::ReplayFrom;
-pub use jobs::EnqueueRequest;
-pub use schedules::ScheduleDetails;
 
 use crate::platform::Platform;
 use crate::trigger_runs;

@@ -1,30 +1,19 @@
 //! Schedules: what is due and what ran, pause, resume, and a run by hand.
 
 use crate::access::Permission;
-use crate::platform::Platform;
+use crate::platform::{Platform, check_revision};
 use crate::session::Session;
-use elias_api::{Code, Error, Result, ScheduleRecord, TickRecord};
+use elias_api::{Code, Error, Result, ScheduleDetails, ScheduleRecord};
 use elias_delivery::clock::Now;
 use elias_names::{ServiceId, TenantId};
 use elias_store::{NOTHING, ScheduleId, now_ms};
 use elias_triggers::config::ScheduleConfig;
 use elias_triggers::schedule::Schedule;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 /// Ticks that are shown with a schedule, and due times.
 const TICKS_SHOWN: u32 = 20;
 const NEXT_SHOWN: usize = 10;
-
-/// A schedule with its next due times and its last ticks.
-#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
-pub struct ScheduleDetails {
-    /// The schedule.
-    pub schedule: ScheduleRecord,
-    /// The next ten due times, in milliseconds since 1970-01-01 UTC; empty while it is paused.
-    pub next: Vec<i64>,
-    /// The last 20 ticks, the last one first.
-    pub ticks: Vec<TickRecord>,
-}
 
 impl Platform {
     /// The schedules of a tenant that the session may see, by component, environment and name.
@@ -32,9 +21,9 @@ impl Platform {
     /// # Errors
     /// `forbidden`, `store-unavailable`.
     pub async fn schedules(&self, session: &Session, tenant: &TenantId) -> Result<Vec<ScheduleRecord>> {
-        let mut schedules = self.read(session, Permission::Read, tenant, None).await?.schedules().await?;
-        schedules.retain(|schedule| session.require(Permission::Read, tenant, Some(&schedule.component)).is_ok());
-        Ok(schedules)
+        let mut scope = self.read(session, Permission::Read, tenant, None).await?;
+        let allowed = session.allowed_services(&mut scope, Permission::Read, tenant, None).await?;
+        Ok(scope.schedules(&allowed).await?)
     }
 
     /// A schedule.
@@ -53,17 +42,29 @@ impl Platform {
     /// Pauses a schedule: what is due until it is resumed is not run.
     ///
     /// # Errors
-    /// `not-found`, `forbidden`, `store-unavailable`.
-    pub async fn pause_schedule(&self, session: &Session, service: &ServiceId, name: &str) -> Result<ScheduleRecord> {
-        self.set_schedule_paused(session, service, name, true).await
+    /// `not-found`, `forbidden`, `stale` if it is not at `revision` any more; `store-unavailable`.
+    pub async fn pause_schedule(
+        &self,
+        session: &Session,
+        service: &ServiceId,
+        name: &str,
+        revision: Option<u64>,
+    ) -> Result<ScheduleRecord> {
+        self.set_schedule_paused(session, service, name, (true, revision)).await
     }
 
     /// Lets a paused schedule go on, with the next due time from now on.
     ///
     /// # Errors
-    /// `not-found`, `forbidden`, `store-unavailable`.
-    pub async fn resume_schedule(&self, session: &Session, service: &ServiceId, name: &str) -> Result<ScheduleRecord> {
-        self.set_schedule_paused(session, service, name, false).await
+    /// `not-found`, `forbidden`, `stale` if it is not at `revision` any more; `store-unavailable`.
+    pub async fn resume_schedule(
+        &self,
+        session: &Session,
+        service: &ServiceId,
+        name: &str,
+        revision: Option<u64>,
+    ) -> Result<ScheduleRecord> {
+        self.set_schedule_paused(session, service, name, (false, revision)).await
     }
 
     async fn set_schedule_paused(
@@ -71,11 +72,12 @@ impl Platform {
         session: &Session,
         service: &ServiceId,
         name: &str,
-        paused: bool,
+        (paused, revision): (bool, Option<u64>),
     ) -> Result<ScheduleRecord> {
         let mut scope = self.write(session, Permission::RunTriggers, &service.tenant, service).await?;
         let id = ScheduleId { service: service.clone(), name: name.to_owned() };
         let before = scope.schedule(&id).await?;
+        check_revision("schedule", name, revision, before.revision)?;
         if before.paused == paused {
             return Ok(before);
         }
@@ -87,6 +89,8 @@ impl Platform {
             scope.resume_schedule(&id, next).await?;
         }
         let after = scope.schedule(&id).await?;
+        // Another transaction may have changed it since it was read above; the update has seen that.
+        check_revision("schedule", name, revision.map(|revision| revision.saturating_add(1)), after.revision)?;
         let action = if paused { "schedule.pause" } else { "schedule.resume" };
         let subject = format!("{}/{name}", service.subject());
         scope.audit(&session.actor(), action, subject, Some(&before), Some(&after)).await?;

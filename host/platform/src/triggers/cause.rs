@@ -1,56 +1,6 @@
-//! What caused a job or an event, as the store keeps it: a `traceparent`, and how many events led to it.
+//! The trace of what triggers cause: W3C Trace Context, a `traceparent` for each execution.
 
-use elias_capabilities::trigger::Cause;
 use rand::Rng;
-use std::fmt::Write;
-
-/// What stands before the number of events, and before the name of who replayed one.
-const HOPS: &str = "hops=";
-const REPLAY: &str = "replay=";
-
-/// The column `cause` of a job: the `traceparent` of W3C Trace Context and, for what events led to, `hops=N` behind a
-/// semicolon. A column of its own would be one more of each job, and most have none.
-pub(super) fn to_stored(cause: &Cause) -> Option<String> {
-    let mut stored = cause.traceparent.clone().unwrap_or_default();
-    if cause.hops > 0 {
-        if !stored.is_empty() {
-            stored.push(';');
-        }
-        // Writing to a String cannot fail.
-        let _ = write!(stored, "{HOPS}{}", cause.hops);
-    }
-    (!stored.is_empty()).then_some(stored)
-}
-
-/// The cause that a column holds.
-pub(super) fn cause_of(stored: Option<&str>) -> Cause {
-    let mut cause = Cause::default();
-    for part in stored.unwrap_or_default().split(';').filter(|part| !part.is_empty()) {
-        match part.strip_prefix(HOPS) {
-            Some(hops) => cause.hops = hops.parse().unwrap_or(u32::MAX),
-            None if part.starts_with(REPLAY) => {}
-            None => cause.traceparent = Some(part.to_owned()),
-        }
-    }
-    cause
-}
-
-/// The column `cause` of the delivery of an event that somebody replays: `replay=NAME` is behind the rest. What the
-/// delivery causes in turn is no replay.
-pub(super) fn replayed(cause: &Cause, by: &str) -> String {
-    let mut stored = to_stored(cause).unwrap_or_default();
-    if !stored.is_empty() {
-        stored.push(';');
-    }
-    stored.push_str(REPLAY);
-    stored.extend(by.chars().map(|character| if character == ';' || character.is_control() { '_' } else { character }));
-    stored
-}
-
-/// Whether a job is the delivery of an event that somebody replayed.
-pub(super) fn is_replayed(stored: Option<&str>) -> bool {
-    stored.unwrap_or_default().split(';').any(|part| part.starts_with(REPLAY))
-}
 
 /// A `traceparent` that came from outside, if it is one.
 pub(crate) fn checked(traceparent: Option<String>) -> Option<String> {
@@ -84,18 +34,11 @@ mod tests {
     const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00";
 
     #[test]
-    fn causes_are_stored_and_read() {
-        for (traceparent, hops) in [(None, 0), (Some(PARENT), 0), (None, 3), (Some(PARENT), 16)] {
-            let cause = Cause { traceparent: traceparent.map(str::to_owned), hops };
-            assert_eq!(cause_of(to_stored(&cause).as_deref()), cause);
-            assert!(!is_replayed(to_stored(&cause).as_deref()));
-            let replay = replayed(&cause, "a;b");
-            assert!(is_replayed(Some(&replay)) && replay.ends_with("replay=a_b"), "{replay}");
-            assert_eq!(cause_of(Some(&replay)), cause);
-        }
-        assert_eq!(to_stored(&Cause::default()), None);
+    fn what_comes_from_outside_is_checked() {
         assert_eq!(checked(Some(PARENT.to_owned())).as_deref(), Some(PARENT));
-        assert_eq!(checked(Some(format!("{PARENT};hops=1"))), None);
+        for wrong in ["", "x", &format!("{PARENT}-1"), &PARENT.to_uppercase()] {
+            assert_eq!(checked(Some(wrong.to_owned())), None, "{wrong}");
+        }
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! Events to subscriptions: whoever moves a subscription's cursor enqueues the deliveries, in the same transaction.
 
 use super::Runner;
-use super::cause::{cause_of, to_stored};
 use super::meters::LatencyKind;
 use super::run::{ServedTriggers, TRANSFORM_ERROR};
 use super::waits;
@@ -182,16 +181,10 @@ impl Runner {
         });
         let matched = matched.await.map_err(|panic| Error::new(Code::Internal, format!("matching events: {panic}")))?;
         let job = |(record, event, order): &(EventRecord, Event, Option<String>)| {
-            let mut cause = cause_of(record.cause.as_deref());
-            cause.hops = record.hops;
+            let component = read.id.service.component.clone();
             NewJob {
                 id: ulid::Ulid::new().to_string(),
-                queue: QueueId {
-                    component: read.id.service.component.clone(),
-                    environment,
-                    trigger: JobTrigger::Event,
-                    name: read.id.name.clone(),
-                },
+                queue: QueueId { component, environment, trigger: JobTrigger::Event, name: read.id.name.clone() },
                 input: event.to_json().to_string(),
                 priority: 0,
                 head_start_ms: 0,
@@ -200,7 +193,9 @@ impl Runner {
                 order: order.clone().map(|key| JobOrder { key, position: record.position }),
                 concurrency_key: None,
                 after: Vec::new(),
-                cause: to_stored(&cause),
+                cause: record.cause.clone(),
+                hops: record.hops,
+                replayed_by: None,
                 version: None,
             }
         };

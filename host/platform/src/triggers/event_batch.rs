@@ -2,12 +2,13 @@
 //! handler decided on its event.
 
 use super::Runner;
-use super::cause::{cause_of, child_of, is_replayed};
+use super::cause::child_of;
 use super::queue::LEASE_MS;
 use super::run::{
     DEAD_LETTER_KEEP_MS, Message, Run, RunClock, RunEnd, ServedTriggers, Verdict, dead, message, service_of,
 };
 use elias_api::{JobTrigger, RecordedRun};
+use elias_capabilities::trigger::Cause;
 use elias_host::{EventBatch, EventMessage};
 use elias_store::{ClaimedJob, JobOutcome};
 use elias_triggers::config::{JobConfig, RetryConfig, SubscriptionConfig};
@@ -61,7 +62,7 @@ pub(super) fn group(jobs: Vec<ClaimedJob>, find: impl Fn(&ClaimedJob) -> Option<
 }
 
 fn is_alike(one: &ClaimedJob, other: &ClaimedJob) -> bool {
-    let key = |job: &ClaimedJob| (job.version, is_replayed(job.cause.as_deref()));
+    let key = |job: &ClaimedJob| (job.version, job.replayed_by.is_some());
     one.lease.tenant == other.lease.tenant && one.queue == other.queue && key(one) == key(other)
 }
 
@@ -104,14 +105,10 @@ impl Runner {
                 Err(verdict) => Some(verdict),
             });
         }
-        let (mut hops, mut traceparent) = (0_u32, None);
-        for job in jobs {
-            let cause = cause_of(job.cause.as_deref());
-            hops = hops.max(cause.hops.saturating_add(1));
-            traceparent = traceparent.or(cause.traceparent);
-        }
-        let mut cause = cause_of(None);
-        (cause.hops, cause.traceparent) = (hops, Some(child_of(traceparent.as_deref())));
+        // The events themselves have led to what their handler does.
+        let hops = jobs.iter().map(|job| job.hops).max().unwrap_or_default().saturating_add(1);
+        let traceparent = jobs.iter().find_map(|job| job.cause.clone());
+        let cause = Cause { traceparent: Some(child_of(traceparent.as_deref())), hops };
         let (count, name) = (events.len(), first.queue.name.clone());
         let attempt = jobs.iter().map(|job| job.attempt).max().unwrap_or(1);
         let mut endings = Vec::new();
@@ -121,7 +118,7 @@ impl Runner {
                 record: RecordedRun { job: first.lease.id.clone(), attempt, cause: traceparent },
                 message: Message::Events(Box::new(EventBatch { subscription: name, events })),
                 version: first.version,
-                is_pinned: first.version.is_some() && is_replayed(first.cause.as_deref()),
+                is_pinned: first.version.is_some() && first.replayed_by.is_some(),
                 timeout: JobConfig::default().timeout.get(),
                 cause,
                 // Each event has its own job, and a journal is of one.

@@ -9,6 +9,7 @@
 //! - `scheduler`: due schedules, and those that have lost their next tick.
 //! - `queue`: claiming, in the order of `plan` and within the `limits`; `run`: one job, to its end;
 //!   `event_batch`: several deliveries in one run.
+//! - `outbox`: jobs and events of components' transactions, from their databases into the store.
 //! - `deliver`: events to subscriptions, `replay` once more; `waits`: events to the jobs that wait for them.
 //! - [`TriggerBackends`]: the queue, the log of events and the journals, for the components' capabilities.
 //! - [`registration`]: the schedules and subscriptions of a version that begins to serve.
@@ -23,6 +24,7 @@ mod event_batch;
 mod limits;
 mod meters;
 mod new_job;
+mod outbox;
 mod plan;
 mod publish_later;
 mod queue;
@@ -42,3 +44,4 @@ pub(crate) use new_job::JobRequest;
 pub(crate) use replay::Replay;
 pub(crate) use run::{Message, Run, RunEnd, ServedTriggers, Services};
 pub(crate) use runner::Runner;
+pub(crate) use scheduler::{EVENTS_KEPT_MS, FAILING_RUNS, LATE};

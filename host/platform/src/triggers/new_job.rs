@@ -1,7 +1,9 @@
 //! Enqueuing a job of a component: by a component, or by a user.
 
 use super::Runner;
+use super::runner::WriteSource;
 use elias_api::{Code, Error, JobTrigger, QueueId, Result};
+use elias_capabilities::trigger::Cause;
 use elias_delivery::clock::Now;
 use elias_names::ServiceId;
 use elias_store::{Enqueued, JobKey, JobStart, NewJob};
@@ -26,8 +28,8 @@ pub(crate) struct JobRequest {
     pub(crate) concurrency_key: Option<String>,
     /// The ids of the jobs that must be done before.
     pub(crate) after: Vec<String>,
-    /// What causes it, as the store keeps it.
-    pub(crate) cause: Option<String>,
+    /// What causes it.
+    pub(crate) cause: Cause,
 }
 
 impl Runner {
@@ -38,6 +40,16 @@ impl Runner {
     /// `not-found` if the service is not served, or a job before it is not known; `bad-input` for its priority;
     /// `idempotency-mismatch` if the job with its key has another input; `quota-exceeded`, `store-unavailable`.
     pub(crate) async fn enqueue_request(&self, request: JobRequest) -> Result<(String, bool)> {
+        self.enqueue_request_from(request, ulid::Ulid::new().to_string(), WriteSource::Direct).await
+    }
+
+    /// The same, for a job that has an id already.
+    pub(super) async fn enqueue_request_from(
+        &self,
+        request: JobRequest,
+        id: String,
+        source: WriteSource,
+    ) -> Result<(String, bool)> {
         let JobRequest { service, name, input, priority, start, key, concurrency_key, after, cause } = request;
         let served = self.services.find(&service).ok_or_else(|| Error::not_deployed(&service))?;
         let config = served.job(&name);
@@ -45,7 +57,7 @@ impl Runner {
         let priority = priority.map_err(|error| Error::new(Code::BadInput, format!("the priority {error}")))?;
         let ServiceId { tenant, component, environment } = service;
         let job = NewJob {
-            id: ulid::Ulid::new().to_string(),
+            id: id.clone(),
             queue: QueueId { component, environment, trigger: JobTrigger::Job, name },
             input,
             priority: priority.get(),
@@ -55,11 +67,12 @@ impl Runner {
             order: None,
             concurrency_key,
             after,
-            cause,
+            cause: cause.traceparent,
+            hops: cause.hops,
+            replayed_by: None,
             version: None,
         };
-        let id = job.id.clone();
-        match self.enqueue(&tenant, job, served.jobs_max()).await? {
+        match self.enqueue(&tenant, job, served.jobs_max(), source).await? {
             Enqueued::New => Ok((id, true)),
             Enqueued::Existing { id, same_input: true } => Ok((id, false)),
             Enqueued::Existing { id, same_input: false } => {

@@ -20,7 +20,6 @@ struct LaterEvent {
     subject: Option<String>,
     data: String,
     key: String,
-    hops: u32,
 }
 
 /// The job that publishes an event in so many milliseconds. Its key sees to it that it is there once.
@@ -30,7 +29,7 @@ struct LaterEvent {
 pub(super) fn job(service: &ServiceId, event: NewEvent, delay_ms: u64) -> Result<NewJob> {
     let key = event.key.clone().unwrap_or_else(|| format!("@later/{}", event.id));
     let NewEvent { id, event_type, source, subject, data, hops, cause, .. } = event;
-    let later = LaterEvent { id: id.clone(), event_type, source, subject, data, key, hops };
+    let later = LaterEvent { id: id.clone(), event_type, source, subject, data, key };
     let input = serde_json::to_string(&later).map_err(|error| Error::new(Code::Internal, error.to_string()))?;
     Ok(NewJob {
         id,
@@ -49,6 +48,8 @@ pub(super) fn job(service: &ServiceId, event: NewEvent, delay_ms: u64) -> Result
         concurrency_key: None,
         after: Vec::new(),
         cause,
+        hops,
+        replayed_by: None,
         version: None,
     })
 }
@@ -60,9 +61,9 @@ impl Runner {
             Ok(later) => later,
             Err(error) => return dead(format!("invalid: {error}"), DEAD_LETTER_KEEP_MS),
         };
-        let LaterEvent { id, event_type, source, subject, data, key, hops } = later;
+        let LaterEvent { id, event_type, source, subject, data, key } = later;
         let (time, cause) = (elias_store::now_ms(), job.cause.clone());
-        let event = NewEvent { id, event_type, source, subject, data, time, key: Some(key), hops, cause };
+        let event = NewEvent { id, event_type, source, subject, data, time, key: Some(key), hops: job.hops, cause };
         match self.publish(&job.lease.tenant, event, served.events_max()).await {
             Ok(_) => Verdict::Outcome { outcome: JobOutcome::Done { result: None }, keep_ms: 0 },
             // The quota is free again tomorrow; the store, sooner.

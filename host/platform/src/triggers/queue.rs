@@ -7,6 +7,7 @@ use super::meters::LatencyKind;
 use super::plan::{self, QueueKey};
 use super::run::{DEAD_LETTER_KEEP_MS, RunClock, Verdict, service_of};
 use super::runner::RunningJob;
+use super::scheduler::{FAILING_RUNS, tell_failing};
 use elias_api::{JobState, JobTrigger, Result};
 use elias_names::ServiceId;
 use elias_store::{ClaimShare, ClaimedJob, JobEnd, JobLease, JobOutcome, ReadyQueue, ScheduleId};
@@ -80,7 +81,10 @@ pub(super) async fn round(runner: &Arc<Runner>) -> Result<bool> {
     buckets.take(&mut scope, &claimed).await?;
     for one in &ended {
         if let Some((schedule, state)) = one.schedule.as_ref().filter(|_| !late.contains(&one.end.lease)) {
-            scope.schedule_ended(schedule, *state).await?;
+            let failures = scope.schedule_ended(schedule, *state).await?;
+            if failures == FAILING_RUNS {
+                tell_failing(&mut scope, schedule, *state, failures).await?;
+            }
         }
     }
     scope.commit().await?;

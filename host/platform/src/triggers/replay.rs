@@ -1,7 +1,6 @@
-//! Events of the log that are delivered to a subscription once more, by selection. The deliveries are jobs like others,
-//! whose cause says that they are a replay.
+//! Events of the log that are delivered to a subscription once more, by selection. The deliveries are jobs like others
+//! that say who replayed the event.
 
-use super::cause::{cause_of, replayed};
 use super::deliver::{Compiled, cloud_event};
 use elias_api::{Code, Error, EventRecord, JobTrigger, QueueId, ReplaySelection, Result};
 use elias_store::{JobOrder, JobStart, NewJob, SubscriptionId};
@@ -91,8 +90,6 @@ impl Replay {
         }
         let service = &self.id.service;
         let event = self.compiled.deliver(record, service.environment)?;
-        let mut cause = cause_of(record.cause.as_deref());
-        cause.hops = record.hops;
         Some(NewJob {
             id: ulid::Ulid::new().to_string(),
             queue: QueueId {
@@ -109,7 +106,9 @@ impl Replay {
             order: self.compiled.order_of(&event).map(|key| JobOrder { key, position: record.position }),
             concurrency_key: None,
             after: Vec::new(),
-            cause: Some(replayed(&cause, &self.by)),
+            cause: record.cause.clone(),
+            hops: record.hops,
+            replayed_by: Some(self.by.clone()),
             version: self.version,
         })
     }
@@ -145,7 +144,7 @@ mod tests {
         };
         let id = SubscriptionId { service, name: "orders".to_owned() };
         let selection: ReplaySelection = serde_json::from_value(selection).expect("a selection");
-        Replay::new(id, &json!({ "type": "order.*", "order": "subject" }), &selection, "ada; the first")
+        Replay::new(id, &json!({ "type": "order.*", "order": "subject" }), &selection, "ada")
     }
 
     fn delivered(selection: Value, most: usize) -> (Vec<u64>, Option<u64>, bool) {
@@ -179,7 +178,7 @@ mod tests {
         let found =
             replay(json!({ "version": 7 })).expect("a replay").deliveries(&[record(5, "order.paid", Some("a"))], 1);
         let job = &found.jobs[0];
-        assert_eq!((job.cause.as_deref(), job.version), (Some("hops=2;replay=ada_ the first"), Some(7)));
+        assert_eq!((job.replayed_by.as_deref(), job.hops, job.version), (Some("ada"), 2, Some(7)));
         assert_eq!(job.order, Some(JobOrder { key: "a".to_owned(), position: 5 }));
     }
 

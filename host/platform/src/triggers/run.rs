@@ -1,8 +1,8 @@
 //! One job, from its claim to what becomes of it.
 
 use super::Runner;
-use super::backends::StoredJournal;
-use super::cause::{cause_of, child_of, is_replayed};
+use super::backends::{StoredJournal, TriggerBackends};
+use super::cause::child_of;
 use super::publish_later::PUBLISH_LATER;
 use elias_api::{JobTrigger, Quotas, RecordedRun};
 use elias_capabilities::trigger::Cause;
@@ -37,6 +37,9 @@ pub(crate) trait Services: Send + Sync + 'static {
 
     /// Runs a handler of a service.
     fn run(&self, run: Run) -> BoxFuture<'static, RunEnd>;
+
+    /// Hands over what is in the outbox of a service, to these; says whether all was.
+    fn drain_outbox(&self, id: &ServiceId, backends: TriggerBackends) -> BoxFuture<'static, elias_api::Result<bool>>;
 }
 
 /// What the runner needs to know of a service.
@@ -213,17 +216,15 @@ impl Runner {
                 Err(error) => return Verdict::NotRun { reason: error.to_string() },
             },
         };
-        let mut cause = cause_of(job.cause.as_deref());
-        let traceparent = cause.traceparent.take();
-        cause.traceparent = Some(child_of(traceparent.as_deref()));
         // The event itself has led to what its handler does.
-        cause.hops = cause.hops.saturating_add(u32::from(job.queue.trigger == JobTrigger::Event));
+        let hops = job.hops.saturating_add(u32::from(job.queue.trigger == JobTrigger::Event));
+        let cause = Cause { traceparent: Some(child_of(job.cause.as_deref())), hops };
         let run = Run {
             source: (job.queue.trigger.as_str(), name),
-            record: RecordedRun { job: job.lease.id.clone(), attempt: job.attempt, cause: traceparent },
+            record: RecordedRun { job: job.lease.id.clone(), attempt: job.attempt, cause: job.cause.clone() },
             message,
             version: job.version,
-            is_pinned: job.version.is_some() && is_replayed(job.cause.as_deref()),
+            is_pinned: job.version.is_some() && job.replayed_by.is_some(),
             timeout: config.timeout.get(),
             cause,
             journal: journal.as_ref().map(StoredJournal::handle),

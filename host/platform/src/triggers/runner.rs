@@ -2,6 +2,7 @@
 
 use super::batch::Batch;
 use super::meters::TriggerMeters;
+use super::outbox::OutboxDrains;
 use super::plan::QueueKey;
 use super::queue::{Ended, Hold};
 use super::run::Services;
@@ -9,7 +10,7 @@ use super::waits::SeenEvents;
 use super::{deliver, queue, scheduler};
 use elias_api::Result;
 use elias_names::TenantId;
-use elias_store::{Enqueued, JobLease, NewEvent, NewJob, NewStep, PublishedEvent, Store};
+use elias_store::{Enqueued, HostScope, JobLease, NewEvent, NewJob, NewStep, PublishedEvent, Store};
 use elias_triggers::queue::FairQueue;
 use futures::FutureExt;
 use parking_lot::Mutex;
@@ -44,6 +45,7 @@ pub(crate) struct Runner {
     pub(super) compiled: Mutex<deliver::CompiledSubscriptions>,
     pub(super) seen_events: Mutex<SeenEvents>,
     pub(super) meters: TriggerMeters,
+    pub(super) outboxes: OutboxDrains,
     /// Something was enqueued, or has ended.
     pub(super) queue_changed: Notify,
     /// Something was published.
@@ -62,13 +64,22 @@ pub(super) struct RunningJob {
     pub(super) is_released: bool,
 }
 
-/// A job of a tenant to be enqueued, and how many unfinished ones the tenant may have.
+/// A job of a tenant to be enqueued, how many unfinished ones the tenant may have, and where it comes from.
 #[derive(Clone)]
-struct JobWrite(TenantId, NewJob, Option<u64>);
+struct JobWrite(TenantId, NewJob, Option<u64>, WriteSource);
 
-/// An event of a tenant to be published, and how many it may publish in a day.
+/// An event of a tenant to be published, how many it may publish in a day, and where it comes from.
 #[derive(Clone)]
-struct EventWrite(TenantId, NewEvent, Option<u64>);
+struct EventWrite(TenantId, NewEvent, Option<u64>, WriteSource);
+
+/// Where a job or an event comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum WriteSource {
+    /// An execution, a user or the runner itself.
+    Direct,
+    /// An outbox, which may hand it over more than once, always with the same id.
+    Outbox,
+}
 
 impl Runner {
     /// A runner that does nothing yet; `owner` names this run of the process.
@@ -89,6 +100,7 @@ impl Runner {
             compiled: Mutex::default(),
             seen_events: Mutex::default(),
             meters: TriggerMeters::default(),
+            outboxes: OutboxDrains::new(),
             queue_changed: Notify::new(),
             events_changed: Notify::new(),
             is_stopping: AtomicBool::new(false),
@@ -102,17 +114,19 @@ impl Runner {
         tokio::spawn(work(Arc::downgrade(self), Part::Events));
     }
 
-    /// Enqueues a job, together with what others enqueue at the same time.
+    /// Enqueues a job, together with what others enqueue at the same time. A job that an outbox has handed over before
+    /// is an existing one.
     ///
     /// # Errors
     /// `quota-exceeded`, `not-found`, `bad-input`, `store-unavailable`.
-    pub(crate) async fn enqueue(
+    pub(super) async fn enqueue(
         &self,
         tenant: &TenantId,
         job: NewJob,
         unfinished_max: Option<u64>,
+        source: WriteSource,
     ) -> Result<Enqueued> {
-        let enqueued = self.jobs.write(JobWrite(tenant.clone(), job, unfinished_max)).await?;
+        let enqueued = self.jobs.write(JobWrite(tenant.clone(), job, unfinished_max, source)).await?;
         self.queue_changed.notify_one();
         Ok(enqueued)
     }
@@ -127,7 +141,18 @@ impl Runner {
         event: NewEvent,
         day_max: Option<u64>,
     ) -> Result<PublishedEvent> {
-        let published = self.events.write(EventWrite(tenant.clone(), event, day_max)).await?;
+        self.publish_from(tenant, event, day_max, WriteSource::Direct).await
+    }
+
+    /// The same; an event that an outbox has handed over before is a known one, without its position.
+    pub(super) async fn publish_from(
+        &self,
+        tenant: &TenantId,
+        event: NewEvent,
+        day_max: Option<u64>,
+        source: WriteSource,
+    ) -> Result<PublishedEvent> {
+        let published = self.events.write(EventWrite(tenant.clone(), event, day_max, source)).await?;
         self.events_changed.notify_one();
         Ok(published)
     }
@@ -269,10 +294,35 @@ fn by_tenant<'v, T>(values: &'v [T], tenant: impl Fn(&'v T) -> &'v TenantId) -> 
     positions
 }
 
+/// Splits the positions of a tenant's writes: those that are to be written, and those that an outbox has handed over
+/// before, with their ids. `once` gives the id of one that comes from an outbox.
+async fn first_time(
+    scope: &mut HostScope,
+    tenant: &TenantId,
+    positions: Vec<usize>,
+    once: impl Fn(usize) -> Option<String>,
+) -> Result<(Vec<usize>, Vec<(usize, String)>)> {
+    let handed_over: Vec<(usize, String)> = positions.iter().filter_map(|at| Some((*at, once(*at)?))).collect();
+    if handed_over.is_empty() {
+        return Ok((positions, Vec::new()));
+    }
+    let ids: Vec<String> = handed_over.iter().map(|(_, id)| id.clone()).collect();
+    let is_new = scope.take_receipts(tenant, &ids).await?;
+    let known: Vec<_> =
+        handed_over.into_iter().zip(is_new).filter(|(_, is_new)| !is_new).map(|(known, _)| known).collect();
+    let written = positions.into_iter().filter(|at| known.iter().all(|(other, _)| other != at)).collect();
+    Ok((written, known))
+}
+
 async fn write_jobs(store: Store, writes: Vec<JobWrite>) -> Result<Vec<Enqueued>> {
     let mut results = vec![None; writes.len()];
     let mut scope = store.queue_write().await?;
     for (tenant, positions) in by_tenant(&writes, |write| &write.0) {
+        let once = |at: usize| (writes[at].3 == WriteSource::Outbox).then(|| writes[at].1.id.clone());
+        let (positions, known) = first_time(&mut scope, tenant, positions, once).await?;
+        for (at, id) in known {
+            results[at] = Some(Enqueued::Existing { id, same_input: true });
+        }
         let jobs: Vec<_> = positions.iter().map(|at| writes[*at].1.clone()).collect();
         let most = positions.first().and_then(|at| writes[*at].2);
         let enqueued = scope.enqueue_jobs(tenant, &jobs, most).await?;
@@ -286,6 +336,11 @@ async fn write_events(store: Store, writes: Vec<EventWrite>) -> Result<Vec<Publi
     let mut results = vec![None; writes.len()];
     let mut scope = store.host_write().await?;
     for (tenant, positions) in by_tenant(&writes, |write| &write.0) {
+        let once = |at: usize| (writes[at].3 == WriteSource::Outbox).then(|| writes[at].1.id.clone());
+        let (positions, known) = first_time(&mut scope, tenant, positions, once).await?;
+        for (at, id) in known {
+            results[at] = Some(PublishedEvent { position: 0, id, is_known: true });
+        }
         let events: Vec<_> = positions.iter().map(|at| writes[*at].1.clone()).collect();
         let most = positions.first().and_then(|at| writes[*at].2);
         let published = scope.publish_events(tenant, &events, most).await?;

@@ -3,14 +3,15 @@
 use super::Runner;
 use super::cause::child_of;
 use super::meters::LatencyKind;
+use super::outbox;
 use super::queue::end_orphans;
 use super::run::{ServedTriggers, TICK_KEEP_MS, TickInput};
 use crate::platform_events;
-use elias_api::{Code, Error, JobTrigger, QueueId, Result, ScheduleRecord};
+use elias_api::{Code, Error, JobState, JobTrigger, QueueId, Result, ScheduleRecord};
 use elias_delivery::clock::Now;
 use elias_names::{ServiceId, TenantId};
 use elias_store::{
-    DueSchedule, HostScope, JobOrder, JobStart, NewJob, NewTick, NextDue, ScheduleId, TickAction, now_ms,
+    DueSchedule, HostScope, JobOrder, JobStart, NewJob, NewTick, NextDue, ScheduleId, Store, TickAction, now_ms,
 };
 use elias_triggers::config::ScheduleConfig;
 use elias_triggers::schedule::{Decision, Look, Overlap, Schedule};
@@ -26,19 +27,25 @@ const SCHEDULES_MAX: u32 = 100;
 const ROUNDS_MAX: u32 = 20;
 /// Runs of a schedule that are counted.
 const RUNS_MAX: u32 = 200;
-/// How many ticks of the runner pass between heartbeats, looks for schedules that have lost their next due time, looks
-/// for jobs that nobody will ever run, and deletions.
+/// How many ticks of the runner pass between heartbeats, looks into outboxes, looks for schedules that have lost their
+/// next due time, looks for jobs that nobody will ever run, and deletions.
 const HEARTBEAT_TICKS: u64 = 10;
+const OUTBOX_TICKS: u64 = 5;
 const RECONCILE_TICKS: u64 = 30;
 const ORPHANS_TICKS: u64 = 60;
 const PRUNE_TICKS: u64 = 600;
 /// From which lateness on there is an event about it.
-const LATE: Duration = Duration::from_secs(60);
-/// How long ticks and events are kept, in milliseconds.
+pub(crate) const LATE: Duration = Duration::from_secs(60);
+/// After how many runs in a row that did not succeed there is an event about a schedule.
+pub(crate) const FAILING_RUNS: u32 = 3;
+/// How long ticks are kept, in milliseconds.
 const TICKS_KEPT_MS: i64 = 30 * 86_400_000;
-const EVENTS_KEPT_MS: i64 = 7 * 86_400_000;
 /// How long the token bucket of a rate is kept that is full, in milliseconds.
 const LIMITS_KEPT_MS: i64 = 86_400_000;
+/// How long events are kept, in milliseconds.
+pub(crate) const EVENTS_KEPT_MS: u64 = 7 * 86_400_000;
+/// How long new events go to the same segment of the log, in milliseconds: at most seven of eight tables are in use.
+const EVENT_SEGMENT_MS: u64 = EVENTS_KEPT_MS / 6;
 /// How long the record of a job is kept that was to run after one that failed, in milliseconds.
 const DEPENDENT_KEEP_MS: u64 = 7 * 86_400_000;
 
@@ -52,6 +59,9 @@ pub(super) async fn tick(runner: &Arc<Runner>, count: u64) -> Result<()> {
     }
     fire_due(runner).await?;
     move_due(runner).await?;
+    if count.is_multiple_of(OUTBOX_TICKS) {
+        outbox::drain_due(runner).await?;
+    }
     if count.is_multiple_of(RECONCILE_TICKS) {
         reconcile(runner).await?;
     }
@@ -125,6 +135,7 @@ async fn prune(runner: &Arc<Runner>) -> Result<()> {
         let mut scope = runner.store.queue_write().await?;
         let deleted = scope.prune_jobs(BATCH).await?
             + scope.prune_job_keys(BATCH).await?
+            + scope.prune_receipts(BATCH).await?
             + scope.prune_ticks(now_ms().saturating_sub(TICKS_KEPT_MS), BATCH).await?;
         scope.commit().await?;
         if deleted < u64::from(BATCH) {
@@ -134,16 +145,36 @@ async fn prune(runner: &Arc<Runner>) -> Result<()> {
     let mut scope = runner.store.queue_write().await?;
     scope.prune_queue_limits(now_ms().saturating_sub(LIMITS_KEPT_MS)).await?;
     scope.commit().await?;
-    let tenants: Vec<TenantId> = runner.store.host_read().await?.last_events().await?.into_keys().collect();
+    prune_events(&runner.store).await
+}
+
+/// Hides events that are not kept any more, empties the segments of the log in which all are, and begins the next
+/// segment when it is time. Every host does; the store lets one of them.
+async fn prune_events(store: &Store) -> Result<()> {
+    let before_ms = now_ms().saturating_sub_unsigned(EVENTS_KEPT_MS);
+    let tenants: Vec<TenantId> = store.host_read().await?.last_events().await?.into_keys().collect();
     for tenant in tenants {
-        for _ in 0..ROUNDS_MAX {
-            let mut scope = runner.store.host_write().await?;
-            let deleted = scope.prune_events(&tenant, now_ms().saturating_sub(EVENTS_KEPT_MS), BATCH).await?;
+        let mut scope = store.host_write().await?;
+        if scope.hide_events(&tenant, before_ms).await? {
             scope.commit().await?;
-            if deleted < u64::from(BATCH) {
+        }
+    }
+    loop {
+        let mut scope = store.host_write().await?;
+        match scope.empty_event_segment(EVENTS_KEPT_MS).await {
+            Ok(true) => scope.commit().await?,
+            Ok(false) => break,
+            Err(error) => {
+                // Something reads the segment for long, such as a backup. There is a table more than it takes, so that
+                // the next segment can begin nevertheless.
+                tracing::warn!(%error, "events that are not kept any more could not be deleted; retrying");
                 break;
             }
         }
+    }
+    let mut scope = store.host_write().await?;
+    if scope.begin_event_segment(EVENT_SEGMENT_MS).await? {
+        scope.commit().await?;
     }
     Ok(())
 }
@@ -262,6 +293,27 @@ impl Runner {
     }
 }
 
+/// Publishes that a schedule fails, in the transaction that says how its last run ended.
+pub(super) async fn tell_failing(
+    scope: &mut HostScope,
+    id: &ScheduleId,
+    outcome: JobState,
+    failures: u32,
+) -> Result<()> {
+    let ScheduleId { service, name } = id;
+    tracing::warn!(%service, schedule = %name, failures, "the runs of a schedule fail");
+    let data = json!({
+        "component": service.component,
+        "environment": service.environment,
+        "schedule": name,
+        "failures": failures,
+        "outcome": outcome.as_str(),
+    });
+    let event = platform_events::event("schedule.failing", format!("{}/{name}", service.subject()), &data);
+    scope.publish_events(&service.tenant, &[event], None).await?;
+    Ok(())
+}
+
 fn id_of(tenant: &TenantId, schedule: &ScheduleRecord) -> ScheduleId {
     let (component, environment) = (schedule.component.clone(), schedule.environment);
     let service = ServiceId { tenant: tenant.clone(), component, environment };
@@ -328,6 +380,8 @@ fn tick_job(queue: &QueueId, due: i64, input: Option<&Value>, order: Option<JobO
         concurrency_key: None,
         after: Vec::new(),
         cause: Some(child_of(None)),
+        hops: 0,
+        replayed_by: None,
         version: None,
     })
 }

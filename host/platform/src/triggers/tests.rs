@@ -1,7 +1,9 @@
 //! The runner on a real store, with handlers that are functions: nothing is lost, and nothing is done twice.
 
+mod bad_input;
 mod batches;
 mod limits;
+mod outbox;
 mod schedules;
 mod steps;
 
@@ -14,7 +16,7 @@ use elias_capabilities::events::EventLog;
 use elias_capabilities::jobs::{ErrorCode, JobQueue, NewJob, StartTime};
 use elias_capabilities::trigger::{Cause, Origin};
 use elias_names::{Environment, ServiceId, TenantId};
-use elias_store::{ClaimShare, JobStart, NewEvent, Store, now_ms};
+use elias_store::{AllowedServices, ClaimShare, JobStart, NewEvent, Store, now_ms};
 use elias_triggers::config::TriggersConfig;
 use elias_triggers::queue::Ending;
 use futures::FutureExt;
@@ -39,6 +41,8 @@ struct Fake {
     is_stopped: AtomicBool,
     /// What ran: the job, its attempt, and what the handler got.
     ran: Mutex<Vec<(String, u32, Message)>>,
+    /// The rows of its outbox, which are never deleted, as if each host died before it could.
+    outbox: Mutex<Vec<(String, NewJob)>>,
 }
 
 impl Services for Fake {
@@ -53,6 +57,20 @@ impl Services for Fake {
         self.ran.lock().push((run.record.job.clone(), run.record.attempt, run.message.clone()));
         let running = (self.handler)(run);
         async move { RunEnd { ending: running.await, version: Some(1) } }.boxed()
+    }
+
+    fn drain_outbox(&self, _: &ServiceId, backends: TriggerBackends) -> BoxFuture<'static, elias_api::Result<bool>> {
+        let rows = self.outbox.lock().clone();
+        async move {
+            for (id, job) in rows {
+                backends
+                    .enqueue_once(origin(0), id, job)
+                    .await
+                    .map_err(|error| elias_api::Error::new(elias_api::Code::Internal, error.message))?;
+            }
+            Ok(true)
+        }
+        .boxed()
     }
 }
 
@@ -84,7 +102,8 @@ async fn bench(triggers: Value, handler: Handler) -> Bench {
     scope.commit().await.expect("committed");
     let settings = VersionSettings { triggers: Some(triggers), ..VersionSettings::default() };
     let config = Arc::new(registration::check(&settings).expect("they are right"));
-    let services = Fake { config, handler, is_stopped: AtomicBool::new(false), ran: Mutex::default() };
+    let services =
+        Fake { config, handler, is_stopped: AtomicBool::new(false), ran: Mutex::default(), outbox: Mutex::default() };
     Bench { store, settings, services: Arc::new(services), _folder: folder }
 }
 
@@ -106,7 +125,7 @@ impl Bench {
     async fn jobs(&self, state: JobState) -> Vec<JobRecord> {
         let filter = JobFilter { state: Some(state), ..JobFilter::default() };
         let mut scope = self.store.read(&shop().tenant).await.expect("a scope");
-        scope.jobs(&filter, 1_000).await.expect("a list")
+        scope.jobs(&filter, &AllowedServices::All, 1_000).await.expect("a list")
     }
 
     async fn unfinished(&self) -> u64 {
@@ -134,7 +153,7 @@ fn request(name: &str, input: &Value) -> JobRequest {
         key: None,
         concurrency_key: None,
         after: Vec::new(),
-        cause: None,
+        cause: Cause::default(),
     }
 }
 

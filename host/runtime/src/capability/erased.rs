@@ -50,25 +50,25 @@ impl<C: Capability> ErasedCapability for C {
     ) -> BoxFuture<'a, Result<Arc<dyn GrantedCapability>, ConfigureError>> {
         async move {
             let grant = Arc::new(<C as Capability>::configure(&self, component, granted).await?);
-            Ok(Arc::new(Granted { capability: self, grant }) as Arc<dyn GrantedCapability>)
+            Ok(Arc::new(ConfiguredCapability { capability: self, grant }) as Arc<dyn GrantedCapability>)
         }
         .boxed()
     }
 }
 
 /// A capability, and what a component was granted of it.
-struct Granted<C: Capability> {
+struct ConfiguredCapability<C: Capability> {
     capability: Arc<C>,
     grant: Arc<C::Grant>,
 }
 
-impl<C: Capability> Secrets for Granted<C> {
+impl<C: Capability> Secrets for ConfiguredCapability<C> {
     fn secrets(&self) -> Vec<&str> {
         <C as Capability>::secrets(&self.capability, &self.grant)
     }
 }
 
-impl<C: Capability> GrantedCapability for Granted<C> {
+impl<C: Capability> GrantedCapability for ConfiguredCapability<C> {
     fn capability(&self) -> TypeId {
         TypeId::of::<C>()
     }

@@ -1,4 +1,4 @@
-//! What an embedder can give to components beyond the standard interfaces.
+//! Capabilities: interfaces that an embedder adds to the standard ones.
 //!
 //! A capability has a lifecycle: [`Capability::init`] once per host; [`Capability::configure`] when a component that
 //! imports it is loaded; [`Capability::prepare`] for an instance that uses it; and the context's `Drop` when that
@@ -6,7 +6,7 @@
 
 mod erased;
 
-pub use crate::background::Stopped;
+pub use crate::background::AsideError;
 pub use crate::component::ComponentInfo;
 pub use crate::execution::{CallMeter, HostCall};
 pub use crate::grants::{ConfigureError, Grants};
@@ -24,10 +24,10 @@ use std::sync::Arc;
 
 /// Something that components can import.
 pub trait Capability: Send + Sync + 'static {
-    /// What one component was granted, checked: its limits, its pool of connections.
+    /// The checked grant of one component: its limits, its pool of connections.
     type Grant: Send + Sync + 'static;
 
-    /// What one instance has of it: handles, budgets, buffers. Dropping it gives everything back.
+    /// The state of one instance: handles, budgets, buffers. Dropping it gives everything back.
     type Context: Send + 'static;
 
     /// Its name, as in `elias:NAME` and in elias.toml's table `[capabilities.NAME]`.
@@ -71,7 +71,7 @@ pub trait Capability: Send + Sync + 'static {
         false
     }
 
-    /// What of a grant must not be shown, in log lines above all; see [`InstanceInfo::redact`].
+    /// The secrets in a grant, which must not be shown, in log lines above all; see [`InstanceInfo::redact`].
     fn secrets<'a>(&self, grant: &'a Self::Grant) -> Vec<&'a str> {
         let _ = grant;
         Vec::new()
@@ -83,7 +83,7 @@ pub trait Capability: Send + Sync + 'static {
 pub struct Amount {
     /// Its key in the table, such as `total-bytes`; with dots if it is in a table of the table.
     pub key: &'static str,
-    /// What a component gets that does not say, in the unit of the key's name.
+    /// The default for a component that does not state the amount, in the unit of the key's name.
     pub default: u64,
     /// The most that a platform lets its tenants ask for unless its operator says otherwise.
     pub ceiling: u64,

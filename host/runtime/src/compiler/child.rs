@@ -46,7 +46,7 @@ pub fn main(arguments: impl IntoIterator<Item = String>) -> ExitCode {
     if written.is_ok() { ExitCode::SUCCESS } else { ExitCode::from(2) }
 }
 
-/// What is to be compiled and by which engine, once the process is limited; nothing if it is called wrongly or cannot
+/// The code to compile and the engine, once the process is limited; nothing if it is called wrongly or cannot
 /// be limited.
 fn prepare(arguments: impl IntoIterator<Item = String>) -> Option<(Kind, Engine)> {
     let mut arguments = arguments.into_iter();

@@ -23,7 +23,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use wasmtime::Engine;
 
-/// What compiling one component, or one engine, may take in a process of its own.
+/// The limits of compiling one component, or one engine, in a process of its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CompileLimits {
     /// Seconds of CPU time. Exceeded: `compile-limit`.
@@ -40,7 +40,7 @@ impl Default for CompileLimits {
     }
 }
 
-/// What is compiled.
+/// The input of the compiler.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// An engine of `elias-build`: a core module.
@@ -148,7 +148,7 @@ impl Compiler {
         }
     }
 
-    /// Why a compiler ended without an answer.
+    /// The reason why a compiler ended without a result.
     fn died(&self, status: ExitStatus) -> Error {
         const SIGABRT: i32 = 6;
         const SIGKILL: i32 = 9;
@@ -193,7 +193,8 @@ impl Job {
         self.state.lock() // it is whole after every operation
     }
 
-    /// What gives the job up when it is dropped: the compiler is killed, and the thread that waits for it goes on.
+    /// The guard that gives the job up when it is dropped: the compiler is killed, and the thread that waits for it
+    /// goes on.
     pub(crate) fn abandon_on_drop(&self) -> Abandon {
         Abandon(self.clone())
     }

@@ -1,4 +1,4 @@
-//! What an execution has taken so far, and the measuring of its calls to capabilities.
+//! The resource usage of an execution, and the measurement of its calls to capabilities.
 
 use super::{Execution, HostCalls, Outcome};
 use parking_lot::{Mutex, MutexGuard};
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// What an execution has taken so far, readable after its instance is gone.
+/// The resource usage of an execution so far, readable after its instance is gone.
 #[derive(Debug, Default)]
 pub(crate) struct Meter {
     fuel: AtomicU64,

@@ -23,7 +23,7 @@ pub struct Execution {
     pub fuel: u64,
     /// The most bytes of linear memory that the instance had.
     pub memory_peak_bytes: u64,
-    /// What it asked of capabilities, in the order of the first calls.
+    /// The calls to capabilities, in the order of the first calls.
     pub host_calls: Vec<HostCalls>,
     /// Bytes of the bodies of requests that it sent to other servers.
     pub sent_bytes: u64,
@@ -45,7 +45,7 @@ pub struct HostCalls {
 /// How an execution ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// The guest answered and ended.
+    /// The guest responded and ended.
     Completed,
     /// It failed.
     Failed(ErrorCode),
@@ -57,7 +57,7 @@ pub enum Outcome {
 /// [`crate::App::fetch`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Caller {
-    /// Whose component it is.
+    /// The id of the component's tenant.
     pub tenant_id: Option<String>,
     /// The user who was authenticated.
     pub user_id: Option<String>,

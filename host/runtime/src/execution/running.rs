@@ -10,7 +10,7 @@ use std::task::Context;
 use tokio::sync::Notify;
 
 /// An execution that may still be under way; in the extensions of a response. A caller that wants to cancel an
-/// execution before it has answered makes one and puts it into the request's extensions.
+/// execution before it has responded makes one and puts it into the request's extensions.
 #[derive(Debug, Clone)]
 pub struct Running {
     shared: Arc<Shared>,
@@ -27,10 +27,10 @@ struct Shared {
     held: Held,
 }
 
-/// What is dropped when the instance is gone: the latest first. None once it is.
+/// The values that are dropped when the instance is gone: the latest first. None once it is.
 struct Held(Mutex<Option<Vec<Box<dyn Any + Send>>>>);
 
-/// What was held for an execution: the latest is dropped first.
+/// The values that are held for an execution: the latest is dropped first.
 struct HeldUntilDropped(Vec<Box<dyn Any + Send>>);
 
 impl Drop for HeldUntilDropped {
@@ -84,7 +84,7 @@ impl Running {
         drop(self.take_held());
     }
 
-    /// What is held for the execution, for something of its instance that is still there.
+    /// The values held for the execution, for something of its instance that is still there.
     pub(crate) fn take_held(&self) -> impl Send + use<> {
         HeldUntilDropped(self.shared.held.0.lock().take().unwrap_or_default())
     }

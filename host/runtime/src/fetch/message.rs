@@ -21,14 +21,14 @@ pub(super) enum BadRequest {
     BadHost,
 }
 
-/// What is wrong with the message that a guest gave.
+/// The defect of a message from a guest.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub(super) enum BadResponse {
     #[error("the guest's response has {0} bytes; as a message it has at most {RESPONSE_BYTES_MAX}")]
     TooLarge(usize),
     #[error("the guest's response has {0} header fields; it has at most {FIELDS_MAX}")]
     TooManyFields(u32),
-    #[error("the guest's response ends within its head")]
+    #[error("the guest's response ends within its headers")]
     CutShort,
     #[error("the guest's response has a status that is not one")]
     Status,

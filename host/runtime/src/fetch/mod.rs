@@ -41,7 +41,7 @@ use wasmtime_wasi_http::{Error as HttpError, WasiHttpView};
 const INTERFACE: &str = "elias:component/fetch@0.1.0";
 const FUNCTION: &str = "handle";
 
-/// What a guest gives through its response-outparam.
+/// The value that a guest passes to its response-outparam.
 type GuestResponse = Result<http::Response<HyperOutgoingBody>, HttpErrorCode>;
 
 /// Where a component's handler of requests is.
@@ -109,7 +109,7 @@ impl Responder {
     }
 }
 
-/// Has the component's handler answer a request; it runs while this future and then the response's body are polled.
+/// Has the component's handler serve a request; it runs while this future and then the response's body are polled.
 pub(crate) async fn fetch<B>(
     component: &Arc<LoadedComponent>,
     pool: &Arc<InstancePool<FetchHandler>>,
@@ -134,12 +134,14 @@ where
     let running = parts.extensions.remove::<Running>().unwrap_or_default();
     let caller = parts.extensions.remove::<Arc<Caller>>();
     let caller = caller.or_else(|| parts.extensions.remove::<Caller>().map(Arc::new)).unwrap_or_default();
+    let extensions = std::mem::take(&mut parts.extensions);
+    let extensions = (!extensions.is_empty()).then(|| Arc::new(extensions));
     running.hold(permit);
     let record = ExecutionRecord::start(component, running, None);
     if is_too_large {
         return Err(record.fail(run::request_too_large(component)));
     }
-    let mut instance = match ActiveInstance::new(pool, &record, caller, None) {
+    let mut instance = match ActiveInstance::new(pool, &record, caller, extensions) {
         Ok(instance) => instance,
         Err(error) => return Err(record.fail(error)),
     };
@@ -158,7 +160,7 @@ where
     StreamingResponse::new(guest, record).response(response).await
 }
 
-/// What the guest's handler is called with: the request, whose body has at most `bytes_max` bytes, and where the
+/// The arguments of the guest's handler: the request, whose body has at most `bytes_max` bytes, and where the
 /// response goes.
 fn guest_arguments<B>(
     export: &FetchExport,

@@ -98,7 +98,7 @@ pub(super) struct StreamingResponse {
     left: u64,
     /// Bytes that may still come, by the response's `content-length`.
     stated: Option<u64>,
-    /// What `wasi:http` says of a body that the guest did not finish.
+    /// The error of `wasi:http` for a body that the guest did not finish.
     broken: Option<String>,
     /// Why the response breaks off, once what came before has been passed on.
     failure: Option<Error>,
@@ -109,7 +109,7 @@ pub(super) struct StreamingResponse {
     record: ExecutionRecord,
 }
 
-/// What polling the body gave.
+/// The result of polling the body.
 enum PolledBody {
     Frame(Frame<Bytes>),
     Failed(Error),
@@ -182,11 +182,11 @@ impl StreamingResponse {
                 _ => Poll::Ready(Ok(response)),
             },
             Poll::Ready(Ok(Err(refused))) => Poll::Ready(Err(self.refused(&refused, guest))),
-            // The sender is gone with the store: the guest ended without an answer.
+            // The sender is gone with the store: the guest ended without a response.
             Poll::Ready(Err(_)) => match guest {
                 Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
                 _ => {
-                    Poll::Ready(Err(self.fail(Error::new(ErrorCode::NoResponse, "the guest ended without an answer"))))
+                    Poll::Ready(Err(self.fail(Error::new(ErrorCode::NoResponse, "the guest ended without a response"))))
                 }
             },
             Poll::Pending => match guest {

@@ -33,7 +33,7 @@ impl Charges {
         Self { interval: interval.max(1), pending: 0, at_yield: fuel }
     }
 
-    /// What the store's fuel has to be lessened by to know what is left.
+    /// The difference between the store's fuel and the fuel that is left.
     pub(crate) fn pending(&self) -> u64 {
         self.pending
     }

@@ -11,7 +11,7 @@ use std::any::{Any, TypeId};
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// What all executions of a component share. It leads to no instance: a component that is unloaded has to go.
+/// The state that all executions of a component share. It leads to no instance: a component that is unloaded has to go.
 pub(crate) struct LoadedComponent {
     pub(crate) info: Arc<ComponentInfo>,
     pub(crate) limits: Limits,
@@ -19,7 +19,7 @@ pub(crate) struct LoadedComponent {
     pub(crate) granted: Vec<Arc<dyn GrantedCapability>>,
     /// Where its guests' lines go.
     pub(crate) log: ComponentLog,
-    /// Whose CPU its executions use.
+    /// The CPU share of its executions.
     pub(crate) share: Arc<Share>,
     executions: Arc<Semaphore>,
 }
@@ -29,7 +29,7 @@ pub(crate) trait GrantedCapability: Secrets {
     /// The capability's type.
     fn capability(&self) -> TypeId;
 
-    /// What the component was granted, of the capability's type of grants.
+    /// The component's grant, of the capability's type of grants.
     fn grant(&self) -> Arc<dyn Any + Send + Sync>;
 
     /// Makes the context of one instance.

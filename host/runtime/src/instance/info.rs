@@ -1,4 +1,4 @@
-//! What a capability is told about the instance that it works for, and what it can do in its name.
+//! The view of an instance for the capability that works for it.
 
 use super::LoadedComponent;
 use crate::background;
@@ -22,7 +22,7 @@ pub struct InstanceInfo {
 }
 
 impl InstanceInfo {
-    /// What measures this instance's calls to the capability of this name.
+    /// The meter of this instance's calls to the capability of this name.
     #[must_use]
     pub fn call_meter(&self, capability: &'static str) -> CallMeter {
         CallMeter::new(&self.meter, capability)
@@ -58,14 +58,14 @@ impl InstanceInfo {
         &self.caller
     }
 
-    /// What the embedder gave of this type for this execution alone; see
-    /// [`CallOptions::extensions`](crate::CallOptions::extensions).
+    /// What the embedder gave of this type for this execution alone: in
+    /// [`CallOptions::extensions`](crate::CallOptions::extensions), or in the extensions of the request.
     #[must_use]
     pub fn extension<T: Send + Sync + 'static>(&self) -> Option<&T> {
         self.extensions.as_ref()?.get()
     }
 
-    /// What the instance may take.
+    /// The limits of the instance.
     #[must_use]
     pub fn limits(&self) -> &Limits {
         &self.component.limits
@@ -101,7 +101,8 @@ impl InstanceInfo {
     /// It is paid like any other work, before it is begun, in the price of the function that does it.
     ///
     /// # Errors
-    /// [`Stopped`](crate::capability::Stopped), if the execution's deadline passed meanwhile, or the work panicked.
+    /// [`AsideError`](crate::capability::AsideError), if the execution's deadline passed meanwhile, or the work
+    /// panicked.
     pub fn aside<T: Send + 'static>(
         &self,
         work: impl FnMut() -> Poll<T> + Send + 'static,

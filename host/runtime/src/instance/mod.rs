@@ -109,7 +109,7 @@ impl InstanceState {
         &mut self.table
     }
 
-    /// What `wasi:http` needs, with other hooks: for a capability that sends requests.
+    /// The state for `wasi:http`, with other hooks: for a capability that sends requests.
     pub fn http_with<'a>(&'a mut self, hooks: &'a mut dyn WasiHttpHooks) -> WasiHttpCtxView<'a> {
         WasiHttpCtxView { ctx: &mut self.http, table: &mut self.table, hooks }
     }

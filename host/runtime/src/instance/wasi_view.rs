@@ -1,4 +1,4 @@
-//! What wasmtime's WASI implementations ask of an instance: its tables, its clocks, and its decisions on HTTP.
+//! The view of an instance for wasmtime's WASI implementations: its tables, its clocks, and its decisions on HTTP.
 
 use super::InstanceState;
 use std::sync::{Arc, LazyLock};

@@ -9,8 +9,8 @@ use wasmtime::component::Linker;
 
 /// Whether loading may compile.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Compiling {
-    /// What is not in the cache is compiled.
+pub(crate) enum CompilePolicy {
+    /// Components that are not in the cache are compiled.
     Allowed,
     /// Only what is in the cache is loaded.
     Forbidden,
@@ -34,7 +34,7 @@ impl EngineLinkers {
     ///
     /// # Errors
     /// [`Busy`].
-    pub(super) fn get(&self, digest: &str, compiling: Compiling) -> Result<Option<EngineLinker>, Busy> {
+    pub(super) fn get(&self, digest: &str, compiling: CompilePolicy) -> Result<Option<EngineLinker>, Busy> {
         let slot = self.slots().get(digest).cloned();
         slot.map_or(Ok(None), |slot| lock(&slot, compiling).map(|linker| linker.clone()))
     }
@@ -47,7 +47,7 @@ impl EngineLinkers {
     pub(super) fn get_or_make(
         &self,
         digest: &str,
-        compiling: Compiling,
+        compiling: CompilePolicy,
         make: impl FnOnce() -> Result<Option<Linker<InstanceState>>, Error>,
     ) -> Result<Option<EngineLinker>, Error> {
         let slot = Arc::clone(self.slots().entry(digest.to_owned()).or_default());
@@ -83,10 +83,10 @@ impl EngineLinkers {
 pub(super) struct Busy;
 
 /// Locks a slot, once nobody compiles into it.
-fn lock(slot: &Slot, compiling: Compiling) -> Result<MutexGuard<'_, Option<EngineLinker>>, Busy> {
+fn lock(slot: &Slot, compiling: CompilePolicy) -> Result<MutexGuard<'_, Option<EngineLinker>>, Busy> {
     match (slot.try_lock(), compiling) {
         (Some(linker), _) => Ok(linker),
-        (None, Compiling::Allowed) => Ok(slot.lock()),
-        (None, Compiling::Forbidden) => Err(Busy),
+        (None, CompilePolicy::Allowed) => Ok(slot.lock()),
+        (None, CompilePolicy::Forbidden) => Err(Busy),
     }
 }

@@ -53,7 +53,7 @@ pub(super) fn bad_component(error: wasmtime::Error) -> Error {
     Error::new(ErrorCode::BadComponent, format!("the component is not valid: {error:#}"))
 }
 
-/// What was compiled apart, by a program that was built of another version.
+/// The error for code that was compiled apart, by a program of another version.
 pub(super) fn other_compiler(error: wasmtime::Error) -> Error {
     let message = format!("the compiler's code does not fit this host: {error:#}; use a compiler of the same version");
     Error::new(ErrorCode::Internal, message)

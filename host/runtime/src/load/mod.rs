@@ -12,9 +12,9 @@ mod errors;
 mod interfaces;
 mod options;
 
-pub use options::{Compiled, LoadOptions};
+pub use options::{CompiledComponent, LoadOptions};
 
-pub(crate) use engine_linkers::Compiling;
+pub(crate) use engine_linkers::CompilePolicy;
 
 use crate::app::App;
 use crate::capability::ErasedCapability;
@@ -33,7 +33,7 @@ use crate::recycling::Instances;
 use crate::schedule::{CpuShare, Scheduler};
 use bases::Bases;
 use elias_contract::ErrorCode;
-use elias_contract::image::{self, Separated};
+use elias_contract::image::{self, SeparatedComponent};
 use elias_contract::layout::{self, EngineBinding};
 use elias_contract::manifest::Manifest;
 use engine_linkers::{EngineLinker, EngineLinkers};
@@ -79,7 +79,7 @@ pub(crate) struct WasmtimeEngines {
     pub(crate) other: Engine,
 }
 
-/// What a loader is made of.
+/// The parts of a loader.
 pub(crate) struct LoaderParts {
     pub(crate) cache: Option<CompiledCache>,
     pub(crate) compiler: Compiler,
@@ -118,7 +118,7 @@ impl Loader {
         &self.instances
     }
 
-    /// What gives cores to guests.
+    /// The scheduler that gives cores to guests.
     pub(crate) fn scheduler(&self) -> &Scheduler {
         &self.scheduler
     }
@@ -152,7 +152,12 @@ impl Loader {
 
     /// Makes a component ready; none if that takes compiling, and it must not. Ends early if `job` is abandoned. Not
     /// for asynchronous threads.
-    pub(crate) fn link(&self, bytes: &[u8], compiling: Compiling, job: &Job) -> Result<Option<LinkedComponent>, Error> {
+    pub(crate) fn link(
+        &self,
+        bytes: &[u8],
+        compiling: CompilePolicy,
+        job: &Job,
+    ) -> Result<Option<LinkedComponent>, Error> {
         self.check_size(bytes.len() as u64)?;
         // The digest of a megabyte takes as long as a tenth of all the rest.
         std::thread::scope(|scope| {
@@ -166,7 +171,7 @@ impl Loader {
     fn link_measured(
         &self,
         bytes: &[u8],
-        compiling: Compiling,
+        compiling: CompilePolicy,
         job: &Job,
         digest: impl FnOnce() -> String,
     ) -> Result<Option<LinkedComponent>, Error> {
@@ -202,7 +207,7 @@ impl Loader {
         let kept = self.cache.as_ref().and_then(|cache| cache.kept_component(&host_engine.engine, component));
         let compiled = match kept {
             Some(compiled) => compiled,
-            None if compiling == Compiling::Forbidden => return Ok(None),
+            None if compiling == CompilePolicy::Forbidden => return Ok(None),
             None if separated.is_some() => self.compile(host_engine, Kind::Application, component, job)?,
             None => self.compile(host_engine, Kind::Component, component, job)?,
         };
@@ -240,9 +245,9 @@ impl Loader {
         }))
     }
 
-    /// What the component's memories begin with.
-    fn image(&self, digest: &str, separated: &Separated<'_>, base: Option<&str>) -> Result<Image, Error> {
-        let Separated { memory_bytes, data, .. } = separated;
+    /// The initial content of the component's memories.
+    fn image(&self, digest: &str, separated: &SeparatedComponent<'_>, base: Option<&str>) -> Result<Image, Error> {
+        let SeparatedComponent { memory_bytes, data, .. } = separated;
         let cache = self.cache.as_ref();
         let image = match base {
             Some(base) => Image::difference(cache, digest, *memory_bytes, data, &self.bases.named(base, cache)?),
@@ -317,7 +322,7 @@ impl Loader {
         Ok(App::new(component, manifest, HandlerPools::new(exports, &parts)))
     }
 
-    /// What all executions of a component share.
+    /// The state that all executions of a component share.
     fn loaded(
         &self,
         info: ComponentInfo,
@@ -339,7 +344,7 @@ impl Loader {
     }
 
     /// The linker that has the engine with this digest, which a component left out; none as in [`Self::engine`].
-    fn known_engine(&self, digest: &str, compiling: Compiling, job: &Job) -> Result<Option<EngineLinker>, Error> {
+    fn known_engine(&self, digest: &str, compiling: CompilePolicy, job: &Job) -> Result<Option<EngineLinker>, Error> {
         if let Some(module) = self.known_engines.get(digest) {
             return self.engine(digest, module, compiling, job);
         }
@@ -358,14 +363,14 @@ impl Loader {
         &self,
         digest: &str,
         module: &[u8],
-        compiling: Compiling,
+        compiling: CompilePolicy,
         job: &Job,
     ) -> Result<Option<EngineLinker>, Error> {
         self.engines.get_or_make(digest, compiling, || {
             let kept = self.cache.as_ref().and_then(|cache| cache.kept_module(&self.own.engine, module));
             let compiled = match kept {
                 Some(compiled) => compiled,
-                None if compiling == Compiling::Forbidden => return Ok(None),
+                None if compiling == CompilePolicy::Forbidden => return Ok(None),
                 None => self.compile_engine(digest, module, job)?,
             };
             let mut linker = self.own.linker.clone();
@@ -389,7 +394,7 @@ pub(crate) struct LinkedComponent {
     imported: Vec<ImportedCapability>,
 }
 
-impl From<LinkedComponent> for Compiled {
+impl From<LinkedComponent> for CompiledComponent {
     fn from(linked: LinkedComponent) -> Self {
         let capabilities = linked.imported.iter().map(|imported| imported.capability.name().to_owned()).collect();
         Self { manifest: linked.manifest, engine: linked.engine, capabilities, handlers: linked.exports.handlers() }

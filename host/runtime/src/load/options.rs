@@ -1,4 +1,4 @@
-//! What a component is loaded with, and what is known of one that was compiled.
+//! The options of loading a component, and the description of one that was compiled.
 
 use crate::grants::Grants;
 use crate::handlers::Handlers;
@@ -11,8 +11,8 @@ use std::sync::Arc;
 
 /// A component that could be loaded.
 #[derive(Debug, Clone)]
-pub struct Compiled {
-    /// What it says of itself; none for components of other toolchains.
+pub struct CompiledComponent {
+    /// The component's manifest; none for components of other toolchains.
     pub manifest: Option<Manifest>,
     /// SHA-256 of the engine that it carries or imports.
     pub engine: Option<String>,
@@ -22,7 +22,7 @@ pub struct Compiled {
     pub handlers: Handlers,
 }
 
-/// What a component is given when it is loaded.
+/// The options with which a component is loaded.
 #[derive(Clone, Default)]
 pub struct LoadOptions {
     /// The capabilities that it may use.
@@ -33,8 +33,8 @@ pub struct LoadOptions {
     pub name: Option<String>,
     /// Its limits in place of the host's. Memory and tables cannot be larger than the host's.
     pub limits: Option<Limits>,
-    /// Who sees its log lines beside the log.
+    /// The observer of its log lines, beside the log.
     pub observer: Option<Arc<dyn Observer>>,
-    /// Whose CPU its executions use. Without it each component has a share of its own, by its name.
+    /// The CPU share of its executions. Without it each component has a share of its own, by its name.
     pub share: Option<CpuShare>,
 }

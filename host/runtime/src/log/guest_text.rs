@@ -15,7 +15,7 @@ pub(crate) trait Secrets: Send + Sync {
     fn secrets(&self) -> Vec<&str>;
 }
 
-/// What the texts of one component are shown by.
+/// The settings by which the texts of one component are shown.
 pub(crate) struct GuestText {
     /// The source map, parsed when the first stack needs it.
     json: Option<String>,

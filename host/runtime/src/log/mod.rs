@@ -1,4 +1,5 @@
-//! What guests write, and why they failed, as structured events of `tracing`: made readable, made safe, and bounded.
+//! The texts of guests and the reasons of their failures, as structured events of `tracing`: made readable, made safe,
+//! and bounded.
 //!
 //! - `guest_text`: a guest's text as it is shown, by `redact` (secrets) and `escape` (control characters).
 //! - `budget`: how much each component may write.

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-/// What stands in a secret's place.
+/// The text in place of a secret.
 const REDACTED: &str = "[redacted]";
 
 /// The first `bytes_max` bytes of `text` with [`REDACTED`] in place of the secrets that begin in them. A secret that

@@ -61,7 +61,7 @@ struct Own {
 }
 
 /// Part of a file that is mapped into a memory.
-pub(super) struct Mapped<'a> {
+pub(super) struct FileMapping<'a> {
     pub(super) at: usize,
     pub(super) len: usize,
     pub(super) file: &'a File,
@@ -174,16 +174,16 @@ impl Image {
         self.len
     }
 
-    /// What a memory is made of. A later one covers an earlier one.
-    pub(super) fn mapped(&self) -> impl Iterator<Item = Mapped<'_>> {
-        let base = self.base.iter().map(|base| Mapped {
+    /// The mappings of a memory. A later one covers an earlier one.
+    pub(super) fn mapped(&self) -> impl Iterator<Item = FileMapping<'_>> {
+        let base = self.base.iter().map(|base| FileMapping {
             at: 0,
             len: base.bytes().len().min(self.len),
             file: base.file.file(),
             offset: 0,
         });
         let file = self.file.file();
-        let own = self.own.iter().map(move |Own { place, offset }| Mapped {
+        let own = self.own.iter().map(move |Own { place, offset }| FileMapping {
             at: place.start,
             len: place.len(),
             file,

@@ -39,7 +39,7 @@ use std::sync::Arc;
 use wasmtime::{LinearMemory, MemoryCreator, MemoryType};
 
 thread_local! {
-    /// What the component that this thread instantiates gets.
+    /// The memory for the component that this thread instantiates.
     static INSTANTIATED: RefCell<Handover> = const { RefCell::new(Handover { image: None, slot: None }) };
     /// The stack that was made last for a guest of this thread.
     static STACK: RefCell<Option<Arc<Stack>>> = const { RefCell::new(None) };

@@ -1,6 +1,6 @@
 //! A slot: one linear memory of a guest, reserved address space with an image mapped into it.
 
-use super::image::{Image, Mapped};
+use super::image::{FileMapping, Image};
 use super::page_map::PageMap;
 use parking_lot::{Mutex, MutexGuard};
 use rustix::mm::{Advice, MapFlags, MprotectFlags, ProtFlags, madvise, mmap, mmap_anonymous, mprotect, munmap};
@@ -42,7 +42,7 @@ impl Reservation {
     fn map(self, image: &Image) -> io::Result<()> {
         let protection = ProtFlags::READ | ProtFlags::WRITE;
         let flags = MapFlags::PRIVATE | MapFlags::FIXED | MapFlags::NORESERVE;
-        for Mapped { at, len, file, offset } in image.mapped() {
+        for FileMapping { at, len, file, offset } in image.mapped() {
             // SAFETY: the caller owns the reservation, in which nothing is accessed yet, and the image is no longer
             // than it.
             let start = unsafe { self.start.as_ptr().add(at) };

@@ -46,7 +46,7 @@ impl HostFunction {
         self.call
     }
 
-    /// What else is paid for.
+    /// The further parts of the price.
     #[must_use]
     pub fn sizes(&self) -> &[ListedSize] {
         &self.sizes
@@ -95,7 +95,7 @@ impl HostLinker {
         &self.functions
     }
 
-    /// What components are linked with, and the list of what is in it.
+    /// The linker of components, and the list of its functions.
     pub(crate) fn finish(self) -> (Linker<InstanceState>, Vec<HostFunction>) {
         (self.linker, self.functions)
     }
@@ -109,7 +109,7 @@ pub struct Interface<'a> {
     known: &'a [HostFunction],
 }
 
-/// What an asynchronous host function gives.
+/// The future of an asynchronous host function.
 pub type Waiting<'a, R> = Box<dyn Future<Output = wasmtime::Result<R>> + Send + 'a>;
 
 impl Interface<'_> {

@@ -76,7 +76,7 @@ impl<T: Payload, E: Payload> Payload for Result<T, E> {
     }
 }
 
-/// What still lies in the guest's memory is paid by who reads it.
+/// A value that still lies in the guest's memory is paid by its reader.
 impl Payload for WasmStr {}
 impl<T> Payload for WasmList<T> {}
 

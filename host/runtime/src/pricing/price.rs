@@ -6,7 +6,7 @@ use std::fmt;
 
 type Measure<P> = Box<dyn Fn(&mut InstanceState, &P) -> u64 + Send + Sync>;
 
-/// What a call with arguments `P` costs, in units of fuel, beside the bytes of its arguments and its result.
+/// The price of a call with arguments `P`, in units of fuel, beside the bytes of its arguments and its result.
 pub struct Price<P> {
     call: u64,
     terms: Vec<Term<P>>,
@@ -39,7 +39,7 @@ pub struct Size<P> {
     measure: Measure<P>,
 }
 
-/// What becomes of a call whose size is over its bound.
+/// The treatment of a call with a size over its bound.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Over {
     /// The guest is ended.
@@ -69,7 +69,7 @@ impl<P> UnboundedSize<P> {
         Size { name: self.name, most, over: Over::Ends, measure: self.measure }
     }
 
-    /// The function itself does no more than for `most`: it answers with an error where more is asked for, or with
+    /// The function itself does no more than for `most`: it returns an error where more is asked for, or with
     /// less. What is asked for beyond it is not paid, for it is not done.
     #[must_use]
     pub fn limited_to(self, most: u64) -> Size<P> {
@@ -110,7 +110,7 @@ impl<P> Price<P> {
         self
     }
 
-    /// What a call with these arguments costs.
+    /// The price of a call with these arguments.
     ///
     /// # Errors
     /// [`ArgumentTooLarge`].
@@ -126,7 +126,7 @@ impl<P> Price<P> {
         Ok(sum)
     }
 
-    /// What a call costs at most.
+    /// The highest price of a call.
     pub(super) fn most(&self) -> u64 {
         self.terms.iter().fold(self.call, |sum, term| sum.saturating_add(term.units.of(term.size.most)))
     }
@@ -156,7 +156,7 @@ pub struct ListedSize {
 }
 
 impl ListedSize {
-    /// What is counted.
+    /// The size that is counted.
     #[must_use]
     pub fn name(&self) -> &'static str {
         self.name

@@ -4,7 +4,7 @@ use super::INLINE_UNITS_MAX;
 use super::times::thread_time;
 use crate::capability::{Capability, ComponentInfo, ConfigureError, InstanceInfo, InstanceState};
 use crate::pricing::{HostLinker, List, Price, size};
-use crate::{Answer, App, Error, ErrorCode, Grants, Host, Limits, LoadOptions};
+use crate::{App, CallOutput, Error, ErrorCode, Grants, Host, Limits, LoadOptions};
 use serde_json::{Value, json};
 use std::pin::pin;
 use std::sync::Arc;
@@ -131,7 +131,7 @@ async fn load_on_host(component: &[u8], fuel: u64) -> (Host, App) {
 }
 
 /// Runs a component to its end by hand; what came of it, and how often it let others run before.
-async fn run(component: &[u8], fuel: u64) -> (Result<Answer, Error>, u64) {
+async fn run(component: &[u8], fuel: u64) -> (Result<CallOutput, Error>, u64) {
     let app = load(component, fuel).await;
     let input = Value::from("x");
     let mut call = pin!(app.call(&input));

@@ -21,7 +21,7 @@ const SAMPLED_ONE_IN: u32 = 127;
 /// The upper bounds of the histogram's buckets, in microseconds.
 const BOUNDS_US: [u64; 9] = [5, 10, 50, 100, 500, 1_000, 5_000, 10_000, 50_000];
 
-/// What one function's measured calls took.
+/// The times of one function's measured calls.
 #[derive(Debug, Default)]
 pub(super) struct Times {
     buckets: [AtomicU64; BOUNDS_US.len() + 1],

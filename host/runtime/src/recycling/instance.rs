@@ -22,13 +22,13 @@ pub(crate) trait Handler: Sized + Send + Sync + 'static {
     ) -> impl Future<Output = wasmtime::Result<Self>> + Send;
 }
 
-/// What instances of a component are made of.
+/// The parts of which instances of a component are made.
 pub(crate) struct Template<H: Handler> {
     /// The configuration under which the component runs.
     pub(crate) engine: Engine,
-    /// What its memory holds when an execution begins; none for components of other toolchains.
+    /// The content of its memory when an execution begins; none for components of other toolchains.
     pub(crate) image: Option<Arc<Image>>,
-    /// What is called in it.
+    /// The export that is called in it.
     pub(crate) export: H::Export,
     /// Units of fuel with which an execution begins.
     pub(crate) fuel: u64,
@@ -45,7 +45,7 @@ pub(crate) struct Instance<H> {
     pub(super) stack: Option<Arc<Stack>>,
     /// Whether the guest was called since the memory was the image's.
     pub(super) has_run: bool,
-    /// What it takes of its limits when an execution begins.
+    /// Its share of its limits when an execution begins.
     pub(super) usage: MemoryUsage,
     pub(super) permit: Option<OwnedSemaphorePermit>,
 }
@@ -64,7 +64,7 @@ impl<H> Instance<H> {
 }
 
 impl<H: Handler> Instance<H> {
-    /// What an execution needs, which is about to call the guest; instantiates the component if it was not yet.
+    /// Prepares an execution that is about to call the guest; instantiates the component if it was not yet.
     ///
     /// # Errors
     /// If it cannot be instantiated.
@@ -103,7 +103,7 @@ impl<H> Ready<'_, H> {
     /// Calls the guest.
     ///
     /// # Errors
-    /// What ended the guest, and what it was doing.
+    /// The reason for the end of the guest, and its activity at that moment.
     pub(crate) async fn call<T>(
         self,
         call: impl AsyncFnOnce(&H, &mut Store<InstanceState>) -> wasmtime::Result<T>,

@@ -30,7 +30,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 /// How often idle instances are looked at, in parts of the time after which they go.
 const LOOKS: u32 = 4;
 
-/// What may be idle on a host.
+/// The limits of idle instances on a host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct IdleLimits {
     /// Bytes of memory that idle instances may have for themselves, together. None: each execution has a new instance.

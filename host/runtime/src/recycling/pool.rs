@@ -34,7 +34,7 @@ impl<H: Handler> InstancePool<H> {
         Arc::new(Self { template, host: Arc::clone(host), group, state: Mutex::new(state) })
     }
 
-    /// What its instances are made of.
+    /// The parts of which its instances are made.
     pub(crate) fn template(&self) -> &Template<H> {
         &self.template
     }

@@ -1,7 +1,7 @@
-//! What the end of a guest means: the error for a trap, an exception, a deadline that passed, or a limit.
+//! The errors for the ends of guests: a trap, an exception, a deadline that passed, or a limit.
 
 use super::ExecutionRecord;
-use crate::background::Stopped;
+use crate::background::AsideError;
 use crate::error::{Error, Exception};
 use crate::execution::Meter;
 use crate::instance::LoadedComponent;
@@ -20,7 +20,7 @@ pub(crate) fn cancelled() -> Error {
 /// How a guest's run ended: the panic of a host function, the guest's trap, or what it gave.
 pub(crate) type GuestEnd<T> = Result<wasmtime::Result<T>, Box<dyn Any + Send>>;
 
-/// What a guest's trap, or the panic of a host function, means.
+/// The error for a guest's trap, or for the panic of a host function.
 pub(crate) fn interpret<T>(record: &ExecutionRecord, end: GuestEnd<T>) -> Result<T, Error> {
     match end {
         Ok(Ok(value)) => Ok(value),
@@ -39,7 +39,7 @@ fn trapped(record: &ExecutionRecord, error: &wasmtime::Error) -> Error {
     if error.downcast_ref::<wasmtime::PoolConcurrencyLimitError>().is_some() {
         return Error::new(ErrorCode::Overloaded, format!("all instances are in use: {error}"));
     }
-    if error.downcast_ref::<Stopped>() == Some(&Stopped::Deadline) {
+    if error.downcast_ref::<AsideError>() == Some(&AsideError::Deadline) {
         return deadline_passed(record);
     }
     if let Some(EngineFailure(json)) = error.downcast_ref() {
@@ -102,7 +102,7 @@ pub(crate) fn deadline_passed(record: &ExecutionRecord) -> Error {
     Error::new(ErrorCode::Deadline, format!("the guest did not end within {} ms", record.deadline.as_millis()))
 }
 
-/// What the engine says of a failed handler; see `to_json` in guest-js/engine/src/error.rs.
+/// The engine's report of a failed handler; see `to_json` in guest-js/engine/src/error.rs.
 #[derive(Deserialize)]
 struct HandlerFailure {
     elias: String,
@@ -118,7 +118,7 @@ pub(crate) fn handler_failed(component: &LoadedComponent, meter: &Meter, text: O
             uncaught_exception(component, meter, &elias, Exception { name, message, stack })
         }
         None => {
-            let message = format!("the guest answered with an error: {}", text.unwrap_or("it gave no reason"));
+            let message = format!("the guest returned an error: {}", text.unwrap_or("it gave no reason"));
             Error::new(ErrorCode::Exception, message)
         }
     }

@@ -59,7 +59,7 @@ impl<H: Handler> ActiveInstance<H> {
         self.instance.as_mut().expect("it is there until this is dropped").store.data_mut()
     }
 
-    /// What is needed to call the handler; instantiates the component if it was not yet.
+    /// Prepares a call of the handler; instantiates the component if it was not yet.
     ///
     /// # Errors
     /// If it cannot be instantiated.

@@ -23,7 +23,7 @@ const QUEUED: u8 = 4;
 /// It has a core, and its task is about to poll it.
 const GRANTED: u8 = 5;
 
-/// What the scheduler and the guest's own wake-ups know of it.
+/// The state that the scheduler and the guest's own wake-ups share.
 pub(super) struct Turn {
     share: Arc<Share>,
     state: AtomicU8,

@@ -22,9 +22,9 @@ use queue::{Charge, FairQueue, ShareKey, WEIGHT_DEFAULT, WEIGHT_MAX};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Whose CPU a component's executions use, where there is not enough for all.
+/// The owner of the CPU that a component's executions use, where there is not enough for all.
 ///
-/// What guests of different groups get is in proportion to the groups' weights, and within a group to those of its
+/// The CPU of guests of different groups is in proportion to the groups' weights, and within a group to those of its
 /// subgroups, however many guests each has. The names mean nothing to the host. Weights are from 1 to 10,000; of
 /// several components with the same names the one that was loaded last says the weights.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -112,7 +112,7 @@ impl From<State> for u64 {
 }
 
 impl Share {
-    /// What tells its group from all others of the process.
+    /// The id of its group, unique in the process.
     pub(crate) fn group(&self) -> (usize, usize) {
         (Arc::as_ptr(&self.scheduler) as usize, self.key.group())
     }

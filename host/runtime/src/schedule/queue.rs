@@ -39,7 +39,7 @@ impl ShareKey {
     }
 }
 
-/// What somebody who is being served was charged in advance, to be corrected by what was used.
+/// The charge in advance of a guest that is being served, to be corrected by what was used.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Charge {
     busy_period: u64,
@@ -80,7 +80,7 @@ struct Subgroup<T> {
     last_slice: u64,
 }
 
-/// What a group or a subgroup has used.
+/// The usage of a group or a subgroup.
 #[derive(Default)]
 struct Account {
     weight: u32,
@@ -223,7 +223,7 @@ impl<T> FairQueue<T> {
         Some(gone)
     }
 
-    /// Whose turn it is, and what that one is charged in advance.
+    /// The next guest, and its charge in advance.
     pub(super) fn pop(&mut self) -> Option<(T, ShareKey, Charge)> {
         let (virtual_time, _, at) = *self.order.first()?;
         self.virtual_time = self.virtual_time.max(virtual_time); // what is corrected may have been charged too much

@@ -38,9 +38,9 @@ struct Model {
     cores: usize,
     random: Random,
     now: u64,
-    /// Who runs until when: start, guest and charge by end.
+    /// The running guests until their ends: start, guest and charge by end.
     running: BTreeMap<(u64, usize), (u64, Charge)>,
-    /// Who comes back when.
+    /// The guests that come back, by time.
     parked: BTreeMap<(u64, usize), ()>,
     used: Vec<u64>,
     turns: Vec<u64>,

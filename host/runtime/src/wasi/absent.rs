@@ -7,7 +7,7 @@ use super::{named, on};
 use crate::pricing::{HostLinker, Price};
 use wasmtime::component::{Resource, Val};
 
-/// What nobody has a handle to.
+/// A type without handles.
 enum Nothing {}
 
 /// The network's handle.

@@ -34,9 +34,10 @@ const ERROR_BYTES_MAX: u64 = 512 << 10;
 const ERROR_BYTE: u64 = 15;
 
 type Fields = Resource<FieldMap>;
-type Answer = (Resource<resources::HostResponseOutparam>, Result<Resource<resources::HostOutgoingResponse>, ErrorCode>);
+type ResponseArguments =
+    (Resource<resources::HostResponseOutparam>, Result<Resource<resources::HostOutgoingResponse>, ErrorCode>);
 
-fn error_bytes((_, response): &Answer) -> u64 {
+fn error_bytes((_, response): &ResponseArguments) -> u64 {
     response.as_ref().err().map_or(0, Payload::units)
 }
 
@@ -85,7 +86,7 @@ fn done<P>(
     move |mut store, arguments| body(&mut store.data_mut().http(), arguments)
 }
 
-/// What a function on header fields tells the guest.
+/// The result of a function on header fields for the guest.
 fn header<R>(result: Result<R, HeaderError>) -> wasmtime::Result<Result<R, WitHeaderError>> {
     match result {
         Ok(value) => Ok(Ok(value)),
@@ -93,7 +94,7 @@ fn header<R>(result: Result<R, HeaderError>) -> wasmtime::Result<Result<R, WitHe
     }
 }
 
-/// What a function on a body tells the guest.
+/// The result of a function on a body for the guest.
 fn outcome<R>(result: Result<R, HttpError>) -> wasmtime::Result<Result<R, ErrorCode>> {
     match result {
         Ok(value) => Ok(Ok(value)),
@@ -333,7 +334,7 @@ fn link_outgoing_response(types: &mut Interface<'_>) -> wasmtime::Result<()> {
     types.func(
         "[static]response-outparam.set",
         Price::of(MADE).per(ERROR_BYTE, size("bytes of an error", error_bytes).at_most(ERROR_BYTES_MAX)),
-        done(|http, (out, response): Answer| HostResponseOutparam::set(http, out, response)),
+        done(|http, (out, response): ResponseArguments| HostResponseOutparam::set(http, out, response)),
     )?;
 
     types.resource::<resources::HostOutgoingResponse>("outgoing-response", |state, response| {

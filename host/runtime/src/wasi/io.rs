@@ -193,7 +193,7 @@ fn in_table<P, R: Payload>(
     }
 }
 
-/// What a function on streams tells the guest.
+/// The result of a function on streams for the guest.
 fn told<R>(table: &mut ResourceTable, result: Result<R, StreamError>) -> wasmtime::Result<Result<R, WitError>> {
     match result {
         Ok(value) => Ok(Ok(value)),

@@ -1,13 +1,17 @@
 //! Events, subscriptions to them, and dead letters: deliveries that failed for good.
 
-use super::extract::{Authenticated, EventsOf, JsonOf, Page, PageQuery, PathOf, QueryOf, Traceparent, bad_input};
+use super::extract::{
+    Authenticated, EventsOf, IfMatch, JsonOf, Page, PageQuery, PathOf, QueryOf, Traceparent, bad_input,
+};
 use super::jobs::page_of;
+use super::members::tagged;
 use super::problem::{PROBLEM, Problem, ProblemDocument, refused};
 use axum::Json;
 use axum::extract::State;
+use axum::response::Response;
 use elias_api::{
-    ChangedJobs, Error, EventRecord, JobFilter, JobRecord, JobSelection, JobState, JobTrigger, PublishedEvents,
-    ReplayRequest, ReplaySelection, ReplayedEvents, SubscriptionRecord, TriggerFilter,
+    ChangedJobs, EventRecord, JobFilter, JobRecord, JobSelection, JobState, JobTrigger, PublishedEvents, ReplayRequest,
+    ReplaySelection, ReplayedEvents, SubscriptionRecord, TriggerFilter,
 };
 use elias_names::{ComponentName, Environment, ServiceId, TenantId};
 use elias_platform::{Platform, ReplayFrom};
@@ -153,17 +157,16 @@ async fn subscription(
     State(platform): State<Platform>,
     Authenticated(session): Authenticated,
     PathOf(path): PathOf<SubscriptionPath>,
-) -> Result<Json<SubscriptionRecord>, Problem> {
+) -> Result<Response, Problem> {
     let (service, name) = path.split();
-    let wanted = format!("{}/{}/{name}", service.component, service.environment);
-    let found = platform.subscriptions(&session, &service.tenant).await?.into_iter().find(|one| key(one) == wanted);
-    let found = found.ok_or_else(|| Error::not_listed(format!("subscription {wanted}"), "elias subscriptions"));
-    Ok(Json(found?))
+    let found = platform.subscription(&session, &service, &name).await?;
+    Ok(tagged(found.revision, found))
 }
 
 /// Pause a subscription.
 ///
-/// No event is matched against it until it is resumed; deliveries that exist go on.
+/// No event is matched against it until it is resumed; deliveries that exist go on. `If-Match` with the revision
+/// refuses the change if the subscription was changed meanwhile.
 #[utoipa::path(
     post,
     path = "/tenants/{tenant}/components/{component}/environments/{environment}/subscriptions/{subscription}/pause",
@@ -172,19 +175,28 @@ async fn subscription(
     params(SubscriptionPath),
     responses(
         (status = 200, description = "The paused subscription.", body = SubscriptionRecord),
-        (status = "default", description = refused!(404 "not-found"), body = ProblemDocument, content_type = PROBLEM),
+        (
+            status = "default",
+            description = refused!(404 "not-found", 412 "stale"),
+            body = ProblemDocument,
+            content_type = PROBLEM,
+        ),
     ),
 )]
 async fn pause(
     State(platform): State<Platform>,
     Authenticated(session): Authenticated,
+    IfMatch(revision): IfMatch,
     PathOf(path): PathOf<SubscriptionPath>,
-) -> Result<Json<SubscriptionRecord>, Problem> {
+) -> Result<Response, Problem> {
     let (service, name) = path.split();
-    Ok(Json(platform.set_subscription_paused(&session, &service, &name, true).await?))
+    let paused = platform.set_subscription_paused(&session, &service, &name, true, revision).await?;
+    Ok(tagged(paused.revision, paused))
 }
 
 /// Resume a subscription, with the first event that it has not seen.
+///
+/// `If-Match` with the revision refuses the change if the subscription was changed meanwhile.
 #[utoipa::path(
     post,
     path = "/tenants/{tenant}/components/{component}/environments/{environment}/subscriptions/{subscription}/resume",
@@ -193,21 +205,29 @@ async fn pause(
     params(SubscriptionPath),
     responses(
         (status = 200, description = "The resumed subscription.", body = SubscriptionRecord),
-        (status = "default", description = refused!(404 "not-found"), body = ProblemDocument, content_type = PROBLEM),
+        (
+            status = "default",
+            description = refused!(404 "not-found", 412 "stale"),
+            body = ProblemDocument,
+            content_type = PROBLEM,
+        ),
     ),
 )]
 async fn resume(
     State(platform): State<Platform>,
     Authenticated(session): Authenticated,
+    IfMatch(revision): IfMatch,
     PathOf(path): PathOf<SubscriptionPath>,
-) -> Result<Json<SubscriptionRecord>, Problem> {
+) -> Result<Response, Problem> {
     let (service, name) = path.split();
-    Ok(Json(platform.set_subscription_paused(&session, &service, &name, false).await?))
+    let resumed = platform.set_subscription_paused(&session, &service, &name, false, revision).await?;
+    Ok(tagged(resumed.revision, resumed))
 }
 
 /// Replay events: match a subscription against them again.
 ///
-/// Events that were delivered are delivered again, so the handler must allow for that.
+/// Events that were delivered are delivered again, so the handler must allow for that. `If-Match` with the revision
+/// refuses the replay if the subscription was changed meanwhile.
 #[utoipa::path(
     post,
     path = "/tenants/{tenant}/components/{component}/environments/{environment}/subscriptions/{subscription}/replay",
@@ -217,28 +237,36 @@ async fn resume(
     request_body = ReplayRequest,
     responses(
         (status = 200, description = "The subscription, with its new cursor.", body = SubscriptionRecord),
-        (status = "default", description = refused!(404 "not-found"), body = ProblemDocument, content_type = PROBLEM),
+        (
+            status = "default",
+            description = refused!(404 "not-found", 412 "stale"),
+            body = ProblemDocument,
+            content_type = PROBLEM,
+        ),
     ),
 )]
 async fn replay(
     State(platform): State<Platform>,
     Authenticated(session): Authenticated,
+    IfMatch(revision): IfMatch,
     PathOf(path): PathOf<SubscriptionPath>,
     JsonOf(request): JsonOf<ReplayRequest>,
-) -> Result<Json<SubscriptionRecord>, Problem> {
+) -> Result<Response, Problem> {
     let from = match (request.after, request.since) {
         (Some(position), None) => ReplayFrom::Position(position),
         (None, Some(time)) => ReplayFrom::Time(time),
         _ => return Err(bad_input("a replay begins either `after` a position or `since` a time")),
     };
     let (service, name) = path.split();
-    Ok(Json(platform.replay(&session, &service, &name, from).await?))
+    let replayed = platform.replay(&session, &service, &name, from, revision).await?;
+    Ok(tagged(replayed.revision, replayed))
 }
 
 /// Deliver a selection of the log's events to a subscription once more.
 ///
-/// The subscription's cursor stays. The deliveries are jobs with the trigger `event`, whose `cause` has `replay=NAME`.
-/// At most `limit` are enqueued and 10,000 events looked at; the next request goes on with `next` as its `after`.
+/// The subscription's cursor and revision stay. The deliveries are jobs with the trigger `event`, whose `replayed_by` is
+/// the name of who asks. At most `limit` are enqueued and 10,000 events looked at; the next request goes on with `next`
+/// as its `after`.
 #[utoipa::path(
     post,
     path = "/tenants/{tenant}/components/{component}/environments/{environment}/subscriptions/{subscription}/events",

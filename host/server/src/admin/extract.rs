@@ -1,4 +1,4 @@
-//! What handlers take from a request, with refusals that are problem documents.
+//! Extractors of the admin API, with refusals that are problem documents.
 
 use super::problem::Problem;
 use axum::Json;

@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use elias_api::{Code, Error};
 use elias_names::Digest;
 use elias_platform::Platform;
-use elias_store::Remembered;
+use elias_store::StoredResponse;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use std::collections::HashMap;
@@ -103,7 +103,7 @@ async fn once(
     if parts.status.as_u16() < 500
         && let Ok(text) = std::str::from_utf8(&body)
     {
-        let remembered = Remembered { status: parts.status.as_u16(), body: text.to_owned() };
+        let remembered = StoredResponse { status: parts.status.as_u16(), body: text.to_owned() };
         let kept = async {
             let mut scope = platform.store().write(&tenant).await?;
             scope.remember(&key, &asked, &remembered).await?;
@@ -125,7 +125,7 @@ fn attributes(headers: &HeaderMap) -> String {
     lines.concat()
 }
 
-fn replay(remembered: Remembered) -> Response {
+fn replay(remembered: StoredResponse) -> Response {
     let status = StatusCode::from_u16(remembered.status).unwrap_or(StatusCode::OK);
     let mut response = (status, remembered.body).into_response();
     let media_type = if status.is_success() { "application/json" } else { "application/problem+json" };

@@ -24,7 +24,7 @@ pub(super) fn routes() -> OpenApiRouter<Platform> {
 }
 
 /// A record, with its revision as the ETag.
-fn tagged(revision: u64, record: impl Serialize) -> Response {
+pub(super) fn tagged(revision: u64, record: impl Serialize) -> Response {
     ([(ETAG, format!("\"{revision}\""))], Json(record)).into_response()
 }
 

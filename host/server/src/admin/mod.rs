@@ -4,6 +4,7 @@
 mod databases;
 mod events;
 mod executions;
+mod experiments;
 mod extract;
 mod host;
 mod idempotency;
@@ -16,7 +17,6 @@ mod roles;
 mod schedules;
 mod service_log;
 mod services;
-mod stages;
 mod tenants;
 mod versions;
 
@@ -87,7 +87,7 @@ fn routes() -> OpenApiRouter<Platform> {
         .merge(versions::routes())
         .merge(services::routes())
         .merge(service_log::routes())
-        .merge(stages::routes())
+        .merge(experiments::routes())
         .merge(databases::routes())
         .merge(executions::routes())
         .merge(schedules::routes())

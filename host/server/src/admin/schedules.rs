@@ -1,12 +1,14 @@
 //! Schedules: listed, shown, paused, resumed and run.
 
-use super::extract::{Authenticated, Page, PageQuery, PathOf, QueryOf};
+use super::extract::{Authenticated, IfMatch, Page, PageQuery, PathOf, QueryOf};
+use super::members::tagged;
 use super::problem::{PROBLEM, Problem, ProblemDocument, refused};
 use axum::Json;
 use axum::extract::State;
-use elias_api::{EnqueuedJob, ScheduleRecord, TriggerFilter};
+use axum::response::Response;
+use elias_api::{EnqueuedJob, ScheduleDetails, ScheduleRecord, TriggerFilter};
 use elias_names::{ComponentName, Environment, ServiceId, TenantId};
-use elias_platform::{Platform, ScheduleDetails};
+use elias_platform::Platform;
 use http::StatusCode;
 use serde::Deserialize;
 use utoipa_axum::router::OpenApiRouter;
@@ -85,14 +87,16 @@ async fn show(
     State(platform): State<Platform>,
     Authenticated(session): Authenticated,
     PathOf(path): PathOf<SchedulePath>,
-) -> Result<Json<ScheduleDetails>, Problem> {
+) -> Result<Response, Problem> {
     let (service, name) = path.split();
-    Ok(Json(platform.schedule(&session, &service, &name).await?))
+    let found = platform.schedule(&session, &service, &name).await?;
+    Ok(tagged(found.schedule.revision, found))
 }
 
 /// Pause a schedule.
 ///
-/// No tick is due until it is resumed. Runs that began go on.
+/// No tick is due until it is resumed. Runs that began go on. `If-Match` with the revision refuses the change if the
+/// schedule was changed meanwhile.
 #[utoipa::path(
     post,
     path = "/tenants/{tenant}/components/{component}/environments/{environment}/schedules/{schedule}/pause",
@@ -101,21 +105,29 @@ async fn show(
     params(SchedulePath),
     responses(
         (status = 200, description = "The paused schedule.", body = ScheduleRecord),
-        (status = "default", description = refused!(404 "not-found"), body = ProblemDocument, content_type = PROBLEM),
+        (
+            status = "default",
+            description = refused!(404 "not-found", 412 "stale"),
+            body = ProblemDocument,
+            content_type = PROBLEM,
+        ),
     ),
 )]
 async fn pause(
     State(platform): State<Platform>,
     Authenticated(session): Authenticated,
+    IfMatch(revision): IfMatch,
     PathOf(path): PathOf<SchedulePath>,
-) -> Result<Json<ScheduleRecord>, Problem> {
+) -> Result<Response, Problem> {
     let (service, name) = path.split();
-    Ok(Json(platform.pause_schedule(&session, &service, &name).await?))
+    let paused = platform.pause_schedule(&session, &service, &name, revision).await?;
+    Ok(tagged(paused.revision, paused))
 }
 
 /// Resume a schedule.
 ///
-/// Its next tick is the next one that is due from now on; the ticks of the pause are not caught up.
+/// Its next tick is the next one that is due from now on; the ticks of the pause are not caught up. `If-Match` with the
+/// revision refuses the change if the schedule was changed meanwhile.
 #[utoipa::path(
     post,
     path = "/tenants/{tenant}/components/{component}/environments/{environment}/schedules/{schedule}/resume",
@@ -124,16 +136,23 @@ async fn pause(
     params(SchedulePath),
     responses(
         (status = 200, description = "The resumed schedule.", body = ScheduleRecord),
-        (status = "default", description = refused!(404 "not-found"), body = ProblemDocument, content_type = PROBLEM),
+        (
+            status = "default",
+            description = refused!(404 "not-found", 412 "stale"),
+            body = ProblemDocument,
+            content_type = PROBLEM,
+        ),
     ),
 )]
 async fn resume(
     State(platform): State<Platform>,
     Authenticated(session): Authenticated,
+    IfMatch(revision): IfMatch,
     PathOf(path): PathOf<SchedulePath>,
-) -> Result<Json<ScheduleRecord>, Problem> {
+) -> Result<Response, Problem> {
     let (service, name) = path.split();
-    Ok(Json(platform.resume_schedule(&session, &service, &name).await?))
+    let resumed = platform.resume_schedule(&session, &service, &name, revision).await?;
+    Ok(tagged(resumed.revision, resumed))
 }
 
 /// Run a schedule now, whether it is paused or not.

@@ -28,6 +28,13 @@ pub(super) fn routes() -> OpenApiRouter<Platform> {
         .routes(routes!(set_secret, delete_secret))
 }
 
+/// The refusals of a request that gives a version traffic.
+pub(super) const NOT_DEPLOYED: &str = refused!(
+    404 "not-found", 409 "wrong-state", 412 "stale", 413 "too-large", 422 "not-allowed", 422 "above-ceiling",
+    422 "smoke-failed", 422 "artifact-missing", 422 "missing-configuration", 422 "not-in-log", 422 "compile-timeout",
+    422 "bad-configuration", 422 "capability-unavailable", 503 "overloaded",
+);
+
 /// The path of a service.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 pub(super) struct ServicePath {
@@ -115,12 +122,7 @@ async fn deployments(
         (status = 201, description = "The deployment was created.", body = Deployment),
         (
             status = "default",
-            description = refused!(
-                404 "not-found", 409 "wrong-state", 412 "stale", 413 "too-large", 422 "not-allowed",
-                422 "above-ceiling", 422 "smoke-failed", 422 "artifact-missing", 422 "missing-configuration",
-                422 "not-in-log", 422 "compile-timeout", 422 "bad-configuration", 422 "capability-unavailable",
-                503 "overloaded",
-            ),
+            description = NOT_DEPLOYED,
             body = ProblemDocument,
             content_type = PROBLEM,
         ),

@@ -124,7 +124,7 @@ impl Drop for ReadAhead {
     }
 }
 
-/// What lies between guest and client.
+/// The buffer between guest and client.
 #[derive(Default)]
 struct Buffer {
     state: Mutex<State>,
@@ -218,7 +218,7 @@ impl Reader {
         let why = loop {
             match tokio::time::timeout(STALLED_AT_LEAST, &mut evicted).await {
                 Ok(false) => return true,
-                Ok(true) => break "the client read too slowly, and another request needed the place",
+                Ok(true) => break "the client read too slowly, and another request needed the slot",
                 Err(_) if self.scopes.has_too_many_stalled() => {
                     break "the client reads nothing of too many responses on one connection";
                 }
@@ -249,10 +249,10 @@ impl StalledExecutions {
         self.stalled.lock() // the map is whole after every operation
     }
 
-    fn begin<'a>(&'a self, buffer: &Arc<Buffer>, tenant: &'a Option<TenantId>) -> Stalled<'a> {
+    fn begin<'a>(&'a self, buffer: &Arc<Buffer>, tenant: &'a Option<TenantId>) -> StallGuard<'a> {
         let key = (Instant::now(), self.count.fetch_add(1, Ordering::Relaxed));
         self.stalled().entry(tenant.clone()).or_default().insert(key, Arc::clone(buffer));
-        Stalled { stalls: self, tenant, key }
+        StallGuard { stalls: self, tenant, key }
     }
 
     /// Ends a guest that has been stalled for long enough, for a request of the tenant that waits for a permit.
@@ -274,13 +274,13 @@ impl StalledExecutions {
 }
 
 /// A guest that is stalled until this is dropped.
-struct Stalled<'a> {
+struct StallGuard<'a> {
     stalls: &'a StalledExecutions,
     tenant: &'a Option<TenantId>,
     key: (Instant, u64),
 }
 
-impl Drop for Stalled<'_> {
+impl Drop for StallGuard<'_> {
     fn drop(&mut self) {
         let mut stalled = self.stalls.stalled();
         let Some(buffers) = stalled.get_mut(self.tenant) else { return };

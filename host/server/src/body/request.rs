@@ -26,7 +26,7 @@ pub(crate) enum BodyError {
     Cut,
 }
 
-/// What was read of a body so far: the component has the body, the exchange has this.
+/// The progress of reading a body: the component has the body, the exchange has this.
 #[derive(Debug, Default)]
 pub(crate) struct RequestProgress {
     bytes: AtomicU64,
@@ -39,7 +39,7 @@ impl RequestProgress {
         self.bytes.load(Relaxed)
     }
 
-    /// What was wrong with the body, if anything.
+    /// The fault of the body, if there was one.
     pub(crate) fn fault(&self) -> Option<Refusal> {
         self.fault.get().copied()
     }

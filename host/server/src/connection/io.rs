@@ -25,7 +25,7 @@ pub(crate) struct Io {
     write_timeout: Duration,
     /// Runs while the client takes nothing.
     stalled: Option<Pin<Box<Sleep>>>,
-    /// What is left of the patience at the end.
+    /// The rest of the grace period at the end.
     lingering: Option<(Pin<Box<Sleep>>, usize)>,
 }
 

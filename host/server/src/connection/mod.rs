@@ -35,7 +35,7 @@ const UNREAD_STREAMS_MAX: usize = 16;
 /// After so long one more may begin all the same, as those before it may have nothing to be read yet.
 const UNREAD_PAUSE: Duration = Duration::from_millis(100);
 
-/// What the socket, the requests and the clocks of one connection know of each other.
+/// The state that the socket, the requests and the clocks of one connection share.
 ///
 /// HTTP/2 polls requests on other threads than the connection, hence the atomics.
 pub(crate) struct Connection {
@@ -45,9 +45,9 @@ pub(crate) struct Connection {
     pub(crate) late: bool,
     /// The address at the other end.
     pub(crate) peer: IpAddr,
-    /// What that address has in use.
+    /// The usage of that address.
     pub(crate) address: Arc<ResourceUsage>,
-    /// What this connection has in use.
+    /// The usage of this connection.
     pub(crate) usage: Arc<ResourceUsage>,
     /// Whether it is one too many of its address.
     pub(crate) over_share: bool,
@@ -74,7 +74,7 @@ pub(crate) struct Connection {
     task: AtomicWaker,
 }
 
-/// What the server wants of a connection: to go on ([`OPEN`]), to end after its requests, or to end now.
+/// The state that the server demands of a connection: to go on ([`OPEN`]), to end after its requests, or to end now.
 const OPEN: u8 = 0;
 const DRAIN: u8 = 1;
 const CUT: u8 = 2;

@@ -3,7 +3,7 @@
 use super::record::RequestRecord;
 use elias_gateway::TraceContext;
 use elias_host::{App, Outcome};
-use elias_platform::Ticket;
+use elias_platform::RequestGuard;
 use std::fmt;
 
 /// The `tracing` target of the access log. Its events have the level INFO and the message `request`.
@@ -14,8 +14,8 @@ pub(super) fn is_enabled() -> bool {
     tracing::event_enabled!(target: TARGET, tracing::Level::INFO)
 }
 
-/// Writes a request that has ended. `ticket`: its admission to a service of a platform.
-pub(super) fn write(record: &RequestRecord, ticket: Option<&Ticket>) {
+/// Writes a request that has ended. `guard`: its admission to a service of a platform.
+pub(super) fn write(record: &RequestRecord, guard: Option<&RequestGuard>) {
     let execution = record.execution.as_ref();
     let code = record.code.or_else(|| match execution?.outcome {
         Outcome::Failed(code) => Some(code.as_str()),
@@ -42,8 +42,8 @@ pub(super) fn write(record: &RequestRecord, ticket: Option<&Ticket>) {
         trace_id = trace_id.as_deref(),
         component = record.app.as_ref().map(App::name).map(Printable).map(tracing::field::display),
         version = record.app.as_ref().map(App::version).map(Printable).map(tracing::field::display),
-        release = ticket.map(Ticket::version),
-        canary = ticket.and_then(|ticket| ticket.is_canary().then_some(true)),
+        release = guard.map(RequestGuard::version),
+        canary = guard.and_then(|guard| guard.is_canary().then_some(true)),
         fuel = execution.map(|execution| execution.fuel),
         memory_peak_bytes = execution.map(|execution| execution.memory_peak_bytes),
         request_bytes = record.received.as_ref().map_or(0, |progress| progress.bytes()),

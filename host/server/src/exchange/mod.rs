@@ -20,7 +20,7 @@ use crate::source::Ingress;
 use elias_delivery::supervision::{SharedPermit, UsageReservation};
 use elias_host::{Error, ErrorCode, Execution, Running};
 use elias_names::TenantId;
-use elias_platform::{Service, Ticket};
+use elias_platform::{RequestGuard, Service};
 use http::{HeaderMap, Request, Version};
 use http_body::Body as _;
 use hyper::body::Incoming;
@@ -28,7 +28,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use tokio::sync::OwnedSemaphorePermit;
 
-/// What a request holds until its last byte is out or its client has gone. Its end is when it is dropped.
+/// The state of a request until its last byte is out or its client has gone. The exchange ends when it is dropped.
 pub(crate) struct Exchange {
     pub(crate) connection: Arc<Connection>,
     version: Version,
@@ -39,7 +39,7 @@ pub(crate) struct Exchange {
     /// Boxed, for it is large and absent when the log is off.
     record: Option<Box<RequestRecord>>,
     /// The admission to a platform's service, which is told how the request ended.
-    ticket: Option<Ticket>,
+    guard: Option<RequestGuard>,
     /// The execution behind a response that has begun.
     running: Option<Running>,
     /// The permit for one of the host's executions, which the execution holds too. Held while bytes of its response
@@ -53,13 +53,13 @@ pub(crate) struct Exchange {
     scopes: UsageScopes,
     /// Its part of the limits of concurrent requests.
     requests: Vec<UsageReservation>,
-    /// What was read of the request's body.
+    /// The part of the request's body that was read.
     received: Option<Arc<RequestProgress>>,
     /// Adds the headers and the compression of the request's route to the response.
     pub(crate) response_transform: Option<Box<RouteResponseTransform>>,
     /// The service for which the host itself responds, with a file or a cached response.
     pub(crate) served_by_host: Option<Arc<Service>>,
-    /// What is kept of the request for those that get a copy of it.
+    /// The captured request, for variants to which it is mirrored.
     pub(crate) mirroring: Option<Box<Mirroring>>,
 }
 
@@ -84,7 +84,7 @@ impl Exchange {
             has_response: false,
             is_complete: false,
             record,
-            ticket: None,
+            guard: None,
             running: None,
             permit: None,
             buffer: None,
@@ -146,32 +146,32 @@ impl Exchange {
         body
     }
 
-    /// What was wrong with the request's body, if anything.
+    /// The fault of the request's body, if there was one.
     pub(crate) fn fault(&self) -> Option<Refusal> {
         self.received.as_ref().and_then(|received| received.fault())
     }
 
     /// The admission to a service, which the request has to its end.
-    pub(crate) fn hold_ticket(&mut self, ticket: Ticket) {
-        self.ticket = Some(ticket);
+    pub(crate) fn hold_guard(&mut self, guard: RequestGuard) {
+        self.guard = Some(guard);
     }
 
     /// The admission to a service, if there is one.
-    pub(crate) fn ticket(&self) -> Option<&Ticket> {
-        self.ticket.as_ref()
+    pub(crate) fn guard(&self) -> Option<&RequestGuard> {
+        self.guard.as_ref()
     }
 
     /// The host has no permit for the request: it gives back what it holds of its service.
-    pub(crate) fn refuse_ticket(&mut self) {
-        if let Some(ticket) = &mut self.ticket {
-            ticket.refuse();
+    pub(crate) fn refuse_guard(&mut self) {
+        if let Some(guard) = &mut self.guard {
+            guard.refuse();
         }
     }
 
     /// A first try has failed, and another follows: it counts for the health of the service all the same.
     pub(crate) fn end_attempt(&mut self, error: &Error) {
-        if let (Some(ticket), Some(record)) = (self.ticket.take(), &self.record) {
-            ticket.end(record.ending_of_attempt(error));
+        if let (Some(guard), Some(record)) = (self.guard.take(), &self.record) {
+            guard.end(record.outcome_of_attempt(error));
         }
     }
 
@@ -216,7 +216,7 @@ impl Exchange {
     /// There is no response of a component, and this is why.
     pub(crate) fn note_failure(&mut self, failure: &Failure) {
         let error = match failure {
-            Failure::Component(error) => self.ticket.is_some().then(|| describe(error)),
+            Failure::Component(error) => self.guard.is_some().then(|| describe(error)),
             _ => None,
         };
         self.note(|record| {
@@ -248,7 +248,7 @@ impl Exchange {
 
     /// The content failed after the response had begun.
     fn fail(&mut self, error: &Error) {
-        let described = self.ticket.is_some().then(|| describe(error));
+        let described = self.guard.is_some().then(|| describe(error));
         self.note(|record| {
             record.code = Some(error.code().as_str());
             record.error = described;
@@ -266,31 +266,31 @@ impl Exchange {
 
     /// Tells everyone who wants to know how the request ended, once its execution has ended.
     fn end_execution(&mut self) {
-        let (record, ticket) = (self.record.take(), self.ticket.take());
+        let (record, guard) = (self.record.take(), self.guard.take());
         match self.running.take() {
             // It goes on in `waitUntil`, and a drain waits for it.
             Some(running) if running.execution().is_none() => {
                 self.connection.server.spawn_in_background(async move {
                     let execution = running.finished().await;
-                    tell_end(record, ticket, Some(execution));
+                    tell_end(record, guard, Some(execution));
                 });
             }
-            running => tell_end(record, ticket, running.and_then(|running| running.execution().cloned())),
+            running => tell_end(record, guard, running.and_then(|running| running.execution().cloned())),
         }
     }
 }
 
 /// A request has ended, and the execution behind its response, if there was one.
-fn tell_end(record: Option<Box<RequestRecord>>, ticket: Option<Ticket>, execution: Option<Execution>) {
+fn tell_end(record: Option<Box<RequestRecord>>, guard: Option<RequestGuard>, execution: Option<Execution>) {
     let Some(mut record) = record else { return };
     if execution.is_some() {
         record.execution = execution;
     }
     if record.is_logged {
-        access_log::write(&record, ticket.as_ref());
+        access_log::write(&record, guard.as_ref());
     }
-    if let Some(ticket) = ticket {
-        ticket.end(record.ending());
+    if let Some(guard) = guard {
+        guard.end(record.outcome());
     }
 }
 

@@ -1,15 +1,15 @@
-//! What is known of one request, for the access log and for the record of its execution.
+//! The record of one request, for the access log and for the record of its execution.
 
 use crate::body::RequestProgress;
 use crate::failure::describe;
 use elias_gateway::{TraceContext, trace};
 use elias_host::{App, Error, Execution};
-use elias_platform::Ending;
+use elias_platform::RequestOutcome;
 use http::{Method, Request, Uri, Version};
 use std::sync::Arc;
 use std::time::Instant;
 
-/// What is known of one request. It exists only while the access log is on or the request is a platform's: a log that
+/// The record of one request. It exists only while the access log is on or the request is a platform's: a log that
 /// is off costs nothing.
 pub(crate) struct RequestRecord {
     pub(super) method: Method,
@@ -30,9 +30,9 @@ pub(crate) struct RequestRecord {
     pub(super) is_complete: bool,
     /// The component.
     pub(crate) app: Option<App>,
-    /// What the execution cost, if there was one.
+    /// The execution with its cost, if there was one.
     pub(crate) execution: Option<Execution>,
-    /// What was read of the request's body.
+    /// The part of the request's body that was read.
     pub(super) received: Option<Arc<RequestProgress>>,
     /// Bytes of the response's body.
     pub(super) sent_bytes: u64,
@@ -65,9 +65,9 @@ impl RequestRecord {
     }
 
     /// How the request ended, for the platform.
-    pub(super) fn ending(&mut self) -> Ending<'_> {
+    pub(super) fn outcome(&mut self) -> RequestOutcome<'_> {
         let error = self.error.take();
-        Ending {
+        RequestOutcome {
             method: self.method.as_str(),
             path: self.uri.path(),
             status: self.status,
@@ -78,8 +78,8 @@ impl RequestRecord {
     }
 
     /// How an attempt ended that another one follows.
-    pub(super) fn ending_of_attempt<'a>(&'a self, error: &'a Error) -> Ending<'a> {
-        Ending {
+    pub(super) fn outcome_of_attempt<'a>(&'a self, error: &'a Error) -> RequestOutcome<'a> {
+        RequestOutcome {
             method: self.method.as_str(),
             path: self.uri.path(),
             status: error.code().status(),

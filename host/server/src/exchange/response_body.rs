@@ -1,4 +1,4 @@
-//! What hyper sends to the client: the content of a response, and the end of the exchange when it is dropped.
+//! The body that hyper sends to the client: the content of a response, and the end of the exchange when it is dropped.
 
 use super::Exchange;
 use crate::body::Content;
@@ -17,7 +17,7 @@ const PIECE_BYTES_MAX: usize = 64 << 10;
 /// A response's body.
 pub(crate) struct ResponseBody {
     content: Content,
-    /// What is left of a piece that was too large.
+    /// The rest of a piece that was too large.
     rest: Bytes,
     /// Whether a piece was given.
     is_begun: bool,

@@ -55,7 +55,7 @@ pub(crate) fn respond(resource: LiveResource, server: &ServerState) -> Response<
     response
 }
 
-/// What is served, now and after every change, until the server drains.
+/// The stream of versions, now and after every change, until the server drains.
 fn events(server: &ServerState) -> impl Stream<Item = Bytes> + Send + use<> {
     let mut changes = server.ingress.changes();
     changes.mark_changed();
@@ -94,7 +94,7 @@ pub(crate) fn add_script(request: &HeaderMap, response: Response<Content>, curre
     Response::from_parts(parts, content)
 }
 
-/// What a page ends with, the server's own too: the script, and the version that made the page.
+/// The end of a page, the server's own too: the script, and the version that made the page.
 pub(crate) fn script_tag(current: &Current) -> String {
     let version = current.app.as_ref().map_or("", |app| app.digest());
     format!("<script src=\"{SCRIPT_PATH}\" data-version=\"{version}\"></script>")

@@ -4,9 +4,9 @@
 use crate::failure::describe;
 use crate::state::ServerState;
 use bytes::{Bytes, BytesMut};
-use elias_delivery::stages::{ResponseReader, ResponseSummary};
+use elias_delivery::experiment::{ResponseReader, ResponseSummary};
 use elias_host::{Caller, Error, Running};
-use elias_platform::{Ending, MirroredRequest, Platform, Settled, Ticket};
+use elias_platform::{CompletedExecution, MirroredRequest, Platform, RequestGuard, RequestOutcome};
 use http::{HeaderMap, Method, Request, Uri};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Full};
@@ -29,7 +29,7 @@ pub(crate) struct Mirroring {
     captured: Arc<CaptureBuffer>,
 }
 
-/// What is captured of a request and its response.
+/// The captured part of a request and its response.
 struct CaptureBuffer {
     request: Mutex<CapturedRequest>,
     response: Mutex<CapturedResponse>,
@@ -63,14 +63,14 @@ impl CaptureBuffer {
 }
 
 impl Mirroring {
-    /// Begins to capture a request that has this ticket, if a variant is to get it.
+    /// Begins to capture a guarded request, if a variant is to get it.
     pub(crate) fn begin<B: Body>(
-        ticket: &Ticket,
+        guard: &RequestGuard,
         request: &Request<B>,
         caller: &Caller,
         budget: &Arc<Semaphore>,
     ) -> Option<Box<Self>> {
-        let mirrored = MirroredRequest::of(ticket, request.method())?;
+        let mirrored = MirroredRequest::of(guard, request.method())?;
         let sent = match request.body().is_end_stream() {
             true => CapturedRequest::Whole(Bytes::new(), None),
             false => CapturedRequest::Part(BytesMut::new(), None),
@@ -118,10 +118,10 @@ impl Mirroring {
         let (host, platform) = (Arc::clone(server), platform.clone());
         server.spawn_in_background(async move {
             let request = format!("{} {}", self.method, self.uri.path());
-            let send = async |ticket: Ticket| {
+            let send = async |guard: RequestGuard| {
                 // A request that waits for a permit goes before a mirrored one.
-                ticket.running().hold(host.admission.try_enter(Some(ticket.tenant()))?);
-                self.send(ticket, body.clone()).await
+                guard.running().hold(host.admission.try_enter(Some(guard.tenant()))?);
+                self.send(guard, body.clone()).await
             };
             self.mirrored.mirror(platform.serving(), &request, response, send).await;
             drop(room);
@@ -129,14 +129,18 @@ impl Mirroring {
     }
 
     /// Sends the request to one variant.
-    async fn send(&self, mut ticket: Ticket, body: Bytes) -> Option<(ResponseSummary, Option<Settled>)> {
+    async fn send(
+        &self,
+        mut guard: RequestGuard,
+        body: Bytes,
+    ) -> Option<(ResponseSummary, Option<CompletedExecution>)> {
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = self.method.clone();
         *request.uri_mut() = self.uri.clone();
         *request.headers_mut() = self.headers.clone();
-        ticket.set_request(&self.method, &self.uri);
-        ticket.prepare(request.extensions_mut(), self.caller.clone());
-        let app = ticket.app().clone();
+        guard.set_request(&self.method, &self.uri);
+        guard.prepare(&mut request, self.caller.clone());
+        let app = guard.app().clone();
         let ignored = self.mirrored.ignored();
         let (summary, execution, error) = match app.fetch(request).await {
             Ok(response) => {
@@ -155,7 +159,7 @@ impl Mirroring {
             }
             Err(error) => (failed(&error, ignored), error.execution().cloned(), Some(error)),
         };
-        let settled = ticket.settle(Ending {
+        let completed = guard.settle(RequestOutcome {
             method: self.method.as_str(),
             path: self.uri.path(),
             status: summary.status,
@@ -163,7 +167,7 @@ impl Mirroring {
             execution: execution.as_ref(),
             error: error.as_ref().map(describe),
         });
-        Some((summary, settled))
+        Some((summary, completed))
     }
 }
 
@@ -176,7 +180,7 @@ async fn read(mut body: elias_host::Body, mut reader: ResponseReader) -> Result<
     Ok(reader.end())
 }
 
-/// What a client would see of a failure.
+/// The response that a client would get for a failure.
 fn failed(error: &Error, ignored: &[String]) -> ResponseSummary {
     let execution = error.execution().map(|execution| execution.id.as_str()).unwrap_or_default();
     ResponseReader::new(execution, error.code().status(), &HeaderMap::new(), ignored).end()

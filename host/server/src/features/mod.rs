@@ -1,4 +1,4 @@
-//! What the server itself does for components, a file each. `pipeline` says at which step of a request.
+//! Features that the server itself has for components, a file each. `pipeline` says at which step of a request.
 
 pub(crate) mod assets;
 mod compression;

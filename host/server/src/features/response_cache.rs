@@ -7,7 +7,7 @@ use crate::state::ServerState;
 use bytes::Bytes;
 use elias_gateway::{CacheRules, Identity, cache};
 use elias_host::{Caller, Error, Running};
-use elias_platform::{CacheFill, Ending, LookupResult, Platform, Service};
+use elias_platform::{CacheFill, LookupResult, Platform, RequestOutcome, Service};
 use http::header::{IF_MODIFIED_SINCE, IF_NONE_MATCH};
 use http::{HeaderName, Method, Request, Response, request};
 use http_body::{Body, Frame, SizeHint};
@@ -44,7 +44,7 @@ pub(crate) struct CacheWriter {
     cache_status: &'static str,
 }
 
-/// What a response depends on in addition to the host and the path of its request.
+/// The request attributes on which a response depends, beside host and path.
 #[derive(Clone)]
 pub(crate) struct ResponseVariance {
     /// The headers that chose the route.
@@ -130,15 +130,15 @@ pub(crate) async fn revalidate(server: Arc<ServerState>, context: RevalidationCo
     writer.request.headers.remove(IF_MODIFIED_SINCE);
     let parts = writer.request.clone();
     let (method, path) = (parts.method.clone(), parts.uri.path().to_owned());
-    let Ok(ticket) = platform.serving().enter(&service, &parts.headers, Some(ip), identity.as_deref()).await else {
+    let Ok(guard) = platform.serving().admit(&service, &parts.headers, Some(ip), identity.as_deref()).await else {
         return;
     };
     let mut request = Request::from_parts(parts, Empty::<Bytes>::new());
-    ticket.set_request(request.method(), request.uri());
-    ticket.prepare(request.extensions_mut(), caller);
-    let Some(permit) = server.admit(Some(ticket.tenant())).await else { return };
-    ticket.running().hold(permit);
-    let app = ticket.app().clone();
+    guard.set_request(request.method(), request.uri());
+    guard.prepare(&mut request, caller);
+    let Some(permit) = server.admit(Some(guard.tenant())).await else { return };
+    guard.running().hold(permit);
+    let app = guard.app().clone();
     match app.fetch(request).await {
         Ok(response) => {
             let (mut parts, body) = response.into_parts();
@@ -146,7 +146,7 @@ pub(crate) async fn revalidate(server: Arc<ServerState>, context: RevalidationCo
             strip_hop_by_hop(&mut parts.headers);
             let response = Response::from_parts(parts, Content::Component(ComponentBody::Direct(body)));
             // Boxed if it is stored while it is read; any other is not read at all.
-            if let Content::Boxed(mut body) = writer.store(Some(ticket.release()), response).into_body() {
+            if let Content::Boxed(mut body) = writer.store(Some(guard.release()), response).into_body() {
                 while let Some(Ok(_)) = body.frame().await {}
             }
             let execution = match running {
@@ -154,11 +154,18 @@ pub(crate) async fn revalidate(server: Arc<ServerState>, context: RevalidationCo
                 None => None,
             };
             let (method, path) = (method.as_str(), path.as_str());
-            ticket.end(Ending { method, path, status, sent_bytes: 0, execution: execution.as_ref(), error: None });
+            guard.end(RequestOutcome {
+                method,
+                path,
+                status,
+                sent_bytes: 0,
+                execution: execution.as_ref(),
+                error: None,
+            });
         }
         Err(error) => {
             let (method, path, status) = (method.as_str(), path.as_str(), error.code().status());
-            ticket.end(Ending {
+            guard.end(RequestOutcome {
                 method,
                 path,
                 status,

@@ -1,4 +1,4 @@
-//! What the rules of a route add to its responses.
+//! The additions to responses by the rules of a route.
 
 use super::compression::compress;
 use crate::body::Content;

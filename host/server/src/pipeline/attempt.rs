@@ -51,19 +51,19 @@ impl Attempt<'_> {
         B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let ticket =
-            self.platform.serving().enter(self.service, request.headers(), Some(self.ip), self.identity).await?;
-        ticket.set_request(request.method(), request.uri());
-        ticket.prepare(request.extensions_mut(), self.caller.clone());
-        let app = ticket.app().clone();
+        let guard =
+            self.platform.serving().admit(self.service, request.headers(), Some(self.ip), self.identity).await?;
+        guard.set_request(request.method(), request.uri());
+        guard.prepare(&mut request, self.caller.clone());
+        let app = guard.app().clone();
         let budget = &exchange.connection.server.mirror_budget;
-        exchange.mirroring = Mirroring::begin(&ticket, &request, self.caller, budget);
+        exchange.mirroring = Mirroring::begin(&guard, &request, self.caller, budget);
         let request = request.map(|body| TeeBody::request(body, exchange.mirroring.as_deref()));
-        let running = ticket.running().clone();
-        exchange.hold_ticket(ticket);
+        let running = guard.running().clone();
+        exchange.hold_guard(guard);
         // Last, so that a request that waits for one component takes no permit from the others.
         if let Err(refusal) = exchange.enter(&running, Some(self.service.tenant())).await {
-            exchange.refuse_ticket();
+            exchange.refuse_guard();
             return Err(refusal.into());
         }
         component::fetch(exchange, &app, request).await

@@ -9,7 +9,7 @@ use elias_host::ErrorCode;
 use http::{Method, Request};
 use http_body::Body;
 
-/// Who responds to a request.
+/// The source of the response to a request.
 pub(super) enum Target {
     /// A component, or the admin API.
     Component,

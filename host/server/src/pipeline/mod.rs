@@ -32,7 +32,7 @@ use bytes::Bytes;
 use check::Target;
 use elias_gateway::{Client, LocalReply, TraceContext};
 use elias_host::{Caller, ErrorCode, Running};
-use elias_platform::{Passage, Platform, Ticket};
+use elias_platform::{Platform, RequestGuard, RoutedRequest};
 use futures::FutureExt;
 use http::header::CONNECTION;
 use http::{HeaderValue, Method, Request, Response};
@@ -164,7 +164,7 @@ async fn platform_responds(
     let body = exchange.receive(body);
 
     // The rules of its route: rate limits, credentials, CORS, validation of the headers.
-    let Passage { service, rules, mut admitted } = match platform.serving().pass(&parts, client).await {
+    let RoutedRequest { service, rules, mut admitted } = match platform.serving().route(&parts, client).await {
         Ok(routed) => routed,
         Err(LocalReply::Response(response)) => return Ok(response.map(|()| Content::Empty)),
         Err(refused) => return Err(refused.into()),
@@ -220,7 +220,7 @@ async fn platform_responds(
 
     // The component, with retries; its response is stored where it may be.
     let response = attempt.execute_with_retries(exchange, parts, Empty::<Bytes>::new()).await?;
-    let release = exchange.ticket().map(Ticket::release);
+    let release = exchange.guard().map(RequestGuard::release);
     Ok(match writer {
         Some(writer) => writer.store(release, response),
         None => response,

@@ -178,8 +178,7 @@ CREATE TABLE steps (
     PRIMARY KEY (tenant, job, position)
 );
 
--- The log of a tenant's events. Days are not partitions: those would be other statements on each database, with tables that are made at run
--- time and guarded one by one. Old events are deleted from the front of the primary key instead, where they lie side by side.
+-- The log of a tenant's events; 10_event_segments.sql divides it.
 CREATE TABLE events (
     tenant TEXT NOT NULL,
     position BIGINT NOT NULL,

@@ -163,8 +163,17 @@ async fn all_of_a_store_is_moved_to_postgresql_and_its_identity_stays() {
     let mut scope = store.write(&a).await.expect("a scope");
     scope.set_secret(&service(&a), "TOKEN", "sealed \"'é\n", &Actor::host()).await.expect("set");
     scope.commit().await.expect("committed");
+    // Events in two segments.
+    for number in 0..2 {
+        let mut scope = store.write(&a).await.expect("a scope");
+        scope.publish_events(&[triggers::new_event("order.paid", number)], None).await.expect("published");
+        scope.commit().await.expect("committed");
+        let mut scope = store.host_write().await.expect("a scope");
+        assert!(scope.begin_event_segment(0).await.expect("asked"));
+        scope.commit().await.expect("committed");
+    }
     let identity = store.identity().await.expect("it has one").to_owned();
-    let targets = store.host_read().await.expect("read").targets(Wanted::All).await.expect("read");
+    let targets = store.host_read().await.expect("read").targets(TargetFilter::All).await.expect("read");
     store.close().await.expect("closed");
 
     let moved = crate::move_store(folder.path(), &url).await.expect("it is moved");
@@ -172,9 +181,13 @@ async fn all_of_a_store_is_moved_to_postgresql_and_its_identity_stays() {
     assert!(moved.rows.contains(&("versions", 250)) && moved.rows.contains(&("secrets", 1)), "{:?}", moved.rows);
     let there = open(folder.path(), Some(&url));
     assert_eq!(there.identity().await.expect("it is the same"), identity);
-    assert_eq!(there.host_read().await.expect("read").targets(Wanted::All).await.expect("read"), targets);
+    assert_eq!(there.host_read().await.expect("read").targets(TargetFilter::All).await.expect("read"), targets);
     assert_eq!(there.check_log().await.expect("whole"), 250);
     add_version(&there, &a, b"the next").await.expect("it goes on there");
+    let mut scope = there.write(&a).await.expect("a scope");
+    let published = scope.publish_events(&[triggers::new_event("order.paid", 2)], None).await.expect("published");
+    assert_eq!((published[0].position, scope.events(0, 10).await.expect("read").len()), (3, 3));
+    drop(scope);
     assert_eq!(refusal(&open(folder.path(), None)).await.0, Code::StoreMissing, "nobody goes on with the file");
 
     // What is not empty is not written over.
@@ -217,6 +230,10 @@ async fn tenants_count_and_append_and_alter_nothing_of_the_hosts() {
         "UPDATE counters SET value = value + 2 WHERE name = 'log'",
         "UPDATE counters SET value = value - 1 WHERE name = 'changes'",
         "TRUNCATE counters",
+        "INSERT INTO event_segments (segment, begun_at) VALUES (1, 0)",
+        "UPDATE event_segments SET begun_at = 0",
+        "DELETE FROM event_segments",
+        "TRUNCATE events_0",
         "UPDATE store_identity SET id = 'x'",
         "SELECT id FROM hosts",
     ] {

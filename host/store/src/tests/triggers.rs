@@ -3,6 +3,7 @@
 mod events;
 mod jobs;
 mod limits;
+mod outbox;
 mod plans;
 mod queue;
 mod schedules;
@@ -10,6 +11,7 @@ mod steps;
 
 use super::*;
 use elias_api::{JobFilter, JobRecord, JobState, JobTrigger, QueueId};
+pub(super) use events::new_event;
 
 /// For how long leases of jobs last that are not meant to end.
 const LEASE_MS: u64 = 60_000;
@@ -34,6 +36,8 @@ fn new_job(name: &str, number: usize) -> NewJob {
         concurrency_key: None,
         after: Vec::new(),
         cause: None,
+        hops: 0,
+        replayed_by: None,
         version: None,
     }
 }

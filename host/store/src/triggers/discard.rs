@@ -3,7 +3,7 @@
 use super::jobs::IS_LISTED;
 use super::{Database, JobRef, statement};
 use crate::error::{Error, Result};
-use crate::{TenantScope, get, to_json};
+use crate::{AllowedServices, TenantScope, get, to_json};
 use elias_api::{Code, JobFilter};
 use serde_json::json;
 use sqlx::any::AnyRow;
@@ -31,14 +31,15 @@ impl TenantScope {
     ///
     /// # Errors
     /// `store-unavailable`.
-    pub async fn discard_jobs(&mut self, filter: &JobFilter, most: u32) -> Result<u64> {
+    pub async fn discard_jobs(&mut self, filter: &JobFilter, allowed: &AllowedServices, most: u32) -> Result<u64> {
         let select = format!(
-            "SELECT tenant, id, queue, key FROM finished_jobs WHERE {IS_LISTED} AND state = 'dead' \
+            "SELECT tenant, id, queue, key FROM finished_jobs WHERE {IS_LISTED} AND state = 'dead' {} \
              ORDER BY id DESC LIMIT $7 {}",
+            allowed.condition(self.dialect, 8),
             self.dialect.locked_if_free()
         );
         let query = self.query_listed(select, filter).bind(i64::from(most));
-        let dead = self.rows(query).await?;
+        let dead = self.rows(allowed.bind(query)?).await?;
         self.database().discard(&dead).await?;
         Ok(dead.len() as u64)
     }

@@ -40,6 +40,10 @@ pub struct NewJob {
     pub after: Vec<String>,
     /// The `traceparent` of what enqueues it.
     pub cause: Option<String>,
+    /// How many events led to it.
+    pub hops: u32,
+    /// Who replays the event that it delivers, if somebody does.
+    pub replayed_by: Option<String>,
     /// The version that has to run it, if not any may.
     pub version: Option<u32>,
 }
@@ -414,11 +418,9 @@ fn bind_job(query: Query, tenant: &TenantId, job: &NewJob, now: i64) -> Query {
     let query = query.bind(job.order.as_ref().map(|order| signed(order.position)));
     let query = query.bind(storable(&job.input)).bind(i64::from(job.priority)).bind(job.head_start_ms);
     let query = query.bind(0_i64).bind(0_i64).bind(None::<String>);
-    query
-        .bind(job.cause.clone())
-        .bind(job.version.map(i64::from))
-        .bind(now)
-        .bind(job.concurrency_key.as_deref().map(storable))
+    let query = query.bind(job.cause.clone()).bind(i64::from(job.hops));
+    let query = query.bind(job.version.map(i64::from)).bind(now);
+    query.bind(job.concurrency_key.as_deref().map(storable)).bind(job.replayed_by.as_deref().map(storable))
 }
 
 impl JobStart {

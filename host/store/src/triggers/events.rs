@@ -1,6 +1,7 @@
 //! The log of a tenant's events: positions grow in the order in which events are committed, for whoever publishes
 //! holds the tenant's row of positions until then.
 
+use super::segments::{EVENT_TABLES, TenantLog, table};
 use super::{Database, inserts, signed, statement, storable};
 use crate::error::{Error, Result};
 use crate::{Dialect, HostScope, Query, TenantScope, get, number, text, to_json};
@@ -47,8 +48,21 @@ pub struct PublishedEvent {
     pub is_known: bool,
 }
 
-pub(super) const READ_EVENTS: &str =
-    "SELECT * FROM events WHERE tenant = $1 AND position > $2 ORDER BY position LIMIT $3";
+/// The statement that reads at most `$4` events of the tenant `$1` in a segment, after the position `$2` and before
+/// `$3`.
+pub(super) fn read_events(segment: i64) -> String {
+    let table = table(segment);
+    format!("SELECT * FROM {table} WHERE tenant = $1 AND position > $2 AND position < $3 ORDER BY position LIMIT $4")
+}
+
+/// The statement that finds when the first event was published that [`read_events`] would read.
+pub(super) fn first_event(segment: i64) -> String {
+    let table = table(segment);
+    format!(
+        "SELECT position, published_at FROM {table} WHERE tenant = $1 AND position > $2 AND position < $3 \
+         ORDER BY position LIMIT 1"
+    )
+}
 
 fn event(row: &AnyRow) -> Result<EventRecord> {
     Ok(EventRecord {
@@ -127,25 +141,27 @@ impl HostScope {
         rows.iter().map(|row| Ok((text(row, "tenant")?, number(row, "last")?))).collect()
     }
 
-    /// Deletes events of a tenant that were published before `before_ms`, the oldest `most` at most; says how many.
+    /// Hides the events of a tenant that were published before `before_ms`, in milliseconds since 1970: nothing reads
+    /// them any more, until their segment is emptied. Says whether there were some.
     ///
     /// # Errors
     /// `store-unavailable`.
-    pub async fn prune_events(&mut self, tenant: &TenantId, before_ms: i64, most: u32) -> Result<u64> {
-        self.database().prune_events(tenant, before_ms, most).await
+    pub async fn hide_events(&mut self, tenant: &TenantId, before_ms: i64) -> Result<bool> {
+        self.database().hide_events(tenant, before_ms).await
     }
 }
 
-pub(super) const PRUNE_EVENTS: &str =
-    "DELETE FROM events WHERE tenant = $1 AND position >= $2 AND position < $3 AND published_at < $4";
-
-/// The statement that finds the events of the tenant `$1` that have the keys `$2`.
+/// The statement that finds the events of the tenant `$1` that have the keys `$2`, in all segments.
 pub(super) fn known_events(dialect: Dialect) -> String {
-    format!(
-        "SELECT key, position, id FROM events WHERE tenant = $1 AND key IS NOT NULL \
-         AND key IN (SELECT item.value->>'key' FROM {})",
-        dialect.each(2)
-    )
+    let in_table = |segment| {
+        format!(
+            "SELECT key, position, id FROM {} WHERE tenant = $1 AND key IS NOT NULL \
+             AND key IN (SELECT item.value->>'key' FROM {})",
+            table(segment),
+            dialect.each(2)
+        )
+    };
+    (0..EVENT_TABLES).map(in_table).collect::<Vec<_>>().join(" UNION ALL ")
 }
 
 impl Database<'_> {
@@ -194,8 +210,11 @@ impl Database<'_> {
             let query = query.bind(event.time).bind(event.key.as_deref().map(storable)).bind(i64::from(event.hops));
             query.bind(event.cause.clone()).bind(now)
         };
-        let columns = "tenant, position, id, type, source, subject, data, time, key, hops, cause, published_at";
-        self.run_each(inserts("events", columns, "", &new, bind)).await?;
+        if let Some((_, first)) = new.first() {
+            let segment = self.current_segment(tenant, *first).await?;
+            let columns = "tenant, position, id, type, source, subject, data, time, key, hops, cause, published_at";
+            self.run_each(inserts(&table(segment), columns, "", &new, bind)).await?;
+        }
         Ok(published)
     }
 
@@ -215,42 +234,63 @@ impl Database<'_> {
     }
 
     async fn events(&mut self, tenant: &TenantId, after: u64, limit: u32) -> Result<Vec<EventRecord>> {
-        let query = sqlx::query(READ_EVENTS).bind(tenant.as_str().to_owned()).bind(signed(after));
-        self.rows(query.bind(i64::from(limit))).await?.iter().map(event).collect()
+        let Some(log) = self.tenant_log(tenant).await? else { return Ok(Vec::new()) };
+        let after = signed(after).max(log.visible - 1);
+        let mut events = Vec::new();
+        for (segment, end) in log.segments_after(after) {
+            let left = i64::from(limit) - events.len() as i64;
+            if left <= 0 {
+                break;
+            }
+            let query = statement(read_events(segment)).bind(tenant.as_str().to_owned()).bind(after);
+            for row in &self.rows(query.bind(end).bind(left)).await? {
+                events.push(event(row)?);
+            }
+        }
+        Ok(events)
     }
 
-    /// Looks at some thirty events: the times of positions grow, and so need no index.
     async fn events_since(&mut self, tenant: &TenantId, time: i64) -> Result<u64> {
-        let (mut low, mut high) = self.kept_events(tenant).await?;
-        let select = "SELECT position, published_at FROM events WHERE tenant = $1 AND position >= $2 \
-                      ORDER BY position LIMIT 1";
+        let Some(log) = self.tenant_log(tenant).await? else { return Ok(0) };
+        let first = self.first_since(tenant, &log, time).await?;
+        Ok(u64::try_from(first - 1).unwrap_or_default())
+    }
+
+    /// The position from which on a tenant's events were published at `time` or later. Looks at some thirty events: the
+    /// times of positions grow, and so need no index.
+    async fn first_since(&mut self, tenant: &TenantId, log: &TenantLog, time: i64) -> Result<i64> {
+        let (mut low, mut high) = (log.visible, log.next);
         // Events before `low` are earlier, those from `high` on are not.
         while low < high {
             let middle = low + (high - low) / 2;
-            let query = sqlx::query(select).bind(tenant.as_str().to_owned()).bind(middle);
-            match self.row(query).await? {
-                Some(row) if get::<i64>(&row, "published_at")? < time => low = get::<i64>(&row, "position")? + 1,
+            match self.event_at(tenant, log, middle).await? {
+                Some((position, published_at)) if published_at < time => low = position + 1,
                 _ => high = middle,
             }
         }
-        Ok(u64::try_from(low - 1).unwrap_or_default())
+        Ok(low)
     }
 
-    /// The positions from which on, and before which, a tenant's events are.
-    async fn kept_events(&mut self, tenant: &TenantId) -> Result<(i64, i64)> {
-        let query = sqlx::query("SELECT first, next FROM event_positions WHERE tenant = $1");
-        let row = self.row(query.bind(tenant.as_str().to_owned())).await?;
-        row.map_or(Ok((1, 1)), |row| Ok((get(&row, "first")?, get(&row, "next")?)))
+    /// The position of the first event at `position` or later, and when it was published.
+    async fn event_at(&mut self, tenant: &TenantId, log: &TenantLog, position: i64) -> Result<Option<(i64, i64)>> {
+        for (segment, end) in log.segments_after(position - 1) {
+            let query = statement(first_event(segment)).bind(tenant.as_str().to_owned());
+            if let Some(row) = self.row(query.bind(position - 1).bind(end)).await? {
+                return Ok(Some((get(&row, "position")?, get(&row, "published_at")?)));
+            }
+        }
+        Ok(None)
     }
 
-    async fn prune_events(&mut self, tenant: &TenantId, before_ms: i64, most: u32) -> Result<u64> {
-        let (first, next) = self.kept_events(tenant).await?;
-        let end = next.min(first.saturating_add(i64::from(most)));
-        let query = sqlx::query(PRUNE_EVENTS).bind(tenant.as_str().to_owned());
-        let deleted = self.run(query.bind(first).bind(end).bind(before_ms)).await?;
-        let update = "UPDATE event_positions SET first = COALESCE((SELECT position FROM events WHERE tenant = $1 \
-                      AND position >= $2 AND position < $3 ORDER BY position LIMIT 1), $3) WHERE tenant = $1";
-        self.run(sqlx::query(update).bind(tenant.as_str().to_owned()).bind(first).bind(end)).await?;
-        Ok(deleted)
+    async fn hide_events(&mut self, tenant: &TenantId, before_ms: i64) -> Result<bool> {
+        let Some(log) = self.tenant_log(tenant).await? else { return Ok(false) };
+        match self.event_at(tenant, &log, log.visible).await? {
+            Some((_, published_at)) if published_at < before_ms => {}
+            _ => return Ok(false),
+        }
+        let first = self.first_since(tenant, &log, before_ms).await?;
+        let update = "UPDATE event_positions SET first = $2 WHERE tenant = $1 AND first < $2";
+        let query = sqlx::query(update).bind(tenant.as_str().to_owned()).bind(first);
+        Ok(self.run(query).await? > 0)
     }
 }

@@ -4,7 +4,7 @@ use super::enqueue::Turn;
 use super::finish::{EndedJob, turn_of};
 use super::{Database, JOB_COLUMNS, JobRef, refs, statement};
 use crate::error::{Error, Result};
-use crate::{Dialect, HostScope, TenantScope, get, number, text, to_json};
+use crate::{AllowedServices, Dialect, HostScope, TenantScope, get, number, text, to_json};
 use elias_api::{Code, JobCounts, JobFilter, JobRecord, JobState, QueueId};
 use elias_names::{Environment, TenantId};
 use serde_json::json;
@@ -70,6 +70,8 @@ fn job(row: &AnyRow) -> Result<JobRecord> {
         attempt: number(row, "attempt")?,
         version: get::<Option<i64>>(row, "version")?.and_then(|version| u32::try_from(version).ok()),
         cause: get(row, "cause")?,
+        replayed_by: get(row, "replayed_by")?,
+        hops: number(row, "hops")?,
         enqueued_at: get(row, "enqueued_at")?,
         waits_for: get(row, "waits_for")?,
         due: get(row, "due")?,
@@ -82,15 +84,16 @@ fn job(row: &AnyRow) -> Result<JobRecord> {
 
 /// The condition that a job of the tenant `$1` before the id `$2` is one of `$3` to `$6`: component, environment,
 /// trigger and name, each empty for all.
-pub(super) const IS_LISTED: &str = "tenant = $1 AND id < $2 AND ($3 = '' OR component = $3) AND ($4 = '' OR environment = $4) \
-                         AND ($5 = '' OR trigger = $5) AND ($6 = '' OR name = $6)";
+pub(super) const IS_LISTED: &str = "tenant = $1 AND id < $2 AND ($3 = '' OR component = $3) \
+                                    AND ($4 = '' OR environment = $4) AND ($5 = '' OR trigger = $5) \
+                                    AND ($6 = '' OR name = $6)";
 
-/// The statement that lists at most `$7` jobs of a table, the newest first.
-fn list_jobs(table: &JobTable, state: Option<JobState>) -> String {
+/// The statement that lists at most `$7` jobs of a table, the newest first; `allowed` is the condition of `$8`.
+fn list_jobs(table: &JobTable, state: Option<JobState>, allowed: &str) -> String {
     let JobTable { name, columns, .. } = table;
     let state = state.filter(|_| *name != "waiting_jobs").map(|state| format!("AND state = '{}'", state.as_str()));
     let state = state.unwrap_or_default();
-    format!("SELECT {JOB_COLUMNS}, {columns} FROM {name} WHERE {IS_LISTED} {state} ORDER BY id DESC LIMIT $7")
+    format!("SELECT {JOB_COLUMNS}, {columns} FROM {name} WHERE {IS_LISTED} {state} {allowed} ORDER BY id DESC LIMIT $7")
 }
 
 impl TenantScope {
@@ -98,12 +101,13 @@ impl TenantScope {
     ///
     /// # Errors
     /// `store-unavailable`.
-    pub async fn jobs(&mut self, filter: &JobFilter, limit: u32) -> Result<Vec<JobRecord>> {
-        let mut jobs = Vec::new();
+    pub async fn jobs(&mut self, filter: &JobFilter, allowed: &AllowedServices, limit: u32) -> Result<Vec<JobRecord>> {
+        let (mut jobs, is_allowed) = (Vec::new(), allowed.condition(self.dialect, 8));
         for table in &TABLES {
             if filter.state.is_none_or(|state| table.states.contains(&state)) {
-                let query = self.query_listed(list_jobs(table, filter.state), filter).bind(i64::from(limit));
-                for row in &self.rows(query).await? {
+                let select = list_jobs(table, filter.state, &is_allowed);
+                let query = self.query_listed(select, filter).bind(i64::from(limit));
+                for row in &self.rows(allowed.bind(query)?).await? {
                     jobs.push(job(row)?);
                 }
             }
@@ -190,14 +194,15 @@ impl TenantScope {
     ///
     /// # Errors
     /// `store-unavailable`.
-    pub async fn retry_jobs(&mut self, filter: &JobFilter, most: u32) -> Result<u64> {
+    pub async fn retry_jobs(&mut self, filter: &JobFilter, allowed: &AllowedServices, most: u32) -> Result<u64> {
         let (tenant, lock) = (self.tenant.clone(), self.dialect.locked_if_free());
         let select = format!(
-            "SELECT tenant, id, queue, ordering_key FROM finished_jobs WHERE {IS_LISTED} AND state = 'dead' \
-             ORDER BY id DESC LIMIT $7 {lock}"
+            "SELECT tenant, id, queue, ordering_key FROM finished_jobs WHERE {IS_LISTED} AND state = 'dead' {} \
+             ORDER BY id DESC LIMIT $7 {lock}",
+            allowed.condition(self.dialect, 8)
         );
         let query = self.query_listed(select, filter).bind(i64::from(most));
-        let dead = self.rows(query).await?;
+        let dead = self.rows(allowed.bind(query)?).await?;
         self.database().restart(&tenant, &dead).await?;
         Ok(dead.len() as u64)
     }

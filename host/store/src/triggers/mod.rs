@@ -10,10 +10,12 @@ mod finish;
 mod jobs;
 mod leases;
 mod limits;
+mod outbox;
 #[cfg(test)]
 pub(crate) mod plans;
 mod queue;
 mod schedules;
+mod segments;
 mod steps;
 mod subscriptions;
 mod waiting;
@@ -24,8 +26,9 @@ pub use finish::{JobEnd, JobOutcome};
 pub use jobs::CancelledJob;
 pub use leases::Lease;
 pub use limits::QueueLimit;
+pub use outbox::DueOutbox;
 pub use queue::{ClaimShare, ClaimedJob, JobLease, LeasedQueue, LostLeases, ReadyQueue};
-pub use schedules::{DueSchedule, NewSchedule, NewTick, NextDue, ScheduleId, TickAction};
+pub use schedules::{DueSchedule, NewSchedule, NewTick, NextDue, ScheduleCounts, ScheduleId, TickAction};
 pub use steps::{NewStep, Step};
 pub use subscriptions::{NewSubscription, PendingSubscription, SubscriptionId};
 pub use waiting::{EventWait, MovedJobs};
@@ -43,8 +46,8 @@ const ROWS_PER_INSERT: usize = 1_024;
 
 /// The columns that a job takes along from table to table.
 const JOB_COLUMNS: &str = "tenant, id, queue, component, environment, trigger, name, key, ordering_key, \
-                           ordering_position, input, priority, head_start, attempt, epoch, error, cause, version, \
-                           enqueued_at, concurrency_key";
+                           ordering_position, input, priority, head_start, attempt, epoch, error, cause, hops, \
+                           version, enqueued_at, concurrency_key, replayed_by";
 
 /// The connection of a transaction, and which database it is.
 struct Database<'t> {
@@ -90,7 +93,7 @@ impl Dialect {
     }
 
     /// A table expression: the elements of the JSON array that is parameter `place`, each as `item.value`.
-    fn each(self, place: u8) -> String {
+    pub(crate) fn each(self, place: u8) -> String {
         match self {
             Self::Sqlite => format!("json_each(${place}) AS item"),
             Self::Postgres => format!("jsonb_array_elements(CAST(${place} AS jsonb)) AS item(value)"),

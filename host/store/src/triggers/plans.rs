@@ -1,7 +1,9 @@
 //! The statements that run all the time, for the test that each finds its rows by an index.
 
-use super::{events, finish, jobs, queue, schedules, steps, waiting};
+use super::{events, finish, jobs, queue, schedules, segments, steps, waiting};
 use crate::Dialect;
+
+pub(crate) use segments::EVENT_TABLES;
 
 /// A value of a parameter.
 #[derive(Debug, Clone, Copy)]
@@ -39,12 +41,17 @@ pub(crate) fn hot_statements(dialect: Dialect) -> Vec<(String, Vec<Value>)> {
         (schedules::UNARMED.to_owned(), vec![Number(50)]),
         (schedules::LAST_TICKS.to_owned(), with(&[Number(i64::MAX), Number(50)])),
         (schedules::PRUNE_TICKS.to_owned(), vec![Number(10), Number(50)]),
-        (events::READ_EVENTS.to_owned(), vec![tenant, Number(10), Number(50)]),
-        (events::PRUNE_EVENTS.to_owned(), vec![tenant, Number(1), Number(50), Number(10)]),
+        (segments::TENANT_LOG.to_owned(), vec![tenant]),
+        (segments::CURRENT_SEGMENT.to_owned(), vec![tenant]),
         (events::known_events(dialect), vec![tenant, Items]),
         ("DELETE FROM executions WHERE started_at < $1".to_owned(), vec![Number(10)]),
         (crate::executions::PRUNE_EXECUTIONS.to_owned(), vec![Number(10)]),
     ];
+    for segment in 0..EVENT_TABLES {
+        let range = [tenant, Number(10), Number(i64::MAX)];
+        all.push((events::read_events(segment), [&range[..], &[Number(50)]].concat()));
+        all.push((events::first_event(segment), range.to_vec()));
+    }
     all.extend(jobs::UNFINISHED_OF.map(|sql| (sql.to_owned(), vec![tenant, name, Number(50)])));
     all
 }

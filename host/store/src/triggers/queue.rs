@@ -82,6 +82,10 @@ pub struct ClaimedJob {
     pub attempt: u32,
     /// The `traceparent` of what enqueued it.
     pub cause: Option<String>,
+    /// How many events led to it.
+    pub hops: u32,
+    /// Who replayed the event that it delivers, if somebody did.
+    pub replayed_by: Option<String>,
     /// The version that has to run it, if not any may.
     pub version: Option<u32>,
     /// When it was enqueued, in milliseconds since 1970.
@@ -125,7 +129,7 @@ impl HostScope {
                 ready_at: get(row, "ready_at")?,
             })
         };
-        self.database().rows(sqlx::query(READY_QUEUES)).await?.iter().map(row).collect()
+        readable(&self.database().rows(sqlx::query(READY_QUEUES)).await?, row)
     }
 
     /// How many jobs of each queue all hosts together run.
@@ -136,7 +140,7 @@ impl HostScope {
         let row = |row: &AnyRow| {
             Ok(LeasedQueue { tenant: text(row, "tenant")?, queue: text(row, "queue")?, leased: number(row, "leased")? })
         };
-        self.database().rows(sqlx::query(LEASED_QUEUES)).await?.iter().map(row).collect()
+        readable(&self.database().rows(sqlx::query(LEASED_QUEUES)).await?, row)
     }
 
     /// Claims ready jobs for `lease_ms` milliseconds, of each queue the first by rank. `owner` names one run of a
@@ -164,6 +168,12 @@ impl HostScope {
         let expire = expire_jobs(self.dialect);
         self.database().run(statement(expire).bind(i64::from(most))).await
     }
+}
+
+/// The rows of queues that this release knows. A later one may have other triggers, whose jobs its own hosts run.
+fn readable<T>(rows: &[AnyRow], read: impl Fn(&AnyRow) -> Result<T>) -> Result<Vec<T>> {
+    let is_known = |row: &&AnyRow| get::<String>(row, "queue").is_ok_and(|queue| queue.parse::<QueueId>().is_ok());
+    rows.iter().filter(is_known).map(read).collect()
 }
 
 /// The next tenant, and of each the next queue, each by one look into the index.
@@ -205,8 +215,8 @@ fn lease_first(dialect: crate::Dialect) -> String {
     format!(
         "UPDATE jobs SET state = 'leased', lease_owner = $4, epoch = epoch + 1, attempt = attempt + 1, \
          lease_until = {} + $5 WHERE tenant = $1 AND id IN (SELECT first.id FROM first) AND state || '' = 'ready' \
-         RETURNING tenant, id, epoch, queue, key, ordering_key, input, priority, attempt, cause, version, enqueued_at, \
-         ready_at, lease_until, cancelled, rank",
+         RETURNING tenant, id, epoch, queue, key, ordering_key, input, priority, attempt, cause, hops, replayed_by, \
+         version, enqueued_at, ready_at, lease_until, cancelled, rank",
         dialect.now()
     )
 }
@@ -272,6 +282,8 @@ fn claimed(row: &AnyRow) -> Result<(i64, ClaimedJob)> {
         priority: number(row, "priority")?,
         attempt: number(row, "attempt")?,
         cause: get(row, "cause")?,
+        hops: number(row, "hops")?,
+        replayed_by: get(row, "replayed_by")?,
         version: get::<Option<i64>>(row, "version")?.and_then(|version| u32::try_from(version).ok()),
         enqueued_at: get(row, "enqueued_at")?,
         ready_at: get(row, "ready_at")?,

@@ -2,11 +2,12 @@
 
 use super::{Database, NewJob, signed, statement, storable};
 use crate::error::{Error, Result};
-use crate::{Dialect, HostScope, Query, TenantScope, get, number, text, to_json};
+use crate::{AllowedServices, Dialect, HostScope, Query, TenantScope, get, number, text, to_json};
 use elias_api::{JobState, ScheduleRecord, TickOutcome, TickRecord};
 use elias_names::{ServiceId, TenantId};
 use serde_json::{Value, json};
 use sqlx::any::AnyRow;
+use std::collections::HashMap;
 
 /// The identity of a schedule.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -74,6 +75,15 @@ pub struct NextDue {
     pub from: Option<i64>,
     /// The next due time, in milliseconds since 1970; `None` if there is none any more.
     pub next_due: Option<i64>,
+}
+
+/// How many schedules of a tenant need to be looked at.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ScheduleCounts {
+    /// Those whose last runs did not succeed.
+    pub failing: u64,
+    /// Those that should have run already.
+    pub late: u64,
 }
 
 /// The condition of a statement that is about one schedule.
@@ -148,12 +158,16 @@ impl TenantScope {
         self.rows(query).await?.iter().map(schedule).collect()
     }
 
-    /// All schedules of the tenant, by component, environment and name.
+    /// The schedules of the tenant, by component, environment and name.
     ///
     /// # Errors
     /// `store-unavailable`.
-    pub async fn schedules(&mut self) -> Result<Vec<ScheduleRecord>> {
-        let query = self.query("SELECT * FROM schedules WHERE tenant = $1 ORDER BY component, environment, name");
+    pub async fn schedules(&mut self, allowed: &AllowedServices) -> Result<Vec<ScheduleRecord>> {
+        let select = format!(
+            "SELECT * FROM schedules WHERE tenant = $1 {} ORDER BY component, environment, name",
+            allowed.condition(self.dialect, 2)
+        );
+        let query = allowed.bind(self.query_text(select))?;
         self.rows(query).await?.iter().map(schedule).collect()
     }
 
@@ -184,7 +198,8 @@ impl TenantScope {
     }
 
     async fn set_paused(&mut self, id: &ScheduleId, paused: bool, next_due: Option<i64>) -> Result<()> {
-        let update = format!("UPDATE schedules SET paused = $5, next_due = $6 WHERE {IS_SCHEDULE}");
+        let update =
+            format!("UPDATE schedules SET paused = $5, next_due = $6, revision = revision + 1 WHERE {IS_SCHEDULE}");
         let query = self.query_of_text(update, &id.service).bind(id.name.clone());
         match self.run(query.bind(i64::from(paused)).bind(next_due)).await? {
             0 => Err(not_found(id)),
@@ -246,17 +261,38 @@ impl HostScope {
         self.database().fire(id, host, ticks, rearm, unfinished_max).await
     }
 
-    /// Notes how a run of a schedule ended.
+    /// Notes how a run of a schedule ended; says how many runs in a row have not succeeded by now.
     ///
     /// # Errors
     /// `store-unavailable`.
-    pub async fn schedule_ended(&mut self, id: &ScheduleId, state: JobState) -> Result<()> {
+    pub async fn schedule_ended(&mut self, id: &ScheduleId, state: JobState) -> Result<u32> {
         let update = format!(
             "UPDATE schedules SET last_outcome = $5, failures = CASE WHEN $5 = 'done' THEN 0 ELSE failures + 1 END \
-             WHERE {IS_SCHEDULE}"
+             WHERE {IS_SCHEDULE} RETURNING failures"
         );
         let query = bind_schedule(statement(update), id).bind(state.as_str());
-        self.database().run(query).await.map(drop)
+        let row = self.database().row(query).await?;
+        row.map_or(Ok(0), |row| number(&row, "failures"))
+    }
+
+    /// How many schedules of each tenant fail or are late, without those that are paused: the last `failures` runs of
+    /// one that fails did not succeed, and one that is late should have run more than `late_ms` milliseconds ago.
+    ///
+    /// # Errors
+    /// `store-unavailable`.
+    pub async fn schedule_counts(&mut self, failures: u32, late_ms: u64) -> Result<HashMap<TenantId, ScheduleCounts>> {
+        let select = format!(
+            "SELECT tenant, CAST(SUM(CASE WHEN failures >= $1 THEN 1 ELSE 0 END) AS BIGINT) AS failing, \
+             CAST(SUM(CASE WHEN next_due < {} - $2 THEN 1 ELSE 0 END) AS BIGINT) AS late \
+             FROM schedules WHERE paused = 0 GROUP BY tenant",
+            self.dialect.now()
+        );
+        let query = statement(select).bind(i64::from(failures)).bind(signed(late_ms));
+        let counts = |row: &AnyRow| {
+            let counts = ScheduleCounts { failing: number(row, "failing")?, late: number(row, "late")? };
+            Ok((text(row, "tenant")?, counts))
+        };
+        self.database().rows(query).await?.iter().map(counts).collect()
     }
 
     /// Deletes at most `most` ticks that were fired before `before_ms`; says how many.

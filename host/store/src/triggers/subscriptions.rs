@@ -2,7 +2,7 @@
 
 use super::signed;
 use crate::error::{Error, Result};
-use crate::{HostScope, Query, TenantScope, get, number, text, to_json};
+use crate::{AllowedServices, HostScope, Query, TenantScope, get, number, text, to_json};
 use elias_api::SubscriptionRecord;
 use elias_names::{ServiceId, TenantId};
 use serde_json::{Value, json};
@@ -80,12 +80,16 @@ impl TenantScope {
         Ok(())
     }
 
-    /// All subscriptions of the tenant, by component, environment and name.
+    /// The subscriptions of the tenant, by component, environment and name.
     ///
     /// # Errors
     /// `store-unavailable`.
-    pub async fn subscriptions(&mut self) -> Result<Vec<SubscriptionRecord>> {
-        let query = self.query("SELECT * FROM subscriptions WHERE tenant = $1 ORDER BY component, environment, name");
+    pub async fn subscriptions(&mut self, allowed: &AllowedServices) -> Result<Vec<SubscriptionRecord>> {
+        let select = format!(
+            "SELECT * FROM subscriptions WHERE tenant = $1 {} ORDER BY component, environment, name",
+            allowed.condition(self.dialect, 2)
+        );
+        let query = allowed.bind(self.query_text(select))?;
         self.rows(query).await?.iter().map(subscription).collect()
     }
 
@@ -104,7 +108,7 @@ impl TenantScope {
     /// # Errors
     /// `not-found`.
     pub async fn set_subscription_paused(&mut self, id: &SubscriptionId, paused: bool) -> Result<()> {
-        let update = format!("UPDATE subscriptions SET paused = $5 WHERE {IS_SUBSCRIPTION}");
+        let update = format!("UPDATE subscriptions SET paused = $5, revision = revision + 1 WHERE {IS_SUBSCRIPTION}");
         let query = self.query_of_text(update, &id.service).bind(id.name.clone()).bind(i64::from(paused));
         self.found(query, id).await
     }
@@ -114,7 +118,7 @@ impl TenantScope {
     /// # Errors
     /// `not-found`.
     pub async fn set_cursor(&mut self, id: &SubscriptionId, cursor: u64) -> Result<()> {
-        let update = format!("UPDATE subscriptions SET cursor = $5 WHERE {IS_SUBSCRIPTION}");
+        let update = format!("UPDATE subscriptions SET cursor = $5, revision = revision + 1 WHERE {IS_SUBSCRIPTION}");
         let query = self.query_of_text(update, &id.service).bind(id.name.clone()).bind(signed(cursor));
         self.found(query, id).await
     }
@@ -128,6 +132,16 @@ impl TenantScope {
 }
 
 impl HostScope {
+    /// The configurations of the subscriptions of all tenants that are not paused.
+    ///
+    /// # Errors
+    /// `store-unavailable`.
+    pub async fn active_subscriptions(&mut self) -> Result<Vec<(TenantId, Value)>> {
+        let select = "SELECT tenant, config FROM subscriptions WHERE paused = 0 ORDER BY tenant";
+        let active = |row: &AnyRow| Ok((text(row, "tenant")?, crate::json(row, "config")?));
+        self.database().rows(sqlx::query(select)).await?.iter().map(active).collect()
+    }
+
     /// The subscriptions of all tenants that are not paused and have events to see, those of a tenant together.
     ///
     /// # Errors

@@ -31,7 +31,7 @@ elias_contract::error_codes! {
         /// The checkpoint, a tile or an entry is refused.
         #[error(transparent)]
         Log(#[from] LogError) as error => error.code(),
-        /// What the log gave out is not what its checkpoint commits to.
+        /// The data that the log served do not match its checkpoint.
         #[error("{0} is not what the log's checkpoint commits to: it was altered")]
         Tampered(String) => "log-tampered",
         /// Two checkpoints, both signed by the log, that exclude each other: the history was rewritten, or others are
@@ -72,7 +72,7 @@ elias_contract::error_codes! {
         State {
             /// The file.
             file: String,
-            /// What is wrong.
+            /// The defect.
             problem: String,
         } => "bad-state",
     }
@@ -108,10 +108,10 @@ impl AuditError {
 
 /// An entry that was found and proved to be in a log.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Found {
+pub struct ProvenEntry {
     /// Its index, from 0.
     pub index: u64,
-    /// What it says.
+    /// The entry.
     pub entry: Entry,
 }
 
@@ -143,7 +143,7 @@ impl<'a> Log<'a> {
     ///
     /// # Errors
     /// [`AuditError::NotInLog`] if there is none, [`AuditError::Tampered`] if what is given out is not in the log.
-    pub fn find(&self, digest: &str) -> Result<Found, AuditError> {
+    pub fn find(&self, digest: &str) -> Result<ProvenEntry, AuditError> {
         let size = self.checkpoint.size;
         for tile in self.bundles()?.rev() {
             let bundle = self.bundle(tile)?;
@@ -156,7 +156,7 @@ impl<'a> Log<'a> {
                 if entry.sha256 == digest {
                     let index = begin + at as u64;
                     self.check_inclusion(index, record)?;
-                    return Ok(Found { index, entry });
+                    return Ok(ProvenEntry { index, entry });
                 }
             }
         }

@@ -1,4 +1,4 @@
-//! What was seen of a log, so that a later look can tell that it only grew.
+//! The last seen state of a log, so that a later look can tell that it only grew.
 
 use super::{AuditError, Log};
 use crate::{Checkpoint, LogError};

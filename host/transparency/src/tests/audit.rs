@@ -77,7 +77,7 @@ fn a_byte_that_differs_in_a_file_that_is_used_is_noticed() {
     }
 }
 
-/// What the state file says when a log that it knows at `seen` is shown as `now`.
+/// The result of the state file when a log that it knows at `seen` is shown as `now`.
 fn follow(seen: &Store, now: &Store) -> Result<Consistency, AuditError> {
     let folder = tempfile::tempdir().unwrap();
     let state = StateFile::new(folder.path().join("logs/seen"));

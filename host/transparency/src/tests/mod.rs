@@ -70,7 +70,7 @@ impl Store {
         self.root = appended.root;
     }
 
-    /// What would be served for a path, in a log of `size` entries.
+    /// The file that would be served for a path, in a log of `size` entries.
     fn tile(&self, path: &TilePath, size: u64) -> Option<Vec<u8>> {
         Some(match path.needs(size).ok()? {
             TileNeeds::Hashes(indexes) => {

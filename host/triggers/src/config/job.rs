@@ -13,7 +13,8 @@ use utoipa::ToSchema;
 pub struct JobConfig {
     /// The maximum number of concurrent jobs of this kind: 1 to 1,000; 10 by default.
     pub concurrency: u32,
-    /// The maximum rate of starts, over all hosts: a number and a unit, such as `10/s`, `100/m`, `1000/h` or `5000/d`; none by default.
+    /// The maximum rate of starts, over all hosts: a number and a unit, such as `10/s`, `100/m`, `1000/h` or `5000/d`;
+    /// none by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rate: Option<String>,
     /// The maximum time of one attempt: 1s to 1 day; 5m by default.

@@ -130,8 +130,16 @@ impl<K: Eq + Hash> KeyLimits<K> {
                 |rate: Rate| Allowance::new(u64::from(rate.units()), rate.period()).map(|left| (rate, left));
             usage.rate = limit.rate.and_then(allowance);
         }
-        if let Some((_, allowance)) = &usage.rate {
-            allowance.book(now.unix_ms(), Duration::ZERO).map_err(|wait| LimitReached::Rate { wait })?;
+        if let Some((rate, allowance)) = &mut usage.rate {
+            let mut booked = allowance.book(now.unix_ms(), Duration::ZERO);
+            // Nobody waits for longer than a period, unless the clock was set back.
+            if booked.is_err_and(|wait| wait > rate.period())
+                && let Some(anew) = Allowance::new(u64::from(rate.units()), rate.period())
+            {
+                *allowance = anew;
+                booked = allowance.book(now.unix_ms(), Duration::ZERO);
+            }
+            booked.map_err(|wait| LimitReached::Rate { wait })?;
         }
         usage.running += 1;
         Ok(())
@@ -194,6 +202,18 @@ mod tests {
         let refused = limits.start(1, &limit, NOW);
         assert_eq!(refused, Err(LimitReached::Rate { wait: Duration::from_millis(500) }));
         assert_eq!(limits.start(1, &limit, Now::from_unix_ms(NOW.unix_ms() + 500)), Ok(()));
+    }
+
+    #[test]
+    fn a_clock_that_is_set_by_an_hour_does_not_hold_a_rate_up() {
+        const HOUR_MS: u64 = 3_600_000;
+        let limit = Limit { concurrency: None, rate: Some("1/m".parse().expect("a rate")) };
+        let mut limits = KeyLimits::default();
+        let mut starts = |ms| limits.start(1, &limit, Now::from_unix_ms(ms)).is_ok();
+        let now = NOW.unix_ms();
+        let before_and_after = [starts(now), starts(now + HOUR_MS), starts(now + HOUR_MS), starts(now), starts(now)];
+        assert_eq!(before_and_after, [true, true, false, true, false]);
+        assert!(starts(now + 60_000));
     }
 
     #[test]

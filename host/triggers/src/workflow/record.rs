@@ -9,8 +9,8 @@ pub const STEPS_MAX: u32 = 10_000;
 pub const OUTCOME_BYTES_MAX: usize = 1024 * 1024;
 /// Bytes of the largest journal, names and outcomes together: 64 MiB.
 pub const JOURNAL_BYTES_MAX: usize = 64 * 1024 * 1024;
-/// Bytes of the longest name of a step.
-pub const NAME_BYTES_MAX: usize = 200;
+/// Bytes of the longest name of a step, sleep or wait.
+pub const NAME_BYTES_MAX: usize = 256;
 /// The longest sleep and wait: 366 days.
 pub const WAIT_MAX: Duration = Duration::from_secs(366 * 86_400);
 

@@ -31,7 +31,7 @@ impl Http {
         match response.status() {
             status if status.is_success() => {}
             reqwest::StatusCode::NOT_FOUND | reqwest::StatusCode::GONE => return Err(FetchError::NotFound),
-            status => return Err(FetchError::Failed(format!("the server answers {status}"))),
+            status => return Err(FetchError::Failed(format!("the server responds {status}"))),
         }
         let mut bytes = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(failed)? {

@@ -69,7 +69,7 @@ fn arguments(folder: &Path, signer: &SigningKey, log: &str) -> VerifyArguments {
     }
 }
 
-/// What is said of each check: its name, and `good` or the code.
+/// The result of each check: its name, and `good` or the code.
 fn outcomes(arguments: &VerifyArguments) -> Vec<(&'static str, &'static str)> {
     let keys = parse_keys(&arguments.keys, "--key").unwrap();
     let path = arguments.component.as_deref().unwrap();

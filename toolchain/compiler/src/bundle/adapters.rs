@@ -7,7 +7,7 @@ use rolldown::plugin::{
 use rolldown_common::ModuleType;
 use rolldown_common::side_effects::HookSideEffects;
 
-/// What the identifiers of these modules begin with.
+/// The prefix of the identifiers of these modules.
 const ADAPTER: &str = "\0elias:adapter/";
 
 /// Specifier and source of each.

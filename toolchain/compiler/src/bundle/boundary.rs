@@ -63,8 +63,8 @@ impl Boundary {
         !file.starts_with(&self.project) && !file.components().any(|part| part.as_os_str() == NODE_MODULES)
     }
 
-    /// What `npm`, `pnpm` or `yarn` linked for a workspace: `node_modules/x` leads to `packages/x`. Only a folder that
-    /// says that it is a workspace counts, and only what lies in it.
+    /// Links that `npm`, `pnpm` or `yarn` made for a workspace: `node_modules/x` leads to `packages/x`. Only a folder
+    /// that says that it is a workspace counts, and only what lies in it.
     fn find_members(&self) -> Vec<PathBuf> {
         let Some(workspace) = self.project.ancestors().find(|folder| is_workspace(folder)) else { return Vec::new() };
         let folders = self.project.ancestors().map(|folder| folder.join(NODE_MODULES));
@@ -112,5 +112,5 @@ pub(super) fn not_its_own(shown: &str) -> Details {
     Details::new(format!("{shown} is not a file of the package that imports it as text or bytes")).help(LOOK)
 }
 
-/// What to do about a package that reaches for other files.
+/// The remedy for a package that imports other files.
 const LOOK: &str = "what else it asks for is not bundled. Look at that package before you use it";

@@ -10,7 +10,7 @@ use rolldown_common::side_effects::HookSideEffects;
 use rolldown_common::{ModuleType, ResolvedExternal};
 use std::path::Path;
 
-/// What the identifiers of these modules begin with.
+/// The prefix of the identifiers of these modules.
 const MODULE: &str = "\0elias:capability/";
 
 /// The same as the bundler shows it.

@@ -135,7 +135,7 @@ fn advise_extension(source: &str, kind: SourceType) -> Option<&'static str> {
     }
 }
 
-/// What the bundler itself cannot explain. Its resolver fails so on a package.json that it cannot read.
+/// The failure that the bundler itself cannot explain. Its resolver fails so on a package.json that it cannot read.
 fn unexplained(details: Details, cwd: &Path) -> BuildError {
     match package_json::unreadable("", cwd) {
         Some((file, reason)) => unreadable_package(&file, &reason, cwd),

@@ -14,7 +14,7 @@ use rolldown_common::side_effects::HookSideEffects;
 use rolldown_common::{ImportKind, ModuleType, ResolvedExternal};
 use std::path::Path;
 
-/// What the identifiers of our own modules begin with; no file has such a name.
+/// The prefix of the identifiers of our own modules; no file has such a name.
 const REQUIRED: &str = "\0elias:require/";
 const IMPORTED: &str = "\0elias:import/";
 const MISSING: &str = "\0elias:missing/";

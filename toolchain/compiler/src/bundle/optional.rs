@@ -1,4 +1,4 @@
-//! What packages ask for and can do without.
+//! Packages and built-ins that packages import and can do without.
 
 use super::node::internal;
 use rolldown::plugin::{
@@ -8,10 +8,10 @@ use rolldown_common::side_effects::HookSideEffects;
 use rolldown_common::{ImportKind, ModuleType};
 use std::path::Path;
 
-/// What the identifiers of modules begin with that a package imports with `import()` and that are not installed.
+/// The prefix of the identifiers of modules that a package imports with `import()` and that are not installed.
 const ABSENT: &str = "\0elias:absent/";
 
-/// What database drivers find that have a build for workers.
+/// The modules that database drivers with a build for workers find.
 const NO_SOCKETS: &str = "Sockets are not available in a component. Use the global `fetch` for HTTP, and `db` or `cache` of the package \
                           `elias` for data.";
 

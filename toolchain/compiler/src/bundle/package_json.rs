@@ -1,4 +1,4 @@
-//! What the package.json of an installed package says of its modules, and whether it can be read at all.
+//! The statements of an installed package's package.json about its modules, and whether it can be read at all.
 
 use parking_lot::Mutex;
 use serde_json::Value;

@@ -1,4 +1,5 @@
-//! What ELIAS does while rolldown reads modules: which files may be read, how, and what is made of them.
+//! The plugin for rolldown, which decides while modules are read: which files may be read, how, and what is made of
+//! them.
 
 use super::boundary::{Boundary, not_its_own, refusal};
 use super::package_json::SideEffects;
@@ -35,7 +36,7 @@ pub(super) struct Recorder {
     /// Why the build cannot go on.
     pub(super) refused: Mutex<Option<BuildError>>,
     warnings: Mutex<Vec<BuildWarning>>,
-    /// Who asked for what: importer, specifier and kind.
+    /// The requests for modules: importer, specifier and kind.
     asked: Mutex<Vec<(String, String, ImportKind)>>,
     effects: SideEffects,
     waiting: AtomicUsize,

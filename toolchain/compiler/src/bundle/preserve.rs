@@ -34,7 +34,7 @@ use oxc::semantic::{ScopeFlags, Scoping, SemanticBuilder};
 use oxc::span::{GetSpan, SPAN};
 use place::{escape_path, place};
 
-/// What a module's code says beside its imports and exports.
+/// The facts about a module's code beside its imports and exports.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Traits {
     /// Whether its top level waits.
@@ -123,7 +123,7 @@ impl<'a> Rewriter<'a> {
         Expression::new_string_literal(SPAN, text, None, &self.ast)
     }
 
-    /// What `import.meta.NAME` is here, or a free `__dirname` or `__filename`.
+    /// The value of `import.meta.NAME` here, or of a free `__dirname` or `__filename`.
     fn told_place(&self, expression: &Expression<'a>) -> Option<Expression<'a>> {
         let folder = || self.place.rsplit_once('/').map_or("/", |(folder, _)| folder).to_owned();
         let told = match expression {
@@ -213,7 +213,7 @@ impl<'a> Rewriter<'a> {
         }
     }
 
-    /// What is left of a branch that is never taken: its `var`s, which belong to the function around.
+    /// The rest of a branch that is never taken: its `var`s, which belong to the function around.
     fn remains(&self, branch: Option<&Statement<'a>>) -> Option<Statement<'a>> {
         let mut names = VarNames::default();
         if let Some(branch) = branch {

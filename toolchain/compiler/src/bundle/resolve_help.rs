@@ -1,4 +1,4 @@
-//! What to do about a file or package that is not there.
+//! Remedies for a file or package that is not found.
 
 use crate::web;
 use std::path::Path;
@@ -24,7 +24,7 @@ pub(super) fn is_missing_builtin(specifier: &str) -> bool {
     instead_of(name.unwrap_or(specifier)).is_some() && (name.is_some() || !PREFIXED.contains(&specifier))
 }
 
-/// What to use in place of a built-in that is not here.
+/// The replacement of a built-in that does not exist here.
 pub(super) fn instead_of(name: &str) -> Option<&'static str> {
     let root = name.split('/').next().unwrap_or(name);
     // `readline/promises` is a part of a built-in; what else stands behind a slash is a package's.
@@ -32,7 +32,7 @@ pub(super) fn instead_of(name: &str) -> Option<&'static str> {
     MISSING.iter().find(|(names, _)| part && names.contains(&root)).map(|(_, instead)| *instead)
 }
 
-/// What to do about `specifier`, which `importer` names and which is nowhere.
+/// The remedy for `specifier`, which `importer` names and which is not found.
 pub(super) fn advise(specifier: &str, importer: &Path, cwd: &Path) -> String {
     if let Some(help) = advise_builtin(specifier) {
         return help;

@@ -1,7 +1,7 @@
 //! The core module between the engine and the lowered functions of capabilities: it knows their core types, so that
 //! the engine need not.
 
-use super::Imported;
+use super::ImportedFunctions;
 use wasm_encoder::{
     BlockType, CodeSection, EntityType, ExportKind, ExportSection, Function, FunctionSection, ImportSection, MemArg,
     MemArgTarget, MemoryType, Module, TypeSection, ValType,
@@ -20,7 +20,7 @@ const SLOT_BYTES: u64 = 8;
 
 /// The module. Its export calls the function with a number: loads its core values from the slots, and stores what it
 /// gives, if that is a core value, into the first.
-pub(crate) fn adapter(imported: &Imported<'_>, memory_export: &str) -> Vec<u8> {
+pub(crate) fn adapter(imported: &ImportedFunctions<'_>, memory_export: &str) -> Vec<u8> {
     let mut types = TypeSection::new();
     types.ty().function([ValType::I32, ValType::I32], []);
     let mut imports = ImportSection::new();

@@ -51,7 +51,7 @@ const RESERVED: [&str; 38] = [
 ];
 
 impl Capabilities {
-    /// What TypeScript has to know of the modules: a declaration for each interface, by its name with its version and
+    /// The declarations of the modules for TypeScript: one for each interface, by its name with its version and
     /// without, and of the interfaces whose types these use. Functions that JavaScript cannot be given are left out.
     #[must_use]
     pub fn declarations(&self) -> String {
@@ -114,7 +114,7 @@ impl Capabilities {
         parameters.collect::<Vec<_>>().join(", ")
     }
 
-    /// What a function gives, and what the exception of its failure has as `payload`.
+    /// The result type of a function, and the type of the `payload` of its exception.
     fn result(&self, function: &Function) -> (String, Option<String>) {
         let Some(ty) = &function.result else { return ("void".to_owned(), None) };
         let Some(TypeDefKind::Result(result)) = self.kind(ty) else { return (self.type_name(ty), None) };
@@ -123,7 +123,7 @@ impl Capabilities {
         (ok, Some(format!("@throws an Error whose `payload` is `{err}`")))
     }
 
-    /// What a type is, whatever others call it.
+    /// The definition of a type, whatever others call it.
     fn kind(&self, ty: &Type) -> Option<&TypeDefKind> {
         match ty {
             Type::Id(id) => match &self.resolve.types[*id].kind {

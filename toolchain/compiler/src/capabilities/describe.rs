@@ -1,13 +1,13 @@
 //! The text by which the engine knows the functions that a component imports, and their types. Its form stands in
 //! `guest-js/engine/src/native/capability/types.rs`, which reads it.
 
-use super::Imported;
+use super::ImportedFunctions;
 use heck::ToLowerCamelCase;
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use wit_parser::{Resolve, Type, TypeDefKind, TypeId};
 
-pub(super) fn describe(imported: &Imported<'_>) -> String {
+pub(super) fn describe(imported: &ImportedFunctions<'_>) -> String {
     let mut text = Description { resolve: imported.resolve, lines: String::new(), numbers: HashMap::new(), count: 0 };
     for imported in &imported.functions {
         let function = imported.function;

@@ -1,10 +1,10 @@
-//! What of WIT JavaScript can be given.
+//! The part of WIT that JavaScript can use.
 
 use super::Capabilities;
 use crate::diagnostic::{BuildError, Details};
 use wit_parser::{Function, FunctionKind, Span, Type, TypeDefKind};
 
-/// What is said of all that is refused.
+/// The message for all that is refused.
 const SUPPORTED: &str = "functions of numbers, bool, char, string, list, option, result, tuple, record, variant, enum \
                          and flags are supported; resources, streams, futures, maps, lists of a fixed length and `async \
                          func` are not";
@@ -39,7 +39,7 @@ pub(super) fn check(capabilities: &Capabilities, function: &Function) -> Result<
     Ok(())
 }
 
-/// What of a type is not supported, and where it is defined.
+/// The unsupported part of a type, and where it is defined.
 fn unsupported(capabilities: &Capabilities, ty: &Type) -> Option<(&'static str, Option<Span>)> {
     let Type::Id(id) = ty else {
         return matches!(ty, Type::ErrorContext).then_some(("an error-context", None));

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 /// The most bytes of source that a report shows: a minified file has its whole text on one line.
 const EXCERPT_BYTES: usize = 2000;
-/// What is kept around the location in question when a line is too long to show.
+/// The bytes that are shown around the location when a line is too long to show.
 const EXCERPT_MARGIN: usize = 60;
 
 /// A span in an original source file.
@@ -21,7 +21,7 @@ pub struct SourceLocation {
     pub column: usize,
     /// The file's text, where there is any to show.
     pub source: Option<Arc<str>>,
-    /// What is written beside the marked span.
+    /// The label beside the marked span.
     pub label: Option<String>,
     /// The marked bytes of `source`.
     pub(super) span: SourceSpan,

@@ -1,6 +1,6 @@
 //! package-lock.json, versions 2 and 3. <https://docs.npmjs.com/cli/configuring-npm/package-lock-json>
 
-use super::Installed;
+use super::InstalledPackage;
 use crate::diagnostic::{BuildError, Details};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -13,16 +13,16 @@ const OTHERS: [&str; 4] = ["pnpm-lock.yaml", "yarn.lock", "bun.lock", "bun.lockb
 /// The most bytes of a lockfile that are read.
 const BYTES_MAX: u64 = 64 << 20;
 
-/// What there is of lockfiles.
+/// The lockfiles that were found.
 pub(super) enum Lockfile {
-    Read(Locked),
+    Read(LockedPackages),
     /// One that is not read: its name.
     Unread(&'static str),
     None,
 }
 
-/// What a lockfile says must be installed.
-pub(super) struct Locked {
+/// The packages that a lockfile says must be installed.
+pub(super) struct LockedPackages {
     file: PathBuf,
     /// By folder, relative to the lockfile's, with forward slashes.
     packages: BTreeMap<String, Entry>,
@@ -65,7 +65,7 @@ pub(super) fn open(folder: Option<&Path>) -> Result<Lockfile, BuildError> {
     Ok(Lockfile::None)
 }
 
-fn read(file: PathBuf) -> Result<Locked, BuildError> {
+fn read(file: PathBuf) -> Result<LockedPackages, BuildError> {
     let name = file_name(&file);
     let fail = |message: String| Err(mismatch(message, "Run `npm install`, which writes it anew."));
     match file.metadata() {
@@ -81,13 +81,13 @@ fn read(file: PathBuf) -> Result<Locked, BuildError> {
         Ok(json) if !(2..=3).contains(&json.version) => {
             fail(format!("{name} is of version {}; versions 2 and 3 are read", json.version))
         }
-        Ok(json) => Ok(Locked { file, packages: json.packages }),
+        Ok(json) => Ok(LockedPackages { file, packages: json.packages }),
     }
 }
 
-impl Locked {
+impl LockedPackages {
     /// The integrity of a package, if there is one.
-    pub(super) fn check(&self, package: &Installed) -> Result<Option<&str>, BuildError> {
+    pub(super) fn check(&self, package: &InstalledPackage) -> Result<Option<&str>, BuildError> {
         let root = self.file.parent().unwrap_or(Path::new("/"));
         let place = package.folder.strip_prefix(root).unwrap_or(&package.folder).to_string_lossy().replace('\\', "/");
         let entry = self.packages.get(&place);

@@ -3,7 +3,7 @@
 use crate::failure;
 use elias_command_line::text::{plain, print};
 use elias_command_line::{CliErrorCode, Failure, RestoreArguments};
-use elias_platform::Restored;
+use elias_platform::RestoreReport;
 use std::fs::File;
 use std::io::BufReader;
 
@@ -19,7 +19,7 @@ pub(crate) fn restore(arguments: &RestoreArguments) -> Result<(), Failure> {
     let runtime = runtime.map_err(|error| Failure::new(CliErrorCode::Io, error))?;
     let restored = runtime.block_on(elias_platform::restore(BufReader::new(archive), &arguments.data_dir));
     let restored = restored.map_err(failure::of_platform)?;
-    let Restored { artifacts, log_size, databases, secrets, notes } = restored;
+    let RestoreReport { artifacts, log_size, databases, secrets, notes } = restored;
     let mut text = format!(
         "restored and checked: {artifacts} artifacts, a log of {log_size} versions, {databases} databases, {secrets} secrets; \
          serve it with: elias serve --platform --data-dir {}\n",

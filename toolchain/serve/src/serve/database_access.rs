@@ -3,10 +3,14 @@
 use elias_api::{Code, DatabaseQuery, DatabaseResult, Error};
 use elias_capabilities::Db;
 use elias_capabilities::db::{self, ConsoleQuery, ErrorCode};
+use elias_capabilities::drain::{Drained, drain_outbox};
+use elias_capabilities::events::EventLog;
+use elias_capabilities::jobs::JobQueue;
 use elias_host::App;
 use elias_platform::{ComponentDatabases, DatabaseBounds};
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use std::sync::Arc;
 
 /// The SQLSTATE of a statement that writes in a read-only transaction.
 const READ_ONLY: &str = "25006";
@@ -36,6 +40,21 @@ impl ComponentDatabases for Databases {
                 more: result.more,
                 affected: result.affected,
             })
+        }
+        .boxed()
+    }
+
+    fn drain_outbox<'a>(
+        &'a self,
+        app: &'a App,
+        queue: &'a Arc<dyn JobQueue>,
+        log: &'a Arc<dyn EventLog>,
+    ) -> BoxFuture<'a, Result<bool, Error>> {
+        async move {
+            let drained = drain_outbox(app, queue, log).await;
+            drained
+                .map(|drained| drained == Drained::All)
+                .map_err(|error| Error::new(Code::DatabaseUnavailable, error.message))
         }
         .boxed()
     }

@@ -8,11 +8,12 @@ mod watch;
 use crate::data::DATA_DIR;
 use crate::origin::Origin;
 use crate::settings::Settings;
-use crate::triggers::{MemoryTriggers, TriggerSettings};
-use crate::{failure, host, logging, types};
+use crate::triggers::Control;
+use crate::{failure, host, logging, triggers, types};
 use elias_build::command::cache_dir;
 use elias_command_line::{CliErrorCode, DevArguments, Failure, ServeArguments, ServerArguments};
 use elias_host::LoadOptions;
+use elias_local_triggers::ComponentSource;
 use elias_project::{CONFIG_FILE, DEV_URL_FILE, Project, dotenv, is_source};
 use elias_server::{AppSource, Server};
 use shutdown::warn_of_cut;
@@ -27,7 +28,7 @@ use watch::{Configuration, Follower};
 /// for it mostly sleeps.
 const HOST_SHARE: u32 = 8;
 
-/// What is served, and how.
+/// The file or platform that is served, and its options.
 struct Serving {
     /// A component or a source; nothing for a platform.
     file: PathBuf,
@@ -139,8 +140,8 @@ async fn run(serving: &Serving, settings: Settings) -> Result<(), Failure> {
         tracing::warn!("[{table}] in {} is not applied: only a platform does that", serving.config.display());
     }
     let cache = serving.cache();
-    let triggers = MemoryTriggers::new();
-    let host = host::builder(&settings, serving.data_dir.clone());
+    let triggers = triggers::prepare(settings.triggers.as_ref())?;
+    let host = host::builder(&settings, serving.data_dir.clone(), triggers.outbox());
     let host = host::build(host::with_triggers(host, triggers.jobs(), triggers.events()), cache.as_deref())?;
     let origin = Origin::of(&serving.file, &serving.config, cache)?;
     if !serving.watch && is_source(&serving.file) {
@@ -158,22 +159,21 @@ async fn run(serving: &Serving, settings: Settings) -> Result<(), Failure> {
         ..LoadOptions::default()
     };
     let source = AppSource::empty();
-    let (changed, current) = tokio::sync::watch::channel(Arc::new(TriggerSettings::of(settings.triggers.as_ref())?));
-    let source = source.clone().with_triggers(triggers.start(&source, current.clone()));
+    let served = source.clone();
+    let triggers = Arc::new(triggers.start(ComponentSource::new(move || served.current())));
+    let source = source.with_triggers(Arc::new(Control(Arc::clone(&triggers))));
     let follower = if serving.watch {
-        let config = Configuration::new(serving.config.clone(), changed)?;
+        let config = Configuration::new(serving.config.clone(), Arc::clone(&triggers))?;
         Some(Follower::start(origin, host, config, given, source.clone()).await?)
     } else {
         let app = origin.load(&host, &given).await?.0;
-        if let Err(failure) = current.borrow().check_handlers(&app) {
-            tracing::warn!("{failure}");
-        }
+        triggers::warn_of_handlers(&triggers, &app);
         source.swap(app);
         None
     };
     let server =
         Server::bind(settings.server, source.clone()).await.map_err(|error| Failure::new(error.code(), error))?;
-    announce(&serving.file, &source, server.local_addr(), !current.borrow().is_empty());
+    announce(&serving.file, &source, server.local_addr(), !triggers.config().is_empty());
     let _url = serving.dev.then(|| UrlFile::write(&serving.data_dir, server.local_addr()));
     if let Some(follower) = follower {
         tokio::spawn(follower.follow());

@@ -39,6 +39,8 @@ fn config(arguments: &PlatformArguments, data_dir: &Path) -> Result<PlatformConf
     config.loaded_components = arguments.loaded_components.unwrap_or(config.loaded_components);
     config.compile_timeout_ms = arguments.compile_timeout_ms.unwrap_or(config.compile_timeout_ms).max(1);
     config.retention.days = arguments.execution_days.unwrap_or(config.retention.days);
+    let runs = arguments.recorded_runs_per_second;
+    config.recorded_runs_per_second = runs.unwrap_or(config.recorded_runs_per_second);
     let fetch =
         PublicFetch::new(arguments.private_network.clone()).map_err(|error| Failure::new(CliErrorCode::Io, error))?;
     config.fetch = Some(Arc::new(Keys(fetch)));
@@ -85,7 +87,7 @@ pub(crate) async fn run(
     // What tenants upload is compiled apart: a compiler can be killed, a thread cannot.
     let config = config(arguments, data_dir)?;
     let cpu_seconds = config.compile_timeout_ms.div_ceil(1_000);
-    let host = host::builder(&settings, data_dir.join(DATABASES)).compiler(this_program()?);
+    let host = host::builder(&settings, data_dir.join(DATABASES), config.triggers.outbox()).compiler(this_program()?);
     // What starts components beside requests is in the platform's store.
     let host = host.capability(config.triggers.jobs()).capability(config.triggers.events()).capability(Workflow);
     let host = host.compile_limits(CompileLimits { cpu_seconds, ..CompileLimits::default() });
@@ -141,7 +143,8 @@ mod tests {
     fn every_amount_of_every_capability_and_every_limit_can_be_capped() {
         let data = tempfile::tempdir().expect("a folder");
         let settings = Settings { instances: Some(1), ..Settings::default() };
-        let host = host::open(&settings, data.path().to_owned(), None).expect("a host");
+        let host =
+            host::with_idle_triggers(&settings, data.path().to_owned()).expect("capabilities").build().expect("a host");
         let ceilings = Ceilings::new(&host, &settings.limits, &BTreeMap::new()).expect("no ceilings of the operator's");
         let keys: Vec<String> = ceilings.keys().collect();
         let limits = serde_json::to_value(&settings.limits).expect("JSON");

@@ -1,10 +1,10 @@
 //! The end of a server: the signals that ask for it, and what it cost.
 
 use crate::logging;
-use elias_server::Drained;
+use elias_server::DrainReport;
 
 /// Warns of connections that were closed before their requests had ended.
-pub(crate) fn warn_of_cut(drained: &Drained) {
+pub(crate) fn warn_of_cut(drained: &DrainReport) {
     if drained.cut > 0 {
         tracing::warn!(
             connections = drained.cut,

@@ -4,29 +4,29 @@ use crate::changes::Changes;
 use crate::failure;
 use crate::origin::Origin;
 use crate::settings::Settings;
-use crate::triggers::TriggerSettings;
+use crate::triggers;
 use elias_command_line::{CliErrorCode, Failure};
 use elias_host::{Grants, Host, Limits, LoadOptions};
+use elias_local_triggers::RunningTriggers;
 use elias_server::AppSource;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
-use tokio::sync::watch;
 
 /// The configuration that is followed: grants and triggers can change while the server runs, its limits cannot.
 pub(crate) struct Configuration {
     file: PathBuf,
     /// Those that the file and the flags gave at the start.
     of_file: Limits,
-    /// The table `[triggers]` as it was last read, and who is told when it changes.
-    triggers: (Option<Value>, watch::Sender<Arc<TriggerSettings>>),
+    /// The table `[triggers]` as it was last read, and what runs by it.
+    triggers: (Option<Value>, Arc<RunningTriggers>),
 }
 
 impl Configuration {
-    /// The configuration in `file`, which need not be there. Changes of its triggers are sent to `triggers`.
-    pub(crate) fn new(file: PathBuf, triggers: watch::Sender<Arc<TriggerSettings>>) -> Result<Self, Failure> {
+    /// The configuration in `file`, which need not be there. `triggers` are configured when it changes.
+    pub(crate) fn new(file: PathBuf, triggers: Arc<RunningTriggers>) -> Result<Self, Failure> {
         let file = std::path::absolute(&file).map_err(|error| Failure::new(CliErrorCode::Io, error))?;
         let settings = read(&file)?;
         Ok(Self { file, of_file: settings.limits, triggers: (settings.triggers, triggers) })
@@ -35,9 +35,9 @@ impl Configuration {
     /// What it grants now. Its triggers, if they have changed, hold from now on.
     fn grants(&mut self) -> Result<Grants, Failure> {
         let settings = read(&self.file)?;
-        let (table, sender) = &mut self.triggers;
+        let (table, running) = &mut self.triggers;
         if settings.triggers != *table {
-            sender.send_replace(Arc::new(TriggerSettings::of(settings.triggers.as_ref())?));
+            triggers::configure(running, settings.triggers.as_ref())?;
             *table = settings.triggers;
         }
         if settings.limits != self.of_file {
@@ -98,9 +98,7 @@ impl Follower {
             };
             match loaded {
                 Ok((app, files)) => {
-                    if let Err(failure) = self.config.triggers.1.borrow().check_handlers(&app) {
-                        tracing::warn!("{failure}");
-                    }
+                    triggers::warn_of_handlers(&self.config.triggers.1, &app);
                     let version = (app.digest().to_owned(), self.given.grants.clone());
                     if self.served.as_ref() == Some(&version) {
                         self.source.settle();

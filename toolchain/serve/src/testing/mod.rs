@@ -9,6 +9,7 @@ mod outcome;
 mod report;
 mod run;
 mod snapshots;
+mod triggers;
 
 use crate::changes::Changes;
 use crate::{failure, logging, types};
@@ -24,7 +25,7 @@ use std::process::ExitCode;
 /// Runs the tests. Exit code 0 if none failed and there is one.
 ///
 /// # Errors
-/// What keeps them from running at all.
+/// The reason why no test ran at all.
 pub(crate) fn test(arguments: &TestArguments) -> Result<ExitCode, Failure> {
     let _logging = logging::start_for_tests();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();

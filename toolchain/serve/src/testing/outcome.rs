@@ -1,18 +1,18 @@
-//! What came of tests.
+//! The outcomes of tests.
 
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// A test as its file declares it.
 #[derive(Debug, Clone, Deserialize)]
-pub(super) struct Declared {
+pub(super) struct DeclaredTest {
     pub(super) id: u32,
     /// The names of the suites around it, and its own.
     pub(super) path: Vec<String>,
     pub(super) mode: Mode,
 }
 
-impl Declared {
+impl DeclaredTest {
     pub(super) fn name(&self) -> String {
         self.path.join(" > ")
     }
@@ -27,9 +27,9 @@ pub(super) enum Mode {
     Todo,
 }
 
-/// What one run of a test answers.
+/// The result of one run of a test.
 #[derive(Debug, Deserialize)]
-pub(super) struct Answer {
+pub(super) struct TestOutput {
     #[serde(default)]
     pub(super) skipped: bool,
     pub(super) errors: Vec<Problem>,
@@ -51,7 +51,7 @@ pub(super) struct Problem {
     pub(super) message: String,
     /// In positions of the original sources.
     pub(super) stack: String,
-    /// What was expected against what there is.
+    /// The expected and the actual value.
     pub(super) diff: Option<String>,
 }
 
@@ -67,7 +67,7 @@ pub(super) enum End {
 
 /// A test that is over.
 #[derive(Debug, Clone, Serialize)]
-pub(super) struct Done {
+pub(super) struct FinishedTest {
     /// The names of the suites around it, and its own.
     pub(super) path: Vec<String>,
     #[serde(flatten)]
@@ -80,12 +80,12 @@ pub(super) struct Done {
 
 /// The tests of one file.
 #[derive(Debug, Clone, Serialize)]
-pub(super) struct FileDone {
+pub(super) struct FileReport {
     /// Relative to the project.
     pub(super) file: String,
     /// Why none of its tests was run.
     pub(super) problem: Option<String>,
-    pub(super) tests: Vec<Done>,
+    pub(super) tests: Vec<FinishedTest>,
     /// Snapshots that were written, and that no test asked for.
     pub(super) snapshots_written: usize,
     pub(super) snapshots_obsolete: usize,
@@ -93,7 +93,7 @@ pub(super) struct FileDone {
     pub(super) took: Duration,
 }
 
-impl FileDone {
+impl FileReport {
     pub(super) fn failed(&self) -> bool {
         self.problem.is_some() || self.tests.iter().any(|test| matches!(test.end, End::Failed(_)))
     }

@@ -1,6 +1,6 @@
 //! Telling how tests went: a person, or a program.
 
-use super::outcome::{Done, End, FileDone, Problem};
+use super::outcome::{End, FileReport, FinishedTest, Problem};
 use crate::logging;
 use elias_command_line::{CliErrorCode, Failure, Reporter};
 use quick_junit::{NonSuccessKind, TestCase, TestCaseStatus, TestSuite};
@@ -18,7 +18,7 @@ const SLOW: Duration = Duration::from_millis(300);
 
 /// All files' results, told as they come and in the end.
 pub(super) struct Report {
-    files: Vec<FileDone>,
+    files: Vec<FileReport>,
     start: Instant,
     /// Whether a person is told on standard error.
     person: bool,
@@ -37,10 +37,10 @@ impl Report {
     }
 
     pub(super) fn is_good(&self) -> bool {
-        !self.files.iter().any(FileDone::failed)
+        !self.files.iter().any(FileReport::failed)
     }
 
-    pub(super) fn add(&mut self, file: FileDone) {
+    pub(super) fn add(&mut self, file: FileReport) {
         if self.person {
             tell(&self.file(&file));
         }
@@ -70,7 +70,7 @@ impl Report {
     }
 
     /// A file's lines: one if all went well, else one a test, and why it failed.
-    fn file(&self, file: &FileDone) -> String {
+    fn file(&self, file: &FileReport) -> String {
         let paint = self.paint;
         let mut text = String::new();
         let passed = file.count(|end| matches!(end, End::Passed));
@@ -192,7 +192,7 @@ impl Report {
     }
 }
 
-fn status(test: &Done) -> TestCaseStatus {
+fn status(test: &FinishedTest) -> TestCaseStatus {
     match &test.end {
         End::Passed => TestCaseStatus::success(),
         End::Skipped | End::Todo => TestCaseStatus::skipped(),

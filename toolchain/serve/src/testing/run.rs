@@ -1,14 +1,16 @@
 //! Building a test file, and running its tests.
 
-use super::outcome::{Answer, Declared, Done, End, FileDone, Mode, Problem};
+use super::outcome::{DeclaredTest, End, FileReport, FinishedTest, Mode, Problem, TestOutput};
 use super::snapshots::{self, Snapshots};
+use super::triggers::{self, TestTriggers};
 use crate::origin::builder;
+use crate::service_tables;
 use crate::settings::Settings;
 use crate::trial::Trial;
 use elias_build::command::cache_dir;
 use elias_build::{BuildOptions, Builder};
 use elias_command_line::{Failure, SettingFlags};
-use elias_host::App;
+use elias_host::{App, HostBuilder};
 use elias_project::{CONFIG_FILE, Project};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -22,7 +24,7 @@ const KEEPERS: [&str; 2] = ["elias:db/", "elias:cache/"];
 
 /// Which tests, and what becomes of snapshots.
 pub(super) struct Choice {
-    /// What a test's name contains.
+    /// The text that a test's name must contain.
     pub(super) name: Option<String>,
     /// Whether what differs is written anew.
     pub(super) update: bool,
@@ -36,6 +38,7 @@ pub(super) struct Runner {
     entry: Option<PathBuf>,
     builder: Builder,
     settings: Settings,
+    triggers: TestTriggers,
     cache: Option<PathBuf>,
 }
 
@@ -48,8 +51,10 @@ impl Runner {
     ) -> Result<Self, Failure> {
         let mut settings = Settings::read(project.config.as_deref())?;
         settings.apply(limits)?;
+        let triggers = TestTriggers::new(service_tables::triggers(settings.triggers.as_ref())?);
+        let triggers = triggers.map_err(|error| Failure::new(error.code(), &error))?;
         let cache = cache_dir(cache);
-        Ok(Self { project, entry, builder: builder(cache.clone())?, settings, cache })
+        Ok(Self { project, entry, builder: builder(cache.clone())?, settings, triggers, cache })
     }
 
     pub(super) fn root(&self) -> &Path {
@@ -68,10 +73,10 @@ impl Runner {
         choice: &Choice,
         bail: Option<u32>,
         read: &mut BTreeSet<PathBuf>,
-    ) -> FileDone {
+    ) -> FileReport {
         let start = Instant::now();
         let file = test.strip_prefix(self.root()).unwrap_or(test).to_string_lossy().into_owned();
-        let mut done = FileDone {
+        let mut done = FileReport {
             file,
             problem: None,
             tests: Vec::new(),
@@ -92,14 +97,14 @@ impl Runner {
         choice: &Choice,
         bail: Option<u32>,
         read: &mut BTreeSet<PathBuf>,
-        done: &mut FileDone,
+        done: &mut FileReport,
     ) -> Result<(), String> {
         let wasm = self.build(test, read).await?;
         let path = snapshots::path_of(test);
         let mut snapshots = Snapshots::read(&path)?;
         let shared = self.load(&wasm).await?;
         let listed = shared.app.call(&json!({ "list": true })).await.map_err(|error| error.to_string())?;
-        let declared: Vec<Declared> = serde_json::from_value(listed.value).map_err(|error| error.to_string())?;
+        let declared: Vec<DeclaredTest> = serde_json::from_value(listed.value).map_err(|error| error.to_string())?;
         if declared.is_empty() {
             return Err(format!("{} declares no test", done.file));
         }
@@ -107,7 +112,7 @@ impl Runner {
         let mut all_ran = true;
         for one in declared {
             let chosen = choice.name.as_ref().is_none_or(|wanted| one.name().contains(wanted));
-            let ended = |end| Done { path: one.path.clone(), end, took: Duration::ZERO, fuel: 0 };
+            let ended = |end| FinishedTest { path: one.path.clone(), end, took: Duration::ZERO, fuel: 0 };
             let over = match one.mode {
                 _ if !chosen => ended(End::Skipped),
                 Mode::Skip => ended(End::Skipped),
@@ -142,7 +147,8 @@ impl Runner {
     async fn build(&self, test: &Path, read: &mut BTreeSet<PathBuf>) -> Result<Vec<u8>, String> {
         let joint = self.join(test).map_err(|error| format!("cannot write below {JOINTS}: {error}"))?;
         let terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
-        let options = BuildOptions::of_project(&self.project, joint).map_err(|error| error.render(terminal))?;
+        let mut options = BuildOptions::of_project(&self.project, joint).map_err(|error| error.render(terminal))?;
+        options.capabilities.push(self.root().join(JOINTS).join(triggers::WIT_FILE));
         let built = self.builder.build(&options).await.map_err(|error| error.render(terminal))?;
         read.extend(built.watch);
         Ok(built.wasm)
@@ -163,20 +169,25 @@ impl Runner {
             Some(entry) => (format!("import * as component from {};\n", import(entry)), "component"),
             None => (String::new(), "undefined"),
         };
+        let (module, functions) = (triggers::MODULE, triggers::FUNCTIONS);
         let text = format!(
-            "import {{ tests }} from \"elias/test\";\n{imported}import {};\nexport default tests({component});\n",
+            "import {{ tests }} from \"elias/test\";\nimport {{ {functions} }} from \"{module}\";\n\
+             {imported}import {};\nexport default tests({component}, {{ {functions} }});\n",
             import(test)
         );
         let joint = folder.join(format!("{name}.mjs"));
-        // Written only if it differs, or watching would never end.
-        if std::fs::read_to_string(&joint).ok().as_deref() != Some(text.as_str()) {
-            std::fs::write(&joint, text)?;
+        for (file, text) in [(&joint, text.as_str()), (&folder.join(triggers::WIT_FILE), triggers::WIT)] {
+            // Written only if it differs, or watching would never end.
+            if std::fs::read_to_string(file).ok().as_deref() != Some(text) {
+                std::fs::write(file, text)?;
+            }
         }
         Ok(joint)
     }
 
     async fn load(&self, wasm: &[u8]) -> Result<Trial, String> {
-        let loaded = Trial::load(&self.project, &self.settings, self.cache.as_deref(), wasm).await;
+        let extend = |host: HostBuilder| host.capability(self.triggers.clone());
+        let loaded = Trial::load(&self.project, &self.settings, self.cache.as_deref(), wasm, extend).await;
         loaded.map_err(|failure| failure.to_string())
     }
 }
@@ -187,7 +198,7 @@ fn keeps(app: &App) -> bool {
     imports.iter().any(|import| KEEPERS.iter().any(|keeper| import.starts_with(keeper)))
 }
 
-async fn run_one(app: &App, one: &Declared, choice: &Choice, snapshots: &mut Snapshots) -> Done {
+async fn run_one(app: &App, one: &DeclaredTest, choice: &Choice, snapshots: &mut Snapshots) -> FinishedTest {
     let order = json!({
         "run": one.id, "name": one.name(), "snapshots": snapshots.known(), "update": choice.update, "locked": choice.locked,
     });
@@ -208,11 +219,11 @@ async fn run_one(app: &App, one: &Declared, choice: &Choice, snapshots: &mut Sna
             End::Failed(vec![Problem { name: error.code().as_str().to_owned(), message, stack, diff: None }])
         }
     };
-    Done { path: one.path.clone(), end, took, fuel }
+    FinishedTest { path: one.path.clone(), end, took, fuel }
 }
 
 fn end_of(app: &App, value: Value, snapshots: &mut Snapshots) -> End {
-    let answer: Answer = match serde_json::from_value(value) {
+    let answer: TestOutput = match serde_json::from_value(value) {
         Ok(answer) => answer,
         Err(error) => {
             let message = format!("the test's result cannot be read: {error}");

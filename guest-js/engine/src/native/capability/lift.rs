@@ -89,7 +89,7 @@ fn case<'a>(cases: &'a Cases, bytes: &'a [u8]) -> Option<Case<'a>> {
     Some((name, ty.as_ref().map(|ty| (&**ty, &bytes[cases.payload..]))))
 }
 
-/// What a function gives: the value of a `result` that is one, or its error as an exception with a `payload`.
+/// The result of a function: the value of a `result` that is one, or its error as an exception with a `payload`.
 ///
 /// # Errors
 /// That exception, and as [`lift`].

@@ -95,7 +95,7 @@ fn out_of_memory(ctx: &Ctx<'_>) -> Error {
 pub(super) struct Lowering<'a, 'js> {
     ctx: &'a Ctx<'js>,
     function: &'a Function,
-    /// What arguments own beside their own bytes: texts and lists. Freed with this, after the call.
+    /// The memory that arguments own beside their own bytes: texts and lists. Freed with this, after the call.
     blocks: Vec<Block>,
 }
 
@@ -314,7 +314,7 @@ fn expected(ty: &Type) -> String {
     if ty.name == "string" { hint } else { format!("{} ({hint})", ty.name) }
 }
 
-/// What was given, in a few words.
+/// The given value, in a few words.
 fn described(value: &Value<'_>) -> String {
     /// Digits of a bigint that are shown.
     const SHOWN: usize = 40;

@@ -37,7 +37,7 @@ static FUNCTIONS: Functions = Functions(RefCell::new(Vec::new()));
 /// Takes the description of the functions that the component imports; see [`types`].
 ///
 /// # Errors
-/// What is wrong with it.
+/// The defect.
 pub(crate) fn describe(text: &str) -> std::result::Result<(), String> {
     let functions = types::parse(text)?;
     FUNCTIONS.0.replace(functions.into_iter().map(Rc::new).collect());

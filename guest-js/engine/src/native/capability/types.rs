@@ -70,7 +70,7 @@ pub(super) struct Field {
     pub(super) offset: usize,
 }
 
-/// What is one of several cases.
+/// A type that is one of several cases.
 pub(super) struct Cases {
     pub(super) form: Form,
     pub(super) cases: Vec<(String, Option<Rc<Type>>)>,
@@ -80,7 +80,7 @@ pub(super) struct Cases {
     pub(super) payload: usize,
 }
 
-/// What cases are in JavaScript.
+/// The form of cases in JavaScript.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Form {
     /// An object with `tag` and `val`.

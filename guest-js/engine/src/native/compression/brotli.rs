@@ -1,6 +1,6 @@
 //! Brotli (RFC 7932).
 
-use super::{CHUNK_BYTES, Failure, TRAILING, Trailing};
+use super::{CHUNK_BYTES, Failure, TRAILING, TrailingBytes};
 use brotli::CompressorWriter;
 use brotli_decompressor::{BrotliDecompressStream, BrotliResult, BrotliState, StandardAlloc};
 
@@ -21,12 +21,12 @@ pub(super) fn brotli_writer(quality: Option<u32>, window: Option<u32>) -> Compre
 /// Decompresses.
 pub(super) struct Unbrotli {
     state: BrotliState<StandardAlloc, StandardAlloc, StandardAlloc>,
-    trailing: Trailing,
+    trailing: TrailingBytes,
     over: bool,
 }
 
 impl Unbrotli {
-    pub(super) fn new(trailing: Trailing) -> Self {
+    pub(super) fn new(trailing: TrailingBytes) -> Self {
         let alloc = StandardAlloc::default;
         Self { state: BrotliState::new_strict(alloc(), alloc(), alloc()), trailing, over: false }
     }
@@ -61,6 +61,6 @@ impl Unbrotli {
                 BrotliResult::ResultFailure => return Err(format!("brotli {}", self.state.error_code as i32).into()),
             }
         }
-        if left > 0 && self.trailing == Trailing::Refuse { Err(TRAILING) } else { Ok(out) }
+        if left > 0 && self.trailing == TrailingBytes::Refuse { Err(TRAILING) } else { Ok(out) }
     }
 }

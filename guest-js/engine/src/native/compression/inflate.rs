@@ -1,7 +1,7 @@
 //! Decompressing deflate, and the formats around it. flate2's own reader of gzip has one error for whatever is wrong,
 //! and one kind of what may follow.
 
-use super::{CHUNK_BYTES, CORRUPT, Failure, TRAILING, Trailing};
+use super::{CHUNK_BYTES, CORRUPT, Failure, TRAILING, TrailingBytes};
 use flate2::{Crc, Decompress, FlushDecompress, Status};
 use std::borrow::Cow;
 
@@ -15,27 +15,27 @@ pub(super) enum Format {
 }
 
 enum Stage {
-    /// What of a header is there.
+    /// The part of a header that is there.
     Header(Vec<u8>),
     Body,
-    /// What of gzip's checksum and length is there.
+    /// The part of gzip's checksum and length that is there.
     Trailer(Vec<u8>),
     /// The stream, or a member of it, is whole.
     Over,
-    /// What comes now is passed over.
+    /// The following bytes are skipped.
     Ignored,
 }
 
 pub(super) struct Inflate {
     format: Format,
-    trailing: Trailing,
+    trailing: TrailingBytes,
     stage: Stage,
     inflate: Decompress,
     crc: Crc,
 }
 
 impl Inflate {
-    pub(super) fn new(format: Format, trailing: Trailing) -> Self {
+    pub(super) fn new(format: Format, trailing: TrailingBytes) -> Self {
         let stage = if format == Format::Raw { Stage::Body } else { Stage::Header(Vec::new()) };
         Self { format, trailing, stage, inflate: Decompress::new(format == Format::Zlib), crc: Crc::new() }
     }
@@ -127,18 +127,18 @@ impl Inflate {
         Ok(bytes[taken..].to_vec().into())
     }
 
-    /// What is to be done with bytes that follow the end.
+    /// The treatment of bytes that follow the end.
     fn after<'a>(&mut self, bytes: Cow<'a, [u8]>) -> Outcome<Cow<'a, [u8]>> {
         match self.trailing {
-            Trailing::Refuse => Err(TRAILING),
+            TrailingBytes::Refuse => Err(TRAILING),
             // Members may be padded with zeros, as on tapes.
-            Trailing::PassOver if self.format == Format::Gzip && bytes[0] != 0 => {
+            TrailingBytes::PassOver if self.format == Format::Gzip && bytes[0] != 0 => {
                 self.stage = Stage::Header(Vec::new());
                 self.inflate.reset(false);
                 self.crc.reset();
                 Ok(bytes)
             }
-            Trailing::PassOver => {
+            TrailingBytes::PassOver => {
                 self.stage = Stage::Ignored;
                 Ok(bytes)
             }

@@ -71,7 +71,7 @@ pub(in crate::native::url) fn replace_member<'js>(
     let part = Part::ALL.iter().position(|part| part.name() == what);
     let other = || NAMES.iter().position(|name| *name == what).map(|at| at + Part::ALL.len());
     let Some(number) = part.or_else(other) else {
-        return Err(Exception::throw_internal(&ctx, &format!("there is no native {what} of a URL")));
+        return Err(Exception::throw_internal(&ctx, &format!("native {what} of a URL does not exist")));
     };
     SCRIPTS.set(number, &script);
     let native = match what.as_str() {

@@ -47,7 +47,7 @@ pub(super) fn with_two_slashes<'a>(input: &'a str, base: &Url) -> Cow<'a, str> {
     if slashes > 2 { Cow::Owned(format!("//{rest}")) } else { Cow::Borrowed(input) }
 }
 
-/// What comes after the path.
+/// The part after the path.
 fn rest(url: &Url) -> String {
     let query = url.query().map(|query| format!("?{query}")).unwrap_or_default();
     let fragment = url.fragment().map(|fragment| format!("#{fragment}")).unwrap_or_default();

@@ -1,7 +1,7 @@
 //! Tests of every command, on both backends.
 
 use super::super::caps::TTL_MS_MAX;
-use super::super::contract::{Answer, Command, ErrorCode};
+use super::super::contract::{Command, CommandOutput, ErrorCode};
 use super::{
     HOUR, MINUTE, TestBackend, backends, bytes, changed, entry, expire, get, increment, redis_url, run, set, swap,
 };
@@ -18,9 +18,11 @@ async fn values_are_set_read_and_deleted() {
         assert_eq!(get(&cache, "empty").await.as_deref(), Some(""));
 
         let keys = ["k", "none", "empty", "k"].map(str::to_owned).to_vec();
-        let Ok(Answer::Values(values)) = run(&cache, Command::GetMany(keys.into())).await else { panic!() };
+        let Ok(CommandOutput::Values(values)) = run(&cache, Command::GetMany(keys.into())).await else { panic!() };
         assert_eq!(values, [Some(bytes("two")), None, Some(bytes("")), Some(bytes("two"))]);
-        let Ok(Answer::Values(values)) = run(&cache, Command::GetMany(Vec::new().into())).await else { panic!() };
+        let Ok(CommandOutput::Values(values)) = run(&cache, Command::GetMany(Vec::new().into())).await else {
+            panic!()
+        };
         assert!(values.is_empty());
 
         assert!(changed(&cache, Command::Delete("k".to_owned())).await);

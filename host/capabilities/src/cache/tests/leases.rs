@@ -1,6 +1,6 @@
 //! Tests of leases, on both backends.
 
-use super::super::contract::{Answer, Command, ErrorCode};
+use super::super::contract::{Command, CommandOutput, ErrorCode};
 use super::super::lease::Lease;
 use super::super::operation::{CommandRunner, StartOutcome};
 use super::{TestBackend, backends, get, neighbour, run, set, until_waiting, wait};
@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 async fn lease(cache: &CommandRunner) -> Result<Lease, Option<String>> {
     match run(cache, Command::Lease("k".to_owned())).await {
-        Ok(Answer::Leased(lease)) => Ok(lease),
-        Ok(Answer::Value(value)) => Err(value.map(|value| String::from_utf8_lossy(&value).into_owned())),
+        Ok(CommandOutput::Leased(lease)) => Ok(lease),
+        Ok(CommandOutput::Value(value)) => Err(value.map(|value| String::from_utf8_lossy(&value).into_owned())),
         other => panic!("lease gave {other:?}"),
     }
 }
@@ -52,7 +52,7 @@ async fn a_dropped_lease_lets_the_next_in() {
         assert!(operation.take().expect("not taken yet").is_none());
         drop(held);
         let outcome = wait(operation).await;
-        assert!(matches!(outcome, Ok(Answer::Leased(_))));
+        assert!(matches!(outcome, Ok(CommandOutput::Leased(_))));
         drop(outcome);
         // An operation that has the lease already and is dropped gives it back as well.
         let held = lease(&one).await.expect("nothing is there");
@@ -80,7 +80,7 @@ async fn a_value_that_cannot_be_made_is_tried_twice_however_many_wait() {
                 tokio::spawn(async move {
                     match wait(operation).await {
                         // It fails as well: nothing is set.
-                        Ok(Answer::Leased(lease)) => {
+                        Ok(CommandOutput::Leased(lease)) => {
                             tried.fetch_add(1, Ordering::Relaxed);
                             until_waiting(&cache, 19).await;
                             drop(lease);
@@ -112,7 +112,7 @@ async fn who_waits_has_the_value_when_it_is_set() {
         // Gone before anybody could look.
         set(&cache, "k", "made", Some(1)).await;
         let outcome = wait(operation).await;
-        let Ok(Answer::Value(Some(value))) = outcome else { panic!("lease gave {outcome:?}") };
+        let Ok(CommandOutput::Value(Some(value))) = outcome else { panic!("lease gave {outcome:?}") };
         assert_eq!(&*value, b"made");
         drop(held);
     }
@@ -136,7 +136,7 @@ async fn operations_under_way_are_counted_and_given_back() {
     for mut operation in [other, third] {
         wasmtime_wasi_io::poll::Pollable::ready(&mut operation).await;
         let outcome = operation.take().expect("it is taken once");
-        assert!(matches!(outcome, Some(Ok(Answer::Value(Some(_))))));
+        assert!(matches!(outcome, Some(Ok(CommandOutput::Value(Some(_))))));
         assert!(operation.take().is_err());
     }
     assert_eq!(cache.pending.load(Ordering::Relaxed), 0);

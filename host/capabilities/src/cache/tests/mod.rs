@@ -9,7 +9,7 @@ mod redis;
 use super::backend::Backend;
 use super::caps::Caps;
 use super::clock::Clock;
-use super::contract::{Answer, Command, Entry, Error, Expiry, Increment, Swap, Value};
+use super::contract::{Command, CommandOutput, Entry, Error, Expiry, Increment, Swap, Value};
 use super::memory::Memory;
 use super::operation::{CommandRunner, MANY, Operation, Outcome, StartOutcome};
 use elias_host::capability::CallMeter;
@@ -41,7 +41,7 @@ struct TestBackend {
     time: TestTime,
 }
 
-/// What a backend measures times to live by.
+/// The time by which a backend measures times to live.
 enum TestTime {
     /// Milliseconds by which the clock of the backend in memory is ahead of when it was made.
     Clock(Arc<AtomicU64>),
@@ -152,14 +152,14 @@ fn entry(key: &str, value: &str, ttl_ms: Option<u64>) -> Entry {
 
 async fn get(runner: &CommandRunner, key: &str) -> Option<String> {
     match run(runner, Command::Get(key.to_owned())).await {
-        Ok(Answer::Value(value)) => value.map(|value| String::from_utf8_lossy(&value).into_owned()),
+        Ok(CommandOutput::Value(value)) => value.map(|value| String::from_utf8_lossy(&value).into_owned()),
         other => panic!("get gave {other:?}"),
     }
 }
 
 async fn changed(runner: &CommandRunner, command: Command) -> bool {
     match run(runner, command).await {
-        Ok(Answer::Changed(changed)) => changed,
+        Ok(CommandOutput::Changed(changed)) => changed,
         other => panic!("it gave {other:?}"),
     }
 }
@@ -179,7 +179,7 @@ async fn expire(runner: &CommandRunner, key: &str, ttl_ms: Option<u64>) -> bool 
 
 async fn increment(runner: &CommandRunner, key: &str, by: i64, ttl_ms: Option<u64>) -> Result<i64, Error> {
     match run(runner, Command::Increment(Increment { key: key.to_owned(), by, ttl_ms })).await? {
-        Answer::Number(number) => Ok(number),
+        CommandOutput::Number(number) => Ok(number),
         other => panic!("increment gave {other:?}"),
     }
 }

@@ -1,7 +1,7 @@
 //! Tests of the Redis backend alone.
 
 use super::super::Cache;
-use super::super::contract::{Answer, Command, ErrorCode};
+use super::super::contract::{Command, CommandOutput, ErrorCode};
 use super::super::operation::{CommandRunner, StartOutcome};
 use super::super::redis::{Redis, open, prefix};
 use super::{TIMEOUT, get, increment, pause, redis_url, run, runner, set, until_waiting};
@@ -192,7 +192,7 @@ async fn who_waits_has_the_value_though_redis_is_gone() {
     let cache = cache(port, TIMEOUT);
     let server = Server::start(port);
     until_back(&cache).await;
-    let Ok(Answer::Leased(lease)) = run(&cache, Command::Lease("k".to_owned())).await else {
+    let Ok(CommandOutput::Leased(lease)) = run(&cache, Command::Lease("k".to_owned())).await else {
         panic!("nothing is there")
     };
     let StartOutcome::Pending(waiting) = super::neighbour(&cache).start(Command::Lease("k".to_owned())) else {
@@ -203,7 +203,7 @@ async fn who_waits_has_the_value_though_redis_is_gone() {
     let failed = run(&cache, Command::Set(super::entry("k", "made", None))).await.expect_err("Redis is away");
     assert_eq!(failed.code, ErrorCode::Unavailable);
     let outcome = super::wait(waiting).await;
-    assert!(matches!(&outcome, Ok(Answer::Value(Some(value))) if **value == *b"made"), "{outcome:?}");
+    assert!(matches!(&outcome, Ok(CommandOutput::Value(Some(value))) if **value == *b"made"), "{outcome:?}");
     drop(lease);
 }
 

@@ -8,7 +8,7 @@ use tokio_postgres::types::Type;
 /// The array that a JSON text is, as PostgreSQL reads arrays of this type.
 ///
 /// # Errors
-/// What of it does not fit.
+/// The reason why it does not fit.
 pub(super) fn from_json(json: &str, element: &Type) -> Result<String, String> {
     let mut written = String::from("{");
     let mut read = serde_json::Deserializer::from_str(json);

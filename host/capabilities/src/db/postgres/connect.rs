@@ -37,7 +37,7 @@ pub(super) struct Connector {
 pub(super) struct Session {
     client: ClientWrapper,
     reported: Arc<SessionParameters>,
-    /// What the session's settings were once it was set up.
+    /// The session's settings once it was set up.
     pub(super) settings: String,
     /// When they were last found to be so.
     pub(super) checked: Instant,
@@ -49,7 +49,7 @@ impl Session {
         self.reported.is_unchanged()
     }
 
-    /// What the server says of the session, also while a transaction has the rest of it.
+    /// The server's reports about the session, also while a transaction has the rest of it.
     pub(super) fn reported(&self) -> Arc<SessionParameters> {
         Arc::clone(&self.reported)
     }

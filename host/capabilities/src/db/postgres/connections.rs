@@ -15,13 +15,13 @@ use tokio_postgres::error::SqlState;
 /// Statements that a connection keeps prepared.
 const STATEMENTS: usize = 128;
 
-/// What undoes what a statement may have left in a session.
+/// The statement that undoes the traces of others in a session.
 const CLEAN: &str = "CLOSE ALL; RESET ALL; UNLISTEN *; DISCARD TEMP; DISCARD SEQUENCES";
 
 /// How long the settings of a session that is in use go unchecked, at most.
 const CHECKED: Duration = Duration::from_secs(1);
 
-/// Whose session it is, and every setting of it that is not the server's own.
+/// The owner of a session, and every setting of it that is not the server's own.
 const SETTINGS: &str = "SELECT pg_catalog.concat_ws(' ', current_user, session_user, \
     (SELECT pg_catalog.string_agg(name || '=' || setting, ' ' ORDER BY name) FROM pg_catalog.pg_settings \
     WHERE source = 'session'))";
@@ -30,9 +30,9 @@ const SETTINGS: &str = "SELECT pg_catalog.concat_ws(' ', current_user, session_u
 pub(super) struct Connections {
     pub(super) share: Share,
     pub(super) connector: Connector,
-    /// Who can give the login its password again, and the login.
+    /// The account that can give the login its password again, and the login.
     pub(super) owner: Option<(Owner, Login)>,
-    /// What a session begins with.
+    /// The statements with which a session begins.
     pub(super) session: String,
     pub(super) timeout: Duration,
     pub(super) lateness: Lateness,

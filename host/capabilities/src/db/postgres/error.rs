@@ -5,7 +5,7 @@ use super::super::bindings::{Error, ErrorCode};
 use elias_host::capability::ConfigureError;
 use tokio_postgres::error::SqlState;
 
-/// What a component sees of an error.
+/// The error as a component sees it.
 pub(super) fn error(failed: &tokio_postgres::Error) -> Error {
     let Some(database) = failed.as_db_error() else {
         return unavailable();
@@ -33,7 +33,7 @@ pub(super) fn unavailable() -> Error {
     Error::unavailable("the database cannot be reached")
 }
 
-/// What whoever loads a component sees of an error.
+/// The error as whoever loads a component sees it.
 pub(super) fn refused(failed: &tokio_postgres::Error) -> ConfigureError {
     let Error { sqlstate, .. } = error(failed);
     let why = match failed.as_db_error().and(sqlstate) {

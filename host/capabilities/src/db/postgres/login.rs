@@ -16,7 +16,7 @@ use sha2::Sha256;
 use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
 
-/// What an owner must be allowed to, and what else can be done.
+/// The permissions that an owner must have, and the alternative.
 const NO_CREATEROLE: &str = "may not create roles: give it the attribute CREATEROLE, \
      or create the component's login yourself and \
      name it in login-url (CREATE ROLE name LOGIN NOINHERIT PASSWORD '...'; CREATE SCHEMA schema AUTHORIZATION name)";
@@ -30,7 +30,7 @@ pub(super) struct Login {
     pub(super) password: String,
 }
 
-/// Who may make and change logins.
+/// The account that makes and changes logins.
 #[derive(Clone)]
 pub(super) struct Owner(pub(super) Connector);
 
@@ -127,13 +127,13 @@ async fn role(client: &Client, schema: &str, database: &str) -> Result<String, C
     }
 }
 
-/// What the role of a schema was called before, and is called now.
+/// The former and the present name of a schema's role.
 fn names(schema: &str, database: &str) -> [String; 2] {
     let kept: String = schema.chars().take(40).collect();
     [format!("elias_{schema}"), format!("elias_{kept}_{}", &digest(&format!("{database}/{schema}"))[..12])]
 }
 
-/// What a role may do that a component's must not.
+/// The permissions that a component's role must not have.
 struct Attributes {
     logs_in: bool,
     privileged: bool,
@@ -235,7 +235,7 @@ async fn create_schema(client: &Client, schema: &str, role: &str) -> Result<(), 
     created.map_err(|error| missing(&error, NO_CREATE))
 }
 
-/// What a session of the login begins with, and that it may connect where PUBLIC may not.
+/// The settings with which a session of the login begins, and that it may connect where PUBLIC may not.
 async fn defaults(client: &Client, schema: &str, role: &str) -> Result<(), ConfigureError> {
     let failed = |failed: tokio_postgres::Error| refused(&failed);
     let wanted = format!("search_path={schema}, pg_temp");
@@ -269,7 +269,7 @@ fn is_missing(error: &tokio_postgres::Error) -> bool {
     [SqlState::UNDEFINED_TABLE, SqlState::INVALID_SCHEMA_NAME].iter().any(|state| error.code() == Some(state))
 }
 
-/// What the server keeps of a password (SCRAM-SHA-256). The password itself would be in its log.
+/// The verifier that the server stores for a password (SCRAM-SHA-256). The password itself would be in its log.
 fn verifier(password: &str) -> String {
     postgres_protocol::password::scram_sha_256(password.as_bytes())
 }

@@ -17,7 +17,7 @@ pub(super) async fn migrate(
     migrations: &Migrations,
 ) -> Result<(), ConfigureError> {
     let prepared = tokio::time::timeout(TIMEOUT, prepare(client, owned_schema)).await;
-    prepared.map_err(|_| ConfigureError::Unavailable("PostgreSQL did not answer in time".into()))??;
+    prepared.map_err(|_| ConfigureError::Unavailable("PostgreSQL did not respond in time".into()))??;
     for migration in &migrations.0 {
         match tokio::time::timeout(TIMEOUT, one(client, migration)).await {
             Ok(done) => done?,

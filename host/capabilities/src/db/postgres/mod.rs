@@ -1,6 +1,6 @@
 //! PostgreSQL: a schema and a login per component, and connections of that login.
 //!
-//! What keeps components apart is the server: a connection is its component's own from the beginning, and there is no
+//! The server keeps components apart: a connection is its component's own from the beginning, and there is no
 //! other role that a statement could take on. What is checked of statements' texts is the second line. A connection
 //! whose session is not what it was set to be is closed.
 
@@ -69,7 +69,7 @@ pub(crate) async fn open(
     let share = servers.server(&address).share(limits.connections);
     let slow = || ConfigureError::Unavailable("no connection to PostgreSQL was free".into());
     let grant = tokio::time::timeout(TIMEOUT, share.acquire()).await.map_err(|_| slow())?;
-    let late = || ConfigureError::Unavailable("PostgreSQL did not answer in time".into());
+    let late = || ConfigureError::Unavailable("PostgreSQL did not respond in time".into());
     let (owned_schema, own, owner) = if owned {
         let owner = Owner(connector(config.clone()));
         let prepared = tokio::time::timeout(TIMEOUT, owner.prepare(&schema, &database)).await;
@@ -99,7 +99,7 @@ pub(crate) async fn open(
     Ok(Postgres(Arc::new(connections)))
 }
 
-/// What a URL says.
+/// The parts of a URL.
 fn config(url: &str) -> Result<(Config, Tls), ConfigureError> {
     let invalid = |why: &str| ConfigureError::Invalid(format!("url: {why}"));
     let (url, tls) = Tls::take(url)?;

@@ -54,7 +54,7 @@ struct State {
     /// Those of them that somebody uses.
     used: u32,
     members: HashMap<u64, Member>,
-    /// Who waits, the longest first.
+    /// The waiting components, the longest waiting first.
     waiting: VecDeque<Waiter>,
     next_member: u64,
 }

@@ -24,7 +24,7 @@ pub(super) enum StopReason {
     Left,
     /// Its query was dropped while the server was working towards the first row.
     Dropped,
-    /// The server did not answer in time.
+    /// The server did not respond in time.
     Late,
 }
 

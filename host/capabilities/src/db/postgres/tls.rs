@@ -21,7 +21,7 @@ use tokio_rustls::rustls::{
 /// Bytes of a file with certificates.
 const FILE_BYTES: u64 = 1 << 20;
 
-/// What a client says first to speak TLS.
+/// The request of a client to speak TLS.
 const REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
 
 /// How a connection is to be protected.
@@ -39,7 +39,7 @@ enum Mode {
     VerifyFull,
 }
 
-/// What a URL says of TLS.
+/// The TLS parameters of a URL.
 #[derive(Clone)]
 pub(super) struct Tls {
     mode: Mode,
@@ -175,14 +175,15 @@ fn percent_decoded(text: &str) -> String {
 
 fn config(mode: Mode, roots: Option<&str>) -> Result<Arc<ClientConfig>, ConfigureError> {
     let provider = Arc::new(ring::default_provider());
+    let lenient = |chain| Arc::new(LenientVerifier { provider: Arc::clone(&provider), chain });
     let verifier: Arc<dyn ServerCertVerifier> = if matches!(mode, Mode::VerifyCa | Mode::VerifyFull) {
         let roots = Arc::new(root_certificates(roots)?);
         let full = WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(&provider))
             .build()
             .map_err(|_| invalid("sslrootcert must contain the certificate of a certificate authority"))?;
-        if mode == Mode::VerifyFull { full } else { Arc::new(AnyName(full)) }
+        if mode == Mode::VerifyFull { full } else { lenient(Some(full)) }
     } else {
-        Arc::new(Anyone(Arc::clone(&provider)))
+        lenient(None)
     };
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -218,60 +219,26 @@ fn read(file: &str) -> Option<Vec<u8>> {
     Some(pem)
 }
 
-/// Takes every certificate: whoever sends it has its key, and nothing is known of who that is.
+/// Verifies less than a client of the web does, as libpq's modes below `verify-full` do: that the server has the key of
+/// its certificate, and, with `chain`, that a trusted authority issued it, for whatever name.
 #[derive(Debug)]
-struct Anyone(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for Anyone {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, TlsError> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, TlsError> {
-        verify_tls12_signature(message, certificate, signed, &self.0.signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, TlsError> {
-        verify_tls13_signature(message, certificate, signed, &self.0.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
+struct LenientVerifier {
+    provider: Arc<CryptoProvider>,
+    chain: Option<Arc<WebPkiServerVerifier>>,
 }
 
-/// Takes a certificate of a trusted authority, for whatever name it is.
-#[derive(Debug)]
-struct AnyName(Arc<WebPkiServerVerifier>);
-
-impl ServerCertVerifier for AnyName {
+impl ServerCertVerifier for LenientVerifier {
     fn verify_server_cert(
         &self,
         certificate: &CertificateDer<'_>,
-        chain: &[CertificateDer<'_>],
+        intermediates: &[CertificateDer<'_>],
         name: &ServerName<'_>,
         ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, TlsError> {
-        // The name is looked at last: who fails there has passed everything else.
-        match self.0.verify_server_cert(certificate, chain, name, ocsp, now) {
+        let Some(chain) = &self.chain else { return Ok(ServerCertVerified::assertion()) };
+        // The name is verified last: a certificate that fails there has passed everything else.
+        match chain.verify_server_cert(certificate, intermediates, name, ocsp, now) {
             Err(TlsError::InvalidCertificate(
                 CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
             )) => Ok(ServerCertVerified::assertion()),
@@ -285,7 +252,7 @@ impl ServerCertVerifier for AnyName {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, TlsError> {
-        self.0.verify_tls12_signature(message, certificate, signed)
+        verify_tls12_signature(message, certificate, signed, &self.provider.signature_verification_algorithms)
     }
 
     fn verify_tls13_signature(
@@ -294,11 +261,11 @@ impl ServerCertVerifier for AnyName {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, TlsError> {
-        self.0.verify_tls13_signature(message, certificate, signed)
+        verify_tls13_signature(message, certificate, signed, &self.provider.signature_verification_algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.supported_verify_schemes()
+        self.provider.signature_verification_algorithms.supported_schemes()
     }
 }
 

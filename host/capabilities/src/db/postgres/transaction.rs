@@ -17,12 +17,12 @@ use tokio_postgres::{CancelToken, IsolationLevel};
 /// Rows that are asked for at a time: when a query is dropped, what was asked for and not read is thrown away.
 const ROWS: i32 = 500;
 
-/// What a transaction has come to.
+/// The state of a transaction.
 #[derive(Default)]
 struct TransactionState {
     /// A statement has failed: the server takes nothing more until a savepoint or the end.
     failed: bool,
-    /// The connection was cancelled, or does not answer.
+    /// The connection was cancelled, or does not respond.
     broken: bool,
     /// Something may be left in the session.
     leaves: bool,
@@ -84,7 +84,12 @@ impl Connections {
                     let failed = course.failed.then(Error::transaction_failed);
                     let ended = self.end(transaction, failed.is_none(), course).await;
                     return match failed.or(ended.err()) {
-                        None => output.finish(),
+                        None => {
+                            if let Some(outbox) = command.outbox {
+                                outbox.committed();
+                            }
+                            output.finish();
+                        }
                         Some(failed) => output.fail(failed),
                     };
                 }

@@ -63,7 +63,7 @@ pub(crate) struct Settings {
     value_bytes: u64,
     parameters: u32,
     database_bytes: u64,
-    /// What SQLite may have for the component, all connections together.
+    /// The memory that SQLite may have for the component, all connections together.
     pub(super) account: Arc<Account>,
     component: u64,
 }

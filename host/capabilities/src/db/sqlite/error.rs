@@ -29,7 +29,7 @@ const MESSAGES: &[(&str, &str)] = &[
     ("malformed JSON", "22032"),
 ];
 
-/// What a component sees of an error.
+/// The error as a component sees it.
 pub(super) fn error(error: &rusqlite::Error) -> Error {
     let (code, message) = match error {
         rusqlite::Error::SqliteFailure(code, message) => (code.extended_code, message.clone()),

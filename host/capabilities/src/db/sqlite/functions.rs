@@ -201,7 +201,7 @@ mod tests {
     use super::*;
     use rusqlite::types::Value as Sql;
 
-    /// What a connection with our functions and one without say.
+    /// The results of a connection with our functions and one without.
     fn both(sql: &str) -> (Sql, Sql) {
         let (ours, own) = (Connection::open_in_memory().unwrap(), Connection::open_in_memory().unwrap());
         define(&ours, &Arc::new(Control::new(&Account::new(64 << 20), 0)), 1 << 20).unwrap();

@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use std::ffi::c_uint;
 use std::sync::Arc;
 
-/// What SQLite's functions of JSON mark their results with, so that they are not taken for texts.
+/// The subtype by which SQLite marks the results of its JSON functions, so that they are not taken for texts.
 const JSON_SUBTYPE: c_uint = b'J' as c_uint;
 
 /// How deep a patch may be nested, as SQLite has it.

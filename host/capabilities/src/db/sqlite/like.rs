@@ -27,7 +27,7 @@ const KNOWN_RELEASE: c_int = 3_050_002;
 const FLAG_LIKE: u32 = 0x0004;
 const FLAG_CASE: u32 = 0x0008;
 
-/// What stands for what in patterns; the first bytes are as SQLite reads them (`struct compareInfo`).
+/// The special characters of patterns; the first bytes are as SQLite reads them (`struct compareInfo`).
 #[repr(C)]
 #[derive(Clone, Copy)]
 struct Signs {
@@ -259,7 +259,7 @@ impl Match<'_> {
         found.map_or(text.len(), |found| at + found)
     }
 
-    /// What follows if a character of the text fits what stands in the pattern: `c`, and what begins at `next`.
+    /// The result if a character of the text fits what stands in the pattern: `c`, and what begins at `next`.
     fn one(
         &self,
         c: u32,

@@ -24,7 +24,7 @@ const ASKS_BYTES: usize = 64 << 10;
 /// Blocks from this size on are the system's own pages, which go back to it when they are freed.
 const PAGES_BYTES: usize = 1 << 20;
 
-/// What one component may have, and has.
+/// The memory that one component may have, and has.
 #[derive(Debug)]
 pub(super) struct Account {
     most: usize,
@@ -68,7 +68,7 @@ impl Account {
     }
 }
 
-/// Whom a thread works for.
+/// The component that a thread works for.
 #[derive(Clone, Copy)]
 struct Work {
     account: NonNull<Account>,
@@ -93,7 +93,7 @@ pub(super) fn on_account<T>(account: &Arc<Account>, stopped: &AtomicBool, work: 
     work()
 }
 
-/// What stands before every block.
+/// The header of every block.
 #[repr(C, align(16))]
 struct Header {
     size: usize,

@@ -23,22 +23,22 @@ const CONNECTIONS: usize = 1_024;
 static OPEN: AtomicUsize = AtomicUsize::new(0);
 
 /// One of [`CONNECTIONS`].
-struct Open;
+struct ConnectionSlot;
 
-impl Open {
+impl ConnectionSlot {
     fn new() -> Option<Self> {
         let more = |open: usize| (open < CONNECTIONS).then_some(open + 1);
         OPEN.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).ok().map(|_| Self)
     }
 }
 
-impl Drop for Open {
+impl Drop for ConnectionSlot {
     fn drop(&mut self) {
         OPEN.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
-/// What is done on a connection, or told why there is none.
+/// A task for a connection, which is told if there is none.
 pub(super) type Job = Box<dyn FnOnce(Result<&mut Session, Error>) + Send>;
 
 /// The right to use a connection, and perhaps to write. It is given back when the job is done.
@@ -102,7 +102,7 @@ impl Pool {
                 Err(SendError(task)) => (job, permits) = (task.job, task.permits),
             }
         }
-        let Some(open) = Open::new() else {
+        let Some(open) = ConnectionSlot::new() else {
             return job(Err(Error::unavailable("the host has no thread for a connection")));
         };
         let (jobs, receiver) = channel();
@@ -120,8 +120,8 @@ impl Pool {
     }
 }
 
-/// What a connection's thread does.
-fn work(pool: &Weak<Pool>, settings: &Arc<Settings>, id: u64, receiver: &Receiver<Task>, _: &Open) {
+/// The loop of a connection's thread.
+fn work(pool: &Weak<Pool>, settings: &Arc<Settings>, id: u64, receiver: &Receiver<Task>, _: &ConnectionSlot) {
     let mut session = match Session::open_for_guest(settings) {
         Ok(session) => session,
         Err(failed) => {

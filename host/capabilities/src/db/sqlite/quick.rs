@@ -1,7 +1,7 @@
 //! Statements that take microseconds, run at once on the thread that asks: a point query through another thread costs a
 //! hundred times itself.
 //!
-//! What is run so is bounded in every direction: it only reads; it waits for no lock; it ends after a few thousand
+//! Such a statement is bounded in every direction: it only reads; it waits for no lock; it ends after a few thousand
 //! steps of SQLite's machine; its values and its result are small; it calls no function whose time grows with them.
 //! Whatever goes beyond that is given up, and run from its beginning on a thread of the [pool](super::pool).
 

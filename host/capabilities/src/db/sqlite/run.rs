@@ -65,7 +65,7 @@ impl Session {
         done
     }
 
-    /// What a component sees of an error: of memory that it was refused, why.
+    /// The error as a component sees it; for memory that was refused, the reason.
     fn explain(&self, failed: &rusqlite::Error) -> Error {
         let refused = self.settings.account.was_refused();
         let memory = failed
@@ -130,7 +130,12 @@ pub(super) fn transaction(session: Result<&mut Session, Error>, begin: BeginOpti
             Action::Rollback => ("ROLLBACK".to_owned(), true),
         };
         match session.control(&control) {
-            Ok(()) => output.finish(),
+            Ok(()) => {
+                if let Some(outbox) = command.outbox {
+                    outbox.committed();
+                }
+                output.finish();
+            }
             Err(failed) => output.fail(failed),
         }
         if ends {
@@ -140,7 +145,7 @@ pub(super) fn transaction(session: Result<&mut Session, Error>, begin: BeginOpti
     refuse(commands, &Error::transaction_over());
 }
 
-/// What a row counts for, before any of it is copied.
+/// The size of a row for the limits, before any of it is copied.
 pub(super) fn size(row: &rusqlite::Row<'_>, columns: usize) -> Result<u64, Error> {
     let content = |at| match row.get_ref(at) {
         Ok(ValueRef::Text(bytes) | ValueRef::Blob(bytes)) => Ok(8 + bytes.len() as u64),

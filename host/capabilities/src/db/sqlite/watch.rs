@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 /// How often what runs is looked at.
 const LOOK: Duration = Duration::from_millis(10);
 
-/// What a connection's hooks look at.
+/// The state that a connection's hooks look at.
 pub(super) struct Control {
     pub(super) account: Arc<Account>,
     /// The component, for its share of the cores.
@@ -58,7 +58,7 @@ impl Control {
         }
     }
 
-    /// What ends a statement at its next jump.
+    /// The flag that ends a statement at its next jump.
     pub(super) fn interrupt_with(&self, handle: InterruptHandle) {
         let _ = self.interrupt.set(handle);
     }
@@ -94,7 +94,7 @@ impl Control {
         self.stopped.load(Ordering::Relaxed)
     }
 
-    /// What the progress handler says: whether to end.
+    /// The decision of the progress handler: whether to end.
     pub(super) fn progress(&self) -> bool {
         if self.quick.load(Ordering::Relaxed) {
             return self.looks.fetch_sub(1, Ordering::Relaxed) <= 1;

@@ -74,8 +74,7 @@ pub(in crate::db::tests) async fn missing_privileges_are_named(backend: TestBack
     tokio::spawn(connection);
     let role = format!("plain_{}", std::process::id());
     let _ = admin.batch_execute(&format!("CREATE ROLE {role} LOGIN")).await;
-    let plain =
-        TestBackend { folder: tempfile::tempdir().unwrap(), url: Some(url.replacen("elias@", &format!("{role}@"), 1)) };
+    let plain = TestBackend::new(Some(url.replacen("elias@", &format!("{role}@"), 1)));
     let why = |failed: Result<DbContext, ConfigureError>| match failed {
         Err(ConfigureError::Unavailable(why)) => why,
         other => panic!("{:?}", other.err()),

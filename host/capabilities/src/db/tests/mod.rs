@@ -1,6 +1,7 @@
 //! Tests of both backends, written once and run on each. PostgreSQL's part runs where ELIAS_TEST_POSTGRES is set.
 
 mod components;
+mod outbox;
 mod postgres;
 mod statements;
 mod transactions;
@@ -17,9 +18,14 @@ use wasmtime_wasi_io::poll::Pollable;
 struct TestBackend {
     folder: tempfile::TempDir,
     url: Option<String>,
+    relay: Arc<outbox::CountingRelay>,
 }
 
 impl TestBackend {
+    fn new(url: Option<String>) -> Self {
+        Self { folder: tempfile::tempdir().unwrap(), url, relay: Arc::default() }
+    }
+
     fn info(&self, name: &str) -> ComponentInfo {
         // PostgreSQL outlives the test: names are new each time.
         let unique = self.folder.path().file_name().unwrap().to_string_lossy().into_owned();
@@ -32,7 +38,7 @@ impl TestBackend {
             grant["backend"] = "postgres".into();
             grant["url"] = url.as_str().into();
         }
-        let db = Db::new(self.folder.path().join("data"));
+        let db = Db::new(self.folder.path().join("data")).outbox(Arc::clone(&self.relay) as _);
         let opened = Arc::new(db.configure(&self.info(name), Some(&grant)).await?);
         Ok(DbContext::new(opened, elias_host::capability::CallMeter::default()))
     }
@@ -149,14 +155,14 @@ macro_rules! on_both {
         mod on_sqlite {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $name() {
-                super::all::$name(super::TestBackend { folder: tempfile::tempdir().unwrap(), url: None }).await;
+                super::all::$name(super::TestBackend::new(None)).await;
             })*
         }
         mod on_postgres {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $name() {
                 let Ok(url) = std::env::var("ELIAS_TEST_POSTGRES") else { return };
-                super::all::$name(super::TestBackend { folder: tempfile::tempdir().unwrap(), url: Some(url) }).await;
+                super::all::$name(super::TestBackend::new(Some(url))).await;
             })*
         }
     };
@@ -165,6 +171,7 @@ macro_rules! on_both {
 /// Every test, of whichever file.
 mod all {
     pub(super) use super::components::*;
+    pub(super) use super::outbox::*;
     pub(super) use super::statements::*;
     pub(super) use super::transactions::*;
 }
@@ -196,12 +203,15 @@ on_both! {
     failed_migrations_leave_nothing
     components_do_not_see_each_other
     concurrent_writers_take_turns
+    rows_of_the_outbox_are_parts_of_their_transaction
+    the_outbox_is_remembered_before_it_is_relied_on
+    rows_that_a_file_has_when_it_is_opened_are_told_of
+    transactions_that_are_the_first_to_use_the_outbox_take_turns
 }
 
 #[tokio::test]
 async fn grants_are_checked() {
-    let folder = tempfile::tempdir().unwrap();
-    let backend = TestBackend { folder, url: None };
+    let backend = TestBackend::new(None);
     for (grant, key) in [
         (json!({ "rows": 0 }), "rows"),
         (json!({ "row": 1 }), "row"),

@@ -6,7 +6,7 @@ use std::env::var;
 
 /// A server, by a URL of a superuser; none if the tests run without one.
 fn backend_at(variable: &str) -> Option<TestBackend> {
-    var(variable).ok().map(|url| TestBackend { folder: tempfile::tempdir().unwrap(), url: Some(url) })
+    var(variable).ok().map(|url| TestBackend::new(Some(url)))
 }
 
 /// A statement that nobody has looked at.
@@ -42,7 +42,7 @@ async fn superuser(url: &str) -> tokio_postgres::Client {
     admin
 }
 
-/// What a component may try whose statements nobody checks; SCHEMA, ROLE and SELF are put in.
+/// Statements that a component may try if nobody checks them; SCHEMA, ROLE and SELF are put in.
 const ATTACKS: &[&str] = &[
     "RESET ROLE",
     "SET ROLE NONE",
@@ -359,7 +359,7 @@ async fn tls_is_as_the_url_says() {
         (format!("{url}?sslmode=verify-ca&sslrootcert={other}"), None),
         (format!("{url}?sslmode=verify-full"), None),
     ] {
-        let backend = TestBackend { folder: tempfile::tempdir().unwrap(), url: Some(url.clone()) };
+        let backend = TestBackend::new(Some(url.clone()));
         match (backend.try_open("tls", json!({})).await, expected) {
             (Ok(db), Some(expected)) => {
                 let used = "SELECT CASE WHEN ssl THEN 't' ELSE 'f' END FROM pg_stat_ssl WHERE pid = pg_backend_pid()";

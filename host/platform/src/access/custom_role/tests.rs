@@ -1,4 +1,4 @@
-//! What roles permit, and which policies are taken.
+//! The permissions of roles, and the policies that are accepted.
 
 use super::*;
 use elias_api::TokenRole;

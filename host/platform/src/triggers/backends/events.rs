@@ -1,6 +1,7 @@
 //! The log of events, for components.
 
 use super::super::deliver::source_of;
+use super::super::runner::WriteSource;
 use super::super::{Runner, publish_later};
 use super::{TriggerBackends, service_of, shown};
 use elias_api::Code;
@@ -17,7 +18,21 @@ impl EventLog for TriggerBackends {
         let runner = self.runner();
         async move {
             let runner = runner.map_err(|error| refused(&error))?;
-            publish(&runner, &origin, event).await
+            publish(&runner, &origin, ulid::Ulid::new().to_string(), WriteSource::Direct, event).await
+        }
+        .boxed()
+    }
+
+    fn publish_once(
+        &self,
+        origin: Arc<Origin>,
+        id: String,
+        event: NewEvent,
+    ) -> BoxFuture<'static, Result<String, Error>> {
+        let runner = self.runner();
+        async move {
+            let runner = runner.map_err(|error| refused(&error))?;
+            publish(&runner, &origin, id, WriteSource::Outbox, event).await
         }
         .boxed()
     }
@@ -32,7 +47,13 @@ fn refused(error: &elias_api::Error) -> Error {
     Error::new(code, shown(error))
 }
 
-async fn publish(runner: &Runner, origin: &Origin, event: NewEvent) -> Result<String, Error> {
+async fn publish(
+    runner: &Runner,
+    origin: &Origin,
+    id: String,
+    source: WriteSource,
+    event: NewEvent,
+) -> Result<String, Error> {
     let service = service_of(origin).map_err(|error| refused(&error))?;
     if origin.cause.hops > u32::from(HOPS_MAX) {
         return Err(Error::new(ErrorCode::Invalid, format!("{}: {}", TooManyHops.code(), TooManyHops)));
@@ -41,7 +62,7 @@ async fn publish(runner: &Runner, origin: &Origin, event: NewEvent) -> Result<St
     let (jobs_max, events_max) = served.map_or((None, None), |served| (served.jobs_max(), served.events_max()));
     let NewEvent { event_type, data, subject, key, delay } = event;
     let new = elias_store::NewEvent {
-        id: ulid::Ulid::new().to_string(),
+        id: id.clone(),
         event_type,
         source: source_of(&service),
         subject,
@@ -52,12 +73,11 @@ async fn publish(runner: &Runner, origin: &Origin, event: NewEvent) -> Result<St
         cause: origin.cause.traceparent.clone(),
     };
     if delay.is_zero() {
-        let published = runner.publish(&service.tenant, new, events_max).await.map_err(|error| refused(&error))?;
-        return Ok(published.id);
+        let published = runner.publish_from(&service.tenant, new, events_max, source).await;
+        return published.map(|published| published.id).map_err(|error| refused(&error));
     }
     let delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
-    let id = new.id.clone();
     let job = publish_later::job(&service, new, delay_ms).map_err(|error| refused(&error))?;
-    runner.enqueue(&service.tenant, job, jobs_max).await.map_err(|error| refused(&error))?;
+    runner.enqueue(&service.tenant, job, jobs_max, source).await.map_err(|error| refused(&error))?;
     Ok(id)
 }

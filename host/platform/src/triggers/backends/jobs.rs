@@ -1,8 +1,8 @@
 //! The queue of jobs, for components.
 
 use super::super::Runner;
-use super::super::cause::to_stored;
 use super::super::new_job::JobRequest;
+use super::super::runner::WriteSource;
 use super::{TriggerBackends, service_of, shown};
 use elias_api::Code;
 use elias_capabilities::jobs::{Error, ErrorCode, JobQueue, NewJob, StartTime};
@@ -18,7 +18,19 @@ impl JobQueue for TriggerBackends {
         let runner = self.runner();
         async move {
             let runner = runner.map_err(|error| refused(&error))?;
-            enqueue(&runner, &origin, job).await.map_err(|error| refused(&error))
+            let request = request(&origin, job).map_err(|error| refused(&error))?;
+            runner.enqueue_request(request).await.map(|(id, _)| id).map_err(|error| refused(&error))
+        }
+        .boxed()
+    }
+
+    fn enqueue_once(&self, origin: Arc<Origin>, id: String, job: NewJob) -> BoxFuture<'static, Result<String, Error>> {
+        let runner = self.runner();
+        async move {
+            let runner = runner.map_err(|error| refused(&error))?;
+            let request = request(&origin, job).map_err(|error| refused(&error))?;
+            let enqueued = runner.enqueue_request_from(request, id, WriteSource::Outbox).await;
+            enqueued.map(|(id, _)| id).map_err(|error| refused(&error))
         }
         .boxed()
     }
@@ -49,7 +61,8 @@ fn refused(error: &elias_api::Error) -> Error {
     Error::new(code, shown(error))
 }
 
-async fn enqueue(runner: &Runner, origin: &Origin, job: NewJob) -> elias_api::Result<String> {
+/// What a component asks for.
+fn request(origin: &Origin, job: NewJob) -> elias_api::Result<JobRequest> {
     let own = service_of(origin)?;
     let NewJob { name, input, priority, start, key, concurrency_key, after, target } = job;
     let service = match target {
@@ -61,16 +74,19 @@ async fn enqueue(runner: &Runner, origin: &Origin, job: NewJob) -> elias_api::Re
         StartTime::At(ms) => JobStart::At(i64::try_from(ms).unwrap_or(i64::MAX)),
         StartTime::After(time) => JobStart::In(u64::try_from(time.as_millis()).unwrap_or(u64::MAX)),
     };
-    let cause = to_stored(&origin.cause);
-    let request = JobRequest { service, name, input, priority, start, key, concurrency_key, after, cause };
-    runner.enqueue_request(request).await.map(|(id, _)| id)
+    let cause = origin.cause.clone();
+    Ok(JobRequest { service, name, input, priority, start, key, concurrency_key, after, cause })
 }
 
-/// Cancels a job of the component's; nothing if it is another's.
+/// Cancels a job of the component's; nothing if it is another's or none.
 async fn cancel(runner: &Runner, origin: &Origin, id: &str) -> elias_api::Result<Option<CancelledJob>> {
     let service = service_of(origin)?;
     let mut scope = runner.store.write(&service.tenant).await?;
-    let job = scope.job(id).await?;
+    let job = match scope.job(id).await {
+        Ok(job) => job,
+        Err(error) if error.code() == Code::NotFound => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
     if job.queue.component != service.component || job.queue.environment != service.environment {
         return Ok(None);
     }

@@ -3,11 +3,13 @@
 mod events;
 mod jobs;
 mod journal;
+mod outbox;
 
 pub(super) use journal::{StoredJournal, StoredOutcome, StoredWait, StoredWaits, row_of_outcome};
 
 use super::Runner;
 use elias_api::{Code, Error, Result};
+use elias_capabilities::outbox::OutboxRelay;
 use elias_capabilities::trigger::Origin;
 use elias_capabilities::{Events, Jobs};
 use elias_names::ServiceId;
@@ -39,6 +41,19 @@ impl TriggerBackends {
         Events::new(Arc::new(self.clone()))
     }
 
+    /// Who hands over the outboxes of components' databases, for the capability `db`.
+    #[must_use]
+    pub fn outbox(&self) -> Arc<dyn OutboxRelay> {
+        Arc::new(self.clone())
+    }
+
+    /// Those of a runner.
+    pub(super) fn of(runner: Arc<Runner>) -> Self {
+        let backends = Self::new();
+        backends.bind(runner);
+        backends
+    }
+
     /// Says what runs the platform's triggers. Said once.
     pub(crate) fn bind(&self, runner: Arc<Runner>) {
         let _ = self.runner.set(runner);
@@ -52,7 +67,12 @@ impl TriggerBackends {
 
 /// The service whose execution asks: components are loaded under its name.
 fn service_of(origin: &Origin) -> Result<ServiceId> {
-    let mut parts = origin.component.splitn(3, '/');
+    service_named(&origin.component)
+}
+
+/// The service that a component was loaded as.
+fn service_named(component: &str) -> Result<ServiceId> {
+    let mut parts = component.splitn(3, '/');
     let mut part = || parts.next().unwrap_or_default();
     Ok(ServiceId { tenant: part().parse()?, component: part().parse()?, environment: part().parse()? })
 }

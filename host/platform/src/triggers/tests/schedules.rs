@@ -60,6 +60,22 @@ async fn a_tick_is_skipped_with_a_reason_while_a_run_is_not_over() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_schedule_that_fails_three_times_in_a_row_is_an_event_once() {
+    let fails: Handler = Box::new(|_| async { Ending::Rejected("as asked".to_owned()) }.boxed());
+    let bench = bench(json!({ "schedule": [{ "name": "often", "every": "1s" }] }), fails).await;
+    bench.register().await;
+    let runner = bench.runner("one");
+    runner.start();
+    until("five runs have failed", async || bench.jobs(JobState::Dead).await.len() >= 5).await;
+    let mut scope = bench.store.read(&shop().tenant).await.expect("a scope");
+    let events = scope.events(0, 100).await.expect("a log");
+    let failing: Vec<_> = events.iter().filter(|event| event.event_type == "schedule.failing").collect();
+    assert_eq!(failing.len(), 1, "{events:?}");
+    let data: Value = serde_json::from_str(&failing[0].data).expect("JSON");
+    assert_eq!((&data["schedule"], &data["failures"]), (&json!("often"), &json!(3)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_pause_and_what_ran_outlive_another_version_and_a_run_by_hand_is_on_record() {
     let nightly = |cron: &str| json!({ "schedule": [{ "name": "nightly", "cron": cron, "input": [true] }] });
     let mut bench = bench(nightly("0 3 * * *"), returns()).await;

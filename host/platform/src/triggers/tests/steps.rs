@@ -39,6 +39,8 @@ async fn finished_steps_are_answered_from_the_journal_after_a_crash() {
     assert_eq!(journal.begin(0, text("charge"), text("h")).await, Ok(BeginAnswer::Run));
     assert_eq!(journal.begin(1, text("mail"), text("h")).await, Ok(BeginAnswer::Run));
     journal.finish(1, text("{\"value\":2}")).await.expect("recorded");
+    // The longest name that the capability lets through.
+    assert_eq!(journal.begin(2, "a".repeat(256), text("h")).await, Ok(BeginAnswer::Run));
     finish(&bench, &runner, &job, JobOutcome::Released).await;
 
     let (_, journal) = claim(&bench, &runner).await;

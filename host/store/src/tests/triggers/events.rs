@@ -2,7 +2,7 @@
 
 use super::*;
 
-pub(super) fn new_event(event_type: &str, number: usize) -> NewEvent {
+pub(in crate::tests) fn new_event(event_type: &str, number: usize) -> NewEvent {
     NewEvent {
         id: format!("event {number}"),
         event_type: event_type.to_owned(),
@@ -72,7 +72,7 @@ async fn a_key_has_one_event_and_a_day_has_a_quota(TestStore { store, .. }: &Tes
     assert_eq!(over.expect_err("the sixth").code(), Code::QuotaExceeded);
 }
 
-async fn old_events_are_deleted_from_the_front(TestStore { store, .. }: &TestStore) {
+async fn old_events_are_hidden(TestStore { store, .. }: &TestStore) {
     let a = create_tenant(store, "a").await;
     publish(store, &a, &(0..10).map(|number| new_event("x", number)).collect::<Vec<_>>()).await;
     tokio::time::sleep(Duration::from_millis(20)).await;
@@ -87,15 +87,145 @@ async fn old_events_are_deleted_from_the_front(TestStore { store, .. }: &TestSto
     );
     drop(scope);
     let mut scope = store.host_write().await.expect("a scope");
-    let mut deleted = Vec::new();
-    for _ in 0..4 {
-        deleted.push(scope.prune_events(&a, middle, 4).await.expect("pruned"));
-    }
+    assert!(scope.hide_events(&a, middle).await.expect("hidden"));
+    assert!(!scope.hide_events(&a, middle).await.expect("hidden"), "there are none any more");
+    assert!(!scope.hide_events(&tenant("nobody"), middle).await.expect("hidden"), "it never published any");
     scope.commit().await.expect("committed");
-    assert_eq!(deleted, [4, 4, 2, 0]);
     let mut scope = store.read(&a).await.expect("a scope");
     assert_eq!(scope.events(0, 10).await.expect("read")[0].position, 11);
     assert_eq!(scope.events_since(0).await.expect("read"), 10);
+    drop(scope);
+    let mut scope = store.host_write().await.expect("a scope");
+    assert!(scope.hide_events(&a, i64::MAX).await.expect("hidden"));
+    assert_eq!(scope.events(&a, 0, 10).await.expect("read"), []);
+    assert_eq!(scope.last_events().await.expect("read")[&a], 15, "what comes next has the next position");
+}
+
+async fn begin_segment(store: &Store, span_ms: u64) -> bool {
+    let mut scope = store.host_write().await.expect("a scope");
+    let begun = scope.begin_event_segment(span_ms).await.expect("asked");
+    scope.commit().await.expect("committed");
+    begun
+}
+
+async fn empty_segment(store: &Store, kept_ms: u64) -> bool {
+    let mut scope = store.host_write().await.expect("a scope");
+    let emptied = scope.empty_event_segment(kept_ms).await.expect("asked");
+    scope.commit().await.expect("committed");
+    emptied
+}
+
+/// How many segments are in use.
+async fn segments(store: &Store) -> u64 {
+    store.host_read().await.expect("a scope").event_segments(0).await.expect("read").0
+}
+
+/// The positions of all events of a tenant, read in pages.
+async fn positions(store: &Store, tenant: &TenantId, page: u32) -> Vec<u64> {
+    let (mut all, mut cursor) = (Vec::new(), 0);
+    loop {
+        let events = store.read(tenant).await.expect("a scope").events(cursor, page).await.expect("read");
+        assert!(events.len() <= page as usize);
+        let Some(last) = events.last() else { return all };
+        cursor = last.position;
+        all.extend(events.iter().map(|event| event.position));
+    }
+}
+
+async fn segments_follow_each_other_and_are_emptied_as_a_whole(TestStore { store, .. }: &TestStore) {
+    const HOUR_MS: u64 = 3_600_000;
+    let (a, b) = (create_tenant(store, "a").await, create_tenant(store, "b").await);
+    let keyed = |key: usize| NewEvent { key: Some(format!("k{key}")), ..new_event("x", key) };
+    publish(store, &b, &[new_event("x", 0)]).await;
+    assert!(!empty_segment(store, 0).await, "new events go there");
+    for segment in 0..8 {
+        publish(store, &a, &[keyed(segment), new_event("x", 1), new_event("x", 2)]).await;
+        // The first segment of a new store began long ago.
+        assert_eq!(begin_segment(store, HOUR_MS).await, segment == 0, "{segment}");
+        if segment > 0 {
+            assert_eq!(begin_segment(store, 0).await, segment < 7, "there are eight tables");
+        }
+    }
+    let all: Vec<u64> = (1..=24).collect();
+    for page in [1, 5, 24, 100] {
+        assert_eq!(positions(store, &a, page).await, all, "pages of {page}");
+    }
+    assert_eq!(positions(store, &b, 10).await, [1]);
+    let again = publish(store, &a, &(0..8).map(keyed).collect::<Vec<_>>()).await;
+    assert!(again.iter().all(|event| event.is_known), "a key is unique in all segments");
+    let mut scope = store.read(&a).await.expect("a scope");
+    assert_eq!(
+        scope.events(17, 2).await.expect("read").iter().map(|event| event.position).collect::<Vec<_>>(),
+        [18, 19]
+    );
+    assert_eq!(scope.events_since(0).await.expect("read"), 0);
+    assert_eq!(scope.events_since(i64::MAX).await.expect("read"), 24);
+    drop(scope);
+
+    assert!(!empty_segment(store, HOUR_MS).await, "its events are kept");
+    let hosts: Vec<_> = (0..4)
+        .map(|_| {
+            let store = store.clone();
+            tokio::spawn(async move { u64::from(empty_segment(&store, 0).await) })
+        })
+        .collect();
+    let mut emptied = 0;
+    for host in hosts {
+        emptied += host.await.expect("no panic");
+    }
+    assert!(emptied > 0);
+    assert_eq!(segments(store).await, 8 - emptied, "none is emptied twice");
+    while segments(store).await > 4 {
+        assert!(empty_segment(store, 0).await);
+    }
+    assert_eq!(positions(store, &a, 5).await, (13..=24).collect::<Vec<u64>>());
+    assert!(positions(store, &b, 5).await.is_empty());
+    // A table is used again, and a key that was in it.
+    assert!(begin_segment(store, 0).await);
+    let published = publish(store, &a, &[keyed(0), keyed(6)]).await;
+    assert_eq!((published[0].position, published[0].is_known, published[1].is_known), (33, false, true));
+    assert_eq!(publish(store, &b, &[new_event("x", 1)]).await[0].position, 2, "positions go on");
+    assert_eq!(positions(store, &a, 5).await, (13..=24).chain([33]).collect::<Vec<u64>>());
+    assert_eq!(positions(store, &b, 5).await, [2]);
+    while empty_segment(store, 0).await {}
+    assert_eq!(positions(store, &a, 5).await, [33], "the latest segment stays");
+}
+
+async fn one_host_begins_the_next_segment(TestStore { store, .. }: &TestStore) {
+    // The first one of a new store began at an unknown time, long ago.
+    let hosts: Vec<_> = (0..4)
+        .map(|_| {
+            let store = store.clone();
+            tokio::spawn(async move { usize::from(begin_segment(&store, 3_600_000).await) })
+        })
+        .collect();
+    let mut begun = 0;
+    for host in hosts {
+        begun += host.await.expect("no panic");
+    }
+    assert_eq!(begun, 1);
+}
+
+#[tokio::test]
+async fn events_of_before_there_were_segments_are_in_the_first() {
+    sqlx::any::install_default_drivers();
+    let folder = tempfile::tempdir().expect("a folder");
+    let url = format!("sqlite://{}?mode=rwc", folder.path().join("old.sqlite").display());
+    let pool = AnyPool::connect(&url).await.expect("a database");
+    let at = MIGRATIONS.iter().position(|(name, _)| *name == "event_segments").expect("it is there");
+    for (_, text) in &MIGRATIONS[..at] {
+        pool.execute(text.into_sql_str()).await.expect("the schema of before");
+    }
+    let events = "INSERT INTO events (tenant, position, id, type, source, data, time, key, hops, published_at)
+        VALUES ('a', 3, 'e', 'x', '/', '1', 0, 'k', 0, 7), ('a', 4, 'e', 'x', '/', '1', 0, NULL, 0, 8);
+        INSERT INTO event_positions (tenant, next, first, day, on_day) VALUES ('a', 5, 3, 0, 2)";
+    pool.execute(events.into_sql_str()).await.expect("events of before");
+    pool.execute(MIGRATIONS[at].1.into_sql_str()).await.expect("the segments");
+    let select = "SELECT s.segment, s.first, e.position FROM event_segment_starts s JOIN events_0 e \
+                  ON e.tenant = s.tenant ORDER BY e.position";
+    let rows = sqlx::query(select).fetch_all(&pool).await.expect("read");
+    let read = |row: &AnyRow| ["segment", "first", "position"].map(|column| get::<i64>(row, column).expect("a number"));
+    assert_eq!(rows.iter().map(read).collect::<Vec<_>>(), [[0, 3, 3], [0, 3, 4]]);
 }
 
 async fn a_cursor_moves_with_the_deliveries_or_not_at_all(TestStore { store, .. }: &TestStore) {
@@ -138,18 +268,18 @@ async fn a_cursor_moves_with_the_deliveries_or_not_at_all(TestStore { store, .. 
     }
     assert_eq!(moved, 1);
     let mut scope = store.write(&a).await.expect("a scope");
-    assert_eq!(scope.jobs(&JobFilter::default(), 10).await.expect("read").len(), 1);
+    assert_eq!(scope.jobs(&JobFilter::default(), &AllowedServices::All, 10).await.expect("read").len(), 1);
     scope.set_cursor(&id, 0).await.expect("for a replay");
     scope.set_subscription_paused(&id, true).await.expect("paused");
     scope.commit().await.expect("committed");
     let mut scope = store.host_write().await.expect("a scope");
     assert_eq!(scope.pending_subscriptions().await.expect("read"), [], "it is paused");
-    assert!(!scope.advance_cursor(&id, 1, 0, 3).await.expect("asked"), "it is paused");
+    assert!(!scope.advance_cursor(&id, 3, 0, 3).await.expect("asked"), "it is paused");
     drop(scope);
     put(&[paid("invoice.*")]).await;
     let mut scope = store.read(&a).await.expect("a scope");
     let changed = scope.subscription(&id).await.expect("it is there");
-    assert_eq!((changed.revision, changed.cursor, changed.paused), (2, 0, true));
+    assert_eq!((changed.revision, changed.cursor, changed.paused), (4, 0, true));
     drop(scope);
     put(&[]).await;
     let mut scope = store.read(&a).await.expect("a scope");
@@ -159,6 +289,8 @@ async fn a_cursor_moves_with_the_deliveries_or_not_at_all(TestStore { store, .. 
 on_both! {
     events_are_read_in_the_order_of_their_commits
     a_key_has_one_event_and_a_day_has_a_quota
-    old_events_are_deleted_from_the_front
+    old_events_are_hidden
+    segments_follow_each_other_and_are_emptied_as_a_whole
+    one_host_begins_the_next_segment
     a_cursor_moves_with_the_deliveries_or_not_at_all
 }

@@ -1,6 +1,7 @@
 //! Jobs as people see them: lists, cancelling, retrying, retention; and whose they are.
 
 use super::*;
+use crate::triggers::plans::EVENT_TABLES;
 
 async fn jobs_are_listed_by_filter_and_page(TestStore { store, .. }: &TestStore) {
     let a = create_tenant(store, "a").await;
@@ -11,7 +12,7 @@ async fn jobs_are_listed_by_filter_and_page(TestStore { store, .. }: &TestStore)
     finish(store, "me", &[end(&claimed[0], done()), end(&claimed[1], dead())]).await;
     let mut scope = store.read(&a).await.expect("a scope");
     let mut listed = async |filter: &JobFilter, limit| {
-        let found = scope.jobs(filter, limit).await.expect("read");
+        let found = scope.jobs(filter, &AllowedServices::All, limit).await.expect("read");
         found.iter().map(|job| job.id.trim_start_matches('0').to_owned()).collect::<Vec<_>>().join(" ")
     };
     let all = JobFilter::default();
@@ -33,6 +34,59 @@ async fn jobs_are_listed_by_filter_and_page(TestStore { store, .. }: &TestStore)
     assert_eq!(listed(&by_name, 10).await, "6");
     assert_eq!(listed(&JobFilter { trigger: Some(JobTrigger::Event), ..all.clone() }, 10).await, "");
     assert_eq!(listed(&JobFilter { environment: Some(Environment::Dev), ..all }, 10).await, "");
+}
+
+async fn a_page_of_the_jobs_of_some_services_is_full(TestStore { store, .. }: &TestStore) {
+    let a = create_tenant(store, "a").await;
+    let jobs: Vec<_> = (1..=12)
+        .map(|number| {
+            let name = if number % 3 == 0 { "shop" } else { "blog" };
+            let component = name.parse().expect("a name");
+            let environment = if number % 2 == 0 { Environment::Production } else { Environment::Dev };
+            let job = new_job("resize", number);
+            NewJob { queue: QueueId { component, environment, ..job.queue }, ..job }
+        })
+        .collect();
+    enqueue(store, &a, &jobs).await.expect("enqueued");
+    let mut scope = store.read(&a).await.expect("a scope");
+    let mut listed = async |services: &[(&str, Environment)], before: Option<usize>, limit| {
+        let services = services.iter().map(|(name, environment)| (name.parse().expect("a name"), *environment));
+        let allowed = AllowedServices::Only(services.collect());
+        let filter = JobFilter { before: before.map(|number| format!("{number:026}")), ..JobFilter::default() };
+        let found = scope.jobs(&filter, &allowed, limit).await.expect("read");
+        found.iter().map(|job| job.id.trim_start_matches('0').to_owned()).collect::<Vec<_>>().join(" ")
+    };
+    let shops = [("shop", Environment::Production), ("shop", Environment::Dev)];
+    assert_eq!(listed(shops.as_slice(), None, 3).await, "12 9 6");
+    assert_eq!(listed(shops.as_slice(), Some(6), 3).await, "3");
+    assert_eq!(listed(&shops[..1], None, 3).await, "12 6");
+    assert_eq!(listed([("blog", Environment::Dev)].as_slice(), None, 2).await, "11 7");
+    assert_eq!(listed([].as_slice(), None, 3).await, "");
+}
+
+#[tokio::test]
+async fn hops_that_were_part_of_the_cause_get_a_column() {
+    sqlx::any::install_default_drivers();
+    let folder = tempfile::tempdir().expect("a folder");
+    let url = format!("sqlite://{}?mode=rwc", folder.path().join("old.sqlite").display());
+    let pool = AnyPool::connect(&url).await.expect("a database");
+    let at = MIGRATIONS.iter().position(|(name, _)| *name == "job_hops").expect("it is there");
+    for (_, text) in &MIGRATIONS[..at] {
+        pool.execute(text.into_sql_str()).await.expect("the schema of before");
+    }
+    let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let insert = "INSERT INTO jobs (tenant, id, queue, component, environment, trigger, name, input, priority, \
+                  head_start, attempt, epoch, cause, enqueued_at, rank, ready_at, state) \
+                  VALUES ('a', $1, 'q', 'shop', 'dev', 'job', 'x', '1', 0, 0, 0, 0, $2, 0, 0, 0, 'ready')";
+    let both = format!("{trace};hops=16");
+    for (id, cause) in [("1", None), ("2", Some(trace)), ("3", Some("hops=3")), ("4", Some(both.as_str()))] {
+        sqlx::query(insert).bind(id).bind(cause.map(str::to_owned)).execute(&pool).await.expect("a job of before");
+    }
+    pool.execute(MIGRATIONS[at].1.into_sql_str()).await.expect("the column");
+    let rows = sqlx::query("SELECT cause, hops FROM jobs ORDER BY id").fetch_all(&pool).await.expect("read");
+    let read = |row: &AnyRow| (row.get::<Option<String>, _>("cause"), row.get::<i64, _>("hops"));
+    let trace = Some(trace.to_owned());
+    assert_eq!(rows.iter().map(read).collect::<Vec<_>>(), [(None, 0), (trace.clone(), 0), (None, 3), (trace, 16)]);
 }
 
 async fn jobs_are_cancelled_before_and_while_they_run(TestStore { store, .. }: &TestStore) {
@@ -80,7 +134,7 @@ async fn dead_jobs_are_retried(TestStore { store, .. }: &TestStore) {
     run(store, &a, "other", dead()).await;
     let mut scope = store.write(&a).await.expect("a scope");
     let filter = JobFilter { name: Some("other".to_owned()), ..JobFilter::default() };
-    assert_eq!(scope.retry_jobs(&filter, 10).await.expect("retried"), 1);
+    assert_eq!(scope.retry_jobs(&filter, &AllowedServices::All, 10).await.expect("retried"), 1);
     scope.commit().await.expect("committed");
     assert_eq!((state(store, &a, 1).await, state(store, &a, 2).await), (JobState::Dead, JobState::Ready));
     is_counted(store, &a).await;
@@ -102,8 +156,10 @@ async fn dead_jobs_are_discarded(TestStore { store, .. }: &TestStore) {
     assert_eq!(scope.discard_job("unknown").await.expect_err("no such job").code(), Code::NotFound);
     scope.discard_job(&jobs[0].id).await.expect("it is dead");
     let before = JobFilter { before: Some(jobs[2].id.clone()), ..JobFilter::default() };
-    assert_eq!(scope.discard_jobs(&before, 10).await.expect("discarded"), 1);
-    assert_eq!(scope.discard_jobs(&before, 10).await.expect("none is left"), 0);
+    let none = AllowedServices::Only(Vec::new());
+    assert_eq!(scope.discard_jobs(&before, &none, 10).await.expect("none may be discarded"), 0);
+    assert_eq!(scope.discard_jobs(&before, &AllowedServices::All, 10).await.expect("discarded"), 1);
+    assert_eq!(scope.discard_jobs(&before, &AllowedServices::All, 10).await.expect("none is left"), 0);
     scope.commit().await.expect("committed");
     let mut scope = store.read(&a).await.expect("a scope");
     assert_eq!(scope.job(&jobs[0].id).await.expect_err("it is gone").code(), Code::NotFound);
@@ -127,12 +183,12 @@ async fn records_are_deleted_when_their_time_is_over(TestStore { store, .. }: &T
     assert_eq!(scope.prune_jobs(10).await.expect("pruned"), 1);
     scope.commit().await.expect("committed");
     let mut scope = store.read(&a).await.expect("a scope");
-    let kept = scope.jobs(&JobFilter::default(), 10).await.expect("read");
+    let kept = scope.jobs(&JobFilter::default(), &AllowedServices::All, 10).await.expect("read");
     assert_eq!(kept.iter().map(|job| job.id.as_str()).collect::<Vec<_>>(), [jobs[3].lease.id.as_str()]);
 }
 
 /// The tables of triggers with a tenant's rows.
-const TABLES: [&str; 14] = [
+const TABLES: [&str; 24] = [
     "schedules",
     "ticks",
     "jobs",
@@ -144,9 +200,19 @@ const TABLES: [&str; 14] = [
     "job_counts",
     "queue_limits",
     "steps",
-    "events",
     "event_positions",
+    "event_segment_starts",
+    "events_0",
+    "events_1",
+    "events_2",
+    "events_3",
+    "events_4",
+    "events_5",
+    "events_6",
+    "events_7",
     "subscriptions",
+    "outboxes",
+    "outbox_receipts",
 ];
 
 /// Puts a row into each of the tables.
@@ -164,8 +230,17 @@ async fn fill_each_table(store: &Store, tenant: &TenantId) {
     };
     let waiting = NewJob { after: vec![first.id.clone()], ..new_job("waiting", 2) };
     scope.enqueue_jobs(&[first, waiting, new_job("short", 3)], None).await.expect("enqueued");
-    scope.publish_events(&[super::events::new_event("order.paid", 1)], None).await.expect("published");
+    scope.use_outbox(&id).await.expect("remembered");
     scope.commit().await.expect("committed");
+    for number in 0..EVENT_TABLES {
+        let mut scope = store.write(tenant).await.expect("a scope");
+        let event = new_event("order.paid", usize::try_from(number).expect("a number"));
+        scope.publish_events(&[event], None).await.expect("published");
+        scope.commit().await.expect("committed");
+        let mut scope = store.host_write().await.expect("a scope");
+        scope.begin_event_segment(0).await.expect("asked");
+        scope.commit().await.expect("committed");
+    }
     run(store, tenant, "short", done()).await;
     let first = claim(store, "me", LEASE_MS, share(tenant, "first", 1)).await;
     let mut scope = store.queue_write().await.expect("a scope");
@@ -173,6 +248,7 @@ async fn fill_each_table(store: &Store, tenant: &TenantId) {
     let step = NewStep { lease: first[0].lease.clone(), step };
     assert_eq!(scope.append_steps("me", &[step]).await.expect("appended"), []);
     scope.lock_queue_limits(&[(tenant.clone(), queue("first"))]).await.expect("locked");
+    assert_eq!(scope.take_receipts(tenant, &["handed over".to_owned()]).await.expect("taken"), [true]);
     let id = ScheduleId { service: id, name: "nightly".to_owned() };
     let tick = NewTick { due: 1, action: TickAction::Skip { reason: "late".to_owned() } };
     assert_eq!(scope.fire_schedule(&id, "me", &[tick], None, None).await.expect("recorded"), 1);
@@ -189,12 +265,12 @@ async fn a_tenant_sees_only_its_own_triggers(TestStore { store, .. }: &TestStore
     let (a, b) = (create_tenant(store, "a").await, create_tenant(store, "b").await);
     fill_each_table(store, &a).await;
     let mut scope = store.write(&b).await.expect("a scope");
-    assert_eq!(scope.jobs(&JobFilter::default(), 10).await.expect("read"), []);
+    assert_eq!(scope.jobs(&JobFilter::default(), &AllowedServices::All, 10).await.expect("read"), []);
     assert_eq!(scope.job(&format!("{:026}", 1)).await.expect_err("another tenant's").code(), Code::NotFound);
     assert!(scope.cancel_job(&format!("{:026}", 1), "", 0).await.is_err());
     assert_eq!(scope.journal(&format!("{:026}", 1)).await.expect("read"), []);
-    assert_eq!(scope.schedules().await.expect("read"), []);
-    assert_eq!(scope.subscriptions().await.expect("read"), []);
+    assert_eq!(scope.schedules(&AllowedServices::All).await.expect("read"), []);
+    assert_eq!(scope.subscriptions(&AllowedServices::All).await.expect("read"), []);
     assert_eq!(scope.events(0, 10).await.expect("read"), []);
     assert_eq!(scope.unfinished_jobs().await.expect("read"), 0);
     drop(scope);
@@ -229,7 +305,7 @@ async fn a_transaction_that_is_dropped_leaves_nothing(TestStore { store, .. }: &
     };
     let waiting = NewJob { after: vec![first.id.clone()], ..new_job("waiting", 2) };
     scope.enqueue_jobs(&[first, waiting], None).await.expect("enqueued");
-    scope.publish_events(&[super::events::new_event("order.paid", 1)], None).await.expect("published");
+    scope.publish_events(&[new_event("order.paid", 1)], None).await.expect("published");
     let schedule = NewSchedule { name: "nightly".to_owned(), config: json!({}), next_due: Some(1) };
     scope.put_schedules(&service(&a), &[schedule]).await.expect("put");
     drop(scope);
@@ -240,6 +316,7 @@ async fn a_transaction_that_is_dropped_leaves_nothing(TestStore { store, .. }: &
 
 on_both! {
     jobs_are_listed_by_filter_and_page
+    a_page_of_the_jobs_of_some_services_is_full
     jobs_are_cancelled_before_and_while_they_run
     dead_jobs_are_retried
     dead_jobs_are_discarded

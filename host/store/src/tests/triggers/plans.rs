@@ -1,13 +1,13 @@
 //! The statements that run all the time find their rows by an index.
 
 use super::*;
-use crate::triggers::plans::{Value, hot_statements};
+use crate::triggers::plans::{EVENT_TABLES, Value, hot_statements};
 
-/// Rows of each table.
+/// Rows of each table, where `ELIAS_PLAN_ROWS` does not say more.
 const ROWS: usize = 20_000;
 
 /// Fills the tables; `n.i` counts the rows.
-const FILL: [&str; 10] = [
+const FILL: [&str; 11] = [
     "INSERT INTO jobs (tenant, id, queue, component, environment, trigger, name, input, priority, head_start, attempt, \
      epoch, enqueued_at, rank, ready_at, state, lease_owner, lease_until, concurrency_key) ROWS SELECT 'a', \
      CAST(i AS TEXT), \
@@ -28,8 +28,9 @@ const FILL: [&str; 10] = [
      'k' || CAST(i AS TEXT), CAST(i AS TEXT) FROM n",
     "INSERT INTO steps (tenant, job, position, name, input_hash, outcome, at) ROWS SELECT 'a', CAST(i / 4 AS TEXT), \
      i % 4, 'n', 'h', '1', 0 FROM n",
-    "INSERT INTO events (tenant, position, id, type, source, data, time, key, hops, published_at) ROWS SELECT 'a', i, \
-     'e', 't', 's', '{}', 0, 'k' || CAST(i AS TEXT), 0, i FROM n",
+    "INSERT INTO event_positions (tenant, next, first, day, on_day) ROWS SELECT 't' || CAST(i AS TEXT), 2, 1, 0, 0 \
+     FROM n",
+    "INSERT INTO event_segment_starts (tenant, segment, first) ROWS SELECT 't' || CAST(i AS TEXT), 0, 1 FROM n",
     "INSERT INTO schedules (tenant, component, environment, name, config, next_due, revision) ROWS SELECT 'a', 'shop', \
      'production', 's' || CAST(i AS TEXT), '{}', CASE WHEN i % 100 > 0 THEN i * 1000000000 END, 1 FROM n",
     "INSERT INTO ticks (tenant, component, environment, name, due, outcome, fired_at, host) ROWS SELECT 'a', 'shop', \
@@ -41,15 +42,27 @@ const FILL: [&str; 10] = [
      'k' || CAST(i AS TEXT), CAST(i AS TEXT), 'd', i FROM n",
 ];
 
+/// Fills the table of a segment with its part of the rows, as [`FILL`] does.
+const FILL_SEGMENT: &str = "INSERT INTO TABLE (tenant, position, id, type, source, data, time, key, hops, \
+     published_at) ROWS SELECT 'a', i, 'e', 't', 's', '{}', 0, 'k' || CAST(i AS TEXT), 0, i FROM n \
+     WHERE i > FIRST AND i <= LAST";
+
 /// What a plan reads besides the tables: parameters, and what the statement itself has selected before.
 const NOT_TABLES: [&str; 11] =
     ["item", "first", "ended", "owners", "queues", "last", "CONSTANT", "leased", "ready", "placed", "keys"];
 
 async fn hot_statements_use_an_index(TestStore { store, .. }: &TestStore) {
     create_tenant(store, "a").await;
+    let rows_max = std::env::var("ELIAS_PLAN_ROWS").map_or(ROWS, |rows| rows.parse().expect("a number of rows"));
     let first = "SELECT CAST(1 AS BIGINT)";
-    let rows = format!("WITH RECURSIVE n(i) AS ({first} UNION ALL SELECT i + 1 FROM n WHERE i < {ROWS})");
-    for fill in FILL {
+    let rows = format!("WITH RECURSIVE n(i) AS ({first} UNION ALL SELECT i + 1 FROM n WHERE i < {rows_max})");
+    let tables = usize::try_from(EVENT_TABLES).expect("a number");
+    let fill_segment = |segment: usize| {
+        let (first, last) = (segment * rows_max / tables, (segment + 1) * rows_max / tables);
+        let fill = FILL_SEGMENT.replace("TABLE", &format!("events_{segment}"));
+        fill.replace("FIRST", &first.to_string()).replace("LAST", &last.to_string())
+    };
+    for fill in FILL.map(str::to_owned).into_iter().chain((0..tables).map(fill_segment)) {
         let fill = fill.replace("ROWS", &rows);
         sqlx::query(AssertSqlSafe(fill)).execute(&store.pool).await.expect("filled");
     }

@@ -110,6 +110,15 @@ async fn queues_with_ready_jobs_are_found_of_all_tenants(TestStore { store, .. }
     assert_eq!(found, [("a", "x"), ("a", "y"), ("b", "x")]);
     let unfinished = scope.unfinished_jobs().await.expect("read");
     assert_eq!((unfinished[&a], unfinished[&b]), (3, 1));
+    drop(scope);
+    // A host of a later release has enqueued what this one does not know.
+    let update =
+        "UPDATE jobs SET queue = 'shop/production/of-a-later-release/y' WHERE tenant = 'a' AND queue LIKE '%/y'";
+    sqlx::query(update).execute(&store.pool).await.expect("changed");
+    let mut scope = store.host_read().await.expect("a scope");
+    let found = scope.ready_queues().await.expect("what is known is found");
+    let found: Vec<_> = found.iter().map(|ready| (ready.tenant.as_str(), ready.queue.name.as_str())).collect();
+    assert_eq!(found, [("a", "x"), ("b", "x")]);
 }
 
 async fn a_unique_key_has_one_job(TestStore { store, .. }: &TestStore) {
@@ -153,7 +162,7 @@ async fn a_key_at_once_is_one_job_s(TestStore { store, .. }: &TestStore) {
     }
     assert_eq!(new, 1);
     let mut scope = store.read(&a).await.expect("a scope");
-    assert_eq!(scope.jobs(&JobFilter::default(), 10).await.expect("read").len(), 1);
+    assert_eq!(scope.jobs(&JobFilter::default(), &AllowedServices::All, 10).await.expect("read").len(), 1);
 }
 
 async fn quotas_of_unfinished_jobs_hold(TestStore { store, .. }: &TestStore) {
@@ -236,7 +245,7 @@ async fn of_a_turn_the_first_alone_is_ready(TestStore { store, .. }: &TestStore)
     let mut scope = store.write(&a).await.expect("a scope");
     let cancelled = scope.cancel_job(&format!("{:026}", 9), "not wanted", KEEP_MS).await.expect("it is there");
     assert_eq!(cancelled, CancelledJob::Cancelled);
-    assert_eq!(scope.retry_jobs(&JobFilter::default(), 10).await.expect("retried"), 2);
+    assert_eq!(scope.retry_jobs(&JobFilter::default(), &AllowedServices::All, 10).await.expect("retried"), 2);
     scope.commit().await.expect("committed");
     assert_eq!(states().await, [Waiting, Cancelled, Ready, Ready], "the dead one waits for its turn again");
     let jobs = claim(store, "me", LEASE_MS, share(&a, "ship", 9)).await;

@@ -53,7 +53,7 @@ async fn hosts_at_once_fire_a_due_time_once(TestStore { store, .. }: &TestStore)
     let ticks = scope.ticks(&schedule_id(&a, "nightly"), None, 10).await.expect("read");
     assert_eq!((ticks.len(), ticks[0].due, ticks[0].outcome), (1, 1_000, TickOutcome::Run));
     assert!(ticks[0].fired_at > 1_000);
-    let jobs = scope.jobs(&JobFilter::default(), 10).await.expect("read");
+    let jobs = scope.jobs(&JobFilter::default(), &AllowedServices::All, 10).await.expect("read");
     assert_eq!((jobs.len(), Some(&jobs[0].id)), (1, ticks[0].job.as_ref()));
     let schedule = scope.schedule(&schedule_id(&a, "nightly")).await.expect("it is there");
     assert_eq!((schedule.next_due, schedule.last_due), (Some(future), Some(1_000)));
@@ -74,8 +74,11 @@ async fn each_due_time_has_one_row_run_or_skipped(TestStore { store, .. }: &Test
     assert_eq!(scope.fire_schedule(&id, "me", &[run_at(4_000, 3)], Some(stale), None).await.expect("refused"), 0);
     assert_eq!(scope.fire_schedule(&id, "me", &[run_at(3_000, 4)], None, None).await.expect("there"), 0);
     assert_eq!(scope.fire_schedule(&id, "me", &[run_at(3_500, 5)], None, None).await.expect("recorded"), 1);
-    scope.schedule_ended(&id, JobState::Dead).await.expect("noted");
-    scope.schedule_ended(&id, JobState::Dead).await.expect("noted");
+    assert_eq!(scope.schedule_ended(&id, JobState::Dead).await.expect("noted"), 1);
+    assert_eq!(scope.schedule_ended(&id, JobState::Dead).await.expect("noted"), 2);
+    let counts = scope.schedule_counts(2, 60_000).await.expect("counted");
+    assert_eq!(counts.get(&a).map(|counts| counts.failing), Some(1));
+    assert_eq!(scope.schedule_counts(3, 60_000).await.expect("counted").get(&a).map(|counts| counts.failing), Some(0));
     scope.commit().await.expect("committed");
     let mut scope = store.read(&a).await.expect("a scope");
     let schedule = scope.schedule(&id).await.expect("it is there");
@@ -84,7 +87,7 @@ async fn each_due_time_has_one_row_run_or_skipped(TestStore { store, .. }: &Test
     let ticks = scope.ticks(&id, Some(3_500), 2).await.expect("read");
     assert_eq!(ticks.iter().map(|tick| tick.due).collect::<Vec<_>>(), [3_000, 2_000]);
     assert_eq!((ticks[1].outcome, ticks[1].reason.as_deref()), (TickOutcome::Skipped, Some("too late")));
-    assert_eq!(scope.jobs(&JobFilter::default(), 10).await.expect("read").len(), 2);
+    assert_eq!(scope.jobs(&JobFilter::default(), &AllowedServices::All, 10).await.expect("read").len(), 2);
     drop(scope);
     let mut scope = store.host_write().await.expect("a scope");
     scope.schedule_ended(&id, JobState::Done).await.expect("noted");
@@ -107,7 +110,7 @@ async fn schedules_keep_their_state_when_a_service_changes(TestStore { store, ..
     let mut scope = store.write(&a).await.expect("a scope");
     let all = scope.schedules_of(&service(&a)).await.expect("read");
     let all: Vec<_> = all.iter().map(|one| (one.name.as_str(), one.revision, one.next_due, one.paused)).collect();
-    assert_eq!(all, [("changes", 2, Some(9), true), ("stays", 1, Some(1), false)]);
+    assert_eq!(all, [("changes", 3, Some(9), true), ("stays", 1, Some(1), false)]);
     scope.resume_schedule(&changes, None).await.expect("resumed");
     assert_eq!(scope.pause_schedule(&schedule_id(&a, "none")).await.expect_err("none").code(), Code::NotFound);
     scope.commit().await.expect("committed");
@@ -120,7 +123,7 @@ async fn schedules_keep_their_state_when_a_service_changes(TestStore { store, ..
     put(store, &a, &[]).await;
     let mut scope = store.read(&a).await.expect("a scope");
     assert_eq!(scope.schedule(&stays).await.expect_err("it is gone").code(), Code::NotFound);
-    assert_eq!(scope.schedules().await.expect("read"), []);
+    assert_eq!(scope.schedules(&AllowedServices::All).await.expect("read"), []);
 }
 
 on_both! {

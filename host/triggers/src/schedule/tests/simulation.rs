@@ -1,8 +1,9 @@
-//! Schedules in the world's time zones over ten years, on three hosts that die and stall, with a store whose clock
-//! jumps.
+//! Schedules in the world's time zones over ten years, on three hosts that die and stall, also for longer than their
+//! leases last, with a store whose clock jumps.
 //!
-//! Every due time must leave exactly one record, run or skipped with a reason. `ELIAS_SIMULATION_TICKS` says how many
-//! due times are simulated at least (300 schedules and some 250,000 without it).
+//! Every due time must leave exactly one record, run or skipped with a reason, and every run must end once, or be
+//! cancelled. `ELIAS_SIMULATION_TICKS` says how many due times are simulated at least, in all time zones; without it
+//! these are some 250,000 of 300 schedules.
 
 use super::super::cron::zone_names;
 use super::super::{CatchUp, Decision, Look, Overlap, Recurrence, Schedule, Verdict};
@@ -11,12 +12,31 @@ use elias_delivery::clock::Now;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 const HOSTS: usize = 3;
 const SCHEDULES_MIN: u64 = 300;
 const DAY_MS: u64 = 86_400_000;
+/// How long a run stays with a host that does not renew its lease.
+const LEASE_MS: u64 = 30_000;
+
+/// A run that has not ended, as the store has it.
+struct Run {
+    due: u64,
+    /// Grows with each claim.
+    epoch: u32,
+    /// Until when it is the host's that claimed it.
+    lease_until: u64,
+}
+
+/// A run that a host has claimed.
+struct Claim {
+    due: u64,
+    epoch: u32,
+    /// When its work is done.
+    over: u64,
+}
 
 /// What the store has of one schedule. Keys are due times, as in the table's primary key.
 #[derive(Default)]
@@ -26,13 +46,14 @@ struct Store {
     ticks: BTreeMap<u64, bool>,
     /// Ranges that were skipped: the first due time, and the first that is not among them.
     ranges: BTreeMap<u64, u64>,
-    /// When runs are over.
-    runs: Vec<u64>,
+    runs: Vec<Run>,
+    ended: BTreeSet<u64>,
+    cancelled: BTreeSet<u64>,
 }
 
 impl Store {
     /// Writes a verdict, or nothing of it if a tick of it is there already.
-    fn commit(&mut self, verdict: &Verdict, now: u64, random: &mut StdRng) -> bool {
+    fn commit(&mut self, verdict: &Verdict) -> bool {
         if verdict.decisions.is_empty() {
             return true;
         }
@@ -48,10 +69,10 @@ impl Store {
             match decision {
                 Decision::Fire { due, cancel_running, .. } => {
                     if *cancel_running {
-                        self.runs.clear();
+                        self.cancelled.extend(self.runs.drain(..).map(|run| run.due));
                     }
                     self.ticks.insert(due.unix_ms(), true);
-                    self.runs.push(now + random.gen_range(0..2 * DAY_MS));
+                    self.runs.push(Run { due: due.unix_ms(), epoch: 0, lease_until: 0 });
                 }
                 Decision::Skip { due, .. } => {
                     self.ticks.insert(due.unix_ms(), false);
@@ -65,11 +86,46 @@ impl Store {
         true
     }
 
-    fn look(&mut self, now: u64, paused: bool) -> Option<Look> {
-        self.runs.retain(|over| *over > now);
+    fn look(&self, now: u64, paused: bool) -> Option<Look> {
         let running = u32::try_from(self.runs.len()).expect("few runs");
         let quota_left = u32::MAX;
         Some(Look { now: Now::from_unix_ms(now), next_due: self.next_due?, paused, running, waiting: 0, quota_left })
+    }
+
+    fn run(&mut self, claim: &Claim) -> Option<&mut Run> {
+        self.runs.iter_mut().find(|run| (run.due, run.epoch) == (claim.due, claim.epoch))
+    }
+
+    /// The heartbeat of a host.
+    fn renew(&mut self, claims: &[Claim], now: u64) {
+        for claim in claims {
+            if let Some(run) = self.run(claim) {
+                run.lease_until = now + LEASE_MS;
+            }
+        }
+    }
+
+    /// A host ends the runs whose work is done, and claims those that nobody has. Says how many ends were refused,
+    /// since another host has claimed the run by now, or it was cancelled.
+    fn work(&mut self, claims: &mut Vec<Claim>, now: u64, random: &mut StdRng) -> u64 {
+        let mut refused = 0;
+        claims.retain(|claim| {
+            if claim.over > now {
+                return true;
+            }
+            if self.run(claim).is_some() {
+                self.runs.retain(|run| run.due != claim.due);
+                assert!(self.ended.insert(claim.due), "a run ended twice");
+            } else {
+                refused += 1;
+            }
+            false
+        });
+        for run in self.runs.iter_mut().filter(|run| run.lease_until <= now) {
+            (run.epoch, run.lease_until) = (run.epoch + 1, now + LEASE_MS);
+            claims.push(Claim { due: run.due, epoch: run.epoch, over: now + random.gen_range(0..2 * DAY_MS) });
+        }
+        refused
     }
 
     /// How many records cover a due time.
@@ -79,7 +135,16 @@ impl Store {
     }
 }
 
-enum Host {
+/// A host, with the runs that it has claimed.
+#[derive(Default)]
+struct Host {
+    state: State,
+    claims: Vec<Claim>,
+}
+
+#[derive(Default)]
+enum State {
+    #[default]
     Alive,
     DeadUntil(u64),
     /// It has decided and not written: it does so when it goes on.
@@ -94,9 +159,10 @@ struct Counts {
     skipped: u64,
     in_ranges: u64,
     refused: u64,
+    refused_ends: u64,
 }
 
-fn any_schedule(random: &mut StdRng, zones: &[String]) -> (Schedule, String) {
+fn any_schedule(random: &mut StdRng, zone: &str) -> (Schedule, String) {
     let (minute, hour) = (random.gen_range(0..60), random.gen_range(0..5));
     let line = match random.gen_range(0..100) {
         0..10 => format!("{minute} {hour} 29 2 *"),
@@ -108,7 +174,6 @@ fn any_schedule(random: &mut StdRng, zones: &[String]) -> (Schedule, String) {
         95..98 => "*/15 1-3 25-31 3,10 *".to_owned(),
         _ => "*/20 0-4 1-8 4,10,11 *".to_owned(),
     };
-    let zone = zones.choose(random).expect("some zones");
     let overlaps = [Overlap::Skip, Overlap::Queue, Overlap::Cancel, Overlap::Allow];
     let schedule = Schedule {
         recurrence: Recurrence::cron(&line, zone).unwrap_or_else(|error| panic!("{line} in {zone}: {error}")),
@@ -120,12 +185,12 @@ fn any_schedule(random: &mut StdRng, zones: &[String]) -> (Schedule, String) {
     (schedule, format!("{line} in {zone}"))
 }
 
-fn simulate(seed: u64, zones: &[String]) -> Counts {
+fn simulate(seed: u64, zone: &str) -> Counts {
     let mut random = StdRng::seed_from_u64(seed);
-    let (schedule, name) = any_schedule(&mut random, zones);
+    let (schedule, name) = any_schedule(&mut random, zone);
     let (start, end) = (at("2020-01-01T00:00:00Z").unix_ms(), at("2030-01-01T00:00:00Z").unix_ms());
     let mut store = Store { next_due: schedule.arm(Now::from_unix_ms(start)), ..Store::default() };
-    let mut hosts: Vec<Host> = (0..HOSTS).map(|_| Host::Alive).collect();
+    let mut hosts: [Host; HOSTS] = Default::default();
     let (mut now, mut paused, mut counts) = (start, false, Counts::default());
     while now < end {
         let next_due = store.next_due.expect("is due again").unix_ms();
@@ -137,27 +202,33 @@ fn simulate(seed: u64, zones: &[String]) -> Counts {
         paused = if paused { !random.gen_bool(0.2) } else { random.gen_bool(0.01) };
         // The store's clock goes an hour before at times, and comes back.
         let clock = if random.gen_bool(0.02) { now + 3_600_000 } else { now };
+        for host in hosts.iter().filter(|host| matches!(host.state, State::Alive)) {
+            store.renew(&host.claims, clock);
+        }
         let mut order = [0, 1, 2];
         order.shuffle(&mut random);
         for position in order {
-            let host = std::mem::replace(&mut hosts[position], Host::Alive);
-            hosts[position] = match host {
-                Host::DeadUntil(until) if until > now => Host::DeadUntil(until),
-                Host::StalledUntil(until, verdict) if until > now => Host::StalledUntil(until, verdict),
-                Host::StalledUntil(_, verdict) => {
-                    counts.refused += u64::from(!store.commit(&verdict, now, &mut random));
-                    Host::Alive
+            let Host { state, claims } = &mut hosts[position];
+            *state = match std::mem::take(state) {
+                State::DeadUntil(until) if until > now => State::DeadUntil(until),
+                State::StalledUntil(until, verdict) if until > now => State::StalledUntil(until, verdict),
+                State::StalledUntil(_, verdict) => {
+                    counts.refused += u64::from(!store.commit(&verdict));
+                    counts.refused_ends += store.work(claims, clock, &mut random);
+                    State::Alive
                 }
-                Host::Alive | Host::DeadUntil(_) if random.gen_bool(0.05) => {
-                    Host::DeadUntil(now + random.gen_range(0..3 * DAY_MS))
+                State::Alive | State::DeadUntil(_) if random.gen_bool(0.05) => {
+                    claims.clear();
+                    State::DeadUntil(now + random.gen_range(0..3 * DAY_MS))
                 }
-                Host::Alive | Host::DeadUntil(_) => {
+                State::Alive | State::DeadUntil(_) => {
+                    counts.refused_ends += store.work(claims, clock, &mut random);
                     let verdict = schedule.look(&store.look(clock, paused).expect("is armed"));
                     if random.gen_bool(0.1) {
-                        Host::StalledUntil(now + random.gen_range(0..DAY_MS), verdict)
+                        State::StalledUntil(now + random.gen_range(0..DAY_MS), verdict)
                     } else {
-                        counts.refused += u64::from(!store.commit(&verdict, now, &mut random));
-                        Host::Alive
+                        counts.refused += u64::from(!store.commit(&verdict));
+                        State::Alive
                     }
                 }
             };
@@ -165,7 +236,11 @@ fn simulate(seed: u64, zones: &[String]) -> Counts {
     }
     let last_look = now + DAY_MS;
     let verdict = schedule.look(&store.look(last_look, false).expect("is armed"));
-    assert!(store.commit(&verdict, last_look, &mut random), "{name}: a host that is alone is not refused");
+    assert!(store.commit(&verdict), "{name}: a host that is alone is not refused");
+    let mut claims = Vec::new();
+    for later in [DAY_MS, 4 * DAY_MS] {
+        store.work(&mut claims, last_look + later, &mut random);
+    }
     check(&schedule, &store, start, last_look, &name, &mut counts);
     counts
 }
@@ -176,7 +251,11 @@ fn check(schedule: &Schedule, store: &Store, start: u64, until: u64, name: &str,
     while let Some(moment) = due.filter(|due| due.unix_ms() <= until) {
         assert_eq!(store.records(moment.unix_ms()), 1, "{name}, seed's tick {moment:?}");
         match store.ticks.get(&moment.unix_ms()) {
-            Some(true) => counts.run += 1,
+            Some(true) => {
+                let due = moment.unix_ms();
+                assert_ne!(store.ended.contains(&due), store.cancelled.contains(&due), "{name}, the run of {moment:?}");
+                counts.run += 1;
+            }
             Some(false) => counts.skipped += 1,
             None => counts.in_ranges += 1,
         }
@@ -195,19 +274,22 @@ fn every_due_time_is_run_or_skipped_exactly_once() {
     assert!(zones.len() > 400, "{} zones", zones.len());
     let mut total = Counts::default();
     let mut seed = 0;
-    while seed < SCHEDULES_MIN || total.due < wanted {
-        let counts = simulate(seed, &zones);
+    let zones_wanted = if wanted > 0 { zones.len() as u64 } else { 0 };
+    while seed < SCHEDULES_MIN.max(zones_wanted) || total.due < wanted {
+        let zone = &zones[usize::try_from(seed).expect("a number") % zones.len()];
+        let counts = simulate(seed, zone);
         total.due += counts.due;
         total.run += counts.run;
         total.skipped += counts.skipped;
         total.in_ranges += counts.in_ranges;
         total.refused += counts.refused;
+        total.refused_ends += counts.refused_ends;
         seed += 1;
     }
     println!(
-        "{seed} schedules: {} due = {} run + {} skipped + {} skipped in ranges; {} writes of stalled hosts refused",
-        total.due, total.run, total.skipped, total.in_ranges, total.refused
+        "{seed} schedules: {} due = {} run + {} skipped + {} skipped in ranges; refused, too late: {} ticks, {} ends",
+        total.due, total.run, total.skipped, total.in_ranges, total.refused, total.refused_ends
     );
     assert_eq!(total.due, total.run + total.skipped + total.in_ranges);
-    assert!(total.run > 0 && total.skipped > 0 && total.refused > 0);
+    assert!(total.run > 0 && total.skipped > 0 && total.refused > 0 && total.refused_ends > 0);
 }

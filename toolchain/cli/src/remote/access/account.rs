@@ -34,7 +34,7 @@ pub(crate) struct LoginArguments {
     json: bool,
 }
 
-/// Who a token stands for.
+/// The principal of a token.
 #[derive(Deserialize)]
 struct Whoami {
     name: String,
@@ -64,7 +64,7 @@ pub(crate) fn login(arguments: &LoginArguments) -> Result<(), Failure> {
         }
     };
     if is_in_the_clear(&url) {
-        eprintln!("warning: {url} is not encrypted: whoever sees the connection can read the token; use https");
+        eprintln!("warning: {url} is not encrypted: anyone who sees the connection can read the token; use https");
     }
     let login =
         Login { url, token, tenant: arguments.tenant.clone().map_or_else(elias_command_line::default_tenant, Ok)? };
@@ -92,7 +92,7 @@ pub(crate) fn logout() -> Result<(), Failure> {
     let said = if Login::forget()? {
         "forgotten; the token is valid until it expires or is revoked"
     } else {
-        "nobody was logged in"
+        "no login was stored"
     };
     print(&format!("{said}\n"));
     Ok(())

@@ -1,4 +1,4 @@
-//! Who a command acts as, and who may do what: logins, tokens, keys, users, roles and secrets.
+//! Principals and permissions: logins, tokens, keys, users, roles and secrets.
 
 pub(crate) mod account;
 pub(crate) mod members;

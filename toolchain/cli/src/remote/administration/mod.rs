@@ -1,4 +1,4 @@
-//! What the operators of a host do: tenants and backups.
+//! The commands of a host's operators: tenants and backups.
 
 pub(crate) mod backup;
 pub(crate) mod tenants;

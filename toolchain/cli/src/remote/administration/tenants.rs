@@ -1,4 +1,4 @@
-//! `elias tenants`: what teams on a host may do. For those who run the host.
+//! `elias tenants`: the settings of tenants, for platform operators.
 
 use crate::remote::connection::client::{Client, read};
 use crate::remote::connection::output::{self, time};

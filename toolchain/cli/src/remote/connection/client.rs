@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(180);
 const UPLOAD: Duration = Duration::from_secs(1800);
 /// The waits before the second and the third try.
 const AGAIN_AFTER: [Duration; 2] = [Duration::from_millis(200), Duration::from_millis(1000)];
-/// Bytes of an answer: a page of a thousand executions with their lines fits.
+/// Bytes of a response: a page of a thousand executions with their lines fits.
 const ANSWER_BYTES_MAX: usize = 128 << 20;
 /// The most items that the API gives at once.
 const PAGE_ITEMS_MAX: usize = 1_000;
@@ -165,8 +165,8 @@ impl Client {
         self.json(&request)
     }
 
-    /// Sends a POST whose answer has a secret in it. The platform does not remember such answers: it is sent again only
-    /// if it cannot have arrived.
+    /// Sends a POST whose response has a secret in it. The platform does not store such responses: it is sent again
+    /// only if it cannot have arrived.
     pub(crate) fn post_once(&self, url: Url, body: &impl Serialize) -> Result<Value, Failure> {
         let request = Request::new(Method::POST, url).with_json(body)?;
         self.json(&Request { repeatable: false, ..request })
@@ -197,7 +197,7 @@ impl Client {
         if status.is_success() {
             return Ok(());
         }
-        // Whatever else is wrong, the answer to this one says it.
+        // Whatever else is wrong, the response to this one says it.
         let mut request = Request { body: bytes, patience: UPLOAD, ..Request::new(Method::PUT, url) };
         request.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
         self.json(&request).map(drop)
@@ -219,7 +219,7 @@ impl Client {
             let mut waits = AGAIN_AFTER.iter();
             loop {
                 let error = match self.exchange(request).await {
-                    Ok(answer) => return answer,
+                    Ok(response) => return response,
                     Err(error) => error,
                 };
                 // One that was never connected has not arrived; of others nobody knows.
@@ -239,23 +239,22 @@ impl Client {
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await? {
             if body.len() + chunk.len() > ANSWER_BYTES_MAX {
-                return Ok(Err(
-                    Failure::new(CliErrorCode::BadAnswer, "the answer is too large").help("ask for less, with --limit")
-                ));
+                return Ok(Err(Failure::new(CliErrorCode::BadAnswer, "the response is too large")
+                    .help("request less, with --limit")));
             }
             body.extend_from_slice(&chunk);
         }
         Ok(Ok((response.status(), body)))
     }
 
-    /// What an answer that is not a success says, whose body has yet to be read.
+    /// The failure of a response that is not a success and has a body that is still to be read.
     pub(crate) async fn refusal(&self, response: reqwest::Response) -> Failure {
         let status = response.status();
         let body = response.bytes().await.unwrap_or_default();
         refused(&self.base, status, &body)
     }
 
-    /// That there was no answer.
+    /// The failure for a missing response.
     pub(crate) fn unreachable(&self, error: reqwest::Error) -> Failure {
         unreachable(&self.base, error)
     }
@@ -274,17 +273,17 @@ impl Request {
     }
 }
 
-/// An answer, or a part of it, as its type.
-pub(crate) fn read<T: DeserializeOwned>(answer: &Value) -> Result<T, Failure> {
-    T::deserialize(answer).map_err(|error| {
-        Failure::new(CliErrorCode::BadAnswer, format_args!("the platform's answer is not understood: {error}"))
-            .help("take the `elias` of the platform's version; with --json the answer is printed as it is")
+/// Reads a response, or a part of it, as its type.
+pub(crate) fn read<T: DeserializeOwned>(response: &Value) -> Result<T, Failure> {
+    T::deserialize(response).map_err(|error| {
+        Failure::new(CliErrorCode::BadAnswer, format_args!("the platform's response cannot be read: {error}"))
+            .help("use the `elias` of the platform's version; with --json the response is printed as it is")
     })
 }
 
 /// The items of a list.
-pub(crate) fn items<T: DeserializeOwned>(answer: &Value) -> Result<Vec<T>, Failure> {
-    read::<Page<T>>(answer).map(|page| page.items)
+pub(crate) fn items<T: DeserializeOwned>(response: &Value) -> Result<Vec<T>, Failure> {
+    read::<Page<T>>(response).map(|page| page.items)
 }
 
 /// The name that a list gives of an id, with the id; or the id alone.
@@ -295,7 +294,7 @@ pub(crate) fn named(list: &Value, id: &str) -> String {
     }
 }
 
-/// What a refusal says.
+/// The failure for a problem document.
 fn refused(base: &Url, status: StatusCode, body: &[u8]) -> Failure {
     let Ok(Problem { code, detail }) = serde_json::from_slice(body) else { return foreign(base, status) };
     // They come over the network: a terminal must not be steered by them.
@@ -310,7 +309,7 @@ fn refused(base: &Url, status: StatusCode, body: &[u8]) -> Failure {
     }
 }
 
-/// An answer that no platform gives.
+/// The failure for a response that no platform sends.
 fn foreign(base: &Url, status: StatusCode) -> Failure {
     Failure::new(CliErrorCode::BadAnswer, format_args!("{base} is not the admin API of a platform (status {status})"))
         .help("`elias serve --platform` prints where its admin API is; it is not where components are served")
@@ -318,8 +317,10 @@ fn foreign(base: &Url, status: StatusCode) -> Failure {
 
 fn unreachable(base: &Url, error: reqwest::Error) -> Failure {
     let timeout = error.is_timeout();
-    let failure =
-        Failure::new(CliErrorCode::Unreachable, format_args!("no answer from {base}: {}", said(&error.without_url())));
+    let failure = Failure::new(
+        CliErrorCode::Unreachable,
+        format_args!("no response from {base}: {}", said(&error.without_url())),
+    );
     if timeout {
         return failure.help("it may have been done all the same: look with `elias status` before you try again");
     }

@@ -16,7 +16,7 @@ const BYTES_MAX: usize = 4 << 20;
 /// An event.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Event {
-    /// What kind; empty if it does not say.
+    /// The kind; empty if it is not stated.
     pub(crate) name: String,
     /// Its lines, joined.
     pub(crate) data: String,
@@ -72,7 +72,7 @@ impl EventReader {
 /// Gives each event to `each`, until that wants no more.
 ///
 /// # Errors
-/// What the platform refuses, `unreachable`, and `disconnected` when the platform ends it.
+/// The codes of the platform, `unreachable`, and `disconnected` when the platform ends it.
 pub(crate) fn follow(
     client: &Client,
     url: Url,
@@ -82,7 +82,7 @@ pub(crate) fn follow(
     client.runtime.block_on(async {
         let request = client.http.get(url).header(ACCEPT, "text/event-stream").send();
         let response =
-            tokio::time::timeout(SILENCE, request).await.map_err(|_| ended("the platform does not answer"))?;
+            tokio::time::timeout(SILENCE, request).await.map_err(|_| ended("the platform does not respond"))?;
         let mut response = response.map_err(|error| client.unreachable(error))?;
         if !response.status().is_success() {
             return Err(client.refusal(response).await);

@@ -1,4 +1,4 @@
-//! What the commands print: JSON as it came, or columns for people.
+//! The output of the commands: JSON as it came, or columns for people.
 
 use super::client::{items, read};
 use elias_command_line::Failure;

@@ -126,7 +126,7 @@ fn checked_token(text: &str, name: &str) -> Result<String, Failure> {
 }
 
 impl Login {
-    /// What was remembered, if anything was.
+    /// The remembered platform, if there is one.
     fn read() -> Result<Option<Self>, Failure> {
         let Some(path) = login_file() else { return Ok(None) };
         let text = match std::fs::read_to_string(&path) {

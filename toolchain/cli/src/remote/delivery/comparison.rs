@@ -1,14 +1,14 @@
-//! How implementations that are side by side do: `elias compare`.
+//! The comparison of the variants of an experiment: `elias compare`.
 
 use super::services::ServiceArguments;
 use crate::remote::connection::client::Client;
 use crate::remote::connection::output::{self, bytes, number, time};
 use elias_command_line::Failure;
 use elias_command_line::text::plain;
-use elias_delivery::stages::Stages;
+use elias_delivery::experiment::Experiment;
 use serde::Deserialize;
 
-/// Shows how implementations do.
+/// Shows how the variants compare.
 ///
 /// # Errors
 /// If the platform refuses.
@@ -24,14 +24,17 @@ pub(crate) fn compare(arguments: &ServiceArguments) -> Result<(), Failure> {
 struct Report {
     component: String,
     environment: String,
-    stages: Stages,
+    #[serde(rename = "stages")]
+    experiment: Experiment,
     comparison: Comparison,
-    copies: Vec<MirroredRequests>,
+    #[serde(rename = "copies")]
+    mirroring: Vec<MirroredRequests>,
 }
 
 #[derive(Debug, Deserialize)]
 struct Comparison {
-    implementations: Vec<VariantMetrics>,
+    #[serde(rename = "implementations")]
+    variants: Vec<VariantMetrics>,
     differences: Vec<Difference>,
     better: Option<String>,
 }
@@ -66,11 +69,11 @@ struct Interval {
 struct MirroredRequests {
     name: String,
     skipped: u64,
-    differences: Vec<Differing>,
+    differences: Vec<ResponseDifference>,
 }
 
 #[derive(Debug, Deserialize)]
-struct Differing {
+struct ResponseDifference {
     at: i64,
     request: String,
     execution: String,
@@ -78,7 +81,7 @@ struct Differing {
 }
 
 fn report(report: &Report) -> String {
-    let rows = report.comparison.implementations.iter().map(|one| {
+    let rows = report.comparison.variants.iter().map(|one| {
         let within = |interval: Option<Interval>, show: &dyn Fn(f64) -> String| {
             let shown = interval.map(|interval| {
                 format!("{} [{}, {}]", show(interval.estimate), show(interval.low), show(interval.high))
@@ -100,16 +103,16 @@ fn report(report: &Report) -> String {
     for Difference { name, verdict, reason } in &report.comparison.differences {
         text.push_str(&format!("{}: {}: {}\n", plain(name), plain(verdict), plain(reason)));
     }
-    for MirroredRequests { name, skipped, differences } in &report.copies {
+    for MirroredRequests { name, skipped, differences } in &report.mirroring {
         if *skipped > 0 {
-            text.push_str(&format!("{}: {} copies were skipped\n", plain(name), number(*skipped)));
+            text.push_str(&format!("{}: {} mirrored requests were skipped\n", plain(name), number(*skipped)));
         }
-        for Differing { at, request, execution, what } in differences {
+        for ResponseDifference { at, request, execution, what } in differences {
             let line = format!("{name} differed {} for {request}: {what} (execution {execution})", time(*at));
             text.push_str(&format!("{}\n", plain(&line)));
         }
     }
-    match (&report.comparison.better, &report.stages.decision) {
+    match (&report.comparison.better, &report.experiment.decision) {
         (Some(name), _) => {
             let line = format!(
                 "{name} is better; serve it with: elias promote {} --to {} --stage {name}",
@@ -150,7 +153,7 @@ mod tests {
         for line in [
             "stage1  1,200     1         2.00 ms [1.00 ms, 3.00 ms]  2 [1, 3]",
             "stage2: better: better in fuel, and not worse in anything",
-            "stage2: 3 copies were skipped",
+            "stage2: 3 mirrored requests were skipped",
             "stage2 differed 1970-01-01T00:00:00Z for GET /: status: 200 and 500 (execution b)",
             "stage2 is better; serve it with: elias promote shop --to production --stage stage2",
         ] {

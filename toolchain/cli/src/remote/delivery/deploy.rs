@@ -58,7 +58,7 @@ pub(crate) struct DeployArguments {
 }
 
 /// A version before it is uploaded.
-struct Packed {
+struct PackedVersion {
     name: ComponentName,
     wasm: Vec<u8>,
     signature: Option<String>,
@@ -85,7 +85,7 @@ pub(crate) fn deploy(arguments: &DeployArguments) -> Result<(), Failure> {
     let number = version.number;
     if let Some(name) = stage {
         let stage = (number, name.as_str(), &arguments.stage);
-        return stages::put_beside(&client, &component, arguments.environment, stage, arguments.target.json);
+        return stages::add_variant(&client, &component, arguments.environment, stage, arguments.target.json);
     }
     if arguments.no_serve {
         let said = format!(
@@ -136,8 +136,8 @@ pub(crate) fn serve(
     })
 }
 
-/// What is to be uploaded, from the project or the component's file.
-fn pack(arguments: &DeployArguments) -> Result<Packed, Failure> {
+/// Prepares the upload, from the project or the component's file.
+fn pack(arguments: &DeployArguments) -> Result<PackedVersion, Failure> {
     let file = arguments.file.as_deref();
     let project = Project::find(None, file, arguments.config.as_deref())?;
     let config = ConfigFile::read(project.config.as_deref())?;
@@ -163,7 +163,7 @@ fn pack(arguments: &DeployArguments) -> Result<Packed, Failure> {
     let folder = project.config.as_deref().and_then(Path::parent).unwrap_or(&project.root);
     let assets = version_settings::assets(&config)?;
     let files = files::collect(folder, config.capabilities.get("db"), assets.as_deref())?;
-    Ok(Packed { name, wasm, signature, settings: version_settings::of(config)?, files, stage })
+    Ok(PackedVersion { name, wasm, signature, settings: version_settings::of(config)?, files, stage })
 }
 
 /// The name that a stage was given, else that of the component's place in its source.
@@ -192,7 +192,7 @@ fn build(arguments: &DeployArguments) -> Result<Vec<u8>, Failure> {
             if stage.number == 1 {
                 let of = stage.of;
                 eprintln!(
-                    "note: this is the first implementation; the source has more, up to stage{of}: put one beside it with --stage stage{of}"
+                    "note: this is the first implementation; the source has more, up to stage{of}: compare one with it by --stage stage{of}"
                 );
             }
             Ok(wasm)
@@ -233,8 +233,8 @@ fn sign(keys: &[PathBuf], wasm: &[u8]) -> Result<Option<String>, Failure> {
 }
 
 /// Stores the bytes that the platform has not yet, and makes a version of them.
-fn upload(client: &Client, packed: Packed) -> Result<(Value, Version), Failure> {
-    let Packed { name, wasm, signature, mut settings, files, stage: _ } = packed;
+fn upload(client: &Client, packed: PackedVersion) -> Result<(Value, Version), Failure> {
+    let PackedVersion { name, wasm, signature, mut settings, files, stage: _ } = packed;
     let digest = Digest::of(&wasm);
     client.upload(&digest, wasm.into())?;
     settings.files = files::upload(client, &files)?;

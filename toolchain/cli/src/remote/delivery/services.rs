@@ -29,9 +29,9 @@ pub(crate) fn start(arguments: &ServiceArguments) -> Result<(), Failure> {
     switch(arguments, "start", "is started")
 }
 
-/// Forgets the answers that are kept of a service.
+/// Deletes the cached responses of a service.
 pub(crate) fn purge(arguments: &ServiceArguments) -> Result<(), Failure> {
-    switch(arguments, "purge", "has no kept answers any more")
+    switch(arguments, "purge", "has no cached responses any more")
 }
 
 fn switch(arguments: &ServiceArguments, action: &str, said: &str) -> Result<(), Failure> {

@@ -1,4 +1,4 @@
-//! Implementations side by side: `elias deploy --stage` and `elias stages`.
+//! Experiments: `elias deploy --stage` and `elias stages`.
 
 use super::canary::{parse_percent, parse_sticky};
 use super::services::ServiceArguments;
@@ -6,9 +6,9 @@ use crate::remote::connection::client::{Client, items};
 use crate::remote::connection::output::{self, number, time};
 use clap::Args;
 use elias_command_line::{CliErrorCode, Failure};
+use elias_delivery::experiment::{Experiment, ExperimentPlan, Variant};
 use elias_delivery::rollout::Sticky;
 use elias_delivery::setting::InvalidSetting;
-use elias_delivery::stages::{Implementation, StagePlan, Stages};
 use elias_names::{ComponentName, Environment};
 use elias_project::is_source;
 use serde::Deserialize;
@@ -17,25 +17,25 @@ use std::path::Path;
 
 /// Weights are shares of this many.
 const WHOLE: u32 = 10_000;
-/// The name of the version that serves, among implementations.
+/// The name of the version that serves, among the variants.
 const BASELINE: &str = "stage1";
 
-/// The arguments of `deploy` for a stage.
+/// The arguments of `deploy` for a variant of an experiment.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct StageArguments {
     /// Run the version as a variant beside the deployed one, under this name [default: the name in the source, such as
     /// stage2 for the second implementation]
-    #[arg(long, value_name = "NAME", num_args = 0..=1, value_parser = name, conflicts_with_all = ["canary", "no_serve"], help_heading = "Stages")]
+    #[arg(long, value_name = "NAME", num_args = 0..=1, value_parser = name, conflicts_with_all = ["canary", "no_serve"], help_heading = "Experiments")]
     pub(crate) stage: Option<Option<String>>,
     /// Share of the requests that the variant responds to, in percent [default: 0]
-    #[arg(long, value_name = "PERCENT", value_parser = parse_percent, requires = "stage", help_heading = "Stages")]
+    #[arg(long, value_name = "PERCENT", value_parser = parse_percent, requires = "stage", help_heading = "Experiments")]
     weight: Option<f64>,
     /// Share of the other requests that are mirrored to the variant, in percent; its responses are compared and
     /// discarded [default: 100 without --weight]
-    #[arg(long, value_name = "PERCENT", value_parser = parse_percent, requires = "stage", help_heading = "Stages")]
+    #[arg(long, value_name = "PERCENT", value_parser = parse_percent, requires = "stage", help_heading = "Experiments")]
     shadow: Option<f64>,
     /// Also mirror unsafe requests such as POST, whose effects then happen twice
-    #[arg(long, requires = "stage", help_heading = "Stages")]
+    #[arg(long, requires = "stage", help_heading = "Experiments")]
     shadow_unsafe: bool,
 }
 
@@ -67,7 +67,7 @@ pub(crate) struct StagesArguments {
     service: ServiceArguments,
 }
 
-/// A stage's name, and not the file that may stand behind `--stage` where that has none.
+/// A variant's name, and not the file that may stand behind `--stage` where that has none.
 fn name(text: &str) -> Result<String, String> {
     let file = Path::new(text);
     if is_source(file) || file.extension().is_some_and(|extension| extension == "wasm") {
@@ -76,25 +76,26 @@ fn name(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-/// How a service stands, as far as stages go.
+/// The state of a service, as far as experiments need it.
 #[derive(Debug, Deserialize)]
 pub(crate) struct ServiceState {
     environment: Environment,
     revision: u64,
-    release: Served,
-    stages: Option<Stages>,
+    release: ServingVersion,
+    #[serde(rename = "stages")]
+    experiment: Option<Experiment>,
 }
 
 #[derive(Debug, Deserialize)]
-struct Served {
+struct ServingVersion {
     version: u32,
 }
 
-/// Puts a version beside what serves.
+/// Adds a version to the experiment as a variant; begins one where none is running.
 ///
 /// # Errors
 /// If nothing serves there yet, the shares are more than 100 %, or the platform refuses.
-pub(crate) fn put_beside(
+pub(crate) fn add_variant(
     client: &Client,
     component: &ComponentName,
     environment: Environment,
@@ -102,15 +103,16 @@ pub(crate) fn put_beside(
     json: bool,
 ) -> Result<(), Failure> {
     let state = state(client, component, environment)?;
-    let plan = state.stages.as_ref().map_or_else(|| alone(state.release.version), |stages| stages.plan.clone());
+    let plan =
+        state.experiment.as_ref().map_or_else(|| alone(state.release.version), |experiment| experiment.plan.clone());
     let plan = with(plan, version, name, arguments)?;
     let response = set(client, component, environment, &state, &plan)?;
-    output::print_item(json, &response, |stages: Stages| {
-        format!("{}compare them with: elias compare {component} --env {environment}\n", show(&stages))
+    output::print_item(json, &response, |experiment: Experiment| {
+        format!("{}compare them with: elias compare {component} --env {environment}\n", show(&experiment))
     })
 }
 
-/// Shows implementations, or changes how they are compared.
+/// Shows an experiment, or changes how its variants are compared.
 ///
 /// # Errors
 /// If the platform refuses.
@@ -122,12 +124,15 @@ pub(crate) fn stages(arguments: &StagesArguments) -> Result<(), Failure> {
         return output::print_done(
             target.json,
             &response,
-            &format!("{component} in {environment} has one implementation again"),
+            &format!("{component} in {environment} has no running experiment any more"),
         );
     }
     let state = state(&client, component, *environment)?;
-    let Some(now) = &state.stages else {
-        let said = format!("{component} in {environment} has one implementation, version {}", state.release.version);
+    let Some(now) = &state.experiment else {
+        let said = format!(
+            "{component} in {environment} has no running experiment; version {} serves all requests",
+            state.release.version
+        );
         return output::print_done(target.json, &Value::Null, &said);
     };
     let plan = changed(now.plan.clone(), arguments)?;
@@ -135,13 +140,13 @@ pub(crate) fn stages(arguments: &StagesArguments) -> Result<(), Failure> {
         true => serde_json::to_value(now).map_err(|error| Failure::new(CliErrorCode::Internal, error))?,
         false => set(&client, component, *environment, &state, &plan)?,
     };
-    output::print_item(target.json, &response, |stages: Stages| show(&stages))
+    output::print_item(target.json, &response, |experiment: Experiment| show(&experiment))
 }
 
-/// What serves, which others can be put beside.
+/// The state of the service that serves, to which variants can be added.
 ///
 /// # Errors
-/// If nothing does.
+/// If nothing serves.
 pub(crate) fn state(
     client: &Client,
     component: &ComponentName,
@@ -160,17 +165,17 @@ fn set(
     component: &ComponentName,
     environment: Environment,
     state: &ServiceState,
-    plan: &StagePlan,
+    plan: &ExperimentPlan,
 ) -> Result<Value, Failure> {
     plan.check().map_err(|error| Failure::new(InvalidSetting::CODE, error))?;
     client.put_at(client.service_url(component, &environment, &["stages"]), plan, state.revision)
 }
 
-fn alone(version: u32) -> StagePlan {
+fn alone(version: u32) -> ExperimentPlan {
     let name = BASELINE.to_owned();
-    let baseline = Implementation { name, version, weight: WHOLE, shadow: 0.0, shadow_unsafe: false };
-    StagePlan {
-        implementations: vec![baseline],
+    let baseline = Variant { name, version, weight: WHOLE, shadow: 0.0, shadow_unsafe: false };
+    ExperimentPlan {
+        variants: vec![baseline],
         sticky: Sticky::None,
         ignore_headers: Vec::new(),
         better: Default::default(),
@@ -178,43 +183,48 @@ fn alone(version: u32) -> StagePlan {
     }
 }
 
-/// The plan with an implementation more, or in place of the one of its name. What serves answers what no other does.
-fn with(mut plan: StagePlan, version: u32, name: &str, arguments: &StageArguments) -> Result<StagePlan, Failure> {
-    if plan.implementations.first().is_some_and(|baseline| baseline.name == name) {
+/// The plan with one variant more, or in place of the one of its name. The baseline responds to what is left.
+fn with(
+    mut plan: ExperimentPlan,
+    version: u32,
+    name: &str,
+    arguments: &StageArguments,
+) -> Result<ExperimentPlan, Failure> {
+    if plan.variants.first().is_some_and(|baseline| baseline.name == name) {
         let message = format!("{name} is the version that serves");
         return Err(Failure::new(CliErrorCode::BadInput, message)
             .help("give the version another name, such as stage2; or deploy it without --stage"));
     }
     let weight = arguments.weight.map_or(0, |percent| (percent * f64::from(WHOLE) / 100.0).round() as u32);
     let shadow = arguments.shadow.unwrap_or(if weight == 0 { 100.0 } else { 0.0 });
-    plan.implementations.retain(|implementation| implementation.name != name);
+    plan.variants.retain(|variant| variant.name != name);
     let shadow_unsafe = arguments.shadow_unsafe;
-    plan.implementations.push(Implementation { name: name.to_owned(), version, weight, shadow, shadow_unsafe });
+    plan.variants.push(Variant { name: name.to_owned(), version, weight, shadow, shadow_unsafe });
     balanced(plan)
 }
 
-/// What serves gets the weight that the others leave.
-fn balanced(mut plan: StagePlan) -> Result<StagePlan, Failure> {
-    let others = plan.implementations.iter().skip(1).map(|implementation| implementation.weight).sum::<u32>();
+/// The baseline gets the weight that the others leave.
+fn balanced(mut plan: ExperimentPlan) -> Result<ExperimentPlan, Failure> {
+    let others = plan.variants.iter().skip(1).map(|variant| variant.weight).sum::<u32>();
     let left = WHOLE.checked_sub(others).ok_or_else(|| {
         Failure::new(
             CliErrorCode::BadInput,
-            "the implementations beside what serves would answer more than 100 % of the requests",
+            "the weights of the variants beside the baseline must be at most 100 % in sum",
         )
-        .help("give one less with --weight, or take one away with: elias stages --remove NAME")
+        .help("set a smaller --weight, or remove a variant with: elias stages --remove NAME")
     })?;
-    if let Some(baseline) = plan.implementations.first_mut() {
+    if let Some(baseline) = plan.variants.first_mut() {
         baseline.weight = left;
     }
     Ok(plan)
 }
 
-fn changed(mut plan: StagePlan, arguments: &StagesArguments) -> Result<StagePlan, Failure> {
+fn changed(mut plan: ExperimentPlan, arguments: &StagesArguments) -> Result<ExperimentPlan, Failure> {
     if let Some(name) = &arguments.remove {
-        let before = plan.implementations.len();
+        let before = plan.variants.len();
         let mut first = true;
-        plan.implementations.retain(|one| std::mem::take(&mut first) || one.name != *name);
-        if plan.implementations.len() == before {
+        plan.variants.retain(|one| std::mem::take(&mut first) || one.name != *name);
+        if plan.variants.len() == before {
             return Err(Failure::new(
                 CliErrorCode::NotFound,
                 format_args!("variant `{name}` does not exist in the experiment; `elias compare` lists the variants"),
@@ -237,17 +247,17 @@ fn share(text: &str) -> Result<f64, String> {
     if text.trim_end_matches('%') == "0" { Ok(0.0) } else { parse_percent(text) }
 }
 
-fn show(stages: &Stages) -> String {
-    let plan = &stages.plan;
-    let all: u32 = plan.implementations.iter().map(|implementation| implementation.weight).sum();
-    let rows = plan.implementations.iter().map(|one| {
-        let responses = f64::from(one.weight) * 100.0 / f64::from(all.max(1));
+fn show(experiment: &Experiment) -> String {
+    let plan = &experiment.plan;
+    let all: u32 = plan.variants.iter().map(|variant| variant.weight).sum();
+    let rows = plan.variants.iter().map(|one| {
+        let weight = f64::from(one.weight) * 100.0 / f64::from(all.max(1));
         let methods = if one.shadow_unsafe { ", all methods" } else { "" };
-        let copies = if one.shadow > 0.0 { format!("{} %{methods}", one.shadow) } else { String::new() };
-        [one.name.clone(), one.version.to_string(), format!("{responses} %"), copies]
+        let mirrored = if one.shadow > 0.0 { format!("{} %{methods}", one.shadow) } else { String::new() };
+        [one.name.clone(), one.version.to_string(), format!("{weight} %"), mirrored]
     });
-    let mut text = output::table(["name", "version", "answers", "copies"], rows);
-    text.push_str(&format!("since {}", time(stages.started_at)));
+    let mut text = output::table(["name", "version", "weight", "mirrored"], rows);
+    text.push_str(&format!("since {}", time(experiment.started_at)));
     if plan.promote {
         text.push_str(&format!("; the better one is promoted once each has {} requests", number(plan.better.requests)));
     }
@@ -259,12 +269,12 @@ fn show(stages: &Stages) -> String {
 mod tests {
     use super::*;
 
-    fn answering(weight: f64) -> StageArguments {
+    fn with_weight(weight: f64) -> StageArguments {
         StageArguments { weight: Some(weight), ..StageArguments::default() }
     }
 
     #[test]
-    fn a_file_is_no_name() {
+    fn a_file_is_not_a_name() {
         assert_eq!(name("v1.2"), Ok("v1.2".to_owned()));
         for file in ["app.wasm", "src/index.ts"] {
             assert!(name(file).is_err_and(|why| why.contains("before --stage")), "{file}");
@@ -272,20 +282,20 @@ mod tests {
     }
 
     #[test]
-    fn what_serves_answers_what_the_others_leave() {
+    fn the_baseline_gets_the_weight_that_the_others_leave() {
         let plan = with(alone(3), 4, "stage2", &StageArguments::default()).expect("a shadow");
-        let of = |plan: &StagePlan| -> Vec<_> {
-            plan.implementations.iter().map(|one| (one.name.clone(), one.version, one.weight, one.shadow)).collect()
+        let of = |plan: &ExperimentPlan| -> Vec<_> {
+            plan.variants.iter().map(|one| (one.name.clone(), one.version, one.weight, one.shadow)).collect()
         };
         assert_eq!(of(&plan), [("stage1".into(), 3, 10_000, 0.0), ("stage2".into(), 4, 0, 100.0)]);
-        let plan = with(plan, 5, "stage3", &answering(25.5)).expect("a third");
+        let plan = with(plan, 5, "stage3", &with_weight(25.5)).expect("a third");
         assert_eq!(of(&plan)[0].2, 7_450);
-        let plan = with(plan, 6, "stage2", &answering(50.0)).expect("the second again");
+        let plan = with(plan, 6, "stage2", &with_weight(50.0)).expect("the second again");
         assert_eq!(
             of(&plan),
             [("stage1".into(), 3, 2_450, 0.0), ("stage3".into(), 5, 2_550, 0.0), ("stage2".into(), 6, 5_000, 0.0)]
         );
-        assert!(with(plan.clone(), 7, "stage4", &answering(25.0)).is_err(), "more than all");
-        assert!(with(plan, 7, "stage1", &answering(25.0)).is_err(), "that is what serves");
+        assert!(with(plan.clone(), 7, "stage4", &with_weight(25.0)).is_err(), "more than all");
+        assert!(with(plan, 7, "stage1", &with_weight(25.0)).is_err(), "that is what serves");
     }
 }

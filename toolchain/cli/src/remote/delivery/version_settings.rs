@@ -1,4 +1,4 @@
-//! What of elias.toml goes to a platform with a version.
+//! The part of elias.toml that goes to a platform with a version.
 
 use elias_api::{SmokeCall, VersionSettings};
 use elias_command_line::{CliErrorCode, Failure};
@@ -7,7 +7,7 @@ use elias_project::{ConfigFile, settings};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
-/// What a version has of elias.toml, but for its files.
+/// The settings of a version in elias.toml, without its files.
 ///
 /// # Errors
 /// `config`. The platform checks the rest, since its version counts.

@@ -1,4 +1,4 @@
-//! What ran and what it logged: `elias executions`, `elias logs` and `elias cancel`.
+//! Executions and their logs: `elias executions`, `elias logs` and `elias cancel`.
 
 use crate::remote::connection::client::{Client, items};
 use crate::remote::connection::events::{self, Event};

@@ -1,4 +1,4 @@
-//! What runs, what it logged, what it stored, and who did what.
+//! Observation: status, logs, stored data and the audit trail.
 
 pub(crate) mod audit;
 pub(crate) mod database;

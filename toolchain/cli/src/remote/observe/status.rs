@@ -44,6 +44,8 @@ struct Release {
     version: u32,
     problem: Option<String>,
     health: Health,
+    /// None from a host of a release that has one circuit for all.
+    trigger_health: Option<Health>,
     figures: Figures,
 }
 
@@ -52,6 +54,13 @@ struct Health {
     state: String,
     reason: String,
     since_ms: i64,
+}
+
+impl Health {
+    fn text(&self) -> String {
+        let Self { state, reason, since_ms } = self;
+        if reason.is_empty() { state.clone() } else { format!("{state} since {}: {reason}", time(*since_ms)) }
+    }
 }
 
 /// How far a canary is.
@@ -102,13 +111,13 @@ fn rows(status: &Status) -> Vec<[String; 10]> {
     let store = if status.pending { "for the store, to be told of a rollback" } else { "" };
     let row = |release: &Release, share: f64, waiting: &str| {
         let Figures { requests, failures, p99_us, fuel_mean, .. } = release.figures;
-        let health = match (status.stopped, &release.problem, release.health.reason.as_str()) {
+        // Jobs wait while the circuit of triggers is open, and requests do not notice.
+        let triggers = release.trigger_health.as_ref().filter(|health| health.state != "healthy");
+        let health = match (status.stopped, &release.problem, triggers) {
             (true, ..) => "stopped by hand".to_owned(),
             (false, Some(problem), _) => format!("cannot be loaded: {problem}"),
-            (false, None, "") => release.health.state.clone(),
-            (false, None, reason) => {
-                format!("{} since {}: {reason}", release.health.state, time(release.health.since_ms))
-            }
+            (false, None, Some(triggers)) => format!("{}; triggers {}", release.health.text(), triggers.text()),
+            (false, None, None) => release.health.text(),
         };
         [
             status.component.to_string(),
@@ -137,11 +146,15 @@ mod tests {
 
     #[test]
     fn a_canary_is_shown_under_what_it_is_to_replace() {
-        let release = |version: u32, reason: &str| {
+        let release = |version: u32, reason: &str, triggers: &str| {
             let figures =
                 json!({ "requests": 1234, "failures": 1, "p99_us": 1500, "fuel_mean": 2000.5, "fuel_deviation": 1.0 });
             let health = json!({ "state": "healthy", "reason": reason, "since_ms": 0 });
-            json!({ "version": version, "digest": "d", "deployment": "x", "loaded": true, "health": health, "figures": figures })
+            let trigger_health = json!({ "state": triggers, "reason": "", "since_ms": 0 });
+            json!({
+                "version": version, "digest": "d", "deployment": "x", "loaded": true, "health": health,
+                "trigger_health": trigger_health, "figures": figures
+            })
         };
         let rollout = json!({
             "id": "x", "state": "running", "step": 0, "percent": 10.0, "steps": [10.0, 100.0], "since_ms": 0, "reason": "",
@@ -149,7 +162,7 @@ mod tests {
         });
         let status = json!({
             "component": "shop", "environment": "production", "revision": 3, "stopped": false, "host": "shop.default.localhost", "url": "http://shop.default.localhost:8787",
-            "release": release(1, ""), "canary": release(2, "it was open"), "rollout": rollout, "executions": [], "pending": false
+            "release": release(1, "", "open"), "canary": release(2, "it was open", "healthy"), "rollout": rollout, "executions": [], "pending": false
         });
         let status: Status = read(&status).expect("it is as the API writes it");
         assert_eq!(status.address(), "http://shop.default.localhost:8787");
@@ -158,7 +171,8 @@ mod tests {
             .lines()
             .map(|line| line.split("  ").filter(|cell| !cell.is_empty()).map(str::trim).collect())
             .collect();
-        assert_eq!(lines[1], ["shop", "production", "1", "90 %", "1,234", "1", "1.5 ms", "2,000", "healthy"]);
+        let base = ["shop", "production", "1", "90 %", "1,234", "1", "1.5 ms", "2,000", "healthy; triggers open"];
+        assert_eq!(lines[1], base);
         let health = "healthy since 1970-01-01T00:00:00Z: it was open";
         let canary = ["shop", "production", "2", "10 %", "1,234", "1", "1.5 ms", "2,000", health, "50 requests"];
         assert_eq!(lines[2], canary);

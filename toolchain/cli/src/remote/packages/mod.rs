@@ -55,7 +55,7 @@ struct AuditArguments {
 
 /// The packages of one component.
 #[derive(Debug, Serialize)]
-struct Audited {
+struct ComponentAudit {
     /// A file's path, or the component's name.
     component: String,
     environment: Option<Environment>,
@@ -64,9 +64,9 @@ struct Audited {
     report: PackageReport,
 }
 
-/// What serves, as far as it matters here.
+/// The versions that a service serves.
 #[derive(Debug, Deserialize)]
-struct Serving {
+struct ServingVersions {
     component: ComponentName,
     environment: Environment,
     release: Release,
@@ -103,21 +103,26 @@ fn advisories(path: &Path) -> Result<AdvisorySet, Failure> {
     Ok(AdvisorySet::read(path)?)
 }
 
-fn of_file(file: &Path, advisories: Option<&AdvisorySet>) -> Result<Audited, Failure> {
+fn of_file(file: &Path, advisories: Option<&AdvisorySet>) -> Result<ComponentAudit, Failure> {
     let component = file.display().to_string();
     let bytes = std::fs::read(file)
         .map_err(|error| Failure::new(CliErrorCode::Io, format_args!("cannot read {component}: {error}")))?;
     let report = report(Package::all_of(&bytes)?, advisories);
-    Ok(Audited { component, environment: None, version: None, report })
+    Ok(ComponentAudit { component, environment: None, version: None, report })
 }
 
-fn of_platform(client: &Client, audit: &AuditArguments, own: Option<&AdvisorySet>) -> Result<Vec<Audited>, Failure> {
+fn of_platform(
+    client: &Client,
+    audit: &AuditArguments,
+    own: Option<&AdvisorySet>,
+) -> Result<Vec<ComponentAudit>, Failure> {
     let mut url = client.tenant_url(&["services"]);
     if let Some(component) = &audit.component {
         url.query_pairs_mut().append_pair("component", component.as_str());
     }
-    let services: Vec<Serving> = items(&client.get(url)?)?;
-    let wanted = |service: &Serving| audit.environment.is_none_or(|environment| service.environment == environment);
+    let services: Vec<ServingVersions> = items(&client.get(url)?)?;
+    let wanted =
+        |service: &ServingVersions| audit.environment.is_none_or(|environment| service.environment == environment);
     let mut all = Vec::new();
     for service in services.into_iter().filter(wanted) {
         let releases = std::iter::once(&service.release).chain(&service.canary).chain(&service.beside);
@@ -132,7 +137,7 @@ fn of_platform(client: &Client, audit: &AuditArguments, own: Option<&AdvisorySet
                     found.packages.map(|packages| packages.into_iter().map(|audited| audited.package).collect());
                 found = report(packages, own);
             }
-            all.push(Audited {
+            all.push(ComponentAudit {
                 component: name.to_owned(),
                 environment: Some(service.environment),
                 version: Some(version),
@@ -149,9 +154,9 @@ fn of_platform(client: &Client, audit: &AuditArguments, own: Option<&AdvisorySet
 }
 
 /// A heading for each component, and a line for each of its packages and for each advisory.
-fn show(all: &[Audited]) -> String {
+fn show(all: &[ComponentAudit]) -> String {
     let mut text = String::new();
-    for Audited { component, environment, version, report } in all {
+    for ComponentAudit { component, environment, version, report } in all {
         let version = version.map_or_else(String::new, |version| format!(" {version}"));
         let place = environment.map_or_else(String::new, |environment| format!(" in {environment}"));
         let advisories = match report.advisories {
@@ -159,7 +164,7 @@ fn show(all: &[Audited]) -> String {
             None => "compared with no advisories: name some with --advisories".to_owned(),
         };
         let Some(packages) = &report.packages else {
-            text.push_str(&format!("{}{version}{place} says nothing of its packages\n", plain(component)));
+            text.push_str(&format!("{}{version}{place} has no list of its packages\n", plain(component)));
             continue;
         };
         let count = packages.len();
@@ -190,7 +195,7 @@ fn rows(audited: &AuditedPackage) -> Vec<[String; 7]> {
 }
 
 /// Fails if an advisory reaches the level.
-fn judge(all: &[Audited], level: Severity) -> Result<(), Failure> {
+fn judge(all: &[ComponentAudit], level: Severity) -> Result<(), Failure> {
     let packages = all.iter().filter_map(|audited| audited.report.packages.as_ref()).flatten();
     let bad = packages.flat_map(|audited| {
         audited

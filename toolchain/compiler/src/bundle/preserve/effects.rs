@@ -70,7 +70,7 @@ const STANDARD: [&str; 53] = [
     "undefined",
 ];
 
-/// What a CommonJS module has beside them.
+/// The names that a CommonJS module has beside them.
 const COMMONJS: [&str; 4] = ["arguments", "exports", "module", "require"];
 
 /// Looks for effects. Functions are not entered, for they do not run where they stand.

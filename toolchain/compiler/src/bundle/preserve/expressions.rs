@@ -1,4 +1,4 @@
-//! What the rewriter asks of expressions, and the names that `var` declares.
+//! Properties of expressions for the rewriter, and the names that `var` declares.
 
 use oxc::ast::ast::{BindingIdentifier, Class, Expression, Function, VariableDeclaration, VariableDeclarationKind};
 use oxc::ast_visit::Visit;

@@ -1,7 +1,7 @@
 //! Where a module is, for `import.meta.url` and its kin.
 
 /// Where a module is, as it is told: below `/app`, for the place on the builder's disk says nothing in a component.
-/// What lies outside of the project has `_` for each folder up; what is installed above it is as if it were installed
+/// A path outside of the project has `_` for each folder up; what is installed above it is as if it were installed
 /// in it.
 pub(super) fn place(file: &str) -> String {
     let installed = file.find("node_modules/").filter(|at| file.starts_with("../") && file[..*at].ends_with('/'));

@@ -1,4 +1,4 @@
-//! What a project may take into its component, and what not.
+//! The files that a project may take into its component, and those that it may not.
 
 use super::{BundleOptions, bundle, project};
 use crate::bundle::Bundle;

@@ -1,0 +1,115 @@
+//! Tests of handing rows over, on SQLite.
+
+use super::*;
+use crate::db::ConsoleQuery;
+use crate::events::MemoryLog;
+use crate::jobs::{JobReceiver, MemoryQueue};
+use crate::trigger::Clock;
+use elias_host::capability::{Capability, ComponentInfo};
+use serde_json::{Value, json};
+use std::time::Duration;
+
+async fn database(folder: &std::path::Path) -> Database {
+    let db = Db::new(folder.join("data"));
+    let info = ComponentInfo {
+        name: "shop".to_owned(),
+        version: "1".to_owned(),
+        digest: "0".to_owned(),
+        folder: folder.to_owned(),
+    };
+    db.configure(&info, Some(&json!({}))).await.expect("it opens")
+}
+
+/// Runs a statement as a user of the database.
+async fn run(database: &Database, sql: &str, parameters: &[Value]) -> Vec<Vec<Value>> {
+    let deadline = Duration::from_secs(30);
+    let query = ConsoleQuery { sql: Some(sql), parameters, write: true, rows: 100, bytes: 1 << 20, deadline };
+    database.console(&query).await.expect("it runs").rows
+}
+
+const CREATE: &str = "CREATE TABLE elias_outbox (id TEXT NOT NULL PRIMARY KEY, kind TEXT NOT NULL, body TEXT NOT NULL)";
+
+async fn insert(database: &Database, id: &str, kind: &str, body: &Value) {
+    let values = [json!(id), json!(kind), json!(body.to_string())];
+    run(database, "INSERT INTO elias_outbox VALUES ($1, $2, $3)", &values).await;
+}
+
+async fn grants(jobs: Value, events: Value) -> Grants {
+    let (queue, log) = (MemoryQueue::new(Clock::system()).0, MemoryLog::new(Clock::system()).0);
+    let folder = std::path::PathBuf::new();
+    let (name, version, digest) = ("shop".to_owned(), "1".to_owned(), "0".to_owned());
+    let info = ComponentInfo { name, version, digest, folder };
+    let jobs = Jobs::new(Arc::new(queue)).configure(&info, Some(&jobs)).await.expect("a grant");
+    let events = Events::new(Arc::new(log)).configure(&info, Some(&events)).await.expect("a grant");
+    Grants { jobs: Some(Arc::new(jobs)), events: Some(Arc::new(events)) }
+}
+
+fn names(receiver: &mut JobReceiver) -> Vec<(String, String)> {
+    std::iter::from_fn(|| receiver.try_next()).map(|job| (job.id, job.name)).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_are_handed_over_once_in_their_order() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let database = database(folder.path()).await;
+    let (queue, mut jobs) = MemoryQueue::new(Clock::system());
+    let (log, mut events) = MemoryLog::new(Clock::system());
+    let (queue, log): (Arc<dyn JobQueue>, Arc<dyn EventLog>) = (Arc::new(queue), Arc::new(log));
+    let grants = grants(json!({}), json!({ "types": ["order.*"] })).await;
+    // There is no table.
+    assert_eq!(hand_over(&database, &grants, &queue, &log).await.expect("handed over"), Drained::All);
+    run(&database, CREATE, &[]).await;
+    let job = |name: &str| json!({ "name": name, "input": "{\"n\":1}" });
+    insert(&database, "2", "job", &json!({ "name": "second", "input": "1", "after": ["1"] })).await;
+    insert(&database, "1", "job", &job("first")).await;
+    insert(&database, "3", "event", &json!({ "type": "order.paid", "data": "{}", "hops": 3 })).await;
+    assert_eq!(hand_over(&database, &grants, &queue, &log).await.expect("handed over"), Drained::All);
+    assert_eq!(names(&mut jobs), [("1".to_owned(), "first".to_owned())]);
+    let event = events.try_next().expect("it is published");
+    assert_eq!((event.id.as_str(), event.origin.cause.hops, event.origin.component.as_str()), ("3", 3, "shop"));
+    assert!(run(&database, "SELECT id FROM elias_outbox", &[]).await.is_empty());
+    // A host that died before it deleted them.
+    insert(&database, "1", "job", &job("first")).await;
+    insert(&database, "3", "event", &json!({ "type": "order.paid", "data": "{}" })).await;
+    assert_eq!(hand_over(&database, &grants, &queue, &log).await.expect("handed over"), Drained::All);
+    assert!(jobs.try_next().is_none() && events.try_next().is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_that_the_component_could_not_have_sent_are_dropped() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let database = database(folder.path()).await;
+    let (queue, mut jobs) = MemoryQueue::new(Clock::system());
+    let (log, mut events) = MemoryLog::new(Clock::system());
+    let (queue, log): (Arc<dyn JobQueue>, Arc<dyn EventLog>) = (Arc::new(queue), Arc::new(log));
+    let grants = grants(json!({ "payload-bytes": 10 }), json!({ "types": ["order.*"] })).await;
+    run(&database, CREATE, &[]).await;
+    for (at, (kind, body)) in [
+        ("job", json!({ "name": "", "input": "1" })),
+        ("job", json!({ "name": "a", "input": "1".repeat(11) })),
+        ("job", json!({ "name": "a", "input": "{" })),
+        ("job", json!({ "name": "a", "input": "1", "target": "other" })),
+        ("job", json!({ "name": "a", "input": "1", "component": "other" })),
+        ("job", json!({ "name": "a", "input": "1", "after": ["no such job"] })),
+        ("job", json!({ "name": "a" })),
+        ("job", json!(7)),
+        ("event", json!({ "type": "user.created", "data": "1" })),
+        ("event", json!({ "type": "order.", "data": "1" })),
+        ("event", json!({ "type": "order.paid", "data": "nul" })),
+        ("other", json!({ "name": "a", "input": "1" })),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        insert(&database, &format!("bad{at}"), kind, &body).await;
+    }
+    insert(&database, "it's bad", "job", &json!({ "name": "a", "input": "1" })).await;
+    assert_eq!(hand_over(&database, &grants, &queue, &log).await.expect("handed over"), Drained::All);
+    assert!(jobs.try_next().is_none() && events.try_next().is_none());
+    // A component without the capability has no jobs.
+    insert(&database, "x", "job", &json!({ "name": "a", "input": "1" })).await;
+    let none = Grants { jobs: None, events: None };
+    assert_eq!(hand_over(&database, &none, &queue, &log).await.expect("handed over"), Drained::All);
+    assert!(jobs.try_next().is_none());
+    assert_eq!(crate::outbox::traceparent(Some("00-;hops=0".to_owned())), None);
+}

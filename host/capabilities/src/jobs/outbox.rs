@@ -1,0 +1,116 @@
+//! A job as a row of an outbox, and back.
+
+use super::backend::{NewJob, StartTime};
+use crate::outbox::{OutboxRow, RowKind};
+use crate::trigger::Origin;
+use serde::{Deserialize, Serialize};
+
+/// A job in an outbox, with what its origin was. The component's name is not in it: it is that of the database.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct JobBody {
+    name: String,
+    /// A JSON text.
+    input: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    priority: Option<i32>,
+    /// Milliseconds since 1970. A delay counts from when the job was written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    run_at_ms: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    key: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    concurrency_key: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    after: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    target: Option<String>,
+    #[serde(default)]
+    version: String,
+    #[serde(default)]
+    execution: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    traceparent: Option<String>,
+    #[serde(default)]
+    hops: u32,
+}
+
+/// The row of a job that was checked.
+///
+/// # Errors
+/// If it cannot be written as JSON.
+pub(super) fn row(id: String, job: NewJob, origin: &Origin, now_ms: u64) -> serde_json::Result<OutboxRow> {
+    let NewJob { name, input, priority, start, key, concurrency_key, after, target } = job;
+    let run_at_ms = match start {
+        StartTime::Now => None,
+        StartTime::At(at) => Some(at),
+        StartTime::After(delay) => Some(now_ms.saturating_add(u64::try_from(delay.as_millis()).unwrap_or(u64::MAX))),
+    };
+    let (version, execution) = (origin.version.clone(), origin.execution.clone());
+    let (traceparent, hops) = (origin.cause.traceparent.clone(), origin.cause.hops);
+    let body = JobBody {
+        name,
+        input,
+        priority,
+        run_at_ms,
+        key,
+        concurrency_key,
+        after,
+        target,
+        version,
+        execution,
+        traceparent,
+        hops,
+    };
+    Ok(OutboxRow { id, kind: RowKind::Job, body: serde_json::to_string(&body)? })
+}
+
+#[cfg(all(feature = "db", feature = "events"))]
+pub(crate) use self::hand_over::hand_over;
+
+#[cfg(all(feature = "db", feature = "events"))]
+mod hand_over {
+    use super::super::backend::JobQueue;
+    use super::super::context;
+    use super::super::contract::{EnqueueRequest, Error, ErrorCode};
+    use super::super::grant::JobsGrant;
+    use super::JobBody;
+    use crate::outbox::{HandOver, traceparent};
+    use crate::trigger::{Cause, Origin, read_json};
+    use std::sync::Arc;
+
+    /// Hands a row over to the queue, if it is what the component could have enqueued.
+    pub(crate) async fn hand_over(
+        queue: &dyn JobQueue,
+        grant: &JobsGrant,
+        component: &str,
+        id: String,
+        body: &str,
+    ) -> HandOver {
+        let body: JobBody = match serde_json::from_str(body) {
+            Ok(body) => body,
+            Err(error) => return HandOver::Refused(format!("it is not a job: {error}")),
+        };
+        let JobBody { name, input, priority, run_at_ms, key, concurrency_key, after, target, .. } = body;
+        let (version, execution) = (body.version, body.execution);
+        let cause = Cause { traceparent: traceparent(body.traceparent), hops: body.hops };
+        let origin = Origin { component: component.to_owned(), version, execution, cause };
+        let (delay_ms, after) = (None, after.into());
+        let request =
+            EnqueueRequest { name, input, priority, run_at_ms, delay_ms, key, concurrency_key, after, target };
+        let checked = context::check(grant, component, request).map_err(|error| error.message);
+        let read = checked.and_then(|mut job| {
+            job.input = read_json(job.input).map_err(|why| format!("the input is not JSON: {why}"))?;
+            Ok(job)
+        });
+        let job = match read {
+            Ok(job) => job,
+            Err(why) => return HandOver::Refused(why),
+        };
+        match queue.enqueue_once(Arc::new(origin), id, job).await {
+            Ok(_) => HandOver::Done,
+            Err(Error { code: ErrorCode::QuotaExceeded | ErrorCode::Unavailable, message }) => HandOver::Later(message),
+            Err(Error { message, .. }) => HandOver::Refused(message),
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! What becomes of rows.
+
+/// What became of a row that was to be handed over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum HandOver {
+    /// The job is enqueued or the event published, now or before.
+    Done,
+    /// It can never be, and why.
+    Refused(String),
+    /// It cannot be now, and why.
+    Later(String),
+}
+
+/// A `traceparent` that a row has, if it has the form of one.
+pub(crate) fn traceparent(text: Option<String>) -> Option<String> {
+    text.filter(|text| text.len() == 55 && text.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-'))
+}

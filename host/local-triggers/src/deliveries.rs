@@ -1,0 +1,139 @@
+//! Events, and their deliveries to the subscriptions that they match.
+
+use crate::report::Reporter;
+use crate::run::{Finished, Message, RunOptions, Runner};
+use crate::settings::SubscriptionSettings;
+use elias_capabilities::events::{EventReceiver, PublishedEvent};
+use elias_host::{EventBatch, EventMessage, Running};
+use elias_triggers::event::{Event, EventData, HOPS_MAX};
+use elias_triggers::queue::Outcome;
+use serde_json::Value;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
+
+/// Ordered deliveries that are remembered before those that are over are forgotten.
+const ORDERED_MAX: usize = 1_000;
+
+/// The last delivery of a subscription and an ordering key.
+type LastDeliveries = HashMap<(String, String), Finished>;
+
+/// Delivers the events of a log.
+pub(crate) async fn run_all(runner: Arc<Runner>, mut events: EventReceiver) {
+    let mut last = LastDeliveries::new();
+    loop {
+        let published = events.next().await;
+        let reporter = runner.reporters.lock().remove(&published.id);
+        let event = cloud_event(&published);
+        runner.wake_those_who_wait_for(&event);
+        let hops = published.origin.cause.hops;
+        if hops > u32::from(HOPS_MAX) {
+            tracing::error!(id = event.id, "the event {} is not delivered: too many led to it", event.event_type);
+            continue;
+        }
+        for subscription in runner.settings().subscriptions.iter().filter(|subscription| subscription.matches(&event)) {
+            if let Some(event) = transform(subscription, &event) {
+                deliver(&runner, &mut last, subscription, event, hops + 1, reporter.clone());
+            }
+        }
+        if last.len() > ORDERED_MAX {
+            last.retain(|_, delivery| !delivery.is_over());
+        }
+    }
+}
+
+/// What was published, as an event of CloudEvents 1.0.
+fn cloud_event(published: &PublishedEvent) -> Event {
+    let component = &published.origin.component;
+    let mut event = Event::new(&published.id, &published.event.event_type, format!("/components/{component}"));
+    event.subject.clone_from(&published.event.subject);
+    // A time after the year 9999 has no such text.
+    let time = UNIX_EPOCH + Duration::from_millis(published.time.min(253_402_300_799_000));
+    event.time = Some(humantime::format_rfc3339_millis(time).to_string());
+    event.datacontenttype = Some("application/json".to_owned());
+    event.data = serde_json::from_str(&published.event.data).map_or(EventData::None, EventData::Json);
+    event
+}
+
+/// The event as a subscription is given it; none if its transformation leaves it out or fails.
+fn transform(subscription: &SubscriptionSettings, event: &Event) -> Option<Event> {
+    let Some(transform) = &subscription.transform else { return Some(event.clone()) };
+    match transform.run(event) {
+        Ok(Some(data)) => Some(Event { data: EventData::Json(data), ..event.clone() }),
+        Ok(None) => None,
+        Err(error) => {
+            tracing::error!(
+                id = event.id,
+                "the transformation of the subscription {} failed: {error}",
+                subscription.name
+            );
+            None
+        }
+    }
+}
+
+/// Delivers an event in a task of its own, after the delivery before it where there is an order.
+fn deliver(
+    runner: &Arc<Runner>,
+    last: &mut LastDeliveries,
+    subscription: &Arc<SubscriptionSettings>,
+    event: Event,
+    hops: u32,
+    reporter: Option<Reporter>,
+) {
+    let key = subscription.config.order.key(&event).map(|key| (subscription.name.clone(), key.to_owned()));
+    let before = key.as_ref().and_then(|key| last.remove(key));
+    let subscription = Arc::clone(subscription);
+    let delivery = {
+        let runner = Arc::clone(runner);
+        async move {
+            if let Some(before) = before {
+                before.wait().await;
+            }
+            run(&runner, &subscription, &event, hops, reporter).await;
+        }
+    };
+    let delivery = runner.spawn(delivery);
+    if let Some(key) = key {
+        last.insert(key, delivery);
+    }
+}
+
+async fn run(
+    runner: &Runner,
+    subscription: &SubscriptionSettings,
+    event: &Event,
+    hops: u32,
+    mut reporter: Option<Reporter>,
+) {
+    let Value::Object(message) = event.to_json() else { return };
+    let id = format!("{} {}", event.id, subscription.name);
+    let journal = runner.journal(&id, None);
+    let mut attempt = 1;
+    loop {
+        let Ok(slot) = subscription.slots.acquire().await else { break };
+        let options = RunOptions {
+            running: Running::new(),
+            deadline: None,
+            journal: Some(&*journal).filter(|_| subscription.config.batch == 1),
+            hops,
+            policy: subscription.config.retry.policy(),
+        };
+        let event = EventMessage { event: message.clone(), attempt };
+        let message = match subscription.config.batch {
+            1 => Message::Event(event),
+            _ => Message::Events(EventBatch { subscription: subscription.name.clone(), events: vec![event] }),
+        };
+        let outcome = runner.execute(message, options, reporter.take().as_ref()).await;
+        drop(slot);
+        match outcome {
+            Outcome::Retry { at, attempt: next, .. } => {
+                attempt = next;
+                runner.clock.sleep_until(at.unix_ms()).await;
+            }
+            Outcome::Suspended => journal.wait(&runner.clock).await,
+            Outcome::Done { .. } | Outcome::Dead { .. } | Outcome::Cancelled => break,
+        }
+    }
+    runner.forget_journal(&id);
+}

@@ -1,0 +1,140 @@
+//! Triggers that do not run yet: what a host is built with.
+
+use crate::logs::ExecutionLogs;
+#[cfg(feature = "db")]
+use crate::outbox::{self, Committed};
+use crate::report::RunReport;
+use crate::run::{OnRun, Runner, RunnerParts};
+use crate::running::RunningTriggers;
+use crate::settings::{InvalidSettings, TriggerSettings};
+use crate::source::ComponentSource;
+use crate::{deliveries, jobs, schedules};
+use elias_capabilities::events::{EventReceiver, MemoryLog};
+use elias_capabilities::jobs::{JobReceiver, MemoryQueue};
+#[cfg(feature = "db")]
+use elias_capabilities::outbox::OutboxRelay;
+use elias_capabilities::trigger::Clock;
+use elias_capabilities::{Events, Jobs};
+use elias_host::Observer;
+use elias_triggers::config::TriggersConfig;
+use std::sync::Arc;
+
+/// The triggers of one component, which do not run yet: an empty queue and an empty log of events.
+pub struct LocalTriggers {
+    settings: TriggerSettings,
+    clock: Clock,
+    queue: MemoryQueue,
+    log: MemoryLog,
+    jobs: JobReceiver,
+    events: EventReceiver,
+    #[cfg(feature = "db")]
+    committed: Arc<Committed>,
+    lines: Arc<ExecutionLogs>,
+    on_run: Option<OnRun>,
+}
+
+/// Makes [`LocalTriggers`].
+pub struct LocalTriggersBuilder {
+    config: TriggersConfig,
+    clock: Clock,
+    on_run: Option<OnRun>,
+}
+
+impl LocalTriggers {
+    /// Triggers by the system's clock, without schedules and subscriptions, and with the defaults for jobs.
+    #[must_use]
+    pub fn builder() -> LocalTriggersBuilder {
+        LocalTriggersBuilder { config: TriggersConfig::default(), clock: Clock::system(), on_run: None }
+    }
+
+    /// The capability `jobs` over the queue. Steps of jobs and events need the capability
+    /// [`Workflow`](elias_capabilities::Workflow) beside it.
+    #[must_use]
+    pub fn jobs(&self) -> Jobs {
+        Jobs::new(Arc::new(self.queue.clone()))
+    }
+
+    /// The capability `events` over the log.
+    #[must_use]
+    pub fn events(&self) -> Events {
+        Events::new(Arc::new(self.log.clone()))
+    }
+
+    /// Hands over the outbox of the component's database, for the capability `db`
+    /// ([`Db::outbox`](elias_capabilities::Db::outbox)): jobs and events of transactions.
+    #[cfg(feature = "db")]
+    #[must_use]
+    pub fn outbox(&self) -> Arc<dyn OutboxRelay> {
+        Arc::clone(&self.committed) as _
+    }
+
+    /// What the component must be loaded with, for reports of its runs to have the lines that it logs
+    /// ([`LoadOptions::observer`](elias_host::LoadOptions::observer)).
+    #[must_use]
+    pub fn observer(&self) -> Arc<dyn Observer> {
+        Arc::clone(&self.lines) as Arc<dyn Observer>
+    }
+
+    /// Runs the triggers of a component, until they are stopped or what this gives is dropped.
+    ///
+    /// # Panics
+    /// Outside of a Tokio runtime.
+    #[must_use]
+    pub fn start(self, component: impl Into<ComponentSource>) -> RunningTriggers {
+        #[cfg(feature = "db")]
+        let committed = Arc::clone(&self.committed);
+        let Self { settings, clock, queue, log, jobs, events, lines, on_run, .. } = self;
+        let source = component.into();
+        let runner = Arc::new(Runner::new(RunnerParts { source, settings, clock, queue, log, lines, on_run }));
+        drop(runner.spawn(jobs::run_all(Arc::clone(&runner), jobs)));
+        drop(runner.spawn(deliveries::run_all(Arc::clone(&runner), events)));
+        drop(runner.spawn(schedules::run_all(Arc::clone(&runner), runner.now())));
+        #[cfg(feature = "db")]
+        drop(runner.spawn(outbox::run_all(Arc::clone(&runner), committed)));
+        RunningTriggers::new(runner)
+    }
+}
+
+impl LocalTriggersBuilder {
+    /// The table `[triggers]` of elias.toml, as it was read.
+    #[must_use]
+    pub fn config(self, config: TriggersConfig) -> Self {
+        Self { config, ..self }
+    }
+
+    /// The clock that schedules, delays, retries and sleeps go by; the system's by default. Deadlines of executions are
+    /// in real time whatever it is.
+    #[must_use]
+    pub fn clock(self, clock: Clock) -> Self {
+        Self { clock, ..self }
+    }
+
+    /// Tells `report` of each run that has ended. It must not wait.
+    #[must_use]
+    pub fn on_run(self, report: impl Fn(&RunReport) + Send + Sync + 'static) -> Self {
+        Self { on_run: Some(Arc::new(report)), ..self }
+    }
+
+    /// The triggers.
+    ///
+    /// # Errors
+    /// The first setting that cannot be used.
+    pub fn build(self) -> Result<LocalTriggers, InvalidSettings> {
+        let Self { config, clock, on_run } = self;
+        let settings = TriggerSettings::new(config)?;
+        let (queue, jobs) = MemoryQueue::new(clock.clone());
+        let (log, events) = MemoryLog::new(clock.clone());
+        Ok(LocalTriggers {
+            settings,
+            clock,
+            queue,
+            log,
+            jobs,
+            events,
+            #[cfg(feature = "db")]
+            committed: Arc::default(),
+            lines: Arc::default(),
+            on_run,
+        })
+    }
+}

@@ -1,0 +1,386 @@
+//! One run of a handler, and what becomes of it.
+
+use crate::logs::ExecutionLogs;
+use crate::report::{Reporter, RunReport};
+use crate::settings::{CurrentSettings, TriggerSettings};
+use crate::source::ComponentSource;
+use elias_capabilities::events::MemoryLog;
+use elias_capabilities::jobs::MemoryQueue;
+use elias_capabilities::trigger::{Cause, Clock};
+use elias_capabilities::workflow::{JournalHandle, MemoryJournal};
+use elias_delivery::clock::Now;
+use elias_host::{
+    App, CallOptions, Error, ErrorCode, EventBatch, EventMessage, Job, RunOutcome, RunResult, Running, Tick,
+};
+use elias_triggers::event::{Event, Filter, TypePattern, batch_endings};
+use elias_triggers::queue::{DeadReason, Ending, KeyLimits, Outcome, RetryPolicy, settle};
+use parking_lot::Mutex;
+use serde_json::Value;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed, Ordering::SeqCst};
+use std::time::Duration;
+use tokio::sync::{Notify, oneshot, watch};
+use tokio::task::JoinSet;
+
+/// What all triggers share.
+pub(crate) struct Runner {
+    pub(crate) source: ComponentSource,
+    pub(crate) clock: Clock,
+    pub(crate) queue: MemoryQueue,
+    pub(crate) log: MemoryLog,
+    /// The limits of jobs, by name and concurrency key.
+    pub(crate) limits: Mutex<KeyLimits<(String, Option<String>)>>,
+    /// Who is told of the first run of a job or of the deliveries of an event, by its id.
+    pub(crate) reporters: Mutex<HashMap<String, Reporter>>,
+    settings: watch::Sender<Arc<TriggerSettings>>,
+    lines: Arc<ExecutionLogs>,
+    on_run: Option<OnRun>,
+    /// The journals of jobs and deliveries that are not over, by their ids.
+    journals: Mutex<HashMap<String, Arc<RunJournal>>>,
+    /// What is under way, waiting included; none once the triggers were stopped.
+    tasks: Mutex<Option<JoinSet<()>>>,
+    /// How many handlers run.
+    active: watch::Sender<usize>,
+    /// Whether no handler is to be run any more.
+    is_stopping: AtomicBool,
+}
+
+/// Told of every run.
+pub(crate) type OnRun = Arc<dyn Fn(&RunReport) + Send + Sync>;
+
+/// What a [`Runner`] is made of.
+pub(crate) struct RunnerParts {
+    pub(crate) source: ComponentSource,
+    pub(crate) settings: TriggerSettings,
+    pub(crate) clock: Clock,
+    pub(crate) queue: MemoryQueue,
+    pub(crate) log: MemoryLog,
+    pub(crate) lines: Arc<ExecutionLogs>,
+    pub(crate) on_run: Option<OnRun>,
+}
+
+/// The end of a task.
+pub(crate) struct Finished(oneshot::Receiver<()>);
+
+impl Finished {
+    /// Waits for the end; one that panicked has ended, too.
+    pub(crate) async fn wait(self) {
+        // Nothing is sent: the task's sender is dropped.
+        drop(self.0.await);
+    }
+
+    /// Whether the task has ended.
+    pub(crate) fn is_over(&mut self) -> bool {
+        !matches!(self.0.try_recv(), Err(oneshot::error::TryRecvError::Empty))
+    }
+}
+
+/// Counts a handler as long as it runs.
+struct Active<'a>(&'a watch::Sender<usize>);
+
+impl<'a> Active<'a> {
+    fn new(count: &'a watch::Sender<usize>) -> Self {
+        count.send_modify(|count| *count += 1);
+        Self(count)
+    }
+}
+
+impl Drop for Active<'_> {
+    fn drop(&mut self) {
+        self.0.send_modify(|count| *count = count.saturating_sub(1));
+    }
+}
+
+/// The journal of a job or a delivery, from its first run to its end.
+pub(crate) struct RunJournal {
+    pub(crate) journal: Arc<MemoryJournal>,
+    /// The job, if it is of one: it is woken when something that it waits for is there.
+    job: Option<String>,
+    /// Told to a delivery, likewise.
+    woken: Notify,
+    /// Whether something came that a run waited for, and no run has begun since.
+    has_news: AtomicBool,
+}
+
+/// What a handler is run for.
+pub(crate) enum Message {
+    Tick(Tick),
+    Job(Job),
+    Event(EventMessage),
+    /// A batch of one event.
+    Events(EventBatch),
+}
+
+impl Message {
+    fn what(&self) -> String {
+        match self {
+            Self::Tick(tick) => format!("schedule {}", tick.name),
+            Self::Job(job) => format!("job {}", job.name),
+            Self::Event(event) => {
+                let event_type = event.event.get("type").and_then(Value::as_str).unwrap_or_default();
+                format!("event {event_type}")
+            }
+            Self::Events(batch) => format!("events {}", batch.subscription),
+        }
+    }
+
+    fn attempt(&self) -> u32 {
+        match self {
+            Self::Tick(tick) => tick.attempt,
+            Self::Job(job) => job.attempt,
+            Self::Event(event) => event.attempt,
+            Self::Events(batch) => batch.events.first().map_or(1, |event| event.attempt),
+        }
+    }
+}
+
+/// How a handler is run.
+pub(crate) struct RunOptions<'a> {
+    pub(crate) running: Running,
+    pub(crate) deadline: Option<Duration>,
+    pub(crate) journal: Option<&'a RunJournal>,
+    /// How many events led to this run.
+    pub(crate) hops: u32,
+    pub(crate) policy: RetryPolicy,
+}
+
+impl Runner {
+    pub(crate) fn new(parts: RunnerParts) -> Self {
+        let RunnerParts { source, settings, clock, queue, log, lines, on_run } = parts;
+        Self {
+            source,
+            clock,
+            queue,
+            log,
+            limits: Mutex::default(),
+            reporters: Mutex::default(),
+            settings: watch::Sender::new(Arc::new(settings)),
+            lines,
+            on_run,
+            journals: Mutex::default(),
+            tasks: Mutex::new(Some(JoinSet::new())),
+            active: watch::Sender::new(0),
+            is_stopping: AtomicBool::new(false),
+        }
+    }
+
+    /// The settings that hold now.
+    pub(crate) fn settings(&self) -> Arc<TriggerSettings> {
+        Arc::clone(&self.settings.borrow())
+    }
+
+    /// The settings, and every change of them.
+    pub(crate) fn changes(&self) -> CurrentSettings {
+        self.settings.subscribe()
+    }
+
+    /// Has other settings hold from now on.
+    pub(crate) fn configure(&self, settings: TriggerSettings) {
+        self.settings.send_replace(Arc::new(settings));
+    }
+
+    pub(crate) fn now(&self) -> Now {
+        Now::from_unix_ms(self.clock.now())
+    }
+
+    /// Starts a task, unless the triggers were stopped.
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> Finished {
+        let (over, finished) = oneshot::channel();
+        if let Some(tasks) = &mut *self.tasks.lock() {
+            while tasks.try_join_next().is_some() {}
+            tasks.spawn(async move {
+                let _over: oneshot::Sender<()> = over;
+                task.await;
+            });
+        }
+        Finished(finished)
+    }
+
+    /// Begins no run any more, waits at most so long until those that have begun are over, and drops everything else.
+    /// Gives how many were not over then.
+    pub(crate) async fn stop(&self, grace: Duration) -> usize {
+        self.is_stopping.store(true, SeqCst);
+        let mut active = self.active.subscribe();
+        // Whether the time was enough is what the count says afterwards.
+        drop(tokio::time::timeout(grace, active.wait_for(|count| *count == 0)).await);
+        let cut = *self.active.borrow();
+        let tasks = self.tasks.lock().take();
+        if let Some(mut tasks) = tasks {
+            tasks.shutdown().await;
+        }
+        self.reporters.lock().clear();
+        cut
+    }
+
+    /// Drops what is under way.
+    pub(crate) fn abort(&self) {
+        self.is_stopping.store(true, SeqCst);
+        drop(self.tasks.lock().take());
+        self.reporters.lock().clear();
+    }
+
+    /// Whether no run begins any more.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.is_stopping.load(SeqCst)
+    }
+
+    /// Runs a handler once, and decides what becomes of it.
+    pub(crate) async fn execute(
+        &self,
+        message: Message,
+        options: RunOptions<'_>,
+        reporter: Option<&Reporter>,
+    ) -> Outcome {
+        let active = Active::new(&self.active);
+        if self.is_stopping() {
+            drop(active);
+            // Whoever stops the triggers drops the task.
+            return std::future::pending().await;
+        }
+        let RunOptions { running, deadline, journal, hops, policy } = options;
+        let (what, attempt, execution) = (message.what(), message.attempt(), running.id().to_owned());
+        let mut call = CallOptions { running, deadline, ..CallOptions::default() };
+        call.extensions.insert(Cause { traceparent: None, hops });
+        if let Some(journal) = journal {
+            journal.has_news.store(false, Relaxed);
+            call.extensions.insert(JournalHandle::new(journal.journal.clone()));
+        }
+        self.lines.record(&execution);
+        let ending = match self.source.current() {
+            Some(app) => match (&message, ending(run(&app, &message, call).await)) {
+                (Message::Events(batch), ending) => {
+                    let first = batch_endings(ending, batch.events.len()).into_iter().next();
+                    first.unwrap_or_else(|| Ending::Invalid("the batch has no event".to_owned()))
+                }
+                (_, ending) => ending,
+            },
+            None => Ending::NotRun { times: 1, reason: "no component is loaded".to_owned() },
+        };
+        let outcome = settle(ending, &policy, attempt, self.now(), rand::random());
+        tell(&what, &execution, attempt, &outcome);
+        let lines = self.lines.take(&execution);
+        let report = RunReport { what, execution, attempt, outcome: outcome.clone(), lines };
+        if let Some(on_run) = &self.on_run {
+            on_run(&report);
+        }
+        if let Some(reporter) = reporter {
+            // Whoever asked may have left.
+            let _ = reporter.send(report);
+        }
+        outcome
+    }
+
+    /// The journal of a job or a delivery, which is made for its first run.
+    pub(crate) fn journal(&self, id: &str, job: Option<&str>) -> Arc<RunJournal> {
+        let mut journals = self.journals.lock();
+        let journal = journals.entry(id.to_owned()).or_insert_with(|| {
+            Arc::new(RunJournal {
+                journal: Arc::new(MemoryJournal::new(self.clock.clone())),
+                job: job.map(str::to_owned),
+                woken: Notify::new(),
+                has_news: AtomicBool::new(false),
+            })
+        });
+        Arc::clone(journal)
+    }
+
+    /// A job or a delivery is over.
+    pub(crate) fn forget_journal(&self, id: &str) {
+        self.journals.lock().remove(id);
+    }
+
+    /// Tells the jobs and deliveries that wait for an event.
+    pub(crate) fn wake_those_who_wait_for(&self, event: &Event) {
+        let journals: Vec<_> = self.journals.lock().values().cloned().collect();
+        for journal in journals {
+            let waits = journal.journal.waits().into_iter().filter_map(|wait| Some((wait.position, wait.event?)));
+            let mut is_woken = false;
+            for (position, wait) in waits {
+                let matches =
+                    wait.event_type.parse::<TypePattern>().is_ok_and(|pattern| pattern.matches(&event.event_type));
+                let filter = serde_json::from_str(&wait.filter).ok().and_then(|table| Filter::parse(&table).ok());
+                if matches && filter.is_some_and(|filter| filter.matches(event)) {
+                    is_woken |= journal.journal.happened(position, event.to_json().to_string());
+                }
+            }
+            if is_woken {
+                journal.has_news.store(true, Relaxed);
+                journal.woken.notify_one();
+                if let Some(job) = &journal.job {
+                    self.queue.wake(job);
+                }
+            }
+        }
+    }
+}
+
+impl RunJournal {
+    /// When a run that waits is to go on, in milliseconds since 1970: at once if what it waits for came meanwhile.
+    pub(crate) fn due(&self) -> u64 {
+        if self.has_news.load(Relaxed) {
+            return 0;
+        }
+        // What waits for an event alone is woken; until then it is looked at once in a while.
+        self.journal.waits().iter().filter_map(|wait| wait.until).min().unwrap_or(u64::MAX)
+    }
+
+    /// Waits until a run that waits is to go on.
+    pub(crate) async fn wait(&self, clock: &Clock) {
+        tokio::select! {
+            () = clock.sleep_until(self.due()) => {}
+            () = self.woken.notified() => {}
+        }
+    }
+}
+
+async fn run(app: &App, message: &Message, options: CallOptions) -> Result<RunOutcome, Error> {
+    match message {
+        Message::Tick(tick) => app.run_schedule(tick, options).await,
+        Message::Job(job) => app.run_job(job, options).await,
+        Message::Event(event) => app.run_event(event, options).await,
+        Message::Events(batch) => app.run_events(batch, options).await,
+    }
+}
+
+/// How a run ended.
+fn ending(outcome: Result<RunOutcome, Error>) -> Ending {
+    match outcome.map(|outcome| outcome.result) {
+        Ok(RunResult::Done(value)) => Ending::Returned(value.to_string()),
+        Ok(RunResult::Retry { after, reason }) => Ending::RetryRequested { after, reason },
+        Ok(RunResult::Reject { reason }) => Ending::Rejected(reason),
+        Ok(RunResult::Suspended) => Ending::Suspended,
+        Err(error) => match error.code() {
+            ErrorCode::Cancelled => Ending::Cancelled,
+            ErrorCode::MissingExport => Ending::Invalid(error.to_string()),
+            ErrorCode::Overloaded => Ending::NotRun { times: 1, reason: error.to_string() },
+            _ => {
+                let stack = error.stack().map(|stack| format!("\n{stack}")).unwrap_or_default();
+                Ending::Failed(format!("{error}{stack}"))
+            }
+        },
+    }
+}
+
+/// Writes what became of a run into the log.
+fn tell(what: &str, execution: &str, attempt: u32, outcome: &Outcome) {
+    match outcome {
+        Outcome::Done { .. } => tracing::info!(execution, attempt, "{what} is done"),
+        Outcome::Suspended => tracing::info!(execution, attempt, "{what} waits"),
+        Outcome::Cancelled => tracing::info!(execution, attempt, "{what} was cancelled"),
+        Outcome::Retry { reason, .. } => {
+            tracing::warn!(execution, attempt, "{what} is tried again: {}", first_line(reason));
+        }
+        Outcome::Dead { reason: DeadReason::AttemptsUsedUp, message } => {
+            tracing::error!(execution, attempt, "{what} failed for good: {}", first_line(message));
+        }
+        Outcome::Dead { message, .. } => {
+            tracing::error!(execution, attempt, "{what} is not run again: {}", first_line(message));
+        }
+    }
+}
+
+/// A reason without its stack, which the host has written already.
+fn first_line(text: &str) -> &str {
+    text.lines().next().unwrap_or_default()
+}

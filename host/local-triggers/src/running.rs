@@ -1,0 +1,172 @@
+//! Triggers that run, and what a program does with them.
+
+use crate::report::Runs;
+use crate::run::Runner;
+use crate::schedules;
+use crate::settings::{InvalidSettings, TriggerSettings};
+use elias_capabilities::events::{EventLog, NewEvent};
+use elias_capabilities::jobs::{JobQueue, ListedJob, NewJob};
+use elias_capabilities::trigger::Origin;
+use elias_host::Running;
+use elias_triggers::config::TriggersConfig;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Those who wait for reports that are remembered before those who have left are forgotten.
+const REPORTERS_MAX: usize = 1_000;
+
+/// Triggers that run. Dropping them ends all that runs at once; [`Self::stop`] lets it end.
+pub struct RunningTriggers {
+    runner: Arc<Runner>,
+}
+
+/// Why something cannot be triggered.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TriggerError {
+    /// No component is loaded.
+    #[error("no component is loaded")]
+    NoComponent,
+    /// [`RunningTriggers::stop`] was called.
+    #[error("the triggers were stopped")]
+    Stopped,
+    /// The settings have no schedule of this name.
+    #[error("there is no schedule `{0}`")]
+    NoSchedule(String),
+    /// The queue or the log does not take it: it is full, its key is another's, or there is no such job.
+    #[error("{0}")]
+    Refused(String),
+}
+
+/// When a schedule is due.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NextTick {
+    /// The schedule's name.
+    pub schedule: String,
+    /// In milliseconds since 1970; none if it is disabled or never due again.
+    pub due: Option<u64>,
+}
+
+impl RunningTriggers {
+    pub(crate) fn new(runner: Arc<Runner>) -> Self {
+        Self { runner }
+    }
+
+    /// The settings that hold now.
+    #[must_use]
+    pub fn config(&self) -> TriggersConfig {
+        self.runner.settings().config.clone()
+    }
+
+    /// Has other settings hold from now on. Schedules that are in both keep their next due time.
+    ///
+    /// # Errors
+    /// The first setting that cannot be used; the former settings hold then.
+    pub fn configure(&self, config: TriggersConfig) -> Result<(), InvalidSettings> {
+        self.runner.configure(TriggerSettings::new(config)?);
+        Ok(())
+    }
+
+    /// Runs a schedule now, beside its due times; its policies do not matter.
+    ///
+    /// # Errors
+    /// [`TriggerError::NoSchedule`], and as of [`Self::enqueue`].
+    pub fn fire(&self, schedule: &str) -> Result<Runs, TriggerError> {
+        self.origin()?;
+        if !self.runner.settings().schedules.iter().any(|known| known.config.name == schedule) {
+            return Err(TriggerError::NoSchedule(schedule.to_owned()));
+        }
+        let (reporter, runs) = Runs::channel();
+        let (runner, name) = (Arc::clone(&self.runner), schedule.to_owned());
+        drop(self.runner.spawn(async move {
+            let due = runner.now();
+            schedules::run_tick(&runner, &name, due, Running::new(), Some(reporter)).await;
+        }));
+        Ok(runs)
+    }
+
+    /// Enqueues a job.
+    ///
+    /// # Errors
+    /// [`TriggerError::NoComponent`], [`TriggerError::Stopped`], [`TriggerError::Refused`].
+    pub fn enqueue(&self, job: NewJob) -> Result<Runs, TriggerError> {
+        let origin = self.origin()?;
+        self.report(|| immediately(self.runner.queue.enqueue(origin, job))?.map_err(|error| error.message))
+    }
+
+    /// Publishes an event. It has a run for each subscription that it is for.
+    ///
+    /// # Errors
+    /// [`TriggerError::NoComponent`], [`TriggerError::Stopped`], [`TriggerError::Refused`].
+    pub fn publish(&self, event: NewEvent) -> Result<Runs, TriggerError> {
+        let origin = self.origin()?;
+        self.report(|| immediately(self.runner.log.publish(origin, event))?.map_err(|error| error.message))
+    }
+
+    /// Cancels a job that waits or runs, and those that wait for it.
+    ///
+    /// # Errors
+    /// [`TriggerError::NoComponent`], [`TriggerError::Stopped`], [`TriggerError::Refused`].
+    pub fn cancel(&self, job: &str) -> Result<(), TriggerError> {
+        let cancelled = immediately(self.runner.queue.cancel(self.origin()?, job.to_owned()));
+        cancelled.and_then(|cancelled| cancelled.map_err(|error| error.message)).map_err(TriggerError::Refused)
+    }
+
+    /// The jobs that are not over, in the order in which they were enqueued.
+    #[must_use]
+    pub fn jobs(&self) -> Vec<ListedJob> {
+        self.runner.queue.list()
+    }
+
+    /// When the schedules are due next, in the order of the settings.
+    #[must_use]
+    pub fn next_ticks(&self) -> Vec<NextTick> {
+        let (settings, now) = (self.runner.settings(), self.runner.now());
+        let next = settings.schedules.iter().map(|known| {
+            let due = if known.config.enabled { known.schedule.arm(now) } else { None };
+            NextTick { schedule: known.config.name.clone(), due: due.map(elias_delivery::clock::Now::unix_ms) }
+        });
+        next.collect()
+    }
+
+    /// Begins no run any more, and waits at most `grace` until those that have begun are over. What is not over then is
+    /// ended, and what waits is lost. Gives the number of runs that were ended.
+    pub async fn stop(&self, grace: Duration) -> usize {
+        self.runner.stop(grace).await
+    }
+
+    /// What is triggered by hand comes from the component itself.
+    fn origin(&self) -> Result<Arc<Origin>, TriggerError> {
+        if self.runner.is_stopping() {
+            return Err(TriggerError::Stopped);
+        }
+        let app = self.runner.source.current().ok_or(TriggerError::NoComponent)?;
+        let (component, version) = (app.name().to_owned(), app.version().to_owned());
+        Ok(Arc::new(Origin { component, version, ..Origin::default() }))
+    }
+
+    /// Begins what is reported by the id that it gets.
+    fn report(&self, begin: impl FnOnce() -> Result<String, String>) -> Result<Runs, TriggerError> {
+        let (reporter, runs) = Runs::channel();
+        // It cannot run before the reporter is known to whoever runs it.
+        let mut reporters = self.runner.reporters.lock();
+        let id = begin().map_err(TriggerError::Refused)?;
+        if reporters.len() >= REPORTERS_MAX {
+            reporters.retain(|_, reporter| !reporter.is_closed());
+        }
+        reporters.insert(id.clone(), reporter);
+        Ok(runs.of(id))
+    }
+}
+
+impl Drop for RunningTriggers {
+    fn drop(&mut self) {
+        self.runner.abort();
+    }
+}
+
+/// The value of a future that does not wait: the backends in memory have none that do.
+fn immediately<T>(future: BoxFuture<'static, T>) -> Result<T, String> {
+    future.now_or_never().ok_or_else(|| "the queue does not answer".to_owned())
+}

@@ -1,0 +1,430 @@
+//! The guard of a request, from its admission to its end.
+
+use super::Serving;
+use super::experiment::ActiveExperiment;
+use super::meter::ExecutionOutcome;
+use super::quota::QuotaPermit;
+use super::release::{CircuitKind, Release};
+use super::service::{ReleaseChoice, Service, Source, State, UnderWay};
+use crate::recorder::Recorder;
+use elias_api::{Code, Error, ExecutionRecord, RecordedCalls, RecordedRun, Result};
+use elias_capabilities::Cause;
+use elias_delivery::clock::{Clock, Now};
+use elias_delivery::experiment::Observation;
+use elias_delivery::rollout::RolloutEvent;
+use elias_delivery::supervision::{Entry, Permit};
+use elias_host::{App, Caller, ErrorCode, Execution, HostCalls, Outcome, Running};
+use elias_names::TenantId;
+use http::{Method, Request, Uri};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
+
+/// A request's admission to a service: which release responds to it, and its permits, which its execution holds as
+/// long as it has an instance. The release stays the same to the request's end, whatever is deployed meanwhile.
+pub struct RequestGuard {
+    pub(super) service: Arc<Service>,
+    pub(super) state: Arc<State>,
+    release: Arc<Release>,
+    is_canary: bool,
+    is_mirrored: bool,
+    /// The variant that responds, in an experiment.
+    pub(super) assignment: Option<VariantAssignment>,
+    app: App,
+    entry: Option<(CircuitKind, Entry)>,
+    running: Running,
+    under_way: Option<usize>,
+    started: Instant,
+    clock: Clock,
+    recorder: Recorder,
+    transitions: mpsc::UnboundedSender<RolloutTransition>,
+    /// The job, if it runs one.
+    run: Option<RecordedRun>,
+    /// Whether the run is recorded however many others are.
+    is_recorded_anyway: bool,
+    ended: bool,
+}
+
+/// The parts of an admitted request on the way to its execution.
+pub(super) struct AdmittedExecution {
+    pub(super) state: Arc<State>,
+    pub(super) entry: (CircuitKind, Entry),
+    /// The component's slot and the slot of its tenant's quota; none for a mirrored request.
+    pub(super) permits: Option<(Permit, QuotaPermit)>,
+    pub(super) app: App,
+    pub(super) started: Instant,
+    /// Whether the request is mirrored: another variant has responded to the client.
+    pub(super) is_mirrored: bool,
+}
+
+/// The variant that responds, and those that get the request mirrored then: positions in the plan's list.
+pub(crate) struct VariantAssignment {
+    pub(crate) experiment: Arc<ActiveExperiment>,
+    pub(crate) position: usize,
+    pub(crate) shadows: Vec<usize>,
+}
+
+/// A transition of a rollout that a request brought about.
+pub(crate) struct RolloutTransition {
+    pub(crate) service: Arc<Service>,
+    pub(crate) deployment: String,
+    pub(crate) event: RolloutEvent,
+}
+
+/// How a request ended, as the server saw it.
+#[derive(Debug, Clone, Default)]
+pub struct RequestOutcome<'a> {
+    /// The request's method; the kind of a trigger.
+    pub method: &'a str,
+    /// The path of its target; the trigger's name.
+    pub path: &'a str,
+    /// The response's status; 0 if there was none. Of a failed run of a trigger that of its error.
+    pub status: u16,
+    /// Bytes of the response's body that were sent.
+    pub sent_bytes: u64,
+    /// The execution with its cost; none if it never ran.
+    pub execution: Option<&'a Execution>,
+    /// Why it failed, with its stack, in positions of the original source.
+    pub error: Option<String>,
+}
+
+/// An execution that has ended.
+#[derive(Debug)]
+pub struct CompletedExecution {
+    pub(super) record: ExecutionRecord,
+    /// Whether it is one of those that are recorded anyway.
+    pub(super) is_taken: bool,
+}
+
+/// Bytes that are kept of a request's method and path, and of an error.
+const SOURCE_BYTES_MAX: usize = 512;
+const ERROR_BYTES_MAX: usize = 16 << 10;
+
+impl RequestGuard {
+    /// Begins the guard of an admitted request.
+    pub(super) fn begin(
+        serving: &Serving,
+        service: &Arc<Service>,
+        chosen: ReleaseChoice<'_>,
+        entered: AdmittedExecution,
+    ) -> Self {
+        let ReleaseChoice { release, is_canary, assignment } = chosen;
+        let AdmittedExecution { state, entry, permits, app, started, is_mirrored } = entered;
+        let running = Running::new();
+        if let Some(permits) = permits {
+            running.hold(permits);
+        }
+        Self {
+            under_way: Some(service.begin(UnderWay {
+                running: running.clone(),
+                version: release.target.version,
+                is_canary,
+                is_mirrored,
+                started_ms: serving.clock.now().unix_ms(),
+                source: None,
+            })),
+            service: Arc::clone(service),
+            release: Arc::clone(release),
+            state,
+            is_canary,
+            is_mirrored,
+            assignment,
+            app,
+            entry: Some(entry),
+            running,
+            started,
+            clock: serving.clock.clone(),
+            recorder: serving.recorder.clone(),
+            transitions: serving.transitions.clone(),
+            run: None,
+            is_recorded_anyway: false,
+            ended: false,
+        }
+    }
+
+    /// The component that responds.
+    #[must_use]
+    pub fn app(&self) -> &App {
+        &self.app
+    }
+
+    /// The tenant whose service it is.
+    #[must_use]
+    pub fn tenant(&self) -> &TenantId {
+        &self.service.id.tenant
+    }
+
+    /// The request's execution, which holds the request's permits.
+    #[must_use]
+    pub fn running(&self) -> &Running {
+        &self.running
+    }
+
+    /// The number of the version that responds.
+    #[must_use]
+    pub fn version(&self) -> u32 {
+        self.release.target.version
+    }
+
+    /// The number of the release that responds, which no other of this process has.
+    #[must_use]
+    pub fn release(&self) -> u64 {
+        self.release.serial
+    }
+
+    /// Whether the version that responds is a canary.
+    #[must_use]
+    pub fn is_canary(&self) -> bool {
+        self.is_canary
+    }
+
+    /// Says which request it is, for who lists what runs.
+    pub fn set_request(&self, method: &Method, uri: &Uri) {
+        if let Some(under_way) = self.under_way {
+            self.service.set_source(under_way, Source::Request(method.clone(), uri.clone()));
+        }
+    }
+
+    /// Says which trigger it is by its kind and name, for who lists what runs, and the job for the record.
+    pub(crate) fn set_run(&mut self, kind: &'static str, name: &str, run: RecordedRun) {
+        if let Some(under_way) = self.under_way {
+            self.service.set_source(under_way, Source::Trigger(kind, name.into()));
+        }
+        self.run = Some(run);
+    }
+
+    /// Has the run of a trigger recorded though it went well and its service has more runs than are recorded: its
+    /// handler asked for another, or for none.
+    pub(crate) fn record_anyway(&mut self) {
+        self.is_recorded_anyway = true;
+    }
+
+    /// Tells the host on whose behalf the request runs, by which name it can be cancelled, and what causes the jobs and
+    /// events of its execution: the request, by its `traceparent`, which the server has set.
+    pub fn prepare<B>(&self, request: &mut Request<B>, mut caller: Caller) {
+        caller.tenant_id = Some(self.service.id.tenant.to_string());
+        let traceparent = request.headers().get("traceparent").and_then(|value| value.to_str().ok());
+        let cause = Cause { traceparent: traceparent.map(str::to_owned), hops: 0 };
+        let extensions = request.extensions_mut();
+        extensions.insert(cause);
+        extensions.insert(Arc::new(caller));
+        extensions.insert(self.running.clone());
+    }
+
+    /// The request does not run: the host had no permit for it. What it holds of its service and its tenant is given
+    /// back at once, for the client may take as long as it likes to read that it was refused.
+    pub fn refuse(&mut self) {
+        self.running.release();
+        self.leave();
+    }
+
+    fn leave(&mut self) {
+        if let Some(under_way) = self.under_way.take() {
+            self.service.end(under_way);
+        }
+    }
+
+    /// The request has ended.
+    pub fn end(mut self, outcome: RequestOutcome<'_>) {
+        if let Some(completed) = self.settle(outcome) {
+            self.recorder.record_if(completed.is_taken, completed.record);
+        }
+    }
+
+    /// The request has ended, which is said once; gives what is to be recorded of it, if it ever ran.
+    pub fn settle(&mut self, outcome: RequestOutcome<'_>) -> Option<CompletedExecution> {
+        self.ended = true;
+        // Of a client that left before there was a response, the server does not know what ran.
+        let ran = outcome.execution.or_else(|| self.running.execution()).cloned();
+        let outcome = RequestOutcome { execution: ran.as_ref(), ..outcome };
+        let now = self.clock.now();
+        let (duration, fuel) = outcome.execution.map_or((self.started.elapsed(), 0), |ran| (ran.duration, ran.fuel));
+        let execution_outcome = outcome.execution.map(|ran| ran.outcome);
+        // A client that leaves, and a request that is wrong, say nothing about the component.
+        let failed = outcome.status >= 500;
+        // Nor does a host that has no permit left.
+        let cancelled = matches!(execution_outcome, Some(Outcome::Cancelled | Outcome::Failed(ErrorCode::Cancelled)));
+        let outside = cancelled || matches!(execution_outcome, Some(Outcome::Failed(ErrorCode::Overloaded)));
+        let counts = outcome.execution.is_some() && !outside;
+        let failed = failed && !cancelled;
+        if let Some(entry) = self.entry.take()
+            && counts
+        {
+            tell(&self.service, &self.release, entry, failed, now);
+        }
+        if counts {
+            self.release.stats.record(failed, duration, fuel);
+            if let Some(assignment) = &self.assignment {
+                let memory_peak_bytes = outcome.execution.map_or(0, |ran| ran.memory_peak_bytes);
+                assignment.observe(&Observation { latency: duration, fuel, memory_peak_bytes, failed });
+            }
+            if failed && self.is_canary {
+                self.judge();
+            }
+        }
+        self.state.tenant.spend(fuel, now.unix_ms());
+        let to_others = outcome.execution.map_or(0, |ran| ran.sent_bytes);
+        self.state.tenant.sent(outcome.sent_bytes.saturating_add(to_others), now.unix_ms());
+        let lines = self.service.lines.take(self.running.id());
+        let failed = !cancelled && (failed || matches!(execution_outcome, Some(Outcome::Failed(_))));
+        outcome.execution?;
+        let ended = match (cancelled, failed) {
+            (true, _) => ExecutionOutcome::Cancelled,
+            (false, true) => ExecutionOutcome::Failed,
+            (false, false) => ExecutionOutcome::Completed,
+        };
+        self.service.meter.record(ended, duration);
+        let sampler = &self.service.sampler;
+        let is_taken = match &self.run {
+            None => sampler.should_record(failed, now.unix_ms()),
+            Some(run) => {
+                // Whoever looks at runs looks for these, and retries bound how many there are.
+                let is_special = ended != ExecutionOutcome::Completed || run.attempt > 1 || self.is_recorded_anyway;
+                is_special || sampler.should_record_run(self.recorder.runs_per_second(), now.unix_ms())
+            }
+        };
+        Some(CompletedExecution { record: self.record(outcome, duration, fuel, ended, lines), is_taken })
+    }
+
+    fn record(
+        &self,
+        outcome: RequestOutcome<'_>,
+        duration: Duration,
+        fuel: u64,
+        ended: ExecutionOutcome,
+        lines: Option<serde_json::Value>,
+    ) -> ExecutionRecord {
+        let execution_outcome = outcome.execution.map(|ran| ran.outcome);
+        let id = &self.service.id;
+        let duration_us = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+        ExecutionRecord {
+            tenant: id.tenant.clone(),
+            id: self.running.id().to_owned(),
+            component: id.component.clone(),
+            environment: id.environment,
+            version: self.version(),
+            source: source(self.is_mirrored, outcome.method, outcome.path),
+            run: self.run.clone(),
+            started_at: i64::try_from(self.clock.now().unix_ms().saturating_sub(duration_us / 1_000))
+                .unwrap_or(i64::MAX),
+            duration_us,
+            fuel,
+            memory_bytes: outcome.execution.map_or(0, |ran| ran.memory_peak_bytes),
+            host_calls: outcome.execution.map_or_else(Vec::new, |ran| ran.host_calls.iter().map(recorded).collect()),
+            status: outcome.status,
+            outcome: ended.as_str().to_owned(),
+            code: match execution_outcome {
+                Some(Outcome::Failed(code)) => Some(code.as_str().to_owned()),
+                _ => None,
+            },
+            error: outcome.error.map(|error| cut(error, ERROR_BYTES_MAX)),
+            lines,
+        }
+    }
+
+    /// Asks the rollout what the canary's failure means.
+    fn judge(&self) {
+        let Some(canary) = self.state.canary.as_ref() else { return };
+        let (stats, base) = (&self.release.stats, &self.state.release.stats);
+        let event = canary.with_rollout(|rollout| rollout.on_result(true, stats, base, self.clock.now()));
+        if let Some(event) = event {
+            let (service, deployment) = (Arc::clone(&self.service), self.release.target.deployment.clone());
+            // The receiver ends with the platform.
+            let _ = self.transitions.send(RolloutTransition { service, deployment, event });
+        }
+    }
+}
+
+impl Drop for RequestGuard {
+    fn drop(&mut self) {
+        self.leave();
+        if !self.ended {
+            // What it logged would else stay for ever.
+            self.service.lines.take(self.running.id());
+        }
+    }
+}
+
+/// Tells a release's circuit breaker how an execution ended.
+fn tell(service: &Service, release: &Release, (circuit, entry): (CircuitKind, Entry), failed: bool, now: Now) {
+    let breaker = release.breaker(circuit);
+    let before = breaker.state();
+    breaker.record(entry, !failed, now);
+    let state = breaker.state();
+    if state != before {
+        let reason = breaker.health(now).reason;
+        let (version, circuit) = (release.target.version, circuit.as_str());
+        tracing::warn!(service = %service.id, version, circuit, ?state, %reason, "circuit breaker");
+    }
+}
+
+/// Tells a release's circuit breaker that an execution could not load it. A host or a store that had no time for it
+/// says nothing about the release: then nothing is told, and the result is false.
+pub(super) fn tell_unloadable(
+    service: &Service,
+    release: &Release,
+    entry: (CircuitKind, Entry),
+    error: &Error,
+    now: Now,
+) -> bool {
+    let at_fault = !matches!(error.code(), Code::Component(ErrorCode::Overloaded) | Code::StoreUnavailable);
+    if at_fault {
+        tell(service, release, entry, true, now);
+    }
+    at_fault
+}
+
+fn recorded(calls: &HostCalls) -> RecordedCalls {
+    let HostCalls { capability, calls, time } = calls;
+    let duration_us = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+    RecordedCalls { capability: (*capability).to_owned(), calls: *calls, duration_us }
+}
+
+/// The source of an execution, as it is recorded.
+pub(super) fn source(is_mirrored: bool, method: &str, path: &str) -> String {
+    cut(format!("{}{method} {path}", if is_mirrored { "shadow " } else { "" }), SOURCE_BYTES_MAX)
+}
+
+/// The beginning of a text, in whole characters, as a store takes it.
+fn cut(mut text: String, bytes_max: usize) -> String {
+    // PostgreSQL's texts have none.
+    text.retain(|character| character != '\0');
+    if text.len() > bytes_max {
+        let end = (0..=bytes_max).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+        text.truncate(end);
+    }
+    text
+}
+
+/// Why a service does not take a request now.
+#[derive(Debug)]
+pub struct NotAdmitted {
+    /// The reason.
+    pub error: Error,
+    /// Seconds after which to try again.
+    pub retry_after_seconds: Option<u64>,
+}
+
+impl From<Error> for NotAdmitted {
+    fn from(error: Error) -> Self {
+        let busy = matches!(
+            error.code(),
+            Code::BulkheadFull | Code::StoreUnavailable | Code::Component(ErrorCode::Overloaded)
+        );
+        Self { error, retry_after_seconds: busy.then_some(1) }
+    }
+}
+
+pub(super) fn require_entry(
+    service: &Service,
+    entry: std::result::Result<Entry, elias_delivery::supervision::CircuitRefusal>,
+) -> Result<Entry, NotAdmitted> {
+    entry.map_err(|refused| {
+        let code = match refused.state {
+            elias_delivery::supervision::BreakerState::Stopped => Code::Stopped,
+            _ => Code::CircuitOpen,
+        };
+        let error = Error::new(code, format!("{}: {refused}", service.id));
+        NotAdmitted { error, retry_after_seconds: Some(refused.retry_after.as_secs().max(1)) }
+    })
+}

@@ -1,0 +1,227 @@
+//! The way of a request: the rules of its route, then admission to its service.
+
+use super::release::{CircuitKind, Release};
+use super::request_guard::{self, AdmittedExecution, NotAdmitted, RequestGuard, RolloutTransition};
+use super::service::{ReleaseChoice, Route, Service, State};
+use super::{Purpose, Serving, gateway_now};
+use elias_api::{Code, Error, Result};
+use elias_delivery::rollout::Caller;
+use elias_delivery::supervision::{Entry, ResourceUsage};
+use elias_gateway::{AdmittedRequest, Client, Identity, LocalReply, Refusal, Rules};
+use elias_host::App;
+use elias_store::ReleaseTarget;
+use http::header::RETRY_AFTER;
+use http::{HeaderMap, HeaderValue};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// A request that has met the rules of its route.
+pub struct RoutedRequest {
+    /// The service that it is for.
+    pub service: Arc<Service>,
+    /// The rules, which add to the response.
+    pub rules: Arc<Rules>,
+    /// The results of the rules.
+    pub admitted: AdmittedRequest,
+}
+
+impl Serving {
+    /// Finds a request's route, and has it meet the route's rules.
+    ///
+    /// # Errors
+    /// The gateway's response in the component's place: no such host, path or method; a rate limit; no credentials.
+    pub async fn route(&self, parts: &http::request::Parts, client: Client) -> Result<RoutedRequest, LocalReply> {
+        let table = self.table.load_full();
+        let found = table.router.find_parts(parts).map_err(|mut refusal| {
+            table.router.nearest(parts).find(|route| route.rules.add_cors_headers(&parts.headers, &mut refusal));
+            refusal
+        })?;
+        let Route { service, rules } = found.value.clone();
+        let now = gateway_now(&self.clock);
+        let limited = rules.limit(parts, &found.matched, client, now)?;
+        if let Some(key) = rules.api_key(&parts.headers)
+            && let Err(error) = self.access.learn(key, client.ip).await
+        {
+            let refusal = Refusal::new(elias_gateway::Code::RateLimited).with_reason(error.to_string());
+            return Err(rules.refuse(&limited, refusal.with_header(RETRY_AFTER, HeaderValue::from_static("1"))));
+        }
+        let admitted = rules.identify(limited, parts, &found.matched, client, now)?;
+        Ok(RoutedRequest { service, rules, admitted })
+    }
+
+    /// The usage of this host, as the server in front counts it.
+    #[must_use]
+    pub fn usage(&self) -> &Arc<ResourceUsage> {
+        &self.meters.usage
+    }
+
+    /// Admits a response that no component makes, such as a file, to a service's egress.
+    ///
+    /// # Errors
+    /// Its tenant's quota.
+    pub async fn may_send(&self, service: &Service) -> Result<(), NotAdmitted> {
+        let tenant = Arc::clone(&service.state().tenant);
+        tenant.may_send(self.clock.now().unix_ms()).await
+    }
+
+    /// Counts the bytes of such a response.
+    pub fn sent(&self, service: &Service, bytes: u64) {
+        service.state().tenant.sent(bytes, self.clock.now().unix_ms());
+    }
+
+    /// How often an idempotent request to a service is tried again after it failed without a response.
+    #[must_use]
+    pub fn retries(&self, service: &Service) -> u32 {
+        service.state().supervision.retries
+    }
+
+    /// Admits a request to the service that its route named: chooses its release, and takes its permits.
+    ///
+    /// # Errors
+    /// Stopped, open circuit, quota, no free slot, or a component that cannot be loaded.
+    pub async fn admit(
+        &self,
+        service: &Arc<Service>,
+        headers: &HeaderMap,
+        address: Option<IpAddr>,
+        identity: Option<&Identity>,
+    ) -> Result<RequestGuard, NotAdmitted> {
+        self.admit_by(service, CircuitKind::Requests, headers, address, identity).await
+    }
+
+    async fn admit_by(
+        &self,
+        service: &Arc<Service>,
+        circuit: CircuitKind,
+        headers: &HeaderMap,
+        address: Option<IpAddr>,
+        identity: Option<&Identity>,
+    ) -> Result<RequestGuard, NotAdmitted> {
+        let started = Instant::now();
+        let state = Arc::clone(&service.state());
+        if state.snapshot.target.stopped {
+            let message = format!("{} was stopped; start it with: elias start {}", service.id, service.id.component);
+            return Err(Error::new(Code::Stopped, message).into());
+        }
+        let now = self.clock.now();
+        let random = if state.chooses() { rand::random() } else { 0 };
+        let mut chosen = state.choose(&Caller { headers, address, random }, identity);
+        let entry = match chosen.release.breaker(circuit).try_enter(now) {
+            // The version that serves takes over from a canary or another variant whose circuit is open.
+            Err(_) if chosen.is_beside() => {
+                chosen = chosen.without(&state);
+                chosen.release.breaker(circuit).try_enter(now)
+            }
+            entered => entered,
+        };
+        let entry = (circuit, request_guard::require_entry(service, entry)?);
+        self.begin(service, &state, chosen, entry, started).await
+    }
+
+    /// Admits the run of a trigger to a service, as a request without headers but by the circuit of triggers; on the
+    /// version `version` if there is one, also if that serves no more but did lately. One that this host does not
+    /// remember runs as `former`, else on what serves.
+    ///
+    /// # Errors
+    /// As [`admit`](Self::admit).
+    pub(crate) async fn admit_run(
+        &self,
+        service: &Arc<Service>,
+        version: Option<u32>,
+        former: Option<ReleaseTarget>,
+    ) -> Result<RequestGuard, NotAdmitted> {
+        let started = Instant::now();
+        let state = Arc::clone(&service.state());
+        let pinned = version.and_then(|version| match state.of_version(version) {
+            Some((release, is_canary)) => Some((Arc::clone(release), is_canary)),
+            None => {
+                let remembered = state.snapshot.history.iter().find(|release| release.version == version);
+                let remembered = remembered.cloned().or(former)?;
+                let lines = Arc::clone(&service.lines);
+                let now = self.clock.now();
+                let make = || Release::new(remembered, &state.supervision, lines, now);
+                Some((service.former(version, make), false))
+            }
+        });
+        let Some((release, is_canary)) = pinned.filter(|_| !state.snapshot.target.stopped) else {
+            return self.admit_by(service, CircuitKind::Triggers, &HeaderMap::new(), None, None).await;
+        };
+        let circuit = CircuitKind::Triggers;
+        let entry = request_guard::require_entry(service, release.breaker(circuit).try_enter(self.clock.now()))?;
+        let entry = (circuit, entry);
+        let chosen = ReleaseChoice { release: &release, is_canary, assignment: None };
+        self.begin(service, &state, chosen, entry, started).await
+    }
+
+    /// Takes the permits of a release that was chosen, and loads it.
+    async fn begin(
+        &self,
+        service: &Arc<Service>,
+        state: &Arc<State>,
+        chosen: ReleaseChoice<'_>,
+        entry: (CircuitKind, Entry),
+        started: Instant,
+    ) -> Result<RequestGuard, NotAdmitted> {
+        let release = chosen.release;
+        let permit = state.admission.enter().await.ok_or_else(|| {
+            Error::new(
+                Code::BulkheadFull,
+                format!("{}: as many requests as allowed are under way, and wait", service.id),
+            )
+        })?;
+        let quota = state.tenant.enter(self.clock.now().unix_ms()).await?;
+        let app = match load(self, service, state, release).await {
+            Ok(app) => app,
+            Err(error) => {
+                let failed = Unloadable { serving: self, service, state, release, error: &error };
+                failed.count(entry, chosen.is_canary, started);
+                return Err(error.into());
+            }
+        };
+        let permits = Some((permit, quota));
+        let entered = AdmittedExecution { state: Arc::clone(state), entry, permits, app, started, is_mirrored: false };
+        Ok(RequestGuard::begin(self, service, chosen, entered))
+    }
+}
+
+/// A release's component, loaded.
+pub(super) async fn load(serving: &Serving, service: &Arc<Service>, state: &State, release: &Release) -> Result<App> {
+    let now = serving.clock.now();
+    if let Some(app) = release.loaded(now) {
+        return Ok(app);
+    }
+    let target = &state.snapshot.target;
+    let observer = Arc::clone(&service.lines) as _;
+    let purpose = Purpose { service: &service.id, tenant: &target.tenant, secrets: &target.secrets, observer };
+    release.load(&serving.loader, &purpose, now).await
+}
+
+/// A release that a request found impossible to load.
+struct Unloadable<'a> {
+    serving: &'a Serving,
+    service: &'a Arc<Service>,
+    state: &'a State,
+    release: &'a Release,
+    error: &'a Error,
+}
+
+impl Unloadable<'_> {
+    /// The request has failed, if by the release's fault. A canary ends here: it serves nobody.
+    fn count(self, entry: (CircuitKind, Entry), is_canary: bool, started: Instant) {
+        let Self { serving, service, state, release, error } = self;
+        let now = serving.clock.now();
+        if !request_guard::tell_unloadable(service, release, entry, error, now) {
+            return;
+        }
+        release.stats.record(true, started.elapsed(), 0);
+        let canary = state.canary.as_ref().filter(|_| is_canary);
+        let reason = format!("it cannot be loaded: {}: {error}", error.code());
+        let event = canary.and_then(|canary| canary.with_rollout(|rollout| rollout.roll_back(&reason, now).ok()));
+        if let Some(event) = event {
+            let (service, deployment) = (Arc::clone(service), release.target.deployment.clone());
+            // The receiver ends with the platform.
+            let _ = serving.transitions.send(RolloutTransition { service, deployment, event });
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! What outboxes hand over.
+
+use super::*;
+use elias_capabilities::outbox::OutboxRelay;
+
+fn job(name: &str) -> NewJob {
+    NewJob {
+        name: name.to_owned(),
+        input: "1".to_owned(),
+        priority: None,
+        start: StartTime::Now,
+        key: None,
+        concurrency_key: None,
+        after: Vec::new(),
+        target: None,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_outbox_hands_over_again_and_again_runs_once() {
+    let bench = bench(json!({}), returns()).await;
+    bench.services.outbox.lock().push(("01ARZ3NDEKTSV4RRFFQ69G5FAV".to_owned(), job("mail")));
+    let (one, other) = (bench.runner("one"), bench.runner("other"));
+    one.start();
+    other.start();
+    let backends = [TriggerBackends::of(Arc::clone(&one)), TriggerBackends::of(Arc::clone(&other))];
+    for _ in 0..20 {
+        backends.iter().for_each(|backends| backends.committed(&shop().to_string()));
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    until("it has run", async || bench.ran().len() == 1 && bench.unfinished().await == 0).await;
+    backends[0].committed(&shop().to_string());
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(bench.ran().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_outbox_that_was_remembered_is_drained_by_whoever_is_there() {
+    let bench = bench(json!({}), returns()).await;
+    // A host that died before it handed the job over.
+    let dead = TriggerBackends::of(bench.runner("dead"));
+    dead.remember(&shop().to_string()).await.expect("remembered");
+    drop(dead);
+    bench.services.outbox.lock().push(("01ARZ3NDEKTSV4RRFFQ69G5FAV".to_owned(), job("mail")));
+    let runner = bench.runner("one");
+    runner.start();
+    until("it has run", async || bench.ran().len() == 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_with_an_id_of_an_outbox_is_published_once() {
+    let bench = bench(json!({ "event": [{ "type": "**" }] }), returns()).await;
+    bench.register().await;
+    let runner = bench.runner("one");
+    runner.start();
+    let backends = TriggerBackends::of(Arc::clone(&runner));
+    for delay in [0, 0, 50] {
+        let event = elias_capabilities::events::NewEvent {
+            event_type: "order.paid".to_owned(),
+            data: "{}".to_owned(),
+            subject: None,
+            key: None,
+            delay: Duration::from_millis(delay),
+        };
+        let id = backends.publish_once(origin(0), "given".to_owned(), event).await.expect("published");
+        assert_eq!(id, "given");
+    }
+    until("it was delivered", async || bench.ran().len() == 1 && bench.unfinished().await == 0).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!(bench.ran().len(), 1);
+}

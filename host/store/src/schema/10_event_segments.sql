@@ -1,0 +1,147 @@
+-- The log of events lies in segments, as PGQ's rotating tables do: new events go to one of eight tables of the same shape, the next table
+-- takes over after a while, and a table is emptied as a whole once all its events are older than any is kept. Deleting rows one by one would
+-- write as much as publishing them, and leave PostgreSQL dead rows to clean up. The tables are a fixed number and not partitions that are made
+-- at run time: the statements stay the same on both databases, and row-level security guards each table from the start.
+--
+-- A key is unique in a segment by an index, and in a tenant's whole log because whoever publishes holds the tenant's row in `event_positions`
+-- and looks for the key in every segment. A table of all keys would be deleted from row by row.
+ALTER TABLE events RENAME TO events_0;
+DROP INDEX events_by_key;
+CREATE UNIQUE INDEX events_0_by_key ON events_0 (tenant, key) WHERE key IS NOT NULL;
+
+CREATE TABLE events_1 (
+    tenant TEXT NOT NULL,
+    position BIGINT NOT NULL,
+    id TEXT NOT NULL,
+    type TEXT NOT NULL,
+    source TEXT NOT NULL,
+    subject TEXT,
+    data TEXT NOT NULL,
+    time BIGINT NOT NULL,
+    key TEXT,
+    hops BIGINT NOT NULL,
+    cause TEXT,
+    published_at BIGINT NOT NULL,
+    PRIMARY KEY (tenant, position)
+);
+CREATE UNIQUE INDEX events_1_by_key ON events_1 (tenant, key) WHERE key IS NOT NULL;
+
+CREATE TABLE events_2 (
+    tenant TEXT NOT NULL,
+    position BIGINT NOT NULL,
+    id TEXT NOT NULL,
+    type TEXT NOT NULL,
+    source TEXT NOT NULL,
+    subject TEXT,
+    data TEXT NOT NULL,
+    time BIGINT NOT NULL,
+    key TEXT,
+    hops BIGINT NOT NULL,
+    cause TEXT,
+    published_at BIGINT NOT NULL,
+    PRIMARY KEY (tenant, position)
+);
+CREATE UNIQUE INDEX events_2_by_key ON events_2 (tenant, key) WHERE key IS NOT NULL;
+
+CREATE TABLE events_3 (
+    tenant TEXT NOT NULL,
+    position BIGINT NOT NULL,
+    id TEXT NOT NULL,
+    type TEXT NOT NULL,
+    source TEXT NOT NULL,
+    subject TEXT,
+    data TEXT NOT NULL,
+    time BIGINT NOT NULL,
+    key TEXT,
+    hops BIGINT NOT NULL,
+    cause TEXT,
+    published_at BIGINT NOT NULL,
+    PRIMARY KEY (tenant, position)
+);
+CREATE UNIQUE INDEX events_3_by_key ON events_3 (tenant, key) WHERE key IS NOT NULL;
+
+CREATE TABLE events_4 (
+    tenant TEXT NOT NULL,
+    position BIGINT NOT NULL,
+    id TEXT NOT NULL,
+    type TEXT NOT NULL,
+    source TEXT NOT NULL,
+    subject TEXT,
+    data TEXT NOT NULL,
+    time BIGINT NOT NULL,
+    key TEXT,
+    hops BIGINT NOT NULL,
+    cause TEXT,
+    published_at BIGINT NOT NULL,
+    PRIMARY KEY (tenant, position)
+);
+CREATE UNIQUE INDEX events_4_by_key ON events_4 (tenant, key) WHERE key IS NOT NULL;
+
+CREATE TABLE events_5 (
+    tenant TEXT NOT NULL,
+    position BIGINT NOT NULL,
+    id TEXT NOT NULL,
+    type TEXT NOT NULL,
+    source TEXT NOT NULL,
+    subject TEXT,
+    data TEXT NOT NULL,
+    time BIGINT NOT NULL,
+    key TEXT,
+    hops BIGINT NOT NULL,
+    cause TEXT,
+    published_at BIGINT NOT NULL,
+    PRIMARY KEY (tenant, position)
+);
+CREATE UNIQUE INDEX events_5_by_key ON events_5 (tenant, key) WHERE key IS NOT NULL;
+
+CREATE TABLE events_6 (
+    tenant TEXT NOT NULL,
+    position BIGINT NOT NULL,
+    id TEXT NOT NULL,
+    type TEXT NOT NULL,
+    source TEXT NOT NULL,
+    subject TEXT,
+    data TEXT NOT NULL,
+    time BIGINT NOT NULL,
+    key TEXT,
+    hops BIGINT NOT NULL,
+    cause TEXT,
+    published_at BIGINT NOT NULL,
+    PRIMARY KEY (tenant, position)
+);
+CREATE UNIQUE INDEX events_6_by_key ON events_6 (tenant, key) WHERE key IS NOT NULL;
+
+CREATE TABLE events_7 (
+    tenant TEXT NOT NULL,
+    position BIGINT NOT NULL,
+    id TEXT NOT NULL,
+    type TEXT NOT NULL,
+    source TEXT NOT NULL,
+    subject TEXT,
+    data TEXT NOT NULL,
+    time BIGINT NOT NULL,
+    key TEXT,
+    hops BIGINT NOT NULL,
+    cause TEXT,
+    published_at BIGINT NOT NULL,
+    PRIMARY KEY (tenant, position)
+);
+CREATE UNIQUE INDEX events_7_by_key ON events_7 (tenant, key) WHERE key IS NOT NULL;
+
+-- Of the host, not of a tenant: the segments that are in use. They are numbered upwards: the highest is the one that is written to, and segment
+-- N lies in the table of N modulo 8. The first one began before its time was known, so that the next one begins soon.
+CREATE TABLE event_segments (
+    segment BIGINT PRIMARY KEY,
+    begun_at BIGINT NOT NULL
+);
+INSERT INTO event_segments (segment, begun_at) VALUES (0, 0);
+
+-- The position of a tenant's first event in a segment: a page of the log is read from the segment that has it, by the primary key. Positions
+-- grow from segment to segment.
+CREATE TABLE event_segment_starts (
+    tenant TEXT NOT NULL,
+    segment BIGINT NOT NULL,
+    first BIGINT NOT NULL,
+    PRIMARY KEY (tenant, segment)
+);
+INSERT INTO event_segment_starts (tenant, segment, first) SELECT tenant, 0, first FROM event_positions;

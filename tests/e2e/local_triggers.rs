@@ -1,0 +1,139 @@
+//! Schedules, jobs and events of a component in the process of a program that embeds it, by a clock that it moves.
+
+use elias_capabilities::events::NewEvent;
+use elias_capabilities::jobs::{JobState, NewJob, StartTime};
+use elias_capabilities::{Log, Workflow};
+use elias_host::{Grants, Host, LoadOptions};
+use elias_local_triggers::{LocalTriggers, ManualClock, NextTick, Outcome, RunReport, RunningTriggers, TriggerError};
+use elias_tests::build::component;
+use elias_tests::platform::until;
+use serde_json::{Value, json};
+use std::time::Duration;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+const SOURCE: &str = r#"
+import { events, jobs, step } from "elias";
+
+export default {
+  async job(job) {
+    const { fails = 0, sleeps, waits } = job.input;
+    if (job.attempt <= fails) throw new Error("not yet");
+    if (sleeps) await step.sleep("a while", sleeps);
+    if (waits) {
+      await events.publish("job.begun", { waits });
+      await new Promise((resolve) => setTimeout(resolve, waits));
+    }
+    return job.attempt;
+  },
+  async scheduled(tick) {
+    await jobs.enqueue("report", { due: tick.scheduledTime, late: tick.late });
+  },
+  event() {},
+};
+"#;
+
+/// 2026-03-28 00:00 UTC: the night before clocks are set forward in Berlin.
+const START: u64 = 1_774_656_000_000;
+const HOUR: Duration = Duration::from_secs(3_600);
+
+struct Embedded {
+    clock: ManualClock,
+    triggers: RunningTriggers,
+    reports: UnboundedReceiver<RunReport>,
+}
+
+impl Embedded {
+    async fn start(config: Value) -> Self {
+        let clock = ManualClock::new(START);
+        let (sender, reports) = unbounded_channel();
+        let config = serde_json::from_value(config).expect("settings");
+        let triggers = LocalTriggers::builder()
+            .config(config)
+            .clock(clock.clock())
+            .on_run(move |report| drop(sender.send(report.clone())))
+            .build()
+            .expect("they can be used");
+        let host = Host::builder().instances(8).capability(Log).capability(Workflow);
+        let host = host.capability(triggers.jobs()).capability(triggers.events()).build().expect("a host");
+        let grants = ["jobs", "events", "workflow"].into_iter();
+        let grants = grants.fold(Grants::none(), |grants, name| grants.with(name, json!({})));
+        let options = LoadOptions { grants, observer: Some(triggers.observer()), ..LoadOptions::default() };
+        let app = host.load_with(&component(SOURCE), &options).await.expect("it loads");
+        Self { clock, triggers: triggers.start(app), reports }
+    }
+
+    /// The next run that has ended.
+    async fn report(&mut self) -> RunReport {
+        let report = tokio::time::timeout(Duration::from_secs(60), self.reports.recv()).await;
+        report.expect("it comes in time").expect("the triggers run")
+    }
+
+    fn next_due(&self) -> Vec<NextTick> {
+        self.triggers.next_ticks()
+    }
+}
+
+fn done(result: &str) -> Outcome {
+    Outcome::Done { result: result.to_owned() }
+}
+
+#[tokio::test]
+async fn schedules_are_due_by_the_clock_in_their_time_zone() {
+    let schedule = json!({ "name": "nightly", "cron": "0 3 * * *", "timezone": "Europe/Berlin" });
+    let mut embedded = Embedded::start(json!({ "schedule": [schedule] })).await;
+    let due = |due| [NextTick { schedule: "nightly".to_owned(), due: Some(due) }];
+    assert_eq!(embedded.next_due(), due(START + 2 * 3_600_000));
+    embedded.clock.advance(2 * HOUR);
+    let mut runs = [embedded.report().await, embedded.report().await];
+    runs.sort_by(|one, other| other.what.cmp(&one.what));
+    let [tick, job] = runs;
+    assert_eq!((tick.what.as_str(), tick.attempt, tick.outcome), ("schedule nightly", 1, done("null")));
+    assert_eq!((job.what.as_str(), job.outcome), ("job report", done("1")));
+    assert_eq!(embedded.next_due(), due(START + 25 * 3_600_000), "summer time has begun by then");
+    embedded.clock.advance(22 * HOUR + HOUR / 2);
+    let mut runs = embedded.triggers.fire("nightly").expect("there is one");
+    assert_eq!(runs.next().await.map(|run| run.outcome), Some(done("null")), "by hand, at any time");
+    assert_eq!(embedded.triggers.fire("other").err(), Some(TriggerError::NoSchedule("other".to_owned())));
+}
+
+#[tokio::test]
+async fn delays_retries_and_sleeps_go_by_the_clock() {
+    let retry = json!({ "attempts": 3, "first": "1h", "jitter": false });
+    let mut embedded = Embedded::start(json!({ "jobs": { "charge": { "retry": retry } } })).await;
+    let job =
+        NewJob { start: StartTime::After(HOUR), ..NewJob::new("charge", &json!({ "fails": 1, "sleeps": 5_000 })) };
+    let mut runs = embedded.triggers.enqueue(job).expect("enqueued");
+    let jobs = embedded.triggers.jobs();
+    assert_eq!(
+        (jobs[0].id.as_str(), jobs[0].state),
+        (runs.id().expect("its id"), JobState::Waiting { until: START + 3_600_000 })
+    );
+    embedded.clock.advance(HOUR);
+    let first = runs.next().await.expect("a run");
+    assert!(matches!(first.outcome, Outcome::Retry { attempt: 2, .. }), "{first:?}");
+    assert_eq!(embedded.report().await, first);
+    embedded.clock.advance(HOUR);
+    assert_eq!(embedded.report().await.outcome, Outcome::Suspended);
+    embedded.clock.advance(Duration::from_secs(5));
+    assert_eq!(embedded.report().await.outcome, done("2"));
+    until("the job is over", async || embedded.triggers.jobs().is_empty().then_some(())).await;
+    assert!(matches!(embedded.triggers.cancel("job-1"), Err(TriggerError::Refused(_))), "it is over");
+}
+
+#[tokio::test]
+async fn runs_have_a_time_to_end_when_the_triggers_stop() {
+    let config = json!({ "event": [{ "type": "job.begun" }, { "type": "order.*" }] });
+    for (grace, waits, cut) in [(60, 300, 0), (0, 60_000, 1)] {
+        let mut embedded = Embedded::start(config.clone()).await;
+        let mut published = embedded.triggers.publish(NewEvent::new("order.paid", &json!(1))).expect("published");
+        assert_eq!(published.next().await.expect("a run").what, "event order.paid");
+        assert_eq!(embedded.report().await.what, "event order.paid");
+        embedded.triggers.enqueue(NewJob::new("slow", &json!({ "waits": waits }))).expect("enqueued");
+        assert_eq!(embedded.report().await.what, "event job.begun");
+        assert_eq!(embedded.triggers.stop(Duration::from_secs(grace)).await, cut);
+        let ended = embedded.reports.try_recv().map(|report| report.outcome);
+        assert_eq!(ended.ok(), (cut == 0).then(|| done("1")));
+        let late = embedded.triggers.enqueue(NewJob::new("late", &json!({})));
+        assert_eq!(late.err(), Some(TriggerError::Stopped));
+    }
+}
