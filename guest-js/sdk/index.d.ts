@@ -62,10 +62,17 @@ export interface Component<Input = any, Output = unknown> {
    * delivered at least once: `event.id` tells a second delivery.
    */
   event?(event: DeliveredEvent, env: Env, ctx: ExecutionContext): MaybePromise<void>;
+
+  /**
+   * Handles several events at once, of a subscription with `batch` in elias.toml. A handler that returns acknowledges
+   * those on which it did not decide with `retry` or `reject`. If it throws, each of them is delivered again, as the
+   * retry policy of the subscription says. A batch has no durable steps.
+   */
+  events?(batch: EventBatch, env: Env, ctx: ExecutionContext): MaybePromise<void>;
 }
 
 /** A due time of a schedule. */
-export interface ScheduledTick {
+export interface ScheduledTick<Input = any> {
   /** The name of the schedule. */
   readonly name: string;
   /** When the run was due, in milliseconds since the Unix epoch. */
@@ -74,6 +81,8 @@ export interface ScheduledTick {
   readonly late: number;
   /** From 1; more if a former run for the same time failed. */
   readonly attempt: number;
+  /** The schedule's `input` in elias.toml; null without one. */
+  readonly input: Input;
 }
 
 /** What a handler can decide about its message. The last decision counts, whether the handler then returns or throws. */
@@ -108,6 +117,14 @@ export interface Job<Input = any> extends Decisions {
 export interface DeliveredEvent<Data = any> extends CloudEvent<Data>, Decisions {
   /** From 1. */
   readonly attempt: number;
+}
+
+/** Events that are delivered to a subscription at once. */
+export interface EventBatch<Data = any> {
+  /** The name of the subscription. */
+  readonly subscription: string;
+  /** The events, each with its own `retry`, `reject` and `attempt`. */
+  readonly events: readonly DeliveredEvent<Data>[];
 }
 
 /**

@@ -19,6 +19,7 @@ every = "1s"
 [[triggers.schedule]]
 name = "yearly"
 cron = "0 0 1 1 *"
+input = { full = true }
 
 [[triggers.event]]
 name = "large"
@@ -26,6 +27,7 @@ type = "order.*"
 where = { "data.total" = { gte = 100 } }
 
 [triggers.jobs.work]
+key-concurrency = 1
 retry = { attempts = 3, first = "100ms", jitter = false }
 "#;
 
@@ -36,10 +38,10 @@ export default {
   async fetch(request) {
     const { searchParams } = new URL(request.url);
     if (searchParams.has("publish")) return new Response(await events.publish("order.paid", { total: 200 }));
-    return new Response(await jobs.enqueue("work", { fails: 1 }, { key: "one" }));
+    return new Response(await jobs.enqueue("work", { fails: 1 }, { key: "one", concurrencyKey: "user 7" }));
   },
   scheduled(tick) {
-    log.info(`tick ${tick.name}`, { late: tick.late < 60_000 });
+    log.info(`tick ${tick.name}`, { late: tick.late < 60_000, input: tick.input });
   },
   event(event) {
     log.info(`event ${event.type}`, { total: event.data.total });
@@ -89,7 +91,8 @@ async fn a_trigger_is_run_by_hand() {
     let server = Server::develop(&terminal.path("app"), &[]);
     until("the server says where it is", async || terminal.path("app/.elias/dev-url").exists().then_some(())).await;
     let said = terminal.types("app", &["trigger", "schedule", "yearly"]);
-    assert!(said.starts_with("info  tick yearly late=true\nschedule yearly ("), "{said}");
+    assert!(said.starts_with("info  tick yearly late=true input="), "{said}");
+    assert!(said.contains("full") && said.contains("\nschedule yearly ("), "{said}");
     assert!(said.ends_with(") is done\n"), "{said}");
     let said = terminal.types("app", &["trigger", "event", "order.paid", "--data", r#"{"total":100}"#]);
     assert!(said.contains("info  event order.paid total=100\n"), "{said}");

@@ -60,6 +60,9 @@ async fn a_job_is_enqueued_once_and_its_result_is_kept() {
     let done = job(&team, &made["id"], "done").await;
     assert_eq!((&done["result"], &done["attempt"], &done["trigger"]), (&json!("[1]"), &json!(1), &json!("job")));
     let again = team.done("POST", &enqueue(), json!({ "name": "echo", "input": [1], "key": "one" })).await;
+    let keyed = json!({ "name": "echo", "concurrency_key": "user 7" });
+    let keyed = team.done("POST", &enqueue(), keyed).await;
+    assert_eq!(job(&team, &keyed["id"], "done").await["concurrency_key"], "user 7");
     assert_eq!((&again["id"], &again["existing"]), (&made["id"], &json!(true)));
     // With an Idempotency-Key the response itself is remembered.
     let send = async |input: &str| {
@@ -90,12 +93,20 @@ async fn dead_jobs_are_retried_and_waiting_ones_cancelled() {
     let retried = team.done("POST", "/jobs/retry", json!({ "component": "shop", "name": "echo" })).await;
     assert_eq!(retried["jobs"], 1);
     job(&team, &made["id"], "dead").await;
+    let none = team.done("POST", "/jobs/discard", json!({ "component": "shop", "before": 1 })).await;
+    assert_eq!(none["jobs"], 0, "none is that old");
+    let (status, _) = team.ask("POST", &format!("/jobs/{id}/discard"), json!({})).await;
+    assert_eq!(status, 204);
+    assert_eq!(team.refused("GET", &format!("/jobs/{id}"), Value::Null).await.0, "not-found");
+    assert_eq!(team.refused("POST", &format!("/jobs/{id}/discard"), json!({})).await.0, "not-found");
     let later = json!({ "name": "echo", "run_at": 4_102_444_800_000_u64 });
     let later = team.done("POST", &enqueue(), later).await;
     assert_eq!(job(&team, &later["id"], "waiting").await["waits_for"], "time");
     let cancelled = team.done("POST", "/jobs/cancel", json!({ "trigger": "job" })).await;
     assert_eq!(cancelled["jobs"], 1);
     job(&team, &later["id"], "cancelled").await;
+    let over = format!("/jobs/{}/discard", later["id"].as_str().expect("an id"));
+    assert_eq!(team.refused("POST", &over, json!({})).await.0, "wrong-state");
     let listed = team.done("GET", "/jobs?state=cancelled&limit=1", Value::Null).await;
     assert_eq!(listed["items"][0]["id"], later["id"], "{listed}");
 }
@@ -182,10 +193,100 @@ async fn a_rejected_event_is_a_dead_letter_and_a_subscription_can_be_replayed() 
     let resumed = team.done("POST", &format!("{subscription}/resume"), json!({})).await;
     assert_eq!(resumed["paused"], false);
     letters(2).await;
+    assert_eq!(team.done("POST", "/dead-letters/discard", json!({ "name": "orders" })).await["jobs"], 2);
+    letters(0).await;
+    assert_eq!(team.refused("POST", "/dead-letters/discard", json!({ "trigger": "job" })).await.0, "bad-input");
     assert_eq!(team.done("GET", &subscription, Value::Null).await["config"]["type"], "order.*");
     assert_eq!(team.done("GET", "/subscriptions?component=shop", Value::Null).await["items"][0]["name"], "orders");
     let other = service("shop", "production", "/subscriptions/others");
     assert_eq!(team.refused("GET", &other, Value::Null).await.0, "not-found");
+}
+
+#[tokio::test]
+async fn a_selection_of_events_is_delivered_once_more_and_to_a_version() {
+    let platform = Platform::start(&[]);
+    let team = platform.default_tenant();
+    serve(&team).await;
+    for (id, subject, rejects) in [("1", "a", true), ("2", "b", true), ("3", "a", false)] {
+        let event = json!({
+            "specversion": "1.0", "id": id, "type": "order.paid", "source": "/tills/7", "subject": subject,
+            "data": { "rejects": rejects },
+        });
+        team.done("POST", "/events", event).await;
+    }
+    let letters = async |count: usize| {
+        until(&format!("there are {count} dead letters"), async || {
+            let letters = team.done("GET", "/dead-letters", Value::Null).await;
+            let items = letters["items"].as_array().expect("a list").clone();
+            (items.len() == count).then_some(items)
+        })
+        .await
+    };
+    letters(2).await;
+    let events = service("shop", "production", "/subscriptions/orders/events");
+    let replay = async |selection: Value| {
+        let (status, replayed) = team.ask("POST", &events, selection).await;
+        assert_eq!(status, 202, "{replayed}");
+        (replayed["deliveries"].as_u64(), replayed["next"].as_u64())
+    };
+    assert_eq!(replay(json!({ "subject": "b" })).await, (Some(1), None));
+    let newest = letters(3).await.remove(0);
+    assert!(newest["replayed_by"].is_string(), "{newest}");
+    assert_eq!(replay(json!({ "ids": ["3"], "type": "order.*", "where": { "subject": "a" } })).await, (Some(1), None));
+    assert_eq!(replay(json!({ "type": "user.*" })).await, (Some(0), None));
+    assert_eq!(replay(json!({ "until": 1 })).await, (Some(0), None));
+    let (deliveries, next) = replay(json!({ "limit": 1, "version": 1 })).await;
+    assert_eq!(deliveries, Some(1));
+    let rest = json!({ "after": next.expect("there are more"), "where": { "data.rejects": true } });
+    assert_eq!(replay(rest).await, (Some(1), None));
+    let all = letters(5).await;
+    assert!(all.iter().any(|letter| letter["version"] == 1), "{all:?}");
+    assert_eq!(team.refused("POST", &events, json!({ "version": 99 })).await.0, "not-found");
+    for wrong in [json!({ "limit": 0 }), json!({ "type": "a..b" }), json!({ "where": { "x": { "like": 1 } } })] {
+        assert_eq!(team.refused("POST", &events, wrong.clone()).await.0, "bad-input", "{wrong}");
+    }
+    let viewer = team.with_role("viewer", None).await;
+    assert_eq!(viewer.refused("POST", &events, json!({})).await.0, "forbidden");
+}
+
+const BATCHES: &str = r#"
+import { step } from "elias";
+
+export default {
+  fetch() { return new Response("up"); },
+  async events({ subscription, events }) {
+    for (const event of events) {
+      if (event.data.step) await step("none", () => 1);
+      if (event.data.rejects) event.reject(`${subscription} rejects`);
+    }
+  },
+};
+"#;
+
+#[tokio::test]
+async fn a_batch_of_events_ends_as_its_handler_decides_on_each() {
+    let platform = Platform::start(&[]);
+    let team = platform.default_tenant();
+    let retry = json!({ "attempts": 1 });
+    let subscription = json!({ "name": "orders", "type": "order.*", "batch": 5, "retry": retry });
+    let settings = json!({ "triggers": { "event": [subscription] }, "capabilities": { "workflow": {} } });
+    team.serve("shop", &component(BATCHES), settings).await;
+    let event = |id: &str, data: Value| json!({ "specversion": "1.0", "id": id, "type": "order.paid", "source": "/tills/7", "data": data });
+    let letters = async |count: usize| {
+        until(&format!("there are {count} dead letters"), async || {
+            let letters = team.done("GET", "/dead-letters", Value::Null).await;
+            let items = letters["items"].as_array().expect("a list").clone();
+            (items.len() == count).then_some(items)
+        })
+        .await
+    };
+    for (id, rejects) in [("1", false), ("2", true), ("3", false)] {
+        team.done("POST", "/events", event(id, json!({ "rejects": rejects }))).await;
+    }
+    assert_eq!(letters(1).await[0]["error"], "rejected: orders rejects");
+    team.done("POST", "/events", event("4", json!({ "step": true }))).await;
+    let error = letters(2).await[0]["error"].clone();
+    assert!(error.as_str().is_some_and(|error| error.contains("not for batches")), "{error}");
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ const CONFIG: &str = r#"
 name = "nightly"
 cron = "0 3 * * *"
 timezone = "Europe/Berlin"
+input = { full = true }
 
 [[triggers.event]]
 name = "large"
@@ -23,6 +24,11 @@ name = "huge"
 type = "order.*"
 where = { "data.total" = { gte = 100 } }
 
+[[triggers.event]]
+name = "sent"
+type = "mail.sent"
+batch = 2
+
 [triggers.jobs.order]
 retry = { attempts = 2, first = "10s", jitter = false }
 "#;
@@ -32,7 +38,7 @@ import { events, jobs, log, step } from "elias";
 
 export default {
   async scheduled(tick) {
-    await jobs.enqueue("report", { at: new Date(tick.scheduledTime).toISOString(), late: tick.late });
+    await jobs.enqueue("report", { at: new Date(tick.scheduledTime).toISOString(), late: tick.late, ...tick.input });
   },
   async job(job) {
     if (job.name === "report") return "sent";
@@ -44,12 +50,16 @@ export default {
   event(event) {
     log.info(`paid ${JSON.stringify(event.data)}`);
   },
+  events(batch) {
+    log.info(`${batch.subscription}: ${batch.events.map(({ data }) => data).join(" ")}`);
+    batch.events.find(({ data }) => data === "b")?.reject("no");
+  },
 };
 "#;
 
 const TESTS: &str = r#"
 import { clock, expect, fake, it, triggers } from "elias/test";
-import { jobs } from "elias";
+import { events, jobs } from "elias";
 
 const outcomes = async () => (await triggers.runJobs()).map(({ name, attempt, outcome }) => [name, attempt, outcome]);
 
@@ -58,7 +68,7 @@ it("fires schedules in their time zone", async () => {
   await clock.advance("1d");
   // Clocks were set forward in that night: 03:00 in Berlin is 01:00 UTC.
   expect(triggers.ticks).toEqual([{ name: "nightly", scheduledTime: Date.parse("2026-03-29T01:00:00Z") }]);
-  expect(triggers.jobs).toMatchObject([{ name: "report", input: { at: "2026-03-29T01:00:00.000Z", late: 0 }, state: "waiting" }]);
+  expect(triggers.jobs).toMatchObject([{ name: "report", input: { at: "2026-03-29T01:00:00.000Z", late: 0, full: true }, state: "waiting" }]);
   expect(Date.now()).toBe(Date.parse("2026-03-29T12:00:00Z"));
   expect(await triggers.runJobs()).toMatchObject([{ name: "report", outcome: "done", result: "sent" }]);
   expect(triggers.jobs).toMatchObject([{ state: "done", result: "sent" }]);
@@ -82,6 +92,14 @@ it("runs jobs when they are due, and tries them again", async () => {
   expect(triggers.events).toMatchObject([{ type: "order.paid", data: { total: 50 } }]);
   expect(await triggers.deliverEvents()).toMatchObject([{ name: "large", outcome: "done" }]);
   expect(fake.log.lines.map(({ message }) => message)).toEqual(["charged", "charged", 'paid {"total":50}']);
+});
+
+it("delivers events in batches", async () => {
+  clock.set(0);
+  for (const data of ["a", "b", "c"]) await events.publish("mail.sent", data);
+  const ends = (await triggers.deliverEvents()).map(({ name, outcome, reason }) => [name, outcome, reason]);
+  expect(ends).toEqual([["sent", "done", undefined], ["sent", "dead", "no"], ["sent", "done", undefined]]);
+  expect(fake.log.lines.map(({ message }) => message)).toEqual(["sent: a b", "sent: c"]);
 });
 
 it("takes durations as elias.toml has them", () => expect(clock.advance("soon")).rejects.toThrow("not a duration"));
@@ -108,7 +126,7 @@ fn tests_move_the_clock_and_run_jobs_and_events() {
     let terminal = terminal();
     let output = terminal.output("app", &["test"]);
     let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
-    assert!(output.status.success() && said.contains("3 passed"), "{said}");
+    assert!(output.status.success() && said.contains("4 passed"), "{said}");
 
     terminal.edit("app/elias.toml", "0 3 * * *", "61 * * * *");
     let output = terminal.output("app", &["test"]);

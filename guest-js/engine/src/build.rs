@@ -21,7 +21,7 @@ const SPARE_FOR_APPLICATION: Spare = Spare { atoms: 2_048, shapes: 1_024 };
 const SPARE_FOR_REQUEST: Spare = Spare { atoms: 256, shapes: 128 };
 
 /// Handlers that a component may have; each is a method of its default export.
-const HANDLERS: [&str; 5] = ["call", "event", "fetch", "job", "scheduled"];
+const HANDLERS: [&str; 6] = ["call", "event", "events", "fetch", "job", "scheduled"];
 
 /// Those that every component has the web modules for, and so need not be named in its source.
 const EVERYWHERE: [&str; 2] = ["call", "fetch"];

@@ -16,6 +16,11 @@ export interface JobOptions {
   delay?: number;
   /** A unique key: while the queue keeps a job with it, no second one is made, and that job's id is returned. */
   key?: string;
+  /**
+   * Jobs with the same name and concurrency key, such as those of one user, run at a time only as `key-concurrency` of
+   * `[triggers.jobs.NAME]` says. Default: none, and no such limit.
+   */
+  concurrencyKey?: string;
   /** Ids of jobs that must be done first. */
   after?: Iterable<string>;
   /** The component that runs the job. Default: the one that enqueues it. */

@@ -240,7 +240,7 @@ export const app: {
   /** Calls it: JSON in, JSON out. */
   call(input?: unknown, given?: HandlerArguments): Promise<any>;
   /** Fires a schedule; `at` is when it was due, by default now. Waits for the handler `scheduled`. */
-  schedule(name: string, given?: HandlerArguments & { at?: Date | number; late?: number; attempt?: number }): Promise<void>;
+  schedule(name: string, given?: HandlerArguments & TickArguments): Promise<void>;
   /**
    * Runs a job in the handler `job`, once. An exception that leaves the handler is thrown. Steps are done as they come, with an
    * empty journal; their sleeps are over at once.
@@ -248,6 +248,11 @@ export const app: {
   job(name: string, input?: unknown, given?: HandlerArguments & JobArguments): Promise<Outcome & { result?: any }>;
   /** Delivers an event to the handler `event`, once; `given` also takes attributes of the event. Otherwise as `job`. */
   event(type: string, data?: unknown, given?: HandlerArguments & Partial<CloudEvent> & { attempt?: number }): Promise<Outcome>;
+  /** Delivers events at once to the handler `events`; gives the outcome of each. An exception is thrown. */
+  events(
+    list: (Partial<CloudEvent> & { type: string; attempt?: number })[],
+    given?: HandlerArguments & { subscription?: string },
+  ): Promise<Outcome[]>;
   /** Waits for the promises that it passed to `ctx.waitUntil`. */
   settled(): Promise<void>;
 };
@@ -303,7 +308,10 @@ export const triggers: {
    * exception that leaves the handler is a `retry` or `dead` with `error`.
    */
   runJobs(): Promise<TestRun[]>;
-  /** Delivers the published events to the subscriptions that they match; `name` is the subscription. Otherwise as `runJobs`. */
+  /**
+   * Delivers the published events to the subscriptions that they match, to one with `batch` those that are due at once; `name` is the
+   * subscription, and each event has its own entry. Otherwise as `runJobs`.
+   */
   deliverEvents(): Promise<TestRun[]>;
 };
 
@@ -313,6 +321,7 @@ interface TestJob {
   readonly input: any;
   readonly priority?: number;
   readonly key?: string;
+  readonly concurrencyKey?: string;
   readonly after: string[];
   /** The component that runs it; `runJobs` leaves jobs of others alone. */
   readonly target?: string;
@@ -380,6 +389,14 @@ export const fake: {
   };
 };
 
+interface TickArguments {
+  at?: Date | number;
+  late?: number;
+  attempt?: number;
+  /** Default: null. */
+  input?: unknown;
+}
+
 interface FakeJob {
   readonly id: string;
   readonly name: string;
@@ -390,6 +407,7 @@ interface FakeJob {
   /** In milliseconds. */
   readonly delay?: number;
   readonly key?: string;
+  readonly concurrencyKey?: string;
   readonly after: string[];
   readonly target?: string;
 }

@@ -28,14 +28,27 @@ test("schedules are fired, and what they enqueue and publish is recorded", async
       await world.events.publish("day.over", { day: 1 }, { subject: "1" });
     },
   });
-  assert.equal(await world.app.schedule("nightly", { at: new Date(5) }), undefined);
-  assert.deepEqual(seen, [{ name: "nightly", scheduledTime: 5, late: 0, attempt: 1 }, "hello"]);
+  assert.equal(await world.app.schedule("nightly", { at: new Date(5), input: { full: true } }), undefined);
+  assert.deepEqual(seen, [{ name: "nightly", scheduledTime: 5, late: 0, attempt: 1, input: { full: true } }, "hello"]);
   const { after, ...job } = world.fake.jobs.enqueued[0];
   assert.deepEqual(JSON.parse(JSON.stringify(job)), { id: "job-1", name: "report", input: { day: 1 }, priority: 2, key: "day-1" });
   assert.equal(world.fake.jobs.enqueued.length, 1);
   assert.deepEqual(world.fake.jobs.cancelled, ["job-1"]);
   const published = JSON.parse(JSON.stringify(world.fake.events.published));
   assert.deepEqual(published, [{ id: "event-1", type: "day.over", data: { day: 1 }, subject: "1" }]);
+});
+
+test("events of a batch have an outcome each", async () => {
+  const { app } = await testing({
+    events({ subscription, events: [first, second] }) {
+      first.retry(5, subscription);
+      second.reject(second.data.why);
+    },
+  });
+  const list = [{ type: "a" }, { type: "b", data: { why: "no" } }, { type: "c" }];
+  assert.deepEqual(await app.events(list, { subscription: "s" }), [
+    { outcome: "retry", after: 5, reason: "s" }, { outcome: "dead", reason: "no" }, { outcome: "done" },
+  ]);
 });
 
 test("jobs give their result, or what they decided", async () => {
@@ -81,10 +94,14 @@ const host = {
   duration: (text) => ({ "1h": 3_600_000, "1m": 60_000, "1d": 86_400_000 })[text],
   nextTicks(after, until) {
     const due = (Math.floor(after / 3_600_000) + 1) * 3_600_000;
-    return due <= until ? [{ schedule: "hourly", due }] : [];
+    return due <= until ? [{ schedule: "hourly", due, input: '{"full":true}' }] : [];
   },
   retryDelay: (handler, name, attempt) => (attempt < 3 ? 60_000 : undefined),
-  deliveries: (event) => (JSON.parse(event).type === "order.paid" ? [{ subscription: "paid", event }] : []),
+  deliveries(event) {
+    const { type } = JSON.parse(event);
+    if (type === "order.paid") return [{ subscription: "paid", event, batch: 1 }];
+    return type === "order.sent" ? [{ subscription: "sent", event, batch: 2 }] : [];
+  },
   matches: (type, filter, event) => JSON.parse(event).type === type,
 };
 
@@ -102,11 +119,11 @@ function setClock(t, { clock, vi }, time) {
 
 test("the clock fires schedules at their times", async (t) => {
   const seen = [];
-  const world = await testing({ scheduled: ({ name, scheduledTime, late }) => void seen.push([name, scheduledTime, late, Date.now()]) }, host);
+  const world = await testing({ scheduled: ({ name, scheduledTime, late, input }) => void seen.push([name, scheduledTime, late, Date.now(), input]) }, host);
   const { clock, triggers } = world;
   setClock(t, world, "1970-01-01T00:30:00Z");
   await clock.advance("1d");
-  assert.deepEqual([seen.length, seen[0], clock.now()], [24, ["hourly", 3_600_000, 0, 3_600_000], 88_200_000]);
+  assert.deepEqual([seen.length, seen[0], clock.now()], [24, ["hourly", 3_600_000, 0, 3_600_000, { full: true }], 88_200_000]);
   await clock.advance(1_799_999);
   assert.equal(seen.length, 24);
   await clock.advance(1);
@@ -171,4 +188,29 @@ test("steps of a job are kept between its attempts, and sleep by the clock", asy
   await clock.advance("1m");
   assert.deepEqual((await triggers.deliverEvents()).map(({ reason }) => reason), ["too small"]);
   assert.deepEqual(triggers.events.map(({ id, time }) => [id, time]), [["event-1", 86_460_000], ["event-2", 86_520_000]]);
+});
+
+test("events of a subscription with batches are delivered at once, and each has its own attempts", async (t) => {
+  const seen = [];
+  const world = await testing({
+    events({ subscription, events: [...batch] }) {
+      seen.push([subscription, ...batch.map(({ data, attempt }) => [data, attempt])]);
+      if (batch.some(({ data }) => data === "throws")) throw new Error("all of them");
+      batch.find(({ data, attempt }) => data === "again" && attempt === 1)?.retry(60_000, "busy");
+      batch.find(({ data }) => data === "never")?.reject("no");
+    },
+  }, host);
+  const { clock, events, triggers } = world;
+  setClock(t, world, 0);
+  const told = async () => (await triggers.deliverEvents()).map(({ id, attempt, outcome, reason }) => [id, attempt, outcome, reason]);
+  for (const data of ["again", "never", "fine"]) await events.publish("order.sent", data);
+  assert.deepEqual(await told(), [
+    ["event-1 sent", 1, "retry", "busy"], ["event-2 sent", 1, "dead", "no"], ["event-3 sent", 1, "done", undefined],
+  ]);
+  await events.publish("order.sent", "throws");
+  await clock.advance("1m");
+  assert.deepEqual(await told(), [["event-1 sent", 2, "retry", "all of them"], ["event-4 sent", 1, "retry", "all of them"]]);
+  assert.deepEqual(seen, [
+    ["sent", ["again", 1], ["never", 1]], ["sent", ["fine", 1]], ["sent", ["again", 2], ["throws", 1]],
+  ]);
 });

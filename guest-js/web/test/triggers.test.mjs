@@ -14,7 +14,7 @@ async function run(name, message, handler) {
 const MODULES = new URL("../src/capabilities/", import.meta.url);
 
 test("a tick has what the host says, and nothing to decide", async () => {
-  const tick = { name: "nightly", scheduledTime: 1_700_000_000_000, late: 12, attempt: 1 };
+  const tick = { name: "nightly", scheduledTime: 1_700_000_000_000, late: 12, attempt: 1, input: { full: true } };
   const native = await run("scheduled", tick, async (given, env, ctx) => {
     assert.deepEqual(given, tick);
     assert.equal(env.GREETING, "hello");
@@ -43,6 +43,23 @@ test("jobs and events are retried and rejected", async () => {
   await assert.rejects(decide((event) => event.retry("5s")), RangeError);
 });
 
+test("each event of a batch has its own decision, and none acknowledges it", async () => {
+  const batch = () => ({ subscription: "orders", events: [1, 2, 3].map((id) => ({ id: `${id}`, attempt: 1, retry: "x" })) });
+  const decide = async (handler) => (await run("events", batch(), handler)).calls;
+  const decided = await decide(async ({ subscription, events: [first, second] }) => {
+    first.retry(1500.5, subscription);
+    second.reject("no");
+    second.retry();
+  });
+  const [[kind, output]] = decided;
+  assert.equal(kind, "output");
+  assert.deepEqual(JSON.parse(output), [
+    { retry: { afterMs: 1501, reason: "orders" } }, { retry: { afterMs: null, reason: "" } }, null,
+  ]);
+  await assert.rejects(decide(({ events: [first] }) => first.retry(-1)), RangeError);
+  await assert.rejects(decide(async () => { throw new TypeError("mine"); }), TypeError);
+});
+
 test("attributes of an event are not in the way of its methods, and these not in the way of a copy", async () => {
   const event = { id: "1", type: "a.b", retry: "x", reject: 1, data: null };
   const native = await run("event", event, (given) => {
@@ -58,17 +75,19 @@ test("jobs are enqueued as the host takes them", async () => {
   const sent = [];
   native.jobsEnqueue = async (job) => (sent.push(job), "id");
   native.jobsCancel = async (id) => void sent.push(id);
-  const none = { priority: undefined, runAtMs: undefined, delayMs: undefined, key: undefined, after: [], target: undefined };
+  const none = {
+    priority: undefined, runAtMs: undefined, delayMs: undefined, key: undefined, concurrencyKey: undefined, after: [], target: undefined,
+  };
   assert.equal(await jobs.enqueue("a"), "id");
   await jobs.enqueue("b", { n: [1] }, { priority: -5, runAt: new Date(7), key: "k", after: new Set(["x", "y"]), target: "other" });
   await jobs.enqueue("c", "text", { runAt: 7.5 });
-  await jobs.enqueue("d", undefined, { delay: 0.2 });
+  await jobs.enqueue("d", undefined, { delay: 0.2, concurrencyKey: "user-7" });
   assert.equal(await jobs.cancel("id"), undefined);
   assert.deepEqual(sent, [
     { ...none, name: "a", input: "null" },
     { ...none, name: "b", input: '{"n":[1]}', priority: -5, runAtMs: 7, key: "k", after: ["x", "y"], target: "other" },
     { ...none, name: "c", input: '"text"', runAtMs: 8 },
-    { ...none, name: "d", input: "null", delayMs: 1 },
+    { ...none, name: "d", input: "null", delayMs: 1, concurrencyKey: "user-7" },
     "id",
   ]);
   for (const [options, error] of [

@@ -34,7 +34,8 @@ pub use services::{
 };
 pub use tenants::{CPU_WEIGHT_DEFAULT, CPU_WEIGHT_MAX, Ceiling, QuotaAction, Quotas, Tenant, TenantSettings};
 pub use trigger_requests::{
-    ChangedJobs, EnqueueRequest, EnqueuedJob, JobSelection, PublishedEvents, ReplayRequest, TriggerFilter,
+    ChangedJobs, EnqueueRequest, EnqueuedJob, JobSelection, PublishedEvents, ReplayRequest, ReplaySelection,
+    ReplayedEvents, TriggerFilter,
 };
 pub use triggers::{
     EventRecord, JobCounts, JobFilter, JobRecord, JobState, JobTrigger, QueueId, ScheduleDetails, ScheduleRecord,

@@ -4,9 +4,9 @@ use crate::error::{Code, Error, Result};
 use crate::triggers::{JobFilter, JobState, JobTrigger};
 use elias_names::{ComponentName, Environment};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-/// Bytes of a job's input, as JSON; of its name; and of its key.
+/// Bytes of a job's input, as JSON; of its name; and of each of its keys.
 const INPUT_BYTES_MAX: usize = 1 << 20;
 const NAME_BYTES_MAX: usize = 128;
 const KEY_BYTES_MAX: usize = 256;
@@ -53,6 +53,10 @@ pub struct EnqueueRequest {
     /// given.
     #[serde(default)]
     pub key: Option<String>,
+    /// The concurrency key, at most 256 bytes: jobs with the same name and concurrency key run at a time only as
+    /// `key-concurrency` says.
+    #[serde(default)]
+    pub concurrency_key: Option<String>,
     /// The ids of the jobs that must be done before; at most 100.
     #[serde(default)]
     pub after: Vec<String>,
@@ -71,6 +75,9 @@ impl EnqueueRequest {
         }
         if self.key.as_ref().is_some_and(|key| !is_text(key, KEY_BYTES_MAX)) {
             return bad("key: must be a text of 1 to 256 bytes without control characters");
+        }
+        if self.concurrency_key.as_ref().is_some_and(|key| !is_text(key, KEY_BYTES_MAX)) {
+            return bad("concurrency_key: must be a text of 1 to 256 bytes without control characters");
         }
         if self.after.len() > AFTER_MAX {
             return bad("after: at most 100 jobs");
@@ -92,7 +99,7 @@ pub struct EnqueuedJob {
     pub existing: bool,
 }
 
-/// The jobs to cancel or to retry, the newest 1,000 at most. Each member that is absent selects all.
+/// The jobs to cancel, retry or discard, the newest 1,000 at most. Each member that is absent selects all.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct JobSelection {
@@ -104,14 +111,35 @@ pub struct JobSelection {
     pub trigger: Option<JobTrigger>,
     /// Only jobs, schedules or subscriptions with this name.
     pub name: Option<String>,
+    /// Only jobs that were enqueued before this time, in milliseconds since 1970-01-01 UTC.
+    pub before: Option<i64>,
+}
+
+/// The digits of a ULID: the base 32 of Douglas Crockford.
+const ULID_DIGITS: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+
+/// The first ULID of a millisecond: its time, of ten digits, and zeros in the place of its random number.
+fn first_ulid(at_ms: i64) -> String {
+    let time = u64::try_from(at_ms).unwrap_or_default().min((1 << 48) - 1);
+    let digit = |place: u32| ULID_DIGITS[usize::try_from((time >> (5 * place)) & 31).unwrap_or_default()];
+    let time = (0..10).rev().map(digit).map(char::from);
+    time.chain(std::iter::repeat_n('0', 16)).collect()
 }
 
 impl JobSelection {
     /// The filter for the jobs of the selection that are in a state; in any state without one.
     #[must_use]
     pub fn filter(self, state: Option<JobState>) -> JobFilter {
-        let Self { component, environment, trigger, name } = self;
-        JobFilter { component, environment, trigger, name, state, ..JobFilter::default() }
+        let Self { component, environment, trigger, name, before } = self;
+        JobFilter {
+            component,
+            environment,
+            trigger,
+            name,
+            state,
+            before: before.map(first_ulid),
+            ..JobFilter::default()
+        }
     }
 }
 
@@ -139,6 +167,45 @@ pub struct ReplayRequest {
     pub since: Option<i64>,
 }
 
+/// The events of the log that a subscription gets once more. Each member that is absent selects all; the subscription's
+/// own type, filter and transformation hold as well.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ReplaySelection {
+    /// Only events after this position: the `next` of the response before.
+    pub after: Option<u64>,
+    /// Only events that were published at this time or later, in milliseconds since 1970-01-01 UTC.
+    pub since: Option<i64>,
+    /// Only events that were published before this time, in milliseconds since 1970-01-01 UTC.
+    pub until: Option<i64>,
+    /// Only events with these ids; at most 1,000.
+    pub ids: Vec<String>,
+    /// Only events of this type, or of a pattern: `*` is one part, `**` any number of parts.
+    #[serde(rename = "type")]
+    pub event_type: Option<String>,
+    /// Only events with this subject.
+    pub subject: Option<String>,
+    /// Only events that fulfil these conditions by path, as `where` of a subscription.
+    #[serde(rename = "where")]
+    #[schema(value_type = Object)]
+    pub filter: Map<String, Value>,
+    /// The number of the version that handles them, which serves in the environment or did; the version that serves if
+    /// absent.
+    pub version: Option<u32>,
+    /// The maximum number of deliveries, 1 to 1,000; 100 if absent.
+    pub limit: Option<u32>,
+}
+
+/// What became of a replay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct ReplayedEvents {
+    /// The number of deliveries that were enqueued.
+    pub deliveries: u64,
+    /// The position after which there may be more events of the selection: `after` of the next request; null at the
+    /// end.
+    pub next: Option<u64>,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -148,6 +215,15 @@ mod tests {
         let selection = JobSelection { name: Some("resize".to_owned()), ..JobSelection::default() };
         let filter = selection.filter(Some(JobState::Dead));
         assert_eq!((filter.name.as_deref(), filter.state), (Some("resize"), Some(JobState::Dead)));
+        assert_eq!(filter.before, None);
+    }
+
+    #[test]
+    fn a_time_is_the_first_id_of_its_millisecond() {
+        let before = |before| JobSelection { before: Some(before), ..JobSelection::default() }.filter(None).before;
+        assert_eq!(before(1_469_918_176_385).as_deref(), Some("01ARYZ6S410000000000000000"));
+        assert_eq!(before(-1).as_deref(), Some("00000000000000000000000000"));
+        assert_eq!(before(i64::MAX).as_deref(), Some("7ZZZZZZZZZ0000000000000000"));
     }
 
     #[test]

@@ -147,6 +147,8 @@ pub struct JobRecord {
     pub key: Option<String>,
     /// The ordering key: jobs with the same one run one after the other. Null without one.
     pub ordering_key: Option<String>,
+    /// The concurrency key: jobs with the same one share the `key-concurrency` of their name. Null without one.
+    pub concurrency_key: Option<String>,
     /// The input, a JSON text.
     pub input: String,
     /// The priority; jobs with a higher one run first.
@@ -157,6 +159,8 @@ pub struct JobRecord {
     pub version: Option<u32>,
     /// The `traceparent` of what enqueued the job; null without one.
     pub cause: Option<String>,
+    /// The name of who replayed the event that the job delivers; null for other jobs.
+    pub replayed_by: Option<String>,
     /// The number of events that led to the job, each published by the handler of the one before.
     #[serde(default)]
     pub hops: u32,

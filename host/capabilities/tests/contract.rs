@@ -7,7 +7,7 @@ use elias_capabilities::events::MemoryLog;
 use elias_capabilities::jobs::MemoryQueue;
 use elias_capabilities::trigger::Clock;
 use elias_capabilities::{Cache, Config, Crypto, Db, Events, Jobs, Log, Workflow};
-use elias_host::{CallOptions, ErrorCode, EventMessage, Grants, Handlers, Host, Job, LoadOptions, Tick};
+use elias_host::{CallOptions, ErrorCode, EventBatch, EventMessage, Grants, Handlers, Host, Job, LoadOptions, Tick};
 use serde_json::{Map, Value, json};
 use std::path::Path;
 use std::sync::Arc;
@@ -92,21 +92,26 @@ async fn workflow_is_linked_as_its_wit_says() {
 
 #[tokio::test]
 async fn the_handlers_of_triggers_are_called_as_their_wit_says() {
-    let interfaces = ["schedule", "job", "event"].map(|name| format!("elias:triggers/{name}@0.1.0"));
+    let interfaces = ["schedule", "job", "event", "events"].map(|name| format!("elias:triggers/{name}@0.1.0"));
     let interfaces = interfaces.each_ref().map(String::as_str);
     let host = Host::builder().instances(1).build().expect("a host");
     let component = component("../../wit/triggers/triggers.wit", "export", &interfaces);
     let app = host.load(&component).await.expect("it loads");
-    assert_eq!(app.handlers(), Handlers { scheduled: true, job: true, event: true, ..Handlers::default() });
-    let tick = Tick { name: "t".to_owned(), scheduled_time: 0, late: 0, attempt: 1 };
+    assert_eq!(
+        app.handlers(),
+        Handlers { scheduled: true, job: true, event: true, events: true, ..Handlers::default() }
+    );
+    let tick = Tick { name: "t".to_owned(), scheduled_time: 0, late: 0, attempt: 1, input: Value::Null };
     let (id, name, input) = ("1".to_owned(), "j".to_owned(), Value::Null);
     let job = Job { id, name, input, attempt: 1, key: None, enqueued_at: 0 };
     let event = EventMessage { event: Map::new(), attempt: 1 };
+    let batch = EventBatch { subscription: "s".to_owned(), events: vec![event.clone()] };
     // Each handler has the expected type, and consists of an instruction that traps.
     for ended in [
         app.run_schedule(&tick, CallOptions::default()).await,
         app.run_job(&job, CallOptions::default()).await,
         app.run_event(&event, CallOptions::default()).await,
+        app.run_events(&batch, CallOptions::default()).await,
     ] {
         let error = ended.expect_err("it traps");
         assert!(error.to_string().contains("unreachable"), "{error}");

@@ -4,7 +4,7 @@ use crate::report::Reporter;
 use crate::run::{Finished, Message, RunOptions, Runner, WebhookMessage};
 use crate::settings::SubscriptionSettings;
 use elias_capabilities::events::{EventReceiver, PublishedEvent};
-use elias_host::{EventMessage, Running};
+use elias_host::{EventBatch, EventMessage, Running};
 use elias_triggers::event::{Event, EventData, HOPS_MAX};
 use elias_triggers::queue::Outcome;
 use serde_json::{Map, Value};
@@ -114,7 +114,7 @@ async fn run(
         let options = RunOptions {
             running: Running::new(),
             deadline: None,
-            journal: Some(&journal),
+            journal: Some(&*journal).filter(|_| subscription.config.batch == 1),
             hops,
             policy: subscription.config.retry.policy(),
         };
@@ -146,7 +146,11 @@ fn message(subscription: &SubscriptionSettings, event: &Event, attempt: u32) -> 
         }),
         None => {
             let event = if let Value::Object(members) = json { members } else { Map::new() };
-            Message::Event(EventMessage { event, attempt })
+            let event = EventMessage { event, attempt };
+            match subscription.config.batch {
+                1 => Message::Event(event),
+                _ => Message::Events(EventBatch { subscription: subscription.name.clone(), events: vec![event] }),
+            }
         }
     }
 }

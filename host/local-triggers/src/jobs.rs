@@ -7,7 +7,7 @@ use elias_triggers::queue::{DeadReason, Limit, LimitReached, Outcome};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long a job waits for another one of its name or key to end before it is looked at again.
+/// How long a job waits for another one of its name or concurrency key to end before it is looked at again.
 const LIMITED_PAUSE: Duration = Duration::from_millis(50);
 
 /// Runs the jobs of a queue.
@@ -34,10 +34,10 @@ pub(crate) async fn run_all(runner: Arc<Runner>, mut jobs: JobReceiver) {
     }
 }
 
-/// The limits of a job: by its name, and by its name and key if it has one and there is a limit for that.
+/// The limits of a job: by its name, and by its name and concurrency key if it has one and there is a limit for that.
 fn limits(job: &QueuedJob, config: &JobConfig) -> Vec<((String, Option<String>), Limit)> {
     let mut limits = vec![((job.name.clone(), None), config.limit())];
-    if let (Some(key), Some(_)) = (&job.key, config.key_concurrency) {
+    if let (Some(key), Some(_)) = (&job.concurrency_key, config.key_concurrency) {
         limits.push(((job.name.clone(), Some(key.clone())), config.key_limit()));
     }
     limits

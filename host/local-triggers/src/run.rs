@@ -10,8 +10,10 @@ use elias_capabilities::jobs::MemoryQueue;
 use elias_capabilities::trigger::{Cause, Clock};
 use elias_capabilities::workflow::{JournalHandle, MemoryJournal};
 use elias_delivery::clock::Now;
-use elias_host::{App, CallOptions, Error, ErrorCode, EventMessage, Job, RunOutcome, RunResult, Running, Tick};
-use elias_triggers::event::{Event, Filter, TypePattern};
+use elias_host::{
+    App, CallOptions, Error, ErrorCode, EventBatch, EventMessage, Job, RunOutcome, RunResult, Running, Tick,
+};
+use elias_triggers::event::{Event, Filter, TypePattern, batch_endings};
 use elias_triggers::queue::{DeadReason, Ending, KeyLimits, Outcome, RetryPolicy, settle};
 use parking_lot::Mutex;
 use serde_json::Value;
@@ -28,7 +30,7 @@ pub(crate) struct Runner {
     pub(crate) clock: Clock,
     pub(crate) queue: MemoryQueue,
     pub(crate) log: MemoryLog,
-    /// The limits of jobs, by name and key.
+    /// The limits of jobs, by name and concurrency key.
     pub(crate) limits: Mutex<KeyLimits<(String, Option<String>)>>,
     /// Who is told of the first run of a job or of the deliveries of an event, by its id.
     pub(crate) reporters: Mutex<HashMap<String, Reporter>>,
@@ -107,6 +109,8 @@ pub(crate) enum Message {
     Tick(Tick),
     Job(Job),
     Event(EventMessage),
+    /// A batch of one event.
+    Events(EventBatch),
     /// Not a handler: an event that is sent to a URL.
     Webhook(WebhookMessage),
 }
@@ -133,6 +137,7 @@ impl Message {
                 format!("event {event_type}")
             }
             Self::Webhook(message) => format!("webhook {}", message.name),
+            Self::Events(batch) => format!("events {}", batch.subscription),
         }
     }
 
@@ -142,6 +147,7 @@ impl Message {
             Self::Job(job) => job.attempt,
             Self::Event(event) => event.attempt,
             Self::Webhook(message) => message.attempt,
+            Self::Events(batch) => batch.events.first().map_or(1, |event| event.attempt),
         }
     }
 }
@@ -282,6 +288,11 @@ impl Runner {
             Message::Tick(tick) => app.run_schedule(&tick, options).await,
             Message::Job(job) => app.run_job(&job, options).await,
             Message::Event(event) => app.run_event(&event, options).await,
+            Message::Events(batch) => {
+                let ending = ending(app.run_events(&batch, options).await);
+                let first = batch_endings(ending, batch.events.len()).into_iter().next();
+                return first.unwrap_or_else(|| Ending::Invalid("the batch has no event".to_owned()));
+            }
             Message::Webhook(WebhookMessage { webhook, id, event, .. }) => {
                 return match webhook.send(&id, event, self.now()).await {
                     Ok(response) => response.ending(self.now()),

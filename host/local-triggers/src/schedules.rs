@@ -133,9 +133,13 @@ fn fire(runner: &Arc<Runner>, runs: &AllRuns, name: &str, how: &Firing) {
 /// Runs a tick to its end, with retries.
 pub(crate) async fn run_tick(runner: &Runner, name: &str, due: Now, running: Running, mut reporter: Option<Reporter>) {
     let (mut attempt, mut running) = (1, running);
+    let settings = runner.settings();
+    let schedule = settings.schedules.iter().find(|schedule| schedule.config.name == name);
+    let input = schedule.and_then(|schedule| schedule.config.input.clone()).unwrap_or_default();
     loop {
         let late = runner.now().unix_ms().saturating_sub(due.unix_ms());
-        let tick = Tick { name: name.to_owned(), scheduled_time: due.unix_ms(), late, attempt };
+        let input = input.clone();
+        let tick = Tick { name: name.to_owned(), scheduled_time: due.unix_ms(), late, attempt, input };
         let options = RunOptions { running, deadline: None, journal: None, hops: 0, policy: RetryPolicy::default() };
         match runner.execute(Message::Tick(tick), options, reporter.take().as_ref()).await {
             Outcome::Retry { at, attempt: next, .. } => {

@@ -6,13 +6,18 @@ use crate::platform::Inner;
 use crate::serving::{RequestOutcome, Serving};
 use crate::triggers::{Message, Run, RunEnd, ServedTriggers, Services, TriggerBackends, WebhookDelivery};
 use crate::webhooks;
+use elias_api::Code;
 use elias_host::{App, CallOptions, Caller, Error, ErrorCode, RunOutcome, RunResult};
 use elias_names::ServiceId;
+use elias_store::{ReleaseTarget, TenantScope};
 use elias_triggers::queue::Ending;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use std::sync::{Arc, OnceLock, Weak};
 use tokio::sync::watch;
+
+/// Deployments of a service among which a version is looked for.
+const DEPLOYMENTS_MAX: u32 = 1_000;
 
 /// The services of a platform, for its runner, which is made before the platform is.
 #[derive(Default)]
@@ -40,7 +45,7 @@ impl Services for ServedServices {
         let platform = self.platform();
         async move {
             match platform {
-                Some(platform) => execute(&platform.serving, run).await,
+                Some(platform) => execute(&platform, run).await,
                 None => RunEnd { ending: not_run("the host is about to end"), version: None },
             }
         }
@@ -87,14 +92,22 @@ fn not_run(reason: impl Into<String>) -> Ending {
 }
 
 /// Runs a handler as an execution of its service.
-async fn execute(serving: &Serving, run: Run) -> RunEnd {
+async fn execute(platform: &Inner, run: Run) -> RunEnd {
+    let serving = &platform.serving;
     let Some(service) = serving.service(&run.service) else {
         return RunEnd {
             ending: not_run(format!("{} is not served by this host any more", run.service)),
             version: None,
         };
     };
-    let mut guard = match serving.admit_run(&service, run.version).await {
+    let former = match former(platform, &run.service, run.version.filter(|_| run.is_pinned)).await {
+        Ok(former) => former,
+        Err(error) if error.code() == Code::NotFound => {
+            return RunEnd { ending: Ending::Invalid(error.to_string()), version: None };
+        }
+        Err(error) => return RunEnd { ending: not_run(error.to_string()), version: None },
+    };
+    let mut guard = match serving.admit_run(&service, run.version, former).await {
         Ok(guard) => guard,
         // Stopped, failing, busy, over a quota, or impossible to load: another time it may go.
         Err(refused) => {
@@ -124,7 +137,7 @@ async fn execute(serving: &Serving, run: Run) -> RunEnd {
             running.await
         }
     };
-    if let Ok(RunOutcome { result: RunResult::Retry { .. } | RunResult::Reject { .. }, .. }) = &result {
+    if has_decided(&message, &result) {
         guard.record_anyway();
     }
     let ending = ending(&result);
@@ -136,11 +149,55 @@ async fn execute(serving: &Serving, run: Run) -> RunEnd {
     RunEnd { ending, version }
 }
 
+/// The version of a run that must have that one and no other, if there is such.
+async fn former(
+    platform: &Inner,
+    service: &ServiceId,
+    pinned: Option<u32>,
+) -> Result<Option<ReleaseTarget>, elias_api::Error> {
+    let Some(version) = pinned else { return Ok(None) };
+    let mut scope = platform.store.read(&service.tenant).await?;
+    former_release(&mut scope, service, version).await.map(Some)
+}
+
+/// A version as it served in an environment by the last of its deployments that are kept.
+///
+/// # Errors
+/// `not-found` for one that was never deployed there, or that was deleted since; `store-unavailable`.
+pub(crate) async fn former_release(
+    scope: &mut TenantScope,
+    service: &ServiceId,
+    number: u32,
+) -> Result<ReleaseTarget, elias_api::Error> {
+    let version = scope.version(&service.component, number).await?;
+    let deployments = scope.deployments(service, None, DEPLOYMENTS_MAX).await?;
+    let deployment = deployments.into_iter().find(|deployment| deployment.version == number).ok_or_else(|| {
+        let ServiceId { component, environment, .. } = service;
+        let message = format!("version {number} of component `{component}` was never deployed in {environment}");
+        elias_api::Error::new(Code::NotFound, message)
+    })?;
+    let (digest, settings) = (version.digest, version.settings);
+    Ok(ReleaseTarget { version: number, digest, settings, deployment: deployment.id, rollout: None })
+}
+
 async fn handle(app: &App, message: &Message, options: CallOptions) -> Result<RunOutcome, Error> {
     match message {
         Message::Tick(tick) => app.run_schedule(tick, options).await,
         Message::Job(job) => app.run_job(job, options).await,
         Message::Event(event) => app.run_event(event, options).await,
+        Message::Events(batch) => app.run_events(batch, options).await,
+    }
+}
+
+/// Whether a handler has asked for a retry or rejected something, be it one event of a batch.
+fn has_decided(message: &Message, result: &Result<RunOutcome, Error>) -> bool {
+    let Ok(outcome) = result else { return false };
+    match &outcome.result {
+        RunResult::Retry { .. } | RunResult::Reject { .. } => true,
+        RunResult::Done(decisions) if matches!(message, Message::Events(_)) => {
+            decisions.as_array().is_some_and(|decisions| decisions.iter().any(|decision| !decision.is_null()))
+        }
+        RunResult::Done(_) | RunResult::Suspended => false,
     }
 }
 

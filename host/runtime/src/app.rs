@@ -8,7 +8,7 @@ use crate::handlers::{HandlerPools, Handlers};
 use crate::instance::LoadedComponent;
 use crate::json_export::CallOptions;
 use crate::limits::Limits;
-use crate::trigger::{self, EventMessage, Job, RunOutcome, Tick};
+use crate::trigger::{self, EventBatch, EventMessage, Job, RunOutcome, Tick};
 use bytes::Bytes;
 use elias_contract::ErrorCode;
 use elias_contract::manifest::Manifest;
@@ -140,6 +140,15 @@ impl App {
     pub async fn run_event(&self, event: &EventMessage, options: CallOptions) -> Result<RunOutcome, Error> {
         let pool = self.pools.event.as_ref().ok_or_else(|| self.missing_handler("event", "take events"))?;
         trigger::run(&self.component, pool, event, options).await
+    }
+
+    /// Runs the component's `events` handler.
+    ///
+    /// # Errors
+    /// As [`Self::run_schedule`].
+    pub async fn run_events(&self, batch: &EventBatch, options: CallOptions) -> Result<RunOutcome, Error> {
+        let pool = self.pools.events.as_ref().ok_or_else(|| self.missing_handler("events", "take batches"))?;
+        trigger::run_events(&self.component, pool, batch, options).await
     }
 
     fn missing_handler(&self, handler: &str, purpose: &str) -> Error {

@@ -24,6 +24,8 @@ pub struct Handlers {
     pub job: bool,
     /// It takes events.
     pub event: bool,
+    /// It takes batches of events.
+    pub events: bool,
 }
 
 /// Where a component's handlers are.
@@ -33,6 +35,7 @@ pub(crate) struct Exports {
     scheduled: Option<JsonExport>,
     job: Option<JsonExport>,
     event: Option<JsonExport>,
+    events: Option<JsonExport>,
 }
 
 impl Exports {
@@ -44,6 +47,7 @@ impl Exports {
             scheduled: find(trigger::SCHEDULE),
             job: find(trigger::JOB),
             event: find(trigger::EVENT),
+            events: find(trigger::EVENTS),
             fetch: FetchExport::find(component, pre),
         };
         (exports.handlers() != Handlers::default()).then_some(exports)
@@ -57,6 +61,7 @@ impl Exports {
             scheduled: self.scheduled.is_some(),
             job: self.job.is_some(),
             event: self.event.is_some(),
+            events: self.events.is_some(),
         }
     }
 }
@@ -87,13 +92,14 @@ pub(crate) struct HandlerPools {
     pub(crate) scheduled: Option<Arc<InstancePool<TriggerHandler>>>,
     pub(crate) job: Option<Arc<InstancePool<JobHandler>>>,
     pub(crate) event: Option<Arc<InstancePool<TriggerHandler>>>,
+    pub(crate) events: Option<Arc<InstancePool<JobHandler>>>,
 }
 
 impl HandlerPools {
     /// No instances yet, for these exports.
     pub(crate) fn new(exports: Exports, parts: &InstanceParts<'_>) -> Self {
         let handlers = exports.handlers();
-        let Exports { fetch, call, scheduled, job, event } = exports;
+        let Exports { fetch, call, scheduled, job, event, events } = exports;
         Self {
             handlers,
             fetch: parts.pool(fetch),
@@ -101,6 +107,7 @@ impl HandlerPools {
             scheduled: parts.pool(scheduled),
             job: parts.pool(job),
             event: parts.pool(event),
+            events: parts.pool(events),
         }
     }
 }

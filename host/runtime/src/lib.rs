@@ -61,4 +61,4 @@ pub use load::{CompiledComponent, LoadOptions};
 pub use log::{Line, Observer};
 pub use recycling::{IdleLimits, InstanceCounts};
 pub use schedule::{CpuLoad, CpuShare};
-pub use trigger::{EventMessage, Job, RunOutcome, RunResult, Tick};
+pub use trigger::{EventBatch, EventMessage, Job, RunOutcome, RunResult, Tick};

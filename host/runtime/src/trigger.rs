@@ -1,4 +1,5 @@
-//! Runs a component's handlers of triggers, `elias:triggers/{schedule,job,event}`: what fires them is the embedder's.
+//! Runs a component's handlers of triggers, `elias:triggers/{schedule,job,event,events}`: what fires them is the
+//! embedder's.
 
 #[cfg(test)]
 mod tests;
@@ -19,15 +20,16 @@ use wasmtime::component::{ComponentType, Lift};
 pub(crate) const SCHEDULE: &str = "elias:triggers/schedule@0.1.0";
 pub(crate) const JOB: &str = "elias:triggers/job@0.1.0";
 pub(crate) const EVENT: &str = "elias:triggers/event@0.1.0";
+pub(crate) const EVENTS: &str = "elias:triggers/events@0.1.0";
 pub(crate) const FUNCTION: &str = "run";
 
 /// A component's `scheduled` or `event` handler, in an instance.
 pub(crate) type TriggerHandler = JsonHandler<Result<(), Failure>>;
-/// A component's `job` handler, in an instance.
+/// A component's `job` or `events` handler, in an instance.
 pub(crate) type JobHandler = JsonHandler<Result<String, Failure>>;
 
 /// One due time of a schedule, as the `scheduled` handler gets it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Tick {
     /// The schedule's name.
@@ -38,6 +40,8 @@ pub struct Tick {
     pub late: u64,
     /// The attempt, from 1.
     pub attempt: u32,
+    /// The schedule's input as it is configured; null without one.
+    pub input: Value,
 }
 
 /// A job, as the `job` handler gets it.
@@ -68,6 +72,15 @@ pub struct EventMessage {
     pub attempt: u32,
 }
 
+/// Events that a subscription gets at once, as the `events` handler gets them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EventBatch {
+    /// The name of the subscription.
+    pub subscription: String,
+    /// The events.
+    pub events: Vec<EventMessage>,
+}
+
 /// The outcome of a run.
 #[derive(Debug, Clone)]
 pub struct RunOutcome {
@@ -80,7 +93,8 @@ pub struct RunOutcome {
 /// The result of a handler. An exception that left it is none of these: it is an [`Error`], as of a call.
 #[derive(Debug, Clone, PartialEq)]
 pub enum RunResult {
-    /// It is done: the result of a job; null for ticks and events.
+    /// It is done: the result of a job; of a batch, a list with what was decided on each event, without the
+    /// component's secrets; null for ticks and events.
     Done(Value),
     /// It is to be run again.
     Retry {
@@ -165,4 +179,34 @@ pub(crate) async fn run_job(
         Err(failure) => failure.result(&record)?,
     };
     Ok(RunOutcome { result, execution: record.end(Outcome::Completed) })
+}
+
+/// Runs the handler of batches.
+pub(crate) async fn run_events(
+    component: &Arc<LoadedComponent>,
+    pool: &Arc<InstancePool<JobHandler>>,
+    batch: &EventBatch,
+    options: CallOptions,
+) -> Result<RunOutcome, Error> {
+    let (result, record) = json_export::run(component, pool, batch, options).await?;
+    let result = match result {
+        Ok(output) => {
+            let decisions = json_export::read_output(&record, &output)?;
+            RunResult::Done(shown(decisions, &|text: &str| run::shown_text(record.component(), text)))
+        }
+        Err(failure) => failure.result(&record)?,
+    };
+    Ok(RunOutcome { result, execution: record.end(Outcome::Completed) })
+}
+
+/// A value whose texts are as people may see them.
+fn shown(value: Value, show: &impl Fn(&str) -> String) -> Value {
+    match value {
+        Value::String(text) => Value::String(show(&text)),
+        Value::Array(items) => Value::Array(items.into_iter().map(|item| shown(item, show)).collect()),
+        Value::Object(members) => {
+            Value::Object(members.into_iter().map(|(name, member)| (name, shown(member, show))).collect())
+        }
+        other => other,
+    }
 }

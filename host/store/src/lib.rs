@@ -52,8 +52,8 @@ pub use tenants::StoredUse;
 pub use triggers::{
     CancelledJob, ClaimShare, ClaimedJob, DueOutbox, DueSchedule, Enqueued, EventWait, JobEnd, JobKey, JobLease,
     JobOrder, JobOutcome, JobStart, Lease, LeasedQueue, LostLeases, MovedJobs, NewEvent, NewJob, NewSchedule, NewStep,
-    NewSubscription, NewTick, NextDue, PendingSubscription, PublishedEvent, ReadyQueue, ScheduleCounts, ScheduleId,
-    Step, SubscriptionId, TickAction,
+    NewSubscription, NewTick, NextDue, PendingSubscription, PublishedEvent, QueueLimit, ReadyQueue, ScheduleCounts,
+    ScheduleId, Step, SubscriptionId, TickAction,
 };
 pub use versions::NewVersion;
 
@@ -90,6 +90,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("event_segments", include_str!("schema/10_event_segments.sql")),
     ("job_hops", include_str!("schema/12_job_hops.sql")),
     ("event_cursors", include_str!("schema/13_event_cursors.sql")),
+    ("rates", include_str!("schema/14_rates.sql")),
 ];
 
 /// The tables with a tenant's rows, which row-level security guards on PostgreSQL.
@@ -119,6 +120,7 @@ const TENANT_TABLES: &[&str] = &[
     "job_dependencies",
     "ordering_keys",
     "job_counts",
+    "queue_limits",
     "steps",
     "event_positions",
     "event_cursors",

@@ -38,6 +38,7 @@ pub(super) const TABLES: &[&str] = &[
     "job_dependencies",
     "ordering_keys",
     "job_counts",
+    "queue_limits",
     "steps",
     "event_positions",
     "event_cursors",

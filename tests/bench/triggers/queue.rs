@@ -51,8 +51,10 @@ impl Queue {
             start: JobStart::Now,
             key: None,
             order: None,
+            concurrency_key: None,
             after: Vec::new(),
             cause: None,
+            replayed_by: None,
             version: None,
         };
         let mut left = jobs;
@@ -100,7 +102,8 @@ impl Queue {
     }
 
     async fn work(&self, name: &str, owner: &str) {
-        let shares = [ClaimShare { tenant: self.tenant.clone(), queue: Self::id(name), most: CLAIMED }];
+        let (tenant, queue) = (self.tenant.clone(), Self::id(name));
+        let shares = [ClaimShare { tenant, queue, most: CLAIMED, key_concurrency: None }];
         let mut ends: Vec<JobEnd> = Vec::new();
         loop {
             let mut scope = self.store.queue_write().await.expect("a transaction");

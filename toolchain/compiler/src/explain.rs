@@ -33,8 +33,8 @@ pub(crate) fn failure(failure: Failure, options: &BuildOptions, bundle: &Bundle)
         "elias:no-default-export" => return no_default_export(options, bundle),
         "elias:no-handler" => {
             let details = Details::new(thrown.message).help(
-                "export an object with a method `fetch`, `call`, `scheduled`, `job` or `event`: export default { \
-                 fetch(request, env, ctx) { ... } }",
+                "export an object with a method `fetch`, `call`, `scheduled`, `job`, `event` or `events`: \
+                 export default { fetch(request, env, ctx) { ... } }",
             );
             return BuildError::NoHandler(Box::new(at_default_export(details, options, bundle)));
         }
@@ -97,8 +97,8 @@ pub(crate) fn no_default_export(options: &BuildOptions, bundle: &Bundle) -> Buil
 /// The error for a handler of other platforms, which would be lost without a word.
 pub(crate) fn unknown_handler(name: &str, options: &BuildOptions) -> BuildError {
     let details = Details::new(format!("the default export has a handler `{name}`, which nothing would ever call")).help(
-        "a component handles `fetch`, `call`, `scheduled`, `job` and `event`; queues of other platforms and mail cannot \
-         call it. Remove the handler, or write it as one of these",
+        "a component handles `fetch`, `call`, `scheduled`, `job`, `event` and `events`; queues of other platforms and \
+         mail cannot call it. Remove the handler, or write it as one of these",
     );
     let entry = options.project.join(&options.entry);
     let Ok(source) = std::fs::read_to_string(&entry) else { return BuildError::UnknownHandler(Box::new(details)) };

@@ -110,6 +110,7 @@ pub(crate) fn exports_of(handler: &str) -> &'static [&'static str] {
         "scheduled" => &["elias:triggers/schedule@0.1.0"],
         "job" => &["elias:triggers/job@0.1.0"],
         "event" => &["elias:triggers/event@0.1.0"],
+        "events" => &["elias:triggers/events@0.1.0"],
         _ => &[],
     }
 }
@@ -271,6 +272,7 @@ mod tests {
         assert_eq!(needs("export default { scheduled(tick) {} }", &["scheduled"]), (none(), true));
         assert_eq!(needs("export default { job: async ({ input }) => input }", &["job"]), (none(), true));
         assert_eq!(needs("export default { async event(event) {} }", &["event"]), (none(), true));
+        assert_eq!(needs("export default { async events(batch) {} }", &["events"]), (none(), true));
         assert_eq!(needs("export default { call: (event) => event.job }", &["call"]), (none(), false));
     }
 
@@ -288,7 +290,7 @@ mod tests {
 
     #[test]
     fn the_engine_has_what_is_named_here() {
-        for handler in ["call", "event", "fetch", "job", "scheduled"] {
+        for handler in ["call", "event", "events", "fetch", "job", "scheduled"] {
             let exports = exports_of(handler);
             assert!(!exports.is_empty(), "{handler}");
             for export in exports {

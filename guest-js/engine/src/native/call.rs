@@ -1,4 +1,5 @@
-//! The message of a handler that takes JSON, and its result: of `call`, `scheduled`, `job` and `event`.
+//! The message of a handler that takes JSON, and its result: of `call`, `scheduled`, `job`, `event` and
+//! `events`.
 
 use javy::quickjs::{Function, Object, Result};
 use std::cell::RefCell;

@@ -28,6 +28,7 @@ fn enqueue<'js>(ctx: Ctx<'js>, job: Object<'js>, transaction: u32) -> Result<Val
         run_at_ms: milliseconds("runAtMs")?,
         delay_ms: milliseconds("delayMs")?,
         key: optional_text("key")?,
+        concurrency_key: optional_text("concurrencyKey")?,
         after: job.get::<_, Vec<UsvString>>("after")?.into_iter().map(|id| id.0).collect(),
         target: optional_text("target")?,
     };

@@ -119,6 +119,7 @@ pub(crate) enum Trigger {
     Scheduled,
     Job,
     Event,
+    Events,
 }
 
 impl Trigger {
@@ -130,6 +131,7 @@ impl Trigger {
             "scheduled" => Self::Scheduled,
             "job" => Self::Job,
             "event" => Self::Event,
+            "events" => Self::Events,
             _ => return None,
         })
     }
@@ -137,7 +139,7 @@ impl Trigger {
 
 struct Lifecycle {
     /// The functions of web modules that call the application's handlers, by [`Trigger`].
-    handlers: [RefCell<Option<Persistent<Function<'static>>>>; 5],
+    handlers: [RefCell<Option<Persistent<Function<'static>>>>; 6],
     background: RefCell<Vec<Persistent<Promise<'static>>>>,
 }
 
@@ -145,7 +147,7 @@ struct Lifecycle {
 unsafe impl Sync for Lifecycle {}
 
 static LIFECYCLE: Lifecycle =
-    Lifecycle { handlers: [const { RefCell::new(None) }; 5], background: RefCell::new(Vec::new()) };
+    Lifecycle { handlers: [const { RefCell::new(None) }; 6], background: RefCell::new(Vec::new()) };
 
 /// The function that a web module registered for `trigger`.
 pub(crate) fn handler<'js>(ctx: &Ctx<'js>, trigger: Trigger) -> Result<Function<'js>> {

@@ -1,8 +1,10 @@
-//! The exports `elias:triggers/{schedule,job,event}`: they run the handlers `scheduled`, `job` and `event`.
+//! The exports `elias:triggers/{schedule,job,event,events}`: they run the handlers `scheduled`, `job`, `event` and
+//! `events`.
 
 use super::{Component, Failure, finish_background, run_handler};
 use crate::bindings::elias::triggers::types::{Exception, Failure as RunFailure, Retry};
 use crate::bindings::exports::elias::triggers::event::Guest as EventGuest;
+use crate::bindings::exports::elias::triggers::events::Guest as EventsGuest;
 use crate::bindings::exports::elias::triggers::job::Guest as JobGuest;
 use crate::bindings::exports::elias::triggers::schedule::Guest as ScheduleGuest;
 use crate::error::ExceptionText;
@@ -24,6 +26,12 @@ impl JobGuest for Component {
 impl EventGuest for Component {
     fn run(event: String) -> Result<(), RunFailure> {
         run(Trigger::Event, event).map(drop)
+    }
+}
+
+impl EventsGuest for Component {
+    fn run(batch: String) -> Result<String, RunFailure> {
+        run(Trigger::Events, batch)
     }
 }
 

@@ -12,7 +12,7 @@ export const jobs = {
    * Enqueues a job; returns its id once it can no longer be lost. With `tx` it is enqueued if that transaction commits.
    */
   async enqueue(name, input = null, options = undefined) {
-    const { priority, runAt, delay, key, after, target, tx } = options ?? {};
+    const { priority, runAt, delay, key, concurrencyKey, after, target, tx } = options ?? {};
     if (runAt !== undefined && delay !== undefined) throw new TypeError("a job has either runAt or delay, not both");
     const job = {
       name: `${name}`,
@@ -21,6 +21,7 @@ export const jobs = {
       runAtMs: optionalMilliseconds(runAt instanceof Date ? runAt.getTime() : runAt, "runAt, unless it is a Date,"),
       delayMs: optionalMilliseconds(delay, "a delay"),
       key: optionalText(key),
+      concurrencyKey: optionalText(concurrencyKey),
       after: Array.from(after ?? [], String),
       target: optionalText(target),
     };

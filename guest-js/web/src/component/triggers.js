@@ -1,4 +1,5 @@
-// The handlers `scheduled`, `job` and `event` of the component's default export: the engine calls these functions.
+// The handlers `scheduled`, `job`, `event` and `events` of the component's default export: the engine calls these
+// functions.
 import native from "elias:native";
 import { parse } from "../internal/primordials.js";
 import { runHandler, writeResult } from "./handlers.js";
@@ -25,6 +26,22 @@ export function withDecisions(message, { retry, reject }) {
 
 const decisions = { retry: native.retryMessage, reject: native.rejectMessage };
 
+/**
+ * Gives the events of a batch their decisions; what was decided on each is in the list that is returned, null where
+ * nothing was.
+ */
+export function withBatchDecisions({ events }) {
+  const decided = [];
+  for (let at = 0; at < events.length; at += 1) {
+    decided[at] = null;
+    withDecisions(events[at], {
+      retry: (afterMs = null, reason) => void (decided[at] = { retry: { afterMs, reason } }),
+      reject: (reason) => void (decided[at] = { reject: { reason } }),
+    });
+  }
+  return decided;
+}
+
 function register(name, prepare, finish) {
   native.register(name, (app) => {
     if (typeof app?.[name] !== "function") throw new TypeError(`the default export of the component has no ${name} handler`);
@@ -36,3 +53,10 @@ const ignore = () => {};
 register("scheduled", (tick) => tick, ignore);
 register("job", (job) => withDecisions(job, decisions), (result) => writeResult(result, "job"));
 register("event", (event) => withDecisions(event, decisions), ignore);
+
+native.register("events", (app) => {
+  if (typeof app?.events !== "function") throw new TypeError("the default export of the component has no events handler");
+  const batch = parse(native.callInput());
+  const decided = withBatchDecisions(batch);
+  return runHandler(app, "events", batch, () => writeResult(decided, "events"));
+});

@@ -1,5 +1,5 @@
 // `app`: the component under test, called as the host calls it.
-import { withDecisions } from "../component/triggers.js";
+import { withBatchDecisions, withDecisions } from "../component/triggers.js";
 import { Request } from "../fetch/request.js";
 import { isResponse } from "../fetch/response.js";
 import { registry } from "../internal/registry.js";
@@ -52,6 +52,18 @@ export async function decide(name, message, { env = fakedEnv(), ctx } = {}, jour
   }
 }
 
+/** Runs the handler of batches; gives what became of each event. An exception that leaves it is the test's. */
+export async function decideBatch(batch, { env = fakedEnv(), ctx } = {}) {
+  const decided = withBatchDecisions(batch);
+  await handler("events")(batch, env, contextOf(ctx));
+  return decided.map((decision) => {
+    if (decision === null) return { outcome: "done" };
+    const { retry, reject } = decision;
+    if (reject !== undefined) return { outcome: "dead", reason: reject.reason };
+    return { outcome: "retry", after: retry.afterMs ?? undefined, reason: retry.reason };
+  });
+}
+
 /** The component under test, called as the host calls it. */
 export const app = Object.freeze({
   /** Sends it a request: a path, a URL or a Request. */
@@ -66,8 +78,9 @@ export const app = Object.freeze({
     return copyOf(await handler("call")(copyOf(input), env, contextOf(ctx)));
   },
   /** Fires a schedule. */
-  async schedule(name, { at = Date.now(), late = 0, attempt = 1, env = fakedEnv(), ctx } = {}) {
-    await handler("scheduled")({ name: `${name}`, scheduledTime: Number(at), late, attempt }, env, contextOf(ctx));
+  async schedule(name, { at = Date.now(), late = 0, attempt = 1, input = null, env = fakedEnv(), ctx } = {}) {
+    const tick = { name: `${name}`, scheduledTime: Number(at), late, attempt, input: copyOf(input) };
+    await handler("scheduled")(tick, env, contextOf(ctx));
   },
   /** Runs a job; gives what became of it: { outcome, result }. */
   async job(name, input = null, { id = "test-job", key = null, attempt = 1, enqueuedAt = Date.now(), ...given } = {}) {
@@ -77,6 +90,11 @@ export const app = Object.freeze({
   async event(type, data = null, { attempt = 1, env, ctx, ...attributes } = {}) {
     const { result, ...end } = await decide("event", { ...eventOf(type, data, attributes), attempt }, { env, ctx });
     return end;
+  },
+  /** Delivers a batch: a list of { type, data, attempt, ...attributes }; gives what became of each event. */
+  async events(list, { subscription = "test", ...given } = {}) {
+    const events = list.map(({ type, data, attempt = 1, ...attributes }) => ({ ...eventOf(type, data, attributes), attempt }));
+    return decideBatch({ subscription, events }, given);
   },
   /** Waits for the promises that it passed to ctx.waitUntil. */
   async settled() {

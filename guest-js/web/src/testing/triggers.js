@@ -1,7 +1,7 @@
 // `clock` and `triggers`: the schedules of elias.toml by a clock that the test moves, and the jobs and events of the
 // component, run when the test says so. When a schedule is due, which subscription an event is for and when a job is tried
 // again is decided by the host, as it is where the component is served.
-import { app, decide } from "./app.js";
+import { app, decide, decideBatch } from "./app.js";
 import { published, queued } from "./fake.js";
 import { dueOf, eventOf, giveEvent } from "./journal.js";
 import { vi } from "./vi.js";
@@ -53,9 +53,9 @@ export const clock = Object.freeze({
       if (due.length === 0) break;
       last = due[0].due;
       await moveTo(last);
-      for (const { schedule, due: scheduledTime } of due) {
+      for (const { schedule, due: scheduledTime, input } of due) {
         ticks.push({ name: schedule, scheduledTime });
-        await app.schedule(schedule, { at: scheduledTime });
+        await app.schedule(schedule, { at: scheduledTime, input: JSON.parse(input) });
       }
     }
     await moveTo(until);
@@ -73,8 +73,8 @@ function spreadEvents() {
     const event = eventOf(made.type, made.data, { id: made.id, ...(made.subject !== undefined && { subject: made.subject }) });
     const json = JSON.stringify(event);
     for (const { journal = [] } of [...queued, ...deliveries]) giveEvent(journal, event, (type, filter) => host.matches(type, filter, json));
-    for (const { subscription, event: transformed } of host.deliveries(json)) {
-      const delivery = { id: `${made.id} ${subscription}`, subscription, event: JSON.parse(transformed), due: Date.now() };
+    for (const { subscription, event: transformed, batch } of host.deliveries(json)) {
+      const delivery = { id: `${made.id} ${subscription}`, subscription, batch, event: JSON.parse(transformed), due: Date.now() };
       deliveries.push(entryOf(delivery));
     }
   }
@@ -99,16 +99,24 @@ function dueOnes(entries) {
   return due.filter(({ state }) => state === "waiting").sort((one, other) => (other.priority ?? 0) - (one.priority ?? 0));
 }
 
+/** What an exception means that left a handler. */
+const failed = (error) => ({ outcome: "retry", reason: `${error?.message ?? error}`, error });
+
 /** Runs one that is due once; gives what became of it. */
 async function runOnce(entry, handler, name, message) {
-  const { id, attempt, journal } = entry;
   entry.isSuspended = false;
   let end;
   try {
-    end = await decide(handler, message, {}, journal);
+    end = await decide(handler, message, {}, entry.journal);
   } catch (error) {
-    end = { outcome: "retry", reason: `${error?.message ?? error}`, error };
+    end = failed(error);
   }
+  return settle(entry, handler, name, end);
+}
+
+/** Notes what became of a run of one; gives it as a test looks at it. */
+function settle(entry, handler, name, end) {
+  const { id, attempt } = entry;
   if (end.outcome === "suspended") {
     entry.isSuspended = true;
   } else if (end.outcome === "retry") {
@@ -128,19 +136,34 @@ async function runOnce(entry, handler, name, message) {
 
 async function runAll(entries, run) {
   const runs = [];
-  for (let [next] = dueOnes(entries); next !== undefined; [next] = dueOnes(entries)) {
-    if (runs.length === RUNS_MAX) throw new Error(`${RUNS_MAX} runs have ended, and there are more that are due at the same time`);
-    runs.push(await run(next));
+  for (let due = dueOnes(entries); due.length > 0; due = dueOnes(entries)) {
+    if (runs.length >= RUNS_MAX) throw new Error(`${RUNS_MAX} runs have ended, and there are more that are due at the same time`);
+    runs.push(...(await run(due)));
   }
   return runs;
 }
 
-const runJob = (job) => {
+/** Runs the first job that is due. */
+async function runJob([job]) {
   const { id, name, input, key = null, attempt, enqueuedAt } = job;
-  return runOnce(job, "job", name, { id, name, input: JSON.parse(JSON.stringify(input)), attempt, key, enqueuedAt });
-};
-const deliver = (delivery) =>
-  runOnce(delivery, "event", delivery.subscription, { ...JSON.parse(JSON.stringify(delivery.event)), attempt: delivery.attempt });
+  return [await runOnce(job, "job", name, { id, name, input: JSON.parse(JSON.stringify(input)), attempt, key, enqueuedAt })];
+}
+
+const eventMessage = ({ event, attempt }) => ({ ...JSON.parse(JSON.stringify(event)), attempt });
+
+/** Makes the first delivery that is due; with those of its subscription that fit into its batch, if that has batches. */
+async function deliver(due) {
+  const [{ subscription, batch: most }] = due;
+  if (most === 1) return [await runOnce(due[0], "event", subscription, eventMessage(due[0]))];
+  const batch = due.filter((delivery) => delivery.subscription === subscription).slice(0, most);
+  let ends;
+  try {
+    ends = await decideBatch({ subscription, events: batch.map(eventMessage) });
+  } catch (error) {
+    ends = batch.map(() => failed(error));
+  }
+  return batch.map((delivery, at) => settle(delivery, "event", subscription, ends[at]));
+}
 
 /** A job or a delivery as a test looks at it. */
 function shown({ journal, due, isSuspended, isCancelled, runAt, delay, ...entry }) {

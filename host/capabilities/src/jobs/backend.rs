@@ -20,6 +20,8 @@ pub struct NewJob {
     pub start: StartTime,
     /// A unique key, from 1 to 256 bytes: as long as a job with it is kept there is no second one, and its id is given.
     pub key: Option<String>,
+    /// Jobs of a name with the same concurrency key, from 1 to 256 bytes, run at a time only as that name allows.
+    pub concurrency_key: Option<String>,
     /// Ids of the jobs that have to be done first, at most 100.
     pub after: Vec<String>,
     /// The component that runs it, which the grant allows; none: the one that enqueues it.
@@ -36,6 +38,7 @@ impl NewJob {
             priority: None,
             start: StartTime::Now,
             key: None,
+            concurrency_key: None,
             after: Vec::new(),
             target: None,
         }

@@ -9,7 +9,7 @@ use crate::trigger::{Clock, Origin, Pending, check_text};
 use elias_host::capability::{CallMeter, HostCall};
 use std::sync::Arc;
 
-/// Bytes of a job's name, of a unique key, and of a job's id or a component's name.
+/// Bytes of a job's name, of a unique key or a concurrency key, and of a job's id or a component's name.
 const NAME_BYTES_MAX: usize = 128;
 const KEY_BYTES_MAX: usize = 256;
 const ID_BYTES_MAX: usize = 256;
@@ -83,6 +83,9 @@ pub(super) fn check(grant: &JobsGrant, component: &str, request: EnqueueRequest)
     }
     if let Some(key) = &job.key {
         check_text("the key", key, KEY_BYTES_MAX).map_err(Error::invalid)?;
+    }
+    if let Some(key) = &job.concurrency_key {
+        check_text("the concurrency key", key, KEY_BYTES_MAX).map_err(Error::invalid)?;
     }
     if job.after.len() > AFTER_MAX {
         let message = format!("the job waits for {} others; at most {AFTER_MAX} are allowed", job.after.len());

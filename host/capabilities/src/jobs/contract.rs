@@ -83,6 +83,8 @@ pub(super) struct EnqueueRequest {
     #[component(name = "delay-ms")]
     pub(super) delay_ms: Option<u64>,
     pub(super) key: Option<String>,
+    #[component(name = "concurrency-key")]
+    pub(super) concurrency_key: Option<String>,
     pub(super) after: List<String, AFTER_LIFTED_MAX>,
     pub(super) target: Option<String>,
 }
@@ -90,14 +92,15 @@ pub(super) struct EnqueueRequest {
 impl EnqueueRequest {
     /// The job, unchecked but for its start.
     pub(super) fn into_job(self) -> Result<NewJob, Error> {
-        let Self { name, input, priority, run_at_ms, delay_ms, key, after: List(after), target } = self;
+        let Self { name, input, priority, run_at_ms, delay_ms, key, concurrency_key, after: List(after), target } =
+            self;
         let start = match (run_at_ms, delay_ms) {
             (None, None) => StartTime::Now,
             (Some(at), None) => StartTime::At(at),
             (None, Some(delay)) => StartTime::After(Duration::from_millis(delay)),
             (Some(_), Some(_)) => return Err(Error::invalid("a job has either a time or a delay, not both")),
         };
-        Ok(NewJob { name, input, priority, start, key, after, target })
+        Ok(NewJob { name, input, priority, start, key, concurrency_key, after, target })
     }
 }
 
@@ -112,8 +115,8 @@ impl Reply for JobReply {
 
 impl Payload for EnqueueRequest {
     fn units(&self) -> u64 {
-        let Self { name, input, key, after, target, .. } = self;
-        name.units() + input.units() + key.units() + after.units() + target.units()
+        let Self { name, input, key, concurrency_key, after, target, .. } = self;
+        name.units() + input.units() + key.units() + concurrency_key.units() + after.units() + target.units()
     }
 }
 

@@ -46,6 +46,8 @@ pub struct QueuedJob {
     pub attempt: u32,
     /// Its unique key.
     pub key: Option<String>,
+    /// Its concurrency key.
+    pub concurrency_key: Option<String>,
     /// When it was enqueued, in milliseconds since 1970.
     pub enqueued_at: u64,
     /// Who enqueued it.
@@ -221,7 +223,7 @@ impl MemoryQueue {
         if let Some(id) = given.as_ref().filter(|id| state.given.contains_key(*id)) {
             return Ok(id.clone());
         }
-        let NewJob { name, input, priority, start, key, after, target } = job;
+        let NewJob { name, input, priority, start, key, concurrency_key, after, target } = job;
         let component = target.unwrap_or_else(|| origin.component.clone());
         let unique = key.clone().map(|key| (component.clone(), name.clone(), key));
         if let Some(known) = unique.as_ref().and_then(|unique| state.keys.get(unique)) {
@@ -265,7 +267,18 @@ impl MemoryQueue {
         }
         let id = given.unwrap_or_else(|| format!("job-{number}"));
         let (attempt, enqueued_at, running) = (1, now, Running::new());
-        let job = QueuedJob { id: id.clone(), component, name, input, attempt, key, enqueued_at, origin, running };
+        let job = QueuedJob {
+            id: id.clone(),
+            component,
+            name,
+            input,
+            attempt,
+            key,
+            concurrency_key,
+            enqueued_at,
+            origin,
+            running,
+        };
         let (priority, status, blockers) = (priority.unwrap_or(0), Status::Blocked(at), blockers.len());
         state.jobs.insert(number, Entry { job, priority, status, blockers, blocks: Vec::new() });
         if blockers == 0 {

@@ -19,6 +19,8 @@ struct JobBody {
     run_at_ms: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     key: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    concurrency_key: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     after: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -38,7 +40,7 @@ struct JobBody {
 /// # Errors
 /// If it cannot be written as JSON.
 pub(super) fn row(id: String, job: NewJob, origin: &Origin, now_ms: u64) -> serde_json::Result<OutboxRow> {
-    let NewJob { name, input, priority, start, key, after, target } = job;
+    let NewJob { name, input, priority, start, key, concurrency_key, after, target } = job;
     let run_at_ms = match start {
         StartTime::Now => None,
         StartTime::At(at) => Some(at),
@@ -46,7 +48,20 @@ pub(super) fn row(id: String, job: NewJob, origin: &Origin, now_ms: u64) -> serd
     };
     let (version, execution) = (origin.version.clone(), origin.execution.clone());
     let (traceparent, hops) = (origin.cause.traceparent.clone(), origin.cause.hops);
-    let body = JobBody { name, input, priority, run_at_ms, key, after, target, version, execution, traceparent, hops };
+    let body = JobBody {
+        name,
+        input,
+        priority,
+        run_at_ms,
+        key,
+        concurrency_key,
+        after,
+        target,
+        version,
+        execution,
+        traceparent,
+        hops,
+    };
     Ok(OutboxRow { id, kind: RowKind::Job, body: serde_json::to_string(&body)? })
 }
 
@@ -76,11 +91,13 @@ mod hand_over {
             Ok(body) => body,
             Err(error) => return HandOver::Refused(format!("it is not a job: {error}")),
         };
-        let JobBody { name, input, priority, run_at_ms, key, after, target, version, execution, .. } = body;
+        let JobBody { name, input, priority, run_at_ms, key, concurrency_key, after, target, .. } = body;
+        let (version, execution) = (body.version, body.execution);
         let cause = Cause { traceparent: traceparent(body.traceparent), hops: body.hops };
         let origin = Origin { component: component.to_owned(), version, execution, cause };
-        let after = after.into();
-        let request = EnqueueRequest { name, input, priority, run_at_ms, delay_ms: None, key, after, target };
+        let (delay_ms, after) = (None, after.into());
+        let request =
+            EnqueueRequest { name, input, priority, run_at_ms, delay_ms, key, concurrency_key, after, target };
         let checked = context::check(grant, component, request).map_err(|error| error.message);
         let read = checked.and_then(|mut job| {
             job.input = read_json(job.input).map_err(|why| format!("the input is not JSON: {why}"))?;

@@ -55,9 +55,17 @@ fn context(queue: Arc<dyn JobQueue>, grant: JobsGrant) -> JobsContext {
 }
 
 fn request(name: &str) -> EnqueueRequest {
-    let (priority, run_at_ms, delay_ms, key, target) = (None, None, None, None, None);
-    let (input, after) = ("{}".to_owned(), Vec::new().into());
-    EnqueueRequest { name: name.to_owned(), input, priority, run_at_ms, delay_ms, key, after, target }
+    EnqueueRequest {
+        name: name.to_owned(),
+        input: "{}".to_owned(),
+        priority: None,
+        run_at_ms: None,
+        delay_ms: None,
+        key: None,
+        concurrency_key: None,
+        after: Vec::new().into(),
+        target: None,
+    }
 }
 
 fn reply(mut pending: Pending<JobReply>) -> JobReply {
@@ -94,6 +102,8 @@ fn what_a_job_may_be_is_bounded() {
     assert_eq!(code(&|job| job.name = "a".repeat(129)), Some(ErrorCode::Invalid));
     assert_eq!(code(&|job| job.input = "1".repeat(11)), Some(ErrorCode::TooLarge));
     assert_eq!(code(&|job| job.key = Some(String::new())), Some(ErrorCode::Invalid));
+    assert_eq!(code(&|job| job.concurrency_key = Some("k".repeat(257))), Some(ErrorCode::Invalid));
+    assert_eq!(code(&|job| job.concurrency_key = Some("user 7".to_owned())), None);
     assert_eq!(code(&|job| job.after = vec!["job-1".to_owned(); 101].into()), Some(ErrorCode::TooLarge));
     assert_eq!(code(&|job| job.after = vec![String::new()].into()), Some(ErrorCode::Invalid));
     assert_eq!(code(&|job| (job.run_at_ms, job.delay_ms) = (Some(1), Some(1))), Some(ErrorCode::Invalid));
@@ -142,8 +152,16 @@ fn memory() -> (MemoryQueue, JobReceiver, Arc<AtomicU64>) {
 }
 
 fn job(name: &str) -> NewJob {
-    let (priority, start, key, after, target) = (None, StartTime::Now, None, Vec::new(), None);
-    NewJob { name: name.to_owned(), input: "{}".to_owned(), priority, start, key, after, target }
+    NewJob {
+        name: name.to_owned(),
+        input: "{}".to_owned(),
+        priority: None,
+        start: StartTime::Now,
+        key: None,
+        concurrency_key: None,
+        after: Vec::new(),
+        target: None,
+    }
 }
 
 fn enqueue(queue: &MemoryQueue, job: NewJob) -> Result<String, Error> {
@@ -232,8 +250,10 @@ fn jobs_are_cancelled_by_their_own_component() {
 #[tokio::test]
 async fn a_job_is_run_again_when_it_is_due_or_woken() {
     let (queue, mut receiver, time) = memory();
-    let id = enqueue(&queue, job("flaky")).expect("enqueued");
+    let flaky = NewJob { concurrency_key: Some("user 7".to_owned()), ..job("flaky") };
+    let id = enqueue(&queue, flaky).expect("enqueued");
     let first = receiver.next().await;
+    assert_eq!(first.concurrency_key.as_deref(), Some("user 7"));
     assert_eq!((first.id.as_str(), first.attempt, first.enqueued_at), (id.as_str(), 1, 1_000));
     let message = first.message().expect("the input is JSON");
     assert_eq!((message.id, message.input, message.attempt), (id.clone(), json!({}), 1));

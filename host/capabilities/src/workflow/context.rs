@@ -38,7 +38,8 @@ impl WorkflowContext {
 
     fn journal(&self) -> Result<Arc<dyn Journal>, Error> {
         self.journal.clone().ok_or_else(|| {
-            let message = "steps, sleeps and waits are for jobs and events: what runs is neither";
+            let message =
+                "steps, sleeps and waits are for jobs and single events, and not for batches or other handlers";
             Error::new(ErrorCode::NotInAJob, message)
         })
     }

@@ -9,6 +9,7 @@ use elias_delivery::rollout::Caller;
 use elias_delivery::supervision::{Entry, ResourceUsage};
 use elias_gateway::{AdmittedRequest, Client, Identity, LocalReply, Refusal, Rules};
 use elias_host::App;
+use elias_store::ReleaseTarget;
 use http::header::RETRY_AFTER;
 use http::{HeaderMap, HeaderValue};
 use std::net::IpAddr;
@@ -120,7 +121,7 @@ impl Serving {
 
     /// Admits the run of a trigger to a service, as a request without headers but by the circuit of triggers; on the
     /// version `version` if there is one, also if that serves no more but did lately. One that this host does not
-    /// remember runs on what serves.
+    /// remember runs as `former`, else on what serves.
     ///
     /// # Errors
     /// As [`admit`](Self::admit).
@@ -128,16 +129,18 @@ impl Serving {
         &self,
         service: &Arc<Service>,
         version: Option<u32>,
+        former: Option<ReleaseTarget>,
     ) -> Result<RequestGuard, NotAdmitted> {
         let started = Instant::now();
         let state = Arc::clone(&service.state());
         let pinned = version.and_then(|version| match state.of_version(version) {
             Some((release, is_canary)) => Some((Arc::clone(release), is_canary)),
             None => {
-                let remembered = state.snapshot.history.iter().find(|release| release.version == version)?;
+                let remembered = state.snapshot.history.iter().find(|release| release.version == version);
+                let remembered = remembered.cloned().or(former)?;
                 let lines = Arc::clone(&service.lines);
                 let now = self.clock.now();
-                let make = || Release::new(remembered.clone(), &state.supervision, lines, now);
+                let make = || Release::new(remembered, &state.supervision, lines, now);
                 Some((service.former(version, make), false))
             }
         });

@@ -1,4 +1,4 @@
-//! Jobs: enqueued from outside, listed, cancelled and retried.
+//! Jobs: enqueued from outside, listed, cancelled, retried and discarded.
 
 use super::LISTED_MAX;
 use crate::access::Permission;
@@ -30,10 +30,11 @@ impl Platform {
         session.require(Permission::RunTriggers, &service.tenant, service)?;
         let input = request.input.to_string();
         request.check(&input)?;
-        let EnqueueRequest { name, priority, run_at, key, after, .. } = request;
+        let EnqueueRequest { name, priority, run_at, key, concurrency_key, after, .. } = request;
         let cause = Cause { traceparent: checked_traceparent(cause), hops: 0 };
         let (service, start) = (service.clone(), run_at.map_or(JobStart::Now, JobStart::At));
-        self.runner().enqueue_request(JobRequest { service, name, input, priority, start, key, after, cause }).await
+        let request = JobRequest { service, name, input, priority, start, key, concurrency_key, after, cause };
+        self.runner().enqueue_request(request).await
     }
 
     /// The tenant's jobs that the session may see, the newest first; at most 1,000.
@@ -154,6 +155,39 @@ impl Platform {
         scope.commit().await?;
         self.runner().look();
         Ok(retried)
+    }
+
+    /// Discards a dead job or dead letter: its record and what its steps have done are deleted, and its unique key is
+    /// free.
+    ///
+    /// # Errors
+    /// `not-found`, also for one that the session may not discard; `forbidden`, `wrong-state` if it is not dead;
+    /// `store-unavailable`.
+    pub async fn discard_job(&self, session: &Session, tenant: &TenantId, id: &str) -> Result<()> {
+        session.require_role(Permission::RunTriggers, tenant)?;
+        let mut scope = self.store().write(tenant).await?;
+        let job = allowed_job(&mut scope, session, Permission::RunTriggers, tenant, id).await?;
+        let service = service_of(tenant, &job);
+        scope.discard_job(id).await?;
+        scope.audit(&session.actor(), "job.discard", format!("{}/{id}", service.subject()), NOTHING, NOTHING).await?;
+        scope.commit().await?;
+        Ok(())
+    }
+
+    /// Discards the dead jobs that a filter selects and that the session may discard, the newest first and at most
+    /// 1,000; says how many. With the trigger `event` these are dead letters.
+    ///
+    /// # Errors
+    /// `forbidden`, `store-unavailable`.
+    pub async fn discard_jobs(&self, session: &Session, tenant: &TenantId, filter: &JobFilter) -> Result<u64> {
+        let (permission, component) = (Permission::RunTriggers, filter.component.as_ref());
+        let mut scope = self.write(session, permission, tenant, component).await?;
+        let allowed = session.allowed_services(&mut scope, permission, tenant, component).await?;
+        let discarded = scope.discard_jobs(filter, &allowed, LISTED_MAX).await?;
+        let subject = filter.component.as_ref().map_or_else(|| tenant.to_string(), ToString::to_string);
+        scope.audit(&session.actor(), "job.discard-selected", subject, NOTHING, Some(filter)).await?;
+        scope.commit().await?;
+        Ok(discarded)
     }
 }
 

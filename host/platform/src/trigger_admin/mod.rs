@@ -2,6 +2,7 @@
 
 mod events;
 mod jobs;
+mod replay;
 mod schedules;
 
 pub use events::ReplayFrom;

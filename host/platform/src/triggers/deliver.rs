@@ -38,7 +38,7 @@ pub(super) struct Compiled {
 }
 
 impl Compiled {
-    fn new(config: &Value) -> Result<Self, String> {
+    pub(super) fn new(config: &Value) -> Result<Self, String> {
         let (trigger, config) = if WebhookConfig::is_webhook(config) {
             let webhook = WebhookConfig::deserialize(config).map_err(|error| error.to_string())?;
             (JobTrigger::Webhook, webhook.subscription())
@@ -51,6 +51,28 @@ impl Compiled {
             filter: config.filter().map_err(|error| error.to_string())?,
             transform: config.transform().map_err(|error| error.to_string())?,
             order: config.order,
+        })
+    }
+
+    /// The job that delivers an event to the subscription `id`; none if it does not match.
+    pub(super) fn delivery(&self, id: &SubscriptionId, record: &EventRecord) -> Option<NewJob> {
+        let ServiceId { component, environment, .. } = id.service.clone();
+        let event = self.deliver(record, environment)?;
+        Some(NewJob {
+            id: ulid::Ulid::new().to_string(),
+            queue: QueueId { component, environment, trigger: self.trigger, name: id.name.clone() },
+            input: event.to_json().to_string(),
+            priority: 0,
+            head_start_ms: 0,
+            start: JobStart::Now,
+            key: None,
+            order: self.order_of(&event).map(|key| JobOrder { key, position: record.position }),
+            concurrency_key: None,
+            after: Vec::new(),
+            cause: record.cause.clone(),
+            hops: record.hops,
+            replayed_by: None,
+            version: None,
         })
     }
 
@@ -74,6 +96,11 @@ impl Compiled {
             }
         }
         Some(event)
+    }
+
+    /// The key of the turn of an event that is delivered.
+    fn order_of(&self, event: &Event) -> Option<String> {
+        self.order.key(event).map(str::to_owned)
     }
 }
 
@@ -172,35 +199,14 @@ impl Runner {
         let is_whole = u32::try_from(events.len()).is_ok_and(|count| count < EVENTS_MAX);
         let to = if is_whole { read.last } else { events.last().map_or(read.last, |event| event.position) };
         let to = to.max(events.last().map_or(0, |event| event.position));
-        let (environment, trigger) = (read.id.service.environment, compiled.trigger);
+        let id = read.id.clone();
         // A transformation may take some hundred milliseconds.
         let matched = tokio::task::spawn_blocking(move || {
-            let deliver = |record: EventRecord| {
-                let event = compiled.deliver(&record, environment)?;
-                let order = compiled.order.key(&event).map(str::to_owned);
-                Some((record, event, order))
-            };
-            events.into_iter().filter_map(deliver).collect::<Vec<_>>()
+            let delivery = |record: EventRecord| Some((compiled.delivery(&id, &record)?, record.published_at));
+            events.into_iter().filter_map(delivery).unzip::<_, _, Vec<_>, Vec<_>>()
         });
         let matched = matched.await.map_err(|panic| Error::new(Code::Internal, format!("matching events: {panic}")))?;
-        let job = |(record, event, order): &(EventRecord, Event, Option<String>)| {
-            let component = read.id.service.component.clone();
-            NewJob {
-                id: ulid::Ulid::new().to_string(),
-                queue: QueueId { component, environment, trigger, name: read.id.name.clone() },
-                input: event.to_json().to_string(),
-                priority: 0,
-                head_start_ms: 0,
-                start: JobStart::Now,
-                key: None,
-                order: order.clone().map(|key| JobOrder { key, position: record.position }),
-                after: Vec::new(),
-                cause: record.cause.clone(),
-                hops: record.hops,
-                version: None,
-            }
-        };
-        let jobs: Vec<_> = matched.iter().map(job).collect();
+        let (jobs, published): (Vec<NewJob>, Vec<i64>) = matched;
         let mut scope = self.store.queue_write().await?;
         if !scope.advance_cursor(&read.id, read.revision, read.cursor, to).await? {
             // Another host was faster, or the subscription has changed: dropped, this has not happened.
@@ -209,8 +215,8 @@ impl Runner {
         scope.enqueue_jobs(tenant, &jobs, served.jobs_max()).await?;
         scope.commit().await?;
         let now = now_ms();
-        for (record, ..) in &matched {
-            self.meters.record(LatencyKind::Delivery, now.saturating_sub(record.published_at));
+        for at in published {
+            self.meters.record(LatencyKind::Delivery, now.saturating_sub(at));
         }
         if !jobs.is_empty() {
             self.queue_changed.notify_one();

@@ -7,9 +7,10 @@
 //!
 //! - [`Runner`]: what the parts share, and their tasks. It ends with its last handle.
 //! - `scheduler`: due schedules, and those that have lost their next tick.
-//! - `queue`: claiming, in the order of `plan`; `run`: one job, to its end.
+//! - `queue`: claiming, in the order of `plan` and within the `limits`; `run`: one job, to its end;
+//!   `event_batch`: several deliveries in one run.
 //! - `outbox`: jobs and events of components' transactions, from their databases into the store.
-//! - `deliver`: events to subscriptions; `waits`: events to the jobs that wait for them.
+//! - `deliver`: events to subscriptions, `replay` once more; `waits`: events to the jobs that wait for them.
 //! - [`TriggerBackends`]: the queue, the log of events and the journals, for the components' capabilities.
 //! - [`registration`]: the schedules, subscriptions and webhooks of a version that begins to serve.
 //!
@@ -19,6 +20,8 @@ mod backends;
 mod batch;
 mod cause;
 mod deliver;
+mod event_batch;
+mod limits;
 mod meters;
 mod new_job;
 mod outbox;
@@ -26,6 +29,7 @@ mod plan;
 mod publish_later;
 mod queue;
 pub(crate) mod registration;
+mod replay;
 mod run;
 mod runner;
 mod scheduler;
@@ -38,6 +42,7 @@ pub(crate) use cause::checked as checked_traceparent;
 pub(crate) use deliver::cloud_event;
 pub(crate) use meters::LatencyKind;
 pub(crate) use new_job::JobRequest;
+pub(crate) use replay::Replay;
 pub(crate) use run::{Message, Run, RunEnd, ServedTriggers, Services, WebhookDelivery};
 pub(crate) use runner::Runner;
 pub(crate) use scheduler::{EVENTS_KEPT_MS, FAILING_RUNS, LATE};

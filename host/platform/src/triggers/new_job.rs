@@ -24,6 +24,8 @@ pub(crate) struct JobRequest {
     pub(crate) start: JobStart,
     /// With this key there is one job.
     pub(crate) key: Option<String>,
+    /// Jobs with the same concurrency key run at a time only as their name is configured.
+    pub(crate) concurrency_key: Option<String>,
     /// The ids of the jobs that must be done before.
     pub(crate) after: Vec<String>,
     /// What causes it.
@@ -48,7 +50,7 @@ impl Runner {
         id: String,
         source: WriteSource,
     ) -> Result<(String, bool)> {
-        let JobRequest { service, name, input, priority, start, key, after, cause } = request;
+        let JobRequest { service, name, input, priority, start, key, concurrency_key, after, cause } = request;
         let served = self.services.find(&service).ok_or_else(|| Error::not_deployed(&service))?;
         let config = served.job(&name);
         let priority = Priority::new(priority.unwrap_or(config.priority));
@@ -63,9 +65,11 @@ impl Runner {
             start,
             key: key.map(|key| JobKey { key, for_ms: config.retention.as_millis() }),
             order: None,
+            concurrency_key,
             after,
             cause: cause.traceparent,
             hops: cause.hops,
+            replayed_by: None,
             version: None,
         };
         match self.enqueue(&tenant, job, served.jobs_max(), source).await? {

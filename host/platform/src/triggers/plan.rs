@@ -4,7 +4,8 @@ use super::run::ServedTriggers;
 use elias_api::{JobTrigger, QueueId};
 use elias_names::{ServiceId, TenantId};
 use elias_store::{ClaimShare, ClaimedJob, LeasedQueue, ReadyQueue};
-use elias_triggers::queue::{FairQueue, Limit, TenantDemand};
+use elias_triggers::config::SubscriptionConfig;
+use elias_triggers::queue::{FairQueue, Rate, TenantDemand};
 use std::collections::{BTreeMap, HashMap};
 
 /// A queue of a tenant.
@@ -12,14 +13,14 @@ pub(super) type QueueKey = (TenantId, QueueId);
 
 /// Jobs that one round claims.
 const CLAIM_MAX: u32 = 50;
-/// Jobs of a queue with a rate that one round claims: those over the rate are given back.
-const RATED_CLAIM_MAX: u32 = 8;
 /// Runs of a schedule at a time: its overlap policy decides, this is for one that allows any number.
 const TICKS_MAX: u32 = 100;
 
 /// Which jobs are to be claimed, and what has to be known to charge the tenants for what they got.
 pub(super) struct Plan {
     pub(super) shares: Vec<ClaimShare>,
+    /// The rates of those queues that have one.
+    pub(super) rates: HashMap<QueueKey, Rate>,
     weights: BTreeMap<TenantId, u32>,
     before: FairQueue<TenantId>,
 }
@@ -29,24 +30,37 @@ struct Candidate {
     queue: QueueId,
     rank: i64,
     room: u32,
+    limits: QueueLimits,
 }
 
-/// The limits of a queue, whose concurrency is over all hosts and whose rate is this host's.
-pub(super) fn limit(served: &ServedTriggers, queue: &QueueId) -> Limit {
+/// The limits of a queue, over all hosts.
+struct QueueLimits {
+    concurrency: u32,
+    rate: Option<Rate>,
+    key_concurrency: Option<u32>,
+}
+
+fn limits(served: &ServedTriggers, queue: &QueueId) -> QueueLimits {
+    let of = |concurrency| QueueLimits { concurrency, rate: None, key_concurrency: None };
     match queue.trigger {
-        JobTrigger::Job => served.job(&queue.name).limit(),
-        JobTrigger::Schedule => Limit { concurrency: Some(TICKS_MAX), rate: None },
+        JobTrigger::Job => {
+            let config = served.job(&queue.name);
+            let (rate, key_concurrency) = (config.limit().rate, config.key_concurrency);
+            QueueLimits { concurrency: config.concurrency, rate, key_concurrency }
+        }
+        JobTrigger::Schedule => of(TICKS_MAX),
         JobTrigger::Event => {
             let mut subscriptions = served.config.event.iter();
             let subscription = subscriptions.find(|subscription| subscription.name() == queue.name);
             // Of what is to be published later, and what is left of a subscription that the version has no more.
-            let concurrency = subscription.map_or(CLAIM_MAX, |subscription| subscription.concurrency);
-            Limit { concurrency: Some(concurrency), rate: None }
+            // Its jobs are events, and its concurrency is that of runs.
+            let events =
+                |subscription: &SubscriptionConfig| subscription.concurrency.saturating_mul(subscription.batch);
+            of(subscription.map_or(CLAIM_MAX, events))
         }
         JobTrigger::Webhook => {
             let webhook = served.config.webhook.iter().find(|webhook| webhook.name() == queue.name);
-            let concurrency = webhook.map_or(CLAIM_MAX, |webhook| webhook.concurrency);
-            Limit { concurrency: Some(concurrency), rate: None }
+            of(webhook.map_or(CLAIM_MAX, |webhook| webhook.concurrency))
         }
     }
 }
@@ -73,15 +87,14 @@ pub(super) fn plan(
         let key = (tenant, queue);
         let Some(served) = find(&service, &key).filter(|served| !served.is_stopped) else { continue };
         let (tenant, queue) = key;
-        let limit = limit(&served, &queue);
+        let limits = limits(&served, &queue);
         let now = running.get(&(&tenant, &queue)).copied().unwrap_or_default();
         let now = now.saturating_sub(ended.get(&(tenant.clone(), queue.clone())).copied().unwrap_or_default());
         let now = u32::try_from(now).unwrap_or(u32::MAX);
-        let room = limit.concurrency.unwrap_or(u32::MAX).saturating_sub(now);
-        let room = if limit.rate.is_some() { room.min(RATED_CLAIM_MAX) } else { room };
+        let room = limits.concurrency.saturating_sub(now);
         if room > 0 {
             weights.insert(tenant.clone(), served.quotas.cpu_weight);
-            candidates.entry(tenant).or_default().push(Candidate { queue, rank, room });
+            candidates.entry(tenant).or_default().push(Candidate { queue, rank, room, limits });
         }
     }
     let demand = |(tenant, queues): (&TenantId, &Vec<Candidate>)| TenantDemand {
@@ -91,13 +104,18 @@ pub(super) fn plan(
     };
     let demands: Vec<_> = candidates.iter().map(demand).collect();
     let before = fair.clone();
-    let mut shares = Vec::new();
+    let (mut shares, mut rates) = (Vec::new(), HashMap::new());
     for share in fair.choose(&demands, free.min(CLAIM_MAX)) {
         let queues = candidates.remove(&share.tenant).unwrap_or_default();
-        let shared = distribute(queues, share.jobs);
-        shares.extend(shared.map(|(queue, most)| ClaimShare { tenant: share.tenant.clone(), queue, most }));
+        for (Candidate { queue, limits, .. }, most) in distribute(queues, share.jobs) {
+            if let Some(rate) = limits.rate {
+                rates.insert((share.tenant.clone(), queue.clone()), rate);
+            }
+            let (tenant, key_concurrency) = (share.tenant.clone(), limits.key_concurrency);
+            shares.push(ClaimShare { tenant, queue, most, key_concurrency });
+        }
     }
-    Plan { shares, weights, before }
+    Plan { shares, rates, weights, before }
 }
 
 impl Plan {
@@ -120,7 +138,7 @@ impl Plan {
 }
 
 /// Gives each of a tenant's queues a job in turn, those first whose first jobs come first, until all are given.
-fn distribute(mut queues: Vec<Candidate>, jobs: u32) -> impl Iterator<Item = (QueueId, u32)> {
+fn distribute(mut queues: Vec<Candidate>, jobs: u32) -> impl Iterator<Item = (Candidate, u32)> {
     queues.sort_by(|one, other| (one.rank, &one.queue).cmp(&(other.rank, &other.queue)));
     let mut given = vec![0_u32; queues.len()];
     let mut left = jobs;
@@ -136,7 +154,7 @@ fn distribute(mut queues: Vec<Candidate>, jobs: u32) -> impl Iterator<Item = (Qu
             break;
         }
     }
-    queues.into_iter().zip(given).filter(|(_, given)| *given > 0).map(|(queue, given)| (queue.queue, given))
+    queues.into_iter().zip(given).filter(|(_, given)| *given > 0)
 }
 
 #[cfg(test)]
@@ -179,13 +197,12 @@ mod tests {
         let all = vec![ready("a", "many", 5), ready("a", "few", 9), ready("b", "many", 90)];
         assert_eq!(planned(all, &[], 10), [share("a", "many", 3), share("a", "few", 2), share("b", "many", 5)]);
         let all = vec![ready("a", "slow", 1), ready("a", "many", 2)];
-        assert_eq!(planned(all, &[], 100), [share("a", "slow", 8), share("a", "many", 42)]);
+        assert_eq!(planned(all, &[], 100), [share("a", "slow", 10), share("a", "many", 40)]);
     }
 
     #[test]
     fn what_runs_anywhere_counts_to_the_concurrency() {
-        let leased =
-            |leased| [LeasedQueue { tenant: "a".parse().expect("a name"), queue: queue("few"), key: None, leased }];
+        let leased = |leased| [LeasedQueue { tenant: "a".parse().expect("a name"), queue: queue("few"), leased }];
         assert_eq!(planned(vec![ready("a", "few", 1)], &leased(1), 10), [share("a", "few", 1)]);
         assert!(planned(vec![ready("a", "few", 1)], &leased(2), 10).is_empty());
     }

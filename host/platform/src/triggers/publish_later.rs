@@ -45,9 +45,11 @@ pub(super) fn job(service: &ServiceId, event: NewEvent, delay_ms: u64) -> Result
         start: JobStart::In(delay_ms),
         key: None,
         order: None,
+        concurrency_key: None,
         after: Vec::new(),
         cause,
         hops,
+        replayed_by: None,
         version: None,
     })
 }

@@ -1,6 +1,8 @@
 //! Claiming jobs, and ending those that have run: the ends of some and the claim of the next are one transaction.
 
 use super::Runner;
+use super::event_batch::{self, Claim};
+use super::limits::Buckets;
 use super::meters::LatencyKind;
 use super::plan::{self, QueueKey};
 use super::run::{DEAD_LETTER_KEEP_MS, RunClock, Verdict, service_of};
@@ -9,7 +11,6 @@ use super::scheduler::{FAILING_RUNS, tell_failing};
 use elias_api::{JobState, JobTrigger, Result};
 use elias_names::ServiceId;
 use elias_store::{ClaimShare, ClaimedJob, JobEnd, JobLease, JobOutcome, ReadyQueue, ScheduleId};
-use elias_triggers::queue::LimitReached;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -66,13 +67,18 @@ pub(super) async fn round(runner: &Arc<Runner>) -> Result<bool> {
         let plan = plan::plan(ready, &leased, &ended_of, find, &mut runner.fair.lock(), free);
         planned = Some(plan);
     }
-    let shares = planned.as_ref().map(|plan| plan.shares.clone()).unwrap_or_default();
+    let (mut shares, rates) = planned
+        .as_mut()
+        .map(|plan| (std::mem::take(&mut plan.shares), std::mem::take(&mut plan.rates)))
+        .unwrap_or_default();
     if ended.is_empty() && shares.is_empty() {
         return Ok(false);
     }
     let mut scope = runner.store.queue_write().await?;
+    let (buckets, waits) = Buckets::lock(&mut scope, &mut shares, &rates).await?;
     let ends: Vec<JobEnd> = ended.iter().map(|one| one.end.clone()).collect();
     let (late, claimed) = scope.finish_and_claim(&runner.owner, &ends, LEASE_MS, &shares).await?;
+    buckets.take(&mut scope, &claimed).await?;
     for one in &ended {
         if let Some((schedule, state)) = one.schedule.as_ref().filter(|_| !late.contains(&one.end.lease)) {
             let failures = scope.schedule_ended(schedule, *state).await?;
@@ -86,8 +92,15 @@ pub(super) async fn round(runner: &Arc<Runner>) -> Result<bool> {
     if let Some(plan) = planned {
         plan.charge(&claimed, &mut runner.fair.lock());
     }
-    let any = !claimed.is_empty();
-    claimed.into_iter().for_each(|job| runner.begin(job));
+    // The slots of queues that have to wait for their rates are for others.
+    let any = !claimed.is_empty() || !waits.is_empty();
+    runner.hold(waits);
+    for claim in event_batch::group(claimed, |job| runner.services.find(&service_of(job))) {
+        match claim {
+            Claim::One(job) => runner.begin(*job),
+            Claim::Batch(jobs) => runner.begin_batch(jobs),
+        }
+    }
     Ok(any)
 }
 
@@ -101,7 +114,7 @@ pub(super) async fn end_orphans(runner: &Runner) -> Result<()> {
         if is_there || runner.store.host_read().await?.target(&service).await?.is_some() {
             continue;
         }
-        let shares = [ClaimShare { tenant, queue, most: ORPHANS_MAX }];
+        let shares = [ClaimShare { tenant, queue, most: ORPHANS_MAX, key_concurrency: None }];
         let mut scope = runner.store.queue_write().await?;
         let claimed = scope.claim_jobs(&runner.owner, LEASE_MS, &shares).await?;
         let end = |job: &ClaimedJob| JobEnd {
@@ -133,36 +146,44 @@ impl Runner {
         drop(self.ended.lock().drain(..ended.len()));
     }
 
+    /// Leaves queues alone whose rates are used up.
+    fn hold(&self, waits: Vec<(QueueKey, Duration)>) {
+        let mut held = self.held.lock();
+        for (queue, wait) in waits {
+            held.insert(queue, Hold { until: Instant::now() + wait, times: 0 });
+        }
+    }
+
     /// Starts a job that was claimed.
     fn begin(self: &Arc<Self>, job: ClaimedJob) {
         let (cancel, cancelled) = watch::channel(false);
         self.running.lock().insert(job.lease.clone(), RunningJob { cancel, is_released: false });
         let clock = RunClock::new(job.lease_until.saturating_sub_unsigned(LEASE_MS));
-        let key = (job.lease.tenant.clone(), job.queue.clone());
-        let rated = self.services.find(&service_of(&job)).map(|served| plan::limit(&served, &job.queue));
-        let rated = rated.filter(|limit| limit.rate.is_some());
-        if let Some(mut limit) = rated {
-            // That one is kept over all hosts, by the plan.
-            limit.concurrency = None;
-            if let Err(reached) = self.rates.lock().start(key.clone(), &limit, clock.now()) {
-                let wait = match reached {
-                    LimitReached::Rate { wait } => wait,
-                    LimitReached::Concurrency | LimitReached::Keys => HOLD_FIRST,
-                };
-                self.held.lock().insert(key, Hold { until: Instant::now() + wait, times: 0 });
-                self.end(&job, JobOutcome::Released, 0);
-                return;
-            }
-        }
         let now_ms = i64::try_from(clock.now().unix_ms()).unwrap_or(i64::MAX);
         self.meters.record(LatencyKind::Start, now_ms.saturating_sub(job.ready_at));
         let runner = Arc::clone(self);
         tokio::spawn(async move {
             let verdict = runner.run(&job, cancelled).await;
-            if rated.is_some() {
-                runner.rates.lock().finish(&(job.lease.tenant.clone(), job.queue.clone()));
-            }
             runner.settle(&job, verdict);
+        });
+    }
+
+    /// Starts deliveries that were claimed and are run together: ending one ends the run of all.
+    fn begin_batch(self: &Arc<Self>, jobs: Vec<ClaimedJob>) {
+        let (cancel, cancelled) = watch::channel(false);
+        let mut running = self.running.lock(); // the map is whole after every operation
+        for job in &jobs {
+            running.insert(job.lease.clone(), RunningJob { cancel: cancel.clone(), is_released: false });
+        }
+        drop(running);
+        for job in &jobs {
+            let now_ms = job.lease_until.saturating_sub_unsigned(LEASE_MS);
+            self.meters.record(LatencyKind::Start, now_ms.saturating_sub(job.ready_at));
+        }
+        let runner = Arc::clone(self);
+        tokio::spawn(async move {
+            let verdicts = runner.run_batch(&jobs, cancelled).await;
+            jobs.iter().zip(verdicts).for_each(|(job, verdict)| runner.settle(job, verdict));
         });
     }
 

@@ -8,7 +8,7 @@ use elias_api::{JobTrigger, Quotas, RecordedRun};
 use elias_capabilities::trigger::Cause;
 use elias_capabilities::workflow::JournalHandle;
 use elias_delivery::clock::Now;
-use elias_host::{EventMessage, Job, Tick};
+use elias_host::{EventBatch, EventMessage, Job, Tick};
 use elias_names::ServiceId;
 use elias_store::{ClaimedJob, JobOutcome};
 use elias_triggers::config::{JobConfig, RetryConfig, TriggersConfig};
@@ -85,11 +85,13 @@ pub(crate) struct Run {
     pub(crate) message: Message,
     /// The version that has to run it, if not any may.
     pub(crate) version: Option<u32>,
+    /// Whether that version runs it or none, also if it does not serve any more: somebody asked for it.
+    pub(crate) is_pinned: bool,
     /// How long it may take.
     pub(crate) timeout: Duration,
     /// What caused the run, for what it causes in turn.
     pub(crate) cause: Cause,
-    /// The journal of its steps; none for a tick.
+    /// The journal of its steps; none for a tick and a batch.
     pub(crate) journal: Option<JournalHandle>,
     /// Becomes true when the run is to be ended.
     pub(crate) cancelled: watch::Receiver<bool>,
@@ -104,6 +106,8 @@ pub(crate) enum Message {
     Job(Job),
     /// `event`.
     Event(Box<EventMessage>),
+    /// `events`.
+    Events(Box<EventBatch>),
 }
 
 /// An event that is to be sent to the URL of a webhook.
@@ -137,6 +141,9 @@ pub(crate) struct RunEnd {
 pub(super) struct TickInput {
     /// When it was due, in milliseconds since 1970.
     pub(super) scheduled_time: i64,
+    /// The schedule's input when it was fired; null without one.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub(super) input: Value,
 }
 
 /// The database's clock, from what it said at a claim.
@@ -250,6 +257,7 @@ impl Runner {
             record,
             message,
             version: job.version,
+            is_pinned: job.version.is_some() && job.replayed_by.is_some(),
             timeout: config.timeout.get(),
             cause,
             journal: journal.as_ref().map(StoredJournal::handle),
@@ -318,10 +326,10 @@ fn task(job: &ClaimedJob, now: Now) -> Result<Task, String> {
     let name = job.queue.name.clone();
     match job.queue.trigger {
         JobTrigger::Schedule => {
-            let TickInput { scheduled_time } = parse(&job.input)?;
+            let TickInput { scheduled_time, input } = parse(&job.input)?;
             let scheduled_time = u64::try_from(scheduled_time).unwrap_or_default();
             let late = now.unix_ms().saturating_sub(scheduled_time);
-            let tick = Tick { name: name.clone(), scheduled_time, late, attempt: job.attempt };
+            let tick = Tick { name: name.clone(), scheduled_time, late, attempt: job.attempt, input };
             Ok(Task::Handler(Message::Tick(tick), name))
         }
         JobTrigger::Job => {
@@ -336,20 +344,20 @@ fn task(job: &ClaimedJob, now: Now) -> Result<Task, String> {
             Ok(Task::Handler(Message::Job(message), name))
         }
         JobTrigger::Event => {
-            let event = event(job)?;
+            let event = event_of(job)?;
             let event_type = event.get("type").and_then(Value::as_str).unwrap_or_default().to_owned();
             let message = EventMessage { event, attempt: job.attempt };
             Ok(Task::Handler(Message::Event(Box::new(message)), event_type))
         }
         JobTrigger::Webhook => {
-            let id = event(job)?.get("id").and_then(Value::as_str).unwrap_or_default().to_owned();
+            let id = event_of(job)?.get("id").and_then(Value::as_str).unwrap_or_default().to_owned();
             Ok(Task::Webhook { id })
         }
     }
 }
 
 /// The event of a delivery.
-fn event(job: &ClaimedJob) -> Result<Map<String, Value>, String> {
+pub(super) fn event_of(job: &ClaimedJob) -> Result<Map<String, Value>, String> {
     let event: Map<String, Value> = parse(&job.input)?;
     match event.get(TRANSFORM_ERROR) {
         Some(error) => Err(error.as_str().unwrap_or_default().to_owned()),

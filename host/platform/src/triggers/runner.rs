@@ -11,7 +11,7 @@ use super::{deliver, queue, scheduler};
 use elias_api::Result;
 use elias_names::TenantId;
 use elias_store::{Enqueued, HostScope, JobLease, NewEvent, NewJob, NewStep, PublishedEvent, Store};
-use elias_triggers::queue::{FairQueue, KeyLimits};
+use elias_triggers::queue::FairQueue;
 use futures::FutureExt;
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, HashMap};
@@ -42,7 +42,6 @@ pub(crate) struct Runner {
     pub(super) ended: Mutex<Vec<Ended>>,
     pub(super) held: Mutex<HashMap<QueueKey, Hold>>,
     pub(super) fair: Mutex<FairQueue<TenantId>>,
-    pub(super) rates: Mutex<KeyLimits<QueueKey>>,
     pub(super) compiled: Mutex<deliver::CompiledSubscriptions>,
     pub(super) seen_events: Mutex<SeenEvents>,
     pub(super) meters: TriggerMeters,
@@ -98,7 +97,6 @@ impl Runner {
             ended: Mutex::default(),
             held: Mutex::default(),
             fair: Mutex::default(),
-            rates: Mutex::default(),
             compiled: Mutex::default(),
             seen_events: Mutex::default(),
             meters: TriggerMeters::default(),

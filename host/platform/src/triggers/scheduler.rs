@@ -16,7 +16,7 @@ use elias_store::{
 use elias_triggers::config::ScheduleConfig;
 use elias_triggers::schedule::{Decision, Look, Overlap, Schedule};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,6 +40,8 @@ pub(crate) const LATE: Duration = Duration::from_secs(60);
 pub(crate) const FAILING_RUNS: u32 = 3;
 /// How long ticks are kept, in milliseconds.
 const TICKS_KEPT_MS: i64 = 30 * 86_400_000;
+/// How long the token bucket of a rate is kept that is full, in milliseconds.
+const LIMITS_KEPT_MS: i64 = 86_400_000;
 /// How long events are kept, in milliseconds.
 pub(crate) const EVENTS_KEPT_MS: u64 = 7 * 86_400_000;
 /// How long new events go to the same segment of the log, in milliseconds: at most seven of eight tables are in use.
@@ -140,6 +142,9 @@ async fn prune(runner: &Arc<Runner>) -> Result<()> {
             break;
         }
     }
+    let mut scope = runner.store.queue_write().await?;
+    scope.prune_queue_limits(now_ms().saturating_sub(LIMITS_KEPT_MS)).await?;
+    scope.commit().await?;
     prune_events(&runner.store).await
 }
 
@@ -275,7 +280,8 @@ impl Runner {
     pub(crate) async fn run_schedule_now(&self, id: &ScheduleId, served: &ServedTriggers, by: &str) -> Result<String> {
         let mut scope = self.store.queue_write().await?;
         let due = scope.now().await?;
-        let job = tick_job(&queue_of(id), due, None)?;
+        let config = served.config.schedule.iter().find(|schedule| schedule.name == id.name);
+        let job = tick_job(&queue_of(id), due, config.and_then(|config| config.input.as_ref()), None)?;
         let (job_id, reason) = (job.id.clone(), Some(format!("run by {by}")));
         let tick = NewTick { due, action: TickAction::Run { job: Box::new(job), reason } };
         if scope.fire_schedule(id, &self.owner, &[tick], None, served.jobs_max()).await? == 0 {
@@ -344,7 +350,7 @@ fn new_tick(decision: &Decision, config: &ScheduleConfig, queue: &QueueId) -> Re
         Decision::Fire { due, .. } => {
             let order = (config.overlap == Overlap::Queue)
                 .then(|| JobOrder { key: "schedule".to_owned(), position: due.unix_ms() });
-            let job = tick_job(queue, signed(*due), order)?;
+            let job = tick_job(queue, signed(*due), config.input.as_ref(), order)?;
             NewTick { due: signed(*due), action: TickAction::Run { job: Box::new(job), reason: None } }
         }
         Decision::Skip { due, reason } => {
@@ -359,8 +365,9 @@ fn new_tick(decision: &Decision, config: &ScheduleConfig, queue: &QueueId) -> Re
 }
 
 /// The job of a tick, which begins a trace.
-fn tick_job(queue: &QueueId, due: i64, order: Option<JobOrder>) -> Result<NewJob> {
-    let input = serde_json::to_string(&TickInput { scheduled_time: due });
+fn tick_job(queue: &QueueId, due: i64, input: Option<&Value>, order: Option<JobOrder>) -> Result<NewJob> {
+    let input = TickInput { scheduled_time: due, input: input.cloned().unwrap_or_default() };
+    let input = serde_json::to_string(&input);
     Ok(NewJob {
         id: ulid::Ulid::new().to_string(),
         queue: queue.clone(),
@@ -370,9 +377,11 @@ fn tick_job(queue: &QueueId, due: i64, order: Option<JobOrder>) -> Result<NewJob
         start: JobStart::Now,
         key: None,
         order,
+        concurrency_key: None,
         after: Vec::new(),
         cause: Some(child_of(None)),
         hops: 0,
+        replayed_by: None,
         version: None,
     })
 }

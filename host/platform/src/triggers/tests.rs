@@ -1,6 +1,8 @@
 //! The runner on a real store, with handlers that are functions: nothing is lost, and nothing is done twice.
 
 mod bad_input;
+mod batches;
+mod limits;
 mod outbox;
 mod schedules;
 mod steps;
@@ -164,6 +166,7 @@ fn request(name: &str, input: &Value) -> JobRequest {
         priority: None,
         start: JobStart::Now,
         key: None,
+        concurrency_key: None,
         after: Vec::new(),
         cause: Cause::default(),
     }
@@ -318,7 +321,7 @@ async fn the_jobs_of_a_host_that_died_are_run_by_another() {
     let id = enqueue(&runner, "orphan", &json!({})).await;
     let mut scope = bench.store.queue_write().await.expect("a scope");
     let ready = scope.ready_queues().await.expect("a list").remove(0);
-    let shares = [ClaimShare { tenant: ready.tenant, queue: ready.queue, most: 1 }];
+    let shares = [ClaimShare { tenant: ready.tenant, queue: ready.queue, most: 1, key_concurrency: None }];
     let claimed = scope.claim_jobs("dead-host", 1, &shares).await.expect("claimed");
     scope.commit().await.expect("committed");
     assert_eq!(claimed.len(), 1);
@@ -334,7 +337,7 @@ async fn a_job_that_ends_its_hosts_is_dead_when_its_attempts_are_used_up() {
     enqueue(&runner, "once", &json!({})).await;
     let mut scope = bench.store.queue_write().await.expect("a scope");
     let ready = scope.ready_queues().await.expect("a list").remove(0);
-    let shares = [ClaimShare { tenant: ready.tenant, queue: ready.queue, most: 1 }];
+    let shares = [ClaimShare { tenant: ready.tenant, queue: ready.queue, most: 1, key_concurrency: None }];
     scope.claim_jobs("dead-host", 1, &shares).await.expect("claimed");
     scope.commit().await.expect("committed");
     runner.start();
@@ -437,6 +440,7 @@ async fn components_enqueue_and_publish_through_their_capabilities() {
         priority: None,
         start: StartTime::Now,
         key: Some("k".to_owned()),
+        concurrency_key: None,
         after: Vec::new(),
         target: target.map(str::to_owned),
     };

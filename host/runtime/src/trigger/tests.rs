@@ -1,6 +1,6 @@
 //! Components, written by hand, whose handlers of triggers end in each of the ways there are.
 
-use super::{EventMessage, Job, RunOutcome, RunResult, Tick};
+use super::{EventBatch, EventMessage, Job, RunOutcome, RunResult, Tick};
 use crate::capability::pricing::Price;
 use crate::capability::{Capability, ComponentInfo, ConfigureError, HostLinker, InstanceInfo, InstanceState};
 use crate::{App, CallOptions, Error, ErrorCode, Grants, Handlers, Host, Limits, LoadOptions, Outcome};
@@ -100,7 +100,7 @@ async fn load(trigger: &str, body: &str) -> App {
 }
 
 fn tick() -> Tick {
-    Tick { name: "nightly".to_owned(), scheduled_time: 1_000, late: 5, attempt: 1 }
+    Tick { name: "nightly".to_owned(), scheduled_time: 1_000, late: 5, attempt: 1, input: json!([7]) }
 }
 
 fn job() -> Job {
@@ -167,7 +167,8 @@ async fn an_exception_is_an_error_as_of_a_call() {
         assert_eq!((exception.name.as_str(), exception.stack.as_str()), ("RangeError", "at x"), "{trigger}");
         let message: Value = serde_json::from_str(&exception.message).expect("the input");
         let given = match trigger {
-            "schedule" => json!({ "name": "nightly", "scheduledTime": 1_000, "late": 5, "attempt": 1 }),
+            "schedule" => json!({ "name": "nightly", "scheduledTime": 1_000, "late": 5, "attempt": 1,
+                                 "input": [7] }),
             "job" => serde_json::to_value(job()).expect("JSON"),
             _ => json!({ "specversion": "1.0", "id": "e", "type": "order.paid", "source": "/shop", "data": [1],
                          "attempt": 1 }),
@@ -258,6 +259,18 @@ async fn what_a_job_gives_and_gets_is_bounded_and_json() {
         let error = run(&app, "job", CallOptions::default()).await.expect_err("it is too large");
         assert_eq!(error.code(), code, "{error}");
     }
+}
+
+#[tokio::test]
+async fn a_batch_has_a_result_as_a_job_has() {
+    let host = Host::builder().limits(limits()).instances(2).build().expect("a host");
+    let app = host.load(&component("events", "string", DONE)).await.expect("it loads");
+    assert_eq!(app.handlers(), Handlers { events: true, ..Handlers::default() });
+    let batch = EventBatch { subscription: "orders".to_owned(), events: vec![event(), event()] };
+    let outcome = app.run_events(&batch, CallOptions::default()).await.expect("it is done");
+    assert_eq!(outcome.result, RunResult::Done(serde_json::to_value(&batch).expect("JSON")), "the result is the input");
+    let error = app.run_event(&event(), CallOptions::default()).await.expect_err("it has no such handler");
+    assert_eq!(error.code(), ErrorCode::MissingExport, "{error}");
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use axum::extract::State;
 use axum::response::Response;
 use elias_api::{
     ChangedJobs, EventRecord, JobFilter, JobRecord, JobSelection, JobState, JobTrigger, PublishedEvents, ReplayRequest,
-    SubscriptionRecord, TriggerFilter,
+    ReplaySelection, ReplayedEvents, SubscriptionRecord, TriggerFilter,
 };
 use elias_names::{ComponentName, Environment, ServiceId, TenantId};
 use elias_platform::{Platform, ReplayFrom};
@@ -28,8 +28,10 @@ pub(super) fn routes() -> OpenApiRouter<Platform> {
         .routes(routes!(pause))
         .routes(routes!(resume))
         .routes(routes!(replay))
+        .routes(routes!(replay_selected))
         .routes(routes!(dead_letters))
         .routes(routes!(retry_dead_letters))
+        .routes(routes!(discard_dead_letters))
 }
 
 /// List the events of a tenant, oldest first.
@@ -260,6 +262,39 @@ async fn replay(
     Ok(tagged(replayed.revision, replayed))
 }
 
+/// Deliver a selection of the log's events to a subscription once more.
+///
+/// The subscription's cursor and revision stay. The deliveries are jobs with the trigger `event`, whose `replayed_by` is
+/// the name of who asks. At most `limit` are enqueued and 10,000 events looked at; the next request goes on with `next`
+/// as its `after`.
+#[utoipa::path(
+    post,
+    path = "/tenants/{tenant}/components/{component}/environments/{environment}/subscriptions/{subscription}/events",
+    operation_id = "subscriptions_replay_selected",
+    tag = "subscriptions",
+    params(SubscriptionPath),
+    request_body = ReplaySelection,
+    responses(
+        (status = 202, description = "The deliveries were enqueued.", body = ReplayedEvents),
+        (
+            status = "default",
+            description = refused!(404 "not-found", 429 "quota-exceeded"),
+            body = ProblemDocument,
+            content_type = PROBLEM,
+        ),
+    ),
+)]
+async fn replay_selected(
+    State(platform): State<Platform>,
+    Authenticated(session): Authenticated,
+    PathOf(path): PathOf<SubscriptionPath>,
+    JsonOf(selection): JsonOf<ReplaySelection>,
+) -> Result<(StatusCode, Json<ReplayedEvents>), Problem> {
+    let (service, name) = path.split();
+    let replayed = platform.replay_selected(&session, &service, &name, &selection).await?;
+    Ok((StatusCode::ACCEPTED, Json(replayed)))
+}
+
 /// List dead letters, newest first: deliveries of events that failed and are not retried.
 ///
 /// They are jobs with the trigger `event` or `webhook` and the state `dead`, whose `name` is the subscription or the
@@ -319,9 +354,40 @@ async fn retry_dead_letters(
     PathOf(tenant): PathOf<TenantId>,
     JsonOf(selection): JsonOf<JobSelection>,
 ) -> Result<Json<ChangedJobs>, Problem> {
+    let filter = dead_letters_of(selection)?;
+    Ok(Json(ChangedJobs { jobs: platform.retry_jobs(&session, &tenant, &filter).await? }))
+}
+
+/// Discard the dead letters of a selection.
+///
+/// `trigger` in the selection is `event`, `webhook` or absent. They are deleted and cannot be retried any more; the events stay in
+/// the log.
+#[utoipa::path(
+    post,
+    path = "/tenants/{tenant}/dead-letters/discard",
+    operation_id = "dead_letters_discard_selected",
+    tag = "events",
+    params(("tenant" = TenantId, Path, description = "The name of the tenant.")),
+    request_body = JobSelection,
+    responses(
+        (status = 200, description = "The number of dead letters that were deleted.", body = ChangedJobs),
+        (status = "default", description = refused!(), body = ProblemDocument, content_type = PROBLEM),
+    ),
+)]
+async fn discard_dead_letters(
+    State(platform): State<Platform>,
+    Authenticated(session): Authenticated,
+    PathOf(tenant): PathOf<TenantId>,
+    JsonOf(selection): JsonOf<JobSelection>,
+) -> Result<Json<ChangedJobs>, Problem> {
+    let filter = dead_letters_of(selection)?;
+    Ok(Json(ChangedJobs { jobs: platform.discard_jobs(&session, &tenant, &filter).await? }))
+}
+
+/// The filter for the dead letters of a selection.
+fn dead_letters_of(selection: JobSelection) -> Result<JobFilter, Problem> {
     if selection.trigger.is_some_and(|trigger| !matches!(trigger, JobTrigger::Event | JobTrigger::Webhook)) {
         return Err(bad_input("the trigger of a dead letter is `event` or `webhook`"));
     }
-    let filter = JobFilter { deliveries: true, ..selection.filter(Some(JobState::Dead)) };
-    Ok(Json(ChangedJobs { jobs: platform.retry_jobs(&session, &tenant, &filter).await? }))
+    Ok(JobFilter { deliveries: true, ..selection.filter(Some(JobState::Dead)) })
 }

@@ -1,4 +1,4 @@
-//! Jobs: enqueued, listed, shown, cancelled and retried.
+//! Jobs: enqueued, listed, shown, cancelled, retried and discarded.
 
 use super::extract::{Authenticated, JsonOf, Page, PageQuery, PathOf, QueryOf, Traceparent};
 use super::problem::{PROBLEM, Problem, ProblemDocument, refused};
@@ -18,9 +18,11 @@ pub(super) fn routes() -> OpenApiRouter<Platform> {
         .routes(routes!(list))
         .routes(routes!(cancel_selected))
         .routes(routes!(retry_selected))
+        .routes(routes!(discard_selected))
         .routes(routes!(show))
         .routes(routes!(cancel))
         .routes(routes!(retry))
+        .routes(routes!(discard))
 }
 
 /// A page of the jobs that a filter selects.
@@ -176,6 +178,60 @@ async fn retry(
 ) -> Result<StatusCode, Problem> {
     platform.retry_job(&session, &tenant, &id).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Discard a dead job or dead letter.
+///
+/// Its record is deleted, with the steps that it finished: it cannot be retried any more. Its unique key is free.
+#[utoipa::path(
+    post,
+    path = "/tenants/{tenant}/jobs/{job}/discard",
+    operation_id = "jobs_discard",
+    tag = "jobs",
+    params(
+        ("tenant" = TenantId, Path, description = "The name of the tenant."),
+        ("job" = String, Path, description = "The id of the job."),
+    ),
+    responses(
+        (status = 204, description = "The job is deleted."),
+        (
+            status = "default",
+            description = refused!(404 "not-found", 409 "wrong-state"),
+            body = ProblemDocument,
+            content_type = PROBLEM,
+        ),
+    ),
+)]
+async fn discard(
+    State(platform): State<Platform>,
+    Authenticated(session): Authenticated,
+    PathOf((tenant, id)): PathOf<(TenantId, String)>,
+) -> Result<StatusCode, Problem> {
+    platform.discard_job(&session, &tenant, &id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Discard the dead jobs of a selection.
+#[utoipa::path(
+    post,
+    path = "/tenants/{tenant}/jobs/discard",
+    operation_id = "jobs_discard_selected",
+    tag = "jobs",
+    params(("tenant" = TenantId, Path, description = "The name of the tenant.")),
+    request_body = JobSelection,
+    responses(
+        (status = 200, description = "The number of jobs that were deleted.", body = ChangedJobs),
+        (status = "default", description = refused!(), body = ProblemDocument, content_type = PROBLEM),
+    ),
+)]
+async fn discard_selected(
+    State(platform): State<Platform>,
+    Authenticated(session): Authenticated,
+    PathOf(tenant): PathOf<TenantId>,
+    JsonOf(selection): JsonOf<JobSelection>,
+) -> Result<Json<ChangedJobs>, Problem> {
+    let filter = selection.filter(Some(JobState::Dead));
+    Ok(Json(ChangedJobs { jobs: platform.discard_jobs(&session, &tenant, &filter).await? }))
 }
 
 /// Cancel the unfinished jobs of a selection.

@@ -2,6 +2,7 @@
 
 mod events;
 mod jobs;
+mod limits;
 mod outbox;
 mod plans;
 mod queue;
@@ -32,9 +33,11 @@ fn new_job(name: &str, number: usize) -> NewJob {
         start: JobStart::Now,
         key: None,
         order: None,
+        concurrency_key: None,
         after: Vec::new(),
         cause: None,
         hops: 0,
+        replayed_by: None,
         version: None,
     }
 }
@@ -47,7 +50,7 @@ async fn enqueue(store: &Store, tenant: &TenantId, jobs: &[NewJob]) -> Result<Ve
 }
 
 fn share(tenant: &TenantId, name: &str, most: u32) -> ClaimShare {
-    ClaimShare { tenant: tenant.clone(), queue: queue(name), most }
+    ClaimShare { tenant: tenant.clone(), queue: queue(name), most, key_concurrency: None }
 }
 
 async fn claim(store: &Store, owner: &str, lease_ms: u64, share: ClaimShare) -> Vec<ClaimedJob> {

@@ -33,6 +33,8 @@ pub struct NewJob {
     pub key: Option<JobKey>,
     /// Its turn among jobs that run one after the other.
     pub order: Option<JobOrder>,
+    /// Of the jobs of a queue with the same concurrency key only so many are claimed at a time as the queue allows.
+    pub concurrency_key: Option<String>,
     /// The ids of jobs of the tenant that must be done before. They are in the store, or earlier in the batch. If one
     /// of them ends otherwise, so does this one.
     pub after: Vec<String>,
@@ -40,6 +42,8 @@ pub struct NewJob {
     pub cause: Option<String>,
     /// How many events led to it.
     pub hops: u32,
+    /// Who replays the event that it delivers, if somebody does.
+    pub replayed_by: Option<String>,
     /// The version that has to run it, if not any may.
     pub version: Option<u32>,
 }
@@ -415,7 +419,8 @@ fn bind_job(query: Query, tenant: &TenantId, job: &NewJob, now: i64) -> Query {
     let query = query.bind(storable(&job.input)).bind(i64::from(job.priority)).bind(job.head_start_ms);
     let query = query.bind(0_i64).bind(0_i64).bind(None::<String>);
     let query = query.bind(job.cause.clone()).bind(i64::from(job.hops));
-    query.bind(job.version.map(i64::from)).bind(now)
+    let query = query.bind(job.version.map(i64::from)).bind(now);
+    query.bind(job.concurrency_key.as_deref().map(storable)).bind(job.replayed_by.as_deref().map(storable))
 }
 
 impl JobStart {

@@ -64,11 +64,13 @@ fn job(row: &AnyRow) -> Result<JobRecord> {
         state: text(row, "state")?,
         key: get(row, "key")?,
         ordering_key: get(row, "ordering_key")?,
+        concurrency_key: get(row, "concurrency_key")?,
         input: get(row, "input")?,
         priority: number(row, "priority")?,
         attempt: number(row, "attempt")?,
         version: get::<Option<i64>>(row, "version")?.and_then(|version| u32::try_from(version).ok()),
         cause: get(row, "cause")?,
+        replayed_by: get(row, "replayed_by")?,
         hops: number(row, "hops")?,
         enqueued_at: get(row, "enqueued_at")?,
         waits_for: get(row, "waits_for")?,
@@ -85,7 +87,7 @@ const DELIVERIES: &str = "delivery";
 
 /// The condition that a job of the tenant `$1` before the id `$2` is one of `$3` to `$6`: component, environment,
 /// trigger (or [`DELIVERIES`]) and name, each empty for all.
-const IS_LISTED: &str = "tenant = $1 AND id < $2 AND ($3 = '' OR component = $3) AND ($4 = '' OR environment = $4) \
+pub(super) const IS_LISTED: &str = "tenant = $1 AND id < $2 AND ($3 = '' OR component = $3) AND ($4 = '' OR environment = $4) \
                          AND ($5 = '' OR trigger = $5 OR ($5 = 'delivery' AND trigger IN ('event', 'webhook'))) \
                          AND ($6 = '' OR name = $6)";
 
@@ -209,7 +211,7 @@ impl TenantScope {
     }
 
     /// A statement with the condition [`IS_LISTED`].
-    fn query_listed(&self, sql: String, filter: &JobFilter) -> crate::Query {
+    pub(super) fn query_listed(&self, sql: String, filter: &JobFilter) -> crate::Query {
         let query = self.query_text(sql).bind(filter.before.clone().unwrap_or_else(|| AFTER_IDS.to_owned()));
         let query = query.bind(filter.component.as_ref().map_or_else(String::new, ToString::to_string));
         let query = query.bind(filter.environment.map_or("", Environment::as_str));

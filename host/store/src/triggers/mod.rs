@@ -4,11 +4,13 @@
 //! JSON array, so that a batch of any size is the same prepared statement.
 
 mod cursors;
+mod discard;
 mod enqueue;
 mod events;
 mod finish;
 mod jobs;
 mod leases;
+mod limits;
 mod outbox;
 #[cfg(test)]
 pub(crate) mod plans;
@@ -24,6 +26,7 @@ pub use events::{NewEvent, PublishedEvent};
 pub use finish::{JobEnd, JobOutcome};
 pub use jobs::CancelledJob;
 pub use leases::Lease;
+pub use limits::QueueLimit;
 pub use outbox::DueOutbox;
 pub use queue::{ClaimShare, ClaimedJob, JobLease, LeasedQueue, LostLeases, ReadyQueue};
 pub use schedules::{DueSchedule, NewSchedule, NewTick, NextDue, ScheduleCounts, ScheduleId, TickAction};
@@ -45,7 +48,7 @@ const ROWS_PER_INSERT: usize = 1_024;
 /// The columns that a job takes along from table to table.
 const JOB_COLUMNS: &str = "tenant, id, queue, component, environment, trigger, name, key, ordering_key, \
                            ordering_position, input, priority, head_start, attempt, epoch, error, cause, hops, \
-                           version, enqueued_at";
+                           version, enqueued_at, concurrency_key, replayed_by";
 
 /// The connection of a transaction, and which database it is.
 struct Database<'t> {

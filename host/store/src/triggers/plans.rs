@@ -24,6 +24,8 @@ pub(crate) fn hot_statements(dialect: Dialect) -> Vec<(String, Vec<Value>)> {
         (queue::READY_QUEUES.to_owned(), vec![]),
         (queue::LEASED_QUEUES.to_owned(), vec![]),
         (queue::claim_jobs(dialect), vec![tenant, name, Number(50), Text("me"), Number(1_000)]),
+        (queue::claim_keyed(dialect), vec![tenant, name, Number(50), Text("me"), Number(1_000), Number(2)]),
+        (queue::claim_by_key(dialect), vec![tenant, name, Number(50), Text("me"), Number(1_000), Number(2)]),
         (queue::expire_jobs(dialect), vec![Number(50)]),
         (queue::extend_jobs(dialect), vec![Items, Text("me"), Number(1_000)]),
         (finish::owned_jobs(dialect, dialect.locked()), vec![Items, Text("me")]),

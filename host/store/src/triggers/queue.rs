@@ -2,12 +2,17 @@
 
 use super::{Database, JobRef, span, statement};
 use crate::error::Result;
-use crate::{HostScope, get, number, text, to_json};
+use crate::{HostScope, Query, get, number, text, to_json};
 use elias_api::QueueId;
 use elias_names::TenantId;
 use serde::Serialize;
 use sqlx::any::AnyRow;
 use std::collections::HashMap;
+
+/// Jobs of a queue with a limit by key that a claim looks at, and keys that it looks at if those were all at their
+/// limit.
+const KEYED_LOOK: u32 = 500;
+const KEYS_LOOK: u32 = 1_000;
 
 /// How many jobs of a queue are to be claimed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +23,9 @@ pub struct ClaimShare {
     pub queue: QueueId,
     /// At most so many.
     pub most: u32,
+    /// At most so many with the same concurrency key may be leased at a time, also by other hosts; none for no limit.
+    /// Whoever claims with such a limit has [locked](HostScope::lock_queue_limits) the queue's.
+    pub key_concurrency: Option<u32>,
 }
 
 /// A queue with ready jobs.
@@ -40,8 +48,6 @@ pub struct LeasedQueue {
     pub tenant: TenantId,
     /// Which queue.
     pub queue: QueueId,
-    /// The unique key of the jobs, if they have one.
-    pub key: Option<String>,
     /// How many.
     pub leased: u64,
 }
@@ -78,6 +84,8 @@ pub struct ClaimedJob {
     pub cause: Option<String>,
     /// How many events led to it.
     pub hops: u32,
+    /// Who replayed the event that it delivers, if somebody did.
+    pub replayed_by: Option<String>,
     /// The version that has to run it, if not any may.
     pub version: Option<u32>,
     /// When it was enqueued, in milliseconds since 1970.
@@ -124,18 +132,13 @@ impl HostScope {
         readable(&self.database().rows(sqlx::query(READY_QUEUES)).await?, row)
     }
 
-    /// How many jobs of each queue all hosts together run, by unique key.
+    /// How many jobs of each queue all hosts together run.
     ///
     /// # Errors
     /// `store-unavailable`.
     pub async fn leased_queues(&mut self) -> Result<Vec<LeasedQueue>> {
         let row = |row: &AnyRow| {
-            Ok(LeasedQueue {
-                tenant: text(row, "tenant")?,
-                queue: text(row, "queue")?,
-                key: get(row, "key")?,
-                leased: number(row, "leased")?,
-            })
+            Ok(LeasedQueue { tenant: text(row, "tenant")?, queue: text(row, "queue")?, leased: number(row, "leased")? })
         };
         readable(&self.database().rows(sqlx::query(LEASED_QUEUES)).await?, row)
     }
@@ -191,20 +194,69 @@ pub(super) const READY_QUEUES: &str = "WITH RECURSIVE owners (tenant) AS ( \
     JOIN jobs first ON first.tenant = heads.tenant AND first.id = heads.id ORDER BY heads.tenant, heads.queue";
 
 /// What is leased is little: what hosts run now.
-pub(super) const LEASED_QUEUES: &str = "SELECT tenant, queue, key, count(*) AS leased FROM jobs \
-    WHERE state = 'leased' AND lease_until > 0 GROUP BY tenant, queue, key";
+pub(super) const LEASED_QUEUES: &str = "SELECT tenant, queue, count(*) AS leased FROM jobs \
+    WHERE state = 'leased' AND lease_until > 0 GROUP BY tenant, queue";
 
 /// The statement that claims at most `$3` jobs of the tenant `$1` and the queue `$2` for the owner `$4` and `$5`
 /// milliseconds.
 pub(super) fn claim_jobs(dialect: crate::Dialect) -> String {
-    let (now, lock) = (dialect.now(), dialect.locked_if_free());
+    let lock = dialect.locked_if_free();
     // PostgreSQL may evaluate a subquery with LIMIT more than once, but not this.
     format!(
         "WITH first AS MATERIALIZED (SELECT id FROM jobs WHERE tenant = $1 AND queue = $2 AND state = 'ready' \
-         ORDER BY rank, id LIMIT $3 {lock}) UPDATE jobs SET state = 'leased', lease_owner = $4, epoch = epoch + 1, \
-         attempt = attempt + 1, lease_until = {now} + $5 WHERE tenant = $1 AND id IN (SELECT first.id FROM first) \
-         RETURNING tenant, id, epoch, queue, key, ordering_key, input, priority, attempt, cause, hops, version, \
-         enqueued_at, ready_at, lease_until, cancelled, rank"
+         ORDER BY rank, id LIMIT $3 {lock}) {}",
+        lease_first(dialect)
+    )
+}
+
+/// The end of a statement that claims the jobs of the tenant `$1` whose ids are in `first`. They are found by these;
+/// the expression keeps the index of what is ready out of that. Another host may have claimed one meanwhile.
+fn lease_first(dialect: crate::Dialect) -> String {
+    format!(
+        "UPDATE jobs SET state = 'leased', lease_owner = $4, epoch = epoch + 1, attempt = attempt + 1, \
+         lease_until = {} + $5 WHERE tenant = $1 AND id IN (SELECT first.id FROM first) AND state || '' = 'ready' \
+         RETURNING tenant, id, epoch, queue, key, ordering_key, input, priority, attempt, cause, hops, replayed_by, \
+         version, enqueued_at, ready_at, lease_until, cancelled, rank",
+        dialect.now()
+    )
+}
+
+/// How many jobs with each concurrency key of the tenant `$1` and the queue `$2` are leased. What is leased is little;
+/// the expression keeps SQLite from reading the tenant's whole queue instead.
+const LEASED_KEYS: &str = "leased AS MATERIALIZED (SELECT concurrency_key AS key, count(*) AS jobs FROM jobs \
+    WHERE tenant || '' = $1 AND queue = $2 AND state = 'leased' AND lease_until > 0 AND concurrency_key IS NOT NULL \
+    GROUP BY concurrency_key)";
+
+/// The statement that claims as [`claim_jobs`] does, but at most `$6` jobs with the same concurrency key, those that
+/// are leased included. It looks at the first [`KEYED_LOOK`] jobs of the queue.
+pub(super) fn claim_keyed(dialect: crate::Dialect) -> String {
+    format!(
+        "WITH {LEASED_KEYS}, ready AS MATERIALIZED (SELECT id, rank, concurrency_key FROM jobs \
+         WHERE tenant = $1 AND queue = $2 AND state = 'ready' ORDER BY rank, id LIMIT {KEYED_LOOK}), \
+         placed AS MATERIALIZED (SELECT ready.id, ready.rank, ready.concurrency_key, COALESCE(leased.jobs, 0) \
+         + row_number() OVER (PARTITION BY ready.concurrency_key ORDER BY ready.rank, ready.id) AS place \
+         FROM ready LEFT JOIN leased ON leased.key = ready.concurrency_key), \
+         first AS MATERIALIZED (SELECT placed.id FROM placed WHERE placed.concurrency_key IS NULL \
+         OR placed.place <= $6 ORDER BY placed.rank, placed.id LIMIT $3) {}",
+        lease_first(dialect)
+    )
+}
+
+/// The statement that claims the first jobs of the first concurrency keys with fewer than `$6` leased ones, wherever in
+/// the queue they are: of at most [`KEYS_LOOK`] keys, each found by one look into the index.
+pub(super) fn claim_by_key(dialect: crate::Dialect) -> String {
+    format!(
+        "WITH RECURSIVE {LEASED_KEYS}, keys (key, place) AS ( \
+         SELECT (SELECT j.concurrency_key FROM jobs j WHERE j.tenant = $1 AND j.queue = $2 AND j.state = 'ready' \
+         AND j.concurrency_key > '' ORDER BY j.concurrency_key LIMIT 1), 1 \
+         UNION ALL SELECT (SELECT j.concurrency_key FROM jobs j WHERE j.tenant = $1 AND j.queue = $2 \
+         AND j.state = 'ready' AND j.concurrency_key > keys.key ORDER BY j.concurrency_key LIMIT 1), keys.place + 1 \
+         FROM keys WHERE keys.key IS NOT NULL AND keys.place < {KEYS_LOOK}), \
+         first AS MATERIALIZED (SELECT (SELECT j.id FROM jobs j WHERE j.tenant = $1 AND j.queue = $2 \
+         AND j.state = 'ready' AND j.concurrency_key = keys.key ORDER BY j.rank, j.id LIMIT 1) AS id FROM keys \
+         WHERE keys.key IS NOT NULL AND COALESCE((SELECT leased.jobs FROM leased WHERE leased.key = keys.key), 0) < $6 \
+         ORDER BY keys.key LIMIT $3) {}",
+        lease_first(dialect)
     )
 }
 
@@ -231,6 +283,7 @@ fn claimed(row: &AnyRow) -> Result<(i64, ClaimedJob)> {
         attempt: number(row, "attempt")?,
         cause: get(row, "cause")?,
         hops: number(row, "hops")?,
+        replayed_by: get(row, "replayed_by")?,
         version: get::<Option<i64>>(row, "version")?.and_then(|version| u32::try_from(version).ok()),
         enqueued_at: get(row, "enqueued_at")?,
         ready_at: get(row, "ready_at")?,
@@ -242,16 +295,29 @@ fn claimed(row: &AnyRow) -> Result<(i64, ClaimedJob)> {
 
 impl Database<'_> {
     pub(super) async fn claim(&mut self, owner: &str, lease_ms: u64, shares: &[ClaimShare]) -> Result<Vec<ClaimedJob>> {
-        let update = claim_jobs(self.dialect);
         let mut jobs = Vec::new();
         for share in shares.iter().filter(|share| share.most > 0) {
-            let query = statement(update.clone()).bind(share.tenant.as_str().to_owned()).bind(share.queue.to_string());
-            let query = query.bind(i64::from(share.most)).bind(owner.to_owned()).bind(span(lease_ms));
-            let mut first = self.rows(query).await?.iter().map(claimed).collect::<Result<Vec<_>>>()?;
+            let rows = match share.key_concurrency {
+                None => self.rows(bind_claim(claim_jobs(self.dialect), owner, lease_ms, share)).await?,
+                Some(most) => self.claim_keyed(owner, lease_ms, share, most).await?,
+            };
+            let mut first = rows.iter().map(claimed).collect::<Result<Vec<_>>>()?;
             first.sort_by(|one, other| (one.0, &one.1.lease.id).cmp(&(other.0, &other.1.lease.id)));
             jobs.extend(first.into_iter().map(|(_, job)| job));
         }
         Ok(jobs)
+    }
+
+    /// Claims of a queue with a limit by concurrency key.
+    async fn claim_keyed(&mut self, owner: &str, lease_ms: u64, share: &ClaimShare, most: u32) -> Result<Vec<AnyRow>> {
+        for sql in [claim_keyed(self.dialect), claim_by_key(self.dialect)] {
+            let rows = self.rows(bind_claim(sql, owner, lease_ms, share).bind(i64::from(most))).await?;
+            // Else the jobs that are first are all of keys at their limit: they must not keep others waiting.
+            if !rows.is_empty() {
+                return Ok(rows);
+            }
+        }
+        Ok(Vec::new())
     }
 
     async fn extend(&mut self, owner: &str, leases: &[JobLease], lease_ms: u64) -> Result<LostLeases> {
@@ -271,6 +337,12 @@ impl Database<'_> {
         }
         Ok(found)
     }
+}
+
+/// Binds the parameters that all statements have which claim jobs.
+fn bind_claim(sql: String, owner: &str, lease_ms: u64, share: &ClaimShare) -> Query {
+    let query = statement(sql).bind(share.tenant.as_str().to_owned()).bind(share.queue.to_string());
+    query.bind(i64::from(share.most)).bind(owner.to_owned()).bind(span(lease_ms))
 }
 
 /// The JSON array of these claims.

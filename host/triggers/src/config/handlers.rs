@@ -11,9 +11,12 @@ impl TriggersConfig {
     /// to add.
     pub fn check_handlers(&self, handlers: &[String]) -> Result<(), InvalidTrigger> {
         let has = |name: &str| handlers.iter().any(|handler| handler == name);
+        let takes_one = self.event.iter().any(|subscription| subscription.batch == 1);
+        let takes_batches = self.event.iter().any(|subscription| subscription.batch > 1);
         for (key, is_there, handler) in [
             ("triggers.schedule", !self.schedule.is_empty(), "scheduled"),
-            ("triggers.event", !self.event.is_empty(), "event"),
+            ("triggers.event", takes_one, "event"),
+            ("triggers.event with `batch`", takes_batches, "events"),
             ("triggers.jobs", !self.jobs.is_empty(), "job"),
         ] {
             if is_there && !has(handler) {
@@ -26,7 +29,8 @@ impl TriggersConfig {
         }
         for (key, is_there, handler, lines) in [
             ("triggers.schedule", !self.schedule.is_empty(), "scheduled", "name = \"nightly\", cron = \"0 3 * * *\""),
-            ("triggers.event", !self.event.is_empty(), "event", "type = \"order.*\""),
+            ("triggers.event", takes_one, "event", "type = \"order.*\""),
+            ("triggers.event", takes_batches, "events", "type = \"order.*\", batch = 10"),
         ] {
             if !is_there && has(handler) {
                 let what = format!(
@@ -56,6 +60,9 @@ mod tests {
             ("", vec!["scheduled"], Some("[[triggers.schedule]] with name")),
             ("[[event]]\ntype = \"a\"\n", vec![], Some("triggers.event needs the handler `event`")),
             ("", vec!["event"], Some("[[triggers.event]] with type")),
+            ("[[event]]\ntype = \"a\"\nbatch = 2\n", vec!["events"], None),
+            ("[[event]]\ntype = \"a\"\nbatch = 2\n", vec!["event"], Some("needs the handler `events`")),
+            ("[[event]]\ntype = \"a\"\n", vec!["event", "events"], Some("batch = 10")),
             ("[jobs.resize]\n", vec!["event"], Some("triggers.jobs needs the handler `job`")),
         ] {
             let handlers: Vec<_> = handlers.into_iter().map(str::to_owned).collect();

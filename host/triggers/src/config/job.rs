@@ -13,14 +13,15 @@ use utoipa::ToSchema;
 pub struct JobConfig {
     /// The maximum number of concurrent jobs of this kind: 1 to 1,000; 10 by default.
     pub concurrency: u32,
-    /// The maximum rate of starts: a number and a unit, such as `10/s`, `100/m`, `1000/h` or `5000/d`; none by default.
+    /// The maximum rate of starts, over all hosts: a number and a unit, such as `10/s`, `100/m`, `1000/h` or `5000/d`;
+    /// none by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rate: Option<String>,
     /// The maximum time of one attempt: 1s to 1 day; 5m by default.
     pub timeout: DurationText,
     /// The priority of jobs that name none: -100 to 100, higher first; 0 by default.
     pub priority: i32,
-    /// The maximum number of concurrent jobs with the same key: 1 to 1,000; any number by default.
+    /// The maximum number of concurrent jobs with the same concurrency key: 1 to 1,000; any number by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key_concurrency: Option<u32>,
     /// When a job that failed is retried.
@@ -51,7 +52,7 @@ impl JobConfig {
         Limit { concurrency: Some(self.concurrency), rate }
     }
 
-    /// The limit of the jobs with the same key.
+    /// The limit of the jobs with the same concurrency key.
     #[must_use]
     pub fn key_limit(&self) -> Limit {
         Limit { concurrency: self.key_concurrency, rate: None }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-/// A subscription of a component to events: its handler `event` is run for each.
+/// A subscription of a component to events: its handler `event` is run for each, or `events` for several at once.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct SubscriptionConfig {
@@ -32,10 +32,11 @@ pub struct SubscriptionConfig {
     /// Which events are delivered one after another: `none` (the default), `subject` or `all`.
     #[serde(default)]
     pub order: Order,
-    /// The maximum number of events that the handler is given at once: 1 to 100; 1 by default.
+    /// The maximum number of events that a run is for: 1 to 100; 1 by default, which the handler `event` is given. With
+    /// more the handler `events` is given those that are ready at the time.
     #[serde(default = "batch")]
     pub batch: u32,
-    /// The maximum number of concurrent deliveries: 1 to 1,000; 10 by default.
+    /// The maximum number of concurrent runs: 1 to 1,000; 10 by default.
     #[serde(default = "concurrency")]
     pub concurrency: u32,
 }
@@ -86,6 +87,11 @@ impl SubscriptionConfig {
         self.transform().map_err(|error| table.error("transform", error))?;
         self.retry.check(table)?;
         table.within("batch", self.batch, 1..=100)?;
+        if self.batch > 1 && self.order == Order::All {
+            return Err(
+                table.error("batch", "has no effect with order = \"all\": each event waits for the one before it")
+            );
+        }
         table.within("concurrency", self.concurrency, 1..=1_000)
     }
 }

@@ -106,6 +106,7 @@ fn each_setting_has_its_bounds_and_errors_have_its_path() {
         (event("retry = { max = \"8d\" }"), "triggers.event[0].retry.max"),
         (event("retry = { first = \"2h\" }"), "triggers.event[0].retry.max"),
         (event("batch = 101"), "triggers.event[0].batch"),
+        (event("batch = 2\norder = \"all\""), "triggers.event[0].batch"),
         (event("concurrency = 0"), "triggers.event[0].concurrency"),
         ("[jobs.\"A b\"]\n".to_owned(), "triggers.jobs.A b"),
         (job("concurrency = 0"), "triggers.jobs.a.concurrency"),

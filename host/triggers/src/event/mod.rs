@@ -6,6 +6,7 @@
 //! [`webhook`] signs what leaves the platform.
 
 mod attributes;
+mod batch;
 mod cloud_event;
 mod filter;
 mod hops;
@@ -17,6 +18,7 @@ mod transform;
 pub mod webhook;
 
 pub use attributes::{ExtensionValue, InvalidEvent};
+pub use batch::batch_endings;
 pub use cloud_event::{DATA_BYTES_MAX, Event, EventData};
 pub use filter::{Filter, InvalidFilter};
 pub use hops::{HOPS_MAX, Hops, TooManyHops};

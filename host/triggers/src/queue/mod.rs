@@ -3,14 +3,17 @@
 //! - [`RetryPolicy`] and [`settle`]: retries with exponential backoff and full jitter, and when a job is dead.
 //! - [`Priority`]: priorities with bounded ageing, as one number that an index can be ordered by.
 //! - [`FairQueue`]: how many jobs of which tenant are claimed next.
-//! - [`KeyLimits`]: concurrency and rate by component, job name and key.
+//! - [`KeyLimits`]: concurrency and rate by name and concurrency key, in one process; [`TokenBucket`]: a rate that
+//!   hosts keep together.
 
+mod bucket;
 mod ending;
 mod fair;
 mod limits;
 mod priority;
 mod retry;
 
+pub use bucket::TokenBucket;
 pub use ending::{DeadReason, Ending, Outcome, settle};
 pub use fair::{FairQueue, Share, TenantDemand};
 pub use limits::{InvalidRate, KEYS_MAX, KeyLimits, Limit, LimitReached, Rate};

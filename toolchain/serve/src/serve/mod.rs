@@ -237,7 +237,7 @@ fn announce(file: &Path, source: &AppSource, address: SocketAddr, has_triggers: 
     );
     let mut text = format!("serving {what} at http://{address}\n  curl http://{}/\n", reachable(address));
     let handlers = source.current().map(|app| app.handlers()).unwrap_or_default();
-    if has_triggers || handlers.scheduled || handlers.job || handlers.event {
+    if has_triggers || handlers.scheduled || handlers.job || handlers.event || handlers.events {
         text.push_str("triggers run in memory: they are lost when the process ends\n");
     }
     // Whoever closed standard output does not want to know.

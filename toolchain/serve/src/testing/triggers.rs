@@ -39,8 +39,15 @@ pub(super) struct TestTriggers(Arc<Settings>);
 /// The enabled schedules and the subscriptions, compiled.
 pub(super) struct Settings {
     config: TriggersConfig,
-    schedules: Vec<(String, Recurrence)>,
+    schedules: Vec<Schedule>,
     subscriptions: Vec<Subscription>,
+}
+
+struct Schedule {
+    name: String,
+    recurrence: Recurrence,
+    /// A JSON text.
+    input: String,
 }
 
 struct Subscription {
@@ -49,6 +56,7 @@ struct Subscription {
     filter: Filter,
     transform: Option<Transform>,
     retry: RetryPolicy,
+    batch: u32,
 }
 
 /// `elias-test:triggers/settings.tick`.
@@ -57,6 +65,7 @@ struct Subscription {
 struct Tick {
     schedule: String,
     due: f64,
+    input: String,
 }
 
 /// `elias-test:triggers/settings.delivery`.
@@ -65,6 +74,7 @@ struct Tick {
 struct Delivery {
     subscription: String,
     event: String,
+    batch: u32,
 }
 
 /// `elias-test:triggers/settings.handler`.
@@ -81,7 +91,7 @@ enum Handler {
 
 impl Payload for Tick {
     fn units(&self) -> u64 {
-        self.schedule.units()
+        self.schedule.units() + self.input.units()
     }
 }
 
@@ -102,7 +112,10 @@ impl TestTriggers {
         config.check()?;
         // What was checked can be compiled.
         let schedules = config.schedule.iter().filter(|schedule| schedule.enabled);
-        let schedules = schedules.filter_map(|one| Some((one.name.clone(), one.schedule().ok()?.recurrence)));
+        let schedules = schedules.filter_map(|one| {
+            let input = one.input.clone().unwrap_or_default().to_string();
+            Some(Schedule { name: one.name.clone(), recurrence: one.schedule().ok()?.recurrence, input })
+        });
         let subscriptions = config.event.iter().filter_map(|one| {
             Some(Subscription {
                 name: one.name(),
@@ -110,6 +123,7 @@ impl TestTriggers {
                 filter: one.filter().ok()?,
                 transform: one.transform().ok()?,
                 retry: one.retry.policy(),
+                batch: one.batch,
             })
         });
         let (schedules, subscriptions) = (schedules.collect(), subscriptions.collect());
@@ -120,14 +134,18 @@ impl TestTriggers {
 impl Settings {
     fn next_ticks(&self, after: f64, until: f64) -> Vec<Tick> {
         let (after, until) = (at(after), at(until));
-        let next = |(name, recurrence): &(String, Recurrence)| {
-            let due = recurrence.next_after(after).filter(|due| *due <= until)?;
-            Some((name.clone(), due))
-        };
-        let due: Vec<(String, Now)> = self.schedules.iter().filter_map(next).collect();
+        let due = self.schedules.iter().filter_map(|schedule| {
+            let due = schedule.recurrence.next_after(after).filter(|due| *due <= until)?;
+            Some((schedule, due))
+        });
+        let due: Vec<(&Schedule, Now)> = due.collect();
         let first = due.iter().map(|(_, due)| *due).min();
-        let due = due.into_iter().filter(|(_, due)| Some(*due) == first);
-        due.map(|(schedule, due)| Tick { schedule, due: due.unix_ms() as f64 }).collect()
+        let tick = |(schedule, due): (&Schedule, Now)| Tick {
+            schedule: schedule.name.clone(),
+            due: due.unix_ms() as f64,
+            input: schedule.input.clone(),
+        };
+        due.into_iter().filter(|(_, due)| Some(*due) == first).map(tick).collect()
     }
 
     fn retry_delay(&self, handler: Handler, name: &str, attempt: u32) -> Option<f64> {
@@ -146,7 +164,7 @@ impl Settings {
         });
         let mut deliveries = Vec::new();
         for subscription in matching {
-            let name = &subscription.name;
+            let Subscription { name, batch, .. } = subscription;
             let transformed = match &subscription.transform {
                 None => Some(event.clone()),
                 Some(transform) => {
@@ -155,8 +173,11 @@ impl Settings {
                     data.map(|data| Event { data: EventData::Json(data), ..event.clone() })
                 }
             };
-            let delivery = |event: Event| Delivery { subscription: name.clone(), event: event.to_json().to_string() };
-            deliveries.extend(transformed.map(delivery));
+            deliveries.extend(transformed.map(|event| Delivery {
+                subscription: name.clone(),
+                event: event.to_json().to_string(),
+                batch: *batch,
+            }));
         }
         Ok(deliveries)
     }
@@ -254,7 +275,7 @@ mod tests {
     #[test]
     fn ticks_are_those_of_the_first_time() {
         let settings = settings(json!({ "schedule": [
-            { "name": "nightly", "cron": "0 3 * * *", "timezone": "Europe/Berlin" },
+            { "name": "nightly", "cron": "0 3 * * *", "timezone": "Europe/Berlin", "input": { "full": true } },
             { "name": "often", "every": "1h" },
             { "name": "never", "every": "1s", "enabled": false },
         ] }));
@@ -266,6 +287,8 @@ mod tests {
         let day = 1_774_742_400_000.0;
         let (nightly, often) = (("nightly".to_owned(), day + 3_600_000.0), ("often".to_owned(), day + 3_600_000.0));
         assert_eq!(next(day, day + 86_400_000.0), [nightly, often]);
+        let inputs: Vec<_> = settings.next_ticks(day, day + 86_400_000.0).into_iter().map(|tick| tick.input).collect();
+        assert_eq!(inputs, [r#"{"full":true}"#, "null"]);
         assert!(next(day, day + 3_599_999.0).is_empty());
         assert_eq!(next(day + 3_600_000.0, day + 7_200_000.0), [("often".to_owned(), day + 7_200_000.0)]);
     }
@@ -276,7 +299,7 @@ mod tests {
         let settings = settings(json!({
             "event": [
                 { "name": "large", "type": "order.*", "where": { "data.total": { "gte": 10 } }, "retry": retry },
-                { "name": "total", "type": "order.paid", "transform": ".data.total" },
+                { "name": "total", "type": "order.paid", "transform": ".data.total", "batch": 3 },
             ],
             "jobs": { "resize": { "retry": retry } },
         }));
@@ -291,8 +314,9 @@ mod tests {
             deliveries.into_iter().map(|delivery| delivery.subscription).collect::<Vec<_>>()
         };
         assert_eq!((names(10), names(9)), (vec!["large".to_owned(), "total".to_owned()], vec!["total".to_owned()]));
-        let total = settings.deliveries(&event(9)).expect("they can be transformed").remove(0).event;
-        assert_eq!(serde_json::from_str::<Value>(&total).expect("JSON")["data"], json!(9));
+        let total = settings.deliveries(&event(9)).expect("they can be transformed").remove(0);
+        assert_eq!(serde_json::from_str::<Value>(&total.event).expect("JSON")["data"], json!(9));
+        assert_eq!(total.batch, 3);
         assert!(settings.deliveries("{}").is_err());
         assert!(matches("order.*", r#"{"data.total":[9]}"#, &event(9)) && !matches("order", "{}", &event(9)));
         let delay = |handler, name, attempt| settings.retry_delay(handler, name, attempt);

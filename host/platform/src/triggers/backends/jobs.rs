@@ -64,7 +64,7 @@ fn refused(error: &elias_api::Error) -> Error {
 /// What a component asks for.
 fn request(origin: &Origin, job: NewJob) -> elias_api::Result<JobRequest> {
     let own = service_of(origin)?;
-    let NewJob { name, input, priority, start, key, after, target } = job;
+    let NewJob { name, input, priority, start, key, concurrency_key, after, target } = job;
     let service = match target {
         None => own,
         Some(target) => ServiceId { component: target.parse()?, ..own },
@@ -75,7 +75,7 @@ fn request(origin: &Origin, job: NewJob) -> elias_api::Result<JobRequest> {
         StartTime::After(time) => JobStart::In(u64::try_from(time.as_millis()).unwrap_or(u64::MAX)),
     };
     let cause = origin.cause.clone();
-    Ok(JobRequest { service, name, input, priority, start, key, after, cause })
+    Ok(JobRequest { service, name, input, priority, start, key, concurrency_key, after, cause })
 }
 
 /// Cancels a job of the component's; nothing if it is another's or none.

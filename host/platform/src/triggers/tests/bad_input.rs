@@ -32,8 +32,10 @@ async fn the_jobs_of_a_component_that_is_gone_are_dead_and_say_why() {
         start: JobStart::Now,
         key: None,
         order: None,
+        concurrency_key: None,
         after: Vec::new(),
         cause: None,
+        replayed_by: None,
         version: None,
     };
     let mut scope = bench.store.write(&shop().tenant).await.expect("a scope");

@@ -10,6 +10,7 @@ fn job(name: &str) -> NewJob {
         priority: None,
         start: StartTime::Now,
         key: None,
+        concurrency_key: None,
         after: Vec::new(),
         target: None,
     }

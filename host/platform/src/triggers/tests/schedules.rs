@@ -77,13 +77,15 @@ async fn a_schedule_that_fails_three_times_in_a_row_is_an_event_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pause_and_what_ran_outlive_another_version_and_a_run_by_hand_is_on_record() {
-    let nightly = |cron: &str| json!({ "schedule": [{ "name": "nightly", "cron": cron }] });
+    let nightly = |cron: &str| json!({ "schedule": [{ "name": "nightly", "cron": cron, "input": [true] }] });
     let mut bench = bench(nightly("0 3 * * *"), returns()).await;
     bench.register().await;
     let runner = bench.runner("one");
     let served = bench.services.find(&shop()).expect("it is served");
     let job = runner.run_schedule_now(&id("nightly"), &served, "ada").await.expect("it runs");
     let mut scope = bench.store.write(&shop().tenant).await.expect("a scope");
+    let input = scope.job(&job).await.expect("it is there").input;
+    assert!(input.ends_with(r#""input":[true]}"#), "{input}");
     scope.pause_schedule(&id("nightly")).await.expect("it is there");
     scope.commit().await.expect("committed");
     bench.settings.triggers = Some(nightly("0 4 * * *"));

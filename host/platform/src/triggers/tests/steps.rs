@@ -11,7 +11,7 @@ use elias_store::{ClaimedJob, JobEnd, JobOutcome};
 async fn claim(bench: &Bench, runner: &Arc<Runner>) -> (ClaimedJob, StoredJournal) {
     let mut scope = bench.store.queue_write().await.expect("a scope");
     let ready = scope.ready_queues().await.expect("a list").remove(0);
-    let shares = [ClaimShare { tenant: ready.tenant, queue: ready.queue, most: 1 }];
+    let shares = [ClaimShare { tenant: ready.tenant, queue: ready.queue, most: 1, key_concurrency: None }];
     let job = scope.claim_jobs(&runner.owner, 30_000, &shares).await.expect("claimed").remove(0);
     let now = scope.now().await.expect("the time");
     scope.commit().await.expect("committed");

@@ -141,6 +141,36 @@ async fn dead_jobs_are_retried(TestStore { store, .. }: &TestStore) {
     is_counted(store, &a).await;
 }
 
+async fn dead_jobs_are_discarded(TestStore { store, .. }: &TestStore) {
+    let a = create_tenant(store, "a").await;
+    let key = || Some(JobKey { key: "k".to_owned(), for_ms: KEEP_MS });
+    let keyed = NewJob { key: key(), ..new_job("resize", 1) };
+    let jobs = [keyed, new_job("other", 2), new_job("other", 3), new_job("waits", 4)];
+    enqueue(store, &a, &jobs).await.expect("enqueued");
+    run(store, &a, "resize", dead()).await;
+    for job in claim(store, "me", LEASE_MS, share(&a, "other", 9)).await {
+        finish(store, "me", &[end(&job, dead())]).await;
+    }
+    let mut scope = store.write(&a).await.expect("a scope");
+    let ready = scope.discard_job(&jobs[3].id).await;
+    assert_eq!(ready.expect_err("it is not dead").code(), Code::WrongState);
+    assert_eq!(scope.discard_job("unknown").await.expect_err("no such job").code(), Code::NotFound);
+    scope.discard_job(&jobs[0].id).await.expect("it is dead");
+    let before = JobFilter { before: Some(jobs[2].id.clone()), ..JobFilter::default() };
+    let none = AllowedServices::Only(Vec::new());
+    assert_eq!(scope.discard_jobs(&before, &none, 10).await.expect("none may be discarded"), 0);
+    assert_eq!(scope.discard_jobs(&before, &AllowedServices::All, 10).await.expect("discarded"), 1);
+    assert_eq!(scope.discard_jobs(&before, &AllowedServices::All, 10).await.expect("none is left"), 0);
+    scope.commit().await.expect("committed");
+    let mut scope = store.read(&a).await.expect("a scope");
+    assert_eq!(scope.job(&jobs[0].id).await.expect_err("it is gone").code(), Code::NotFound);
+    assert_eq!(scope.job(&jobs[2].id).await.expect("it is there").state, JobState::Dead);
+    drop(scope);
+    let again = NewJob { key: key(), ..new_job("resize", 5) };
+    assert_eq!(enqueue(store, &a, &[again]).await.expect("enqueued"), [Enqueued::New], "the key is free");
+    is_counted(store, &a).await;
+}
+
 async fn records_are_deleted_when_their_time_is_over(TestStore { store, .. }: &TestStore) {
     let a = create_tenant(store, "a").await;
     enqueue(store, &a, &(1..=4).map(|number| new_job("resize", number)).collect::<Vec<_>>()).await.expect("enqueued");
@@ -159,7 +189,7 @@ async fn records_are_deleted_when_their_time_is_over(TestStore { store, .. }: &T
 }
 
 /// The tables of triggers with a tenant's rows.
-const TABLES: [&str; 24] = [
+const TABLES: [&str; 25] = [
     "schedules",
     "ticks",
     "jobs",
@@ -169,6 +199,7 @@ const TABLES: [&str; 24] = [
     "job_dependencies",
     "ordering_keys",
     "job_counts",
+    "queue_limits",
     "steps",
     "event_positions",
     "event_cursors",
@@ -219,6 +250,7 @@ async fn fill_each_table(store: &Store, tenant: &TenantId) {
     let step = Step { position: 0, name: "s".to_owned(), input_hash: "h".to_owned(), outcome: "1".to_owned() };
     let step = NewStep { lease: first[0].lease.clone(), step };
     assert_eq!(scope.append_steps("me", &[step]).await.expect("appended"), []);
+    scope.lock_queue_limits(&[(tenant.clone(), queue("first"))]).await.expect("locked");
     assert_eq!(scope.take_receipts(tenant, &["handed over".to_owned()]).await.expect("taken"), [true]);
     let id = ScheduleId { service: id, name: "nightly".to_owned() };
     let tick = NewTick { due: 1, action: TickAction::Skip { reason: "late".to_owned() } };
@@ -290,6 +322,7 @@ on_both! {
     a_page_of_the_jobs_of_some_services_is_full
     jobs_are_cancelled_before_and_while_they_run
     dead_jobs_are_retried
+    dead_jobs_are_discarded
     records_are_deleted_when_their_time_is_over
     a_tenant_sees_only_its_own_triggers
     a_transaction_that_is_dropped_leaves_nothing

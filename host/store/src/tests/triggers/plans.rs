@@ -9,10 +9,11 @@ const ROWS: usize = 20_000;
 /// Fills the tables; `n.i` counts the rows.
 const FILL: [&str; 11] = [
     "INSERT INTO jobs (tenant, id, queue, component, environment, trigger, name, input, priority, head_start, attempt, \
-     epoch, enqueued_at, rank, ready_at, state, lease_owner, lease_until) ROWS SELECT 'a', CAST(i AS TEXT), \
+     epoch, enqueued_at, rank, ready_at, state, lease_owner, lease_until, concurrency_key) ROWS SELECT 'a', \
+     CAST(i AS TEXT), \
      'shop/production/job/q' || CAST(i % 3 AS TEXT), 'shop', 'production', 'job', 'q', '{}', 0, 0, 0, 0, 0, i, i, \
      CASE WHEN i % 200 = 0 THEN 'leased' ELSE 'ready' END, CASE WHEN i % 200 = 0 THEN 'me' END, \
-     CASE WHEN i % 200 = 0 THEN i END FROM n",
+     CASE WHEN i % 200 = 0 THEN i END, CASE WHEN i % 2 = 0 THEN 'k' || CAST(i % 100 AS TEXT) END FROM n",
     "INSERT INTO waiting_jobs (tenant, id, queue, component, environment, trigger, name, ordering_key, \
      ordering_position, input, priority, head_start, attempt, epoch, enqueued_at, waits_for, due) ROWS SELECT 'a', \
      'w' || CAST(i AS TEXT), 'shop/production/job/q' || CAST(i % 3 AS TEXT), 'shop', 'production', 'job', 'q', \
@@ -47,7 +48,8 @@ const FILL_SEGMENT: &str = "INSERT INTO TABLE (tenant, position, id, type, sourc
      WHERE i > FIRST AND i <= LAST";
 
 /// What a plan reads besides the tables: parameters, and what the statement itself has selected before.
-const NOT_TABLES: [&str; 7] = ["item", "first", "ended", "owners", "queues", "last", "CONSTANT"];
+const NOT_TABLES: [&str; 11] =
+    ["item", "first", "ended", "owners", "queues", "last", "CONSTANT", "leased", "ready", "placed", "keys"];
 
 async fn hot_statements_use_an_index(TestStore { store, .. }: &TestStore) {
     create_tenant(store, "a").await;
@@ -94,7 +96,7 @@ async fn hot_statements_use_an_index(TestStore { store, .. }: &TestStore) {
             Dialect::Sqlite => line.strip_prefix("SCAN ").is_some_and(|rest| {
                 let table = rest.split(' ').next().unwrap_or_default();
                 // All tenants are read, one by one, to find the last execution of each.
-                table != "t" && !NOT_TABLES.contains(&table)
+                table != "t" && !table.starts_with("(subquery") && !NOT_TABLES.contains(&table)
             }),
             Dialect::Postgres => line.contains("Seq Scan on"),
         };

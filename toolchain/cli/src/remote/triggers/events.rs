@@ -1,7 +1,8 @@
 //! `elias events`.
 
 use super::jobs::{list, print_changed};
-use super::{TriggerFilterArguments, append, parse_json};
+use super::replay::{ReplayArguments, replay};
+use super::{TriggerFilterArguments, append, moment, parse_json};
 use crate::remote::connection::client::{Client, read};
 use crate::remote::connection::output::{self, time};
 use clap::{Args, Subcommand};
@@ -34,6 +35,8 @@ pub(crate) struct EventsArguments {
 enum EventsCommand {
     /// Publish an event
     Publish(PublishArguments),
+    /// Deliver events of the log to a subscription once more; its cursor stays
+    Replay(ReplayArguments),
     /// List dead letters: deliveries that failed and are not retried
     Dead {
         #[command(flatten)]
@@ -43,17 +46,48 @@ enum EventsCommand {
         subscription: Option<String>,
     },
     /// Retry the dead letters of a selection; `elias jobs retry ID` retries one
-    Retry {
-        /// Retry those of this component only
-        #[arg(long, value_name = "COMPONENT")]
-        component: Option<ComponentName>,
-        /// Retry those in this environment only: dev, staging or production
-        #[arg(long = "env", value_name = "ENVIRONMENT")]
-        environment: Option<Environment>,
-        /// Retry those of this subscription or webhook only
-        #[arg(long, value_name = "NAME")]
-        subscription: Option<String>,
+    Retry(LetterArguments),
+    /// Discard the dead letters of a selection; `elias jobs discard ID` discards one
+    Discard {
+        #[command(flatten)]
+        letters: LetterArguments,
+        /// Discard those of all subscriptions, the newest 1,000 at most
+        #[arg(
+            long,
+            required_unless_present_any = ["component", "environment", "subscription", "before"],
+            conflicts_with_all = ["component", "environment", "subscription", "before"],
+        )]
+        all: bool,
     },
+}
+
+/// Which dead letters.
+#[derive(Debug, Args)]
+struct LetterArguments {
+    /// Select those of this component only
+    #[arg(long, value_name = "COMPONENT")]
+    component: Option<ComponentName>,
+    /// Select those in this environment only: dev, staging or production
+    #[arg(long = "env", value_name = "ENVIRONMENT")]
+    environment: Option<Environment>,
+    /// Select those of this subscription or webhook only
+    #[arg(long, value_name = "NAME")]
+    subscription: Option<String>,
+    /// Select those matched before this time only (RFC 3339), or this duration ago or earlier, such as 7d
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    before: Option<i64>,
+}
+
+impl LetterArguments {
+    fn body(&self) -> JobSelection {
+        JobSelection {
+            component: self.component.clone(),
+            environment: self.environment,
+            trigger: None,
+            name: self.subscription.clone(),
+            before: self.before,
+        }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -75,7 +109,7 @@ struct PublishArguments {
     id: Option<String>,
 }
 
-/// Lists or publishes events, or lists and retries dead letters.
+/// Lists, publishes or replays events, or lists, retries and discards dead letters.
 ///
 /// # Errors
 /// If the platform refuses.
@@ -97,21 +131,21 @@ pub(crate) fn events(arguments: &EventsArguments) -> Result<(), Failure> {
                 Ok(ids.iter().map(|id| format!("event {}\n", plain(id))).collect())
             })
         }
+        Some(EventsCommand::Replay(arguments)) => replay(&client, arguments, target.json),
         Some(EventsCommand::Dead { filter, subscription }) => {
             let mut url = client.tenant_url(&["dead-letters"]);
             filter.apply(&mut url);
             append(&mut url, "subscription", subscription.as_deref());
             list(target.json, &client.list(&url, filter.limit)?)
         }
-        Some(EventsCommand::Retry { component, environment, subscription }) => {
-            let selection = JobSelection {
-                component: component.clone(),
-                environment: *environment,
-                trigger: None,
-                name: subscription.clone(),
-            };
-            let response = client.post(client.tenant_url(&["dead-letters", "retry"]), &selection)?;
+        Some(EventsCommand::Retry(letters)) => {
+            let response = client.post(client.tenant_url(&["dead-letters", "retry"]), &letters.body())?;
             print_changed(target.json, &response, "ready again")
+        }
+        Some(EventsCommand::Discard { letters, all }) => {
+            let selection = if *all { JobSelection::default() } else { letters.body() };
+            let response = client.post(client.tenant_url(&["dead-letters", "discard"]), &selection)?;
+            print_changed(target.json, &response, "discarded")
         }
     }
 }

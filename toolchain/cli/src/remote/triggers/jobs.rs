@@ -1,6 +1,6 @@
 //! `elias jobs`.
 
-use super::{append, parse_json};
+use super::{append, moment, parse_json};
 use crate::remote::connection::client::{Client, read};
 use crate::remote::connection::output::{self, number, time};
 use clap::{Args, Subcommand};
@@ -59,6 +59,8 @@ enum JobsCommand {
     Cancel(SelectedArguments),
     /// Retry a dead job, or those of a selection
     Retry(SelectedArguments),
+    /// Discard a dead job, or those of a selection: they cannot be retried any more
+    Discard(SelectedArguments),
 }
 
 #[derive(Debug, Args)]
@@ -76,6 +78,9 @@ struct EnqueueArguments {
     /// Unique key: while a job with it is kept, no second one is enqueued
     #[arg(long, value_name = "KEY")]
     key: Option<String>,
+    /// Concurrency key: jobs with the same one run at a time only as `key-concurrency` in elias.toml says
+    #[arg(long, value_name = "KEY")]
+    concurrency_key: Option<String>,
     /// Priority, -100 to 100: jobs with a higher one run first [default: that of the job in elias.toml]
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     priority: Option<i32>,
@@ -89,11 +94,14 @@ struct EnqueueArguments {
 
 #[derive(Debug, Args)]
 struct SelectedArguments {
-    /// Job id [default: the jobs of the selection, the newest 1,000 at most]
-    #[arg(required_unless_present_any = ["component", "environment", "trigger", "name"])]
-    id: Option<String>,
+    /// Job ids [default: the jobs of the selection, the newest 1,000 at most]
+    #[arg(value_name = "ID", required_unless_present_any = ["component", "environment", "trigger", "name", "before"])]
+    ids: Vec<String>,
     #[command(flatten)]
     selection: SelectionArguments,
+    /// Select jobs enqueued before this time only (RFC 3339), or this duration ago or earlier, such as 7d
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    before: Option<i64>,
 }
 
 /// Lists jobs, or does something with some.
@@ -124,27 +132,27 @@ pub(crate) fn jobs(arguments: &JobsArguments) -> Result<(), Failure> {
         }
         Some(JobsCommand::Cancel(selected)) => change(&client, selected, "cancel", "cancelled", target.json),
         Some(JobsCommand::Retry(selected)) => change(&client, selected, "retry", "ready again", target.json),
+        Some(JobsCommand::Discard(selected)) => change(&client, selected, "discard", "discarded", target.json),
     }
 }
 
-/// Changes a job, or those of a selection.
+/// Changes jobs: these, or those of a selection.
 fn change(
     client: &Client,
-    SelectedArguments { id, selection }: &SelectedArguments,
+    SelectedArguments { ids, selection, before }: &SelectedArguments,
     action: &str,
     done: &str,
     json: bool,
 ) -> Result<(), Failure> {
-    match id {
-        Some(id) => {
-            let response = client.post(client.tenant_url(&["jobs", id, action]), &json!({}))?;
-            output::print_done(json, &response, &format!("{} is {done}", plain(id)))
-        }
-        None => {
-            let response = client.post(client.tenant_url(&["jobs", action]), &selection.body())?;
-            print_changed(json, &response, done)
-        }
+    if ids.is_empty() {
+        let response = client.post(client.tenant_url(&["jobs", action]), &selection.body(*before))?;
+        return print_changed(json, &response, done);
     }
+    for id in ids {
+        let response = client.post(client.tenant_url(&["jobs", id, action]), &json!({}))?;
+        output::print_done(json, &response, &format!("{} is {done}", plain(id)))?;
+    }
+    Ok(())
 }
 
 /// Prints jobs, or dead letters.
@@ -171,12 +179,13 @@ impl SelectionArguments {
         append(url, "name", self.name.as_deref());
     }
 
-    fn body(&self) -> JobSelection {
+    fn body(&self, before: Option<i64>) -> JobSelection {
         JobSelection {
             component: self.component.clone(),
             environment: self.environment,
             trigger: self.trigger,
             name: self.name.clone(),
+            before,
         }
     }
 }
@@ -188,7 +197,7 @@ impl EnqueueArguments {
         let run_at = since.and_then(|since| i64::try_from(since.as_millis()).ok());
         json!({
             "name": self.name, "input": self.input, "priority": self.priority, "run_at": run_at, "key": self.key,
-            "after": self.after,
+            "concurrency_key": self.concurrency_key, "after": self.after,
         })
     }
 }
@@ -227,10 +236,12 @@ fn describe(job: &JobRecord) -> String {
         ("due", job.due.map_or_else(String::new, time)),
         ("attempt", job.attempt.to_string()),
         ("key", job.key.clone().unwrap_or_default()),
+        ("concurrency key", job.concurrency_key.clone().unwrap_or_default()),
         ("order", job.ordering_key.clone().unwrap_or_default()),
         ("priority", job.priority.to_string()),
         ("version", job.version.map_or_else(String::new, |version| version.to_string())),
         ("cause", job.cause.clone().unwrap_or_default()),
+        ("replayed by", job.replayed_by.clone().unwrap_or_default()),
         ("enqueued", time(job.enqueued_at)),
         ("ended", job.finished_at.map_or_else(String::new, time)),
         ("input", job.input.clone()),
@@ -259,11 +270,13 @@ mod tests {
             state: JobState::Dead,
             key: None,
             ordering_key: None,
+            concurrency_key: None,
             input: "{\"w\":1}".to_owned(),
             priority: 0,
             attempt: 8,
             version: None,
             cause: None,
+            replayed_by: None,
             hops: 0,
             enqueued_at: 0,
             waits_for: None,
@@ -287,7 +300,7 @@ mod tests {
     #[test]
     fn a_job_is_shown_with_its_stack() {
         let shown = describe(&job());
-        assert!(shown.contains("ended      1970-01-01T00:00:05Z\n"), "{shown}");
+        assert!(shown.contains("1970-01-01T00:00:05Z\n"), "{shown}");
         assert!(shown.ends_with("\nError: no such image\n    at resize (src/index.js:3:9)\n"), "{shown}");
         assert!(!shown.contains("key"), "{shown}");
     }

@@ -2,6 +2,7 @@
 
 pub(crate) mod events;
 pub(crate) mod jobs;
+mod replay;
 pub(crate) mod schedules;
 pub(crate) mod subscriptions;
 

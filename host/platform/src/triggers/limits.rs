@@ -1,0 +1,66 @@
+//! Rates and limits by concurrency key, which all hosts of a store keep together. The rows of the queues that have such
+//! limits are locked by the transaction that claims, which takes the tokens of all its jobs at once.
+
+use super::plan::QueueKey;
+use elias_api::Result;
+use elias_delivery::clock::Now;
+use elias_store::{ClaimShare, ClaimedJob, HostScope, QueueLimit};
+use elias_triggers::queue::{Rate, TokenBucket};
+use std::collections::HashMap;
+use std::time::Duration;
+
+/// The token buckets of the queues that are claimed from.
+pub(super) struct Buckets {
+    buckets: Vec<(QueueLimit, TokenBucket)>,
+    now: Now,
+}
+
+impl Buckets {
+    /// Locks the limits of the queues that have a rate or a limit by key, and lowers the shares to what the rates
+    /// allow. Says how long the queues are to be left alone that have no token; none of those is claimed from.
+    pub(super) async fn lock(
+        scope: &mut HostScope,
+        shares: &mut Vec<ClaimShare>,
+        rates: &HashMap<QueueKey, Rate>,
+    ) -> Result<(Self, Vec<(QueueKey, Duration)>)> {
+        let key = |share: &ClaimShare| (share.tenant.clone(), share.queue.clone());
+        let is_limited = |share: &&ClaimShare| share.key_concurrency.is_some() || rates.contains_key(&key(share));
+        let limited: Vec<QueueKey> = shares.iter().filter(is_limited).map(key).collect();
+        if limited.is_empty() {
+            return Ok((Self { buckets: Vec::new(), now: Now::from_unix_ms(0) }, Vec::new()));
+        }
+        let (limits, now_ms) = scope.lock_queue_limits(&limited).await?;
+        let now = Now::from_unix_ms(u64::try_from(now_ms).unwrap_or_default());
+        let (mut buckets, mut waits) = (Vec::new(), Vec::new());
+        for (queue, limit) in limited.into_iter().zip(limits) {
+            let Some(rate) = rates.get(&queue) else { continue };
+            let bucket = TokenBucket::new(*rate, limit.full_at, now);
+            let available = bucket.available(now);
+            for share in shares.iter_mut().filter(|share| key(share) == queue) {
+                share.most = share.most.min(available);
+            }
+            if available == 0 {
+                waits.push((queue, bucket.wait(now)));
+            } else {
+                buckets.push((limit, bucket));
+            }
+        }
+        shares.retain(|share| share.most > 0);
+        Ok((Self { buckets, now }, waits))
+    }
+
+    /// Takes a token for each job that was claimed.
+    pub(super) async fn take(self, scope: &mut HostScope, claimed: &[ClaimedJob]) -> Result<()> {
+        let mut used = Vec::new();
+        for (mut limit, mut bucket) in self.buckets {
+            let is_its = |job: &&ClaimedJob| job.lease.tenant == limit.tenant && job.queue == limit.queue;
+            let jobs = u32::try_from(claimed.iter().filter(is_its).count()).unwrap_or(u32::MAX);
+            if jobs > 0 {
+                bucket.take(jobs, self.now);
+                limit.full_at = bucket.full_at_ns();
+                used.push(limit);
+            }
+        }
+        Ok(scope.put_queue_limits(&used).await?)
+    }
+}
