@@ -85,12 +85,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("changes", include_str!("schema/5_changes.sql")),
     ("identity", include_str!("schema/6_identity.sql")),
     ("triggers", include_str!("schema/7_triggers.sql")),
-    ("runs", include_str!("schema/8_runs.sql")),
-    ("outbox", include_str!("schema/9_outbox.sql")),
-    ("event_segments", include_str!("schema/10_event_segments.sql")),
-    ("job_hops", include_str!("schema/12_job_hops.sql")),
-    ("event_cursors", include_str!("schema/13_event_cursors.sql")),
-    ("rates", include_str!("schema/14_rates.sql")),
+    ("event_log", include_str!("schema/8_event_log.sql")),
 ];
 
 /// The tables with a tenant's rows, which row-level security guards on PostgreSQL.

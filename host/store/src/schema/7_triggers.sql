@@ -1,4 +1,4 @@
--- Triggers: schedules and their ticks, jobs, events and subscriptions, the steps of jobs, leases. The tables that are written to all the time
+-- Triggers: schedules and their ticks, jobs and their steps, outboxes, leases. The tables that are written to all the time
 -- have no foreign keys: on PostgreSQL each row would lock its tenant's.
 
 CREATE TABLE schedules (
@@ -35,6 +35,7 @@ CREATE INDEX ticks_by_time ON ticks (fired_at);
 
 -- An unfinished job is in one of two tables: `jobs` has those that are ready or leased, `waiting_jobs` all others. `queue` stands for
 -- component, environment, trigger and name. Ready jobs of a queue are claimed by `rank`: the time since when they are ready, less `head_start`.
+-- `cause` is the traceparent of what enqueued a job, `hops` how many events led to it, `replayed_by` who replayed the event that it delivers.
 CREATE TABLE jobs (
     tenant TEXT NOT NULL,
     id TEXT NOT NULL,
@@ -46,6 +47,7 @@ CREATE TABLE jobs (
     key TEXT,
     ordering_key TEXT,
     ordering_position BIGINT,
+    concurrency_key TEXT,
     input TEXT NOT NULL,
     priority BIGINT NOT NULL,
     head_start BIGINT NOT NULL,
@@ -53,6 +55,8 @@ CREATE TABLE jobs (
     epoch BIGINT NOT NULL,
     error TEXT,
     cause TEXT,
+    hops BIGINT NOT NULL DEFAULT 0,
+    replayed_by TEXT,
     version BIGINT,
     enqueued_at BIGINT NOT NULL,
     rank BIGINT NOT NULL,
@@ -64,6 +68,7 @@ CREATE TABLE jobs (
     PRIMARY KEY (tenant, id)
 );
 CREATE INDEX jobs_ready ON jobs (tenant, queue, rank, id) WHERE state = 'ready';
+CREATE INDEX jobs_ready_by_key ON jobs (tenant, queue, concurrency_key, rank, id) WHERE state = 'ready' AND concurrency_key IS NOT NULL;
 CREATE INDEX jobs_leased ON jobs (lease_until) WHERE state = 'leased';
 
 -- A job waits for a time (`due`), for other jobs (`missing` of them), for its turn in an order, or for an event (until `due`).
@@ -78,6 +83,7 @@ CREATE TABLE waiting_jobs (
     key TEXT,
     ordering_key TEXT,
     ordering_position BIGINT,
+    concurrency_key TEXT,
     input TEXT NOT NULL,
     priority BIGINT NOT NULL,
     head_start BIGINT NOT NULL,
@@ -85,6 +91,8 @@ CREATE TABLE waiting_jobs (
     epoch BIGINT NOT NULL,
     error TEXT,
     cause TEXT,
+    hops BIGINT NOT NULL DEFAULT 0,
+    replayed_by TEXT,
     version BIGINT,
     enqueued_at BIGINT NOT NULL,
     waits_for TEXT NOT NULL,
@@ -111,6 +119,7 @@ CREATE TABLE finished_jobs (
     key TEXT,
     ordering_key TEXT,
     ordering_position BIGINT,
+    concurrency_key TEXT,
     input TEXT NOT NULL,
     priority BIGINT NOT NULL,
     head_start BIGINT NOT NULL,
@@ -118,6 +127,8 @@ CREATE TABLE finished_jobs (
     epoch BIGINT NOT NULL,
     error TEXT,
     cause TEXT,
+    hops BIGINT NOT NULL DEFAULT 0,
+    replayed_by TEXT,
     version BIGINT,
     enqueued_at BIGINT NOT NULL,
     state TEXT NOT NULL,
@@ -167,6 +178,15 @@ CREATE TABLE job_counts (
     PRIMARY KEY (tenant, slot)
 );
 
+-- A queue with a rate or a limit by key: whoever claims from it holds its row until the transaction's end, so that hosts count one after the
+-- other. `full_at` is the time, in nanoseconds since 1970, at which the token bucket of its rate is full.
+CREATE TABLE queue_limits (
+    tenant TEXT NOT NULL,
+    queue TEXT NOT NULL,
+    full_at BIGINT NOT NULL,
+    PRIMARY KEY (tenant, queue)
+);
+
 CREATE TABLE steps (
     tenant TEXT NOT NULL,
     job TEXT NOT NULL,
@@ -178,44 +198,26 @@ CREATE TABLE steps (
     PRIMARY KEY (tenant, job, position)
 );
 
--- The log of a tenant's events; 10_event_segments.sql divides it.
-CREATE TABLE events (
+-- The components whose outbox, in their own database, may have rows that are not handed over yet: when it was last used, and when a host last
+-- looked into it (0: never).
+CREATE TABLE outboxes (
     tenant TEXT NOT NULL,
-    position BIGINT NOT NULL,
-    id TEXT NOT NULL,
-    type TEXT NOT NULL,
-    source TEXT NOT NULL,
-    subject TEXT,
-    data TEXT NOT NULL,
-    time BIGINT NOT NULL,
-    key TEXT,
-    hops BIGINT NOT NULL,
-    cause TEXT,
-    published_at BIGINT NOT NULL,
-    PRIMARY KEY (tenant, position)
-);
-CREATE UNIQUE INDEX events_by_key ON events (tenant, key) WHERE key IS NOT NULL;
-
--- The position that a tenant's next event gets, the lowest that may still be there, and how many were published on the day.
-CREATE TABLE event_positions (
-    tenant TEXT PRIMARY KEY,
-    next BIGINT NOT NULL,
-    first BIGINT NOT NULL,
-    day BIGINT NOT NULL,
-    on_day BIGINT NOT NULL
-);
-
-CREATE TABLE subscriptions (
-    tenant TEXT NOT NULL REFERENCES tenants (tenant),
     component TEXT NOT NULL,
     environment TEXT NOT NULL,
-    name TEXT NOT NULL,
-    config TEXT NOT NULL,
-    cursor BIGINT NOT NULL,
-    paused BIGINT NOT NULL DEFAULT 0,
-    revision BIGINT NOT NULL,
-    PRIMARY KEY (tenant, component, environment, name)
+    used_at BIGINT NOT NULL,
+    looked_at BIGINT NOT NULL,
+    PRIMARY KEY (tenant, component, environment)
 );
+CREATE INDEX outboxes_by_look ON outboxes (looked_at);
+
+-- The ids of jobs and events that outboxes have handed over, so that each is taken once.
+CREATE TABLE outbox_receipts (
+    tenant TEXT NOT NULL,
+    id TEXT NOT NULL,
+    until BIGINT NOT NULL,
+    PRIMARY KEY (tenant, id)
+);
+CREATE INDEX outbox_receipts_by_time ON outbox_receipts (until);
 
 -- Of the host, not of a tenant: who does what only one host may do at a time.
 CREATE TABLE leases (
@@ -227,3 +229,5 @@ CREATE TABLE leases (
 
 -- Executions are deleted by age.
 CREATE INDEX executions_by_time ON executions (started_at);
+-- Of an execution that ran a job: its id, the number of the attempt, and the cause, as JSON.
+ALTER TABLE executions ADD COLUMN run TEXT;

@@ -220,28 +220,6 @@ async fn one_host_begins_the_next_segment(TestStore { store, .. }: &TestStore) {
     assert_eq!(begun, 1);
 }
 
-#[tokio::test]
-async fn events_of_before_there_were_segments_are_in_the_first() {
-    sqlx::any::install_default_drivers();
-    let folder = tempfile::tempdir().expect("a folder");
-    let url = format!("sqlite://{}?mode=rwc", folder.path().join("old.sqlite").display());
-    let pool = AnyPool::connect(&url).await.expect("a database");
-    let at = MIGRATIONS.iter().position(|(name, _)| *name == "event_segments").expect("it is there");
-    for (_, text) in &MIGRATIONS[..at] {
-        pool.execute(text.into_sql_str()).await.expect("the schema of before");
-    }
-    let events = "INSERT INTO events (tenant, position, id, type, source, data, time, key, hops, published_at)
-        VALUES ('a', 3, 'e', 'x', '/', '1', 0, 'k', 0, 7), ('a', 4, 'e', 'x', '/', '1', 0, NULL, 0, 8);
-        INSERT INTO event_positions (tenant, next, first, day, on_day) VALUES ('a', 5, 3, 0, 2)";
-    pool.execute(events.into_sql_str()).await.expect("events of before");
-    pool.execute(MIGRATIONS[at].1.into_sql_str()).await.expect("the segments");
-    let select = "SELECT s.segment, s.first, e.position FROM event_segment_starts s JOIN events_0 e \
-                  ON e.tenant = s.tenant ORDER BY e.position";
-    let rows = sqlx::query(select).fetch_all(&pool).await.expect("read");
-    let read = |row: &AnyRow| ["segment", "first", "position"].map(|column| get::<i64>(row, column).expect("a number"));
-    assert_eq!(rows.iter().map(read).collect::<Vec<_>>(), [[0, 3, 3], [0, 3, 4]]);
-}
-
 async fn a_cursor_moves_with_the_deliveries_or_not_at_all(TestStore { store, .. }: &TestStore) {
     let a = create_tenant(store, "a").await;
     publish(store, &a, &[new_event("x", 1)]).await;

@@ -65,31 +65,6 @@ async fn a_page_of_the_jobs_of_some_services_is_full(TestStore { store, .. }: &T
     assert_eq!(listed([].as_slice(), None, 3).await, "");
 }
 
-#[tokio::test]
-async fn hops_that_were_part_of_the_cause_get_a_column() {
-    sqlx::any::install_default_drivers();
-    let folder = tempfile::tempdir().expect("a folder");
-    let url = format!("sqlite://{}?mode=rwc", folder.path().join("old.sqlite").display());
-    let pool = AnyPool::connect(&url).await.expect("a database");
-    let at = MIGRATIONS.iter().position(|(name, _)| *name == "job_hops").expect("it is there");
-    for (_, text) in &MIGRATIONS[..at] {
-        pool.execute(text.into_sql_str()).await.expect("the schema of before");
-    }
-    let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
-    let insert = "INSERT INTO jobs (tenant, id, queue, component, environment, trigger, name, input, priority, \
-                  head_start, attempt, epoch, cause, enqueued_at, rank, ready_at, state) \
-                  VALUES ('a', $1, 'q', 'shop', 'dev', 'job', 'x', '1', 0, 0, 0, 0, $2, 0, 0, 0, 'ready')";
-    let both = format!("{trace};hops=16");
-    for (id, cause) in [("1", None), ("2", Some(trace)), ("3", Some("hops=3")), ("4", Some(both.as_str()))] {
-        sqlx::query(insert).bind(id).bind(cause.map(str::to_owned)).execute(&pool).await.expect("a job of before");
-    }
-    pool.execute(MIGRATIONS[at].1.into_sql_str()).await.expect("the column");
-    let rows = sqlx::query("SELECT cause, hops FROM jobs ORDER BY id").fetch_all(&pool).await.expect("read");
-    let read = |row: &AnyRow| (row.get::<Option<String>, _>("cause"), row.get::<i64, _>("hops"));
-    let trace = Some(trace.to_owned());
-    assert_eq!(rows.iter().map(read).collect::<Vec<_>>(), [(None, 0), (trace.clone(), 0), (None, 3), (trace, 16)]);
-}
-
 async fn jobs_are_cancelled_before_and_while_they_run(TestStore { store, .. }: &TestStore) {
     let a = create_tenant(store, "a").await;
     let after = NewJob { after: vec![format!("{:026}", 1)], ..new_job("late", 4) };

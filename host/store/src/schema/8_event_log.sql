@@ -5,8 +5,21 @@
 --
 -- A key is unique in a segment by an index, and in a tenant's whole log because whoever publishes holds the tenant's row in `event_positions`
 -- and looks for the key in every segment. A table of all keys would be deleted from row by row.
-ALTER TABLE events RENAME TO events_0;
-DROP INDEX events_by_key;
+CREATE TABLE events_0 (
+    tenant TEXT NOT NULL,
+    position BIGINT NOT NULL,
+    id TEXT NOT NULL,
+    type TEXT NOT NULL,
+    source TEXT NOT NULL,
+    subject TEXT,
+    data TEXT NOT NULL,
+    time BIGINT NOT NULL,
+    key TEXT,
+    hops BIGINT NOT NULL,
+    cause TEXT,
+    published_at BIGINT NOT NULL,
+    PRIMARY KEY (tenant, position)
+);
 CREATE UNIQUE INDEX events_0_by_key ON events_0 (tenant, key) WHERE key IS NOT NULL;
 
 CREATE TABLE events_1 (
@@ -129,7 +142,7 @@ CREATE TABLE events_7 (
 CREATE UNIQUE INDEX events_7_by_key ON events_7 (tenant, key) WHERE key IS NOT NULL;
 
 -- Of the host, not of a tenant: the segments that are in use. They are numbered upwards: the highest is the one that is written to, and segment
--- N lies in the table of N modulo 8. The first one began before its time was known, so that the next one begins soon.
+-- N lies in the table of N modulo 8. The first one begins at 0, so that the next one begins soon.
 CREATE TABLE event_segments (
     segment BIGINT PRIMARY KEY,
     begun_at BIGINT NOT NULL
@@ -144,4 +157,32 @@ CREATE TABLE event_segment_starts (
     first BIGINT NOT NULL,
     PRIMARY KEY (tenant, segment)
 );
-INSERT INTO event_segment_starts (tenant, segment, first) SELECT tenant, 0, first FROM event_positions;
+
+-- The position that a tenant's next event gets, the lowest that may still be there, and how many were published on the day.
+CREATE TABLE event_positions (
+    tenant TEXT PRIMARY KEY,
+    next BIGINT NOT NULL,
+    first BIGINT NOT NULL,
+    day BIGINT NOT NULL,
+    on_day BIGINT NOT NULL
+);
+
+CREATE TABLE subscriptions (
+    tenant TEXT NOT NULL REFERENCES tenants (tenant),
+    component TEXT NOT NULL,
+    environment TEXT NOT NULL,
+    name TEXT NOT NULL,
+    config TEXT NOT NULL,
+    cursor BIGINT NOT NULL,
+    paused BIGINT NOT NULL DEFAULT 0,
+    revision BIGINT NOT NULL,
+    PRIMARY KEY (tenant, component, environment, name)
+);
+
+-- How far those outside of the platform have read a tenant's log of events, such as a connector to a message broker.
+CREATE TABLE event_cursors (
+    tenant TEXT NOT NULL,
+    reader TEXT NOT NULL,
+    position BIGINT NOT NULL,
+    PRIMARY KEY (tenant, reader)
+);
