@@ -18,6 +18,7 @@ mod link;
 mod migrate;
 mod outbox;
 mod output;
+mod own_table;
 mod postgres;
 mod query;
 mod sqlite;
