@@ -1,4 +1,4 @@
-//! Tables that the host makes in a component's database: the [outbox](super::outbox).
+//! Tables that the host makes in a component's database: the [outbox](super::outbox) and the [steps](super::steps).
 //!
 //! A table is made when it is first used, in the transaction that uses it. The host's statements are checked as the
 //! component's own are, and run with its rights, through its transaction. It may do with the tables what it does with
