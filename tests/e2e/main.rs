@@ -57,6 +57,7 @@ mod response_body;
 mod serving;
 mod shares;
 mod signing;
+mod step_transactions;
 mod test_triggers;
 mod triggers;
 mod triggers_bad_input;

@@ -3,6 +3,7 @@
 use elias_tests::terminal::Terminal;
 
 const CONFIG: &str = r#"
+[capabilities.db]
 [capabilities.events]
 [capabilities.jobs]
 [capabilities.workflow]
@@ -29,12 +30,15 @@ name = "sent"
 type = "mail.sent"
 batch = 2
 
+[triggers.jobs.store]
+retry = { attempts = 3, first = "1m", jitter = false }
+
 [triggers.jobs.order]
 retry = { attempts = 2, first = "10s", jitter = false }
 "#;
 
 const SOURCE: &str = r#"
-import { events, jobs, log, step } from "elias";
+import { db, events, jobs, log, step } from "elias";
 
 export default {
   async scheduled(tick) {
@@ -42,6 +46,16 @@ export default {
   },
   async job(job) {
     if (job.name === "report") return "sent";
+    if (job.name === "store") {
+      await db.query("CREATE TABLE IF NOT EXISTS stored (attempt INTEGER NOT NULL)");
+      const stored = await step.transaction("store", async (tx) => {
+        await tx.query("INSERT INTO stored (attempt) VALUES ($1)", job.attempt);
+        if (job.attempt === 1) throw new Error("rolled back");
+        return job.attempt;
+      });
+      if (job.attempt === 2) throw new Error("not yet");
+      return [stored, await db.values("SELECT attempt FROM stored")];
+    }
     await step("charge", () => log.info("charged"));
     if (job.attempt === 1 || job.input?.fails) throw new Error("not yet");
     await step.sleep("a day", 86_400_000);
@@ -102,6 +116,16 @@ it("delivers events in batches", async () => {
   expect(fake.log.lines.map(({ message }) => message)).toEqual(["sent: a b", "sent: c"]);
 });
 
+it("does steps in transactions of the database", async () => {
+  clock.set(0);
+  await jobs.enqueue("store");
+  for (const attempt of [1, 2]) {
+    expect(await outcomes()).toEqual([["store", attempt, "retry"]]);
+    await clock.advance("5m");
+  }
+  expect(await triggers.runJobs()).toMatchObject([{ attempt: 3, outcome: "done", result: [2, [[2]]] }]);
+});
+
 it("takes durations as elias.toml has them", () => expect(clock.advance("soon")).rejects.toThrow("not a duration"));
 "#;
 
@@ -126,7 +150,7 @@ fn tests_move_the_clock_and_run_jobs_and_events() {
     let terminal = terminal();
     let output = terminal.output("app", &["test"]);
     let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
-    assert!(output.status.success() && said.contains("4 passed"), "{said}");
+    assert!(output.status.success() && said.contains("5 passed"), "{said}");
 
     terminal.edit("app/elias.toml", "0 3 * * *", "61 * * * *");
     let output = terminal.output("app", &["test"]);

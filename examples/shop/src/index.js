@@ -20,9 +20,9 @@ async function place(request) {
   return Response.json({ id }, { status: 202 });
 }
 
-/** A payment provider. A second payment for an order would break the primary key: the step makes sure there is none. */
-async function charge({ id, total }) {
-  await db.query(sql`INSERT INTO payments (order_id, amount) VALUES (${id}, ${total})`);
+/** A payment. A second one for an order would break the primary key: the step makes sure there is none. */
+async function charge(tx, { id, total }) {
+  await tx.query(sql`INSERT INTO payments (order_id, amount) VALUES (${id}, ${total})`);
   return { paid: total };
 }
 
@@ -60,7 +60,8 @@ export default {
       job.reject("the card does not pay so much");
       return;
     }
-    const { paid } = await step("charge", () => charge(order));
+    // In a transaction, the payment and the record of the step are there together, also if the host dies here.
+    const { paid } = await step.transaction("charge", (tx) => charge(tx, order));
     const { parcel } = await step("book parcel", () => bookParcel(order, job.attempt));
     await db.query(sql`UPDATE orders SET state = 'shipped' WHERE id = ${id}`);
     await events.publish("order.shipped", { id, parcel }, { subject: order.customer, key: `shipped ${id}` });

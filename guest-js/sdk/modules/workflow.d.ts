@@ -1,5 +1,6 @@
 // elias/workflow: steps of a job, or of the delivery of an event, that are done once although the handler may run
 // several times.
+import type { Transaction } from "./db.js";
 import type { CloudEvent } from "./events.js";
 
 /** A failure of the journal. */
@@ -33,6 +34,7 @@ export interface WaitOptions {
  * order.
  *
  *     const charge = await step("charge", async () => (await http.post(url, order)).json());
+ *     await step.transaction("store", (tx) => tx.query(sql`insert into charges (id) values (${charge.id})`));
  *     await step.sleep("a day", 86_400_000);
  *     const paid = await step.waitFor("order.paid", { where: { subject: order.id }, timeout: 3_600_000 });
  */
@@ -48,6 +50,18 @@ export interface Step {
    * @param name Several steps may have the same name.
    */
   <Result>(name: string, work: () => Result | Promise<Result>, options?: StepOptions): Promise<Result>;
+  /**
+   * Does `work` in a transaction of `elias/db` and returns its result, a copy. The result is written into the table
+   * `elias_steps` of the component's database in the same transaction, so what `work` does in that transaction is done
+   * exactly once, also if the host dies before the journal has the step. If `work` throws, the transaction is rolled
+   * back; its error is recorded as that of other steps.
+   *
+   * Jobs and events of `work` are a part of it by their option `tx`. The transaction is read-committed. No step may be
+   * begun within `work`.
+   *
+   * @param name Several steps may have the same name.
+   */
+  transaction<Result>(name: string, work: (tx: Transaction) => Result | Promise<Result>, options?: StepOptions): Promise<Result>;
   /** Waits for so many milliseconds, from the first time that the step is reached. Meanwhile there is no instance. */
   sleep(name: string, milliseconds: number): Promise<void>;
   /**

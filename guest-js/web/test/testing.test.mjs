@@ -8,6 +8,8 @@ import { newWorld } from "./world.mjs";
 async function testing(component, host = undefined) {
   const native = await newWorld(({ file }) => !/^(?:vendor\/)?node\//.test(file));
   Object.assign(native, { logScripted: () => {}, logFields: () => {} });
+  // A database whose statements have no rows.
+  Object.assign(native, { dbBegin: () => 1, dbControl: () => 1, dbNext: async () => ({ rows: [], last: true }), dbEnd: () => {} });
   const module = (file) => import(new URL(`../src/${file}${native.world}`, import.meta.url));
   const { app, clock, fake, tests, triggers, vi } = await module("testing/index.js");
   tests({ default: component }, host);
@@ -166,6 +168,7 @@ test("steps of a job are kept between its attempts, and sleep by the clock", asy
       await world.step("one", () => void done.push(attempt));
       if (attempt === 1) await world.step("two", () => Promise.reject(new Error("not yet")));
       await world.step("two", () => void done.push("two"));
+      await world.step.transaction("three", (tx) => void done.push(typeof tx.savepoint));
       await world.step.sleep("a day", 86_400_000);
       return (await world.step.waitFor("order.paid"))?.data;
     },
@@ -178,9 +181,9 @@ test("steps of a job are kept between its attempts, and sleep by the clock", asy
   const outcomes = async () => (await triggers.runJobs()).map(({ outcome, result }) => result ?? outcome);
   assert.deepEqual(await outcomes(), ["retry"]);
   await clock.advance("1m");
-  assert.deepEqual([await outcomes(), done], [["suspended"], [1, "two"]]);
+  assert.deepEqual([await outcomes(), done], [["suspended"], [1, "two", "function"]]);
   await clock.advance("1d");
-  assert.deepEqual([await outcomes(), done], [["suspended"], [1, "two"]]);
+  assert.deepEqual([await outcomes(), done], [["suspended"], [1, "two", "function"]]);
   await events.publish("order.paid", 5);
   await events.publish("order.paid", 1, { delay: 60_000 });
   assert.deepEqual(await outcomes(), [5]);

@@ -9,6 +9,10 @@ let worlds = 0;
 class Journal {
   steps = [];
   asked = [];
+  /** The rows of steps in the component's database, by position. */
+  rows = [];
+  /** What became of the transactions. */
+  ends = [];
   /** What sleeps and waits answer, by name. */
   answers = {};
 
@@ -45,9 +49,37 @@ class Journal {
       this.question = question;
       return this.answers[question[0]];
     };
-    const instance = { step, suspended: false };
+    this.addTransactions(native);
+    const instance = { step, native, suspended: false };
     native.suspend = () => void (instance.suspended = true);
     return instance;
+  }
+
+  /** Transactions whose rows are there once they are committed. */
+  addTransactions(native) {
+    const written = new Map();
+    native.dbBegin = (isolation) => (assert.equal(isolation, "read-committed"), written.set(written.size + 1, []).size);
+    native.dbControl = (id, end) => {
+      this.ends.push(end);
+      if (end === "commit") for (const [position, row] of written.get(id)) this.rows[position] = row;
+      return id;
+    };
+    native.dbNext = async () => {
+      if (this.commitFails && this.ends.at(-1) === "commit") throw Object.assign(new Error("away"), { code: "unavailable" });
+      return { rows: [], last: true };
+    };
+    native.dbEnd = () => {};
+    native.workflowBeginIn = async (id, position, name, input) => {
+      assert.ok(written.has(id));
+      const row = this.rows[position];
+      if (row === undefined) return { state: "run", position };
+      assert.deepEqual([row.name, row.input], [name, input]);
+      return { state: "recorded", value: row.outcome };
+    };
+    native.workflowFinishIn = async (id, position, name, input, outcome) => {
+      written.get(id).push([position, { name, input, outcome }]);
+      return { state: "finished" };
+    };
   }
 
   /** Runs a handler in a fresh instance. */
@@ -221,4 +253,76 @@ test("waits ask for a type with a filter, and give the event or undefined", asyn
   instance.step.waitFor("order.paid", options);
   await settle();
   assert.equal(instance.suspended, true);
+});
+
+test("a step in a transaction writes its outcome there, and then into the journal", async () => {
+  const journal = new Journal();
+  let done = 0;
+  const handler = (step) => step.transaction("charge", (tx) => ({ done: ++done, tx: typeof tx.query }), { input: 5 });
+  const expected = { done: 1, tx: "function" };
+  assert.deepEqual(await journal.run(handler), expected);
+  const outcome = '{"value":{"done":1,"tx":"function"}}';
+  assert.deepEqual(journal.rows, [{ name: "charge", input: "5", outcome }]);
+  assert.equal(journal.steps[0].outcome, outcome);
+  assert.deepEqual(await journal.run(handler), expected);
+  assert.deepEqual([done, journal.ends], [1, ["commit"]]);
+  const nothing = new Journal();
+  assert.equal(await nothing.run((step) => step.transaction("nothing", () => {})), undefined);
+  assert.equal(nothing.rows[0].outcome, "{}");
+});
+
+test("a step whose run ended between the commit and the record is not done again", async () => {
+  const journal = new Journal();
+  let done = 0;
+  const handler = async (step) => [await step.transaction("charge", () => ++done), await step("after", () => "x")];
+  const { step, native } = await journal.instance();
+  native.workflowFinish = async () => { throw Object.assign(new Error("killed"), { code: "unavailable" }); };
+  await assert.rejects(handler(step), /killed/);
+  assert.equal(journal.steps[0].outcome, undefined);
+  assert.deepEqual(await journal.run(handler), [1, "x"]);
+  assert.deepEqual([done, journal.steps[0].outcome], [1, '{"value":1}']);
+});
+
+test("a step that throws rolls its transaction back, and its failure is recorded as of other steps", async () => {
+  const journal = new Journal();
+  let done = 0;
+  const leaves = async (step) => step.transaction("flaky", () => { if (++done < 3) throw new Error("away"); return done; });
+  await assert.rejects(journal.run(leaves), /away/);
+  await assert.rejects(journal.run(leaves), /away/);
+  assert.deepEqual([journal.rows, journal.steps[0].outcome], [[], undefined]);
+  assert.equal(await journal.run(leaves), 3);
+  assert.deepEqual(journal.ends, ["rollback", "rollback", "commit"]);
+
+  const caught = new Journal();
+  const goesOn = async (step) => {
+    const error = await step.transaction("flaky", () => { throw new RangeError("too far"); }).catch(({ name, message }) => [name, message]);
+    return [error, await step("after", () => 1)];
+  };
+  const expected = [["RangeError", "too far"], 1];
+  assert.deepEqual(await caught.run(goesOn), expected);
+  assert.deepEqual(await caught.run(goesOn), expected);
+  assert.deepEqual([caught.rows, caught.ends], [[], ["rollback"]]);
+});
+
+test("a commit that failed is no failure of the step: the next run looks whether it took place", async () => {
+  const journal = new Journal();
+  journal.commitFails = true;
+  let done = 0;
+  const handler = async (step) => {
+    const charged = await step.transaction("charge", () => ++done).catch(({ code }) => code);
+    return [charged, await step("after", () => 1)];
+  };
+  assert.deepEqual(await journal.run(handler), ["unavailable", 1]);
+  assert.equal(journal.steps[0].outcome, undefined);
+  journal.commitFails = false;
+  assert.deepEqual(await journal.run(handler), [1, 1]);
+  assert.equal(done, 1);
+});
+
+test("the result of a step in a transaction is plain data, and what is not rolls back", async () => {
+  const journal = new Journal();
+  await assert.rejects(journal.run((step) => step.transaction("s", () => new Map())), { name: "TypeError", message: /class Map/ });
+  assert.deepEqual([journal.rows, journal.ends, journal.steps[0].outcome], [[], ["rollback"], undefined]);
+  const { step } = await new Journal().instance();
+  for (const wrong of [() => step.transaction("", () => 1), () => step.transaction("a")]) await assert.rejects(wrong(), TypeError);
 });

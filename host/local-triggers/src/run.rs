@@ -96,6 +96,9 @@ impl Drop for Active<'_> {
 /// The journal of a job or a delivery, from its first run to its end.
 pub(crate) struct RunJournal {
     pub(crate) journal: Arc<MemoryJournal>,
+    /// Its id, which no other has. Those of jobs and events begin anew with each process, while a component's database
+    /// outlives it.
+    id: String,
     /// The job, if it is of one: it is woken when something that it waits for is there.
     job: Option<String>,
     /// Told to a delivery, likewise.
@@ -261,7 +264,7 @@ impl Runner {
         call.extensions.insert(Cause { traceparent: None, hops });
         if let Some(journal) = journal {
             journal.has_news.store(false, Relaxed);
-            call.extensions.insert(JournalHandle::new(journal.journal.clone()));
+            call.extensions.insert(JournalHandle::new(&journal.id, journal.journal.clone()));
         }
         self.lines.record(&execution);
         let ending = match self.source.current() {
@@ -309,6 +312,7 @@ impl Runner {
         let journal = journals.entry(id.to_owned()).or_insert_with(|| {
             Arc::new(RunJournal {
                 journal: Arc::new(MemoryJournal::new(self.clock.clone())),
+                id: format!("{id} {:032x}", rand::random::<u128>()),
                 job: job.map(str::to_owned),
                 woken: Notify::new(),
                 has_news: AtomicBool::new(false),

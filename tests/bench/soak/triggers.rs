@@ -29,8 +29,8 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// How long the schedule is watched.
 const WATCHED: Duration = Duration::from_secs(60);
 
-/// Each job does two steps, which write its key: into a table that takes it any number of times, and into one that
-/// takes it once.
+/// Each job does three steps, which write its key: into a table that takes it any number of times, into one that takes
+/// it once, and, as a transaction, into one that takes it any number of times.
 const SOURCE: &str = r#"
     import { db } from "elias/db";
     import { jobs } from "elias/jobs";
@@ -41,6 +41,7 @@ const SOURCE: &str = r#"
             if (pathname === "/tables") {
                 await db.query("create table if not exists effects (job text not null)");
                 await db.query("create table if not exists effects_once (job text primary key)");
+                await db.query("create table if not exists effects_in (job text not null)");
             }
             if (pathname === "/enqueue") {
                 const first = Number(searchParams.get("first"));
@@ -50,7 +51,8 @@ const SOURCE: &str = r#"
             if (pathname === "/effects") {
                 const all = await db.first("select count(*) as done, count(distinct job) as jobs from effects");
                 const once = await db.first("select count(*) as jobs from effects_once");
-                return Response.json([all.done, all.jobs, once.jobs].map(Number));
+                const within = await db.first("select count(*) as done, count(distinct job) as jobs from effects_in");
+                return Response.json([all.done, all.jobs, once.jobs, within.done, within.jobs].map(Number));
             }
             return new Response("done");
         },
@@ -60,6 +62,9 @@ const SOURCE: &str = r#"
             });
             await step("once", async () => {
                 await db.query("insert into effects_once (job) values ($1) on conflict do nothing", key);
+            });
+            await step.transaction("transaction", async (tx) => {
+                await tx.query("insert into effects_in (job) values ($1)", key);
             });
             return key;
         },
@@ -149,7 +154,7 @@ async fn kills(hosts: &mut [Platform], url: Option<&str>, name: &str, report: &m
     let keys: HashSet<&str> = done.iter().filter_map(|job| job.key.as_deref()).collect();
     let again = done.iter().filter(|job| job.attempt > 1).count();
     let effects = wait_for(&tenant(&hosts[0], name), "/effects").await;
-    let [all, jobs, once]: [u64; 3] = serde_json::from_str(&effects).expect("three numbers");
+    let [all, jobs, once, within, jobs_within]: [u64; 5] = serde_json::from_str(&effects).expect("five numbers");
 
     let database = if url.is_some() { "PostgreSQL" } else { "SQLite" };
     let during = format!("kill -9, {kills} times of one of {} hosts on {database} during {wanted} jobs", hosts.len());
@@ -161,8 +166,10 @@ async fn kills(hosts: &mut [Platform], url: Option<&str>, name: &str, report: &m
     let counter = unfinished(&hosts[0], url, name).await;
     let twice = (done.len() - keys.len()) as u64 + counter.unsigned_abs().saturating_sub(left);
     row("jobs done twice", twice, "", "0", twice == 0);
-    let missing = (wanted - jobs.min(wanted)) + (wanted - once.min(wanted));
+    let missing = [jobs, once, jobs_within].into_iter().map(|jobs| wanted.saturating_sub(jobs)).sum::<u64>();
     row("steps whose effect is missing", missing, "", "0", missing == 0);
+    let again_within = within - jobs_within;
+    row("steps in a transaction whose effect is there twice", again_within, "", "0", again_within == 0);
     // A host that dies between an effect and its record leaves the step to be done again.
     let most = kills * CONCURRENCY;
     let doubled = all - jobs;

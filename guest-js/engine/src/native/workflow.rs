@@ -1,6 +1,7 @@
 //! `elias/workflow`: the workflow capability, the journal of a job's steps.
 
 use super::convert::{UsvString, error_with_code};
+use super::db::transaction_number;
 use super::require;
 use super::streams::promise_of_operation;
 use crate::bindings::elias::workflow::steps::{self, Answer, Error, ErrorCode, Pending};
@@ -11,6 +12,8 @@ pub(crate) fn add(native: &Object<'_>) -> Result<()> {
     let ctx = native.ctx().clone();
     native.set("workflowBegin", Function::new(ctx.clone(), begin)?)?;
     native.set("workflowFinish", Function::new(ctx.clone(), finish)?)?;
+    native.set("workflowBeginIn", Function::new(ctx.clone(), begin_in)?)?;
+    native.set("workflowFinishIn", Function::new(ctx.clone(), finish_in)?)?;
     native.set("workflowSleep", Function::new(ctx.clone(), sleep)?)?;
     native.set("workflowWaitFor", Function::new(ctx, wait_for)?)
 }
@@ -18,14 +21,40 @@ pub(crate) fn add(native: &Object<'_>) -> Result<()> {
 /// Begins a step. `input` is a JSON text; a step without one has always the same.
 fn begin<'js>(ctx: Ctx<'js>, UsvString(name): UsvString, input: Option<UsvString>) -> Result<Value<'js>> {
     require(&ctx, Import::Workflow, "a step")?;
-    let input = input.map(|text| text.0).unwrap_or_default();
-    wait(&ctx, steps::begin(&name, &input_hash(&name, &input)))
+    wait(&ctx, steps::begin(&name, &input_hash(&name, input)))
 }
 
 /// Records the outcome of a step, a JSON text.
 fn finish<'js>(ctx: Ctx<'js>, position: u32, UsvString(outcome): UsvString) -> Result<Value<'js>> {
     require(&ctx, Import::Workflow, "a step")?;
     wait(&ctx, steps::finish(position, &outcome))
+}
+
+/// Looks up a step that was begun, with the same name and input, in the transaction of that id.
+fn begin_in<'js>(
+    ctx: Ctx<'js>,
+    transaction: u32,
+    position: u32,
+    UsvString(name): UsvString,
+    input: Option<UsvString>,
+) -> Result<Value<'js>> {
+    require(&ctx, Import::Workflow, "a step")?;
+    let number = transaction_number(&ctx, transaction)?;
+    wait(&ctx, steps::begin_in(number, position, &name, &input_hash(&name, input)))
+}
+
+/// Writes the outcome of such a step in its transaction.
+fn finish_in<'js>(
+    ctx: Ctx<'js>,
+    transaction: u32,
+    position: u32,
+    UsvString(name): UsvString,
+    input: Option<UsvString>,
+    UsvString(outcome): UsvString,
+) -> Result<Value<'js>> {
+    require(&ctx, Import::Workflow, "a step")?;
+    let number = transaction_number(&ctx, transaction)?;
+    wait(&ctx, steps::finish_in(number, position, &name, &input_hash(&name, input), &outcome))
 }
 
 fn sleep<'js>(ctx: Ctx<'js>, UsvString(name): UsvString, milliseconds: f64) -> Result<Value<'js>> {
@@ -47,9 +76,10 @@ fn wait_for<'js>(
 }
 
 /// 64 bits of FNV-1a in hexadecimal. It tells a step whose input changed; nobody gains by two inputs with one hash.
-fn input_hash(name: &str, input: &str) -> String {
+fn input_hash(name: &str, input: Option<UsvString>) -> String {
     const OFFSET_BASIS: u64 = 0xcbf2_9ce4_8422_2325;
     const PRIME: u64 = 0x0100_0000_01b3;
+    let input = input.map(|text| text.0).unwrap_or_default();
     let bytes = name.bytes().chain([0]).chain(input.bytes());
     let hash = bytes.fold(OFFSET_BASIS, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(PRIME));
     format!("{hash:016x}")

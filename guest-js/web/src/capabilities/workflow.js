@@ -5,7 +5,8 @@
 // and is not done again. The promise of a step that waits durably stays pending: once nothing else is under way, the engine
 // ends the run, and the host runs the handler again when the wait is over.
 import native from "elias:native";
-import { jsonOf, milliseconds, optionalMilliseconds } from "./arguments.js";
+import { jsonOf, milliseconds, optionalMilliseconds, optionalTransaction } from "./arguments.js";
+import { db } from "./db.js";
 
 /** Outcomes of failed steps that the journal does not have yet: position and JSON. */
 let failures = [];
@@ -51,26 +52,79 @@ function recordedError({ name, message, code }) {
   return error;
 }
 
-async function runStep(name, work, options = undefined) {
+/** The JSON of the outcome of a step that returned. */
+function outcomeOf(name, result) {
+  const json = resultJson(name, result);
+  return json === undefined ? "{}" : `{"value":${json}}`;
+}
+
+/** What a step returned or threw, by its recorded outcome. */
+function replay(json) {
+  const outcome = JSON.parse(json);
+  if (outcome.error !== undefined) throw recordedError(outcome.error);
+  return outcome.value;
+}
+
+/** The failure of a step for the journal, once the handler goes on to another step. */
+const recordFailure = (position, error) => void failures.push([position, JSON.stringify({ error: describeError(error) })]);
+
+/** Begins the next step; `input` is a JSON text, or undefined. */
+function beginStep(name, work, input) {
   checkName(name);
   if (typeof work !== "function") throw new TypeError(`the step "${name}" needs a function`);
-  const { state, value, position } = await askJournal(() => native.workflowBegin(name, JSON.stringify(options?.input)));
-  if (state === "recorded") {
-    const outcome = JSON.parse(value);
-    if (outcome.error !== undefined) throw recordedError(outcome.error);
-    return outcome.value;
-  }
+  return askJournal(() => native.workflowBegin(name, input));
+}
+
+async function runStep(name, work, options = undefined) {
+  const { state, value, position } = await beginStep(name, work, JSON.stringify(options?.input));
+  if (state === "recorded") return replay(value);
   let result;
   try {
     result = await work();
   } catch (error) {
-    failures.push([position, JSON.stringify({ error: describeError(error) })]);
+    recordFailure(position, error);
     throw error;
   }
-  const json = resultJson(name, result);
-  await native.workflowFinish(position, json === undefined ? "{}" : `{"value":${json}}`);
+  const outcome = outcomeOf(name, result);
+  await native.workflowFinish(position, outcome);
   // A copy: what the next run gets.
-  return json === undefined ? undefined : JSON.parse(json);
+  return replay(outcome);
+}
+
+/**
+ * A step whose effect is in the component's database: its outcome is written there in the same transaction, so that a run
+ * whose journal does not have the step yet finds it.
+ */
+async function runTransaction(name, work, options = undefined) {
+  const input = JSON.stringify(options?.input);
+  const { state, value, position } = await beginStep(name, work, input);
+  if (state === "recorded") return replay(value);
+  let failure;
+  const transaction = db.transaction(async (tx) => {
+    const id = optionalTransaction(tx);
+    const known = await native.workflowBeginIn(id, position, name, input);
+    if (known.state === "recorded") return known.value;
+    let result;
+    try {
+      result = await work(tx);
+    } catch (error) {
+      failure = { error };
+      throw error;
+    }
+    const outcome = outcomeOf(name, result);
+    await native.workflowFinishIn(id, position, name, input, outcome);
+    return outcome;
+  });
+  let outcome;
+  try {
+    outcome = await transaction;
+  } catch (error) {
+    // Of a commit that failed nobody knows whether it took place: only what `work` threw is the step's failure.
+    if (failure !== undefined) recordFailure(position, failure.error);
+    throw error;
+  }
+  await native.workflowFinish(position, outcome);
+  return replay(outcome);
 }
 
 /** A promise that stays pending. */
@@ -81,6 +135,8 @@ function suspend() {
 
 /** Does `work` once, and returns its result whenever the handler runs again. */
 export const step = Object.assign(runStep, {
+  /** Does `work` in a transaction of the database: exactly once, with what it does in that transaction. */
+  transaction: runTransaction,
   /** Waits for so many milliseconds from the first time that it is called; meanwhile no instance is needed. */
   async sleep(name, time) {
     checkName(name);

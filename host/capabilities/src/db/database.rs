@@ -5,6 +5,8 @@ use super::bindings::{Error, Value};
 use super::grant::DbGrant;
 use super::outbox::Outbox;
 use super::statement::Statement;
+#[cfg(feature = "workflow")]
+use super::steps::StepTable;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 
@@ -18,11 +20,20 @@ pub struct Database {
     /// One permit for each statement of people that may run at a time.
     pub(super) console: Semaphore,
     pub(super) outbox: Arc<Outbox>,
+    #[cfg(feature = "workflow")]
+    pub(super) steps: Arc<StepTable>,
 }
 
 impl Database {
     pub(super) fn new(limits: DbGrant, backend: Arc<dyn Backend>, outbox: Outbox) -> Self {
-        Self { limits, backend, console: Semaphore::new(CONSOLE_STATEMENTS), outbox: Arc::new(outbox) }
+        Self {
+            limits,
+            backend,
+            console: Semaphore::new(CONSOLE_STATEMENTS),
+            outbox: Arc::new(outbox),
+            #[cfg(feature = "workflow")]
+            steps: Arc::new(StepTable::new()),
+        }
     }
 
     /// Checks a statement against the grant and the rules for statements; with the bytes of its parameters.

@@ -18,10 +18,13 @@ mod link;
 mod migrate;
 mod outbox;
 mod output;
+mod own_table;
 mod postgres;
 mod query;
 mod sqlite;
 mod statement;
+#[cfg(feature = "workflow")]
+mod steps;
 mod token;
 mod transaction;
 mod value;
@@ -41,6 +44,8 @@ pub use transaction::Transaction;
 pub(crate) use outbox::is_plain;
 #[cfg(any(feature = "events", feature = "jobs"))]
 pub(crate) use outbox::write_outbox;
+#[cfg(feature = "workflow")]
+pub(crate) use steps::{StepRow, read_step, write_step};
 
 use crate::outbox::OutboxRelay;
 use backend::Backend;

@@ -1,24 +1,20 @@
 //! The table of a component's database that has its outbox: see [`crate::outbox`].
 //!
-//! The host's statements are checked as the component's own are, and run with its rights. It may do with the table what
-//! it does with its others.
+//! It is one of the [tables of the host's own](super::own_table).
 
-use super::Db;
 use super::bindings::{Error, ErrorCode, Value};
 use super::database::Database;
-use super::dialect::Dialect;
-use super::output::{self, Caps, Parts};
-use super::statement::{Kind, Statement};
-use super::transaction::{Action, Transaction};
+use super::output::{self, Caps};
+use super::own_table::{self, OwnTable};
+use super::statement::Statement;
+use super::transaction::Transaction;
 use crate::outbox::{OutboxRelay, REMEMBERED_FOR, RelayUnavailable};
 #[cfg(any(feature = "events", feature = "jobs"))]
 use crate::outbox::{OutboxRow, WriteError};
 use elias_host::capability::InstanceState;
-use elias_host::capability::wasmtime::component::Resource;
 use futures::future::{BoxFuture, FutureExt};
 use parking_lot::Mutex;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -29,14 +25,6 @@ const CREATE: &str = "CREATE TABLE IF NOT EXISTS elias_outbox \
 const INSERT: &str = "INSERT INTO elias_outbox (id, kind, body) VALUES ($1, $2, $3)";
 
 const FIRST: &str = "SELECT id FROM elias_outbox LIMIT 1";
-
-/// Waits until no other transaction is about to make the table of this schema: on PostgreSQL two at once would fail. The
-/// lock goes with the transaction, and is taken only until the table has been seen.
-const LOCK: &str = "SELECT count(*) FROM pg_catalog.pg_advisory_xact_lock(\
-    1701603681, pg_catalog.hashtext(current_schema()::text))";
-
-/// The SQLSTATE of a table that does not exist.
-const NO_TABLE: &str = "42P01";
 
 /// Rows that are read at a time, and the bytes that they have together; a larger one is read alone.
 const ROWS: u64 = 50;
@@ -53,8 +41,7 @@ pub(crate) struct Outbox {
     component: String,
     /// Who hands its rows over; none on a host on which nobody does.
     relay: Option<Arc<dyn OutboxRelay>>,
-    /// Whether the table was seen.
-    has_table: AtomicBool,
+    table: OwnTable,
     /// When the relay last remembered it.
     remembered: Mutex<Option<Instant>>,
 }
@@ -70,7 +57,7 @@ pub(crate) struct StoredRow {
 
 impl Outbox {
     pub(super) fn new(component: String, relay: Option<Arc<dyn OutboxRelay>>) -> Self {
-        Self { component, relay, has_table: AtomicBool::new(false), remembered: Mutex::new(None) }
+        Self { component, relay, table: OwnTable::new(CREATE), remembered: Mutex::new(None) }
     }
 
     /// The component's name.
@@ -106,10 +93,6 @@ fn no_relay() -> Error {
     Error::unavailable("this host hands over no jobs and events of transactions")
 }
 
-fn abandoned() -> Error {
-    Error::unavailable("the statement was abandoned")
-}
-
 impl Database {
     /// Tells the relay of rows that are there when a SQLite file is opened: no other host can hand them over. Rows in
     /// PostgreSQL are left to whichever host the relay has look into it.
@@ -131,7 +114,9 @@ pub(crate) fn write_outbox(
     transaction: u32,
     row: OutboxRow,
 ) -> BoxFuture<'static, Result<(), WriteError>> {
-    let written = begin_write(state, transaction, row);
+    let written = own_table::in_transaction(state, transaction, |database, transaction, budget| {
+        database.write_outbox(transaction, row, budget)
+    });
     async move {
         match written {
             Ok(written) => written.await.map_err(|error| write_error(&error)),
@@ -139,21 +124,6 @@ pub(crate) fn write_outbox(
         }
     }
     .boxed()
-}
-
-#[cfg(any(feature = "events", feature = "jobs"))]
-fn begin_write(
-    state: &mut InstanceState,
-    transaction: u32,
-    row: OutboxRow,
-) -> Result<BoxFuture<'static, Result<(), Error>>, Error> {
-    let transaction = Resource::<Transaction>::new_borrow(transaction);
-    // First the transaction: an instance that has one has a database.
-    state.table().get(&transaction).map_err(|_| Error::transaction_over())?;
-    let context = state.context::<Db>();
-    let (budget, database) = (context.reserve()?, Arc::clone(&context.database));
-    let transaction = state.table().get_mut(&transaction).map_err(|_| Error::transaction_over())?;
-    database.write_outbox(transaction, row, &budget)
 }
 
 #[cfg(any(feature = "events", feature = "jobs"))]
@@ -182,40 +152,19 @@ impl Database {
             return Err(no_relay());
         }
         let dialect = self.backend.dialect();
-        let mut statements = Vec::new();
-        if !self.outbox.has_table.load(Ordering::Relaxed) {
-            if dialect == Dialect::Postgres {
-                statements.push(lock());
-            }
-            statements.push(Statement::guest(CREATE, Vec::new(), dialect)?);
-        }
+        let mut statements = self.outbox.table.creation(dialect)?;
         let kind = Value::Text(row.kind.as_str().to_owned());
         let values = vec![Value::Text(row.id), kind, Value::Text(row.body)];
         statements.push(Statement::guest(INSERT, values, dialect)?);
-        let send = |statement| {
-            let (output, parts) = output::channel(Caps { rows: 1, bytes: 1 << 10 }, Some(Arc::clone(budget)));
-            transaction.send(Action::Run(statement), output);
-            parts
-        };
-        let replies: Vec<Parts> = statements.into_iter().map(send).collect();
+        let rows = own_table::send(transaction, statements, Caps { rows: 1, bytes: 1 << 10 }, budget);
         transaction.uses_outbox(&self.outbox);
         let outbox = Arc::clone(&self.outbox);
         let written = async move {
-            for mut parts in replies {
-                let (part, _) = parts.next().await.ok_or_else(abandoned)?;
-                drop(part?);
-            }
+            rows.await?;
             outbox.remember().await
         };
         Ok(written.boxed())
     }
-}
-
-/// The statement is the host's own: components may not send it.
-#[cfg(any(feature = "events", feature = "jobs"))]
-fn lock() -> Statement {
-    let (sql, parameters) = (LOCK.to_owned(), Vec::new());
-    Statement { sql, parameters, kind: Kind::Read, writes: false, leaves: false, held: None }
 }
 
 #[cfg(all(feature = "events", feature = "jobs"))]
@@ -234,8 +183,8 @@ impl Database {
             Err(error) if error.code == ErrorCode::TooLarge => self.select(1, ROW_BYTES_MAX).await,
             rows => rows,
         };
-        let has_table = !matches!(&rows, Err(error) if error.sqlstate.as_deref() == Some(NO_TABLE));
-        self.outbox.has_table.store(has_table && rows.is_ok(), Ordering::Relaxed);
+        let has_table = !matches!(&rows, Err(error) if own_table::is_missing(error));
+        self.outbox.table.set_seen(has_table && rows.is_ok());
         if !has_table {
             return Ok(Vec::new());
         }
@@ -277,19 +226,10 @@ impl Database {
 
     /// Runs a statement beside the component's executions, and reads it to its end.
     async fn run_own(&self, statement: Statement, caps: Caps) -> Result<Vec<Vec<Value>>, Error> {
-        let (output, mut parts) = output::channel(caps, None);
+        let (output, parts) = output::channel(caps, None);
         // In a task of its own: it puts its connection in order also if nobody waits any more.
         tokio::spawn(self.backend.run(statement, output));
-        let mut rows = Vec::new();
-        loop {
-            let (part, slot) = parts.next().await.ok_or_else(abandoned)?;
-            let batch = part?;
-            drop(slot);
-            rows.extend(batch.rows);
-            if batch.last {
-                return Ok(rows);
-            }
-        }
+        own_table::rows(parts).await
     }
 }
 

@@ -4,6 +4,8 @@ use super::bindings::{Error, Isolation};
 use super::outbox::Outbox;
 use super::output::Output;
 use super::statement::Statement;
+#[cfg(feature = "workflow")]
+use super::steps::StepTable;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -21,16 +23,36 @@ pub(crate) struct BeginOptions {
 /// `elias:db/db.transaction`. When it is dropped, and what it has sent is done, an open transaction is rolled back.
 pub struct Transaction {
     commands: Option<mpsc::UnboundedSender<Command>>,
-    /// The outbox that it has written to.
+    used: UsedTables,
+}
+
+/// The host's own tables that a transaction has used, which are to be told when it was committed.
+#[derive(Default)]
+pub(crate) struct UsedTables {
     outbox: Option<Arc<Outbox>>,
+    #[cfg(feature = "workflow")]
+    steps: Option<Arc<StepTable>>,
+}
+
+impl UsedTables {
+    /// The transaction was committed.
+    pub(crate) fn committed(self) {
+        if let Some(outbox) = self.outbox {
+            outbox.committed();
+        }
+        #[cfg(feature = "workflow")]
+        if let Some(steps) = self.steps {
+            steps.committed();
+        }
+    }
 }
 
 /// One thing to do in a transaction.
 pub(crate) struct Command {
     pub(crate) action: Action,
     pub(crate) output: Output,
-    /// Of a commit: the outbox that the transaction has written to, which is to be told when it has succeeded.
-    pub(crate) outbox: Option<Arc<Outbox>>,
+    /// Of a commit: whom it is told to when it has succeeded.
+    pub(crate) used: UsedTables,
 }
 
 /// The act.
@@ -49,12 +71,18 @@ pub(crate) type Commands = mpsc::UnboundedReceiver<Command>;
 impl Transaction {
     pub(crate) fn new() -> (Self, Commands) {
         let (sender, receiver) = mpsc::unbounded_channel();
-        (Self { commands: Some(sender), outbox: None }, receiver)
+        (Self { commands: Some(sender), used: UsedTables::default() }, receiver)
     }
 
     /// It writes to the outbox of its database, which is told when it is committed.
     pub(super) fn uses_outbox(&mut self, outbox: &Arc<Outbox>) {
-        self.outbox = Some(Arc::clone(outbox));
+        self.used.outbox = Some(Arc::clone(outbox));
+    }
+
+    /// It uses the table of steps of its database, which is told when it is committed.
+    #[cfg(feature = "workflow")]
+    pub(super) fn uses_steps(&mut self, steps: &Arc<StepTable>) {
+        self.used.steps = Some(Arc::clone(steps));
     }
 
     /// Sends a command; its output says what came of it.
@@ -63,8 +91,9 @@ impl Transaction {
             return output.fail(Error::transaction_over());
         };
         let ends = matches!(action, Action::Commit | Action::Rollback);
-        let outbox = if matches!(action, Action::Commit) { self.outbox.take() } else { None };
-        let command = Command { action, output, outbox };
+        let commits = matches!(action, Action::Commit);
+        let used = if commits { std::mem::take(&mut self.used) } else { UsedTables::default() };
+        let command = Command { action, output, used };
         if let Err(mpsc::error::SendError(Command { output, .. })) = commands.send(command) {
             output.fail(Error::transaction_over());
         }

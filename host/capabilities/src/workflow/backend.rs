@@ -68,23 +68,33 @@ pub trait Journal: Send + Sync + 'static {
 
 /// The journal of the job that an execution runs, in [`CallOptions::extensions`](elias_host::CallOptions::extensions).
 #[derive(Clone)]
-pub struct JournalHandle(Arc<dyn Journal>);
+pub struct JournalHandle {
+    id: Arc<str>,
+    journal: Arc<dyn Journal>,
+}
 
 impl JournalHandle {
-    /// A handle to this journal.
+    /// A handle to this journal. `id` is the same in all executions of its job, and no other journal of the component
+    /// has it or had it before, since it is kept in the component's database: the job's own id, where no id is given
+    /// twice.
     #[must_use]
-    pub fn new(journal: Arc<dyn Journal>) -> Self {
-        Self(journal)
+    pub fn new(id: &str, journal: Arc<dyn Journal>) -> Self {
+        Self { id: id.into(), journal }
+    }
+
+    /// The id of the journal.
+    pub(super) fn id(&self) -> &str {
+        &self.id
     }
 
     /// The journal.
-    pub(super) fn journal(&self) -> Arc<dyn Journal> {
-        Arc::clone(&self.0)
+    pub(super) fn journal(&self) -> &dyn Journal {
+        &*self.journal
     }
 }
 
 impl fmt::Debug for JournalHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("JournalHandle")
+        f.debug_struct("JournalHandle").field("id", &self.id).finish_non_exhaustive()
     }
 }

@@ -1,10 +1,10 @@
 //! The context of one instance: where it is in the journal of the job that it runs.
 
-use super::backend::{EventWait, Journal};
+use super::backend::{EventWait, JournalHandle};
 use super::contract::{Answer, Error, ErrorCode, StepReply};
 use super::grant::WorkflowGrant;
 use crate::trigger::{Pending, check_text};
-use elias_host::capability::CallMeter;
+use elias_host::capability::{CallMeter, HostCall};
 use elias_triggers::workflow::NAME_BYTES_MAX;
 use futures::future::{BoxFuture, FutureExt};
 use serde_json::{Map, Value};
@@ -21,23 +21,38 @@ pub(super) const FILTER_BYTES_MAX: usize = 8 << 10;
 /// What one instance has of the journal.
 pub struct WorkflowContext {
     /// None if what runs is neither a job nor the delivery of an event.
-    journal: Option<Arc<dyn Journal>>,
+    journal: Option<JournalHandle>,
     grant: Arc<WorkflowGrant>,
     /// The position of the next step.
     next: u32,
     calls: CallMeter,
 }
 
+/// A step that was begun, as a component names it again for a transaction.
+pub(super) struct BegunStep {
+    pub(super) position: u32,
+    pub(super) name: String,
+    pub(super) input_hash: String,
+}
+
+/// Refuses a hash of an input that is too long.
+fn check_input_hash(input_hash: &str) -> Result<(), Error> {
+    if input_hash.len() > INPUT_HASH_BYTES_MAX {
+        return Err(Error::invalid(format!("the hash of an input has at most {INPUT_HASH_BYTES_MAX} bytes")));
+    }
+    Ok(())
+}
+
 /// What a question to the journal is about to give, or why it is not asked.
 type Asked = Result<BoxFuture<'static, StepReply>, Error>;
 
 impl WorkflowContext {
-    pub(super) fn new(journal: Option<Arc<dyn Journal>>, grant: Arc<WorkflowGrant>, calls: CallMeter) -> Self {
+    pub(super) fn new(journal: Option<JournalHandle>, grant: Arc<WorkflowGrant>, calls: CallMeter) -> Self {
         Self { journal, grant, next: 0, calls }
     }
 
-    fn journal(&self) -> Result<Arc<dyn Journal>, Error> {
-        self.journal.clone().ok_or_else(|| {
+    fn journal(&self) -> Result<&JournalHandle, Error> {
+        self.journal.as_ref().ok_or_else(|| {
             let message =
                 "steps, sleeps and waits are for jobs and single events, and not for batches or other handlers";
             Error::new(ErrorCode::NotInAJob, message)
@@ -45,8 +60,8 @@ impl WorkflowContext {
     }
 
     /// The next position, and the journal that has it.
-    fn step(&mut self, name: &str) -> Result<(Arc<dyn Journal>, u32), Error> {
-        let journal = self.journal()?;
+    fn step(&mut self, name: &str) -> Result<(JournalHandle, u32), Error> {
+        let journal = self.journal()?.clone();
         check_text("the step's name", name, NAME_BYTES_MAX).map_err(Error::invalid)?;
         let position = self.next;
         if u64::from(position) >= self.grant.steps {
@@ -65,6 +80,33 @@ impl WorkflowContext {
         Ok(Duration::from_millis(ms))
     }
 
+    /// Checks a step that is read or written in a transaction, with its outcome; gives the journal, and the call.
+    pub(super) fn check_in(&self, step: &BegunStep, outcome: &str) -> Result<(JournalHandle, HostCall), Error> {
+        let journal = self.journal()?.clone();
+        self.check_begun(step.position)?;
+        check_text("the step's name", &step.name, NAME_BYTES_MAX).map_err(Error::invalid)?;
+        check_input_hash(&step.input_hash)?;
+        self.check_outcome(outcome)?;
+        Ok((journal, self.calls.begin()))
+    }
+
+    /// Refuses a position at which no step was begun.
+    fn check_begun(&self, position: u32) -> Result<(), Error> {
+        if position < self.next {
+            return Ok(());
+        }
+        Err(Error::invalid(format!("no step was begun at position {position}")))
+    }
+
+    fn check_outcome(&self, outcome: &str) -> Result<(), Error> {
+        let (bytes, most) = (outcome.len(), self.grant.outcome_bytes);
+        if bytes as u64 > most {
+            let message = format!("the outcome has {bytes} bytes; outcome-bytes is {most}");
+            return Err(Error::new(ErrorCode::TooLarge, message));
+        }
+        Ok(())
+    }
+
     fn start(&self, asked: Asked) -> Pending<StepReply> {
         match asked {
             Ok(running) => Pending::start(self.calls.begin(), running),
@@ -79,11 +121,9 @@ impl WorkflowContext {
     }
 
     fn try_begin(&mut self, name: String, input_hash: String) -> Asked {
-        if input_hash.len() > INPUT_HASH_BYTES_MAX {
-            return Err(Error::invalid(format!("the hash of an input has at most {INPUT_HASH_BYTES_MAX} bytes")));
-        }
-        let (journal, position) = self.step(&name)?;
-        let begun = journal.begin(position, name, input_hash);
+        check_input_hash(&input_hash)?;
+        let (handle, position) = self.step(&name)?;
+        let begun = handle.journal().begin(position, name, input_hash);
         Ok(async move { begun.await.map(|answer| Answer::begin(answer, position)) }.boxed())
     }
 
@@ -94,16 +134,10 @@ impl WorkflowContext {
     }
 
     fn try_finish(&self, position: u32, outcome: String) -> Asked {
-        let journal = self.journal()?;
-        if position >= self.next {
-            return Err(Error::invalid(format!("no step was begun at position {position}")));
-        }
-        let (bytes, most) = (outcome.len(), self.grant.outcome_bytes);
-        if bytes as u64 > most {
-            let message = format!("the outcome has {bytes} bytes; outcome-bytes is {most}");
-            return Err(Error::new(ErrorCode::TooLarge, message));
-        }
-        let finished = journal.finish(position, outcome);
+        let handle = self.journal()?;
+        self.check_begun(position)?;
+        self.check_outcome(&outcome)?;
+        let finished = handle.journal().finish(position, outcome);
         Ok(async move { finished.await.map(|()| Answer::Finished) }.boxed())
     }
 
@@ -115,8 +149,8 @@ impl WorkflowContext {
 
     fn try_sleep(&mut self, name: String, ms: u64) -> Asked {
         let time = self.check_wait(ms)?;
-        let (journal, position) = self.step(&name)?;
-        let slept = journal.sleep(position, name, time);
+        let (handle, position) = self.step(&name)?;
+        let slept = handle.journal().sleep(position, name, time);
         Ok(async move { slept.await.map(Answer::from) }.boxed())
     }
 
@@ -140,8 +174,8 @@ impl WorkflowContext {
             )));
         }
         let timeout = timeout_ms.map(|ms| self.check_wait(ms)).transpose()?;
-        let (journal, position) = self.step(&name)?;
-        let waited = journal.wait_for(position, name, EventWait { event_type, filter, timeout });
+        let (handle, position) = self.step(&name)?;
+        let waited = handle.journal().wait_for(position, name, EventWait { event_type, filter, timeout });
         Ok(async move { waited.await.map(Answer::from) }.boxed())
     }
 }

@@ -1,9 +1,10 @@
 //! The functions of `elias:workflow/steps`, each with its price.
 
 use super::Workflow;
-use super::context::FILTER_BYTES_MAX;
+use super::context::{BegunStep, FILTER_BYTES_MAX};
 use super::contract::StepReply;
 use super::grant::OUTCOME_BYTES_MAX;
+use super::transaction;
 use crate::trigger::link_pending;
 use elias_host::capability::pricing::{Price, size};
 use elias_host::capability::wasmtime::StoreContextMut;
@@ -14,6 +15,9 @@ use elias_host::capability::{HostLinker, InstanceState, wasmtime};
 const STEP: u64 = 200_000;
 const OUTCOME_BYTE: u64 = 4;
 const FILTER_BYTE: u64 = 100;
+
+/// Units of fuel of a step that is read or written in a transaction: of its statements.
+const STEP_IN: u64 = 300_000;
 
 type Store<'a> = StoreContextMut<'a, InstanceState>;
 
@@ -33,6 +37,27 @@ pub(super) fn init(linker: &mut HostLinker) -> wasmtime::Result<()> {
         |mut store: Store<'_>, (position, outcome): (u32, String)| {
             let state = store.data_mut();
             let pending = state.context::<Workflow>().finish(position, outcome);
+            Ok((state.table().push(pending)?,))
+        },
+    )?;
+    type BeginIn = (u32, u32, String, String);
+    steps.func(
+        "begin-in",
+        Price::of(STEP_IN),
+        |mut store: Store<'_>, (number, position, name, input_hash): BeginIn| {
+            let state = store.data_mut();
+            let pending = transaction::begin(state, number, BegunStep { position, name, input_hash });
+            Ok((state.table().push(pending)?,))
+        },
+    )?;
+    type FinishIn = (u32, u32, String, String, String);
+    let outcome = size("bytes of the outcome", |(.., outcome): &FinishIn| outcome.len() as u64);
+    steps.func(
+        "finish-in",
+        Price::of(STEP_IN).per(OUTCOME_BYTE, outcome.limited_to(OUTCOME_BYTES_MAX)),
+        |mut store: Store<'_>, (number, position, name, input_hash, outcome): FinishIn| {
+            let state = store.data_mut();
+            let pending = transaction::finish(state, number, BegunStep { position, name, input_hash }, outcome);
             Ok((state.table().push(pending)?,))
         },
     )?;

@@ -4,6 +4,10 @@
 //! alone, as a [`JournalHandle`] in [`CallOptions::extensions`](elias_host::CallOptions::extensions); executions
 //! without one get `not-in-a-job`. [`MemoryJournal`] is one in the memory of this process.
 //!
+//! The effect of a step and its record in the journal are not one transaction, so that a host that dies in between
+//! leaves the step to be done again. A step whose effect is in the component's own database can be a transaction of it:
+//! the host writes the outcome into a table of that database, in the same transaction (the module `transaction`).
+//!
 //! The table `[capabilities.workflow]` of elias.toml, every key of which has a default:
 //!
 //! - `steps` = 1000: the most steps of a job, sleeps and waits included.
@@ -16,8 +20,14 @@ mod contract;
 mod grant;
 mod link;
 mod memory;
+#[cfg(feature = "db")]
+mod rows;
+#[cfg(not(feature = "db"))]
+#[path = "no_rows.rs"]
+mod rows;
 #[cfg(test)]
 mod tests;
+mod transaction;
 
 pub use backend::{BeginAnswer, EventWait, Journal, JournalHandle, SleepAnswer, WaitAnswer};
 pub use context::WorkflowContext;
@@ -59,6 +69,6 @@ impl Capability for Workflow {
 
     fn prepare(&self, instance: &InstanceInfo, grant: &Arc<WorkflowGrant>) -> WorkflowContext {
         let (journal, calls) = (instance.extension::<JournalHandle>(), instance.call_meter(self.name()));
-        WorkflowContext::new(journal.map(JournalHandle::journal), Arc::clone(grant), calls)
+        WorkflowContext::new(journal.cloned(), Arc::clone(grant), calls)
     }
 }

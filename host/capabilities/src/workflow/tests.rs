@@ -1,7 +1,7 @@
 //! Tests of grants, of the context, and of the journal in memory.
 
 use super::backend::{Journal, JournalHandle};
-use super::context::WorkflowContext;
+use super::context::{BegunStep, WorkflowContext};
 use super::contract::{Answer, ErrorCode, StepReply};
 use super::grant::{AMOUNTS, WorkflowGrant};
 use super::memory::MemoryJournal;
@@ -31,8 +31,8 @@ impl TestJob {
     }
 
     fn run_with(&self, grant: WorkflowGrant) -> WorkflowContext {
-        let handle = JournalHandle::new(Arc::clone(&self.journal) as Arc<dyn Journal>);
-        WorkflowContext::new(Some(handle.journal()), Arc::new(grant), CallMeter::default())
+        let handle = JournalHandle::new("job-1", Arc::clone(&self.journal) as Arc<dyn Journal>);
+        WorkflowContext::new(Some(handle), Arc::new(grant), CallMeter::default())
     }
 }
 
@@ -170,4 +170,26 @@ fn what_a_step_may_be_is_bounded() {
     assert_eq!(sleep(&mut context, 1_000), Ok(Answer::Wait));
     assert_eq!(finish(&context, 1, "1"), Err(ErrorCode::Invalid), "a sleep has no outcome");
     assert_eq!(begin(&mut context, "b"), Err(ErrorCode::QuotaExceeded));
+}
+
+#[test]
+fn a_step_of_a_transaction_is_one_that_was_begun() {
+    let job = TestJob::new();
+    let mut context = job.run_with(WorkflowGrant { outcome_bytes: 10, ..WorkflowGrant::default() });
+    let step = |position, name: &str, input_hash: &str| BegunStep {
+        position,
+        name: name.to_owned(),
+        input_hash: input_hash.to_owned(),
+    };
+    let check = |context: &WorkflowContext, step: BegunStep, outcome: &str| {
+        context.check_in(&step, outcome).map(|(journal, _)| journal.id().to_owned()).map_err(|error| error.code)
+    };
+    assert_eq!(check(&context, step(0, "charge", "h"), ""), Err(ErrorCode::Invalid));
+    assert_eq!(begin(&mut context, "charge"), Ok(Answer::Run(0)));
+    assert_eq!(check(&context, step(0, "charge", "h"), ""), Ok("job-1".to_owned()));
+    assert_eq!(check(&context, step(0, "", "h"), ""), Err(ErrorCode::Invalid));
+    assert_eq!(check(&context, step(0, "charge", &"h".repeat(65)), ""), Err(ErrorCode::Invalid));
+    assert_eq!(check(&context, step(0, "charge", "h"), "12345678901"), Err(ErrorCode::TooLarge));
+    let other = WorkflowContext::new(None, Arc::new(WorkflowGrant::default()), CallMeter::default());
+    assert_eq!(check(&other, step(0, "charge", "h"), ""), Err(ErrorCode::NotInAJob));
 }

@@ -85,9 +85,7 @@ impl Connections {
                     let ended = self.end(transaction, failed.is_none(), course).await;
                     return match failed.or(ended.err()) {
                         None => {
-                            if let Some(outbox) = command.outbox {
-                                outbox.committed();
-                            }
+                            command.used.committed();
                             output.finish();
                         }
                         Some(failed) => output.fail(failed),

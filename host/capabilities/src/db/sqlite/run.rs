@@ -131,9 +131,7 @@ pub(super) fn transaction(session: Result<&mut Session, Error>, begin: BeginOpti
         };
         match session.control(&control) {
             Ok(()) => {
-                if let Some(outbox) = command.outbox {
-                    outbox.committed();
-                }
+                command.used.committed();
                 output.finish();
             }
             Err(failed) => output.fail(failed),

@@ -4,6 +4,7 @@ mod components;
 mod outbox;
 mod postgres;
 mod statements;
+mod steps;
 mod transactions;
 
 use super::bindings::{Batch, Isolation, Value};
@@ -173,6 +174,7 @@ mod all {
     pub(super) use super::components::*;
     pub(super) use super::outbox::*;
     pub(super) use super::statements::*;
+    pub(super) use super::steps::*;
     pub(super) use super::transactions::*;
 }
 
@@ -207,6 +209,9 @@ on_both! {
     the_outbox_is_remembered_before_it_is_relied_on
     rows_that_a_file_has_when_it_is_opened_are_told_of
     transactions_that_are_the_first_to_use_the_outbox_take_turns
+    steps_are_parts_of_their_transaction
+    a_step_that_runs_twice_at_once_is_done_once
+    old_steps_are_deleted_a_few_at_a_time
 }
 
 #[tokio::test]

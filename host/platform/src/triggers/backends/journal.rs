@@ -125,7 +125,7 @@ impl StoredJournal {
 
     /// What the handler gets.
     pub(in super::super) fn handle(&self) -> JournalHandle {
-        JournalHandle::new(Arc::new(Self { shared: Arc::clone(&self.shared) }))
+        JournalHandle::new(&self.shared.lease.id, Arc::new(Self { shared: Arc::clone(&self.shared) }))
     }
 
     /// When a job that suspended itself is to go on, in milliseconds since 1970, and what it waits for, as JSON. None
