@@ -58,6 +58,7 @@ mod serving;
 mod shares;
 mod signing;
 mod test_triggers;
+mod trigger_quotas;
 mod triggers;
 mod triggers_bad_input;
 mod triggers_example;

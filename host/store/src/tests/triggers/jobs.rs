@@ -250,7 +250,7 @@ async fn a_tenant_sees_only_its_own_triggers(TestStore { store, .. }: &TestStore
     assert_eq!(scope.schedules(&AllowedServices::All).await.expect("read"), []);
     assert_eq!(scope.subscriptions(&AllowedServices::All).await.expect("read"), []);
     assert_eq!(scope.events(0, 10).await.expect("read"), []);
-    assert_eq!(scope.unfinished_jobs().await.expect("read"), 0);
+    assert_eq!(scope.trigger_use().await.expect("read"), TriggerUse::default());
     drop(scope);
     for table in TABLES {
         assert!(count(store, table).await > 0, "{table}");
@@ -265,7 +265,7 @@ async fn a_tenant_sees_only_its_own_triggers(TestStore { store, .. }: &TestStore
         let mut scope = store.write(&b).await.expect("a scope");
         assert!(sqlx::query("SELECT name FROM leases").execute(&mut *scope.tx).await.is_err(), "the host's own");
         drop(scope);
-        let insert = "INSERT INTO job_counts (tenant, slot, unfinished) VALUES ('a', 99, 5)";
+        let insert = "INSERT INTO job_counts (tenant, slot, unfinished, bytes) VALUES ('a', 99, 5, 5)";
         let mut scope = store.write(&b).await.expect("a scope");
         assert!(sqlx::query(insert).execute(&mut *scope.tx).await.is_err(), "a row of another tenant");
     }
