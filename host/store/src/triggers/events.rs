@@ -2,7 +2,7 @@
 //! holds the tenant's row of positions until then.
 
 use super::segments::{EVENT_TABLES, TenantLog, table};
-use super::usage::{over_quota, stored_bytes};
+use super::usage::{over_quota, over_trigger_bytes, stored_bytes};
 use super::{Database, inserts, signed, statement, storable};
 use crate::error::{Error, Result};
 use crate::{Dialect, HostScope, Query, TenantScope, get, number, text, to_json};
@@ -276,9 +276,7 @@ impl Database<'_> {
         };
         let used = self.trigger_use(tenant).await?.bytes;
         if used > most {
-            let used = used.saturating_sub(new_bytes);
-            let until = "jobs have ended or events are not kept any more";
-            return Err(over_quota(tenant, "trigger-bytes", used, new_bytes, most, until));
+            return Err(over_trigger_bytes(tenant, used.saturating_sub(new_bytes), new_bytes, most));
         }
         Ok(())
     }

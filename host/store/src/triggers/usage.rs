@@ -92,13 +92,13 @@ impl Database<'_> {
             return Ok(());
         }
         let used = self.trigger_use(tenant).await?;
-        let refused =
-            |quota: &str, used, more, most| Err(over_quota(tenant, quota, used, more, most, "some have ended"));
-        if quotas.jobs > 0 && used.unfinished_jobs.saturating_add(jobs) > quotas.jobs {
-            return refused("jobs", used.unfinished_jobs, jobs, quotas.jobs);
+        let (unfinished, most) = (used.unfinished_jobs, quotas.jobs);
+        if most > 0 && unfinished.saturating_add(jobs) > most {
+            return Err(over_quota(tenant, "jobs", unfinished, jobs, most, "jobs have ended"));
         }
-        if quotas.trigger_bytes > 0 && used.bytes.saturating_add(bytes) > quotas.trigger_bytes {
-            return refused("trigger-bytes", used.bytes, bytes, quotas.trigger_bytes);
+        let most = quotas.trigger_bytes;
+        if most > 0 && used.bytes.saturating_add(bytes) > most {
+            return Err(over_trigger_bytes(tenant, used.bytes, bytes, most));
         }
         Ok(())
     }
@@ -121,6 +121,11 @@ impl Database<'_> {
 pub(super) fn stored_bytes(text: &str) -> u64 {
     // A character 0 is stored as one of three bytes.
     (text.len() + 2 * text.matches('\0').count()) as u64
+}
+
+/// The refusal of what is over the quota `trigger-bytes`.
+pub(super) fn over_trigger_bytes(tenant: &TenantId, used: u64, more: u64, most: u64) -> Error {
+    over_quota(tenant, "trigger-bytes", used, more, most, "jobs have ended or events are not kept any more")
 }
 
 /// The refusal of what is over a quota. `until` says what has to happen before it is worth another try.
