@@ -59,6 +59,7 @@ mod shares;
 mod signing;
 mod step_transactions;
 mod test_triggers;
+mod trigger_quotas;
 mod triggers;
 mod triggers_bad_input;
 mod triggers_example;

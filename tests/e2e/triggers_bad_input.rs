@@ -70,6 +70,13 @@ async fn what_is_too_large_is_refused_and_leaves_nothing() {
     let answer = platform.call(request, &team.path("/events"), event.to_string()).await;
     assert_eq!(answer.code(), "bad-input");
     assert!(answer.body.contains("262144"), "{answer:?}");
+    let event = json!({
+        "specversion": "1.0", "id": "1", "type": "order.paid", "source": "/tills/7", "data": "x".repeat(250 * 1024),
+    });
+    let request = http::Request::post("/").header("authorization", format!("Bearer {}", team.token));
+    let request = request.header("content-type", "application/cloudevents-batch+json");
+    let answer = platform.call(request, &team.path("/events"), json!(vec![event; 10]).to_string()).await;
+    assert_eq!((answer.status, answer.code().as_str()), (413, "too-large"), "more than 2 MiB");
     assert_eq!(team.done("GET", "/jobs", Value::Null).await["items"], json!([]));
     let log = team.done("GET", "/events", Value::Null).await;
     assert!(log["items"].as_array().expect("a list").iter().all(|event| event["source"] != "/tills/7"), "{log}");

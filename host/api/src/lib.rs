@@ -32,7 +32,10 @@ pub use services::{
     DeployRequest, Deployment, DeploymentState, ExperimentReport, MirroringReport, ReleaseStatus, RolloutAction,
     Service, ServiceStatus,
 };
-pub use tenants::{CPU_WEIGHT_DEFAULT, CPU_WEIGHT_MAX, Ceiling, QuotaAction, Quotas, Tenant, TenantSettings};
+pub use tenants::{
+    CPU_WEIGHT_DEFAULT, CPU_WEIGHT_MAX, Ceiling, EVENT_RETENTION_DEFAULT, EVENT_RETENTION_MAX, QuotaAction, Quotas,
+    Tenant, TenantSettings,
+};
 pub use trigger_requests::{
     ChangedJobs, EnqueueRequest, EnqueuedJob, JobSelection, PublishedEvents, ReplayRequest, ReplaySelection,
     ReplayedEvents, TriggerFilter,

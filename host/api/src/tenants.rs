@@ -54,7 +54,12 @@ pub const CPU_WEIGHT_DEFAULT: u32 = 100;
 /// The largest weight; the smallest is 1.
 pub const CPU_WEIGHT_MAX: u32 = 10_000;
 
-/// The quotas of a tenant. 0 means no quota, except for `cpu-weight` and `wait-ms`.
+/// For how many days the events of a tenant are kept whose quotas name no number.
+pub const EVENT_RETENTION_DEFAULT: u32 = 7;
+/// For how many days events are kept at most; at least for 1.
+pub const EVENT_RETENTION_MAX: u32 = 30;
+
+/// The quotas of a tenant. 0 means no quota, except for `event-retention`, `cpu-weight` and `wait-ms`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Quotas {
@@ -78,6 +83,11 @@ pub struct Quotas {
     pub jobs: u64,
     /// The maximum number of events that its components and users publish in a day (UTC); 1,000,000 by default.
     pub events_per_day: u64,
+    /// The maximum number of bytes of the inputs of unfinished jobs and of the data of the events that are kept,
+    /// together; 1,073,741,824 (1 GiB) by default.
+    pub trigger_bytes: u64,
+    /// The number of days for which events are kept: 1 to 30; 7 by default.
+    pub event_retention: u32,
     /// The weight for sharing the CPU with other tenants when it is busy: 1 to 10,000; 100 by default.
     pub cpu_weight: u32,
     /// The action for a request over one of the four rate and concurrency quotas, unless that quota has its own action;
@@ -143,6 +153,8 @@ impl Default for Quotas {
             memory_bytes: 0,
             jobs: 1_000_000,
             events_per_day: 1_000_000,
+            trigger_bytes: 1 << 30,
+            event_retention: EVENT_RETENTION_DEFAULT,
             cpu_weight: CPU_WEIGHT_DEFAULT,
             action: QuotaAction::Reject,
             executions_per_minute_action: None,
@@ -183,6 +195,12 @@ impl TenantSettings {
             return bad(format!(
                 "quotas.cpu-weight must be from 1 to {}, not {}",
                 CPU_WEIGHT_MAX, self.quotas.cpu_weight
+            ));
+        }
+        if !(1..=EVENT_RETENTION_MAX).contains(&self.quotas.event_retention) {
+            return bad(format!(
+                "quotas.event-retention must be from 1 to {} days, not {}",
+                EVENT_RETENTION_MAX, self.quotas.event_retention
             ));
         }
         if self.quotas.wait_ms > 60_000 {

@@ -30,8 +30,8 @@ impl Platform {
     pub async fn publish_for_connector(&self, tenant: &TenantId, events: Vec<Event>) -> Result<()> {
         let new = events.into_iter().map(|event| new_event(event, None)).collect::<Result<Vec<_>>>()?;
         let mut scope = self.store().write(tenant).await?;
-        let most = scope.this_tenant().await?.settings.quotas.events_per_day;
-        scope.publish_events(&new, Some(most).filter(|most| *most > 0)).await?;
+        let quotas = scope.this_tenant().await?.settings.quotas;
+        scope.publish_events(&new, Some(&quotas)).await?;
         scope.commit().await?;
         self.runner().look();
         Ok(())

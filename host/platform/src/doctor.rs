@@ -5,7 +5,7 @@ use crate::data_dir;
 use crate::platform::Platform;
 use crate::serving::CircuitKind;
 use crate::session::Session;
-use crate::triggers::EVENTS_KEPT_MS;
+use crate::triggers::events_kept_ms;
 use elias_api::{Code, Error, Finding, Result};
 use elias_delivery::supervision::Health;
 use elias_names::TenantId;
@@ -161,7 +161,9 @@ impl Platform {
     }
 
     async fn examine_events(&self) -> Result<String> {
-        let (segments, overdue_ms) = self.store().host_read().await?.event_segments(EVENTS_KEPT_MS).await?;
+        let mut scope = self.store().host_read().await?;
+        let kept_ms = events_kept_ms(&scope.event_retentions().await?);
+        let (segments, overdue_ms) = scope.event_segments(kept_ms).await?;
         if overdue_ms.is_some_and(|ms| ms > EVENTS_OVERDUE_MS) {
             let message = "those that are not kept any more are not deleted: the log says why, such as a backup of the \
                            database that does not end";

@@ -11,7 +11,7 @@ use elias_delivery::supervision::{Health, Resource};
 use elias_host::capability::pricing::CallTimes;
 use elias_host::{CpuLoad, InstanceCounts};
 use elias_names::{ServiceId, TenantId};
-use elias_store::{ScheduleCounts, StoredUse};
+use elias_store::{ScheduleCounts, StoredUse, TriggerUse};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder, NoLabelSet, text};
 use prometheus_client::metrics::MetricType;
@@ -43,15 +43,15 @@ impl Platform {
     /// `forbidden` for all but platform operators.
     pub async fn metrics(&self, session: &Session) -> Result<String> {
         session.require(Permission::Read, &TenantId::system(), None)?;
-        let (mut stored, mut unfinished, mut schedules) = (None, HashMap::new(), HashMap::new());
+        let (mut stored, mut used, mut schedules) = (None, HashMap::new(), HashMap::new());
         if let Ok(mut scope) = self.store().host_read().await {
             stored = scope.stored_use().await.ok();
-            unfinished = scope.unfinished_jobs().await.unwrap_or_default();
+            used = scope.trigger_use_by_tenant().await.unwrap_or_default();
             let late_ms = u64::try_from(LATE.as_millis()).unwrap_or(u64::MAX);
             schedules = scope.schedule_counts(FAILING_RUNS, late_ms).await.unwrap_or_default();
         }
         let mut registry = Registry::with_prefix("elias");
-        registry.register_collector(Box::new(MetricsSnapshot::read(self, stored, &unfinished, &schedules)));
+        registry.register_collector(Box::new(MetricsSnapshot::read(self, stored, &used, &schedules)));
         let mut out = String::new();
         text::encode(&mut out, &registry)
             .map_err(|error| Error::new(Code::Internal, format!("writing the metrics: {error}")))?;
@@ -106,7 +106,7 @@ impl JobFigures {
     /// `named` are the tenants that are told apart.
     fn read(
         platform: &Platform,
-        unfinished: &HashMap<TenantId, u64>,
+        triggers: &HashMap<TenantId, TriggerUse>,
         schedules: &HashMap<TenantId, ScheduleCounts>,
         named: &[(TenantId, Arc<QuotaCounts>)],
     ) -> Self {
@@ -125,7 +125,7 @@ impl JobFigures {
             (kind, seconds, buckets)
         };
         Self {
-            unfinished: by_name(&mut unfinished.iter().map(|(tenant, count)| (Some(tenant.clone()), *count))),
+            unfinished: by_name(&mut triggers.iter().map(|(id, used)| (Some(id.clone()), used.unfinished_jobs))),
             running: by_name(&mut runner.running_jobs().into_iter().map(|(tenant, count)| (Some(tenant), count))),
             dead: by_name(&mut meters.dead_jobs().into_iter()),
             failing: by_name(&mut schedules.iter().map(|(tenant, counts)| (Some(tenant.clone()), counts.failing))),
@@ -140,7 +140,7 @@ impl MetricsSnapshot {
     fn read(
         platform: &Platform,
         stored: Option<StoredUse>,
-        unfinished: &HashMap<TenantId, u64>,
+        triggers: &HashMap<TenantId, TriggerUse>,
         schedules: &HashMap<TenantId, ScheduleCounts>,
     ) -> Self {
         let serving = platform.serving();
@@ -175,23 +175,21 @@ impl MetricsSnapshot {
                 continue;
             }
             let name = tenant.to_string();
-            levels.extend(
-                used.levels(now.unix_ms())
-                    .into_iter()
-                    .map(|(kind, used, most)| (name.clone(), kind.as_str(), Some(used), most)),
-            );
+            let served = used.levels(now.unix_ms()).into_iter();
+            levels.extend(served.map(|(kind, used, most)| (name.clone(), kind.as_str(), Some(used), most)));
             let quotas = used.quotas();
             let stored = stored.as_ref().map(|stored| stored.get(&tenant).copied().unwrap_or_default());
             levels.push((name.clone(), "components", stored.map(|stored| stored.0), quotas.components.into()));
             levels.push((name.clone(), "storage-bytes", stored.map(|stored| stored.1), quotas.storage_bytes));
-            let jobs = unfinished.get(&tenant).copied().unwrap_or_default();
-            levels.push((name.clone(), "jobs", stored.map(|_| jobs), quotas.jobs));
+            let triggers = stored.map(|_| triggers.get(&tenant).copied().unwrap_or_default());
+            levels.push((name.clone(), "jobs", triggers.map(|used| used.unfinished_jobs), quotas.jobs));
+            levels.push((name.clone(), "trigger-bytes", triggers.map(|used| used.bytes), quotas.trigger_bytes));
             levels.push((name.clone(), "events-per-day", None, quotas.events_per_day));
             levels.push((name, "memory-bytes", None, quotas.memory_bytes));
         }
         levels.retain(|(.., most)| *most > 0);
         levels.sort();
-        let jobs = JobFigures::read(platform, unfinished, schedules, &named);
+        let jobs = JobFigures::read(platform, triggers, schedules, &named);
         let mut tenants: Vec<_> = named.into_iter().map(|(tenant, counts)| (tenant.to_string(), counts)).collect();
         tenants.sort_by(|a, b| a.0.cmp(&b.0));
         tenants.push((OTHER.to_owned(), others));

@@ -53,7 +53,7 @@ pub use triggers::{
     CancelledJob, ClaimShare, ClaimedJob, DueOutbox, DueSchedule, Enqueued, EventWait, JobEnd, JobKey, JobLease,
     JobOrder, JobOutcome, JobStart, Lease, LeasedQueue, LostLeases, MovedJobs, NewEvent, NewJob, NewSchedule, NewStep,
     NewSubscription, NewTick, NextDue, PendingSubscription, PublishedEvent, QueueLimit, ReadyQueue, ScheduleCounts,
-    ScheduleId, Step, SubscriptionId, TickAction,
+    ScheduleId, Step, SubscriptionId, TickAction, TriggerUse,
 };
 pub use versions::NewVersion;
 

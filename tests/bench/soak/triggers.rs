@@ -182,7 +182,7 @@ async fn drained(store: &Store, tenant: &TenantId) -> u64 {
     let (mut last, mut since) = (u64::MAX, Instant::now());
     loop {
         let mut scope = store.read(tenant).await.expect("a transaction");
-        let left = scope.unfinished_jobs().await.expect("a number");
+        let left = scope.trigger_use().await.expect("a number").unfinished_jobs;
         drop(scope);
         if left != last {
             (last, since) = (left, Instant::now());

@@ -71,7 +71,7 @@ impl Queue {
     /// How many jobs of the tenant are not finished.
     pub(super) async fn unfinished(&self) -> u64 {
         let mut scope = self.store.read(&self.tenant).await.expect("a transaction");
-        scope.unfinished_jobs().await.expect("a number")
+        scope.trigger_use().await.expect("a number").unfinished_jobs
     }
 
     /// The results of the jobs of a kind that are done, as numbers.

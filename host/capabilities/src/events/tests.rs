@@ -64,6 +64,8 @@ fn what_an_event_may_be_is_bounded() {
     assert_eq!(code(&|event| event.event_type = "user.made".to_owned()), Some(ErrorCode::Invalid));
     assert_eq!(code(&|event| event.event_type = format!("order.{}", "a".repeat(256))), Some(ErrorCode::Invalid));
     assert_eq!(code(&|event| event.subject = Some(String::new())), Some(ErrorCode::Invalid));
+    assert_eq!(code(&|event| event.subject = Some("s".repeat(257))), Some(ErrorCode::Invalid));
+    assert_eq!(code(&|event| event.key = Some("k".repeat(257))), Some(ErrorCode::Invalid));
     assert_eq!(code(&|event| event.key = Some("k\0".to_owned())), Some(ErrorCode::Invalid));
     assert_eq!(code(&|event| event.data = "1".repeat(11)), Some(ErrorCode::TooLarge));
     // What was refused does not count.
@@ -124,4 +126,7 @@ fn the_log_in_memory_is_bounded() {
     assert_eq!(refused.code, ErrorCode::QuotaExceeded);
     assert!(receiver.try_next().is_some());
     publish(&log, large).expect("there is room again");
+    let (log, _receiver, _) = memory();
+    let published = (0..10_001).take_while(|_| publish(&log, event("small")).is_ok()).count();
+    assert_eq!(published, 10_000);
 }

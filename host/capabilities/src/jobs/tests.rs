@@ -102,10 +102,13 @@ fn what_a_job_may_be_is_bounded() {
     assert_eq!(code(&|job| job.name = "a".repeat(129)), Some(ErrorCode::Invalid));
     assert_eq!(code(&|job| job.input = "1".repeat(11)), Some(ErrorCode::TooLarge));
     assert_eq!(code(&|job| job.key = Some(String::new())), Some(ErrorCode::Invalid));
+    assert_eq!(code(&|job| job.key = Some("k".repeat(257))), Some(ErrorCode::Invalid));
     assert_eq!(code(&|job| job.concurrency_key = Some("k".repeat(257))), Some(ErrorCode::Invalid));
     assert_eq!(code(&|job| job.concurrency_key = Some("user 7".to_owned())), None);
     assert_eq!(code(&|job| job.after = vec!["job-1".to_owned(); 101].into()), Some(ErrorCode::TooLarge));
+    assert_eq!(code(&|job| job.after = vec!["job-1".to_owned(); 100].into()), None);
     assert_eq!(code(&|job| job.after = vec![String::new()].into()), Some(ErrorCode::Invalid));
+    assert_eq!(code(&|job| job.after = vec!["j".repeat(257)].into()), Some(ErrorCode::Invalid));
     assert_eq!(code(&|job| (job.run_at_ms, job.delay_ms) = (Some(1), Some(1))), Some(ErrorCode::Invalid));
     assert_eq!(code(&|job| job.target = Some("other".to_owned())), Some(ErrorCode::NotFound));
     assert_eq!(code(&|job| job.target = Some("mailer".to_owned())), None);
@@ -278,6 +281,9 @@ fn the_queue_in_memory_is_bounded() {
     let large = NewJob { input: format!("\"{}\"", "a".repeat(1 << 20)), ..job("large") };
     let refused = (0..100).find_map(|_| enqueue(&queue, large.clone()).err()).expect("it is full");
     assert_eq!(refused.code, ErrorCode::QuotaExceeded);
+    let (queue, _receiver, _) = memory();
+    let enqueued = (0..10_001).take_while(|_| enqueue(&queue, job("small")).is_ok()).count();
+    assert_eq!(enqueued, 10_000);
 }
 
 #[test]

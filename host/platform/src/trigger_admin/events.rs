@@ -45,8 +45,8 @@ impl Platform {
         let cause = checked_traceparent(cause);
         let new = events.into_iter().map(|event| new_event(event, cause.clone())).collect::<Result<Vec<_>>>()?;
         let mut scope = self.store().write(tenant).await?;
-        let most = scope.this_tenant().await?.settings.quotas.events_per_day;
-        let published = scope.publish_events(&new, Some(most).filter(|most| *most > 0)).await?;
+        let quotas = scope.this_tenant().await?.settings.quotas;
+        let published = scope.publish_events(&new, Some(&quotas)).await?;
         scope.commit().await?;
         self.runner().look();
         Ok(published.into_iter().map(|event| event.id).collect())

@@ -70,8 +70,8 @@ impl Platform {
         }
         let replayed = ReplayedEvents { deliveries: jobs.len() as u64, next };
         let mut scope = self.store().write(&service.tenant).await?;
-        let unfinished_max = scope.this_tenant().await?.settings.quotas.jobs;
-        scope.enqueue_jobs(&jobs, Some(unfinished_max).filter(|most| *most > 0)).await?;
+        let quotas = scope.this_tenant().await?.settings.quotas;
+        scope.enqueue_jobs(&jobs, Some(&quotas)).await?;
         let subject = format!("{}/{name}", service.subject());
         scope.audit(&session.actor(), "subscription.replay-selected", subject, NOTHING, Some(selection)).await?;
         scope.commit().await?;

@@ -4,7 +4,7 @@ use super::Runner;
 use super::meters::LatencyKind;
 use super::run::{ServedTriggers, TRANSFORM_ERROR};
 use super::waits;
-use elias_api::{Code, Error, EventRecord, JobTrigger, QueueId, Result};
+use elias_api::{Code, Error, EventRecord, JobTrigger, QueueId, Quotas, Result};
 use elias_names::{Environment, ServiceId};
 use elias_store::{JobOrder, JobStart, NewJob, PendingSubscription, SubscriptionId, now_ms};
 use elias_triggers::config::{SubscriptionConfig, WebhookConfig};
@@ -212,7 +212,9 @@ impl Runner {
             // Another host was faster, or the subscription has changed: dropped, this has not happened.
             return Ok(true);
         }
-        scope.enqueue_jobs(tenant, &jobs, served.jobs_max()).await?;
+        // A log that has used up `trigger-bytes` is delivered nevertheless: it would else become older than it is kept.
+        let quotas = Quotas { trigger_bytes: 0, ..served.quotas };
+        scope.enqueue_jobs(tenant, &jobs, Some(&quotas)).await?;
         scope.commit().await?;
         let now = now_ms();
         for at in published {

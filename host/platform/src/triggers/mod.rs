@@ -11,6 +11,7 @@
 //!   `event_batch`: several deliveries in one run.
 //! - `outbox`: jobs and events of components' transactions, from their databases into the store.
 //! - `deliver`: events to subscriptions, `replay` once more; `waits`: events to the jobs that wait for them.
+//! - `retention`: events that are not kept any more.
 //! - [`TriggerBackends`]: the queue, the log of events and the journals, for the components' capabilities.
 //! - [`registration`]: the schedules, subscriptions and webhooks of a version that begins to serve.
 //!
@@ -30,6 +31,7 @@ mod publish_later;
 mod queue;
 pub(crate) mod registration;
 mod replay;
+mod retention;
 mod run;
 mod runner;
 mod scheduler;
@@ -43,6 +45,7 @@ pub(crate) use deliver::cloud_event;
 pub(crate) use meters::LatencyKind;
 pub(crate) use new_job::JobRequest;
 pub(crate) use replay::Replay;
+pub(crate) use retention::events_kept_ms;
 pub(crate) use run::{Message, Run, RunEnd, ServedTriggers, Services, WebhookDelivery};
 pub(crate) use runner::Runner;
-pub(crate) use scheduler::{EVENTS_KEPT_MS, FAILING_RUNS, LATE};
+pub(crate) use scheduler::{FAILING_RUNS, LATE};

@@ -72,7 +72,7 @@ impl Runner {
             replayed_by: None,
             version: None,
         };
-        match self.enqueue(&tenant, job, served.jobs_max(), source).await? {
+        match self.enqueue(&tenant, job, Some(served.quotas), source).await? {
             Enqueued::New => Ok((id, true)),
             Enqueued::Existing { id, same_input: true } => Ok((id, false)),
             Enqueued::Existing { id, same_input: false } => {

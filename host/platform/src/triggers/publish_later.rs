@@ -64,9 +64,9 @@ impl Runner {
         let LaterEvent { id, event_type, source, subject, data, key } = later;
         let (time, cause) = (elias_store::now_ms(), job.cause.clone());
         let event = NewEvent { id, event_type, source, subject, data, time, key: Some(key), hops: job.hops, cause };
-        match self.publish(&job.lease.tenant, event, served.events_max()).await {
+        match self.publish(&job.lease.tenant, event, Some(served.quotas)).await {
             Ok(_) => Verdict::Outcome { outcome: JobOutcome::Done { result: None }, keep_ms: 0 },
-            // The quota is free again tomorrow; the store, sooner.
+            // A quota may be free again tomorrow; the store, sooner.
             Err(error) => Verdict::NotRun { reason: error.to_string() },
         }
     }

@@ -57,16 +57,6 @@ pub(crate) struct ServedTriggers {
 }
 
 impl ServedTriggers {
-    /// How many unfinished jobs its tenant may have; none for no limit.
-    pub(super) fn jobs_max(&self) -> Option<u64> {
-        Some(self.quotas.jobs).filter(|most| *most > 0)
-    }
-
-    /// How many events its tenant may publish in a day; none for no limit.
-    pub(super) fn events_max(&self) -> Option<u64> {
-        Some(self.quotas.events_per_day).filter(|most| *most > 0)
-    }
-
     /// The settings of a kind of jobs, which may be the defaults.
     pub(super) fn job(&self, name: &str) -> JobConfig {
         self.config.jobs.get(name).cloned().unwrap_or_default()

@@ -8,7 +8,7 @@ use super::queue::{Ended, Hold};
 use super::run::Services;
 use super::waits::SeenEvents;
 use super::{deliver, queue, scheduler};
-use elias_api::Result;
+use elias_api::{Quotas, Result};
 use elias_names::TenantId;
 use elias_store::{Enqueued, HostScope, JobLease, NewEvent, NewJob, NewStep, PublishedEvent, Store};
 use elias_triggers::queue::FairQueue;
@@ -64,13 +64,13 @@ pub(super) struct RunningJob {
     pub(super) is_released: bool,
 }
 
-/// A job of a tenant to be enqueued, how many unfinished ones the tenant may have, and where it comes from.
+/// A job of a tenant to be enqueued, the tenant's quotas, and where it comes from.
 #[derive(Clone)]
-struct JobWrite(TenantId, NewJob, Option<u64>, WriteSource);
+struct JobWrite(TenantId, NewJob, Option<Quotas>, WriteSource);
 
-/// An event of a tenant to be published, how many it may publish in a day, and where it comes from.
+/// An event of a tenant to be published, the tenant's quotas, and where it comes from.
 #[derive(Clone)]
-struct EventWrite(TenantId, NewEvent, Option<u64>, WriteSource);
+struct EventWrite(TenantId, NewEvent, Option<Quotas>, WriteSource);
 
 /// Where a job or an event comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -123,10 +123,10 @@ impl Runner {
         &self,
         tenant: &TenantId,
         job: NewJob,
-        unfinished_max: Option<u64>,
+        quotas: Option<Quotas>,
         source: WriteSource,
     ) -> Result<Enqueued> {
-        let enqueued = self.jobs.write(JobWrite(tenant.clone(), job, unfinished_max, source)).await?;
+        let enqueued = self.jobs.write(JobWrite(tenant.clone(), job, quotas, source)).await?;
         self.queue_changed.notify_one();
         Ok(enqueued)
     }
@@ -139,9 +139,9 @@ impl Runner {
         &self,
         tenant: &TenantId,
         event: NewEvent,
-        day_max: Option<u64>,
+        quotas: Option<Quotas>,
     ) -> Result<PublishedEvent> {
-        self.publish_from(tenant, event, day_max, WriteSource::Direct).await
+        self.publish_from(tenant, event, quotas, WriteSource::Direct).await
     }
 
     /// The same; an event that an outbox has handed over before is a known one, without its position.
@@ -149,10 +149,10 @@ impl Runner {
         &self,
         tenant: &TenantId,
         event: NewEvent,
-        day_max: Option<u64>,
+        quotas: Option<Quotas>,
         source: WriteSource,
     ) -> Result<PublishedEvent> {
-        let published = self.events.write(EventWrite(tenant.clone(), event, day_max, source)).await?;
+        let published = self.events.write(EventWrite(tenant.clone(), event, quotas, source)).await?;
         self.events_changed.notify_one();
         Ok(published)
     }
@@ -324,8 +324,8 @@ async fn write_jobs(store: Store, writes: Vec<JobWrite>) -> Result<Vec<Enqueued>
             results[at] = Some(Enqueued::Existing { id, same_input: true });
         }
         let jobs: Vec<_> = positions.iter().map(|at| writes[*at].1.clone()).collect();
-        let most = positions.first().and_then(|at| writes[*at].2);
-        let enqueued = scope.enqueue_jobs(tenant, &jobs, most).await?;
+        let quotas = positions.first().and_then(|at| writes[*at].2.as_ref());
+        let enqueued = scope.enqueue_jobs(tenant, &jobs, quotas).await?;
         positions.into_iter().zip(enqueued).for_each(|(at, enqueued)| results[at] = Some(enqueued));
     }
     scope.commit().await?;
@@ -342,8 +342,8 @@ async fn write_events(store: Store, writes: Vec<EventWrite>) -> Result<Vec<Publi
             results[at] = Some(PublishedEvent { position: 0, id, is_known: true });
         }
         let events: Vec<_> = positions.iter().map(|at| writes[*at].1.clone()).collect();
-        let most = positions.first().and_then(|at| writes[*at].2);
-        let published = scope.publish_events(tenant, &events, most).await?;
+        let quotas = positions.first().and_then(|at| writes[*at].2.as_ref());
+        let published = scope.publish_events(tenant, &events, quotas).await?;
         positions.into_iter().zip(published).for_each(|(at, published)| results[at] = Some(published));
     }
     scope.commit().await?;

@@ -5,13 +5,14 @@ use super::cause::child_of;
 use super::meters::LatencyKind;
 use super::outbox;
 use super::queue::end_orphans;
+use super::retention::prune_events;
 use super::run::{ServedTriggers, TICK_KEEP_MS, TickInput};
 use crate::platform_events;
-use elias_api::{Code, Error, JobState, JobTrigger, QueueId, Result, ScheduleRecord};
+use elias_api::{Code, Error, JobState, JobTrigger, QueueId, Quotas, Result, ScheduleRecord};
 use elias_delivery::clock::Now;
 use elias_names::{ServiceId, TenantId};
 use elias_store::{
-    DueSchedule, HostScope, JobOrder, JobStart, NewJob, NewTick, NextDue, ScheduleId, Store, TickAction, now_ms,
+    DueSchedule, HostScope, JobOrder, JobStart, NewJob, NewTick, NextDue, ScheduleId, TickAction, TriggerUse, now_ms,
 };
 use elias_triggers::config::ScheduleConfig;
 use elias_triggers::schedule::{Decision, Look, Overlap, Schedule};
@@ -42,10 +43,6 @@ pub(crate) const FAILING_RUNS: u32 = 3;
 const TICKS_KEPT_MS: i64 = 30 * 86_400_000;
 /// How long the token bucket of a rate is kept that is full, in milliseconds.
 const LIMITS_KEPT_MS: i64 = 86_400_000;
-/// How long events are kept, in milliseconds.
-pub(crate) const EVENTS_KEPT_MS: u64 = 7 * 86_400_000;
-/// How long new events go to the same segment of the log, in milliseconds: at most seven of eight tables are in use.
-const EVENT_SEGMENT_MS: u64 = EVENTS_KEPT_MS / 6;
 /// How long the record of a job is kept that was to run after one that failed, in milliseconds.
 const DEPENDENT_KEEP_MS: u64 = 7 * 86_400_000;
 
@@ -148,37 +145,6 @@ async fn prune(runner: &Arc<Runner>) -> Result<()> {
     prune_events(&runner.store).await
 }
 
-/// Hides events that are not kept any more, empties the segments of the log in which all are, and begins the next
-/// segment when it is time. Every host does; the store lets one of them.
-async fn prune_events(store: &Store) -> Result<()> {
-    let before_ms = now_ms().saturating_sub_unsigned(EVENTS_KEPT_MS);
-    let tenants: Vec<TenantId> = store.host_read().await?.last_events().await?.into_keys().collect();
-    for tenant in tenants {
-        let mut scope = store.host_write().await?;
-        if scope.hide_events(&tenant, before_ms).await? {
-            scope.commit().await?;
-        }
-    }
-    loop {
-        let mut scope = store.host_write().await?;
-        match scope.empty_event_segment(EVENTS_KEPT_MS).await {
-            Ok(true) => scope.commit().await?,
-            Ok(false) => break,
-            Err(error) => {
-                // Something reads the segment for long, such as a backup. There is a table more than it takes, so that
-                // the next segment can begin nevertheless.
-                tracing::warn!(%error, "events that are not kept any more could not be deleted; retrying");
-                break;
-            }
-        }
-    }
-    let mut scope = store.host_write().await?;
-    if scope.begin_event_segment(EVENT_SEGMENT_MS).await? {
-        scope.commit().await?;
-    }
-    Ok(())
-}
-
 impl Runner {
     /// Decides on the due times of a schedule that have come; says whether it was this host that did.
     async fn fire(&self, due: &DueSchedule) -> Result<bool> {
@@ -200,9 +166,9 @@ impl Runner {
         let mut scope = self.store.queue_write().await?;
         let unfinished = scope.unfinished_of(tenant, &queue, RUNS_MAX).await?;
         let running = u32::try_from(unfinished.len()).unwrap_or(u32::MAX);
-        let all = scope.unfinished_jobs().await?.get(tenant).copied().unwrap_or_default();
-        let quota_left =
-            served.jobs_max().map_or(u32::MAX, |most| u32::try_from(most.saturating_sub(all)).unwrap_or(u32::MAX));
+        let used = scope.trigger_use(tenant).await?;
+        let job_bytes = tick_job(&queue, *now, config.input.as_ref(), None)?.input.len() as u64;
+        let quota_left = ticks_left(&served.quotas, used, job_bytes);
         let look = Look {
             now: moment(*now),
             next_due: moment(next_due),
@@ -225,7 +191,7 @@ impl Runner {
             verdict.decisions.iter().map(|decision| new_tick(decision, &config, &queue)).collect::<Result<Vec<_>>>()?;
         let next = verdict.next_due.map(signed);
         let rearm = NextDue { revision: schedule.revision, from: schedule.next_due, next_due: next };
-        let fired = scope.fire_schedule(&id, &self.owner, &ticks, Some(rearm), served.jobs_max()).await;
+        let fired = scope.fire_schedule(&id, &self.owner, &ticks, Some(rearm), Some(&served.quotas)).await;
         let recorded = match fired {
             Ok(recorded) => recorded,
             // Others enqueued meanwhile: the next look sees it, and skips.
@@ -284,7 +250,7 @@ impl Runner {
         let job = tick_job(&queue_of(id), due, config.and_then(|config| config.input.as_ref()), None)?;
         let (job_id, reason) = (job.id.clone(), Some(format!("run by {by}")));
         let tick = NewTick { due, action: TickAction::Run { job: Box::new(job), reason } };
-        if scope.fire_schedule(id, &self.owner, &[tick], None, served.jobs_max()).await? == 0 {
+        if scope.fire_schedule(id, &self.owner, &[tick], None, Some(&served.quotas)).await? == 0 {
             return Err(Error::new(Code::WrongState, "the schedule is due at this very moment; see its last runs"));
         }
         scope.commit().await?;
@@ -364,6 +330,18 @@ fn new_tick(decision: &Decision, config: &ScheduleConfig, queue: &QueueId) -> Re
     })
 }
 
+/// How many ticks, each with `job_bytes` bytes of input, a tenant's quotas allow besides what it uses.
+fn ticks_left(quotas: &Quotas, used: TriggerUse, job_bytes: u64) -> u32 {
+    let mut left = u64::from(u32::MAX);
+    if quotas.jobs > 0 {
+        left = left.min(quotas.jobs.saturating_sub(used.unfinished_jobs));
+    }
+    if quotas.trigger_bytes > 0 {
+        left = left.min(quotas.trigger_bytes.saturating_sub(used.bytes) / job_bytes.max(1));
+    }
+    u32::try_from(left).unwrap_or(u32::MAX)
+}
+
 /// The job of a tick, which begins a trace.
 fn tick_job(queue: &QueueId, due: i64, input: Option<&Value>, order: Option<JobOrder>) -> Result<NewJob> {
     let input = TickInput { scheduled_time: due, input: input.cloned().unwrap_or_default() };
@@ -392,4 +370,21 @@ fn moment(ms: i64) -> Now {
 
 fn signed(moment: Now) -> i64 {
     i64::try_from(moment.unix_ms()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ticks_are_skipped_by_the_quota_that_is_used_up_first() {
+        let quotas = |jobs, trigger_bytes| Quotas { jobs, trigger_bytes, ..Quotas::default() };
+        let used = TriggerUse { unfinished_jobs: 3, bytes: 100 };
+        assert_eq!(ticks_left(&quotas(0, 0), used, 10), u32::MAX, "there are none");
+        assert_eq!(ticks_left(&quotas(5, 0), used, 10), 2);
+        assert_eq!(ticks_left(&quotas(0, 139), used, 10), 3);
+        assert_eq!(ticks_left(&quotas(4, 139), used, 10), 1);
+        assert_eq!(ticks_left(&quotas(2, 139), used, 10), 0);
+        assert_eq!(ticks_left(&quotas(5, 99), used, 10), 0);
+    }
 }

@@ -145,7 +145,7 @@ impl Bench {
 
     async fn unfinished(&self) -> u64 {
         let mut scope = self.store.read(&shop().tenant).await.expect("a scope");
-        scope.unfinished_jobs().await.expect("a number")
+        scope.trigger_use().await.expect("a number").unfinished_jobs
     }
 }
 

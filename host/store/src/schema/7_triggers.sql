@@ -170,11 +170,13 @@ CREATE TABLE ordering_keys (
     PRIMARY KEY (tenant, queue, ordering_key)
 );
 
--- How many unfinished jobs a tenant has: the sum of some rows, so that transactions at once hardly wait for one another.
+-- How many unfinished jobs a tenant has, and how many bytes their inputs: the sums of some rows, so that transactions at once hardly wait for
+-- one another.
 CREATE TABLE job_counts (
     tenant TEXT NOT NULL,
     slot BIGINT NOT NULL,
     unfinished BIGINT NOT NULL,
+    bytes BIGINT NOT NULL,
     PRIMARY KEY (tenant, slot)
 );
 

@@ -150,21 +150,26 @@ CREATE TABLE event_segments (
 INSERT INTO event_segments (segment, begun_at) VALUES (0, 0);
 
 -- The position of a tenant's first event in a segment: a page of the log is read from the segment that has it, by the primary key. Positions
--- grow from segment to segment.
+-- grow from segment to segment. `bytes_before` is what `bytes` of `event_positions` was before that event: the bytes of a segment are the
+-- difference to the next one, and publishing writes to this table once in a segment.
 CREATE TABLE event_segment_starts (
     tenant TEXT NOT NULL,
     segment BIGINT NOT NULL,
     first BIGINT NOT NULL,
+    bytes_before BIGINT NOT NULL,
     PRIMARY KEY (tenant, segment)
 );
 
--- The position that a tenant's next event gets, the lowest that may still be there, and how many were published on the day.
+-- The position that a tenant's next event gets, the lowest that may still be there, and how many were published on the day. `bytes` are those
+-- of the data of all its events so far, `hidden_bytes` those of the events before `first`.
 CREATE TABLE event_positions (
     tenant TEXT PRIMARY KEY,
     next BIGINT NOT NULL,
     first BIGINT NOT NULL,
     day BIGINT NOT NULL,
-    on_day BIGINT NOT NULL
+    on_day BIGINT NOT NULL,
+    bytes BIGINT NOT NULL,
+    hidden_bytes BIGINT NOT NULL
 );
 
 CREATE TABLE subscriptions (

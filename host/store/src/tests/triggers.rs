@@ -10,8 +10,9 @@ mod schedules;
 mod steps;
 
 use super::*;
-use elias_api::{JobFilter, JobRecord, JobState, JobTrigger, QueueId};
+use elias_api::{JobFilter, JobRecord, JobState, JobTrigger, QueueId, Quotas};
 pub(super) use events::new_event;
+use events::sized_event;
 
 /// For how long leases of jobs last that are not meant to end.
 const LEASE_MS: u64 = 60_000;
@@ -103,10 +104,19 @@ async fn state(store: &Store, tenant: &TenantId, number: usize) -> JobState {
     job(store, tenant, &format!("{number:026}")).await.state
 }
 
-/// Whether the number of unfinished jobs is what is counted along the way.
+/// Whether the numbers of unfinished jobs and of bytes are what is counted along the way.
 async fn is_counted(store: &Store, tenant: &TenantId) {
     let mut scope = store.read(tenant).await.expect("a scope");
     let counts = scope.job_counts().await.expect("read");
-    let unfinished = scope.unfinished_jobs().await.expect("read");
-    assert_eq!(unfinished, counts.waiting + counts.ready + counts.leased);
+    let jobs = scope.jobs(&JobFilter::default(), &AllowedServices::All, 10_000).await.expect("read");
+    let is_finished = |state| matches!(state, JobState::Done | JobState::Dead | JobState::Cancelled);
+    let inputs = jobs.iter().filter(|job| !is_finished(job.state)).map(|job| job.input.len());
+    let events = scope.events(0, 10_000).await.expect("read");
+    let bytes = inputs.chain(events.iter().map(|event| event.data.len())).sum::<usize>() as u64;
+    let unfinished_jobs = counts.waiting + counts.ready + counts.leased;
+    assert_eq!(scope.trigger_use().await.expect("read"), TriggerUse { unfinished_jobs, bytes });
+}
+
+async fn used_bytes(store: &Store, tenant: &TenantId) -> u64 {
+    store.read(tenant).await.expect("a scope").trigger_use().await.expect("read").bytes
 }

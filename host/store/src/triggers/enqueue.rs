@@ -1,15 +1,14 @@
-//! Enqueuing: unique keys, dependencies, turns in an order, and the quota of unfinished jobs.
+//! Enqueuing: unique keys, dependencies, turns in an order.
 
+use super::usage::{JobCountChange, stored_bytes};
 use super::{Database, JOB_COLUMNS, JobRef, inserts, refs, signed, span, statement, storable};
 use crate::error::{Error, Result};
 use crate::{HostScope, Query, TenantScope, get, text, to_json};
-use elias_api::{Code, JobState, QueueId};
+use elias_api::{Code, JobState, QueueId, Quotas};
 use elias_names::{Digest, TenantId};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-/// Rows in which a tenant's number of unfinished jobs is counted.
-const COUNT_SLOTS: u128 = 8;
 /// How often dependencies are looked for that are between two tables.
 const LOOKS: usize = 3;
 
@@ -99,16 +98,15 @@ enum Place {
 }
 
 impl TenantScope {
-    /// Enqueues jobs, if the tenant has at most `unfinished_max` unfinished ones with them; without it there is no
-    /// quota. Says of each what became of it. Transactions at the same time may exceed the quota together, each by its
-    /// own jobs.
+    /// Enqueues jobs, if the quotas `jobs` and `trigger-bytes` allow them; without `quotas` there are none. Says of
+    /// each what became of it. Transactions at the same time may exceed a quota together, each by its own jobs.
     ///
     /// # Errors
     /// `quota-exceeded`; `not-found` if a job is to run after one that is not known; `bad-input` if one is to run after
     /// others and in an order. The transaction must be dropped then.
-    pub async fn enqueue_jobs(&mut self, jobs: &[NewJob], unfinished_max: Option<u64>) -> Result<Vec<Enqueued>> {
+    pub async fn enqueue_jobs(&mut self, jobs: &[NewJob], quotas: Option<&Quotas>) -> Result<Vec<Enqueued>> {
         let tenant = self.tenant.clone();
-        self.database().enqueue(&tenant, jobs, unfinished_max).await
+        self.database().enqueue(&tenant, jobs, quotas).await
     }
 }
 
@@ -121,9 +119,9 @@ impl HostScope {
         &mut self,
         tenant: &TenantId,
         jobs: &[NewJob],
-        unfinished_max: Option<u64>,
+        quotas: Option<&Quotas>,
     ) -> Result<Vec<Enqueued>> {
-        self.database().enqueue(tenant, jobs, unfinished_max).await
+        self.database().enqueue(tenant, jobs, quotas).await
     }
 }
 
@@ -132,7 +130,7 @@ impl Database<'_> {
         &mut self,
         tenant: &TenantId,
         jobs: &[NewJob],
-        unfinished_max: Option<u64>,
+        quotas: Option<&Quotas>,
     ) -> Result<Vec<Enqueued>> {
         if jobs.is_empty() {
             return Ok(Vec::new());
@@ -145,11 +143,9 @@ impl Database<'_> {
             .filter(|(_, enqueued)| **enqueued == Enqueued::New)
             .map(|(job, _)| job)
             .collect();
-        if let Some(most) = unfinished_max
-            && self.unfinished(tenant).await?.saturating_add(new.len() as u64) > most
-        {
-            let message = format!("tenant {tenant} may have {most} unfinished jobs; try again when some have ended");
-            return Err(Error::new(Code::QuotaExceeded, message));
+        let bytes: u64 = new.iter().map(|job| stored_bytes(&job.input)).sum();
+        if let Some(quotas) = quotas {
+            self.check_jobs(tenant, new.len() as u64, bytes, quotas).await?;
         }
         let places = self.places(tenant, &new, &existing(jobs, &enqueued), now).await?;
         let (mut ready, mut waiting) = (Vec::new(), Vec::new());
@@ -172,28 +168,9 @@ impl Database<'_> {
             query.bind(job.start.at(now)).bind(*missing).bind(fails_with.clone())
         };
         self.run_each(inserts("waiting_jobs", &columns, "", &waiting, bind)).await?;
-        self.count(&[(tenant.as_str().to_owned(), i64::try_from(new.len()).unwrap_or(i64::MAX))]).await?;
+        let (tenant, jobs, bytes) = (tenant.as_str().to_owned(), signed(new.len() as u64), signed(bytes));
+        self.count(&[JobCountChange { tenant, jobs, bytes }]).await?;
         Ok(enqueued)
-    }
-
-    /// How many unfinished jobs the tenant has.
-    pub(super) async fn unfinished(&mut self, tenant: &TenantId) -> Result<u64> {
-        let select =
-            "SELECT CAST(COALESCE(SUM(unfinished), 0) AS BIGINT) AS unfinished FROM job_counts WHERE tenant = $1";
-        let row = self.row(sqlx::query(select).bind(tenant.as_str().to_owned())).await?;
-        let count = row.map_or(Ok(0), |row| get::<i64>(&row, "unfinished"))?;
-        Ok(u64::try_from(count).unwrap_or_default())
-    }
-
-    /// Counts unfinished jobs up or down, by tenant.
-    pub(super) async fn count(&mut self, changes: &[(String, i64)]) -> Result<()> {
-        let slot = i64::try_from(ulid::Ulid::new().random() % COUNT_SLOTS).unwrap_or_default();
-        let mut sorted: Vec<_> = changes.iter().filter(|(_, change)| *change != 0).collect();
-        sorted.sort(); // transactions that count for the same tenants lock their rows in the same order
-        let end = "ON CONFLICT (tenant, slot) DO UPDATE SET unfinished = job_counts.unfinished + excluded.unfinished";
-        let bind =
-            |query: Query, (tenant, change): &&(String, i64)| query.bind(tenant.clone()).bind(slot).bind(*change);
-        self.run_each(inserts("job_counts", "tenant, slot, unfinished", end, &sorted, bind)).await.map(drop)
     }
 
     /// Takes the unique keys of these jobs, or finds who has them.

@@ -2,17 +2,20 @@
 //! holds the tenant's row of positions until then.
 
 use super::segments::{EVENT_TABLES, TenantLog, table};
+use super::usage::{over_quota, over_trigger_bytes, stored_bytes};
 use super::{Database, inserts, signed, statement, storable};
 use crate::error::{Error, Result};
 use crate::{Dialect, HostScope, Query, TenantScope, get, number, text, to_json};
-use elias_api::{Code, EventRecord};
+use elias_api::{Code, EVENT_RETENTION_DEFAULT, EVENT_RETENTION_MAX, EventRecord, Quotas};
 use elias_names::TenantId;
-use serde_json::json;
+use serde_json::{Value, json};
 use sqlx::any::AnyRow;
 use std::collections::{HashMap, HashSet};
 
 /// Milliseconds of a day.
 const DAY_MS: i64 = 86_400_000;
+/// Positions that are hidden in one transaction, at most: the bytes of their events are summed up in it.
+const HIDDEN_AT_ONCE: i64 = 100_000;
 
 /// An event to be published.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,6 +67,16 @@ pub(super) fn first_event(segment: i64) -> String {
     )
 }
 
+/// The statement that sums up the data of the events of the tenant `$1` in a segment, from the position `$2` on and
+/// before `$3`.
+pub(super) fn sum_events(segment: i64) -> String {
+    format!(
+        "SELECT CAST(COALESCE(SUM(octet_length(data)), 0) AS BIGINT) AS bytes FROM {} \
+         WHERE tenant = $1 AND position >= $2 AND position < $3",
+        table(segment)
+    )
+}
+
 fn event(row: &AnyRow) -> Result<EventRecord> {
     Ok(EventRecord {
         position: number(row, "position")?,
@@ -81,14 +94,18 @@ fn event(row: &AnyRow) -> Result<EventRecord> {
 }
 
 impl TenantScope {
-    /// Publishes events, if the tenant publishes at most `day_max` on this day (UTC) with them; says what became of
-    /// each, in their order.
+    /// Publishes events, if the quotas `events-per-day` and `trigger-bytes` allow them; without `quotas` there are
+    /// none. Says what became of each, in their order.
     ///
     /// # Errors
     /// `quota-exceeded`; the transaction must be dropped then.
-    pub async fn publish_events(&mut self, events: &[NewEvent], day_max: Option<u64>) -> Result<Vec<PublishedEvent>> {
+    pub async fn publish_events(
+        &mut self,
+        events: &[NewEvent],
+        quotas: Option<&Quotas>,
+    ) -> Result<Vec<PublishedEvent>> {
         let tenant = self.tenant.clone();
-        self.database().publish(&tenant, events, day_max).await
+        self.database().publish(&tenant, events, quotas).await
     }
 
     /// At most `limit` events after the position `after`, in their order.
@@ -119,9 +136,9 @@ impl HostScope {
         &mut self,
         tenant: &TenantId,
         events: &[NewEvent],
-        day_max: Option<u64>,
+        quotas: Option<&Quotas>,
     ) -> Result<Vec<PublishedEvent>> {
-        self.database().publish(tenant, events, day_max).await
+        self.database().publish(tenant, events, quotas).await
     }
 
     /// At most `limit` events of a tenant after the position `after`, in their order.
@@ -141,8 +158,26 @@ impl HostScope {
         rows.iter().map(|row| Ok((text(row, "tenant")?, number(row, "last")?))).collect()
     }
 
-    /// Hides the events of a tenant that were published before `before_ms`, in milliseconds since 1970: nothing reads
-    /// them any more, until their segment is emptied. Says whether there were some.
+    /// For how many days each tenant that ever published an event keeps its events.
+    ///
+    /// # Errors
+    /// `store-unavailable`.
+    pub async fn event_retentions(&mut self) -> Result<HashMap<TenantId, u32>> {
+        let select = "SELECT t.tenant AS tenant, t.settings AS settings FROM event_positions p \
+                      JOIN tenants t ON t.tenant = p.tenant";
+        let retention = |row: &AnyRow| {
+            // Read without the other settings: a later release may have more of them.
+            let settings: Value = crate::json(row, "settings")?;
+            let days = settings["quotas"]["event-retention"].as_u64().and_then(|days| u32::try_from(days).ok());
+            let days = days.unwrap_or(EVENT_RETENTION_DEFAULT).clamp(1, EVENT_RETENTION_MAX);
+            Ok((text(row, "tenant")?, days))
+        };
+        self.database().rows(sqlx::query(select)).await?.iter().map(retention).collect()
+    }
+
+    /// Hides the events of a tenant that were published before `before_ms`, in milliseconds since 1970, the oldest
+    /// 100,000 at most: nothing reads them any more, until their segment is emptied, and they do not count for
+    /// `trigger-bytes`. Says whether there were some.
     ///
     /// # Errors
     /// `store-unavailable`.
@@ -169,26 +204,27 @@ impl Database<'_> {
         &mut self,
         tenant: &TenantId,
         events: &[NewEvent],
-        day_max: Option<u64>,
+        quotas: Option<&Quotas>,
     ) -> Result<Vec<PublishedEvent>> {
         if events.is_empty() {
             return Ok(Vec::new());
         }
         let now = self.now().await?;
-        let upsert = "INSERT INTO event_positions (tenant, next, first, day, on_day) VALUES ($1, 1 + $2, 1, $3, $2) \
+        let upsert = "INSERT INTO event_positions (tenant, next, first, day, on_day, bytes, hidden_bytes) \
+                      VALUES ($1, 1 + $2, 1, $3, $2, $4, 0) \
                       ON CONFLICT (tenant) DO UPDATE SET next = event_positions.next + $2, day = $3, \
-                      on_day = $2 + CASE WHEN event_positions.day = $3 THEN event_positions.on_day ELSE 0 END \
-                      RETURNING next, on_day";
-        let query = sqlx::query(upsert).bind(tenant.as_str().to_owned());
-        let row = self.row(query.bind(signed(events.len() as u64)).bind(now / DAY_MS)).await?;
+                      on_day = $2 + CASE WHEN event_positions.day = $3 THEN event_positions.on_day ELSE 0 END, \
+                      bytes = event_positions.bytes + $4 RETURNING next, on_day, bytes";
+        let (count, bytes) = (events.len() as u64, events.iter().map(|event| stored_bytes(&event.data)).sum::<u64>());
+        let query = sqlx::query(upsert).bind(tenant.as_str().to_owned()).bind(signed(count)).bind(now / DAY_MS);
+        let row = self.row(query.bind(signed(bytes))).await?;
         let row = row.ok_or_else(|| Error::new(Code::Internal, "the store returned no position of events"))?;
-        if let Some(most) = day_max
-            && number::<u64>(&row, "on_day")? > most
-        {
-            let message = format!("tenant {tenant} may publish {most} events a day; try again tomorrow (UTC)");
-            return Err(Error::new(Code::QuotaExceeded, message));
+        let on_day = number::<u64>(&row, "on_day")?;
+        if let Some(most) = quotas.map(|quotas| quotas.events_per_day).filter(|most| *most > 0 && on_day > *most) {
+            let used = on_day.saturating_sub(count);
+            return Err(over_quota(tenant, "events-per-day", used, count, most, "the next day (UTC) begins"));
         }
-        let first = number::<u64>(&row, "next")?.saturating_sub(events.len() as u64);
+        let first = number::<u64>(&row, "next")?.saturating_sub(count);
         let mut known = self.known_events(tenant, events).await?;
         let (mut published, mut new) = (Vec::with_capacity(events.len()), Vec::new());
         for (event, position) in events.iter().zip(first..) {
@@ -210,12 +246,39 @@ impl Database<'_> {
             let query = query.bind(event.time).bind(event.key.as_deref().map(storable)).bind(i64::from(event.hops));
             query.bind(event.cause.clone()).bind(now)
         };
+        let new_bytes = new.iter().map(|(event, _)| stored_bytes(&event.data)).sum::<u64>();
+        self.count_events(tenant, bytes, new_bytes, quotas).await?;
         if let Some((_, first)) = new.first() {
-            let segment = self.current_segment(tenant, *first).await?;
+            let bytes_before = get::<i64>(&row, "bytes")?.saturating_sub(signed(bytes));
+            let segment = self.current_segment(tenant, *first, bytes_before).await?;
             let columns = "tenant, position, id, type, source, subject, data, time, key, hops, cause, published_at";
             self.run_each(inserts(&table(segment), columns, "", &new, bind)).await?;
         }
         Ok(published)
+    }
+
+    /// Corrects the bytes of a tenant's events, which were counted up by `bytes`, to the `new_bytes` of those that
+    /// were not there before, and refuses these if they are more than the quota allows.
+    async fn count_events(
+        &mut self,
+        tenant: &TenantId,
+        bytes: u64,
+        new_bytes: u64,
+        quotas: Option<&Quotas>,
+    ) -> Result<()> {
+        if new_bytes < bytes {
+            let update = "UPDATE event_positions SET bytes = bytes - $2 WHERE tenant = $1";
+            let query = sqlx::query(update).bind(tenant.as_str().to_owned());
+            self.run(query.bind(signed(bytes.saturating_sub(new_bytes)))).await?;
+        }
+        let Some(most) = quotas.map(|quotas| quotas.trigger_bytes).filter(|most| *most > 0 && new_bytes > 0) else {
+            return Ok(());
+        };
+        let used = self.trigger_use(tenant).await?.bytes;
+        if used > most {
+            return Err(over_trigger_bytes(tenant, used.saturating_sub(new_bytes), new_bytes, most));
+        }
+        Ok(())
     }
 
     /// The positions and ids of events that are there with the keys of these, by key.
@@ -284,13 +347,39 @@ impl Database<'_> {
 
     async fn hide_events(&mut self, tenant: &TenantId, before_ms: i64) -> Result<bool> {
         let Some(log) = self.tenant_log(tenant).await? else { return Ok(false) };
-        match self.event_at(tenant, &log, log.visible).await? {
-            Some((_, published_at)) if published_at < before_ms => {}
+        let first = match self.event_at(tenant, &log, log.visible).await? {
+            Some((_, published_at)) if published_at < before_ms => {
+                let first = self.first_since(tenant, &log, before_ms).await?;
+                first.min(log.visible.saturating_add(HIDDEN_AT_ONCE))
+            }
+            // The segments of all that were left have been emptied meanwhile.
+            None if log.visible < log.next => log.next,
             _ => return Ok(false),
+        };
+        let hidden_bytes = self.bytes_before(tenant, &log, first).await?;
+        // Of two hosts one finds that the other was faster.
+        let update = "UPDATE event_positions SET first = $2, hidden_bytes = $3 WHERE tenant = $1 AND first = $4";
+        let query = sqlx::query(update).bind(tenant.as_str().to_owned()).bind(first).bind(hidden_bytes);
+        Ok(self.run(query.bind(log.visible)).await? > 0)
+    }
+
+    /// Bytes of the data of all events of a tenant before the position `first`, which is not below the visible ones.
+    async fn bytes_before(&mut self, tenant: &TenantId, log: &TenantLog, first: i64) -> Result<i64> {
+        if first >= log.next {
+            return Ok(log.bytes);
         }
-        let first = self.first_since(tenant, &log, before_ms).await?;
-        let update = "UPDATE event_positions SET first = $2 WHERE tenant = $1 AND first < $2";
-        let query = sqlx::query(update).bind(tenant.as_str().to_owned()).bind(first);
-        Ok(self.run(query).await? > 0)
+        let Some(segment) = log.segments.iter().rfind(|segment| segment.first <= first) else {
+            // What was there was emptied before it was hidden.
+            return Ok(log.segments.first().map_or(log.bytes, |segment| segment.bytes_before));
+        };
+        // Each event is summed up once: what is hidden in the segment already is known.
+        let (from, before) = if log.visible > segment.first {
+            (log.visible, log.hidden_bytes)
+        } else {
+            (segment.first, segment.bytes_before)
+        };
+        let query = statement(sum_events(segment.segment)).bind(tenant.as_str().to_owned()).bind(from).bind(first);
+        let row = self.row(query).await?.ok_or_else(|| Error::new(Code::Internal, "the store summed up nothing"))?;
+        Ok(before.saturating_add(get(&row, "bytes")?))
     }
 }

@@ -2,6 +2,7 @@
 
 use super::enqueue::Turn;
 use super::queue::{claims, is_claim};
+use super::usage::INPUT_BYTES;
 use super::{ClaimShare, ClaimedJob, Database, JOB_COLUMNS, JobLease, JobRef, refs, span, statement, storable};
 use crate::error::Result;
 use crate::{Dialect, HostScope, get, to_json};
@@ -67,6 +68,8 @@ pub struct JobEnd {
 pub(super) struct EndedJob {
     pub(super) job: JobRef,
     pub(super) turn: Option<Turn>,
+    /// Bytes of its input.
+    pub(super) bytes: i64,
     pub(super) state: JobState,
     /// Whether its record is kept, so that it can be run again.
     pub(super) kept: bool,
@@ -122,13 +125,14 @@ impl Database<'_> {
         let query = statement(select).bind(claims(ends.iter().map(|end| &end.lease))?).bind(owner.to_owned());
         let mut owned = HashMap::new();
         for row in &self.rows(query).await? {
-            owned.insert(JobRef::read(row)?, (turn_of(row)?, get::<i64>(row, "cancelled")? != 0));
+            let (bytes, cancelled) = (get::<i64>(row, "input_bytes")?, get::<i64>(row, "cancelled")? != 0);
+            owned.insert(JobRef::read(row)?, (turn_of(row)?, bytes, cancelled));
         }
         let (mut late, mut ended, mut gone) = (Vec::new(), Vec::new(), Vec::new());
         let (mut finished, mut waiting, mut released) = (Vec::new(), Vec::new(), Vec::new());
         for end in ends {
             let job = JobRef::of(&end.lease.tenant, &end.lease.id);
-            let Some((turn, cancelled)) = owned.remove(&job) else {
+            let Some((turn, bytes, cancelled)) = owned.remove(&job) else {
                 late.push(end.lease.clone());
                 continue;
             };
@@ -136,7 +140,7 @@ impl Database<'_> {
             match state {
                 Some(state) => {
                     gone.push(job.clone());
-                    ended.push(EndedJob { job, turn, state, kept: end.keep_ms > 0 });
+                    ended.push(EndedJob { job, turn, bytes, state, kept: end.keep_ms > 0 });
                     if end.keep_ms > 0 {
                         finished.push(row);
                     }
@@ -271,7 +275,8 @@ pub(super) fn turn_of(row: &AnyRow) -> Result<Option<Turn>> {
 /// The statement that selects those of the claims `$1` that are the owner's (`$2`).
 pub(super) fn owned_jobs(dialect: Dialect, lock: &str) -> String {
     format!(
-        "SELECT tenant, id, queue, ordering_key, cancelled FROM jobs WHERE {} AND lease_owner = $2 {lock}",
+        "SELECT tenant, id, queue, ordering_key, cancelled, {INPUT_BYTES} FROM jobs \
+         WHERE {} AND lease_owner = $2 {lock}",
         is_claim(dialect)
     )
 }

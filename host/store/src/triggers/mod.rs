@@ -19,6 +19,7 @@ mod schedules;
 mod segments;
 mod steps;
 mod subscriptions;
+mod usage;
 mod waiting;
 
 pub use enqueue::{Enqueued, JobKey, JobOrder, JobStart, NewJob};
@@ -32,6 +33,7 @@ pub use queue::{ClaimShare, ClaimedJob, JobLease, LeasedQueue, LostLeases, Ready
 pub use schedules::{DueSchedule, NewSchedule, NewTick, NextDue, ScheduleCounts, ScheduleId, TickAction};
 pub use steps::{NewStep, Step};
 pub use subscriptions::{NewSubscription, PendingSubscription, SubscriptionId};
+pub use usage::TriggerUse;
 pub use waiting::{EventWait, MovedJobs};
 
 use crate::error::{Error, Result};

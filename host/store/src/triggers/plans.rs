@@ -51,6 +51,7 @@ pub(crate) fn hot_statements(dialect: Dialect) -> Vec<(String, Vec<Value>)> {
         let range = [tenant, Number(10), Number(i64::MAX)];
         all.push((events::read_events(segment), [&range[..], &[Number(50)]].concat()));
         all.push((events::first_event(segment), range.to_vec()));
+        all.push((events::sum_events(segment), vec![tenant, Number(10), Number(20)]));
     }
     all.extend(jobs::UNFINISHED_OF.map(|sql| (sql.to_owned(), vec![tenant, name, Number(50)])));
     all

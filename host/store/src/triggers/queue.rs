@@ -170,10 +170,14 @@ impl HostScope {
     }
 }
 
-/// The rows of queues that this release knows. A later one may have other triggers, whose jobs its own hosts run.
+/// The rows of queues that this release knows.
 fn readable<T>(rows: &[AnyRow], read: impl Fn(&AnyRow) -> Result<T>) -> Result<Vec<T>> {
-    let is_known = |row: &&AnyRow| get::<String>(row, "queue").is_ok_and(|queue| queue.parse::<QueueId>().is_ok());
-    rows.iter().filter(is_known).map(read).collect()
+    rows.iter().filter(|row| is_known(row)).map(read).collect()
+}
+
+/// Whether this release knows the queue of a row. A later one may have other triggers, whose jobs its own hosts run.
+pub(super) fn is_known(row: &AnyRow) -> bool {
+    get::<String>(row, "queue").is_ok_and(|queue| queue.parse::<QueueId>().is_ok())
 }
 
 /// The next tenant, and of each the next queue, each by one look into the index.

@@ -3,7 +3,7 @@
 use super::{Database, NewJob, signed, statement, storable};
 use crate::error::{Error, Result};
 use crate::{AllowedServices, Dialect, HostScope, Query, TenantScope, get, number, text, to_json};
-use elias_api::{JobState, ScheduleRecord, TickOutcome, TickRecord};
+use elias_api::{JobState, Quotas, ScheduleRecord, TickOutcome, TickRecord};
 use elias_names::{ServiceId, TenantId};
 use serde_json::{Value, json};
 use sqlx::any::AnyRow;
@@ -248,17 +248,16 @@ impl HostScope {
     /// paused.
     ///
     /// # Errors
-    /// `quota-exceeded` if the tenant would have more than `unfinished_max` unfinished jobs, and what else enqueuing
-    /// refuses; the transaction must be dropped then.
+    /// Those of [`enqueue_jobs`](Self::enqueue_jobs), also `quota-exceeded`; the transaction must be dropped then.
     pub async fn fire_schedule(
         &mut self,
         id: &ScheduleId,
         host: &str,
         ticks: &[NewTick],
         rearm: Option<NextDue>,
-        unfinished_max: Option<u64>,
+        quotas: Option<&Quotas>,
     ) -> Result<u64> {
-        self.database().fire(id, host, ticks, rearm, unfinished_max).await
+        self.database().fire(id, host, ticks, rearm, quotas).await
     }
 
     /// Notes how a run of a schedule ended; says how many runs in a row have not succeeded by now.
@@ -319,7 +318,7 @@ impl Database<'_> {
         host: &str,
         ticks: &[NewTick],
         rearm: Option<NextDue>,
-        unfinished_max: Option<u64>,
+        quotas: Option<&Quotas>,
     ) -> Result<u64> {
         if let Some(rearm) = rearm {
             // A schedule that was changed, paused or fired since it was read is left to whoever did so.
@@ -352,7 +351,7 @@ impl Database<'_> {
                 jobs.extend(job.map(|job| (**job).clone()));
             }
         }
-        self.enqueue(&id.service.tenant, &jobs, unfinished_max).await?;
+        self.enqueue(&id.service.tenant, &jobs, quotas).await?;
         if let Some(last) = last {
             let update = format!(
                 "UPDATE schedules SET last_due = $5 WHERE {IS_SCHEDULE} AND (last_due IS NULL OR last_due < $5)"

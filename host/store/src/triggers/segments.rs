@@ -19,8 +19,9 @@ const LOCK_TIMEOUT_MS: &str = "500";
 pub(super) const CURRENT_SEGMENT: &str = "SELECT MAX(segment) AS segment, \
     (SELECT MAX(segment) FROM event_segment_starts WHERE tenant = $1) AS own FROM event_segments";
 /// What is known of the log of the tenant `$1`, a row for each of its segments, or one without a segment.
-pub(super) const TENANT_LOG: &str = "SELECT p.first AS visible, p.next AS next, s.segment AS segment, \
-    s.first AS first FROM event_positions p LEFT JOIN event_segment_starts s ON s.tenant = p.tenant \
+pub(super) const TENANT_LOG: &str = "SELECT p.first AS visible, p.next AS next, p.bytes AS bytes, \
+    p.hidden_bytes AS hidden_bytes, s.segment AS segment, s.first AS first, s.bytes_before AS bytes_before \
+    FROM event_positions p LEFT JOIN event_segment_starts s ON s.tenant = p.tenant \
     WHERE p.tenant = $1 ORDER BY s.segment";
 
 /// Where a tenant's events are.
@@ -30,8 +31,23 @@ pub(super) struct TenantLog {
     pub(super) visible: i64,
     /// The position that the next event gets.
     pub(super) next: i64,
-    /// Segments with events of the tenant, the oldest first: the number, and the position of the first event.
-    pub(super) segments: Vec<(i64, i64)>,
+    /// Bytes of the data of all its events so far.
+    pub(super) bytes: i64,
+    /// Bytes of those that the tenant does not see any more.
+    pub(super) hidden_bytes: i64,
+    /// Segments with events of the tenant, the oldest first.
+    pub(super) segments: Vec<TenantSegment>,
+}
+
+/// A segment with events of a tenant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct TenantSegment {
+    /// Its number.
+    pub(super) segment: i64,
+    /// The position of the tenant's first event in it.
+    pub(super) first: i64,
+    /// Bytes of the data of all events of the tenant before that one.
+    pub(super) bytes_before: i64,
 }
 
 impl TenantLog {
@@ -39,8 +55,8 @@ impl TenantLog {
     /// events end. Without that end a table that was emptied and taken for the latest segment meanwhile would be read
     /// in the place of an old one.
     pub(super) fn segments_after(&self, position: i64) -> impl Iterator<Item = (i64, i64)> {
-        let ends = self.segments.iter().skip(1).map(|(_, first)| *first).chain([i64::MAX]);
-        let with_ends = self.segments.iter().map(|(segment, _)| *segment).zip(ends);
+        let ends = self.segments.iter().skip(1).map(|next| next.first).chain([i64::MAX]);
+        let with_ends = self.segments.iter().map(|one| one.segment).zip(ends);
         with_ends.filter(move |(_, end)| *end > position.saturating_add(1))
     }
 }
@@ -119,15 +135,17 @@ impl Database<'_> {
     }
 
     /// The segment to which an event of a tenant goes whose row of positions is locked, and which gets the position
-    /// `first`. It is read under that lock, so that positions grow from segment to segment.
-    pub(super) async fn current_segment(&mut self, tenant: &TenantId, first: u64) -> Result<i64> {
+    /// `first` after `bytes_before` bytes of data. It is read under that lock, so that positions grow from segment to
+    /// segment.
+    pub(super) async fn current_segment(&mut self, tenant: &TenantId, first: u64, bytes_before: i64) -> Result<i64> {
         let query = sqlx::query(CURRENT_SEGMENT).bind(tenant.as_str().to_owned());
         let row = self.row(query).await?.ok_or_else(no_segment)?;
         let current = get::<Option<i64>>(&row, "segment")?.ok_or_else(no_segment)?;
         if get::<Option<i64>>(&row, "own")? != Some(current) {
-            let insert = "INSERT INTO event_segment_starts (tenant, segment, first) VALUES ($1, $2, $3)";
+            let insert = "INSERT INTO event_segment_starts (tenant, segment, first, bytes_before) \
+                          VALUES ($1, $2, $3, $4)";
             let query = sqlx::query(insert).bind(tenant.as_str().to_owned()).bind(current);
-            self.run(query.bind(super::signed(first))).await?;
+            self.run(query.bind(super::signed(first)).bind(bytes_before)).await?;
         }
         Ok(current)
     }
@@ -137,15 +155,15 @@ impl Database<'_> {
         let rows = self.rows(sqlx::query(TENANT_LOG).bind(tenant.as_str().to_owned())).await?;
         let Some(row) = rows.first() else { return Ok(None) };
         let (visible, next) = (get(row, "visible")?, get(row, "next")?);
+        let (bytes, hidden_bytes) = (get(row, "bytes")?, get(row, "hidden_bytes")?);
         let mut segments = Vec::with_capacity(rows.len());
         for row in &rows {
-            if let (Some(segment), Some(first)) =
-                (get::<Option<i64>>(row, "segment")?, get::<Option<i64>>(row, "first")?)
-            {
-                segments.push((segment, first));
+            if let Some(segment) = get::<Option<i64>>(row, "segment")? {
+                let (first, bytes_before) = (get(row, "first")?, get(row, "bytes_before")?);
+                segments.push(TenantSegment { segment, first, bytes_before });
             }
         }
-        Ok(Some(TenantLog { visible, next, segments }))
+        Ok(Some(TenantLog { visible, next, bytes, hidden_bytes, segments }))
     }
 }
 
@@ -159,7 +177,9 @@ mod tests {
 
     #[test]
     fn a_page_is_read_from_the_segment_that_has_it() {
-        let log = TenantLog { visible: 1, next: 30, segments: vec![(7, 1), (8, 11), (10, 21)] };
+        let segments =
+            [(7, 1), (8, 11), (10, 21)].map(|(segment, first)| TenantSegment { segment, first, bytes_before: 0 });
+        let log = TenantLog { visible: 1, next: 30, bytes: 0, hidden_bytes: 0, segments: segments.to_vec() };
         let after = |position| log.segments_after(position).collect::<Vec<_>>();
         assert_eq!(after(0), [(7, 11), (8, 21), (10, i64::MAX)]);
         assert_eq!(after(9), [(7, 11), (8, 21), (10, i64::MAX)]);

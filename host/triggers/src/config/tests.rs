@@ -87,9 +87,11 @@ fn each_setting_has_its_bounds_and_errors_have_its_path() {
         (schedule("cron = \"* * *\""), "triggers.schedule[0].cron"),
         (daily("every = \"1h\""), "triggers.schedule[0].every"),
         (schedule("every = \"1ms\""), "triggers.schedule[0].every"),
+        (schedule("every = \"367d\""), "triggers.schedule[0].every"),
         (daily("timezone = \"Mars\""), "triggers.schedule[0].timezone"),
         (schedule("every = \"1h\"\ntimezone = \"Europe/Berlin\""), "triggers.schedule[0].timezone"),
         (daily("catch-up-max = 0"), "triggers.schedule[0].catch-up-max"),
+        (daily("catch-up-max = 1001"), "triggers.schedule[0].catch-up-max"),
         (daily("max-lateness = \"0s\""), "triggers.schedule[0].max-lateness"),
         (daily(&format!("input = \"{long}\"")), "triggers.schedule[0].input"),
         ("[[event]]\ntype = \"a..b\"\n".to_owned(), "triggers.event[0].type"),
@@ -108,12 +110,15 @@ fn each_setting_has_its_bounds_and_errors_have_its_path() {
         (event("batch = 101"), "triggers.event[0].batch"),
         (event("batch = 2\norder = \"all\""), "triggers.event[0].batch"),
         (event("concurrency = 0"), "triggers.event[0].concurrency"),
+        (event("concurrency = 1001"), "triggers.event[0].concurrency"),
         ("[jobs.\"A b\"]\n".to_owned(), "triggers.jobs.A b"),
         (job("concurrency = 0"), "triggers.jobs.a.concurrency"),
+        (job("concurrency = 1001"), "triggers.jobs.a.concurrency"),
         (job("rate = \"100\""), "triggers.jobs.a.rate"),
         (job("timeout = \"2d\""), "triggers.jobs.a.timeout"),
         (job("priority = 101"), "triggers.jobs.a.priority"),
         (job("key-concurrency = 0"), "triggers.jobs.a.key-concurrency"),
+        (job("key-concurrency = 1001"), "triggers.jobs.a.key-concurrency"),
         (job("retention = \"91d\""), "triggers.jobs.a.retention"),
     ] {
         let error = config(&text).check().expect_err(key);
@@ -124,12 +129,19 @@ fn each_setting_has_its_bounds_and_errors_have_its_path() {
 
 #[test]
 fn there_are_at_most_a_hundred_of_each() {
-    let many = |count: usize| {
-        let schedule = |number| format!("[[schedule]]\nname = \"a{number}\"\ncron = \"@daily\"\n");
-        config(&(0..count).map(schedule).collect::<String>())
-    };
-    assert_eq!(many(100).check(), Ok(()));
-    assert_eq!(many(101).check().expect_err("one too many").key(), "triggers.schedule");
+    for (key, one) in [
+        ("schedule", "[[schedule]]\nname = \"aN\"\ncron = \"@daily\"\n"),
+        ("event", "[[event]]\nname = \"aN\"\ntype = \"a\"\n"),
+        ("webhook", "[[webhook]]\nname = \"aN\"\ntype = \"a\"\nurl = \"https://example.com\"\nsecret = \"A\"\n"),
+        ("jobs", "[jobs.aN]\n"),
+    ] {
+        let many = |count: usize| {
+            let numbered = |number: usize| one.replace('N', &number.to_string());
+            config(&(0..count).map(numbered).collect::<String>())
+        };
+        assert_eq!(many(100).check(), Ok(()), "{key}");
+        assert_eq!(many(101).check().expect_err("one too many").key(), format!("triggers.{key}"));
+    }
 }
 
 #[test]

@@ -164,6 +164,7 @@ mod tests {
         let stored = serde_json::to_value(&config.webhook[0]).expect("JSON");
         assert!(WebhookConfig::is_webhook(&stored) && !WebhookConfig::is_webhook(&json!({ "type": "order.*" })));
         let long = format!("https://example.com/{}", "x".repeat(2_048));
+        let long_name = "A".repeat(129);
         for (url, secret, key, wanted) in [
             ("example.com", "A", "url", "must be a URL"),
             ("ftp://example.com", "A", "url", "must begin with https://"),
@@ -173,6 +174,7 @@ mod tests {
             (long.as_str(), "A", "url", "at most 2048"),
             ("https://example.com", "", "secret", "the name of a secret"),
             ("https://example.com", "whsec_A+B", "secret", "the name of a secret"),
+            ("https://example.com", long_name.as_str(), "secret", "1 to 128 letters"),
         ] {
             let error = webhook(url, secret).check().expect_err(url);
             assert_eq!(error.key(), format!("triggers.webhook[0].{key}"), "{url} {secret}");

@@ -143,7 +143,9 @@ mod tests {
     fn each_attribute_and_the_data_are_checked() {
         let event = Event::new("1", "order.paid", "/shop");
         assert_eq!(event.check(), Ok(()));
-        let broken: [(&str, Event); 9] = [
+        let extension = |text: &str| [("ext".to_owned(), ExtensionValue::Text(text.to_owned()))].into();
+        let many = (0..21).map(|number| (format!("a{number}"), ExtensionValue::Integer(1))).collect();
+        let broken: [(&str, Event); 15] = [
             ("id", Event { id: String::new(), ..event.clone() }),
             ("type", Event { event_type: "a\nb".to_owned(), ..event.clone() }),
             ("source", Event { source: "a b".to_owned(), ..event.clone() }),
@@ -153,6 +155,12 @@ mod tests {
             ("dataschema", Event { dataschema: Some("/schema".to_owned()), ..event.clone() }),
             ("Bad", Event { extensions: [("Bad".to_owned(), ExtensionValue::Integer(1))].into(), ..event.clone() }),
             ("data", Event { data: EventData::Binary(vec![0; DATA_BYTES_MAX + 1]), ..event.clone() }),
+            ("id", Event { id: "a".repeat(256), ..event.clone() }),
+            ("type", Event { event_type: "a".repeat(256), ..event.clone() }),
+            ("source", Event { source: "a".repeat(2_049), ..event.clone() }),
+            ("subject", Event { subject: Some("a".repeat(1_025)), ..event.clone() }),
+            ("ext", Event { extensions: extension(&"a".repeat(1_025)), ..event.clone() }),
+            ("the event", Event { extensions: many, ..event.clone() }),
         ];
         for (attribute, event) in broken {
             assert_eq!(event.check().expect_err(attribute).attribute(), attribute);

@@ -296,10 +296,13 @@ mod tests {
     #[test]
     fn what_cannot_be_used_is_refused_with_its_path() {
         let nested = json!({ "not": { "not": { "not": { "not": { "not": 1 } } } } });
+        let deep = format!("data{}", ".a".repeat(16));
         for (table, expected) in [
             (json!({ "data..a": 1 }), "`data..a` must be a path"),
             (json!({ "subject.a": 1 }), "must begin with data"),
             (json!({ "a".repeat(201): 1 }), "must be a path"),
+            (json!({ deep: 1 }), "of at most 200 bytes and 16 parts"),
+            (json!({ "data.a": "x".repeat(1_025) }), "texts of at most 1024 bytes"),
             (json!({ "data.a": {} }), "must have a condition"),
             (json!({ "data.a": { "like": "x" } }), "unknown condition `like`"),
             (json!({ "data.a": { "gte": true } }), "gte with a value that is neither"),

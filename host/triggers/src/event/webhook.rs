@@ -149,7 +149,12 @@ mod tests {
         let old = secret(&format!("whsec_{}", STANDARD.encode([7; 32])));
         let both = format!("v1a,abc {} {SIGNATURE}", old.sign(ID, TIME, b"another body"));
         assert_eq!(verified(&[old.clone(), secret(SECRET)], &both, TIME), Ok(()));
-        assert_eq!(verified(&[old], SIGNATURE, TIME), Err(VerificationError::WrongSignature));
+        let after =
+            |others: usize| format!("{}{SIGNATURE}", format!("{} ", old.sign(ID, TIME, b"another")).repeat(others));
+        assert_eq!(verified(&[secret(SECRET)], &after(9), TIME), Ok(()));
+        let refused = Err(VerificationError::WrongSignature);
+        assert_eq!(verified(&[secret(SECRET)], &after(10), TIME), refused, "so many are looked at");
+        assert_eq!(verified(&[old], SIGNATURE, TIME), refused);
     }
 
     #[test]

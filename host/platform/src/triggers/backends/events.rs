@@ -58,8 +58,7 @@ async fn publish(
     if origin.cause.hops > u32::from(HOPS_MAX) {
         return Err(Error::new(ErrorCode::Invalid, format!("{}: {}", TooManyHops.code(), TooManyHops)));
     }
-    let served = runner.services.find(&service);
-    let (jobs_max, events_max) = served.map_or((None, None), |served| (served.jobs_max(), served.events_max()));
+    let quotas = runner.services.find(&service).map(|served| served.quotas);
     let NewEvent { event_type, data, subject, key, delay } = event;
     let new = elias_store::NewEvent {
         id: id.clone(),
@@ -73,11 +72,11 @@ async fn publish(
         cause: origin.cause.traceparent.clone(),
     };
     if delay.is_zero() {
-        let published = runner.publish_from(&service.tenant, new, events_max, source).await;
+        let published = runner.publish_from(&service.tenant, new, quotas, source).await;
         return published.map(|published| published.id).map_err(|error| refused(&error));
     }
     let delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
     let job = publish_later::job(&service, new, delay_ms).map_err(|error| refused(&error))?;
-    runner.enqueue(&service.tenant, job, jobs_max, source).await.map_err(|error| refused(&error))?;
+    runner.enqueue(&service.tenant, job, quotas, source).await.map_err(|error| refused(&error))?;
     Ok(id)
 }

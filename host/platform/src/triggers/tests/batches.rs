@@ -82,3 +82,35 @@ async fn a_batch_that_fails_is_delivered_again() {
     assert_eq!(batches(&bench)[0].len(), 2);
     assert!(bench.jobs(JobState::Dead).await.is_empty());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_has_at_most_768_kib() {
+    let handler: Handler = Box::new(|run| {
+        let Message::Events(batch) = &run.message else { panic!("not a batch") };
+        let decisions = Value::Array(vec![Value::Null; batch.events.len()]);
+        async move { Ending::Returned(decisions.to_string()) }.boxed()
+    });
+    let subscription = json!({ "name": "orders", "type": "order.*", "batch": 10 });
+    let bench = bench(json!({ "event": [subscription] }), handler).await;
+    bench.register().await;
+    let event = |subject: &str| NewEvent {
+        id: subject.to_owned(),
+        event_type: "order.paid".to_owned(),
+        source: "/tills/7".to_owned(),
+        subject: Some(subject.to_owned()),
+        data: format!("\"{}\"", "x".repeat(300 << 10)),
+        time: 0,
+        key: None,
+        hops: 0,
+        cause: None,
+    };
+    let mut scope = bench.store.write(&shop().tenant).await.expect("a scope");
+    scope.publish_events(&["a", "b", "c"].map(event), None).await.expect("published");
+    scope.commit().await.expect("committed");
+    let runner = bench.runner("one");
+    runner.start();
+    until("all are over", async || bench.unfinished().await == 0 && bench.ran().len() >= 2).await;
+    let mut sizes: Vec<_> = batches(&bench).iter().map(Vec::len).collect();
+    sizes.sort_unstable();
+    assert_eq!(sizes, [1, 2]);
+}

@@ -16,6 +16,11 @@ pub(in crate::tests) fn new_event(event_type: &str, number: usize) -> NewEvent {
     }
 }
 
+/// An event with so many bytes of data.
+pub(super) fn sized_event(number: usize, bytes: usize) -> NewEvent {
+    NewEvent { data: format!("\"{}\"", "x".repeat(bytes - 2)), ..new_event("x", number) }
+}
+
 async fn publish(store: &Store, tenant: &TenantId, events: &[NewEvent]) -> Vec<PublishedEvent> {
     let mut scope = store.write(tenant).await.expect("a scope");
     let published = scope.publish_events(events, None).await.expect("published");
@@ -81,9 +86,99 @@ async fn a_key_has_one_event_and_a_day_has_a_quota(TestStore { store, .. }: &Tes
     assert_eq!((events[0].event_type.as_str(), events[0].key.as_deref()), ("order.paid", Some("order 7")));
     drop(scope);
     let mut scope = store.write(&a).await.expect("a scope");
-    scope.publish_events(&[new_event("x", 5)], Some(5)).await.expect("the fifth");
-    let over = scope.publish_events(&[new_event("x", 6)], Some(5)).await;
-    assert_eq!(over.expect_err("the sixth").code(), Code::QuotaExceeded);
+    let five = Quotas { events_per_day: 5, ..Quotas::default() };
+    scope.publish_events(&[new_event("x", 5)], Some(&five)).await.expect("the fifth");
+    let over = scope.publish_events(&[new_event("x", 6)], Some(&five)).await.expect_err("the sixth");
+    assert_eq!(over.code(), Code::QuotaExceeded);
+    assert!(
+        over.to_string().contains("the quota `events-per-day` of tenant a is 5: 5 are in use, and 1 more"),
+        "{over}"
+    );
+}
+
+async fn hide(store: &Store, tenant: &TenantId, before_ms: i64) -> bool {
+    let mut scope = store.host_write().await.expect("a scope");
+    let hidden = scope.hide_events(tenant, before_ms).await.expect("hidden");
+    scope.commit().await.expect("committed");
+    hidden
+}
+
+async fn time_between(store: &Store) -> i64 {
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    let time = store.host_read().await.expect("a scope").now().await.expect("a time");
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    time
+}
+
+async fn the_data_of_events_have_a_quota_of_bytes_until_they_are_hidden(TestStore { store, .. }: &TestStore) {
+    let (a, b) = (create_tenant(store, "a").await, create_tenant(store, "b").await);
+    let keyed = |number| NewEvent { key: Some("k".to_owned()), ..sized_event(number, 10) };
+    publish(store, &a, &[keyed(1), keyed(2), sized_event(3, 20)]).await;
+    assert_eq!(used_bytes(store, &a).await, 30, "an event that was there before does not count");
+    let first = time_between(store).await;
+    publish(store, &a, &[sized_event(4, 30)]).await;
+    let second = time_between(store).await;
+    assert!(begin_segment(store, 0).await);
+    publish(store, &b, &[sized_event(1, 1_000)]).await;
+    publish(store, &a, &[keyed(5), sized_event(6, 15), sized_event(7, 5)]).await;
+    assert_eq!(used_bytes(store, &a).await, 80);
+    let quotas = Quotas { trigger_bytes: 85, ..Quotas::default() };
+    let mut scope = store.write(&a).await.expect("a scope");
+    let over = scope.publish_events(&[sized_event(8, 6)], Some(&quotas)).await.expect_err("over it");
+    assert_eq!(over.code(), Code::QuotaExceeded);
+    let told = "the quota `trigger-bytes` of tenant a is 85: 80 are in use, and 6 more";
+    assert!(over.to_string().contains(told), "{over}");
+    drop(scope);
+    let mut scope = store.write(&a).await.expect("a scope");
+    scope.publish_events(&[keyed(9)], Some(&quotas)).await.expect("it is there");
+    scope.publish_events(&[sized_event(8, 5)], Some(&quotas)).await.expect("within the quota");
+    drop(scope);
+    is_counted(store, &a).await;
+    // Hidden are a part of a segment, its rest, and what is in the next one.
+    assert!(hide(store, &a, first).await);
+    assert_eq!(used_bytes(store, &a).await, 50);
+    is_counted(store, &a).await;
+    assert!(hide(store, &a, second).await);
+    assert_eq!(used_bytes(store, &a).await, 20);
+    assert!(empty_segment(store, 0).await);
+    assert_eq!(used_bytes(store, &a).await, 20, "it had nothing that was counted");
+    publish(store, &a, &[keyed(10)]).await;
+    assert_eq!(used_bytes(store, &a).await, 30);
+    is_counted(store, &a).await;
+    assert!(hide(store, &a, i64::MAX).await);
+    assert!(!hide(store, &a, i64::MAX).await);
+    assert_eq!((used_bytes(store, &a).await, used_bytes(store, &b).await), (0, 1_000));
+}
+
+async fn bytes_of_segments_that_are_emptied_before_they_are_hidden_are_given_back(TestStore { store, .. }: &TestStore) {
+    let (a, b) = (create_tenant(store, "a").await, create_tenant(store, "b").await);
+    publish(store, &a, &[sized_event(1, 10), sized_event(2, 20)]).await;
+    publish(store, &b, &[sized_event(1, 40)]).await;
+    assert!(begin_segment(store, 0).await);
+    publish(store, &a, &[sized_event(3, 5)]).await;
+    let middle = time_between(store).await;
+    publish(store, &a, &[sized_event(4, 7)]).await;
+    assert!(empty_segment(store, 0).await);
+    assert!(hide(store, &a, middle).await && hide(store, &b, middle).await);
+    assert_eq!((used_bytes(store, &a).await, used_bytes(store, &b).await), (7, 0));
+    is_counted(store, &a).await;
+}
+
+async fn tenants_keep_events_as_long_as_they_are_set_to(TestStore { store, .. }: &TestStore) {
+    let (a, b) = (create_tenant(store, "a").await, create_tenant(store, "b").await);
+    create_tenant(store, "c").await;
+    let mut settings = TenantSettings::default();
+    settings.quotas.event_retention = 30;
+    let mut scope = store.write(&b).await.expect("a scope");
+    scope.set_tenant(&settings, None, &Actor::host()).await.expect("set");
+    settings.quotas.event_retention = 31;
+    assert_eq!(scope.set_tenant(&settings, None, &Actor::host()).await.expect_err("too long").code(), Code::BadInput);
+    scope.commit().await.expect("committed");
+    for tenant in [&a, &b] {
+        publish(store, tenant, &[new_event("x", 1)]).await;
+    }
+    let retentions = store.host_read().await.expect("a scope").event_retentions().await.expect("read");
+    assert_eq!(retentions, std::collections::HashMap::from([(a, 7), (b, 30)]), "one without events keeps none");
 }
 
 async fn old_events_are_hidden(TestStore { store, .. }: &TestStore) {
@@ -282,6 +377,9 @@ on_both! {
     events_are_read_in_the_order_of_their_commits
     a_reader_begins_with_the_next_event_and_moves_on
     a_key_has_one_event_and_a_day_has_a_quota
+    the_data_of_events_have_a_quota_of_bytes_until_they_are_hidden
+    bytes_of_segments_that_are_emptied_before_they_are_hidden_are_given_back
+    tenants_keep_events_as_long_as_they_are_set_to
     old_events_are_hidden
     segments_follow_each_other_and_are_emptied_as_a_whole
     one_host_begins_the_next_segment

@@ -163,6 +163,37 @@ async fn records_are_deleted_when_their_time_is_over(TestStore { store, .. }: &T
     assert_eq!(kept.iter().map(|job| job.id.as_str()).collect::<Vec<_>>(), [jobs[3].lease.id.as_str()]);
 }
 
+async fn jobs_of_a_later_release_are_left_out(TestStore { store, .. }: &TestStore) {
+    let a = create_tenant(store, "a").await;
+    let waiting = NewJob { start: JobStart::In(3_600_000), ..new_job("new", 3) };
+    enqueue(store, &a, &[new_job("new", 1), new_job("resize", 2), waiting, new_job("resize", 4)])
+        .await
+        .expect("enqueued");
+    for table in ["jobs", "waiting_jobs"] {
+        let update = format!(
+            "UPDATE {table} SET queue = 'shop/production/of-a-later-release/new', trigger = 'of-a-later-release' \
+             WHERE name = 'new'"
+        );
+        sqlx::query(AssertSqlSafe(update)).execute(&store.pool).await.expect("changed");
+    }
+    let mut scope = store.read(&a).await.expect("a scope");
+    let listed = scope.jobs(&JobFilter::default(), &AllowedServices::All, 2).await.expect("what is known is listed");
+    let numbers: Vec<_> = listed.iter().map(|job| job.id.trim_start_matches('0')).collect();
+    assert_eq!(numbers, ["4", "2"], "the page is full");
+    assert_eq!(scope.job(&format!("{:026}", 1)).await.expect_err("unknown").code(), Code::NotFound);
+}
+
+async fn jobs_of_all_triggers_are_listed(TestStore { store, .. }: &TestStore) {
+    let a = create_tenant(store, "a").await;
+    let triggers = [JobTrigger::Schedule, JobTrigger::Job, JobTrigger::Event, JobTrigger::Webhook];
+    let of_trigger = |(number, trigger)| NewJob { queue: QueueId { trigger, ..queue("x") }, ..new_job("x", number) };
+    let jobs: Vec<_> = (1..).zip(triggers).map(of_trigger).collect();
+    enqueue(store, &a, &jobs).await.expect("enqueued");
+    let mut scope = store.read(&a).await.expect("a scope");
+    let listed = scope.jobs(&JobFilter::default(), &AllowedServices::All, 10).await.expect("listed");
+    assert_eq!(listed.iter().rev().map(|job| job.queue.trigger).collect::<Vec<_>>(), triggers);
+}
+
 /// The tables of triggers with a tenant's rows.
 const TABLES: [&str; 25] = [
     "schedules",
@@ -250,7 +281,7 @@ async fn a_tenant_sees_only_its_own_triggers(TestStore { store, .. }: &TestStore
     assert_eq!(scope.schedules(&AllowedServices::All).await.expect("read"), []);
     assert_eq!(scope.subscriptions(&AllowedServices::All).await.expect("read"), []);
     assert_eq!(scope.events(0, 10).await.expect("read"), []);
-    assert_eq!(scope.unfinished_jobs().await.expect("read"), 0);
+    assert_eq!(scope.trigger_use().await.expect("read"), TriggerUse::default());
     drop(scope);
     for table in TABLES {
         assert!(count(store, table).await > 0, "{table}");
@@ -265,7 +296,7 @@ async fn a_tenant_sees_only_its_own_triggers(TestStore { store, .. }: &TestStore
         let mut scope = store.write(&b).await.expect("a scope");
         assert!(sqlx::query("SELECT name FROM leases").execute(&mut *scope.tx).await.is_err(), "the host's own");
         drop(scope);
-        let insert = "INSERT INTO job_counts (tenant, slot, unfinished) VALUES ('a', 99, 5)";
+        let insert = "INSERT INTO job_counts (tenant, slot, unfinished, bytes) VALUES ('a', 99, 5, 5)";
         let mut scope = store.write(&b).await.expect("a scope");
         assert!(sqlx::query(insert).execute(&mut *scope.tx).await.is_err(), "a row of another tenant");
     }
@@ -296,6 +327,8 @@ on_both! {
     jobs_are_listed_by_filter_and_page
     a_page_of_the_jobs_of_some_services_is_full
     jobs_are_cancelled_before_and_while_they_run
+    jobs_of_a_later_release_are_left_out
+    jobs_of_all_triggers_are_listed
     dead_jobs_are_retried
     dead_jobs_are_discarded
     records_are_deleted_when_their_time_is_over

@@ -28,9 +28,10 @@ const FILL: [&str; 11] = [
      'k' || CAST(i AS TEXT), CAST(i AS TEXT) FROM n",
     "INSERT INTO steps (tenant, job, position, name, input_hash, outcome, at) ROWS SELECT 'a', CAST(i / 4 AS TEXT), \
      i % 4, 'n', 'h', '1', 0 FROM n",
-    "INSERT INTO event_positions (tenant, next, first, day, on_day) ROWS SELECT 't' || CAST(i AS TEXT), 2, 1, 0, 0 \
-     FROM n",
-    "INSERT INTO event_segment_starts (tenant, segment, first) ROWS SELECT 't' || CAST(i AS TEXT), 0, 1 FROM n",
+    "INSERT INTO event_positions (tenant, next, first, day, on_day, bytes, hidden_bytes) ROWS SELECT \
+     't' || CAST(i AS TEXT), 2, 1, 0, 0, 2, 0 FROM n",
+    "INSERT INTO event_segment_starts (tenant, segment, first, bytes_before) ROWS SELECT 't' || CAST(i AS TEXT), 0, 1, \
+     0 FROM n",
     "INSERT INTO schedules (tenant, component, environment, name, config, next_due, revision) ROWS SELECT 'a', 'shop', \
      'production', 's' || CAST(i AS TEXT), '{}', CASE WHEN i % 100 > 0 THEN i * 1000000000 END, 1 FROM n",
     "INSERT INTO ticks (tenant, component, environment, name, due, outcome, fired_at, host) ROWS SELECT 'a', 'shop', \

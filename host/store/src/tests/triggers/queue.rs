@@ -108,8 +108,12 @@ async fn queues_with_ready_jobs_are_found_of_all_tenants(TestStore { store, .. }
     let found = scope.ready_queues().await.expect("read");
     let found: Vec<_> = found.iter().map(|ready| (ready.tenant.as_str(), ready.queue.name.as_str())).collect();
     assert_eq!(found, [("a", "x"), ("a", "y"), ("b", "x")]);
-    let unfinished = scope.unfinished_jobs().await.expect("read");
-    assert_eq!((unfinished[&a], unfinished[&b]), (3, 1));
+    let used = scope.trigger_use_by_tenant().await.expect("read");
+    assert_eq!(
+        (used[&a], used[&b]),
+        (TriggerUse { unfinished_jobs: 3, bytes: 6 }, TriggerUse { unfinished_jobs: 1, bytes: 2 })
+    );
+    assert_eq!(scope.trigger_use(&a).await.expect("read"), used[&a]);
     drop(scope);
     // A host of a later release has enqueued what this one does not know.
     let update =
@@ -168,17 +172,51 @@ async fn a_key_at_once_is_one_job_s(TestStore { store, .. }: &TestStore) {
 async fn quotas_of_unfinished_jobs_hold(TestStore { store, .. }: &TestStore) {
     let a = create_tenant(store, "a").await;
     let mut scope = store.write(&a).await.expect("a scope");
-    scope.enqueue_jobs(&[new_job("resize", 1), new_job("resize", 2)], Some(2)).await.expect("within the quota");
+    let two = Quotas { jobs: 2, ..Quotas::default() };
+    scope.enqueue_jobs(&[new_job("resize", 1), new_job("resize", 2)], Some(&two)).await.expect("within the quota");
     scope.commit().await.expect("committed");
     let mut scope = store.write(&a).await.expect("a scope");
-    let over = scope.enqueue_jobs(&[new_job("resize", 3)], Some(2)).await;
-    assert_eq!(over.expect_err("over it").code(), Code::QuotaExceeded);
+    let over = scope.enqueue_jobs(&[new_job("resize", 3)], Some(&two)).await.expect_err("over it");
+    assert_eq!(over.code(), Code::QuotaExceeded);
+    assert!(over.to_string().contains("the quota `jobs` of tenant a is 2: 2 are in use, and 1 more"), "{over}");
     drop(scope);
     let jobs = claim(store, "me", LEASE_MS, share(&a, "resize", 1)).await;
     finish(store, "me", &[end(&jobs[0], dead())]).await;
     let mut scope = store.write(&a).await.expect("a scope");
-    scope.enqueue_jobs(&[new_job("resize", 3)], Some(2)).await.expect("one has ended");
+    scope.enqueue_jobs(&[new_job("resize", 3)], Some(&two)).await.expect("one has ended");
     scope.commit().await.expect("committed");
+    is_counted(store, &a).await;
+}
+
+async fn inputs_of_unfinished_jobs_have_a_quota_of_bytes(TestStore { store, .. }: &TestStore) {
+    let a = create_tenant(store, "a").await;
+    let sized =
+        |number, bytes| NewJob { input: format!("\"{}\"", "ü".repeat(bytes / 2 - 1)), ..new_job("resize", number) };
+    let quotas = Quotas { jobs: 0, trigger_bytes: 100, ..Quotas::default() };
+    let mut scope = store.write(&a).await.expect("a scope");
+    let waiting = NewJob { start: JobStart::In(3_600_000), ..sized(2, 30) };
+    scope.enqueue_jobs(&[sized(1, 50), waiting], Some(&quotas)).await.expect("within the quota");
+    scope.commit().await.expect("committed");
+    assert_eq!(used_bytes(store, &a).await, 80);
+    let mut scope = store.write(&a).await.expect("a scope");
+    let over = scope.enqueue_jobs(&[sized(3, 22)], Some(&quotas)).await.expect_err("over it");
+    assert_eq!(over.code(), Code::QuotaExceeded);
+    let told = "the quota `trigger-bytes` of tenant a is 100: 80 are in use, and 22 more";
+    assert!(over.to_string().contains(told), "{over}");
+    drop(scope);
+    let mut scope = store.write(&a).await.expect("a scope");
+    let over = scope.publish_events(&[sized_event(1, 22)], Some(&quotas)).await.expect_err("over it");
+    assert!(over.code() == Code::QuotaExceeded && over.to_string().contains(told), "{over}");
+    drop(scope);
+    // Its end, by whatever way, gives the bytes back, and a retry takes them again.
+    run(store, &a, "resize", dead()).await;
+    assert_eq!(used_bytes(store, &a).await, 30);
+    let mut scope = store.write(&a).await.expect("a scope");
+    scope.enqueue_jobs(&[sized(3, 22)], Some(&quotas)).await.expect("one has ended");
+    scope.cancel_job(&format!("{:026}", 2), "", KEEP_MS).await.expect("cancelled");
+    scope.retry_job(&format!("{:026}", 1)).await.expect("retried");
+    scope.commit().await.expect("committed");
+    assert_eq!(used_bytes(store, &a).await, 72);
     is_counted(store, &a).await;
 }
 
@@ -315,6 +353,7 @@ on_both! {
     a_unique_key_has_one_job
     a_key_at_once_is_one_job_s
     quotas_of_unfinished_jobs_hold
+    inputs_of_unfinished_jobs_have_a_quota_of_bytes
     jobs_run_after_others_and_die_with_them
     of_a_turn_the_first_alone_is_ready
     turns_at_once_lose_nothing

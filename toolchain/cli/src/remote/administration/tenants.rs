@@ -241,6 +241,8 @@ mod tests {
         assert_eq!(after.hosts, ["b.example", "*.c.example"]);
         let quotas = (after.quotas.versions, after.quotas.action, after.quotas.components);
         assert_eq!(quotas, (5, elias_api::QuotaAction::Queue, before.quotas.components));
+        let kept = apply("elias --quota trigger-bytes=5000 --quota event-retention=30", before.clone()).expect("good");
+        assert_eq!((kept.quotas.trigger_bytes, kept.quotas.event_retention), (5_000, 30));
         let capped =
             apply("elias --ceiling limits.fuel=5 --ceiling capabilities.db.rows=7", before.clone()).expect("good");
         assert_eq!(capped.ceilings.get("limits.fuel"), Some(&5));

@@ -1,0 +1,138 @@
+//! What tenants use of the quotas of triggers: unfinished jobs, and the bytes of their inputs and of the log of events.
+//!
+//! Both are counted along the way, in rows that are written to anyway.
+
+use super::{Database, inserts};
+use crate::error::{Error, Result};
+use crate::{HostScope, Query, TenantScope, get, number, text};
+use elias_api::{Code, Quotas};
+use elias_names::TenantId;
+use sqlx::any::AnyRow;
+use std::collections::HashMap;
+
+/// Rows in which a tenant's unfinished jobs are counted.
+const COUNT_SLOTS: u128 = 8;
+
+/// A column of statements that select jobs which are about to end or to begin again: the bytes of the input.
+pub(super) const INPUT_BYTES: &str = "CAST(octet_length(input) AS BIGINT) AS input_bytes";
+
+/// What a tenant uses of the quotas of triggers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TriggerUse {
+    /// Jobs that are not finished.
+    pub unfinished_jobs: u64,
+    /// Bytes of the inputs of these, and of the data of the events in the log.
+    pub bytes: u64,
+}
+
+/// By how much the count of a tenant's unfinished jobs changes.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct JobCountChange {
+    pub(super) tenant: String,
+    /// Jobs more, or fewer if it is negative.
+    pub(super) jobs: i64,
+    /// Bytes of their inputs.
+    pub(super) bytes: i64,
+}
+
+impl TenantScope {
+    /// What the tenant uses. It takes no time, however many jobs and events there are.
+    ///
+    /// # Errors
+    /// `store-unavailable`.
+    pub async fn trigger_use(&mut self) -> Result<TriggerUse> {
+        let tenant = self.tenant.clone();
+        self.database().trigger_use(&tenant).await
+    }
+}
+
+impl HostScope {
+    /// What a tenant uses, as [`TenantScope::trigger_use`].
+    ///
+    /// # Errors
+    /// `store-unavailable`.
+    pub async fn trigger_use(&mut self, tenant: &TenantId) -> Result<TriggerUse> {
+        self.database().trigger_use(tenant).await
+    }
+
+    /// What each tenant uses that ever had a job or an event. It takes time by the number of tenants.
+    ///
+    /// # Errors
+    /// `store-unavailable`.
+    pub async fn trigger_use_by_tenant(&mut self) -> Result<HashMap<TenantId, TriggerUse>> {
+        let select = "SELECT used.tenant AS tenant, CAST(SUM(used.unfinished) AS BIGINT) AS unfinished, \
+                      CAST(SUM(used.bytes) AS BIGINT) AS bytes FROM (SELECT tenant, unfinished, bytes FROM job_counts \
+                      UNION ALL SELECT tenant, 0, bytes - hidden_bytes FROM event_positions) AS used \
+                      GROUP BY used.tenant";
+        let rows = self.database().rows(sqlx::query(select)).await?;
+        let entry = |row: &AnyRow| {
+            let used = TriggerUse { unfinished_jobs: number(row, "unfinished")?, bytes: number(row, "bytes")? };
+            Ok((text(row, "tenant")?, used))
+        };
+        rows.iter().map(entry).collect()
+    }
+}
+
+impl Database<'_> {
+    pub(super) async fn trigger_use(&mut self, tenant: &TenantId) -> Result<TriggerUse> {
+        let select = "SELECT CAST(COALESCE(SUM(unfinished), 0) AS BIGINT) AS unfinished, \
+                      CAST(COALESCE(SUM(bytes), 0) AS BIGINT) AS job_bytes, \
+                      COALESCE((SELECT p.bytes - p.hidden_bytes FROM event_positions p WHERE p.tenant = $1), 0) \
+                      AS event_bytes FROM job_counts WHERE tenant = $1";
+        let row = self.row(sqlx::query(select).bind(tenant.as_str().to_owned())).await?;
+        let row = row.ok_or_else(|| Error::new(Code::Internal, "the store counted nothing"))?;
+        let bytes = get::<i64>(&row, "job_bytes")?.saturating_add(get(&row, "event_bytes")?);
+        let unfinished_jobs = u64::try_from(get::<i64>(&row, "unfinished")?).unwrap_or_default();
+        Ok(TriggerUse { unfinished_jobs, bytes: u64::try_from(bytes).unwrap_or_default() })
+    }
+
+    /// Refuses so many more jobs, with so many bytes of inputs, if they are more than the quotas allow.
+    pub(super) async fn check_jobs(&mut self, tenant: &TenantId, jobs: u64, bytes: u64, quotas: &Quotas) -> Result<()> {
+        if jobs == 0 || (quotas.jobs == 0 && quotas.trigger_bytes == 0) {
+            return Ok(());
+        }
+        let used = self.trigger_use(tenant).await?;
+        let (unfinished, most) = (used.unfinished_jobs, quotas.jobs);
+        if most > 0 && unfinished.saturating_add(jobs) > most {
+            return Err(over_quota(tenant, "jobs", unfinished, jobs, most, "jobs have ended"));
+        }
+        let most = quotas.trigger_bytes;
+        if most > 0 && used.bytes.saturating_add(bytes) > most {
+            return Err(over_trigger_bytes(tenant, used.bytes, bytes, most));
+        }
+        Ok(())
+    }
+
+    /// Counts unfinished jobs up or down, by tenant.
+    pub(super) async fn count(&mut self, changes: &[JobCountChange]) -> Result<()> {
+        let slot = i64::try_from(ulid::Ulid::new().random() % COUNT_SLOTS).unwrap_or_default();
+        let mut sorted: Vec<_> = changes.iter().filter(|change| change.jobs != 0).collect();
+        sorted.sort(); // transactions that count for the same tenants lock their rows in the same order
+        let end = "ON CONFLICT (tenant, slot) DO UPDATE SET unfinished = job_counts.unfinished + excluded.unfinished, \
+                   bytes = job_counts.bytes + excluded.bytes";
+        let bind = |query: Query, change: &&JobCountChange| {
+            query.bind(change.tenant.clone()).bind(slot).bind(change.jobs).bind(change.bytes)
+        };
+        self.run_each(inserts("job_counts", "tenant, slot, unfinished, bytes", end, &sorted, bind)).await.map(drop)
+    }
+}
+
+/// The bytes that a text takes up in the store.
+pub(super) fn stored_bytes(text: &str) -> u64 {
+    // A character 0 is stored as one of three bytes.
+    (text.len() + 2 * text.matches('\0').count()) as u64
+}
+
+/// The refusal of what is over the quota `trigger-bytes`.
+pub(super) fn over_trigger_bytes(tenant: &TenantId, used: u64, more: u64, most: u64) -> Error {
+    over_quota(tenant, "trigger-bytes", used, more, most, "jobs have ended or events are not kept any more")
+}
+
+/// The refusal of what is over a quota. `until` says what has to happen before it is worth another try.
+pub(super) fn over_quota(tenant: &TenantId, quota: &str, used: u64, more: u64, most: u64, until: &str) -> Error {
+    let message = format!(
+        "the quota `{quota}` of tenant {tenant} is {most}: {used} are in use, and {more} more were asked for; \
+         try again when {until}"
+    );
+    Error::new(Code::QuotaExceeded, message)
+}
