@@ -7,6 +7,7 @@ use crate::cors::Cors;
 use crate::encoding::Compression;
 use crate::headers::HeaderRules;
 use crate::host::HostRule;
+use crate::idempotency::IdempotencyRules;
 use crate::methods::Methods;
 use crate::path;
 use crate::rate_limit::{RateLimit, rate_limits};
@@ -71,6 +72,8 @@ pub struct RuleSet {
     pub assets: Option<Arc<AssetRules>>,
     /// `cache`
     pub cache: Option<Arc<CacheRules>>,
+    /// `idempotency`
+    pub idempotency: Option<Arc<IdempotencyRules>>,
 }
 
 #[derive(Deserialize, Default)]
@@ -85,6 +88,7 @@ struct GatewayTable {
     compress: Option<Value>,
     assets: Option<Value>,
     cache: Option<Value>,
+    idempotency: Option<Value>,
 }
 
 #[derive(Deserialize, Default)]
@@ -103,6 +107,7 @@ struct RouteTable {
     compress: Option<Value>,
     assets: Option<Value>,
     cache: Option<Value>,
+    idempotency: Option<Value>,
 }
 
 impl Default for GatewayConfig {
@@ -138,6 +143,7 @@ impl GatewayConfig {
                 &top.compress,
                 &top.assets,
                 &top.cache,
+                &top.idempotency,
             ],
             "gateway",
         )?;
@@ -234,6 +240,7 @@ impl RouteConfig {
                 &route.compress,
                 &route.assets,
                 &route.cache,
+                &route.idempotency,
             ],
             at,
         )?;
@@ -245,7 +252,7 @@ impl RuleSet {
     /// Whether there is no rule.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        let Self { cors, rate_limits, auth, validate, headers, compress, assets, cache } = self;
+        let Self { cors, rate_limits, auth, validate, headers, compress, assets, cache, idempotency } = self;
         cors.is_none()
             && rate_limits.is_empty()
             && auth.is_none()
@@ -254,11 +261,12 @@ impl RuleSet {
             && compress.is_none()
             && assets.is_none()
             && cache.is_none()
+            && idempotency.is_none()
     }
 
     /// These, with the tables that stand here in their places.
-    fn with(mut self, tables: [&Option<Value>; 8], at: &str) -> Result<Self, ConfigError> {
-        let [cors, rate_limit, auth, validate, headers, compress, assets, cache] = tables;
+    fn with(mut self, tables: [&Option<Value>; 9], at: &str) -> Result<Self, ConfigError> {
+        let [cors, rate_limit, auth, validate, headers, compress, assets, cache, idempotency] = tables;
         replace(&mut self.cors, cors, at, "cors")?;
         replace(&mut self.auth, auth, at, "auth")?;
         replace(&mut self.validate, validate, at, "validate")?;
@@ -266,6 +274,7 @@ impl RuleSet {
         replace(&mut self.compress, compress, at, "compress")?;
         replace(&mut self.assets, assets, at, "assets")?;
         replace(&mut self.cache, cache, at, "cache")?;
+        replace(&mut self.idempotency, idempotency, at, "idempotency")?;
         if let Some(value) = rate_limit {
             self.rate_limits = rate_limits(value, &format!("{at}.rate-limit"))?;
         }

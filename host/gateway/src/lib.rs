@@ -1,5 +1,5 @@
 //! An HTTP gateway without input and output: routing, authentication, rate limits, validation, CORS, headers,
-//! compression, static files and caching rules for the components of a host.
+//! compression, static files, caching rules and idempotency keys for the components of a host.
 //!
 //! [`GatewayConfig`] is the table `[gateway]` of a version's elias.toml, checked: its routes, and the rules of each.
 //! [`Router`] has the routes of all services, and finds the route of a request. [`Rules`] are the rules of one route,
@@ -64,6 +64,7 @@ pub mod encoding;
 mod field;
 pub mod headers;
 pub mod host;
+pub mod idempotency;
 #[cfg(test)]
 mod interleavings;
 pub mod methods;
@@ -85,6 +86,7 @@ pub use clock::Now;
 pub use config::{GatewayConfig, RouteConfig};
 pub use encoding::Coding;
 pub use host::HostRule;
+pub use idempotency::{IdempotencyKey, IdempotencyRules};
 pub use problem::{Code, Refusal};
 pub use router::{FoundRoute, RouteError, RouteMatch, Router};
 pub use rule::ConfigError;

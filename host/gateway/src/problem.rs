@@ -44,6 +44,17 @@ elias_contract::error_codes! {
         InvalidRequest = "invalid-request", 422, "The request does not match its schema";
         /// The client wanted a cached response or none (`Cache-Control: only-if-cached`), and there is none.
         NotCached = "not-cached", 504, "There is no cached response";
+        /// A POST or PATCH without an idempotency key, where the route requires one.
+        IdempotencyKeyMissing = "idempotency-key-missing", 400, "An idempotency key is required";
+        /// The idempotency key is malformed, too long, or there more than once.
+        IdempotencyKeyInvalid = "idempotency-key-invalid", 400, "The idempotency key is malformed";
+        /// The first request with the idempotency key has not ended.
+        IdempotencyConflict = "idempotency-conflict", 409, "A request with this idempotency key is being processed";
+        /// The first request with the idempotency key has ended, and its response was too large to be stored.
+        IdempotencyReplyNotStored = "idempotency-reply-not-stored", 409,
+            "The request was processed, and its response was too large to be stored";
+        /// The idempotency key came before with another method, target or body.
+        IdempotencyKeyReused = "idempotency-key-reused", 422, "The idempotency key belongs to another request";
         /// No asset has this path, and the component is not asked.
         NoAsset = "no-asset", 404, "The file does not exist";
         /// `If-Match` names none of the asset's entity tags.

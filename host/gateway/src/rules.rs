@@ -9,6 +9,7 @@ use crate::cors::Cors;
 use crate::encoding::{Coding, Compression};
 use crate::field::add_vary;
 use crate::headers::HeaderRules;
+use crate::idempotency::{IdempotencyKey, IdempotencyRules};
 use crate::methods::Methods;
 use crate::problem::{Code, Refusal};
 use crate::rate_limit::{Limiter, RateLimit, RateLimitKey};
@@ -77,6 +78,7 @@ struct PreparedRules {
     compress: Option<Arc<Compression>>,
     assets: Option<(Arc<AssetRules>, Arc<AssetTable>)>,
     cache: Option<Arc<CacheRules>>,
+    idempotency: Option<Arc<IdempotencyRules>>,
 }
 
 /// The client of a request, as the connection shows it.
@@ -98,6 +100,8 @@ pub struct AdmittedRequest {
     /// Whether the body is to be read whole, at most [`Rules::max_body_bytes`] of it, and given to
     /// [`Rules::check_body`] first.
     pub checks_body: bool,
+    /// The idempotency key: the request is executed once for it.
+    pub idempotency: Option<IdempotencyKey>,
     context: ResponseContext,
 }
 
@@ -181,6 +185,7 @@ impl Rules {
             compress: rules.compress.clone(),
             assets: rules.assets.as_ref().map(|rules| (Arc::clone(rules), Arc::clone(assets))),
             cache: rules.cache.clone(),
+            idempotency: rules.idempotency.clone(),
         };
         Self { methods, prepared: Some(Box::new(prepared)) }
     }
@@ -192,7 +197,7 @@ impl Rules {
     }
 
     /// Applies the rules to a request, in this order: preflight, rate limits by address and header, authentication,
-    /// rate limits by identity, static files, validation of query, path and headers.
+    /// rate limits by identity, static files, validation of query, path and headers, the idempotency key.
     ///
     /// # Errors
     /// [`LocalReply`], with all headers that the client's scripts need to read it.
@@ -363,6 +368,9 @@ impl PreparedRules {
                 rules.check_headers(headers)?;
                 admitted.checks_body = true;
             }
+        }
+        if let Some(rules) = &self.idempotency {
+            admitted.idempotency = rules.key(&request.method, headers)?;
         }
         Ok(())
     }

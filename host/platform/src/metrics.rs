@@ -1,9 +1,13 @@
 //! The host's metrics for Prometheus, in the OpenMetrics text format. They are read from counters that exist anyway, at
 //! each request for them.
 
+mod writer;
+
 use crate::access::Permission;
 use crate::platform::Platform;
-use crate::serving::{CircuitKind, ExecutionOutcome, QuotaCounts, QuotaKind, ServiceMeter, Verdict};
+use crate::serving::{
+    CircuitKind, ExecutionOutcome, IdempotencyOutcome, QuotaCounts, QuotaKind, ServiceMeter, Verdict,
+};
 use crate::session::Session;
 use crate::triggers::{FAILING_RUNS, LATE, LatencyKind};
 use elias_api::{Code, Error, Result};
@@ -13,14 +17,14 @@ use elias_host::{CpuLoad, InstanceCounts};
 use elias_names::{ServiceId, TenantId};
 use elias_store::{ScheduleCounts, StoredUse, TriggerUse};
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder, NoLabelSet, text};
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, NoLabelSet, text};
 use prometheus_client::metrics::MetricType;
-use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::{Registry, Unit};
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::Arc;
+use writer::{counter, gauge};
 
 /// The label of all services, or tenants, without a label of their own. No name can be like it.
 const OTHER: &str = "_other";
@@ -327,6 +331,15 @@ impl MetricsSnapshot {
                 executions.labelled(labels, meter.ended(ended))?;
             }
         }
+        let text = "Number of requests with an idempotency key, by outcome";
+        let mut idempotent = counter(out, "idempotent_requests", text, None)?;
+        for (service, meter) in &self.services {
+            let [tenant, component, environment] = of_service(service);
+            for outcome in IdempotencyOutcome::ALL {
+                let labels = [tenant, component, environment, ("outcome", outcome.as_str())];
+                idempotent.labelled(labels, meter.idempotency(outcome))?;
+            }
+        }
         let text = "Wall-clock time from the request to the end of all work of the component, waitUntil included";
         let mut durations =
             out.encode_descriptor("execution_duration", text, Some(&Unit::Seconds), MetricType::Histogram)?;
@@ -464,35 +477,4 @@ fn labels(id: &ServiceId) -> [String; 3] {
 
 fn of_service([tenant, component, environment]: &[String; 3]) -> [(&'static str, &str); 3] {
     [("tenant", tenant), ("component", component), ("environment", environment)]
-}
-
-/// A metric that is being written.
-struct Metric<'a, V> {
-    encoder: MetricEncoder<'a>,
-    write: fn(V, MetricEncoder<'_>) -> fmt::Result,
-}
-
-impl<V> Metric<'_, V> {
-    fn labelled<const LABELS: usize>(&mut self, labels: [(&str, &str); LABELS], value: V) -> fmt::Result {
-        (self.write)(value, self.encoder.encode_family(&labels)?)
-    }
-
-    fn one(self, value: V) -> fmt::Result {
-        (self.write)(value, self.encoder)
-    }
-}
-
-fn gauge<'a>(out: &'a mut DescriptorEncoder<'_>, name: &'a str, help: &str) -> Result<Metric<'a, i64>, fmt::Error> {
-    let encoder = out.encode_descriptor(name, help, None, MetricType::Gauge)?;
-    Ok(Metric { encoder, write: |value, encoder| ConstGauge::new(value).encode(encoder) })
-}
-
-fn counter<'a>(
-    out: &'a mut DescriptorEncoder<'_>,
-    name: &'a str,
-    help: &str,
-    unit: Option<&'a Unit>,
-) -> Result<Metric<'a, u64>, fmt::Error> {
-    let encoder = out.encode_descriptor(name, help, unit, MetricType::Counter)?;
-    Ok(Metric { encoder, write: |value, encoder| ConstCounter::new(value).encode(encoder) })
 }

@@ -250,6 +250,7 @@ pub(crate) async fn prune(store: &Store, retention: Retention) -> elias_api::Res
     let before = now_ms().saturating_sub(i64::from(retention.days).saturating_mul(DAY_MS));
     scope.prune_executions(before, retention.per_tenant).await?;
     scope.prune_idempotency(now_ms().saturating_sub(DAY_MS)).await?;
+    scope.prune_idempotent_requests().await?;
     scope.prune_audit(AUDIT_MAX).await?;
     scope.prune_deployments(DEPLOYMENTS_MAX).await?;
     Ok(scope.commit().await?)

@@ -19,6 +19,7 @@ mod guard;
 mod host;
 mod hosts;
 mod idempotency;
+mod idempotent_requests;
 mod identity;
 mod keys;
 mod log;
@@ -45,6 +46,7 @@ pub use file::{BESIDE, STORE_FILE};
 pub use host::{ReleaseTarget, ServiceTarget, TargetFilter};
 pub use hosts::HostEntry;
 pub use idempotency::StoredResponse;
+pub use idempotent_requests::{IdempotentRequest, KeyState, StoredReply};
 pub use identity::IDENTITY_FILE;
 pub use moving::{MovedStore, move_store};
 pub use roles::next_role;
@@ -86,6 +88,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("identity", include_str!("schema/6_identity.sql")),
     ("triggers", include_str!("schema/7_triggers.sql")),
     ("event_log", include_str!("schema/8_event_log.sql")),
+    ("idempotency", include_str!("schema/9_idempotency.sql")),
 ];
 
 /// The tables with a tenant's rows, which row-level security guards on PostgreSQL.
@@ -131,6 +134,7 @@ const TENANT_TABLES: &[&str] = &[
     "subscriptions",
     "outboxes",
     "outbox_receipts",
+    "idempotent_requests",
 ];
 
 /// The store; a cheap handle.

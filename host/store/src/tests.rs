@@ -12,6 +12,7 @@ macro_rules! on_both {
 
 mod access;
 mod durability;
+mod idempotent_requests;
 mod identity;
 mod triggers;
 

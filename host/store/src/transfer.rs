@@ -26,6 +26,7 @@ pub(super) const TABLES: &[&str] = &[
     "audit",
     "executions",
     "idempotency",
+    "idempotent_requests",
     "log_records",
     "log_hashes",
     "counters",

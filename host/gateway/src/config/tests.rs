@@ -26,7 +26,7 @@ fn routes_take_rules_from_the_top_replace_them_or_go_without() {
         "routes": [
             { "path": "/a" },
             { "path": "/b", "cors": { "origins": ["https://b.test"] }, "rate-limit": [] },
-            { "path": "/c", "cors": false, "rate-limit": false, "compress": {} },
+            { "path": "/c", "cors": false, "rate-limit": false, "compress": {}, "idempotency": {} },
         ],
     }))
     .expect("a table");
@@ -40,6 +40,7 @@ fn routes_take_rules_from_the_top_replace_them_or_go_without() {
     assert_eq!((a.rules.rate_limits.len(), b.rules.rate_limits.len()), (1, 0));
     assert!(c.rules.cors.is_none() && c.rules.rate_limits.is_empty() && c.rules.compress.is_some());
     assert!(a.rules.compress.is_none());
+    assert!(a.rules.idempotency.is_none() && c.rules.idempotency.is_some());
 }
 
 #[test]
@@ -73,6 +74,7 @@ fn errors_name_the_place_and_the_key() {
         (json!({ "routes": [{ "auth": { "jwt": { "jwks": 1 } } }] }), "gateway.routes[0].auth.jwt.jwks", "string"),
         (json!({ "headers": { "hsts": { "max-age": "1" } } }), "gateway.headers.hsts.max-age", "u64"),
         (json!({ "validate": { "body": { "type": 1 } } }), "gateway.validate.body", "schema"),
+        (json!({ "routes": [{ "idempotency": { "ttl": "1s" } }] }), "gateway.routes[0].idempotency", "ttl"),
     ] {
         match parse(table.clone()) {
             Err(error) => {

@@ -252,3 +252,26 @@ fn scripts_can_read_why_a_request_has_no_route() {
         assert_eq!(header.and_then(|value| value.to_str().ok()), allowed, "{method} {path} {origin}");
     }
 }
+
+#[test]
+fn the_idempotency_key_of_an_admitted_request_is_read() {
+    let router = router(
+        json!({
+            "cors": { "origins": ["*"] },
+            "routes": [{ "path": "/orders", "idempotency": { "required": true } }, { "path": "/{*rest}" }],
+        }),
+        &SharedState::default(),
+    );
+    let key = |path: &str, pairs: &[(&str, &str)]| match admit(&router, &request("POST", path, pairs), 1).1 {
+        Ok(admitted) => Ok(admitted.idempotency.map(|key| key.key)),
+        Err(LocalReply::Refusal(refusal)) => {
+            assert!(refusal.headers().contains_key(ACCESS_CONTROL_ALLOW_ORIGIN), "scripts can read it");
+            Err(refusal.code())
+        }
+        Err(other) => panic!("{other:?}"),
+    };
+    let origin = ("origin", "https://a.test");
+    assert_eq!(key("/orders", &[origin, ("idempotency-key", "\"k\"")]), Ok(Some("k".to_owned())));
+    assert_eq!(key("/orders", &[origin]), Err(Code::IdempotencyKeyMissing));
+    assert_eq!(key("/other", &[origin, ("idempotency-key", "k")]), Ok(None), "the route has no such rule");
+}

@@ -38,10 +38,37 @@ impl ExecutionOutcome {
     }
 }
 
+/// What became of a request with an idempotency key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum IdempotencyOutcome {
+    /// It ran.
+    Executed,
+    /// It got the response to the first one.
+    Replayed,
+    /// The first one runs, or its response was not stored.
+    Conflict,
+    /// The first one was another request.
+    Mismatch,
+}
+
+impl IdempotencyOutcome {
+    pub(crate) const ALL: [Self; 4] = [Self::Executed, Self::Replayed, Self::Conflict, Self::Mismatch];
+
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Executed => "executed",
+            Self::Replayed => "replayed",
+            Self::Conflict => "conflict",
+            Self::Mismatch => "mismatch",
+        }
+    }
+}
+
 /// The counters of a service's executions, over all its releases.
 #[derive(Default)]
 pub(crate) struct ServiceMeter {
     ended: [AtomicU64; 3],
+    idempotency: [AtomicU64; IdempotencyOutcome::ALL.len()],
     /// The last has those that took longer than all ends.
     durations: [AtomicU64; BUCKETS_US.len() + 1],
     duration_us: AtomicU64,
@@ -57,6 +84,15 @@ impl ServiceMeter {
 
     pub(crate) fn ended(&self, ended: ExecutionOutcome) -> u64 {
         self.ended[ended as usize].load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn count_idempotency(&self, outcome: IdempotencyOutcome) {
+        self.idempotency[outcome as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Requests with an idempotency key, by what became of them.
+    pub(crate) fn idempotency(&self, outcome: IdempotencyOutcome) -> u64 {
+        self.idempotency[outcome as usize].load(Ordering::Relaxed)
     }
 
     /// Seconds of all together, and how many there are in each bucket.

@@ -44,6 +44,7 @@ pub(super) fn write(record: &RequestRecord, guard: Option<&RequestGuard>) {
         version = record.app.as_ref().map(App::version).map(Printable).map(tracing::field::display),
         release = guard.map(RequestGuard::version),
         canary = guard.and_then(|guard| guard.is_canary().then_some(true)),
+        idempotency = record.idempotency,
         fuel = execution.map(|execution| execution.fuel),
         memory_peak_bytes = execution.map(|execution| execution.memory_peak_bytes),
         request_bytes = record.received.as_ref().map_or(0, |progress| progress.bytes()),

@@ -178,14 +178,22 @@ impl Exchange {
     /// Waits for a permit for one of the host's executions, which an execution has from now on as long as it has an
     /// instance.
     pub(crate) async fn enter(&mut self, running: &Running, tenant: Option<&TenantId>) -> Result<(), Refusal> {
-        (self.permit, self.unread) = (None, None); // of an attempt that failed
-        let connection = Arc::clone(&self.connection);
-        if self.is_http2() {
-            self.unread = connection.may_begin().await?;
-        }
-        let permit = Arc::new(connection.server.admit(tenant).await.ok_or(Refusal::Host(ErrorCode::Overloaded))?);
+        self.permit = None; // of an attempt that failed
+        self.wait_for_reader().await?;
+        let server = Arc::clone(&self.connection.server);
+        let permit = Arc::new(server.admit(tenant).await.ok_or(Refusal::Host(ErrorCode::Overloaded))?);
         running.hold(Arc::clone(&permit));
         self.permit = Some(permit);
+        Ok(())
+    }
+
+    /// Waits until the client of an HTTP/2 connection has read enough for another execution to begin.
+    pub(crate) async fn wait_for_reader(&mut self) -> Result<(), Refusal> {
+        self.unread = None; // of an attempt that failed
+        if self.is_http2() {
+            let connection = Arc::clone(&self.connection);
+            self.unread = connection.may_begin().await?;
+        }
         Ok(())
     }
 

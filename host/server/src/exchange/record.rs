@@ -28,6 +28,8 @@ pub(crate) struct RequestRecord {
     pub(super) code: Option<&'static str>,
     /// Whether the response was sent whole.
     pub(super) is_complete: bool,
+    /// What became of the request by its idempotency key, if it has one.
+    pub(crate) idempotency: Option<&'static str>,
     /// The component.
     pub(crate) app: Option<App>,
     /// The execution with its cost, if there was one.
@@ -56,6 +58,7 @@ impl RequestRecord {
             status: 0,
             code: None,
             is_complete: false,
+            idempotency: None,
             app: None,
             execution: None,
             received: None,

@@ -7,7 +7,7 @@ use crate::headers::{EXECUTION_ID, strip_hop_by_hop};
 use bytes::Bytes;
 use elias_host::{App, Running};
 use http::header::CONTENT_LENGTH;
-use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http::{HeaderValue, Method, Request, Response, StatusCode, response};
 use http_body::Body as _;
 
 /// Has a component respond, and makes its response the one that the client gets.
@@ -48,20 +48,13 @@ fn prepare(
     response: Response<elias_host::Body>,
 ) -> Result<Response<Content>, Refusal> {
     let (mut parts, body) = response.into_parts();
-    let running = parts.extensions.remove::<Running>();
-    strip_hop_by_hop(&mut parts.headers);
-    if let Some(running) = &running
-        && let Ok(id) = HeaderValue::from_str(running.id())
-    {
-        parts.headers.insert(EXECUTION_ID, id);
-    }
+    let running = take_execution(&mut parts);
+    add_execution_id(&mut parts, running.as_ref());
     exchange.hold_execution(running);
     if parts.status.is_informational() {
         return Err(Refusal::BadResponse);
     }
-    // hyper leaves these bodies out in HTTP/1 only.
-    let bodiless =
-        matches!(parts.status, StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED);
+    let bodiless = is_bodiless(parts.status);
     // A component may have left a stream unread: that nothing came says nothing of the length that GET would have.
     if *method == Method::HEAD
         && !bodiless
@@ -84,4 +77,22 @@ fn prepare(
             None => Content::Component(body),
         }
     }))
+}
+
+/// The execution behind a component's response, of which nothing goes on that is for one connection only.
+pub(super) fn take_execution(parts: &mut response::Parts) -> Option<Running> {
+    strip_hop_by_hop(&mut parts.headers);
+    parts.extensions.remove::<Running>()
+}
+
+/// Names the execution behind a response in its headers.
+pub(super) fn add_execution_id(parts: &mut response::Parts, running: Option<&Running>) {
+    if let Some(id) = running.and_then(|running| HeaderValue::from_str(running.id()).ok()) {
+        parts.headers.insert(EXECUTION_ID, id);
+    }
+}
+
+/// Whether responses with a status have no body. hyper leaves these out in HTTP/1 only.
+pub(super) fn is_bodiless(status: StatusCode) -> bool {
+    matches!(status, StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED)
 }

@@ -2,8 +2,9 @@
 //!
 //! 1. The headers are checked, which says who responds ([`check`]). The request is counted for its host and address.
 //! 2. The server itself, the admin API, the only component or a component of the platform responds. For the platform:
-//!    trace context, the rules of the route, the limit of the service, a static file, the body's schema, the response
-//!    cache, and at last the component, with retries; its response is mirrored, buffered for its client and stored.
+//!    trace context, the rules of the route, the limit of the service, a static file, the body's schema, the
+//!    idempotency key, the response cache, and at last the component, with retries; its response is mirrored, buffered
+//!    for its client and stored.
 //! 3. A failure becomes a problem document; the route's headers and compression are added; HEAD loses its content.
 //!
 //! These are named steps and not layers of `tower`, since they share one [`Exchange`]. A step borrows it while it
@@ -13,9 +14,10 @@
 mod admin_api;
 mod attempt;
 mod check;
-mod checked_body;
 mod component;
+mod idempotent;
 mod own_response;
+mod whole_body;
 
 use crate::body::Content;
 use crate::connection::Connection;
@@ -39,6 +41,7 @@ use http::{HeaderValue, Method, Request, Response};
 use http_body::Body as _;
 use http_body_util::{Empty, Full};
 use hyper::body::Incoming;
+use idempotent::ExecutionContext;
 use std::convert::Infallible;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
@@ -171,6 +174,7 @@ async fn platform_responds(
     };
     exchange.count_for(&service)?;
     let (asset, identity, checks_body) = (admitted.asset.take(), admitted.identity.clone(), admitted.checks_body);
+    let key = admitted.idempotency.take();
     let identified = identity.is_some();
     let caching = rules.cache().map(|rules| (rules, ResponseVariance { vary: admitted.vary().to_vec(), identified }));
     let transform = RouteResponseTransform::new(Arc::clone(&rules), admitted);
@@ -183,12 +187,22 @@ async fn platform_responds(
         return assets::respond(platform, asset).await;
     }
 
-    // The component, where the request has a body or may not be repeated.
+    // The component once for each idempotency key, which belongs to one body.
     let caller = attempt::caller(identity.as_deref(), client.ip);
+    if let Some(key) = key {
+        let bytes = match checks_body {
+            true => whole_body::read_checked(exchange, rules.max_body_bytes(), body).await?,
+            false => whole_body::read_keyed(exchange, body).await?,
+        };
+        let context = ExecutionContext { platform: platform.clone(), service, identity, caller, ip: client.ip };
+        return idempotent::respond(exchange, context, key, parts, bytes).await;
+    }
+
+    // The component, where the request has a body or may not be repeated.
     let identified_by = identity.as_deref();
     let attempt = Attempt { platform, service: &service, caller: &caller, identity: identified_by, ip: client.ip };
     if checks_body {
-        let bytes = checked_body::read(exchange, rules.max_body_bytes(), body).await?;
+        let bytes = whole_body::read_checked(exchange, rules.max_body_bytes(), body).await?;
         return attempt.execute(exchange, Request::from_parts(parts, Full::new(bytes))).await;
     }
     if client.has_body || !is_idempotent(&parts.method) {

@@ -88,7 +88,7 @@ impl HostScope {
 impl Dialect {
     /// An expression: the database's clock, in milliseconds since 1970. It goes on during a transaction, and is one
     /// value in a statement: the subquery lets PostgreSQL compare it with an index.
-    fn now(self) -> &'static str {
+    pub(crate) fn now(self) -> &'static str {
         match self {
             Self::Sqlite => "CAST(unixepoch('subsec') * 1000 AS BIGINT)",
             Self::Postgres => "(SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT))",
