@@ -1,6 +1,5 @@
 //! `make bench`: ratios against rivals in the same run, written to docs/reference/performance.md. With the names of
-//! parts as arguments (`cargo bench --package elias-tests --features bench --profile release -- building`) only those
-//! run, and nothing is written.
+//! parts as arguments (`make bench PARTS=building`) only those run, and nothing is written.
 //! `soak` and `soak-triggers` run only if they are named: `make soak`.
 
 mod admin;
@@ -48,6 +47,12 @@ fn main() {
     drop(runtime);
     if wanted("http") {
         http_load::run(&mut report);
+    }
+    if wanted("json") {
+        http_load::json(&mut report);
+    }
+    if wanted("express") {
+        http_load::express(&mut report);
     }
     if wanted("platform") {
         platform::run(&mut report);
