@@ -13,6 +13,7 @@ mod in_process;
 mod parameters;
 mod plain_proxy;
 mod platform;
+mod profile;
 mod report;
 mod server;
 mod soak;
@@ -53,6 +54,9 @@ fn main() {
     }
     if wanted("express") {
         http_load::express(&mut report);
+    }
+    if wanted("profile") {
+        profile::run(&mut report);
     }
     if wanted("platform") {
         platform::run(&mut report);
