@@ -10,6 +10,7 @@ mod capabilities;
 mod guest_cpu;
 mod http_load;
 mod in_process;
+mod instructions;
 mod parameters;
 mod plain_proxy;
 mod platform;
@@ -21,8 +22,15 @@ mod starling_monkey;
 mod triggers;
 mod web_apis;
 
+use std::path::Path;
+
 fn main() {
     let parts: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
+    if let [first, folder] = &parts[..]
+        && *first == instructions::COUNTED
+    {
+        return instructions::counted(Path::new(folder));
+    }
     let wanted = |part: &str| parts.is_empty() || parts.iter().any(|wanted| wanted == part);
     let mut report = report::Report::new();
     let runtime =
@@ -57,6 +65,9 @@ fn main() {
     }
     if wanted("profile") {
         profile::run(&mut report);
+    }
+    if wanted("instructions") {
+        instructions::run(&mut report);
     }
     if wanted("platform") {
         platform::run(&mut report);
