@@ -1,6 +1,6 @@
 //! `make bench`: ratios against rivals in the same run, written to docs/reference/performance.md. With the names of
 //! parts as arguments (`make bench PARTS=building`) only those run, and nothing is written.
-//! `soak` and `soak-triggers` run only if they are named: `make soak`.
+//! `soak`, `soak-components` and `soak-triggers` run only if they are named: `make soak`.
 
 mod admin;
 mod attacks;
@@ -80,6 +80,9 @@ fn main() {
     }
     if parts.iter().any(|part| part == "soak") {
         soak::run(&mut report);
+    }
+    if parts.iter().any(|part| part == "soak-components") {
+        soak::components(&mut report);
     }
     if parts.iter().any(|part| part == "soak-triggers") {
         soak::triggers::run(&mut report);
