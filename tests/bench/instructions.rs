@@ -176,9 +176,9 @@ fn mark() {
     let _ = std::os::unix::process::parent_id(); // the plugin waits for this system call
 }
 
-/// A host for one instance: the emulator keeps a table of all address space that is reserved.
+/// A host for few instances: the emulator keeps a table of all address space that is reserved.
 fn host(folder: &Path) -> Host {
-    let host = Host::builder().instances(1).cores(1).cache_dir(folder.join("cache")).capability(Length);
+    let host = Host::builder().instances(4).cores(1).cache_dir(folder.join("cache")).capability(Length);
     host.build().expect("a host")
 }
 
