@@ -14,7 +14,7 @@ struct Exception {
     stack: String,
 }
 
-/// A component with a `call` handler and no imports, compiled and linked. Its engine is a module of its own.
+/// A component with a `call` handler, compiled and linked.
 pub(crate) struct Bare {
     engine: Engine,
     component: InstancePre<()>,
@@ -22,6 +22,7 @@ pub(crate) struct Bare {
 }
 
 impl Bare {
+    /// A component of `elias-build` without imports. Its engine is a module of its own.
     pub(crate) fn new(config: &Config, bytes: &[u8]) -> Self {
         let engine = Engine::new(config).expect("the configuration is valid");
         let layout = layout::read(bytes).expect("our component");
@@ -32,10 +33,15 @@ impl Bare {
         let mut linker = Linker::<()>::new(&engine);
         let module = Module::new(&engine, module).expect("our engine");
         linker.root().module(&layout::engine_import(&digest), &module).expect("nothing else has this name");
-        let component = Component::new(&engine, &thin).expect("our component");
+        Self::link(engine, &linker, &thin)
+    }
+
+    /// A component with a `call` handler whose imports the linker has.
+    pub(crate) fn link(engine: Engine, linker: &Linker<()>, component: &[u8]) -> Self {
+        let component = Component::new(&engine, component).expect("a component");
         let interface = component.get_export_index(None, "elias:component/call@0.1.0").expect("it is exported");
         let call = component.get_export_index(Some(&interface), "call").expect("it is exported");
-        let component = linker.instantiate_pre(&component).expect("it needs nothing else");
+        let component = linker.instantiate_pre(&component).expect("the linker has its imports");
         Self { engine, component, call }
     }
 

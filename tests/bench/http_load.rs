@@ -4,52 +4,145 @@ use crate::report::Report;
 use crate::server::Server;
 use elias_tests::build::{Project, component, root};
 use elias_tests::serve::example;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 const HELLO: &str = "export default { fetch: () => new Response('Hello, world!\\n') };";
 
 pub(crate) fn run(report: &mut Report) {
-    if Command::new("wrk").arg("-v").output().is_err() {
-        report.row("over HTTP", "not measured: wrk is missing", "", None);
+    if !can_load("over HTTP", report) {
         return;
     }
     let project = Project::new(&[]);
-    project.write("hello.wasm", component(HELLO));
     let router = example("router-hono").join("src/index.js");
-    let output = project.elias_build(&[router.to_str().expect("UTF-8"), "-o", "router.wasm"]);
+    for (what, component, node, worker) in [
+        ("hello", hello(&project), "node-hello.mjs", HELLO.to_owned()),
+        ("Hono router", build(&project, &router, "router.wasm"), "node-hono.mjs", worker(&router)),
+    ] {
+        let servers = Servers::start(&project, &component, node, &worker);
+        for connections in [1, 16, 256] {
+            let case = format!("{what}, {connections} connections");
+            let [node, workerd, elias] = servers.compare(&case, report, |server| load(server, connections));
+            report.row(
+                &format!("`elias serve`: {case}"),
+                &elias.beside(&node),
+                "workerd's throughput; 0.5x Node (aim)",
+                Some(elias.per_second >= workerd.per_second),
+            );
+        }
+        system_calls(what, &servers.elias, report);
+    }
+}
+
+/// The part `json`: a POST of a JSON body of 2 KB, which zod checks, beside rivals.
+pub(crate) fn json(report: &mut Report) {
+    if !can_load("a JSON body over HTTP", report) {
+        return;
+    }
+    let project = Project::new(&[]);
+    let (entry, script) = (rivals().join("json.js"), rivals().join("post-json.lua"));
+    let servers = Servers::start(&project, &build(&project, &entry, "json.wasm"), "node-json.mjs", &worker(&entry));
+    let case = "JSON body of 2 KB, zod, 16 connections";
+    let [node, workerd, elias] = servers.compare(case, report, |server| {
+        let load = wrk(Command::new("wrk").arg("-s").arg(&script), server, 16, 3, &[]);
+        assert_eq!(load.refused, 0, "{load}");
+        load
+    });
+    report.row(
+        &format!("`elias serve`: {case}"),
+        &elias.beside(&node),
+        "workerd's throughput; 0.3x Node",
+        Some(elias.per_second >= workerd.per_second && elias.per_second >= node.per_second * 0.3),
+    );
+}
+
+/// The part `express`: what a request to an Express application costs, against the Hono router.
+pub(crate) fn express(report: &mut Report) {
+    if !can_load("an Express application over HTTP", report) {
+        return;
+    }
+    let project = Project::new(&[]);
+    let router = build(&project, &example("router-hono").join("src/index.js"), "router.wasm");
+    let express = build(&project, &root().join("tests/packages/src/express.js"), "express.wasm");
+    let [router, express] = [router, express].map(|component| Server::elias(&[component.to_str().expect("UTF-8")]));
+    let mut best = [f64::MAX; 2];
+    // The best of three, since the machine is shared.
+    for _ in 0..3 {
+        for (best, server) in best.iter_mut().zip([&router, &express]) {
+            *best = best.min(load(server, 16).cpu_microseconds);
+        }
+    }
+    let [router, of_express] = best;
+    let ratio = of_express / router;
+    report.row(
+        "`elias serve`: Express application, 16 connections: CPU a request against the Hono router's",
+        &format!("{ratio:.2}x ({of_express:.0} us against {router:.0} us)"),
+        "3x",
+        Some(ratio <= 3.0),
+    );
+    system_calls("Express application", &express, report);
+}
+
+/// Whether there is what makes the load; else a row says so.
+fn can_load(what: &str, report: &mut Report) -> bool {
+    let is_there = Command::new("wrk").arg("-v").output().is_ok();
+    if !is_there {
+        report.row(what, "not measured: wrk is missing", "", None);
+    }
+    is_there
+}
+
+fn rivals() -> PathBuf {
+    root().join("tests/bench/rivals")
+}
+
+/// The smallest component there is.
+pub(crate) fn hello(project: &Project) -> PathBuf {
+    project.write("hello.wasm", component(HELLO));
+    project.path("hello.wasm")
+}
+
+/// The component of an entry elsewhere, under this name in the project.
+pub(crate) fn build(project: &Project, entry: &Path, name: &str) -> PathBuf {
+    let output = project.elias_build(&[entry.to_str().expect("UTF-8"), "-o", name]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let rivals = root().join("tests/bench/rivals");
-    let bundle = Command::new(rivals.join("node_modules/.bin/esbuild"))
-        .arg(&router)
+    project.path(name)
+}
+
+/// The script for workerd of a router that is asked once at its top level. workerd lets no top level make a response;
+/// its isolate lives on, so that its first request builds the tables once.
+fn worker(entry: &Path) -> String {
+    let bundle = Command::new(rivals().join("node_modules/.bin/esbuild"))
+        .arg(entry)
         .args(["--bundle", "--format=esm"])
         .output()
         .expect("`make packages` installed esbuild");
-    // workerd lets no top level make a response; its isolate lives on, so that its first request builds the tables
-    // once.
-    let worker = String::from_utf8_lossy(&bundle.stdout).replace("await app.request(\"/\");", "");
+    String::from_utf8_lossy(&bundle.stdout).replace("await app.request(\"/\");", "")
+}
 
-    for (what, elias, node, worker) in [
-        ("hello", "hello.wasm", "node-hello.mjs", HELLO.as_bytes()),
-        ("Hono router", "router.wasm", "node-hono.mjs", worker.as_bytes()),
-    ] {
-        let node = Server::start(Command::new("node").arg(rivals.join(node)));
-        let elias = Server::elias(&[project.path(elias).to_str().expect("UTF-8")]);
-        let workerd = Server::workerd(&project, worker);
-        for connections in [1, 16, 256] {
-            let case = format!("{what}, {connections} connections");
-            let baseline = load(&node, connections);
-            report.row(&format!("Node: {case}"), &baseline.to_string(), "", None);
-            let rival = load(&workerd, connections);
-            report.row(&format!("workerd: {case}"), &rival.beside(&baseline), "", None);
-            let ours = load(&elias, connections);
-            report.row(
-                &format!("`elias serve`: {case}"),
-                &ours.beside(&baseline),
-                "workerd's throughput; 0.5x Node (aim)",
-                Some(ours.per_second >= rival.per_second),
-            );
+/// A program in Node, in workerd and in ELIAS.
+struct Servers {
+    node: Server,
+    workerd: Server,
+    elias: Server,
+}
+
+impl Servers {
+    fn start(project: &Project, component: &Path, node: &str, worker: &str) -> Self {
+        Self {
+            node: Server::start(Command::new("node").arg(rivals().join(node))),
+            workerd: Server::workerd(project, worker.as_bytes()),
+            elias: Server::elias(&[component.to_str().expect("UTF-8")]),
         }
-        system_calls(what, &elias, report);
+    }
+
+    /// Loads all three, one after the other, with a row for each rival.
+    fn compare(&self, case: &str, report: &mut Report, load: impl Fn(&Server) -> Load) -> [Load; 3] {
+        let node = load(&self.node);
+        report.row(&format!("Node: {case}"), &node.to_string(), "", None);
+        let workerd = load(&self.workerd);
+        report.row(&format!("workerd: {case}"), &workerd.beside(&node), "", None);
+        [node, workerd, load(&self.elias)]
     }
 }
 

@@ -67,7 +67,7 @@ pub(crate) async fn run(report: &mut Report) {
     report.row("two worker threads against one, `app.fetch`", &format!("{ratio:.2}x"), "1.7x", Some(ratio >= 1.7));
 }
 
-async fn fetch(app: &App) {
+pub(crate) async fn fetch(app: &App) {
     let request = http::Request::get("http://localhost/").body(Empty::<Bytes>::new()).expect("a request");
     app.fetch(request).await.expect("an answer").into_body().collect().await.expect("a body");
 }

@@ -1,7 +1,6 @@
 //! `make bench`: ratios against rivals in the same run, written to docs/reference/performance.md. With the names of
-//! parts as arguments (`cargo bench --package elias-tests --features bench --profile release -- building`) only those
-//! run, and nothing is written.
-//! `soak` and `soak-triggers` run only if they are named: `make soak`.
+//! parts as arguments (`make bench PARTS=building`) only those run, and nothing is written.
+//! `soak`, `soak-components` and `soak-triggers` run only if they are named: `make soak`.
 
 mod admin;
 mod attacks;
@@ -11,9 +10,11 @@ mod capabilities;
 mod guest_cpu;
 mod http_load;
 mod in_process;
+mod instructions;
 mod parameters;
 mod plain_proxy;
 mod platform;
+mod profile;
 mod report;
 mod server;
 mod soak;
@@ -21,8 +22,15 @@ mod starling_monkey;
 mod triggers;
 mod web_apis;
 
+use std::path::Path;
+
 fn main() {
     let parts: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
+    if let [first, folder] = &parts[..]
+        && *first == instructions::COUNTED
+    {
+        return instructions::counted(Path::new(folder));
+    }
     let wanted = |part: &str| parts.is_empty() || parts.iter().any(|wanted| wanted == part);
     let mut report = report::Report::new();
     let runtime =
@@ -49,6 +57,18 @@ fn main() {
     if wanted("http") {
         http_load::run(&mut report);
     }
+    if wanted("json") {
+        http_load::json(&mut report);
+    }
+    if wanted("express") {
+        http_load::express(&mut report);
+    }
+    if wanted("profile") {
+        profile::run(&mut report);
+    }
+    if wanted("instructions") {
+        instructions::run(&mut report);
+    }
     if wanted("platform") {
         platform::run(&mut report);
     }
@@ -60,6 +80,9 @@ fn main() {
     }
     if parts.iter().any(|part| part == "soak") {
         soak::run(&mut report);
+    }
+    if parts.iter().any(|part| part == "soak-components") {
+        soak::components(&mut report);
     }
     if parts.iter().any(|part| part == "soak-triggers") {
         soak::triggers::run(&mut report);

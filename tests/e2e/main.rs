@@ -52,6 +52,7 @@ mod platform_roles;
 mod platform_rollout;
 mod platform_store;
 mod platform_triggers;
+mod profile_parts;
 mod recycling;
 mod request_forms;
 mod response_body;

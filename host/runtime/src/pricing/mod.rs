@@ -31,7 +31,7 @@ pub use linker::{HostFunction, HostLinker, Interface, Waiting};
 pub use list::List;
 pub use payload::Payload;
 pub use price::{ListedSize, Price, Size, UnboundedSize, size, size_of_state};
-pub use times::CallTimes;
+pub use times::{CallTimes, SAMPLED_ONE_IN};
 
 pub(crate) use price::ArgumentTooLarge;
 

@@ -14,9 +14,9 @@ use std::time::Duration;
 /// Units of fuel from which every call is measured: 100 us, of which two looks at the clock are a hundredth.
 const MEASURED_UNITS: u64 = 1_000_000;
 
-/// Of cheaper calls of a thread this share is measured. A prime, so that guests which call the host in a rhythm are not
-/// measured at the same function over and over.
-const SAMPLED_ONE_IN: u32 = 127;
+/// Of the calls of a thread that cost less than 100 us one in so many is measured. A prime, so that guests which call
+/// the host in a rhythm are not measured at the same function over and over.
+pub const SAMPLED_ONE_IN: u32 = 127;
 
 /// The upper bounds of the histogram's buckets, in microseconds.
 const BOUNDS_US: [u64; 9] = [5, 10, 50, 100, 500, 1_000, 5_000, 10_000, 50_000];
