@@ -4,7 +4,8 @@
 //! - `image`: what a memory holds before an execution begins: a base that all have, and pages of its own.
 //! - `file`: either, in a file that is kept and mapped.
 //! - `slot`: one memory: a reservation of address space with the image's files mapped into it, private to the slot.
-//! - `page_map`: which pages of a slot differ from the file, asked of the system and never of the guest.
+//! - `page_map`: which pages of a slot differ from the file, asked of the system and never of the guest; `faults`:
+//!   whether it has to be asked.
 //! - `stack`: the native stacks that guests run on.
 //!
 //! # Invariants
@@ -14,10 +15,12 @@
 //! 3. When an execution begins, the memory has the image's bytes and the image's length.
 //! 4. Nothing but the guest touches a slot while the guest may run. `Slot::reset` is called between executions, and
 //!    otherwise only what nobody owns any more is changed.
+//! 5. The guest runs, and host functions write for it, within `Slot::watch`, on the thread that called it.
 //!
 //! wasmtime asks [`Memories`] for a memory while it instantiates a component, and does not say for which one:
 //! [`instantiate`] leaves the image for it with the thread that polls, and takes the slot that was made of it.
 
+mod faults;
 mod file;
 mod image;
 mod page_map;
@@ -132,15 +135,24 @@ pub(crate) async fn instantiate<T>(
     Ok((made, slot))
 }
 
-/// Calls a guest, and notes the stack that its store gets for the first call and keeps for the others.
-pub(crate) async fn noting_stack<T>(noted: &mut Option<Arc<Stack>>, calling: impl Future<Output = T>) -> T {
+/// Calls a guest: watches its memory, if that is the host's, and notes the stack that its store gets for the first call
+/// and keeps for the others.
+pub(crate) async fn watched<T>(
+    slot: Option<&Slot>,
+    noted: &mut Option<Arc<Stack>>,
+    calling: impl Future<Output = T>,
+) -> T {
     let mut calling = pin!(calling);
     poll_fn(|cx| {
+        let mut poll = || match slot {
+            Some(slot) => slot.watch(|| calling.as_mut().poll(cx)),
+            None => calling.as_mut().poll(cx),
+        };
         if noted.is_some() {
-            return calling.as_mut().poll(cx);
+            return poll();
         }
         STACK.take();
-        let polled = calling.as_mut().poll(cx);
+        let polled = poll();
         *noted = STACK.take();
         polled
     })

@@ -1,14 +1,16 @@
 //! A slot: one linear memory of a guest, reserved address space with an image mapped into it.
 
+use super::faults;
 use super::image::{FileMapping, Image};
 use super::page_map::PageMap;
 use parking_lot::{Mutex, MutexGuard};
 use rustix::mm::{Advice, MapFlags, MprotectFlags, ProtFlags, madvise, mmap, mmap_anonymous, mprotect, munmap};
 use std::io;
+use std::ops::Range;
 use std::os::fd::AsFd;
 use std::ptr::NonNull;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicUsize, Ordering};
 
 /// Each so-manieth time that a slot is put back, the pages that need not have been are given back to the system: what
 /// one request wrote to is not copied for all that follow.
@@ -16,6 +18,13 @@ const RESETS_BETWEEN_TRIMS: u32 = 64;
 
 /// Bytes that are put back at most.
 pub(super) const RESET_BYTES_MAX: usize = 4 << 20;
+
+/// Since the last reset nothing was [watched](Slot::watch).
+const UNWATCHED: u8 = 0;
+/// What was watched caused no page fault, so no further page is the slot's own.
+const NO_FAULTS: u8 = 1;
+/// It did, or may have.
+const FAULTS: u8 = 2;
 
 /// Address space that nobody may access.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,6 +129,10 @@ pub(crate) struct Slot {
     resets: AtomicU32,
     /// Bytes that are the slot's own, as of the last reset.
     private: AtomicUsize,
+    /// The pages that are the slot's own, as of the last reset; none if the system has to be asked.
+    own: Mutex<Option<Vec<Range<usize>>>>,
+    /// What was seen of the page faults since then: `UNWATCHED`, `NO_FAULTS` or `FAULTS`.
+    seen: AtomicU8,
 }
 
 impl Slot {
@@ -147,6 +160,8 @@ impl Slot {
             page_map: Arc::clone(page_map),
             resets: AtomicU32::new(0),
             private: AtomicUsize::new(0),
+            own: Mutex::new(None),
+            seen: AtomicU8::new(UNWATCHED),
         })
     }
 
@@ -191,6 +206,40 @@ impl Slot {
         Ok(())
     }
 
+    /// Runs something that may write to the memory, on this thread: the guest, and host functions for it. It is seen
+    /// whether further pages can have become the slot's own.
+    pub(crate) fn watch<T>(&self, run: impl FnOnce() -> T) -> T {
+        // Should it panic, that is what stays.
+        let former = self.seen.swap(FAULTS, Ordering::Relaxed);
+        let before = faults::count();
+        let result = run();
+        if former != FAULTS && before.is_some() && before == faults::count() {
+            self.seen.store(NO_FAULTS, Ordering::Relaxed);
+        }
+        result
+    }
+
+    /// The pages that are the slot's own; none if they are more than [`RESET_BYTES_MAX`]. The system is asked unless
+    /// they must be those of the last reset, by the page faults since then.
+    fn written(&self) -> io::Result<Option<Vec<Range<usize>>>> {
+        let known = self.own.lock().take(); // set whole
+        if self.seen.swap(UNWATCHED, Ordering::Relaxed) == NO_FAULTS
+            && let Some(known) = known
+        {
+            return Ok(Some(known));
+        }
+        let mut written = known.unwrap_or_default();
+        written.clear();
+        let mut bytes = 0;
+        self.page_map.written(self.start() as usize, self.image.len(), |range| {
+            bytes += range.len();
+            if bytes <= RESET_BYTES_MAX {
+                written.push(range);
+            }
+        })?;
+        Ok((bytes <= RESET_BYTES_MAX).then_some(written))
+    }
+
     /// Puts the image's bytes back wherever the guest wrote to. False, and nothing is done, if that is more than
     /// [`RESET_BYTES_MAX`]: to begin anew is then cheaper, and the guest has paid for a few bytes of each page only.
     ///
@@ -208,20 +257,11 @@ impl Slot {
             give_back(memory)?;
             return Ok(true);
         }
-        let mut written = Vec::new();
-        let mut bytes = 0;
-        self.page_map.written(self.start() as usize, memory.len(), |range| {
-            bytes += range.len();
-            if bytes <= RESET_BYTES_MAX {
-                written.push(range);
-            }
-        })?;
-        if bytes > RESET_BYTES_MAX {
-            return Ok(false);
-        }
+        let Some(written) = self.written()? else { return Ok(false) };
+        let mut bytes = written.iter().map(Range::len).sum::<usize>();
         let trims = self.resets.fetch_add(1, Ordering::Relaxed) % RESETS_BETWEEN_TRIMS == RESETS_BETWEEN_TRIMS - 1;
-        for range in written {
-            for (place, image) in self.image.parts(range) {
+        for range in &written {
+            for (place, image) in self.image.parts(range.clone()) {
                 if trims {
                     bytes -= trim(&mut memory[place], image)?;
                 } else {
@@ -230,6 +270,9 @@ impl Slot {
             }
         }
         self.private.store(bytes, Ordering::Relaxed);
+        if !trims {
+            *self.own.lock() = Some(written);
+        }
         Ok(true)
     }
 

@@ -125,11 +125,15 @@ fn whatever_a_guest_wrote_the_next_execution_finds_the_image() {
                         let grown = slot.len() + PAGE_BYTES * numbers.below(8);
                         slot.grow(grown).expect("within the capacity");
                     }
-                    for _ in 0..numbers.below(60) {
-                        let at = numbers.below(slot.len());
-                        // SAFETY: below the memory's length, and nobody else's.
-                        unsafe { *slot.start().add(at) ^= 0xa5 };
-                    }
+                    // Some write all over, and some where others wrote before, which needs no fault.
+                    let range = if numbers.below(3) == 0 { slot.len() } else { 64 };
+                    slot.watch(|| {
+                        for _ in 0..numbers.below(60) {
+                            let at = numbers.below(range);
+                            // SAFETY: below the memory's length, and nobody else's.
+                            unsafe { *slot.start().add(at) ^= 0xa5 };
+                        }
+                    });
                     if slot.has_grown() {
                         discard_in_parts(&mut slot, 1 + numbers.below(CAPACITY));
                         break;
@@ -139,6 +143,32 @@ fn whatever_a_guest_wrote_the_next_execution_finds_the_image() {
                 }
             }
         }
+    }
+}
+
+#[test]
+fn pages_are_known_by_the_faults_that_make_them_the_slots_own() {
+    let mut numbers = Numbers(11);
+    let home = Arc::new(Reservations::new(1));
+    for (name, map) in page_maps().into_iter().filter(|(_, map)| map.knows()) {
+        let slot = Slot::new(&home, &Arc::new(map), image(&mut numbers, 4), CAPACITY, GUARD).expect("room");
+        // SAFETY: below the memory's length, and nobody else's.
+        let write = |page: usize| slot.watch(|| unsafe { *slot.start().add(page * 4096) ^= 1 });
+        for (pages, wanted) in [(&[5][..], 1), (&[5], 1), (&[], 1), (&[5, 9], 2), (&[9], 2), (&[0, 5], 3)] {
+            pages.iter().copied().for_each(write);
+            // SAFETY: no guest runs here.
+            assert!(unsafe { slot.reset() }.expect("the system answers"));
+            // SAFETY: as above.
+            assert!(unsafe { slot.is_image() }, "{name}, {pages:?}");
+            let page = rustix::param::page_size();
+            assert_eq!(slot.private_bytes() / page, wanted, "{name}, {pages:?}");
+        }
+        // SAFETY: as above; who does not watch is found out by asking.
+        unsafe { *slot.start().add(7 * 4096) ^= 1 };
+        // SAFETY: as above.
+        assert!(unsafe { slot.reset() }.expect("the system answers"));
+        // SAFETY: as above.
+        assert!(unsafe { slot.is_image() }, "{name}");
     }
 }
 

@@ -88,7 +88,7 @@ impl<H: Handler> Instance<H> {
             *handler = Some(made);
         }
         let handler = handler.as_ref().ok_or_else(|| wasmtime::format_err!("it was instantiated"))?;
-        Ok(Ready { store, handler, stack })
+        Ok(Ready { store, handler, slot: slot.as_deref(), stack })
     }
 }
 
@@ -96,6 +96,7 @@ impl<H: Handler> Instance<H> {
 pub(crate) struct Ready<'a, H> {
     store: &'a mut Store<InstanceState>,
     handler: &'a H,
+    slot: Option<&'a Slot>,
     stack: &'a mut Option<Arc<Stack>>,
 }
 
@@ -108,8 +109,8 @@ impl<H> Ready<'_, H> {
         self,
         call: impl AsyncFnOnce(&H, &mut Store<InstanceState>) -> wasmtime::Result<T>,
     ) -> wasmtime::Result<T> {
-        let Self { store, handler, stack } = self;
-        let called = memory::noting_stack(stack, call(handler, &mut *store)).await;
+        let Self { store, handler, slot, stack } = self;
+        let called = memory::watched(slot, stack, call(handler, &mut *store)).await;
         called.map_err(|error| trap_backtrace::add_backtrace(store, error))
     }
 }
