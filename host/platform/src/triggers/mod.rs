@@ -19,6 +19,7 @@
 mod backends;
 mod batch;
 mod cause;
+mod dead_job;
 mod deliver;
 mod event_batch;
 mod limits;
