@@ -70,17 +70,19 @@ pub(super) async fn round(runner: &Arc<Runner>) -> Result<bool> {
         let plan = plan::plan(ready, &leased, &ended_of, find, &mut runner.fair.lock(), free);
         planned = Some(plan);
     }
-    let (mut shares, rates) = planned
+    let (mut shares, limits) = planned
         .as_mut()
-        .map(|plan| (std::mem::take(&mut plan.shares), std::mem::take(&mut plan.rates)))
+        .map(|plan| (std::mem::take(&mut plan.shares), std::mem::take(&mut plan.limits)))
         .unwrap_or_default();
     if ended.is_empty() && shares.is_empty() {
         return Ok(false);
     }
     let mut scope = runner.store.queue_write().await?;
-    let (buckets, waits) = Buckets::lock(&mut scope, &mut shares, &rates).await?;
     let ends: Vec<JobEnd> = ended.iter().map(|one| one.end.clone()).collect();
-    let (late, claimed) = scope.finish_and_claim(&runner.owner, &ends, LEASE_MS, &shares).await?;
+    // First, so that what has ended does not count as running.
+    let late = scope.finish_jobs(&runner.owner, &ends).await?;
+    let (buckets, waits) = Buckets::lock(&mut scope, &mut shares, &limits).await?;
+    let claimed = scope.claim_jobs(&runner.owner, LEASE_MS, &shares).await?;
     buckets.take(&mut scope, &claimed).await?;
     let is_told = tell_ended(&mut scope, &ended, &late).await?;
     scope.commit().await?;
