@@ -39,7 +39,7 @@ mod tests;
 mod waits;
 
 pub use backends::TriggerBackends;
-pub(crate) use cause::checked as checked_traceparent;
+pub(crate) use cause::{checked as checked_traceparent, child_of as child_traceparent};
 pub(crate) use deliver::cloud_event;
 pub(crate) use meters::LatencyKind;
 pub(crate) use new_job::JobRequest;
