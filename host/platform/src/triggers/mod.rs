@@ -34,6 +34,7 @@ mod replay;
 mod run;
 mod runner;
 mod scheduler;
+mod step_records;
 #[cfg(test)]
 mod tests;
 mod waits;
@@ -47,3 +48,4 @@ pub(crate) use replay::Replay;
 pub(crate) use run::{Message, Run, RunEnd, ServedTriggers, Services, WebhookDelivery};
 pub(crate) use runner::Runner;
 pub(crate) use scheduler::{EVENTS_KEPT_MS, FAILING_RUNS, LATE};
+pub(crate) use step_records::{ROWS_OF_STEP, step_records};
