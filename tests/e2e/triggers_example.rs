@@ -114,6 +114,9 @@ async fn an_order_becomes_an_event_a_job_and_a_line_of_the_report() {
     let id =
         terminal.types("shop", &["jobs", "enqueue", "shop", "fulfil", "--input", r#"{"id":"o-2"}"#, "--key", "o-2"]);
     assert!(id.contains("has the key already"), "{id}");
+    terminal.edit("shop/elias.toml", "0 6 * * *", "0 7 * * *");
+    let said = terminal.types("shop", &["deploy"]);
+    assert!(said.contains("  triggers.schedule.report.cron: \"0 6 * * *\" -> \"0 7 * * *\"\n"), "{said}");
 }
 
 #[tokio::test]
