@@ -41,7 +41,7 @@ impl Buckets {
             let leased = scope.leased_queues().await?;
             let leased: HashMap<QueueKey, u64> =
                 leased.into_iter().map(|queue| ((queue.tenant, queue.queue), queue.leased)).collect();
-            for share in shares.iter_mut() {
+            for share in &mut *shares {
                 let key = key(share);
                 if let Some(most) = concurrency.get(&key) {
                     let running = leased.get(&key).copied().unwrap_or_default();
