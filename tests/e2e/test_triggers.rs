@@ -73,7 +73,7 @@ export default {
 
 const TESTS: &str = r#"
 import { clock, expect, fake, it, triggers } from "elias/test";
-import { events, jobs } from "elias";
+import { db, events, jobs } from "elias";
 
 const outcomes = async () => (await triggers.runJobs()).map(({ name, attempt, outcome }) => [name, attempt, outcome]);
 
@@ -126,6 +126,16 @@ it("does steps in transactions of the database", async () => {
   expect(await triggers.runJobs()).toMatchObject([{ attempt: 3, outcome: "done", result: [2, [[2]]] }]);
 });
 
+it("knows what a transaction that rolls back has enqueued no more", async () => {
+  const failing = db.transaction(async (tx) => {
+    await events.publish("mail.sent", "a", { tx });
+    throw new Error("no");
+  });
+  await expect(failing).rejects.toThrow("no");
+  await db.transaction((tx) => jobs.enqueue("report", null, { tx }));
+  expect([triggers.events.length, triggers.jobs.map(({ name }) => name)]).toEqual([0, ["report"]]);
+});
+
 it("takes durations as elias.toml has them", () => expect(clock.advance("soon")).rejects.toThrow("not a duration"));
 "#;
 
@@ -150,7 +160,7 @@ fn tests_move_the_clock_and_run_jobs_and_events() {
     let terminal = terminal();
     let output = terminal.output("app", &["test"]);
     let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
-    assert!(output.status.success() && said.contains("5 passed"), "{said}");
+    assert!(output.status.success() && said.contains("6 passed"), "{said}");
 
     terminal.edit("app/elias.toml", "0 3 * * *", "61 * * * *");
     let output = terminal.output("app", &["test"]);

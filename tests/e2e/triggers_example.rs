@@ -91,11 +91,17 @@ async fn an_order_becomes_an_event_a_job_and_a_line_of_the_report() {
     assert_eq!(glass["result"], r#"{"paid":2500,"parcel":"parcel-o-1"}"#);
     let dead = jobs(&team, "dead", 1).await;
     assert!(dead[0]["error"].as_str().is_some_and(|error| error.contains("the card does not pay so much")), "{dead:?}");
+    let steps = team.done("GET", &format!("/jobs/{}/steps", dead[0]["id"].as_str().expect("an id")), Value::Null).await;
+    let load = &steps["items"][0];
+    assert_eq!((&load["name"], &load["kind"], &load["state"]), (&json!("load"), &json!("step"), &json!("done")));
+    assert!(load["result"].as_str().is_some_and(|result| result.contains("house")), "{steps}");
     check_report(&team).await;
 
     // The same by the command line.
     let listed = terminal.types("shop", &["jobs", "--state", "dead"]);
     assert!(listed.contains("fulfil") && listed.contains("the card does not pay so much"), "{listed}");
+    let shown = terminal.types("shop", &["jobs", "show", dead[0]["id"].as_str().expect("an id")]);
+    assert!(shown.contains("steps\nstep") && shown.contains("load"), "{shown}");
     let events = terminal.types("shop", &["events"]);
     assert!(events.contains("order.placed") && events.contains("order.shipped"), "{events}");
     let shown = terminal.types("shop", &["schedules", "show", "shop", "report"]);
@@ -108,6 +114,9 @@ async fn an_order_becomes_an_event_a_job_and_a_line_of_the_report() {
     let id =
         terminal.types("shop", &["jobs", "enqueue", "shop", "fulfil", "--input", r#"{"id":"o-2"}"#, "--key", "o-2"]);
     assert!(id.contains("has the key already"), "{id}");
+    terminal.edit("shop/elias.toml", "0 6 * * *", "0 7 * * *");
+    let said = terminal.types("shop", &["deploy"]);
+    assert!(said.contains("  triggers.schedule.report.cron: \"0 6 * * *\" -> \"0 7 * * *\"\n"), "{said}");
 }
 
 #[tokio::test]

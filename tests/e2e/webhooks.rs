@@ -132,6 +132,8 @@ async fn an_event_is_sent_with_a_signature_of_each_secret_until_it_is_taken() {
     assert_eq!(header(headers, "webhook-id"), "a%2E1", "a dot separates what is signed");
     assert_eq!(header(&received[0].0, "webhook-id"), header(headers, "webhook-id"));
     assert!(header(headers, "webhook-timestamp").parse::<u64>().is_ok_and(|seconds| seconds > 1_700_000_000));
+    let mut traceparents = received.iter().map(|(headers, _)| header(headers, "traceparent"));
+    assert!(traceparents.all(|text| text.len() == 55), "each attempt is in a trace: {headers:?}");
     let signatures: Vec<_> = header(headers, "webhook-signature").split(' ').collect();
     let is_signature = |text: &&str| {
         let decoded = text.strip_prefix("v1,").and_then(|text| STANDARD.decode(text).ok());

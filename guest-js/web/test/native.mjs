@@ -65,6 +65,8 @@ const native = {
   nativeLogMethod: (script) => script,
   logIndented: () => {},
   logScripted: () => {},
+  dbControl: () => {},
+  dbEnd: () => {},
   log: (level, message, json) => void native.logs.push({ level, message, json }),
   onUncaught: (hook) => void (native.uncaught = hook),
   reportException(error) {

@@ -16,8 +16,34 @@ async function testing(component, host = undefined) {
   const { jobs } = await module("capabilities/jobs.js");
   const { events } = await module("capabilities/events.js");
   const { step } = await module("capabilities/workflow.js");
-  return { app, clock, fake, jobs, events, step, triggers, vi };
+  return { app, clock, fake, jobs, events, native, step, triggers, vi };
 }
+
+test("jobs and events of a transaction are recorded if it commits", async () => {
+  const { fake, jobs, events, native } = await testing({});
+  const tx = (id) => ({ [Symbol.for("elias.transaction")]: id });
+  const names = () => [...fake.jobs.enqueued.map(({ name }) => name), ...fake.events.published.map(({ type }) => type)];
+  await jobs.enqueue("rolled back", null, { tx: tx(1) });
+  await events.publish("rolled.back", null, { tx: tx(1) });
+  native.dbControl(1, "rollback", 0);
+  native.dbEnd(1);
+  assert.deepEqual(names(), []);
+
+  const id = await jobs.enqueue("kept", null, { tx: tx(2), key: "a" });
+  native.dbControl(2, "savepoint", 1);
+  await events.publish("undone", null, { tx: tx(2) });
+  native.dbControl(2, "rollback-to", 1);
+  await events.publish("kept.too", null, { tx: tx(2) });
+  assert.deepEqual(names(), [], "it has not committed yet");
+  native.dbControl(2, "commit", 0);
+  native.dbEnd(2);
+  assert.deepEqual(names(), ["kept", "kept.too"]);
+  assert.equal(await jobs.enqueue("kept", null, { key: "a" }), id);
+  await jobs.enqueue("dropped", null, { tx: tx(3), key: "a" });
+  native.dbControl(3, "commit", 0);
+  native.dbEnd(3);
+  assert.deepEqual(names(), ["kept", "kept.too"], "a key that is taken");
+});
 
 test("schedules are fired, and what they enqueue and publish is recorded", async () => {
   const seen = [];

@@ -80,6 +80,8 @@ pub struct ExecutionFilter {
     pub component: Option<ComponentName>,
     /// Only executions in this environment; absent for all.
     pub environment: Option<Environment>,
+    /// Only runs of the job with this id, a tick or a delivery too; absent for all.
+    pub job: Option<String>,
     /// `true` for only failed executions, `false` for only those that did not fail; absent for all.
     pub failed: Option<bool>,
     /// Only executions that started before the one with this id; absent for all.

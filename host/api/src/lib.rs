@@ -42,7 +42,7 @@ pub use trigger_requests::{
 };
 pub use triggers::{
     EventRecord, JobCounts, JobFilter, JobRecord, JobState, JobTrigger, QueueId, ScheduleDetails, ScheduleRecord,
-    SubscriptionRecord, TickOutcome, TickRecord,
+    StepKind, StepRecord, StepState, SubscriptionRecord, TickOutcome, TickRecord,
 };
 pub use versions::{Component, Diff, SmokeCall, UploadedVersion, Version, VersionSettings};
 

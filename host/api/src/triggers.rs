@@ -180,6 +180,71 @@ pub struct JobRecord {
     pub finished_at: Option<i64>,
 }
 
+/// What a step in the journal of a job is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum StepKind {
+    /// A step that has ended: `step(name, work)`.
+    Step,
+    /// A sleep: `step.sleep`.
+    Sleep,
+    /// A wait for an event: `step.waitFor`.
+    Wait,
+}
+
+/// The state of a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum StepState {
+    /// The step returned, the sleep is over, or the event came.
+    Done,
+    /// The step threw, and its handler goes on from that.
+    Failed,
+    /// The sleep or the wait is not over.
+    Waiting,
+    /// The event of the wait did not come in time.
+    TimedOut,
+}
+
+impl StepState {
+    /// Its name.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::Waiting => "waiting",
+            Self::TimedOut => "timed-out",
+        }
+    }
+}
+
+/// A step in the journal of a job, which its handler does not do again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct StepRecord {
+    /// The position in the journal, from 0.
+    pub position: u32,
+    /// The name.
+    pub name: String,
+    /// What it is.
+    pub kind: StepKind,
+    /// The state.
+    pub state: StepState,
+    /// The time at which a step ended, or a sleep or a wait began, in milliseconds since 1970-01-01 UTC.
+    pub at: i64,
+    /// The end of a sleep, or the time at which a wait is given up, in milliseconds since 1970-01-01 UTC; null for a
+    /// step.
+    pub until: Option<i64>,
+    /// What a wait waits for: the type of the event and the conditions, such as `order.paid {"subject":"o-1"}`; null for
+    /// others.
+    pub waits_for: Option<String>,
+    /// The result of a step, or the event of a wait, a JSON text; null without one, or if it has more than some 4,000
+    /// characters.
+    pub result: Option<String>,
+    /// The error of a step that threw; null otherwise.
+    pub error: Option<String>,
+}
+
 /// A filter for jobs.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::IntoParams)]
 #[serde(default)]

@@ -133,6 +133,7 @@ impl LocalTriggersBuilder {
         let Self { config, clock, on_run, webhooks } = self;
         let settings = TriggerSettings::new(config, webhooks.as_ref())?;
         let (queue, jobs) = MemoryQueue::new(clock.clone());
+        queue.set_priorities(settings.priorities());
         let (log, events) = MemoryLog::new(clock.clone());
         Ok(LocalTriggers {
             settings,

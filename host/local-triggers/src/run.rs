@@ -197,6 +197,7 @@ impl Runner {
 
     /// Has other settings hold from now on.
     pub(crate) fn configure(&self, settings: TriggerSettings) {
+        self.queue.set_priorities(settings.priorities());
         self.settings.send_replace(Arc::new(settings));
     }
 

@@ -4,6 +4,7 @@ use crate::webhook::{Webhook, WebhookSender};
 use elias_triggers::config::{JobConfig, ScheduleConfig, SubscriptionConfig, TriggersConfig, WebhookConfig};
 use elias_triggers::event::{Event, Filter, Transform, TypePattern};
 use elias_triggers::schedule::Schedule;
+use std::collections::HashMap;
 use std::sync::Arc;
 use tokio::sync::{Semaphore, watch};
 
@@ -78,6 +79,11 @@ impl TriggerSettings {
     pub(crate) fn job(&self, name: &str) -> JobConfig {
         self.config.jobs.get(name).cloned().unwrap_or_default()
     }
+
+    /// The priorities of jobs that are enqueued without one, by their names.
+    pub(crate) fn priorities(&self) -> HashMap<String, i32> {
+        self.config.jobs.iter().map(|(name, config)| (name.clone(), config.priority)).collect()
+    }
 }
 
 impl SubscriptionSettings {
@@ -121,11 +127,12 @@ mod tests {
         let table = json!({
             "schedule": [{ "name": "nightly", "cron": "0 3 * * *" }],
             "event": [{ "type": "order.*" }],
-            "jobs": { "resize": { "concurrency": 2 } },
+            "jobs": { "resize": { "concurrency": 2, "priority": 7 } },
         });
         let read = settings(table, None).expect("it is right");
         assert_eq!((read.schedules.len(), read.subscriptions[0].name.as_str()), (1, "order-any"));
         assert_eq!((read.job("resize").concurrency, read.job("other").concurrency), (2, 10));
+        assert_eq!(read.priorities(), HashMap::from([("resize".to_owned(), 7)]));
         let wrong = settings(json!({ "schedule": [{ "name": "a", "cron": "* *" }] }), None);
         let error = wrong.map(|_| ()).expect_err("it is wrong").to_string();
         assert!(error.contains("triggers.schedule[0].cron"), "{error}");

@@ -2,7 +2,7 @@
 //! one, so that neither a full concurrency limit nor an open circuit holds it up.
 
 use crate::serving::{ExecutionOutcome, Service, Serving, State};
-use crate::triggers::{RunEnd, WebhookDelivery, registration};
+use crate::triggers::{RunEnd, WebhookDelivery, child_traceparent, registration};
 use crate::webhook_sender::{WebhookSender, WebhookTarget};
 use elias_api::{Code, Error, ExecutionRecord, RecordedRun, Result, VersionSettings};
 use elias_names::ServiceId;
@@ -28,6 +28,16 @@ pub(crate) fn check(settings: &VersionSettings, sender: Option<&dyn WebhookSende
     };
     let checked = triggers.check_webhooks(settings.capabilities.get("config"), allows);
     checked.map_err(|error| Error::new(Code::BadInput, error.to_string()))
+}
+
+/// What is sent.
+struct Message {
+    /// The id of the event.
+    id: String,
+    /// The event as structured JSON.
+    event: String,
+    /// The request's place in the trace of what published the event.
+    traceparent: String,
 }
 
 /// What came of a request.
@@ -58,10 +68,11 @@ pub(crate) async fn deliver(
     };
     let Some(sender) = sender else { return not_run("this host sends no webhooks".to_owned()) };
     let state = Arc::clone(&service.state());
+    let message = Message { id, event, traceparent: child_traceparent(record.cause.as_deref()) };
     let started = Instant::now();
     let is_cancelled = async { cancelled.wait_for(|is_cancelled| *is_cancelled).await.is_ok() };
     let sent = tokio::select! {
-        sent = send(serving, sender, &service.id, &state, &name, &id, event) => sent,
+        sent = send(serving, sender, &service.id, &state, &name, message) => sent,
         true = is_cancelled => Sent::nothing(Ending::Cancelled),
     };
     let ended = EndedDelivery { service: &service, state: &state, name: &name, record, duration: started.elapsed() };
@@ -75,14 +86,13 @@ async fn send(
     service: &ServiceId,
     state: &State,
     name: &str,
-    id: &str,
-    event: String,
+    message: Message,
 ) -> Sent {
     let Some(webhook) = state.triggers.webhook.iter().find(|webhook| webhook.name() == name) else {
         return Sent::nothing(Ending::Invalid(format!("the version that serves has no webhook {name}")));
     };
     let settings = &state.release.target.settings;
-    let request = match sign(serving, service, state, webhook, id, event) {
+    let request = match sign(serving, service, state, webhook, message) {
         Ok(request) => request,
         Err(reason) => return Sent::nothing(Ending::Failed(reason)),
     };
@@ -108,8 +118,7 @@ fn sign(
     service: &ServiceId,
     state: &State,
     webhook: &WebhookConfig,
-    id: &str,
-    event: String,
+    message: Message,
 ) -> std::result::Result<WebhookRequest, String> {
     let name = &webhook.secret;
     let ServiceId { component, environment, .. } = service;
@@ -118,7 +127,9 @@ fn sign(
         return Err(format!("the secret {name} is not set for {component} in {environment}; {remedy}"));
     };
     let secret = serving.loader.vault.open_sealed(service, name, sealed).map_err(|error| error.to_string())?;
-    let request = WebhookRequest::new(id, event, &secret, serving.clock.now());
+    let Message { id, event, traceparent } = message;
+    let request = WebhookRequest::new(&id, event, &secret, serving.clock.now());
+    let request = request.map(|request| request.with_traceparent(traceparent));
     request.map_err(|error| format!("the secret {name} {error}; {remedy}"))
 }
 

@@ -91,16 +91,19 @@ impl TenantScope {
         allowed: &AllowedServices,
         limit: u32,
     ) -> Result<Vec<ExecutionRecord>> {
+        // A run's JSON begins with the job. There is no index for it: of each tenant only the newest are kept.
         let select = format!(
             "SELECT * FROM executions WHERE tenant = $1 AND id < $2 AND ($3 = '' OR component = $3) \
-             AND ($4 = '' OR environment = $4) AND ($5 < 0 OR (outcome = 'failed') = ($5 = 1)) {} \
+             AND ($4 = '' OR environment = $4) AND ($5 < 0 OR (outcome = 'failed') = ($5 = 1)) \
+             AND ($7 = '' OR substr(run, 1, length($7) + 9) = '{{\"job\":\"' || $7 || '\"') {} \
              ORDER BY id DESC LIMIT $6",
-            allowed.condition(self.dialect, 7)
+            allowed.condition(self.dialect, 8)
         );
         let query = self.query_text(select).bind(filter.before.clone().unwrap_or_else(|| "~".to_owned()));
         let query = query.bind(filter.component.as_ref().map_or_else(String::new, ToString::to_string));
         let query = query.bind(filter.environment.map_or("", Environment::as_str));
         let query = query.bind(filter.failed.map_or(-1, i64::from)).bind(i64::from(limit));
+        let query = query.bind(filter.job.clone().unwrap_or_default());
         self.rows(allowed.bind(query)?).await?.iter().map(execution).collect()
     }
 

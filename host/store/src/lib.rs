@@ -53,9 +53,9 @@ pub use roles::next_role;
 pub use tenants::StoredUse;
 pub use triggers::{
     CancelledJob, ClaimShare, ClaimedJob, DueOutbox, DueSchedule, Enqueued, EventWait, JobEnd, JobKey, JobLease,
-    JobOrder, JobOutcome, JobStart, Lease, LeasedQueue, LostLeases, MovedJobs, NewEvent, NewJob, NewSchedule, NewStep,
-    NewSubscription, NewTick, NextDue, PendingSubscription, PublishedEvent, QueueLimit, ReadyQueue, ScheduleCounts,
-    ScheduleId, Step, SubscriptionId, TickAction, TriggerUse,
+    JobOrder, JobOutcome, JobStart, Lease, LeasedQueue, ListedStep, LostLeases, MovedJobs, NewEvent, NewJob,
+    NewSchedule, NewStep, NewSubscription, NewTick, NextDue, PendingSubscription, PublishedEvent, QueueLimit,
+    ReadyQueue, ScheduleCounts, ScheduleId, Step, SubscriptionId, TickAction, TriggerUse,
 };
 pub use versions::NewVersion;
 

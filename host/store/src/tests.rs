@@ -415,6 +415,10 @@ async fn executions_are_found_and_pruned(TestStore { store, .. }: &TestStore) {
     let failed = ExecutionFilter { failed: Some(true), component: Some(shop()), ..ExecutionFilter::default() };
     assert_eq!(scope.executions(&failed, &AllowedServices::All, 100).await.expect("read").len(), 25);
     assert_eq!(scope.execution(&format!("{:026}", 2_499)).await.expect("read"), Some(record(2_499, "completed")));
+    let of_job = ExecutionFilter { job: Some(format!("{:026}", 12)), ..ExecutionFilter::default() };
+    assert_eq!(scope.executions(&of_job, &AllowedServices::All, 9).await.expect("read"), [record(12, "completed")]);
+    let of_none = ExecutionFilter { job: Some("%".to_owned()), ..ExecutionFilter::default() };
+    assert_eq!(scope.executions(&of_none, &AllowedServices::All, 9).await.expect("read"), []);
     let before = ExecutionFilter { before: Some(format!("{:026}", 10)), ..ExecutionFilter::default() };
     let mut page = async |allowed: AllowedServices| {
         let page = scope.executions(&before, &allowed, 3).await.expect("read");

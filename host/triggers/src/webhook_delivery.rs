@@ -27,6 +27,7 @@ pub struct WebhookRequest {
     id: String,
     timestamp: u64,
     signatures: String,
+    traceparent: Option<String>,
 }
 
 /// A response.
@@ -56,18 +57,26 @@ impl WebhookRequest {
         if signatures.is_empty() {
             return Err(InvalidSecret);
         }
-        Ok(Self { body: event, id, timestamp, signatures })
+        Ok(Self { body: event, id, timestamp, signatures, traceparent: None })
+    }
+
+    /// The same request as a part of a trace: with the header `traceparent` of W3C Trace Context.
+    #[must_use]
+    pub fn with_traceparent(self, traceparent: String) -> Self {
+        Self { traceparent: Some(traceparent), ..self }
     }
 
     /// The header fields of the request.
     #[must_use]
-    pub fn headers(&self) -> [(&'static str, String); 4] {
-        [
+    pub fn headers(&self) -> Vec<(&'static str, String)> {
+        let mut headers = vec![
             ("content-type", CONTENT_TYPE.to_owned()),
             (ID_HEADER, self.id.clone()),
             (TIMESTAMP_HEADER, self.timestamp.to_string()),
             (SIGNATURE_HEADER, self.signatures.clone()),
-        ]
+        ];
+        headers.extend(self.traceparent.clone().map(|traceparent| ("traceparent", traceparent)));
+        headers
     }
 }
 
@@ -141,7 +150,8 @@ mod tests {
     #[test]
     fn a_request_is_signed_by_each_secret() {
         let request = WebhookRequest::new("01A", "{}".to_owned(), &format!("{SECRET} {NEXT}"), now()).expect("signed");
-        let [(_, content_type), (_, id), (_, timestamp), (_, signatures)] = request.headers();
+        let headers: [_; 4] = request.headers().try_into().expect("four headers");
+        let [(_, content_type), (_, id), (_, timestamp), (_, signatures)] = headers;
         assert_eq!((content_type.as_str(), id.as_str()), ("application/cloudevents+json", "01A"));
         assert_eq!(signatures.split(' ').count(), 2);
         for secret in [SECRET, NEXT] {
@@ -151,6 +161,14 @@ mod tests {
         for wrong in ["", " ", "secret", &format!("{SECRET} secret")] {
             assert_eq!(WebhookRequest::new("1", String::new(), wrong, now()), Err(InvalidSecret), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_request_can_be_part_of_a_trace() {
+        let traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".to_owned();
+        let request = WebhookRequest::new("01A", "{}".to_owned(), SECRET, now()).expect("signed");
+        let headers = request.with_traceparent(traceparent.clone()).headers();
+        assert_eq!(headers.last(), Some(&("traceparent", traceparent)));
     }
 
     #[test]

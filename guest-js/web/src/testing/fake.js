@@ -84,13 +84,46 @@ export const published = [];
 /** The id of what was made with this key before. */
 const idOfKey = (list, key) => (key === undefined ? undefined : list.find((made) => made.key === key)?.id);
 
-native.jobsEnqueue = async ({ input, runAtMs: runAt, delayMs: delay, ...job }) => {
-  const known = idOfKey(enqueued, job.key);
+/** The open transactions by their numbers: what is to be done when one commits, and how much of it there was at savepoints. */
+const transactions = new Map();
+
+/** Does something when the transaction commits; at once without one (0). */
+function whenCommitted(tx, work) {
+  if (tx === 0) return work();
+  if (!transactions.has(tx)) transactions.set(tx, { works: [], savepoints: new Map(), isCommitted: false });
+  transactions.get(tx).works.push(work);
+}
+
+const { dbControl, dbEnd } = native;
+native.dbControl = (tx, statement, savepoint) => {
+  const open = transactions.get(tx);
+  if (open !== undefined) {
+    if (statement === "commit") open.isCommitted = true;
+    if (statement === "savepoint") open.savepoints.set(savepoint, open.works.length);
+    // One that is not known began before there was any work.
+    if (statement === "rollback-to") open.works.length = open.savepoints.get(savepoint) ?? 0;
+  }
+  return dbControl(tx, statement, savepoint);
+};
+native.dbEnd = (tx) => {
+  dbEnd(tx);
+  const ended = transactions.get(tx);
+  transactions.delete(tx);
+  if (ended?.isCommitted) for (const work of ended.works) work();
+};
+
+let lastJob = 0;
+native.jobsEnqueue = async ({ input, runAtMs: runAt, delayMs: delay, ...job }, tx = 0) => {
+  // Within a transaction the host looks at keys when it has committed.
+  const known = tx === 0 ? idOfKey(enqueued, job.key) : undefined;
   if (known !== undefined) return known;
-  const id = `job-${enqueued.length + 1}`;
-  enqueued.push({ id, ...job, input: JSON.parse(input), runAt, delay });
-  const now = Date.now();
-  queued.push({ ...enqueued.at(-1), enqueuedAt: now, due: runAt ?? now + (delay ?? 0) });
+  const id = `job-${++lastJob}`;
+  whenCommitted(tx, () => {
+    if (idOfKey(enqueued, job.key) !== undefined) return;
+    enqueued.push({ id, ...job, input: JSON.parse(input), runAt, delay });
+    const now = Date.now();
+    queued.push({ ...enqueued.at(-1), enqueuedAt: now, due: runAt ?? now + (delay ?? 0) });
+  });
   return id;
 };
 native.jobsCancel = async (id) => {
@@ -101,12 +134,16 @@ native.jobsCancel = async (id) => {
 };
 
 const events = [];
-native.eventsPublish = async (type, data, subject, key, delay) => {
-  const known = idOfKey(events, key);
+let lastEvent = 0;
+native.eventsPublish = async (type, data, subject, key, delay, tx = 0) => {
+  const known = tx === 0 ? idOfKey(events, key) : undefined;
   if (known !== undefined) return known;
-  const id = `event-${events.length + 1}`;
-  events.push({ id, type, data: JSON.parse(data), subject, key, delay });
-  published.push({ ...events.at(-1), due: Date.now() + (delay ?? 0) });
+  const id = `event-${++lastEvent}`;
+  whenCommitted(tx, () => {
+    if (idOfKey(events, key) !== undefined) return;
+    events.push({ id, type, data: JSON.parse(data), subject, key, delay });
+    published.push({ ...events.at(-1), due: Date.now() + (delay ?? 0) });
+  });
   return id;
 };
 

@@ -127,6 +127,8 @@ struct State {
     given: HashMap<String, u64>,
     given_order: VecDeque<String>,
     bytes: usize,
+    /// The priorities of jobs that are given none, by their names.
+    priorities: HashMap<String, i32>,
 }
 
 struct Entry {
@@ -168,6 +170,11 @@ impl MemoryQueue {
     pub fn new(clock: Clock) -> (Self, JobReceiver) {
         let shared = Arc::new(Shared { state: Mutex::default(), clock, changed: Notify::new() });
         (Self { shared: Arc::clone(&shared) }, JobReceiver { shared })
+    }
+
+    /// The priorities that jobs get from now on if they are enqueued without one, by their names; 0 where there is none.
+    pub fn set_priorities(&self, priorities: HashMap<String, i32>) {
+        self.shared.state().priorities = priorities;
     }
 
     /// A job is over. If it is not `done`, those that wait for it are cancelled, and those that wait for these.
@@ -224,6 +231,7 @@ impl MemoryQueue {
             return Ok(id.clone());
         }
         let NewJob { name, input, priority, start, key, concurrency_key, after, target } = job;
+        let priority = priority.or_else(|| state.priorities.get(&name).copied()).unwrap_or(0);
         let component = target.unwrap_or_else(|| origin.component.clone());
         let unique = key.clone().map(|key| (component.clone(), name.clone(), key));
         if let Some(known) = unique.as_ref().and_then(|unique| state.keys.get(unique)) {
@@ -279,7 +287,7 @@ impl MemoryQueue {
             origin,
             running,
         };
-        let (priority, status, blockers) = (priority.unwrap_or(0), Status::Blocked(at), blockers.len());
+        let (status, blockers) = (Status::Blocked(at), blockers.len());
         state.jobs.insert(number, Entry { job, priority, status, blockers, blocks: Vec::new() });
         if blockers == 0 {
             state.schedule(number, at);

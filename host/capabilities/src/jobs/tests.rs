@@ -10,6 +10,7 @@ use elias_host::capability::CallMeter;
 use futures::FutureExt;
 use futures::future::{BoxFuture, ready};
 use serde_json::json;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -178,6 +179,17 @@ fn cancel(queue: &MemoryQueue, component: &str, id: &str) -> Result<(), ErrorCod
 
 fn names(receiver: &mut JobReceiver) -> Vec<String> {
     std::iter::from_fn(|| receiver.try_next()).map(|job| job.name).collect()
+}
+
+#[test]
+fn a_job_without_a_priority_has_that_of_its_name() {
+    let (queue, mut receiver, _) = memory();
+    queue.set_priorities(HashMap::from([("urgent".to_owned(), 5), ("idle".to_owned(), -5)]));
+    for name in ["idle", "other", "urgent"] {
+        enqueue(&queue, job(name)).expect("enqueued");
+    }
+    enqueue(&queue, NewJob { priority: Some(9), ..job("idle") }).expect("enqueued");
+    assert_eq!(names(&mut receiver), ["idle", "urgent", "other", "idle"]);
 }
 
 #[test]

@@ -4,11 +4,11 @@ use super::LISTED_MAX;
 use crate::access::Permission;
 use crate::platform::Platform;
 use crate::session::Session;
-use crate::triggers::{JobRequest, checked_traceparent};
-use elias_api::{Code, EnqueueRequest, Error, JobCounts, JobFilter, JobRecord, JobState, Result};
+use crate::triggers::{JobRequest, ROWS_OF_STEP, checked_traceparent, step_records};
+use elias_api::{Code, EnqueueRequest, Error, JobCounts, JobFilter, JobRecord, JobState, Result, StepRecord};
 use elias_capabilities::trigger::Cause;
 use elias_names::{ServiceId, TenantId};
-use elias_store::{CancelledJob, JobStart, NOTHING, TenantScope};
+use elias_store::{CancelledJob, JobStart, NOTHING, TenantScope, now_ms};
 
 /// How long the record of a job is kept that was cancelled by hand, in milliseconds.
 const CANCELLED_KEEP_MS: u64 = 7 * 86_400_000;
@@ -62,6 +62,27 @@ impl Platform {
     pub async fn job(&self, session: &Session, tenant: &TenantId, id: &str) -> Result<JobRecord> {
         session.require_role(Permission::Read, tenant)?;
         allowed_job(&mut self.store().read(tenant).await?, session, Permission::Read, tenant, id).await
+    }
+
+    /// The steps of a job in the order of its journal, from a position on; at most 1,000. A job has them until it is done
+    /// or cancelled; one that is dead keeps them.
+    ///
+    /// # Errors
+    /// As of [`Platform::job`].
+    pub async fn job_steps(
+        &self,
+        session: &Session,
+        tenant: &TenantId,
+        id: &str,
+        from: u32,
+        limit: u32,
+    ) -> Result<Vec<StepRecord>> {
+        session.require_role(Permission::Read, tenant)?;
+        let mut scope = self.store().read(tenant).await?;
+        allowed_job(&mut scope, session, Permission::Read, tenant, id).await?;
+        let limit = limit.min(LISTED_MAX);
+        let rows = scope.list_steps(id, from.saturating_mul(ROWS_OF_STEP), limit * ROWS_OF_STEP).await?;
+        Ok(step_records(rows, limit as usize, now_ms()))
     }
 
     /// How many jobs the tenant has, by state.

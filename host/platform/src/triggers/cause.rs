@@ -8,7 +8,7 @@ pub(crate) fn checked(traceparent: Option<String>) -> Option<String> {
 }
 
 /// The `traceparent` of what is caused by `parent`: in its trace, else in a new one.
-pub(super) fn child_of(parent: Option<&str>) -> String {
+pub(crate) fn child_of(parent: Option<&str>) -> String {
     let mut random = rand::thread_rng();
     let span: u64 = random.gen_range(1..=u64::MAX);
     let trace =

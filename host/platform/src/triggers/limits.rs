@@ -1,7 +1,8 @@
-//! Rates and limits by concurrency key, which all hosts of a store keep together. The rows of the queues that have such
-//! limits are locked by the transaction that claims, which takes the tokens of all its jobs at once.
+//! Rates, concurrency and limits by concurrency key, which all hosts of a store keep together. The rows of the queues
+//! that have such limits are locked by the transaction that claims, which then counts what runs, and takes the tokens
+//! of all its jobs at once.
 
-use super::plan::QueueKey;
+use super::plan::{QueueKey, SharedLimits};
 use elias_api::Result;
 use elias_delivery::clock::Now;
 use elias_store::{ClaimShare, ClaimedJob, HostScope, QueueLimit};
@@ -16,20 +17,38 @@ pub(super) struct Buckets {
 }
 
 impl Buckets {
-    /// Locks the limits of the queues that have a rate or a limit by key, and lowers the shares to what the rates
-    /// allow. Says how long the queues are to be left alone that have no token; none of those is claimed from.
+    /// Locks the limits of the queues that hosts keep together, and lowers the shares to what the rates and the jobs
+    /// that run allow. Jobs that have ended must be so in the transaction. Says how long the queues are to be left
+    /// alone that have no token; none of those is claimed from.
     pub(super) async fn lock(
         scope: &mut HostScope,
         shares: &mut Vec<ClaimShare>,
-        rates: &HashMap<QueueKey, Rate>,
+        shared: &SharedLimits,
     ) -> Result<(Self, Vec<(QueueKey, Duration)>)> {
+        let SharedLimits { rates, concurrency } = shared;
         let key = |share: &ClaimShare| (share.tenant.clone(), share.queue.clone());
-        let is_limited = |share: &&ClaimShare| share.key_concurrency.is_some() || rates.contains_key(&key(share));
+        let is_limited = |share: &&ClaimShare| {
+            let key = key(share);
+            share.key_concurrency.is_some() || rates.contains_key(&key) || concurrency.contains_key(&key)
+        };
         let limited: Vec<QueueKey> = shares.iter().filter(is_limited).map(key).collect();
         if limited.is_empty() {
             return Ok((Self { buckets: Vec::new(), now: Now::from_unix_ms(0) }, Vec::new()));
         }
         let (limits, now_ms) = scope.lock_queue_limits(&limited).await?;
+        if !concurrency.is_empty() {
+            // What the plan counted may be old: another host has claimed since. From here on none does.
+            let leased = scope.leased_queues().await?;
+            let leased: HashMap<QueueKey, u64> =
+                leased.into_iter().map(|queue| ((queue.tenant, queue.queue), queue.leased)).collect();
+            for share in &mut *shares {
+                let key = key(share);
+                if let Some(most) = concurrency.get(&key) {
+                    let running = leased.get(&key).copied().unwrap_or_default();
+                    share.most = share.most.min(most.saturating_sub(u32::try_from(running).unwrap_or(u32::MAX)));
+                }
+            }
+        }
         let now = Now::from_unix_ms(u64::try_from(now_ms).unwrap_or_default());
         let (mut buckets, mut waits) = (Vec::new(), Vec::new());
         for (queue, limit) in limited.into_iter().zip(limits) {

@@ -20,6 +20,7 @@
 mod backends;
 mod batch;
 mod cause;
+mod dead_job;
 mod deliver;
 mod event_batch;
 mod limits;
@@ -35,12 +36,13 @@ mod retention;
 mod run;
 mod runner;
 mod scheduler;
+mod step_records;
 #[cfg(test)]
 mod tests;
 mod waits;
 
 pub use backends::TriggerBackends;
-pub(crate) use cause::checked as checked_traceparent;
+pub(crate) use cause::{checked as checked_traceparent, child_of as child_traceparent};
 pub(crate) use deliver::cloud_event;
 pub(crate) use meters::LatencyKind;
 pub(crate) use new_job::JobRequest;
@@ -49,3 +51,4 @@ pub(crate) use retention::events_kept_ms;
 pub(crate) use run::{Message, Run, RunEnd, ServedTriggers, Services, WebhookDelivery};
 pub(crate) use runner::Runner;
 pub(crate) use scheduler::{FAILING_RUNS, LATE};
+pub(crate) use step_records::{ROWS_OF_STEP, step_records};

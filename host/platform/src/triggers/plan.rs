@@ -13,16 +13,27 @@ pub(super) type QueueKey = (TenantId, QueueId);
 
 /// Jobs that one round claims.
 const CLAIM_MAX: u32 = 50;
+/// The largest concurrency that holds exactly over all hosts: they take turns to claim from such a queue. To do so from
+/// one with a larger limit costs more than it is worth.
+const EXACT_CONCURRENCY_MAX: u32 = 100;
 /// Runs of a schedule at a time: its overlap policy decides, this is for one that allows any number.
 const TICKS_MAX: u32 = 100;
 
 /// Which jobs are to be claimed, and what has to be known to charge the tenants for what they got.
 pub(super) struct Plan {
     pub(super) shares: Vec<ClaimShare>,
-    /// The rates of those queues that have one.
-    pub(super) rates: HashMap<QueueKey, Rate>,
+    pub(super) limits: SharedLimits,
     weights: BTreeMap<TenantId, u32>,
     before: FairQueue<TenantId>,
+}
+
+/// What hosts keep together of the queues that are claimed from.
+#[derive(Default)]
+pub(super) struct SharedLimits {
+    /// The rates of those queues that have one.
+    pub(super) rates: HashMap<QueueKey, Rate>,
+    /// The concurrency of those queues for which it holds exactly.
+    pub(super) concurrency: HashMap<QueueKey, u32>,
 }
 
 /// A queue of which jobs can be claimed.
@@ -36,19 +47,21 @@ struct Candidate {
 /// The limits of a queue, over all hosts.
 struct QueueLimits {
     concurrency: u32,
+    /// Whether elias.toml says it.
+    is_configured: bool,
     rate: Option<Rate>,
     key_concurrency: Option<u32>,
 }
 
 fn limits(served: &ServedTriggers, queue: &QueueId) -> QueueLimits {
-    let of = |concurrency| QueueLimits { concurrency, rate: None, key_concurrency: None };
+    let of = |is_configured, concurrency| QueueLimits { concurrency, is_configured, rate: None, key_concurrency: None };
     match queue.trigger {
         JobTrigger::Job => {
             let config = served.job(&queue.name);
             let (rate, key_concurrency) = (config.limit().rate, config.key_concurrency);
-            QueueLimits { concurrency: config.concurrency, rate, key_concurrency }
+            QueueLimits { rate, key_concurrency, ..of(true, config.concurrency) }
         }
-        JobTrigger::Schedule => of(TICKS_MAX),
+        JobTrigger::Schedule => of(false, TICKS_MAX),
         JobTrigger::Event => {
             let mut subscriptions = served.config.event.iter();
             let subscription = subscriptions.find(|subscription| subscription.name() == queue.name);
@@ -56,11 +69,11 @@ fn limits(served: &ServedTriggers, queue: &QueueId) -> QueueLimits {
             // Its jobs are events, and its concurrency is that of runs.
             let events =
                 |subscription: &SubscriptionConfig| subscription.concurrency.saturating_mul(subscription.batch);
-            of(subscription.map_or(CLAIM_MAX, events))
+            of(subscription.is_some(), subscription.map_or(CLAIM_MAX, events))
         }
         JobTrigger::Webhook => {
             let webhook = served.config.webhook.iter().find(|webhook| webhook.name() == queue.name);
-            of(webhook.map_or(CLAIM_MAX, |webhook| webhook.concurrency))
+            of(webhook.is_some(), webhook.map_or(CLAIM_MAX, |webhook| webhook.concurrency))
         }
     }
 }
@@ -104,18 +117,21 @@ pub(super) fn plan(
     };
     let demands: Vec<_> = candidates.iter().map(demand).collect();
     let before = fair.clone();
-    let (mut shares, mut rates) = (Vec::new(), HashMap::new());
+    let (mut shares, mut shared) = (Vec::new(), SharedLimits::default());
     for share in fair.choose(&demands, free.min(CLAIM_MAX)) {
         let queues = candidates.remove(&share.tenant).unwrap_or_default();
         for (Candidate { queue, limits, .. }, most) in distribute(queues, share.jobs) {
             if let Some(rate) = limits.rate {
-                rates.insert((share.tenant.clone(), queue.clone()), rate);
+                shared.rates.insert((share.tenant.clone(), queue.clone()), rate);
+            }
+            if limits.is_configured && limits.concurrency <= EXACT_CONCURRENCY_MAX {
+                shared.concurrency.insert((share.tenant.clone(), queue.clone()), limits.concurrency);
             }
             let (tenant, key_concurrency) = (share.tenant.clone(), limits.key_concurrency);
             shares.push(ClaimShare { tenant, queue, most, key_concurrency });
         }
     }
-    Plan { shares, rates, weights, before }
+    Plan { shares, limits: shared, weights, before }
 }
 
 impl Plan {

@@ -1,17 +1,18 @@
 //! Claiming jobs, and ending those that have run: the ends of some and the claim of the next are one transaction.
 
 use super::Runner;
+use super::dead_job;
 use super::event_batch::{self, Claim};
 use super::limits::Buckets;
 use super::meters::LatencyKind;
 use super::plan::{self, QueueKey};
 use super::run::{DEAD_LETTER_KEEP_MS, RunClock, Verdict, service_of};
 use super::runner::RunningJob;
-use super::scheduler::{FAILING_RUNS, tell_failing};
+use super::scheduler::{FAILING_RUNS, failing_event};
 use elias_api::{JobState, JobTrigger, Result};
-use elias_names::ServiceId;
-use elias_store::{ClaimShare, ClaimedJob, JobEnd, JobLease, JobOutcome, ReadyQueue, ScheduleId};
-use std::collections::HashMap;
+use elias_names::{ServiceId, TenantId};
+use elias_store::{ClaimShare, ClaimedJob, HostScope, JobEnd, JobLease, JobOutcome, NewEvent, ReadyQueue, ScheduleId};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
@@ -33,6 +34,8 @@ pub(super) struct Ended {
     queue: QueueKey,
     /// The schedule of a tick that is over.
     schedule: Option<(ScheduleId, JobState)>,
+    /// The event of a job that is dead.
+    dead: Option<NewEvent>,
 }
 
 /// A queue that is left alone for some time.
@@ -67,27 +70,25 @@ pub(super) async fn round(runner: &Arc<Runner>) -> Result<bool> {
         let plan = plan::plan(ready, &leased, &ended_of, find, &mut runner.fair.lock(), free);
         planned = Some(plan);
     }
-    let (mut shares, rates) = planned
+    let (mut shares, limits) = planned
         .as_mut()
-        .map(|plan| (std::mem::take(&mut plan.shares), std::mem::take(&mut plan.rates)))
+        .map(|plan| (std::mem::take(&mut plan.shares), std::mem::take(&mut plan.limits)))
         .unwrap_or_default();
     if ended.is_empty() && shares.is_empty() {
         return Ok(false);
     }
     let mut scope = runner.store.queue_write().await?;
-    let (buckets, waits) = Buckets::lock(&mut scope, &mut shares, &rates).await?;
     let ends: Vec<JobEnd> = ended.iter().map(|one| one.end.clone()).collect();
-    let (late, claimed) = scope.finish_and_claim(&runner.owner, &ends, LEASE_MS, &shares).await?;
+    // First, so that what has ended does not count as running.
+    let late = scope.finish_jobs(&runner.owner, &ends).await?;
+    let (buckets, waits) = Buckets::lock(&mut scope, &mut shares, &limits).await?;
+    let claimed = scope.claim_jobs(&runner.owner, LEASE_MS, &shares).await?;
     buckets.take(&mut scope, &claimed).await?;
-    for one in &ended {
-        if let Some((schedule, state)) = one.schedule.as_ref().filter(|_| !late.contains(&one.end.lease)) {
-            let failures = scope.schedule_ended(schedule, *state).await?;
-            if failures == FAILING_RUNS {
-                tell_failing(&mut scope, schedule, *state, failures).await?;
-            }
-        }
-    }
+    let is_told = tell_ended(&mut scope, &ended, &late).await?;
     scope.commit().await?;
+    if is_told {
+        runner.events_changed.notify_one();
+    }
     runner.forget(&ended, &late);
     if let Some(plan) = planned {
         plan.charge(&claimed, &mut runner.fair.lock());
@@ -102,6 +103,29 @@ pub(super) async fn round(runner: &Arc<Runner>) -> Result<bool> {
         }
     }
     Ok(any)
+}
+
+/// Notes how the runs of schedules ended, and publishes which jobs are dead and which schedules fail, all of it in the
+/// transaction that ends the jobs. Says whether it published anything.
+async fn tell_ended(scope: &mut HostScope, ended: &[Ended], late: &[JobLease]) -> Result<bool> {
+    // All lock the tenants' logs in this order.
+    let mut events: BTreeMap<&TenantId, Vec<NewEvent>> = BTreeMap::new();
+    for one in ended.iter().filter(|one| !late.contains(&one.end.lease)) {
+        let of_tenant = events.entry(&one.end.lease.tenant).or_default();
+        of_tenant.extend(one.dead.clone());
+        if let Some((schedule, state)) = &one.schedule {
+            let failures = scope.schedule_ended(schedule, *state).await?;
+            if failures == FAILING_RUNS {
+                of_tenant.push(failing_event(schedule, *state, failures));
+            }
+        }
+    }
+    events.retain(|_, events| !events.is_empty());
+    for (tenant, events) in &events {
+        // The quota is for what tenants publish.
+        scope.publish_events(tenant, events, None).await?;
+    }
+    Ok(!events.is_empty())
 }
 
 /// Ends the ready jobs of services that are nowhere any more, such as those of a tenant that was deleted.
@@ -236,9 +260,13 @@ impl Runner {
         let is_tick = job.queue.trigger == JobTrigger::Schedule;
         let id = || ScheduleId { service: service_of(job), name: job.queue.name.clone() };
         let schedule = state.filter(|_| is_tick).map(|state| (id(), state));
+        let dead = match &outcome {
+            JobOutcome::Dead { error } => dead_job::event(job, error),
+            _ => None,
+        };
         let end = JobEnd { lease: job.lease.clone(), outcome, keep_ms };
         let queue = (job.lease.tenant.clone(), job.queue.clone());
-        self.ended.lock().push(Ended { end, queue, schedule });
+        self.ended.lock().push(Ended { end, queue, schedule, dead });
         self.queue_changed.notify_one();
     }
 

@@ -12,7 +12,8 @@ use elias_api::{Code, Error, JobState, JobTrigger, QueueId, Quotas, Result, Sche
 use elias_delivery::clock::Now;
 use elias_names::{ServiceId, TenantId};
 use elias_store::{
-    DueSchedule, HostScope, JobOrder, JobStart, NewJob, NewTick, NextDue, ScheduleId, TickAction, TriggerUse, now_ms,
+    DueSchedule, HostScope, JobOrder, JobStart, NewEvent, NewJob, NewTick, NextDue, ScheduleId, Store, TickAction,
+    TriggerUse, now_ms,
 };
 use elias_triggers::config::ScheduleConfig;
 use elias_triggers::schedule::{Decision, Look, Overlap, Schedule};
@@ -259,13 +260,8 @@ impl Runner {
     }
 }
 
-/// Publishes that a schedule fails, in the transaction that says how its last run ended.
-pub(super) async fn tell_failing(
-    scope: &mut HostScope,
-    id: &ScheduleId,
-    outcome: JobState,
-    failures: u32,
-) -> Result<()> {
+/// The event of a schedule that fails.
+pub(super) fn failing_event(id: &ScheduleId, outcome: JobState, failures: u32) -> NewEvent {
     let ScheduleId { service, name } = id;
     tracing::warn!(%service, schedule = %name, failures, "the runs of a schedule fail");
     let data = json!({
@@ -275,9 +271,7 @@ pub(super) async fn tell_failing(
         "failures": failures,
         "outcome": outcome.as_str(),
     });
-    let event = platform_events::event("schedule.failing", format!("{}/{name}", service.subject()), &data);
-    scope.publish_events(&service.tenant, &[event], None).await?;
-    Ok(())
+    platform_events::event("schedule.failing", format!("{}/{name}", service.subject()), &data)
 }
 
 fn id_of(tenant: &TenantId, schedule: &ScheduleRecord) -> ScheduleId {

@@ -232,6 +232,11 @@ async fn a_job_that_fails_is_retried_and_then_dead_with_its_stack_and_can_be_ret
     assert_eq!(bench.ran().iter().map(|(_, attempt, _)| *attempt).collect::<Vec<_>>(), [1, 2]);
     assert_eq!(runner.meters().dead_jobs(), [(Some(shop().tenant), 1)]);
     let mut scope = bench.store.write(&shop().tenant).await.expect("a scope");
+    let events = scope.events(0, 100).await.expect("a log");
+    let told: Vec<_> = events.iter().filter(|event| event.event_type == "job.dead").collect();
+    assert_eq!(told.len(), 1, "the attempt that is followed by another is no event: {events:?}");
+    let data: Value = serde_json::from_str(&told[0].data).expect("JSON");
+    assert_eq!((&data["job"], &data["reason"]), (&json!(id), &json!("attempts-used-up")));
     scope.retry_job(&id).await.expect("it is dead");
     scope.commit().await.expect("committed");
     runner.look();

@@ -186,8 +186,8 @@ impl PageQuery {
         self.after.as_deref().unwrap_or_default()
     }
 
-    /// The number that a page of numbered things goes on below.
-    pub(super) fn before_number(&self) -> Result<Option<u32>, Problem> {
+    /// The number of the last item of the previous page, where items are numbered.
+    pub(super) fn after_number(&self) -> Result<Option<u32>, Problem> {
         let number = self.after.as_deref().map(str::parse).transpose();
         number.map_err(|_| bad_input("`after` must be the value of `next` of the previous page"))
     }

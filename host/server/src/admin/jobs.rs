@@ -5,7 +5,7 @@ use super::problem::{PROBLEM, Problem, ProblemDocument, refused};
 use super::services::ServicePath;
 use axum::Json;
 use axum::extract::State;
-use elias_api::{ChangedJobs, EnqueueRequest, EnqueuedJob, JobFilter, JobRecord, JobSelection, JobState};
+use elias_api::{ChangedJobs, EnqueueRequest, EnqueuedJob, JobFilter, JobRecord, JobSelection, JobState, StepRecord};
 use elias_names::TenantId;
 use elias_platform::{Platform, Session};
 use http::StatusCode;
@@ -20,6 +20,7 @@ pub(super) fn routes() -> OpenApiRouter<Platform> {
         .routes(routes!(retry_selected))
         .routes(routes!(discard_selected))
         .routes(routes!(show))
+        .routes(routes!(steps))
         .routes(routes!(cancel))
         .routes(routes!(retry))
         .routes(routes!(discard))
@@ -116,6 +117,36 @@ async fn show(
     PathOf((tenant, id)): PathOf<(TenantId, String)>,
 ) -> Result<Json<JobRecord>, Problem> {
     Ok(Json(platform.job(&session, &tenant, &id).await?))
+}
+
+/// List the steps of a job, in the order of its journal.
+///
+/// A job has them until it is done or cancelled. A dead one keeps them, since a retry goes on from there.
+#[utoipa::path(
+    get,
+    path = "/tenants/{tenant}/jobs/{job}/steps",
+    operation_id = "jobs_steps",
+    tag = "jobs",
+    params(
+        ("tenant" = TenantId, Path, description = "The name of the tenant."),
+        ("job" = String, Path, description = "The id of the job."),
+        PageQuery,
+    ),
+    responses(
+        (status = 200, description = "A page of steps.", body = Page<StepRecord>),
+        (status = "default", description = refused!(404 "not-found"), body = ProblemDocument, content_type = PROBLEM),
+    ),
+)]
+async fn steps(
+    State(platform): State<Platform>,
+    Authenticated(session): Authenticated,
+    PathOf((tenant, id)): PathOf<(TenantId, String)>,
+    QueryOf(page): QueryOf<PageQuery>,
+) -> Result<Json<Page<StepRecord>>, Problem> {
+    let limit = page.limit()?;
+    let from = page.after_number()?.map_or(0, |after| after.saturating_add(1));
+    let found = platform.job_steps(&session, &tenant, &id, from, limit).await?;
+    Ok(Json(Page::new(found, limit, |step| step.position.to_string())))
 }
 
 /// Cancel a job that waits, is ready or runs.

@@ -139,7 +139,7 @@ async fn list(
     PathOf((tenant, component)): PathOf<(TenantId, ComponentName)>,
     QueryOf(page): QueryOf<PageQuery>,
 ) -> Result<Json<NamedPage<Version>>, Problem> {
-    let (limit, before) = (page.limit()?, page.before_number()?);
+    let (limit, before) = (page.limit()?, page.after_number()?);
     let mut scope = platform.read(&session, Permission::Read, &tenant, Some(&component)).await?;
     let versions = scope.versions(&component, before, limit).await?;
     drop(scope);

@@ -31,7 +31,7 @@ pub use limits::QueueLimit;
 pub use outbox::DueOutbox;
 pub use queue::{ClaimShare, ClaimedJob, JobLease, LeasedQueue, LostLeases, ReadyQueue};
 pub use schedules::{DueSchedule, NewSchedule, NewTick, NextDue, ScheduleCounts, ScheduleId, TickAction};
-pub use steps::{NewStep, Step};
+pub use steps::{ListedStep, NewStep, Step};
 pub use subscriptions::{NewSubscription, PendingSubscription, SubscriptionId};
 pub use usage::TriggerUse;
 pub use waiting::{EventWait, MovedJobs};

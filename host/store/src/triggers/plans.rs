@@ -35,6 +35,7 @@ pub(crate) fn hot_statements(dialect: Dialect) -> Vec<(String, Vec<Value>)> {
         (waiting::next_turns(dialect), vec![Items]),
         (waiting::EVENT_WAITS.to_owned(), vec![tenant, Text(""), Number(50)]),
         (steps::JOURNAL.to_owned(), vec![tenant, Text("1")]),
+        (steps::list_steps(), vec![tenant, Text("1"), Number(0), Number(50)]),
         (steps::delete_steps(dialect), vec![Items]),
         (jobs::outdated_jobs(dialect), vec![Number(50)]),
         (schedules::due_schedules(dialect), vec![Number(50)]),

@@ -31,6 +31,33 @@ pub struct NewStep {
     pub step: Step,
 }
 
+/// A row of a journal, as lists show it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedStep {
+    /// Its number in the journal, from 0.
+    pub position: u32,
+    /// Its name.
+    pub name: String,
+    /// Its outcome; of one that is longer than 4,096 characters the first 20.
+    pub outcome: String,
+    /// When it was written, in milliseconds since 1970.
+    pub at: i64,
+}
+
+/// Characters of an outcome that a list shows whole, and of a longer one: they say what it is.
+const LISTED_OUTCOME_CHARS: u32 = 4_096;
+const LISTED_BEGINNING_CHARS: u32 = 20;
+
+/// The statement that lists at most `$4` rows of the journal of the job `$2` of the tenant `$1`, from the position `$3`
+/// on.
+pub(super) fn list_steps() -> String {
+    format!(
+        "SELECT position, name, at, CASE WHEN length(outcome) <= {LISTED_OUTCOME_CHARS} THEN outcome \
+         ELSE substr(outcome, 1, {LISTED_BEGINNING_CHARS}) END AS outcome \
+         FROM steps WHERE tenant = $1 AND job = $2 AND position >= $3 ORDER BY position LIMIT $4"
+    )
+}
+
 pub(super) const JOURNAL: &str = "SELECT * FROM steps WHERE tenant = $1 AND job = $2 ORDER BY position";
 
 fn step(row: &AnyRow) -> Result<Step> {
@@ -50,6 +77,23 @@ impl TenantScope {
     pub async fn journal(&mut self, job: &str) -> Result<Vec<Step>> {
         let query = self.query(JOURNAL).bind(job.to_owned());
         self.rows(query).await?.iter().map(step).collect()
+    }
+
+    /// At most `limit` rows of the journal of a job, from a position on, in their order.
+    ///
+    /// # Errors
+    /// `store-unavailable`.
+    pub async fn list_steps(&mut self, job: &str, from: u32, limit: u32) -> Result<Vec<ListedStep>> {
+        let query = self.query_text(list_steps()).bind(job.to_owned()).bind(i64::from(from)).bind(i64::from(limit));
+        let listed = |row: &AnyRow| {
+            Ok(ListedStep {
+                position: number(row, "position")?,
+                name: get(row, "name")?,
+                outcome: get(row, "outcome")?,
+                at: get(row, "at")?,
+            })
+        };
+        self.rows(query).await?.iter().map(listed).collect()
     }
 }
 

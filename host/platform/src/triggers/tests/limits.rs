@@ -50,6 +50,19 @@ async fn jobs_of_a_concurrency_key_run_one_after_another_on_all_hosts() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_concurrency_holds_over_all_hosts() {
+    let (handler, seen) = slow();
+    let bench = bench(json!({ "jobs": { "resize": { "concurrency": 2 } } }), handler).await;
+    let runners = [bench.runner("one"), bench.runner("two"), bench.runner("three")];
+    for _ in 0..30 {
+        enqueue(&runners[0], "resize", &json!("a")).await;
+    }
+    runners.iter().for_each(Runner::start);
+    until("all are done", async || bench.unfinished().await == 0).await;
+    assert_eq!((seen.lock()["a"].1, bench.ran().len()), (2, 30));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_rate_holds_over_all_hosts() {
     let bench = bench(json!({ "jobs": { "mail": { "rate": "10/h" } } }), returns()).await;
     let runners = [bench.runner("one"), bench.runner("two")];

@@ -47,9 +47,18 @@ async fn steps_are_stored_once_and_only_by_who_has_the_job(TestStore { store, ..
     );
     assert_eq!(append(store, "two", &second, &[step(2, "ship")]).await, []);
     assert_eq!(journal(store, &a, &second).await.len(), 3);
+    let large = Step { outcome: format!("{{\"step\":\"{}\"}}", "é".repeat(5_000)), ..step(3, "large") };
+    assert_eq!(append(store, "two", &second, &[large]).await, []);
+    let mut scope = store.read(&a).await.expect("a scope");
+    let listed = scope.list_steps(&second.lease.id, 1, 2).await.expect("a list");
+    assert_eq!(listed.iter().map(|step| step.position).collect::<Vec<_>>(), [1, 2]);
+    assert_eq!(listed[0].outcome, step(1, "mail").outcome);
+    let listed = scope.list_steps(&second.lease.id, 3, 2).await.expect("a list");
+    drop(scope);
+    assert_eq!((listed.len(), listed[0].outcome.as_str()), (1, "{\"step\":\"ééééééééééé"));
     // A dead job keeps its journal, so that it goes on from there.
     finish(store, "two", &[end(&second, dead())]).await;
-    assert_eq!(journal(store, &a, &second).await.len(), 3);
+    assert_eq!(journal(store, &a, &second).await.len(), 4);
     let mut scope = store.write(&a).await.expect("a scope");
     scope.retry_job(&second.lease.id).await.expect("it is dead");
     scope.commit().await.expect("committed");

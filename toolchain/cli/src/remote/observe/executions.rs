@@ -25,6 +25,9 @@ pub(crate) struct ExecutionsArguments {
     /// List executions in this environment only: dev, staging or production
     #[arg(long = "env", value_name = "ENVIRONMENT")]
     environment: Option<Environment>,
+    /// List runs of this job only, also of a tick or a delivery
+    #[arg(long, value_name = "ID", conflicts_with = "running")]
+    job: Option<String>,
     /// List failed executions only
     #[arg(long)]
     failed: bool,
@@ -99,6 +102,9 @@ pub(crate) fn executions(arguments: &ExecutionsArguments) -> Result<(), Failure>
     if arguments.failed {
         url.query_pairs_mut().append_pair("failed", "true");
     }
+    if let Some(job) = &arguments.job {
+        url.query_pairs_mut().append_pair("job", job);
+    }
     let response = client.list(&url, arguments.limit)?;
     let row = |run: ExecutionRecord| {
         [
@@ -150,6 +156,7 @@ fn format_execution(run: &ExecutionRecord) -> String {
         ("began", time(run.started_at)),
         ("by", run.source.clone()),
         ("job", run.run.as_ref().map(|run| format!("{}, attempt {}", run.job, run.attempt)).unwrap_or_default()),
+        ("cause", run.run.as_ref().and_then(|run| run.cause.clone()).unwrap_or_default()),
         ("took", duration(run.duration_us)),
         ("fuel", number(run.fuel)),
         ("memory", bytes(run.memory_bytes)),

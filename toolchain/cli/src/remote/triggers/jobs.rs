@@ -1,6 +1,6 @@
 //! `elias jobs`.
 
-use super::{append, moment, parse_json};
+use super::{append, moment, parse_json, steps};
 use crate::remote::connection::client::{Client, read};
 use crate::remote::connection::output::{self, number, time};
 use clap::{Args, Subcommand};
@@ -48,7 +48,7 @@ struct SelectionArguments {
 
 #[derive(Debug, Subcommand)]
 enum JobsCommand {
-    /// Show a job
+    /// Show a job and its steps
     Show {
         /// Job id
         id: String,
@@ -119,8 +119,12 @@ pub(crate) fn jobs(arguments: &JobsArguments) -> Result<(), Failure> {
             list(target.json, &client.list(&url, *limit)?)
         }
         Some(JobsCommand::Show { id }) => {
-            let response = client.get(client.tenant_url(&["jobs", id]))?;
-            output::print_item(target.json, &response, |job: JobRecord| describe(&job))
+            let mut response = client.get(client.tenant_url(&["jobs", id]))?;
+            let steps = steps::list(&client, id)?;
+            response["steps"] = steps["items"].clone();
+            output::print_response(target.json, &response, || {
+                Ok(describe(&read(&response)?) + &steps::describe(&read::<Vec<_>>(&response["steps"])?))
+            })
         }
         Some(JobsCommand::Enqueue(enqueue)) => {
             let url = client.service_url(&enqueue.component, &enqueue.environment, &["jobs"]);

@@ -4,6 +4,7 @@ pub(crate) mod events;
 pub(crate) mod jobs;
 mod replay;
 pub(crate) mod schedules;
+mod steps;
 pub(crate) mod subscriptions;
 
 use clap::Args;
