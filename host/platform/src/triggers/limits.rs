@@ -6,7 +6,7 @@ use super::plan::{QueueKey, SharedLimits};
 use elias_api::Result;
 use elias_delivery::clock::Now;
 use elias_store::{ClaimShare, ClaimedJob, HostScope, QueueLimit};
-use elias_triggers::queue::{Rate, TokenBucket};
+use elias_triggers::queue::TokenBucket;
 use std::collections::HashMap;
 use std::time::Duration;
 

@@ -12,8 +12,8 @@ use elias_api::{Code, Error, JobState, JobTrigger, QueueId, Quotas, Result, Sche
 use elias_delivery::clock::Now;
 use elias_names::{ServiceId, TenantId};
 use elias_store::{
-    DueSchedule, HostScope, JobOrder, JobStart, NewEvent, NewJob, NewTick, NextDue, ScheduleId, Store, TickAction,
-    TriggerUse, now_ms,
+    DueSchedule, HostScope, JobOrder, JobStart, NewEvent, NewJob, NewTick, NextDue, ScheduleId, TickAction, TriggerUse,
+    now_ms,
 };
 use elias_triggers::config::ScheduleConfig;
 use elias_triggers::schedule::{Decision, Look, Overlap, Schedule};

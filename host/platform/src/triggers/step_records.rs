@@ -14,11 +14,14 @@ pub(crate) fn step_records(rows: Vec<ListedStep>, limit: usize, now: i64) -> Vec
     let mut steps: Vec<StepRecord> = Vec::new();
     for row in rows {
         let position = row.position / ROWS_OF_STEP;
-        match steps.last_mut().filter(|last| last.position == position) {
-            Some(wait) => end_wait(wait, &row.outcome),
-            None if steps.len() == limit => break,
-            None => steps.extend(record(position, row, now)),
+        if let Some(wait) = steps.last_mut().filter(|last| last.position == position) {
+            end_wait(wait, &row.outcome);
+            continue;
         }
+        if steps.len() == limit {
+            break;
+        }
+        steps.extend(record(position, row, now));
     }
     steps
 }

@@ -190,8 +190,10 @@ async fn quotas_of_unfinished_jobs_hold(TestStore { store, .. }: &TestStore) {
 
 async fn inputs_of_unfinished_jobs_have_a_quota_of_bytes(TestStore { store, .. }: &TestStore) {
     let a = create_tenant(store, "a").await;
-    let sized =
-        |number, bytes| NewJob { input: format!("\"{}\"", "ü".repeat(bytes / 2 - 1)), ..new_job("resize", number) };
+    let sized = |number, bytes: usize| NewJob {
+        input: format!("\"{}\"", "ü".repeat(bytes / 2 - 1)),
+        ..new_job("resize", number)
+    };
     let quotas = Quotas { jobs: 0, trigger_bytes: 100, ..Quotas::default() };
     let mut scope = store.write(&a).await.expect("a scope");
     let waiting = NewJob { start: JobStart::In(3_600_000), ..sized(2, 30) };
