@@ -160,7 +160,13 @@ impl Database {
         transaction.uses_outbox(&self.outbox);
         let outbox = Arc::clone(&self.outbox);
         let written = async move {
-            rows.await?;
+            if let Err(error) = rows.await {
+                // Somebody has dropped the table: the next transaction makes it again.
+                if own_table::is_missing(&error) {
+                    outbox.table.set_seen(false);
+                }
+                return Err(error);
+            }
             outbox.remember().await
         };
         Ok(written.boxed())

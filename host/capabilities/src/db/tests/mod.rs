@@ -206,6 +206,7 @@ on_both! {
     components_do_not_see_each_other
     concurrent_writers_take_turns
     rows_of_the_outbox_are_parts_of_their_transaction
+    an_outbox_that_was_dropped_is_made_again
     the_outbox_is_remembered_before_it_is_relied_on
     rows_that_a_file_has_when_it_is_opened_are_told_of
     transactions_that_are_the_first_to_use_the_outbox_take_turns

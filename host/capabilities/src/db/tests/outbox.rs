@@ -91,6 +91,25 @@ pub(in crate::db::tests) async fn rows_of_the_outbox_are_parts_of_their_transact
     drop(over);
 }
 
+pub(in crate::db::tests) async fn an_outbox_that_was_dropped_is_made_again(backend: TestBackend) {
+    let db = backend.open("dropped", json!({})).await;
+    let mut transaction = db.begin(Isolation::ReadCommitted, false);
+    db.write(&mut transaction, "1").await.unwrap();
+    read(db.act(&mut transaction, Action::Commit)).await.unwrap();
+    // The table is known from here on.
+    assert_eq!(db.bodies().await, ["1"]);
+    db.done("DROP TABLE elias_outbox").await;
+    let mut failing = db.begin(Isolation::ReadCommitted, false);
+    let error = db.write(&mut failing, "2").await.unwrap_err();
+    assert_eq!(error.sqlstate.as_deref(), Some("42P01"));
+    read(db.act(&mut failing, Action::Rollback)).await.unwrap();
+    // Nobody has read the rows meanwhile.
+    let mut transaction = db.begin(Isolation::ReadCommitted, false);
+    db.write(&mut transaction, "3").await.unwrap();
+    read(db.act(&mut transaction, Action::Commit)).await.unwrap();
+    assert_eq!(db.bodies().await, ["3"]);
+}
+
 pub(in crate::db::tests) async fn the_outbox_is_remembered_before_it_is_relied_on(backend: TestBackend) {
     let db = backend.open("remembered", json!({})).await;
     backend.relay.is_away.store(true, Ordering::SeqCst);
