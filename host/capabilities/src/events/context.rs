@@ -45,15 +45,25 @@ impl EventsContext {
         Pending::start(call, self.log.publish(Arc::clone(&self.origin), event))
     }
 
-    /// The row of the outbox of an event that was checked, and the call that writes it. Nobody is told of an event that
-    /// too many others have led to when it is handed over, so it is refused here.
-    pub(super) fn row(&self, event: NewEvent) -> Result<(OutboxRow, HostCall), Error> {
+    /// The work that makes the row of the outbox of an event that was checked; it takes as long as the data are. Nobody is
+    /// told of an event that too many others have led to when it is handed over, so it is refused here.
+    pub(super) fn row(
+        &self,
+        event: NewEvent,
+    ) -> Result<impl FnOnce() -> Result<OutboxRow, Error> + Send + use<>, Error> {
         if self.origin.cause.hops > u32::from(HOPS_MAX) {
             return Err(Error::invalid(format!("{}: {}", TooManyHops.code(), TooManyHops)));
         }
-        let row = outbox::row(new_id(), event, &self.origin, Clock::system().now());
-        let row = row.map_err(|why| Error::invalid(format!("the event cannot be written as JSON: {why}")))?;
-        Ok((row, self.calls.begin()))
+        let (id, origin, now) = (new_id(), Arc::clone(&self.origin), Clock::system().now());
+        Ok(move || {
+            let row = outbox::row(id, event, &origin, now);
+            row.map_err(|why| Error::invalid(format!("the event cannot be written as JSON: {why}")))
+        })
+    }
+
+    /// The call that writes a row.
+    pub(super) fn begin_call(&self) -> HostCall {
+        self.calls.begin()
     }
 }
 

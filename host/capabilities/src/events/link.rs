@@ -7,7 +7,7 @@ use super::contract::{Error, PublishReply, PublishRequest};
 use crate::db::write_outbox;
 #[cfg(not(feature = "db"))]
 use crate::outbox::write_outbox;
-use crate::trigger::{PAYLOAD_BYTES_MAX, Pending, check_json, link_pending};
+use crate::trigger::{PAYLOAD_BYTES_MAX, Pending, check_json, link_pending, work_on};
 use elias_host::capability::pricing::{Price, size};
 use elias_host::capability::wasmtime::StoreContextMut;
 use elias_host::capability::wasmtime::component::Resource;
@@ -19,8 +19,9 @@ use futures::FutureExt;
 const EVENT: u64 = 200_000;
 const DATA_BYTE: u64 = 60;
 
-/// Units of fuel of an event in a transaction: of its statement, too.
+/// Units of fuel of an event in a transaction: of its statement, too. Its data are also written as a JSON string.
 const EVENT_IN: u64 = 300_000;
+const DATA_BYTE_IN: u64 = 80;
 
 /// Defines the interface.
 pub(super) fn init(linker: &mut HostLinker) -> wasmtime::Result<()> {
@@ -35,7 +36,7 @@ pub(super) fn init(linker: &mut HostLinker) -> wasmtime::Result<()> {
     let data = size("bytes of the data", |(_, request): &(u32, PublishRequest)| request.data.len() as u64);
     events.func_async(
         "publish-in",
-        Price::of(EVENT_IN).per(DATA_BYTE, data.limited_to(PAYLOAD_BYTES_MAX)),
+        Price::of(EVENT_IN).per(DATA_BYTE_IN, data.limited_to(PAYLOAD_BYTES_MAX)),
         |store, (transaction, request): (u32, PublishRequest)| Box::new(publish_in(store, transaction, request)),
     )
 }
@@ -71,12 +72,19 @@ async fn publish_in(
 ) -> wasmtime::Result<(Resource<Pending<PublishReply>>,)> {
     let state = store.data_mut();
     let row = match check(state, request).await? {
-        Ok(event) => state.context::<Events>().row(event),
+        Ok(event) => {
+            let bytes = event.data.len();
+            let write = state.context::<Events>().row(event);
+            match write {
+                Ok(write) => work_on(state.info(), bytes, write).await?,
+                Err(error) => Err(error),
+            }
+        }
         Err(error) => Err(error),
     };
     let pending = match row {
-        Ok((row, call)) => {
-            let id = row.id.clone();
+        Ok(row) => {
+            let (id, call) = (row.id.clone(), state.context::<Events>().begin_call());
             let written = write_outbox(state, transaction, row);
             Pending::start(call, async move { written.await.map(|()| id).map_err(Error::from) }.boxed())
         }

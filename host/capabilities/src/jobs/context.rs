@@ -55,11 +55,18 @@ impl JobsContext {
         Pending::start(call, self.queue.enqueue(Arc::clone(&self.origin), job))
     }
 
-    /// The row of the outbox of a job that was checked, and the call that writes it.
-    pub(super) fn row(&self, job: NewJob) -> Result<(OutboxRow, HostCall), Error> {
-        let row = outbox::row(new_id(), job, &self.origin, Clock::system().now());
-        let row = row.map_err(|why| Error::invalid(format!("the job cannot be written as JSON: {why}")))?;
-        Ok((row, self.calls.begin()))
+    /// The work that makes the row of the outbox of a job that was checked; it takes as long as the input is.
+    pub(super) fn row(&self, job: NewJob) -> impl FnOnce() -> Result<OutboxRow, Error> + Send + use<> {
+        let (id, origin, now) = (new_id(), Arc::clone(&self.origin), Clock::system().now());
+        move || {
+            let row = outbox::row(id, job, &origin, now);
+            row.map_err(|why| Error::invalid(format!("the job cannot be written as JSON: {why}")))
+        }
+    }
+
+    /// The call that writes a row.
+    pub(super) fn begin_call(&self) -> HostCall {
+        self.calls.begin()
     }
 
     /// Cancels a job.

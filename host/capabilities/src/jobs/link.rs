@@ -7,7 +7,7 @@ use super::contract::{EnqueueRequest, Error, JobReply};
 use crate::db::write_outbox;
 #[cfg(not(feature = "db"))]
 use crate::outbox::write_outbox;
-use crate::trigger::{PAYLOAD_BYTES_MAX, Pending, check_json, link_pending};
+use crate::trigger::{PAYLOAD_BYTES_MAX, Pending, check_json, link_pending, work_on};
 use elias_host::capability::pricing::{Price, size};
 use elias_host::capability::wasmtime::StoreContextMut;
 use elias_host::capability::wasmtime::component::Resource;
@@ -19,8 +19,9 @@ use futures::FutureExt;
 const JOB: u64 = 200_000;
 const INPUT_BYTE: u64 = 60;
 
-/// Units of fuel of a job in a transaction: of its statement, too.
+/// Units of fuel of a job in a transaction: of its statement, too. Its input is also written as a JSON string.
 const JOB_IN: u64 = 300_000;
+const INPUT_BYTE_IN: u64 = 80;
 
 /// Defines the interface.
 pub(super) fn init(linker: &mut HostLinker) -> wasmtime::Result<()> {
@@ -35,7 +36,7 @@ pub(super) fn init(linker: &mut HostLinker) -> wasmtime::Result<()> {
     let input = size("bytes of the input", |(_, request): &(u32, EnqueueRequest)| request.input.len() as u64);
     jobs.func_async(
         "enqueue-in",
-        Price::of(JOB_IN).per(INPUT_BYTE, input.limited_to(PAYLOAD_BYTES_MAX)),
+        Price::of(JOB_IN).per(INPUT_BYTE_IN, input.limited_to(PAYLOAD_BYTES_MAX)),
         |store, (transaction, request): (u32, EnqueueRequest)| Box::new(enqueue_in(store, transaction, request)),
     )?;
     jobs.func("cancel", Price::of(JOB), |mut store: StoreContextMut<'_, InstanceState>, (id,): (String,)| {
@@ -76,12 +77,16 @@ async fn enqueue_in(
 ) -> wasmtime::Result<(Resource<Pending<JobReply>>,)> {
     let state = store.data_mut();
     let row = match check(state, request).await? {
-        Ok(job) => state.context::<Jobs>().row(job),
+        Ok(job) => {
+            let bytes = job.input.len();
+            let write = state.context::<Jobs>().row(job);
+            work_on(state.info(), bytes, write).await?
+        }
         Err(error) => Err(error),
     };
     let pending = match row {
-        Ok((row, call)) => {
-            let id = row.id.clone();
+        Ok(row) => {
+            let (id, call) = (row.id.clone(), state.context::<Jobs>().begin_call());
             let written = write_outbox(state, transaction, row);
             Pending::start(call, async move { written.await.map(|()| id).map_err(Error::from) }.boxed())
         }

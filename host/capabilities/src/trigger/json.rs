@@ -11,7 +11,7 @@ use std::task::Poll;
 /// Bytes of the longest JSON text that is taken from a component: what the handlers of triggers are given at most.
 pub(crate) const PAYLOAD_BYTES_MAX: u64 = 1 << 20;
 
-/// Bytes of a text that is read where the guest runs; a longer one is read aside.
+/// Bytes of a text that is read or written where the guest runs; what is to be done with a longer one is done aside.
 const INLINE_BYTES: usize = 16 << 10;
 
 /// Gives the text back if it is JSON, and else says why it is not.
@@ -22,14 +22,27 @@ pub(crate) fn check(
     instance: &InstanceInfo,
     text: String,
 ) -> BoxFuture<'static, wasmtime::Result<Result<String, String>>> {
-    if text.len() <= INLINE_BYTES {
-        return ready(Ok(read(text))).boxed();
-    }
-    let mut text = Some(text);
-    instance.aside(move || text.take().map_or(Poll::Pending, |text| Poll::Ready(read(text)))).boxed()
+    let bytes = text.len();
+    work_on(instance, bytes, move || read(text))
 }
 
-/// The same, where the guest does not run.
+/// Does something that takes as long as a text of so many bytes is: where the guest runs, or aside if it is long.
+///
+/// # Errors
+/// A trap, if the execution's deadline passes meanwhile.
+pub(crate) fn work_on<T: Send + 'static>(
+    instance: &InstanceInfo,
+    bytes: usize,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> BoxFuture<'static, wasmtime::Result<T>> {
+    if bytes <= INLINE_BYTES {
+        return ready(Ok(work())).boxed();
+    }
+    let mut work = Some(work);
+    instance.aside(move || work.take().map_or(Poll::Pending, |work| Poll::Ready(work()))).boxed()
+}
+
+/// The same as [`check`], at once.
 pub(crate) fn read(text: String) -> Result<String, String> {
     match serde_json::from_str::<Checked>(&text) {
         Ok(Checked) => Ok(text),

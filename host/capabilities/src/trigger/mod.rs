@@ -25,7 +25,7 @@ pub use origin::Origin;
 #[cfg(all(feature = "db", feature = "events", feature = "jobs"))]
 pub(crate) use json::read as read_json;
 #[cfg(any(feature = "events", feature = "jobs"))]
-pub(crate) use json::{PAYLOAD_BYTES_MAX, check as check_json};
+pub(crate) use json::{PAYLOAD_BYTES_MAX, check as check_json, work_on};
 pub(crate) use pending::{Pending, Reply, link as link_pending};
 pub(crate) use text::check as check_text;
 #[cfg(any(feature = "events", feature = "jobs"))]
