@@ -214,11 +214,22 @@ impl Exchange {
             let (scopes, stalled) = (self.scopes.clone(), &self.connection.server.stalled);
             return ComponentBody::Ahead(ReadAhead::start(body, self.permit.take(), scopes, stalled));
         };
+        self.buffer_bytes(bytes);
+        ComponentBody::Direct(body)
+    }
+
+    /// Has so many bytes of a component's response, which are all there, wait for its client: if there is no memory for
+    /// them, the permit of the execution is kept until they are sent.
+    pub(crate) fn buffer_bytes(&mut self, bytes: u64) {
         self.buffer = self.scopes.reserve_buffer(bytes);
         if self.buffer.is_some() {
             self.permit = None;
         }
-        ComponentBody::Direct(body)
+    }
+
+    /// Holds the permit of an execution that did not [enter](Self::enter) through this exchange.
+    pub(crate) fn hold_permit(&mut self, permit: Arc<SharedPermit>) {
+        self.permit = Some(permit);
     }
 
     /// There is no response of a component, and this is why.

@@ -7,6 +7,7 @@ use crate::exchange::Exchange;
 use crate::failure::{Failure, Refusal, describe};
 use crate::state::ServerState;
 use bytes::{Bytes, BytesMut};
+use elias_delivery::supervision::SharedPermit;
 use elias_gateway::{IdempotencyKey, Identity};
 use elias_host::{Body, Caller, Error, ErrorCode, Running};
 use elias_platform::{
@@ -40,7 +41,8 @@ struct Executed {
 
 /// The result of such a request.
 enum ExecutionResult {
-    Response(Response<Content>),
+    /// With the permit, which bytes that wait for the client may need.
+    Response(Response<ReadBody>, Arc<SharedPermit>),
     Failed(Failure),
     /// It did not run: another request took the key meanwhile.
     Known(KnownReply),
@@ -83,9 +85,20 @@ pub(super) async fn respond(
     exchange.hold_execution(running);
     match result {
         ExecutionResult::Known(known) => send_known(exchange, &platform, service, known).await,
-        ExecutionResult::Response(response) => {
+        ExecutionResult::Response(response, permit) => {
             exchange.note(|record| record.idempotency = Some("executed"));
-            Ok(response)
+            exchange.hold_permit(permit);
+            // As any other response of a component: a client that reads slowly does not keep the guest.
+            Ok(response.map(|body| match body {
+                ReadBody::Whole(bytes) => {
+                    exchange.buffer_bytes(bytes.len() as u64);
+                    whole(bytes)
+                }
+                ReadBody::Begun(bytes, rest) => {
+                    let rest = exchange.buffer_response(rest);
+                    Content::stream(futures::stream::iter([Ok(bytes)]).chain(rest.into_data_stream()))
+                }
+            }))
         }
         ExecutionResult::Failed(failure) => Err(failure),
     }
@@ -133,7 +146,8 @@ async fn execute(
         guard.refuse();
         return Executed::failed(guard, None, Refusal::Host(ErrorCode::Overloaded).into());
     };
-    guard.running().hold(permit);
+    let permit = Arc::new(permit);
+    guard.running().hold(Arc::clone(&permit));
     // Last: from here on the component has all that it needs to run, for as long as its deadline.
     match keyed.claim(Duration::from_millis(app.limits().deadline_ms)).await {
         Ok(None) => {}
@@ -154,23 +168,21 @@ async fn execute(
         return Executed::failed(guard, running, Refusal::BadResponse.into());
     }
     let body = if is_bodiless(parts.status) { Ok(ReadBody::Whole(Bytes::new())) } else { read(body).await };
-    let content = match body {
-        Ok(ReadBody::Whole(bytes)) => {
-            keyed.end(&parts, Some(&bytes)).await;
-            whole(bytes)
-        }
-        Ok(ReadBody::Begun(bytes, rest)) => {
-            keyed.end(&parts, None).await;
-            Content::stream(futures::stream::iter([Ok(bytes)]).chain(rest.into_data_stream()))
-        }
+    let body = match body {
+        Ok(body) => body,
         Err(error) => {
             keyed.release().await;
             return Executed::failed(guard, running, Failure::Component(error));
         }
     };
+    let stored = match &body {
+        ReadBody::Whole(bytes) => Some(bytes),
+        ReadBody::Begun(..) => None,
+    };
+    keyed.end(&parts, stored).await;
     add_execution_id(&mut parts, running.as_ref());
-    let response = ExecutionResult::Response(Response::from_parts(parts, content));
-    Executed { guard: Some(guard), running, result: response }
+    let result = ExecutionResult::Response(Response::from_parts(parts, body), permit);
+    Executed { guard: Some(guard), running, result }
 }
 
 impl Executed {
@@ -187,7 +199,7 @@ impl Executed {
     async fn end(self, method: &str, path: &str) {
         let Self { guard: Some(guard), running, result } = self else { return };
         let (status, failed, error) = match &result {
-            ExecutionResult::Response(response) => (response.status().as_u16(), None, None),
+            ExecutionResult::Response(response, _) => (response.status().as_u16(), None, None),
             ExecutionResult::Failed(failure) => {
                 let error = match failure {
                     Failure::Component(error) => Some(describe(error)),
