@@ -265,6 +265,24 @@ async fn a_slow_reader_of_a_components_answer_keeps_nobody_out() {
     }
 }
 
+#[tokio::test]
+async fn a_slow_reader_of_the_answer_to_an_idempotent_request_keeps_nobody_out() {
+    let flags = ["--concurrent-executions", "1", "--queue-timeout-ms", "50000", "--deadline-ms", "600000"];
+    let flags = [&flags[..], &["--fuel", "100000000000", "--write-timeout-ms", "600000"]].concat();
+    let platform = Platform::start(&flags);
+    let team = platform.new_tenant("team", json!({})).await;
+    team.serve("shop", &component(WRITER), json!({ "gateway": { "idempotency": {} } })).await;
+    let host = team.host("shop");
+    let mut stream = TcpStream::connect(platform.address).await.expect("it listens");
+    let head =
+        format!("POST /stream?mb=60 HTTP/1.1\r\nhost: {host}\r\nidempotency-key: k\r\ncontent-length: 0\r\n\r\n");
+    stream.write_all(head.as_bytes()).await.expect("it reads requests");
+    assert!(begins(&mut stream).await.starts_with("HTTP/1.1 200"));
+    // The only place is taken by a guest whose client does not read, and somebody wants it.
+    assert_eq!(platform.ask(&host, "/").await.body, "answered");
+    broken_off(stream).await.expect("it does not look whole");
+}
+
 /// Reads a chunked body to its last chunk; gives the bytes that came.
 async fn rest_of_chunked(mut stream: TcpStream) -> usize {
     let (mut count, mut tail, mut bytes) = (0, Vec::new(), vec![0; 64 << 10]);
