@@ -10,7 +10,7 @@ use elias_names::Digest;
 use elias_store::{IdempotentRequest, KeyState, Store, StoredReply};
 use http::header::{AUTHORIZATION, CONTENT_LENGTH, COOKIE, DATE, RETRY_AFTER, SET_COOKIE};
 use http::uri::PathAndQuery;
-use http::{HeaderName, HeaderValue, Response, StatusCode, request, response};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, request, response};
 use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +18,9 @@ use ulid::Ulid;
 
 /// The longest response that is stored: bytes of its headers and its body.
 pub const REPLY_BYTES_MAX: usize = 256 << 10;
+
+/// The headers with credentials of callers whom the gateway does not know.
+const CREDENTIALS: [HeaderName; 3] = [AUTHORIZATION, COOKIE, HeaderName::from_static("x-api-key")];
 
 /// Says that a response was sent before.
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
@@ -81,13 +84,7 @@ impl KeyedRequest {
                 Digest::of(caller.as_bytes()).to_string()
             }
             None => {
-                for name in [AUTHORIZATION, COOKIE] {
-                    for value in request.headers.get_all(&name) {
-                        fingerprint.extend_from_slice(value.as_bytes());
-                        fingerprint.push(b'\n');
-                    }
-                    fingerprint.push(b'\n');
-                }
+                add_credentials(&mut fingerprint, &request.headers);
                 String::new()
             }
         };
@@ -189,6 +186,17 @@ impl KeyedRequest {
     }
 }
 
+/// Adds the headers with credentials that a component may read by itself to a request's fingerprint.
+fn add_credentials(fingerprint: &mut Vec<u8>, headers: &HeaderMap) {
+    for name in CREDENTIALS {
+        for value in headers.get_all(&name) {
+            fingerprint.extend_from_slice(value.as_bytes());
+            fingerprint.push(b'\n');
+        }
+        fingerprint.push(b'\n');
+    }
+}
+
 fn in_progress() -> KnownReply {
     let refusal = Refusal::new(Code::IdempotencyConflict).with_detail("Send the request again later.");
     KnownReply::Refusal(refusal.with_header(RETRY_AFTER, HeaderValue::from_static("1")))
@@ -246,6 +254,26 @@ mod tests {
         assert_eq!(headers.get_all("x-part").iter().collect::<Vec<_>>(), ["a", "b"]);
         assert_eq!((&headers[CONTENT_TYPE], &headers[REPLAYED]), (&latin, &HeaderValue::from_static("true")));
         assert!(!headers.contains_key(SET_COOKIE) && !headers.contains_key(CONTENT_LENGTH));
+    }
+
+    #[test]
+    fn a_request_with_other_credentials_is_another() {
+        let of = |headers: &[(&'static str, &'static str)]| {
+            let headers =
+                headers.iter().map(|&(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
+            let mut fingerprint = Vec::new();
+            add_credentials(&mut fingerprint, &headers.collect());
+            fingerprint
+        };
+        assert_eq!(of(&[("x-request-id", "1")]), of(&[]));
+        let mut all = vec![of(&[])];
+        for name in ["authorization", "cookie", "x-api-key"] {
+            all.extend([of(&[(name, "a")]), of(&[(name, "b")])]);
+        }
+        let count = all.len();
+        all.sort();
+        all.dedup();
+        assert_eq!(all.len(), count, "{all:?}");
     }
 
     #[test]
