@@ -60,6 +60,32 @@ test("each event of a batch has its own decision, and none acknowledges it", asy
   await assert.rejects(decide(async () => { throw new TypeError("mine"); }), TypeError);
 });
 
+test("what a program does to the prototypes of built-ins does not change what was decided", async () => {
+  const native = await newWorld();
+  native.input = JSON.stringify({ subscription: "orders", events: [{ id: "1", attempt: 1 }, { id: "2", attempt: 1 }] });
+  let output; // not in a list: the fake, too, must not ask what was damaged
+  native.callOutput = (json) => void (output = json);
+  const { ceil } = Math;
+  Object.defineProperty(Array.prototype, 0, { set() {}, configurable: true });
+  Object.prototype.get = () => 1;
+  Math.ceil = () => 7;
+  try {
+    native.handlers.events({ events: ({ events }) => void events[0].retry(1.5) });
+  } finally {
+    delete Array.prototype[0];
+    delete Object.prototype.get;
+    Math.ceil = ceil;
+  }
+  assert.equal(output, '[{"retry":{"afterMs":2,"reason":""}},null]');
+});
+
+test("a delay without end is one that JSON has", async () => {
+  const native = await run("events", { subscription: "orders", events: [{ id: "1", attempt: 1 }] }, ({ events: [event] }) => {
+    event.retry(Infinity);
+  });
+  assert.deepEqual(native.calls, [["output", `[{"retry":{"afterMs":${Number.MAX_SAFE_INTEGER},"reason":""}}]`]]);
+});
+
 test("attributes of an event are not in the way of its methods, and these not in the way of a copy", async () => {
   const event = { id: "1", type: "a.b", retry: "x", reject: 1, data: null };
   const native = await run("event", event, (given) => {

@@ -1,8 +1,12 @@
 // The handlers `scheduled`, `job`, `event` and `events` of the component's default export: the engine calls these
 // functions.
 import native from "elias:native";
-import { parse } from "../internal/primordials.js";
+import { newList, parse } from "../internal/primordials.js";
 import { runHandler, writeResult } from "./handlers.js";
+
+const { ceil, min } = Math;
+const { defineProperties } = Object;
+const { MAX_SAFE_INTEGER } = Number;
 
 /** Milliseconds until the next attempt, from an argument of `retry`; undefined: as the retry policy says. */
 function checkDelay(afterMs) {
@@ -10,7 +14,8 @@ function checkDelay(afterMs) {
   if (typeof afterMs !== "number" || !(afterMs >= 0)) {
     throw new RangeError(`retry takes the milliseconds until the next attempt, not ${afterMs}`);
   }
-  return Math.ceil(afterMs);
+  // JSON has no infinity, and the host reads whole numbers.
+  return min(ceil(afterMs), MAX_SAFE_INTEGER);
 }
 
 /**
@@ -18,9 +23,9 @@ function checkDelay(afterMs) {
  * the handler ends. They are properties of the message, so that no attribute of an event takes their place.
  */
 export function withDecisions(message, { retry, reject }) {
-  return Object.defineProperties(message, {
-    retry: { value: (afterMs = undefined, reason = "") => void retry(checkDelay(afterMs), `${reason}`) },
-    reject: { value: (reason = "") => void reject(`${reason}`) },
+  return defineProperties(message, {
+    retry: { __proto__: null, value: (afterMs = undefined, reason = "") => void retry(checkDelay(afterMs), `${reason}`) },
+    reject: { __proto__: null, value: (reason = "") => void reject(`${reason}`) },
   });
 }
 
@@ -31,7 +36,7 @@ const decisions = { retry: native.retryMessage, reject: native.rejectMessage };
  * nothing was.
  */
 export function withBatchDecisions({ events }) {
-  const decided = [];
+  const decided = newList();
   for (let at = 0; at < events.length; at += 1) {
     decided[at] = null;
     withDecisions(events[at], {

@@ -56,7 +56,7 @@ export async function decide(name, message, { env = fakedEnv(), ctx } = {}, jour
 export async function decideBatch(batch, { env = fakedEnv(), ctx } = {}) {
   const decided = withBatchDecisions(batch);
   await handler("events")(batch, env, contextOf(ctx));
-  return decided.map((decision) => {
+  return Array.from(decided, (decision) => {
     if (decision === null) return { outcome: "done" };
     const { retry, reject } = decision;
     if (reject !== undefined) return { outcome: "dead", reason: reject.reason };
