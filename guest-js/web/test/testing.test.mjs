@@ -8,8 +8,8 @@ import { newWorld } from "./world.mjs";
 async function testing(component, host = undefined) {
   const native = await newWorld(({ file }) => !/^(?:vendor\/)?node\//.test(file));
   Object.assign(native, { logScripted: () => {}, logFields: () => {} });
-  // A database whose statements have no rows.
-  Object.assign(native, { dbBegin: () => 1, dbControl: () => 1, dbNext: async () => ({ rows: [], last: true }), dbEnd: () => {} });
+  // A database whose statements have no rows. What the fakes have replaced, `dbControl` and `dbEnd`, stays.
+  Object.assign(native, { dbBegin: () => 1, dbNext: async () => ({ rows: [], last: true }) });
   const module = (file) => import(new URL(`../src/${file}${native.world}`, import.meta.url));
   const { app, clock, fake, tests, triggers, vi } = await module("testing/index.js");
   tests({ default: component }, host);
