@@ -85,14 +85,15 @@ impl PlatformWebhooks {
     /// The client of a service, made if it has none of this grant.
     fn client(&self, target: WebhookTarget<'_>) -> Result<Arc<GrantedClient>, String> {
         let WebhookTarget { service, http, folder, .. } = target;
-        let mut clients = self.clients.lock(); // the map is whole after every operation
-        if let Some(known) = clients.get(service)
-            && known.http.as_ref() == http
-            && known.folder == folder
-        {
-            return Ok(Arc::clone(&known.client));
+        let is_of_grant = |known: &&ServiceClient| known.http.as_ref() == http && known.folder == folder;
+        // The map is whole after every operation.
+        let known = self.clients.lock().get(service).filter(is_of_grant).map(|known| Arc::clone(&known.client));
+        if let Some(known) = known {
+            return Ok(known);
         }
+        // Not under the lock: it reads files, and others send meanwhile.
         let client = client_of(http, folder)?;
+        let mut clients = self.clients.lock();
         if clients.len() >= CLIENTS_MAX {
             clients.clear();
         }
