@@ -155,6 +155,23 @@ async fn a_second_request_conflicts_with_the_first_until_that_has_ended_also_if_
 }
 
 #[tokio::test]
+async fn a_request_whose_client_has_left_counts_until_it_has_ended() {
+    let platform = Platform::start(&["--requests-per-address", "2"]);
+    serve(&platform.default_tenant(), json!({})).await;
+    let host = platform.default_tenant().host("shop");
+    for key in ["one", "two"] {
+        let mut left = tokio::net::TcpStream::connect(platform.address).await.expect("it listens");
+        let request =
+            format!("POST /?slow=4000 HTTP/1.1\r\nhost: {host}\r\nidempotency-key: {key}\r\ncontent-length: 0\r\n\r\n");
+        left.write_all(request.as_bytes()).await.expect("sent");
+        sleep(Duration::from_millis(500)).await;
+    }
+    let more = platform.ask(&host, "/").await;
+    assert_eq!((more.status, more.code().as_str()), (429, "address-requests"), "{more:?}");
+    until("they have ended", async || (platform.ask(&host, "/").await.status == 201).then_some(())).await;
+}
+
+#[tokio::test]
 async fn a_key_of_a_host_that_died_is_held_until_its_request_would_have_ended() {
     let mut platform = Platform::start(&[]);
     serve(&platform.default_tenant(), json!({ "limits": { "deadline-ms": 6000 } })).await;

@@ -135,6 +135,16 @@ impl Exchange {
         Ok(())
     }
 
+    /// Gives away the request's part of the limits of concurrent requests, to work that may outlive the exchange.
+    pub(crate) fn take_counted(&mut self) -> Vec<UsageReservation> {
+        std::mem::take(&mut self.requests)
+    }
+
+    /// Holds that part again.
+    pub(crate) fn hold_counted(&mut self, requests: Vec<UsageReservation>) {
+        self.requests = requests;
+    }
+
     /// A request's body, within the server's bounds.
     pub(crate) fn receive(&mut self, body: Incoming) -> RequestBody<Incoming> {
         let config = &self.connection.server.config;

@@ -68,15 +68,19 @@ pub(super) async fn respond(
     exchange.wait_for_reader().await?;
     let server = Arc::clone(&exchange.connection.server);
     let (sender, receiver) = oneshot::channel();
-    // In a task of its own: a client that leaves does not end what it began, and may send the request again.
+    // In a task of its own: a client that leaves does not end what it began, and may send the request again. Until it has
+    // ended it counts as one of the client's requests, or who sends and leaves would have as many as it likes.
+    let counted = exchange.take_counted();
     Arc::clone(&server).spawn_in_background(async move {
         let (method, path) = (parts.method.clone(), parts.uri.path().to_owned());
         let executed = execute(&server, context, keyed, Request::from_parts(parts, Full::new(body))).await;
-        if let Err(executed) = sender.send(executed) {
+        if let Err((executed, counted)) = sender.send((executed, counted)) {
             executed.end(method.as_str(), &path).await;
+            drop(counted);
         }
     });
-    let Ok(executed) = receiver.await else { return Err(Refusal::Host(ErrorCode::Internal).into()) };
+    let Ok((executed, counted)) = receiver.await else { return Err(Refusal::Host(ErrorCode::Internal).into()) };
+    exchange.hold_counted(counted);
     let Executed { guard, running, result } = executed;
     if let Some(guard) = guard {
         exchange.note(|record| record.app = Some(guard.app().clone()));
