@@ -7,7 +7,7 @@ use crate::exchange::Exchange;
 use crate::failure::{Failure, Refusal, describe};
 use crate::state::ServerState;
 use bytes::{Bytes, BytesMut};
-use elias_delivery::supervision::SharedPermit;
+use elias_delivery::supervision::{SharedPermit, UsageReservation};
 use elias_gateway::{IdempotencyKey, Identity};
 use elias_host::{Body, Caller, Error, ErrorCode, Running};
 use elias_platform::{
@@ -16,7 +16,7 @@ use elias_platform::{
 };
 use futures::StreamExt;
 use http::request::Parts;
-use http::{Request, Response};
+use http::{Method, Request, Response};
 use http_body_util::{BodyExt, Full};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -68,18 +68,16 @@ pub(super) async fn respond(
     exchange.wait_for_reader().await?;
     let server = Arc::clone(&exchange.connection.server);
     let (sender, receiver) = oneshot::channel();
-    // In a task of its own: a client that leaves does not end what it began, and may send the request again. Until it has
-    // ended it counts as one of the client's requests, or who sends and leaves would have as many as it likes.
+    // In a task of its own: a client that leaves does not end what it began, and may send the request again. Until that
+    // has ended it counts as one of the client's requests, or who sends and leaves would have as many as it likes.
     let counted = exchange.take_counted();
     Arc::clone(&server).spawn_in_background(async move {
         let (method, path) = (parts.method.clone(), parts.uri.path().to_owned());
         let executed = execute(&server, context, keyed, Request::from_parts(parts, Full::new(body))).await;
-        if let Err((executed, counted)) = sender.send((executed, counted)) {
-            executed.end(method.as_str(), &path).await;
-            drop(counted);
-        }
+        drop(sender.send(Handover { executed: Some(executed), counted, server, method, path }));
     });
-    let Ok((executed, counted)) = receiver.await else { return Err(Refusal::Host(ErrorCode::Internal).into()) };
+    let handed_over = receiver.await.ok().and_then(Handover::take);
+    let Some((executed, counted)) = handed_over else { return Err(Refusal::Host(ErrorCode::Internal).into()) };
     exchange.hold_counted(counted);
     let Executed { guard, running, result } = executed;
     if let Some(guard) = guard {
@@ -105,6 +103,34 @@ pub(super) async fn respond(
             }))
         }
         ExecutionResult::Failed(failure) => Err(failure),
+    }
+}
+
+/// A request that was executed, on the way to the exchange that waits for it. If that is gone, it ends here.
+struct Handover {
+    /// None once it was taken.
+    executed: Option<Executed>,
+    counted: Vec<UsageReservation>,
+    server: Arc<ServerState>,
+    method: Method,
+    path: String,
+}
+
+impl Handover {
+    fn take(mut self) -> Option<(Executed, Vec<UsageReservation>)> {
+        Some((self.executed.take()?, std::mem::take(&mut self.counted)))
+    }
+}
+
+impl Drop for Handover {
+    fn drop(&mut self) {
+        let Some(executed) = self.executed.take() else { return };
+        let counted = std::mem::take(&mut self.counted);
+        let (method, path) = (self.method.clone(), std::mem::take(&mut self.path));
+        self.server.spawn_in_background(async move {
+            executed.end(method.as_str(), &path).await;
+            drop(counted);
+        });
     }
 }
 
