@@ -5,6 +5,7 @@ use super::contract::{Error, ErrorCode};
 use crate::db::{self, StepRow, read_step, write_step};
 use crate::trigger::Clock;
 use elias_host::capability::InstanceState;
+use elias_triggers::workflow::NAME_BYTES_MAX;
 use futures::future::{BoxFuture, FutureExt};
 
 /// The SQLSTATE of a row whose primary key is taken.
@@ -22,11 +23,7 @@ pub(super) fn read(
         let Some(known) = read.await.map_err(|error| failure(&error))? else { return Ok(None) };
         let BegunStep { position, name, input_hash } = step;
         if known.name != name {
-            let message = format!(
-                "the step {name:?} is at position {position}, where the component's database has the step {:?}",
-                known.name
-            );
-            return Err(Error::new(ErrorCode::NondeterministicStep, message));
+            return Err(other_step(position, &name, &known.name));
         }
         if known.input_hash != input_hash {
             let message =
@@ -63,6 +60,14 @@ pub(super) fn write(
     .boxed()
 }
 
+/// The database has another step at this position. Components can write into the table: its name may be of any length.
+fn other_step(position: u32, name: &str, known: &str) -> Error {
+    let known: String = known.chars().take(NAME_BYTES_MAX).collect();
+    let message =
+        format!("the step {name:?} is at position {position}, where the component's database has the step {known:?}");
+    Error::new(ErrorCode::NondeterministicStep, message)
+}
+
 fn failure(error: &db::Error) -> Error {
     let code = match error.code {
         db::ErrorCode::TooLarge => ErrorCode::TooLarge,
@@ -73,4 +78,16 @@ fn failure(error: &db::Error) -> Error {
         | db::ErrorCode::TransactionOver => ErrorCode::Invalid,
     };
     Error::new(code, format!("the transaction: {}", error.message))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_in_the_database_is_shown_up_to_the_longest_that_a_step_has() {
+        let message = other_step(3, "charge", "ship").message;
+        assert!(message.contains("\"charge\" is at position 3") && message.contains("\"ship\""), "{message}");
+        assert!(other_step(3, "charge", &"x".repeat(1 << 20)).message.len() < 1_000);
+    }
 }
