@@ -140,8 +140,8 @@ fn write_error(error: &Error) -> WriteError {
 
 #[cfg(any(feature = "events", feature = "jobs"))]
 impl Database {
-    /// Sends the statements that write a row in a transaction, and tells the relay when that is committed. What it gives
-    /// is done when the row is written and the outbox is remembered.
+    /// Sends the statements that write a row in a transaction, and tells the relay when that is committed. What it
+    /// gives is done when the row is written and the outbox is remembered.
     pub(super) fn write_outbox(
         &self,
         transaction: &mut Transaction,

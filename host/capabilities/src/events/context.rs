@@ -45,8 +45,8 @@ impl EventsContext {
         Pending::start(call, self.log.publish(Arc::clone(&self.origin), event))
     }
 
-    /// The work that makes the row of the outbox of an event that was checked; it takes as long as the data are. Nobody is
-    /// told of an event that too many others have led to when it is handed over, so it is refused here.
+    /// The work that makes the row of the outbox of an event that was checked; it takes as long as the data are. Nobody
+    /// is told of an event that too many others have led to when it is handed over, so it is refused here.
     pub(super) fn row(
         &self,
         event: NewEvent,
