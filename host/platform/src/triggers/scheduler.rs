@@ -165,6 +165,7 @@ impl Runner {
         let Some((config, machine)) = read(&id, schedule) else { return Ok(false) };
         let queue = queue_of(&id);
         let mut scope = self.store.queue_write().await?;
+        scope.lock_schedules(std::slice::from_ref(&id)).await?;
         let unfinished = scope.unfinished_of(tenant, &queue, RUNS_MAX).await?;
         let running = u32::try_from(unfinished.len()).unwrap_or(u32::MAX);
         let used = scope.trigger_use(tenant).await?;
