@@ -328,6 +328,42 @@ async fn turns_at_once_lose_nothing(TestStore { store, .. }: &TestStore) {
     assert_eq!(ids, (0..JOBS).map(|number| format!("{number:026}")).collect::<Vec<_>>());
 }
 
+async fn turns_of_many_keys_do_not_deadlock(TestStore { store, .. }: &TestStore) {
+    // Collations sort these in another order than that of their bytes.
+    const KEYS: [&str; 5] = ["a-b", "ab", "B", "b", "_"];
+    const ROUNDS: usize = 20;
+    let a = create_tenant(store, "a").await;
+    let publishers = (0..2).map(|publisher| {
+        let (store, a) = (store.clone(), a.clone());
+        tokio::spawn(async move {
+            for round in 0..ROUNDS {
+                let first = (publisher * ROUNDS + round) * KEYS.len();
+                let ordered = |(place, key): (usize, &&str)| {
+                    let order = JobOrder { key: (*key).to_owned(), position: (first + place) as u64 };
+                    NewJob { order: Some(order), ..new_job("ship", first + place) }
+                };
+                let jobs: Vec<_> = KEYS.iter().enumerate().map(ordered).collect();
+                enqueue(&store, &a, &jobs).await.expect("enqueued");
+            }
+        })
+    });
+    let publishers: Vec<_> = publishers.collect();
+    let mut ended = 0;
+    while ended < 2 * ROUNDS * KEYS.len() {
+        let jobs = claim(store, "me", LEASE_MS, share(&a, "ship", 9)).await;
+        let ends: Vec<_> = jobs.iter().map(|job| end(job, done())).collect();
+        assert_eq!(finish(store, "me", &ends).await, []);
+        ended += ends.len();
+        if ends.is_empty() {
+            later().await;
+        }
+    }
+    for publisher in publishers {
+        publisher.await.expect("no panic");
+    }
+    is_counted(store, &a).await;
+}
+
 async fn a_job_starts_when_it_is_due(TestStore { store, .. }: &TestStore) {
     let a = create_tenant(store, "a").await;
     let at = |number, start| NewJob { start, ..new_job("resize", number) };
@@ -359,5 +395,6 @@ on_both! {
     jobs_run_after_others_and_die_with_them
     of_a_turn_the_first_alone_is_ready
     turns_at_once_lose_nothing
+    turns_of_many_keys_do_not_deadlock
     a_job_starts_when_it_is_due
 }
