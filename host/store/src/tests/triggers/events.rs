@@ -373,7 +373,40 @@ async fn a_cursor_moves_with_the_deliveries_or_not_at_all(TestStore { store, .. 
     assert_eq!(scope.subscription(&id).await.expect_err("it is gone").code(), Code::NotFound);
 }
 
+async fn who_has_waited_to_publish_is_later_and_of_no_day_before(TestStore { store, .. }: &TestStore) {
+    let a = create_tenant(store, "a").await;
+    let mut scope = store.write(&a).await.expect("a scope");
+    scope.publish_events(&[new_event("x", 1)], None).await.expect("published");
+    let waiting = {
+        let (store, a) = (store.clone(), a.clone());
+        tokio::spawn(async move { publish(&store, &a, &[new_event("x", 2)]).await })
+    };
+    let committed_at = time_between(store).await;
+    scope.commit().await.expect("committed");
+    waiting.await.expect("no panic");
+    let events = store.read(&a).await.expect("a scope").events(0, 10).await.expect("read");
+    assert!(events[0].published_at <= committed_at && committed_at <= events[1].published_at, "{events:?}");
+
+    // As if midnight had passed for one that was faster.
+    let mut scope = store.write(&a).await.expect("a scope");
+    let query = scope.query("UPDATE event_positions SET day = day + 1 WHERE tenant = $1");
+    scope.run(query).await.expect("updated");
+    scope.commit().await.expect("committed");
+    let most = |events_per_day| Quotas { events_per_day, ..Quotas::default() };
+    let mut scope = store.write(&a).await.expect("a scope");
+    let refused = scope.publish_events(&[new_event("x", 3)], Some(&most(2))).await;
+    assert_eq!(refused.expect_err("two were published").code(), Code::QuotaExceeded);
+    drop(scope);
+    let mut scope = store.write(&a).await.expect("a scope");
+    scope.publish_events(&[new_event("x", 3)], Some(&most(3))).await.expect("published");
+    // As if a clock had been far ahead.
+    let query = scope.query("UPDATE event_positions SET day = day + 9 WHERE tenant = $1");
+    scope.run(query).await.expect("updated");
+    scope.publish_events(&[new_event("x", 4)], Some(&most(1))).await.expect("a new day");
+}
+
 on_both! {
+    who_has_waited_to_publish_is_later_and_of_no_day_before
     events_are_read_in_the_order_of_their_commits
     a_reader_begins_with_the_next_event_and_moves_on
     a_key_has_one_event_and_a_day_has_a_quota
