@@ -152,6 +152,11 @@ pub(super) async fn round(runner: &Arc<Runner>) -> Result<bool> {
                 tracing::debug!(tenant = %read.id.service.tenant, %error, "events wait for their delivery");
                 full = Some(read.id.service.tenant);
             }
+            // Of this subscription alone: it must not keep those of other tenants waiting.
+            Err(error) if error.code() == Code::Internal => {
+                let SubscriptionId { service, name } = &read.id;
+                tracing::error!(%service, subscription = %name, %error, "events cannot be delivered; trying again");
+            }
             Err(error) => return Err(error),
         }
     }

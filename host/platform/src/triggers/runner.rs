@@ -20,8 +20,10 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
 
-/// How often schedules, waiting jobs and leases are looked at.
+/// How often schedules and waiting jobs are looked at.
 const TICK: Duration = Duration::from_secs(1);
+/// How often leases are renewed: a third of what they last.
+const HEARTBEAT: Duration = Duration::from_secs(10);
 /// How often the queue and the log of events are looked at, if nothing in this process says that there is something.
 const QUEUE_POLL: Duration = Duration::from_millis(250);
 const EVENTS_POLL: Duration = Duration::from_millis(500);
@@ -110,6 +112,7 @@ impl Runner {
     /// Starts its tasks, which end with its last handle.
     pub(crate) fn start(self: &Arc<Self>) {
         tokio::spawn(tick(Arc::downgrade(self)));
+        tokio::spawn(renew_leases(Arc::downgrade(self)));
         tokio::spawn(work(Arc::downgrade(self), Part::Queue));
         tokio::spawn(work(Arc::downgrade(self), Part::Events));
     }
@@ -261,6 +264,21 @@ async fn tick(runner: Weak<Runner>) {
         ticks.tick().await;
         let Some(runner) = runner.upgrade() else { return };
         outage.note(scheduler::tick(&runner, count).await);
+    }
+}
+
+/// Renews the leases of what runs. In a task of its own: others must not get the jobs of a host that deletes old records
+/// or fires schedules for long.
+async fn renew_leases(runner: Weak<Runner>) {
+    let mut beats = tokio::time::interval(HEARTBEAT);
+    beats.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut outage = Outage::default();
+    loop {
+        beats.tick().await;
+        let Some(runner) = runner.upgrade() else { return };
+        if outage.note(runner.extend_leases().await).is_none() {
+            beats.reset_after(RETRY);
+        }
     }
 }
 
