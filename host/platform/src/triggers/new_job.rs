@@ -43,8 +43,8 @@ impl Runner {
         self.enqueue_request_from(request, ulid::Ulid::new().to_string(), WriteSource::Direct).await
     }
 
-    /// The same, for a job that has an id already; `wrong-state` if it comes from an outbox, and this host does not serve
-    /// its service yet.
+    /// The same, for a job that has an id already; `wrong-state` if it comes from an outbox, and this host does not
+    /// serve its service yet.
     pub(super) async fn enqueue_request_from(
         &self,
         request: JobRequest,

@@ -267,8 +267,8 @@ async fn tick(runner: Weak<Runner>) {
     }
 }
 
-/// Renews the leases of what runs. In a task of its own: others must not get the jobs of a host that deletes old records
-/// or fires schedules for long.
+/// Renews the leases of what runs. In a task of its own: others must not get the jobs of a host that takes long to
+/// delete old records or to fire schedules.
 async fn renew_leases(runner: Weak<Runner>) {
     let mut beats = tokio::time::interval(HEARTBEAT);
     beats.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
