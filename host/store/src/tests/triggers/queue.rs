@@ -364,6 +364,41 @@ async fn turns_of_many_keys_do_not_deadlock(TestStore { store, .. }: &TestStore)
     is_counted(store, &a).await;
 }
 
+async fn leases_are_extended_while_steps_are_stored(TestStore { store, .. }: &TestStore) {
+    let a = create_tenant(store, "a").await;
+    let jobs: Vec<_> = (0..6).map(|number| new_job("resize", number)).collect();
+    enqueue(store, &a, &jobs).await.expect("enqueued");
+    let claimed = claim(store, "me", LEASE_MS, share(&a, "resize", 9)).await;
+    let leases: Vec<_> = claimed.into_iter().map(|job| job.lease).collect();
+    let tasks = (0..3).map(|task| {
+        let (store, mut leases) = (store.clone(), leases.clone());
+        if task == 0 {
+            leases.reverse();
+        }
+        tokio::spawn(async move {
+            for position in 0..10 {
+                let mut scope = store.queue_write().await.expect("a scope");
+                if task < 2 {
+                    let found = scope.extend_jobs("me", &leases, LEASE_MS).await.expect("extended");
+                    assert!(found.lost.is_empty() && found.cancelled.is_empty(), "{found:?}");
+                } else {
+                    let text = || "1".to_owned();
+                    let step = Step { position, name: text(), input_hash: text(), outcome: text() };
+                    let steps = leases.iter().map(|lease| NewStep { lease: lease.clone(), step: step.clone() });
+                    let late = scope.append_steps("me", &steps.collect::<Vec<_>>()).await.expect("stored");
+                    assert_eq!(late, []);
+                }
+                scope.commit().await.expect("committed");
+            }
+        })
+    });
+    for task in tasks.collect::<Vec<_>>() {
+        task.await.expect("no panic");
+    }
+    let journal = store.read(&a).await.expect("a scope").journal(&jobs[0].id).await.expect("read");
+    assert_eq!(journal.len(), 10);
+}
+
 async fn a_job_starts_when_it_is_due(TestStore { store, .. }: &TestStore) {
     let a = create_tenant(store, "a").await;
     let at = |number, start| NewJob { start, ..new_job("resize", number) };
@@ -396,5 +431,6 @@ on_both! {
     of_a_turn_the_first_alone_is_ready
     turns_at_once_lose_nothing
     turns_of_many_keys_do_not_deadlock
+    leases_are_extended_while_steps_are_stored
     a_job_starts_when_it_is_due
 }
