@@ -95,7 +95,7 @@ fn event(row: &AnyRow) -> Result<EventRecord> {
 
 impl TenantScope {
     /// Publishes events, if the quotas `events-per-day` and `trigger-bytes` allow them; without `quotas` there are
-    /// none. Says what became of each, in their order.
+    /// none, and the events do not count for `events-per-day`. Says what became of each, in their order.
     ///
     /// # Errors
     /// `quota-exceeded`; the transaction must be dropped then.
@@ -214,16 +214,18 @@ impl Database<'_> {
         // with positions.
         let upsert = format!(
             "INSERT INTO event_positions (tenant, next, first, day, on_day, bytes, hidden_bytes) \
-             VALUES ($1, 1 + $2, 1, $3, $2, $4, 0) ON CONFLICT (tenant) DO UPDATE SET \
+             VALUES ($1, 1 + $2, 1, $3, $5, $4, 0) ON CONFLICT (tenant) DO UPDATE SET \
              next = event_positions.next + $2, \
              day = CASE WHEN event_positions.day = $3 + 1 THEN event_positions.day ELSE $3 END, \
-             on_day = $2 + CASE WHEN event_positions.day IN ($3, $3 + 1) THEN event_positions.on_day ELSE 0 END, \
+             on_day = $5 + CASE WHEN event_positions.day IN ($3, $3 + 1) THEN event_positions.on_day ELSE 0 END, \
              bytes = event_positions.bytes + $4 RETURNING next, on_day, bytes, {} AS published_at",
             self.dialect.now()
         );
         let (count, bytes) = (events.len() as u64, events.iter().map(|event| stored_bytes(&event.data)).sum::<u64>());
         let query = statement(upsert).bind(tenant.as_str().to_owned()).bind(signed(count)).bind(day);
-        let row = self.row(query.bind(signed(bytes))).await?;
+        // What the platform publishes does not count for the quota.
+        let counted = if quotas.is_some() { count } else { 0 };
+        let row = self.row(query.bind(signed(bytes)).bind(signed(counted))).await?;
         let row = row.ok_or_else(|| Error::new(Code::Internal, "the store returned no position of events"))?;
         let on_day = number::<u64>(&row, "on_day")?;
         if let Some(most) = quotas.map(|quotas| quotas.events_per_day).filter(|most| *most > 0 && on_day > *most) {
