@@ -342,7 +342,7 @@ async fn write_jobs(store: Store, writes: Vec<JobWrite>) -> Result<Vec<Enqueued>
             results[at] = Some(Enqueued::Existing { id, same_input: true });
         }
         let jobs: Vec<_> = positions.iter().map(|at| writes[*at].1.clone()).collect();
-        let quotas = positions.first().and_then(|at| writes[*at].2.as_ref());
+        let quotas = positions.iter().find_map(|at| writes[*at].2.as_ref()); // they are the tenant's
         let enqueued = scope.enqueue_jobs(tenant, &jobs, quotas).await?;
         positions.into_iter().zip(enqueued).for_each(|(at, enqueued)| results[at] = Some(enqueued));
     }
@@ -360,7 +360,7 @@ async fn write_events(store: Store, writes: Vec<EventWrite>) -> Result<Vec<Publi
             results[at] = Some(PublishedEvent { position: 0, id, is_known: true });
         }
         let events: Vec<_> = positions.iter().map(|at| writes[*at].1.clone()).collect();
-        let quotas = positions.first().and_then(|at| writes[*at].2.as_ref());
+        let quotas = positions.iter().find_map(|at| writes[*at].2.as_ref()); // they are the tenant's
         let published = scope.publish_events(tenant, &events, quotas).await?;
         positions.into_iter().zip(published).for_each(|(at, published)| results[at] = Some(published));
     }
