@@ -364,6 +364,27 @@ async fn turns_of_many_keys_do_not_deadlock(TestStore { store, .. }: &TestStore)
     is_counted(store, &a).await;
 }
 
+async fn jobs_that_end_may_get_others_to_run_after_them(TestStore { store, .. }: &TestStore) {
+    const JOBS: usize = 4;
+    let a = create_tenant(store, "a").await;
+    for first in (0..20).map(|round| round * (JOBS + 1)) {
+        let jobs: Vec<_> = (first..first + JOBS).map(|number| new_job("resize", number)).collect();
+        enqueue(store, &a, &jobs).await.expect("enqueued");
+        let claimed = claim(store, "me", LEASE_MS, share(&a, "resize", 9)).await;
+        let after = jobs.iter().rev().map(|job| job.id.clone()).collect();
+        let last = NewJob { after, ..new_job("after", first + JOBS) };
+        let enqueued = {
+            let (store, a) = (store.clone(), a.clone());
+            tokio::spawn(async move { enqueue(&store, &a, &[last]).await.map(drop) })
+        };
+        let ends: Vec<_> = claimed.iter().map(|job| end(job, done())).collect();
+        assert_eq!(finish(store, "me", &ends).await, []);
+        enqueued.await.expect("no panic").expect("enqueued");
+        assert_eq!(run(store, &a, "after", done()).await, format!("{:026}", first + JOBS));
+    }
+    is_counted(store, &a).await;
+}
+
 async fn leases_are_extended_while_steps_are_stored(TestStore { store, .. }: &TestStore) {
     let a = create_tenant(store, "a").await;
     let jobs: Vec<_> = (0..6).map(|number| new_job("resize", number)).collect();
@@ -431,6 +452,7 @@ on_both! {
     of_a_turn_the_first_alone_is_ready
     turns_at_once_lose_nothing
     turns_of_many_keys_do_not_deadlock
+    jobs_that_end_may_get_others_to_run_after_them
     leases_are_extended_while_steps_are_stored
     a_job_starts_when_it_is_due
 }
