@@ -171,6 +171,7 @@ async fn keys_that_are_discarded_and_taken_at_once_do_not_deadlock(TestStore { s
         let mut scope = store.write(&a).await.expect("a scope");
         scope.discard_jobs(&JobFilter::default(), &AllowedServices::All, 100).await.expect("discarded");
         scope.commit().await.expect("committed");
+        later().await;
     }
     publisher.await.expect("no panic");
     is_counted(store, &a).await;
