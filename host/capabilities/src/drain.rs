@@ -23,8 +23,9 @@ pub enum Drained {
     Part,
 }
 
-/// Hands over the rows in the outbox of a component, some thousand at most, in the order of their ids, and deletes those
-/// that were taken. A row that can never be taken is deleted with a warning in the log of the host.
+/// Hands over the rows in the outbox of a component, some thousand at most, in the order of their ids, and deletes
+/// those that were taken. A row that can never be taken is deleted with a warning in the log of the host; one that
+/// refers to a job that does not exist stays as long as an earlier row waits.
 ///
 /// # Errors
 /// If the component's database cannot be read or written to; what was handed over is then handed over again, which does
@@ -78,7 +79,11 @@ async fn hand_over(
         for (id, outcome) in handed {
             match outcome {
                 HandOver::Done => done.push(id),
-                HandOver::Refused(why) => {
+                HandOver::Missing(why) if is_left => {
+                    // What it refers to may be in the row that waits.
+                    tracing::debug!(component, id, "a row of the component's outbox waits for another: {why}");
+                }
+                HandOver::Refused(why) | HandOver::Missing(why) => {
                     let shown: String = id.chars().take(ID_CHARS_MAX).collect();
                     tracing::warn!(component, id = ?shown, "a row of the component's outbox was dropped: {why}");
                     done.push(id);

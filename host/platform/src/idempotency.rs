@@ -152,9 +152,6 @@ impl KeyedRequest {
         let stored = async {
             let mut scope = self.store.write(&self.request.service.tenant).await?;
             let is_stored = scope.store_reply(&self.request, status, reply.as_ref(), self.ttl).await?;
-            if rand::random::<u32>().is_multiple_of(RESPONSES_PER_EVICTION) {
-                scope.evict_idempotent_requests().await?;
-            }
             scope.commit().await.map(|()| is_stored)
         };
         // It has run: that the response cannot be stored does not undo it.
@@ -170,6 +167,20 @@ impl KeyedRequest {
                 "the response to a request with an idempotency key cannot be stored"
             ),
         }
+        if rand::random::<u32>().is_multiple_of(RESPONSES_PER_EVICTION)
+            && let Err(error) = self.evict().await
+        {
+            let service = &self.request.service;
+            tracing::warn!(%service, %error, "old requests with idempotency keys cannot be deleted");
+        }
+    }
+
+    /// Deletes the tenant's oldest requests if it has too many. In a transaction of its own: if it fails, the response
+    /// that was just stored stays.
+    async fn evict(&self) -> Result<()> {
+        let mut scope = self.store.write(&self.request.service.tenant).await?;
+        scope.evict_idempotent_requests().await?;
+        Ok(scope.commit().await?)
     }
 
     /// Gives the key back: the request has no response, and can be sent again.

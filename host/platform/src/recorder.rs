@@ -246,12 +246,22 @@ pub(crate) async fn prune(store: &Store, retention: Retention) -> elias_api::Res
     /// Lines of a tenant's audit trail, and deployments of a service, that are kept.
     const AUDIT_MAX: u32 = 100_000;
     const DEPLOYMENTS_MAX: u32 = 1_000;
+    /// Requests with an idempotency key that one transaction deletes.
+    const REQUESTS_AT_ONCE: u32 = 500;
     let mut scope = store.host_write().await?;
     let before = now_ms().saturating_sub(i64::from(retention.days).saturating_mul(DAY_MS));
     scope.prune_executions(before, retention.per_tenant).await?;
     scope.prune_idempotency(now_ms().saturating_sub(DAY_MS)).await?;
-    scope.prune_idempotent_requests().await?;
     scope.prune_audit(AUDIT_MAX).await?;
     scope.prune_deployments(DEPLOYMENTS_MAX).await?;
-    Ok(scope.commit().await?)
+    scope.commit().await?;
+    loop {
+        // Their responses are large: one transaction of all would keep the requests of others waiting.
+        let mut scope = store.host_write().await?;
+        let deleted = scope.prune_idempotent_requests(REQUESTS_AT_ONCE).await?;
+        scope.commit().await?;
+        if deleted < u64::from(REQUESTS_AT_ONCE) {
+            return Ok(());
+        }
+    }
 }

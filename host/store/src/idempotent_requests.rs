@@ -163,14 +163,22 @@ impl TenantScope {
 }
 
 impl HostScope {
-    /// Deletes requests whose time is up.
+    /// Deletes at most `most` requests whose time is up; says how many.
     ///
     /// # Errors
     /// `store-unavailable`.
-    pub async fn prune_idempotent_requests(&mut self) -> Result<()> {
-        let delete = format!("DELETE FROM idempotent_requests WHERE until <= {}", self.dialect.now());
-        sqlx::query(AssertSqlSafe(delete)).execute(&mut *self.tx).await?;
-        Ok(())
+    pub async fn prune_idempotent_requests(&mut self, most: u32) -> Result<u64> {
+        // One that is just being claimed or stored is left alone: nobody waits for the other.
+        let delete = format!(
+            "WITH ended AS MATERIALIZED (SELECT tenant, component, environment, caller, key FROM idempotent_requests \
+             WHERE until <= {} ORDER BY until LIMIT $1 {}) DELETE FROM idempotent_requests \
+             WHERE (tenant, component, environment, caller, key) IN \
+             (SELECT ended.tenant, ended.component, ended.environment, ended.caller, ended.key FROM ended)",
+            self.dialect.now(),
+            self.dialect.locked_if_free()
+        );
+        let query = sqlx::query(AssertSqlSafe(delete)).bind(i64::from(most));
+        Ok(query.execute(&mut *self.tx).await?.rows_affected())
     }
 }
 

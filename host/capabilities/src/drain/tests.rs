@@ -3,10 +3,13 @@
 use super::*;
 use crate::db::ConsoleQuery;
 use crate::events::MemoryLog;
-use crate::jobs::{JobReceiver, MemoryQueue};
-use crate::trigger::Clock;
+use crate::jobs::{self, JobReceiver, MemoryQueue, NewJob};
+use crate::trigger::{Clock, Origin};
 use elias_host::capability::{Capability, ComponentInfo};
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use serde_json::{Value, json};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 async fn database(folder: &std::path::Path) -> Database {
@@ -73,6 +76,55 @@ async fn rows_are_handed_over_once_in_their_order() {
     insert(&database, "3", "event", &json!({ "type": "order.paid", "data": "{}" })).await;
     assert_eq!(hand_over(&database, &grants, &queue, &log).await.expect("handed over"), Drained::All);
     assert!(jobs.try_next().is_none() && events.try_next().is_none());
+}
+
+/// A queue with no room for jobs with the name `first`, while it is full.
+struct LimitedQueue {
+    queue: MemoryQueue,
+    is_full: AtomicBool,
+}
+
+impl JobQueue for LimitedQueue {
+    fn enqueue(&self, origin: Arc<Origin>, job: NewJob) -> BoxFuture<'static, Result<String, jobs::Error>> {
+        self.queue.enqueue(origin, job)
+    }
+
+    fn enqueue_once(
+        &self,
+        origin: Arc<Origin>,
+        id: String,
+        job: NewJob,
+    ) -> BoxFuture<'static, Result<String, jobs::Error>> {
+        if job.name == "first" && self.is_full.load(Ordering::Relaxed) {
+            let full = jobs::Error::new(jobs::ErrorCode::QuotaExceeded, "it is full");
+            return async move { Err(full) }.boxed();
+        }
+        self.queue.enqueue_once(origin, id, job)
+    }
+
+    fn cancel(&self, origin: Arc<Origin>, id: String) -> BoxFuture<'static, Result<(), jobs::Error>> {
+        self.queue.cancel(origin, id)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_after_one_that_waits_is_not_dropped() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let database = database(folder.path()).await;
+    let (queue, mut jobs) = MemoryQueue::new(Clock::system());
+    let limited = Arc::new(LimitedQueue { queue, is_full: AtomicBool::new(true) });
+    let (queue, log): (Arc<dyn JobQueue>, Arc<dyn EventLog>) =
+        (Arc::clone(&limited) as _, Arc::new(MemoryLog::new(Clock::system()).0));
+    let grants = grants(json!({}), json!({ "types": ["order.*"] })).await;
+    run(&database, CREATE, &[]).await;
+    insert(&database, "1", "job", &json!({ "name": "first", "input": "1" })).await;
+    insert(&database, "2", "job", &json!({ "name": "second", "input": "1", "after": ["1"] })).await;
+    assert_eq!(hand_over(&database, &grants, &queue, &log).await.expect("handed over"), Drained::Part);
+    assert_eq!(run(&database, "SELECT id FROM elias_outbox", &[]).await.len(), 2);
+    limited.is_full.store(false, Ordering::Relaxed);
+    assert_eq!(hand_over(&database, &grants, &queue, &log).await.expect("handed over"), Drained::All);
+    assert_eq!(names(&mut jobs), [("1".to_owned(), "first".to_owned())]);
+    assert!(run(&database, "SELECT id FROM elias_outbox", &[]).await.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -110,6 +110,7 @@ mod hand_over {
         match queue.enqueue_once(Arc::new(origin), id, job).await {
             Ok(_) => HandOver::Done,
             Err(Error { code: ErrorCode::QuotaExceeded | ErrorCode::Unavailable, message }) => HandOver::Later(message),
+            Err(Error { code: ErrorCode::NotFound, message }) => HandOver::Missing(message),
             Err(Error { message, .. }) => HandOver::Refused(message),
         }
     }

@@ -7,6 +7,8 @@ pub(crate) enum HandOver {
     Done,
     /// It can never be, and why.
     Refused(String),
+    /// It refers to a job that does not exist, and which. It can never be, unless an earlier row has to be before.
+    Missing(String),
     /// It cannot be now, and why.
     Later(String),
 }

@@ -9,18 +9,21 @@ use elias_api::{Code, Error, ReplaySelection, ReplayedEvents, Result};
 use elias_names::ServiceId;
 use elias_store::{NOTHING, SubscriptionId};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// Deliveries of a replay, by default and at most; bytes of them at which it ends as well.
 const DELIVERIES: u32 = 100;
 const DELIVERIES_MAX: u32 = 1_000;
 const BYTES_MAX: usize = 16 << 20;
+/// How long it looks at events: transformations may be slow.
+const TIME_MAX: Duration = Duration::from_secs(10);
 /// Events that are read at a time, and how often.
 const PAGE: u32 = 200;
 const PAGES_MAX: u32 = 50;
 
 impl Platform {
     /// Delivers those events of the log to a subscription once more that are of a selection and that it matches; its
-    /// cursor stays. At most 10,000 events are looked at: the result says where to go on.
+    /// cursor stays. At most 10,000 events are looked at, for some ten seconds: the result says where to go on.
     ///
     /// # Errors
     /// `not-found` for the subscription, or a version that never served there; `bad-input`, `forbidden`,
@@ -50,7 +53,7 @@ impl Platform {
         drop(scope);
         let replay = Arc::new(Replay::new(id, &subscription.config, selection, &session.principal.name)?);
         let most = usize::try_from(most).unwrap_or(usize::MAX);
-        let (mut jobs, mut bytes, mut next) = (Vec::new(), 0, None);
+        let (began, mut jobs, mut bytes, mut next) = (Instant::now(), Vec::new(), 0, None);
         for _ in 0..PAGES_MAX {
             let events = self.store().read(&service.tenant).await?.events(after, PAGE).await?;
             let is_last = u32::try_from(events.len()).is_ok_and(|count| count < PAGE);
@@ -64,7 +67,7 @@ impl Platform {
             jobs.extend(found.jobs);
             let is_seen = last.is_none_or(|last| last == after);
             next = if found.is_over || (is_last && is_seen) { None } else { Some(after) };
-            if next.is_none() || jobs.len() >= most || bytes >= BYTES_MAX {
+            if next.is_none() || jobs.len() >= most || bytes >= BYTES_MAX || began.elapsed() >= TIME_MAX {
                 break;
             }
         }

@@ -13,10 +13,12 @@ use serde::Deserialize;
 use serde_json::Value;
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 /// Events that one transaction matches against a subscription.
 const EVENTS_MAX: u32 = 200;
+/// How long it may match them: transformations that are slow must not keep the subscriptions of others waiting.
+const MATCH_MAX: Duration = Duration::from_millis(500);
 /// Subscriptions that are kept compiled.
 const COMPILED_MAX: usize = 10_000;
 /// The last millisecond of the year 9999: RFC 3339 has no later time.
@@ -152,6 +154,11 @@ pub(super) async fn round(runner: &Arc<Runner>) -> Result<bool> {
                 tracing::debug!(tenant = %read.id.service.tenant, %error, "events wait for their delivery");
                 full = Some(read.id.service.tenant);
             }
+            // Of this subscription alone: it must not keep those of other tenants waiting.
+            Err(error) if error.code() == Code::Internal => {
+                let SubscriptionId { service, name } = &read.id;
+                tracing::error!(%service, subscription = %name, %error, "events cannot be delivered; trying again");
+            }
             Err(error) => return Err(error),
         }
     }
@@ -165,6 +172,33 @@ struct Read {
     revision: u64,
     cursor: u64,
     last: u64,
+}
+
+/// The deliveries of some events.
+#[derive(Default)]
+struct Matched {
+    jobs: Vec<NewJob>,
+    /// When each of their events was published.
+    published: Vec<i64>,
+    /// The position of the last event that was looked at, if there was no time for all.
+    cut_at: Option<u64>,
+}
+
+/// Matches events against a subscription for as long as `time`, one at least.
+fn match_events(compiled: &Compiled, id: &SubscriptionId, events: &[EventRecord], time: Duration) -> Matched {
+    let (began, mut last, mut matched) = (Instant::now(), None, Matched::default());
+    for record in events {
+        if last.is_some() && began.elapsed() >= time {
+            matched.cut_at = last;
+            break;
+        }
+        last = Some(record.position);
+        if let Some(job) = compiled.delivery(id, record) {
+            matched.jobs.push(job);
+            matched.published.push(record.published_at);
+        }
+    }
+    matched
 }
 
 impl Runner {
@@ -201,12 +235,10 @@ impl Runner {
         let to = to.max(events.last().map_or(0, |event| event.position));
         let id = read.id.clone();
         // A transformation may take some hundred milliseconds.
-        let matched = tokio::task::spawn_blocking(move || {
-            let delivery = |record: EventRecord| Some((compiled.delivery(&id, &record)?, record.published_at));
-            events.into_iter().filter_map(delivery).unzip::<_, _, Vec<_>, Vec<_>>()
-        });
+        let matched = tokio::task::spawn_blocking(move || match_events(&compiled, &id, &events, MATCH_MAX));
         let matched = matched.await.map_err(|panic| Error::new(Code::Internal, format!("matching events: {panic}")))?;
-        let (jobs, published): (Vec<NewJob>, Vec<i64>) = matched;
+        let Matched { jobs, published, cut_at } = matched;
+        let to = cut_at.unwrap_or(to);
         let mut scope = self.store.queue_write().await?;
         if !scope.advance_cursor(&read.id, read.revision, read.cursor, to).await? {
             // Another host was faster, or the subscription has changed: dropped, this has not happened.
@@ -265,6 +297,22 @@ mod tests {
         let failed =
             delivered(&json!({ "type": "**", "transform": ".data.total.x" }), "/elias").expect("a dead letter");
         assert!(failed[TRANSFORM_ERROR].as_str().is_some_and(|reason| !reason.is_empty()), "{failed}");
+    }
+
+    #[test]
+    fn events_for_which_there_is_no_time_are_for_the_next_round() {
+        let service = ServiceId {
+            tenant: "acme".parse().expect("a name"),
+            component: "shop".parse().expect("a name"),
+            environment: Environment::Production,
+        };
+        let id = SubscriptionId { service, name: "orders".to_owned() };
+        let compiled = Compiled::new(&json!({ "type": "order.*" })).expect("a subscription");
+        let events = [1, 2, 3].map(|position| EventRecord { position, ..record("/shop/production") });
+        let matched = match_events(&compiled, &id, &events, Duration::ZERO);
+        assert_eq!((matched.jobs.len(), matched.cut_at), (1, Some(1)), "one at least");
+        let matched = match_events(&compiled, &id, &events, Duration::from_secs(600));
+        assert_eq!((matched.jobs.len(), matched.published.len(), matched.cut_at), (3, 3, None));
     }
 
     #[test]

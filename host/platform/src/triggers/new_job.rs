@@ -43,7 +43,8 @@ impl Runner {
         self.enqueue_request_from(request, ulid::Ulid::new().to_string(), WriteSource::Direct).await
     }
 
-    /// The same, for a job that has an id already.
+    /// The same, for a job that has an id already; `wrong-state` if it comes from an outbox, and this host does not
+    /// serve its service yet.
     pub(super) async fn enqueue_request_from(
         &self,
         request: JobRequest,
@@ -51,7 +52,16 @@ impl Runner {
         source: WriteSource,
     ) -> Result<(String, bool)> {
         let JobRequest { service, name, input, priority, start, key, concurrency_key, after, cause } = request;
-        let served = self.services.find(&service).ok_or_else(|| Error::not_deployed(&service))?;
+        let Some(served) = self.services.find(&service) else {
+            // A job that a transaction has committed is not dropped because this host has not heard of its service yet.
+            let is_later =
+                source == WriteSource::Outbox && self.store.host_read().await?.target(&service).await?.is_some();
+            return Err(if is_later {
+                Error::new(Code::WrongState, format!("{service} is not served by this host yet"))
+            } else {
+                Error::not_deployed(&service)
+            });
+        };
         let config = served.job(&name);
         let priority = Priority::new(priority.unwrap_or(config.priority));
         let priority = priority.map_err(|error| Error::new(Code::BadInput, format!("the priority {error}")))?;

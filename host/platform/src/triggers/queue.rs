@@ -78,6 +78,8 @@ pub(super) async fn round(runner: &Arc<Runner>) -> Result<bool> {
         return Ok(false);
     }
     let mut scope = runner.store.queue_write().await?;
+    let schedules: Vec<_> = ended.iter().filter_map(|one| Some(one.schedule.as_ref()?.0.clone())).collect();
+    scope.lock_schedules(&schedules).await?;
     let ends: Vec<JobEnd> = ended.iter().map(|one| one.end.clone()).collect();
     // First, so that what has ended does not count as running.
     let late = scope.finish_jobs(&runner.owner, &ends).await?;

@@ -7,7 +7,10 @@ use elias_store::{NewJob, SubscriptionId};
 use elias_triggers::event::{Filter, TypePattern};
 use serde_json::Value;
 use std::collections::HashSet;
+use std::time::{Duration, Instant};
 
+/// How long events are matched at a time: what is left is for the next time.
+const MATCH_MAX: Duration = Duration::from_secs(1);
 /// Ids of a selection.
 const IDS_MAX: usize = 1_000;
 
@@ -64,9 +67,9 @@ impl Replay {
 
     /// The deliveries of these events, which follow one another in the log; at most `most`.
     pub(crate) fn deliveries(&self, events: &[EventRecord], most: usize) -> Found {
-        let mut found = Found::default();
+        let (began, mut found) = (Instant::now(), Found::default());
         for record in events {
-            if found.jobs.len() >= most {
+            if found.jobs.len() >= most || (found.position.is_some() && began.elapsed() >= MATCH_MAX) {
                 break;
             }
             if self.until.is_some_and(|until| record.published_at >= until) {

@@ -20,8 +20,10 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
 
-/// How often schedules, waiting jobs and leases are looked at.
+/// How often schedules and waiting jobs are looked at.
 const TICK: Duration = Duration::from_secs(1);
+/// How often leases are renewed: a third of what they last.
+const HEARTBEAT: Duration = Duration::from_secs(10);
 /// How often the queue and the log of events are looked at, if nothing in this process says that there is something.
 const QUEUE_POLL: Duration = Duration::from_millis(250);
 const EVENTS_POLL: Duration = Duration::from_millis(500);
@@ -110,6 +112,7 @@ impl Runner {
     /// Starts its tasks, which end with its last handle.
     pub(crate) fn start(self: &Arc<Self>) {
         tokio::spawn(tick(Arc::downgrade(self)));
+        tokio::spawn(renew_leases(Arc::downgrade(self)));
         tokio::spawn(work(Arc::downgrade(self), Part::Queue));
         tokio::spawn(work(Arc::downgrade(self), Part::Events));
     }
@@ -264,6 +267,21 @@ async fn tick(runner: Weak<Runner>) {
     }
 }
 
+/// Renews the leases of what runs. In a task of its own: others must not get the jobs of a host that takes long to
+/// delete old records or to fire schedules.
+async fn renew_leases(runner: Weak<Runner>) {
+    let mut beats = tokio::time::interval(HEARTBEAT);
+    beats.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut outage = Outage::default();
+    loop {
+        beats.tick().await;
+        let Some(runner) = runner.upgrade() else { return };
+        if outage.note(runner.extend_leases().await).is_none() {
+            beats.reset_after(RETRY);
+        }
+    }
+}
+
 /// Whether the store is away, so that it is said once and not each second.
 #[derive(Default)]
 struct Outage(bool);
@@ -324,7 +342,7 @@ async fn write_jobs(store: Store, writes: Vec<JobWrite>) -> Result<Vec<Enqueued>
             results[at] = Some(Enqueued::Existing { id, same_input: true });
         }
         let jobs: Vec<_> = positions.iter().map(|at| writes[*at].1.clone()).collect();
-        let quotas = positions.first().and_then(|at| writes[*at].2.as_ref());
+        let quotas = positions.iter().find_map(|at| writes[*at].2.as_ref()); // they are the tenant's
         let enqueued = scope.enqueue_jobs(tenant, &jobs, quotas).await?;
         positions.into_iter().zip(enqueued).for_each(|(at, enqueued)| results[at] = Some(enqueued));
     }
@@ -342,7 +360,7 @@ async fn write_events(store: Store, writes: Vec<EventWrite>) -> Result<Vec<Publi
             results[at] = Some(PublishedEvent { position: 0, id, is_known: true });
         }
         let events: Vec<_> = positions.iter().map(|at| writes[*at].1.clone()).collect();
-        let quotas = positions.first().and_then(|at| writes[*at].2.as_ref());
+        let quotas = positions.iter().find_map(|at| writes[*at].2.as_ref()); // they are the tenant's
         let published = scope.publish_events(tenant, &events, quotas).await?;
         positions.into_iter().zip(published).for_each(|(at, published)| results[at] = Some(published));
     }

@@ -29,9 +29,8 @@ const SCHEDULES_MAX: u32 = 100;
 const ROUNDS_MAX: u32 = 20;
 /// Runs of a schedule that are counted.
 const RUNS_MAX: u32 = 200;
-/// How many ticks of the runner pass between heartbeats, looks into outboxes, looks for schedules that have lost their
+/// How many ticks of the runner pass between looks into outboxes, looks for schedules that have lost their
 /// next due time, looks for jobs that nobody will ever run, and deletions.
-const HEARTBEAT_TICKS: u64 = 10;
 const OUTBOX_TICKS: u64 = 5;
 const RECONCILE_TICKS: u64 = 30;
 const ORPHANS_TICKS: u64 = 60;
@@ -49,9 +48,6 @@ const DEPENDENT_KEEP_MS: u64 = 7 * 86_400_000;
 
 /// One second's work; `count` is its number.
 pub(super) async fn tick(runner: &Arc<Runner>, count: u64) -> Result<()> {
-    if count % HEARTBEAT_TICKS == HEARTBEAT_TICKS - 1 {
-        runner.extend_leases().await?;
-    }
     if runner.is_stopping() {
         return Ok(());
     }
@@ -165,6 +161,7 @@ impl Runner {
         let Some((config, machine)) = read(&id, schedule) else { return Ok(false) };
         let queue = queue_of(&id);
         let mut scope = self.store.queue_write().await?;
+        scope.lock_schedules(std::slice::from_ref(&id)).await?;
         let unfinished = scope.unfinished_of(tenant, &queue, RUNS_MAX).await?;
         let running = u32::try_from(unfinished.len()).unwrap_or(u32::MAX);
         let used = scope.trigger_use(tenant).await?;

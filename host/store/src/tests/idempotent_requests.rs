@@ -111,9 +111,26 @@ async fn a_key_is_free_again_when_it_is_released_or_its_time_is_up(test_store: &
     later().await;
     assert_eq!(state(store, &first).await, KeyState::Free, "it is kept for so long and no longer");
     let mut scope = store.host_write().await.expect("a scope");
-    scope.prune_idempotent_requests().await.expect("pruned");
+    assert_eq!(scope.prune_idempotent_requests(9).await.expect("pruned"), 1);
     scope.commit().await.expect("committed");
     assert!(!end(store, &second, None, DAY).await, "the row is gone");
+}
+
+async fn those_whose_time_is_up_are_deleted_in_parts(test_store: &TestStore) {
+    let store = &test_store.store;
+    let a = create_tenant(store, "a").await;
+    for key in ["1", "2", "3"] {
+        assert!(claim(store, &request(&a, key, key), Duration::ZERO).await);
+    }
+    let kept = request(&a, "kept", "4");
+    assert!(claim(store, &kept, LEASE).await);
+    later().await;
+    let mut scope = store.host_write().await.expect("a scope");
+    for expected in [2, 1, 0] {
+        assert_eq!(scope.prune_idempotent_requests(2).await.expect("pruned"), expected);
+    }
+    scope.commit().await.expect("committed");
+    assert_eq!(state(store, &kept).await, KeyState::InProgress);
 }
 
 async fn of_too_many_the_oldest_that_have_ended_go(test_store: &TestStore) {
@@ -156,5 +173,6 @@ on_both! {
     a_key_is_claimed_once_and_its_response_is_for_the_same_request_of_the_same_caller
     of_claims_at_once_one_succeeds
     a_key_is_free_again_when_it_is_released_or_its_time_is_up
+    those_whose_time_is_up_are_deleted_in_parts
     of_too_many_the_oldest_that_have_ended_go
 }

@@ -3,7 +3,7 @@
 use super::jobs::IS_LISTED;
 use super::{Database, JobRef, statement};
 use crate::error::{Error, Result};
-use crate::{AllowedServices, TenantScope, get, to_json};
+use crate::{AllowedServices, Dialect, TenantScope, get, to_json};
 use elias_api::{Code, JobFilter};
 use serde_json::json;
 use sqlx::any::AnyRow;
@@ -57,12 +57,20 @@ impl Database<'_> {
             }
         }
         if !keys.is_empty() {
-            let delete = format!(
-                "DELETE FROM job_keys WHERE (tenant, queue, key, job) IN (SELECT item.value->>'tenant', \
-                 item.value->>'queue', item.value->>'key', item.value->>'job' FROM {})",
+            let is_one = format!(
+                "(tenant, queue, key, job) IN (SELECT item.value->>'tenant', item.value->>'queue', \
+                 item.value->>'key', item.value->>'job' FROM {})",
                 self.dialect.each(1)
             );
-            self.run(statement(delete).bind(to_json(&keys)?)).await?;
+            let keys = to_json(&keys)?;
+            if self.dialect == Dialect::Postgres {
+                // In the order in which those who enqueue lock them.
+                let lock = format!(
+                    "SELECT key FROM job_keys WHERE {is_one} ORDER BY queue COLLATE \"C\", key COLLATE \"C\" FOR UPDATE"
+                );
+                self.rows(statement(lock).bind(keys.clone())).await?;
+            }
+            self.run(statement(format!("DELETE FROM job_keys WHERE {is_one}")).bind(keys)).await?;
         }
         self.delete_jobs("finished_jobs", &jobs).await?;
         self.delete_steps(&jobs).await

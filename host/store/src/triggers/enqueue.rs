@@ -302,7 +302,10 @@ impl Database<'_> {
                 }
                 let wanted: Vec<_> = unknown.iter().map(|id| JobRef::of(tenant, id)).collect();
                 let is_wanted = self.is_one_of(1);
-                let query = statement(format!("SELECT id, {state} AS state FROM {table} WHERE {is_wanted} {lock}"));
+                // Locked in the order in which those lock them who end them.
+                let select =
+                    format!("SELECT id, {state} AS state FROM {table} WHERE {is_wanted} ORDER BY tenant, id {lock}");
+                let query = statement(select);
                 for row in &self.rows(query.bind(refs(&wanted)?)).await? {
                     let id: String = get(row, "id")?;
                     unknown.remove(&id);

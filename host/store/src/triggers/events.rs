@@ -95,7 +95,7 @@ fn event(row: &AnyRow) -> Result<EventRecord> {
 
 impl TenantScope {
     /// Publishes events, if the quotas `events-per-day` and `trigger-bytes` allow them; without `quotas` there are
-    /// none. Says what became of each, in their order.
+    /// none, and the events do not count for `events-per-day`. Says what became of each, in their order.
     ///
     /// # Errors
     /// `quota-exceeded`; the transaction must be dropped then.
@@ -209,21 +209,30 @@ impl Database<'_> {
         if events.is_empty() {
             return Ok(Vec::new());
         }
-        let now = self.now().await?;
-        let upsert = "INSERT INTO event_positions (tenant, next, first, day, on_day, bytes, hidden_bytes) \
-                      VALUES ($1, 1 + $2, 1, $3, $2, $4, 0) \
-                      ON CONFLICT (tenant) DO UPDATE SET next = event_positions.next + $2, day = $3, \
-                      on_day = $2 + CASE WHEN event_positions.day = $3 THEN event_positions.on_day ELSE 0 END, \
-                      bytes = event_positions.bytes + $4 RETURNING next, on_day, bytes";
+        let day = self.now().await? / DAY_MS;
+        // Whoever has waited for the row may be of the day before. The time is read once the row is locked: times grow
+        // with positions.
+        let upsert = format!(
+            "INSERT INTO event_positions (tenant, next, first, day, on_day, bytes, hidden_bytes) \
+             VALUES ($1, 1 + $2, 1, $3, $5, $4, 0) ON CONFLICT (tenant) DO UPDATE SET \
+             next = event_positions.next + $2, \
+             day = CASE WHEN event_positions.day = $3 + 1 THEN event_positions.day ELSE $3 END, \
+             on_day = $5 + CASE WHEN event_positions.day IN ($3, $3 + 1) THEN event_positions.on_day ELSE 0 END, \
+             bytes = event_positions.bytes + $4 RETURNING next, on_day, bytes, {} AS published_at",
+            self.dialect.now()
+        );
         let (count, bytes) = (events.len() as u64, events.iter().map(|event| stored_bytes(&event.data)).sum::<u64>());
-        let query = sqlx::query(upsert).bind(tenant.as_str().to_owned()).bind(signed(count)).bind(now / DAY_MS);
-        let row = self.row(query.bind(signed(bytes))).await?;
+        let query = statement(upsert).bind(tenant.as_str().to_owned()).bind(signed(count)).bind(day);
+        // What the platform publishes does not count for the quota.
+        let counted = if quotas.is_some() { count } else { 0 };
+        let row = self.row(query.bind(signed(bytes)).bind(signed(counted))).await?;
         let row = row.ok_or_else(|| Error::new(Code::Internal, "the store returned no position of events"))?;
         let on_day = number::<u64>(&row, "on_day")?;
         if let Some(most) = quotas.map(|quotas| quotas.events_per_day).filter(|most| *most > 0 && on_day > *most) {
             let used = on_day.saturating_sub(count);
             return Err(over_quota(tenant, "events-per-day", used, count, most, "the next day (UTC) begins"));
         }
+        let now = get::<i64>(&row, "published_at")?;
         let first = number::<u64>(&row, "next")?.saturating_sub(count);
         let mut known = self.known_events(tenant, events).await?;
         let (mut published, mut new) = (Vec::with_capacity(events.len()), Vec::new());

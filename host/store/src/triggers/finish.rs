@@ -272,11 +272,12 @@ pub(super) fn turn_of(row: &AnyRow) -> Result<Option<Turn>> {
     key.map(|key| Ok((get(row, "queue")?, key))).transpose()
 }
 
-/// The statement that selects those of the claims `$1` that are the owner's (`$2`).
+/// The statement that selects those of the claims `$1` that are the owner's (`$2`), and locks them in the order in
+/// which all do who lock several.
 pub(super) fn owned_jobs(dialect: Dialect, lock: &str) -> String {
     format!(
         "SELECT tenant, id, queue, ordering_key, cancelled, {INPUT_BYTES} FROM jobs \
-         WHERE {} AND lease_owner = $2 {lock}",
+         WHERE {} AND lease_owner = $2 ORDER BY tenant, id {lock}",
         is_claim(dialect)
     )
 }

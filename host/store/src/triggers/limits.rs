@@ -38,14 +38,21 @@ impl HostScope {
         self.database().put_queue_limits(limits).await
     }
 
-    /// Deletes the limits whose buckets were full at `before_ms`, in milliseconds since 1970: they are as if they had
-    /// never been used. Says how many.
+    /// Deletes the limits whose buckets were full at `before_ms`, in milliseconds since 1970, and that nobody has
+    /// locked: they are as if they had never been used. Says how many.
     ///
     /// # Errors
     /// `store-unavailable`.
     pub async fn prune_queue_limits(&mut self, before_ms: i64) -> Result<u64> {
-        let query = sqlx::query("DELETE FROM queue_limits WHERE full_at <= $1");
-        self.database().run(query.bind(before_ms.saturating_mul(NS_PER_MS))).await
+        // Limits that somebody has locked are in use. Whoever waited for one, with others deleted already, might be
+        // waited for.
+        let delete = format!(
+            "WITH unused AS MATERIALIZED (SELECT tenant, queue FROM queue_limits WHERE full_at <= $1 {}) \
+             DELETE FROM queue_limits WHERE (tenant, queue) IN (SELECT unused.tenant, unused.queue FROM unused)",
+            self.dialect.locked_if_free()
+        );
+        let query = statement(delete).bind(before_ms.saturating_mul(NS_PER_MS));
+        self.database().run(query).await
     }
 }
 

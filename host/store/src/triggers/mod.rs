@@ -112,7 +112,7 @@ impl Dialect {
     }
 
     /// The same, without the rows that another transaction has locked.
-    fn locked_if_free(self) -> &'static str {
+    pub(crate) fn locked_if_free(self) -> &'static str {
         match self {
             Self::Sqlite => "",
             Self::Postgres => "FOR UPDATE SKIP LOCKED",

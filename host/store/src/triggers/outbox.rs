@@ -58,10 +58,12 @@ impl HostScope {
     pub async fn take_outboxes(&mut self, pause_ms: u64, most: u32) -> Result<Vec<DueOutbox>> {
         let mut database = self.database();
         let (now, lock) = (database.dialect.now(), database.dialect.locked_if_free());
+        // PostgreSQL may evaluate a subquery with LIMIT more than once, but not this.
         let update = format!(
-            "UPDATE outboxes SET looked_at = {now} WHERE (tenant, component, environment) IN \
-             (SELECT tenant, component, environment FROM outboxes WHERE looked_at <= {now} - $1 \
-             ORDER BY looked_at LIMIT $2 {lock}) \
+            "WITH due AS MATERIALIZED (SELECT tenant, component, environment FROM outboxes \
+             WHERE looked_at <= {now} - $1 ORDER BY looked_at LIMIT $2 {lock}) \
+             UPDATE outboxes SET looked_at = {now} WHERE (tenant, component, environment) IN \
+             (SELECT due.tenant, due.component, due.environment FROM due) \
              RETURNING tenant, component, environment, used_at, \
              CAST(CASE WHEN used_at < {now} - $3 THEN 1 ELSE 0 END AS BIGINT) AS is_unused"
         );

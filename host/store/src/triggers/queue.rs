@@ -357,12 +357,19 @@ pub(super) fn claims<'j>(leases: impl Iterator<Item = &'j JobLease>) -> Result<S
 
 /// The statement that extends those of the claims `$1` that are the owner's (`$2`) by `$3` milliseconds.
 pub(super) fn extend_jobs(dialect: crate::Dialect) -> String {
-    format!(
-        "UPDATE jobs SET lease_until = {} + $3 WHERE {} AND lease_owner = $2 \
-         RETURNING tenant, id, cancelled",
-        dialect.now(),
-        is_claim(dialect)
-    )
+    let (now, is_claim) = (dialect.now(), is_claim(dialect));
+    match dialect {
+        crate::Dialect::Sqlite => format!(
+            "UPDATE jobs SET lease_until = {now} + $3 WHERE {is_claim} AND lease_owner = $2 \
+             RETURNING tenant, id, cancelled"
+        ),
+        // The same jobs may be ended, or get steps, at the same time: all lock them in one order.
+        crate::Dialect::Postgres => format!(
+            "WITH mine AS MATERIALIZED (SELECT tenant, id FROM jobs WHERE {is_claim} AND lease_owner = $2 \
+             ORDER BY tenant, id FOR UPDATE) UPDATE jobs SET lease_until = {now} + $3 \
+             WHERE (tenant, id) IN (SELECT mine.tenant, mine.id FROM mine) RETURNING tenant, id, cancelled"
+        ),
+    }
 }
 
 /// The condition that a job is one of the claims `$1`. Only leased jobs have an owner, so that nothing has to say that

@@ -128,6 +128,12 @@ impl TenantScope {
     /// # Errors
     /// `store-unavailable`.
     pub async fn put_schedules(&mut self, service: &ServiceId, schedules: &[NewSchedule]) -> Result<()> {
+        let lock = format!(
+            "SELECT name FROM schedules WHERE tenant = $1 AND component = $2 AND environment = $3 ORDER BY name {}",
+            self.dialect.locked()
+        );
+        let query = self.query_of_text(lock, service);
+        self.rows(query).await?;
         let names: Vec<_> = schedules.iter().map(|schedule| json!({ "name": schedule.name })).collect();
         let delete = format!(
             "DELETE FROM schedules WHERE tenant = $1 AND component = $2 AND environment = $3 \
@@ -260,6 +266,15 @@ impl HostScope {
         self.database().fire(id, host, ticks, rearm, quotas).await
     }
 
+    /// Locks schedules until the transaction's end. A transaction that changes schedules and jobs does so first: two
+    /// that end jobs and fire ticks at the same time would else wait for each other.
+    ///
+    /// # Errors
+    /// `store-unavailable`.
+    pub async fn lock_schedules(&mut self, ids: &[ScheduleId]) -> Result<()> {
+        self.database().lock_schedules(ids).await
+    }
+
     /// Notes how a run of a schedule ended; says how many runs in a row have not succeeded by now.
     ///
     /// # Errors
@@ -312,6 +327,29 @@ pub(super) fn due_schedules(dialect: Dialect) -> String {
 }
 
 impl Database<'_> {
+    async fn lock_schedules(&mut self, ids: &[ScheduleId]) -> Result<()> {
+        if ids.is_empty() || self.dialect == Dialect::Sqlite {
+            return Ok(()); // SQLite has one writer
+        }
+        let select = format!(
+            "SELECT name FROM schedules WHERE (tenant, component, environment, name) IN \
+             (SELECT item.value->>'tenant', item.value->>'component', item.value->>'environment', \
+             item.value->>'name' FROM {}) ORDER BY tenant, component, environment, name {}",
+            self.dialect.each(1),
+            self.dialect.locked()
+        );
+        let item = |ScheduleId { service, name }: &ScheduleId| {
+            json!({
+                "tenant": service.tenant.as_str(),
+                "component": service.component.as_str(),
+                "environment": service.environment.as_str(),
+                "name": name,
+            })
+        };
+        let items: Vec<_> = ids.iter().map(item).collect();
+        self.rows(statement(select).bind(to_json(&items)?)).await.map(drop)
+    }
+
     async fn fire(
         &mut self,
         id: &ScheduleId,
@@ -331,6 +369,8 @@ impl Database<'_> {
             if self.row(query.bind(rearm.from.unwrap_or_default())).await?.is_none() {
                 return Ok(0);
             }
+        } else {
+            self.lock_schedules(std::slice::from_ref(id)).await?;
         }
         let insert = format!(
             "INSERT INTO ticks (tenant, component, environment, name, due, outcome, reason, job, fired_at, host) \

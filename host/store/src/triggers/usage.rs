@@ -2,16 +2,17 @@
 //!
 //! Both are counted along the way, in rows that are written to anyway.
 
-use super::{Database, inserts};
+use super::{Database, statement};
 use crate::error::{Error, Result};
-use crate::{HostScope, Query, TenantScope, get, number, text};
+use crate::{Dialect, HostScope, TenantScope, get, number, text, to_json};
 use elias_api::{Code, Quotas};
 use elias_names::TenantId;
+use serde::Serialize;
 use sqlx::any::AnyRow;
 use std::collections::HashMap;
 
 /// Rows in which a tenant's unfinished jobs are counted.
-const COUNT_SLOTS: u128 = 8;
+const COUNT_SLOTS: u32 = 8;
 
 /// A column of statements that select jobs which are about to end or to begin again: the bytes of the input.
 pub(super) const INPUT_BYTES: &str = "CAST(octet_length(input) AS BIGINT) AS input_bytes";
@@ -26,7 +27,7 @@ pub struct TriggerUse {
 }
 
 /// By how much the count of a tenant's unfinished jobs changes.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub(super) struct JobCountChange {
     pub(super) tenant: String,
     /// Jobs more, or fewer if it is negative.
@@ -105,15 +106,25 @@ impl Database<'_> {
 
     /// Counts unfinished jobs up or down, by tenant.
     pub(super) async fn count(&mut self, changes: &[JobCountChange]) -> Result<()> {
-        let slot = i64::try_from(ulid::Ulid::new().random() % COUNT_SLOTS).unwrap_or_default();
+        // A transaction has one connection, and so counts in one row of a tenant, however often it counts: with several
+        // rows, two transactions might wait for each other.
+        let slot = match self.dialect {
+            Dialect::Sqlite => "0".to_owned(),
+            Dialect::Postgres => format!("CAST(pg_backend_pid() % {COUNT_SLOTS} AS BIGINT)"),
+        };
         let mut sorted: Vec<_> = changes.iter().filter(|change| change.jobs != 0).collect();
         sorted.sort(); // transactions that count for the same tenants lock their rows in the same order
-        let end = "ON CONFLICT (tenant, slot) DO UPDATE SET unfinished = job_counts.unfinished + excluded.unfinished, \
-                   bytes = job_counts.bytes + excluded.bytes";
-        let bind = |query: Query, change: &&JobCountChange| {
-            query.bind(change.tenant.clone()).bind(slot).bind(change.jobs).bind(change.bytes)
-        };
-        self.run_each(inserts("job_counts", "tenant, slot, unfinished, bytes", end, &sorted, bind)).await.map(drop)
+        if sorted.is_empty() {
+            return Ok(());
+        }
+        let upsert = format!(
+            "INSERT INTO job_counts (tenant, slot, unfinished, bytes) SELECT item.value->>'tenant', {slot}, \
+             CAST(item.value->>'jobs' AS BIGINT), CAST(item.value->>'bytes' AS BIGINT) FROM {} WHERE true \
+             ON CONFLICT (tenant, slot) DO UPDATE SET unfinished = job_counts.unfinished + excluded.unfinished, \
+             bytes = job_counts.bytes + excluded.bytes",
+            self.dialect.each(1)
+        );
+        self.run(statement(upsert).bind(to_json(&sorted)?)).await.map(drop)
     }
 }
 

@@ -255,8 +255,10 @@ impl Database<'_> {
 
     /// Gives the turns of jobs that have ended to the next ones.
     async fn pass_turns(&mut self, mut turns: Vec<(JobRef, Turn)>) -> Result<()> {
+        // In the order in which those who enqueue lock them: that of bytes, whatever the database's collation is.
         let select = format!(
-            "SELECT job FROM ordering_keys WHERE {} ORDER BY tenant, queue, ordering_key FOR UPDATE",
+            "SELECT job FROM ordering_keys WHERE {} ORDER BY tenant COLLATE \"C\", queue COLLATE \"C\", \
+             ordering_key COLLATE \"C\" FOR UPDATE",
             has_turn(self.dialect)
         );
         let delete = format!(

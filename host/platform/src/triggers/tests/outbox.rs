@@ -48,6 +48,15 @@ async fn an_outbox_that_was_remembered_is_drained_by_whoever_is_there() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_job_of_a_component_that_is_nowhere_is_refused() {
+    let bench = bench(json!({}), returns()).await;
+    let backends = TriggerBackends::of(bench.runner("one"));
+    let job = NewJob { target: Some("gone".to_owned()), ..job("mail") };
+    let refused = backends.enqueue_once(origin(0), "01ARZ3NDEKTSV4RRFFQ69G5FAV".to_owned(), job).await;
+    assert_eq!(refused.expect_err("there is no such component").code, ErrorCode::NotFound);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_event_with_an_id_of_an_outbox_is_published_once() {
     let bench = bench(json!({ "event": [{ "type": "**" }] }), returns()).await;
     bench.register().await;

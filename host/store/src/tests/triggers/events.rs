@@ -86,12 +86,13 @@ async fn a_key_has_one_event_and_a_day_has_a_quota(TestStore { store, .. }: &Tes
     assert_eq!((events[0].event_type.as_str(), events[0].key.as_deref()), ("order.paid", Some("order 7")));
     drop(scope);
     let mut scope = store.write(&a).await.expect("a scope");
-    let five = Quotas { events_per_day: 5, ..Quotas::default() };
-    scope.publish_events(&[new_event("x", 5)], Some(&five)).await.expect("the fifth");
-    let over = scope.publish_events(&[new_event("x", 6)], Some(&five)).await.expect_err("the sixth");
+    let two = Quotas { events_per_day: 2, ..Quotas::default() };
+    scope.publish_events(&[new_event("x", 5), keyed(6)], Some(&two)).await.expect("those before had no quota");
+    scope.publish_events(&[new_event("x", 7)], None).await.expect("nor has this one");
+    let over = scope.publish_events(&[new_event("x", 8)], Some(&two)).await.expect_err("the third");
     assert_eq!(over.code(), Code::QuotaExceeded);
     assert!(
-        over.to_string().contains("the quota `events-per-day` of tenant a is 5: 5 are in use, and 1 more"),
+        over.to_string().contains("the quota `events-per-day` of tenant a is 2: 2 are in use, and 1 more"),
         "{over}"
     );
 }
@@ -373,7 +374,40 @@ async fn a_cursor_moves_with_the_deliveries_or_not_at_all(TestStore { store, .. 
     assert_eq!(scope.subscription(&id).await.expect_err("it is gone").code(), Code::NotFound);
 }
 
+async fn who_has_waited_to_publish_is_later_and_of_no_day_before(TestStore { store, .. }: &TestStore) {
+    let a = create_tenant(store, "a").await;
+    let mut scope = store.write(&a).await.expect("a scope");
+    scope.publish_events(&[new_event("x", 1)], Some(&Quotas::default())).await.expect("published");
+    let waiting = {
+        let (store, a) = (store.clone(), a.clone());
+        tokio::spawn(async move { publish(&store, &a, &[new_event("x", 2)]).await })
+    };
+    let committed_at = time_between(store).await;
+    scope.commit().await.expect("committed");
+    waiting.await.expect("no panic");
+    let events = store.read(&a).await.expect("a scope").events(0, 10).await.expect("read");
+    assert!(events[0].published_at <= committed_at && committed_at <= events[1].published_at, "{events:?}");
+
+    // As if midnight had passed for one that was faster.
+    let mut scope = store.write(&a).await.expect("a scope");
+    let query = scope.query("UPDATE event_positions SET day = day + 1 WHERE tenant = $1");
+    scope.run(query).await.expect("updated");
+    scope.commit().await.expect("committed");
+    let most = |events_per_day| Quotas { events_per_day, ..Quotas::default() };
+    let mut scope = store.write(&a).await.expect("a scope");
+    let refused = scope.publish_events(&[new_event("x", 3)], Some(&most(1))).await;
+    assert_eq!(refused.expect_err("one was published").code(), Code::QuotaExceeded);
+    drop(scope);
+    let mut scope = store.write(&a).await.expect("a scope");
+    scope.publish_events(&[new_event("x", 3)], Some(&most(2))).await.expect("published");
+    // As if a clock had been far ahead.
+    let query = scope.query("UPDATE event_positions SET day = day + 9 WHERE tenant = $1");
+    scope.run(query).await.expect("updated");
+    scope.publish_events(&[new_event("x", 4)], Some(&most(1))).await.expect("a new day");
+}
+
 on_both! {
+    who_has_waited_to_publish_is_later_and_of_no_day_before
     events_are_read_in_the_order_of_their_commits
     a_reader_begins_with_the_next_event_and_moves_on
     a_key_has_one_event_and_a_day_has_a_quota

@@ -146,6 +146,50 @@ async fn dead_jobs_are_discarded(TestStore { store, .. }: &TestStore) {
     is_counted(store, &a).await;
 }
 
+async fn keys_that_are_discarded_and_taken_at_once_do_not_deadlock(TestStore { store, .. }: &TestStore) {
+    // Collations sort these in another order than that of their bytes.
+    const KEYS: [&str; 5] = ["a-b", "ab", "B", "b", "_"];
+    const ROUNDS: usize = 20;
+    let a = create_tenant(store, "a").await;
+    let publisher = {
+        let (store, a) = (store.clone(), a.clone());
+        tokio::spawn(async move {
+            for round in 0..ROUNDS {
+                let keyed = |(place, key): (usize, &&str)| NewJob {
+                    key: Some(JobKey { key: (*key).to_owned(), for_ms: KEEP_MS }),
+                    ..new_job("resize", round * KEYS.len() + place)
+                };
+                let jobs: Vec<_> = KEYS.iter().enumerate().map(keyed).collect();
+                enqueue(&store, &a, &jobs).await.expect("enqueued");
+            }
+        })
+    };
+    while !publisher.is_finished() {
+        let jobs = claim(store, "me", LEASE_MS, share(&a, "resize", 9)).await;
+        let ends: Vec<_> = jobs.iter().map(|job| end(job, dead())).collect();
+        finish(store, "me", &ends).await;
+        let mut scope = store.write(&a).await.expect("a scope");
+        scope.discard_jobs(&JobFilter::default(), &AllowedServices::All, 100).await.expect("discarded");
+        scope.commit().await.expect("committed");
+        later().await;
+    }
+    publisher.await.expect("no panic");
+    is_counted(store, &a).await;
+}
+
+async fn jobs_that_are_counted_in_parts_of_a_transaction_are_counted_in_one_row(TestStore { store, .. }: &TestStore) {
+    let a = create_tenant(store, "a").await;
+    let mut scope = store.write(&a).await.expect("a scope");
+    for number in 0..20 {
+        scope.enqueue_jobs(&[new_job("resize", number)], None).await.expect("enqueued");
+    }
+    let query = scope.query("SELECT COUNT(*) AS rows_there FROM job_counts WHERE tenant = $1");
+    let row = scope.row(query).await.expect("read").expect("a row");
+    assert_eq!(get::<i64>(&row, "rows_there").expect("a number"), 1);
+    scope.commit().await.expect("committed");
+    is_counted(store, &a).await;
+}
+
 async fn records_are_deleted_when_their_time_is_over(TestStore { store, .. }: &TestStore) {
     let a = create_tenant(store, "a").await;
     enqueue(store, &a, &(1..=4).map(|number| new_job("resize", number)).collect::<Vec<_>>()).await.expect("enqueued");
@@ -331,6 +375,8 @@ on_both! {
     jobs_of_all_triggers_are_listed
     dead_jobs_are_retried
     dead_jobs_are_discarded
+    keys_that_are_discarded_and_taken_at_once_do_not_deadlock
+    jobs_that_are_counted_in_parts_of_a_transaction_are_counted_in_one_row
     records_are_deleted_when_their_time_is_over
     a_tenant_sees_only_its_own_triggers
     a_transaction_that_is_dropped_leaves_nothing

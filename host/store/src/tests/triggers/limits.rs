@@ -64,7 +64,25 @@ async fn limits_of_queues_are_kept_and_forgotten(TestStore { store, .. }: &TestS
     assert_eq!(scope.prune_queue_limits(2_000_000_000_001).await.expect("pruned"), 1);
 }
 
+async fn limits_that_are_locked_are_not_forgotten(TestStore { store, .. }: &TestStore) {
+    if !store.is_shared() {
+        return; // SQLite has one writer
+    }
+    let a = create_tenant(store, "a").await;
+    let queues = [(a.clone(), queue("a")), (a.clone(), queue("b"))];
+    let mut scope = store.queue_write().await.expect("a scope");
+    scope.lock_queue_limits(&queues).await.expect("locked");
+    scope.commit().await.expect("committed");
+    let mut holder = store.queue_write().await.expect("a scope");
+    holder.lock_queue_limits(&queues[1..]).await.expect("locked");
+    let mut scope = store.queue_write().await.expect("a scope");
+    assert_eq!(scope.prune_queue_limits(1).await.expect("pruned without waiting"), 1);
+    holder.commit().await.expect("committed");
+    assert_eq!(scope.prune_queue_limits(1).await.expect("pruned"), 1);
+}
+
 on_both! {
+    limits_that_are_locked_are_not_forgotten
     jobs_with_the_same_concurrency_key_wait_for_each_other
     a_long_queue_of_one_key_keeps_no_other_waiting
     limits_of_queues_are_kept_and_forgotten

@@ -328,6 +328,96 @@ async fn turns_at_once_lose_nothing(TestStore { store, .. }: &TestStore) {
     assert_eq!(ids, (0..JOBS).map(|number| format!("{number:026}")).collect::<Vec<_>>());
 }
 
+async fn turns_of_many_keys_do_not_deadlock(TestStore { store, .. }: &TestStore) {
+    // Collations sort these in another order than that of their bytes.
+    const KEYS: [&str; 5] = ["a-b", "ab", "B", "b", "_"];
+    const ROUNDS: usize = 20;
+    let a = create_tenant(store, "a").await;
+    let publishers = (0..2).map(|publisher| {
+        let (store, a) = (store.clone(), a.clone());
+        tokio::spawn(async move {
+            for round in 0..ROUNDS {
+                let first = (publisher * ROUNDS + round) * KEYS.len();
+                let ordered = |(place, key): (usize, &&str)| {
+                    let order = JobOrder { key: (*key).to_owned(), position: (first + place) as u64 };
+                    NewJob { order: Some(order), ..new_job("ship", first + place) }
+                };
+                let jobs: Vec<_> = KEYS.iter().enumerate().map(ordered).collect();
+                enqueue(&store, &a, &jobs).await.expect("enqueued");
+            }
+        })
+    });
+    let publishers: Vec<_> = publishers.collect();
+    let mut ended = 0;
+    while ended < 2 * ROUNDS * KEYS.len() {
+        let jobs = claim(store, "me", LEASE_MS, share(&a, "ship", 9)).await;
+        let ends: Vec<_> = jobs.iter().map(|job| end(job, done())).collect();
+        assert_eq!(finish(store, "me", &ends).await, []);
+        ended += ends.len();
+        later().await;
+    }
+    for publisher in publishers {
+        publisher.await.expect("no panic");
+    }
+    is_counted(store, &a).await;
+}
+
+async fn jobs_that_end_may_get_others_to_run_after_them(TestStore { store, .. }: &TestStore) {
+    const JOBS: usize = 4;
+    let a = create_tenant(store, "a").await;
+    for first in (0..20).map(|round| round * (JOBS + 1)) {
+        let jobs: Vec<_> = (first..first + JOBS).map(|number| new_job("resize", number)).collect();
+        enqueue(store, &a, &jobs).await.expect("enqueued");
+        let claimed = claim(store, "me", LEASE_MS, share(&a, "resize", 9)).await;
+        let after = jobs.iter().rev().map(|job| job.id.clone()).collect();
+        let last = NewJob { after, ..new_job("after", first + JOBS) };
+        let enqueued = {
+            let (store, a) = (store.clone(), a.clone());
+            tokio::spawn(async move { enqueue(&store, &a, &[last]).await.map(drop) })
+        };
+        let ends: Vec<_> = claimed.iter().map(|job| end(job, done())).collect();
+        assert_eq!(finish(store, "me", &ends).await, []);
+        enqueued.await.expect("no panic").expect("enqueued");
+        assert_eq!(run(store, &a, "after", done()).await, format!("{:026}", first + JOBS));
+    }
+    is_counted(store, &a).await;
+}
+
+async fn leases_are_extended_while_steps_are_stored(TestStore { store, .. }: &TestStore) {
+    let a = create_tenant(store, "a").await;
+    let jobs: Vec<_> = (0..6).map(|number| new_job("resize", number)).collect();
+    enqueue(store, &a, &jobs).await.expect("enqueued");
+    let claimed = claim(store, "me", LEASE_MS, share(&a, "resize", 9)).await;
+    let leases: Vec<_> = claimed.into_iter().map(|job| job.lease).collect();
+    let tasks = (0..3).map(|task| {
+        let (store, mut leases) = (store.clone(), leases.clone());
+        if task == 0 {
+            leases.reverse();
+        }
+        tokio::spawn(async move {
+            for position in 0..10 {
+                let mut scope = store.queue_write().await.expect("a scope");
+                if task < 2 {
+                    let found = scope.extend_jobs("me", &leases, LEASE_MS).await.expect("extended");
+                    assert!(found.lost.is_empty() && found.cancelled.is_empty(), "{found:?}");
+                } else {
+                    let text = || "1".to_owned();
+                    let step = Step { position, name: text(), input_hash: text(), outcome: text() };
+                    let steps = leases.iter().map(|lease| NewStep { lease: lease.clone(), step: step.clone() });
+                    let late = scope.append_steps("me", &steps.collect::<Vec<_>>()).await.expect("stored");
+                    assert_eq!(late, []);
+                }
+                scope.commit().await.expect("committed");
+            }
+        })
+    });
+    for task in tasks.collect::<Vec<_>>() {
+        task.await.expect("no panic");
+    }
+    let journal = store.read(&a).await.expect("a scope").journal(&jobs[0].id).await.expect("read");
+    assert_eq!(journal.len(), 10);
+}
+
 async fn a_job_starts_when_it_is_due(TestStore { store, .. }: &TestStore) {
     let a = create_tenant(store, "a").await;
     let at = |number, start| NewJob { start, ..new_job("resize", number) };
@@ -359,5 +449,8 @@ on_both! {
     jobs_run_after_others_and_die_with_them
     of_a_turn_the_first_alone_is_ready
     turns_at_once_lose_nothing
+    turns_of_many_keys_do_not_deadlock
+    jobs_that_end_may_get_others_to_run_after_them
+    leases_are_extended_while_steps_are_stored
     a_job_starts_when_it_is_due
 }

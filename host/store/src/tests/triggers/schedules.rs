@@ -126,7 +126,37 @@ async fn schedules_keep_their_state_when_a_service_changes(TestStore { store, ..
     assert_eq!(scope.schedules(&AllowedServices::All).await.expect("read"), []);
 }
 
+async fn those_who_change_several_schedules_at_once_take_turns(TestStore { store, .. }: &TestStore) {
+    let a = create_tenant(store, "a").await;
+    let names = ["x", "y", "z"];
+    put(store, &a, &names.map(|name| new_schedule(name, "1m", None))).await;
+    let hosts = (0..6).map(|host| {
+        let (store, mut ids) = (store.clone(), names.map(|name| schedule_id(&a, name)));
+        if host % 2 == 0 {
+            ids.reverse();
+        }
+        tokio::spawn(async move {
+            for _ in 0..5 {
+                let mut scope = store.queue_write().await.expect("a scope");
+                scope.lock_schedules(&ids).await.expect("locked");
+                for id in &ids {
+                    scope.schedule_ended(id, JobState::Dead).await.expect("noted");
+                }
+                scope.commit().await.expect("committed");
+            }
+        })
+    });
+    for host in hosts.collect::<Vec<_>>() {
+        host.await.expect("no panic");
+    }
+    let mut scope = store.read(&a).await.expect("a scope");
+    assert_eq!(scope.schedule(&schedule_id(&a, "y")).await.expect("it is there").failures, 30);
+    drop(scope);
+    store.queue_write().await.expect("a scope").lock_schedules(&[]).await.expect("nothing to lock");
+}
+
 on_both! {
+    those_who_change_several_schedules_at_once_take_turns
     hosts_at_once_fire_a_due_time_once
     each_due_time_has_one_row_run_or_skipped
     schedules_keep_their_state_when_a_service_changes
