@@ -25,12 +25,16 @@ fn fickle() -> Vec<u8> {
 }
 
 /// A service whose route `/strict` requires keys.
-async fn serve(team: &Tenant<'_>, mut settings: Value) {
+async fn serve(team: &Tenant<'_>, settings: Value) {
+    serve_component(team, &fickle(), settings).await;
+}
+
+async fn serve_component(team: &Tenant<'_>, component: &[u8], mut settings: Value) {
     settings["gateway"] = json!({
         "idempotency": {},
         "routes": [{ "path": "/strict", "idempotency": { "required": true, "ttl": "1h" } }, {}],
     });
-    team.serve("shop", &fickle(), settings).await;
+    team.serve("shop", component, settings).await;
 }
 
 async fn send(platform: &Platform, method: &str, path: &str, key: Option<&str>, body: &str) -> Answer {
@@ -228,7 +232,7 @@ async fn of_two_hosts_on_one_store_one_executes_a_request() {
     let second = Platform::start(&["--store", &postgres.url()]);
     let bytes = fickle();
     second.default_tenant().upload(&bytes).await; // each has artifacts of its own
-    serve(&first.default_tenant(), json!({})).await;
+    serve_component(&first.default_tenant(), &bytes, json!({})).await;
     let host = first.default_tenant().host("shop");
     until("the other host serves it", async || (second.ask(&host, "/").await.status == 201).then_some(())).await;
     for number in 0..5 {

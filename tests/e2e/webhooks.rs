@@ -217,7 +217,8 @@ async fn a_version_whose_webhook_is_not_granted_is_refused() {
     }
 }
 
-#[tokio::test]
+// The receiver responds while the test waits for a command.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_development_server_sends_webhooks() {
     let (terminal, receiver) = (Terminal::new(), Receiver::start().await);
     let config = format!(
