@@ -1,6 +1,6 @@
 //! Looking at jobs, cancelling and retrying them, and deleting the records of those that have ended.
 
-use super::enqueue::Turn;
+use super::enqueue::OrderingKey;
 use super::finish::{EndedJob, turn_of};
 use super::queue::is_known;
 use super::usage::{INPUT_BYTES, JobCountChange};
@@ -323,7 +323,7 @@ impl Database<'_> {
         if dead.is_empty() {
             return Ok(());
         }
-        let (mut jobs, mut turns, mut bytes) = (Vec::new(), BTreeMap::<Turn, String>::new(), 0_i64);
+        let (mut jobs, mut turns, mut bytes) = (Vec::new(), BTreeMap::<OrderingKey, String>::new(), 0_i64);
         for row in dead {
             bytes += get::<i64>(row, "input_bytes")?;
             let (job, turn) = (JobRef::read(row)?, turn_of(row)?);
@@ -336,8 +336,9 @@ impl Database<'_> {
             jobs.push((job, turn));
         }
         let first = self.join_turns(tenant, &turns.into_iter().collect::<Vec<_>>()).await?;
-        let is_first =
-            |(job, turn): &(JobRef, Option<Turn>)| turn.as_ref().is_none_or(|turn| first.get(turn) == Some(&job.id));
+        let is_first = |(job, turn): &(JobRef, Option<OrderingKey>)| {
+            turn.as_ref().is_none_or(|turn| first.get(turn) == Some(&job.id))
+        };
         let (ready, waiting): (Vec<_>, Vec<_>) = jobs.into_iter().partition(is_first);
         let (now, is_one) = (self.dialect.now(), self.is_one_of(1));
         let columns = JOB_COLUMNS.replace("attempt", "0");

@@ -1,6 +1,6 @@
 //! Jobs that wait: for a time, for other jobs, for their turn in an order, for an event.
 
-use super::enqueue::{Turn, ended_otherwise};
+use super::enqueue::{OrderingKey, ended_otherwise};
 use super::finish::{EndedJob, turn_of};
 use super::usage::{INPUT_BYTES, JobCountChange};
 use super::{Database, JOB_COLUMNS, JobRef, Step, refs, statement};
@@ -254,7 +254,7 @@ impl Database<'_> {
     }
 
     /// Gives the turns of jobs that have ended to the next ones.
-    async fn pass_turns(&mut self, mut turns: Vec<(JobRef, Turn)>) -> Result<()> {
+    async fn pass_turns(&mut self, mut turns: Vec<(JobRef, OrderingKey)>) -> Result<()> {
         let select = format!(
             "SELECT job FROM ordering_keys WHERE {} ORDER BY tenant, queue, ordering_key FOR UPDATE",
             has_turn(self.dialect)
