@@ -92,7 +92,8 @@ impl Store {
         for table in TABLES.iter().filter(|table| !GIVEN.contains(table)) {
             if count(&mut tx, table).await? > 0 {
                 let message = format!(
-                    "there is something in the database that the store is to be moved to (in {table}): name an empty one"
+                    "there is something in the database that the store is to be moved to (in {table}): name an empty \
+                    one"
                 );
                 return Err(Error::new(Code::WrongState, message));
             }

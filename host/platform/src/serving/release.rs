@@ -107,7 +107,8 @@ impl Release {
                 // Once, and not with each request that it refuses.
                 if self.problem.load().as_ref().is_none_or(|known| known.to_string() != error.to_string()) {
                     let (service, version, code) = (purpose.service, self.target.version, error.code());
-                    tracing::error!(%service, version, %code, %error, "the component cannot be loaded: its requests get 503");
+                    let message = "the component cannot be loaded: its requests get 503";
+                    tracing::error!(%service, version, %code, %error, "{message}");
                 }
                 self.problem.store(Some(Arc::new(error.clone())));
                 return Err(error);

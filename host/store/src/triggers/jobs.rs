@@ -90,8 +90,8 @@ const DELIVERIES: &str = "delivery";
 /// The condition that a job of the tenant `$1` before the id `$2` is one of `$3` to `$6`: component, environment,
 /// trigger (or [`DELIVERIES`]) and name, each empty for all. A later release may have other triggers, whose jobs this
 /// one cannot read: they are left out here, so that a page is full without them.
-pub(super) const IS_LISTED: &str = "tenant = $1 AND id < $2 AND ($3 = '' OR component = $3) AND ($4 = '' OR environment = $4) \
-                         AND ($5 = '' OR trigger = $5 OR ($5 = 'delivery' AND trigger IN ('event', 'webhook'))) \
+pub(super) const IS_LISTED: &str = "tenant = $1 AND id < $2 AND ($3 = '' OR component = $3) AND ($4 = '' OR \
+    environment = $4) AND ($5 = '' OR trigger = $5 OR ($5 = 'delivery' AND trigger IN ('event', 'webhook'))) \
                          AND ($6 = '' OR name = $6) AND trigger IN ('schedule', 'job', 'event', 'webhook')";
 
 /// The statement that lists at most `$7` jobs of a table, the newest first; `allowed` is the condition of `$8`.

@@ -235,7 +235,8 @@ mod tests {
     fn what_is_not_said_stays() {
         let before = TenantSettings { trusted: true, hosts: vec!["a.example".into()], ..TenantSettings::default() };
         assert_eq!(apply("elias", before.clone()), Ok(before.clone()));
-        let line = "elias --trusted=false --require-signature --host b.example --host *.c.example --quota versions=5 --quota action=queue";
+        let line = "elias --trusted=false --require-signature --host b.example --host *.c.example --quota versions=5 \
+            --quota action=queue";
         let after = apply(line, before.clone()).expect("it is good");
         assert!(!after.trusted && after.require_signature);
         assert_eq!(after.hosts, ["b.example", "*.c.example"]);

@@ -120,7 +120,8 @@ mod tests {
 
     #[test]
     fn events_are_read_whatever_the_pieces_are() {
-        let stream = b": hello\n\nevent: line\ndata: {\"a\":1}\n\nevent:lost\r\ndata:3\r\n\r\ndata: x\ndata:  y\nid: 5\n\nevent: none\n\ndata: cut";
+        let stream = b": hello\n\nevent: line\ndata: {\"a\":1}\n\nevent:lost\r\ndata:3\r\n\r\ndata: x\ndata:  y\nid: \
+            5\n\nevent: none\n\ndata: cut";
         let event = |name: &str, data: &str| Event { name: name.into(), data: data.into() };
         let wanted = [event("line", "{\"a\":1}"), event("lost", "3"), event("", "x\n y")];
         for size in [1, 2, 7, stream.len()] {
