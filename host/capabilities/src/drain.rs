@@ -23,8 +23,8 @@ pub enum Drained {
     Part,
 }
 
-/// Hands over the rows in the outbox of a component, some thousand at most, in the order of their ids, and deletes those
-/// that were taken. A row that can never be taken is deleted with a warning in the log of the host.
+/// Hands over the rows in the outbox of a component, some thousand at most, in the order of their ids, and deletes
+/// those that were taken. A row that can never be taken is deleted with a warning in the log of the host.
 ///
 /// # Errors
 /// If the component's database cannot be read or written to; what was handed over is then handed over again, which does
@@ -35,7 +35,7 @@ pub async fn drain_outbox(app: &App, queue: &Arc<dyn JobQueue>, log: &Arc<dyn Ev
     hand_over(&database, &grants, queue, log).await
 }
 
-/// What the component may enqueue and publish; none if it imports no such capability.
+/// The limits on jobs and events of the component; none if it imports no such capability.
 struct Grants {
     jobs: Option<Arc<JobsGrant>>,
     events: Option<Arc<EventsGrant>>,

@@ -6,7 +6,7 @@ use super::{Store, TENANT_TABLES};
 use crate::error::Result;
 use sqlx::{AssertSqlSafe, Executor, SqlSafeStr};
 
-/// What the role may do with the tables that are the host's, where it takes part in three things: it counts changes and
+/// The rights of the role in the host's own tables, where it takes part in three things: it counts changes and
 /// entries of the log up by one, appends the entry whose place it has just reserved, and reads which segment new events
 /// go to. Nothing that is there can be altered or deleted by it.
 const HOST_TABLES: &[&str] = &[

@@ -58,7 +58,7 @@ pub(super) const TABLES: &[&str] = &[
     "outbox_receipts",
     "leases",
 ];
-/// What every new store has of itself.
+/// The tables that have rows in every new store.
 const GIVEN: [&str; 4] = ["store_identity", "tenants", "counters", "event_segments"];
 /// Not moved: the hosts that serve, and the schema's own.
 const LEFT: [&str; 2] = ["hosts", "_sqlx_migrations"];

@@ -1,4 +1,5 @@
-//! The triggers of one project, which run in memory ([`elias_local_triggers`]), and those that `elias trigger` asks for.
+//! The triggers of one project, which run in memory ([`elias_local_triggers`]), and those that `elias trigger` asks
+//! for.
 
 use crate::service_tables;
 use crate::webhooks::ProjectWebhooks;

@@ -39,7 +39,7 @@ const ROW_BYTES_MAX: u64 = 4 * BODY_CHARS_MAX + (64 << 10);
 /// The outbox of a component's database.
 pub(crate) struct Outbox {
     component: String,
-    /// Who hands its rows over; none on a host on which nobody does.
+    /// The relay that hands its rows over; none on a host on which nobody does.
     relay: Option<Arc<dyn OutboxRelay>>,
     table: OwnTable,
     /// When the relay last remembered it.
@@ -140,8 +140,8 @@ fn write_error(error: &Error) -> WriteError {
 
 #[cfg(any(feature = "events", feature = "jobs"))]
 impl Database {
-    /// Sends the statements that write a row in a transaction, and tells the relay when that is committed. What it gives
-    /// is done when the row is written and the outbox is remembered.
+    /// Sends the statements that write a row in a transaction, and tells the relay when that is committed. What it
+    /// gives is done when the row is written and the outbox is remembered.
     pub(super) fn write_outbox(
         &self,
         transaction: &mut Transaction,

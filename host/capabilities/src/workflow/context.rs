@@ -18,7 +18,7 @@ const INPUT_HASH_BYTES_MAX: usize = 64;
 /// Bytes of a filter.
 pub(super) const FILTER_BYTES_MAX: usize = 8 << 10;
 
-/// What one instance has of the journal.
+/// The state of one instance for the journal.
 pub struct WorkflowContext {
     /// None if what runs is neither a job nor the delivery of an event.
     journal: Option<JournalHandle>,

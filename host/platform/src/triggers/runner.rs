@@ -1,4 +1,4 @@
-//! What the parts of the runner share, and its tasks.
+//! The state that the parts of the runner share, and its tasks.
 
 use super::batch::Batch;
 use super::meters::TriggerMeters;
@@ -179,7 +179,7 @@ impl Runner {
         counts
     }
 
-    /// What it counts.
+    /// Its counters.
     pub(crate) fn meters(&self) -> &TriggerMeters {
         &self.meters
     }
@@ -208,7 +208,7 @@ impl Runner {
     }
 }
 
-/// What a task of the runner does again and again.
+/// The work that a task of the runner repeats.
 #[derive(Clone, Copy)]
 enum Part {
     Queue,

@@ -1,4 +1,5 @@
-//! What is due: ticks of schedules, jobs that waited, leases that have ended, records that are not kept any more.
+//! Everything that is due: ticks of schedules, jobs that waited, leases that have ended, records that are not kept any
+//! more.
 
 use super::Runner;
 use super::cause::child_of;

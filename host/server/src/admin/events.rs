@@ -264,9 +264,9 @@ async fn replay(
 
 /// Deliver a selection of the log's events to a subscription once more.
 ///
-/// The subscription's cursor and revision stay. The deliveries are jobs with the trigger `event`, whose `replayed_by` is
-/// the name of who asks. At most `limit` are enqueued and 10,000 events looked at; the next request goes on with `next`
-/// as its `after`.
+/// The subscription's cursor and revision stay. The deliveries are jobs with the trigger `event`, whose `replayed_by`
+/// is the name of who asks. At most `limit` are enqueued and 10,000 events looked at; the next request goes on with
+/// `next` as its `after`.
 #[utoipa::path(
     post,
     path = "/tenants/{tenant}/components/{component}/environments/{environment}/subscriptions/{subscription}/events",
@@ -360,8 +360,8 @@ async fn retry_dead_letters(
 
 /// Discard the dead letters of a selection.
 ///
-/// `trigger` in the selection is `event`, `webhook` or absent. They are deleted and cannot be retried any more; the events stay in
-/// the log.
+/// `trigger` in the selection is `event`, `webhook` or absent. They are deleted and cannot be retried any more; the
+/// events stay in the log.
 #[utoipa::path(
     post,
     path = "/tenants/{tenant}/dead-letters/discard",

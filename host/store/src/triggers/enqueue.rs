@@ -41,7 +41,7 @@ pub struct NewJob {
     pub cause: Option<String>,
     /// How many events led to it.
     pub hops: u32,
-    /// Who replays the event that it delivers, if somebody does.
+    /// The actor who replays the event that it delivers, if somebody does.
     pub replayed_by: Option<String>,
     /// The version that has to run it, if not any may.
     pub version: Option<u32>,
@@ -77,7 +77,7 @@ pub struct JobOrder {
     pub position: u64,
 }
 
-/// What became of a job that was to be enqueued.
+/// The result of enqueueing a job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Enqueued {
     /// It is in the queue.

@@ -58,7 +58,7 @@ pub enum JobOutcome {
 pub struct JobEnd {
     /// The claim.
     pub lease: JobLease,
-    /// What became of it.
+    /// Its outcome.
     pub outcome: JobOutcome,
     /// For how many milliseconds the job's record is kept if this ends the job; 0 for not at all.
     pub keep_ms: u64,

@@ -20,7 +20,7 @@ const LOOKS: usize = 3;
 /// For how long the key of an unfinished job stays, once its time is over.
 const KEY_EXTENSION_MS: i64 = 3_600_000;
 
-/// What became of a job that was to be cancelled.
+/// The result of cancelling a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CancelledJob {
     /// It is cancelled.
@@ -84,7 +84,7 @@ fn job(row: &AnyRow) -> Result<JobRecord> {
     })
 }
 
-/// What stands for the triggers of deliveries in [`IS_LISTED`].
+/// The value that stands for the triggers of deliveries in [`IS_LISTED`].
 const DELIVERIES: &str = "delivery";
 
 /// The condition that a job of the tenant `$1` before the id `$2` is one of `$3` to `$6`: component, environment,

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use sqlx::any::AnyRow;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-/// What became of jobs whose time had come.
+/// The result for jobs whose time had come.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct MovedJobs {
     /// Those that are ready now.
@@ -28,7 +28,7 @@ pub struct EventWait {
     pub id: String,
     /// Its queue.
     pub queue: QueueId,
-    /// What it waits for, as the caller wrote it.
+    /// The wait, as the caller wrote it.
     pub wait: String,
 }
 
@@ -98,7 +98,7 @@ fn has_turn(dialect: Dialect) -> String {
 }
 
 impl Database<'_> {
-    /// What follows from the end of jobs: those that run after them, those whose turn is next, the count.
+    /// The consequences of the end of jobs: those that run after them, those whose turn is next, the count.
     pub(super) async fn jobs_ended(&mut self, ended: &[EndedJob]) -> Result<()> {
         if ended.is_empty() {
             return Ok(());

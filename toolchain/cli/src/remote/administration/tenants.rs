@@ -57,7 +57,7 @@ enum TenantsCommand {
     },
 }
 
-/// What a tenant may do, as far as it is said. A list takes the place of the one before; an empty name makes it empty.
+/// The settings of a tenant that are given. A list takes the place of the one before; an empty name makes it empty.
 #[derive(Debug, Clone, Default, Args)]
 struct SettingsFlags {
     /// Host that routes may use, such as shop.example.com or *.example.com; repeatable, replaces the whole list
