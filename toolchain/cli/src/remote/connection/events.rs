@@ -1,4 +1,7 @@
 //! Server-sent events (HTML Living Standard, section 9.2), as the admin API sends them.
+//!
+//! They are read here and not by a crate, since a line has to have a bound, and bytes that are not UTF-8 must not end
+//! the stream.
 
 use super::client::Client;
 use elias_command_line::text::plain;
