@@ -85,7 +85,7 @@ export interface ScheduledTick<Input = any> {
   readonly input: Input;
 }
 
-/** What a handler can decide about its message. The last decision counts, whether the handler then returns or throws. */
+/** The decisions of a handler about its message. The last decision counts, whether the handler then returns or throws. */
 export interface Decisions {
   /**
    * Has the handler run again.

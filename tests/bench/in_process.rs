@@ -1,4 +1,5 @@
-//! A fresh instance, the handler, and the drop, against the floor: bare wasmtime doing the same with the same component.
+//! A fresh instance, the handler, and the drop, against the floor: bare wasmtime doing the same with the same
+//! component.
 
 use crate::bare::Bare;
 use crate::report::Report;

@@ -155,7 +155,7 @@ fn rollbacks(platform: &Platform, report: &mut Report) {
     times.sort_by(f64::total_cmp);
     let (median, most) = (times[ROLLBACKS / 2], times[ROLLBACKS - 1]);
     report.row(
-        "platform: request to roll back to the first answer of the former version, p50",
+        "platform: request to roll back to the first response of the former version, p50",
         &format!("{median:.0} ms, at most {most:.0} ms of {ROLLBACKS}"),
         "200 ms",
         Some(most < 200.0),

@@ -1,6 +1,6 @@
 //! `make soak`: a platform with many components, and one that is killed again and again. It takes `SOAK_SECONDS` (600),
-//! half of them for either; `COMPONENTS` (10,000) are deployed unless the time is over before. The part `soak-components`
-//! has the former alone, and deploys all of them.
+//! half of them for either; `COMPONENTS` (10,000) are deployed unless the time is over before. The part
+//! `soak-components` has the former alone, and deploys all of them.
 
 pub(crate) mod triggers;
 

@@ -83,7 +83,8 @@ async fn works_when_a_component_was_made_by_another_toolchain() {
     }
 }
 
-/// Puts its input into `wasi:keyvalue` under the key that `wasi:config` has as `k`, and answers with what it finds there.
+/// Puts its input into `wasi:keyvalue` under the key that `wasi:config` has as `k`, and answers with what it finds
+/// there.
 const KEEPER: &str = r#"
 (component
   (import "wasi:keyvalue/store@0.2.0-draft2" (instance $store

@@ -1,4 +1,5 @@
-//! JSON: the fast ways of the engine against those of QuickJS, which a reviver or a replacer that changes nothing asks for.
+//! JSON: the fast ways of the engine against those of QuickJS, which a reviver or a replacer that changes nothing asks
+//! for.
 
 use elias_tests::serve::Server;
 

@@ -1,4 +1,5 @@
-//! Versions and deployments, as a team sees them: what is asked for serves, what is refused changes nothing, and nobody's request is lost.
+//! Versions and deployments, as a team sees them: what is asked for serves, what is refused changes nothing, and
+//! nobody's request is lost.
 
 use elias_tests::answering::{answering, answers, fails};
 use elias_tests::build::{Project, component};

@@ -1,4 +1,5 @@
-//! Requests as handlers see them, and as they pass them on: host, URL, bodies, and APIs that no word of the source names.
+//! Requests as handlers see them, and as they pass them on: host, URL, bodies, and APIs that no word of the source
+//! names.
 
 use elias_tests::build::{Project, component};
 use elias_tests::serve::{Answer, Server};

@@ -37,8 +37,9 @@ export default {
 "#;
 
 /// The component. It answers with its `answer`, and at
-/// `/log?text=` logs a line; at `/throw` throws; at `/wait` logs a line and answers much later; at `/stream` begins, and ends when the request's body
-/// does. At every other path it throws with `fails`, and answers much later with `waits`.
+/// `/log?text=` logs a line; at `/throw` throws; at `/wait` logs a line and answers much later; at `/stream` begins,
+/// and ends when the request's body does. At every other path it throws with `fails`, and answers much later with
+/// `waits`.
 ///
 /// # Panics
 /// If it does not build.

@@ -87,7 +87,8 @@ fn collect_scripts(root: &Path, folder: &str, files: &mut Vec<String>) {
     }
 }
 
-struct Made {
+/// The engine as components embed it, with the parts that do not depend on the component.
+struct NormalisedEngine {
     module: Vec<u8>,
     /// A module with nothing but the custom sections that say which WIT world the engine has.
     world: Vec<u8>,
@@ -119,7 +120,7 @@ impl Reencode for Renumber {
     }
 }
 
-fn normalise(linked: &[u8]) -> Result<Made, Box<dyn std::error::Error>> {
+fn normalise(linked: &[u8]) -> Result<NormalisedEngine, Box<dyn std::error::Error>> {
     let mut removed = None;
     let mut replacement = None;
     let mut realloc = None;
@@ -158,7 +159,8 @@ fn normalise(linked: &[u8]) -> Result<Made, Box<dyn std::error::Error>> {
 
     let mut module = Module::new();
     let mut world = Module::new();
-    let mut made = Made { module: Vec::new(), world: Vec::new(), data: Vec::new(), memory_pages: 0, stack_top: 0 };
+    let mut made =
+        NormalisedEngine { module: Vec::new(), world: Vec::new(), data: Vec::new(), memory_pages: 0, stack_top: 0 };
     let mut globals_mutable = 0;
     for payload in Parser::new(0).parse_all(linked) {
         let payload = payload?;

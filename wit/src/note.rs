@@ -334,7 +334,8 @@ mod tests {
             "If you think cryptography is the answer to your problem,\nthen you don't know what your problem is.\n";
         let note = sign(said, std::slice::from_ref(&key)).unwrap();
         assert!(note.ends_with(
-            "\n\n\u{2014} PeterNeumann x08go/ZJkuBS9UG/SffcvIAQxVBtiFupLLr8pAcElZInNIuGUgYN1FFYC2pZSNXgKvqfqdngotpRZb6KE6RyyBwJnAM=\n"
+            "\n\n\u{2014} PeterNeumann \
+            x08go/ZJkuBS9UG/SffcvIAQxVBtiFupLLr8pAcElZInNIuGUgYN1FFYC2pZSNXgKvqfqdngotpRZb6KE6RyyBwJnAM=\n"
         ));
         let opened = open(&note, &[key.verifying_key()]).unwrap();
         assert_eq!((opened.text.as_str(), opened.signers), (said, vec![key.id().clone()]));

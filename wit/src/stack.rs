@@ -355,7 +355,8 @@ mod tests {
         }
         check("    at handler (app.js:2:12)\n", "    at handler (src/index.ts:5:3)");
         check(
-            "Error: no\n    at <anonymous> (app.js:4:1)\n    at forEach (native)\n    at native\n    at run (elias:web/fetch:9:9)\n",
+            "Error: no\n    at <anonymous> (app.js:4:1)\n    at forEach (native)\n    at native\n    at run \
+            (elias:web/fetch:9:9)\n",
             "Error: no\n    at src/db.ts:1:1\n    at forEach (native)",
         );
         check("    at helper (app.js:1:1)", "    at helper (app.js:1:1)");

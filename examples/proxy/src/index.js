@@ -1,4 +1,4 @@
-// A proxy: what comes is passed on to UPSTREAM, and its answer streams back, neither held in memory.
+// A proxy: requests are passed on to UPSTREAM, and its responses stream back, neither held in memory.
 const HOP_BY_HOP = ["connection", "keep-alive", "transfer-encoding", "upgrade", "host"];
 
 export default {
@@ -16,8 +16,8 @@ export default {
       duplex: "half",
       redirect: "manual",
     });
-    const answer = new Response(response.body, response);
-    answer.headers.set("via", "1.1 elias");
-    return answer;
+    const proxied = new Response(response.body, response);
+    proxied.headers.set("via", "1.1 elias");
+    return proxied;
   },
 };

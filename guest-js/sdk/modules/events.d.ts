@@ -13,9 +13,9 @@ export interface CloudEvent<Data = any> {
   readonly id: string;
   /** The type, such as "order.paid". */
   readonly type: string;
-  /** Who published it: a component, or the platform. */
+  /** The publisher: a component, or the platform. */
   readonly source: string;
-  /** What the event is about, if it was published with a subject. */
+  /** The subject of the event, if it was published with a subject. */
   readonly subject?: string;
   /** When it was published, as an RFC 3339 timestamp. */
   readonly time?: string;
@@ -25,7 +25,7 @@ export interface CloudEvent<Data = any> {
 
 /** The options of an event. */
 export interface PublishOptions {
-  /** What the event is about, such as the number of an order. Events of one subject can be delivered in order. */
+  /** The subject of the event, such as the number of an order. Events of one subject can be delivered in order. */
   subject?: string;
   /** An idempotency key: a second event with it is not published, and the id of the first one is returned. */
   key?: string;

@@ -267,7 +267,7 @@ interface JobArguments {
   enqueuedAt?: Date | number;
 }
 
-/** What a handler decided about its message: it returned, or it called `retry` or `reject`. */
+/** The decision of a handler about its message: it returned, or it called `retry` or `reject`. */
 interface Outcome {
   readonly outcome: "done" | "retry" | "dead";
   /** For `retry`: in milliseconds; undefined for the retry policy's. */

@@ -12,8 +12,8 @@ export interface WorkflowError extends Error {
 /** The options of a step. */
 export interface StepOptions {
   /**
-   * What the step depends on: a value that JSON.stringify accepts. If it is another one when the handler runs again,
-   * the step fails with the code `nondeterministic-step`.
+   * The input of the step: a value that JSON.stringify accepts. If it is another one when the handler runs again, the
+   * step fails with the code `nondeterministic-step`.
    */
   input?: unknown;
 }

@@ -110,7 +110,8 @@ impl PackagePolicy {
         }
         let Some(packages) = packages else {
             let message = format!(
-                "the component does not say which packages are in it ({}); build it with elias-build, which writes a bill of materials",
+                "the component does not say which packages are in it ({}); build it with elias-build, which writes a \
+                bill of materials",
                 owner.explanation()
             );
             return Err(Error::SbomMissing(message));
@@ -168,8 +169,8 @@ impl PackagePolicy {
         }
         let has = if package.integrity.is_empty() { "none".to_owned() } else { package.integrity.join(" ") };
         Some(format!(
-            "{package} must have the integrity {pinned} and has {has}: it is another package of that name; find out where it came from, \
-             then run `npm ci` with the registry's and build again"
+            "{package} must have the integrity {pinned} and has {has}: it is another package of that name; find out \
+            where it came from, then run `npm ci` with the registry's and build again"
         ))
     }
 }

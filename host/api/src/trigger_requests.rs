@@ -196,7 +196,7 @@ pub struct ReplaySelection {
     pub limit: Option<u32>,
 }
 
-/// What became of a replay.
+/// The result of a replay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct ReplayedEvents {
     /// The number of deliveries that were enqueued.

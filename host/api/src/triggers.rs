@@ -7,7 +7,7 @@ use serde_json::Value;
 use std::fmt;
 use std::str::FromStr;
 
-/// What a job was enqueued by.
+/// The kind of trigger that enqueued a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum JobTrigger {
@@ -106,7 +106,7 @@ pub struct QueueId {
     pub component: ComponentName,
     /// The environment.
     pub environment: Environment,
-    /// What the job was enqueued by.
+    /// The kind of trigger that enqueued the job.
     pub trigger: JobTrigger,
     /// The name of the job, of the schedule or of the subscription.
     pub name: String,
@@ -166,7 +166,7 @@ pub struct JobRecord {
     pub hops: u32,
     /// The time of the enqueuing, in milliseconds since 1970-01-01 UTC.
     pub enqueued_at: i64,
-    /// What a waiting job waits for: `time`, `jobs`, `order` or `event`; null in other states.
+    /// The reason why the job waits: `time`, `jobs`, `order` or `event`; null in other states.
     pub waits_for: Option<String>,
     /// The time at which a waiting job is to go on, in milliseconds since 1970-01-01 UTC; null if that is not known.
     pub due: Option<i64>,
@@ -180,7 +180,7 @@ pub struct JobRecord {
     pub finished_at: Option<i64>,
 }
 
-/// What a step in the journal of a job is.
+/// The kind of a step in the journal of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum StepKind {
@@ -226,7 +226,7 @@ pub struct StepRecord {
     pub position: u32,
     /// The name.
     pub name: String,
-    /// What it is.
+    /// The kind of the step.
     pub kind: StepKind,
     /// The state.
     pub state: StepState,
@@ -235,8 +235,8 @@ pub struct StepRecord {
     /// The end of a sleep, or the time at which a wait is given up, in milliseconds since 1970-01-01 UTC; null for a
     /// step.
     pub until: Option<i64>,
-    /// What a wait waits for: the type of the event and the conditions, such as `order.paid {"subject":"o-1"}`; null for
-    /// others.
+    /// The event that a wait waits for: its type and the conditions, such as `order.paid {"subject":"o-1"}`; null for
+    /// other steps.
     pub waits_for: Option<String>,
     /// The result of a step, or the event of a wait, a JSON text; null without one, or if it has more than some 4,000
     /// characters.

@@ -1,6 +1,6 @@
-//! What caused an execution: its place in a trace, and in a chain of events.
+//! The cause of an execution: its position in a trace, and in a chain of events.
 
-/// What caused an execution, for what that causes in turn: jobs, events and requests to other servers. Whoever runs a
+/// The cause of an execution, passed on to jobs, events and requests to other servers. Whoever runs a
 /// handler puts it into [`CallOptions::extensions`](elias_host::CallOptions::extensions); for a request it is in the
 /// extensions of that.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

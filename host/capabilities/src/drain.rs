@@ -36,7 +36,7 @@ pub async fn drain_outbox(app: &App, queue: &Arc<dyn JobQueue>, log: &Arc<dyn Ev
     hand_over(&database, &grants, queue, log).await
 }
 
-/// What the component may enqueue and publish; none if it imports no such capability.
+/// The limits on jobs and events of the component; none if it imports no such capability.
 struct Grants {
     jobs: Option<Arc<JobsGrant>>,
     events: Option<Arc<EventsGrant>>,

@@ -1,9 +1,9 @@
-//! The circuit breaker and the allowance in interleavings of threads that `shuttle` chooses, some thousand each.
+//! The circuit breaker and the rate limiter in interleavings of threads that `shuttle` chooses, some thousand each.
 
 use crate::clock::Now;
 use crate::supervision::SupervisionConfig;
-use allowance::Allowance;
 use breaker::{Breaker, BreakerState};
+use gcra_limiter::GcraLimiter;
 use shuttle::thread;
 use std::time::Duration;
 
@@ -20,12 +20,12 @@ mod health {
     pub(crate) use crate::supervision::{Health, HealthState};
 }
 
-#[path = "supervision/allowance.rs"]
-#[allow(dead_code, unreachable_pub, clippy::duplicate_mod)]
-mod allowance;
 #[path = "supervision/breaker.rs"]
 #[allow(dead_code, unreachable_pub, clippy::duplicate_mod)]
 mod breaker;
+#[path = "supervision/gcra_limiter.rs"]
+#[allow(dead_code, unreachable_pub, clippy::duplicate_mod)]
+mod gcra_limiter;
 #[path = "supervision/window.rs"]
 #[allow(clippy::duplicate_mod)]
 mod window;
@@ -162,18 +162,18 @@ fn of_a_request_from_before_a_change_nothing_is_learned() {
 }
 
 #[test]
-fn units_of_an_allowance_are_taken_once() {
+fn units_of_a_limiter_are_taken_once() {
     shuttle::check_random(
         || {
-            let allowance = sync::Arc::new(Allowance::new(3, Duration::from_secs(60)).expect("a limit"));
+            let limiter = sync::Arc::new(GcraLimiter::new(3, Duration::from_secs(60)).expect("a limit"));
             let takes: Vec<_> = (0..5)
                 .map(|_| {
-                    let allowance = sync::Arc::clone(&allowance);
-                    thread::spawn(move || allowance.book(1_000, Duration::ZERO).is_ok())
+                    let limiter = sync::Arc::clone(&limiter);
+                    thread::spawn(move || limiter.reserve(1_000, Duration::ZERO).is_ok())
                 })
                 .collect();
             let taken = takes.into_iter().map(|one| one.join().expect("it ends")).filter(|taken| *taken).count();
-            assert_eq!((taken, allowance.used(1_000)), (3, 3));
+            assert_eq!((taken, limiter.used(1_000)), (3, 3));
         },
         INTERLEAVINGS,
     );
@@ -183,14 +183,14 @@ fn units_of_an_allowance_are_taken_once() {
 fn what_is_spent_beside_a_request_is_not_lost() {
     shuttle::check_random(
         || {
-            let allowance = sync::Arc::new(Allowance::new(10, Duration::from_secs(60)).expect("a limit"));
-            let other = sync::Arc::clone(&allowance);
+            let limiter = sync::Arc::new(GcraLimiter::new(10, Duration::from_secs(60)).expect("a limit"));
+            let other = sync::Arc::clone(&limiter);
             let spends = thread::spawn(move || other.spend(4, 1_000));
-            allowance.spend(2, 1_000);
-            let booked = allowance.book(1_000, Duration::ZERO).is_ok();
+            limiter.spend(2, 1_000);
+            let reserved = limiter.reserve(1_000, Duration::ZERO).is_ok();
             spends.join().expect("it ends");
-            assert!(booked);
-            assert_eq!(allowance.used(1_000), 7);
+            assert!(reserved);
+            assert_eq!(limiter.used(1_000), 7);
         },
         INTERLEAVINGS,
     );

@@ -2,7 +2,7 @@
 //!
 //! - [`rollout`]: from one version to the next in steps, and callers that get a version of their own.
 //! - [`experiment`]: several variants of one component that serve at the same time, and which is better.
-//! - [`supervision`]: circuit breaker, concurrency limits, queues by tenant, allowances, health.
+//! - [`supervision`]: circuit breaker, concurrency limits, queues by tenant, rate limiters, health.
 //! - [`statistics`]: what the first two judge by.
 //! - [`clock`] and [`setting`]: time as it is given, and settings that are out of bounds.
 

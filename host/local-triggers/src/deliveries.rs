@@ -42,7 +42,7 @@ pub(crate) async fn run_all(runner: Arc<Runner>, mut events: EventReceiver) {
     }
 }
 
-/// What was published, as an event of CloudEvents 1.0.
+/// A published event, as an event of CloudEvents 1.0.
 fn cloud_event(published: &PublishedEvent) -> Event {
     let component = &published.origin.component;
     let mut event = Event::new(&published.id, &published.event.event_type, format!("/components/{component}"));
@@ -133,7 +133,7 @@ async fn run(
     runner.forget_journal(&id);
 }
 
-/// What an attempt is: a run of the handler, or a request to the URL of a webhook.
+/// The kind of an attempt: a run of the handler, or a request to the URL of a webhook.
 fn message(subscription: &SubscriptionSettings, event: &Event, attempt: u32) -> Message {
     let json = event.to_json();
     match &subscription.webhook {

@@ -71,7 +71,7 @@ impl LocalTriggers {
         Arc::clone(&self.committed) as _
     }
 
-    /// What the component must be loaded with, for reports of its runs to have the lines that it logs
+    /// The observer that the component must be loaded with for reports of its runs to have the lines that it logs
     /// ([`LoadOptions::observer`](elias_host::LoadOptions::observer)).
     #[must_use]
     pub fn observer(&self) -> Arc<dyn Observer> {
@@ -118,7 +118,7 @@ impl LocalTriggersBuilder {
         Self { on_run: Some(Arc::new(report)), ..self }
     }
 
-    /// What sends the events of `[[triggers.webhook]]`; without, such settings cannot be used. The secret that signs
+    /// The sender of the events of `[[triggers.webhook]]`; without, such settings cannot be used. The secret that signs
     /// is the variable of the process's environment that a webhook names.
     #[must_use]
     pub fn webhooks(self, sender: Arc<dyn WebhookSender>) -> Self {

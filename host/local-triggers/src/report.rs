@@ -1,10 +1,10 @@
-//! What became of runs, for those who want to know.
+//! Reports of runs, for those who subscribe to them.
 
 use crate::logs::LoggedLine;
 use elias_triggers::queue::Outcome;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-/// What became of one run of a handler.
+/// The result of one run of a handler.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunReport {
     /// The handler and what it was run for, such as `job resize`, `schedule nightly` or `event order.paid`.
@@ -13,14 +13,14 @@ pub struct RunReport {
     pub execution: String,
     /// The attempt, from 1.
     pub attempt: u32,
-    /// What became of it. What is [`Outcome::Retry`] or [`Outcome::Suspended`] runs again.
+    /// Its outcome. With [`Outcome::Retry`] or [`Outcome::Suspended`] it runs again.
     pub outcome: Outcome,
-    /// What the execution logged, at most 200 lines; none if the component was not loaded with
+    /// The log lines of the execution, at most 200 lines; none if the component was not loaded with
     /// [`LocalTriggers::observer`](crate::LocalTriggers::observer).
     pub lines: Vec<LoggedLine>,
 }
 
-/// Who is told of a run.
+/// The receiver of the report of a run.
 pub(crate) type Reporter = UnboundedSender<RunReport>;
 
 /// The first runs of what was triggered by hand: one of a tick or of a job, and one of an event for each subscription

@@ -24,7 +24,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, oneshot, watch};
 use tokio::task::JoinSet;
 
-/// What all triggers share.
+/// The state that all triggers share.
 pub(crate) struct Runner {
     pub(crate) source: ComponentSource,
     pub(crate) clock: Clock,
@@ -32,14 +32,14 @@ pub(crate) struct Runner {
     pub(crate) log: MemoryLog,
     /// The limits of jobs, by name and concurrency key.
     pub(crate) limits: Mutex<KeyLimits<(String, Option<String>)>>,
-    /// Who is told of the first run of a job or of the deliveries of an event, by its id.
+    /// The receiver of the report of the first run of a job or of the deliveries of an event, by its id.
     pub(crate) reporters: Mutex<HashMap<String, Reporter>>,
     settings: watch::Sender<Arc<TriggerSettings>>,
     lines: Arc<ExecutionLogs>,
     on_run: Option<OnRun>,
     /// The journals of jobs and deliveries that are not over, by their ids.
     journals: Mutex<HashMap<String, Arc<RunJournal>>>,
-    /// What is under way, waiting included; none once the triggers were stopped.
+    /// The tasks under way, waiting ones included; none once the triggers were stopped.
     tasks: Mutex<Option<JoinSet<()>>>,
     /// How many handlers run.
     active: watch::Sender<usize>,
@@ -50,7 +50,7 @@ pub(crate) struct Runner {
 /// Told of every run.
 pub(crate) type OnRun = Arc<dyn Fn(&RunReport) + Send + Sync>;
 
-/// What a [`Runner`] is made of.
+/// The parts of a [`Runner`].
 pub(crate) struct RunnerParts {
     pub(crate) source: ComponentSource,
     pub(crate) settings: TriggerSettings,
@@ -107,7 +107,7 @@ pub(crate) struct RunJournal {
     has_news: AtomicBool,
 }
 
-/// What a handler is run for.
+/// The message that a handler is run with.
 pub(crate) enum Message {
     Tick(Tick),
     Job(Job),

@@ -138,7 +138,7 @@ impl RunningTriggers {
         self.runner.stop(grace).await
     }
 
-    /// What is triggered by hand comes from the component itself.
+    /// The origin of runs that are triggered by hand is the component itself.
     fn origin(&self) -> Result<Arc<Origin>, TriggerError> {
         if self.runner.is_stopping() {
             return Err(TriggerError::Stopped);

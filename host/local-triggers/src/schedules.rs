@@ -27,8 +27,8 @@ struct ActiveRuns {
 /// The runs of all schedules, by their names.
 type AllRuns = Arc<Mutex<HashMap<String, ActiveRuns>>>;
 
-/// Fires the schedules, as the settings have them at the time, from `since` on: the time when the triggers were started,
-/// however late this is first polled.
+/// Fires the schedules, as the settings have them at the time, from `since` on: the time when the triggers were
+/// started, however late this is first polled.
 pub(crate) async fn run_all(runner: Arc<Runner>, mut since: Now) {
     let mut changes = runner.changes();
     let runs = AllRuns::default();

@@ -1,5 +1,5 @@
-//! Webhooks: events that are sent to a URL. Whoever builds the triggers gives what sends them, since this crate knows no
-//! HTTP client.
+//! Webhooks: events that are sent to a URL. Whoever builds the triggers gives what sends them, since this crate knows
+//! no HTTP client.
 
 use elias_delivery::clock::Now;
 use elias_triggers::webhook_delivery::{WebhookRequest, WebhookResponse};

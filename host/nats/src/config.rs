@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 /// Connections of each way, at most.
 const WAYS_MAX: usize = 100;
 
-/// What connects a platform with a NATS server.
+/// A connection of a platform with a NATS server.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct NatsConfig {
@@ -20,10 +20,10 @@ pub struct NatsConfig {
     /// A PEM file of the authorities of the server's certificate, relative to the configuration's folder; TLS is then
     /// required.
     pub root_certificate: Option<PathBuf>,
-    /// What comes in.
+    /// The subjects that are received.
     #[serde(default, rename = "in")]
     pub inbound: Vec<InboundConfig>,
-    /// What goes out.
+    /// The events that are sent.
     #[serde(default, rename = "out")]
     pub outbound: Vec<OutboundConfig>,
 }

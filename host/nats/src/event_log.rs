@@ -1,4 +1,4 @@
-//! What the connector needs of a log of events.
+//! The log of events, as the connector uses it.
 
 use elias_names::TenantId;
 use elias_triggers::event::Event;
@@ -69,7 +69,7 @@ pub enum PublishError {
     Refused(String),
 }
 
-/// What became of an event or a message.
+/// The result for an event or a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Outcome {
     /// The other side has it.

@@ -10,7 +10,7 @@ use serde_json::Value;
 const MESSAGE_ID: &str = "Nats-Msg-Id";
 /// The header with the media type, as CloudEvents have it for NATS, and as others write it.
 const CONTENT_TYPES: [&str; 2] = ["content-type", "Content-Type"];
-/// What the source of an event begins with that was a message.
+/// The prefix of the source of an event that was a message.
 const SOURCE_PREFIX: &str = "urn:nats:";
 
 /// The event that a message becomes; `sequence` is its number in the stream. A message that is an event in the JSON

@@ -58,7 +58,7 @@ pub struct PlatformConfig {
     pub fetch: Option<Arc<dyn FetchKeys>>,
     /// The runner of users' statements on the databases of components; none: the admin API refuses them.
     pub databases: Option<Arc<dyn ComponentDatabases>>,
-    /// What sends webhooks; none: versions that have some are refused, and what is to be sent waits.
+    /// The sender of webhooks; none: versions that have some are refused, and what is to be sent waits.
     pub webhooks: Option<Arc<dyn WebhookSender>>,
     /// The queue and the log of events that the host was built with, by its capabilities `jobs` and `events`.
     pub triggers: TriggerBackends,

@@ -1,4 +1,4 @@
-//! What a host knows of the connectors that read and write the logs of events: their leases, and what they count.
+//! The state of the connectors that read and write the logs of events: their leases, and what they count.
 
 use elias_store::Lease;
 use parking_lot::Mutex;
@@ -11,7 +11,7 @@ const COUNTED_MAX: usize = 200;
 pub(crate) const LEASE_MS: u64 = 30_000;
 const RENEW: Duration = Duration::from_secs(10);
 
-/// What became of how many events of a connection, by its name.
+/// Counts of a connection's events by their result, by the connection's name.
 type Counts = BTreeMap<(String, &'static str), u64>;
 
 /// Leases and counts of connectors.
@@ -47,7 +47,7 @@ impl ConnectorState {
         }
     }
 
-    /// What was counted since the start.
+    /// The counts since the start.
     pub(crate) fn counts(&self) -> Counts {
         self.counts.lock().clone()
     }

@@ -1,4 +1,4 @@
-//! What connectors to message brokers do with the tenants' logs of events: whoever opens the platform has configured
+//! Access of connectors to the tenants' logs of events: whoever opens the platform has configured
 //! them, so that no session is asked.
 
 use crate::connector_state::LEASE_MS;

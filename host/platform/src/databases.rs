@@ -88,8 +88,8 @@ async fn load(serving: &Serving, id: &ServiceId) -> Result<App> {
     state.release.load(&serving.loader, &purpose, serving.clock.now()).await
 }
 
-/// Hands over the jobs and events in the outbox of the database that a component has in an environment; says whether all
-/// were.
+/// Hands over the jobs and events in the outbox of the database that a component has in an environment; says whether
+/// all were.
 ///
 /// # Errors
 /// `not-found` if it is not deployed; those of loading it; `database-unavailable`.

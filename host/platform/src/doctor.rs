@@ -80,8 +80,8 @@ impl Platform {
         let (free_mb, needed_mb, shown) = (free / 1_000_000, needed / 1_000_000, folder.display());
         if free < needed {
             let message = format!(
-                "the disk of {shown} has {free_mb} MB left ({used} % are used), and an upload may take {needed_mb} MB: make room, \
-                 or let uploads be smaller (component-bytes)"
+                "the disk of {shown} has {free_mb} MB left ({used} % are used), and an upload may take {needed_mb} MB: \
+                make room, or let uploads be smaller (component-bytes)"
             );
             return Err(Error::new(Code::NoSpaceLeft, message));
         }
@@ -101,7 +101,8 @@ impl Platform {
             Some(first) => {
                 let (count, first) = (open.len(), first.display());
                 let message = format!(
-                    "{count} files and folders are open to others, such as {first}: chmod -R u=rwX,go= {shown}, as their owner"
+                    "{count} files and folders are open to others, such as {first}: chmod -R u=rwX,go= {shown}, as \
+                    their owner"
                 );
                 Err(Error::new(Code::WrongState, message))
             }
@@ -133,8 +134,8 @@ impl Platform {
         if let Some(first) = unknown.first() {
             let count = unknown.len();
             let message = format!(
-                "{count} are served as this host knows them, and the store does not know them, such as {first}: it was put back to an earlier \
-                 state. Deploy them again, or stop the host and delete their files in `services`"
+                "{count} are served as this host knows them, and the store does not know them, such as {first}: it was \
+                put back to an earlier state. Deploy them again, or stop the host and delete their files in `services`"
             );
             return Err(Error::new(Code::WrongState, message));
         }

@@ -47,7 +47,7 @@ pub enum KnownReply {
 }
 
 impl KnownReply {
-    /// What it is, as the metrics and the access log have it.
+    /// Its name in the metrics and the access log.
     #[must_use]
     pub fn as_str(&self) -> &'static str {
         self.outcome().as_str()

@@ -91,7 +91,7 @@ struct MetricsSnapshot {
 /// The upper bounds of a histogram's buckets in seconds, each with its count.
 type LatencyBuckets = Vec<(f64, u64)>;
 
-/// What is counted of triggers.
+/// The counts of triggers.
 struct JobFigures {
     /// Jobs of each tenant that are not finished, over all hosts; that run here; and that became dead here.
     unfinished: BTreeMap<String, u64>,

@@ -100,7 +100,8 @@ fn unshared(own: &HostEntry, hosts: &[HostEntry]) -> Option<String> {
     let (own_place, other_place, other_id) = (place(own), place(other), &other.id);
     let count = hosts.len();
     Some(format!(
-        "{count} hosts serve from this store and do not share their artifacts: this host has them {own_place}, the host {other_id} {other_place}. \
+        "{count} hosts serve from this store and do not share their artifacts: this host has them {own_place}, the \
+        host {other_id} {other_place}. \
          Components that are uploaded to one respond 503 on another: start all with the same --artifacts s3://BUCKET"
     ))
 }

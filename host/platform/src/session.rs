@@ -109,7 +109,7 @@ impl Session {
         self.principal.require_role(permission, tenant)
     }
 
-    /// Who it is, for the audit trail.
+    /// The actor, for the audit trail.
     #[must_use]
     pub fn actor(&self) -> Actor {
         Actor { name: self.principal.name.clone(), address: self.address.clone() }

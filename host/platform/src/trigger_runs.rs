@@ -209,7 +209,7 @@ async fn wanted(cancelled: &mut watch::Receiver<bool>) {
     }
 }
 
-/// What a run means for its job.
+/// The consequence of a run for its job.
 fn ending(result: &Result<RunOutcome, Error>) -> Ending {
     match result {
         Ok(RunOutcome { result: RunResult::Done(value), .. }) => Ending::Returned(value.to_string()),

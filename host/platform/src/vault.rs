@@ -77,7 +77,8 @@ pub(crate) fn read_or_make(folder: &Dir, name: &str, make: impl FnOnce() -> Stri
     match folder.read_to_string(name) {
         Ok(text) if text.trim().is_empty() => {
             let message = format!(
-                "the file {name} in the data directory is empty; restore it from a backup, or delete it to have a new one made"
+                "the file {name} in the data directory is empty; restore it from a backup, or delete it to have a new \
+                one made"
             );
             Err(Error::new(Code::BadInput, message))
         }

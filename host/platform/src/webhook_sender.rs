@@ -1,4 +1,4 @@
-//! What sends webhooks: given by whoever opens the platform, which knows no HTTP client itself.
+//! The sender of webhooks: given by whoever opens the platform, which knows no HTTP client itself.
 
 use elias_names::ServiceId;
 use elias_triggers::webhook_delivery::{WebhookRequest, WebhookResponse};
@@ -11,7 +11,7 @@ use std::path::Path;
 pub struct WebhookTarget<'a> {
     /// The service whose webhook it is: its connections are no other's.
     pub service: &'a ServiceId,
-    /// What the component is granted of the capability `http`, the table of elias.toml; none if nothing.
+    /// The component's grant of the capability `http`, the table of elias.toml; none if nothing.
     pub http: Option<&'a Value>,
     /// The folder that paths in the grant are relative to.
     pub folder: &'a Path,
@@ -24,7 +24,7 @@ pub trait WebhookSender: Send + Sync {
     /// Checks that a grant of the capability `http` allows requests to a URL.
     ///
     /// # Errors
-    /// What is wrong with the URL or the grant, with the line of elias.toml that is missing.
+    /// The fault of the URL or the grant, with the line of elias.toml that is missing.
     fn check(&self, http: Option<&Value>, url: &str) -> Result<(), String>;
 
     /// Sends a request to a URL that the grant allows, within [`elias_triggers::webhook_delivery::TIMEOUT`]. Redirects

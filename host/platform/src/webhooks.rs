@@ -30,7 +30,7 @@ pub(crate) fn check(settings: &VersionSettings, sender: Option<&dyn WebhookSende
     checked.map_err(|error| Error::new(Code::BadInput, error.to_string()))
 }
 
-/// What is sent.
+/// An event as it is sent.
 struct Message {
     /// The id of the event.
     id: String,
@@ -40,8 +40,8 @@ struct Message {
     traceparent: String,
 }
 
-/// What came of a request.
-struct Sent {
+/// How a request ended.
+struct DeliveryAttempt {
     ending: Ending,
     /// The status of the response; 0 without one.
     status: u16,
@@ -49,7 +49,7 @@ struct Sent {
     bytes: u64,
 }
 
-impl Sent {
+impl DeliveryAttempt {
     fn nothing(ending: Ending) -> Self {
         Self { ending, status: 0, bytes: 0 }
     }
@@ -73,7 +73,7 @@ pub(crate) async fn deliver(
     let is_cancelled = async { cancelled.wait_for(|is_cancelled| *is_cancelled).await.is_ok() };
     let sent = tokio::select! {
         sent = send(serving, sender, &service.id, &state, &name, message) => sent,
-        true = is_cancelled => Sent::nothing(Ending::Cancelled),
+        true = is_cancelled => DeliveryAttempt::nothing(Ending::Cancelled),
     };
     let ended = EndedDelivery { service: &service, state: &state, name: &name, record, duration: started.elapsed() };
     ended.record(serving, &sent);
@@ -87,28 +87,30 @@ async fn send(
     state: &State,
     name: &str,
     message: Message,
-) -> Sent {
+) -> DeliveryAttempt {
     let Some(webhook) = state.triggers.webhook.iter().find(|webhook| webhook.name() == name) else {
-        return Sent::nothing(Ending::Invalid(format!("the version that serves has no webhook {name}")));
+        return DeliveryAttempt::nothing(Ending::Invalid(format!("the version that serves has no webhook {name}")));
     };
     let settings = &state.release.target.settings;
     let request = match sign(serving, service, state, webhook, message) {
         Ok(request) => request,
-        Err(reason) => return Sent::nothing(Ending::Failed(reason)),
+        Err(reason) => return DeliveryAttempt::nothing(Ending::Failed(reason)),
     };
     let folder = match serving.loader.place_files(settings).await {
         Ok(folder) => folder,
         Err(error) => {
             let reason = format!("{}: {error}", error.code());
-            return Sent::nothing(Ending::NotRun { times: 1, reason });
+            return DeliveryAttempt::nothing(Ending::NotRun { times: 1, reason });
         }
     };
     let bytes = request.body.len() as u64;
     let grants = serving.loader.ceilings.grants(&state.snapshot.target.tenant, settings);
     let target = WebhookTarget { service, http: grants.get("http"), folder: &folder, url: &webhook.url };
     match sender.send(target, request).await {
-        Ok(response) => Sent { ending: response.ending(serving.clock.now()), status: response.status, bytes },
-        Err(reason) => Sent { ending: Ending::Failed(reason), status: 0, bytes: 0 },
+        Ok(response) => {
+            DeliveryAttempt { ending: response.ending(serving.clock.now()), status: response.status, bytes }
+        }
+        Err(reason) => DeliveryAttempt { ending: Ending::Failed(reason), status: 0, bytes: 0 },
     }
 }
 
@@ -144,7 +146,7 @@ struct EndedDelivery<'a> {
 
 impl EndedDelivery<'_> {
     /// Counts it, and records it as an execution that took no fuel.
-    fn record(self, serving: &Serving, sent: &Sent) {
+    fn record(self, serving: &Serving, sent: &DeliveryAttempt) {
         let (outcome, error) = match &sent.ending {
             Ending::Returned(_) => (ExecutionOutcome::Completed, None),
             Ending::Failed(reason) | Ending::Rejected(reason) | Ending::RetryRequested { reason, .. } => {

@@ -138,7 +138,8 @@ pub(crate) fn render(failure: &Failure, audience: Audience, current: &Current) -
 fn html(problem: &Problem<'_>, current: &Current) -> String {
     let mut page = String::from(
         "<!doctype html><meta charset=utf-8><meta name=viewport content=\"width=device-width\"><style>\
-         body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:3rem auto;padding:0 1rem;color-scheme:light dark}\
+         body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:3rem auto;padding:0 1rem;color-scheme:light \
+         dark}\
          pre{overflow:auto;padding:1rem;border:1px solid #8888;border-radius:.5rem}small{opacity:.7}</style>",
     );
     let heading = problem
@@ -156,8 +157,8 @@ fn html(problem: &Problem<'_>, current: &Current) -> String {
     // Writing to a String cannot fail.
     let _ = writeln!(
         page,
-        "<title>{title}</title><h1>{title}</h1><pre>{text}</pre><p><small>{status} {code}{execution} \u{b7} shown because \
-         of --dev</small></p>{live}",
+        "<title>{title}</title><h1>{title}</h1><pre>{text}</pre><p><small>{status} {code}{execution} \u{b7} shown \
+        because of --dev</small></p>{live}",
         title = escape(&heading),
         text = escape(&text),
         status = problem.status,

@@ -120,7 +120,7 @@ impl Ingress {
         }
     }
 
-    /// What runs the triggers of the only component by hand, if there is one.
+    /// The control that runs the triggers of the only component by hand, if there is one.
     pub(crate) fn triggers(&self) -> Option<Arc<dyn TriggerControl>> {
         match self {
             Self::Component(source) => source.triggers.clone(),

@@ -10,8 +10,8 @@ impl HostScope {
     /// Deletes of each tenant's audit trail all but the newest `keep` lines.
     pub async fn prune_audit(&mut self, keep: u32) -> Result<u64> {
         let delete = "DELETE FROM audit WHERE (tenant, id) IN (SELECT tenant, id FROM \
-                      (SELECT tenant, id, row_number() OVER (PARTITION BY tenant ORDER BY id DESC) AS place FROM audit) AS ranked \
-                      WHERE place > $1)";
+                      (SELECT tenant, id, row_number() OVER (PARTITION BY tenant ORDER BY id DESC) AS place FROM \
+                      audit) AS ranked WHERE place > $1)";
         Ok(sqlx::query(delete).bind(i64::from(keep)).execute(&mut *self.tx).await?.rows_affected())
     }
 }

@@ -55,7 +55,8 @@ impl HostScope {
     /// has changed of which it is not known what: a host of an earlier release does not say so.
     pub async fn latest_known_change(&mut self) -> Result<i64> {
         let select = "SELECT max(change) AS change FROM \
-                      (SELECT max(change) AS change FROM services UNION ALL SELECT max(change) AS change FROM tenants) AS latest";
+                      (SELECT max(change) AS change FROM services UNION ALL SELECT max(change) AS change FROM tenants) \
+                      AS latest";
         Ok(get::<Option<i64>>(&sqlx::query(select).fetch_one(&mut *self.tx).await?, "change")?.unwrap_or_default())
     }
 }

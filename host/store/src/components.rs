@@ -52,7 +52,8 @@ impl TenantScope {
     /// the transaction's end, so that two uploads at once get two numbers.
     pub async fn next_version(&mut self, component: &ComponentName, components_max: u32) -> Result<u32> {
         let tenant = self.tenant.clone();
-        let insert = "INSERT INTO components (tenant, component, versions, created_at) VALUES ($1, $2, 0, $3) ON CONFLICT DO NOTHING";
+        let insert = "INSERT INTO components (tenant, component, versions, created_at) VALUES ($1, $2, 0, $3) ON \
+            CONFLICT DO NOTHING";
         let query = self.query(insert).bind(component.as_str().to_owned()).bind(now_ms());
         let is_new = self.run(query).await? > 0;
         let revive =

@@ -25,8 +25,8 @@ fn deployment(row: &sqlx::any::AnyRow) -> Result<Deployment> {
 impl TenantScope {
     /// Stores a deployment.
     pub async fn insert_deployment(&mut self, deployment: &Deployment) -> Result<()> {
-        let insert = "INSERT INTO deployments (tenant, id, component, environment, version, replaces, state, reason, rollout, created_at, \
-                      created_by) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
+        let insert = "INSERT INTO deployments (tenant, id, component, environment, version, replaces, state, reason, \
+            rollout, created_at, created_by) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
         let query = self.query(insert).bind(deployment.id.clone()).bind(deployment.component.as_str().to_owned());
         let query = query.bind(deployment.environment.as_str()).bind(i64::from(deployment.version));
         let query = query.bind(deployment.replaces.map(i64::from)).bind(deployment.state.as_str());
@@ -83,8 +83,8 @@ impl HostScope {
     /// Deletes of each service's deployments all but the newest `keep`, and those that serve.
     pub async fn prune_deployments(&mut self, keep: u32) -> Result<u64> {
         let delete = "DELETE FROM deployments WHERE (tenant, id) IN (SELECT tenant, id FROM \
-                      (SELECT tenant, id, row_number() OVER (PARTITION BY tenant, component, environment ORDER BY id DESC) AS place \
-                      FROM deployments) AS ranked WHERE place > $1) \
+                      (SELECT tenant, id, row_number() OVER (PARTITION BY tenant, component, environment ORDER BY id \
+                      DESC) AS place FROM deployments) AS ranked WHERE place > $1) \
                       AND NOT EXISTS (SELECT 1 FROM services s WHERE s.tenant = deployments.tenant \
                       AND (s.deployment = deployments.id OR s.canary = deployments.id))";
         Ok(sqlx::query(delete).bind(i64::from(keep)).execute(&mut *self.tx).await?.rows_affected())

@@ -31,8 +31,8 @@ fn execution(row: &sqlx::any::AnyRow) -> Result<ExecutionRecord> {
 /// Rows of one INSERT: PostgreSQL takes 65,535 parameters, SQLite 32,766.
 const ROWS_PER_INSERT: usize = 1_000;
 const COLUMNS: usize = 17;
-const NAMES: &str = "tenant, id, component, environment, version, source, started_at, duration_us, fuel, memory_bytes, status, outcome, \
-                     code, error, lines, host_calls, run";
+const NAMES: &str = "tenant, id, component, environment, version, source, started_at, duration_us, fuel, memory_bytes, \
+    status, outcome, code, error, lines, host_calls, run";
 
 /// Looks up the oldest execution of each tenant that is not kept, and deletes from there on, by the primary key.
 pub(super) const PRUNE_EXECUTIONS: &str = "WITH last AS MATERIALIZED (SELECT t.tenant AS tenant, \

@@ -15,9 +15,10 @@ impl TenantScope {
         variant: &str,
         metrics: &VariantMetrics,
     ) -> Result<()> {
-        let upsert = "INSERT INTO stage_figures (tenant, component, environment, stages, host, implementation, figures) \
-                      VALUES ($1, $2, $3, $4, $5, $6, $7) \
-                      ON CONFLICT (tenant, component, environment, stages, host, implementation) DO UPDATE SET figures = $7";
+        let upsert = "INSERT INTO stage_figures (tenant, component, environment, stages, host, implementation, \
+            figures) VALUES ($1, $2, $3, $4, $5, $6, $7) \
+            ON CONFLICT (tenant, component, environment, stages, host, implementation) DO UPDATE SET \
+            figures = $7";
         let query = self.query_of(upsert, id);
         let query = query.bind(experiment.to_owned()).bind(host.to_owned()).bind(variant.to_owned());
         self.run(query.bind(to_json(metrics)?)).await?;
@@ -31,8 +32,8 @@ impl TenantScope {
         experiment: &str,
         host: &str,
     ) -> Result<Vec<(String, VariantMetrics)>> {
-        let select = "SELECT implementation, figures FROM stage_figures WHERE tenant = $1 AND component = $2 AND environment = $3 \
-                      AND stages = $4 AND host <> $5";
+        let select = "SELECT implementation, figures FROM stage_figures WHERE tenant = $1 AND component = $2 AND \
+            environment = $3 AND stages = $4 AND host <> $5";
         let query = self.query_of(select, id);
         let rows = self.rows(query.bind(experiment.to_owned()).bind(host.to_owned())).await?;
         rows.iter().map(|row| Ok((get(row, "implementation")?, json(row, "figures")?))).collect()

@@ -101,8 +101,8 @@ impl StoreFile {
         let name = [STORE_FILE, BESIDE[0]][wrong];
         let what = if found[wrong].is_some() { "was replaced" } else { "was removed" };
         let message = format!(
-            "the file {name} in {} {what} while the host runs, and what is written now would be lost. Put back the file that was there, or \
-             restart the host with the store that it is to have",
+            "the file {name} in {} {what} while the host runs, and what is written now would be lost. Put back the \
+            file that was there, or restart the host with the store that it is to have",
             self.folder.display()
         );
         Err(Error::new(Code::StoreUnavailable, message))

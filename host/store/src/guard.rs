@@ -6,7 +6,7 @@ use super::{Store, TENANT_TABLES};
 use crate::error::Result;
 use sqlx::{AssertSqlSafe, Executor, SqlSafeStr};
 
-/// What the role may do with the tables that are the host's, where it takes part in three things: it counts changes and
+/// The rights of the role in the host's own tables, where it takes part in three things: it counts changes and
 /// entries of the log up by one, appends the entry whose place it has just reserved, and reads which segment new events
 /// go to. Nothing that is there can be altered or deleted by it.
 const HOST_TABLES: &[&str] = &[
@@ -36,7 +36,8 @@ const HOST_TABLES: &[&str] = &[
     "CREATE OR REPLACE FUNCTION elias_count_by_one() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
      IF current_user = 'elias_tenant' AND NEW.value <> OLD.value + 1 THEN \
      RAISE EXCEPTION 'counters go up by one' USING ERRCODE = 'insufficient_privilege'; END IF; RETURN NEW; END $$",
-    "CREATE OR REPLACE TRIGGER elias_count_by_one BEFORE UPDATE ON counters FOR EACH ROW EXECUTE FUNCTION elias_count_by_one()",
+    "CREATE OR REPLACE TRIGGER elias_count_by_one BEFORE UPDATE ON counters FOR EACH ROW \
+     EXECUTE FUNCTION elias_count_by_one()",
 ];
 
 impl Store {
@@ -45,11 +46,15 @@ impl Store {
         let mut statements = vec![
             "SELECT pg_advisory_xact_lock(7357235)::text".to_owned(), // hosts that start at once take turns
             // Roles belong to the whole server: another database's host may have made it, or be about to.
-            "DO $$ BEGIN CREATE ROLE elias_tenant NOLOGIN; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$".to_owned(),
+            "DO $$ BEGIN CREATE ROLE elias_tenant NOLOGIN; \
+             EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$"
+                .to_owned(),
             "DO $$ BEGIN IF NOT pg_has_role(current_user, 'elias_tenant', 'MEMBER') THEN \
              EXECUTE format('GRANT elias_tenant TO %I', current_user); END IF; END $$"
                 .to_owned(),
-            "DO $$ BEGIN EXECUTE format('GRANT USAGE ON SCHEMA %I TO elias_tenant', current_schema()); END $$".to_owned(),
+            "DO $$ BEGIN \
+             EXECUTE format('GRANT USAGE ON SCHEMA %I TO elias_tenant', current_schema()); END $$"
+                .to_owned(),
         ];
         for table in TENANT_TABLES {
             statements.push(format!("GRANT SELECT, INSERT, UPDATE, DELETE ON {table} TO elias_tenant"));

@@ -70,17 +70,26 @@ pub enum TargetFilter<'a> {
 macro_rules! select {
     ($condition:literal) => {
         (
-            concat!("SELECT s.tenant, s.component, s.environment, s.revision, s.stopped, s.flags, s.stages, t.settings AS tenant_settings, ",
-                "v.number, v.digest, v.settings, s.deployment, c.number AS canary_number, c.digest AS canary_digest, c.settings AS canary_settings, ",
+            concat!(
+                "SELECT s.tenant, s.component, s.environment, s.revision, s.stopped, s.flags, s.stages, t.settings \
+                AS tenant_settings, ",
+                "v.number, v.digest, v.settings, s.deployment, c.number AS canary_number, c.digest AS canary_digest, \
+                c.settings AS canary_settings, ",
                 "d.id AS canary_deployment, d.rollout AS canary_rollout ",
                 "FROM services s JOIN tenants t ON t.tenant = s.tenant ",
                 "JOIN versions v ON v.tenant = s.tenant AND v.component = s.component AND v.number = s.version ",
                 "LEFT JOIN deployments d ON d.tenant = s.tenant AND d.id = s.canary ",
                 "LEFT JOIN versions c ON c.tenant = d.tenant AND c.component = d.component AND c.number = d.version ",
-                "WHERE t.deleted_at IS NULL", $condition),
-            concat!("SELECT x.tenant, x.component, x.environment, x.name, x.ciphertext ",
-                "FROM secrets x JOIN services s ON s.tenant = x.tenant AND s.component = x.component AND s.environment = x.environment ",
-                "JOIN tenants t ON t.tenant = s.tenant WHERE t.deleted_at IS NULL", $condition),
+                "WHERE t.deleted_at IS NULL",
+                $condition
+            ),
+            concat!(
+                "SELECT x.tenant, x.component, x.environment, x.name, x.ciphertext ",
+                "FROM secrets x JOIN services s ON s.tenant = x.tenant AND s.component = x.component AND s.environment \
+                = x.environment ",
+                "JOIN tenants t ON t.tenant = s.tenant WHERE t.deleted_at IS NULL",
+                $condition
+            ),
         )
     };
 }

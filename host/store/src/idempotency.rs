@@ -38,13 +38,14 @@ impl TenantScope {
     /// # Errors
     /// `store-unavailable`.
     pub async fn remember(&mut self, key: &str, request: &str, response: &StoredResponse) -> Result<()> {
-        let insert = "INSERT INTO idempotency (tenant, key, request, status, body, created_at, bytes) VALUES ($1, $2, $3, $4, $5, $6, $7) \
-                      ON CONFLICT DO NOTHING";
+        let insert = "INSERT INTO idempotency (tenant, key, request, status, body, created_at, bytes) VALUES ($1, $2, \
+            $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING";
         let query = self.query(insert).bind(key.to_owned()).bind(request.to_owned());
         let query = query.bind(i64::from(response.status)).bind(response.body.clone()).bind(now_ms());
         self.run(query.bind(i64::try_from(response.body.len()).unwrap_or(i64::MAX))).await?;
         let delete = "DELETE FROM idempotency WHERE tenant = $1 AND key IN (SELECT key FROM ( \
-                      SELECT key, ROW_NUMBER() OVER newest AS place, SUM(bytes) OVER newest AS total FROM idempotency WHERE tenant = $1 \
+                      SELECT key, ROW_NUMBER() OVER newest AS place, SUM(bytes) OVER newest AS total FROM idempotency \
+                      WHERE tenant = $1 \
                       WINDOW newest AS (ORDER BY created_at DESC, key)) AS kept WHERE place > $2 OR total > $3)";
         let query = self.query(delete).bind(ANSWERS_MAX).bind(ANSWER_BYTES_MAX);
         self.run(query).await?;

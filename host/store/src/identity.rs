@@ -191,14 +191,15 @@ impl Store {
         let (found, mend) = match &self.shared.file {
             Some(file) => (
                 format!("{} is not there, or is empty", file.path().display()),
-                "put the file back (elias restore, or the volume that it is on), or name the PostgreSQL that it is in with --store",
+                "put the file back (elias restore, or the volume that it is on), or name the PostgreSQL that it is in \
+                with --store",
             ),
             None => ("the database at --store is empty".to_owned(), "name the database that it is in with --store"),
         };
         let folder = self.shared.data.path.display();
         let message = format!(
-            "the data directory {folder} is not new ({former}), but {found}. Nothing was changed: {mend}. To give up what it served and begin \
-             anew, start once with {FLAG}"
+            "the data directory {folder} is not new ({former}), but {found}. Nothing was changed: {mend}. To give up \
+            what it served and begin anew, start once with {FLAG}"
         );
         Err(Error::new(Code::StoreMissing, message))
     }
@@ -207,8 +208,9 @@ impl Store {
         let (folder, dialect) = (self.shared.data.path.display(), self.dialect);
         let place = if dialect == Dialect::Sqlite { "platform.sqlite" } else { "the database at --store" };
         let message = format!(
-            "the data directory {folder} belongs to another store: {place} is {what}. Nothing was changed: put back the store that it \
-             belongs to, or start with the data directory of this one. To take this store and give up what the directory served, start once with {FLAG}"
+            "the data directory {folder} belongs to another store: {place} is {what}. Nothing was changed: put back \
+            the store that it belongs to, or start with the data directory of this one. To take this store and give up \
+            what the directory served, start once with {FLAG}"
         );
         Error::new(Code::StoreMismatch, message)
     }

@@ -31,8 +31,8 @@ impl TenantScope {
     /// # Errors
     /// `already-there`: a name is never given to another key.
     pub async fn add_signing_key(&mut self, name: &str, verifier: &str, actor: &Actor) -> Result<()> {
-        let insert = "INSERT INTO signing_keys (tenant, name, verifier, created_at, created_by) VALUES ($1, $2, $3, $4, $5) \
-                      ON CONFLICT DO NOTHING";
+        let insert = "INSERT INTO signing_keys (tenant, name, verifier, created_at, created_by) VALUES ($1, $2, $3, \
+            $4, $5) ON CONFLICT DO NOTHING";
         let query = self.query(insert).bind(name.to_owned()).bind(verifier.to_owned()).bind(now_ms());
         let query = query.bind(actor.name.clone());
         if self.run(query).await? == 0 {

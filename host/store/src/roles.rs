@@ -53,7 +53,8 @@ impl TenantScope {
     ) -> Result<()> {
         let upsert = "INSERT INTO roles (tenant, name, ceiling, policy, revision, changed_at, changed_by) \
                       VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (tenant, name) DO UPDATE SET \
-                      ceiling = $3, policy = $4, revision = $5, changed_at = $6, changed_by = $7 WHERE roles.revision = $8";
+                      ceiling = $3, policy = $4, revision = $5, changed_at = $6, changed_by = $7 WHERE roles.revision \
+                      = $8";
         let revision = |revision: u64| i64::try_from(revision).unwrap_or(i64::MAX);
         let query = self.query(upsert).bind(next.name.as_str().to_owned()).bind(next.ceiling.as_str());
         let query = query.bind(next.policy.clone()).bind(revision(next.revision)).bind(next.changed_at);

@@ -55,11 +55,11 @@ impl TenantScope {
             query.bind(i64::from(service.stopped)).bind(flags).bind(experiment)
         };
         let statement = if service.revision == 0 {
-            "INSERT INTO services (tenant, component, environment, revision, version, deployment, canary, stopped, flags, stages) \
-             VALUES ($1, $2, $3, $4 + 1, $5, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING"
+            "INSERT INTO services (tenant, component, environment, revision, version, deployment, canary, stopped, \
+            flags, stages) VALUES ($1, $2, $3, $4 + 1, $5, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING"
         } else {
-            "UPDATE services SET revision = revision + 1, version = $5, deployment = $6, canary = $7, stopped = $8, flags = $9, stages = $10 \
-             WHERE tenant = $1 AND component = $2 AND environment = $3 AND revision = $4"
+            "UPDATE services SET revision = revision + 1, version = $5, deployment = $6, canary = $7, stopped = $8, \
+            flags = $9, stages = $10 WHERE tenant = $1 AND component = $2 AND environment = $3 AND revision = $4"
         };
         let query = bind(self.query(statement));
         if self.run(query).await? == 0 {

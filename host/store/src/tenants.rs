@@ -36,7 +36,8 @@ impl HostScope {
 
     /// Makes the tenant if it is not there.
     pub async fn ensure_tenant(&mut self, tenant: &TenantId) -> Result<()> {
-        let insert = "INSERT INTO tenants (tenant, settings, revision, created_at) VALUES ($1, $2, 1, $3) ON CONFLICT DO NOTHING";
+        let insert = "INSERT INTO tenants (tenant, settings, revision, created_at) VALUES ($1, $2, 1, $3) ON CONFLICT \
+            DO NOTHING";
         let query = sqlx::query(insert).bind(tenant.as_str().to_owned());
         let query = query.bind(to_json(&TenantSettings::default())?).bind(now_ms());
         query.execute(&mut *self.tx).await?;
@@ -71,7 +72,8 @@ impl TenantScope {
     /// `already-there`, also for one that was deleted: its name stays taken, so that nobody inherits its data.
     pub async fn create_tenant(&mut self, settings: &TenantSettings, actor: &Actor) -> Result<Tenant> {
         settings.check()?;
-        let insert = "INSERT INTO tenants (tenant, settings, revision, created_at) VALUES ($1, $2, 1, $3) ON CONFLICT DO NOTHING";
+        let insert = "INSERT INTO tenants (tenant, settings, revision, created_at) VALUES ($1, $2, 1, $3) ON CONFLICT \
+            DO NOTHING";
         let query = self.query(insert).bind(to_json(settings)?).bind(now_ms());
         if self.run(query).await? == 0 {
             let message = format!("the name {} is taken; tenants that were deleted keep theirs", self.tenant);
@@ -99,7 +101,8 @@ impl TenantScope {
                 format!("tenant {} was changed meanwhile: read it again", self.tenant),
             ));
         }
-        let update = "UPDATE tenants SET settings = $2, revision = revision + 1 WHERE tenant = $1 AND revision = $3 AND deleted_at IS NULL";
+        let update = "UPDATE tenants SET settings = $2, revision = revision + 1 WHERE tenant = $1 AND revision = $3 \
+            AND deleted_at IS NULL";
         let query = self.query(update).bind(to_json(settings)?);
         let query = query.bind(i64::try_from(before.revision).unwrap_or(i64::MAX));
         if self.run(query).await? == 0 {

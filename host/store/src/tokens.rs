@@ -43,8 +43,8 @@ impl TenantScope {
     /// # Errors
     /// `store-unavailable`.
     pub async fn insert_token(&mut self, token: &Token, hash: &str, actor: &Actor) -> Result<()> {
-        let insert = "INSERT INTO tokens (tenant, id, name, hash, role, components, user_id, organization_id, created_at, created_by, \
-                      expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
+        let insert = "INSERT INTO tokens (tenant, id, name, hash, role, components, user_id, organization_id, \
+            created_at, created_by, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
         let query = self.query(insert).bind(token.id.clone()).bind(token.name.clone()).bind(hash.to_owned());
         let query = query.bind(token.role.to_string()).bind(token.components.as_ref().map(to_json).transpose()?);
         let query = query.bind(token.user_id.clone()).bind(token.organization_id.clone()).bind(token.created_at);

@@ -58,7 +58,7 @@ pub(super) const TABLES: &[&str] = &[
     "outbox_receipts",
     "leases",
 ];
-/// What every new store has of itself.
+/// The tables that have rows in every new store.
 const GIVEN: [&str; 4] = ["store_identity", "tenants", "counters", "event_segments"];
 /// Not moved: the hosts that serve, and the schema's own.
 const LEFT: [&str; 2] = ["hosts", "_sqlx_migrations"];
@@ -92,7 +92,8 @@ impl Store {
         for table in TABLES.iter().filter(|table| !GIVEN.contains(table)) {
             if count(&mut tx, table).await? > 0 {
                 let message = format!(
-                    "there is something in the database that the store is to be moved to (in {table}): name an empty one"
+                    "there is something in the database that the store is to be moved to (in {table}): name an empty \
+                    one"
                 );
                 return Err(Error::new(Code::WrongState, message));
             }

@@ -58,8 +58,8 @@ impl TenantScope {
     /// # Errors
     /// `already-there`, also for one who was deleted; `quota-exceeded`.
     pub async fn insert_user(&mut self, new: &User, actor: &Actor) -> Result<()> {
-        let insert = "INSERT INTO users (tenant, id, name, email, organization, role, disabled_at, revision, created_at, created_by) \
-                      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING";
+        let insert = "INSERT INTO users (tenant, id, name, email, organization, role, disabled_at, revision, \
+            created_at, created_by) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING";
         let query = self.query(insert).bind(new.id.clone()).bind(new.name.clone()).bind(new.email.clone());
         let query = query.bind(new.organization.clone()).bind(new.role.as_ref().map(ToString::to_string));
         let query = query.bind(new.disabled_at).bind(as_number(new.revision)).bind(new.created_at);
@@ -77,8 +77,8 @@ impl TenantScope {
     /// # Errors
     /// `stale`.
     pub async fn update_user(&mut self, before: &User, next: &User, actor: &Actor) -> Result<()> {
-        let update = "UPDATE users SET name = $3, email = $4, organization = $5, role = $6, disabled_at = $7, revision = $8 \
-                      WHERE tenant = $1 AND id = $2 AND revision = $9 AND deleted_at IS NULL";
+        let update = "UPDATE users SET name = $3, email = $4, organization = $5, role = $6, disabled_at = $7, revision \
+            = $8 WHERE tenant = $1 AND id = $2 AND revision = $9 AND deleted_at IS NULL";
         let query = self.query(update).bind(next.id.clone()).bind(next.name.clone()).bind(next.email.clone());
         let query = query.bind(next.organization.clone()).bind(next.role.as_ref().map(ToString::to_string));
         let query = query.bind(next.disabled_at).bind(as_number(next.revision)).bind(as_number(before.revision));

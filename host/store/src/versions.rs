@@ -78,8 +78,8 @@ pub(super) async fn referenced_artifacts(connection: &mut sqlx::AnyConnection) -
 impl TenantScope {
     /// Stores a version that was accepted.
     pub async fn insert_version(&mut self, new: &NewVersion<'_>, actor: &Actor) -> Result<Version> {
-        let insert = "INSERT INTO versions (tenant, component, number, digest, bytes, manifest, settings, signature, signed_by, log_index, \
-                      created_at, created_by) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
+        let insert = "INSERT INTO versions (tenant, component, number, digest, bytes, manifest, settings, signature, \
+            signed_by, log_index, created_at, created_by) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
         let query = self.query(insert).bind(new.component.as_str().to_owned()).bind(i64::from(new.number));
         let query = query.bind(new.digest.as_str().to_owned()).bind(i64::try_from(new.bytes).unwrap_or(i64::MAX));
         let query = query.bind(new.manifest.map(to_json).transpose()?).bind(to_json(new.settings)?);
@@ -117,8 +117,8 @@ impl TenantScope {
         before: Option<u32>,
         limit: u32,
     ) -> Result<Vec<Version>> {
-        let select = "SELECT * FROM versions WHERE tenant = $1 AND component = $2 AND number < $3 AND deleted_at IS NULL \
-                      ORDER BY number DESC LIMIT $4";
+        let select = "SELECT * FROM versions WHERE tenant = $1 AND component = $2 AND number < $3 AND deleted_at IS \
+            NULL ORDER BY number DESC LIMIT $4";
         let query = self.query(select).bind(component.as_str().to_owned());
         let query = query.bind(before.map_or(i64::MAX, i64::from)).bind(i64::from(limit));
         self.rows(query).await?.iter().map(version).collect()
@@ -138,7 +138,8 @@ impl TenantScope {
     /// `not-found`; `in-use` while it serves anywhere.
     pub async fn delete_version(&mut self, component: &ComponentName, number: u32, actor: &Actor) -> Result<bool> {
         self.version(component, number).await?;
-        let select = "SELECT services.environment FROM services LEFT JOIN deployments ON deployments.tenant = services.tenant \
+        let select = "SELECT services.environment FROM services LEFT JOIN deployments ON deployments.tenant = \
+            services.tenant \
                       AND deployments.id = services.canary WHERE services.tenant = $1 AND services.component = $2 \
                       AND (services.version = $3 OR deployments.version = $3) LIMIT 1";
         let query = self.query(select).bind(component.as_str().to_owned()).bind(i64::from(number));

@@ -1,4 +1,4 @@
-//! What starts code beside a request: time, jobs and events, and the steps of a job that survive a crash.
+//! Triggers, which start code beside a request: time, jobs and events, and the steps of a job that survive a crash.
 //!
 //! Pure state machines: they read no clock, no store and no network. They are told the time
 //! ([`elias_delivery::clock::Now`]) and random numbers, and answer with decisions that others carry out.

@@ -95,7 +95,7 @@ fn webhook_id(id: &str) -> String {
 }
 
 impl WebhookResponse {
-    /// What becomes of the delivery: done with a status of 2xx, rejected for good with 410, failed with any other.
+    /// The outcome of the delivery: done with a status of 2xx, rejected for good with 410, failed with any other.
     #[must_use]
     pub fn ending(&self, now: Now) -> Ending {
         if (200..300).contains(&self.status) {

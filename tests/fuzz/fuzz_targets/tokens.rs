@@ -1,4 +1,5 @@
-//! Tokens: whatever header, claims and signature a client sends, nothing panics, and nobody is let in whom no key vouches for.
+//! Tokens: whatever header, claims and signature a client sends, nothing panics, and nobody is let in whom no key
+//! vouches for.
 #![no_main]
 
 use elias_gateway::auth::JwtRules;

@@ -61,7 +61,7 @@ enum Trigger {
     },
 }
 
-/// What the server says.
+/// The response of the server.
 #[derive(Debug, Deserialize)]
 struct Reports {
     runs: Vec<Run>,

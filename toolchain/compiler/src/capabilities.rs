@@ -12,10 +12,10 @@ mod supported;
 
 pub(crate) use adapter::{CALL_EXPORT, FUNCTIONS_MODULE, MEMORY_MODULE, adapter, core_types};
 
+use crate::api_usage::ApiUsage;
 use crate::diagnostic::{BuildError, Details, SourceLocation};
 use crate::engine;
 use crate::paths::relative;
-use crate::uses::Uses;
 use heck::ToLowerCamelCase;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -236,7 +236,7 @@ impl Capabilities {
     }
 
     /// The functions whose names are left in a bundle, and so are imported.
-    pub(crate) fn imported(&self, uses: &Uses) -> ImportedFunctions<'_> {
+    pub(crate) fn imported(&self, uses: &ApiUsage) -> ImportedFunctions<'_> {
         let mut functions = Vec::new();
         for (name, id) in &self.interfaces {
             for function in self.resolve.interfaces[*id].functions.values() {

@@ -40,7 +40,8 @@ pub(crate) fn failure(failure: Failure, options: &BuildOptions, bundle: &Bundle)
         }
         "elias:no-stage" => {
             let details = Details::new(thrown.message).help(
-                "leave --stage out for the first, or add the implementation: .stage2().implement({ ... }) after the first implement",
+                "leave --stage out for the first, or add the implementation: .stage2().implement({ ... }) after the \
+                first implement",
             );
             return BuildError::NoStage(Box::new(details));
         }
@@ -75,28 +76,33 @@ pub(crate) fn failure(failure: Failure, options: &BuildOptions, bundle: &Bundle)
         None => details,
     };
     if random {
-        return BuildError::RandomAtBuild(Box::new(
-            details.help(
-                "call it inside a handler, where every instance has randomness of its own; where a package does this and the value \
-                 may be the same in all instances, allow it in elias.toml: `[build]` and under it `random = \"per-build\"`",
-            ),
-        ));
+        return BuildError::RandomAtBuild(Box::new(details.help(
+            "call it inside a handler, where every instance has randomness of its own; where a package does this \
+             and the value may be the same in all instances, allow it in elias.toml: `[build]` and under it \
+             `random = \"per-build\"`",
+        )));
     }
     BuildError::TopLevelException(Box::new(details.help(hint.unwrap_or(
-        "the top level of a component runs during the build; what needs a request, time or the network belongs in a handler",
+        "the top level of a component runs during the build; what needs a request, time or the network belongs in a \
+        handler",
     ))))
 }
 
 /// The error for an entry module without a default export.
 pub(crate) fn no_default_export(options: &BuildOptions, bundle: &Bundle) -> BuildError {
-    let details = Details::new("the entry module has no default export")
-        .help("say what the component handles: export default { fetch(request, env, ctx) { return new Response(\"hello\"); } }");
+    let details = Details::new("the entry module has no default export").help(
+        "say what the component handles: export default { fetch(request, env, ctx) \
+         { return new Response(\"hello\"); } }",
+    );
     BuildError::NoDefaultExport(Box::new(at_default_export(details, options, bundle)))
 }
 
 /// The error for a handler of other platforms, which would be lost without a word.
 pub(crate) fn unknown_handler(name: &str, options: &BuildOptions) -> BuildError {
-    let details = Details::new(format!("the default export has a handler `{name}`, which nothing would ever call")).help(
+    let details = Details::new(format!(
+        "the default export has a handler `{name}`, which nothing would ever call"
+    ))
+    .help(
         "a component handles `fetch`, `call`, `scheduled`, `job`, `event` and `events`; queues of other platforms and \
          mail cannot call it. Remove the handler, or write it as one of these",
     );

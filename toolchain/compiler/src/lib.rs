@@ -34,6 +34,7 @@
 //! # }
 //! ```
 
+pub mod api_usage;
 pub mod bundle;
 pub mod capabilities;
 pub mod command;
@@ -50,7 +51,6 @@ mod options;
 mod package;
 mod paths;
 mod sbom;
-pub mod uses;
 mod web;
 
 pub use diagnostic::{BuildError, BuildWarning};
@@ -174,7 +174,7 @@ impl Builder {
         })
         .await?;
         let (sbom, unlocked) = sbom::make(&package, &bundle.bundled)?;
-        let uses = uses::scan(&bundle.code, options.eval);
+        let uses = api_usage::scan(&bundle.code, options.eval);
         let needs = web::Needs::of(&uses);
         let imported = capabilities.imported(&uses);
         if !bundle.has_default_export && !needs.has_forms() {

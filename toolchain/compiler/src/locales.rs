@@ -68,8 +68,8 @@ pub(crate) fn unknown(tag: &str) -> Details {
     near.sort_unstable();
     let near: Vec<_> = near.into_iter().take(NEAR_MAX).map(|(_, name)| name).collect();
     let help = format!(
-        "write the tag of a locale that the Unicode CLDR covers, such as {}; a locale answers for its regions, `de` for \
-         de-LU too",
+        "write the tag of a locale that the Unicode CLDR covers, such as {}; a locale answers for its regions, `de` \
+        for de-LU too",
         near.join(", ")
     );
     Details::new(format!("the locale `{tag}` does not exist")).help(help)

@@ -1,6 +1,6 @@
 //! The web APIs' JavaScript half, and what of it an application needs.
 
-use crate::uses::Uses;
+use crate::api_usage::ApiUsage;
 use serde::Deserialize;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -126,7 +126,7 @@ pub(crate) struct Needs {
 
 impl Needs {
     /// The needs of a bundle, by its identifiers.
-    pub(crate) fn of(uses: &Uses) -> Self {
+    pub(crate) fn of(uses: &ApiUsage) -> Self {
         let mut needs = Self::default();
         let mut imports = BTreeSet::new();
         (0..INDEX.len()).filter(|&index| INDEX[index].core).for_each(|index| needs.add(index));
@@ -259,7 +259,7 @@ mod tests {
     /// The capabilities among the interfaces that a component with this source and these handlers imports, and whether
     /// it has the web module of triggers.
     fn needs(code: &str, handlers: &[&str]) -> (Vec<String>, bool) {
-        let needs = Needs::of(&uses::scan(code, false));
+        let needs = Needs::of(&api_usage::scan(code, false));
         let handlers: Vec<String> = handlers.iter().map(|&handler| handler.to_owned()).collect();
         let mut interfaces = needs.interfaces(&handlers);
         interfaces.retain(|interface| interface.starts_with("elias:") || interface.starts_with("wasi:io/poll"));

@@ -110,7 +110,8 @@ mod tests {
     #[test]
     fn reads_what_dotenv_reads() {
         let mut found = BTreeMap::new();
-        let text = "# comment\nA=1\n export B = two words # not this\nC=\"a\\nb\"\nD='a\\nb'\nE=\nF=\"over\nlines\" # x\nG=a#b\n";
+        let text = "# comment\nA=1\n export B = two words # not this\nC=\"a\\nb\"\nD='a\\nb'\nE=\nF=\"over\nlines\" # \
+            x\nG=a#b\n";
         parse(text, &mut found).expect("it is right");
         let wanted = [
             ("A", "1"),

@@ -16,8 +16,8 @@ pub(crate) struct Trial {
 }
 
 impl Trial {
-    /// Loads a component as `settings` say, in a host that `extend` adds capabilities to. Nothing that it keeps is found
-    /// by the next.
+    /// Loads a component as `settings` say, in a host that `extend` adds capabilities to. Nothing that it keeps is
+    /// found by the next.
     ///
     /// # Errors
     /// Whatever keeps it from being loaded.

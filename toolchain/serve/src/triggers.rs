@@ -1,4 +1,5 @@
-//! The triggers of one project, which run in memory ([`elias_local_triggers`]), and those that `elias trigger` asks for.
+//! The triggers of one project, which run in memory ([`elias_local_triggers`]), and those that `elias trigger` asks
+//! for.
 
 use crate::service_tables;
 use crate::webhooks::ProjectWebhooks;
@@ -68,10 +69,10 @@ pub(crate) fn warn_of_handlers(triggers: &RunningTriggers, app: &App) {
     }
 }
 
-/// What is asked for; `elias trigger` writes it.
+/// The body of a request of `elias trigger`.
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-enum Asked {
+enum TriggerRequest {
     /// A tick of a schedule, now.
     Schedule { name: String },
     /// An event.
@@ -90,7 +91,7 @@ pub(crate) struct Control(pub(crate) Arc<RunningTriggers>);
 
 impl TriggerControl for Control {
     fn run(&self, request: Value) -> BoxFuture<'static, Result<Value, String>> {
-        let runs = Asked::deserialize(request)
+        let runs = TriggerRequest::deserialize(request)
             .map_err(|error| format!("this server does not understand the request: {error}"))
             .and_then(|asked| self.begin(asked).map_err(said));
         match runs {
@@ -101,11 +102,11 @@ impl TriggerControl for Control {
 }
 
 impl Control {
-    fn begin(&self, asked: Asked) -> Result<Runs, TriggerError> {
+    fn begin(&self, asked: TriggerRequest) -> Result<Runs, TriggerError> {
         match asked {
-            Asked::Schedule { name } => self.0.fire(&name),
-            Asked::Job { name, input } => self.0.enqueue(NewJob::new(name, &input)),
-            Asked::Event { event_type, data, subject } => {
+            TriggerRequest::Schedule { name } => self.0.fire(&name),
+            TriggerRequest::Job { name, input } => self.0.enqueue(NewJob::new(name, &input)),
+            TriggerRequest::Event { event_type, data, subject } => {
                 self.0.publish(NewEvent { subject, ..NewEvent::new(event_type, &data) })
             }
         }
@@ -147,7 +148,7 @@ mod tests {
 
     #[test]
     fn requests_are_those_that_the_command_sends() {
-        let read = |request: Value| Asked::deserialize(request);
+        let read = |request: Value| TriggerRequest::deserialize(request);
         assert!(read(json!({ "schedule": { "name": "nightly" } })).is_ok());
         assert!(read(json!({ "job": { "name": "resize", "input": null } })).is_ok());
         let event = json!({ "event": { "type": "order.paid", "data": { "total": 5 }, "subject": null } });

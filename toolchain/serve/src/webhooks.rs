@@ -49,7 +49,7 @@ impl ProjectWebhooks {
     /// without one.
     ///
     /// # Errors
-    /// What is wrong with the grant; the former one holds then.
+    /// The fault of the grant; the former one holds then.
     pub(crate) fn set_grant(&self, http: Option<&Value>, folder: &Path) -> Result<(), String> {
         let client = http.map(|http| client_of(Some(http), folder)).transpose()?;
         *self.client.lock() = client;

@@ -1,11 +1,11 @@
-//! What a handler of a job or an event makes of its message beside returning: another attempt, none at all, or a wait
-//! that outlives the instance.
+//! Decisions of a handler about its job or event beside returning: another attempt, none at all, or a wait that
+//! outlives the instance.
 
 use super::convert::UsvString;
 use javy::quickjs::{Function, Object, Result};
 use std::cell::{Cell, RefCell};
 
-/// What a handler decided about its message.
+/// A handler's decision about its message.
 pub(crate) enum Decision {
     /// It wants another attempt, after so many milliseconds or as the retry policy says.
     Retry { after_ms: Option<u64>, reason: String },

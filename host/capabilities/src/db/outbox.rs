@@ -39,7 +39,7 @@ const ROW_BYTES_MAX: u64 = 4 * BODY_CHARS_MAX + (64 << 10);
 /// The outbox of a component's database.
 pub(crate) struct Outbox {
     component: String,
-    /// Who hands its rows over; none on a host on which nobody does.
+    /// The relay that hands its rows over; none on a host on which nobody does.
     relay: Option<Arc<dyn OutboxRelay>>,
     table: OwnTable,
     /// When the relay last remembered it.

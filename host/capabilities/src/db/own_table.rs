@@ -84,7 +84,7 @@ pub(super) fn in_transaction<T>(
 }
 
 /// Sends statements through a transaction at once, so that what the component does in it afterwards comes behind them.
-/// What it gives ends with the first that fails, or with the rows of the last.
+/// The result ends with the first that fails, or with the rows of the last.
 pub(super) fn send(
     transaction: &mut Transaction,
     statements: Vec<Statement>,

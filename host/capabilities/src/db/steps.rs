@@ -67,7 +67,7 @@ pub(crate) struct StoredStep {
     pub(crate) outcome: String,
 }
 
-/// What reading a step gives.
+/// The result of reading a step.
 type ReadStep = BoxFuture<'static, Result<Option<StoredStep>, Error>>;
 
 impl StepTable {

@@ -14,7 +14,7 @@ pub struct NewEvent {
     pub event_type: String,
     /// A JSON text.
     pub data: String,
-    /// What it is about; from 1 to 256 bytes.
+    /// The subject; from 1 to 256 bytes.
     pub subject: Option<String>,
     /// An idempotency key, from 1 to 256 bytes: there is no second event with it, and the first one's id is given.
     pub key: Option<String>,
@@ -33,7 +33,7 @@ impl NewEvent {
 
 /// A log of events.
 ///
-/// What it is asked for is done in a task of its own, to its end, also when the execution that asked ends before.
+/// Each request is done in a task of its own, to its end, also when the execution that asked ends before.
 pub trait EventLog: Send + Sync + 'static {
     /// Publishes an event and gives its id; for an idempotency key that is taken, that of the event that has it.
     fn publish(&self, origin: Arc<Origin>, event: NewEvent) -> BoxFuture<'static, Result<String, Error>>;

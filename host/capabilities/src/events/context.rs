@@ -13,12 +13,12 @@ use std::sync::Arc;
 /// Bytes of a type, of a subject and of a key.
 const TEXT_BYTES_MAX: usize = 256;
 
-/// What one instance has of the log of events.
+/// The state of one instance for the log of events.
 pub struct EventsContext {
     log: Arc<dyn EventLog>,
     grant: Arc<EventsGrant>,
     origin: Arc<Origin>,
-    /// What the execution has published.
+    /// The events that the execution has published.
     published: u64,
     calls: CallMeter,
 }

@@ -36,7 +36,7 @@ pub enum ErrorCode {
 #[derive(ComponentType, Lower, Debug, Clone, PartialEq, Eq)]
 #[component(record)]
 pub struct Error {
-    /// What failed.
+    /// The kind of failure.
     pub code: ErrorCode,
     /// For people: what happened, and what to do.
     pub message: String,
@@ -84,7 +84,7 @@ impl From<PublishRequest> for NewEvent {
     }
 }
 
-/// What `publish` gives in the end: the event's id.
+/// The result of `publish`: the event's id.
 pub(super) type PublishReply = Result<String, Error>;
 
 impl Reply for PublishReply {

@@ -9,8 +9,8 @@ use serde_json::Value;
 const PUBLISHES: u64 = 100;
 const PAYLOAD_BYTES: u64 = 128 << 10;
 
-/// What of the host a component may take, and the most that tenants of a platform may ask for unless its operator says
-/// otherwise.
+/// The amounts of the host that a component may take, and the most that tenants of a platform may ask for unless its
+/// operator says otherwise.
 pub(super) const AMOUNTS: &[Amount] = &[
     Amount { key: "publishes", default: PUBLISHES, ceiling: 10_000 },
     Amount { key: "payload-bytes", default: PAYLOAD_BYTES, ceiling: PAYLOAD_BYTES_MAX },
@@ -36,7 +36,7 @@ impl Default for Table {
     }
 }
 
-/// What a component may publish.
+/// The grant of the capability `events`.
 #[derive(Debug, Clone)]
 pub struct EventsGrant {
     /// Events that one execution may publish.

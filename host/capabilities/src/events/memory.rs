@@ -33,11 +33,11 @@ pub struct EventReceiver {
 pub struct PublishedEvent {
     /// Its id.
     pub id: String,
-    /// What was published.
+    /// The published event.
     pub event: NewEvent,
     /// When it is to be published, its delay included, in milliseconds since 1970.
     pub time: u64,
-    /// Who published it.
+    /// The publisher.
     pub origin: Arc<Origin>,
 }
 

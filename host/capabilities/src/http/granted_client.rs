@@ -27,7 +27,7 @@ pub struct GrantedClient {
     open: Arc<Semaphore>,
 }
 
-/// What a server responded.
+/// The response of a server.
 #[derive(Debug)]
 pub struct PostResponse {
     /// The status.
@@ -41,7 +41,7 @@ pub struct PostResponse {
 /// Checks that a grant, the table `[capabilities.http]`, allows requests to a URL.
 ///
 /// # Errors
-/// What is wrong with the grant or the URL, or the line of elias.toml that is missing.
+/// The fault of the grant or the URL, or the line of elias.toml that is missing.
 pub fn check_url(granted: Option<&Value>, url: &str) -> Result<(), String> {
     let url = Url::parse(url).map_err(|error| format!("must be a URL: {error}"))?;
     let checked = match grants::parse::<Grant>(granted) {

@@ -58,13 +58,14 @@ pub enum StartTime {
 
 /// A queue of jobs.
 ///
-/// What it is asked for is done in a task of its own, to its end, also when the execution that asked ends before.
+/// Each request is done in a task of its own, to its end, also when the execution that asked ends before.
 pub trait JobQueue: Send + Sync + 'static {
     /// Enqueues a job and gives its id; for a unique key that is taken, that of the job that has it.
     fn enqueue(&self, origin: Arc<Origin>, job: NewJob) -> BoxFuture<'static, Result<String, Error>>;
 
-    /// Enqueues a job that was given its id in a component's outbox. If a job was handed over with this id before, be it
-    /// over by now, nothing is done: the id is given again. A job whose unique key another one has is dropped likewise.
+    /// Enqueues a job that was given its id in a component's outbox. If a job was handed over with this id before, be
+    /// it over by now, nothing is done: the id is given again. A job whose unique key another one has is dropped
+    /// likewise.
     fn enqueue_once(&self, origin: Arc<Origin>, id: String, job: NewJob) -> BoxFuture<'static, Result<String, Error>>;
 
     /// Cancels a job that waits or runs. `not-found` for one that the component did not enqueue and does not run.

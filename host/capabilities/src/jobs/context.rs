@@ -17,12 +17,12 @@ const ID_BYTES_MAX: usize = 256;
 /// Jobs that one may wait for.
 const AFTER_MAX: usize = 100;
 
-/// What one instance has of the queue.
+/// The state of one instance for the queue.
 pub struct JobsContext {
     queue: Arc<dyn JobQueue>,
     grant: Arc<JobsGrant>,
     origin: Arc<Origin>,
-    /// What the execution has asked for.
+    /// The jobs that the execution has enqueued.
     asked: u64,
     calls: CallMeter,
 }

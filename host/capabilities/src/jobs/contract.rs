@@ -43,7 +43,7 @@ pub enum ErrorCode {
 #[derive(ComponentType, Lower, Debug, Clone, PartialEq, Eq)]
 #[component(record)]
 pub struct Error {
-    /// What failed.
+    /// The kind of failure.
     pub code: ErrorCode,
     /// For people: what happened, and what to do.
     pub message: String,
@@ -104,7 +104,7 @@ impl EnqueueRequest {
     }
 }
 
-/// What both functions give in the end: the job's id.
+/// The result of both functions: the job's id.
 pub(super) type JobReply = Result<String, Error>;
 
 impl Reply for JobReply {

@@ -8,8 +8,8 @@ use serde_json::Value;
 const ENQUEUES: u64 = 100;
 const PAYLOAD_BYTES: u64 = 128 << 10;
 
-/// What of the host a component may take, and the most that tenants of a platform may ask for unless its operator says
-/// otherwise.
+/// The amounts of the host that a component may take, and the most that tenants of a platform may ask for unless its
+/// operator says otherwise.
 pub(super) const AMOUNTS: &[Amount] = &[
     Amount { key: "enqueues", default: ENQUEUES, ceiling: 10_000 },
     Amount { key: "payload-bytes", default: PAYLOAD_BYTES, ceiling: PAYLOAD_BYTES_MAX },
@@ -20,7 +20,7 @@ const ENQUEUES_MAX: u64 = 1_000_000;
 /// The most targets.
 const TARGETS_MAX: usize = 1_000;
 
-/// What a component may enqueue. Keys are in kebab-case; every one has a default.
+/// The grant of the capability `jobs`. Keys are in kebab-case; every one has a default.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct JobsGrant {

@@ -50,14 +50,14 @@ pub struct QueuedJob {
     pub concurrency_key: Option<String>,
     /// When it was enqueued, in milliseconds since 1970.
     pub enqueued_at: u64,
-    /// Who enqueued it.
+    /// The execution that enqueued it.
     pub origin: Arc<Origin>,
     /// The execution that runs it: it is cancelled with the job.
     pub running: Running,
 }
 
 impl QueuedJob {
-    /// What the component's handler gets.
+    /// The input of the component's handler.
     ///
     /// # Errors
     /// If the input is not JSON. What components enqueue was checked.
@@ -84,11 +84,11 @@ pub struct ListedJob {
     pub name: String,
     /// The attempt that runs or is next, from 1.
     pub attempt: u32,
-    /// What it is doing.
+    /// Its state.
     pub state: JobState,
 }
 
-/// What a job that is not over is doing.
+/// The state of an unfinished job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum JobState {
     /// It is run as soon as there is a slot.
@@ -172,7 +172,8 @@ impl MemoryQueue {
         (Self { shared: Arc::clone(&shared) }, JobReceiver { shared })
     }
 
-    /// The priorities that jobs get from now on if they are enqueued without one, by their names; 0 where there is none.
+    /// The priorities that jobs get from now on if they are enqueued without one, by their names; 0 where there is
+    /// none.
     pub fn set_priorities(&self, priorities: HashMap<String, i32>) {
         self.shared.state().priorities = priorities;
     }

@@ -16,14 +16,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use wasmtime_wasi_io::poll::Pollable;
 
-/// A queue that keeps what it was asked for, and answers when it is let.
+/// A queue that records jobs, and responds when the test lets it.
 #[derive(Default)]
-struct Asked {
+struct RecordingQueue {
     jobs: Mutex<Vec<(Arc<Origin>, NewJob)>>,
     go: Option<Arc<tokio::sync::Notify>>,
 }
 
-impl JobQueue for Asked {
+impl JobQueue for RecordingQueue {
     fn enqueue(&self, origin: Arc<Origin>, job: NewJob) -> BoxFuture<'static, Result<String, Error>> {
         let mut jobs = self.jobs.lock().expect("whole");
         jobs.push((origin, job));
@@ -91,7 +91,7 @@ fn a_grant_has_defaults_and_bounds() {
 #[test]
 fn what_a_job_may_be_is_bounded() {
     let grant = JobsGrant { payload_bytes: 10, targets: vec!["mailer".to_owned()], ..JobsGrant::default() };
-    let mut context = context(Arc::new(Asked::default()), grant);
+    let mut context = context(Arc::new(RecordingQueue::default()), grant);
     let mut code = |change: &dyn Fn(&mut EnqueueRequest)| {
         let mut changed = request("resize");
         change(&mut changed);
@@ -118,7 +118,7 @@ fn what_a_job_may_be_is_bounded() {
 
 #[test]
 fn an_execution_enqueues_and_cancels_so_many() {
-    let mut context = context(Arc::new(Asked::default()), JobsGrant { enqueues: 3, ..JobsGrant::default() });
+    let mut context = context(Arc::new(RecordingQueue::default()), JobsGrant { enqueues: 3, ..JobsGrant::default() });
     for _ in 0..2 {
         let job = context.check(request("resize")).expect("it is within the bounds");
         reply(context.enqueue(job)).expect("it is enqueued");
@@ -133,7 +133,7 @@ fn an_execution_enqueues_and_cancels_so_many() {
 #[tokio::test]
 async fn a_job_is_enqueued_also_if_nobody_waits() {
     let go = Arc::new(tokio::sync::Notify::new());
-    let queue = Arc::new(Asked { go: Some(Arc::clone(&go)), ..Asked::default() });
+    let queue = Arc::new(RecordingQueue { go: Some(Arc::clone(&go)), ..RecordingQueue::default() });
     let mut context = context(Arc::clone(&queue) as Arc<dyn JobQueue>, JobsGrant::default());
     let job = context.check(request("resize")).expect("it is within the bounds");
     let mut pending = context.enqueue(job.clone());

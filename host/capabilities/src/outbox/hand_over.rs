@@ -1,6 +1,6 @@
-//! What becomes of rows.
+//! Handing over the rows of an outbox.
 
-/// What became of a row that was to be handed over.
+/// The result of handing over a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum HandOver {
     /// The job is enqueued or the event published, now or before.

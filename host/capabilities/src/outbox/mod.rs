@@ -2,8 +2,8 @@
 //!
 //! `elias:jobs` and `elias:events` write a row into the table `elias_outbox` of the component's database, through the
 //! component's transaction: there is a row if the transaction was committed, and none else. Whoever runs the host hands
-//! rows over to the queue and the log of events, with the ids that they have, and deletes them afterwards. A row that is
-//! handed over twice, since a host died in between, is taken once.
+//! rows over to the queue and the log of events, with the ids that they have, and deletes them afterwards. A row that
+//! is handed over twice, since a host died in between, is taken once.
 //!
 //! Components can write into the table themselves, so whatever is read from it is checked as what they send is.
 //!

@@ -1,4 +1,4 @@
-//! Who hands over what is in the outboxes, which whoever runs the host implements.
+//! The relay, which hands over the rows of outboxes. Whoever runs the host implements it.
 
 use futures::future::BoxFuture;
 

@@ -4,7 +4,7 @@ use parking_lot::Mutex;
 use std::sync::LazyLock;
 use ulid::{Generator, Ulid};
 
-/// What a row becomes.
+/// The job or event in a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RowKind {
     /// A job.
@@ -33,7 +33,8 @@ pub(crate) struct OutboxRow {
     pub(crate) body: String,
 }
 
-/// A new id: a ULID, greater than those before it in this process, since rows are handed over in the order of their ids.
+/// A new id: a ULID, greater than those before it in this process, since rows are handed over in the order of their
+/// ids.
 pub(crate) fn new_id() -> String {
     static IDS: LazyLock<Mutex<Generator>> = LazyLock::new(|| Mutex::new(Generator::new()));
     IDS.lock().generate().unwrap_or_else(|_| Ulid::new()).to_string()

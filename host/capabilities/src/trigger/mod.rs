@@ -1,4 +1,4 @@
-//! What the capabilities `jobs`, `events` and `workflow` share.
+//! The parts that the capabilities `jobs`, `events` and `workflow` share.
 //!
 //! - `origin`: which execution asks a backend, and what [caused](crate::Cause) it.
 //! - `clock`: the time by which their backends in memory go; `wait`: how these wait.

@@ -14,7 +14,7 @@ pub struct Origin {
     pub version: String,
     /// The execution's id.
     pub execution: String,
-    /// What caused the execution.
+    /// The cause of the execution.
     pub cause: Cause,
 }
 

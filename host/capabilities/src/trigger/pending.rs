@@ -10,7 +10,7 @@ use futures::future::BoxFuture;
 use wasmtime_wasi_io::async_trait;
 use wasmtime_wasi_io::poll::{DynPollable, Pollable, subscribe};
 
-/// What a call gives: a `result` of the interface.
+/// The result of a call: a `result` of the interface.
 pub(crate) trait Reply: Send + 'static {
     /// The error for a backend that ended without a reply.
     fn abandoned() -> Self;

@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What `begin` finds.
+/// The outcome of `begin`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BeginAnswer {
     /// The step was finished, with this outcome.
@@ -15,7 +15,7 @@ pub enum BeginAnswer {
     Run,
 }
 
-/// What `sleep` finds.
+/// The outcome of `sleep`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SleepAnswer {
     /// The time is over.
@@ -24,7 +24,7 @@ pub enum SleepAnswer {
     Wait,
 }
 
-/// What `wait-for` finds.
+/// The outcome of `wait-for`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WaitAnswer {
     /// The event that came, in the JSON format of CloudEvents 1.0.
@@ -35,7 +35,7 @@ pub enum WaitAnswer {
     Wait,
 }
 
-/// What a job waits for.
+/// The event that a job waits for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EventWait {
     /// The type, or a pattern of types; from 1 to 256 bytes, without control characters.

@@ -18,7 +18,7 @@ const INPUT_HASH_BYTES_MAX: usize = 64;
 /// Bytes of a filter.
 pub(super) const FILTER_BYTES_MAX: usize = 8 << 10;
 
-/// What one instance has of the journal.
+/// The state of one instance for the journal.
 pub struct WorkflowContext {
     /// None if what runs is neither a job nor the delivery of an event.
     journal: Option<JournalHandle>,
@@ -43,8 +43,8 @@ fn check_input_hash(input_hash: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// What a question to the journal is about to give, or why it is not asked.
-type Asked = Result<BoxFuture<'static, StepReply>, Error>;
+/// A call of the journal that has begun, or why it may not begin.
+type JournalCall = Result<BoxFuture<'static, StepReply>, Error>;
 
 impl WorkflowContext {
     pub(super) fn new(journal: Option<JournalHandle>, grant: Arc<WorkflowGrant>, calls: CallMeter) -> Self {
@@ -107,7 +107,7 @@ impl WorkflowContext {
         Ok(())
     }
 
-    fn start(&self, asked: Asked) -> Pending<StepReply> {
+    fn start(&self, asked: JournalCall) -> Pending<StepReply> {
         match asked {
             Ok(running) => Pending::start(self.calls.begin(), running),
             Err(error) => Pending::done(Err(error)),
@@ -120,7 +120,7 @@ impl WorkflowContext {
         self.start(asked)
     }
 
-    fn try_begin(&mut self, name: String, input_hash: String) -> Asked {
+    fn try_begin(&mut self, name: String, input_hash: String) -> JournalCall {
         check_input_hash(&input_hash)?;
         let (handle, position) = self.step(&name)?;
         let begun = handle.journal().begin(position, name, input_hash);
@@ -133,7 +133,7 @@ impl WorkflowContext {
         self.start(asked)
     }
 
-    fn try_finish(&self, position: u32, outcome: String) -> Asked {
+    fn try_finish(&self, position: u32, outcome: String) -> JournalCall {
         let handle = self.journal()?;
         self.check_begun(position)?;
         self.check_outcome(&outcome)?;
@@ -147,7 +147,7 @@ impl WorkflowContext {
         self.start(asked)
     }
 
-    fn try_sleep(&mut self, name: String, ms: u64) -> Asked {
+    fn try_sleep(&mut self, name: String, ms: u64) -> JournalCall {
         let time = self.check_wait(ms)?;
         let (handle, position) = self.step(&name)?;
         let slept = handle.journal().sleep(position, name, time);
@@ -166,7 +166,13 @@ impl WorkflowContext {
         self.start(asked)
     }
 
-    fn try_wait_for(&mut self, name: String, event_type: String, filter: String, timeout_ms: Option<u64>) -> Asked {
+    fn try_wait_for(
+        &mut self,
+        name: String,
+        event_type: String,
+        filter: String,
+        timeout_ms: Option<u64>,
+    ) -> JournalCall {
         check_text("the event's type", &event_type, EVENT_TYPE_BYTES_MAX).map_err(Error::invalid)?;
         if filter.len() > FILTER_BYTES_MAX || serde_json::from_str::<Map<String, Value>>(&filter).is_err() {
             return Err(Error::invalid(format!(

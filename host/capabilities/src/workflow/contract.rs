@@ -13,7 +13,7 @@ use elias_host::capability::wasmtime::component::{ComponentType, Lower};
 #[component(enum)]
 #[repr(u8)]
 pub enum ErrorCode {
-    /// What runs has no journal.
+    /// The execution has no journal.
     #[component(name = "not-in-a-job")]
     NotInAJob,
     /// The journal has another step at this position.
@@ -37,7 +37,7 @@ pub enum ErrorCode {
 #[derive(ComponentType, Lower, Debug, Clone, PartialEq, Eq)]
 #[component(record)]
 pub struct Error {
-    /// What failed.
+    /// The kind of failure.
     pub code: ErrorCode,
     /// For people: what happened, and what to do.
     pub message: String,
@@ -55,7 +55,7 @@ impl Error {
     }
 }
 
-/// What the journal says.
+/// The outcome of a call of the journal.
 #[derive(ComponentType, Lower, Debug, Clone, PartialEq, Eq)]
 #[component(variant)]
 pub(super) enum Answer {
@@ -104,7 +104,7 @@ impl From<WaitAnswer> for Answer {
     }
 }
 
-/// What all functions give in the end.
+/// The result of all functions.
 pub(super) type StepReply = Result<Answer, Error>;
 
 impl Reply for StepReply {

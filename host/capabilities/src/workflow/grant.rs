@@ -12,15 +12,15 @@ const STEPS: u64 = 1_000;
 const OUTCOME_BYTES: u64 = 128 << 10;
 const WAIT_MS: u64 = 30 * DAY_MS;
 
-/// What of the host a component may take, and the most that tenants of a platform may ask for unless its operator says
-/// otherwise.
+/// The amounts of the host that a component may take, and the most that tenants of a platform may ask for unless its
+/// operator says otherwise.
 pub(super) const AMOUNTS: &[Amount] = &[
     Amount { key: "steps", default: STEPS, ceiling: 10_000 },
     Amount { key: "outcome-bytes", default: OUTCOME_BYTES, ceiling: OUTCOME_BYTES_MAX },
     Amount { key: "wait-ms", default: WAIT_MS, ceiling: 366 * DAY_MS },
 ];
 
-/// What the jobs of a component may keep in their journals. Keys are in kebab-case; every one has a default.
+/// The grant of the capability `workflow`. Keys are in kebab-case; every one has a default.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct WorkflowGrant {

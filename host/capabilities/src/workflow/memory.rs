@@ -13,7 +13,7 @@ pub struct MemoryJournal {
     steps: Mutex<Vec<Step>>,
 }
 
-/// What a suspended job waits for.
+/// The reason why a job is suspended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JournalWait {
     /// Its position in the journal.
@@ -36,7 +36,7 @@ enum Kind {
 }
 
 impl Kind {
-    /// What it is called in messages.
+    /// The name for messages.
     fn noun(&self) -> &'static str {
         match self {
             Self::Step { .. } => "step",
@@ -141,7 +141,7 @@ impl MemoryJournal {
     }
 }
 
-/// What the journal has at this position: what is asked for, if it is the next.
+/// The step at this position of the journal: the one that is asked for, if it is the next.
 ///
 /// # Errors
 /// `nondeterministic-step`, if it has something of another kind or name there.

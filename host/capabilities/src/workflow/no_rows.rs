@@ -1,4 +1,4 @@
-//! What a host without databases says of transactions.
+//! The errors for transactions on a host without databases.
 
 use super::context::BegunStep;
 use super::contract::Error;

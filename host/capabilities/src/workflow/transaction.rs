@@ -12,7 +12,7 @@ use crate::trigger::Pending;
 use elias_host::capability::InstanceState;
 use futures::future::FutureExt;
 
-/// What the transaction of this instance with that number has of a step that was begun.
+/// The outcome of a step that was begun, in the transaction of this instance with that number.
 pub(super) fn begin(state: &mut InstanceState, transaction: u32, step: BegunStep) -> Pending<StepReply> {
     let (journal, call) = match state.context::<Workflow>().check_in(&step, "") {
         Ok(checked) => checked,

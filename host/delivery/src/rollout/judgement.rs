@@ -42,8 +42,8 @@ pub(super) fn errors(canary: (u64, u64), base: Option<(u64, u64)>, plan: &Rollou
     };
     let seen = || {
         format!(
-            "{failures} of {requests} requests failed, and of the version it replaces {base_failures} of {base_requests}; \
-             {} more are tolerated",
+            "{failures} of {requests} requests failed, and of the version it replaces {base_failures} of \
+            {base_requests}; {} more are tolerated",
             percent(plan.error_rate)
         )
     };
@@ -94,7 +94,8 @@ fn latency(canary: &Snapshot, figures: &Figures, base: &Figures, plan: &RolloutP
     let requests = canary.latency_us().count();
     let seen = || {
         format!(
-            "the p99 latency of {requests} requests is {}, and of {} of the version it replaces {}; {} times as much is tolerated",
+            "the p99 latency of {requests} requests is {}, and of {} of the version it replaces {}; {} times as much \
+            is tolerated",
             milliseconds(p99),
             base.requests,
             milliseconds(base_p99),
@@ -118,7 +119,8 @@ fn fuel(canary: &Figures, base: &Figures, plan: &RolloutPlan, alpha: f64) -> Jud
     let most = base.fuel_mean + mean_radius(base.fuel_deviation, base.requests, alpha);
     let seen = || {
         format!(
-            "{} requests used {:.0} units of fuel each, and {} of the version it replaces {:.0}; {} times as much is tolerated",
+            "{} requests used {:.0} units of fuel each, and {} of the version it replaces {:.0}; {} times as much is \
+            tolerated",
             canary.requests, canary.fuel_mean, base.requests, base.fuel_mean, plan.fuel_ratio
         )
     };

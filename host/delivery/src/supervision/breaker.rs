@@ -301,7 +301,8 @@ impl Breaker {
         inner.openings_ms.push_back(now_ms);
         if inner.openings_ms.len() > self.config.restarts as usize {
             let reason = format!(
-                "{reason}; opened {} times within {} ms, where {} are put up with: resume it or deploy a version that works",
+                "{reason}; opened {} times within {} ms, where {} are put up with: resume it or deploy a version that \
+                works",
                 inner.openings_ms.len(),
                 self.config.restart_window_ms,
                 self.config.restarts

@@ -4,11 +4,11 @@
 //! [`Admission`] or waits for one. Its result is reported to the breaker; refusals of these two are not reported.
 
 mod admission;
-mod allowance;
-#[cfg(test)]
-mod allowance_tests;
 mod breaker;
 mod config;
+mod gcra_limiter;
+#[cfg(test)]
+mod gcra_limiter_tests;
 mod health;
 mod shared_admission;
 mod tenant_queue;
@@ -19,9 +19,9 @@ mod window;
 mod tests;
 
 pub use admission::{Admission, Permit};
-pub use allowance::Allowance;
 pub use breaker::{Breaker, BreakerState, CircuitRefusal, Entry};
 pub use config::SupervisionConfig;
+pub use gcra_limiter::GcraLimiter;
 pub use health::{Health, HealthState};
 pub use shared_admission::{SharedAdmission, SharedPermit};
 pub use tenant_queue::{TenantQueue, TenantSlot};

@@ -4,7 +4,7 @@
 //! route they ask; who was found valid lately is not affected, at whatever address.
 
 use elias_api::{Code, Error, Result};
-use elias_delivery::supervision::Allowance;
+use elias_delivery::supervision::GcraLimiter;
 use moka::sync::Cache;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
@@ -18,12 +18,12 @@ const ADDRESSES_MAX: u64 = 100_000;
 
 /// The look-ups in vain of each address.
 pub(super) struct Attempts {
-    addresses: Cache<IpAddr, Arc<Allowance>>,
+    addresses: Cache<IpAddr, Arc<GcraLimiter>>,
 }
 
 impl Attempts {
     pub(super) fn new() -> Self {
-        // An allowance that was not touched for a minute is whole again.
+        // A limiter that was not touched for a minute is whole again.
         Self { addresses: Cache::builder().max_capacity(ADDRESSES_MAX).time_to_idle(MINUTE).build() }
     }
 
@@ -32,8 +32,8 @@ impl Attempts {
     /// # Errors
     /// `rate-limited`, with after how long it may.
     pub(super) fn check(&self, address: Option<IpAddr>, now_ms: u64) -> Result<()> {
-        let Some(allowance) = address.and_then(|address| self.addresses.get(&network(address))) else { return Ok(()) };
-        allowance.check(now_ms).map_err(|wait| {
+        let Some(limiter) = address.and_then(|address| self.addresses.get(&network(address))) else { return Ok(()) };
+        limiter.check(now_ms).map_err(|wait| {
             let seconds = wait.as_secs() + 1;
             let message = format!("too many tokens from this address were not valid; try again in {seconds} s");
             Error::new(Code::RateLimited, message)
@@ -43,9 +43,9 @@ impl Attempts {
     /// Counts a look-up that was in vain.
     pub(super) fn count(&self, address: Option<IpAddr>, now_ms: u64) {
         let Some(address) = address else { return };
-        let new = || Allowance::new(IN_VAIN_PER_MINUTE.into(), MINUTE).map(Arc::new);
-        if let Some(allowance) = self.addresses.optionally_get_with(network(address), new) {
-            allowance.spend(1, now_ms);
+        let new = || GcraLimiter::new(IN_VAIN_PER_MINUTE.into(), MINUTE).map(Arc::new);
+        if let Some(limiter) = self.addresses.optionally_get_with(network(address), new) {
+            limiter.spend(1, now_ms);
         }
     }
 }

@@ -28,7 +28,8 @@ async fn ask(app: &App, host: &str, call: &SmokeCall, running: Running) -> Resul
     }
     let failed = |what: String| {
         let message = format!(
-            "GET {} {what}; mend the component, or say in [smoke] of elias.toml which `path` and `status` are right (an empty path for none)",
+            "GET {} {what}; mend the component, or say in [smoke] of elias.toml which `path` and `status` are right \
+            (an empty path for none)",
             call.path
         );
         Error::new(Code::SmokeFailed, message)

@@ -293,7 +293,8 @@ fn check_imports(compiled: &CompiledComponent, settings: &VersionSettings, tenan
         && !tenant.engines.contains(engine)
     {
         let message = format!(
-            "the component's engine {engine} is not among those that the tenant allows; build it with another elias-build"
+            "the component's engine {engine} is not among those that the tenant allows; build it with another \
+            elias-build"
         );
         return Err(Error::new(Code::NotAllowed, message));
     }

@@ -38,7 +38,7 @@ impl ExecutionOutcome {
     }
 }
 
-/// What became of a request with an idempotency key.
+/// The outcome of a request with an idempotency key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum IdempotencyOutcome {
     /// It ran.

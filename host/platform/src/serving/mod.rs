@@ -1,4 +1,4 @@
-//! What serves: services and their releases, the routes to them, and how that is exchanged while requests are in
+//! Serving: services and their releases, the routes to them, and how that is exchanged while requests are in
 //! flight.
 
 mod experiment;

@@ -168,8 +168,8 @@ impl Proofs {
 fn continues(seen: &Checkpoint, size: u64, root: Hash, known: &HashMap<u64, Hash>) -> Result<(), String> {
     let other = || {
         format!(
-            "the store's log is not the one that this host saw with {} entries; if the store was restored from a backup on purpose, \
-             stop the host and move DATA/proofs away",
+            "the store's log is not the one that this host saw with {} entries; if the store was restored from a \
+            backup on purpose, stop the host and move DATA/proofs away",
             seen.size
         )
     };
@@ -208,8 +208,8 @@ fn proof_text(proof: &Proof) -> Result<Vec<u8>> {
 fn not_in_log(id: &ServiceId, release: &ReleaseTarget, why: &str) -> Error {
     let ServiceId { component, tenant, .. } = id;
     let message = format!(
-        "version {} of {component} (tenant {tenant}) is not proved by the transparency log, and this host loads nothing else: {why}. \
-         Deploy it again, and find out who writes to the store",
+        "version {} of {component} (tenant {tenant}) is not proved by the transparency log, and this host loads \
+        nothing else: {why}. Deploy it again, and find out who writes to the store",
         release.version
     );
     Error::new(Code::NotInLog, message)

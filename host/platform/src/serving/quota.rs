@@ -3,7 +3,7 @@
 use super::meter::{QuotaCounts, QuotaKind, Verdict};
 use super::request_guard::NotAdmitted;
 use elias_api::{Code, Error, QuotaAction, Quotas};
-use elias_delivery::supervision::Allowance;
+use elias_delivery::supervision::GcraLimiter;
 use elias_names::TenantId;
 use futures::future::{Either, select};
 use std::pin::pin;
@@ -19,10 +19,10 @@ const HOUR: Duration = Duration::from_secs(3_600);
 pub(crate) struct TenantQuotas {
     tenant: TenantId,
     quotas: Quotas,
-    rate: Option<Allowance>,
+    rate: Option<GcraLimiter>,
     slots: Option<Arc<Semaphore>>,
-    fuel: Option<Allowance>,
-    egress: Option<Allowance>,
+    fuel: Option<GcraLimiter>,
+    egress: Option<GcraLimiter>,
     pub(crate) counts: Arc<QuotaCounts>,
 }
 
@@ -79,10 +79,10 @@ impl TenantQuotas {
         Arc::new(Self {
             tenant,
             quotas,
-            rate: Allowance::new(quotas.executions_per_minute.into(), MINUTE),
+            rate: GcraLimiter::new(quotas.executions_per_minute.into(), MINUTE),
             slots: slots.map(|slots| Arc::new(Semaphore::new(slots))),
-            fuel: Allowance::new(quotas.fuel_per_hour, HOUR),
-            egress: Allowance::new(quotas.egress_bytes_per_hour, HOUR),
+            fuel: GcraLimiter::new(quotas.fuel_per_hour, HOUR),
+            egress: GcraLimiter::new(quotas.egress_bytes_per_hour, HOUR),
             counts,
         })
     }
@@ -105,7 +105,7 @@ impl TenantQuotas {
             let kind = QuotaKind::ExecutionsPerMinute;
             let most = self.wait_max(kind, &waiting);
             // Booked: who waits keeps its turn, and who would wait too long is told at once.
-            match rate.book(waiting.timer.now_ms(), most) {
+            match rate.reserve(waiting.timer.now_ms(), most) {
                 Ok(Duration::ZERO) => {}
                 Ok(wait) => {
                     self.count_wait(kind);
@@ -133,11 +133,11 @@ impl TenantQuotas {
     /// Whether the tenant may begin an execution now that nobody waits for, such as a mirrored request: it counts
     /// toward the executions per minute, needs a free slot but takes none, and neither waits nor counts as refused.
     pub(crate) fn admits_mirrored(&self, now_ms: u64) -> bool {
-        let is_left = |allowance: &Option<Allowance>| allowance.as_ref().is_none_or(|some| some.check(now_ms).is_ok());
+        let is_left = |limiter: &Option<GcraLimiter>| limiter.as_ref().is_none_or(|some| some.check(now_ms).is_ok());
         let is_free = self.slots.as_ref().is_none_or(|slots| slots.available_permits() > 0);
         let may_run = is_left(&self.fuel) && is_left(&self.egress) && is_free;
         // Last, for it is not given back.
-        may_run && self.rate.as_ref().is_none_or(|rate| rate.book(now_ms, Duration::ZERO).is_ok())
+        may_run && self.rate.as_ref().is_none_or(|rate| rate.reserve(now_ms, Duration::ZERO).is_ok())
     }
 
     /// Whether the tenant may send anything, waiting for it where its quota says so.
@@ -148,8 +148,8 @@ impl TenantQuotas {
 
     /// Counts the fuel of an execution.
     pub(crate) fn spend(&self, fuel: u64, now_ms: u64) {
-        if let Some(allowance) = &self.fuel {
-            allowance.spend(fuel, now_ms);
+        if let Some(limiter) = &self.fuel {
+            limiter.spend(fuel, now_ms);
         }
     }
 
@@ -164,7 +164,7 @@ impl TenantQuotas {
     /// Each quota that limits something: how much of it is used, and how much there is.
     pub(crate) fn levels(&self, now_ms: u64) -> Vec<(QuotaKind, u64, u64)> {
         let used = |kind| {
-            let of = |allowance: &Option<Allowance>| allowance.as_ref().map(|allowance| allowance.used(now_ms));
+            let of = |limiter: &Option<GcraLimiter>| limiter.as_ref().map(|limiter| limiter.used(now_ms));
             match kind {
                 QuotaKind::ExecutionsPerMinute => of(&self.rate),
                 QuotaKind::ConcurrentExecutions => self.slots.as_ref().map(|slots| {
@@ -213,12 +213,12 @@ impl TenantQuotas {
     async fn wait_for<T: Timer>(
         &self,
         kind: QuotaKind,
-        allowance: Option<&Allowance>,
+        limiter: Option<&GcraLimiter>,
         waiting: &Waiting<T>,
     ) -> Result<(), NotAdmitted> {
-        let Some(allowance) = allowance else { return Ok(()) };
+        let Some(limiter) = limiter else { return Ok(()) };
         let mut waited = false;
-        while let Err(wait) = allowance.check(waiting.timer.now_ms()) {
+        while let Err(wait) = limiter.check(waiting.timer.now_ms()) {
             if wait > self.wait_max(kind, waiting) {
                 return Err(self.refuse(kind, wait));
             }
@@ -363,7 +363,7 @@ mod tests {
         fuel.spend(601, 0);
         let refused = fuel.enter(0).await.expect_err("used up");
         assert!(refused.error.to_string().contains("fuel-per-hour of 3600"), "{refused:?}");
-        assert_eq!(refused.retry_after_seconds, Some(601), "600 are overdrawn");
+        assert_eq!(refused.retry_after_seconds, Some(601), "600 are in debt");
         assert!(fuel.enter(600_000).await.is_err());
         assert!(fuel.enter(601_000).await.is_ok());
         assert!(fuel.enter(0).await.is_err(), "a clock that goes back gives nothing");
@@ -378,7 +378,7 @@ mod tests {
         let inside = both.enter(0).await.expect("the first");
         assert!(both.enter(0).await.expect_err("it does not wait").error.to_string().contains("concurrent-executions"));
         drop(inside);
-        while both.rate.as_ref().is_some_and(|rate| rate.book(0, Duration::ZERO).is_ok()) {}
+        while both.rate.as_ref().is_some_and(|rate| rate.reserve(0, Duration::ZERO).is_ok()) {}
         assert_eq!(enter_at(&both, 0).await.ok(), Some(1), "the next comes back in a millisecond, and is waited for");
         assert_eq!(both.counts.get(QuotaKind::ExecutionsPerMinute, Verdict::Queued), 1);
     }
@@ -407,7 +407,7 @@ mod tests {
         let refused = egress.enter(0).await.expect_err("used up");
         assert!(refused.error.to_string().contains("egress-bytes-per-hour of 3600"), "{refused:?}");
         assert!(egress.may_send(0).await.is_err(), "files too");
-        assert!(egress.enter(39 * 60_000).await.is_err(), "2,400 are overdrawn");
+        assert!(egress.enter(39 * 60_000).await.is_err(), "2,400 are in debt");
         assert!(egress.enter(41 * 60_000).await.is_ok());
         assert_eq!(egress.levels(0), [(QuotaKind::EgressBytesPerHour, 6_000, 3_600)]);
         assert_eq!(egress.counts.get(QuotaKind::EgressBytesPerHour, Verdict::Rejected), 3);

@@ -13,8 +13,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::Mutex;
 
-/// What starts executions: each kind has a circuit of its own in each release. A nightly job that fails must not keep
-/// requests out, and requests that fail must not delay jobs; a poisoned queue must rest all the same.
+/// The kinds of causes of executions: each kind has a circuit of its own in each release. A nightly job that fails must
+/// not keep requests out, and requests that fail must not delay jobs; a poisoned queue must rest all the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CircuitKind {
     /// HTTP requests, mirrored ones included.
@@ -43,7 +43,7 @@ pub(crate) struct Release {
     pub(crate) stats: ReleaseStats,
     requests: Breaker,
     triggers: Breaker,
-    /// What its component logs: of the service, whichever release serves it.
+    /// The log of its component: of the service, whichever release serves it.
     pub(crate) lines: Arc<Lines>,
     app: ArcSwapOption<App>,
     /// Why its component could not be loaded last.
@@ -107,7 +107,8 @@ impl Release {
                 // Once, and not with each request that it refuses.
                 if self.problem.load().as_ref().is_none_or(|known| known.to_string() != error.to_string()) {
                     let (service, version, code) = (purpose.service, self.target.version, error.code());
-                    tracing::error!(%service, version, %code, %error, "the component cannot be loaded: its requests get 503");
+                    let message = "the component cannot be loaded: its requests get 503";
+                    tracing::error!(%service, version, %code, %error, "{message}");
                 }
                 self.problem.store(Some(Arc::new(error.clone())));
                 return Err(error);

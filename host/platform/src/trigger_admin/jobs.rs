@@ -64,8 +64,8 @@ impl Platform {
         allowed_job(&mut self.store().read(tenant).await?, session, Permission::Read, tenant, id).await
     }
 
-    /// The steps of a job in the order of its journal, from a position on; at most 1,000. A job has them until it is done
-    /// or cancelled; one that is dead keeps them.
+    /// The steps of a job in the order of its journal, from a position on; at most 1,000. A job has them until it is
+    /// done or cancelled; one that is dead keeps them.
     ///
     /// # Errors
     /// As of [`Platform::job`].

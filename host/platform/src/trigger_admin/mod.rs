@@ -1,4 +1,4 @@
-//! What users see of triggers and do with them: schedules, jobs, events and subscriptions.
+//! Administration of triggers: schedules, jobs, events and subscriptions.
 
 mod events;
 mod jobs;

@@ -153,7 +153,7 @@ fn batch_event(job: &ClaimedJob, retry: &RetryConfig) -> Result<EventMessage, Ve
     }
 }
 
-/// What becomes of a delivery whose part of the batch ended in this way.
+/// The outcome of a delivery whose part of the batch ended in this way.
 fn verdict_of(job: &ClaimedJob, ending: Ending, retry: &RetryConfig, clock: RunClock) -> Verdict {
     if let Ending::NotRun { reason, .. } = ending {
         return Verdict::NotRun { reason };

@@ -1,4 +1,4 @@
-//! What the runner counts for the metrics.
+//! The counters of the runner for the metrics.
 
 use elias_names::TenantId;
 use parking_lot::Mutex;
@@ -43,7 +43,7 @@ impl Histogram {
     }
 }
 
-/// What is counted.
+/// The counts.
 #[derive(Debug, Default)]
 pub(crate) struct TriggerMeters {
     schedule: Histogram,

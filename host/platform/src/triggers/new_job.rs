@@ -28,7 +28,7 @@ pub(crate) struct JobRequest {
     pub(crate) concurrency_key: Option<String>,
     /// The ids of the jobs that must be done before.
     pub(crate) after: Vec<String>,
-    /// What causes it.
+    /// The cause of the job.
     pub(crate) cause: Cause,
 }
 

@@ -1,8 +1,8 @@
 //! Outboxes of components' databases: drained after each commit of this host's executions, and in turns with all hosts,
 //! for those that died between a commit and the hand-over.
 //!
-//! The store knows which outboxes were used lately: a host says so before it relies on one. Draining twice at a time does
-//! no harm, for the store takes each id once.
+//! The store knows which outboxes were used lately: a host says so before it relies on one. Draining twice at a time
+//! does no harm, for the store takes each id once.
 
 use super::Runner;
 use super::backends::TriggerBackends;

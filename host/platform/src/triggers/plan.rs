@@ -27,7 +27,7 @@ pub(super) struct Plan {
     before: FairQueue<TenantId>,
 }
 
-/// What hosts keep together of the queues that are claimed from.
+/// The state of the queues to claim from, which hosts keep together.
 #[derive(Default)]
 pub(super) struct SharedLimits {
     /// The rates of those queues that have one.

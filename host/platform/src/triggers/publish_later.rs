@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 /// The queue of events that are to be published later: no subscription has such a name.
 pub(super) const PUBLISH_LATER: &str = "@publish";
 
-/// What is to be published.
+/// The event to publish.
 #[derive(Serialize, Deserialize)]
 struct LaterEvent {
     id: String,

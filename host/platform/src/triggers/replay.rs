@@ -24,11 +24,11 @@ pub(crate) struct Replay {
     filter: Option<Filter>,
     until: Option<i64>,
     version: Option<u32>,
-    /// Who replays them.
+    /// The actor who replays them.
     by: String,
 }
 
-/// What was found among some events.
+/// The matches among some events.
 #[derive(Default)]
 pub(crate) struct Found {
     /// The deliveries.

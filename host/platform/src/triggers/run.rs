@@ -45,7 +45,7 @@ pub(crate) trait Services: Send + Sync + 'static {
     fn drain_outbox(&self, id: &ServiceId, backends: TriggerBackends) -> BoxFuture<'static, elias_api::Result<bool>>;
 }
 
-/// What the runner needs to know of a service.
+/// The properties of a service that the runner uses.
 #[derive(Debug, Clone)]
 pub(crate) struct ServedTriggers {
     /// The triggers of the version that serves.
@@ -65,13 +65,13 @@ impl ServedTriggers {
 
 /// A handler that is to be run.
 pub(crate) struct Run {
-    /// Whose handler.
+    /// The service that has the handler.
     pub(crate) service: ServiceId,
     /// The kind of the trigger and its name, for the record: `event` and the event's type.
     pub(crate) source: (&'static str, String),
     /// The job, for the record.
     pub(crate) record: RecordedRun,
-    /// What the handler gets.
+    /// The input of the handler.
     pub(crate) message: Message,
     /// The version that has to run it, if not any may.
     pub(crate) version: Option<u32>,
@@ -79,7 +79,7 @@ pub(crate) struct Run {
     pub(crate) is_pinned: bool,
     /// How long it may take.
     pub(crate) timeout: Duration,
-    /// What caused the run, for what it causes in turn.
+    /// The cause of the run, for the jobs and events that it causes in turn.
     pub(crate) cause: Cause,
     /// The journal of its steps; none for a tick and a batch.
     pub(crate) journal: Option<JournalHandle>,
@@ -87,7 +87,7 @@ pub(crate) struct Run {
     pub(crate) cancelled: watch::Receiver<bool>,
 }
 
-/// What a handler gets.
+/// The input of a handler.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Message {
     /// `scheduled`.
@@ -102,7 +102,7 @@ pub(crate) enum Message {
 
 /// An event that is to be sent to the URL of a webhook.
 pub(crate) struct WebhookDelivery {
-    /// Whose webhook.
+    /// The service that has the webhook.
     pub(crate) service: ServiceId,
     /// The name of the webhook.
     pub(crate) name: String,
@@ -154,7 +154,7 @@ impl RunClock {
     }
 }
 
-/// What becomes of a job that was run.
+/// The outcome of a job that was run.
 #[derive(Debug)]
 pub(super) enum Verdict {
     /// This.
@@ -259,7 +259,7 @@ impl Runner {
     }
 }
 
-/// What becomes of a job whose run ended.
+/// The outcome of a job whose run ended.
 fn verdict(
     job: &ClaimedJob,
     end: RunEnd,
@@ -303,7 +303,7 @@ pub(super) fn dead(error: String, keep_ms: u64) -> Verdict {
     Verdict::Outcome { outcome: JobOutcome::Dead { error }, keep_ms }
 }
 
-/// What a job is to do.
+/// The task of a job.
 enum Task {
     /// To run a handler with this message; and the name of what triggered it.
     Handler(Message, String),
@@ -311,7 +311,7 @@ enum Task {
     Webhook { id: String },
 }
 
-/// What a job is to do, from its input.
+/// The task of a job, read from its input.
 fn task(job: &ClaimedJob, now: Now) -> Result<Task, String> {
     let name = job.queue.name.clone();
     match job.queue.trigger {

@@ -1,4 +1,4 @@
-//! What the parts of the runner share, and its tasks.
+//! The state that the parts of the runner share, and its tasks.
 
 use super::batch::Batch;
 use super::meters::TriggerMeters;
@@ -182,7 +182,7 @@ impl Runner {
         counts
     }
 
-    /// What it counts.
+    /// Its counters.
     pub(crate) fn meters(&self) -> &TriggerMeters {
         &self.meters
     }
@@ -211,7 +211,7 @@ impl Runner {
     }
 }
 
-/// What a task of the runner does again and again.
+/// The work that a task of the runner repeats.
 #[derive(Clone, Copy)]
 enum Part {
     Queue,

@@ -1,4 +1,5 @@
-//! What is due: ticks of schedules, jobs that waited, leases that have ended, records that are not kept any more.
+//! Everything that is due: ticks of schedules, jobs that waited, leases that have ended, records that are not kept any
+//! more.
 
 use super::Runner;
 use super::cause::child_of;
@@ -118,7 +119,8 @@ async fn reconcile(runner: &Arc<Runner>) -> Result<()> {
         let mut scope = runner.store.host_write().await?;
         scope.fire_schedule(&id, &runner.owner, &[], Some(next), None).await?;
         scope.commit().await?;
-        tracing::error!(service = %id.service, schedule = %id.name, "a schedule had no next due time, and has one again");
+        let message = "a schedule had no next due time, and has one again";
+        tracing::error!(service = %id.service, schedule = %id.name, "{message}");
     }
     Ok(())
 }
@@ -154,7 +156,8 @@ impl Runner {
                 let mut scope = self.store.write(tenant).await?;
                 scope.pause_schedule(&id).await?;
                 scope.commit().await?;
-                tracing::warn!(service = %id.service, schedule = %id.name, "a schedule of a service that is gone was paused");
+                let message = "a schedule of a service that is gone was paused";
+                tracing::warn!(service = %id.service, schedule = %id.name, "{message}");
             }
             return Ok(false);
         };

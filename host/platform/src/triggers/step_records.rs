@@ -26,7 +26,7 @@ pub(crate) fn step_records(rows: Vec<ListedStep>, limit: usize, now: i64) -> Vec
     steps
 }
 
-/// What a wait came to. The event is not told where the list has only its beginning.
+/// The outcome of a wait. The event is not told where the list has only its beginning.
 fn end_wait(wait: &mut StepRecord, outcome: &str) {
     match serde_json::from_str(outcome) {
         Ok(StoredOutcome::TimedOut) => wait.state = StepState::TimedOut,

@@ -58,7 +58,7 @@ impl InstanceInfo {
         &self.caller
     }
 
-    /// What the embedder gave of this type for this execution alone: in
+    /// The value that the embedder gave of this type for this execution alone: in
     /// [`CallOptions::extensions`](crate::CallOptions::extensions), or in the extensions of the request.
     #[must_use]
     pub fn extension<T: Send + Sync + 'static>(&self) -> Option<&T> {

@@ -21,7 +21,7 @@ pub(super) const RESET_BYTES_MAX: usize = 4 << 20;
 
 /// Since the last reset nothing was [watched](Slot::watch).
 const UNWATCHED: u8 = 0;
-/// What was watched caused no page fault, so no further page is the slot's own.
+/// The watched memory caused no page fault, so no further page is the slot's own.
 const NO_FAULTS: u8 = 1;
 /// It did, or may have.
 const FAULTS: u8 = 2;
@@ -131,7 +131,7 @@ pub(crate) struct Slot {
     private: AtomicUsize,
     /// The pages that are the slot's own, as of the last reset; none if the system has to be asked.
     own: Mutex<Option<Vec<Range<usize>>>>,
-    /// What was seen of the page faults since then: `UNWATCHED`, `NO_FAULTS` or `FAULTS`.
+    /// The page faults that were seen since then: `UNWATCHED`, `NO_FAULTS` or `FAULTS`.
     seen: AtomicU8,
 }
 

@@ -152,7 +152,7 @@ impl Interface<'_> {
 
     /// Defines a function that the guest can be made to wait in.
     ///
-    /// What takes longer than some 100 us of one thread's time must be done
+    /// Work that takes longer than some 100 us of one thread's time must be done
     /// [aside](crate::capability::InstanceInfo::aside), or let others run meanwhile.
     ///
     /// # Errors

@@ -24,7 +24,7 @@ const QUEUED: u8 = 4;
 const GRANTED: u8 = 5;
 
 /// The state that the scheduler and the guest's own wake-ups share.
-pub(super) struct Turn {
+pub(super) struct GuestState {
     share: Arc<Share>,
     state: AtomicU8,
     /// Whoever polls the guest.
@@ -39,7 +39,7 @@ struct QueueSlot {
     granted: Option<Charge>,
 }
 
-impl Turn {
+impl GuestState {
     pub(super) fn key(&self) -> ShareKey {
         self.share.key
     }
@@ -74,7 +74,7 @@ impl Turn {
 }
 
 /// The guest's own wake-ups: when what it waits for is there, and at once when its fuel interval is over.
-impl Wake for Turn {
+impl Wake for GuestState {
     fn wake(self: Arc<Self>) {
         self.wake_by_ref();
     }
@@ -94,14 +94,14 @@ impl Wake for Turn {
 /// A guest that is polled only while it has a core, and only when it can run.
 pub(crate) struct Scheduled<F> {
     guest: Pin<Box<F>>,
-    turn: Arc<Turn>,
+    turn: Arc<GuestState>,
     waker: Waker,
 }
 
 impl<F> Scheduled<F> {
     /// Has `guest` run by the turns of this share.
     pub(crate) fn new(share: &Arc<Share>, guest: F) -> Self {
-        let turn = Arc::new(Turn {
+        let turn = Arc::new(GuestState {
             share: Arc::clone(share),
             state: AtomicU8::new(RUNNABLE),
             task: AtomicWaker::new(),
@@ -129,7 +129,7 @@ impl<F: Future> Guest for Scheduled<F> {
 
 /// A core that a guest has while it is polled; given back also when a panic passes.
 struct Core<'a> {
-    turn: &'a Arc<Turn>,
+    turn: &'a Arc<GuestState>,
     charge: Charge,
     since: Instant,
 }

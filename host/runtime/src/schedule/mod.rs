@@ -16,7 +16,7 @@ mod tests;
 
 pub(crate) use guest::{Guest, Scheduled};
 
-use guest::Turn;
+use guest::GuestState;
 use parking_lot::{Mutex, MutexGuard};
 use queue::{Charge, FairQueue, ShareKey, WEIGHT_DEFAULT, WEIGHT_MAX};
 use std::sync::Arc;
@@ -82,7 +82,7 @@ pub(crate) struct Scheduler {
     /// with the queue's lock held. While somebody waits all cores are taken, or more, and are passed on with the lock
     /// held.
     state: AtomicU64,
-    queue: Mutex<FairQueue<Arc<Turn>>>,
+    queue: Mutex<FairQueue<Arc<GuestState>>>,
 }
 
 /// A subgroup's key, held as long as a component or a guest needs it.
@@ -144,7 +144,7 @@ impl Scheduler {
         CpuLoad { cores: self.cores, running, waiting }
     }
 
-    fn queue(&self) -> MutexGuard<'_, FairQueue<Arc<Turn>>> {
+    fn queue(&self) -> MutexGuard<'_, FairQueue<Arc<GuestState>>> {
         self.queue.lock() // nothing panics within it but a defect
     }
 
@@ -162,7 +162,7 @@ impl Scheduler {
     }
 
     /// A core at once, or a place in the queue; says which.
-    fn take_or_wait(&self, turn: &Arc<Turn>) -> bool {
+    fn take_or_wait(&self, turn: &Arc<GuestState>) -> bool {
         if self.try_take() {
             return true;
         }
@@ -184,7 +184,7 @@ impl Scheduler {
 
     /// Gives a core back after `nanoseconds`; `again` waits for the next one. Says whether it does: if nobody else
     /// waits it need not.
-    fn give_back(&self, key: ShareKey, charge: Charge, nanoseconds: u64, again: Option<&Arc<Turn>>) -> bool {
+    fn give_back(&self, key: ShareKey, charge: Charge, nanoseconds: u64, again: Option<&Arc<GuestState>>) -> bool {
         let alone = |State { running, waiting }| {
             let may_go_on = again.is_none() || running <= self.cores;
             (waiting == 0 && may_go_on).then_some(State { running: running - 1, waiting })
@@ -203,7 +203,7 @@ impl Scheduler {
     }
 
     /// Gives a core that is free to whose turn it is, unless it was one beyond the cores.
-    fn pass_on(&self, mut queue: MutexGuard<'_, FairQueue<Arc<Turn>>>) {
+    fn pass_on(&self, mut queue: MutexGuard<'_, FairQueue<Arc<GuestState>>>) {
         let beyond =
             |State { running, waiting }| (running > self.cores).then_some(State { running: running - 1, waiting });
         if self.update(beyond) {
@@ -224,7 +224,7 @@ impl Scheduler {
 
     /// Takes a guest out of the queue that will not run again, or not soon; gives back its core if it was just given
     /// one.
-    fn leave(&self, turn: &Turn) {
+    fn leave(&self, turn: &GuestState) {
         let mut queue = self.queue();
         if let Some(place) = turn.place()
             && queue.leave(turn.key(), place).is_some()

@@ -1,6 +1,6 @@
 //! The databases of components.
 
-use super::extract::{Authenticated, JsonOf, PathOf};
+use super::extract::{ApiJson, ApiPath, Authenticated};
 use super::problem::{Problem, ProblemDocument};
 use super::services::ServicePath;
 use axum::Json;
@@ -28,8 +28,8 @@ pub(super) fn routes() -> OpenApiRouter<Platform> {
 async fn query(
     State(platform): State<Platform>,
     Authenticated(session): Authenticated,
-    PathOf(path): PathOf<ServicePath>,
-    JsonOf(query): JsonOf<DatabaseQuery>,
+    ApiPath(path): ApiPath<ServicePath>,
+    ApiJson(query): ApiJson<DatabaseQuery>,
 ) -> Result<Json<DatabaseResult>, Problem> {
     Ok(Json(platform.query_database(&session, &path.into(), &query).await?))
 }

@@ -1,10 +1,10 @@
 //! Events, subscriptions to them, and dead letters: deliveries that failed for good.
 
+use super::etag::with_etag;
 use super::extract::{
-    Authenticated, EventsOf, IfMatch, JsonOf, Page, PageQuery, PathOf, QueryOf, Traceparent, bad_input,
+    ApiEvents, ApiJson, ApiPath, ApiQuery, Authenticated, IfMatch, Page, PageQuery, Traceparent, bad_input,
 };
 use super::jobs::page_of;
-use super::members::tagged;
 use super::problem::{PROBLEM, Problem, ProblemDocument, refused};
 use axum::Json;
 use axum::extract::State;
@@ -49,8 +49,8 @@ pub(super) fn routes() -> OpenApiRouter<Platform> {
 async fn list(
     State(platform): State<Platform>,
     Authenticated(session): Authenticated,
-    PathOf(tenant): PathOf<TenantId>,
-    QueryOf(page): QueryOf<PageQuery>,
+    ApiPath(tenant): ApiPath<TenantId>,
+    ApiQuery(page): ApiQuery<PageQuery>,
 ) -> Result<Json<Page<EventRecord>>, Problem> {
     let limit = page.limit()?;
     let after = page.after.as_deref().map_or(Ok(0), str::parse);
@@ -84,9 +84,9 @@ async fn list(
 async fn publish(
     State(platform): State<Platform>,
     Authenticated(session): Authenticated,
-    PathOf(tenant): PathOf<TenantId>,
+    ApiPath(tenant): ApiPath<TenantId>,
     Traceparent(cause): Traceparent,
-    EventsOf(events): EventsOf,
+    ApiEvents(events): ApiEvents,
 ) -> Result<(StatusCode, Json<PublishedEvents>), Problem> {
     let ids = platform.publish_events(&session, &tenant, events, cause).await?;
     Ok((StatusCode::ACCEPTED, Json(PublishedEvents { ids })))
@@ -127,9 +127,9 @@ impl SubscriptionPath {
 async fn subscriptions(
     State(platform): State<Platform>,
     Authenticated(session): Authenticated,
-    PathOf(tenant): PathOf<TenantId>,
-    QueryOf(filter): QueryOf<TriggerFilter>,
-    QueryOf(page): QueryOf<PageQuery>,
+    ApiPath(tenant): ApiPath<TenantId>,
+    ApiQuery(filter): ApiQuery<TriggerFilter>,
+    ApiQuery(page): ApiQuery<PageQuery>,
 ) -> Result<Json<Page<SubscriptionRecord>>, Problem> {
     let mut found = platform.subscriptions(&session, &tenant).await?;
     found.retain(|subscription| filter.matches(&subscription.component, subscription.environment));
@@ -156,11 +156,11 @@ fn key(subscription: &SubscriptionRecord) -> String {
 async fn subscription(
     State(platform): State<Platform>,
     Authenticated(session): Authenticated,
-    PathOf(path): PathOf<SubscriptionPath>,
+    ApiPath(path): ApiPath<SubscriptionPath>,
 ) -> Result<Response, Problem> {
     let (service, name) = path.split();
     let found = platform.subscription(&session, &service, &name).await?;
-    Ok(tagged(found.revision, found))
+    Ok(with_etag(found.revision, found))
 }
 
 /// Pause a subscription.
@@ -187,11 +187,11 @@ async fn pause(
     State(platform): State<Platform>,
     Authenticated(session): Authenticated,
     IfMatch(revision): IfMatch,
-    PathOf(path): PathOf<SubscriptionPath>,
+    ApiPath(path): ApiPath<SubscriptionPath>,
 ) -> Result<Response, Problem> {
     let (service, name) = path.split();
     let paused = platform.set_subscription_paused(&session, &service, &name, true, revision).await?;
-    Ok(tagged(paused.revision, paused))
+    Ok(with_etag(paused.revision, paused))
 }
 
 /// Resume a subscription, with the first event that it has not seen.
@@ -217,11 +217,11 @@ async fn resume(
     State(platform): State<Platform>,
     Authenticated(session): Authenticated,
     IfMatch(revision): IfMatch,
-    PathOf(path): PathOf<SubscriptionPath>,
+    ApiPath(path): ApiPath<SubscriptionPath>,
 ) -> Result<Response, Problem> {
     let (service, name) = path.split();
     let resumed = platform.set_subscription_paused(&session, &service, &name, false, revision).await?;
-    Ok(tagged(resumed.revision, resumed))
+    Ok(with_etag(resumed.revision, resumed))
 }
 
 /// Replay events: match a subscription against them again.
@@ -249,8 +249,8 @@ async fn replay(
     State(platform): State<Platform>,
     Authenticated(session): Authenticated,
     IfMatch(revision): IfMatch,
-    PathOf(path): PathOf<SubscriptionPath>,
-    JsonOf(request): JsonOf<ReplayRequest>,
+    ApiPath(path): ApiPath<SubscriptionPath>,
+    ApiJson(request): ApiJson<ReplayRequest>,
 ) -> Result<Response, Problem> {
     let from = match (request.after, request.since) {
         (Some(position), None) => ReplayFrom::Position(position),
@@ -259,14 +259,14 @@ async fn replay(
     };
     let (service, name) = path.split();
     let replayed = platform.replay(&session, &service, &name, from, revision).await?;
-    Ok(tagged(replayed.revision, replayed))
+    Ok(with_etag(replayed.revision, replayed))
 }
 
 /// Deliver a selection of the log's events to a subscription once more.
 ///
-/// The subscription's cursor and revision stay. The deliveries are jobs with the trigger `event`, whose `replayed_by` is
-/// the name of who asks. At most `limit` are enqueued and 10,000 events looked at; the next request goes on with `next`
-/// as its `after`.
+/// The subscription's cursor and revision stay. The deliveries are jobs with the trigger `event`, whose `replayed_by`
+/// is the name of who asks. At most `limit` are enqueued and 10,000 events looked at; the next request goes on with
+/// `next` as its `after`.
 #[utoipa::path(
     post,
     path = "/tenants/{tenant}/components/{component}/environments/{environment}/subscriptions/{subscription}/events",
@@ -287,8 +287,8 @@ async fn replay(
 async fn replay_selected(
     State(platform): State<Platform>,
     Authenticated(session): Authenticated,
-    PathOf(path): PathOf<SubscriptionPath>,
-    JsonOf(selection): JsonOf<ReplaySelection>,
+    ApiPath(path): ApiPath<SubscriptionPath>,
+    ApiJson(selection): ApiJson<ReplaySelection>,
 ) -> Result<(StatusCode, Json<ReplayedEvents>), Problem> {
     let (service, name) = path.split();
     let replayed = platform.replay_selected(&session, &service, &name, &selection).await?;
@@ -313,10 +313,10 @@ async fn replay_selected(
 async fn dead_letters(
     State(platform): State<Platform>,
     Authenticated(session): Authenticated,
-    PathOf(tenant): PathOf<TenantId>,
-    QueryOf(filter): QueryOf<TriggerFilter>,
-    QueryOf(letters): QueryOf<LetterQuery>,
-    QueryOf(page): QueryOf<PageQuery>,
+    ApiPath(tenant): ApiPath<TenantId>,
+    ApiQuery(filter): ApiQuery<TriggerFilter>,
+    ApiQuery(letters): ApiQuery<LetterQuery>,
+    ApiQuery(page): ApiQuery<PageQuery>,
 ) -> Result<Json<Page<JobRecord>>, Problem> {
     let TriggerFilter { component, environment } = filter;
     let (name, state) = (letters.subscription, Some(JobState::Dead));
@@ -351,8 +351,8 @@ struct LetterQuery {
 async fn retry_dead_letters(
     State(platform): State<Platform>,
     Authenticated(session): Authenticated,
-    PathOf(tenant): PathOf<TenantId>,
-    JsonOf(selection): JsonOf<JobSelection>,
+    ApiPath(tenant): ApiPath<TenantId>,
+    ApiJson(selection): ApiJson<JobSelection>,
 ) -> Result<Json<ChangedJobs>, Problem> {
     let filter = dead_letters_of(selection)?;
     Ok(Json(ChangedJobs { jobs: platform.retry_jobs(&session, &tenant, &filter).await? }))
@@ -360,8 +360,8 @@ async fn retry_dead_letters(
 
 /// Discard the dead letters of a selection.
 ///
-/// `trigger` in the selection is `event`, `webhook` or absent. They are deleted and cannot be retried any more; the events stay in
-/// the log.
+/// `trigger` in the selection is `event`, `webhook` or absent. They are deleted and cannot be retried any more; the
+/// events stay in the log.
 #[utoipa::path(
     post,
     path = "/tenants/{tenant}/dead-letters/discard",
@@ -377,8 +377,8 @@ async fn retry_dead_letters(
 async fn discard_dead_letters(
     State(platform): State<Platform>,
     Authenticated(session): Authenticated,
-    PathOf(tenant): PathOf<TenantId>,
-    JsonOf(selection): JsonOf<JobSelection>,
+    ApiPath(tenant): ApiPath<TenantId>,
+    ApiJson(selection): ApiJson<JobSelection>,
 ) -> Result<Json<ChangedJobs>, Problem> {
     let filter = dead_letters_of(selection)?;
     Ok(Json(ChangedJobs { jobs: platform.discard_jobs(&session, &tenant, &filter).await? }))

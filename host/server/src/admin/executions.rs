@@ -1,6 +1,6 @@
 //! Executions: recorded and running.
 
-use super::extract::{Authenticated, Page, PageQuery, PathOf, QueryOf};
+use super::extract::{ApiPath, ApiQuery, Authenticated, Page, PageQuery};
 use super::problem::{PROBLEM, Problem, ProblemDocument, refused};
 use axum::Json;
 use axum::extract::State;
@@ -32,9 +32,9 @@ pub(super) fn routes() -> OpenApiRouter<Platform> {
 async fn list(
     State(platform): State<Platform>,
     Authenticated(session): Authenticated,
-    PathOf(tenant): PathOf<TenantId>,
-    QueryOf(filter): QueryOf<ExecutionFilter>,
-    QueryOf(page): QueryOf<PageQuery>,
+    ApiPath(tenant): ApiPath<TenantId>,
+    ApiQuery(filter): ApiQuery<ExecutionFilter>,
+    ApiQuery(page): ApiQuery<PageQuery>,
 ) -> Result<Json<Page<ExecutionRecord>>, Problem> {
     let limit = page.limit()?;
     let filter = ExecutionFilter { before: page.after.or(filter.before), ..filter };
@@ -57,9 +57,9 @@ async fn list(
 async fn running(
     State(platform): State<Platform>,
     Authenticated(session): Authenticated,
-    PathOf(tenant): PathOf<TenantId>,
-    QueryOf(filter): QueryOf<RunningFilter>,
-    QueryOf(page): QueryOf<PageQuery>,
+    ApiPath(tenant): ApiPath<TenantId>,
+    ApiQuery(filter): ApiQuery<RunningFilter>,
+    ApiQuery(page): ApiQuery<PageQuery>,
 ) -> Result<Json<Page<RunningExecution>>, Problem> {
     let limit = page.limit()?;
     let found = platform.running(&session, &tenant, &filter, (page.after(), limit))?;
@@ -84,7 +84,7 @@ async fn running(
 async fn show(
     State(platform): State<Platform>,
     Authenticated(session): Authenticated,
-    PathOf((tenant, id)): PathOf<(TenantId, String)>,
+    ApiPath((tenant, id)): ApiPath<(TenantId, String)>,
 ) -> Result<Json<ExecutionRecord>, Problem> {
     Ok(Json(platform.execution(&session, &tenant, &id).await?))
 }
@@ -107,7 +107,7 @@ async fn show(
 async fn cancel(
     State(platform): State<Platform>,
     Authenticated(session): Authenticated,
-    PathOf((tenant, id)): PathOf<(TenantId, String)>,
+    ApiPath((tenant, id)): ApiPath<(TenantId, String)>,
 ) -> Result<StatusCode, Problem> {
     platform.cancel(&session, &tenant, &id)?;
     Ok(StatusCode::NO_CONTENT)

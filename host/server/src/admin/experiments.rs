@@ -1,6 +1,6 @@
 //! Experiments: started, compared, ended.
 
-use super::extract::{Authenticated, IfMatch, JsonOf, PathOf};
+use super::extract::{ApiJson, ApiPath, Authenticated, IfMatch};
 use super::problem::{PROBLEM, Problem, ProblemDocument, refused};
 use super::services::{NOT_DEPLOYED, ServicePath};
 use axum::Json;
@@ -31,7 +31,7 @@ pub(super) fn routes() -> OpenApiRouter<Platform> {
 async fn compare(
     State(platform): State<Platform>,
     Authenticated(session): Authenticated,
-    PathOf(path): PathOf<ServicePath>,
+    ApiPath(path): ApiPath<ServicePath>,
 ) -> Result<Json<ExperimentReport>, Problem> {
     Ok(Json(platform.compare(&session, &path.into()).await?))
 }
@@ -61,8 +61,8 @@ async fn set_experiment(
     State(platform): State<Platform>,
     Authenticated(session): Authenticated,
     IfMatch(revision): IfMatch,
-    PathOf(path): PathOf<ServicePath>,
-    JsonOf(plan): JsonOf<ExperimentPlan>,
+    ApiPath(path): ApiPath<ServicePath>,
+    ApiJson(plan): ApiJson<ExperimentPlan>,
 ) -> Result<Json<Experiment>, Problem> {
     Ok(Json(platform.set_experiment(&session, &path.into(), plan, revision).await?))
 }
@@ -90,7 +90,7 @@ async fn end_experiment(
     State(platform): State<Platform>,
     Authenticated(session): Authenticated,
     IfMatch(revision): IfMatch,
-    PathOf(path): PathOf<ServicePath>,
+    ApiPath(path): ApiPath<ServicePath>,
 ) -> Result<StatusCode, Problem> {
     platform.end_experiment(&session, &path.into(), revision).await?;
     Ok(StatusCode::NO_CONTENT)

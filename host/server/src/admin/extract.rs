@@ -52,9 +52,9 @@ impl FromRequestParts<Platform> for Authenticated {
 }
 
 /// The parameters of the path.
-pub(super) struct PathOf<T>(pub(super) T);
+pub(super) struct ApiPath<T>(pub(super) T);
 
-impl<T: DeserializeOwned + Send> FromRequestParts<Platform> for PathOf<T> {
+impl<T: DeserializeOwned + Send> FromRequestParts<Platform> for ApiPath<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, platform: &Platform) -> Result<Self, Problem> {
@@ -64,9 +64,9 @@ impl<T: DeserializeOwned + Send> FromRequestParts<Platform> for PathOf<T> {
 }
 
 /// The parameters of the query.
-pub(super) struct QueryOf<T>(pub(super) T);
+pub(super) struct ApiQuery<T>(pub(super) T);
 
-impl<T: DeserializeOwned + Send> FromRequestParts<Platform> for QueryOf<T> {
+impl<T: DeserializeOwned + Send> FromRequestParts<Platform> for ApiQuery<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, platform: &Platform) -> Result<Self, Problem> {
@@ -76,9 +76,9 @@ impl<T: DeserializeOwned + Send> FromRequestParts<Platform> for QueryOf<T> {
 }
 
 /// The body.
-pub(super) struct JsonOf<T>(pub(super) T);
+pub(super) struct ApiJson<T>(pub(super) T);
 
-impl<T: DeserializeOwned> FromRequest<Platform> for JsonOf<T> {
+impl<T: DeserializeOwned> FromRequest<Platform> for ApiJson<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, platform: &Platform) -> Result<Self, Problem> {
@@ -97,9 +97,9 @@ impl<T: DeserializeOwned> FromRequest<Platform> for JsonOf<T> {
 const SPEC_VERSION: HeaderName = HeaderName::from_static("ce-specversion");
 
 /// The events of the body, by the HTTP protocol binding of CloudEvents 1.0.
-pub(super) struct EventsOf(pub(super) Vec<Event>);
+pub(super) struct ApiEvents(pub(super) Vec<Event>);
 
-impl FromRequest<Platform> for EventsOf {
+impl FromRequest<Platform> for ApiEvents {
     type Rejection = Problem;
 
     async fn from_request(request: Request, platform: &Platform) -> Result<Self, Problem> {

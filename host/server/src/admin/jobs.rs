@@ -1,6 +1,6 @@
 //! Jobs: enqueued, listed, shown, cancelled, retried and discarded.
 
-use super::extract::{Authenticated, JsonOf, Page, PageQuery, PathOf, QueryOf, Traceparent};
+use super::extract::{ApiJson, ApiPath, ApiQuery, Authenticated, Page, PageQuery, Traceparent};
 use super::problem::{PROBLEM, Problem, ProblemDocument, refused};
 use super::services::ServicePath;
 use axum::Json;
@@ -55,9 +55,9 @@ pub(super) async fn page_of(
 async fn list(
     State(platform): State<Platform>,
     Authenticated(session): Authenticated,
-    PathOf(tenant): PathOf<TenantId>,
-    QueryOf(filter): QueryOf<JobFilter>,
-    QueryOf(page): QueryOf<PageQuery>,
+    ApiPath(tenant): ApiPath<TenantId>,
+    ApiQuery(filter): ApiQuery<JobFilter>,
+    ApiQuery(page): ApiQuery<PageQuery>,
 ) -> Result<Json<Page<JobRecord>>, Problem> {
     Ok(Json(page_of(&platform, &session, &tenant, filter, page).await?))
 }
@@ -88,9 +88,9 @@ async fn list(
 async fn enqueue(
     State(platform): State<Platform>,
     Authenticated(session): Authenticated,
-    PathOf(path): PathOf<ServicePath>,
+    ApiPath(path): ApiPath<ServicePath>,
     Traceparent(cause): Traceparent,
-    JsonOf(request): JsonOf<EnqueueRequest>,
+    ApiJson(request): ApiJson<EnqueueRequest>,
 ) -> Result<(StatusCode, Json<EnqueuedJob>), Problem> {
     let (id, is_new) = platform.enqueue_job(&session, &path.into(), request, cause).await?;
     Ok((StatusCode::ACCEPTED, Json(EnqueuedJob { id, existing: !is_new })))
@@ -114,7 +114,7 @@ async fn enqueue(
 async fn show(
     State(platform): State<Platform>,
     Authenticated(session): Authenticated,
-    PathOf((tenant, id)): PathOf<(TenantId, String)>,
+    ApiPath((tenant, id)): ApiPath<(TenantId, String)>,
 ) -> Result<Json<JobRecord>, Problem> {
     Ok(Json(platform.job(&session, &tenant, &id).await?))
 }
@@ -140,8 +140,8 @@ async fn show(
 async fn steps(
     State(platform): State<Platform>,
     Authenticated(session): Authenticated,
-    PathOf((tenant, id)): PathOf<(TenantId, String)>,
-    QueryOf(page): QueryOf<PageQuery>,
+    ApiPath((tenant, id)): ApiPath<(TenantId, String)>,
+    ApiQuery(page): ApiQuery<PageQuery>,
 ) -> Result<Json<Page<StepRecord>>, Problem> {
     let limit = page.limit()?;
     let from = page.after_number()?.map_or(0, |after| after.saturating_add(1));
@@ -174,7 +174,7 @@ async fn steps(
 async fn cancel(
     State(platform): State<Platform>,
     Authenticated(session): Authenticated,
-    PathOf((tenant, id)): PathOf<(TenantId, String)>,
+    ApiPath((tenant, id)): ApiPath<(TenantId, String)>,
 ) -> Result<StatusCode, Problem> {
     platform.cancel_job(&session, &tenant, &id).await?;
     Ok(StatusCode::NO_CONTENT)
@@ -205,7 +205,7 @@ async fn cancel(
 async fn retry(
     State(platform): State<Platform>,
     Authenticated(session): Authenticated,
-    PathOf((tenant, id)): PathOf<(TenantId, String)>,
+    ApiPath((tenant, id)): ApiPath<(TenantId, String)>,
 ) -> Result<StatusCode, Problem> {
     platform.retry_job(&session, &tenant, &id).await?;
     Ok(StatusCode::NO_CONTENT)
@@ -236,7 +236,7 @@ async fn retry(
 async fn discard(
     State(platform): State<Platform>,
     Authenticated(session): Authenticated,
-    PathOf((tenant, id)): PathOf<(TenantId, String)>,
+    ApiPath((tenant, id)): ApiPath<(TenantId, String)>,
 ) -> Result<StatusCode, Problem> {
     platform.discard_job(&session, &tenant, &id).await?;
     Ok(StatusCode::NO_CONTENT)
@@ -258,8 +258,8 @@ async fn discard(
 async fn discard_selected(
     State(platform): State<Platform>,
     Authenticated(session): Authenticated,
-    PathOf(tenant): PathOf<TenantId>,
-    JsonOf(selection): JsonOf<JobSelection>,
+    ApiPath(tenant): ApiPath<TenantId>,
+    ApiJson(selection): ApiJson<JobSelection>,
 ) -> Result<Json<ChangedJobs>, Problem> {
     let filter = selection.filter(Some(JobState::Dead));
     Ok(Json(ChangedJobs { jobs: platform.discard_jobs(&session, &tenant, &filter).await? }))
@@ -281,8 +281,8 @@ async fn discard_selected(
 async fn cancel_selected(
     State(platform): State<Platform>,
     Authenticated(session): Authenticated,
-    PathOf(tenant): PathOf<TenantId>,
-    JsonOf(selection): JsonOf<JobSelection>,
+    ApiPath(tenant): ApiPath<TenantId>,
+    ApiJson(selection): ApiJson<JobSelection>,
 ) -> Result<Json<ChangedJobs>, Problem> {
     Ok(Json(ChangedJobs { jobs: platform.cancel_jobs(&session, &tenant, &selection.filter(None)).await? }))
 }
@@ -303,8 +303,8 @@ async fn cancel_selected(
 async fn retry_selected(
     State(platform): State<Platform>,
     Authenticated(session): Authenticated,
-    PathOf(tenant): PathOf<TenantId>,
-    JsonOf(selection): JsonOf<JobSelection>,
+    ApiPath(tenant): ApiPath<TenantId>,
+    ApiJson(selection): ApiJson<JobSelection>,
 ) -> Result<Json<ChangedJobs>, Problem> {
     let filter = selection.filter(Some(JobState::Dead));
     Ok(Json(ChangedJobs { jobs: platform.retry_jobs(&session, &tenant, &filter).await? }))

@@ -1,6 +1,6 @@
 //! The transparency log, public, in the form of C2SP tlog-tiles (<https://c2sp.org/tlog-tiles>).
 
-use super::extract::PathOf;
+use super::extract::ApiPath;
 use super::problem::{PROBLEM, Problem, ProblemDocument, refused};
 use axum::extract::State;
 use axum::response::IntoResponse;
@@ -61,7 +61,7 @@ async fn checkpoint(State(platform): State<Platform>) -> Result<impl IntoRespons
         (status = "default", description = refused!(404 "not-found"), body = ProblemDocument, content_type = PROBLEM),
     ),
 )]
-async fn tile(State(platform): State<Platform>, PathOf(path): PathOf<String>) -> Result<impl IntoResponse, Problem> {
+async fn tile(State(platform): State<Platform>, ApiPath(path): ApiPath<String>) -> Result<impl IntoResponse, Problem> {
     // A tile never changes.
     let headers = [(CONTENT_TYPE, "application/octet-stream"), (CACHE_CONTROL, "public, max-age=31536000, immutable")];
     Ok((headers, platform.log_tile(&format!("tile/{path}")).await?))

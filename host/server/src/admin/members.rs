@@ -1,6 +1,7 @@
 //! A tenant's organizations and users.
 
-use super::extract::{Authenticated, IfMatch, JsonOf, Page, PageQuery, PathOf, QueryOf};
+use super::etag::with_etag;
+use super::extract::{ApiJson, ApiPath, ApiQuery, Authenticated, IfMatch, Page, PageQuery};
 use super::problem::{PROBLEM, Problem, ProblemDocument, refused};
 use axum::Json;
 use axum::extract::State;
@@ -10,8 +11,7 @@ use elias_names::TenantId;
 use elias_platform::Platform;
 use elias_platform::access::Permission;
 use http::StatusCode;
-use http::header::ETAG;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -21,11 +21,6 @@ pub(super) fn routes() -> OpenApiRouter<Platform> {
         .routes(routes!(organization, set_organization, delete_organization))
         .routes(routes!(users, create_user))
         .routes(routes!(user, set_user, delete_user))
-}
-
-/// A record, with its revision as the ETag.
-pub(super) fn tagged(revision: u64, record: impl Serialize) -> Response {
-    ([(ETAG, format!("\"{revision}\""))], Json(record)).into_response()
 }
 
 /// List the organizations of a tenant by id.
@@ -43,8 +38,8 @@ pub(super) fn tagged(revision: u64, record: impl Serialize) -> Response {
 async fn organizations(
     State(platform): State<Platform>,
     Authenticated(session): Authenticated,
-    PathOf(tenant): PathOf<TenantId>,
-    QueryOf(page): QueryOf<PageQuery>,
+    ApiPath(tenant): ApiPath<TenantId>,
+    ApiQuery(page): ApiQuery<PageQuery>,
 ) -> Result<Json<Page<Organization>>, Problem> {
     let limit = page.limit()?;
     let mut scope = platform.read(&session, Permission::Access, &tenant, None).await?;
@@ -83,11 +78,11 @@ struct NewOrganization {
 async fn create_organization(
     State(platform): State<Platform>,
     Authenticated(session): Authenticated,
-    PathOf(tenant): PathOf<TenantId>,
-    JsonOf(new): JsonOf<NewOrganization>,
+    ApiPath(tenant): ApiPath<TenantId>,
+    ApiJson(new): ApiJson<NewOrganization>,
 ) -> Result<Response, Problem> {
     let made = platform.create_organization(&session, &tenant, new.id, &new.settings).await?;
-    Ok((StatusCode::CREATED, tagged(made.revision, made)).into_response())
+    Ok((StatusCode::CREATED, with_etag(made.revision, made)).into_response())
 }
 
 /// Show an organization.
@@ -108,11 +103,11 @@ async fn create_organization(
 async fn organization(
     State(platform): State<Platform>,
     Authenticated(session): Authenticated,
-    PathOf((tenant, id)): PathOf<(TenantId, String)>,
+    ApiPath((tenant, id)): ApiPath<(TenantId, String)>,
 ) -> Result<Response, Problem> {
     let mut scope = platform.read(&session, Permission::Access, &tenant, None).await?;
     let found = scope.organization(&id).await?;
-    Ok(tagged(found.revision, found))
+    Ok(with_etag(found.revision, found))
 }
 
 /// Replace the settings of an organization.
@@ -143,11 +138,11 @@ async fn set_organization(
     State(platform): State<Platform>,
     Authenticated(session): Authenticated,
     IfMatch(revision): IfMatch,
-    PathOf((tenant, id)): PathOf<(TenantId, String)>,
-    JsonOf(settings): JsonOf<OrganizationSettings>,
+    ApiPath((tenant, id)): ApiPath<(TenantId, String)>,
+    ApiJson(settings): ApiJson<OrganizationSettings>,
 ) -> Result<Response, Problem> {
     let set = platform.set_organization(&session, &tenant, &id, &settings, revision).await?;
-    Ok(tagged(set.revision, set))
+    Ok(with_etag(set.revision, set))
 }
 
 /// Delete an organization that has no users.
@@ -175,7 +170,7 @@ async fn set_organization(
 async fn delete_organization(
     State(platform): State<Platform>,
     Authenticated(session): Authenticated,
-    PathOf((tenant, id)): PathOf<(TenantId, String)>,
+    ApiPath((tenant, id)): ApiPath<(TenantId, String)>,
 ) -> Result<StatusCode, Problem> {
     platform.delete_organization(&session, &tenant, &id).await?;
     Ok(StatusCode::NO_CONTENT)
@@ -205,9 +200,9 @@ struct UserQuery {
 async fn users(
     State(platform): State<Platform>,
     Authenticated(session): Authenticated,
-    PathOf(tenant): PathOf<TenantId>,
-    QueryOf(query): QueryOf<UserQuery>,
-    QueryOf(page): QueryOf<PageQuery>,
+    ApiPath(tenant): ApiPath<TenantId>,
+    ApiQuery(query): ApiQuery<UserQuery>,
+    ApiQuery(page): ApiQuery<PageQuery>,
 ) -> Result<Json<Page<User>>, Problem> {
     let limit = page.limit()?;
     let mut scope = platform.read(&session, Permission::Access, &tenant, None).await?;
@@ -247,11 +242,11 @@ struct NewUser {
 async fn create_user(
     State(platform): State<Platform>,
     Authenticated(session): Authenticated,
-    PathOf(tenant): PathOf<TenantId>,
-    JsonOf(new): JsonOf<NewUser>,
+    ApiPath(tenant): ApiPath<TenantId>,
+    ApiJson(new): ApiJson<NewUser>,
 ) -> Result<Response, Problem> {
     let made = platform.create_user(&session, &tenant, new.id, &new.settings).await?;
-    Ok((StatusCode::CREATED, tagged(made.revision, made)).into_response())
+    Ok((StatusCode::CREATED, with_etag(made.revision, made)).into_response())
 }
 
 /// Show a user.
@@ -272,11 +267,11 @@ async fn create_user(
 async fn user(
     State(platform): State<Platform>,
     Authenticated(session): Authenticated,
-    PathOf((tenant, id)): PathOf<(TenantId, String)>,
+    ApiPath((tenant, id)): ApiPath<(TenantId, String)>,
 ) -> Result<Response, Problem> {
     let mut scope = platform.read(&session, Permission::Access, &tenant, None).await?;
     let found = scope.user(&id).await?;
-    Ok(tagged(found.revision, found))
+    Ok(with_etag(found.revision, found))
 }
 
 /// Replace the settings of a user.
@@ -307,11 +302,11 @@ async fn set_user(
     State(platform): State<Platform>,
     Authenticated(session): Authenticated,
     IfMatch(revision): IfMatch,
-    PathOf((tenant, id)): PathOf<(TenantId, String)>,
-    JsonOf(settings): JsonOf<UserSettings>,
+    ApiPath((tenant, id)): ApiPath<(TenantId, String)>,
+    ApiJson(settings): ApiJson<UserSettings>,
 ) -> Result<Response, Problem> {
     let set = platform.set_user(&session, &tenant, &id, &settings, revision).await?;
-    Ok(tagged(set.revision, set))
+    Ok(with_etag(set.revision, set))
 }
 
 /// Delete a user.
@@ -334,7 +329,7 @@ async fn set_user(
 async fn delete_user(
     State(platform): State<Platform>,
     Authenticated(session): Authenticated,
-    PathOf((tenant, id)): PathOf<(TenantId, String)>,
+    ApiPath((tenant, id)): ApiPath<(TenantId, String)>,
 ) -> Result<StatusCode, Problem> {
     platform.delete_user(&session, &tenant, &id).await?;
     Ok(StatusCode::NO_CONTENT)

@@ -2,6 +2,7 @@
 //! generated from the handlers.
 
 mod databases;
+mod etag;
 mod events;
 mod executions;
 mod experiments;

@@ -1,6 +1,6 @@
 //! The npm packages in versions, and the policies for them.
 
-use super::extract::{Authenticated, JsonOf, PathOf};
+use super::extract::{ApiJson, ApiPath, Authenticated};
 use super::problem::{PROBLEM, Problem, ProblemDocument, refused};
 use axum::Json;
 use axum::extract::State;
@@ -29,7 +29,7 @@ pub(super) fn routes() -> OpenApiRouter<Platform> {
 async fn policies(
     State(platform): State<Platform>,
     Authenticated(session): Authenticated,
-    PathOf(tenant): PathOf<TenantId>,
+    ApiPath(tenant): ApiPath<TenantId>,
 ) -> Result<Json<PackagePolicies>, Problem> {
     Ok(Json(platform.package_policies(&session, &tenant).await?))
 }
@@ -57,8 +57,8 @@ async fn policies(
 async fn set_policy(
     State(platform): State<Platform>,
     Authenticated(session): Authenticated,
-    PathOf(tenant): PathOf<TenantId>,
-    JsonOf(policy): JsonOf<PackagePolicy>,
+    ApiPath(tenant): ApiPath<TenantId>,
+    ApiJson(policy): ApiJson<PackagePolicy>,
 ) -> Result<Json<PackagePolicies>, Problem> {
     Ok(Json(platform.set_package_policy(&session, &tenant, &policy).await?))
 }
@@ -87,7 +87,7 @@ async fn set_policy(
 async fn of_version(
     State(platform): State<Platform>,
     Authenticated(session): Authenticated,
-    PathOf((tenant, component, number)): PathOf<(TenantId, ComponentName, u32)>,
+    ApiPath((tenant, component, number)): ApiPath<(TenantId, ComponentName, u32)>,
 ) -> Result<Json<PackageReport>, Problem> {
     Ok(Json(platform.packages(&session, &tenant, &component, number).await?))
 }

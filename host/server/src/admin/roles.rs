@@ -1,16 +1,16 @@
 //! The roles that a tenant defines.
 
-use super::extract::{Authenticated, IfMatch, JsonOf, NamedPage, Page, PageQuery, PathOf, QueryOf};
+use super::etag::with_etag;
+use super::extract::{ApiJson, ApiPath, ApiQuery, Authenticated, IfMatch, NamedPage, Page, PageQuery};
 use super::problem::{PROBLEM, Problem, ProblemDocument, refused};
 use axum::Json;
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use elias_api::{RoleDefinition, RoleSettings};
 use elias_names::{RoleName, TenantId};
 use elias_platform::Platform;
 use elias_platform::access::Permission;
 use http::StatusCode;
-use http::header::ETAG;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -33,19 +33,14 @@ pub(super) fn routes() -> OpenApiRouter<Platform> {
 async fn list(
     State(platform): State<Platform>,
     Authenticated(session): Authenticated,
-    PathOf(tenant): PathOf<TenantId>,
-    QueryOf(page): QueryOf<PageQuery>,
+    ApiPath(tenant): ApiPath<TenantId>,
+    ApiQuery(page): ApiQuery<PageQuery>,
 ) -> Result<Json<NamedPage<RoleDefinition>>, Problem> {
     let limit = page.limit()?;
     let mut scope = platform.read(&session, Permission::Access, &tenant, None).await?;
     let page = Page::new(scope.roles(page.after(), limit).await?, limit, |role| role.name.to_string());
     drop(scope);
     Ok(Json(page.named(&platform, &tenant, |role| &role.changed_by).await?))
-}
-
-/// A role, with its revision as the ETag.
-fn tagged(role: RoleDefinition) -> Response {
-    ([(ETAG, format!("\"{}\"", role.revision))], Json(role)).into_response()
 }
 
 /// Show a custom role.
@@ -66,9 +61,10 @@ fn tagged(role: RoleDefinition) -> Response {
 async fn show(
     State(platform): State<Platform>,
     Authenticated(session): Authenticated,
-    PathOf((tenant, role)): PathOf<(TenantId, RoleName)>,
+    ApiPath((tenant, role)): ApiPath<(TenantId, RoleName)>,
 ) -> Result<Response, Problem> {
-    Ok(tagged(platform.role(&session, &tenant, &role).await?))
+    let found = platform.role(&session, &tenant, &role).await?;
+    Ok(with_etag(found.revision, found))
 }
 
 /// Create or replace a custom role.
@@ -102,10 +98,11 @@ async fn set(
     State(platform): State<Platform>,
     Authenticated(session): Authenticated,
     IfMatch(revision): IfMatch,
-    PathOf((tenant, role)): PathOf<(TenantId, RoleName)>,
-    JsonOf(settings): JsonOf<RoleSettings>,
+    ApiPath((tenant, role)): ApiPath<(TenantId, RoleName)>,
+    ApiJson(settings): ApiJson<RoleSettings>,
 ) -> Result<Response, Problem> {
-    Ok(tagged(platform.set_role(&session, &tenant, &role, &settings, revision).await?))
+    let set = platform.set_role(&session, &tenant, &role, &settings, revision).await?;
+    Ok(with_etag(set.revision, set))
 }
 
 /// Delete a custom role.
@@ -128,7 +125,7 @@ async fn set(
 async fn delete(
     State(platform): State<Platform>,
     Authenticated(session): Authenticated,
-    PathOf((tenant, role)): PathOf<(TenantId, RoleName)>,
+    ApiPath((tenant, role)): ApiPath<(TenantId, RoleName)>,
 ) -> Result<StatusCode, Problem> {
     platform.delete_role(&session, &tenant, &role).await?;
     Ok(StatusCode::NO_CONTENT)

@@ -1,7 +1,7 @@
 //! Schedules: listed, shown, paused, resumed and run.
 
-use super::extract::{Authenticated, IfMatch, Page, PageQuery, PathOf, QueryOf};
-use super::members::tagged;
+use super::etag::with_etag;
+use super::extract::{ApiPath, ApiQuery, Authenticated, IfMatch, Page, PageQuery};
 use super::problem::{PROBLEM, Problem, ProblemDocument, refused};
 use axum::Json;
 use axum::extract::State;
@@ -57,9 +57,9 @@ impl SchedulePath {
 async fn list(
     State(platform): State<Platform>,
     Authenticated(session): Authenticated,
-    PathOf(tenant): PathOf<TenantId>,
-    QueryOf(filter): QueryOf<TriggerFilter>,
-    QueryOf(page): QueryOf<PageQuery>,
+    ApiPath(tenant): ApiPath<TenantId>,
+    ApiQuery(filter): ApiQuery<TriggerFilter>,
+    ApiQuery(page): ApiQuery<PageQuery>,
 ) -> Result<Json<Page<ScheduleRecord>>, Problem> {
     let mut schedules = platform.schedules(&session, &tenant).await?;
     schedules.retain(|schedule| filter.matches(&schedule.component, schedule.environment));
@@ -86,11 +86,11 @@ fn key(schedule: &ScheduleRecord) -> String {
 async fn show(
     State(platform): State<Platform>,
     Authenticated(session): Authenticated,
-    PathOf(path): PathOf<SchedulePath>,
+    ApiPath(path): ApiPath<SchedulePath>,
 ) -> Result<Response, Problem> {
     let (service, name) = path.split();
     let found = platform.schedule(&session, &service, &name).await?;
-    Ok(tagged(found.schedule.revision, found))
+    Ok(with_etag(found.schedule.revision, found))
 }
 
 /// Pause a schedule.
@@ -117,11 +117,11 @@ async fn pause(
     State(platform): State<Platform>,
     Authenticated(session): Authenticated,
     IfMatch(revision): IfMatch,
-    PathOf(path): PathOf<SchedulePath>,
+    ApiPath(path): ApiPath<SchedulePath>,
 ) -> Result<Response, Problem> {
     let (service, name) = path.split();
     let paused = platform.pause_schedule(&session, &service, &name, revision).await?;
-    Ok(tagged(paused.revision, paused))
+    Ok(with_etag(paused.revision, paused))
 }
 
 /// Resume a schedule.
@@ -148,11 +148,11 @@ async fn resume(
     State(platform): State<Platform>,
     Authenticated(session): Authenticated,
     IfMatch(revision): IfMatch,
-    PathOf(path): PathOf<SchedulePath>,
+    ApiPath(path): ApiPath<SchedulePath>,
 ) -> Result<Response, Problem> {
     let (service, name) = path.split();
     let resumed = platform.resume_schedule(&session, &service, &name, revision).await?;
-    Ok(tagged(resumed.revision, resumed))
+    Ok(with_etag(resumed.revision, resumed))
 }
 
 /// Run a schedule now, whether it is paused or not.
@@ -177,7 +177,7 @@ async fn resume(
 async fn run(
     State(platform): State<Platform>,
     Authenticated(session): Authenticated,
-    PathOf(path): PathOf<SchedulePath>,
+    ApiPath(path): ApiPath<SchedulePath>,
 ) -> Result<(StatusCode, Json<EnqueuedJob>), Problem> {
     let (service, name) = path.split();
     let id = platform.run_schedule_now(&session, &service, &name).await?;

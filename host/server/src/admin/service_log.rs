@@ -1,6 +1,6 @@
 //! The log of a service, as it is written.
 
-use super::extract::{Authenticated, PathOf};
+use super::extract::{ApiPath, Authenticated};
 use super::problem::{PROBLEM, Problem, ProblemDocument, refused};
 use super::services::ServicePath;
 use axum::extract::State;
@@ -40,7 +40,7 @@ pub(super) fn routes() -> OpenApiRouter<Platform> {
 async fn logs(
     State(platform): State<Platform>,
     Authenticated(session): Authenticated,
-    PathOf(path): PathOf<ServicePath>,
+    ApiPath(path): ApiPath<ServicePath>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
     let id = ServiceId::from(path);
     let lines = platform.follow_log(&session, &id)?;

@@ -1,6 +1,6 @@
 //! Services: deployments, rollouts, secrets.
 
-use super::extract::{Authenticated, IfMatch, JsonOf, NamedPage, Page, PageQuery, PathOf, QueryOf};
+use super::extract::{ApiJson, ApiPath, ApiQuery, Authenticated, IfMatch, NamedPage, Page, PageQuery};
 use super::problem::{PROBLEM, Problem, ProblemDocument, refused};
 use axum::Json;
 use axum::extract::State;
@@ -76,8 +76,8 @@ struct StatusQuery {
 async fn status(
     State(platform): State<Platform>,
     Authenticated(session): Authenticated,
-    PathOf(tenant): PathOf<TenantId>,
-    QueryOf(query): QueryOf<StatusQuery>,
+    ApiPath(tenant): ApiPath<TenantId>,
+    ApiQuery(query): ApiQuery<StatusQuery>,
 ) -> Result<Json<Page<ServiceStatus>>, Problem> {
     Ok(Json(Page { items: platform.status(&session, &tenant, query.component.as_ref())?, next: None }))
 }
@@ -97,8 +97,8 @@ async fn status(
 async fn deployments(
     State(platform): State<Platform>,
     Authenticated(session): Authenticated,
-    PathOf(path): PathOf<ServicePath>,
-    QueryOf(page): QueryOf<PageQuery>,
+    ApiPath(path): ApiPath<ServicePath>,
+    ApiQuery(page): ApiQuery<PageQuery>,
 ) -> Result<Json<NamedPage<Deployment>>, Problem> {
     let (id, limit) = (ServiceId::from(path), page.limit()?);
     let mut scope = platform.read(&session, Permission::Read, &id.tenant, &id).await?;
@@ -132,8 +132,8 @@ async fn deploy(
     State(platform): State<Platform>,
     Authenticated(session): Authenticated,
     IfMatch(revision): IfMatch,
-    PathOf(path): PathOf<ServicePath>,
-    JsonOf(request): JsonOf<DeployRequest>,
+    ApiPath(path): ApiPath<ServicePath>,
+    ApiJson(request): ApiJson<DeployRequest>,
 ) -> Result<(StatusCode, Json<Deployment>), Problem> {
     let request = DeployRequest { revision: request.revision.or(revision), ..request };
     Ok((StatusCode::CREATED, Json(platform.deploy(&session, &path.into(), &request).await?)))
@@ -172,8 +172,8 @@ struct RollbackRequest {
 async fn rollback(
     State(platform): State<Platform>,
     Authenticated(session): Authenticated,
-    PathOf(path): PathOf<ServicePath>,
-    JsonOf(request): JsonOf<RollbackRequest>,
+    ApiPath(path): ApiPath<ServicePath>,
+    ApiJson(request): ApiJson<RollbackRequest>,
 ) -> Result<(StatusCode, Json<Deployment>), Problem> {
     Ok((StatusCode::CREATED, Json(platform.rollback(&session, &path.into(), request.to).await?)))
 }
@@ -210,8 +210,8 @@ struct SteerRequest {
 async fn change_rollout(
     State(platform): State<Platform>,
     Authenticated(session): Authenticated,
-    PathOf(path): PathOf<ServicePath>,
-    JsonOf(request): JsonOf<SteerRequest>,
+    ApiPath(path): ApiPath<ServicePath>,
+    ApiJson(request): ApiJson<SteerRequest>,
 ) -> Result<StatusCode, Problem> {
     platform.change_rollout(&session, &path.into(), request.action, &request.reason).await?;
     Ok(StatusCode::NO_CONTENT)
@@ -253,8 +253,8 @@ async fn set_targeting_rules(
     State(platform): State<Platform>,
     Authenticated(session): Authenticated,
     IfMatch(revision): IfMatch,
-    PathOf(path): PathOf<ServicePath>,
-    JsonOf(flags): JsonOf<Flags>,
+    ApiPath(path): ApiPath<ServicePath>,
+    ApiJson(flags): ApiJson<Flags>,
 ) -> Result<StatusCode, Problem> {
     platform.set_targeting_rules(&session, &path.into(), flags.rules, revision).await?;
     Ok(StatusCode::NO_CONTENT)
@@ -282,7 +282,7 @@ async fn set_targeting_rules(
 async fn stop(
     State(platform): State<Platform>,
     Authenticated(session): Authenticated,
-    PathOf(path): PathOf<ServicePath>,
+    ApiPath(path): ApiPath<ServicePath>,
 ) -> Result<StatusCode, Problem> {
     platform.stop(&session, &path.into()).await?;
     Ok(StatusCode::NO_CONTENT)
@@ -303,7 +303,7 @@ async fn stop(
 async fn purge(
     State(platform): State<Platform>,
     Authenticated(session): Authenticated,
-    PathOf(path): PathOf<ServicePath>,
+    ApiPath(path): ApiPath<ServicePath>,
 ) -> Result<StatusCode, Problem> {
     platform.purge_cache(&session, &path.into()).await?;
     Ok(StatusCode::NO_CONTENT)
@@ -329,7 +329,7 @@ async fn purge(
 async fn start(
     State(platform): State<Platform>,
     Authenticated(session): Authenticated,
-    PathOf(path): PathOf<ServicePath>,
+    ApiPath(path): ApiPath<ServicePath>,
 ) -> Result<StatusCode, Problem> {
     platform.start(&session, &path.into()).await?;
     Ok(StatusCode::NO_CONTENT)
@@ -352,7 +352,7 @@ async fn start(
 async fn secrets(
     State(platform): State<Platform>,
     Authenticated(session): Authenticated,
-    PathOf(path): PathOf<ServicePath>,
+    ApiPath(path): ApiPath<ServicePath>,
 ) -> Result<Json<Page<String>>, Problem> {
     Ok(Json(Page { items: platform.secret_names(&session, &path.into()).await?, next: None }))
 }
@@ -407,8 +407,8 @@ struct SecretValue {
 async fn set_secret(
     State(platform): State<Platform>,
     Authenticated(session): Authenticated,
-    PathOf(path): PathOf<SecretPath>,
-    JsonOf(secret): JsonOf<SecretValue>,
+    ApiPath(path): ApiPath<SecretPath>,
+    ApiJson(secret): ApiJson<SecretValue>,
 ) -> Result<StatusCode, Problem> {
     let (id, name) = path.split();
     platform.set_secret(&session, &id, &name, &secret.value).await?;
@@ -430,7 +430,7 @@ async fn set_secret(
 async fn delete_secret(
     State(platform): State<Platform>,
     Authenticated(session): Authenticated,
-    PathOf(path): PathOf<SecretPath>,
+    ApiPath(path): ApiPath<SecretPath>,
 ) -> Result<StatusCode, Problem> {
     let (id, name) = path.split();
     platform.delete_secret(&session, &id, &name).await?;

@@ -1,6 +1,7 @@
 //! Tenants, their tokens and keys, and their audit trail.
 
-use super::extract::{Authenticated, IfMatch, JsonOf, NamedPage, Page, PageQuery, PathOf, QueryOf};
+use super::etag::with_etag;
+use super::extract::{ApiJson, ApiPath, ApiQuery, Authenticated, IfMatch, NamedPage, Page, PageQuery};
 use super::problem::{PROBLEM, Problem, ProblemDocument, refused};
 use axum::Json;
 use axum::extract::State;
@@ -14,7 +15,6 @@ use elias_names::TenantId;
 use elias_platform::Platform;
 use elias_platform::access::Permission;
 use http::StatusCode;
-use http::header::ETAG;
 use serde::{Deserialize, Serialize};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -87,7 +87,7 @@ async fn whoami(Authenticated(session): Authenticated) -> Json<Whoami> {
 async fn list(
     State(platform): State<Platform>,
     Authenticated(session): Authenticated,
-    QueryOf(page): QueryOf<PageQuery>,
+    ApiQuery(page): ApiQuery<PageQuery>,
 ) -> Result<Json<Page<Tenant>>, Problem> {
     let limit = page.limit()?;
     let tenants = platform.tenants(&session, page.after(), limit).await?;
@@ -125,15 +125,10 @@ struct NewTenant {
 async fn create(
     State(platform): State<Platform>,
     Authenticated(session): Authenticated,
-    JsonOf(new): JsonOf<NewTenant>,
+    ApiJson(new): ApiJson<NewTenant>,
 ) -> Result<Response, Problem> {
     let tenant = platform.create_tenant(&session, &new.tenant, &new.settings).await?;
-    Ok((StatusCode::CREATED, tagged(&tenant)).into_response())
-}
-
-/// A tenant, with its revision as the ETag.
-fn tagged(tenant: &Tenant) -> impl IntoResponse + use<> {
-    ([(ETAG, format!("\"{}\"", tenant.revision))], Json(tenant.clone()))
+    Ok((StatusCode::CREATED, with_etag(tenant.revision, tenant)).into_response())
 }
 
 /// Show a tenant.
@@ -151,10 +146,11 @@ fn tagged(tenant: &Tenant) -> impl IntoResponse + use<> {
 async fn show(
     State(platform): State<Platform>,
     Authenticated(session): Authenticated,
-    PathOf(tenant): PathOf<TenantId>,
+    ApiPath(tenant): ApiPath<TenantId>,
 ) -> Result<Response, Problem> {
     let mut scope = platform.read(&session, Permission::Read, &tenant, None).await?;
-    Ok(tagged(&scope.this_tenant().await?).into_response())
+    let found = scope.this_tenant().await?;
+    Ok(with_etag(found.revision, found))
 }
 
 /// Replace the settings of a tenant.
@@ -181,10 +177,11 @@ async fn change(
     State(platform): State<Platform>,
     Authenticated(session): Authenticated,
     IfMatch(revision): IfMatch,
-    PathOf(tenant): PathOf<TenantId>,
-    JsonOf(settings): JsonOf<TenantSettings>,
+    ApiPath(tenant): ApiPath<TenantId>,
+    ApiJson(settings): ApiJson<TenantSettings>,
 ) -> Result<Response, Problem> {
-    Ok(tagged(&platform.set_tenant(&session, &tenant, &settings, revision).await?).into_response())
+    let set = platform.set_tenant(&session, &tenant, &settings, revision).await?;
+    Ok(with_etag(set.revision, set))
 }
 
 /// Delete a tenant.
@@ -209,7 +206,7 @@ async fn change(
 async fn delete(
     State(platform): State<Platform>,
     Authenticated(session): Authenticated,
-    PathOf(tenant): PathOf<TenantId>,
+    ApiPath(tenant): ApiPath<TenantId>,
 ) -> Result<StatusCode, Problem> {
     platform.delete_tenant(&session, &tenant).await?;
     Ok(StatusCode::NO_CONTENT)
@@ -232,7 +229,7 @@ async fn delete(
 async fn ceilings(
     State(platform): State<Platform>,
     Authenticated(session): Authenticated,
-    PathOf(tenant): PathOf<TenantId>,
+    ApiPath(tenant): ApiPath<TenantId>,
 ) -> Result<Json<Page<Ceiling>>, Problem> {
     Ok(Json(Page { items: platform.ceilings(&session, &tenant).await?, next: None }))
 }
@@ -252,8 +249,8 @@ async fn ceilings(
 async fn tokens(
     State(platform): State<Platform>,
     Authenticated(session): Authenticated,
-    PathOf(tenant): PathOf<TenantId>,
-    QueryOf(page): QueryOf<PageQuery>,
+    ApiPath(tenant): ApiPath<TenantId>,
+    ApiQuery(page): ApiQuery<PageQuery>,
 ) -> Result<Json<Page<Token>>, Problem> {
     let limit = page.limit()?;
     let mut scope = platform.read(&session, Permission::Access, &tenant, None).await?;
@@ -283,8 +280,8 @@ async fn tokens(
 async fn create_token(
     State(platform): State<Platform>,
     Authenticated(session): Authenticated,
-    PathOf(tenant): PathOf<TenantId>,
-    JsonOf(new): JsonOf<NewToken>,
+    ApiPath(tenant): ApiPath<TenantId>,
+    ApiJson(new): ApiJson<NewToken>,
 ) -> Result<(StatusCode, Json<TokenWithSecret>), Problem> {
     Ok((StatusCode::CREATED, Json(platform.create_token(&session, &tenant, &new).await?)))
 }
@@ -307,7 +304,7 @@ async fn create_token(
 async fn revoke_token(
     State(platform): State<Platform>,
     Authenticated(session): Authenticated,
-    PathOf((tenant, token)): PathOf<(TenantId, String)>,
+    ApiPath((tenant, token)): ApiPath<(TenantId, String)>,
 ) -> Result<StatusCode, Problem> {
     platform.revoke_token(&session, &tenant, &token).await?;
     Ok(StatusCode::NO_CONTENT)
@@ -328,7 +325,7 @@ async fn revoke_token(
 async fn keys(
     State(platform): State<Platform>,
     Authenticated(session): Authenticated,
-    PathOf(tenant): PathOf<TenantId>,
+    ApiPath(tenant): ApiPath<TenantId>,
 ) -> Result<Json<Page<SigningKeyEntry>>, Problem> {
     let mut scope = platform.read(&session, Permission::Read, &tenant, None).await?;
     Ok(Json(Page { items: scope.signing_keys().await?, next: None }))
@@ -365,8 +362,8 @@ struct NewKey {
 async fn add_key(
     State(platform): State<Platform>,
     Authenticated(session): Authenticated,
-    PathOf(tenant): PathOf<TenantId>,
-    JsonOf(new): JsonOf<NewKey>,
+    ApiPath(tenant): ApiPath<TenantId>,
+    ApiJson(new): ApiJson<NewKey>,
 ) -> Result<StatusCode, Problem> {
     session.require(Permission::Access, &tenant, None)?;
     let key = VerifyingKey::parse(new.verifier.trim());
@@ -398,7 +395,7 @@ async fn add_key(
 async fn revoke_key(
     State(platform): State<Platform>,
     Authenticated(session): Authenticated,
-    PathOf((tenant, key)): PathOf<(TenantId, String)>,
+    ApiPath((tenant, key)): ApiPath<(TenantId, String)>,
 ) -> Result<StatusCode, Problem> {
     let mut scope = platform.write(&session, Permission::Access, &tenant, None).await?;
     scope.revoke_signing_key(&key, &session.actor()).await?;
@@ -421,8 +418,8 @@ async fn revoke_key(
 async fn audit(
     State(platform): State<Platform>,
     Authenticated(session): Authenticated,
-    PathOf(tenant): PathOf<TenantId>,
-    QueryOf(page): QueryOf<PageQuery>,
+    ApiPath(tenant): ApiPath<TenantId>,
+    ApiQuery(page): ApiQuery<PageQuery>,
 ) -> Result<Json<NamedPage<AuditEntry>>, Problem> {
     let limit = page.limit()?;
     let mut scope = platform.read(&session, Permission::Audit, &tenant, None).await?;

@@ -1,6 +1,6 @@
 //! Artifacts, components and versions.
 
-use super::extract::{Authenticated, JsonOf, NamedPage, Page, PageQuery, PathOf, QueryOf};
+use super::extract::{ApiJson, ApiPath, ApiQuery, Authenticated, NamedPage, Page, PageQuery};
 use super::problem::{PROBLEM, Problem, ProblemDocument, refused};
 use axum::Json;
 use axum::body::Body;
@@ -58,7 +58,7 @@ struct StoredArtifact {
 async fn put_artifact(
     State(platform): State<Platform>,
     Authenticated(session): Authenticated,
-    PathOf((tenant, digest)): PathOf<(TenantId, Digest)>,
+    ApiPath((tenant, digest)): ApiPath<(TenantId, Digest)>,
     body: Body,
 ) -> Result<Json<StoredArtifact>, Problem> {
     let bytes = platform.put_artifact(&session, &tenant, &digest, body.into_data_stream()).await?;
@@ -84,7 +84,7 @@ async fn put_artifact(
 async fn has_artifact(
     State(platform): State<Platform>,
     Authenticated(session): Authenticated,
-    PathOf((tenant, digest)): PathOf<(TenantId, Digest)>,
+    ApiPath((tenant, digest)): ApiPath<(TenantId, Digest)>,
 ) -> Result<StatusCode, Problem> {
     session.require(Permission::Read, &tenant, None)?;
     // An artifact of another tenant does not count: that it exists must not be visible.
@@ -109,8 +109,8 @@ async fn has_artifact(
 async fn components(
     State(platform): State<Platform>,
     Authenticated(session): Authenticated,
-    PathOf(tenant): PathOf<TenantId>,
-    QueryOf(page): QueryOf<PageQuery>,
+    ApiPath(tenant): ApiPath<TenantId>,
+    ApiQuery(page): ApiQuery<PageQuery>,
 ) -> Result<Json<Page<Component>>, Problem> {
     let limit = page.limit()?;
     let found = platform.components(&session, &tenant, page.after(), limit).await?;
@@ -136,8 +136,8 @@ async fn components(
 async fn list(
     State(platform): State<Platform>,
     Authenticated(session): Authenticated,
-    PathOf((tenant, component)): PathOf<(TenantId, ComponentName)>,
-    QueryOf(page): QueryOf<PageQuery>,
+    ApiPath((tenant, component)): ApiPath<(TenantId, ComponentName)>,
+    ApiQuery(page): ApiQuery<PageQuery>,
 ) -> Result<Json<NamedPage<Version>>, Problem> {
     let (limit, before) = (page.limit()?, page.after_number()?);
     let mut scope = platform.read(&session, Permission::Read, &tenant, Some(&component)).await?;
@@ -180,8 +180,8 @@ async fn list(
 async fn create(
     State(platform): State<Platform>,
     Authenticated(session): Authenticated,
-    PathOf((tenant, component)): PathOf<(TenantId, ComponentName)>,
-    JsonOf(uploaded): JsonOf<UploadedVersion>,
+    ApiPath((tenant, component)): ApiPath<(TenantId, ComponentName)>,
+    ApiJson(uploaded): ApiJson<UploadedVersion>,
 ) -> Result<(StatusCode, Json<Version>), Problem> {
     Ok((StatusCode::CREATED, Json(platform.create_version(&session, &tenant, &component, &uploaded).await?)))
 }
@@ -205,7 +205,7 @@ async fn create(
 async fn show(
     State(platform): State<Platform>,
     Authenticated(session): Authenticated,
-    PathOf((tenant, component, number)): PathOf<(TenantId, ComponentName, u32)>,
+    ApiPath((tenant, component, number)): ApiPath<(TenantId, ComponentName, u32)>,
 ) -> Result<Json<Version>, Problem> {
     let mut scope = platform.read(&session, Permission::Read, &tenant, Some(&component)).await?;
     Ok(Json(scope.version(&component, number).await?))
@@ -237,7 +237,7 @@ async fn show(
 async fn delete(
     State(platform): State<Platform>,
     Authenticated(session): Authenticated,
-    PathOf((tenant, component, number)): PathOf<(TenantId, ComponentName, u32)>,
+    ApiPath((tenant, component, number)): ApiPath<(TenantId, ComponentName, u32)>,
 ) -> Result<StatusCode, Problem> {
     platform.delete_version(&session, &tenant, &component, number).await?;
     Ok(StatusCode::NO_CONTENT)
@@ -268,7 +268,7 @@ async fn delete(
 async fn diff(
     State(platform): State<Platform>,
     Authenticated(session): Authenticated,
-    PathOf((tenant, component, number, other)): PathOf<(TenantId, ComponentName, u32, u32)>,
+    ApiPath((tenant, component, number, other)): ApiPath<(TenantId, ComponentName, u32, u32)>,
 ) -> Result<Json<Diff>, Problem> {
     Ok(Json(platform.diff(&session, &tenant, &component, number, other).await?))
 }

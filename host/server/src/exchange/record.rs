@@ -28,7 +28,7 @@ pub(crate) struct RequestRecord {
     pub(super) code: Option<&'static str>,
     /// Whether the response was sent whole.
     pub(super) is_complete: bool,
-    /// What became of the request by its idempotency key, if it has one.
+    /// The outcome of the request by its idempotency key, if it has one.
     pub(crate) idempotency: Option<&'static str>,
     /// The component.
     pub(crate) app: Option<App>,

@@ -23,7 +23,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
 
-/// What the component of a request runs with.
+/// The context that the component of a request runs with.
 pub(super) struct ExecutionContext {
     pub(super) platform: Platform,
     pub(super) service: Arc<Service>,

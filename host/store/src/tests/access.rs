@@ -39,10 +39,14 @@ async fn tokens_of_before_there_were_records_get_theirs() {
         pool.execute(text.into_sql_str()).await.expect("the schema of before");
     }
     let tokens = "INSERT INTO tenants VALUES ('a', '{}', 1, 0, NULL);
-        INSERT INTO tokens (tenant, id, name, hash, role, user_id, organization_id, created_at, created_by, expires_at, revoked_at) VALUES
-        ('a', '1', 'x', 'x', 'caller', 'ada', 'analysts', 1, 'x', 9, NULL), ('a', '2', 'x', 'x', 'caller', 'ada', 'analysts', 2, 'x', 9, NULL),
-        ('a', '3', 'x', 'x', 'caller', 'two', 'analysts', 3, 'x', 9, NULL), ('a', '4', 'x', 'x', 'caller', 'two', 'buyers', 4, 'x', 9, NULL),
-        ('a', '5', 'x', 'x', 'caller', 'gone', NULL, 5, 'x', 9, 6), ('a', '6', 'x', 'x', 'caller', 'free', NULL, 6, 'x', 9, NULL),
+        INSERT INTO tokens (tenant, id, name, hash, role, user_id, organization_id, created_at, created_by, \
+        expires_at, revoked_at) VALUES
+        ('a', '1', 'x', 'x', 'caller', 'ada', 'analysts', 1, 'x', 9, NULL), ('a', '2', 'x', 'x', 'caller', 'ada', \
+        'analysts', 2, 'x', 9, NULL),
+        ('a', '3', 'x', 'x', 'caller', 'two', 'analysts', 3, 'x', 9, NULL), ('a', '4', 'x', 'x', 'caller', 'two', \
+        'buyers', 4, 'x', 9, NULL),
+        ('a', '5', 'x', 'x', 'caller', 'gone', NULL, 5, 'x', 9, 6), ('a', '6', 'x', 'x', 'caller', 'free', NULL, 6, \
+        'x', 9, NULL),
         ('a', '7', 'x', 'x', 'caller', '', '', 7, 'x', 9, NULL)";
     pool.execute(tokens.into_sql_str()).await.expect("tokens of before");
     pool.execute(MIGRATIONS[at].1.into_sql_str()).await.expect("the records");

@@ -41,7 +41,7 @@ pub struct NewJob {
     pub cause: Option<String>,
     /// How many events led to it.
     pub hops: u32,
-    /// Who replays the event that it delivers, if somebody does.
+    /// The actor who replays the event that it delivers, if somebody does.
     pub replayed_by: Option<String>,
     /// The version that has to run it, if not any may.
     pub version: Option<u32>,
@@ -77,7 +77,7 @@ pub struct JobOrder {
     pub position: u64,
 }
 
-/// What became of a job that was to be enqueued.
+/// The result of enqueueing a job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Enqueued {
     /// It is in the queue.
@@ -91,8 +91,8 @@ pub enum Enqueued {
     },
 }
 
-/// Where a job begins.
-enum Place {
+/// The state that a job begins in.
+enum InitialState {
     Ready,
     Waiting { waits_for: &'static str, due: Option<i64>, missing: i64, fails_with: Option<String> },
 }
@@ -151,8 +151,8 @@ impl Database<'_> {
         let (mut ready, mut waiting) = (Vec::new(), Vec::new());
         for (job, place) in new.iter().zip(&places) {
             match place {
-                Place::Ready => ready.push(*job),
-                Place::Waiting { .. } => waiting.push((*job, place)),
+                InitialState::Ready => ready.push(*job),
+                InitialState::Waiting { .. } => waiting.push((*job, place)),
             }
         }
         let columns = format!("{JOB_COLUMNS}, rank, ready_at, state");
@@ -162,8 +162,8 @@ impl Database<'_> {
         };
         self.run_each(inserts("jobs", &columns, "", &ready, bind)).await?;
         let columns = format!("{JOB_COLUMNS}, waits_for, due, run_at, missing, fails_with");
-        let bind = |query: Query, (job, place): &(&NewJob, &Place)| {
-            let Place::Waiting { waits_for, due, missing, fails_with } = place else { return query };
+        let bind = |query: Query, (job, place): &(&NewJob, &InitialState)| {
+            let InitialState::Waiting { waits_for, due, missing, fails_with } = place else { return query };
             let query = bind_job(query, tenant, job, now).bind(*waits_for).bind(*due);
             query.bind(job.start.at(now)).bind(*missing).bind(fails_with.clone())
         };
@@ -230,7 +230,7 @@ impl Database<'_> {
         jobs: &[&NewJob],
         existing: &HashMap<String, String>,
         now: i64,
-    ) -> Result<Vec<Place>> {
+    ) -> Result<Vec<InitialState>> {
         let states = self.dependency_states(tenant, jobs, existing).await?;
         let first = self.take_turns(tenant, jobs).await?;
         let (mut earlier, mut edges) = (HashSet::new(), Vec::new());
@@ -260,17 +260,17 @@ impl Database<'_> {
             earlier.insert(job.id.clone());
             let start = job.start.at(now).filter(|at| *at > now);
             places.push(if failed.is_some() {
-                Place::Waiting { waits_for: "time", due: Some(now), missing: 0, fails_with: failed }
+                InitialState::Waiting { waits_for: "time", due: Some(now), missing: 0, fails_with: failed }
             } else if !missing.is_empty() {
                 let count = i64::try_from(missing.len()).unwrap_or(i64::MAX);
                 edges.extend(missing.into_iter().map(|dependency| (dependency, job.id.clone())));
-                Place::Waiting { waits_for: "jobs", due: None, missing: count, fails_with: None }
+                InitialState::Waiting { waits_for: "jobs", due: None, missing: count, fails_with: None }
             } else if turn(job).is_some_and(|turn| first.get(&turn) != Some(&job.id)) {
-                Place::Waiting { waits_for: "order", due: None, missing: 0, fails_with: None }
+                InitialState::Waiting { waits_for: "order", due: None, missing: 0, fails_with: None }
             } else if start.is_some() {
-                Place::Waiting { waits_for: "time", due: start, missing: 0, fails_with: None }
+                InitialState::Waiting { waits_for: "time", due: start, missing: 0, fails_with: None }
             } else {
-                Place::Ready
+                InitialState::Ready
             });
         }
         let bind = |query: Query, (dependency, job): &(String, String)| {
@@ -317,8 +317,8 @@ impl Database<'_> {
     }
 
     /// The first unfinished job of each turn that these jobs are in; one of theirs, where there was none.
-    async fn take_turns(&mut self, tenant: &TenantId, jobs: &[&NewJob]) -> Result<HashMap<Turn, String>> {
-        let mut turns: BTreeMap<Turn, (u64, &str)> = BTreeMap::new(); // all lock them in this order
+    async fn take_turns(&mut self, tenant: &TenantId, jobs: &[&NewJob]) -> Result<HashMap<OrderingKey, String>> {
+        let mut turns: BTreeMap<OrderingKey, (u64, &str)> = BTreeMap::new(); // all lock them in this order
         for job in jobs {
             let (Some(turn), Some(order)) = (turn(job), &job.order) else { continue };
             let first = turns.entry(turn).or_insert((order.position, job.id.as_str()));
@@ -335,14 +335,14 @@ impl Database<'_> {
     pub(super) async fn join_turns(
         &mut self,
         tenant: &TenantId,
-        turns: &[(Turn, String)],
-    ) -> Result<HashMap<Turn, String>> {
+        turns: &[(OrderingKey, String)],
+    ) -> Result<HashMap<OrderingKey, String>> {
         let mut first = HashMap::new();
         if turns.is_empty() {
             return Ok(first);
         }
         let end = "ON CONFLICT (tenant, queue, ordering_key) DO UPDATE SET job = ordering_keys.job";
-        let bind = |query: Query, ((queue, key), job): &(Turn, String)| {
+        let bind = |query: Query, ((queue, key), job): &(OrderingKey, String)| {
             let query = query.bind(tenant.as_str().to_owned()).bind(queue.clone());
             query.bind(key.clone()).bind(job.clone())
         };
@@ -363,9 +363,9 @@ impl Database<'_> {
 }
 
 /// A queue and an ordering key of it.
-pub(super) type Turn = (String, String);
+pub(super) type OrderingKey = (String, String);
 
-fn turn(job: &NewJob) -> Option<Turn> {
+fn turn(job: &NewJob) -> Option<OrderingKey> {
     job.order.as_ref().map(|order| (job.queue.to_string(), storable(&order.key)))
 }
 

@@ -1,6 +1,6 @@
 //! Ending the attempts of jobs that were claimed, many in one transaction, and claiming the next in the same.
 
-use super::enqueue::Turn;
+use super::enqueue::OrderingKey;
 use super::queue::{claims, is_claim};
 use super::usage::INPUT_BYTES;
 use super::{ClaimShare, ClaimedJob, Database, JOB_COLUMNS, JobLease, JobRef, refs, span, statement, storable};
@@ -58,7 +58,7 @@ pub enum JobOutcome {
 pub struct JobEnd {
     /// The claim.
     pub lease: JobLease,
-    /// What became of it.
+    /// Its outcome.
     pub outcome: JobOutcome,
     /// For how many milliseconds the job's record is kept if this ends the job; 0 for not at all.
     pub keep_ms: u64,
@@ -67,7 +67,7 @@ pub struct JobEnd {
 /// A job that has ended.
 pub(super) struct EndedJob {
     pub(super) job: JobRef,
-    pub(super) turn: Option<Turn>,
+    pub(super) turn: Option<OrderingKey>,
     /// Bytes of its input.
     pub(super) bytes: i64,
     pub(super) state: JobState,
@@ -267,7 +267,7 @@ impl JobEnd {
 }
 
 /// The turn that a job is in.
-pub(super) fn turn_of(row: &AnyRow) -> Result<Option<Turn>> {
+pub(super) fn turn_of(row: &AnyRow) -> Result<Option<OrderingKey>> {
     let key: Option<String> = get(row, "ordering_key")?;
     key.map(|key| Ok((get(row, "queue")?, key))).transpose()
 }

@@ -1,6 +1,6 @@
 //! Looking at jobs, cancelling and retrying them, and deleting the records of those that have ended.
 
-use super::enqueue::Turn;
+use super::enqueue::OrderingKey;
 use super::finish::{EndedJob, turn_of};
 use super::queue::is_known;
 use super::usage::{INPUT_BYTES, JobCountChange};
@@ -20,7 +20,7 @@ const LOOKS: usize = 3;
 /// For how long the key of an unfinished job stays, once its time is over.
 const KEY_EXTENSION_MS: i64 = 3_600_000;
 
-/// What became of a job that was to be cancelled.
+/// The result of cancelling a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CancelledJob {
     /// It is cancelled.
@@ -84,14 +84,14 @@ fn job(row: &AnyRow) -> Result<JobRecord> {
     })
 }
 
-/// What stands for the triggers of deliveries in [`IS_LISTED`].
+/// The value that stands for the triggers of deliveries in [`IS_LISTED`].
 const DELIVERIES: &str = "delivery";
 
 /// The condition that a job of the tenant `$1` before the id `$2` is one of `$3` to `$6`: component, environment,
 /// trigger (or [`DELIVERIES`]) and name, each empty for all. A later release may have other triggers, whose jobs this
 /// one cannot read: they are left out here, so that a page is full without them.
-pub(super) const IS_LISTED: &str = "tenant = $1 AND id < $2 AND ($3 = '' OR component = $3) AND ($4 = '' OR environment = $4) \
-                         AND ($5 = '' OR trigger = $5 OR ($5 = 'delivery' AND trigger IN ('event', 'webhook'))) \
+pub(super) const IS_LISTED: &str = "tenant = $1 AND id < $2 AND ($3 = '' OR component = $3) AND ($4 = '' OR \
+    environment = $4) AND ($5 = '' OR trigger = $5 OR ($5 = 'delivery' AND trigger IN ('event', 'webhook'))) \
                          AND ($6 = '' OR name = $6) AND trigger IN ('schedule', 'job', 'event', 'webhook')";
 
 /// The statement that lists at most `$7` jobs of a table, the newest first; `allowed` is the condition of `$8`.
@@ -323,7 +323,7 @@ impl Database<'_> {
         if dead.is_empty() {
             return Ok(());
         }
-        let (mut jobs, mut turns, mut bytes) = (Vec::new(), BTreeMap::<Turn, String>::new(), 0_i64);
+        let (mut jobs, mut turns, mut bytes) = (Vec::new(), BTreeMap::<OrderingKey, String>::new(), 0_i64);
         for row in dead {
             bytes += get::<i64>(row, "input_bytes")?;
             let (job, turn) = (JobRef::read(row)?, turn_of(row)?);
@@ -336,8 +336,9 @@ impl Database<'_> {
             jobs.push((job, turn));
         }
         let first = self.join_turns(tenant, &turns.into_iter().collect::<Vec<_>>()).await?;
-        let is_first =
-            |(job, turn): &(JobRef, Option<Turn>)| turn.as_ref().is_none_or(|turn| first.get(turn) == Some(&job.id));
+        let is_first = |(job, turn): &(JobRef, Option<OrderingKey>)| {
+            turn.as_ref().is_none_or(|turn| first.get(turn) == Some(&job.id))
+        };
         let (ready, waiting): (Vec<_>, Vec<_>) = jobs.into_iter().partition(is_first);
         let (now, is_one) = (self.dialect.now(), self.is_one_of(1));
         let columns = JOB_COLUMNS.replace("attempt", "0");

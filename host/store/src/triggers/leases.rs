@@ -8,7 +8,7 @@ use sqlx::any::AnyRow;
 /// A lease as it was read or acquired.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lease {
-    /// What it is for.
+    /// The purpose of the lease.
     pub name: String,
     /// The process that has it.
     pub owner: String,

@@ -12,7 +12,7 @@ use std::collections::{BTreeSet, HashMap};
 /// The limit of a queue as the store keeps it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QueueLimit {
-    /// Whose queue.
+    /// The tenant of the queue.
     pub tenant: TenantId,
     /// Which queue.
     pub queue: QueueId,

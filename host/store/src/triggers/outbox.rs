@@ -16,7 +16,7 @@ const UNUSED_MS: u64 = 3_600_000;
 /// An outbox that a host is to look into.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DueOutbox {
-    /// Whose.
+    /// The service that has the outbox.
     pub service: ServiceId,
     /// When it was last used, in milliseconds since 1970.
     pub used_at: i64,

@@ -17,7 +17,7 @@ const KEYS_LOOK: u32 = 1_000;
 /// How many jobs of a queue are to be claimed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClaimShare {
-    /// Whose queue.
+    /// The tenant of the queue.
     pub tenant: TenantId,
     /// Which queue.
     pub queue: QueueId,
@@ -31,7 +31,7 @@ pub struct ClaimShare {
 /// A queue with ready jobs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReadyQueue {
-    /// Whose it is.
+    /// Its tenant.
     pub tenant: TenantId,
     /// Which queue.
     pub queue: QueueId,
@@ -44,7 +44,7 @@ pub struct ReadyQueue {
 /// A queue of which hosts run jobs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeasedQueue {
-    /// Whose it is.
+    /// Its tenant.
     pub tenant: TenantId,
     /// Which queue.
     pub queue: QueueId,
@@ -55,7 +55,7 @@ pub struct LeasedQueue {
 /// One claim of a job.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct JobLease {
-    /// Whose job.
+    /// The job's tenant.
     pub tenant: TenantId,
     /// The job's id.
     pub id: String,
@@ -84,7 +84,7 @@ pub struct ClaimedJob {
     pub cause: Option<String>,
     /// How many events led to it.
     pub hops: u32,
-    /// Who replayed the event that it delivers, if somebody did.
+    /// The actor who replayed the event that it delivers, if somebody did.
     pub replayed_by: Option<String>,
     /// The version that has to run it, if not any may.
     pub version: Option<u32>,
@@ -98,7 +98,7 @@ pub struct ClaimedJob {
     pub cancelled: bool,
 }
 
-/// What a heartbeat found.
+/// The result of a heartbeat.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LostLeases {
     /// Claims that are not the owner's any more: what their attempts do is refused.
@@ -197,7 +197,7 @@ pub(super) const READY_QUEUES: &str = "WITH RECURSIVE owners (tenant) AS ( \
     SELECT heads.tenant, heads.queue, first.rank, first.ready_at FROM heads \
     JOIN jobs first ON first.tenant = heads.tenant AND first.id = heads.id ORDER BY heads.tenant, heads.queue";
 
-/// What is leased is little: what hosts run now.
+/// There are few leased jobs: those that hosts run now.
 pub(super) const LEASED_QUEUES: &str = "SELECT tenant, queue, count(*) AS leased FROM jobs \
     WHERE state = 'leased' AND lease_until > 0 GROUP BY tenant, queue";
 

@@ -32,7 +32,7 @@ pub struct NewSchedule {
 /// A schedule that is due, or has no next tick.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DueSchedule {
-    /// Whose it is.
+    /// Its tenant.
     pub tenant: TenantId,
     /// The schedule.
     pub schedule: ScheduleRecord,
@@ -45,18 +45,18 @@ pub struct DueSchedule {
 pub struct NewTick {
     /// The due time, in milliseconds since 1970.
     pub due: i64,
-    /// What is to become of it.
+    /// The decision about it.
     pub action: TickAction,
 }
 
-/// What is to become of a due time.
+/// The decision about a due time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TickAction {
     /// A job is enqueued.
     Run {
         /// The job.
         job: Box<NewJob>,
-        /// Who asked for it, if it is not the schedule itself.
+        /// The actor who asked for it, if it is not the schedule itself.
         reason: Option<String>,
     },
     /// No job is enqueued.

@@ -18,7 +18,7 @@ const LOCK_TIMEOUT_MS: &str = "500";
 /// The latest segment, and the latest in which the tenant `$1` has events.
 pub(super) const CURRENT_SEGMENT: &str = "SELECT MAX(segment) AS segment, \
     (SELECT MAX(segment) FROM event_segment_starts WHERE tenant = $1) AS own FROM event_segments";
-/// What is known of the log of the tenant `$1`, a row for each of its segments, or one without a segment.
+/// The state of the log of the tenant `$1`, a row for each of its segments, or one without a segment.
 pub(super) const TENANT_LOG: &str = "SELECT p.first AS visible, p.next AS next, p.bytes AS bytes, \
     p.hidden_bytes AS hidden_bytes, s.segment AS segment, s.first AS first, s.bytes_before AS bytes_before \
     FROM event_positions p LEFT JOIN event_segment_starts s ON s.tenant = p.tenant \

@@ -29,7 +29,7 @@ pub struct NewSubscription {
 /// A subscription with events that were not matched against it yet.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PendingSubscription {
-    /// Whose it is.
+    /// Its tenant.
     pub tenant: TenantId,
     /// The subscription.
     pub subscription: SubscriptionRecord,

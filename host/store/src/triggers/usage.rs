@@ -1,4 +1,5 @@
-//! What tenants use of the quotas of triggers: unfinished jobs, and the bytes of their inputs and of the log of events.
+//! The use of the quotas of triggers by tenants: unfinished jobs, and the bytes of their inputs and of the log of
+//! events.
 //!
 //! Both are counted along the way, in rows that are written to anyway.
 
@@ -17,7 +18,7 @@ const COUNT_SLOTS: u32 = 8;
 /// A column of statements that select jobs which are about to end or to begin again: the bytes of the input.
 pub(super) const INPUT_BYTES: &str = "CAST(octet_length(input) AS BIGINT) AS input_bytes";
 
-/// What a tenant uses of the quotas of triggers.
+/// A tenant's use of the quotas of triggers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct TriggerUse {
     /// Jobs that are not finished.
@@ -37,7 +38,7 @@ pub(super) struct JobCountChange {
 }
 
 impl TenantScope {
-    /// What the tenant uses. It takes no time, however many jobs and events there are.
+    /// The tenant's use. It takes no time, however many jobs and events there are.
     ///
     /// # Errors
     /// `store-unavailable`.
@@ -48,7 +49,7 @@ impl TenantScope {
 }
 
 impl HostScope {
-    /// What a tenant uses, as [`TenantScope::trigger_use`].
+    /// A tenant's use, as [`TenantScope::trigger_use`].
     ///
     /// # Errors
     /// `store-unavailable`.
@@ -56,7 +57,7 @@ impl HostScope {
         self.database().trigger_use(tenant).await
     }
 
-    /// What each tenant uses that ever had a job or an event. It takes time by the number of tenants.
+    /// The use of each tenant that ever had a job or an event. It takes time by the number of tenants.
     ///
     /// # Errors
     /// `store-unavailable`.

@@ -1,6 +1,6 @@
 //! Jobs that wait: for a time, for other jobs, for their turn in an order, for an event.
 
-use super::enqueue::{Turn, ended_otherwise};
+use super::enqueue::{OrderingKey, ended_otherwise};
 use super::finish::{EndedJob, turn_of};
 use super::usage::{INPUT_BYTES, JobCountChange};
 use super::{Database, JOB_COLUMNS, JobRef, Step, refs, statement};
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use sqlx::any::AnyRow;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-/// What became of jobs whose time had come.
+/// The result for jobs whose time had come.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct MovedJobs {
     /// Those that are ready now.
@@ -28,7 +28,7 @@ pub struct EventWait {
     pub id: String,
     /// Its queue.
     pub queue: QueueId,
-    /// What it waits for, as the caller wrote it.
+    /// The wait, as the caller wrote it.
     pub wait: String,
 }
 
@@ -98,7 +98,7 @@ fn has_turn(dialect: Dialect) -> String {
 }
 
 impl Database<'_> {
-    /// What follows from the end of jobs: those that run after them, those whose turn is next, the count.
+    /// The consequences of the end of jobs: those that run after them, those whose turn is next, the count.
     pub(super) async fn jobs_ended(&mut self, ended: &[EndedJob]) -> Result<()> {
         if ended.is_empty() {
             return Ok(());
@@ -254,7 +254,7 @@ impl Database<'_> {
     }
 
     /// Gives the turns of jobs that have ended to the next ones.
-    async fn pass_turns(&mut self, mut turns: Vec<(JobRef, Turn)>) -> Result<()> {
+    async fn pass_turns(&mut self, mut turns: Vec<(JobRef, OrderingKey)>) -> Result<()> {
         // In the order in which those who enqueue lock them: that of bytes, whatever the database's collation is.
         let select = format!(
             "SELECT job FROM ordering_keys WHERE {} ORDER BY tenant COLLATE \"C\", queue COLLATE \"C\", \

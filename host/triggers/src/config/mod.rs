@@ -27,7 +27,7 @@ use utoipa::ToSchema;
 /// Schedules, subscriptions, webhooks and kinds of jobs of a component, of each.
 pub const TRIGGERS_MAX: usize = 100;
 
-/// What starts a component beside requests and calls.
+/// The triggers of a component: everything that starts it beside requests and calls.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct TriggersConfig {

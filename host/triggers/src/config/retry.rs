@@ -14,7 +14,7 @@ pub struct RetryConfig {
     pub attempts: u32,
     /// The maximum delay before the second attempt: 100ms to 1 day; 1s by default.
     pub first: DurationText,
-    /// What the maximum delay is multiplied with for each further attempt: 1 to 10; 2 by default.
+    /// The factor of the maximum delay for each further attempt: 1 to 10; 2 by default.
     pub factor: f64,
     /// The maximum delay before any attempt: `first` to 7 days; 1h by default.
     pub max: DurationText,

@@ -26,10 +26,10 @@ pub struct ScheduleConfig {
     /// The IANA time zone of the cron line; UTC by default.
     #[serde(default = "utc")]
     pub timezone: String,
-    /// What happens to a tick that is due while a run is not over: `skip` (the default), `queue`, `cancel` or `allow`.
+    /// The policy for a tick that is due while a run is not over: `skip` (the default), `queue`, `cancel` or `allow`.
     #[serde(default)]
     pub overlap: Overlap,
-    /// What happens to ticks that were due while no host could run them: `none`, `last` (the default) or `all`.
+    /// The policy for ticks that were due while no host could run them: `none`, `last` (the default) or `all`.
     #[serde(default)]
     pub catch_up: CatchUp,
     /// A tick that is later than this is skipped: 1s to 366 days; never by default.
@@ -38,7 +38,7 @@ pub struct ScheduleConfig {
     /// How many ticks are caught up at most with `catch-up = "all"`: 1 to 1,000; 100 by default.
     #[serde(default = "catch_up_max")]
     pub catch_up_max: u32,
-    /// What the handler is given, as JSON of at most 64 KiB; nothing by default.
+    /// The input of the handler, as JSON of at most 64 KiB; nothing by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     pub input: Option<serde_json::Value>,

@@ -1,10 +1,10 @@
-//! What a handler of batches said of each of its events.
+//! The results that a handler of batches gives for its events.
 
 use crate::queue::Ending;
 use serde::Deserialize;
 use std::time::Duration;
 
-/// What a handler said of an event of a batch; nothing acknowledges it.
+/// The result that a handler gives for an event of a batch; none acknowledges it.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Decision {

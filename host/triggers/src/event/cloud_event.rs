@@ -15,11 +15,11 @@ pub const DATA_BYTES_MAX: usize = 256 * 1024;
 pub struct Event {
     /// Identifies the event among those of its source; at most 255 bytes.
     pub id: String,
-    /// What happened, such as `order.paid`; at most 255 bytes.
+    /// The type of the event, such as `order.paid`; at most 255 bytes.
     pub event_type: String,
     /// Where it happened: a URI reference of at most 2,048 bytes.
     pub source: String,
-    /// What it happened to, such as an order's number; at most 1,024 bytes.
+    /// The subject of the event, such as an order's number; at most 1,024 bytes.
     pub subject: Option<String>,
     /// When it happened: a time of RFC 3339.
     pub time: Option<String>,

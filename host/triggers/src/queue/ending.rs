@@ -1,4 +1,4 @@
-//! What becomes of a job when a run has ended.
+//! The outcome of a job when a run has ended.
 
 use super::RetryPolicy;
 use super::retry::DELAY_MAX;
@@ -69,7 +69,7 @@ impl DeadReason {
     }
 }
 
-/// What becomes of a job.
+/// The outcome of a job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     /// It is done.

@@ -1,7 +1,7 @@
 //! Concurrency and rate by key.
 
 use elias_delivery::clock::Now;
-use elias_delivery::supervision::Allowance;
+use elias_delivery::supervision::GcraLimiter;
 use std::collections::HashMap;
 use std::fmt;
 use std::hash::Hash;
@@ -100,7 +100,7 @@ pub struct KeyLimits<K> {
 struct Usage {
     running: u32,
     /// The rate as it was last asked for, and what is left of it.
-    rate: Option<(Rate, Allowance)>,
+    rate: Option<(Rate, GcraLimiter)>,
 }
 
 impl<K> Default for KeyLimits<K> {
@@ -126,20 +126,20 @@ impl<K: Eq + Hash> KeyLimits<K> {
             return Err(LimitReached::Concurrency);
         }
         if usage.rate.as_ref().map(|(rate, _)| *rate) != limit.rate {
-            let allowance =
-                |rate: Rate| Allowance::new(u64::from(rate.units()), rate.period()).map(|left| (rate, left));
-            usage.rate = limit.rate.and_then(allowance);
+            let limiter =
+                |rate: Rate| GcraLimiter::new(u64::from(rate.units()), rate.period()).map(|left| (rate, left));
+            usage.rate = limit.rate.and_then(limiter);
         }
-        if let Some((rate, allowance)) = &mut usage.rate {
-            let mut booked = allowance.book(now.unix_ms(), Duration::ZERO);
+        if let Some((rate, limiter)) = &mut usage.rate {
+            let mut reserved = limiter.reserve(now.unix_ms(), Duration::ZERO);
             // Nobody waits for longer than a period, unless the clock was set back.
-            if booked.is_err_and(|wait| wait > rate.period())
-                && let Some(anew) = Allowance::new(u64::from(rate.units()), rate.period())
+            if reserved.is_err_and(|wait| wait > rate.period())
+                && let Some(anew) = GcraLimiter::new(u64::from(rate.units()), rate.period())
             {
-                *allowance = anew;
-                booked = allowance.book(now.unix_ms(), Duration::ZERO);
+                *limiter = anew;
+                reserved = limiter.reserve(now.unix_ms(), Duration::ZERO);
             }
-            booked.map_err(|wait| LimitReached::Rate { wait })?;
+            reserved.map_err(|wait| LimitReached::Rate { wait })?;
         }
         usage.running += 1;
         Ok(())

@@ -12,7 +12,7 @@ pub struct RetryPolicy {
     pub attempts: u32,
     /// The delay after the first attempt, at most.
     pub first: Duration,
-    /// What the delay is multiplied with for each further attempt; at least 1.
+    /// The factor of the delay for each further attempt; at least 1.
     pub factor: f64,
     /// The longest delay.
     pub max: Duration,

@@ -27,7 +27,7 @@ impl InvalidRecurrence {
         self.setting
     }
 
-    /// What is wrong with it and what is allowed; continues a sentence that begins with the setting.
+    /// The fault, and the values that are allowed; continues a sentence that begins with the setting.
     #[must_use]
     pub fn what(&self) -> &str {
         &self.what

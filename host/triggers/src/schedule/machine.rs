@@ -1,4 +1,4 @@
-//! What becomes of each due time of a schedule.
+//! The decision about each due time of a schedule.
 
 use super::{CatchUp, Overlap, Recurrence};
 use elias_delivery::clock::Now;
@@ -18,9 +18,9 @@ const DECIDED_MAX: usize = 1_000;
 pub struct Schedule {
     /// When ticks are due.
     pub recurrence: Recurrence,
-    /// What happens to a tick that is due while a run is not over.
+    /// The policy for a tick that is due while a run is not over.
     pub overlap: Overlap,
-    /// What happens to ticks that were due while no host could run them.
+    /// The policy for ticks that were due while no host could run them.
     pub catch_up: CatchUp,
     /// How many of them are run at most with [`CatchUp::All`]: 1 to 1,000.
     pub catch_up_max: u32,
@@ -28,7 +28,7 @@ pub struct Schedule {
     pub max_lateness: Option<Duration>,
 }
 
-/// What a look at a schedule finds, all read in one transaction.
+/// The input of a look at a schedule, all read in one transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Look {
     /// The time, by the store's clock.
@@ -74,7 +74,7 @@ impl SkipReason {
     }
 }
 
-/// What becomes of one due time, or of a range of them.
+/// The decision about one due time, or a range of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Decision {
     /// Run the tick.
@@ -106,12 +106,12 @@ pub enum Decision {
     },
 }
 
-/// What a look at a schedule comes to. The decisions and the new `next_due` must be written in one transaction, which
+/// The output of a look at a schedule. The decisions and the new `next_due` must be written in one transaction, which
 /// fails if a tick of one of the decisions is there already: then another host has decided. Without decisions nothing
 /// is to be written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verdict {
-    /// What becomes of the due times that have come, in their order.
+    /// The decisions about the due times that have come, in their order.
     pub decisions: Vec<Decision>,
     /// The next due time; none if the schedule is never due again.
     pub next_due: Option<Now>,
@@ -230,7 +230,7 @@ struct Start {
     cancel_running: bool,
 }
 
-/// What the ticks that were decided on in a look have used up.
+/// The budget that the ticks decided on in a look have used up.
 struct Progress {
     active: u32,
     waiting: u32,

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// What happens to a tick that is due while a run of the same schedule is not over.
+/// The policy for a tick that is due while a run of the same schedule is not over.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Overlap {
@@ -17,7 +17,7 @@ pub enum Overlap {
     Allow,
 }
 
-/// What happens to ticks that were due while no host could run them.
+/// The policy for ticks that were due while no host could run them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum CatchUp {

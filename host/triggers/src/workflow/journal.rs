@@ -8,7 +8,7 @@ use elias_delivery::clock::Now;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// What a step that begins is to do.
+/// The instruction for a step that begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Begin {
     /// It was done before: this is its outcome, as JSON.
@@ -20,7 +20,7 @@ pub enum Begin {
     },
 }
 
-/// What a sleep comes to.
+/// The outcome of a sleep.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Sleep {
     /// It is over.
@@ -34,7 +34,7 @@ pub enum Sleep {
     },
 }
 
-/// What a wait for an event comes to.
+/// The outcome of a wait for an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Wait {
     /// The event came: as JSON.

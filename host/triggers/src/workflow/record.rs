@@ -1,4 +1,4 @@
-//! What a journal has of a step, and why one cannot be recorded.
+//! The record of a step in a journal, and the errors of recording one.
 
 use elias_delivery::clock::Now;
 use std::time::Duration;
@@ -14,18 +14,18 @@ pub const NAME_BYTES_MAX: usize = 256;
 /// The longest sleep and wait: 366 days.
 pub const WAIT_MAX: Duration = Duration::from_secs(366 * 86_400);
 
-/// What the journal has at a position.
+/// The record at a position of the journal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
     /// Its position, from 0.
     pub position: u32,
     /// The name that the handler gave it.
     pub name: String,
-    /// What it is.
+    /// The kind of the step.
     pub kind: RecordKind,
 }
 
-/// What a record is of.
+/// The kind of a recorded step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RecordKind {
     /// A step that is finished.
@@ -42,7 +42,7 @@ pub enum RecordKind {
     },
     /// A wait for an event that began.
     Wait {
-        /// What is waited for: the event's type and filter, as the handler gave them.
+        /// The wait: the event's type and filter, as the handler gave them.
         wanted: String,
         /// When it is given up.
         until: Now,
@@ -88,9 +88,9 @@ pub enum JournalError {
     NondeterministicStep {
         /// The position, from 0.
         position: u32,
-        /// What the journal has.
+        /// The step in the journal.
         expected: String,
-        /// What the handler began.
+        /// The step that the handler began.
         found: String,
     },
     /// There are too many steps.

@@ -164,7 +164,8 @@ mod tests {
             "logout",
             "deploy",
             "deploy app.wasm --name shop --env staging --signature app.wasm.sig --reason x --no-serve",
-            "deploy --sign a.key --sign b.key --canary 10% --step 25,50,100 --every 2m --requests 50 --sticky cookie:user",
+            "deploy --sign a.key --sign b.key --canary 10% --step 25,50,100 --every 2m --requests 50 --sticky \
+            cookie:user",
             "versions",
             "versions shop --limit 5 --json",
             "versions show shop 3 --json",
@@ -237,7 +238,8 @@ mod tests {
             "tenants create acme --host *.acme.example --trusted --quota versions=50",
             "tenants set acme --require-signature=false --tenant other",
             "tenants delete acme",
-            "tenants set acme --require-integrity --refuse-vulnerable high --deny-package lodash@<4.17.21 --allow-package @acme/*",
+            "tenants set acme --require-integrity --refuse-vulnerable high --deny-package lodash@<4.17.21 \
+            --allow-package @acme/*",
             "packages audit app.wasm --advisories osv --level high --json",
             "packages audit --component shop --env production",
             "packages policy",

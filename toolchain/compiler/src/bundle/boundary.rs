@@ -101,8 +101,8 @@ pub(super) fn refusal(shown: &str, folder: &str, of_package: bool) -> Details {
         format!("a package may import its own files, other packages, and modules of the project; {LOOK}")
     } else {
         format!(
-            "if it belongs to the project, name its folder in elias.toml: `[build]` and under it `roots = [\"{folder}\"]`; \
-             or copy the file"
+            "if it belongs to the project, name its folder in elias.toml: `[build]` and under it `roots = \
+            [\"{folder}\"]`; or copy the file"
         )
     })
 }

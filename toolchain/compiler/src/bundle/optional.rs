@@ -12,8 +12,8 @@ use std::path::Path;
 const ABSENT: &str = "\0elias:absent/";
 
 /// The modules that database drivers with a build for workers find.
-const NO_SOCKETS: &str = "Sockets are not available in a component. Use the global `fetch` for HTTP, and `db` or `cache` of the package \
-                          `elias` for data.";
+const NO_SOCKETS: &str = "Sockets are not available in a component. Use the global `fetch` for HTTP, and `db` or \
+    `cache` of the package `elias` for data.";
 
 /// Files whose build for browsers needs a DOM, and whose other build needs nothing: in which folder they are asked
 /// for, how, and what stands in.

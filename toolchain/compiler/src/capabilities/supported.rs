@@ -6,8 +6,8 @@ use wit_parser::{Function, FunctionKind, Span, Type, TypeDefKind};
 
 /// The message for all that is refused.
 const SUPPORTED: &str = "functions of numbers, bool, char, string, list, option, result, tuple, record, variant, enum \
-                         and flags are supported; resources, streams, futures, maps, lists of a fixed length and `async \
-                         func` are not";
+                         and flags are supported; resources, streams, futures, maps, lists of a fixed length and \
+                         `async func` are not";
 
 /// Refuses a function that uses anything else.
 ///

@@ -132,8 +132,8 @@ fn declarations_have_jcos_names_for_types() {
 #[test]
 fn only_what_a_bundle_names_is_imported_and_described() {
     let found = read(&[("geo.wit", GEO)], &["geo.wit"]).expect("it is right");
-    assert!(found.imported(&crate::uses::scan("find()", false)).functions().is_empty());
-    let uses = crate::uses::scan("native.f(\"example:geo/places@1.2.0#find\")", false);
+    assert!(found.imported(&crate::api_usage::scan("find()", false)).functions().is_empty());
+    let uses = crate::api_usage::scan("native.f(\"example:geo/places@1.2.0#find\")", false);
     let imported = found.imported(&uses);
     assert_eq!(imported.interfaces(), ["example:geo/places@1.2.0", "example:geo/types@1.2.0"]);
     assert_eq!(
@@ -156,7 +156,7 @@ fn only_what_a_bundle_names_is_imported_and_described() {
 fn the_adapter_is_a_valid_module() {
     let found = read(&[("geo.wit", GEO)], &["geo.wit"]).expect("it is right");
     let ids = ["find", "delete", "all"].map(|name| format!("f(\"example:geo/places@1.2.0#{name}\")")).join(";");
-    let uses = crate::uses::scan(&ids, false);
+    let uses = crate::api_usage::scan(&ids, false);
     let imported = found.imported(&uses);
     assert_eq!(imported.functions().len(), 3);
     wasmparser::Validator::new().validate_all(&adapter(&imported, "memory")).expect("it is valid");

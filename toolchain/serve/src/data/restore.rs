@@ -21,8 +21,8 @@ pub(crate) fn restore(arguments: &RestoreArguments) -> Result<(), Failure> {
     let restored = restored.map_err(failure::of_platform)?;
     let RestoreReport { artifacts, log_size, databases, secrets, notes } = restored;
     let mut text = format!(
-        "restored and checked: {artifacts} artifacts, a log of {log_size} versions, {databases} databases, {secrets} secrets; \
-         serve it with: elias serve --platform --data-dir {}\n",
+        "restored and checked: {artifacts} artifacts, a log of {log_size} versions, {databases} databases, {secrets} \
+        secrets; serve it with: elias serve --platform --data-dir {}\n",
         arguments.data_dir.display()
     );
     for note in notes {

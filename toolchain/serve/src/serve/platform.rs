@@ -113,7 +113,8 @@ pub(crate) async fn run(
     platform.listens_on(server.local_addr().port());
     let admin = bind(admin, Ingress::admin(platform.clone())).await?;
     let text = format!(
-        "serving the platform at http://{}\n  admin API at http://{}/v1, the operator's token is in {}/operator-token\n",
+        "serving the platform at http://{}\n  admin API at http://{}/v1, the operator's token is in \
+        {}/operator-token\n",
         server.local_addr(),
         admin.local_addr(),
         data_dir.display()

@@ -39,7 +39,7 @@ impl Configuration {
         Ok(Self { file, of_file: settings.limits, triggers: (known, triggers, webhooks) })
     }
 
-    /// What it grants now. Its triggers, if they have changed, hold from now on.
+    /// The grants that hold now. Its triggers, if they have changed, hold from now on.
     fn grants(&mut self) -> Result<Grants, Failure> {
         let settings = read(&self.file)?;
         let (known, running, webhooks) = &mut self.triggers;

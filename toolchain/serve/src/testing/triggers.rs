@@ -1,4 +1,4 @@
-//! What tests ask about the triggers of elias.toml: the capability behind `clock` and `triggers` of `elias/test`. When
+//! The triggers of elias.toml as tests ask for them: the capability behind `clock` and `triggers` of `elias/test`. When
 //! ticks are due, what subscriptions match and when runs are tried again is so decided by what serves the component.
 
 use elias_delivery::clock::Now;

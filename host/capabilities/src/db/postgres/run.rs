@@ -128,7 +128,7 @@ impl Connections {
         }
     }
 
-    /// What came of a connection that a row was too long for is not that the server is gone.
+    /// A connection that ended because a row was too long does not mean that the server is gone.
     fn explain(&self, failed: &tokio_postgres::Error, exceeded: u64) -> Error {
         let told = error(failed);
         if told.code == ErrorCode::Unavailable && self.connector.exceeded.load(Ordering::Relaxed) != exceeded {

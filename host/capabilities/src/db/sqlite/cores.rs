@@ -32,12 +32,12 @@ pub(super) struct Cores {
 
 #[derive(Default)]
 struct Gate {
-    running: Vec<Arc<Turn>>,
-    queue: Vec<Arc<Turn>>,
+    running: Vec<Arc<CoreClaim>>,
+    queue: Vec<Arc<CoreClaim>>,
 }
 
-/// The wish for a turn, or the turn.
-pub(super) struct Turn {
+/// A statement that uses a core, or waits for one.
+pub(super) struct CoreClaim {
     component: u64,
     /// When it began, and when it was last heard of: in milliseconds since the cores were first used.
     since: AtomicU64,
@@ -64,13 +64,13 @@ impl Cores {
     }
 
     /// Waits for a turn. Who has given up gets one at once: it has only to end.
-    pub(super) fn enter(&self, component: u64, given_up: impl Fn() -> bool) -> Arc<Turn> {
-        let turn = Arc::new(Turn { component, since: AtomicU64::new(0), heard: AtomicU64::new(0) });
+    pub(super) fn enter(&self, component: u64, given_up: impl Fn() -> bool) -> Arc<CoreClaim> {
+        let turn = Arc::new(CoreClaim { component, since: AtomicU64::new(0), heard: AtomicU64::new(0) });
         self.wait(&turn, given_up);
         turn
     }
 
-    fn wait(&self, turn: &Arc<Turn>, given_up: impl Fn() -> bool) {
+    fn wait(&self, turn: &Arc<CoreClaim>, given_up: impl Fn() -> bool) {
         let mut gate = self.gate();
         gate.queue.push(Arc::clone(turn));
         self.waiting.fetch_add(1, Ordering::Relaxed);
@@ -89,10 +89,10 @@ impl Cores {
     }
 
     /// Whether a turn is free, and this the first in line that may have it.
-    fn is_next(&self, gate: &Gate, turn: &Arc<Turn>) -> bool {
+    fn is_next(&self, gate: &Gate, turn: &Arc<CoreClaim>) -> bool {
         let stuck = self.now().saturating_sub(u64::try_from(STUCK.as_millis()).unwrap_or(0));
         let counts = gate.running.iter().filter(|running| running.heard.load(Ordering::Relaxed) >= stuck).count();
-        let may = |waiting: &Arc<Turn>| {
+        let may = |waiting: &Arc<CoreClaim>| {
             let own = gate.running.iter().filter(|running| running.component == waiting.component).count();
             let alone = gate.queue.iter().all(|other| other.component == waiting.component);
             own < (self.most / 2).max(1) || alone
@@ -101,7 +101,7 @@ impl Cores {
     }
 
     /// Ends a turn.
-    pub(super) fn leave(&self, turn: &Arc<Turn>) {
+    pub(super) fn leave(&self, turn: &Arc<CoreClaim>) {
         let mut gate = self.gate();
         gate.running.retain(|running| !Arc::ptr_eq(running, turn));
         if !gate.queue.is_empty() {
@@ -110,7 +110,7 @@ impl Cores {
     }
 
     /// Says that a turn goes on, and gives it up for a while if others wait.
-    pub(super) fn go_on(&self, turn: &Arc<Turn>, given_up: impl Fn() -> bool) {
+    pub(super) fn go_on(&self, turn: &Arc<CoreClaim>, given_up: impl Fn() -> bool) {
         let now = self.now();
         turn.heard.store(now, Ordering::Relaxed);
         let long =

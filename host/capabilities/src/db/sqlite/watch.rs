@@ -4,7 +4,7 @@
 //! asks for memory for what it makes: each of these ends a statement that is to end. One thread looks at all that run.
 
 use super::super::output::Watch;
-use super::cores::{CORES, Turn};
+use super::cores::{CORES, CoreClaim};
 use super::memory::{Account, on_account};
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use rusqlite::InterruptHandle;
@@ -35,7 +35,7 @@ pub(super) struct Control {
 struct RunningStatement {
     until: Instant,
     watch: Option<Watch>,
-    turn: Arc<Turn>,
+    turn: Arc<CoreClaim>,
 }
 
 /// A component's number among those of the process.

@@ -39,8 +39,8 @@ pub(super) fn check(policies: &str) -> Result<()> {
         }
         if brackets > BRACKETS_MAX || conditions > CONDITIONS_MAX || operators > OPERATORS_MAX {
             let message = format!(
-                "policy: {}a policy has at most {BRACKETS_MAX} brackets within each other, {CONDITIONS_MAX} times `if` and {OPERATORS_MAX} \
-                 characters of operators; make several of it",
+                "policy: {}a policy has at most {BRACKETS_MAX} brackets within each other, {CONDITIONS_MAX} times `if` \
+                and {OPERATORS_MAX} characters of operators; make several of it",
                 place(policies, at)
             );
             return Err(Error::new(Code::BadInput, message));

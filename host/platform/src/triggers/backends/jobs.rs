@@ -61,7 +61,7 @@ fn refused(error: &elias_api::Error) -> Error {
     Error::new(code, shown(error))
 }
 
-/// What a component asks for.
+/// A component's request.
 fn request(origin: &Origin, job: NewJob) -> elias_api::Result<JobRequest> {
     let own = service_of(origin)?;
     let NewJob { name, input, priority, start, key, concurrency_key, after, target } = job;

@@ -22,7 +22,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-/// What a row has beside its position, its name and the hash of an input.
+/// The fields of a row beside its position, its name and the hash of an input.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(in super::super) enum StoredOutcome {
@@ -32,7 +32,7 @@ pub(in super::super) enum StoredOutcome {
     Sleep(u64),
     /// A wait that began.
     Wait {
-        /// What for, as the handler said it.
+        /// The event that is waited for, as the handler described it.
         wanted: String,
         /// When it is given up, in milliseconds since 1970.
         until: u64,
@@ -45,7 +45,7 @@ pub(in super::super) enum StoredOutcome {
     TimedOut,
 }
 
-/// What a suspended job waits for, as the store has it.
+/// The wait of a suspended job, as the store has it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(in super::super) struct StoredWaits {
     pub(in super::super) waits: Vec<StoredWait>,
@@ -95,7 +95,7 @@ struct State {
     positions: HashMap<u32, u32>,
     /// The position of the tenant's last event when a wait began.
     afters: BTreeMap<u32, u64>,
-    /// What was waited for in this run and is not over.
+    /// The waits of this run that are not over.
     until: Option<Now>,
     waits: Vec<StoredWait>,
 }
@@ -123,7 +123,7 @@ impl StoredJournal {
         Ok(Self { shared: Arc::new(shared) })
     }
 
-    /// What the handler gets.
+    /// The journal as the handler gets it.
     pub(in super::super) fn handle(&self) -> JournalHandle {
         JournalHandle::new(&self.shared.lease.id, Arc::new(Self { shared: Arc::clone(&self.shared) }))
     }
@@ -334,7 +334,7 @@ fn read(row: Step, records: &mut BTreeMap<u32, Record>, afters: &mut BTreeMap<u3
     records.insert(position, Record { position, name, kind });
 }
 
-/// What the wait at a position came to; its own row comes before.
+/// The outcome of the wait at a position; its own row comes before.
 fn end(records: &mut BTreeMap<u32, Record>, position: u32, ended: Result<String, TimedOut>) {
     if let Some(Record { kind: RecordKind::Wait { outcome, .. }, .. }) = records.get_mut(&position) {
         *outcome = Some(ended);

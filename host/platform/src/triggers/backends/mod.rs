@@ -1,4 +1,4 @@
-//! What the components' capabilities `jobs`, `events` and `workflow` are on a platform: its store, through its runner.
+//! The backends of the capabilities `jobs`, `events` and `workflow` on a platform: its store, through its runner.
 
 mod events;
 mod jobs;
@@ -41,7 +41,7 @@ impl TriggerBackends {
         Events::new(Arc::new(self.clone()))
     }
 
-    /// Who hands over the outboxes of components' databases, for the capability `db`.
+    /// The relay that hands over the outboxes of components' databases, for the capability `db`.
     #[must_use]
     pub fn outbox(&self) -> Arc<dyn OutboxRelay> {
         Arc::new(self.clone())
@@ -77,7 +77,7 @@ fn service_named(component: &str) -> Result<ServiceId> {
     Ok(ServiceId { tenant: part().parse()?, component: part().parse()?, environment: part().parse()? })
 }
 
-/// What a component is told: nothing of the store's own words.
+/// The error as a component gets it: without the text of the store's own.
 fn shown(error: &Error) -> String {
     match error.code() {
         Code::BadInput | Code::BadName | Code::QuotaExceeded | Code::NotFound | Code::IdempotencyMismatch => {

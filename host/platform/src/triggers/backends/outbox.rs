@@ -1,4 +1,4 @@
-//! Who is told of the outboxes of components' databases.
+//! The relay of the outboxes of components' databases.
 
 use super::{TriggerBackends, service_named};
 use elias_api::Result;

@@ -197,7 +197,7 @@ impl Transform {
     /// Compiles an expression, on a thread of its own.
     ///
     /// # Errors
-    /// What is wrong with it, and where.
+    /// The fault, and where it is.
     pub fn compile(expression: &str) -> Result<Self, InvalidTransform> {
         if expression.trim().is_empty() || expression.len() > EXPRESSION_BYTES_MAX {
             return Err(InvalidTransform::new(format!("must be a jq expression of 1 to {EXPRESSION_BYTES_MAX} bytes")));

@@ -1,4 +1,4 @@
-//! What a metered program runs with: its natives and the steps of a run.
+//! The runtime of a metered program: its natives and the steps of a run.
 
 use jaq_core::box_iter::box_once;
 use jaq_core::data::HasLut;
@@ -66,7 +66,7 @@ impl Budget {
 /// The kind of values and data that programs run with.
 pub(super) struct Metered;
 
-/// What the natives of a run know.
+/// The data of the natives of a run.
 #[derive(Clone, Copy)]
 pub(super) struct RunData<'a> {
     pub(super) lut: &'a Lut<Metered>,

@@ -99,7 +99,7 @@ enum UsersCommand {
     },
 }
 
-/// What a user is to be, as far as it is said.
+/// The settings of a user that are given.
 #[derive(Debug, Args)]
 struct UserFlags {
     /// Display name [default: the id]

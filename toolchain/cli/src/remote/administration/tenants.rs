@@ -57,7 +57,7 @@ enum TenantsCommand {
     },
 }
 
-/// What a tenant may do, as far as it is said. A list takes the place of the one before; an empty name makes it empty.
+/// The settings of a tenant that are given. A list takes the place of the one before; an empty name makes it empty.
 #[derive(Debug, Clone, Default, Args)]
 struct SettingsFlags {
     /// Host that routes may use, such as shop.example.com or *.example.com; repeatable, replaces the whole list
@@ -235,7 +235,8 @@ mod tests {
     fn what_is_not_said_stays() {
         let before = TenantSettings { trusted: true, hosts: vec!["a.example".into()], ..TenantSettings::default() };
         assert_eq!(apply("elias", before.clone()), Ok(before.clone()));
-        let line = "elias --trusted=false --require-signature --host b.example --host *.c.example --quota versions=5 --quota action=queue";
+        let line = "elias --trusted=false --require-signature --host b.example --host *.c.example --quota versions=5 \
+            --quota action=queue";
         let after = apply(line, before.clone()).expect("it is good");
         assert!(!after.trusted && after.require_signature);
         assert_eq!(after.hosts, ["b.example", "*.c.example"]);

@@ -1,4 +1,7 @@
 //! Server-sent events (HTML Living Standard, section 9.2), as the admin API sends them.
+//!
+//! They are read here and not by a crate, since a line has to have a bound, and bytes that are not UTF-8 must not end
+//! the stream.
 
 use super::client::Client;
 use elias_command_line::text::plain;
@@ -120,7 +123,8 @@ mod tests {
 
     #[test]
     fn events_are_read_whatever_the_pieces_are() {
-        let stream = b": hello\n\nevent: line\ndata: {\"a\":1}\n\nevent:lost\r\ndata:3\r\n\r\ndata: x\ndata:  y\nid: 5\n\nevent: none\n\ndata: cut";
+        let stream = b": hello\n\nevent: line\ndata: {\"a\":1}\n\nevent:lost\r\ndata:3\r\n\r\ndata: x\ndata:  y\nid: \
+            5\n\nevent: none\n\ndata: cut";
         let event = |name: &str, data: &str| Event { name: name.into(), data: data.into() };
         let wanted = [event("line", "{\"a\":1}"), event("lost", "3"), event("", "x\n y")];
         for size in [1, 2, 7, stream.len()] {

@@ -119,7 +119,8 @@ pub(crate) fn token_from(source: impl Read, name: &str) -> Result<String, Failur
 fn checked_token(text: &str, name: &str) -> Result<String, Failure> {
     let token = text.trim();
     if token.is_empty() || token.len() > TOKEN_BYTES_MAX || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-        let help = "a token is one word: `elias_ID_SECRET`, as `elias tokens create` prints it, or one of the identity provider";
+        let help = "a token is one word: `elias_ID_SECRET`, as `elias tokens create` prints it, or one of the identity \
+            provider";
         return Err(Failure::new(CliErrorCode::BadToken, format_args!("{name} must contain a token")).help(help));
     }
     Ok(token.to_owned())

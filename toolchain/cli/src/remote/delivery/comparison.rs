@@ -144,9 +144,11 @@ mod tests {
                 "component": "shop", "environment": "production",
                 "stages": { "id": "x", "plan": plan, "started-at": 0 },
                 "comparison": { "confidence": 0.95, "implementations": [figures("stage1"), figures("stage2")], "better": "stage2",
-                    "differences": [{ "name": "stage2", "verdict": "better", "reason": "better in fuel, and not worse in anything" }] },
+                    "differences": [{ "name": "stage2", "verdict": "better", "reason": "better in fuel, and not worse \
+                    in anything" }] },
                 "copies": [{ "name": "stage2", "skipped": 3, "differences": [
-                    { "at": 0, "request": "GET /", "baseline": "a", "execution": "b", "what": "status: 200 and 500" }] }],
+                    { "at": 0, "request": "GET /", "baseline": "a", "execution": "b", "what": "status: 200 and \
+                        500" }] }],
             }))
             .expect("as the API writes it"),
         );

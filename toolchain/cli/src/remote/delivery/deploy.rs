@@ -211,7 +211,8 @@ fn build(arguments: &DeployArguments) -> Result<Vec<u8>, Failure> {
             if stage.number == 1 {
                 let of = stage.of;
                 eprintln!(
-                    "note: this is the first implementation; the source has more, up to stage{of}: compare one with it by --stage stage{of}"
+                    "note: this is the first implementation; the source has more, up to stage{of}: compare one with it \
+                    by --stage stage{of}"
                 );
             }
             Ok(wasm)

@@ -1,4 +1,5 @@
-//! What starts components beside requests: `elias schedules`, `elias jobs`, `elias events` and `elias subscriptions`.
+//! Triggers, which start components beside requests: `elias schedules`, `elias jobs`, `elias events` and
+//! `elias subscriptions`.
 
 pub(crate) mod events;
 pub(crate) mod jobs;

@@ -7,7 +7,8 @@ fn files_are_imported_as_text_or_bytes() {
     let bundle = built(&[
         (
             "src/index.js",
-            b"import page from './a.html'; import raw from './b.js?raw'; import text from './c.json' with { type: 'text' };\
+            b"import page from './a.html'; import raw from './b.js?raw'; import text from './c.json' with { type: \
+                'text' };\
               import bytes from './d.png?bytes'; import more from './e.bin'; import query from '../q/f.sql';\
               export default [page, raw, text, bytes, more, query]",
         ),
@@ -44,7 +45,11 @@ fn a_lone_surrogate_is_text_of_json() {
 #[test]
 fn modules_are_told_where_they_are() {
     let bundle = built(&[
-        ("src/index.js", b"import c from './c.cjs'; export default [import.meta.url, import.meta.dirname, import.meta.filename, typeof __dirname, c]"),
+        (
+            "src/index.js",
+            b"import c from './c.cjs'; export default [import.meta.url, import.meta.dirname, \
+            import.meta.filename, typeof __dirname, c]",
+        ),
         ("src/c.cjs", b"exports.x = [__dirname, __filename]; exports.own = ((__dirname) => __dirname)('own')"),
     ]);
     for part in [
@@ -99,7 +104,8 @@ fn branches_of_development_are_not_bundled() {
         ("index.js", b"import x from './lib.cjs'; export default x"),
         (
             "lib.cjs",
-            b"if (process.env.NODE_ENV === 'production') { module.exports = require('./p.cjs') } else { module.exports = require('./d.cjs') }\
+            b"if (process.env.NODE_ENV === 'production') { module.exports = require('./p.cjs') } else \
+                { module.exports = require('./d.cjs') }\
               if (typeof window !== 'undefined' && process.env.NODE_ENV !== 'production') require('not-installed');\
               'production' !== process.env.NODE_ENV && require('not-installed-either');",
         ),

@@ -1,21 +1,20 @@
-//! An allowance of so many units in a period, which comes back evenly.
+//! A rate limiter by the generic cell rate algorithm (GCRA): so many units in a period, which come back evenly.
 
 use super::sync::{AtomicU64, Ordering};
 use std::time::Duration;
 
 const NS_PER_MS: u64 = 1_000_000;
 
-/// So many units in a period (the generic cell rate algorithm). After a rest all of them may be taken at once. Unlike
-/// the rate limiters of the crate `governor` it can be overdrawn, by what is known only afterwards, and says how much
-/// of it is used.
-pub struct Allowance {
+/// A limit of so many units in a period. When none is used, all of them may be taken at once. Unlike the rate limiters
+/// of the crate `governor` it can be in debt, since some costs are known only afterwards, and says how much is used.
+pub struct GcraLimiter {
     units: u64,
     period_ns: u64,
     /// When nothing of it is used any more, in nanoseconds since 1970.
     whole_again_ns: AtomicU64,
 }
 
-impl Allowance {
+impl GcraLimiter {
     /// `units` in `period`; none for 0 units, which is not a limit.
     #[must_use]
     pub fn new(units: u64, period: Duration) -> Option<Self> {
@@ -23,7 +22,7 @@ impl Allowance {
         (units > 0).then(|| Self { units, period_ns, whole_again_ns: AtomicU64::new(0) })
     }
 
-    /// How many units are used at a moment; more than there are if it is overdrawn.
+    /// How many units are used at a moment; more than there are if it is in debt.
     #[must_use]
     pub fn used(&self, now_ms: u64) -> u64 {
         let left_ns = self.whole_again_ns.load(Ordering::Relaxed).saturating_sub(now_ms.saturating_mul(NS_PER_MS));
@@ -35,14 +34,14 @@ impl Allowance {
     ///
     /// # Errors
     /// The wait, if it is longer than `wait_max`.
-    pub fn book(&self, now_ms: u64, wait_max: Duration) -> Result<Duration, Duration> {
+    pub fn reserve(&self, now_ms: u64, wait_max: Duration) -> Result<Duration, Duration> {
         let (now, cost) = (now_ms.saturating_mul(NS_PER_MS), self.cost_ns(1));
         let next = |whole_again: u64| whole_again.max(now).saturating_add(cost);
         let wait = |whole_again| Duration::from_nanos((next(whole_again) - now).saturating_sub(self.period_ns));
-        let booked = self.whole_again_ns.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |whole_again| {
+        let reserved = self.whole_again_ns.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |whole_again| {
             (wait(whole_again) <= wait_max).then(|| next(whole_again))
         });
-        booked.map(wait).map_err(wait)
+        reserved.map(wait).map_err(wait)
     }
 
     /// Whether anything is left of it, else how long to wait for that.

@@ -1,6 +1,6 @@
-//! Which words a bundle can say: the ground for deciding which web APIs and host imports a component needs.
+//! The identifiers in a bundle: the ground for deciding which web APIs and host imports a component needs.
 //!
-//! The answer errs on one side. A word that does occur is always reported; a reported word may turn out to be a local
+//! The scan errs on one side. A word that does occur is always reported; a reported word may turn out to be a local
 //! variable of the same name, and then the component carries an API that it never calls.
 
 use std::collections::HashSet;
@@ -16,9 +16,9 @@ use oxc::parser::Parser;
 use oxc::semantic::SemanticBuilder;
 use oxc::span::SourceType;
 
-/// The words of a bundle. Made by [`scan`].
+/// The identifiers in a bundle. Made by [`scan`].
 #[derive(Debug, Default)]
-pub struct Uses {
+pub struct ApiUsage {
     words: HashSet<String>,
     /// Whether strings can become code, so that words inside of longer ones count.
     eval: bool,
@@ -34,7 +34,7 @@ const GLOBAL_OBJECTS: [&str; 3] = ["globalThis", "self", "window"];
 /// The word for a member of `Intl` whose name is not in the source.
 const ANY_OF_INTL: &str = "Intl[]";
 
-impl Uses {
+impl ApiUsage {
     /// Whether `word` occurs as an identifier that is read, as a property name, as a whole string or as a word of a
     /// template literal. Where strings can become code, words inside longer strings count too.
     #[must_use]
@@ -83,7 +83,7 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split(|c: char| !(c.is_alphanumeric() || c == '_' || c == '$')).filter(|word| !word.is_empty())
 }
 
-impl<'a> Visit<'a> for Uses {
+impl<'a> Visit<'a> for ApiUsage {
     fn visit_identifier_name(&mut self, name: &IdentifierName<'a>) {
         self.add(name.name.as_str());
     }
@@ -162,10 +162,10 @@ impl<'a> Visit<'a> for Uses {
 /// Collects the words of an ES module in one pass. Comments do not count. Of text that does not parse, every word
 /// counts. `eval` says whether strings can become code.
 #[must_use]
-pub fn scan(code: &str, eval: bool) -> Uses {
+pub fn scan(code: &str, eval: bool) -> ApiUsage {
     let allocator = Allocator::default();
     let parsed = Parser::new(&allocator, code, SourceType::mjs()).parse();
-    let mut uses = Uses { eval, ..Uses::default() };
+    let mut uses = ApiUsage { eval, ..ApiUsage::default() };
     if parsed.panicked {
         uses.add_words(code);
         uses.globals = uses.words.clone();
