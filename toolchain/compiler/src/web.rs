@@ -254,7 +254,7 @@ fn module(entry: &Entry) -> Option<(String, &'static str)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{engine, uses};
+    use crate::{api_usage, engine};
 
     /// The capabilities among the interfaces that a component with this source and these handlers imports, and whether
     /// it has the web module of triggers.
