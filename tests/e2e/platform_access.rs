@@ -75,6 +75,7 @@ fn body(method: &str, template: &str) -> Value {
         ("put", "{role}") => json!({ "policy": "permit (principal, action, resource);" }),
         ("put", "{name}") => json!({ "value": "x" }),
         ("post", "jobs") => json!({ "name": "resize" }),
+        ("post", "events") if template.contains("{subscription}") => json!({ "after": 0 }),
         ("post", "events") => json!({ "specversion": "1.0", "id": "1", "type": "order.paid", "source": "/shop" }),
         ("post", "replay") => json!({ "after": 0 }),
         ("put" | "post", _) => json!({}),

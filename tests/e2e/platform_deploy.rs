@@ -202,7 +202,7 @@ async fn a_deployment_that_is_refused_changes_nothing_that_serves() {
         (json!({ "version": 0 }), "not-found", "0"),
         (json!({ "version": -1 }), "bad-input", "-1"),
         (json!({}), "bad-input", "promote_from"),
-        (json!({ "version": 1, "promote_from": "staging" }), "bad-input", "either"),
+        (json!({ "version": 1, "promote_from": "staging" }), "bad-input", "exactly one of"),
         (json!({ "promote_from": "staging" }), "not-found", "staging"),
         (bad_plan, "bad-input", "rollout.steps"),
         (json!({ "version": 1, "rollout": { "every-ms": 1 } }), "bad-input", "rollout.every-ms"),

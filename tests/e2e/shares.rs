@@ -271,15 +271,17 @@ async fn a_slow_reader_of_the_answer_to_an_idempotent_request_keeps_nobody_out()
     let flags = [&flags[..], &["--fuel", "100000000000", "--write-timeout-ms", "600000"]].concat();
     let platform = Platform::start(&flags);
     let team = platform.new_tenant("team", json!({})).await;
-    team.serve("shop", &component(WRITER), json!({ "gateway": { "idempotency": {} } })).await;
+    let writer = component(WRITER);
+    team.serve("shop", &writer, json!({ "gateway": { "idempotency": {} } })).await;
+    team.serve("other", &writer, json!({})).await;
     let host = team.host("shop");
     let mut stream = TcpStream::connect(platform.address).await.expect("it listens");
     let head =
         format!("POST /stream?mb=60 HTTP/1.1\r\nhost: {host}\r\nidempotency-key: k\r\ncontent-length: 0\r\n\r\n");
     stream.write_all(head.as_bytes()).await.expect("it reads requests");
     assert!(begins(&mut stream).await.starts_with("HTTP/1.1 200"));
-    // The only place is taken by a guest whose client does not read, and somebody wants it.
-    assert_eq!(platform.ask(&host, "/").await.body, "answered");
+    // The host's only place is taken by a guest whose client does not read, and another service's request wants it.
+    assert_eq!(platform.ask(&team.host("other"), "/").await.body, "answered");
     broken_off(stream).await.expect("it does not look whole");
 }
 
