@@ -77,7 +77,7 @@ fn what_is_above_a_ceiling_is_refused_with_key_value_and_ceiling() {
         ),
         (
             json!({ "capabilities": { "maps": { "pool": { "depth": 1 } } } }),
-            ["capabilities.maps.pool.depth", "1", "declares"],
+            ["capabilities.maps.pool.depth", "1", "does not declare this amount"],
         ),
     ] {
         let error = ceilings.check(&tenant, &settings(asked.clone())).expect_err("too much");
