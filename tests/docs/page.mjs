@@ -14,6 +14,7 @@ const SERVICE_MS = 30_000;
 const OUTPUT_MS = 10_000;
 const REBUILD_MS = 1_000;
 const AGAIN_MS = 5_000;
+const SLEPT_AGAIN_MS = 60_000;
 
 /** The pages that are being run. */
 const running = new Set();
@@ -206,12 +207,16 @@ class PageRun {
     }
   }
 
-  /** The first command after files were saved is tried again while `elias dev` may still build. */
+  /**
+   * The first command after files were saved is tried again while `elias dev` may still build, and one that sleeps and
+   * then looks: a machine may be slower than the page's author thought.
+   */
   async #console(text) {
     if (this.#saved !== undefined) await this.#rebuilt();
     let again = this.#saved === undefined ? 0 : Date.now() + AGAIN_MS;
     this.#saved = undefined;
     for (const { command, expected } of commands(text)) {
+      if (LOOKS_AFTER_SLEEP.test(command)) again = Math.max(again, Date.now() + SLEPT_AGAIN_MS);
       let printed = await this.shell.run(command);
       while (!pattern(expected, true).test(normal(printed))) {
         if (Date.now() > again) {
@@ -248,6 +253,9 @@ function commands(text) {
   }
   return found;
 }
+
+/** Only what changes nothing may be done twice. */
+const LOOKS_AFTER_SLEEP = /^sleep \d+(;| &&) (curl [^ ]+|elias (jobs|events|executions)( --[^ ]+ [^ ]+)*)$/;
 
 const normal = (text) => text.replace(/[ \t\r]+$/gm, "").trim();
 
