@@ -5,10 +5,9 @@ use elias_tests::platform::{Platform, until};
 use elias_tests::serve::Answer;
 use elias_tests::services::Postgres;
 use elias_tests::tenant::Tenant;
+use elias_tests::upstream::Upstream;
 use serde_json::{Value, json};
-use std::time::Duration;
 use tokio::io::AsyncWriteExt;
-use tokio::time::sleep;
 
 /// Answers each execution with another text, as the query says.
 fn fickle() -> Vec<u8> {
@@ -35,6 +34,29 @@ async fn serve_component(team: &Tenant<'_>, component: &[u8], mut settings: Valu
         "routes": [{ "path": "/strict", "idempotency": { "required": true, "ttl": "1h" } }, {}],
     });
     team.serve("shop", component, settings).await;
+}
+
+/// Serves a component whose executions last until the upstream releases them.
+async fn serve_held(team: &Tenant<'_>, upstream: &Upstream, mut settings: Value) {
+    let origin = format!("http://{}", upstream.address());
+    let source = format!(
+        "export default {{ async fetch(request) {{
+            if (request.method === 'POST') await fetch('{origin}/held');
+            return new Response(crypto.randomUUID(), {{ status: 201 }});
+        }} }};"
+    );
+    settings["capabilities"] = json!({ "http": { "allow": [origin], "private": ["127.0.0.1/32"] } });
+    serve_component(team, &component(&source), settings).await;
+}
+
+/// Sends a request with a key and leaves once it is being executed.
+async fn send_and_leave(platform: &Platform, upstream: &Upstream, key: &str) {
+    let (before, host) = (upstream.held(), platform.default_tenant().host("shop"));
+    let mut left = tokio::net::TcpStream::connect(platform.address).await.expect("it listens");
+    let request =
+        format!("POST / HTTP/1.1\r\nhost: {host}\r\nidempotency-key: \"{key}\"\r\ncontent-length: 1\r\n\r\nx");
+    left.write_all(request.as_bytes()).await.expect("sent");
+    until("it is executed", async || (upstream.held() > before).then_some(())).await;
 }
 
 async fn send(platform: &Platform, method: &str, path: &str, key: Option<&str>, body: &str) -> Answer {
@@ -131,69 +153,44 @@ async fn what_failed_runs_again_and_what_is_too_large_is_not_stored() {
 
 #[tokio::test]
 async fn a_second_request_conflicts_with_the_first_until_that_has_ended_also_if_its_client_has_left() {
-    let platform = Platform::start(&[]);
-    serve(&platform.default_tenant(), json!({})).await;
-    let slow = || send(&platform, "POST", "/?slow=2000", Some("both"), "x");
-    let (first, second) = tokio::join!(slow(), async {
-        sleep(Duration::from_millis(700)).await;
-        slow().await
-    });
+    let (platform, upstream) = (Platform::start(&[]), Upstream::start().await);
+    serve_held(&platform.default_tenant(), &upstream, json!({})).await;
+    send_and_leave(&platform, &upstream, "left").await;
+    let again = || send(&platform, "POST", "/", Some("left"), "x");
+    let second = again().await;
     assert_eq!((second.status, second.code().as_str()), (409, "idempotency-conflict"), "{second:?}");
     assert_eq!(second.headers["retry-after"], "1");
-    let third = slow().await;
-    assert_eq!((first.status, third.status, &third.body), (201, 201, &first.body));
-
-    let mut left = tokio::net::TcpStream::connect(platform.address).await.expect("it listens");
-    let host = platform.default_tenant().host("shop");
-    let request =
-        format!("POST /?slow=1500 HTTP/1.1\r\nhost: {host}\r\nidempotency-key: \"left\"\r\ncontent-length: 1\r\n\r\nx");
-    left.write_all(request.as_bytes()).await.expect("sent");
-    sleep(Duration::from_millis(500)).await;
-    drop(left);
-    let answer = until("the first has ended", async || {
-        let answer = send(&platform, "POST", "/?slow=1500", Some("left"), "x").await;
-        (answer.status != 409).then_some(answer)
-    });
-    let answer = answer.await;
-    assert_eq!((answer.status, is_replayed(&answer)), (201, true), "it was executed once: {answer:?}");
+    upstream.release();
+    let third = until("the first has ended", async || Some(again().await).filter(|answer| answer.status != 409)).await;
+    assert_eq!((third.status, is_replayed(&third), upstream.held()), (201, true, 1), "executed once: {third:?}");
 }
 
 #[tokio::test]
 async fn a_request_whose_client_has_left_counts_until_it_has_ended() {
-    let platform = Platform::start(&["--requests-per-address", "2"]);
-    serve(&platform.default_tenant(), json!({})).await;
-    let host = platform.default_tenant().host("shop");
+    let (platform, upstream) = (Platform::start(&["--requests-per-address", "2"]), Upstream::start().await);
+    serve_held(&platform.default_tenant(), &upstream, json!({})).await;
     for key in ["one", "two"] {
-        let mut left = tokio::net::TcpStream::connect(platform.address).await.expect("it listens");
-        let request =
-            format!("POST /?slow=4000 HTTP/1.1\r\nhost: {host}\r\nidempotency-key: {key}\r\ncontent-length: 0\r\n\r\n");
-        left.write_all(request.as_bytes()).await.expect("sent");
-        sleep(Duration::from_millis(500)).await;
+        send_and_leave(&platform, &upstream, key).await;
     }
+    let host = platform.default_tenant().host("shop");
     let more = platform.ask(&host, "/").await;
     assert_eq!((more.status, more.code().as_str()), (429, "address-requests"), "{more:?}");
+    upstream.release();
     until("they have ended", async || (platform.ask(&host, "/").await.status == 201).then_some(())).await;
 }
 
 #[tokio::test]
 async fn a_key_of_a_host_that_died_is_held_until_its_request_would_have_ended() {
-    let mut platform = Platform::start(&[]);
-    serve(&platform.default_tenant(), json!({ "limits": { "deadline-ms": 6000 } })).await;
-    let (address, host) = (platform.address, platform.default_tenant().host("shop"));
-    let mut lost = tokio::net::TcpStream::connect(address).await.expect("it listens");
-    let request =
-        format!("POST /?slow=2500 HTTP/1.1\r\nhost: {host}\r\nidempotency-key: lost\r\ncontent-length: 1\r\n\r\nx");
-    lost.write_all(request.as_bytes()).await.expect("sent");
-    sleep(Duration::from_millis(1000)).await;
+    let (mut platform, upstream) = (Platform::start(&[]), Upstream::start().await);
+    serve_held(&platform.default_tenant(), &upstream, json!({ "limits": { "deadline-ms": 6000 } })).await;
+    send_and_leave(&platform, &upstream, "lost").await;
     platform.restart();
-    let held = send(&platform, "POST", "/?slow=2500", Some("lost"), "x").await;
+    let again = || send(&platform, "POST", "/", Some("lost"), "x");
+    let held = again().await;
     assert_eq!((held.status, held.code().as_str()), (409, "idempotency-conflict"), "{held:?}");
-    let answer = until("the lease has ended", async || {
-        let answer = send(&platform, "POST", "/?slow=2500", Some("lost"), "x").await;
-        (answer.status != 409).then_some(answer)
-    });
-    let answer = answer.await;
-    assert_eq!((answer.status, is_replayed(&answer)), (201, false), "{answer:?}");
+    upstream.release();
+    let answer = until("the lease has ended", async || Some(again().await).filter(|answer| answer.status != 409)).await;
+    assert_eq!((answer.status, is_replayed(&answer), upstream.held()), (201, false, 2), "{answer:?}");
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::sync::Barrier;
+use tokio::sync::{Barrier, Semaphore};
 use tokio_rustls::TlsAcceptor;
 
 /// A server on a free port of the loopback address; it ends with the test's runtime.
@@ -34,11 +34,15 @@ struct State {
     /// Requests to `/never` whose client left.
     cut: AtomicUsize,
     together: Barrier,
+    /// Requests to `/held`.
+    held: AtomicUsize,
+    /// Open once they are to be responded to.
+    released: Semaphore,
 }
 
 impl Upstream {
     /// Starts one. It answers: `/slow` after 200 ms; `/together` once [`TOGETHER`] ask for it at the same time;
-    /// `/never` never; `/never-started` with how many requests to `/never` there were; `/version` with the protocol;
+    /// `/held` once they were [released](Self::release); `/never` never; `/never-started` with how many requests to `/never` there were; `/version` with the protocol;
     /// `/echo` with the request's body, its `content-type`, and its `x-encoding` as `content-encoding`; `/headers` with
     /// its headers as JSON; `/endless` with chunks as fast as they are read; `/to/URL` with a redirect; `/bomb` with a
     /// gzip that is a thousand times its size; anything else with its path.
@@ -76,6 +80,8 @@ impl Upstream {
             never_started: AtomicUsize::new(0),
             cut: AtomicUsize::new(0),
             together: Barrier::new(TOGETHER),
+            held: AtomicUsize::new(0),
+            released: Semaphore::new(0),
         });
         let of_server = Arc::clone(&state);
         tokio::spawn(async move {
@@ -104,6 +110,17 @@ impl Upstream {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// How many requests to `/held` there were.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.state.held.load(Ordering::SeqCst)
+    }
+
+    /// Responds to the requests to `/held`, those that wait and those that come.
+    pub fn release(&self) {
+        self.state.released.close();
     }
 
     /// How many requests to `/never` were given up by the client.
@@ -135,6 +152,10 @@ async fn answer(request: Request<Incoming>, state: Arc<State>) -> Result<Respons
         "/slow" => tokio::time::sleep(SLOW).await,
         "/together" => {
             state.together.wait().await;
+        }
+        "/held" => {
+            state.held.fetch_add(1, Ordering::SeqCst);
+            let _closed = state.released.acquire().await;
         }
         "/never" => {
             state.never_started.fetch_add(1, Ordering::SeqCst);

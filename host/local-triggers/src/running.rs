@@ -36,7 +36,7 @@ pub enum TriggerError {
     /// The settings have no schedule of this name.
     #[error("there is no schedule `{0}`")]
     NoSchedule(String),
-    /// The queue or the log does not take it: it is full, its key is another's, or there is no such job.
+    /// The queue or the log does not take it: it is full, its key is another's, or the job does not exist.
     #[error("{0}")]
     Refused(String),
 }

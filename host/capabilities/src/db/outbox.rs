@@ -180,7 +180,7 @@ impl Database {
         &self.outbox
     }
 
-    /// The first rows of the outbox, by their ids; none if there is no table.
+    /// The first rows of the outbox, by their ids; none before the table is created.
     ///
     /// # Errors
     /// If the database cannot be read, or the table is not one of the host's.

@@ -59,7 +59,7 @@ async fn rows_are_handed_over_once_in_their_order() {
     let (log, mut events) = MemoryLog::new(Clock::system());
     let (queue, log): (Arc<dyn JobQueue>, Arc<dyn EventLog>) = (Arc::new(queue), Arc::new(log));
     let grants = grants(json!({}), json!({ "types": ["order.*"] })).await;
-    // There is no table.
+    // The table is not created yet.
     assert_eq!(hand_over(&database, &grants, &queue, &log).await.expect("handed over"), Drained::All);
     run(&database, CREATE, &[]).await;
     let job = |name: &str| json!({ "name": name, "input": "{\"n\":1}" });

@@ -28,7 +28,7 @@ pub enum ErrorCode {
     /// The component's grant or its tenant's quota is used up.
     #[component(name = "quota-exceeded")]
     QuotaExceeded,
-    /// There is no such job or target.
+    /// The job or the target does not exist.
     #[component(name = "not-found")]
     NotFound,
     /// The unique key belongs to another job, or the job to cancel is over.

@@ -301,12 +301,12 @@ impl MemoryQueue {
     fn remove(&self, origin: &Origin, id: &str) -> Result<(), Error> {
         let mut state = self.shared.state();
         let number = state.number(id).filter(|number| (1..=state.last).contains(number));
-        let number = number.ok_or_else(|| Error::new(ErrorCode::NotFound, "there is no such job"))?;
+        let number = number.ok_or_else(|| Error::new(ErrorCode::NotFound, "the component has no job with this id"))?;
         let Some(Entry { job, status, .. }) = state.jobs.get(&number) else {
             return Err(Error::new(ErrorCode::Conflict, "the job is over"));
         };
         if job.component != origin.component && job.origin.component != origin.component {
-            return Err(Error::new(ErrorCode::NotFound, "there is no such job"));
+            return Err(Error::new(ErrorCode::NotFound, "the component has no job with this id"));
         }
         if let Status::Running = status {
             // Whoever runs it says when it is over.

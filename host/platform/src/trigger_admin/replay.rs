@@ -60,13 +60,13 @@ impl Platform {
             let last = events.last().map(|event| event.position);
             let (replay, room) = (Arc::clone(&replay), most - jobs.len());
             // A transformation may take some hundred milliseconds.
-            let found = tokio::task::spawn_blocking(move || replay.deliveries(&events, room)).await;
-            let found = found.map_err(|panic| Error::new(Code::Internal, format!("matching events: {panic}")))?;
-            after = found.position.unwrap_or(after);
-            bytes += found.jobs.iter().map(|job| job.input.len()).sum::<usize>();
-            jobs.extend(found.jobs);
+            let page = tokio::task::spawn_blocking(move || replay.deliveries(&events, room)).await;
+            let page = page.map_err(|panic| Error::new(Code::Internal, format!("matching events: {panic}")))?;
+            after = page.position.unwrap_or(after);
+            bytes += page.jobs.iter().map(|job| job.input.len()).sum::<usize>();
+            jobs.extend(page.jobs);
             let is_seen = last.is_none_or(|last| last == after);
-            next = if found.is_over || (is_last && is_seen) { None } else { Some(after) };
+            next = if page.is_over || (is_last && is_seen) { None } else { Some(after) };
             if next.is_none() || jobs.len() >= most || bytes >= BYTES_MAX || began.elapsed() >= TIME_MAX {
                 break;
             }

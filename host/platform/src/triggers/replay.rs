@@ -30,7 +30,7 @@ pub(crate) struct Replay {
 
 /// The matches among some events.
 #[derive(Default)]
-pub(crate) struct Found {
+pub(crate) struct ReplayPage {
     /// The deliveries.
     pub(crate) jobs: Vec<NewJob>,
     /// The position of the last event that was looked at.
@@ -66,20 +66,20 @@ impl Replay {
     }
 
     /// The deliveries of these events, which follow one another in the log; at most `most`.
-    pub(crate) fn deliveries(&self, events: &[EventRecord], most: usize) -> Found {
-        let (began, mut found) = (Instant::now(), Found::default());
+    pub(crate) fn deliveries(&self, events: &[EventRecord], most: usize) -> ReplayPage {
+        let (began, mut page) = (Instant::now(), ReplayPage::default());
         for record in events {
-            if found.jobs.len() >= most || (found.position.is_some() && began.elapsed() >= MATCH_MAX) {
+            if page.jobs.len() >= most || (page.position.is_some() && began.elapsed() >= MATCH_MAX) {
                 break;
             }
             if self.until.is_some_and(|until| record.published_at >= until) {
-                found.is_over = true;
+                page.is_over = true;
                 break;
             }
-            found.position = Some(record.position);
-            found.jobs.extend(self.delivery(record));
+            page.position = Some(record.position);
+            page.jobs.extend(self.delivery(record));
         }
-        found
+        page
     }
 
     /// The delivery of an event, if it is of the selection and for the subscription.

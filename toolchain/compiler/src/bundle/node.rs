@@ -51,7 +51,7 @@ pub(super) async fn resolve(context: &PluginContext, args: &HookResolveIdArgs<'_
     }
     let of_package = args.importer.is_some_and(|importer| importer.contains("/node_modules/"));
     // A package may say in its `browser` map what it takes in place of a built-in. A package that merely has the same
-    // name as a built-in is meant only where there is no such built-in.
+    // name as a built-in is meant only if Node has no built-in of that name.
     if name == args.specifier && args.importer.is_some_and(|importer| Path::new(importer).is_absolute()) {
         let options = PluginContextResolveOptions { import_kind: args.kind, ..PluginContextResolveOptions::default() };
         if let Ok(Ok(found)) = context.resolve(args.specifier, args.importer, Some(options)).await {

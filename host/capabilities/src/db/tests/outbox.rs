@@ -49,7 +49,7 @@ impl DbContext {
 
 pub(in crate::db::tests) async fn rows_of_the_outbox_are_parts_of_their_transaction(backend: TestBackend) {
     let db = backend.open("outbox", json!({})).await;
-    // There is no table yet.
+    // The table is not created yet.
     assert!(db.bodies().await.is_empty());
     for action in [Action::Rollback, Action::Commit] {
         let mut transaction = db.begin(Isolation::ReadCommitted, false);

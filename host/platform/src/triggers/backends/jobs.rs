@@ -43,7 +43,7 @@ impl JobQueue for TriggerBackends {
             match cancelled {
                 Some(CancelledJob::Cancelled | CancelledJob::Leased) => Ok(()),
                 Some(CancelledJob::Finished) => Err(Error::new(ErrorCode::Conflict, "the job is over")),
-                None => Err(Error::new(ErrorCode::NotFound, "the component has no such job")),
+                None => Err(Error::new(ErrorCode::NotFound, "the component has no job with this id")),
             }
         }
         .boxed()

@@ -53,7 +53,7 @@ async fn a_job_of_a_component_that_is_nowhere_is_refused() {
     let backends = TriggerBackends::of(bench.runner("one"));
     let job = NewJob { target: Some("gone".to_owned()), ..job("mail") };
     let refused = backends.enqueue_once(origin(0), "01ARZ3NDEKTSV4RRFFQ69G5FAV".to_owned(), job).await;
-    assert_eq!(refused.expect_err("there is no such component").code, ErrorCode::NotFound);
+    assert_eq!(refused.expect_err("the component does not exist").code, ErrorCode::NotFound);
 }
 
 #[tokio::test(flavor = "multi_thread")]
