@@ -82,7 +82,8 @@ it("fires schedules in their time zone", async () => {
   await clock.advance("1d");
   // Clocks were set forward in that night: 03:00 in Berlin is 01:00 UTC.
   expect(triggers.ticks).toEqual([{ name: "nightly", scheduledTime: Date.parse("2026-03-29T01:00:00Z") }]);
-  expect(triggers.jobs).toMatchObject([{ name: "report", input: { at: "2026-03-29T01:00:00.000Z", late: 0, full: true }, state: "waiting" }]);
+  const input = { at: "2026-03-29T01:00:00.000Z", late: 0, full: true };
+  expect(triggers.jobs).toMatchObject([{ name: "report", input, state: "waiting" }]);
   expect(Date.now()).toBe(Date.parse("2026-03-29T12:00:00Z"));
   expect(await triggers.runJobs()).toMatchObject([{ name: "report", outcome: "done", result: "sent" }]);
   expect(triggers.jobs).toMatchObject([{ state: "done", result: "sent" }]);
@@ -91,7 +92,8 @@ it("fires schedules in their time zone", async () => {
 it("runs jobs when they are due, and tries them again", async () => {
   clock.set("2026-06-01T12:00:00Z");
   await jobs.enqueue("order", null, { delay: 1000 });
-  const hopeless = await jobs.enqueue("order", { fails: true }, { runAt: new Date("2026-06-01T12:00:01Z"), priority: 1 });
+  const runAt = new Date("2026-06-01T12:00:01Z");
+  const hopeless = await jobs.enqueue("order", { fails: true }, { runAt, priority: 1 });
   await jobs.enqueue("report", null, { after: [hopeless] });
   expect(await outcomes()).toEqual([]);
   await clock.advance(1000);

@@ -41,11 +41,12 @@ struct State {
 }
 
 impl Upstream {
-    /// Starts one. It answers: `/slow` after 200 ms; `/together` once [`TOGETHER`] ask for it at the same time;
-    /// `/held` once they were [released](Self::release); `/never` never; `/never-started` with how many requests to `/never` there were; `/version` with the protocol;
-    /// `/echo` with the request's body, its `content-type`, and its `x-encoding` as `content-encoding`; `/headers` with
-    /// its headers as JSON; `/endless` with chunks as fast as they are read; `/to/URL` with a redirect; `/bomb` with a
-    /// gzip that is a thousand times its size; anything else with its path.
+    /// Starts one. It answers: `/slow` after 200 ms; `/together` once [`TOGETHER`] ask for it at the same time; `/held`
+    /// once they were [released](Self::release); `/never` never; `/never-started` with how many requests to `/never`
+    /// there were; `/version` with the protocol; `/echo` with the request's body, its `content-type`, and its
+    /// `x-encoding` as `content-encoding`; `/headers` with its headers as JSON; `/endless` with chunks as fast as they
+    /// are read; `/to/URL` with a redirect; `/bomb` with a gzip that is a thousand times its size; anything else with
+    /// its path.
     ///
     /// # Panics
     /// If there is no free port.

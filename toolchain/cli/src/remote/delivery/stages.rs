@@ -25,7 +25,14 @@ const BASELINE: &str = "stage1";
 pub(crate) struct StageArguments {
     /// Run the version as a variant beside the deployed one, under this name [default: the name in the source, such as
     /// stage2 for the second implementation]
-    #[arg(long, value_name = "NAME", num_args = 0..=1, value_parser = name, conflicts_with_all = ["canary", "no_serve"], help_heading = "Experiments")]
+    #[arg(
+        long,
+        value_name = "NAME",
+        num_args = 0..=1,
+        value_parser = name,
+        conflicts_with_all = ["canary", "no_serve"],
+        help_heading = "Experiments"
+    )]
     pub(crate) stage: Option<Option<String>>,
     /// Share of the requests that the variant responds to, in percent [default: 0]
     #[arg(long, value_name = "PERCENT", value_parser = parse_percent, requires = "stage", help_heading = "Experiments")]

@@ -162,7 +162,8 @@ mod tests {
         });
         let status = json!({
             "component": "shop", "environment": "production", "revision": 3, "stopped": false, "host": "shop.default.localhost", "url": "http://shop.default.localhost:8787",
-            "release": release(1, "", "open"), "canary": release(2, "it was open", "healthy"), "rollout": rollout, "executions": [], "pending": false
+            "release": release(1, "", "open"), "canary": release(2, "it was open", "healthy"), "rollout": rollout,
+            "executions": [], "pending": false
         });
         let status: Status = read(&status).expect("it is as the API writes it");
         assert_eq!(status.address(), "http://shop.default.localhost:8787");
