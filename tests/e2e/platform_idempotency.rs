@@ -37,7 +37,9 @@ async fn serve_component(team: &Tenant<'_>, component: &[u8], mut settings: Valu
 }
 
 /// Serves a component whose executions last until the upstream releases them.
-async fn serve_held(team: &Tenant<'_>, upstream: &Upstream, mut settings: Value) {
+async fn serve_held(platform: &Platform, upstream: &Upstream, mut settings: Value) {
+    // The upstream is in the host's own network.
+    assert_eq!(platform.admin("PUT", "/v1/tenants/default", json!({ "trusted": true })).await.0, 200);
     let origin = format!("http://{}", upstream.address());
     let source = format!(
         "export default {{ async fetch(request) {{
@@ -46,7 +48,7 @@ async fn serve_held(team: &Tenant<'_>, upstream: &Upstream, mut settings: Value)
         }} }};"
     );
     settings["capabilities"] = json!({ "http": { "allow": [origin], "private": ["127.0.0.1/32"] } });
-    serve_component(team, &component(&source), settings).await;
+    serve_component(&platform.default_tenant(), &component(&source), settings).await;
 }
 
 /// Sends a request with a key and leaves once it is being executed.
@@ -154,7 +156,7 @@ async fn what_failed_runs_again_and_what_is_too_large_is_not_stored() {
 #[tokio::test]
 async fn a_second_request_conflicts_with_the_first_until_that_has_ended_also_if_its_client_has_left() {
     let (platform, upstream) = (Platform::start(&[]), Upstream::start().await);
-    serve_held(&platform.default_tenant(), &upstream, json!({})).await;
+    serve_held(&platform, &upstream, json!({})).await;
     send_and_leave(&platform, &upstream, "left").await;
     let again = || send(&platform, "POST", "/", Some("left"), "x");
     let second = again().await;
@@ -168,7 +170,7 @@ async fn a_second_request_conflicts_with_the_first_until_that_has_ended_also_if_
 #[tokio::test]
 async fn a_request_whose_client_has_left_counts_until_it_has_ended() {
     let (platform, upstream) = (Platform::start(&["--requests-per-address", "2"]), Upstream::start().await);
-    serve_held(&platform.default_tenant(), &upstream, json!({})).await;
+    serve_held(&platform, &upstream, json!({})).await;
     for key in ["one", "two"] {
         send_and_leave(&platform, &upstream, key).await;
     }
@@ -182,7 +184,7 @@ async fn a_request_whose_client_has_left_counts_until_it_has_ended() {
 #[tokio::test]
 async fn a_key_of_a_host_that_died_is_held_until_its_request_would_have_ended() {
     let (mut platform, upstream) = (Platform::start(&[]), Upstream::start().await);
-    serve_held(&platform.default_tenant(), &upstream, json!({ "limits": { "deadline-ms": 6000 } })).await;
+    serve_held(&platform, &upstream, json!({ "limits": { "deadline-ms": 6000 } })).await;
     send_and_leave(&platform, &upstream, "lost").await;
     platform.restart();
     let again = || send(&platform, "POST", "/", Some("lost"), "x");
