@@ -11,8 +11,10 @@ use std::collections::{BTreeMap, HashMap};
 /// A queue of a tenant.
 pub(super) type QueueKey = (TenantId, QueueId);
 
-/// Jobs that one round claims.
-const CLAIM_MAX: u32 = 50;
+/// Jobs that one round claims. A commit costs as much for one as for all.
+const CLAIM_MAX: u32 = 250;
+/// Deliveries at a time of a subscription that the version has no more, and events that are published later.
+const DELIVERIES_MAX: u32 = 50;
 /// The largest concurrency that holds exactly over all hosts: they take turns to claim from such a queue. To do so from
 /// one with a larger limit costs more than it is worth.
 const EXACT_CONCURRENCY_MAX: u32 = 100;
@@ -69,21 +71,19 @@ fn limits(served: &ServedTriggers, queue: &QueueId) -> QueueLimits {
             // Its jobs are events, and its concurrency is that of runs.
             let events =
                 |subscription: &SubscriptionConfig| subscription.concurrency.saturating_mul(subscription.batch);
-            of(subscription.is_some(), subscription.map_or(CLAIM_MAX, events))
+            of(subscription.is_some(), subscription.map_or(DELIVERIES_MAX, events))
         }
         JobTrigger::Webhook => {
             let webhook = served.config.webhook.iter().find(|webhook| webhook.name() == queue.name);
-            of(webhook.is_some(), webhook.map_or(CLAIM_MAX, |webhook| webhook.concurrency))
+            of(webhook.is_some(), webhook.map_or(DELIVERIES_MAX, |webhook| webhook.concurrency))
         }
     }
 }
 
-/// Plans a claim of at most `free` jobs. `ended` are jobs of these queues that will not be leased any more when the
-/// claim is made.
+/// Plans a claim of at most `free` jobs.
 pub(super) fn plan(
     ready: Vec<ReadyQueue>,
     leased: &[LeasedQueue],
-    ended: &HashMap<QueueKey, u64>,
     find: impl Fn(&ServiceId, &QueueKey) -> Option<ServedTriggers>,
     fair: &mut FairQueue<TenantId>,
     free: u32,
@@ -102,7 +102,6 @@ pub(super) fn plan(
         let (tenant, queue) = key;
         let limits = limits(&served, &queue);
         let now = running.get(&(&tenant, &queue)).copied().unwrap_or_default();
-        let now = now.saturating_sub(ended.get(&(tenant.clone(), queue.clone())).copied().unwrap_or_default());
         let now = u32::try_from(now).unwrap_or(u32::MAX);
         let room = limits.concurrency.saturating_sub(now);
         if room > 0 {
@@ -200,7 +199,7 @@ mod tests {
             Some(ServedTriggers { config: Arc::clone(&config), quotas: Quotas::default(), is_stopped: false })
         };
         let mut fair = FairQueue::default();
-        let plan = plan(ready, leased, &HashMap::new(), find, &mut fair, free);
+        let plan = plan(ready, leased, find, &mut fair, free);
         plan.shares.into_iter().map(|one| (one.tenant.to_string(), one.queue.name, one.most)).collect()
     }
 
