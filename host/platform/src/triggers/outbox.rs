@@ -7,6 +7,7 @@
 use super::Runner;
 use super::backends::TriggerBackends;
 use elias_api::{Code, Result};
+use elias_delivery::supervision::SharedAdmission;
 use elias_names::ServiceId;
 use elias_store::DueOutbox;
 use parking_lot::Mutex;
@@ -15,21 +16,24 @@ use std::collections::hash_map::Entry;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
-use tokio::sync::Semaphore;
 
 /// How long an outbox is left alone that a host has looked into, in milliseconds.
 const PAUSE_MS: u64 = 5_000;
 /// Outboxes that a look takes.
 const LOOK_MAX: u32 = 100;
-/// Outboxes that are drained at a time, and how long each may take: a slow database must not keep the others waiting.
-const DRAINS_MAX: usize = 16;
+/// Outboxes that are drained at a time, and how long each may take: a slow database must not keep the others waiting,
+/// nor many of one tenant's the other tenants.
+pub(super) const DRAINS_MAX: u32 = 16;
 const DRAIN_MAX: Duration = Duration::from_secs(30);
+/// How long an outbox waits for its turn. The next look then takes it again.
+const WAIT_MAX: Duration = Duration::from_secs(60);
 
 /// The outboxes that are being drained by this host.
 pub(super) struct OutboxDrains {
     /// By service; whether there was another commit meanwhile.
     running: Mutex<HashMap<ServiceId, bool>>,
-    slots: Arc<Semaphore>,
+    /// Of as many services as wait; each waits once.
+    slots: SharedAdmission,
     /// Commits are told of on any thread.
     runtime: Handle,
 }
@@ -37,7 +41,7 @@ pub(super) struct OutboxDrains {
 impl OutboxDrains {
     /// Nothing is drained. Needs to be called in a runtime.
     pub(super) fn new() -> Self {
-        let slots = Arc::new(Semaphore::new(DRAINS_MAX));
+        let slots = SharedAdmission::new(DRAINS_MAX, u32::MAX, WAIT_MAX);
         Self { running: Mutex::default(), slots, runtime: Handle::current() }
     }
 
@@ -114,8 +118,7 @@ impl Runner {
     }
 
     async fn drain_once(self: &Arc<Self>, service: &ServiceId, due: Option<&DueOutbox>) {
-        // The semaphore is never closed.
-        let Ok(_slot) = self.outboxes.slots.acquire().await else { return };
+        let Some(_slot) = self.outboxes.slots.enter(Some(&service.tenant)).await else { return };
         let draining = self.services.drain_outbox(service, TriggerBackends::of(Arc::clone(self)));
         match tokio::time::timeout(DRAIN_MAX, draining).await {
             Ok(Ok(true)) => {

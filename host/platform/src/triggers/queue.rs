@@ -5,7 +5,7 @@ use super::dead_job;
 use super::event_batch::{self, Claim};
 use super::limits::Buckets;
 use super::meters::LatencyKind;
-use super::plan::{self, QueueKey};
+use super::plan::{self, QueueKey, Slots};
 use super::run::{DEAD_LETTER_KEEP_MS, RunClock, Verdict, service_of};
 use super::runner::RunningJob;
 use super::scheduler::{FAILING_RUNS, failing_event};
@@ -54,10 +54,9 @@ pub(super) async fn round(runner: &Arc<Runner>) -> Result<bool> {
     for one in &ended {
         *ended_of.entry(one.queue.clone()).or_default() += 1;
     }
-    let busy = runner.running.lock().len().saturating_sub(ended.len());
-    let free = runner.slots.saturating_sub(u32::try_from(busy).unwrap_or(u32::MAX));
+    let slots = runner.free_slots(&ended);
     let mut planned = None;
-    if free > 0 && !runner.is_stopping() {
+    if slots.free > 0 && !runner.is_stopping() {
         let mut scope = runner.store.host_read().await?;
         let ready = scope.ready_queues().await?;
         let leased = if ready.is_empty() { Vec::new() } else { scope.leased_queues().await? };
@@ -67,7 +66,7 @@ pub(super) async fn round(runner: &Arc<Runner>) -> Result<bool> {
             let is_held = runner.held.lock().get(queue).is_some_and(|hold| hold.until > now);
             if is_held { None } else { runner.services.find(service) }
         };
-        let plan = plan::plan(ready, &leased, &ended_of, find, &mut runner.fair.lock(), free);
+        let plan = plan::plan(ready, &leased, &ended_of, find, &mut runner.fair.lock(), &slots);
         planned = Some(plan);
     }
     let (mut shares, limits) = planned
@@ -156,6 +155,25 @@ pub(super) async fn end_orphans(runner: &Runner) -> Result<()> {
 }
 
 impl Runner {
+    /// The slots of this host once these jobs have ended.
+    fn free_slots(&self, ended: &[Ended]) -> Slots {
+        let mut held: HashMap<TenantId, u32> = HashMap::new();
+        let mut busy = 0_u32;
+        let running = self.running.lock();
+        for lease in running.keys() {
+            *held.entry(lease.tenant.clone()).or_default() += 1;
+            busy += 1;
+        }
+        drop(running);
+        for one in ended {
+            if let Some(held) = held.get_mut(&one.end.lease.tenant) {
+                *held = held.saturating_sub(1);
+                busy = busy.saturating_sub(1);
+            }
+        }
+        Slots { free: self.slots.saturating_sub(busy), held }
+    }
+
     /// The store knows of these ends.
     fn forget(&self, ended: &[Ended], late: &[JobLease]) {
         let mut running = self.running.lock();

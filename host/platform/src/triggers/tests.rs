@@ -5,6 +5,7 @@ mod batches;
 mod limits;
 mod outbox;
 mod schedules;
+mod shares;
 mod steps;
 mod webhooks;
 
@@ -46,6 +47,18 @@ struct Fake {
     sent: Mutex<Vec<(String, u32, String)>>,
     /// The rows of its outbox, which are never deleted, as if each host died before it could.
     outbox: Mutex<Vec<(String, NewJob)>>,
+    /// The tenant whose outboxes and receivers of webhooks are so slow that nothing of theirs ends.
+    slow: Mutex<Option<TenantId>>,
+    /// The services whose outboxes were begun to be drained.
+    drained: Mutex<Vec<ServiceId>>,
+}
+
+impl Fake {
+    /// Waits for ever, if it is the slow tenant's.
+    fn wait(&self, tenant: &TenantId) -> BoxFuture<'static, ()> {
+        let is_slow = self.slow.lock().as_ref() == Some(tenant);
+        if is_slow { std::future::pending().boxed() } else { std::future::ready(()).boxed() }
+    }
 }
 
 impl Services for Fake {
@@ -64,13 +77,21 @@ impl Services for Fake {
 
     fn deliver(&self, delivery: WebhookDelivery) -> BoxFuture<'static, RunEnd> {
         let ending = Self::receive(&delivery);
+        let waits = self.wait(&delivery.service.tenant);
         self.sent.lock().push((delivery.id, delivery.record.attempt, delivery.event));
-        async move { RunEnd { ending, version: Some(1) } }.boxed()
+        async move {
+            waits.await;
+            RunEnd { ending, version: Some(1) }
+        }
+        .boxed()
     }
 
-    fn drain_outbox(&self, _: &ServiceId, backends: TriggerBackends) -> BoxFuture<'static, elias_api::Result<bool>> {
+    fn drain_outbox(&self, id: &ServiceId, backends: TriggerBackends) -> BoxFuture<'static, elias_api::Result<bool>> {
         let rows = self.outbox.lock().clone();
+        let waits = self.wait(&id.tenant);
+        self.drained.lock().push(id.clone());
         async move {
+            waits.await;
             for (id, job) in rows {
                 backends
                     .enqueue_once(origin(0), id, job)
@@ -118,6 +139,8 @@ async fn bench(triggers: Value, handler: Handler) -> Bench {
         ran: Mutex::default(),
         sent: Mutex::default(),
         outbox: Mutex::default(),
+        slow: Mutex::default(),
+        drained: Mutex::default(),
     };
     Bench { store, settings, services: Arc::new(services), _folder: folder }
 }
