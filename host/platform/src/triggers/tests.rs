@@ -4,6 +4,7 @@ mod bad_input;
 mod batches;
 mod limits;
 mod outbox;
+mod records;
 mod schedules;
 mod shares;
 mod steps;
