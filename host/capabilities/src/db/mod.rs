@@ -41,7 +41,7 @@ pub use query::Query;
 pub use transaction::Transaction;
 
 #[cfg(all(feature = "events", feature = "jobs"))]
-pub(crate) use outbox::is_plain;
+pub(crate) use outbox::{StoredRow, is_plain};
 #[cfg(any(feature = "events", feature = "jobs"))]
 pub(crate) use outbox::write_outbox;
 #[cfg(feature = "workflow")]

@@ -17,6 +17,7 @@ use super::{JobRequest, Runner};
 use elias_api::{Actor, JobFilter, JobRecord, JobState, Quotas, TenantSettings, VersionSettings};
 use elias_capabilities::events::EventLog;
 use elias_capabilities::jobs::{ErrorCode, JobQueue, NewJob, StartTime};
+use elias_capabilities::outbox::Drained;
 use elias_capabilities::trigger::{Cause, Origin};
 use elias_names::{Environment, ServiceId, TenantId};
 use elias_store::{AllowedServices, ClaimShare, JobStart, NewEvent, Store, now_ms};
@@ -26,7 +27,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -52,6 +53,10 @@ struct Fake {
     slow: Mutex<Option<TenantId>>,
     /// The services whose outboxes were begun to be drained.
     drained: Mutex<Vec<ServiceId>>,
+    /// What the next drains result in, before the rows are handed over.
+    drains: Mutex<VecDeque<elias_api::Result<Drained>>>,
+    /// What was recorded of its outbox.
+    recorded: Mutex<Vec<String>>,
 }
 
 impl Fake {
@@ -87,7 +92,14 @@ impl Services for Fake {
         .boxed()
     }
 
-    fn drain_outbox(&self, id: &ServiceId, backends: TriggerBackends) -> BoxFuture<'static, elias_api::Result<bool>> {
+    fn drain_outbox(
+        &self,
+        id: &ServiceId,
+        backends: TriggerBackends,
+    ) -> BoxFuture<'static, elias_api::Result<Drained>> {
+        if let Some(drained) = self.drains.lock().pop_front() {
+            return async move { drained }.boxed();
+        }
         let rows = self.outbox.lock().clone();
         let waits = self.wait(&id.tenant);
         self.drained.lock().push(id.clone());
@@ -99,9 +111,13 @@ impl Services for Fake {
                     .await
                     .map_err(|error| elias_api::Error::new(elias_api::Code::Internal, error.message))?;
             }
-            Ok(true)
+            Ok(Drained { is_empty: true, ..Drained::default() })
         }
         .boxed()
+    }
+
+    fn record_outbox(&self, _: &ServiceId, error: String) {
+        self.recorded.lock().push(error);
     }
 }
 
@@ -142,6 +158,8 @@ async fn bench(triggers: Value, handler: Handler) -> Bench {
         outbox: Mutex::default(),
         slow: Mutex::default(),
         drained: Mutex::default(),
+        drains: Mutex::default(),
+        recorded: Mutex::default(),
     };
     Bench { store, settings, services: Arc::new(services), _folder: folder }
 }
