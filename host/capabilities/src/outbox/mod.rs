@@ -5,8 +5,8 @@
 //! rows over to the queue and the log of events, with the ids that they have, and deletes them afterwards. A row that
 //! is handed over twice, since a host died in between, is taken once.
 //!
-//! Components cannot name the table, since a row says itself how many events have led to it. Who else has a login to the
-//! database can, and a grant may have changed since a row was written: whatever is read from it is checked as what
+//! Components cannot name the table, since a row says itself how many events have led to it. Others with a login to
+//! the database can, and a grant may have changed since a row was written: whatever is read from it is checked as what
 //! components send is.
 //!
 //! - [`OutboxRelay`]: who is told of commits, and remembers which databases may have rows.

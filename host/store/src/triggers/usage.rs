@@ -1,5 +1,5 @@
-//! The use of the quotas of triggers by tenants: unfinished jobs, and the bytes of jobs, of their records once they have
-//! ended, and of the log of events.
+//! The use of the quotas of triggers by tenants: unfinished jobs, and the bytes of jobs, of their records once they
+//! have ended, and of the log of events.
 //!
 //! Both are counted along the way, in rows that are written to anyway.
 

@@ -113,8 +113,8 @@ fn is_quick(action: &AuthAction<'_>) -> bool {
     }
 }
 
-/// Whether it reads, writes, makes or changes what has the name of the outbox. SQLite asks about what triggers and views
-/// do as it asks about statements.
+/// Whether it reads, writes, makes or changes what has the name of the outbox. SQLite asks about what triggers and
+/// views do as it asks about statements.
 fn is_of_outbox(action: &AuthAction<'_>) -> bool {
     let name = match action {
         AuthAction::Read { table_name, .. }
