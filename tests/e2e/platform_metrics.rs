@@ -54,7 +54,7 @@ fn parse(text: &str) -> Samples {
     samples
 }
 
-async fn scrape(platform: &Platform, token: &str) -> Samples {
+pub(crate) async fn scrape(platform: &Platform, token: &str) -> Samples {
     let request = http::Request::get("/").header("authorization", format!("Bearer {token}"));
     let answer = platform.call(request, "/v1/metrics", "").await;
     assert_eq!(answer.status, 200, "{answer:?}");

@@ -19,7 +19,7 @@ pub struct ExecutionRecord {
     pub version: u32,
     /// The method and path of the request that started the execution, such as `GET /cart`; prefixed with `shadow ` for
     /// a mirrored request. Of the run of a trigger its kind and its name: `schedule nightly`, `job resize`,
-    /// `event order.paid`, `webhook partner`.
+    /// `event order.paid`, `webhook partner`; of rows of an outbox that were not handed over `outbox`.
     pub source: String,
     /// The job that the execution ran; null for a request.
     #[serde(default)]

@@ -10,6 +10,7 @@ use crate::triggers::TriggerBackends;
 use elias_api::{Code, DatabaseQuery, DatabaseResult, Error, Result};
 use elias_capabilities::events::EventLog;
 use elias_capabilities::jobs::JobQueue;
+use elias_capabilities::outbox::Drained;
 use elias_host::App;
 use elias_names::ServiceId;
 use elias_store::NOTHING;
@@ -88,17 +89,17 @@ async fn load(serving: &Serving, id: &ServiceId) -> Result<App> {
     state.release.load(&serving.loader, &purpose, serving.clock.now()).await
 }
 
-/// Hands over the jobs and events in the outbox of the database that a component has in an environment; says whether
-/// all were.
+/// Hands over the jobs and events in the outbox of the database that a component has in an environment.
 ///
 /// # Errors
-/// `not-found` if it is not deployed; those of loading it; `database-unavailable`.
+/// `not-found` if it is not deployed; those of loading it; `database-unavailable`; `sql` if its table is not the one
+/// that the host made.
 pub(crate) async fn drain_outbox(
     config: &PlatformConfig,
     serving: &Serving,
     id: &ServiceId,
     backends: TriggerBackends,
-) -> Result<bool> {
+) -> Result<Drained> {
     let databases = component_databases(config)?;
     let app = load(serving, id).await?;
     let (queue, log): (Arc<dyn JobQueue>, Arc<dyn EventLog>) = (Arc::new(backends.clone()), Arc::new(backends));

@@ -3,10 +3,11 @@
 
 use crate::databases::drain_outbox;
 use crate::platform::Inner;
-use crate::serving::{RequestOutcome, Serving};
+use crate::serving::{ExecutionOutcome, RequestOutcome, Serving};
 use crate::triggers::{Message, Run, RunEnd, ServedTriggers, Services, TriggerBackends, WebhookDelivery};
 use crate::webhooks;
-use elias_api::Code;
+use elias_api::{Code, ExecutionRecord};
+use elias_capabilities::outbox::Drained;
 use elias_host::{App, CallOptions, Caller, Error, ErrorCode, RunOutcome, RunResult};
 use elias_names::ServiceId;
 use elias_store::{ReleaseTarget, TenantScope};
@@ -18,6 +19,9 @@ use tokio::sync::watch;
 
 /// Deployments of a service among which a version is looked for.
 const DEPLOYMENTS_MAX: u32 = 1_000;
+
+/// The source of records of what was not handed over of an outbox.
+const OUTBOX: &str = "outbox";
 
 /// The services of a platform, for its runner, which is made before the platform is.
 #[derive(Default)]
@@ -66,7 +70,11 @@ impl Services for ServedServices {
         .boxed()
     }
 
-    fn drain_outbox(&self, id: &ServiceId, backends: TriggerBackends) -> BoxFuture<'static, elias_api::Result<bool>> {
+    fn drain_outbox(
+        &self,
+        id: &ServiceId,
+        backends: TriggerBackends,
+    ) -> BoxFuture<'static, elias_api::Result<Drained>> {
         let (platform, id) = (self.platform(), id.clone());
         async move {
             match platform {
@@ -75,6 +83,34 @@ impl Services for ServedServices {
             }
         }
         .boxed()
+    }
+
+    fn record_outbox(&self, id: &ServiceId, error: String) {
+        let Some(platform) = self.platform() else { return };
+        let serving = &platform.serving;
+        let Some(service) = serving.service(id) else { return };
+        let version = service.state().release.target.version;
+        let ServiceId { tenant, component, environment } = id.clone();
+        let record = ExecutionRecord {
+            tenant,
+            id: ulid::Ulid::new().to_string(),
+            component,
+            environment,
+            version,
+            source: OUTBOX.to_owned(),
+            run: None,
+            started_at: i64::try_from(serving.clock.now().unix_ms()).unwrap_or(i64::MAX),
+            duration_us: 0,
+            fuel: 0,
+            memory_bytes: 0,
+            host_calls: Vec::new(),
+            status: 0,
+            outcome: ExecutionOutcome::Failed.as_str().to_owned(),
+            code: None,
+            error: Some(error),
+            lines: None,
+        };
+        serving.recorder.record_if(true, record);
     }
 }
 

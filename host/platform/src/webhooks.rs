@@ -10,6 +10,7 @@ use elias_triggers::config::WebhookConfig;
 use elias_triggers::queue::Ending;
 use elias_triggers::webhook_delivery::WebhookRequest;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// The kind of their executions in records.
@@ -45,13 +46,11 @@ struct DeliveryAttempt {
     ending: Ending,
     /// The status of the response; 0 without one.
     status: u16,
-    /// Bytes that were sent.
-    bytes: u64,
 }
 
 impl DeliveryAttempt {
-    fn nothing(ending: Ending) -> Self {
-        Self { ending, status: 0, bytes: 0 }
+    fn without_response(ending: Ending) -> Self {
+        Self { ending, status: 0 }
     }
 }
 
@@ -69,13 +68,15 @@ pub(crate) async fn deliver(
     let Some(sender) = sender else { return not_run("this host sends no webhooks".to_owned()) };
     let state = Arc::clone(&service.state());
     let message = Message { id, event, traceparent: child_traceparent(record.cause.as_deref()) };
+    let sent_bytes = Arc::<AtomicU64>::default();
     let started = Instant::now();
     let is_cancelled = async { cancelled.wait_for(|is_cancelled| *is_cancelled).await.is_ok() };
     let sent = tokio::select! {
-        sent = send(serving, sender, &service.id, &state, &name, message) => sent,
-        true = is_cancelled => DeliveryAttempt::nothing(Ending::Cancelled),
+        sent = send(serving, sender, &service.id, &state, &name, message, &sent_bytes) => sent,
+        true = is_cancelled => DeliveryAttempt::without_response(Ending::Cancelled),
     };
-    let ended = EndedDelivery { service: &service, state: &state, name: &name, record, duration: started.elapsed() };
+    let (duration, sent_bytes) = (started.elapsed(), sent_bytes.load(Ordering::Relaxed));
+    let ended = EndedDelivery { service: &service, state: &state, name: &name, record, duration, sent_bytes };
     ended.record(serving, &sent);
     RunEnd { ending: sent.ending, version: Some(state.release.target.version) }
 }
@@ -87,30 +88,30 @@ async fn send(
     state: &State,
     name: &str,
     message: Message,
+    sent: &Arc<AtomicU64>,
 ) -> DeliveryAttempt {
     let Some(webhook) = state.triggers.webhook.iter().find(|webhook| webhook.name() == name) else {
-        return DeliveryAttempt::nothing(Ending::Invalid(format!("the version that serves has no webhook {name}")));
+        return DeliveryAttempt::without_response(Ending::Invalid(format!(
+            "the version that serves has no webhook {name}"
+        )));
     };
     let settings = &state.release.target.settings;
     let request = match sign(serving, service, state, webhook, message) {
         Ok(request) => request,
-        Err(reason) => return DeliveryAttempt::nothing(Ending::Failed(reason)),
+        Err(reason) => return DeliveryAttempt::without_response(Ending::Failed(reason)),
     };
     let folder = match serving.loader.place_files(settings).await {
         Ok(folder) => folder,
         Err(error) => {
             let reason = format!("{}: {error}", error.code());
-            return DeliveryAttempt::nothing(Ending::NotRun { times: 1, reason });
+            return DeliveryAttempt::without_response(Ending::NotRun { times: 1, reason });
         }
     };
-    let bytes = request.body.len() as u64;
     let grants = serving.loader.ceilings.grants(&state.snapshot.target.tenant, settings);
-    let target = WebhookTarget { service, http: grants.get("http"), folder: &folder, url: &webhook.url };
+    let target = WebhookTarget { service, http: grants.get("http"), folder: &folder, url: &webhook.url, sent };
     match sender.send(target, request).await {
-        Ok(response) => {
-            DeliveryAttempt { ending: response.ending(serving.clock.now()), status: response.status, bytes }
-        }
-        Err(reason) => DeliveryAttempt { ending: Ending::Failed(reason), status: 0, bytes: 0 },
+        Ok(response) => DeliveryAttempt { ending: response.ending(serving.clock.now()), status: response.status },
+        Err(reason) => DeliveryAttempt::without_response(Ending::Failed(reason)),
     }
 }
 
@@ -142,6 +143,7 @@ struct EndedDelivery<'a> {
     name: &'a str,
     record: RecordedRun,
     duration: Duration,
+    sent_bytes: u64,
 }
 
 impl EndedDelivery<'_> {
@@ -157,7 +159,7 @@ impl EndedDelivery<'_> {
             Ending::Invalid(_) | Ending::NotRun { .. } | Ending::Suspended => return,
         };
         let now_ms = serving.clock.now().unix_ms();
-        self.state.tenant.sent(sent.bytes, now_ms);
+        self.state.tenant.sent(self.sent_bytes, now_ms);
         self.service.meter.record(outcome, self.duration);
         // As of runs of handlers: whoever looks at deliveries looks for these.
         let is_special = outcome != ExecutionOutcome::Completed || self.record.attempt > 1;

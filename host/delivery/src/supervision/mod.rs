@@ -6,6 +6,7 @@
 mod admission;
 mod breaker;
 mod config;
+pub mod dynamic_threshold;
 mod gcra_limiter;
 #[cfg(test)]
 mod gcra_limiter_tests;

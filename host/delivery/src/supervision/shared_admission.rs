@@ -1,5 +1,6 @@
-//! The host's executions, shared by tenants: the bulkhead that stands over all components.
+//! What a host does at a time, shared by tenants: the bulkhead that stands over all components.
 
+use super::dynamic_threshold;
 use elias_names::TenantId;
 use parking_lot::{Mutex, MutexGuard};
 use std::collections::{HashMap, VecDeque};
@@ -7,16 +8,10 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot::{self, Receiver, Sender};
 
-/// A tenant may hold so many times as many permits as are free, and so many times as much of the queue as is empty.
-const SHARE_OF_FREE: u32 = 3;
-
-/// Gives out permits for executions, of which no tenant can take the last.
+/// Gives out permits, for executions say, of which no tenant can take the last.
 ///
-/// A tenant is given another permit while it holds less than three times as many as are free: one tenant can have
-/// three quarters of them all, two have three sevenths each, and each newcomer finds some free. Who waits is served by
-/// turns of the tenants, and in order within each. The rule is the dynamic threshold of A. K. Choudhury and E. L.
-/// Hahne, "Dynamic Queue Length Thresholds for Shared-Memory Packet Switches", IEEE/ACM Transactions on Networking
-/// 6(2), 1998.
+/// Both the permits and the queue for them are bounded for each tenant by the [dynamic threshold](dynamic_threshold).
+/// Who waits is served by turns of the tenants, and in order within each.
 ///
 /// Where there are no tenants, all permits are for whoever comes.
 #[derive(Debug)]
@@ -25,7 +20,7 @@ pub struct SharedAdmission {
     timeout: Duration,
 }
 
-/// The right to one execution; given back when dropped.
+/// The right to one execution, or to one piece of other work; given back when dropped.
 #[derive(Debug)]
 pub struct SharedPermit {
     shared: Arc<Shared>,
@@ -56,7 +51,7 @@ struct TenantPermits {
 }
 
 impl SharedAdmission {
-    /// Admits `permits` executions at a time, and lets `waiting_max` wait, each for `timeout` at most.
+    /// Gives out `permits` at a time, and lets `waiting_max` wait, each for `timeout` at most.
     #[must_use]
     pub fn new(permits: u32, waiting_max: u32, timeout: Duration) -> Self {
         let state = State { free: permits.max(1), waiting: 0, tenants: HashMap::new(), turns: VecDeque::new() };
@@ -118,7 +113,7 @@ impl Shared {
 impl State {
     /// Whether what a tenant has leaves enough for the others. Without tenants there are no others.
     fn may_have(tenant: &Option<TenantId>, has: u32, free: u32) -> bool {
-        free > 0 && (tenant.is_none() || has < free.saturating_mul(SHARE_OF_FREE))
+        if tenant.is_none() { free > 0 } else { dynamic_threshold::may_take(has, free) }
     }
 
     /// Takes a permit if the tenant may have one; those of its own requests that wait already go first.

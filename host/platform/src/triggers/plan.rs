@@ -2,6 +2,7 @@
 
 use super::run::ServedTriggers;
 use elias_api::{JobTrigger, QueueId};
+use elias_delivery::supervision::dynamic_threshold;
 use elias_names::{ServiceId, TenantId};
 use elias_store::{ClaimShare, ClaimedJob, LeasedQueue, ReadyQueue};
 use elias_triggers::config::SubscriptionConfig;
@@ -80,13 +81,31 @@ fn limits(served: &ServedTriggers, queue: &QueueId) -> QueueLimits {
     }
 }
 
-/// Plans a claim of at most `free` jobs.
+/// The slots of a host for jobs and for deliveries, of which no tenant can take the last.
+#[derive(Debug, Default)]
+pub(super) struct Slots {
+    /// Those that are free when the claim is made.
+    pub(super) free: u32,
+    /// Those that tenants hold then.
+    pub(super) held: HashMap<TenantId, u32>,
+}
+
+impl Slots {
+    /// Whether a tenant may take one more, by the [dynamic threshold](dynamic_threshold), after a claim has taken so
+    /// many for it and so many for all.
+    fn may_take(&self, tenant: &TenantId, taken: u32, taken_by_all: u32) -> bool {
+        let held = self.held.get(tenant).copied().unwrap_or_default();
+        dynamic_threshold::may_take(held.saturating_add(taken), self.free.saturating_sub(taken_by_all))
+    }
+}
+
+/// Plans a claim of jobs for slots that are free.
 pub(super) fn plan(
     ready: Vec<ReadyQueue>,
     leased: &[LeasedQueue],
     find: impl Fn(&ServiceId, &QueueKey) -> Option<ServedTriggers>,
     fair: &mut FairQueue<TenantId>,
-    free: u32,
+    slots: &Slots,
 ) -> Plan {
     let mut running: HashMap<(&TenantId, &QueueId), u64> = HashMap::new();
     for queue in leased {
@@ -117,7 +136,8 @@ pub(super) fn plan(
     let demands: Vec<_> = candidates.iter().map(demand).collect();
     let before = fair.clone();
     let (mut shares, mut shared) = (Vec::new(), SharedLimits::default());
-    for share in fair.choose(&demands, free.min(CLAIM_MAX)) {
+    let may_take = |tenant: &TenantId, taken, by_all| slots.may_take(tenant, taken, by_all);
+    for share in fair.choose_within(&demands, slots.free.min(CLAIM_MAX), may_take) {
         let queues = candidates.remove(&share.tenant).unwrap_or_default();
         for (Candidate { queue, limits, .. }, most) in distribute(queues, share.jobs) {
             if let Some(rate) = limits.rate {
@@ -190,6 +210,10 @@ mod tests {
     }
 
     fn planned(ready: Vec<ReadyQueue>, leased: &[LeasedQueue], free: u32) -> Vec<(String, String, u32)> {
+        planned_for(ready, leased, &Slots { free, held: HashMap::new() })
+    }
+
+    fn planned_for(ready: Vec<ReadyQueue>, leased: &[LeasedQueue], slots: &Slots) -> Vec<(String, String, u32)> {
         let config: TriggersConfig = serde_json::from_value(serde_json::json!({
             "jobs": { "few": { "concurrency": 2 }, "slow": { "rate": "1/s" }, "many": { "concurrency": 1000 } }
         }))
@@ -199,7 +223,7 @@ mod tests {
             Some(ServedTriggers { config: Arc::clone(&config), quotas: Quotas::default(), is_stopped: false })
         };
         let mut fair = FairQueue::default();
-        let plan = plan(ready, leased, find, &mut fair, free);
+        let plan = plan(ready, leased, find, &mut fair, slots);
         plan.shares.into_iter().map(|one| (one.tenant.to_string(), one.queue.name, one.most)).collect()
     }
 
@@ -210,9 +234,30 @@ mod tests {
     #[test]
     fn slots_go_to_tenants_in_equal_parts_and_to_their_queues_in_turn() {
         let all = vec![ready("a", "many", 5), ready("a", "few", 9), ready("b", "many", 90)];
-        assert_eq!(planned(all, &[], 10), [share("a", "many", 3), share("a", "few", 2), share("b", "many", 5)]);
+        assert_eq!(planned(all, &[], 10), [share("a", "many", 3), share("a", "few", 2), share("b", "many", 4)]);
         let all = vec![ready("a", "slow", 1), ready("a", "many", 2)];
         assert_eq!(planned(all, &[], 100), [share("a", "slow", 10), share("a", "many", 40)]);
+    }
+
+    #[test]
+    fn a_tenant_leaves_slots_for_the_next() {
+        let many = |tenant: &str| ready(tenant, "many", 1);
+        assert_eq!(planned(vec![many("a")], &[], 20), [share("a", "many", 15)]);
+        let held = |free, held| Slots { free, held: HashMap::from([("a".parse().expect("a name"), held)]) };
+        assert!(planned_for(vec![many("a")], &[], &held(5, 15)).is_empty());
+        assert_eq!(planned_for(vec![many("a"), many("b")], &[], &held(5, 15)), [share("b", "many", 4)]);
+        assert_eq!(planned_for(vec![many("a")], &[], &held(6, 14)), [share("a", "many", 1)]);
+        assert_eq!(planned(vec![many("a")], &[], 1), [share("a", "many", 1)], "the only one can be had");
+    }
+
+    #[test]
+    fn deliveries_of_webhooks_share_the_slots_with_jobs() {
+        let webhook = |tenant: &str| {
+            let queue = QueueId { trigger: JobTrigger::Webhook, ..queue("slow") };
+            ReadyQueue { queue, ..ready(tenant, "slow", 1) }
+        };
+        let held = Slots { free: 5, held: HashMap::from([("a".parse().expect("a name"), 15)]) };
+        assert_eq!(planned_for(vec![webhook("a"), webhook("b")], &[], &held), [share("b", "slow", 4)]);
     }
 
     #[test]

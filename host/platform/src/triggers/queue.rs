@@ -5,14 +5,14 @@ use super::dead_job;
 use super::event_batch::{self, Claim};
 use super::limits::Buckets;
 use super::meters::LatencyKind;
-use super::plan::{self, Plan, QueueKey};
+use super::plan::{self, Plan, QueueKey, Slots};
 use super::run::{DEAD_LETTER_KEEP_MS, RunClock, Verdict, service_of};
 use super::runner::RunningJob;
 use super::scheduler::{FAILING_RUNS, failing_event};
 use elias_api::{JobState, JobTrigger, Result};
 use elias_names::{ServiceId, TenantId};
 use elias_store::{ClaimShare, ClaimedJob, HostScope, JobEnd, JobLease, JobOutcome, NewEvent, ReadyQueue, ScheduleId};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
@@ -49,12 +49,11 @@ pub(super) struct Hold {
 /// there may be more.
 pub(super) async fn round(runner: &Arc<Runner>) -> Result<bool> {
     let ended: Vec<Ended> = runner.ended.lock().clone();
-    let busy = runner.running.lock().len().saturating_sub(ended.len());
-    let free = runner.slots.saturating_sub(u32::try_from(busy).unwrap_or(u32::MAX));
+    let slots = runner.free_slots(&ended);
     let mut plan = None;
     if ended.is_empty() {
         // Most looks find nothing: they keep nobody from writing.
-        plan = runner.plan(&mut runner.store.host_read().await?, free).await?;
+        plan = runner.plan(&mut runner.store.host_read().await?, &slots).await?;
         if plan.is_none() {
             return Ok(false);
         }
@@ -145,9 +144,9 @@ pub(super) async fn end_orphans(runner: &Runner) -> Result<()> {
 }
 
 impl Runner {
-    /// Plans which jobs are claimed for so many free slots, as the store is at the moment; none if there are none.
-    async fn plan(&self, scope: &mut HostScope, free: u32) -> Result<Option<Plan>> {
-        if free == 0 || self.is_stopping() {
+    /// Plans which jobs are claimed for these slots, as the store is at the moment; none if there are none.
+    async fn plan(&self, scope: &mut HostScope, slots: &Slots) -> Result<Option<Plan>> {
+        if slots.free == 0 || self.is_stopping() {
             return Ok(None);
         }
         let ready = scope.ready_queues().await?;
@@ -160,8 +159,25 @@ impl Runner {
             let is_held = self.held.lock().get(queue).is_some_and(|hold| hold.until > now);
             if is_held { None } else { self.services.find(service) }
         };
-        let plan = plan::plan(ready, &leased, find, &mut self.fair.lock(), free);
+        let plan = plan::plan(ready, &leased, find, &mut self.fair.lock(), slots);
         Ok((!plan.shares.is_empty()).then_some(plan))
+    /// The slots of this host once these jobs have ended.
+    fn free_slots(&self, ended: &[Ended]) -> Slots {
+        let mut held: HashMap<TenantId, u32> = HashMap::new();
+        let mut busy = 0_u32;
+        let running = self.running.lock();
+        for lease in running.keys() {
+            *held.entry(lease.tenant.clone()).or_default() += 1;
+            busy += 1;
+        }
+        drop(running);
+        for one in ended {
+            if let Some(held) = held.get_mut(&one.end.lease.tenant) {
+                *held = held.saturating_sub(1);
+                busy = busy.saturating_sub(1);
+            }
+        }
+        Slots { free: self.slots.saturating_sub(busy), held }
     }
 
     /// The store knows of these ends.

@@ -5,6 +5,7 @@ use super::backends::{StoredJournal, TriggerBackends};
 use super::cause::child_of;
 use super::publish_later::PUBLISH_LATER;
 use elias_api::{JobTrigger, Quotas, RecordedRun};
+use elias_capabilities::outbox::Drained;
 use elias_capabilities::trigger::Cause;
 use elias_capabilities::workflow::JournalHandle;
 use elias_delivery::clock::Now;
@@ -41,8 +42,12 @@ pub(crate) trait Services: Send + Sync + 'static {
     /// Sends an event to the URL of a webhook of a service.
     fn deliver(&self, delivery: WebhookDelivery) -> BoxFuture<'static, RunEnd>;
 
-    /// Hands over what is in the outbox of a service, to these; says whether all was.
-    fn drain_outbox(&self, id: &ServiceId, backends: TriggerBackends) -> BoxFuture<'static, elias_api::Result<bool>>;
+    /// Hands over what is in the outbox of a service, to these.
+    fn drain_outbox(&self, id: &ServiceId, backends: TriggerBackends)
+    -> BoxFuture<'static, elias_api::Result<Drained>>;
+
+    /// Records for the authors of a service what was not handed over of its outbox, and why.
+    fn record_outbox(&self, id: &ServiceId, error: String);
 }
 
 /// The properties of a service that the runner uses.

@@ -6,7 +6,7 @@ use super::cause::child_of;
 use super::meters::LatencyKind;
 use super::outbox;
 use super::queue::end_orphans;
-use super::retention::prune_events;
+use super::retention::{prune_events, trim_records};
 use super::run::{ServedTriggers, TICK_KEEP_MS, TickInput};
 use crate::platform_events;
 use elias_api::{Code, Error, JobState, JobTrigger, QueueId, Quotas, Result, ScheduleRecord};
@@ -30,9 +30,10 @@ const SCHEDULES_MAX: u32 = 100;
 const ROUNDS_MAX: u32 = 20;
 /// Runs of a schedule that are counted.
 const RUNS_MAX: u32 = 200;
-/// How many ticks of the runner pass between looks into outboxes, looks for schedules that have lost their
-/// next due time, looks for jobs that nobody will ever run, and deletions.
+/// How many ticks of the runner pass between looks into outboxes, looks for tenants that use most of their bytes, looks
+/// for schedules that have lost their next due time, looks for jobs that nobody will ever run, and deletions.
 const OUTBOX_TICKS: u64 = 5;
+const TRIM_TICKS: u64 = 10;
 const RECONCILE_TICKS: u64 = 30;
 const ORPHANS_TICKS: u64 = 60;
 const PRUNE_TICKS: u64 = 600;
@@ -56,6 +57,9 @@ pub(super) async fn tick(runner: &Arc<Runner>, count: u64) -> Result<()> {
     move_due(runner).await?;
     if count.is_multiple_of(OUTBOX_TICKS) {
         outbox::drain_due(runner).await?;
+    }
+    if count % TRIM_TICKS == TRIM_TICKS - 1 {
+        trim_records(&runner.store).await?;
     }
     if count.is_multiple_of(RECONCILE_TICKS) {
         reconcile(runner).await?;
@@ -129,10 +133,11 @@ async fn reconcile(runner: &Arc<Runner>) -> Result<()> {
 async fn prune(runner: &Arc<Runner>) -> Result<()> {
     for _ in 0..ROUNDS_MAX {
         let mut scope = runner.store.queue_write().await?;
-        let deleted = scope.prune_jobs(BATCH).await?
-            + scope.prune_job_keys(BATCH).await?
+        // Jobs last: their bytes are counted, and a tenant's count is locked after its unique keys.
+        let deleted = scope.prune_job_keys(BATCH).await?
             + scope.prune_receipts(BATCH).await?
-            + scope.prune_ticks(now_ms().saturating_sub(TICKS_KEPT_MS), BATCH).await?;
+            + scope.prune_ticks(now_ms().saturating_sub(TICKS_KEPT_MS), BATCH).await?
+            + scope.prune_jobs(BATCH).await?;
         scope.commit().await?;
         if deleted < u64::from(BATCH) {
             break;

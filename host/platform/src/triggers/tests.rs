@@ -4,7 +4,9 @@ mod bad_input;
 mod batches;
 mod limits;
 mod outbox;
+mod records;
 mod schedules;
+mod shares;
 mod steps;
 mod webhooks;
 
@@ -15,6 +17,7 @@ use super::{JobRequest, Runner};
 use elias_api::{Actor, JobFilter, JobRecord, JobState, Quotas, TenantSettings, VersionSettings};
 use elias_capabilities::events::EventLog;
 use elias_capabilities::jobs::{ErrorCode, JobQueue, NewJob, StartTime};
+use elias_capabilities::outbox::Drained;
 use elias_capabilities::trigger::{Cause, Origin};
 use elias_names::{Environment, ServiceId, TenantId};
 use elias_store::{AllowedServices, ClaimShare, JobStart, NewEvent, Store, now_ms};
@@ -24,7 +27,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -46,6 +49,22 @@ struct Fake {
     sent: Mutex<Vec<(String, u32, String)>>,
     /// The rows of its outbox, which are never deleted, as if each host died before it could.
     outbox: Mutex<Vec<(String, NewJob)>>,
+    /// The tenant whose outboxes and receivers of webhooks are so slow that nothing of theirs ends.
+    slow: Mutex<Option<TenantId>>,
+    /// The services whose outboxes were begun to be drained.
+    drained: Mutex<Vec<ServiceId>>,
+    /// What the next drains result in, before the rows are handed over.
+    drains: Mutex<VecDeque<elias_api::Result<Drained>>>,
+    /// What was recorded of its outbox.
+    recorded: Mutex<Vec<String>>,
+}
+
+impl Fake {
+    /// Waits for ever, if it is the slow tenant's.
+    fn wait(&self, tenant: &TenantId) -> BoxFuture<'static, ()> {
+        let is_slow = self.slow.lock().as_ref() == Some(tenant);
+        if is_slow { std::future::pending().boxed() } else { std::future::ready(()).boxed() }
+    }
 }
 
 impl Services for Fake {
@@ -64,22 +83,41 @@ impl Services for Fake {
 
     fn deliver(&self, delivery: WebhookDelivery) -> BoxFuture<'static, RunEnd> {
         let ending = Self::receive(&delivery);
+        let waits = self.wait(&delivery.service.tenant);
         self.sent.lock().push((delivery.id, delivery.record.attempt, delivery.event));
-        async move { RunEnd { ending, version: Some(1) } }.boxed()
+        async move {
+            waits.await;
+            RunEnd { ending, version: Some(1) }
+        }
+        .boxed()
     }
 
-    fn drain_outbox(&self, _: &ServiceId, backends: TriggerBackends) -> BoxFuture<'static, elias_api::Result<bool>> {
+    fn drain_outbox(
+        &self,
+        id: &ServiceId,
+        backends: TriggerBackends,
+    ) -> BoxFuture<'static, elias_api::Result<Drained>> {
+        if let Some(drained) = self.drains.lock().pop_front() {
+            return async move { drained }.boxed();
+        }
         let rows = self.outbox.lock().clone();
+        let waits = self.wait(&id.tenant);
+        self.drained.lock().push(id.clone());
         async move {
+            waits.await;
             for (id, job) in rows {
                 backends
                     .enqueue_once(origin(0), id, job)
                     .await
                     .map_err(|error| elias_api::Error::new(elias_api::Code::Internal, error.message))?;
             }
-            Ok(true)
+            Ok(Drained { is_empty: true, ..Drained::default() })
         }
         .boxed()
+    }
+
+    fn record_outbox(&self, _: &ServiceId, error: String) {
+        self.recorded.lock().push(error);
     }
 }
 
@@ -118,6 +156,10 @@ async fn bench(triggers: Value, handler: Handler) -> Bench {
         ran: Mutex::default(),
         sent: Mutex::default(),
         outbox: Mutex::default(),
+        slow: Mutex::default(),
+        drained: Mutex::default(),
+        drains: Mutex::default(),
+        recorded: Mutex::default(),
     };
     Bench { store, settings, services: Arc::new(services), _folder: folder }
 }

@@ -38,6 +38,7 @@ pub(crate) fn hot_statements(dialect: Dialect) -> Vec<(String, Vec<Value>)> {
         (steps::list_steps(), vec![tenant, Text("1"), Number(0), Number(50)]),
         (steps::delete_steps(dialect), vec![Items]),
         (jobs::outdated_jobs(dialect), vec![Number(50)]),
+        (jobs::ended_jobs(dialect), vec![tenant, Number(50)]),
         (schedules::due_schedules(dialect), vec![Number(50)]),
         (schedules::UNARMED.to_owned(), vec![Number(50)]),
         (schedules::LAST_TICKS.to_owned(), with(&[Number(i64::MAX), Number(50)])),

@@ -1,7 +1,7 @@
 //! A connection, and what a component may do on it.
 
 use super::super::grant::DbGrant;
-use super::super::statement::BOOKKEEPING;
+use super::super::statement::{BOOKKEEPING, OUTBOX};
 use super::memory::Account;
 use super::watch::{Control, number};
 use super::{functions, json_patch, like};
@@ -94,8 +94,11 @@ const QUICK_FUNCTIONS: &[&str] = &["avg", "coalesce", "count", "ifnull", "max", 
 
 impl Control {
     fn authorize(&self, context: &AuthContext<'_>) -> Authorization {
+        let action = &context.action;
         let allowed = !self.guest.load(Ordering::Relaxed)
-            || (allowed(&context.action) && (!self.quick.load(Ordering::Relaxed) || is_quick(&context.action)));
+            || (allowed(action)
+                && (self.outbox.load(Ordering::Relaxed) || !is_of_outbox(action))
+                && (!self.quick.load(Ordering::Relaxed) || is_quick(action)));
         if allowed { Authorization::Allow } else { Authorization::Deny }
     }
 }
@@ -108,6 +111,29 @@ fn is_quick(action: &AuthAction<'_>) -> bool {
         AuthAction::Select | AuthAction::Read { .. } | AuthAction::Recursive => true,
         _ => false,
     }
+}
+
+/// Whether it reads, writes, makes or changes what has the name of the outbox. SQLite asks about what triggers and
+/// views do as it asks about statements.
+fn is_of_outbox(action: &AuthAction<'_>) -> bool {
+    let name = match action {
+        AuthAction::Read { table_name, .. }
+        | AuthAction::Insert { table_name }
+        | AuthAction::Delete { table_name }
+        | AuthAction::Update { table_name, .. }
+        | AuthAction::CreateTable { table_name }
+        | AuthAction::DropTable { table_name }
+        | AuthAction::AlterTable { table_name, .. }
+        | AuthAction::CreateIndex { table_name, .. }
+        | AuthAction::DropIndex { table_name, .. }
+        | AuthAction::CreateTrigger { table_name, .. }
+        | AuthAction::DropTrigger { table_name, .. }
+        | AuthAction::CreateVtable { table_name, .. }
+        | AuthAction::DropVtable { table_name, .. } => table_name,
+        AuthAction::CreateView { view_name } | AuthAction::DropView { view_name } => view_name,
+        _ => return false,
+    };
+    name.eq_ignore_ascii_case(OUTBOX)
 }
 
 fn allowed(action: &AuthAction<'_>) -> bool {

@@ -10,6 +10,7 @@ use super::super::statement::{Kind, Statement};
 use super::connection::{Session, Settings};
 use super::run::{bind, columns, size, values};
 use std::collections::HashSet;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, TryLockError};
 
 /// Thousands of steps that a statement may take; some 100 us.
@@ -69,6 +70,7 @@ impl Session {
     }
 
     fn at_once(&self, statement: &Statement, caps: Caps) -> Option<Part> {
+        self.control.outbox.store(statement.names_outbox, Ordering::Relaxed);
         let mut prepared = self.control.as_guest(|| self.connection.prepare_cached(&statement.sql)).ok()?;
         if !prepared.readonly() {
             return None;

@@ -22,6 +22,8 @@ pub(super) struct Control {
     component: u64,
     /// Whether what is compiled comes from the component.
     pub(super) guest: AtomicBool,
+    /// Whether the statement that runs may use the outbox.
+    pub(super) outbox: AtomicBool,
     /// Whether this connection is for statements that take microseconds.
     pub(super) quick: AtomicBool,
     /// Looks that a quick statement has left.
@@ -50,6 +52,7 @@ impl Control {
             account: Arc::clone(account),
             component,
             guest: AtomicBool::new(false),
+            outbox: AtomicBool::new(false),
             quick: AtomicBool::new(false),
             looks: AtomicU32::new(0),
             stopped: AtomicBool::new(false),

@@ -19,6 +19,7 @@ fn unchecked(sql: &str) -> Statement {
         writes: true,
         leaves: false,
         held: None,
+        names_outbox: false,
     }
 }
 

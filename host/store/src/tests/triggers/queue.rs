@@ -188,7 +188,7 @@ async fn quotas_of_unfinished_jobs_hold(TestStore { store, .. }: &TestStore) {
     is_counted(store, &a).await;
 }
 
-async fn inputs_of_unfinished_jobs_have_a_quota_of_bytes(TestStore { store, .. }: &TestStore) {
+async fn jobs_have_a_quota_of_bytes_as_long_as_they_are_kept(TestStore { store, .. }: &TestStore) {
     let a = create_tenant(store, "a").await;
     let sized = |number, bytes: usize| NewJob {
         input: format!("\"{}\"", "ü".repeat(bytes / 2 - 1)),
@@ -210,16 +210,46 @@ async fn inputs_of_unfinished_jobs_have_a_quota_of_bytes(TestStore { store, .. }
     let over = scope.publish_events(&[sized_event(1, 22)], Some(&quotas)).await.expect_err("over it");
     assert!(over.code() == Code::QuotaExceeded && over.to_string().contains(told), "{over}");
     drop(scope);
-    // Its end, by whatever way, gives the bytes back, and a retry takes them again.
+    // A job that has ended counts as long as its record is kept, with its error or its result.
     run(store, &a, "resize", dead()).await;
-    assert_eq!(used_bytes(store, &a).await, 30);
+    assert_eq!(used_bytes(store, &a).await, 88);
     let mut scope = store.write(&a).await.expect("a scope");
-    scope.enqueue_jobs(&[sized(3, 22)], Some(&quotas)).await.expect("one has ended");
-    scope.cancel_job(&format!("{:026}", 2), "", KEEP_MS).await.expect("cancelled");
+    scope.cancel_job(&format!("{:026}", 2), "no", KEEP_MS).await.expect("cancelled");
     scope.retry_job(&format!("{:026}", 1)).await.expect("retried");
     scope.commit().await.expect("committed");
-    assert_eq!(used_bytes(store, &a).await, 72);
+    assert_eq!(used_bytes(store, &a).await, 82);
     is_counted(store, &a).await;
+    run(store, &a, "resize", dead()).await;
+    let mut scope = store.write(&a).await.expect("a scope");
+    scope.discard_job(&format!("{:026}", 1)).await.expect("discarded");
+    scope.enqueue_jobs(&[sized(3, 22)], Some(&quotas)).await.expect("there is room again");
+    scope.cancel_job(&format!("{:026}", 3), "no", 0).await.expect("cancelled, and not kept");
+    scope.commit().await.expect("committed");
+    assert_eq!(used_bytes(store, &a).await, 32);
+    is_counted(store, &a).await;
+}
+
+async fn the_oldest_records_give_way_and_dead_jobs_stay(TestStore { store, .. }: &TestStore) {
+    let a = create_tenant(store, "a").await;
+    for (number, outcome) in [(1, done()), (2, dead()), (3, done()), (4, done())] {
+        enqueue(store, &a, &[new_job("resize", number)]).await.expect("enqueued");
+        run(store, &a, "resize", outcome).await;
+    }
+    assert_eq!(used_bytes(store, &a).await, 3 * 3 + 10);
+    let trim = async |bytes, most| {
+        let mut scope = store.queue_write().await.expect("a scope");
+        let deleted = scope.trim_jobs(&a, bytes, most).await.expect("trimmed");
+        scope.commit().await.expect("committed");
+        is_counted(store, &a).await;
+        deleted
+    };
+    assert_eq!((trim(0, 10).await, trim(4, 1).await), (0, 1), "no more than are needed, or than may be");
+    let mut scope = store.read(&a).await.expect("a scope");
+    let kept = scope.jobs(&JobFilter::default(), &AllowedServices::All, 10).await.expect("read");
+    drop(scope);
+    assert!(kept.iter().all(|job| job.id != format!("{:026}", 1)), "the oldest: {kept:?}");
+    assert_eq!(trim(1_000, 10).await, 2);
+    assert_eq!((state(store, &a, 2).await, used_bytes(store, &a).await), (JobState::Dead, 10));
 }
 
 async fn jobs_run_after_others_and_die_with_them(TestStore { store, .. }: &TestStore) {
@@ -445,7 +475,8 @@ on_both! {
     a_unique_key_has_one_job
     a_key_at_once_is_one_job_s
     quotas_of_unfinished_jobs_hold
-    inputs_of_unfinished_jobs_have_a_quota_of_bytes
+    jobs_have_a_quota_of_bytes_as_long_as_they_are_kept
+    the_oldest_records_give_way_and_dead_jobs_stay
     jobs_run_after_others_and_die_with_them
     of_a_turn_the_first_alone_is_ready
     turns_at_once_lose_nothing
