@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use elias_host::{
-    App, CallOptions, Caller, CpuShare, ErrorCode, Grants, Host, IdleLimits, Limits, LoadOptions, Running,
+    App, CallOptions, Caller, CpuShare, ErrorCode, ExecutionHandle, Grants, Host, IdleLimits, Limits, LoadOptions,
 };
 use elias_tests::build::{Finish, Project, binary, component, root};
 use elias_tests::platform::until;
@@ -87,7 +87,7 @@ async fn execute(app: &App, what: &Value) -> Value {
         let request = Request::post(format!("http://localhost{path}")).body(body).expect("a request");
         return match app.fetch(request).await {
             Ok(response) => {
-                let running = response.extensions().get::<Running>().cloned().expect("it is there");
+                let running = response.extensions().get::<ExecutionHandle>().cloned().expect("it is there");
                 let (head, body) = response.into_parts();
                 let body = body.collect().await.expect("a body").to_bytes();
                 let execution = running.finished().await;
@@ -264,7 +264,7 @@ async fn what_people_write_runs_in_used_instances() {
                 let request = Request::builder().method(*method).uri(format!("http://localhost{path}"));
                 let request = request.header("content-type", *kind).body(Full::new(Bytes::from(*body)));
                 let response = app.fetch(request.expect("a request")).await.expect("an answer");
-                let running = response.extensions().get::<Running>().cloned().expect("it is there");
+                let running = response.extensions().get::<ExecutionHandle>().cloned().expect("it is there");
                 response.into_body().collect().await.expect("a body");
                 running.finished().await;
             }

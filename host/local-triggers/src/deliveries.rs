@@ -4,7 +4,7 @@ use crate::report::Reporter;
 use crate::run::{Finished, Message, RunOptions, Runner, WebhookMessage};
 use crate::settings::SubscriptionSettings;
 use elias_capabilities::events::{EventReceiver, PublishedEvent};
-use elias_host::{EventBatch, EventMessage, Running};
+use elias_host::{EventBatch, EventMessage, ExecutionHandle};
 use elias_triggers::event::{Event, EventData, HOPS_MAX};
 use elias_triggers::queue::Outcome;
 use serde_json::{Map, Value};
@@ -112,7 +112,7 @@ async fn run(
     loop {
         let Ok(slot) = subscription.slots.acquire().await else { break };
         let options = RunOptions {
-            running: Running::new(),
+            running: ExecutionHandle::new(),
             deadline: None,
             journal: Some(&*journal).filter(|_| subscription.config.batch == 1),
             hops,

@@ -11,7 +11,7 @@ use elias_capabilities::trigger::{Cause, Clock};
 use elias_capabilities::workflow::{JournalHandle, MemoryJournal};
 use elias_delivery::clock::Now;
 use elias_host::{
-    App, CallOptions, Error, ErrorCode, EventBatch, EventMessage, Job, RunOutcome, RunResult, Running, Tick,
+    App, CallOptions, Error, ErrorCode, EventBatch, EventMessage, ExecutionHandle, Job, RunOutcome, RunResult, Tick,
 };
 use elias_triggers::event::{Event, Filter, TypePattern, batch_endings};
 use elias_triggers::queue::{DeadReason, Ending, KeyLimits, Outcome, RetryPolicy, settle};
@@ -157,7 +157,7 @@ impl Message {
 
 /// How a handler is run.
 pub(crate) struct RunOptions<'a> {
-    pub(crate) running: Running,
+    pub(crate) running: ExecutionHandle,
     pub(crate) deadline: Option<Duration>,
     pub(crate) journal: Option<&'a RunJournal>,
     /// How many events led to this run.

@@ -5,7 +5,7 @@ use crate::run::{Finished, Message, RunOptions, Runner};
 use crate::settings::ScheduleSettings;
 use elias_capabilities::trigger::Clock;
 use elias_delivery::clock::Now;
-use elias_host::{Running, Tick};
+use elias_host::{ExecutionHandle, Tick};
 use elias_triggers::config::ScheduleConfig;
 use elias_triggers::queue::{Outcome, RetryPolicy};
 use elias_triggers::schedule::{Decision, Look};
@@ -17,7 +17,7 @@ use std::sync::Arc;
 #[derive(Default)]
 struct ActiveRuns {
     /// Those that have begun.
-    running: Vec<Running>,
+    running: Vec<ExecutionHandle>,
     /// Those that wait for another one to end.
     waiting: u32,
     /// The last one.
@@ -103,11 +103,11 @@ fn fire(runner: &Arc<Runner>, runs: &AllRuns, name: &str, how: &Firing) {
     let mut all = runs.lock();
     let of_schedule = all.entry(name.to_owned()).or_default();
     if cancel_running {
-        of_schedule.running.iter().for_each(Running::cancel);
+        of_schedule.running.iter().for_each(ExecutionHandle::cancel);
     }
     let before = of_schedule.last.take().filter(|_| after_running);
     of_schedule.waiting += u32::from(after_running);
-    let running = Running::new();
+    let running = ExecutionHandle::new();
     if !after_running {
         of_schedule.running.push(running.clone());
     }
@@ -131,7 +131,13 @@ fn fire(runner: &Arc<Runner>, runs: &AllRuns, name: &str, how: &Firing) {
 }
 
 /// Runs a tick to its end, with retries.
-pub(crate) async fn run_tick(runner: &Runner, name: &str, due: Now, running: Running, mut reporter: Option<Reporter>) {
+pub(crate) async fn run_tick(
+    runner: &Runner,
+    name: &str,
+    due: Now,
+    running: ExecutionHandle,
+    mut reporter: Option<Reporter>,
+) {
     let (mut attempt, mut running) = (1, running);
     let settings = runner.settings();
     let schedule = settings.schedules.iter().find(|schedule| schedule.config.name == name);
@@ -145,7 +151,7 @@ pub(crate) async fn run_tick(runner: &Runner, name: &str, due: Now, running: Run
             Outcome::Retry { at, attempt: next, .. } => {
                 attempt = next;
                 runner.clock.sleep_until(at.unix_ms()).await;
-                running = Running::new();
+                running = ExecutionHandle::new();
             }
             _ => return,
         }

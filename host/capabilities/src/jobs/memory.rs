@@ -3,7 +3,7 @@
 use super::backend::{JobQueue, NewJob, StartTime};
 use super::contract::{Error, ErrorCode};
 use crate::trigger::{Clock, Origin, wait};
-use elias_host::{Job, Running};
+use elias_host::{ExecutionHandle, Job};
 use futures::future::{BoxFuture, FutureExt, ready};
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap, VecDeque};
@@ -53,7 +53,7 @@ pub struct QueuedJob {
     /// The execution that enqueued it.
     pub origin: Arc<Origin>,
     /// The execution that runs it: it is cancelled with the job.
-    pub running: Running,
+    pub running: ExecutionHandle,
 }
 
 impl QueuedJob {
@@ -275,7 +275,7 @@ impl MemoryQueue {
             state.remember(id.clone(), number);
         }
         let id = given.unwrap_or_else(|| format!("job-{number}"));
-        let (attempt, enqueued_at, running) = (1, now, Running::new());
+        let (attempt, enqueued_at, running) = (1, now, ExecutionHandle::new());
         let job = QueuedJob {
             id: id.clone(),
             component,
@@ -371,7 +371,7 @@ impl Shared {
         let Some(entry) = state.jobs.get_mut(&number) else { return Err(None) };
         entry.status = Status::Running;
         // Each attempt is an execution of its own.
-        entry.job.running = Running::new();
+        entry.job.running = ExecutionHandle::new();
         Ok(entry.job.clone())
     }
 }

@@ -3,7 +3,7 @@
 use crate::serving::Lines;
 use bytes::Bytes;
 use elias_api::{Code, Error, Result, SmokeCall};
-use elias_host::{App, Running};
+use elias_host::{App, ExecutionHandle};
 use http::Request;
 use http_body_util::{BodyExt, Empty};
 
@@ -14,14 +14,14 @@ const HEADER: &str = "elias-smoke";
 ///
 /// Its log lines stay in the log and belong to no execution.
 pub(super) async fn smoke(app: &App, host: &str, call: &SmokeCall, lines: &Lines) -> Result<()> {
-    let running = Running::new();
+    let running = ExecutionHandle::new();
     let id = running.id().to_owned();
     let outcome = ask(app, host, call, running).await;
     lines.take(&id);
     outcome
 }
 
-async fn ask(app: &App, host: &str, call: &SmokeCall, running: Running) -> Result<()> {
+async fn ask(app: &App, host: &str, call: &SmokeCall, running: ExecutionHandle) -> Result<()> {
     let handles = app.manifest().is_none_or(|manifest| manifest.handlers.iter().any(|handler| handler == "fetch"));
     if call.path.is_empty() || !handles {
         return Ok(());

@@ -13,7 +13,7 @@ use elias_delivery::clock::{Clock, Now};
 use elias_delivery::experiment::Observation;
 use elias_delivery::rollout::RolloutEvent;
 use elias_delivery::supervision::{Entry, Permit};
-use elias_host::{App, Caller, ErrorCode, Execution, HostCalls, Outcome, Running};
+use elias_host::{App, Caller, ErrorCode, Execution, ExecutionHandle, HostCalls, Outcome};
 use elias_names::TenantId;
 use http::{Method, Request, Uri};
 use std::sync::Arc;
@@ -32,7 +32,7 @@ pub struct RequestGuard {
     pub(super) assignment: Option<VariantAssignment>,
     app: App,
     entry: Option<(CircuitKind, Entry)>,
-    running: Running,
+    running: ExecutionHandle,
     under_way: Option<usize>,
     started: Instant,
     clock: Clock,
@@ -110,7 +110,7 @@ impl RequestGuard {
     ) -> Self {
         let ReleaseChoice { release, is_canary, assignment } = chosen;
         let AdmittedExecution { state, entry, permits, app, started, is_mirrored } = entered;
-        let running = Running::new();
+        let running = ExecutionHandle::new();
         if let Some(permits) = permits {
             running.hold(permits);
         }
@@ -156,7 +156,7 @@ impl RequestGuard {
 
     /// The request's execution, which holds the request's permits.
     #[must_use]
-    pub fn running(&self) -> &Running {
+    pub fn running(&self) -> &ExecutionHandle {
         &self.running
     }
 

@@ -13,7 +13,7 @@ use elias_delivery::clock::Now;
 use elias_delivery::rollout::{Assigner, Caller, FlagTable, Rollout, RolloutPlan};
 use elias_delivery::supervision::{Admission, ResourceUsage, SupervisionConfig};
 use elias_gateway::{GatewayConfig, Identity, Rules, SharedState};
-use elias_host::Running;
+use elias_host::ExecutionHandle;
 use elias_names::{ServiceId, TenantId};
 use elias_store::ReleaseTarget;
 use elias_triggers::config::TriggersConfig;
@@ -41,7 +41,7 @@ pub struct Service {
 
 /// An execution under way.
 pub(super) struct UnderWay {
-    pub(super) running: Running,
+    pub(super) running: ExecutionHandle,
     pub(super) version: u32,
     pub(super) is_canary: bool,
     pub(super) is_mirrored: bool,

@@ -11,7 +11,7 @@ mod response_body;
 pub use response_body::Body;
 
 use crate::error::Error;
-use crate::execution::{Caller, Meter, Running};
+use crate::execution::{Caller, ExecutionHandle, Meter};
 use crate::instance::{InstanceState, LoadedComponent};
 use crate::recycling::{Handler, InstancePool};
 use crate::run::{self, ActiveInstance, ExecutionRecord};
@@ -131,7 +131,7 @@ where
         false => RequestBody::of(Box::pin(body)),
     };
     let permit = component.admit()?;
-    let running = parts.extensions.remove::<Running>().unwrap_or_default();
+    let running = parts.extensions.remove::<ExecutionHandle>().unwrap_or_default();
     let caller = parts.extensions.remove::<Arc<Caller>>();
     let caller = caller.or_else(|| parts.extensions.remove::<Caller>().map(Arc::new)).unwrap_or_default();
     let extensions = std::mem::take(&mut parts.extensions);

@@ -3,7 +3,7 @@
 use super::instance::{Handler, Instance, Template};
 use super::{Evict, Group, Instances, add_one};
 use crate::error::Error;
-use crate::execution::Running;
+use crate::execution::ExecutionHandle;
 use crate::instance::InstanceState;
 use parking_lot::{Mutex, MutexGuard};
 use std::collections::VecDeque;
@@ -95,7 +95,7 @@ impl<H: Handler> InstancePool<H> {
     }
 
     /// Takes an instance whose execution is over: keeps it if that ended well, else discards it.
-    pub(crate) fn give_back(self: &Arc<Self>, mut instance: Instance<H>, returned: bool, running: &Running) {
+    pub(crate) fn give_back(self: &Arc<Self>, mut instance: Instance<H>, returned: bool, running: &ExecutionHandle) {
         match self.put_back(&mut instance, returned) {
             Ok(()) => self.keep(instance),
             Err(counted) => {

@@ -9,7 +9,7 @@ pub(crate) use end::{
 };
 
 use crate::error::Error;
-use crate::execution::{Caller, Execution, Meter, Outcome, Running};
+use crate::execution::{Caller, Execution, ExecutionHandle, Meter, Outcome};
 use crate::instance::{InstanceState, LoadedComponent};
 use crate::pricing::HOST_CALL_BYTES_MAX;
 use crate::recycling::{Handler, Instance, InstancePool, Ready};
@@ -23,7 +23,7 @@ pub(crate) struct ActiveInstance<H: Handler> {
     instance: Option<Instance<H>>,
     pool: Arc<InstancePool<H>>,
     has_returned: bool,
-    running: Running,
+    running: ExecutionHandle,
     meter: Arc<Meter>,
     fuel: u64,
 }
@@ -89,7 +89,7 @@ impl<H: Handler> Drop for ActiveInstance<H> {
 /// cancelled.
 pub(crate) struct ExecutionRecord {
     component: Arc<LoadedComponent>,
-    running: Running,
+    running: ExecutionHandle,
     started: Instant,
     deadline: Duration,
     pub(crate) meter: Arc<Meter>,
@@ -100,7 +100,11 @@ const DEADLINE_MAX: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 
 impl ExecutionRecord {
     /// Begins the record of an execution with this deadline; none: the component's own.
-    pub(crate) fn start(component: &Arc<LoadedComponent>, running: Running, deadline: Option<Duration>) -> Self {
+    pub(crate) fn start(
+        component: &Arc<LoadedComponent>,
+        running: ExecutionHandle,
+        deadline: Option<Duration>,
+    ) -> Self {
         let deadline = deadline.unwrap_or_else(|| Duration::from_millis(component.limits.deadline_ms));
         let (component, deadline) = (Arc::clone(component), deadline.min(DEADLINE_MAX));
         Self { component, running, started: Instant::now(), deadline, meter: Arc::new(Meter::default()) }
@@ -111,7 +115,7 @@ impl ExecutionRecord {
         &self.component
     }
 
-    pub(crate) fn running(&self) -> &Running {
+    pub(crate) fn running(&self) -> &ExecutionHandle {
         &self.running
     }
 

@@ -5,7 +5,7 @@ use crate::exchange::Exchange;
 use crate::failure::{Failure, Refusal};
 use crate::headers::{EXECUTION_ID, strip_hop_by_hop};
 use bytes::Bytes;
-use elias_host::{App, Running};
+use elias_host::{App, ExecutionHandle};
 use http::header::CONTENT_LENGTH;
 use http::{HeaderValue, Method, Request, Response, StatusCode, response};
 use http_body::Body as _;
@@ -80,13 +80,13 @@ fn prepare(
 }
 
 /// The execution behind a component's response, of which nothing goes on that is for one connection only.
-pub(super) fn take_execution(parts: &mut response::Parts) -> Option<Running> {
+pub(super) fn take_execution(parts: &mut response::Parts) -> Option<ExecutionHandle> {
     strip_hop_by_hop(&mut parts.headers);
-    parts.extensions.remove::<Running>()
+    parts.extensions.remove::<ExecutionHandle>()
 }
 
 /// Names the execution behind a response in its headers.
-pub(super) fn add_execution_id(parts: &mut response::Parts, running: Option<&Running>) {
+pub(super) fn add_execution_id(parts: &mut response::Parts, running: Option<&ExecutionHandle>) {
     if let Some(id) = running.and_then(|running| HeaderValue::from_str(running.id()).ok()) {
         parts.headers.insert(EXECUTION_ID, id);
     }

@@ -33,7 +33,7 @@ use attempt::{Attempt, is_idempotent};
 use bytes::Bytes;
 use check::Target;
 use elias_gateway::{Client, LocalReply, TraceContext};
-use elias_host::{Caller, ErrorCode, Running};
+use elias_host::{Caller, ErrorCode, ExecutionHandle};
 use elias_platform::{Platform, RequestGuard, RoutedRequest};
 use futures::FutureExt;
 use http::header::CONNECTION;
@@ -131,7 +131,7 @@ async fn component_responds(
     request: Request<Incoming>,
 ) -> Result<Response<Content>, Failure> {
     let app = current.app.as_ref().ok_or(Refusal::NoComponent)?;
-    let running = Running::new();
+    let running = ExecutionHandle::new();
     exchange.enter(&running, None).await?;
     // In development a page reloads when another component is served.
     let reloads = exchange.config().dev.then(|| request.headers().clone());
