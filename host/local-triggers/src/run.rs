@@ -13,8 +13,8 @@ use elias_delivery::clock::Now;
 use elias_host::{
     App, CallOptions, Error, ErrorCode, EventBatch, EventMessage, ExecutionHandle, Job, RunOutcome, RunResult, Tick,
 };
-use elias_triggers::event::{Event, Filter, TypePattern, batch_endings};
-use elias_triggers::queue::{DeadReason, Ending, KeyLimits, Outcome, RetryPolicy, settle};
+use elias_triggers::event::{Event, Filter, TypePattern, batch_results};
+use elias_triggers::queue::{AttemptResult, DeadReason, KeyLimits, Outcome, RetryPolicy, settle};
 use parking_lot::Mutex;
 use serde_json::Value;
 use std::collections::HashMap;
@@ -270,7 +270,7 @@ impl Runner {
         self.lines.record(&execution);
         let ending = match self.source.current() {
             Some(app) => self.run(&app, message, call).await,
-            None => Ending::NotRun { times: 1, reason: "no component is loaded".to_owned() },
+            None => AttemptResult::NotRun { times: 1, reason: "no component is loaded".to_owned() },
         };
         let outcome = settle(ending, &policy, attempt, self.now(), rand::random());
         tell(&what, &execution, attempt, &outcome);
@@ -287,20 +287,20 @@ impl Runner {
     }
 
     /// Runs a handler, or sends a webhook.
-    async fn run(&self, app: &App, message: Message, options: CallOptions) -> Ending {
+    async fn run(&self, app: &App, message: Message, options: CallOptions) -> AttemptResult {
         let outcome = match message {
             Message::Tick(tick) => app.run_schedule(&tick, options).await,
             Message::Job(job) => app.run_job(&job, options).await,
             Message::Event(event) => app.run_event(&event, options).await,
             Message::Events(batch) => {
                 let ending = ending(app.run_events(&batch, options).await);
-                let first = batch_endings(ending, batch.events.len()).into_iter().next();
-                return first.unwrap_or_else(|| Ending::Invalid("the batch has no event".to_owned()));
+                let first = batch_results(ending, batch.events.len()).into_iter().next();
+                return first.unwrap_or_else(|| AttemptResult::Invalid("the batch has no event".to_owned()));
             }
             Message::Webhook(WebhookMessage { webhook, id, event, .. }) => {
                 return match webhook.send(&id, event, self.now()).await {
                     Ok(response) => response.ending(self.now()),
-                    Err(reason) => Ending::Failed(reason),
+                    Err(reason) => AttemptResult::Failed(reason),
                 };
             }
         };
@@ -372,19 +372,19 @@ impl RunJournal {
 }
 
 /// How a run ended.
-fn ending(outcome: Result<RunOutcome, Error>) -> Ending {
+fn ending(outcome: Result<RunOutcome, Error>) -> AttemptResult {
     match outcome.map(|outcome| outcome.result) {
-        Ok(RunResult::Done(value)) => Ending::Returned(value.to_string()),
-        Ok(RunResult::Retry { after, reason }) => Ending::RetryRequested { after, reason },
-        Ok(RunResult::Reject { reason }) => Ending::Rejected(reason),
-        Ok(RunResult::Suspended) => Ending::Suspended,
+        Ok(RunResult::Done(value)) => AttemptResult::Returned(value.to_string()),
+        Ok(RunResult::Retry { after, reason }) => AttemptResult::RetryRequested { after, reason },
+        Ok(RunResult::Reject { reason }) => AttemptResult::Rejected(reason),
+        Ok(RunResult::Suspended) => AttemptResult::Suspended,
         Err(error) => match error.code() {
-            ErrorCode::Cancelled => Ending::Cancelled,
-            ErrorCode::MissingExport => Ending::Invalid(error.to_string()),
-            ErrorCode::Overloaded => Ending::NotRun { times: 1, reason: error.to_string() },
+            ErrorCode::Cancelled => AttemptResult::Cancelled,
+            ErrorCode::MissingExport => AttemptResult::Invalid(error.to_string()),
+            ErrorCode::Overloaded => AttemptResult::NotRun { times: 1, reason: error.to_string() },
             _ => {
                 let stack = error.stack().map(|stack| format!("\n{stack}")).unwrap_or_default();
-                Ending::Failed(format!("{error}{stack}"))
+                AttemptResult::Failed(format!("{error}{stack}"))
             }
         },
     }

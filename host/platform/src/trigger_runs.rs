@@ -10,7 +10,7 @@ use elias_api::Code;
 use elias_host::{App, CallOptions, Caller, Error, ErrorCode, RunOutcome, RunResult};
 use elias_names::ServiceId;
 use elias_store::{ReleaseTarget, TenantScope};
-use elias_triggers::queue::Ending;
+use elias_triggers::queue::AttemptResult;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use std::sync::{Arc, OnceLock, Weak};
@@ -87,8 +87,8 @@ pub(crate) fn served(serving: &Serving, id: &ServiceId) -> Option<ServedTriggers
     Some(ServedTriggers { config, quotas, is_stopped: target.stopped })
 }
 
-fn not_run(reason: impl Into<String>) -> Ending {
-    Ending::NotRun { times: 1, reason: reason.into() }
+fn not_run(reason: impl Into<String>) -> AttemptResult {
+    AttemptResult::NotRun { times: 1, reason: reason.into() }
 }
 
 /// Runs a handler as an execution of its service.
@@ -103,7 +103,7 @@ async fn execute(platform: &Inner, run: Run) -> RunEnd {
     let former = match former(platform, &run.service, run.version.filter(|_| run.is_pinned)).await {
         Ok(former) => former,
         Err(error) if error.code() == Code::NotFound => {
-            return RunEnd { ending: Ending::Invalid(error.to_string()), version: None };
+            return RunEnd { ending: AttemptResult::Invalid(error.to_string()), version: None };
         }
         Err(error) => return RunEnd { ending: not_run(error.to_string()), version: None },
     };
@@ -210,19 +210,19 @@ async fn wanted(cancelled: &mut watch::Receiver<bool>) {
 }
 
 /// The consequence of a run for its job.
-fn ending(result: &Result<RunOutcome, Error>) -> Ending {
+fn ending(result: &Result<RunOutcome, Error>) -> AttemptResult {
     match result {
-        Ok(RunOutcome { result: RunResult::Done(value), .. }) => Ending::Returned(value.to_string()),
+        Ok(RunOutcome { result: RunResult::Done(value), .. }) => AttemptResult::Returned(value.to_string()),
         Ok(RunOutcome { result: RunResult::Retry { after, reason }, .. }) => {
-            Ending::RetryRequested { after: *after, reason: reason.clone() }
+            AttemptResult::RetryRequested { after: *after, reason: reason.clone() }
         }
-        Ok(RunOutcome { result: RunResult::Reject { reason }, .. }) => Ending::Rejected(reason.clone()),
-        Ok(RunOutcome { result: RunResult::Suspended, .. }) => Ending::Suspended,
+        Ok(RunOutcome { result: RunResult::Reject { reason }, .. }) => AttemptResult::Rejected(reason.clone()),
+        Ok(RunOutcome { result: RunResult::Suspended, .. }) => AttemptResult::Suspended,
         Err(error) => match error.code() {
-            ErrorCode::Cancelled => Ending::Cancelled,
+            ErrorCode::Cancelled => AttemptResult::Cancelled,
             ErrorCode::Overloaded => not_run(error.to_string()),
-            ErrorCode::MissingExport | ErrorCode::RequestTooLarge => Ending::Invalid(error.to_string()),
-            code => Ending::Failed(format!("{code}: {}", describe(error))),
+            ErrorCode::MissingExport | ErrorCode::RequestTooLarge => AttemptResult::Invalid(error.to_string()),
+            code => AttemptResult::Failed(format!("{code}: {}", describe(error))),
         },
     }
 }

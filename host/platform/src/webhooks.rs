@@ -7,7 +7,7 @@ use crate::webhook_sender::{WebhookSender, WebhookTarget};
 use elias_api::{Code, Error, ExecutionRecord, RecordedRun, Result, VersionSettings};
 use elias_names::ServiceId;
 use elias_triggers::config::WebhookConfig;
-use elias_triggers::queue::Ending;
+use elias_triggers::queue::AttemptResult;
 use elias_triggers::webhook_delivery::WebhookRequest;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -42,7 +42,7 @@ struct Message {
 
 /// How a request ended.
 struct DeliveryAttempt {
-    ending: Ending,
+    ending: AttemptResult,
     /// The status of the response; 0 without one.
     status: u16,
     /// Bytes that were sent.
@@ -50,7 +50,7 @@ struct DeliveryAttempt {
 }
 
 impl DeliveryAttempt {
-    fn nothing(ending: Ending) -> Self {
+    fn nothing(ending: AttemptResult) -> Self {
         Self { ending, status: 0, bytes: 0 }
     }
 }
@@ -61,7 +61,7 @@ pub(crate) async fn deliver(
     sender: Option<&dyn WebhookSender>,
     delivery: WebhookDelivery,
 ) -> RunEnd {
-    let not_run = |reason: String| RunEnd { ending: Ending::NotRun { times: 1, reason }, version: None };
+    let not_run = |reason: String| RunEnd { ending: AttemptResult::NotRun { times: 1, reason }, version: None };
     let WebhookDelivery { service, name, id, event, record, mut cancelled } = delivery;
     let Some(service) = serving.service(&service) else {
         return not_run(format!("{service} is not served by this host any more"));
@@ -73,7 +73,7 @@ pub(crate) async fn deliver(
     let is_cancelled = async { cancelled.wait_for(|is_cancelled| *is_cancelled).await.is_ok() };
     let sent = tokio::select! {
         sent = send(serving, sender, &service.id, &state, &name, message) => sent,
-        true = is_cancelled => DeliveryAttempt::nothing(Ending::Cancelled),
+        true = is_cancelled => DeliveryAttempt::nothing(AttemptResult::Cancelled),
     };
     let ended = EndedDelivery { service: &service, state: &state, name: &name, record, duration: started.elapsed() };
     ended.record(serving, &sent);
@@ -89,18 +89,20 @@ async fn send(
     message: Message,
 ) -> DeliveryAttempt {
     let Some(webhook) = state.triggers.webhook.iter().find(|webhook| webhook.name() == name) else {
-        return DeliveryAttempt::nothing(Ending::Invalid(format!("the version that serves has no webhook {name}")));
+        return DeliveryAttempt::nothing(AttemptResult::Invalid(format!(
+            "the version that serves has no webhook {name}"
+        )));
     };
     let settings = &state.release.target.settings;
     let request = match sign(serving, service, state, webhook, message) {
         Ok(request) => request,
-        Err(reason) => return DeliveryAttempt::nothing(Ending::Failed(reason)),
+        Err(reason) => return DeliveryAttempt::nothing(AttemptResult::Failed(reason)),
     };
     let folder = match serving.loader.place_files(settings).await {
         Ok(folder) => folder,
         Err(error) => {
             let reason = format!("{}: {error}", error.code());
-            return DeliveryAttempt::nothing(Ending::NotRun { times: 1, reason });
+            return DeliveryAttempt::nothing(AttemptResult::NotRun { times: 1, reason });
         }
     };
     let bytes = request.body.len() as u64;
@@ -110,7 +112,7 @@ async fn send(
         Ok(response) => {
             DeliveryAttempt { ending: response.ending(serving.clock.now()), status: response.status, bytes }
         }
-        Err(reason) => DeliveryAttempt { ending: Ending::Failed(reason), status: 0, bytes: 0 },
+        Err(reason) => DeliveryAttempt { ending: AttemptResult::Failed(reason), status: 0, bytes: 0 },
     }
 }
 
@@ -148,13 +150,13 @@ impl EndedDelivery<'_> {
     /// Counts it, and records it as an execution that took no fuel.
     fn record(self, serving: &Serving, sent: &DeliveryAttempt) {
         let (outcome, error) = match &sent.ending {
-            Ending::Returned(_) => (ExecutionOutcome::Completed, None),
-            Ending::Failed(reason) | Ending::Rejected(reason) | Ending::RetryRequested { reason, .. } => {
-                (ExecutionOutcome::Failed, Some(reason.clone()))
-            }
-            Ending::Cancelled => (ExecutionOutcome::Cancelled, None),
+            AttemptResult::Returned(_) => (ExecutionOutcome::Completed, None),
+            AttemptResult::Failed(reason)
+            | AttemptResult::Rejected(reason)
+            | AttemptResult::RetryRequested { reason, .. } => (ExecutionOutcome::Failed, Some(reason.clone())),
+            AttemptResult::Cancelled => (ExecutionOutcome::Cancelled, None),
             // Nothing was sent, and the job says why.
-            Ending::Invalid(_) | Ending::NotRun { .. } | Ending::Suspended => return,
+            AttemptResult::Invalid(_) | AttemptResult::NotRun { .. } | AttemptResult::Suspended => return,
         };
         let now_ms = serving.clock.now().unix_ms();
         self.state.tenant.sent(sent.bytes, now_ms);

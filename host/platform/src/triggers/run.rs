@@ -12,7 +12,7 @@ use elias_host::{EventBatch, EventMessage, Job, Tick};
 use elias_names::ServiceId;
 use elias_store::{ClaimedJob, JobOutcome};
 use elias_triggers::config::{JobConfig, RetryConfig, TriggersConfig};
-use elias_triggers::queue::{DeadReason, Ending, Outcome, RetryPolicy, settle};
+use elias_triggers::queue::{AttemptResult, DeadReason, Outcome, RetryPolicy, settle};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
@@ -120,7 +120,7 @@ pub(crate) struct WebhookDelivery {
 #[derive(Debug, Clone)]
 pub(crate) struct RunEnd {
     /// How.
-    pub(crate) ending: Ending,
+    pub(crate) ending: AttemptResult,
     /// The version that ran.
     pub(crate) version: Option<u32>,
 }
@@ -269,7 +269,7 @@ fn verdict(
     keep_ms: u64,
 ) -> Verdict {
     let RunEnd { ending, version } = end;
-    if let Ending::NotRun { reason, .. } = ending {
+    if let AttemptResult::NotRun { reason, .. } = ending {
         return Verdict::NotRun { reason };
     }
     let outcome = match settle(ending, policy, job.attempt, now, rand::random()) {
