@@ -24,7 +24,7 @@ const INTEGER_MAX: u64 = (1 << 53) - 1;
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Entry {
+pub struct LogEntry {
     /// The format, [`ENTRY_FORMAT`].
     pub format: u32,
     /// The tenant that owns the version; 1 to 256 bytes without control characters.
@@ -47,7 +47,7 @@ pub struct Entry {
     pub time: u64,
 }
 
-impl Entry {
+impl LogEntry {
     /// The entry's bytes.
     ///
     /// # Errors
@@ -92,7 +92,7 @@ impl Entry {
     /// Reads an entry, as untrusted input.
     ///
     /// # Errors
-    /// [`LogError::Entry`] if it is not an entry, or not as [`Entry::to_bytes`] writes it.
+    /// [`LogError::Entry`] if it is not an entry, or not as [`LogEntry::to_bytes`] writes it.
     pub fn parse(bytes: &[u8]) -> Result<Self, LogError> {
         if bytes.len() > ENTRY_BYTES_MAX {
             return Err(LogError::Entry(format!("it has {} bytes; at most {ENTRY_BYTES_MAX} are read", bytes.len())));
