@@ -120,7 +120,7 @@ impl Mirroring {
             let request = format!("{} {}", self.method, self.uri.path());
             let send = async |guard: RequestGuard| {
                 // A request that waits for a permit goes before a mirrored one.
-                guard.running().hold(host.admission.try_enter(Some(guard.tenant()))?);
+                guard.running().hold(host.admission.try_admit(Some(guard.tenant()))?);
                 self.send(guard, body.clone()).await
             };
             self.mirrored.mirror(platform.serving(), &request, response, send).await;
