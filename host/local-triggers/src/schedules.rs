@@ -8,7 +8,7 @@ use elias_delivery::clock::Now;
 use elias_host::{ExecutionHandle, Tick};
 use elias_triggers::config::ScheduleConfig;
 use elias_triggers::queue::{Outcome, RetryPolicy};
-use elias_triggers::schedule::{Decision, Look};
+use elias_triggers::schedule::{Decision, ScheduleState};
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -76,8 +76,8 @@ fn look(runner: &Arc<Runner>, runs: &AllRuns, settings: &ScheduleSettings, next_
         let runs = all.entry(name.clone()).or_default();
         (u32::try_from(runs.running.len()).unwrap_or(u32::MAX), runs.waiting)
     };
-    let look = Look { now: runner.now(), next_due, paused: false, running, waiting, quota_left: u32::MAX };
-    let verdict = settings.schedule.look(&look);
+    let look = ScheduleState { now: runner.now(), next_due, paused: false, running, waiting, quota_left: u32::MAX };
+    let verdict = settings.schedule.decide(&look);
     for decision in verdict.decisions {
         match decision {
             Decision::Fire { due, after_running, cancel_running, .. } => {
