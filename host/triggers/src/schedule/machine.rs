@@ -9,8 +9,8 @@ use std::time::Duration;
 const ON_TIME_MS: u64 = 60_000;
 /// Ticks of one schedule that wait for a run to end (`overlap = "queue"`).
 const WAITING_MAX: u32 = 100;
-/// Due times that are decided on singly at a time, at least as many as `catch-up-max`. What was due before them is skipped
-/// as one range, so that deciding after an outage of years takes no longer than another.
+/// Due times that are decided on one by one, at least as many as `catch-up-max`. Those before them are skipped as one
+/// range, so that deciding after an outage of years takes no longer than at another time.
 const DECIDED_MAX: usize = 1_000;
 
 /// A schedule: when it is due, and its policies.

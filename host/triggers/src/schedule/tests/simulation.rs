@@ -52,7 +52,7 @@ struct Store {
 }
 
 impl Store {
-    /// Writes decisions, or nothing of it if a tick of it is there already.
+    /// Writes decisions, or none of them if a tick of one is there already.
     fn commit(&mut self, decided: &TickDecisions) -> bool {
         if decided.decisions.is_empty() {
             return true;
