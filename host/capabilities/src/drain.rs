@@ -3,7 +3,7 @@
 use crate::db::{Database, Db, Error, is_plain};
 use crate::events::{EventLog, Events, EventsGrant};
 use crate::jobs::{JobQueue, Jobs, JobsGrant};
-use crate::outbox::HandOver;
+use crate::outbox::HandOverOutcome;
 use elias_host::App;
 use futures::future::join_all;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ const ID_CHARS_MAX: usize = 40;
 
 /// How much of an outbox was handed over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Drained {
+pub enum DrainOutcome {
     /// Nothing is left in it.
     All,
     /// Rows are left: there are many, or the queue or the log of events does not take them now.
@@ -30,8 +30,12 @@ pub enum Drained {
 /// # Errors
 /// If the component's database cannot be read or written to; what was handed over is then handed over again, which does
 /// no harm.
-pub async fn drain_outbox(app: &App, queue: &Arc<dyn JobQueue>, log: &Arc<dyn EventLog>) -> Result<Drained, Error> {
-    let Some(database) = app.grant::<Db>() else { return Ok(Drained::All) };
+pub async fn drain_outbox(
+    app: &App,
+    queue: &Arc<dyn JobQueue>,
+    log: &Arc<dyn EventLog>,
+) -> Result<DrainOutcome, Error> {
+    let Some(database) = app.grant::<Db>() else { return Ok(DrainOutcome::All) };
     let grants = Grants { jobs: app.grant::<Jobs>(), events: app.grant::<Events>() };
     hand_over(&database, &grants, queue, log).await
 }
@@ -47,20 +51,20 @@ async fn hand_over(
     grants: &Grants,
     queue: &Arc<dyn JobQueue>,
     log: &Arc<dyn EventLog>,
-) -> Result<Drained, Error> {
+) -> Result<DrainOutcome, Error> {
     let component = database.outbox().component();
     for _ in 0..ROUNDS_MAX {
         let rows = database.read_outbox().await?;
         if rows.is_empty() {
-            return Ok(Drained::All);
+            return Ok(DrainOutcome::All);
         }
         // Started in their order, and so enqueued in it; waited for together.
         let handed = join_all(rows.into_iter().map(|row| async move {
             if !is_plain(&row.id) {
-                return (row.id, HandOver::Refused("its id is not one that the host gives".to_owned()));
+                return (row.id, HandOverOutcome::Refused("its id is not one that the host gives".to_owned()));
             }
             let Some(body) = row.body else {
-                return (row.id, HandOver::Refused("its body is missing or too large".to_owned()));
+                return (row.id, HandOverOutcome::Refused("its body is missing or too large".to_owned()));
             };
             let outcome = match (row.kind.as_str(), &grants.jobs, &grants.events) {
                 ("job", Some(grant), _) => {
@@ -69,8 +73,8 @@ async fn hand_over(
                 ("event", _, Some(grant)) => {
                     crate::events::hand_over(log.as_ref(), grant, component, row.id.clone(), &body).await
                 }
-                ("job" | "event", ..) => HandOver::Refused("the component has no such capability".to_owned()),
-                _ => HandOver::Refused("its kind is neither job nor event".to_owned()),
+                ("job" | "event", ..) => HandOverOutcome::Refused("the component has no such capability".to_owned()),
+                _ => HandOverOutcome::Refused("its kind is neither job nor event".to_owned()),
             };
             (row.id, outcome)
         }))
@@ -78,17 +82,17 @@ async fn hand_over(
         let (mut done, mut is_left) = (Vec::new(), false);
         for (id, outcome) in handed {
             match outcome {
-                HandOver::Done => done.push(id),
-                HandOver::Missing(why) if is_left => {
+                HandOverOutcome::Done => done.push(id),
+                HandOverOutcome::Missing(why) if is_left => {
                     // What it refers to may be in the row that waits.
                     tracing::debug!(component, id, "a row of the component's outbox waits for another: {why}");
                 }
-                HandOver::Refused(why) | HandOver::Missing(why) => {
+                HandOverOutcome::Refused(why) | HandOverOutcome::Missing(why) => {
                     let shown: String = id.chars().take(ID_CHARS_MAX).collect();
                     tracing::warn!(component, id = ?shown, "a row of the component's outbox was dropped: {why}");
                     done.push(id);
                 }
-                HandOver::Later(why) => {
+                HandOverOutcome::Later(why) => {
                     tracing::debug!(component, id, "a row of the component's outbox waits: {why}");
                     is_left = true;
                 }
@@ -96,10 +100,10 @@ async fn hand_over(
         }
         database.delete_from_outbox(&done).await?;
         if is_left {
-            return Ok(Drained::Part);
+            return Ok(DrainOutcome::Part);
         }
     }
-    Ok(Drained::Part)
+    Ok(DrainOutcome::Part)
 }
 
 #[cfg(test)]

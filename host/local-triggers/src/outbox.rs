@@ -2,7 +2,7 @@
 //! and after each commit.
 
 use crate::run::Runner;
-use elias_capabilities::drain::{Drained, drain_outbox};
+use elias_capabilities::drain::{DrainOutcome, drain_outbox};
 use elias_capabilities::events::EventLog;
 use elias_capabilities::jobs::JobQueue;
 use elias_capabilities::outbox::{OutboxRelay, RelayUnavailable};
@@ -37,7 +37,7 @@ pub(crate) async fn run_all(runner: Arc<Runner>, committed: Arc<Committed>) {
     loop {
         let is_empty = match runner.source.current() {
             Some(app) => match drain_outbox(&app, &queue, &log).await {
-                Ok(drained) => drained == Drained::All,
+                Ok(drained) => drained == DrainOutcome::All,
                 Err(error) => {
                     tracing::warn!("the outbox cannot be read: {}", error.message);
                     false

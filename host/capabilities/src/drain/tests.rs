@@ -60,13 +60,13 @@ async fn rows_are_handed_over_once_in_their_order() {
     let (queue, log): (Arc<dyn JobQueue>, Arc<dyn EventLog>) = (Arc::new(queue), Arc::new(log));
     let grants = grants(json!({}), json!({ "types": ["order.*"] })).await;
     // The table is not created yet.
-    assert_eq!(hand_over(&database, &grants, &queue, &log).await.expect("handed over"), Drained::All);
+    assert_eq!(hand_over(&database, &grants, &queue, &log).await.expect("handed over"), DrainOutcome::All);
     run(&database, CREATE, &[]).await;
     let job = |name: &str| json!({ "name": name, "input": "{\"n\":1}" });
     insert(&database, "2", "job", &json!({ "name": "second", "input": "1", "after": ["1"] })).await;
     insert(&database, "1", "job", &job("first")).await;
     insert(&database, "3", "event", &json!({ "type": "order.paid", "data": "{}", "hops": 3 })).await;
-    assert_eq!(hand_over(&database, &grants, &queue, &log).await.expect("handed over"), Drained::All);
+    assert_eq!(hand_over(&database, &grants, &queue, &log).await.expect("handed over"), DrainOutcome::All);
     assert_eq!(names(&mut jobs), [("1".to_owned(), "first".to_owned())]);
     let event = events.try_next().expect("it is published");
     assert_eq!((event.id.as_str(), event.origin.cause.hops, event.origin.component.as_str()), ("3", 3, "shop"));
@@ -74,7 +74,7 @@ async fn rows_are_handed_over_once_in_their_order() {
     // A host that died before it deleted them.
     insert(&database, "1", "job", &job("first")).await;
     insert(&database, "3", "event", &json!({ "type": "order.paid", "data": "{}" })).await;
-    assert_eq!(hand_over(&database, &grants, &queue, &log).await.expect("handed over"), Drained::All);
+    assert_eq!(hand_over(&database, &grants, &queue, &log).await.expect("handed over"), DrainOutcome::All);
     assert!(jobs.try_next().is_none() && events.try_next().is_none());
 }
 
@@ -119,10 +119,10 @@ async fn a_job_after_one_that_waits_is_not_dropped() {
     run(&database, CREATE, &[]).await;
     insert(&database, "1", "job", &json!({ "name": "first", "input": "1" })).await;
     insert(&database, "2", "job", &json!({ "name": "second", "input": "1", "after": ["1"] })).await;
-    assert_eq!(hand_over(&database, &grants, &queue, &log).await.expect("handed over"), Drained::Part);
+    assert_eq!(hand_over(&database, &grants, &queue, &log).await.expect("handed over"), DrainOutcome::Part);
     assert_eq!(run(&database, "SELECT id FROM elias_outbox", &[]).await.len(), 2);
     limited.is_full.store(false, Ordering::Relaxed);
-    assert_eq!(hand_over(&database, &grants, &queue, &log).await.expect("handed over"), Drained::All);
+    assert_eq!(hand_over(&database, &grants, &queue, &log).await.expect("handed over"), DrainOutcome::All);
     assert_eq!(names(&mut jobs), [("1".to_owned(), "first".to_owned())]);
     assert!(run(&database, "SELECT id FROM elias_outbox", &[]).await.is_empty());
 }
@@ -156,12 +156,12 @@ async fn rows_that_the_component_could_not_have_sent_are_dropped() {
         insert(&database, &format!("bad{at}"), kind, &body).await;
     }
     insert(&database, "it's bad", "job", &json!({ "name": "a", "input": "1" })).await;
-    assert_eq!(hand_over(&database, &grants, &queue, &log).await.expect("handed over"), Drained::All);
+    assert_eq!(hand_over(&database, &grants, &queue, &log).await.expect("handed over"), DrainOutcome::All);
     assert!(jobs.try_next().is_none() && events.try_next().is_none());
     // A component without the capability has no jobs.
     insert(&database, "x", "job", &json!({ "name": "a", "input": "1" })).await;
     let none = Grants { jobs: None, events: None };
-    assert_eq!(hand_over(&database, &none, &queue, &log).await.expect("handed over"), Drained::All);
+    assert_eq!(hand_over(&database, &none, &queue, &log).await.expect("handed over"), DrainOutcome::All);
     assert!(jobs.try_next().is_none());
     assert_eq!(crate::outbox::traceparent(Some("00-;hops=0".to_owned())), None);
 }

@@ -54,7 +54,7 @@ mod hand_over {
     use super::super::contract::{Error, ErrorCode};
     use super::super::grant::EventsGrant;
     use super::EventBody;
-    use crate::outbox::{HandOver, traceparent};
+    use crate::outbox::{HandOverOutcome, traceparent};
     use crate::trigger::{Cause, Clock, Origin, read_json};
     use std::sync::Arc;
     use std::time::Duration;
@@ -66,10 +66,10 @@ mod hand_over {
         component: &str,
         id: String,
         body: &str,
-    ) -> HandOver {
+    ) -> HandOverOutcome {
         let body: EventBody = match serde_json::from_str(body) {
             Ok(body) => body,
-            Err(error) => return HandOver::Refused(format!("it is not an event: {error}")),
+            Err(error) => return HandOverOutcome::Refused(format!("it is not an event: {error}")),
         };
         let EventBody { event_type, data, subject, key, at_ms, version, execution, .. } = body;
         let cause = Cause { traceparent: traceparent(body.traceparent), hops: body.hops };
@@ -83,12 +83,14 @@ mod hand_over {
         });
         let event = match read {
             Ok(event) => event,
-            Err(why) => return HandOver::Refused(why),
+            Err(why) => return HandOverOutcome::Refused(why),
         };
         match log.publish_once(Arc::new(origin), id, event).await {
-            Ok(_) => HandOver::Done,
-            Err(Error { code: ErrorCode::QuotaExceeded | ErrorCode::Unavailable, message }) => HandOver::Later(message),
-            Err(Error { message, .. }) => HandOver::Refused(message),
+            Ok(_) => HandOverOutcome::Done,
+            Err(Error { code: ErrorCode::QuotaExceeded | ErrorCode::Unavailable, message }) => {
+                HandOverOutcome::Later(message)
+            }
+            Err(Error { message, .. }) => HandOverOutcome::Refused(message),
         }
     }
 }

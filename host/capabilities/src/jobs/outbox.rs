@@ -75,7 +75,7 @@ mod hand_over {
     use super::super::contract::{EnqueueRequest, Error, ErrorCode};
     use super::super::grant::JobsGrant;
     use super::JobBody;
-    use crate::outbox::{HandOver, traceparent};
+    use crate::outbox::{HandOverOutcome, traceparent};
     use crate::trigger::{Cause, Origin, read_json};
     use std::sync::Arc;
 
@@ -86,10 +86,10 @@ mod hand_over {
         component: &str,
         id: String,
         body: &str,
-    ) -> HandOver {
+    ) -> HandOverOutcome {
         let body: JobBody = match serde_json::from_str(body) {
             Ok(body) => body,
-            Err(error) => return HandOver::Refused(format!("it is not a job: {error}")),
+            Err(error) => return HandOverOutcome::Refused(format!("it is not a job: {error}")),
         };
         let JobBody { name, input, priority, run_at_ms, key, concurrency_key, after, target, .. } = body;
         let (version, execution) = (body.version, body.execution);
@@ -105,13 +105,15 @@ mod hand_over {
         });
         let job = match read {
             Ok(job) => job,
-            Err(why) => return HandOver::Refused(why),
+            Err(why) => return HandOverOutcome::Refused(why),
         };
         match queue.enqueue_once(Arc::new(origin), id, job).await {
-            Ok(_) => HandOver::Done,
-            Err(Error { code: ErrorCode::QuotaExceeded | ErrorCode::Unavailable, message }) => HandOver::Later(message),
-            Err(Error { code: ErrorCode::NotFound, message }) => HandOver::Missing(message),
-            Err(Error { message, .. }) => HandOver::Refused(message),
+            Ok(_) => HandOverOutcome::Done,
+            Err(Error { code: ErrorCode::QuotaExceeded | ErrorCode::Unavailable, message }) => {
+                HandOverOutcome::Later(message)
+            }
+            Err(Error { code: ErrorCode::NotFound, message }) => HandOverOutcome::Missing(message),
+            Err(Error { message, .. }) => HandOverOutcome::Refused(message),
         }
     }
 }

@@ -21,7 +21,7 @@ mod write_error;
 pub use relay::{OutboxRelay, RelayUnavailable};
 
 #[cfg(all(feature = "db", feature = "events", feature = "jobs"))]
-pub(crate) use hand_over::{HandOver, traceparent};
+pub(crate) use hand_over::{HandOverOutcome, traceparent};
 #[cfg(any(feature = "events", feature = "jobs"))]
 pub(crate) use row::{OutboxRow, RowKind, new_id};
 #[cfg(any(feature = "events", feature = "jobs"))]

@@ -3,7 +3,7 @@
 use elias_api::{Code, DatabaseQuery, DatabaseResult, Error};
 use elias_capabilities::Db;
 use elias_capabilities::db::{self, ConsoleQuery, ErrorCode};
-use elias_capabilities::drain::{Drained, drain_outbox};
+use elias_capabilities::drain::{DrainOutcome, drain_outbox};
 use elias_capabilities::events::EventLog;
 use elias_capabilities::jobs::JobQueue;
 use elias_host::App;
@@ -53,7 +53,7 @@ impl ComponentDatabases for Databases {
         async move {
             let drained = drain_outbox(app, queue, log).await;
             drained
-                .map(|drained| drained == Drained::All)
+                .map(|drained| drained == DrainOutcome::All)
                 .map_err(|error| Error::new(Code::DatabaseUnavailable, error.message))
         }
         .boxed()
