@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 const SETTLE: Duration = Duration::from_millis(5);
 
 /// Follows a set of files that grows and shrinks.
-pub(crate) struct Changes {
+pub(crate) struct FileChanges {
     watcher: RecommendedWatcher,
     changes: mpsc::UnboundedReceiver<()>,
     files: Arc<Mutex<BTreeSet<PathBuf>>>,
@@ -22,7 +22,7 @@ pub(crate) struct Changes {
     folders: BTreeSet<PathBuf>,
 }
 
-impl Changes {
+impl FileChanges {
     /// Follows nothing yet.
     pub(crate) fn new() -> Result<Self, Failure> {
         let (changed, changes) = mpsc::unbounded_channel();

@@ -6,7 +6,7 @@ use super::triggers::{self, TestTriggers};
 use crate::origin::builder;
 use crate::service_tables;
 use crate::settings::Settings;
-use crate::trial::Trial;
+use crate::trial::TrialComponent;
 use elias_build::command::cache_dir;
 use elias_build::{BuildOptions, Builder};
 use elias_command_line::{Failure, SettingFlags};
@@ -185,9 +185,9 @@ impl Runner {
         Ok(joint)
     }
 
-    async fn load(&self, wasm: &[u8]) -> Result<Trial, String> {
+    async fn load(&self, wasm: &[u8]) -> Result<TrialComponent, String> {
         let extend = |host: HostBuilder| host.capability(self.triggers.clone());
-        let loaded = Trial::load(&self.project, &self.settings, self.cache.as_deref(), wasm, extend).await;
+        let loaded = TrialComponent::load(&self.project, &self.settings, self.cache.as_deref(), wasm, extend).await;
         loaded.map_err(|failure| failure.to_string())
     }
 }
