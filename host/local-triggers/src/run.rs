@@ -62,9 +62,9 @@ pub(crate) struct RunnerParts {
 }
 
 /// The end of a task.
-pub(crate) struct Finished(oneshot::Receiver<()>);
+pub(crate) struct TaskEnd(oneshot::Receiver<()>);
 
-impl Finished {
+impl TaskEnd {
     /// Waits for the end; one that panicked has ended, too.
     pub(crate) async fn wait(self) {
         // Nothing is sent: the task's sender is dropped.
@@ -206,7 +206,7 @@ impl Runner {
     }
 
     /// Starts a task, unless the triggers were stopped.
-    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> Finished {
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> TaskEnd {
         let (over, finished) = oneshot::channel();
         if let Some(tasks) = &mut *self.tasks.lock() {
             while tasks.try_join_next().is_some() {}
@@ -215,7 +215,7 @@ impl Runner {
                 task.await;
             });
         }
-        Finished(finished)
+        TaskEnd(finished)
     }
 
     /// Begins no run any more, waits at most so long until those that have begun are over, and drops everything else.

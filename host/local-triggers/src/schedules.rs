@@ -1,7 +1,7 @@
 //! Schedules, by the clock.
 
 use crate::report::Reporter;
-use crate::run::{Finished, Message, RunOptions, Runner};
+use crate::run::{Message, RunOptions, Runner, TaskEnd};
 use crate::settings::ScheduleSettings;
 use elias_capabilities::trigger::Clock;
 use elias_delivery::clock::Now;
@@ -21,7 +21,7 @@ struct ActiveRuns {
     /// Those that wait for another one to end.
     waiting: u32,
     /// The last one.
-    last: Option<Finished>,
+    last: Option<TaskEnd>,
 }
 
 /// The runs of all schedules, by their names.
