@@ -4,7 +4,7 @@ use crate::access::Permission;
 use crate::component_databases::{ComponentDatabases, DatabaseBounds};
 use crate::config::PlatformConfig;
 use crate::platform::Platform;
-use crate::serving::{Purpose, Serving};
+use crate::serving::{LoadContext, Serving};
 use crate::session::Session;
 use crate::triggers::TriggerBackends;
 use elias_api::{Code, DatabaseQuery, DatabaseResult, Error, Result};
@@ -84,8 +84,8 @@ async fn load(serving: &Serving, id: &ServiceId) -> Result<App> {
     let state = Arc::clone(&service.state());
     let target = &state.snapshot.target;
     let observer = Arc::clone(&service.lines) as _;
-    let purpose = Purpose { service: id, tenant: &target.tenant, secrets: &target.secrets, observer };
-    state.release.load(&serving.loader, &purpose, serving.clock.now()).await
+    let context = LoadContext { service: id, tenant: &target.tenant, secrets: &target.secrets, observer };
+    state.release.load(&serving.loader, &context, serving.clock.now()).await
 }
 
 /// Hands over the jobs and events in the outbox of the database that a component has in an environment; says whether

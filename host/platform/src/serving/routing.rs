@@ -3,7 +3,7 @@
 use super::release::{CircuitKind, Release};
 use super::request_guard::{self, AdmittedExecution, NotAdmitted, RequestGuard, RolloutTransition};
 use super::service::{ReleaseChoice, Route, Service, State};
-use super::{Purpose, Serving, gateway_now};
+use super::{LoadContext, Serving, gateway_now};
 use elias_api::{Code, Error, Result};
 use elias_delivery::rollout::Caller;
 use elias_delivery::supervision::{CircuitPermit, ResourceUsage};
@@ -195,8 +195,8 @@ pub(super) async fn load(serving: &Serving, service: &Arc<Service>, state: &Stat
     }
     let target = &state.snapshot.target;
     let observer = Arc::clone(&service.lines) as _;
-    let purpose = Purpose { service: &service.id, tenant: &target.tenant, secrets: &target.secrets, observer };
-    release.load(&serving.loader, &purpose, now).await
+    let context = LoadContext { service: &service.id, tenant: &target.tenant, secrets: &target.secrets, observer };
+    release.load(&serving.loader, &context, now).await
 }
 
 /// A release that a request found impossible to load.
