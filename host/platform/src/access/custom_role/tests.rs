@@ -43,7 +43,7 @@ fn acme() -> TenantId {
 /// Whether it may do this in an environment, from 127.0.0.1.
 fn may(by: &Principal, permission: Permission, component: &str, environment: Environment) -> bool {
     let component: ComponentName = component.parse().expect("a name");
-    by.require(permission, &acme(), About::Service(&component, environment), "127.0.0.1").is_ok()
+    by.require(permission, &acme(), AccessTarget::Service(&component, environment), "127.0.0.1").is_ok()
 }
 
 fn refused(policy: &str) -> (Code, String) {
@@ -74,10 +74,10 @@ fn the_documented_deployer_deploys_the_shops_to_staging_and_sees_the_rest() {
     assert!(!may(&by, Permission::DeployProduction, "shop-eu", Production), "beyond the ceiling");
     assert!(may(&by, Permission::Read, "blog", Production) && may(&by, Permission::Upload, "shop-eu", Staging));
     for permission in [Permission::Read, Permission::Upload] {
-        assert!(by.require(permission, &acme(), About::Tenant, "local").is_ok(), "{permission:?}");
+        assert!(by.require(permission, &acme(), AccessTarget::Tenant, "local").is_ok(), "{permission:?}");
     }
     for permission in [Permission::Access, Permission::Audit, Permission::Tenants, Permission::Backup] {
-        assert!(by.require(permission, &acme(), About::Tenant, "local").is_err(), "{permission:?}");
+        assert!(by.require(permission, &acme(), AccessTarget::Tenant, "local").is_err(), "{permission:?}");
     }
 }
 
@@ -94,9 +94,12 @@ fn the_documented_watch_runs_all_but_payments_and_production_from_the_office_onl
     for permission in [Permission::Read, Permission::Deploy, Permission::Secrets] {
         assert!(!may(&office, permission, "payments-eu", Staging), "{permission:?}");
     }
-    let unknown = About::Service(&"shop".parse().expect("a name"), Production);
+    let unknown = AccessTarget::Service(&"shop".parse().expect("a name"), Production);
     assert!(office.require(Permission::DeployProduction, &acme(), unknown, "unknown").is_err(), "from nowhere");
-    assert!(office.require(Permission::Access, &acme(), About::Tenant, "127.0.0.1").is_err(), "beyond the ceiling");
+    assert!(
+        office.require(Permission::Access, &acme(), AccessTarget::Tenant, "127.0.0.1").is_err(),
+        "beyond the ceiling"
+    );
 }
 
 #[test]
@@ -106,7 +109,7 @@ fn no_policy_gives_more_than_the_ceiling_another_tenant_or_the_host() {
         let by = principal(everything, ceiling);
         for permission in Permission::ALL.iter().copied() {
             let shop = "shop".parse().expect("a name");
-            let about = About::Service(&shop, Environment::Dev);
+            let about = AccessTarget::Service(&shop, Environment::Dev);
             let allowed = by.require(permission, &acme(), about, "local").is_ok();
             assert_eq!(
                 allowed,
@@ -115,10 +118,10 @@ fn no_policy_gives_more_than_the_ceiling_another_tenant_or_the_host() {
             );
         }
         let other = "other".parse().expect("a name");
-        assert!(by.require(Permission::Read, &other, About::Tenant, "local").is_err());
+        assert!(by.require(Permission::Read, &other, AccessTarget::Tenant, "local").is_err());
         let host = Principal { tenant: TenantId::system(), ..by };
-        assert!(host.require(Permission::Backup, &TenantId::system(), About::Tenant, "local").is_err());
-        assert!(host.require(Permission::Read, &acme(), About::Tenant, "local").is_err());
+        assert!(host.require(Permission::Backup, &TenantId::system(), AccessTarget::Tenant, "local").is_err());
+        assert!(host.require(Permission::Read, &acme(), AccessTarget::Tenant, "local").is_err());
     }
     let by = principal("", Role::Admin);
     assert!(!may(&by, Permission::Read, "shop", Environment::Dev), "nothing is permitted that no policy permits");
