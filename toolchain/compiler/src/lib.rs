@@ -125,7 +125,7 @@ impl BuildOptions {
 
 /// A component, and what was noticed on the way to it.
 #[derive(Debug)]
-pub struct Built {
+pub struct BuiltComponent {
     /// The component.
     pub wasm: Vec<u8>,
     /// Its manifest.
@@ -161,7 +161,7 @@ impl Builder {
     ///
     /// # Errors
     /// Whatever is wrong with the source, in its own lines; see [`BuildError`].
-    pub async fn build(&self, options: &BuildOptions) -> Result<Built, BuildError> {
+    pub async fn build(&self, options: &BuildOptions) -> Result<BuiltComponent, BuildError> {
         let package = package::read(&options.project, &options.entry)?;
         let capabilities = Arc::new(Capabilities::read(&options.capabilities, &options.project)?);
         let bundle = bundle::bundle(&bundle::BundleOptions {
@@ -259,7 +259,7 @@ impl Builder {
         let logs = evaluated.report.logs.into_iter().map(|line| (line.level, line.message)).collect();
         let watch =
             bundle.modules.into_iter().chain(package.file).chain(capabilities.files().iter().cloned()).collect();
-        Ok(Built { wasm, manifest, warnings, logs, watch })
+        Ok(BuiltComponent { wasm, manifest, warnings, logs, watch })
     }
 }
 
