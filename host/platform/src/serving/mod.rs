@@ -19,7 +19,7 @@ pub(crate) use experiment::ActiveExperiment;
 pub use experiment::MirroredRequest;
 pub(crate) use lines::Lines;
 pub(crate) use loader::{LoadContext, Loader, compile_queue, limits};
-pub(crate) use meter::{ExecutionOutcome, IdempotencyOutcome, QuotaCounts, QuotaKind, ServiceMeter, Verdict};
+pub(crate) use meter::{ExecutionOutcome, IdempotencyOutcome, QuotaCounts, QuotaDecision, QuotaKind, ServiceMeter};
 pub(crate) use proofs::{Proofs, file_name as proof_file};
 pub(crate) use release::{CircuitKind, Release};
 pub(crate) use request_guard::RolloutTransition;
