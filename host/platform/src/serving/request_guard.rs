@@ -5,7 +5,7 @@ use super::experiment::ActiveExperiment;
 use super::meter::ExecutionOutcome;
 use super::quota::QuotaPermit;
 use super::release::{CircuitKind, Release};
-use super::service::{ReleaseChoice, Service, Source, State, UnderWay};
+use super::service::{ActiveExecution, ReleaseChoice, Service, Source, State};
 use crate::recorder::Recorder;
 use elias_api::{Code, Error, ExecutionRecord, RecordedCalls, RecordedRun, Result};
 use elias_capabilities::Cause;
@@ -115,7 +115,7 @@ impl RequestGuard {
             running.hold(permits);
         }
         Self {
-            under_way: Some(service.begin(UnderWay {
+            under_way: Some(service.begin(ActiveExecution {
                 running: running.clone(),
                 version: release.target.version,
                 is_canary,

@@ -27,9 +27,9 @@ const BODY_BYTES_MAX: usize = 2 << 20;
 
 /// The requests with a key that are under way: one with the same key waits, and then gets the same response.
 #[derive(Clone, Default)]
-pub(super) struct UnderWay(Arc<parking_lot::Mutex<HashMap<String, Arc<Mutex<()>>>>>);
+pub(super) struct KeyedRequests(Arc<parking_lot::Mutex<HashMap<String, Arc<Mutex<()>>>>>);
 
-impl UnderWay {
+impl KeyedRequests {
     async fn turn(&self, key: String) -> OwnedMutexGuard<()> {
         let lock = {
             let mut all = self.0.lock(); // the map is whole after every operation
@@ -43,7 +43,7 @@ impl UnderWay {
 /// Keeps the responses to POST requests that have a key. Two are not kept: those of tokens have a secret in them, and
 /// those of databases the data of a component.
 pub(super) async fn remember(
-    State((platform, under_way)): State<(Platform, UnderWay)>,
+    State((platform, under_way)): State<(Platform, KeyedRequests)>,
     request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
@@ -73,7 +73,7 @@ async fn unkeyed(request: Request, next: Next) -> Result<Response, Problem> {
 
 async fn once(
     platform: &Platform,
-    under_way: &UnderWay,
+    under_way: &KeyedRequests,
     key: String,
     request: Request,
     next: Next,

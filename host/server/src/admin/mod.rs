@@ -47,7 +47,7 @@ pub(crate) fn router(platform: Platform) -> Router {
             ))
         })
         .layer(axum::middleware::from_fn_with_state(
-            (platform.clone(), idempotency::UnderWay::default()),
+            (platform.clone(), idempotency::KeyedRequests::default()),
             idempotency::remember,
         ))
         .with_state(platform)
