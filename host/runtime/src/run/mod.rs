@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::execution::{Caller, Execution, ExecutionHandle, Meter, Outcome};
 use crate::instance::{InstanceState, LoadedComponent};
 use crate::pricing::HOST_CALL_BYTES_MAX;
-use crate::recycling::{Handler, Instance, InstancePool, Ready};
+use crate::recycling::{Handler, Instance, InstancePool, ReadyInstance};
 use elias_contract::ErrorCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -63,7 +63,7 @@ impl<H: Handler> ActiveInstance<H> {
     ///
     /// # Errors
     /// If it cannot be instantiated.
-    pub(crate) async fn ready(&mut self) -> wasmtime::Result<Ready<'_, H>> {
+    pub(crate) async fn ready(&mut self) -> wasmtime::Result<ReadyInstance<'_, H>> {
         let instance = self.instance.as_mut().expect("it is there until this is dropped");
         instance.ready(self.pool.template()).await
     }

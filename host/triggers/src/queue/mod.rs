@@ -14,7 +14,7 @@ mod priority;
 mod retry;
 
 pub use bucket::TokenBucket;
-pub use fair::{FairQueue, Share, TenantDemand};
+pub use fair::{FairQueue, TenantDemand, TenantShare};
 pub use limits::{InvalidRate, KEYS_MAX, KeyLimits, Limit, LimitReached, Rate};
 pub use outcome::{AttemptResult, DeadReason, Outcome, settle};
 pub use priority::{InvalidPriority, Priority};
