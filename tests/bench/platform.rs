@@ -1,5 +1,5 @@
-//! What a platform costs over `elias serve` with one component, and what clients notice of swaps, rollbacks, canaries,
-//! bad neighbours and shadows.
+//! The costs of a platform over `elias serve` with one component, and what clients notice of swaps, rollbacks,
+//! canaries, bad neighbours and shadows.
 
 use crate::admin::{Platform, host};
 use crate::http_load::{Load, load, load_of};

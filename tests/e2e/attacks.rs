@@ -148,7 +148,7 @@ async fn memory_growth_ends_at_the_cap_and_memory_comes_back() {
             check(&server, attack, "out-of-memory").await;
         }
     }
-    // What has grown is given back aside. Two instances at most were in use at a time.
+    // Memory that has grown is given back aside. Two instances at most were in use at a time.
     let most = before + (40 << 20);
     until("resident memory is given back", async || (server.resident_bytes() < most).then_some(())).await;
 }

@@ -140,7 +140,7 @@ async fn derivations_end_at_the_deadline_and_leave_nothing_behind() {
     for answer in join_all((0..40).map(|_| server.get("/pbkdf2"))).await {
         assert_eq!(answer.code(), "deadline", "{answer:?}");
     }
-    // What is derived next does not stand behind what nobody waits for any more.
+    // The next derivation does not stand behind one that nobody waits for any more.
     let mut answer = server.get("/small").await;
     for _ in 0..20 {
         if answer.status == 200 {

@@ -259,7 +259,7 @@ async fn postgres_goes_and_comes_back() {
     assert_eq!(server.get("/transaction").await.body, r#"["on purpose",["kept"]]"#);
     let (succeeded, is_back) = (Cell::new(0), Cell::new(false));
     let load = async {
-        // What is under way when it goes fails with its code, or not at all.
+        // A statement under way when it goes fails with its code, or not at all.
         while !is_back.get() {
             let answer = server.get("/transaction").await;
             assert!(answer.status == 200 || answer.code() == "exception", "{answer:?}");

@@ -337,7 +337,7 @@ fn tests_run_in_the_engine_and_failures_show_their_lines() {
         assert!(told.contains(wanted), "{wanted} is missing in {told}");
     }
 
-    // What was written once is compared, and an update writes it anew.
+    // The reference that was written once is compared, and an update writes it anew.
     let changed = TESTS.replace("{ sum: add(1, 2) }", "{ sum: add(2, 2) }");
     project.write("test/index.test.js", &changed);
     let only = ["test", "-t", "keeps snapshots"];

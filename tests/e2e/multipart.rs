@@ -36,7 +36,7 @@ async fn forms_with_files_are_read_and_written() {
     let expected = "[[\"a \\\"b\\\"\",\"line\\r\\n--=_\"],[\"file\",{\"name\":\"\u{e9}.txt\",\"type\":\"text/x\",\"text\":\"\u{e9}\"}],\
                     [\"empty\",{\"name\":\"\",\"type\":\"text/plain\",\"text\":\"\"}]]";
     assert_eq!(server.send(post(), "/", body).await.body, expected);
-    // What the component writes, it reads as the same.
+    // A form that the component writes, it reads as the same.
     let again = server.send(post(), "/again", body).await;
     let request = Request::post("/").header("content-type", &again.headers["content-type"]);
     assert_eq!(server.send(request, "/", again.body).await.body, expected);

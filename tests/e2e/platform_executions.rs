@@ -340,7 +340,7 @@ async fn tenants_with_the_same_names_have_nothing_in_common() {
     assert!(theirs[0]["error"].as_str().is_some_and(|error| error.contains("acme-was-here")), "{theirs:?}");
     assert_eq!(other.refused("GET", "/components/shop/versions/2", Value::Null).await.0, "not-found");
 
-    // What one tenant does to its service is not the other's affair.
+    // A tenant's change of its service is not the other's affair.
     other.done("POST", &service("shop", "production", "/stop"), Value::Null).await;
     assert_eq!(other.get("shop", "/").await.code(), "stopped");
     assert_eq!(acme.get("shop", "/").await.json(), wanted);

@@ -108,7 +108,7 @@ async fn a_body_that_is_whole_has_its_own_length() {
         assert_eq!(header(&response, "content-length"), Some(length), "{path}: {response}");
         assert_eq!(body(&response).len().to_string(), length, "{path}: {response}");
     }
-    // What GET would answer with is the handler's to say where it gives no body, and the text's where it gives one.
+    // The length that GET would give is the handler's to say without a body, and the text's with one.
     for (path, length) in [("nothing", "10"), ("shorter", "1"), ("longer", "25")] {
         let response = raw(&server, "HEAD", path).await;
         assert_eq!((header(&response, "content-length"), body(&response)), (Some(length), ""), "{path}: {response}");

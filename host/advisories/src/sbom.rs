@@ -88,7 +88,7 @@ impl Package {
             }
             let Component { group, name, version, purl, hashes, components } = component;
             left.extend(components.into_iter().rev());
-            // What says nothing of its kind is taken for a package of npm: there is no other in JavaScript.
+            // An entry without a purl is taken for a package of npm: JavaScript has no other.
             if purl.is_some_and(|purl| !purl.starts_with("pkg:npm/")) {
                 continue;
             }

@@ -47,7 +47,7 @@ fn ranges_cover_the_versions_that_the_schema_says() {
         (&until, "1.2.0-rc.1", Some(Some("1.2.0"))),
         (&until, "1.2.0", None),
         (&until, "1.2.0+build", None),
-        // What is not a version may be any.
+        // A text that is not a version may be any version.
         (&until, "main", Some(None)),
         (&twice, "0.9.0", None),
         (&twice, "1.0.0", Some(Some("1.5.0"))),

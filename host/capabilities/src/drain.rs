@@ -84,7 +84,7 @@ async fn hand_over(
             match outcome {
                 HandOverOutcome::Done => done.push(id),
                 HandOverOutcome::Missing(why) if is_left => {
-                    // What it refers to may be in the row that waits.
+                    // The job that it refers to may be in the row that waits.
                     tracing::debug!(component, id, "a row of the component's outbox waits for another: {why}");
                 }
                 HandOverOutcome::Refused(why) | HandOverOutcome::Missing(why) => {

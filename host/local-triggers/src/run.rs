@@ -358,7 +358,7 @@ impl RunJournal {
         if self.has_news.load(Relaxed) {
             return 0;
         }
-        // What waits for an event alone is woken; until then it is looked at once in a while.
+        // A run that waits for an event alone is woken; until then it is looked at once in a while.
         self.journal.waits().iter().filter_map(|wait| wait.until).min().unwrap_or(u64::MAX)
     }
 

@@ -35,7 +35,7 @@ pub(crate) async fn run_all(runner: Arc<Runner>, mut since: Now) {
     let mut armed: Vec<(ScheduleConfig, Option<Now>)> = Vec::new();
     loop {
         let settings = Arc::clone(&changes.borrow_and_update());
-        // What has not changed keeps its next tick.
+        // A schedule that has not changed keeps its next tick.
         let next = |schedule: &ScheduleSettings| {
             let known = armed.iter().find(|(config, _)| *config == schedule.config).map(|(_, next)| *next);
             known.unwrap_or_else(|| schedule.schedule.arm(since))

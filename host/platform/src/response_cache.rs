@@ -205,7 +205,7 @@ impl ResponseCache {
     }
 
     fn insert(&self, key: &CacheKey, entry: CacheEntry) {
-        // What has ended by now is given back first.
+        // The weight of entries that have expired is given back first.
         self.entries.run_pending_tasks();
         let weight = u64::from(entry.weight(key));
         {

@@ -227,7 +227,7 @@ fn build_with_progress(
     if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {elapsed}") {
         progress.set_style(style);
     }
-    // What takes less than a moment shows nothing.
+    // A build that takes less than a moment shows nothing.
     progress.enable_steady_tick(Duration::from_millis(150));
     let cache = match cache_dir(arguments.cache_dir.as_deref()) {
         None => None,

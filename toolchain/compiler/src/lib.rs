@@ -25,7 +25,7 @@
 //! assert_eq!(built.manifest.handlers, ["fetch"]);
 //! std::fs::write(project.join("app.wasm"), &built.wasm)?;
 //!
-//! // What is wrong with a source is said in its own lines, for people and for programs.
+//! // Errors in a source are shown in its own lines, for people and for programs.
 //! std::fs::write(project.join("index.js"), "export default {")?;
 //! let error = runtime.block_on(builder.build(&options)).expect_err("it does not end");
 //! assert_eq!(error.code(), "syntax-error");

@@ -68,7 +68,7 @@ fn what_an_event_may_be_is_bounded() {
     assert_eq!(code(&|event| event.key = Some("k".repeat(257))), Some(ErrorCode::Invalid));
     assert_eq!(code(&|event| event.key = Some("k\0".to_owned())), Some(ErrorCode::Invalid));
     assert_eq!(code(&|event| event.data = "1".repeat(11)), Some(ErrorCode::TooLarge));
-    // What was refused does not count.
+    // A refused event does not count.
     assert_eq!(code(&|_| ()), None);
     let event = context.check(request("order.paid")).expect("it is within the bounds");
     let id = context.publish(event).take().expect("it was not taken").expect("it is there").expect("it is published");

@@ -227,7 +227,7 @@ fn a_job_waits_for_others_and_falls_with_them() {
     assert_eq!(names(&mut receiver), ["second"]);
     queue.finish(&second.expect("enqueued"), false);
     assert!(names(&mut receiver).is_empty(), "it fell with the job before");
-    // What is over is waited for no more.
+    // A job that is over is not waited for.
     enqueue(&queue, NewJob { after: vec![first], ..job("fourth") }).expect("enqueued");
     assert_eq!(names(&mut receiver), ["fourth"]);
     let refused = enqueue(&queue, NewJob { after: vec!["job-99".to_owned()], ..job("fifth") });

@@ -158,7 +158,7 @@ impl Access {
                 let principal = Arc::new(principal);
                 self.valid.insert(key, Arc::clone(&principal));
                 self.known.insert(key, Arc::clone(&principal));
-                // What was looked up may be older than what was forgotten meanwhile.
+                // The result may be older than an entry that was forgotten meanwhile.
                 if self.forgotten.load(Ordering::SeqCst) != forgotten {
                     self.valid.invalidate(&key);
                     self.known.invalidate(&key);

@@ -147,9 +147,9 @@ impl Principal {
     /// # Errors
     /// `forbidden`.
     pub(crate) fn may_give(&self, role: &TokenRole, ceiling: Role) -> Result<()> {
-        // What a custom role gives cannot be compared with what another one does.
+        // The permissions of two custom roles cannot be compared.
         if self.custom.iter().any(|custom| TokenRole::Custom(custom.name().clone()) != *role) {
-            let message = format!("who has the role {} can give that role and no other", self.given);
+            let message = format!("a token with the role {} can give that role and no other", self.given);
             return Err(Error::new(Code::Forbidden, message));
         }
         if ceiling > self.role {

@@ -175,7 +175,7 @@ impl Serving {
                         Ok(state) => {
                             service.exchange(state);
                             if next.target.tenant.ceilings != was.snapshot.target.tenant.ceilings {
-                                // What is loaded has what the ceilings before allowed.
+                                // Loaded components have what the earlier ceilings allowed.
                                 service.state().releases().for_each(|release| release.unload());
                             }
                             if routes_of(&next.target) != routes_of(&was.snapshot.target) {

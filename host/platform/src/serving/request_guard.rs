@@ -339,7 +339,7 @@ impl Drop for RequestGuard {
     fn drop(&mut self) {
         self.leave();
         if !self.ended {
-            // What it logged would else stay for ever.
+            // Its log lines would else stay for ever.
             self.service.lines.take(self.running.id());
         }
     }

@@ -120,7 +120,7 @@ where
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let (export, request_bytes) = (&pool.template().export, component.limits.request_bytes);
-    // Who expects a word before it sends the body gets it when the guest reads.
+    // A client that expects `100 Continue` before it sends the body gets it when the guest reads.
     let expects = request.headers_mut().remove(EXPECT).is_some();
     let is_too_large = request.body().size_hint().lower() > request_bytes;
     let takes_ahead = matches!(export, FetchExport::Messages { .. }) && !expects && !is_too_large;

@@ -125,7 +125,7 @@ impl<H: Handler> InstancePool<H> {
         if !self.host.recycles() {
             return Err(None);
         }
-        // What the execution held of the host goes now, and not when the instance is needed next.
+        // Host resources of the execution go now, and not when the instance is needed next.
         instance.store.data_mut().retire();
         if std::mem::take(&mut instance.has_run) {
             // SAFETY: the guest has returned, and its store is ours.

@@ -92,14 +92,14 @@ async fn once(
     match known.await {
         Ok(Some(remembered)) => return Ok(replay(remembered)),
         Ok(None) => {}
-        // What needs the store says so itself; a rollback does without.
+        // A route that needs the store says so itself; a rollback does without.
         Err(error) if error.code() == Code::StoreUnavailable => {}
         Err(error) => return Err(error.into()),
     }
     let response = next.run(Request::from_parts(parts, Body::from(body))).await;
     let (parts, body) = response.into_parts();
     let body = to_bytes(body, BODY_BYTES_MAX).await.unwrap_or_default();
-    // What failed by the host's fault may go well the next time.
+    // A request that failed by the host's fault may go well the next time.
     if parts.status.as_u16() < 500
         && let Ok(text) = std::str::from_utf8(&body)
     {

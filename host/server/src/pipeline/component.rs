@@ -23,7 +23,7 @@ where
     let method = request.method().clone();
     exchange.note(|record| record.app = Some(app.clone()));
     let result = app.fetch(request).await;
-    // What was wrong with the body is the client's fault, whatever the component made of it.
+    // A bad body is the client's fault, whatever the component made of it.
     let response = match (result, exchange.fault()) {
         (Ok(response), None) => response,
         (Err(error), None) => {

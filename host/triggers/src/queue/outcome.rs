@@ -1,4 +1,4 @@
-//! What becomes of a job when an attempt to run it has ended.
+//! The outcome of a job when an attempt to run it has ended.
 
 use super::RetryPolicy;
 use super::retry::DELAY_MAX;

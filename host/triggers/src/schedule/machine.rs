@@ -106,7 +106,7 @@ pub enum Decision {
     },
 }
 
-/// What [`Schedule::decide`] decides. The decisions and the new `next_due` must be written in one transaction, which
+/// The result of [`Schedule::decide`]. The decisions and the new `next_due` must be written in one transaction, which
 /// fails if a tick of one of the decisions is there already: then another host has decided. Without decisions nothing
 /// is to be written.
 #[derive(Debug, Clone, PartialEq, Eq)]

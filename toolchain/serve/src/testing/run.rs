@@ -118,7 +118,7 @@ impl Runner {
                 Mode::Skip => ended(End::Skipped),
                 Mode::Todo => ended(End::Todo),
                 Mode::Run => {
-                    // What one test writes no other reads.
+                    // A test does not read what another one writes.
                     let own = if keeps(&shared.app) { Some(self.load(&wasm).await?) } else { None };
                     let app = own.as_ref().map_or(&shared.app, |own| &own.app);
                     run_one(app, &one, choice, &mut snapshots).await

@@ -125,7 +125,7 @@ fn allowed(action: &AuthAction<'_>) -> bool {
         | AuthAction::AlterTable { table_name, .. }
         | AuthAction::CreateIndex { table_name, .. }
         | AuthAction::CreateTrigger { table_name, .. } => !ours(table_name),
-        // What is temporary belongs to a connection, and connections to no one.
+        // Temporary objects belong to a connection, and connections belong to no component.
         AuthAction::Attach { .. }
         | AuthAction::Detach { .. }
         | AuthAction::Transaction { .. }

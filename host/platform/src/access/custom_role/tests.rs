@@ -200,7 +200,7 @@ fn policies_are_nested_as_deeply_as_a_stack_bears() {
     let nested = |times: usize, open: &str, inner: &str, close: &str| {
         format!("permit (principal, action, resource) when {{ {}{inner}{} }};", open.repeat(times), close.repeat(times))
     };
-    // What is allowed is read, asked and dropped; one more than that is not read at all.
+    // Policies up to the limit are read, asked and dropped; one more than that is not read at all.
     for (most, open, inner, close) in [
         (31, "(", "true", ")"),
         (32, "if true then ", "true", " else false"),

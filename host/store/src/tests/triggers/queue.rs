@@ -235,7 +235,7 @@ async fn jobs_run_after_others_and_die_with_them(TestStore { store, .. }: &TestS
     assert_eq!(state(store, &a, 3).await, JobState::Waiting);
     run(store, &a, "two", done()).await;
     assert_eq!(state(store, &a, 3).await, JobState::Ready);
-    // What is done already is no obstacle; what is not known is one.
+    // A job that is done is not an obstacle; one that is not known is.
     enqueue(store, &a, &[after("late", 5, &[1])]).await.expect("enqueued");
     assert_eq!(state(store, &a, 5).await, JobState::Ready);
     let unknown = enqueue(store, &a, &[after("late", 6, &[77])]).await;

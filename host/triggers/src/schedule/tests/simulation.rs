@@ -38,7 +38,7 @@ struct Claim {
     over: u64,
 }
 
-/// What the store has of one schedule. Keys are due times, as in the table's primary key.
+/// The store's record of one schedule. Keys are due times, as in the table's primary key.
 #[derive(Default)]
 struct Store {
     next_due: Option<Now>,
@@ -158,7 +158,7 @@ enum State {
     StalledUntil(u64, TickDecisions),
 }
 
-/// What came of one schedule.
+/// The ticks of one schedule, counted.
 #[derive(Default)]
 struct Counts {
     due: u64,
