@@ -218,7 +218,8 @@ async fn the_better_one_is_promoted_by_hand_or_by_the_plans_rule() {
     let team = platform.default_tenant();
     let spins = |times: u32| {
         component(&format!(
-            "export default {{ fetch() {{ let n = 0; for (let i = 0; i < {times}; i++) n += i; return new Response('done'); }} }};"
+            "export default {{ fetch() {{ let n = 0; for (let i = 0; i < {times}; i++) n += i; \
+             return new Response('done'); }} }};"
         ))
     };
     let (slow, quick) = (spins(100_000), spins(1));

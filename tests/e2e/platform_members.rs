@@ -9,7 +9,8 @@ use std::process::Command;
 /// Says on whose behalf it runs.
 fn echo() -> Vec<u8> {
     component(
-        "export default { fetch: (request, env, { userId, organizationId }) => Response.json({ userId, organizationId }) };",
+        "export default { fetch: (request, env, { userId, organizationId }) => Response.json({ userId, \
+         organizationId }) };",
     )
 }
 

@@ -32,7 +32,8 @@ fn advisories() -> tempfile::TempDir {
     let name = format!("{ADVISORY}.json");
     let from = root().join("tests/packages/advisories").join(&name);
     std::fs::copy(from, folder.path().join(name)).expect("copied");
-    let other = r#"[{ "id": "A-1", "affected": [{ "package": { "ecosystem": "npm", "name": "no-such" }, "versions": ["1.0.0"] }] }]"#;
+    let other = r#"[{ "id": "A-1", "affected": [
+        { "package": { "ecosystem": "npm", "name": "no-such" }, "versions": ["1.0.0"] }] }]"#;
     std::fs::write(folder.path().join("other.json"), other).expect("written");
     folder
 }

@@ -161,8 +161,10 @@ mod tests {
         let sha512 = "ab".repeat(64);
         let bill = json!({ "bomFormat": "CycloneDX", "components": [
             { "group": "@s", "name": "b", "version": "1.0.0", "purl": "pkg:npm/%40s/b@1.0.0",
-              "hashes": [{ "alg": "SHA-512", "content": sha512 }, { "alg": "SHA-256", "content": "abc" }, { "alg": "MD5", "content": "00" }],
-              "components": [{ "name": "inner", "version": "2.0.0", "hashes": [{ "alg": "SHA-1", "content": "00".repeat(20) }] }] },
+              "hashes": [{ "alg": "SHA-512", "content": sha512 }, { "alg": "SHA-256", "content": "abc" },
+                { "alg": "MD5", "content": "00" }],
+              "components": [{ "name": "inner", "version": "2.0.0",
+                "hashes": [{ "alg": "SHA-1", "content": "00".repeat(20) }] }] },
             { "name": "serde", "version": "1.0.0", "purl": "pkg:cargo/serde@1.0.0" },
             { "name": "none", "hashes": [{ "alg": "SHA-256", "content": "zz".repeat(32) }] },
         ] });

@@ -39,7 +39,8 @@ fn ranges_cover_the_versions_that_the_schema_says() {
     let short = events(json!([{ "introduced": "1" }, { "fixed": "1.2" }]));
     let unreadable = events(json!([{ "introduced": "one" }, { "fixed": "1.2.0" }]));
     let listed = json!({ "versions": ["1.0.0", "not semver"] });
-    let both = json!({ "versions": ["1.0.0"], "ranges": [{ "type": "ECOSYSTEM", "events": [{ "introduced": "1.1.0" }, { "fixed": "1.1.5" }] }] });
+    let both = json!({ "versions": ["1.0.0"],
+        "ranges": [{ "type": "ECOSYSTEM", "events": [{ "introduced": "1.1.0" }, { "fixed": "1.1.5" }] }] });
     let commits = json!({ "ranges": [{ "type": "GIT", "events": [{ "introduced": "0" }] }] });
     for (affected, version, wanted) in [
         (&until, "0.0.0-alpha", Some(Some("1.2.0"))),

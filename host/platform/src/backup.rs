@@ -51,8 +51,8 @@ impl Platform {
         let data_dir = self.config().data_dir.clone();
         let copy = Temporary::new(&data_dir, "sqlite")?;
         self.store().copy_to(&copy.0).await?;
-        // The files that the copy refers to, and no others: versions may come and go meanwhile. Artifacts stay for a day
-        // after their last version.
+        // The files that the copy refers to, and no others: versions may come and go. Artifacts stay for a day after
+        // their last version.
         let referenced = Store::artifacts_of_copy(&copy.0).await?;
         for digest in &referenced {
             // A host whose artifacts are in a bucket may not have all of them.

@@ -19,8 +19,8 @@ const INTEGER_MAX: u64 = (1 << 53) - 1;
 /// with the members in this order:
 ///
 /// ```text
-/// {"format":2,"tenant":"acme","component":"shop","version":7,"sha256":"2c26...","manifest":"fcde...","settings":"9a3b...",
-///  "signers":["example.com/team+0f3a9c1e"],"time":1767225600000}
+/// {"format":2,"tenant":"acme","component":"shop","version":7,"sha256":"2c26...","manifest":"fcde...",
+///  "settings":"9a3b...","signers":["example.com/team+0f3a9c1e"],"time":1767225600000}
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

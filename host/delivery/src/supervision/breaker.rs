@@ -62,8 +62,8 @@ struct Inner {
     random: u64,
 }
 
-/// The permit of a request that the breaker admitted. It is given to [`Breaker::record`] with its result; dropped, it counts as never having
-/// been admitted.
+/// The permit of a request that the breaker admitted. It is given to [`Breaker::record`] with the result; dropped, the
+/// request counts as never admitted.
 #[derive(Debug)]
 #[must_use = "give it to Breaker::record with the result"]
 pub struct CircuitPermit {

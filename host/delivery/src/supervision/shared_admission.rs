@@ -109,8 +109,7 @@ impl Shared {
             let mut state = self.state();
             let Some((tenant, next)) = state.next() else { return };
             drop(state);
-            // A waiter that has gone meanwhile does not take it: it is dropped here, with the lock open, and goes to the
-            // next.
+            // A waiter that has gone does not take it: it is dropped here, with the lock open, and goes to the next.
             drop(next.send(SharedPermit { shared: Arc::clone(self), tenant }));
         }
     }

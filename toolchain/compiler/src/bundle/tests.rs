@@ -198,8 +198,7 @@ fn resolves_as_bundlers_for_workers_do() {
     check(b"import x from 'p'; export default x", order, &["\"module\""], &["\"common\""]);
     let workerd = br#"{"name":"p","exports":{"browser":"./m.js","workerd":"./c.cjs"},"main":"./u.cjs"}"#;
     check(b"import x from 'p'; export default x", workerd, &["\"module\""], &[]);
-    // A module of Node.js is imported once, whichever way it was asked for; what it has and we do not throws where it is
-    // used.
+    // A module of Node.js is imported once, whichever way it was asked for; what we lack of it throws where it is used.
     let node = br#"{"name":"p","main":"./u.cjs"}"#;
     check(
         b"import { u } from 'p'; export default u",

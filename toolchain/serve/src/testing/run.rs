@@ -200,7 +200,8 @@ fn keeps(app: &App) -> bool {
 
 async fn run_one(app: &App, one: &DeclaredTest, choice: &Choice, snapshots: &mut Snapshots) -> FinishedTest {
     let order = json!({
-        "run": one.id, "name": one.name(), "snapshots": snapshots.known(), "update": choice.update, "locked": choice.locked,
+        "run": one.id, "name": one.name(), "snapshots": snapshots.known(), "update": choice.update,
+        "locked": choice.locked,
     });
     let start = Instant::now();
     let outcome = app.call(&order).await;

@@ -153,7 +153,8 @@ fn who_is_bounded_by_two_roles_may_do_what_both_permit() {
 
 #[test]
 fn policies_may_ask_who_it_is() {
-    let policy = r#"permit (principal, action == Action::"read", resource) when { principal has user && principal.user == "ada" };"#;
+    let policy = r#"permit (principal, action == Action::"read", resource)
+        when { principal has user && principal.user == "ada" };"#;
     let ada = principal(policy, Role::Viewer);
     assert!(may(&ada, Permission::Read, "shop", Environment::Dev));
     let bob = Principal { user_id: Some("bob".into()), ..ada };

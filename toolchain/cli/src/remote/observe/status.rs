@@ -157,11 +157,13 @@ mod tests {
             })
         };
         let rollout = json!({
-            "id": "x", "state": "running", "step": 0, "percent": 10.0, "steps": [10.0, 100.0], "since_ms": 0, "reason": "",
+            "id": "x", "state": "running", "step": 0, "percent": 10.0, "steps": [10.0, 100.0], "since_ms": 0,
+            "reason": "",
             "waiting": "50 requests", "canary": {}, "base": null
         });
         let status = json!({
-            "component": "shop", "environment": "production", "revision": 3, "stopped": false, "host": "shop.default.localhost", "url": "http://shop.default.localhost:8787",
+            "component": "shop", "environment": "production", "revision": 3, "stopped": false,
+            "host": "shop.default.localhost", "url": "http://shop.default.localhost:8787",
             "release": release(1, "", "open"), "canary": release(2, "it was open", "healthy"), "rollout": rollout,
             "executions": [], "pending": false
         });
