@@ -3,10 +3,12 @@
 //! - `origin`: which execution asks a backend, and what [caused](crate::Cause) it.
 //! - `clock`: the time by which their backends in memory go; `wait`: how these wait.
 //! - `pending`: a call of a backend that is under way, as a resource.
+//! - `error`: the error of an interface.
 //! - `json`: whether a component's text is JSON.
 //! - `text`: bounds of names, keys and other short texts.
 
 mod clock;
+mod error;
 #[cfg(any(feature = "events", feature = "jobs"))]
 mod json;
 #[cfg(any(feature = "events", feature = "jobs"))]
@@ -22,6 +24,7 @@ pub use clock::{Clock, ManualClock};
 #[cfg(any(feature = "events", feature = "jobs"))]
 pub use origin::Origin;
 
+pub(crate) use error::interface_error;
 #[cfg(all(feature = "db", feature = "events", feature = "jobs"))]
 pub(crate) use json::read as read_json;
 #[cfg(any(feature = "events", feature = "jobs"))]
