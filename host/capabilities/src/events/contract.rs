@@ -36,7 +36,7 @@ interface_error!(outbox);
 /// An event that is to be published.
 #[derive(ComponentType, Lift, Debug, Clone)]
 #[component(record)]
-pub(super) struct PublishRequest {
+pub(crate) struct PublishRequest {
     #[component(name = "event-type")]
     pub(super) event_type: String,
     pub(super) data: String,

@@ -43,7 +43,7 @@ interface_error!(outbox);
 /// A job that is to be enqueued.
 #[derive(ComponentType, Lift, Debug, Clone)]
 #[component(record)]
-pub(super) struct EnqueueRequest {
+pub(crate) struct EnqueueRequest {
     pub(super) name: String,
     pub(super) input: String,
     pub(super) priority: Option<i32>,

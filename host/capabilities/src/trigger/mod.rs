@@ -5,6 +5,7 @@
 //! - `pending`: a call of a backend that is under way, as a resource.
 //! - `error`: the error of an interface.
 //! - `json`: whether a component's text is JSON.
+//! - `submit`: the functions by which a component submits a job or an event.
 //! - `text`: bounds of names, keys and other short texts.
 
 mod clock;
@@ -14,6 +15,8 @@ mod json;
 #[cfg(any(feature = "events", feature = "jobs"))]
 mod origin;
 mod pending;
+#[cfg(any(feature = "events", feature = "jobs"))]
+mod submit;
 mod text;
 #[cfg(any(feature = "events", feature = "jobs"))]
 mod wait;
@@ -30,6 +33,8 @@ pub(crate) use json::read as read_json;
 #[cfg(any(feature = "events", feature = "jobs"))]
 pub(crate) use json::{PAYLOAD_BYTES_MAX, check as check_json, work_on};
 pub(crate) use pending::{Pending, Reply, link as link_pending};
+#[cfg(any(feature = "events", feature = "jobs"))]
+pub(crate) use submit::{MakeRow, Submit, submit, submit_in};
 pub(crate) use text::check as check_text;
 #[cfg(any(feature = "events", feature = "jobs"))]
 pub(crate) use wait::wait;
