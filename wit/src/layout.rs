@@ -91,7 +91,7 @@ pub enum LayoutError {
     #[error("the component's section `elias:base` must be 64 hexadecimal digits: the file was damaged or altered")]
     BaseName,
     /// [`thin`] was asked of a component that does not carry an engine.
-    #[error("the component carries no engine that could be left out")]
+    #[error("the component does not carry an engine, so none can be left out")]
     NothingToLeaveOut,
 }
 

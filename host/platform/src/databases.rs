@@ -35,7 +35,7 @@ fn bounds(query: &DatabaseQuery) -> Result<DatabaseBounds> {
     }
     let rows = query.limit.unwrap_or(ROWS_DEFAULT);
     if !(1..=ROWS_MAX).contains(&rows) {
-        return Err(Error::new(Code::BadInput, format!("limit: between 1 and {ROWS_MAX}")));
+        return Err(Error::new(Code::BadInput, format!("limit: must be between 1 and {ROWS_MAX}")));
     }
     Ok(DatabaseBounds { rows: rows.into(), bytes: RESULT_BYTES_MAX, deadline: DEADLINE })
 }

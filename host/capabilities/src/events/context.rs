@@ -78,7 +78,7 @@ impl Submit for EventsContext {
 pub(super) fn check(grant: &EventsGrant, event: NewEvent) -> Result<NewEvent, Error> {
     check_text("the event's type", &event.event_type, TEXT_BYTES_MAX).map_err(Error::invalid)?;
     if !is_type(&event.event_type) {
-        let message = "an event's type has parts of letters, digits, - and _, separated by dots: order.paid";
+        let message = "an event's type must have parts of letters, digits, - and _, separated by dots: order.paid";
         return Err(Error::invalid(message));
     }
     if !grant.allows(&event.event_type) {

@@ -126,7 +126,7 @@ pub(crate) fn read_policies(text: &str) -> Result<PolicySet> {
         wrong(text, errors.iter().map(|error| error as &dyn Diagnostic))
     })?;
     if policies.num_of_templates() > 0 {
-        let message = "policy: `?principal` and `?resource` are of templates; a role takes policies without them";
+        let message = "policy: must not use `?principal` or `?resource`, which are for templates";
         return Err(Error::new(Code::BadInput, message));
     }
     let checked = cedar()?.validator.validate(&policies, ValidationMode::Strict);

@@ -255,7 +255,7 @@ async fn replay(
     let from = match (request.after, request.since) {
         (Some(position), None) => ReplayFrom::Position(position),
         (None, Some(time)) => ReplayFrom::Time(time),
-        _ => return Err(bad_input("a replay begins either `after` a position or `since` a time")),
+        _ => return Err(bad_input("a replay must begin either `after` a position or `since` a time")),
     };
     let (service, name) = path.split();
     let replayed = platform.replay(&session, &service, &name, from, revision).await?;
@@ -363,7 +363,7 @@ change_selected!(
 /// The filter for the dead letters of a selection.
 fn dead_letters_of(selection: JobSelection) -> Result<JobFilter, Problem> {
     if selection.trigger.is_some_and(|trigger| !matches!(trigger, JobTrigger::Event | JobTrigger::Webhook)) {
-        return Err(bad_input("the trigger of a dead letter is `event` or `webhook`"));
+        return Err(bad_input("the trigger of a dead letter must be `event` or `webhook`"));
     }
     Ok(JobFilter { deliveries: true, ..selection.filter(Some(JobState::Dead)) })
 }
