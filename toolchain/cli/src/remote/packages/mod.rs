@@ -146,7 +146,9 @@ fn of_platform(
         }
     }
     if all.is_empty() {
-        return Err(Failure::new(CliErrorCode::NotFound, "no service matches").help("`elias status` says what does"));
+        return Err(
+            Failure::new(CliErrorCode::NotFound, "no service matches").help("`elias status` lists the services")
+        );
     }
     Ok(all)
 }
