@@ -1,4 +1,4 @@
-//! The files of signing keys.
+//! The file of a signing key, which only its owner may read.
 
 use crate::note::{KEY_BYTES_MAX, NoteError, SigningKey};
 use std::fs::File;

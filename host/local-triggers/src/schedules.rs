@@ -1,4 +1,4 @@
-//! Schedules, by the clock.
+//! Runs the schedules of a single project when their times come.
 
 use crate::report::Reporter;
 use crate::run::{Message, RunOptions, Runner, TaskEnd};

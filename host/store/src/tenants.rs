@@ -1,4 +1,4 @@
-//! Tenants and what they may do.
+//! The statements about tenants: their settings, their use, and their deletion.
 
 use super::audit::NOTHING;
 use super::{HostScope, TenantScope, get, json, now_ms, number, to_json};

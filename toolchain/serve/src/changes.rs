@@ -1,4 +1,4 @@
-//! Being told when files change.
+//! A watcher of files, by which `elias dev` rebuilds.
 
 use elias_command_line::{CliErrorCode, Failure};
 use notify::event::{Event, EventKind};

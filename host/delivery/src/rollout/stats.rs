@@ -1,4 +1,4 @@
-//! The counts of a release.
+//! The counts of a release, and the metrics that are made of them.
 
 use crate::statistics::{Histogram, HistogramSnapshot};
 use serde::{Deserialize, Serialize};

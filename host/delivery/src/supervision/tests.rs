@@ -1,3 +1,5 @@
+//! Tests of the circuit breaker.
+
 use super::*;
 use crate::clock::Now;
 use std::time::Duration;

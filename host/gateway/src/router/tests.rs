@@ -1,3 +1,5 @@
+//! Tests of how a request finds its route, and of routes that conflict.
+
 use super::*;
 use crate::config::GatewayConfig;
 use http::HeaderValue;

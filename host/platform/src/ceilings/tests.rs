@@ -1,3 +1,5 @@
+//! Tests of the ceilings of grants and limits.
+
 use super::*;
 use elias_host::capability::{Capability, ComponentInfo, ConfigureError, HostLinker, InstanceInfo, wasmtime};
 use std::sync::Arc;

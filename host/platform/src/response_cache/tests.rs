@@ -1,3 +1,5 @@
+//! Tests of the response cache of a host: shares of tenants, expiry and eviction.
+
 use super::*;
 use elias_gateway::GatewayConfig;
 use futures::FutureExt;

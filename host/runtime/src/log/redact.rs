@@ -1,4 +1,4 @@
-//! Leaves secrets out of a text.
+//! Replaces secrets in a text of a guest.
 
 use std::borrow::Cow;
 

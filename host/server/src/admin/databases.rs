@@ -1,4 +1,4 @@
-//! The databases of components.
+//! The route of the admin API that runs a statement on a component's database.
 
 use super::extract::{ApiJson, ApiPath, Authenticated};
 use super::problem::{PROBLEM, Problem, ProblemDocument, refused};

@@ -1,4 +1,4 @@
-//! A component responds.
+//! The step of a request in which a component responds.
 
 use crate::body::Content;
 use crate::exchange::Exchange;

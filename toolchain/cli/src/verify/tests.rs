@@ -1,3 +1,5 @@
+//! Tests of `elias verify`.
+
 use super::*;
 use elias_contract::note::SigningKey;
 use elias_transparency::{ENTRY_FORMAT, LogEntry, TilePath, append, checkpoint, entry_bundle, hash_tile};

@@ -1,4 +1,4 @@
-//! The migrations of a component.
+//! The migrations of a component, applied to its SQLite file.
 
 use super::super::bindings::Error;
 use super::super::migrate::{Migration, Migrations, TIMEOUT};
