@@ -1,4 +1,4 @@
-//! Where a rollout is, and how it got there.
+//! The state of a rollout, and the changes that led to it.
 
 use super::stats::VersionMetrics;
 use serde::{Deserialize, Serialize};
