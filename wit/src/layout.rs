@@ -1,6 +1,6 @@
 //! The layout of a component's file: the positions of its engine, its image and its sections.
 //!
-//! A self-contained component carries the engine E as its first core module. A *thin* one imports it instead, under the
+//! A bundled component carries the engine E as its first core module. A *thin* one imports it instead, under the
 //! name `elias:engine/e<sha256>`. E stands at index 0 of the core modules in both, so that one form becomes the other
 //! by exchanging sections. A thin one may also name a [base](crate::base), and carry of its image only what differs.
 

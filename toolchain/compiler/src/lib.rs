@@ -100,7 +100,7 @@ pub struct BuildOptions {
 }
 
 impl BuildOptions {
-    /// The usual: self-contained, not minified, without eval, the date of `SOURCE_DATE_EPOCH` or else 0.
+    /// The usual: bundled with its engine, not minified, without eval, the date of `SOURCE_DATE_EPOCH` or else 0.
     ///
     /// See <https://reproducible-builds.org/specs/source-date-epoch/>.
     #[must_use]

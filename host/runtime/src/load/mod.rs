@@ -352,7 +352,7 @@ impl Loader {
         let Ok(brought) = self.engines.get(digest, compiling) else { return Ok(None) };
         brought.map(Some).ok_or_else(|| {
             let message =
-                format!("this host does not have the engine {digest}; load the component's self-contained form");
+                format!("this host does not have the engine {digest}; load the component's bundled form");
             Error::new(ErrorCode::UnknownEngine, message)
         })
     }
