@@ -78,7 +78,7 @@ async fn an_execution_says_how_long_it_was_with_each_capability() {
     team.serve("shop", &component(source), json!({ "capabilities": { "db": {}, "cache": {} } })).await;
     assert_eq!(team.get("shop", "/").await.body, "done");
     let list = recorded(&team, "component=shop&failed=false", 1).await;
-    // The smoke call is not a request.
+    // The smoke test is not a request.
     let calls = list[0]["host_calls"].as_array().expect("a list");
     let calls: Vec<_> = calls.iter().map(|of| (of["capability"].as_str(), of["calls"].as_u64())).collect();
     assert_eq!(calls, [(Some("cache"), Some(1)), (Some("db"), Some(3))], "{list:?}");

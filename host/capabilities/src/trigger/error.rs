@@ -1,8 +1,8 @@
 //! The error of an interface, which `jobs`, `events` and `workflow` have alike but for its codes.
 
 /// Defines `Error`, a failure with one of the interface's `ErrorCode`s and a message. It is a macro and not a generic
-/// type, so that each interface has an error of its own in the documentation and in signatures. With `outbox`, the error
-/// is also that of a row which was not written.
+/// type, so that each interface has an error of its own in signatures and in the documentation. With `outbox`, a row
+/// that was not written becomes such an error.
 ///
 /// The names `ComponentType`, `Lower`, `Payload` and `wasmtime` have to be in scope.
 macro_rules! interface_error {
