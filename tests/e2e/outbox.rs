@@ -67,7 +67,7 @@ async fn query(team: &Tenant<'_>, sql: &str, parameters: Value, write: bool) -> 
     team.done("POST", &service("shop", "production", "/database/query"), query).await["rows"].clone()
 }
 
-/// What was done, in order.
+/// The work that was done, in order.
 async fn done(team: &Tenant<'_>, what: &str) -> Vec<String> {
     let rows = query(team, "select about from done where what = $1 order by about", json!([what]), false).await;
     let text = |row: &Value| row[0].as_str().expect("a text").to_owned();

@@ -152,7 +152,8 @@ async fn adapters_of_drizzle_and_kysely_have_transactions_on_sqlite() {
 async fn adapters_of_drizzle_and_kysely_have_transactions_on_postgresql() {
     let url = elias_tests::services::postgres();
     let tables = format!(
-        "[limits]\nfuel = 5_000_000_000\n[capabilities.config]\ndialect = \"postgres\"\n[capabilities.http]\n[capabilities.db]\nbackend = \"postgres\"\n\
+        "[limits]\nfuel = 5_000_000_000\n[capabilities.config]\ndialect = \"postgres\"\n[capabilities.http]\n\
+         [capabilities.db]\nbackend = \"postgres\"\n\
          url = \"{url}\"\nschema = \"adapters_{}\"\nconnections = 2\n",
         std::process::id()
     );

@@ -328,7 +328,7 @@ mod tests {
         };
         assert!(printed(&separated.component).starts_with(&printed(&without)[..1]));
         assert!(separate(&separated.component).expect("it still has its memory").data.is_empty());
-        // What else differs from one component to the next is not compiled either.
+        // Other parts that differ from one component to the next are not compiled either.
         let mut named = whole.clone();
         layout::append_custom_section(&mut named, "name of mine", b"one of many");
         assert_eq!(separate(&named).expect("as before").component, separated.component);

@@ -1,6 +1,6 @@
-//! Where things stand in a component's bytes.
+//! The layout of a component's file: the positions of its engine, its image and its sections.
 //!
-//! A self-contained component carries the engine E as its first core module. A *thin* one imports it instead, under the
+//! A bundled component carries the engine E as its first core module. A *thin* one imports it instead, under the
 //! name `elias:engine/e<sha256>`. E stands at index 0 of the core modules in both, so that one form becomes the other
 //! by exchanging sections. A thin one may also name a [base](crate::base), and carry of its image only what differs.
 
@@ -91,7 +91,7 @@ pub enum LayoutError {
     #[error("the component's section `elias:base` must be 64 hexadecimal digits: the file was damaged or altered")]
     BaseName,
     /// [`thin`] was asked of a component that does not carry an engine.
-    #[error("the component carries no engine that could be left out")]
+    #[error("the component does not carry an engine, so none can be left out")]
     NothingToLeaveOut,
 }
 

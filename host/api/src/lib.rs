@@ -44,7 +44,7 @@ pub use triggers::{
     EventRecord, JobCounts, JobFilter, JobRecord, JobState, JobTrigger, QueueId, ScheduleDetails, ScheduleRecord,
     StepKind, StepRecord, StepState, SubscriptionRecord, TickOutcome, TickRecord,
 };
-pub use versions::{Component, Diff, SmokeCall, UploadedVersion, Version, VersionSettings};
+pub use versions::{Component, Diff, SmokeTest, UploadedVersion, Version, VersionSettings};
 
 /// The tenant that is there from the start, for a host with one team.
 pub const DEFAULT_TENANT: &str = "default";

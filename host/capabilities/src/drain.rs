@@ -5,7 +5,7 @@ use crate::events::hand_over::{self as event_rows, ReadEvent};
 use crate::events::{EventLog, Events, EventsGrant};
 use crate::jobs::hand_over::{self as job_rows, ReadJob};
 use crate::jobs::{JobQueue, Jobs, JobsGrant};
-use crate::outbox::{Drained, HandOver};
+use crate::outbox::{DrainOutcome, HandOverOutcome};
 use elias_host::App;
 use futures::future::join_all;
 use std::sync::Arc;
@@ -26,8 +26,14 @@ const ID_CHARS_MAX: usize = 40;
 /// # Errors
 /// If the component's database cannot be read or written to, or, with the SQLSTATE 42809, its table is not the one that
 /// the host made. What was handed over is then handed over again, which does no harm.
-pub async fn drain_outbox(app: &App, queue: &Arc<dyn JobQueue>, log: &Arc<dyn EventLog>) -> Result<Drained, Error> {
-    let Some(database) = app.grant::<Db>() else { return Ok(Drained { is_empty: true, ..Drained::default() }) };
+pub async fn drain_outbox(
+    app: &App,
+    queue: &Arc<dyn JobQueue>,
+    log: &Arc<dyn EventLog>,
+) -> Result<DrainOutcome, Error> {
+    let Some(database) = app.grant::<Db>() else {
+        return Ok(DrainOutcome { is_empty: true, ..DrainOutcome::default() });
+    };
     let grants = Grants { jobs: app.grant::<Jobs>(), events: app.grant::<Events>() };
     hand_over(&database, &Arc::new(grants), queue, log).await
 }
@@ -87,9 +93,9 @@ async fn hand_over(
     grants: &Arc<Grants>,
     queue: &Arc<dyn JobQueue>,
     log: &Arc<dyn EventLog>,
-) -> Result<Drained, Error> {
+) -> Result<DrainOutcome, Error> {
     let component = database.outbox().component();
-    let mut drained = Drained::default();
+    let mut drained = DrainOutcome::default();
     for _ in 0..ROUNDS_MAX {
         let rows = database.read_outbox().await?;
         if rows.is_empty() {
@@ -102,7 +108,7 @@ async fn hand_over(
             let outcome = match content {
                 Ok(Content::Job(job)) => job_rows::enqueue(queue.as_ref(), id.clone(), job).await,
                 Ok(Content::Event(event)) => event_rows::publish(log.as_ref(), id.clone(), event).await,
-                Err(why) => HandOver::Refused(why),
+                Err(why) => HandOverOutcome::Refused(why),
             };
             (id, outcome)
         }))
@@ -110,18 +116,18 @@ async fn hand_over(
         let (mut done, mut is_left) = (Vec::new(), false);
         for (id, outcome) in handed {
             match outcome {
-                HandOver::Done => done.push(id),
-                HandOver::Missing(why) if is_left => {
-                    // What it refers to may be in the row that waits.
+                HandOverOutcome::Done => done.push(id),
+                HandOverOutcome::Missing(why) if is_left => {
+                    // The job that it refers to may be in the row that waits.
                     tracing::debug!(component, id, "a row of the component's outbox waits for another: {why}");
                 }
-                HandOver::Refused(why) | HandOver::Missing(why) => {
+                HandOverOutcome::Refused(why) | HandOverOutcome::Missing(why) => {
                     let shown: String = id.chars().take(ID_CHARS_MAX).flat_map(char::escape_debug).collect();
                     tracing::warn!(component, id = %shown, "a row of the component's outbox was dropped: {why}");
                     drained.refuse(&shown, &why);
                     done.push(id);
                 }
-                HandOver::Later(why) => {
+                HandOverOutcome::Later(why) => {
                     tracing::debug!(component, id, "a row of the component's outbox waits: {why}");
                     is_left = true;
                 }

@@ -1,10 +1,10 @@
 //! Events, and their deliveries to the subscriptions that they match.
 
 use crate::report::Reporter;
-use crate::run::{Finished, Message, RunOptions, Runner, WebhookMessage};
+use crate::run::{Message, RunOptions, Runner, TaskEnd, WebhookMessage};
 use crate::settings::SubscriptionSettings;
 use elias_capabilities::events::{EventReceiver, PublishedEvent};
-use elias_host::{EventBatch, EventMessage, Running};
+use elias_host::{EventBatch, EventMessage, ExecutionHandle};
 use elias_triggers::event::{Event, EventData, HOPS_MAX};
 use elias_triggers::queue::Outcome;
 use serde_json::{Map, Value};
@@ -16,7 +16,7 @@ use std::time::{Duration, UNIX_EPOCH};
 const ORDERED_MAX: usize = 1_000;
 
 /// The last delivery of a subscription and an ordering key.
-type LastDeliveries = HashMap<(String, String), Finished>;
+type LastDeliveries = HashMap<(String, String), TaskEnd>;
 
 /// Delivers the events of a log.
 pub(crate) async fn run_all(runner: Arc<Runner>, mut events: EventReceiver) {
@@ -112,7 +112,7 @@ async fn run(
     loop {
         let Ok(slot) = subscription.slots.acquire().await else { break };
         let options = RunOptions {
-            running: Running::new(),
+            running: ExecutionHandle::new(),
             deadline: None,
             journal: Some(&*journal).filter(|_| subscription.config.batch == 1),
             hops,

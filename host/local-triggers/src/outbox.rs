@@ -17,9 +17,9 @@ const RETRY: Duration = Duration::from_secs(1);
 
 /// Tells of commits of transactions that wrote into the outbox.
 #[derive(Default)]
-pub(crate) struct Committed(Notify);
+pub(crate) struct CommitNotifier(Notify);
 
-impl OutboxRelay for Committed {
+impl OutboxRelay for CommitNotifier {
     /// There is one component, whose outbox is looked into at each start.
     fn remember(&self, _: &str) -> BoxFuture<'static, Result<(), RelayUnavailable>> {
         ready(Ok(())).boxed()
@@ -31,7 +31,7 @@ impl OutboxRelay for Committed {
 }
 
 /// Hands over what is in the outbox of what is served.
-pub(crate) async fn run_all(runner: Arc<Runner>, committed: Arc<Committed>) {
+pub(crate) async fn run_all(runner: Arc<Runner>, committed: Arc<CommitNotifier>) {
     let queue: Arc<dyn JobQueue> = Arc::new(runner.queue.clone());
     let log: Arc<dyn EventLog> = Arc::new(runner.log.clone());
     loop {

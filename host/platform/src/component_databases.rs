@@ -4,7 +4,7 @@
 use elias_api::{DatabaseQuery, DatabaseResult, Result};
 use elias_capabilities::events::EventLog;
 use elias_capabilities::jobs::JobQueue;
-use elias_capabilities::outbox::Drained;
+use elias_capabilities::outbox::DrainOutcome;
 use elias_host::App;
 use futures::future::BoxFuture;
 use std::sync::Arc;
@@ -44,5 +44,5 @@ pub trait ComponentDatabases: Send + Sync {
         app: &'a App,
         queue: &'a Arc<dyn JobQueue>,
         log: &'a Arc<dyn EventLog>,
-    ) -> BoxFuture<'a, Result<Drained>>;
+    ) -> BoxFuture<'a, Result<DrainOutcome>>;
 }

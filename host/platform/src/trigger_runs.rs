@@ -7,11 +7,11 @@ use crate::serving::{ExecutionOutcome, RequestOutcome, Serving};
 use crate::triggers::{Message, Run, RunEnd, ServedTriggers, Services, TriggerBackends, WebhookDelivery};
 use crate::webhooks;
 use elias_api::{Code, ExecutionRecord};
-use elias_capabilities::outbox::Drained;
+use elias_capabilities::outbox::DrainOutcome;
 use elias_host::{App, CallOptions, Caller, Error, ErrorCode, RunOutcome, RunResult};
 use elias_names::ServiceId;
 use elias_store::{ReleaseTarget, TenantScope};
-use elias_triggers::queue::Ending;
+use elias_triggers::queue::AttemptResult;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use std::sync::{Arc, OnceLock, Weak};
@@ -74,7 +74,7 @@ impl Services for ServedServices {
         &self,
         id: &ServiceId,
         backends: TriggerBackends,
-    ) -> BoxFuture<'static, elias_api::Result<Drained>> {
+    ) -> BoxFuture<'static, elias_api::Result<DrainOutcome>> {
         let (platform, id) = (self.platform(), id.clone());
         async move {
             match platform {
@@ -123,8 +123,8 @@ pub(crate) fn served(serving: &Serving, id: &ServiceId) -> Option<ServedTriggers
     Some(ServedTriggers { config, quotas, is_stopped: target.stopped })
 }
 
-fn not_run(reason: impl Into<String>) -> Ending {
-    Ending::NotRun { times: 1, reason: reason.into() }
+fn not_run(reason: impl Into<String>) -> AttemptResult {
+    AttemptResult::NotRun { times: 1, reason: reason.into() }
 }
 
 /// Runs a handler as an execution of its service.
@@ -139,7 +139,7 @@ async fn execute(platform: &Inner, run: Run) -> RunEnd {
     let former = match former(platform, &run.service, run.version.filter(|_| run.is_pinned)).await {
         Ok(former) => former,
         Err(error) if error.code() == Code::NotFound => {
-            return RunEnd { ending: Ending::Invalid(error.to_string()), version: None };
+            return RunEnd { ending: AttemptResult::Invalid(error.to_string()), version: None };
         }
         Err(error) => return RunEnd { ending: not_run(error.to_string()), version: None },
     };
@@ -246,19 +246,19 @@ async fn wanted(cancelled: &mut watch::Receiver<bool>) {
 }
 
 /// The consequence of a run for its job.
-fn ending(result: &Result<RunOutcome, Error>) -> Ending {
+fn ending(result: &Result<RunOutcome, Error>) -> AttemptResult {
     match result {
-        Ok(RunOutcome { result: RunResult::Done(value), .. }) => Ending::Returned(value.to_string()),
+        Ok(RunOutcome { result: RunResult::Done(value), .. }) => AttemptResult::Returned(value.to_string()),
         Ok(RunOutcome { result: RunResult::Retry { after, reason }, .. }) => {
-            Ending::RetryRequested { after: *after, reason: reason.clone() }
+            AttemptResult::RetryRequested { after: *after, reason: reason.clone() }
         }
-        Ok(RunOutcome { result: RunResult::Reject { reason }, .. }) => Ending::Rejected(reason.clone()),
-        Ok(RunOutcome { result: RunResult::Suspended, .. }) => Ending::Suspended,
+        Ok(RunOutcome { result: RunResult::Reject { reason }, .. }) => AttemptResult::Rejected(reason.clone()),
+        Ok(RunOutcome { result: RunResult::Suspended, .. }) => AttemptResult::Suspended,
         Err(error) => match error.code() {
-            ErrorCode::Cancelled => Ending::Cancelled,
+            ErrorCode::Cancelled => AttemptResult::Cancelled,
             ErrorCode::Overloaded => not_run(error.to_string()),
-            ErrorCode::MissingExport | ErrorCode::RequestTooLarge => Ending::Invalid(error.to_string()),
-            code => Ending::Failed(format!("{code}: {}", describe(error))),
+            ErrorCode::MissingExport | ErrorCode::RequestTooLarge => AttemptResult::Invalid(error.to_string()),
+            code => AttemptResult::Failed(format!("{code}: {}", describe(error))),
         },
     }
 }

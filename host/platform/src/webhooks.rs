@@ -7,7 +7,7 @@ use crate::webhook_sender::{WebhookSender, WebhookTarget};
 use elias_api::{Code, Error, ExecutionRecord, RecordedRun, Result, VersionSettings};
 use elias_names::ServiceId;
 use elias_triggers::config::WebhookConfig;
-use elias_triggers::queue::Ending;
+use elias_triggers::queue::AttemptResult;
 use elias_triggers::webhook_delivery::WebhookRequest;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -43,13 +43,13 @@ struct Message {
 
 /// How a request ended.
 struct DeliveryAttempt {
-    ending: Ending,
+    ending: AttemptResult,
     /// The status of the response; 0 without one.
     status: u16,
 }
 
 impl DeliveryAttempt {
-    fn without_response(ending: Ending) -> Self {
+    fn without_response(ending: AttemptResult) -> Self {
         Self { ending, status: 0 }
     }
 }
@@ -60,7 +60,7 @@ pub(crate) async fn deliver(
     sender: Option<&dyn WebhookSender>,
     delivery: WebhookDelivery,
 ) -> RunEnd {
-    let not_run = |reason: String| RunEnd { ending: Ending::NotRun { times: 1, reason }, version: None };
+    let not_run = |reason: String| RunEnd { ending: AttemptResult::NotRun { times: 1, reason }, version: None };
     let WebhookDelivery { service, name, id, event, record, mut cancelled } = delivery;
     let Some(service) = serving.service(&service) else {
         return not_run(format!("{service} is not served by this host any more"));
@@ -73,7 +73,7 @@ pub(crate) async fn deliver(
     let is_cancelled = async { cancelled.wait_for(|is_cancelled| *is_cancelled).await.is_ok() };
     let sent = tokio::select! {
         sent = send(serving, sender, &service.id, &state, &name, message, &sent_bytes) => sent,
-        true = is_cancelled => DeliveryAttempt::without_response(Ending::Cancelled),
+        true = is_cancelled => DeliveryAttempt::without_response(AttemptResult::Cancelled),
     };
     let (duration, sent_bytes) = (started.elapsed(), sent_bytes.load(Ordering::Relaxed));
     let ended = EndedDelivery { service: &service, state: &state, name: &name, record, duration, sent_bytes };
@@ -91,27 +91,27 @@ async fn send(
     sent: &Arc<AtomicU64>,
 ) -> DeliveryAttempt {
     let Some(webhook) = state.triggers.webhook.iter().find(|webhook| webhook.name() == name) else {
-        return DeliveryAttempt::without_response(Ending::Invalid(format!(
+        return DeliveryAttempt::without_response(AttemptResult::Invalid(format!(
             "the version that serves has no webhook {name}"
         )));
     };
     let settings = &state.release.target.settings;
     let request = match sign(serving, service, state, webhook, message) {
         Ok(request) => request,
-        Err(reason) => return DeliveryAttempt::without_response(Ending::Failed(reason)),
+        Err(reason) => return DeliveryAttempt::without_response(AttemptResult::Failed(reason)),
     };
     let folder = match serving.loader.place_files(settings).await {
         Ok(folder) => folder,
         Err(error) => {
             let reason = format!("{}: {error}", error.code());
-            return DeliveryAttempt::without_response(Ending::NotRun { times: 1, reason });
+            return DeliveryAttempt::without_response(AttemptResult::NotRun { times: 1, reason });
         }
     };
     let grants = serving.loader.ceilings.grants(&state.snapshot.target.tenant, settings);
     let target = WebhookTarget { service, http: grants.get("http"), folder: &folder, url: &webhook.url, sent };
     match sender.send(target, request).await {
         Ok(response) => DeliveryAttempt { ending: response.ending(serving.clock.now()), status: response.status },
-        Err(reason) => DeliveryAttempt::without_response(Ending::Failed(reason)),
+        Err(reason) => DeliveryAttempt::without_response(AttemptResult::Failed(reason)),
     }
 }
 
@@ -150,13 +150,13 @@ impl EndedDelivery<'_> {
     /// Counts it, and records it as an execution that took no fuel.
     fn record(self, serving: &Serving, sent: &DeliveryAttempt) {
         let (outcome, error) = match &sent.ending {
-            Ending::Returned(_) => (ExecutionOutcome::Completed, None),
-            Ending::Failed(reason) | Ending::Rejected(reason) | Ending::RetryRequested { reason, .. } => {
-                (ExecutionOutcome::Failed, Some(reason.clone()))
-            }
-            Ending::Cancelled => (ExecutionOutcome::Cancelled, None),
+            AttemptResult::Returned(_) => (ExecutionOutcome::Completed, None),
+            AttemptResult::Failed(reason)
+            | AttemptResult::Rejected(reason)
+            | AttemptResult::RetryRequested { reason, .. } => (ExecutionOutcome::Failed, Some(reason.clone())),
+            AttemptResult::Cancelled => (ExecutionOutcome::Cancelled, None),
             // Nothing was sent, and the job says why.
-            Ending::Invalid(_) | Ending::NotRun { .. } | Ending::Suspended => return,
+            AttemptResult::Invalid(_) | AttemptResult::NotRun { .. } | AttemptResult::Suspended => return,
         };
         let now_ms = serving.clock.now().unix_ms();
         self.state.tenant.sent(self.sent_bytes, now_ms);

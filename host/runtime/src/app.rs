@@ -78,13 +78,13 @@ impl App {
         self.component.granted(TypeId::of::<C>())?.grant().downcast::<C::Grant>().ok()
     }
 
-    /// Answers an HTTP request. A [`crate::Caller`] and a [`crate::Running`] in its extensions say on whose behalf, and
-    /// can cancel it; its other extensions are what capabilities are to know of this execution, as
+    /// Responds to an HTTP request. A [`crate::Caller`] in its extensions says on whose behalf the guest runs, and a
+    /// [`crate::ExecutionHandle`] can cancel it; the other extensions are for capabilities, as
     /// [`CallOptions::extensions`] are for calls.
     ///
     /// The request's URI should be absolute, or the request have a `host` header. The guest runs while this future and
     /// then the response's [`Body`] are polled; dropping either ends it. The response's extensions hold a
-    /// [`crate::Running`].
+    /// [`crate::ExecutionHandle`].
     ///
     /// # Errors
     /// Whatever ended the guest before it responded; see [`ErrorCode`].
@@ -108,7 +108,7 @@ impl App {
     /// Calls the component's `call` handler.
     ///
     /// # Errors
-    /// As [`Self::call`]; `cancelled`, if [`crate::Running::cancel`] ended it.
+    /// As [`Self::call`]; `cancelled`, if [`crate::ExecutionHandle::cancel`] ended it.
     pub async fn call_with(&self, input: &serde_json::Value, options: CallOptions) -> Result<CallOutput, Error> {
         let pool = self.pools.call.as_ref().ok_or_else(|| self.missing_handler("call", "be called"))?;
         call::call(&self.component, pool, input, options).await

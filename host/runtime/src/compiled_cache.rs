@@ -112,7 +112,7 @@ impl CompiledCache {
     /// The image that was kept under `name`. Whoever asks knows its bytes, and has to compare.
     pub(crate) fn image(&self, name: &str) -> Option<std::fs::File> {
         let file = self.dir.open(name).ok()?.into_std();
-        // What is used is kept by `prune`.
+        // Files in use are kept by `prune`.
         let _ = file.set_modified(SystemTime::now());
         Some(file)
     }
@@ -149,7 +149,7 @@ impl CompiledCache {
             return None;
         }
         content.truncate(content.len() - TRAILER_BYTES);
-        // What is used is kept by `prune`. A folder that cannot be written is none that is pruned.
+        // Files in use are kept by `prune`. A folder that cannot be written is none that is pruned.
         let _ = file.try_clone().and_then(|file| file.into_std().set_modified(SystemTime::now()));
         Some((file, content))
     }

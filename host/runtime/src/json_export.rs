@@ -4,7 +4,7 @@
 //! cancellation and record.
 
 use crate::error::{Error, Exception};
-use crate::execution::{Caller, Running};
+use crate::execution::{Caller, ExecutionHandle};
 use crate::instance::{InstanceState, LoadedComponent};
 use crate::recycling::{Handler, InstancePool};
 use crate::run::{self, ActiveInstance, ExecutionRecord};
@@ -77,7 +77,7 @@ pub struct CallOptions {
     /// On whose behalf the component runs.
     pub caller: Arc<Caller>,
     /// The execution, which has not begun: made by who wants to know its id, or to cancel it.
-    pub running: Running,
+    pub running: ExecutionHandle,
     /// Wall clock that the execution may take, in place of the limit `deadline_ms` of the component. At most a year.
     pub deadline: Option<Duration>,
     /// Values for capabilities in this execution, by type: they ask

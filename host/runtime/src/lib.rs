@@ -50,7 +50,7 @@ pub use call::CallOutput;
 pub use elias_contract::ErrorCode;
 pub use elias_contract::manifest::Manifest;
 pub use error::{Error, Exception};
-pub use execution::{Caller, Execution, HostCalls, Outcome, Running};
+pub use execution::{Caller, Execution, ExecutionHandle, HostCalls, Outcome};
 pub use fetch::Body;
 pub use grants::Grants;
 pub use handlers::Handlers;

@@ -188,7 +188,7 @@ fn write_types(project: &Project) -> Result<(), Failure> {
     if named {
         let mut command = Program::Build.command()?;
         command.args(["types", "--project"]).arg(&project.root).arg("--output").arg(&declarations);
-        // What is wrong with a capability's WIT is for the build to say.
+        // The build reports errors of a capability's WIT.
         let started = command.stderr(Stdio::null()).status();
         started
             .map_err(|error| Failure::new(CliErrorCode::Io, format_args!("elias-build cannot be started: {error}")))?;

@@ -25,7 +25,7 @@
 //! assert_eq!(built.manifest.handlers, ["fetch"]);
 //! std::fs::write(project.join("app.wasm"), &built.wasm)?;
 //!
-//! // What is wrong with a source is said in its own lines, for people and for programs.
+//! // Errors in a source are shown in its own lines, for people and for programs.
 //! std::fs::write(project.join("index.js"), "export default {")?;
 //! let error = runtime.block_on(builder.build(&options)).expect_err("it does not end");
 //! assert_eq!(error.code(), "syntax-error");
@@ -100,7 +100,7 @@ pub struct BuildOptions {
 }
 
 impl BuildOptions {
-    /// The usual: self-contained, not minified, without eval, the date of `SOURCE_DATE_EPOCH` or else 0.
+    /// The usual: bundled with its engine, not minified, without eval, the date of `SOURCE_DATE_EPOCH` or else 0.
     ///
     /// See <https://reproducible-builds.org/specs/source-date-epoch/>.
     #[must_use]
@@ -125,7 +125,7 @@ impl BuildOptions {
 
 /// A component, and what was noticed on the way to it.
 #[derive(Debug)]
-pub struct Built {
+pub struct BuiltComponent {
     /// The component.
     pub wasm: Vec<u8>,
     /// Its manifest.
@@ -161,7 +161,7 @@ impl Builder {
     ///
     /// # Errors
     /// Whatever is wrong with the source, in its own lines; see [`BuildError`].
-    pub async fn build(&self, options: &BuildOptions) -> Result<Built, BuildError> {
+    pub async fn build(&self, options: &BuildOptions) -> Result<BuiltComponent, BuildError> {
         let package = package::read(&options.project, &options.entry)?;
         let capabilities = Arc::new(Capabilities::read(&options.capabilities, &options.project)?);
         let bundle = bundle::bundle(&bundle::BundleOptions {
@@ -259,7 +259,7 @@ impl Builder {
         let logs = evaluated.report.logs.into_iter().map(|line| (line.level, line.message)).collect();
         let watch =
             bundle.modules.into_iter().chain(package.file).chain(capabilities.files().iter().cloned()).collect();
-        Ok(Built { wasm, manifest, warnings, logs, watch })
+        Ok(BuiltComponent { wasm, manifest, warnings, logs, watch })
     }
 }
 

@@ -1,7 +1,7 @@
 //! Where the served component comes from.
 
 use crate::failure;
-use elias_build::{BuildOptions, Builder, Built};
+use elias_build::{BuildOptions, Builder, BuiltComponent};
 use elias_command_line::{CliErrorCode, Failure};
 use elias_host::engine::CompiledCache;
 use elias_host::{App, Host, LoadOptions};
@@ -59,7 +59,11 @@ impl Origin {
 }
 
 /// Builds a project once, and shows its warnings on standard error.
-pub(crate) async fn build(project: &Project, entry: PathBuf, cache: Option<PathBuf>) -> Result<Built, Failure> {
+pub(crate) async fn build(
+    project: &Project,
+    entry: PathBuf,
+    cache: Option<PathBuf>,
+) -> Result<BuiltComponent, Failure> {
     let options = BuildOptions::of_project(project, entry).map_err(failure::of_build)?;
     let built = builder(cache)?.build(&options).await.map_err(failure::of_build)?;
     for warning in &built.warnings {

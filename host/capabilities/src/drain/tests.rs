@@ -23,8 +23,8 @@ pub(super) fn note_read(bytes: usize) {
 }
 
 /// Everything was handed over, and nothing refused.
-fn all() -> Drained {
-    Drained { is_empty: true, ..Drained::default() }
+fn all() -> DrainOutcome {
+    DrainOutcome { is_empty: true, ..DrainOutcome::default() }
 }
 
 async fn database(folder: &std::path::Path) -> Database {
@@ -134,7 +134,7 @@ async fn a_job_after_one_that_waits_is_not_dropped() {
     run(&database, CREATE, &[]).await;
     insert(&database, "1", "job", &json!({ "name": "first", "input": "1" })).await;
     insert(&database, "2", "job", &json!({ "name": "second", "input": "1", "after": ["1"] })).await;
-    assert_eq!(hand_over(&database, &grants, &queue, &log).await.expect("handed over"), Drained::default());
+    assert_eq!(hand_over(&database, &grants, &queue, &log).await.expect("handed over"), DrainOutcome::default());
     assert_eq!(run(&database, "SELECT id FROM elias_outbox", &[]).await.len(), 2);
     limited.is_full.store(false, Ordering::Relaxed);
     assert_eq!(hand_over(&database, &grants, &queue, &log).await.expect("handed over"), all());

@@ -52,7 +52,7 @@ pub(crate) mod hand_over {
     use super::super::contract::{Error, ErrorCode};
     use super::super::grant::EventsGrant;
     use super::EventBody;
-    use crate::outbox::{HandOver, traceparent};
+    use crate::outbox::{HandOverOutcome, traceparent};
     use crate::trigger::{Cause, Clock, Origin, read_json};
     use std::sync::Arc;
     use std::time::Duration;
@@ -80,11 +80,13 @@ pub(crate) mod hand_over {
     }
 
     /// Hands an event over to the log.
-    pub(crate) async fn publish(log: &dyn EventLog, id: String, read: ReadEvent) -> HandOver {
+    pub(crate) async fn publish(log: &dyn EventLog, id: String, read: ReadEvent) -> HandOverOutcome {
         match log.publish_once(Arc::new(read.origin), id, read.event).await {
-            Ok(_) => HandOver::Done,
-            Err(Error { code: ErrorCode::QuotaExceeded | ErrorCode::Unavailable, message }) => HandOver::Later(message),
-            Err(Error { message, .. }) => HandOver::Refused(message),
+            Ok(_) => HandOverOutcome::Done,
+            Err(Error { code: ErrorCode::QuotaExceeded | ErrorCode::Unavailable, message }) => {
+                HandOverOutcome::Later(message)
+            }
+            Err(Error { message, .. }) => HandOverOutcome::Refused(message),
         }
     }
 }

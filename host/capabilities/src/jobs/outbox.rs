@@ -73,7 +73,7 @@ pub(crate) mod hand_over {
     use super::super::contract::{EnqueueRequest, Error, ErrorCode};
     use super::super::grant::JobsGrant;
     use super::JobBody;
-    use crate::outbox::{HandOver, traceparent};
+    use crate::outbox::{HandOverOutcome, traceparent};
     use crate::trigger::{Cause, Origin, read_json};
     use std::sync::Arc;
 
@@ -102,12 +102,14 @@ pub(crate) mod hand_over {
     }
 
     /// Hands a job over to the queue.
-    pub(crate) async fn enqueue(queue: &dyn JobQueue, id: String, read: ReadJob) -> HandOver {
+    pub(crate) async fn enqueue(queue: &dyn JobQueue, id: String, read: ReadJob) -> HandOverOutcome {
         match queue.enqueue_once(Arc::new(read.origin), id, read.job).await {
-            Ok(_) => HandOver::Done,
-            Err(Error { code: ErrorCode::QuotaExceeded | ErrorCode::Unavailable, message }) => HandOver::Later(message),
-            Err(Error { code: ErrorCode::NotFound, message }) => HandOver::Missing(message),
-            Err(Error { message, .. }) => HandOver::Refused(message),
+            Ok(_) => HandOverOutcome::Done,
+            Err(Error { code: ErrorCode::QuotaExceeded | ErrorCode::Unavailable, message }) => {
+                HandOverOutcome::Later(message)
+            }
+            Err(Error { code: ErrorCode::NotFound, message }) => HandOverOutcome::Missing(message),
+            Err(Error { message, .. }) => HandOverOutcome::Refused(message),
         }
     }
 }

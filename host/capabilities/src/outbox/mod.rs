@@ -10,9 +10,9 @@
 //! components send is.
 //!
 //! - [`OutboxRelay`]: who is told of commits, and remembers which databases may have rows.
-//! - The module `drain`: hands over what is in the outbox of a loaded component, as [`Drained`] says.
+//! - The module `drain`: hands over what is in the outbox of a loaded component, as [`DrainOutcome`] says.
 
-mod drained;
+mod drain_outcome;
 #[cfg(all(feature = "db", feature = "events", feature = "jobs"))]
 mod hand_over;
 mod relay;
@@ -21,11 +21,11 @@ mod row;
 #[cfg(any(feature = "events", feature = "jobs"))]
 mod write_error;
 
-pub use drained::Drained;
+pub use drain_outcome::DrainOutcome;
 pub use relay::{OutboxRelay, RelayUnavailable};
 
 #[cfg(all(feature = "db", feature = "events", feature = "jobs"))]
-pub(crate) use hand_over::{HandOver, traceparent};
+pub(crate) use hand_over::{HandOverOutcome, traceparent};
 #[cfg(any(feature = "events", feature = "jobs"))]
 pub(crate) use row::{OutboxRow, RowKind, new_id};
 #[cfg(any(feature = "events", feature = "jobs"))]

@@ -60,7 +60,7 @@ impl SharedAdmission {
 
     /// A permit for the tenant, if it may have one at once.
     #[must_use]
-    pub fn try_enter(&self, tenant: Option<&TenantId>) -> Option<SharedPermit> {
+    pub fn try_admit(&self, tenant: Option<&TenantId>) -> Option<SharedPermit> {
         let tenant = tenant.cloned();
         let taken = self.shared.state().take(&tenant);
         taken.then(|| SharedPermit { shared: Arc::clone(&self.shared), tenant })
@@ -104,7 +104,7 @@ impl Shared {
             let mut state = self.state();
             let Some((tenant, next)) = state.next() else { return };
             drop(state);
-            // Who has gone meanwhile does not take it: it is dropped here, with the lock open, and goes to the next.
+            // A waiter that has gone does not take it: it is dropped here, with the lock open, and goes to the next.
             drop(next.send(SharedPermit { shared: Arc::clone(self), tenant }));
         }
     }
@@ -243,7 +243,7 @@ mod tests {
 
     /// As many permits as the tenant is given.
     fn take_all(admission: &SharedAdmission, tenant: Option<&TenantId>) -> Vec<SharedPermit> {
-        std::iter::from_fn(|| admission.try_enter(tenant)).collect()
+        std::iter::from_fn(|| admission.try_admit(tenant)).collect()
     }
 
     #[test]
@@ -269,15 +269,15 @@ mod tests {
     #[test]
     fn a_single_permit_can_be_had() {
         let admission = SharedAdmission::new(1, 1, LONG);
-        let held = admission.try_enter(Some(&tenant("a")));
-        assert!(held.is_some() && admission.try_enter(Some(&tenant("b"))).is_none());
+        let held = admission.try_admit(Some(&tenant("a")));
+        assert!(held.is_some() && admission.try_admit(Some(&tenant("b"))).is_none());
     }
 
     #[tokio::test]
     async fn who_waits_is_served_by_turns_of_the_tenants() {
         let admission = SharedAdmission::new(1, 100, LONG);
         let [busy, calm] = ["busy", "calm"].map(tenant);
-        let held = admission.try_enter(Some(&busy)).expect("the only one");
+        let held = admission.try_admit(Some(&busy)).expect("the only one");
         let mut waiting: Vec<_> = (0..5).map(|_| Box::pin(admission.enter(Some(&busy)))).collect();
         for one in &mut waiting {
             assert!(one.as_mut().now_or_never().is_none());
@@ -298,7 +298,7 @@ mod tests {
     async fn a_tenant_leaves_room_in_the_queue() {
         let admission = SharedAdmission::new(1, 8, LONG);
         let [busy, calm] = ["busy", "calm"].map(tenant);
-        let held = admission.try_enter(Some(&calm));
+        let held = admission.try_admit(Some(&calm));
         let mut waiting: Vec<_> = (0..20).map(|_| Box::pin(admission.enter(Some(&busy)))).collect();
         let refused = waiting.iter_mut().filter_map(|one| one.as_mut().now_or_never()).filter(Option::is_none).count();
         assert_eq!(refused, 14, "three quarters of the queue");
@@ -313,7 +313,7 @@ mod tests {
     async fn who_left_the_queue_gets_nothing_and_leaves_nothing_behind() {
         let admission = SharedAdmission::new(1, 100, LONG);
         let [gone, stays] = ["gone", "stays"].map(tenant);
-        let held = admission.try_enter(Some(&gone));
+        let held = admission.try_admit(Some(&gone));
         let mut leaving = Box::pin(admission.enter(Some(&gone)));
         let mut other = Box::pin(admission.enter(Some(&stays)));
         assert!(leaving.as_mut().now_or_never().is_none() && other.as_mut().now_or_never().is_none());
@@ -327,7 +327,7 @@ mod tests {
     #[tokio::test]
     async fn who_waits_too_long_is_refused() {
         let admission = SharedAdmission::new(1, 1, Duration::from_millis(1));
-        let _held = admission.try_enter(None);
+        let _held = admission.try_admit(None);
         assert!(admission.enter(None).await.is_none());
         assert_eq!(admission.shared.state().waiting, 0);
     }

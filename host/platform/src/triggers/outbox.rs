@@ -7,7 +7,7 @@
 use super::Runner;
 use super::backends::TriggerBackends;
 use elias_api::{Code, Result};
-use elias_capabilities::outbox::Drained;
+use elias_capabilities::outbox::DrainOutcome;
 use elias_delivery::supervision::SharedAdmission;
 use elias_names::ServiceId;
 use elias_store::DueOutbox;
@@ -153,7 +153,7 @@ impl Runner {
 }
 
 /// The rows that were refused, as their author sees them.
-fn refusals(drained: &Drained) -> String {
-    let Drained { refused, refusals, .. } = drained;
+fn refusals(drained: &DrainOutcome) -> String {
+    let DrainOutcome { refused, refusals, .. } = drained;
     format!("rows that were refused and deleted: {refused}\n{}", refusals.join("\n"))
 }

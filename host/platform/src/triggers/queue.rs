@@ -161,6 +161,8 @@ impl Runner {
         };
         let plan = plan::plan(ready, &leased, find, &mut self.fair.lock(), slots);
         Ok((!plan.shares.is_empty()).then_some(plan))
+    }
+
     /// The slots of this host once these jobs have ended.
     fn free_slots(&self, ended: &[Ended]) -> Slots {
         let mut held: HashMap<TenantId, u32> = HashMap::new();

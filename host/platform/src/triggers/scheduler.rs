@@ -17,7 +17,7 @@ use elias_store::{
     now_ms,
 };
 use elias_triggers::config::ScheduleConfig;
-use elias_triggers::schedule::{Decision, Look, Overlap, Schedule};
+use elias_triggers::schedule::{Decision, Overlap, Schedule, ScheduleState};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -117,9 +117,8 @@ async fn reconcile(runner: &Arc<Runner>) -> Result<()> {
         let id = id_of(&tenant, &schedule);
         let Some((_, machine)) = read(&id, &schedule) else { continue };
         let last_due = schedule.last_due.map(moment);
-        let Some(rearm) = machine.reconcile(true, None, last_due, moment(now)) else { continue };
-        let next_due = Some(signed(rearm.next_due));
-        let next = NextDue { revision: schedule.revision, from: None, next_due };
+        let Some(next_due) = machine.reconcile(true, None, last_due, moment(now)) else { continue };
+        let next = NextDue { revision: schedule.revision, from: None, next_due: Some(signed(next_due)) };
         let mut scope = runner.store.host_write().await?;
         scope.fire_schedule(&id, &runner.owner, &[], Some(next), None).await?;
         scope.commit().await?;
@@ -175,7 +174,7 @@ impl Runner {
         let used = scope.trigger_use(tenant).await?;
         let job_bytes = tick_job(&queue, *now, config.input.as_ref(), None)?.input.len() as u64;
         let quota_left = ticks_left(&served.quotas, used, job_bytes);
-        let look = Look {
+        let look = ScheduleState {
             now: moment(*now),
             next_due: moment(next_due),
             paused: schedule.paused,
@@ -183,7 +182,7 @@ impl Runner {
             waiting: running.saturating_sub(1),
             quota_left,
         };
-        let verdict = machine.look(&look);
+        let verdict = machine.decide(&look);
         if verdict.decisions.is_empty() {
             return Ok(false);
         }

@@ -11,7 +11,7 @@ mod response_body;
 pub use response_body::Body;
 
 use crate::error::Error;
-use crate::execution::{Caller, Meter, Running};
+use crate::execution::{Caller, ExecutionHandle, Meter};
 use crate::instance::{InstanceState, LoadedComponent};
 use crate::recycling::{Handler, InstancePool};
 use crate::run::{self, ActiveInstance, ExecutionRecord};
@@ -120,7 +120,7 @@ where
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let (export, request_bytes) = (&pool.template().export, component.limits.request_bytes);
-    // Who expects a word before it sends the body gets it when the guest reads.
+    // A client that expects `100 Continue` before it sends the body gets it when the guest reads.
     let expects = request.headers_mut().remove(EXPECT).is_some();
     let is_too_large = request.body().size_hint().lower() > request_bytes;
     let takes_ahead = matches!(export, FetchExport::Messages { .. }) && !expects && !is_too_large;
@@ -131,7 +131,7 @@ where
         false => RequestBody::of(Box::pin(body)),
     };
     let permit = component.admit()?;
-    let running = parts.extensions.remove::<Running>().unwrap_or_default();
+    let running = parts.extensions.remove::<ExecutionHandle>().unwrap_or_default();
     let caller = parts.extensions.remove::<Arc<Caller>>();
     let caller = caller.or_else(|| parts.extensions.remove::<Caller>().map(Arc::new)).unwrap_or_default();
     let extensions = std::mem::take(&mut parts.extensions);

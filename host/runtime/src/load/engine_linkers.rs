@@ -72,7 +72,7 @@ impl EngineLinkers {
     /// behind.
     fn forget(&self, digest: &str, slot: &Arc<Slot>) {
         let mut slots = self.slots();
-        // Who has the slot by now got it from the map, which is ours here.
+        // A holder of the slot got it from the map, which is ours here.
         if Arc::strong_count(slot) == 2 {
             slots.remove(digest);
         }

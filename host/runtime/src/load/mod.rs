@@ -351,8 +351,7 @@ impl Loader {
         // Another component may have brought it.
         let Ok(brought) = self.engines.get(digest, compiling) else { return Ok(None) };
         brought.map(Some).ok_or_else(|| {
-            let message =
-                format!("this host does not have the engine {digest}; load the component's self-contained form");
+            let message = format!("this host does not have the engine {digest}; load the component's bundled form");
             Error::new(ErrorCode::UnknownEngine, message)
         })
     }

@@ -7,7 +7,7 @@
 use super::Instances;
 use super::instance::{Handler, Instance};
 use crate::background;
-use crate::execution::Running;
+use crate::execution::ExecutionHandle;
 use crate::memory::Slot;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -26,7 +26,7 @@ const WAITING_BYTES_MAX: usize = 64 << 20;
 
 impl<H: Handler> Instance<H> {
     /// Drops the instance, whose execution is over.
-    pub(super) fn discard(self, host: &Arc<Instances>, running: &Running) {
+    pub(super) fn discard(self, host: &Arc<Instances>, running: &ExecutionHandle) {
         let Self { store, slot, permit, .. } = self;
         let share = store.data().info().share_group();
         drop(store);
@@ -107,7 +107,7 @@ mod tests {
 
     #[test]
     fn what_an_execution_held_goes_with_who_took_it() {
-        let (running, permit) = (Running::new(), Arc::new(()));
+        let (running, permit) = (ExecutionHandle::new(), Arc::new(()));
         running.hold(Arc::clone(&permit));
         let taken = running.take_held();
         running.release();

@@ -68,7 +68,7 @@ impl<H: Handler> Instance<H> {
     ///
     /// # Errors
     /// If it cannot be instantiated.
-    pub(crate) async fn ready(&mut self, template: &Template<H>) -> wasmtime::Result<Ready<'_, H>> {
+    pub(crate) async fn ready(&mut self, template: &Template<H>) -> wasmtime::Result<ReadyInstance<'_, H>> {
         let Self { store, handler, slot, stack, has_run, usage, .. } = self;
         *has_run = true;
         if handler.is_none() {
@@ -88,19 +88,19 @@ impl<H: Handler> Instance<H> {
             *handler = Some(made);
         }
         let handler = handler.as_ref().ok_or_else(|| wasmtime::format_err!("it was instantiated"))?;
-        Ok(Ready { store, handler, slot: slot.as_deref(), stack })
+        Ok(ReadyInstance { store, handler, slot: slot.as_deref(), stack })
     }
 }
 
 /// An instance whose guest is about to be called.
-pub(crate) struct Ready<'a, H> {
+pub(crate) struct ReadyInstance<'a, H> {
     store: &'a mut Store<InstanceState>,
     handler: &'a H,
     slot: Option<&'a Slot>,
     stack: &'a mut Option<Arc<Stack>>,
 }
 
-impl<H> Ready<'_, H> {
+impl<H> ReadyInstance<'_, H> {
     /// Calls the guest.
     ///
     /// # Errors

@@ -15,7 +15,7 @@ mod discard;
 mod instance;
 mod pool;
 
-pub(crate) use instance::{Handler, Instance, Ready, Template};
+pub(crate) use instance::{Handler, Instance, ReadyInstance, Template};
 pub(crate) use pool::InstancePool;
 
 use crate::error::Error;

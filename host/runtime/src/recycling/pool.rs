@@ -3,7 +3,7 @@
 use super::instance::{Handler, Instance, Template};
 use super::{Evict, Group, Instances, add_one};
 use crate::error::Error;
-use crate::execution::Running;
+use crate::execution::ExecutionHandle;
 use crate::instance::InstanceState;
 use parking_lot::{Mutex, MutexGuard};
 use std::collections::VecDeque;
@@ -95,7 +95,7 @@ impl<H: Handler> InstancePool<H> {
     }
 
     /// Takes an instance whose execution is over: keeps it if that ended well, else discards it.
-    pub(crate) fn give_back(self: &Arc<Self>, mut instance: Instance<H>, returned: bool, running: &Running) {
+    pub(crate) fn give_back(self: &Arc<Self>, mut instance: Instance<H>, returned: bool, running: &ExecutionHandle) {
         match self.put_back(&mut instance, returned) {
             Ok(()) => self.keep(instance),
             Err(counted) => {
@@ -125,7 +125,7 @@ impl<H: Handler> InstancePool<H> {
         if !self.host.recycles() {
             return Err(None);
         }
-        // What the execution held of the host goes now, and not when the instance is needed next.
+        // Host resources of the execution go now, and not when the instance is needed next.
         instance.store.data_mut().retire();
         if std::mem::take(&mut instance.has_run) {
             // SAFETY: the guest has returned, and its store is ours.

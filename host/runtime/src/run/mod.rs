@@ -9,10 +9,10 @@ pub(crate) use end::{
 };
 
 use crate::error::Error;
-use crate::execution::{Caller, Execution, Meter, Outcome, Running};
+use crate::execution::{Caller, Execution, ExecutionHandle, Meter, Outcome};
 use crate::instance::{InstanceState, LoadedComponent};
 use crate::pricing::HOST_CALL_BYTES_MAX;
-use crate::recycling::{Handler, Instance, InstancePool, Ready};
+use crate::recycling::{Handler, Instance, InstancePool, ReadyInstance};
 use elias_contract::ErrorCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -23,7 +23,7 @@ pub(crate) struct ActiveInstance<H: Handler> {
     instance: Option<Instance<H>>,
     pool: Arc<InstancePool<H>>,
     has_returned: bool,
-    running: Running,
+    running: ExecutionHandle,
     meter: Arc<Meter>,
     fuel: u64,
 }
@@ -63,7 +63,7 @@ impl<H: Handler> ActiveInstance<H> {
     ///
     /// # Errors
     /// If it cannot be instantiated.
-    pub(crate) async fn ready(&mut self) -> wasmtime::Result<Ready<'_, H>> {
+    pub(crate) async fn ready(&mut self) -> wasmtime::Result<ReadyInstance<'_, H>> {
         let instance = self.instance.as_mut().expect("it is there until this is dropped");
         instance.ready(self.pool.template()).await
     }
@@ -89,7 +89,7 @@ impl<H: Handler> Drop for ActiveInstance<H> {
 /// cancelled.
 pub(crate) struct ExecutionRecord {
     component: Arc<LoadedComponent>,
-    running: Running,
+    running: ExecutionHandle,
     started: Instant,
     deadline: Duration,
     pub(crate) meter: Arc<Meter>,
@@ -100,7 +100,11 @@ const DEADLINE_MAX: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 
 impl ExecutionRecord {
     /// Begins the record of an execution with this deadline; none: the component's own.
-    pub(crate) fn start(component: &Arc<LoadedComponent>, running: Running, deadline: Option<Duration>) -> Self {
+    pub(crate) fn start(
+        component: &Arc<LoadedComponent>,
+        running: ExecutionHandle,
+        deadline: Option<Duration>,
+    ) -> Self {
         let deadline = deadline.unwrap_or_else(|| Duration::from_millis(component.limits.deadline_ms));
         let (component, deadline) = (Arc::clone(component), deadline.min(DEADLINE_MAX));
         Self { component, running, started: Instant::now(), deadline, meter: Arc::new(Meter::default()) }
@@ -111,7 +115,7 @@ impl ExecutionRecord {
         &self.component
     }
 
-    pub(crate) fn running(&self) -> &Running {
+    pub(crate) fn running(&self) -> &ExecutionHandle {
         &self.running
     }
 

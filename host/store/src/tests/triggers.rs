@@ -43,7 +43,7 @@ fn new_job(name: &str, number: usize) -> NewJob {
     }
 }
 
-async fn enqueue(store: &Store, tenant: &TenantId, jobs: &[NewJob]) -> Result<Vec<Enqueued>> {
+async fn enqueue(store: &Store, tenant: &TenantId, jobs: &[NewJob]) -> Result<Vec<EnqueueOutcome>> {
     let mut scope = store.write(tenant).await?;
     let enqueued = scope.enqueue_jobs(jobs, None).await?;
     scope.commit().await?;

@@ -1,4 +1,4 @@
-//! `[[triggers.event]]`.
+//! The settings of a subscription to events: `[[triggers.event]]`.
 
 use super::check_name;
 use super::error::{InvalidTrigger, Table};

@@ -19,7 +19,7 @@ pub struct TenantDemand<K> {
 
 /// How many jobs of a tenant are to be claimed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Share<K> {
+pub struct TenantShare<K> {
     /// The tenant.
     pub tenant: K,
     /// The number of its jobs.
@@ -46,7 +46,7 @@ impl<K> Default for FairQueue<K> {
 
 impl<K: Ord + Clone> FairQueue<K> {
     /// Chooses which tenants' jobs are claimed for a number of free slots. Each tenant must be named once.
-    pub fn choose(&mut self, demands: &[TenantDemand<K>], slots: u32) -> Vec<Share<K>> {
+    pub fn choose(&mut self, demands: &[TenantDemand<K>], slots: u32) -> Vec<TenantShare<K>> {
         self.choose_within(demands, slots, |_, _, _| true)
     }
 
@@ -58,7 +58,7 @@ impl<K: Ord + Clone> FairQueue<K> {
         demands: &[TenantDemand<K>],
         slots: u32,
         may_take: impl Fn(&K, u32, u32) -> bool,
-    ) -> Vec<Share<K>> {
+    ) -> Vec<TenantShare<K>> {
         let start = |queue: &Self, tenant: &K| queue.ends.get(tenant).copied().unwrap_or(0).max(queue.virtual_time);
         let waiting = demands.iter().enumerate().filter(|(_, demand)| demand.ready > 0);
         let mut next: BinaryHeap<Reverse<(u64, usize)>> =
@@ -83,7 +83,7 @@ impl<K: Ord + Clone> FairQueue<K> {
         let present = self.virtual_time;
         self.ends.retain(|_, end| *end > present);
         let shares = demands.iter().zip(jobs).filter(|(_, jobs)| *jobs > 0);
-        shares.map(|(demand, jobs)| Share { tenant: demand.tenant.clone(), jobs }).collect()
+        shares.map(|(demand, jobs)| TenantShare { tenant: demand.tenant.clone(), jobs }).collect()
     }
 
     /// Charges a tenant for what its jobs took beyond the usual, in jobs: one that claims few long jobs gets fewer of
@@ -110,7 +110,7 @@ mod tests {
         TenantDemand { tenant, ready, weight }
     }
 
-    fn jobs_of(shares: &[Share<u32>], tenant: u32) -> u32 {
+    fn jobs_of(shares: &[TenantShare<u32>], tenant: u32) -> u32 {
         shares.iter().find(|share| share.tenant == tenant).map_or(0, |share| share.jobs)
     }
 

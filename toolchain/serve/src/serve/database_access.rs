@@ -6,7 +6,7 @@ use elias_capabilities::db::{self, ConsoleQuery, ErrorCode};
 use elias_capabilities::drain::drain_outbox;
 use elias_capabilities::events::EventLog;
 use elias_capabilities::jobs::JobQueue;
-use elias_capabilities::outbox::Drained;
+use elias_capabilities::outbox::DrainOutcome;
 use elias_host::App;
 use elias_platform::{ComponentDatabases, DatabaseBounds};
 use futures::FutureExt;
@@ -52,7 +52,7 @@ impl ComponentDatabases for Databases {
         app: &'a App,
         queue: &'a Arc<dyn JobQueue>,
         log: &'a Arc<dyn EventLog>,
-    ) -> BoxFuture<'a, Result<Drained, Error>> {
+    ) -> BoxFuture<'a, Result<DrainOutcome, Error>> {
         async move { drain_outbox(app, queue, log).await.map_err(not_drained) }.boxed()
     }
 }

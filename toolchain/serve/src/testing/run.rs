@@ -6,7 +6,7 @@ use super::triggers::{self, TestTriggers};
 use crate::origin::builder;
 use crate::service_tables;
 use crate::settings::Settings;
-use crate::trial::Trial;
+use crate::trial::TrialComponent;
 use elias_build::command::cache_dir;
 use elias_build::{BuildOptions, Builder};
 use elias_command_line::{Failure, SettingFlags};
@@ -118,7 +118,7 @@ impl Runner {
                 Mode::Skip => ended(End::Skipped),
                 Mode::Todo => ended(End::Todo),
                 Mode::Run => {
-                    // What one test writes no other reads.
+                    // A test does not read what another one writes.
                     let own = if keeps(&shared.app) { Some(self.load(&wasm).await?) } else { None };
                     let app = own.as_ref().map_or(&shared.app, |own| &own.app);
                     run_one(app, &one, choice, &mut snapshots).await
@@ -185,9 +185,9 @@ impl Runner {
         Ok(joint)
     }
 
-    async fn load(&self, wasm: &[u8]) -> Result<Trial, String> {
+    async fn load(&self, wasm: &[u8]) -> Result<TrialComponent, String> {
         let extend = |host: HostBuilder| host.capability(self.triggers.clone());
-        let loaded = Trial::load(&self.project, &self.settings, self.cache.as_deref(), wasm, extend).await;
+        let loaded = TrialComponent::load(&self.project, &self.settings, self.cache.as_deref(), wasm, extend).await;
         loaded.map_err(|failure| failure.to_string())
     }
 }
@@ -200,7 +200,8 @@ fn keeps(app: &App) -> bool {
 
 async fn run_one(app: &App, one: &DeclaredTest, choice: &Choice, snapshots: &mut Snapshots) -> FinishedTest {
     let order = json!({
-        "run": one.id, "name": one.name(), "snapshots": snapshots.known(), "update": choice.update, "locked": choice.locked,
+        "run": one.id, "name": one.name(), "snapshots": snapshots.known(), "update": choice.update,
+        "locked": choice.locked,
     });
     let start = Instant::now();
     let outcome = app.call(&order).await;

@@ -3,7 +3,7 @@
 use super::super::grant::DbGrant;
 use super::super::statement::{BOOKKEEPING, OUTBOX};
 use super::memory::Account;
-use super::watch::{Control, number};
+use super::watch::{ConnectionControl, number};
 use super::{functions, json_patch, like};
 use rusqlite::config::DbConfig;
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
@@ -92,7 +92,7 @@ const FUNCTIONS: &[&str] = &["fts3_tokenizer", "jsonb_patch", "load_extension"];
 /// call.
 const QUICK_FUNCTIONS: &[&str] = &["avg", "coalesce", "count", "ifnull", "max", "min", "sum", "total"];
 
-impl Control {
+impl ConnectionControl {
     fn authorize(&self, context: &AuthContext<'_>) -> Authorization {
         let action = &context.action;
         let allowed = !self.guest.load(Ordering::Relaxed)
@@ -151,7 +151,7 @@ fn allowed(action: &AuthAction<'_>) -> bool {
         | AuthAction::AlterTable { table_name, .. }
         | AuthAction::CreateIndex { table_name, .. }
         | AuthAction::CreateTrigger { table_name, .. } => !ours(table_name),
-        // What is temporary belongs to a connection, and connections to no one.
+        // Temporary objects belong to a connection, and connections belong to no component.
         AuthAction::Attach { .. }
         | AuthAction::Detach { .. }
         | AuthAction::Transaction { .. }
@@ -168,19 +168,23 @@ fn allowed(action: &AuthAction<'_>) -> bool {
 /// A connection and its hooks.
 pub(crate) struct Session {
     pub(super) connection: Connection,
-    pub(super) control: Arc<Control>,
+    pub(super) control: Arc<ConnectionControl>,
     pub(super) settings: Arc<Settings>,
 }
 
 impl Session {
     /// Opens the file. `statement_bytes` is the longest text that it takes.
     pub(super) fn open(settings: &Arc<Settings>, statement_bytes: u64) -> rusqlite::Result<Self> {
-        let control = Arc::new(Control::new(&settings.account, settings.component));
+        let control = Arc::new(ConnectionControl::new(&settings.account, settings.component));
         let until = Instant::now() + settings.statement_timeout;
         control.run(until, None, || Self::set_up(settings, statement_bytes, &control))
     }
 
-    fn set_up(settings: &Arc<Settings>, statement_bytes: u64, control: &Arc<Control>) -> rusqlite::Result<Self> {
+    fn set_up(
+        settings: &Arc<Settings>,
+        statement_bytes: u64,
+        control: &Arc<ConnectionControl>,
+    ) -> rusqlite::Result<Self> {
         let control = Arc::clone(control);
         let folder = settings.folder.canonicalize().map_err(|_| {
             rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CANTOPEN), None)

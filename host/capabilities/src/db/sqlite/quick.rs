@@ -23,7 +23,7 @@ const STATEMENT_BYTES: usize = 4 * 1024;
 const SLOW: usize = 256;
 
 /// A file's connection for quick statements.
-pub(super) struct Quick(Mutex<Option<Inner>>);
+pub(super) struct QuickConnection(Mutex<Option<Inner>>);
 
 struct Inner {
     session: Session,
@@ -31,7 +31,7 @@ struct Inner {
     slow: HashSet<String>,
 }
 
-impl Quick {
+impl QuickConnection {
     /// Opens the connection. Without it every statement is run on the pool's.
     pub(super) fn open(settings: &Arc<Settings>) -> Self {
         let session = Session::open_quick(settings).ok();

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 const LOOK: Duration = Duration::from_millis(10);
 
 /// The state that a connection's hooks look at.
-pub(super) struct Control {
+pub(super) struct ConnectionControl {
     pub(super) account: Arc<Account>,
     /// The component, for its share of the cores.
     component: u64,
@@ -46,7 +46,7 @@ pub(super) fn number() -> u64 {
     NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
-impl Control {
+impl ConnectionControl {
     pub(super) fn new(account: &Arc<Account>, component: u64) -> Self {
         Self {
             account: Arc::clone(account),
@@ -153,17 +153,17 @@ static WATCHDOG: LazyLock<Watchdog> = LazyLock::new(|| {
 });
 
 struct Watchdog {
-    running: Mutex<Vec<Arc<Control>>>,
+    running: Mutex<Vec<Arc<ConnectionControl>>>,
     added: Condvar,
     started: bool,
 }
 
 impl Watchdog {
-    fn running(&self) -> MutexGuard<'_, Vec<Arc<Control>>> {
+    fn running(&self) -> MutexGuard<'_, Vec<Arc<ConnectionControl>>> {
         self.running.lock()
     }
 
-    fn add(&self, control: &Arc<Control>) {
+    fn add(&self, control: &Arc<ConnectionControl>) {
         if self.started {
             let mut running = self.running();
             running.push(Arc::clone(control));
@@ -173,7 +173,7 @@ impl Watchdog {
         }
     }
 
-    fn remove(&self, control: &Arc<Control>) {
+    fn remove(&self, control: &Arc<ConnectionControl>) {
         self.running().retain(|running| !Arc::ptr_eq(running, control));
     }
 

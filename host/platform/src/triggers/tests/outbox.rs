@@ -85,8 +85,8 @@ async fn authors_are_told_of_refused_rows_and_once_of_a_table_that_is_not_the_ho
     let backends = TriggerBackends::of(bench.runner("one"));
     let foreign = || Err(elias_api::Error::new(elias_api::Code::Sql, "elias_outbox is a view"));
     let refused =
-        Drained { is_empty: true, refused: 2, refusals: vec!["row a: no".to_owned(), "row b: no".to_owned()] };
-    for drained in [foreign(), foreign(), Ok(refused), foreign(), Ok(Drained::default())] {
+        DrainOutcome { is_empty: true, refused: 2, refusals: vec!["row a: no".to_owned(), "row b: no".to_owned()] };
+    for drained in [foreign(), foreign(), Ok(refused), foreign(), Ok(DrainOutcome::default())] {
         bench.services.drains.lock().push_back(drained);
         backends.committed(&shop().to_string());
         until("it was drained", async || bench.services.drains.lock().is_empty()).await;

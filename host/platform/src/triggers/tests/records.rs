@@ -8,8 +8,8 @@ async fn records_give_way_before_the_quota_refuses_jobs() {
     const QUOTA: u64 = 4_000;
     let handler: Handler = Box::new(|run| {
         let ending = match &run.message {
-            Message::Job(job) if job.name == "fails" => Ending::Rejected("no".to_owned()),
-            _ => Ending::Returned(format!("\"{}\"", "x".repeat(998))),
+            Message::Job(job) if job.name == "fails" => AttemptResult::Rejected("no".to_owned()),
+            _ => AttemptResult::Returned(format!("\"{}\"", "x".repeat(998))),
         };
         async move { ending }.boxed()
     });

@@ -26,7 +26,7 @@ async fn a_tenant_with_many_slow_jobs_leaves_slots_for_another_tenants() {
             if run.service.tenant == shop().tenant {
                 drop(run.cancelled.wait_for(|is_cancelled| *is_cancelled).await);
             }
-            Ending::Returned("null".to_owned())
+            AttemptResult::Returned("null".to_owned())
         }
         .boxed()
     });

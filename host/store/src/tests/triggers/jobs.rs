@@ -142,7 +142,7 @@ async fn dead_jobs_are_discarded(TestStore { store, .. }: &TestStore) {
     assert_eq!(scope.job(&jobs[2].id).await.expect("it is there").state, JobState::Dead);
     drop(scope);
     let again = NewJob { key: key(), ..new_job("resize", 5) };
-    assert_eq!(enqueue(store, &a, &[again]).await.expect("enqueued"), [Enqueued::New], "the key is free");
+    assert_eq!(enqueue(store, &a, &[again]).await.expect("enqueued"), [EnqueueOutcome::New], "the key is free");
     is_counted(store, &a).await;
 }
 

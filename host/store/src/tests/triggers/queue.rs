@@ -132,14 +132,14 @@ async fn a_unique_key_has_one_job(TestStore { store, .. }: &TestStore) {
         input: input.to_owned(),
         ..new_job("resize", number)
     };
-    let existing = |number: usize, same_input| Enqueued::Existing { id: format!("{number:026}"), same_input };
+    let existing = |number: usize, same_input| EnqueueOutcome::Existing { id: format!("{number:026}"), same_input };
     let jobs = [keyed(1, "1", KEEP_MS), keyed(2, "1", KEEP_MS), new_job("resize", 3)];
     let enqueued = enqueue(store, &a, &jobs).await.expect("enqueued");
-    assert_eq!(enqueued, [Enqueued::New, existing(1, true), Enqueued::New], "in one batch");
+    assert_eq!(enqueued, [EnqueueOutcome::New, existing(1, true), EnqueueOutcome::New], "in one batch");
     let enqueued = enqueue(store, &a, &[keyed(4, "2", KEEP_MS)]).await.expect("enqueued");
     assert_eq!(enqueued, [existing(1, false)]);
     let other = NewJob { queue: queue("other"), ..keyed(5, "1", 1) };
-    assert_eq!(enqueue(store, &a, &[other]).await.expect("enqueued"), [Enqueued::New], "another queue");
+    assert_eq!(enqueue(store, &a, &[other]).await.expect("enqueued"), [EnqueueOutcome::New], "another queue");
     // Its time is over, but the job is not.
     tokio::time::sleep(Duration::from_millis(20)).await;
     let again = NewJob { queue: queue("other"), ..keyed(6, "1", 1) };
@@ -162,7 +162,7 @@ async fn a_key_at_once_is_one_job_s(TestStore { store, .. }: &TestStore) {
     });
     let mut new = 0;
     for host in hosts.collect::<Vec<_>>() {
-        new += usize::from(host.await.expect("no panic") == Enqueued::New);
+        new += usize::from(host.await.expect("no panic") == EnqueueOutcome::New);
     }
     assert_eq!(new, 1);
     let mut scope = store.read(&a).await.expect("a scope");
@@ -265,7 +265,7 @@ async fn jobs_run_after_others_and_die_with_them(TestStore { store, .. }: &TestS
     assert_eq!(state(store, &a, 3).await, JobState::Waiting);
     run(store, &a, "two", done()).await;
     assert_eq!(state(store, &a, 3).await, JobState::Ready);
-    // What is done already is no obstacle; what is not known is one.
+    // A job that is done is not an obstacle; one that is not known is.
     enqueue(store, &a, &[after("late", 5, &[1])]).await.expect("enqueued");
     assert_eq!(state(store, &a, 5).await, JobState::Ready);
     let unknown = enqueue(store, &a, &[after("late", 6, &[77])]).await;

@@ -73,7 +73,7 @@ struct PackedVersion {
 /// # Errors
 /// Whatever is wrong with the project, and what the platform refuses. What serves has not changed then.
 pub(crate) fn deploy(arguments: &DeployArguments) -> Result<(), Failure> {
-    // What is wrong with the command is said before anything is built.
+    // Errors of the command are reported before anything is built.
     let client = Client::of(&arguments.target)?;
     let rollout = arguments.canary.plan()?;
     let packed = pack(arguments)?;

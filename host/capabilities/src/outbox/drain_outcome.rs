@@ -9,7 +9,7 @@ const REASON_CHARS_MAX: usize = 300;
 
 /// How much of an outbox was handed over.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Drained {
+pub struct DrainOutcome {
     /// Whether nothing is left in it. Else there are many rows, or the queue or the log of events does not take them
     /// now.
     pub is_empty: bool,
@@ -20,7 +20,7 @@ pub struct Drained {
 }
 
 #[cfg(all(feature = "db", feature = "events", feature = "jobs"))]
-impl Drained {
+impl DrainOutcome {
     /// Counts a row that was refused; `id` is one that can be shown.
     pub(crate) fn refuse(&mut self, id: &str, reason: &str) {
         self.refused += 1;
