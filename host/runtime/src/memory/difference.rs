@@ -80,7 +80,8 @@ impl Slot {
         }
     }
 
-    /// The pages whose bytes are not those of `known`, with what they are now. Those that lie below `from` are passed over.
+    /// The pages whose bytes are not those of `known`, with what they are now. Those that lie below `from` are passed
+    /// over.
     ///
     /// # Safety
     /// As for [`Self::restore`].

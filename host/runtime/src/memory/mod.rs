@@ -16,7 +16,7 @@
 //! 3. When an execution begins, the memory has the image's bytes and the image's length; when a worker's turn begins,
 //!    those of its heap: the image, the heap's difference to it, and the heap's length.
 //! 4. Nothing but the guest touches a slot while the guest may run. `Slot::reset` is called between executions,
-//!    `Slot::changes` and `Slot::undo` between a worker's turns, and `Slot::restore` before the guest runs in it at all;
+//!    `Slot::changes` and `Slot::undo` between a worker's turns, and `Slot::restore` before the guest ever runs in it;
 //!    otherwise only what nobody owns any more is changed.
 //! 5. The guest runs, and host functions write for it, within `Slot::watch`, on the thread that called it.
 //!

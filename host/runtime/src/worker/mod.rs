@@ -85,8 +85,8 @@ impl Worker {
     /// A worker that begins with this heap.
     ///
     /// # Errors
-    /// `heap-mismatch`, if the heap is of another engine or image; `out-of-memory`, if it is larger than the component's
-    /// instances may be.
+    /// `heap-mismatch`, if the heap is of another engine or image; `out-of-memory`, if it is larger than the limit
+    /// `memory_bytes`.
     pub(crate) fn restore(
         component: &Arc<LoadedComponent>,
         workers: &WorkerInstances,
@@ -139,12 +139,12 @@ impl Worker {
         outcome
     }
 
-    /// Makes what the last turn wrote part of the heap, and gives the pages that changed since the last commit: those of
-    /// all turns since then that did not fail and were not undone. It is in this process's memory alone: whoever stores
-    /// the change makes it last.
+    /// Makes what the last turn wrote part of the heap, and gives the pages that changed since the last commit, by all
+    /// turns since then that did not fail and were not undone. The heap is in this process's memory alone: whoever
+    /// stores the change makes it last.
     ///
-    /// What changed is found by comparing every page that the worker has for itself with what it was: it takes as long as
-    /// reading them twice.
+    /// What changed is found by comparing every page that the worker has for itself with what it was, which takes as
+    /// long as reading both.
     pub fn commit(&mut self) -> HeapChange {
         self.keep();
         let next = HeapChange::none(&self.layout.origin, self.instance.heap().len());
