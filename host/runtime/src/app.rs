@@ -156,8 +156,8 @@ impl App {
     /// [`Worker::turn`].
     ///
     /// # Errors
-    /// `missing-export`, if the component has no workers, or was not made by `elias-build`: then its memory is not all of
-    /// its state.
+    /// `missing-export`, if the component has no workers, or was not made by `elias-build`: then its memory is not all
+    /// of its state.
     pub fn start_worker(&self) -> Result<Worker, Error> {
         Ok(Worker::start(&self.component, self.workers()?))
     }
@@ -166,8 +166,8 @@ impl App {
     /// before its next [`Worker::turn`].
     ///
     /// # Errors
-    /// As [`Self::start_worker`]; `heap-mismatch`, if the heap is of another engine or of another image, and so of another
-    /// version of the application; `out-of-memory`, if it is larger than the limit `memory_bytes`.
+    /// As [`Self::start_worker`]; `heap-mismatch`, if the heap is of another engine or image, and so of another version
+    /// of the application; `out-of-memory`, if it is larger than the limit `memory_bytes`.
     pub fn restore_worker(&self, heap: &WorkerHeap) -> Result<Worker, Error> {
         Worker::restore(&self.component, self.workers()?, heap)
     }

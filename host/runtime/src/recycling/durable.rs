@@ -126,8 +126,8 @@ impl<H: Handler> DurableInstance<H> {
 
     /// Makes what the last turn wrote part of the heap; what that was, or nothing if there was no turn since.
     ///
-    /// A turn that left handles to host resources takes its instance with it: they are gone, and what the heap knows
-    /// of them must not be taken for handles of later turns.
+    /// A turn that left handles to host resources takes its instance with it: the resources are gone, but wasmtime's
+    /// tables have the handles for ever, and a worker that is restored has none.
     pub(crate) fn keep(&self) -> Option<KeptTurn> {
         let mut durable = self.state();
         if !std::mem::take(&mut durable.is_pending) {

@@ -88,6 +88,12 @@ impl WorkerHeap {
         self.difference.pages().iter().map(|(number, page)| (*number, &**page))
     }
 
+    /// Bytes of the pages' content.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        (self.difference.pages().len() * PAGE_BYTES) as u64
+    }
+
     /// Takes over what turns changed since this heap.
     ///
     /// # Errors
@@ -150,6 +156,12 @@ impl HeapChange {
     /// [`WorkerHeap::PAGE_BYTES`] each.
     pub fn pages(&self) -> impl ExactSizeIterator<Item = (u32, Option<&[u8]>)> {
         self.pages.iter().map(|(number, page)| (*number, page.as_deref()))
+    }
+
+    /// Bytes of the pages' content. At most those of the memory.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        (self.pages.values().flatten().count() * PAGE_BYTES) as u64
     }
 
     /// Takes over what later turns changed.
