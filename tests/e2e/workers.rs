@@ -71,15 +71,31 @@ async fn load(component: &[u8]) -> App {
     host.expect("a host").load(component).await.expect("it loads")
 }
 
-/// A value in the encoding of structured clone, which for what JSON has is JSON.
-fn encoded(value: &Value) -> String {
-    json!([1, value]).to_string()
+/// A list of strings and numbers in the structured clone encoding: docs/reference/workers.md.
+fn encoded(list: &Value) -> String {
+    let entry: Vec<Value> = std::iter::once(json!("array")).chain(list.as_array().expect("a list").clone()).collect();
+    json!([1, [2], entry]).to_string()
 }
 
+/// A value of lists, strings, numbers and booleans; null for undefined.
 fn decoded(text: &str) -> Value {
-    let mut value: Value = serde_json::from_str(text).expect("it is JSON");
-    assert_eq!(value[0], 1, "version 1 of the encoding: {text}");
-    value[1].take()
+    fn value(slot: &Value, entries: &[Value]) -> Value {
+        let Some(slot) = slot.as_array() else { return slot.clone() };
+        match slot[0].as_u64() {
+            Some(at) => {
+                let entry = entries[usize::try_from(at).expect("small")].as_array().expect("a list");
+                assert_eq!(entry[0], "array", "{entry:?}");
+                entry[1..].iter().map(|slot| value(slot, entries)).collect()
+            }
+            None => {
+                assert_eq!(slot[0], "undefined");
+                Value::Null
+            }
+        }
+    }
+    let entries: Vec<Value> = serde_json::from_str(text).expect("it is a list");
+    assert_eq!(entries[0], 1, "version 1 of the encoding: {text}");
+    value(&entries[1], &entries)
 }
 
 fn now() -> u64 {

@@ -1,6 +1,7 @@
 //! Workers of a component that is written by hand, and heaps as bytes.
 
 mod format;
+mod turn;
 
 use super::{HeapChange, Turn, TurnKind, TurnState, Worker, WorkerHeap};
 use crate::{App, CallOptions, Error, ErrorCode, Host, IdleLimits, Limits, LoadOptions, Outcome};
@@ -18,7 +19,7 @@ const ERROR_AT: u32 = DATA + 256;
 /// Where a turn's JSON is put.
 const INPUT: u32 = 128 << 10;
 /// The letter says how many turns there were: B for one, and A again after Z.
-const ANSWER: &str = r#"{"state":"done","answer":"A"}"#;
+const ANSWER: &str = r#"{"state":"done","id":"1","answer":"A"}"#;
 const ERROR: &str = "Error";
 
 /// A component that counts its turns. The last letter of a turn tells it how to end: see [`end`].
@@ -129,7 +130,7 @@ async fn app() -> App {
 /// A turn that ends in this way: `n` normally, `e` with an exception, `t` with a trap, `l` never, `G` normally after it
 /// grew the memory, `g` with an exception after that.
 fn end(how: char) -> Turn {
-    let kind = TurnKind::Stop { reason: how.to_string() };
+    let kind = TurnKind::Stop { reason: how.to_string().into() };
     Turn { class: "Counter".to_owned(), name: "a".to_owned(), id: "1".to_owned(), now: 0, kind }
 }
 

@@ -1,7 +1,8 @@
 //! Turns as JSON: what a worker is given, and what it gives. The types are those of `elias:triggers/worker`.
 
 use crate::execution::Execution;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// One turn of a worker. Values (`args`, `message`, `value`) are texts in the encoding of structured clone, which the
 /// host does not look into.
@@ -11,9 +12,10 @@ pub struct Turn {
     pub class: String,
     /// The worker's name. Class and name are the same in all turns of a heap.
     pub name: String,
-    /// The id of the message, a UUID; of a reply, the id of the turn that it belongs to.
+    /// The id of the message, a UUID. Replies and timers that go on with a handler which waits have that handler's.
     pub id: String,
-    /// The time at which the turn begins, in milliseconds since 1970.
+    /// The time by which timers and alarms are set, in milliseconds since 1970. It does not go back from one turn of a
+    /// heap to the next.
     pub now: u64,
     /// What the turn is for.
     #[serde(flatten)]
@@ -43,7 +45,7 @@ pub enum TurnKind {
         /// The alarm that is due.
         alarm: Alarm,
     },
-    /// A timer of `setTimeout` or `setInterval` is due.
+    /// A timer of `setTimeout` or `setInterval` is due, and is not set any more.
     Timer {
         /// Its number.
         timer: u64,
@@ -56,10 +58,10 @@ pub enum TurnKind {
         #[serde(flatten)]
         result: ReplyResult,
     },
-    /// Calls `onStop`.
+    /// The last turn: calls `onStop`.
     Stop {
         /// Why the worker stops.
-        reason: String,
+        reason: Value,
     },
 }
 
@@ -105,7 +107,9 @@ pub struct TurnOutcome {
 pub struct TurnResult {
     /// Whether the handler is done.
     pub state: TurnState,
-    /// What it returned, if it is done and was a call or a message.
+    /// The handler that is done or waits, by the id of its turn; else the id of this turn.
+    pub id: String,
+    /// What the handler returned, if it is done and was a call or a message.
     #[serde(default)]
     pub answer: Option<String>,
     /// Calls and messages to other workers, in order.
@@ -149,15 +153,24 @@ pub struct WorkerSend {
 /// Changes of a worker's timers.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TimerChanges {
-    /// Timers that were set.
+    /// Timers that were set, or are due at another time.
     #[serde(default)]
     pub set: Vec<SetTimer>,
-    /// The numbers of timers that were cleared.
+    /// The numbers of timers that are not set any more.
     #[serde(default)]
     pub cleared: Vec<u64>,
-    /// All alarms that are set from now on; none if they are as before.
-    #[serde(default, deserialize_with = "alarms", skip_serializing_if = "Option::is_none")]
-    pub alarm: Option<Vec<Alarm>>,
+    /// The alarms that were set, each in place of one of its name, or cleared.
+    #[serde(default)]
+    pub alarm: Vec<AlarmChange>,
+}
+
+/// A change of an alarm.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AlarmChange {
+    /// Its name.
+    pub name: String,
+    /// When it is due, in milliseconds since 1970; none: it was cleared.
+    pub at: Option<u64>,
 }
 
 /// A timer that was set.
@@ -176,9 +189,4 @@ pub struct EmittedEvent {
     pub event: String,
     /// What goes with it.
     pub value: String,
-}
-
-/// The alarms where the member is there: `null` for none at all.
-fn alarms<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<Alarm>>, D::Error> {
-    Ok(Some(Option::<Vec<Alarm>>::deserialize(deserializer)?.unwrap_or_default()))
 }
