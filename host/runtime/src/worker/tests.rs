@@ -6,8 +6,8 @@ mod turn;
 use super::{HeapChange, Turn, TurnKind, TurnState, Worker, WorkerHeap};
 use crate::{App, CallOptions, Error, ErrorCode, Host, IdleLimits, Limits, LoadOptions, Outcome};
 use elias_contract::layout::append_custom_section;
-use elias_contract::manifest::{FORMAT, MANIFEST_SECTION, Manifest};
-use std::collections::BTreeMap;
+use elias_contract::manifest::{FORMAT, MANIFEST_SECTION};
+use serde_json::json;
 use wasmparser::{Parser, Payload};
 
 /// What the engine's stack ends with, and the application's data begins with.
@@ -99,21 +99,12 @@ fn component(name: &str) -> Vec<u8> {
         _ => None,
     });
     let engine = engine.expect("the engine is its first module");
-    let manifest = Manifest {
-        format: FORMAT,
-        name: "by-hand".to_owned(),
-        version: "1.0.0".to_owned(),
-        handlers: vec!["worker".to_owned()],
-        imports: Vec::new(),
-        stage: None,
-        eval: false,
-        engine: elias_contract::digest(&component[engine.start as usize..engine.end as usize]),
-        source: elias_contract::digest(b""),
-        outside: Vec::new(),
-        needed_by: BTreeMap::new(),
-        builder: "by hand".to_owned(),
-    };
-    append_custom_section(&mut component, MANIFEST_SECTION, &manifest.to_json());
+    let manifest = json!({
+        "format": FORMAT, "name": "by-hand", "version": "1.0.0", "handlers": [], "imports": [],
+        "engine": elias_contract::digest(&component[engine.start as usize..engine.end as usize]),
+        "source": elias_contract::digest(b""), "builder": "by hand",
+    });
+    append_custom_section(&mut component, MANIFEST_SECTION, manifest.to_string().as_bytes());
     component
 }
 
