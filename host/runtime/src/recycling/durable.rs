@@ -65,6 +65,8 @@ struct DurableState<H> {
     heap: Arc<Difference>,
     /// Whether a turn ended since then.
     is_pending: bool,
+    /// The pages that it changed, once they were asked for.
+    changed: Option<Vec<ChangedPage>>,
     /// Whether it left handles to host resources.
     has_handles: bool,
 }
@@ -80,7 +82,7 @@ pub(crate) struct KeptTurn {
 impl<H: Handler> DurableInstance<H> {
     /// With this heap, and no instance yet.
     pub(crate) fn new(pool: &Arc<InstancePool<H>>, stack_bytes: usize, heap: Arc<Difference>) -> Arc<Self> {
-        let state = DurableState { instance: None, heap, is_pending: false, has_handles: false };
+        let state = DurableState { instance: None, heap, is_pending: false, changed: None, has_handles: false };
         Arc::new(Self { pool: Arc::clone(pool), stack_bytes, state: Mutex::new(state) })
     }
 
@@ -122,6 +124,29 @@ impl<H: Handler> DurableInstance<H> {
         durable.instance = Some(instance);
         durable.has_handles = has_handles;
         durable.is_pending = true;
+        durable.changed = None;
+    }
+
+    /// The pages that the last turn changed.
+    fn take_changed(&self, durable: &mut DurableState<H>) -> Vec<ChangedPage> {
+        if let Some(changed) = durable.changed.take() {
+            return changed;
+        }
+        let slot = durable.instance.as_ref().and_then(|instance| instance.slot.as_ref());
+        // SAFETY: the guest has returned, and the instance is here, where nobody runs it.
+        slot.map_or_else(Vec::new, |slot| unsafe { slot.changes(self.stack_bytes, &durable.heap) })
+    }
+
+    /// Bytes of the pages that the last turn changed; 0 if there was none since the heap was kept.
+    pub(crate) fn changed_bytes(&self) -> usize {
+        let mut durable = self.state();
+        if !durable.is_pending {
+            return 0;
+        }
+        let changed = self.take_changed(&mut durable);
+        let bytes = changed.iter().filter(|(_, page)| page.is_some()).count() * PAGE_BYTES;
+        durable.changed = Some(changed);
+        bytes
     }
 
     /// Makes what the last turn wrote part of the heap; what that was, or nothing if there was no turn since.
@@ -133,11 +158,8 @@ impl<H: Handler> DurableInstance<H> {
         if !std::mem::take(&mut durable.is_pending) {
             return None;
         }
-        let slot = Arc::clone(durable.instance.as_ref()?.slot.as_ref()?);
-        // SAFETY: the guest has returned, and the instance is here, where nobody runs it.
-        let pages = unsafe { slot.changes(self.stack_bytes, &durable.heap) };
-        let len = slot.len();
-        drop(slot);
+        let pages = self.take_changed(&mut durable);
+        let len = durable.instance.as_ref()?.slot.as_ref()?.len();
         Arc::make_mut(&mut durable.heap).apply(len, pages.iter().cloned());
         let dropped = if durable.has_handles { durable.instance.take() } else { None };
         drop(durable);
@@ -155,6 +177,7 @@ impl<H: Handler> DurableInstance<H> {
         if !std::mem::take(&mut durable.is_pending) {
             return;
         }
+        durable.changed = None;
         let Some(slot) = durable.instance.as_ref().and_then(|instance| instance.slot.clone()) else { return };
         let reason = if durable.has_handles {
             DropReason::Handles
@@ -190,6 +213,7 @@ impl<H: Handler> DurableInstance<H> {
         let dropped = {
             let mut durable = self.state();
             durable.is_pending = false;
+            durable.changed = None;
             durable.instance.take()
         };
         if let Some(instance) = dropped {

@@ -71,6 +71,8 @@ pub struct Worker {
     instance: Arc<DurableInstance<WorkerHandler>>,
     /// What turns changed since the last commit, but for the last one.
     changed: HeapChange,
+    /// Bytes of pages that a turn may change.
+    turn_bytes_max: u64,
     /// Whether a turn was begun and its end is not known: whoever waited for it went away.
     is_abandoned: bool,
 }
@@ -109,7 +111,20 @@ impl Worker {
         let layout = workers.layout.clone();
         let changed = HeapChange::none(&layout.origin, heap.len());
         let instance = DurableInstance::new(&workers.pool, layout.stack_bytes, heap);
-        Self { component: Arc::clone(component), layout, instance, changed, is_abandoned: false }
+        Self {
+            component: Arc::clone(component),
+            layout,
+            instance,
+            changed,
+            turn_bytes_max: u64::MAX,
+            is_abandoned: false,
+        }
+    }
+
+    /// Bounds the pages that a turn of this worker may change, in bytes, and so what it adds to a commit. Without this
+    /// the limit `memory_bytes` is the bound. Exceeded: `turn-too-large`.
+    pub fn set_turn_bytes_max(&mut self, bytes: u64) {
+        self.turn_bytes_max = bytes;
     }
 
     /// Runs one turn. The turn before, if it is neither committed nor undone, is part of the heap from here on.
@@ -119,7 +134,8 @@ impl Worker {
     /// # Errors
     /// As [`App::call_with`](crate::App::call_with): `exception` and `never-settles` where the handler failed;
     /// `out-of-fuel`, `out-of-memory`, `deadline`, `trap`, `stack-overflow` and `cancelled` where the turn was ended;
-    /// `overloaded` where it did not begin. The heap is then as it was before the turn.
+    /// `turn-too-large` where it changed more than [it may](Self::set_turn_bytes_max); `overloaded` where it did not
+    /// begin. The heap is then as it was before the turn.
     pub async fn turn(&mut self, turn: &Turn, options: CallOptions) -> Result<TurnOutcome, Error> {
         self.keep();
         self.is_abandoned = true;
@@ -129,7 +145,12 @@ impl Worker {
         let outcome = ran.and_then(|(result, record)| match result {
             Ok(output) => {
                 let result = json_export::read_output(&record, &output)?;
-                Ok(TurnOutcome { result, execution: record.end(Outcome::Completed) })
+                let (changed_bytes, most) = (self.instance.changed_bytes() as u64, self.turn_bytes_max);
+                if changed_bytes > most {
+                    let message = format!("the turn changed {changed_bytes} bytes of the heap; it may change {most}");
+                    return Err(record.fail(Error::new(ErrorCode::TurnTooLarge, message)));
+                }
+                Ok(TurnOutcome { result, changed_bytes, execution: record.end(Outcome::Completed) })
             }
             Err(exception) => Err(exception.fail(&record)),
         });
@@ -143,8 +164,8 @@ impl Worker {
     /// turns since then that did not fail and were not undone. The heap is in this process's memory alone: whoever
     /// stores the change makes it last.
     ///
-    /// What changed is found by comparing every page that the worker has for itself with what it was, which takes as
-    /// long as reading both.
+    /// What changed is found at the end of a turn, by comparing every page that the worker has for itself with what it
+    /// was, which takes as long as reading both.
     pub fn commit(&mut self) -> HeapChange {
         self.keep();
         let next = HeapChange::none(&self.layout.origin, self.instance.heap().len());

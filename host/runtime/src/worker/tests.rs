@@ -179,6 +179,24 @@ async fn a_thousand_turns_do_not_grow_a_heap() {
 }
 
 #[tokio::test]
+async fn a_turn_that_changes_more_than_it_may_is_undone() {
+    let app = app().await;
+    let mut worker = app.start_worker().expect("it has workers");
+    worker.set_turn_bytes_max(4096);
+    let error = run(&mut worker, 'n').await.expect_err("it changes two pages");
+    assert_eq!(error.code(), ErrorCode::TurnTooLarge);
+    assert_eq!(error.execution().expect("it was begun").outcome, Outcome::Failed(ErrorCode::TurnTooLarge));
+    assert_eq!(worker.commit().pages().len(), 0);
+    worker.set_turn_bytes_max(2 * 4096);
+    for (letter, changed) in [("B", 2 * 4096), ("C", 4096)] {
+        let outcome = worker.turn(&end('n'), CallOptions::default()).await.expect("it may");
+        assert_eq!(outcome.result.answer.as_deref(), Some(letter));
+        assert_eq!(outcome.changed_bytes, changed);
+        assert_eq!(worker.commit().bytes(), changed);
+    }
+}
+
+#[tokio::test]
 async fn a_turn_that_fails_is_undone() {
     let app = app().await;
     for (how, code) in

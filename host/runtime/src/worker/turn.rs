@@ -98,6 +98,8 @@ pub struct Alarm {
 pub struct TurnOutcome {
     /// What the worker gave.
     pub result: TurnResult,
+    /// Bytes of the pages of the heap that the turn changed.
+    pub changed_bytes: u64,
     /// The record of the execution, with its cost.
     pub execution: Execution,
 }
