@@ -69,3 +69,4 @@ mod uncaught;
 mod url_pattern;
 mod web_apis;
 mod webhooks;
+mod workers;

@@ -120,6 +120,31 @@ pub fn check_engine(module: &[u8]) -> Result<(), ImageError> {
     Ok(())
 }
 
+/// Bytes of an engine's stack: it begins with its memory, which the engine is linked for, and ends where the stack
+/// pointer stands while no function of the engine runs. What is in it then means nothing to the engine. 0 if the engine
+/// has no stack pointer.
+///
+/// # Errors
+/// [`ImageError::Malformed`]; [`ImageError::Foreign`] if the stack pointer does not begin with a constant.
+pub fn stack_bytes(module: &[u8]) -> Result<usize, ImageError> {
+    for payload in Parser::new(0).parse_all(module) {
+        let Payload::GlobalSection(section) = payload? else { continue };
+        for global in section {
+            let global = global?;
+            if !global.ty.mutable {
+                continue;
+            }
+            let mut operators = global.init_expr.get_operators_reader();
+            let Operator::I32Const { value } = operators.read()? else {
+                return Err(ImageError::Foreign("its engine's stack pointer does not begin with a constant"));
+            };
+            return Ok(value.cast_unsigned() as usize);
+        }
+        break;
+    }
+    Ok(0)
+}
+
 /// Refuses what is not a component around an engine: what runs is the engine and the few modules around it, and
 /// whatever has a handle is the host's. Components within it only have types.
 fn check_structure(component: &[u8]) -> Result<(), ImageError> {
@@ -365,6 +390,11 @@ mod tests {
         }
         let engine = |text: &str| check_engine(&wat::parse_str(format!("(module {text})")).expect("valid text"));
         engine(r#"(import "env" "memory" (memory 1)) (global (mut i32) (i32.const 1024))"#).expect("a stack pointer");
+        let stack = |text: &str| stack_bytes(&wat::parse_str(format!("(module {text})")).expect("valid text"));
+        let globals = "(global i32 (i32.const 7)) (global (mut i32) (i32.const 1024)) (func)";
+        assert_eq!(stack(globals).expect("a constant"), 1024);
+        assert_eq!(stack("(func)").expect("no globals"), 0);
+        stack(r#"(import "e" "g" (global i32)) (global (mut i32) (global.get 0))"#).expect_err("no constant");
         check_engine(b"\0asm\x0d\0\x01\0\x01\x02").expect_err("a component");
         check_engine(b"\0asm\x01\0\0\0\x04\x7f\x01").expect_err("cut short");
         for text in [

@@ -9,6 +9,7 @@ use crate::instance::LoadedComponent;
 use crate::json_export::CallOptions;
 use crate::limits::Limits;
 use crate::trigger::{self, EventBatch, EventMessage, Job, RunOutcome, Tick};
+use crate::worker::{Worker, WorkerHeap, WorkerInstances};
 use bytes::Bytes;
 use elias_contract::ErrorCode;
 use elias_contract::manifest::Manifest;
@@ -149,6 +150,34 @@ impl App {
     pub async fn run_events(&self, batch: &EventBatch, options: CallOptions) -> Result<RunOutcome, Error> {
         let pool = self.pools.events.as_ref().ok_or_else(|| self.missing_handler("events", "take batches"))?;
         trigger::run_events(&self.component, pool, batch, options).await
+    }
+
+    /// A new service worker, which begins as the application's image. Nothing of it runs before its first
+    /// [`Worker::turn`].
+    ///
+    /// # Errors
+    /// `missing-export`, if the component has no workers, or was not made by `elias-build`: then its memory is not all
+    /// of its state.
+    pub fn start_worker(&self) -> Result<Worker, Error> {
+        Ok(Worker::start(&self.component, self.workers()?))
+    }
+
+    /// A service worker that goes on with this heap, of a worker of this application on any host. Nothing of it runs
+    /// before its next [`Worker::turn`].
+    ///
+    /// # Errors
+    /// As [`Self::start_worker`]; `heap-mismatch`, if the heap is of another engine or image, and so of another version
+    /// of the application; `out-of-memory`, if it is larger than the limit `memory_bytes`.
+    pub fn restore_worker(&self, heap: &WorkerHeap) -> Result<Worker, Error> {
+        Worker::restore(&self.component, self.workers()?, heap)
+    }
+
+    fn workers(&self) -> Result<&WorkerInstances, Error> {
+        self.pools.worker.as_ref().ok_or_else(|| {
+            let need = if self.pools.handlers.worker { "be made by elias-build" } else { "export a class of them" };
+            let message = format!("{} must {need} to have workers", self.name());
+            Error::new(ErrorCode::MissingExport, message)
+        })
     }
 
     fn missing_handler(&self, handler: &str, purpose: &str) -> Error {

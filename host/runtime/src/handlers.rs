@@ -7,6 +7,7 @@ use crate::json_export::JsonExport;
 use crate::memory::Image;
 use crate::recycling::{Group, Handler, InstancePool, Instances, Template};
 use crate::trigger::{self, JobHandler, TriggerHandler};
+use crate::worker::{self, HeapLayout, WorkerHandler, WorkerInstances};
 use std::sync::Arc;
 use wasmtime::Engine;
 use wasmtime::component::{Component, InstancePre};
@@ -26,6 +27,8 @@ pub struct Handlers {
     pub event: bool,
     /// It takes batches of events.
     pub events: bool,
+    /// It has service workers.
+    pub worker: bool,
 }
 
 /// Where a component's handlers are.
@@ -36,6 +39,7 @@ pub(crate) struct Exports {
     job: Option<JsonExport>,
     event: Option<JsonExport>,
     events: Option<JsonExport>,
+    worker: Option<JsonExport>,
 }
 
 impl Exports {
@@ -48,6 +52,7 @@ impl Exports {
             job: find(trigger::JOB),
             event: find(trigger::EVENT),
             events: find(trigger::EVENTS),
+            worker: JsonExport::find(component, &pre, worker::INTERFACE, worker::FUNCTION),
             fetch: FetchExport::find(component, pre),
         };
         (exports.handlers() != Handlers::default()).then_some(exports)
@@ -62,6 +67,7 @@ impl Exports {
             job: self.job.is_some(),
             event: self.event.is_some(),
             events: self.events.is_some(),
+            worker: self.worker.is_some(),
         }
     }
 }
@@ -70,6 +76,8 @@ impl Exports {
 pub(crate) struct InstanceParts<'a> {
     pub(crate) engine: Engine,
     pub(crate) image: Option<Arc<Image>>,
+    /// What is known of its workers' heaps, if it has workers and a memory of the host's.
+    pub(crate) heap: Option<HeapLayout>,
     pub(crate) fuel: u64,
     pub(crate) instances: &'a Arc<Instances>,
     pub(crate) group: Option<Arc<Group>>,
@@ -93,13 +101,16 @@ pub(crate) struct HandlerPools {
     pub(crate) job: Option<Arc<InstancePool<JobHandler>>>,
     pub(crate) event: Option<Arc<InstancePool<TriggerHandler>>>,
     pub(crate) events: Option<Arc<InstancePool<JobHandler>>>,
+    /// None also for components of other toolchains that export the interface: their memory is not all of their state.
+    pub(crate) worker: Option<WorkerInstances>,
 }
 
 impl HandlerPools {
     /// No instances yet, for these exports.
     pub(crate) fn new(exports: Exports, parts: &InstanceParts<'_>) -> Self {
         let handlers = exports.handlers();
-        let Exports { fetch, call, scheduled, job, event, events } = exports;
+        let Exports { fetch, call, scheduled, job, event, events, worker } = exports;
+        let workers: Option<Arc<InstancePool<WorkerHandler>>> = parts.pool(worker);
         Self {
             handlers,
             fetch: parts.pool(fetch),
@@ -108,6 +119,7 @@ impl HandlerPools {
             job: parts.pool(job),
             event: parts.pool(event),
             events: parts.pool(events),
+            worker: workers.zip(parts.heap.clone()).map(|(pool, layout)| WorkerInstances { pool, layout }),
         }
     }
 }

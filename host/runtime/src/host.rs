@@ -194,8 +194,8 @@ impl HostBuilder {
         self
     }
 
-    /// How many instances can exist at a time; beyond it requests fail as `overloaded`. Each takes 4 GiB of address
-    /// space.
+    /// How many instances can exist at a time, service workers that are awake included; beyond it requests fail as
+    /// `overloaded`. Each takes 4 GiB of address space.
     pub fn instances(mut self, instances: u32) -> Self {
         self.instances = instances.max(1);
         self

@@ -44,6 +44,7 @@ mod schedule;
 mod trap_backtrace;
 mod trigger;
 mod wasi;
+mod worker;
 
 pub use app::App;
 pub use call::CallOutput;
@@ -62,3 +63,7 @@ pub use log::{Line, Observer};
 pub use recycling::{IdleLimits, InstanceCounts};
 pub use schedule::{CpuLoad, CpuShare};
 pub use trigger::{EventBatch, EventMessage, Job, RunOutcome, RunResult, Tick};
+pub use worker::{
+    Alarm, AlarmChange, EmittedEvent, HeapChange, ReplyError, ReplyResult, SetTimer, TimerChanges, Turn, TurnKind,
+    TurnOutcome, TurnResult, TurnState, Worker, WorkerHeap, WorkerSend,
+};

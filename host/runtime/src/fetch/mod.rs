@@ -13,7 +13,7 @@ pub use response_body::Body;
 use crate::error::Error;
 use crate::execution::{Caller, ExecutionHandle, Meter};
 use crate::instance::{InstanceState, LoadedComponent};
-use crate::recycling::{Handler, InstancePool};
+use crate::recycling::{Handler, InstancePool, InstanceSource};
 use crate::run::{self, ActiveInstance, ExecutionRecord};
 use crate::schedule::Scheduled;
 use bytes::Bytes;
@@ -141,7 +141,8 @@ where
     if is_too_large {
         return Err(record.fail(run::request_too_large(component)));
     }
-    let mut instance = match ActiveInstance::new(pool, &record, caller, extensions) {
+    let source = InstanceSource::Pool(Arc::clone(pool));
+    let mut instance = match ActiveInstance::new(source, &record, caller, extensions) {
         Ok(instance) => instance,
         Err(error) => return Err(record.fail(error)),
     };

@@ -16,8 +16,16 @@ pub(crate) enum CompilePolicy {
     Forbidden,
 }
 
-/// A linker that has an engine.
-pub(super) type EngineLinker = Arc<Linker<InstanceState>>;
+/// An engine that was compiled.
+pub(super) struct LinkedModule {
+    /// A linker that has it.
+    pub(super) linker: Linker<InstanceState>,
+    /// Bytes of its stack; see [`elias_contract::image::stack_bytes`].
+    pub(super) stack_bytes: usize,
+}
+
+/// A linker that has an engine, for all components made with it.
+pub(super) type EngineLinker = Arc<LinkedModule>;
 
 /// For each engine, by digest, a linker that has it.
 #[derive(Default)]
@@ -48,7 +56,7 @@ impl EngineLinkers {
         &self,
         digest: &str,
         compiling: CompilePolicy,
-        make: impl FnOnce() -> Result<Option<Linker<InstanceState>>, Error>,
+        make: impl FnOnce() -> Result<Option<LinkedModule>, Error>,
     ) -> Result<Option<EngineLinker>, Error> {
         let slot = Arc::clone(self.slots().entry(digest.to_owned()).or_default());
         let Ok(mut linker) = lock(&slot, compiling) else { return Ok(None) };

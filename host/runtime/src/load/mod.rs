@@ -31,12 +31,13 @@ use crate::memory::Image;
 use crate::pricing::HostFunction;
 use crate::recycling::Instances;
 use crate::schedule::{CpuShare, Scheduler};
+use crate::worker::{HeapLayout, HeapOrigin};
 use bases::Bases;
 use elias_contract::ErrorCode;
 use elias_contract::image::{self, SeparatedComponent};
 use elias_contract::layout::{self, EngineBinding};
 use elias_contract::manifest::Manifest;
-use engine_linkers::{EngineLinker, EngineLinkers};
+use engine_linkers::{EngineLinker, EngineLinkers, LinkedModule};
 use errors::{bad_component, bad_image, bad_layout, image_not_stored, not_configured, other_compiler};
 use interfaces::{ImportedCapability, foreign_import, imported_capabilities};
 use std::borrow::Cow;
@@ -211,17 +212,26 @@ impl Loader {
             None if separated.is_some() => self.compile(host_engine, Kind::Application, component, job)?,
             None => self.compile(host_engine, Kind::Component, component, job)?,
         };
-        let pre = linker.as_deref().unwrap_or(&host_engine.linker).instantiate_pre(&compiled);
+        let stack_bytes = linker.as_ref().map_or(0, |engine| engine.stack_bytes);
+        let linker = linker.as_ref().map_or(&host_engine.linker, |engine| &engine.linker);
+        let pre = linker.instantiate_pre(&compiled);
         let pre = pre.map_err(|error| foreign_import(&compiled, &self.functions, layout.manifest.as_ref(), &error))?;
         let Some(exports) = Exports::find(&compiled, pre) else {
             let message = "the component exports none of wasi:http/incoming-handler@0.2, elias:component/call@0.1.0, \
-                           and elias:triggers/schedule@0.1.0, job and event";
+                           and elias:triggers/schedule@0.1.0, job, event, events and worker";
             return Err(Error::new(ErrorCode::MissingExport, message));
         };
         let digest = digest();
         let image = match separated {
             None => None,
             Some(separated) => Some(Arc::new(self.image(&digest, &separated, layout.base.as_deref())?)),
+        };
+        let heap = match (&image, &engine) {
+            (Some(image), Some(engine)) if exports.handlers().worker => {
+                let origin = HeapOrigin { component: digest.clone(), engine: engine.clone(), image: image.digest() };
+                Some(HeapLayout { origin: Arc::new(origin), stack_bytes })
+            }
+            _ => None,
         };
         let (name, version) = match &layout.manifest {
             Some(manifest) => (manifest.name.clone(), manifest.version.clone()),
@@ -235,6 +245,7 @@ impl Loader {
             wasmtime,
             engine,
             image,
+            heap,
             name,
             version,
             digest,
@@ -292,6 +303,7 @@ impl Loader {
             wasmtime,
             engine: _,
             image,
+            heap,
             name,
             version,
             digest,
@@ -318,7 +330,7 @@ impl Loader {
         let component = self.loaded(component, granted, source_map, options);
         let group = options.share.as_ref().map(|share| self.instances.group(&share.group));
         let fuel = component.limits.fuel;
-        let parts = InstanceParts { engine: wasmtime, image, fuel, instances: &self.instances, group };
+        let parts = InstanceParts { engine: wasmtime, image, heap, fuel, instances: &self.instances, group };
         Ok(App::new(component, manifest, HandlerPools::new(exports, &parts)))
     }
 
@@ -374,7 +386,8 @@ impl Loader {
             };
             let mut linker = self.own.linker.clone();
             linker.root().module(&layout::engine_import(digest), &compiled).map_err(bad_component)?;
-            Ok(Some(linker))
+            let stack_bytes = image::stack_bytes(module).map_err(bad_image)?;
+            Ok(Some(LinkedModule { linker, stack_bytes }))
         })
     }
 }
@@ -384,6 +397,7 @@ pub(crate) struct LinkedComponent {
     wasmtime: Engine,
     engine: Option<String>,
     image: Option<Arc<Image>>,
+    heap: Option<HeapLayout>,
     name: String,
     version: String,
     digest: String,
