@@ -3,7 +3,7 @@
 use crate::report::Report;
 use crate::server::Server;
 use elias_build::{BuildOptions, Builder, engine};
-use elias_host::Host;
+use elias_host::{Host, LoadOptions};
 use elias_tests::build::Project;
 use std::time::{Duration, Instant};
 
@@ -48,14 +48,15 @@ async fn load_many(report: &mut Report, builder: &Builder, project: &Project, fo
     let cache = tempfile::tempdir().expect("a temporary folder");
     let host = Host::builder().instances(16).cache_dir(cache.path()).engine(engine::ENGINE).base(engine::BASE);
     let host = host.build().expect("a host");
+    let options = LoadOptions::default();
     let (mut apps, mut times) = (Vec::new(), Vec::new());
     let mut before = Memory::default();
     for number in 0..LOADED {
         project.write("index.js", format!("export default {{ fetch: () => new Response('component {number}') }};"));
-        let options = BuildOptions { thin, ..BuildOptions::new("index.js", project.path(".")) };
-        let built = builder.build(&options).await.expect("it builds");
+        let build = BuildOptions { thin, ..BuildOptions::new("index.js", project.path(".")) };
+        let built = builder.build(&build).await.expect("it builds");
         let started = Instant::now();
-        apps.push(host.load(&built.wasm).await.expect("it loads"));
+        apps.push(host.load_bytes(built.wasm.into(), &options).await.expect("it loads"));
         times.push(started.elapsed());
         if number == LOADED / 2 {
             before = Memory::now();

@@ -4,6 +4,7 @@ use crate::call::{self, CallHandler};
 use crate::fetch::{FetchExport, FetchHandler};
 use crate::instance::InstanceState;
 use crate::json_export::JsonExport;
+use crate::load::LinkedCode;
 use crate::memory::Image;
 use crate::recycling::{Group, Handler, InstancePool, Instances, Template};
 use crate::trigger::{self, JobHandler, TriggerHandler};
@@ -76,9 +77,9 @@ pub(crate) struct InstanceParts<'a> {
 }
 
 impl InstanceParts<'_> {
-    fn pool<H: Handler>(&self, export: Option<H::Export>) -> Option<Arc<InstancePool<H>>> {
+    fn pool<H: Handler>(&self, export: Option<&H::Export>) -> Option<Arc<InstancePool<H>>> {
         let (engine, image, fuel) = (self.engine.clone(), self.image.clone(), self.fuel);
-        let template: Template<H> = Template { engine, image, export: export?, fuel };
+        let template: Template<H> = Template { engine, image, export: export?.clone(), fuel };
         Some(InstancePool::new(template, self.instances, self.group.clone()))
     }
 }
@@ -93,21 +94,23 @@ pub(crate) struct HandlerPools {
     pub(crate) job: Option<Arc<InstancePool<JobHandler>>>,
     pub(crate) event: Option<Arc<InstancePool<TriggerHandler>>>,
     pub(crate) events: Option<Arc<InstancePool<JobHandler>>>,
+    /// The code of them all. As long as it is here, further components with the same code share it.
+    _code: Arc<LinkedCode>,
 }
 
 impl HandlerPools {
-    /// No instances yet, for these exports.
-    pub(crate) fn new(exports: Exports, parts: &InstanceParts<'_>) -> Self {
-        let handlers = exports.handlers();
-        let Exports { fetch, call, scheduled, job, event, events } = exports;
+    /// No instances yet, for the exports of this code.
+    pub(crate) fn new(code: Arc<LinkedCode>, parts: &InstanceParts<'_>) -> Self {
+        let Exports { fetch, call, scheduled, job, event, events } = &code.exports;
         Self {
-            handlers,
-            fetch: parts.pool(fetch),
-            call: parts.pool(call),
-            scheduled: parts.pool(scheduled),
-            job: parts.pool(job),
-            event: parts.pool(event),
-            events: parts.pool(events),
+            handlers: code.exports.handlers(),
+            fetch: parts.pool(fetch.as_ref()),
+            call: parts.pool(call.as_ref()),
+            scheduled: parts.pool(scheduled.as_ref()),
+            job: parts.pool(job.as_ref()),
+            event: parts.pool(event.as_ref()),
+            events: parts.pool(events.as_ref()),
+            _code: code,
         }
     }
 }

@@ -51,7 +51,7 @@ impl Origin {
                     let location = details.location.as_ref().map(ToString::to_string).unwrap_or_default();
                     tracing::warn!(code = warning.code(), place = location, "{}", details.message);
                 }
-                let app = host.load_with(&built.wasm, given).await.map_err(failure::of_host)?;
+                let app = host.load_bytes(built.wasm.into(), given).await.map_err(failure::of_host)?;
                 Ok((app, built.watch.into_iter().collect()))
             }
         }

@@ -17,7 +17,11 @@ pub(crate) enum CompilePolicy {
 }
 
 /// A linker that has an engine.
-pub(super) type EngineLinker = Arc<Linker<InstanceState>>;
+pub(super) struct EngineLinker {
+    pub(super) linker: Linker<InstanceState>,
+    /// The sections by which a thin component imports the engine.
+    pub(super) import: Vec<u8>,
+}
 
 /// For each engine, by digest, a linker that has it.
 #[derive(Default)]
@@ -27,14 +31,14 @@ pub(super) struct EngineLinkers {
 
 /// An engine's linker, once there is one. The lock is held while the engine is compiled, so that an engine which many
 /// components bring at once is compiled once.
-type Slot = Mutex<Option<EngineLinker>>;
+type Slot = Mutex<Option<Arc<EngineLinker>>>;
 
 impl EngineLinkers {
     /// The linker of an engine that a component brought before; none if none did.
     ///
     /// # Errors
     /// [`Busy`].
-    pub(super) fn get(&self, digest: &str, compiling: CompilePolicy) -> Result<Option<EngineLinker>, Busy> {
+    pub(super) fn get(&self, digest: &str, compiling: CompilePolicy) -> Result<Option<Arc<EngineLinker>>, Busy> {
         let slot = self.slots().get(digest).cloned();
         slot.map_or(Ok(None), |slot| lock(&slot, compiling).map(|linker| linker.clone()))
     }
@@ -48,8 +52,8 @@ impl EngineLinkers {
         &self,
         digest: &str,
         compiling: CompilePolicy,
-        make: impl FnOnce() -> Result<Option<Linker<InstanceState>>, Error>,
-    ) -> Result<Option<EngineLinker>, Error> {
+        make: impl FnOnce() -> Result<Option<EngineLinker>, Error>,
+    ) -> Result<Option<Arc<EngineLinker>>, Error> {
         let slot = Arc::clone(self.slots().entry(digest.to_owned()).or_default());
         let Ok(mut linker) = lock(&slot, compiling) else { return Ok(None) };
         if let Some(linker) = linker.as_ref() {
@@ -83,7 +87,7 @@ impl EngineLinkers {
 pub(super) struct Busy;
 
 /// Locks a slot, once nobody compiles into it.
-fn lock(slot: &Slot, compiling: CompilePolicy) -> Result<MutexGuard<'_, Option<EngineLinker>>, Busy> {
+fn lock(slot: &Slot, compiling: CompilePolicy) -> Result<MutexGuard<'_, Option<Arc<EngineLinker>>>, Busy> {
     match (slot.try_lock(), compiling) {
         (Some(linker), _) => Ok(linker),
         (None, CompilePolicy::Allowed) => Ok(slot.lock()),
