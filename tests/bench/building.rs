@@ -4,7 +4,7 @@ use crate::report::Report;
 use crate::server::Server;
 use elias_build::{BuildOptions, Builder, engine};
 use elias_host::{App, Host, LoadOptions};
-use elias_tests::build::Project;
+use elias_tests::build::{Project, binary};
 use std::time::{Duration, Instant};
 
 const BUILDS: usize = 11;
@@ -35,6 +35,11 @@ pub(crate) async fn run(report: &mut Report) {
     let thin = std::fs::metadata(project.path("thin.wasm")).expect("it was written").len();
     report.row("hello.wasm, thin", &format!("{thin} bytes"), "60 KB", Some(thin < 60_000));
 
+    for program in ["elias", "elias-build", "elias-serve"] {
+        let bytes = std::fs::metadata(binary(program)).expect("it is there").len();
+        let megabytes = format!("{:.1} MB", bytes as f64 / 1e6);
+        report.row(&format!("the program `{program}`"), &megabytes, "60 MB", Some(bytes < 60_000_000));
+    }
     save_to_served(report);
 
     let builder = Builder::new(None).expect("the engine");
