@@ -1,4 +1,4 @@
-//! Builds for another program, as its child: `elias-serve` so links no bundler, and the engine stays open from one build
+//! Builds for another program, as its child: `elias-serve` links no bundler, and the engine stays open from one build
 //! to the next.
 //!
 //! A request is [`BuildOptions`] as a line of JSON on standard input, whose end ends the child. A response on standard
