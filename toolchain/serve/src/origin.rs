@@ -14,7 +14,7 @@ pub(crate) enum Origin {
     /// A component's file.
     Component(PathBuf),
     /// A source file, which is built.
-    Source { entry: PathBuf, config: PathBuf, builder: Builder },
+    Source { entry: PathBuf, config: PathBuf, builder: Box<Builder> },
 }
 
 impl Origin {
@@ -25,7 +25,7 @@ impl Origin {
         if !source {
             return Ok(Self::Component(file));
         }
-        Ok(Self::Source { entry: file, config: config.to_owned(), builder: Builder::new(cache) })
+        Ok(Self::Source { entry: file, config: config.to_owned(), builder: Box::new(Builder::new(cache)) })
     }
 
     /// The file that was named.
