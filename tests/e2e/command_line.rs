@@ -404,3 +404,17 @@ fn check_finds_what_would_not_load_and_what_does_not_fit() {
     project.write("src/index.js", "export default { fetch( };\n");
     assert!(fails(&root, &["check"]).contains("src/index.js:1:"));
 }
+
+#[test]
+fn what_is_built_needs_elias_build_beside_elias_serve() {
+    let project = Project::new(&[("index.js", "export default { call: () => 1 };")]);
+    let program = project.path("elias-serve");
+    // Not by this process: one that another test starts meanwhile would have the file open, which then cannot be run.
+    let copied = Command::new("cp").arg(binary("elias-serve")).arg(&program).status().expect("cp starts");
+    assert!(copied.success());
+    let output = Command::new(&program).args(["check", "index.js"]).current_dir(project.path("")).finish();
+    let output = output.expect("elias-serve starts");
+    assert!(!output.status.success());
+    let said = said(&output);
+    assert!(said.contains("error[missing-program]") && said.contains("elias-build"), "{said}");
+}

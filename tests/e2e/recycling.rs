@@ -344,6 +344,26 @@ async fn components_of_one_shape_are_compiled_once() {
 }
 
 #[tokio::test]
+async fn components_of_one_shape_share_the_code_of_those_that_are_loaded() {
+    let cache = tempfile::tempdir().expect("a temporary folder");
+    let host = Host::builder().cache_dir(cache.path()).build().expect("a host");
+    let source = |text| format!("export default {{ call: () => '{text}' }};");
+    let [first, second] = ["one", "another"].map(|text| Bytes::from(component(&source(text))));
+    let options = LoadOptions::default();
+    let app = host.load_bytes(first, &options).await.expect("it loads");
+    for file in std::fs::read_dir(cache.path()).expect("it is there") {
+        std::fs::remove_file(file.expect("a file").path()).expect("it is ours");
+    }
+    let other = host.load_compiled(second.clone(), &options).await.expect("it loads");
+    let other = other.expect("nothing has to be compiled");
+    drop(app);
+    assert_eq!(other.call(&json!(0)).await.expect("an answer").value, json!("another"));
+    drop(other);
+    let none = host.load_compiled(second, &options).await.expect("it could be loaded");
+    assert!(none.is_none(), "the code went with the last of them");
+}
+
+#[tokio::test]
 async fn memories_that_were_put_back_are_compared_with_their_images_as_often_as_is_said() {
     let idle = IdleLimits { check_interval: 3, ..IdleLimits::default() };
     let host = Host::builder().instances(2).idle(idle).capability(elias_capabilities::Log).build().expect("a host");

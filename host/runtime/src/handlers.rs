@@ -4,6 +4,7 @@ use crate::call::{self, CallHandler};
 use crate::fetch::{FetchExport, FetchHandler};
 use crate::instance::InstanceState;
 use crate::json_export::JsonExport;
+use crate::load::LinkedCode;
 use crate::memory::Image;
 use crate::recycling::{Group, Handler, InstancePool, Instances, Template};
 use crate::trigger::{self, JobHandler, TriggerHandler};
@@ -84,9 +85,9 @@ pub(crate) struct InstanceParts<'a> {
 }
 
 impl InstanceParts<'_> {
-    fn pool<H: Handler>(&self, export: Option<H::Export>) -> Option<Arc<InstancePool<H>>> {
+    fn pool<H: Handler>(&self, export: Option<&H::Export>) -> Option<Arc<InstancePool<H>>> {
         let (engine, image, fuel) = (self.engine.clone(), self.image.clone(), self.fuel);
-        let template: Template<H> = Template { engine, image, export: export?, fuel };
+        let template: Template<H> = Template { engine, image, export: export?.clone(), fuel };
         Some(InstancePool::new(template, self.instances, self.group.clone()))
     }
 }
@@ -103,23 +104,25 @@ pub(crate) struct HandlerPools {
     pub(crate) events: Option<Arc<InstancePool<JobHandler>>>,
     /// None also for components of other toolchains that export the interface: their memory is not all of their state.
     pub(crate) worker: Option<WorkerInstances>,
+    /// The code of them all. As long as it is here, further components with the same code share it.
+    _code: Arc<LinkedCode>,
 }
 
 impl HandlerPools {
-    /// No instances yet, for these exports.
-    pub(crate) fn new(exports: Exports, parts: &InstanceParts<'_>) -> Self {
-        let handlers = exports.handlers();
-        let Exports { fetch, call, scheduled, job, event, events, worker } = exports;
-        let workers: Option<Arc<InstancePool<WorkerHandler>>> = parts.pool(worker);
+    /// No instances yet, for the exports of this code.
+    pub(crate) fn new(code: Arc<LinkedCode>, parts: &InstanceParts<'_>) -> Self {
+        let Exports { fetch, call, scheduled, job, event, events, worker } = &code.exports;
+        let workers: Option<Arc<InstancePool<WorkerHandler>>> = parts.pool(worker.as_ref());
         Self {
-            handlers,
-            fetch: parts.pool(fetch),
-            call: parts.pool(call),
-            scheduled: parts.pool(scheduled),
-            job: parts.pool(job),
-            event: parts.pool(event),
-            events: parts.pool(events),
+            handlers: code.exports.handlers(),
+            fetch: parts.pool(fetch.as_ref()),
+            call: parts.pool(call.as_ref()),
+            scheduled: parts.pool(scheduled.as_ref()),
+            job: parts.pool(job.as_ref()),
+            event: parts.pool(event.as_ref()),
+            events: parts.pool(events.as_ref()),
             worker: workers.zip(parts.heap.clone()).map(|(pool, layout)| WorkerInstances { pool, layout }),
+            _code: code,
         }
     }
 }

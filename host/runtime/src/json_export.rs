@@ -22,6 +22,7 @@ use wasmtime::Store;
 use wasmtime::component::{Component, ComponentExportIndex, ComponentType, InstancePre, Lift, TypedFunc};
 
 /// Where such an export is in a component.
+#[derive(Clone)]
 pub(crate) struct JsonExport {
     pre: InstancePre<InstanceState>,
     function: ComponentExportIndex,

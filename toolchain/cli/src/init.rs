@@ -1,8 +1,7 @@
 //! `elias init`: creates a project.
 
-use crate::program::Program;
 use clap::{Args, ValueEnum};
-use elias_command_line::{CliErrorCode, Failure};
+use elias_command_line::{CliErrorCode, Failure, Program};
 use elias_project::{BuildTable, ENTRIES, Project, types};
 use std::io::Write;
 use std::path::{Path, PathBuf};

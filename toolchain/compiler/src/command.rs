@@ -243,7 +243,7 @@ fn build_with_progress(
     built
 }
 
-fn open_cache(dir: &Path) -> Result<CompiledCache, BuildError> {
+pub(crate) fn open_cache(dir: &Path) -> Result<CompiledCache, BuildError> {
     CompiledCache::open(dir).map_err(|error| {
         let help = "name another folder with --cache-dir";
         BuildError::Io(Box::new(Details::new(format!("the cache {}: {error}", dir.display())).help(help)))

@@ -1,8 +1,8 @@
 //! Compiles JavaScript and TypeScript into WebAssembly components that carry their own engine.
 //!
 //! A [`Builder`] goes from an entry file to the bytes of a component: bundle, evaluate the top level in the engine,
-//! take the snapshot, put the component together. The command line is `elias-build`, in `main.rs`; `elias dev` and
-//! `elias serve --watch` call the library.
+//! take the snapshot, put the component together. The command line is `elias-build`, in `main.rs`; `elias dev`,
+//! `elias serve --watch` and `elias test` have it build as their [`child`].
 //!
 //! # Building from a program
 //!
@@ -37,6 +37,7 @@
 pub mod api_usage;
 pub mod bundle;
 pub mod capabilities;
+pub mod child;
 pub mod command;
 mod componentize;
 pub mod diagnostic;
@@ -60,6 +61,7 @@ use diagnostic::Details;
 use elias_contract::layout::{self, BASE_SECTION, append_custom_section};
 use elias_contract::manifest::{FORMAT, MANIFEST_SECTION, Manifest, SBOM_SECTION, SOURCE_MAP_SECTION, Stage};
 use elias_host::engine::CompiledCache;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -68,7 +70,7 @@ use std::sync::Arc;
 const COMPONENT_BYTES_MAX: usize = 256 << 20;
 
 /// The input and the options of a build.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct BuildOptions {
     /// The entry module, relative to `project` or absolute.
     pub entry: PathBuf,

@@ -86,11 +86,11 @@ impl Loader {
                 ..CpuShare::new(context.service.tenant.to_string(), context.service.to_string())
             }),
         };
-        if let Some(app) = self.host.load_compiled(&bytes, &options).await.map_err(refused)? {
+        if let Some(app) = self.host.load_compiled(bytes.clone(), &options).await.map_err(refused)? {
             return Ok(app);
         }
         let host = self.host.clone();
-        let loading = async move { host.load_with(&bytes, &options).await };
+        let loading = async move { host.load_bytes(bytes, &options).await };
         self.compile_in_turn(&context.service.tenant, &release.digest, loading).await
     }
 
@@ -102,11 +102,11 @@ impl Loader {
     /// Whether a component can be loaded at all, and what it would have to be granted.
     pub(crate) async fn compile(&self, tenant: &TenantId, digest: &Digest) -> Result<elias_host::CompiledComponent> {
         let bytes = self.artifacts.get(digest).await?;
-        if let Some(compiled) = self.host.compiled(&bytes).await.map_err(refused)? {
+        if let Some(compiled) = self.host.compiled(bytes.clone()).await.map_err(refused)? {
             return Ok(compiled);
         }
         let host = self.host.clone();
-        self.compile_in_turn(tenant, digest, async move { host.compile(&bytes).await }).await
+        self.compile_in_turn(tenant, digest, async move { host.compile(bytes).await }).await
     }
 
     /// Compiles when it is the tenant's turn, for so long as that may take.

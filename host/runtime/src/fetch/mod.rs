@@ -45,6 +45,7 @@ const FUNCTION: &str = "handle";
 type GuestResponse = Result<http::Response<HyperOutgoingBody>, HttpErrorCode>;
 
 /// Where a component's handler of requests is.
+#[derive(Clone)]
 pub(crate) enum FetchExport {
     Messages { pre: InstancePre<InstanceState>, function: ComponentExportIndex },
     Proxy(ProxyPre<InstanceState>),

@@ -75,7 +75,18 @@ fn an_image_is_the_same_whatever_of_it_is_shared() {
         let shared = Arc::new(Base::new(None, "base", &base.memory).expect("the system has room"));
         let other = Arc::new(Base::new(None, "other", &vec![9; PAGE_BYTES]).expect("the system has room"));
         let difference = base.difference(&memory);
+        // As a self-contained component has it: without its zeros.
+        let mut occupied: Vec<(usize, &[u8])> = Vec::new();
+        let mut at = 0;
+        for bytes in memory.chunk_by(|a, b| (*a == 0) == (*b == 0)) {
+            if bytes[0] != 0 {
+                occupied.push((at, bytes));
+            }
+            at += bytes.len();
+        }
         let images = [
+            Image::whole(None, "test", memory.len(), &occupied, &[]),
+            Image::whole(None, "test", memory.len(), &occupied, &[Arc::clone(&other), Arc::clone(&shared)]),
             Image::whole(None, "test", memory.len(), &[(0, &memory)], &[]),
             Image::whole(None, "test", memory.len(), &[(0, &memory)], &[Arc::clone(&other), Arc::clone(&shared)]),
             Image::whole(None, "test", memory.len(), &[(0, &memory)], &[other]),

@@ -13,7 +13,7 @@ const INSTANCE_BYTES: usize = (64 << 10) + memory::STACK_KEPT_BYTES;
 /// A function that executions call in an instance: one of a component's handlers.
 pub(crate) trait Handler: Sized + Send + Sync + 'static {
     /// Where the handler is in a component, found once when the component is loaded.
-    type Export: Send + Sync + 'static;
+    type Export: Clone + Send + Sync + 'static;
 
     /// Instantiates the component.
     fn instantiate(

@@ -3,12 +3,12 @@
 use super::outcome::{DeclaredTest, End, FileReport, FinishedTest, Mode, Problem, TestOutput};
 use super::snapshots::{self, Snapshots};
 use super::triggers::{self, TestTriggers};
-use crate::origin::builder;
+use crate::builder::Builder;
 use crate::service_tables;
 use crate::settings::Settings;
 use crate::trial::TrialComponent;
+use elias_build::BuildOptions;
 use elias_build::command::cache_dir;
-use elias_build::{BuildOptions, Builder};
 use elias_command_line::{Failure, SettingFlags};
 use elias_host::{App, HostBuilder};
 use elias_project::{CONFIG_FILE, Project};
@@ -54,7 +54,7 @@ impl Runner {
         let triggers = TestTriggers::new(service_tables::triggers(settings.triggers.as_ref())?);
         let triggers = triggers.map_err(|error| Failure::new(error.code(), &error))?;
         let cache = cache_dir(cache);
-        Ok(Self { project, entry, builder: builder(cache.clone())?, settings, triggers, cache })
+        Ok(Self { project, entry, builder: Builder::new(cache.clone()), settings, triggers, cache })
     }
 
     pub(super) fn root(&self) -> &Path {
@@ -149,7 +149,7 @@ impl Runner {
         let terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
         let mut options = BuildOptions::of_project(&self.project, joint).map_err(|error| error.render(terminal))?;
         options.capabilities.push(self.root().join(JOINTS).join(triggers::WIT_FILE));
-        let built = self.builder.build(&options).await.map_err(|error| error.render(terminal))?;
+        let built = self.builder.build(&options).await.map_err(|failure| failure.to_string())?;
         read.extend(built.watch);
         Ok(built.wasm)
     }
