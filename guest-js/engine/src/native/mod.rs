@@ -35,6 +35,7 @@ mod text;
 pub(crate) mod timers;
 mod triggers;
 mod url;
+pub(crate) mod worker;
 mod workflow;
 
 pub(crate) use call::{set_input, take_output};
@@ -95,6 +96,7 @@ impl ModuleDef for Native {
             events::add,
             workflow::add,
             triggers::add,
+            worker::add,
             async_context::add,
             add_lifecycle,
         ] {

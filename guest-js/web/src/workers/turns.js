@@ -39,8 +39,8 @@ export const currentName = () => current?.name;
 function requireTurn(what) {
   if (output !== undefined) return;
   throw new Error(
-    `${what} is available to service workers only, in a turn of theirs: in this version neither the top level nor the ` +
-      "handlers of the default export (fetch, call, job and others) can use it",
+    `${what} is for service workers, in a turn of theirs: in this version neither the top level nor the handlers of ` +
+      "the default export (fetch, call, job and others) can use it",
   );
 }
 
