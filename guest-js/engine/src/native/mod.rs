@@ -185,6 +185,13 @@ pub(crate) fn release() {
     http_request::release();
 }
 
+/// Gives back what a turn of a worker holds of the host: all, since its instance goes on. Transactions that were
+/// forgotten are rolled back.
+pub(crate) fn release_turn() {
+    release();
+    db::end_transactions();
+}
+
 fn add_lifecycle(native: &Object<'_>) -> Result<()> {
     let ctx = native.ctx().clone();
     native.set("register", Function::new(ctx.clone(), register)?)?;

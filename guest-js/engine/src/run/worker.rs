@@ -13,7 +13,7 @@ impl WorkerGuest for Component {
         native::timers::start();
         native::set_input(turn);
         let outcome = runtime::with(|ctx| run(&ctx));
-        native::release();
+        native::release_turn();
         outcome.map_err(|failure| {
             let (kind, ExceptionText { name, message, stack }) = failure.into_parts();
             let name = if kind == "exception" { name } else { kind.to_owned() };
