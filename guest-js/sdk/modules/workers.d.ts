@@ -43,7 +43,7 @@ export type WorkerClass<Instance = object> = abstract new () => Instance;
 
 /** The classes of workers, and what a worker may do in its turns. */
 export interface WorkerFactory {
-  /** Makes a class of an object of handlers and methods: `export const cart = worker({ onMessage(message) { ... } })`. */
+  /** Makes a class of an object of handlers and methods: `export const cart = worker({ onMessage(message) { } })`. */
   <Handlers extends WorkerHandlers>(handlers: Handlers & ThisType<Handlers>): WorkerClass<Handlers>;
   /** The base of the classes of workers. */
   readonly Worker: typeof Worker;
@@ -60,16 +60,20 @@ export interface WorkerFactory {
   emit(event: string, value?: unknown): void;
 }
 
+/** The names of members that others cannot call. */
+type NotCallable = "constructor" | "send" | "then" | "toJSON" | `on${Capitalize<string>}`;
+
+/** The method as others call it, with a promise of the result; never for what is no method. */
+type RemoteMethod<Member> = Member extends (...args: infer Args) => infer Result
+  ? (...args: Args) => Promise<Awaited<Result>>
+  : never;
+
 /** The methods of a worker as others call them: each gives a promise of the result, which is a copy. */
 export type WorkerReference<Instance = Record<string, (...args: any[]) => any>> = {
   /** Sends a message to `onMessage`; a promise of its answer. */
   send(message?: unknown): Promise<any>;
 } & {
-  readonly [Key in keyof Instance as Key extends "constructor" | "send" | "then" | "toJSON" | `on${Capitalize<string>}`
-    ? never
-    : Instance[Key] extends (...args: any[]) => any ? Key : never]: Instance[Key] extends (...args: infer Args) => infer Result
-    ? (...args: Args) => Promise<Awaited<Result>>
-    : never;
+  readonly [Key in Exclude<keyof Instance, NotCallable>]: RemoteMethod<Instance[Key]>;
 };
 
 /** Other workers of the component. */

@@ -54,7 +54,8 @@ test("the types of workers have the members of the function that makes their cla
   const types = read("guest-js/sdk/modules/workers.d.ts");
   assert.deepEqual(new Set(Object.keys(worker)), membersOf(types, "WorkerFactory"));
   const methods = Object.getOwnPropertyNames(worker.Worker.prototype).filter((name) => name !== "constructor");
-  const body = types.slice(types.indexOf("export declare class Worker"), types.indexOf("export interface WorkerHandlers"));
+  const start = types.indexOf("export declare class Worker");
+  const body = types.slice(start, types.indexOf("\n}", start));
   for (const name of methods) assert.match(body, new RegExp(`^  ${name}\\(`, "m"));
 });
 

@@ -17,7 +17,8 @@ test("values with a JSON form stay short", () => {
 
 test("primitives come back as they were", () => {
   const values = [
-    undefined, null, true, false, 0, -0, 1, -1.5, 1e300, 5e-324, Number.MAX_SAFE_INTEGER, NaN, Infinity, -Infinity, "", "a", "é\0😀",
+    undefined, null, true, false, 0, -0, 1, -1.5, 1e300, 5e-324, Number.MAX_SAFE_INTEGER, NaN, Infinity, -Infinity,
+    "", "a", "é\0😀",
     "\ud800 alone", "undefined", '["number","NaN"]', 0n, -1n, 2n ** 200n,
   ];
   for (const value of values) assert.ok(Object.is(again(value), value), String(value));
@@ -28,10 +29,13 @@ test("objects of the language come back as they were", () => {
   const view = new DataView(new ArrayBuffer(8), 2, 4);
   view.setInt16(0, -5);
   const values = [
-    {}, [], [[]], { a: { b: [] } }, new Map(), new Map([["a", 1], [{ k: 1 }, new Set([1, "1"])], [NaN, -0]]), new Set([[]]),
+    {}, [], [[]], { a: { b: [] } }, new Map(), new Map([["a", 1], [{ k: 1 }, new Set([1, "1"])], [NaN, -0]]),
+    new Set([[]]),
     new Date(0), new Date(-1.5e12), /a\/(?<b>c)/giu, Object(1), Object(""), Object(false), Object(7n),
-    new ArrayBuffer(0), Uint8Array.from([0, 1, 255]).buffer, new Uint8Array(10_000).fill(7), Float64Array.of(NaN, -0, 0.1), BigInt64Array.of(-3n),
-    view, new Uint8Array(new ArrayBuffer(8), 3, 2), [, 1], [1, , 3, ,], Object.assign([1], { name: "x" }), new Array(2 ** 32 - 1),
+    new ArrayBuffer(0), Uint8Array.from([0, 1, 255]).buffer, new Uint8Array(10_000).fill(7), Float64Array.of(NaN, -0,
+    0.1), BigInt64Array.of(-3n),
+    view, new Uint8Array(new ArrayBuffer(8), 3, 2), [, 1], [1, , 3, ,], Object.assign([1], { name: "x" }),
+    new Array(2 ** 32 - 1),
   ];
   for (const value of values) {
     const clone = again(value);
@@ -63,7 +67,8 @@ test("errors keep name, message, stack and cause", () => {
 test("cycles and what is met twice stay one object", () => {
   const shared = { n: 1 };
   const bytes = new Uint8Array(4);
-  const value = { a: shared, list: [shared], map: new Map([[shared, shared]]), bytes, same: new Uint16Array(bytes.buffer) };
+  const same = new Uint16Array(bytes.buffer);
+  const value = { a: shared, list: [shared], map: new Map([[shared, shared]]), bytes, same };
   value.self = value;
   value.map.set("map", value.map);
   const clone = again(value);
@@ -130,9 +135,11 @@ test("what cannot be cloned is refused with its path", () => {
     throw new Error("it was encoded");
   };
   assert.equal(refused(function add() {}), "the function add cannot be cloned: it is the value");
-  assert.equal(refused({ items: [1, { done() {} }] }, "the message"), "the function done cannot be cloned: it is the message.items[1].done");
+  const message = { items: [1, { done() {} }] };
+  assert.equal(refused(message, "the message"), "the function done cannot be cloned: it is the message.items[1].done");
   assert.equal(refused([Symbol("s")]), "Symbol(s) cannot be cloned: it is the value[0]");
-  assert.equal(refused({ "a b": new Map([["k", Promise.resolve()]]) }), 'a Promise cannot be cloned: it is the value["a b"].values()[0]');
+  const map = new Map([["k", Promise.resolve()]]);
+  assert.equal(refused({ "a b": map }), 'a Promise cannot be cloned: it is the value["a b"].values()[0]');
   assert.match(refused(new Error("a", { cause: new WeakMap() })), /a WeakMap cannot be cloned: it is the value\.cause/);
   assert.match(refused(new Set([new Headers()])), /a Headers cannot be cloned: it is the value\.values\(\)\[0\]/);
   assert.match(refused(new MessageChannel().port1), /a MessagePort cannot/);
@@ -169,18 +176,28 @@ test("what is too large is refused, before all of it is copied", () => {
 
 test("texts that encode did not write are refused", () => {
   const malformed = [
-    "", "{", "null", "1", "{}", "[]", "[1]", "[2,1]", '["1",1]', "[1,{}]", "[1,[]]", "[1,[2]]", "[1,[1]]", "[1,[0]]", "[1,[-2],{}]", "[1,[2.5],{}]",
-    "[1,[2,2],{}]", '[1,["other"]]', '[1,["bigint","1e3"]]', '[1,["bigint"]]', '[1,["bigint",5]]', '[1,["number","1"]]', '[1,["undefined",1]]',
-    "[1,[2],null]", "[1,[2],5]", '[1,[2],"a"]', "[1,[2],[]]", '[1,[2],["other"]]', '[1,[2],["constructor"]]', '[1,[2],["array",{}]]',
+    "", "{", "null", "1", "{}", "[]", "[1]", "[2,1]", '["1",1]', "[1,{}]", "[1,[]]", "[1,[2]]", "[1,[1]]", "[1,[0]]",
+    "[1,[-2],{}]", "[1,[2.5],{}]",
+    "[1,[2,2],{}]", '[1,["other"]]', '[1,["bigint","1e3"]]', '[1,["bigint"]]', '[1,["bigint",5]]',
+    '[1,["number","1"]]', '[1,["undefined",1]]',
+    "[1,[2],null]", "[1,[2],5]", '[1,[2],"a"]', "[1,[2],[]]", '[1,[2],["other"]]', '[1,[2],["constructor"]]',
+    '[1,[2],["array",{}]]',
     '[1,[2],["array",[9]]]', '[1,[2],{"a":{"b":1}}]', '[1,[2],["map",1]]', '[1,[2],["date","now"]]', '[1,[2],["date"]]',
-    '[1,[2],["regexp","(","g"]]', '[1,[2],["regexp","a","gg"]]', '[1,[2],["regexp",1,2]]', '[1,[2],["error"]]', '[1,[2],["error",1,"",null]]',
-    '[1,[2],["error","Error","",5]]', '[1,[2],["boxed",[2]]]', '[1,[2],["boxed",null]]', '[1,[2],["buffer","*"]]', '[1,[2],["buffer",5]]',
-    '[1,[2],["buffer","AAAA",1]]', '[1,[2],["buffer","",1e300]]', '[1,[2],["view","Uint8Array",[3],0,1],{}]', '[1,[2],["view","Function",[3],0,1],["buffer","AA=="]]',
-    '[1,[2],["view","Uint8Array",[3],0,9],["buffer","AA=="]]', '[1,[2],["view","Uint8Array",[2],0,1]]', '[1,[2],["view","Uint8Array",[3],-1,1],["buffer","AA=="]]',
-    '[1,[2],["view","Uint8Array",5,0]]', '[1,[2],["view","__proto__",[3],0],["buffer","AA=="]]', '[1,[2],["sparse",1,{"5":1}]]',
-    '[1,[2],["sparse",4294967296,{}]]', '[1,[2],["sparse",2,{"length":1}]]', '[1,[2],["sparse",2,[1]]]', '[1,[2],["exception","A"]]', "[1,0] x",
+    '[1,[2],["regexp","(","g"]]', '[1,[2],["regexp","a","gg"]]', '[1,[2],["regexp",1,2]]', '[1,[2],["error"]]',
+    '[1,[2],["error",1,"",null]]',
+    '[1,[2],["error","Error","",5]]', '[1,[2],["boxed",[2]]]', '[1,[2],["boxed",null]]', '[1,[2],["buffer","*"]]',
+    '[1,[2],["buffer",5]]',
+    '[1,[2],["buffer","AAAA",1]]', '[1,[2],["buffer","",1e300]]', '[1,[2],["view","Uint8Array",[3],0,1],{}]',
+    '[1,[2],["view","Function",[3],0,1],["buffer","AA=="]]',
+    '[1,[2],["view","Uint8Array",[3],0,9],["buffer","AA=="]]', '[1,[2],["view","Uint8Array",[2],0,1]]',
+    '[1,[2],["view","Uint8Array",[3],-1,1],["buffer","AA=="]]',
+    '[1,[2],["view","Uint8Array",5,0]]', '[1,[2],["view","__proto__",[3],0],["buffer","AA=="]]',
+    '[1,[2],["sparse",1,{"5":1}]]',
+    '[1,[2],["sparse",4294967296,{}]]', '[1,[2],["sparse",2,{"length":1}]]', '[1,[2],["sparse",2,[1]]]',
+    '[1,[2],["exception","A"]]', "[1,0] x",
   ];
-  for (const text of malformed) assert.throws(() => decode(text), { name: "TypeError", message: /^the text is not a structured clone: / }, text);
+  const refused = { name: "TypeError", message: /^the text is not a structured clone: / };
+  for (const text of malformed) assert.throws(() => decode(text), refused, text);
   for (const value of [undefined, null, 5, {}, ["a"]]) assert.throws(() => decode(value), TypeError);
   assert.throws(() => decode("[".repeat(10_000)), TypeError);
   // Entries that nothing refers to do no harm.
@@ -195,6 +212,8 @@ test("a program that replaces globals does not change what is decoded", () => {
     const { map, bytes } = decode(text);
     assert.equal(map.get(1).getTime() + bytes[1], 7);
   } finally {
-    for (const [name, value] of kept) Object.defineProperty(globalThis, name, { value, writable: true, configurable: true });
+    for (const [name, value] of kept) {
+      Object.defineProperty(globalThis, name, { value, writable: true, configurable: true });
+    }
   }
 });
