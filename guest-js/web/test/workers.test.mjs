@@ -183,6 +183,26 @@ test("calls of other workers are sent, and their answers go on where they were a
   assert.equal(native.turn[2], false);
 });
 
+test("an exception that answers a call of a handler which is done does not fail what runs now", async () => {
+  const { native, run, call, encode } = await component(({ worker, workers }) => ({
+    Cart: class extends worker.Worker {
+      forget() {
+        workers.get("Cart", "b").first().catch(() => {});
+      }
+      async wait() {
+        return workers.get("Cart", "b").second();
+      }
+    },
+  }));
+  await run("start");
+  assert.equal((await call("forget")).state, "done");
+  assert.equal((await call("wait")).state, "waiting");
+  const first = await run("reply", { id: "2", call: 1, error: { name: "Error", message: "no" } });
+  assert.deepEqual([first.state, first.id, native.turn[2]], ["waiting", "3", false]);
+  const second = await run("reply", { id: "3", call: 2, value: encode(5) });
+  assert.deepEqual([second.state, second.answer, native.turn[2]], ["done", 5, true]);
+});
+
 test("an answer that nobody can read rejects the call", async () => {
   const { run, call } = await component(({ worker, workers }) => ({
     Cart: class extends worker.Worker {

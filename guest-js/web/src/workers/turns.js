@@ -26,7 +26,10 @@ let handler;
 /** What the turn that runs tells the host; undefined between turns, and where there is no worker. */
 let output;
 
-/** Calls of other workers that have no answer yet: the functions that settle their promises, by number. */
+/**
+ * Calls of other workers that have no answer yet, by number: the functions that settle their promises, and the id of the
+ * handler that made them.
+ */
 const calls = new Map();
 let lastCall = 0;
 
@@ -63,7 +66,7 @@ export async function callWorker(className, name, method, value) {
   const text = countValue(output.sends, encode(value, what));
   const call = (lastCall += 1);
   output.sends.push({ call, class: className, name, method, value: text });
-  return new Promise((resolve, reject) => calls.set(call, { resolve, reject }));
+  return new Promise((resolve, reject) => calls.set(call, { resolve, reject, caller: handler?.id }));
 }
 
 /** Milliseconds since 1970, by the turn's own time. */
@@ -159,8 +162,9 @@ function begin() {
   } else if (className !== current.className || name !== current.name) {
     throw new Error(`this is the worker ${current.className} ${current.name}, not ${className} ${name}`);
   }
-  // A rejection that nothing handles fails the turn, but for that of an answer which no handler awaits any more.
-  native.beginTurn(turn.now, Math.max(0, turn.now - current.startedAt), kind !== "reply" || handler !== undefined);
+  // A rejection that nothing handles fails the turn, but for the answer to a call of a handler that is done.
+  const isStrict = kind !== "reply" || (handler !== undefined && calls.get(turn.call)?.caller === handler.id);
+  native.beginTurn(turn.now, Math.max(0, turn.now - current.startedAt), isStrict);
   output = { id, sends: [], alarms: new Map(), emitted: [], size: 0 };
   if (kind === "reply") {
     settleCall(turn);
