@@ -117,11 +117,17 @@ pub(crate) fn forget(id: WaitId) {
     }
 }
 
-/// Begins a turn of a worker at this time, in milliseconds since 1970: timers are durable from now on.
+/// Begins a turn of a worker at this time, in milliseconds since 1970: timers are durable until it ends.
 pub(crate) fn begin_turn(now_ms: f64) {
     let now = (now_ms.max(0.0) as u64).saturating_mul(NANOSECONDS_PER_MS);
     LOOP.offset.set(now.wrapping_sub(monotonic_clock::now()));
     LOOP.durable.set(true);
+}
+
+/// Forgets the time at the end of a worker's turn, but for the times of timers.
+pub(crate) fn end_turn() {
+    LOOP.offset.set(0);
+    LOOP.durable.set(false);
 }
 
 /// The loop's clock, in nanoseconds.

@@ -421,6 +421,21 @@ test("events of a worker are told with their values", async () => {
   assert.deepEqual(emitted, [{ event: "sold", value: new Set([1]) }, { event: "empty", value: undefined }]);
 });
 
+test("configuration is read anew in each turn", async () => {
+  const { native, run, call } = await component(({ worker }) => ({
+    Cart: class extends worker.Worker {
+      async greeting() {
+        return native.config.require("GREETING");
+      }
+    },
+  }));
+  native.config = (await import(`../src/capabilities/config.js${native.world}`)).config;
+  await run("start");
+  assert.equal((await call("greeting")).answer, "hello");
+  native.configGet = () => "goodbye";
+  assert.equal((await call("greeting")).answer, "goodbye");
+});
+
 test("turns that do not fit the worker are refused", async () => {
   const make = () => component(({ worker }) => ({ Cart: class extends worker.Worker {} }));
   const { run, call, encode } = await make();

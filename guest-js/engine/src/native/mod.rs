@@ -186,10 +186,14 @@ pub(crate) fn release() {
 }
 
 /// Gives back what a turn of a worker holds of the host: all, since its instance goes on. Transactions that were
-/// forgotten are rolled back.
+/// forgotten are rolled back. What belongs to the moment, such as clocks, is forgotten: the memory is kept, and is
+/// written anew only where it changed.
 pub(crate) fn release_turn() {
     release();
     db::end_transactions();
+    event_loop::end_turn();
+    timers::stop();
+    random::forget_seed();
 }
 
 fn add_lifecycle(native: &Object<'_>) -> Result<()> {

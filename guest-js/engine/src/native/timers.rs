@@ -71,9 +71,15 @@ pub(crate) fn start() {
     }
 }
 
-/// Has the clock that scripts see go on from so many milliseconds, or from where it began before, if that is later.
+/// Has the clock that scripts see go on from so many milliseconds.
 pub(super) fn set_elapsed(milliseconds: f64) {
-    START.elapsed_ms.set(milliseconds.max(START.elapsed_ms.get()));
+    START.elapsed_ms.set(milliseconds);
+}
+
+/// Forgets the time at the end of a worker's turn.
+pub(super) fn stop() {
+    START.clock.set(None);
+    START.elapsed_ms.set(0.0);
 }
 
 /// Milliseconds since the instance, or its worker, started; zero during the build.

@@ -26,8 +26,6 @@ impl WorkerGuest for Component {
 fn run(ctx: &Ctx<'_>) -> Result<String, Failure> {
     let exception = |error| Failure::Exception(ExceptionText::catch(ctx, &error));
     let handler = native::worker::begin(ctx).map_err(exception)?.into_promise();
-    // Of a worker nothing else is expected: one handler is under way at a time, in this turn or in several.
-    uncaught::forget_expected();
     if let Some(promise) = &handler {
         uncaught::expect(ctx, promise);
     }
@@ -41,6 +39,8 @@ fn run(ctx: &Ctx<'_>) -> Result<String, Failure> {
     if let Some(thrown) = uncaught::take_kept() {
         return Err(Failure::Exception(thrown));
     }
+    // The next turn of a handler that waits expects its promise again.
+    uncaught::forget_expected();
     let is_done = state() != PromiseState::Pending;
     native::worker::finish(ctx, is_done).map_err(exception)?.ok_or(Failure::NeverSettles)
 }

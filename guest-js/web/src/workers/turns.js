@@ -1,6 +1,7 @@
 // Turns of a service worker. The instance has one worker, and everything here outlives a turn: it is a part of the heap
 // that the host keeps. `wit/triggers/triggers.wit` has the messages.
 import native from "elias:native";
+import { registry } from "../internal/registry.js";
 import { decode, encode, errorNamed } from "../messaging/clone-encoding.js";
 import { checkName, classNamed, findClasses, methodOf } from "./classes.js";
 
@@ -27,8 +28,8 @@ let handler;
 let output;
 
 /**
- * Calls of other workers that have no answer yet, by number: the functions that settle their promises, and the id of the
- * handler that made them.
+ * Calls of other workers that have no answer yet, by number: the functions that settle their promises, and the id of
+ * the handler that made them.
  */
 const calls = new Map();
 let lastCall = 0;
@@ -198,6 +199,7 @@ function finish(isSettled, timers, changes) {
   const { sends, emitted } = output;
   const alarm = [...output.alarms].map(([name, at]) => ({ name, at }));
   output = undefined;
+  registry.forgetEnv?.();
   const state = isSettled ? "done" : "waiting";
   return JSON.stringify({ state, id, answer, sends, timers: { ...JSON.parse(changes), alarm }, emitted });
 }
