@@ -10,8 +10,8 @@ use crate::first_use::line_and_column;
 use elias_contract::stack::{SourceMap, locate};
 use oxc::allocator::Allocator;
 use oxc::ast::ast::{
-    AssignmentExpression, BindingPattern, Class, ExportNamedDeclaration, Expression, ImportDeclaration,
-    ImportDeclarationSpecifier, VariableDeclarator,
+    AssignmentExpression, AssignmentTarget, BindingPattern, Class, ExportNamedDeclaration, Expression,
+    ImportDeclaration, ImportDeclarationSpecifier, VariableDeclarator,
 };
 use oxc::ast_visit::{Visit, walk};
 use oxc::parser::Parser;
@@ -143,10 +143,10 @@ impl<'a> Visit<'a> for Classes {
     }
 
     fn visit_assignment_expression(&mut self, assignment: &AssignmentExpression<'a>) {
-        if let (Some(local), Expression::ClassExpression(class)) =
-            (assignment.left.get_identifier_name(), &assignment.right)
+        if let (AssignmentTarget::AssignmentTargetIdentifier(local), Expression::ClassExpression(class)) =
+            (&assignment.left, &assignment.right)
         {
-            self.add(local, class);
+            self.add(local.name.as_str(), class);
         }
         walk::walk_assignment_expression(self, assignment);
     }
@@ -184,6 +184,7 @@ mod tests {
     #[test]
     fn other_classes_are_not_meant() {
         assert_eq!(lost("class A extends other.Worker {} class B extends worker.Other {}"), Vec::<String>::new());
+        assert_eq!(lost("exports.A = class extends worker.Worker {};"), Vec::<String>::new());
         assert_eq!(lost("class C extends D {} class E {} f(class extends worker.Worker {});"), Vec::<String>::new());
         assert_eq!(unexported("import { worker } from \"x\"; class A extends worker.Worker {}"), Vec::<usize>::new());
         assert_eq!(unexported("import { worker as w } from \"elias/workers\"; class A extends w.Worker {}"), [45]);
