@@ -178,6 +178,7 @@ export { ELIAS, HttpError, component, createAPI, createComponent } from "./modul
 export { http } from "./modules/http.js";
 export { jobs } from "./modules/jobs.js";
 export { log } from "./modules/log.js";
+export { worker, workers } from "./modules/workers.js";
 export { step } from "./modules/workflow.js";
 
 /** All capabilities by name: `sdk.db`, `sdk.http`. A component imports only those that it uses. */
@@ -196,5 +197,7 @@ declare const sdk: {
   readonly log: import("./modules/log.js").Log;
   readonly sql: typeof import("./modules/db.js").sql;
   readonly step: import("./modules/workflow.js").Step;
+  readonly worker: import("./modules/workers.js").WorkerFactory;
+  readonly workers: import("./modules/workers.js").Workers;
 };
 export default sdk;

@@ -203,6 +203,63 @@ fn triggers_are_exported_where_the_source_has_their_handlers() {
 }
 
 #[test]
+fn classes_of_service_workers_are_found_and_exported() {
+    let source = "import { worker } from 'elias';
+         class Base extends worker.Worker {}
+         export class Cart extends Base { add() {} }
+         export const counter = worker({ onMessage() {} });
+         export const helper = () => {};
+         export class Other {}\n";
+    let project = Project::new(&[("index.js", source)]);
+    let output = project.elias_build(&["index.js", "-o", "app.wasm"]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && said.contains("workers Cart, counter"), "{said}");
+    assert!(!said.contains("unexported-worker") && !said.contains("handles"), "{said}");
+    let inspect = || -> Value {
+        let output = project.elias_build(&["inspect", "app.wasm", "--json"]);
+        serde_json::from_slice(&output.stdout).expect("JSON")
+    };
+    let inspection = inspect();
+    assert_eq!(inspection["manifest"]["workers"], serde_json::json!(["Cart", "counter"]));
+    assert_eq!(inspection["manifest"]["handlers"], serde_json::json!([]));
+    assert_eq!(inspection["exports"], serde_json::json!(["elias:triggers/worker@0.1.0"]));
+    let shown = project.elias_build(&["inspect", "app.wasm"]).stdout;
+    assert!(String::from_utf8_lossy(&shown).contains("workers     Cart, counter"));
+
+    // Beside handlers; and without workers nothing of theirs is there.
+    let both = format!("{source}export default {{ call: () => 1 }};\n");
+    project.write("both.js", both);
+    project.write("app.wasm", project.build("both.js"));
+    let inspection = inspect();
+    assert_eq!(inspection["manifest"]["handlers"], serde_json::json!(["call"]));
+    assert_eq!(inspection["exports"].as_array().map(Vec::len), Some(2), "{inspection}");
+    project.write("none.js", "import { worker } from 'elias'; export default { call: () => worker.name ?? null };");
+    project.write("app.wasm", project.build("none.js"));
+    let inspection = inspect();
+    assert_eq!(inspection["manifest"]["workers"], Value::Null);
+    assert_eq!(inspection["exports"], serde_json::json!(["elias:component/call@0.1.0"]));
+}
+
+#[test]
+fn a_class_of_workers_that_nobody_can_start_is_a_mistake() {
+    let lost = "import { worker } from 'elias';\n\nclass Cart extends worker.Worker {}\n\
+                export default { call: () => Cart.name };\n";
+    let project = Project::new(&[("index.js", lost)]);
+    let output = project.elias_build(&["index.js", "-o", "app.wasm"]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("unexported-worker") && said.contains("index.js:3:"), "{said}");
+    check_failure(
+        &[("index.js", "import { worker } from 'elias';\nexport default class extends worker.Worker {}\n")],
+        &["top-level-exception", "worker"],
+    );
+    check_failure(
+        &[("index.js", "import { workers } from 'elias';\nworkers.get('Cart', 'a');\nexport const a = 1;\n")],
+        &["no-default-export", "worker.Worker"],
+    );
+}
+
+#[test]
 fn inspect_lists_the_packages_in_a_component() {
     let lock = r#"{ "lockfileVersion": 3, "packages": {
       "node_modules/used": { "version": "1.0.0", "integrity": "sha512-AAEC" } } }"#;

@@ -140,6 +140,7 @@ mod tests {
             name: name.into(),
             version: version.into(),
             handlers: vec![],
+            workers: vec![],
             imports: vec![],
             stage: None,
             eval: false,

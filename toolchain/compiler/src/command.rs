@@ -6,6 +6,7 @@ use crate::{BuildOptions, Builder, BuiltComponent, inspect};
 use elias_atomic_write::{Access, Fsync};
 use elias_command_line::{BuildArguments, InspectArguments, PrepareArguments, TypesArguments};
 use elias_contract::key_file::{self, KeyFileError};
+use elias_contract::manifest::Manifest;
 use elias_contract::signature;
 use elias_host::engine::CompiledCache;
 use elias_project::Project;
@@ -283,12 +284,19 @@ fn report(arguments: &BuildArguments, written: &BuildOutput, took: Duration, ter
         return;
     }
     let size = built.wasm.len() as f64 / 1e6;
-    let handlers = built.manifest.handlers.join(", ");
-    text.push_str(&format!("{} ({size:.2} MB, handles {handlers}) in {} ms\n", output.display(), took.as_millis()));
+    let does = summary(&built.manifest);
+    text.push_str(&format!("{} ({size:.2} MB, {does}) in {} ms\n", output.display(), took.as_millis()));
     if let Some(Signature { file, signers }) = signature {
         text.push_str(&format!("{} signed by {}\n", file.display(), signers.join(", ")));
     }
     print(&mut std::io::stderr(), &text);
+}
+
+/// What a component is for, in a few words.
+fn summary(manifest: &Manifest) -> String {
+    let parts = [("handles", &manifest.handlers), ("workers", &manifest.workers)];
+    let parts = parts.iter().filter(|(_, names)| !names.is_empty());
+    parts.map(|(what, names)| format!("{what} {}", names.join(", "))).collect::<Vec<_>>().join("; ")
 }
 
 /// A package's name as a file name: `@scope/name` becomes `name`.

@@ -53,6 +53,7 @@ mod package;
 mod paths;
 mod sbom;
 mod web;
+mod workers;
 
 pub use diagnostic::{BuildError, BuildWarning};
 
@@ -179,7 +180,7 @@ impl Builder {
         let uses = api_usage::scan(&bundle.code, options.eval);
         let needs = web::Needs::of(&uses);
         let imported = capabilities.imported(&uses);
-        if !bundle.has_default_export && !needs.has_forms() {
+        if !bundle.has_default_export && !needs.has_forms() && !needs.has_workers() {
             return Err(explain::no_default_export(options, &bundle));
         }
         let locales = locales::module(&options.locales)?;
@@ -208,8 +209,9 @@ impl Builder {
         imports.extend(imported.interfaces());
         imports.sort_unstable();
         let needed_by = first_use::of(&bundle.code, &bundle.map, &imports, &imported);
-        let exports = evaluated.report.handlers.iter().flat_map(|handler| web::exports_of(handler));
-        let exports: Vec<String> = exports.map(|&interface| interface.to_owned()).collect();
+        let handlers = evaluated.report.handlers.iter().map(String::as_str);
+        let handlers = handlers.chain((!evaluated.report.workers.is_empty()).then_some(web::WORKER));
+        let exports: Vec<String> = handlers.flat_map(web::exports_of).map(|&interface| interface.to_owned()).collect();
         let base = self.evaluator.base();
         // One that was made of changed web modules has no name.
         let differs = options.thin && !base.digest.is_empty();
@@ -237,6 +239,7 @@ impl Builder {
             name: package.name,
             version: package.version,
             handlers: evaluated.report.handlers.clone(),
+            workers: evaluated.report.workers.clone(),
             imports,
             stage: (evaluated.report.of > 1)
                 .then_some(Stage { number: evaluated.report.stage, of: evaluated.report.of }),
@@ -256,6 +259,9 @@ impl Builder {
             return Err(BuildError::TooLarge(Box::new(Details::new(message).help(help))));
         }
         let mut warnings = explain::warnings(&evaluated.report.warnings, &bundle);
+        if needs.has_workers() {
+            warnings.extend(workers::warnings(&bundle));
+        }
         warnings.extend(bundle.warnings);
         warnings.extend(unlocked);
         let logs = evaluated.report.logs.into_iter().map(|line| (line.level, line.message)).collect();

@@ -102,6 +102,9 @@ const WAITS: [&str; 6] = ["monotonic-clock", "cache", "db", "jobs", "events", "w
 const HTTP: [&str; 4] =
     ["wasi:http/types@0.2.12", "wasi:io/error@0.2.12", "wasi:io/poll@0.2.12", "wasi:io/streams@0.2.12"];
 
+/// What stands for service workers among the handlers, though no default export has it.
+pub(crate) const WORKER: &str = "worker";
+
 /// The interfaces behind each handler.
 pub(crate) fn exports_of(handler: &str) -> &'static [&'static str] {
     match handler {
@@ -111,6 +114,7 @@ pub(crate) fn exports_of(handler: &str) -> &'static [&'static str] {
         "job" => &["elias:triggers/job@0.1.0"],
         "event" => &["elias:triggers/event@0.1.0"],
         "events" => &["elias:triggers/events@0.1.0"],
+        WORKER => &["elias:triggers/worker@0.1.0"],
         _ => &[],
     }
 }
@@ -158,7 +162,16 @@ impl Needs {
 
     /// Whether the component may be made by one of the forms, and so without a default export.
     pub(crate) fn has_forms(&self) -> bool {
-        self.files.iter().any(|&index| INDEX[index].file.as_deref() == Some(FORMS))
+        self.has(FORMS)
+    }
+
+    /// Whether the component may have service workers, and so no default export.
+    pub(crate) fn has_workers(&self) -> bool {
+        self.has(WORKERS)
+    }
+
+    fn has(&self, file: &str) -> bool {
+        self.files.iter().any(|&index| INDEX[index].file.as_deref() == Some(file))
     }
 
     /// The modules that are used: name and source, in order. Those that every component has come without their source,
@@ -218,6 +231,9 @@ const TESTING: &str = "elias/test";
 
 /// The web module that makes components in other ways than by a default export.
 const FORMS: &str = "forms/index.js";
+
+/// The web module of service workers.
+const WORKERS: &str = "capabilities/workers.js";
 
 /// The prefix of the names of [`importable`] modules.
 pub(crate) const IMPORTABLE_PREFIX: &str = "elias/";
@@ -289,8 +305,21 @@ mod tests {
     }
 
     #[test]
+    fn the_modules_of_workers_are_for_components_that_import_them() {
+        let needs = |code: &str| Needs::of(&api_usage::scan(code, false));
+        let loaded = |needs: &Needs| needs.modules().iter().any(|(name, _)| name.starts_with("elias:web/workers/"));
+        let with = needs("import { worker } from 'elias/workers'; export class Cart extends worker.Worker {}");
+        assert!(with.has_workers() && loaded(&with));
+        let interfaces = with.interfaces(&[]);
+        assert_eq!(interfaces, ["wasi:clocks/monotonic-clock@0.2.12", "wasi:io/poll@0.2.12"]);
+        let without = needs("class Worker {} export default { call: (worker) => new worker.Worker() }");
+        assert!(!without.has_workers() && !loaded(&without));
+        assert!(without.imports.is_empty());
+    }
+
+    #[test]
     fn the_engine_has_what_is_named_here() {
-        for handler in ["call", "event", "events", "fetch", "job", "scheduled"] {
+        for handler in ["call", "event", "events", "fetch", "job", "scheduled", WORKER] {
             let exports = exports_of(handler);
             assert!(!exports.is_empty(), "{handler}");
             for export in exports {
