@@ -4,7 +4,7 @@ use super::super::grant::DbGrant;
 use super::super::statement::BOOKKEEPING;
 use super::memory::Account;
 use super::watch::{Control, number};
-use super::{functions, json_patch, like};
+use super::{functions, json_patch, like, search};
 use rusqlite::config::DbConfig;
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 use rusqlite::limits::Limit;
@@ -200,6 +200,7 @@ impl Session {
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
         like::define(&connection, &control)?;
         json_patch::define(&connection, &control)?;
+        search::define(&connection)?;
         functions::define(&connection, &control, bounded(settings.value_bytes.max(statement_bytes)))?;
         let hook = Arc::clone(&control);
         connection.progress_handler(STEPS, Some(move || hook.progress()));
