@@ -8,14 +8,15 @@ use super::{functions, json_patch, like, search};
 use rusqlite::config::DbConfig;
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 use rusqlite::limits::Limit;
-use rusqlite::{Connection, OpenFlags, StatementStatus};
+use rusqlite::{Connection, OpenFlags, StatementStatus, ffi};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-/// Steps of SQLite's machine between two looks at the clock.
+/// Steps of SQLite's machine between two looks at the clock, and those of quick statements.
 const STEPS: i32 = 1_000;
+const QUICK_STEPS: i32 = 10;
 
 /// Arguments of a function, columns of a result or a table, and instructions of a compiled statement.
 const ARGUMENTS: i32 = 127;
@@ -89,8 +90,8 @@ impl Settings {
 const FUNCTIONS: &[&str] = &["fts3_tokenizer", "jsonb_patch", "load_extension"];
 
 /// Functions that take no longer for large values than for small ones: what a [`quick`](super::quick) statement may
-/// call.
-const QUICK_FUNCTIONS: &[&str] = &["avg", "coalesce", "count", "ifnull", "max", "min", "sum", "total"];
+/// call. `count` is not among them: `count(*)` of a table is one step, however large the table is.
+const QUICK_FUNCTIONS: &[&str] = &["avg", "coalesce", "ifnull", "max", "min", "sum", "total"];
 
 impl Control {
     fn authorize(&self, context: &AuthContext<'_>) -> Authorization {
@@ -156,9 +157,10 @@ impl Session {
 
     fn set_up(settings: &Arc<Settings>, statement_bytes: u64, control: &Arc<Control>) -> rusqlite::Result<Self> {
         let control = Arc::clone(control);
-        let folder = settings.folder.canonicalize().map_err(|_| {
-            rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CANTOPEN), None)
-        })?;
+        let folder = settings
+            .folder
+            .canonicalize()
+            .map_err(|_| rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_CANTOPEN), None))?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
             | OpenFlags::SQLITE_OPEN_CREATE
             | OpenFlags::SQLITE_OPEN_NO_MUTEX
@@ -231,6 +233,15 @@ impl Session {
         session.connection.busy_timeout(Duration::ZERO)?;
         session.connection.pragma_update(None, "query_only", 1)?;
         session.connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, QUICK_VALUE_BYTES)?;
+        // A step of a virtual table may search all of it.
+        // SAFETY: the connection is open and this thread's, nothing was prepared that uses a module, and null stands
+        // for a list of none to keep.
+        let dropped = unsafe { ffi::sqlite3_drop_modules(session.connection.handle(), std::ptr::null_mut()) };
+        if dropped != ffi::SQLITE_OK {
+            return Err(rusqlite::Error::SqliteFailure(ffi::Error::new(dropped), None));
+        }
+        let hook = Arc::clone(&session.control);
+        session.connection.progress_handler(QUICK_STEPS, Some(move || hook.progress()));
         session.control.quick.store(true, Ordering::Relaxed);
         Ok(session)
     }
