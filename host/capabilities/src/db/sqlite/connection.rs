@@ -9,7 +9,9 @@ use rusqlite::config::DbConfig;
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 use rusqlite::limits::Limit;
 use rusqlite::{Connection, OpenFlags, StatementStatus, ffi};
+use std::ffi::{CStr, c_char};
 use std::path::PathBuf;
+use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -53,6 +55,10 @@ const PRAGMAS: &[&str] = &[
 
 /// Modules that virtual tables may be of: they keep what they have in the database.
 const MODULES: &[&str] = &["fts5", "rtree"];
+
+/// Modules that connections have. SQLite brings others, whose tables are there without being created, and may read the
+/// whole file in one step.
+const KEPT_MODULES: &[&CStr] = &[c"fts5", c"json_each", c"json_tree", c"rtree"];
 
 /// Where the file is, and what connections to it are limited to.
 #[derive(Debug)]
@@ -199,6 +205,7 @@ impl Session {
         ] {
             connection.set_limit(limit, value)?;
         }
+        keep_modules(&connection, KEPT_MODULES)?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
         like::define(&connection, &control)?;
         json_patch::define(&connection, &control)?;
@@ -234,12 +241,7 @@ impl Session {
         session.connection.pragma_update(None, "query_only", 1)?;
         session.connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, QUICK_VALUE_BYTES)?;
         // A step of a virtual table may search all of it.
-        // SAFETY: the connection is open and this thread's, nothing was prepared that uses a module, and null stands
-        // for a list of none to keep.
-        let dropped = unsafe { ffi::sqlite3_drop_modules(session.connection.handle(), std::ptr::null_mut()) };
-        if dropped != ffi::SQLITE_OK {
-            return Err(rusqlite::Error::SqliteFailure(ffi::Error::new(dropped), None));
-        }
+        keep_modules(&session.connection, &[])?;
         let hook = Arc::clone(&session.control);
         session.connection.progress_handler(QUICK_STEPS, Some(move || hook.progress()));
         session.control.quick.store(true, Ordering::Relaxed);
@@ -252,4 +254,16 @@ impl Session {
         self.connection.busy_timeout(timeout)?;
         self.control.run(Instant::now() + timeout, None, || self.connection.execute_batch(sql))
     }
+}
+
+/// Takes all modules but these from a connection.
+fn keep_modules(connection: &Connection, names: &[&CStr]) -> rusqlite::Result<()> {
+    let mut kept: Vec<*const c_char> = names.iter().map(|name| name.as_ptr()).chain([ptr::null()]).collect();
+    // SAFETY: the connection is open and this thread's, nothing was prepared that uses a module, and the list ends with
+    // null.
+    let dropped = unsafe { ffi::sqlite3_drop_modules(connection.handle(), kept.as_mut_ptr()) };
+    if dropped == ffi::SQLITE_OK {
+        return Ok(());
+    }
+    Err(rusqlite::Error::SqliteFailure(ffi::Error::new(dropped), None))
 }

@@ -119,8 +119,6 @@ mod tests {
             "SELECT rowid FROM words('one')",
             "SELECT rank FROM words('one')",
             "SELECT id FROM boxes WHERE x0 > 5",
-            "SELECT name FROM dbstat",
-            "SELECT pageno FROM dbstat WHERE aggregate = 1",
             "SELECT value FROM json_each('[1, 2]')",
             "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n",
             "SELECT hex(b) FROM t",

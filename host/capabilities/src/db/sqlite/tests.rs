@@ -192,6 +192,25 @@ fn what_takes_a_product_of_sizes_is_not_allowed() {
 }
 
 #[test]
+fn modules_that_nobody_listed_are_not_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let session = Session::open_for_guest(&settings(folder.path(), json!({}))).unwrap();
+    for sql in [
+        "CREATE VIRTUAL TABLE words USING fts5(a)",
+        "CREATE VIRTUAL TABLE boxes USING rtree(id, x0, x1)",
+        "SELECT value FROM json_each('[1, 2]')",
+        "SELECT path FROM json_tree('[1, 2]')",
+        "SELECT name FROM pragma_table_info('words')",
+    ] {
+        assert!(ask(&session, sql).is_ok(), "{sql}");
+    }
+    // They would read the whole file in one step.
+    for sql in ["SELECT name FROM dbstat", "SELECT pageno FROM dbstat('main', 1)"] {
+        assert_eq!(ask(&session, sql).unwrap_err().code, ErrorCode::Database, "{sql}");
+    }
+}
+
+#[test]
 fn one_components_statements_leave_room_for_anothers() {
     let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let hour = json!({ "statement-timeout-ms": 3_600_000 });
