@@ -8,6 +8,7 @@ use elias_tests::services;
 use std::cell::Cell;
 
 const USER: &str = r#"
+import { Buffer } from "node:buffer";
 import { db, sql } from "elias/db";
 const failure = (promise) => promise.then(() => ["no error", null], (error) => [error.code, error.sqlstate ?? null]);
 const functions = {
@@ -22,6 +23,23 @@ const functions = {
       values (${"one"}, ${1.5}, ${new Uint8Array([1, 2, 255])}, ${at})`);
     const row = await db.first("select name, size, data, at from things where name = $1", "one");
     return [row.name, Number(row.size), [...row.data], new Date(row.at).toISOString()];
+  },
+  // Bytes in whatever holds them; nothing that was tried on the way is left for an `error` event.
+  async views() {
+    const seen = [];
+    addEventListener("error", (event) => { seen.push(event.message); event.preventDefault(); });
+    const bytes = new Uint8Array([1, 2, 255, 0]);
+    const { buffer } = bytes;
+    const views = [bytes, bytes.subarray(1, 3), Buffer.from(bytes), new DataView(buffer, 2), new Uint16Array(buffer), buffer];
+    const stored = [];
+    for (const view of views) {
+      await db.query("delete from things");
+      await db.query("insert into things (name, data) values ($1, $2)", "view", view);
+      stored.push([...(await db.first("select data from things")).data].join(" "));
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+    await db.query("delete from things");
+    return [stored, seen];
   },
   async template() {
     const where = sql`where name = ${"x'; drop table things; --"}`;
@@ -190,6 +208,7 @@ async fn behaves(server: &Server) {
         "{types}"
     );
     assert_eq!(body("/stored").await, r#"["one",1.5,[1,2,255],"2026-01-02T03:04:05.678Z"]"#);
+    assert_eq!(body("/views").await, r#"[["1 2 255 0","2 255","1 2 255 0","255 0","1 2 255 0","1 2 255 0"],[]]"#);
     assert_eq!(body("/template").await, "[0,4,1]");
     let refused = "\"RangeError\",".repeat(5);
     assert_eq!(body("/odd").await, format!("[{refused}\"-9223372036854775808\"]"));

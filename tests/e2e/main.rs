@@ -11,6 +11,7 @@ mod capability_db;
 mod capability_http;
 mod capability_wit;
 mod command_line;
+mod compiler;
 mod console;
 mod crypto;
 mod dev_triggers;

@@ -2,6 +2,7 @@
 //! names.
 
 use elias_tests::build::{Project, component};
+use elias_tests::platform::Platform;
 use elias_tests::serve::{Answer, Server};
 use elias_tests::upstream::Upstream;
 use http::Request;
@@ -239,6 +240,36 @@ async fn file_names_of_uploads_may_be_extended_parameters() {
         let request = Request::post("/").header("content-type", "multipart/form-data; boundary=b");
         assert_eq!(server.send(request, "/", body).await.json(), json!([["f", name]]), "{disposition}");
     }
+}
+
+#[tokio::test]
+async fn a_handler_knows_its_clients_address_as_far_as_it_is_trusted() {
+    const SOURCE: &str = "export default { fetch: (request, env, ctx) => new Response(ctx.clientAddress) };";
+    const OF_NODE: &str = r#"
+        import { createServer } from "node:http";
+        export default createServer((request, response) => response.end(request.socket.remoteAddress)).listen(3000);
+    "#;
+    let forwarded = |list: &str| Request::get("/").header("x-forwarded-for", list);
+    let server = Server::of(SOURCE, &[]);
+    assert_eq!(server.get("/").await.body, "127.0.0.1");
+    assert_eq!(server.send(forwarded("192.0.2.7"), "/", "").await.body, "127.0.0.1", "no proxy is trusted");
+    let server = Server::of(OF_NODE, &["--forwarded-hops", "1"]);
+    assert_eq!(server.send(forwarded("192.0.2.7"), "/", "").await.body, "192.0.2.7", "as Node tells it");
+    let server = Server::of(SOURCE, &["--forwarded-hops", "1"]);
+    for (list, address) in [
+        ("192.0.2.7", "192.0.2.7"),
+        ("198.51.100.1, 192.0.2.7", "192.0.2.7"),
+        ("2001:db8::7", "2001:db8::7"),
+        ("nobody", "127.0.0.1"),
+    ] {
+        assert_eq!(server.send(forwarded(list), "/", "").await.body, address, "{list}");
+    }
+    // A platform's gateway stands between, and tells the same.
+    let platform = Platform::start(&["--forwarded-hops", "1"]);
+    let team = platform.default_tenant();
+    team.serve("shop", &component(SOURCE), json!({ "smoke": { "path": "" } })).await;
+    let answer = platform.ask_with(forwarded("192.0.2.7"), &team.host("shop"), "/", "").await;
+    assert_eq!(answer.body, "192.0.2.7");
 }
 
 #[tokio::test]

@@ -85,6 +85,9 @@ async fn a_body_that_is_whole_has_its_own_length() {
             nonsense: () => new Response("xx", { headers: { "content-length": "many" } }),
             twice: () => new Response("xx", { headers: [["content-length", "1"], ["content-length", "2"]] }),
             notModified: () => new Response(null, { status: 304, headers: copied }),
+            moved: () => Response.redirect("https://a.example/", 302),
+            seeOther: () => new Response(null, { status: 303, headers: { location: "/" } }),
+            created: () => new Response(undefined, { status: 201 }),
             background: (request) => new Response("xx", { headers: copied }),
             "#,
         ),
@@ -112,6 +115,13 @@ async fn a_body_that_is_whole_has_its_own_length() {
     for (path, length) in [("nothing", "10"), ("shorter", "1"), ("longer", "25")] {
         let response = raw(&server, "HEAD", path).await;
         assert_eq!((header(&response, "content-length"), body(&response)), (Some(length), ""), "{path}: {response}");
+    }
+    // Whatever the status, what has no body is not sent in chunks.
+    for (path, status) in [("moved", 302), ("seeOther", 303), ("created", 201)] {
+        let response = raw(&server, "GET", path).await;
+        assert!(response.starts_with(&format!("HTTP/1.1 {status}")), "{path}: {response}");
+        assert_eq!(header(&response, "content-length"), Some("0"), "{path}: {response}");
+        assert_eq!((header(&response, "transfer-encoding"), body(&response)), (None, ""), "{path}: {response}");
     }
     let response = raw(&server, "GET", "notModified").await;
     assert!(response.starts_with("HTTP/1.1 304") && body(&response).is_empty(), "{response}");

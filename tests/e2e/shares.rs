@@ -137,6 +137,27 @@ async fn who_reads_a_file_slowly_has_no_execution_and_others_are_answered() {
 }
 
 #[tokio::test]
+async fn who_reads_a_cached_response_slowly_has_no_execution_either() {
+    let platform = Platform::start(&["--concurrent-executions", "2", "--queued-requests", "0"]);
+    let (slow, team) = (platform.new_tenant("slow", json!({})).await, platform.new_tenant("team", json!({})).await);
+    let large = "const headers = { 'cache-control': 'max-age=600' };
+        export default { fetch: () => new Response(new Uint8Array(2 << 20), { headers }) };";
+    slow.serve("large", &component(large), json!({ "gateway": { "cache": { "max-bytes": 4 << 20 } } })).await;
+    team.serve("shop", &component("export default { fetch: () => new Response('answered') };"), json!({})).await;
+    assert_eq!(slow.get("large", "/").await.body.len(), 2 << 20);
+    let host = slow.host("large");
+    let mut readers = futures::future::join_all((0..50).map(|_| slow_reader(platform.address, &host, "/"))).await;
+    for reader in &mut readers {
+        let begun = begins(reader).await;
+        assert!(begun.starts_with("HTTP/1.1 200 OK") && begun.contains("elias; hit"), "{begun:.500}");
+    }
+    assert_eq!(gauge(&platform, "executions_in_flight").await, 0);
+    for _ in 0..20 {
+        assert_eq!(team.get("shop", "/").await.body, "answered");
+    }
+}
+
+#[tokio::test]
 async fn an_address_has_a_share_of_the_connections_and_of_the_requests() {
     // The headers of `/wait` tell that the request counts from now on.
     let waits = r#"

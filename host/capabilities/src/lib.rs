@@ -25,6 +25,7 @@ pub mod crypto;
 pub mod db;
 #[cfg(all(feature = "db", feature = "events", feature = "jobs"))]
 pub mod drain;
+mod empty_grant;
 #[cfg(feature = "events")]
 pub mod events;
 #[cfg(feature = "http")]

@@ -7,7 +7,7 @@
 
 use super::bindings::{Error, Value};
 use super::dialect::Dialect;
-use super::token::{LocatedToken, Token, tokens};
+use super::token::{LocatedToken, Token, scan, tokens};
 use std::sync::Arc;
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -45,6 +45,9 @@ pub(crate) const BOOKKEEPING: &str = "elias_migrations";
 /// The table that only the host writes to. What a component could write there by itself would have the cause that it
 /// says: events could lead to events for ever, and no count of hops would end it.
 pub(crate) const OUTBOX: &str = "elias_outbox";
+/// Bytes of a CREATE VIRTUAL TABLE of SQLite. FTS5 puts the characters that its option `tokenize` names in order by
+/// comparing each with those before it, in every connection that meets the table, and nothing can end that.
+const VIRTUAL_TABLE_BYTES: usize = 16 << 10;
 
 /// The words with which a statement may begin, beside CREATE, ALTER and DROP.
 const BEGINNINGS: &[&str] = &["select", "with", "insert", "update", "delete", "values", "explain"];
@@ -236,6 +239,9 @@ impl Statement {
         // identifiers, too, and so asks its authorizer besides.
         let is_outbox = |token: &&Token| matches!(token, Token::Word(name) | Token::Quoted(name) if name == OUTBOX);
         let names_outbox = words.iter().any(is_outbox);
+        if dialect == Dialect::Sqlite {
+            check_virtual_tables(sql)?;
+        }
         let kind = kind(&words);
         let writes = kind != Kind::Read
             || words
@@ -257,6 +263,31 @@ impl Statement {
         }
         Ok(statements)
     }
+}
+
+/// Refuses virtual tables that are too long in statements of SQLite, of which there may be several.
+///
+/// # Errors
+/// `too-large`; the scanner's for a text that is long enough to be looked at.
+pub(crate) fn check_virtual_tables(sql: &str) -> Result<(), Error> {
+    if sql.len() <= VIRTUAL_TABLE_BYTES {
+        return Ok(());
+    }
+    // Where the token before is a CREATE, and where a virtual table began whose statement has not ended.
+    let (mut create, mut table) = (None, None);
+    scan(sql, Dialect::Sqlite, |(token, start, end)| {
+        if token == Token::Symbol(';') {
+            table = None;
+        }
+        table = create.take().filter(|_| is(&token, "virtual")).or(table);
+        create = is(&token, "create").then_some(start);
+        match table {
+            Some(from) if end - from > VIRTUAL_TABLE_BYTES => {
+                Err(Error::too_large(format!("CREATE VIRTUAL TABLE may have {VIRTUAL_TABLE_BYTES} bytes")))
+            }
+            _ => Ok(()),
+        }
+    })
 }
 
 /// How many of these words are of a trigger with its statements; none if it is another statement.

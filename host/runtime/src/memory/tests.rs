@@ -5,7 +5,11 @@ use super::image::{Base, Image};
 use super::page_map::PageMap;
 use super::slot::{RESET_BYTES_MAX, Reservations, Slot};
 use crate::compiled_cache::CompiledCache;
+use rustix::mm::{Advice, madvise};
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::os::unix::fs::{FileExt, PermissionsExt};
+use std::process::Command;
 use std::sync::Arc;
 
 const PAGE_BYTES: usize = 64 << 10;
@@ -273,6 +277,75 @@ fn pages_are_known_by_the_faults_that_make_them_the_slots_own() {
         assert!(unsafe { slot.reset() }.expect("the system answers"));
         // SAFETY: as above.
         assert!(unsafe { slot.is_image() }, "{name}");
+    }
+}
+
+/// A swap file, for as long as a test takes; only for root.
+struct SwapFile(tempfile::TempDir);
+
+impl SwapFile {
+    fn activate() -> Option<Self> {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let swap = Self(folder);
+        std::fs::write(swap.path(), vec![0; 16 << 20]).expect("writing");
+        std::fs::set_permissions(swap.path(), std::fs::Permissions::from_mode(0o600)).expect("it is ours");
+        (swap.run("mkswap") && swap.run("swapon")).then_some(swap)
+    }
+
+    fn path(&self) -> std::path::PathBuf {
+        self.0.path().join("swap")
+    }
+
+    fn run(&self, program: &str) -> bool {
+        Command::new(program).arg(self.path()).output().is_ok_and(|output| output.status.success())
+    }
+}
+
+impl Drop for SwapFile {
+    fn drop(&mut self) {
+        self.run("swapoff"); // it may not be in use
+    }
+}
+
+/// Asks the system to swap out what of the slot's memory is its own; how many pages are.
+fn swap_out(slot: &Slot) -> usize {
+    const IS_SWAPPED: u64 = 1 << 62;
+    // SAFETY: what is swapped out is still there.
+    let _ = unsafe { madvise(slot.start().cast(), slot.len(), Advice::LinuxPageOut) }; // as far as it does
+    let page = rustix::param::page_size();
+    let entries = File::open("/proc/self/pagemap").expect("it is there on Linux");
+    let is_swapped = |number: usize| {
+        let mut entry = [0; 8];
+        let at = (slot.start() as usize / page + number) * entry.len();
+        entries.read_exact_at(&mut entry, at as u64).expect("it has every page");
+        u64::from_ne_bytes(entry) & IS_SWAPPED != 0
+    };
+    (0..slot.len() / page).filter(|number| is_swapped(*number)).count()
+}
+
+#[test]
+fn what_was_swapped_out_is_put_back_as_well() {
+    /// The pages that are written to before the rest is swapped out, and after.
+    const ROUNDS: [(&[usize], &[usize]); 3] = [(&[1, 5, 9], &[]), (&[], &[]), (&[5, 40], &[9])];
+    let _swap = SwapFile::activate();
+    let mut numbers = Numbers(13);
+    let home = Arc::new(Reservations::new(1));
+    for (name, map) in page_maps() {
+        let slot = Slot::new(&home, &Arc::new(map), image(&mut numbers, 4), CAPACITY, GUARD).expect("room");
+        // SAFETY: below the memory's length, and nobody else's.
+        let write = |page: usize| unsafe { *slot.start().add(page * 4096) ^= 1 };
+        for (before, after) in ROUNDS {
+            slot.watch(|| before.iter().copied().for_each(write));
+            let swapped = swap_out(&slot);
+            if swapped == 0 {
+                eprintln!("{name}: nothing was swapped out: only root can have swap, and not everywhere");
+            }
+            slot.watch(|| after.iter().copied().for_each(write));
+            // SAFETY: no guest runs here.
+            assert!(unsafe { slot.reset() }.expect("the system answers"));
+            // SAFETY: as above.
+            assert!(unsafe { slot.is_image() }, "{name}, {before:?}: {swapped} pages were swapped out");
+        }
     }
 }
 

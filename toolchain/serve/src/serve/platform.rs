@@ -150,6 +150,12 @@ mod tests {
     use std::collections::BTreeMap;
 
     #[test]
+    fn a_project_may_name_the_capabilities_that_a_tenant_may_be_granted() {
+        let of_tenants = TenantSettings::default().capabilities;
+        assert_eq!(elias_project::config_file::CAPABILITIES.to_vec(), of_tenants, "elias.toml and a new tenant");
+    }
+
+    #[test]
     fn every_amount_of_every_capability_and_every_limit_can_be_capped() {
         let data = tempfile::tempdir().expect("a folder");
         let settings = Settings { instances: Some(1), ..Settings::default() };

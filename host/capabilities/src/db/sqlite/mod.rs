@@ -11,6 +11,7 @@ mod migrations;
 mod pool;
 mod quick;
 mod run;
+mod search;
 mod watch;
 
 #[cfg(test)]
