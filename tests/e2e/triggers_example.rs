@@ -117,6 +117,8 @@ async fn an_order_becomes_an_event_a_job_and_a_line_of_the_report() {
     terminal.edit("shop/elias.toml", "0 6 * * *", "0 7 * * *");
     let said = terminal.types("shop", &["deploy"]);
     assert!(said.contains("  triggers.schedule.report.cron: \"0 6 * * *\" -> \"0 7 * * *\"\n"), "{said}");
+    let said = terminal.types("shop", &["rollback", "shop"]);
+    assert!(said.contains("  triggers.schedule.report.cron: \"0 7 * * *\" -> \"0 6 * * *\"\n"), "{said}");
 }
 
 #[tokio::test]

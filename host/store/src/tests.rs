@@ -129,6 +129,7 @@ async fn deploy(store: &Store, tenant: &TenantId, version: u32, revision: u64) -
         created_at: now_ms(),
         created_by: "test".into(),
         ended_at: None,
+        trigger_changes: Vec::new(),
     };
     scope.insert_deployment(&deployment).await?;
     let (component, environment) = (id.component, id.environment);
