@@ -11,7 +11,8 @@ use std::collections::{BTreeMap, HashMap};
 /// A queue of a tenant.
 pub(super) type QueueKey = (TenantId, QueueId);
 
-/// Jobs that one round claims.
+/// Jobs that one round claims. A host has one round at a time, so what it has claimed and others do not see yet is never
+/// more: a queue whose concurrency is not exact has at most so many more jobs for each other host.
 const CLAIM_MAX: u32 = 50;
 /// The largest concurrency that holds exactly over all hosts: they take turns to claim from such a queue. To do so from
 /// one with a larger limit costs more than it is worth.
@@ -214,6 +215,17 @@ mod tests {
         assert_eq!(planned(all, &[], 10), [share("a", "many", 3), share("a", "few", 2), share("b", "many", 5)]);
         let all = vec![ready("a", "slow", 1), ready("a", "many", 2)];
         assert_eq!(planned(all, &[], 100), [share("a", "slow", 10), share("a", "many", 40)]);
+    }
+
+    #[test]
+    fn a_round_claims_no_more_than_a_concurrency_may_be_exceeded_by() {
+        // The documented bound: 50 jobs for each other host, however much room and however many slots there are.
+        for many in [vec![ready("a", "many", 1)], vec![ready("a", "many", 1), ready("b", "many", 1)]] {
+            let all: u32 = planned(many, &[], 1_000).iter().map(|(_, _, most)| most).sum();
+            assert_eq!(all, 50);
+        }
+        let leased = [LeasedQueue { tenant: "a".parse().expect("a name"), queue: queue("many"), leased: 990 }];
+        assert_eq!(planned(vec![ready("a", "many", 1)], &leased, 1_000), [share("a", "many", 10)]);
     }
 
     #[test]
