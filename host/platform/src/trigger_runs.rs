@@ -116,7 +116,7 @@ async fn execute(platform: &Inner, run: Run) -> RunEnd {
         }
     };
     let Run { source: (kind, name), record, message, timeout, cause, journal, mut cancelled, .. } = run;
-    guard.set_run(kind, &name, record);
+    guard.set_run(kind, &name, record, &cause);
     let version = Some(guard.version());
     let mut options = CallOptions {
         caller: Arc::new(Caller { tenant_id: Some(guard.tenant().to_string()), ..Caller::default() }),

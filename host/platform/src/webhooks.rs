@@ -5,6 +5,7 @@ use crate::serving::{ExecutionOutcome, Service, Serving, State};
 use crate::triggers::{RunEnd, WebhookDelivery, child_traceparent, registration};
 use crate::webhook_sender::{WebhookSender, WebhookTarget};
 use elias_api::{Code, Error, ExecutionRecord, RecordedRun, Result, VersionSettings};
+use elias_capabilities::trace_id;
 use elias_names::ServiceId;
 use elias_triggers::config::WebhookConfig;
 use elias_triggers::queue::Ending;
@@ -68,14 +69,17 @@ pub(crate) async fn deliver(
     };
     let Some(sender) = sender else { return not_run("this host sends no webhooks".to_owned()) };
     let state = Arc::clone(&service.state());
-    let message = Message { id, event, traceparent: child_traceparent(record.cause.as_deref()) };
+    let traceparent = child_traceparent(record.cause.as_deref());
+    let trace = trace_id(&traceparent).map(str::to_owned);
+    let message = Message { id, event, traceparent };
     let started = Instant::now();
     let is_cancelled = async { cancelled.wait_for(|is_cancelled| *is_cancelled).await.is_ok() };
     let sent = tokio::select! {
         sent = send(serving, sender, &service.id, &state, &name, message) => sent,
         true = is_cancelled => DeliveryAttempt::nothing(Ending::Cancelled),
     };
-    let ended = EndedDelivery { service: &service, state: &state, name: &name, record, duration: started.elapsed() };
+    let duration = started.elapsed();
+    let ended = EndedDelivery { service: &service, state: &state, name: &name, record, trace, duration };
     ended.record(serving, &sent);
     RunEnd { ending: sent.ending, version: Some(state.release.target.version) }
 }
@@ -141,6 +145,7 @@ struct EndedDelivery<'a> {
     state: &'a State,
     name: &'a str,
     record: RecordedRun,
+    trace: Option<String>,
     duration: Duration,
 }
 
@@ -173,6 +178,7 @@ impl EndedDelivery<'_> {
             version: self.state.release.target.version,
             source: format!("{KIND} {}", self.name),
             run: Some(self.record),
+            trace: self.trace,
             started_at: i64::try_from(now_ms.saturating_sub(duration_us / 1_000)).unwrap_or(i64::MAX),
             duration_us,
             fuel: 0,

@@ -89,6 +89,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("triggers", include_str!("schema/7_triggers.sql")),
     ("event_log", include_str!("schema/8_event_log.sql")),
     ("idempotency", include_str!("schema/9_idempotency.sql")),
+    ("trace", include_str!("schema/10_trace.sql")),
 ];
 
 /// The tables with a tenant's rows, which row-level security guards on PostgreSQL.

@@ -47,6 +47,7 @@ pub(crate) fn hot_statements(dialect: Dialect) -> Vec<(String, Vec<Value>)> {
         (events::known_events(dialect), vec![tenant, Items]),
         ("DELETE FROM executions WHERE started_at < $1".to_owned(), vec![Number(10)]),
         (crate::executions::PRUNE_EXECUTIONS.to_owned(), vec![Number(10)]),
+        (crate::executions::list_executions(true, ""), executions_of_a_trace()),
     ];
     for segment in 0..EVENT_TABLES {
         let range = [tenant, Number(10), Number(i64::MAX)];
@@ -56,4 +57,13 @@ pub(crate) fn hot_statements(dialect: Dialect) -> Vec<(String, Vec<Value>)> {
     }
     all.extend(jobs::UNFINISHED_OF.map(|sql| (sql.to_owned(), vec![tenant, name, Number(50)])));
     all
+}
+
+/// The index that finds the executions of a trace.
+pub(crate) const TRACE_INDEX: &str = "executions_by_trace";
+
+fn executions_of_a_trace() -> Vec<Value> {
+    use Value::{Number, Text};
+    let (all, trace) = (Text(""), Text("trace-7"));
+    vec![Text("a"), Text("~"), all, all, Number(-1), Number(50), all, trace]
 }

@@ -192,6 +192,7 @@ mod tests {
             "status",
             "status shop --json",
             "executions --component shop --env staging --failed --limit 5",
+            "executions --trace 4bf92f3577b34da6a3ce929d0e0e4736 --failed",
             "executions show 01J0 --json",
             "logs shop --follow",
             "cancel 01J0",
