@@ -163,8 +163,12 @@ impl Runner {
             running.remove(&one.end.lease);
             if late.contains(&one.end.lease) {
                 tracing::warn!(job = %one.end.lease.id, "a job ended after its lease: another host runs it again");
-            } else if matches!(one.end.outcome, JobOutcome::Dead { .. }) {
-                self.meters.dead(&one.end.lease.tenant);
+                continue;
+            }
+            match one.end.outcome {
+                JobOutcome::Dead { .. } => self.meters.dead(&one.end.lease.tenant),
+                JobOutcome::Retry { .. } | JobOutcome::Suspended { .. } => self.due_changed.notify_one(),
+                _ => {}
             }
         }
         drop(running);

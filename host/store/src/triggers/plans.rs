@@ -40,6 +40,7 @@ pub(crate) fn hot_statements(dialect: Dialect) -> Vec<(String, Vec<Value>)> {
         (jobs::outdated_jobs(dialect), vec![Number(50)]),
         (schedules::due_schedules(dialect), vec![Number(50)]),
         (schedules::UNARMED.to_owned(), vec![Number(50)]),
+        (schedules::upcoming_due(dialect), vec![Number(10)]),
         (schedules::LAST_TICKS.to_owned(), with(&[Number(i64::MAX), Number(50)])),
         (schedules::PRUNE_TICKS.to_owned(), vec![Number(10), Number(50)]),
         (segments::TENANT_LOG.to_owned(), vec![tenant]),
