@@ -40,6 +40,7 @@ mod step_records;
 #[cfg(test)]
 mod tests;
 mod waits;
+mod workflow_records;
 
 pub use backends::TriggerBackends;
 pub(crate) use cause::{checked as checked_traceparent, child_of as child_traceparent};
@@ -52,3 +53,4 @@ pub(crate) use run::{Message, Run, RunEnd, ServedTriggers, Services, WebhookDeli
 pub(crate) use runner::Runner;
 pub(crate) use scheduler::{FAILING_RUNS, LATE};
 pub(crate) use step_records::{ROWS_OF_STEP, step_records};
+pub(crate) use workflow_records::workflow_record;

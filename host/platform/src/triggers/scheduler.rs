@@ -42,6 +42,8 @@ pub(crate) const LATE: Duration = Duration::from_secs(60);
 pub(crate) const FAILING_RUNS: u32 = 3;
 /// How long ticks are kept, in milliseconds.
 const TICKS_KEPT_MS: i64 = 30 * 86_400_000;
+/// Rows of steps of jobs that have ended which are kept of each tenant: a step has one, a wait two.
+const STEPS_KEPT: u32 = 100_000;
 /// How long the token bucket of a rate is kept that is full, in milliseconds.
 const LIMITS_KEPT_MS: i64 = 86_400_000;
 /// How long the record of a job is kept that was to run after one that failed, in milliseconds.
@@ -156,6 +158,7 @@ async fn prune(runner: &Arc<Runner>) -> Result<bool> {
         let mut scope = runner.store.queue_write().await?;
         let deleted = [
             scope.prune_jobs(BATCH).await?,
+            scope.prune_steps(STEPS_KEPT, BATCH).await?,
             scope.prune_job_keys(BATCH).await?,
             scope.prune_receipts(BATCH).await?,
             scope.prune_ticks(now_ms().saturating_sub(TICKS_KEPT_MS), BATCH).await?,
