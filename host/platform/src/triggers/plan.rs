@@ -11,9 +11,9 @@ use std::collections::{BTreeMap, HashMap};
 /// A queue of a tenant.
 pub(super) type QueueKey = (TenantId, QueueId);
 
-/// Jobs that one round claims. A host has one round at a time, so what it has claimed and others do not see yet is never
-/// more: a queue whose concurrency is not exact has at most so many more jobs for each other host.
-const CLAIM_MAX: u32 = 50;
+/// Jobs that one round claims. A host has one round at a time, so that others do not see at most so many of its jobs:
+/// each other host may exceed a concurrency that is not exact by them.
+pub(super) const CLAIM_MAX: u32 = 50;
 /// The largest concurrency that holds exactly over all hosts: they take turns to claim from such a queue. To do so from
 /// one with a larger limit costs more than it is worth.
 const EXACT_CONCURRENCY_MAX: u32 = 100;
@@ -69,7 +69,7 @@ fn limits(served: &ServedTriggers, queue: &QueueId) -> QueueLimits {
             // Of what is to be published later, and what is left of a subscription that the version has no more.
             // Its jobs are events, and its concurrency is that of runs.
             let events =
-                |subscription: &SubscriptionConfig| subscription.concurrency.saturating_mul(subscription.batch);
+                |subscription: &SubscriptionConfig| subscription.concurrency.saturating_mul(subscription.batch.size);
             of(subscription.is_some(), subscription.map_or(CLAIM_MAX, events))
         }
         JobTrigger::Webhook => {

@@ -1,6 +1,7 @@
 //! Claiming jobs, and ending those that have run: the ends of some and the claim of the next are one transaction.
 
 use super::Runner;
+use super::batch_waits;
 use super::dead_job;
 use super::event_batch::{self, Claim};
 use super::limits::Buckets;
@@ -60,6 +61,7 @@ pub(super) async fn round(runner: &Arc<Runner>) -> Result<bool> {
     if free > 0 && !runner.is_stopping() {
         let mut scope = runner.store.host_read().await?;
         let ready = scope.ready_queues().await?;
+        let ready = batch_waits::without_waiting(runner, &mut scope, ready).await?;
         let leased = if ready.is_empty() { Vec::new() } else { scope.leased_queues().await? };
         drop(scope);
         let now = Instant::now();

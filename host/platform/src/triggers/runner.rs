@@ -46,6 +46,8 @@ pub(crate) struct Runner {
     pub(super) ended: Mutex<Vec<Ended>>,
     pub(super) held: Mutex<HashMap<QueueKey, Hold>>,
     pub(super) fair: Mutex<FairQueue<TenantId>>,
+    /// When the first batch is run that waits for more events; none if the last look found no such.
+    pub(super) batch_pause: Mutex<Option<Duration>>,
     pub(super) compiled: Mutex<deliver::CompiledSubscriptions>,
     pub(super) seen_events: Mutex<SeenEvents>,
     pub(super) meters: TriggerMeters,
@@ -103,6 +105,7 @@ impl Runner {
             ended: Mutex::default(),
             held: Mutex::default(),
             fair: Mutex::default(),
+            batch_pause: Mutex::default(),
             compiled: Mutex::default(),
             seen_events: Mutex::default(),
             meters: TriggerMeters::default(),
@@ -230,9 +233,9 @@ enum Part {
 }
 
 impl Part {
-    fn poll(self) -> Duration {
+    fn poll(self, runner: &Runner) -> Duration {
         match self {
-            Self::Queue => QUEUE_POLL,
+            Self::Queue => runner.batch_pause.lock().take().map_or(QUEUE_POLL, |pause| pause.min(QUEUE_POLL)),
             Self::Events => EVENTS_POLL,
         }
     }
@@ -259,7 +262,7 @@ async fn work(runner: Weak<Runner>, part: Part) {
         let Some(runner) = runner.upgrade() else { return };
         let wait = match outage.note(part.round(&runner).await) {
             Some(true) => continue,
-            Some(false) => part.poll(),
+            Some(false) => part.poll(&runner),
             None => RETRY,
         };
         // What comes from now on has left a permit with the notification. Others' work is found by looking again.

@@ -3,6 +3,7 @@
 //! Times are those of the database's clock, which all hosts share. What many rows are about is one statement with a
 //! JSON array, so that a batch of any size is the same prepared statement.
 
+mod batches;
 mod cursors;
 mod discard;
 mod enqueue;

@@ -1,6 +1,6 @@
 //! The statements that run all the time, for the test that each finds its rows by an index.
 
-use super::{events, finish, jobs, queue, schedules, segments, steps, waiting};
+use super::{batches, events, finish, jobs, queue, schedules, segments, steps, waiting};
 use crate::Dialect;
 
 pub(crate) use segments::EVENT_TABLES;
@@ -23,6 +23,7 @@ pub(crate) fn hot_statements(dialect: Dialect) -> Vec<(String, Vec<Value>)> {
     let mut all = vec![
         (queue::READY_QUEUES.to_owned(), vec![]),
         (queue::LEASED_QUEUES.to_owned(), vec![]),
+        (batches::ready_counts(dialect), vec![Items]),
         (queue::claim_jobs(dialect), vec![tenant, name, Number(50), Text("me"), Number(1_000)]),
         (queue::claim_keyed(dialect), vec![tenant, name, Number(50), Text("me"), Number(1_000), Number(2)]),
         (queue::claim_by_key(dialect), vec![tenant, name, Number(50), Text("me"), Number(1_000), Number(2)]),
