@@ -18,7 +18,7 @@ pub(crate) struct OpenBatch {
     /// Its number: those who have waited long enough find out whether theirs was run meanwhile.
     number: u64,
     bytes: usize,
-    events: Vec<WaitingEvent>,
+    events: Vec<Entry>,
 }
 
 /// An event in a batch that is not run yet.
