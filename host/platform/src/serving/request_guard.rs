@@ -188,7 +188,8 @@ impl RequestGuard {
         }
     }
 
-    /// Says which trigger it is by its kind and name, for who lists what runs, and the job and the cause for the record.
+    /// Says which trigger it is by its kind and name, for who lists what runs, and the job and the cause for the
+    /// record.
     pub(crate) fn set_run(&mut self, kind: &'static str, name: &str, run: RecordedRun, cause: &Cause) {
         if let Some(under_way) = self.under_way {
             self.service.set_source(under_way, Source::Trigger(kind, name.into()));

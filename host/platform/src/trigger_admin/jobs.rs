@@ -64,8 +64,8 @@ impl Platform {
         allowed_job(&mut self.store().read(tenant).await?, session, Permission::Read, tenant, id).await
     }
 
-    /// The steps of a job in the order of its journal, from a position on; at most 1,000. They are kept
-    /// with the job's record.
+    /// The steps of a job in the order of its journal, from a position on; at most 1,000. They are kept as long as its
+    /// record.
     ///
     /// # Errors
     /// As of [`Platform::job`].

@@ -11,8 +11,8 @@ use std::collections::{BTreeMap, HashMap};
 /// A queue of a tenant.
 pub(super) type QueueKey = (TenantId, QueueId);
 
-/// Jobs that one round claims. A host has one round at a time, so that others do not see at most so many of its jobs:
-/// each other host may exceed a concurrency that is not exact by them.
+/// Jobs that one round claims. A host has one round at a time: where a concurrency is not exact, at most so many jobs
+/// of each other host do not count yet.
 pub(super) const CLAIM_MAX: u32 = 50;
 /// The largest concurrency that holds exactly over all hosts: they take turns to claim from such a queue. To do so from
 /// one with a larger limit costs more than it is worth.

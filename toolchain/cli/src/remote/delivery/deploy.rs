@@ -137,7 +137,8 @@ pub(crate) fn serve(
     })
 }
 
-/// The lines that say what a deployment or a rollback changes in the table `[triggers]`, such as a schedule's cron line.
+/// The lines that say what a deployment or a rollback changes in the table `[triggers]`, such as the cron line of a
+/// schedule.
 pub(super) fn changed_triggers(deployment: &Deployment) -> String {
     deployment.trigger_changes.iter().map(|change| format!("  {}\n", plain(change))).collect()
 }
