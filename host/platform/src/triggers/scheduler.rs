@@ -30,12 +30,12 @@ const SCHEDULES_MAX: u32 = 100;
 const ROUNDS_MAX: u32 = 20;
 /// Runs of a schedule that are counted.
 const RUNS_MAX: u32 = 200;
-/// How many seconds pass between looks into outboxes, looks for schedules that have lost their
-/// next due time, looks for jobs that nobody will ever run, and deletions.
-const OUTBOX_TICKS: u64 = 5;
-const RECONCILE_TICKS: u64 = 30;
-const ORPHANS_TICKS: u64 = 60;
-const PRUNE_TICKS: u64 = 600;
+/// How many seconds pass between looks into outboxes, looks for schedules that have lost their next due time, looks for
+/// jobs that nobody will ever run, and deletions.
+const OUTBOX_SECONDS: u64 = 5;
+const RECONCILE_SECONDS: u64 = 30;
+const ORPHANS_SECONDS: u64 = 60;
+const PRUNE_SECONDS: u64 = 600;
 /// From which lateness on there is an event about it.
 pub(crate) const LATE: Duration = Duration::from_secs(60);
 /// After how many runs in a row that did not succeed there is an event about a schedule.
@@ -79,16 +79,16 @@ impl Upkeep {
         if runner.is_stopping() {
             return Ok(());
         }
-        if count.is_multiple_of(OUTBOX_TICKS) {
+        if count.is_multiple_of(OUTBOX_SECONDS) {
             outbox::drain_due(runner).await?;
         }
-        if count.is_multiple_of(RECONCILE_TICKS) {
+        if count.is_multiple_of(RECONCILE_SECONDS) {
             reconcile(runner).await?;
         }
-        if count % ORPHANS_TICKS == ORPHANS_TICKS - 1 {
+        if count % ORPHANS_SECONDS == ORPHANS_SECONDS - 1 {
             end_orphans(runner).await?;
         }
-        if self.is_pruning || count % PRUNE_TICKS == PRUNE_TICKS - 1 {
+        if self.is_pruning || count % PRUNE_SECONDS == PRUNE_SECONDS - 1 {
             self.is_pruning = prune(runner).await?;
         }
         Ok(())
