@@ -38,7 +38,7 @@ async fn what_is_above_a_tenants_ceiling_is_refused_and_what_serves_already_is_l
         assert_eq!(code, "above-ceiling", "{detail}");
         assert!([key, asked, ceiling].iter().all(|part| detail.contains(part)), "{detail}");
     }
-    // What was accepted under a higher ceiling is lowered while it serves, and not deployed again.
+    // A version accepted under a higher ceiling is lowered while it serves, and not deployed again.
     let mut settings = answers("one");
     settings["limits"] = json!({ "deadline-ms": 20_000 });
     let number = acme.serve("shop", answering(), settings).await;

@@ -272,7 +272,11 @@ async fn a_batch_of_events_ends_as_its_handler_decides_on_each() {
     let subscription = json!({ "name": "orders", "type": "order.*", "batch": 5, "retry": retry });
     let settings = json!({ "triggers": { "event": [subscription] }, "capabilities": { "workflow": {} } });
     team.serve("shop", &component(BATCHES), settings).await;
-    let event = |id: &str, data: Value| json!({ "specversion": "1.0", "id": id, "type": "order.paid", "source": "/tills/7", "data": data });
+    let event = |id: &str, data: Value| {
+        json!({
+            "specversion": "1.0", "id": id, "type": "order.paid", "source": "/tills/7", "data": data,
+        })
+    };
     let letters = async |count: usize| {
         until(&format!("there are {count} dead letters"), async || {
             let letters = team.done("GET", "/dead-letters", Value::Null).await;

@@ -236,7 +236,7 @@ async fn a_slow_reader_of_a_components_answer_keeps_nobody_out() {
     let flags = ["--concurrent-executions", "2", "--queue-timeout-ms", "50000", "--deadline-ms", "600000"];
     let flags = [&flags[..], &["--fuel", "100000000000", "--write-timeout-ms", "600000"]].concat();
     let server = Server::of(WRITER, &flags);
-    // What fits into the buffers is out of the guest's hands: its place is free though nobody reads.
+    // A response that fits into the buffers is out of the guest's hands: its place is free though nobody reads.
     let mut small = Vec::new();
     for _ in 0..8 {
         small.push(slow_reader(server.address, "a", "/stream?mb=1").await);
@@ -245,7 +245,7 @@ async fn a_slow_reader_of_a_components_answer_keeps_nobody_out() {
         assert!(begins(reader).await.starts_with("HTTP/1.1 200"));
     }
     assert_eq!(server.get("/").await.body, "answered");
-    // What does not fit keeps its place as long as nobody wants it, and is broken off when somebody does.
+    // One that does not fit keeps its place as long as nobody wants it, and is broken off when somebody does.
     let mut large = Vec::new();
     for _ in 0..2 {
         large.push(slow_reader(server.address, "a", "/stream?mb=60").await);

@@ -60,7 +60,7 @@ fn settings(triggers: Value, db: Value) -> Value {
     json!({ "capabilities": capabilities, "smoke": { "path": "" }, "triggers": triggers })
 }
 
-/// What was done, as `WHAT ABOUT`, as often as it was.
+/// The work that was done, as `WHAT ABOUT`, as often as it was.
 async fn done(team: &Tenant<'_>, what: &str) -> Vec<String> {
     let sql = "select about from done where what = $1 order by about";
     let query = json!({ "sql": sql, "parameters": [what] });
@@ -180,7 +180,7 @@ async fn a_host_that_is_killed_loses_no_job() {
     }
     platform.restart();
     let team = platform.default_tenant();
-    // What was leased comes back when the lease ends.
+    // A leased job comes back when the lease ends.
     let all = async || {
         // One that was killed between its last effect and the end of the job does it again.
         let mut rows = done(&team, "job").await;

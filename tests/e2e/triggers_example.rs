@@ -45,7 +45,7 @@ async fn fulfil(platform: &Platform, team: &Tenant<'_>) {
     }
 }
 
-/// What the shop has charged: each card once.
+/// The cards that the shop has charged: each once.
 async fn check_payments(team: &Tenant<'_>) {
     let payments = team.get("shop", "/payments").await.json();
     let wanted = json!([{ "order_id": "o-1", "amount": 2_500 }, { "order_id": "o-2", "amount": 1_500 }]);

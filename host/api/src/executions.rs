@@ -19,13 +19,14 @@ pub struct ExecutionRecord {
     pub version: u32,
     /// The method and path of the request that started the execution, such as `GET /cart`; prefixed with `shadow ` for
     /// a mirrored request. Of the run of a trigger its kind and its name: `schedule nightly`, `job resize`,
-    /// `event order.paid`, `webhook partner`.
+    /// `event order.paid`, `webhook partner`; of rows of an outbox that were not handed over `outbox`.
     pub source: String,
     /// The job that the execution ran; null for a request.
     #[serde(default)]
     pub run: Option<RecordedRun>,
     /// The id of the trace that the execution belongs to, 32 hexadecimal digits: that of the request's `traceparent`,
-    /// which jobs, events and requests to other services take along. Null for a record of an older release.
+    /// which jobs, events and requests to other services take along. Null for a record of an older release, and where
+    /// no handler ran.
     #[serde(default)]
     pub trace: Option<String>,
     /// The time of the start, in milliseconds since 1970-01-01 UTC.

@@ -45,7 +45,7 @@ pub use triggers::{
     EventRecord, JobCounts, JobFilter, JobRecord, JobState, JobTrigger, QueueId, ScheduleDetails, ScheduleRecord,
     StepKind, StepRecord, StepState, SubscriptionRecord, TickOutcome, TickRecord,
 };
-pub use versions::{Component, Diff, SmokeCall, UploadedVersion, Version, VersionSettings};
+pub use versions::{Component, Diff, SmokeTest, UploadedVersion, Version, VersionSettings};
 pub use workflows::{WorkflowDetails, WorkflowRecord, WorkflowState};
 
 /// The tenant that is there from the start, for a host with one team.

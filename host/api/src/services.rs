@@ -2,7 +2,7 @@
 
 use crate::error::{Code, Error, Result};
 use elias_delivery::experiment::{Comparison, Experiment, ResponseDifference};
-use elias_delivery::rollout::{Figures, FlagRule, RolloutPlan, RolloutStatus};
+use elias_delivery::rollout::{FlagRule, RolloutPlan, RolloutStatus, VersionMetrics};
 use elias_delivery::supervision::HealthState;
 use elias_names::{ComponentName, Environment};
 use serde::{Deserialize, Serialize};
@@ -214,7 +214,7 @@ pub struct ReleaseStatus {
     /// of events wait.
     pub trigger_health: HealthState,
     /// The measurements on this host since the version was first loaded.
-    pub figures: Figures,
+    pub figures: VersionMetrics,
 }
 
 /// The state of an experiment, for all hosts together.

@@ -4,7 +4,7 @@
 use crate::report::Reporter;
 use crate::run::{Message, RunOptions, Runner};
 use crate::settings::SubscriptionSettings;
-use elias_host::{EventBatch, EventMessage, Running};
+use elias_host::{EventBatch, EventMessage, ExecutionHandle};
 use elias_triggers::queue::Outcome;
 use std::sync::Arc;
 use tokio::sync::oneshot;
@@ -101,7 +101,7 @@ fn start(runner: &Arc<Runner>, subscription: &Arc<SubscriptionSettings>, batch: 
             senders.push(sender);
         }
         let options = RunOptions {
-            running: Running::new(),
+            running: ExecutionHandle::new(),
             deadline: None,
             // Each event is a delivery of its own, and a journal is of one.
             journal: None,

@@ -2,10 +2,10 @@
 
 use crate::batches::{self, WaitingEvent};
 use crate::report::Reporter;
-use crate::run::{Finished, Message, RunOptions, Runner, WebhookMessage};
+use crate::run::{Message, RunOptions, Runner, TaskEnd, WebhookMessage};
 use crate::settings::SubscriptionSettings;
 use elias_capabilities::events::{EventReceiver, PublishedEvent};
-use elias_host::{EventBatch, EventMessage, Running};
+use elias_host::{EventBatch, EventMessage, ExecutionHandle};
 use elias_triggers::event::{Event, EventData, HOPS_MAX};
 use elias_triggers::queue::Outcome;
 use serde_json::{Map, Value};
@@ -17,7 +17,7 @@ use std::time::{Duration, UNIX_EPOCH};
 const ORDERED_MAX: usize = 1_000;
 
 /// The last delivery of a subscription and an ordering key.
-type LastDeliveries = HashMap<(String, String), Finished>;
+type LastDeliveries = HashMap<(String, String), TaskEnd>;
 
 /// Delivers the events of a log.
 pub(crate) async fn run_all(runner: Arc<Runner>, mut events: EventReceiver) {
@@ -121,7 +121,7 @@ async fn run(
             message => {
                 let Ok(slot) = subscription.slots.acquire().await else { break };
                 let options = RunOptions {
-                    running: Running::new(),
+                    running: ExecutionHandle::new(),
                     deadline: None,
                     journal: Some(&*journal).filter(|_| subscription.config.batch.size == 1),
                     hops,

@@ -164,7 +164,7 @@ impl Ceilings {
             let Some(ceiling) = self.ceiling(tenant, key) else { continue };
             let path = key.strip_prefix(CAPABILITIES).and_then(|rest| rest.split_once('.'));
             let Some((capability, path)) = path else { continue };
-            // What was not granted needs no ceiling, and a table of none would be a grant.
+            // A capability that was not granted needs no ceiling, and an empty table would be a grant.
             let Some(table) = grants.get_mut(capability) else { continue };
             lower(table, path, amount.default, ceiling);
         }

@@ -1,6 +1,6 @@
 //! Recorded executions: the list of them, and one.
 
-use crate::access::{About, Permission};
+use crate::access::{AccessTarget, Permission};
 use crate::platform::Platform;
 use crate::session::Session;
 use elias_api::{Code, Error, ExecutionFilter, ExecutionRecord, Result};
@@ -34,7 +34,7 @@ impl Platform {
         session.require_role(Permission::Read, tenant)?;
         let found = self.store().read(tenant).await?.execution(id).await?;
         let is_allowed = |execution: &ExecutionRecord| {
-            let about = About::Service(&execution.component, execution.environment);
+            let about = AccessTarget::Service(&execution.component, execution.environment);
             session.require(Permission::Read, tenant, about).is_ok()
         };
         found.filter(is_allowed).ok_or_else(|| {

@@ -2,7 +2,7 @@
 
 use crate::capabilities::Capabilities;
 use crate::diagnostic::{BuildError, Details};
-use crate::{BuildOptions, Builder, Built, inspect};
+use crate::{BuildOptions, Builder, BuiltComponent, inspect};
 use elias_atomic_write::{Access, Fsync};
 use elias_command_line::{BuildArguments, InspectArguments, PrepareArguments, TypesArguments};
 use elias_contract::key_file::{self, KeyFileError};
@@ -46,7 +46,7 @@ impl From<KeyFileError> for BuildError {
 
 /// The output of a build.
 struct BuildOutput {
-    built: Built,
+    built: BuiltComponent,
     output: PathBuf,
     signature: Option<Signature>,
 }
@@ -222,12 +222,12 @@ fn build_with_progress(
     arguments: &BuildArguments,
     options: &BuildOptions,
     terminal: bool,
-) -> Result<Built, BuildError> {
+) -> Result<BuiltComponent, BuildError> {
     let progress = if terminal && !arguments.quiet { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
     if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {elapsed}") {
         progress.set_style(style);
     }
-    // What takes less than a moment shows nothing.
+    // A build that takes less than a moment shows nothing.
     progress.enable_steady_tick(Duration::from_millis(150));
     let cache = match cache_dir(arguments.cache_dir.as_deref()) {
         None => None,
@@ -243,7 +243,7 @@ fn build_with_progress(
     built
 }
 
-fn open_cache(dir: &Path) -> Result<CompiledCache, BuildError> {
+pub(crate) fn open_cache(dir: &Path) -> Result<CompiledCache, BuildError> {
     CompiledCache::open(dir).map_err(|error| {
         let help = "name another folder with --cache-dir";
         BuildError::Io(Box::new(Details::new(format!("the cache {}: {error}", dir.display())).help(help)))

@@ -1,8 +1,8 @@
 //! Compiles JavaScript and TypeScript into WebAssembly components that carry their own engine.
 //!
 //! A [`Builder`] goes from an entry file to the bytes of a component: bundle, evaluate the top level in the engine,
-//! take the snapshot, put the component together. The command line is `elias-build`, in `main.rs`; `elias dev` and
-//! `elias serve --watch` call the library.
+//! take the snapshot, put the component together. The command line is `elias-build`, in `main.rs`; `elias dev`,
+//! `elias serve --watch` and `elias test` have it build as their [`child`].
 //!
 //! # Building from a program
 //!
@@ -25,7 +25,7 @@
 //! assert_eq!(built.manifest.handlers, ["fetch"]);
 //! std::fs::write(project.join("app.wasm"), &built.wasm)?;
 //!
-//! // What is wrong with a source is said in its own lines, for people and for programs.
+//! // Errors in a source are shown in its own lines, for people and for programs.
 //! std::fs::write(project.join("index.js"), "export default {")?;
 //! let error = runtime.block_on(builder.build(&options)).expect_err("it does not end");
 //! assert_eq!(error.code(), "syntax-error");
@@ -37,6 +37,7 @@
 pub mod api_usage;
 pub mod bundle;
 pub mod capabilities;
+pub mod child;
 pub mod command;
 mod componentize;
 pub mod diagnostic;
@@ -60,6 +61,7 @@ use diagnostic::Details;
 use elias_contract::layout::{self, BASE_SECTION, append_custom_section};
 use elias_contract::manifest::{FORMAT, MANIFEST_SECTION, Manifest, SBOM_SECTION, SOURCE_MAP_SECTION, Stage};
 use elias_host::engine::CompiledCache;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -68,7 +70,7 @@ use std::sync::Arc;
 const COMPONENT_BYTES_MAX: usize = 256 << 20;
 
 /// The input and the options of a build.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct BuildOptions {
     /// The entry module, relative to `project` or absolute.
     pub entry: PathBuf,
@@ -100,7 +102,7 @@ pub struct BuildOptions {
 }
 
 impl BuildOptions {
-    /// The usual: self-contained, not minified, without eval, the date of `SOURCE_DATE_EPOCH` or else 0.
+    /// The usual: bundled with its engine, not minified, without eval, the date of `SOURCE_DATE_EPOCH` or else 0.
     ///
     /// See <https://reproducible-builds.org/specs/source-date-epoch/>.
     #[must_use]
@@ -125,7 +127,7 @@ impl BuildOptions {
 
 /// A component, and what was noticed on the way to it.
 #[derive(Debug)]
-pub struct Built {
+pub struct BuiltComponent {
     /// The component.
     pub wasm: Vec<u8>,
     /// Its manifest.
@@ -161,7 +163,7 @@ impl Builder {
     ///
     /// # Errors
     /// Whatever is wrong with the source, in its own lines; see [`BuildError`].
-    pub async fn build(&self, options: &BuildOptions) -> Result<Built, BuildError> {
+    pub async fn build(&self, options: &BuildOptions) -> Result<BuiltComponent, BuildError> {
         let package = package::read(&options.project, &options.entry)?;
         let capabilities = Arc::new(Capabilities::read(&options.capabilities, &options.project)?);
         let bundle = bundle::bundle(&bundle::BundleOptions {
@@ -259,7 +261,7 @@ impl Builder {
         let logs = evaluated.report.logs.into_iter().map(|line| (line.level, line.message)).collect();
         let watch =
             bundle.modules.into_iter().chain(package.file).chain(capabilities.files().iter().cloned()).collect();
-        Ok(Built { wasm, manifest, warnings, logs, watch })
+        Ok(BuiltComponent { wasm, manifest, warnings, logs, watch })
     }
 }
 

@@ -11,7 +11,7 @@ include!(concat!(env!("OUT_DIR"), "/web_modules.rs"));
 /// The entry of one module in `guest-js/web/src/index.json`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Entry {
+struct WebModule {
     /// The file; none for what QuickJS itself brings, such as Date.
     file: Option<String>,
     /// Whether every component has it, and every request uses it.
@@ -57,7 +57,7 @@ const SOURCES_VARIABLE: &str = "ELIAS_WEB_SOURCES";
 static SOURCES_FOLDER: LazyLock<Option<PathBuf>> =
     LazyLock::new(|| std::env::var_os(SOURCES_VARIABLE).map(PathBuf::from));
 
-static INDEX: LazyLock<Vec<Entry>> = LazyLock::new(|| match &*SOURCES_FOLDER {
+static INDEX: LazyLock<Vec<WebModule>> = LazyLock::new(|| match &*SOURCES_FOLDER {
     Some(_) => serde_json::from_str(&from_folder("index.json").expect("index.json")).expect("index.json is valid"),
     // Ours, and read by a test: a mistake in it is found before it ships.
     None => serde_json::from_str(include_str!("../../../guest-js/web/src/index.json")).unwrap_or_default(),
@@ -230,19 +230,19 @@ pub(crate) fn changed_base_modules() -> Option<Vec<(String, &'static str)>> {
 
 /// The same of this binary.
 pub(crate) fn base_modules() -> Vec<(String, &'static str)> {
-    let (core, others): (Vec<&Entry>, Vec<&Entry>) =
+    let (core, others): (Vec<&WebModule>, Vec<&WebModule>) =
         INDEX.iter().filter(|entry| entry.is_everywhere()).partition(|entry| entry.core);
     core.into_iter().chain(others).filter_map(module).collect()
 }
 
-impl Entry {
+impl WebModule {
     /// Whether every component has it.
     fn is_everywhere(&self) -> bool {
         self.core || self.base
     }
 }
 
-fn module(entry: &Entry) -> Option<(String, &'static str)> {
+fn module(entry: &WebModule) -> Option<(String, &'static str)> {
     let file = entry.file.as_deref()?;
     let source = match from_folder(file) {
         Some(changed) => changed.leak(), // once in a build

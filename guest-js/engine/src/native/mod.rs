@@ -22,6 +22,7 @@ pub(crate) mod fetch_handler;
 mod header_fields;
 mod http_request;
 mod http_response;
+mod inspect;
 mod jobs;
 mod message;
 mod mime;

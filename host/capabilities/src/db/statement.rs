@@ -35,10 +35,16 @@ pub(crate) struct Statement {
     pub(crate) leaves: bool,
     /// Its parameters' part of what an instance may have under way.
     pub(crate) held: Option<Arc<OwnedSemaphorePermit>>,
+    /// Whether it names [`OUTBOX`], as only those of the host and of people may.
+    pub(crate) names_outbox: bool,
 }
 
 /// Where migrations are recorded.
 pub(crate) const BOOKKEEPING: &str = "elias_migrations";
+
+/// The table that only the host writes to. What a component could write there by itself would have the cause that it
+/// says: events could lead to events for ever, and no count of hops would end it.
+pub(crate) const OUTBOX: &str = "elias_outbox";
 
 /// The words with which a statement may begin, beside CREATE, ALTER and DROP.
 const BEGINNINGS: &[&str] = &["select", "with", "insert", "update", "delete", "values", "explain"];
@@ -205,6 +211,16 @@ const FUNCTION_PREFIXES: &[&str] = &[
 impl Statement {
     /// Checks a statement that a component sent.
     pub(crate) fn guest(sql: &str, parameters: Vec<Value>, dialect: Dialect) -> Result<Self, Error> {
+        let statement = Self::own(sql, parameters, dialect)?;
+        if statement.names_outbox {
+            let what = "is the host's own table: the option `tx` of jobs.enqueue and events.publish writes to it";
+            return Err(Error::denied(format!("{OUTBOX} {what}")));
+        }
+        Ok(statement)
+    }
+
+    /// Checks a statement of the host's own, or of people: the same rules hold, but it may name [`OUTBOX`].
+    pub(crate) fn own(sql: &str, parameters: Vec<Value>, dialect: Dialect) -> Result<Self, Error> {
         let mut placed = tokens(sql, dialect)?;
         while placed.last().is_some_and(|(token, ..)| *token == Token::Symbol(';')) {
             placed.pop();
@@ -216,6 +232,10 @@ impl Statement {
             return Err(Error::denied("one statement at a time"));
         }
         check(&words, dialect)?;
+        // The outbox has no other names, since escapes in identifiers are no tokens. SQLite takes strings for
+        // identifiers, too, and so asks its authorizer besides.
+        let is_outbox = |token: &&Token| matches!(token, Token::Word(name) | Token::Quoted(name) if name == OUTBOX);
+        let names_outbox = words.iter().any(is_outbox);
         let kind = kind(&words);
         let writes = kind != Kind::Read
             || words
@@ -223,7 +243,7 @@ impl Statement {
                 .any(|token| ["insert", "update", "delete", "replace", "merge"].iter().any(|word| is(token, word)));
         let leaves = kind == Kind::Schema || words.iter().any(|token| is(token, "temp") || is(token, "temporary"));
         let sql = if dialect == Dialect::Postgres { dollars(sql, &placed) } else { sql.to_owned() };
-        Ok(Self { sql, parameters, kind, writes, leaves, held: None })
+        Ok(Self { sql, parameters, kind, writes, leaves, held: None, names_outbox })
     }
 
     /// Splits a migration for PostgreSQL into statements, each of which a component could have sent.

@@ -1,3 +1,5 @@
+//! Tests of the ceilings of grants and limits.
+
 use super::*;
 use elias_host::capability::{Capability, ComponentInfo, ConfigureError, HostLinker, InstanceInfo, wasmtime};
 use std::sync::Arc;
@@ -18,7 +20,9 @@ impl Capability for Maps {
     }
 
     fn amounts(&self) -> &'static [Amount] {
-        const { &[Amount { key: "tiles", default: 10, ceiling: 100 }, Amount { key: "pool.size", default: 4, ceiling: 8 }] }
+        const AMOUNTS: &[Amount] =
+            &[Amount { key: "tiles", default: 10, ceiling: 100 }, Amount { key: "pool.size", default: 4, ceiling: 8 }];
+        AMOUNTS
     }
 
     fn is_data(&self, key: &str) -> bool {
@@ -87,7 +91,10 @@ fn what_is_above_a_ceiling_is_refused_with_key_value_and_ceiling() {
         }
     }
     let good = json!({
-        "capabilities": { "maps": { "tiles": 50, "pool": { "size": 5 }, "places": { "Rome": [41.9, 12.5e9] } }, "absent": { "n": 7 } },
+        "capabilities": {
+            "maps": { "tiles": 50, "pool": { "size": 5 }, "places": { "Rome": [41.9, 12.5e9] } },
+            "absent": { "n": 7 },
+        },
         "limits": { "fuel": 1_000, "deadline-ms": u64::MAX }, "supervision": { "queue": 7 },
     });
     ceilings.check(&tenant, &settings(good)).expect("nothing is above");

@@ -128,7 +128,8 @@ impl Platform {
                     "a rollback made while the store was unavailable was replaced by a later one"
                 );
             } else {
-                tracing::warn!(service = %id, version = deployment.version, by, at, serves = stored.version, deployment = instead,
+                tracing::warn!(service = %id, version = deployment.version, by, at, serves = stored.version,
+                    deployment = instead,
                     "a rollback made while the store was unavailable was discarded: another change was stored first");
             }
             scope.audit(actor, "deployment.rollback-discarded", id.subject(), Some(deployment), Some(&stored)).await?;

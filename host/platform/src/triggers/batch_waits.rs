@@ -2,7 +2,7 @@
 //! waited as long as the subscription says. Nothing is kept between two looks; each host counts in the store.
 
 use super::Runner;
-use super::plan::{CLAIM_MAX, QueueKey};
+use super::plan::QueueKey;
 use elias_api::{JobTrigger, Result};
 use elias_delivery::clock::Now;
 use elias_names::ServiceId;
@@ -35,7 +35,7 @@ pub(super) async fn without_waiting(
     Ok(complete)
 }
 
-/// The batch of a queue of deliveries, if its events wait for others. One is full when a round can take no more.
+/// The batch of a queue of deliveries, if its events wait for others.
 fn waiting_batch(runner: &Runner, ReadyQueue { tenant, queue, .. }: &ReadyQueue) -> Option<BatchConfig> {
     if queue.trigger != JobTrigger::Event {
         return None;
@@ -43,8 +43,7 @@ fn waiting_batch(runner: &Runner, ReadyQueue { tenant, queue, .. }: &ReadyQueue)
     let (component, environment) = (queue.component.clone(), queue.environment);
     let served = runner.services.find(&ServiceId { tenant: tenant.clone(), component, environment })?;
     let subscription = served.config.event.iter().find(|subscription| subscription.name() == queue.name)?;
-    let BatchConfig { size, wait } = subscription.batch;
-    wait.map(|wait| BatchConfig { size: size.min(CLAIM_MAX), wait: Some(wait) })
+    Some(subscription.batch).filter(|batch| batch.wait.is_some())
 }
 
 fn key(queue: &ReadyQueue) -> QueueKey {

@@ -12,8 +12,8 @@ use elias_capabilities::trigger::Cause;
 use elias_host::{EventBatch, EventMessage};
 use elias_store::{ClaimedJob, JobOutcome};
 use elias_triggers::config::{JobConfig, RetryConfig, SubscriptionConfig};
-use elias_triggers::event::batch_endings;
-use elias_triggers::queue::{DeadReason, Ending, Outcome, settle};
+use elias_triggers::event::batch_results;
+use elias_triggers::queue::{AttemptResult, DeadReason, Outcome, settle};
 use futures::FutureExt;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -127,7 +127,7 @@ impl Runner {
                 service,
             };
             let RunEnd { ending, .. } = self.services.run(run).await;
-            endings = batch_endings(ending, count);
+            endings = batch_results(ending, count);
         }
         let mut endings = endings.into_iter();
         let mut verdict = |(job, decided): (&ClaimedJob, Option<Verdict>)| match decided {
@@ -154,8 +154,8 @@ fn batch_event(job: &ClaimedJob, retry: &RetryConfig) -> Result<EventMessage, Ve
 }
 
 /// The outcome of a delivery whose part of the batch ended in this way.
-fn verdict_of(job: &ClaimedJob, ending: Ending, retry: &RetryConfig, clock: RunClock) -> Verdict {
-    if let Ending::NotRun { reason, .. } = ending {
+fn verdict_of(job: &ClaimedJob, ending: AttemptResult, retry: &RetryConfig, clock: RunClock) -> Verdict {
+    if let AttemptResult::NotRun { reason, .. } = ending {
         return Verdict::NotRun { reason };
     }
     let now = clock.now();

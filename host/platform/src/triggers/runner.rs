@@ -11,7 +11,7 @@ use super::waits::SeenEvents;
 use super::{deliver, queue, scheduler};
 use elias_api::{Quotas, Result};
 use elias_names::TenantId;
-use elias_store::{Enqueued, HostScope, JobLease, JobStart, NewEvent, NewJob, NewStep, PublishedEvent, Store};
+use elias_store::{EnqueueOutcome, HostScope, JobLease, JobStart, NewEvent, NewJob, NewStep, PublishedEvent, Store};
 use elias_triggers::queue::FairQueue;
 use elias_triggers::schedule::PAUSE_MIN;
 use futures::FutureExt;
@@ -60,7 +60,7 @@ pub(crate) struct Runner {
     pub(super) due_changed: Arc<Notify>,
     pub(super) is_stopping: AtomicBool,
     pub(super) steps: Batch<NewStep, bool>,
-    jobs: Batch<JobWrite, Enqueued>,
+    jobs: Batch<JobWrite, EnqueueOutcome>,
     events: Batch<EventWrite, PublishedEvent>,
 }
 
@@ -137,7 +137,7 @@ impl Runner {
         job: NewJob,
         quotas: Option<Quotas>,
         source: WriteSource,
-    ) -> Result<Enqueued> {
+    ) -> Result<EnqueueOutcome> {
         let is_later = job.start != JobStart::Now;
         let enqueued = self.jobs.write(JobWrite(tenant.clone(), job, quotas, source)).await?;
         self.queue_changed.notify_one();
@@ -361,14 +361,14 @@ async fn first_time(
     Ok((written, known))
 }
 
-async fn write_jobs(store: Store, writes: Vec<JobWrite>) -> Result<Vec<Enqueued>> {
+async fn write_jobs(store: Store, writes: Vec<JobWrite>) -> Result<Vec<EnqueueOutcome>> {
     let mut results = vec![None; writes.len()];
     let mut scope = store.queue_write().await?;
     for (tenant, positions) in by_tenant(&writes, |write| &write.0) {
         let once = |at: usize| (writes[at].3 == WriteSource::Outbox).then(|| writes[at].1.id.clone());
         let (positions, known) = first_time(&mut scope, tenant, positions, once).await?;
         for (at, id) in known {
-            results[at] = Some(Enqueued::Existing { id, same_input: true });
+            results[at] = Some(EnqueueOutcome::Existing { id, same_input: true });
         }
         let jobs: Vec<_> = positions.iter().map(|at| writes[*at].1.clone()).collect();
         let quotas = positions.iter().find_map(|at| writes[*at].2.as_ref()); // they are the tenant's

@@ -6,7 +6,7 @@ use super::cause::child_of;
 use super::meters::LatencyKind;
 use super::outbox;
 use super::queue::end_orphans;
-use super::retention::prune_events;
+use super::retention::{prune_events, trim_records};
 use super::run::{ServedTriggers, TICK_KEEP_MS, TickInput};
 use crate::platform_events;
 use elias_api::{Code, Error, JobState, JobTrigger, QueueId, Quotas, Result, ScheduleRecord};
@@ -17,7 +17,7 @@ use elias_store::{
     UpcomingDue, now_ms,
 };
 use elias_triggers::config::ScheduleConfig;
-use elias_triggers::schedule::{Decision, Look, Overlap, PAUSE_MAX, Schedule, pause};
+use elias_triggers::schedule::{Decision, Overlap, PAUSE_MAX, Schedule, ScheduleState, pause};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -30,9 +30,10 @@ const SCHEDULES_MAX: u32 = 100;
 const ROUNDS_MAX: u32 = 20;
 /// Runs of a schedule that are counted.
 const RUNS_MAX: u32 = 200;
-/// How many seconds pass between looks into outboxes, looks for schedules that have lost their next due time, looks for
-/// jobs that nobody will ever run, and deletions.
+/// How many seconds pass between looks into outboxes, looks for tenants that use most of their bytes, looks for
+/// schedules that have lost their next due time, looks for jobs that nobody will ever run, and deletions.
 const OUTBOX_SECONDS: u64 = 5;
+const TRIM_SECONDS: u64 = 10;
 const RECONCILE_SECONDS: u64 = 30;
 const ORPHANS_SECONDS: u64 = 60;
 const PRUNE_SECONDS: u64 = 600;
@@ -81,6 +82,9 @@ impl Upkeep {
         }
         if count.is_multiple_of(OUTBOX_SECONDS) {
             outbox::drain_due(runner).await?;
+        }
+        if count % TRIM_SECONDS == TRIM_SECONDS - 1 {
+            trim_records(&runner.store).await?;
         }
         if count.is_multiple_of(RECONCILE_SECONDS) {
             reconcile(runner).await?;
@@ -139,9 +143,8 @@ async fn reconcile(runner: &Arc<Runner>) -> Result<()> {
         let id = id_of(&tenant, &schedule);
         let Some((_, machine)) = read(&id, &schedule) else { continue };
         let last_due = schedule.last_due.map(moment);
-        let Some(rearm) = machine.reconcile(true, None, last_due, moment(now)) else { continue };
-        let next_due = Some(signed(rearm.next_due));
-        let next = NextDue { revision: schedule.revision, from: None, next_due };
+        let Some(next_due) = machine.reconcile(true, None, last_due, moment(now)) else { continue };
+        let next = NextDue { revision: schedule.revision, from: None, next_due: Some(signed(next_due)) };
         let mut scope = runner.store.host_write().await?;
         scope.fire_schedule(&id, &runner.owner, &[], Some(next), None).await?;
         scope.commit().await?;
@@ -156,12 +159,13 @@ async fn prune(runner: &Arc<Runner>) -> Result<bool> {
     let mut is_more = true;
     for _ in 0..ROUNDS_MAX {
         let mut scope = runner.store.queue_write().await?;
+        // Jobs last: their bytes are counted, and a tenant's count is locked after its unique keys.
         let deleted = [
-            scope.prune_jobs(BATCH).await?,
-            scope.prune_steps(STEPS_KEPT, BATCH).await?,
             scope.prune_job_keys(BATCH).await?,
             scope.prune_receipts(BATCH).await?,
             scope.prune_ticks(now_ms().saturating_sub(TICKS_KEPT_MS), BATCH).await?,
+            scope.prune_steps(STEPS_KEPT, BATCH).await?,
+            scope.prune_jobs(BATCH).await?,
         ];
         scope.commit().await?;
         is_more = deleted.iter().any(|deleted| *deleted >= u64::from(BATCH));
@@ -202,7 +206,7 @@ impl Runner {
         let used = scope.trigger_use(tenant).await?;
         let job_bytes = tick_job(&queue, *now, config.input.as_ref(), None)?.input.len() as u64;
         let quota_left = ticks_left(&served.quotas, used, job_bytes);
-        let look = Look {
+        let look = ScheduleState {
             now: moment(*now),
             next_due: moment(next_due),
             paused: schedule.paused,
@@ -210,7 +214,7 @@ impl Runner {
             waiting: running.saturating_sub(1),
             quota_left,
         };
-        let verdict = machine.look(&look);
+        let verdict = machine.decide(&look);
         if verdict.decisions.is_empty() {
             return Ok(false);
         }

@@ -1,9 +1,11 @@
 //! Slots under a seeded stream of writes, growths, resets and ends, by each way of asking the system.
 
+use super::difference::{Difference, PAGE_BYTES as HEAP_PAGE_BYTES};
 use super::image::{Base, Image};
 use super::page_map::PageMap;
 use super::slot::{RESET_BYTES_MAX, Reservations, Slot};
 use crate::compiled_cache::CompiledCache;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 const PAGE_BYTES: usize = 64 << 10;
@@ -73,21 +75,36 @@ fn an_image_is_the_same_whatever_of_it_is_shared() {
         let shared = Arc::new(Base::new(None, "base", &base.memory).expect("the system has room"));
         let other = Arc::new(Base::new(None, "other", &vec![9; PAGE_BYTES]).expect("the system has room"));
         let difference = base.difference(&memory);
+        // As a self-contained component has it: without its zeros.
+        let mut occupied: Vec<(usize, &[u8])> = Vec::new();
+        let mut at = 0;
+        for bytes in memory.chunk_by(|a, b| (*a == 0) == (*b == 0)) {
+            if bytes[0] != 0 {
+                occupied.push((at, bytes));
+            }
+            at += bytes.len();
+        }
         let images = [
+            Image::whole(None, "test", memory.len(), &occupied, &[]),
+            Image::whole(None, "test", memory.len(), &occupied, &[Arc::clone(&other), Arc::clone(&shared)]),
             Image::whole(None, "test", memory.len(), &[(0, &memory)], &[]),
             Image::whole(None, "test", memory.len(), &[(0, &memory)], &[Arc::clone(&other), Arc::clone(&shared)]),
             Image::whole(None, "test", memory.len(), &[(0, &memory)], &[other]),
             Image::difference(None, "test", memory.len(), &difference, &shared),
         ];
+        let mut digests = Vec::new();
         for (index, image) in images.into_iter().enumerate() {
             let image = image.expect("the system has room");
             assert!(image.to_vec() == memory, "round {round}, image {index}");
+            digests.push(image.digest());
             assert!(image.mapped().count() <= 9);
             let (start, end) = (numbers.below(memory.len()), numbers.below(memory.len()));
             let place = start.min(end)..start.max(end);
             let parts: Vec<u8> = image.parts(place.clone()).flat_map(|(_, part)| part).copied().collect();
             assert!(parts == memory[place]);
         }
+        digests.dedup();
+        assert_eq!(digests.len(), 1, "round {round}");
     }
 }
 
@@ -142,6 +159,93 @@ fn whatever_a_guest_wrote_the_next_execution_finds_the_image() {
                     assert!(unsafe { slot.reset() }.expect("the system answers"));
                 }
             }
+        }
+    }
+}
+
+/// What a memory that grew has.
+static ZEROS: [u8; HEAP_PAGE_BYTES] = [0; HEAP_PAGE_BYTES];
+
+/// All of a memory in which no guest runs.
+fn content(slot: &Slot) -> Vec<u8> {
+    // SAFETY: no guest runs here.
+    unsafe { slot.bytes_mut() }.to_vec()
+}
+
+/// What a memory with this difference to the image has, made from the image alone.
+fn expected(image: &Image, difference: &Difference) -> Vec<u8> {
+    let mut bytes = image.to_vec();
+    bytes.resize(difference.len(), 0);
+    for (number, page) in difference.pages() {
+        bytes[*number as usize * HEAP_PAGE_BYTES..][..HEAP_PAGE_BYTES].copy_from_slice(page);
+    }
+    bytes
+}
+
+#[test]
+fn a_difference_is_what_turns_wrote_and_restores_it_in_another_slot() {
+    for (name, map) in page_maps() {
+        let page_map = Arc::new(map);
+        let home = Arc::new(Reservations::new(2));
+        for seed in 1..=10 {
+            let mut numbers = Numbers(seed * 0x9e37_79b9);
+            let image = image(&mut numbers, 4);
+            let slot = || Slot::new(&home, &page_map, Arc::clone(&image), CAPACITY, GUARD).expect("room");
+            // What lies below it is no part of a heap.
+            let stack = numbers.below(3) * PAGE_BYTES / 2;
+            let mut living = slot();
+            let mut known = Difference::new(image.len(), BTreeMap::new());
+            for turn in 0..30 {
+                let grows = numbers.below(8) == 0 && living.len() < CAPACITY / 2;
+                if grows {
+                    living.grow(living.len() + PAGE_BYTES).expect("within the capacity");
+                }
+                for _ in 0..numbers.below(40) {
+                    let at = numbers.below(living.len());
+                    // Some of it is what was there before.
+                    let value = u8::try_from(numbers.below(3)).expect("a byte");
+                    // SAFETY: below the memory's length, and nobody else's.
+                    unsafe { *living.start().add(at) = value };
+                }
+                let written = content(&living);
+                if numbers.below(3) == 0 {
+                    // SAFETY: no guest runs here.
+                    let undone = unsafe { living.undo(stack, &known) };
+                    assert_eq!(undone, !grows, "{name}, seed {seed}, turn {turn}");
+                    if grows {
+                        assert!(content(&living) == written, "nothing was done");
+                        living = slot();
+                        living.grow(known.len()).expect("within the capacity");
+                        // SAFETY: as above.
+                        unsafe { living.restore(&known) };
+                    }
+                } else {
+                    // SAFETY: as above.
+                    let changes = unsafe { living.changes(stack, &known) };
+                    let former = expected(&image, &known);
+                    for (number, page) in &changes {
+                        let place = *number as usize * HEAP_PAGE_BYTES..(*number as usize + 1) * HEAP_PAGE_BYTES;
+                        assert!(place.end > stack);
+                        let was = former.get(place.clone()).unwrap_or(&ZEROS);
+                        assert!(was != &written[place], "{name}, seed {seed}, turn {turn}: page {number} is as before");
+                        assert!(page.is_some() || known.pages().contains_key(number));
+                    }
+                    known.apply(living.len(), changes);
+                    assert!(expected(&image, &known)[stack..] == written[stack..], "{name}, seed {seed}, turn {turn}");
+                }
+                assert!(expected(&image, &known)[stack..] == content(&living)[stack..], "{name}, seed {seed}");
+            }
+            let restored = slot();
+            restored.grow(known.len()).expect("within the capacity");
+            // SAFETY: as above.
+            unsafe { restored.restore(&known) };
+            assert!(content(&restored) == expected(&image, &known), "{name}, seed {seed}");
+            // SAFETY: as above.
+            assert!(unsafe { restored.changes(stack, &known) }.is_empty());
+            let none = Difference::new(image.len(), BTreeMap::new());
+            // SAFETY: as above.
+            let all = unsafe { restored.changes(0, &none) };
+            assert_eq!(all.len(), known.pages().len(), "no page of it is the image's");
         }
     }
 }

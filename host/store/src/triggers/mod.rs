@@ -23,7 +23,7 @@ mod subscriptions;
 mod usage;
 mod waiting;
 
-pub use enqueue::{Enqueued, JobKey, JobOrder, JobStart, NewJob};
+pub use enqueue::{EnqueueOutcome, JobKey, JobOrder, JobStart, NewJob};
 pub use events::{NewEvent, PublishedEvent};
 pub use finish::{JobEnd, JobOutcome};
 pub use jobs::CancelledJob;

@@ -43,6 +43,7 @@ pub(crate) fn hot_statements(dialect: Dialect) -> Vec<(String, Vec<Value>)> {
         (steps::SURPLUS_STEPS.to_owned(), vec![Number(10)]),
         (steps::PRUNE_STEPS.to_owned(), vec![tenant, Text("500"), Number(50)]),
         (jobs::outdated_jobs(dialect), vec![Number(50)]),
+        (jobs::ended_jobs(dialect), vec![tenant, Number(50)]),
         (schedules::due_schedules(dialect), vec![Number(50)]),
         (schedules::UNARMED.to_owned(), vec![Number(50)]),
         (schedules::upcoming_due(dialect), vec![Number(10)]),

@@ -117,7 +117,7 @@ impl Database<'_> {
         for ended in ended {
             let (jobs, bytes) = counts.entry(ended.job.tenant.as_str()).or_default();
             *jobs -= 1;
-            *bytes -= ended.bytes;
+            *bytes += ended.bytes_change();
         }
         let change =
             |(tenant, (jobs, bytes)): (&str, (i64, i64))| JobCountChange { tenant: tenant.to_owned(), jobs, bytes };
@@ -132,8 +132,9 @@ impl Database<'_> {
             match get::<Option<String>>(row, "fails_with")? {
                 None => ready.push(job),
                 Some(reason) => {
-                    let (turn, bytes) = (turn_of(row)?, get(row, "input_bytes")?);
-                    dead.push((EndedJob { job, turn, bytes, state: JobState::Dead, kept: keep_ms > 0 }, reason));
+                    let (turn, bytes, state) = (turn_of(row)?, get(row, "input_bytes")?, JobState::Dead);
+                    let ended = EndedJob { job, turn, bytes, state, kept: keep_ms > 0, outcome_bytes: 0 };
+                    dead.push((ended, reason));
                 }
             }
         }

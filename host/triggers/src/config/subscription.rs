@@ -1,4 +1,4 @@
-//! `[[triggers.event]]`.
+//! The settings of a subscription to events: `[[triggers.event]]`.
 
 use super::batch::BatchConfig;
 use super::check_name;

@@ -1,3 +1,5 @@
+//! Tests of the table `[triggers]`.
+
 use super::*;
 use crate::duration::DurationText;
 use crate::queue::{Rate, RetryPolicy};

@@ -1,4 +1,4 @@
-//! `[[triggers.webhook]]`.
+//! The settings of a webhook that events are sent to: `[[triggers.webhook]]`.
 
 use super::TriggersConfig;
 use super::batch::BatchConfig;

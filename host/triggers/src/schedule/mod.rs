@@ -24,7 +24,7 @@ mod wall;
 mod tests;
 
 pub use invalid::InvalidRecurrence;
-pub use machine::{Decision, Look, Rearm, Schedule, SkipReason, Verdict};
+pub use machine::{Decision, Schedule, ScheduleState, SkipReason, TickDecisions};
 pub use policy::{CatchUp, Overlap};
 pub use recurrence::{DueTimes, LatestDueTimes, Recurrence};
 pub use wake::{PAUSE_MAX, PAUSE_MIN, pause};

@@ -89,11 +89,11 @@ pub(crate) async fn run(
     // Whatever is made from here on is for the user alone: the data directory has everybody's secrets, and compiled
     // code runs in this process.
     rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
-    // What tenants upload is compiled apart: a compiler can be killed, a thread cannot.
+    // Uploads of tenants are compiled in a process of its own: it can be killed, a thread cannot.
     let config = config(arguments, data_dir)?;
     let cpu_seconds = config.compile_timeout_ms.div_ceil(1_000);
     let host = host::builder(&settings, data_dir.join(DATABASES), config.triggers.outbox()).compiler(this_program()?);
-    // What starts components beside requests is in the platform's store.
+    // The triggers of components are in the platform's store.
     let host = host.capability(config.triggers.jobs()).capability(config.triggers.events()).capability(Workflow);
     let host = host.compile_limits(CompileLimits { cpu_seconds, ..CompileLimits::default() });
     let host = host::build(host, cache)?;
@@ -171,7 +171,7 @@ mod tests {
             let message = refused.to_string();
             assert!(message.contains(&format!("{key} is 2,")) && message.contains("ceiling is 1"), "{message}");
             ceilings.check(&tenant, &asks(1)).expect(&key);
-            // What was accepted before, and a default.
+            // A version that was accepted before, and a default.
             let (table, name) = key.rsplit_once('.').expect("keys have tables");
             let given = match table.strip_prefix("capabilities.") {
                 None => {

@@ -1,9 +1,9 @@
 //! A connection, and what a component may do on it.
 
 use super::super::grant::DbGrant;
-use super::super::statement::BOOKKEEPING;
+use super::super::statement::{BOOKKEEPING, OUTBOX};
 use super::memory::Account;
-use super::watch::{Control, number};
+use super::watch::{ConnectionControl, number};
 use super::{functions, json_patch, like};
 use rusqlite::config::DbConfig;
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
@@ -92,10 +92,13 @@ const FUNCTIONS: &[&str] = &["fts3_tokenizer", "jsonb_patch", "load_extension"];
 /// call.
 const QUICK_FUNCTIONS: &[&str] = &["avg", "coalesce", "count", "ifnull", "max", "min", "sum", "total"];
 
-impl Control {
+impl ConnectionControl {
     fn authorize(&self, context: &AuthContext<'_>) -> Authorization {
+        let action = &context.action;
         let allowed = !self.guest.load(Ordering::Relaxed)
-            || (allowed(&context.action) && (!self.quick.load(Ordering::Relaxed) || is_quick(&context.action)));
+            || (allowed(action)
+                && (self.outbox.load(Ordering::Relaxed) || !is_of_outbox(action))
+                && (!self.quick.load(Ordering::Relaxed) || is_quick(action)));
         if allowed { Authorization::Allow } else { Authorization::Deny }
     }
 }
@@ -108,6 +111,29 @@ fn is_quick(action: &AuthAction<'_>) -> bool {
         AuthAction::Select | AuthAction::Read { .. } | AuthAction::Recursive => true,
         _ => false,
     }
+}
+
+/// Whether it reads, writes, makes or changes what has the name of the outbox. SQLite asks about what triggers and
+/// views do as it asks about statements.
+fn is_of_outbox(action: &AuthAction<'_>) -> bool {
+    let name = match action {
+        AuthAction::Read { table_name, .. }
+        | AuthAction::Insert { table_name }
+        | AuthAction::Delete { table_name }
+        | AuthAction::Update { table_name, .. }
+        | AuthAction::CreateTable { table_name }
+        | AuthAction::DropTable { table_name }
+        | AuthAction::AlterTable { table_name, .. }
+        | AuthAction::CreateIndex { table_name, .. }
+        | AuthAction::DropIndex { table_name, .. }
+        | AuthAction::CreateTrigger { table_name, .. }
+        | AuthAction::DropTrigger { table_name, .. }
+        | AuthAction::CreateVtable { table_name, .. }
+        | AuthAction::DropVtable { table_name, .. } => table_name,
+        AuthAction::CreateView { view_name } | AuthAction::DropView { view_name } => view_name,
+        _ => return false,
+    };
+    name.eq_ignore_ascii_case(OUTBOX)
 }
 
 fn allowed(action: &AuthAction<'_>) -> bool {
@@ -125,7 +151,7 @@ fn allowed(action: &AuthAction<'_>) -> bool {
         | AuthAction::AlterTable { table_name, .. }
         | AuthAction::CreateIndex { table_name, .. }
         | AuthAction::CreateTrigger { table_name, .. } => !ours(table_name),
-        // What is temporary belongs to a connection, and connections to no one.
+        // Temporary objects belong to a connection, and connections belong to no component.
         AuthAction::Attach { .. }
         | AuthAction::Detach { .. }
         | AuthAction::Transaction { .. }
@@ -142,19 +168,23 @@ fn allowed(action: &AuthAction<'_>) -> bool {
 /// A connection and its hooks.
 pub(crate) struct Session {
     pub(super) connection: Connection,
-    pub(super) control: Arc<Control>,
+    pub(super) control: Arc<ConnectionControl>,
     pub(super) settings: Arc<Settings>,
 }
 
 impl Session {
     /// Opens the file. `statement_bytes` is the longest text that it takes.
     pub(super) fn open(settings: &Arc<Settings>, statement_bytes: u64) -> rusqlite::Result<Self> {
-        let control = Arc::new(Control::new(&settings.account, settings.component));
+        let control = Arc::new(ConnectionControl::new(&settings.account, settings.component));
         let until = Instant::now() + settings.statement_timeout;
         control.run(until, None, || Self::set_up(settings, statement_bytes, &control))
     }
 
-    fn set_up(settings: &Arc<Settings>, statement_bytes: u64, control: &Arc<Control>) -> rusqlite::Result<Self> {
+    fn set_up(
+        settings: &Arc<Settings>,
+        statement_bytes: u64,
+        control: &Arc<ConnectionControl>,
+    ) -> rusqlite::Result<Self> {
         let control = Arc::clone(control);
         let folder = settings.folder.canonicalize().map_err(|_| {
             rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CANTOPEN), None)

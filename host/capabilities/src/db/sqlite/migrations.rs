@@ -1,4 +1,4 @@
-//! The migrations of a component.
+//! The migrations of a component, applied to its SQLite file.
 
 use super::super::bindings::Error;
 use super::super::migrate::{Migration, Migrations, TIMEOUT};
@@ -44,7 +44,7 @@ fn one(session: &Session, migration: &Migration) -> Result<(), ConfigureError> {
     if !migration.is_due(recorded.as_deref())? {
         return Ok(());
     }
-    // Who wrote the migration wrote the component: the same rules hold.
+    // The component's author wrote the migration: the same rules hold.
     let until = Instant::now() + TIMEOUT;
     session
         .control

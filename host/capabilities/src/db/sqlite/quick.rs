@@ -10,6 +10,7 @@ use super::super::statement::{Kind, Statement};
 use super::connection::{Session, Settings};
 use super::run::{bind, columns, size, values};
 use std::collections::HashSet;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, TryLockError};
 
 /// Thousands of steps that a statement may take; some 100 us.
@@ -22,7 +23,7 @@ const STATEMENT_BYTES: usize = 4 * 1024;
 const SLOW: usize = 256;
 
 /// A file's connection for quick statements.
-pub(super) struct Quick(Mutex<Option<Inner>>);
+pub(super) struct QuickConnection(Mutex<Option<Inner>>);
 
 struct Inner {
     session: Session,
@@ -30,7 +31,7 @@ struct Inner {
     slow: HashSet<String>,
 }
 
-impl Quick {
+impl QuickConnection {
     /// Opens the connection. Without it every statement is run on the pool's.
     pub(super) fn open(settings: &Arc<Settings>) -> Self {
         let session = Session::open_quick(settings).ok();
@@ -69,6 +70,7 @@ impl Session {
     }
 
     fn at_once(&self, statement: &Statement, caps: Caps) -> Option<Part> {
+        self.control.outbox.store(statement.names_outbox, Ordering::Relaxed);
         let mut prepared = self.control.as_guest(|| self.connection.prepare_cached(&statement.sql)).ok()?;
         if !prepared.readonly() {
             return None;

@@ -60,7 +60,7 @@ fn no_statement_has_more_memory_than_its_component() {
         assert!(settings.account.used() < 8 << 20, "{short}: {} bytes are kept", settings.account.used());
         assert!(ask(&session, "SELECT 1").is_ok(), "{short}");
     }
-    // What is within it works, and says so.
+    // Statements within it work, and say so.
     assert!(ask(&session, "SELECT length(hex(zeroblob(1900000)))").is_ok());
     let error = ask(&session, &format!("SELECT length(max({}))", many(30, "hex(zeroblob(1000000))"))).unwrap_err();
     assert!(error.code == ErrorCode::TooLarge && error.message.contains("memory-bytes"), "{error:?}");

@@ -16,12 +16,14 @@ use std::time::{Duration, Instant};
 const LOOK: Duration = Duration::from_millis(10);
 
 /// The state that a connection's hooks look at.
-pub(super) struct Control {
+pub(super) struct ConnectionControl {
     pub(super) account: Arc<Account>,
     /// The component, for its share of the cores.
     component: u64,
     /// Whether what is compiled comes from the component.
     pub(super) guest: AtomicBool,
+    /// Whether the statement that runs may use the outbox.
+    pub(super) outbox: AtomicBool,
     /// Whether this connection is for statements that take microseconds.
     pub(super) quick: AtomicBool,
     /// Looks that a quick statement has left.
@@ -44,12 +46,13 @@ pub(super) fn number() -> u64 {
     NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
-impl Control {
+impl ConnectionControl {
     pub(super) fn new(account: &Arc<Account>, component: u64) -> Self {
         Self {
             account: Arc::clone(account),
             component,
             guest: AtomicBool::new(false),
+            outbox: AtomicBool::new(false),
             quick: AtomicBool::new(false),
             looks: AtomicU32::new(0),
             stopped: AtomicBool::new(false),
@@ -150,17 +153,17 @@ static WATCHDOG: LazyLock<Watchdog> = LazyLock::new(|| {
 });
 
 struct Watchdog {
-    running: Mutex<Vec<Arc<Control>>>,
+    running: Mutex<Vec<Arc<ConnectionControl>>>,
     added: Condvar,
     started: bool,
 }
 
 impl Watchdog {
-    fn running(&self) -> MutexGuard<'_, Vec<Arc<Control>>> {
+    fn running(&self) -> MutexGuard<'_, Vec<Arc<ConnectionControl>>> {
         self.running.lock()
     }
 
-    fn add(&self, control: &Arc<Control>) {
+    fn add(&self, control: &Arc<ConnectionControl>) {
         if self.started {
             let mut running = self.running();
             running.push(Arc::clone(control));
@@ -170,7 +173,7 @@ impl Watchdog {
         }
     }
 
-    fn remove(&self, control: &Arc<Control>) {
+    fn remove(&self, control: &Arc<ConnectionControl>) {
         self.running().retain(|running| !Arc::ptr_eq(running, control));
     }
 

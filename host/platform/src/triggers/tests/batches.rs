@@ -41,7 +41,7 @@ async fn events_of_a_batch_end_as_their_handler_decides() {
             _ => Value::Null,
         };
         let decisions: Value = batch.events.iter().map(decide).collect();
-        async move { Ending::Returned(decisions.to_string()) }.boxed()
+        async move { AttemptResult::Returned(decisions.to_string()) }.boxed()
     });
     let subscription = json!({ "name": "orders", "type": "order.*", "batch": 3 });
     let bench = bench(json!({ "event": [subscription] }), handler).await;
@@ -66,9 +66,9 @@ async fn a_batch_that_fails_is_delivered_again() {
     let handler: Handler = Box::new(move |run| {
         let Message::Events(batch) = &run.message else { panic!("not a batch") };
         let ending = if failed.swap(true, Ordering::Relaxed) {
-            Ending::Returned(json!(vec![Value::Null; batch.events.len()]).to_string())
+            AttemptResult::Returned(json!(vec![Value::Null; batch.events.len()]).to_string())
         } else {
-            Ending::Failed("it threw".to_owned())
+            AttemptResult::Failed("it threw".to_owned())
         };
         async move { ending }.boxed()
     });
@@ -89,7 +89,7 @@ async fn a_batch_has_at_most_768_kib() {
     let handler: Handler = Box::new(|run| {
         let Message::Events(batch) = &run.message else { panic!("not a batch") };
         let decisions = Value::Array(vec![Value::Null; batch.events.len()]);
-        async move { Ending::Returned(decisions.to_string()) }.boxed()
+        async move { AttemptResult::Returned(decisions.to_string()) }.boxed()
     });
     let subscription = json!({ "name": "orders", "type": "order.*", "batch": 10 });
     let bench = bench(json!({ "event": [subscription] }), handler).await;
@@ -120,7 +120,7 @@ fn acknowledges() -> Handler {
     Box::new(|run| {
         let Message::Events(batch) = &run.message else { panic!("not a batch") };
         let decisions = Value::Array(vec![Value::Null; batch.events.len()]);
-        async move { Ending::Returned(decisions.to_string()) }.boxed()
+        async move { AttemptResult::Returned(decisions.to_string()) }.boxed()
     })
 }
 

@@ -46,7 +46,7 @@ async fn a_tick_is_skipped_with_a_reason_while_a_run_is_not_over() {
     let slow: Handler = Box::new(|_| {
         async {
             tokio::time::sleep(Duration::from_millis(2_500)).await;
-            Ending::Returned("null".to_owned())
+            AttemptResult::Returned("null".to_owned())
         }
         .boxed()
     });
@@ -63,7 +63,7 @@ async fn a_tick_is_skipped_with_a_reason_while_a_run_is_not_over() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_schedule_that_fails_three_times_in_a_row_is_an_event_once() {
-    let fails: Handler = Box::new(|_| async { Ending::Rejected("as asked".to_owned()) }.boxed());
+    let fails: Handler = Box::new(|_| async { AttemptResult::Rejected("as asked".to_owned()) }.boxed());
     let bench = bench(json!({ "schedule": [{ "name": "often", "every": "1s" }] }), fails).await;
     bench.register().await;
     let runner = bench.runner("one");

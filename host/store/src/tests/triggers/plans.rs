@@ -48,7 +48,7 @@ const FILL_SEGMENT: &str = "INSERT INTO TABLE (tenant, position, id, type, sourc
      published_at) ROWS SELECT 'a', i, 'e', 't', 's', '{}', 0, 'k' || CAST(i AS TEXT), 0, i FROM n \
      WHERE i > FIRST AND i <= LAST";
 
-/// What a plan reads besides the tables: parameters, and what the statement itself has selected before.
+/// The sources of a plan besides the tables: parameters, and what the statement itself has selected before.
 const NOT_TABLES: [&str; 11] =
     ["item", "first", "ended", "owners", "queues", "last", "CONSTANT", "leased", "ready", "placed", "keys"];
 

@@ -1,3 +1,5 @@
+//! Tests of schedules: the calendar, the policies, and a simulation of many hosts on one store.
+
 mod calendar;
 mod daylight_saving;
 mod policies;

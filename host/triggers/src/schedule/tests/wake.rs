@@ -1,6 +1,6 @@
 //! The pauses between looks, by a clock that only moves when a host sleeps.
 
-use super::super::{CatchUp, Decision, Look, Overlap, PAUSE_MAX, PAUSE_MIN, Recurrence, Schedule, pause};
+use super::super::{CatchUp, Decision, Overlap, PAUSE_MAX, PAUSE_MIN, Recurrence, Schedule, ScheduleState, pause};
 use super::at;
 use elias_delivery::clock::Now;
 use std::time::Duration;
@@ -46,14 +46,14 @@ fn ticks_are_late_by_milliseconds_whenever_the_host_began() {
         while fired < 100 {
             looks += 1;
             let due = next_due.expect("it goes on for ever");
-            let look = Look { now, next_due: due, paused: false, running: 0, waiting: 0, quota_left: 1_000 };
-            let verdict = often.look(&look);
-            for decision in &verdict.decisions {
+            let state = ScheduleState { now, next_due: due, paused: false, running: 0, waiting: 0, quota_left: 1_000 };
+            let decided = often.decide(&state);
+            for decision in &decided.decisions {
                 let Decision::Fire { lateness, .. } = decision else { panic!("{decision:?}") };
                 assert!(*lateness <= PAUSE_MIN + look_takes, "{lateness:?}, begun at {begun_ms} ms");
                 fired += 1;
             }
-            next_due = verdict.next_due;
+            next_due = decided.next_due;
             now = after(now, look_takes);
             now = after(now, pause(now, next_due));
         }

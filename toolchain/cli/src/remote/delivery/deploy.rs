@@ -3,14 +3,13 @@
 use super::canary::CanaryArguments;
 use super::stages::{self, StageArguments};
 use super::{files, version_settings};
-use crate::program::Program;
 use crate::remote::connection::client::{Client, read};
 use crate::remote::connection::output;
 use crate::remote::observe::status;
 use clap::Args;
 use elias_api::{DeployRequest, Deployment, DeploymentState, UploadedVersion, Version, VersionSettings};
 use elias_command_line::text::plain;
-use elias_command_line::{CliErrorCode, Failure, Target};
+use elias_command_line::{CliErrorCode, Failure, Program, Target};
 use elias_contract::manifest::Manifest;
 use elias_contract::{key_file, layout, signature};
 use elias_names::{ComponentName, Digest, Environment, NAME_BYTES_MAX};
@@ -73,7 +72,7 @@ struct PackedVersion {
 /// # Errors
 /// Whatever is wrong with the project, and what the platform refuses. What serves has not changed then.
 pub(crate) fn deploy(arguments: &DeployArguments) -> Result<(), Failure> {
-    // What is wrong with the command is said before anything is built.
+    // Errors of the command are reported before anything is built.
     let client = Client::of(&arguments.target)?;
     let rollout = arguments.canary.plan()?;
     let packed = pack(arguments)?;
