@@ -64,7 +64,8 @@ export interface Component<Input = any, Output = unknown> {
   event?(event: DeliveredEvent, env: Env, ctx: ExecutionContext): MaybePromise<void>;
 
   /**
-   * Handles several events at once, of a subscription with `batch` in elias.toml. A handler that returns acknowledges
+   * Handles several events at once, of a subscription with `batch` in elias.toml: those that are ready, or with
+   * `batch = { size = 50, wait = "2s" }` those that came until there were 50 or two seconds had passed. A handler that returns acknowledges
    * those on which it did not decide with `retry` or `reject`. If it throws, each of them is delivered again, as the
    * retry policy of the subscription says. A batch has no durable steps.
    */

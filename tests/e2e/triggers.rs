@@ -226,4 +226,15 @@ async fn a_changed_cron_line_is_in_the_difference_of_versions() {
     let diff = team.done("GET", "/components/shop/versions/1/diff/2", Value::Null).await;
     let line = "settings.triggers.schedule.nightly.cron: \"0 3 * * *\" -> \"0 4 * * *\"";
     assert_eq!(diff["changes"], json!([line]));
+    // Deployments and rollbacks say so by themselves, each in its direction.
+    let there = "triggers.schedule.nightly.cron: \"0 3 * * *\" -> \"0 4 * * *\"";
+    let back = "triggers.schedule.nightly.cron: \"0 4 * * *\" -> \"0 3 * * *\"";
+    let (deployments, rollback) =
+        (service("shop", "production", "/deployments"), service("shop", "production", "/rollback"));
+    let first = team.done("POST", &deployments, json!({ "version": 1 })).await;
+    assert_eq!(first["trigger_changes"], Value::Null, "nothing served before");
+    let second = team.done("POST", &deployments, json!({ "version": 2 })).await;
+    assert_eq!(second["trigger_changes"], json!([there]));
+    let third = team.done("POST", &rollback, json!({})).await;
+    assert_eq!(third["trigger_changes"], json!([back]));
 }

@@ -75,6 +75,10 @@ pub struct Deployment {
     /// The time since when the deployment gets no requests, in milliseconds since 1970-01-01 UTC; null while it gets
     /// requests.
     pub ended_at: Option<i64>,
+    /// The differences of the schedules, subscriptions, webhooks and jobs to those of the version that served before,
+    /// each as `path: before -> after`. Only in the response to the deployment or the rollback itself.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub trigger_changes: Vec<String>,
 }
 
 /// The state of a deployment.

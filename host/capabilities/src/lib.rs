@@ -42,7 +42,7 @@ pub mod workflow;
 #[cfg(feature = "cache")]
 pub use cache::Cache;
 #[cfg(any(feature = "events", feature = "http", feature = "jobs"))]
-pub use cause::Cause;
+pub use cause::{Cause, trace_id};
 #[cfg(feature = "config")]
 pub use config::Config;
 #[cfg(feature = "crypto")]

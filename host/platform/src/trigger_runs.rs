@@ -99,6 +99,7 @@ impl Services for ServedServices {
             version,
             source: OUTBOX.to_owned(),
             run: None,
+            trace: None,
             started_at: i64::try_from(serving.clock.now().unix_ms()).unwrap_or(i64::MAX),
             duration_us: 0,
             fuel: 0,
@@ -152,7 +153,7 @@ async fn execute(platform: &Inner, run: Run) -> RunEnd {
         }
     };
     let Run { source: (kind, name), record, message, timeout, cause, journal, mut cancelled, .. } = run;
-    guard.set_run(kind, &name, record);
+    guard.set_run(kind, &name, record, &cause);
     let version = Some(guard.version());
     let mut options = CallOptions {
         caller: Arc::new(Caller { tenant_id: Some(guard.tenant().to_string()), ..Caller::default() }),

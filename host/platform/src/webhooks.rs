@@ -5,6 +5,7 @@ use crate::serving::{ExecutionOutcome, Service, Serving, State};
 use crate::triggers::{RunEnd, WebhookDelivery, child_traceparent, registration};
 use crate::webhook_sender::{WebhookSender, WebhookTarget};
 use elias_api::{Code, Error, ExecutionRecord, RecordedRun, Result, VersionSettings};
+use elias_capabilities::trace_id;
 use elias_names::ServiceId;
 use elias_triggers::config::WebhookConfig;
 use elias_triggers::queue::AttemptResult;
@@ -67,7 +68,9 @@ pub(crate) async fn deliver(
     };
     let Some(sender) = sender else { return not_run("this host sends no webhooks".to_owned()) };
     let state = Arc::clone(&service.state());
-    let message = Message { id, event, traceparent: child_traceparent(record.cause.as_deref()) };
+    let traceparent = child_traceparent(record.cause.as_deref());
+    let trace = trace_id(&traceparent).map(str::to_owned);
+    let message = Message { id, event, traceparent };
     let sent_bytes = Arc::<AtomicU64>::default();
     let started = Instant::now();
     let is_cancelled = async { cancelled.wait_for(|is_cancelled| *is_cancelled).await.is_ok() };
@@ -76,7 +79,8 @@ pub(crate) async fn deliver(
         true = is_cancelled => DeliveryAttempt::without_response(AttemptResult::Cancelled),
     };
     let (duration, sent_bytes) = (started.elapsed(), sent_bytes.load(Ordering::Relaxed));
-    let ended = EndedDelivery { service: &service, state: &state, name: &name, record, duration, sent_bytes };
+    let (service, state, name) = (&*service, &*state, name.as_str());
+    let ended = EndedDelivery { service, state, name, record, trace, duration, sent_bytes };
     ended.record(serving, &sent);
     RunEnd { ending: sent.ending, version: Some(state.release.target.version) }
 }
@@ -142,6 +146,7 @@ struct EndedDelivery<'a> {
     state: &'a State,
     name: &'a str,
     record: RecordedRun,
+    trace: Option<String>,
     duration: Duration,
     sent_bytes: u64,
 }
@@ -175,6 +180,7 @@ impl EndedDelivery<'_> {
             version: self.state.release.target.version,
             source: format!("{KIND} {}", self.name),
             run: Some(self.record),
+            trace: self.trace,
             started_at: i64::try_from(now_ms.saturating_sub(duration_us / 1_000)).unwrap_or(i64::MAX),
             duration_us,
             fuel: 0,

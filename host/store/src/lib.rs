@@ -56,7 +56,7 @@ pub use triggers::{
     CancelledJob, ClaimShare, ClaimedJob, DueOutbox, DueSchedule, EnqueueOutcome, EventWait, JobEnd, JobKey, JobLease,
     JobOrder, JobOutcome, JobStart, Lease, LeasedQueue, ListedStep, LostLeases, MovedJobs, NewEvent, NewJob,
     NewSchedule, NewStep, NewSubscription, NewTick, NextDue, PendingSubscription, PublishedEvent, QueueLimit,
-    ReadyQueue, ScheduleCounts, ScheduleId, Step, SubscriptionId, TickAction, TriggerUse,
+    ReadyQueue, ScheduleCounts, ScheduleId, Step, SubscriptionId, TickAction, TriggerUse, UpcomingDue,
 };
 pub use versions::NewVersion;
 
@@ -92,6 +92,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("event_log", include_str!("schema/8_event_log.sql")),
     ("idempotency", include_str!("schema/9_idempotency.sql")),
     ("record_bytes", include_str!("schema/10_record_bytes.sql")),
+    ("trace", include_str!("schema/11_trace.sql")),
 ];
 
 /// The tables with a tenant's rows, which row-level security guards on PostgreSQL.

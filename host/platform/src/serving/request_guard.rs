@@ -40,6 +40,8 @@ pub struct RequestGuard {
     transitions: mpsc::UnboundedSender<RolloutTransition>,
     /// The job, if it runs one.
     run: Option<RecordedRun>,
+    /// The trace that it belongs to.
+    trace: Option<String>,
     /// Whether the run is recorded however many others are.
     is_recorded_anyway: bool,
     ended: bool,
@@ -137,6 +139,7 @@ impl RequestGuard {
             recorder: serving.recorder.clone(),
             transitions: serving.transitions.clone(),
             run: None,
+            trace: None,
             is_recorded_anyway: false,
             ended: false,
         }
@@ -185,12 +188,14 @@ impl RequestGuard {
         }
     }
 
-    /// Says which trigger it is by its kind and name, for who lists what runs, and the job for the record.
-    pub(crate) fn set_run(&mut self, kind: &'static str, name: &str, run: RecordedRun) {
+    /// Says which trigger it is by its kind and name, for who lists what runs, and the job and the cause for the
+    /// record.
+    pub(crate) fn set_run(&mut self, kind: &'static str, name: &str, run: RecordedRun, cause: &Cause) {
         if let Some(under_way) = self.under_way {
             self.service.set_source(under_way, Source::Trigger(kind, name.into()));
         }
         self.run = Some(run);
+        self.trace = cause.trace_id().map(str::to_owned);
     }
 
     /// Has the run of a trigger recorded though it went well and its service has more runs than are recorded: its
@@ -201,10 +206,11 @@ impl RequestGuard {
 
     /// Tells the host on whose behalf the request runs, by which name it can be cancelled, and what causes the jobs and
     /// events of its execution: the request, by its `traceparent`, which the server has set.
-    pub fn prepare<B>(&self, request: &mut Request<B>, mut caller: Caller) {
+    pub fn prepare<B>(&mut self, request: &mut Request<B>, mut caller: Caller) {
         caller.tenant_id = Some(self.service.id.tenant.to_string());
         let traceparent = request.headers().get("traceparent").and_then(|value| value.to_str().ok());
         let cause = Cause { traceparent: traceparent.map(str::to_owned), hops: 0 };
+        self.trace = cause.trace_id().map(str::to_owned);
         let extensions = request.extensions_mut();
         extensions.insert(cause);
         extensions.insert(Arc::new(caller));
@@ -305,6 +311,7 @@ impl RequestGuard {
             version: self.version(),
             source: source(self.is_mirrored, outcome.method, outcome.path),
             run: self.run.clone(),
+            trace: self.trace.clone(),
             started_at: i64::try_from(self.clock.now().unix_ms().saturating_sub(duration_us / 1_000))
                 .unwrap_or(i64::MAX),
             duration_us,

@@ -33,14 +33,14 @@ pub(super) enum Claim {
 /// The subscription of a delivery, if it has batches.
 fn batched<'s>(served: &'s ServedTriggers, job: &ClaimedJob) -> Option<&'s SubscriptionConfig> {
     let mut subscriptions = served.config.event.iter().filter(|_| job.queue.trigger == JobTrigger::Event);
-    subscriptions.find(|subscription| subscription.batch > 1 && subscription.name() == job.queue.name)
+    subscriptions.find(|subscription| subscription.batch.size > 1 && subscription.name() == job.queue.name)
 }
 
 /// Puts the deliveries of a subscription with batches together, those that must run on the same version.
 pub(super) fn group(jobs: Vec<ClaimedJob>, find: impl Fn(&ClaimedJob) -> Option<ServedTriggers>) -> Vec<Claim> {
     let mut claims: Vec<Claim> = Vec::new();
     for job in jobs {
-        let most = find(&job).and_then(|served| batched(&served, &job).map(|subscription| subscription.batch));
+        let most = find(&job).and_then(|served| batched(&served, &job).map(|subscription| subscription.batch.size));
         let Some(most) = most.and_then(|most| usize::try_from(most).ok()).filter(|_| !job.cancelled) else {
             claims.push(Claim::One(Box::new(job)));
             continue;

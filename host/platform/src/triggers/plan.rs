@@ -12,7 +12,8 @@ use std::collections::{BTreeMap, HashMap};
 /// A queue of a tenant.
 pub(super) type QueueKey = (TenantId, QueueId);
 
-/// Jobs that one round claims. A commit costs as much for one as for all.
+/// Jobs that one round claims. A commit costs as much for one as for all. A host has one round at a time: where a
+/// concurrency is not exact, at most so many jobs of each other host do not count yet.
 const CLAIM_MAX: u32 = 250;
 /// Deliveries at a time of a subscription that the version has no more, and events that are published later.
 const DELIVERIES_MAX: u32 = 50;
@@ -71,7 +72,7 @@ fn limits(served: &ServedTriggers, queue: &QueueId) -> QueueLimits {
             // Of what is to be published later, and what is left of a subscription that the version has no more.
             // Its jobs are events, and its concurrency is that of runs.
             let events =
-                |subscription: &SubscriptionConfig| subscription.concurrency.saturating_mul(subscription.batch);
+                |subscription: &SubscriptionConfig| subscription.concurrency.saturating_mul(subscription.batch.size);
             of(subscription.is_some(), subscription.map_or(DELIVERIES_MAX, events))
         }
         JobTrigger::Webhook => {
@@ -237,6 +238,17 @@ mod tests {
         assert_eq!(planned(all, &[], 10), [share("a", "many", 3), share("a", "few", 2), share("b", "many", 4)]);
         let all = vec![ready("a", "slow", 1), ready("a", "many", 2)];
         assert_eq!(planned(all, &[], 100), [share("a", "slow", 10), share("a", "many", 40)]);
+    }
+
+    #[test]
+    fn a_round_claims_no_more_than_a_concurrency_may_be_exceeded_by() {
+        // The documented bound: 250 jobs for each other host, however much room and however many slots there are.
+        for many in [vec![ready("a", "many", 1)], vec![ready("a", "many", 1), ready("b", "many", 1)]] {
+            let all: u32 = planned(many, &[], 1_000).iter().map(|(_, _, most)| most).sum();
+            assert_eq!(all, 250);
+        }
+        let leased = [LeasedQueue { tenant: "a".parse().expect("a name"), queue: queue("many"), leased: 990 }];
+        assert_eq!(planned(vec![ready("a", "many", 1)], &leased, 1_000), [share("a", "many", 10)]);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Claiming jobs, and ending those that have run: the ends of some and the claim of the next are one transaction.
 
 use super::Runner;
+use super::batch_waits;
 use super::dead_job;
 use super::event_batch::{self, Claim};
 use super::limits::Buckets;
@@ -65,7 +66,7 @@ pub(super) async fn round(runner: &Arc<Runner>) -> Result<bool> {
     // First, so that what has ended does not count as running.
     let late = scope.finish_jobs(&runner.owner, &ends).await?;
     if !ended.is_empty() {
-        plan = runner.plan(&mut scope, free).await?;
+        plan = runner.plan(&mut scope, &slots).await?;
     }
     let (mut shares, limits) = plan
         .as_mut()
@@ -150,6 +151,7 @@ impl Runner {
             return Ok(None);
         }
         let ready = scope.ready_queues().await?;
+        let ready = batch_waits::without_waiting(self, scope, ready).await?;
         if ready.is_empty() {
             return Ok(None);
         }
@@ -189,8 +191,12 @@ impl Runner {
             running.remove(&one.end.lease);
             if late.contains(&one.end.lease) {
                 tracing::warn!(job = %one.end.lease.id, "a job ended after its lease: another host runs it again");
-            } else if matches!(one.end.outcome, JobOutcome::Dead { .. }) {
-                self.meters.dead(&one.end.lease.tenant);
+                continue;
+            }
+            match one.end.outcome {
+                JobOutcome::Dead { .. } => self.meters.dead(&one.end.lease.tenant),
+                JobOutcome::Retry { .. } | JobOutcome::Suspended { .. } => self.due_changed.notify_one(),
+                _ => {}
             }
         }
         drop(running);

@@ -265,8 +265,8 @@ async fn replay(
 /// Deliver a selection of the log's events to a subscription once more.
 ///
 /// The subscription's cursor and revision stay. The deliveries are jobs with the trigger `event`, whose `replayed_by`
-/// is the name of who asks. At most `limit` are enqueued and 10,000 events looked at; the next request goes on with
-/// `next` as its `after`.
+/// is the name of who asks. At most `limit` are enqueued and 10,000 events looked at, for some ten seconds and until
+/// the deliveries have 16 MiB; the next request goes on with `next` as its `after`.
 #[utoipa::path(
     post,
     path = "/tenants/{tenant}/components/{component}/environments/{environment}/subscriptions/{subscription}/events",

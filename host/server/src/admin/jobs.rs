@@ -128,7 +128,7 @@ async fn show(
 
 /// List the steps of a job, in the order of its journal.
 ///
-/// A job has them until it is done or cancelled. A dead one keeps them, since a retry goes on from there.
+/// They are kept as long as the job's record, of jobs that are done or cancelled the newest 100,000 of a tenant.
 #[utoipa::path(
     get,
     path = "/tenants/{tenant}/jobs/{job}/steps",

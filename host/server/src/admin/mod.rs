@@ -20,6 +20,7 @@ mod service_log;
 mod services;
 mod tenants;
 mod versions;
+mod workflows;
 
 pub(crate) use extract::PeerAddress;
 
@@ -93,6 +94,7 @@ fn routes() -> OpenApiRouter<Platform> {
         .merge(executions::routes())
         .merge(schedules::routes())
         .merge(jobs::routes())
+        .merge(workflows::routes())
         .merge(events::routes())
         .merge(log::routes())
         .merge(packages::routes())

@@ -130,7 +130,7 @@ pub(crate) async fn revalidate(server: Arc<ServerState>, context: RevalidationCo
     writer.request.headers.remove(IF_MODIFIED_SINCE);
     let parts = writer.request.clone();
     let (method, path) = (parts.method.clone(), parts.uri.path().to_owned());
-    let Ok(guard) = platform.serving().admit(&service, &parts.headers, Some(ip), identity.as_deref()).await else {
+    let Ok(mut guard) = platform.serving().admit(&service, &parts.headers, Some(ip), identity.as_deref()).await else {
         return;
     };
     let mut request = Request::from_parts(parts, Empty::<Bytes>::new());

@@ -95,11 +95,20 @@ pub(super) const IS_LISTED: &str = "tenant = $1 AND id < $2 AND ($3 = '' OR comp
                          AND ($6 = '' OR name = $6) AND trigger IN ('schedule', 'job', 'event', 'webhook')";
 
 /// The statement that lists at most `$7` jobs of a table, the newest first; `allowed` is the condition of `$8`.
-fn list_jobs(table: &JobTable, state: Option<JobState>, allowed: &str) -> String {
+fn list_jobs(table: &JobTable, filter: &JobFilter, allowed: &str) -> String {
     let JobTable { name, columns, .. } = table;
-    let state = state.filter(|_| *name != "waiting_jobs").map(|state| format!("AND state = '{}'", state.as_str()));
+    let state =
+        filter.state.filter(|_| *name != "waiting_jobs").map(|state| format!("AND state = '{}'", state.as_str()));
     let state = state.unwrap_or_default();
-    format!("SELECT {JOB_COLUMNS}, {columns} FROM {name} WHERE {IS_LISTED} {state} {allowed} ORDER BY id DESC LIMIT $7")
+    let steps = if filter.has_steps {
+        format!("AND EXISTS (SELECT 1 FROM steps s WHERE s.tenant = {name}.tenant AND s.job = {name}.id)")
+    } else {
+        String::new()
+    };
+    format!(
+        "SELECT {JOB_COLUMNS}, {columns} FROM {name} WHERE {IS_LISTED} {state} {steps} {allowed} \
+         ORDER BY id DESC LIMIT $7"
+    )
 }
 
 impl TenantScope {
@@ -111,7 +120,7 @@ impl TenantScope {
         let (mut jobs, is_allowed) = (Vec::new(), allowed.condition(self.dialect, 8));
         for table in &TABLES {
             if filter.state.is_none_or(|state| table.states.contains(&state)) {
-                let select = list_jobs(table, filter.state, &is_allowed);
+                let select = list_jobs(table, filter, &is_allowed);
                 let query = self.query_listed(select, filter).bind(i64::from(limit));
                 for row in &self.rows(allowed.bind(query)?).await? {
                     jobs.push(job(row)?);

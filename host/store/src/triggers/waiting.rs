@@ -103,9 +103,13 @@ impl Database<'_> {
         if ended.is_empty() {
             return Ok(());
         }
-        // The steps of a dead job stay: it may be run again.
-        let over = ended.iter().filter(|ended| ended.state != JobState::Dead || !ended.kept);
-        self.delete_steps(&over.map(|ended| ended.job.clone()).collect::<Vec<_>>()).await?;
+        // A record that is kept keeps its steps, which stay where they are: to move them would write each once more. A
+        // dead job may be run again and needs all of them.
+        let jobs_of = |is_one: fn(&&EndedJob) -> bool| -> Vec<JobRef> {
+            ended.iter().filter(is_one).map(|ended| ended.job.clone()).collect()
+        };
+        self.delete_steps(&jobs_of(|ended| !ended.kept)).await?;
+        self.cut_steps(&jobs_of(|ended| ended.kept && ended.state != JobState::Dead)).await?;
         self.resolve_dependencies(ended).await?;
         let turns = ended.iter().filter_map(|ended| Some((ended.job.clone(), ended.turn.clone()?)));
         self.pass_turns(turns.collect()).await?;

@@ -17,6 +17,7 @@ mod invalid;
 mod machine;
 mod policy;
 mod recurrence;
+mod wake;
 mod wall;
 
 #[cfg(test)]
@@ -26,3 +27,4 @@ pub use invalid::InvalidRecurrence;
 pub use machine::{Decision, Schedule, ScheduleState, SkipReason, TickDecisions};
 pub use policy::{CatchUp, Overlap};
 pub use recurrence::{DueTimes, LatestDueTimes, Recurrence};
+pub use wake::{PAUSE_MAX, PAUSE_MIN, pause};

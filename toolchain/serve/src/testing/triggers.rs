@@ -123,7 +123,7 @@ impl TestTriggers {
                 filter: one.filter().ok()?,
                 transform: one.transform().ok()?,
                 retry: one.retry.policy(),
-                batch: one.batch,
+                batch: one.batch.size,
             })
         });
         let (schedules, subscriptions) = (schedules.collect(), subscriptions.collect());

@@ -183,7 +183,7 @@ async fn what_a_later_release_has_configured_waits_for_a_host_that_reads_it() {
         scope.commit().await.expect("committed");
     };
     let enqueued = async || {
-        scheduler::tick(&runner, 1).await.expect("it looks");
+        scheduler::look(&runner).await.expect("it looks");
         deliver::round(&runner).await.expect("it looks");
         let jobs = bench.jobs(JobState::Ready).await;
         let mut queues: Vec<_> = jobs.iter().map(|job| job.queue.to_string()).collect();

@@ -4,6 +4,7 @@ mod calendar;
 mod daylight_saving;
 mod policies;
 mod simulation;
+mod wake;
 
 use elias_delivery::clock::Now;
 use jiff::Timestamp;
