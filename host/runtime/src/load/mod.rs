@@ -352,7 +352,7 @@ impl Loader {
         let mut granted = Vec::new();
         for ImportedCapability { capability, interface } in &code.imported {
             let name = capability.name();
-            let grant = capability.configure(&component, options.grants.get(name)).await;
+            let grant = Arc::clone(capability).configure(&component, options.grants.get(name)).await;
             granted.push(grant.map_err(|error| {
                 let needed_by = manifest
                     .as_ref()

@@ -4,7 +4,6 @@
 //! Its code is not read, checked, mapped and linked again for each of them.
 
 use super::interfaces::ImportedCapability;
-use crate::error::Error;
 use crate::handlers::Exports;
 use parking_lot::{Mutex, MutexGuard};
 use std::collections::HashMap;

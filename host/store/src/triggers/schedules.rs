@@ -3,7 +3,7 @@
 use super::{Database, NewJob, signed, statement, storable};
 use crate::error::{Error, Result};
 use crate::{AllowedServices, Dialect, HostScope, Query, TenantScope, get, number, text, to_json};
-use elias_api::{JobState, Quotas, ScheduleRecord, TickOutcome, TickRecord};
+use elias_api::{Code, JobState, Quotas, ScheduleRecord, TickOutcome, TickRecord};
 use elias_names::{ServiceId, TenantId};
 use serde_json::{Value, json};
 use sqlx::any::AnyRow;
