@@ -1,5 +1,5 @@
 // A fake of the host functions, made with Node's own web APIs before ours replace them.
-import { MIMEType } from "node:util";
+import { MIMEType, inspect } from "node:util";
 import "./originals.mjs";
 
 const { URL, URLSearchParams, TextEncoder, TextDecoder, setTimeout, setInterval, clearTimeout } = globalThis.originals;
@@ -177,6 +177,21 @@ const native = {
   retryMessage: (after, reason) => void native.calls.push(["retry", after, reason]),
   rejectMessage: (reason) => void native.calls.push(["reject", reason]),
   suspend: () => void native.calls.push(["suspend"]),
+  /** Node tells no script what is behind a proxy, but that nothing is: Array.isArray throws for a revoked one. */
+  proxyTarget(value) {
+    try {
+      Array.isArray(value);
+      return undefined;
+    } catch {
+      return [null];
+    }
+  },
+  /** Node shows what a promise came to, and gives it to no script: a text stands for it. */
+  promiseState(promise) {
+    const [, state, result] = /^\w+ \{\s+(<\w+>)?\s*([^,}]*)/.exec(inspect(promise));
+    const shown = { [inspect.custom]: () => result.trim() };
+    return [{ "<pending>": "pending", "<rejected>": "rejected" }[state] ?? "fulfilled", shown];
+  },
   environmentAtBuild: () => false,
   builtinModule: () => undefined,
   configKeys: () => ["GREETING"],

@@ -10,6 +10,7 @@ import { defineInterface, definePairIterable, inspect, replaceMembers, replaceCl
 
 // By their numbers in native.urlPart, and in what native.setUrl returns.
 const HREF = 0;
+const SHOWN = ["href", "origin", "protocol", "username", "password", "host", "hostname", "port", "pathname", "search", "searchParams", "hash"];
 const PARTS = ["href", "protocol", "username", "password", "host", "hostname", "port", "pathname", "search", "hash", "origin"];
 
 /** The URL as it is serialised, or null. */
@@ -85,10 +86,7 @@ const URLClass = class URL {
   }
 
   [inspect]() {
-    const fields = {};
-    for (const part of PARTS) fields[part] = this[part];
-    fields.searchParams = this.searchParams;
-    return fields;
+    return Object.fromEntries(SHOWN.map((part) => [part, this[part]]));
   }
 };
 
@@ -216,10 +214,8 @@ const URLSearchParamsClass = class URLSearchParams {
   }
 
   [inspect]() {
-    const fields = {};
     const list = listOf(this);
-    for (let at = 0; at < list.length; at += 2) fields[list[at]] = this.getAll(list[at]).join(", ");
-    return fields;
+    return Array.from({ length: list.length / 2 }, (_, at) => [list[2 * at], list[2 * at + 1]]);
   }
 };
 

@@ -137,6 +137,10 @@ export function checkFunction(value, name) {
   if (typeof value !== "function") throw invalidArgType(name, "function", value);
 }
 
+export function checkObject(value, name) {
+  if (value === null || typeof value !== "object") throw invalidArgType(name, "object", value);
+}
+
 export function checkString(value, name) {
   if (typeof value !== "string") throw invalidArgType(name, "string", value);
 }
