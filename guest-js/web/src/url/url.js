@@ -18,6 +18,11 @@ function parse(url, base) {
   return native.serializeUrl(`${url}`, base === undefined ? undefined : `${base}`);
 }
 
+/** As in Node, by whose `code` packages tell it from other errors. */
+function invalidUrl(message, input) {
+  return Object.assign(new TypeError(message), { code: "ERR_INVALID_URL", input: `${input}` });
+}
+
 function needs(count, { length }) {
   if (length < count) throw new TypeError(`${count} argument${count > 1 ? "s are" : " is"} required, and there ${length === 1 ? "is" : "are"} ${length}`);
 }
@@ -46,7 +51,7 @@ const URLClass = class URL {
           const href = this.#href;
           const changed = part === "href" ? parse(value, undefined) : (native.setUrl(href, part, `${value}`)?.[HREF] ?? null);
           if (changed !== null) this.#href = changed;
-          else if (part === "href") throw new TypeError(`Invalid URL: ${value}`);
+          else if (part === "href") throw invalidUrl(`Invalid URL: ${value}`, value);
           if ((part === "search" || part === "href") && this.#params !== undefined) forgetParams(this.#params);
         },
       };
@@ -59,7 +64,8 @@ const URLClass = class URL {
     // Without an argument there is "undefined", which is not a URL either.
     this.#href = base === undefined && typeof url === "string" ? native.serializeUrl(url, undefined) : parse(url, base);
     if (this.#href === null) {
-      throw new TypeError(base === undefined ? `Invalid URL: ${url}` : `Invalid URL: ${url} with base ${base}`);
+      if (base === undefined) throw invalidUrl(`Invalid URL: ${url}`, url);
+      throw Object.assign(invalidUrl(`Invalid URL: ${url} with base ${base}`, url), { base: `${base}` });
     }
   }
 

@@ -124,10 +124,17 @@ export function unavailable(what, instead) {
   return nodeError(Error, "ERR_FEATURE_UNAVAILABLE_ON_PLATFORM", `${what} is not available in a component. ${instead}`);
 }
 
+class AbortError extends Error {
+  constructor(message) {
+    super(message);
+    this.code = "ABORT_ERR";
+    this.name = "AbortError";
+  }
+}
+
 /** The error that an aborted operation ends with. */
 export function abortError(signal) {
-  const error = nodeError(Error, "ABORT_ERR", "The operation was aborted");
-  error.name = "AbortError";
+  const error = new AbortError("The operation was aborted");
   if (signal?.reason !== undefined)
     Object.defineProperty(error, "cause", { value: signal.reason, writable: true, configurable: true });
   return error;
