@@ -51,7 +51,7 @@ function nativePairIterators(name, prototype, pairsOf) {
 }
 
 const native = {
-  // What a test sets, and what it looks at.
+  // Inputs that a test sets, and outputs that it looks at.
   incoming: { method: "GET", url: "http://localhost/", headers: [], chunks: [] },
   input: "null",
   handlers: {},

@@ -183,7 +183,7 @@ const shown = (value) =>
 
 async function outcome(it, call) {
   try {
-    // What is emitted later has nobody to hear it.
+    // Nobody listens to errors that are emitted later.
     const value = new Function("it", `return ${call};`)(it);
     value?.on?.("error", () => {});
     return await shown(value);

@@ -81,7 +81,7 @@ function format(value, context) {
     : formatObject(value, context);
 }
 
-/** What `value` says itself of how it is shown, if it does. */
+/** The text by an object's own formatter, undefined if it has none. */
 function customText(value, context) {
   const custom = value[customInspect];
   if (typeof custom !== "function" || value.constructor?.prototype === value) return undefined;

@@ -9,7 +9,7 @@ const COLUMN_ITEMS_MIN = 7;
 const CHARACTER_HEIGHT = 2.5;
 const COLUMNS_MAX = 15;
 
-// What a terminal shows two columns wide, and what takes no column.
+// Characters that a terminal shows two columns wide, and those that take no column.
 const WIDE = new RegExp(
   "[\\u1100-\\u115f\\u2e80-\\u3247\\u3250-\\ua4c6\\ua960-\\ua97c\\uac00-\\ud7a3\\uf900-\\ufaff\\ufe30-\\ufe6b" +
     "\\uff01-\\uff60\\uffe0-\\uffe6\\u{1f300}-\\u{1f64f}\\u{1f900}-\\u{1f9ff}\\u{20000}-\\u{3fffd}]",
