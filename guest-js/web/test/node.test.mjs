@@ -43,6 +43,21 @@ test("path, querystring, punycode, string_decoder", async () => {
   });
 });
 
+test("path.win32: names that browsers send, servers and drives", async () => {
+  const paths = [
+    "C:\\fakepath\\x.jpg", "C:/a/b.c", "a\\b/c.txt", "\\\\server\\share\\f", "\\\\server\\share\\", "//s/h/x", "C:", "C:\\", "C:a", "\\a\\b",
+    "a", "", "..", "..\\..\\a", ".\\a\\.\\b\\..", "C:\\a\\..\\..\\b", "a\\\\b\\\\", ".a", "a.b.", "..a", "/", "C:\\x\\.y\\", "a:b", "x:stream",
+  ];
+  await same("path", ({ win32 }) => {
+    const { basename, dirname, extname, format, isAbsolute, normalize, parse } = win32;
+    const each = paths.map((it) => [normalize(it), isAbsolute(it), dirname(it), basename(it), basename(it, ".jpg"), extname(it), parse(it), format(parse(it))]);
+    const drives = paths.filter((it) => /^[A-Z]:[\\/]/.test(it));
+    const pairs = paths.flatMap((a) => paths.map((b) => win32.join(a, b)));
+    const resolved = drives.flatMap((a) => drives.map((b) => [win32.resolve(a, "x", b), win32.relative(a, b)]));
+    return [each, pairs, resolved, win32.sep, win32.delimiter, win32.toNamespacedPath("C:\\a"), win32.posix.join("a", "b")];
+  });
+});
+
 test("url", async () => {
   await same("url", ({ parse, resolve, format, fileURLToPath, pathToFileURL, urlToHttpOptions }) => [
     { ...parse("http://a:b@host:80/p/a?q=1&q=2#h", true), query: undefined }, resolve("http://a/b/c", "../d?e"),
