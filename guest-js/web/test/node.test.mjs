@@ -166,6 +166,53 @@ test("assert", async () => {
   for (const run of [...failing, ...holding]) await same("assert", (module) => run(module.default));
 });
 
+test("assert: messages and fields of its errors", async () => {
+  class Own extends Error {}
+  const failing = [
+    (it) => it.strictEqual("a\nb", 2),
+    (it) => it.equal(1, 2),
+    (it) => it.notStrictEqual(NaN, NaN),
+    (it) => it.match("abc", /x/),
+    (it) => it.fail(),
+    (it) => it.ifError(new Own("unwanted")),
+    (it) => it.throws(() => {}),
+    (it) => it.throws(() => { throw new Own("abc"); }, /xyz/),
+    (it) => it.throws(() => { throw new Own("abc"); }, TypeError),
+    (it) => it.throws(() => { throw 5; }, RangeError),
+    (it) => it.throws(() => { throw new Own("abc"); }, (error) => error.message === "other"),
+    (it) => it.throws(() => { throw new Own("abc"); }, function checks() { return "yes"; }),
+    (it) => it.doesNotThrow(() => { throw new Own("abc"); }, "why"),
+    (it) => { throw new it.AssertionError({ actual: 1, expected: 2, operator: "strictEqual" }); },
+    (it) => { throw new it.AssertionError({ message: "given" }); },
+  ];
+  for (const run of failing) {
+    await same("assert", ({ default: it }) => {
+      try {
+        run(it);
+      } catch (error) {
+        return [error.message, error.generatedMessage, error.operator, error.code, Object.keys(error), error.constructor.name];
+      }
+    });
+  }
+});
+
+test("errors that nobody listens to, and values that only look like errors", async () => {
+  await same("events", async (it) => {
+    const emitted = [{ a: 1 }, undefined, null, Symbol("s"), [1]].map((value) => {
+      try {
+        new it.EventEmitter().emit("error", value);
+      } catch (error) {
+        return [error.message, error.code, error.context === value];
+      }
+    });
+    const aborted = it.once(new it.EventEmitter(), "x", { signal: originals.AbortSignal.abort() });
+    return [emitted, await aborted.catch((error) => error.constructor.name)];
+  });
+  await same("util", ({ types }) => [
+    { __proto__: Error.prototype }, new (class extends TypeError {})(), { name: "Error", message: "m" }, null, 5,
+  ].map(types.isNativeError));
+});
+
 test("stream", async () => {
   await same("stream", async ({ Readable, Transform, Writable, pipeline, promises }) => {
     const seen = [];

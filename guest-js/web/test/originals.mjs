@@ -1,6 +1,6 @@
 // Node's own globals, kept before the modules under test replace them.
-const { URL, URLSearchParams, TextEncoder, TextDecoder, setTimeout, setInterval, clearTimeout } = globalThis;
-globalThis.originals ??= { URL, URLSearchParams, TextEncoder, TextDecoder, setTimeout, setInterval, clearTimeout };
+const { AbortSignal, URL, URLSearchParams, TextEncoder, TextDecoder, setTimeout, setInterval, clearTimeout } = globalThis;
+globalThis.originals ??= { AbortSignal, URL, URLSearchParams, TextEncoder, TextDecoder, setTimeout, setInterval, clearTimeout };
 
 // Built-ins that our modules take from QuickJS, and that older versions of Node.js lack.
 const { Buffer, structuredClone } = globalThis;

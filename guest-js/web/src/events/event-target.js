@@ -241,7 +241,7 @@ function add(listeners, type, callback, capture) {
 }
 
 /** For getEventListeners of node:events. */
-registry.eventListeners = (target, type) =>
+export const callbacksOf = (target, type) =>
   listenersOf(target).filter((it) => it.type === type).map((it) => it.callback);
 
 /** "Fire an event": dispatches a trusted event. Returns false if a listener has canceled it. */

@@ -2,7 +2,7 @@
 //
 // The emitter itself is that of the package `events`; here is what Node.js has added since.
 import { inspect } from "../console/inspect.js";
-import { registry } from "../internal/registry.js";
+import { callbacksOf } from "../events/event-target.js";
 import EventEmitter from "../vendor/node/events.js";
 import { AsyncResource } from "./async_hooks.js";
 import { abortError, checkFunction, checkNumber, invalidArgType, nodeError } from "./internal/errors.js";
@@ -117,7 +117,7 @@ function checkEmitter(emitter, name) {
 
 export function getEventListeners(emitter, type) {
   checkEmitter(emitter, "emitter");
-  return typeof emitter.listeners === "function" ? emitter.listeners(type) : registry.eventListeners(emitter, type);
+  return typeof emitter.listeners === "function" ? emitter.listeners(type) : callbacksOf(emitter, type);
 }
 
 export function getMaxListeners(emitter) {
