@@ -64,7 +64,8 @@ export interface Component<Input = any, Output = unknown> {
   event?(event: DeliveredEvent, env: Env, ctx: ExecutionContext): MaybePromise<void>;
 
   /**
-   * Handles several events at once, of a subscription with `batch` in elias.toml. A handler that returns acknowledges
+   * Handles several events at once, of a subscription with `batch` in elias.toml: those that are ready, or with
+   * `batch = { size = 50, wait = "2s" }` those that came until there were 50 or two seconds had passed. A handler that returns acknowledges
    * those on which it did not decide with `retry` or `reject`. If it throws, each of them is delivered again, as the
    * retry policy of the subscription says. A batch has no durable steps.
    */
@@ -178,6 +179,7 @@ export { ELIAS, HttpError, component, createAPI, createComponent } from "./modul
 export { http } from "./modules/http.js";
 export { jobs } from "./modules/jobs.js";
 export { log } from "./modules/log.js";
+export { worker, workers } from "./modules/workers.js";
 export { step } from "./modules/workflow.js";
 
 /** All capabilities by name: `sdk.db`, `sdk.http`. A component imports only those that it uses. */
@@ -196,5 +198,7 @@ declare const sdk: {
   readonly log: import("./modules/log.js").Log;
   readonly sql: typeof import("./modules/db.js").sql;
   readonly step: import("./modules/workflow.js").Step;
+  readonly worker: import("./modules/workers.js").WorkerFactory;
+  readonly workers: import("./modules/workers.js").Workers;
 };
 export default sdk;

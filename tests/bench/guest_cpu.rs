@@ -14,12 +14,15 @@ const PROGRAMS: [(&str, &str); 3] = [
     ("fib(30)", "function fib(n) { return n < 2 ? n : fib(n - 1) + fib(n - 2); } function run() { return fib(30); }"),
     (
         "JSON round trip, 2,000 objects, 20 times",
-        "const rows = Array.from({ length: 2000 }, (_, i) => ({ id: i, name: 'row ' + i, tags: ['a', 'b'], at: i / 3 }));
-         function run() { let n = 0; for (let i = 0; i < 20; i++) n += JSON.parse(JSON.stringify(rows)).length; return n; }",
+        "const rows = Array.from({ length: 2000 }, (_, i) => ({ id: i, name: 'row ' + i, tags: ['a', 'b'], \
+         at: i / 3 }));
+         function run() { let n = 0; for (let i = 0; i < 20; i++) n += JSON.parse(JSON.stringify(rows)).length; \
+         return n; }",
     ),
     (
         "regular expression, 20,000 matches",
-        r"const line = 'GET /users/1234/posts?sort=new HTTP/1.1'; const re = /^(\w+) \/users\/(\d+)\/(\w+)\?(\w+)=(\w+)/;
+        r"const line = 'GET /users/1234/posts?sort=new HTTP/1.1';
+          const re = /^(\w+) \/users\/(\d+)\/(\w+)\?(\w+)=(\w+)/;
          function run() { let n = 0; for (let i = 0; i < 20000; i++) n += re.exec(line)[2].length; return n; }",
     ),
 ];
@@ -58,7 +61,8 @@ pub(crate) async fn run(report: &mut Report) {
         });
         let ratio = ours / native;
         let measured = format!(
-            "{ours:.1} ms, native QuickJS {native:.1} ms, {ratio:.2}x; without fuel {:.2}x, and with explicit bounds checks \
+            "{ours:.1} ms, native QuickJS {native:.1} ms, {ratio:.2}x; without fuel {:.2}x, and with explicit bounds \
+             checks \
              in place of guard pages {:.2}x",
             without_fuel / native,
             with_bounds_checks / native

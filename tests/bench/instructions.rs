@@ -43,7 +43,7 @@ pub(crate) fn run(report: &mut Report) {
     }
 }
 
-/// What was counted.
+/// The counted instructions.
 struct Counted {
     /// Instructions of a request, and its calls of host functions, by program.
     requests: [(f64, f64); PROGRAMS.len()],
@@ -124,7 +124,7 @@ fn count(project: &Project) -> Result<Counted, String> {
     })
 }
 
-/// What runs in the emulator: one thread, which marks where counting begins and ends.
+/// The program in the emulator: one thread, which marks where counting begins and ends.
 pub(crate) fn counted(folder: &Path) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {

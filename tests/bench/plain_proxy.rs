@@ -36,9 +36,9 @@ async fn serve(listener: TcpListener, upstream: String) {
     while let Ok((stream, _)) = listener.accept().await {
         let (client, upstream) = (client.clone(), upstream.clone());
         let service = service_fn(move |mut request: Request<Incoming>| {
-            let client = client.clone();
             *request.uri_mut() = upstream.parse().expect("a URL");
-            async move { client.request(request).await.map(|response: Response<Incoming>| response.map(BodyExt::boxed)) }
+            let response = client.request(request);
+            async move { response.await.map(|response: Response<Incoming>| response.map(BodyExt::boxed)) }
         });
         tokio::spawn(hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service));
     }

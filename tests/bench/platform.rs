@@ -1,5 +1,5 @@
-//! What a platform costs over `elias serve` with one component, and what clients notice of swaps, rollbacks, canaries,
-//! bad neighbours and shadows.
+//! The costs of a platform over `elias serve` with one component, and what clients notice of swaps, rollbacks,
+//! canaries, bad neighbours and shadows.
 
 use crate::admin::{Platform, host};
 use crate::http_load::{Load, load, load_of};
@@ -164,7 +164,8 @@ fn rollbacks(platform: &Platform, report: &mut Report) {
 
 /// A canary that fails 20 % of its requests, under load.
 fn canary(platform: &Platform, report: &mut Report) {
-    let fails = "export default { fetch() { if (Math.random() < 0.2) throw new Error('it fails'); return new Response('two\\n'); } };";
+    let fails = "export default { fetch() { if (Math.random() < 0.2) throw new Error('it fails'); \
+                 return new Response('two\\n'); } };";
     for bytes in [source("one"), component(fails)] {
         let digest = platform.upload(&bytes);
         platform.version("canary", &digest, &json!({ "smoke": { "path": "" } })).expect("it is accepted");
@@ -177,8 +178,16 @@ fn canary(platform: &Platform, report: &mut Report) {
     let latest = platform.ask("GET", path, &json!(null)).expect("they are listed").json()["items"][0].clone();
     let share = load.failed as f64 / load.requests.max(1) as f64 * 100.0;
     report.row(
-        &format!("platform, hello, 64 connections for {CANARY_SECONDS} s: requests that a canary failed of which each fifth fails"),
-        &format!("{} of {} ({share:.3} %), then {}", load.failed, load.requests, latest["state"].as_str().unwrap_or_default()),
+        &format!(
+            "platform, hello, 64 connections for {CANARY_SECONDS} s: requests that a canary failed of which each \
+             fifth fails"
+        ),
+        &format!(
+            "{} of {} ({share:.3} %), then {}",
+            load.failed,
+            load.requests,
+            latest["state"].as_str().unwrap_or_default()
+        ),
         "1 %, rolled-back",
         Some(share < 1.0 && latest["state"] == "rolled-back"),
     );

@@ -21,7 +21,7 @@ const FEW: usize = 100;
 const COLD: usize = 50;
 /// How long the hot ones are asked.
 const HOT_FOR: Duration = Duration::from_secs(20);
-/// What is killed at most, and how many components are deployed to until then.
+/// The most kills, and how many components are deployed to until then.
 const KILLS: u64 = 200;
 const KILLED_COMPONENTS: usize = 4;
 

@@ -17,12 +17,14 @@ const PROGRAMS: [(&str, &str, Option<f64>); 4] = [
         "const rows = Array.from({ length: 20 }, (_, i) => ({ id: i, name: 'user ' + i, email: `user${i}@example.com`, \
            active: i % 2 === 0, score: i * 1.5, tags: ['a', 'b'] }));
          const text = JSON.stringify(rows);
-         function run() { let n = 0; for (let i = 0; i < 1000; i++) n += JSON.stringify(JSON.parse(text)).length; return n; }",
+         function run() { let n = 0; for (let i = 0; i < 1000; i++) n += JSON.stringify(JSON.parse(text)).length; \
+         return n; }",
         Some(2.0),
     ),
     (
         "sorting 20,000 numbers",
-        "function run() { let seed = 1; const list = Array.from({ length: 20000 }, () => (seed = (seed * 48271) % 2147483647));
+        "function run() { let seed = 1; const list = Array.from({ length: 20000 }, () => (seed = (seed * 48271) % \
+         2147483647));
          return list.sort((a, b) => a - b)[7]; }",
         None,
     ),
@@ -30,12 +32,14 @@ const PROGRAMS: [(&str, &str, Option<f64>); 4] = [
         "strings: split, join, replace, 500 times",
         "const text = 'the quick brown fox jumps over the lazy dog '.repeat(20);
          function run() { let n = 0; for (let i = 0; i < 500; i++) \
-           n += text.split(' ').map((word) => word.toUpperCase()).join('-').replaceAll('FOX', 'cat').length; return n; }",
+           n += text.split(' ').map((word) => word.toUpperCase()).join('-').replaceAll('FOX', 'cat').length; \
+           return n; }",
         None,
     ),
     (
         "regular expression, 20,000 matches",
-        r"const line = 'GET /users/1234/posts?sort=new HTTP/1.1'; const re = /^(\w+) \/users\/(\d+)\/(\w+)\?(\w+)=(\w+)/;
+        r"const line = 'GET /users/1234/posts?sort=new HTTP/1.1';
+          const re = /^(\w+) \/users\/(\d+)\/(\w+)\?(\w+)=(\w+)/;
          function run() { let n = 0; for (let i = 0; i < 20000; i++) n += re.exec(line)[2].length; return n; }",
         None,
     ),
@@ -70,7 +74,8 @@ pub(crate) async fn run(report: &mut Report) {
 /// Ten digests a call, so that the call itself does not count.
 async fn sha256(host: &Host, report: &mut Report) {
     let source = "const data = new Uint8Array(1 << 20).fill(7);
-        export default { async call() { for (let i = 0; i < 10; i++) await crypto.subtle.digest('SHA-256', data); return 0; } };";
+        export default { async call() { for (let i = 0; i < 10; i++) await crypto.subtle.digest('SHA-256', data); \
+        return 0; } };";
     let app = host.load(&component(source)).await.expect("it loads");
     let data = vec![7_u8; 1 << 20];
     let mut times = [const { Vec::new() }; 2];

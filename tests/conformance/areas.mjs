@@ -1,4 +1,4 @@
-// What is run of web-platform-tests, what is left out, and why what fails of ours does.
+// The areas of web-platform-tests that are run, those that are left out, and the reasons for failures.
 
 /**
  * The areas: a name, and the folders whose files belong to it, less those `without`. `offered` are those whose APIs

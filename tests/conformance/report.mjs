@@ -1,4 +1,4 @@
-// What came of it: on the terminal, and as docs/reference/conformance.md.
+// The report of a run: on the terminal, and as docs/reference/conformance.md.
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { AREAS_LEFT_OUT, REASONS } from "./areas.mjs";
 

@@ -4,7 +4,7 @@
 // Paths in backquotes exist too, in README.md, ARCHITECTURE.md, CONTRIBUTING.md, SECURITY.md and docs/. A code span
 // names a path of the repository if its first word begins with one of FOLDERS and a slash. A segment that is a glob
 // (`*`, `{a,b}`) or a placeholder in capitals (`NAME`, `NAME.rs`) stands for others: what is before it must exist.
-// Paths that git ignores are made by the build, and are not looked for.
+// Paths that git ignores are made by the build, and are not looked for. The tests that the page of faults names exist.
 import { execFileSync, spawnSync } from "node:child_process";
 import { existsSync, readFileSync, statSync } from "node:fs";
 import { dirname, join, normalize, relative } from "node:path";
@@ -56,10 +56,23 @@ function missingPaths(texts) {
   return wrong;
 }
 
+/** The page that names tests. */
+const NAMES_TESTS = "docs/explanation/faults.md";
+
+/** The tests in Rust that the page of faults names and that are not there, a line each. Three words make a name. */
+function missingTests(texts) {
+  const spans = codeSpans(texts.get(NAMES_TESTS) ?? "").filter(({ code }) => /^[a-z\d]+(?:_[a-z\d]+){2,}$/.test(code));
+  const grep = ["grep", "--untracked", "-hoE", "fn [a-z0-9_]+", "--", "*.rs"];
+  const functions = execFileSync("git", grep, { cwd: root, encoding: "utf8", maxBuffer: 1 << 26 });
+  const names = new Set(functions.split("\n").map((line) => line.slice("fn ".length)));
+  const missing = spans.filter(({ code }) => !names.has(code));
+  return missing.map(({ line, code }) => `${NAMES_TESTS}:${line}: ${code}: there is no such test`);
+}
+
 /** What is wrong with the links and paths of all pages, a line each. */
 export function brokenLinks() {
   const texts = new Map(pages().map((file) => [file, readFileSync(join(root, file), "utf8")]));
-  const wrong = missingPaths(texts);
+  const wrong = [...missingPaths(texts), ...missingTests(texts)];
   const from = new Map();
   for (const [file, text] of texts) {
     from.set(file, new Set());

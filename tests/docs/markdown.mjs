@@ -1,4 +1,4 @@
-// What the tests of the documentation read out of a page: fenced blocks, links and the anchors of headings.
+// Reads Markdown for the tests of the documentation: fenced blocks, links and the anchors of headings.
 
 const FENCE = /^(\s*)(`{3,})\s*(\S*)\s*(.*)$/;
 

@@ -1,4 +1,4 @@
-// Does what the pages under docs/tutorials and docs/how-to say, block by block: `node tests/docs/run.mjs [PAGE...]`.
+// Runs the code blocks of the pages under docs/tutorials and docs/how-to: `node tests/docs/run.mjs [PAGE...]`.
 //
 // Each page has a temporary folder and one shell, whose folder and variables stay from block to block. The first words
 // after ``` say what a block is:

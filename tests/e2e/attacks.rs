@@ -82,7 +82,9 @@ async fn heavy_builtins_end_within_their_budget() {
         r#"
         regex() { return /^(a+)+$/.test("a".repeat(40) + "b"); },
         bigint() { let x = 3n; for (;;) x = x * x; },
-        sort() { return Array.from({ length: 3_000_000 }, (_, i) => (i * 7919) % 1000003).sort((a, b) => a - b).length; },
+        sort() {
+          return Array.from({ length: 3_000_000 }, (_, i) => (i * 7919) % 1000003).sort((a, b) => a - b).length;
+        },
         repeat() { return "x".repeat(2 ** 29).length; },
         array() { return new Array(2 ** 32 - 1).fill(0).length; },
         parse() { return JSON.parse("[" + "1,".repeat(20_000_000) + "1]").length; },
@@ -110,7 +112,10 @@ async fn deep_recursion_is_an_error_that_javascript_catches() {
           method() { const o = { f(x) { return this.f(x + 1) + 1; } }; return caught(() => o.f(0)); },
           proxy() { let p = {}; for (let i = 0; i < 100_000; i++) p = new Proxy(p, {}); return caught(() => p.x); },
           json() { return caught(() => JSON.parse("[".repeat(200_000) + "]".repeat(200_000))); },
-          stringify() { let o = {}; for (let i = 0; i < 100_000; i++) o = { o }; return caught(() => JSON.stringify(o)); },
+          stringify() {
+            let o = {}; for (let i = 0; i < 100_000; i++) o = { o };
+            return caught(() => JSON.stringify(o));
+          },
           tostring() { const o = { toString() { return "" + o; } }; return caught(() => "" + o); },
           regex() { return caught(() => new RegExp("(".repeat(100_000) + ")".repeat(100_000))); },
           getter() { const o = { get x() { return o.x; } }; return caught(() => o.x); },
@@ -148,7 +153,7 @@ async fn memory_growth_ends_at_the_cap_and_memory_comes_back() {
             check(&server, attack, "out-of-memory").await;
         }
     }
-    // What has grown is given back aside. Two instances at most were in use at a time.
+    // Memory that has grown is given back aside. Two instances at most were in use at a time.
     let most = before + (40 << 20);
     until("resident memory is given back", async || (server.resident_bytes() < most).then_some(())).await;
 }

@@ -65,7 +65,8 @@ async fn rsa_keys_and_salts_without_measure_are_refused() {
     let server = attacker(
         r#"
         async primes() {
-          const made = { name: "RSASSA-PKCS1-v1_5", modulusLength: 2048, publicExponent: new Uint8Array([1, 0, 1]), hash: "SHA-256" };
+          const made = { name: "RSASSA-PKCS1-v1_5", modulusLength: 2048, publicExponent: new Uint8Array([1, 0, 1]),
+            hash: "SHA-256" };
           const pair = await crypto.subtle.generateKey(made, true, ["sign", "verify"]);
           const jwk = await crypto.subtle.exportKey("jwk", pair.privateKey);
           const results = [];
@@ -73,17 +74,20 @@ async fn rsa_keys_and_salts_without_measure_are_refused() {
             const long = { ...jwk, [part]: "w".repeat(40_000) };
             results.push(await outcome(crypto.subtle.importKey("jwk", long, made, true, ["sign"])));
           }
-          results.push(await outcome(crypto.subtle.importKey("pkcs8", new Uint8Array(8_000_000).fill(48), made, true, ["sign"])));
+          results.push(await outcome(crypto.subtle.importKey("pkcs8", new Uint8Array(8_000_000).fill(48), made, true,
+            ["sign"])));
           return results.every((result) => result !== "done") ? "refused" : results.join();
         },
         async salt() {
-          const made = { name: "RSA-PSS", modulusLength: 2048, publicExponent: new Uint8Array([1, 0, 1]), hash: "SHA-256" };
+          const made = { name: "RSA-PSS", modulusLength: 2048, publicExponent: new Uint8Array([1, 0, 1]),
+            hash: "SHA-256" };
           const { privateKey, publicKey } = await crypto.subtle.generateKey(made, true, ["sign", "verify"]);
           const data = new Uint8Array(3);
           const results = [];
           for (const saltLength of [223, 100_000_000, 4_294_967_295]) {
             results.push(await outcome(crypto.subtle.sign({ name: "RSA-PSS", saltLength }, privateKey, data)));
-            const verified = await crypto.subtle.verify({ name: "RSA-PSS", saltLength }, publicKey, new Uint8Array(256), data).catch(() => false);
+            const verified = await crypto.subtle.verify({ name: "RSA-PSS", saltLength }, publicKey, new Uint8Array(256),
+              data).catch(() => false);
             if (verified) results.push("done");
           }
           return results.every((result) => result !== "done") ? "refused" : results.join();
@@ -140,7 +144,7 @@ async fn derivations_end_at_the_deadline_and_leave_nothing_behind() {
     for answer in join_all((0..40).map(|_| server.get("/pbkdf2"))).await {
         assert_eq!(answer.code(), "deadline", "{answer:?}");
     }
-    // What is derived next does not stand behind what nobody waits for any more.
+    // The next derivation does not stand behind one that nobody waits for any more.
     let mut answer = server.get("/small").await;
     for _ in 0..20 {
         if answer.status == 200 {

@@ -71,7 +71,8 @@ async fn endless_queues_of_every_kind_end_out_of_fuel() {
         },
         rejections() { const again = () => Promise.reject(1).catch(again); again(); return new Promise(() => {}); },
         abort() {
-          const again = () => { const a = new AbortController(); a.signal.onabort = () => queueMicrotask(again); a.abort(); };
+          const again = () => { const a = new AbortController(); a.signal.onabort = () => queueMicrotask(again);
+            a.abort(); };
           again(); return new Promise(() => {});
         },
         "#,
@@ -99,16 +100,23 @@ async fn expensive_web_apis_end_within_their_budget() {
           return (await crypto.subtle.deriveBits(how, key, 256)).byteLength;
         },
         async rsa() {
-          const how = { name: "RSA-PSS", hash: "SHA-256", modulusLength: 16384, publicExponent: new Uint8Array([1, 0, 1]) };
+          const how = { name: "RSA-PSS", hash: "SHA-256", modulusLength: 16384,
+            publicExponent: new Uint8Array([1, 0, 1]) };
           return (await crypto.subtle.generateKey(how, true, ["sign", "verify"])).publicKey.type;
         },
         async rsas() {
-          const how = { name: "RSA-PSS", hash: "SHA-256", modulusLength: 2048, publicExponent: new Uint8Array([1, 0, 1]) };
+          const how = { name: "RSA-PSS", hash: "SHA-256", modulusLength: 2048,
+            publicExponent: new Uint8Array([1, 0, 1]) };
           for (;;) await crypto.subtle.generateKey(how, true, ["sign", "verify"]);
         },
-        async digests() { const block = new Uint8Array(1 << 20); for (;;) await crypto.subtle.digest("SHA-512", block); },
+        async digests() {
+          const block = new Uint8Array(1 << 20);
+          for (;;) await crypto.subtle.digest("SHA-512", block);
+        },
         numbers() { const format = new Intl.NumberFormat("en"); for (;;) format.format(10n ** 1000n); },
-        dates() { for (;;) new Intl.DateTimeFormat("de", { timeZone: "America/New_York", dateStyle: "full" }).format(0); },
+        dates() {
+          for (;;) new Intl.DateTimeFormat("de", { timeZone: "America/New_York", dateStyle: "full" }).format(0);
+        },
         locales() { return Intl.getCanonicalLocales(Array(100_000).fill("en-US")).length; },
         search() { const all = new URLSearchParams(); for (let i = 0; ; i++) { all.append("a", i); all.get("b"); } },
         headers() { const all = new Headers(); for (let i = 0; ; i++) all.append("x-" + i, "x".repeat(1000)); },
@@ -132,10 +140,15 @@ async fn deep_structures_are_errors_that_javascript_catches() {
         r#"
         clone: () => caught(() => { let o = {}; for (let i = 0; i < 50_000; i++) o = { o }; structuredClone(o); }),
         cloned: () => caught(() => { let o = []; for (let i = 0; i < 50_000; i++) o = [o]; structuredClone(o); }),
-        inspect: () => caught(() => { let o = {}; for (let i = 0; i < 50_000; i++) o = { o }; console.log(o); return "a line"; }),
-        causes: () => caught(() => { let e = new Error("0"); for (let i = 0; i < 20_000; i++) e = new Error("x", { cause: e }); console.error(e); return "a line"; }),
+        inspect: () => caught(() => { let o = {}; for (let i = 0; i < 50_000; i++) o = { o }; console.log(o);
+          return "a line"; }),
+        causes: () => caught(() => {
+          let e = new Error("0"); for (let i = 0; i < 20_000; i++) e = new Error("x", { cause: e });
+          console.error(e); return "a line"; }),
         response: () => caught(() => { let o = {}; for (let i = 0; i < 50_000; i++) o = { o }; Response.json(o); }),
-        dispatch: () => caught(() => { const t = new EventTarget(); let deep = 0; t.addEventListener("x", () => { deep++; t.dispatchEvent(new Event("x")); }); t.dispatchEvent(new Event("x")); return "some depth"; }),
+        dispatch: () => caught(() => { const t = new EventTarget(); let deep = 0;
+          t.addEventListener("x", () => { deep++; t.dispatchEvent(new Event("x")); });
+          t.dispatchEvent(new Event("x")); return "some depth"; }),
         "#,
     );
     for attack in ["clone", "cloned", "inspect", "causes", "response", "dispatch"] {

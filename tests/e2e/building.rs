@@ -44,7 +44,8 @@ fn errors_show_the_authors_own_lines() {
             ),
             (
                 "src/deep.ts",
-                "interface A { a: 1 }\n\nexport function start(): void {\n  const nothing: any = null;\n  nothing.run();\n}\n",
+                "interface A { a: 1 }\n\nexport function start(): void {\n  const nothing: any = null;\n  \
+                 nothing.run();\n}\n",
             ),
         ],
         &["top-level-exception", "TypeError", "src/deep.ts:5:", "nothing.run()", "src/index.ts:2:"],
@@ -82,7 +83,8 @@ fn errors_show_the_authors_own_lines() {
 fn works_with_warnings_when_the_top_level_reads_clock_or_chance() {
     let project = Project::new(&[(
         "index.js",
-        "const started = Date.now();\nconst dice = Math.random();\nexport default { call: () => [started, dice, Math.random()] };\n",
+        "const started = Date.now();\nconst dice = Math.random();\nexport default { call: () => [started, dice, \
+         Math.random()] };\n",
     )]);
     let output = project.elias_build(&["index.js", "-o", "app.wasm"]);
     let said = String::from_utf8_lossy(&output.stderr);
@@ -96,7 +98,8 @@ fn warns_where_the_top_level_reads_the_environment() {
     let project = Project::new(&[(
         "index.js",
         "const debug = process.env.DEBUG;\nconst key = process.env.API_KEY;\nconst all = { ...process.env };\n\
-         const has = \"PORT\" in process.env;\nexport default { call: () => [debug, key, all, has, process.env.LATE] };\n",
+         const has = \"PORT\" in process.env;\nexport default { call: () => [debug, key, all, has, process.env.LATE] \
+         };\n",
     )]);
     let output = project.elias_build(&["index.js", "-o", "app.wasm"]);
     let said = String::from_utf8_lossy(&output.stderr);
@@ -116,7 +119,8 @@ fn the_same_source_gives_the_same_bytes_wherever_it_is() {
         ("package.json", r#"{ "name": "same", "version": "1.2.3" }"#),
         (
             "src/index.ts",
-            "import data from './data.json';\nexport default { fetch: () => Response.json([data, Math.random(), new Date()]) };\n",
+            "import data from './data.json';\nexport default { fetch: () => Response.json([data, Math.random(), \
+             new Date()]) };\n",
         ),
         ("src/data.json", r#"{ "a": [1, 2, 3] }"#),
     ];
@@ -199,8 +203,66 @@ fn triggers_are_exported_where_the_source_has_their_handlers() {
 }
 
 #[test]
+fn classes_of_service_workers_are_found_and_exported() {
+    let source = "import { worker } from 'elias';
+         class Base extends worker.Worker {}
+         export class Cart extends Base { add() {} }
+         export const counter = worker({ onMessage() {} });
+         export const helper = () => {};
+         export class Other {}\n";
+    let project = Project::new(&[("index.js", source)]);
+    let output = project.elias_build(&["index.js", "-o", "app.wasm"]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && said.contains("workers Cart, counter"), "{said}");
+    assert!(!said.contains("unexported-worker") && !said.contains("handles"), "{said}");
+    let inspect = || -> Value {
+        let output = project.elias_build(&["inspect", "app.wasm", "--json"]);
+        serde_json::from_slice(&output.stdout).expect("JSON")
+    };
+    let inspection = inspect();
+    assert_eq!(inspection["manifest"]["workers"], serde_json::json!(["Cart", "counter"]));
+    assert_eq!(inspection["manifest"]["handlers"], serde_json::json!([]));
+    assert_eq!(inspection["exports"], serde_json::json!(["elias:triggers/worker@0.1.0"]));
+    let shown = project.elias_build(&["inspect", "app.wasm"]).stdout;
+    assert!(String::from_utf8_lossy(&shown).contains("workers     Cart, counter"));
+
+    // Beside handlers; and without workers nothing of theirs is there.
+    let both = format!("{source}export default {{ call: () => 1 }};\n");
+    project.write("both.js", both);
+    project.write("app.wasm", project.build("both.js"));
+    let inspection = inspect();
+    assert_eq!(inspection["manifest"]["handlers"], serde_json::json!(["call"]));
+    assert_eq!(inspection["exports"].as_array().map(Vec::len), Some(2), "{inspection}");
+    project.write("none.js", "import { worker } from 'elias'; export default { call: () => worker.name ?? null };");
+    project.write("app.wasm", project.build("none.js"));
+    let inspection = inspect();
+    assert_eq!(inspection["manifest"]["workers"], Value::Null);
+    assert_eq!(inspection["exports"], serde_json::json!(["elias:component/call@0.1.0"]));
+}
+
+#[test]
+fn a_class_of_workers_that_nobody_can_start_is_a_mistake() {
+    let lost = "import { worker } from 'elias';\n\nclass Cart extends worker.Worker {}\n\
+                export default { call: () => Cart.name };\n";
+    let project = Project::new(&[("index.js", lost)]);
+    let output = project.elias_build(&["index.js", "-o", "app.wasm"]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("unexported-worker") && said.contains("index.js:3:"), "{said}");
+    check_failure(
+        &[("index.js", "import { worker } from 'elias';\nexport default class extends worker.Worker {}\n")],
+        &["top-level-exception", "worker"],
+    );
+    check_failure(
+        &[("index.js", "import { workers } from 'elias';\nworkers.get('Cart', 'a');\nexport const a = 1;\n")],
+        &["no-default-export", "worker.Worker"],
+    );
+}
+
+#[test]
 fn inspect_lists_the_packages_in_a_component() {
-    let lock = r#"{ "lockfileVersion": 3, "packages": { "node_modules/used": { "version": "1.0.0", "integrity": "sha512-AAEC" } } }"#;
+    let lock = r#"{ "lockfileVersion": 3, "packages": {
+      "node_modules/used": { "version": "1.0.0", "integrity": "sha512-AAEC" } } }"#;
     let project = Project::new(&[
         ("package.json", r#"{ "name": "shop", "version": "2.0.1" }"#),
         ("package-lock.json", lock),
@@ -231,7 +293,8 @@ fn typescript_is_converted_as_its_tsconfig_says() {
     let project = Project::new(&[
         (
             "tsconfig.json",
-            r#"{ "compilerOptions": { "paths": { "@lib/*": ["./src/lib/*"] }, "experimentalDecorators": true, "jsx": "react-jsx",
+            r#"{ "compilerOptions": { "paths": { "@lib/*": ["./src/lib/*"] }, "experimentalDecorators": true,
+                "jsx": "react-jsx",
                  "jsxImportSource": "@lib", "useDefineForClassFields": false } }"#,
         ),
         (
@@ -257,7 +320,8 @@ fn typescript_is_converted_as_its_tsconfig_says() {
               @loud greet(): string { return greet(this.who); }
             }
             const page = <><b>{new Greeter("x").greet()}</b></>;
-            export default { fetch: (): Response => new Response(`${page}${Color.Red}${Color.Green}${Size.Large}${Inner.x}`) };
+            export default { fetch: (): Response =>
+              new Response(`${page}${Color.Red}${Color.Green}${Size.Large}${Inner.x}`) };
             "#,
         ),
     ]);
@@ -267,7 +331,11 @@ fn typescript_is_converted_as_its_tsconfig_says() {
         assert_eq!(Server::start(&wasm, &[]).get("/").await.body, "<b>hi x!</b>0g51");
     });
     project.write("tsconfig.json", "{}");
-    project.write("src/index.tsx", "const d = (v: any, _: any) => v;\nclass A { @d m() {} }\nexport default { fetch: () => new Response(`${A}`) };\n");
+    project.write(
+        "src/index.tsx",
+        "const d = (v: any, _: any) => v;\nclass A { @d m() {} }\n\
+         export default { fetch: () => new Response(`${A}`) };\n",
+    );
     let output = project.elias_build(&["src/index.tsx"]);
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(
@@ -302,11 +370,13 @@ async fn a_later_implementation_may_be_in_a_module_of_its_own() {
         ("second.js", "ELIAS.component(\"shop\").stage2().implement({ fetch: () => new Response(\"the second\") });"),
         (
             "twice.js",
-            "const shop = ELIAS.component(\"shop\"); shop.stage2().implement({ fetch() {} }); shop.stage2().implement({ fetch() {} });",
+            "const shop = ELIAS.component(\"shop\"); shop.stage2().implement({ fetch() {} }); \
+             shop.stage2().implement({ fetch() {} });",
         ),
         (
             "both.js",
-            "ELIAS.component(\"a\").stage2().implement({ fetch() {} }); ELIAS.component(\"b\").implement({ fetch() {} });",
+            "ELIAS.component(\"a\").stage2().implement({ fetch() {} }); ELIAS.component(\"b\").implement({ \
+             fetch() {} });",
         ),
     ]);
     for stage in [None, Some("2")] {
@@ -334,9 +404,11 @@ async fn a_later_implementation_may_be_in_a_module_of_its_own() {
 async fn a_timer_of_the_top_level_is_inert_and_said() {
     let project = Project::new(&[(
         "index.js",
-        "let n = 0;\nconst sweep = setInterval(() => { n++; }, 1);\nsweep.unref?.();\nclearTimeout(setTimeout(() => { n++; }, 0));\n\
+        "let n = 0;\nconst sweep = setInterval(() => { n++; }, 1);\nsweep.unref?.();\n\
+         clearTimeout(setTimeout(() => { n++; }, 0));\n\
          const signal = AbortSignal.timeout(1);\n\
-         export default { async fetch() { await new Promise((done) => setTimeout(done, 20)); return Response.json([n, signal.aborted]); } };",
+         export default { async fetch() { await new Promise((done) => setTimeout(done, 20)); return Response.json([n, \
+         signal.aborted]); } };",
     )]);
     let output = project.elias_build(&["index.js", "-o", "app.wasm"]);
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -351,7 +423,8 @@ async fn a_timer_of_the_top_level_is_inert_and_said() {
 
 #[tokio::test]
 async fn random_values_of_the_top_level_are_a_builds_own_where_that_is_allowed() {
-    let source = "const id = crypto.randomUUID();\nconst bytes = [...crypto.getRandomValues(new Uint8Array(8))];\nconst m = Math.random();\n\
+    let source = "const id = crypto.randomUUID();\nconst bytes = [...crypto.getRandomValues(new Uint8Array(8))];\n\
+                  const m = Math.random();\n\
                   export default { fetch: () => Response.json([id, bytes, m, crypto.randomUUID(), Math.random()]) };";
     check_failure(&[("index.js", source)], &["random-at-build", "index.js:1:", "random = \"per-build\""]);
     let mut answers: Vec<Value> = Vec::new();
@@ -381,7 +454,8 @@ async fn random_values_of_the_top_level_are_a_builds_own_where_that_is_allowed()
 fn dependencies_in_the_source_are_those_in_the_component() {
     let source = |version: &str| {
         format!(
-            "import x from 'p';\nELIAS.createComponent({{ dependencies: ['p@{version}'], process: (input) => ({{ input, x }}) }});"
+            "import x from 'p';\nELIAS.createComponent({{ dependencies: ['p@{version}'], process: (input) => ({{ \
+             input, x }}) }});"
         )
     };
     let files = |source: String| {
@@ -408,7 +482,8 @@ fn dependencies_in_the_source_are_those_in_the_component() {
 fn the_line_that_makes_a_capability_needed_is_said() {
     let project = Project::new(&[(
         "src/index.js",
-        "import { db } from \"elias\";\n\nconst users = (id) =>\n  db.query(\"select 1\", id);\nexport default { fetch: async () => Response.json(await users(1)) };\n",
+        "import { db } from \"elias\";\n\nconst users = (id) =>\n  db.query(\"select 1\", id);\n\
+         export default { fetch: async () => Response.json(await users(1)) };\n",
     )]);
     let output = project.elias_build(&["src/index.js", "-o", "app.wasm"]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

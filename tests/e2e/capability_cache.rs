@@ -47,7 +47,8 @@ const functions = {
   async caps() {
     const code = (promise) => promise.then(() => "no error", (error) => error.code);
     return [
-      await code(cache.get("k".repeat(1000))), await code(cache.get("")), await code(cache.set("k", "v".repeat(2_000_000))),
+      await code(cache.get("k".repeat(1000))), await code(cache.get("")),
+        await code(cache.set("k", "v".repeat(2_000_000))),
       await code(cache.getMany(Array.from({ length: 200 }, (_, i) => `k${i}`))),
       await cache.set("word", "abc").then(() => code(cache.increment("word"))),
     ];
@@ -59,7 +60,8 @@ const functions = {
     return before;
   },
 };
-const slow = (work) => new Promise((resolve, reject) => setTimeout(() => { try { resolve(work()); } catch (error) { reject(error); } }, 500));
+const slow = (work) => new Promise((resolve, reject) =>
+  setTimeout(() => { try { resolve(work()); } catch (error) { reject(error); } }, 500));
 functions.fails = async () => {
   await cache.increment("have-asked");
   // The first fails only once all twenty wait for it.
@@ -113,7 +115,8 @@ async fn behaves(name: &str, backend: &str) {
     let server = served(name, backend);
     let types = server.get("/types").await.json();
     let wanted = serde_json::json!([
-        { "text": "ü", "empty": "", "number": 1.5, "list": [1, "a", null], "flag": true, "nothing": null }, [0, 1, 255], "none",
+        { "text": "ü", "empty": "", "number": 1.5, "list": [1, "a", null], "flag": true, "nothing": null },
+        [0, 1, 255], "none",
     ]);
     assert_eq!(types, wanted);
     let conditions = server.get("/conditions").await.body;

@@ -11,7 +11,8 @@ export default {
       return new Response("logged");
     }
     if (new URL(request.url).pathname === "/throw") throw new Error("failed with " + env.token.length);
-    return Response.json({ keys: Object.keys(env), greeting: env.greeting, port: env.port, token: env.token, none: env.none ?? null });
+    return Response.json({ keys: Object.keys(env), greeting: env.greeting, port: env.port, token: env.token,
+      none: env.none ?? null });
   },
 };
 "#;
@@ -22,7 +23,8 @@ async fn values_come_from_the_file_the_environment_and_secret_files() {
     project.write("app.wasm", component(READER));
     project.write(
         "elias.toml",
-        "[capabilities.config]\ngreeting = \"hello\"\nport = { default = 80, env = \"ELIAS_TEST_PORT\", type = \"number\" }\n\
+        "[capabilities.config]\ngreeting = \"hello\"\nport = { default = 80, env = \"ELIAS_TEST_PORT\", \
+         type = \"number\" }\n\
          token = { file = \"secrets/token\", secret = true }\n",
     );
     let server = Server::of_project(project, "app.wasm", &["--dev"]);
@@ -46,7 +48,8 @@ async fn values_come_from_the_file_the_environment_and_secret_files() {
 #[tokio::test]
 async fn that_a_secret_is_read_is_told_once_of_an_execution() {
     let project = Project::new(&[("token", "s3cret-token")]);
-    let source = "export default { fetch(request, env) { for (let i = 0; i < 5_000; i++) env.token; return new Response(env.token); } };";
+    let source = "export default { fetch(request, env) { for (let i = 0; i < 5_000; i++) env.token; \
+                  return new Response(env.token); } };";
     project.write("app.wasm", component(source));
     project.write("elias.toml", "[capabilities.config]\ntoken = { file = \"token\", secret = true }\n");
     let server = Server::of_project(project, "app.wasm", &[]);

@@ -8,18 +8,38 @@ use elias_tests::services;
 use std::cell::Cell;
 
 const USER: &str = r#"
+import { Buffer } from "node:buffer";
 import { db, sql } from "elias/db";
 const failure = (promise) => promise.then(() => ["no error", null], (error) => [error.code, error.sqlstate ?? null]);
 const functions = {
   async types(_, env) {
-    const row = await db.first(sql`select ${null} as a, ${true} as b, ${7} as c, ${9007199254740993n} as d, ${1.5} as e, ${"ü"} as f`);
+    const row = await db.first(
+      sql`select ${null} as a, ${true} as b, ${7} as c, ${9007199254740993n} as d, ${1.5} as e, ${"ü"} as f`);
     return { ...row, b: Boolean(row.b), d: String(row.d), kind: typeof row.d };
   },
   async stored() {
     const at = new Date("2026-01-02T03:04:05.678Z");
-    await db.query(sql`insert into things (name, size, data, at) values (${"one"}, ${1.5}, ${new Uint8Array([1, 2, 255])}, ${at})`);
+    await db.query(sql`insert into things (name, size, data, at)
+      values (${"one"}, ${1.5}, ${new Uint8Array([1, 2, 255])}, ${at})`);
     const row = await db.first("select name, size, data, at from things where name = $1", "one");
     return [row.name, Number(row.size), [...row.data], new Date(row.at).toISOString()];
+  },
+  // Bytes in whatever holds them; nothing that was tried on the way is left for an `error` event.
+  async views() {
+    const seen = [];
+    addEventListener("error", (event) => { seen.push(event.message); event.preventDefault(); });
+    const bytes = new Uint8Array([1, 2, 255, 0]);
+    const { buffer } = bytes;
+    const views = [bytes, bytes.subarray(1, 3), Buffer.from(bytes), new DataView(buffer, 2), new Uint16Array(buffer), buffer];
+    const stored = [];
+    for (const view of views) {
+      await db.query("delete from things");
+      await db.query("insert into things (name, data) values ($1, $2)", "view", view);
+      stored.push([...(await db.first("select data from things")).data].join(" "));
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+    await db.query("delete from things");
+    return [stored, seen];
   },
   async template() {
     const where = sql`where name = ${"x'; drop table things; --"}`;
@@ -92,7 +112,8 @@ const functions = {
     const statements = [
       `select length(max(${args}))`, `select ${args}`,
       "select instr(zeroblob(4000000), cast(zeroblob(2000000) as blob) || x'01') + length(zeroblob(20000000))",
-      "with recursive n(i) as (select 1 union all select i + 1 from n) select sum(length(hex(randomblob(1000000)))) from n",
+      "with recursive n(i) as (select 1 union all select i + 1 from n) " +
+        "select sum(length(hex(randomblob(1000000)))) from n",
     ];
     const told = [];
     for (const statement of statements) told.push((await failure(db.query(statement)))[0]);
@@ -104,8 +125,10 @@ const functions = {
   },
   async arrays() {
     await db.query("delete from things");
-    for (const name of ["one", "two", "three"]) await db.query("insert into things (name, size) values ($1, $2)", name, name.length);
-    const names = await db.query("select name from things where name = any($1) order by name", ["one", "three", "none"]);
+    for (const name of ["one", "two", "three"])
+      await db.query("insert into things (name, size) values ($1, $2)", name, name.length);
+    const names = await db.query("select name from things where name = any($1) order by name",
+      ["one", "three", "none"]);
     const sizes = await db.query("select count(*) as n from things where size = any($1::int[])", [3]);
     return [names.map(({ name }) => name), Number(sizes[0].n), await failure(db.query("select $1::int[]", [[1], [2]]))];
   },
@@ -114,10 +137,12 @@ const functions = {
     const statements = [
       "update pg_settings set setting = 'off' where name = 'standard_conforming_strings'",
       "select '\\'', set_config('role', 'elias', false) --'",
-      `select * from ${schema}.things`, `insert into ${schema}.things (name) values ('written')`, "select current_schema()::text as s",
+      `select * from ${schema}.things`, `insert into ${schema}.things (name) values ('written')`,
+        "select current_schema()::text as s",
     ];
     const told = [];
-    for (const statement of statements) told.push(await db.query(statement).then((rows) => rows[0]?.s ?? "no error", (error) => error.sqlstate));
+    for (const statement of statements)
+      told.push(await db.query(statement).then((rows) => rows[0]?.s ?? "no error", (error) => error.sqlstate));
     return told;
   },
   async stream() {
@@ -129,7 +154,8 @@ const functions = {
   async caps() {
     const numbers = "with recursive n(i) as (select 1 union all select i + 1 from n where i < 1000000) select i from n";
     const endless = "with recursive n(i) as (select 1 union all select i + 1 from n) select max(i) from n";
-    return [await failure(db.query(numbers)), await failure(db.query(endless)), await failure(db.query("select $1", "x".repeat(5_000_000)))];
+    return [await failure(db.query(numbers)), await failure(db.query(endless)),
+      await failure(db.query("select $1", "x".repeat(5_000_000)))];
   },
   async flight() {
     const all = await Promise.all(Array.from({ length: 20 }, (_, i) => db.first(sql`select ${i} as i`)));
@@ -138,13 +164,16 @@ const functions = {
   // Values that no database has are refused, and do not become others.
   async odd() {
     const values = [new Date("garbage"), 2n ** 63n, 2n ** 64n + 5n, -(2n ** 63n) - 1n, -(10n ** 400n)];
-    const outcomes = values.map((value) => db.first("select $1 as value", value).then(({ value }) => `${value}`, (error) => error.name));
+    const outcomes = values.map((value) =>
+      db.first("select $1 as value", value).then(({ value }) => `${value}`, (error) => error.name));
     const least = (await db.first("select cast($1 as bigint) as value", -(2n ** 63n))).value;
     return [...await Promise.all(outcomes), `${least}`];
   },
 };
 export default {
-  async fetch(request, env) { return Response.json(await functions[new URL(request.url).pathname.slice(1)](request, env)); },
+  async fetch(request, env) {
+    return Response.json(await functions[new URL(request.url).pathname.slice(1)](request, env));
+  },
 };
 "#;
 
@@ -179,6 +208,7 @@ async fn behaves(server: &Server) {
         "{types}"
     );
     assert_eq!(body("/stored").await, r#"["one",1.5,[1,2,255],"2026-01-02T03:04:05.678Z"]"#);
+    assert_eq!(body("/views").await, r#"[["1 2 255 0","2 255","1 2 255 0","255 0","1 2 255 0","1 2 255 0"],[]]"#);
     assert_eq!(body("/template").await, "[0,4,1]");
     let refused = "\"RangeError\",".repeat(5);
     assert_eq!(body("/odd").await, format!("[{refused}\"-9223372036854775808\"]"));
@@ -259,7 +289,7 @@ async fn postgres_goes_and_comes_back() {
     assert_eq!(server.get("/transaction").await.body, r#"["on purpose",["kept"]]"#);
     let (succeeded, is_back) = (Cell::new(0), Cell::new(false));
     let load = async {
-        // What is under way when it goes fails with its code, or not at all.
+        // A statement under way when it goes fails with its code, or not at all.
         while !is_back.get() {
             let answer = server.get("/transaction").await;
             assert!(answer.status == 200 || answer.code() == "exception", "{answer:?}");

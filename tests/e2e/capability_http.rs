@@ -24,7 +24,8 @@ async fn served(functions: &str, grant: &str) -> (Server, Upstream) {
     let project = Project::new(&[]);
     project.write("app.wasm", component(&source));
     let grant = format!(
-        "[capabilities.http]\nallow = [\"http://{address}\", \"http://localhost\", \"*.test\"]\nprivate = [\"127.0.0.1/32\"]\n{grant}"
+        "[capabilities.http]\nallow = [\"http://{address}\", \"http://localhost\", \"*.test\"]\n\
+         private = [\"127.0.0.1/32\"]\n{grant}"
     );
     project.write("elias.toml", grant);
     (Server::of_project(project, "app.wasm", &["--deadline-ms", "5000"]), upstream)
@@ -35,8 +36,10 @@ async fn answers_bodies_and_headers_pass_both_ways() {
     let (server, _upstream) = served(
         r#"
         async post() {
-          const response = await fetch(upstream + "/echo", { method: "POST", body: "a body", headers: { "content-type": "text/x" } });
-          return [response.status, response.ok, response.url, response.headers.get("content-type"), await response.text()];
+          const response = await fetch(upstream + "/echo", { method: "POST", body: "a body",
+            headers: { "content-type": "text/x" } });
+          return [response.status, response.ok, response.url, response.headers.get("content-type"),
+            await response.text()];
         },
         async headers() { return (await fetch(upstream + "/headers", { headers: { "x-mine": "yes" } })).json(); },
         stream: (request) => fetch(upstream + "/echo", { method: "POST", body: request.body, duplex: "half" }),
@@ -67,7 +70,9 @@ async fn answers_bodies_and_headers_pass_both_ways() {
 #[tokio::test]
 async fn ten_fetches_are_in_flight_at_once() {
     let (server, _upstream) = served(
-        r#"async all() { return Promise.all(Array.from({ length: 10 }, async () => (await fetch(upstream + "/together")).status)); }"#,
+        r#"async all() {
+          return Promise.all(Array.from({ length: 10 }, async () => (await fetch(upstream + "/together")).status));
+        }"#,
         "",
     )
     .await;
@@ -86,7 +91,8 @@ async fn an_abort_in_the_midst_of_bodies_ends_both() {
             start(sink) { sink.enqueue(new TextEncoder().encode("first")); },
             cancel(reason) { told = reason; },
           });
-          const response = await fetch(upstream + "/echo", { method: "POST", body, duplex: "half", signal: controller.signal });
+          const response = await fetch(upstream + "/echo", { method: "POST", body, duplex: "half",
+            signal: controller.signal });
           const reader = response.body.getReader();
           const first = new TextDecoder().decode((await reader.read()).value);
           const pending = reader.read();
@@ -114,7 +120,8 @@ async fn an_abort_reaches_the_other_server() {
           controller.abort();
           return never;
         },
-        async timeout() { return fetch(upstream + "/never", { signal: AbortSignal.timeout(2000) }).catch((error) => error.name); },
+        async timeout() { return fetch(upstream + "/never", { signal: AbortSignal.timeout(2000) })
+          .catch((error) => error.name); },
         "#,
         "",
     )
@@ -126,7 +133,8 @@ async fn an_abort_reaches_the_other_server() {
 
 #[tokio::test]
 async fn limits_end_a_request_with_their_codes() {
-    let code = "const code = async (url, init) => { try { const r = await fetch(upstream + url, init); return (await r.arrayBuffer()).byteLength; } catch (error) { return error.code ?? String(error); } };";
+    let code = "const code = async (url, init) => { try { const r = await fetch(upstream + url, init); \
+                return (await r.arrayBuffer()).byteLength; } catch (error) { return error.code ?? String(error); } };";
     let functions = r#"
         never: () => code("/never"),
         endless: () => code("/endless"),
@@ -218,7 +226,8 @@ async fn tls_is_checked_and_carries_http_2() {
     let (upstream, authority) = Upstream::start_tls().await;
     let port = upstream.address().port();
     let source = format!(
-        "export default {{ fetch: () => fetch('https://localhost:{port}/version').then(undefined, (e) => new Response(e.code)) }};"
+        "export default {{ fetch: () => fetch('https://localhost:{port}/version').then(undefined, (e) => \
+         new Response(e.code)) }};"
     );
     let wasm = component(&source);
     for (line, wanted) in [("ca-file = \"ca.pem\"", "HTTP/2.0"), ("", "tls-error")] {

@@ -102,7 +102,7 @@ async fn a_component_imports_what_it_uses_and_nothing_else() {
     built(&project, &["--capability", "wit/values.wit"]);
     assert_eq!(of_echo(imports(&project)), ["example:echo/types@1.0.0", "example:echo/values@1.0.0"]);
 
-    // What is imported and never used is not there, and a capability that is not imported changes no byte.
+    // An import that is never used is not there, and a capability that is not imported changes no byte.
     project.write("index.js", ONE.replace("echoU8(number)", "number"));
     let unused = built(&project, &["--capability", "wit/values.wit"]);
     assert_eq!(of_echo(imports(&project)), Vec::<String>::new());

@@ -181,7 +181,8 @@ async fn dotenv_has_the_values_of_development() {
     let project = Project::new(&[
         (
             "src/index.js",
-            "const url = process.env.API_URL;\nexport default { fetch: (_, env) => Response.json([env.token, env.plain, url]) };",
+            "const url = process.env.API_URL;\nexport default { fetch: (_, env) => Response.json([env.token, \
+             env.plain, url]) };",
         ),
         (".env", "TOKEN_OF_DEV=\"from dotenv\"\nPLAIN_OF_DEV=1\nAPI_URL=https://api.example\n"),
         (".env.local", "PLAIN_OF_DEV=2\n"),
@@ -234,7 +235,8 @@ async fn only_pages_in_development_have_the_script() {
         export default {
           fetch(request) {
             const json = new URL(request.url).pathname === "/json";
-            return new Response(json ? "{}" : "<p>page</p>", { headers: { "content-type": json ? "application/json" : "text/html" } });
+            return new Response(json ? "{}" : "<p>page</p>",
+              { headers: { "content-type": json ? "application/json" : "text/html" } });
           },
         };
     "#;
@@ -253,7 +255,8 @@ async fn only_pages_in_development_have_the_script() {
 async fn a_grant_that_was_missing_is_taken_when_it_is_written() {
     let project = Project::new(&[(
         "src/index.ts",
-        "import { cache } from \"elias\";\nexport default { fetch: async () => new Response(`${await cache.increment(\"n\")}`) };\n",
+        "import { cache } from \"elias\";\nexport default { fetch: async () => new Response(`${await \
+         cache.increment(\"n\")}`) };\n",
     )]);
     let server = Server::develop(&project.path(""), &[]);
     let log = server.logged("capability-denied").await;
@@ -294,7 +297,8 @@ const TESTS: &str = r#"
       expect(await (await app.fetch("/users")).json()).toEqual([{ id: 1 }]);
       expect(fake.http.requests.map(({ url }) => url)).toEqual(["https://api.example.com/users?page=1"]);
     });
-    it("refuses what is not faked", () => expect(app.fetch("/users")).rejects.toThrow("the test has no answer to that"));
+    it("refuses what is not faked",
+      () => expect(app.fetch("/users")).rejects.toThrow("the test has no answer to that"));
     it("fakes configuration and log", async () => {
       fake.config({ TOKEN: "secret" });
       expect(await (await app.fetch("/token")).text()).toBe("secret");
@@ -337,7 +341,7 @@ fn tests_run_in_the_engine_and_failures_show_their_lines() {
         assert!(told.contains(wanted), "{wanted} is missing in {told}");
     }
 
-    // What was written once is compared, and an update writes it anew.
+    // The reference that was written once is compared, and an update writes it anew.
     let changed = TESTS.replace("{ sum: add(1, 2) }", "{ sum: add(2, 2) }");
     project.write("test/index.test.js", &changed);
     let only = ["test", "-t", "keeps snapshots"];
@@ -387,7 +391,8 @@ fn check_finds_what_would_not_load_and_what_does_not_fit() {
         ("package.json", "{ \"name\": \"checked\", \"version\": \"1.0.0\" }"),
         (
             "src/index.js",
-            "import { cache } from \"elias\";\nexport default { fetch: async () => new Response(await cache.get(\"x\")) };\n",
+            "import { cache } from \"elias\";\nexport default { fetch: async () => new Response(await \
+             cache.get(\"x\")) };\n",
         ),
     ]);
     let root = project.path("");
@@ -398,4 +403,18 @@ fn check_finds_what_would_not_load_and_what_does_not_fit() {
     assert!(told.contains("checked 1.0.0 builds") && told.contains("elias:cache/cache"), "{told}");
     project.write("src/index.js", "export default { fetch( };\n");
     assert!(fails(&root, &["check"]).contains("src/index.js:1:"));
+}
+
+#[test]
+fn what_is_built_needs_elias_build_beside_elias_serve() {
+    let project = Project::new(&[("index.js", "export default { call: () => 1 };")]);
+    let program = project.path("elias-serve");
+    // Not by this process: one that another test starts meanwhile would have the file open, which then cannot be run.
+    let copied = Command::new("cp").arg(binary("elias-serve")).arg(&program).status().expect("cp starts");
+    assert!(copied.success());
+    let output = Command::new(&program).args(["check", "index.js"]).current_dir(project.path("")).finish();
+    let output = output.expect("elias-serve starts");
+    assert!(!output.status.success());
+    let said = said(&output);
+    assert!(said.contains("error[missing-program]") && said.contains("elias-build"), "{said}");
 }

@@ -1,7 +1,7 @@
 //! `elias-host` inside a program of one's own.
 
 use bytes::Bytes;
-use elias_host::{ErrorCode, Host, Limits, Outcome, Running};
+use elias_host::{ErrorCode, ExecutionHandle, Host, Limits, Outcome};
 use elias_tests::build::component;
 use http::Request;
 use http_body::{Body, Frame};
@@ -88,7 +88,7 @@ async fn a_response_knows_its_execution() {
     let app = host.load(&component(READER)).await.expect("it loads");
     let request = Request::get("http://localhost/").body(Empty::<Bytes>::new()).expect("a request");
     let response = app.fetch(request).await.expect("an answer");
-    let running = response.extensions().get::<Running>().cloned().expect("it is there");
+    let running = response.extensions().get::<ExecutionHandle>().cloned().expect("it is there");
     response.into_body().collect().await.expect("a body");
     let execution = running.finished().await;
     assert_eq!((execution.id.as_str(), execution.outcome), (running.id(), Outcome::Completed));

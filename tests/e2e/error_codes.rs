@@ -122,7 +122,7 @@ fn every_code_is_documented() {
         assert!(found.contains_key(code), "{code} of the {of} is not found in the sources");
     }
 
-    // What the gateway refuses is on a page of its own, to which the page of errors leads.
+    // The gateway's codes are on a page of their own, to which the page of errors leads.
     let (errors, gateway) = (page("reference/errors.md"), page("reference/gateway.md"));
     let documented: BTreeSet<_> = in_tables(&errors).into_iter().chain(in_backticks(&gateway)).collect();
     let missing: Vec<_> = found.iter().filter(|(code, _)| !documented.contains(*code)).collect();

@@ -17,7 +17,8 @@ async fn works_when_requests_and_responses_have_every_kind_of_body() {
               case "/bytes": return new Response(new Uint8Array(await request.arrayBuffer()).reverse());
               case "/stream": return new Response(request.body);
               case "/empty": return new Response(null, { status: 204 });
-              case "/headers": return new Response(null, { headers: { a: "1", "x-got": request.headers.get("x-sent") } });
+              case "/headers": return new Response(null,
+                { headers: { a: "1", "x-got": request.headers.get("x-sent") } });
               case "/cookies": {
                 const headers = new Headers();
                 headers.append("set-cookie", "a=1");
@@ -83,7 +84,8 @@ async fn what_no_client_should_send_is_refused() {
           fetch(request) {
             switch (new URL(request.url).pathname) {
               case "/crlf": return new Response("", { headers: { "x-split": "a\r\nset-cookie: evil=1" } });
-              case "/hop": return new Response("ok", { headers: { connection: "x-secret", "transfer-encoding": "chunked" } });
+              case "/hop": return new Response("ok",
+                { headers: { connection: "x-secret", "transfer-encoding": "chunked" } });
               default: return new Response("fine");
             }
           },
@@ -110,7 +112,8 @@ async fn what_no_client_should_send_is_refused() {
             answer.lines().next().unwrap_or_default()
         );
     }
-    let smuggled = b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 4\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\nGET /x HTTP/1.1\r\n\r\n";
+    let smuggled = b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 4\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n\
+                     GET /x HTTP/1.1\r\n\r\n";
     let answers = server.raw(smuggled).await;
     assert!(answers.matches("HTTP/1.1 200").count() <= 1, "a smuggled request was answered: {answers}");
     let slow = server.raw(b"GET / HTTP/1.1\r\nhost: a\r\nx: ").await;

@@ -29,6 +29,7 @@ export default {
     await jobs.enqueue("report", { due: tick.scheduledTime, late: tick.late });
   },
   event() {},
+  events() {},
 };
 "#;
 
@@ -136,4 +137,29 @@ async fn runs_have_a_time_to_end_when_the_triggers_stop() {
         let late = embedded.triggers.enqueue(NewJob::new("late", &json!({})));
         assert_eq!(late.err(), Some(TriggerError::Stopped));
     }
+}
+
+#[tokio::test]
+async fn a_batch_waits_for_more_events_by_the_clock() {
+    let batch = json!({ "size": 3, "wait": "2s" });
+    let config = json!({ "event": [{ "name": "orders", "type": "order.*", "batch": batch }] });
+    let mut embedded = Embedded::start(config).await;
+    let mut full = Vec::new();
+    for number in 0..3 {
+        full.push(embedded.triggers.publish(NewEvent::new("order.paid", &json!(number))).expect("published"));
+    }
+    // The clock stands still: it is the third event that has them run.
+    let first = embedded.report().await;
+    assert_eq!((first.what.as_str(), first.outcome), ("events orders", done("null")));
+    for mut runs in full {
+        assert_eq!(runs.next().await.expect("a run").execution, first.execution, "one run for all of them");
+    }
+    let mut late = embedded.triggers.publish(NewEvent::new("order.paid", &json!(3))).expect("published");
+    // It may not have come to its batch yet when the clock goes on for the first time.
+    let run = async || {
+        embedded.clock.advance(Duration::from_secs(2));
+        tokio::time::timeout(Duration::from_millis(20), late.next()).await.ok().flatten()
+    };
+    let run = until("the batch is not full and runs", run).await;
+    assert_eq!((run.what.as_str(), run.outcome), ("events orders", done("null")));
 }

@@ -11,7 +11,8 @@ export default {
       if (new URL(request.url).pathname === "/again") return new Response(form);
       const entries = [];
       for (const [name, value] of form) {
-        entries.push([name, value instanceof File ? { name: value.name, type: value.type, text: await value.text() } : value]);
+        entries.push([name,
+          value instanceof File ? { name: value.name, type: value.type, text: await value.text() } : value]);
       }
       return Response.json(entries);
     } catch (error) {
@@ -31,12 +32,14 @@ fn post() -> http::request::Builder {
 async fn forms_with_files_are_read_and_written() {
     let server = Server::of(SOURCE, &[]);
     let body = "\r\n--=_b\r\nContent-Disposition: form-data; name=\"a %22b%22\"\r\n\r\nline\r\n--=_\r\n\
-                --=_b \r\ncontent-type:text/x\r\nCONTENT-DISPOSITION: Form-Data; filename=\"\u{e9}.txt\"; name=file\r\nx-other: 1\r\n\r\n\u{e9}\r\n\
+                --=_b \r\ncontent-type:text/x\r\nCONTENT-DISPOSITION: Form-Data; filename=\"\u{e9}.txt\"; \
+                name=file\r\nx-other: 1\r\n\r\n\u{e9}\r\n\
                 --=_b\r\nContent-Disposition: form-data; name=empty; filename=\"\"\r\n\r\n\r\n--=_b--\r\nafterwards";
-    let expected = "[[\"a \\\"b\\\"\",\"line\\r\\n--=_\"],[\"file\",{\"name\":\"\u{e9}.txt\",\"type\":\"text/x\",\"text\":\"\u{e9}\"}],\
+    let expected = "[[\"a \\\"b\\\"\",\"line\\r\\n--=_\"],\
+         [\"file\",{\"name\":\"\u{e9}.txt\",\"type\":\"text/x\",\"text\":\"\u{e9}\"}],\
                     [\"empty\",{\"name\":\"\",\"type\":\"text/plain\",\"text\":\"\"}]]";
     assert_eq!(server.send(post(), "/", body).await.body, expected);
-    // What the component writes, it reads as the same.
+    // A form that the component writes, it reads as the same.
     let again = server.send(post(), "/again", body).await;
     let request = Request::post("/").header("content-type", &again.headers["content-type"]);
     assert_eq!(server.send(request, "/", again.body).await.body, expected);

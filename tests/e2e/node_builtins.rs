@@ -20,7 +20,8 @@ async fn the_async_context_follows_promises_timers_and_foreign_thenables() {
           seen.awaited = here();
           await tick(name.length);
           seen.timer = here();
-          try { await Promise.reject(new Error("x")); } catch { seen.caught = here(); } finally { await 1; seen.finally = here(); }
+          try { await Promise.reject(new Error("x")); } catch { seen.caught = here(); }
+          finally { await 1; seen.finally = here(); }
           seen.then = await tick().then(here);
           seen.rejected = await Promise.reject(1).catch(here);
           seen.all = await Promise.all([1, 2].map(async () => (await tick(), here())));
@@ -31,21 +32,24 @@ async fn the_async_context_follows_promises_timers_and_foreign_thenables() {
           seen.exit = await storage.exit(async () => (await tick(), here()));
           seen.inner = await storage.run("inner", async () => (await tick(), here()));
           seen.after = here();
-          const stream = new ReadableStream({ async pull(controller) { await tick(); controller.enqueue(new TextEncoder().encode(here())); controller.close(); } });
+          const stream = new ReadableStream({ async pull(controller) {
+            await tick(); controller.enqueue(new TextEncoder().encode(here())); controller.close(); } });
           seen.stream = await new Response(stream).text();
           seen.streamAfter = here();
           return seen;
         }
         export default {
           async fetch() {
-            const outside = storage.run("outside", () => new Promise((resolve) => (globalThis.release = resolve)).then(here));
+            const outside = storage.run("outside",
+              () => new Promise((resolve) => (globalThis.release = resolve)).then(here));
             const emitter = new EventEmitter();
             const heard = new Promise((resolve) => emitter.on("x", () => resolve(here())));
             const both = await Promise.all([storage.run("a", flow, "a"), storage.run("bbb", flow, "bbb")]);
             globalThis.release();
             storage.run("emitter", () => emitter.emit("x"));
             const resource = storage.run("resource", () => new AsyncResource("R"));
-            return Response.json({ both, outside: await outside, heard: await heard, resource: resource.runInAsyncScope(here), end: here() });
+            return Response.json({ both, outside: await outside, heard: await heard,
+              resource: resource.runInAsyncScope(here), end: here() });
           },
         };
         "#,
@@ -104,7 +108,8 @@ async fn a_server_of_node_http_is_a_component() {
           let body = "";
           for await (const chunk of request) body += chunk;
           response.setHeader("X-Got", String(body.length));
-          response.end(JSON.stringify({ method: request.method, url: request.url, type: request.headers["content-type"], body: body.slice(0, 10) }));
+          response.end(JSON.stringify({ method: request.method, url: request.url, type: request.headers["content-type"],
+            body: body.slice(0, 10) }));
         }).listen(3000);
         "#,
         &["--dev", "--request-bytes", "2000000"],
@@ -141,8 +146,10 @@ async fn what_is_not_there_says_so() {
             "index.js",
             r#"
             import lib from "lib";
-            const why = (run) => { try { run(); return "it works"; } catch (error) { return `${error.code}: ${error.message}`; } };
-            export default { call: () => [lib.inspect({ a: 1 }), lib.missing, why(lib.read), why(lib.connect)] , fetch() { return Response.json(this.call()); } };
+            const why = (run) => {
+              try { run(); return "it works"; } catch (error) { return `${error.code}: ${error.message}`; } };
+            export default { call: () => [lib.inspect({ a: 1 }), lib.missing, why(lib.read), why(lib.connect)],
+              fetch() { return Response.json(this.call()); } };
             "#,
         ),
     ]);
@@ -172,7 +179,8 @@ async fn a_module_of_node_is_found_by_its_name() {
           fetch: () => storage.run("kept", async () => {
             await null;
             const { join } = process.getBuiltinModule("node:path");
-            return Response.json([storage.getStore(), join("a", "b"), require("node:path") === process.getBuiltinModule("path"),
+            return Response.json([storage.getStore(), join("a", "b"),
+              require("node:path") === process.getBuiltinModule("path"),
               process.getBuiltinModule("node:nothing") ?? null, process.getBuiltinModule("internal/errors") ?? null]);
           }),
         };
@@ -191,7 +199,8 @@ async fn a_request_tells_node_whether_it_has_a_body() {
           const parts = [];
           request.on("data", (part) => parts.push(part)).on("end", () => {
             const { "transfer-encoding": how, "content-length": length, host } = request.headers;
-            response.end(JSON.stringify([how ?? null, length ?? null, host, request.rawHeaders.some((name) => /^host$/i.test(name)), Buffer.concat(parts).toString()]));
+            response.end(JSON.stringify([how ?? null, length ?? null, host,
+              request.rawHeaders.some((name) => /^host$/i.test(name)), Buffer.concat(parts).toString()]));
           });
         }).listen();
         "#,

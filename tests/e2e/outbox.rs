@@ -67,7 +67,7 @@ async fn query(team: &Tenant<'_>, sql: &str, parameters: Value, write: bool) -> 
     team.done("POST", &service("shop", "production", "/database/query"), query).await["rows"].clone()
 }
 
-/// What was done, in order.
+/// The work that was done, in order.
 async fn done(team: &Tenant<'_>, what: &str) -> Vec<String> {
     let rows = query(team, "select about from done where what = $1 order by about", json!([what]), false).await;
     let text = |row: &Value| row[0].as_str().expect("a text").to_owned();
@@ -159,6 +159,15 @@ async fn a_host_that_dies_before_it_hands_over_does_so_when_it_starts() {
     leave_row(&team, "bad", &json!({ "name": "mail" })).await;
     until_empty(&team).await;
     platform.logged("a row of the component's outbox was dropped: it is not a job").await;
+    until("its author sees why", async || {
+        let executions = team.done("GET", "/executions", Value::Null).await;
+        let is_told = |one: &Value| {
+            let error = one["error"].as_str().unwrap_or_default();
+            one["source"] == "outbox" && error.contains("row bad: it is not a job")
+        };
+        executions["items"].as_array().expect("a list").iter().any(is_told).then_some(())
+    })
+    .await;
     let ran = done(&team, "job").await.into_iter().filter(|row| *row == late).count();
     assert_eq!(ran, 1);
 }

@@ -137,6 +137,9 @@ fn adapted() -> Value {
             "names": "Ada L.,Grace,Blaise,Kept,Kurt",
             "streamed": [1, 2, 3, 5, 7],
             "left": "Ada L.,Grace,Blaise,Kept,Kurt",
+            "over": "Transaction is already committed",
+            "outside": "tx must be an open transaction of elias/db, elias/drizzle or elias/kysely",
+            "jobs": ["by Drizzle", "by Kysely"],
         },
     })
 }
@@ -144,7 +147,7 @@ fn adapted() -> Value {
 #[tokio::test]
 async fn adapters_of_drizzle_and_kysely_have_transactions_on_sqlite() {
     let tables = "[limits]\nfuel = 5_000_000_000\n[capabilities.config]\ndialect = \"sqlite\"\n\
-                  [capabilities.http]\n[capabilities.db]\nconnections = 2\n";
+                  [capabilities.http]\n[capabilities.jobs]\n[capabilities.db]\nconnections = 2\n";
     assert_eq!(adapters(tables).await, adapted());
 }
 
@@ -152,7 +155,8 @@ async fn adapters_of_drizzle_and_kysely_have_transactions_on_sqlite() {
 async fn adapters_of_drizzle_and_kysely_have_transactions_on_postgresql() {
     let url = elias_tests::services::postgres();
     let tables = format!(
-        "[limits]\nfuel = 5_000_000_000\n[capabilities.config]\ndialect = \"postgres\"\n[capabilities.http]\n[capabilities.db]\nbackend = \"postgres\"\n\
+        "[limits]\nfuel = 5_000_000_000\n[capabilities.config]\ndialect = \"postgres\"\n[capabilities.http]\n\
+         [capabilities.jobs]\n[capabilities.db]\nbackend = \"postgres\"\n\
          url = \"{url}\"\nschema = \"adapters_{}\"\nconnections = 2\n",
         std::process::id()
     );

@@ -178,7 +178,7 @@ async fn each_role_may_do_what_it_is_for_and_no_more() {
     let start = service("shop", "production", "/start");
     let token = json!({ "name": "x", "role": "viewer", "days": 1 });
     let version = json!({ "digest": elias_contract::digest(answering()), "settings": answers("two") });
-    // What is done, and the least role that may.
+    // The permission, and the least role that has it.
     let acts = [
         ("GET", "/components", Value::Null, "viewer"),
         ("GET", "/components/shop/versions/1/diff/2", Value::Null, "viewer"),

@@ -37,7 +37,7 @@ async fn hosts_share_components_by_a_bucket() {
     assert_eq!(second.default_tenant().get("shop", "/").await.body, "one");
     assert_eq!(std::fs::read(second.artifact(&digest)).expect("it keeps it"), answering());
 
-    // What is altered in the bucket is neither served nor kept, and uploading it again mends it.
+    // An altered object of the bucket is neither served nor kept, and uploading it again mends it.
     let settings = json!({ "digest": digest, "settings": answers("two") });
     lose(&second, &digest);
     std::fs::write(bucket.object(&digest), b"something else").expect("altered");
@@ -82,7 +82,7 @@ async fn a_bucket_that_refuses_or_is_away_is_told_soon_and_what_serves_goes_on()
     let other = b"not uploaded before";
     let answer = team.put_artifact(&elias_contract::digest(other), other).await;
     assert_eq!((answer.status, answer.code().as_str()), (503, "store-unavailable"), "{answer:?}");
-    // What is on the disk needs no bucket.
+    // An artifact on the disk needs no bucket.
     let version = json!({ "digest": digest, "settings": answers("two") });
     assert_eq!(team.done("POST", "/components/shop/versions", version).await["number"], 2);
 }

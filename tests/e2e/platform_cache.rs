@@ -13,7 +13,8 @@ fn fickle() -> Vec<u8> {
         "export default { async fetch(request) {
             const query = new URL(request.url).searchParams;
             const headers = { 'content-type': 'text/plain', etag: '\"tag\"' };
-            for (const name of ['cache-control', 'vary', 'set-cookie']) if (query.has(name)) headers[name] = query.get(name);
+            for (const name of ['cache-control', 'vary', 'set-cookie']) if (query.has(name)) headers[name] = \
+            query.get(name);
             if (query.has('slow')) await new Promise((resolve) => setTimeout(resolve, 500));
             return new Response(crypto.randomUUID(), { headers });
         } };",

@@ -38,7 +38,7 @@ async fn what_is_above_a_tenants_ceiling_is_refused_and_what_serves_already_is_l
         assert_eq!(code, "above-ceiling", "{detail}");
         assert!([key, asked, ceiling].iter().all(|part| detail.contains(part)), "{detail}");
     }
-    // What was accepted under a higher ceiling is lowered while it serves, and not deployed again.
+    // A version accepted under a higher ceiling is lowered while it serves, and not deployed again.
     let mut settings = answers("one");
     settings["limits"] = json!({ "deadline-ms": 20_000 });
     let number = acme.serve("shop", answering(), settings).await;
@@ -67,9 +67,7 @@ async fn what_is_above_a_tenants_ceiling_is_refused_and_what_serves_already_is_l
 
 /// A component whose one function has a quarter of a megabyte, and compiles for more than a minute.
 fn bomb() -> Vec<u8> {
-    let step = "loop local.get 0 i32.const 1 i32.add local.set 0 local.get 0 br_if 0 end ";
-    let text = format!("(component (core module (func (param i32) {})))", step.repeat(18_000));
-    wat::parse_str(text).expect("valid text")
+    crate::compiler::bomb(18_000)
 }
 
 #[tokio::test]

@@ -67,7 +67,7 @@ async fn the_quickstart_leads_to_two_versions_a_canary_that_takes_itself_back_an
         let verified = terminal.types("shop", &verify);
         assert!(verified.contains("inclusion") && verified.contains("shop"), "{verified}");
     }
-    // What was never accepted is not in it.
+    // A file that was never accepted is not in it.
     terminal.edit("shop/src/index.ts", "<h1>Welcome", "<h1>Never");
     terminal.types("shop", &["build", "-o", "app.wasm"]);
     assert!(!terminal.output("shop", &verify).status.success());

@@ -141,7 +141,8 @@ async fn an_upload_that_is_refused_makes_no_version() {
     let versions = "/components/shop/versions";
     let text = team.upload(b"no component at all").await;
     let importing = component(
-        "import { cache } from 'elias/cache'; export default { fetch: async () => new Response(await cache.get('a')) };",
+        "import { cache } from 'elias/cache'; export default { fetch: async () => new Response(await cache.get('a')) \
+         };",
     );
     let importing = team.upload(&importing).await;
     let of = |settings: Value| json!({ "digest": digest, "settings": settings });
@@ -185,8 +186,14 @@ async fn a_deployment_that_is_refused_changes_nothing_that_serves() {
     let config = |entries: Value| json!({ "capabilities": { "config": entries } });
     let throws = json!({ "capabilities": { "config": { "answer": "two", "fails": true } } });
     let teapot = json!({ "capabilities": { "config": { "answer": "two" } }, "smoke": { "path": "/", "status": 418 } });
-    let stolen = json!({ "capabilities": { "config": {} }, "gateway": { "routes": [{ "host": "shop.other.localhost", "path": "/" }] } });
-    let foreign = json!({ "capabilities": { "config": {} }, "gateway": { "routes": [{ "host": "www.example.com", "path": "/" }] } });
+    let routed = |host: &str| {
+        json!({
+            "capabilities": { "config": {} },
+            "gateway": { "routes": [{ "host": host, "path": "/" }] },
+        })
+    };
+    let stolen = routed("shop.other.localhost");
+    let foreign = routed("www.example.com");
     let bad_plan = json!({ "version": 1, "rollout": { "steps": [50, 10] } });
     for (request, code, part) in [
         (

@@ -78,7 +78,7 @@ async fn an_execution_says_how_long_it_was_with_each_capability() {
     team.serve("shop", &component(source), json!({ "capabilities": { "db": {}, "cache": {} } })).await;
     assert_eq!(team.get("shop", "/").await.body, "done");
     let list = recorded(&team, "component=shop&failed=false", 1).await;
-    // The smoke call is not a request.
+    // The smoke test is not a request.
     let calls = list[0]["host_calls"].as_array().expect("a list");
     let calls: Vec<_> = calls.iter().map(|of| (of["capability"].as_str(), of["calls"].as_u64())).collect();
     assert_eq!(calls, [(Some("cache"), Some(1)), (Some("db"), Some(3))], "{list:?}");
@@ -340,7 +340,7 @@ async fn tenants_with_the_same_names_have_nothing_in_common() {
     assert!(theirs[0]["error"].as_str().is_some_and(|error| error.contains("acme-was-here")), "{theirs:?}");
     assert_eq!(other.refused("GET", "/components/shop/versions/2", Value::Null).await.0, "not-found");
 
-    // What one tenant does to its service is not the other's affair.
+    // A tenant's change of its service is not the other's affair.
     other.done("POST", &service("shop", "production", "/stop"), Value::Null).await;
     assert_eq!(other.get("shop", "/").await.code(), "stopped");
     assert_eq!(acme.get("shop", "/").await.json(), wanted);

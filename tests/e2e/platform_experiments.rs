@@ -52,7 +52,7 @@ async fn a_shadow_gets_copies_of_what_is_read_and_its_answers_are_compared_and_t
     }
     let posted = http::Request::post("/");
     assert_eq!(platform.ask_with(posted, &team.host("shop"), "/", "order").await.body, "one");
-    // What changes something is not done twice.
+    // A request that changes something is not made twice.
     let seen = report_after(&team, &[11, 10, 10]).await;
     let figures = &seen["comparison"]["implementations"];
     assert_eq!(figures[1]["differing"]["estimate"], 1.0, "{seen}");
@@ -218,7 +218,8 @@ async fn the_better_one_is_promoted_by_hand_or_by_the_plans_rule() {
     let team = platform.default_tenant();
     let spins = |times: u32| {
         component(&format!(
-            "export default {{ fetch() {{ let n = 0; for (let i = 0; i < {times}; i++) n += i; return new Response('done'); }} }};"
+            "export default {{ fetch() {{ let n = 0; for (let i = 0; i < {times}; i++) n += i; \
+             return new Response('done'); }} }};"
         ))
     };
     let (slow, quick) = (spins(100_000), spins(1));
@@ -238,7 +239,7 @@ async fn the_better_one_is_promoted_by_hand_or_by_the_plans_rule() {
         ] })
     };
     beside(&team, plan(2, 1)).await;
-    // What is slow does not get a copy of each: it is asked until it has had enough.
+    // A slow variant does not get a copy of each: it is asked until it has had enough.
     let decided = until("somebody has looked", async || {
         team.get("shop", "/").await;
         let decision = report(&team).await["stages"]["decision"].clone();

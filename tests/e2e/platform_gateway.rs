@@ -17,7 +17,8 @@ fn echo() -> Vec<u8> {
     component(
         "export default { async fetch(request, env, ctx) {
             const { pathname } = new URL(request.url);
-            if (pathname === '/long') return new Response('word '.repeat(2000), { headers: { 'content-type': 'text/plain' } });
+            if (pathname === '/long') return new Response('word '.repeat(2000), { headers: { 'content-type': \
+            'text/plain' } });
             const { tenantId, userId, organizationId, claims } = ctx;
             return Response.json({ tenantId, userId, organizationId, claims, body: (await request.text()).length });
         } };",
@@ -231,7 +232,10 @@ async fn users_of_an_identity_provider_use_the_admin_api_as_their_claims_say() {
     assert_eq!(ask(admin.clone(), components).await.0, 401);
     team.done("PUT", "/users/ada", json!({ "name": "Ada" })).await;
     assert_eq!(ask(admin.clone(), components).await.0, 200);
-    let grace = json!({ "sub": "grace", "name": "Grace", "email": "grace@a.example", "elias_tenant": "default", "elias_role": "viewer" });
+    let grace = json!({
+        "sub": "grace", "name": "Grace", "email": "grace@a.example", "elias_tenant": "default",
+        "elias_role": "viewer",
+    });
     assert_eq!(ask(grace, components).await.0, 200);
     let grace = team.done("GET", "/users/grace", Value::Null).await;
     assert_eq!((&grace["name"], &grace["email"]), (&json!("Grace"), &json!("grace@a.example")));
@@ -278,7 +282,13 @@ async fn only_requests_that_are_safe_to_repeat_are_tried_again_and_only_where_a_
             throw new Error('at the first try');
         } };",
     );
-    let settings = |retries: u32| json!({ "capabilities": { "cache": {} }, "supervision": { "retries": retries }, "smoke": { "path": "" } });
+    let settings = |retries: u32| {
+        json!({
+            "capabilities": { "cache": {} },
+            "supervision": { "retries": retries },
+            "smoke": { "path": "" },
+        })
+    };
     team.serve("shop", &flaky, settings(1)).await;
     let host = team.host("shop");
     assert_eq!(team.get("shop", "/?key=a").await.body, "at the second try");
@@ -316,7 +326,8 @@ async fn events_pass_as_they_happen_and_websockets_are_refused_by_name() {
             const text = new TextEncoder();
             return new Response(new ReadableStream({ async start(controller) {
                 controller.enqueue(text.encode('data: begins\\n\\n'));
-                if (request.body) for await (const piece of request.body) controller.enqueue(text.encode('data: ' + piece.length + '\\n\\n'));
+                if (request.body) for await (const piece of request.body) controller.enqueue(text.encode('data: ' + \
+                piece.length + '\\n\\n'));
                 controller.close();
             } }), { headers: { 'content-type': 'text/event-stream' } });
         } };",
@@ -345,7 +356,8 @@ async fn events_pass_as_they_happen_and_websockets_are_refused_by_name() {
         sees(&mut stream, &format!("data: {}", &piece[..1])).await;
     }
 
-    let upgrade = "GET / HTTP/1.1\r\nhost: HOST\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n\
+    let upgrade = "GET / HTTP/1.1\r\nhost: HOST\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+                   sec-websocket-version: 13\r\n\
                    sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
     let mut stream = tokio::net::TcpStream::connect(platform.address).await.expect("it listens");
     stream.write_all(upgrade.replace("HOST", &host).as_bytes()).await.expect("it is sent");

@@ -9,7 +9,8 @@ use std::process::Command;
 /// Says on whose behalf it runs.
 fn echo() -> Vec<u8> {
     component(
-        "export default { fetch: (request, env, { userId, organizationId }) => Response.json({ userId, organizationId }) };",
+        "export default { fetch: (request, env, { userId, organizationId }) => Response.json({ userId, \
+         organizationId }) };",
     )
 }
 
@@ -34,7 +35,7 @@ async fn a_token_is_its_users_and_is_refused_at_once_when_the_user_or_the_organi
         (answer.status, serde_json::from_str::<Value>(&answer.body).unwrap_or_default())
     };
     assert_eq!(call().await, (200, json!({ "userId": "ada", "organizationId": "analysts" })));
-    // What the record says holds for tokens that are there.
+    // The record holds for tokens that are there.
     let moved = json!({ "name": "Ada", "organization": "buyers", "role": "viewer" });
     assert_eq!(team.done("PUT", "/users/ada", moved.clone()).await["revision"], 2);
     assert_eq!(call().await.1["organizationId"], "buyers");

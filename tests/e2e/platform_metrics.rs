@@ -54,7 +54,7 @@ fn parse(text: &str) -> Samples {
     samples
 }
 
-async fn scrape(platform: &Platform, token: &str) -> Samples {
+pub(crate) async fn scrape(platform: &Platform, token: &str) -> Samples {
     let request = http::Request::get("/").header("authorization", format!("Bearer {token}"));
     let answer = platform.call(request, "/v1/metrics", "").await;
     assert_eq!(answer.status, 200, "{answer:?}");
@@ -252,6 +252,6 @@ async fn dear_calls_of_host_functions_show_with_the_cpu_time_that_they_took() {
     let longest = after[&format!("elias_host_call_cpu_longest_seconds{{{function}}}")];
     let (count, sum) = (grown(&before, &after, &count), grown(&before, &after, &sum));
     assert!(count >= 10.0, "{count} calls");
-    // What a call took is what its price says, within a wide margin, whatever else the machine does: it is CPU time.
+    // A call takes what its price says, within a wide margin, whatever else the machine does: it is CPU time.
     assert!(sum > 1e-6 && longest > 0.0 && longest < 5e-3, "{sum} s, {longest} s at most");
 }

@@ -32,7 +32,8 @@ fn advisories() -> tempfile::TempDir {
     let name = format!("{ADVISORY}.json");
     let from = root().join("tests/packages/advisories").join(&name);
     std::fs::copy(from, folder.path().join(name)).expect("copied");
-    let other = r#"[{ "id": "A-1", "affected": [{ "package": { "ecosystem": "npm", "name": "no-such" }, "versions": ["1.0.0"] }] }]"#;
+    let other = r#"[{ "id": "A-1", "affected": [
+        { "package": { "ecosystem": "npm", "name": "no-such" }, "versions": ["1.0.0"] }] }]"#;
     std::fs::write(folder.path().join("other.json"), other).expect("written");
     folder
 }
@@ -63,7 +64,7 @@ async fn a_package_with_an_advisory_is_refused_until_the_advisory_is_withdrawn()
         bold.version("shop", with_lodash(), json!({})).await;
     }
 
-    // What is there now cannot be read: what was read before holds, and the doctor says so.
+    // The present files cannot be read: those read before hold, and the doctor says so.
     let file = folder.path().join(format!("{ADVISORY}.json"));
     let text = std::fs::read_to_string(&file).expect("the advisory");
     std::fs::write(&file, &text[..100]).expect("cut short");
@@ -119,7 +120,7 @@ async fn the_host_and_the_tenant_itself_say_which_packages_are_taken() {
     assert_eq!(&found["packages"][0]["integrity"][0], locked);
     assert_eq!(found["advisories"], Value::Null, "the host has none");
 
-    // What the tenant says takes nothing away from what the host says.
+    // The tenant's policy takes nothing away from the host's.
     admin.done("PUT", "/packages", json!({})).await;
     let unlocked = Project::new(&[
         ("index.js", "import a from 'a';\nexport default { call: () => a };\n"),

@@ -186,7 +186,8 @@ async fn fifty_megabytes_of_json_are_too_large() {
     let stream = tokio::net::TcpStream::connect(platform.admin_address).await.expect("it listens");
     let (mut reader, mut writer) = stream.into_split();
     let head = format!(
-        "POST {path} HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\
+        "POST {path} HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {}\r\ncontent-type: application/json\r\n\
+         content-length: {}\r\n\
          connection: close\r\n\r\n{{\"digest\":\"",
         platform.token,
         MEGABYTES << 20

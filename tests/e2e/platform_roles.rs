@@ -76,7 +76,7 @@ async fn nobody_gets_more_than_they_have_by_a_role() {
     let reads = team.with_role("reads", None).await;
     assert_eq!(reads.ask("GET", "/services", Value::Null).await.0, 200);
     assert_eq!(deploys(&reads, "shop", "dev").await, 403, "its ceiling is a viewer's");
-    // Who may make tokens by a custom role makes them of that role.
+    // A user who may make tokens by a custom role makes them of that role.
     let all = team.with_role("all", None).await;
     let token = |role: &str| json!({ "name": "x", "role": role, "days": 1 });
     assert_eq!(all.ask("POST", "/tokens", token("all")).await.0, 201);
@@ -121,7 +121,7 @@ async fn roles_are_defined_at_the_command_line_which_tells_what_is_wrong_with_th
     );
     let (done, said, told) = elias(&["roles", "set", "deployer", "--policy", "good.cedar", "--ceiling", "developer"]);
     assert!(done && said.contains("never exceeds developer"), "{said}{told}");
-    // What is not said stays.
+    // Settings that are not named stay.
     assert!(elias(&["roles", "set", "deployer", "--policy", "good.cedar"]).1.contains("never exceeds developer"));
     let (_, list, _) = elias(&["roles", "list"]);
     assert!(list.contains("deployer") && list.contains("developer"), "{list}");

@@ -274,7 +274,7 @@ async fn a_flag_gives_some_callers_a_version_of_their_own() {
     let platform = Platform::start(&[]);
     let team = platform.default_tenant();
     let mut settings = [answers("one"), answers("two")];
-    // Who calls is known by an API key.
+    // Callers are known by an API key.
     settings
         .iter_mut()
         .for_each(|settings| settings["gateway"] = json!({ "auth": { "api-key": {}, "optional": true } }));

@@ -66,7 +66,7 @@ async fn a_platform_whose_store_is_not_where_it_was_does_not_start_and_forgets_n
     platform.restart();
     assert_eq!(platform.default_tenant().get("shop", "/").await.body, "one", "as it was");
 
-    // Who gives it up says so, and can still go back.
+    // An operator who gives it up says so, and can still go back.
     platform.kill();
     move_store(&data, aside.path());
     platform.restart_with(&["--abandon-former-store"]);

@@ -8,6 +8,7 @@ use elias_tests::tenant::{Tenant, service};
 use elias_tests::upstream::Upstream;
 use http::Request;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 
 /// Jobs give back their input, or fail; events are rejected if they say so.
 const SOURCE: &str = r#"
@@ -271,7 +272,11 @@ async fn a_batch_of_events_ends_as_its_handler_decides_on_each() {
     let subscription = json!({ "name": "orders", "type": "order.*", "batch": 5, "retry": retry });
     let settings = json!({ "triggers": { "event": [subscription] }, "capabilities": { "workflow": {} } });
     team.serve("shop", &component(BATCHES), settings).await;
-    let event = |id: &str, data: Value| json!({ "specversion": "1.0", "id": id, "type": "order.paid", "source": "/tills/7", "data": data });
+    let event = |id: &str, data: Value| {
+        json!({
+            "specversion": "1.0", "id": id, "type": "order.paid", "source": "/tills/7", "data": data,
+        })
+    };
     let letters = async |count: usize| {
         until(&format!("there are {count} dead letters"), async || {
             let letters = team.done("GET", "/dead-letters", Value::Null).await;
@@ -468,5 +473,19 @@ async fn a_trace_goes_on_from_a_request_to_an_event_to_a_job_to_another_server()
         (causes.filter(|cause| in_trace(cause)).count() == 2).then_some(())
     })
     .await;
+    until("the request and all that it has caused are found by the trace", async || {
+        let all = team.done("GET", &format!("/executions?trace={trace}"), Value::Null).await;
+        let items = all["items"].as_array().expect("a list").clone();
+        assert!(items.iter().all(|execution| execution["trace"] == trace), "{all}");
+        let kinds = items.iter().filter_map(|execution| execution["source"].as_str()?.split(' ').next());
+        (kinds.collect::<BTreeSet<_>>() == BTreeSet::from(["GET", "event", "job"])).then_some(())
+    })
+    .await;
+    let whole = format!("/executions?component=shop&trace=00-{trace}-00f067aa0ba902b7-01");
+    assert_eq!(team.done("GET", &whole, Value::Null).await["items"].as_array().map(Vec::len), Some(3));
+    let other = team.done("GET", &format!("/executions?trace={}", trace.replace('4', "5")), Value::Null).await;
+    assert_eq!(other["items"], json!([]));
+    let (code, detail) = team.refused("GET", "/executions?trace=4bf92f", Value::Null).await;
+    assert!(code == "bad-input" && detail.contains("trace: "), "{code}: {detail}");
     platform.logged(trace).await;
 }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use elias_host::{
-    App, CallOptions, Caller, CpuShare, ErrorCode, Grants, Host, IdleLimits, Limits, LoadOptions, Running,
+    App, CallOptions, Caller, CpuShare, ErrorCode, ExecutionHandle, Grants, Host, IdleLimits, Limits, LoadOptions,
 };
 use elias_tests::build::{Finish, Project, binary, component, root};
 use elias_tests::platform::until;
@@ -58,12 +58,16 @@ export default {
   },
   async call(input) {
     const found = traces();
-    if (input.grow) { const large = []; for (let i = 0; i < input.grow; i++) large.push(new Uint8Array(100_000).fill(1)); }
+    if (input.grow) {
+      const large = []; for (let i = 0; i < input.grow; i++) large.push(new Uint8Array(100_000).fill(1));
+    }
     if (input.spin) for (;;);
     if (input.recurse) { const f = (n) => f(n + 1) + 1; try { f(0); } catch (error) { found.push(error.name); } }
     if (input.throw) throw new TypeError("as told " + found);
     if (input.json) found.push(JSON.parse(JSON.stringify(input.json)));
-    if (input.sort) found.push(Array.from({ length: input.sort }, (_, i) => (i * 7919) % 1009).sort((a, b) => a - b)[3]);
+    if (input.sort) {
+      found.push(Array.from({ length: input.sort }, (_, i) => (i * 7919) % 1009).sort((a, b) => a - b)[3]);
+    }
     if (input.match) found.push("aXbXc".repeat(input.match).replace(/X(.)/g, (all, one) => one).length);
     return found;
   },
@@ -87,7 +91,7 @@ async fn execute(app: &App, what: &Value) -> Value {
         let request = Request::post(format!("http://localhost{path}")).body(body).expect("a request");
         return match app.fetch(request).await {
             Ok(response) => {
-                let running = response.extensions().get::<Running>().cloned().expect("it is there");
+                let running = response.extensions().get::<ExecutionHandle>().cloned().expect("it is there");
                 let (head, body) = response.into_parts();
                 let body = body.collect().await.expect("a body").to_bytes();
                 let execution = running.finished().await;
@@ -264,7 +268,7 @@ async fn what_people_write_runs_in_used_instances() {
                 let request = Request::builder().method(*method).uri(format!("http://localhost{path}"));
                 let request = request.header("content-type", *kind).body(Full::new(Bytes::from(*body)));
                 let response = app.fetch(request.expect("a request")).await.expect("an answer");
-                let running = response.extensions().get::<Running>().cloned().expect("it is there");
+                let running = response.extensions().get::<ExecutionHandle>().cloned().expect("it is there");
                 response.into_body().collect().await.expect("a body");
                 running.finished().await;
             }
@@ -340,6 +344,26 @@ async fn components_of_one_shape_are_compiled_once() {
 }
 
 #[tokio::test]
+async fn components_of_one_shape_share_the_code_of_those_that_are_loaded() {
+    let cache = tempfile::tempdir().expect("a temporary folder");
+    let host = Host::builder().cache_dir(cache.path()).build().expect("a host");
+    let source = |text| format!("export default {{ call: () => '{text}' }};");
+    let [first, second] = ["one", "another"].map(|text| Bytes::from(component(&source(text))));
+    let options = LoadOptions::default();
+    let app = host.load_bytes(first, &options).await.expect("it loads");
+    for file in std::fs::read_dir(cache.path()).expect("it is there") {
+        std::fs::remove_file(file.expect("a file").path()).expect("it is ours");
+    }
+    let other = host.load_compiled(second.clone(), &options).await.expect("it loads");
+    let other = other.expect("nothing has to be compiled");
+    drop(app);
+    assert_eq!(other.call(&json!(0)).await.expect("an answer").value, json!("another"));
+    drop(other);
+    let none = host.load_compiled(second, &options).await.expect("it could be loaded");
+    assert!(none.is_none(), "the code went with the last of them");
+}
+
+#[tokio::test]
 async fn memories_that_were_put_back_are_compared_with_their_images_as_often_as_is_said() {
     let idle = IdleLimits { check_interval: 3, ..IdleLimits::default() };
     let host = Host::builder().instances(2).idle(idle).capability(elias_capabilities::Log).build().expect("a host");
@@ -370,7 +394,8 @@ async fn more_executions_than_instances_are_refused_and_the_rest_goes_on() {
 async fn callers_reach_the_component_by_value_and_by_reference_and_calls_can_be_cancelled() {
     let source = r#"export default {
       fetch: (request, env, ctx) => Response.json(ctx.userId ?? null),
-      call: (input, env, ctx) => (input === "wait" ? new Promise((resolve) => setTimeout(resolve, 50_000)) : ctx.userId ?? null),
+      call: (input, env, ctx) => (input === "wait" ? new Promise((resolve) => setTimeout(resolve, 50_000)) :
+        ctx.userId ?? null),
     };"#;
     let host = host(64 << 20, 2);
     let app = host.load(&component(source)).await.expect("it loads");

@@ -2,6 +2,7 @@
 //! names.
 
 use elias_tests::build::{Project, component};
+use elias_tests::platform::Platform;
 use elias_tests::serve::{Answer, Server};
 use elias_tests::upstream::Upstream;
 use http::Request;
@@ -44,7 +45,8 @@ async fn headers_of_the_connection_are_left_out_of_what_is_passed_on() {
     let (server, upstream) = proxy(
         r#"
         const connection = { host: "other.example", connection: "close", "keep-alive": "timeout=5", upgrade: "x",
-          "transfer-encoding": "chunked", "proxy-authorization": "secret", "proxy-connection": "close", "x-kept": "yes" };
+          "transfer-encoding": "chunked", "proxy-authorization": "secret", "proxy-connection": "close",
+          "x-kept": "yes" };
         export default {
           async fetch(request) {
             switch (new URL(request.url).pathname) {
@@ -52,7 +54,8 @@ async fn headers_of_the_connection_are_left_out_of_what_is_passed_on() {
               case "/copied": return fetch(UP + "/headers", { headers: request.headers });
               case "/none": return fetch(UP + "/headers", { method: "POST" });
               case "/nothing": return fetch(UP + "/headers", { method: "DELETE" });
-              case "/answer": return new Response("x", { headers: { ...connection, ...Object.fromEntries(request.headers) } });
+              case "/answer": return new Response("x",
+                { headers: { ...connection, ...Object.fromEntries(request.headers) } });
             }
           },
         };
@@ -81,7 +84,8 @@ async fn a_request_has_its_host_and_a_url_that_is_serialised() {
     let server = Server::of(
         r#"
         export default {
-          fetch: (q) => Response.json([q.url, q.headers.get("host"), new URL(q.url).href === q.url, [...q.headers.keys()].includes("host")]),
+          fetch: (q) => Response.json([q.url, q.headers.get("host"), new URL(q.url).href === q.url,
+            [...q.headers.keys()].includes("host")]),
         };
         "#,
         &[],
@@ -121,7 +125,8 @@ async fn a_request_has_a_body_only_if_one_was_sent() {
         ("OPTIONS / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n", json!(["OPTIONS", true, ""])),
         ("PUT / HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-length: 2\r\n\r\nhi", json!(["PUT", false, "hi"])),
         (
-            "POST / HTTP/1.1\r\nhost: a\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n2\r\nhi\r\n1\r\n!\r\n0\r\n\r\n",
+            "POST / HTTP/1.1\r\nhost: a\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n2\r\nhi\r\n1\r\n\
+             !\r\n0\r\n\r\n",
             json!(["POST", false, "hi!"]),
         ),
     ] {
@@ -156,10 +161,12 @@ async fn what_no_word_of_the_source_names_is_there_all_the_same() {
             await writer.write(new Uint8Array([104, 105]));
             await writer.close();
             return Response.json([
-              out["sig" + "nal"], out["bo" + "dy"], controller["sig" + "nal"].aborted, typeof Reader, format, await text,
+              out["sig" + "nal"], out["bo" + "dy"], controller["sig" + "nal"].aborted, typeof Reader, format,
+              await text,
               new Decoder(["gb", "k"].join("")).decode(new Uint8Array([0xc4, 0xe3])), form.get("a"),
               ["ä", "z", "a"].sort((a, b) => a["locale" + "Compare"](b)).join(""),
-              typeof named("con", "sole"), typeof named("atob"), typeof named("structured", "Clone"), typeof named("URL", "Pattern"),
+              typeof named("con", "sole"), typeof named("atob"), typeof named("structured", "Clone"),
+              typeof named("URL", "Pattern"),
             ]);
           },
         };
@@ -215,7 +222,8 @@ async fn file_names_of_uploads_may_be_extended_parameters() {
         export default {
           async fetch(request) {
             const form = await request.formData();
-            return Response.json([...form].map(([name, value]) => [name, typeof value === "string" ? value : value.name]));
+            return Response.json([...form].map(([name, value]) => 
+              [name, typeof value === "string" ? value : value.name]));
           },
         };
         "#,
@@ -235,6 +243,36 @@ async fn file_names_of_uploads_may_be_extended_parameters() {
 }
 
 #[tokio::test]
+async fn a_handler_knows_its_clients_address_as_far_as_it_is_trusted() {
+    const SOURCE: &str = "export default { fetch: (request, env, ctx) => new Response(ctx.clientAddress) };";
+    const OF_NODE: &str = r#"
+        import { createServer } from "node:http";
+        export default createServer((request, response) => response.end(request.socket.remoteAddress)).listen(3000);
+    "#;
+    let forwarded = |list: &str| Request::get("/").header("x-forwarded-for", list);
+    let server = Server::of(SOURCE, &[]);
+    assert_eq!(server.get("/").await.body, "127.0.0.1");
+    assert_eq!(server.send(forwarded("192.0.2.7"), "/", "").await.body, "127.0.0.1", "no proxy is trusted");
+    let server = Server::of(OF_NODE, &["--forwarded-hops", "1"]);
+    assert_eq!(server.send(forwarded("192.0.2.7"), "/", "").await.body, "192.0.2.7", "as Node tells it");
+    let server = Server::of(SOURCE, &["--forwarded-hops", "1"]);
+    for (list, address) in [
+        ("192.0.2.7", "192.0.2.7"),
+        ("198.51.100.1, 192.0.2.7", "192.0.2.7"),
+        ("2001:db8::7", "2001:db8::7"),
+        ("nobody", "127.0.0.1"),
+    ] {
+        assert_eq!(server.send(forwarded(list), "/", "").await.body, address, "{list}");
+    }
+    // A platform's gateway stands between, and tells the same.
+    let platform = Platform::start(&["--forwarded-hops", "1"]);
+    let team = platform.default_tenant();
+    team.serve("shop", &component(SOURCE), json!({ "smoke": { "path": "" } })).await;
+    let answer = platform.ask_with(forwarded("192.0.2.7"), &team.host("shop"), "/", "").await;
+    assert_eq!(answer.body, "192.0.2.7");
+}
+
+#[tokio::test]
 async fn a_native_that_was_refused_leaves_no_exception_for_the_next() {
     let server = Server::of(
         r#"
@@ -243,7 +281,8 @@ async fn a_native_that_was_refused_leaves_no_exception_for_the_next() {
             const seen = [];
             addEventListener("error", (event) => { seen.push(event.message); event.preventDefault(); });
             await null;
-            const gone = () => { const view = new Uint8Array(4); structuredClone(view.buffer, { transfer: [view.buffer] }); return view; };
+            const gone = () => { const view = new Uint8Array(4);
+              structuredClone(view.buffer, { transfer: [view.buffer] }); return view; };
             const into = new TextEncoder().encodeInto("x", gone());
             const body = await new Response(new Uint8Array(0)).text();
             crypto.getRandomValues(gone());
@@ -273,7 +312,8 @@ async fn a_program_that_damages_the_built_ins_still_answers() {
         "Function.prototype.call = Function.prototype.apply = undefined",
     ] {
         let source = format!(
-            "export default {{ fetch() {{ {damage}; return new Response(\"ok\", {{ headers: {{ a: \"b\", \"X-C\": \" d \" }} }}); }} }};"
+            "export default {{ fetch() {{ {damage}; return new Response(\"ok\", {{ headers: {{ a: \"b\", \"X-C\": \" \
+             d \" }} }}); }} }};"
         );
         let answer = Server::of(&source, &[]).get("/").await;
         assert_eq!((answer.status, answer.body.as_str()), (200, "ok"), "{damage}: {answer:?}");

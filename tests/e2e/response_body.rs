@@ -85,6 +85,9 @@ async fn a_body_that_is_whole_has_its_own_length() {
             nonsense: () => new Response("xx", { headers: { "content-length": "many" } }),
             twice: () => new Response("xx", { headers: [["content-length", "1"], ["content-length", "2"]] }),
             notModified: () => new Response(null, { status: 304, headers: copied }),
+            moved: () => Response.redirect("https://a.example/", 302),
+            seeOther: () => new Response(null, { status: 303, headers: { location: "/" } }),
+            created: () => new Response(undefined, { status: 201 }),
             background: (request) => new Response("xx", { headers: copied }),
             "#,
         ),
@@ -108,10 +111,17 @@ async fn a_body_that_is_whole_has_its_own_length() {
         assert_eq!(header(&response, "content-length"), Some(length), "{path}: {response}");
         assert_eq!(body(&response).len().to_string(), length, "{path}: {response}");
     }
-    // What GET would answer with is the handler's to say where it gives no body, and the text's where it gives one.
+    // The length that GET would give is the handler's to say without a body, and the text's with one.
     for (path, length) in [("nothing", "10"), ("shorter", "1"), ("longer", "25")] {
         let response = raw(&server, "HEAD", path).await;
         assert_eq!((header(&response, "content-length"), body(&response)), (Some(length), ""), "{path}: {response}");
+    }
+    // Whatever the status, what has no body is not sent in chunks.
+    for (path, status) in [("moved", 302), ("seeOther", 303), ("created", 201)] {
+        let response = raw(&server, "GET", path).await;
+        assert!(response.starts_with(&format!("HTTP/1.1 {status}")), "{path}: {response}");
+        assert_eq!(header(&response, "content-length"), Some("0"), "{path}: {response}");
+        assert_eq!((header(&response, "transfer-encoding"), body(&response)), (None, ""), "{path}: {response}");
     }
     let response = raw(&server, "GET", "notModified").await;
     assert!(response.starts_with("HTTP/1.1 304") && body(&response).is_empty(), "{response}");
@@ -170,7 +180,9 @@ async fn a_body_that_can_never_go_on_is_broken_off() {
     let server = Server::of(
         &source(
             r#"
-            start: () => streamed(async (c) => { c.enqueue(bytes("part")); await client; await new Promise(() => {}); }),
+            start: () => streamed(async (c) => {
+              c.enqueue(bytes("part")); await client; await new Promise(() => {});
+            }),
             pull: () => {
               let pulls = 0;
               const pull = async (c) => {
@@ -240,21 +252,27 @@ const cases: Record<string, () => Response | Promise<Response>> = {
   pull() {
     let calls = 0;
     return new Response(new ReadableStream({
-      async pull(controller) { await client; if (calls++ > 0) throw new RangeError("in pull"); controller.enqueue(bytes("part")); },
+      async pull(controller) { await client; if (calls++ > 0) throw new RangeError("in pull");
+        controller.enqueue(bytes("part")); },
     }));
   },
-  generator: () => new Response(ReadableStream.from((async function* () { yield bytes("part"); await client; throw new Error("in a generator"); })())),
+  generator: () => new Response(ReadableStream.from((async function* () { yield bytes("part"); await client;
+    throw new Error("in a generator"); })())),
   transform: () => new Response(new ReadableStream({
     async start(c) { c.enqueue("part"); await client; c.enqueue("bad"); c.close(); },
   }).pipeThrough(new TransformStream({
-    transform(chunk, controller) { if (chunk === "bad") throw new TypeError("in a transform"); controller.enqueue(bytes(chunk)); },
+    transform(chunk, controller) { if (chunk === "bad") throw new TypeError("in a transform");
+      controller.enqueue(bytes(chunk)); },
   }))),
-  text: () => new Response(new ReadableStream({ async start(c) { c.enqueue(bytes("part")); await client; c.enqueue("text"); } })),
+  text: () => new Response(new ReadableStream({ async start(c) { c.enqueue(bytes("part")); await client;
+    c.enqueue("text"); } })),
   first: () => new Response(new ReadableStream({ pull() { throw new Error("before the first byte"); } })),
   async cause() { throw new Error("outer", { cause: new Error("why", { cause: "a text" }) }); },
-  async several() { await Promise.any([Promise.reject(new Error("this one")), Promise.reject(new Error("that one"))]); return new Response(); },
+  async several() { await Promise.any([Promise.reject(new Error("this one")), Promise.reject(new Error("that one"))]);
+    return new Response(); },
   late: () => new Response(new ReadableStream({
-    async start(c) { c.enqueue(bytes("part")); await client; throw new Error("late one", { cause: new Error("why late") }); },
+    async start(c) { c.enqueue(bytes("part")); await client;
+      throw new Error("late one", { cause: new Error("why late") }); },
   })),
 };
 export default {
@@ -272,10 +290,10 @@ async fn an_exception_in_a_stream_is_in_the_log_with_its_place_and_its_causes() 
     for (path, texts) in [
         ("start", &["Error: in start", "src/index.ts:6:"][..]),
         ("pull", &["RangeError: in pull", "src/index.ts:11:"]),
-        ("generator", &["Error: in a generator", "src/index.ts:14:"]),
-        ("transform", &["TypeError: in a transform", "src/index.ts:18:"]),
+        ("generator", &["Error: in a generator", "src/index.ts:16:"]),
+        ("transform", &["TypeError: in a transform", "src/index.ts:20:"]),
         ("text", &["TypeError: a chunk of the body is a string"]),
-        ("late", &["Error: late one", "[cause]: Error: why late", "src/index.ts:25:"]),
+        ("late", &["Error: late one", "[cause]: Error: why late", "src/index.ts:31:"]),
     ] {
         let response = begun(&server, path).await;
         assert!(response.starts_with("HTTP/1.1 200") && body(&response).contains("part"), "{path}: {response}");
@@ -286,11 +304,11 @@ async fn an_exception_in_a_stream_is_in_the_log_with_its_place_and_its_causes() 
         }
     }
     for (path, texts) in [
-        ("first", &["Error: before the first byte", "src/index.ts:21:"][..]),
-        ("cause", &["Error: outer", "[cause]: Error: why", "[cause]: thrown: a text", "src/index.ts:22:"]),
+        ("first", &["Error: before the first byte", "src/index.ts:25:"][..]),
+        ("cause", &["Error: outer", "[cause]: Error: why", "[cause]: thrown: a text", "src/index.ts:26:"]),
         (
             "several",
-            &["AggregateError", "[errors 0]: Error: this one", "[errors 1]: Error: that one", "src/index.ts:23:"],
+            &["AggregateError", "[errors 0]: Error: this one", "[errors 1]: Error: that one", "src/index.ts:27:"],
         ),
     ] {
         assert_eq!(server.get(&format!("/{path}")).await.code(), "exception", "{path}");

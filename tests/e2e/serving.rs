@@ -33,7 +33,8 @@ async fn errors_in_development_show_the_original_lines() {
     let project = Project::new(&[
         (
             "src/index.ts",
-            "import { fail } from \"./deep\";\n\nexport default {\n  fetch(): Response {\n    return fail(1);\n  },\n};\n",
+            "import { fail } from \"./deep\";\n\nexport default {\n  fetch(): Response {\n    return fail(1);\n  },\n\
+             };\n",
         ),
         (
             "src/deep.ts",
@@ -79,7 +80,8 @@ async fn background_work_goes_on_after_the_response() {
         r#"
         export default {
           fetch(request, env, ctx) {
-            ctx.waitUntil(new Promise((resolve) => setTimeout(resolve, 200)).then(() => console.log("done later", ctx.executionId)));
+            ctx.waitUntil(new Promise((resolve) => setTimeout(resolve, 200)).then(() =>
+              console.log("done later", ctx.executionId)));
             return new Response("at once");
           },
         };

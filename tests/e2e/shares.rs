@@ -137,6 +137,27 @@ async fn who_reads_a_file_slowly_has_no_execution_and_others_are_answered() {
 }
 
 #[tokio::test]
+async fn who_reads_a_cached_response_slowly_has_no_execution_either() {
+    let platform = Platform::start(&["--concurrent-executions", "2", "--queued-requests", "0"]);
+    let (slow, team) = (platform.new_tenant("slow", json!({})).await, platform.new_tenant("team", json!({})).await);
+    let large = "const headers = { 'cache-control': 'max-age=600' };
+        export default { fetch: () => new Response(new Uint8Array(2 << 20), { headers }) };";
+    slow.serve("large", &component(large), json!({ "gateway": { "cache": { "max-bytes": 4 << 20 } } })).await;
+    team.serve("shop", &component("export default { fetch: () => new Response('answered') };"), json!({})).await;
+    assert_eq!(slow.get("large", "/").await.body.len(), 2 << 20);
+    let host = slow.host("large");
+    let mut readers = futures::future::join_all((0..50).map(|_| slow_reader(platform.address, &host, "/"))).await;
+    for reader in &mut readers {
+        let begun = begins(reader).await;
+        assert!(begun.starts_with("HTTP/1.1 200 OK") && begun.contains("elias; hit"), "{begun:.500}");
+    }
+    assert_eq!(gauge(&platform, "executions_in_flight").await, 0);
+    for _ in 0..20 {
+        assert_eq!(team.get("shop", "/").await.body, "answered");
+    }
+}
+
+#[tokio::test]
 async fn an_address_has_a_share_of_the_connections_and_of_the_requests() {
     // The headers of `/wait` tell that the request counts from now on.
     let waits = r#"
@@ -236,7 +257,7 @@ async fn a_slow_reader_of_a_components_answer_keeps_nobody_out() {
     let flags = ["--concurrent-executions", "2", "--queue-timeout-ms", "50000", "--deadline-ms", "600000"];
     let flags = [&flags[..], &["--fuel", "100000000000", "--write-timeout-ms", "600000"]].concat();
     let server = Server::of(WRITER, &flags);
-    // What fits into the buffers is out of the guest's hands: its place is free though nobody reads.
+    // A response that fits into the buffers is out of the guest's hands: its place is free though nobody reads.
     let mut small = Vec::new();
     for _ in 0..8 {
         small.push(slow_reader(server.address, "a", "/stream?mb=1").await);
@@ -245,7 +266,7 @@ async fn a_slow_reader_of_a_components_answer_keeps_nobody_out() {
         assert!(begins(reader).await.starts_with("HTTP/1.1 200"));
     }
     assert_eq!(server.get("/").await.body, "answered");
-    // What does not fit keeps its place as long as nobody wants it, and is broken off when somebody does.
+    // One that does not fit keeps its place as long as nobody wants it, and is broken off when somebody does.
     let mut large = Vec::new();
     for _ in 0..2 {
         large.push(slow_reader(server.address, "a", "/stream?mb=60").await);

@@ -94,7 +94,7 @@ async fn effects_are_there_once(team: &Tenant<'_>) {
     assert_eq!(team.get("shop", "/tables").await.body, "made");
     let plain = enqueue(team, "").await;
     assert_eq!(charged(team, &plain).await, "attempt 1");
-    // What the first attempt has done is undone, its mail as well.
+    // The first attempt's changes are undone, its mail as well.
     let fails = enqueue(team, "fails=1").await;
     assert_eq!(charged(team, &fails).await, "attempt 2");
     // The journal does not have the step, and the database has.

@@ -60,7 +60,7 @@ fn settings(triggers: Value, db: Value) -> Value {
     json!({ "capabilities": capabilities, "smoke": { "path": "" }, "triggers": triggers })
 }
 
-/// What was done, as `WHAT ABOUT`, as often as it was.
+/// The work that was done, as `WHAT ABOUT`, as often as it was.
 async fn done(team: &Tenant<'_>, what: &str) -> Vec<String> {
     let sql = "select about from done where what = $1 order by about";
     let query = json!({ "sql": sql, "parameters": [what] });
@@ -180,7 +180,7 @@ async fn a_host_that_is_killed_loses_no_job() {
     }
     platform.restart();
     let team = platform.default_tenant();
-    // What was leased comes back when the lease ends.
+    // A leased job comes back when the lease ends.
     let all = async || {
         // One that was killed between its last effect and the end of the job does it again.
         let mut rows = done(&team, "job").await;
@@ -226,4 +226,15 @@ async fn a_changed_cron_line_is_in_the_difference_of_versions() {
     let diff = team.done("GET", "/components/shop/versions/1/diff/2", Value::Null).await;
     let line = "settings.triggers.schedule.nightly.cron: \"0 3 * * *\" -> \"0 4 * * *\"";
     assert_eq!(diff["changes"], json!([line]));
+    // Deployments and rollbacks say so by themselves, each in its direction.
+    let there = "triggers.schedule.nightly.cron: \"0 3 * * *\" -> \"0 4 * * *\"";
+    let back = "triggers.schedule.nightly.cron: \"0 4 * * *\" -> \"0 3 * * *\"";
+    let (deployments, rollback) =
+        (service("shop", "production", "/deployments"), service("shop", "production", "/rollback"));
+    let first = team.done("POST", &deployments, json!({ "version": 1 })).await;
+    assert_eq!(first["trigger_changes"], Value::Null, "nothing served before");
+    let second = team.done("POST", &deployments, json!({ "version": 2 })).await;
+    assert_eq!(second["trigger_changes"], json!([there]));
+    let third = team.done("POST", &rollback, json!({})).await;
+    assert_eq!(third["trigger_changes"], json!([back]));
 }

@@ -45,7 +45,7 @@ async fn fulfil(platform: &Platform, team: &Tenant<'_>) {
     }
 }
 
-/// What the shop has charged: each card once.
+/// The cards that the shop has charged: each once.
 async fn check_payments(team: &Tenant<'_>) {
     let payments = team.get("shop", "/payments").await.json();
     let wanted = json!([{ "order_id": "o-1", "amount": 2_500 }, { "order_id": "o-2", "amount": 1_500 }]);
@@ -102,6 +102,10 @@ async fn an_order_becomes_an_event_a_job_and_a_line_of_the_report() {
     assert!(listed.contains("fulfil") && listed.contains("the card does not pay so much"), "{listed}");
     let shown = terminal.types("shop", &["jobs", "show", dead[0]["id"].as_str().expect("an id")]);
     assert!(shown.contains("steps\nstep") && shown.contains("load"), "{shown}");
+    let listed = terminal.types("shop", &["workflows", "--name", "fulfil"]);
+    assert!(listed.contains("failed") && listed.contains("done") && listed.contains("last step"), "{listed}");
+    let shown = terminal.types("shop", &["workflows", "show", glass["id"].as_str().expect("an id")]);
+    assert!(shown.contains("state      done\n") && shown.contains("\nsteps\nstep"), "{shown}");
     let events = terminal.types("shop", &["events"]);
     assert!(events.contains("order.placed") && events.contains("order.shipped"), "{events}");
     let shown = terminal.types("shop", &["schedules", "show", "shop", "report"]);
@@ -117,6 +121,8 @@ async fn an_order_becomes_an_event_a_job_and_a_line_of_the_report() {
     terminal.edit("shop/elias.toml", "0 6 * * *", "0 7 * * *");
     let said = terminal.types("shop", &["deploy"]);
     assert!(said.contains("  triggers.schedule.report.cron: \"0 6 * * *\" -> \"0 7 * * *\"\n"), "{said}");
+    let said = terminal.types("shop", &["rollback", "shop"]);
+    assert!(said.contains("  triggers.schedule.report.cron: \"0 7 * * *\" -> \"0 6 * * *\"\n"), "{said}");
 }
 
 #[tokio::test]

@@ -28,7 +28,8 @@ export default {
     await later(1);
     const { port1, port2 } = new MessageChannel();
     const order = [];
-    const arrived = new Promise((resolve) => (port2.onmessage = ({ data }) => (order.push(data) === 2 ? resolve() : 0)));
+    const arrived = new Promise((resolve) => (port2.onmessage = ({ data }) => 
+      (order.push(data) === 2 ? resolve() : 0)));
     port1.postMessage("one");
     port1.postMessage("two");
     await Promise.resolve().then(() => order.push("job")).then(() => order.pop());
@@ -70,7 +71,8 @@ async fn messages_that_answer_each_other_leave_timers_their_turn() {
           async fetch() {
             const { port1, port2 } = new MessageChannel();
             let count = 0;
-            port1.onmessage = port2.onmessage = ({ target, data }) => { count++; (target === port1 ? port1 : port2).postMessage(data); };
+            port1.onmessage = port2.onmessage = ({ target, data }) => {
+              count++; (target === port1 ? port1 : port2).postMessage(data); };
             port1.postMessage("ping");
             await new Promise((resolve) => setTimeout(resolve, 5));
             return Response.json(count > 10);

@@ -1,5 +1,6 @@
 //! Webhooks out: an event is sent to a URL, signed, until the receiver takes it; only to where the grant says.
 
+use crate::platform_metrics::scrape;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use elias_tests::build::component;
@@ -14,7 +15,6 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use serde_json::{Value, json};
-use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use tokio::net::TcpListener;
@@ -26,7 +26,7 @@ const SOURCE: &str = "export default { fetch() { return new Response('up'); } };
 type Received = Arc<Mutex<Vec<(HeaderMap, Value)>>>;
 
 /// A server that keeps what it is sent. It responds with the status that the path says; to `/once` with 503 the first
-/// time.
+/// time, and to `/hang-up` not at all.
 struct Receiver {
     address: SocketAddr,
     received: Received,
@@ -72,13 +72,14 @@ impl Receiver {
     }
 }
 
-async fn receive(request: Request<Incoming>, received: Received) -> Result<Response<Full<Bytes>>, Infallible> {
+async fn receive(request: Request<Incoming>, received: Received) -> std::io::Result<Response<Full<Bytes>>> {
     let (head, body) = request.into_parts();
     let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
     let mut all = received.lock().expect("no receiver panics");
     all.push((head.headers, serde_json::from_slice(&body).unwrap_or_default()));
     let path = head.uri.path().trim_start_matches('/');
     let status = match path {
+        "hang-up" => return Err(std::io::Error::other("the receiver hangs up")),
         "once" if all.len() == 1 => 503,
         "once" => 204,
         other => other.parse().unwrap_or(404),
@@ -182,6 +183,22 @@ async fn what_a_receiver_does_not_take_is_a_dead_letter_with_its_reason() {
         (letters["items"] == json!([])).then_some(())
     })
     .await;
+}
+
+#[tokio::test]
+async fn what_was_sent_counts_as_egress_also_if_the_receiver_hangs_up() {
+    let (platform, receiver) = (Platform::start(&[]), Receiver::start().await);
+    let team = platform.new_tenant("acme", json!({ "trusted": true })).await;
+    set_secret(&team, SECRET).await;
+    team.serve("shop", &component(SOURCE), receiver.settings("/hang-up")).await;
+    publish(&team, "1").await;
+    dead_letter(&team).await;
+    let received = receiver.received();
+    assert_eq!(received.len(), 3, "each attempt was sent");
+    let bytes: usize = received.iter().map(|(_, event)| event.to_string().len()).sum();
+    let samples = scrape(&platform, &platform.token).await;
+    let sent = samples["elias_egress_bytes_total{tenant=\"acme\"}"];
+    assert!(sent >= f64::from(u32::try_from(bytes).expect("some hundred bytes")), "{sent} of {bytes}");
 }
 
 #[tokio::test]

@@ -342,7 +342,7 @@ fn holds(folder: &Path, bytes: &[u8]) -> bool {
         if path.is_dir() {
             return holds(&path, bytes);
         }
-        // What is gone by now was a temporary file.
+        // A file that is gone by now was a temporary one.
         let has = || std::fs::read(&path).is_ok_and(|content| content.windows(bytes.len()).any(|part| part == bytes));
         !path.ends_with("operator-token") && has()
     })

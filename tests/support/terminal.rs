@@ -1,4 +1,4 @@
-//! Commands as somebody types them.
+//! A terminal for tests: runs commands as a user types them.
 
 use crate::build::{Finish, binary};
 use std::process::{Command, Output};

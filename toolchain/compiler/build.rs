@@ -40,7 +40,7 @@ fn main() {
         constants,
         "/// Pages of memory that E's data and stack need.\npub(crate) const MEMORY_PAGES: u64 = {};\n\
          /// Where the stack begins; it grows towards zero.\npub(crate) const STACK_TOP: usize = {};\n\
-         /// What memory holds at E's start: offset and bytes.\npub(crate) const DATA: &[(u32, &[u8])] = &[\n",
+         /// The contents of memory at E's start: offset and bytes.\npub(crate) const DATA: &[(u32, &[u8])] = &[\n",
         made.memory_pages, made.stack_top
     );
     for (index, (offset, bytes)) in made.data.iter().enumerate() {

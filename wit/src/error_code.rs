@@ -57,6 +57,12 @@ crate::error_codes! {
         UnknownBase = "unknown-base", 500, "The host does not have the base of the component's memory";
         /// The component's engine is not the one that its manifest names.
         EngineMismatch = "engine-mismatch", 500, "The component was damaged or altered";
+        /// A turn of a worker changed more of its heap than it may.
+        TurnTooLarge = "turn-too-large", 500, "The worker changed too much at once";
+        /// A worker's heap belongs to another engine or image, or is in a format that this host does not read.
+        HeapMismatch = "heap-mismatch", 500, "The worker's heap belongs to another version";
+        /// A worker's heap was damaged or cut short.
+        HeapDamaged = "heap-damaged", 500, "The worker's heap was damaged";
         /// The folder for compiled code cannot be used.
         CacheUnwritable = "cache-unwritable", 500, "The folder for compiled code cannot be used";
         /// A file could not be read.

@@ -6,10 +6,12 @@
 //! [`check_engine`] refuse what has any.
 
 use crate::layout::{self, Section, SectionKind};
+use crate::payloads::payloads;
+use std::ops::Range;
 use wasm_encoder::{ComponentSection, RawSection};
 use wasmparser::{
-    BinaryReaderError, CanonicalFunction, ComponentType, Data as Segment, DataKind, Encoding, Instance, MemoryType,
-    Operator, Parser, Payload, TypeRef, ValType,
+    BinaryReaderError, CanonicalFunction, ComponentType, Data as Segment, DataKind, DataSectionReader, Encoding,
+    Instance, MemoryType, Operator, Parser, Payload, TypeRef, ValType,
 };
 
 /// Bytes of a unit in which memories are measured.
@@ -26,6 +28,10 @@ const HEADER_BYTES: usize = 8;
 const ENGINE_ITEMS_MAX: usize = 50_000;
 const OTHER_ITEMS_MAX: usize = 5_000;
 const ENGINE_GLOBALS_MAX: usize = 100;
+
+/// Operators of the expressions that say where data is.
+const I32_CONST: u8 = 0x41;
+const END: u8 = 0x0b;
 
 /// The content of a memory, by address, in order.
 pub type Data<'a> = Vec<(usize, &'a [u8])>;
@@ -59,11 +65,37 @@ pub enum ImageError {
 /// # Errors
 /// [`ImageError::Foreign`] if it has not one memory with a known beginning, or changes anything else.
 pub fn separate(component: &[u8]) -> Result<SeparatedComponent<'_>, ImageError> {
+    separate_from(component, None)
+}
+
+/// As [`separate`], of a component that carries its engine in the section at `engine`: what is left imports it by the
+/// sections `import`, and equals what is left of the thin form.
+///
+/// # Errors
+/// As [`separate`].
+pub fn separate_carried<'a>(
+    component: &'a [u8],
+    engine: &Range<usize>,
+    import: &[u8],
+) -> Result<SeparatedComponent<'a>, ImageError> {
+    separate_from(component, Some((engine, import)))
+}
+
+fn separate_from<'a>(
+    component: &'a [u8],
+    carried: Option<(&Range<usize>, &[u8])>,
+) -> Result<SeparatedComponent<'a>, ImageError> {
     check_structure(component)?;
     let mut separated =
         SeparatedComponent { component: component[..HEADER_BYTES].to_vec(), memory_bytes: 0, data: Vec::new() };
     let mut has_memory = false;
     for Section { range, kind } in layout::sections(component)? {
+        if let Some((engine, import)) = carried
+            && range == *engine
+        {
+            separated.component.extend_from_slice(import);
+            continue;
+        }
         let module = match kind {
             SectionKind::CoreModule(module) => Module::read(&component[module])?,
             SectionKind::Custom => continue,
@@ -76,7 +108,7 @@ pub fn separate(component: &[u8]) -> Result<SeparatedComponent<'_>, ImageError> 
             return Err(ImageError::Foreign("a core module beside the engine has globals, or is too large"));
         }
         let Some(memory) = module.memory else {
-            if !module.data.is_empty() {
+            if module.has_data() {
                 return Err(ImageError::Foreign("a core module has data for the memory of another"));
             }
             separated.component.extend_from_slice(&component[range]);
@@ -87,7 +119,7 @@ pub fn separate(component: &[u8]) -> Result<SeparatedComponent<'_>, ImageError> 
         }
         has_memory = true;
         separated.memory_bytes = bytes_of(memory)?;
-        separated.data = places_of(&module.data, separated.memory_bytes)?;
+        separated.data = places_of(module.data, separated.memory_bytes)?;
         let id = wasm_encoder::ComponentSectionId::CoreModule as u8;
         RawSection { id, data: &module.without_data }.append_to_component(&mut separated.component);
     }
@@ -101,7 +133,7 @@ pub fn separate(component: &[u8]) -> Result<SeparatedComponent<'_>, ImageError> 
 pub(crate) fn memory_of(module: &[u8]) -> Result<(usize, Data<'_>), ImageError> {
     let module = Module::read(module)?;
     let memory_bytes = bytes_of(module.memory.ok_or(ImageError::Foreign("it has no memory"))?)?;
-    Ok((memory_bytes, places_of(&module.data, memory_bytes)?))
+    Ok((memory_bytes, places_of(module.data, memory_bytes)?))
 }
 
 /// Whether an engine keeps its state in the memory that it imports and nowhere else, but for the stack pointer, which
@@ -111,7 +143,7 @@ pub(crate) fn memory_of(module: &[u8]) -> Result<(usize, Data<'_>), ImageError> 
 /// [`ImageError::Foreign`] if it does not.
 pub fn check_engine(module: &[u8]) -> Result<(), ImageError> {
     let module = Module::read(module)?;
-    if module.memory.is_some() || !module.data.is_empty() {
+    if module.memory.is_some() || module.has_data() {
         return Err(ImageError::Foreign("its engine has a memory, or data, of its own"));
     }
     if module.globals > ENGINE_GLOBALS_MAX || module.items > ENGINE_ITEMS_MAX {
@@ -120,17 +152,42 @@ pub fn check_engine(module: &[u8]) -> Result<(), ImageError> {
     Ok(())
 }
 
+/// Bytes of an engine's stack: it begins with its memory, which the engine is linked for, and ends where the stack
+/// pointer stands while no function of the engine runs. What is in it then means nothing to the engine. 0 if the engine
+/// has no stack pointer.
+///
+/// # Errors
+/// [`ImageError::Malformed`]; [`ImageError::Foreign`] if the stack pointer does not begin with a constant.
+pub fn stack_bytes(module: &[u8]) -> Result<usize, ImageError> {
+    for payload in Parser::new(0).parse_all(module) {
+        let Payload::GlobalSection(section) = payload? else { continue };
+        for global in section {
+            let global = global?;
+            if !global.ty.mutable {
+                continue;
+            }
+            let mut operators = global.init_expr.get_operators_reader();
+            let Operator::I32Const { value } = operators.read()? else {
+                return Err(ImageError::Foreign("its engine's stack pointer does not begin with a constant"));
+            };
+            return Ok(value.cast_unsigned() as usize);
+        }
+        break;
+    }
+    Ok(0)
+}
+
 /// Refuses what is not a component around an engine: what runs is the engine and the few modules around it, and
 /// whatever has a handle is the host's. Components within it only have types.
 fn check_structure(component: &[u8]) -> Result<(), ImageError> {
     let mut depth = 0_u32;
     let mut instances = 0;
-    for payload in Parser::new(0).parse_all(component) {
+    for payload in payloads(component) {
         match payload? {
             Payload::ModuleSection { .. } | Payload::CoreTypeSection(_) | Payload::InstanceSection(_) if depth > 0 => {
                 return Err(ImageError::Foreign("a component within it has core modules"));
             }
-            Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
+            Payload::ComponentSection { .. } => depth += 1,
             Payload::End(_) => depth = depth.saturating_sub(1),
             Payload::InstanceSection(section) => {
                 for instance in section {
@@ -166,7 +223,7 @@ fn check_structure(component: &[u8]) -> Result<(), ImageError> {
 /// The relevant parts of a core module.
 struct Module<'a> {
     memory: Option<MemoryType>,
-    data: Vec<Segment<'a>>,
+    data: Option<DataSectionReader<'a>>,
     /// How many globals it has of its own, of which at most one can be changed.
     globals: usize,
     /// How many functions, imports and tables it has.
@@ -177,7 +234,7 @@ struct Module<'a> {
 
 impl<'a> Module<'a> {
     fn read(bytes: &'a [u8]) -> Result<Self, ImageError> {
-        let mut module = Self { memory: None, data: Vec::new(), globals: 0, items: 0, without_data: Vec::new() };
+        let mut module = Self { memory: None, data: None, globals: 0, items: 0, without_data: Vec::new() };
         let mut has_stack_pointer = false;
         for payload in Parser::new(0).parse_all(bytes) {
             let payload = payload?;
@@ -216,9 +273,7 @@ impl<'a> Module<'a> {
                 }
                 Payload::FunctionSection(section) => module.items += section.count() as usize,
                 Payload::TableSection(section) => module.items += section.count() as usize,
-                Payload::DataSection(section) => {
-                    module.data = section.clone().into_iter().collect::<Result<_, _>>()?;
-                }
+                Payload::DataSection(section) => module.data = Some(section.clone()),
                 Payload::StartSection { .. } => {
                     return Err(ImageError::Foreign("a core module does something before it is called"));
                 }
@@ -240,6 +295,10 @@ impl<'a> Module<'a> {
             }
         }
         Ok(module)
+    }
+
+    fn has_data(&self) -> bool {
+        self.data.as_ref().is_some_and(|data| data.count() > 0)
     }
 }
 
@@ -268,11 +327,11 @@ fn bytes_of(memory: MemoryType) -> Result<usize, ImageError> {
 }
 
 /// Where data goes in a memory of this size; in order, and nothing twice.
-fn places_of<'a>(segments: &[Segment<'a>], memory_bytes: usize) -> Result<Data<'a>, ImageError> {
+fn places_of(segments: Option<DataSectionReader<'_>>, memory_bytes: usize) -> Result<Data<'_>, ImageError> {
     let mut end = 0;
-    let mut places = Vec::with_capacity(segments.len());
-    for segment in segments {
-        let (start, bytes) = place_of(segment, memory_bytes)?;
+    let mut places = Vec::new();
+    for segment in segments.into_iter().flatten() {
+        let (start, bytes) = place_of(&segment?, memory_bytes)?;
         if start < end {
             return Err(ImageError::Foreign("its data is not in order"));
         }
@@ -285,10 +344,15 @@ fn places_of<'a>(segments: &[Segment<'a>], memory_bytes: usize) -> Result<Data<'
 fn place_of<'a>(data: &Segment<'a>, memory_bytes: usize) -> Result<(usize, &'a [u8]), ImageError> {
     let unknown = ImageError::Foreign("it does not say where in memory its data is");
     let DataKind::Active { memory_index: 0, offset_expr } = &data.kind else { return Err(unknown) };
-    let mut operators = offset_expr.get_operators_reader();
-    let (first, second) = (operators.read()?, operators.read()?);
-    let (Operator::I32Const { value }, Operator::End) = (first, second) else { return Err(unknown) };
-    let start = value.cast_unsigned() as usize;
+    // There are tens of thousands: a reader of operators takes longer.
+    let mut expression = offset_expr.get_binary_reader();
+    if expression.read_u8()? != I32_CONST {
+        return Err(unknown);
+    }
+    let start = expression.read_var_i32()?.cast_unsigned() as usize;
+    if expression.read_u8()? != END {
+        return Err(unknown);
+    }
     if start.checked_add(data.data.len()).is_none_or(|end| end > memory_bytes) {
         return Err(ImageError::Foreign("its data does not fit into its memory"));
     }
@@ -328,10 +392,25 @@ mod tests {
         };
         assert!(printed(&separated.component).starts_with(&printed(&without)[..1]));
         assert!(separate(&separated.component).expect("it still has its memory").data.is_empty());
-        // What else differs from one component to the next is not compiled either.
+        // Other parts that differ from one component to the next are not compiled either.
         let mut named = whole.clone();
         layout::append_custom_section(&mut named, "name of mine", b"one of many");
         assert_eq!(separate(&named).expect("as before").component, separated.component);
+    }
+
+    #[test]
+    fn a_component_that_carries_its_engine_leaves_the_same_as_its_thin_form() {
+        let engine = r#"(core module $e (import "env" "memory" (memory 1)) (func (export "f")))"#;
+        let image = r#"(core module (memory (export "memory") 1) (data (i32.const 7) "abc"))"#;
+        let whole = component(&format!(r#"(import "a" (func)) {engine} {image} (type string)"#));
+        let first = layout::core_modules(&whole).expect("a component").remove(0);
+        let module = &whole[first.module.clone()];
+        let import = layout::engine_import_sections(module, "0").expect("its type is plain");
+        let thin = layout::leave_out(&whole, module, "0", first.section.clone()).expect("its type is plain");
+        let of_thin = separate(&thin).expect("it is as elias-build makes them");
+        let of_whole = separate_carried(&whole, &first.section, &import).expect("as above");
+        assert_eq!(of_whole.component, of_thin.component);
+        assert_eq!((of_whole.memory_bytes, of_whole.data), (of_thin.memory_bytes, of_thin.data));
     }
 
     #[test]
@@ -365,6 +444,11 @@ mod tests {
         }
         let engine = |text: &str| check_engine(&wat::parse_str(format!("(module {text})")).expect("valid text"));
         engine(r#"(import "env" "memory" (memory 1)) (global (mut i32) (i32.const 1024))"#).expect("a stack pointer");
+        let stack = |text: &str| stack_bytes(&wat::parse_str(format!("(module {text})")).expect("valid text"));
+        let globals = "(global i32 (i32.const 7)) (global (mut i32) (i32.const 1024)) (func)";
+        assert_eq!(stack(globals).expect("a constant"), 1024);
+        assert_eq!(stack("(func)").expect("no globals"), 0);
+        stack(r#"(import "e" "g" (global i32)) (global (mut i32) (global.get 0))"#).expect_err("no constant");
         check_engine(b"\0asm\x0d\0\x01\0\x01\x02").expect_err("a component");
         check_engine(b"\0asm\x01\0\0\0\x04\x7f\x01").expect_err("cut short");
         for text in [

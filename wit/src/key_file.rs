@@ -1,4 +1,4 @@
-//! The files of signing keys.
+//! The file of a signing key, which only its owner may read.
 
 use crate::note::{KEY_BYTES_MAX, NoteError, SigningKey};
 use std::fs::File;
@@ -58,7 +58,7 @@ impl KeyFileError {
 /// and [`KeyFileError::Key`] if there is no key in it.
 pub fn read(path: &Path) -> Result<SigningKey, KeyFileError> {
     let unreadable = |error| KeyFileError::Io { path: path.to_owned(), error };
-    // What is checked is the file that is open, not another that has taken its name.
+    // The open file is checked, not another that has taken its name.
     let file = File::open(path).map_err(unreadable)?;
     check_permissions(path, &file)?;
     let mut text = String::new();

@@ -14,6 +14,7 @@ pub mod key_file;
 pub mod layout;
 pub mod manifest;
 pub mod note;
+mod payloads;
 pub mod signature;
 pub mod stack;
 
@@ -24,8 +25,14 @@ use sha2::{Digest, Sha256};
 /// The SHA-256 of `bytes` as 64 lower-case hexadecimal digits: the name of every artifact.
 #[must_use]
 pub fn digest(bytes: &[u8]) -> String {
+    hexadecimal(&Sha256::digest(bytes))
+}
+
+/// Two lower-case hexadecimal digits for each byte.
+#[must_use]
+pub fn hexadecimal(bytes: &[u8]) -> String {
     use std::fmt::Write;
-    Sha256::digest(bytes).iter().fold(String::with_capacity(64), |mut hex, byte| {
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut hex, byte| {
         let _ = write!(hex, "{byte:02x}"); // writing to a String cannot fail
         hex
     })

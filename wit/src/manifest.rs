@@ -29,8 +29,12 @@ pub struct Manifest {
     pub name: String,
     /// The component's version, from package.json; `0.0.0` where there is none.
     pub version: String,
-    /// The handlers that the default export implements, sorted: of `call`, `event`, `fetch`, `job` and `scheduled`.
+    /// The handlers that the default export implements, sorted: of `call`, `event`, `events`, `fetch`, `job` and
+    /// `scheduled`.
     pub handlers: Vec<String>,
+    /// The classes of service workers that the entry module exports, sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub workers: Vec<String>,
     /// The WIT interfaces that the component imports, sorted.
     pub imports: Vec<String>,
     /// Which of the source's implementations this is; none where it has but the first.
@@ -153,6 +157,7 @@ mod tests {
             name: "hello".into(),
             version: "1.0.0".into(),
             handlers: vec!["fetch".into()],
+            workers: vec!["Cart".into()],
             imports: vec!["wasi:http/types@0.2.12".into()],
             stage: None,
             eval: false,

@@ -140,6 +140,7 @@ mod tests {
             name: name.into(),
             version: version.into(),
             handlers: vec![],
+            workers: vec![],
             imports: vec![],
             stage: None,
             eval: false,
@@ -194,7 +195,7 @@ mod tests {
             for bit in 0..8 {
                 let mut bytes = note.clone().into_bytes();
                 bytes[at] ^= 1 << bit;
-                // What is not UTF-8 does not get as far as here.
+                // A file that is not UTF-8 does not get as far as here.
                 let Ok(altered) = String::from_utf8(bytes) else { continue };
                 codes.insert(verify(&altered, &app, &keys).expect_err(&altered).code());
             }

@@ -42,7 +42,7 @@ async fn component_response(
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     mut request: Request,
 ) -> Response {
-    // What scripts see in `ctx`. A service that authenticates also says `user_id` here.
+    // Scripts see this in `ctx`. A service that authenticates also says `user_id` here.
     request.extensions_mut().insert(Caller { client_address: Some(peer.ip()), ..Caller::default() });
     match app.fetch(request).await {
         Ok(response) => response.map(Body::new),

@@ -45,7 +45,7 @@ struct Neighbour {
     distance: f64,
 }
 
-// What is of a fixed size is paid with the call; a name is paid by its bytes.
+// The call pays for arguments of a fixed size; a name is paid by its bytes.
 impl Payload for Place {}
 // #endregion types
 

@@ -19,7 +19,7 @@ async fn main() -> anyhow::Result<()> {
     // An HTTP request, without HTTP.
     let request = http::Request::get("http://localhost/?name=Grace").body(Empty::<Bytes>::new())?;
     let response = app.fetch(request).await?;
-    let running = response.extensions().get::<elias_host::Running>().cloned();
+    let running = response.extensions().get::<elias_host::ExecutionHandle>().cloned();
     let body = response.into_body().collect().await?.to_bytes();
     print!("fetch: {}", String::from_utf8_lossy(&body));
     if let Some(running) = running {

@@ -9,7 +9,7 @@ use crate::native::{self, builtins, describe_capabilities, fetch_handler, random
 use crate::phase::{self, Import};
 use crate::runtime::{self, Spare};
 use crate::{application, build_report, event_loop, heap, uncaught};
-use javy::quickjs::{Ctx, Module, Promise, Value, promise::PromiseState};
+use javy::quickjs::{Ctx, Module, Object, Promise, Value, promise::PromiseState};
 use std::collections::BTreeMap;
 
 /// Bytes of memory that an instance finds free at its start, so that most requests do not have to ask the host for
@@ -60,8 +60,9 @@ extern "C" fn elias_load(input: *mut u8, length: usize) -> *const [usize; 2] {
 /// may draw, in hexadecimal, none if it may not, the component's name, and the description of the functions that it
 /// imports from capabilities which the engine does not know.
 ///
-/// The result names the handlers, those that nothing would ever call, the implementation and the last that there is,
-/// the warnings (kind and stack) and the log lines (level and message) of the top level.
+/// The result names the handlers, those that nothing would ever call, the classes of service workers, the
+/// implementation and the last that there is, the warnings (kind and stack) and the log lines (level and message) of
+/// the top level.
 #[unsafe(no_mangle)]
 extern "C" fn elias_evaluate(input: *mut u8, length: usize) -> *const [usize; 2] {
     let mut input = take_input(input, length).into_iter();
@@ -126,6 +127,8 @@ struct Evaluation {
     handlers: Vec<&'static str>,
     /// The names of handlers that nothing would ever call.
     uncalled: Vec<&'static str>,
+    /// The names of the classes of service workers that the module exports.
+    workers: Vec<String>,
     /// The number of the implementation that the component is.
     stage: usize,
     /// The highest number of an implementation in the module.
@@ -153,6 +156,8 @@ fn evaluate(
     fetch_handler::keep_shapes(false);
     let (module, evaluated) = evaluated.map_err(catch)?;
     settled(ctx, &evaluated)?;
+    let exports = module.namespace().map_err(catch)?;
+    let workers = native::worker::find_classes(ctx, exports).map_err(catch)?;
     let fail =
         |name: &str, message: &str| ExceptionText { name: name.into(), message: message.into(), stack: String::new() };
     let mut default: Value<'_> = module.get("default").unwrap_or_else(|_| {
@@ -170,10 +175,12 @@ fn evaluate(
     }
     // Where there are several the default export is the last one, whichever is wanted.
     if default.is_undefined() || of > 1 {
-        let Some(implementation) = made.remove(&stage) else {
-            return Err(fail("elias:no-default-export", "the module has no default export"));
+        default = match made.remove(&stage) {
+            Some(implementation) => implementation.restore(ctx).map_err(catch)?.into_value(),
+            // Workers are enough for a component.
+            None if !workers.is_empty() => Object::new(ctx.clone()).map_err(catch)?.into_value(),
+            None => return Err(fail("elias:no-default-export", "the module has no default export")),
         };
-        default = implementation.restore(ctx).map_err(catch)?.into_value();
     }
     drop(made); // the others are not in the component
     let Some(application) = default.as_object() else {
@@ -187,7 +194,7 @@ fn evaluate(
         let message = format!("the default export has a handler `{name}` whose name is not a key in the source");
         return Err(fail("elias:no-handler", &message));
     }
-    if handlers.is_empty() {
+    if handlers.is_empty() && workers.is_empty() {
         return Err(fail("elias:no-handler", "the default export has no handler"));
     }
     // Its own only: a router may be a proxy that has every method.
@@ -195,7 +202,7 @@ fn evaluate(
     let is_own = |name: &&str| own.iter().any(|key| key == name);
     let uncalled = FOREIGN_HANDLERS.into_iter().filter(is_own).filter(is_function).collect();
     application::set_implementation(ctx, application);
-    Ok(Evaluation { handlers, uncalled, stage, of })
+    Ok(Evaluation { handlers, uncalled, workers, stage, of })
 }
 
 fn settled(ctx: &Ctx<'_>, promise: &Promise<'_>) -> Result<(), ExceptionText> {
@@ -212,11 +219,13 @@ fn settled(ctx: &Ctx<'_>, promise: &Promise<'_>) -> Result<(), ExceptionText> {
     }
 }
 
-fn report(Evaluation { handlers, uncalled, stage, of }: &Evaluation) -> String {
+fn report(Evaluation { handlers, uncalled, workers, stage, of }: &Evaluation) -> String {
     let mut json = format!("{{\"stage\":{stage},\"of\":{of},\"handlers\":[");
     separated(&mut json, handlers, |json, handler| write_json_string(json, handler));
     json.push_str("],\"uncalled\":[");
     separated(&mut json, uncalled, |json, handler| write_json_string(json, handler));
+    json.push_str("],\"workers\":[");
+    separated(&mut json, workers, |json, class| write_json_string(json, class));
     json.push_str("],\"dependencies\":[");
     separated(&mut json, &build_report::take_dependencies(), |json, package| write_json_string(json, package));
     json.push_str("],\"warnings\":[");

@@ -6,8 +6,9 @@ use crate::error::ExceptionText;
 use crate::{log, uncaught};
 use javy::quickjs::{Ctx, Error, Function, Persistent, Result, qjs};
 use std::cell::{Cell, RefCell};
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+const NANOSECONDS_PER_MS: u64 = 1_000_000;
 
 /// A JavaScript function that outlives the call it was passed to.
 pub(crate) type Callback = Persistent<Function<'static>>;
@@ -34,6 +35,10 @@ struct Timer {
     callback: Callback,
     /// Nanoseconds; for timers that repeat.
     interval: Option<u64>,
+    /// Whether it is a task that only looks like a timer: no turn of a worker ends before it is called.
+    immediate: bool,
+    /// When it is due (nanoseconds of the loop's clock), and in what order it was set.
+    due: (u64, u64),
 }
 
 struct EventLoop {
@@ -41,8 +46,13 @@ struct EventLoop {
     timers: RefCell<BTreeMap<u32, Timer>>,
     /// The tasks that are to run in a turn of their own, in order.
     tasks: RefCell<VecDeque<Callback>>,
-    /// When each timer is due (nanoseconds of the monotonic clock) and in what order it was set.
-    due: RefCell<BinaryHeap<Reverse<(u64, u64, u32)>>>,
+    /// `due` and id of each timer.
+    due: RefCell<BTreeSet<(u64, u64, u32)>>,
+    /// Whether timers outlive what runs: in the turns of a worker they are the host's to wait for.
+    durable: Cell<bool>,
+    /// Nanoseconds, wrapping, from the monotonic clock to the loop's own. Where timers are durable that counts from
+    /// 1970, since the monotonic clock is another one in the next process; else it is the same.
+    offset: Cell<u64>,
     next_timer: Cell<u32>,
     sequence: Cell<u64>,
     /// The values to drop once nothing that waits for them is left.
@@ -56,7 +66,9 @@ static LOOP: EventLoop = EventLoop {
     waits: RefCell::new(Vec::new()),
     timers: RefCell::new(BTreeMap::new()),
     tasks: RefCell::new(VecDeque::new()),
-    due: RefCell::new(BinaryHeap::new()),
+    due: RefCell::new(BTreeSet::new()),
+    durable: Cell::new(false),
+    offset: Cell::new(0),
     next_timer: Cell::new(1),
     sequence: Cell::new(0),
     deferred: RefCell::new(Vec::new()),
@@ -85,7 +97,7 @@ pub(crate) fn run_deferred() {
     deferred.into_iter().for_each(|f| f());
 }
 
-/// Gives up all waits, and timers with them.
+/// Gives up all waits.
 pub(crate) fn release() {
     let waits = LOOP.waits.take();
     let (pollables, ready): (Vec<_>, Vec<_>) = waits.into_iter().map(|wait| (wait.pollable, wait.ready)).unzip();
@@ -105,33 +117,73 @@ pub(crate) fn forget(id: WaitId) {
     }
 }
 
-/// Sets a timer and gives its id.
-pub(crate) fn set_timer(callback: Callback, delay_ms: f64, repeat: bool) -> u32 {
+/// Begins a turn of a worker at this time, in milliseconds since 1970: timers are durable until it ends.
+pub(crate) fn begin_turn(now_ms: f64) {
+    let now = (now_ms.max(0.0) as u64).saturating_mul(NANOSECONDS_PER_MS);
+    LOOP.offset.set(now.wrapping_sub(monotonic_clock::now()));
+    LOOP.durable.set(true);
+}
+
+/// Forgets the time at the end of a worker's turn, but for the times of timers.
+pub(crate) fn end_turn() {
+    LOOP.offset.set(0);
+    LOOP.durable.set(false);
+}
+
+/// The loop's clock, in nanoseconds.
+fn now() -> u64 {
+    monotonic_clock::now().wrapping_add(LOOP.offset.get())
+}
+
+/// The instant of the monotonic clock at which the loop's clock shows `due`.
+fn instant(due: u64) -> u64 {
+    let offset = LOOP.offset.get();
+    // What is past where the monotonic clock began is now.
+    if offset == 0 { due } else { due.max(now()).wrapping_sub(offset) }
+}
+
+/// Sets a timer and gives its id. One that is `immediate` is called before a worker's turn ends.
+pub(crate) fn set_timer(callback: Callback, delay_ms: f64, repeat: bool, immediate: bool) -> u32 {
     // As the HTML standard's timer initialisation steps: NaN and negative delays are zero. A timer that repeats waits
     // at least a millisecond, or it would never let the loop turn.
     let delay = (delay_ms.clamp(0.0, f64::from(i32::MAX)) * 1e6) as u64;
+    let interval = repeat.then_some(delay.max(NANOSECONDS_PER_MS));
     let id = unused_timer();
-    LOOP.timers.borrow_mut().insert(id, Timer { callback, interval: repeat.then_some(delay.max(1_000_000)) });
-    schedule(id, monotonic_clock::now().saturating_add(delay));
+    schedule(id, Timer { callback, interval, immediate, due: (now().saturating_add(delay), 0) });
     id
 }
 
 /// An id that no timer has.
 pub(crate) fn unused_timer() -> u32 {
-    let id = LOOP.next_timer.get();
-    LOOP.next_timer.set(id.wrapping_add(1).max(1));
-    id
+    let timers = LOOP.timers.borrow();
+    loop {
+        let id = LOOP.next_timer.get();
+        LOOP.next_timer.set(id.wrapping_add(1).max(1));
+        // A worker may live long enough for the ids to begin anew.
+        if !timers.contains_key(&id) {
+            return id;
+        }
+    }
 }
 
 /// Forgets a timer; unknown ids are ignored.
 pub(crate) fn clear_timer(id: u32) {
-    LOOP.timers.borrow_mut().remove(&id);
+    drop(take_timer(id));
 }
 
-fn schedule(id: u32, due: u64) {
+fn take_timer(id: u32) -> Option<Timer> {
+    let timer = LOOP.timers.borrow_mut().remove(&id)?;
+    LOOP.due.borrow_mut().remove(&(timer.due.0, timer.due.1, id));
+    Some(timer)
+}
+
+/// Sets a timer after those that are due at the same time.
+fn schedule(id: u32, mut timer: Timer) {
     let sequence = LOOP.sequence.get();
     LOOP.sequence.set(sequence + 1);
-    LOOP.due.borrow_mut().push(Reverse((due, sequence, id)));
+    timer.due.1 = sequence;
+    LOOP.due.borrow_mut().insert((timer.due.0, sequence, id));
+    LOOP.timers.borrow_mut().insert(id, timer);
 }
 
 /// Runs promise jobs until none is left, and then tells of rejections that none of them handled.
@@ -212,48 +264,48 @@ pub(crate) fn run_until(ctx: &Ctx<'_>, done: impl Fn() -> bool) -> std::result::
         if done() {
             return Ok(());
         }
-        let ran = run_tasks(ctx);
-        let timer = next_due();
-        if ran {
+        if run_tasks(ctx) {
             // Tasks that queue tasks keep neither the host's answers nor timers from their turn.
             let ready = LOOP.waits.borrow().iter().map(|wait| wait.pollable.ready()).collect();
             move_on(ctx, ready);
-            if timer.is_some_and(|due| due <= monotonic_clock::now()) {
-                fire(ctx);
-            }
+            fire_due(ctx);
             continue;
         }
-        if timer.is_none() && LOOP.waits.borrow().is_empty() {
-            return Err(StallError);
+        if LOOP.waits.borrow().is_empty() {
+            if LOOP.durable.get() {
+                let Some(id) = first_immediate() else { return Err(StallError) };
+                fire(ctx, id);
+                continue;
+            }
+            if LOOP.due.borrow().is_empty() {
+                return Err(StallError);
+            }
         }
-        wait_for_host(ctx, timer);
-        if timer.is_some_and(|due| due <= monotonic_clock::now()) {
-            fire(ctx);
-        }
+        wait_for_host(ctx);
+        fire_due(ctx);
     }
 }
 
-/// When the earliest timer is due; timers that were cleared are dropped on the way.
+/// When the earliest timer is due.
 fn next_due() -> Option<u64> {
-    let mut due = LOOP.due.borrow_mut();
-    let timers = LOOP.timers.borrow();
-    while let Some(Reverse((at, _, id))) = due.peek() {
-        if timers.contains_key(id) {
-            return Some(*at);
-        }
-        due.pop();
-    }
-    None
+    LOOP.due.borrow().first().map(|(due, ..)| *due)
 }
 
-/// Blocks until a wait is ready or the timer is due, and moves on what is ready.
-fn wait_for_host(ctx: &Ctx<'_>, timer: Option<u64>) {
+/// The earliest of the timers that are immediate.
+fn first_immediate() -> Option<u32> {
+    let (due, timers) = (LOOP.due.borrow(), LOOP.timers.borrow());
+    due.iter().map(|(.., id)| *id).find(|id| timers.get(id).is_some_and(|timer| timer.immediate))
+}
+
+/// Blocks until a wait is ready or a timer is due, and moves on what is ready.
+fn wait_for_host(ctx: &Ctx<'_>) {
+    let timer = next_due();
     let ready = {
         let waits = LOOP.waits.borrow();
-        if waits.is_empty() && timer.is_some_and(|due| due <= monotonic_clock::now()) {
+        if waits.is_empty() && timer.is_some_and(|due| due <= now()) {
             return;
         }
-        let timer = timer.map(monotonic_clock::subscribe_instant);
+        let timer = timer.map(|due| monotonic_clock::subscribe_instant(instant(due)));
         let pollables: Vec<&Pollable> = waits.iter().map(|wait| &wait.pollable).chain(timer.as_ref()).collect();
         let mut ready = vec![false; waits.len()];
         for index in poll::poll(&pollables) {
@@ -284,18 +336,34 @@ fn move_on(ctx: &Ctx<'_>, ready: Vec<bool>) {
     }
 }
 
-/// Calls the one timer that is due first; promise jobs run between two timers, as browsers do it.
-fn fire(ctx: &Ctx<'_>) {
-    let Some(Reverse((due, _, id))) = LOOP.due.borrow_mut().pop() else { return };
-    let Some(Timer { callback, interval }) = LOOP.timers.borrow_mut().remove(&id) else { return };
-    if let Some(interval) = interval {
-        LOOP.timers.borrow_mut().insert(id, Timer { callback: callback.clone(), interval: Some(interval) });
-        schedule(id, due.saturating_add(interval).max(monotonic_clock::now()));
+/// Calls the one timer that is due first, if it is due; promise jobs run between two timers, as browsers do it.
+fn fire_due(ctx: &Ctx<'_>) {
+    let first = LOOP.due.borrow().first().copied();
+    if let Some((due, _, id)) = first
+        && due <= now()
+    {
+        fire(ctx, id);
     }
-    let called = callback.restore(ctx).and_then(|callback| callback.call::<_, ()>(()));
-    if let Err(error) = called {
+}
+
+fn fire(ctx: &Ctx<'_>, id: u32) {
+    if let Err(error) = call_timer(ctx, id) {
         report(ctx, &error);
     }
+}
+
+/// Calls a timer, whether it is due or not; nothing if it is not set.
+///
+/// # Errors
+/// What its function threw.
+pub(crate) fn call_timer(ctx: &Ctx<'_>, id: u32) -> Result<()> {
+    let Some(timer) = take_timer(id) else { return Ok(()) };
+    let callback = timer.callback.clone();
+    if let Some(interval) = timer.interval {
+        let due = timer.due.0.saturating_add(interval).max(now());
+        schedule(id, Timer { due: (due, 0), ..timer });
+    }
+    callback.restore(ctx)?.call::<_, ()>(())
 }
 
 /// An exception that no caller waits for.
@@ -309,4 +377,9 @@ fn report(ctx: &Ctx<'_>, error: &Error) {
 /// How many timers are set.
 pub(crate) fn timers() -> usize {
     LOOP.timers.borrow().len()
+}
+
+/// When each timer is due, by id: milliseconds of the loop's clock, in a worker since 1970.
+pub(crate) fn due_timers() -> BTreeMap<u32, u64> {
+    LOOP.timers.borrow().iter().map(|(id, timer)| (*id, timer.due.0.div_ceil(NANOSECONDS_PER_MS))).collect()
 }

@@ -1,6 +1,7 @@
 //! The run phase: the exports that a host calls to have a handler run.
 
 mod triggers;
+mod worker;
 
 use crate::bindings::exports::elias::component::call::{Exception, Guest as CallGuest};
 use crate::bindings::exports::elias::component::fetch::Guest as FetchGuest;

@@ -7,7 +7,7 @@
 use crate::error::ExceptionText;
 use crate::log;
 use javy::quickjs::{Ctx, Function, Object, Persistent, Result, Value};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 /// Promises of which a `rejectionhandled` event may still come; older ones are forgotten.
 const TOLD_MAX: usize = 256;
@@ -30,6 +30,9 @@ struct State {
     late: RefCell<Vec<Rejection>>,
     /// The engine itself waits for these promises and sees what becomes of them.
     awaited: RefCell<Vec<PersistentValue>>,
+    /// Whether the first exception that nothing handles is kept: what runs fails with it.
+    keeps_first: Cell<bool>,
+    kept: RefCell<Option<ExceptionText>>,
 }
 
 // SAFETY: wasm32-wasip1 without threads has one thread.
@@ -41,6 +44,8 @@ static STATE: State = State {
     told: RefCell::new(Vec::new()),
     late: RefCell::new(Vec::new()),
     awaited: RefCell::new(Vec::new()),
+    keeps_first: Cell::new(false),
+    kept: RefCell::new(None),
 };
 
 pub(crate) fn add(native: &Object<'_>) -> Result<()> {
@@ -57,7 +62,32 @@ fn set_hook<'js>(ctx: Ctx<'js>, hook: Function<'js>) {
 /// Reports an exception that no caller waits for.
 pub(crate) fn report<'js>(ctx: Ctx<'js>, exception: Value<'js>) {
     if !is_handled(&ctx, "error", &exception, None) {
-        log::uncaught(&ExceptionText::of(&exception));
+        keep_or(log::uncaught, ExceptionText::of(&exception));
+    }
+}
+
+/// Says whether the first exception that nothing handles is kept from now on.
+pub(crate) fn keep_first(keep: bool) {
+    STATE.keeps_first.set(keep);
+    STATE.kept.replace(None);
+}
+
+/// Whether an exception was kept.
+pub(crate) fn has_kept() -> bool {
+    STATE.kept.borrow().is_some()
+}
+
+/// The exception that was kept.
+pub(crate) fn take_kept() -> Option<ExceptionText> {
+    STATE.kept.take()
+}
+
+/// Keeps the exception if it is the first of what fails with it; else logs it.
+fn keep_or(log: fn(&ExceptionText), thrown: ExceptionText) {
+    if STATE.keeps_first.get() && !has_kept() {
+        STATE.kept.replace(Some(thrown));
+    } else {
+        log(&thrown);
     }
 }
 
@@ -120,7 +150,7 @@ pub(crate) fn notify(ctx: &Ctx<'_>) -> bool {
             continue;
         }
         if !is_handled(ctx, "unhandledrejection", &reason_value, Some(&promise_value)) {
-            log::unhandled(&ExceptionText::of(&reason_value));
+            keep_or(log::unhandled, ExceptionText::of(&reason_value));
         }
         if STATE.hook.borrow().is_some() {
             let mut told = STATE.told.borrow_mut();

@@ -8,14 +8,36 @@ import {
   SqliteAdapter,
   SqliteIntrospector,
   SqliteQueryCompiler,
+  Transaction,
 } from "kysely";
 
 const ISOLATION = new Set(["read-committed", "repeatable-read", "serializable"]);
+
+/** The key by which `elias/jobs`, `elias/events` and `step.transaction` take part in a transaction. */
+const TRANSACTION = Symbol.for("elias.transaction");
+
+/**
+ * Gives Kysely's transactions that key. Kysely makes them itself and does not tell the driver which one a connection is
+ * for; so a transaction asks for its connection, which comes once its statements so far are done: a promise.
+ */
+function identifyTransactions() {
+  Object.defineProperty(Transaction.prototype, TRANSACTION, {
+    configurable: true,
+    get() {
+      return this.getExecutor().provideConnection(async (connection) => connection[TRANSACTION]);
+    },
+  });
+}
 
 /** A connection of Kysely's: statements each on its own, or those of a transaction that is open. */
 class Connection {
   #open;
   #over;
+
+  /** The number of the transaction that is open. */
+  get [TRANSACTION]() {
+    return this.#open?.tx[TRANSACTION];
+  }
 
   async executeQuery({ sql, parameters }) {
     const rows = await (this.#open?.tx ?? db).query(sql, ...parameters);
@@ -80,6 +102,11 @@ class Driver {
   rollbackTransaction = (connection) => connection.rollback();
 }
 
+function createDriver() {
+  identifyTransactions();
+  return new Driver();
+}
+
 /** The parameters of elias/db have numbers. */
 class NumberedSqliteQueryCompiler extends SqliteQueryCompiler {
   getCurrentParameterPlaceholder() {
@@ -90,7 +117,7 @@ class NumberedSqliteQueryCompiler extends SqliteQueryCompiler {
 /** Kysely's dialect for SQLite. */
 export class SqliteDialect {
   createAdapter = () => new SqliteAdapter();
-  createDriver = () => new Driver();
+  createDriver = createDriver;
   createIntrospector = (kysely) => new SqliteIntrospector(kysely);
   createQueryCompiler = () => new NumberedSqliteQueryCompiler();
 }
@@ -98,7 +125,7 @@ export class SqliteDialect {
 /** Kysely's dialect for PostgreSQL. */
 export class PostgresDialect {
   createAdapter = () => new PostgresAdapter();
-  createDriver = () => new Driver();
+  createDriver = createDriver;
   createIntrospector = (kysely) => new PostgresIntrospector(kysely);
   createQueryCompiler = () => new PostgresQueryCompiler();
 }

@@ -32,8 +32,9 @@ export interface PublishOptions {
   /** Milliseconds until the event is published. Default: 0. */
   delay?: number;
   /**
-   * An open transaction of `elias/db`, or of Drizzle over it: the event is published exactly once if the transaction
-   * commits, and never if it is rolled back. Its `key` is looked at after the commit: a second event with it is dropped.
+   * An open transaction of `elias/db`, of Drizzle by `elias/drizzle`, or of Kysely by `elias/kysely`: the event is
+   * published exactly once if the transaction commits, and never if it is rolled back. Its `key` is looked at after the
+   * commit: a second event with it is dropped.
    */
   tx?: object;
 }

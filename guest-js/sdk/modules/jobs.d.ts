@@ -26,8 +26,9 @@ export interface JobOptions {
   /** The component that runs the job. Default: the one that enqueues it. */
   target?: string;
   /**
-   * An open transaction of `elias/db`, or of Drizzle over it: the job is enqueued exactly once if the transaction
-   * commits, and never if it is rolled back. Its `key` is looked at after the commit: a second job with it is dropped.
+   * An open transaction of `elias/db`, of Drizzle by `elias/drizzle`, or of Kysely by `elias/kysely`: the job is
+   * enqueued exactly once if the transaction commits, and never if it is rolled back. Its `key` is looked at after the
+   * commit: a second job with it is dropped.
    */
   tx?: object;
 }

@@ -28,6 +28,11 @@ export interface WaitOptions {
   timeout?: number;
 }
 
+/** What begins transactions over `elias/db`: Drizzle of `elias/drizzle`, or Kysely with a dialect of `elias/kysely`. */
+export type TransactionSource<Tx> =
+  | { transaction(work: (tx: Tx) => Promise<any>): Promise<any> }
+  | { transaction(): { execute(work: (tx: Tx) => Promise<any>): Promise<any> } };
+
 /**
  * Durable steps, in the handlers `job` and `event`. After a crash, a retry or a wait the handler runs again from its
  * beginning; steps that were done return their recorded results. The handler must call the same steps in the same
@@ -62,6 +67,16 @@ export interface Step {
    * @param name Several steps may have the same name.
    */
   transaction<Result>(name: string, work: (tx: Transaction) => Result | Promise<Result>, options?: StepOptions): Promise<Result>;
+  /**
+   * The same in a transaction of Drizzle by `elias/drizzle`, or of Kysely by `elias/kysely`:
+   *
+   *     await step.transaction("store", (tx) => tx.insert(charges).values({ id: charge.id }), { db: orm });
+   */
+  transaction<Tx, Result>(
+    name: string,
+    work: (tx: Tx) => Result | Promise<Result>,
+    options: StepOptions & { db: TransactionSource<Tx> },
+  ): Promise<Result>;
   /** Waits for so many milliseconds, from the first time that the step is reached. Meanwhile there is no instance. */
   sleep(name: string, milliseconds: number): Promise<void>;
   /**

@@ -18,7 +18,7 @@ function membersOf(types, name) {
 
 const INTERFACES = {
   cache: "Cache", config: "Config", db: "Database", events: "Events", forms: "Forms", http: "Http", jobs: "Jobs", log: "Log",
-  workflow: "Step",
+  workers: "Workers", workflow: "Step",
 };
 /** The names of what modules export, where they are not those of the modules. */
 const EXPORTS = { forms: "ELIAS", workflow: "step" };
@@ -47,6 +47,16 @@ test("the types have the methods that the modules have", async () => {
     const types = read(`guest-js/sdk/modules/${module}.d.ts`);
     assert.deepEqual(new Set(Object.keys(implementation)), membersOf(types, INTERFACES[module]), module);
   }
+});
+
+test("the types of workers have the members of the function that makes their classes", async () => {
+  const { worker } = await import("../../web/src/capabilities/workers.js");
+  const types = read("guest-js/sdk/modules/workers.d.ts");
+  assert.deepEqual(new Set(Object.keys(worker)), membersOf(types, "WorkerFactory"));
+  const methods = Object.getOwnPropertyNames(worker.Worker.prototype).filter((name) => name !== "constructor");
+  const start = types.indexOf("export declare class Worker");
+  const body = types.slice(start, types.indexOf("\n}", start));
+  for (const name of methods) assert.match(body, new RegExp(`^  ${name}\\(`, "m"));
 });
 
 test("the types have the error codes that the contract has", () => {

@@ -176,6 +176,9 @@ const native = {
   waitUntil: (promise) => void native.calls.push(["waitUntil", promise]),
   retryMessage: (after, reason) => void native.calls.push(["retry", after, reason]),
   rejectMessage: (reason) => void native.calls.push(["reject", reason]),
+  workerTurns: (find, begin, finish) => void (native.worker = { find, begin, finish }),
+  beginTurn: (...values) => void (native.turn = values),
+  fireTimer: () => {},
   suspend: () => void native.calls.push(["suspend"]),
   /** Node tells no script what is behind a proxy, but that nothing is: Array.isArray throws for a revoked one. */
   proxyTarget(value) {

@@ -158,6 +158,16 @@ test("jobs and events are parts of a transaction by its number", async () => {
   await jobs.enqueue("mail", 1, { tx });
   await events.publish("order.paid", 1, { tx });
   assert.deepEqual(sent, [7, 7]);
+  // One that has to ask for its connection has a promise of its number.
+  const asks = (answer) => ({ get [Symbol.for("elias.transaction")]() { return answer(); } });
+  await jobs.enqueue("mail", 1, { tx: asks(async () => 8) });
+  await events.publish("order.paid", 1, { tx: asks(async () => 9) });
+  assert.deepEqual(sent, [7, 7, 8, 9]);
+  const over = asks(async () => undefined);
+  await assert.rejects(jobs.enqueue("mail", 1, { tx: over }), /tx must be an open transaction/);
+  const gone = asks(async () => { throw new Error("the transaction is over"); });
+  await assert.rejects(events.publish("order.paid", 1, { tx: gone }), /the transaction is over/);
+  assert.equal(sent.length, 4);
   for (const wrong of [null, {}, 7, { [Symbol.for("elias.transaction")]: 0 }]) {
     await assert.rejects(jobs.enqueue("mail", 1, { tx: wrong }), /tx must be an open transaction of elias\/db/);
     await assert.rejects(events.publish("order.paid", 1, { tx: wrong }), TypeError);

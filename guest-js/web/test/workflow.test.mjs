@@ -21,6 +21,7 @@ class Journal {
     const world = `?world=workflow-${++worlds}`;
     const native = (await import(`./native.mjs${world}`)).default;
     const { step } = await import(new URL(`../src/capabilities/workflow.js${world}`, import.meta.url));
+    const { db } = await import(new URL(`../src/capabilities/db.js${world}`, import.meta.url));
     let position = 0;
     const next = (name) => {
       const at = position++;
@@ -50,7 +51,7 @@ class Journal {
       return this.answers[question[0]];
     };
     this.addTransactions(native);
-    const instance = { step, native, suspended: false };
+    const instance = { step, db, native, suspended: false };
     native.suspend = () => void (instance.suspended = true);
     return instance;
   }
@@ -84,8 +85,8 @@ class Journal {
 
   /** Runs a handler in a fresh instance. */
   async run(handler) {
-    const { step } = await this.instance();
-    return handler(step);
+    const { step, db } = await this.instance();
+    return handler(step, db);
   }
 }
 
@@ -269,6 +270,27 @@ test("a step in a transaction writes its outcome there, and then into the journa
   const nothing = new Journal();
   assert.equal(await nothing.run((step) => step.transaction("nothing", () => {})), undefined);
   assert.equal(nothing.rows[0].outcome, "{}");
+});
+
+test("a step is in a transaction of what is over the database, if that is given", async () => {
+  // As Drizzle gives a transaction its number, and as Kysely does.
+  const key = Symbol.for("elias.transaction");
+  const drizzle = (db) => ({ transaction: (work) => db.transaction((tx) => work({ kind: "drizzle", [key]: tx[key] })) });
+  const kysely = (db) => ({
+    transaction: () => ({
+      execute: (work) => db.transaction((tx) => work({ kind: "kysely", get [key]() { return Promise.resolve(tx[key]); } })),
+    }),
+  });
+  for (const over of [drizzle, kysely]) {
+    const journal = new Journal();
+    let done = 0;
+    const handler = (step, db) => step.transaction("charge", (tx) => [tx.kind, ++done], { db: over(db) });
+    const first = await journal.run(handler);
+    assert.deepEqual(first, [over.name, 1]);
+    assert.deepEqual(journal.rows.map(({ outcome }) => outcome), [`{"value":["${over.name}",1]}`]);
+    assert.deepEqual(await journal.run(handler), first, "done once");
+    assert.deepEqual(journal.ends, ["commit"]);
+  }
 });
 
 test("a step whose run ended between the commit and the record is not done again", async () => {

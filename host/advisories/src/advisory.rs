@@ -50,7 +50,7 @@ impl Vulnerability {
 
 /// The statement of an advisory about one package.
 #[derive(Debug)]
-struct About {
+struct PackageAdvisory {
     advisory: Arc<Vulnerability>,
     affected: Affected,
 }
@@ -58,7 +58,7 @@ struct About {
 /// Advisories about npm packages.
 #[derive(Debug, Default)]
 pub struct AdvisorySet {
-    by_package: HashMap<String, Vec<About>>,
+    by_package: HashMap<String, Vec<PackageAdvisory>>,
     ids: HashSet<String>,
     unreadable: usize,
 }
@@ -104,7 +104,7 @@ impl AdvisorySet {
         for (package, advisory, affected) in record.about_npm() {
             self.unreadable += affected.unreadable_ranges();
             self.ids.insert(advisory.id.clone());
-            self.by_package.entry(package).or_default().push(About { advisory, affected });
+            self.by_package.entry(package).or_default().push(PackageAdvisory { advisory, affected });
         }
     }
 
@@ -117,7 +117,7 @@ impl AdvisorySet {
     /// The same, for whoever has read the version already. One that is none of npm's is taken to be in every range.
     pub(super) fn of_version(&self, package: &Package, version: Option<&Version>) -> Vec<Vulnerability> {
         let mut found: Vec<Vulnerability> = Vec::new();
-        for About { advisory, affected } in self.by_package.get(&package.name).into_iter().flatten() {
+        for PackageAdvisory { advisory, affected } in self.by_package.get(&package.name).into_iter().flatten() {
             let Some(fixed) = affected.covers(&package.version, version) else { continue };
             match found.iter_mut().find(|known| known.id == advisory.id) {
                 Some(known) => known.fixed = known.fixed.take().or(fixed),

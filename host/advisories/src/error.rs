@@ -1,4 +1,4 @@
-//! Why packages or advisories are refused.
+//! The error for packages or advisories that are refused.
 
 elias_contract::error_codes! {
     /// A refusal, with what happened and what to do.

@@ -1,4 +1,4 @@
-//! Which packages a tenant takes.
+//! The policies by which a tenant accepts or refuses npm packages.
 
 use super::advisory::AdvisorySet;
 use super::pattern::{self, Pattern};

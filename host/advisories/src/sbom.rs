@@ -88,7 +88,7 @@ impl Package {
             }
             let Component { group, name, version, purl, hashes, components } = component;
             left.extend(components.into_iter().rev());
-            // What says nothing of its kind is taken for a package of npm: there is no other in JavaScript.
+            // An entry without a purl is taken for a package of npm: JavaScript has no other.
             if purl.is_some_and(|purl| !purl.starts_with("pkg:npm/")) {
                 continue;
             }
@@ -161,8 +161,10 @@ mod tests {
         let sha512 = "ab".repeat(64);
         let bill = json!({ "bomFormat": "CycloneDX", "components": [
             { "group": "@s", "name": "b", "version": "1.0.0", "purl": "pkg:npm/%40s/b@1.0.0",
-              "hashes": [{ "alg": "SHA-512", "content": sha512 }, { "alg": "SHA-256", "content": "abc" }, { "alg": "MD5", "content": "00" }],
-              "components": [{ "name": "inner", "version": "2.0.0", "hashes": [{ "alg": "SHA-1", "content": "00".repeat(20) }] }] },
+              "hashes": [{ "alg": "SHA-512", "content": sha512 }, { "alg": "SHA-256", "content": "abc" },
+                { "alg": "MD5", "content": "00" }],
+              "components": [{ "name": "inner", "version": "2.0.0",
+                "hashes": [{ "alg": "SHA-1", "content": "00".repeat(20) }] }] },
             { "name": "serde", "version": "1.0.0", "purl": "pkg:cargo/serde@1.0.0" },
             { "name": "none", "hashes": [{ "alg": "SHA-256", "content": "zz".repeat(32) }] },
         ] });

@@ -39,7 +39,8 @@ fn ranges_cover_the_versions_that_the_schema_says() {
     let short = events(json!([{ "introduced": "1" }, { "fixed": "1.2" }]));
     let unreadable = events(json!([{ "introduced": "one" }, { "fixed": "1.2.0" }]));
     let listed = json!({ "versions": ["1.0.0", "not semver"] });
-    let both = json!({ "versions": ["1.0.0"], "ranges": [{ "type": "ECOSYSTEM", "events": [{ "introduced": "1.1.0" }, { "fixed": "1.1.5" }] }] });
+    let both = json!({ "versions": ["1.0.0"],
+        "ranges": [{ "type": "ECOSYSTEM", "events": [{ "introduced": "1.1.0" }, { "fixed": "1.1.5" }] }] });
     let commits = json!({ "ranges": [{ "type": "GIT", "events": [{ "introduced": "0" }] }] });
     for (affected, version, wanted) in [
         (&until, "0.0.0-alpha", Some(Some("1.2.0"))),
@@ -47,7 +48,7 @@ fn ranges_cover_the_versions_that_the_schema_says() {
         (&until, "1.2.0-rc.1", Some(Some("1.2.0"))),
         (&until, "1.2.0", None),
         (&until, "1.2.0+build", None),
-        // What is not a version may be any.
+        // A text that is not a version may be any version.
         (&until, "main", Some(None)),
         (&twice, "0.9.0", None),
         (&twice, "1.0.0", Some(Some("1.5.0"))),

@@ -66,7 +66,7 @@ elias_contract::error_codes! {
         AboveCeiling = "above-ceiling", 422, "The version asks for more than the tenant may have";
         /// Compiling took too long.
         CompileTimeout = "compile-timeout", 422, "The component takes too long to compile";
-        /// The smoke call failed.
+        /// The smoke test failed.
         SmokeFailed = "smoke-failed", 422, "The version failed the smoke test";
         /// A tenant's quota is used up.
         QuotaExceeded = "quota-exceeded", 429, "A quota is exceeded";

@@ -19,11 +19,16 @@ pub struct ExecutionRecord {
     pub version: u32,
     /// The method and path of the request that started the execution, such as `GET /cart`; prefixed with `shadow ` for
     /// a mirrored request. Of the run of a trigger its kind and its name: `schedule nightly`, `job resize`,
-    /// `event order.paid`, `webhook partner`.
+    /// `event order.paid`, `webhook partner`; of rows of an outbox that were not handed over `outbox`.
     pub source: String,
     /// The job that the execution ran; null for a request.
     #[serde(default)]
     pub run: Option<RecordedRun>,
+    /// The id of the trace that the execution belongs to, 32 hexadecimal digits: that of the request's `traceparent`,
+    /// which jobs, events and requests to other services take along. Null for a record of an older release, and where
+    /// no handler ran.
+    #[serde(default)]
+    pub trace: Option<String>,
     /// The time of the start, in milliseconds since 1970-01-01 UTC.
     pub started_at: i64,
     /// The wall-clock duration in microseconds.
@@ -82,6 +87,9 @@ pub struct ExecutionFilter {
     pub environment: Option<Environment>,
     /// Only runs of the job with this id, a tick or a delivery too; absent for all.
     pub job: Option<String>,
+    /// Only executions of the trace with this id, 32 hexadecimal digits: a request, and all that it has caused. A whole
+    /// `traceparent` stands for its trace. Absent for all.
+    pub trace: Option<String>,
     /// `true` for only failed executions, `false` for only those that did not fail; absent for all.
     pub failed: Option<bool>,
     /// Only executions that started before the one with this id; absent for all.

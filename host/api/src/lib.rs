@@ -14,6 +14,7 @@ mod tenants;
 mod trigger_requests;
 mod triggers;
 mod versions;
+mod workflows;
 
 pub use access::{
     Actor, AuditEntry, NewToken, Role, RoleDefinition, RoleSettings, SigningKeyEntry, Token, TokenRole, TokenWithSecret,
@@ -44,7 +45,8 @@ pub use triggers::{
     EventRecord, JobCounts, JobFilter, JobRecord, JobState, JobTrigger, QueueId, ScheduleDetails, ScheduleRecord,
     StepKind, StepRecord, StepState, SubscriptionRecord, TickOutcome, TickRecord,
 };
-pub use versions::{Component, Diff, SmokeCall, UploadedVersion, Version, VersionSettings};
+pub use versions::{Component, Diff, SmokeTest, UploadedVersion, Version, VersionSettings};
+pub use workflows::{WorkflowDetails, WorkflowRecord, WorkflowState};
 
 /// The tenant that is there from the start, for a host with one team.
 pub const DEFAULT_TENANT: &str = "default";

@@ -147,7 +147,7 @@ impl UserSettings {
 /// `bad-input`, with the key.
 pub fn check_text(what: &str, text: &str) -> Result<()> {
     if !is_text(text) {
-        let message = format!("{what}: 1 to {TEXT_BYTES_MAX} bytes without control characters");
+        let message = format!("{what}: must have 1 to {TEXT_BYTES_MAX} bytes without control characters");
         return Err(Error::new(Code::BadInput, message));
     }
     Ok(())

@@ -2,7 +2,7 @@
 
 use crate::error::{Code, Error, Result};
 use elias_delivery::experiment::{Comparison, Experiment, ResponseDifference};
-use elias_delivery::rollout::{Figures, FlagRule, RolloutPlan, RolloutStatus};
+use elias_delivery::rollout::{FlagRule, RolloutPlan, RolloutStatus, VersionMetrics};
 use elias_delivery::supervision::HealthState;
 use elias_names::{ComponentName, Environment};
 use serde::{Deserialize, Serialize};
@@ -75,6 +75,10 @@ pub struct Deployment {
     /// The time since when the deployment gets no requests, in milliseconds since 1970-01-01 UTC; null while it gets
     /// requests.
     pub ended_at: Option<i64>,
+    /// The differences of the schedules, subscriptions, webhooks and jobs to those of the version that served before,
+    /// each as `path: before -> after`. Only in the response to the deployment or the rollback itself.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub trigger_changes: Vec<String>,
 }
 
 /// The state of a deployment.
@@ -210,7 +214,7 @@ pub struct ReleaseStatus {
     /// of events wait.
     pub trigger_health: HealthState,
     /// The measurements on this host since the version was first loaded.
-    pub figures: Figures,
+    pub figures: VersionMetrics,
 }
 
 /// The state of an experiment, for all hosts together.

@@ -83,8 +83,8 @@ pub struct Quotas {
     pub jobs: u64,
     /// The maximum number of events that its components and users publish in a day (UTC); 1,000,000 by default.
     pub events_per_day: u64,
-    /// The maximum number of bytes of the inputs of unfinished jobs and of the data of the events that are kept,
-    /// together; 1,073,741,824 (1 GiB) by default.
+    /// The maximum number of bytes of the inputs of jobs, of the results and errors of jobs that have ended and are
+    /// kept, and of the data of the events that are kept, together; 1,073,741,824 (1 GiB) by default.
     pub trigger_bytes: u64,
     /// The number of days for which events are kept: 1 to 30; 7 by default.
     pub event_retention: u32,

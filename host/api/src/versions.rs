@@ -64,7 +64,7 @@ pub struct VersionSettings {
     #[schema(value_type = Option<Object>)]
     pub triggers: Option<Value>,
     /// The smoke test, table `[smoke]`; null or absent for a GET of `/` that must not fail with 500 or more.
-    pub smoke: Option<SmokeCall>,
+    pub smoke: Option<SmokeTest>,
     /// The files of the version, such as `migrations/0001_tables.sql`: a map from the path to the SHA-256 of the
     /// uploaded artifact.
     pub files: BTreeMap<String, Digest>,
@@ -73,14 +73,14 @@ pub struct VersionSettings {
 /// The smoke test, table `[smoke]`: a request that a version must serve correctly before it gets traffic.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-pub struct SmokeCall {
+pub struct SmokeTest {
     /// The path and query of the GET request; `/` by default.
     pub path: String,
     /// The status that the response must have; 0, the default, for any below 500.
     pub status: u16,
 }
 
-impl Default for SmokeCall {
+impl Default for SmokeTest {
     fn default() -> Self {
         Self { path: "/".to_owned(), status: 0 }
     }

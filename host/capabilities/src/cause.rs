@@ -11,3 +11,47 @@ pub struct Cause {
     /// delivery of an event, nor a job that one enqueued.
     pub hops: u32,
 }
+
+impl Cause {
+    /// The id of the trace, 32 hexadecimal digits; none without a `traceparent`, or with one that is malformed.
+    #[must_use]
+    pub fn trace_id(&self) -> Option<&str> {
+        trace_id(self.traceparent.as_deref()?)
+    }
+}
+
+/// The id of the trace, if the text is a `traceparent` of version 0.
+#[must_use]
+pub fn trace_id(traceparent: &str) -> Option<&str> {
+    let mut parts = traceparent.split('-');
+    let (version, trace, span, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    let lengths = (version.len(), trace.len(), span.len(), flags.len(), traceparent.len());
+    let good = lengths == (2, 32, 16, 2, 55) && [version, trace, span, flags].into_iter().all(is_hex);
+    (good && trace.bytes().any(|byte| byte != b'0')).then_some(trace)
+}
+
+fn is_hex(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cause_is_in_the_trace_of_its_traceparent() {
+        let trace = |text: &str| Cause { traceparent: Some(text.to_owned()), hops: 0 }.trace_id().map(str::to_owned);
+        let good = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00";
+        assert_eq!(trace(good).as_deref(), Some("4bf92f3577b34da6a3ce929d0e0e4736"));
+        assert_eq!(Cause::default().trace_id(), None);
+        for wrong in [
+            "",
+            "x",
+            &format!("{good}-1"),
+            &good.to_uppercase(),
+            &good.replace("4bf92f3577b34da6a3ce929d0e0e4736", &"0".repeat(32)),
+        ] {
+            assert_eq!(trace(wrong), None, "{wrong}");
+        }
+    }
+}

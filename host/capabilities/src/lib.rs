@@ -25,6 +25,7 @@ pub mod crypto;
 pub mod db;
 #[cfg(all(feature = "db", feature = "events", feature = "jobs"))]
 pub mod drain;
+mod empty_grant;
 #[cfg(feature = "events")]
 pub mod events;
 #[cfg(feature = "http")]
@@ -41,7 +42,7 @@ pub mod workflow;
 #[cfg(feature = "cache")]
 pub use cache::Cache;
 #[cfg(any(feature = "events", feature = "http", feature = "jobs"))]
-pub use cause::Cause;
+pub use cause::{Cause, trace_id};
 #[cfg(feature = "config")]
 pub use config::Config;
 #[cfg(feature = "crypto")]

@@ -51,8 +51,8 @@ fn later() -> Now {
 
 fn open(breaker: &Breaker) {
     for _ in 0..config().consecutive_failures {
-        let entry = breaker.try_enter(at(1_000)).expect("it is closed");
-        breaker.record(entry, false, at(1_000));
+        let permit = breaker.try_admit(at(1_000)).expect("it is closed");
+        breaker.record(permit, false, at(1_000));
     }
     assert_eq!(breaker.state(), BreakerState::Open);
 }
@@ -66,14 +66,14 @@ fn so_many_try_an_open_circuit_and_no_more() {
             let tries: Vec<_> = (0..4)
                 .map(|_| {
                     let breaker = sync::Arc::clone(&breaker);
-                    thread::spawn(move || breaker.try_enter(later()).ok())
+                    thread::spawn(move || breaker.try_admit(later()).ok())
                 })
                 .collect();
             let entered: Vec<_> = tries.into_iter().filter_map(|one| one.join().expect("it ends")).collect();
             assert_eq!(entered.len(), 2, "as many as the configuration says");
             assert_eq!(breaker.state(), BreakerState::HalfOpen);
             drop(entered);
-            assert!(breaker.try_enter(later()).is_ok(), "who never was gives its place back");
+            assert!(breaker.try_admit(later()).is_ok(), "who never was gives its place back");
         },
         INTERLEAVINGS,
     );
@@ -85,12 +85,13 @@ fn trials_close_a_circuit_once_whatever_their_order() {
         || {
             let breaker = closed();
             open(&breaker);
-            let trials = [breaker.try_enter(later()), breaker.try_enter(later())].map(|entry| entry.expect("a trial"));
+            let trials =
+                [breaker.try_admit(later()), breaker.try_admit(later())].map(|permit| permit.expect("a trial"));
             let ends: Vec<_> = trials
                 .into_iter()
-                .map(|entry| {
+                .map(|permit| {
                     let breaker = sync::Arc::clone(&breaker);
-                    thread::spawn(move || breaker.record(entry, true, later()))
+                    thread::spawn(move || breaker.record(permit, true, later()))
                 })
                 .collect();
             ends.into_iter().for_each(|one| one.join().expect("it ends"));
@@ -106,7 +107,8 @@ fn a_failed_trial_opens_a_circuit_again_beside_one_that_succeeds() {
         || {
             let breaker = closed();
             open(&breaker);
-            let trials = [breaker.try_enter(later()), breaker.try_enter(later())].map(|entry| entry.expect("a trial"));
+            let trials =
+                [breaker.try_admit(later()), breaker.try_admit(later())].map(|permit| permit.expect("a trial"));
             let [good, bad] = trials;
             let other = sync::Arc::clone(&breaker);
             let succeeds = thread::spawn(move || other.record(good, true, later()));
@@ -129,8 +131,8 @@ fn failures_at_the_same_time_open_a_circuit_once() {
                 .map(|_| {
                     let breaker = sync::Arc::clone(&breaker);
                     thread::spawn(move || {
-                        if let Ok(entry) = breaker.try_enter(at(1_000)) {
-                            breaker.record(entry, false, at(1_000));
+                        if let Ok(permit) = breaker.try_admit(at(1_000)) {
+                            breaker.record(permit, false, at(1_000));
                         }
                     })
                 })
@@ -147,13 +149,13 @@ fn of_a_request_from_before_a_change_nothing_is_learned() {
     shuttle::check_random(
         || {
             let breaker = closed();
-            let before = breaker.try_enter(at(1_000)).expect("it is closed");
+            let before = breaker.try_admit(at(1_000)).expect("it is closed");
             let other = sync::Arc::clone(&breaker);
             let fails = thread::spawn(move || other.record(before, false, at(1_000)));
             breaker.resume("deployed", at(1_000));
             fails.join().expect("it ends");
             // One failure of two that it takes, whenever the other came.
-            let after = breaker.try_enter(at(1_000)).expect("it is closed");
+            let after = breaker.try_admit(at(1_000)).expect("it is closed");
             breaker.record(after, false, at(1_000));
             assert_eq!(breaker.state(), BreakerState::Closed);
         },

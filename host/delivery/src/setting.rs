@@ -1,4 +1,4 @@
-//! Settings that are out of bounds.
+//! The error for a setting that is out of bounds.
 
 use std::fmt::Display;
 use std::ops::RangeInclusive;

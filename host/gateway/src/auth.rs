@@ -118,12 +118,15 @@ impl Rule for AuthRules {
             None => None,
         };
         if api_key.is_none() && jwt.is_none() {
-            return Err(ConfigError::new(at, "says not how: add the table `api-key`, the table `jwt`, or both"));
+            return Err(ConfigError::new(
+                at,
+                "must say how clients authenticate: add the table `api-key`, the table `jwt`, or both",
+            ));
         }
         let realm = table.realm.as_deref().unwrap_or("elias");
         let is_realm = |byte: u8| byte.is_ascii_alphanumeric() || b" -._~/:@".contains(&byte);
         if realm.len() > 64 || !realm.bytes().all(is_realm) {
-            return Err(ConfigError::new(at, "`realm` has other characters than letters, digits and -._~/:@"));
+            return Err(ConfigError::new(at, "`realm` must have only letters, digits and -._~/:@"));
         }
         let challenge =
             |scheme: &str, more: &str| crate::rule::header_value(&format!("{scheme} realm=\"{realm}\"{more}"), at);

@@ -76,7 +76,7 @@ impl Rule for RateLimit {
         let name = table.name.unwrap_or_else(|| "default".to_owned());
         let is_name = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
         if name.is_empty() || name.len() > 32 || !name.bytes().all(is_name) {
-            return Err(wrong("`name` has other characters than a-z, 0-9 and -, or more than 32"));
+            return Err(wrong("`name` must have 1 to 32 characters out of a-z, 0-9 and -"));
         }
         let requests = within(table.requests, [1, 1_000_000], at, "requests")?;
         let per_seconds = within(table.per_seconds, [1, 86_400], at, "per-seconds")?;

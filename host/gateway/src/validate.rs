@@ -83,7 +83,7 @@ impl Rule for Validation {
                 .sum(),
         };
         if rules.body.is_none() && rules.query.is_none() && rules.path.is_none() {
-            return Err(ConfigError::new(at, "says not what: add the schema `body`, `query` or `path`"));
+            return Err(ConfigError::new(at, "must name what is validated: add the schema `body`, `query` or `path`"));
         }
         Ok(rules)
     }

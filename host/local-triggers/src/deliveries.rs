@@ -1,10 +1,11 @@
 //! Events, and their deliveries to the subscriptions that they match.
 
+use crate::batches::{self, WaitingEvent};
 use crate::report::Reporter;
-use crate::run::{Finished, Message, RunOptions, Runner, WebhookMessage};
+use crate::run::{Message, RunOptions, Runner, TaskEnd, WebhookMessage};
 use crate::settings::SubscriptionSettings;
 use elias_capabilities::events::{EventReceiver, PublishedEvent};
-use elias_host::{EventBatch, EventMessage, Running};
+use elias_host::{EventBatch, EventMessage, ExecutionHandle};
 use elias_triggers::event::{Event, EventData, HOPS_MAX};
 use elias_triggers::queue::Outcome;
 use serde_json::{Map, Value};
@@ -16,7 +17,7 @@ use std::time::{Duration, UNIX_EPOCH};
 const ORDERED_MAX: usize = 1_000;
 
 /// The last delivery of a subscription and an ordering key.
-type LastDeliveries = HashMap<(String, String), Finished>;
+type LastDeliveries = HashMap<(String, String), TaskEnd>;
 
 /// Delivers the events of a log.
 pub(crate) async fn run_all(runner: Arc<Runner>, mut events: EventReceiver) {
@@ -100,8 +101,8 @@ fn deliver(
 }
 
 async fn run(
-    runner: &Runner,
-    subscription: &SubscriptionSettings,
+    runner: &Arc<Runner>,
+    subscription: &Arc<SubscriptionSettings>,
     event: &Event,
     hops: u32,
     mut reporter: Option<Reporter>,
@@ -110,17 +111,27 @@ async fn run(
     let journal = runner.journal(&id, None);
     let mut attempt = 1;
     loop {
-        let Ok(slot) = subscription.slots.acquire().await else { break };
-        let options = RunOptions {
-            running: Running::new(),
-            deadline: None,
-            journal: Some(&*journal).filter(|_| subscription.config.batch == 1),
-            hops,
-            policy: subscription.config.retry.policy(),
+        let outcome = match message(subscription, event, attempt) {
+            Message::Events(batch) if subscription.config.batch.wait.is_some() => {
+                let Some(event) = batch.events.into_iter().next() else { break };
+                let bytes = Value::Object(event.event.clone()).to_string().len();
+                let waiting = WaitingEvent { event, bytes, hops, reporter: reporter.take() };
+                batches::run(runner, subscription, waiting).await
+            }
+            message => {
+                let Ok(slot) = subscription.slots.acquire().await else { break };
+                let options = RunOptions {
+                    running: ExecutionHandle::new(),
+                    deadline: None,
+                    journal: Some(&*journal).filter(|_| subscription.config.batch.size == 1),
+                    hops,
+                    policy: subscription.config.retry.policy(),
+                };
+                let outcome = runner.execute(message, options, reporter.take().as_ref()).await;
+                drop(slot);
+                outcome
+            }
         };
-        let message = message(subscription, event, attempt);
-        let outcome = runner.execute(message, options, reporter.take().as_ref()).await;
-        drop(slot);
         match outcome {
             Outcome::Retry { at, attempt: next, .. } => {
                 attempt = next;
@@ -147,7 +158,7 @@ fn message(subscription: &SubscriptionSettings, event: &Event, attempt: u32) -> 
         None => {
             let event = if let Value::Object(members) = json { members } else { Map::new() };
             let event = EventMessage { event, attempt };
-            match subscription.config.batch {
+            match subscription.config.batch.size {
                 1 => Message::Event(event),
                 _ => Message::Events(EventBatch { subscription: subscription.name.clone(), events: vec![event] }),
             }

@@ -26,6 +26,7 @@
 //! # }
 //! ```
 
+mod batches;
 mod deliveries;
 mod jobs;
 mod local;

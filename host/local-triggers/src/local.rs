@@ -2,7 +2,7 @@
 
 use crate::logs::ExecutionLogs;
 #[cfg(feature = "db")]
-use crate::outbox::{self, Committed};
+use crate::outbox::{self, CommitNotifier};
 use crate::report::RunReport;
 use crate::run::{OnRun, Runner, RunnerParts};
 use crate::running::RunningTriggers;
@@ -29,7 +29,7 @@ pub struct LocalTriggers {
     jobs: JobReceiver,
     events: EventReceiver,
     #[cfg(feature = "db")]
-    committed: Arc<Committed>,
+    committed: Arc<CommitNotifier>,
     lines: Arc<ExecutionLogs>,
     on_run: Option<OnRun>,
     webhooks: Option<Arc<dyn WebhookSender>>,

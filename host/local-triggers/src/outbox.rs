@@ -2,7 +2,7 @@
 //! and after each commit.
 
 use crate::run::Runner;
-use elias_capabilities::drain::{Drained, drain_outbox};
+use elias_capabilities::drain::drain_outbox;
 use elias_capabilities::events::EventLog;
 use elias_capabilities::jobs::JobQueue;
 use elias_capabilities::outbox::{OutboxRelay, RelayUnavailable};
@@ -17,9 +17,9 @@ const RETRY: Duration = Duration::from_secs(1);
 
 /// Tells of commits of transactions that wrote into the outbox.
 #[derive(Default)]
-pub(crate) struct Committed(Notify);
+pub(crate) struct CommitNotifier(Notify);
 
-impl OutboxRelay for Committed {
+impl OutboxRelay for CommitNotifier {
     /// There is one component, whose outbox is looked into at each start.
     fn remember(&self, _: &str) -> BoxFuture<'static, Result<(), RelayUnavailable>> {
         ready(Ok(())).boxed()
@@ -31,13 +31,13 @@ impl OutboxRelay for Committed {
 }
 
 /// Hands over what is in the outbox of what is served.
-pub(crate) async fn run_all(runner: Arc<Runner>, committed: Arc<Committed>) {
+pub(crate) async fn run_all(runner: Arc<Runner>, committed: Arc<CommitNotifier>) {
     let queue: Arc<dyn JobQueue> = Arc::new(runner.queue.clone());
     let log: Arc<dyn EventLog> = Arc::new(runner.log.clone());
     loop {
         let is_empty = match runner.source.current() {
             Some(app) => match drain_outbox(&app, &queue, &log).await {
-                Ok(drained) => drained == Drained::All,
+                Ok(drained) => drained.is_empty,
                 Err(error) => {
                     tracing::warn!("the outbox cannot be read: {}", error.message);
                     false

@@ -11,10 +11,10 @@ use elias_capabilities::trigger::{Cause, Clock};
 use elias_capabilities::workflow::{JournalHandle, MemoryJournal};
 use elias_delivery::clock::Now;
 use elias_host::{
-    App, CallOptions, Error, ErrorCode, EventBatch, EventMessage, Job, RunOutcome, RunResult, Running, Tick,
+    App, CallOptions, Error, ErrorCode, EventBatch, EventMessage, ExecutionHandle, Job, RunOutcome, RunResult, Tick,
 };
-use elias_triggers::event::{Event, Filter, TypePattern, batch_endings};
-use elias_triggers::queue::{DeadReason, Ending, KeyLimits, Outcome, RetryPolicy, settle};
+use elias_triggers::event::{Event, Filter, TypePattern, batch_results};
+use elias_triggers::queue::{AttemptResult, DeadReason, KeyLimits, Outcome, RetryPolicy, settle};
 use parking_lot::Mutex;
 use serde_json::Value;
 use std::collections::HashMap;
@@ -62,9 +62,9 @@ pub(crate) struct RunnerParts {
 }
 
 /// The end of a task.
-pub(crate) struct Finished(oneshot::Receiver<()>);
+pub(crate) struct TaskEnd(oneshot::Receiver<()>);
 
-impl Finished {
+impl TaskEnd {
     /// Waits for the end; one that panicked has ended, too.
     pub(crate) async fn wait(self) {
         // Nothing is sent: the task's sender is dropped.
@@ -112,7 +112,6 @@ pub(crate) enum Message {
     Tick(Tick),
     Job(Job),
     Event(EventMessage),
-    /// A batch of one event.
     Events(EventBatch),
     /// Not a handler: an event that is sent to a URL.
     Webhook(WebhookMessage),
@@ -144,20 +143,21 @@ impl Message {
         }
     }
 
-    fn attempt(&self) -> u32 {
+    /// The attempt, of a batch that of each event.
+    fn attempts(&self) -> Vec<u32> {
         match self {
-            Self::Tick(tick) => tick.attempt,
-            Self::Job(job) => job.attempt,
-            Self::Event(event) => event.attempt,
-            Self::Webhook(message) => message.attempt,
-            Self::Events(batch) => batch.events.first().map_or(1, |event| event.attempt),
+            Self::Tick(tick) => vec![tick.attempt],
+            Self::Job(job) => vec![job.attempt],
+            Self::Event(event) => vec![event.attempt],
+            Self::Webhook(message) => vec![message.attempt],
+            Self::Events(batch) => batch.events.iter().map(|event| event.attempt).collect(),
         }
     }
 }
 
 /// How a handler is run.
 pub(crate) struct RunOptions<'a> {
-    pub(crate) running: Running,
+    pub(crate) running: ExecutionHandle,
     pub(crate) deadline: Option<Duration>,
     pub(crate) journal: Option<&'a RunJournal>,
     /// How many events led to this run.
@@ -206,7 +206,7 @@ impl Runner {
     }
 
     /// Starts a task, unless the triggers were stopped.
-    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> Finished {
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> TaskEnd {
         let (over, finished) = oneshot::channel();
         if let Some(tasks) = &mut *self.tasks.lock() {
             while tasks.try_join_next().is_some() {}
@@ -215,7 +215,7 @@ impl Runner {
                 task.await;
             });
         }
-        Finished(finished)
+        TaskEnd(finished)
     }
 
     /// Begins no run any more, waits at most so long until those that have begun are over, and drops everything else.
@@ -253,6 +253,17 @@ impl Runner {
         options: RunOptions<'_>,
         reporter: Option<&Reporter>,
     ) -> Outcome {
+        let outcomes = self.execute_all(message, options, &[reporter.cloned()]).await;
+        outcomes.into_iter().next().unwrap_or(Outcome::Cancelled)
+    }
+
+    /// The same, of a batch for each event; `reporters` are those of the events.
+    pub(crate) async fn execute_all(
+        &self,
+        message: Message,
+        options: RunOptions<'_>,
+        reporters: &[Option<Reporter>],
+    ) -> Vec<Outcome> {
         let active = Active::new(&self.active);
         if self.is_stopping() {
             drop(active);
@@ -260,7 +271,7 @@ impl Runner {
             return std::future::pending().await;
         }
         let RunOptions { running, deadline, journal, hops, policy } = options;
-        let (what, attempt, execution) = (message.what(), message.attempt(), running.id().to_owned());
+        let (what, attempts, execution) = (message.what(), message.attempts(), running.id().to_owned());
         let mut call = CallOptions { running, deadline, ..CallOptions::default() };
         call.extensions.insert(Cause { traceparent: None, hops });
         if let Some(journal) = journal {
@@ -268,43 +279,60 @@ impl Runner {
             call.extensions.insert(JournalHandle::new(&journal.id, journal.journal.clone()));
         }
         self.lines.record(&execution);
-        let ending = match self.source.current() {
+        let endings = match self.source.current() {
             Some(app) => self.run(&app, message, call).await,
-            None => Ending::NotRun { times: 1, reason: "no component is loaded".to_owned() },
+            None => {
+                vec![AttemptResult::NotRun { times: 1, reason: "no component is loaded".to_owned() }; attempts.len()]
+            }
         };
-        let outcome = settle(ending, &policy, attempt, self.now(), rand::random());
-        tell(&what, &execution, attempt, &outcome);
+        let now = self.now();
+        let settled = |(ending, attempt): (AttemptResult, &u32)| settle(ending, &policy, *attempt, now, rand::random());
+        let outcomes: Vec<Outcome> = endings.into_iter().zip(&attempts).map(settled).collect();
+        let is_done = |outcome: &Outcome| matches!(outcome, Outcome::Done { .. });
+        // A run is told of once: of a batch by its first event that is not done, beside those that are dead.
+        let told = outcomes.iter().position(|outcome| !is_done(outcome)).unwrap_or_default();
         let lines = self.lines.take(&execution);
-        let report = RunReport { what, execution, attempt, outcome: outcome.clone(), lines };
-        if let Some(on_run) = &self.on_run {
-            on_run(&report);
+        for (position, (outcome, attempt)) in outcomes.iter().zip(attempts).enumerate() {
+            if position == told || matches!(outcome, Outcome::Dead { .. }) {
+                tell(&what, &execution, attempt, outcome);
+            }
+            let reporter = reporters.get(position).and_then(Option::as_ref);
+            let on_run = self.on_run.as_ref().filter(|_| position == told);
+            if reporter.is_none() && on_run.is_none() {
+                continue;
+            }
+            let (what, execution, outcome, lines) = (what.clone(), execution.clone(), outcome.clone(), lines.clone());
+            let report = RunReport { what, execution, attempt, outcome, lines };
+            if let Some(on_run) = on_run {
+                on_run(&report);
+            }
+            if let Some(reporter) = reporter {
+                // Whoever asked may have left.
+                let _ = reporter.send(report);
+            }
         }
-        if let Some(reporter) = reporter {
-            // Whoever asked may have left.
-            let _ = reporter.send(report);
-        }
-        outcome
+        outcomes
     }
 
-    /// Runs a handler, or sends a webhook.
-    async fn run(&self, app: &App, message: Message, options: CallOptions) -> Ending {
+    /// Runs a handler, or sends a webhook. A batch has a result for each event.
+    async fn run(&self, app: &App, message: Message, options: CallOptions) -> Vec<AttemptResult> {
         let outcome = match message {
             Message::Tick(tick) => app.run_schedule(&tick, options).await,
             Message::Job(job) => app.run_job(&job, options).await,
             Message::Event(event) => app.run_event(&event, options).await,
             Message::Events(batch) => {
                 let ending = ending(app.run_events(&batch, options).await);
-                let first = batch_endings(ending, batch.events.len()).into_iter().next();
-                return first.unwrap_or_else(|| Ending::Invalid("the batch has no event".to_owned()));
+                return batch_results(ending, batch.events.len());
             }
             Message::Webhook(WebhookMessage { webhook, id, event, .. }) => {
-                return match webhook.send(&id, event, self.now()).await {
+                let ending = match webhook.send(&id, event, self.now()).await {
                     Ok(response) => response.ending(self.now()),
-                    Err(reason) => Ending::Failed(reason),
+                    Err(reason) => AttemptResult::Failed(reason),
                 };
+                return vec![ending];
             }
         };
-        ending(outcome)
+        vec![ending(outcome)]
     }
 
     /// The journal of a job or a delivery, which is made for its first run.
@@ -358,7 +386,7 @@ impl RunJournal {
         if self.has_news.load(Relaxed) {
             return 0;
         }
-        // What waits for an event alone is woken; until then it is looked at once in a while.
+        // A run that waits for an event alone is woken; until then it is looked at once in a while.
         self.journal.waits().iter().filter_map(|wait| wait.until).min().unwrap_or(u64::MAX)
     }
 
@@ -372,19 +400,19 @@ impl RunJournal {
 }
 
 /// How a run ended.
-fn ending(outcome: Result<RunOutcome, Error>) -> Ending {
+fn ending(outcome: Result<RunOutcome, Error>) -> AttemptResult {
     match outcome.map(|outcome| outcome.result) {
-        Ok(RunResult::Done(value)) => Ending::Returned(value.to_string()),
-        Ok(RunResult::Retry { after, reason }) => Ending::RetryRequested { after, reason },
-        Ok(RunResult::Reject { reason }) => Ending::Rejected(reason),
-        Ok(RunResult::Suspended) => Ending::Suspended,
+        Ok(RunResult::Done(value)) => AttemptResult::Returned(value.to_string()),
+        Ok(RunResult::Retry { after, reason }) => AttemptResult::RetryRequested { after, reason },
+        Ok(RunResult::Reject { reason }) => AttemptResult::Rejected(reason),
+        Ok(RunResult::Suspended) => AttemptResult::Suspended,
         Err(error) => match error.code() {
-            ErrorCode::Cancelled => Ending::Cancelled,
-            ErrorCode::MissingExport => Ending::Invalid(error.to_string()),
-            ErrorCode::Overloaded => Ending::NotRun { times: 1, reason: error.to_string() },
+            ErrorCode::Cancelled => AttemptResult::Cancelled,
+            ErrorCode::MissingExport => AttemptResult::Invalid(error.to_string()),
+            ErrorCode::Overloaded => AttemptResult::NotRun { times: 1, reason: error.to_string() },
             _ => {
                 let stack = error.stack().map(|stack| format!("\n{stack}")).unwrap_or_default();
-                Ending::Failed(format!("{error}{stack}"))
+                AttemptResult::Failed(format!("{error}{stack}"))
             }
         },
     }

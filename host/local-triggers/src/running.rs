@@ -8,7 +8,7 @@ use crate::webhook::WebhookSender;
 use elias_capabilities::events::{EventLog, NewEvent};
 use elias_capabilities::jobs::{JobQueue, ListedJob, NewJob};
 use elias_capabilities::trigger::Origin;
-use elias_host::Running;
+use elias_host::ExecutionHandle;
 use elias_triggers::config::TriggersConfig;
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -83,7 +83,7 @@ impl RunningTriggers {
         let (runner, name) = (Arc::clone(&self.runner), schedule.to_owned());
         drop(self.runner.spawn(async move {
             let due = runner.now();
-            schedules::run_tick(&runner, &name, due, Running::new(), Some(reporter)).await;
+            schedules::run_tick(&runner, &name, due, ExecutionHandle::new(), Some(reporter)).await;
         }));
         Ok(runs)
     }

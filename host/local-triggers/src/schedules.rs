@@ -1,14 +1,14 @@
-//! Schedules, by the clock.
+//! Runs the schedules of a single project when their times come.
 
 use crate::report::Reporter;
-use crate::run::{Finished, Message, RunOptions, Runner};
+use crate::run::{Message, RunOptions, Runner, TaskEnd};
 use crate::settings::ScheduleSettings;
 use elias_capabilities::trigger::Clock;
 use elias_delivery::clock::Now;
-use elias_host::{Running, Tick};
+use elias_host::{ExecutionHandle, Tick};
 use elias_triggers::config::ScheduleConfig;
 use elias_triggers::queue::{Outcome, RetryPolicy};
-use elias_triggers::schedule::{Decision, Look};
+use elias_triggers::schedule::{Decision, ScheduleState};
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -17,11 +17,11 @@ use std::sync::Arc;
 #[derive(Default)]
 struct ActiveRuns {
     /// Those that have begun.
-    running: Vec<Running>,
+    running: Vec<ExecutionHandle>,
     /// Those that wait for another one to end.
     waiting: u32,
     /// The last one.
-    last: Option<Finished>,
+    last: Option<TaskEnd>,
 }
 
 /// The runs of all schedules, by their names.
@@ -35,7 +35,7 @@ pub(crate) async fn run_all(runner: Arc<Runner>, mut since: Now) {
     let mut armed: Vec<(ScheduleConfig, Option<Now>)> = Vec::new();
     loop {
         let settings = Arc::clone(&changes.borrow_and_update());
-        // What has not changed keeps its next tick.
+        // A schedule that has not changed keeps its next tick.
         let next = |schedule: &ScheduleSettings| {
             let known = armed.iter().find(|(config, _)| *config == schedule.config).map(|(_, next)| *next);
             known.unwrap_or_else(|| schedule.schedule.arm(since))
@@ -76,8 +76,8 @@ fn look(runner: &Arc<Runner>, runs: &AllRuns, settings: &ScheduleSettings, next_
         let runs = all.entry(name.clone()).or_default();
         (u32::try_from(runs.running.len()).unwrap_or(u32::MAX), runs.waiting)
     };
-    let look = Look { now: runner.now(), next_due, paused: false, running, waiting, quota_left: u32::MAX };
-    let verdict = settings.schedule.look(&look);
+    let look = ScheduleState { now: runner.now(), next_due, paused: false, running, waiting, quota_left: u32::MAX };
+    let verdict = settings.schedule.decide(&look);
     for decision in verdict.decisions {
         match decision {
             Decision::Fire { due, after_running, cancel_running, .. } => {
@@ -103,11 +103,11 @@ fn fire(runner: &Arc<Runner>, runs: &AllRuns, name: &str, how: &Firing) {
     let mut all = runs.lock();
     let of_schedule = all.entry(name.to_owned()).or_default();
     if cancel_running {
-        of_schedule.running.iter().for_each(Running::cancel);
+        of_schedule.running.iter().for_each(ExecutionHandle::cancel);
     }
     let before = of_schedule.last.take().filter(|_| after_running);
     of_schedule.waiting += u32::from(after_running);
-    let running = Running::new();
+    let running = ExecutionHandle::new();
     if !after_running {
         of_schedule.running.push(running.clone());
     }
@@ -131,7 +131,13 @@ fn fire(runner: &Arc<Runner>, runs: &AllRuns, name: &str, how: &Firing) {
 }
 
 /// Runs a tick to its end, with retries.
-pub(crate) async fn run_tick(runner: &Runner, name: &str, due: Now, running: Running, mut reporter: Option<Reporter>) {
+pub(crate) async fn run_tick(
+    runner: &Runner,
+    name: &str,
+    due: Now,
+    running: ExecutionHandle,
+    mut reporter: Option<Reporter>,
+) {
     let (mut attempt, mut running) = (1, running);
     let settings = runner.settings();
     let schedule = settings.schedules.iter().find(|schedule| schedule.config.name == name);
@@ -145,7 +151,7 @@ pub(crate) async fn run_tick(runner: &Runner, name: &str, due: Now, running: Run
             Outcome::Retry { at, attempt: next, .. } => {
                 attempt = next;
                 runner.clock.sleep_until(at.unix_ms()).await;
-                running = Running::new();
+                running = ExecutionHandle::new();
             }
             _ => return,
         }

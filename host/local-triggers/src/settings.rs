@@ -1,9 +1,11 @@
 //! The table `[triggers]`, as it is run by.
 
+use crate::batches::OpenBatch;
 use crate::webhook::{Webhook, WebhookSender};
 use elias_triggers::config::{JobConfig, ScheduleConfig, SubscriptionConfig, TriggersConfig, WebhookConfig};
 use elias_triggers::event::{Event, Filter, Transform, TypePattern};
 use elias_triggers::schedule::Schedule;
+use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
 use tokio::sync::{Semaphore, watch};
@@ -38,6 +40,8 @@ pub(crate) struct SubscriptionSettings {
     pattern: TypePattern,
     filter: Filter,
     pub(crate) transform: Option<Transform>,
+    /// The batch that waits for more events, if it has batches that do.
+    pub(crate) open_batch: Mutex<OpenBatch>,
     /// The URL that gets its events; none: the handler `event`.
     pub(crate) webhook: Option<Webhook>,
 }
@@ -93,7 +97,7 @@ impl SubscriptionSettings {
         let pattern = config.pattern().map_err(|error| format!("subscription {name}: {error}"))?;
         let filter = config.filter().map_err(|error| format!("subscription {name}: {error}"))?;
         let transform = config.transform().map_err(|error| format!("subscription {name}: {error}"))?;
-        Ok(Self { name, config, slots, pattern, filter, transform, webhook })
+        Ok(Self { name, config, slots, pattern, filter, transform, open_batch: Mutex::default(), webhook })
     }
 
     /// Whether an event is for it.

@@ -43,7 +43,7 @@ impl Artifacts {
     /// # Errors
     /// `storage-failed`, `bad-input`.
     pub fn open(folder: Dir, url: Option<&str>) -> Result<Self> {
-        // What an earlier process did not finish is nobody's.
+        // Files that an earlier process did not finish are nobody's.
         if folder.exists(PARTIAL) {
             folder.remove_dir_all(PARTIAL)?;
         }

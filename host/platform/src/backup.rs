@@ -51,7 +51,7 @@ impl Platform {
         let data_dir = self.config().data_dir.clone();
         let copy = Temporary::new(&data_dir, "sqlite")?;
         self.store().copy_to(&copy.0).await?;
-        // What the copy refers to, and nothing else: versions may come and go meanwhile. Artifacts stay for a day after
+        // The files that the copy refers to, and no others: versions may come and go. Artifacts stay for a day after
         // their last version.
         let referenced = Store::artifacts_of_copy(&copy.0).await?;
         for digest in &referenced {

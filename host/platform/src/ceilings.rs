@@ -3,7 +3,7 @@
 //! A ceiling is a key and a number. The key is that of elias.toml with its tables, `capabilities.db.connections` or
 //! `limits.fuel`, and the number has the unit that is in the key's name. There is one for every amount that a
 //! capability declares ([`Capability::amounts`](elias_host::capability::Capability::amounts)); the operator may set
-//! others for the host and for a tenant, also for numbers of `[limits]`, `[gateway]` and `[supervision]`.
+//! others for the host and for a tenant, also for numbers of `[limits]`, `[gateway]`, `[supervision]` and `[triggers]`.
 //!
 //! An amount in elias.toml above a ceiling refuses the deployment. A default that is above one is lowered to it, and
 //! so is what an accepted version asks for above a ceiling that came later: at its next load, which a change of
@@ -20,7 +20,7 @@ const LIMITS: &str = "limits.";
 /// The name of a number of a capability's table.
 const CAPABILITIES: &str = "capabilities.";
 /// Tables whose numbers have no ceiling unless the operator sets one.
-const OTHER_TABLES: [&str; 2] = ["gateway.", "supervision."];
+const OTHER_TABLES: [&str; 3] = ["gateway.", "supervision.", "triggers."];
 /// Ceilings that may be set for a tenant.
 pub(crate) const CEILINGS_MAX: usize = 1_000;
 
@@ -74,7 +74,7 @@ impl Ceilings {
                 let all = self.keys().collect::<Vec<_>>().join(", ");
                 return bad(format!(
                     "ceilings: the setting `{}` does not exist; ceilings can be set for {all}, and for numbers \
-                     of gateway.* and supervision.*",
+                     of gateway.*, supervision.* and triggers.*",
                     key.escape_debug()
                 ));
             }
@@ -164,7 +164,7 @@ impl Ceilings {
             let Some(ceiling) = self.ceiling(tenant, key) else { continue };
             let path = key.strip_prefix(CAPABILITIES).and_then(|rest| rest.split_once('.'));
             let Some((capability, path)) = path else { continue };
-            // What was not granted needs no ceiling, and a table of none would be a grant.
+            // A capability that was not granted needs no ceiling, and an empty table would be a grant.
             let Some(table) = grants.get_mut(capability) else { continue };
             lower(table, path, amount.default, ceiling);
         }
@@ -198,7 +198,9 @@ fn numbers_of(settings: &VersionSettings) -> Vec<(String, Number)> {
     let limits =
         settings.limits.iter().map(|(name, limit)| (format!("{LIMITS}{}", name.replace('_', "-")), (*limit).into()));
     found.extend(limits);
-    for (name, table) in [("gateway", &settings.gateway), ("supervision", &settings.supervision)] {
+    let others =
+        [("gateway", &settings.gateway), ("supervision", &settings.supervision), ("triggers", &settings.triggers)];
+    for (name, table) in others {
         if let Some(table) = table {
             numbers(name, table, &mut found);
         }

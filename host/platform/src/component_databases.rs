@@ -4,6 +4,7 @@
 use elias_api::{DatabaseQuery, DatabaseResult, Result};
 use elias_capabilities::events::EventLog;
 use elias_capabilities::jobs::JobQueue;
+use elias_capabilities::outbox::DrainOutcome;
 use elias_host::App;
 use futures::future::BoxFuture;
 use std::sync::Arc;
@@ -34,14 +35,14 @@ pub trait ComponentDatabases: Send + Sync {
         bounds: DatabaseBounds,
     ) -> BoxFuture<'a, Result<DatabaseResult>>;
 
-    /// Hands over the jobs and events in the outbox of the component's database; says whether all were.
+    /// Hands over the jobs and events in the outbox of the component's database.
     ///
     /// # Errors
-    /// `database-unavailable`.
+    /// `database-unavailable`; `sql` if its table is not the one that the host made.
     fn drain_outbox<'a>(
         &'a self,
         app: &'a App,
         queue: &'a Arc<dyn JobQueue>,
         log: &'a Arc<dyn EventLog>,
-    ) -> BoxFuture<'a, Result<bool>>;
+    ) -> BoxFuture<'a, Result<DrainOutcome>>;
 }

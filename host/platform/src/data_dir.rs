@@ -141,7 +141,7 @@ mod tests {
         assert_eq!((mode(data), mode(&path("artifacts/ab"))), (0o700, 0o700));
         assert_eq!((mode(&path("platform.sqlite-wal")), mode(&path("artifacts/ab/abcd"))), (0o600, 0o600));
         assert_eq!(mode(&path("notes.txt")), 0o664, "it is not the platform's");
-        // What one file's owner gives to others is told.
+        // Permissions that a file's owner gives to others are told.
         std::fs::set_permissions(path("secret.key"), Permissions::from_mode(0o6600)).expect("ours");
         assert_eq!(open_to_others(data).expect("read"), [path("secret.key")]);
     }

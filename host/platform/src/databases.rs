@@ -4,12 +4,13 @@ use crate::access::Permission;
 use crate::component_databases::{ComponentDatabases, DatabaseBounds};
 use crate::config::PlatformConfig;
 use crate::platform::Platform;
-use crate::serving::{Purpose, Serving};
+use crate::serving::{LoadContext, Serving};
 use crate::session::Session;
 use crate::triggers::TriggerBackends;
 use elias_api::{Code, DatabaseQuery, DatabaseResult, Error, Result};
 use elias_capabilities::events::EventLog;
 use elias_capabilities::jobs::JobQueue;
+use elias_capabilities::outbox::DrainOutcome;
 use elias_host::App;
 use elias_names::ServiceId;
 use elias_store::NOTHING;
@@ -35,7 +36,7 @@ fn bounds(query: &DatabaseQuery) -> Result<DatabaseBounds> {
     }
     let rows = query.limit.unwrap_or(ROWS_DEFAULT);
     if !(1..=ROWS_MAX).contains(&rows) {
-        return Err(Error::new(Code::BadInput, format!("limit: between 1 and {ROWS_MAX}")));
+        return Err(Error::new(Code::BadInput, format!("limit: must be between 1 and {ROWS_MAX}")));
     }
     Ok(DatabaseBounds { rows: rows.into(), bytes: RESULT_BYTES_MAX, deadline: DEADLINE })
 }
@@ -84,21 +85,21 @@ async fn load(serving: &Serving, id: &ServiceId) -> Result<App> {
     let state = Arc::clone(&service.state());
     let target = &state.snapshot.target;
     let observer = Arc::clone(&service.lines) as _;
-    let purpose = Purpose { service: id, tenant: &target.tenant, secrets: &target.secrets, observer };
-    state.release.load(&serving.loader, &purpose, serving.clock.now()).await
+    let context = LoadContext { service: id, tenant: &target.tenant, secrets: &target.secrets, observer };
+    state.release.load(&serving.loader, &context, serving.clock.now()).await
 }
 
-/// Hands over the jobs and events in the outbox of the database that a component has in an environment; says whether
-/// all were.
+/// Hands over the jobs and events in the outbox of the database that a component has in an environment.
 ///
 /// # Errors
-/// `not-found` if it is not deployed; those of loading it; `database-unavailable`.
+/// `not-found` if it is not deployed; those of loading it; `database-unavailable`; `sql` if its table is not the one
+/// that the host made.
 pub(crate) async fn drain_outbox(
     config: &PlatformConfig,
     serving: &Serving,
     id: &ServiceId,
     backends: TriggerBackends,
-) -> Result<bool> {
+) -> Result<DrainOutcome> {
     let databases = component_databases(config)?;
     let app = load(serving, id).await?;
     let (queue, log): (Arc<dyn JobQueue>, Arc<dyn EventLog>) = (Arc::new(backends.clone()), Arc::new(backends));

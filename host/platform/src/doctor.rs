@@ -1,4 +1,4 @@
-//! Whether a platform is in order.
+//! The checks of `elias doctor`: whether a platform is in order.
 
 use crate::access::Permission;
 use crate::data_dir;

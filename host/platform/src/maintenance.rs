@@ -37,7 +37,7 @@ async fn persist_transitions(platform: Weak<Inner>, mut transitions: mpsc::Unbou
     while let Some(transition) = transitions.recv().await {
         let Some(inner) = platform.upgrade() else { return };
         let platform = Platform::of(inner);
-        // What fails here is tried again by `tick`: traffic goes by the decision already.
+        // A write that fails here is tried again by `tick`: traffic goes by the decision already.
         if let Err(error) = platform.persist_transition(&transition, &Actor::host()).await {
             tracing::error!(
                 service = %transition.service.id, %error,
@@ -228,7 +228,7 @@ async fn sweep(platform: &Platform, swept: &mut Now) -> elias_api::Result<()> {
         return Ok(());
     }
     let mut referenced = platform.store().host_read().await?.referenced_artifacts().await?;
-    // What this host can go back to while the store is away.
+    // This host can go back to these while the store is away.
     let mut proved = HashSet::new();
     for service in platform.serving().table().services.values() {
         let state = service.state();

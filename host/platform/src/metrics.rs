@@ -6,7 +6,7 @@ mod writer;
 use crate::access::Permission;
 use crate::platform::Platform;
 use crate::serving::{
-    CircuitKind, ExecutionOutcome, IdempotencyOutcome, QuotaCounts, QuotaKind, ServiceMeter, Verdict,
+    CircuitKind, ExecutionOutcome, IdempotencyOutcome, QuotaCounts, QuotaDecision, QuotaKind, ServiceMeter,
 };
 use crate::session::Session;
 use crate::triggers::{FAILING_RUNS, LATE, LatencyKind};
@@ -385,7 +385,7 @@ impl MetricsSnapshot {
         )?;
         for (tenant, counts) in &self.tenants {
             for kind in QuotaKind::ALL {
-                for verdict in Verdict::ALL {
+                for verdict in QuotaDecision::ALL {
                     let labels = [("tenant", &**tenant), ("quota", kind.as_str()), ("decision", verdict.as_str())];
                     decisions.labelled(labels, counts.get(kind, verdict))?;
                 }

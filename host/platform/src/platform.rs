@@ -1,6 +1,6 @@
 //! The platform as the server and the command line see it.
 
-use crate::access::{About, Access, Permission};
+use crate::access::{Access, AccessTarget, Permission};
 use crate::advisories::Advisories;
 use crate::artifacts::Artifacts;
 use crate::config::{PlatformConfig, PublicScheme};
@@ -156,7 +156,7 @@ impl Platform {
         session: &Session,
         permission: Permission,
         tenant: &TenantId,
-        about: impl Into<About<'_>>,
+        about: impl Into<AccessTarget<'_>>,
     ) -> Result<()> {
         let about = about.into();
         match &session.credential {
@@ -177,7 +177,7 @@ impl Platform {
         session: &Session,
         permission: Permission,
         tenant: &TenantId,
-        about: impl Into<About<'_>>,
+        about: impl Into<AccessTarget<'_>>,
     ) -> Result<TenantScope> {
         session.require(permission, tenant, about)?;
         Ok(self.store().read(tenant).await?)
@@ -192,7 +192,7 @@ impl Platform {
         session: &Session,
         permission: Permission,
         tenant: &TenantId,
-        about: impl Into<About<'_>>,
+        about: impl Into<AccessTarget<'_>>,
     ) -> Result<TenantScope> {
         session.require(permission, tenant, about)?;
         Ok(self.store().write(tenant).await?)

@@ -61,14 +61,14 @@ pub struct CachedResponse {
 
 /// The entry of a key.
 #[derive(Clone)]
-enum Entry {
+enum CacheEntry {
     /// Responses, the latest last.
     Responses(Arc<Vec<Arc<CachedResponse>>>),
     /// The latest response could not be cached: requests need not wait for each other.
     Pass,
 }
 
-impl Entry {
+impl CacheEntry {
     fn weight(&self, key: &CacheKey) -> u32 {
         let of = |cached: &Arc<CachedResponse>| cached.body.len() + cached.headers.bytes();
         let bytes = match self {
@@ -89,7 +89,7 @@ pub enum LookupResult {
 
 /// The cached responses of all services.
 pub struct ResponseCache {
-    entries: Cache<CacheKey, Entry>,
+    entries: Cache<CacheKey, CacheEntry>,
     /// The keys that are being filled.
     filling: Mutex<HashMap<CacheKey, watch::Receiver<()>>>,
     /// Bytes by tenant.
@@ -99,15 +99,21 @@ pub struct ResponseCache {
 
 struct Lifetimes;
 
-impl Expiry<CacheKey, Entry> for Lifetimes {
-    fn expire_after_create(&self, _: &CacheKey, entry: &Entry, _: Instant) -> Option<Duration> {
+impl Expiry<CacheKey, CacheEntry> for Lifetimes {
+    fn expire_after_create(&self, _: &CacheKey, entry: &CacheEntry, _: Instant) -> Option<Duration> {
         Some(match entry {
-            Entry::Responses(all) => all.iter().map(|cached| cached.headers.lifetime()).max().unwrap_or_default(),
-            Entry::Pass => PASS_FOR,
+            CacheEntry::Responses(all) => all.iter().map(|cached| cached.headers.lifetime()).max().unwrap_or_default(),
+            CacheEntry::Pass => PASS_FOR,
         })
     }
 
-    fn expire_after_update(&self, key: &CacheKey, entry: &Entry, at: Instant, _: Option<Duration>) -> Option<Duration> {
+    fn expire_after_update(
+        &self,
+        key: &CacheKey,
+        entry: &CacheEntry,
+        at: Instant,
+        _: Option<Duration>,
+    ) -> Option<Duration> {
         self.expire_after_create(key, entry, at)
     }
 }
@@ -122,10 +128,10 @@ impl ResponseCache {
         let given_back = Arc::clone(&used);
         let entries = Cache::builder()
             .max_capacity(host_bytes_max)
-            .weigher(|key: &CacheKey, entry: &Entry| entry.weight(key))
+            .weigher(|key: &CacheKey, entry: &CacheEntry| entry.weight(key))
             .expire_after(Lifetimes)
             .support_invalidation_closures()
-            .eviction_listener(move |key: Arc<CacheKey>, entry: Entry, _| {
+            .eviction_listener(move |key: Arc<CacheKey>, entry: CacheEntry, _| {
                 let mut used = lock(&given_back);
                 if let Some(bytes) = used.get_mut(&key.service.tenant) {
                     *bytes = bytes.saturating_sub(entry.weight(&key).into());
@@ -144,8 +150,8 @@ impl ResponseCache {
         let mut waited = false;
         loop {
             match self.entries.get(key) {
-                Some(Entry::Pass) => return LookupResult::Miss(None),
-                Some(Entry::Responses(all)) => {
+                Some(CacheEntry::Pass) => return LookupResult::Miss(None),
+                Some(CacheEntry::Responses(all)) => {
                     let now = SystemTime::now();
                     let newest = |wanted| {
                         all.iter().rev().find(|cached| cached.headers.freshness(request, now) == wanted).cloned()
@@ -187,7 +193,7 @@ impl ResponseCache {
     fn store(&self, key: &CacheKey, request: &Parts, response: CachedResponse) {
         let now = SystemTime::now();
         let mut all: Vec<_> = match self.entries.get(key) {
-            Some(Entry::Responses(all)) => {
+            Some(CacheEntry::Responses(all)) => {
                 all.iter().filter(|cached| !cached.headers.is_of(request, now)).cloned().collect()
             }
             _ => Vec::new(),
@@ -195,11 +201,11 @@ impl ResponseCache {
         all.push(Arc::new(response));
         let surplus = all.len().saturating_sub(VARIANTS_MAX);
         all.drain(..surplus);
-        self.insert(key, Entry::Responses(Arc::new(all)));
+        self.insert(key, CacheEntry::Responses(Arc::new(all)));
     }
 
-    fn insert(&self, key: &CacheKey, entry: Entry) {
-        // What has ended by now is given back first.
+    fn insert(&self, key: &CacheKey, entry: CacheEntry) {
+        // The weight of entries that have expired is given back first.
         self.entries.run_pending_tasks();
         let weight = u64::from(entry.weight(key));
         {

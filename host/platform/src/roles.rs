@@ -40,11 +40,11 @@ impl Platform {
             ));
         }
         if name.as_str().parse::<Role>().is_ok() {
-            let message = format!("{name} is a role of the platform's own; give yours another name");
+            let message = format!("{name} is one of the platform's roles; choose another name");
             return Err(Error::new(Code::BadName, message));
         }
         if !session.principal.custom.is_empty() {
-            let message = "roles are defined by who has a role of the platform's own";
+            let message = "a token with a custom role cannot define roles; use one with a role of the platform";
             return Err(Error::new(Code::Forbidden, message));
         }
         read_policies(&settings.policy)?;

@@ -1,6 +1,6 @@
 //! The session of an authenticated request to the platform.
 
-use crate::access::{About, Permission, Principal};
+use crate::access::{AccessTarget, Permission, Principal};
 use elias_api::{Actor, Result};
 use elias_names::{ComponentName, Environment, TenantId};
 use elias_store::{AllowedServices, TenantScope};
@@ -40,7 +40,12 @@ impl Session {
     ///
     /// # Errors
     /// `forbidden`.
-    pub fn require<'a>(&self, permission: Permission, tenant: &TenantId, about: impl Into<About<'a>>) -> Result<()> {
+    pub fn require<'a>(
+        &self,
+        permission: Permission,
+        tenant: &TenantId,
+        about: impl Into<AccessTarget<'a>>,
+    ) -> Result<()> {
         self.principal.require(permission, tenant, about.into(), &self.address)
     }
 
@@ -60,7 +65,7 @@ impl Session {
         let mut services = Vec::new();
         for component in candidates {
             for environment in Environment::ALL {
-                if self.require(permission, tenant, About::Service(&component, environment)).is_ok() {
+                if self.require(permission, tenant, AccessTarget::Service(&component, environment)).is_ok() {
                     services.push((component.clone(), environment));
                 }
             }

@@ -158,7 +158,8 @@ impl Platform {
     pub async fn set_secret(&self, session: &Session, id: &ServiceId, name: &str, secret: &str) -> Result<()> {
         let good = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
         if name.is_empty() || name.len() > 128 || !name.bytes().all(good) {
-            let message = "a secret's name has letters, digits and underscores, as a variable of the environment";
+            let message =
+                "a secret's name must have 1 to 128 letters, digits and underscores, as an environment variable";
             return Err(Error::new(Code::BadInput, message));
         }
         if secret.len() > SECRET_BYTES_MAX {

@@ -3,14 +3,15 @@
 
 use crate::databases::drain_outbox;
 use crate::platform::Inner;
-use crate::serving::{RequestOutcome, Serving};
+use crate::serving::{ExecutionOutcome, RequestOutcome, Serving};
 use crate::triggers::{Message, Run, RunEnd, ServedTriggers, Services, TriggerBackends, WebhookDelivery};
 use crate::webhooks;
-use elias_api::Code;
+use elias_api::{Code, ExecutionRecord};
+use elias_capabilities::outbox::DrainOutcome;
 use elias_host::{App, CallOptions, Caller, Error, ErrorCode, RunOutcome, RunResult};
 use elias_names::ServiceId;
 use elias_store::{ReleaseTarget, TenantScope};
-use elias_triggers::queue::Ending;
+use elias_triggers::queue::AttemptResult;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use std::sync::{Arc, OnceLock, Weak};
@@ -18,6 +19,9 @@ use tokio::sync::watch;
 
 /// Deployments of a service among which a version is looked for.
 const DEPLOYMENTS_MAX: u32 = 1_000;
+
+/// The source of records of what was not handed over of an outbox.
+const OUTBOX: &str = "outbox";
 
 /// The services of a platform, for its runner, which is made before the platform is.
 #[derive(Default)]
@@ -66,7 +70,11 @@ impl Services for ServedServices {
         .boxed()
     }
 
-    fn drain_outbox(&self, id: &ServiceId, backends: TriggerBackends) -> BoxFuture<'static, elias_api::Result<bool>> {
+    fn drain_outbox(
+        &self,
+        id: &ServiceId,
+        backends: TriggerBackends,
+    ) -> BoxFuture<'static, elias_api::Result<DrainOutcome>> {
         let (platform, id) = (self.platform(), id.clone());
         async move {
             match platform {
@@ -75,6 +83,35 @@ impl Services for ServedServices {
             }
         }
         .boxed()
+    }
+
+    fn record_outbox(&self, id: &ServiceId, error: String) {
+        let Some(platform) = self.platform() else { return };
+        let serving = &platform.serving;
+        let Some(service) = serving.service(id) else { return };
+        let version = service.state().release.target.version;
+        let ServiceId { tenant, component, environment } = id.clone();
+        let record = ExecutionRecord {
+            tenant,
+            id: ulid::Ulid::new().to_string(),
+            component,
+            environment,
+            version,
+            source: OUTBOX.to_owned(),
+            run: None,
+            trace: None,
+            started_at: i64::try_from(serving.clock.now().unix_ms()).unwrap_or(i64::MAX),
+            duration_us: 0,
+            fuel: 0,
+            memory_bytes: 0,
+            host_calls: Vec::new(),
+            status: 0,
+            outcome: ExecutionOutcome::Failed.as_str().to_owned(),
+            code: None,
+            error: Some(error),
+            lines: None,
+        };
+        serving.recorder.record_if(true, record);
     }
 }
 
@@ -87,8 +124,8 @@ pub(crate) fn served(serving: &Serving, id: &ServiceId) -> Option<ServedTriggers
     Some(ServedTriggers { config, quotas, is_stopped: target.stopped })
 }
 
-fn not_run(reason: impl Into<String>) -> Ending {
-    Ending::NotRun { times: 1, reason: reason.into() }
+fn not_run(reason: impl Into<String>) -> AttemptResult {
+    AttemptResult::NotRun { times: 1, reason: reason.into() }
 }
 
 /// Runs a handler as an execution of its service.
@@ -103,7 +140,7 @@ async fn execute(platform: &Inner, run: Run) -> RunEnd {
     let former = match former(platform, &run.service, run.version.filter(|_| run.is_pinned)).await {
         Ok(former) => former,
         Err(error) if error.code() == Code::NotFound => {
-            return RunEnd { ending: Ending::Invalid(error.to_string()), version: None };
+            return RunEnd { ending: AttemptResult::Invalid(error.to_string()), version: None };
         }
         Err(error) => return RunEnd { ending: not_run(error.to_string()), version: None },
     };
@@ -116,7 +153,7 @@ async fn execute(platform: &Inner, run: Run) -> RunEnd {
         }
     };
     let Run { source: (kind, name), record, message, timeout, cause, journal, mut cancelled, .. } = run;
-    guard.set_run(kind, &name, record);
+    guard.set_run(kind, &name, record, &cause);
     let version = Some(guard.version());
     let mut options = CallOptions {
         caller: Arc::new(Caller { tenant_id: Some(guard.tenant().to_string()), ..Caller::default() }),
@@ -210,19 +247,19 @@ async fn wanted(cancelled: &mut watch::Receiver<bool>) {
 }
 
 /// The consequence of a run for its job.
-fn ending(result: &Result<RunOutcome, Error>) -> Ending {
+fn ending(result: &Result<RunOutcome, Error>) -> AttemptResult {
     match result {
-        Ok(RunOutcome { result: RunResult::Done(value), .. }) => Ending::Returned(value.to_string()),
+        Ok(RunOutcome { result: RunResult::Done(value), .. }) => AttemptResult::Returned(value.to_string()),
         Ok(RunOutcome { result: RunResult::Retry { after, reason }, .. }) => {
-            Ending::RetryRequested { after: *after, reason: reason.clone() }
+            AttemptResult::RetryRequested { after: *after, reason: reason.clone() }
         }
-        Ok(RunOutcome { result: RunResult::Reject { reason }, .. }) => Ending::Rejected(reason.clone()),
-        Ok(RunOutcome { result: RunResult::Suspended, .. }) => Ending::Suspended,
+        Ok(RunOutcome { result: RunResult::Reject { reason }, .. }) => AttemptResult::Rejected(reason.clone()),
+        Ok(RunOutcome { result: RunResult::Suspended, .. }) => AttemptResult::Suspended,
         Err(error) => match error.code() {
-            ErrorCode::Cancelled => Ending::Cancelled,
+            ErrorCode::Cancelled => AttemptResult::Cancelled,
             ErrorCode::Overloaded => not_run(error.to_string()),
-            ErrorCode::MissingExport | ErrorCode::RequestTooLarge => Ending::Invalid(error.to_string()),
-            code => Ending::Failed(format!("{code}: {}", describe(error))),
+            ErrorCode::MissingExport | ErrorCode::RequestTooLarge => AttemptResult::Invalid(error.to_string()),
+            code => AttemptResult::Failed(format!("{code}: {}", describe(error))),
         },
     }
 }

@@ -85,7 +85,7 @@ pub(crate) fn read_or_make(folder: &Dir, name: &str, make: impl FnOnce() -> Stri
         Ok(text) => Ok(Zeroizing::new(text)),
         Err(error) if error.kind() == ErrorKind::NotFound => {
             let text = Zeroizing::new(make());
-            // What is encrypted or signed with a key from here on is worth nothing without it.
+            // Anything encrypted or signed with a key from here on is worth nothing without it.
             elias_atomic_write::write(folder, name, text.as_bytes(), Access::OwnerOnly, Fsync::FileAndFolder)?;
             Ok(text)
         }

@@ -5,6 +5,8 @@ use elias_triggers::webhook_delivery::{WebhookRequest, WebhookResponse};
 use futures::future::BoxFuture;
 use serde_json::Value;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 /// A webhook's target, and by which right it is reached.
 #[derive(Debug, Clone, Copy)]
@@ -17,6 +19,9 @@ pub struct WebhookTarget<'a> {
     pub folder: &'a Path,
     /// The URL.
     pub url: &'a str,
+    /// Gets the bytes of the request's body as they are sent: they count also if the request fails, or if nobody waits
+    /// for its end.
+    pub sent: &'a Arc<AtomicU64>,
 }
 
 /// Sends the requests of webhooks. The command line provides it: the platform knows no HTTP client.

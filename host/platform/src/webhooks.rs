@@ -5,11 +5,13 @@ use crate::serving::{ExecutionOutcome, Service, Serving, State};
 use crate::triggers::{RunEnd, WebhookDelivery, child_traceparent, registration};
 use crate::webhook_sender::{WebhookSender, WebhookTarget};
 use elias_api::{Code, Error, ExecutionRecord, RecordedRun, Result, VersionSettings};
+use elias_capabilities::trace_id;
 use elias_names::ServiceId;
 use elias_triggers::config::WebhookConfig;
-use elias_triggers::queue::Ending;
+use elias_triggers::queue::AttemptResult;
 use elias_triggers::webhook_delivery::WebhookRequest;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// The kind of their executions in records.
@@ -42,16 +44,14 @@ struct Message {
 
 /// How a request ended.
 struct DeliveryAttempt {
-    ending: Ending,
+    ending: AttemptResult,
     /// The status of the response; 0 without one.
     status: u16,
-    /// Bytes that were sent.
-    bytes: u64,
 }
 
 impl DeliveryAttempt {
-    fn nothing(ending: Ending) -> Self {
-        Self { ending, status: 0, bytes: 0 }
+    fn without_response(ending: AttemptResult) -> Self {
+        Self { ending, status: 0 }
     }
 }
 
@@ -61,21 +61,26 @@ pub(crate) async fn deliver(
     sender: Option<&dyn WebhookSender>,
     delivery: WebhookDelivery,
 ) -> RunEnd {
-    let not_run = |reason: String| RunEnd { ending: Ending::NotRun { times: 1, reason }, version: None };
+    let not_run = |reason: String| RunEnd { ending: AttemptResult::NotRun { times: 1, reason }, version: None };
     let WebhookDelivery { service, name, id, event, record, mut cancelled } = delivery;
     let Some(service) = serving.service(&service) else {
         return not_run(format!("{service} is not served by this host any more"));
     };
     let Some(sender) = sender else { return not_run("this host sends no webhooks".to_owned()) };
     let state = Arc::clone(&service.state());
-    let message = Message { id, event, traceparent: child_traceparent(record.cause.as_deref()) };
+    let traceparent = child_traceparent(record.cause.as_deref());
+    let trace = trace_id(&traceparent).map(str::to_owned);
+    let message = Message { id, event, traceparent };
+    let sent_bytes = Arc::<AtomicU64>::default();
     let started = Instant::now();
     let is_cancelled = async { cancelled.wait_for(|is_cancelled| *is_cancelled).await.is_ok() };
     let sent = tokio::select! {
-        sent = send(serving, sender, &service.id, &state, &name, message) => sent,
-        true = is_cancelled => DeliveryAttempt::nothing(Ending::Cancelled),
+        sent = send(serving, sender, &service.id, &state, &name, message, &sent_bytes) => sent,
+        true = is_cancelled => DeliveryAttempt::without_response(AttemptResult::Cancelled),
     };
-    let ended = EndedDelivery { service: &service, state: &state, name: &name, record, duration: started.elapsed() };
+    let (duration, sent_bytes) = (started.elapsed(), sent_bytes.load(Ordering::Relaxed));
+    let (service, state, name) = (&*service, &*state, name.as_str());
+    let ended = EndedDelivery { service, state, name, record, trace, duration, sent_bytes };
     ended.record(serving, &sent);
     RunEnd { ending: sent.ending, version: Some(state.release.target.version) }
 }
@@ -87,30 +92,30 @@ async fn send(
     state: &State,
     name: &str,
     message: Message,
+    sent: &Arc<AtomicU64>,
 ) -> DeliveryAttempt {
     let Some(webhook) = state.triggers.webhook.iter().find(|webhook| webhook.name() == name) else {
-        return DeliveryAttempt::nothing(Ending::Invalid(format!("the version that serves has no webhook {name}")));
+        return DeliveryAttempt::without_response(AttemptResult::Invalid(format!(
+            "the version that serves has no webhook {name}"
+        )));
     };
     let settings = &state.release.target.settings;
     let request = match sign(serving, service, state, webhook, message) {
         Ok(request) => request,
-        Err(reason) => return DeliveryAttempt::nothing(Ending::Failed(reason)),
+        Err(reason) => return DeliveryAttempt::without_response(AttemptResult::Failed(reason)),
     };
     let folder = match serving.loader.place_files(settings).await {
         Ok(folder) => folder,
         Err(error) => {
             let reason = format!("{}: {error}", error.code());
-            return DeliveryAttempt::nothing(Ending::NotRun { times: 1, reason });
+            return DeliveryAttempt::without_response(AttemptResult::NotRun { times: 1, reason });
         }
     };
-    let bytes = request.body.len() as u64;
     let grants = serving.loader.ceilings.grants(&state.snapshot.target.tenant, settings);
-    let target = WebhookTarget { service, http: grants.get("http"), folder: &folder, url: &webhook.url };
+    let target = WebhookTarget { service, http: grants.get("http"), folder: &folder, url: &webhook.url, sent };
     match sender.send(target, request).await {
-        Ok(response) => {
-            DeliveryAttempt { ending: response.ending(serving.clock.now()), status: response.status, bytes }
-        }
-        Err(reason) => DeliveryAttempt { ending: Ending::Failed(reason), status: 0, bytes: 0 },
+        Ok(response) => DeliveryAttempt { ending: response.ending(serving.clock.now()), status: response.status },
+        Err(reason) => DeliveryAttempt::without_response(AttemptResult::Failed(reason)),
     }
 }
 
@@ -141,23 +146,25 @@ struct EndedDelivery<'a> {
     state: &'a State,
     name: &'a str,
     record: RecordedRun,
+    trace: Option<String>,
     duration: Duration,
+    sent_bytes: u64,
 }
 
 impl EndedDelivery<'_> {
     /// Counts it, and records it as an execution that took no fuel.
     fn record(self, serving: &Serving, sent: &DeliveryAttempt) {
         let (outcome, error) = match &sent.ending {
-            Ending::Returned(_) => (ExecutionOutcome::Completed, None),
-            Ending::Failed(reason) | Ending::Rejected(reason) | Ending::RetryRequested { reason, .. } => {
-                (ExecutionOutcome::Failed, Some(reason.clone()))
-            }
-            Ending::Cancelled => (ExecutionOutcome::Cancelled, None),
+            AttemptResult::Returned(_) => (ExecutionOutcome::Completed, None),
+            AttemptResult::Failed(reason)
+            | AttemptResult::Rejected(reason)
+            | AttemptResult::RetryRequested { reason, .. } => (ExecutionOutcome::Failed, Some(reason.clone())),
+            AttemptResult::Cancelled => (ExecutionOutcome::Cancelled, None),
             // Nothing was sent, and the job says why.
-            Ending::Invalid(_) | Ending::NotRun { .. } | Ending::Suspended => return,
+            AttemptResult::Invalid(_) | AttemptResult::NotRun { .. } | AttemptResult::Suspended => return,
         };
         let now_ms = serving.clock.now().unix_ms();
-        self.state.tenant.sent(sent.bytes, now_ms);
+        self.state.tenant.sent(self.sent_bytes, now_ms);
         self.service.meter.record(outcome, self.duration);
         // As of runs of handlers: whoever looks at deliveries looks for these.
         let is_special = outcome != ExecutionOutcome::Completed || self.record.attempt > 1;
@@ -173,6 +180,7 @@ impl EndedDelivery<'_> {
             version: self.state.release.target.version,
             source: format!("{KIND} {}", self.name),
             run: Some(self.record),
+            trace: self.trace,
             started_at: i64::try_from(now_ms.saturating_sub(duration_us / 1_000)).unwrap_or(i64::MAX),
             duration_us,
             fuel: 0,

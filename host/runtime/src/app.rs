@@ -9,6 +9,7 @@ use crate::instance::LoadedComponent;
 use crate::json_export::CallOptions;
 use crate::limits::Limits;
 use crate::trigger::{self, EventBatch, EventMessage, Job, RunOutcome, Tick};
+use crate::worker::{Worker, WorkerHeap, WorkerInstances};
 use bytes::Bytes;
 use elias_contract::ErrorCode;
 use elias_contract::manifest::Manifest;
@@ -78,13 +79,13 @@ impl App {
         self.component.granted(TypeId::of::<C>())?.grant().downcast::<C::Grant>().ok()
     }
 
-    /// Answers an HTTP request. A [`crate::Caller`] and a [`crate::Running`] in its extensions say on whose behalf, and
-    /// can cancel it; its other extensions are what capabilities are to know of this execution, as
+    /// Responds to an HTTP request. A [`crate::Caller`] in its extensions says on whose behalf the guest runs, and a
+    /// [`crate::ExecutionHandle`] can cancel it; the other extensions are for capabilities, as
     /// [`CallOptions::extensions`] are for calls.
     ///
     /// The request's URI should be absolute, or the request have a `host` header. The guest runs while this future and
     /// then the response's [`Body`] are polled; dropping either ends it. The response's extensions hold a
-    /// [`crate::Running`].
+    /// [`crate::ExecutionHandle`].
     ///
     /// # Errors
     /// Whatever ended the guest before it responded; see [`ErrorCode`].
@@ -108,7 +109,7 @@ impl App {
     /// Calls the component's `call` handler.
     ///
     /// # Errors
-    /// As [`Self::call`]; `cancelled`, if [`crate::Running::cancel`] ended it.
+    /// As [`Self::call`]; `cancelled`, if [`crate::ExecutionHandle::cancel`] ended it.
     pub async fn call_with(&self, input: &serde_json::Value, options: CallOptions) -> Result<CallOutput, Error> {
         let pool = self.pools.call.as_ref().ok_or_else(|| self.missing_handler("call", "be called"))?;
         call::call(&self.component, pool, input, options).await
@@ -149,6 +150,34 @@ impl App {
     pub async fn run_events(&self, batch: &EventBatch, options: CallOptions) -> Result<RunOutcome, Error> {
         let pool = self.pools.events.as_ref().ok_or_else(|| self.missing_handler("events", "take batches"))?;
         trigger::run_events(&self.component, pool, batch, options).await
+    }
+
+    /// A new service worker, which begins as the application's image. Nothing of it runs before its first
+    /// [`Worker::turn`].
+    ///
+    /// # Errors
+    /// `missing-export`, if the component has no workers, or was not made by `elias-build`: then its memory is not all
+    /// of its state.
+    pub fn start_worker(&self) -> Result<Worker, Error> {
+        Ok(Worker::start(&self.component, self.workers()?))
+    }
+
+    /// A service worker that goes on with this heap, of a worker of this application on any host. Nothing of it runs
+    /// before its next [`Worker::turn`].
+    ///
+    /// # Errors
+    /// As [`Self::start_worker`]; `heap-mismatch`, if the heap is of another engine or image, and so of another version
+    /// of the application; `out-of-memory`, if it is larger than the limit `memory_bytes`.
+    pub fn restore_worker(&self, heap: &WorkerHeap) -> Result<Worker, Error> {
+        Worker::restore(&self.component, self.workers()?, heap)
+    }
+
+    fn workers(&self) -> Result<&WorkerInstances, Error> {
+        self.pools.worker.as_ref().ok_or_else(|| {
+            let need = if self.pools.handlers.worker { "be made by elias-build" } else { "export a class of them" };
+            let message = format!("{} must {need} to have workers", self.name());
+            Error::new(ErrorCode::MissingExport, message)
+        })
     }
 
     fn missing_handler(&self, handler: &str, purpose: &str) -> Error {

@@ -4,7 +4,7 @@ use crate::error::Error;
 use crate::execution::{Execution, Outcome};
 use crate::instance::LoadedComponent;
 use crate::json_export::{self, CallOptions, GuestException, JsonHandler};
-use crate::recycling::InstancePool;
+use crate::recycling::{InstancePool, InstanceSource};
 use std::sync::Arc;
 
 /// The interface and function that this calls.
@@ -30,7 +30,7 @@ pub(crate) async fn call(
     input: &serde_json::Value,
     options: CallOptions,
 ) -> Result<CallOutput, Error> {
-    let (result, record) = json_export::run(component, pool, input, options).await?;
+    let (result, record) = json_export::run(component, InstanceSource::Pool(Arc::clone(pool)), input, options).await?;
     match result {
         Ok(output) => {
             let value = json_export::read_output(&record, &output)?;

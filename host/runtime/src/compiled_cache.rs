@@ -77,7 +77,7 @@ impl CompiledCache {
         // SAFETY: as in `kept_module`.
         let map = |file: &File| unsafe { Module::deserialize_file(engine, path_of(file)) };
         // SAFETY: this program compiled it just now, here or in a child.
-        self.keep(&self.name(engine, "module", bytes), code)
+        self.keep(&name(engine, "module", &digest(bytes)), code)
             .and_then(|file| map(&file).ok())
             .map_or_else(|| unsafe { Module::deserialize(engine, code) }, Ok)
     }
@@ -85,7 +85,7 @@ impl CompiledCache {
     /// The compiled core module for `bytes`, if the folder has it.
     #[must_use]
     pub fn kept_module(&self, engine: &Engine, bytes: &[u8]) -> Option<Module> {
-        let (file, _) = self.open_checked(&self.name(engine, "module", bytes))?;
+        let (file, _) = self.open_checked(&name(engine, "module", &digest(bytes)))?;
         // SAFETY: `open_checked` and `keep` give files that are ours (see `open`) and unaltered: this same wasmtime
         // made them.
         unsafe { Module::deserialize_file(engine, path_of(&file)) }.ok()
@@ -94,9 +94,16 @@ impl CompiledCache {
     /// The compiled component for `bytes`, if the folder has it.
     #[must_use]
     pub fn kept_component(&self, engine: &Engine, bytes: &[u8]) -> Option<Component> {
-        let (file, _) = self.open_checked(&self.name(engine, "component", bytes))?;
+        let (file, _) = self.open_checked(&name(engine, "component", &digest(bytes)))?;
         // SAFETY: as in `kept_module`.
         unsafe { Component::deserialize_file(engine, path_of(&file)) }.ok()
+    }
+
+    /// Counts the compiled code for the component with this digest as used: it was read before, and is shared.
+    pub(crate) fn touch_component(&self, engine: &Engine, digest: &str) {
+        if let Ok(file) = self.dir.open(name(engine, "component", digest)) {
+            touch(&file.into_std());
+        }
     }
 
     /// The component for `bytes` whose compiled code is `code`; as [`Self::keep_module`].
@@ -104,7 +111,7 @@ impl CompiledCache {
         // SAFETY: as in `kept_module`.
         let map = |file: &File| unsafe { Component::deserialize_file(engine, path_of(file)) };
         // SAFETY: as in `keep_module`.
-        self.keep(&self.name(engine, "component", bytes), code)
+        self.keep(&name(engine, "component", &digest(bytes)), code)
             .and_then(|file| map(&file).ok())
             .map_or_else(|| unsafe { Component::deserialize(engine, code) }, Ok)
     }
@@ -112,8 +119,7 @@ impl CompiledCache {
     /// The image that was kept under `name`. Whoever asks knows its bytes, and has to compare.
     pub(crate) fn image(&self, name: &str) -> Option<std::fs::File> {
         let file = self.dir.open(name).ok()?.into_std();
-        // What is used is kept by `prune`.
-        let _ = file.set_modified(SystemTime::now());
+        touch(&file);
         Some(file)
     }
 
@@ -149,8 +155,10 @@ impl CompiledCache {
             return None;
         }
         content.truncate(content.len() - TRAILER_BYTES);
-        // What is used is kept by `prune`. A folder that cannot be written is none that is pruned.
-        let _ = file.try_clone().and_then(|file| file.into_std().set_modified(SystemTime::now()));
+        // A folder that cannot be written is none that is pruned.
+        if let Ok(file) = file.try_clone() {
+            touch(&file.into_std());
+        }
         Some((file, content))
     }
 
@@ -209,12 +217,18 @@ impl CompiledCache {
             |error| tracing::warn!(%error, "compiled code cannot be cached; the component will be compiled again");
         self.write(name, payload).map_err(warn).ok()
     }
+}
 
-    fn name(&self, engine: &Engine, kind: &str, bytes: &[u8]) -> String {
-        let mut hasher = DefaultHasher::new();
-        engine.precompile_compatibility_hash().hash(&mut hasher);
-        format!("{}-{:016x}.{kind}", digest(bytes), hasher.finish())
-    }
+/// The name of the compiled code of what has this digest.
+fn name(engine: &Engine, kind: &str, digest: &str) -> String {
+    let mut hasher = DefaultHasher::new();
+    engine.precompile_compatibility_hash().hash(&mut hasher);
+    format!("{digest}-{:016x}.{kind}", hasher.finish())
+}
+
+/// What is used is kept by `prune`. A folder that cannot be written is none that is pruned.
+fn touch(file: &std::fs::File) {
+    let _ = file.set_modified(SystemTime::now());
 }
 
 /// A path to this very file, also when another has taken its name.

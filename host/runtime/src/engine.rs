@@ -67,32 +67,38 @@ pub fn wasmtime_config(allocation: &Allocation) -> Config {
         .max_wasm_stack(WASM_STACK_BYTES)
         .async_stack_size(FIBER_STACK_BYTES);
     if let Allocation::Pooling { instances, memory_bytes, table_elements } = *allocation {
-        let mut pool = PoolingAllocationConfig::default();
-        pool.total_component_instances(instances)
-            // A component may have a few core instances.
-            .total_core_instances(instances.saturating_mul(4))
-            .max_core_instances_per_component(CORE_INSTANCES_MAX as u32)
-            .total_memories(instances)
-            .max_memories_per_component(MEMORIES_MAX as u32)
-            .total_tables(instances.saturating_mul(2))
-            .max_tables_per_component(TABLES_MAX as u32)
-            .total_stacks(instances)
-            .max_memory_size(memory_bytes)
-            .table_elements(table_elements)
-            .max_unused_warm_slots(instances)
-            .max_component_instance_size(4 << 20)
-            .max_core_instance_size(4 << 20)
-            .linear_memory_keep_resident(MEMORY_KEEP_RESIDENT_BYTES)
-            .table_keep_resident(SMALL_KEEP_RESIDENT_BYTES)
-            .async_stack_keep_resident(SMALL_KEEP_RESIDENT_BYTES)
-            // Not by the system's page map, which would reset only what was written and spare the system calls: it
-            // passes over pages that are not present at that moment, because they were swapped out or are being moved,
-            // and the next instance in the slot would find a former request's bytes in them. A host cannot keep the
-            // kernel from moving pages.
-            .pagemap_scan(Enabled::No);
+        let pool = pool(instances, memory_bytes, table_elements);
         config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
     }
     config
+}
+
+/// The pool of [`Allocation::Pooling`].
+fn pool(instances: u32, memory_bytes: usize, table_elements: usize) -> PoolingAllocationConfig {
+    let mut pool = PoolingAllocationConfig::default();
+    pool.total_component_instances(instances)
+        // A component may have a few core instances.
+        .total_core_instances(instances.saturating_mul(4))
+        .max_core_instances_per_component(CORE_INSTANCES_MAX as u32)
+        .total_memories(instances)
+        .max_memories_per_component(MEMORIES_MAX as u32)
+        .total_tables(instances.saturating_mul(2))
+        .max_tables_per_component(TABLES_MAX as u32)
+        .total_stacks(instances)
+        .max_memory_size(memory_bytes)
+        .table_elements(table_elements)
+        .max_unused_warm_slots(instances)
+        .max_component_instance_size(4 << 20)
+        .max_core_instance_size(4 << 20)
+        .linear_memory_keep_resident(MEMORY_KEEP_RESIDENT_BYTES)
+        .table_keep_resident(SMALL_KEEP_RESIDENT_BYTES)
+        .async_stack_keep_resident(SMALL_KEEP_RESIDENT_BYTES)
+        // Not by the system's page map, which would reset only what was written and spare the system calls: it passes
+        // over pages that are not present at that moment, because they were swapped out or are being moved, and the
+        // next instance in the slot would find a former request's bytes in them. A host cannot keep the kernel from
+        // moving pages.
+        .pagemap_scan(Enabled::No);
+    pool
 }
 
 /// The cost of each operator: wasmtime's table, and growing memory, whose pages the system has to find and clear.
@@ -107,6 +113,12 @@ mod tests {
     use super::*;
     use std::hash::{DefaultHasher, Hash, Hasher};
     use wasmtime::Engine;
+
+    #[test]
+    fn slots_of_the_pool_are_reset_whole() {
+        // wasmtime's way by the page map passes over pages that are swapped out.
+        assert_eq!(pool(4, 8 << 20, 1000).get_pagemap_scan(), Enabled::No);
+    }
 
     #[test]
     fn code_that_was_compiled_apart_serves() {

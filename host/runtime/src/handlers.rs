@@ -4,9 +4,11 @@ use crate::call::{self, CallHandler};
 use crate::fetch::{FetchExport, FetchHandler};
 use crate::instance::InstanceState;
 use crate::json_export::JsonExport;
+use crate::load::LinkedCode;
 use crate::memory::Image;
 use crate::recycling::{Group, Handler, InstancePool, Instances, Template};
 use crate::trigger::{self, JobHandler, TriggerHandler};
+use crate::worker::{self, HeapLayout, WorkerHandler, WorkerInstances};
 use std::sync::Arc;
 use wasmtime::Engine;
 use wasmtime::component::{Component, InstancePre};
@@ -26,6 +28,8 @@ pub struct Handlers {
     pub event: bool,
     /// It takes batches of events.
     pub events: bool,
+    /// It has service workers.
+    pub worker: bool,
 }
 
 /// Where a component's handlers are.
@@ -36,6 +40,7 @@ pub(crate) struct Exports {
     job: Option<JsonExport>,
     event: Option<JsonExport>,
     events: Option<JsonExport>,
+    worker: Option<JsonExport>,
 }
 
 impl Exports {
@@ -48,6 +53,7 @@ impl Exports {
             job: find(trigger::JOB),
             event: find(trigger::EVENT),
             events: find(trigger::EVENTS),
+            worker: JsonExport::find(component, &pre, worker::INTERFACE, worker::FUNCTION),
             fetch: FetchExport::find(component, pre),
         };
         (exports.handlers() != Handlers::default()).then_some(exports)
@@ -62,6 +68,7 @@ impl Exports {
             job: self.job.is_some(),
             event: self.event.is_some(),
             events: self.events.is_some(),
+            worker: self.worker.is_some(),
         }
     }
 }
@@ -70,15 +77,17 @@ impl Exports {
 pub(crate) struct InstanceParts<'a> {
     pub(crate) engine: Engine,
     pub(crate) image: Option<Arc<Image>>,
+    /// What is known of its workers' heaps, if it has workers and a memory of the host's.
+    pub(crate) heap: Option<HeapLayout>,
     pub(crate) fuel: u64,
     pub(crate) instances: &'a Arc<Instances>,
     pub(crate) group: Option<Arc<Group>>,
 }
 
 impl InstanceParts<'_> {
-    fn pool<H: Handler>(&self, export: Option<H::Export>) -> Option<Arc<InstancePool<H>>> {
+    fn pool<H: Handler>(&self, export: Option<&H::Export>) -> Option<Arc<InstancePool<H>>> {
         let (engine, image, fuel) = (self.engine.clone(), self.image.clone(), self.fuel);
-        let template: Template<H> = Template { engine, image, export: export?, fuel };
+        let template: Template<H> = Template { engine, image, export: export?.clone(), fuel };
         Some(InstancePool::new(template, self.instances, self.group.clone()))
     }
 }
@@ -93,21 +102,27 @@ pub(crate) struct HandlerPools {
     pub(crate) job: Option<Arc<InstancePool<JobHandler>>>,
     pub(crate) event: Option<Arc<InstancePool<TriggerHandler>>>,
     pub(crate) events: Option<Arc<InstancePool<JobHandler>>>,
+    /// None also for components of other toolchains that export the interface: their memory is not all of their state.
+    pub(crate) worker: Option<WorkerInstances>,
+    /// The code of them all. As long as it is here, further components with the same code share it.
+    _code: Arc<LinkedCode>,
 }
 
 impl HandlerPools {
-    /// No instances yet, for these exports.
-    pub(crate) fn new(exports: Exports, parts: &InstanceParts<'_>) -> Self {
-        let handlers = exports.handlers();
-        let Exports { fetch, call, scheduled, job, event, events } = exports;
+    /// No instances yet, for the exports of this code.
+    pub(crate) fn new(code: Arc<LinkedCode>, parts: &InstanceParts<'_>) -> Self {
+        let Exports { fetch, call, scheduled, job, event, events, worker } = &code.exports;
+        let workers: Option<Arc<InstancePool<WorkerHandler>>> = parts.pool(worker.as_ref());
         Self {
-            handlers,
-            fetch: parts.pool(fetch),
-            call: parts.pool(call),
-            scheduled: parts.pool(scheduled),
-            job: parts.pool(job),
-            event: parts.pool(event),
-            events: parts.pool(events),
+            handlers: code.exports.handlers(),
+            fetch: parts.pool(fetch.as_ref()),
+            call: parts.pool(call.as_ref()),
+            scheduled: parts.pool(scheduled.as_ref()),
+            job: parts.pool(job.as_ref()),
+            event: parts.pool(event.as_ref()),
+            events: parts.pool(events.as_ref()),
+            worker: workers.zip(parts.heap.clone()).map(|(pool, layout)| WorkerInstances { pool, layout }),
+            _code: code,
         }
     }
 }

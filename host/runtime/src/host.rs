@@ -14,6 +14,7 @@ use crate::memory::{Memories, Stacks};
 use crate::pricing::HostFunction;
 use crate::recycling::{IdleLimits, InstanceCounts, Instances};
 use crate::schedule::{CpuLoad, Scheduler};
+use bytes::Bytes;
 use elias_contract::ErrorCode;
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -87,8 +88,8 @@ impl Host {
     ///
     /// # Errors
     /// As [`Self::load`], but for `capability-denied`; and `compile-limit`.
-    pub async fn compile(&self, component: &[u8]) -> Result<CompiledComponent, Error> {
-        Ok(self.link(component.to_vec()).await?.into())
+    pub async fn compile(&self, component: Bytes) -> Result<CompiledComponent, Error> {
+        Ok(self.link(component).await?.into())
     }
 
     /// The amounts that the tables of its capabilities have, by capability.
@@ -139,27 +140,27 @@ impl Host {
     ///
     /// # Errors
     /// As [`Self::compile`].
-    pub async fn compiled(&self, component: &[u8]) -> Result<Option<CompiledComponent>, Error> {
-        Ok(self.try_link(component.to_vec(), CompilePolicy::Forbidden).await?.map(Into::into))
+    pub async fn compiled(&self, component: Bytes) -> Result<Option<CompiledComponent>, Error> {
+        Ok(self.try_link(component, CompilePolicy::Forbidden).await?.map(Into::into))
     }
 
     /// As [`Self::load_with`], if the compiled code is in the cache; else nothing is compiled, and there is none.
     ///
     /// # Errors
     /// As [`Self::load_with`].
-    pub async fn load_compiled(&self, component: &[u8], options: &LoadOptions) -> Result<Option<App>, Error> {
-        match self.try_link(component.to_vec(), CompilePolicy::Forbidden).await? {
+    pub async fn load_compiled(&self, component: Bytes, options: &LoadOptions) -> Result<Option<App>, Error> {
+        match self.try_link(component, CompilePolicy::Forbidden).await? {
             Some(linked) => Ok(Some(self.loader.configure(linked, options).await?)),
             None => Ok(None),
         }
     }
 
-    async fn link(&self, component: Vec<u8>) -> Result<LinkedComponent, Error> {
+    async fn link(&self, component: Bytes) -> Result<LinkedComponent, Error> {
         let linked = self.try_link(component, CompilePolicy::Allowed).await?;
         linked.ok_or_else(|| Error::new(ErrorCode::Internal, "it was not compiled"))
     }
 
-    async fn try_link(&self, component: Vec<u8>, compiling: CompilePolicy) -> Result<Option<LinkedComponent>, Error> {
+    async fn try_link(&self, component: Bytes, compiling: CompilePolicy) -> Result<Option<LinkedComponent>, Error> {
         let (loader, job) = (Arc::clone(&self.loader), Job::default());
         let _abandon = job.abandon_on_drop();
         let linked = tokio::task::spawn_blocking(move || loader.link(&component, compiling, &job)).await;
@@ -171,7 +172,15 @@ impl Host {
     /// # Errors
     /// As [`Self::load`], and `bad-configuration` and `capability-unavailable`.
     pub async fn load_with(&self, component: &[u8], options: &LoadOptions) -> Result<App, Error> {
-        let linked = self.link(component.to_vec()).await?;
+        self.load_bytes(Bytes::copy_from_slice(component), options).await
+    }
+
+    /// As [`Self::load_with`], without a copy of the component, which is megabytes.
+    ///
+    /// # Errors
+    /// As [`Self::load_with`].
+    pub async fn load_bytes(&self, component: Bytes, options: &LoadOptions) -> Result<App, Error> {
+        let linked = self.link(component).await?;
         self.loader.configure(linked, options).await
     }
 
@@ -183,7 +192,7 @@ impl Host {
         let fail = |error| Error::new(ErrorCode::Io, format!("cannot read {}: {error}", path.display()));
         let size = tokio::fs::metadata(path).await.map_err(fail)?.len();
         self.loader.check_size(size)?;
-        self.load_with(&tokio::fs::read(path).await.map_err(fail)?, options).await
+        self.load_bytes(tokio::fs::read(path).await.map_err(fail)?.into(), options).await
     }
 }
 
@@ -194,8 +203,8 @@ impl HostBuilder {
         self
     }
 
-    /// How many instances can exist at a time; beyond it requests fail as `overloaded`. Each takes 4 GiB of address
-    /// space.
+    /// How many instances can exist at a time, service workers that are awake included; beyond it requests fail as
+    /// `overloaded`. Each takes 4 GiB of address space.
     pub fn instances(mut self, instances: u32) -> Self {
         self.instances = instances.max(1);
         self

@@ -1,17 +1,18 @@
-//! The exports of a component that take one JSON text: `call`, and those of the triggers.
+//! The exports of a component that take one JSON text: `call`, those of the triggers, and that of workers.
 //!
 //! They differ in their names and in what they give, `R`: each has its own instances, and the same limits, deadline,
 //! cancellation and record.
 
 use crate::error::{Error, Exception};
-use crate::execution::{Caller, Running};
+use crate::execution::{Caller, ExecutionHandle};
 use crate::instance::{InstanceState, LoadedComponent};
-use crate::recycling::{Handler, InstancePool};
+use crate::recycling::{Handler, InstanceSource};
 use crate::run::{self, ActiveInstance, ExecutionRecord};
 use crate::schedule::Scheduled;
 use elias_contract::ErrorCode;
 use futures::FutureExt;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use std::future::poll_fn;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use wasmtime::Store;
 use wasmtime::component::{Component, ComponentExportIndex, ComponentType, InstancePre, Lift, TypedFunc};
 
 /// Where such an export is in a component.
+#[derive(Clone)]
 pub(crate) struct JsonExport {
     pre: InstancePre<InstanceState>,
     function: ComponentExportIndex,
@@ -77,7 +79,7 @@ pub struct CallOptions {
     /// On whose behalf the component runs.
     pub caller: Arc<Caller>,
     /// The execution, which has not begun: made by who wants to know its id, or to cancel it.
-    pub running: Running,
+    pub running: ExecutionHandle,
     /// Wall clock that the execution may take, in place of the limit `deadline_ms` of the component. At most a year.
     pub deadline: Option<Duration>,
     /// Values for capabilities in this execution, by type: they ask
@@ -88,7 +90,7 @@ pub struct CallOptions {
 /// Has a component's handler take an input. What it gave, and the record of the execution, which the caller ends.
 pub(crate) async fn run<R: Lift + Send + Sync + 'static>(
     component: &Arc<LoadedComponent>,
-    pool: &Arc<InstancePool<JsonHandler<R>>>,
+    source: InstanceSource<JsonHandler<R>>,
     input: &(impl Serialize + Sync),
     options: CallOptions,
 ) -> Result<(R, ExecutionRecord), Error> {
@@ -107,7 +109,7 @@ pub(crate) async fn run<R: Lift + Send + Sync + 'static>(
         return Err(record.fail(run::request_too_large(component)));
     }
     let extensions = (!extensions.is_empty()).then(|| Arc::new(extensions));
-    let instance = match ActiveInstance::new(pool, &record, caller, extensions) {
+    let instance = match ActiveInstance::new(source, &record, caller, extensions) {
         Ok(instance) => instance,
         Err(error) => return Err(record.fail(error)),
     };
@@ -144,13 +146,15 @@ async fn handle<R: Lift + Send + Sync + 'static>(
 /// Reads the text that a handler returned.
 ///
 /// # Errors
-/// `response-too-large`, and `trap` for what is not JSON. They have ended the record.
-pub(crate) fn read_output(record: &ExecutionRecord, output: &str) -> Result<serde_json::Value, Error> {
+/// `response-too-large`, and `trap` for what is not the JSON of a `T`. They have ended the record.
+pub(crate) fn read_output<T: DeserializeOwned>(record: &ExecutionRecord, output: &str) -> Result<T, Error> {
     let most = record.component().limits.response_bytes;
     if output.len() as u64 > most {
         let message = format!("the result has {} bytes; it must have at most {most}", output.len());
         return Err(record.fail(Error::new(ErrorCode::ResponseTooLarge, message)));
     }
-    serde_json::from_str(output)
-        .map_err(|error| record.fail(Error::new(ErrorCode::Trap, format!("the guest's result is not JSON: {error}"))))
+    serde_json::from_str(output).map_err(|error| {
+        let message = format!("the guest's result is not the JSON that its interface says: {error}");
+        record.fail(Error::new(ErrorCode::Trap, message))
+    })
 }

@@ -44,13 +44,14 @@ mod schedule;
 mod trap_backtrace;
 mod trigger;
 mod wasi;
+mod worker;
 
 pub use app::App;
 pub use call::CallOutput;
 pub use elias_contract::ErrorCode;
 pub use elias_contract::manifest::Manifest;
 pub use error::{Error, Exception};
-pub use execution::{Caller, Execution, HostCalls, Outcome, Running};
+pub use execution::{Caller, Execution, ExecutionHandle, HostCalls, Outcome};
 pub use fetch::Body;
 pub use grants::Grants;
 pub use handlers::Handlers;
@@ -62,3 +63,7 @@ pub use log::{Line, Observer};
 pub use recycling::{IdleLimits, InstanceCounts};
 pub use schedule::{CpuLoad, CpuShare};
 pub use trigger::{EventBatch, EventMessage, Job, RunOutcome, RunResult, Tick};
+pub use worker::{
+    Alarm, AlarmChange, EmittedEvent, HeapChange, ReplyError, ReplyResult, SetTimer, TimerChanges, Turn, TurnKind,
+    TurnOutcome, TurnResult, TurnState, Worker, WorkerHeap, WorkerSend,
+};

@@ -52,7 +52,7 @@ pub(crate) fn add_backtrace(store: &mut Store<InstanceState>, error: wasmtime::E
         None => tell(store, &error, RUNNING, RUNNING_BYTES_MAX),
         Some(_) => None,
     };
-    // What it cost is not the guest's.
+    // The guest does not pay for it.
     let _ = store.set_fuel(left);
     match (failure, text) {
         (Some(failure), _) => error.context(EngineFailure(failure)),

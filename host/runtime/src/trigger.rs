@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::execution::{Execution, Outcome};
 use crate::instance::LoadedComponent;
 use crate::json_export::{self, CallOptions, GuestException, JsonHandler};
-use crate::recycling::InstancePool;
+use crate::recycling::{InstancePool, InstanceSource};
 use crate::run::{self, ExecutionRecord};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -158,7 +158,8 @@ pub(crate) async fn run(
     message: &(impl Serialize + Sync),
     options: CallOptions,
 ) -> Result<RunOutcome, Error> {
-    let (result, record) = json_export::run(component, pool, message, options).await?;
+    let (result, record) =
+        json_export::run(component, InstanceSource::Pool(Arc::clone(pool)), message, options).await?;
     let result = match result {
         Ok(()) => RunResult::Done(Value::Null),
         Err(failure) => failure.result(&record)?,
@@ -173,7 +174,7 @@ pub(crate) async fn run_job(
     job: &Job,
     options: CallOptions,
 ) -> Result<RunOutcome, Error> {
-    let (result, record) = json_export::run(component, pool, job, options).await?;
+    let (result, record) = json_export::run(component, InstanceSource::Pool(Arc::clone(pool)), job, options).await?;
     let result = match result {
         Ok(output) => RunResult::Done(json_export::read_output(&record, &output)?),
         Err(failure) => failure.result(&record)?,
@@ -188,7 +189,7 @@ pub(crate) async fn run_events(
     batch: &EventBatch,
     options: CallOptions,
 ) -> Result<RunOutcome, Error> {
-    let (result, record) = json_export::run(component, pool, batch, options).await?;
+    let (result, record) = json_export::run(component, InstanceSource::Pool(Arc::clone(pool)), batch, options).await?;
     let result = match result {
         Ok(output) => {
             let decisions = json_export::read_output(&record, &output)?;

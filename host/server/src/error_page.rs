@@ -4,7 +4,7 @@ use crate::body::Content;
 use crate::failure::{Failure, Refusal};
 use crate::features::live_reload;
 use crate::headers::EXECUTION_ID;
-use crate::source::Current;
+use crate::source::CurrentComponent;
 use elias_host::Exception;
 use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
@@ -75,7 +75,7 @@ impl<'a> From<&'a Exception> for ExceptionReport<'a> {
 }
 
 impl<'a> Problem<'a> {
-    fn new(failure: &'a Failure, audience: Audience, current: &Current) -> Self {
+    fn new(failure: &'a Failure, audience: Audience, current: &CurrentComponent) -> Self {
         let (code, status, title) = failure.entry();
         let (detail, exception) = match failure {
             Failure::Gateway(refusal) => (refusal.detail().map(str::to_owned), None),
@@ -109,7 +109,7 @@ impl<'a> Problem<'a> {
 }
 
 /// The response to a request that failed.
-pub(crate) fn render(failure: &Failure, audience: Audience, current: &Current) -> Response<Content> {
+pub(crate) fn render(failure: &Failure, audience: Audience, current: &CurrentComponent) -> Response<Content> {
     let problem = Problem::new(failure, audience, current);
     let (media_type, page) = match audience {
         Audience::DeveloperInBrowser => ("text/html; charset=utf-8", html(&problem, current).into_bytes()),
@@ -135,7 +135,7 @@ pub(crate) fn render(failure: &Failure, audience: Audience, current: &Current) -
 }
 
 /// The page for an author's browser. Everything in it may come from outside, so everything is escaped.
-fn html(problem: &Problem<'_>, current: &Current) -> String {
+fn html(problem: &Problem<'_>, current: &CurrentComponent) -> String {
     let mut page = String::from(
         "<!doctype html><meta charset=utf-8><meta name=viewport content=\"width=device-width\"><style>\
          body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:3rem auto;padding:0 1rem;color-scheme:light \
@@ -190,7 +190,7 @@ mod tests {
     use serde_json::{Value, json};
 
     fn shown(failure: &Failure, audience: Audience, reason: Option<&str>) -> (Response<Content>, String) {
-        let current = Current { app: None, reason: reason.map(Into::into) };
+        let current = CurrentComponent { app: None, reason: reason.map(Into::into) };
         let mut response = render(failure, audience, &current);
         let Content::Whole(page) = std::mem::replace(response.body_mut(), Content::Empty) else { panic!("a page") };
         (response, String::from_utf8(page.into()).expect("text"))

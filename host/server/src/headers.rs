@@ -137,7 +137,7 @@ pub(crate) fn strip_hop_by_hop(headers: &mut HeaderMap) {
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
         .filter_map(|name| name.trim().parse().ok())
-        // What frames or routes a message is not an option of a connection: naming it must not make it disappear.
+        // Fields that frame or route a message are not connection options: naming one must not remove it.
         .filter(|name| ![http::header::CONTENT_LENGTH, HOST].contains(name))
         .collect();
     let known = headers.keys().filter(|name| is_hop_by_hop(name)).cloned().collect::<Vec<_>>();

@@ -278,7 +278,7 @@ fn http(config: &ServerConfig) -> auto::Builder<StreamExecutor> {
         .max_header_list_size(config.head_bytes)
         .max_pending_accept_reset_streams(resets)
         .max_local_error_reset_streams(resets)
-        // What one connection can make the server hold: these, and a send buffer a stream.
+        // One connection can make the server hold these, and a send buffer a stream.
         .initial_stream_window_size(64 << 10)
         .initial_connection_window_size(1 << 20)
         .max_send_buf_size(64 << 10);

@@ -15,7 +15,7 @@ use tokio::sync::watch;
 /// fails: requests then get 503.
 #[derive(Clone)]
 pub struct AppSource {
-    sender: Arc<watch::Sender<Current>>,
+    sender: Arc<watch::Sender<CurrentComponent>>,
     triggers: Option<Arc<dyn TriggerControl>>,
 }
 
@@ -29,7 +29,7 @@ pub trait TriggerControl: Send + Sync + 'static {
 
 /// The component that responds at the moment.
 #[derive(Clone, Default)]
-pub(crate) struct Current {
+pub(crate) struct CurrentComponent {
     /// The component, if there is one.
     pub(crate) app: Option<App>,
     /// Why the newest version is not what responds: shown in development only.
@@ -48,7 +48,7 @@ impl AppSource {
     /// Serves nothing yet.
     #[must_use]
     pub fn empty() -> Self {
-        Self { sender: Arc::new(watch::Sender::new(Current::default())), triggers: None }
+        Self { sender: Arc::new(watch::Sender::new(CurrentComponent::default())), triggers: None }
     }
 
     /// The source with what runs the component's triggers by hand.
@@ -59,7 +59,7 @@ impl AppSource {
 
     /// Serves `app` from the next request on.
     pub fn swap(&self, app: App) {
-        self.sender.send_replace(Current { app: Some(app), reason: None });
+        self.sender.send_replace(CurrentComponent { app: Some(app), reason: None });
     }
 
     /// Says why the newest version cannot be served. In development mode the server shows it, in place of a component
@@ -82,7 +82,7 @@ impl AppSource {
     }
 
     /// The component that responds, and every change of it.
-    pub(crate) fn changes(&self) -> watch::Receiver<Current> {
+    pub(crate) fn changes(&self) -> watch::Receiver<CurrentComponent> {
         self.sender.subscribe()
     }
 
@@ -129,7 +129,7 @@ impl Ingress {
     }
 
     /// The component that is served, and every change of it; nothing where there are many.
-    pub(crate) fn changes(&self) -> watch::Receiver<Current> {
+    pub(crate) fn changes(&self) -> watch::Receiver<CurrentComponent> {
         match self {
             Self::Component(source) => source.changes(),
             Self::Platform(_) | Self::Admin(_) => AppSource::empty().changes(),
@@ -151,13 +151,13 @@ impl From<Platform> for Ingress {
 
 /// One connection's view: as long as nothing changes, reading it is one atomic load and takes no lock.
 pub(crate) struct Reader {
-    receiver: watch::Receiver<Current>,
-    current: Current,
+    receiver: watch::Receiver<CurrentComponent>,
+    current: CurrentComponent,
 }
 
 impl Reader {
     /// The component that responds now.
-    pub(crate) fn current(&mut self) -> &Current {
+    pub(crate) fn current(&mut self) -> &CurrentComponent {
         // An error means that the source is gone, and so that nothing will change any more.
         if self.receiver.has_changed().unwrap_or(false) {
             self.current = self.receiver.borrow_and_update().clone();

@@ -76,7 +76,7 @@ impl ServerState {
     /// A permit for an execution of the tenant's, or of the only component: a free one, that of an execution which
     /// waits for a slow client, or in turn the next one.
     pub(crate) async fn admit(&self, tenant: Option<&TenantId>) -> Option<SharedPermit> {
-        if let Some(permit) = self.admission.try_enter(tenant) {
+        if let Some(permit) = self.admission.try_admit(tenant) {
             return Some(permit);
         }
         let mut entering = pin!(self.admission.enter(tenant));

@@ -1,4 +1,4 @@
-//! Components.
+//! The statements about components and the numbers of their versions.
 
 use super::{TenantScope, get, now_ms, number, text, to_json};
 use crate::error::{Error, Result};

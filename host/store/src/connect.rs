@@ -7,6 +7,7 @@
 
 use super::file::StoreFile;
 use super::identity::DataDirectory;
+use super::writer::Writer;
 use super::{Dialect, Store, tls};
 use crate::error::{Error, Result};
 use elias_api::Code;
@@ -19,6 +20,9 @@ use std::time::Duration;
 
 /// Connections to PostgreSQL, and readers of SQLite.
 const CONNECTIONS: u32 = 8;
+/// For how long a connection may have been idle before it is asked, when it is taken again, whether it is still there:
+/// the question costs as much as a small statement.
+const IDLE_UNCHECKED: Duration = Duration::from_secs(1);
 /// How long to wait for a connection before the store counts as away.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Acknowledged writes survive the loss of power: hence FULL and not NORMAL.
@@ -29,6 +33,8 @@ const PRAGMAS: &str =
 pub(super) struct Shared {
     /// The file, if it is SQLite.
     pub(super) file: Option<Arc<StoreFile>>,
+    /// Whose turn it is to write to it.
+    pub(super) writer: Option<Writer>,
     pub(super) data: DataDirectory,
     /// The URL as the driver takes it; it may have a password in it.
     pub(super) url: String,
@@ -63,7 +69,8 @@ impl Store {
             }
         };
         let data = DataDirectory::new(folder);
-        let shared = Shared { file, data, url, identity: Arc::default(), refused: Arc::default() };
+        let writer = file.is_some().then(Writer::default);
+        let shared = Shared { file, writer, data, url, identity: Arc::default(), refused: Arc::default() };
         let pool = pool(dialect, &shared)?;
         Ok(Self { pool, dialect, ready: Arc::default(), shared: Arc::new(shared) })
     }
@@ -106,6 +113,7 @@ impl Store {
 fn pool(dialect: Dialect, shared: &Shared) -> Result<AnyPool> {
     let (identity, refused) = (Arc::clone(&shared.identity), Arc::clone(&shared.refused));
     let options = AnyPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(ACQUIRE_TIMEOUT);
+    let options = options.test_before_acquire(false);
     let options = options
         .after_connect(move |connection, _| {
             let (identity, refused) = (Arc::clone(&identity), Arc::clone(&refused));
@@ -124,7 +132,14 @@ fn pool(dialect: Dialect, shared: &Shared) -> Result<AnyPool> {
                 Ok(!connection.is_in_transaction())
             })
         })
-        .before_acquire(|connection, _| Box::pin(async move { Ok(!connection.is_in_transaction()) }));
+        .before_acquire(|connection, meta| {
+            Box::pin(async move {
+                if meta.idle_for > IDLE_UNCHECKED && connection.ping().await.is_err() {
+                    return Ok(false);
+                }
+                Ok(!connection.is_in_transaction())
+            })
+        });
     options.connect_lazy(&shared.url).map_err(|error| Error::new(Code::BadInput, format!("the store's URL: {error}")))
 }
 

@@ -19,6 +19,7 @@ fn deployment(row: &sqlx::any::AnyRow) -> Result<Deployment> {
         created_at: get(row, "created_at")?,
         created_by: get(row, "created_by")?,
         ended_at: get(row, "ended_at")?,
+        trigger_changes: Vec::new(),
     })
 }
 

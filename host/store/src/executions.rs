@@ -15,6 +15,7 @@ fn execution(row: &sqlx::any::AnyRow) -> Result<ExecutionRecord> {
         version: number(row, "version")?,
         source: get(row, "source")?,
         run: optional_json(row, "run")?,
+        trace: get(row, "trace")?,
         started_at: get(row, "started_at")?,
         duration_us: number(row, "duration_us")?,
         fuel: number(row, "fuel")?,
@@ -30,15 +31,30 @@ fn execution(row: &sqlx::any::AnyRow) -> Result<ExecutionRecord> {
 
 /// Rows of one INSERT: PostgreSQL takes 65,535 parameters, SQLite 32,766.
 const ROWS_PER_INSERT: usize = 1_000;
-const COLUMNS: usize = 17;
+const COLUMNS: usize = 18;
 const NAMES: &str = "tenant, id, component, environment, version, source, started_at, duration_us, fuel, memory_bytes, \
-    status, outcome, code, error, lines, host_calls, run";
+    status, outcome, code, error, lines, host_calls, run, trace";
 
 /// Looks up the oldest execution of each tenant that is not kept, and deletes from there on, by the primary key.
 pub(super) const PRUNE_EXECUTIONS: &str = "WITH last AS MATERIALIZED (SELECT t.tenant AS tenant, \
     (SELECT e.id FROM executions e WHERE e.tenant = t.tenant ORDER BY e.id DESC LIMIT 1 OFFSET $1) AS id \
     FROM tenants t) DELETE FROM executions WHERE (tenant, id) IN (SELECT e.tenant, e.id FROM last \
     JOIN executions e ON e.tenant = last.tenant AND e.id <= last.id WHERE last.id IS NOT NULL)";
+
+/// The statement that lists at most `$6` executions of the tenant `$1` before the id `$2`, the newest first: of the
+/// component `$3`, the environment `$4` and the job `$7`, each empty for all, those that failed (`$5`: 1), did not (0)
+/// or both (-1), and of the trace `$8`, which is empty without one. `allowed` is the condition of `$9`.
+pub(super) fn list_executions(by_trace: bool, allowed: &str) -> String {
+    // A condition of its own, since those that may be empty use no index.
+    let trace = if by_trace { "trace = $8" } else { "$8 = ''" };
+    // A run's JSON begins with the job. There is no index for it: of each tenant only the newest are kept.
+    format!(
+        "SELECT * FROM executions WHERE tenant = $1 AND id < $2 AND ($3 = '' OR component = $3) \
+         AND ($4 = '' OR environment = $4) AND ($5 < 0 OR (outcome = 'failed') = ($5 = 1)) \
+         AND ($7 = '' OR substr(run, 1, length($7) + 9) = '{{\"job\":\"' || $7 || '\"') AND {trace} {allowed} \
+         ORDER BY id DESC LIMIT $6"
+    )
+}
 
 /// The places of one row's values, from the number `first` on.
 fn values(first: usize) -> String {
@@ -64,7 +80,7 @@ impl HostScope {
                 query = query.bind(i64::from(row.status)).bind(row.outcome.clone()).bind(row.code.clone());
                 query = query.bind(row.error.clone()).bind(row.lines.as_ref().map(to_json).transpose()?);
                 query = query.bind((!row.host_calls.is_empty()).then(|| to_json(&row.host_calls)).transpose()?);
-                query = query.bind(row.run.as_ref().map(to_json).transpose()?);
+                query = query.bind(row.run.as_ref().map(to_json).transpose()?).bind(row.trace.clone());
             }
             query.execute(&mut *self.tx).await?;
         }
@@ -91,19 +107,12 @@ impl TenantScope {
         allowed: &AllowedServices,
         limit: u32,
     ) -> Result<Vec<ExecutionRecord>> {
-        // A run's JSON begins with the job. There is no index for it: of each tenant only the newest are kept.
-        let select = format!(
-            "SELECT * FROM executions WHERE tenant = $1 AND id < $2 AND ($3 = '' OR component = $3) \
-             AND ($4 = '' OR environment = $4) AND ($5 < 0 OR (outcome = 'failed') = ($5 = 1)) \
-             AND ($7 = '' OR substr(run, 1, length($7) + 9) = '{{\"job\":\"' || $7 || '\"') {} \
-             ORDER BY id DESC LIMIT $6",
-            allowed.condition(self.dialect, 8)
-        );
+        let select = list_executions(filter.trace.is_some(), &allowed.condition(self.dialect, 9));
         let query = self.query_text(select).bind(filter.before.clone().unwrap_or_else(|| "~".to_owned()));
         let query = query.bind(filter.component.as_ref().map_or_else(String::new, ToString::to_string));
         let query = query.bind(filter.environment.map_or("", Environment::as_str));
         let query = query.bind(filter.failed.map_or(-1, i64::from)).bind(i64::from(limit));
-        let query = query.bind(filter.job.clone().unwrap_or_default());
+        let query = query.bind(filter.job.clone().unwrap_or_default()).bind(filter.trace.clone().unwrap_or_default());
         self.rows(allowed.bind(query)?).await?.iter().map(execution).collect()
     }
 

@@ -268,14 +268,16 @@ impl Store {
         if self.dialect == Dialect::Postgres {
             self.guard().await?;
         }
-        let mut scope = HostScope { tx: self.begin_write(&self.pool).await?, dialect: self.dialect, file: None };
+        let (tx, turn) = self.begin_write(&self.pool).await?;
+        let mut scope = HostScope { tx, dialect: self.dialect, file: None, _turn: turn };
         scope.ensure_tenant(&TenantId::system()).await?;
         scope.commit().await
     }
 
     /// Gives the store an identity, unless it has one; says which.
     async fn name(&self, id: String) -> Result<String> {
-        let mut scope = HostScope { tx: self.begin_write(&self.pool).await?, dialect: self.dialect, file: None };
+        let (tx, turn) = self.begin_write(&self.pool).await?;
+        let mut scope = HostScope { tx, dialect: self.dialect, file: None, _turn: turn };
         let insert = "INSERT INTO store_identity (only_row, id, created_at) VALUES (1, $1, $2) ON CONFLICT DO NOTHING";
         sqlx::query(insert).bind(id).bind(now_ms()).execute(&mut *scope.tx).await?;
         let row = sqlx::query("SELECT id FROM store_identity").fetch_one(&mut *scope.tx).await?;

@@ -38,6 +38,7 @@ mod transfer;
 mod triggers;
 mod users;
 mod versions;
+mod writer;
 
 pub use allowed::AllowedServices;
 pub use audit::NOTHING;
@@ -52,10 +53,10 @@ pub use moving::{MovedStore, move_store};
 pub use roles::next_role;
 pub use tenants::StoredUse;
 pub use triggers::{
-    CancelledJob, ClaimShare, ClaimedJob, DueOutbox, DueSchedule, Enqueued, EventWait, JobEnd, JobKey, JobLease,
+    CancelledJob, ClaimShare, ClaimedJob, DueOutbox, DueSchedule, EnqueueOutcome, EventWait, JobEnd, JobKey, JobLease,
     JobOrder, JobOutcome, JobStart, Lease, LeasedQueue, ListedStep, LostLeases, MovedJobs, NewEvent, NewJob,
     NewSchedule, NewStep, NewSubscription, NewTick, NextDue, PendingSubscription, PublishedEvent, QueueLimit,
-    ReadyQueue, ScheduleCounts, ScheduleId, Step, SubscriptionId, TickAction, TriggerUse,
+    ReadyQueue, ScheduleCounts, ScheduleId, Step, SubscriptionId, TickAction, TriggerUse, UpcomingDue,
 };
 pub use versions::NewVersion;
 
@@ -72,6 +73,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::sync::OnceCell;
+use writer::WriteTurn;
 
 /// Rows of one page, at most.
 pub const PAGE_ROWS_MAX: u32 = 1_000;
@@ -89,6 +91,8 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("triggers", include_str!("schema/7_triggers.sql")),
     ("event_log", include_str!("schema/8_event_log.sql")),
     ("idempotency", include_str!("schema/9_idempotency.sql")),
+    ("record_bytes", include_str!("schema/10_record_bytes.sql")),
+    ("trace", include_str!("schema/11_trace.sql")),
 ];
 
 /// The tables with a tenant's rows, which row-level security guards on PostgreSQL.
@@ -160,6 +164,8 @@ pub struct TenantScope {
     dialect: Dialect,
     tenant: TenantId,
     file: Option<Arc<StoreFile>>,
+    /// Given back after the transaction's end.
+    _turn: Option<WriteTurn>,
 }
 
 /// A transaction about the host itself, or across tenants: for finding out whose a request is, and for what serves.
@@ -167,6 +173,8 @@ pub struct HostScope {
     tx: Transaction<'static, Any>,
     dialect: Dialect,
     file: Option<Arc<StoreFile>>,
+    /// Given back after the transaction's end.
+    _turn: Option<WriteTurn>,
 }
 
 impl Store {
@@ -191,7 +199,7 @@ impl Store {
     /// `store-unavailable`.
     pub async fn read(&self, tenant: &TenantId) -> Result<TenantScope> {
         let tx = self.begin_read().await?;
-        self.scope(tx, tenant).await
+        self.scope(tx, None, tenant).await
     }
 
     /// A transaction that changes what is a tenant's.
@@ -199,16 +207,22 @@ impl Store {
     /// # Errors
     /// `store-unavailable`.
     pub async fn write(&self, tenant: &TenantId) -> Result<TenantScope> {
-        let tx = self.begin_write(self.ready().await?).await?;
-        self.scope(tx, tenant).await
+        let (tx, turn) = self.begin_write(self.ready().await?).await?;
+        self.scope(tx, turn, tenant).await
     }
 
-    async fn scope(&self, mut tx: Transaction<'static, Any>, tenant: &TenantId) -> Result<TenantScope> {
+    async fn scope(
+        &self,
+        mut tx: Transaction<'static, Any>,
+        turn: Option<WriteTurn>,
+        tenant: &TenantId,
+    ) -> Result<TenantScope> {
         if self.dialect == Dialect::Postgres {
             let bind = "SELECT set_config('role', 'elias_tenant', true), set_config('elias.tenant', $1, true)";
             sqlx::query(bind).bind(tenant.as_str()).execute(&mut *tx).await?;
         }
-        Ok(TenantScope { tx, dialect: self.dialect, tenant: tenant.clone(), file: self.shared.file.clone() })
+        let file = self.shared.file.clone();
+        Ok(TenantScope { tx, dialect: self.dialect, tenant: tenant.clone(), file, _turn: turn })
     }
 
     /// A transaction of the host that reads.
@@ -216,7 +230,7 @@ impl Store {
     /// # Errors
     /// `store-unavailable`.
     pub async fn host_read(&self) -> Result<HostScope> {
-        Ok(HostScope { tx: self.begin_read().await?, dialect: self.dialect, file: self.shared.file.clone() })
+        Ok(self.host_scope(self.begin_read().await?, None))
     }
 
     /// A transaction of the host that writes.
@@ -224,8 +238,12 @@ impl Store {
     /// # Errors
     /// `store-unavailable`.
     pub async fn host_write(&self) -> Result<HostScope> {
-        let tx = self.begin_write(self.ready().await?).await?;
-        Ok(HostScope { tx, dialect: self.dialect, file: self.shared.file.clone() })
+        let (tx, turn) = self.begin_write(self.ready().await?).await?;
+        Ok(self.host_scope(tx, turn))
+    }
+
+    fn host_scope(&self, tx: Transaction<'static, Any>, turn: Option<WriteTurn>) -> HostScope {
+        HostScope { tx, dialect: self.dialect, file: self.shared.file.clone(), _turn: turn }
     }
 
     /// A transaction of the host that works on the queue of jobs. On PostgreSQL its statements are planned as for large
@@ -240,13 +258,18 @@ impl Store {
         let begin = "BEGIN; SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; \
                      SET LOCAL enable_mergejoin = off";
         let tx = self.ready().await?.begin_with(begin).await.map_err(|error| self.explain(error))?;
-        Ok(HostScope { tx, dialect: self.dialect, file: self.shared.file.clone() })
+        Ok(self.host_scope(tx, None))
     }
 
-    async fn begin_write(&self, pool: &AnyPool) -> Result<Transaction<'static, Any>> {
+    async fn begin_write(&self, pool: &AnyPool) -> Result<(Transaction<'static, Any>, Option<WriteTurn>)> {
+        let turn = match &self.shared.writer {
+            Some(writer) => Some(writer.turn().await?),
+            None => None,
+        };
         // SQLite has one writer: who reads first and then wants to write would fail, not wait.
-        let begin = if self.dialect == Dialect::Sqlite { "BEGIN IMMEDIATE" } else { "BEGIN" };
-        pool.begin_with(begin).await.map_err(|error| self.explain(error))
+        let begin = if turn.is_some() { "BEGIN IMMEDIATE" } else { "BEGIN" };
+        let tx = pool.begin_with(begin).await.map_err(|error| self.explain(error))?;
+        Ok((tx, turn))
     }
 
     async fn begin_read(&self) -> Result<Transaction<'static, Any>> {

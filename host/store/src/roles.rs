@@ -1,4 +1,4 @@
-//! Roles that tenants define.
+//! The statements about roles that tenants define.
 
 use super::audit::NOTHING;
 use super::{TenantScope, get, now_ms, number, text};

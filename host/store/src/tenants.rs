@@ -1,4 +1,4 @@
-//! Tenants and what they may do.
+//! The statements about tenants: their settings, their use, and their deletion.
 
 use super::audit::NOTHING;
 use super::{HostScope, TenantScope, get, json, now_ms, number, to_json};
@@ -122,7 +122,7 @@ impl TenantScope {
     /// `not-found`; `wrong-state` for the host's own.
     pub async fn delete_tenant(&mut self, actor: &Actor) -> Result<()> {
         if self.tenant.is_system() {
-            return Err(Error::new(Code::WrongState, "the tenant `system` is the host's own"));
+            return Err(Error::new(Code::WrongState, "the tenant `system` belongs to the host and cannot be deleted"));
         }
         let before = self.this_tenant().await?;
         let query = self.query("UPDATE tenants SET deleted_at = $2 WHERE tenant = $1").bind(now_ms());

@@ -129,6 +129,7 @@ async fn deploy(store: &Store, tenant: &TenantId, version: u32, revision: u64) -
         created_at: now_ms(),
         created_by: "test".into(),
         ended_at: None,
+        trigger_changes: Vec::new(),
     };
     scope.insert_deployment(&deployment).await?;
     let (component, environment) = (id.component, id.environment);
@@ -395,6 +396,7 @@ async fn executions_are_found_and_pruned(TestStore { store, .. }: &TestStore) {
         version: 1,
         source: "GET /".into(),
         run: (at % 2 == 0).then(|| RecordedRun { job: format!("{at:026}"), attempt: 2, cause: None }),
+        trace: (at % 10 == 0).then(|| format!("{:032x}", at / 100)),
         started_at: at,
         duration_us: 5,
         fuel: 7,
@@ -419,6 +421,14 @@ async fn executions_are_found_and_pruned(TestStore { store, .. }: &TestStore) {
     assert_eq!(scope.executions(&of_job, &AllowedServices::All, 9).await.expect("read"), [record(12, "completed")]);
     let of_none = ExecutionFilter { job: Some("%".to_owned()), ..ExecutionFilter::default() };
     assert_eq!(scope.executions(&of_none, &AllowedServices::All, 9).await.expect("read"), []);
+    let of_trace = ExecutionFilter { trace: Some(format!("{:032x}", 3)), ..ExecutionFilter::default() };
+    let mut found = async |filter: &ExecutionFilter, limit| {
+        let found = scope.executions(filter, &AllowedServices::All, limit).await.expect("read");
+        found.iter().map(|record| record.started_at).collect::<Vec<_>>()
+    };
+    assert_eq!(found(&of_trace, 3).await, [390, 380, 370]);
+    assert_eq!(found(&ExecutionFilter { failed: Some(true), ..of_trace.clone() }, 9).await, [300], "both hold");
+    assert_eq!(found(&ExecutionFilter { before: Some(format!("{:026}", 320)), ..of_trace }, 9).await, [310, 300]);
     let before = ExecutionFilter { before: Some(format!("{:026}", 10)), ..ExecutionFilter::default() };
     let mut page = async |allowed: AllowedServices| {
         let page = scope.executions(&before, &allowed, 3).await.expect("read");

@@ -23,7 +23,10 @@ pub(super) fn check(url: &str) -> Result<()> {
     };
     let mode = value(&MODES);
     if mode.as_ref().is_some_and(|mode| !KNOWN.contains(&mode.as_str())) {
-        return Err(Error::new(Code::BadInput, format!("the store's URL: sslmode is one of {}", KNOWN.join(", "))));
+        return Err(Error::new(
+            Code::BadInput,
+            format!("the store's URL: sslmode must be one of {}", KNOWN.join(", ")),
+        ));
     }
     if value(&ROOTS).is_some() && mode.is_none_or(|mode| mode != "verify-full" && mode != "verify-ca") {
         let message =

@@ -19,12 +19,12 @@ const INTEGER_MAX: u64 = (1 << 53) - 1;
 /// with the members in this order:
 ///
 /// ```text
-/// {"format":2,"tenant":"acme","component":"shop","version":7,"sha256":"2c26...","manifest":"fcde...","settings":"9a3b...",
-///  "signers":["example.com/team+0f3a9c1e"],"time":1767225600000}
+/// {"format":2,"tenant":"acme","component":"shop","version":7,"sha256":"2c26...","manifest":"fcde...",
+///  "settings":"9a3b...","signers":["example.com/team+0f3a9c1e"],"time":1767225600000}
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Entry {
+pub struct LogEntry {
     /// The format, [`ENTRY_FORMAT`].
     pub format: u32,
     /// The tenant that owns the version; 1 to 256 bytes without control characters.
@@ -47,7 +47,7 @@ pub struct Entry {
     pub time: u64,
 }
 
-impl Entry {
+impl LogEntry {
     /// The entry's bytes.
     ///
     /// # Errors
@@ -92,7 +92,7 @@ impl Entry {
     /// Reads an entry, as untrusted input.
     ///
     /// # Errors
-    /// [`LogError::Entry`] if it is not an entry, or not as [`Entry::to_bytes`] writes it.
+    /// [`LogError::Entry`] if it is not an entry, or not as [`LogEntry::to_bytes`] writes it.
     pub fn parse(bytes: &[u8]) -> Result<Self, LogError> {
         if bytes.len() > ENTRY_BYTES_MAX {
             return Err(LogError::Entry(format!("it has {} bytes; at most {ENTRY_BYTES_MAX} are read", bytes.len())));

@@ -1,7 +1,7 @@
 //! The transparency log: every accepted version is a leaf of an append-only Merkle tree (RFC 6962), whose head is
 //! signed. Whoever has seen a head can tell later that nothing before it was changed, left out or put in.
 //!
-//! The log is what C2SP tlog-tiles says (<https://c2sp.org/tlog-tiles>): [entries](Entry), *tiles* of hashes, and a
+//! The log is what C2SP tlog-tiles says (<https://c2sp.org/tlog-tiles>): [entries](LogEntry), *tiles* of hashes, and a
 //! signed [checkpoint] (<https://c2sp.org/tlog-checkpoint>), files that any web server can serve. [`audit`] is the
 //! other side.
 //!
@@ -28,7 +28,7 @@ mod tree;
 mod tests;
 
 pub use checkpoint::Checkpoint;
-pub use entry::{ENTRY_BYTES_MAX, ENTRY_FORMAT, Entry};
+pub use entry::{ENTRY_BYTES_MAX, ENTRY_FORMAT, LogEntry};
 pub use proof::Proof;
 pub use tile::{TILE_WIDTH, TileKind, TileNeeds, TilePath, entry_bundle, hash_tile, read_bundle, static_tiles};
 pub use tlog_tiles::{Hash, record_hash};

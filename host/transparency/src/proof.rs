@@ -1,6 +1,6 @@
 //! A proof that an entry is in the log, with all that checking it takes: neither the log nor a network.
 
-use super::{Checkpoint, Entry, LogError};
+use super::{Checkpoint, LogEntry, LogError};
 use elias_contract::note::VerifyingKey;
 use serde::{Deserialize, Serialize};
 use tlog_tiles::{Hash, record_hash};
@@ -24,10 +24,10 @@ impl Proof {
     ///
     /// # Errors
     /// [`LogError`] if the checkpoint is refused, the proof does not lead to its root, or the record is not an entry.
-    pub fn open(&self, keys: &[VerifyingKey]) -> Result<Entry, LogError> {
+    pub fn open(&self, keys: &[VerifyingKey]) -> Result<LogEntry, LogError> {
         let Checkpoint { size, root, .. } = Checkpoint::open(&self.checkpoint, keys)?;
         let hashes = self.hashes.iter().map(|hash| Hash::parse_hash(hash)).collect::<Result<Vec<_>, _>>()?;
         tlog_tiles::check_record(&hashes, size, root, self.index, record_hash(self.record.as_bytes()))?;
-        Entry::parse(self.record.as_bytes())
+        LogEntry::parse(self.record.as_bytes())
     }
 }

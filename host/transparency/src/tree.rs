@@ -110,7 +110,7 @@ pub fn consistency(size: u64, older: u64, known: &HashMap<u64, Hash>) -> Result<
 /// Runs a computation on hashes of no meaning, to learn which it reads.
 fn needs(run: impl FnOnce(&Recorder) -> Result<(), Error>) -> Vec<u64> {
     let recorder = Recorder::default();
-    // What it refuses it needs nothing for; the computation itself will say why.
+    // It needs nothing for what it refuses; the computation itself will say why.
     let _ = run(&recorder);
     recorder.0.into_inner()
 }

@@ -2,7 +2,7 @@
 
 use crate::event::CONTENT_TYPE;
 use crate::event::webhook::{ID_HEADER, InvalidSecret, SIGNATURE_HEADER, TIMESTAMP_HEADER, WebhookSecret};
-use crate::queue::Ending;
+use crate::queue::AttemptResult;
 use elias_delivery::clock::Now;
 use jiff::fmt::rfc2822::DateTimeParser;
 use std::fmt::Write;
@@ -97,17 +97,17 @@ fn webhook_id(id: &str) -> String {
 impl WebhookResponse {
     /// The outcome of the delivery: done with a status of 2xx, rejected for good with 410, failed with any other.
     #[must_use]
-    pub fn ending(&self, now: Now) -> Ending {
+    pub fn ending(&self, now: Now) -> AttemptResult {
         if (200..300).contains(&self.status) {
-            return Ending::Returned("null".to_owned());
+            return AttemptResult::Returned("null".to_owned());
         }
         let reason = self.reason();
         if self.status == GONE {
-            return Ending::Rejected(reason);
+            return AttemptResult::Rejected(reason);
         }
         match self.retry_after.as_deref().and_then(|text| retry_after(text, now)) {
-            Some(after) => Ending::RetryRequested { after: Some(after), reason },
-            None => Ending::Failed(reason),
+            Some(after) => AttemptResult::RetryRequested { after: Some(after), reason },
+            None => AttemptResult::Failed(reason),
         }
     }
 
@@ -186,15 +186,15 @@ mod tests {
             let retry_after = retry_after.map(str::to_owned);
             WebhookResponse { status, retry_after, body: body.as_bytes().to_vec() }.ending(now())
         };
-        assert_eq!(ending(204, None, "fine"), Ending::Returned("null".to_owned()));
+        assert_eq!(ending(204, None, "fine"), AttemptResult::Returned("null".to_owned()));
         let gone = "the receiver responded with status 410: no more".to_owned();
-        assert_eq!(ending(410, Some("5"), " no\nmore "), Ending::Rejected(gone));
+        assert_eq!(ending(410, Some("5"), " no\nmore "), AttemptResult::Rejected(gone));
         for status in [301, 404, 500] {
             let reason = format!("the receiver responded with status {status}");
-            assert_eq!(ending(status, None, ""), Ending::Failed(reason), "a redirect is not followed");
+            assert_eq!(ending(status, None, ""), AttemptResult::Failed(reason), "a redirect is not followed");
         }
         let long = ending(500, None, &"x".repeat(5_000));
-        assert!(matches!(&long, Ending::Failed(reason) if reason.len() < 400), "{long:?}");
+        assert!(matches!(&long, AttemptResult::Failed(reason) if reason.len() < 400), "{long:?}");
     }
 
     #[test]
@@ -211,7 +211,7 @@ mod tests {
             assert_eq!(retry_after(text, now()), seconds.map(Duration::from_secs), "{text}");
         }
         let response = WebhookResponse { status: 503, retry_after: Some("7".to_owned()), body: Vec::new() };
-        let Ending::RetryRequested { after, .. } = response.ending(now()) else { panic!("{response:?}") };
+        let AttemptResult::RetryRequested { after, .. } = response.ending(now()) else { panic!("{response:?}") };
         assert_eq!(after, Some(Duration::from_secs(7)));
     }
 }

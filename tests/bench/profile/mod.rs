@@ -61,7 +61,7 @@ fn percent(share: f64) -> String {
 /// The share of each part of the server while it answers with a component.
 ///
 /// # Errors
-/// What `perf` said, where it may not look at processes.
+/// The message of `perf` where it may not look at processes.
 fn sample(server: &Path, component: &Path) -> Result<BTreeMap<&'static str, f64>, String> {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let samples = folder.path().join("perf.data");

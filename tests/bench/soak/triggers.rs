@@ -115,7 +115,7 @@ async fn serve(team: &Tenant<'_>, component: &[u8], db: Value) {
     wait_for(team, "/tables").await;
 }
 
-/// What a host responds, once it serves the component.
+/// The response of a host, once it serves the component.
 async fn wait_for(team: &Tenant<'_>, path: &str) -> String {
     let started = Instant::now();
     loop {

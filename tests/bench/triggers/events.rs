@@ -15,7 +15,7 @@ const TRANSACTIONS: u32 = 300;
 /// Clients of the API, and how long they publish.
 const CLIENTS: usize = 4;
 const PUBLISH_FOR: Duration = Duration::from_secs(5);
-/// What events are matched against, how many events there are, and how often they are matched.
+/// The filters that events are matched against, the number of events, and how often they are matched.
 const SUBSCRIPTIONS: usize = 1_000;
 const EVENTS: usize = 1_000;
 const ROUNDS: usize = 100;

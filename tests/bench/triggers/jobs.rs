@@ -90,8 +90,8 @@ pub(super) async fn throughput(subject: &Subject<'_>, report: &mut Report) -> f6
     ours
 }
 
-/// What a durable step adds to a job: when many run, and when one runs alone. `plain` is how many jobs without a step
-/// were run a second.
+/// The cost that a durable step adds to a job: when many run, and when one runs alone. `plain` is how many jobs without
+/// a step were run a second.
 pub(super) async fn steps(subject: &Subject<'_>, plain: f64, report: &mut Report) {
     let (team, jobs) = (subject.platform.default_tenant(), number_of("JOBS", JOBS));
     let queue = subject.queue(&team);

@@ -1,6 +1,6 @@
 //! The capability behind `values.wit`.
 
-// What `flags!` expands to is public, and what a guest sends is constructed by `Lift` alone.
+// The expansion of `flags!` is public, and only `Lift` constructs what a guest sends.
 #![allow(unreachable_pub, missing_docs, dead_code)]
 
 use elias_host::capability::pricing::{Payload, Price};
@@ -129,7 +129,7 @@ macro_rules! wide {
 wide!(Sixteen, u8);
 wide!(Seventeen, String);
 
-/// What a test passes is small, and need not be paid for.
+/// A test passes small values, which need not be paid for.
 macro_rules! free {
     ($($ty:ty),* $(,)?) => { $(impl Payload for $ty {})* };
 }

@@ -119,7 +119,7 @@ fn prepare(handle: *mut ffi::sqlite3, sql: &CString, at: usize) -> Option<(Optio
     unsafe {
         let code: c_int = ffi::sqlite3_prepare_v2(handle, start, -1, &raw mut statement, &raw mut tail);
         let left = usize::try_from(tail.offset_from(sql.as_ptr())).unwrap_or(usize::MAX);
-        // What is explained is not run.
+        // An explained statement is not run.
         let reads = || ffi::sqlite3_stmt_readonly(statement) != 0 || ffi::sqlite3_stmt_isexplain(statement) != 0;
         let reads = (!statement.is_null()).then(reads);
         ffi::sqlite3_finalize(statement);
@@ -141,7 +141,7 @@ fuzz_target!(|input: Input<'_>| {
         if let Some(reads) = first {
             assert!(reads || statement.writes || sql.to_lowercase().contains("pragma"), "{sql:?} writes");
         }
-        // What is left is no second statement.
+        // The rest is not a second statement.
         let second = prepare(handle, &text, left.min(text.as_bytes().len()));
         assert!(first.is_none() || !matches!(second, Some((Some(_), _))), "{sql:?} has a second statement");
     });

@@ -2,7 +2,7 @@
 import { eq } from "drizzle-orm";
 import * as pg from "drizzle-orm/pg-core";
 import * as lite from "drizzle-orm/sqlite-core";
-import { config, db } from "elias";
+import { config, db, jobs } from "elias";
 import { postgres, sqlite } from "elias/drizzle";
 import { PostgresDialect, SqliteDialect } from "elias/kysely";
 import { Kysely } from "kysely";
@@ -75,6 +75,27 @@ export default {
     // Connections of transactions are given back.
     for (let at = 0; at < 20; at++) await failed(kysely.transaction().execute(async () => { throw new Error("no"); }));
     build.left = await names();
+
+    // Jobs are parts of the transactions of either.
+    await orm.transaction((tx) => jobs.enqueue("add", { id: 20, name: "by Drizzle" }, { tx }));
+    await kysely.transaction().execute(async (tx) => {
+      await tx.selectFrom("users").select("id").execute();
+      await jobs.enqueue("add", { id: 21, name: "by Kysely" }, { tx });
+    });
+    await failed(kysely.transaction().execute(async (tx) => {
+      await jobs.enqueue("add", { id: 22, name: "Undone" }, { tx });
+      throw new Error("no");
+    }));
+    let over;
+    await kysely.transaction().execute(async (tx) => { over = tx; });
+    build.over = await failed(jobs.enqueue("add", { id: 23, name: "Late" }, { tx: over }));
+    build.outside = await failed(jobs.enqueue("add", { id: 23, name: "Late" }, { tx: kysely }));
+    const added = () => kysely.selectFrom("users").select("name").where("id", ">=", 20).orderBy("id").execute();
+    while ((await added()).length < 2) await new Promise((resolve) => setTimeout(resolve, 20));
+    build.jobs = (await added()).map(({ name }) => name);
     return Response.json({ drizzle, build });
+  },
+  async job({ input: { id, name } }) {
+    await db.query("insert into users (id, name) values ($1, $2)", id, name);
   },
 };

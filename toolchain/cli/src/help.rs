@@ -78,6 +78,7 @@ const GROUPS: &[Group] = &[
         commands: &[
             command("schedules", "elias schedules", "elias schedules run shop nightly"),
             command("jobs", "elias jobs --state dead", "elias jobs enqueue shop resize --input '{\"id\": 1}'"),
+            command("workflows", "elias workflows --state waiting", "elias workflows show 01J9ZQ4T8C"),
             command("events", "elias events publish order.paid --data '{\"total\": 5}'", "elias events dead"),
             command(
                 "subscriptions",

@@ -1,8 +1,7 @@
 //! `elias init`: creates a project.
 
-use crate::program::Program;
 use clap::{Args, ValueEnum};
-use elias_command_line::{CliErrorCode, Failure};
+use elias_command_line::{CliErrorCode, Failure, Program};
 use elias_project::{BuildTable, ENTRIES, Project, types};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -188,7 +187,7 @@ fn write_types(project: &Project) -> Result<(), Failure> {
     if named {
         let mut command = Program::Build.command()?;
         command.args(["types", "--project"]).arg(&project.root).arg("--output").arg(&declarations);
-        // What is wrong with a capability's WIT is for the build to say.
+        // The build reports errors of a capability's WIT.
         let started = command.stderr(Stdio::null()).status();
         started
             .map_err(|error| Failure::new(CliErrorCode::Io, format_args!("elias-build cannot be started: {error}")))?;

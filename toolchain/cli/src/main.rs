@@ -5,14 +5,12 @@ mod help;
 mod init;
 mod keys;
 mod manual;
-mod program;
 mod remote;
 mod trigger;
 mod verify;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
-use elias_command_line::{BuildCommand, Failure, HostCommand};
-use program::Program;
+use elias_command_line::{BuildCommand, Failure, HostCommand, Program};
 use std::process::ExitCode;
 
 #[derive(Parser)]

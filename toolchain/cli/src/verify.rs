@@ -79,7 +79,11 @@ pub(crate) fn verify(arguments: &VerifyArguments) -> Result<ExitCode, Failure> {
     }
     if checks.iter().all(|check| matches!(check.outcome, Outcome::Skipped(_))) {
         let help = "give the component and --key with the signer's verifier key, or --log and --log-key, or both";
-        return Err(Failure::new(CliErrorCode::NothingToCheck, "nothing was said to check against").help(help));
+        return Err(Failure::new(
+            CliErrorCode::NothingToCheck,
+            "there is nothing to check the component or the log against",
+        )
+        .help(help));
     }
     let good = !checks.iter().any(|check| matches!(check.outcome, Outcome::Bad { .. }));
     let text = if arguments.json { format!("{}\n", to_json(&checks, good)) } else { to_text(&checks) };

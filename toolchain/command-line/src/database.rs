@@ -1,4 +1,4 @@
-//! The arguments of `db`.
+//! The arguments of `elias db`.
 
 use crate::target::Target;
 use clap::Args;

@@ -1,4 +1,4 @@
-//! Which platform and which tenant are meant: the flags, and the tenant in the environment.
+//! The platform and the tenant that a command is for: the flags, and the tenant in the environment.
 
 use crate::error_code::CliErrorCode;
 use crate::failure::Failure;

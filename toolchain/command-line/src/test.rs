@@ -1,4 +1,4 @@
-//! The arguments of `test`.
+//! The arguments of `elias test`.
 
 use crate::setting_flags::SettingFlags;
 use clap::{Args, ValueEnum};

@@ -1,4 +1,4 @@
-//! Text for terminals.
+//! Text that is safe to print on a terminal.
 
 use std::io::Write;
 

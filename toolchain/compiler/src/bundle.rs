@@ -334,7 +334,8 @@ fn environment(values: &BTreeMap<String, String>) -> String {
 /// The bundle as the engine gets it. `waiting` is how many modules wait at their top level.
 fn finish(code: &str, waiting: usize) -> String {
     let mut code = if waiting > 1 { order::together(code) } else { code.to_owned() };
-    // What `import()` gives takes no further properties. `export *` of a CommonJS module adds its names later.
+    // The namespace that `import()` gives takes no further properties. `export *` of a CommonJS module adds its names
+    // later.
     if !code.contains("__reExport(") {
         let helper = code.find("__exportAll = (all, no_symbols) => {");
         if let Some(end) = helper.and_then(|at| Some(at + code[at..].find("return target;")?)) {

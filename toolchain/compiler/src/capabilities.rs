@@ -62,7 +62,7 @@ impl Capabilities {
             let shown = path.display();
             waiting.insert(found.map_err(|error| BuildError::io(format_args!("read the WIT of {shown}"), &error))?);
         }
-        // Who names a folder and a file in it names one package.
+        // A folder and a file in it name one package.
         let folders = waiting.clone();
         waiting.retain(|path| path.parent().is_none_or(|folder| !folders.contains(folder)));
         // A package comes after those that it depends on: whichever lacks one waits for the others.
@@ -125,7 +125,7 @@ impl Capabilities {
                 }
                 _ => "",
             };
-            // What follows is a list of all packages that there are.
+            // The rest is a list of all packages that there are.
             let message = error.to_string();
             let message = message.split(". known packages").next().unwrap_or_default().to_owned();
             (message, error.kind().span(), help)
@@ -343,7 +343,7 @@ fn push(resolve: &mut Resolve, path: &Path) -> anyhow::Result<(PackageId, Packag
             let remap = resolve.merge(own)?;
             Ok((remap.packages[package.index()], sources))
         }
-        // What it lacks may be among those that were added before.
+        // A package that it lacks may be among those that were added before.
         Err(_) => resolve.push_path(path),
     }
 }

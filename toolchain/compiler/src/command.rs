@@ -2,10 +2,11 @@
 
 use crate::capabilities::Capabilities;
 use crate::diagnostic::{BuildError, Details};
-use crate::{BuildOptions, Builder, Built, inspect};
+use crate::{BuildOptions, Builder, BuiltComponent, inspect};
 use elias_atomic_write::{Access, Fsync};
 use elias_command_line::{BuildArguments, InspectArguments, PrepareArguments, TypesArguments};
 use elias_contract::key_file::{self, KeyFileError};
+use elias_contract::manifest::Manifest;
 use elias_contract::signature;
 use elias_host::engine::CompiledCache;
 use elias_project::Project;
@@ -46,7 +47,7 @@ impl From<KeyFileError> for BuildError {
 
 /// The output of a build.
 struct BuildOutput {
-    built: Built,
+    built: BuiltComponent,
     output: PathBuf,
     signature: Option<Signature>,
 }
@@ -222,12 +223,12 @@ fn build_with_progress(
     arguments: &BuildArguments,
     options: &BuildOptions,
     terminal: bool,
-) -> Result<Built, BuildError> {
+) -> Result<BuiltComponent, BuildError> {
     let progress = if terminal && !arguments.quiet { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
     if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {elapsed}") {
         progress.set_style(style);
     }
-    // What takes less than a moment shows nothing.
+    // A build that takes less than a moment shows nothing.
     progress.enable_steady_tick(Duration::from_millis(150));
     let cache = match cache_dir(arguments.cache_dir.as_deref()) {
         None => None,
@@ -243,7 +244,7 @@ fn build_with_progress(
     built
 }
 
-fn open_cache(dir: &Path) -> Result<CompiledCache, BuildError> {
+pub(crate) fn open_cache(dir: &Path) -> Result<CompiledCache, BuildError> {
     CompiledCache::open(dir).map_err(|error| {
         let help = "name another folder with --cache-dir";
         BuildError::Io(Box::new(Details::new(format!("the cache {}: {error}", dir.display())).help(help)))
@@ -283,12 +284,19 @@ fn report(arguments: &BuildArguments, written: &BuildOutput, took: Duration, ter
         return;
     }
     let size = built.wasm.len() as f64 / 1e6;
-    let handlers = built.manifest.handlers.join(", ");
-    text.push_str(&format!("{} ({size:.2} MB, handles {handlers}) in {} ms\n", output.display(), took.as_millis()));
+    let does = summary(&built.manifest);
+    text.push_str(&format!("{} ({size:.2} MB, {does}) in {} ms\n", output.display(), took.as_millis()));
     if let Some(Signature { file, signers }) = signature {
         text.push_str(&format!("{} signed by {}\n", file.display(), signers.join(", ")));
     }
     print(&mut std::io::stderr(), &text);
+}
+
+/// What a component is for, in a few words.
+fn summary(manifest: &Manifest) -> String {
+    let parts = [("handles", &manifest.handlers), ("workers", &manifest.workers)];
+    let parts = parts.iter().filter(|(_, names)| !names.is_empty());
+    parts.map(|(what, names)| format!("{what} {}", names.join(", "))).collect::<Vec<_>>().join("; ")
 }
 
 /// A package's name as a file name: `@scope/name` becomes `name`.

@@ -218,6 +218,8 @@ problems! {
         TimerAtBuild = "timer-at-build",
         /// The top level read the environment, which is not there during the build.
         EnvironmentAtBuild = "environment-at-build",
+        /// A class of service workers is not exported, so that it has no workers.
+        UnexportedWorker = "unexported-worker",
         /// A package or file is bundled that cannot work in a component.
         CannotRun = "cannot-run",
         /// No lockfile that is read says what the bundled packages must be.

@@ -81,6 +81,9 @@ pub(crate) struct Report {
     /// Those of its methods that are handlers elsewhere, and that nothing would ever call here.
     #[serde(default)]
     pub(crate) uncalled: Vec<String>,
+    /// Names of the classes of service workers that it exports, sorted.
+    #[serde(default)]
+    pub(crate) workers: Vec<String>,
     /// Names and versions of packages that the source says it is made with.
     #[serde(default)]
     pub(crate) dependencies: Vec<String>,

@@ -34,7 +34,8 @@ pub(crate) fn failure(failure: Failure, options: &BuildOptions, bundle: &Bundle)
         "elias:no-handler" => {
             let details = Details::new(thrown.message).help(
                 "export an object with a method `fetch`, `call`, `scheduled`, `job`, `event` or `events`: \
-                 export default { fetch(request, env, ctx) { ... } }",
+                 export default { fetch(request, env, ctx) { ... } }; or, as a named export, a class that extends \
+                 worker.Worker",
             );
             return BuildError::NoHandler(Box::new(at_default_export(details, options, bundle)));
         }
@@ -92,7 +93,8 @@ pub(crate) fn failure(failure: Failure, options: &BuildOptions, bundle: &Bundle)
 pub(crate) fn no_default_export(options: &BuildOptions, bundle: &Bundle) -> BuildError {
     let details = Details::new("the entry module has no default export").help(
         "say what the component handles: export default { fetch(request, env, ctx) \
-         { return new Response(\"hello\"); } }",
+         { return new Response(\"hello\"); } }; or export a class of service workers: \
+         export class Cart extends worker.Worker { ... }",
     );
     BuildError::NoDefaultExport(Box::new(at_default_export(details, options, bundle)))
 }

@@ -44,10 +44,8 @@ pub(crate) fn of(
     names.visit_program(&program);
     let place_of = |is_use: &dyn Fn(&str) -> bool| {
         names.found.iter().filter(|(local, _)| is_use(local)).find_map(|(_, offset)| {
-            let before = code.get(..*offset)?;
-            let line = u32::try_from(before.matches('\n').count()).ok()? + 1;
-            let column = before.rsplit('\n').next()?.encode_utf16().count();
-            let position = locate(&map, line, u32::try_from(column).ok()? + 1)?;
+            let (line, column) = line_and_column(code, *offset)?;
+            let position = locate(&map, line, column)?;
             (!position.file.contains("node_modules/"))
                 .then(|| format!("{}:{}:{}", position.file, position.line, position.column))
         })
@@ -69,6 +67,14 @@ pub(crate) fn of(
         }
     }
     places
+}
+
+/// The line and the column (UTF-16) of a place in a text that is given in bytes, both from 1.
+pub(crate) fn line_and_column(code: &str, offset: usize) -> Option<(u32, u32)> {
+    let before = code.get(..offset)?;
+    let line = u32::try_from(before.matches('\n').count()).ok()? + 1;
+    let column = before.rsplit('\n').next()?.encode_utf16().count();
+    Some((line, u32::try_from(column).ok()? + 1))
 }
 
 struct Names {

@@ -111,6 +111,9 @@ impl fmt::Display for Inspection {
         if let Some(manifest) = &self.manifest {
             writeln!(f, "{} {}", manifest.name, manifest.version)?;
             writeln!(f, "  handlers    {}", manifest.handlers.join(", "))?;
+            if !manifest.workers.is_empty() {
+                writeln!(f, "  workers     {}", manifest.workers.join(", "))?;
+            }
             if let Some(stage) = manifest.stage {
                 writeln!(f, "  stage       {} of {}", stage.number, stage.of)?;
             }

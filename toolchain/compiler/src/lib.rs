@@ -1,8 +1,8 @@
 //! Compiles JavaScript and TypeScript into WebAssembly components that carry their own engine.
 //!
 //! A [`Builder`] goes from an entry file to the bytes of a component: bundle, evaluate the top level in the engine,
-//! take the snapshot, put the component together. The command line is `elias-build`, in `main.rs`; `elias dev` and
-//! `elias serve --watch` call the library.
+//! take the snapshot, put the component together. The command line is `elias-build`, in `main.rs`; `elias dev`,
+//! `elias serve --watch` and `elias test` have it build as their [`child`].
 //!
 //! # Building from a program
 //!
@@ -25,7 +25,7 @@
 //! assert_eq!(built.manifest.handlers, ["fetch"]);
 //! std::fs::write(project.join("app.wasm"), &built.wasm)?;
 //!
-//! // What is wrong with a source is said in its own lines, for people and for programs.
+//! // Errors in a source are shown in its own lines, for people and for programs.
 //! std::fs::write(project.join("index.js"), "export default {")?;
 //! let error = runtime.block_on(builder.build(&options)).expect_err("it does not end");
 //! assert_eq!(error.code(), "syntax-error");
@@ -37,6 +37,7 @@
 pub mod api_usage;
 pub mod bundle;
 pub mod capabilities;
+pub mod child;
 pub mod command;
 mod componentize;
 pub mod diagnostic;
@@ -52,6 +53,7 @@ mod package;
 mod paths;
 mod sbom;
 mod web;
+mod workers;
 
 pub use diagnostic::{BuildError, BuildWarning};
 
@@ -60,6 +62,7 @@ use diagnostic::Details;
 use elias_contract::layout::{self, BASE_SECTION, append_custom_section};
 use elias_contract::manifest::{FORMAT, MANIFEST_SECTION, Manifest, SBOM_SECTION, SOURCE_MAP_SECTION, Stage};
 use elias_host::engine::CompiledCache;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -68,7 +71,7 @@ use std::sync::Arc;
 const COMPONENT_BYTES_MAX: usize = 256 << 20;
 
 /// The input and the options of a build.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct BuildOptions {
     /// The entry module, relative to `project` or absolute.
     pub entry: PathBuf,
@@ -100,7 +103,7 @@ pub struct BuildOptions {
 }
 
 impl BuildOptions {
-    /// The usual: self-contained, not minified, without eval, the date of `SOURCE_DATE_EPOCH` or else 0.
+    /// The usual: bundled with its engine, not minified, without eval, the date of `SOURCE_DATE_EPOCH` or else 0.
     ///
     /// See <https://reproducible-builds.org/specs/source-date-epoch/>.
     #[must_use]
@@ -125,7 +128,7 @@ impl BuildOptions {
 
 /// A component, and what was noticed on the way to it.
 #[derive(Debug)]
-pub struct Built {
+pub struct BuiltComponent {
     /// The component.
     pub wasm: Vec<u8>,
     /// Its manifest.
@@ -161,7 +164,7 @@ impl Builder {
     ///
     /// # Errors
     /// Whatever is wrong with the source, in its own lines; see [`BuildError`].
-    pub async fn build(&self, options: &BuildOptions) -> Result<Built, BuildError> {
+    pub async fn build(&self, options: &BuildOptions) -> Result<BuiltComponent, BuildError> {
         let package = package::read(&options.project, &options.entry)?;
         let capabilities = Arc::new(Capabilities::read(&options.capabilities, &options.project)?);
         let bundle = bundle::bundle(&bundle::BundleOptions {
@@ -177,7 +180,7 @@ impl Builder {
         let uses = api_usage::scan(&bundle.code, options.eval);
         let needs = web::Needs::of(&uses);
         let imported = capabilities.imported(&uses);
-        if !bundle.has_default_export && !needs.has_forms() {
+        if !bundle.has_default_export && !needs.has_forms() && !needs.has_workers() {
             return Err(explain::no_default_export(options, &bundle));
         }
         let locales = locales::module(&options.locales)?;
@@ -206,8 +209,9 @@ impl Builder {
         imports.extend(imported.interfaces());
         imports.sort_unstable();
         let needed_by = first_use::of(&bundle.code, &bundle.map, &imports, &imported);
-        let exports = evaluated.report.handlers.iter().flat_map(|handler| web::exports_of(handler));
-        let exports: Vec<String> = exports.map(|&interface| interface.to_owned()).collect();
+        let handlers = evaluated.report.handlers.iter().map(String::as_str);
+        let handlers = handlers.chain((!evaluated.report.workers.is_empty()).then_some(web::WORKER));
+        let exports: Vec<String> = handlers.flat_map(web::exports_of).map(|&interface| interface.to_owned()).collect();
         let base = self.evaluator.base();
         // One that was made of changed web modules has no name.
         let differs = options.thin && !base.digest.is_empty();
@@ -235,6 +239,7 @@ impl Builder {
             name: package.name,
             version: package.version,
             handlers: evaluated.report.handlers.clone(),
+            workers: evaluated.report.workers.clone(),
             imports,
             stage: (evaluated.report.of > 1)
                 .then_some(Stage { number: evaluated.report.stage, of: evaluated.report.of }),
@@ -254,12 +259,15 @@ impl Builder {
             return Err(BuildError::TooLarge(Box::new(Details::new(message).help(help))));
         }
         let mut warnings = explain::warnings(&evaluated.report.warnings, &bundle);
+        if needs.has_workers() {
+            warnings.extend(workers::warnings(&bundle));
+        }
         warnings.extend(bundle.warnings);
         warnings.extend(unlocked);
         let logs = evaluated.report.logs.into_iter().map(|line| (line.level, line.message)).collect();
         let watch =
             bundle.modules.into_iter().chain(package.file).chain(capabilities.files().iter().cloned()).collect();
-        Ok(Built { wasm, manifest, warnings, logs, watch })
+        Ok(BuiltComponent { wasm, manifest, warnings, logs, watch })
     }
 }
 

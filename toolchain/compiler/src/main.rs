@@ -1,8 +1,9 @@
 //! `elias-build`: JavaScript or TypeScript in, a WebAssembly component out.
 
 use clap::Parser;
-use elias_build::command;
+use elias_build::{child, command};
 use elias_command_line::{BuildArguments, BuildCommand};
+use std::path::Path;
 use std::process::ExitCode;
 
 // `elias-build index.js` is `elias-build build index.js`; the latter is how `elias build` is handed on.
@@ -16,6 +17,11 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
+    // `elias-serve` has this program build what it serves. It is no command: nobody types it.
+    let mut given = std::env::args_os().skip(1);
+    if given.next().is_some_and(|first| first == child::ARGUMENT) {
+        return child::main(given.next().as_deref().map(Path::new));
+    }
     match Arguments::parse() {
         Arguments { command: Some(BuildCommand::Build(arguments)), .. } => command::build(&arguments),
         Arguments { command: Some(BuildCommand::Inspect(arguments)), .. } => command::inspect(&arguments),

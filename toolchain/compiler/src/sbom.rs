@@ -67,8 +67,12 @@ pub(crate) fn make(package: &Package, bundled: &[PathBuf]) -> Result<(Value, Vec
         "specVersion": "1.6",
         "version": 1,
         "metadata": {
-            "component": { "type": "application", "bom-ref": url, "name": package.name, "version": package.version, "purl": url },
-            "tools": { "components": [{ "type": "application", "name": "elias-build", "version": env!("CARGO_PKG_VERSION") }] },
+            "component": {
+                "type": "application", "bom-ref": url, "name": package.name, "version": package.version, "purl": url,
+            },
+            "tools": {
+                "components": [{ "type": "application", "name": "elias-build", "version": env!("CARGO_PKG_VERSION") }],
+            },
         },
         "components": components,
     });
@@ -268,7 +272,8 @@ mod tests {
         assert_eq!(
             components[1],
             json!({
-                "type": "library", "bom-ref": "pkg:npm/a@1.2.3", "name": "a", "version": "1.2.3", "purl": "pkg:npm/a@1.2.3",
+                "type": "library", "bom-ref": "pkg:npm/a@1.2.3", "name": "a", "version": "1.2.3",
+                "purl": "pkg:npm/a@1.2.3",
                 "licenses": [{ "expression": "MIT" }],
                 "hashes": [{ "alg": "SHA-256", "content": "000102" }, { "alg": "SHA-1", "content": "03" }],
             })
@@ -303,7 +308,8 @@ mod tests {
             assert_eq!(error.code(), "lockfile-mismatch");
             error.render(false)
         };
-        let other = r#"{"lockfileVersion":3,"packages":{"node_modules/a":{"version":"1.2.4"},"node_modules/@s/b":{"version":"0.1.0+x"}}}"#;
+        let other = r#"{"lockfileVersion":3,"packages":{
+            "node_modules/a":{"version":"1.2.4"},"node_modules/@s/b":{"version":"0.1.0+x"}}}"#;
         let said = failed(other);
         assert!(said.contains("a 1.2.3 is installed") && said.contains("1.2.4") && said.contains("npm ci"), "{said}");
         let missing = r#"{"lockfileVersion":2,"packages":{"node_modules/a":{"version":"1.2.3"}}}"#;

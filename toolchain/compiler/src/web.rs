@@ -11,7 +11,7 @@ include!(concat!(env!("OUT_DIR"), "/web_modules.rs"));
 /// The entry of one module in `guest-js/web/src/index.json`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Entry {
+struct WebModule {
     /// The file; none for what QuickJS itself brings, such as Date.
     file: Option<String>,
     /// Whether every component has it, and every request uses it.
@@ -57,7 +57,7 @@ const SOURCES_VARIABLE: &str = "ELIAS_WEB_SOURCES";
 static SOURCES_FOLDER: LazyLock<Option<PathBuf>> =
     LazyLock::new(|| std::env::var_os(SOURCES_VARIABLE).map(PathBuf::from));
 
-static INDEX: LazyLock<Vec<Entry>> = LazyLock::new(|| match &*SOURCES_FOLDER {
+static INDEX: LazyLock<Vec<WebModule>> = LazyLock::new(|| match &*SOURCES_FOLDER {
     Some(_) => serde_json::from_str(&from_folder("index.json").expect("index.json")).expect("index.json is valid"),
     // Ours, and read by a test: a mistake in it is found before it ships.
     None => serde_json::from_str(include_str!("../../../guest-js/web/src/index.json")).unwrap_or_default(),
@@ -102,6 +102,9 @@ const WAITS: [&str; 6] = ["monotonic-clock", "cache", "db", "jobs", "events", "w
 const HTTP: [&str; 4] =
     ["wasi:http/types@0.2.12", "wasi:io/error@0.2.12", "wasi:io/poll@0.2.12", "wasi:io/streams@0.2.12"];
 
+/// What stands for service workers among the handlers, though no default export has it.
+pub(crate) const WORKER: &str = "worker";
+
 /// The interfaces behind each handler.
 pub(crate) fn exports_of(handler: &str) -> &'static [&'static str] {
     match handler {
@@ -111,6 +114,7 @@ pub(crate) fn exports_of(handler: &str) -> &'static [&'static str] {
         "job" => &["elias:triggers/job@0.1.0"],
         "event" => &["elias:triggers/event@0.1.0"],
         "events" => &["elias:triggers/events@0.1.0"],
+        WORKER => &["elias:triggers/worker@0.1.0"],
         _ => &[],
     }
 }
@@ -158,7 +162,16 @@ impl Needs {
 
     /// Whether the component may be made by one of the forms, and so without a default export.
     pub(crate) fn has_forms(&self) -> bool {
-        self.files.iter().any(|&index| INDEX[index].file.as_deref() == Some(FORMS))
+        self.has(FORMS)
+    }
+
+    /// Whether the component may have service workers, and so no default export.
+    pub(crate) fn has_workers(&self) -> bool {
+        self.has(WORKERS)
+    }
+
+    fn has(&self, file: &str) -> bool {
+        self.files.iter().any(|&index| INDEX[index].file.as_deref() == Some(file))
     }
 
     /// The modules that are used: name and source, in order. Those that every component has come without their source,
@@ -219,6 +232,9 @@ const TESTING: &str = "elias/test";
 /// The web module that makes components in other ways than by a default export.
 const FORMS: &str = "forms/index.js";
 
+/// The web module of service workers.
+const WORKERS: &str = "capabilities/workers.js";
+
 /// The prefix of the names of [`importable`] modules.
 pub(crate) const IMPORTABLE_PREFIX: &str = "elias/";
 
@@ -230,19 +246,19 @@ pub(crate) fn changed_base_modules() -> Option<Vec<(String, &'static str)>> {
 
 /// The same of this binary.
 pub(crate) fn base_modules() -> Vec<(String, &'static str)> {
-    let (core, others): (Vec<&Entry>, Vec<&Entry>) =
+    let (core, others): (Vec<&WebModule>, Vec<&WebModule>) =
         INDEX.iter().filter(|entry| entry.is_everywhere()).partition(|entry| entry.core);
     core.into_iter().chain(others).filter_map(module).collect()
 }
 
-impl Entry {
+impl WebModule {
     /// Whether every component has it.
     fn is_everywhere(&self) -> bool {
         self.core || self.base
     }
 }
 
-fn module(entry: &Entry) -> Option<(String, &'static str)> {
+fn module(entry: &WebModule) -> Option<(String, &'static str)> {
     let file = entry.file.as_deref()?;
     let source = match from_folder(file) {
         Some(changed) => changed.leak(), // once in a build
@@ -289,8 +305,21 @@ mod tests {
     }
 
     #[test]
+    fn the_modules_of_workers_are_for_components_that_import_them() {
+        let needs = |code: &str| Needs::of(&api_usage::scan(code, false));
+        let loaded = |needs: &Needs| needs.modules().iter().any(|(name, _)| name.starts_with("elias:web/workers/"));
+        let with = needs("import { worker } from 'elias/workers'; export class Cart extends worker.Worker {}");
+        assert!(with.has_workers() && loaded(&with));
+        let interfaces = with.interfaces(&[]);
+        assert_eq!(interfaces, ["wasi:clocks/monotonic-clock@0.2.12", "wasi:io/poll@0.2.12"]);
+        let without = needs("class Worker {} export default { call: (worker) => new worker.Worker() }");
+        assert!(!without.has_workers() && !loaded(&without));
+        assert!(without.imports.is_empty());
+    }
+
+    #[test]
     fn the_engine_has_what_is_named_here() {
-        for handler in ["call", "event", "events", "fetch", "job", "scheduled"] {
+        for handler in ["call", "event", "events", "fetch", "job", "scheduled", WORKER] {
             let exports = exports_of(handler);
             assert!(!exports.is_empty(), "{handler}");
             for export in exports {

@@ -13,7 +13,7 @@ use toml::de::{DeTable, DeValue};
 pub const CONFIG_FILE: &str = "elias.toml";
 
 /// The capabilities that components can be granted.
-pub const CAPABILITIES: [&str; 8] = ["cache", "config", "db", "events", "http", "jobs", "log", "workflow"];
+pub const CAPABILITIES: [&str; 9] = ["cache", "config", "crypto", "db", "events", "http", "jobs", "log", "workflow"];
 
 /// The content of an elias.toml.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -161,6 +161,11 @@ mod tests {
         let file = check("[capabilities.http]\nallow = [\"https://a.example\"]\nredirects = 3\n").expect("it is right");
         let wanted = serde_json::json!({ "allow": ["https://a.example"], "redirects": 3 });
         assert_eq!(file.capabilities.get("http"), Some(&wanted));
+        // Those that every component has may have a table too, which says no more than that.
+        for free in ["crypto", "log"] {
+            let file = check(&format!("[capabilities.{free}]\n")).expect("it is right");
+            assert_eq!(file.capabilities.get(free), Some(&serde_json::json!({})), "{free}");
+        }
     }
 
     #[test]

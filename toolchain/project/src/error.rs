@@ -1,4 +1,4 @@
-//! Why a project cannot be read.
+//! The error for a project that cannot be read.
 
 use std::ops::Range;
 use std::path::PathBuf;

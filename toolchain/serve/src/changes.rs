@@ -1,4 +1,4 @@
-//! Being told when files change.
+//! A watcher of files, by which `elias dev` rebuilds.
 
 use elias_command_line::{CliErrorCode, Failure};
 use notify::event::{Event, EventKind};
@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 const SETTLE: Duration = Duration::from_millis(5);
 
 /// Follows a set of files that grows and shrinks.
-pub(crate) struct Changes {
+pub(crate) struct FileChanges {
     watcher: RecommendedWatcher,
     changes: mpsc::UnboundedReceiver<()>,
     files: Arc<Mutex<BTreeSet<PathBuf>>>,
@@ -22,7 +22,7 @@ pub(crate) struct Changes {
     folders: BTreeSet<PathBuf>,
 }
 
-impl Changes {
+impl FileChanges {
     /// Follows nothing yet.
     pub(crate) fn new() -> Result<Self, Failure> {
         let (changed, changes) = mpsc::unbounded_channel();

@@ -1,7 +1,7 @@
 //! `elias check`: whether a project would build and be loaded, and what TypeScript says of it.
 
 use crate::settings::Settings;
-use crate::trial::Trial;
+use crate::trial::TrialComponent;
 use crate::{failure, origin, service_tables, types};
 use elias_build::command::cache_dir;
 use elias_command_line::{CheckArguments, CliErrorCode, Failure};
@@ -33,7 +33,7 @@ async fn load(project: &Project, entry: PathBuf, cache: Option<&Path>) -> Result
     let settings = Settings::of(config.clone());
     let cache = cache_dir(cache);
     let built = origin::build(project, entry, cache.clone()).await?;
-    let trial = Trial::load(project, &settings, cache.as_deref(), &built.wasm, |host| host).await?;
+    let trial = TrialComponent::load(project, &settings, cache.as_deref(), &built.wasm, |host| host).await?;
     let app = &trial.app;
     if let Some(manifest) = app.manifest() {
         service_tables::check_handlers(&config, &manifest.handlers)?;

@@ -1,4 +1,4 @@
-//! Failures of the crates below, as a failure of the command.
+//! Turns errors of the compiler, the host and the platform into failures of a command.
 
 use crate::logging;
 use elias_build::BuildError;

@@ -1,5 +1,6 @@
 //! `elias-serve`: the commands that need a host. `elias` hands them on to it.
 
+mod builder;
 mod changes;
 mod check;
 mod data;

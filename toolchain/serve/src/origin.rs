@@ -1,20 +1,19 @@
 //! Where the served component comes from.
 
+use crate::builder::{Builder, BuiltComponent};
 use crate::failure;
-use elias_build::{BuildOptions, Builder, Built};
+use elias_build::BuildOptions;
 use elias_command_line::{CliErrorCode, Failure};
-use elias_host::engine::CompiledCache;
 use elias_host::{App, Host, LoadOptions};
 use elias_project::{Project, is_source};
 use std::collections::BTreeSet;
-use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 /// Where the component comes from.
 pub(crate) enum Origin {
     /// A component's file.
     Component(PathBuf),
-    /// A source file, built here.
+    /// A source file, which is built.
     Source { entry: PathBuf, config: PathBuf, builder: Box<Builder> },
 }
 
@@ -26,7 +25,7 @@ impl Origin {
         if !source {
             return Ok(Self::Component(file));
         }
-        Ok(Self::Source { entry: file, config: config.to_owned(), builder: Box::new(builder(cache)?) })
+        Ok(Self::Source { entry: file, config: config.to_owned(), builder: Box::new(Builder::new(cache)) })
     }
 
     /// The file that was named.
@@ -45,13 +44,11 @@ impl Origin {
                 Ok((app, BTreeSet::from([file.clone()])))
             }
             Self::Source { entry, config, builder } => {
-                let built = builder.build(&options(entry, config)?).await.map_err(failure::of_build)?;
+                let built = builder.build(&options(entry, config)?).await?;
                 for warning in &built.warnings {
-                    let details = warning.details();
-                    let location = details.location.as_ref().map(ToString::to_string).unwrap_or_default();
-                    tracing::warn!(code = warning.code(), place = location, "{}", details.message);
+                    tracing::warn!(code = warning.code.as_str(), place = warning.place.as_str(), "{}", warning.message);
                 }
-                let app = host.load_with(&built.wasm, given).await.map_err(failure::of_host)?;
+                let app = host.load_bytes(built.wasm.into(), given).await.map_err(failure::of_host)?;
                 Ok((app, built.watch.into_iter().collect()))
             }
         }
@@ -59,20 +56,17 @@ impl Origin {
 }
 
 /// Builds a project once, and shows its warnings on standard error.
-pub(crate) async fn build(project: &Project, entry: PathBuf, cache: Option<PathBuf>) -> Result<Built, Failure> {
+pub(crate) async fn build(
+    project: &Project,
+    entry: PathBuf,
+    cache: Option<PathBuf>,
+) -> Result<BuiltComponent, Failure> {
     let options = BuildOptions::of_project(project, entry).map_err(failure::of_build)?;
-    let built = builder(cache)?.build(&options).await.map_err(failure::of_build)?;
+    let built = Builder::new(cache).build(&options).await?;
     for warning in &built.warnings {
-        eprint!("{}", warning.render(std::io::stderr().is_terminal()));
+        eprint!("{}", warning.report);
     }
     Ok(built)
-}
-
-/// The builder of sources, with compiled code stored in `cache`.
-pub(crate) fn builder(cache: Option<PathBuf>) -> Result<Builder, Failure> {
-    let cache = cache.map(|dir| CompiledCache::open(&dir)).transpose();
-    let cache = cache.map_err(|error| Failure::new(CliErrorCode::CacheUnwritable, error))?;
-    Builder::new(cache.as_ref()).map_err(failure::of_build)
 }
 
 /// The configuration is read anew for each build, since it may have changed.

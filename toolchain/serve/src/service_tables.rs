@@ -1,6 +1,6 @@
 //! The tables of elias.toml beside grants and limits: whether a platform would take them.
 
-use elias_api::SmokeCall;
+use elias_api::SmokeTest;
 use elias_capabilities::http::check_url;
 use elias_command_line::{CliErrorCode, Failure};
 use elias_delivery::setting::InvalidSetting;
@@ -26,7 +26,7 @@ pub(crate) fn check(config: &ConfigFile) -> Result<(), Failure> {
     let (secrets, http) = (config.capabilities.get("config"), config.capabilities.get("http"));
     granted_triggers(config.triggers.as_ref(), secrets, http)?;
     if let Some(table) = &config.smoke {
-        read::<SmokeCall>("smoke", table)?;
+        read::<SmokeTest>("smoke", table)?;
     }
     Ok(())
 }

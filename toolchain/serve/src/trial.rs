@@ -10,12 +10,12 @@ use serde_json::Value;
 use std::path::Path;
 
 /// A component that was loaded, and the folder of its databases.
-pub(crate) struct Trial {
+pub(crate) struct TrialComponent {
     pub(crate) app: App,
     _data: tempfile::TempDir,
 }
 
-impl Trial {
+impl TrialComponent {
     /// Loads a component as `settings` say, in a host that `extend` adds capabilities to. Nothing that it keeps is
     /// found by the next.
     ///

@@ -87,9 +87,9 @@ enum TriggerRequest {
 }
 
 /// Runs triggers for whoever asks.
-pub(crate) struct Control(pub(crate) Arc<RunningTriggers>);
+pub(crate) struct LocalTriggerControl(pub(crate) Arc<RunningTriggers>);
 
-impl TriggerControl for Control {
+impl TriggerControl for LocalTriggerControl {
     fn run(&self, request: Value) -> BoxFuture<'static, Result<Value, String>> {
         let runs = TriggerRequest::deserialize(request)
             .map_err(|error| format!("this server does not understand the request: {error}"))
@@ -101,7 +101,7 @@ impl TriggerControl for Control {
     }
 }
 
-impl Control {
+impl LocalTriggerControl {
     fn begin(&self, asked: TriggerRequest) -> Result<Runs, TriggerError> {
         match asked {
             TriggerRequest::Schedule { name } => self.0.fire(&name),

@@ -5,7 +5,7 @@ use elias_project::{Project, types};
 
 /// Writes what is missing or of another version; see [`types::write`].
 pub(crate) fn write(project: &Project) -> std::io::Result<()> {
-    // What is wrong with a capability's WIT is for the build to say; editors keep the last that was right.
+    // The build reports errors of a capability's WIT; editors keep the last that was right.
     let capabilities = match Capabilities::read(&project.capabilities(), &project.root) {
         Ok(capabilities) => Some(capabilities.declarations()),
         Err(_) if types::capabilities_file(&project.root).is_file() => None,

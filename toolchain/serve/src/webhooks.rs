@@ -13,21 +13,27 @@ use serde_json::Value;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 /// Clients that are kept; with one more all are made anew.
 const CLIENTS_MAX: usize = 1_000;
 
-/// Sends a request by a client.
+/// Sends a request by a client, and adds the bytes of its body to `sent` as they go out.
 ///
 /// # Errors
 /// Why there is no response.
-async fn send(client: &GrantedClient, url: &str, request: WebhookRequest) -> Result<WebhookResponse, String> {
+async fn send(
+    client: &GrantedClient,
+    url: &str,
+    request: WebhookRequest,
+    sent: &Arc<AtomicU64>,
+) -> Result<WebhookResponse, String> {
     let mut headers = HeaderMap::new();
     for (name, value) in request.headers() {
         let value = HeaderValue::try_from(value).map_err(|error| format!("{name}: {error}"))?;
         headers.insert(HeaderName::from_static(name), value);
     }
-    let response = client.post(url, headers, request.body, TIMEOUT, RESPONSE_BYTES_MAX).await?;
+    let response = client.post(url, headers, request.body, TIMEOUT, RESPONSE_BYTES_MAX, sent).await?;
     let retry_after = response.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()).map(str::to_owned);
     Ok(WebhookResponse { status: response.status, retry_after, body: response.body })
 }
@@ -62,7 +68,7 @@ impl elias_local_triggers::WebhookSender for ProjectWebhooks {
         let client = self.client.lock().clone();
         async move {
             let client = client.ok_or("the component is not granted `http` any more")?;
-            send(&client, url, request).await
+            send(&client, url, request, &Arc::default()).await
         }
         .boxed()
     }
@@ -115,7 +121,7 @@ impl WebhookSender for PlatformWebhooks {
     ) -> BoxFuture<'a, Result<WebhookResponse, String>> {
         async move {
             let client = self.client(target)?;
-            send(&client, target.url, request).await
+            send(&client, target.url, request, target.sent).await
         }
         .boxed()
     }
@@ -136,16 +142,16 @@ mod tests {
         };
         let (shop, blog) = (service("shop"), service("blog"));
         let (all, one) = (json!({ "allow": ["*"] }), json!({ "allow": ["example.com"] }));
-        let webhooks = PlatformWebhooks::default();
+        let (webhooks, sent) = (PlatformWebhooks::default(), Arc::<AtomicU64>::default());
         let client = |service, http| {
-            let target = WebhookTarget { service, http: Some(http), folder: Path::new("."), url: "" };
+            let target = WebhookTarget { service, http: Some(http), folder: Path::new("."), url: "", sent: &sent };
             webhooks.client(target).expect("a client")
         };
         let first = client(&shop, &all);
         assert!(Arc::ptr_eq(&first, &client(&shop, &all)));
         assert!(!Arc::ptr_eq(&first, &client(&blog, &all)), "no service uses another's connections");
         assert!(!Arc::ptr_eq(&first, &client(&shop, &one)));
-        let target = WebhookTarget { service: &shop, http: None, folder: Path::new("."), url: "" };
+        let target = WebhookTarget { service: &shop, http: None, folder: Path::new("."), url: "", sent: &sent };
         assert!(webhooks.client(target).is_err());
     }
 }

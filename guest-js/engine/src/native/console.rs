@@ -1,18 +1,19 @@
 //! `console.*` and `elias/log`: lines for the log.
 //!
-//! Strings and other primitives are formatted here; `console/console.js` formats everything else.
+//! Plain data are formatted here, as `console/format.js` formats them; `console/console.js` has everything else.
 
 use super::convert::UsvString;
+use super::inspect;
 use super::raw::{self, Context, NativeFunction, RawValue, ValueTable};
 use crate::log;
 use javy::quickjs::{Ctx, Exception, Function, Object, Result, Value, qjs};
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::ffi::c_int;
-use std::fmt::Write as _;
 
 /// The console's methods that write their arguments, with their levels.
 const METHODS: [(&str, u32); 5] = [("debug", 1), ("log", 2), ("info", 2), ("warn", 3), ("error", 4)];
+
 /// The script's functions that the natives replace, and call for all that they do not handle.
 static METHOD_FALLBACKS: ValueTable<{ METHODS.len() }> = ValueTable::new();
 
@@ -31,6 +32,7 @@ static IS_INDENTED: Flag = Flag(Cell::new(false));
 static IS_SCRIPTED: Flag = Flag(Cell::new(false));
 
 pub(crate) fn add(native: &Object<'_>) -> Result<()> {
+    inspect::prepare(native.ctx())?;
     native.set("nativeConsoleMethod", Function::new(native.ctx().clone(), replace_console_method)?)?;
     native.set("nativeLogMethod", Function::new(native.ctx().clone(), replace_log_method)?)?;
     native.set("logIndented", Function::new(native.ctx().clone(), |is: bool| IS_INDENTED.0.set(is))?)?;
@@ -68,7 +70,7 @@ fn replace_console_method<'js>(ctx: Ctx<'js>, script: Function<'js>, method: Str
     raw::function(&script, NativeFunction::Method(write_console_message), number)
 }
 
-/// Writes a line of primitives; calls the script for anything else.
+/// Writes a line of plain data; calls the script for anything else.
 unsafe extern "C" fn write_console_message(
     ctx: Context,
     this: RawValue,
@@ -81,9 +83,10 @@ unsafe extern "C" fn write_console_message(
         let arguments = raw::arguments(argc, argv);
         if !IS_INDENTED.0.get()
             && !IS_SCRIPTED.0.get()
-            && let Some(message) = plain_message(ctx, arguments)
+            && let Some((message, json)) = plain_line(ctx, arguments)
         {
-            log::write(METHODS[number as usize].1, &message, &[]);
+            let field = json.map(|json| ("arguments".to_owned(), json));
+            log::write(METHODS[number as usize].1, &message, field.as_slice());
             return qjs::JS_UNDEFINED;
         }
         qjs::JS_Call(ctx, METHOD_FALLBACKS.get(number as usize), this, argc, argv)
@@ -118,49 +121,115 @@ unsafe extern "C" fn write_log_message(
     }
 }
 
-/// The message that `console/format.js` makes of primitives; none if there is another value, or a specifier such as
-/// `%s`.
+/// The message that `console/format.js` makes of plain data and, where it shows an object, which may be in a shortened
+/// form, all arguments as JSON. None if another value is among them.
 ///
 /// # Safety
 /// All values must outlive the result.
-unsafe fn plain_message<'a>(ctx: Context, arguments: &[RawValue]) -> Option<Cow<'a, str>> {
-    // SAFETY: as for the caller; converting a number to a string runs no script.
+unsafe fn plain_line<'a>(ctx: Context, arguments: &[RawValue]) -> Option<(Cow<'a, str>, Option<String>)> {
+    // SAFETY: as for the caller.
     unsafe {
         if let [text] = arguments
             && qjs::JS_IsString(*text)
         {
-            return raw::text(ctx, *text);
+            return Some((raw::text(ctx, *text)?, None));
         }
-        let mut message = String::new();
-        for (at, &argument) in arguments.iter().enumerate() {
+        let has_objects = arguments.iter().any(|&argument| qjs::JS_IsObject(argument));
+        let json = if has_objects { Some(inspect::json_of(ctx, arguments)?) } else { None };
+        let (mut message, mut next) = (String::new(), 0);
+        if let Some(&first) = arguments.first()
+            && qjs::JS_IsString(first)
+        {
+            next = 1 + substitute_all(ctx, &inspect::text(ctx, first)?, &arguments[1..], &mut message)?;
+        }
+        for (at, &argument) in arguments.iter().enumerate().skip(next) {
             if at > 0 {
                 message.push(' ');
             }
-            match qjs::JS_VALUE_GET_TAG(argument) {
-                qjs::JS_TAG_STRING | qjs::JS_TAG_STRING_ROPE => {
-                    let text = raw::text(ctx, argument)?;
-                    if at == 0 && text.as_bytes().contains(&b'%') {
-                        return None;
-                    }
-                    message.push_str(&text);
-                }
-                qjs::JS_TAG_INT => write!(message, "{}", qjs::JS_VALUE_GET_INT(argument)).ok()?,
-                qjs::JS_TAG_BOOL => message.push_str(if qjs::JS_VALUE_GET_BOOL(argument) { "true" } else { "false" }),
-                qjs::JS_TAG_NULL => message.push_str("null"),
-                qjs::JS_TAG_UNDEFINED => message.push_str("undefined"),
-                _ if qjs::JS_IsNumber(argument) => {
-                    let number = qjs::JS_VALUE_GET_FLOAT64(argument);
-                    if number == 0.0 && number.is_sign_negative() {
-                        message.push('-');
-                    }
-                    let text = qjs::JS_ToString(ctx, argument);
-                    let shown = raw::text(ctx, text).map(|text| message.push_str(&text));
-                    qjs::JS_FreeValue(ctx, text);
-                    shown?;
-                }
-                _ => return None,
-            }
+            write_text(ctx, argument, &mut message)?;
         }
-        Some(Cow::Owned(message))
+        Some((Cow::Owned(message), json))
+    }
+}
+
+/// Writes a string as it is, and anything else as it is shown.
+unsafe fn write_text(ctx: Context, value: RawValue, out: &mut String) -> Option<()> {
+    // SAFETY: as for `plain_line`.
+    unsafe {
+        if qjs::JS_IsString(value) {
+            out.push_str(&inspect::text(ctx, value)?);
+            return Some(());
+        }
+        inspect::write_value(ctx, value, out)
+    }
+}
+
+/// Writes a format with values in the place of its specifiers, such as `%s`; gives the number of values that it used.
+unsafe fn substitute_all(ctx: Context, format: &str, values: &[RawValue], out: &mut String) -> Option<usize> {
+    let (mut rest, mut used) = (format, 0);
+    while let Some(at) = rest.find('%') {
+        out.push_str(&rest[..at]);
+        let specifier = rest.as_bytes().get(at + 1).copied().unwrap_or_default();
+        let end = match (specifier, values.get(used)) {
+            (b'%', _) => {
+                out.push('%');
+                at + 2
+            }
+            (b's' | b'd' | b'i' | b'f' | b'j' | b'o' | b'O' | b'c', Some(&value)) => {
+                used += 1;
+                // SAFETY: as for `plain_line`.
+                unsafe { substitute(ctx, specifier, value, out) }?;
+                at + 2
+            }
+            // One without a value stands for itself, as does what is none.
+            _ => {
+                out.push('%');
+                at + 1
+            }
+        };
+        rest = &rest[end..];
+    }
+    out.push_str(rest);
+    Some(used)
+}
+
+/// Writes the value for a specifier. None for objects after `%s`, which may have a text of their own, and after `%o`,
+/// which shows what is hidden.
+unsafe fn substitute(ctx: Context, specifier: u8, value: RawValue, out: &mut String) -> Option<()> {
+    // SAFETY: as for `plain_line`.
+    unsafe {
+        match specifier {
+            b's' | b'o' if qjs::JS_IsObject(value) => None,
+            b's' => write_text(ctx, value, out),
+            b'o' | b'O' => inspect::write_value(ctx, value, out),
+            b'j' => {
+                if !inspect::write_json(ctx, value, out)? {
+                    out.push_str("undefined");
+                }
+                Some(())
+            }
+            b'c' => Some(()), // the style has no meaning here
+            _ => write_as_number(ctx, specifier, value, out),
+        }
+    }
+}
+
+/// Writes the number that a value is for `%d`, `%i` or `%f`. None where it has to be read from a text.
+unsafe fn write_as_number(ctx: Context, specifier: u8, value: RawValue, out: &mut String) -> Option<()> {
+    // SAFETY: as for `plain_line`.
+    unsafe {
+        let text = match qjs::JS_VALUE_GET_TAG(value) {
+            qjs::JS_TAG_INT => return inspect::write_number(ctx, value, out),
+            qjs::JS_TAG_NULL if specifier == b'd' => "0",
+            qjs::JS_TAG_NULL | qjs::JS_TAG_UNDEFINED => "NaN",
+            qjs::JS_TAG_BOOL if specifier != b'd' => "NaN",
+            qjs::JS_TAG_BOOL if qjs::JS_VALUE_GET_BOOL(value) => "1",
+            qjs::JS_TAG_BOOL => "0",
+            _ if qjs::JS_IsNumber(value) && specifier == b'd' => return inspect::write_value(ctx, value, out),
+            _ if qjs::JS_IsNumber(value) && specifier == b'f' => return inspect::write_number(ctx, value, out),
+            _ => return None,
+        };
+        out.push_str(text);
+        Some(())
     }
 }

@@ -33,6 +33,11 @@ pub(crate) fn release() {
     drop(HANDLES.queries.take());
 }
 
+/// Ends all transactions that are still open: the host rolls them back.
+pub(crate) fn end_transactions() {
+    drop(HANDLES.transactions.take());
+}
+
 pub(crate) fn add(native: &Object<'_>) -> Result<()> {
     let ctx = native.ctx().clone();
     native.set("dbExecute", Function::new(ctx.clone(), execute)?)?;

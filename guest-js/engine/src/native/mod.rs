@@ -22,6 +22,7 @@ pub(crate) mod fetch_handler;
 mod header_fields;
 mod http_request;
 mod http_response;
+mod inspect;
 mod jobs;
 mod message;
 mod mime;
@@ -36,6 +37,7 @@ mod text;
 pub(crate) mod timers;
 mod triggers;
 mod url;
+pub(crate) mod worker;
 mod workflow;
 
 pub(crate) use call::{set_input, take_output};
@@ -97,6 +99,7 @@ impl ModuleDef for Native {
             events::add,
             workflow::add,
             triggers::add,
+            worker::add,
             async_context::add,
             add_lifecycle,
         ] {
@@ -183,6 +186,17 @@ pub(crate) fn release() {
     cache::release();
     db::release();
     http_request::release();
+}
+
+/// Gives back what a turn of a worker holds of the host: all, since its instance goes on. Transactions that were
+/// forgotten are rolled back. What belongs to the moment, such as clocks, is forgotten: the memory is kept, and is
+/// written anew only where it changed.
+pub(crate) fn release_turn() {
+    release();
+    db::end_transactions();
+    event_loop::end_turn();
+    timers::stop();
+    random::forget_seed();
 }
 
 fn add_lifecycle(native: &Object<'_>) -> Result<()> {

@@ -8,7 +8,8 @@ use crate::phase::{self, Import};
 use javy::quickjs::{Ctx, Exception, Function, Object, Result, TypedArray};
 use std::cell::{Cell, RefCell};
 
-/// The state of `Math.random`. In the build phase it runs from a constant; each instance seeds it anew on first use.
+/// The state of `Math.random`. In the build phase it runs from a constant; each instance, and each turn of a worker,
+/// seeds it anew on first use.
 struct State {
     words: Cell<[u64; 2]>,
     seeded: Cell<bool>,
@@ -68,6 +69,12 @@ pub(crate) fn replace_math_random(ctx: &Ctx<'_>) -> Result<()> {
     })?;
     random.set_name("random")?;
     math.set("random", random)
+}
+
+/// Has `Math.random` seeded anew when it is next called: a worker's memory, which may be copied, keeps no seed.
+pub(crate) fn forget_seed() {
+    STATE.words.set([0; 2]);
+    STATE.seeded.set(false);
 }
 
 /// The source of the top level's random numbers, if `[build] random` lets it: bytes that the build brings along, for

@@ -145,10 +145,10 @@ export class FileReader extends EventTarget {
     const next = () => {
       if (this.#reading !== reading) return;
       const step = steps.shift();
-      if (steps.length > 0) native.setTimer(next, 0, false);
+      if (steps.length > 0) native.setTimer(next, 0, false, true);
       step();
     };
-    native.setTimer(next, 0, false);
+    native.setTimer(next, 0, false, true);
   }
 
   #fire(type, loaded, total) {

@@ -21,12 +21,19 @@ export function milliseconds(value, what) {
  */
 const TRANSACTION = Symbol.for("elias.transaction");
 
-/** The number of the transaction of an option that may be left out; 0 for none. */
+/**
+ * The number of the transaction of an option that may be left out; 0 for none. A promise of it if the transaction has to
+ * find out, as one of `elias/kysely` has; otherwise nothing waits, so that what is begun without it is begun at once.
+ */
 export function optionalTransaction(tx) {
   if (tx === undefined) return 0;
   const id = tx?.[TRANSACTION];
-  if (!Number.isInteger(id) || id <= 0) throw new TypeError("tx must be an open transaction of elias/db");
-  return id;
+  return typeof id?.then === "function" ? id.then(checkTransaction) : checkTransaction(id);
+}
+
+function checkTransaction(id) {
+  if (Number.isInteger(id) && id > 0) return id;
+  throw new TypeError("tx must be an open transaction of elias/db, elias/drizzle or elias/kysely");
 }
 
 /** The JSON of a value; undefined is null. */

@@ -11,6 +11,8 @@ export const events = {
     const { subject, key, delay, tx } = options ?? {};
     const json = jsonOf(data, "the data of an event");
     const milliseconds = optionalMilliseconds(delay, "a delay");
-    return native.eventsPublish(`${type}`, json, optionalText(subject), optionalText(key), milliseconds, optionalTransaction(tx));
+    const transaction = optionalTransaction(tx);
+    const id = typeof transaction === "number" ? transaction : await transaction;
+    return native.eventsPublish(`${type}`, json, optionalText(subject), optionalText(key), milliseconds, id);
   },
 };

@@ -25,7 +25,8 @@ export const jobs = {
       after: Array.from(after ?? [], String),
       target: optionalText(target),
     };
-    return native.jobsEnqueue(job, optionalTransaction(tx));
+    const transaction = optionalTransaction(tx);
+    return native.jobsEnqueue(job, typeof transaction === "number" ? transaction : await transaction);
   },
   /** Cancels a job that waits or runs. */
   async cancel(id) {

@@ -91,6 +91,12 @@ async function runStep(name, work, options = undefined) {
   return replay(outcome);
 }
 
+/** Does `work` in a transaction of `elias/db`, or of what is over it: Drizzle has `transaction(work)`, Kysely a builder. */
+function transact(over, work) {
+  const begun = over.transaction(work);
+  return typeof begun?.execute === "function" ? begun.execute(work) : begun;
+}
+
 /**
  * A step whose effect is in the component's database: its outcome is written there in the same transaction, so that a run
  * whose journal does not have the step yet finds it.
@@ -100,8 +106,8 @@ async function runTransaction(name, work, options = undefined) {
   const { state, value, position } = await beginStep(name, work, input);
   if (state === "recorded") return replay(value);
   let failure;
-  const transaction = db.transaction(async (tx) => {
-    const id = optionalTransaction(tx);
+  const transaction = transact(options?.db ?? db, async (tx) => {
+    const id = await optionalTransaction(tx);
     const known = await native.workflowBeginIn(id, position, name, input);
     if (known.state === "recorded") return known.value;
     let result;

@@ -29,4 +29,8 @@ export const env = new Proxy(Object.create(null), {
 });
 
 registry.env = env;
+// What a worker keeps from turn to turn has no configuration in it, which may be secret, or another one by then.
+registry.forgetEnv = () => {
+  if (read.size > 0) read.clear();
+};
 native.fetchEnv(env);

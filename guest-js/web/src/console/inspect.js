@@ -178,6 +178,7 @@ function formatRaw(value, context) {
  * it when it is too deep, the `skip`ped keys or the `source` of other `keys`, and whether it is a list.
  */
 function shapeOf(value, context) {
+  if (isLiteral(value)) return LITERAL;
   const name = nameOf(value, context);
   const tag = tagOf(value, context);
   if (Array.isArray(value)) {
@@ -188,13 +189,17 @@ function shapeOf(value, context) {
     return { base: "", braces, items, isEmpty: value.length === 0, isList: true, skip: isIndex, ...more };
   }
   if (typeof value === "function") return alone(functionText(value, name, tag), "special", context);
-  if (name === "Object" && tag === "" && isPlain(value)) return { base: "", braces: ["{", "}"], name: "Object" };
   const shape = collectionShape(value, name, tag, context) ?? boxShape(value, name, tag, context);
   return shape ?? otherShape(value, name, tag);
 }
 
-/** Whether it has no internal slots that `shapeOf` would have to look for. */
-const isPlain = (value) => Object.prototype.toString.call(value) === "[object Object]" && value[fieldsOf] === undefined;
+const LITERAL = { base: "", braces: ["{", "}"], name: "Object" };
+
+/** Whether it is an object as a literal makes them, which most are: nothing else has to be looked for then. */
+function isLiteral(value) {
+  if (Object.getPrototypeOf(value) !== Object.prototype || Object.prototype.constructor !== Object) return false;
+  return value[Symbol.toStringTag] === undefined && Object.prototype.toString.call(value) === "[object Object]";
+}
 
 const shortOf = (name, tag, fallback) => ({ name: prefixOf(name, tag, fallback).slice(0, -1) });
 
@@ -383,7 +388,11 @@ function getterText(descriptor, context, receiver) {
 function valueText(descriptor, context, receiver) {
   if (descriptor.get) return getterText(descriptor, context, receiver);
   if (descriptor.set) return context.stylize("[Setter]", "special");
-  return indented(context, context.compact === true ? 3 : 2, () => format(descriptor.value, context));
+  const columns = context.compact === true ? 3 : 2;
+  context.indentation += columns;
+  const text = format(descriptor.value, context);
+  context.indentation -= columns;
+  return text;
 }
 
 function formatProperty(source, key, context, receiver) {

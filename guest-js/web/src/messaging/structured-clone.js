@@ -5,7 +5,8 @@ import { dictionary } from "../webidl/conversions.js";
 import { DOMException } from "../webidl/dom-exception.js";
 import { defineGlobals } from "../webidl/interfaces.js";
 
-const ERRORS = { EvalError, RangeError, ReferenceError, SyntaxError, TypeError, URIError };
+/** Classes of errors that a clone keeps, by name; any other is an Error. */
+export const ERRORS = { __proto__: null, EvalError, RangeError, ReferenceError, SyntaxError, TypeError, URIError };
 const WRAPPED = [Boolean, Number, String, BigInt];
 /** The originals, since a script may delete the globals. */
 const { ArrayBuffer, DataView } = globalThis;
@@ -51,10 +52,19 @@ function emptyClone(value, seen) {
     if (copy !== undefined) return copy;
   }
   if (transferables.some((kind) => kind.is(value))) throw uncloneable(`a ${value[Symbol.toStringTag]} that is not in transfer`);
-  // An object of a web interface, and a Promise or a WeakMap, has its state where no clone would find it.
-  const tag = value[Symbol.toStringTag];
-  if (typeof tag === "string" && typeof globalThis[tag] === "function" && value instanceof globalThis[tag]) throw uncloneable(`a ${tag}`);
+  const tag = hiddenState(value);
+  if (tag !== undefined) throw uncloneable(`a ${tag}`);
   return {};
+}
+
+/**
+ * The class of an object of a web interface, or of a Promise or a WeakMap, which has its state where no clone would
+ * find it; undefined for others.
+ */
+export function hiddenState(value) {
+  const tag = value[Symbol.toStringTag];
+  const isHidden = typeof tag === "string" && typeof globalThis[tag] === "function" && value instanceof globalThis[tag];
+  return isHidden ? tag : undefined;
 }
 
 function copyBuffer(buffer) {
@@ -81,7 +91,7 @@ function copyView(view, seen) {
 }
 
 /** Whether a view's length follows that of its resizable buffer, which only shows when the buffer grows. */
-function tracksLength(view) {
+export function tracksLength(view) {
   const { buffer, byteLength } = view;
   if (!buffer.resizable) return false;
   const size = buffer.byteLength;

@@ -108,7 +108,7 @@ impl Leases {
 impl Drop for Lease {
     fn drop(&mut self) {
         let mut state = self.leases.state();
-        // Who is woken finds the lease free.
+        // Whoever is woken finds the lease free.
         let woken = state.held.remove(&self.key);
         state.dropped += 1;
         drop((state, woken));

@@ -1,4 +1,4 @@
-//! The backend in Redis.
+//! The backend of the cache in Redis.
 
 use super::backend::{Backend, BackendOutput};
 use super::contract::{Command, CommandOutput, Error, ErrorCode, Value};

@@ -61,16 +61,16 @@ enum Type {
 }
 
 /// A key's value.
-pub(super) enum Entry {
+pub(super) enum ConfigEntry {
     Plain(ConfigValue),
     Secret(Zeroizing<String>),
 }
 
 impl Declaration {
     /// The value; none for an optional key that nothing is found for.
-    pub(super) fn read(self, key: &str, folder: &Path) -> Result<Option<Entry>, ConfigureError> {
+    pub(super) fn read(self, key: &str, folder: &Path) -> Result<Option<ConfigEntry>, ConfigureError> {
         let source = match self {
-            Self::Value(value) => return value.into_value(key).map(Entry::Plain).map(Some),
+            Self::Value(value) => return value.into_value(key).map(ConfigEntry::Plain).map(Some),
             Self::Source(source) => source,
         };
         let invalid = |why: String| ConfigureError::Invalid(format!("{key}: {why}"));
@@ -89,7 +89,7 @@ impl Declaration {
         let Some(text) = text else {
             return match source.default {
                 Some(_) if source.secret => Err(invalid("a secret cannot have a default".into())),
-                Some(value) => value.into_value(key).map(Entry::Plain).map(Some),
+                Some(value) => value.into_value(key).map(ConfigEntry::Plain).map(Some),
                 None if source.optional => Ok(None),
                 None => Err(invalid(match (&source.env, &source.file) {
                     (Some(name), _) if source.secret => format!("set {name} in the host's environment"),
@@ -109,7 +109,7 @@ impl Declaration {
         }
         // The text itself is not shown: it may be a secret that was not declared as one.
         let value = match source.ty {
-            Type::Text if source.secret => return Ok(Some(Entry::Secret(text))),
+            Type::Text if source.secret => return Ok(Some(ConfigEntry::Secret(text))),
             _ if source.secret => return Err(invalid("a secret is always text".into())),
             Type::Text => ConfigValue::Text(text.to_string()),
             Type::Number => {
@@ -122,7 +122,7 @@ impl Declaration {
                 _ => return Err(invalid("the value must be `true` or `false`".into())),
             },
         };
-        Ok(Some(Entry::Plain(value)))
+        Ok(Some(ConfigEntry::Plain(value)))
     }
 }
 
@@ -154,7 +154,7 @@ fn read_file(path: &Path) -> Result<Option<Zeroizing<String>>, String> {
 mod tests {
     use super::*;
 
-    fn read(toml: serde_json::Value, folder: &Path) -> Result<Option<Entry>, String> {
+    fn read(toml: serde_json::Value, folder: &Path) -> Result<Option<ConfigEntry>, String> {
         let declaration: Declaration = serde_json::from_value(toml).map_err(|error| error.to_string())?;
         declaration.read("key", folder).map_err(|error| error.to_string())
     }
@@ -165,7 +165,7 @@ mod tests {
         std::fs::write(folder.path().join("token"), "s3cret\n").expect("writing");
         std::fs::write(folder.path().join("port"), "8080").expect("writing");
         let plain = |json| match read(json, folder.path()) {
-            Ok(Some(Entry::Plain(value))) => value,
+            Ok(Some(ConfigEntry::Plain(value))) => value,
             _ => panic!("it is plain"),
         };
         assert_eq!(plain("a".into()), ConfigValue::Text("a".into()));
@@ -173,7 +173,7 @@ mod tests {
         assert_eq!(plain(serde_json::json!({ "file": "port", "type": "number" })), ConfigValue::Number(8080.0));
         assert_eq!(plain(serde_json::json!({ "file": "none", "default": true })), ConfigValue::Boolean(true));
         let secret = read(serde_json::json!({ "file": "token", "secret": true }), folder.path());
-        assert!(matches!(secret, Ok(Some(Entry::Secret(text))) if *text == "s3cret"));
+        assert!(matches!(secret, Ok(Some(ConfigEntry::Secret(text))) if *text == "s3cret"));
         assert!(matches!(read(serde_json::json!({ "file": "none", "optional": true }), folder.path()), Ok(None)));
     }
 

@@ -11,7 +11,7 @@ pub use declaration::VALUE_BYTES_MAX;
 
 use bindings::elias::config::config::{self as elias_config, Value as ConfigValue};
 use bindings::wasi::config::store as wasi_config;
-use declaration::{Declaration, Entry};
+use declaration::{ConfigEntry, Declaration};
 use elias_host::capability::pricing::{Payload, Price, size_of_state};
 use elias_host::capability::wasmtime::StoreContextMut;
 use elias_host::capability::{
@@ -43,7 +43,7 @@ pub struct Config;
 
 /// The configuration of one component.
 pub struct ConfigGrant {
-    entries: BTreeMap<String, Entry>,
+    entries: BTreeMap<String, ConfigEntry>,
 }
 
 /// The configuration of one instance.
@@ -143,9 +143,9 @@ impl Capability for Config {
     }
 
     fn secrets<'a>(&self, grant: &'a ConfigGrant) -> Vec<&'a str> {
-        let secret = |entry: &'a Entry| match entry {
-            Entry::Secret(text) => Some(text.as_str()),
-            Entry::Plain(_) => None,
+        let secret = |entry: &'a ConfigEntry| match entry {
+            ConfigEntry::Secret(text) => Some(text.as_str()),
+            ConfigEntry::Plain(_) => None,
         };
         grant.entries.values().filter_map(secret).collect()
     }
@@ -186,8 +186,8 @@ impl wasi_config::Host for InstanceState {
 impl ConfigContext {
     fn get(&mut self, key: &str) -> Option<ConfigValue> {
         match self.grant.entries.get(key)? {
-            Entry::Plain(value) => Some(value.clone()),
-            Entry::Secret(text) => {
+            ConfigEntry::Plain(value) => Some(value.clone()),
+            ConfigEntry::Secret(text) => {
                 if !self.read.contains(key) {
                     self.read.insert(key.to_owned());
                     self.instance.secret_read(key);
@@ -199,11 +199,11 @@ impl ConfigContext {
 
     /// Bytes of all keys and values, as text.
     fn bytes(&self) -> u64 {
-        let bytes = |(key, entry): (&String, &Entry)| {
+        let bytes = |(key, entry): (&String, &ConfigEntry)| {
             let value = match entry {
-                Entry::Plain(ConfigValue::Text(text)) => text.len(),
-                Entry::Plain(_) => NUMBER_BYTES,
-                Entry::Secret(text) => text.len(),
+                ConfigEntry::Plain(ConfigValue::Text(text)) => text.len(),
+                ConfigEntry::Plain(_) => NUMBER_BYTES,
+                ConfigEntry::Secret(text) => text.len(),
             };
             (key.len() + value) as u64
         };

@@ -1,4 +1,4 @@
-//! AES.
+//! Encryption and key wrapping with AES: CBC, CTR, GCM and KW.
 
 use super::types::{Bytes, Cipher, Ctr, ErrorCode, Gcm, Secret};
 use aes::cipher::block_padding::Pkcs7;

@@ -1,4 +1,4 @@
-//! Elliptic curves.
+//! Keys and signatures on elliptic curves.
 
 use super::hash;
 use super::types::{Bytes, Curve, ErrorCode, Hash, KeyPair, Secret};

@@ -75,7 +75,7 @@ impl Database {
             ))
         })?;
         let sql = query.sql.unwrap_or_else(|| tables(&self.backend));
-        let (statement, _) = self.check(sql, query.parameters.iter().map(parameter).collect())?;
+        let statement = self.check_of_people(sql, query.parameters.iter().map(parameter).collect())?;
         // A Read can write too, in a WITH. The read-only transaction refuses that.
         if statement.kind != Kind::Read && !query.write {
             return Err(Error::database("25006", "the statement writes"));

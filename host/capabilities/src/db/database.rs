@@ -36,8 +36,21 @@ impl Database {
         }
     }
 
-    /// Checks a statement against the grant and the rules for statements; with the bytes of its parameters.
+    /// Checks a statement of the component against the grant and the rules for statements; with the bytes of its
+    /// parameters.
     pub(super) fn check(&self, sql: &str, parameters: Vec<Value>) -> Result<(Statement, u64), Error> {
+        let size = self.check_sizes(sql, &parameters)?;
+        Ok((Statement::guest(sql, parameters, self.backend.dialect())?, size))
+    }
+
+    /// Checks a statement of people: they may also look into the host's own table, and put it in order.
+    pub(super) fn check_of_people(&self, sql: &str, parameters: Vec<Value>) -> Result<Statement, Error> {
+        self.check_sizes(sql, &parameters)?;
+        Statement::own(sql, parameters, self.backend.dialect())
+    }
+
+    /// The bytes of a statement's parameters, if they and the statement are within the grant.
+    fn check_sizes(&self, sql: &str, parameters: &[Value]) -> Result<u64, Error> {
         let limits = &self.limits;
         if sql.len() as u64 > limits.statement_bytes {
             let limit = limits.statement_bytes;
@@ -58,6 +71,6 @@ impl Database {
                 "the parameters have more than {limit} bytes (the grant's key parameter-bytes)"
             )));
         }
-        Ok((Statement::guest(sql, parameters, self.backend.dialect())?, size))
+        Ok(size)
     }
 }

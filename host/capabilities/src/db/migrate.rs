@@ -95,7 +95,7 @@ pub(crate) fn digest(text: &str) -> String {
 /// if something was replaced, so that different names stay different.
 pub(crate) fn safe_name(name: &str, longest: usize) -> String {
     let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
-    // What is made here begins with `c_`, and nothing else does.
+    // Roles and schemas that are made here begin with `c_`, and no others do.
     let starts = name.starts_with(|c: char| c.is_ascii_lowercase()) && !name.starts_with("c_");
     if starts && name.len() <= longest.min(40) && name.chars().all(fits) {
         return name.to_owned();

@@ -40,10 +40,10 @@ pub use grant::{BackendKind, DbGrant, Environment, Url};
 pub use query::Query;
 pub use transaction::Transaction;
 
-#[cfg(all(feature = "events", feature = "jobs"))]
-pub(crate) use outbox::is_plain;
 #[cfg(any(feature = "events", feature = "jobs"))]
 pub(crate) use outbox::write_outbox;
+#[cfg(all(feature = "events", feature = "jobs"))]
+pub(crate) use outbox::{StoredRow, is_plain};
 #[cfg(feature = "workflow")]
 pub(crate) use steps::{StepRow, read_step, write_step};
 

@@ -5,8 +5,8 @@
 use super::bindings::{Error, ErrorCode, Value};
 use super::database::Database;
 use super::output::{self, Caps};
-use super::own_table::{self, OwnTable};
-use super::statement::Statement;
+use super::own_table::{self, Definition, OwnTable, TableState};
+use super::statement::{OUTBOX, Statement};
 use super::transaction::Transaction;
 use crate::outbox::{OutboxRelay, REMEMBERED_FOR, RelayUnavailable};
 #[cfg(any(feature = "events", feature = "jobs"))]
@@ -18,9 +18,12 @@ use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::OwnedSemaphorePermit;
 
-/// The table. Its columns are the same on both backends.
-const CREATE: &str = "CREATE TABLE IF NOT EXISTS elias_outbox \
-    (id TEXT NOT NULL PRIMARY KEY, kind TEXT NOT NULL, body TEXT NOT NULL)";
+/// The table.
+static TABLE: Definition = Definition {
+    name: OUTBOX,
+    columns: "(id TEXT NOT NULL PRIMARY KEY, kind TEXT NOT NULL, body TEXT NOT NULL)",
+    listed: "id 25,kind 25,body 25",
+};
 
 const INSERT: &str = "INSERT INTO elias_outbox (id, kind, body) VALUES ($1, $2, $3)";
 
@@ -57,7 +60,7 @@ pub(crate) struct StoredRow {
 
 impl Outbox {
     pub(super) fn new(component: String, relay: Option<Arc<dyn OutboxRelay>>) -> Self {
-        Self { component, relay, table: OwnTable::new(CREATE), remembered: Mutex::new(None) }
+        Self { component, relay, table: OwnTable::new(&TABLE), remembered: Mutex::new(None) }
     }
 
     /// The component's name.
@@ -97,9 +100,15 @@ impl Database {
     /// Tells the relay of rows that are there when a SQLite file is opened: no other host can hand them over. Rows in
     /// PostgreSQL are left to whichever host the relay has look into it.
     pub(super) fn tell_of_rows(&self) {
-        let Ok(select) = Statement::guest(FIRST, Vec::new(), self.backend.dialect()) else { return };
+        let dialect = self.backend.dialect();
+        let Ok(select) = Statement::own(FIRST, Vec::new(), dialect) else { return };
+        let caps = Caps { rows: 1, bytes: 1 << 10 };
         // SQLite alone answers at once.
-        let first = self.backend.run_now(&select, Caps { rows: 1, bytes: 1 << 10 });
+        let Some(Ok(checked)) = self.backend.run_now(&TABLE.check(dialect), caps) else { return };
+        if !matches!(TABLE.state(&checked.rows), Ok(TableState::Ours)) {
+            return;
+        }
+        let first = self.backend.run_now(&select, caps);
         if matches!(first, Some(Ok(batch)) if !batch.rows.is_empty()) {
             self.outbox.committed();
         }
@@ -152,11 +161,11 @@ impl Database {
             return Err(no_relay());
         }
         let dialect = self.backend.dialect();
-        let mut statements = self.outbox.table.creation(dialect)?;
+        let creation = self.outbox.table.creation(dialect)?;
         let kind = Value::Text(row.kind.as_str().to_owned());
         let values = vec![Value::Text(row.id), kind, Value::Text(row.body)];
-        statements.push(Statement::guest(INSERT, values, dialect)?);
-        let rows = own_table::send(transaction, statements, Caps { rows: 1, bytes: 1 << 10 }, budget);
+        let insert = vec![Statement::own(INSERT, values, dialect)?];
+        let rows = own_table::send(transaction, creation, insert, Caps { rows: 1, bytes: 1 << 10 }, budget);
         transaction.uses_outbox(&self.outbox);
         let outbox = Arc::clone(&self.outbox);
         let written = async move {
@@ -183,16 +192,21 @@ impl Database {
     /// The first rows of the outbox, by their ids; none before the table is created.
     ///
     /// # Errors
-    /// If the database cannot be read, or the table is not one of the host's.
+    /// If the database cannot be read; with the SQLSTATE 42809 if the table is not the one that the host made, of which
+    /// nothing is then read.
     pub(crate) async fn read_outbox(&self) -> Result<Vec<StoredRow>, Error> {
+        let check = TABLE.check(self.backend.dialect());
+        let state = TABLE.state(&self.run_own(check, Caps { rows: 1, bytes: 1 << 10 }).await?);
+        self.outbox.table.set_seen(matches!(state, Ok(TableState::Ours)));
+        if state? == TableState::Missing {
+            return Ok(Vec::new());
+        }
         let rows = match self.select(ROWS, BYTES).await {
             Err(error) if error.code == ErrorCode::TooLarge => self.select(1, ROW_BYTES_MAX).await,
             rows => rows,
         };
-        let has_table = !matches!(&rows, Err(error) if own_table::is_missing(error));
-        self.outbox.table.set_seen(has_table && rows.is_ok());
-        if !has_table {
-            return Ok(Vec::new());
+        if rows.is_err() {
+            self.outbox.table.set_seen(false);
         }
         rows?.into_iter().map(stored_row).collect()
     }
@@ -202,7 +216,7 @@ impl Database {
             "SELECT id, kind, CASE WHEN length(body) <= {BODY_CHARS_MAX} THEN body END AS body \
              FROM elias_outbox ORDER BY id LIMIT {rows}"
         );
-        let statement = Statement::guest(&sql, Vec::new(), self.backend.dialect())?;
+        let statement = Statement::own(&sql, Vec::new(), self.backend.dialect())?;
         self.run_own(statement, Caps { rows, bytes }).await
     }
 
@@ -218,11 +232,11 @@ impl Database {
         if !ours.is_empty() {
             let ours: Vec<String> = ours.into_iter().map(|id| format!("'{id}'")).collect();
             let sql = format!("DELETE FROM elias_outbox WHERE id IN ({})", ours.join(", "));
-            statements.push(Statement::guest(&sql, Vec::new(), dialect)?);
+            statements.push(Statement::own(&sql, Vec::new(), dialect)?);
         }
         for id in others {
             let values = vec![Value::Text(id.clone())];
-            statements.push(Statement::guest("DELETE FROM elias_outbox WHERE id = $1", values, dialect)?);
+            statements.push(Statement::own("DELETE FROM elias_outbox WHERE id = $1", values, dialect)?);
         }
         for statement in statements {
             self.run_own(statement, Caps { rows: 1, bytes: 1 << 10 }).await?;

@@ -7,7 +7,7 @@
 
 use super::bindings::{Error, Value};
 use super::dialect::Dialect;
-use super::token::{LocatedToken, Token, tokens};
+use super::token::{LocatedToken, Token, scan, tokens};
 use std::sync::Arc;
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -35,10 +35,19 @@ pub(crate) struct Statement {
     pub(crate) leaves: bool,
     /// Its parameters' part of what an instance may have under way.
     pub(crate) held: Option<Arc<OwnedSemaphorePermit>>,
+    /// Whether it names [`OUTBOX`], as only those of the host and of people may.
+    pub(crate) names_outbox: bool,
 }
 
 /// Where migrations are recorded.
 pub(crate) const BOOKKEEPING: &str = "elias_migrations";
+
+/// The table that only the host writes to. What a component could write there by itself would have the cause that it
+/// says: events could lead to events for ever, and no count of hops would end it.
+pub(crate) const OUTBOX: &str = "elias_outbox";
+/// Bytes of a CREATE VIRTUAL TABLE of SQLite. FTS5 puts the characters that its option `tokenize` names in order by
+/// comparing each with those before it, in every connection that meets the table, and nothing can end that.
+const VIRTUAL_TABLE_BYTES: usize = 16 << 10;
 
 /// The words with which a statement may begin, beside CREATE, ALTER and DROP.
 const BEGINNINGS: &[&str] = &["select", "with", "insert", "update", "delete", "values", "explain"];
@@ -205,6 +214,16 @@ const FUNCTION_PREFIXES: &[&str] = &[
 impl Statement {
     /// Checks a statement that a component sent.
     pub(crate) fn guest(sql: &str, parameters: Vec<Value>, dialect: Dialect) -> Result<Self, Error> {
+        let statement = Self::own(sql, parameters, dialect)?;
+        if statement.names_outbox {
+            let what = "is the host's own table: the option `tx` of jobs.enqueue and events.publish writes to it";
+            return Err(Error::denied(format!("{OUTBOX} {what}")));
+        }
+        Ok(statement)
+    }
+
+    /// Checks a statement of the host's own, or of people: the same rules hold, but it may name [`OUTBOX`].
+    pub(crate) fn own(sql: &str, parameters: Vec<Value>, dialect: Dialect) -> Result<Self, Error> {
         let mut placed = tokens(sql, dialect)?;
         while placed.last().is_some_and(|(token, ..)| *token == Token::Symbol(';')) {
             placed.pop();
@@ -216,6 +235,13 @@ impl Statement {
             return Err(Error::denied("one statement at a time"));
         }
         check(&words, dialect)?;
+        // The outbox has no other names, since escapes in identifiers are no tokens. SQLite takes strings for
+        // identifiers, too, and so asks its authorizer besides.
+        let is_outbox = |token: &&Token| matches!(token, Token::Word(name) | Token::Quoted(name) if name == OUTBOX);
+        let names_outbox = words.iter().any(is_outbox);
+        if dialect == Dialect::Sqlite {
+            check_virtual_tables(sql)?;
+        }
         let kind = kind(&words);
         let writes = kind != Kind::Read
             || words
@@ -223,7 +249,7 @@ impl Statement {
                 .any(|token| ["insert", "update", "delete", "replace", "merge"].iter().any(|word| is(token, word)));
         let leaves = kind == Kind::Schema || words.iter().any(|token| is(token, "temp") || is(token, "temporary"));
         let sql = if dialect == Dialect::Postgres { dollars(sql, &placed) } else { sql.to_owned() };
-        Ok(Self { sql, parameters, kind, writes, leaves, held: None })
+        Ok(Self { sql, parameters, kind, writes, leaves, held: None, names_outbox })
     }
 
     /// Splits a migration for PostgreSQL into statements, each of which a component could have sent.
@@ -237,6 +263,31 @@ impl Statement {
         }
         Ok(statements)
     }
+}
+
+/// Refuses virtual tables that are too long in statements of SQLite, of which there may be several.
+///
+/// # Errors
+/// `too-large`; the scanner's for a text that is long enough to be looked at.
+pub(crate) fn check_virtual_tables(sql: &str) -> Result<(), Error> {
+    if sql.len() <= VIRTUAL_TABLE_BYTES {
+        return Ok(());
+    }
+    // Where the token before is a CREATE, and where a virtual table began whose statement has not ended.
+    let (mut create, mut table) = (None, None);
+    scan(sql, Dialect::Sqlite, |(token, start, end)| {
+        if token == Token::Symbol(';') {
+            table = None;
+        }
+        table = create.take().filter(|_| is(&token, "virtual")).or(table);
+        create = is(&token, "create").then_some(start);
+        match table {
+            Some(from) if end - from > VIRTUAL_TABLE_BYTES => {
+                Err(Error::too_large(format!("CREATE VIRTUAL TABLE may have {VIRTUAL_TABLE_BYTES} bytes")))
+            }
+            _ => Ok(()),
+        }
+    })
 }
 
 /// How many of these words are of a trigger with its statements; none if it is another statement.

@@ -121,6 +121,29 @@ fn what_is_no_statement_is_a_syntax_error() {
 }
 
 #[test]
+fn a_virtual_table_is_described_in_few_words() {
+    let table = |characters: usize| {
+        let separators = "é".repeat(characters);
+        format!(
+            "create /* ; */ virtual -- ;\n table t using fts5(a, tokenize = \"unicode61 separators '{separators}'\")"
+        )
+    };
+    let text = "x".repeat(50_000);
+    for good in [
+        table(1_000),
+        format!("CREATE TABLE t (a TEXT DEFAULT '{text}')"),
+        format!("{}; SELECT '{text}'; {}", table(1_000), table(1_000)),
+        format!("SELECT 'create virtual {text}'"),
+    ] {
+        assert!(check_virtual_tables(&good).is_ok(), "{good:.80}");
+    }
+    for long in [table(30_000), format!("SELECT 1; {}", table(30_000)), format!("{}; {}", table(10), table(30_000))] {
+        assert_eq!(check_virtual_tables(&long).expect_err("it is long").code, ErrorCode::TooLarge, "{long:.80}");
+    }
+    assert_eq!(sqlite(&table(30_000)).expect_err("it is long").code, ErrorCode::TooLarge);
+}
+
+#[test]
 fn parameters_are_written_as_the_backend_wants_them() {
     let sql = "SELECT ?1, '?2', $3 -- ?4\n, a?5";
     assert_eq!(postgres(sql).unwrap().sql, "SELECT $1, '?2', $3 -- ?4\n, a$5");

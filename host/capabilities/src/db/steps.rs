@@ -8,7 +8,7 @@ use super::bindings::{Error, Value};
 use super::database::Database;
 use super::dialect::Dialect;
 use super::output::Caps;
-use super::own_table::{OwnTable, in_transaction, is_missing, send};
+use super::own_table::{Definition, OwnTable, in_transaction, is_missing, send};
 use super::statement::Statement;
 use super::transaction::Transaction;
 use elias_host::capability::InstanceState;
@@ -17,11 +17,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use tokio::sync::OwnedSemaphorePermit;
 
-/// The table. Its columns are the same on both backends; the second key is for the deletion of old rows.
-const CREATE: &str = "CREATE TABLE IF NOT EXISTS elias_steps \
-    (job TEXT NOT NULL, position BIGINT NOT NULL, name TEXT NOT NULL, input_hash TEXT NOT NULL, \
-    outcome TEXT NOT NULL, done_at BIGINT NOT NULL, \
-    PRIMARY KEY (job, position), UNIQUE (done_at, job, position))";
+/// The table. Its second key is for the deletion of old rows.
+static TABLE: Definition = Definition {
+    name: "elias_steps",
+    columns: "(job TEXT NOT NULL, position BIGINT NOT NULL, name TEXT NOT NULL, input_hash TEXT NOT NULL, \
+        outcome TEXT NOT NULL, done_at BIGINT NOT NULL, \
+        PRIMARY KEY (job, position), UNIQUE (done_at, job, position))",
+    listed: "job 25,position 20,name 25,input_hash 25,outcome 25,done_at 20",
+};
 
 const SELECT: &str = "SELECT name, input_hash, outcome FROM elias_steps WHERE job = $1 AND position = $2";
 
@@ -72,7 +75,7 @@ type ReadStep = BoxFuture<'static, Result<Option<StoredStep>, Error>>;
 
 impl StepTable {
     pub(super) fn new() -> Self {
-        Self { table: OwnTable::new(CREATE), written: AtomicU32::new(0) }
+        Self { table: OwnTable::new(&TABLE), written: AtomicU32::new(0) }
     }
 
     /// A transaction that used the table was committed.
@@ -116,10 +119,10 @@ impl Database {
         budget: &Arc<OwnedSemaphorePermit>,
     ) -> Result<ReadStep, Error> {
         let dialect = self.backend.dialect();
-        let mut statements = self.steps.table.creation(dialect)?;
+        let creation = self.steps.table.creation(dialect)?;
         let values = vec![Value::Text(journal.to_owned()), Value::Integer(position.into())];
-        statements.push(Statement::guest(SELECT, values, dialect)?);
-        let rows = send(transaction, statements, Caps { rows: 1, bytes: ROW_BYTES_MAX }, budget);
+        let select = vec![Statement::own(SELECT, values, dialect)?];
+        let rows = send(transaction, creation, select, Caps { rows: 1, bytes: ROW_BYTES_MAX }, budget);
         transaction.uses_steps(&self.steps);
         let steps = Arc::clone(&self.steps);
         let read = async move {
@@ -148,13 +151,13 @@ impl Database {
         let mut statements = Vec::new();
         if self.steps.deletes() {
             let before = vec![Value::Integer(done_at.saturating_sub(KEPT_MS))];
-            statements.push(Statement::guest(&deletion(dialect), before, dialect)?);
+            statements.push(Statement::own(&deletion(dialect), before, dialect)?);
         }
         let texts = [name, input_hash, outcome].map(Value::Text);
         let values = [Value::Text(journal), Value::Integer(position.into())].into_iter().chain(texts);
         let values = values.chain([Value::Integer(done_at)]).collect();
-        statements.push(Statement::guest(INSERT, values, dialect)?);
-        let written = send(transaction, statements, Caps { rows: 1, bytes: 1 << 10 }, budget);
+        statements.push(Statement::own(INSERT, values, dialect)?);
+        let written = send(transaction, None, statements, Caps { rows: 1, bytes: 1 << 10 }, budget);
         Ok(async move { written.await.map(drop) }.boxed())
     }
 }

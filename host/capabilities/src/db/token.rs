@@ -21,12 +21,28 @@ pub(crate) type LocatedToken = (Token, usize, usize);
 
 /// Splits a statement into tokens. Comments and white space are left out.
 pub(crate) fn tokens(sql: &str, dialect: Dialect) -> Result<Vec<LocatedToken>, Error> {
-    let mut scanner = Scanner { sql, bytes: sql.as_bytes(), at: 0, dialect };
     let mut tokens = Vec::new();
-    while let Some(token) = scanner.next()? {
+    scan(sql, dialect, |token| {
         tokens.push(token);
-    }
+        Ok(())
+    })?;
     Ok(tokens)
+}
+
+/// The same for a text that may be long, whose tokens are not kept.
+///
+/// # Errors
+/// Those of `each`, which ends the scan.
+pub(crate) fn scan(
+    sql: &str,
+    dialect: Dialect,
+    mut each: impl FnMut(LocatedToken) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let mut scanner = Scanner { sql, bytes: sql.as_bytes(), at: 0, dialect };
+    while let Some(token) = scanner.next()? {
+        each(token)?;
+    }
+    Ok(())
 }
 
 struct Scanner<'a> {

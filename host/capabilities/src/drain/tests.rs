@@ -9,8 +9,23 @@ use elias_host::capability::{Capability, ComponentInfo};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use serde_json::{Value, json};
+use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+
+thread_local! {
+    /// Bytes of the bodies that this thread has read.
+    static READ: Cell<usize> = const { Cell::new(0) };
+}
+
+pub(super) fn note_read(bytes: usize) {
+    READ.set(READ.get() + bytes);
+}
+
+/// Everything was handed over, and nothing refused.
+fn all() -> DrainOutcome {
+    DrainOutcome { is_empty: true, ..DrainOutcome::default() }
+}
 
 async fn database(folder: &std::path::Path) -> Database {
     let db = Db::new(folder.join("data"));
@@ -37,14 +52,14 @@ async fn insert(database: &Database, id: &str, kind: &str, body: &Value) {
     run(database, "INSERT INTO elias_outbox VALUES ($1, $2, $3)", &values).await;
 }
 
-async fn grants(jobs: Value, events: Value) -> Grants {
+async fn grants(jobs: Value, events: Value) -> Arc<Grants> {
     let (queue, log) = (MemoryQueue::new(Clock::system()).0, MemoryLog::new(Clock::system()).0);
     let folder = std::path::PathBuf::new();
     let (name, version, digest) = ("shop".to_owned(), "1".to_owned(), "0".to_owned());
     let info = ComponentInfo { name, version, digest, folder };
     let jobs = Jobs::new(Arc::new(queue)).configure(&info, Some(&jobs)).await.expect("a grant");
     let events = Events::new(Arc::new(log)).configure(&info, Some(&events)).await.expect("a grant");
-    Grants { jobs: Some(Arc::new(jobs)), events: Some(Arc::new(events)) }
+    Arc::new(Grants { jobs: Some(Arc::new(jobs)), events: Some(Arc::new(events)) })
 }
 
 fn names(receiver: &mut JobReceiver) -> Vec<(String, String)> {
@@ -60,13 +75,13 @@ async fn rows_are_handed_over_once_in_their_order() {
     let (queue, log): (Arc<dyn JobQueue>, Arc<dyn EventLog>) = (Arc::new(queue), Arc::new(log));
     let grants = grants(json!({}), json!({ "types": ["order.*"] })).await;
     // The table is not created yet.
-    assert_eq!(hand_over(&database, &grants, &queue, &log).await.expect("handed over"), Drained::All);
+    assert_eq!(hand_over(&database, &grants, &queue, &log).await.expect("handed over"), all());
     run(&database, CREATE, &[]).await;
     let job = |name: &str| json!({ "name": name, "input": "{\"n\":1}" });
     insert(&database, "2", "job", &json!({ "name": "second", "input": "1", "after": ["1"] })).await;
     insert(&database, "1", "job", &job("first")).await;
     insert(&database, "3", "event", &json!({ "type": "order.paid", "data": "{}", "hops": 3 })).await;
-    assert_eq!(hand_over(&database, &grants, &queue, &log).await.expect("handed over"), Drained::All);
+    assert_eq!(hand_over(&database, &grants, &queue, &log).await.expect("handed over"), all());
     assert_eq!(names(&mut jobs), [("1".to_owned(), "first".to_owned())]);
     let event = events.try_next().expect("it is published");
     assert_eq!((event.id.as_str(), event.origin.cause.hops, event.origin.component.as_str()), ("3", 3, "shop"));
@@ -74,7 +89,7 @@ async fn rows_are_handed_over_once_in_their_order() {
     // A host that died before it deleted them.
     insert(&database, "1", "job", &job("first")).await;
     insert(&database, "3", "event", &json!({ "type": "order.paid", "data": "{}" })).await;
-    assert_eq!(hand_over(&database, &grants, &queue, &log).await.expect("handed over"), Drained::All);
+    assert_eq!(hand_over(&database, &grants, &queue, &log).await.expect("handed over"), all());
     assert!(jobs.try_next().is_none() && events.try_next().is_none());
 }
 
@@ -119,10 +134,10 @@ async fn a_job_after_one_that_waits_is_not_dropped() {
     run(&database, CREATE, &[]).await;
     insert(&database, "1", "job", &json!({ "name": "first", "input": "1" })).await;
     insert(&database, "2", "job", &json!({ "name": "second", "input": "1", "after": ["1"] })).await;
-    assert_eq!(hand_over(&database, &grants, &queue, &log).await.expect("handed over"), Drained::Part);
+    assert_eq!(hand_over(&database, &grants, &queue, &log).await.expect("handed over"), DrainOutcome::default());
     assert_eq!(run(&database, "SELECT id FROM elias_outbox", &[]).await.len(), 2);
     limited.is_full.store(false, Ordering::Relaxed);
-    assert_eq!(hand_over(&database, &grants, &queue, &log).await.expect("handed over"), Drained::All);
+    assert_eq!(hand_over(&database, &grants, &queue, &log).await.expect("handed over"), all());
     assert_eq!(names(&mut jobs), [("1".to_owned(), "first".to_owned())]);
     assert!(run(&database, "SELECT id FROM elias_outbox", &[]).await.is_empty());
 }
@@ -156,12 +171,67 @@ async fn rows_that_the_component_could_not_have_sent_are_dropped() {
         insert(&database, &format!("bad{at}"), kind, &body).await;
     }
     insert(&database, "it's bad", "job", &json!({ "name": "a", "input": "1" })).await;
-    assert_eq!(hand_over(&database, &grants, &queue, &log).await.expect("handed over"), Drained::All);
+    let drained = hand_over(&database, &grants, &queue, &log).await.expect("handed over");
     assert!(jobs.try_next().is_none() && events.try_next().is_none());
+    assert!(drained.is_empty && drained.refused == 13, "{drained:?}");
+    let told = |id: &str, reason: &str| {
+        drained.refusals.iter().any(|text| text.starts_with(&format!("row {id}: ")) && text.contains(reason))
+    };
+    assert!(told("bad8", "was granted (types)") && told("bad11", "neither job nor event"), "{drained:?}");
+    assert!(told("it\\'s bad", "not one that the host gives"), "{drained:?}");
     // A component without the capability has no jobs.
     insert(&database, "x", "job", &json!({ "name": "a", "input": "1" })).await;
-    let none = Grants { jobs: None, events: None };
-    assert_eq!(hand_over(&database, &none, &queue, &log).await.expect("handed over"), Drained::All);
+    let none = Arc::new(Grants { jobs: None, events: None });
+    let drained = hand_over(&database, &none, &queue, &log).await.expect("handed over");
+    assert_eq!(drained.refusals, ["row x: the component has no such capability"]);
     assert!(jobs.try_next().is_none());
     assert_eq!(crate::outbox::traceparent(Some("00-;hops=0".to_owned())), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_refused_rows_some_are_told_and_all_are_counted() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let database = database(folder.path()).await;
+    let (queue, log): (Arc<dyn JobQueue>, Arc<dyn EventLog>) =
+        (Arc::new(MemoryQueue::new(Clock::system()).0), Arc::new(MemoryLog::new(Clock::system()).0));
+    let grants = grants(json!({}), json!({ "types": ["order.*"] })).await;
+    run(&database, CREATE, &[]).await;
+    for at in 0..60 {
+        insert(&database, &format!("bad{at}"), "job", &json!({ "x".repeat(1_000): 1 })).await;
+    }
+    let drained = hand_over(&database, &grants, &queue, &log).await.expect("handed over");
+    assert_eq!((drained.is_empty, drained.refused, drained.refusals.len()), (true, 60, 20));
+    assert!(drained.refusals.iter().all(|text| text.len() < 400), "{drained:?}");
+}
+
+/// The test's own thread polls the hand-over.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_poll_parses_rows() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let database = database(folder.path()).await;
+    let (queue, mut jobs) = MemoryQueue::new(Clock::system());
+    let (queue, log): (Arc<dyn JobQueue>, Arc<dyn EventLog>) =
+        (Arc::new(queue), Arc::new(MemoryLog::new(Clock::system()).0));
+    let grants = grants(json!({}), json!({ "types": ["order.*"] })).await;
+    run(&database, CREATE, &[]).await;
+    let input = format!("\"{}\"", "x".repeat(100_000));
+    for at in 10..20 {
+        insert(&database, &at.to_string(), "job", &json!({ "name": "large", "input": input })).await;
+    }
+    let before = READ.get();
+    assert_eq!(hand_over(&database, &grants, &queue, &log).await.expect("handed over"), all());
+    assert_eq!(READ.get(), before, "other threads read all of a megabyte");
+    assert_eq!(names(&mut jobs).len(), 10);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_that_the_host_did_not_make_is_not_read() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let database = database(folder.path()).await;
+    let (queue, log): (Arc<dyn JobQueue>, Arc<dyn EventLog>) =
+        (Arc::new(MemoryQueue::new(Clock::system()).0), Arc::new(MemoryLog::new(Clock::system()).0));
+    let grants = grants(json!({}), json!({ "types": ["order.*"] })).await;
+    run(&database, "CREATE VIEW elias_outbox AS SELECT 'a' AS id, 'job' AS kind, '{}' AS body", &[]).await;
+    let error = hand_over(&database, &grants, &queue, &log).await.expect_err("it would never be empty");
+    assert_eq!(error.sqlstate.as_deref(), Some("42809"));
 }

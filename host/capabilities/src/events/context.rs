@@ -4,8 +4,8 @@ use super::backend::{EventLog, NewEvent};
 use super::contract::{Error, ErrorCode, PublishReply, PublishRequest};
 use super::grant::{EventsGrant, is_type};
 use super::outbox;
-use crate::outbox::{OutboxRow, new_id};
-use crate::trigger::{Clock, Origin, Pending, check_text};
+use crate::outbox::new_id;
+use crate::trigger::{Clock, MakeRow, Origin, Pending, Submit, check_text};
 use elias_host::capability::{CallMeter, HostCall};
 use elias_triggers::event::{HOPS_MAX, TooManyHops};
 use std::sync::Arc;
@@ -27,9 +27,14 @@ impl EventsContext {
     pub(super) fn new(log: Arc<dyn EventLog>, grant: Arc<EventsGrant>, origin: Arc<Origin>, calls: CallMeter) -> Self {
         Self { log, grant, origin, published: 0, calls }
     }
+}
 
-    /// Checks all of an event but that its data are JSON.
-    pub(super) fn check(&mut self, request: PublishRequest) -> Result<NewEvent, Error> {
+impl Submit for EventsContext {
+    type Request = PublishRequest;
+    type Item = NewEvent;
+    type Error = Error;
+
+    fn check(&mut self, request: PublishRequest) -> Result<NewEvent, Error> {
         let event = check(&self.grant, NewEvent::from(request))?;
         if self.published >= self.grant.publishes {
             let message = format!("one execution may publish {} events (publishes)", self.grant.publishes);
@@ -39,30 +44,32 @@ impl EventsContext {
         Ok(event)
     }
 
-    /// Publishes an event that was checked.
-    pub(super) fn publish(&self, event: NewEvent) -> Pending<PublishReply> {
+    fn payload(event: &mut NewEvent) -> &mut String {
+        &mut event.data
+    }
+
+    fn not_json(why: &str) -> Error {
+        Error::invalid(format!("the data are not JSON: {why}"))
+    }
+
+    fn submit(&self, event: NewEvent) -> Pending<PublishReply> {
         let call = self.calls.begin();
         Pending::start(call, self.log.publish(Arc::clone(&self.origin), event))
     }
 
-    /// The work that makes the row of the outbox of an event that was checked; it takes as long as the data are. Nobody
-    /// is told of an event that too many others have led to when it is handed over, so it is refused here.
-    pub(super) fn row(
-        &self,
-        event: NewEvent,
-    ) -> Result<impl FnOnce() -> Result<OutboxRow, Error> + Send + use<>, Error> {
+    fn row(&self, event: NewEvent) -> Result<MakeRow<Error>, Error> {
+        // Nobody is told when a row is handed over, so an event that too many others have led to is refused here.
         if self.origin.cause.hops > u32::from(HOPS_MAX) {
             return Err(Error::invalid(format!("{}: {}", TooManyHops.code(), TooManyHops)));
         }
         let (id, origin, now) = (new_id(), Arc::clone(&self.origin), Clock::system().now());
-        Ok(move || {
+        Ok(Box::new(move || {
             let row = outbox::row(id, event, &origin, now);
             row.map_err(|why| Error::invalid(format!("the event cannot be written as JSON: {why}")))
-        })
+        }))
     }
 
-    /// The call that writes a row.
-    pub(super) fn begin_call(&self) -> HostCall {
+    fn begin_call(&self) -> HostCall {
         self.calls.begin()
     }
 }
@@ -71,7 +78,7 @@ impl EventsContext {
 pub(super) fn check(grant: &EventsGrant, event: NewEvent) -> Result<NewEvent, Error> {
     check_text("the event's type", &event.event_type, TEXT_BYTES_MAX).map_err(Error::invalid)?;
     if !is_type(&event.event_type) {
-        let message = "an event's type has parts of letters, digits, - and _, separated by dots: order.paid";
+        let message = "an event's type must have parts of letters, digits, - and _, separated by dots: order.paid";
         return Err(Error::invalid(message));
     }
     if !grant.allows(&event.event_type) {

@@ -3,8 +3,7 @@
 //! `tests/contract.rs` compares them with the WIT.
 
 use super::backend::NewEvent;
-use crate::outbox::WriteError;
-use crate::trigger::Reply;
+use crate::trigger::{Reply, interface_error};
 use elias_host::capability::pricing::Payload;
 use elias_host::capability::wasmtime;
 use elias_host::capability::wasmtime::component::{ComponentType, Lift, Lower};
@@ -32,42 +31,12 @@ pub enum ErrorCode {
     Unavailable,
 }
 
-/// A failure. The component sees its message: it has no addresses, no credentials and nothing of a store's own words.
-#[derive(ComponentType, Lower, Debug, Clone, PartialEq, Eq)]
-#[component(record)]
-pub struct Error {
-    /// The kind of failure.
-    pub code: ErrorCode,
-    /// For people: what happened, and what to do.
-    pub message: String,
-}
-
-impl Error {
-    /// A failure with this code and message.
-    #[must_use]
-    pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into() }
-    }
-
-    pub(super) fn invalid(message: impl Into<String>) -> Self {
-        Self::new(ErrorCode::Invalid, message)
-    }
-}
-
-impl From<WriteError> for Error {
-    fn from(error: WriteError) -> Self {
-        match error {
-            WriteError::Invalid(message) => Self::invalid(message),
-            WriteError::TooLarge(message) => Self::new(ErrorCode::TooLarge, message),
-            WriteError::Unavailable(message) => Self::new(ErrorCode::Unavailable, message),
-        }
-    }
-}
+interface_error!(outbox);
 
 /// An event that is to be published.
 #[derive(ComponentType, Lift, Debug, Clone)]
 #[component(record)]
-pub(super) struct PublishRequest {
+pub(crate) struct PublishRequest {
     #[component(name = "event-type")]
     pub(super) event_type: String,
     pub(super) data: String,
@@ -97,11 +66,5 @@ impl Payload for PublishRequest {
     fn units(&self) -> u64 {
         let Self { event_type, data, subject, key, delay_ms: _ } = self;
         event_type.units() + data.units() + subject.units() + key.units()
-    }
-}
-
-impl Payload for Error {
-    fn units(&self) -> u64 {
-        self.message.units()
     }
 }

@@ -44,51 +44,49 @@ pub(super) fn row(id: String, event: NewEvent, origin: &Origin, now_ms: u64) -> 
     Ok(OutboxRow { id, kind: RowKind::Event, body: serde_json::to_string(&body)? })
 }
 
+/// Handing rows over: reading them is apart, since it takes long and does not wait.
 #[cfg(all(feature = "db", feature = "jobs"))]
-pub(crate) use self::hand_over::hand_over;
-
-#[cfg(all(feature = "db", feature = "jobs"))]
-mod hand_over {
+pub(crate) mod hand_over {
     use super::super::backend::{EventLog, NewEvent};
     use super::super::context;
     use super::super::contract::{Error, ErrorCode};
     use super::super::grant::EventsGrant;
     use super::EventBody;
-    use crate::outbox::{HandOver, traceparent};
+    use crate::outbox::{HandOverOutcome, traceparent};
     use crate::trigger::{Cause, Clock, Origin, read_json};
     use std::sync::Arc;
     use std::time::Duration;
 
-    /// Hands a row over to the log, if it is what the component could have published.
-    pub(crate) async fn hand_over(
-        log: &dyn EventLog,
-        grant: &EventsGrant,
-        component: &str,
-        id: String,
-        body: &str,
-    ) -> HandOver {
-        let body: EventBody = match serde_json::from_str(body) {
-            Ok(body) => body,
-            Err(error) => return HandOver::Refused(format!("it is not an event: {error}")),
-        };
+    /// An event that was read from a row.
+    pub(crate) struct ReadEvent {
+        origin: Origin,
+        event: NewEvent,
+    }
+
+    /// Reads a row, if it is what the component could have published. Takes milliseconds for a large one.
+    ///
+    /// # Errors
+    /// Why it is not.
+    pub(crate) fn read(grant: &EventsGrant, component: &str, body: &str) -> Result<ReadEvent, String> {
+        let body: EventBody = serde_json::from_str(body).map_err(|error| format!("it is not an event: {error}"))?;
         let EventBody { event_type, data, subject, key, at_ms, version, execution, .. } = body;
         let cause = Cause { traceparent: traceparent(body.traceparent), hops: body.hops };
         let origin = Origin { component: component.to_owned(), version, execution, cause };
         let delay = at_ms.map_or(0, |at| at.saturating_sub(Clock::system().now()));
         let event = NewEvent { event_type, data, subject, key, delay: Duration::from_millis(delay) };
-        let checked = context::check(grant, event).map_err(|error| error.message);
-        let read = checked.and_then(|mut event| {
-            event.data = read_json(event.data).map_err(|why| format!("the data are not JSON: {why}"))?;
-            Ok(event)
-        });
-        let event = match read {
-            Ok(event) => event,
-            Err(why) => return HandOver::Refused(why),
-        };
-        match log.publish_once(Arc::new(origin), id, event).await {
-            Ok(_) => HandOver::Done,
-            Err(Error { code: ErrorCode::QuotaExceeded | ErrorCode::Unavailable, message }) => HandOver::Later(message),
-            Err(Error { message, .. }) => HandOver::Refused(message),
+        let mut event = context::check(grant, event).map_err(|error| error.message)?;
+        event.data = read_json(event.data).map_err(|why| format!("the data are not JSON: {why}"))?;
+        Ok(ReadEvent { origin, event })
+    }
+
+    /// Hands an event over to the log.
+    pub(crate) async fn publish(log: &dyn EventLog, id: String, read: ReadEvent) -> HandOverOutcome {
+        match log.publish_once(Arc::new(read.origin), id, read.event).await {
+            Ok(_) => HandOverOutcome::Done,
+            Err(Error { code: ErrorCode::QuotaExceeded | ErrorCode::Unavailable, message }) => {
+                HandOverOutcome::Later(message)
+            }
+            Err(Error { message, .. }) => HandOverOutcome::Refused(message),
         }
     }
 }

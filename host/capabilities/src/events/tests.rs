@@ -5,7 +5,7 @@ use super::context::EventsContext;
 use super::contract::{Error, ErrorCode, PublishRequest};
 use super::grant::{AMOUNTS, EventsGrant};
 use super::memory::{EventReceiver, MemoryLog};
-use crate::trigger::{Clock, Origin};
+use crate::trigger::{Clock, Origin, Submit};
 use elias_host::capability::CallMeter;
 use futures::FutureExt;
 use serde_json::{Value, json};
@@ -68,10 +68,10 @@ fn what_an_event_may_be_is_bounded() {
     assert_eq!(code(&|event| event.key = Some("k".repeat(257))), Some(ErrorCode::Invalid));
     assert_eq!(code(&|event| event.key = Some("k\0".to_owned())), Some(ErrorCode::Invalid));
     assert_eq!(code(&|event| event.data = "1".repeat(11)), Some(ErrorCode::TooLarge));
-    // What was refused does not count.
+    // A refused event does not count.
     assert_eq!(code(&|_| ()), None);
     let event = context.check(request("order.paid")).expect("it is within the bounds");
-    let id = context.publish(event).take().expect("it was not taken").expect("it is there").expect("it is published");
+    let id = context.submit(event).take().expect("it was not taken").expect("it is there").expect("it is published");
     assert_eq!(receiver.try_next().expect("it is there").id, id);
     let refused = context.check(request("order.paid")).expect_err("it is one too many");
     assert_eq!(refused.code, ErrorCode::QuotaExceeded);

@@ -71,7 +71,7 @@ impl DecodedBody {
         let source = Source { body, work: Arc::clone(&work), chunk: Bytes::new(), ended: false };
         let mut reader: Reader = Box::pin(source);
         for (left, coding) in codings.iter().enumerate().rev() {
-            // What comes out of all but the last is decoded once more.
+            // The output of every coding but the last is decoded once more.
             let byte = if left == 0 { BYTE_OUT } else { BYTE_OUT + BYTE_IN };
             reader = Box::pin(Step {
                 decoder: Decoder::Start(*coding, reader),

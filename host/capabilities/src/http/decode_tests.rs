@@ -1,4 +1,4 @@
-//! Tests of decoding.
+//! Tests of decoding compressed responses.
 
 use super::*;
 use async_compression::tokio::bufread::{BrotliEncoder, DeflateEncoder, GzipEncoder, ZlibEncoder, ZstdEncoder};

@@ -6,7 +6,7 @@ use wasmtime_wasi_http::Error;
 
 /// A name has no address that may be dialled.
 #[derive(Debug, thiserror::Error)]
-#[error("no address of this name may be reached")]
+#[error("all addresses of this name are prohibited")]
 pub(super) struct ProhibitedAddress;
 
 /// The error for a failure of the client; if the request's body could not be sent, the error for that. Its text

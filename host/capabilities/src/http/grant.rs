@@ -1,4 +1,4 @@
-//! The table `[capabilities.http]`.
+//! The grant of `http`: the table `[capabilities.http]`.
 
 use super::rule::Rule;
 use elias_host::capability::Amount;

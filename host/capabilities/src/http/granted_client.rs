@@ -13,6 +13,7 @@ use reqwest::Url;
 use serde_json::Value;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
@@ -77,7 +78,8 @@ impl GrantedClient {
     }
 
     /// Sends a POST request and reads the first `body_max` bytes of the response, all within `timeout`. Redirects are
-    /// not followed.
+    /// not followed. The bytes of the body are added to `sent` when the connection takes them, so that they count
+    /// whatever becomes of the request, also if nobody waits for its end any more.
     ///
     /// # Errors
     /// Why there is no response. The text names no address.
@@ -88,11 +90,17 @@ impl GrantedClient {
         body: String,
         timeout: Duration,
         body_max: usize,
+        sent: &Arc<AtomicU64>,
     ) -> Result<PostResponse, String> {
         let ends = Instant::now() + timeout;
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
-        let body: WasiBody = Full::new(Bytes::from(body)).map_err(|never| match never {}).boxed_unsync();
+        let sent = Arc::clone(sent);
+        let body = Full::new(Bytes::from(body)).map_frame(move |frame| {
+            sent.fetch_add(frame.data_ref().map_or(0, |data| data.len() as u64), Ordering::Relaxed);
+            frame
+        });
+        let body: WasiBody = body.map_err(|never| match never {}).boxed_unsync();
         let url = Url::parse(url).map_err(|error| error.to_string())?;
         let mut request = Request::post(url.as_str()).body(body).map_err(|error| error.to_string())?;
         *request.headers_mut() = headers;
@@ -169,9 +177,11 @@ mod tests {
             request
         };
         let timeout = Duration::from_secs(15);
-        let (sent, request) = tokio::join!(client.post(&url, headers, "{}".to_owned(), timeout, 4), answer);
-        let sent = sent.expect("a response");
-        assert_eq!((sent.status, sent.body.as_slice()), (302, b"0123".as_slice()));
+        let sent = Arc::<AtomicU64>::default();
+        let (response, request) = tokio::join!(client.post(&url, headers, "{}".to_owned(), timeout, 4, &sent), answer);
+        let response = response.expect("a response");
+        assert_eq!((response.status, response.body.as_slice()), (302, b"0123".as_slice()));
+        assert_eq!(sent.load(Ordering::Relaxed), 2);
         assert!(request.starts_with("POST /hooks HTTP/1.1\r\n") && request.contains("webhook-id: 1\r\n"), "{request}");
         assert!(request.contains("content-length: 2\r\n") && !request.contains("chunked"), "{request}");
     }
@@ -184,8 +194,33 @@ mod tests {
         let client = GrantedClient::new(Some(&grant), Path::new(".")).expect("a client");
         for host in ["127.0.0.1", "localhost", "[::1]"] {
             let url = format!("http://{host}:{}/", address.port());
-            let sent = client.post(&url, HeaderMap::new(), String::new(), Duration::from_secs(5), 4).await;
-            assert_eq!(sent.expect_err(host), Error::DestinationIpProhibited.to_string());
+            let (timeout, sent) = (Duration::from_secs(5), Arc::<AtomicU64>::default());
+            let refused = client.post(&url, HeaderMap::new(), "{}".to_owned(), timeout, 4, &sent).await;
+            assert_eq!(refused.expect_err(host), Error::DestinationIpProhibited.to_string());
+            assert_eq!(sent.load(Ordering::Relaxed), 0, "nothing was sent");
         }
+    }
+
+    #[tokio::test]
+    async fn what_was_sent_counts_also_if_there_is_no_response() {
+        let server = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = server.local_addr().expect("it listens");
+        let grant = json!({ "allow": [format!("http://{address}")], "private": ["127.0.0.1/32"] });
+        let client = GrantedClient::new(Some(&grant), Path::new(".")).expect("a client");
+        let body = "x".repeat(1_000);
+        let hangs_up = async {
+            let (mut stream, _) = server.accept().await.expect("someone calls");
+            let (mut request, mut bytes) = (Vec::new(), [0; 4_096]);
+            while !request.ends_with(body.as_bytes()) {
+                let count = stream.read(&mut bytes).await.expect("a request");
+                assert_ne!(count, 0, "all of the body is sent");
+                request.extend_from_slice(&bytes[..count]);
+            }
+        };
+        let (url, sent) = (format!("http://{address}/"), Arc::<AtomicU64>::default());
+        let post = client.post(&url, HeaderMap::new(), body.clone(), Duration::from_secs(15), 4, &sent);
+        let (response, ()) = tokio::join!(post, hangs_up);
+        response.expect_err("the server hung up");
+        assert_eq!(sent.load(Ordering::Relaxed), 1_000);
     }
 }

@@ -4,8 +4,8 @@ use super::backend::{JobQueue, NewJob};
 use super::contract::{EnqueueRequest, Error, ErrorCode, JobReply};
 use super::grant::JobsGrant;
 use super::outbox;
-use crate::outbox::{OutboxRow, new_id};
-use crate::trigger::{Clock, Origin, Pending, check_text};
+use crate::outbox::new_id;
+use crate::trigger::{Clock, MakeRow, Origin, Pending, Submit, check_text};
 use elias_host::capability::{CallMeter, HostCall};
 use std::sync::Arc;
 
@@ -42,33 +42,6 @@ impl JobsContext {
         Ok(())
     }
 
-    /// Checks all of a job but that its input is JSON.
-    pub(super) fn check(&mut self, request: EnqueueRequest) -> Result<NewJob, Error> {
-        let job = check(&self.grant, &self.origin.component, request)?;
-        self.take_one()?;
-        Ok(job)
-    }
-
-    /// Enqueues a job that was checked.
-    pub(super) fn enqueue(&self, job: NewJob) -> Pending<JobReply> {
-        let call = self.calls.begin();
-        Pending::start(call, self.queue.enqueue(Arc::clone(&self.origin), job))
-    }
-
-    /// The work that makes the row of the outbox of a job that was checked; it takes as long as the input is.
-    pub(super) fn row(&self, job: NewJob) -> impl FnOnce() -> Result<OutboxRow, Error> + Send + use<> {
-        let (id, origin, now) = (new_id(), Arc::clone(&self.origin), Clock::system().now());
-        move || {
-            let row = outbox::row(id, job, &origin, now);
-            row.map_err(|why| Error::invalid(format!("the job cannot be written as JSON: {why}")))
-        }
-    }
-
-    /// The call that writes a row.
-    pub(super) fn begin_call(&self) -> HostCall {
-        self.calls.begin()
-    }
-
     /// Cancels a job.
     pub(super) fn cancel(&mut self, id: String) -> Pending<JobReply> {
         let checked = check_text("the id", &id, ID_BYTES_MAX).map_err(Error::invalid);
@@ -77,6 +50,43 @@ impl JobsContext {
         }
         let cancelled = self.queue.cancel(Arc::clone(&self.origin), id.clone());
         Pending::start(self.calls.begin(), Box::pin(async move { cancelled.await.map(|()| id) }))
+    }
+}
+
+impl Submit for JobsContext {
+    type Request = EnqueueRequest;
+    type Item = NewJob;
+    type Error = Error;
+
+    fn check(&mut self, request: EnqueueRequest) -> Result<NewJob, Error> {
+        let job = check(&self.grant, &self.origin.component, request)?;
+        self.take_one()?;
+        Ok(job)
+    }
+
+    fn payload(job: &mut NewJob) -> &mut String {
+        &mut job.input
+    }
+
+    fn not_json(why: &str) -> Error {
+        Error::invalid(format!("the input is not JSON: {why}"))
+    }
+
+    fn submit(&self, job: NewJob) -> Pending<JobReply> {
+        let call = self.calls.begin();
+        Pending::start(call, self.queue.enqueue(Arc::clone(&self.origin), job))
+    }
+
+    fn row(&self, job: NewJob) -> Result<MakeRow<Error>, Error> {
+        let (id, origin, now) = (new_id(), Arc::clone(&self.origin), Clock::system().now());
+        Ok(Box::new(move || {
+            let row = outbox::row(id, job, &origin, now);
+            row.map_err(|why| Error::invalid(format!("the job cannot be written as JSON: {why}")))
+        }))
+    }
+
+    fn begin_call(&self) -> HostCall {
+        self.calls.begin()
     }
 }
 

@@ -4,8 +4,7 @@
 //! known. `tests/contract.rs` compares them with the WIT.
 
 use super::backend::{NewJob, StartTime};
-use crate::outbox::WriteError;
-use crate::trigger::Reply;
+use crate::trigger::{Reply, interface_error};
 use elias_host::capability::pricing::{List, Payload};
 use elias_host::capability::wasmtime;
 use elias_host::capability::wasmtime::component::{ComponentType, Lift, Lower};
@@ -39,42 +38,12 @@ pub enum ErrorCode {
     Unavailable,
 }
 
-/// A failure. The component sees its message: it has no addresses, no credentials and nothing of a store's own words.
-#[derive(ComponentType, Lower, Debug, Clone, PartialEq, Eq)]
-#[component(record)]
-pub struct Error {
-    /// The kind of failure.
-    pub code: ErrorCode,
-    /// For people: what happened, and what to do.
-    pub message: String,
-}
-
-impl Error {
-    /// A failure with this code and message.
-    #[must_use]
-    pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into() }
-    }
-
-    pub(super) fn invalid(message: impl Into<String>) -> Self {
-        Self::new(ErrorCode::Invalid, message)
-    }
-}
-
-impl From<WriteError> for Error {
-    fn from(error: WriteError) -> Self {
-        match error {
-            WriteError::Invalid(message) => Self::invalid(message),
-            WriteError::TooLarge(message) => Self::new(ErrorCode::TooLarge, message),
-            WriteError::Unavailable(message) => Self::new(ErrorCode::Unavailable, message),
-        }
-    }
-}
+interface_error!(outbox);
 
 /// A job that is to be enqueued.
 #[derive(ComponentType, Lift, Debug, Clone)]
 #[component(record)]
-pub(super) struct EnqueueRequest {
+pub(crate) struct EnqueueRequest {
     pub(super) name: String,
     pub(super) input: String,
     pub(super) priority: Option<i32>,
@@ -117,11 +86,5 @@ impl Payload for EnqueueRequest {
     fn units(&self) -> u64 {
         let Self { name, input, key, concurrency_key, after, target, .. } = self;
         name.units() + input.units() + key.units() + concurrency_key.units() + after.units() + target.units()
-    }
-}
-
-impl Payload for Error {
-    fn units(&self) -> u64 {
-        self.message.units()
     }
 }

@@ -3,7 +3,7 @@
 use super::backend::{JobQueue, NewJob, StartTime};
 use super::contract::{Error, ErrorCode};
 use crate::trigger::{Clock, Origin, wait};
-use elias_host::{Job, Running};
+use elias_host::{ExecutionHandle, Job};
 use futures::future::{BoxFuture, FutureExt, ready};
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap, VecDeque};
@@ -53,7 +53,7 @@ pub struct QueuedJob {
     /// The execution that enqueued it.
     pub origin: Arc<Origin>,
     /// The execution that runs it: it is cancelled with the job.
-    pub running: Running,
+    pub running: ExecutionHandle,
 }
 
 impl QueuedJob {
@@ -118,7 +118,7 @@ type UniqueKey = (String, String, String);
 #[derive(Default)]
 struct State {
     last: u64,
-    jobs: HashMap<u64, Entry>,
+    jobs: HashMap<u64, JobEntry>,
     ready: BTreeSet<(Reverse<i32>, u64)>,
     /// With the times at which they become ready.
     later: BTreeSet<(u64, u64)>,
@@ -131,7 +131,7 @@ struct State {
     priorities: HashMap<String, i32>,
 }
 
-struct Entry {
+struct JobEntry {
     job: QueuedJob,
     priority: i32,
     status: Status,
@@ -141,7 +141,7 @@ struct Entry {
     blocks: Vec<u64>,
 }
 
-impl Entry {
+impl JobEntry {
     fn listed(&self) -> ListedJob {
         let Self { job, status, .. } = self;
         let state = match status {
@@ -205,7 +205,7 @@ impl MemoryQueue {
     pub fn wake(&self, id: &str) {
         let mut state = self.shared.state();
         if let Some(number) = state.number(id)
-            && let Some(Entry { status: Status::Later(at), .. }) = state.jobs.get(&number)
+            && let Some(JobEntry { status: Status::Later(at), .. }) = state.jobs.get(&number)
         {
             let at = *at;
             state.later.remove(&(at, number));
@@ -221,7 +221,7 @@ impl MemoryQueue {
         let state = self.shared.state();
         let mut numbers: Vec<u64> = state.jobs.keys().copied().collect();
         numbers.sort_unstable();
-        numbers.iter().filter_map(|number| state.jobs.get(number)).map(Entry::listed).collect()
+        numbers.iter().filter_map(|number| state.jobs.get(number)).map(JobEntry::listed).collect()
     }
 
     /// Adds a job, with its id if it was given one.
@@ -275,7 +275,7 @@ impl MemoryQueue {
             state.remember(id.clone(), number);
         }
         let id = given.unwrap_or_else(|| format!("job-{number}"));
-        let (attempt, enqueued_at, running) = (1, now, Running::new());
+        let (attempt, enqueued_at, running) = (1, now, ExecutionHandle::new());
         let job = QueuedJob {
             id: id.clone(),
             component,
@@ -289,7 +289,7 @@ impl MemoryQueue {
             running,
         };
         let (status, blockers) = (Status::Blocked(at), blockers.len());
-        state.jobs.insert(number, Entry { job, priority, status, blockers, blocks: Vec::new() });
+        state.jobs.insert(number, JobEntry { job, priority, status, blockers, blocks: Vec::new() });
         if blockers == 0 {
             state.schedule(number, at);
         }
@@ -302,7 +302,7 @@ impl MemoryQueue {
         let mut state = self.shared.state();
         let number = state.number(id).filter(|number| (1..=state.last).contains(number));
         let number = number.ok_or_else(|| Error::new(ErrorCode::NotFound, "the component has no job with this id"))?;
-        let Some(Entry { job, status, .. }) = state.jobs.get(&number) else {
+        let Some(JobEntry { job, status, .. }) = state.jobs.get(&number) else {
             return Err(Error::new(ErrorCode::Conflict, "the job is over"));
         };
         if job.component != origin.component && job.origin.component != origin.component {
@@ -371,7 +371,7 @@ impl Shared {
         let Some(entry) = state.jobs.get_mut(&number) else { return Err(None) };
         entry.status = Status::Running;
         // Each attempt is an execution of its own.
-        entry.job.running = Running::new();
+        entry.job.running = ExecutionHandle::new();
         Ok(entry.job.clone())
     }
 }
@@ -409,7 +409,7 @@ impl State {
     fn end(&mut self, number: u64, done: bool) {
         let mut over = vec![number];
         while let Some(number) = over.pop() {
-            let Some(Entry { job, priority, status, blocks, .. }) = self.jobs.remove(&number) else { continue };
+            let Some(JobEntry { job, priority, status, blocks, .. }) = self.jobs.remove(&number) else { continue };
             self.bytes -= job.input.len();
             match status {
                 Status::Ready => {

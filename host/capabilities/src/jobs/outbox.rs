@@ -65,32 +65,30 @@ pub(super) fn row(id: String, job: NewJob, origin: &Origin, now_ms: u64) -> serd
     Ok(OutboxRow { id, kind: RowKind::Job, body: serde_json::to_string(&body)? })
 }
 
+/// Handing rows over: reading them is apart, since it takes long and does not wait.
 #[cfg(all(feature = "db", feature = "events"))]
-pub(crate) use self::hand_over::hand_over;
-
-#[cfg(all(feature = "db", feature = "events"))]
-mod hand_over {
-    use super::super::backend::JobQueue;
+pub(crate) mod hand_over {
+    use super::super::backend::{JobQueue, NewJob};
     use super::super::context;
     use super::super::contract::{EnqueueRequest, Error, ErrorCode};
     use super::super::grant::JobsGrant;
     use super::JobBody;
-    use crate::outbox::{HandOver, traceparent};
+    use crate::outbox::{HandOverOutcome, traceparent};
     use crate::trigger::{Cause, Origin, read_json};
     use std::sync::Arc;
 
-    /// Hands a row over to the queue, if it is what the component could have enqueued.
-    pub(crate) async fn hand_over(
-        queue: &dyn JobQueue,
-        grant: &JobsGrant,
-        component: &str,
-        id: String,
-        body: &str,
-    ) -> HandOver {
-        let body: JobBody = match serde_json::from_str(body) {
-            Ok(body) => body,
-            Err(error) => return HandOver::Refused(format!("it is not a job: {error}")),
-        };
+    /// A job that was read from a row.
+    pub(crate) struct ReadJob {
+        origin: Origin,
+        job: NewJob,
+    }
+
+    /// Reads a row, if it is what the component could have enqueued. Takes milliseconds for a large one.
+    ///
+    /// # Errors
+    /// Why it is not.
+    pub(crate) fn read(grant: &JobsGrant, component: &str, body: &str) -> Result<ReadJob, String> {
+        let body: JobBody = serde_json::from_str(body).map_err(|error| format!("it is not a job: {error}"))?;
         let JobBody { name, input, priority, run_at_ms, key, concurrency_key, after, target, .. } = body;
         let (version, execution) = (body.version, body.execution);
         let cause = Cause { traceparent: traceparent(body.traceparent), hops: body.hops };
@@ -98,20 +96,20 @@ mod hand_over {
         let (delay_ms, after) = (None, after.into());
         let request =
             EnqueueRequest { name, input, priority, run_at_ms, delay_ms, key, concurrency_key, after, target };
-        let checked = context::check(grant, component, request).map_err(|error| error.message);
-        let read = checked.and_then(|mut job| {
-            job.input = read_json(job.input).map_err(|why| format!("the input is not JSON: {why}"))?;
-            Ok(job)
-        });
-        let job = match read {
-            Ok(job) => job,
-            Err(why) => return HandOver::Refused(why),
-        };
-        match queue.enqueue_once(Arc::new(origin), id, job).await {
-            Ok(_) => HandOver::Done,
-            Err(Error { code: ErrorCode::QuotaExceeded | ErrorCode::Unavailable, message }) => HandOver::Later(message),
-            Err(Error { code: ErrorCode::NotFound, message }) => HandOver::Missing(message),
-            Err(Error { message, .. }) => HandOver::Refused(message),
+        let mut job = context::check(grant, component, request).map_err(|error| error.message)?;
+        job.input = read_json(job.input).map_err(|why| format!("the input is not JSON: {why}"))?;
+        Ok(ReadJob { origin, job })
+    }
+
+    /// Hands a job over to the queue.
+    pub(crate) async fn enqueue(queue: &dyn JobQueue, id: String, read: ReadJob) -> HandOverOutcome {
+        match queue.enqueue_once(Arc::new(read.origin), id, read.job).await {
+            Ok(_) => HandOverOutcome::Done,
+            Err(Error { code: ErrorCode::QuotaExceeded | ErrorCode::Unavailable, message }) => {
+                HandOverOutcome::Later(message)
+            }
+            Err(Error { code: ErrorCode::NotFound, message }) => HandOverOutcome::Missing(message),
+            Err(Error { message, .. }) => HandOverOutcome::Refused(message),
         }
     }
 }

@@ -5,7 +5,7 @@ use super::context::JobsContext;
 use super::contract::{EnqueueRequest, Error, ErrorCode, JobReply};
 use super::grant::JobsGrant;
 use super::memory::{JobReceiver, JobState, MemoryQueue};
-use crate::trigger::{Cause, Clock, Origin, Pending};
+use crate::trigger::{Cause, Clock, Origin, Pending, Submit};
 use elias_host::capability::CallMeter;
 use futures::FutureExt;
 use futures::future::{BoxFuture, ready};
@@ -121,7 +121,7 @@ fn an_execution_enqueues_and_cancels_so_many() {
     let mut context = context(Arc::new(RecordingQueue::default()), JobsGrant { enqueues: 3, ..JobsGrant::default() });
     for _ in 0..2 {
         let job = context.check(request("resize")).expect("it is within the bounds");
-        reply(context.enqueue(job)).expect("it is enqueued");
+        reply(context.submit(job)).expect("it is enqueued");
     }
     assert_eq!(reply(context.cancel("job-1".to_owned())), Ok("job-1".to_owned()));
     let refused = context.check(request("resize")).expect_err("it is one too many");
@@ -136,9 +136,9 @@ async fn a_job_is_enqueued_also_if_nobody_waits() {
     let queue = Arc::new(RecordingQueue { go: Some(Arc::clone(&go)), ..RecordingQueue::default() });
     let mut context = context(Arc::clone(&queue) as Arc<dyn JobQueue>, JobsGrant::default());
     let job = context.check(request("resize")).expect("it is within the bounds");
-    let mut pending = context.enqueue(job.clone());
+    let mut pending = context.submit(job.clone());
     assert_eq!(pending.take().expect("it was not taken"), None);
-    drop(context.enqueue(job));
+    drop(context.submit(job));
     go.notify_waiters();
     go.notify_one();
     pending.ready().await;
@@ -227,7 +227,7 @@ fn a_job_waits_for_others_and_falls_with_them() {
     assert_eq!(names(&mut receiver), ["second"]);
     queue.finish(&second.expect("enqueued"), false);
     assert!(names(&mut receiver).is_empty(), "it fell with the job before");
-    // What is over is waited for no more.
+    // A job that is over is not waited for.
     enqueue(&queue, NewJob { after: vec![first], ..job("fourth") }).expect("enqueued");
     assert_eq!(names(&mut receiver), ["fourth"]);
     let refused = enqueue(&queue, NewJob { after: vec!["job-99".to_owned()], ..job("fifth") });

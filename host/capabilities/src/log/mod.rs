@@ -42,8 +42,8 @@ impl Capability for Log {
         &["elias:log/log"]
     }
 
-    async fn configure(&self, _: &ComponentInfo, _: Option<&Value>) -> Result<(), ConfigureError> {
-        Ok(())
+    async fn configure(&self, _: &ComponentInfo, granted: Option<&Value>) -> Result<(), ConfigureError> {
+        crate::empty_grant::check(granted)
     }
 
     fn init(&self, linker: &mut HostLinker) -> wasmtime::Result<()> {

@@ -2,7 +2,7 @@
 
 /// The result of handing over a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum HandOver {
+pub(crate) enum HandOverOutcome {
     /// The job is enqueued or the event published, now or before.
     Done,
     /// It can never be, and why.

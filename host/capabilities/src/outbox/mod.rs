@@ -5,11 +5,14 @@
 //! rows over to the queue and the log of events, with the ids that they have, and deletes them afterwards. A row that
 //! is handed over twice, since a host died in between, is taken once.
 //!
-//! Components can write into the table themselves, so whatever is read from it is checked as what they send is.
+//! Components cannot name the table, since a row says itself how many events have led to it. Others with a login to
+//! the database can, and a grant may have changed since a row was written: whatever is read from it is checked as what
+//! components send is.
 //!
 //! - [`OutboxRelay`]: who is told of commits, and remembers which databases may have rows.
-//! - The module `drain`: hands over what is in the outbox of a loaded component.
+//! - The module `drain`: hands over what is in the outbox of a loaded component, as [`DrainOutcome`] says.
 
+mod drain_outcome;
 #[cfg(all(feature = "db", feature = "events", feature = "jobs"))]
 mod hand_over;
 mod relay;
@@ -18,10 +21,11 @@ mod row;
 #[cfg(any(feature = "events", feature = "jobs"))]
 mod write_error;
 
+pub use drain_outcome::DrainOutcome;
 pub use relay::{OutboxRelay, RelayUnavailable};
 
 #[cfg(all(feature = "db", feature = "events", feature = "jobs"))]
-pub(crate) use hand_over::{HandOver, traceparent};
+pub(crate) use hand_over::{HandOverOutcome, traceparent};
 #[cfg(any(feature = "events", feature = "jobs"))]
 pub(crate) use row::{OutboxRow, RowKind, new_id};
 #[cfg(any(feature = "events", feature = "jobs"))]

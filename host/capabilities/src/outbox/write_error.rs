@@ -1,4 +1,4 @@
-//! Why a row was not written.
+//! The error for a row of an outbox that was not written.
 
 /// Why a row was not written. The texts are for the component.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,15 +3,20 @@
 //! - `origin`: which execution asks a backend, and what [caused](crate::Cause) it.
 //! - `clock`: the time by which their backends in memory go; `wait`: how these wait.
 //! - `pending`: a call of a backend that is under way, as a resource.
+//! - `error`: the error of an interface.
 //! - `json`: whether a component's text is JSON.
+//! - `submit`: the functions by which a component submits a job or an event.
 //! - `text`: bounds of names, keys and other short texts.
 
 mod clock;
+mod error;
 #[cfg(any(feature = "events", feature = "jobs"))]
 mod json;
 #[cfg(any(feature = "events", feature = "jobs"))]
 mod origin;
 mod pending;
+#[cfg(any(feature = "events", feature = "jobs"))]
+mod submit;
 mod text;
 #[cfg(any(feature = "events", feature = "jobs"))]
 mod wait;
@@ -22,11 +27,14 @@ pub use clock::{Clock, ManualClock};
 #[cfg(any(feature = "events", feature = "jobs"))]
 pub use origin::Origin;
 
+pub(crate) use error::interface_error;
 #[cfg(all(feature = "db", feature = "events", feature = "jobs"))]
 pub(crate) use json::read as read_json;
 #[cfg(any(feature = "events", feature = "jobs"))]
 pub(crate) use json::{PAYLOAD_BYTES_MAX, check as check_json, work_on};
 pub(crate) use pending::{Pending, Reply, link as link_pending};
+#[cfg(any(feature = "events", feature = "jobs"))]
+pub(crate) use submit::{MakeRow, Submit, submit, submit_in};
 pub(crate) use text::check as check_text;
 #[cfg(any(feature = "events", feature = "jobs"))]
 pub(crate) use wait::wait;

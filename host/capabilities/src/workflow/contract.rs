@@ -3,7 +3,7 @@
 //! `tests/contract.rs` compares them with the WIT.
 
 use super::backend::{BeginAnswer, SleepAnswer, WaitAnswer};
-use crate::trigger::Reply;
+use crate::trigger::{Reply, interface_error};
 use elias_host::capability::pricing::Payload;
 use elias_host::capability::wasmtime;
 use elias_host::capability::wasmtime::component::{ComponentType, Lower};
@@ -33,27 +33,7 @@ pub enum ErrorCode {
     Unavailable,
 }
 
-/// A failure. The component sees its message: it has no addresses, no credentials and nothing of a store's own words.
-#[derive(ComponentType, Lower, Debug, Clone, PartialEq, Eq)]
-#[component(record)]
-pub struct Error {
-    /// The kind of failure.
-    pub code: ErrorCode,
-    /// For people: what happened, and what to do.
-    pub message: String,
-}
-
-impl Error {
-    /// A failure with this code and message.
-    #[must_use]
-    pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into() }
-    }
-
-    pub(super) fn invalid(message: impl Into<String>) -> Self {
-        Self::new(ErrorCode::Invalid, message)
-    }
-}
+interface_error!();
 
 /// The outcome of a call of the journal.
 #[derive(ComponentType, Lower, Debug, Clone, PartialEq, Eq)]
@@ -119,11 +99,5 @@ impl Payload for Answer {
             Self::Recorded(text) | Self::Happened(text) => text.units(),
             Self::Run(_) | Self::Finished | Self::Elapsed | Self::TimedOut | Self::Wait => 0,
         }
-    }
-}
-
-impl Payload for Error {
-    fn units(&self) -> u64 {
-        self.message.units()
     }
 }

@@ -164,7 +164,7 @@ fn what_a_step_may_be_is_bounded() {
     assert_eq!(wait_for(&mut context, &format!("{{{}}}", " ".repeat(8 << 10)), None), Err(ErrorCode::Invalid));
     assert_eq!(wait_for(&mut context, "{}", Some(1_001)), Err(ErrorCode::Invalid));
     assert_eq!(finish(&context, 0, "1"), Err(ErrorCode::Invalid));
-    // What was refused has no position.
+    // A refused step has no position.
     assert_eq!(begin(&mut context, "a"), Ok(Answer::Run(0)));
     assert_eq!(finish(&context, 0, "12345678901"), Err(ErrorCode::TooLarge));
     assert_eq!(sleep(&mut context, 1_000), Ok(Answer::Wait));

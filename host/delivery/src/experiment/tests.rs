@@ -1,3 +1,5 @@
+//! Tests of experiments: comparisons of simulated variants, and the assignment of requests to variants.
+
 use super::*;
 use crate::rollout::Caller;
 use http::HeaderMap;

@@ -1,4 +1,4 @@
-//! Feature flags: callers who get a version of their own, before any rollout.
+//! Targeting rules: callers who get a version of their own, before any rollout.
 
 use super::assign::{Assigner, BUCKETS, Caller, Sticky};
 use crate::setting::{InvalidSetting, within};

@@ -1,7 +1,7 @@
 //! The comparison of a canary with what it replaces. `mod.rs` explains it.
 
 use super::plan::RolloutPlan;
-use super::stats::{Figures, Snapshot};
+use super::stats::{Snapshot, VersionMetrics};
 use crate::statistics::sequential::{lower_bound, mean_radius, upper_bound};
 
 /// The result of a comparison.
@@ -58,7 +58,12 @@ pub(super) fn errors(canary: (u64, u64), base: Option<(u64, u64)>, plan: &Rollou
 }
 
 /// Everything. The worst outcome counts.
-pub(super) fn everything(canary: &Snapshot, base: Option<&Figures>, plan: &RolloutPlan, alpha: f64) -> Judgement {
+pub(super) fn everything(
+    canary: &Snapshot,
+    base: Option<&VersionMetrics>,
+    plan: &RolloutPlan,
+    alpha: f64,
+) -> Judgement {
     let figures = canary.figures();
     let counts = base.map(|base| (base.requests, base.failures));
     let mut unclear = None;
@@ -82,7 +87,13 @@ pub(super) fn everything(canary: &Snapshot, base: Option<&Figures>, plan: &Rollo
 /// How many requests were slower than the base's p99 times the ratio. Saying that the canary's p99 is more than that is
 /// saying that they are more than one in a hundred; so the p99 is compared as a share, and an outlier weighs no more
 /// than a request.
-fn latency(canary: &Snapshot, figures: &Figures, base: &Figures, plan: &RolloutPlan, alpha: f64) -> Judgement {
+fn latency(
+    canary: &Snapshot,
+    figures: &VersionMetrics,
+    base: &VersionMetrics,
+    plan: &RolloutPlan,
+    alpha: f64,
+) -> Judgement {
     let (Some(p99), Some(base_p99)) = (figures.p99_us, base.p99_us) else {
         return Judgement::Good;
     };
@@ -111,7 +122,7 @@ fn latency(canary: &Snapshot, figures: &Figures, base: &Figures, plan: &RolloutP
 }
 
 /// The mean of fuel per request.
-fn fuel(canary: &Figures, base: &Figures, plan: &RolloutPlan, alpha: f64) -> Judgement {
+fn fuel(canary: &VersionMetrics, base: &VersionMetrics, plan: &RolloutPlan, alpha: f64) -> Judgement {
     if canary.requests < REQUESTS_MIN || base.requests < REQUESTS_MIN {
         return Judgement::Good;
     }

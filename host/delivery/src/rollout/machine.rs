@@ -4,7 +4,7 @@ use super::assign::BUCKETS;
 use super::judgement::{self, Judgement, REQUESTS_MIN, alpha};
 use super::plan::RolloutPlan;
 use super::state::{RolloutError, RolloutEvent, RolloutState, RolloutStatus};
-use super::stats::{Figures, ReleaseStats, Snapshot};
+use super::stats::{ReleaseStats, Snapshot, VersionMetrics};
 use crate::clock::Now;
 use crate::setting::InvalidSetting;
 use serde::{Deserialize, Serialize};
@@ -21,7 +21,7 @@ pub struct Rollout {
     /// Rounds begun; each has its share of the false alarms.
     rounds: u32,
     /// The base's counts from before this round.
-    reference: Option<Figures>,
+    reference: Option<VersionMetrics>,
     /// The present round. Counts do not outlive a process, so it does not either.
     #[serde(skip)]
     round: Option<Round>,
@@ -35,8 +35,8 @@ struct Round {
     /// For how long it has been watched.
     held_ms: u64,
     ticked_ms: u64,
-    canary: Figures,
-    base: Figures,
+    canary: VersionMetrics,
+    base: VersionMetrics,
     waiting: String,
 }
 
@@ -301,8 +301,8 @@ impl Rollout {
             base_at_start,
             held_ms: 0,
             ticked_ms: now.unix_ms(),
-            canary: Figures::default(),
-            base: Figures::default(),
+            canary: VersionMetrics::default(),
+            base: VersionMetrics::default(),
             waiting: WAITING_FOR_TICK.to_owned(),
         });
     }

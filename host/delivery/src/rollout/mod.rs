@@ -45,4 +45,4 @@ pub use flags::{FlagRule, FlagTable};
 pub use machine::Rollout;
 pub use plan::RolloutPlan;
 pub use state::{RolloutError, RolloutEvent, RolloutState, RolloutStatus};
-pub use stats::{Figures, ReleaseStats, Snapshot};
+pub use stats::{ReleaseStats, Snapshot, VersionMetrics};

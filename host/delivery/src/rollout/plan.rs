@@ -1,4 +1,4 @@
-//! How a rollout goes.
+//! The plan of a rollout: its steps, and how much worse a canary may be.
 
 use super::assign::Sticky;
 use crate::setting::{InvalidSetting, WEEK_MS, within};

@@ -24,7 +24,7 @@ struct Run {
     seconds: u64,
     requests: u64,
     failures: u64,
-    canary: Figures,
+    canary: VersionMetrics,
     reason: String,
 }
 

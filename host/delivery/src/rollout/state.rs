@@ -1,6 +1,6 @@
-//! Where a rollout is, and how it got there.
+//! The state of a rollout, and the changes that led to it.
 
-use super::stats::Figures;
+use super::stats::VersionMetrics;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -75,10 +75,10 @@ pub struct RolloutStatus {
     /// The condition that the next step waits for; empty if no step follows.
     pub waiting: String,
     /// The measurements of the canary in the current round of the comparison.
-    pub canary: Figures,
+    pub canary: VersionMetrics,
     /// The measurements of the base version in the current round of the comparison, or of an earlier one if the current
     /// one has too few requests; null if there are none.
-    pub base: Option<Figures>,
+    pub base: Option<VersionMetrics>,
 }
 
 /// An action that the present state of a rollout does not allow.

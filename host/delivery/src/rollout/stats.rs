@@ -1,4 +1,4 @@
-//! The counts of a release.
+//! The counts of a release, and the metrics that are made of them.
 
 use crate::statistics::{Histogram, HistogramSnapshot};
 use serde::{Deserialize, Serialize};
@@ -35,7 +35,7 @@ pub struct Snapshot {
 
 /// The measurements of a version by which versions are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, ToSchema)]
-pub struct Figures {
+pub struct VersionMetrics {
     /// The number of served requests.
     pub requests: u64,
     /// The number of requests that failed because of the component: the execution failed or the status was 500 or more.
@@ -118,8 +118,8 @@ impl Snapshot {
 
     /// The figures to compare by.
     #[must_use]
-    pub fn figures(&self) -> Figures {
-        Figures {
+    pub fn figures(&self) -> VersionMetrics {
+        VersionMetrics {
             requests: self.requests,
             failures: self.failures,
             p99_us: self.latency_us.quantile(0.99),

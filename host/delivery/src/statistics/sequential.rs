@@ -1,4 +1,4 @@
-//! Bounds that hold at every moment at once ("time-uniform", "anytime-valid").
+//! Confidence bounds that hold at every moment at once ("time-uniform", "anytime-valid").
 //!
 //! A usual confidence bound is wrong with probability `alpha` at one look. Whoever looks after each request and stops
 //! at the first alarm is wrong far more often. These bounds are wrong with probability `alpha` at any look, however

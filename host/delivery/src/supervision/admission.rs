@@ -53,13 +53,13 @@ impl Admission {
 
     /// A permit, if a slot is free.
     #[must_use]
-    pub fn try_enter(&self) -> Option<Permit> {
+    pub fn try_admit(&self) -> Option<Permit> {
         Arc::clone(&self.slots).try_acquire_owned().ok()
     }
 
     /// A permit, at once or after waiting in turn; `None` if too many wait already or it took too long.
     pub async fn enter(&self) -> Option<Permit> {
-        if let Some(permit) = self.try_enter() {
+        if let Some(permit) = self.try_admit() {
             return Some(permit);
         }
         let _waiting = Waiting::begin(self)?;

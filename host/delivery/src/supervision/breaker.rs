@@ -62,11 +62,11 @@ struct Inner {
     random: u64,
 }
 
-/// A request that was let in. To be given to [`Breaker::record`] with its result; dropped, it counts as never having
-/// been.
+/// The permit of a request that the breaker admitted. It is given to [`Breaker::record`] with the result; dropped, the
+/// request counts as never admitted.
 #[derive(Debug)]
 #[must_use = "give it to Breaker::record with the result"]
-pub struct Entry {
+pub struct CircuitPermit {
     epoch: u64,
     /// Held for what its drop does.
     _trial: Option<Trial>,
@@ -82,7 +82,7 @@ impl Drop for Trial {
     }
 }
 
-/// A request that was not let in.
+/// A request that was not admitted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the component is out of service ({state:?}); retry after {retry_after:?}")]
 pub struct CircuitRefusal {
@@ -143,10 +143,10 @@ impl Breaker {
     ///
     /// # Errors
     /// [`CircuitRefusal`], for which the client gets 503.
-    pub fn try_enter(&self, now: Now) -> Result<Entry, CircuitRefusal> {
+    pub fn try_admit(&self, now: Now) -> Result<CircuitPermit, CircuitRefusal> {
         let (epoch, state) = unpack(self.gate.load(Ordering::Acquire));
         if state == BreakerState::Closed {
-            return Ok(Entry { epoch, _trial: None });
+            return Ok(CircuitPermit { epoch, _trial: None });
         }
         // Most refusals take no lock either.
         if state == BreakerState::Open
@@ -154,14 +154,14 @@ impl Breaker {
         {
             return Err(refused(wait_ms, state));
         }
-        self.enter_with_lock(now)
+        self.admit_with_lock(now)
     }
 
     /// Takes the result of a request that was let in. A failure is a fault of the component: a failed execution or a
     /// status of 500 or more. Of a request that was let in before the last change of state nothing is learned.
-    pub fn record(&self, entry: Entry, success: bool, now: Now) {
+    pub fn record(&self, permit: CircuitPermit, success: bool, now: Now) {
         let (epoch, state) = unpack(self.gate.load(Ordering::Acquire));
-        if epoch != entry.epoch {
+        if epoch != permit.epoch {
             return;
         }
         match state {
@@ -222,7 +222,7 @@ impl Breaker {
         (begun && left > 0).then_some(left)
     }
 
-    fn enter_with_lock(&self, now: Now) -> Result<Entry, CircuitRefusal> {
+    fn admit_with_lock(&self, now: Now) -> Result<CircuitPermit, CircuitRefusal> {
         let mut inner = self.lock();
         let (mut epoch, mut state) = unpack(self.gate.load(Ordering::Acquire));
         if state == BreakerState::Open {
@@ -235,12 +235,12 @@ impl Breaker {
             (epoch, state) = unpack(self.gate.load(Ordering::Acquire));
         }
         match state {
-            BreakerState::Closed => Ok(Entry { epoch, _trial: None }),
+            BreakerState::Closed => Ok(CircuitPermit { epoch, _trial: None }),
             BreakerState::HalfOpen
                 if inner.trials.load(Ordering::Relaxed) + inner.succeeded < self.config.half_open_requests =>
             {
                 inner.trials.fetch_add(1, Ordering::Relaxed);
-                Ok(Entry { epoch, _trial: Some(Trial(Arc::clone(&inner.trials))) })
+                Ok(CircuitPermit { epoch, _trial: Some(Trial(Arc::clone(&inner.trials))) })
             }
             BreakerState::HalfOpen => Err(refused(self.config.backoff_ms, state)),
             BreakerState::Open | BreakerState::Stopped => Err(refused(self.config.backoff_max_ms, state)),

@@ -1,3 +1,5 @@
+//! Tests of the rate limiter.
+
 use super::gcra_limiter::GcraLimiter;
 use std::time::Duration;
 

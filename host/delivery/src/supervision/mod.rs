@@ -6,6 +6,7 @@
 mod admission;
 mod breaker;
 mod config;
+pub mod dynamic_threshold;
 mod gcra_limiter;
 #[cfg(test)]
 mod gcra_limiter_tests;
@@ -19,7 +20,7 @@ mod window;
 mod tests;
 
 pub use admission::{Admission, Permit};
-pub use breaker::{Breaker, BreakerState, CircuitRefusal, Entry};
+pub use breaker::{Breaker, BreakerState, CircuitPermit, CircuitRefusal};
 pub use config::SupervisionConfig;
 pub use gcra_limiter::GcraLimiter;
 pub use health::{Health, HealthState};

@@ -1,5 +1,6 @@
-//! The host's executions, shared by tenants: the bulkhead that stands over all components.
+//! What a host does at a time, shared by tenants: the bulkhead that stands over all components.
 
+use super::dynamic_threshold;
 use elias_names::TenantId;
 use parking_lot::{Mutex, MutexGuard};
 use std::collections::{HashMap, VecDeque};
@@ -7,16 +8,10 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot::{self, Receiver, Sender};
 
-/// A tenant may hold so many times as many permits as are free, and so many times as much of the queue as is empty.
-const SHARE_OF_FREE: u32 = 3;
-
-/// Gives out permits for executions, of which no tenant can take the last.
+/// Gives out permits, for executions say, of which no tenant can take the last.
 ///
-/// A tenant is given another permit while it holds less than three times as many as are free: one tenant can have
-/// three quarters of them all, two have three sevenths each, and each newcomer finds some free. Who waits is served by
-/// turns of the tenants, and in order within each. The rule is the dynamic threshold of A. K. Choudhury and E. L.
-/// Hahne, "Dynamic Queue Length Thresholds for Shared-Memory Packet Switches", IEEE/ACM Transactions on Networking
-/// 6(2), 1998.
+/// Both the permits and the queue for them are bounded for each tenant by the [dynamic threshold](dynamic_threshold).
+/// Who waits is served by turns of the tenants, and in order within each.
 ///
 /// Where there are no tenants, all permits are for whoever comes.
 #[derive(Debug)]
@@ -25,7 +20,7 @@ pub struct SharedAdmission {
     timeout: Duration,
 }
 
-/// The right to one execution; given back when dropped.
+/// The right to one execution, or to one piece of other work; given back when dropped.
 #[derive(Debug)]
 pub struct SharedPermit {
     shared: Arc<Shared>,
@@ -56,7 +51,7 @@ struct TenantPermits {
 }
 
 impl SharedAdmission {
-    /// Admits `permits` executions at a time, and lets `waiting_max` wait, each for `timeout` at most.
+    /// Gives out `permits` at a time, and lets `waiting_max` wait, each for `timeout` at most.
     #[must_use]
     pub fn new(permits: u32, waiting_max: u32, timeout: Duration) -> Self {
         let state = State { free: permits.max(1), waiting: 0, tenants: HashMap::new(), turns: VecDeque::new() };
@@ -65,7 +60,7 @@ impl SharedAdmission {
 
     /// A permit for the tenant, if it may have one at once.
     #[must_use]
-    pub fn try_enter(&self, tenant: Option<&TenantId>) -> Option<SharedPermit> {
+    pub fn try_admit(&self, tenant: Option<&TenantId>) -> Option<SharedPermit> {
         let tenant = tenant.cloned();
         let taken = self.shared.state().take(&tenant);
         taken.then(|| SharedPermit { shared: Arc::clone(&self.shared), tenant })
@@ -109,7 +104,7 @@ impl Shared {
             let mut state = self.state();
             let Some((tenant, next)) = state.next() else { return };
             drop(state);
-            // Who has gone meanwhile does not take it: it is dropped here, with the lock open, and goes to the next.
+            // A waiter that has gone does not take it: it is dropped here, with the lock open, and goes to the next.
             drop(next.send(SharedPermit { shared: Arc::clone(self), tenant }));
         }
     }
@@ -118,7 +113,7 @@ impl Shared {
 impl State {
     /// Whether what a tenant has leaves enough for the others. Without tenants there are no others.
     fn may_have(tenant: &Option<TenantId>, has: u32, free: u32) -> bool {
-        free > 0 && (tenant.is_none() || has < free.saturating_mul(SHARE_OF_FREE))
+        if tenant.is_none() { free > 0 } else { dynamic_threshold::may_take(has, free) }
     }
 
     /// Takes a permit if the tenant may have one; those of its own requests that wait already go first.
@@ -248,7 +243,7 @@ mod tests {
 
     /// As many permits as the tenant is given.
     fn take_all(admission: &SharedAdmission, tenant: Option<&TenantId>) -> Vec<SharedPermit> {
-        std::iter::from_fn(|| admission.try_enter(tenant)).collect()
+        std::iter::from_fn(|| admission.try_admit(tenant)).collect()
     }
 
     #[test]
@@ -274,15 +269,15 @@ mod tests {
     #[test]
     fn a_single_permit_can_be_had() {
         let admission = SharedAdmission::new(1, 1, LONG);
-        let held = admission.try_enter(Some(&tenant("a")));
-        assert!(held.is_some() && admission.try_enter(Some(&tenant("b"))).is_none());
+        let held = admission.try_admit(Some(&tenant("a")));
+        assert!(held.is_some() && admission.try_admit(Some(&tenant("b"))).is_none());
     }
 
     #[tokio::test]
     async fn who_waits_is_served_by_turns_of_the_tenants() {
         let admission = SharedAdmission::new(1, 100, LONG);
         let [busy, calm] = ["busy", "calm"].map(tenant);
-        let held = admission.try_enter(Some(&busy)).expect("the only one");
+        let held = admission.try_admit(Some(&busy)).expect("the only one");
         let mut waiting: Vec<_> = (0..5).map(|_| Box::pin(admission.enter(Some(&busy)))).collect();
         for one in &mut waiting {
             assert!(one.as_mut().now_or_never().is_none());
@@ -303,7 +298,7 @@ mod tests {
     async fn a_tenant_leaves_room_in_the_queue() {
         let admission = SharedAdmission::new(1, 8, LONG);
         let [busy, calm] = ["busy", "calm"].map(tenant);
-        let held = admission.try_enter(Some(&calm));
+        let held = admission.try_admit(Some(&calm));
         let mut waiting: Vec<_> = (0..20).map(|_| Box::pin(admission.enter(Some(&busy)))).collect();
         let refused = waiting.iter_mut().filter_map(|one| one.as_mut().now_or_never()).filter(Option::is_none).count();
         assert_eq!(refused, 14, "three quarters of the queue");
@@ -318,7 +313,7 @@ mod tests {
     async fn who_left_the_queue_gets_nothing_and_leaves_nothing_behind() {
         let admission = SharedAdmission::new(1, 100, LONG);
         let [gone, stays] = ["gone", "stays"].map(tenant);
-        let held = admission.try_enter(Some(&gone));
+        let held = admission.try_admit(Some(&gone));
         let mut leaving = Box::pin(admission.enter(Some(&gone)));
         let mut other = Box::pin(admission.enter(Some(&stays)));
         assert!(leaving.as_mut().now_or_never().is_none() && other.as_mut().now_or_never().is_none());
@@ -332,7 +327,7 @@ mod tests {
     #[tokio::test]
     async fn who_waits_too_long_is_refused() {
         let admission = SharedAdmission::new(1, 1, Duration::from_millis(1));
-        let _held = admission.try_enter(None);
+        let _held = admission.try_admit(None);
         assert!(admission.enter(None).await.is_none());
         assert_eq!(admission.shared.state().waiting, 0);
     }

@@ -1,3 +1,5 @@
+//! Tests of the circuit breaker.
+
 use super::*;
 use crate::clock::Now;
 use std::time::Duration;
@@ -18,7 +20,7 @@ fn breaker(config: &SupervisionConfig) -> Breaker {
 }
 
 fn call(breaker: &Breaker, success: bool, now: Now) -> Result<(), CircuitRefusal> {
-    breaker.record(breaker.try_enter(now)?, success, now);
+    breaker.record(breaker.try_admit(now)?, success, now);
     Ok(())
 }
 
@@ -39,7 +41,7 @@ fn failures_in_a_row_open_the_circuit_and_successes_in_between_do_not() {
     call(&breaker, true, at(1)).unwrap();
     assert_eq!(breaker.health(at(1)).state, Health::Healthy);
     fail(&breaker, at(2));
-    let refused = breaker.try_enter(at(2)).unwrap_err();
+    let refused = breaker.try_admit(at(2)).unwrap_err();
     assert_eq!(refused.state, BreakerState::Open);
     assert!(refused.retry_after >= Duration::from_secs(1));
     let health = breaker.health(at(3));
@@ -75,8 +77,8 @@ fn failures_that_are_older_than_the_window_are_forgotten() {
 fn trials_close_the_circuit_and_no_more_are_let_through_than_were_asked_for() {
     let breaker = breaker(&config());
     fail(&breaker, at(0));
-    let trials: Vec<_> = (0..3).map(|_| breaker.try_enter(at(1_000)).unwrap()).collect();
-    assert_eq!(breaker.try_enter(at(1_000)).unwrap_err().state, BreakerState::HalfOpen);
+    let trials: Vec<_> = (0..3).map(|_| breaker.try_admit(at(1_000)).unwrap()).collect();
+    assert_eq!(breaker.try_admit(at(1_000)).unwrap_err().state, BreakerState::HalfOpen);
     assert_eq!(breaker.health(at(1_000)).state, Health::HalfOpen);
     for trial in trials {
         breaker.record(trial, true, at(1_001));
@@ -90,7 +92,7 @@ fn a_trial_whose_client_went_away_makes_room_for_another() {
     let breaker = breaker(&config());
     fail(&breaker, at(0));
     for _ in 0..100 {
-        drop(breaker.try_enter(at(1_000)).unwrap());
+        drop(breaker.try_admit(at(1_000)).unwrap());
     }
     assert_eq!(breaker.state(), BreakerState::HalfOpen);
 }
@@ -98,7 +100,7 @@ fn a_trial_whose_client_went_away_makes_room_for_another() {
 #[test]
 fn late_results_change_nothing() {
     let breaker = breaker(&SupervisionConfig { restarts: 1_000, ..config() });
-    let late: Vec<_> = (0..40).map(|_| breaker.try_enter(at(0)).unwrap()).collect();
+    let late: Vec<_> = (0..40).map(|_| breaker.try_admit(at(0)).unwrap()).collect();
     fail(&breaker, at(0));
     let mut late = late.into_iter();
     let mut record = |count: usize, success| {
@@ -106,7 +108,7 @@ fn late_results_change_nothing() {
     };
     record(10, true);
     assert_eq!(breaker.state(), BreakerState::Open, "successes of before do not close it");
-    let trial = breaker.try_enter(at(1_000)).unwrap();
+    let trial = breaker.try_admit(at(1_000)).unwrap();
     record(10, false);
     assert_eq!(breaker.state(), BreakerState::HalfOpen, "failures of before do not reopen it");
     breaker.record(trial, true, at(1_000));
@@ -127,7 +129,7 @@ fn too_many_openings_stop_the_component_until_it_is_resumed() {
         call(&breaker, false, at(ms)).unwrap();
     }
     assert_eq!(ms, 90_000, "the fourth opening is one too many");
-    assert_eq!(breaker.try_enter(at(HOUR_MS)).unwrap_err().state, BreakerState::Stopped);
+    assert_eq!(breaker.try_admit(at(HOUR_MS)).unwrap_err().state, BreakerState::Stopped);
     assert!(breaker.health(at(HOUR_MS)).reason.contains("opened 4 times within 600000 ms"));
     breaker.resume("resumed by an operator", at(HOUR_MS));
     call(&breaker, true, at(HOUR_MS)).unwrap();
@@ -159,7 +161,7 @@ fn waits_grow_are_bounded_and_differ_from_breaker_to_breaker() {
             call(&breaker, false, at(opening * 40_000)).unwrap();
         }
         let opened = (openings - 1) * 40_000;
-        (0..).find(|ms| breaker.try_enter(at(opened + ms)).is_ok()).unwrap()
+        (0..).find(|ms| breaker.try_admit(at(opened + ms)).is_ok()).unwrap()
     };
     for (openings, longest_ms) in [(1, 500), (2, 1_000), (4, 4_000), (12, 30_000)] {
         let waits: Vec<u64> = (0..40).map(|seed| wait_ms(seed, openings)).collect();
@@ -174,9 +176,9 @@ fn a_clock_that_jumps_neither_locks_the_circuit_nor_panics() {
     let breaker = breaker(&config());
     let now = Now::from_unix_ms(START_MS - 5 * HOUR_MS);
     fail(&breaker, at(0));
-    let _ = breaker.try_enter(now);
+    let _ = breaker.try_admit(now);
     let later = Now::from_unix_ms(now.unix_ms() + 30_001);
-    assert!(breaker.try_enter(later).is_ok(), "five hours back, it opens after its wait all the same");
+    assert!(breaker.try_admit(later).is_ok(), "five hours back, it opens after its wait all the same");
     for ms in [0, u64::MAX, 1, START_MS, u64::MAX - 1] {
         let now = Now::from_unix_ms(ms);
         let _ = call(&breaker, ms % 2 == 0, now);

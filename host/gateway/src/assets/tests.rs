@@ -1,3 +1,5 @@
+//! Tests of the files of a version: paths, conditions, ranges and encodings.
+
 use super::*;
 use crate::encoding::Coding;
 use crate::rule::parse_rule;

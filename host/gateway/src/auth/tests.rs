@@ -1,3 +1,5 @@
+//! Tests of API keys and of JSON Web Tokens.
+
 use super::*;
 use crate::rule::parse_rule;
 use base64::Engine;

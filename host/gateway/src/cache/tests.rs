@@ -1,3 +1,5 @@
+//! Tests of which responses may be stored and sent again (RFC 9111).
+
 use super::*;
 use crate::rule::parse_rule;
 use http::{Request, Response};

@@ -1,3 +1,5 @@
+//! Tests of the table `[gateway]`: what it means, and its errors.
+
 use super::*;
 use crate::rate_limit::MAX_RATE_LIMITS;
 use http::HeaderValue;

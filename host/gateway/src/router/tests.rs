@@ -1,3 +1,5 @@
+//! Tests of how a request finds its route, and of routes that conflict.
+
 use super::*;
 use crate::config::GatewayConfig;
 use http::HeaderValue;
@@ -367,7 +369,7 @@ fn of_all_patterns_that_match_the_most_specific_is_found() {
                 pattern += &format!("/{}", inner[random(inner.len())].replace('p', &format!("p{i}")));
             }
             pattern += &format!("/{}", last[random(last.len())]);
-            // What conflicts may be in part of the table, so it is made anew.
+            // Some of the conflicting routes may be in the table, so it is made anew.
             let mut trial = Router::default();
             let routes = patterns.iter().chain([&pattern]).map(|path| json!({ "path": path })).collect();
             if add(&mut trial, "", "h.test", routes).is_ok() {

@@ -1,3 +1,5 @@
+//! Tests of the rules of a route, applied in order.
+
 use super::*;
 use crate::assets::AssetEntry;
 use crate::auth::AuthMethod;

@@ -176,7 +176,7 @@ impl<'s> Graph<'s> {
             }
         }
         edges.own_looks = 1 + u64::try_from(comparisons / COMPARISONS_A_LOOK).unwrap_or(u64::MAX - 1);
-        // What these leave over is found by looking at everything else once more.
+        // The rest is found by looking at everything else once more.
         edges.evaluated_twice = object.contains_key("unevaluatedProperties") || object.contains_key("unevaluatedItems");
         Ok(edges)
     }

@@ -1,3 +1,5 @@
+//! Tests of the validation of bodies, queries and paths by JSON Schema.
+
 use super::*;
 use crate::rule::parse_rule;
 use http::{HeaderName, HeaderValue};

@@ -4,7 +4,7 @@ mod nesting;
 #[cfg(test)]
 mod tests;
 
-use super::about::About;
+use super::target::AccessTarget;
 use super::{Permission, Principal};
 use cedar_policy::{
     Authorizer, Context, Decision, Entities, Entity, EntityId, EntityTypeName, EntityUid, PolicySet, Request,
@@ -34,7 +34,7 @@ pub(super) struct AuthorizationRequest<'a> {
     pub(super) principal: &'a Principal,
     pub(super) permission: Permission,
     pub(super) tenant: &'a TenantId,
-    pub(super) about: About<'a>,
+    pub(super) about: AccessTarget<'a>,
     /// The client's address, if it is known.
     pub(super) address: Option<IpAddr>,
 }
@@ -126,7 +126,7 @@ pub(crate) fn read_policies(text: &str) -> Result<PolicySet> {
         wrong(text, errors.iter().map(|error| error as &dyn Diagnostic))
     })?;
     if policies.num_of_templates() > 0 {
-        let message = "policy: `?principal` and `?resource` are of templates; a role takes policies without them";
+        let message = "policy: must not use `?principal` or `?resource`, which are for templates";
         return Err(Error::new(Code::BadInput, message));
     }
     let checked = cedar()?.validator.validate(&policies, ValidationMode::Strict);

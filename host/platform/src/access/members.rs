@@ -79,7 +79,7 @@ impl Members {
                 match error.code() {
                     // Two requests of one user at once; the other one was first.
                     Code::AlreadyThere => {}
-                    // Who cannot be recorded is who the provider says.
+                    // A user who cannot be recorded is who the provider says.
                     Code::QuotaExceeded | Code::NotFound | Code::BadInput => {
                         tracing::debug!(
                             tenant = %user.tenant, user = %user.subject, %error,

@@ -1,6 +1,5 @@
 //! Authentication and authorization: tokens, and the one table of permissions.
 
-mod about;
 mod attempts;
 mod custom_role;
 mod members;
@@ -8,15 +7,16 @@ mod oidc;
 mod permission;
 mod roles;
 mod slow_hash;
+mod target;
 #[cfg(test)]
 mod tests;
 mod token;
 
-pub use about::About;
 pub use custom_role::CustomRole;
 pub(crate) use custom_role::read_policies;
 pub use oidc::{FetchKeys, OidcConfig};
 pub use permission::{Permission, Principal};
+pub use target::AccessTarget;
 pub use token::TOKEN_DAYS_MAX;
 
 use attempts::Attempts;
@@ -158,7 +158,7 @@ impl Access {
                 let principal = Arc::new(principal);
                 self.valid.insert(key, Arc::clone(&principal));
                 self.known.insert(key, Arc::clone(&principal));
-                // What was looked up may be older than what was forgotten meanwhile.
+                // The result may be older than an entry that was forgotten meanwhile.
                 if self.forgotten.load(Ordering::SeqCst) != forgotten {
                     self.valid.invalidate(&key);
                     self.known.invalidate(&key);

@@ -1,9 +1,9 @@
 //! Principals and their permissions.
 
-use super::about::About;
 use super::custom_role::{AuthorizationRequest, CustomRole};
 use super::members::ResolvedPrincipal;
 use super::roles::EffectivePermissions;
+use super::target::AccessTarget;
 use elias_api::{Code, Error, Result, Role, Token, TokenRole};
 use elias_names::{ComponentName, Environment, TenantId};
 use std::sync::Arc;
@@ -147,9 +147,9 @@ impl Principal {
     /// # Errors
     /// `forbidden`.
     pub(crate) fn may_give(&self, role: &TokenRole, ceiling: Role) -> Result<()> {
-        // What a custom role gives cannot be compared with what another one does.
+        // The permissions of two custom roles cannot be compared.
         if self.custom.iter().any(|custom| TokenRole::Custom(custom.name().clone()) != *role) {
-            let message = format!("who has the role {} can give that role and no other", self.given);
+            let message = format!("a token with the role {} can give that role and no other", self.given);
             return Err(Error::new(Code::Forbidden, message));
         }
         if ceiling > self.role {
@@ -164,7 +164,13 @@ impl Principal {
     ///
     /// # Errors
     /// `forbidden`.
-    pub fn require(&self, permission: Permission, tenant: &TenantId, about: About<'_>, address: &str) -> Result<()> {
+    pub fn require(
+        &self,
+        permission: Permission,
+        tenant: &TenantId,
+        about: AccessTarget<'_>,
+        address: &str,
+    ) -> Result<()> {
         self.require_role(permission, tenant)?;
         let forbidden = |why: String| Err(Error::new(Code::Forbidden, why));
         match (&self.components, about.parts().0) {
@@ -228,7 +234,7 @@ mod tests {
         let acme: TenantId = "acme".parse().expect("a name");
         for role in Role::ALL {
             let allowed = |permission: Permission| {
-                principal("acme", role, None).require(permission, &acme, About::Tenant, "local").is_ok()
+                principal("acme", role, None).require(permission, &acme, AccessTarget::Tenant, "local").is_ok()
             };
             assert_eq!(allowed(Permission::Read), role >= Role::Viewer);
             assert_eq!(allowed(Permission::Deploy), role >= Role::Developer);
@@ -245,19 +251,23 @@ mod tests {
         let (acme, other): (TenantId, TenantId) = ("acme".parse().expect("a name"), "other".parse().expect("a name"));
         let admin = principal("acme", Role::Admin, None);
         assert_eq!(
-            admin.require(Permission::Read, &other, About::Tenant, "local").expect_err("another's").code(),
+            admin.require(Permission::Read, &other, AccessTarget::Tenant, "local").expect_err("another's").code(),
             Code::Forbidden
         );
         assert!(
-            principal("system", Role::Viewer, None).require(Permission::Read, &acme, About::Tenant, "local").is_ok()
+            principal("system", Role::Viewer, None)
+                .require(Permission::Read, &acme, AccessTarget::Tenant, "local")
+                .is_ok()
         );
         assert!(
             principal("system", Role::Viewer, None)
-                .require(Permission::Tenants, &acme, About::Tenant, "local")
+                .require(Permission::Tenants, &acme, AccessTarget::Tenant, "local")
                 .is_err()
         );
         assert!(
-            principal("system", Role::Admin, None).require(Permission::Tenants, &acme, About::Tenant, "local").is_ok()
+            principal("system", Role::Admin, None)
+                .require(Permission::Tenants, &acme, AccessTarget::Tenant, "local")
+                .is_ok()
         );
     }
 
@@ -267,8 +277,8 @@ mod tests {
         let (shop, blog): (ComponentName, ComponentName) =
             ("shop".parse().expect("a name"), "blog".parse().expect("a name"));
         let token = principal("acme", Role::Admin, Some(&["shop"]));
-        assert!(token.require(Permission::DeployProduction, &acme, About::Component(&shop), "local").is_ok());
-        assert!(token.require(Permission::Read, &acme, About::Component(&blog), "local").is_err());
-        assert!(token.require(Permission::Access, &acme, About::Tenant, "local").is_err());
+        assert!(token.require(Permission::DeployProduction, &acme, AccessTarget::Component(&shop), "local").is_ok());
+        assert!(token.require(Permission::Read, &acme, AccessTarget::Component(&blog), "local").is_err());
+        assert!(token.require(Permission::Access, &acme, AccessTarget::Tenant, "local").is_err());
     }
 }

@@ -140,7 +140,7 @@ pub(super) async fn check_members(new: &NewToken, scope: &mut TenantScope) -> Re
 /// The token that is to be created, with the id of its secret.
 pub(super) fn token(new: &NewToken, bearer: &Bearer, tenant: &TenantId, by: &str) -> Result<Token> {
     if !(1..=TOKEN_DAYS_MAX).contains(&new.days) {
-        return Err(Error::new(Code::BadInput, format!("days: between 1 and {TOKEN_DAYS_MAX}")));
+        return Err(Error::new(Code::BadInput, format!("days: must be between 1 and {TOKEN_DAYS_MAX}")));
     }
     let texts = [Some(&new.name), new.user_id.as_ref(), new.organization_id.as_ref()];
     if texts.into_iter().flatten().any(|text| text.len() > 200 || text.chars().any(char::is_control)) {

@@ -1,3 +1,5 @@
+//! Tests of the artifact store: uploads are what their digests say, and stay it.
+
 use super::*;
 use futures::stream;
 

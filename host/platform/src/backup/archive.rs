@@ -10,7 +10,7 @@ use tar::{EntryType, Header};
 
 /// The kinds of entries in an archive.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Entry {
+pub(super) enum ArchiveEntry {
     /// The description of the archive.
     Contents,
     /// The store.
@@ -23,7 +23,7 @@ pub(super) enum Entry {
     Database(String),
 }
 
-impl Entry {
+impl ArchiveEntry {
     /// The kind of the entry with this path; `None` if no backup has it.
     pub(super) fn of(path: &str) -> Option<Self> {
         if path == super::CONTENTS {

@@ -3,7 +3,7 @@
 //! Names are matched with the few that a backup has, modes are ours, sizes are bounded by what is read, and everything
 //! is unpacked beside the place that it is for: what is refused leaves nothing behind.
 
-use super::archive::Entry;
+use super::archive::ArchiveEntry;
 use super::{CONTENTS, Contents, KEYS};
 use crate::artifacts::hex;
 use crate::data_dir::create_folder;
@@ -130,33 +130,33 @@ fn unpack(archive: impl Read, folder: &Path) -> Result<UnpackedArchive> {
         if kind.is_dir() && ["artifacts", "databases"].iter().any(|top| name.trim_end_matches('/').starts_with(top)) {
             continue; // folders are made as they are needed
         }
-        let known = Entry::of(&name).filter(|_| kind == tar::EntryType::Regular);
+        let known = ArchiveEntry::of(&name).filter(|_| kind == tar::EntryType::Regular);
         let Some(known) = known else {
             return Err(refused(format_args!("it has {name:?} ({kind:?}), which no backup has")));
         };
         let bytes = entry.size();
         let most = match known {
-            Entry::Contents => CONTENTS_BYTES_MAX,
-            Entry::Key(_) => KEY_BYTES_MAX,
-            Entry::Store | Entry::Artifact(_) | Entry::Database(_) => u64::MAX,
+            ArchiveEntry::Contents => CONTENTS_BYTES_MAX,
+            ArchiveEntry::Key(_) => KEY_BYTES_MAX,
+            ArchiveEntry::Store | ArchiveEntry::Artifact(_) | ArchiveEntry::Database(_) => u64::MAX,
         };
         if bytes > most {
             return Err(refused(format_args!("{name} has {bytes} bytes, and at most {most} are taken")));
         }
         let found = write(&mut entry, &folder.join(known.path()), bytes).map_err(|error| told(&name, error))?;
         match known {
-            Entry::Artifact(digest) if found != digest => {
+            ArchiveEntry::Artifact(digest) if found != digest => {
                 return Err(refused(format_args!("{name} is damaged: its SHA-256 is {found}")));
             }
-            Entry::Contents => {
+            ArchiveEntry::Contents => {
                 let text = std::fs::read(folder.join(CONTENTS))?;
                 let contents =
                     serde_json::from_slice(&text).map_err(|error| refused(format_args!("{CONTENTS}: {error}")))?;
                 unpacked.contents = Some(contents);
                 std::fs::remove_file(folder.join(CONTENTS))?;
             }
-            Entry::Database(name) => unpacked.databases.push(name),
-            Entry::Artifact(_) | Entry::Key(_) | Entry::Store => {}
+            ArchiveEntry::Database(name) => unpacked.databases.push(name),
+            ArchiveEntry::Artifact(_) | ArchiveEntry::Key(_) | ArchiveEntry::Store => {}
         }
     }
     Ok(unpacked)
@@ -210,7 +210,7 @@ async fn check(folder: &Path, unpacked: &UnpackedArchive) -> Result<RestoreRepor
         }
     }
     for name in &unpacked.databases {
-        let path = folder.join(Entry::Database(name.clone()).path());
+        let path = folder.join(ArchiveEntry::Database(name.clone()).path());
         sound(&path).map_err(|error| refused(format_args!("the database {name} is damaged: {error}")))?;
     }
     let store = Store::open(folder, None)?;

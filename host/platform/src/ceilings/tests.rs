@@ -1,3 +1,5 @@
+//! Tests of the ceilings of grants and limits.
+
 use super::*;
 use elias_host::capability::{Capability, ComponentInfo, ConfigureError, HostLinker, InstanceInfo, wasmtime};
 use std::sync::Arc;
@@ -18,7 +20,9 @@ impl Capability for Maps {
     }
 
     fn amounts(&self) -> &'static [Amount] {
-        const { &[Amount { key: "tiles", default: 10, ceiling: 100 }, Amount { key: "pool.size", default: 4, ceiling: 8 }] }
+        const AMOUNTS: &[Amount] =
+            &[Amount { key: "tiles", default: 10, ceiling: 100 }, Amount { key: "pool.size", default: 4, ceiling: 8 }];
+        AMOUNTS
     }
 
     fn is_data(&self, key: &str) -> bool {
@@ -58,6 +62,8 @@ fn what_is_above_a_ceiling_is_refused_with_key_value_and_ceiling() {
         ("capabilities.maps.tiles", 50),
         ("gateway.routes.validate.max-body-bytes", 10),
         ("supervision.queue", 7),
+        ("triggers.jobs.mail.concurrency", 4),
+        ("triggers.schedule.retry.attempts", 3),
     ]);
     for (asked, names) in [
         (json!({ "capabilities": { "maps": { "tiles": 51 } } }), ["capabilities.maps.tiles", "51", "50"]),
@@ -70,6 +76,14 @@ fn what_is_above_a_ceiling_is_refused_with_key_value_and_ceiling() {
             ["gateway.routes.validate.max-body-bytes", "11", "10"],
         ),
         (json!({ "supervision": { "queue": 8 } }), ["supervision.queue", "8", "7"]),
+        (
+            json!({ "triggers": { "jobs": { "mail": { "concurrency": 5 } } } }),
+            ["triggers.jobs.mail.concurrency", "5", "4"],
+        ),
+        (
+            json!({ "triggers": { "schedule": [{ "retry": { "attempts": 2 } }, { "retry": { "attempts": 9 } }] } }),
+            ["triggers.schedule.retry.attempts", "9", "3"],
+        ),
         // Not declared: nobody knows what it would be compared with.
         (
             json!({ "capabilities": { "maps": { "cells": 1 } } }),
@@ -87,8 +101,12 @@ fn what_is_above_a_ceiling_is_refused_with_key_value_and_ceiling() {
         }
     }
     let good = json!({
-        "capabilities": { "maps": { "tiles": 50, "pool": { "size": 5 }, "places": { "Rome": [41.9, 12.5e9] } }, "absent": { "n": 7 } },
+        "capabilities": {
+            "maps": { "tiles": 50, "pool": { "size": 5 }, "places": { "Rome": [41.9, 12.5e9] } },
+            "absent": { "n": 7 },
+        },
         "limits": { "fuel": 1_000, "deadline-ms": u64::MAX }, "supervision": { "queue": 7 },
+        "triggers": { "jobs": { "mail": { "concurrency": 4, "priority": -5 }, "other": { "concurrency": 1_000 } } },
     });
     ceilings.check(&tenant, &settings(good)).expect("nothing is above");
 }
@@ -122,7 +140,7 @@ fn a_tenants_own_ceiling_holds_in_the_hosts_place_and_unknown_keys_are_refused()
     let fuel = entry("limits.fuel");
     assert_eq!((fuel.ceiling, fuel.default, fuel.own), (Some(9), Some(Limits::default().fuel), true));
     assert_eq!(entry("limits.deadline-ms").ceiling, None);
-    for key in ["capabilities.maps.tile", "limits.fule", "tiles", "capabilities.maps", "gateway."] {
+    for key in ["capabilities.maps.tile", "limits.fule", "tiles", "capabilities.maps", "gateway.", "triggers"] {
         let error = super::tests::ceilings(&[(key, 1)]).map(|_| ()).expect_err(key);
         assert!(error.code() == Code::BadInput && error.to_string().contains(key), "{error}");
     }

@@ -1,5 +1,6 @@
 //! Giving a version traffic: all of it at once (blue-green), or step by step (canary).
 
+use super::diff::trigger_changes;
 use super::smoke::smoke;
 use super::version::check_settings;
 use crate::access::Permission;
@@ -62,7 +63,7 @@ impl Platform {
             return Err(Error::new(Code::Stale, message));
         }
         let rollout = self.rollout_of(id, service.as_ref(), request)?;
-        let deployment = self.describe(id, &version, service.as_ref(), rollout.as_ref(), request, session)?;
+        let mut deployment = self.describe(id, &version, service.as_ref(), rollout.as_ref(), request, session)?;
         let release = release(&version, &deployment);
         let mut target = self.serving_target(id, service.as_ref()).await?.unwrap_or_else(|| ServiceTarget {
             id: id.clone(),
@@ -76,6 +77,7 @@ impl Platform {
             experiment: None,
             beside: Vec::new(),
         });
+        deployment.trigger_changes = trigger_changes(&target.release.settings, &version.settings);
         target.tenant = tenant.settings;
         if target.revision == 0 {
             target.secrets = self.sealed_secrets(id).await?;
@@ -182,6 +184,7 @@ impl Platform {
             created_at: now_ms(),
             created_by: session.principal.name.clone(),
             ended_at: None,
+            trigger_changes: Vec::new(),
         })
     }
 

@@ -4,10 +4,10 @@ use crate::access::Permission;
 use crate::platform::Platform;
 use crate::session::Session;
 use elias_advisories::Package;
-use elias_api::{Diff, Error, Result, Version};
+use elias_api::{Diff, Error, Result, Version, VersionSettings};
 use elias_contract::layout;
 use elias_names::{ComponentName, TenantId};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
 impl Platform {
@@ -54,6 +54,15 @@ impl Platform {
             sources_removed: difference(&sources_a, &sources_b),
         })
     }
+}
+
+/// How the table `[triggers]` differs between what served and what is to serve, such as in the cron line of a schedule.
+pub(super) fn trigger_changes(before: &VersionSettings, after: &VersionSettings) -> Vec<String> {
+    let of = |settings: &VersionSettings| by_name(json!({ "triggers": settings.triggers }));
+    let (before, after, mut changes) = (of(before), of(after), Vec::new());
+    let triggers = |settings: &Value| settings.get("triggers").filter(|triggers| !triggers.is_null()).cloned();
+    collect_changes("triggers", triggers(&before).as_ref(), triggers(&after).as_ref(), &mut changes);
+    changes
 }
 
 /// The npm packages in a component's bill of materials. One that cannot be read counts as none, so that versions with
@@ -103,7 +112,31 @@ fn collect_changes(path: &str, a: Option<&Value>, b: Option<&Value>, changes: &m
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+
+    #[test]
+    fn changed_triggers_are_listed_both_ways() {
+        let settings = |triggers: Option<Value>| VersionSettings { triggers, ..VersionSettings::default() };
+        let new = settings(Some(json!({
+            "schedule": [{ "name": "nightly", "cron": "0 3 * * *" }],
+            "event": [{ "type": "order.*", "name": "orders" }],
+            "jobs": { "resize": { "concurrency": 4 } },
+        })));
+        let old = settings(Some(json!({
+            "schedule": [{ "name": "nightly", "cron": "0 4 * * *" }],
+            "jobs": { "resize": { "concurrency": 2 } },
+        })));
+        assert_eq!(
+            trigger_changes(&new, &old),
+            [
+                "triggers.event: {\"orders\":{\"name\":\"orders\",\"type\":\"order.*\"}} -> nothing",
+                "triggers.jobs.resize.concurrency: 4 -> 2",
+                "triggers.schedule.nightly.cron: \"0 3 * * *\" -> \"0 4 * * *\"",
+            ]
+        );
+        assert_eq!(trigger_changes(&old, &new).len(), 3);
+        assert!(trigger_changes(&new, &new).is_empty() && trigger_changes(&settings(None), &settings(None)).is_empty());
+        assert!(trigger_changes(&settings(None), &old)[0].starts_with("triggers: nothing -> {"));
+    }
 
     #[test]
     fn a_changed_cron_line_is_named_by_its_schedule() {

@@ -1,6 +1,7 @@
 //! Going back to a version that served before: at once, and also while the store is away.
 
 use super::deployment::release;
+use super::diff::trigger_changes;
 use crate::access::Permission;
 use crate::platform::Platform;
 use crate::platform_events;
@@ -40,11 +41,12 @@ impl Platform {
             }
         };
         let version = scope.version(&id.component, number).await?;
-        let deployment = describe(id, number, service.version, session);
+        let mut deployment = describe(id, number, service.version, session);
         let release = release(&version, &deployment);
         drop(scope);
         // Loaded before anything changes. If somebody else deploys meanwhile, the service's revision tells.
         let mut target = self.serving_target(id, Some(&service)).await?.ok_or_else(|| nothing_serves(id))?;
+        deployment.trigger_changes = trigger_changes(&target.release.settings, &release.settings);
         (target.release, target.canary, target.experiment, target.stopped) = (release.clone(), None, None, false);
         let warm = self.serving().warm(&target, &release).await?;
         let mut scope = self.store().write(&id.tenant).await?;
@@ -80,7 +82,9 @@ impl Platform {
         let snapshot = service.state().snapshot.clone();
         let remembered = snapshot.history.iter().find(|release| to.is_none_or(|to| release.version == to));
         let remembered = remembered.ok_or_else(|| nothing_before(id))?;
-        let deployment = describe(id, remembered.version, snapshot.target.release.version, session);
+        let before = &snapshot.target.release;
+        let mut deployment = describe(id, remembered.version, before.version, session);
+        deployment.trigger_changes = trigger_changes(&before.settings, &remembered.settings);
         let release = ReleaseTarget { deployment: deployment.id.clone(), rollout: None, ..remembered.clone() };
         let target = ServiceTarget {
             release: release.clone(),
@@ -124,7 +128,8 @@ impl Platform {
                     "a rollback made while the store was unavailable was replaced by a later one"
                 );
             } else {
-                tracing::warn!(service = %id, version = deployment.version, by, at, serves = stored.version, deployment = instead,
+                tracing::warn!(service = %id, version = deployment.version, by, at, serves = stored.version,
+                    deployment = instead,
                     "a rollback made while the store was unavailable was discarded: another change was stored first");
             }
             scope.audit(actor, "deployment.rollback-discarded", id.subject(), Some(deployment), Some(&stored)).await?;
@@ -175,6 +180,7 @@ fn describe_as(id: &ServiceId, version: u32, by: &str) -> Deployment {
         created_at: now_ms(),
         created_by: by.to_owned(),
         ended_at: None,
+        trigger_changes: Vec::new(),
     }
 }
 

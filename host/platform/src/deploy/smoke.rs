@@ -2,8 +2,8 @@
 
 use crate::serving::Lines;
 use bytes::Bytes;
-use elias_api::{Code, Error, Result, SmokeCall};
-use elias_host::{App, Running};
+use elias_api::{Code, Error, Result, SmokeTest};
+use elias_host::{App, ExecutionHandle};
 use http::Request;
 use http_body_util::{BodyExt, Empty};
 
@@ -13,15 +13,15 @@ const HEADER: &str = "elias-smoke";
 /// Sends the request of the smoke test, unless the version wants none or handles no requests.
 ///
 /// Its log lines stay in the log and belong to no execution.
-pub(super) async fn smoke(app: &App, host: &str, call: &SmokeCall, lines: &Lines) -> Result<()> {
-    let running = Running::new();
+pub(super) async fn smoke(app: &App, host: &str, call: &SmokeTest, lines: &Lines) -> Result<()> {
+    let running = ExecutionHandle::new();
     let id = running.id().to_owned();
     let outcome = ask(app, host, call, running).await;
     lines.take(&id);
     outcome
 }
 
-async fn ask(app: &App, host: &str, call: &SmokeCall, running: Running) -> Result<()> {
+async fn ask(app: &App, host: &str, call: &SmokeTest, running: ExecutionHandle) -> Result<()> {
     let handles = app.manifest().is_none_or(|manifest| manifest.handlers.iter().any(|handler| handler == "fetch"));
     if call.path.is_empty() || !handles {
         return Ok(());

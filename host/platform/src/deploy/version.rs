@@ -106,7 +106,7 @@ impl Platform {
             );
             return Err(Error::new(Code::QuotaExceeded, message));
         }
-        let entry = elias_transparency::Entry {
+        let entry = elias_transparency::LogEntry {
             format: elias_transparency::ENTRY_FORMAT,
             tenant: tenant.to_string(),
             component: component.to_string(),
@@ -165,7 +165,7 @@ impl Platform {
 }
 
 /// Appends to the transparency log, in the transaction that stores the version.
-async fn append(scope: &mut TenantScope, entry: &elias_transparency::Entry) -> Result<u64> {
+async fn append(scope: &mut TenantScope, entry: &elias_transparency::LogEntry) -> Result<u64> {
     let internal = |error: &dyn std::fmt::Display| Error::new(Code::Internal, format!("the transparency log: {error}"));
     let place = scope.reserve_log().await?;
     let known = scope.log_hashes(&elias_transparency::append_needs(place)).await?;

@@ -1,6 +1,6 @@
 //! Storing a response while it is sent.
 
-use super::{CacheKey, CachedResponse, Entry, ResponseCache};
+use super::{CacheEntry, CacheKey, CachedResponse, ResponseCache};
 use bytes::{Bytes, BytesMut};
 use elias_gateway::StoredHeaders;
 use http::request::Parts;
@@ -65,7 +65,7 @@ impl CacheFill {
     /// other.
     pub fn pass(&mut self) {
         self.response = None;
-        self.cache.insert(&self.key, Entry::Pass);
+        self.cache.insert(&self.key, CacheEntry::Pass);
     }
 }
 

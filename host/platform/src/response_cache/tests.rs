@@ -1,3 +1,5 @@
+//! Tests of the response cache of a host: shares of tenants, expiry and eviction.
+
 use super::*;
 use elias_gateway::GatewayConfig;
 use futures::FutureExt;
@@ -56,7 +58,7 @@ async fn responses_are_of_a_release_and_of_what_they_vary_by() {
     for language in 0..20 {
         keep(&cache, &key("acme", 1, "/"), &language.to_string(), 10).await;
     }
-    let Some(Entry::Responses(all)) = cache.entries.get(&key("acme", 1, "/")) else { panic!("they are kept") };
+    let Some(CacheEntry::Responses(all)) = cache.entries.get(&key("acme", 1, "/")) else { panic!("they are kept") };
     assert_eq!(all.len(), VARIANTS_MAX);
     cache.purge(&key("acme", 1, "/").service);
     assert!(!is_kept(&cache, &key("acme", 1, "/"), "19").await);

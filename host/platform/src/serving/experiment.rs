@@ -212,7 +212,7 @@ impl MirroredRequest {
         let (started, now) = (Instant::now(), serving.clock.now());
         let (service, state, release) = (&self.service, &self.state, &variant.release);
         let permit = Arc::clone(&self.experiment.slots).try_acquire_owned().ok()?;
-        let entry = (CircuitKind::Requests, release.breaker(CircuitKind::Requests).try_enter(now).ok()?);
+        let circuit_permit = (CircuitKind::Requests, release.breaker(CircuitKind::Requests).try_admit(now).ok()?);
         // A mirrored request runs where a slot is free, and takes none: the next client finds it free.
         if !state.admission.is_free() || !state.tenant.admits_mirrored(now.unix_ms()) {
             return None;
@@ -224,14 +224,20 @@ impl MirroredRequest {
                     service = %service.id, version = release.target.version, %error,
                     "the variant for mirrored requests cannot be loaded"
                 );
-                request_guard::tell_unloadable(service, release, entry, &error, serving.clock.now());
+                request_guard::tell_unloadable(service, release, circuit_permit, &error, serving.clock.now());
                 return None;
             }
         };
         let assignment = VariantAssignment { experiment: Arc::clone(&self.experiment), position, shadows: Vec::new() };
         let chosen = ReleaseChoice { release, is_canary: false, assignment: Some(assignment) };
-        let entered =
-            AdmittedExecution { state: Arc::clone(state), entry, permits: None, app, started, is_mirrored: true };
+        let entered = AdmittedExecution {
+            state: Arc::clone(state),
+            circuit_permit,
+            permits: None,
+            app,
+            started,
+            is_mirrored: true,
+        };
         Some((RequestGuard::begin(serving, service, chosen, entered), permit))
     }
 }

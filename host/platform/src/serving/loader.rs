@@ -55,8 +55,8 @@ pub(crate) fn compile_queue(timeout: Duration) -> TenantQueue {
     TenantQueue::new(cores.saturating_mul(COMPILERS_PER_CORE).max(COMPILERS_MIN), timeout)
 }
 
-/// The purpose for which a component is loaded.
-pub(crate) struct Purpose<'a> {
+/// The context for which a component is loaded.
+pub(crate) struct LoadContext<'a> {
     pub(crate) service: &'a ServiceId,
     pub(crate) tenant: &'a TenantSettings,
     pub(crate) secrets: &'a BTreeMap<String, String>,
@@ -65,33 +65,33 @@ pub(crate) struct Purpose<'a> {
 
 impl Loader {
     /// A release's component, ready to run.
-    pub(crate) async fn load(&self, purpose: &Purpose<'_>, release: &ReleaseTarget) -> Result<App> {
+    pub(crate) async fn load(&self, context: &LoadContext<'_>, release: &ReleaseTarget) -> Result<App> {
         if let Some(proofs) = &self.proofs {
-            proofs.require(purpose.service, release).await?;
+            proofs.require(context.service, release).await?;
         }
         let bytes = self.artifacts.get(&release.digest).await?;
         let folder = self.place_files(&release.settings).await?;
         let options = LoadOptions {
-            grants: self.grants(purpose, &release.settings)?,
+            grants: self.grants(context, &release.settings)?,
             folder,
             // Capabilities keep what belongs to a component under its name.
-            name: Some(purpose.service.to_string()),
+            name: Some(context.service.to_string()),
             limits: Some(
-                self.ceilings.limits(purpose.tenant, &limits(&self.limits, purpose.tenant, &release.settings)?)?,
+                self.ceilings.limits(context.tenant, &limits(&self.limits, context.tenant, &release.settings)?)?,
             ),
-            observer: Some(Arc::clone(&purpose.observer)),
+            observer: Some(Arc::clone(&context.observer)),
             // A tenant has no more of the CPU for having more services, nor a service for having more executions.
             share: Some(CpuShare {
-                group_weight: purpose.tenant.quotas.cpu_weight,
-                ..CpuShare::new(purpose.service.tenant.to_string(), purpose.service.to_string())
+                group_weight: context.tenant.quotas.cpu_weight,
+                ..CpuShare::new(context.service.tenant.to_string(), context.service.to_string())
             }),
         };
-        if let Some(app) = self.host.load_compiled(&bytes, &options).await.map_err(refused)? {
+        if let Some(app) = self.host.load_compiled(bytes.clone(), &options).await.map_err(refused)? {
             return Ok(app);
         }
         let host = self.host.clone();
-        let loading = async move { host.load_with(&bytes, &options).await };
-        self.compile_in_turn(&purpose.service.tenant, &release.digest, loading).await
+        let loading = async move { host.load_bytes(bytes, &options).await };
+        self.compile_in_turn(&context.service.tenant, &release.digest, loading).await
     }
 
     /// Gives the components of a tenant that are loaded another part of the CPU.
@@ -102,11 +102,11 @@ impl Loader {
     /// Whether a component can be loaded at all, and what it would have to be granted.
     pub(crate) async fn compile(&self, tenant: &TenantId, digest: &Digest) -> Result<elias_host::CompiledComponent> {
         let bytes = self.artifacts.get(digest).await?;
-        if let Some(compiled) = self.host.compiled(&bytes).await.map_err(refused)? {
+        if let Some(compiled) = self.host.compiled(bytes.clone()).await.map_err(refused)? {
             return Ok(compiled);
         }
         let host = self.host.clone();
-        self.compile_in_turn(tenant, digest, async move { host.compile(&bytes).await }).await
+        self.compile_in_turn(tenant, digest, async move { host.compile(bytes).await }).await
     }
 
     /// Compiles when it is the tenant's turn, for so long as that may take.
@@ -136,11 +136,11 @@ impl Loader {
     }
 
     /// The grants with the service's secrets in the place of where a component's own machine would have them.
-    fn grants(&self, purpose: &Purpose<'_>, settings: &VersionSettings) -> Result<Grants> {
+    fn grants(&self, context: &LoadContext<'_>, settings: &VersionSettings) -> Result<Grants> {
         let mut grants = Grants::none();
-        for (name, mut table) in self.ceilings.grants(purpose.tenant, settings) {
+        for (name, mut table) in self.ceilings.grants(context.tenant, settings) {
             if name == "config" {
-                self.fill_in(purpose, table.as_object_mut())?;
+                self.fill_in(context, table.as_object_mut())?;
             }
             grants = grants.with(name, table);
         }
@@ -149,22 +149,22 @@ impl Loader {
 
     /// Puts the values of secrets where `[capabilities.config]` names variables of the environment: a tenant never
     /// sees the host's own.
-    fn fill_in(&self, purpose: &Purpose<'_>, table: Option<&mut Map<String, Value>>) -> Result<()> {
+    fn fill_in(&self, context: &LoadContext<'_>, table: Option<&mut Map<String, Value>>) -> Result<()> {
         let Some(table) = table else { return Ok(()) };
         let mut absent = Vec::new();
         for (key, entry) in table.iter_mut() {
             let Some(source) = entry.as_object_mut() else { continue };
             let Some(Value::String(name)) = source.remove("env") else { continue };
-            match purpose.secrets.get(&name) {
+            match context.secrets.get(&name) {
                 Some(sealed) => {
-                    let secret = self.vault.open_sealed(purpose.service, &name, sealed)?;
+                    let secret = self.vault.open_sealed(context.service, &name, sealed)?;
                     source.remove("default");
                     source.insert("value".to_owned(), json!(*secret));
                 }
                 None if source.contains_key("default") => {}
                 None if source.get("optional") == Some(&Value::Bool(true)) => absent.push(key.clone()),
                 None => {
-                    let ServiceId { component, environment, .. } = purpose.service;
+                    let ServiceId { component, environment, .. } = context.service;
                     let message = format!(
                         "[capabilities.config] {key} needs {name}, which is not set for {component} in {environment}; \
                          set it with: elias secrets set {component} {name} --env {environment}"

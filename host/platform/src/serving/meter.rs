@@ -128,13 +128,13 @@ impl QuotaKind {
 
 /// The decision about a request over a quota.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub(crate) enum QuotaDecision {
     Rejected,
     Queued,
     Throttled,
 }
 
-impl Verdict {
+impl QuotaDecision {
     pub(crate) const ALL: [Self; 3] = [Self::Rejected, Self::Queued, Self::Throttled];
 
     pub(crate) fn as_str(self) -> &'static str {
@@ -149,16 +149,16 @@ impl Verdict {
 /// The counters of a tenant's quotas, over all their changes.
 #[derive(Default)]
 pub(crate) struct QuotaCounts {
-    verdicts: [[AtomicU64; Verdict::ALL.len()]; QuotaKind::ALL.len()],
+    verdicts: [[AtomicU64; QuotaDecision::ALL.len()]; QuotaKind::ALL.len()],
     bytes: AtomicU64,
 }
 
 impl QuotaCounts {
-    pub(crate) fn count(&self, kind: QuotaKind, verdict: Verdict) {
+    pub(crate) fn count(&self, kind: QuotaKind, verdict: QuotaDecision) {
         self.verdicts[kind as usize][verdict as usize].fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(crate) fn get(&self, kind: QuotaKind, verdict: Verdict) -> u64 {
+    pub(crate) fn get(&self, kind: QuotaKind, verdict: QuotaDecision) -> u64 {
         self.verdicts[kind as usize][verdict as usize].load(Ordering::Relaxed)
     }
 

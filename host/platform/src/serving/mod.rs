@@ -18,8 +18,8 @@ mod table;
 pub(crate) use experiment::ActiveExperiment;
 pub use experiment::MirroredRequest;
 pub(crate) use lines::Lines;
-pub(crate) use loader::{Loader, Purpose, compile_queue, limits};
-pub(crate) use meter::{ExecutionOutcome, IdempotencyOutcome, QuotaCounts, QuotaKind, ServiceMeter, Verdict};
+pub(crate) use loader::{LoadContext, Loader, compile_queue, limits};
+pub(crate) use meter::{ExecutionOutcome, IdempotencyOutcome, QuotaCounts, QuotaDecision, QuotaKind, ServiceMeter};
 pub(crate) use proofs::{Proofs, file_name as proof_file};
 pub(crate) use release::{CircuitKind, Release};
 pub(crate) use request_guard::RolloutTransition;
@@ -118,9 +118,9 @@ impl Serving {
         let tables = Tables::read(&release.settings)?;
         let lines = self.service(&target.id).map(|service| Arc::clone(&service.lines)).unwrap_or_default();
         let observer = Arc::clone(&lines) as _;
-        let purpose = Purpose { service: &target.id, tenant: &target.tenant, secrets: &target.secrets, observer };
+        let context = LoadContext { service: &target.id, tenant: &target.tenant, secrets: &target.secrets, observer };
         let warm = Release::new(release.clone(), &tables.supervision, lines, now);
-        warm.load(&self.loader, &purpose, now).await?;
+        warm.load(&self.loader, &context, now).await?;
         Ok(warm)
     }
 
@@ -175,7 +175,7 @@ impl Serving {
                         Ok(state) => {
                             service.exchange(state);
                             if next.target.tenant.ceilings != was.snapshot.target.tenant.ceilings {
-                                // What is loaded has what the ceilings before allowed.
+                                // Loaded components have what the earlier ceilings allowed.
                                 service.state().releases().for_each(|release| release.unload());
                             }
                             if routes_of(&next.target) != routes_of(&was.snapshot.target) {

@@ -12,7 +12,7 @@ use elias_atomic_write::{Access, Fsync};
 use elias_contract::note::{SigningKey, VerifyingKey};
 use elias_names::ServiceId;
 use elias_store::{ReleaseTarget, Store};
-use elias_transparency::{self, Checkpoint, Entry, Hash, LogError, Proof, checkpoint};
+use elias_transparency::{self, Checkpoint, Hash, LogEntry, LogError, Proof, checkpoint};
 use std::collections::{HashMap, HashSet};
 use std::io::ErrorKind;
 use std::sync::Arc;
@@ -54,7 +54,7 @@ impl Proofs {
     /// # Errors
     /// `not-in-log`; `store-unavailable` if the store is away and the release was not proved before.
     pub(crate) async fn require(&self, id: &ServiceId, release: &ReleaseTarget) -> Result<()> {
-        let is_as_logged = |entry: &Entry| match difference(entry, id, release) {
+        let is_as_logged = |entry: &LogEntry| match difference(entry, id, release) {
             Some(what) => Err(not_in_log(id, release, &format!("the log has another {what} for it"))),
             None => Ok(()),
         };
@@ -184,7 +184,7 @@ fn continues(seen: &Checkpoint, size: u64, root: Hash, known: &HashMap<u64, Hash
 }
 
 /// The part of a release that differs from its entry.
-fn difference(entry: &Entry, id: &ServiceId, release: &ReleaseTarget) -> Option<&'static str> {
+fn difference(entry: &LogEntry, id: &ServiceId, release: &ReleaseTarget) -> Option<&'static str> {
     let settings = entry.settings.as_ref().is_none_or(|digest| *digest == release.settings.digest());
     let compared = [
         ("tenant", entry.tenant == id.tenant.as_str()),

@@ -1,6 +1,6 @@
 //! The usage of a tenant's components together, against its quotas.
 
-use super::meter::{QuotaCounts, QuotaKind, Verdict};
+use super::meter::{QuotaCounts, QuotaDecision, QuotaKind};
 use super::request_guard::NotAdmitted;
 use elias_api::{Code, Error, QuotaAction, Quotas};
 use elias_delivery::supervision::GcraLimiter;
@@ -235,16 +235,16 @@ impl TenantQuotas {
         self.counts.count(
             kind,
             match self.action(kind) {
-                QuotaAction::Reject => Verdict::Rejected,
-                QuotaAction::Queue => Verdict::Queued,
-                QuotaAction::Throttle => Verdict::Throttled,
+                QuotaAction::Reject => QuotaDecision::Rejected,
+                QuotaAction::Queue => QuotaDecision::Queued,
+                QuotaAction::Throttle => QuotaDecision::Throttled,
             },
         );
     }
 
     /// `wait` is after how long it may go well; zero if nobody knows.
     fn refuse(&self, kind: QuotaKind, wait: Duration) -> NotAdmitted {
-        self.counts.count(kind, Verdict::Rejected);
+        self.counts.count(kind, QuotaDecision::Rejected);
         let message =
             format!("the tenant {} has used up its quota {} of {}", self.tenant, kind.as_str(), self.most(kind));
         let seconds = wait.as_millis().div_ceil(1_000);
@@ -349,7 +349,7 @@ mod tests {
         }
         let kinds = [QuotaKind::ConcurrentExecutions, QuotaKind::ExecutionsPerMinute, QuotaKind::FuelPerHour];
         for (tenant, kind) in [&limited, &rate, &fuel].into_iter().zip(kinds) {
-            for verdict in [Verdict::Rejected, Verdict::Queued, Verdict::Throttled] {
+            for verdict in [QuotaDecision::Rejected, QuotaDecision::Queued, QuotaDecision::Throttled] {
                 assert_eq!(tenant.counts.get(kind, verdict), 0, "{kind:?}");
             }
         }
@@ -380,7 +380,7 @@ mod tests {
         drop(inside);
         while both.rate.as_ref().is_some_and(|rate| rate.reserve(0, Duration::ZERO).is_ok()) {}
         assert_eq!(enter_at(&both, 0).await.ok(), Some(1), "the next comes back in a millisecond, and is waited for");
-        assert_eq!(both.counts.get(QuotaKind::ExecutionsPerMinute, Verdict::Queued), 1);
+        assert_eq!(both.counts.get(QuotaKind::ExecutionsPerMinute, QuotaDecision::Queued), 1);
     }
 
     #[tokio::test]
@@ -410,13 +410,15 @@ mod tests {
         assert!(egress.enter(39 * 60_000).await.is_err(), "2,400 are in debt");
         assert!(egress.enter(41 * 60_000).await.is_ok());
         assert_eq!(egress.levels(0), [(QuotaKind::EgressBytesPerHour, 6_000, 3_600)]);
-        assert_eq!(egress.counts.get(QuotaKind::EgressBytesPerHour, Verdict::Rejected), 3);
+        assert_eq!(egress.counts.get(QuotaKind::EgressBytesPerHour, QuotaDecision::Rejected), 3);
         assert_eq!(egress.counts.bytes(), 6_000);
     }
 
     #[tokio::test]
     async fn who_may_wait_for_bytes_waits_as_long_as_that_and_is_counted() {
-        for (action, verdict) in [(QuotaAction::Queue, Verdict::Queued), (QuotaAction::Throttle, Verdict::Throttled)] {
+        for (action, verdict) in
+            [(QuotaAction::Queue, QuotaDecision::Queued), (QuotaAction::Throttle, QuotaDecision::Throttled)]
+        {
             let egress = tenant(|quotas| {
                 (quotas.egress_bytes_per_hour, quotas.action, quotas.wait_ms) = (3_600_000, action, 60_000);
             });
@@ -425,7 +427,7 @@ mod tests {
             egress.sent(100_000, 100);
             assert!(enter_at(&egress, 100).await.is_err(), "longer than wait-ms");
             let count = |verdict| egress.counts.get(QuotaKind::EgressBytesPerHour, verdict);
-            assert_eq!((count(verdict), count(Verdict::Rejected)), (1, 1));
+            assert_eq!((count(verdict), count(QuotaDecision::Rejected)), (1, 1));
         }
     }
 }

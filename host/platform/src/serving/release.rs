@@ -1,7 +1,7 @@
 //! A version that serves, and its component while that is loaded.
 
 use super::lines::Lines;
-use super::loader::{Loader, Purpose};
+use super::loader::{LoadContext, Loader};
 use arc_swap::ArcSwapOption;
 use elias_api::{Error, Result};
 use elias_delivery::clock::Now;
@@ -93,7 +93,7 @@ impl Release {
     }
 
     /// Its component, loaded if it is not.
-    pub(crate) async fn load(&self, loader: &Loader, purpose: &Purpose<'_>, now: Now) -> Result<App> {
+    pub(crate) async fn load(&self, loader: &Loader, context: &LoadContext<'_>, now: Now) -> Result<App> {
         if let Some(app) = self.loaded(now) {
             return Ok(app);
         }
@@ -101,12 +101,12 @@ impl Release {
         if let Some(app) = self.loaded(now) {
             return Ok(app);
         }
-        let app = match loader.load(purpose, &self.target).await {
+        let app = match loader.load(context, &self.target).await {
             Ok(app) => app,
             Err(error) => {
                 // Once, and not with each request that it refuses.
                 if self.problem.load().as_ref().is_none_or(|known| known.to_string() != error.to_string()) {
-                    let (service, version, code) = (purpose.service, self.target.version, error.code());
+                    let (service, version, code) = (context.service, self.target.version, error.code());
                     let message = "the component cannot be loaded: its requests get 503";
                     tracing::error!(%service, version, %code, %error, "{message}");
                 }

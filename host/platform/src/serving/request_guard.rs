@@ -5,15 +5,15 @@ use super::experiment::ActiveExperiment;
 use super::meter::ExecutionOutcome;
 use super::quota::QuotaPermit;
 use super::release::{CircuitKind, Release};
-use super::service::{ReleaseChoice, Service, Source, State, UnderWay};
+use super::service::{ActiveExecution, ReleaseChoice, Service, Source, State};
 use crate::recorder::Recorder;
 use elias_api::{Code, Error, ExecutionRecord, RecordedCalls, RecordedRun, Result};
 use elias_capabilities::Cause;
 use elias_delivery::clock::{Clock, Now};
 use elias_delivery::experiment::Observation;
 use elias_delivery::rollout::RolloutEvent;
-use elias_delivery::supervision::{Entry, Permit};
-use elias_host::{App, Caller, ErrorCode, Execution, HostCalls, Outcome, Running};
+use elias_delivery::supervision::{CircuitPermit, Permit};
+use elias_host::{App, Caller, ErrorCode, Execution, ExecutionHandle, HostCalls, Outcome};
 use elias_names::TenantId;
 use http::{Method, Request, Uri};
 use std::sync::Arc;
@@ -31,8 +31,8 @@ pub struct RequestGuard {
     /// The variant that responds, in an experiment.
     pub(super) assignment: Option<VariantAssignment>,
     app: App,
-    entry: Option<(CircuitKind, Entry)>,
-    running: Running,
+    circuit_permit: Option<(CircuitKind, CircuitPermit)>,
+    running: ExecutionHandle,
     under_way: Option<usize>,
     started: Instant,
     clock: Clock,
@@ -40,6 +40,8 @@ pub struct RequestGuard {
     transitions: mpsc::UnboundedSender<RolloutTransition>,
     /// The job, if it runs one.
     run: Option<RecordedRun>,
+    /// The trace that it belongs to.
+    trace: Option<String>,
     /// Whether the run is recorded however many others are.
     is_recorded_anyway: bool,
     ended: bool,
@@ -48,7 +50,7 @@ pub struct RequestGuard {
 /// The parts of an admitted request on the way to its execution.
 pub(super) struct AdmittedExecution {
     pub(super) state: Arc<State>,
-    pub(super) entry: (CircuitKind, Entry),
+    pub(super) circuit_permit: (CircuitKind, CircuitPermit),
     /// The component's slot and the slot of its tenant's quota; none for a mirrored request.
     pub(super) permits: Option<(Permit, QuotaPermit)>,
     pub(super) app: App,
@@ -109,13 +111,13 @@ impl RequestGuard {
         entered: AdmittedExecution,
     ) -> Self {
         let ReleaseChoice { release, is_canary, assignment } = chosen;
-        let AdmittedExecution { state, entry, permits, app, started, is_mirrored } = entered;
-        let running = Running::new();
+        let AdmittedExecution { state, circuit_permit, permits, app, started, is_mirrored } = entered;
+        let running = ExecutionHandle::new();
         if let Some(permits) = permits {
             running.hold(permits);
         }
         Self {
-            under_way: Some(service.begin(UnderWay {
+            under_way: Some(service.begin(ActiveExecution {
                 running: running.clone(),
                 version: release.target.version,
                 is_canary,
@@ -130,13 +132,14 @@ impl RequestGuard {
             is_mirrored,
             assignment,
             app,
-            entry: Some(entry),
+            circuit_permit: Some(circuit_permit),
             running,
             started,
             clock: serving.clock.clone(),
             recorder: serving.recorder.clone(),
             transitions: serving.transitions.clone(),
             run: None,
+            trace: None,
             is_recorded_anyway: false,
             ended: false,
         }
@@ -156,7 +159,7 @@ impl RequestGuard {
 
     /// The request's execution, which holds the request's permits.
     #[must_use]
-    pub fn running(&self) -> &Running {
+    pub fn running(&self) -> &ExecutionHandle {
         &self.running
     }
 
@@ -185,12 +188,14 @@ impl RequestGuard {
         }
     }
 
-    /// Says which trigger it is by its kind and name, for who lists what runs, and the job for the record.
-    pub(crate) fn set_run(&mut self, kind: &'static str, name: &str, run: RecordedRun) {
+    /// Says which trigger it is by its kind and name, for who lists what runs, and the job and the cause for the
+    /// record.
+    pub(crate) fn set_run(&mut self, kind: &'static str, name: &str, run: RecordedRun, cause: &Cause) {
         if let Some(under_way) = self.under_way {
             self.service.set_source(under_way, Source::Trigger(kind, name.into()));
         }
         self.run = Some(run);
+        self.trace = cause.trace_id().map(str::to_owned);
     }
 
     /// Has the run of a trigger recorded though it went well and its service has more runs than are recorded: its
@@ -201,10 +206,11 @@ impl RequestGuard {
 
     /// Tells the host on whose behalf the request runs, by which name it can be cancelled, and what causes the jobs and
     /// events of its execution: the request, by its `traceparent`, which the server has set.
-    pub fn prepare<B>(&self, request: &mut Request<B>, mut caller: Caller) {
+    pub fn prepare<B>(&mut self, request: &mut Request<B>, mut caller: Caller) {
         caller.tenant_id = Some(self.service.id.tenant.to_string());
         let traceparent = request.headers().get("traceparent").and_then(|value| value.to_str().ok());
         let cause = Cause { traceparent: traceparent.map(str::to_owned), hops: 0 };
+        self.trace = cause.trace_id().map(str::to_owned);
         let extensions = request.extensions_mut();
         extensions.insert(cause);
         extensions.insert(Arc::new(caller));
@@ -247,10 +253,10 @@ impl RequestGuard {
         let outside = cancelled || matches!(execution_outcome, Some(Outcome::Failed(ErrorCode::Overloaded)));
         let counts = outcome.execution.is_some() && !outside;
         let failed = failed && !cancelled;
-        if let Some(entry) = self.entry.take()
+        if let Some(circuit_permit) = self.circuit_permit.take()
             && counts
         {
-            tell(&self.service, &self.release, entry, failed, now);
+            tell(&self.service, &self.release, circuit_permit, failed, now);
         }
         if counts {
             self.release.stats.record(failed, duration, fuel);
@@ -305,6 +311,7 @@ impl RequestGuard {
             version: self.version(),
             source: source(self.is_mirrored, outcome.method, outcome.path),
             run: self.run.clone(),
+            trace: self.trace.clone(),
             started_at: i64::try_from(self.clock.now().unix_ms().saturating_sub(duration_us / 1_000))
                 .unwrap_or(i64::MAX),
             duration_us,
@@ -339,17 +346,23 @@ impl Drop for RequestGuard {
     fn drop(&mut self) {
         self.leave();
         if !self.ended {
-            // What it logged would else stay for ever.
+            // Its log lines would else stay for ever.
             self.service.lines.take(self.running.id());
         }
     }
 }
 
 /// Tells a release's circuit breaker how an execution ended.
-fn tell(service: &Service, release: &Release, (circuit, entry): (CircuitKind, Entry), failed: bool, now: Now) {
+fn tell(
+    service: &Service,
+    release: &Release,
+    (circuit, circuit_permit): (CircuitKind, CircuitPermit),
+    failed: bool,
+    now: Now,
+) {
     let breaker = release.breaker(circuit);
     let before = breaker.state();
-    breaker.record(entry, !failed, now);
+    breaker.record(circuit_permit, !failed, now);
     let state = breaker.state();
     if state != before {
         let reason = breaker.health(now).reason;
@@ -363,13 +376,13 @@ fn tell(service: &Service, release: &Release, (circuit, entry): (CircuitKind, En
 pub(super) fn tell_unloadable(
     service: &Service,
     release: &Release,
-    entry: (CircuitKind, Entry),
+    circuit_permit: (CircuitKind, CircuitPermit),
     error: &Error,
     now: Now,
 ) -> bool {
     let at_fault = !matches!(error.code(), Code::Component(ErrorCode::Overloaded) | Code::StoreUnavailable);
     if at_fault {
-        tell(service, release, entry, true, now);
+        tell(service, release, circuit_permit, true, now);
     }
     at_fault
 }
@@ -415,11 +428,11 @@ impl From<Error> for NotAdmitted {
     }
 }
 
-pub(super) fn require_entry(
+pub(super) fn require_circuit_permit(
     service: &Service,
-    entry: std::result::Result<Entry, elias_delivery::supervision::CircuitRefusal>,
-) -> Result<Entry, NotAdmitted> {
-    entry.map_err(|refused| {
+    circuit_permit: std::result::Result<CircuitPermit, elias_delivery::supervision::CircuitRefusal>,
+) -> Result<CircuitPermit, NotAdmitted> {
+    circuit_permit.map_err(|refused| {
         let code = match refused.state {
             elias_delivery::supervision::BreakerState::Stopped => Code::Stopped,
             _ => Code::CircuitOpen,

@@ -3,10 +3,10 @@
 use super::release::{CircuitKind, Release};
 use super::request_guard::{self, AdmittedExecution, NotAdmitted, RequestGuard, RolloutTransition};
 use super::service::{ReleaseChoice, Route, Service, State};
-use super::{Purpose, Serving, gateway_now};
+use super::{LoadContext, Serving, gateway_now};
 use elias_api::{Code, Error, Result};
 use elias_delivery::rollout::Caller;
-use elias_delivery::supervision::{Entry, ResourceUsage};
+use elias_delivery::supervision::{CircuitPermit, ResourceUsage};
 use elias_gateway::{AdmittedRequest, Client, Identity, LocalReply, Refusal, Rules};
 use elias_host::App;
 use elias_store::ReleaseTarget;
@@ -107,16 +107,16 @@ impl Serving {
         let now = self.clock.now();
         let random = if state.chooses() { rand::random() } else { 0 };
         let mut chosen = state.choose(&Caller { headers, address, random }, identity);
-        let entry = match chosen.release.breaker(circuit).try_enter(now) {
+        let circuit_permit = match chosen.release.breaker(circuit).try_admit(now) {
             // The version that serves takes over from a canary or another variant whose circuit is open.
             Err(_) if chosen.is_beside() => {
                 chosen = chosen.without(&state);
-                chosen.release.breaker(circuit).try_enter(now)
+                chosen.release.breaker(circuit).try_admit(now)
             }
             entered => entered,
         };
-        let entry = (circuit, request_guard::require_entry(service, entry)?);
-        self.begin(service, &state, chosen, entry, started).await
+        let circuit_permit = (circuit, request_guard::require_circuit_permit(service, circuit_permit)?);
+        self.begin(service, &state, chosen, circuit_permit, started).await
     }
 
     /// Admits the run of a trigger to a service, as a request without headers but by the circuit of triggers; on the
@@ -148,10 +148,11 @@ impl Serving {
             return self.admit_by(service, CircuitKind::Triggers, &HeaderMap::new(), None, None).await;
         };
         let circuit = CircuitKind::Triggers;
-        let entry = request_guard::require_entry(service, release.breaker(circuit).try_enter(self.clock.now()))?;
-        let entry = (circuit, entry);
+        let circuit_permit =
+            request_guard::require_circuit_permit(service, release.breaker(circuit).try_admit(self.clock.now()))?;
+        let circuit_permit = (circuit, circuit_permit);
         let chosen = ReleaseChoice { release: &release, is_canary, assignment: None };
-        self.begin(service, &state, chosen, entry, started).await
+        self.begin(service, &state, chosen, circuit_permit, started).await
     }
 
     /// Takes the permits of a release that was chosen, and loads it.
@@ -160,7 +161,7 @@ impl Serving {
         service: &Arc<Service>,
         state: &Arc<State>,
         chosen: ReleaseChoice<'_>,
-        entry: (CircuitKind, Entry),
+        circuit_permit: (CircuitKind, CircuitPermit),
         started: Instant,
     ) -> Result<RequestGuard, NotAdmitted> {
         let release = chosen.release;
@@ -175,12 +176,13 @@ impl Serving {
             Ok(app) => app,
             Err(error) => {
                 let failed = Unloadable { serving: self, service, state, release, error: &error };
-                failed.count(entry, chosen.is_canary, started);
+                failed.count(circuit_permit, chosen.is_canary, started);
                 return Err(error.into());
             }
         };
         let permits = Some((permit, quota));
-        let entered = AdmittedExecution { state: Arc::clone(state), entry, permits, app, started, is_mirrored: false };
+        let entered =
+            AdmittedExecution { state: Arc::clone(state), circuit_permit, permits, app, started, is_mirrored: false };
         Ok(RequestGuard::begin(self, service, chosen, entered))
     }
 }
@@ -193,8 +195,8 @@ pub(super) async fn load(serving: &Serving, service: &Arc<Service>, state: &Stat
     }
     let target = &state.snapshot.target;
     let observer = Arc::clone(&service.lines) as _;
-    let purpose = Purpose { service: &service.id, tenant: &target.tenant, secrets: &target.secrets, observer };
-    release.load(&serving.loader, &purpose, now).await
+    let context = LoadContext { service: &service.id, tenant: &target.tenant, secrets: &target.secrets, observer };
+    release.load(&serving.loader, &context, now).await
 }
 
 /// A release that a request found impossible to load.
@@ -208,10 +210,10 @@ struct Unloadable<'a> {
 
 impl Unloadable<'_> {
     /// The request has failed, if by the release's fault. A canary ends here: it serves nobody.
-    fn count(self, entry: (CircuitKind, Entry), is_canary: bool, started: Instant) {
+    fn count(self, circuit_permit: (CircuitKind, CircuitPermit), is_canary: bool, started: Instant) {
         let Self { serving, service, state, release, error } = self;
         let now = serving.clock.now();
-        if !request_guard::tell_unloadable(service, release, entry, error, now) {
+        if !request_guard::tell_unloadable(service, release, circuit_permit, error, now) {
             return;
         }
         release.stats.record(true, started.elapsed(), 0);

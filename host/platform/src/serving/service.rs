@@ -13,7 +13,7 @@ use elias_delivery::clock::Now;
 use elias_delivery::rollout::{Assigner, Caller, FlagTable, Rollout, RolloutPlan};
 use elias_delivery::supervision::{Admission, ResourceUsage, SupervisionConfig};
 use elias_gateway::{GatewayConfig, Identity, Rules, SharedState};
-use elias_host::Running;
+use elias_host::ExecutionHandle;
 use elias_names::{ServiceId, TenantId};
 use elias_store::ReleaseTarget;
 use elias_triggers::config::TriggersConfig;
@@ -30,7 +30,7 @@ use std::time::Duration;
 pub struct Service {
     pub(crate) id: ServiceId,
     state: ArcSwap<State>,
-    running: Mutex<Slab<UnderWay>>,
+    running: Mutex<Slab<ActiveExecution>>,
     pub(crate) lines: Arc<Lines>,
     pub(crate) sampler: super::sampler::Sampler,
     pub(crate) meter: Arc<ServiceMeter>,
@@ -40,8 +40,8 @@ pub struct Service {
 }
 
 /// An execution under way.
-pub(super) struct UnderWay {
-    pub(super) running: Running,
+pub(super) struct ActiveExecution {
+    pub(super) running: ExecutionHandle,
     pub(super) version: u32,
     pub(super) is_canary: bool,
     pub(super) is_mirrored: bool,
@@ -235,11 +235,11 @@ impl Service {
         self.state.store(Arc::new(state));
     }
 
-    fn running(&self) -> MutexGuard<'_, Slab<UnderWay>> {
+    fn running(&self) -> MutexGuard<'_, Slab<ActiveExecution>> {
         self.running.lock() // the slab is whole after every operation
     }
 
-    pub(super) fn begin(&self, execution: UnderWay) -> usize {
+    pub(super) fn begin(&self, execution: ActiveExecution) -> usize {
         self.running().insert(execution)
     }
 
@@ -273,7 +273,7 @@ impl Service {
 
     /// The executions under way, described.
     pub(crate) fn under_way(&self) -> Vec<RunningExecution> {
-        let describe = |under_way: &UnderWay| RunningExecution {
+        let describe = |under_way: &ActiveExecution| RunningExecution {
             id: under_way.running.id().to_owned(),
             component: self.id.component.clone(),
             environment: self.id.environment,

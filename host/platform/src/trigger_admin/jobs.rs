@@ -64,8 +64,8 @@ impl Platform {
         allowed_job(&mut self.store().read(tenant).await?, session, Permission::Read, tenant, id).await
     }
 
-    /// The steps of a job in the order of its journal, from a position on; at most 1,000. A job has them until it is
-    /// done or cancelled; one that is dead keeps them.
+    /// The steps of a job in the order of its journal, from a position on; at most 1,000. They are kept as long as its
+    /// record.
     ///
     /// # Errors
     /// As of [`Platform::job`].
@@ -213,7 +213,7 @@ impl Platform {
 }
 
 /// A job of a service on which the session has the permission; another one is as if it were not there.
-async fn allowed_job(
+pub(super) async fn allowed_job(
     scope: &mut TenantScope,
     session: &Session,
     permission: Permission,

@@ -1,9 +1,10 @@
-//! Administration of triggers: schedules, jobs, events and subscriptions.
+//! Administration of triggers: schedules, jobs, workflows, events and subscriptions.
 
 mod events;
 mod jobs;
 mod replay;
 mod schedules;
+mod workflows;
 
 pub use events::ReplayFrom;
 pub(crate) use events::new_event;

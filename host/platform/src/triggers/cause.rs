@@ -1,10 +1,11 @@
 //! The trace of what triggers cause: W3C Trace Context, a `traceparent` for each execution.
 
+use elias_capabilities::trace_id;
 use rand::Rng;
 
 /// A `traceparent` that came from outside, if it is one.
 pub(crate) fn checked(traceparent: Option<String>) -> Option<String> {
-    traceparent.filter(|text| trace_of(text).is_some())
+    traceparent.filter(|text| trace_id(text).is_some())
 }
 
 /// The `traceparent` of what is caused by `parent`: in its trace, else in a new one.
@@ -12,19 +13,9 @@ pub(crate) fn child_of(parent: Option<&str>) -> String {
     let mut random = rand::thread_rng();
     let span: u64 = random.gen_range(1..=u64::MAX);
     let trace =
-        parent.and_then(trace_of).map_or_else(|| format!("{:032x}", random.gen_range(1..=u128::MAX)), str::to_owned);
-    let flags = parent.and_then(|parent| parent.get(53..55)).filter(|_| parent.and_then(trace_of).is_some());
+        parent.and_then(trace_id).map_or_else(|| format!("{:032x}", random.gen_range(1..=u128::MAX)), str::to_owned);
+    let flags = parent.and_then(|parent| parent.get(53..55)).filter(|_| parent.and_then(trace_id).is_some());
     format!("00-{trace}-{span:016x}-{}", flags.unwrap_or("01"))
-}
-
-/// The id of the trace, if the text is a `traceparent` of version 0.
-fn trace_of(traceparent: &str) -> Option<&str> {
-    let is_hex = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
-    let mut parts = traceparent.split('-');
-    let (version, trace, span, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
-    let lengths = (version.len(), trace.len(), span.len(), flags.len(), traceparent.len());
-    let good = lengths == (2, 32, 16, 2, 55) && [version, trace, span, flags].into_iter().all(is_hex);
-    (good && trace.bytes().any(|byte| byte != b'0')).then_some(trace)
 }
 
 #[cfg(test)]
@@ -48,7 +39,7 @@ mod tests {
         assert_ne!(child, PARENT);
         for other in [None, Some("x"), Some("00-00000000000000000000000000000000-00f067aa0ba902b7-01")] {
             let child = child_of(other);
-            assert!(trace_of(&child).is_some() && child.ends_with("-01"), "{child}");
+            assert!(trace_id(&child).is_some() && child.ends_with("-01"), "{child}");
         }
     }
 }

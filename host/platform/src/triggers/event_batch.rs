@@ -12,8 +12,8 @@ use elias_capabilities::trigger::Cause;
 use elias_host::{EventBatch, EventMessage};
 use elias_store::{ClaimedJob, JobOutcome};
 use elias_triggers::config::{JobConfig, RetryConfig, SubscriptionConfig};
-use elias_triggers::event::batch_endings;
-use elias_triggers::queue::{DeadReason, Ending, Outcome, settle};
+use elias_triggers::event::batch_results;
+use elias_triggers::queue::{AttemptResult, DeadReason, Outcome, settle};
 use futures::FutureExt;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -33,14 +33,14 @@ pub(super) enum Claim {
 /// The subscription of a delivery, if it has batches.
 fn batched<'s>(served: &'s ServedTriggers, job: &ClaimedJob) -> Option<&'s SubscriptionConfig> {
     let mut subscriptions = served.config.event.iter().filter(|_| job.queue.trigger == JobTrigger::Event);
-    subscriptions.find(|subscription| subscription.batch > 1 && subscription.name() == job.queue.name)
+    subscriptions.find(|subscription| subscription.batch.size > 1 && subscription.name() == job.queue.name)
 }
 
 /// Puts the deliveries of a subscription with batches together, those that must run on the same version.
 pub(super) fn group(jobs: Vec<ClaimedJob>, find: impl Fn(&ClaimedJob) -> Option<ServedTriggers>) -> Vec<Claim> {
     let mut claims: Vec<Claim> = Vec::new();
     for job in jobs {
-        let most = find(&job).and_then(|served| batched(&served, &job).map(|subscription| subscription.batch));
+        let most = find(&job).and_then(|served| batched(&served, &job).map(|subscription| subscription.batch.size));
         let Some(most) = most.and_then(|most| usize::try_from(most).ok()).filter(|_| !job.cancelled) else {
             claims.push(Claim::One(Box::new(job)));
             continue;
@@ -127,7 +127,7 @@ impl Runner {
                 service,
             };
             let RunEnd { ending, .. } = self.services.run(run).await;
-            endings = batch_endings(ending, count);
+            endings = batch_results(ending, count);
         }
         let mut endings = endings.into_iter();
         let mut verdict = |(job, decided): (&ClaimedJob, Option<Verdict>)| match decided {
@@ -154,8 +154,8 @@ fn batch_event(job: &ClaimedJob, retry: &RetryConfig) -> Result<EventMessage, Ve
 }
 
 /// The outcome of a delivery whose part of the batch ended in this way.
-fn verdict_of(job: &ClaimedJob, ending: Ending, retry: &RetryConfig, clock: RunClock) -> Verdict {
-    if let Ending::NotRun { reason, .. } = ending {
+fn verdict_of(job: &ClaimedJob, ending: AttemptResult, retry: &RetryConfig, clock: RunClock) -> Verdict {
+    if let AttemptResult::NotRun { reason, .. } = ending {
         return Verdict::NotRun { reason };
     }
     let now = clock.now();

@@ -8,7 +8,7 @@
 //! - [`Runner`]: what the parts share, and their tasks. It ends with its last handle.
 //! - `scheduler`: due schedules, and those that have lost their next tick.
 //! - `queue`: claiming, in the order of `plan` and within the `limits`; `run`: one job, to its end;
-//!   `event_batch`: several deliveries in one run.
+//!   `event_batch`: several deliveries in one run; `batch_waits`: those that wait for others.
 //! - `outbox`: jobs and events of components' transactions, from their databases into the store.
 //! - `deliver`: events to subscriptions, `replay` once more; `waits`: events to the jobs that wait for them.
 //! - `retention`: events that are not kept any more.
@@ -19,6 +19,7 @@
 
 mod backends;
 mod batch;
+mod batch_waits;
 mod cause;
 mod dead_job;
 mod deliver;
@@ -40,6 +41,7 @@ mod step_records;
 #[cfg(test)]
 mod tests;
 mod waits;
+mod workflow_records;
 
 pub use backends::TriggerBackends;
 pub(crate) use cause::{checked as checked_traceparent, child_of as child_traceparent};
@@ -52,3 +54,4 @@ pub(crate) use run::{Message, Run, RunEnd, ServedTriggers, Services, WebhookDeli
 pub(crate) use runner::Runner;
 pub(crate) use scheduler::{FAILING_RUNS, LATE};
 pub(crate) use step_records::{ROWS_OF_STEP, step_records};
+pub(crate) use workflow_records::workflow_record;

@@ -6,7 +6,7 @@ use elias_api::{Code, Error, JobTrigger, QueueId, Result};
 use elias_capabilities::trigger::Cause;
 use elias_delivery::clock::Now;
 use elias_names::ServiceId;
-use elias_store::{Enqueued, JobKey, JobStart, NewJob};
+use elias_store::{EnqueueOutcome, JobKey, JobStart, NewJob};
 use elias_triggers::queue::Priority;
 
 /// A job that is to be enqueued.
@@ -83,9 +83,9 @@ impl Runner {
             version: None,
         };
         match self.enqueue(&tenant, job, Some(served.quotas), source).await? {
-            Enqueued::New => Ok((id, true)),
-            Enqueued::Existing { id, same_input: true } => Ok((id, false)),
-            Enqueued::Existing { id, same_input: false } => {
+            EnqueueOutcome::New => Ok((id, true)),
+            EnqueueOutcome::Existing { id, same_input: true } => Ok((id, false)),
+            EnqueueOutcome::Existing { id, same_input: false } => {
                 let message = format!("job {id} has this key and another input");
                 Err(Error::new(Code::IdempotencyMismatch, message))
             }

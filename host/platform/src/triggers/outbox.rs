@@ -7,29 +7,36 @@
 use super::Runner;
 use super::backends::TriggerBackends;
 use elias_api::{Code, Result};
+use elias_capabilities::outbox::DrainOutcome;
+use elias_delivery::supervision::SharedAdmission;
 use elias_names::ServiceId;
 use elias_store::DueOutbox;
 use parking_lot::Mutex;
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
-use tokio::sync::Semaphore;
 
 /// How long an outbox is left alone that a host has looked into, in milliseconds.
 const PAUSE_MS: u64 = 5_000;
 /// Outboxes that a look takes.
 const LOOK_MAX: u32 = 100;
-/// Outboxes that are drained at a time, and how long each may take: a slow database must not keep the others waiting.
-const DRAINS_MAX: usize = 16;
+/// Outboxes that are drained at a time, and how long each may take: a slow database must not keep the others waiting,
+/// nor many of one tenant's the other tenants.
+pub(super) const DRAINS_MAX: u32 = 16;
 const DRAIN_MAX: Duration = Duration::from_secs(30);
+/// How long an outbox waits for its turn. The next look then takes it again.
+const WAIT_MAX: Duration = Duration::from_secs(60);
 
 /// The outboxes that are being drained by this host.
 pub(super) struct OutboxDrains {
     /// By service; whether there was another commit meanwhile.
     running: Mutex<HashMap<ServiceId, bool>>,
-    slots: Arc<Semaphore>,
+    /// Of as many services as wait; each waits once.
+    slots: SharedAdmission,
+    /// The services whose outbox is not the table that the host made, of which their authors were told.
+    refused: Mutex<HashSet<ServiceId>>,
     /// Commits are told of on any thread.
     runtime: Handle,
 }
@@ -37,8 +44,8 @@ pub(super) struct OutboxDrains {
 impl OutboxDrains {
     /// Nothing is drained. Needs to be called in a runtime.
     pub(super) fn new() -> Self {
-        let slots = Arc::new(Semaphore::new(DRAINS_MAX));
-        Self { running: Mutex::default(), slots, runtime: Handle::current() }
+        let slots = SharedAdmission::new(DRAINS_MAX, u32::MAX, WAIT_MAX);
+        Self { running: Mutex::default(), slots, refused: Mutex::default(), runtime: Handle::current() }
     }
 
     /// Begins to drain an outbox; false if it is being drained, and is then drained once more.
@@ -114,24 +121,39 @@ impl Runner {
     }
 
     async fn drain_once(self: &Arc<Self>, service: &ServiceId, due: Option<&DueOutbox>) {
-        // The semaphore is never closed.
-        let Ok(_slot) = self.outboxes.slots.acquire().await else { return };
+        let Some(_slot) = self.outboxes.slots.enter(Some(&service.tenant)).await else { return };
         let draining = self.services.drain_outbox(service, TriggerBackends::of(Arc::clone(self)));
         match tokio::time::timeout(DRAIN_MAX, draining).await {
-            Ok(Ok(true)) => {
-                if let Some(due) = due.filter(|due| due.is_unused)
+            Ok(Ok(drained)) => {
+                self.outboxes.refused.lock().remove(service);
+                if drained.refused > 0 {
+                    self.services.record_outbox(service, refusals(&drained));
+                }
+                // What is left is for the next look.
+                if let Some(due) = due.filter(|due| due.is_unused && drained.is_empty)
                     && let Err(error) = forget(self, due).await
                 {
                     tracing::debug!(%service, %error, "an empty outbox could not be forgotten");
                 }
             }
-            // What is left is for the next look.
-            Ok(Ok(false)) => {}
             Ok(Err(error)) if error.code() == Code::NotFound => {
                 tracing::debug!(%service, %error, "an outbox was not drained");
+            }
+            // It stays so until its author does something: that is said once.
+            Ok(Err(error)) if error.code() == Code::Sql => {
+                if self.outboxes.refused.lock().insert(service.clone()) {
+                    tracing::warn!(%service, %error, "an outbox is not drained");
+                    self.services.record_outbox(service, format!("nothing is handed over: {error}"));
+                }
             }
             Ok(Err(error)) => tracing::warn!(%service, %error, "an outbox was not drained; trying again"),
             Err(_) => tracing::warn!(%service, "an outbox was not drained in {DRAIN_MAX:?}; trying again"),
         }
     }
+}
+
+/// The rows that were refused, as their author sees them.
+fn refusals(drained: &DrainOutcome) -> String {
+    let DrainOutcome { refused, refusals, .. } = drained;
+    format!("rows that were refused and deleted: {refused}\n{}", refusals.join("\n"))
 }

@@ -2,6 +2,7 @@
 
 use super::run::ServedTriggers;
 use elias_api::{JobTrigger, QueueId};
+use elias_delivery::supervision::dynamic_threshold;
 use elias_names::{ServiceId, TenantId};
 use elias_store::{ClaimShare, ClaimedJob, LeasedQueue, ReadyQueue};
 use elias_triggers::config::SubscriptionConfig;
@@ -11,8 +12,11 @@ use std::collections::{BTreeMap, HashMap};
 /// A queue of a tenant.
 pub(super) type QueueKey = (TenantId, QueueId);
 
-/// Jobs that one round claims.
-const CLAIM_MAX: u32 = 50;
+/// Jobs that one round claims. A commit costs as much for one as for all. A host has one round at a time: where a
+/// concurrency is not exact, at most so many jobs of each other host do not count yet.
+const CLAIM_MAX: u32 = 250;
+/// Deliveries at a time of a subscription that the version has no more, and events that are published later.
+const DELIVERIES_MAX: u32 = 50;
 /// The largest concurrency that holds exactly over all hosts: they take turns to claim from such a queue. To do so from
 /// one with a larger limit costs more than it is worth.
 const EXACT_CONCURRENCY_MAX: u32 = 100;
@@ -68,25 +72,41 @@ fn limits(served: &ServedTriggers, queue: &QueueId) -> QueueLimits {
             // Of what is to be published later, and what is left of a subscription that the version has no more.
             // Its jobs are events, and its concurrency is that of runs.
             let events =
-                |subscription: &SubscriptionConfig| subscription.concurrency.saturating_mul(subscription.batch);
-            of(subscription.is_some(), subscription.map_or(CLAIM_MAX, events))
+                |subscription: &SubscriptionConfig| subscription.concurrency.saturating_mul(subscription.batch.size);
+            of(subscription.is_some(), subscription.map_or(DELIVERIES_MAX, events))
         }
         JobTrigger::Webhook => {
             let webhook = served.config.webhook.iter().find(|webhook| webhook.name() == queue.name);
-            of(webhook.is_some(), webhook.map_or(CLAIM_MAX, |webhook| webhook.concurrency))
+            of(webhook.is_some(), webhook.map_or(DELIVERIES_MAX, |webhook| webhook.concurrency))
         }
     }
 }
 
-/// Plans a claim of at most `free` jobs. `ended` are jobs of these queues that will not be leased any more when the
-/// claim is made.
+/// The slots of a host for jobs and for deliveries, of which no tenant can take the last.
+#[derive(Debug, Default)]
+pub(super) struct Slots {
+    /// Those that are free when the claim is made.
+    pub(super) free: u32,
+    /// Those that tenants hold then.
+    pub(super) held: HashMap<TenantId, u32>,
+}
+
+impl Slots {
+    /// Whether a tenant may take one more, by the [dynamic threshold](dynamic_threshold), after a claim has taken so
+    /// many for it and so many for all.
+    fn may_take(&self, tenant: &TenantId, taken: u32, taken_by_all: u32) -> bool {
+        let held = self.held.get(tenant).copied().unwrap_or_default();
+        dynamic_threshold::may_take(held.saturating_add(taken), self.free.saturating_sub(taken_by_all))
+    }
+}
+
+/// Plans a claim of jobs for slots that are free.
 pub(super) fn plan(
     ready: Vec<ReadyQueue>,
     leased: &[LeasedQueue],
-    ended: &HashMap<QueueKey, u64>,
     find: impl Fn(&ServiceId, &QueueKey) -> Option<ServedTriggers>,
     fair: &mut FairQueue<TenantId>,
-    free: u32,
+    slots: &Slots,
 ) -> Plan {
     let mut running: HashMap<(&TenantId, &QueueId), u64> = HashMap::new();
     for queue in leased {
@@ -102,7 +122,6 @@ pub(super) fn plan(
         let (tenant, queue) = key;
         let limits = limits(&served, &queue);
         let now = running.get(&(&tenant, &queue)).copied().unwrap_or_default();
-        let now = now.saturating_sub(ended.get(&(tenant.clone(), queue.clone())).copied().unwrap_or_default());
         let now = u32::try_from(now).unwrap_or(u32::MAX);
         let room = limits.concurrency.saturating_sub(now);
         if room > 0 {
@@ -118,7 +137,8 @@ pub(super) fn plan(
     let demands: Vec<_> = candidates.iter().map(demand).collect();
     let before = fair.clone();
     let (mut shares, mut shared) = (Vec::new(), SharedLimits::default());
-    for share in fair.choose(&demands, free.min(CLAIM_MAX)) {
+    let may_take = |tenant: &TenantId, taken, by_all| slots.may_take(tenant, taken, by_all);
+    for share in fair.choose_within(&demands, slots.free.min(CLAIM_MAX), may_take) {
         let queues = candidates.remove(&share.tenant).unwrap_or_default();
         for (Candidate { queue, limits, .. }, most) in distribute(queues, share.jobs) {
             if let Some(rate) = limits.rate {
@@ -191,6 +211,10 @@ mod tests {
     }
 
     fn planned(ready: Vec<ReadyQueue>, leased: &[LeasedQueue], free: u32) -> Vec<(String, String, u32)> {
+        planned_for(ready, leased, &Slots { free, held: HashMap::new() })
+    }
+
+    fn planned_for(ready: Vec<ReadyQueue>, leased: &[LeasedQueue], slots: &Slots) -> Vec<(String, String, u32)> {
         let config: TriggersConfig = serde_json::from_value(serde_json::json!({
             "jobs": { "few": { "concurrency": 2 }, "slow": { "rate": "1/s" }, "many": { "concurrency": 1000 } }
         }))
@@ -200,7 +224,7 @@ mod tests {
             Some(ServedTriggers { config: Arc::clone(&config), quotas: Quotas::default(), is_stopped: false })
         };
         let mut fair = FairQueue::default();
-        let plan = plan(ready, leased, &HashMap::new(), find, &mut fair, free);
+        let plan = plan(ready, leased, find, &mut fair, slots);
         plan.shares.into_iter().map(|one| (one.tenant.to_string(), one.queue.name, one.most)).collect()
     }
 
@@ -211,9 +235,41 @@ mod tests {
     #[test]
     fn slots_go_to_tenants_in_equal_parts_and_to_their_queues_in_turn() {
         let all = vec![ready("a", "many", 5), ready("a", "few", 9), ready("b", "many", 90)];
-        assert_eq!(planned(all, &[], 10), [share("a", "many", 3), share("a", "few", 2), share("b", "many", 5)]);
+        assert_eq!(planned(all, &[], 10), [share("a", "many", 3), share("a", "few", 2), share("b", "many", 4)]);
         let all = vec![ready("a", "slow", 1), ready("a", "many", 2)];
         assert_eq!(planned(all, &[], 100), [share("a", "slow", 10), share("a", "many", 40)]);
+    }
+
+    #[test]
+    fn a_round_claims_no_more_than_a_concurrency_may_be_exceeded_by() {
+        // The documented bound: 250 jobs for each other host, however much room and however many slots there are.
+        for many in [vec![ready("a", "many", 1)], vec![ready("a", "many", 1), ready("b", "many", 1)]] {
+            let all: u32 = planned(many, &[], 1_000).iter().map(|(_, _, most)| most).sum();
+            assert_eq!(all, 250);
+        }
+        let leased = [LeasedQueue { tenant: "a".parse().expect("a name"), queue: queue("many"), leased: 990 }];
+        assert_eq!(planned(vec![ready("a", "many", 1)], &leased, 1_000), [share("a", "many", 10)]);
+    }
+
+    #[test]
+    fn a_tenant_leaves_slots_for_the_next() {
+        let many = |tenant: &str| ready(tenant, "many", 1);
+        assert_eq!(planned(vec![many("a")], &[], 20), [share("a", "many", 15)]);
+        let held = |free, held| Slots { free, held: HashMap::from([("a".parse().expect("a name"), held)]) };
+        assert!(planned_for(vec![many("a")], &[], &held(5, 15)).is_empty());
+        assert_eq!(planned_for(vec![many("a"), many("b")], &[], &held(5, 15)), [share("b", "many", 4)]);
+        assert_eq!(planned_for(vec![many("a")], &[], &held(6, 14)), [share("a", "many", 1)]);
+        assert_eq!(planned(vec![many("a")], &[], 1), [share("a", "many", 1)], "the only one can be had");
+    }
+
+    #[test]
+    fn deliveries_of_webhooks_share_the_slots_with_jobs() {
+        let webhook = |tenant: &str| {
+            let queue = QueueId { trigger: JobTrigger::Webhook, ..queue("slow") };
+            ReadyQueue { queue, ..ready(tenant, "slow", 1) }
+        };
+        let held = Slots { free: 5, held: HashMap::from([("a".parse().expect("a name"), 15)]) };
+        assert_eq!(planned_for(vec![webhook("a"), webhook("b")], &[], &held), [share("b", "slow", 4)]);
     }
 
     #[test]

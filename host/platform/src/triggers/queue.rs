@@ -1,11 +1,12 @@
 //! Claiming jobs, and ending those that have run: the ends of some and the claim of the next are one transaction.
 
 use super::Runner;
+use super::batch_waits;
 use super::dead_job;
 use super::event_batch::{self, Claim};
 use super::limits::Buckets;
 use super::meters::LatencyKind;
-use super::plan::{self, QueueKey};
+use super::plan::{self, Plan, QueueKey, Slots};
 use super::run::{DEAD_LETTER_KEEP_MS, RunClock, Verdict, service_of};
 use super::runner::RunningJob;
 use super::scheduler::{FAILING_RUNS, failing_event};
@@ -31,7 +32,6 @@ const HELD_MAX: usize = 10_000;
 #[derive(Clone)]
 pub(super) struct Ended {
     end: JobEnd,
-    queue: QueueKey,
     /// The schedule of a tick that is over.
     schedule: Option<(ScheduleId, JobState)>,
     /// The event of a job that is dead.
@@ -50,32 +50,14 @@ pub(super) struct Hold {
 /// there may be more.
 pub(super) async fn round(runner: &Arc<Runner>) -> Result<bool> {
     let ended: Vec<Ended> = runner.ended.lock().clone();
-    let mut ended_of: HashMap<QueueKey, u64> = HashMap::new();
-    for one in &ended {
-        *ended_of.entry(one.queue.clone()).or_default() += 1;
-    }
-    let busy = runner.running.lock().len().saturating_sub(ended.len());
-    let free = runner.slots.saturating_sub(u32::try_from(busy).unwrap_or(u32::MAX));
-    let mut planned = None;
-    if free > 0 && !runner.is_stopping() {
-        let mut scope = runner.store.host_read().await?;
-        let ready = scope.ready_queues().await?;
-        let leased = if ready.is_empty() { Vec::new() } else { scope.leased_queues().await? };
-        drop(scope);
-        let now = Instant::now();
-        let find = |service: &ServiceId, queue: &QueueKey| {
-            let is_held = runner.held.lock().get(queue).is_some_and(|hold| hold.until > now);
-            if is_held { None } else { runner.services.find(service) }
-        };
-        let plan = plan::plan(ready, &leased, &ended_of, find, &mut runner.fair.lock(), free);
-        planned = Some(plan);
-    }
-    let (mut shares, limits) = planned
-        .as_mut()
-        .map(|plan| (std::mem::take(&mut plan.shares), std::mem::take(&mut plan.limits)))
-        .unwrap_or_default();
-    if ended.is_empty() && shares.is_empty() {
-        return Ok(false);
+    let slots = runner.free_slots(&ended);
+    let mut plan = None;
+    if ended.is_empty() {
+        // Most looks find nothing: they keep nobody from writing.
+        plan = runner.plan(&mut runner.store.host_read().await?, &slots).await?;
+        if plan.is_none() {
+            return Ok(false);
+        }
     }
     let mut scope = runner.store.queue_write().await?;
     let schedules: Vec<_> = ended.iter().filter_map(|one| Some(one.schedule.as_ref()?.0.clone())).collect();
@@ -83,6 +65,13 @@ pub(super) async fn round(runner: &Arc<Runner>) -> Result<bool> {
     let ends: Vec<JobEnd> = ended.iter().map(|one| one.end.clone()).collect();
     // First, so that what has ended does not count as running.
     let late = scope.finish_jobs(&runner.owner, &ends).await?;
+    if !ended.is_empty() {
+        plan = runner.plan(&mut scope, &slots).await?;
+    }
+    let (mut shares, limits) = plan
+        .as_mut()
+        .map(|plan| (std::mem::take(&mut plan.shares), std::mem::take(&mut plan.limits)))
+        .unwrap_or_default();
     let (buckets, waits) = Buckets::lock(&mut scope, &mut shares, &limits).await?;
     let claimed = scope.claim_jobs(&runner.owner, LEASE_MS, &shares).await?;
     buckets.take(&mut scope, &claimed).await?;
@@ -92,7 +81,7 @@ pub(super) async fn round(runner: &Arc<Runner>) -> Result<bool> {
         runner.events_changed.notify_one();
     }
     runner.forget(&ended, &late);
-    if let Some(plan) = planned {
+    if let Some(plan) = plan {
         plan.charge(&claimed, &mut runner.fair.lock());
     }
     // The slots of queues that have to wait for their rates are for others.
@@ -156,6 +145,45 @@ pub(super) async fn end_orphans(runner: &Runner) -> Result<()> {
 }
 
 impl Runner {
+    /// Plans which jobs are claimed for these slots, as the store is at the moment; none if there are none.
+    async fn plan(&self, scope: &mut HostScope, slots: &Slots) -> Result<Option<Plan>> {
+        if slots.free == 0 || self.is_stopping() {
+            return Ok(None);
+        }
+        let ready = scope.ready_queues().await?;
+        let ready = batch_waits::without_waiting(self, scope, ready).await?;
+        if ready.is_empty() {
+            return Ok(None);
+        }
+        let leased = scope.leased_queues().await?;
+        let now = Instant::now();
+        let find = |service: &ServiceId, queue: &QueueKey| {
+            let is_held = self.held.lock().get(queue).is_some_and(|hold| hold.until > now);
+            if is_held { None } else { self.services.find(service) }
+        };
+        let plan = plan::plan(ready, &leased, find, &mut self.fair.lock(), slots);
+        Ok((!plan.shares.is_empty()).then_some(plan))
+    }
+
+    /// The slots of this host once these jobs have ended.
+    fn free_slots(&self, ended: &[Ended]) -> Slots {
+        let mut held: HashMap<TenantId, u32> = HashMap::new();
+        let mut busy = 0_u32;
+        let running = self.running.lock();
+        for lease in running.keys() {
+            *held.entry(lease.tenant.clone()).or_default() += 1;
+            busy += 1;
+        }
+        drop(running);
+        for one in ended {
+            if let Some(held) = held.get_mut(&one.end.lease.tenant) {
+                *held = held.saturating_sub(1);
+                busy = busy.saturating_sub(1);
+            }
+        }
+        Slots { free: self.slots.saturating_sub(busy), held }
+    }
+
     /// The store knows of these ends.
     fn forget(&self, ended: &[Ended], late: &[JobLease]) {
         let mut running = self.running.lock();
@@ -163,8 +191,12 @@ impl Runner {
             running.remove(&one.end.lease);
             if late.contains(&one.end.lease) {
                 tracing::warn!(job = %one.end.lease.id, "a job ended after its lease: another host runs it again");
-            } else if matches!(one.end.outcome, JobOutcome::Dead { .. }) {
-                self.meters.dead(&one.end.lease.tenant);
+                continue;
+            }
+            match one.end.outcome {
+                JobOutcome::Dead { .. } => self.meters.dead(&one.end.lease.tenant),
+                JobOutcome::Retry { .. } | JobOutcome::Suspended { .. } => self.due_changed.notify_one(),
+                _ => {}
             }
         }
         drop(running);
@@ -267,8 +299,7 @@ impl Runner {
             _ => None,
         };
         let end = JobEnd { lease: job.lease.clone(), outcome, keep_ms };
-        let queue = (job.lease.tenant.clone(), job.queue.clone());
-        self.ended.lock().push(Ended { end, queue, schedule, dead });
+        self.ended.lock().push(Ended { end, schedule, dead });
         self.queue_changed.notify_one();
     }
 

@@ -1,5 +1,6 @@
-//! Events that are not kept any more: they are hidden by the retention of their tenant, and deleted by the longest
-//! retention of all tenants, since a segment of the log has the events of all.
+//! What is not kept any more. Events are hidden by the retention of their tenant, and deleted by the longest retention
+//! of all tenants, since a segment of the log has the events of all. Records of jobs that have ended give way to jobs
+//! and events before the quota of bytes refuses these.
 
 use elias_api::{EVENT_RETENTION_DEFAULT, Result};
 use elias_names::TenantId;
@@ -9,10 +10,44 @@ use std::collections::HashMap;
 const DAY_MS: u64 = 86_400_000;
 /// Into how many segments the longest retention is divided: at most seven of eight tables are in use.
 const SEGMENTS: u64 = 6;
+/// Records that are deleted in one transaction, and how many of these follow each other.
+const RECORDS_MAX: u32 = 2_000;
+const ROUNDS_MAX: u32 = 20;
 
 /// For how many milliseconds the log keeps events, by the retentions of its tenants in days.
 pub(crate) fn events_kept_ms(retentions: &HashMap<TenantId, u32>) -> u64 {
     u64::from(retentions.values().copied().max().unwrap_or(EVENT_RETENTION_DEFAULT)) * DAY_MS
+}
+
+/// By how many bytes a tenant uses more than three quarters of its quota: what records have to give way to. The rest is
+/// for what comes until they are looked at again. A quota of 0 is none.
+fn excess(used: u64, quota: u64) -> u64 {
+    if quota == 0 { 0 } else { used.saturating_sub(quota - quota / 4) }
+}
+
+/// Deletes records of jobs that are done or cancelled, the oldest first, of tenants that use most of their quota of
+/// bytes. Dead jobs are kept for as long as was said: somebody has to look at them.
+pub(super) async fn trim_records(store: &Store) -> Result<()> {
+    let mut scope = store.host_read().await?;
+    let used = scope.trigger_use_by_tenant().await?;
+    let quotas = scope.trigger_bytes_quotas().await?;
+    drop(scope);
+    for (tenant, quota) in quotas {
+        let mut over = excess(used.get(&tenant).map_or(0, |used| used.bytes), quota);
+        for _ in 0..ROUNDS_MAX {
+            if over == 0 {
+                break;
+            }
+            let mut scope = store.queue_write().await?;
+            let deleted = scope.trim_jobs(&tenant, over, RECORDS_MAX).await?;
+            over = excess(scope.trigger_use(&tenant).await?.bytes, quota);
+            scope.commit().await?;
+            if deleted < u64::from(RECORDS_MAX) {
+                break;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Hides events that are not kept any more, empties the segments of the log in which all are, and begins the next
@@ -53,6 +88,12 @@ pub(super) async fn prune_events(store: &Store) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn records_give_way_from_three_quarters_of_the_quota_on() {
+        assert_eq!((excess(75, 100), excess(76, 100), excess(200, 100)), (0, 1, 125));
+        assert_eq!((excess(1, 1), excess(u64::MAX, u64::MAX), excess(1_000, 0)), (0, u64::MAX / 4, 0));
+    }
 
     #[test]
     fn the_log_keeps_events_as_long_as_the_tenant_that_keeps_them_longest() {

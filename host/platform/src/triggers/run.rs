@@ -5,6 +5,7 @@ use super::backends::{StoredJournal, TriggerBackends};
 use super::cause::child_of;
 use super::publish_later::PUBLISH_LATER;
 use elias_api::{JobTrigger, Quotas, RecordedRun};
+use elias_capabilities::outbox::DrainOutcome;
 use elias_capabilities::trigger::Cause;
 use elias_capabilities::workflow::JournalHandle;
 use elias_delivery::clock::Now;
@@ -12,7 +13,7 @@ use elias_host::{EventBatch, EventMessage, Job, Tick};
 use elias_names::ServiceId;
 use elias_store::{ClaimedJob, JobOutcome};
 use elias_triggers::config::{JobConfig, RetryConfig, TriggersConfig};
-use elias_triggers::queue::{DeadReason, Ending, Outcome, RetryPolicy, settle};
+use elias_triggers::queue::{AttemptResult, DeadReason, Outcome, RetryPolicy, settle};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
@@ -41,8 +42,15 @@ pub(crate) trait Services: Send + Sync + 'static {
     /// Sends an event to the URL of a webhook of a service.
     fn deliver(&self, delivery: WebhookDelivery) -> BoxFuture<'static, RunEnd>;
 
-    /// Hands over what is in the outbox of a service, to these; says whether all was.
-    fn drain_outbox(&self, id: &ServiceId, backends: TriggerBackends) -> BoxFuture<'static, elias_api::Result<bool>>;
+    /// Hands over what is in the outbox of a service, to these.
+    fn drain_outbox(
+        &self,
+        id: &ServiceId,
+        backends: TriggerBackends,
+    ) -> BoxFuture<'static, elias_api::Result<DrainOutcome>>;
+
+    /// Records for the authors of a service what was not handed over of its outbox, and why.
+    fn record_outbox(&self, id: &ServiceId, error: String);
 }
 
 /// The properties of a service that the runner uses.
@@ -120,7 +128,7 @@ pub(crate) struct WebhookDelivery {
 #[derive(Debug, Clone)]
 pub(crate) struct RunEnd {
     /// How.
-    pub(crate) ending: Ending,
+    pub(crate) ending: AttemptResult,
     /// The version that ran.
     pub(crate) version: Option<u32>,
 }
@@ -269,7 +277,7 @@ fn verdict(
     keep_ms: u64,
 ) -> Verdict {
     let RunEnd { ending, version } = end;
-    if let Ending::NotRun { reason, .. } = ending {
+    if let AttemptResult::NotRun { reason, .. } = ending {
         return Verdict::NotRun { reason };
     }
     let outcome = match settle(ending, policy, job.attempt, now, rand::random()) {

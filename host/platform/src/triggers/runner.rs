@@ -6,12 +6,14 @@ use super::outbox::OutboxDrains;
 use super::plan::QueueKey;
 use super::queue::{Ended, Hold};
 use super::run::Services;
+use super::scheduler::Upkeep;
 use super::waits::SeenEvents;
 use super::{deliver, queue, scheduler};
 use elias_api::{Quotas, Result};
 use elias_names::TenantId;
-use elias_store::{Enqueued, HostScope, JobLease, NewEvent, NewJob, NewStep, PublishedEvent, Store};
+use elias_store::{EnqueueOutcome, HostScope, JobLease, JobStart, NewEvent, NewJob, NewStep, PublishedEvent, Store};
 use elias_triggers::queue::FairQueue;
+use elias_triggers::schedule::PAUSE_MIN;
 use futures::FutureExt;
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, HashMap};
@@ -20,8 +22,8 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
 
-/// How often schedules and waiting jobs are looked at.
-const TICK: Duration = Duration::from_secs(1);
+/// How often there is work beside what is due, such as looks into outboxes and deletions.
+const SECOND: Duration = Duration::from_secs(1);
 /// How often leases are renewed: a third of what they last.
 const HEARTBEAT: Duration = Duration::from_secs(10);
 /// How often the queue and the log of events are looked at, if nothing in this process says that there is something.
@@ -44,6 +46,8 @@ pub(crate) struct Runner {
     pub(super) ended: Mutex<Vec<Ended>>,
     pub(super) held: Mutex<HashMap<QueueKey, Hold>>,
     pub(super) fair: Mutex<FairQueue<TenantId>>,
+    /// When the first batch is run that waits for more events; none if the last look found no such.
+    pub(super) batch_pause: Mutex<Option<Duration>>,
     pub(super) compiled: Mutex<deliver::CompiledSubscriptions>,
     pub(super) seen_events: Mutex<SeenEvents>,
     pub(super) meters: TriggerMeters,
@@ -52,9 +56,11 @@ pub(crate) struct Runner {
     pub(super) queue_changed: Notify,
     /// Something was published.
     pub(super) events_changed: Notify,
+    /// Something may be due earlier than was known.
+    pub(super) due_changed: Arc<Notify>,
     pub(super) is_stopping: AtomicBool,
     pub(super) steps: Batch<NewStep, bool>,
-    jobs: Batch<JobWrite, Enqueued>,
+    jobs: Batch<JobWrite, EnqueueOutcome>,
     events: Batch<EventWrite, PublishedEvent>,
 }
 
@@ -99,19 +105,22 @@ impl Runner {
             ended: Mutex::default(),
             held: Mutex::default(),
             fair: Mutex::default(),
+            batch_pause: Mutex::default(),
             compiled: Mutex::default(),
             seen_events: Mutex::default(),
             meters: TriggerMeters::default(),
             outboxes: OutboxDrains::new(),
             queue_changed: Notify::new(),
             events_changed: Notify::new(),
+            due_changed: Arc::default(),
             is_stopping: AtomicBool::new(false),
         })
     }
 
     /// Starts its tasks, which end with its last handle.
     pub(crate) fn start(self: &Arc<Self>) {
-        tokio::spawn(tick(Arc::downgrade(self)));
+        tokio::spawn(keep_time(Arc::downgrade(self)));
+        tokio::spawn(keep_up(Arc::downgrade(self)));
         tokio::spawn(renew_leases(Arc::downgrade(self)));
         tokio::spawn(work(Arc::downgrade(self), Part::Queue));
         tokio::spawn(work(Arc::downgrade(self), Part::Events));
@@ -128,9 +137,13 @@ impl Runner {
         job: NewJob,
         quotas: Option<Quotas>,
         source: WriteSource,
-    ) -> Result<Enqueued> {
+    ) -> Result<EnqueueOutcome> {
+        let is_later = job.start != JobStart::Now;
         let enqueued = self.jobs.write(JobWrite(tenant.clone(), job, quotas, source)).await?;
         self.queue_changed.notify_one();
+        if is_later {
+            self.due_changed.notify_one();
+        }
         Ok(enqueued)
     }
 
@@ -160,10 +173,11 @@ impl Runner {
         Ok(published)
     }
 
-    /// Says that jobs were made ready or events were published in transactions of others.
+    /// Says that jobs were made ready, schedules armed or events published in transactions of others.
     pub(crate) fn look(&self) {
         self.queue_changed.notify_one();
         self.events_changed.notify_one();
+        self.due_changed.notify_one();
     }
 
     /// Ends the run of a job, if it runs here: somebody cancelled it.
@@ -219,9 +233,9 @@ enum Part {
 }
 
 impl Part {
-    fn poll(self) -> Duration {
+    fn poll(self, runner: &Runner) -> Duration {
         match self {
-            Self::Queue => QUEUE_POLL,
+            Self::Queue => runner.batch_pause.lock().take().map_or(QUEUE_POLL, |pause| pause.min(QUEUE_POLL)),
             Self::Events => EVENTS_POLL,
         }
     }
@@ -248,7 +262,7 @@ async fn work(runner: Weak<Runner>, part: Part) {
         let Some(runner) = runner.upgrade() else { return };
         let wait = match outage.note(part.round(&runner).await) {
             Some(true) => continue,
-            Some(false) => part.poll(),
+            Some(false) => part.poll(&runner),
             None => RETRY,
         };
         // What comes from now on has left a permit with the notification. Others' work is found by looking again.
@@ -256,14 +270,29 @@ async fn work(runner: Weak<Runner>, part: Part) {
     }
 }
 
-async fn tick(runner: Weak<Runner>) {
-    let mut ticks = tokio::time::interval(TICK);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+/// Fires schedules and lets waiting jobs go on, each when it is due.
+async fn keep_time(runner: Weak<Runner>) {
+    let Some(due_changed) = runner.upgrade().map(|runner| Arc::clone(&runner.due_changed)) else { return };
     let mut outage = Outage::default();
-    for count in 0_u64.. {
-        ticks.tick().await;
+    loop {
         let Some(runner) = runner.upgrade() else { return };
-        outage.note(scheduler::tick(&runner, count).await);
+        let pause = outage.note(scheduler::look(&runner).await).unwrap_or(RETRY);
+        drop(runner);
+        tokio::time::sleep(PAUSE_MIN).await;
+        // What this host makes due earlier than it knew of ends the pause.
+        let _ = tokio::time::timeout(pause.saturating_sub(PAUSE_MIN), due_changed.notified()).await;
+    }
+}
+
+/// The work of each second beside what is due. In a task of its own: no tick is late because old records are deleted.
+async fn keep_up(runner: Weak<Runner>) {
+    let mut seconds = tokio::time::interval(SECOND);
+    seconds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let (mut outage, mut upkeep) = (Outage::default(), Upkeep::default());
+    loop {
+        seconds.tick().await;
+        let Some(runner) = runner.upgrade() else { return };
+        outage.note(upkeep.second(&runner).await);
     }
 }
 
@@ -332,14 +361,14 @@ async fn first_time(
     Ok((written, known))
 }
 
-async fn write_jobs(store: Store, writes: Vec<JobWrite>) -> Result<Vec<Enqueued>> {
+async fn write_jobs(store: Store, writes: Vec<JobWrite>) -> Result<Vec<EnqueueOutcome>> {
     let mut results = vec![None; writes.len()];
     let mut scope = store.queue_write().await?;
     for (tenant, positions) in by_tenant(&writes, |write| &write.0) {
         let once = |at: usize| (writes[at].3 == WriteSource::Outbox).then(|| writes[at].1.id.clone());
         let (positions, known) = first_time(&mut scope, tenant, positions, once).await?;
         for (at, id) in known {
-            results[at] = Some(Enqueued::Existing { id, same_input: true });
+            results[at] = Some(EnqueueOutcome::Existing { id, same_input: true });
         }
         let jobs: Vec<_> = positions.iter().map(|at| writes[*at].1.clone()).collect();
         let quotas = positions.iter().find_map(|at| writes[*at].2.as_ref()); // they are the tenant's

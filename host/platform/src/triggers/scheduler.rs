@@ -6,7 +6,7 @@ use super::cause::child_of;
 use super::meters::LatencyKind;
 use super::outbox;
 use super::queue::end_orphans;
-use super::retention::prune_events;
+use super::retention::{prune_events, trim_records};
 use super::run::{ServedTriggers, TICK_KEEP_MS, TickInput};
 use crate::platform_events;
 use elias_api::{Code, Error, JobState, JobTrigger, QueueId, Quotas, Result, ScheduleRecord};
@@ -14,10 +14,10 @@ use elias_delivery::clock::Now;
 use elias_names::{ServiceId, TenantId};
 use elias_store::{
     DueSchedule, HostScope, JobOrder, JobStart, NewEvent, NewJob, NewTick, NextDue, ScheduleId, TickAction, TriggerUse,
-    now_ms,
+    UpcomingDue, now_ms,
 };
 use elias_triggers::config::ScheduleConfig;
-use elias_triggers::schedule::{Decision, Look, Overlap, Schedule};
+use elias_triggers::schedule::{Decision, Overlap, PAUSE_MAX, Schedule, ScheduleState, pause};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -30,43 +30,73 @@ const SCHEDULES_MAX: u32 = 100;
 const ROUNDS_MAX: u32 = 20;
 /// Runs of a schedule that are counted.
 const RUNS_MAX: u32 = 200;
-/// How many ticks of the runner pass between looks into outboxes, looks for schedules that have lost their
-/// next due time, looks for jobs that nobody will ever run, and deletions.
-const OUTBOX_TICKS: u64 = 5;
-const RECONCILE_TICKS: u64 = 30;
-const ORPHANS_TICKS: u64 = 60;
-const PRUNE_TICKS: u64 = 600;
+/// How many seconds pass between looks into outboxes, looks for tenants that use most of their bytes, looks for
+/// schedules that have lost their next due time, looks for jobs that nobody will ever run, and deletions.
+const OUTBOX_SECONDS: u64 = 5;
+const TRIM_SECONDS: u64 = 10;
+const RECONCILE_SECONDS: u64 = 30;
+const ORPHANS_SECONDS: u64 = 60;
+const PRUNE_SECONDS: u64 = 600;
 /// From which lateness on there is an event about it.
 pub(crate) const LATE: Duration = Duration::from_secs(60);
 /// After how many runs in a row that did not succeed there is an event about a schedule.
 pub(crate) const FAILING_RUNS: u32 = 3;
 /// How long ticks are kept, in milliseconds.
 const TICKS_KEPT_MS: i64 = 30 * 86_400_000;
+/// Rows of steps of jobs that have ended which are kept of each tenant: a step has one, a wait two.
+const STEPS_KEPT: u32 = 100_000;
 /// How long the token bucket of a rate is kept that is full, in milliseconds.
 const LIMITS_KEPT_MS: i64 = 86_400_000;
 /// How long the record of a job is kept that was to run after one that failed, in milliseconds.
 const DEPENDENT_KEEP_MS: u64 = 7 * 86_400_000;
 
-/// One second's work; `count` is its number.
-pub(super) async fn tick(runner: &Arc<Runner>, count: u64) -> Result<()> {
+/// Does what is due. Gives the pause until something is due that this host knows of.
+pub(super) async fn look(runner: &Arc<Runner>) -> Result<Duration> {
     if runner.is_stopping() {
-        return Ok(());
+        return Ok(PAUSE_MAX);
     }
+    // What becomes due from here on is found by this look, or ends the pause.
+    let since = runner.store.host_read().await?.now().await?;
     fire_due(runner).await?;
     move_due(runner).await?;
-    if count.is_multiple_of(OUTBOX_TICKS) {
-        outbox::drain_due(runner).await?;
+    let UpcomingDue { now, due } = runner.store.host_read().await?.upcoming_due(since).await?;
+    Ok(pause(moment(now), due.map(moment)))
+}
+
+/// The work of each second beside what is due.
+#[derive(Default)]
+pub(super) struct Upkeep {
+    /// Seconds so far.
+    count: u64,
+    /// Whether there is more to delete than the last second had time for.
+    is_pruning: bool,
+}
+
+impl Upkeep {
+    /// One second's work.
+    pub(super) async fn second(&mut self, runner: &Arc<Runner>) -> Result<()> {
+        let count = self.count;
+        self.count += 1;
+        if runner.is_stopping() {
+            return Ok(());
+        }
+        if count.is_multiple_of(OUTBOX_SECONDS) {
+            outbox::drain_due(runner).await?;
+        }
+        if count % TRIM_SECONDS == TRIM_SECONDS - 1 {
+            trim_records(&runner.store).await?;
+        }
+        if count.is_multiple_of(RECONCILE_SECONDS) {
+            reconcile(runner).await?;
+        }
+        if count % ORPHANS_SECONDS == ORPHANS_SECONDS - 1 {
+            end_orphans(runner).await?;
+        }
+        if self.is_pruning || count % PRUNE_SECONDS == PRUNE_SECONDS - 1 {
+            self.is_pruning = prune(runner).await?;
+        }
+        Ok(())
     }
-    if count.is_multiple_of(RECONCILE_TICKS) {
-        reconcile(runner).await?;
-    }
-    if count % ORPHANS_TICKS == ORPHANS_TICKS - 1 {
-        end_orphans(runner).await?;
-    }
-    if count % PRUNE_TICKS == PRUNE_TICKS - 1 {
-        prune(runner).await?;
-    }
-    Ok(())
 }
 
 /// Fires the schedules of the services of this host that are due.
@@ -113,9 +143,8 @@ async fn reconcile(runner: &Arc<Runner>) -> Result<()> {
         let id = id_of(&tenant, &schedule);
         let Some((_, machine)) = read(&id, &schedule) else { continue };
         let last_due = schedule.last_due.map(moment);
-        let Some(rearm) = machine.reconcile(true, None, last_due, moment(now)) else { continue };
-        let next_due = Some(signed(rearm.next_due));
-        let next = NextDue { revision: schedule.revision, from: None, next_due };
+        let Some(next_due) = machine.reconcile(true, None, last_due, moment(now)) else { continue };
+        let next = NextDue { revision: schedule.revision, from: None, next_due: Some(signed(next_due)) };
         let mut scope = runner.store.host_write().await?;
         scope.fire_schedule(&id, &runner.owner, &[], Some(next), None).await?;
         scope.commit().await?;
@@ -125,23 +154,30 @@ async fn reconcile(runner: &Arc<Runner>) -> Result<()> {
     Ok(())
 }
 
-/// Deletes what is not kept any more.
-async fn prune(runner: &Arc<Runner>) -> Result<()> {
+/// Deletes what is not kept any more; says whether there may be more.
+async fn prune(runner: &Arc<Runner>) -> Result<bool> {
+    let mut is_more = true;
     for _ in 0..ROUNDS_MAX {
         let mut scope = runner.store.queue_write().await?;
-        let deleted = scope.prune_jobs(BATCH).await?
-            + scope.prune_job_keys(BATCH).await?
-            + scope.prune_receipts(BATCH).await?
-            + scope.prune_ticks(now_ms().saturating_sub(TICKS_KEPT_MS), BATCH).await?;
+        // Jobs last: their bytes are counted, and a tenant's count is locked after its unique keys.
+        let deleted = [
+            scope.prune_job_keys(BATCH).await?,
+            scope.prune_receipts(BATCH).await?,
+            scope.prune_ticks(now_ms().saturating_sub(TICKS_KEPT_MS), BATCH).await?,
+            scope.prune_steps(STEPS_KEPT, BATCH).await?,
+            scope.prune_jobs(BATCH).await?,
+        ];
         scope.commit().await?;
-        if deleted < u64::from(BATCH) {
+        is_more = deleted.iter().any(|deleted| *deleted >= u64::from(BATCH));
+        if !is_more {
             break;
         }
     }
     let mut scope = runner.store.queue_write().await?;
     scope.prune_queue_limits(now_ms().saturating_sub(LIMITS_KEPT_MS)).await?;
     scope.commit().await?;
-    prune_events(&runner.store).await
+    prune_events(&runner.store).await?;
+    Ok(is_more)
 }
 
 impl Runner {
@@ -170,7 +206,7 @@ impl Runner {
         let used = scope.trigger_use(tenant).await?;
         let job_bytes = tick_job(&queue, *now, config.input.as_ref(), None)?.input.len() as u64;
         let quota_left = ticks_left(&served.quotas, used, job_bytes);
-        let look = Look {
+        let look = ScheduleState {
             now: moment(*now),
             next_due: moment(next_due),
             paused: schedule.paused,
@@ -178,7 +214,7 @@ impl Runner {
             waiting: running.saturating_sub(1),
             quota_left,
         };
-        let verdict = machine.look(&look);
+        let verdict = machine.decide(&look);
         if verdict.decisions.is_empty() {
             return Ok(false);
         }

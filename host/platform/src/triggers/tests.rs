@@ -4,7 +4,9 @@ mod bad_input;
 mod batches;
 mod limits;
 mod outbox;
+mod records;
 mod schedules;
+mod shares;
 mod steps;
 mod webhooks;
 
@@ -15,16 +17,17 @@ use super::{JobRequest, Runner};
 use elias_api::{Actor, JobFilter, JobRecord, JobState, Quotas, TenantSettings, VersionSettings};
 use elias_capabilities::events::EventLog;
 use elias_capabilities::jobs::{ErrorCode, JobQueue, NewJob, StartTime};
+use elias_capabilities::outbox::DrainOutcome;
 use elias_capabilities::trigger::{Cause, Origin};
 use elias_names::{Environment, ServiceId, TenantId};
 use elias_store::{AllowedServices, ClaimShare, JobStart, NewEvent, Store, now_ms};
 use elias_triggers::config::TriggersConfig;
-use elias_triggers::queue::Ending;
+use elias_triggers::queue::AttemptResult;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -33,7 +36,7 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A handler.
-type Handler = Box<dyn Fn(Run) -> BoxFuture<'static, Ending> + Send + Sync>;
+type Handler = Box<dyn Fn(Run) -> BoxFuture<'static, AttemptResult> + Send + Sync>;
 
 /// Services of which each is the same function.
 struct Fake {
@@ -46,6 +49,22 @@ struct Fake {
     sent: Mutex<Vec<(String, u32, String)>>,
     /// The rows of its outbox, which are never deleted, as if each host died before it could.
     outbox: Mutex<Vec<(String, NewJob)>>,
+    /// The tenant whose outboxes and receivers of webhooks are so slow that nothing of theirs ends.
+    slow: Mutex<Option<TenantId>>,
+    /// The services whose outboxes were begun to be drained.
+    drained: Mutex<Vec<ServiceId>>,
+    /// What the next drains result in, before the rows are handed over.
+    drains: Mutex<VecDeque<elias_api::Result<DrainOutcome>>>,
+    /// What was recorded of its outbox.
+    recorded: Mutex<Vec<String>>,
+}
+
+impl Fake {
+    /// Waits for ever, if it is the slow tenant's.
+    fn wait(&self, tenant: &TenantId) -> BoxFuture<'static, ()> {
+        let is_slow = self.slow.lock().as_ref() == Some(tenant);
+        if is_slow { std::future::pending().boxed() } else { std::future::ready(()).boxed() }
+    }
 }
 
 impl Services for Fake {
@@ -64,22 +83,41 @@ impl Services for Fake {
 
     fn deliver(&self, delivery: WebhookDelivery) -> BoxFuture<'static, RunEnd> {
         let ending = Self::receive(&delivery);
+        let waits = self.wait(&delivery.service.tenant);
         self.sent.lock().push((delivery.id, delivery.record.attempt, delivery.event));
-        async move { RunEnd { ending, version: Some(1) } }.boxed()
+        async move {
+            waits.await;
+            RunEnd { ending, version: Some(1) }
+        }
+        .boxed()
     }
 
-    fn drain_outbox(&self, _: &ServiceId, backends: TriggerBackends) -> BoxFuture<'static, elias_api::Result<bool>> {
+    fn drain_outbox(
+        &self,
+        id: &ServiceId,
+        backends: TriggerBackends,
+    ) -> BoxFuture<'static, elias_api::Result<DrainOutcome>> {
+        if let Some(drained) = self.drains.lock().pop_front() {
+            return async move { drained }.boxed();
+        }
         let rows = self.outbox.lock().clone();
+        let waits = self.wait(&id.tenant);
+        self.drained.lock().push(id.clone());
         async move {
+            waits.await;
             for (id, job) in rows {
                 backends
                     .enqueue_once(origin(0), id, job)
                     .await
                     .map_err(|error| elias_api::Error::new(elias_api::Code::Internal, error.message))?;
             }
-            Ok(true)
+            Ok(DrainOutcome { is_empty: true, ..DrainOutcome::default() })
         }
         .boxed()
+    }
+
+    fn record_outbox(&self, _: &ServiceId, error: String) {
+        self.recorded.lock().push(error);
     }
 }
 
@@ -99,7 +137,7 @@ fn shop() -> ServiceId {
 }
 
 fn returns() -> Handler {
-    Box::new(|_| async { Ending::Returned("null".to_owned()) }.boxed())
+    Box::new(|_| async { AttemptResult::Returned("null".to_owned()) }.boxed())
 }
 
 /// A store with a tenant whose service `shop` has these triggers.
@@ -118,6 +156,10 @@ async fn bench(triggers: Value, handler: Handler) -> Bench {
         ran: Mutex::default(),
         sent: Mutex::default(),
         outbox: Mutex::default(),
+        slow: Mutex::default(),
+        drained: Mutex::default(),
+        drains: Mutex::default(),
+        recorded: Mutex::default(),
     };
     Bench { store, settings, services: Arc::new(services), _folder: folder }
 }
@@ -220,7 +262,7 @@ async fn each_job_runs_once_whichever_of_two_hosts_takes_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_that_fails_is_retried_and_then_dead_with_its_stack_and_can_be_retried_by_hand() {
     let retry = json!({ "attempts": 2, "first": "100ms", "jitter": false });
-    let fails: Handler = Box::new(|_| async { Ending::Failed("Error: no\n  at index.js:3".to_owned()) }.boxed());
+    let fails: Handler = Box::new(|_| async { AttemptResult::Failed("Error: no\n  at index.js:3".to_owned()) }.boxed());
     let bench = bench(json!({ "jobs": { "charge": { "retry": retry } } }), fails).await;
     let runner = bench.runner("one");
     runner.start();
@@ -247,9 +289,9 @@ async fn a_job_that_fails_is_retried_and_then_dead_with_its_stack_and_can_be_ret
 async fn a_job_that_is_rejected_or_asks_for_another_time_gets_it() {
     let handler: Handler = Box::new(|run| {
         let ending = match (&run.message, run.record.attempt) {
-            (Message::Job(job), _) if job.name == "never" => Ending::Rejected("not mine".to_owned()),
-            (_, 1) => Ending::RetryRequested { after: Some(Duration::ZERO), reason: "later".to_owned() },
-            _ => Ending::Returned("7".to_owned()),
+            (Message::Job(job), _) if job.name == "never" => AttemptResult::Rejected("not mine".to_owned()),
+            (_, 1) => AttemptResult::RetryRequested { after: Some(Duration::ZERO), reason: "later".to_owned() },
+            _ => AttemptResult::Returned("7".to_owned()),
         };
         async move { ending }.boxed()
     });
@@ -278,7 +320,7 @@ async fn no_more_jobs_run_at_a_time_than_their_kind_allows() {
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
             active.lock().0 -= 1;
-            Ending::Returned("null".to_owned())
+            AttemptResult::Returned("null".to_owned())
         }
         .boxed()
     });
@@ -299,9 +341,9 @@ async fn jobs_of_a_service_that_cannot_run_wait_and_lose_no_attempt() {
     let circuit = Arc::clone(&open);
     let handler: Handler = Box::new(move |_| {
         let ending = if circuit.load(Ordering::Relaxed) {
-            Ending::NotRun { times: 1, reason: "circuit-open".to_owned() }
+            AttemptResult::NotRun { times: 1, reason: "circuit-open".to_owned() }
         } else {
-            Ending::Returned("null".to_owned())
+            AttemptResult::Returned("null".to_owned())
         };
         async move { ending }.boxed()
     });
@@ -355,7 +397,7 @@ async fn a_running_job_is_cancelled_and_a_host_that_ends_gives_its_own_back() {
     let handler: Handler = Box::new(|mut run| {
         async move {
             drop(run.cancelled.wait_for(|is_cancelled| *is_cancelled).await);
-            Ending::Cancelled
+            AttemptResult::Cancelled
         }
         .boxed()
     });
@@ -388,7 +430,7 @@ async fn events_come_in_order_by_subject_and_each_once_with_two_hosts() {
             assert!(active.lock().insert(subject.clone()), "two of {subject} at a time");
             tokio::time::sleep(Duration::from_millis(3)).await;
             active.lock().remove(&subject);
-            Ending::Returned("null".to_owned())
+            AttemptResult::Returned("null".to_owned())
         }
         .boxed()
     });

@@ -195,8 +195,8 @@ impl Job {
 
     /// The guard that gives the job up when it is dropped: the compiler is killed, and the thread that waits for it
     /// goes on.
-    pub(crate) fn abandon_on_drop(&self) -> Abandon {
-        Abandon(self.clone())
+    pub(crate) fn abandon_on_drop(&self) -> AbandonOnDrop {
+        AbandonOnDrop(self.clone())
     }
 
     fn watch(&self, mut child: Child) {
@@ -221,9 +221,9 @@ impl Job {
 }
 
 /// Gives a [`Job`] up when it is dropped.
-pub(crate) struct Abandon(Job);
+pub(crate) struct AbandonOnDrop(Job);
 
-impl Drop for Abandon {
+impl Drop for AbandonOnDrop {
     fn drop(&mut self) {
         let mut state = self.0.state();
         state.abandoned = true;

@@ -12,7 +12,7 @@ use wasmparser::{Parser, Payload};
 /// `compile-limit`; `bad-component` for what is cut short or no WebAssembly.
 pub(crate) fn check(bytes: &[u8], limits: &Limits) -> Result<(), Error> {
     let mut code_bytes: u64 = 0;
-    // What is nested in a component is parsed too.
+    // Modules nested in a component are parsed too.
     for payload in Parser::new(0).parse_all(bytes) {
         let payload = payload
             .map_err(|error| Error::new(ErrorCode::BadComponent, format!("the component is not valid: {error}")))?;

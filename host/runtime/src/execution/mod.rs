@@ -1,10 +1,10 @@
 //! Executions: the record of one, on whose behalf it runs, the handle to it, and what it is measured by.
 
+mod handle;
 mod meter;
-mod running;
 
+pub use handle::ExecutionHandle;
 pub use meter::{CallMeter, HostCall};
-pub use running::Running;
 
 pub(crate) use meter::Meter;
 

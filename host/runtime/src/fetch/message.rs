@@ -45,7 +45,7 @@ pub(super) fn request(parts: &request::Parts, body: &[Bytes]) -> Result<Vec<u8>,
     };
     let scheme = if parts.uri.scheme_str() == Some("https") { "https" } else { "http" };
     let path = parts.uri.path_and_query().map_or("", |path| path.as_str());
-    // What belongs to the connection is not the guest's.
+    // Fields of the connection are not the guest's.
     let fields = || parts.headers.iter().filter(|(name, _)| !DEFAULT_FORBIDDEN_HEADERS.contains(name));
     let texts = [parts.method.as_str(), scheme, authority, path];
     let head_bytes: usize = texts.iter().map(|text| 4 + text.len()).sum();

@@ -11,9 +11,9 @@ mod response_body;
 pub use response_body::Body;
 
 use crate::error::Error;
-use crate::execution::{Caller, Meter, Running};
+use crate::execution::{Caller, ExecutionHandle, Meter};
 use crate::instance::{InstanceState, LoadedComponent};
-use crate::recycling::{Handler, InstancePool};
+use crate::recycling::{Handler, InstancePool, InstanceSource};
 use crate::run::{self, ActiveInstance, ExecutionRecord};
 use crate::schedule::Scheduled;
 use bytes::Bytes;
@@ -45,6 +45,7 @@ const FUNCTION: &str = "handle";
 type GuestResponse = Result<http::Response<HyperOutgoingBody>, HttpErrorCode>;
 
 /// Where a component's handler of requests is.
+#[derive(Clone)]
 pub(crate) enum FetchExport {
     Messages { pre: InstancePre<InstanceState>, function: ComponentExportIndex },
     Proxy(ProxyPre<InstanceState>),
@@ -120,7 +121,7 @@ where
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let (export, request_bytes) = (&pool.template().export, component.limits.request_bytes);
-    // Who expects a word before it sends the body gets it when the guest reads.
+    // A client that expects `100 Continue` before it sends the body gets it when the guest reads.
     let expects = request.headers_mut().remove(EXPECT).is_some();
     let is_too_large = request.body().size_hint().lower() > request_bytes;
     let takes_ahead = matches!(export, FetchExport::Messages { .. }) && !expects && !is_too_large;
@@ -131,7 +132,7 @@ where
         false => RequestBody::of(Box::pin(body)),
     };
     let permit = component.admit()?;
-    let running = parts.extensions.remove::<Running>().unwrap_or_default();
+    let running = parts.extensions.remove::<ExecutionHandle>().unwrap_or_default();
     let caller = parts.extensions.remove::<Arc<Caller>>();
     let caller = caller.or_else(|| parts.extensions.remove::<Caller>().map(Arc::new)).unwrap_or_default();
     let extensions = std::mem::take(&mut parts.extensions);
@@ -141,7 +142,8 @@ where
     if is_too_large {
         return Err(record.fail(run::request_too_large(component)));
     }
-    let mut instance = match ActiveInstance::new(pool, &record, caller, extensions) {
+    let source = InstanceSource::Pool(Arc::clone(pool));
+    let mut instance = match ActiveInstance::new(source, &record, caller, extensions) {
         Ok(instance) => instance,
         Err(error) => return Err(record.fail(error)),
     };

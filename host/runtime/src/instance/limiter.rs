@@ -36,6 +36,12 @@ impl Limiter {
         self.used = used;
         self.meter.memory(used.memory_bytes);
     }
+
+    /// The instance's memory began with so many bytes more than its component says: a worker's heap has grown.
+    pub(crate) fn restored(&mut self, bytes: usize) {
+        self.used.memory_bytes += bytes as u64;
+        self.meter.memory(self.used.memory_bytes);
+    }
 }
 
 impl ResourceLimiter for Limiter {

@@ -48,7 +48,7 @@ impl Bases {
         named.map(|loaded| Arc::clone(&loaded.base)).ok_or_else(|| {
             let message = format!(
                 "this host does not have the base {digest} of the component's memory; load the component's \
-                 self-contained form, or build it with the elias-build of this host's version"
+                 bundled form, or build it with the elias-build of this host's version"
             );
             Error::new(ErrorCode::UnknownBase, message)
         })

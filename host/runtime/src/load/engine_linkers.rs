@@ -17,7 +17,13 @@ pub(crate) enum CompilePolicy {
 }
 
 /// A linker that has an engine.
-pub(super) type EngineLinker = Arc<Linker<InstanceState>>;
+pub(super) struct EngineLinker {
+    pub(super) linker: Linker<InstanceState>,
+    /// The sections by which a thin component imports the engine.
+    pub(super) import: Vec<u8>,
+    /// Bytes of the engine's stack; see [`elias_contract::image::stack_bytes`].
+    pub(super) stack_bytes: usize,
+}
 
 /// For each engine, by digest, a linker that has it.
 #[derive(Default)]
@@ -27,14 +33,14 @@ pub(super) struct EngineLinkers {
 
 /// An engine's linker, once there is one. The lock is held while the engine is compiled, so that an engine which many
 /// components bring at once is compiled once.
-type Slot = Mutex<Option<EngineLinker>>;
+type Slot = Mutex<Option<Arc<EngineLinker>>>;
 
 impl EngineLinkers {
     /// The linker of an engine that a component brought before; none if none did.
     ///
     /// # Errors
     /// [`Busy`].
-    pub(super) fn get(&self, digest: &str, compiling: CompilePolicy) -> Result<Option<EngineLinker>, Busy> {
+    pub(super) fn get(&self, digest: &str, compiling: CompilePolicy) -> Result<Option<Arc<EngineLinker>>, Busy> {
         let slot = self.slots().get(digest).cloned();
         slot.map_or(Ok(None), |slot| lock(&slot, compiling).map(|linker| linker.clone()))
     }
@@ -48,8 +54,8 @@ impl EngineLinkers {
         &self,
         digest: &str,
         compiling: CompilePolicy,
-        make: impl FnOnce() -> Result<Option<Linker<InstanceState>>, Error>,
-    ) -> Result<Option<EngineLinker>, Error> {
+        make: impl FnOnce() -> Result<Option<EngineLinker>, Error>,
+    ) -> Result<Option<Arc<EngineLinker>>, Error> {
         let slot = Arc::clone(self.slots().entry(digest.to_owned()).or_default());
         let Ok(mut linker) = lock(&slot, compiling) else { return Ok(None) };
         if let Some(linker) = linker.as_ref() {
@@ -72,7 +78,7 @@ impl EngineLinkers {
     /// behind.
     fn forget(&self, digest: &str, slot: &Arc<Slot>) {
         let mut slots = self.slots();
-        // Who has the slot by now got it from the map, which is ours here.
+        // A holder of the slot got it from the map, which is ours here.
         if Arc::strong_count(slot) == 2 {
             slots.remove(digest);
         }
@@ -83,7 +89,7 @@ impl EngineLinkers {
 pub(super) struct Busy;
 
 /// Locks a slot, once nobody compiles into it.
-fn lock(slot: &Slot, compiling: CompilePolicy) -> Result<MutexGuard<'_, Option<EngineLinker>>, Busy> {
+fn lock(slot: &Slot, compiling: CompilePolicy) -> Result<MutexGuard<'_, Option<Arc<EngineLinker>>>, Busy> {
     match (slot.try_lock(), compiling) {
         (Some(linker), _) => Ok(linker),
         (None, CompilePolicy::Allowed) => Ok(slot.lock()),

@@ -2,19 +2,24 @@
 //!
 //! - `engine_linkers`: the JavaScript engines that components are made with.
 //! - `bases`: the memories that their images begin with.
+//! - `digests`: the SHA-256 of a component, without that of an engine that is known.
+//! - `shared_code`: compiled code that components of one shape share.
 //! - `interfaces`: what a component imports.
 //! - `options`: what a component is loaded with.
 //! - `errors`: why one is not loaded.
 
 mod bases;
+mod digests;
 mod engine_linkers;
 mod errors;
 mod interfaces;
 mod options;
+mod shared_code;
 
 pub use options::{CompiledComponent, LoadOptions};
 
 pub(crate) use engine_linkers::CompilePolicy;
+pub(crate) use shared_code::LinkedCode;
 
 use crate::app::App;
 use crate::capability::ErasedCapability;
@@ -31,14 +36,17 @@ use crate::memory::Image;
 use crate::pricing::HostFunction;
 use crate::recycling::Instances;
 use crate::schedule::{CpuShare, Scheduler};
+use crate::worker::{HeapLayout, HeapOrigin};
 use bases::Bases;
+use digests::Digests;
 use elias_contract::ErrorCode;
 use elias_contract::image::{self, SeparatedComponent};
-use elias_contract::layout::{self, EngineBinding};
+use elias_contract::layout::{self, EngineBinding, Layout};
 use elias_contract::manifest::Manifest;
 use engine_linkers::{EngineLinker, EngineLinkers};
 use errors::{bad_component, bad_image, bad_layout, image_not_stored, not_configured, other_compiler};
 use interfaces::{ImportedCapability, foreign_import, imported_capabilities};
+use shared_code::SharedCode;
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -62,6 +70,9 @@ pub(crate) struct Loader {
     bases: Bases,
     /// The engines that components were made with so far.
     engines: EngineLinkers,
+    /// The code of the components of `elias-build` that are loaded.
+    shared: SharedCode,
+    digests: Digests,
     logs: Budgets,
     scheduler: Arc<Scheduler>,
     instances: Arc<Instances>,
@@ -107,6 +118,8 @@ impl Loader {
             known_engines,
             bases: Bases::new(bases),
             engines: EngineLinkers::default(),
+            shared: SharedCode::default(),
+            digests: Digests::default(),
             logs: Budgets::default(),
             scheduler,
             instances,
@@ -159,10 +172,18 @@ impl Loader {
         job: &Job,
     ) -> Result<Option<LinkedComponent>, Error> {
         self.check_size(bytes.len() as u64)?;
-        // The digest of a megabyte takes as long as a tenth of all the rest.
+        let layout = layout::read_with(bytes, |digest| self.known_engines.get(digest).map(|module| &**module));
+        let layout = layout.map_err(bad_layout)?;
+        let engine = match &layout.engine {
+            Some(EngineBinding::Carried { module, digest, section }) => {
+                Some((digest.clone(), section.end - module.len()..section.end))
+            }
+            _ => None,
+        };
+        // The digest takes as long as all the rest.
         std::thread::scope(|scope| {
-            let digest = scope.spawn(|| elias_contract::digest(bytes));
-            self.link_measured(bytes, compiling, job, || {
+            let digest = scope.spawn(|| self.digests.of(bytes, engine.as_ref()));
+            self.link_measured(bytes, layout, compiling, job, || {
                 digest.join().unwrap_or_else(|_| elias_contract::digest(bytes))
             })
         })
@@ -171,26 +192,22 @@ impl Loader {
     fn link_measured(
         &self,
         bytes: &[u8],
+        layout: Layout<'_>,
         compiling: CompilePolicy,
         job: &Job,
         digest: impl FnOnce() -> String,
     ) -> Result<Option<LinkedComponent>, Error> {
-        let layout = layout::read(bytes).map_err(bad_layout)?;
-        let (thin, linker, engine) = match layout.engine {
-            None => (Cow::Borrowed(bytes), None, None),
+        let (engine, linker, separated) = match layout.engine {
+            None => (None, None, None),
             Some(EngineBinding::Imported { digest }) => {
                 let Some(linker) = self.known_engine(&digest, compiling, job)? else { return Ok(None) };
-                (Cow::Borrowed(bytes), Some(linker), Some(digest))
+                (Some(digest), Some(linker), Some(image::separate(bytes).map_err(bad_image)?))
             }
             Some(EngineBinding::Carried { module, digest, section }) => {
                 let Some(linker) = self.engine(&digest, module, compiling, job)? else { return Ok(None) };
-                let thin = layout::leave_out(bytes, module, &digest, section).map_err(bad_layout)?;
-                (Cow::Owned(thin), Some(linker), Some(digest))
+                let separated = image::separate_carried(bytes, &section, &linker.import).map_err(bad_image)?;
+                (Some(digest), Some(linker), Some(separated))
             }
-        };
-        let separated = match engine {
-            None => None,
-            Some(_) => Some(image::separate(&thin).map_err(bad_image)?),
         };
         if let Some(separated) = &separated
             && separated.memory_bytes as u64 > self.limits.memory_bytes
@@ -202,47 +219,85 @@ impl Loader {
             );
             return Err(Error::new(ErrorCode::BadComponent, message));
         }
-        let host_engine = if separated.is_some() { &self.own } else { &self.other };
-        let component = separated.as_ref().map_or(&*thin, |separated| &*separated.component);
-        let kept = self.cache.as_ref().and_then(|cache| cache.kept_component(&host_engine.engine, component));
-        let compiled = match kept {
-            Some(compiled) => compiled,
-            None if compiling == CompilePolicy::Forbidden => return Ok(None),
-            None if separated.is_some() => self.compile(host_engine, Kind::Application, component, job)?,
-            None => self.compile(host_engine, Kind::Component, component, job)?,
+        let manifest = layout.manifest;
+        let code = match (&separated, &linker) {
+            (Some(separated), Some(engine)) => {
+                self.shared_code(&separated.component, engine, manifest.as_ref(), compiling, job)?
+            }
+            _ => {
+                let linker = &self.other.linker;
+                self.link_code(Kind::Component, linker, bytes, manifest.as_ref(), compiling, job)?.map(Arc::new)
+            }
         };
-        let pre = linker.as_deref().unwrap_or(&host_engine.linker).instantiate_pre(&compiled);
-        let pre = pre.map_err(|error| foreign_import(&compiled, &self.functions, layout.manifest.as_ref(), &error))?;
-        let Some(exports) = Exports::find(&compiled, pre) else {
-            let message = "the component exports none of wasi:http/incoming-handler@0.2, elias:component/call@0.1.0, \
-                           and elias:triggers/schedule@0.1.0, job and event";
-            return Err(Error::new(ErrorCode::MissingExport, message));
-        };
+        let Some(code) = code else { return Ok(None) };
+        let wasmtime = if separated.is_some() { self.own.engine.clone() } else { self.other.engine.clone() };
         let digest = digest();
         let image = match separated {
             None => None,
             Some(separated) => Some(Arc::new(self.image(&digest, &separated, layout.base.as_deref())?)),
         };
-        let (name, version) = match &layout.manifest {
+        let heap = match (&image, &engine, &linker) {
+            (Some(image), Some(engine), Some(linker)) if code.exports.handlers().worker => {
+                let origin = HeapOrigin { component: digest.clone(), engine: engine.clone(), image: image.digest() };
+                Some(HeapLayout { origin: Arc::new(origin), stack_bytes: linker.stack_bytes })
+            }
+            _ => None,
+        };
+        let (name, version) = match &manifest {
             Some(manifest) => (manifest.name.clone(), manifest.version.clone()),
             None => (digest[..12].to_owned(), "0.0.0".to_owned()),
         };
         let source_map = layout.source_map.and_then(|json| String::from_utf8(json.to_vec()).ok());
+        Ok(Some(LinkedComponent { wasmtime, engine, image, heap, name, version, digest, manifest, code, source_map }))
+    }
+
+    /// The code of a component of `elias-build` without its image, which it shares with others; none as in
+    /// [`Self::link_code`].
+    fn shared_code(
+        &self,
+        component: &[u8],
+        engine: &EngineLinker,
+        manifest: Option<&Manifest>,
+        compiling: CompilePolicy,
+        job: &Job,
+    ) -> Result<Option<Arc<LinkedCode>>, Error> {
+        let digest = elias_contract::digest(component);
+        if let Some(code) = self.shared.get(&digest) {
+            if let Some(cache) = &self.cache {
+                cache.touch_component(&self.own.engine, &digest);
+            }
+            return Ok(Some(code));
+        }
+        let code = self.link_code(Kind::Application, &engine.linker, component, manifest, compiling, job)?;
+        Ok(code.map(|code| self.shared.insert(digest, code)))
+    }
+
+    /// The code of a component, linked; none if it would have to be compiled, and must not.
+    fn link_code(
+        &self,
+        kind: Kind,
+        linker: &Linker<InstanceState>,
+        component: &[u8],
+        manifest: Option<&Manifest>,
+        compiling: CompilePolicy,
+        job: &Job,
+    ) -> Result<Option<LinkedCode>, Error> {
+        let wasmtime = if kind == Kind::Component { &self.other.engine } else { &self.own.engine };
+        let kept = self.cache.as_ref().and_then(|cache| cache.kept_component(wasmtime, component));
+        let compiled = match kept {
+            Some(compiled) => compiled,
+            None if compiling == CompilePolicy::Forbidden => return Ok(None),
+            None => self.compile(wasmtime, kind, component, job)?,
+        };
+        let pre = linker.instantiate_pre(&compiled);
+        let pre = pre.map_err(|error| foreign_import(&compiled, &self.functions, manifest, &error))?;
+        let Some(exports) = Exports::find(&compiled, pre) else {
+            let message = "the component exports none of wasi:http/incoming-handler@0.2, elias:component/call@0.1.0, \
+                           and elias:triggers/schedule@0.1.0, job, event, events and worker";
+            return Err(Error::new(ErrorCode::MissingExport, message));
+        };
         let imported = imported_capabilities(&compiled, &self.capabilities);
-        let manifest = layout.manifest;
-        let wasmtime = host_engine.engine.clone();
-        Ok(Some(LinkedComponent {
-            wasmtime,
-            engine,
-            image,
-            name,
-            version,
-            digest,
-            manifest,
-            exports,
-            source_map,
-            imported,
-        }))
+        Ok(Some(LinkedCode { exports, imported }))
     }
 
     /// The initial content of the component's memories.
@@ -257,13 +312,13 @@ impl Loader {
     }
 
     /// Compiles a component, and keeps its code.
-    fn compile(&self, host_engine: &LinkedEngine, kind: Kind, component: &[u8], job: &Job) -> Result<Component, Error> {
+    fn compile(&self, wasmtime: &Engine, kind: Kind, component: &[u8], job: &Job) -> Result<Component, Error> {
         compiler::check(component, &self.limits)?;
-        let code = self.compiler.compile(&host_engine.engine, kind, component, job)?;
+        let code = self.compiler.compile(wasmtime, kind, component, job)?;
         let made = match &self.cache {
-            Some(cache) => cache.keep_component(&host_engine.engine, component, &code),
+            Some(cache) => cache.keep_component(wasmtime, component, &code),
             // SAFETY: this program compiled it just now, here or in a child.
-            None => unsafe { Component::deserialize(&host_engine.engine, &code) },
+            None => unsafe { Component::deserialize(wasmtime, &code) },
         };
         made.map_err(other_compiler)
     }
@@ -288,38 +343,28 @@ impl Loader {
 
     /// Gives a component what it was granted.
     pub(crate) async fn configure(&self, linked: LinkedComponent, options: &LoadOptions) -> Result<App, Error> {
-        let LinkedComponent {
-            wasmtime,
-            engine: _,
-            image,
-            name,
-            version,
-            digest,
-            manifest,
-            exports,
-            source_map,
-            imported,
-        } = linked;
+        let LinkedComponent { wasmtime, engine: _, image, heap, name, version, digest, manifest, code, source_map } =
+            linked;
         let name = options.name.clone().unwrap_or(name);
         // The empty path is the current folder for joining, and no folder at all for opening.
         let folder = if options.folder.as_os_str().is_empty() { ".".into() } else { options.folder.clone() };
         let component = ComponentInfo { name, version, digest, folder };
         let mut granted = Vec::new();
-        for ImportedCapability { capability, interface } in imported {
+        for ImportedCapability { capability, interface } in &code.imported {
             let name = capability.name();
             let grant = capability.configure(&component, options.grants.get(name)).await;
             granted.push(grant.map_err(|error| {
                 let needed_by = manifest
                     .as_ref()
-                    .and_then(|manifest| manifest.first_use_of(&interface).or_else(|| manifest.first_use(name)));
-                not_configured(&component, name, &interface, needed_by, &error)
+                    .and_then(|manifest| manifest.first_use_of(interface).or_else(|| manifest.first_use(name)));
+                not_configured(&component, name, interface, needed_by, &error)
             })?);
         }
         let component = self.loaded(component, granted, source_map, options);
         let group = options.share.as_ref().map(|share| self.instances.group(&share.group));
         let fuel = component.limits.fuel;
-        let parts = InstanceParts { engine: wasmtime, image, fuel, instances: &self.instances, group };
-        Ok(App::new(component, manifest, HandlerPools::new(exports, &parts)))
+        let parts = InstanceParts { engine: wasmtime, image, heap, fuel, instances: &self.instances, group };
+        Ok(App::new(component, manifest, HandlerPools::new(code, &parts)))
     }
 
     /// The state that all executions of a component share.
@@ -344,15 +389,19 @@ impl Loader {
     }
 
     /// The linker that has the engine with this digest, which a component left out; none as in [`Self::engine`].
-    fn known_engine(&self, digest: &str, compiling: CompilePolicy, job: &Job) -> Result<Option<EngineLinker>, Error> {
+    fn known_engine(
+        &self,
+        digest: &str,
+        compiling: CompilePolicy,
+        job: &Job,
+    ) -> Result<Option<Arc<EngineLinker>>, Error> {
         if let Some(module) = self.known_engines.get(digest) {
             return self.engine(digest, module, compiling, job);
         }
         // Another component may have brought it.
         let Ok(brought) = self.engines.get(digest, compiling) else { return Ok(None) };
         brought.map(Some).ok_or_else(|| {
-            let message =
-                format!("this host does not have the engine {digest}; load the component's self-contained form");
+            let message = format!("this host does not have the engine {digest}; load the component's bundled form");
             Error::new(ErrorCode::UnknownEngine, message)
         })
     }
@@ -365,8 +414,9 @@ impl Loader {
         module: &[u8],
         compiling: CompilePolicy,
         job: &Job,
-    ) -> Result<Option<EngineLinker>, Error> {
+    ) -> Result<Option<Arc<EngineLinker>>, Error> {
         self.engines.get_or_make(digest, compiling, || {
+            let import = layout::engine_import_sections(module, digest).map_err(bad_layout)?;
             let kept = self.cache.as_ref().and_then(|cache| cache.kept_module(&self.own.engine, module));
             let compiled = match kept {
                 Some(compiled) => compiled,
@@ -375,7 +425,8 @@ impl Loader {
             };
             let mut linker = self.own.linker.clone();
             linker.root().module(&layout::engine_import(digest), &compiled).map_err(bad_component)?;
-            Ok(Some(linker))
+            let stack_bytes = image::stack_bytes(module).map_err(bad_image)?;
+            Ok(Some(EngineLinker { linker, import, stack_bytes }))
         })
     }
 }
@@ -385,18 +436,23 @@ pub(crate) struct LinkedComponent {
     wasmtime: Engine,
     engine: Option<String>,
     image: Option<Arc<Image>>,
+    heap: Option<HeapLayout>,
     name: String,
     version: String,
     digest: String,
     manifest: Option<Manifest>,
-    exports: Exports,
+    code: Arc<LinkedCode>,
     source_map: Option<String>,
-    imported: Vec<ImportedCapability>,
 }
 
 impl From<LinkedComponent> for CompiledComponent {
     fn from(linked: LinkedComponent) -> Self {
-        let capabilities = linked.imported.iter().map(|imported| imported.capability.name().to_owned()).collect();
-        Self { manifest: linked.manifest, engine: linked.engine, capabilities, handlers: linked.exports.handlers() }
+        let capabilities = linked.code.imported.iter().map(|imported| imported.capability.name().to_owned()).collect();
+        Self {
+            manifest: linked.manifest,
+            engine: linked.engine,
+            capabilities,
+            handlers: linked.code.exports.handlers(),
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! Leaves secrets out of a text.
+//! Replaces secrets in a text of a guest.
 
 use std::borrow::Cow;
 
@@ -64,7 +64,7 @@ mod tests {
         for bytes_max in 2..9 {
             check("x hunter2 and more", &["hunter2"], bytes_max, if bytes_max > 2 { "x [redacted]" } else { "x " });
         }
-        // What a short replacement makes room for is not filled up: it could be half of another secret.
+        // The room that a short replacement leaves is not filled up: it could be half of another secret.
         check("hunter2hunter2", &["hunter2"], 7, "[redacted]");
         check("éhunter2", &["hunter2"], 1, "");
     }

@@ -50,7 +50,7 @@ impl ImageFile {
     }
 
     fn map(file: File, len: usize) -> io::Result<Self> {
-        // What lies beyond the end of a file cannot be read.
+        // Pages beyond the end of a file cannot be read.
         if file.metadata()?.len() < len as u64 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }

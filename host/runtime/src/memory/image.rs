@@ -7,6 +7,7 @@
 
 use super::file::ImageFile;
 use crate::compiled_cache::CompiledCache;
+use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::io;
 use std::ops::Range;
@@ -82,22 +83,33 @@ impl Image {
         data: &[(usize, &[u8])],
         bases: &[Arc<Base>],
     ) -> io::Result<Self> {
-        let mut memory = vec![0; len];
-        for (at, bytes) in data {
-            memory[*at..at + bytes.len()].copy_from_slice(bytes);
-        }
         let page = rustix::param::page_size();
         let own_pages = |base: &Base| -> Vec<usize> {
-            let pages = memory.chunks(page).enumerate();
-            pages.filter(|(number, own)| base.part(number * page..(number + 1) * page) != *own).map(|it| it.0).collect()
+            let mut assembled = vec![0; page];
+            let differs = |number: &usize| {
+                let place = number * page..((number + 1) * page).min(len);
+                let own: &[u8] = match part_of(data, &place) {
+                    Some(bytes) => bytes,
+                    None => {
+                        let own = &mut assembled[..place.len()];
+                        own.fill(0);
+                        write_data(data, &place, own);
+                        own
+                    }
+                };
+                base.part(place) != own
+            };
+            (0..len.div_ceil(page)).filter(differs).collect()
         };
         let nearest = bases.iter().map(|base| (own_pages(base), base)).min_by_key(|(pages, _)| pages.len());
         // Of another engine the base has nothing in common but by chance.
         match nearest.filter(|(pages, _)| pages.len() < len / page / 2) {
             Some((pages, base)) => Self::of(cache, digest, len, Some(Arc::clone(base)), &pages, |place, out| {
-                out.copy_from_slice(&memory[place]);
+                write_data(data, &place, out);
             }),
             None => {
+                let mut memory = vec![0; len];
+                write_data(data, &(0..len), &mut memory);
                 let file = ImageFile::new(cache, &format!("{digest}.image"), &memory)?;
                 Ok(Self { len, base: None, own: vec![Own { place: 0..len, offset: 0 }], file })
             }
@@ -124,12 +136,7 @@ impl Image {
         Self::of(cache, digest, len, Some(Arc::clone(base)), &pages, |place, out| {
             let known = base.part(place.clone());
             out[..known.len()].copy_from_slice(known);
-            let first = data.partition_point(|(at, bytes)| at + bytes.len() <= place.start);
-            for (at, bytes) in data[first..].iter().take_while(|(at, _)| *at < place.end) {
-                let common = place.start.max(*at)..place.end.min(at + bytes.len());
-                out[common.start - place.start..common.end - place.start]
-                    .copy_from_slice(&bytes[common.start - at..common.end - at]);
-            }
+            write_data(data, &place, out);
         })
     }
 
@@ -172,6 +179,15 @@ impl Image {
 
     pub(crate) fn len(&self) -> usize {
         self.len
+    }
+
+    /// SHA-256 of its length, as eight bytes in little-endian order, and its bytes; in hexadecimal. The same whatever
+    /// of it is shared. It takes milliseconds.
+    pub(crate) fn digest(&self) -> String {
+        let mut hasher = Sha256::new();
+        hasher.update((self.len as u64).to_le_bytes());
+        self.parts(0..self.len).for_each(|(_, part)| hasher.update(part));
+        format!("{:x}", hasher.finalize())
     }
 
     /// The mappings of a memory. A later one covers an earlier one.
@@ -223,6 +239,26 @@ impl Image {
     #[cfg(test)]
     pub(super) fn to_vec(&self) -> Vec<u8> {
         self.parts(0..self.len).flat_map(|(_, part)| part).copied().collect()
+    }
+}
+
+/// The index of the first data, by address, that does not end before `address`.
+fn first_from(data: &[(usize, &[u8])], address: usize) -> usize {
+    data.partition_point(|(at, bytes)| at + bytes.len() <= address)
+}
+
+/// The data at `place`, where they lie together.
+fn part_of<'a>(data: &[(usize, &'a [u8])], place: &Range<usize>) -> Option<&'a [u8]> {
+    let (at, bytes) = data.get(first_from(data, place.start))?;
+    bytes.get(place.start.checked_sub(*at)?..place.end - at)
+}
+
+/// Writes the data at `place` to `out`, which has what is between them.
+fn write_data(data: &[(usize, &[u8])], place: &Range<usize>, out: &mut [u8]) {
+    for (at, bytes) in data[first_from(data, place.start)..].iter().take_while(|(at, _)| *at < place.end) {
+        let common = place.start.max(*at)..place.end.min(at + bytes.len());
+        out[common.start - place.start..common.end - place.start]
+            .copy_from_slice(&bytes[common.start - at..common.end - at]);
     }
 }
 

@@ -4,6 +4,7 @@
 //! - `image`: what a memory holds before an execution begins: a base that all have, and pages of its own.
 //! - `file`: either, in a file that is kept and mapped.
 //! - `slot`: one memory: a reservation of address space with the image's files mapped into it, private to the slot.
+//! - `difference`: what a memory has that its image does not: a worker's heap.
 //! - `page_map`: which pages of a slot differ from the file, asked of the system and never of the guest; `faults`:
 //!   whether it has to be asked.
 //! - `stack`: the native stacks that guests run on.
@@ -12,14 +13,18 @@
 //! 1. A reservation has one owner: a slot, or the list of free ones.
 //! 2. In a slot the bytes below `Slot::len` can be read and written; what is above them, to the end of the guard, can
 //!    be neither. Compiled code relies on it: it checks no bounds.
-//! 3. When an execution begins, the memory has the image's bytes and the image's length.
-//! 4. Nothing but the guest touches a slot while the guest may run. `Slot::reset` is called between executions, and
+//! 3. When an execution begins, the memory has the image's bytes and the image's length; when a worker's turn begins,
+//!    those of its heap: the image, the heap's difference to it, and the heap's length.
+//! 4. Nothing but the guest touches a slot while the guest may run. `Slot::reset` is called between executions,
+//!    `Slot::changes` and `Slot::undo` between a worker's turns, and `Slot::restore` before the guest ever runs in it;
 //!    otherwise only what nobody owns any more is changed.
 //! 5. The guest runs, and host functions write for it, within `Slot::watch`, on the thread that called it.
 //!
 //! wasmtime asks [`Memories`] for a memory while it instantiates a component, and does not say for which one:
-//! [`instantiate`] leaves the image for it with the thread that polls, and takes the slot that was made of it.
+//! [`instantiate`] leaves the image for it with the thread that polls, and takes the slot that was made of it. A memory
+//! that is to be longer than its image has its length from the start, for wasmtime keeps a copy of it.
 
+mod difference;
 mod faults;
 mod file;
 mod image;
@@ -29,6 +34,7 @@ mod stack;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use difference::{ChangedPage, Difference, PAGE_BYTES, Page};
 pub(crate) use image::{Base, Image};
 pub(crate) use slot::Slot;
 pub(crate) use stack::{KEPT_BYTES as STACK_KEPT_BYTES, Mapping as Stack, Stacks};
@@ -43,13 +49,14 @@ use wasmtime::{LinearMemory, MemoryCreator, MemoryType};
 
 thread_local! {
     /// The memory for the component that this thread instantiates.
-    static INSTANTIATED: RefCell<Handover> = const { RefCell::new(Handover { image: None, slot: None }) };
+    static INSTANTIATED: RefCell<Handover> = const { RefCell::new(Handover { memory: None, slot: None }) };
     /// The stack that was made last for a guest of this thread.
     static STACK: RefCell<Option<Arc<Stack>>> = const { RefCell::new(None) };
 }
 
 struct Handover {
-    image: Option<Arc<Image>>,
+    /// The image, and the bytes that the memory is to have.
+    memory: Option<(Arc<Image>, usize)>,
     slot: Option<Arc<Slot>>,
 }
 
@@ -77,13 +84,15 @@ unsafe impl MemoryCreator for Memories {
         reserved: Option<usize>,
         guard: usize,
     ) -> Result<Box<dyn LinearMemory>, String> {
-        let image = INSTANTIATED.with_borrow_mut(|handover| handover.image.take());
-        let image = image.ok_or("a component of elias-build has one memory, which it is given with its image")?;
+        let memory = INSTANTIATED.with_borrow_mut(|handover| handover.memory.take());
+        let memory = memory.ok_or("a component of elias-build has one memory, which it is given with its image")?;
+        let (image, len) = memory;
         if image.len() != minimum {
             return Err(format!("the image has {} bytes, the memory {minimum}", image.len()));
         }
         let reserved = reserved.ok_or("memories are not reserved whole by this configuration")?;
         let slot = Slot::new(&self.reservations, &self.page_map, image, reserved, guard);
+        let slot = slot.and_then(|slot| if len > minimum { slot.grow(len).map(|()| slot) } else { Ok(slot) });
         let slot = Arc::new(slot.map_err(|error| format!("the system gives no memory: {error}"))?);
         INSTANTIATED.with_borrow_mut(|handover| handover.slot = Some(Arc::clone(&slot)));
         Ok(Box::new(Memory(slot)))
@@ -112,26 +121,33 @@ unsafe impl LinearMemory for Memory {
     }
 }
 
-/// Instantiates a component whose memory begins as `image`, and gives its slot beside what `instantiating` gives.
+/// Instantiates a component whose memory begins as `image`, or as this difference to it, and gives its slot beside what
+/// `instantiating` gives.
 ///
 /// # Errors
 /// Those of `instantiating`; and if the component has no memory.
 pub(crate) async fn instantiate<T>(
     image: &Arc<Image>,
+    difference: Option<&Difference>,
     instantiating: impl Future<Output = wasmtime::Result<T>>,
 ) -> wasmtime::Result<(T, Arc<Slot>)> {
+    let len = difference.map_or(image.len(), Difference::len);
     let mut instantiating = pin!(instantiating);
     let mut slot = None;
     let made = poll_fn(|cx| {
-        let image = slot.is_none().then(|| Arc::clone(image));
-        INSTANTIATED.set(Handover { image, slot: None });
+        let memory = slot.is_none().then(|| (Arc::clone(image), len));
+        INSTANTIATED.set(Handover { memory, slot: None });
         let polled = instantiating.as_mut().poll(cx);
-        let handover = INSTANTIATED.replace(Handover { image: None, slot: None });
+        let handover = INSTANTIATED.replace(Handover { memory: None, slot: None });
         slot = slot.take().or(handover.slot);
         polled
     })
     .await?;
     let slot = slot.ok_or_else(|| wasmtime::format_err!("the component has no memory"))?;
+    if let Some(difference) = difference {
+        // SAFETY: no function of the guest was called in it yet, and nobody else has it.
+        unsafe { slot.restore(difference) };
+    }
     Ok((made, slot))
 }
 

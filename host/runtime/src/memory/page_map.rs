@@ -168,11 +168,38 @@ fn read(file: &File, start: usize, len: usize, mut each: impl FnMut(Range<usize>
         file.read_exact_at(&mut entries[..wanted], ((start + at) / page * ENTRY_BYTES) as u64)?;
         for entry in entries[..wanted].as_chunks::<ENTRY_BYTES>().0 {
             let entry = u64::from_ne_bytes(*entry);
-            if entry & (ENTRY_IS_PRESENT | ENTRY_IS_SWAPPED) != 0 && entry & ENTRY_IS_FILE == 0 {
+            if is_written(entry) {
                 each(at..at + page);
             }
             at += page;
         }
     }
     Ok(())
+}
+
+/// Whether the page of this entry is no longer the file's. One that was swapped out, or that the system is moving, is
+/// not present, and is the mapping's own all the same.
+fn is_written(entry: u64) -> bool {
+    entry & (ENTRY_IS_PRESENT | ENTRY_IS_SWAPPED) != 0 && entry & ENTRY_IS_FILE == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_that_is_not_present_may_have_been_written_to() {
+        for (entry, wanted) in [
+            (0, false),
+            (ENTRY_IS_FILE, false),
+            (ENTRY_IS_PRESENT | ENTRY_IS_FILE, false),
+            (ENTRY_IS_SWAPPED | ENTRY_IS_FILE, false),
+            (ENTRY_IS_PRESENT, true),
+            (ENTRY_IS_SWAPPED, true),
+            // With the place in the swap file in the lower bits.
+            (ENTRY_IS_SWAPPED | 0x0012_3456, true),
+        ] {
+            assert_eq!(is_written(entry), wanted, "{entry:#x}");
+        }
+    }
 }

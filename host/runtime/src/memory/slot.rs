@@ -1,5 +1,6 @@
 //! A slot: one linear memory of a guest, reserved address space with an image mapped into it.
 
+use super::difference::PAGE_BYTES;
 use super::faults;
 use super::image::{FileMapping, Image};
 use super::page_map::PageMap;
@@ -169,7 +170,8 @@ impl Slot {
         self.reservation.start.as_ptr()
     }
 
-    pub(super) fn len(&self) -> usize {
+    /// Bytes that can be accessed.
+    pub(crate) fn len(&self) -> usize {
         self.len.load(Ordering::Relaxed)
     }
 
@@ -289,6 +291,54 @@ impl Slot {
         // SAFETY: accessible, by the invariants, and nobody else has the slot.
         give_back(unsafe { std::slice::from_raw_parts_mut(self.start().add(at), end - at) })?;
         Ok(true)
+    }
+
+    /// All of the memory.
+    ///
+    /// # Safety
+    /// As for [`Self::reset`], as long as the reference is there.
+    #[allow(clippy::mut_from_ref)] // what it leads to is no part of `self`, and the caller vouches for it
+    pub(super) unsafe fn bytes_mut(&self) -> &mut [u8] {
+        // SAFETY: accessible, by the invariants, and by the caller's word nobody else's at the moment.
+        unsafe { std::slice::from_raw_parts_mut(self.start(), self.len()) }
+    }
+
+    /// The pages that reach beyond the address `from` and can differ from the image, by number, with the address of
+    /// each: those that are the slot's own. All of them, if the system does not say which these are.
+    pub(super) fn own_pages(&self, from: usize) -> Vec<(u32, usize)> {
+        let len = self.len();
+        let mut ranges = Vec::new();
+        let asked = self.page_map.written(self.start() as usize, len, |range| ranges.push(range));
+        if let Err(error) = &asked {
+            tracing::warn!(%error, "the system does not say which pages were written to; all of them are compared");
+        }
+        if asked.is_err() || !self.page_map.knows() {
+            ranges.clear();
+            ranges.push(0..len);
+        }
+        self.private.store(ranges.iter().map(Range::len).sum(), Ordering::Relaxed);
+        let pages = ranges.into_iter().flat_map(|range| range.step_by(PAGE_BYTES)).filter(|&at| at + PAGE_BYTES > from);
+        // An address is below 4 GiB, so that a number fits.
+        pages.map(|at| ((at / PAGE_BYTES) as u32, at)).collect()
+    }
+
+    /// Whether a page has what the memory began with: the image's bytes, or zeros beyond it.
+    pub(super) fn is_initial(&self, at: usize, page: &[u8]) -> bool {
+        if at >= self.image.len() {
+            return page.iter().all(|&byte| byte == 0);
+        }
+        let mut parts = self.image.parts(at..at + page.len());
+        parts.all(|(place, image)| page[place.start - at..place.end - at] == *image)
+    }
+
+    /// Writes that into it.
+    pub(super) fn fill_initial(&self, at: usize, page: &mut [u8]) {
+        if at >= self.image.len() {
+            return page.fill(0);
+        }
+        for (place, image) in self.image.parts(at..at + page.len()) {
+            page[place.start - at..place.end - at].copy_from_slice(image);
+        }
     }
 
     /// Whether the memory is the image's, byte for byte.

@@ -1,9 +1,15 @@
 //! Slots under a seeded stream of writes, growths, resets and ends, by each way of asking the system.
 
+use super::difference::{Difference, PAGE_BYTES as HEAP_PAGE_BYTES};
 use super::image::{Base, Image};
 use super::page_map::PageMap;
 use super::slot::{RESET_BYTES_MAX, Reservations, Slot};
 use crate::compiled_cache::CompiledCache;
+use rustix::mm::{Advice, madvise};
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::os::unix::fs::{FileExt, PermissionsExt};
+use std::process::Command;
 use std::sync::Arc;
 
 const PAGE_BYTES: usize = 64 << 10;
@@ -73,21 +79,36 @@ fn an_image_is_the_same_whatever_of_it_is_shared() {
         let shared = Arc::new(Base::new(None, "base", &base.memory).expect("the system has room"));
         let other = Arc::new(Base::new(None, "other", &vec![9; PAGE_BYTES]).expect("the system has room"));
         let difference = base.difference(&memory);
+        // As a self-contained component has it: without its zeros.
+        let mut occupied: Vec<(usize, &[u8])> = Vec::new();
+        let mut at = 0;
+        for bytes in memory.chunk_by(|a, b| (*a == 0) == (*b == 0)) {
+            if bytes[0] != 0 {
+                occupied.push((at, bytes));
+            }
+            at += bytes.len();
+        }
         let images = [
+            Image::whole(None, "test", memory.len(), &occupied, &[]),
+            Image::whole(None, "test", memory.len(), &occupied, &[Arc::clone(&other), Arc::clone(&shared)]),
             Image::whole(None, "test", memory.len(), &[(0, &memory)], &[]),
             Image::whole(None, "test", memory.len(), &[(0, &memory)], &[Arc::clone(&other), Arc::clone(&shared)]),
             Image::whole(None, "test", memory.len(), &[(0, &memory)], &[other]),
             Image::difference(None, "test", memory.len(), &difference, &shared),
         ];
+        let mut digests = Vec::new();
         for (index, image) in images.into_iter().enumerate() {
             let image = image.expect("the system has room");
             assert!(image.to_vec() == memory, "round {round}, image {index}");
+            digests.push(image.digest());
             assert!(image.mapped().count() <= 9);
             let (start, end) = (numbers.below(memory.len()), numbers.below(memory.len()));
             let place = start.min(end)..start.max(end);
             let parts: Vec<u8> = image.parts(place.clone()).flat_map(|(_, part)| part).copied().collect();
             assert!(parts == memory[place]);
         }
+        digests.dedup();
+        assert_eq!(digests.len(), 1, "round {round}");
     }
 }
 
@@ -146,6 +167,93 @@ fn whatever_a_guest_wrote_the_next_execution_finds_the_image() {
     }
 }
 
+/// What a memory that grew has.
+static ZEROS: [u8; HEAP_PAGE_BYTES] = [0; HEAP_PAGE_BYTES];
+
+/// All of a memory in which no guest runs.
+fn content(slot: &Slot) -> Vec<u8> {
+    // SAFETY: no guest runs here.
+    unsafe { slot.bytes_mut() }.to_vec()
+}
+
+/// What a memory with this difference to the image has, made from the image alone.
+fn expected(image: &Image, difference: &Difference) -> Vec<u8> {
+    let mut bytes = image.to_vec();
+    bytes.resize(difference.len(), 0);
+    for (number, page) in difference.pages() {
+        bytes[*number as usize * HEAP_PAGE_BYTES..][..HEAP_PAGE_BYTES].copy_from_slice(page);
+    }
+    bytes
+}
+
+#[test]
+fn a_difference_is_what_turns_wrote_and_restores_it_in_another_slot() {
+    for (name, map) in page_maps() {
+        let page_map = Arc::new(map);
+        let home = Arc::new(Reservations::new(2));
+        for seed in 1..=10 {
+            let mut numbers = Numbers(seed * 0x9e37_79b9);
+            let image = image(&mut numbers, 4);
+            let slot = || Slot::new(&home, &page_map, Arc::clone(&image), CAPACITY, GUARD).expect("room");
+            // What lies below it is no part of a heap.
+            let stack = numbers.below(3) * PAGE_BYTES / 2;
+            let mut living = slot();
+            let mut known = Difference::new(image.len(), BTreeMap::new());
+            for turn in 0..30 {
+                let grows = numbers.below(8) == 0 && living.len() < CAPACITY / 2;
+                if grows {
+                    living.grow(living.len() + PAGE_BYTES).expect("within the capacity");
+                }
+                for _ in 0..numbers.below(40) {
+                    let at = numbers.below(living.len());
+                    // Some of it is what was there before.
+                    let value = u8::try_from(numbers.below(3)).expect("a byte");
+                    // SAFETY: below the memory's length, and nobody else's.
+                    unsafe { *living.start().add(at) = value };
+                }
+                let written = content(&living);
+                if numbers.below(3) == 0 {
+                    // SAFETY: no guest runs here.
+                    let undone = unsafe { living.undo(stack, &known) };
+                    assert_eq!(undone, !grows, "{name}, seed {seed}, turn {turn}");
+                    if grows {
+                        assert!(content(&living) == written, "nothing was done");
+                        living = slot();
+                        living.grow(known.len()).expect("within the capacity");
+                        // SAFETY: as above.
+                        unsafe { living.restore(&known) };
+                    }
+                } else {
+                    // SAFETY: as above.
+                    let changes = unsafe { living.changes(stack, &known) };
+                    let former = expected(&image, &known);
+                    for (number, page) in &changes {
+                        let place = *number as usize * HEAP_PAGE_BYTES..(*number as usize + 1) * HEAP_PAGE_BYTES;
+                        assert!(place.end > stack);
+                        let was = former.get(place.clone()).unwrap_or(&ZEROS);
+                        assert!(was != &written[place], "{name}, seed {seed}, turn {turn}: page {number} is as before");
+                        assert!(page.is_some() || known.pages().contains_key(number));
+                    }
+                    known.apply(living.len(), changes);
+                    assert!(expected(&image, &known)[stack..] == written[stack..], "{name}, seed {seed}, turn {turn}");
+                }
+                assert!(expected(&image, &known)[stack..] == content(&living)[stack..], "{name}, seed {seed}");
+            }
+            let restored = slot();
+            restored.grow(known.len()).expect("within the capacity");
+            // SAFETY: as above.
+            unsafe { restored.restore(&known) };
+            assert!(content(&restored) == expected(&image, &known), "{name}, seed {seed}");
+            // SAFETY: as above.
+            assert!(unsafe { restored.changes(stack, &known) }.is_empty());
+            let none = Difference::new(image.len(), BTreeMap::new());
+            // SAFETY: as above.
+            let all = unsafe { restored.changes(0, &none) };
+            assert_eq!(all.len(), known.pages().len(), "no page of it is the image's");
+        }
+    }
+}
+
 #[test]
 fn pages_are_known_by_the_faults_that_make_them_the_slots_own() {
     let mut numbers = Numbers(11);
@@ -169,6 +277,75 @@ fn pages_are_known_by_the_faults_that_make_them_the_slots_own() {
         assert!(unsafe { slot.reset() }.expect("the system answers"));
         // SAFETY: as above.
         assert!(unsafe { slot.is_image() }, "{name}");
+    }
+}
+
+/// A swap file, for as long as a test takes; only for root.
+struct SwapFile(tempfile::TempDir);
+
+impl SwapFile {
+    fn activate() -> Option<Self> {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let swap = Self(folder);
+        std::fs::write(swap.path(), vec![0; 16 << 20]).expect("writing");
+        std::fs::set_permissions(swap.path(), std::fs::Permissions::from_mode(0o600)).expect("it is ours");
+        (swap.run("mkswap") && swap.run("swapon")).then_some(swap)
+    }
+
+    fn path(&self) -> std::path::PathBuf {
+        self.0.path().join("swap")
+    }
+
+    fn run(&self, program: &str) -> bool {
+        Command::new(program).arg(self.path()).output().is_ok_and(|output| output.status.success())
+    }
+}
+
+impl Drop for SwapFile {
+    fn drop(&mut self) {
+        self.run("swapoff"); // it may not be in use
+    }
+}
+
+/// Asks the system to swap out what of the slot's memory is its own; how many pages are.
+fn swap_out(slot: &Slot) -> usize {
+    const IS_SWAPPED: u64 = 1 << 62;
+    // SAFETY: what is swapped out is still there.
+    let _ = unsafe { madvise(slot.start().cast(), slot.len(), Advice::LinuxPageOut) }; // as far as it does
+    let page = rustix::param::page_size();
+    let entries = File::open("/proc/self/pagemap").expect("it is there on Linux");
+    let is_swapped = |number: usize| {
+        let mut entry = [0; 8];
+        let at = (slot.start() as usize / page + number) * entry.len();
+        entries.read_exact_at(&mut entry, at as u64).expect("it has every page");
+        u64::from_ne_bytes(entry) & IS_SWAPPED != 0
+    };
+    (0..slot.len() / page).filter(|number| is_swapped(*number)).count()
+}
+
+#[test]
+fn what_was_swapped_out_is_put_back_as_well() {
+    /// The pages that are written to before the rest is swapped out, and after.
+    const ROUNDS: [(&[usize], &[usize]); 3] = [(&[1, 5, 9], &[]), (&[], &[]), (&[5, 40], &[9])];
+    let _swap = SwapFile::activate();
+    let mut numbers = Numbers(13);
+    let home = Arc::new(Reservations::new(1));
+    for (name, map) in page_maps() {
+        let slot = Slot::new(&home, &Arc::new(map), image(&mut numbers, 4), CAPACITY, GUARD).expect("room");
+        // SAFETY: below the memory's length, and nobody else's.
+        let write = |page: usize| unsafe { *slot.start().add(page * 4096) ^= 1 };
+        for (before, after) in ROUNDS {
+            slot.watch(|| before.iter().copied().for_each(write));
+            let swapped = swap_out(&slot);
+            if swapped == 0 {
+                eprintln!("{name}: nothing was swapped out: only root can have swap, and not everywhere");
+            }
+            slot.watch(|| after.iter().copied().for_each(write));
+            // SAFETY: no guest runs here.
+            assert!(unsafe { slot.reset() }.expect("the system answers"));
+            // SAFETY: as above.
+            assert!(unsafe { slot.is_image() }, "{name}, {before:?}: {swapped} pages were swapped out");
+        }
     }
 }
 

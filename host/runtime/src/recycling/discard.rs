@@ -7,7 +7,7 @@
 use super::Instances;
 use super::instance::{Handler, Instance};
 use crate::background;
-use crate::execution::Running;
+use crate::execution::ExecutionHandle;
 use crate::memory::Slot;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -25,8 +25,8 @@ const PART_BYTES: usize = 1 << 20;
 const WAITING_BYTES_MAX: usize = 64 << 20;
 
 impl<H: Handler> Instance<H> {
-    /// Drops the instance, whose execution is over.
-    pub(super) fn discard(self, host: &Arc<Instances>, running: &Running) {
+    /// Drops the instance, whose execution is over; none if that is long ago.
+    pub(super) fn discard(self, host: &Arc<Instances>, running: Option<&ExecutionHandle>) {
         let Self { store, slot, permit, .. } = self;
         let share = store.data().info().share_group();
         drop(store);
@@ -34,7 +34,7 @@ impl<H: Handler> Instance<H> {
         let slot = slot.and_then(Arc::into_inner).filter(|slot| slot.grown_bytes() > AT_ONCE_BYTES_MAX);
         let Some(slot) = slot else { return };
         let waiting = WaitingBytes::begin(host, slot.grown_bytes());
-        let permits = waiting.is_too_much().then(|| (permit, running.take_held()));
+        let permits = waiting.is_too_much().then(|| (permit, running.map(ExecutionHandle::take_held)));
         let mut discarded = DiscardedMemory { slot, given_back: 0, _waiting: waiting, _permits: permits };
         background::spawn(share, move || discarded.give_back_part());
     }
@@ -107,7 +107,7 @@ mod tests {
 
     #[test]
     fn what_an_execution_held_goes_with_who_took_it() {
-        let (running, permit) = (Running::new(), Arc::new(()));
+        let (running, permit) = (ExecutionHandle::new(), Arc::new(()));
         running.hold(Arc::clone(&permit));
         let taken = running.take_held();
         running.release();

@@ -1,7 +1,7 @@
 //! An instance of a component with the handler that is called in it, during an execution and between two.
 
 use crate::instance::{InstanceState, MemoryUsage};
-use crate::memory::{self, Image, Slot, Stack};
+use crate::memory::{self, Difference, Image, Slot, Stack};
 use crate::trap_backtrace;
 use std::sync::Arc;
 use tokio::sync::OwnedSemaphorePermit;
@@ -13,7 +13,7 @@ const INSTANCE_BYTES: usize = (64 << 10) + memory::STACK_KEPT_BYTES;
 /// A function that executions call in an instance: one of a component's handlers.
 pub(crate) trait Handler: Sized + Send + Sync + 'static {
     /// Where the handler is in a component, found once when the component is loaded.
-    type Export: Send + Sync + 'static;
+    type Export: Clone + Send + Sync + 'static;
 
     /// Instantiates the component.
     fn instantiate(
@@ -39,6 +39,8 @@ pub(crate) struct Instance<H> {
     pub(crate) store: Store<InstanceState>,
     /// There once it is instantiated.
     handler: Option<H>,
+    /// What its memory is to begin with beside the image: a worker's heap.
+    pub(super) heap: Option<Arc<Difference>>,
     /// Its memory, if that is the host's.
     pub(super) slot: Option<Arc<Slot>>,
     /// The stack that the store keeps.
@@ -54,7 +56,22 @@ impl<H> Instance<H> {
     pub(super) fn new(engine: &Engine, state: InstanceState, permit: Option<OwnedSemaphorePermit>) -> Self {
         let mut store = Store::new(engine, state);
         store.limiter(|state| &mut state.limiter);
-        Self { store, handler: None, slot: None, stack: None, has_run: false, usage: MemoryUsage::default(), permit }
+        Self {
+            store,
+            handler: None,
+            heap: None,
+            slot: None,
+            stack: None,
+            has_run: false,
+            usage: MemoryUsage::default(),
+            permit,
+        }
+    }
+
+    /// Begins another execution in it.
+    pub(super) fn begin(&mut self, state: InstanceState) {
+        *self.store.data_mut() = state;
+        self.store.data_mut().limiter.begin(self.usage);
     }
 
     /// Bytes that it has for itself.
@@ -68,15 +85,18 @@ impl<H: Handler> Instance<H> {
     ///
     /// # Errors
     /// If it cannot be instantiated.
-    pub(crate) async fn ready(&mut self, template: &Template<H>) -> wasmtime::Result<Ready<'_, H>> {
-        let Self { store, handler, slot, stack, has_run, usage, .. } = self;
+    pub(crate) async fn ready(&mut self, template: &Template<H>) -> wasmtime::Result<ReadyInstance<'_, H>> {
+        let Self { store, handler, heap, slot, stack, has_run, usage, .. } = self;
         *has_run = true;
         if handler.is_none() {
             let export = &template.export;
             let made = match &template.image {
                 None => H::instantiate(export, store).await?,
                 Some(image) => {
-                    let (made, memory) = memory::instantiate(image, H::instantiate(export, store)).await?;
+                    let heap = heap.take();
+                    let instantiating = H::instantiate(export, store);
+                    let (made, memory) = memory::instantiate(image, heap.as_deref(), instantiating).await?;
+                    store.data_mut().limiter.restored(memory.grown_bytes());
                     *slot = Some(memory);
                     made
                 }
@@ -88,19 +108,19 @@ impl<H: Handler> Instance<H> {
             *handler = Some(made);
         }
         let handler = handler.as_ref().ok_or_else(|| wasmtime::format_err!("it was instantiated"))?;
-        Ok(Ready { store, handler, slot: slot.as_deref(), stack })
+        Ok(ReadyInstance { store, handler, slot: slot.as_deref(), stack })
     }
 }
 
 /// An instance whose guest is about to be called.
-pub(crate) struct Ready<'a, H> {
+pub(crate) struct ReadyInstance<'a, H> {
     store: &'a mut Store<InstanceState>,
     handler: &'a H,
     slot: Option<&'a Slot>,
     stack: &'a mut Option<Arc<Stack>>,
 }
 
-impl<H> Ready<'_, H> {
+impl<H> ReadyInstance<'_, H> {
     /// Calls the guest.
     ///
     /// # Errors

@@ -8,14 +8,17 @@
 //!
 //! - `instance`: an instance and its handler, during an execution and between two.
 //! - `pool`: the instances of one component, of which the idle ones wait there.
+//! - `durable`: the instance of one worker, which waits for nobody else.
 //! - `discard`: an instance that is not used again, and whose memory is given back.
 //! - here: all instances of a host, and what bounds them.
 
 mod discard;
+mod durable;
 mod instance;
 mod pool;
 
-pub(crate) use instance::{Handler, Instance, Ready, Template};
+pub(crate) use durable::{DurableInstance, InstanceSource, KeptTurn};
+pub(crate) use instance::{Handler, Instance, ReadyInstance, Template};
 pub(crate) use pool::InstancePool;
 
 use crate::error::Error;
@@ -52,7 +55,7 @@ impl Default for IdleLimits {
 }
 
 /// How a host's instances were used since it was made. Those of other toolchains' components are not counted: they are
-/// never used again.
+/// never used again. An instance that a worker has is one that exists, and is not idle; a turn is an execution.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct InstanceCounts {
     /// Executions that began in an instance that was used before.

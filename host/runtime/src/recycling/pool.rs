@@ -3,7 +3,7 @@
 use super::instance::{Handler, Instance, Template};
 use super::{Evict, Group, Instances, add_one};
 use crate::error::Error;
-use crate::execution::Running;
+use crate::execution::ExecutionHandle;
 use crate::instance::InstanceState;
 use parking_lot::{Mutex, MutexGuard};
 use std::collections::VecDeque;
@@ -26,6 +26,17 @@ struct IdleState<H> {
     instances: VecDeque<(Instance<H>, Instant)>,
     is_in_ring: bool,
     was_used: bool,
+}
+
+/// Why an instance that a worker had is dropped.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum DropReason {
+    /// Its turn was ended, or cancelled.
+    Failed,
+    /// Its turn left handles to host resources.
+    Handles,
+    /// Its turn is undone, and has grown the memory.
+    Grown,
 }
 
 impl<H: Handler> InstancePool<H> {
@@ -72,9 +83,8 @@ impl<H: Handler> InstancePool<H> {
 
     /// An instance for an execution: the one that was used last, or a new one.
     pub(crate) fn take(&self, state: InstanceState) -> Result<Instance<H>, Error> {
-        let engine = &self.template.engine;
         if self.template.image.is_none() {
-            return Ok(Instance::new(engine, state, None));
+            return Ok(Instance::new(&self.template.engine, state, None));
         }
         let idle = {
             let mut idle = self.state();
@@ -83,26 +93,52 @@ impl<H: Handler> InstancePool<H> {
         };
         if let Some((mut instance, _)) = idle {
             self.leaves(instance.bytes());
-            add_one(&self.host.counts.recycled);
-            let usage = instance.usage;
-            *instance.store.data_mut() = state;
-            instance.store.data_mut().limiter.begin(usage);
+            self.resume(&mut instance, state);
             return Ok(instance);
         }
+        self.create(state)
+    }
+
+    /// Begins an execution in an instance that was used before.
+    pub(super) fn resume(&self, instance: &mut Instance<H>, state: InstanceState) {
+        add_one(&self.host.counts.recycled);
+        instance.begin(state);
+    }
+
+    /// A new instance of a component whose memory is the host's.
+    ///
+    /// # Errors
+    /// `overloaded`, if the host has no room for one.
+    pub(super) fn create(&self, state: InstanceState) -> Result<Instance<H>, Error> {
         let permit = self.host.acquire_permit()?;
         add_one(&self.host.counts.created);
-        Ok(Instance::new(engine, state, Some(permit)))
+        Ok(Instance::new(&self.template.engine, state, Some(permit)))
+    }
+
+    /// Discards an instance that is not used again; `running` is the execution that ends with it, if one does.
+    pub(super) fn discard(&self, instance: Instance<H>, running: Option<&ExecutionHandle>) {
+        instance.discard(&self.host, running);
+    }
+
+    /// Notes that an instance is dropped after its execution, and why.
+    pub(super) fn count_drop(&self, reason: DropReason) {
+        let counts = &self.host.counts;
+        add_one(match reason {
+            DropReason::Failed => &counts.failed,
+            DropReason::Handles => &counts.handles,
+            DropReason::Grown => &counts.grown,
+        });
     }
 
     /// Takes an instance whose execution is over: keeps it if that ended well, else discards it.
-    pub(crate) fn give_back(self: &Arc<Self>, mut instance: Instance<H>, returned: bool, running: &Running) {
+    pub(crate) fn give_back(self: &Arc<Self>, mut instance: Instance<H>, returned: bool, running: &ExecutionHandle) {
         match self.put_back(&mut instance, returned) {
             Ok(()) => self.keep(instance),
             Err(counted) => {
                 if let Some(count) = counted {
                     add_one(count);
                 }
-                instance.discard(&self.host, running);
+                instance.discard(&self.host, Some(running));
             }
         }
     }
@@ -125,7 +161,7 @@ impl<H: Handler> InstancePool<H> {
         if !self.host.recycles() {
             return Err(None);
         }
-        // What the execution held of the host goes now, and not when the instance is needed next.
+        // Host resources of the execution go now, and not when the instance is needed next.
         instance.store.data_mut().retire();
         if std::mem::take(&mut instance.has_run) {
             // SAFETY: the guest has returned, and its store is ours.

@@ -9,10 +9,10 @@ pub(crate) use end::{
 };
 
 use crate::error::Error;
-use crate::execution::{Caller, Execution, Meter, Outcome, Running};
+use crate::execution::{Caller, Execution, ExecutionHandle, Meter, Outcome};
 use crate::instance::{InstanceState, LoadedComponent};
 use crate::pricing::HOST_CALL_BYTES_MAX;
-use crate::recycling::{Handler, Instance, InstancePool, Ready};
+use crate::recycling::{Handler, Instance, InstanceSource, ReadyInstance};
 use elias_contract::ErrorCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -21,9 +21,9 @@ use std::time::{Duration, Instant};
 pub(crate) struct ActiveInstance<H: Handler> {
     /// There until this is dropped.
     instance: Option<Instance<H>>,
-    pool: Arc<InstancePool<H>>,
+    source: InstanceSource<H>,
     has_returned: bool,
-    running: Running,
+    running: ExecutionHandle,
     meter: Arc<Meter>,
     fuel: u64,
 }
@@ -34,7 +34,7 @@ impl<H: Handler> ActiveInstance<H> {
     /// # Errors
     /// `overloaded`, if the host has no room for one.
     pub(crate) fn new(
-        pool: &Arc<InstancePool<H>>,
+        source: InstanceSource<H>,
         record: &ExecutionRecord,
         caller: Arc<Caller>,
         extensions: Option<Arc<http::Extensions>>,
@@ -42,7 +42,7 @@ impl<H: Handler> ActiveInstance<H> {
         let id: Arc<str> = record.running.id().into();
         let (component, limits) = (&record.component, &record.component.limits);
         let state = InstanceState::new(component, id, record.ends(), Arc::clone(&record.meter), caller, extensions);
-        let mut instance = pool.take(state)?;
+        let mut instance = source.take(state)?;
         let store = &mut instance.store;
         store.set_hostcall_fuel(HOST_CALL_BYTES_MAX);
         let fuel = limits.fuel;
@@ -50,8 +50,8 @@ impl<H: Handler> ActiveInstance<H> {
             .set_fuel(fuel)
             .and_then(|()| store.fuel_async_yield_interval(Some(limits.fuel_yield_interval.max(1))));
         set.map_err(|error| Error::new(ErrorCode::Internal, format!("fuel: {error:#}")))?;
-        let (pool, running, meter) = (Arc::clone(pool), record.running.clone(), Arc::clone(&record.meter));
-        Ok(Self { instance: Some(instance), pool, has_returned: false, running, meter, fuel })
+        let (running, meter) = (record.running.clone(), Arc::clone(&record.meter));
+        Ok(Self { instance: Some(instance), source, has_returned: false, running, meter, fuel })
     }
 
     /// The data of its store.
@@ -63,12 +63,12 @@ impl<H: Handler> ActiveInstance<H> {
     ///
     /// # Errors
     /// If it cannot be instantiated.
-    pub(crate) async fn ready(&mut self) -> wasmtime::Result<Ready<'_, H>> {
+    pub(crate) async fn ready(&mut self) -> wasmtime::Result<ReadyInstance<'_, H>> {
         let instance = self.instance.as_mut().expect("it is there until this is dropped");
-        instance.ready(self.pool.template()).await
+        instance.ready(self.source.template()).await
     }
 
-    /// Ends the execution of a handler that returned: its instance can be used again.
+    /// Ends the execution of a handler that returned: its instance can be used again, or has its worker's turn.
     pub(crate) fn returned(mut self) {
         self.has_returned = true;
     }
@@ -81,7 +81,7 @@ impl<H: Handler> Drop for ActiveInstance<H> {
         let unsettled = store.data().charges.pending().saturating_add(self.meter.take_work());
         let left = store.get_fuel().unwrap_or(0).saturating_sub(unsettled);
         self.meter.set_fuel(self.fuel.saturating_sub(left));
-        self.pool.give_back(instance, self.has_returned, &self.running);
+        self.source.give_back(instance, self.has_returned, &self.running);
     }
 }
 
@@ -89,7 +89,7 @@ impl<H: Handler> Drop for ActiveInstance<H> {
 /// cancelled.
 pub(crate) struct ExecutionRecord {
     component: Arc<LoadedComponent>,
-    running: Running,
+    running: ExecutionHandle,
     started: Instant,
     deadline: Duration,
     pub(crate) meter: Arc<Meter>,
@@ -100,7 +100,11 @@ const DEADLINE_MAX: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 
 impl ExecutionRecord {
     /// Begins the record of an execution with this deadline; none: the component's own.
-    pub(crate) fn start(component: &Arc<LoadedComponent>, running: Running, deadline: Option<Duration>) -> Self {
+    pub(crate) fn start(
+        component: &Arc<LoadedComponent>,
+        running: ExecutionHandle,
+        deadline: Option<Duration>,
+    ) -> Self {
         let deadline = deadline.unwrap_or_else(|| Duration::from_millis(component.limits.deadline_ms));
         let (component, deadline) = (Arc::clone(component), deadline.min(DEADLINE_MAX));
         Self { component, running, started: Instant::now(), deadline, meter: Arc::new(Meter::default()) }
@@ -111,7 +115,7 @@ impl ExecutionRecord {
         &self.component
     }
 
-    pub(crate) fn running(&self) -> &Running {
+    pub(crate) fn running(&self) -> &ExecutionHandle {
         &self.running
     }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use wasmtime::StoreContextMut;
 
-/// What stands in the component's memory at 512: the name and the stack of an exception, and a reason.
+/// The contents of the component's memory at 512: the name and the stack of an exception, and a reason.
 const DATA: &str = "RangeErrorat xwhy";
 
 /// A component that exports one handler of `trigger`. `body` writes its result, of type `ok` or a failure, at 64; the
@@ -291,7 +291,7 @@ async fn a_component_has_the_handlers_that_it_exports() {
     }
 }
 
-/// What an execution is given beside its message.
+/// The options of an execution beside its message.
 #[derive(Clone)]
 struct Note(u32);
 

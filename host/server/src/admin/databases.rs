@@ -1,7 +1,7 @@
-//! The databases of components.
+//! The route of the admin API that runs a statement on a component's database.
 
 use super::extract::{ApiJson, ApiPath, Authenticated};
-use super::problem::{Problem, ProblemDocument};
+use super::problem::{PROBLEM, Problem, ProblemDocument, refused};
 use super::services::ServicePath;
 use axum::Json;
 use axum::extract::State;
@@ -17,14 +17,31 @@ pub(super) fn routes() -> OpenApiRouter<Platform> {
     OpenApiRouter::new().routes(routes!(query))
 }
 
-/// Run a statement on the component's database. It only reads unless `write` is set, and is written to the audit trail
-/// without the values of its parameters. A SQLite database is that of the host that is asked.
-#[utoipa::path(post, operation_id = "databases_query",
-    path = "/tenants/{tenant}/components/{component}/environments/{environment}/database/query", tag = "databases",
-    params(ServicePath), request_body = DatabaseQuery, responses(
-    (status = 200, description = "The result of the statement", body = DatabaseResult),
-    (status = "default", description = "An error", body = ProblemDocument, content_type = "application/problem+json"),
-))]
+/// Run a statement on the database of a component.
+///
+/// It only reads unless `write` is set. The audit trail gets the statement without the values of its parameters. A
+/// SQLite database is that of the host that responds.
+#[utoipa::path(
+    post,
+    path = "/tenants/{tenant}/components/{component}/environments/{environment}/database/query",
+    operation_id = "databases_query",
+    tag = "databases",
+    params(ServicePath),
+    request_body = DatabaseQuery,
+    responses(
+        (status = 200, description = "The result of the statement.", body = DatabaseResult),
+        (
+            status = "default",
+            description = refused!(
+                404 "not-found", 422 "read-only", 422 "sql", 422 "statement-timeout", 422 "result-too-large",
+                422 "artifact-missing", 422 "missing-configuration", 422 "not-in-log", 422 "compile-timeout",
+                422 "bad-configuration", 422 "capability-unavailable", 503 "overloaded", 503 "database-unavailable",
+            ),
+            body = ProblemDocument,
+            content_type = PROBLEM,
+        ),
+    ),
+)]
 async fn query(
     State(platform): State<Platform>,
     Authenticated(session): Authenticated,

@@ -4,7 +4,7 @@ use super::etag::with_etag;
 use super::extract::{
     ApiEvents, ApiJson, ApiPath, ApiQuery, Authenticated, IfMatch, Page, PageQuery, Traceparent, bad_input,
 };
-use super::jobs::page_of;
+use super::jobs::{change_selected, page_of};
 use super::problem::{PROBLEM, Problem, ProblemDocument, refused};
 use axum::Json;
 use axum::extract::State;
@@ -255,7 +255,7 @@ async fn replay(
     let from = match (request.after, request.since) {
         (Some(position), None) => ReplayFrom::Position(position),
         (None, Some(time)) => ReplayFrom::Time(time),
-        _ => return Err(bad_input("a replay begins either `after` a position or `since` a time")),
+        _ => return Err(bad_input("a replay must begin either `after` a position or `since` a time")),
     };
     let (service, name) = path.split();
     let replayed = platform.replay(&session, &service, &name, from, revision).await?;
@@ -265,8 +265,8 @@ async fn replay(
 /// Deliver a selection of the log's events to a subscription once more.
 ///
 /// The subscription's cursor and revision stay. The deliveries are jobs with the trigger `event`, whose `replayed_by`
-/// is the name of who asks. At most `limit` are enqueued and 10,000 events looked at; the next request goes on with
-/// `next` as its `after`.
+/// is the name of who asks. At most `limit` are enqueued and 10,000 events looked at, for some ten seconds and until
+/// the deliveries have 16 MiB; the next request goes on with `next` as its `after`.
 #[utoipa::path(
     post,
     path = "/tenants/{tenant}/components/{component}/environments/{environment}/subscriptions/{subscription}/events",
@@ -333,61 +333,37 @@ struct LetterQuery {
     subscription: Option<String>,
 }
 
-/// Retry the dead letters of a selection.
-///
-/// `trigger` in the selection is `event`, `webhook`, or absent for both.
-#[utoipa::path(
-    post,
-    path = "/tenants/{tenant}/dead-letters/retry",
-    operation_id = "dead_letters_retry_selected",
-    tag = "events",
-    params(("tenant" = TenantId, Path, description = "The name of the tenant.")),
-    request_body = JobSelection,
-    responses(
-        (status = 200, description = "The number of deliveries that are tried again.", body = ChangedJobs),
-        (status = "default", description = refused!(), body = ProblemDocument, content_type = PROBLEM),
-    ),
-)]
-async fn retry_dead_letters(
-    State(platform): State<Platform>,
-    Authenticated(session): Authenticated,
-    ApiPath(tenant): ApiPath<TenantId>,
-    ApiJson(selection): ApiJson<JobSelection>,
-) -> Result<Json<ChangedJobs>, Problem> {
-    let filter = dead_letters_of(selection)?;
-    Ok(Json(ChangedJobs { jobs: platform.retry_jobs(&session, &tenant, &filter).await? }))
-}
+change_selected!(
+    /// Retry the dead letters of a selection.
+    ///
+    /// `trigger` in the selection is `event`, `webhook`, or absent for both.
+    retry_dead_letters,
+    "/tenants/{tenant}/dead-letters/retry",
+    "dead_letters_retry_selected",
+    "events",
+    dead_letters_of,
+    retry_jobs,
+    "The number of deliveries that are tried again."
+);
 
-/// Discard the dead letters of a selection.
-///
-/// `trigger` in the selection is `event`, `webhook` or absent. They are deleted and cannot be retried any more; the
-/// events stay in the log.
-#[utoipa::path(
-    post,
-    path = "/tenants/{tenant}/dead-letters/discard",
-    operation_id = "dead_letters_discard_selected",
-    tag = "events",
-    params(("tenant" = TenantId, Path, description = "The name of the tenant.")),
-    request_body = JobSelection,
-    responses(
-        (status = 200, description = "The number of dead letters that were deleted.", body = ChangedJobs),
-        (status = "default", description = refused!(), body = ProblemDocument, content_type = PROBLEM),
-    ),
-)]
-async fn discard_dead_letters(
-    State(platform): State<Platform>,
-    Authenticated(session): Authenticated,
-    ApiPath(tenant): ApiPath<TenantId>,
-    ApiJson(selection): ApiJson<JobSelection>,
-) -> Result<Json<ChangedJobs>, Problem> {
-    let filter = dead_letters_of(selection)?;
-    Ok(Json(ChangedJobs { jobs: platform.discard_jobs(&session, &tenant, &filter).await? }))
-}
+change_selected!(
+    /// Discard the dead letters of a selection.
+    ///
+    /// `trigger` in the selection is `event`, `webhook` or absent. They are deleted and cannot be retried any more; the
+    /// events stay in the log.
+    discard_dead_letters,
+    "/tenants/{tenant}/dead-letters/discard",
+    "dead_letters_discard_selected",
+    "events",
+    dead_letters_of,
+    discard_jobs,
+    "The number of dead letters that were deleted."
+);
 
 /// The filter for the dead letters of a selection.
 fn dead_letters_of(selection: JobSelection) -> Result<JobFilter, Problem> {
     if selection.trigger.is_some_and(|trigger| !matches!(trigger, JobTrigger::Event | JobTrigger::Webhook)) {
-        return Err(bad_input("the trigger of a dead letter is `event` or `webhook`"));
+        return Err(bad_input("the trigger of a dead letter must be `event` or `webhook`"));
     }
     Ok(JobFilter { deliveries: true, ..selection.filter(Some(JobState::Dead)) })
 }

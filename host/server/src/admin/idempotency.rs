@@ -27,9 +27,9 @@ const BODY_BYTES_MAX: usize = 2 << 20;
 
 /// The requests with a key that are under way: one with the same key waits, and then gets the same response.
 #[derive(Clone, Default)]
-pub(super) struct UnderWay(Arc<parking_lot::Mutex<HashMap<String, Arc<Mutex<()>>>>>);
+pub(super) struct KeyedRequests(Arc<parking_lot::Mutex<HashMap<String, Arc<Mutex<()>>>>>);
 
-impl UnderWay {
+impl KeyedRequests {
     async fn turn(&self, key: String) -> OwnedMutexGuard<()> {
         let lock = {
             let mut all = self.0.lock(); // the map is whole after every operation
@@ -43,7 +43,7 @@ impl UnderWay {
 /// Keeps the responses to POST requests that have a key. Two are not kept: those of tokens have a secret in them, and
 /// those of databases the data of a component.
 pub(super) async fn remember(
-    State((platform, under_way)): State<(Platform, UnderWay)>,
+    State((platform, under_way)): State<(Platform, KeyedRequests)>,
     request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
@@ -73,7 +73,7 @@ async fn unkeyed(request: Request, next: Next) -> Result<Response, Problem> {
 
 async fn once(
     platform: &Platform,
-    under_way: &UnderWay,
+    under_way: &KeyedRequests,
     key: String,
     request: Request,
     next: Next,
@@ -92,14 +92,14 @@ async fn once(
     match known.await {
         Ok(Some(remembered)) => return Ok(replay(remembered)),
         Ok(None) => {}
-        // What needs the store says so itself; a rollback does without.
+        // A route that needs the store says so itself; a rollback does without.
         Err(error) if error.code() == Code::StoreUnavailable => {}
         Err(error) => return Err(error.into()),
     }
     let response = next.run(Request::from_parts(parts, Body::from(body))).await;
     let (parts, body) = response.into_parts();
     let body = to_bytes(body, BODY_BYTES_MAX).await.unwrap_or_default();
-    // What failed by the host's fault may go well the next time.
+    // A request that failed by the host's fault may go well the next time.
     if parts.status.as_u16() < 500
         && let Ok(text) = std::str::from_utf8(&body)
     {

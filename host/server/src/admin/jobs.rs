@@ -9,6 +9,7 @@ use elias_api::{ChangedJobs, EnqueueRequest, EnqueuedJob, JobFilter, JobRecord, 
 use elias_names::TenantId;
 use elias_platform::{Platform, Session};
 use http::StatusCode;
+use serde::Deserialize;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -96,16 +97,22 @@ async fn enqueue(
     Ok((StatusCode::ACCEPTED, Json(EnqueuedJob { id, existing: !is_new })))
 }
 
+/// The path of a job.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+struct JobPath {
+    /// The name of the tenant.
+    tenant: TenantId,
+    /// The id of the job.
+    job: String,
+}
+
 /// Show a job.
 #[utoipa::path(
     get,
     path = "/tenants/{tenant}/jobs/{job}",
     operation_id = "jobs_show",
     tag = "jobs",
-    params(
-        ("tenant" = TenantId, Path, description = "The name of the tenant."),
-        ("job" = String, Path, description = "The id of the job."),
-    ),
+    params(JobPath),
     responses(
         (status = 200, description = "The job.", body = JobRecord),
         (status = "default", description = refused!(404 "not-found"), body = ProblemDocument, content_type = PROBLEM),
@@ -114,24 +121,20 @@ async fn enqueue(
 async fn show(
     State(platform): State<Platform>,
     Authenticated(session): Authenticated,
-    ApiPath((tenant, id)): ApiPath<(TenantId, String)>,
+    ApiPath(path): ApiPath<JobPath>,
 ) -> Result<Json<JobRecord>, Problem> {
-    Ok(Json(platform.job(&session, &tenant, &id).await?))
+    Ok(Json(platform.job(&session, &path.tenant, &path.job).await?))
 }
 
 /// List the steps of a job, in the order of its journal.
 ///
-/// A job has them until it is done or cancelled. A dead one keeps them, since a retry goes on from there.
+/// They are kept as long as the job's record, of jobs that are done or cancelled the newest 100,000 of a tenant.
 #[utoipa::path(
     get,
     path = "/tenants/{tenant}/jobs/{job}/steps",
     operation_id = "jobs_steps",
     tag = "jobs",
-    params(
-        ("tenant" = TenantId, Path, description = "The name of the tenant."),
-        ("job" = String, Path, description = "The id of the job."),
-        PageQuery,
-    ),
+    params(JobPath, PageQuery),
     responses(
         (status = 200, description = "A page of steps.", body = Page<StepRecord>),
         (status = "default", description = refused!(404 "not-found"), body = ProblemDocument, content_type = PROBLEM),
@@ -140,172 +143,149 @@ async fn show(
 async fn steps(
     State(platform): State<Platform>,
     Authenticated(session): Authenticated,
-    ApiPath((tenant, id)): ApiPath<(TenantId, String)>,
+    ApiPath(path): ApiPath<JobPath>,
     ApiQuery(page): ApiQuery<PageQuery>,
 ) -> Result<Json<Page<StepRecord>>, Problem> {
     let limit = page.limit()?;
     let from = page.after_number()?.map_or(0, |after| after.saturating_add(1));
-    let found = platform.job_steps(&session, &tenant, &id, from, limit).await?;
+    let found = platform.job_steps(&session, &path.tenant, &path.job, from, limit).await?;
     Ok(Json(Page::new(found, limit, |step| step.position.to_string())))
 }
 
-/// Cancel a job that waits, is ready or runs.
-///
-/// A running job ends as soon as its host notices, within some seconds. Jobs that were to run after it are dead.
-#[utoipa::path(
-    post,
-    path = "/tenants/{tenant}/jobs/{job}/cancel",
-    operation_id = "jobs_cancel",
-    tag = "jobs",
-    params(
-        ("tenant" = TenantId, Path, description = "The name of the tenant."),
-        ("job" = String, Path, description = "The id of the job."),
-    ),
-    responses(
-        (status = 204, description = "The job is cancelled, or its host was told to cancel it."),
-        (
-            status = "default",
-            description = refused!(404 "not-found", 409 "wrong-state"),
-            body = ProblemDocument,
-            content_type = PROBLEM,
-        ),
-    ),
-)]
-async fn cancel(
-    State(platform): State<Platform>,
-    Authenticated(session): Authenticated,
-    ApiPath((tenant, id)): ApiPath<(TenantId, String)>,
-) -> Result<StatusCode, Problem> {
-    platform.cancel_job(&session, &tenant, &id).await?;
-    Ok(StatusCode::NO_CONTENT)
+/// Defines the handler of a route that changes one job by a method of the platform.
+macro_rules! change_one {
+    ($(#[doc = $doc:tt])+ $handler:ident, $path:tt, $operation_id:tt, $method:ident, $changed:tt) => {
+        $(#[doc = $doc])+
+        #[utoipa::path(
+            post,
+            path = $path,
+            operation_id = $operation_id,
+            tag = "jobs",
+            params(JobPath),
+            responses(
+                (status = 204, description = $changed),
+                (
+                    status = "default",
+                    description = refused!(404 "not-found", 409 "wrong-state"),
+                    body = ProblemDocument,
+                    content_type = PROBLEM,
+                ),
+            ),
+        )]
+        async fn $handler(
+            State(platform): State<Platform>,
+            Authenticated(session): Authenticated,
+            ApiPath(path): ApiPath<JobPath>,
+        ) -> Result<StatusCode, Problem> {
+            platform.$method(&session, &path.tenant, &path.job).await?;
+            Ok(StatusCode::NO_CONTENT)
+        }
+    };
 }
 
-/// Retry a dead job.
-///
-/// The job has all its attempts again, and keeps the steps that it finished.
-#[utoipa::path(
-    post,
-    path = "/tenants/{tenant}/jobs/{job}/retry",
-    operation_id = "jobs_retry",
-    tag = "jobs",
-    params(
-        ("tenant" = TenantId, Path, description = "The name of the tenant."),
-        ("job" = String, Path, description = "The id of the job."),
-    ),
-    responses(
-        (status = 204, description = "The job is ready again."),
-        (
-            status = "default",
-            description = refused!(404 "not-found", 409 "wrong-state"),
-            body = ProblemDocument,
-            content_type = PROBLEM,
-        ),
-    ),
-)]
-async fn retry(
-    State(platform): State<Platform>,
-    Authenticated(session): Authenticated,
-    ApiPath((tenant, id)): ApiPath<(TenantId, String)>,
-) -> Result<StatusCode, Problem> {
-    platform.retry_job(&session, &tenant, &id).await?;
-    Ok(StatusCode::NO_CONTENT)
+change_one!(
+    /// Cancel a job that waits, is ready or runs.
+    ///
+    /// A running job ends as soon as its host notices, within some seconds. Jobs that were to run after it are dead.
+    cancel,
+    "/tenants/{tenant}/jobs/{job}/cancel",
+    "jobs_cancel",
+    cancel_job,
+    "The job is cancelled, or its host was told to cancel it."
+);
+
+change_one!(
+    /// Retry a dead job.
+    ///
+    /// The job has all its attempts again, and keeps the steps that it finished.
+    retry,
+    "/tenants/{tenant}/jobs/{job}/retry",
+    "jobs_retry",
+    retry_job,
+    "The job is ready again."
+);
+
+change_one!(
+    /// Discard a dead job or dead letter.
+    ///
+    /// Its record is deleted, with the steps that it finished: it cannot be retried any more. Its unique key is free.
+    discard,
+    "/tenants/{tenant}/jobs/{job}/discard",
+    "jobs_discard",
+    discard_job,
+    "The job is deleted."
+);
+
+/// Defines the handler of a route that changes the jobs of a selection by a method of the platform, which returns their
+/// number. `$filter` makes the platform's filter of the selection.
+macro_rules! change_selected {
+    (
+        $(#[doc = $doc:tt])+
+        $handler:ident, $path:tt, $operation_id:tt, $tag:tt, $filter:ident, $method:ident, $changed:tt
+    ) => {
+        $(#[doc = $doc])+
+        #[utoipa::path(
+            post,
+            path = $path,
+            operation_id = $operation_id,
+            tag = $tag,
+            params(("tenant" = TenantId, Path, description = "The name of the tenant.")),
+            request_body = JobSelection,
+            responses(
+                (status = 200, description = $changed, body = ChangedJobs),
+                (status = "default", description = refused!(), body = ProblemDocument, content_type = PROBLEM),
+            ),
+        )]
+        async fn $handler(
+            State(platform): State<Platform>,
+            Authenticated(session): Authenticated,
+            ApiPath(tenant): ApiPath<TenantId>,
+            ApiJson(selection): ApiJson<JobSelection>,
+        ) -> Result<Json<ChangedJobs>, Problem> {
+            let filter = $filter(selection)?;
+            Ok(Json(ChangedJobs { jobs: platform.$method(&session, &tenant, &filter).await? }))
+        }
+    };
+}
+pub(super) use change_selected;
+
+fn unfinished(selection: JobSelection) -> Result<JobFilter, Problem> {
+    Ok(selection.filter(None))
 }
 
-/// Discard a dead job or dead letter.
-///
-/// Its record is deleted, with the steps that it finished: it cannot be retried any more. Its unique key is free.
-#[utoipa::path(
-    post,
-    path = "/tenants/{tenant}/jobs/{job}/discard",
-    operation_id = "jobs_discard",
-    tag = "jobs",
-    params(
-        ("tenant" = TenantId, Path, description = "The name of the tenant."),
-        ("job" = String, Path, description = "The id of the job."),
-    ),
-    responses(
-        (status = 204, description = "The job is deleted."),
-        (
-            status = "default",
-            description = refused!(404 "not-found", 409 "wrong-state"),
-            body = ProblemDocument,
-            content_type = PROBLEM,
-        ),
-    ),
-)]
-async fn discard(
-    State(platform): State<Platform>,
-    Authenticated(session): Authenticated,
-    ApiPath((tenant, id)): ApiPath<(TenantId, String)>,
-) -> Result<StatusCode, Problem> {
-    platform.discard_job(&session, &tenant, &id).await?;
-    Ok(StatusCode::NO_CONTENT)
+fn dead(selection: JobSelection) -> Result<JobFilter, Problem> {
+    Ok(selection.filter(Some(JobState::Dead)))
 }
 
-/// Discard the dead jobs of a selection.
-#[utoipa::path(
-    post,
-    path = "/tenants/{tenant}/jobs/discard",
-    operation_id = "jobs_discard_selected",
-    tag = "jobs",
-    params(("tenant" = TenantId, Path, description = "The name of the tenant.")),
-    request_body = JobSelection,
-    responses(
-        (status = 200, description = "The number of jobs that were deleted.", body = ChangedJobs),
-        (status = "default", description = refused!(), body = ProblemDocument, content_type = PROBLEM),
-    ),
-)]
-async fn discard_selected(
-    State(platform): State<Platform>,
-    Authenticated(session): Authenticated,
-    ApiPath(tenant): ApiPath<TenantId>,
-    ApiJson(selection): ApiJson<JobSelection>,
-) -> Result<Json<ChangedJobs>, Problem> {
-    let filter = selection.filter(Some(JobState::Dead));
-    Ok(Json(ChangedJobs { jobs: platform.discard_jobs(&session, &tenant, &filter).await? }))
-}
+change_selected!(
+    /// Discard the dead jobs of a selection.
+    discard_selected,
+    "/tenants/{tenant}/jobs/discard",
+    "jobs_discard_selected",
+    "jobs",
+    dead,
+    discard_jobs,
+    "The number of jobs that were deleted."
+);
 
-/// Cancel the unfinished jobs of a selection.
-#[utoipa::path(
-    post,
-    path = "/tenants/{tenant}/jobs/cancel",
-    operation_id = "jobs_cancel_selected",
-    tag = "jobs",
-    params(("tenant" = TenantId, Path, description = "The name of the tenant.")),
-    request_body = JobSelection,
-    responses(
-        (status = 200, description = "The number of jobs that were cancelled.", body = ChangedJobs),
-        (status = "default", description = refused!(), body = ProblemDocument, content_type = PROBLEM),
-    ),
-)]
-async fn cancel_selected(
-    State(platform): State<Platform>,
-    Authenticated(session): Authenticated,
-    ApiPath(tenant): ApiPath<TenantId>,
-    ApiJson(selection): ApiJson<JobSelection>,
-) -> Result<Json<ChangedJobs>, Problem> {
-    Ok(Json(ChangedJobs { jobs: platform.cancel_jobs(&session, &tenant, &selection.filter(None)).await? }))
-}
+change_selected!(
+    /// Cancel the unfinished jobs of a selection.
+    cancel_selected,
+    "/tenants/{tenant}/jobs/cancel",
+    "jobs_cancel_selected",
+    "jobs",
+    unfinished,
+    cancel_jobs,
+    "The number of jobs that were cancelled."
+);
 
-/// Retry the dead jobs of a selection.
-#[utoipa::path(
-    post,
-    path = "/tenants/{tenant}/jobs/retry",
-    operation_id = "jobs_retry_selected",
-    tag = "jobs",
-    params(("tenant" = TenantId, Path, description = "The name of the tenant.")),
-    request_body = JobSelection,
-    responses(
-        (status = 200, description = "The number of jobs that are ready again.", body = ChangedJobs),
-        (status = "default", description = refused!(), body = ProblemDocument, content_type = PROBLEM),
-    ),
-)]
-async fn retry_selected(
-    State(platform): State<Platform>,
-    Authenticated(session): Authenticated,
-    ApiPath(tenant): ApiPath<TenantId>,
-    ApiJson(selection): ApiJson<JobSelection>,
-) -> Result<Json<ChangedJobs>, Problem> {
-    let filter = selection.filter(Some(JobState::Dead));
-    Ok(Json(ChangedJobs { jobs: platform.retry_jobs(&session, &tenant, &filter).await? }))
-}
+change_selected!(
+    /// Retry the dead jobs of a selection.
+    retry_selected,
+    "/tenants/{tenant}/jobs/retry",
+    "jobs_retry_selected",
+    "jobs",
+    dead,
+    retry_jobs,
+    "The number of jobs that are ready again."
+);

@@ -20,6 +20,7 @@ mod service_log;
 mod services;
 mod tenants;
 mod versions;
+mod workflows;
 
 pub(crate) use extract::PeerAddress;
 
@@ -47,7 +48,7 @@ pub(crate) fn router(platform: Platform) -> Router {
             ))
         })
         .layer(axum::middleware::from_fn_with_state(
-            (platform.clone(), idempotency::UnderWay::default()),
+            (platform.clone(), idempotency::KeyedRequests::default()),
             idempotency::remember,
         ))
         .with_state(platform)
@@ -93,6 +94,7 @@ fn routes() -> OpenApiRouter<Platform> {
         .merge(executions::routes())
         .merge(schedules::routes())
         .merge(jobs::routes())
+        .merge(workflows::routes())
         .merge(events::routes())
         .merge(log::routes())
         .merge(packages::routes())
@@ -113,8 +115,10 @@ mod tests {
         Code::ALL.iter().copied().chain(of_components).find(|code| code.as_str() == name).map(Code::status)
     }
 
-    /// Compares each "`code` (status)" in a description with the code's real status; returns how many there were.
+    /// Compares each "`code` (status)" in a description that `refused!` made with the code's real status; returns how
+    /// many there were.
     fn compare(description: &str) -> usize {
+        assert!(description.starts_with("The request was refused"), "{description}");
         let codes = description.split("), ").filter_map(|part| part.rsplit_once(" ("));
         let codes = codes.filter_map(|(name, status)| Some((name.rsplit('`').nth(1)?, status)));
         let codes: Vec<_> = codes.collect();

@@ -63,7 +63,7 @@ impl From<elias_store::Error> for Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let code = self.0.code();
-        // What the store or the disk says is the operator's.
+        // Messages of the store or the disk are for the operator.
         let internal = matches!(code, Code::Internal | Code::StoreUnavailable | Code::StorageFailed);
         if internal {
             tracing::warn!(%code, error = %self.0, "a request to the admin API failed");

@@ -1,4 +1,4 @@
-//! The roles that a tenant defines.
+//! The routes of the admin API for the roles that a tenant defines.
 
 use super::etag::with_etag;
 use super::extract::{ApiJson, ApiPath, ApiQuery, Authenticated, IfMatch, NamedPage, Page, PageQuery};

@@ -257,7 +257,7 @@ pub(crate) async fn serve(mut http: Pin<&mut impl GracefulConnection>, shared: &
             _ => {}
         }
         loop {
-            // What went wrong on the wire is the client's affair, and its requests' log lines.
+            // Errors on the wire are the client's affair, and their requests' log lines have them.
             if http.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(());
             }

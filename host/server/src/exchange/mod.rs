@@ -18,7 +18,7 @@ use crate::headers::client_address;
 use crate::limits::{BufferReservation, UsageScopes};
 use crate::source::Ingress;
 use elias_delivery::supervision::{SharedPermit, UsageReservation};
-use elias_host::{Error, ErrorCode, Execution, Running};
+use elias_host::{Error, ErrorCode, Execution, ExecutionHandle};
 use elias_names::TenantId;
 use elias_platform::{RequestGuard, Service};
 use http::{HeaderMap, Request, Version};
@@ -41,7 +41,7 @@ pub(crate) struct Exchange {
     /// The admission to a platform's service, which is told how the request ended.
     guard: Option<RequestGuard>,
     /// The execution behind a response that has begun.
-    running: Option<Running>,
+    running: Option<ExecutionHandle>,
     /// The permit for one of the host's executions, which the execution holds too. Held while bytes of its response
     /// that do not fit into `buffer` wait for the client.
     permit: Option<Arc<SharedPermit>>,
@@ -187,7 +187,7 @@ impl Exchange {
 
     /// Waits for a permit for one of the host's executions, which an execution has from now on as long as it has an
     /// instance.
-    pub(crate) async fn enter(&mut self, running: &Running, tenant: Option<&TenantId>) -> Result<(), Refusal> {
+    pub(crate) async fn enter(&mut self, running: &ExecutionHandle, tenant: Option<&TenantId>) -> Result<(), Refusal> {
         self.permit = None; // of an attempt that failed
         self.wait_for_reader().await?;
         let server = Arc::clone(&self.connection.server);
@@ -208,13 +208,13 @@ impl Exchange {
     }
 
     /// The execution behind a response. It may go on after the last byte: the end of the request waits for it.
-    pub(crate) fn hold_execution(&mut self, running: Option<Running>) {
+    pub(crate) fn hold_execution(&mut self, running: Option<ExecutionHandle>) {
         self.running = running;
     }
 
     /// The id of that execution; empty if there is none.
     pub(crate) fn execution_id(&self) -> &str {
-        self.running.as_ref().map(Running::id).unwrap_or_default()
+        self.running.as_ref().map(ExecutionHandle::id).unwrap_or_default()
     }
 
     /// Has a component's response wait for its client beside the component: what is whole is held if there is memory

@@ -80,8 +80,7 @@ impl Failure {
             }
             Self::NotAdmitted(refused) => match refused.error.code() {
                 Code::Component(ErrorCode::Overloaded) => Self::Refused(Refusal::Host(ErrorCode::Overloaded)).entry(),
-                // What the deployment would have said is the operator's affair: to clients the service is not there for
-                // now.
+                // The message of the deployment is for the operator: to clients the service is not there for now.
                 Code::Component(_)
                 | Code::ArtifactMissing
                 | Code::NotInLog

@@ -6,7 +6,7 @@
 //! with `version`, the digest of what is served or null, and `problem`, why the newest is not or null.
 
 use crate::body::{ComponentBody, Content};
-use crate::source::Current;
+use crate::source::CurrentComponent;
 use crate::state::ServerState;
 use bytes::Bytes;
 use elias_host::Error;
@@ -59,7 +59,7 @@ pub(crate) fn respond(resource: LiveResource, server: &ServerState) -> Response<
 fn events(server: &ServerState) -> impl Stream<Item = Bytes> + Send + use<> {
     let mut changes = server.ingress.changes();
     changes.mark_changed();
-    let next = |mut changes: watch::Receiver<Current>| async move {
+    let next = |mut changes: watch::Receiver<CurrentComponent>| async move {
         changes.changed().await.ok()?;
         let event = event(&changes.borrow_and_update());
         Some((event, changes))
@@ -67,13 +67,17 @@ fn events(server: &ServerState) -> impl Stream<Item = Bytes> + Send + use<> {
     futures::stream::unfold(changes, next).take_until(server.drains())
 }
 
-fn event(current: &Current) -> Bytes {
+fn event(current: &CurrentComponent) -> Bytes {
     let version = current.app.as_ref().map(|app| app.digest().to_owned());
     format!("data: {}\n\n", serde_json::json!({ "version": version, "problem": current.reason.as_deref() })).into()
 }
 
 /// Puts the script at the end of a page on its way to a browser. What is compressed, or is not a page, stays as it is.
-pub(crate) fn add_script(request: &HeaderMap, response: Response<Content>, current: &Current) -> Response<Content> {
+pub(crate) fn add_script(
+    request: &HeaderMap,
+    response: Response<Content>,
+    current: &CurrentComponent,
+) -> Response<Content> {
     let text_of = |headers: &HeaderMap, name: &str| {
         headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_ascii_lowercase()
     };
@@ -95,7 +99,7 @@ pub(crate) fn add_script(request: &HeaderMap, response: Response<Content>, curre
 }
 
 /// The end of a page, the server's own too: the script, and the version that made the page.
-pub(crate) fn script_tag(current: &Current) -> String {
+pub(crate) fn script_tag(current: &CurrentComponent) -> String {
     let version = current.app.as_ref().map_or("", |app| app.digest());
     format!("<script src=\"{SCRIPT_PATH}\" data-version=\"{version}\"></script>")
 }

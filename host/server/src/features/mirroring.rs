@@ -5,7 +5,7 @@ use crate::failure::describe;
 use crate::state::ServerState;
 use bytes::{Bytes, BytesMut};
 use elias_delivery::experiment::{ResponseReader, ResponseSummary};
-use elias_host::{Caller, Error, Running};
+use elias_host::{Caller, Error, ExecutionHandle};
 use elias_platform::{CompletedExecution, MirroredRequest, Platform, RequestGuard, RequestOutcome};
 use http::{HeaderMap, Method, Request, Uri};
 use http_body::{Body, Frame, SizeHint};
@@ -120,7 +120,7 @@ impl Mirroring {
             let request = format!("{} {}", self.method, self.uri.path());
             let send = async |guard: RequestGuard| {
                 // A request that waits for a permit goes before a mirrored one.
-                guard.running().hold(host.admission.try_enter(Some(guard.tenant()))?);
+                guard.running().hold(host.admission.try_admit(Some(guard.tenant()))?);
                 self.send(guard, body.clone()).await
             };
             self.mirrored.mirror(platform.serving(), &request, response, send).await;
@@ -144,8 +144,8 @@ impl Mirroring {
         let ignored = self.mirrored.ignored();
         let (summary, execution, error) = match app.fetch(request).await {
             Ok(response) => {
-                let running = response.extensions().get::<Running>().cloned();
-                let execution = running.as_ref().map(Running::id).unwrap_or_default();
+                let running = response.extensions().get::<ExecutionHandle>().cloned();
+                let execution = running.as_ref().map(ExecutionHandle::id).unwrap_or_default();
                 let reader = ResponseReader::new(execution, response.status().as_u16(), response.headers(), ignored);
                 let (summary, error) = match read(response.into_body(), reader).await {
                     Ok(summary) => (summary, None),

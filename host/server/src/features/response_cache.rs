@@ -6,7 +6,7 @@ use crate::headers::{EXECUTION_ID, strip_hop_by_hop};
 use crate::state::ServerState;
 use bytes::Bytes;
 use elias_gateway::{CacheRules, Identity, cache};
-use elias_host::{Caller, Error, Running};
+use elias_host::{Caller, Error, ExecutionHandle};
 use elias_platform::{CacheFill, LookupResult, Platform, RequestOutcome, Service};
 use http::header::{IF_MODIFIED_SINCE, IF_NONE_MATCH};
 use http::{HeaderName, Method, Request, Response, request};
@@ -130,7 +130,7 @@ pub(crate) async fn revalidate(server: Arc<ServerState>, context: RevalidationCo
     writer.request.headers.remove(IF_MODIFIED_SINCE);
     let parts = writer.request.clone();
     let (method, path) = (parts.method.clone(), parts.uri.path().to_owned());
-    let Ok(guard) = platform.serving().admit(&service, &parts.headers, Some(ip), identity.as_deref()).await else {
+    let Ok(mut guard) = platform.serving().admit(&service, &parts.headers, Some(ip), identity.as_deref()).await else {
         return;
     };
     let mut request = Request::from_parts(parts, Empty::<Bytes>::new());
@@ -142,7 +142,7 @@ pub(crate) async fn revalidate(server: Arc<ServerState>, context: RevalidationCo
     match app.fetch(request).await {
         Ok(response) => {
             let (mut parts, body) = response.into_parts();
-            let (running, status) = (parts.extensions.remove::<Running>(), parts.status.as_u16());
+            let (running, status) = (parts.extensions.remove::<ExecutionHandle>(), parts.status.as_u16());
             strip_hop_by_hop(&mut parts.headers);
             let response = Response::from_parts(parts, Content::Component(ComponentBody::Direct(body)));
             // Boxed if it is stored while it is read; any other is not read at all.

@@ -25,7 +25,7 @@ pub(super) async fn respond(exchange: &mut Exchange, router: &Router, request: R
     };
     let (parts, body) = response.into_parts();
     let content = match body.size_hint().exact() {
-        // What is whole already is sent with its length.
+        // A complete body is sent with its length.
         Some(_) => Content::Whole(body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default()),
         None => {
             let chunks = body.into_data_stream().filter_map(async |chunk| chunk.ok());

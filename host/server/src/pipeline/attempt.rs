@@ -51,7 +51,7 @@ impl Attempt<'_> {
         B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let guard =
+        let mut guard =
             self.platform.serving().admit(self.service, request.headers(), Some(self.ip), self.identity).await?;
         guard.set_request(request.method(), request.uri());
         guard.prepare(&mut request, self.caller.clone());

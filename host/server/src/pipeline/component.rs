@@ -1,11 +1,11 @@
-//! A component responds.
+//! The step of a request in which a component responds.
 
 use crate::body::Content;
 use crate::exchange::Exchange;
 use crate::failure::{Failure, Refusal};
 use crate::headers::{EXECUTION_ID, strip_hop_by_hop};
 use bytes::Bytes;
-use elias_host::{App, Running};
+use elias_host::{App, ExecutionHandle};
 use http::header::CONTENT_LENGTH;
 use http::{HeaderValue, Method, Request, Response, StatusCode, response};
 use http_body::Body as _;
@@ -23,7 +23,7 @@ where
     let method = request.method().clone();
     exchange.note(|record| record.app = Some(app.clone()));
     let result = app.fetch(request).await;
-    // What was wrong with the body is the client's fault, whatever the component made of it.
+    // A bad body is the client's fault, whatever the component made of it.
     let response = match (result, exchange.fault()) {
         (Ok(response), None) => response,
         (Err(error), None) => {
@@ -80,13 +80,13 @@ fn prepare(
 }
 
 /// The execution behind a component's response, of which nothing goes on that is for one connection only.
-pub(super) fn take_execution(parts: &mut response::Parts) -> Option<Running> {
+pub(super) fn take_execution(parts: &mut response::Parts) -> Option<ExecutionHandle> {
     strip_hop_by_hop(&mut parts.headers);
-    parts.extensions.remove::<Running>()
+    parts.extensions.remove::<ExecutionHandle>()
 }
 
 /// Names the execution behind a response in its headers.
-pub(super) fn add_execution_id(parts: &mut response::Parts, running: Option<&Running>) {
+pub(super) fn add_execution_id(parts: &mut response::Parts, running: Option<&ExecutionHandle>) {
     if let Some(id) = running.and_then(|running| HeaderValue::from_str(running.id()).ok()) {
         parts.headers.insert(EXECUTION_ID, id);
     }

@@ -9,7 +9,7 @@ use crate::state::ServerState;
 use bytes::{Bytes, BytesMut};
 use elias_delivery::supervision::{SharedPermit, UsageReservation};
 use elias_gateway::{IdempotencyKey, Identity};
-use elias_host::{Body, Caller, Error, ErrorCode, Running};
+use elias_host::{Body, Caller, Error, ErrorCode, ExecutionHandle};
 use elias_platform::{
     KeyedRequest, KnownReply, MirroredRequest, NotAdmitted, Platform, REPLY_BYTES_MAX, RequestGuard, RequestOutcome,
     Service,
@@ -35,7 +35,7 @@ pub(super) struct ExecutionContext {
 /// A request that the component was to get, with its permits.
 struct Executed {
     guard: Option<RequestGuard>,
-    running: Option<Running>,
+    running: Option<ExecutionHandle>,
     result: ExecutionResult,
 }
 
@@ -221,7 +221,7 @@ impl Executed {
         Self { guard: None, running: None, result: ExecutionResult::Failed(failure) }
     }
 
-    fn failed(guard: RequestGuard, running: Option<Running>, failure: Failure) -> Self {
+    fn failed(guard: RequestGuard, running: Option<ExecutionHandle>, failure: Failure) -> Self {
         Self { guard: Some(guard), running, result: ExecutionResult::Failed(failure) }
     }
 

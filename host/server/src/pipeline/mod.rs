@@ -28,12 +28,12 @@ use crate::features::response_cache::{self, CacheLookup, ResponseVariance, Reval
 use crate::features::response_transform::RouteResponseTransform;
 use crate::features::{assets, live_reload, trigger_control};
 use crate::headers::HostCache;
-use crate::source::{Current, Ingress, Reader};
+use crate::source::{CurrentComponent, Ingress, Reader};
 use attempt::{Attempt, is_idempotent};
 use bytes::Bytes;
 use check::Target;
 use elias_gateway::{Client, LocalReply, TraceContext};
-use elias_host::{Caller, ErrorCode, Running};
+use elias_host::{Caller, ErrorCode, ExecutionHandle};
 use elias_platform::{Platform, RequestGuard, RoutedRequest};
 use futures::FutureExt;
 use http::header::CONNECTION;
@@ -87,7 +87,7 @@ impl RequestHandler {
 async fn respond(
     exchange: &mut Exchange,
     target: Target,
-    current: &Current,
+    current: &CurrentComponent,
     request: Request<Incoming>,
 ) -> Result<Response<Content>, Failure> {
     let server = Arc::clone(&exchange.connection.server);
@@ -127,11 +127,11 @@ async fn respond(
 /// The only component of a server responds.
 async fn component_responds(
     exchange: &mut Exchange,
-    current: &Current,
+    current: &CurrentComponent,
     request: Request<Incoming>,
 ) -> Result<Response<Content>, Failure> {
     let app = current.app.as_ref().ok_or(Refusal::NoComponent)?;
-    let running = Running::new();
+    let running = ExecutionHandle::new();
     exchange.enter(&running, None).await?;
     // In development a page reloads when another component is served.
     let reloads = exchange.config().dev.then(|| request.headers().clone());
@@ -246,7 +246,7 @@ fn finish(
     mut exchange: Exchange,
     outcome: Result<Response<Content>, Failure>,
     audience: Audience,
-    current: &Current,
+    current: &CurrentComponent,
     is_head: bool,
 ) -> Response<ResponseBody> {
     let mut response = outcome.unwrap_or_else(|failure| {

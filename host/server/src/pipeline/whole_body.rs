@@ -7,9 +7,13 @@ use crate::failure::{Failure, Refusal};
 use bytes::Bytes;
 use elias_gateway::{Code, idempotency};
 use elias_host::ErrorCode;
-use http_body_util::{BodyExt, Limited};
+use http_body::Body;
+use http_body_util::{BodyExt, Collected, Limited};
 use hyper::body::Incoming;
+use std::error::Error;
 use std::time::Duration;
+
+type BoxError = Box<dyn Error + Send + Sync>;
 
 /// Reads a body of at most so many bytes, and checks it by the schema of its route.
 ///
@@ -41,15 +45,24 @@ pub(super) async fn read_keyed(exchange: &mut Exchange, body: RequestBody<Incomi
 
 /// Reads a body of at most so many bytes, and of a longer one one byte more.
 async fn read(exchange: &mut Exchange, bytes_max: usize, body: RequestBody<Incoming>) -> Result<Bytes, Failure> {
-    let read = Limited::new(body, bytes_max + 1).collect();
-    let in_time = tokio::time::timeout(longest_time(bytes_max, exchange.config()), read);
-    match in_time.await.map_err(|_| Refusal::RequestTimeout)? {
-        Ok(read) => Ok(read.to_bytes()),
-        Err(_) => match exchange.fault() {
+    match collect(body, bytes_max + 1, longest_time(bytes_max, exchange.config())).await {
+        None => Err(Refusal::RequestTimeout.into()),
+        Some(Ok(whole)) => Ok(whole),
+        Some(Err(_)) => match exchange.fault() {
             Some(fault) => Err(fault.into()),
             None => Ok(vec![0; bytes_max + 1].into()),
         },
     }
+}
+
+/// The whole of a body of at most so many bytes; none if it takes longer than `longest`, however steadily it comes.
+async fn collect<B>(body: B, bytes_max: usize, longest: Duration) -> Option<Result<Bytes, BoxError>>
+where
+    B: Body<Data = Bytes, Error: Into<BoxError>>,
+{
+    let whole = Limited::new(body, bytes_max).collect();
+    let in_time = tokio::time::timeout(longest, whole).await.ok()?;
+    Some(in_time.map(Collected::to_bytes))
 }
 
 /// How long a client may take for a body that is read whole: the longest pause, and what the longest body takes at the
@@ -57,4 +70,39 @@ async fn read(exchange: &mut Exchange, bytes_max: usize, body: RequestBody<Incom
 fn longest_time(bytes_max: usize, config: &ServerConfig) -> Duration {
     const BYTES_PER_SECOND_MIN: u64 = 8 << 10;
     milliseconds(config.body_timeout_ms) + Duration::from_secs(bytes_max as u64 / BYTES_PER_SECOND_MIN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http_body::Frame;
+    use http_body_util::{Full, StreamBody};
+    use std::convert::Infallible;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    /// The body of a client that sends a byte now and then and never ends.
+    fn trickle() -> impl Body<Data = Bytes, Error = Infallible> {
+        StreamBody::new(futures::stream::unfold((), |()| async {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            Some((Ok::<_, Infallible>(Frame::data(Bytes::from_static(b"x"))), ()))
+        }))
+    }
+
+    #[tokio::test]
+    async fn a_body_that_never_pauses_and_never_ends_is_given_up() {
+        // Without a bound of the whole this would not return: no pause is too long, and the bytes are few.
+        assert!(collect(trickle(), 1 << 30, Duration::from_millis(20)).await.is_none());
+        // What is longer than allowed ends by its length first.
+        assert!(collect(trickle(), 3, HOUR).await.is_some_and(|ended| ended.is_err()));
+        let whole = collect(Full::new(Bytes::from_static(b"abc")), 3, HOUR).await;
+        assert_eq!(whole.and_then(Result::ok), Some(Bytes::from_static(b"abc")));
+    }
+
+    #[test]
+    fn a_longer_body_has_more_time_and_none_has_much() {
+        let config = ServerConfig { body_timeout_ms: 30_000, ..ServerConfig::default() };
+        assert_eq!(longest_time(0, &config), Duration::from_secs(30));
+        assert_eq!(longest_time(1 << 20, &config), Duration::from_secs(30 + 128));
+    }
 }

@@ -45,7 +45,7 @@ async fn a_store_that_is_not_there_is_told_and_nothing_is_made_in_its_place() {
                 remove_store(path);
             }
         }
-        // What is there and empty is as good as nothing.
+        // An empty file is as good as none.
         for empty in [false, true] {
             if empty {
                 std::fs::write(path.join(STORE_FILE), "").expect("ours");
@@ -55,7 +55,7 @@ async fn a_store_that_is_not_there_is_told_and_nothing_is_made_in_its_place() {
             assert!(said.contains("--abandon-former-store") && said.contains(STORE_FILE), "{said}");
             assert_eq!(path.join(STORE_FILE).exists(), empty, "{trace}");
         }
-        // Who says so begins anew, and loses nothing.
+        // An operator who says so begins anew, and loses nothing.
         let store = open(path, None);
         store.abandon_former().await.expect("it is a new one");
         assert!(!path.join("services").exists() && !path.join("artifacts").exists(), "{trace}");
@@ -190,7 +190,7 @@ async fn all_of_a_store_is_moved_to_postgresql_and_its_identity_stays() {
     drop(scope);
     assert_eq!(refusal(&open(folder.path(), None)).await.0, Code::StoreMissing, "nobody goes on with the file");
 
-    // What is not empty is not written over.
+    // A store that is not empty is not written over.
     let again = sqlite();
     create_tenant(&again.store, "b").await;
     again.store.close().await.expect("closed");

@@ -43,7 +43,7 @@ fn new_job(name: &str, number: usize) -> NewJob {
     }
 }
 
-async fn enqueue(store: &Store, tenant: &TenantId, jobs: &[NewJob]) -> Result<Vec<Enqueued>> {
+async fn enqueue(store: &Store, tenant: &TenantId, jobs: &[NewJob]) -> Result<Vec<EnqueueOutcome>> {
     let mut scope = store.write(tenant).await?;
     let enqueued = scope.enqueue_jobs(jobs, None).await?;
     scope.commit().await?;
@@ -109,10 +109,13 @@ async fn is_counted(store: &Store, tenant: &TenantId) {
     let mut scope = store.read(tenant).await.expect("a scope");
     let counts = scope.job_counts().await.expect("read");
     let jobs = scope.jobs(&JobFilter::default(), &AllowedServices::All, 10_000).await.expect("read");
-    let is_finished = |state| matches!(state, JobState::Done | JobState::Dead | JobState::Cancelled);
-    let inputs = jobs.iter().filter(|job| !is_finished(job.state)).map(|job| job.input.len());
+    let of_job = |job: &JobRecord| {
+        let is_finished = matches!(job.state, JobState::Done | JobState::Dead | JobState::Cancelled);
+        let outcome = [&job.result, &job.error].into_iter().flatten().map(String::len).sum::<usize>();
+        job.input.len() + if is_finished { outcome } else { 0 }
+    };
     let events = scope.events(0, 10_000).await.expect("read");
-    let bytes = inputs.chain(events.iter().map(|event| event.data.len())).sum::<usize>() as u64;
+    let bytes = jobs.iter().map(of_job).chain(events.iter().map(|event| event.data.len())).sum::<usize>() as u64;
     let unfinished_jobs = counts.waiting + counts.ready + counts.leased;
     assert_eq!(scope.trigger_use().await.expect("read"), TriggerUse { unfinished_jobs, bytes });
 }

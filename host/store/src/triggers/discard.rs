@@ -1,6 +1,7 @@
 //! Discarding dead jobs: their records, journals and unique keys are deleted.
 
 use super::jobs::IS_LISTED;
+use super::usage::RECORD_BYTES;
 use super::{Database, JobRef, statement};
 use crate::error::{Error, Result};
 use crate::{AllowedServices, Dialect, TenantScope, get, to_json};
@@ -15,7 +16,8 @@ impl TenantScope {
     /// `not-found`; `wrong-state` if it is not dead.
     pub async fn discard_job(&mut self, id: &str) -> Result<()> {
         let select = format!(
-            "SELECT tenant, id, queue, key FROM finished_jobs WHERE tenant = $1 AND id = $2 AND state = 'dead' {}",
+            "SELECT tenant, id, queue, key, {RECORD_BYTES} FROM finished_jobs \
+             WHERE tenant = $1 AND id = $2 AND state = 'dead' {}",
             self.dialect.locked()
         );
         let query = self.query_text(select).bind(id.to_owned());
@@ -33,7 +35,7 @@ impl TenantScope {
     /// `store-unavailable`.
     pub async fn discard_jobs(&mut self, filter: &JobFilter, allowed: &AllowedServices, most: u32) -> Result<u64> {
         let select = format!(
-            "SELECT tenant, id, queue, key FROM finished_jobs WHERE {IS_LISTED} AND state = 'dead' {} \
+            "SELECT tenant, id, queue, key, {RECORD_BYTES} FROM finished_jobs WHERE {IS_LISTED} AND state = 'dead' {} \
              ORDER BY id DESC LIMIT $7 {}",
             allowed.condition(self.dialect, 8),
             self.dialect.locked_if_free()
@@ -72,7 +74,6 @@ impl Database<'_> {
             }
             self.run(statement(format!("DELETE FROM job_keys WHERE {is_one}")).bind(keys)).await?;
         }
-        self.delete_jobs("finished_jobs", &jobs).await?;
-        self.delete_steps(&jobs).await
+        self.delete_records(dead).await
     }
 }

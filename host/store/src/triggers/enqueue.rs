@@ -79,7 +79,7 @@ pub struct JobOrder {
 
 /// The result of enqueueing a job.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Enqueued {
+pub enum EnqueueOutcome {
     /// It is in the queue.
     New,
     /// Another job has its key.
@@ -104,7 +104,7 @@ impl TenantScope {
     /// # Errors
     /// `quota-exceeded`; `not-found` if a job is to run after one that is not known; `bad-input` if one is to run after
     /// others and in an order. The transaction must be dropped then.
-    pub async fn enqueue_jobs(&mut self, jobs: &[NewJob], quotas: Option<&Quotas>) -> Result<Vec<Enqueued>> {
+    pub async fn enqueue_jobs(&mut self, jobs: &[NewJob], quotas: Option<&Quotas>) -> Result<Vec<EnqueueOutcome>> {
         let tenant = self.tenant.clone();
         self.database().enqueue(&tenant, jobs, quotas).await
     }
@@ -120,7 +120,7 @@ impl HostScope {
         tenant: &TenantId,
         jobs: &[NewJob],
         quotas: Option<&Quotas>,
-    ) -> Result<Vec<Enqueued>> {
+    ) -> Result<Vec<EnqueueOutcome>> {
         self.database().enqueue(tenant, jobs, quotas).await
     }
 }
@@ -131,7 +131,7 @@ impl Database<'_> {
         tenant: &TenantId,
         jobs: &[NewJob],
         quotas: Option<&Quotas>,
-    ) -> Result<Vec<Enqueued>> {
+    ) -> Result<Vec<EnqueueOutcome>> {
         if jobs.is_empty() {
             return Ok(Vec::new());
         }
@@ -140,7 +140,7 @@ impl Database<'_> {
         let new: Vec<_> = jobs
             .iter()
             .zip(&enqueued)
-            .filter(|(_, enqueued)| **enqueued == Enqueued::New)
+            .filter(|(_, enqueued)| **enqueued == EnqueueOutcome::New)
             .map(|(job, _)| job)
             .collect();
         let bytes: u64 = new.iter().map(|job| stored_bytes(&job.input)).sum();
@@ -174,7 +174,7 @@ impl Database<'_> {
     }
 
     /// Takes the unique keys of these jobs, or finds who has them.
-    async fn take_keys(&mut self, tenant: &TenantId, jobs: &[NewJob], now: i64) -> Result<Vec<Enqueued>> {
+    async fn take_keys(&mut self, tenant: &TenantId, jobs: &[NewJob], now: i64) -> Result<Vec<EnqueueOutcome>> {
         let mut wanted: BTreeMap<(String, String), (&NewJob, i64)> = BTreeMap::new(); // all lock them in this order
         for job in jobs {
             if let Some(key) = &job.key {
@@ -183,7 +183,7 @@ impl Database<'_> {
             }
         }
         if wanted.is_empty() {
-            return Ok(vec![Enqueued::New; jobs.len()]);
+            return Ok(vec![EnqueueOutcome::New; jobs.len()]);
         }
         let end = format!(
             "ON CONFLICT (tenant, queue, key) DO UPDATE SET job = excluded.job, \
@@ -212,12 +212,12 @@ impl Database<'_> {
             holders.insert(name, (get::<String>(row, "job")?, get::<String>(row, "input_digest")?));
         }
         let of = |job: &NewJob| {
-            let Some(key) = &job.key else { return Enqueued::New };
+            let Some(key) = &job.key else { return EnqueueOutcome::New };
             match holders.get(&(job.queue.to_string(), storable(&key.key))) {
                 Some((id, digest)) if *id != job.id => {
-                    Enqueued::Existing { id: id.clone(), same_input: *digest == input_digest(job) }
+                    EnqueueOutcome::Existing { id: id.clone(), same_input: *digest == input_digest(job) }
                 }
-                _ => Enqueued::New,
+                _ => EnqueueOutcome::New,
             }
         };
         Ok(jobs.iter().map(of).collect())
@@ -370,10 +370,10 @@ fn turn(job: &NewJob) -> Option<OrderingKey> {
 }
 
 /// The ids of jobs that have the keys of others, by the ids of those others.
-fn existing(jobs: &[NewJob], enqueued: &[Enqueued]) -> HashMap<String, String> {
+fn existing(jobs: &[NewJob], enqueued: &[EnqueueOutcome]) -> HashMap<String, String> {
     let pairs = jobs.iter().zip(enqueued).filter_map(|(job, enqueued)| match enqueued {
-        Enqueued::New => None,
-        Enqueued::Existing { id, .. } => Some((job.id.clone(), id.clone())),
+        EnqueueOutcome::New => None,
+        EnqueueOutcome::Existing { id, .. } => Some((job.id.clone(), id.clone())),
     });
     pairs.collect()
 }

@@ -223,7 +223,7 @@ impl Database<'_> {
         );
         let (count, bytes) = (events.len() as u64, events.iter().map(|event| stored_bytes(&event.data)).sum::<u64>());
         let query = statement(upsert).bind(tenant.as_str().to_owned()).bind(signed(count)).bind(day);
-        // What the platform publishes does not count for the quota.
+        // Events that the platform publishes do not count for the quota.
         let counted = if quotas.is_some() { count } else { 0 };
         let row = self.row(query.bind(signed(bytes)).bind(signed(counted))).await?;
         let row = row.ok_or_else(|| Error::new(Code::Internal, "the store returned no position of events"))?;
@@ -378,7 +378,7 @@ impl Database<'_> {
             return Ok(log.bytes);
         }
         let Some(segment) = log.segments.iter().rfind(|segment| segment.first <= first) else {
-            // What was there was emptied before it was hidden.
+            // The record was emptied before it was hidden.
             return Ok(log.segments.first().map_or(log.bytes, |segment| segment.bytes_before));
         };
         // Each event is summed up once: what is hidden in the segment already is known.

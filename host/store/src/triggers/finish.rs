@@ -1,9 +1,9 @@
-//! Ending the attempts of jobs that were claimed, many in one transaction, and claiming the next in the same.
+//! AttemptResult the attempts of jobs that were claimed, many in one transaction, and claiming the next in the same.
 
 use super::enqueue::OrderingKey;
 use super::queue::{claims, is_claim};
 use super::usage::INPUT_BYTES;
-use super::{ClaimShare, ClaimedJob, Database, JOB_COLUMNS, JobLease, JobRef, refs, span, statement, storable};
+use super::{ClaimShare, ClaimedJob, Database, JOB_COLUMNS, JobLease, JobRef, refs, signed, span, statement, storable};
 use crate::error::Result;
 use crate::{Dialect, HostScope, get, to_json};
 use elias_api::JobState;
@@ -73,6 +73,15 @@ pub(super) struct EndedJob {
     pub(super) state: JobState,
     /// Whether its record is kept, so that it can be run again.
     pub(super) kept: bool,
+    /// Bytes of its result or its error.
+    pub(super) outcome_bytes: i64,
+}
+
+impl EndedJob {
+    /// By how many bytes the use of its tenant changes: its record keeps the input.
+    pub(super) fn bytes_change(&self) -> i64 {
+        if self.kept { self.outcome_bytes } else { -self.bytes }
+    }
 }
 
 /// An end, as statements get it: of the job, or of its attempt.
@@ -89,6 +98,13 @@ struct End<'j> {
     wait: Option<&'j str>,
     version: Option<u32>,
     attempts: i64,
+}
+
+impl End<'_> {
+    fn outcome_bytes(&self) -> i64 {
+        let bytes = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+        signed((bytes(&self.result) + bytes(&self.error)) as u64)
+    }
 }
 
 impl HostScope {
@@ -140,7 +156,8 @@ impl Database<'_> {
             match state {
                 Some(state) => {
                     gone.push(job.clone());
-                    ended.push(EndedJob { job, turn, bytes, state, kept: end.keep_ms > 0 });
+                    let (kept, outcome_bytes) = (end.keep_ms > 0, row.outcome_bytes());
+                    ended.push(EndedJob { job, turn, bytes, state, kept, outcome_bytes });
                     if end.keep_ms > 0 {
                         finished.push(row);
                     }
@@ -175,11 +192,15 @@ impl Database<'_> {
     pub(super) async fn end_unclaimed(
         &mut self,
         table: &str,
-        jobs: Vec<(EndedJob, String)>,
+        mut jobs: Vec<(EndedJob, String)>,
         keep_ms: u64,
     ) -> Result<()> {
         if jobs.is_empty() {
             return Ok(());
+        }
+        for (ended, reason) in &mut jobs {
+            *reason = storable(reason);
+            ended.outcome_bytes = signed(reason.len() as u64);
         }
         let row = |(ended, reason): &(EndedJob, String)| {
             let JobRef { tenant, id } = &ended.job;
@@ -187,7 +208,7 @@ impl Database<'_> {
                 "tenant": tenant,
                 "id": id,
                 "state": ended.state.as_str(),
-                "error": storable(reason),
+                "error": reason,
                 "keep_ms": span(keep_ms),
             })
         };

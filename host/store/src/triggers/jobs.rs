@@ -3,7 +3,7 @@
 use super::enqueue::OrderingKey;
 use super::finish::{EndedJob, turn_of};
 use super::queue::is_known;
-use super::usage::{INPUT_BYTES, JobCountChange};
+use super::usage::{INPUT_BYTES, JobCountChange, RECORD_BYTES};
 use super::{Database, JOB_COLUMNS, JobRef, refs, signed, statement};
 use crate::error::{Error, Result};
 use crate::{AllowedServices, Dialect, HostScope, TenantScope, get, number, text, to_json};
@@ -95,11 +95,20 @@ pub(super) const IS_LISTED: &str = "tenant = $1 AND id < $2 AND ($3 = '' OR comp
                          AND ($6 = '' OR name = $6) AND trigger IN ('schedule', 'job', 'event', 'webhook')";
 
 /// The statement that lists at most `$7` jobs of a table, the newest first; `allowed` is the condition of `$8`.
-fn list_jobs(table: &JobTable, state: Option<JobState>, allowed: &str) -> String {
+fn list_jobs(table: &JobTable, filter: &JobFilter, allowed: &str) -> String {
     let JobTable { name, columns, .. } = table;
-    let state = state.filter(|_| *name != "waiting_jobs").map(|state| format!("AND state = '{}'", state.as_str()));
+    let state =
+        filter.state.filter(|_| *name != "waiting_jobs").map(|state| format!("AND state = '{}'", state.as_str()));
     let state = state.unwrap_or_default();
-    format!("SELECT {JOB_COLUMNS}, {columns} FROM {name} WHERE {IS_LISTED} {state} {allowed} ORDER BY id DESC LIMIT $7")
+    let steps = if filter.has_steps {
+        format!("AND EXISTS (SELECT 1 FROM steps s WHERE s.tenant = {name}.tenant AND s.job = {name}.id)")
+    } else {
+        String::new()
+    };
+    format!(
+        "SELECT {JOB_COLUMNS}, {columns} FROM {name} WHERE {IS_LISTED} {state} {steps} {allowed} \
+         ORDER BY id DESC LIMIT $7"
+    )
 }
 
 impl TenantScope {
@@ -111,7 +120,7 @@ impl TenantScope {
         let (mut jobs, is_allowed) = (Vec::new(), allowed.condition(self.dialect, 8));
         for table in &TABLES {
             if filter.state.is_none_or(|state| table.states.contains(&state)) {
-                let select = list_jobs(table, filter.state, &is_allowed);
+                let select = list_jobs(table, filter, &is_allowed);
                 let query = self.query_listed(select, filter).bind(i64::from(limit));
                 for row in &self.rows(allowed.bind(query)?).await? {
                     jobs.push(job(row)?);
@@ -175,7 +184,7 @@ impl TenantScope {
     pub async fn retry_job(&mut self, id: &str) -> Result<()> {
         let (tenant, lock) = (self.tenant.clone(), self.dialect.locked());
         let select = format!(
-            "SELECT tenant, id, queue, ordering_key, {INPUT_BYTES} FROM finished_jobs \
+            "SELECT tenant, id, queue, ordering_key, {INPUT_BYTES}, {RECORD_BYTES} FROM finished_jobs \
              WHERE tenant = $1 AND id = $2 AND state = 'dead' {lock}"
         );
         let query = self.query_text(select).bind(id.to_owned());
@@ -194,7 +203,7 @@ impl TenantScope {
     pub async fn retry_jobs(&mut self, filter: &JobFilter, allowed: &AllowedServices, most: u32) -> Result<u64> {
         let (tenant, lock) = (self.tenant.clone(), self.dialect.locked_if_free());
         let select = format!(
-            "SELECT tenant, id, queue, ordering_key, {INPUT_BYTES} FROM finished_jobs \
+            "SELECT tenant, id, queue, ordering_key, {INPUT_BYTES}, {RECORD_BYTES} FROM finished_jobs \
              WHERE {IS_LISTED} AND state = 'dead' {} ORDER BY id DESC LIMIT $7 {lock}",
             allowed.condition(self.dialect, 8)
         );
@@ -255,10 +264,27 @@ impl HostScope {
         let select = outdated_jobs(self.dialect);
         let mut database = self.database();
         let rows = database.rows(statement(select).bind(i64::from(most))).await?;
-        let jobs = rows.iter().map(JobRef::read).collect::<Result<Vec<_>>>()?;
-        database.delete_jobs("finished_jobs", &jobs).await?;
-        database.delete_steps(&jobs).await?;
-        Ok(jobs.len() as u64)
+        database.delete_records(&rows).await?;
+        Ok(rows.len() as u64)
+    }
+
+    /// Deletes records of a tenant's jobs that are done or cancelled, the oldest first, until `bytes` bytes are free or
+    /// `most` are deleted, with their journals; says how many. Dead jobs stay.
+    ///
+    /// # Errors
+    /// `store-unavailable`.
+    pub async fn trim_jobs(&mut self, tenant: &TenantId, bytes: u64, most: u32) -> Result<u64> {
+        let select = ended_jobs(self.dialect);
+        let mut database = self.database();
+        let mut rows = database.rows(statement(select).bind(tenant.as_str().to_owned()).bind(i64::from(most))).await?;
+        let (mut freed, mut count) = (0, 0);
+        while freed < bytes && count < rows.len() {
+            freed += number::<u64>(&rows[count], "record_bytes")?;
+            count += 1;
+        }
+        rows.truncate(count);
+        database.delete_records(&rows).await?;
+        Ok(count as u64)
     }
 
     /// Deletes at most `most` unique keys whose time is over; says how many. Those of unfinished jobs stay.
@@ -282,13 +308,36 @@ pub(super) const UNFINISHED_OF: [&str; 3] = [
 /// The statement that selects at most `$1` records that are not to be kept any more.
 pub(super) fn outdated_jobs(dialect: Dialect) -> String {
     format!(
-        "SELECT tenant, id FROM finished_jobs WHERE keep_until <= {} ORDER BY keep_until LIMIT $1 {}",
+        "SELECT tenant, id, {RECORD_BYTES} FROM finished_jobs WHERE keep_until <= {} ORDER BY keep_until LIMIT $1 {}",
         dialect.now(),
         dialect.locked_if_free()
     )
 }
 
+/// The statement that selects at most `$2` records of the tenant `$1` that nobody will run again, the oldest first.
+pub(super) fn ended_jobs(dialect: Dialect) -> String {
+    let lock = dialect.locked_if_free();
+    format!(
+        "SELECT tenant, id, {RECORD_BYTES} FROM finished_jobs WHERE tenant = $1 AND state <> 'dead' ORDER BY id \
+         LIMIT $2 {lock}"
+    )
+}
+
 impl Database<'_> {
+    /// Deletes records of jobs that have ended, with their journals. Their rows are locked.
+    pub(super) async fn delete_records(&mut self, records: &[AnyRow]) -> Result<()> {
+        let jobs = records.iter().map(JobRef::read).collect::<Result<Vec<_>>>()?;
+        self.delete_jobs("finished_jobs", &jobs).await?;
+        self.delete_steps(&jobs).await?;
+        let mut freed: BTreeMap<&str, i64> = BTreeMap::new();
+        for (job, row) in jobs.iter().zip(records) {
+            *freed.entry(job.tenant.as_str()).or_default() += get::<i64>(row, "record_bytes")?;
+        }
+        let change =
+            |(tenant, bytes): (&str, i64)| JobCountChange { tenant: tenant.to_owned(), jobs: 0, bytes: -bytes };
+        self.count(&freed.into_iter().map(change).collect::<Vec<_>>()).await
+    }
+
     async fn cancel(&mut self, job: &JobRef, reason: &str, keep_ms: u64) -> Result<CancelledJob> {
         let lock = self.dialect.locked();
         for _ in 0..LOOKS {
@@ -308,7 +357,8 @@ impl Database<'_> {
                     }
                     JobState::Waiting | JobState::Ready => {
                         let (turn, bytes, state) = (turn_of(&row)?, get(&row, "input_bytes")?, JobState::Cancelled);
-                        let ended = EndedJob { job: job.clone(), turn, bytes, state, kept: keep_ms > 0 };
+                        let (job, kept, outcome_bytes) = (job.clone(), keep_ms > 0, 0);
+                        let ended = EndedJob { job, turn, bytes, state, kept, outcome_bytes };
                         self.end_unclaimed(table, vec![(ended, reason.to_owned())], keep_ms).await?;
                         return Ok(CancelledJob::Cancelled);
                     }
@@ -325,7 +375,8 @@ impl Database<'_> {
         }
         let (mut jobs, mut turns, mut bytes) = (Vec::new(), BTreeMap::<OrderingKey, String>::new(), 0_i64);
         for row in dead {
-            bytes += get::<i64>(row, "input_bytes")?;
+            // What is no record any more.
+            bytes += get::<i64>(row, "input_bytes")? - get::<i64>(row, "record_bytes")?;
             let (job, turn) = (JobRef::read(row)?, turn_of(row)?);
             if let Some(turn) = turn.clone() {
                 let first = turns.entry(turn).or_insert_with(|| job.id.clone());

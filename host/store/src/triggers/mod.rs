@@ -3,6 +3,7 @@
 //! Times are those of the database's clock, which all hosts share. What many rows are about is one statement with a
 //! JSON array, so that a batch of any size is the same prepared statement.
 
+mod batches;
 mod cursors;
 mod discard;
 mod enqueue;
@@ -22,7 +23,7 @@ mod subscriptions;
 mod usage;
 mod waiting;
 
-pub use enqueue::{Enqueued, JobKey, JobOrder, JobStart, NewJob};
+pub use enqueue::{EnqueueOutcome, JobKey, JobOrder, JobStart, NewJob};
 pub use events::{NewEvent, PublishedEvent};
 pub use finish::{JobEnd, JobOutcome};
 pub use jobs::CancelledJob;
@@ -30,7 +31,7 @@ pub use leases::Lease;
 pub use limits::QueueLimit;
 pub use outbox::DueOutbox;
 pub use queue::{ClaimShare, ClaimedJob, JobLease, LeasedQueue, LostLeases, ReadyQueue};
-pub use schedules::{DueSchedule, NewSchedule, NewTick, NextDue, ScheduleCounts, ScheduleId, TickAction};
+pub use schedules::{DueSchedule, NewSchedule, NewTick, NextDue, ScheduleCounts, ScheduleId, TickAction, UpcomingDue};
 pub use steps::{ListedStep, NewStep, Step};
 pub use subscriptions::{NewSubscription, PendingSubscription, SubscriptionId};
 pub use usage::TriggerUse;

@@ -1,6 +1,6 @@
 //! The statements that run all the time, for the test that each finds its rows by an index.
 
-use super::{events, finish, jobs, queue, schedules, segments, steps, waiting};
+use super::{batches, events, finish, jobs, queue, schedules, segments, steps, waiting};
 use crate::Dialect;
 
 pub(crate) use segments::EVENT_TABLES;
@@ -23,6 +23,7 @@ pub(crate) fn hot_statements(dialect: Dialect) -> Vec<(String, Vec<Value>)> {
     let mut all = vec![
         (queue::READY_QUEUES.to_owned(), vec![]),
         (queue::LEASED_QUEUES.to_owned(), vec![]),
+        (batches::ready_counts(dialect), vec![Items]),
         (queue::claim_jobs(dialect), vec![tenant, name, Number(50), Text("me"), Number(1_000)]),
         (queue::claim_keyed(dialect), vec![tenant, name, Number(50), Text("me"), Number(1_000), Number(2)]),
         (queue::claim_by_key(dialect), vec![tenant, name, Number(50), Text("me"), Number(1_000), Number(2)]),
@@ -36,10 +37,16 @@ pub(crate) fn hot_statements(dialect: Dialect) -> Vec<(String, Vec<Value>)> {
         (waiting::EVENT_WAITS.to_owned(), vec![tenant, Text(""), Number(50)]),
         (steps::JOURNAL.to_owned(), vec![tenant, Text("1")]),
         (steps::list_steps(), vec![tenant, Text("1"), Number(0), Number(50)]),
+        (steps::last_steps(dialect), vec![tenant, Items, Number(2)]),
         (steps::delete_steps(dialect), vec![Items]),
+        (steps::cut_steps(dialect), vec![Items]),
+        (steps::SURPLUS_STEPS.to_owned(), vec![Number(10)]),
+        (steps::PRUNE_STEPS.to_owned(), vec![tenant, Text("500"), Number(50)]),
         (jobs::outdated_jobs(dialect), vec![Number(50)]),
+        (jobs::ended_jobs(dialect), vec![tenant, Number(50)]),
         (schedules::due_schedules(dialect), vec![Number(50)]),
         (schedules::UNARMED.to_owned(), vec![Number(50)]),
+        (schedules::upcoming_due(dialect), vec![Number(10)]),
         (schedules::LAST_TICKS.to_owned(), with(&[Number(i64::MAX), Number(50)])),
         (schedules::PRUNE_TICKS.to_owned(), vec![Number(10), Number(50)]),
         (segments::TENANT_LOG.to_owned(), vec![tenant]),
@@ -47,6 +54,7 @@ pub(crate) fn hot_statements(dialect: Dialect) -> Vec<(String, Vec<Value>)> {
         (events::known_events(dialect), vec![tenant, Items]),
         ("DELETE FROM executions WHERE started_at < $1".to_owned(), vec![Number(10)]),
         (crate::executions::PRUNE_EXECUTIONS.to_owned(), vec![Number(10)]),
+        (crate::executions::list_executions(true, ""), executions_of_a_trace()),
     ];
     for segment in 0..EVENT_TABLES {
         let range = [tenant, Number(10), Number(i64::MAX)];
@@ -56,4 +64,13 @@ pub(crate) fn hot_statements(dialect: Dialect) -> Vec<(String, Vec<Value>)> {
     }
     all.extend(jobs::UNFINISHED_OF.map(|sql| (sql.to_owned(), vec![tenant, name, Number(50)])));
     all
+}
+
+/// The index that finds the executions of a trace.
+pub(crate) const TRACE_INDEX: &str = "executions_by_trace";
+
+fn executions_of_a_trace() -> Vec<Value> {
+    use Value::{Number, Text};
+    let (all, trace) = (Text(""), Text("trace-7"));
+    vec![Text("a"), Text("~"), all, all, Number(-1), Number(50), all, trace]
 }

@@ -40,6 +40,15 @@ pub struct DueSchedule {
     pub now: i64,
 }
 
+/// The next due time of anything that waits for one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UpcomingDue {
+    /// The time of the database's clock, in milliseconds since 1970.
+    pub now: i64,
+    /// The first due time of a schedule that is not paused or of a waiting job; none without one.
+    pub due: Option<i64>,
+}
+
 /// A due time that a host has noticed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewTick {
@@ -243,6 +252,21 @@ impl HostScope {
         self.schedules_by(sqlx::query(UNARMED).bind(i64::from(limit))).await
     }
 
+    /// The first due time after `after`, of schedules and of waiting jobs. What was due before is looked at already: it
+    /// may be another host's.
+    ///
+    /// # Errors
+    /// `store-unavailable`.
+    pub async fn upcoming_due(&mut self, after: i64) -> Result<UpcomingDue> {
+        let query = statement(upcoming_due(self.dialect)).bind(after);
+        let row = self.database().row(query).await?;
+        let row = row.ok_or_else(|| Error::new(Code::Internal, "the store returned no time"))?;
+        let of_schedules: Option<i64> = get(&row, "schedule_due")?;
+        let of_jobs: Option<i64> = get(&row, "job_due")?;
+        let due = of_schedules.into_iter().chain(of_jobs).min();
+        Ok(UpcomingDue { now: get(&row, "now_ms")?, due })
+    }
+
     async fn schedules_by(&mut self, query: Query) -> Result<Vec<DueSchedule>> {
         let now = self.now().await?;
         let due = |row: &AnyRow| Ok(DueSchedule { tenant: text(row, "tenant")?, schedule: schedule(row)?, now });
@@ -324,6 +348,16 @@ pub(super) const PRUNE_TICKS: &str = "DELETE FROM ticks WHERE (tenant, component
 /// The statement that selects at most `$1` schedules that are due.
 pub(super) fn due_schedules(dialect: Dialect) -> String {
     format!("SELECT * FROM schedules WHERE paused = 0 AND next_due <= {} ORDER BY next_due LIMIT $1", dialect.now())
+}
+
+/// The statement that selects the first due times after `$1`: of schedules, and of waiting jobs.
+pub(super) fn upcoming_due(dialect: Dialect) -> String {
+    format!(
+        "SELECT {} AS now_ms, \
+         (SELECT MIN(next_due) FROM schedules WHERE paused = 0 AND next_due > $1) AS schedule_due, \
+         (SELECT MIN(due) FROM waiting_jobs WHERE due > $1) AS job_due",
+        dialect.now()
+    )
 }
 
 impl Database<'_> {

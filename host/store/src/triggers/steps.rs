@@ -4,10 +4,10 @@ use super::finish::owned_jobs;
 use super::queue::claims;
 use super::{Database, JobLease, JobRef, inserts, refs, statement, storable};
 use crate::error::Result;
-use crate::{HostScope, Query, TenantScope, get, number};
+use crate::{Dialect, HostScope, Query, TenantScope, get, number};
 use elias_names::TenantId;
 use sqlx::any::AnyRow;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 /// A step that is over, in the journal of a job.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,13 +48,30 @@ pub struct ListedStep {
 const LISTED_OUTCOME_CHARS: u32 = 4_096;
 const LISTED_BEGINNING_CHARS: u32 = 20;
 
+/// The columns of a row as it is listed.
+fn listed_columns() -> String {
+    format!(
+        "steps.position AS position, steps.name AS name, steps.at AS at, \
+         CASE WHEN length(steps.outcome) <= {LISTED_OUTCOME_CHARS} THEN steps.outcome \
+         ELSE substr(steps.outcome, 1, {LISTED_BEGINNING_CHARS}) END AS outcome"
+    )
+}
+
 /// The statement that lists at most `$4` rows of the journal of the job `$2` of the tenant `$1`, from the position `$3`
 /// on.
 pub(super) fn list_steps() -> String {
+    let columns = listed_columns();
+    format!("SELECT {columns} FROM steps WHERE tenant = $1 AND job = $2 AND position >= $3 ORDER BY position LIMIT $4")
+}
+
+/// The statement that lists the rows of the last step of each of the jobs `$2` of the tenant `$1`; a step has `$3` rows
+/// at most.
+pub(super) fn last_steps(dialect: Dialect) -> String {
+    let (columns, each) = (listed_columns(), dialect.each(2));
     format!(
-        "SELECT position, name, at, CASE WHEN length(outcome) <= {LISTED_OUTCOME_CHARS} THEN outcome \
-         ELSE substr(outcome, 1, {LISTED_BEGINNING_CHARS}) END AS outcome \
-         FROM steps WHERE tenant = $1 AND job = $2 AND position >= $3 ORDER BY position LIMIT $4"
+        "SELECT steps.job AS job, {columns} FROM {each} JOIN steps ON steps.tenant = $1 \
+         AND steps.job = item.value->>'id' AND steps.position >= (SELECT MAX(last.position) FROM steps last \
+         WHERE last.tenant = $1 AND last.job = item.value->>'id') / $3 * $3 ORDER BY steps.job, steps.position"
     )
 }
 
@@ -66,6 +83,15 @@ fn step(row: &AnyRow) -> Result<Step> {
         name: get(row, "name")?,
         input_hash: get(row, "input_hash")?,
         outcome: get(row, "outcome")?,
+    })
+}
+
+fn listed(row: &AnyRow) -> Result<ListedStep> {
+    Ok(ListedStep {
+        position: number(row, "position")?,
+        name: get(row, "name")?,
+        outcome: get(row, "outcome")?,
+        at: get(row, "at")?,
     })
 }
 
@@ -85,15 +111,22 @@ impl TenantScope {
     /// `store-unavailable`.
     pub async fn list_steps(&mut self, job: &str, from: u32, limit: u32) -> Result<Vec<ListedStep>> {
         let query = self.query_text(list_steps()).bind(job.to_owned()).bind(i64::from(from)).bind(i64::from(limit));
-        let listed = |row: &AnyRow| {
-            Ok(ListedStep {
-                position: number(row, "position")?,
-                name: get(row, "name")?,
-                outcome: get(row, "outcome")?,
-                at: get(row, "at")?,
-            })
-        };
         self.rows(query).await?.iter().map(listed).collect()
+    }
+
+    /// The rows of the last step of each of these jobs that has steps, in the order of their positions; a step has at
+    /// most `rows_of_step`.
+    ///
+    /// # Errors
+    /// `store-unavailable`.
+    pub async fn last_steps(&mut self, jobs: &[String], rows_of_step: u32) -> Result<HashMap<String, Vec<ListedStep>>> {
+        let jobs: Vec<_> = jobs.iter().map(|job| JobRef::of(&self.tenant, job)).collect();
+        let query = self.query_text(last_steps(self.dialect)).bind(refs(&jobs)?).bind(i64::from(rows_of_step));
+        let mut steps: HashMap<String, Vec<ListedStep>> = HashMap::new();
+        for row in &self.rows(query).await? {
+            steps.entry(get(row, "job")?).or_default().push(listed(row)?);
+        }
+        Ok(steps)
     }
 }
 
@@ -105,6 +138,22 @@ impl HostScope {
     pub async fn journal(&mut self, tenant: &TenantId, job: &str) -> Result<Vec<Step>> {
         let query = sqlx::query(JOURNAL).bind(tenant.as_str().to_owned()).bind(job.to_owned());
         self.database().rows(query).await?.iter().map(step).collect()
+    }
+
+    /// Deletes the oldest journals of jobs that have succeeded or were cancelled, of each tenant that has more than
+    /// `keep` rows of steps, and of at most `most` jobs of each; says how many rows.
+    ///
+    /// # Errors
+    /// `store-unavailable`.
+    pub async fn prune_steps(&mut self, keep: u32, most: u32) -> Result<u64> {
+        let mut database = self.database();
+        let mut deleted = 0;
+        for row in &database.rows(sqlx::query(SURPLUS_STEPS).bind(i64::from(keep))).await? {
+            let Some(job) = get::<Option<String>>(row, "job")? else { continue };
+            let query = sqlx::query(PRUNE_STEPS).bind(get::<String>(row, "tenant")?).bind(job);
+            deleted += database.run(query.bind(i64::from(most))).await?;
+        }
+        Ok(deleted)
     }
 
     /// Adds steps to the journals of jobs that `owner` has claimed. One that is there stays as it is. Gives back the
@@ -149,6 +198,14 @@ impl Database<'_> {
         self.run_each(inserts("steps", columns, "ON CONFLICT DO NOTHING", steps, bind)).await.map(drop)
     }
 
+    /// Cuts what large steps of jobs that have ended came to, to what lists show of it: nobody resumes these jobs.
+    pub(super) async fn cut_steps(&mut self, jobs: &[JobRef]) -> Result<()> {
+        if jobs.is_empty() {
+            return Ok(());
+        }
+        self.run(statement(cut_steps(self.dialect)).bind(refs(jobs)?)).await.map(drop)
+    }
+
     pub(super) async fn delete_steps(&mut self, jobs: &[JobRef]) -> Result<()> {
         if jobs.is_empty() {
             return Ok(());
@@ -157,8 +214,27 @@ impl Database<'_> {
     }
 }
 
+/// The statement that selects of each tenant the job of the newest row of steps beyond `$1` rows, if there is one.
+pub(super) const SURPLUS_STEPS: &str = "SELECT t.tenant AS tenant, (SELECT s.job FROM steps s \
+    WHERE s.tenant = t.tenant ORDER BY s.job DESC, s.position DESC LIMIT 1 OFFSET $1) AS job FROM tenants t";
+
+/// The statement that deletes the journals of the oldest jobs of the tenant `$1` up to the job `$2` that have succeeded
+/// or were cancelled, of at most `$3`.
+pub(super) const PRUNE_STEPS: &str = "DELETE FROM steps WHERE tenant = $1 AND job IN (SELECT DISTINCT s.job \
+    FROM steps s WHERE s.tenant = $1 AND s.job <= $2 AND EXISTS (SELECT 1 FROM finished_jobs f WHERE f.tenant = $1 \
+    AND f.id = s.job AND f.state <> 'dead') ORDER BY s.job LIMIT $3)";
+
+/// The statement that cuts the large outcomes in the journals of the jobs `$1`.
+pub(super) fn cut_steps(dialect: Dialect) -> String {
+    format!(
+        "UPDATE steps SET outcome = substr(outcome, 1, {LISTED_BEGINNING_CHARS}) WHERE (tenant, job) IN \
+         (SELECT item.value->>'tenant', item.value->>'id' FROM {}) AND length(outcome) > {LISTED_OUTCOME_CHARS}",
+        dialect.each(1)
+    )
+}
+
 /// The statement that deletes the journals of the jobs `$1`.
-pub(super) fn delete_steps(dialect: crate::Dialect) -> String {
+pub(super) fn delete_steps(dialect: Dialect) -> String {
     format!(
         "DELETE FROM steps WHERE (tenant, job) IN (SELECT item.value->>'tenant', item.value->>'id' FROM {})",
         dialect.each(1)

@@ -1,5 +1,5 @@
-//! The use of the quotas of triggers by tenants: unfinished jobs, and the bytes of their inputs and of the log of
-//! events.
+//! The use of the quotas of triggers by tenants: unfinished jobs, and the bytes of jobs, of their records once they
+//! have ended, and of the log of events.
 //!
 //! Both are counted along the way, in rows that are written to anyway.
 
@@ -9,6 +9,7 @@ use crate::{Dialect, HostScope, TenantScope, get, number, text, to_json};
 use elias_api::{Code, Quotas};
 use elias_names::TenantId;
 use serde::Serialize;
+use serde_json::Value;
 use sqlx::any::AnyRow;
 use std::collections::HashMap;
 
@@ -18,12 +19,17 @@ const COUNT_SLOTS: u32 = 8;
 /// A column of statements that select jobs which are about to end or to begin again: the bytes of the input.
 pub(super) const INPUT_BYTES: &str = "CAST(octet_length(input) AS BIGINT) AS input_bytes";
 
+/// A column of statements that select records of jobs that have ended: the bytes of all that they keep.
+pub(super) const RECORD_BYTES: &str = "CAST(octet_length(input) + COALESCE(octet_length(result), 0) \
+    + COALESCE(octet_length(error), 0) AS BIGINT) AS record_bytes";
+
 /// A tenant's use of the quotas of triggers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct TriggerUse {
     /// Jobs that are not finished.
     pub unfinished_jobs: u64,
-    /// Bytes of the inputs of these, and of the data of the events in the log.
+    /// Bytes of the inputs of these, of the inputs, results and errors of jobs that have ended and are kept, and of the
+    /// data of the events in the log.
     pub bytes: u64,
 }
 
@@ -33,7 +39,7 @@ pub(super) struct JobCountChange {
     pub(super) tenant: String,
     /// Jobs more, or fewer if it is negative.
     pub(super) jobs: i64,
-    /// Bytes of their inputs.
+    /// Bytes of inputs and of records more, or fewer.
     pub(super) bytes: i64,
 }
 
@@ -73,6 +79,22 @@ impl HostScope {
         };
         rows.iter().map(entry).collect()
     }
+
+    /// The quota `trigger-bytes` of each tenant that ever had a job; 0 where there is none.
+    ///
+    /// # Errors
+    /// `store-unavailable`.
+    pub async fn trigger_bytes_quotas(&mut self) -> Result<HashMap<TenantId, u64>> {
+        let select = "SELECT t.tenant AS tenant, t.settings AS settings FROM tenants t \
+                      WHERE EXISTS (SELECT 1 FROM job_counts c WHERE c.tenant = t.tenant)";
+        let quota = |row: &AnyRow| {
+            // Read without the other settings: a later release may have more of them.
+            let settings: Value = crate::json(row, "settings")?;
+            let bytes = settings["quotas"]["trigger-bytes"].as_u64();
+            Ok((text(row, "tenant")?, bytes.unwrap_or_else(|| Quotas::default().trigger_bytes)))
+        };
+        self.database().rows(sqlx::query(select)).await?.iter().map(quota).collect()
+    }
 }
 
 impl Database<'_> {
@@ -105,7 +127,7 @@ impl Database<'_> {
         Ok(())
     }
 
-    /// Counts unfinished jobs up or down, by tenant.
+    /// Counts unfinished jobs and bytes up or down, by tenant.
     pub(super) async fn count(&mut self, changes: &[JobCountChange]) -> Result<()> {
         // A transaction has one connection, and so counts in one row of a tenant, however often it counts: with several
         // rows, two transactions might wait for each other.
@@ -113,7 +135,7 @@ impl Database<'_> {
             Dialect::Sqlite => "0".to_owned(),
             Dialect::Postgres => format!("CAST(pg_backend_pid() % {COUNT_SLOTS} AS BIGINT)"),
         };
-        let mut sorted: Vec<_> = changes.iter().filter(|change| change.jobs != 0).collect();
+        let mut sorted: Vec<_> = changes.iter().filter(|change| change.jobs != 0 || change.bytes != 0).collect();
         sorted.sort(); // transactions that count for the same tenants lock their rows in the same order
         if sorted.is_empty() {
             return Ok(());
@@ -137,7 +159,8 @@ pub(super) fn stored_bytes(text: &str) -> u64 {
 
 /// The refusal of what is over the quota `trigger-bytes`.
 pub(super) fn over_trigger_bytes(tenant: &TenantId, used: u64, more: u64, most: u64) -> Error {
-    over_quota(tenant, "trigger-bytes", used, more, most, "jobs have ended or events are not kept any more")
+    let until = "jobs have ended, or dead jobs and events are not kept any more";
+    over_quota(tenant, "trigger-bytes", used, more, most, until)
 }
 
 /// The refusal of what is over a quota. `until` says what has to happen before it is worth another try.

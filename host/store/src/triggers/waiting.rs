@@ -103,9 +103,13 @@ impl Database<'_> {
         if ended.is_empty() {
             return Ok(());
         }
-        // The steps of a dead job stay: it may be run again.
-        let over = ended.iter().filter(|ended| ended.state != JobState::Dead || !ended.kept);
-        self.delete_steps(&over.map(|ended| ended.job.clone()).collect::<Vec<_>>()).await?;
+        // A record that is kept keeps its steps, which stay where they are: to move them would write each once more. A
+        // dead job may be run again and needs all of them.
+        let jobs_of = |is_one: fn(&&EndedJob) -> bool| -> Vec<JobRef> {
+            ended.iter().filter(is_one).map(|ended| ended.job.clone()).collect()
+        };
+        self.delete_steps(&jobs_of(|ended| !ended.kept)).await?;
+        self.cut_steps(&jobs_of(|ended| ended.kept && ended.state != JobState::Dead)).await?;
         self.resolve_dependencies(ended).await?;
         let turns = ended.iter().filter_map(|ended| Some((ended.job.clone(), ended.turn.clone()?)));
         self.pass_turns(turns.collect()).await?;
@@ -113,7 +117,7 @@ impl Database<'_> {
         for ended in ended {
             let (jobs, bytes) = counts.entry(ended.job.tenant.as_str()).or_default();
             *jobs -= 1;
-            *bytes -= ended.bytes;
+            *bytes += ended.bytes_change();
         }
         let change =
             |(tenant, (jobs, bytes)): (&str, (i64, i64))| JobCountChange { tenant: tenant.to_owned(), jobs, bytes };
@@ -128,8 +132,9 @@ impl Database<'_> {
             match get::<Option<String>>(row, "fails_with")? {
                 None => ready.push(job),
                 Some(reason) => {
-                    let (turn, bytes) = (turn_of(row)?, get(row, "input_bytes")?);
-                    dead.push((EndedJob { job, turn, bytes, state: JobState::Dead, kept: keep_ms > 0 }, reason));
+                    let (turn, bytes, state) = (turn_of(row)?, get(row, "input_bytes")?, JobState::Dead);
+                    let ended = EndedJob { job, turn, bytes, state, kept: keep_ms > 0, outcome_bytes: 0 };
+                    dead.push((ended, reason));
                 }
             }
         }

@@ -1,4 +1,4 @@
-//! Where a log's files come from.
+//! The source of a log's files, for the audit.
 
 use std::io::Read;
 use std::path::PathBuf;

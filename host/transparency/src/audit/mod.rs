@@ -11,7 +11,7 @@ pub use fetch::{Directory, Fetch, FetchError};
 pub use replay::REPLAY_ENTRIES_MAX;
 pub use state::{Consistency, StateFile};
 
-use super::{Checkpoint, Entry, LogError, TILE_WIDTH, TilePath, read_bundle};
+use super::{Checkpoint, LogEntry, LogError, TILE_WIDTH, TilePath, read_bundle};
 use elias_contract::note::{NOTE_BYTES_MAX, VerifyingKey};
 use std::cell::RefCell;
 use tlog_tiles::{Error, Hash, Tile, TileHashReader, TileReader, record_hash, stored_hash_index};
@@ -112,7 +112,7 @@ pub struct ProvenEntry {
     /// Its index, from 0.
     pub index: u64,
     /// The entry.
-    pub entry: Entry,
+    pub entry: LogEntry,
 }
 
 /// A log at one checkpoint.
@@ -152,7 +152,7 @@ impl<'a> Log<'a> {
                 if !contains(record, digest) {
                     continue;
                 }
-                let entry = Entry::parse(record)?;
+                let entry = LogEntry::parse(record)?;
                 if entry.sha256 == digest {
                     let index = begin + at as u64;
                     self.check_inclusion(index, record)?;

@@ -1,6 +1,6 @@
 //! Reading a whole log, as an auditor does.
 
-use super::super::{Entry, TILE_WIDTH, record_hash};
+use super::super::{LogEntry, TILE_WIDTH, record_hash};
 use super::{AuditError, Frontier, Log};
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
@@ -15,7 +15,7 @@ impl Log<'_> {
     /// # Errors
     /// [`AuditError::Tampered`] if the entries do not have the checkpoint's root, [`AuditError::VersionReused`],
     /// [`AuditError::TooMany`].
-    pub fn replay(&self, mut each: impl FnMut(u64, &Entry)) -> Result<(), AuditError> {
+    pub fn replay(&self, mut each: impl FnMut(u64, &LogEntry)) -> Result<(), AuditError> {
         let mut frontier = Frontier::default();
         let mut versions = HashMap::new();
         let mut reused = None;
@@ -23,10 +23,10 @@ impl Log<'_> {
             let bundle = self.bundle(tile)?;
             for (index, record) in (tile * u64::from(TILE_WIDTH)..).zip(&bundle) {
                 frontier.push(record_hash(record));
-                let entry = Entry::parse(record)?;
+                let entry = LogEntry::parse(record)?;
                 let digest = short(&[entry.sha256.as_bytes()]);
                 if *versions.entry(identity(&entry)).or_insert(digest) != digest && reused.is_none() {
-                    let Entry { tenant, component, version, .. } = entry.clone();
+                    let LogEntry { tenant, component, version, .. } = entry.clone();
                     reused = Some(AuditError::VersionReused { index, tenant, component, version });
                 }
                 each(index, &entry);
@@ -41,7 +41,7 @@ impl Log<'_> {
 }
 
 /// Which version of which component an entry is about.
-fn identity(entry: &Entry) -> u128 {
+fn identity(entry: &LogEntry) -> u128 {
     short(&[entry.tenant.as_bytes(), b"\0", entry.component.as_bytes(), b"\0", &entry.version.to_be_bytes()])
 }
 

@@ -104,7 +104,7 @@ fn a_log_that_only_grew_is_followed() {
 
 #[test]
 fn a_rewritten_a_forked_and_a_shrunken_history_are_told_with_both_checkpoints() {
-    let other = |number: u64| Entry { sha256: digest(number + 9999), ..entry(number) };
+    let other = |number: u64| LogEntry { sha256: digest(number + 9999), ..entry(number) };
     for (seen, now) in [(1_u64, 1_u64), (2, 5), (300, 300), (300, 301), (256, 600), (300, 600)] {
         for changed in [0, seen / 2, seen - 1] {
             let entries = (0..now).map(|number| if number == changed { other(number) } else { entry(number) });
@@ -128,9 +128,9 @@ fn a_rewritten_a_forked_and_a_shrunken_history_are_told_with_both_checkpoints() 
 #[test]
 fn one_version_with_two_files_is_told_by_a_replay() {
     let mut entries: Vec<_> = (0..20).map(entry).collect();
-    entries.push(Entry { time: 5, ..entry(3) });
+    entries.push(LogEntry { time: 5, ..entry(3) });
     assert_eq!(replay(&Store::of(entries.clone()).files()).unwrap(), 21, "the same file twice is no contradiction");
-    entries.push(Entry { sha256: digest(777), ..entry(3) });
+    entries.push(LogEntry { sha256: digest(777), ..entry(3) });
     let error = replay(&Store::of(entries).files()).unwrap_err();
     assert_eq!(error.code(), "version-reused");
     assert!(error.to_string().starts_with("entry 21 "), "{error}");

@@ -155,7 +155,7 @@ fn a_bundle_that_is_cut_or_too_long_is_refused() {
 fn an_entry_has_one_encoding() {
     for number in [1, 5] {
         let bytes = entry(number).to_bytes().unwrap();
-        assert_eq!(Entry::parse(&bytes).unwrap(), entry(number));
+        assert_eq!(LogEntry::parse(&bytes).unwrap(), entry(number));
         let text = String::from_utf8(bytes).unwrap();
         for other in [
             text.replacen(',', ", ", 1),
@@ -172,13 +172,13 @@ fn an_entry_has_one_encoding() {
             format!("{text}\n"),
             String::new(),
         ] {
-            assert_eq!(Entry::parse(other.as_bytes()).expect_err(&other).code(), "log-malformed");
+            assert_eq!(LogEntry::parse(other.as_bytes()).expect_err(&other).code(), "log-malformed");
         }
     }
-    let first = Entry { format: 1, settings: None, ..entry(1) };
+    let first = LogEntry { format: 1, settings: None, ..entry(1) };
     let bytes = first.to_bytes().expect("entries of the first format are read for good");
-    assert_eq!(Entry::parse(&bytes).expect("read"), first);
-    let changes: [fn(&mut Entry); 10] = [
+    assert_eq!(LogEntry::parse(&bytes).expect("read"), first);
+    let changes: [fn(&mut LogEntry); 10] = [
         |entry| entry.tenant.clear(),
         |entry| entry.component = "a\nb".into(),
         |entry| entry.component = "x".repeat(257),

@@ -19,8 +19,8 @@ fn log_key() -> VerifyingKey {
     key(ORIGIN, 9).verifying_key()
 }
 
-fn entry(number: u64) -> Entry {
-    Entry {
+fn entry(number: u64) -> LogEntry {
+    LogEntry {
         format: ENTRY_FORMAT,
         tenant: "acme".into(),
         component: format!("component-{}", number % 7),
@@ -46,7 +46,7 @@ struct Store {
 }
 
 impl Store {
-    fn of(entries: impl IntoIterator<Item = Entry>) -> Self {
+    fn of(entries: impl IntoIterator<Item = LogEntry>) -> Self {
         let mut store = Self { root: tlog_tiles::EMPTY_HASH, ..Self::default() };
         entries.into_iter().for_each(|entry| store.append(entry.to_bytes().unwrap()));
         store

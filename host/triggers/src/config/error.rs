@@ -1,4 +1,4 @@
-//! A setting that cannot be used.
+//! The error for a setting of `[triggers]` that cannot be used.
 
 use std::fmt::Display;
 use std::ops::RangeInclusive;

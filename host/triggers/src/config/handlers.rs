@@ -11,8 +11,8 @@ impl TriggersConfig {
     /// to add.
     pub fn check_handlers(&self, handlers: &[String]) -> Result<(), InvalidTrigger> {
         let has = |name: &str| handlers.iter().any(|handler| handler == name);
-        let takes_one = self.event.iter().any(|subscription| subscription.batch == 1);
-        let takes_batches = self.event.iter().any(|subscription| subscription.batch > 1);
+        let takes_one = self.event.iter().any(|subscription| subscription.batch.size == 1);
+        let takes_batches = self.event.iter().any(|subscription| subscription.batch.size > 1);
         for (key, is_there, handler) in [
             ("triggers.schedule", !self.schedule.is_empty(), "scheduled"),
             ("triggers.event", takes_one, "event"),

@@ -1,4 +1,4 @@
-//! `[triggers.jobs.NAME]`.
+//! The settings of a kind of jobs: `[triggers.jobs.NAME]`.
 
 use super::error::{InvalidTrigger, Table};
 use super::retry::RetryConfig;

@@ -1,5 +1,6 @@
 //! The table `[triggers]` of elias.toml.
 
+mod batch;
 mod error;
 mod handlers;
 mod job;
@@ -11,6 +12,7 @@ mod webhook;
 #[cfg(test)]
 mod tests;
 
+pub use batch::BatchConfig;
 pub use error::InvalidTrigger;
 pub use job::JobConfig;
 pub use retry::RetryConfig;

@@ -1,4 +1,4 @@
-//! `[[triggers.schedule]]`.
+//! The settings of a schedule: `[[triggers.schedule]]`.
 
 use super::check_name;
 use super::error::{InvalidTrigger, Table};

@@ -1,5 +1,6 @@
-//! `[[triggers.event]]`.
+//! The settings of a subscription to events: `[[triggers.event]]`.
 
+use super::batch::BatchConfig;
 use super::check_name;
 use super::error::{InvalidTrigger, Table};
 use super::retry::RetryConfig;
@@ -33,16 +34,14 @@ pub struct SubscriptionConfig {
     #[serde(default)]
     pub order: Order,
     /// The maximum number of events that a run is for: 1 to 100; 1 by default, which the handler `event` is given. With
-    /// more the handler `events` is given those that are ready at the time.
-    #[serde(default = "batch")]
-    pub batch: u32,
+    /// more the handler `events` is given those that are ready at the time. With a `wait`, as in
+    /// `{ size = 50, wait = "2s" }`, an event waits that long for others, unless the batch is full before.
+    #[serde(default)]
+    #[schema(value_type = Object)]
+    pub batch: BatchConfig,
     /// The maximum number of concurrent runs: 1 to 1,000; 10 by default.
     #[serde(default = "concurrency")]
     pub concurrency: u32,
-}
-
-fn batch() -> u32 {
-    1
 }
 
 pub(super) fn concurrency() -> u32 {
@@ -86,8 +85,8 @@ impl SubscriptionConfig {
         self.filter().map_err(|error| table.error("where", format!("cannot be used: {error}")))?;
         self.transform().map_err(|error| table.error("transform", error))?;
         self.retry.check(table)?;
-        table.within("batch", self.batch, 1..=100)?;
-        if self.batch > 1 && self.order == Order::All {
+        self.batch.check(table)?;
+        if self.batch.size > 1 && self.order == Order::All {
             return Err(
                 table.error("batch", "has no effect with order = \"all\": each event waits for the one before it")
             );

@@ -1,3 +1,5 @@
+//! Tests of the table `[triggers]`.
+
 use super::*;
 use crate::duration::DurationText;
 use crate::queue::{Rate, RetryPolicy};
@@ -33,6 +35,11 @@ const WHOLE: &str = r#"
     order = "subject"
     batch = 10
 
+    [[event]]
+    name = "totals"
+    type = "order.paid"
+    batch = { size = 50, wait = "2s" }
+
     [[webhook]]
     name = "partner"
     type = "order.*"
@@ -58,6 +65,8 @@ fn the_whole_table_is_read_and_written() {
     assert_eq!((whole.schedule[1].timezone.as_str(), whole.schedule[1].catch_up_max), ("UTC", 100));
     assert_eq!(whole.event[0].name(), "order-any");
     assert_eq!(whole.event[0].retry.policy(), RetryPolicy::default());
+    let wait = Some(DurationText::from_secs(2));
+    assert_eq!((whole.event[0].batch.size, whole.event[1].batch), (10, BatchConfig { size: 50, wait }));
     assert_eq!(whole.jobs["resize"].limit().rate.map(Rate::units), Some(100));
     let text = toml::to_string(&whole).expect("a table");
     assert_eq!(config(&text), whole);
@@ -68,7 +77,7 @@ fn nothing_is_needed_but_a_name_and_a_time_or_a_type() {
     let least = config("[[schedule]]\nname = \"a\"\ncron = \"@daily\"\n[[event]]\ntype = \"**\"\n[jobs.b]\n");
     assert_eq!(least.check(), Ok(()));
     assert_eq!((least.schedule[0].overlap, least.schedule[0].catch_up), (Overlap::Skip, CatchUp::Last));
-    assert_eq!((least.event[0].name(), least.event[0].batch), ("all".to_owned(), 1));
+    assert_eq!((least.event[0].name(), least.event[0].batch), ("all".to_owned(), BatchConfig::default()));
     assert_eq!(least.jobs["b"], JobConfig::default());
     assert!(TriggersConfig::default().is_empty() && !least.is_empty());
 }
@@ -108,6 +117,11 @@ fn each_setting_has_its_bounds_and_errors_have_its_path() {
         (event("retry = { max = \"8d\" }"), "triggers.event[0].retry.max"),
         (event("retry = { first = \"2h\" }"), "triggers.event[0].retry.max"),
         (event("batch = 101"), "triggers.event[0].batch"),
+        (event("batch = { size = 0 }"), "triggers.event[0].batch"),
+        (event("batch = { size = 101, wait = \"1s\" }"), "triggers.event[0].batch"),
+        (event("batch = { size = 1, wait = \"1s\" }"), "triggers.event[0].batch.wait"),
+        (event("batch = { size = 2, wait = \"9ms\" }"), "triggers.event[0].batch.wait"),
+        (event("batch = { size = 2, wait = \"301s\" }"), "triggers.event[0].batch.wait"),
         (event("batch = 2\norder = \"all\""), "triggers.event[0].batch"),
         (event("concurrency = 0"), "triggers.event[0].concurrency"),
         (event("concurrency = 1001"), "triggers.event[0].concurrency"),

@@ -1,6 +1,7 @@
-//! `[[triggers.webhook]]`.
+//! The settings of a webhook that events are sent to: `[[triggers.webhook]]`.
 
 use super::TriggersConfig;
+use super::batch::BatchConfig;
 use super::error::{InvalidTrigger, Table};
 use super::retry::RetryConfig;
 use super::subscription::{SubscriptionConfig, concurrency, name_of_type};
@@ -71,7 +72,7 @@ impl WebhookConfig {
             transform: self.transform.clone(),
             retry: self.retry,
             order: self.order,
-            batch: 1,
+            batch: BatchConfig::default(),
             concurrency: self.concurrency,
         }
     }

@@ -1,4 +1,4 @@
-//! An event.
+//! An event, as CloudEvents 1.0 defines it.
 
 use super::attributes::{
     self, ExtensionValue, InvalidEvent, NAME_BYTES_MAX, VALUE_BYTES_MAX, check_extension_name, check_media_type,

@@ -37,7 +37,7 @@ impl Event {
             }
             (Some(_), Some(_)) => return Err(InvalidEvent::new("data_base64", "must not stand beside data")),
         };
-        // What is left are extensions. A null is as good as nothing.
+        // The other members are extensions. A null is as good as none.
         for (name, value) in members {
             let value = match value {
                 Value::Null => continue,

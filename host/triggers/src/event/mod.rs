@@ -18,7 +18,7 @@ mod transform;
 pub mod webhook;
 
 pub use attributes::{ExtensionValue, InvalidEvent};
-pub use batch::batch_endings;
+pub use batch::batch_results;
 pub use cloud_event::{DATA_BYTES_MAX, Event, EventData};
 pub use filter::{Filter, InvalidFilter};
 pub use hops::{HOPS_MAX, Hops, TooManyHops};

@@ -19,7 +19,7 @@ pub struct TenantDemand<K> {
 
 /// How many jobs of a tenant are to be claimed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Share<K> {
+pub struct TenantShare<K> {
     /// The tenant.
     pub tenant: K,
     /// The number of its jobs.
@@ -46,15 +46,31 @@ impl<K> Default for FairQueue<K> {
 
 impl<K: Ord + Clone> FairQueue<K> {
     /// Chooses which tenants' jobs are claimed for a number of free slots. Each tenant must be named once.
-    pub fn choose(&mut self, demands: &[TenantDemand<K>], slots: u32) -> Vec<Share<K>> {
+    pub fn choose(&mut self, demands: &[TenantDemand<K>], slots: u32) -> Vec<TenantShare<K>> {
+        self.choose_within(demands, slots, |_, _, _| true)
+    }
+
+    /// The same, with at most as many for a tenant as `may_take` lets it have. That is asked before each slot, with the
+    /// tenant, the slots that this choice has given it so far, and those that it has given to all; a tenant that may
+    /// not take one gets no more.
+    pub fn choose_within(
+        &mut self,
+        demands: &[TenantDemand<K>],
+        slots: u32,
+        may_take: impl Fn(&K, u32, u32) -> bool,
+    ) -> Vec<TenantShare<K>> {
         let start = |queue: &Self, tenant: &K| queue.ends.get(tenant).copied().unwrap_or(0).max(queue.virtual_time);
         let waiting = demands.iter().enumerate().filter(|(_, demand)| demand.ready > 0);
         let mut next: BinaryHeap<Reverse<(u64, usize)>> =
             waiting.map(|(position, demand)| Reverse((start(self, &demand.tenant), position))).collect();
-        let mut jobs = vec![0u32; demands.len()];
-        for _ in 0..slots {
+        let (mut jobs, mut given) = (vec![0u32; demands.len()], 0);
+        while given < slots {
             let Some(Reverse((start, position))) = next.pop() else { break };
             let demand = &demands[position];
+            if !may_take(&demand.tenant, jobs[position], given) {
+                continue;
+            }
+            given += 1;
             let end = start.saturating_add(JOB_COST / u64::from(demand.weight.max(1)));
             self.virtual_time = self.virtual_time.max(start);
             self.ends.insert(demand.tenant.clone(), end);
@@ -67,7 +83,7 @@ impl<K: Ord + Clone> FairQueue<K> {
         let present = self.virtual_time;
         self.ends.retain(|_, end| *end > present);
         let shares = demands.iter().zip(jobs).filter(|(_, jobs)| *jobs > 0);
-        shares.map(|(demand, jobs)| Share { tenant: demand.tenant.clone(), jobs }).collect()
+        shares.map(|(demand, jobs)| TenantShare { tenant: demand.tenant.clone(), jobs }).collect()
     }
 
     /// Charges a tenant for what its jobs took beyond the usual, in jobs: one that claims few long jobs gets fewer of
@@ -94,7 +110,7 @@ mod tests {
         TenantDemand { tenant, ready, weight }
     }
 
-    fn jobs_of(shares: &[Share<u32>], tenant: u32) -> u32 {
+    fn jobs_of(shares: &[TenantShare<u32>], tenant: u32) -> u32 {
         shares.iter().find(|share| share.tenant == tenant).map_or(0, |share| share.jobs)
     }
 
@@ -134,6 +150,17 @@ mod tests {
         }
         let shares = queue.choose(&[demand(1, 50, 1), demand(2, 50, 1)], 50);
         assert!(jobs_of(&shares, 2) <= 26, "who rested is not owed the past: {shares:?}");
+    }
+
+    #[test]
+    fn slots_that_a_tenant_may_not_take_are_for_others_or_stay_free() {
+        let mut queue = FairQueue::default();
+        let at_most_two = |tenant: &u32, jobs: u32, _: u32| *tenant != 1 || jobs < 2;
+        let shares = queue.choose_within(&[demand(1, 50, 1), demand(2, 5, 1)], 10, at_most_two);
+        assert_eq!((jobs_of(&shares, 1), jobs_of(&shares, 2)), (2, 5));
+        let shares = queue.choose_within(&[demand(1, 50, 1)], 10, |_, _, given| given < 4);
+        assert_eq!(jobs_of(&shares, 1), 4);
+        assert!(queue.choose_within(&[demand(1, 50, 1)], 10, |_, _, _| false).is_empty());
     }
 
     proptest! {

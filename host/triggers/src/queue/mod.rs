@@ -7,15 +7,15 @@
 //!   hosts keep together.
 
 mod bucket;
-mod ending;
 mod fair;
 mod limits;
+mod outcome;
 mod priority;
 mod retry;
 
 pub use bucket::TokenBucket;
-pub use ending::{DeadReason, Ending, Outcome, settle};
-pub use fair::{FairQueue, Share, TenantDemand};
+pub use fair::{FairQueue, TenantDemand, TenantShare};
 pub use limits::{InvalidRate, KEYS_MAX, KeyLimits, Limit, LimitReached, Rate};
+pub use outcome::{AttemptResult, DeadReason, Outcome, settle};
 pub use priority::{InvalidPriority, Priority};
 pub use retry::RetryPolicy;

@@ -1,4 +1,4 @@
-//! Recurrences that cannot be used.
+//! The error for a recurrence that cannot be used.
 
 /// A cron line, time zone or interval that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

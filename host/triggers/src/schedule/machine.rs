@@ -9,8 +9,8 @@ use std::time::Duration;
 const ON_TIME_MS: u64 = 60_000;
 /// Ticks of one schedule that wait for a run to end (`overlap = "queue"`).
 const WAITING_MAX: u32 = 100;
-/// Due times that one look decides on singly, at least as many as `catch-up-max`. What was due before them is skipped
-/// as one range, so that a look after an outage of years takes no longer than another.
+/// Due times that are decided on one by one, at least as many as `catch-up-max`. Those before them are skipped as one
+/// range, so that deciding after an outage of years takes no longer than at another time.
 const DECIDED_MAX: usize = 1_000;
 
 /// A schedule: when it is due, and its policies.
@@ -28,9 +28,9 @@ pub struct Schedule {
     pub max_lateness: Option<Duration>,
 }
 
-/// The input of a look at a schedule, all read in one transaction.
+/// A schedule as it stands when its due times are decided on: all read in one transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Look {
+pub struct ScheduleState {
     /// The time, by the store's clock.
     pub now: Now,
     /// The first due time that no tick was recorded for.
@@ -106,22 +106,15 @@ pub enum Decision {
     },
 }
 
-/// The output of a look at a schedule. The decisions and the new `next_due` must be written in one transaction, which
+/// The result of [`Schedule::decide`]. The decisions and the new `next_due` must be written in one transaction, which
 /// fails if a tick of one of the decisions is there already: then another host has decided. Without decisions nothing
 /// is to be written.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Verdict {
+pub struct TickDecisions {
     /// The decisions about the due times that have come, in their order.
     pub decisions: Vec<Decision>,
     /// The next due time; none if the schedule is never due again.
     pub next_due: Option<Now>,
-}
-
-/// A schedule that should have a next due time and had none.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rearm {
-    /// The due time that it gets: the first that has no tick, which may have passed.
-    pub next_due: Now,
 }
 
 impl Schedule {
@@ -133,45 +126,45 @@ impl Schedule {
 
     /// Decides on every due time that has come.
     #[must_use]
-    pub fn look(&self, look: &Look) -> Verdict {
-        if look.now < look.next_due {
-            return Verdict { decisions: Vec::new(), next_due: Some(look.next_due) };
+    pub fn decide(&self, state: &ScheduleState) -> TickDecisions {
+        if state.now < state.next_due {
+            return TickDecisions { decisions: Vec::new(), next_due: Some(state.next_due) };
         }
         let decided_max = DECIDED_MAX.min(usize::try_from(self.catch_up_max).unwrap_or(DECIDED_MAX).max(100));
-        let before_first = Now::from_unix_ms(look.next_due.unix_ms().saturating_sub(1));
-        let due = self.recurrence.latest(before_first, look.now, decided_max);
+        let before_first = Now::from_unix_ms(state.next_due.unix_ms().saturating_sub(1));
+        let due = self.recurrence.latest(before_first, state.now, decided_max);
         let mut decisions = Vec::with_capacity(due.times.len() + 1);
         if let (true, Some(before)) = (due.earlier, due.times.first()) {
-            let reason = if look.paused { SkipReason::Paused } else { self.range_reason(look.now, *before) };
-            decisions.push(Decision::SkipRange { from: look.next_due, before: *before, reason });
+            let reason = if state.paused { SkipReason::Paused } else { self.range_reason(state.now, *before) };
+            decisions.push(Decision::SkipRange { from: state.next_due, before: *before, reason });
         }
-        let mut progress = Progress { active: look.running, waiting: look.waiting, quota_left: look.quota_left };
-        let fired = self.to_fire(look, &due.times);
+        let mut progress = Progress { active: state.running, waiting: state.waiting, quota_left: state.quota_left };
+        let fired = self.to_fire(state, &due.times);
         let last_fired = fired.iter().rposition(Result::is_ok);
         for (position, (due, fired)) in due.times.iter().zip(fired).enumerate() {
             let decision = fired.and_then(|()| self.overlapping(&mut progress, last_fired == Some(position)));
             decisions.push(match decision {
                 Ok(Start { after_running, cancel_running }) => {
-                    let lateness = Duration::from_millis(late_ms(look.now, *due));
+                    let lateness = Duration::from_millis(late_ms(state.now, *due));
                     Decision::Fire { due: *due, lateness, after_running, cancel_running }
                 }
                 Err(reason) => Decision::Skip { due: *due, reason },
             });
         }
-        Verdict { decisions, next_due: self.recurrence.next_after(look.now) }
+        TickDecisions { decisions, next_due: self.recurrence.next_after(state.now) }
     }
 
     /// Which due times are to be run by the catch-up policy and the lateness, else why not.
-    fn to_fire(&self, look: &Look, due: &[Now]) -> Vec<Result<(), SkipReason>> {
-        let on_time = |due: &Now| late_ms(look.now, *due) <= ON_TIME_MS;
+    fn to_fire(&self, state: &ScheduleState, due: &[Now]) -> Vec<Result<(), SkipReason>> {
+        let on_time = |due: &Now| late_ms(state.now, *due) <= ON_TIME_MS;
         let any_on_time = due.last().is_some_and(on_time);
         let catch_up_max = usize::try_from(self.catch_up_max).unwrap_or(usize::MAX);
         let caught_up_from = due.len().saturating_sub(catch_up_max);
         let decide = |(position, due_time): (usize, &Now)| {
-            if look.paused {
+            if state.paused {
                 return Err(SkipReason::Paused);
             }
-            if self.too_late(look.now, *due_time) {
+            if self.too_late(state.now, *due_time) {
                 return Err(SkipReason::TooLate);
             }
             let fires = match self.catch_up {
@@ -211,15 +204,15 @@ impl Schedule {
         if self.too_late(now, before) { SkipReason::TooLate } else { SkipReason::CatchUp }
     }
 
-    /// Whether a schedule lacks a next due time that it should have. `last_due` is the last due time that a tick was
-    /// recorded for; the new one follows it, so that nothing that was due since then is lost. None if all is well, or
-    /// it is never due again.
+    /// The next due time that a schedule lacks and should have: the first that has no tick, which may have passed.
+    /// `last_due` is the last due time that a tick was recorded for; the new one follows it, so that nothing that was
+    /// due since then is lost. None if all is well, or it is never due again.
     #[must_use]
-    pub fn reconcile(&self, enabled: bool, next_due: Option<Now>, last_due: Option<Now>, now: Now) -> Option<Rearm> {
+    pub fn reconcile(&self, enabled: bool, next_due: Option<Now>, last_due: Option<Now>, now: Now) -> Option<Now> {
         if !enabled || next_due.is_some() {
             return None;
         }
-        self.recurrence.next_after(last_due.unwrap_or(now)).map(|next_due| Rearm { next_due })
+        self.recurrence.next_after(last_due.unwrap_or(now))
     }
 }
 
@@ -230,7 +223,7 @@ struct Start {
     cancel_running: bool,
 }
 
-/// The budget that the ticks decided on in a look have used up.
+/// The budget that the ticks decided on so far have used up.
 struct Progress {
     active: u32,
     waiting: u32,

@@ -17,12 +17,14 @@ mod invalid;
 mod machine;
 mod policy;
 mod recurrence;
+mod wake;
 mod wall;
 
 #[cfg(test)]
 mod tests;
 
 pub use invalid::InvalidRecurrence;
-pub use machine::{Decision, Look, Rearm, Schedule, SkipReason, Verdict};
+pub use machine::{Decision, Schedule, ScheduleState, SkipReason, TickDecisions};
 pub use policy::{CatchUp, Overlap};
 pub use recurrence::{DueTimes, LatestDueTimes, Recurrence};
+pub use wake::{PAUSE_MAX, PAUSE_MIN, pause};

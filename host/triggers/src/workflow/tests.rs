@@ -1,3 +1,5 @@
+//! Tests of the journal of a job's steps.
+
 use super::*;
 use elias_delivery::clock::Now;
 use std::time::Duration;

@@ -17,7 +17,7 @@ use clap::Subcommand;
 use delivery::{comparison, deploy, flags, rollouts, services, stages, versions};
 use elias_command_line::Failure;
 use observe::{audit, doctor, executions, status};
-use triggers::{events, jobs, schedules, subscriptions};
+use triggers::{events, jobs, schedules, subscriptions, workflows};
 
 /// The commands that call a platform: a host with `elias serve --platform`.
 #[derive(Debug, Subcommand)]
@@ -62,6 +62,8 @@ pub(crate) enum RemoteCommand {
     Schedules(schedules::SchedulesArguments),
     /// List, show, enqueue, cancel and retry jobs
     Jobs(jobs::JobsArguments),
+    /// List jobs with durable steps, or show one with its steps
+    Workflows(workflows::WorkflowsArguments),
     /// List and publish events, list and retry dead letters
     Events(events::EventsArguments),
     /// List, show, pause, resume and replay subscriptions
@@ -115,6 +117,7 @@ impl RemoteCommand {
             Self::Cancel(arguments) => executions::cancel(arguments),
             Self::Schedules(arguments) => schedules::schedules(arguments),
             Self::Jobs(arguments) => jobs::jobs(arguments),
+            Self::Workflows(arguments) => workflows::workflows(arguments),
             Self::Events(arguments) => events::events(arguments),
             Self::Subscriptions(arguments) => subscriptions::subscriptions(arguments),
             Self::Secrets(arguments) => secrets::secrets(arguments),
@@ -192,6 +195,7 @@ mod tests {
             "status",
             "status shop --json",
             "executions --component shop --env staging --failed --limit 5",
+            "executions --trace 4bf92f3577b34da6a3ce929d0e0e4736 --failed",
             "executions show 01J0 --json",
             "logs shop --follow",
             "cancel 01J0",
@@ -207,6 +211,8 @@ mod tests {
             "jobs retry 01J0",
             "jobs retry --component shop --name resize",
             "jobs cancel --component shop --env staging",
+            "workflows --component shop --env staging --name order --state waiting --limit 5",
+            "workflows show 01J0 --json",
             "events --after 12 --limit 1000",
             "events publish order.paid --data {} --subject o-1 --source /shop --id 1",
             "events dead --component shop --subscription paid",

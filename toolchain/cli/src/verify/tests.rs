@@ -1,6 +1,8 @@
+//! Tests of `elias verify`.
+
 use super::*;
 use elias_contract::note::SigningKey;
-use elias_transparency::{ENTRY_FORMAT, Entry, TilePath, append, checkpoint, entry_bundle, hash_tile};
+use elias_transparency::{ENTRY_FORMAT, LogEntry, TilePath, append, checkpoint, entry_bundle, hash_tile};
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
@@ -25,7 +27,7 @@ fn folder(entries: &[&[u8]]) -> tempfile::TempDir {
 fn write_log(folder: &Path, entries: &[&[u8]]) {
     let (mut known, mut records, mut root) = (HashMap::new(), Vec::new(), None);
     for (number, file) in (0..).zip(entries) {
-        let entry = Entry {
+        let entry = LogEntry {
             format: ENTRY_FORMAT,
             tenant: "acme".into(),
             component: "shop".into(),

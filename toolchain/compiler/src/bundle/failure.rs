@@ -1,4 +1,4 @@
-//! rolldown's diagnostics as ours.
+//! Turns rolldown's diagnostics into ours.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -25,7 +25,7 @@ const MISSING_SOURCE: &str = r#"
 const make = (path, help) => new Proxy(function () {}, {
   get(target, key) {
     if (typeof key === "symbol" || key === "__esModule" || key === "then" || key === "default") return undefined;
-    // What every function has, other code may look at.
+    // Other code may look at the properties that every function has.
     if (key in target && key !== "arguments" && key !== "caller") return target[key];
     return make(`${path}.${key}`, help);
   },

@@ -268,7 +268,7 @@ impl<'a> Rewriter<'a> {
     #[expect(clippy::collapsible_match, reason = "a guard would move what the arm changes out of its sight")]
     fn mark(&self, statement: &mut Statement<'a>) {
         match statement {
-            // What is assigned stays anyway, and `exports.x = ...` has to be seen as it is.
+            // Assigned exports stay anyway, and `exports.x = ...` has to be seen as it is.
             Statement::ExpressionStatement(it) if is_assignment(&it.expression) => {}
             Statement::ExpressionStatement(it) => {
                 if self.hides(|effects| effects.visit_expression(&it.expression)) {

@@ -135,7 +135,7 @@ fn bundles() {
     );
     // A package that can do without says so with a try.
     check(&[(entry, b"let a; try { a = require('optional') } catch {}; export default a")], &["optional"], &["import"]);
-    // What is shaken away may import anything.
+    // A module that is shaken away may import anything.
     check(
         &[
             (entry, b"import { a } from 'p'; export default a"),
@@ -198,8 +198,7 @@ fn resolves_as_bundlers_for_workers_do() {
     check(b"import x from 'p'; export default x", order, &["\"module\""], &["\"common\""]);
     let workerd = br#"{"name":"p","exports":{"browser":"./m.js","workerd":"./c.cjs"},"main":"./u.cjs"}"#;
     check(b"import x from 'p'; export default x", workerd, &["\"module\""], &[]);
-    // What Node.js has is imported once, whichever way it was asked for; what it has and we do not throws where it is
-    // used.
+    // A module of Node.js is imported once, whichever way it was asked for; what we lack of it throws where it is used.
     let node = br#"{"name":"p","main":"./u.cjs"}"#;
     check(
         b"import { u } from 'p'; export default u",

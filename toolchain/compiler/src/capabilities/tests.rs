@@ -1,3 +1,5 @@
+//! Tests of what a build makes of the WIT packages of an embedder's capabilities.
+
 use super::*;
 
 /// A folder with these files.

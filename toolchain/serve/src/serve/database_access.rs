@@ -3,9 +3,10 @@
 use elias_api::{Code, DatabaseQuery, DatabaseResult, Error};
 use elias_capabilities::Db;
 use elias_capabilities::db::{self, ConsoleQuery, ErrorCode};
-use elias_capabilities::drain::{Drained, drain_outbox};
+use elias_capabilities::drain::drain_outbox;
 use elias_capabilities::events::EventLog;
 use elias_capabilities::jobs::JobQueue;
+use elias_capabilities::outbox::DrainOutcome;
 use elias_host::App;
 use elias_platform::{ComponentDatabases, DatabaseBounds};
 use futures::FutureExt;
@@ -14,6 +15,8 @@ use std::sync::Arc;
 
 /// The SQLSTATE of a statement that writes in a read-only transaction.
 const READ_ONLY: &str = "25006";
+/// The SQLSTATE of an outbox that is not the table which the host made.
+const WRONG_OBJECT: &str = "42809";
 
 /// Runs statements by the capability `db` of the loaded component: on its connections, which are its own login's in
 /// PostgreSQL, within its grant, and by the rules for its own statements.
@@ -49,15 +52,16 @@ impl ComponentDatabases for Databases {
         app: &'a App,
         queue: &'a Arc<dyn JobQueue>,
         log: &'a Arc<dyn EventLog>,
-    ) -> BoxFuture<'a, Result<bool, Error>> {
-        async move {
-            let drained = drain_outbox(app, queue, log).await;
-            drained
-                .map(|drained| drained == Drained::All)
-                .map_err(|error| Error::new(Code::DatabaseUnavailable, error.message))
-        }
-        .boxed()
+    ) -> BoxFuture<'a, Result<DrainOutcome, Error>> {
+        async move { drain_outbox(app, queue, log).await.map_err(not_drained) }.boxed()
     }
+}
+
+/// Why an outbox was not drained. What only the author can put in order has the code of faults in SQL.
+fn not_drained(error: db::Error) -> Error {
+    let is_theirs = error.sqlstate.as_deref() == Some(WRONG_OBJECT);
+    let code = if is_theirs { Code::Sql } else { Code::DatabaseUnavailable };
+    Error::new(code, error.message)
 }
 
 fn refused(error: &db::Error, query: &DatabaseQuery) -> Error {
@@ -95,5 +99,14 @@ mod tests {
         assert_eq!(code(ErrorCode::Timeout, None, false), Code::StatementTimeout);
         assert_eq!(code(ErrorCode::TooLarge, None, false), Code::ResultTooLarge);
         assert_eq!(code(ErrorCode::Unavailable, None, false), Code::DatabaseUnavailable);
+    }
+
+    #[test]
+    fn an_outbox_that_is_another_table_is_no_outage() {
+        let code = |code, sqlstate: &str| {
+            not_drained(db::Error { code, sqlstate: Some(sqlstate.to_owned()), message: "x".into() }).code()
+        };
+        assert_eq!(code(ErrorCode::Database, WRONG_OBJECT), Code::Sql);
+        assert_eq!(code(ErrorCode::Unavailable, "08006"), Code::DatabaseUnavailable);
     }
 }

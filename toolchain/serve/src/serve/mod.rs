@@ -9,7 +9,7 @@ mod watch;
 use crate::data::DATA_DIR;
 use crate::origin::Origin;
 use crate::settings::Settings;
-use crate::triggers::Control;
+use crate::triggers::LocalTriggerControl;
 use crate::webhooks::ProjectWebhooks;
 use crate::{failure, host, logging, triggers, types};
 use elias_build::command::cache_dir;
@@ -171,7 +171,7 @@ async fn run(serving: &Serving, settings: Settings) -> Result<(), Failure> {
     let source = AppSource::empty();
     let served = source.clone();
     let triggers = Arc::new(triggers.start(ComponentSource::new(move || served.current())));
-    let source = source.with_triggers(Arc::new(Control(Arc::clone(&triggers))));
+    let source = source.with_triggers(Arc::new(LocalTriggerControl(Arc::clone(&triggers))));
     let follower = if serving.watch {
         let config = Configuration::new(serving.config.clone(), Arc::clone(&triggers), webhooks)?;
         Some(Follower::start(origin, host, config, given, source.clone()).await?)

@@ -89,11 +89,11 @@ pub(crate) async fn run(
     // Whatever is made from here on is for the user alone: the data directory has everybody's secrets, and compiled
     // code runs in this process.
     rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
-    // What tenants upload is compiled apart: a compiler can be killed, a thread cannot.
+    // Uploads of tenants are compiled in a process of its own: it can be killed, a thread cannot.
     let config = config(arguments, data_dir)?;
     let cpu_seconds = config.compile_timeout_ms.div_ceil(1_000);
     let host = host::builder(&settings, data_dir.join(DATABASES), config.triggers.outbox()).compiler(this_program()?);
-    // What starts components beside requests is in the platform's store.
+    // The triggers of components are in the platform's store.
     let host = host.capability(config.triggers.jobs()).capability(config.triggers.events()).capability(Workflow);
     let host = host.compile_limits(CompileLimits { cpu_seconds, ..CompileLimits::default() });
     let host = host::build(host, cache)?;
@@ -150,6 +150,12 @@ mod tests {
     use std::collections::BTreeMap;
 
     #[test]
+    fn a_project_may_name_the_capabilities_that_a_tenant_may_be_granted() {
+        let of_tenants = TenantSettings::default().capabilities;
+        assert_eq!(elias_project::config_file::CAPABILITIES.to_vec(), of_tenants, "elias.toml and a new tenant");
+    }
+
+    #[test]
     fn every_amount_of_every_capability_and_every_limit_can_be_capped() {
         let data = tempfile::tempdir().expect("a folder");
         let settings = Settings { instances: Some(1), ..Settings::default() };
@@ -171,7 +177,7 @@ mod tests {
             let message = refused.to_string();
             assert!(message.contains(&format!("{key} is 2,")) && message.contains("ceiling is 1"), "{message}");
             ceilings.check(&tenant, &asks(1)).expect(&key);
-            // What was accepted before, and a default.
+            // A version that was accepted before, and a default.
             let (table, name) = key.rsplit_once('.').expect("keys have tables");
             let given = match table.strip_prefix("capabilities.") {
                 None => {

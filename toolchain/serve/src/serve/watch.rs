@@ -1,6 +1,6 @@
 //! Following changes: build and load again, and exchange what is served.
 
-use crate::changes::Changes;
+use crate::changes::FileChanges;
 use crate::failure;
 use crate::origin::Origin;
 use crate::settings::Settings;
@@ -68,7 +68,7 @@ pub(crate) struct Follower {
     config: Configuration,
     given: LoadOptions,
     source: AppSource,
-    changes: Changes,
+    changes: FileChanges,
     /// SHA-256 of what is served, and what that is granted.
     served: Option<(String, Grants)>,
 }
@@ -82,7 +82,7 @@ impl Follower {
         given: LoadOptions,
         source: AppSource,
     ) -> Result<Self, Failure> {
-        let mut follower = Self { origin, host, config, given, source, changes: Changes::new()?, served: None };
+        let mut follower = Self { origin, host, config, given, source, changes: FileChanges::new()?, served: None };
         follower.watch(BTreeSet::from([follower.origin.file().to_owned()]))?;
         follower.load().await;
         Ok(follower)

@@ -1,4 +1,4 @@
-//! Which files are tests.
+//! The search for test files.
 
 use std::path::{Path, PathBuf};
 

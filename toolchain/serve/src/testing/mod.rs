@@ -11,7 +11,7 @@ mod run;
 mod snapshots;
 mod triggers;
 
-use crate::changes::Changes;
+use crate::changes::FileChanges;
 use crate::{failure, logging, types};
 use elias_command_line::{CliErrorCode, Failure, Reporter, TestArguments};
 use elias_project::Project;
@@ -41,7 +41,7 @@ async fn once(arguments: &TestArguments) -> Result<ExitCode, Failure> {
 
 /// Runs all at every change, until the process is ended.
 async fn watch(arguments: &TestArguments) -> Result<ExitCode, Failure> {
-    let mut changes = Changes::new()?;
+    let mut changes = FileChanges::new()?;
     loop {
         let mut read = BTreeSet::new();
         // The configuration may be what is being mended.

@@ -3,12 +3,12 @@
 use super::outcome::{DeclaredTest, End, FileReport, FinishedTest, Mode, Problem, TestOutput};
 use super::snapshots::{self, Snapshots};
 use super::triggers::{self, TestTriggers};
-use crate::origin::builder;
+use crate::builder::Builder;
 use crate::service_tables;
 use crate::settings::Settings;
-use crate::trial::Trial;
+use crate::trial::TrialComponent;
+use elias_build::BuildOptions;
 use elias_build::command::cache_dir;
-use elias_build::{BuildOptions, Builder};
 use elias_command_line::{Failure, SettingFlags};
 use elias_host::{App, HostBuilder};
 use elias_project::{CONFIG_FILE, Project};
@@ -54,7 +54,7 @@ impl Runner {
         let triggers = TestTriggers::new(service_tables::triggers(settings.triggers.as_ref())?);
         let triggers = triggers.map_err(|error| Failure::new(error.code(), &error))?;
         let cache = cache_dir(cache);
-        Ok(Self { project, entry, builder: builder(cache.clone())?, settings, triggers, cache })
+        Ok(Self { project, entry, builder: Builder::new(cache.clone()), settings, triggers, cache })
     }
 
     pub(super) fn root(&self) -> &Path {
@@ -118,7 +118,7 @@ impl Runner {
                 Mode::Skip => ended(End::Skipped),
                 Mode::Todo => ended(End::Todo),
                 Mode::Run => {
-                    // What one test writes no other reads.
+                    // A test does not read what another one writes.
                     let own = if keeps(&shared.app) { Some(self.load(&wasm).await?) } else { None };
                     let app = own.as_ref().map_or(&shared.app, |own| &own.app);
                     run_one(app, &one, choice, &mut snapshots).await
@@ -149,7 +149,7 @@ impl Runner {
         let terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
         let mut options = BuildOptions::of_project(&self.project, joint).map_err(|error| error.render(terminal))?;
         options.capabilities.push(self.root().join(JOINTS).join(triggers::WIT_FILE));
-        let built = self.builder.build(&options).await.map_err(|error| error.render(terminal))?;
+        let built = self.builder.build(&options).await.map_err(|failure| failure.to_string())?;
         read.extend(built.watch);
         Ok(built.wasm)
     }
@@ -185,9 +185,9 @@ impl Runner {
         Ok(joint)
     }
 
-    async fn load(&self, wasm: &[u8]) -> Result<Trial, String> {
+    async fn load(&self, wasm: &[u8]) -> Result<TrialComponent, String> {
         let extend = |host: HostBuilder| host.capability(self.triggers.clone());
-        let loaded = Trial::load(&self.project, &self.settings, self.cache.as_deref(), wasm, extend).await;
+        let loaded = TrialComponent::load(&self.project, &self.settings, self.cache.as_deref(), wasm, extend).await;
         loaded.map_err(|failure| failure.to_string())
     }
 }
@@ -200,7 +200,8 @@ fn keeps(app: &App) -> bool {
 
 async fn run_one(app: &App, one: &DeclaredTest, choice: &Choice, snapshots: &mut Snapshots) -> FinishedTest {
     let order = json!({
-        "run": one.id, "name": one.name(), "snapshots": snapshots.known(), "update": choice.update, "locked": choice.locked,
+        "run": one.id, "name": one.name(), "snapshots": snapshots.known(), "update": choice.update,
+        "locked": choice.locked,
     });
     let start = Instant::now();
     let outcome = app.call(&order).await;

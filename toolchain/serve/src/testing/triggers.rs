@@ -110,7 +110,7 @@ impl TestTriggers {
     /// The first setting that cannot be used.
     pub(super) fn new(config: TriggersConfig) -> Result<Self, InvalidTrigger> {
         config.check()?;
-        // What was checked can be compiled.
+        // A checked pattern can be compiled.
         let schedules = config.schedule.iter().filter(|schedule| schedule.enabled);
         let schedules = schedules.filter_map(|one| {
             let input = one.input.clone().unwrap_or_default().to_string();
@@ -123,7 +123,7 @@ impl TestTriggers {
                 filter: one.filter().ok()?,
                 transform: one.transform().ok()?,
                 retry: one.retry.policy(),
-                batch: one.batch,
+                batch: one.batch.size,
             })
         });
         let (schedules, subscriptions) = (schedules.collect(), subscriptions.collect());

@@ -6,7 +6,7 @@ class Immediate {
   #id;
 
   constructor(callback, args) {
-    this.#id = native.setTimer(args.length === 0 ? callback : () => callback(...args), 0, false);
+    this.#id = native.setTimer(args.length === 0 ? callback : () => callback(...args), 0, false, true);
   }
 
   static clear(immediate) {

@@ -95,7 +95,7 @@ async fn a_value_that_cannot_be_made_is_tried_twice_however_many_wait() {
         drop(held);
         futures::future::try_join_all(waiting).await.expect("they end");
         assert_eq!(tried.load(Ordering::Relaxed), 1);
-        // Who comes later begins anew.
+        // A later caller begins anew.
         assert!(lease(&first).await.is_ok());
     }
 }
@@ -126,7 +126,7 @@ async fn operations_under_way_are_counted_and_given_back() {
     let (StartOutcome::Pending(one), StartOutcome::Pending(other)) = (wish(), wish()) else { panic!("they wait") };
     let StartOutcome::Done(Err(error)) = wish() else { panic!("it is refused") };
     assert_eq!(error.code, ErrorCode::TooManyOperations);
-    // What is done at once is not an operation: the holder can still bring its value.
+    // A command that is done at once is not an operation: the holder can still bring its value.
     set(&cache, "other", "v", None).await;
     drop(one);
     assert_eq!(cache.pending.load(Ordering::Relaxed), 1);

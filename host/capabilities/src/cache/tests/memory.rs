@@ -29,7 +29,7 @@ async fn total_bytes_evicts_and_counts() {
     let mut there = 0;
     for number in 0..200 {
         set(&cache, &format!("{number}"), &"v".repeat(4000), None).await;
-        // Who makes a value finds it.
+        // A value is found right after it was set.
         assert!(get(&cache, &format!("{number}")).await.is_some());
     }
     for number in 0..200 {

@@ -204,7 +204,7 @@ async fn may_create_roles(client: &Client) -> Result<bool, ConfigureError> {
 }
 
 async fn create(client: &Client, role: &str, password: &str) -> Result<(), ConfigureError> {
-    // What is not named is the default: no other attribute.
+    // Attributes that are not named have their default: none.
     let create = format!("CREATE ROLE \"{role}\" LOGIN NOINHERIT PASSWORD '{}'", verifier(password));
     match client.batch_execute(&create).await {
         // By a host that uses another of the server's databases.
@@ -224,7 +224,7 @@ async fn create_schema(client: &Client, schema: &str, role: &str) -> Result<(), 
     if client.query_opt(exists, &[&schema]).await.map_err(failed)?.is_some() {
         return Ok(());
     }
-    // Who gives a schema away has to be able to be its new owner, for a moment.
+    // To give a schema away, one must be able to be its new owner for a moment.
     let superuser = "SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user";
     let superuser: bool = client.query_one(superuser, &[]).await.map_err(failed)?.get(0);
     if !superuser {

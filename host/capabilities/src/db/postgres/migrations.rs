@@ -1,4 +1,4 @@
-//! The migrations of a component.
+//! The migrations of a component, applied to its PostgreSQL schema.
 
 use super::super::migrate::{Migration, Migrations, TIMEOUT};
 use super::super::statement::{BOOKKEEPING, Statement};

@@ -103,7 +103,7 @@ pub(crate) async fn open(
 fn config(url: &str) -> Result<(Config, Tls), ConfigureError> {
     let invalid = |why: &str| ConfigureError::Invalid(format!("url: {why}"));
     let (url, tls) = Tls::take(url)?;
-    // What the parser says could quote the URL.
+    // The parser's message could quote the URL.
     let mut config: Config =
         url.parse().map_err(|_| invalid("it must be a URL of PostgreSQL: postgres://USER@HOST/DATABASE"))?;
     if config.get_hosts().is_empty() {

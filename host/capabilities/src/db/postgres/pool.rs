@@ -6,7 +6,7 @@
 
 use super::connect::Session;
 use parking_lot::{Mutex, MutexGuard};
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
@@ -54,10 +54,15 @@ struct State {
     /// Those of them that somebody uses.
     used: u32,
     members: HashMap<u64, Member>,
-    /// The waiting components, the longest waiting first.
-    waiting: VecDeque<Waiter>,
+    /// The components that wait and have not all of their share, by who is next. However many queries of a component
+    /// wait, it is one entry, so that who has many of them makes nobody's turn dearer.
+    queue: BTreeSet<QueueKey>,
     next_member: u64,
+    next_ticket: u64,
 }
+
+/// The connections that a component uses, the ticket of its first waiter, and its number.
+type QueueKey = (u32, u64, u64);
 
 #[derive(Debug)]
 struct Member {
@@ -65,12 +70,21 @@ struct Member {
     used: u32,
     /// The last one is the one used last.
     idle: Vec<(Session, Instant)>,
+    /// The waiters by their tickets, which grow.
+    waiting: BTreeMap<u64, oneshot::Sender<Grant>>,
 }
 
-#[derive(Debug)]
-struct Waiter {
-    member: u64,
-    grant: oneshot::Sender<Grant>,
+impl Member {
+    fn queue_key(&self, member: u64) -> Option<QueueKey> {
+        let (ticket, _) = self.waiting.first_key_value()?;
+        (self.used < self.most).then_some((self.used, *ticket, member))
+    }
+}
+
+/// A place in the queue, which is given up when it is dropped.
+struct QueuePlace<'a> {
+    share: &'a Share,
+    ticket: u64,
 }
 
 /// A component's share of a server's connections. Dropping it closes its idle connections.
@@ -111,7 +125,7 @@ impl Server {
         let mut state = self.state();
         let member = state.next_member;
         state.next_member += 1;
-        state.members.insert(member, Member { most, used: 0, idle: Vec::new() });
+        state.members.insert(member, Member { most, used: 0, idle: Vec::new(), waiting: BTreeMap::new() });
         drop(state);
         Share { server: Arc::clone(self), member }
     }
@@ -132,20 +146,10 @@ impl Server {
         let mut closed = Vec::new();
         let mut refused = Vec::new();
         let mut state = self.state();
-        state.waiting.retain(|waiter| !waiter.grant.is_closed());
-        loop {
-            let used =
-                |state: &State, waiter: &Waiter| state.members.get(&waiter.member).map_or(0, |member| member.used);
-            let next = (0..state.waiting.len())
-                .filter(|at| state.may_have(self.most, state.waiting[*at].member))
-                .min_by_key(|at| (used(&state, &state.waiting[*at]), *at));
-            let Some(waiter) = next.and_then(|at| state.waiting.remove(at)) else { break };
-            let session = state.take(self.most, waiter.member, &mut closed);
-            let grant = Grant { server: Arc::clone(self), member: waiter.member, session };
-            if let Err(grant) = waiter.grant.send(grant) {
-                refused.push(grant);
-                break;
-            }
+        while let Some((member, waiter)) = state.next_waiter(self.most) {
+            let session = state.take(self.most, member, &mut closed);
+            let grant = Grant { server: Arc::clone(self), member, session };
+            refused.extend(waiter.send(grant).err());
         }
         drop(state);
         // Each gives itself back, and serves the next.
@@ -153,16 +157,17 @@ impl Server {
     }
 
     fn give_back(self: &Arc<Self>, member: u64, session: Option<Session>) {
+        let session = session.filter(|session| !session.is_closed());
         let mut state = self.state();
         state.used -= 1;
-        let place = state.members.get_mut(&member);
-        if let Some(place) = place {
-            place.used -= 1;
-            match session.filter(|session| !session.is_closed()) {
-                Some(session) => place.idle.push((session, Instant::now())),
-                None => state.open -= 1,
-            }
-        } else {
+        let is_kept = state.change(member, |member| {
+            let is_kept = session.is_some();
+            member.used -= 1;
+            member.idle.extend(session.map(|session| (session, Instant::now())));
+            is_kept
+        });
+        // Of a component that is gone none is kept.
+        if is_kept != Some(true) {
             state.open -= 1;
         }
         drop(state);
@@ -171,25 +176,50 @@ impl Server {
 }
 
 impl State {
-    /// Whether a component may use one more connection now. The last quarter is for those who use none: so a few that
-    /// use all they may do not keep the rest from their first.
-    fn may_have(&self, most: u32, member: u64) -> bool {
-        let Some(member) = self.members.get(&member) else { return false };
+    /// Changes a component's part, and its place in the queue with it. `None` if the component is gone.
+    fn change<T>(&mut self, id: u64, change: impl FnOnce(&mut Member) -> T) -> Option<T> {
+        let member = self.members.get_mut(&id)?;
+        if let Some(key) = member.queue_key(id) {
+            self.queue.remove(&key);
+        }
+        let changed = change(member);
+        if let Some(key) = member.queue_key(id) {
+            self.queue.insert(key);
+        }
+        Some(changed)
+    }
+
+    /// Takes who is next out of the queue, if there may be one connection more. The last quarter is for those who use
+    /// none: so a few that use all they may do not keep the rest from their first.
+    fn next_waiter(&mut self, most: u32) -> Option<(u64, oneshot::Sender<Grant>)> {
+        let (used, _, member) = *self.queue.first()?;
         let free = most - self.used;
-        member.used < member.most && free > 0 && (member.used == 0 || free > most / 4)
+        // Nobody in the queue uses fewer.
+        if free == 0 || (used > 0 && free <= most / 4) {
+            return None;
+        }
+        let (_, waiter) = self.change(member, |member| member.waiting.pop_first())??;
+        Some((member, waiter))
     }
 
     /// Takes an idle connection of the component's own, or the right to open one, for which another's may be closed.
     fn take(&mut self, most: u32, member: u64, closed: &mut Vec<Session>) -> Option<Session> {
         self.used += 1;
-        let own = self.members.get_mut(&member)?;
-        own.used += 1;
-        while let Some((session, _)) = own.idle.pop() {
-            if !session.is_closed() {
-                return Some(session);
+        let mut gone = 0;
+        let own = self.change(member, |own| {
+            own.used += 1;
+            while let Some((session, _)) = own.idle.pop() {
+                if !session.is_closed() {
+                    return Some(session);
+                }
+                gone += 1;
+                closed.push(session);
             }
-            self.open -= 1;
-            closed.push(session);
+            None
+        });
+        self.open -= gone;
+        if let Some(Some(session)) = own {
+            return Some(session);
         }
         if self.open < most {
             self.open += 1;
@@ -205,14 +235,28 @@ impl State {
 impl Share {
     /// Waits for a connection, or for the right to open one.
     pub(super) async fn acquire(&self) -> Grant {
-        let (grant, granted) = oneshot::channel();
-        self.server.state().waiting.push_back(Waiter { member: self.member, grant });
+        let (waiter, granted) = oneshot::channel();
+        let _place = self.enqueue(waiter);
         self.server.serve();
         match granted.await {
             Ok(grant) => grant,
             // A waiter is dropped when its grant was taken up, or when nobody waits.
             Err(_) => std::future::pending().await,
         }
+    }
+
+    fn enqueue(&self, waiter: oneshot::Sender<Grant>) -> QueuePlace<'_> {
+        let mut state = self.server.state();
+        let ticket = state.next_ticket;
+        state.next_ticket += 1;
+        state.change(self.member, |member| member.waiting.insert(ticket, waiter));
+        QueuePlace { share: self, ticket }
+    }
+}
+
+impl Drop for QueuePlace<'_> {
+    fn drop(&mut self) {
+        self.share.server.state().change(self.share.member, |member| member.waiting.remove(&self.ticket));
     }
 }
 
@@ -282,6 +326,49 @@ mod tests {
         assert!(own.now_or_never().is_some());
         assert_eq!(server.state().used, 0);
         assert_eq!(server.state().open, 0);
+    }
+
+    #[tokio::test]
+    async fn a_thousand_components_share_a_hundred_connections() {
+        let server = server(100);
+        let shares: Vec<_> = (0..1_000).map(|_| server.share(8)).collect();
+        // Each wants four at once; all are served, and never are there more than a hundred.
+        let uses = shares.iter().flat_map(|share| (0..4).map(move |_| share)).map(async |share| {
+            let grant = share.acquire().await;
+            let (used, open) = {
+                let state = server.state();
+                (state.used, state.open)
+            };
+            assert!(used <= 100 && open <= 100, "{used} are used, {open} are open");
+            tokio::task::yield_now().await;
+            drop(grant);
+        });
+        futures::future::join_all(uses).await;
+        let state = server.state();
+        assert_eq!((state.used, state.open, state.queue.len()), (0, 0, 0));
+    }
+
+    #[tokio::test]
+    async fn however_many_queries_of_one_component_wait_it_is_one_in_the_queue() {
+        let server = server(4);
+        let (crowd, other) = (server.share(100), server.share(2));
+        let held: Vec<_> = std::iter::from_fn(|| now(&crowd)).collect();
+        assert_eq!(held.len(), 3, "the last is for who has none");
+        let mut waiting: Vec<_> = (0..10_000).map(|_| Box::pin(crowd.acquire())).collect();
+        assert!(waiting.iter_mut().all(|waits| waits.as_mut().now_or_never().is_none()));
+        assert_eq!(server.state().queue.len(), 1);
+        let others = now(&other).expect("it uses none");
+        assert!(now(&other).is_none());
+        // The first of them is next, and who has left is not asked.
+        drop(waiting.remove(0));
+        drop(others);
+        assert!(waiting[0].as_mut().now_or_never().is_none(), "the last is still for who has none");
+        drop(held);
+        assert!(waiting[0].as_mut().now_or_never().is_some());
+        drop(waiting);
+        let state = server.state();
+        assert_eq!((state.used, state.queue.len()), (0, 0));
+        assert!(state.members.values().all(|member| member.waiting.is_empty()));
     }
 
     #[tokio::test]

@@ -59,7 +59,7 @@ impl Tls {
             Some("require") => Mode::Require,
             Some("verify-ca") => Mode::VerifyCa,
             Some("verify-full") => Mode::VerifyFull,
-            Some(_) => return Err(invalid("sslmode is one of disable, prefer, require, verify-ca, verify-full")),
+            Some(_) => return Err(invalid("sslmode must be one of disable, prefer, require, verify-ca, verify-full")),
         };
         let verifies = matches!(mode, Mode::VerifyCa | Mode::VerifyFull);
         if roots.is_some() && !verifies {

@@ -161,7 +161,7 @@ impl Connections {
             output.fail(failed);
         }
         match stop {
-            // What was asked for and not read does not matter to the transaction.
+            // Rows that were asked for and not read do not matter to the transaction.
             StopReason::Cut(_) | StopReason::Left => {}
             StopReason::Failed(_) => course.failed = true,
             StopReason::Dropped | StopReason::Late => {

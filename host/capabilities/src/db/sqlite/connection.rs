@@ -1,21 +1,24 @@
 //! A connection, and what a component may do on it.
 
 use super::super::grant::DbGrant;
-use super::super::statement::BOOKKEEPING;
+use super::super::statement::{BOOKKEEPING, OUTBOX};
 use super::memory::Account;
-use super::watch::{Control, number};
-use super::{functions, json_patch, like};
+use super::watch::{ConnectionControl, number};
+use super::{functions, json_patch, like, search};
 use rusqlite::config::DbConfig;
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 use rusqlite::limits::Limit;
-use rusqlite::{Connection, OpenFlags, StatementStatus};
+use rusqlite::{Connection, OpenFlags, StatementStatus, ffi};
+use std::ffi::{CStr, c_char};
 use std::path::PathBuf;
+use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-/// Steps of SQLite's machine between two looks at the clock.
+/// Steps of SQLite's machine between two looks at the clock, and those of quick statements.
 const STEPS: i32 = 1_000;
+const QUICK_STEPS: i32 = 10;
 
 /// Arguments of a function, columns of a result or a table, and instructions of a compiled statement.
 const ARGUMENTS: i32 = 127;
@@ -53,6 +56,10 @@ const PRAGMAS: &[&str] = &[
 /// Modules that virtual tables may be of: they keep what they have in the database.
 const MODULES: &[&str] = &["fts5", "rtree"];
 
+/// Modules that connections have. SQLite brings others, whose tables are there without being created, and may read the
+/// whole file in one step.
+const KEPT_MODULES: &[&CStr] = &[c"fts5", c"json_each", c"json_tree", c"rtree"];
+
 /// Where the file is, and what connections to it are limited to.
 #[derive(Debug)]
 pub(crate) struct Settings {
@@ -89,13 +96,16 @@ impl Settings {
 const FUNCTIONS: &[&str] = &["fts3_tokenizer", "jsonb_patch", "load_extension"];
 
 /// Functions that take no longer for large values than for small ones: what a [`quick`](super::quick) statement may
-/// call.
-const QUICK_FUNCTIONS: &[&str] = &["avg", "coalesce", "count", "ifnull", "max", "min", "sum", "total"];
+/// call. `count` is not among them: `count(*)` of a table is one step, however large the table is.
+const QUICK_FUNCTIONS: &[&str] = &["avg", "coalesce", "ifnull", "max", "min", "sum", "total"];
 
-impl Control {
+impl ConnectionControl {
     fn authorize(&self, context: &AuthContext<'_>) -> Authorization {
+        let action = &context.action;
         let allowed = !self.guest.load(Ordering::Relaxed)
-            || (allowed(&context.action) && (!self.quick.load(Ordering::Relaxed) || is_quick(&context.action)));
+            || (allowed(action)
+                && (self.outbox.load(Ordering::Relaxed) || !is_of_outbox(action))
+                && (!self.quick.load(Ordering::Relaxed) || is_quick(action)));
         if allowed { Authorization::Allow } else { Authorization::Deny }
     }
 }
@@ -108,6 +118,29 @@ fn is_quick(action: &AuthAction<'_>) -> bool {
         AuthAction::Select | AuthAction::Read { .. } | AuthAction::Recursive => true,
         _ => false,
     }
+}
+
+/// Whether it reads, writes, makes or changes what has the name of the outbox. SQLite asks about what triggers and
+/// views do as it asks about statements.
+fn is_of_outbox(action: &AuthAction<'_>) -> bool {
+    let name = match action {
+        AuthAction::Read { table_name, .. }
+        | AuthAction::Insert { table_name }
+        | AuthAction::Delete { table_name }
+        | AuthAction::Update { table_name, .. }
+        | AuthAction::CreateTable { table_name }
+        | AuthAction::DropTable { table_name }
+        | AuthAction::AlterTable { table_name, .. }
+        | AuthAction::CreateIndex { table_name, .. }
+        | AuthAction::DropIndex { table_name, .. }
+        | AuthAction::CreateTrigger { table_name, .. }
+        | AuthAction::DropTrigger { table_name, .. }
+        | AuthAction::CreateVtable { table_name, .. }
+        | AuthAction::DropVtable { table_name, .. } => table_name,
+        AuthAction::CreateView { view_name } | AuthAction::DropView { view_name } => view_name,
+        _ => return false,
+    };
+    name.eq_ignore_ascii_case(OUTBOX)
 }
 
 fn allowed(action: &AuthAction<'_>) -> bool {
@@ -125,7 +158,7 @@ fn allowed(action: &AuthAction<'_>) -> bool {
         | AuthAction::AlterTable { table_name, .. }
         | AuthAction::CreateIndex { table_name, .. }
         | AuthAction::CreateTrigger { table_name, .. } => !ours(table_name),
-        // What is temporary belongs to a connection, and connections to no one.
+        // Temporary objects belong to a connection, and connections belong to no component.
         AuthAction::Attach { .. }
         | AuthAction::Detach { .. }
         | AuthAction::Transaction { .. }
@@ -142,23 +175,28 @@ fn allowed(action: &AuthAction<'_>) -> bool {
 /// A connection and its hooks.
 pub(crate) struct Session {
     pub(super) connection: Connection,
-    pub(super) control: Arc<Control>,
+    pub(super) control: Arc<ConnectionControl>,
     pub(super) settings: Arc<Settings>,
 }
 
 impl Session {
     /// Opens the file. `statement_bytes` is the longest text that it takes.
     pub(super) fn open(settings: &Arc<Settings>, statement_bytes: u64) -> rusqlite::Result<Self> {
-        let control = Arc::new(Control::new(&settings.account, settings.component));
+        let control = Arc::new(ConnectionControl::new(&settings.account, settings.component));
         let until = Instant::now() + settings.statement_timeout;
         control.run(until, None, || Self::set_up(settings, statement_bytes, &control))
     }
 
-    fn set_up(settings: &Arc<Settings>, statement_bytes: u64, control: &Arc<Control>) -> rusqlite::Result<Self> {
+    fn set_up(
+        settings: &Arc<Settings>,
+        statement_bytes: u64,
+        control: &Arc<ConnectionControl>,
+    ) -> rusqlite::Result<Self> {
         let control = Arc::clone(control);
-        let folder = settings.folder.canonicalize().map_err(|_| {
-            rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CANTOPEN), None)
-        })?;
+        let folder = settings
+            .folder
+            .canonicalize()
+            .map_err(|_| rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_CANTOPEN), None))?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
             | OpenFlags::SQLITE_OPEN_CREATE
             | OpenFlags::SQLITE_OPEN_NO_MUTEX
@@ -197,9 +235,11 @@ impl Session {
         ] {
             connection.set_limit(limit, value)?;
         }
+        keep_modules(&connection, KEPT_MODULES)?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
         like::define(&connection, &control)?;
         json_patch::define(&connection, &control)?;
+        search::define(&connection)?;
         functions::define(&connection, &control, bounded(settings.value_bytes.max(statement_bytes)))?;
         let hook = Arc::clone(&control);
         connection.progress_handler(STEPS, Some(move || hook.progress()));
@@ -230,6 +270,10 @@ impl Session {
         session.connection.busy_timeout(Duration::ZERO)?;
         session.connection.pragma_update(None, "query_only", 1)?;
         session.connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, QUICK_VALUE_BYTES)?;
+        // A step of a virtual table may search all of it.
+        keep_modules(&session.connection, &[])?;
+        let hook = Arc::clone(&session.control);
+        session.connection.progress_handler(QUICK_STEPS, Some(move || hook.progress()));
         session.control.quick.store(true, Ordering::Relaxed);
         Ok(session)
     }
@@ -240,4 +284,16 @@ impl Session {
         self.connection.busy_timeout(timeout)?;
         self.control.run(Instant::now() + timeout, None, || self.connection.execute_batch(sql))
     }
+}
+
+/// Takes all modules but these from a connection.
+fn keep_modules(connection: &Connection, names: &[&CStr]) -> rusqlite::Result<()> {
+    let mut kept: Vec<*const c_char> = names.iter().map(|name| name.as_ptr()).chain([ptr::null()]).collect();
+    // SAFETY: the connection is open and this thread's, nothing was prepared that uses a module, and the list ends with
+    // null.
+    let dropped = unsafe { ffi::sqlite3_drop_modules(connection.handle(), kept.as_mut_ptr()) };
+    if dropped == ffi::SQLITE_OK {
+        return Ok(());
+    }
+    Err(rusqlite::Error::SqliteFailure(ffi::Error::new(dropped), None))
 }

@@ -1,10 +1,11 @@
 //! Functions of SQLite's that take a time which grows with the product of their arguments' sizes, in linear time, and
 //! ended with their statement. SQLite's own cannot be interrupted: `instr` of 8 MB in 16 MB would take hours.
 //!
-//! LIKE and GLOB are in [`like`](super::like), `json_patch` in [`json_patch`](super::json_patch). What else SQLite has
-//! is linear, or makes what it allocates (see [`memory`](super::memory)).
+//! LIKE and GLOB are in [`like`](super::like), `json_patch` in [`json_patch`](super::json_patch); `snippet` is refused
+//! ([`search`](super::search)). What else SQLite has is linear, or makes what it allocates (see
+//! [`memory`](super::memory)).
 
-use super::watch::Control;
+use super::watch::ConnectionControl;
 use memchr::memmem::Finder;
 use rusqlite::functions::{Context, FunctionFlags};
 use rusqlite::types::{Value, ValueRef};
@@ -17,7 +18,7 @@ use std::sync::Arc;
 const LOOK_BYTES: usize = 1 << 20;
 
 /// Defines the functions on a connection, whose values have at most `most` bytes.
-pub(super) fn define(connection: &Connection, control: &Arc<Control>, most: i32) -> Result<()> {
+pub(super) fn define(connection: &Connection, control: &Arc<ConnectionControl>, most: i32) -> Result<()> {
     // Innocuous: they may be in views, indexes and generated columns, as those that they replace.
     let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC | FunctionFlags::SQLITE_INNOCUOUS;
     let most = usize::try_from(most).unwrap_or(0);
@@ -40,7 +41,7 @@ fn interrupted() -> Error {
     Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_INTERRUPT), None)
 }
 
-pub(super) fn go_on(control: &Control) -> Result<()> {
+pub(super) fn go_on(control: &ConnectionControl) -> Result<()> {
     if control.is_stopped() { Err(interrupted()) } else { Ok(()) }
 }
 
@@ -82,7 +83,7 @@ fn real_text(real: f64) -> String {
 }
 
 /// Where a text, or blob, is in another, counted from 1 in characters, or bytes.
-fn instr(context: &Context<'_>, control: &Control) -> Result<Option<i64>> {
+fn instr(context: &Context<'_>, control: &ConnectionControl) -> Result<Option<i64>> {
     let blobs = matches!((context.get_raw(0), context.get_raw(1)), (ValueRef::Blob(_), ValueRef::Blob(_)));
     let (Some(within), Some(wanted)) = (text(context, 0), text(context, 1)) else { return Ok(None) };
     go_on(control)?;
@@ -95,7 +96,7 @@ fn instr(context: &Context<'_>, control: &Control) -> Result<Option<i64>> {
 }
 
 /// The first place from `from` on, looking in pieces.
-fn find(finder: &Finder<'_>, within: &[u8], from: usize, control: &Control) -> Result<Option<usize>> {
+fn find(finder: &Finder<'_>, within: &[u8], from: usize, control: &ConnectionControl) -> Result<Option<usize>> {
     let wanted = finder.needle().len();
     let mut from = from;
     loop {
@@ -112,7 +113,7 @@ fn find(finder: &Finder<'_>, within: &[u8], from: usize, control: &Control) -> R
 }
 
 /// A text with something in it replaced wherever it is.
-fn replace(context: &Context<'_>, control: &Control, most: usize) -> Result<Value> {
+fn replace(context: &Context<'_>, control: &ConnectionControl, most: usize) -> Result<Value> {
     let (Some(within), Some(wanted), Some(by)) = (text(context, 0), text(context, 1), text(context, 2)) else {
         return Ok(Value::Null);
     };
@@ -139,7 +140,7 @@ fn replace(context: &Context<'_>, control: &Control, most: usize) -> Result<Valu
 }
 
 /// A text without characters of a set at its beginning, its end or both.
-fn trim(context: &Context<'_>, control: &Control, (start, end): (bool, bool)) -> Result<Value> {
+fn trim(context: &Context<'_>, control: &ConnectionControl, (start, end): (bool, bool)) -> Result<Value> {
     let Some(whole) = text(context, 0) else { return Ok(Value::Null) };
     let set = if context.len() > 1 {
         let Some(set) = text(context, 1) else { return Ok(Value::Null) };
@@ -168,7 +169,7 @@ fn trim(context: &Context<'_>, control: &Control, (start, end): (bool, bool)) ->
 }
 
 /// The bytes that hexadecimal digits stand for, between which there may be characters of a set.
-fn unhex(context: &Context<'_>, control: &Control) -> Result<Value> {
+fn unhex(context: &Context<'_>, control: &ConnectionControl) -> Result<Value> {
     let (Some(digits), Some(set)) = (text(context, 0), text(context, 1)) else { return Ok(Value::Null) };
     go_on(control)?;
     let (digits, set) = (String::from_utf8_lossy(&digits), String::from_utf8_lossy(&set));
@@ -204,7 +205,7 @@ mod tests {
     /// The results of a connection with our functions and one without.
     fn both(sql: &str) -> (Sql, Sql) {
         let (ours, own) = (Connection::open_in_memory().unwrap(), Connection::open_in_memory().unwrap());
-        define(&ours, &Arc::new(Control::new(&Account::new(64 << 20), 0)), 1 << 20).unwrap();
+        define(&ours, &Arc::new(ConnectionControl::new(&Account::new(64 << 20), 0)), 1 << 20).unwrap();
         let ask = |connection: &Connection| connection.query_row(sql, [], |row| row.get::<_, Sql>(0)).unwrap();
         (ask(&ours), ask(&own))
     }
@@ -255,7 +256,7 @@ mod tests {
     #[test]
     fn they_are_linear() {
         let connection = Connection::open_in_memory().unwrap();
-        define(&connection, &Arc::new(Control::new(&Account::new(64 << 20), 0)), 16 << 20).unwrap();
+        define(&connection, &Arc::new(ConnectionControl::new(&Account::new(64 << 20), 0)), 16 << 20).unwrap();
         // SQLite's own would take hours: this test would not end.
         for sql in [
             "SELECT instr(zeroblob(16000000), cast(zeroblob(8000000) as blob) || x'01')",

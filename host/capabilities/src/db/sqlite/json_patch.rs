@@ -2,7 +2,7 @@
 //! patch among all members of the target.
 
 use super::functions::{go_on, text};
-use super::watch::Control;
+use super::watch::ConnectionControl;
 use rusqlite::functions::{Context, FunctionFlags};
 use rusqlite::types::Value;
 use rusqlite::{Connection, Error, Result};
@@ -18,7 +18,7 @@ const JSON_SUBTYPE: c_uint = b'J' as c_uint;
 const DEPTH: u32 = 1_000;
 
 /// Defines the function on a connection.
-pub(super) fn define(connection: &Connection, control: &Arc<Control>) -> Result<()> {
+pub(super) fn define(connection: &Connection, control: &Arc<ConnectionControl>) -> Result<()> {
     let flags = FunctionFlags::SQLITE_UTF8
         | FunctionFlags::SQLITE_DETERMINISTIC
         | FunctionFlags::SQLITE_INNOCUOUS
@@ -29,7 +29,7 @@ pub(super) fn define(connection: &Connection, control: &Arc<Control>) -> Result<
     })
 }
 
-fn json_patch(context: &Context<'_>, control: &Control) -> Result<Value> {
+fn json_patch(context: &Context<'_>, control: &ConnectionControl) -> Result<Value> {
     let (Some(target), Some(patch)) = (text(context, 0), text(context, 1)) else { return Ok(Value::Null) };
     let (target, patch) = (read(&target)?, read(&patch)?);
     go_on(control)?;
@@ -49,7 +49,13 @@ fn read(json: &[u8]) -> Result<&str> {
 }
 
 /// Writes what a patch makes of a target.
-fn merge(target: Option<&str>, patch: &str, merged: &mut String, control: &Control, depth: u32) -> Result<()> {
+fn merge(
+    target: Option<&str>,
+    patch: &str,
+    merged: &mut String,
+    control: &ConnectionControl,
+    depth: u32,
+) -> Result<()> {
     go_on(control)?;
     if depth > DEPTH {
         return Err(malformed());
@@ -164,7 +170,7 @@ mod tests {
     #[test]
     fn it_does_what_sqlites_own_does() {
         let (ours, own) = (Connection::open_in_memory().unwrap(), Connection::open_in_memory().unwrap());
-        define(&ours, &Arc::new(Control::new(&Account::new(64 << 20), 0))).unwrap();
+        define(&ours, &Arc::new(ConnectionControl::new(&Account::new(64 << 20), 0))).unwrap();
         let values = [
             "{}",
             "[]",
@@ -198,7 +204,7 @@ mod tests {
     #[test]
     fn it_is_linear() {
         let connection = Connection::open_in_memory().unwrap();
-        define(&connection, &Arc::new(Control::new(&Account::new(256 << 20), 0))).unwrap();
+        define(&connection, &Arc::new(ConnectionControl::new(&Account::new(256 << 20), 0))).unwrap();
         // SQLite's own would compare forty thousand million names.
         let sql = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 200000), \
                    o(a, b) AS MATERIALIZED (SELECT json_group_object('a' || i, i), \

@@ -6,7 +6,7 @@
 //! the place where the bundled release has it, and only there. With any other release it is not set, and LIKE reads all
 //! rows; a test tells.
 
-use super::watch::Control;
+use super::watch::ConnectionControl;
 use memchr::{memchr, memchr2};
 use rusqlite::{Connection, Error, Result, ffi};
 use std::cell::Cell;
@@ -47,7 +47,7 @@ const GLOB: Signs = Signs { all: b'*', one: b'?', set: b'[', folds: 0 };
 #[repr(C)]
 struct Function {
     signs: Signs,
-    control: Arc<Control>,
+    control: Arc<ConnectionControl>,
 }
 
 /// The beginning of SQLite's `struct FuncDef`.
@@ -66,7 +66,7 @@ thread_local! {
 }
 
 /// Defines LIKE and GLOB on a connection.
-pub(super) fn define(connection: &Connection, control: &Arc<Control>) -> Result<()> {
+pub(super) fn define(connection: &Connection, control: &Arc<ConnectionControl>) -> Result<()> {
     for (name, arguments, signs) in [(c"like", 2, LIKE), (c"like", 3, LIKE), (c"glob", 2, GLOB)] {
         define_one(connection, name, arguments, Function { signs, control: Arc::clone(control) })?;
     }
@@ -189,7 +189,7 @@ fn read(text: &[u8], at: &mut usize) -> u32 {
 struct Match<'a> {
     signs: Signs,
     escape: Option<u32>,
-    control: &'a Control,
+    control: &'a ConnectionControl,
 }
 
 impl Match<'_> {
@@ -328,7 +328,7 @@ mod tests {
 
     fn ours() -> Connection {
         let connection = Connection::open_in_memory().unwrap();
-        define(&connection, &Arc::new(Control::new(&Account::new(64 << 20), 0))).unwrap();
+        define(&connection, &Arc::new(ConnectionControl::new(&Account::new(64 << 20), 0))).unwrap();
         connection
     }
 

@@ -1,8 +1,8 @@
-//! The migrations of a component.
+//! The migrations of a component, applied to its SQLite file.
 
 use super::super::bindings::Error;
 use super::super::migrate::{Migration, Migrations, TIMEOUT};
-use super::super::statement::BOOKKEEPING;
+use super::super::statement::{BOOKKEEPING, check_virtual_tables};
 use super::connection::{Session, Settings};
 use super::error::error;
 use elias_host::capability::ConfigureError;
@@ -44,7 +44,8 @@ fn one(session: &Session, migration: &Migration) -> Result<(), ConfigureError> {
     if !migration.is_due(recorded.as_deref())? {
         return Ok(());
     }
-    // Who wrote the migration wrote the component: the same rules hold.
+    // The component's author wrote the migration: the same rules hold.
+    check_virtual_tables(&migration.sql).map_err(|refused| migration.failed(&refused))?;
     let until = Instant::now() + TIMEOUT;
     session
         .control

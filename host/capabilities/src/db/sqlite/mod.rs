@@ -11,6 +11,7 @@ mod migrations;
 mod pool;
 mod quick;
 mod run;
+mod search;
 mod watch;
 
 #[cfg(test)]
@@ -30,7 +31,7 @@ use connection::Settings;
 use elias_host::capability::ConfigureError;
 use futures::future::{BoxFuture, FutureExt};
 use pool::Pool;
-use quick::Quick;
+use quick::QuickConnection;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,7 +39,7 @@ use std::time::Duration;
 /// A component's file.
 pub(crate) struct Sqlite {
     pool: Arc<Pool>,
-    quick: Quick,
+    quick: QuickConnection,
     timeout: Duration,
 }
 
@@ -64,7 +65,7 @@ pub(crate) async fn open(
         check_place(&prepared)
             .map_err(|error| ConfigureError::Unavailable(format!("the database's folder: {}", error.kind())))?;
         migrations::run(&prepared, &migrations)?;
-        Ok(Quick::open(&prepared))
+        Ok(QuickConnection::open(&prepared))
     })
     .await
     .map_err(|_| ConfigureError::Unavailable("the database could not be opened".into()))??;

@@ -2,18 +2,20 @@
 //! hundred times itself.
 //!
 //! Such a statement is bounded in every direction: it only reads; it waits for no lock; it ends after a few thousand
-//! steps of SQLite's machine; its values and its result are small; it calls no function whose time grows with them.
-//! Whatever goes beyond that is given up, and run from its beginning on a thread of the [pool](super::pool).
+//! steps of SQLite's machine, or some milliseconds; its values and its result are small; it calls no function whose time
+//! grows with them, and reads no virtual table, of which one step may take any time. Whatever goes beyond that is given
+//! up, and run from its beginning on a thread of the [pool](super::pool).
 
 use super::super::output::{Caps, Part};
 use super::super::statement::{Kind, Statement};
 use super::connection::{Session, Settings};
 use super::run::{bind, columns, size, values};
 use std::collections::HashSet;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, TryLockError};
 
-/// Thousands of steps that a statement may take; some 100 us.
-const LOOKS: u32 = 5;
+/// Tens of steps that a statement may take; some 100 us.
+const LOOKS: u32 = 500;
 
 /// The longest statement that is tried.
 const STATEMENT_BYTES: usize = 4 * 1024;
@@ -22,7 +24,7 @@ const STATEMENT_BYTES: usize = 4 * 1024;
 const SLOW: usize = 256;
 
 /// A file's connection for quick statements.
-pub(super) struct Quick(Mutex<Option<Inner>>);
+pub(super) struct QuickConnection(Mutex<Option<Inner>>);
 
 struct Inner {
     session: Session,
@@ -30,7 +32,7 @@ struct Inner {
     slow: HashSet<String>,
 }
 
-impl Quick {
+impl QuickConnection {
     /// Opens the connection. Without it every statement is run on the pool's.
     pub(super) fn open(settings: &Arc<Settings>) -> Self {
         let session = Session::open_quick(settings).ok();
@@ -69,6 +71,7 @@ impl Session {
     }
 
     fn at_once(&self, statement: &Statement, caps: Caps) -> Option<Part> {
+        self.control.outbox.store(statement.names_outbox, Ordering::Relaxed);
         let mut prepared = self.control.as_guest(|| self.connection.prepare_cached(&statement.sql)).ok()?;
         if !prepared.readonly() {
             return None;
@@ -86,5 +89,47 @@ impl Session {
         drop(rows);
         let batches = started.map_or_else(|| columns(&prepared, caps).0, |(batches, _)| batches);
         Some(Ok(batches.last(0)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::db::dialect::Dialect;
+    use crate::db::grant::DbGrant;
+
+    #[test]
+    fn what_may_take_any_time_in_one_step_is_left_to_the_pool() {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = Arc::new(Settings::new(folder.path().to_owned(), "test.sqlite".into(), &DbGrant::default()));
+        let session = Session::open_for_guest(&settings).unwrap();
+        let schema = "CREATE TABLE t (a INTEGER PRIMARY KEY, b); INSERT INTO t VALUES (1, 2), (3, 4); \
+                      CREATE VIRTUAL TABLE words USING fts5(a); INSERT INTO words VALUES ('one two'); \
+                      CREATE VIRTUAL TABLE boxes USING rtree(id, x0, x1); INSERT INTO boxes VALUES (1, 0, 1)";
+        session.connection.execute_batch(schema).unwrap();
+        let quick = Quick::open(&settings);
+        let run = |sql: &str| {
+            let statement = Statement::guest(sql, Vec::new(), Dialect::Sqlite).unwrap();
+            quick.run(&statement, Caps { rows: 1_000, bytes: 1 << 20 }).is_some()
+        };
+        // Which of these is ended by its time, on a machine with much else to do, is tried again as another text.
+        for sql in ["SELECT b FROM t WHERE a = 3", "SELECT max(a), sum(b) FROM t", "SELECT a FROM t ORDER BY b"] {
+            assert!((0..100).any(|number| run(&format!("{sql} -- {number}"))), "{sql}");
+        }
+        for sql in [
+            "SELECT count(*) FROM t",
+            "SELECT rowid FROM words('one')",
+            "SELECT rank FROM words('one')",
+            "SELECT id FROM boxes WHERE x0 > 5",
+            "SELECT value FROM json_each('[1, 2]')",
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n",
+            "SELECT hex(b) FROM t",
+            "INSERT INTO t VALUES (5, 6)",
+        ] {
+            assert!(!run(sql), "{sql}");
+            // It is what the pool runs.
+            let known = session.connection.prepare(sql);
+            assert!(known.is_ok(), "{sql}: {:?}", known.err());
+        }
     }
 }

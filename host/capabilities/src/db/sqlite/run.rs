@@ -9,12 +9,14 @@ use super::connection::Session;
 use super::error::error;
 use rusqlite::ffi;
 use rusqlite::types::{ToSqlOutput, ValueRef};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 impl Session {
     /// Runs a statement and sends its rows. The time in which nobody takes them does not count.
     pub(super) fn run(&self, statement: &Statement, output: &Output) -> Result<(), Error> {
         let Some(mut slot) = futures::executor::block_on(output.slot()) else { return Ok(()) };
+        self.control.outbox.store(statement.names_outbox, Ordering::Relaxed);
         let mut left = self.settings.statement_timeout;
         let mut prepared = self.working(&mut left, output, || {
             let prepared = self.control.as_guest(|| self.connection.prepare_cached(&statement.sql));

@@ -15,17 +15,25 @@ use std::time::{Duration, Instant};
 /// How often what runs is looked at.
 const LOOK: Duration = Duration::from_millis(10);
 
+/// The time of a quick statement, and how often it may pass: once that is because the thread had to wait for its core.
+const QUICK_TIME: Duration = Duration::from_millis(1);
+const QUICK_TIMES: u32 = 3;
+
 /// The state that a connection's hooks look at.
-pub(super) struct Control {
+pub(super) struct ConnectionControl {
     pub(super) account: Arc<Account>,
     /// The component, for its share of the cores.
     component: u64,
     /// Whether what is compiled comes from the component.
     pub(super) guest: AtomicBool,
+    /// Whether the statement that runs may use the outbox.
+    pub(super) outbox: AtomicBool,
     /// Whether this connection is for statements that take microseconds.
     pub(super) quick: AtomicBool,
     /// Looks that a quick statement has left.
     looks: AtomicU32,
+    /// When its time passes, and how often that may happen yet.
+    quick_time: Mutex<(Instant, u32)>,
     /// Whether what runs is to end.
     stopped: AtomicBool,
     running: Mutex<Option<RunningStatement>>,
@@ -44,14 +52,16 @@ pub(super) fn number() -> u64 {
     NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
-impl Control {
+impl ConnectionControl {
     pub(super) fn new(account: &Arc<Account>, component: u64) -> Self {
         Self {
             account: Arc::clone(account),
             component,
             guest: AtomicBool::new(false),
+            outbox: AtomicBool::new(false),
             quick: AtomicBool::new(false),
             looks: AtomicU32::new(0),
+            quick_time: Mutex::new((Instant::now(), 0)),
             stopped: AtomicBool::new(false),
             running: Mutex::default(),
             interrupt: OnceLock::new(),
@@ -82,9 +92,11 @@ impl Control {
         done
     }
 
-    /// Does something that may take so many looks of the progress handler.
+    /// Does something that may take so many looks of the progress handler, and some milliseconds: a step may read a
+    /// thousand pages.
     pub(super) fn run_steps<T>(&self, looks: u32, work: impl FnOnce() -> T) -> T {
         self.looks.store(looks, Ordering::Relaxed);
+        *self.quick_time.lock() = (Instant::now() + QUICK_TIME, QUICK_TIMES);
         self.stopped.store(false, Ordering::Relaxed);
         on_account(&self.account, &self.stopped, work)
     }
@@ -97,13 +109,22 @@ impl Control {
     /// The decision of the progress handler: whether to end.
     pub(super) fn progress(&self) -> bool {
         if self.quick.load(Ordering::Relaxed) {
-            return self.looks.fetch_sub(1, Ordering::Relaxed) <= 1;
+            return self.looks.fetch_sub(1, Ordering::Relaxed) <= 1 || self.quick_time_is_over();
         }
         let turn = self.running().as_ref().map(|running| Arc::clone(&running.turn));
         if let Some(turn) = turn.filter(|_| !self.look()) {
             CORES.go_on(&turn, || self.look());
         }
         self.is_stopped()
+    }
+
+    fn quick_time_is_over(&self) -> bool {
+        let mut time = self.quick_time.lock();
+        let now = Instant::now();
+        if now > time.0 {
+            *time = (now + QUICK_TIME, time.1.saturating_sub(1));
+        }
+        time.1 == 0
     }
 
     /// Whether what runs is to end, by the time and by its query.
@@ -150,17 +171,17 @@ static WATCHDOG: LazyLock<Watchdog> = LazyLock::new(|| {
 });
 
 struct Watchdog {
-    running: Mutex<Vec<Arc<Control>>>,
+    running: Mutex<Vec<Arc<ConnectionControl>>>,
     added: Condvar,
     started: bool,
 }
 
 impl Watchdog {
-    fn running(&self) -> MutexGuard<'_, Vec<Arc<Control>>> {
+    fn running(&self) -> MutexGuard<'_, Vec<Arc<ConnectionControl>>> {
         self.running.lock()
     }
 
-    fn add(&self, control: &Arc<Control>) {
+    fn add(&self, control: &Arc<ConnectionControl>) {
         if self.started {
             let mut running = self.running();
             running.push(Arc::clone(control));
@@ -170,7 +191,7 @@ impl Watchdog {
         }
     }
 
-    fn remove(&self, control: &Arc<Control>) {
+    fn remove(&self, control: &Arc<ConnectionControl>) {
         self.running().retain(|running| !Arc::ptr_eq(running, control));
     }
 
@@ -188,5 +209,22 @@ impl Watchdog {
             drop(all);
             std::thread::sleep(LOOK);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quick_statement_ends_by_its_steps_or_its_time() {
+        let control = ConnectionControl::new(&Account::new(1 << 20), 0);
+        control.quick.store(true, Ordering::Relaxed);
+        // By steps, unless this thread has to wait for its core for long, more than once.
+        control.run_steps(3, || assert!((0..3).any(|_| control.progress())));
+        // By time alone, and not when it passes first.
+        let started = Instant::now();
+        control.run_steps(u32::MAX, || while !control.progress() {});
+        assert!(started.elapsed() >= QUICK_TIMES * QUICK_TIME, "{:?}", started.elapsed());
     }
 }

@@ -105,6 +105,14 @@ impl DbContext {
         self.all(sql, Vec::new()).await.unwrap_or_else(|error| panic!("{sql}: {error:?}"))
     }
 
+    /// Runs a statement as people do, who may name the host's own table.
+    async fn by_people(&self, sql: &str, parameters: Vec<Value>) -> FullResult {
+        let statement = self.database.check_of_people(sql, parameters).unwrap();
+        let (output, query) = self.start(self.calls.begin()).unwrap();
+        let done = read(query.driving(self.database.backend.run(statement, output))).await;
+        done.unwrap_or_else(|error| panic!("{sql}: {error:?}"))
+    }
+
     async fn fails(&self, sql: &str) -> Error {
         match self.all(sql, Vec::new()).await {
             Ok(_) => panic!("{sql} does not fail"),
@@ -210,6 +218,8 @@ on_both! {
     the_outbox_is_remembered_before_it_is_relied_on
     rows_that_a_file_has_when_it_is_opened_are_told_of
     transactions_that_are_the_first_to_use_the_outbox_take_turns
+    what_is_not_the_table_of_the_host_is_refused
+    components_cannot_name_the_outbox
     steps_are_parts_of_their_transaction
     a_step_that_runs_twice_at_once_is_done_once
     old_steps_are_deleted_a_few_at_a_time

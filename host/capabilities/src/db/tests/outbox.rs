@@ -68,21 +68,21 @@ pub(in crate::db::tests) async fn rows_of_the_outbox_are_parts_of_their_transact
     assert_eq!(db.bodies().await, ["1", "3", "4"]);
     let ids: Vec<String> = db.database.read_outbox().await.unwrap().into_iter().map(|row| row.id).collect();
     db.database.delete_from_outbox(&ids[..2]).await.unwrap();
-    db.done("UPDATE elias_outbox SET id = 'with '' a quote'").await;
+    db.by_people("UPDATE elias_outbox SET id = 'with '' a quote'", Vec::new()).await;
     db.database.delete_from_outbox(&["with ' a quote".to_owned()]).await.unwrap();
     assert!(db.bodies().await.is_empty());
-    db.done("DROP TABLE elias_outbox").await;
+    db.by_people("DROP TABLE elias_outbox", Vec::new()).await;
     assert!(db.bodies().await.is_empty());
     let mut transaction = db.begin(Isolation::ReadCommitted, false);
     db.write(&mut transaction, "5").await.unwrap();
     read(db.act(&mut transaction, Action::Commit)).await.unwrap();
     assert_eq!(db.bodies().await, ["5"]);
     // Large rows are read one by one; what is too large is not read.
-    db.done("UPDATE elias_outbox SET body = 'x'").await;
+    db.by_people("UPDATE elias_outbox SET body = 'x'", Vec::new()).await;
     let large = "x".repeat(900_000);
     for at in 0..6 {
         let insert = format!("INSERT INTO elias_outbox VALUES ('large{at}', 'job', $1)");
-        db.all(&insert, vec![text(&large)]).await.unwrap();
+        db.by_people(&insert, vec![text(&large)]).await;
     }
     let rows = db.database.read_outbox().await.unwrap();
     assert_eq!(rows.len(), 1);
@@ -98,7 +98,7 @@ pub(in crate::db::tests) async fn an_outbox_that_was_dropped_is_made_again(backe
     read(db.act(&mut transaction, Action::Commit)).await.unwrap();
     // The table is known from here on.
     assert_eq!(db.bodies().await, ["1"]);
-    db.done("DROP TABLE elias_outbox").await;
+    db.by_people("DROP TABLE elias_outbox", Vec::new()).await;
     let mut failing = db.begin(Isolation::ReadCommitted, false);
     let error = db.write(&mut failing, "2").await.unwrap_err();
     assert_eq!(error.sqlstate.as_deref(), Some("42P01"));
@@ -154,4 +154,91 @@ pub(in crate::db::tests) async fn rows_that_a_file_has_when_it_is_opened_are_tol
     // Of a PostgreSQL the other hosts are told by who remembers it.
     assert_eq!(backend.relay.counts().1 - before, u32::from(backend.url.is_none()));
     assert_eq!(db.bodies().await, ["1"]);
+}
+
+pub(in crate::db::tests) async fn what_is_not_the_table_of_the_host_is_refused(backend: TestBackend) {
+    const TABLE: &str =
+        "CREATE TABLE elias_outbox (id TEXT NOT NULL PRIMARY KEY, kind TEXT NOT NULL, body TEXT NOT NULL)";
+    const DROP: &str = "DROP TABLE elias_outbox";
+    let db = backend.open("foreign", json!({})).await;
+    let view = "CREATE VIEW elias_outbox AS SELECT 'a' AS id, 'job' AS kind, '{}' AS body";
+    let other = "CREATE TABLE elias_outbox (id TEXT NOT NULL PRIMARY KEY, kind TEXT, body TEXT, more TEXT)";
+    let mut cases = vec![vec![view, "DROP VIEW elias_outbox"], vec![other, DROP]];
+    if backend.url.is_some() {
+        let child = "CREATE TABLE child () INHERITS (elias_outbox)";
+        let refers = "CREATE TABLE refers (id TEXT REFERENCES elias_outbox (id))";
+        cases.extend([
+            vec![TABLE, "ALTER TABLE elias_outbox ENABLE ROW LEVEL SECURITY", DROP],
+            vec![TABLE, child, "DROP TABLE child", DROP],
+            vec![TABLE, refers, "DROP TABLE refers", DROP],
+        ]);
+    } else {
+        let again = "CREATE TRIGGER again AFTER DELETE ON elias_outbox BEGIN \
+            INSERT INTO elias_outbox VALUES (old.id, old.kind, old.body); END";
+        let renamed = "CREATE TABLE mine (id TEXT NOT NULL PRIMARY KEY, kind TEXT NOT NULL, body TEXT NOT NULL)";
+        cases.extend([
+            vec!["CREATE VIRTUAL TABLE elias_outbox USING fts5(id, kind, body)", DROP],
+            vec![TABLE, again, DROP],
+            vec![renamed, "ALTER TABLE mine RENAME TO elias_outbox", DROP],
+        ]);
+    }
+    for case in cases {
+        let foreign = case.iter().take_while(|sql| !sql.starts_with("DROP"));
+        for sql in foreign {
+            db.by_people(sql, Vec::new()).await;
+        }
+        let error = db.database.read_outbox().await.err().expect("nothing is read");
+        assert_eq!(state(&error), "42809", "{case:?}: {error:?}");
+        let mut transaction = db.begin(Isolation::ReadCommitted, false);
+        let error = db.write(&mut transaction, "1").await.unwrap_err();
+        assert_eq!(state(&error), "42809", "{case:?}: {error:?}");
+        assert!(error.message.contains("elias_outbox"), "{error:?}");
+        read(db.act(&mut transaction, Action::Rollback)).await.unwrap();
+        for sql in case.iter().skip_while(|sql| !sql.starts_with("DROP")) {
+            db.by_people(sql, Vec::new()).await;
+        }
+    }
+    // With its name free again, the host makes its own; an index on it does no harm.
+    let mut transaction = db.begin(Isolation::ReadCommitted, false);
+    db.write(&mut transaction, "1").await.unwrap();
+    read(db.act(&mut transaction, Action::Commit)).await.unwrap();
+    db.by_people("CREATE INDEX kinds ON elias_outbox (kind)", Vec::new()).await;
+    assert_eq!(db.bodies().await, ["1"]);
+}
+
+pub(in crate::db::tests) async fn components_cannot_name_the_outbox(backend: TestBackend) {
+    let db = backend.open("forged", json!({})).await;
+    let mut transaction = db.begin(Isolation::ReadCommitted, false);
+    db.write(&mut transaction, "1").await.unwrap();
+    read(db.act(&mut transaction, Action::Commit)).await.unwrap();
+    db.done("CREATE TABLE mine (id TEXT)").await;
+    let mut forged = vec![
+        "SELECT id FROM elias_outbox",
+        "INSERT INTO elias_outbox VALUES ('a', 'event', '{}')",
+        "INSERT INTO \"elias_outbox\" VALUES ('a', 'event', '{}')",
+        "UPDATE Elias_Outbox SET body = '{}'",
+        "DELETE FROM elias_outbox",
+        "DROP TABLE elias_outbox",
+        "CREATE VIEW shown AS SELECT * FROM elias_outbox",
+        "ALTER TABLE mine RENAME TO elias_outbox",
+    ];
+    if backend.url.is_none() {
+        // SQLite takes strings for names.
+        db.done("CREATE TRIGGER forge AFTER INSERT ON mine BEGIN INSERT INTO 'elias_outbox' VALUES (1, 2, 3); END")
+            .await;
+        forged.extend([
+            "INSERT INTO 'elias_outbox' VALUES ('a', 'event', '{}')",
+            "INSERT INTO [elias_outbox] VALUES ('a', 'event', '{}')",
+            "INSERT INTO mine VALUES ('a')",
+            "SELECT id FROM 'elias_outbox'",
+            "DROP TABLE 'elias_outbox'",
+        ]);
+    }
+    for sql in forged {
+        let error = db.fails(sql).await;
+        assert_eq!(error.code, ErrorCode::Denied, "{sql}: {error:?}");
+    }
+    assert_eq!(db.bodies().await, ["1"]);
+    backend.migration("001.sql", "CREATE VIEW elias_outbox AS SELECT 'a' AS id");
+    assert!(backend.try_open("migrated", json!({})).await.is_err(), "migrations are the component's, too");
 }

@@ -19,6 +19,7 @@ fn unchecked(sql: &str) -> Statement {
         writes: true,
         leaves: false,
         held: None,
+        names_outbox: false,
     }
 }
 
@@ -189,7 +190,7 @@ async fn a_changed_session_is_closed() {
     let Some(backend) = backend_at("ELIAS_TEST_POSTGRES") else { return };
     let db = backend.open("changed", json!({ "connections": 1 })).await;
     let pid = async || db.done("SELECT pg_backend_pid()").await.rows[0][0].clone();
-    // What the server reports at once.
+    // Settings whose change the server reports at once.
     for sql in [
         "SET standard_conforming_strings TO off",
         "SELECT set_config('standard_conforming_strings', 'off', false)",
@@ -200,7 +201,7 @@ async fn a_changed_session_is_closed() {
         assert_ne!(pid().await, before, "{sql}");
         assert_eq!(db.say("SELECT '\\'").await, "\\");
     }
-    // What it is asked for, after a while.
+    // Settings that the server is asked for, after a while.
     for (sql, setting) in [
         ("SET statement_timeout TO 0", "statement_timeout"),
         ("SELECT set_config('work_mem', '1GB', false)", "work_mem"),

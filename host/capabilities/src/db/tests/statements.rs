@@ -202,7 +202,7 @@ pub(in crate::db::tests) async fn queries_are_budgeted(backend: TestBackend) {
     let held = [db.send(endless(&db), Vec::new()), db.send(endless(&db), Vec::new())];
     assert_eq!(state(&db.fails(endless(&db)).await), "53400");
     drop(held);
-    // What they took of the budget comes back when they have ended.
+    // Their part of the budget comes back when they have ended.
     while let Err(error) = db.all("SELECT 3", Vec::new()).await {
         assert_eq!(state(&error), "53400");
         pause().await;

@@ -63,6 +63,12 @@ pub(in crate::db::tests) async fn steps_are_parts_of_their_transaction(backend: 
     read(db.act(&mut transaction, Action::Rollback)).await.unwrap();
     let over = db.read_step(&mut transaction, 1).await.unwrap_err();
     assert_eq!(over.code, ErrorCode::TransactionOver);
+    // What a component made under its name is not taken for it.
+    let other = backend.open("other-steps", json!({})).await;
+    other.done("CREATE VIEW elias_steps AS SELECT 'a' AS job").await;
+    assert_eq!(state(&other.step(0).await.unwrap_err()), "42809");
+    other.done("DROP VIEW elias_steps").await;
+    assert!(other.step(0).await.unwrap());
     // A table that was dropped is noticed, and made by the next transaction.
     db.done("DROP TABLE elias_steps").await;
     assert_eq!(state(&db.step(2).await.unwrap_err()), "42P01");

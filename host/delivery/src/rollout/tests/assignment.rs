@@ -1,3 +1,5 @@
+//! Tests of who gets the canary: buckets, keys and targeting rules.
+
 use super::super::*;
 use http::HeaderMap;
 use http::header::{COOKIE, HeaderValue};

@@ -1,3 +1,5 @@
+//! Tests of the state machine of a rollout, against simulated releases.
+
 use super::super::*;
 use crate::clock::Now;
 use serde_json::json;

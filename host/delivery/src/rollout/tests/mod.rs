@@ -1,2 +1,4 @@
+//! Tests of rollouts.
+
 mod assignment;
 mod machine;

@@ -43,7 +43,7 @@ fn acme() -> TenantId {
 /// Whether it may do this in an environment, from 127.0.0.1.
 fn may(by: &Principal, permission: Permission, component: &str, environment: Environment) -> bool {
     let component: ComponentName = component.parse().expect("a name");
-    by.require(permission, &acme(), About::Service(&component, environment), "127.0.0.1").is_ok()
+    by.require(permission, &acme(), AccessTarget::Service(&component, environment), "127.0.0.1").is_ok()
 }
 
 fn refused(policy: &str) -> (Code, String) {
@@ -74,10 +74,10 @@ fn the_documented_deployer_deploys_the_shops_to_staging_and_sees_the_rest() {
     assert!(!may(&by, Permission::DeployProduction, "shop-eu", Production), "beyond the ceiling");
     assert!(may(&by, Permission::Read, "blog", Production) && may(&by, Permission::Upload, "shop-eu", Staging));
     for permission in [Permission::Read, Permission::Upload] {
-        assert!(by.require(permission, &acme(), About::Tenant, "local").is_ok(), "{permission:?}");
+        assert!(by.require(permission, &acme(), AccessTarget::Tenant, "local").is_ok(), "{permission:?}");
     }
     for permission in [Permission::Access, Permission::Audit, Permission::Tenants, Permission::Backup] {
-        assert!(by.require(permission, &acme(), About::Tenant, "local").is_err(), "{permission:?}");
+        assert!(by.require(permission, &acme(), AccessTarget::Tenant, "local").is_err(), "{permission:?}");
     }
 }
 
@@ -94,9 +94,12 @@ fn the_documented_watch_runs_all_but_payments_and_production_from_the_office_onl
     for permission in [Permission::Read, Permission::Deploy, Permission::Secrets] {
         assert!(!may(&office, permission, "payments-eu", Staging), "{permission:?}");
     }
-    let unknown = About::Service(&"shop".parse().expect("a name"), Production);
+    let unknown = AccessTarget::Service(&"shop".parse().expect("a name"), Production);
     assert!(office.require(Permission::DeployProduction, &acme(), unknown, "unknown").is_err(), "from nowhere");
-    assert!(office.require(Permission::Access, &acme(), About::Tenant, "127.0.0.1").is_err(), "beyond the ceiling");
+    assert!(
+        office.require(Permission::Access, &acme(), AccessTarget::Tenant, "127.0.0.1").is_err(),
+        "beyond the ceiling"
+    );
 }
 
 #[test]
@@ -106,7 +109,7 @@ fn no_policy_gives_more_than_the_ceiling_another_tenant_or_the_host() {
         let by = principal(everything, ceiling);
         for permission in Permission::ALL.iter().copied() {
             let shop = "shop".parse().expect("a name");
-            let about = About::Service(&shop, Environment::Dev);
+            let about = AccessTarget::Service(&shop, Environment::Dev);
             let allowed = by.require(permission, &acme(), about, "local").is_ok();
             assert_eq!(
                 allowed,
@@ -115,10 +118,10 @@ fn no_policy_gives_more_than_the_ceiling_another_tenant_or_the_host() {
             );
         }
         let other = "other".parse().expect("a name");
-        assert!(by.require(Permission::Read, &other, About::Tenant, "local").is_err());
+        assert!(by.require(Permission::Read, &other, AccessTarget::Tenant, "local").is_err());
         let host = Principal { tenant: TenantId::system(), ..by };
-        assert!(host.require(Permission::Backup, &TenantId::system(), About::Tenant, "local").is_err());
-        assert!(host.require(Permission::Read, &acme(), About::Tenant, "local").is_err());
+        assert!(host.require(Permission::Backup, &TenantId::system(), AccessTarget::Tenant, "local").is_err());
+        assert!(host.require(Permission::Read, &acme(), AccessTarget::Tenant, "local").is_err());
     }
     let by = principal("", Role::Admin);
     assert!(!may(&by, Permission::Read, "shop", Environment::Dev), "nothing is permitted that no policy permits");
@@ -150,7 +153,8 @@ fn who_is_bounded_by_two_roles_may_do_what_both_permit() {
 
 #[test]
 fn policies_may_ask_who_it_is() {
-    let policy = r#"permit (principal, action == Action::"read", resource) when { principal has user && principal.user == "ada" };"#;
+    let policy = r#"permit (principal, action == Action::"read", resource)
+        when { principal has user && principal.user == "ada" };"#;
     let ada = principal(policy, Role::Viewer);
     assert!(may(&ada, Permission::Read, "shop", Environment::Dev));
     let bob = Principal { user_id: Some("bob".into()), ..ada };
@@ -197,7 +201,7 @@ fn policies_are_nested_as_deeply_as_a_stack_bears() {
     let nested = |times: usize, open: &str, inner: &str, close: &str| {
         format!("permit (principal, action, resource) when {{ {}{inner}{} }};", open.repeat(times), close.repeat(times))
     };
-    // What is allowed is read, asked and dropped; one more than that is not read at all.
+    // Policies up to the limit are read, asked and dropped; one more than that is not read at all.
     for (most, open, inner, close) in [
         (31, "(", "true", ")"),
         (32, "if true then ", "true", " else false"),

@@ -52,8 +52,8 @@ async fn the_jobs_of_a_component_that_is_gone_are_dead_and_say_why() {
 async fn a_poisoned_event_is_waited_for_by_its_subject_alone_and_at_last_is_a_dead_letter() {
     let handler: Handler = Box::new(|run| {
         let ending = match attribute(&run.message, "id").as_str() {
-            "0000" => Ending::Failed("Error: poisoned".to_owned()),
-            _ => Ending::Returned("null".to_owned()),
+            "0000" => AttemptResult::Failed("Error: poisoned".to_owned()),
+            _ => AttemptResult::Returned("null".to_owned()),
         };
         async move { ending }.boxed()
     });
@@ -108,8 +108,8 @@ async fn a_subscription_to_its_own_events_ends_with_the_hop_count() {
                 delay: Duration::ZERO,
             };
             match publisher.publish(Arc::new(origin), event).await {
-                Ok(_) => Ending::Returned("null".to_owned()),
-                Err(error) => Ending::Rejected(error.message),
+                Ok(_) => AttemptResult::Returned("null".to_owned()),
+                Err(error) => AttemptResult::Rejected(error.message),
             }
         }
         .boxed()
@@ -137,7 +137,7 @@ async fn what_a_host_says_that_stalled_longer_than_its_lease_is_refused() {
             if attempt == 1 {
                 stalled.notified().await;
             }
-            Ending::Returned(attempt.to_string())
+            AttemptResult::Returned(attempt.to_string())
         }
         .boxed()
     });
@@ -183,7 +183,7 @@ async fn what_a_later_release_has_configured_waits_for_a_host_that_reads_it() {
         scope.commit().await.expect("committed");
     };
     let enqueued = async || {
-        scheduler::tick(&runner, 1).await.expect("it looks");
+        scheduler::look(&runner).await.expect("it looks");
         deliver::round(&runner).await.expect("it looks");
         let jobs = bench.jobs(JobState::Ready).await;
         let mut queues: Vec<_> = jobs.iter().map(|job| job.queue.to_string()).collect();

@@ -1,5 +1,6 @@
 //! Deliveries of a subscription with batches.
 
+use super::super::{deliver, queue};
 use super::*;
 
 /// The subjects of the events of each batch that ran, in the order of the runs.
@@ -40,7 +41,7 @@ async fn events_of_a_batch_end_as_their_handler_decides() {
             _ => Value::Null,
         };
         let decisions: Value = batch.events.iter().map(decide).collect();
-        async move { Ending::Returned(decisions.to_string()) }.boxed()
+        async move { AttemptResult::Returned(decisions.to_string()) }.boxed()
     });
     let subscription = json!({ "name": "orders", "type": "order.*", "batch": 3 });
     let bench = bench(json!({ "event": [subscription] }), handler).await;
@@ -65,9 +66,9 @@ async fn a_batch_that_fails_is_delivered_again() {
     let handler: Handler = Box::new(move |run| {
         let Message::Events(batch) = &run.message else { panic!("not a batch") };
         let ending = if failed.swap(true, Ordering::Relaxed) {
-            Ending::Returned(json!(vec![Value::Null; batch.events.len()]).to_string())
+            AttemptResult::Returned(json!(vec![Value::Null; batch.events.len()]).to_string())
         } else {
-            Ending::Failed("it threw".to_owned())
+            AttemptResult::Failed("it threw".to_owned())
         };
         async move { ending }.boxed()
     });
@@ -88,7 +89,7 @@ async fn a_batch_has_at_most_768_kib() {
     let handler: Handler = Box::new(|run| {
         let Message::Events(batch) = &run.message else { panic!("not a batch") };
         let decisions = Value::Array(vec![Value::Null; batch.events.len()]);
-        async move { Ending::Returned(decisions.to_string()) }.boxed()
+        async move { AttemptResult::Returned(decisions.to_string()) }.boxed()
     });
     let subscription = json!({ "name": "orders", "type": "order.*", "batch": 10 });
     let bench = bench(json!({ "event": [subscription] }), handler).await;
@@ -113,4 +114,48 @@ async fn a_batch_has_at_most_768_kib() {
     let mut sizes: Vec<_> = batches(&bench).iter().map(Vec::len).collect();
     sizes.sort_unstable();
     assert_eq!(sizes, [1, 2]);
+}
+
+fn acknowledges() -> Handler {
+    Box::new(|run| {
+        let Message::Events(batch) = &run.message else { panic!("not a batch") };
+        let decisions = Value::Array(vec![Value::Null; batch.events.len()]);
+        async move { AttemptResult::Returned(decisions.to_string()) }.boxed()
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_waits_until_it_is_full() {
+    let batch = json!({ "size": 3, "wait": "5m" });
+    let bench =
+        bench(json!({ "event": [{ "name": "orders", "type": "order.*", "batch": batch }] }), acknowledges()).await;
+    bench.register().await;
+    let runner = bench.runner("one");
+    let look = async || {
+        deliver::round(&runner).await.expect("it looks");
+        queue::round(&runner).await.expect("it looks")
+    };
+    publish(&bench, &["a", "b"]).await;
+    assert!(!look().await, "two of three wait");
+    assert_eq!(bench.jobs(JobState::Ready).await.len(), 2);
+    let pause = runner.batch_pause.lock().take().expect("a pause");
+    assert!(pause <= Duration::from_secs(300), "{pause:?}");
+    publish(&bench, &["c"]).await;
+    assert!(look().await, "it is full");
+    assert_eq!(runner.batch_pause.lock().take(), None);
+    until("it has run", async || bench.ran().len() == 1).await;
+    assert_eq!(batches(&bench)[0].len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_that_is_not_full_runs_when_its_first_event_has_waited_long_enough() {
+    let batch = json!({ "size": 100, "wait": "50ms" });
+    let bench =
+        bench(json!({ "event": [{ "name": "orders", "type": "order.*", "batch": batch }] }), acknowledges()).await;
+    bench.register().await;
+    publish(&bench, &["a", "b"]).await;
+    let runner = bench.runner("one");
+    runner.start();
+    until("all are over", async || !bench.ran().is_empty() && bench.unfinished().await == 0).await;
+    assert_eq!(batches(&bench).iter().map(Vec::len).sum::<usize>(), 2);
 }

@@ -12,7 +12,7 @@ fn slow() -> (Handler, RunsByKey) {
     let handler: Handler = Box::new(move |run| {
         let active = Arc::clone(&active);
         async move {
-            let Message::Job(job) = &run.message else { return Ending::Failed("not a job".to_owned()) };
+            let Message::Job(job) = &run.message else { return AttemptResult::Failed("not a job".to_owned()) };
             let key = job.input.as_str().unwrap_or_default().to_owned();
             {
                 let mut all = active.lock();
@@ -24,7 +24,7 @@ fn slow() -> (Handler, RunsByKey) {
             if let Some(now) = active.lock().get_mut(&key) {
                 now.0 -= 1;
             }
-            Ending::Returned("null".to_owned())
+            AttemptResult::Returned("null".to_owned())
         }
         .boxed()
     });

@@ -78,3 +78,23 @@ async fn an_event_with_an_id_of_an_outbox_is_published_once() {
     tokio::time::sleep(Duration::from_millis(300)).await;
     assert_eq!(bench.ran().len(), 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn authors_are_told_of_refused_rows_and_once_of_a_table_that_is_not_the_hosts() {
+    let bench = bench(json!({}), returns()).await;
+    let backends = TriggerBackends::of(bench.runner("one"));
+    let foreign = || Err(elias_api::Error::new(elias_api::Code::Sql, "elias_outbox is a view"));
+    let refused =
+        DrainOutcome { is_empty: true, refused: 2, refusals: vec!["row a: no".to_owned(), "row b: no".to_owned()] };
+    for drained in [foreign(), foreign(), Ok(refused), foreign(), Ok(DrainOutcome::default())] {
+        bench.services.drains.lock().push_back(drained);
+        backends.committed(&shop().to_string());
+        until("it was drained", async || bench.services.drains.lock().is_empty()).await;
+    }
+    let wanted = [
+        "nothing is handed over: elias_outbox is a view",
+        "rows that were refused and deleted: 2\nrow a: no\nrow b: no",
+        "nothing is handed over: elias_outbox is a view",
+    ];
+    until("all was recorded", async || *bench.services.recorded.lock() == wanted).await;
+}

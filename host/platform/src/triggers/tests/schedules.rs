@@ -1,8 +1,10 @@
 //! Schedules on a real store.
 
+use super::super::scheduler;
 use super::*;
 use elias_api::{TickOutcome, TickRecord};
-use elias_store::ScheduleId;
+use elias_store::{NewSchedule, ScheduleId};
+use elias_triggers::schedule::PAUSE_MAX;
 
 fn id(name: &str) -> ScheduleId {
     ScheduleId { service: shop(), name: name.to_owned() }
@@ -44,7 +46,7 @@ async fn a_tick_is_skipped_with_a_reason_while_a_run_is_not_over() {
     let slow: Handler = Box::new(|_| {
         async {
             tokio::time::sleep(Duration::from_millis(2_500)).await;
-            Ending::Returned("null".to_owned())
+            AttemptResult::Returned("null".to_owned())
         }
         .boxed()
     });
@@ -61,7 +63,7 @@ async fn a_tick_is_skipped_with_a_reason_while_a_run_is_not_over() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_schedule_that_fails_three_times_in_a_row_is_an_event_once() {
-    let fails: Handler = Box::new(|_| async { Ending::Rejected("as asked".to_owned()) }.boxed());
+    let fails: Handler = Box::new(|_| async { AttemptResult::Rejected("as asked".to_owned()) }.boxed());
     let bench = bench(json!({ "schedule": [{ "name": "often", "every": "1s" }] }), fails).await;
     bench.register().await;
     let runner = bench.runner("one");
@@ -96,4 +98,31 @@ async fn a_pause_and_what_ran_outlive_another_version_and_a_run_by_hand_is_on_re
     assert_eq!((schedule.paused, schedule.config["cron"].as_str()), (true, Some("0 4 * * *")));
     let tick = ticks(&bench, "nightly").await.remove(0);
     assert_eq!((tick.reason.as_deref(), tick.job), (Some("run by ada"), Some(job)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pause_ends_with_what_is_due_next() {
+    let bench = bench(json!({}), returns()).await;
+    let runner = bench.runner("one");
+    let pause = async || scheduler::look(&runner).await.expect("it looks");
+    assert_eq!(pause().await, PAUSE_MAX, "nothing waits");
+    assert!(runner.due_changed.notified().now_or_never().is_none());
+    let later = JobRequest { start: JobStart::In(900), ..request("later", &json!({})) };
+    runner.enqueue_request(later).await.expect("enqueued");
+    assert!(runner.due_changed.notified().now_or_never().is_some(), "a pause that has begun ends");
+    let next = pause().await;
+    let is_ready = async || bench.jobs(JobState::Ready).await.len() == 1;
+    assert!(next < PAUSE_MAX || is_ready().await, "{next:?}");
+    until("it is ready", async || {
+        pause().await;
+        is_ready().await
+    })
+    .await;
+    assert_eq!(pause().await, PAUSE_MAX, "it waits no more");
+    let next_due = Some(now_ms() + 3_600_000);
+    let far = NewSchedule { name: "far".to_owned(), config: json!({ "name": "far", "every": "1h" }), next_due };
+    let mut scope = bench.store.write(&shop().tenant).await.expect("a scope");
+    scope.put_schedules(&shop(), &[far]).await.expect("it is there");
+    scope.commit().await.expect("committed");
+    assert_eq!(pause().await, PAUSE_MAX, "another host may arm one before that");
 }

@@ -5,14 +5,14 @@ use elias_api::JobTrigger;
 
 impl Fake {
     /// What a receiver does by the subject of an event: `busy` the first time, `gone` each time.
-    pub(super) fn receive(delivery: &WebhookDelivery) -> Ending {
+    pub(super) fn receive(delivery: &WebhookDelivery) -> AttemptResult {
         let event: Value = serde_json::from_str(&delivery.event).expect("an event");
         match (event["subject"].as_str(), delivery.record.attempt) {
-            (Some("gone"), _) => Ending::Rejected("no more".to_owned()),
+            (Some("gone"), _) => AttemptResult::Rejected("no more".to_owned()),
             (Some("busy"), 1) => {
-                Ending::RetryRequested { after: Some(Duration::from_millis(10)), reason: "later".to_owned() }
+                AttemptResult::RetryRequested { after: Some(Duration::from_millis(10)), reason: "later".to_owned() }
             }
-            _ => Ending::Returned("null".to_owned()),
+            _ => AttemptResult::Returned("null".to_owned()),
         }
     }
 }

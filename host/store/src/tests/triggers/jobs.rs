@@ -142,7 +142,7 @@ async fn dead_jobs_are_discarded(TestStore { store, .. }: &TestStore) {
     assert_eq!(scope.job(&jobs[2].id).await.expect("it is there").state, JobState::Dead);
     drop(scope);
     let again = NewJob { key: key(), ..new_job("resize", 5) };
-    assert_eq!(enqueue(store, &a, &[again]).await.expect("enqueued"), [Enqueued::New], "the key is free");
+    assert_eq!(enqueue(store, &a, &[again]).await.expect("enqueued"), [EnqueueOutcome::New], "the key is free");
     is_counted(store, &a).await;
 }
 
@@ -205,6 +205,7 @@ async fn records_are_deleted_when_their_time_is_over(TestStore { store, .. }: &T
     let mut scope = store.read(&a).await.expect("a scope");
     let kept = scope.jobs(&JobFilter::default(), &AllowedServices::All, 10).await.expect("read");
     assert_eq!(kept.iter().map(|job| job.id.as_str()).collect::<Vec<_>>(), [jobs[3].lease.id.as_str()]);
+    is_counted(store, &a).await;
 }
 
 async fn jobs_of_a_later_release_are_left_out(TestStore { store, .. }: &TestStore) {

@@ -81,7 +81,21 @@ async fn limits_that_are_locked_are_not_forgotten(TestStore { store, .. }: &Test
     assert_eq!(scope.prune_queue_limits(1).await.expect("pruned"), 1);
 }
 
+async fn ready_jobs_are_counted_by_queue(TestStore { store, .. }: &TestStore) {
+    let a = create_tenant(store, "a").await;
+    let b = create_tenant(store, "b").await;
+    let jobs: Vec<_> = (0..120).map(|number| new_job(if number < 3 { "few" } else { "many" }, number)).collect();
+    enqueue(store, &a, &jobs).await.expect("enqueued");
+    assert_eq!(claim(store, "me", LEASE_MS, share(&a, "few", 1)).await.len(), 1);
+    let queues = [(a.clone(), queue("few")), (a.clone(), queue("many")), (a.clone(), queue("none")), (b, queue("few"))];
+    let mut scope = store.host_read().await.expect("a scope");
+    let counts = scope.ready_counts(&queues).await.expect("counted");
+    let counts: Vec<_> = queues.iter().map(|queue| counts[queue]).collect();
+    assert_eq!(counts, [2, 100, 0, 0], "at most as many as a batch has");
+}
+
 on_both! {
+    ready_jobs_are_counted_by_queue
     limits_that_are_locked_are_not_forgotten
     jobs_with_the_same_concurrency_key_wait_for_each_other
     a_long_queue_of_one_key_keeps_no_other_waiting

@@ -1,7 +1,7 @@
 //! The statements that run all the time find their rows by an index.
 
 use super::*;
-use crate::triggers::plans::{EVENT_TABLES, Value, hot_statements};
+use crate::triggers::plans::{EVENT_TABLES, TRACE_INDEX, Value, hot_statements};
 
 /// Rows of each table, where `ELIAS_PLAN_ROWS` does not say more.
 const ROWS: usize = 20_000;
@@ -37,8 +37,8 @@ const FILL: [&str; 11] = [
     "INSERT INTO ticks (tenant, component, environment, name, due, outcome, fired_at, host) ROWS SELECT 'a', 'shop', \
      'production', 'n', i, 'skipped', i, 'h' FROM n",
     "INSERT INTO executions (tenant, id, component, environment, version, source, started_at, duration_us, fuel, \
-     memory_bytes, status, outcome) ROWS SELECT 'a', CAST(i AS TEXT), 'shop', 'production', 1, 'GET /', i, 1, 1, 1, \
-     200, 'completed' FROM n",
+     memory_bytes, status, outcome, trace) ROWS SELECT 'a', CAST(i AS TEXT), 'shop', 'production', 1, 'GET /', i, 1, \
+     1, 1, 200, 'completed', 'trace-' || CAST(i / 5 AS TEXT) FROM n",
     "INSERT INTO job_keys (tenant, queue, key, job, input_digest, until) ROWS SELECT 'a', 'q', \
      'k' || CAST(i AS TEXT), CAST(i AS TEXT), 'd', i FROM n",
 ];
@@ -48,7 +48,7 @@ const FILL_SEGMENT: &str = "INSERT INTO TABLE (tenant, position, id, type, sourc
      published_at) ROWS SELECT 'a', i, 'e', 't', 's', '{}', 0, 'k' || CAST(i AS TEXT), 0, i FROM n \
      WHERE i > FIRST AND i <= LAST";
 
-/// What a plan reads besides the tables: parameters, and what the statement itself has selected before.
+/// The sources of a plan besides the tables: parameters, and what the statement itself has selected before.
 const NOT_TABLES: [&str; 11] =
     ["item", "first", "ended", "owners", "queues", "last", "CONSTANT", "leased", "ready", "placed", "keys"];
 
@@ -102,6 +102,9 @@ async fn hot_statements_use_an_index(TestStore { store, .. }: &TestStore) {
             Dialect::Postgres => line.contains("Seq Scan on"),
         };
         assert!(!plan.is_empty() && !plan.iter().any(reads_all), "{sql}\n{}", plan.join("\n"));
+        // By the primary key a trace would be looked for among all that the tenant has.
+        let is_by_trace = sql.contains("AND trace = $8");
+        assert!(!is_by_trace || plan.iter().any(|line| line.contains(TRACE_INDEX)), "{sql}\n{}", plan.join("\n"));
     }
 }
 

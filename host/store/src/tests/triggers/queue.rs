@@ -132,14 +132,14 @@ async fn a_unique_key_has_one_job(TestStore { store, .. }: &TestStore) {
         input: input.to_owned(),
         ..new_job("resize", number)
     };
-    let existing = |number: usize, same_input| Enqueued::Existing { id: format!("{number:026}"), same_input };
+    let existing = |number: usize, same_input| EnqueueOutcome::Existing { id: format!("{number:026}"), same_input };
     let jobs = [keyed(1, "1", KEEP_MS), keyed(2, "1", KEEP_MS), new_job("resize", 3)];
     let enqueued = enqueue(store, &a, &jobs).await.expect("enqueued");
-    assert_eq!(enqueued, [Enqueued::New, existing(1, true), Enqueued::New], "in one batch");
+    assert_eq!(enqueued, [EnqueueOutcome::New, existing(1, true), EnqueueOutcome::New], "in one batch");
     let enqueued = enqueue(store, &a, &[keyed(4, "2", KEEP_MS)]).await.expect("enqueued");
     assert_eq!(enqueued, [existing(1, false)]);
     let other = NewJob { queue: queue("other"), ..keyed(5, "1", 1) };
-    assert_eq!(enqueue(store, &a, &[other]).await.expect("enqueued"), [Enqueued::New], "another queue");
+    assert_eq!(enqueue(store, &a, &[other]).await.expect("enqueued"), [EnqueueOutcome::New], "another queue");
     // Its time is over, but the job is not.
     tokio::time::sleep(Duration::from_millis(20)).await;
     let again = NewJob { queue: queue("other"), ..keyed(6, "1", 1) };
@@ -162,7 +162,7 @@ async fn a_key_at_once_is_one_job_s(TestStore { store, .. }: &TestStore) {
     });
     let mut new = 0;
     for host in hosts.collect::<Vec<_>>() {
-        new += usize::from(host.await.expect("no panic") == Enqueued::New);
+        new += usize::from(host.await.expect("no panic") == EnqueueOutcome::New);
     }
     assert_eq!(new, 1);
     let mut scope = store.read(&a).await.expect("a scope");
@@ -188,7 +188,7 @@ async fn quotas_of_unfinished_jobs_hold(TestStore { store, .. }: &TestStore) {
     is_counted(store, &a).await;
 }
 
-async fn inputs_of_unfinished_jobs_have_a_quota_of_bytes(TestStore { store, .. }: &TestStore) {
+async fn jobs_have_a_quota_of_bytes_as_long_as_they_are_kept(TestStore { store, .. }: &TestStore) {
     let a = create_tenant(store, "a").await;
     let sized = |number, bytes: usize| NewJob {
         input: format!("\"{}\"", "ü".repeat(bytes / 2 - 1)),
@@ -210,16 +210,46 @@ async fn inputs_of_unfinished_jobs_have_a_quota_of_bytes(TestStore { store, .. }
     let over = scope.publish_events(&[sized_event(1, 22)], Some(&quotas)).await.expect_err("over it");
     assert!(over.code() == Code::QuotaExceeded && over.to_string().contains(told), "{over}");
     drop(scope);
-    // Its end, by whatever way, gives the bytes back, and a retry takes them again.
+    // A job that has ended counts as long as its record is kept, with its error or its result.
     run(store, &a, "resize", dead()).await;
-    assert_eq!(used_bytes(store, &a).await, 30);
+    assert_eq!(used_bytes(store, &a).await, 88);
     let mut scope = store.write(&a).await.expect("a scope");
-    scope.enqueue_jobs(&[sized(3, 22)], Some(&quotas)).await.expect("one has ended");
-    scope.cancel_job(&format!("{:026}", 2), "", KEEP_MS).await.expect("cancelled");
+    scope.cancel_job(&format!("{:026}", 2), "no", KEEP_MS).await.expect("cancelled");
     scope.retry_job(&format!("{:026}", 1)).await.expect("retried");
     scope.commit().await.expect("committed");
-    assert_eq!(used_bytes(store, &a).await, 72);
+    assert_eq!(used_bytes(store, &a).await, 82);
     is_counted(store, &a).await;
+    run(store, &a, "resize", dead()).await;
+    let mut scope = store.write(&a).await.expect("a scope");
+    scope.discard_job(&format!("{:026}", 1)).await.expect("discarded");
+    scope.enqueue_jobs(&[sized(3, 22)], Some(&quotas)).await.expect("there is room again");
+    scope.cancel_job(&format!("{:026}", 3), "no", 0).await.expect("cancelled, and not kept");
+    scope.commit().await.expect("committed");
+    assert_eq!(used_bytes(store, &a).await, 32);
+    is_counted(store, &a).await;
+}
+
+async fn the_oldest_records_give_way_and_dead_jobs_stay(TestStore { store, .. }: &TestStore) {
+    let a = create_tenant(store, "a").await;
+    for (number, outcome) in [(1, done()), (2, dead()), (3, done()), (4, done())] {
+        enqueue(store, &a, &[new_job("resize", number)]).await.expect("enqueued");
+        run(store, &a, "resize", outcome).await;
+    }
+    assert_eq!(used_bytes(store, &a).await, 3 * 3 + 10);
+    let trim = async |bytes, most| {
+        let mut scope = store.queue_write().await.expect("a scope");
+        let deleted = scope.trim_jobs(&a, bytes, most).await.expect("trimmed");
+        scope.commit().await.expect("committed");
+        is_counted(store, &a).await;
+        deleted
+    };
+    assert_eq!((trim(0, 10).await, trim(4, 1).await), (0, 1), "no more than are needed, or than may be");
+    let mut scope = store.read(&a).await.expect("a scope");
+    let kept = scope.jobs(&JobFilter::default(), &AllowedServices::All, 10).await.expect("read");
+    drop(scope);
+    assert!(kept.iter().all(|job| job.id != format!("{:026}", 1)), "the oldest: {kept:?}");
+    assert_eq!(trim(1_000, 10).await, 2);
+    assert_eq!((state(store, &a, 2).await, used_bytes(store, &a).await), (JobState::Dead, 10));
 }
 
 async fn jobs_run_after_others_and_die_with_them(TestStore { store, .. }: &TestStore) {
@@ -235,7 +265,7 @@ async fn jobs_run_after_others_and_die_with_them(TestStore { store, .. }: &TestS
     assert_eq!(state(store, &a, 3).await, JobState::Waiting);
     run(store, &a, "two", done()).await;
     assert_eq!(state(store, &a, 3).await, JobState::Ready);
-    // What is done already is no obstacle; what is not known is one.
+    // A job that is done is not an obstacle; one that is not known is.
     enqueue(store, &a, &[after("late", 5, &[1])]).await.expect("enqueued");
     assert_eq!(state(store, &a, 5).await, JobState::Ready);
     let unknown = enqueue(store, &a, &[after("late", 6, &[77])]).await;
@@ -445,7 +475,8 @@ on_both! {
     a_unique_key_has_one_job
     a_key_at_once_is_one_job_s
     quotas_of_unfinished_jobs_hold
-    inputs_of_unfinished_jobs_have_a_quota_of_bytes
+    jobs_have_a_quota_of_bytes_as_long_as_they_are_kept
+    the_oldest_records_give_way_and_dead_jobs_stay
     jobs_run_after_others_and_die_with_them
     of_a_turn_the_first_alone_is_ready
     turns_at_once_lose_nothing

@@ -155,7 +155,34 @@ async fn those_who_change_several_schedules_at_once_take_turns(TestStore { store
     store.queue_write().await.expect("a scope").lock_schedules(&[]).await.expect("nothing to lock");
 }
 
+async fn the_next_due_time_is_that_of_a_schedule_or_of_a_job(TestStore { store, .. }: &TestStore) {
+    let a = create_tenant(store, "a").await;
+    let upcoming =
+        async |after: i64| store.host_read().await.expect("a scope").upcoming_due(after).await.expect("read");
+    let now = upcoming(0).await.now;
+    assert_eq!(upcoming(now).await.due, None, "nothing waits");
+    put(
+        store,
+        &a,
+        &[
+            new_schedule("past", "1m", Some(now - 5_000)),
+            new_schedule("next", "1m", Some(now + 600_000)),
+            new_schedule("paused", "1m", Some(now + 100_000)),
+        ],
+    )
+    .await;
+    let mut scope = store.write(&a).await.expect("a scope");
+    scope.pause_schedule(&schedule_id(&a, "paused")).await.expect("paused");
+    scope.commit().await.expect("committed");
+    assert_eq!(upcoming(now).await.due, Some(now + 600_000), "what was due before is not upcoming");
+    assert_eq!(upcoming(now - 6_000).await.due, Some(now - 5_000));
+    let later = NewJob { start: JobStart::At(now + 300_000), ..new_job("later", 1) };
+    enqueue(store, &a, &[new_job("at once", 2), later]).await.expect("enqueued");
+    assert_eq!(upcoming(now).await.due, Some(now + 300_000));
+}
+
 on_both! {
+    the_next_due_time_is_that_of_a_schedule_or_of_a_job
     those_who_change_several_schedules_at_once_take_turns
     hosts_at_once_fire_a_due_time_once
     each_due_time_has_one_row_run_or_skipped

@@ -63,7 +63,68 @@ async fn steps_are_stored_once_and_only_by_who_has_the_job(TestStore { store, ..
     scope.retry_job(&second.lease.id).await.expect("it is dead");
     scope.commit().await.expect("committed");
     run(store, &a, "order", done()).await;
-    assert_eq!(journal(store, &a, &second).await, [], "it is done");
+    let kept = journal(store, &a, &second).await;
+    assert_eq!((kept.len(), kept[1].outcome.as_str()), (4, step(1, "mail").outcome.as_str()), "as long as its record");
+    assert_eq!(kept[3].outcome, "{\"step\":\"ééééééééééé", "nobody needs all of it any more");
+}
+
+/// Runs a job that does these steps and ends so.
+async fn run_steps(store: &Store, tenant: &TenantId, number: usize, steps: &[Step], end: JobEnd) {
+    enqueue(store, tenant, &[new_job("order", number)]).await.expect("enqueued");
+    let job = claim(store, "me", LEASE_MS, share(tenant, "order", 1)).await.remove(0);
+    assert_eq!(append(store, "me", &job, steps).await, []);
+    assert_eq!(finish(store, "me", &[JobEnd { lease: job.lease.clone(), ..end }]).await, []);
+}
+
+async fn steps_are_kept_with_the_records_of_their_jobs(TestStore { store, .. }: &TestStore) {
+    let a = create_tenant(store, "a").await;
+    let lease = JobLease { tenant: a.clone(), id: String::new(), epoch: 0 };
+    let ended = |outcome, keep_ms| JobEnd { lease: lease.clone(), outcome, keep_ms };
+    let steps = [step(0, "charge"), step(2, "mail")];
+    run_steps(store, &a, 1, &steps, ended(done(), KEEP_MS)).await;
+    run_steps(store, &a, 2, &steps, ended(done(), 0)).await;
+    run_steps(store, &a, 3, &steps, ended(dead(), KEEP_MS)).await;
+    run_steps(store, &a, 4, &[], ended(done(), KEEP_MS)).await;
+    run_steps(store, &a, 5, &steps[..1], ended(JobOutcome::Cancelled { reason: "x".to_owned() }, KEEP_MS)).await;
+    let with_steps = async |state: Option<JobState>, limit: u32| {
+        let filter = JobFilter { has_steps: true, state, ..JobFilter::default() };
+        let mut scope = store.read(&a).await.expect("a scope");
+        let jobs = scope.jobs(&filter, &AllowedServices::All, limit).await.expect("a list");
+        jobs.into_iter().map(|job| job.id.trim_start_matches('0').to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(with_steps(None, 10).await, ["5", "3", "1"], "neither without a record nor without steps");
+    assert_eq!(with_steps(None, 2).await, ["5", "3"]);
+    assert_eq!(with_steps(Some(JobState::Dead), 10).await, ["3"]);
+
+    let ids: Vec<String> = (1..=5).map(|number| format!("{number:026}")).collect();
+    let last = store.read(&a).await.expect("a scope").last_steps(&ids, 2).await.expect("read");
+    let name = |number: usize| last.get(&ids[number - 1]).map(|rows| (rows.len(), rows[0].name.as_str()));
+    let found: Vec<_> = (1..=5).map(name).collect();
+    assert_eq!(found, [Some((1, "mail")), None, Some((1, "mail")), None, Some((1, "charge"))]);
+
+    // Beyond so many rows of a tenant the oldest go, but never those that a dead job needs.
+    let prune = async |keep: u32, most: u32| {
+        let mut scope = store.queue_write().await.expect("a scope");
+        let deleted = scope.prune_steps(keep, most).await.expect("pruned");
+        scope.commit().await.expect("committed");
+        deleted
+    };
+    assert_eq!(prune(5, 10).await, 0, "there are five");
+    assert_eq!(prune(4, 10).await, 2, "all of the oldest job");
+    assert_eq!(with_steps(None, 10).await, ["5", "3"]);
+    assert_eq!(prune(0, 10).await, 1);
+    assert_eq!(with_steps(None, 10).await, ["3"]);
+}
+
+async fn a_last_step_has_all_its_rows(TestStore { store, .. }: &TestStore) {
+    let a = create_tenant(store, "a").await;
+    enqueue(store, &a, &[new_job("order", 1)]).await.expect("enqueued");
+    let job = claim(store, "me", LEASE_MS, share(&a, "order", 1)).await.remove(0);
+    assert_eq!(append(store, "me", &job, &[step(0, "one"), step(2, "wait"), step(3, "came")]).await, []);
+    let ids = [job.lease.id.clone(), "another".to_owned()];
+    let last = store.read(&a).await.expect("a scope").last_steps(&ids, 2).await.expect("read");
+    let positions: Vec<_> = last[&ids[0]].iter().map(|row| row.position).collect();
+    assert_eq!((positions, last.len()), (vec![2, 3], 1));
 }
 
 async fn a_job_waits_for_a_time_or_an_event(TestStore { store, .. }: &TestStore) {
@@ -138,6 +199,8 @@ async fn a_lease_has_one_owner_at_a_time(TestStore { store, .. }: &TestStore) {
 
 on_both! {
     steps_are_stored_once_and_only_by_who_has_the_job
+    steps_are_kept_with_the_records_of_their_jobs
+    a_last_step_has_all_its_rows
     a_job_waits_for_a_time_or_an_event
     a_lease_has_one_owner_at_a_time
 }

@@ -1,3 +1,5 @@
+//! Tests of jq expressions: results, limits and hostile input.
+
 use super::super::{Event, EventData};
 use super::*;
 use serde_json::json;

@@ -1,7 +1,10 @@
+//! Tests of schedules: the calendar, the policies, and a simulation of many hosts on one store.
+
 mod calendar;
 mod daylight_saving;
 mod policies;
 mod simulation;
+mod wake;
 
 use elias_delivery::clock::Now;
 use jiff::Timestamp;

@@ -6,7 +6,7 @@
 //! these are some 250,000 of 300 schedules.
 
 use super::super::cron::zone_names;
-use super::super::{CatchUp, Decision, Look, Overlap, Recurrence, Schedule, Verdict};
+use super::super::{CatchUp, Decision, Overlap, Recurrence, Schedule, ScheduleState, TickDecisions};
 use super::at;
 use elias_delivery::clock::Now;
 use rand::rngs::StdRng;
@@ -38,7 +38,7 @@ struct Claim {
     over: u64,
 }
 
-/// What the store has of one schedule. Keys are due times, as in the table's primary key.
+/// The store's record of one schedule. Keys are due times, as in the table's primary key.
 #[derive(Default)]
 struct Store {
     next_due: Option<Now>,
@@ -52,9 +52,9 @@ struct Store {
 }
 
 impl Store {
-    /// Writes a verdict, or nothing of it if a tick of it is there already.
-    fn commit(&mut self, verdict: &Verdict) -> bool {
-        if verdict.decisions.is_empty() {
+    /// Writes decisions, or none of them if a tick of one is there already.
+    fn commit(&mut self, decided: &TickDecisions) -> bool {
+        if decided.decisions.is_empty() {
             return true;
         }
         let key = |decision: &Decision| match decision {
@@ -62,10 +62,10 @@ impl Store {
             Decision::SkipRange { from, .. } => from.unix_ms(),
         };
         let taken = |key: u64| self.ticks.contains_key(&key) || self.ranges.contains_key(&key);
-        if verdict.decisions.iter().any(|decision| taken(key(decision))) {
+        if decided.decisions.iter().any(|decision| taken(key(decision))) {
             return false;
         }
-        for decision in &verdict.decisions {
+        for decision in &decided.decisions {
             match decision {
                 Decision::Fire { due, cancel_running, .. } => {
                     if *cancel_running {
@@ -82,14 +82,21 @@ impl Store {
                 }
             }
         }
-        self.next_due = verdict.next_due;
+        self.next_due = decided.next_due;
         true
     }
 
-    fn look(&self, now: u64, paused: bool) -> Option<Look> {
+    fn look(&self, now: u64, paused: bool) -> Option<ScheduleState> {
         let running = u32::try_from(self.runs.len()).expect("few runs");
         let quota_left = u32::MAX;
-        Some(Look { now: Now::from_unix_ms(now), next_due: self.next_due?, paused, running, waiting: 0, quota_left })
+        Some(ScheduleState {
+            now: Now::from_unix_ms(now),
+            next_due: self.next_due?,
+            paused,
+            running,
+            waiting: 0,
+            quota_left,
+        })
     }
 
     fn run(&mut self, claim: &Claim) -> Option<&mut Run> {
@@ -148,10 +155,10 @@ enum State {
     Alive,
     DeadUntil(u64),
     /// It has decided and not written: it does so when it goes on.
-    StalledUntil(u64, Verdict),
+    StalledUntil(u64, TickDecisions),
 }
 
-/// What came of one schedule.
+/// The ticks of one schedule, counted.
 #[derive(Default)]
 struct Counts {
     due: u64,
@@ -211,9 +218,9 @@ fn simulate(seed: u64, zone: &str) -> Counts {
             let Host { state, claims } = &mut hosts[position];
             *state = match std::mem::take(state) {
                 State::DeadUntil(until) if until > now => State::DeadUntil(until),
-                State::StalledUntil(until, verdict) if until > now => State::StalledUntil(until, verdict),
-                State::StalledUntil(_, verdict) => {
-                    counts.refused += u64::from(!store.commit(&verdict));
+                State::StalledUntil(until, decided) if until > now => State::StalledUntil(until, decided),
+                State::StalledUntil(_, decided) => {
+                    counts.refused += u64::from(!store.commit(&decided));
                     counts.refused_ends += store.work(claims, clock, &mut random);
                     State::Alive
                 }
@@ -223,11 +230,11 @@ fn simulate(seed: u64, zone: &str) -> Counts {
                 }
                 State::Alive | State::DeadUntil(_) => {
                     counts.refused_ends += store.work(claims, clock, &mut random);
-                    let verdict = schedule.look(&store.look(clock, paused).expect("is armed"));
+                    let decided = schedule.decide(&store.look(clock, paused).expect("is armed"));
                     if random.gen_bool(0.1) {
-                        State::StalledUntil(now + random.gen_range(0..DAY_MS), verdict)
+                        State::StalledUntil(now + random.gen_range(0..DAY_MS), decided)
                     } else {
-                        counts.refused += u64::from(!store.commit(&verdict));
+                        counts.refused += u64::from(!store.commit(&decided));
                         State::Alive
                     }
                 }
@@ -235,8 +242,8 @@ fn simulate(seed: u64, zone: &str) -> Counts {
         }
     }
     let last_look = now + DAY_MS;
-    let verdict = schedule.look(&store.look(last_look, false).expect("is armed"));
-    assert!(store.commit(&verdict), "{name}: a host that is alone is not refused");
+    let decided = schedule.decide(&store.look(last_look, false).expect("is armed"));
+    assert!(store.commit(&decided), "{name}: a host that is alone is not refused");
     let mut claims = Vec::new();
     for later in [DAY_MS, 4 * DAY_MS] {
         store.work(&mut claims, last_look + later, &mut random);

@@ -362,7 +362,8 @@ mod tests {
     #[test]
     fn a_problem_becomes_a_failure_that_steers_no_terminal() {
         let base = Url::parse("http://a.example").expect("a URL");
-        let body = br#"{"type":"urn:elias:error:in-use","title":"t","status":409,"code":"in-use","detail":"it \u001b[2J\nserves"}"#;
+        let body = br#"{"type":"urn:elias:error:in-use","title":"t","status":409,"code":"in-use",
+            "detail":"it \u001b[2J\nserves"}"#;
         let text = refused(&base, StatusCode::CONFLICT, body).to_string();
         assert!(text.contains("error[in-use]: it \\u{1b}[2J\nserves"), "{text}");
         for body in [&b""[..], &b"<html>"[..], &b"{}"[..], &b"[1]"[..], &b"\xff"[..]] {

@@ -68,7 +68,7 @@ fn resolve(flags: PartialLogin, environment: PartialLogin, stored: Option<Login>
     let Some(url) = url.or_else(|| stored.as_ref().map(|stored| stored.url.clone())) else {
         let help =
             "run `elias login URL`, or give --url or ELIAS_URL; `elias serve --platform` prints where its admin API is";
-        return Err(Failure::new(CliErrorCode::NoPlatform, "nothing says where the platform is").help(help));
+        return Err(Failure::new(CliErrorCode::NoPlatform, "the URL of the platform is not known").help(help));
     };
     let stored = stored.filter(|stored| stored.url == url);
     let tenant = flags.tenant.or(environment.tenant).or_else(|| stored.as_ref().map(|stored| stored.tenant.clone()));

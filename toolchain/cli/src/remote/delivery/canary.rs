@@ -14,7 +14,8 @@ pub(crate) struct CanaryArguments {
     canary: Option<f64>,
     /// Next shares, in percent [default: 25,50,100 as far as they are greater]
     #[arg(
-        long = "step", value_name = "PERCENT,...", value_delimiter = ',', value_parser = parse_percent, requires = "canary",
+        long = "step", value_name = "PERCENT,...", value_delimiter = ',', value_parser = parse_percent,
+        requires = "canary",
         help_heading = "Canary"
     )]
     steps: Vec<f64>,

@@ -135,7 +135,8 @@ mod tests {
     fn a_report_is_shown_with_intervals_and_what_differed() {
         let interval = json!({ "estimate": 2.0, "low": 1.0, "high": 3.0 });
         let figures = |name: &str| {
-            json!({ "name": name, "requests": 1200, "failures": 1, "latency-ms": interval, "fuel": interval, "memory-bytes": null,
+            json!({ "name": name, "requests": 1200, "failures": 1, "latency-ms": interval, "fuel": interval,
+                "memory-bytes": null,
                 "error-rate": null, "differing": null })
         };
         let plan = json!({ "implementations": [{ "name": "stage1", "version": 1, "weight": 1 }] });
@@ -143,7 +144,8 @@ mod tests {
             &serde_json::from_value(json!({
                 "component": "shop", "environment": "production",
                 "stages": { "id": "x", "plan": plan, "started-at": 0 },
-                "comparison": { "confidence": 0.95, "implementations": [figures("stage1"), figures("stage2")], "better": "stage2",
+                "comparison": { "confidence": 0.95, "implementations": [figures("stage1"), figures("stage2")],
+                    "better": "stage2",
                     "differences": [{ "name": "stage2", "verdict": "better", "reason": "better in fuel, and not worse \
                     in anything" }] },
                 "copies": [{ "name": "stage2", "skipped": 3, "differences": [

@@ -3,14 +3,13 @@
 use super::canary::CanaryArguments;
 use super::stages::{self, StageArguments};
 use super::{files, version_settings};
-use crate::program::Program;
 use crate::remote::connection::client::{Client, read};
 use crate::remote::connection::output;
 use crate::remote::observe::status;
 use clap::Args;
-use elias_api::{DeployRequest, Deployment, DeploymentState, Diff, UploadedVersion, Version, VersionSettings};
+use elias_api::{DeployRequest, Deployment, DeploymentState, UploadedVersion, Version, VersionSettings};
 use elias_command_line::text::plain;
-use elias_command_line::{CliErrorCode, Failure, Target};
+use elias_command_line::{CliErrorCode, Failure, Program, Target};
 use elias_contract::manifest::Manifest;
 use elias_contract::{key_file, layout, signature};
 use elias_names::{ComponentName, Digest, Environment, NAME_BYTES_MAX};
@@ -73,7 +72,7 @@ struct PackedVersion {
 /// # Errors
 /// Whatever is wrong with the project, and what the platform refuses. What serves has not changed then.
 pub(crate) fn deploy(arguments: &DeployArguments) -> Result<(), Failure> {
-    // What is wrong with the command is said before anything is built.
+    // Errors of the command are reported before anything is built.
     let client = Client::of(&arguments.target)?;
     let rollout = arguments.canary.plan()?;
     let packed = pack(arguments)?;
@@ -133,26 +132,14 @@ pub(crate) fn serve(
                 format!("{component} {number} serves {environment}{at}{all}\n")
             }
         };
-        Ok(said + &changed_triggers(client, &deployment))
+        Ok(said + &changed_triggers(&deployment))
     })
 }
 
-/// The lines that say what a deployment changes in the table `[triggers]`, such as the cron line of a schedule.
-fn changed_triggers(client: &Client, deployment: &Deployment) -> String {
-    let Deployment { component, version, replaces, .. } = deployment;
-    let Some(before) = replaces.filter(|before| before != version) else { return String::new() };
-    let (from, to) = (before.to_string(), version.to_string());
-    let url = client.tenant_url(&["components", component.as_str(), "versions", &from, "diff", &to]);
-    // The deployment stands, whether its difference can be read or not.
-    let diff = client.get(url).and_then(|response| read::<Diff>(&response));
-    let changes = diff.map(|diff| diff.changes).unwrap_or_default();
-    let mut text = String::new();
-    for change in changes.iter().filter_map(|change| change.strip_prefix("settings.")) {
-        if change.starts_with("triggers") {
-            text.push_str(&format!("  {}\n", plain(change)));
-        }
-    }
-    text
+/// The lines that say what a deployment or a rollback changes in the table `[triggers]`, such as the cron line of a
+/// schedule.
+pub(super) fn changed_triggers(deployment: &Deployment) -> String {
+    deployment.trigger_changes.iter().map(|change| format!("  {}\n", plain(change))).collect()
 }
 
 /// Prepares the upload, from the project or the component's file.

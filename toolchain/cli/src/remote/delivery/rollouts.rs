@@ -1,5 +1,6 @@
 //! `elias rollback` and `elias canary`.
 
+use super::deploy::changed_triggers;
 use super::services::ServiceArguments;
 use crate::remote::connection::client::Client;
 use crate::remote::connection::output;
@@ -56,7 +57,8 @@ pub(crate) fn rollback(arguments: &RollbackArguments) -> Result<(), Failure> {
     let response = client.post(client.service_url(component, environment, &["rollback"]), &body)?;
     output::print_item(target.json, &response, |deployment: Deployment| {
         let instead = deployment.replaces.map_or_else(String::new, |version| format!(" instead of {version}"));
-        format!("{component} {} serves {environment}{instead}\n", deployment.version)
+        let said = format!("{component} {} serves {environment}{instead}\n", deployment.version);
+        said + &changed_triggers(&deployment)
     })
 }
 

@@ -198,7 +198,7 @@ fn with(
     arguments: &StageArguments,
 ) -> Result<ExperimentPlan, Failure> {
     if plan.variants.first().is_some_and(|baseline| baseline.name == name) {
-        let message = format!("{name} is the version that serves");
+        let message = format!("{name} is the name of the version that serves");
         return Err(Failure::new(CliErrorCode::BadInput, message)
             .help("give the version another name, such as stage2; or deploy it without --stage"));
     }

@@ -1,6 +1,6 @@
 //! The part of elias.toml that goes to a platform with a version.
 
-use elias_api::{SmokeCall, VersionSettings};
+use elias_api::{SmokeTest, VersionSettings};
 use elias_command_line::{CliErrorCode, Failure};
 use elias_gateway::{ConfigError, GatewayConfig};
 use elias_project::{ConfigFile, settings};
@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 /// # Errors
 /// `config`. The platform checks the rest, since its version counts.
 pub(crate) fn of(config: ConfigFile) -> Result<VersionSettings, Failure> {
-    let smoke = config.smoke.as_ref().map(SmokeCall::deserialize).transpose();
+    let smoke = config.smoke.as_ref().map(SmokeTest::deserialize).transpose();
     let smoke = smoke.map_err(|error| Failure::new(CliErrorCode::Config, format_args!("[smoke]: {error}")))?;
     // The other limits are the host's, and its operator sets them.
     let of_component = |name: &str| settings::find(name).is_some_and(|setting| setting.of_component);

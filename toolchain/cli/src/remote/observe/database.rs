@@ -1,4 +1,4 @@
-//! `elias db` on a platform.
+//! `elias db` on a platform: runs a statement on a component's database.
 
 use crate::remote::connection::client::{Client, read};
 use crate::remote::connection::target;

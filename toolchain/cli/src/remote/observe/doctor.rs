@@ -1,4 +1,4 @@
-//! Whether a platform is in order.
+//! `elias doctor`: shows the checks of a platform.
 
 use crate::remote::connection::client::{Client, items};
 use crate::remote::connection::output;

@@ -28,6 +28,9 @@ pub(crate) struct ExecutionsArguments {
     /// List runs of this job only, also of a tick or a delivery
     #[arg(long, value_name = "ID", conflicts_with = "running")]
     job: Option<String>,
+    /// List executions of this trace only: a request and all that it has caused
+    #[arg(long, value_name = "ID", conflicts_with = "running")]
+    trace: Option<String>,
     /// List failed executions only
     #[arg(long)]
     failed: bool,
@@ -105,6 +108,9 @@ pub(crate) fn executions(arguments: &ExecutionsArguments) -> Result<(), Failure>
     if let Some(job) = &arguments.job {
         url.query_pairs_mut().append_pair("job", job);
     }
+    if let Some(trace) = &arguments.trace {
+        url.query_pairs_mut().append_pair("trace", trace);
+    }
     let response = client.list(&url, arguments.limit)?;
     let row = |run: ExecutionRecord| {
         [
@@ -157,6 +163,7 @@ fn format_execution(run: &ExecutionRecord) -> String {
         ("by", run.source.clone()),
         ("job", run.run.as_ref().map(|run| format!("{}, attempt {}", run.job, run.attempt)).unwrap_or_default()),
         ("cause", run.run.as_ref().and_then(|run| run.cause.clone()).unwrap_or_default()),
+        ("trace", run.trace.clone().unwrap_or_default()),
         ("took", duration(run.duration_us)),
         ("fuel", number(run.fuel)),
         ("memory", bytes(run.memory_bytes)),

@@ -4,7 +4,7 @@ use crate::remote::connection::client::{Client, items};
 use crate::remote::connection::output::{self, duration, number, time};
 use clap::Args;
 use elias_command_line::{Failure, Target};
-use elias_delivery::rollout::Figures;
+use elias_delivery::rollout::VersionMetrics;
 use elias_names::{ComponentName, Environment};
 use serde::Deserialize;
 
@@ -46,7 +46,7 @@ struct Release {
     health: Health,
     /// None from a host of a release that has one circuit for all.
     trigger_health: Option<Health>,
-    figures: Figures,
+    figures: VersionMetrics,
 }
 
 #[derive(Debug, Deserialize)]
@@ -110,7 +110,7 @@ fn rows(status: &Status) -> Vec<[String; 10]> {
     });
     let store = if status.pending { "for the store, to be told of a rollback" } else { "" };
     let row = |release: &Release, share: f64, waiting: &str| {
-        let Figures { requests, failures, p99_us, fuel_mean, .. } = release.figures;
+        let VersionMetrics { requests, failures, p99_us, fuel_mean, .. } = release.figures;
         // Jobs wait while the circuit of triggers is open, and requests do not notice.
         let triggers = release.trigger_health.as_ref().filter(|health| health.state != "healthy");
         let health = match (status.stopped, &release.problem, triggers) {
@@ -157,11 +157,13 @@ mod tests {
             })
         };
         let rollout = json!({
-            "id": "x", "state": "running", "step": 0, "percent": 10.0, "steps": [10.0, 100.0], "since_ms": 0, "reason": "",
+            "id": "x", "state": "running", "step": 0, "percent": 10.0, "steps": [10.0, 100.0], "since_ms": 0,
+            "reason": "",
             "waiting": "50 requests", "canary": {}, "base": null
         });
         let status = json!({
-            "component": "shop", "environment": "production", "revision": 3, "stopped": false, "host": "shop.default.localhost", "url": "http://shop.default.localhost:8787",
+            "component": "shop", "environment": "production", "revision": 3, "stopped": false,
+            "host": "shop.default.localhost", "url": "http://shop.default.localhost:8787",
             "release": release(1, "", "open"), "canary": release(2, "it was open", "healthy"), "rollout": rollout,
             "executions": [], "pending": false
         });

@@ -147,7 +147,7 @@ fn of_platform(
     }
     if all.is_empty() {
         return Err(
-            Failure::new(CliErrorCode::NotFound, "nothing of this serves").help("`elias status` says what does")
+            Failure::new(CliErrorCode::NotFound, "no service matches").help("`elias status` lists the services")
         );
     }
     Ok(all)

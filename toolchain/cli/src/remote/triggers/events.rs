@@ -1,4 +1,4 @@
-//! `elias events`.
+//! `elias events`: lists and publishes events, and administers dead letters.
 
 use super::jobs::{list, print_changed};
 use super::replay::{ReplayArguments, replay};

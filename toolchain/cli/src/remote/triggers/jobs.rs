@@ -1,4 +1,4 @@
-//! `elias jobs`.
+//! `elias jobs`: lists, enqueues, cancels, retries and discards jobs.
 
 use super::{append, moment, parse_json, steps};
 use crate::remote::connection::client::{Client, read};

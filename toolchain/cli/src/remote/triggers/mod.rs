@@ -1,5 +1,5 @@
-//! Triggers, which start components beside requests: `elias schedules`, `elias jobs`, `elias events` and
-//! `elias subscriptions`.
+//! Triggers, which start components beside requests: `elias schedules`, `elias jobs`, `elias workflows`, `elias events`
+//! and `elias subscriptions`.
 
 pub(crate) mod events;
 pub(crate) mod jobs;
@@ -7,6 +7,7 @@ mod replay;
 pub(crate) mod schedules;
 mod steps;
 pub(crate) mod subscriptions;
+pub(crate) mod workflows;
 
 use clap::Args;
 use elias_names::{ComponentName, Environment};

@@ -1,4 +1,4 @@
-//! `elias events replay`.
+//! `elias events replay`: delivers events to a subscription once more.
 
 use super::{TriggerNameArguments, moment, parse_json};
 use crate::remote::connection::client::{Client, read};

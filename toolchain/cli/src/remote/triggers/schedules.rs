@@ -1,4 +1,4 @@
-//! `elias schedules`.
+//! `elias schedules`: lists, pauses, resumes and runs schedules.
 
 use super::{TriggerFilterArguments, TriggerNameArguments, span};
 use crate::remote::connection::client::{Client, read};

@@ -1,4 +1,4 @@
-//! `elias subscriptions`.
+//! `elias subscriptions`: lists, pauses, resumes and replays subscriptions.
 
 use super::{TriggerFilterArguments, TriggerNameArguments, moment};
 use crate::remote::connection::client::{Client, read};

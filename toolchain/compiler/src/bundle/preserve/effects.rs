@@ -260,7 +260,7 @@ impl<'a> Visit<'a> for Effects<'_> {
                 STANDARD.binary_search(&reference.name.as_str()).is_err()
                     && !COMMONJS.contains(&reference.name.as_str())
             }
-            // What `let`, `const` and `class` declare cannot be read before.
+            // Names that `let`, `const` and `class` declare cannot be read before.
             Some(symbol) => {
                 self.scoping.symbol_flags(symbol).is_block_scoped()
                     && !self.scoping.symbol_flags(symbol).is_function()

@@ -17,7 +17,7 @@ fn programs_do_the_same_bundled() {
             None => continue,
         };
         for (minify, ending) in [(false, "mjs"), (true, "min.mjs")] {
-            // What docs/reference/npm.md says of --minify: parameters' names, modules that wait, and namespaces.
+            // The effects of --minify by docs/reference/npm.md: parameters' names, modules that wait, and namespaces.
             if minify && ["dynamic", "names", "waiting"].contains(&name.as_str()) {
                 continue;
             }

@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 /// An execution that may still be under way; in the extensions of a response. A caller that wants to cancel an
 /// execution before it has responded makes one and puts it into the request's extensions.
 #[derive(Debug, Clone)]
-pub struct Running {
+pub struct ExecutionHandle {
     shared: Arc<Shared>,
 }
 
@@ -45,13 +45,13 @@ impl std::fmt::Debug for Held {
     }
 }
 
-impl Default for Running {
+impl Default for ExecutionHandle {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl Running {
+impl ExecutionHandle {
     /// An execution that is about to begin, with a new id.
     #[must_use]
     pub fn new() -> Self {

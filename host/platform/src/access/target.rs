@@ -5,7 +5,7 @@ use std::fmt;
 
 /// The object of a request within a tenant.
 #[derive(Debug, Clone, Copy)]
-pub enum About<'a> {
+pub enum AccessTarget<'a> {
     /// The tenant as a whole.
     Tenant,
     /// A component, wherever it serves.
@@ -14,7 +14,7 @@ pub enum About<'a> {
     Service(&'a ComponentName, Environment),
 }
 
-impl<'a> About<'a> {
+impl<'a> AccessTarget<'a> {
     pub(super) fn parts(self) -> (Option<&'a ComponentName>, Option<Environment>) {
         match self {
             Self::Tenant => (None, None),
@@ -24,19 +24,19 @@ impl<'a> About<'a> {
     }
 }
 
-impl<'a> From<Option<&'a ComponentName>> for About<'a> {
+impl<'a> From<Option<&'a ComponentName>> for AccessTarget<'a> {
     fn from(component: Option<&'a ComponentName>) -> Self {
         component.map_or(Self::Tenant, Self::Component)
     }
 }
 
-impl<'a> From<&'a ServiceId> for About<'a> {
+impl<'a> From<&'a ServiceId> for AccessTarget<'a> {
     fn from(id: &'a ServiceId) -> Self {
         Self::Service(&id.component, id.environment)
     }
 }
 
-impl fmt::Display for About<'_> {
+impl fmt::Display for AccessTarget<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tenant => f.write_str("the tenant"),

@@ -1,17 +1,16 @@
-//! The sibling programs: `elias-build` and `elias-serve`, in the folder of `elias` itself, as git and cargo have
-//! theirs.
+//! The sibling programs: `elias-build` and `elias-serve`, in one folder with `elias`, as git and cargo have theirs.
 
-use elias_command_line::{CliErrorCode, Failure};
+use crate::{CliErrorCode, Failure};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 
 /// A program that this one starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Program {
+pub enum Program {
     /// It links the bundler and the engine.
     Build,
-    /// It links the host, the platform and, for projects, `elias-build` as a library.
+    /// It links the host and the platform, and has projects built by `elias-build`.
     Serve,
 }
 
@@ -27,11 +26,11 @@ impl Program {
     ///
     /// # Errors
     /// `missing-program`.
-    pub(crate) fn command(self) -> Result<Command, Failure> {
+    pub fn command(self) -> Result<Command, Failure> {
         let own = std::env::current_exe().map_err(|error| {
-            Failure::new(CliErrorCode::Io, format_args!("the file of `elias` cannot be found: {error}"))
+            Failure::new(CliErrorCode::Io, format_args!("this program's own file cannot be found: {error}"))
         })?;
-        // A link to `elias` alone is enough.
+        // A link to this one alone is enough.
         let own = own.canonicalize().unwrap_or(own);
         let program = own.with_file_name(self.name());
         if !program.is_file() {
@@ -42,7 +41,8 @@ impl Program {
 
     /// Puts the program in the place of this one, with its arguments: process id, signals, standard streams and exit
     /// code are the program's. Returns only if that fails.
-    pub(crate) fn take_over(self) -> Failure {
+    #[must_use]
+    pub fn take_over(self) -> Failure {
         match self.command() {
             Ok(mut command) => {
                 let error = command.args(std::env::args_os().skip(1)).exec();

@@ -1,4 +1,4 @@
-//! The outcome of a job when a run has ended.
+//! The outcome of a job when an attempt to run it has ended.
 
 use super::RetryPolicy;
 use super::retry::DELAY_MAX;
@@ -14,9 +14,9 @@ const POSTPONED: RetryPolicy = RetryPolicy {
     jitter: true,
 };
 
-/// How a run of a job, or the delivery of an event, ended.
+/// The result of an attempt to run a job or to deliver an event. [`settle`] makes an [`Outcome`] of the job of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Ending {
+pub enum AttemptResult {
     /// The handler returned this result, as JSON.
     Returned(String),
     /// The handler threw, or used up a limit such as its deadline: the message with its stack.
@@ -101,7 +101,7 @@ pub enum Outcome {
 
 /// Decides what becomes of a job whose attempt (from 1) ended, by a random number from 0 to 1.
 #[must_use]
-pub fn settle(ending: Ending, policy: &RetryPolicy, attempt: u32, now: Now, random: f64) -> Outcome {
+pub fn settle(ending: AttemptResult, policy: &RetryPolicy, attempt: u32, now: Now, random: f64) -> Outcome {
     let at = |delay: Duration| {
         let delay_ms = u64::try_from(delay.min(DELAY_MAX).as_millis()).unwrap_or(u64::MAX);
         Now::from_unix_ms(now.unix_ms().saturating_add(delay_ms))
@@ -111,17 +111,17 @@ pub fn settle(ending: Ending, policy: &RetryPolicy, attempt: u32, now: Now, rand
         None => Outcome::Dead { reason: DeadReason::AttemptsUsedUp, message },
     };
     match ending {
-        Ending::Returned(result) => Outcome::Done { result },
-        Ending::Failed(message) => failed(message, None),
-        Ending::RetryRequested { after, reason } => failed(reason, after),
-        Ending::Rejected(message) => Outcome::Dead { reason: DeadReason::Rejected, message },
-        Ending::Invalid(message) => Outcome::Dead { reason: DeadReason::Invalid, message },
-        Ending::NotRun { times, reason } => {
+        AttemptResult::Returned(result) => Outcome::Done { result },
+        AttemptResult::Failed(message) => failed(message, None),
+        AttemptResult::RetryRequested { after, reason } => failed(reason, after),
+        AttemptResult::Rejected(message) => Outcome::Dead { reason: DeadReason::Rejected, message },
+        AttemptResult::Invalid(message) => Outcome::Dead { reason: DeadReason::Invalid, message },
+        AttemptResult::NotRun { times, reason } => {
             let delay = POSTPONED.delay(times.max(1), random).unwrap_or(POSTPONED.max);
             Outcome::Retry { at: at(delay), attempt, reason }
         }
-        Ending::Suspended => Outcome::Suspended,
-        Ending::Cancelled => Outcome::Cancelled,
+        AttemptResult::Suspended => Outcome::Suspended,
+        AttemptResult::Cancelled => Outcome::Cancelled,
     }
 }
 
@@ -131,7 +131,7 @@ mod tests {
 
     const NOW: Now = Now::from_unix_ms(1_000_000);
 
-    fn settled(ending: Ending, attempt: u32) -> Outcome {
+    fn settled(ending: AttemptResult, attempt: u32) -> Outcome {
         settle(ending, &RetryPolicy { attempts: 3, jitter: false, ..RetryPolicy::default() }, attempt, NOW, 0.5)
     }
 
@@ -141,16 +141,16 @@ mod tests {
 
     #[test]
     fn failures_are_retried_until_the_attempts_are_used_up() {
-        assert_eq!(settled(Ending::Returned("1".to_owned()), 3), Outcome::Done { result: "1".to_owned() });
-        assert_eq!(settled(Ending::Failed("why".to_owned()), 1), retry(1_000, 2));
-        assert_eq!(settled(Ending::Failed("why".to_owned()), 2), retry(2_000, 3));
+        assert_eq!(settled(AttemptResult::Returned("1".to_owned()), 3), Outcome::Done { result: "1".to_owned() });
+        assert_eq!(settled(AttemptResult::Failed("why".to_owned()), 1), retry(1_000, 2));
+        assert_eq!(settled(AttemptResult::Failed("why".to_owned()), 2), retry(2_000, 3));
         let dead = Outcome::Dead { reason: DeadReason::AttemptsUsedUp, message: "why".to_owned() };
-        assert_eq!(settled(Ending::Failed("why".to_owned()), 3), dead);
+        assert_eq!(settled(AttemptResult::Failed("why".to_owned()), 3), dead);
     }
 
     #[test]
     fn a_handler_may_choose_the_delay_but_not_the_attempts() {
-        let ask = |after: Option<u64>| Ending::RetryRequested {
+        let ask = |after: Option<u64>| AttemptResult::RetryRequested {
             after: after.map(Duration::from_secs),
             reason: "why".to_owned(),
         };
@@ -163,8 +163,8 @@ mod tests {
     #[test]
     fn what_can_never_succeed_is_dead_at_once() {
         for (ending, reason) in [
-            (Ending::Rejected("why".to_owned()), DeadReason::Rejected),
-            (Ending::Invalid("why".to_owned()), DeadReason::Invalid),
+            (AttemptResult::Rejected("why".to_owned()), DeadReason::Rejected),
+            (AttemptResult::Invalid("why".to_owned()), DeadReason::Invalid),
         ] {
             assert_eq!(settled(ending, 1), Outcome::Dead { reason, message: "why".to_owned() });
         }
@@ -173,11 +173,11 @@ mod tests {
     #[test]
     fn runs_that_the_component_is_not_to_blame_for_do_not_count() {
         for times in [1, 5, 1_000, u32::MAX] {
-            let outcome = settled(Ending::NotRun { times, reason: "why".to_owned() }, 3);
+            let outcome = settled(AttemptResult::NotRun { times, reason: "why".to_owned() }, 3);
             let Outcome::Retry { at, attempt: 3, .. } = outcome else { panic!("{outcome:?}") };
             assert!(at.unix_ms() <= 1_060_000, "after a minute at most: {at:?}");
         }
-        assert_eq!(settled(Ending::Suspended, 1), Outcome::Suspended);
-        assert_eq!(settled(Ending::Cancelled, 1), Outcome::Cancelled);
+        assert_eq!(settled(AttemptResult::Suspended, 1), Outcome::Suspended);
+        assert_eq!(settled(AttemptResult::Cancelled, 1), Outcome::Cancelled);
     }
 }

@@ -1,0 +1,21 @@
+// The module `elias/workers`: service workers, objects with a name that live on between their messages.
+import { Worker, classOf } from "../workers/classes.js";
+import { referenceTo } from "../workers/references.js";
+import { clearAlarm, currentName, emitEvent, setAlarm } from "../workers/turns.js";
+
+/** Makes a worker's class of an object of handlers; its members are for the worker that runs. */
+export const worker = Object.defineProperties((handlers) => classOf(handlers), {
+  Worker: { value: Worker, enumerable: true },
+  /** The name of the worker that runs; undefined outside of workers. */
+  name: { get: currentName, enumerable: true },
+  after: { value: (milliseconds, name) => setAlarm(milliseconds, name), enumerable: true },
+  cancel: { value: (name) => clearAlarm(name), enumerable: true },
+  emit: { value: (event, value) => emitEvent(event, value), enumerable: true },
+});
+
+export const workers = {
+  /** The worker of a class, or of the class with a name, that has this name: its methods call, and `send` sends. */
+  get(target, name) {
+    return referenceTo(target, name);
+  },
+};

@@ -1,0 +1,455 @@
+// The module `elias/workers`, and the turns of service workers as the engine runs them.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { newWorld, settle } from "./world.mjs";
+
+const NOW = 1_700_000_000_000;
+
+/** A component that exports what `define` gives: its fake host, and `run`, which runs turns as the engine does. */
+async function component(define) {
+  const native = await newWorld();
+  const { worker, workers } = await import(`../src/capabilities/workers.js${native.world}`);
+  const { decode, encode } = await import(`../src/messaging/clone-encoding.js${native.world}`);
+  native.now = () => native.turn[1];
+  native.timers = 0;
+  const classes = native.worker.find(define({ worker, workers }));
+  let id = 0;
+  /** Runs a turn of the worker `a`; gives its result with decoded values. */
+  async function run(kind, more = {}) {
+    id += 1;
+    native.input = JSON.stringify({ kind, class: "Cart", name: "a", id: `${id}`, now: NOW + 1_000 * id, ...more });
+    const promise = native.worker.begin();
+    let state = promise === undefined ? "done" : "waiting";
+    let thrown;
+    promise?.then(() => (state = "done"), (error) => ((state = "failed"), (thrown = error)));
+    await settle();
+    if (state === "failed") throw thrown;
+    const json = native.worker.finish(state === "done", native.timers, '{"set":[],"cleared":[]}');
+    if (json === undefined) throw new Error("never-settles");
+    const result = JSON.parse(json);
+    if (result.answer !== null) result.answer = decode(result.answer);
+    for (const message of [...result.sends, ...result.emitted]) message.value = decode(message.value);
+    return result;
+  }
+  const call = (method, ...args) => run("call", { method, args: encode(args) });
+  return { native, worker, workers, classes, run, call, encode };
+}
+
+const quiet = { sends: [], timers: { set: [], cleared: [], alarm: [] }, emitted: [] };
+
+test("a worker keeps its object, and its context, from turn to turn", async () => {
+  const seen = [];
+  const { classes, run, call, encode } = await component(({ worker }) => ({
+    Cart: class Cart extends worker.Worker {
+      items = new Map();
+      #added = 0;
+      async onStart(context) {
+        context.started = worker.name;
+      }
+      async onMessage(message, context) {
+        context.messages = (context.messages ?? 0) + 1;
+        return { message, context };
+      }
+      async add(sku, n) {
+        this.items.set(sku, n);
+        this.#added += n;
+        return this.items;
+      }
+      total() {
+        return this.#added;
+      }
+      onStop(reason) {
+        seen.push(reason);
+      }
+    },
+    helper() {},
+    Plain: class {},
+    Base: worker.Worker,
+  }));
+  assert.deepEqual(classes, ["Cart"]);
+  assert.deepEqual(await run("start"), { state: "done", id: "1", answer: null, ...quiet });
+  assert.deepEqual(await call("add", "A1", 2), { state: "done", id: "2", answer: new Map([["A1", 2]]), ...quiet });
+  assert.deepEqual((await call("add", "B1", 3)).answer, new Map([["A1", 2], ["B1", 3]]));
+  assert.equal((await call("total")).answer, 5);
+  await run("message", { message: encode("one") });
+  const { answer } = await run("message", { message: encode(new Set([2])) });
+  assert.deepEqual(answer, { message: new Set([2]), context: { started: "a", messages: 2 } });
+  assert.equal((await run("stop", { reason: "idle" })).answer, null);
+  assert.deepEqual(seen, ["idle"]);
+});
+
+test("an object of handlers is a class too", async () => {
+  const { classes, worker, run, call, encode } = await component(({ worker }) => ({
+    Cart: worker({
+      count: 0,
+      onMessage(message) {
+        return (this.count += message);
+      },
+      double() {
+        return this.count * this.two;
+      },
+      get two() {
+        return 2;
+      },
+    }),
+  }));
+  assert.deepEqual(classes, ["Cart"]);
+  await run("start");
+  assert.equal((await run("message", { message: encode(3) })).answer, 3);
+  assert.equal((await call("double")).answer, 6);
+  for (const wrong of [undefined, null, "Cart", { constructor() {} }]) assert.throws(() => worker(wrong), TypeError);
+});
+
+test("a call names a method of the class, and nothing else", async () => {
+  let object;
+  const { native, run, call } = await component(({ worker }) => {
+    class Base extends worker.Worker {
+      inherited() {
+        return "inherited";
+      }
+    }
+    return {
+      Cart: class Cart extends Base {
+        field = () => "a field";
+        #hidden() {}
+        static make() {}
+        get getter() {
+          return () => "a getter";
+        }
+        once() {
+          object = this;
+          return this.#hidden();
+        }
+        onMessage() {}
+        onlyIf() {
+          return "a method";
+        }
+        toString() {
+          return "its own";
+        }
+      },
+    };
+  });
+  await run("start");
+  assert.equal((await call("inherited")).answer, "inherited");
+  assert.equal((await call("onlyIf")).answer, "a method");
+  assert.equal((await call("toString")).answer, "its own");
+  await call("once");
+  const refused = { name: "TypeError", message: /^no such method: Cart has no .* that can be called$/ };
+  const names = [
+    "constructor", "onMessage", "onStart", "onUpgrade", "#hidden", "make", "getter", "field", "hasOwnProperty",
+    "valueOf", "__proto__",
+    "__defineGetter__", "missing", "", "once.call", 5, null, ["inherited"], "x".repeat(10_000),
+  ];
+  const { methodOf } = await import(`../src/workers/classes.js${native.world}`);
+  for (const name of names) assert.throws(() => methodOf(object, "Cart", name), refused, String(name).slice(0, 40));
+  await assert.rejects(call("missing"), refused);
+});
+
+test("calls of other workers are sent, and their answers go on where they were awaited", async () => {
+  const { native, run, call, encode } = await component(({ worker, workers }) => ({
+    Cart: class Cart extends worker.Worker {
+      async order(sku) {
+        const stock = workers.get("Stock", "all");
+        const [left, note] = await Promise.all([stock.take(sku, 1), stock.send({ sku })]);
+        this.left = left;
+        try {
+          await workers.get(Cart, "b").fail();
+        } catch (error) {
+          return [left, note, error.name, error.message, error instanceof RangeError];
+        }
+      }
+    },
+  }));
+  await run("start");
+  const first = await call("order", "A1");
+  assert.deepEqual([first.state, first.id, first.answer], ["waiting", "2", null]);
+  assert.deepEqual(first.sends, [
+    { call: 1, class: "Stock", name: "all", method: "take", value: ["A1", 1] },
+    { call: 2, class: "Stock", name: "all", method: null, value: { sku: "A1" } },
+  ]);
+  await assert.rejects(call("order", "B1"), /the worker Cart a waits in the turn 2, and takes no call/);
+  const second = await run("reply", { id: "2", call: 2, value: encode("noted") });
+  assert.deepEqual([second.state, second.sends], ["waiting", []]);
+  assert.equal(native.turn[2], true);
+  const third = await run("reply", { id: "2", call: 1, value: encode(new Map([["A1", 4]])) });
+  assert.deepEqual(third.sends, [{ call: 3, class: "Cart", name: "b", method: "fail", value: [] }]);
+  const last = await run("reply", { id: "2", call: 3, error: { name: "RangeError", message: "too many" } });
+  assert.deepEqual([last.state, last.id], ["done", "2"]);
+  assert.deepEqual(last.answer, [new Map([["A1", 4]]), "noted", "RangeError", "too many", true]);
+  // An answer that comes again changes nothing, and one that nobody awaits does not fail the turn.
+  const late = await run("reply", { id: "2", call: 3, value: encode(1) });
+  assert.deepEqual(late, { state: "done", id: "2", answer: null, ...quiet });
+  assert.equal(native.turn[2], false);
+});
+
+test("an exception that answers a call of a handler which is done does not fail what runs now", async () => {
+  const { native, run, call, encode } = await component(({ worker, workers }) => ({
+    Cart: class extends worker.Worker {
+      forget() {
+        workers.get("Cart", "b").first().catch(() => {});
+      }
+      async wait() {
+        return workers.get("Cart", "b").second();
+      }
+    },
+  }));
+  await run("start");
+  assert.equal((await call("forget")).state, "done");
+  assert.equal((await call("wait")).state, "waiting");
+  const first = await run("reply", { id: "2", call: 1, error: { name: "Error", message: "no" } });
+  assert.deepEqual([first.state, first.id, native.turn[2]], ["waiting", "3", false]);
+  const second = await run("reply", { id: "3", call: 2, value: encode(5) });
+  assert.deepEqual([second.state, second.answer, native.turn[2]], ["done", 5, true]);
+});
+
+test("an answer that nobody can read rejects the call", async () => {
+  const { run, call } = await component(({ worker, workers }) => ({
+    Cart: class extends worker.Worker {
+      ask = workers.get("Cart", "b");
+      one() {
+        return this.ask.two().catch((error) => error.message);
+      }
+    },
+  }));
+  await run("start");
+  await call("one");
+  assert.match((await run("reply", { id: "2", call: 1, value: "[7]" })).answer, /^the text is not a structured clone/);
+});
+
+test("errors of names that are not the language's come as they were called", async () => {
+  const { run, call } = await component(({ worker, workers }) => ({
+    Cart: class extends worker.Worker {
+      one = () => workers.get("Cart", "b").two();
+      async ask() {
+        const { constructor, name, message, ...own } = await this.one().catch((error) => error);
+        return [name, message, constructor === Error, Object.keys(own)];
+      }
+    },
+  }));
+  await run("start");
+  await call("ask");
+  const { answer } = await run("reply", { id: "2", call: 1, error: { name: "never-settles", message: "it waits" } });
+  assert.deepEqual(answer, ["never-settles", "it waits", true, []]);
+});
+
+test("references are no values, and what the language asks of them is no call", async () => {
+  const { run, call } = await component(({ worker, workers }) => ({
+    Cart: class extends worker.Worker {
+      other = workers.get("Cart", "b");
+      async await() {
+        const same = (await this.other) === this.other;
+        return [same, JSON.stringify(this.other), `${this.other}`, typeof this.other.then, typeof this.other.anything];
+      }
+      give() {
+        return { other: this.other };
+      }
+    },
+  }));
+  await run("start");
+  const { answer, sends } = await call("await");
+  assert.deepEqual([answer, sends], [[true, "{}", "[object Object]", "undefined", "function"], []]);
+  const message = "a reference to a worker cannot be cloned: it is the answer.other";
+  await assert.rejects(call("give"), { name: "DataCloneError", message });
+});
+
+test("workers.get takes a class that is exported, or a name", async () => {
+  const { workers, run, call } = await component(({ worker, workers }) => {
+    class Lost extends worker.Worker {}
+    return {
+      Cart: class extends worker.Worker {
+        lost() {
+          return workers.get(Lost, "b").x();
+        }
+        plain() {
+          return workers.get(class {}, "b").x();
+        }
+      },
+    };
+  });
+  await run("start");
+  await assert.rejects(call("lost"), /the class Lost is not a named export of the entry module/);
+  for (const target of [undefined, 5, {}, ""]) assert.throws(() => workers.get(target, "a"), TypeError);
+  for (const name of ["", 5, "x".repeat(257)]) assert.throws(() => workers.get("Cart", name), TypeError);
+});
+
+test("outside of a worker's turn calls and alarms say who can use them", async () => {
+  const { worker, workers } = await component(({ worker }) => ({ Cart: class extends worker.Worker {} }));
+  const only = /is for service workers, in a turn of theirs: in this version neither the top level nor the handlers/;
+  await assert.rejects(workers.get("Cart", "a").add(1), only);
+  await assert.rejects(workers.get("Cart", "a").send(1), only);
+  assert.throws(() => worker.after(1, "x"), only);
+  assert.throws(() => worker.cancel("x"), only);
+  assert.throws(() => worker.emit("x"), only);
+  assert.equal(worker.name, undefined);
+});
+
+test("alarms are set and cleared by name, and are due by the worker's own time", async () => {
+  const { run, call, native } = await component(({ worker }) => ({
+    Cart: class extends worker.Worker {
+      alarms = [];
+      onAlarm(alarm) {
+        this.alarms.push(alarm);
+      }
+      after(...args) {
+        worker.after(...args);
+      }
+      cancel(name) {
+        return worker.cancel(name);
+      }
+      seen() {
+        return this.alarms;
+      }
+    },
+  }));
+  await run("start");
+  const { timers } = await call("after", 60_000, "expire");
+  assert.deepEqual(timers.alarm, [{ name: "expire", at: NOW + 2_000 + 60_000 }]);
+  assert.deepEqual((await call("after", 0.5, "expire")).timers.alarm, [{ name: "expire", at: NOW + 3_001 }]);
+  const cleared = await call("cancel", "expire");
+  assert.deepEqual([cleared.answer, cleared.timers.alarm], [true, [{ name: "expire", at: null }]]);
+  const again = await call("cancel", "expire");
+  assert.deepEqual([again.answer, again.timers.alarm], [false, []]);
+  await call("after", 0, "now");
+  await run("alarm", { alarm: { name: "now", at: NOW + 6_000 } });
+  assert.deepEqual((await call("seen")).answer, [{ name: "now", at: NOW + 6_000 }]);
+  assert.equal((await call("cancel", "now")).answer, false);
+  assert.deepEqual(native.turn.slice(0, 2), [NOW + 9_000, 8_000]);
+  const refused = async (error, ...args) => assert.rejects((await alarmed()).call("after", ...args), error);
+  for (const wrong of [-1, NaN, Infinity, "5", undefined, 9e15]) await refused(RangeError, wrong, "x");
+  for (const wrong of ["", undefined, 5]) await refused(TypeError, 1, wrong);
+});
+
+/** A worker whose methods set alarms, send and emit. */
+async function alarmed() {
+  const made = await component(({ worker, workers }) => ({
+    Cart: class extends worker.Worker {
+      after(...args) {
+        worker.after(...args);
+      }
+      many(count, what) {
+        for (let at = 0; at < count; at += 1) {
+          if (what === "alarms") worker.after(1, `${at}`);
+          if (what === "events") worker.emit("event", at);
+          if (what === "sends") workers.get("Cart", "b").add(at).catch((error) => (this.error = error));
+        }
+        return "done";
+      }
+      long(count) {
+        for (let at = 0; at < count; at += 1) worker.emit("event", "x".repeat(1_000_000));
+      }
+      error() {
+        return this.error;
+      }
+    },
+  }));
+  await made.run("start");
+  return made;
+}
+
+test("a turn has a limit on what it sets and sends", async () => {
+  for (const what of ["alarms", "events"]) {
+    assert.equal((await (await alarmed()).call("many", 1_000, what)).answer, "done");
+    await assert.rejects((await alarmed()).call("many", 1_001, what), { name: "RangeError", message: /1000/ });
+  }
+  const sends = await (await alarmed()).call("many", 1_001, "sends");
+  assert.equal(sends.sends.length, 1_000);
+  assert.equal((await (await alarmed()).call("long", 8)).emitted.length, 8);
+  await assert.rejects((await alarmed()).call("long", 9), { name: "RangeError", message: /8388608/ });
+});
+
+test("a worker may have many calls without an answer, but not endlessly many", async () => {
+  const { call } = await alarmed();
+  for (let turn = 0; turn < 10; turn += 1) await call("many", 1_000, "sends");
+  const over = await call("many", 1, "sends");
+  assert.deepEqual(over.sends, []);
+  assert.match((await call("error")).answer.message, /^10000 calls of other workers have no answer yet/);
+});
+
+test("what a handler awaits decides how its turn ends", async () => {
+  let fire;
+  const make = () => component(({ worker }) => ({
+    Cart: class extends worker.Worker {
+      async timer() {
+        await new Promise((resolve) => (fire = resolve));
+        return "fired";
+      }
+      async never() {
+        await new Promise(() => {});
+      }
+      async fails() {
+        throw new RangeError("no");
+      }
+      uncloneable() {
+        return () => {};
+      }
+    },
+  }));
+  const { native, run, call } = await make();
+  await run("start");
+  native.timers = 1;
+  assert.equal((await call("timer")).state, "waiting");
+  native.fireTimer = (timer) => {
+    assert.equal(timer, 7);
+    native.timers = 0;
+    fire();
+  };
+  const { state, id, answer } = await run("timer", { id: "9", timer: 7 });
+  assert.deepEqual([state, id, answer], ["done", "2", "fired"]);
+  for (const [method, error] of [
+    ["never", { message: "never-settles" }],
+    ["fails", { name: "RangeError", message: "no" }],
+    ["uncloneable", { name: "DataCloneError" }],
+  ]) {
+    const fresh = await make();
+    await fresh.run("start");
+    await assert.rejects(fresh.call(method), error);
+  }
+});
+
+test("events of a worker are told with their values", async () => {
+  const { run, call } = await component(({ worker }) => ({
+    Cart: class extends worker.Worker {
+      sell() {
+        worker.emit("sold", new Set([1]));
+        worker.emit("empty");
+      }
+    },
+  }));
+  await run("start");
+  const { emitted } = await call("sell");
+  assert.deepEqual(emitted, [{ event: "sold", value: new Set([1]) }, { event: "empty", value: undefined }]);
+});
+
+test("configuration is read anew in each turn", async () => {
+  const { native, run, call } = await component(({ worker }) => ({
+    Cart: class extends worker.Worker {
+      async greeting() {
+        return native.config.require("GREETING");
+      }
+    },
+  }));
+  native.config = (await import(`../src/capabilities/config.js${native.world}`)).config;
+  await run("start");
+  assert.equal((await call("greeting")).answer, "hello");
+  native.configGet = () => "goodbye";
+  assert.equal((await call("greeting")).answer, "goodbye");
+});
+
+test("turns that do not fit the worker are refused", async () => {
+  const make = () => component(({ worker }) => ({ Cart: class extends worker.Worker {} }));
+  const { run, call, encode } = await make();
+  await assert.rejects(call("add"), /the worker Cart a was not started/);
+  await assert.rejects((await make()).run("start", { class: "Other" }), /the component exports no worker class Other/);
+  await assert.rejects((await make()).run("start", { name: "" }), TypeError);
+  await run("start");
+  await assert.rejects(run("start"), /was started already/);
+  await assert.rejects(run("stop", { name: "b" }), /this is the worker Cart a, not Cart b/);
+  await assert.rejects(run("constructor"), /a turn of an unknown kind: constructor/);
+  await assert.rejects(run("message", { message: encode(1) }), /the worker class Cart has no onMessage/);
+});
+
+test("a default export that is a worker is a mistake", async () => {
+  const made = component(({ worker }) => ({ default: class extends worker.Worker {} }));
+  await assert.rejects(made, /must be a named export/);
+});

@@ -1,0 +1,229 @@
+//! The instance of one worker: nobody else's, and kept between turns with the heap that these left.
+//!
+//! What a turn wrote is *kept* or *undone*. The heap as of the last turn that was kept is also there as a difference to
+//! the image, so the instance can go at any time: the next turn begins in a new one, which gets that heap.
+
+use super::instance::{Handler, Instance, Template};
+use super::pool::{DropReason, InstancePool};
+use crate::error::Error;
+use crate::execution::ExecutionHandle;
+use crate::instance::InstanceState;
+use crate::memory::{ChangedPage, Difference, PAGE_BYTES};
+use parking_lot::{Mutex, MutexGuard};
+use std::sync::Arc;
+
+/// Where the instance of an execution comes from, and where it goes.
+pub(crate) enum InstanceSource<H: Handler> {
+    /// The instances of its component.
+    Pool(Arc<InstancePool<H>>),
+    /// Its worker.
+    Worker(Arc<DurableInstance<H>>),
+}
+
+impl<H: Handler> InstanceSource<H> {
+    /// The parts of which its instances are made.
+    pub(crate) fn template(&self) -> &Template<H> {
+        match self {
+            Self::Pool(pool) => pool.template(),
+            Self::Worker(worker) => worker.pool.template(),
+        }
+    }
+
+    /// An instance for an execution.
+    ///
+    /// # Errors
+    /// `overloaded`, if the host has no room for one.
+    pub(crate) fn take(&self, state: InstanceState) -> Result<Instance<H>, Error> {
+        match self {
+            Self::Pool(pool) => pool.take(state),
+            Self::Worker(worker) => worker.take(state),
+        }
+    }
+
+    /// Takes an instance whose execution is over, and whether its handler returned.
+    pub(crate) fn give_back(&self, instance: Instance<H>, returned: bool, running: &ExecutionHandle) {
+        match self {
+            Self::Pool(pool) => pool.give_back(instance, returned, running),
+            Self::Worker(worker) => worker.give_back(instance, returned, running),
+        }
+    }
+}
+
+/// The instance of a worker, and its heap.
+pub(crate) struct DurableInstance<H: Handler> {
+    /// What makes its instances. They never wait there.
+    pool: Arc<InstancePool<H>>,
+    /// Bytes at the beginning of the memory that hold nothing between turns: the engine's stack.
+    stack_bytes: usize,
+    state: Mutex<DurableState<H>>,
+}
+
+struct DurableState<H> {
+    /// None before the first turn, while a turn runs, and after one that ended badly.
+    instance: Option<Instance<H>>,
+    /// The heap as of the last turn that was kept.
+    heap: Arc<Difference>,
+    /// Whether a turn ended since then.
+    is_pending: bool,
+    /// The pages that it changed, once they were asked for.
+    changed: Option<Vec<ChangedPage>>,
+    /// Whether it left handles to host resources.
+    has_handles: bool,
+}
+
+/// What a worker's turns changed.
+pub(crate) struct KeptTurn {
+    /// Bytes of the memory.
+    pub(crate) len: usize,
+    /// The pages that are not as they were.
+    pub(crate) pages: Vec<ChangedPage>,
+}
+
+impl<H: Handler> DurableInstance<H> {
+    /// With this heap, and no instance yet.
+    pub(crate) fn new(pool: &Arc<InstancePool<H>>, stack_bytes: usize, heap: Arc<Difference>) -> Arc<Self> {
+        let state = DurableState { instance: None, heap, is_pending: false, changed: None, has_handles: false };
+        Arc::new(Self { pool: Arc::clone(pool), stack_bytes, state: Mutex::new(state) })
+    }
+
+    fn state(&self) -> MutexGuard<'_, DurableState<H>> {
+        self.state.lock() // whole after every operation
+    }
+
+    /// The instance for a turn: that of the former turns, or a new one that begins with the heap.
+    fn take(&self, state: InstanceState) -> Result<Instance<H>, Error> {
+        let (kept, heap) = {
+            let mut durable = self.state();
+            (durable.instance.take(), Arc::clone(&durable.heap))
+        };
+        if let Some(mut instance) = kept {
+            self.pool.resume(&mut instance, state);
+            return Ok(instance);
+        }
+        let mut instance = self.pool.create(state)?;
+        instance.heap = Some(heap);
+        Ok(instance)
+    }
+
+    /// Takes the instance after a turn. One that did not return is discarded, and with it what it wrote.
+    fn give_back(&self, mut instance: Instance<H>, returned: bool, running: &ExecutionHandle) {
+        if !returned || instance.slot.is_none() {
+            self.pool.count_drop(DropReason::Failed);
+            return self.pool.discard(instance, Some(running));
+        }
+        let state = instance.store.data_mut();
+        let has_handles = !state.table.is_empty();
+        // Between turns nothing of the host is held.
+        state.retire();
+        instance.usage = instance.store.data().limiter.usage();
+        if let Some(stack) = &instance.stack {
+            // SAFETY: the guest has returned, and its store is ours.
+            unsafe { stack.trim() };
+        }
+        let mut durable = self.state();
+        durable.instance = Some(instance);
+        durable.has_handles = has_handles;
+        durable.is_pending = true;
+        durable.changed = None;
+    }
+
+    /// The pages that the last turn changed.
+    fn take_changed(&self, durable: &mut DurableState<H>) -> Vec<ChangedPage> {
+        if let Some(changed) = durable.changed.take() {
+            return changed;
+        }
+        let slot = durable.instance.as_ref().and_then(|instance| instance.slot.as_ref());
+        // SAFETY: the guest has returned, and the instance is here, where nobody runs it.
+        slot.map_or_else(Vec::new, |slot| unsafe { slot.changes(self.stack_bytes, &durable.heap) })
+    }
+
+    /// Bytes of the pages that the last turn changed; 0 if there was none since the heap was kept.
+    pub(crate) fn changed_bytes(&self) -> usize {
+        let mut durable = self.state();
+        if !durable.is_pending {
+            return 0;
+        }
+        let changed = self.take_changed(&mut durable);
+        let bytes = changed.iter().filter(|(_, page)| page.is_some()).count() * PAGE_BYTES;
+        durable.changed = Some(changed);
+        bytes
+    }
+
+    /// Makes what the last turn wrote part of the heap; what that was, or nothing if there was no turn since.
+    ///
+    /// A turn that left handles to host resources takes its instance with it: the resources are gone, but wasmtime's
+    /// tables have the handles for ever, and a worker that is restored has none.
+    pub(crate) fn keep(&self) -> Option<KeptTurn> {
+        let mut durable = self.state();
+        if !std::mem::take(&mut durable.is_pending) {
+            return None;
+        }
+        let pages = self.take_changed(&mut durable);
+        let len = durable.instance.as_ref()?.slot.as_ref()?.len();
+        Arc::make_mut(&mut durable.heap).apply(len, pages.iter().cloned());
+        let dropped = if durable.has_handles { durable.instance.take() } else { None };
+        drop(durable);
+        if let Some(instance) = dropped {
+            self.pool.count_drop(DropReason::Handles);
+            self.pool.discard(instance, None);
+        }
+        Some(KeptTurn { len, pages })
+    }
+
+    /// Undoes what the last turn wrote, if there was one since the heap was kept: in place, or by dropping the instance
+    /// if that cannot be.
+    pub(crate) fn undo(&self) {
+        let mut durable = self.state();
+        if !std::mem::take(&mut durable.is_pending) {
+            return;
+        }
+        durable.changed = None;
+        let Some(slot) = durable.instance.as_ref().and_then(|instance| instance.slot.clone()) else { return };
+        let reason = if durable.has_handles {
+            DropReason::Handles
+        } else {
+            // SAFETY: the guest has returned, and the instance is here, where nobody runs it.
+            if unsafe { slot.undo(self.stack_bytes, &durable.heap) } {
+                return;
+            }
+            DropReason::Grown
+        };
+        drop(slot);
+        let dropped = durable.instance.take();
+        drop(durable);
+        if let Some(instance) = dropped {
+            self.pool.count_drop(reason);
+            self.pool.discard(instance, None);
+        }
+    }
+
+    /// The heap as of the last turn that was kept.
+    pub(crate) fn heap(&self) -> Arc<Difference> {
+        Arc::clone(&self.state().heap)
+    }
+
+    /// Bytes of memory for the instance, as of the last turn that was kept or undone, and for the pages of the heap.
+    pub(crate) fn bytes(&self) -> usize {
+        let durable = self.state();
+        durable.instance.as_ref().map_or(0, Instance::bytes) + durable.heap.pages().len() * PAGE_BYTES
+    }
+
+    /// Drops the instance, and what a turn wrote that was not kept. The next turn begins in a new one.
+    pub(crate) fn release(&self) {
+        let dropped = {
+            let mut durable = self.state();
+            durable.is_pending = false;
+            durable.changed = None;
+            durable.instance.take()
+        };
+        if let Some(instance) = dropped {
+            self.pool.discard(instance, None);
+        }
+    }
+}
+
+impl<H: Handler> Drop for DurableInstance<H> {
+    fn drop(&mut self) {
+        self.release();
+    }
+}

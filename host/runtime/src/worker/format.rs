@@ -1,0 +1,180 @@
+//! Heaps and changes of heaps as bytes. docs/reference/worker-heaps.md describes the format.
+//!
+//! Bytes are checked before they are used: first the checksum over all of them, then each field; nothing is allocated
+//! for a number that was not compared with its bound.
+
+use super::heap::HeapOrigin;
+use crate::error::Error;
+use crate::memory::{PAGE_BYTES, Page};
+use elias_contract::ErrorCode;
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+
+const MAGIC: [u8; 8] = *b"\x89ELHEAP\n";
+const VERSION: u16 = 1;
+const CHECKSUM_BYTES: usize = 32;
+/// Digits of a SHA-256 in hexadecimal.
+const DIGEST_BYTES: usize = 64;
+/// Bytes of a unit in which WebAssembly measures memories.
+const MEMORY_UNIT_BYTES: u64 = 64 << 10;
+/// Bytes of the longest memory that there is.
+const MEMORY_BYTES_MAX: u64 = 4 << 30;
+/// In a page's number: the page has the image's content again. Numbers of pages are far below it.
+const IS_INITIAL: u32 = 1 << 31;
+/// The level at which pages are compressed: quick enough for each commit.
+const ZSTD_LEVEL: i32 = 1;
+
+/// What the bytes are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// A whole heap.
+    Heap = 0,
+    /// A change of a heap.
+    Change = 1,
+}
+
+/// What was read.
+#[derive(Debug)]
+pub(super) struct Content {
+    pub(super) origin: HeapOrigin,
+    pub(super) len: usize,
+    /// The pages; none in place of the content of one that has the image's again.
+    pub(super) pages: BTreeMap<u32, Option<Page>>,
+}
+
+/// Writes pages, which are in the order of their numbers.
+///
+/// # Errors
+/// `internal`, if they cannot be compressed.
+pub(super) fn write<'a>(
+    kind: Kind,
+    origin: &HeapOrigin,
+    len: usize,
+    pages: impl Iterator<Item = (u32, Option<&'a [u8]>)>,
+) -> Result<Vec<u8>, Error> {
+    let (mut numbers, mut content) = (Vec::new(), Vec::new());
+    for (number, page) in pages {
+        numbers.push(if page.is_some() { number } else { number | IS_INITIAL });
+        content.extend_from_slice(page.unwrap_or_default());
+    }
+    let content = zstd::bulk::compress(&content, ZSTD_LEVEL).map_err(|error| {
+        Error::new(ErrorCode::Internal, format!("the pages of a worker's heap cannot be compressed: {error}"))
+    })?;
+    let mut bytes = MAGIC.to_vec();
+    bytes.extend(VERSION.to_le_bytes());
+    bytes.extend((kind as u16).to_le_bytes());
+    for digest in [&origin.component, &origin.engine, &origin.image] {
+        bytes.extend_from_slice(digest.as_bytes());
+    }
+    bytes.extend((len as u64).to_le_bytes());
+    bytes.extend((numbers.len() as u32).to_le_bytes());
+    numbers.iter().for_each(|number| bytes.extend(number.to_le_bytes()));
+    bytes.extend((content.len() as u64).to_le_bytes());
+    bytes.extend(content);
+    let checksum = Sha256::digest(&bytes);
+    bytes.extend_from_slice(&checksum);
+    Ok(bytes)
+}
+
+/// Reads what [`write()`] wrote, of a memory of at most `memory_bytes_max` bytes.
+///
+/// # Errors
+/// `heap-damaged`, `heap-mismatch` for a later version, `out-of-memory` for a longer memory.
+pub(super) fn read(kind: Kind, bytes: &[u8], memory_bytes_max: u64) -> Result<Content, Error> {
+    if !bytes.starts_with(&MAGIC) {
+        return Err(damaged("they do not begin as one"));
+    }
+    let end = bytes.len().saturating_sub(CHECKSUM_BYTES);
+    let (body, checksum) = bytes.split_at(end);
+    if Sha256::digest(body)[..] != *checksum {
+        return Err(damaged("their checksum differs: they were altered or cut short"));
+    }
+    let mut rest = Reader(body.get(MAGIC.len()..).unwrap_or_default());
+    let version = u16::from_le_bytes(rest.array()?);
+    if version != VERSION {
+        let message = format!(
+            "the worker's heap is in version {version} of its format, and this host reads version {VERSION}: use the \
+             release that wrote it, or a later one"
+        );
+        return Err(Error::new(ErrorCode::HeapMismatch, message));
+    }
+    if u16::from_le_bytes(rest.array()?) != kind as u16 {
+        return Err(damaged("a heap was expected and a change is there, or the other way round"));
+    }
+    let origin = HeapOrigin { component: rest.digest()?, engine: rest.digest()?, image: rest.digest()? };
+    let len = u64::from_le_bytes(rest.array()?);
+    if len > memory_bytes_max {
+        let message = format!("the worker's memory has {len} bytes; at most {memory_bytes_max} are allowed");
+        return Err(Error::new(ErrorCode::OutOfMemory, message));
+    }
+    if len > MEMORY_BYTES_MAX || !len.is_multiple_of(MEMORY_UNIT_BYTES) {
+        return Err(damaged("no memory has this length"));
+    }
+    let len = usize::try_from(len).map_err(|_| damaged("no memory has this length"))?;
+    let numbers = rest.numbers(kind, len / PAGE_BYTES)?;
+    let compressed = u64::from_le_bytes(rest.array()?);
+    if compressed != rest.0.len() as u64 {
+        return Err(damaged("the pages do not end where they have to"));
+    }
+    let with_content = numbers.iter().filter(|number| *number & IS_INITIAL == 0).count();
+    let content = zstd::bulk::decompress(rest.0, with_content * PAGE_BYTES)
+        .map_err(|error| damaged(format!("the pages cannot be decompressed: {error}")))?;
+    if content.len() != with_content * PAGE_BYTES {
+        return Err(damaged("pages are missing"));
+    }
+    let mut content = content.chunks_exact(PAGE_BYTES);
+    let pages = numbers.into_iter().map(|number| {
+        let page = if number & IS_INITIAL == 0 { content.next().map(Page::from) } else { None };
+        (number & !IS_INITIAL, page)
+    });
+    Ok(Content { origin, len, pages: pages.collect() })
+}
+
+fn damaged(reason: impl std::fmt::Display) -> Error {
+    Error::new(ErrorCode::HeapDamaged, format!("the bytes are not a worker's heap: {reason}"))
+}
+
+/// What was not read yet.
+struct Reader<'a>(&'a [u8]);
+
+impl<'a> Reader<'a> {
+    fn take(&mut self, bytes: usize) -> Result<&'a [u8], Error> {
+        let (taken, rest) = self.0.split_at_checked(bytes).ok_or_else(|| damaged("they are too short"))?;
+        self.0 = rest;
+        Ok(taken)
+    }
+
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], Error> {
+        self.take(N)?.try_into().map_err(|_| damaged("they are too short"))
+    }
+
+    fn digest(&mut self) -> Result<String, Error> {
+        let digits = self.take(DIGEST_BYTES)?;
+        if !digits.iter().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f')) {
+            return Err(damaged("a digest is not hexadecimal"));
+        }
+        String::from_utf8(digits.to_vec()).map_err(|_| damaged("a digest is not hexadecimal"))
+    }
+
+    /// The numbers of pages, of a memory with so many: each is larger than the one before.
+    fn numbers(&mut self, kind: Kind, pages: usize) -> Result<Vec<u32>, Error> {
+        let count = u32::from_le_bytes(self.array()?) as usize;
+        if count > pages {
+            return Err(damaged("they have more pages than the memory"));
+        }
+        let numbers = self.take(count * size_of::<u32>())?.as_chunks::<4>().0;
+        let numbers: Vec<u32> = numbers.iter().map(|number| u32::from_le_bytes(*number)).collect();
+        let mut beyond = 0;
+        for number in &numbers {
+            let plain = number & !IS_INITIAL;
+            if plain < beyond || plain as usize >= pages {
+                return Err(damaged("the pages are not in order, or not of the memory"));
+            }
+            if kind == Kind::Heap && plain != *number {
+                return Err(damaged("a heap has a page of the image"));
+            }
+            beyond = plain + 1;
+        }
+        Ok(numbers)
+    }
+}
