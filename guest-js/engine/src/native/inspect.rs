@@ -196,7 +196,7 @@ struct Layout {
     indentation: usize,
 }
 
-/// Writes a value as `inspect(value)` shows it on one line. None if it is left to the script; of objects it may be asked
+/// Writes a value as `inspect(value)` shows it. None if it is left to the script; of objects it may be asked
 /// only once [`json_of`] found that they are plain, and so that none is within itself.
 ///
 /// # Safety
@@ -266,7 +266,8 @@ unsafe fn write_array(
         entries.push(entry);
     }
     layout.indentation -= 2;
-    write_line(['[', ']'], &entries, level, layout, out)
+    lay_out(['[', ']'], &entries, level, layout, out);
+    Some(())
 }
 
 unsafe fn write_object(
@@ -306,9 +307,10 @@ unsafe fn write_object(
     layout.indentation -= 2;
     if entries.is_empty() {
         out.push_str("{}");
-        return Some(());
+    } else {
+        lay_out(['{', '}'], &entries, level + 1, layout, out);
     }
-    write_line(['{', '}'], &entries, level + 1, layout, out)
+    Some(())
 }
 
 /// Writes `null`, `true` or `false`; none for any other value.
@@ -424,25 +426,25 @@ fn write_quoted(text: &str, out: &mut String) -> Option<()> {
     Some(())
 }
 
-/// Writes an object on one line. None if it does not fit: lines and columns are the script's.
-fn write_line(
-    [open, close]: [char; 2],
-    entries: &[String],
-    level: usize,
-    layout: &Layout,
-    out: &mut String,
-) -> Option<()> {
+/// On one line if it fits, otherwise an entry a line.
+fn lay_out([open, close]: [char; 2], entries: &[String], level: usize, layout: &Layout, out: &mut String) {
     let beside = 2 * entries.len() + layout.indentation + BESIDE_ENTRIES;
     let length = beside + entries.iter().map(|entry| units(entry)).sum::<usize>();
-    if layout.entered.saturating_sub(level) >= COMPACT || beside + entries.len() > LINE || length > LINE {
-        return None;
-    }
+    let is_one_line = layout.entered.saturating_sub(level) < COMPACT
+        && beside + entries.len() <= LINE
+        && length <= LINE
+        && !entries.iter().any(|entry| entry.contains('\n'));
+    let (first, between, last) = if is_one_line {
+        (" ".to_owned(), ", ".to_owned(), " ".to_owned())
+    } else {
+        let line = format!("\n{}", " ".repeat(layout.indentation));
+        (format!("{line}  "), format!(",{line}  "), line)
+    };
     out.push(open);
     for (at, entry) in entries.iter().enumerate() {
-        out.push_str(if at == 0 { " " } else { ", " });
+        out.push_str(if at == 0 { &first } else { &between });
         out.push_str(entry);
     }
-    out.push(' ');
+    out.push_str(&last);
     out.push(close);
-    Some(())
 }

@@ -1,5 +1,5 @@
-//! The state of objects that no script can see, for `console.log` and `util.inspect`: how a promise was settled, and the
-//! object behind a proxy.
+//! The state of objects that no script can see, for `console.log` and `util.inspect`: how a promise was settled, and
+//! the object behind a proxy.
 
 use javy::quickjs::{Array, Ctx, Function, Object, Result, Value};
 
