@@ -78,7 +78,7 @@ const PLAIN = { id: 17, name: "Ada", tags: ["a", "b"], at: { line: 3, column: 14
 export default {
   call({ seed, times, method }) {
     if (method !== undefined) {
-      for (let left = times; left > 0; left--) console[method]("%s has %d: %o", "Ada", 3, PLAIN, [PLAIN]);
+      for (let left = times; left > 0; left--) console[method]("%s has %d: %O", "Ada", 3, PLAIN, [PLAIN]);
       return;
     }
     state = seed;

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { newWorld, settle } from "./world.mjs";
 
-await newWorld();
+const native = await newWorld();
 
 test("Headers: combine, sort, set-cookie, live iteration", () => {
   const headers = new Headers([["B", " 2 "], ["a", "1"], ["Set-Cookie", "x"], ["b", "3"], ["set-cookie", "y"]]);
@@ -202,6 +202,17 @@ test("events", () => {
   target.removeEventListener("x", listener);
   target.dispatchEvent(new Event("x"));
   assert.deepEqual(seen, [1, 2]);
+});
+
+test("node:events names the listeners of an EventTarget", async () => {
+  const { getEventListeners } = await import(`../src/node/events.js${native.world}`);
+  const target = new EventTarget();
+  const [first, second] = [() => {}, { handleEvent() {} }];
+  target.addEventListener("a", first);
+  target.addEventListener("a", second, { once: true });
+  assert.deepEqual([getEventListeners(target, "a"), getEventListeners(target, "b")], [[first, second], []]);
+  target.dispatchEvent(new Event("a"));
+  assert.deepEqual(getEventListeners(target, "a"), [first]);
 });
 
 test("abort", async () => {

@@ -6,7 +6,7 @@ import { test } from "node:test";
 
 const ours = await import("../src/node/buffer.js?world=buffer");
 
-/** What a value is, without the identity of the two classes. */
+/** The value without the identity of the two classes. */
 function plain(value) {
   if (typeof value === "bigint") return `${value}n`;
   if (value instanceof Uint8Array) return { bytes: [...value], of: value.constructor.name };

@@ -1,6 +1,7 @@
 // The console: formats, levels, and the fields of the structured log.
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { format, formatWithOptions, inspect } from "node:util";
 import { newWorld } from "./world.mjs";
 
 const nodeConsole = console;
@@ -39,6 +40,118 @@ test("values look as they do in Node", () => {
   assert.equal(shown({ a: "x".repeat(50), b: "y".repeat(50) }), `{\n  a: '${"x".repeat(50)}',\n  b: '${"y".repeat(50)}'\n}`);
 });
 
+/** Without frames, which differ: ours have those of this file, and Node cuts what causes share. */
+const withoutFrames = (text) => text.replace(/\n\s+(?:at |\.\.\. \d+ lines matching)[^\n]*/g, "");
+
+test("every kind of value looks as it does in Node", () => {
+  class Point {
+    x = 1;
+    get y() {
+      return 2;
+    }
+  }
+  class Bag extends Map {
+    label = "b";
+  }
+  const cycle = { name: "c" };
+  cycle.list = [cycle];
+  const values = [
+    [1.5, -0, "it's", 'say "it\'s"', "\u0000\u007f\ud800", "x".repeat(100)],
+    ["x".repeat(100), `${"line\n".repeat(30)}`],
+    Array.from({ length: 120 }, (_, at) => at),
+    Array.from({ length: 30 }, (_, at) => `item${at}`),
+    ["日本語", "한국어", "é", "a", "b", "c", "d", "日", "語"],
+    Object.assign([1, , 3], { extra: true }),
+    new Point(),
+    Point,
+    Point.prototype,
+    class extends Point {},
+    Object.assign(() => {}, { a: 1 }),
+    [function* g() {}, async () => {}, async function* ag() {}, Object.setPrototypeOf(function f() {}, null)],
+    new Bag([["k", { v: [1, [2, [3]]] }]]),
+    new (class Tags extends Set {})([1, "a"]),
+    new (class List extends Array {})(1, 2),
+    Object.setPrototypeOf(new Map([[1, 2]]), null),
+    Object.assign(Object.create(null), { a: 1 }),
+    Object.create(Object.create(null)),
+    { [Symbol.toStringTag]: "Tag", a: 1 },
+    new (class X { get [Symbol.toStringTag]() { return "Y"; } })(),
+    cycle,
+    { a: cycle, b: cycle },
+    { $: 1, "a-b": 2, 1: 3, "": 4, é: 5, [Symbol("s t")]: 6, __proto__: null },
+    { get a() { return 1; }, set a(_) {}, get b() { return 1; }, set c(_) {} },
+    new Uint16Array([1, 2]),
+    [new ArrayBuffer(4), new DataView(new ArrayBuffer(2)), new SharedArrayBuffer(1)],
+    [new WeakMap(), new WeakSet()],
+    [new Number(3), new String("ab"), Object(5n), Object(Symbol("q")), new Boolean(false)],
+    Object.assign(new String("ab"), { c: 1 }),
+    [/x/gi, Object.assign(/y/, { z: 1 }), new Date(0), new Date(NaN), new (class D extends Date {})(0)],
+    (function () { return arguments; })(1, { a: 2 }),
+    { a: { b: { c: {} } }, d: { e: { f: [] } }, g: { h: { i: [1] } } },
+    { [inspect.custom]: (depth, options) => `custom ${depth} ${options.compact}` },
+    { [inspect.custom]: () => ({ shown: [1, 2] }) },
+    { inner: { [inspect.custom]: () => "two\nlines" } },
+    [Math, JSON, Symbol("a b"), null, undefined, NaN, 10n],
+    new Array(5),
+    [[[[]]]],
+    { long: "a".repeat(60), other: { nested: ["b".repeat(30), "c".repeat(30)] } },
+  ];
+  for (const value of values) assert.equal(shown(value), format(value));
+  // Node's test runner gives promises properties of its own.
+  const rejected = Promise.reject("why");
+  rejected.catch(() => {});
+  assert.match(shown(Promise.resolve(4)), /^Promise \{\s+4[, ]/);
+  assert.match(shown(new Promise(() => {})), /^Promise \{\s+<pending>[, ]/);
+  assert.match(shown(rejected), /^Promise \{\s+<rejected> 'why'[, ]/);
+});
+
+test("every kind of error looks as it does in Node", () => {
+  class Plain extends Error {}
+  class Wrong extends TypeError {}
+  class Named extends Error {
+    name = "Named";
+    code = "E_NAMED";
+  }
+  const own = new Error("own");
+  own.cause = own;
+  const errors = [
+    new Error("a"),
+    new Error(""),
+    new Plain("p"),
+    new Wrong("w"),
+    new Named("n"),
+    new (class extends Error {})("anonymous"),
+    new Error("a", { cause: new Plain("inner", { cause: { x: 1 } }) }),
+    new Error("a", { cause: undefined }),
+    new AggregateError([new Error("1"), new Wrong("2")], "all"),
+    Object.assign(new Error("a"), { code: 5, extra: { deep: { deeper: { deepest: 1 } } } }),
+    Object.assign(new Error("a"), { stack: "a stack of its own" }),
+    Object.assign(new Error("a"), { stack: undefined }),
+    own,
+    { in: [new Error("nested")] },
+    { a: { b: { c: { d: new Error("too deep") } } } },
+  ];
+  for (const error of errors) assert.equal(withoutFrames(shown(error)), withoutFrames(format(error)));
+});
+
+test("util.inspect takes Node's options", async () => {
+  const ours = (await import(`../src/node/util.js${native.world}`)).default;
+  const value = { b: [1, 2, { c: new Map([["k", { deep: { er: 1 } }]]) }], a: "text", get g() { return { h: 1 }; }, n: 1234567.891 };
+  const hidden = Object.defineProperty({ seen: 1 }, "hidden", { value: [1] });
+  const options = [
+    { depth: 0 }, { depth: null }, { depth: -1 }, { sorted: true }, { sorted: (a, b) => (a < b ? 1 : -1) }, { getters: true },
+    { getters: "set" }, { compact: false }, { compact: true }, { compact: 1 }, { breakLength: 30 }, { breakLength: Infinity },
+    { maxArrayLength: 1 }, { maxStringLength: 2 }, { numericSeparator: true }, { showHidden: true, getters: true },
+  ];
+  for (const given of options) assert.equal(ours.inspect(value, given), inspect(value, given), JSON.stringify(given));
+  assert.equal(ours.inspect(hidden, { showHidden: true }), inspect(hidden, { showHidden: true }));
+  assert.equal(ours.inspect(hidden, true), inspect(hidden, true));
+  const colored = [null, undefined, true, "s", 1, 2n, Symbol("y"), new Date(0), /r/, () => {}, [,], { a: 1 }, new Error("e").message];
+  assert.equal(ours.inspect(colored, { colors: true }), inspect(colored, { colors: true }));
+  assert.equal(ours.formatWithOptions({ depth: 0, colors: true }, "%s %O", 1, value, value), formatWithOptions({ depth: 0, colors: true }, "%s %O", 1, value, value));
+  assert.throws(() => ours.formatWithOptions(5), { code: "ERR_INVALID_ARG_TYPE" });
+});
+
 test("errors come with stack, cause and properties", () => {
   const error = Object.assign(new TypeError("bad", { cause: "why" }), { code: 7 });
   const text = shown(error);
@@ -52,12 +165,41 @@ test("errors come with stack, cause and properties", () => {
 test("what throws when it is looked at does not break the log", () => {
   const { proxy, revoke } = Proxy.revocable({}, {});
   revoke();
-  assert.match(shown(proxy), /cannot be shown/);
+  assert.equal(shown(proxy), "<Revoked Proxy>");
+  const hostile = {
+    get [Symbol.toStringTag]() {
+      throw new Error("no tag");
+    },
+  };
+  assert.equal(shown({ a: [hostile], b: 1 }), "{ a: [ [object that cannot be shown: no tag] ], b: 1 }");
 });
 
 test("format specifiers", () => {
-  assert.equal(shown("%s is %d, %i, %f%% %j %c%o", "x", "4", 4.7, "1.5", { a: 1 }, "css", [1], "rest"), 'x is 4, 4, 1.5% {"a":1} [ 1 ] rest');
+  assert.equal(shown("%s is %d, %i, %f%% %j %c%o", "x", "4", 4.7, "1.5", { a: 1 }, "css", [1], "rest"), 'x is 4, 4, 1.5% {"a":1} [ 1, [length]: 1 ] rest');
   assert.equal(shown("100%", "%s"), "100% %s");
+  class Money {
+    toString() {
+      return "5 EUR";
+    }
+  }
+  const lists = [
+    ["%s %s %s", {}, { a: { b: 1 } }, [1, [2]]],
+    ["%s %s %s %s", new Money(), new (class extends Money {})(), Object.create({ toString: () => "inherited" }), new Date(0)],
+    ["%s %s %s", Object.create(null), class A {}, Symbol("s")],
+    ["%d %d %d %d %d", "", null, {}, 5n, Symbol("s")],
+    ["%i %i %f %f", 1.9, 5n, "1.5x", Symbol("s")],
+    ["%s %s", -0, 123456789012345678901234567890n],
+    ["%o", { f() {} }],
+    ["%O %j", { a: { b: { c: { d: 1 } } } }, { a: [1] }],
+    ["%% %x %s"],
+    ["%%", 1],
+    ["a", "b", { c: 1 }, 5n],
+    [{ a: 1 }, "%s", "b"],
+  ];
+  for (const args of lists) assert.equal(shown(...args), format(...args));
+  const cycle = {};
+  cycle.me = cycle;
+  assert.equal(shown("%j", cycle), "[Circular]");
   assert.equal(shown("%s"), "%s");
 });
 
@@ -85,6 +227,13 @@ test("levels, groups, counters, timers, assert, table", () => {
     logged(() => ours.table([{ a: 1 }, { a: "x" }])),
     "┌─────────┬─────┐\n│ (index) │ a   │\n├─────────┼─────┤\n│ 0       │ 1   │\n│ 1       │ 'x' │\n└─────────┴─────┘",
   );
+});
+
+test("console.table of a Map, a Set, and values among rows", () => {
+  const table = (data, columns) => logged(() => ours.table(data, columns));
+  assert.equal(table(new Set([5])).split("\n")[1], "│ (iteration index) │ Values │");
+  assert.equal(table(new Map([["k", { a: 1 }]])).split("\n")[3], "│ 0                 │ 'k' │ { a: 1 } │");
+  assert.equal(table([{ a: 1, b: 2 }, 3], ["b"]).split("\n")[1], "│ (index) │ b │ Values │");
 });
 
 test("the arguments as JSON: always valid, never large", () => {

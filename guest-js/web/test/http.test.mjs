@@ -6,7 +6,7 @@ import { test } from "node:test";
 
 const { createServer: ourServer } = await import("../src/node/http.js?world=http");
 
-// What each connection has of its own.
+// Fields that differ from connection to connection.
 const TRANSPORT = new Set(["connection", "keep-alive", "transfer-encoding", "date", "content-length"]);
 const shown = (status, headers, body) => ({
   status,

@@ -5,7 +5,7 @@ import { newWorld, settle } from "./world.mjs";
 
 const native = await newWorld();
 
-/** What arrives at a port, as a list that grows. */
+/** The messages that arrive at a port, as a list that grows. */
 function receivedBy(target) {
   const received = [];
   target.onmessage = (event) => received.push(event.data);

@@ -1,5 +1,5 @@
 // A fake of the host functions, made with Node's own web APIs before ours replace them.
-import { MIMEType } from "node:util";
+import { MIMEType, inspect } from "node:util";
 import "./originals.mjs";
 
 const { URL, URLSearchParams, TextEncoder, TextDecoder, setTimeout, setInterval, clearTimeout } = globalThis.originals;
@@ -51,7 +51,7 @@ function nativePairIterators(name, prototype, pairsOf) {
 }
 
 const native = {
-  // What a test sets, and what it looks at.
+  // Inputs that a test sets, and outputs that it looks at.
   incoming: { method: "GET", url: "http://localhost/", headers: [], chunks: [] },
   input: "null",
   handlers: {},
@@ -180,6 +180,21 @@ const native = {
   beginTurn: (...values) => void (native.turn = values),
   fireTimer: () => {},
   suspend: () => void native.calls.push(["suspend"]),
+  /** Node tells no script what is behind a proxy, but that nothing is: Array.isArray throws for a revoked one. */
+  proxyTarget(value) {
+    try {
+      Array.isArray(value);
+      return undefined;
+    } catch {
+      return [null];
+    }
+  },
+  /** Node shows what a promise came to, and gives it to no script: a text stands for it. */
+  promiseState(promise) {
+    const [, state, result] = /^\w+ \{\s+(<\w+>)?\s*([^,}]*)/.exec(inspect(promise));
+    const shown = { [inspect.custom]: () => result.trim() };
+    return [{ "<pending>": "pending", "<rejected>": "rejected" }[state] ?? "fulfilled", shown];
+  },
   environmentAtBuild: () => false,
   builtinModule: () => undefined,
   configKeys: () => ["GREETING"],

@@ -41,6 +41,13 @@ const calls = {
     "it.parse('http://a b')",
     "it.parse('javascript:x', false, true).href",
     "it.fileURLToPath('nonsense')",
+    "it.fileURLToPath({ href: 'file:///a', protocol: 'file:', auth: null })",
+    "it.fileURLToPath('file:///a%20b')",
+    "JSON.stringify(it.parse('https://u:p@h.test:8/p?q=1#f'))",
+    "JSON.stringify(it.parse('/p?q=1', true))",
+    "new it.URL('nope')",
+    "new it.URL('nope', 'http://a:b')",
+    "Object.assign(new it.URL('http://a'), { href: 'nope' })",
   ],
   util: [
     "it.promisify(5)",
@@ -176,12 +183,12 @@ const shown = (value) =>
 
 async function outcome(it, call) {
   try {
-    // What is emitted later has nobody to hear it.
+    // Nobody listens to errors that are emitted later.
     const value = new Function("it", `return ${call};`)(it);
     value?.on?.("error", () => {});
     return await shown(value);
   } catch (error) {
-    return [error.name, error.code];
+    return [error.constructor.name, error.name, error.code, Object.hasOwn(error, "code")];
   }
 }
 

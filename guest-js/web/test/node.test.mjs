@@ -43,6 +43,21 @@ test("path, querystring, punycode, string_decoder", async () => {
   });
 });
 
+test("path.win32: names that browsers send, servers and drives", async () => {
+  const paths = [
+    "C:\\fakepath\\x.jpg", "C:/a/b.c", "a\\b/c.txt", "\\\\server\\share\\f", "\\\\server\\share\\", "//s/h/x", "C:", "C:\\", "C:a", "\\a\\b",
+    "a", "", "..", "..\\..\\a", ".\\a\\.\\b\\..", "C:\\a\\..\\..\\b", "a\\\\b\\\\", ".a", "a.b.", "..a", "/", "C:\\x\\.y\\", "a:b", "x:stream",
+  ];
+  await same("path", ({ win32 }) => {
+    const { basename, dirname, extname, format, isAbsolute, normalize, parse } = win32;
+    const each = paths.map((it) => [normalize(it), isAbsolute(it), dirname(it), basename(it), basename(it, ".jpg"), extname(it), parse(it), format(parse(it))]);
+    const drives = paths.filter((it) => /^[A-Z]:[\\/]/.test(it));
+    const pairs = paths.flatMap((a) => paths.map((b) => win32.join(a, b)));
+    const resolved = drives.flatMap((a) => drives.map((b) => [win32.resolve(a, "x", b), win32.relative(a, b)]));
+    return [each, pairs, resolved, win32.sep, win32.delimiter, win32.toNamespacedPath("C:\\a"), win32.posix.join("a", "b")];
+  });
+});
+
 test("url", async () => {
   await same("url", ({ parse, resolve, format, fileURLToPath, pathToFileURL, urlToHttpOptions }) => [
     { ...parse("http://a:b@host:80/p/a?q=1&q=2#h", true), query: undefined }, resolve("http://a/b/c", "../d?e"),
@@ -149,6 +164,53 @@ test("assert", async () => {
     (it) => it.rejects(Promise.reject(new Error("x")), /x/), (it) => it.strict.equal(1, 1), (it) => it.notDeepStrictEqual([1], ["1"]),
   ];
   for (const run of [...failing, ...holding]) await same("assert", (module) => run(module.default));
+});
+
+test("assert: messages and fields of its errors", async () => {
+  class Own extends Error {}
+  const failing = [
+    (it) => it.strictEqual("a\nb", 2),
+    (it) => it.equal(1, 2),
+    (it) => it.notStrictEqual(NaN, NaN),
+    (it) => it.match("abc", /x/),
+    (it) => it.fail(),
+    (it) => it.ifError(new Own("unwanted")),
+    (it) => it.throws(() => {}),
+    (it) => it.throws(() => { throw new Own("abc"); }, /xyz/),
+    (it) => it.throws(() => { throw new Own("abc"); }, TypeError),
+    (it) => it.throws(() => { throw 5; }, RangeError),
+    (it) => it.throws(() => { throw new Own("abc"); }, (error) => error.message === "other"),
+    (it) => it.throws(() => { throw new Own("abc"); }, function checks() { return "yes"; }),
+    (it) => it.doesNotThrow(() => { throw new Own("abc"); }, "why"),
+    (it) => { throw new it.AssertionError({ actual: 1, expected: 2, operator: "strictEqual" }); },
+    (it) => { throw new it.AssertionError({ message: "given" }); },
+  ];
+  for (const run of failing) {
+    await same("assert", ({ default: it }) => {
+      try {
+        run(it);
+      } catch (error) {
+        return [error.message, error.generatedMessage, error.operator, error.code, Object.keys(error), error.constructor.name];
+      }
+    });
+  }
+});
+
+test("errors that nobody listens to, and values that only look like errors", async () => {
+  await same("events", async (it) => {
+    const emitted = [{ a: 1 }, undefined, null, Symbol("s"), [1]].map((value) => {
+      try {
+        new it.EventEmitter().emit("error", value);
+      } catch (error) {
+        return [error.message, error.code, error.context === value];
+      }
+    });
+    const aborted = it.once(new it.EventEmitter(), "x", { signal: originals.AbortSignal.abort() });
+    return [emitted, await aborted.catch((error) => error.constructor.name)];
+  });
+  await same("util", ({ types }) => [
+    { __proto__: Error.prototype }, new (class extends TypeError {})(), { name: "Error", message: "m" }, null, 5,
+  ].map(types.isNativeError));
 });
 
 test("stream", async () => {

@@ -1,8 +1,8 @@
 // Node's own globals, kept before the modules under test replace them.
-const { URL, URLSearchParams, TextEncoder, TextDecoder, setTimeout, setInterval, clearTimeout } = globalThis;
-globalThis.originals ??= { URL, URLSearchParams, TextEncoder, TextDecoder, setTimeout, setInterval, clearTimeout };
+const { AbortSignal, URL, URLSearchParams, TextEncoder, TextDecoder, setTimeout, setInterval, clearTimeout } = globalThis;
+globalThis.originals ??= { AbortSignal, URL, URLSearchParams, TextEncoder, TextDecoder, setTimeout, setInterval, clearTimeout };
 
-// What our modules take from QuickJS and older versions of Node.js lack.
+// Built-ins that our modules take from QuickJS, and that older versions of Node.js lack.
 const { Buffer, structuredClone } = globalThis;
 if (Uint8Array.fromBase64 === undefined) {
   const bytes = (text, encoding) => Uint8Array.from(Buffer.from(text, encoding));

@@ -1,4 +1,4 @@
-// What a program does to the built-ins must not change what we do with our own values: see src/internal/primordials.js.
+// Changes that a program makes to the built-ins must not change how we treat our own values: see src/internal/primordials.js.
 import assert from "node:assert/strict";
 import { readFileSync, readdirSync } from "node:fs";
 import { test } from "node:test";
@@ -7,7 +7,7 @@ import { index, newWorld } from "./world.mjs";
 const source = new URL("../src/", import.meta.url);
 const core = index.filter((entry) => entry.core).map((entry) => entry.file);
 
-/** What asks built-ins that a program may have changed. */
+/** Code that calls built-ins which a program may have changed. */
 const FORBIDDEN = [
   [/\bfor (?:await )?\((?:const|let) [^;]*? of /, "for of"],
   [/(?<![({,] ?|=> ?)\.\.\.(?!args\b|#?this\.#options)[\w[({]/, "spreading"],

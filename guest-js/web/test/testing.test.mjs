@@ -1,4 +1,4 @@
-// What `elias/test` has for triggers: the component is called as the host calls it, jobs and events are recorded, and run by
+// Triggers in `elias/test`: the component is called as the host calls it, jobs and events are recorded, and run by
 // the clock of the test.
 import assert from "node:assert/strict";
 import { test } from "node:test";

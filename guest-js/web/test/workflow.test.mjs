@@ -11,9 +11,9 @@ class Journal {
   asked = [];
   /** The rows of steps in the component's database, by position. */
   rows = [];
-  /** What became of the transactions. */
+  /** The outcomes of the transactions. */
   ends = [];
-  /** What sleeps and waits answer, by name. */
+  /** The results of sleeps and waits, by name. */
   answers = {};
 
   /** A fresh instance: its module `step`, and whether its run was suspended. */
@@ -172,7 +172,7 @@ test("a failure that the handler went on from is replayed as such", async () => 
   assert.deepEqual(journal.asked, ["flaky", "finish 0", "after", "finish 1"]);
   assert.deepEqual(await journal.run(handler), expected);
   assert.equal(done, 1);
-  // What is no Error is told as one.
+  // A thrown value that is no Error is reported as one.
   const other = new Journal();
   const thrower = async (step) => {
     const error = await step("a", () => { throw "text"; }).catch((error) => error);

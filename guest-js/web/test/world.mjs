@@ -9,7 +9,7 @@ const source = new URL("../src/", import.meta.url);
 export const index = JSON.parse(readFileSync(new URL("index.json", source), "utf8"));
 let worlds = 0;
 
-// What Node.js has itself is not replaced under the tests' feet: see node.test.mjs. Fakes for tests take the place of the real things.
+// Modules that Node.js has itself are not replaced under the tests: see node.test.mjs. Fakes for tests take the place of the real things.
 const isWeb = ({ file }) => !/^(?:vendor\/)?(?:node|testing)\//.test(file);
 
 /**

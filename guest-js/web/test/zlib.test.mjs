@@ -48,7 +48,7 @@ const { default: ours } = await import("../src/node/zlib.js?world=1");
 const DICTIONARY = Buffer.from("the quick brown fox jumps over the lazy dog");
 const TEXT = Buffer.from("the lazy dog jumps over the quick brown fox, and the fox over the dog. ".repeat(40));
 
-/** What a call gives, or how it fails: as Node's documentation has it. */
+/** The result of a call, or how it fails. */
 function outcome(call) {
   try {
     const value = call();

@@ -73,6 +73,32 @@ const builtins = {
   },
 };
 
+// Errors of Node.js are of the classes of JavaScript and have their `code` themselves; packages make a class for each code.
+const nodeErrors = {
+  name: "node-errors",
+  setup(bundler) {
+    bundler.onLoad({ filter: /readable-stream\/lib\/ours\/errors\.js$/ }, ({ path }) => {
+      const source = readFileSync(path, "utf8");
+      const contents = source.replace(
+        /function E\(code, message, Base\) \{[^]*?\n\}\n/,
+        `function E(code, message, Base = Error) {
+          codes[code] = function (...args) {
+            const error = new Base(getMessage(code, message, args));
+            error.code = code;
+            return error;
+          };
+        }\n`,
+      );
+      if (contents === source) throw new Error(`${path} makes its errors in another way than before`);
+      return { contents, loader: "js" };
+    });
+    bundler.onLoad({ filter: /unenv\/dist\/runtime\/node\/internal\/.*\.mjs$/ }, ({ path }) => ({
+      contents: readFileSync(path, "utf8").replace(/class ERR_\w+ extends (\w+) \{/g, "$& static name = $1.name;"),
+      loader: "js",
+    }));
+  },
+};
+
 rmSync(out, { recursive: true, force: true });
 const inputs = new Set();
 for (const entry of entries()) {
@@ -104,7 +130,7 @@ for (const entry of entries()) {
     metafile: true,
     absWorkingDir: here,
     logLevel: "warning",
-    plugins: [builtins, ours],
+    plugins: [builtins, nodeErrors, ours],
   });
   for (const { inputs: files } of Object.values(metafile.outputs)) {
     for (const [file, { bytesInOutput }] of Object.entries(files)) if (bytesInOutput > 0) inputs.add(file);

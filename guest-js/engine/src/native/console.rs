@@ -14,11 +14,6 @@ use std::ffi::c_int;
 /// The console's methods that write their arguments, with their levels.
 const METHODS: [(&str, u32); 5] = [("debug", 1), ("log", 2), ("info", 2), ("warn", 3), ("error", 4)];
 
-/// How deep objects are shown: as they are, after `%s`, and after `%o`.
-const DEPTH: usize = 2;
-const DEPTH_OF_STRING: usize = 0;
-const DEPTH_OF_OBJECT: usize = 4;
-
 /// The script's functions that the natives replace, and call for all that they do not handle.
 static METHOD_FALLBACKS: ValueTable<{ METHODS.len() }> = ValueTable::new();
 
@@ -151,21 +146,21 @@ unsafe fn plain_line<'a>(ctx: Context, arguments: &[RawValue]) -> Option<(Cow<'a
             if at > 0 {
                 message.push(' ');
             }
-            write_text(ctx, argument, DEPTH, &mut message)?;
+            write_text(ctx, argument, &mut message)?;
         }
         Some((Cow::Owned(message), json))
     }
 }
 
 /// Writes a string as it is, and anything else as it is shown.
-unsafe fn write_text(ctx: Context, value: RawValue, depth: usize, out: &mut String) -> Option<()> {
+unsafe fn write_text(ctx: Context, value: RawValue, out: &mut String) -> Option<()> {
     // SAFETY: as for `plain_line`.
     unsafe {
         if qjs::JS_IsString(value) {
             out.push_str(&inspect::text(ctx, value)?);
             return Some(());
         }
-        inspect::write_value(ctx, value, depth, out)
+        inspect::write_value(ctx, value, out)
     }
 }
 
@@ -198,14 +193,15 @@ unsafe fn substitute_all(ctx: Context, format: &str, values: &[RawValue], out: &
     Some(used)
 }
 
-/// Writes the value for a specifier.
+/// Writes the value for a specifier. None for objects after `%s`, which may have a text of their own, and after `%o`,
+/// which shows what is hidden.
 unsafe fn substitute(ctx: Context, specifier: u8, value: RawValue, out: &mut String) -> Option<()> {
     // SAFETY: as for `plain_line`.
     unsafe {
         match specifier {
-            b's' => write_text(ctx, value, DEPTH_OF_STRING, out),
-            b'o' => inspect::write_value(ctx, value, DEPTH_OF_OBJECT, out),
-            b'O' => inspect::write_value(ctx, value, DEPTH, out),
+            b's' | b'o' if qjs::JS_IsObject(value) => None,
+            b's' => write_text(ctx, value, out),
+            b'o' | b'O' => inspect::write_value(ctx, value, out),
             b'j' => {
                 if !inspect::write_json(ctx, value, out)? {
                     out.push_str("undefined");
@@ -224,12 +220,13 @@ unsafe fn write_as_number(ctx: Context, specifier: u8, value: RawValue, out: &mu
     unsafe {
         let text = match qjs::JS_VALUE_GET_TAG(value) {
             qjs::JS_TAG_INT => return inspect::write_number(ctx, value, out),
-            qjs::JS_TAG_OBJECT | qjs::JS_TAG_NULL if specifier != b'f' => "NaN",
+            qjs::JS_TAG_NULL if specifier == b'd' => "0",
             qjs::JS_TAG_NULL | qjs::JS_TAG_UNDEFINED => "NaN",
             qjs::JS_TAG_BOOL if specifier != b'd' => "NaN",
             qjs::JS_TAG_BOOL if qjs::JS_VALUE_GET_BOOL(value) => "1",
             qjs::JS_TAG_BOOL => "0",
-            _ if qjs::JS_IsNumber(value) && specifier != b'i' => return inspect::write_number(ctx, value, out),
+            _ if qjs::JS_IsNumber(value) && specifier == b'd' => return inspect::write_value(ctx, value, out),
+            _ if qjs::JS_IsNumber(value) && specifier == b'f' => return inspect::write_number(ctx, value, out),
             _ => return None,
         };
         out.push_str(text);

@@ -11,11 +11,14 @@ use std::cell::Cell;
 use std::ffi::c_int;
 use std::fmt::Write as _;
 
-/// The longest line of an object on one line, in UTF-16 code units as all lengths here.
-const LINE: usize = 72;
-/// Items of a long list that share lines: more than so many, and none longer than this.
-const PACKED_ITEMS_MIN: usize = 6;
-const PACKED_ITEM_MAX: usize = 16;
+/// How deep objects are shown, and how many levels an object on one line may have within it.
+const DEPTH: usize = 2;
+const COMPACT: usize = 3;
+/// The longest line, in UTF-16 code units as all lengths here, and what an object takes of it beside its entries.
+const LINE: usize = 80;
+const BESIDE_ENTRIES: usize = 11;
+/// The items of a longer array stand in columns, which are the script's.
+const LINE_ITEMS_MAX: usize = 6;
 
 /// Items of an array and keys of an object, nesting, and the length of the JSON beyond which it is made by the script.
 const ITEMS_MAX: usize = 100;
@@ -184,17 +187,32 @@ unsafe fn member<'a>(ctx: Context, object: RawValue, at: u32) -> Option<Option<(
     }
 }
 
-/// Writes a value as `inspect(value, depth)` shows it. None if it is left to the script; of objects it may be asked
+/// Where an object is written.
+#[derive(Default)]
+struct Layout {
+    /// The level of the object that was entered last, as the script counts them: from 1.
+    entered: usize,
+    /// Columns before the lines of the object.
+    indentation: usize,
+}
+
+/// Writes a value as `inspect(value)` shows it. None if it is left to the script; of objects it may be asked
 /// only once [`json_of`] found that they are plain, and so that none is within itself.
 ///
 /// # Safety
 /// As for [`json_of`].
-pub(super) unsafe fn write_value(ctx: Context, value: RawValue, depth: usize, out: &mut String) -> Option<()> {
+pub(super) unsafe fn write_value(ctx: Context, value: RawValue, out: &mut String) -> Option<()> {
     // SAFETY: as for the caller.
-    unsafe { write_value_at(ctx, value, depth, 0, out) }
+    unsafe { write_value_at(ctx, value, 0, &mut Layout::default(), out) }
 }
 
-unsafe fn write_value_at(ctx: Context, value: RawValue, depth: usize, level: usize, out: &mut String) -> Option<()> {
+unsafe fn write_value_at(
+    ctx: Context,
+    value: RawValue,
+    level: usize,
+    layout: &mut Layout,
+    out: &mut String,
+) -> Option<()> {
     // SAFETY: as for `write_value`.
     unsafe {
         match qjs::JS_VALUE_GET_TAG(value) {
@@ -204,14 +222,15 @@ unsafe fn write_value_at(ctx: Context, value: RawValue, depth: usize, level: usi
                 if text.len() > QUOTED_BYTES_MAX {
                     return None;
                 }
-                write_quoted(&text, out);
+                write_quoted(&text, out)?;
             }
             qjs::JS_TAG_OBJECT => {
                 let mut count = 0;
                 match elias_kind(ctx, value, &raw mut count) {
-                    LITERAL => write_object(ctx, value, count, depth, level, out)?,
-                    LIST if level > depth => out.push_str("[Array]"),
-                    LIST => write_array(ctx, raw::items(ctx, value)?, depth, level, out)?,
+                    LITERAL => write_object(ctx, value, count, level, layout, out)?,
+                    LIST if count == 0 => out.push_str("[]"),
+                    LIST if level > DEPTH => out.push_str("[Array]"),
+                    LIST => write_array(ctx, raw::items(ctx, value)?, level + 1, layout, out)?,
                     _ => return None,
                 }
             }
@@ -227,15 +246,27 @@ unsafe fn write_value_at(ctx: Context, value: RawValue, depth: usize, level: usi
     }
 }
 
-unsafe fn write_array(ctx: Context, items: &[RawValue], depth: usize, level: usize, out: &mut String) -> Option<()> {
+unsafe fn write_array(
+    ctx: Context,
+    items: &[RawValue],
+    level: usize,
+    layout: &mut Layout,
+    out: &mut String,
+) -> Option<()> {
+    if items.len() > LINE_ITEMS_MAX {
+        return None;
+    }
+    layout.entered = level;
     let mut entries = Vec::with_capacity(items.len());
+    layout.indentation += 2;
     for &item in items {
         let mut entry = String::new();
         // SAFETY: as for `write_value`.
-        unsafe { write_value_at(ctx, item, depth, level + 1, &mut entry) }?;
+        unsafe { write_value_at(ctx, item, level, layout, &mut entry) }?;
         entries.push(entry);
     }
-    lay_out(['[', ']'], &entries, true, out);
+    layout.indentation -= 2;
+    lay_out(['[', ']'], &entries, level, layout, out);
     Some(())
 }
 
@@ -243,32 +274,42 @@ unsafe fn write_object(
     ctx: Context,
     object: RawValue,
     count: u32,
-    depth: usize,
     level: usize,
+    layout: &mut Layout,
     out: &mut String,
 ) -> Option<()> {
     let mut entries = Vec::with_capacity(count as usize);
+    layout.indentation += 2;
     // SAFETY: as for `write_value`.
     unsafe {
         for at in 0..count {
             let Some((name, value)) = member(ctx, object, at)? else { continue };
             // An empty one is shown however deep it is.
-            if level > depth {
+            if level > DEPTH {
+                layout.indentation -= 2;
                 out.push_str("[Object]");
                 return Some(());
+            }
+            if entries.is_empty() {
+                layout.entered = level + 1;
             }
             let mut entry = String::new();
             if is_identifier(&name) {
                 entry.push_str(&name);
             } else {
-                write_quoted(&name, &mut entry);
+                write_quoted(&name, &mut entry)?;
             }
             entry.push_str(": ");
-            write_value_at(ctx, value, depth, level + 1, &mut entry)?;
+            write_value_at(ctx, value, level + 1, layout, &mut entry)?;
             entries.push(entry);
         }
     }
-    lay_out(['{', '}'], &entries, false, out);
+    layout.indentation -= 2;
+    if entries.is_empty() {
+        out.push_str("{}");
+    } else {
+        lay_out(['{', '}'], &entries, level + 1, layout, out);
+    }
     Some(())
 }
 
@@ -328,7 +369,7 @@ fn units(text: &str) -> usize {
 
 /// Whether a key needs no quotes.
 fn is_identifier(key: &str) -> bool {
-    let is_part = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'$';
+    let is_part = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
     key.bytes().next().is_some_and(|first| !first.is_ascii_digit()) && key.bytes().all(is_part)
 }
 
@@ -361,59 +402,49 @@ fn write_json_string(text: &str, out: &mut String) {
     out.push('"');
 }
 
-/// Writes a string with the first kind of quote that needs no escaping.
-fn write_quoted(text: &str, out: &mut String) {
+/// Writes a string with the first kind of quote that needs no escaping. None for one with control characters, or with
+/// what a template would have in braces.
+fn write_quoted(text: &str, out: &mut String) -> Option<()> {
+    if text.chars().any(char::is_control) {
+        return None;
+    }
     let has = |quote: char| text.contains(quote);
     let quote = match (has('\''), has('"'), has('`')) {
         (false, ..) | (true, true, true) => '\'',
         (true, false, _) => '"',
+        (true, true, false) if text.contains("${") => return None,
         (true, true, false) => '`',
     };
     out.push(quote);
     for character in text.chars() {
-        if character == quote {
+        if character == quote || character == '\\' {
             out.push('\\');
         }
-        if !write_escape(character, out) {
-            out.push(character);
-        }
+        out.push(character);
     }
     out.push(quote);
+    Some(())
 }
 
-/// On one line if it fits, otherwise an entry a line; short items of a long list share lines.
-fn lay_out([open, close]: [char; 2], entries: &[String], packed: bool, out: &mut String) {
-    const SEPARATOR: &str = "\n  ";
+/// On one line if it fits, otherwise an entry a line.
+fn lay_out([open, close]: [char; 2], entries: &[String], level: usize, layout: &Layout, out: &mut String) {
+    let beside = 2 * entries.len() + layout.indentation + BESIDE_ENTRIES;
+    let length = beside + entries.iter().map(|entry| units(entry)).sum::<usize>();
+    let is_one_line = layout.entered.saturating_sub(level) < COMPACT
+        && beside + entries.len() <= LINE
+        && length <= LINE
+        && !entries.iter().any(|entry| entry.contains('\n'));
+    let (first, between, last) = if is_one_line {
+        (" ".to_owned(), ", ".to_owned(), " ".to_owned())
+    } else {
+        let line = format!("\n{}", " ".repeat(layout.indentation));
+        (format!("{line}  "), format!(",{line}  "), line)
+    };
     out.push(open);
-    if entries.is_empty() {
-        out.push(close);
-        return;
+    for (at, entry) in entries.iter().enumerate() {
+        out.push_str(if at == 0 { &first } else { &between });
+        out.push_str(entry);
     }
-    let lengths: Vec<usize> = entries.iter().map(|entry| units(entry)).collect();
-    let length = 1 + lengths.iter().map(|length| length + 2).sum::<usize>();
-    if length <= LINE && !entries.iter().any(|entry| entry.contains('\n')) {
-        for (at, entry) in entries.iter().enumerate() {
-            out.push_str(if at == 0 { " " } else { ", " });
-            out.push_str(entry);
-        }
-        out.push(' ');
-        out.push(close);
-        return;
-    }
-    let is_packed =
-        packed && entries.len() > PACKED_ITEMS_MIN && lengths.iter().all(|length| *length <= PACKED_ITEM_MAX);
-    let mut line = 0;
-    for (at, (entry, length)) in entries.iter().zip(lengths).enumerate() {
-        if at > 0 && is_packed && line + length + 2 <= LINE {
-            out.push_str(", ");
-            line += length + 2;
-        } else {
-            out.push_str(if at == 0 { "" } else { "," });
-            out.push_str(SEPARATOR);
-            line = length;
-        }
-        out.push_str(&entry.replace('\n', SEPARATOR));
-    }
-    out.push('\n');
+    out.push_str(&last);
     out.push(close);
 }

@@ -27,6 +27,7 @@ mod jobs;
 mod message;
 mod mime;
 mod multipart;
+mod object_state;
 mod pair_iterator;
 pub(crate) mod random;
 mod raw;
@@ -70,6 +71,7 @@ impl ModuleDef for Native {
         let native = Object::new(ctx.clone())?;
         for add in [
             console::add,
+            object_state::add,
             timers::add,
             uncaught::add,
             text::add,

@@ -39,7 +39,7 @@ function resultJson(name, result) {
   });
 }
 
-/** What is recorded of an error: as much as a handler looks at to decide how it goes on. */
+/** The record of an error: as much as a handler looks at to decide how it goes on. */
 function describeError(error) {
   if (!(error instanceof Error)) return { name: "Error", message: `thrown: ${String(error)}` };
   return { name: `${error.name}`, message: `${error.message}`, code: typeof error.code === "string" ? error.code : undefined };
@@ -58,7 +58,7 @@ function outcomeOf(name, result) {
   return json === undefined ? "{}" : `{"value":${json}}`;
 }
 
-/** What a step returned or threw, by its recorded outcome. */
+/** The value that a step returned, or the error that it threw, by its recorded outcome. */
 function replay(json) {
   const outcome = JSON.parse(json);
   if (outcome.error !== undefined) throw recordedError(outcome.error);

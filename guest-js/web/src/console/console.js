@@ -61,8 +61,16 @@ function elapsed(label, args) {
   print(INFO, [`${label}: ${text}`, ...args]);
 }
 
+/** console.table of what is iterated over: its entries by their number. */
+function iterationTable(names, rows) {
+  const body = rows.map((row, index) => [`${index}`, ...row.map((it) => inspect(it, { depth: 0 }))]);
+  return drawTable([["(iteration index)", ...names], ...body]);
+}
+
 /** The rows of console.table: the index and the properties of each item, as texts. */
 function tableOf(data, columns) {
+  if (data instanceof Map) return iterationTable(["Key", "Values"], [...data]);
+  if (data instanceof Set) return iterationTable(["Values"], [...data].map((item) => [item]));
   const names = new Set(columns);
   const rows = [];
   let hasValues = false;
@@ -81,7 +89,7 @@ function tableOf(data, columns) {
   const head = ["(index)", ...names, ...(hasValues ? ["Values"] : [])];
   const body = rows.map(({ index, fields, value = "" }) => [
     index,
-    ...[...names].map((name) => (fields && Object.hasOwn(fields, name) ? inspect(fields[name], 0) : "")),
+    ...[...names].map((name) => (fields && Object.hasOwn(fields, name) ? inspect(fields[name], { depth: 0 }) : "")),
     ...(hasValues ? [value] : []),
   ]);
   return drawTable([head, ...body]);
@@ -121,7 +129,7 @@ const log = {
   countReset(label = undefined) {
     if (!counts.delete(toLabel(label))) print(WARN, [`There is no count "${toLabel(label)}"`]);
   },
-  dir: (item = undefined, options = undefined) => write(INFO, inspect(item, options?.depth ?? 2), [item]),
+  dir: (item = undefined, options = undefined) => write(INFO, inspect(item, { customInspect: false, ...options }), [item]),
   dirxml: (...args) => print(INFO, args),
   group(...args) {
     if (args.length > 0) print(INFO, args);

@@ -2,7 +2,7 @@
 import native from "elias:native";
 import { registry } from "../internal/registry.js";
 import { DOMException } from "../webidl/dom-exception.js";
-import { defineInterface } from "../webidl/interfaces.js";
+import { defineInterface, inspect } from "../webidl/interfaces.js";
 import { Event, EventTarget, defineEventHandler, fire } from "./event-target.js";
 
 let newSignal;
@@ -80,6 +80,10 @@ export class AbortSignal extends EventTarget {
     return this.#reason;
   }
 
+  [inspect]() {
+    return { aborted: this.#aborted };
+  }
+
   throwIfAborted() {
     if (this.#aborted) throw this.#reason;
   }
@@ -105,6 +109,10 @@ export class AbortController {
 
   abort(reason = undefined) {
     signalAbort(this.#signal, reason);
+  }
+
+  [inspect]() {
+    return { signal: this.#signal };
   }
 }
 

@@ -240,6 +240,10 @@ function add(listeners, type, callback, capture) {
   return listener;
 }
 
+/** For getEventListeners of node:events. */
+export const callbacksOf = (target, type) =>
+  listenersOf(target).filter((it) => it.type === type).map((it) => it.callback);
+
 /** "Fire an event": dispatches a trusted event. Returns false if a listener has canceled it. */
 export const fire = (target, event) => dispatch(event, target, listenersOf(target), true);
 

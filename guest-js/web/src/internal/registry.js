@@ -1,4 +1,4 @@
-// What core modules use of modules that are evaluated after them, by name: late binding in place of an import.
+// Late binding in place of imports: core modules look up by name what modules that are evaluated after them offer.
 //
 // A core module imports core modules only. The others, when they are evaluated, register here what core modules call. In a
 // component all modules of the web platform are evaluated; those for tests and for capabilities only where the source uses

@@ -1,18 +1,28 @@
 // node:assert. https://nodejs.org/api/assert.html
 import { inspect } from "../console/inspect.js";
 import { isDeepEqual } from "./internal/deep-equal.js";
-import { checkFunction, invalidArgType, invalidArgument, nodeError } from "./internal/errors.js";
+import { checkFunction, checkObject, invalidArgType, invalidArgument, nodeError } from "./internal/errors.js";
 
 export class AssertionError extends Error {
-  constructor({ message, actual, expected, operator }) {
-    super(message ?? `${inspect(actual)} ${operator} ${inspect(expected)}`);
-    this.name = "AssertionError";
+  constructor(options) {
+    checkObject(options, "options");
+    const { message, actual, expected, operator } = options;
+    super(message ?? generate(actual, expected, operator));
+    this.generatedMessage = message === undefined || message === null;
+    Object.defineProperty(this, "name", { value: "AssertionError", writable: true, configurable: true });
     this.code = "ERR_ASSERTION";
-    this.generatedMessage = message === undefined;
     this.actual = actual;
     this.expected = expected;
     this.operator = operator;
   }
+}
+
+/** The text of a comparison that nobody wrote a message for. */
+function generate(actual, expected, operator) {
+  if (operator === "strictEqual") {
+    return `Expected values to be strictly equal:\n\n${inspect(actual)} !== ${inspect(expected)}\n`;
+  }
+  return `${inspect(actual)} ${operator} ${inspect(expected)}`;
 }
 
 function check(holds, message, actual, expected, operator, generated) {
@@ -33,9 +43,8 @@ function assert(...args) {
   ok(...args);
 }
 
-export function fail(message = "Failed") {
-  if (message instanceof Error) throw message;
-  throw new AssertionError({ message, operator: "fail" });
+export function fail(message = undefined) {
+  check(false, message, undefined, undefined, "fail", "Failed");
 }
 
 const between = (a, b, text) => `${text}:\n\n${inspect(a)}\n\nshould equal\n\n${inspect(b)}\n`;
@@ -59,8 +68,7 @@ export function notEqual(actual, expected, message = undefined) {
 
 export function strictEqual(actual, expected, message = undefined) {
   needsTwo(arguments);
-  const generated = `Expected values to be strictly equal:\n\n${inspect(actual)} !== ${inspect(expected)}\n`;
-  check(Object.is(actual, expected), message, actual, expected, "strictEqual", generated);
+  check(Object.is(actual, expected), message, actual, expected, "strictEqual");
 }
 
 export function notStrictEqual(actual, expected, message = undefined) {
@@ -156,13 +164,17 @@ export function ifError(value) {
 }
 
 /** Whether an error is what was expected: a class, a pattern, a predicate, or an object of properties. */
-function isExpected(error, expected, message) {
+function isExpected(error, expected, message, operator) {
   if (expected === undefined) return true;
   if (expected instanceof RegExp) return expected.test(`${error}`);
   if (typeof expected === "function") {
     if (expected.prototype !== undefined && error instanceof expected) return true;
     if (Error.isPrototypeOf(expected)) return false;
-    return Reflect.apply(expected, {}, [error]) === true;
+    const answer = Reflect.apply(expected, {}, [error]);
+    const title = `The ${expected.name ? `"${expected.name}" ` : ""}validation function is expected to return "true"`;
+    const text = `${title}. Received ${inspect(answer)}\n\nCaught error:\n\n${error}`;
+    check(answer === true, message, error, expected, operator, text);
+    return true;
   }
   const keys = Object.keys(expected);
   if (expected instanceof Error) keys.push("name", "message");
@@ -172,6 +184,16 @@ function isExpected(error, expected, message) {
     check(key in error && isDeepEqual(error[key], wanted, true), message, error, expected, "throws");
     return true;
   });
+}
+
+/** How an error differs from the pattern or the class that was expected. */
+function unexpected(error, expected) {
+  if (expected instanceof RegExp) {
+    return `The input did not match the regular expression ${expected}. Input:\n\n${inspect(`${error}`)}\n`;
+  }
+  const received = error instanceof Error ? `"${error.constructor.name}"` : `"${inspect(error, { depth: -1 })}"`;
+  const text = `The error is expected to be an instance of "${expected?.name}". Received ${received}`;
+  return error instanceof Error ? `${text}\n\nError message:\n\n${error.message}` : text;
 }
 
 const nothing = Symbol("nothing");
@@ -199,23 +221,19 @@ function expectFailure(failure, expected, message, operator) {
     }
     [expected, message] = [undefined, expected];
   }
-  const missing = operator === "throws" ? "exception" : "rejection";
-  if (failure === nothing)
-    check(
-      false,
-      message === undefined ? undefined : `Missing expected ${missing}: ${message}`,
-      undefined,
-      expected,
-      operator,
-      `Missing expected ${missing}.`,
-    );
+  if (failure === nothing) {
+    if (message instanceof Error) throw message;
+    const missing = `Missing expected ${operator === "throws" ? "exception" : "rejection"}`;
+    const text = message === undefined ? `${missing}.` : `${missing}: ${message}`;
+    throw new AssertionError({ message: text, expected, operator });
+  }
   check(
-    isExpected(failure, expected, message),
+    isExpected(failure, expected, message, operator),
     message,
     failure,
     expected,
     operator,
-    `The error is not what was expected: ${inspect(expected)}\n\n${inspect(failure)}`,
+    unexpected(failure, expected),
   );
 }
 

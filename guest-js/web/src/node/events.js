@@ -1,6 +1,8 @@
 // node:events. https://nodejs.org/api/events.html
 //
 // The emitter itself is that of the package `events`; here is what Node.js has added since.
+import { inspect } from "../console/inspect.js";
+import { callbacksOf } from "../events/event-target.js";
 import EventEmitter from "../vendor/node/events.js";
 import { AsyncResource } from "./async_hooks.js";
 import { abortError, checkFunction, checkNumber, invalidArgType, nodeError } from "./internal/errors.js";
@@ -115,7 +117,7 @@ function checkEmitter(emitter, name) {
 
 export function getEventListeners(emitter, type) {
   checkEmitter(emitter, "emitter");
-  return typeof emitter.listeners === "function" ? emitter.listeners(type) : [];
+  return typeof emitter.listeners === "function" ? emitter.listeners(type) : callbacksOf(emitter, type);
 }
 
 export function getMaxListeners(emitter) {
@@ -170,8 +172,8 @@ EventEmitter.prototype.emit = function (type, ...args) {
     // Monitors hear of errors without handling them.
     if (this._events?.[errorMonitor] !== undefined) emit.call(this, errorMonitor, ...args);
     if (this._events?.error === undefined && !(args[0] instanceof Error)) {
-      const text = typeof args[0] === "string" ? `'${args[0]}'` : `${args[0]}`;
-      throw Object.assign(nodeError(Error, "ERR_UNHANDLED_ERROR", `Unhandled error. (${text})`), { context: args[0] });
+      const error = nodeError(Error, "ERR_UNHANDLED_ERROR", `Unhandled error. (${inspect(args[0])})`);
+      throw Object.assign(error, { context: args[0] });
     }
   }
   return emit.call(this, type, ...args);

@@ -1,6 +1,7 @@
 // node:path, as on POSIX systems. https://nodejs.org/api/path.html
 import vendored from "../vendor/node/path.js";
 import { checkString, invalidArgType } from "./internal/errors.js";
+import * as win32Path from "./internal/path-win32.js";
 
 // The package's functions look at their arguments without Node.js's codes.
 const path = { ...vendored };
@@ -33,8 +34,8 @@ path.format = function format(parts) {
 };
 path.toNamespacedPath = (text) => text;
 path.posix = path;
-// Paths of Windows never get into a component.
-path.win32 = path;
+path.win32 = { ...win32Path, posix: path };
+path.win32.win32 = path.win32;
 
 export const {
   basename,

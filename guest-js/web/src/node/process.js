@@ -6,12 +6,12 @@ import { checkFunction, checkString, invalidArgType, outOfRange, unavailable } f
 
 const VERSION = "22.14.0";
 
-// What a component sets is on top of what its configuration has.
+// Variables that a component sets hide those of its configuration.
 const own = Object.create(null);
 const removed = new Set();
 
-// What programs ask about the terminal and about themselves at their top level, which no configuration of a component
-// has.
+// Variables about the terminal and the program, which programs read at their top level. No component's configuration
+// has them.
 const OF_NO_INTEREST =
   /^(?:\w+_COLOR|COLORTERM|TERM\w*|CI|TEAMCITY_VERSION|DEBUG\w*|NODE_\w+|npm_\w+|READABLE_STREAM|TZ|LANG|LC_\w+)$/;
 
@@ -112,7 +112,7 @@ export const uptime = () => native.now() / 1e3;
 export const umask = () => 0o22;
 export const cpuUsage = () => ({ user: Math.floor(native.now() * 1e3), system: 0 });
 export const resourceUsage = () => ({ userCPUTime: Math.floor(native.now() * 1e3), systemCPUTime: 0, maxRSS: 0 });
-// What an instance holds is known to the host alone.
+// The host alone knows how much memory an instance holds.
 export const memoryUsage = () => ({ rss: 0, heapTotal: 0, heapUsed: 0, external: 0, arrayBuffers: 0 });
 memoryUsage.rss = () => 0;
 

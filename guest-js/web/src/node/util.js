@@ -1,8 +1,8 @@
 // node:util. https://nodejs.org/api/util.html
 import { formatMessage } from "../console/format.js";
-import { inspect as show } from "../console/inspect.js";
+import { colors as inspectColors, defaultOptions, inspect as show, styles as inspectStyles } from "../console/inspect.js";
 import { isDeepEqual } from "./internal/deep-equal.js";
-import { checkFunction, checkString, invalidArgument, nodeError, unavailable } from "./internal/errors.js";
+import { checkFunction, checkObject, checkString, invalidArgument, nodeError, unavailable } from "./internal/errors.js";
 import types from "./util/types.js";
 
 const customPromisify = Symbol.for("nodejs.util.promisify.custom");
@@ -67,17 +67,31 @@ export function deprecate(original, message, code = undefined) {
   return deprecated;
 }
 
-export function inspect(value, options = undefined, depth = undefined) {
-  const limit = typeof options === "object" && options !== null ? options.depth : depth;
-  return show(value, limit === null ? Infinity : (limit ?? inspect.defaultOptions.depth));
+/** As in older versions of Node, the third argument may be the depth, and the second whether to show what is hidden. */
+export function inspect(value, options = undefined, depth = undefined, colors = undefined) {
+  if (typeof options === "object" && options !== null) return show(value, { inspect, ...options });
+  const given = { inspect };
+  if (typeof options === "boolean") given.showHidden = options;
+  if (depth !== undefined) given.depth = depth;
+  if (colors !== undefined) given.colors = colors;
+  return show(value, given);
 }
 inspect.custom = customInspect;
-inspect.defaultOptions = { depth: 2, colors: false, showHidden: false, compact: 3, breakLength: 80, sorted: false };
-inspect.colors = { __proto__: null };
-inspect.styles = { __proto__: null };
+Object.defineProperty(inspect, "defaultOptions", {
+  get: () => defaultOptions,
+  set(options) {
+    checkObject(options, "options");
+    Object.assign(defaultOptions, options);
+  },
+});
+inspect.colors = inspectColors;
+inspect.styles = inspectStyles;
 
 export const format = (...args) => formatMessage(args);
-export const formatWithOptions = (_options, ...args) => formatMessage(args);
+export function formatWithOptions(options, ...args) {
+  checkObject(options, "inspectOptions");
+  return formatMessage(args, options);
+}
 
 export function debuglog() {
   // Which sections are shown is said in NODE_DEBUG, which components do not have.

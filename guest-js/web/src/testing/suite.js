@@ -74,7 +74,7 @@ function caseName(name, values, index) {
     if (whole === "%$") return index + 1;
     if (typeof first !== "object" || first === null) return whole;
     const value = path.split(".").reduce((inner, key) => inner?.[key], first);
-    return value === undefined && !(path in first) ? whole : typeof value === "string" ? value : format("%o", value);
+    return value === undefined && !(path in first) ? whole : typeof value === "string" ? value : format("%O", value);
   });
   const directives = named.match(/%[sdifjoO]/g)?.length ?? 0;
   return directives === 0 ? named : format(named, ...values.slice(0, directives));

@@ -62,7 +62,7 @@ export const clock = Object.freeze({
   },
 });
 
-/** What is kept of a job or a delivery from attempt to attempt. */
+/** The state of a job or a delivery that is kept from attempt to attempt. */
 const entryOf = (made) => Object.assign(made, { attempt: 1, state: "waiting", journal: [] });
 
 /** Gives events whose time has come to the steps that wait for them, and makes their deliveries. */
@@ -99,7 +99,7 @@ function dueOnes(entries) {
   return due.filter(({ state }) => state === "waiting").sort((one, other) => (other.priority ?? 0) - (one.priority ?? 0));
 }
 
-/** What an exception means that left a handler. */
+/** The outcome of a handler that an exception left. */
 const failed = (error) => ({ outcome: "retry", reason: `${error?.message ?? error}`, error });
 
 /** Runs one that is due once; gives what became of it. */

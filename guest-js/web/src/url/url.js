@@ -10,11 +10,17 @@ import { defineInterface, definePairIterable, inspect, replaceMembers, replaceCl
 
 // By their numbers in native.urlPart, and in what native.setUrl returns.
 const HREF = 0;
+const SHOWN = ["href", "origin", "protocol", "username", "password", "host", "hostname", "port", "pathname", "search", "searchParams", "hash"];
 const PARTS = ["href", "protocol", "username", "password", "host", "hostname", "port", "pathname", "search", "hash", "origin"];
 
 /** The URL as it is serialised, or null. */
 function parse(url, base) {
   return native.serializeUrl(`${url}`, base === undefined ? undefined : `${base}`);
+}
+
+/** As in Node, by whose `code` packages tell it from other errors. */
+function invalidUrl(message, input) {
+  return Object.assign(new TypeError(message), { code: "ERR_INVALID_URL", input: `${input}` });
 }
 
 function needs(count, { length }) {
@@ -45,7 +51,7 @@ const URLClass = class URL {
           const href = this.#href;
           const changed = part === "href" ? parse(value, undefined) : (native.setUrl(href, part, `${value}`)?.[HREF] ?? null);
           if (changed !== null) this.#href = changed;
-          else if (part === "href") throw new TypeError(`Invalid URL: ${value}`);
+          else if (part === "href") throw invalidUrl(`Invalid URL: ${value}`, value);
           if ((part === "search" || part === "href") && this.#params !== undefined) forgetParams(this.#params);
         },
       };
@@ -58,7 +64,8 @@ const URLClass = class URL {
     // Without an argument there is "undefined", which is not a URL either.
     this.#href = base === undefined && typeof url === "string" ? native.serializeUrl(url, undefined) : parse(url, base);
     if (this.#href === null) {
-      throw new TypeError(base === undefined ? `Invalid URL: ${url}` : `Invalid URL: ${url} with base ${base}`);
+      if (base === undefined) throw invalidUrl(`Invalid URL: ${url}`, url);
+      throw Object.assign(invalidUrl(`Invalid URL: ${url} with base ${base}`, url), { base: `${base}` });
     }
   }
 
@@ -85,10 +92,7 @@ const URLClass = class URL {
   }
 
   [inspect]() {
-    const fields = {};
-    for (const part of PARTS) fields[part] = this[part];
-    fields.searchParams = this.searchParams;
-    return fields;
+    return Object.fromEntries(SHOWN.map((part) => [part, this[part]]));
   }
 };
 
@@ -216,10 +220,8 @@ const URLSearchParamsClass = class URLSearchParams {
   }
 
   [inspect]() {
-    const fields = {};
     const list = listOf(this);
-    for (let at = 0; at < list.length; at += 2) fields[list[at]] = this.getAll(list[at]).join(", ");
-    return fields;
+    return Array.from({ length: list.length / 2 }, (_, at) => [list[2 * at], list[2 * at + 1]]);
   }
 };
 

@@ -1,4 +1,4 @@
-// What Intl is asked in the comparison with Node: each case is a label and a function that gives text. The same file runs in
+// Cases of Intl for the comparison with Node: each is a label and a function that gives text. The same file runs in
 // Node and in a component.
 
 export const NUMBERS = [0, -0, 1, -1, 2, 5, 9.5, 0.5, 1.5, 2.5, -2.5, 0.1, 0.05, 1.005, 1.045, 12, 99.995, 123, 999, 999.9, 1000, 1234.5, -1234.567, 9999, 12345,

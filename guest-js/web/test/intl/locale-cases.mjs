@@ -1,4 +1,4 @@
-// What Intl is asked in other locales than English, in the comparison with Node.
+// Cases of Intl in other locales than English, for the comparison with Node.
 import {
   AMOUNTS, CODES, DATE_OPTIONS, FEW_INSTANTS, FEW_NUMBERS, LISTS, NUMBER_OPTIONS, RANGE_OPTIONS, UNITS, ZONE_OPTIONS, json, parts, show, sorted,
 } from "./cases.mjs";

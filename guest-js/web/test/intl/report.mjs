@@ -3,7 +3,7 @@ import { DIFFERENCES } from "./differences.mjs";
 
 const SHOWN_MAX = 40;
 
-/** What two lists of answers differ in, without the differences that there are reasons for. */
+/** The differences of two lists of results, without those that there are reasons for. */
 export function report(expected, got) {
   const lines = [];
   let wrong = Math.abs(expected.length - got.length);

@@ -54,7 +54,7 @@ export function localeOf(tag) {
   };
 }
 
-/** What `own` has other than `base`, by JSON pointers. Both have the same shape down to where they differ. */
+/** The differences of `own` from `base`, by JSON pointers. Both have the same shape down to where they differ. */
 function difference(base, own, pointer = "", found = {}) {
   const isPlain = (value) => typeof value === "object" && value !== null && !Array.isArray(value);
   if (isPlain(base) && isPlain(own) && Object.keys(base).join("\n") === Object.keys(own).join("\n")) {

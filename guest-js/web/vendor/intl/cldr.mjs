@@ -12,7 +12,7 @@ export function read(file) {
   return files.get(file);
 }
 
-/** What a locale has in a file, for example `de`, `cldr-dates-full`, `ca-gregorian`. */
+/** The data of a locale in a file, for example `de`, `cldr-dates-full`, `ca-gregorian`. */
 export const inLocale = (tag, name, file) => read(`${name}/main/${tag}/${file}.json`).main[tag];
 
 /** Whether a locale has a file. */

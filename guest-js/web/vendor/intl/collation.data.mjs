@@ -85,5 +85,5 @@ own.forEach((char, at) => {
 
 if (digits.some((digit, at) => digit !== digits[0] + at)) throw new Error("the digits do not follow one another");
 
-/** What the fields mean: `expansions` has character, text, and whether it differs from it not (0), in the secondary (1) or the tertiary weight (2). */
+/** The fields: `expansions` has character, text, and whether it differs from it not (0), in the secondary (1) or the tertiary weight (2). */
 export default { blocks: BLOCKS, order, marks: marks.join(""), expansions: table(expansions), contractions: contractions.join(""), lastPunctuation, firstCurrency, firstDigit: digits[0] };

@@ -3,7 +3,7 @@ import { supplemental } from "./cldr.mjs";
 
 const ORDER = ["zero", "one", "two", "few", "many", "other"];
 
-/** What CLDR has for a language in a table by tags: that of the tag, or of the longest prefix. */
+/** CLDR's entry for a language in a table by tags: that of the tag, or of the longest prefix. */
 function ofTag(entries, tag) {
   for (let key = tag; key !== ""; key = key.slice(0, Math.max(key.lastIndexOf("-"), 0))) if (entries[key] !== undefined) return entries[key];
   return undefined;

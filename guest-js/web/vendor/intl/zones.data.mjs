@@ -55,7 +55,7 @@ function isPeak(list, at) {
   return list[low].offset < offset && list[high].offset < offset && list[at].start - (list[low + 1]?.start ?? 0) < year && (list[high].start ?? 0) - list[at].start < year;
 }
 
-/** What the local times of the transitions of many years have in common: month, first day, weekday, time (up to two days). */
+/** The rule that the local times of the transitions of many years have in common: month, first day, weekday, time (up to two days). */
 function rule(transitions) {
   // Midnight that ends a day can lie in the next month: then it is said as hour 24 of that day.
   for (const back of [0, DAY]) {

@@ -129,7 +129,7 @@ function prepare(state) {
   }
 }
 
-// What CLDR's root has of the numbering systems that have signs of their own.
+// The signs of numbering systems that have signs of their own, from CLDR's root.
 const ARABIC = { decimal: "\u066b", group: "\u066c", minus: "\u061c-", plus: "\u061c+", percent: "\u066a\u061c", exponent: "\u0623\u0633", approximately: "~", nan: "NaN" };
 const PERSIAN = { decimal: "\u066b", group: "\u066c", minus: "\u200e-\u200e", plus: "\u200e+\u200e", percent: "\u066a", exponent: "\u00d7\u06f1\u06f0^", approximately: "~", nan: "NaN" };
 const ROOT = { arab: ARABIC, arabext: PERSIAN };

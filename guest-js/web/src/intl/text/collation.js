@@ -285,5 +285,5 @@ function compareAscii(a, b, sensitivity) {
   return sensitivity === "base" || sensitivity === "accent" ? 0 : tertiary;
 }
 
-/** What follows could be a mark on the character before, or part of it. */
+/** Whether the next character could be a mark on the one before, or part of it. */
 const isAsciiFrom = (text, at) => at >= text.length || text.charCodeAt(at) <= 0x7f;

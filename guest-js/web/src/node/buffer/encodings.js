@@ -89,7 +89,7 @@ export const encodings = {
     slice: (bytes, start, end) => toHex.call(view(bytes, start, end)),
   },
 };
-// What is read has seven bits, what is written eight.
+// Seven bits of each byte are read, eight are written.
 encodings.ascii = {
   ...encodings.latin1,
   slice: (bytes, start, end) => native.textDecode(view(bytes, start, end), "ascii"),

@@ -228,7 +228,7 @@ class AesCipher extends LazyTransform {
     this.#engine = engine(encrypts, cipher, key, iv, options);
   }
 
-  /** What comes of the calls can be put together: a decoder keeps what is not a whole character of the encoding. */
+  /** The results of the calls can be joined: a decoder keeps bytes that are not a whole character of the encoding. */
   #give(bytes, encoding, last) {
     if (!encoding || encoding === "buffer") return encoded(bytes);
     const url = /^base64url$/i.test(encoding);

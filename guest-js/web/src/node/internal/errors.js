@@ -124,10 +124,17 @@ export function unavailable(what, instead) {
   return nodeError(Error, "ERR_FEATURE_UNAVAILABLE_ON_PLATFORM", `${what} is not available in a component. ${instead}`);
 }
 
+class AbortError extends Error {
+  constructor(message) {
+    super(message);
+    this.code = "ABORT_ERR";
+    this.name = "AbortError";
+  }
+}
+
 /** The error that an aborted operation ends with. */
 export function abortError(signal) {
-  const error = nodeError(Error, "ABORT_ERR", "The operation was aborted");
-  error.name = "AbortError";
+  const error = new AbortError("The operation was aborted");
   if (signal?.reason !== undefined)
     Object.defineProperty(error, "cause", { value: signal.reason, writable: true, configurable: true });
   return error;
@@ -135,6 +142,10 @@ export function abortError(signal) {
 
 export function checkFunction(value, name) {
   if (typeof value !== "function") throw invalidArgType(name, "function", value);
+}
+
+export function checkObject(value, name) {
+  if (value === null || typeof value !== "object") throw invalidArgType(name, "object", value);
 }
 
 export function checkString(value, name) {

@@ -1,4 +1,6 @@
 // node:util/types: what a value is by its internal slots. https://nodejs.org/api/util.html#utiltypes
+import native from "elias:native";
+
 const tagOf = (value) => Object.prototype.toString.call(value).slice(8, -1);
 const isObject = (value) => (typeof value === "object" && value !== null) || typeof value === "function";
 
@@ -54,7 +56,7 @@ export const isBigUint64Array = isTyped("BigUint64Array");
 
 // These have no probe without side effects: the tag, which a script can change, has to do.
 export const isRegExp = (value) => isObject(value) && value instanceof RegExp;
-export const isNativeError = (value) => value instanceof Error || (isObject(value) && tagOf(value) === "Error");
+export const isNativeError = Error.isError ?? ((value) => isObject(value) && tagOf(value) === "Error");
 export const isPromise = (value) => value instanceof Promise;
 export const isMapIterator = (value) => isObject(value) && tagOf(value) === "Map Iterator";
 export const isSetIterator = (value) => isObject(value) && tagOf(value) === "Set Iterator";
@@ -63,7 +65,7 @@ export const isArgumentsObject = (value) => isObject(value) && tagOf(value) === 
 export const isModuleNamespaceObject = (value) => isObject(value) && tagOf(value) === "Module";
 export const isAsyncFunction = (value) => typeof value === "function" && /^Async/.test(tagOf(value));
 export const isGeneratorFunction = (value) => typeof value === "function" && /GeneratorFunction$/.test(tagOf(value));
-export const isProxy = () => false;
+export const isProxy = (value) => native.proxyTarget(value) !== undefined;
 export const isExternal = () => false;
 export const isKeyObject = (value) => isObject(value) && tagOf(value) === "KeyObject";
 export const isCryptoKey = (value) => isObject(value) && tagOf(value) === "CryptoKey";

@@ -1,0 +1,41 @@
+//! The state of objects that no script can see, for `console.log` and `util.inspect`: how a promise was settled, and
+//! the object behind a proxy.
+
+use javy::quickjs::{Array, Ctx, Function, Object, Result, Value};
+
+pub(crate) fn add(native: &Object<'_>) -> Result<()> {
+    native.set("promiseState", Function::new(native.ctx().clone(), promise_state)?)?;
+    native.set("proxyTarget", Function::new(native.ctx().clone(), proxy_target)?)
+}
+
+/// The name of a promise's state and, once it is settled, its value or reason. A rejection that nothing handles stays
+/// one.
+fn promise_state<'js>(ctx: Ctx<'js>, value: Value<'js>) -> Result<Array<'js>> {
+    let state = Array::new(ctx.clone())?;
+    match value.as_promise().and_then(|promise| promise.result::<Value<'js>>()) {
+        None => state.set(0, "pending")?,
+        Some(Ok(result)) => {
+            state.set(0, "fulfilled")?;
+            state.set(1, result)?;
+        }
+        Some(Err(_)) => {
+            state.set(0, "rejected")?;
+            state.set(1, ctx.catch())?;
+        }
+    }
+    Ok(state)
+}
+
+/// Target and handler of a proxy, `null` as the target of a revoked one; undefined for all that is no proxy.
+fn proxy_target<'js>(ctx: Ctx<'js>, value: Value<'js>) -> Result<Option<Array<'js>>> {
+    let Some(proxy) = value.as_proxy() else { return Ok(None) };
+    let parts = Array::new(ctx.clone())?;
+    let Ok(target) = proxy.target() else {
+        drop(ctx.catch());
+        parts.set(0, Value::new_null(ctx))?;
+        return Ok(Some(parts));
+    };
+    parts.set(0, target)?;
+    parts.set(1, proxy.handler()?)?;
+    Ok(Some(parts))
+}
