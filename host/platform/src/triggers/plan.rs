@@ -28,7 +28,6 @@ pub(super) struct Plan {
     pub(super) shares: Vec<ClaimShare>,
     pub(super) limits: SharedLimits,
     weights: BTreeMap<TenantId, u32>,
-    before: FairQueue<TenantId>,
 }
 
 /// The state of the queues to claim from, which hosts keep together.
@@ -100,12 +99,12 @@ impl Slots {
     }
 }
 
-/// Plans a claim of jobs for slots that are free.
+/// Plans a claim of jobs for slots that are free. It charges nobody: the claim may find fewer jobs, or fail.
 pub(super) fn plan(
     ready: Vec<ReadyQueue>,
     leased: &[LeasedQueue],
     find: impl Fn(&ServiceId, &QueueKey) -> Option<ServedTriggers>,
-    fair: &mut FairQueue<TenantId>,
+    fair: &FairQueue<TenantId>,
     slots: &Slots,
 ) -> Plan {
     let mut running: HashMap<(&TenantId, &QueueId), u64> = HashMap::new();
@@ -135,10 +134,9 @@ pub(super) fn plan(
         weight: weights.get(tenant).copied().unwrap_or(1),
     };
     let demands: Vec<_> = candidates.iter().map(demand).collect();
-    let before = fair.clone();
     let (mut shares, mut shared) = (Vec::new(), SharedLimits::default());
     let may_take = |tenant: &TenantId, taken, by_all| slots.may_take(tenant, taken, by_all);
-    for share in fair.choose_within(&demands, slots.free.min(CLAIM_MAX), may_take) {
+    for share in fair.clone().choose_within(&demands, slots.free.min(CLAIM_MAX), may_take) {
         let queues = candidates.remove(&share.tenant).unwrap_or_default();
         for (Candidate { queue, limits, .. }, most) in distribute(queues, share.jobs) {
             if let Some(rate) = limits.rate {
@@ -151,12 +149,12 @@ pub(super) fn plan(
             shares.push(ClaimShare { tenant, queue, most, key_concurrency });
         }
     }
-    Plan { shares, limits: shared, weights, before }
+    Plan { shares, limits: shared, weights }
 }
 
 impl Plan {
     /// Charges the tenants for the jobs that they got: there may have been fewer than planned.
-    pub(super) fn charge(self, claimed: &[ClaimedJob], fair: &mut FairQueue<TenantId>) {
+    pub(super) fn charge(&self, claimed: &[ClaimedJob], fair: &mut FairQueue<TenantId>) {
         let mut counts: BTreeMap<&TenantId, u32> = BTreeMap::new();
         for job in claimed {
             *counts.entry(&job.lease.tenant).or_default() += 1;
@@ -168,7 +166,6 @@ impl Plan {
         };
         let demands: Vec<_> = counts.iter().map(demand).collect();
         let all = counts.values().fold(0, |sum: u32, count| sum.saturating_add(*count));
-        *fair = self.before;
         fair.choose(&demands, all);
     }
 }
@@ -223,8 +220,7 @@ mod tests {
         let find = |_: &ServiceId, _: &QueueKey| {
             Some(ServedTriggers { config: Arc::clone(&config), quotas: Quotas::default(), is_stopped: false })
         };
-        let mut fair = FairQueue::default();
-        let plan = plan(ready, leased, find, &mut fair, slots);
+        let plan = plan(ready, leased, find, &FairQueue::default(), slots);
         plan.shares.into_iter().map(|one| (one.tenant.to_string(), one.queue.name, one.most)).collect()
     }
 

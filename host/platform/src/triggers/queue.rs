@@ -161,7 +161,7 @@ impl Runner {
             let is_held = self.held.lock().get(queue).is_some_and(|hold| hold.until > now);
             if is_held { None } else { self.services.find(service) }
         };
-        let plan = plan::plan(ready, &leased, find, &mut self.fair.lock(), slots);
+        let plan = plan::plan(ready, &leased, find, &self.fair.lock(), slots);
         Ok((!plan.shares.is_empty()).then_some(plan))
     }
 
