@@ -23,6 +23,13 @@ const EXACT_CONCURRENCY_MAX: u32 = 100;
 /// Runs of a schedule at a time: its overlap policy decides, this is for one that allows any number.
 const TICKS_MAX: u32 = 100;
 
+/// The queues with jobs that can be claimed.
+pub(super) struct ReadyBatches {
+    pub(super) queues: Vec<ReadyQueue>,
+    /// The jobs of whole batches, of those queues of which the others wait until theirs is full.
+    pub(super) whole: HashMap<QueueKey, u32>,
+}
+
 /// Which jobs are to be claimed, and what has to be known to charge the tenants for what they got.
 pub(super) struct Plan {
     pub(super) shares: Vec<ClaimShare>,
@@ -101,7 +108,7 @@ impl Slots {
 
 /// Plans a claim of jobs for slots that are free. It charges nobody: the claim may find fewer jobs, or fail.
 pub(super) fn plan(
-    ready: Vec<ReadyQueue>,
+    ready: ReadyBatches,
     leased: &[LeasedQueue],
     find: impl Fn(&ServiceId, &QueueKey) -> Option<ServedTriggers>,
     fair: &FairQueue<TenantId>,
@@ -113,16 +120,18 @@ pub(super) fn plan(
     }
     let mut candidates: BTreeMap<TenantId, Vec<Candidate>> = BTreeMap::new();
     let mut weights = BTreeMap::new();
-    for ReadyQueue { tenant, queue, rank, .. } in ready {
+    let ReadyBatches { queues, whole } = ready;
+    for ReadyQueue { tenant, queue, rank, .. } in queues {
         let (component, environment) = (queue.component.clone(), queue.environment);
         let service = ServiceId { tenant: tenant.clone(), component, environment };
         let key = (tenant, queue);
         let Some(served) = find(&service, &key).filter(|served| !served.is_stopped) else { continue };
+        let most = whole.get(&key).copied().unwrap_or(u32::MAX);
         let (tenant, queue) = key;
         let limits = limits(&served, &queue);
         let now = running.get(&(&tenant, &queue)).copied().unwrap_or_default();
         let now = u32::try_from(now).unwrap_or(u32::MAX);
-        let room = limits.concurrency.saturating_sub(now);
+        let room = limits.concurrency.saturating_sub(now).min(most);
         if room > 0 {
             weights.insert(tenant.clone(), served.quotas.cpu_weight);
             candidates.entry(tenant).or_default().push(Candidate { queue, rank, room, limits });
@@ -220,6 +229,7 @@ mod tests {
         let find = |_: &ServiceId, _: &QueueKey| {
             Some(ServedTriggers { config: Arc::clone(&config), quotas: Quotas::default(), is_stopped: false })
         };
+        let ready = ReadyBatches { queues: ready, whole: HashMap::new() };
         let plan = plan(ready, leased, find, &FairQueue::default(), slots);
         plan.shares.into_iter().map(|one| (one.tenant.to_string(), one.queue.name, one.most)).collect()
     }

@@ -152,7 +152,7 @@ impl Runner {
         }
         let ready = scope.ready_queues().await?;
         let ready = batch_waits::without_waiting(self, scope, ready).await?;
-        if ready.is_empty() {
+        if ready.queues.is_empty() {
             return Ok(None);
         }
         let leased = scope.leased_queues().await?;
