@@ -88,7 +88,7 @@ fn limits(served: &ServedTriggers, queue: &QueueId) -> QueueLimits {
     }
 }
 
-/// The slots of a host for jobs and for deliveries, of which no tenant can take the last.
+/// The slots of a host for jobs and for deliveries, of which no tenant can take the last if there are more than three.
 #[derive(Debug, Default)]
 pub(super) struct Slots {
     /// Those that are free when the claim is made.

@@ -97,7 +97,7 @@ fn listed(row: &AnyRow) -> Result<ListedStep> {
 
 /// A tenant, with the job up to which its journals are more than are kept; none if they are not.
 fn surplus(row: &AnyRow) -> Result<Option<(TenantId, String)>> {
-    let Some(job) = get(row, "job")? else { return Ok(None) };
+    let Some(job) = get::<Option<String>>(row, "job")? else { return Ok(None) };
     Ok(Some((text(row, "tenant")?, job)))
 }
 
