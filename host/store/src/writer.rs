@@ -32,7 +32,11 @@ impl Writer {
     /// # Errors
     /// `store-unavailable`, if others take longer than ten seconds.
     pub(super) async fn turn(&self) -> Result<WriteTurn> {
-        let turn = timeout(TURN_TIMEOUT, Arc::clone(&self.0).acquire_owned()).await;
+        self.turn_within(TURN_TIMEOUT).await
+    }
+
+    async fn turn_within(&self, time: Duration) -> Result<WriteTurn> {
+        let turn = timeout(time, Arc::clone(&self.0).acquire_owned()).await;
         turn.ok().and_then(std::result::Result::ok).ok_or_else(|| {
             let message = "the store was busy for ten seconds: other transactions write to it; try again";
             Error::new(Code::StoreUnavailable, message)
@@ -65,5 +69,15 @@ mod tests {
             task.await.expect("no panic");
         }
         assert_eq!(*order.lock(), (0..20).collect::<Vec<_>>());
+    }
+
+    #[tokio::test]
+    async fn a_turn_that_does_not_come_is_an_error_and_leaves_nothing_behind() {
+        let writer = Writer::default();
+        let held = writer.turn().await.expect("it is free");
+        let late = writer.turn_within(Duration::from_millis(1)).await.expect_err("another transaction takes longer");
+        assert_eq!(late.code(), Code::StoreUnavailable);
+        drop(held);
+        drop(writer.turn().await.expect("it is free again"));
     }
 }

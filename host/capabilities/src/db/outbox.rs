@@ -4,6 +4,7 @@
 
 use super::bindings::{Error, ErrorCode, Value};
 use super::database::Database;
+use super::dialect::Dialect;
 use super::output::{self, Caps};
 use super::own_table::{self, Definition, OwnTable, TableState};
 use super::statement::{OUTBOX, Statement};
@@ -100,18 +101,22 @@ impl Database {
     /// Tells the relay of rows that are there when a SQLite file is opened: no other host can hand them over. Rows in
     /// PostgreSQL are left to whichever host the relay has look into it.
     pub(super) fn tell_of_rows(&self) {
-        let dialect = self.backend.dialect();
-        let Ok(select) = Statement::own(FIRST, Vec::new(), dialect) else { return };
-        let caps = Caps { rows: 1, bytes: 1 << 10 };
-        // SQLite alone answers at once.
-        let Some(Ok(checked)) = self.backend.run_now(&TABLE.check(dialect), caps) else { return };
-        if !matches!(TABLE.state(&checked.rows), Ok(TableState::Ours)) {
-            return;
-        }
-        let first = self.backend.run_now(&select, caps);
-        if matches!(first, Some(Ok(batch)) if !batch.rows.is_empty()) {
+        if self.backend.dialect() == Dialect::Sqlite && self.may_have_rows() {
             self.outbox.committed();
         }
+    }
+
+    /// Whether there are rows in the outbox of a SQLite file, as far as can be said at once: a schema of some thousand
+    /// tables takes longer, and to drain an outbox that is empty does no harm.
+    fn may_have_rows(&self) -> bool {
+        let caps = Caps { rows: 1, bytes: 1 << 10 };
+        let Some(checked) = self.backend.run_now(&TABLE.check(Dialect::Sqlite), caps) else { return true };
+        if !checked.is_ok_and(|checked| matches!(TABLE.state(&checked.rows), Ok(TableState::Ours))) {
+            return false;
+        }
+        let Ok(select) = Statement::own(FIRST, Vec::new(), Dialect::Sqlite) else { return false };
+        let Some(first) = self.backend.run_now(&select, caps) else { return true };
+        first.is_ok_and(|first| !first.rows.is_empty())
     }
 }
 

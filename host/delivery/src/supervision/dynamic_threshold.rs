@@ -1,9 +1,10 @@
 //! The share of a tenant in what a host does at a time.
 //!
 //! A tenant is given another slot while it holds less than three times as many as are free: one tenant can have three
-//! quarters of them all, two have three sevenths each, and each newcomer finds some free. No number has to be set, and
-//! what tenants do not use is there for others. The rule is the dynamic threshold of A. K. Choudhury and E. L. Hahne,
-//! "Dynamic Queue Length Thresholds for Shared-Memory Packet Switches", IEEE/ACM Transactions on Networking 6(2), 1998.
+//! quarters of them all, two have three sevenths each, and each newcomer finds some free. Of three slots or fewer one
+//! can have all: to keep one of so few free would cost more than it is worth. No number has to be set, and what tenants
+//! do not use is there for others. The rule is the dynamic threshold of A. K. Choudhury and E. L. Hahne, "Dynamic Queue
+//! Length Thresholds for Shared-Memory Packet Switches", IEEE/ACM Transactions on Networking 6(2), 1998.
 
 /// A tenant may hold so many times as many slots as are free.
 const SHARE_OF_FREE: u32 = 3;
@@ -38,6 +39,7 @@ mod tests {
     #[test]
     fn some_are_left_however_many_tenants_take_all_that_they_may() {
         assert_eq!((taken(16, 1), taken(20, 1)), (vec![12], vec![15]));
+        assert_eq!((taken(4, 1), taken(3, 1), taken(2, 1)), (vec![3], vec![3], vec![2]), "of few all");
         assert_eq!(taken(70, 2), [30, 30]);
         for tenants in 1..20 {
             let held = taken(1_000, tenants);

@@ -58,7 +58,11 @@ impl Platform {
         let rollout = rollout.map_err(|error| Error::new(Code::Internal, error.to_string()))?;
         let mut scope = self.store().write(&id.tenant).await?;
         let stored = scope.service(id).await?.filter(|stored| stored.canary.as_ref() == Some(deployment));
-        let Some(stored) = stored else { return self.follow_store(id, &[]).await };
+        let Some(stored) = stored else {
+            // Others write while components are loaded.
+            drop(scope);
+            return self.follow_store(id, &[]).await;
+        };
         scope.set_rollout(deployment, &rollout).await?;
         let next = match event.to {
             RolloutState::Running { .. } | RolloutState::Paused { .. } => stored.clone(),

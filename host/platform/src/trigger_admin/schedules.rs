@@ -95,6 +95,8 @@ impl Platform {
         let subject = format!("{}/{name}", service.subject());
         scope.audit(&session.actor(), action, subject, Some(&before), Some(&after)).await?;
         scope.commit().await?;
+        // A schedule that goes on may be due before anything that the scheduler knows of.
+        self.runner().look();
         Ok(after)
     }
 

@@ -2,37 +2,47 @@
 //! waited as long as the subscription says. Nothing is kept between two looks; each host counts in the store.
 
 use super::Runner;
-use super::plan::QueueKey;
+use super::plan::{QueueKey, ReadyBatches};
 use elias_api::{JobTrigger, Result};
 use elias_delivery::clock::Now;
 use elias_names::ServiceId;
 use elias_store::{HostScope, ReadyQueue};
 use elias_triggers::config::BatchConfig;
+use std::collections::HashMap;
 use std::time::Duration;
 
-/// Those of the queues that are not subscriptions whose batches wait for more. Notes when the first of these is run.
+/// Leaves out what waits for others. Notes when the first batch is run that does.
 pub(super) async fn without_waiting(
     runner: &Runner,
     scope: &mut HostScope,
     ready: Vec<ReadyQueue>,
-) -> Result<Vec<ReadyQueue>> {
+) -> Result<ReadyBatches> {
     let batches: Vec<_> = ready.iter().map(|queue| waiting_batch(runner, queue)).collect();
     let queues: Vec<QueueKey> =
         ready.iter().zip(&batches).filter(|(_, batch)| batch.is_some()).map(|(queue, _)| key(queue)).collect();
+    let mut found = ReadyBatches { queues: Vec::with_capacity(ready.len()), whole: HashMap::new() };
     if queues.is_empty() {
-        return Ok(ready);
+        found.queues = ready;
+        return Ok(found);
     }
     let (now, counts) = (moment(scope.now().await?), scope.ready_counts(&queues).await?);
-    let (mut complete, mut first): (Vec<ReadyQueue>, Option<Duration>) = (Vec::with_capacity(ready.len()), None);
+    let mut first: Option<Duration> = None;
     for (queue, batch) in ready.into_iter().zip(batches) {
-        let count = || counts.get(&key(&queue)).copied().unwrap_or_default();
-        match batch.and_then(|batch| batch.pause(count(), moment(queue.ready_at), now)) {
-            None => complete.push(queue),
-            Some(pause) => first = Some(first.map_or(pause, |first| first.min(pause))),
+        let count = counts.get(&key(&queue)).copied().unwrap_or_default();
+        // Whether those that are no whole batch wait, and for how long.
+        let left = batch.and_then(|batch| Some((batch.size.max(1), batch.pause(0, moment(queue.ready_at), now)?)));
+        if let Some((size, pause)) = left {
+            let whole = count - count % size;
+            if whole == 0 {
+                first = Some(first.map_or(pause, |first| first.min(pause)));
+                continue;
+            }
+            found.whole.insert(key(&queue), whole);
         }
+        found.queues.push(queue);
     }
     *runner.batch_pause.lock() = first;
-    Ok(complete)
+    Ok(found)
 }
 
 /// The batch of a queue of deliveries, if its events wait for others.

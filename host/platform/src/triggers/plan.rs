@@ -23,12 +23,18 @@ const EXACT_CONCURRENCY_MAX: u32 = 100;
 /// Runs of a schedule at a time: its overlap policy decides, this is for one that allows any number.
 const TICKS_MAX: u32 = 100;
 
+/// The queues with jobs that can be claimed.
+pub(super) struct ReadyBatches {
+    pub(super) queues: Vec<ReadyQueue>,
+    /// The jobs of whole batches, of those queues of which the others wait until theirs is full.
+    pub(super) whole: HashMap<QueueKey, u32>,
+}
+
 /// Which jobs are to be claimed, and what has to be known to charge the tenants for what they got.
 pub(super) struct Plan {
     pub(super) shares: Vec<ClaimShare>,
     pub(super) limits: SharedLimits,
     weights: BTreeMap<TenantId, u32>,
-    before: FairQueue<TenantId>,
 }
 
 /// The state of the queues to claim from, which hosts keep together.
@@ -82,7 +88,7 @@ fn limits(served: &ServedTriggers, queue: &QueueId) -> QueueLimits {
     }
 }
 
-/// The slots of a host for jobs and for deliveries, of which no tenant can take the last.
+/// The slots of a host for jobs and for deliveries, of which no tenant can take the last if there are more than three.
 #[derive(Debug, Default)]
 pub(super) struct Slots {
     /// Those that are free when the claim is made.
@@ -100,12 +106,12 @@ impl Slots {
     }
 }
 
-/// Plans a claim of jobs for slots that are free.
+/// Plans a claim of jobs for slots that are free. It charges nobody: the claim may find fewer jobs, or fail.
 pub(super) fn plan(
-    ready: Vec<ReadyQueue>,
+    ready: ReadyBatches,
     leased: &[LeasedQueue],
     find: impl Fn(&ServiceId, &QueueKey) -> Option<ServedTriggers>,
-    fair: &mut FairQueue<TenantId>,
+    fair: &FairQueue<TenantId>,
     slots: &Slots,
 ) -> Plan {
     let mut running: HashMap<(&TenantId, &QueueId), u64> = HashMap::new();
@@ -114,16 +120,18 @@ pub(super) fn plan(
     }
     let mut candidates: BTreeMap<TenantId, Vec<Candidate>> = BTreeMap::new();
     let mut weights = BTreeMap::new();
-    for ReadyQueue { tenant, queue, rank, .. } in ready {
+    let ReadyBatches { queues, whole } = ready;
+    for ReadyQueue { tenant, queue, rank, .. } in queues {
         let (component, environment) = (queue.component.clone(), queue.environment);
         let service = ServiceId { tenant: tenant.clone(), component, environment };
         let key = (tenant, queue);
         let Some(served) = find(&service, &key).filter(|served| !served.is_stopped) else { continue };
+        let most = whole.get(&key).copied().unwrap_or(u32::MAX);
         let (tenant, queue) = key;
         let limits = limits(&served, &queue);
         let now = running.get(&(&tenant, &queue)).copied().unwrap_or_default();
         let now = u32::try_from(now).unwrap_or(u32::MAX);
-        let room = limits.concurrency.saturating_sub(now);
+        let room = limits.concurrency.saturating_sub(now).min(most);
         if room > 0 {
             weights.insert(tenant.clone(), served.quotas.cpu_weight);
             candidates.entry(tenant).or_default().push(Candidate { queue, rank, room, limits });
@@ -135,10 +143,9 @@ pub(super) fn plan(
         weight: weights.get(tenant).copied().unwrap_or(1),
     };
     let demands: Vec<_> = candidates.iter().map(demand).collect();
-    let before = fair.clone();
     let (mut shares, mut shared) = (Vec::new(), SharedLimits::default());
     let may_take = |tenant: &TenantId, taken, by_all| slots.may_take(tenant, taken, by_all);
-    for share in fair.choose_within(&demands, slots.free.min(CLAIM_MAX), may_take) {
+    for share in fair.clone().choose_within(&demands, slots.free.min(CLAIM_MAX), may_take) {
         let queues = candidates.remove(&share.tenant).unwrap_or_default();
         for (Candidate { queue, limits, .. }, most) in distribute(queues, share.jobs) {
             if let Some(rate) = limits.rate {
@@ -151,12 +158,12 @@ pub(super) fn plan(
             shares.push(ClaimShare { tenant, queue, most, key_concurrency });
         }
     }
-    Plan { shares, limits: shared, weights, before }
+    Plan { shares, limits: shared, weights }
 }
 
 impl Plan {
     /// Charges the tenants for the jobs that they got: there may have been fewer than planned.
-    pub(super) fn charge(self, claimed: &[ClaimedJob], fair: &mut FairQueue<TenantId>) {
+    pub(super) fn charge(&self, claimed: &[ClaimedJob], fair: &mut FairQueue<TenantId>) {
         let mut counts: BTreeMap<&TenantId, u32> = BTreeMap::new();
         for job in claimed {
             *counts.entry(&job.lease.tenant).or_default() += 1;
@@ -168,7 +175,6 @@ impl Plan {
         };
         let demands: Vec<_> = counts.iter().map(demand).collect();
         let all = counts.values().fold(0, |sum: u32, count| sum.saturating_add(*count));
-        *fair = self.before;
         fair.choose(&demands, all);
     }
 }
@@ -223,8 +229,8 @@ mod tests {
         let find = |_: &ServiceId, _: &QueueKey| {
             Some(ServedTriggers { config: Arc::clone(&config), quotas: Quotas::default(), is_stopped: false })
         };
-        let mut fair = FairQueue::default();
-        let plan = plan(ready, leased, find, &mut fair, slots);
+        let ready = ReadyBatches { queues: ready, whole: HashMap::new() };
+        let plan = plan(ready, leased, find, &FairQueue::default(), slots);
         plan.shares.into_iter().map(|one| (one.tenant.to_string(), one.queue.name, one.most)).collect()
     }
 

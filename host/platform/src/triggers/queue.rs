@@ -152,7 +152,7 @@ impl Runner {
         }
         let ready = scope.ready_queues().await?;
         let ready = batch_waits::without_waiting(self, scope, ready).await?;
-        if ready.is_empty() {
+        if ready.queues.is_empty() {
             return Ok(None);
         }
         let leased = scope.leased_queues().await?;
@@ -161,7 +161,7 @@ impl Runner {
             let is_held = self.held.lock().get(queue).is_some_and(|hold| hold.until > now);
             if is_held { None } else { self.services.find(service) }
         };
-        let plan = plan::plan(ready, &leased, find, &mut self.fair.lock(), slots);
+        let plan = plan::plan(ready, &leased, find, &self.fair.lock(), slots);
         Ok((!plan.shares.is_empty()).then_some(plan))
     }
 

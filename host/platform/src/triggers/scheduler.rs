@@ -6,7 +6,7 @@ use super::cause::child_of;
 use super::meters::LatencyKind;
 use super::outbox;
 use super::queue::end_orphans;
-use super::retention::{prune_events, trim_records};
+use super::retention::{prune_events, recount_jobs, trim_records};
 use super::run::{ServedTriggers, TICK_KEEP_MS, TickInput};
 use crate::platform_events;
 use elias_api::{Code, Error, JobState, JobTrigger, QueueId, Quotas, Result, ScheduleRecord};
@@ -31,7 +31,7 @@ const ROUNDS_MAX: u32 = 20;
 /// Runs of a schedule that are counted.
 const RUNS_MAX: u32 = 200;
 /// How many seconds pass between looks into outboxes, looks for tenants that use most of their bytes, looks for
-/// schedules that have lost their next due time, looks for jobs that nobody will ever run, and deletions.
+/// schedules that have lost their next due time, looks for jobs that nobody will ever run, and deletions and recounts.
 const OUTBOX_SECONDS: u64 = 5;
 const TRIM_SECONDS: u64 = 10;
 const RECONCILE_SECONDS: u64 = 30;
@@ -80,22 +80,29 @@ impl Upkeep {
         if runner.is_stopping() {
             return Ok(());
         }
+        // What fails keeps nothing else from being done.
+        let mut done = Ok(());
         if count.is_multiple_of(OUTBOX_SECONDS) {
-            outbox::drain_due(runner).await?;
+            done = done.and(outbox::drain_due(runner).await);
         }
         if count % TRIM_SECONDS == TRIM_SECONDS - 1 {
-            trim_records(&runner.store).await?;
+            done = done.and(trim_records(&runner.store).await);
         }
         if count.is_multiple_of(RECONCILE_SECONDS) {
-            reconcile(runner).await?;
+            done = done.and(reconcile(runner).await);
         }
         if count % ORPHANS_SECONDS == ORPHANS_SECONDS - 1 {
-            end_orphans(runner).await?;
+            done = done.and(end_orphans(runner).await);
+        }
+        if count % PRUNE_SECONDS == PRUNE_SECONDS - 1 {
+            done = done.and(recount_jobs(&runner.store, &runner.owner).await);
         }
         if self.is_pruning || count % PRUNE_SECONDS == PRUNE_SECONDS - 1 {
-            self.is_pruning = prune(runner).await?;
+            let pruned = prune(runner).await;
+            self.is_pruning = pruned.as_ref().is_ok_and(|is_more| *is_more);
+            done = done.and(pruned.map(drop));
         }
-        Ok(())
+        done
     }
 }
 
@@ -156,17 +163,20 @@ async fn reconcile(runner: &Arc<Runner>) -> Result<()> {
 
 /// Deletes what is not kept any more; says whether there may be more.
 async fn prune(runner: &Arc<Runner>) -> Result<bool> {
+    let surplus = runner.store.host_read().await?.surplus_steps(STEPS_KEPT).await?;
     let mut is_more = true;
     for _ in 0..ROUNDS_MAX {
         let mut scope = runner.store.queue_write().await?;
         // Jobs last: their bytes are counted, and a tenant's count is locked after its unique keys.
-        let deleted = [
+        let mut deleted = vec![
             scope.prune_job_keys(BATCH).await?,
             scope.prune_receipts(BATCH).await?,
             scope.prune_ticks(now_ms().saturating_sub(TICKS_KEPT_MS), BATCH).await?,
-            scope.prune_steps(STEPS_KEPT, BATCH).await?,
-            scope.prune_jobs(BATCH).await?,
         ];
+        for (tenant, last) in &surplus {
+            deleted.push(scope.prune_steps(tenant, last, BATCH).await?);
+        }
+        deleted.push(scope.prune_jobs(BATCH).await?);
         scope.commit().await?;
         is_more = deleted.iter().any(|deleted| *deleted >= u64::from(BATCH));
         if !is_more {

@@ -8,6 +8,7 @@ mod plans;
 mod queue;
 mod schedules;
 mod steps;
+mod usage;
 
 use super::*;
 use elias_api::{JobFilter, JobRecord, JobState, JobTrigger, QueueId, Quotas};

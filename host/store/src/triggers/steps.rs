@@ -4,7 +4,7 @@ use super::finish::owned_jobs;
 use super::queue::claims;
 use super::{Database, JobLease, JobRef, inserts, refs, statement, storable};
 use crate::error::Result;
-use crate::{Dialect, HostScope, Query, TenantScope, get, number};
+use crate::{Dialect, HostScope, Query, TenantScope, get, number, text};
 use elias_names::TenantId;
 use sqlx::any::AnyRow;
 use std::collections::{HashMap, HashSet};
@@ -95,6 +95,12 @@ fn listed(row: &AnyRow) -> Result<ListedStep> {
     })
 }
 
+/// A tenant, with the job up to which its journals are more than are kept; none if they are not.
+fn surplus(row: &AnyRow) -> Result<Option<(TenantId, String)>> {
+    let Some(job) = get::<Option<String>>(row, "job")? else { return Ok(None) };
+    Ok(Some((text(row, "tenant")?, job)))
+}
+
 impl TenantScope {
     /// The journal of a job, in the order of its steps.
     ///
@@ -140,20 +146,24 @@ impl HostScope {
         self.database().rows(query).await?.iter().map(step).collect()
     }
 
-    /// Deletes the oldest journals of jobs that have succeeded or were cancelled, of each tenant that has more than
-    /// `keep` rows of steps, and of at most `most` jobs of each; says how many rows.
+    /// The tenants with more than `keep` rows of steps, each with the job of the newest row beyond these. It takes time
+    /// by the number of rows that are kept, so it is not for a transaction that others wait for.
     ///
     /// # Errors
     /// `store-unavailable`.
-    pub async fn prune_steps(&mut self, keep: u32, most: u32) -> Result<u64> {
-        let mut database = self.database();
-        let mut deleted = 0;
-        for row in &database.rows(sqlx::query(SURPLUS_STEPS).bind(i64::from(keep))).await? {
-            let Some(job) = get::<Option<String>>(row, "job")? else { continue };
-            let query = sqlx::query(PRUNE_STEPS).bind(get::<String>(row, "tenant")?).bind(job);
-            deleted += database.run(query.bind(i64::from(most))).await?;
-        }
-        Ok(deleted)
+    pub async fn surplus_steps(&mut self, keep: u32) -> Result<Vec<(TenantId, String)>> {
+        let rows = self.database().rows(sqlx::query(SURPLUS_STEPS).bind(i64::from(keep))).await?;
+        rows.iter().filter_map(|row| surplus(row).transpose()).collect()
+    }
+
+    /// Deletes the oldest journals of a tenant up to that of the job `last`, of at most `most` jobs that have succeeded
+    /// or were cancelled; says how many rows.
+    ///
+    /// # Errors
+    /// `store-unavailable`.
+    pub async fn prune_steps(&mut self, tenant: &TenantId, last: &str, most: u32) -> Result<u64> {
+        let query = sqlx::query(PRUNE_STEPS).bind(tenant.as_str().to_owned()).bind(last.to_owned());
+        self.database().run(query.bind(i64::from(most))).await
     }
 
     /// Adds steps to the journals of jobs that `owner` has claimed. One that is there stays as it is. Gives back the

@@ -5,7 +5,7 @@
 
 use super::{Database, statement};
 use crate::error::{Error, Result};
-use crate::{Dialect, HostScope, TenantScope, get, number, text, to_json};
+use crate::{Dialect, HostScope, TenantScope, get, text, to_json};
 use elias_api::{Code, Quotas};
 use elias_names::TenantId;
 use serde::Serialize;
@@ -31,6 +31,14 @@ pub struct TriggerUse {
     /// Bytes of the inputs of these, of the inputs, results and errors of jobs that have ended and are kept, and of the
     /// data of the events in the log.
     pub bytes: u64,
+}
+
+impl TriggerUse {
+    /// The use that was counted. What is less than none, since the count is off, is none.
+    fn of(unfinished_jobs: i64, bytes: i64) -> Self {
+        let [unfinished_jobs, bytes] = [unfinished_jobs, bytes].map(|count| u64::try_from(count).unwrap_or_default());
+        Self { unfinished_jobs, bytes }
+    }
 }
 
 /// By how much the count of a tenant's unfinished jobs changes.
@@ -73,11 +81,29 @@ impl HostScope {
                       UNION ALL SELECT tenant, 0, bytes - hidden_bytes FROM event_positions) AS used \
                       GROUP BY used.tenant";
         let rows = self.database().rows(sqlx::query(select)).await?;
-        let entry = |row: &AnyRow| {
-            let used = TriggerUse { unfinished_jobs: number(row, "unfinished")?, bytes: number(row, "bytes")? };
-            Ok((text(row, "tenant")?, used))
-        };
+        let entry =
+            |row: &AnyRow| Ok((text(row, "tenant")?, TriggerUse::of(get(row, "unfinished")?, get(row, "bytes")?)));
         rows.iter().map(entry).collect()
+    }
+
+    /// Whether the jobs of a tenant and their bytes are what was counted along the way. It takes time by their number.
+    ///
+    /// # Errors
+    /// `store-unavailable`.
+    pub async fn are_jobs_counted(&mut self, tenant: &TenantId) -> Result<bool> {
+        Ok(self.database().count_drift(tenant).await?.is_none())
+    }
+
+    /// Corrects the counts of a tenant by its jobs; says whether they were off. One host at a time may do so: two would
+    /// correct them twice. Others enqueue and end jobs meanwhile.
+    ///
+    /// # Errors
+    /// `store-unavailable`.
+    pub async fn recount_jobs(&mut self, tenant: &TenantId) -> Result<bool> {
+        let mut database = self.database();
+        let drift = database.count_drift(tenant).await?;
+        database.count(drift.as_slice()).await?;
+        Ok(drift.is_some())
     }
 
     /// The quota `trigger-bytes` of each tenant that ever had a job; 0 where there is none.
@@ -106,8 +132,17 @@ impl Database<'_> {
         let row = self.row(sqlx::query(select).bind(tenant.as_str().to_owned())).await?;
         let row = row.ok_or_else(|| Error::new(Code::Internal, "the store counted nothing"))?;
         let bytes = get::<i64>(&row, "job_bytes")?.saturating_add(get(&row, "event_bytes")?);
-        let unfinished_jobs = u64::try_from(get::<i64>(&row, "unfinished")?).unwrap_or_default();
-        Ok(TriggerUse { unfinished_jobs, bytes: u64::try_from(bytes).unwrap_or_default() })
+        Ok(TriggerUse::of(get(&row, "unfinished")?, bytes))
+    }
+
+    /// By how much the counts of a tenant have to change to be those of its jobs. All of it is one statement: a
+    /// transaction that changes jobs also counts them, and the statement sees both or neither.
+    async fn count_drift(&mut self, tenant: &TenantId) -> Result<Option<JobCountChange>> {
+        let row = self.row(statement(count_drift()).bind(tenant.as_str().to_owned())).await?;
+        let row = row.ok_or_else(|| Error::new(Code::Internal, "the store counted nothing"))?;
+        let (jobs, bytes) = (get(&row, "jobs")?, get(&row, "bytes")?);
+        let change = JobCountChange { tenant: tenant.to_string(), jobs, bytes };
+        Ok((jobs != 0 || bytes != 0).then_some(change))
     }
 
     /// Refuses so many more jobs, with so many bytes of inputs, if they are more than the quotas allow.
@@ -149,6 +184,20 @@ impl Database<'_> {
         );
         self.run(statement(upsert).bind(to_json(&sorted)?)).await.map(drop)
     }
+}
+
+/// The statement that gives by how much the jobs of the tenant `$1` and their bytes are more than was counted.
+fn count_drift() -> String {
+    format!(
+        "SELECT CAST(SUM(part.jobs) AS BIGINT) AS jobs, CAST(SUM(part.bytes) AS BIGINT) AS bytes FROM \
+         (SELECT count(*) AS jobs, COALESCE(SUM(job.input_bytes), 0) AS bytes FROM \
+         (SELECT {INPUT_BYTES} FROM jobs WHERE tenant = $1 \
+         UNION ALL SELECT {INPUT_BYTES} FROM waiting_jobs WHERE tenant = $1) AS job \
+         UNION ALL SELECT 0, COALESCE(SUM(record.record_bytes), 0) FROM \
+         (SELECT {RECORD_BYTES} FROM finished_jobs WHERE tenant = $1) AS record \
+         UNION ALL SELECT -COALESCE(SUM(unfinished), 0), -COALESCE(SUM(bytes), 0) FROM job_counts \
+         WHERE tenant = $1) AS part"
+    )
 }
 
 /// The bytes that a text takes up in the store.

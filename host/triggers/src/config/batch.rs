@@ -35,11 +35,11 @@ impl Default for BatchConfig {
 
 impl BatchConfig {
     /// How much longer a batch waits for others that has `ready` events at `now`, of which the first is ready since
-    /// `since`. None: it is run.
+    /// `since`. None: it is run, also if `since` is so far ahead that the clock must have been set back.
     #[must_use]
     pub fn pause(&self, ready: u32, since: Now, now: Now) -> Option<Duration> {
         let wait = self.wait?.get();
-        let waited = Duration::from_millis(now.unix_ms().saturating_sub(since.unix_ms()));
+        let waited = Duration::from_millis(now.unix_ms().abs_diff(since.unix_ms()));
         if ready >= self.size { None } else { wait.checked_sub(waited).filter(|left| !left.is_zero()) }
     }
 
@@ -114,8 +114,10 @@ mod tests {
             (1, 1_000, 90_000, None),
             (3, 1_000, 1_000, None),
             (4, 1_000, 1_000, None),
-            // The clock was set back.
-            (1, 1_000, 400, Some(200)),
+            // Another transaction was later by a moment; the clock was set back.
+            (1, 1_000, 995, Some(195)),
+            (1, 1_000, 400, None),
+            (1, 9_000_000, 400, None),
         ] {
             let pause = batch.pause(ready, at(since), at(now));
             assert_eq!(pause, expected.map(Duration::from_millis), "{ready} {since} {now}");

@@ -217,6 +217,8 @@ on_both! {
     an_outbox_that_was_dropped_is_made_again
     the_outbox_is_remembered_before_it_is_relied_on
     rows_that_a_file_has_when_it_is_opened_are_told_of
+    rows_beside_a_large_schema_are_told_of
+    a_table_of_an_earlier_release_is_the_host_s_own
     transactions_that_are_the_first_to_use_the_outbox_take_turns
     what_is_not_the_table_of_the_host_is_refused
     components_cannot_name_the_outbox

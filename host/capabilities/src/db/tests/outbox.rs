@@ -156,6 +156,38 @@ pub(in crate::db::tests) async fn rows_that_a_file_has_when_it_is_opened_are_tol
     assert_eq!(db.bodies().await, ["1"]);
 }
 
+pub(in crate::db::tests) async fn rows_beside_a_large_schema_are_told_of(backend: TestBackend) {
+    if backend.url.is_none() {
+        // To look through so many tables is not done at once.
+        let tables: Vec<String> = (0..1_500).map(|at| format!("CREATE TABLE t{at} (a INTEGER);\n")).collect();
+        backend.migration("1_tables.sql", &tables.concat());
+    }
+    let db = backend.open("schema", json!({})).await;
+    let mut transaction = db.begin(Isolation::ReadCommitted, false);
+    db.write(&mut transaction, "1").await.unwrap();
+    read(db.act(&mut transaction, Action::Commit)).await.unwrap();
+    drop(db);
+    let before = backend.relay.counts().1;
+    drop(backend.open("schema", json!({})).await);
+    assert_eq!(backend.relay.counts().1 - before, u32::from(backend.url.is_none()));
+}
+
+pub(in crate::db::tests) async fn a_table_of_an_earlier_release_is_the_host_s_own(backend: TestBackend) {
+    let db = backend.open("earlier", json!({})).await;
+    // As the first release with an outbox made it: the text must not change without a way from it.
+    let sql = "CREATE TABLE IF NOT EXISTS elias_outbox \
+        (id TEXT NOT NULL PRIMARY KEY, kind TEXT NOT NULL, body TEXT NOT NULL)";
+    db.by_people(sql, Vec::new()).await;
+    db.by_people("INSERT INTO elias_outbox VALUES ('1', 'job', 'old')", Vec::new()).await;
+    assert_eq!(db.bodies().await, ["old"]);
+    let mut transaction = db.begin(Isolation::ReadCommitted, false);
+    db.write(&mut transaction, "new").await.unwrap();
+    read(db.act(&mut transaction, Action::Commit)).await.unwrap();
+    let mut bodies = db.bodies().await;
+    bodies.sort_unstable();
+    assert_eq!(bodies, ["new", "old"]);
+}
+
 pub(in crate::db::tests) async fn what_is_not_the_table_of_the_host_is_refused(backend: TestBackend) {
     const TABLE: &str =
         "CREATE TABLE elias_outbox (id TEXT NOT NULL PRIMARY KEY, kind TEXT NOT NULL, body TEXT NOT NULL)";

@@ -140,11 +140,13 @@ async fn a_batch_waits_until_it_is_full() {
     assert_eq!(bench.jobs(JobState::Ready).await.len(), 2);
     let pause = runner.batch_pause.lock().take().expect("a pause");
     assert!(pause <= Duration::from_secs(300), "{pause:?}");
-    publish(&bench, &["c"]).await;
+    publish(&bench, &["c", "d"]).await;
     assert!(look().await, "it is full");
-    assert_eq!(runner.batch_pause.lock().take(), None);
     until("it has run", async || bench.ran().len() == 1).await;
     assert_eq!(batches(&bench)[0].len(), 3);
+    assert!(!look().await, "the fourth waits for others again");
+    assert!(runner.batch_pause.lock().take().is_some());
+    assert_eq!((bench.ran().len(), bench.jobs(JobState::Ready).await.len()), (1, 1));
 }
 
 #[tokio::test(flavor = "multi_thread")]

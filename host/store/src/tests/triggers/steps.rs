@@ -105,7 +105,10 @@ async fn steps_are_kept_with_the_records_of_their_jobs(TestStore { store, .. }: 
     // Beyond so many rows of a tenant the oldest go, but never those that a dead job needs.
     let prune = async |keep: u32, most: u32| {
         let mut scope = store.queue_write().await.expect("a scope");
-        let deleted = scope.prune_steps(keep, most).await.expect("pruned");
+        let mut deleted = 0;
+        for (tenant, last) in scope.surplus_steps(keep).await.expect("read") {
+            deleted += scope.prune_steps(&tenant, &last, most).await.expect("pruned");
+        }
         scope.commit().await.expect("committed");
         deleted
     };
