@@ -144,7 +144,7 @@ impl Worker {
     /// Ends a turn whose handler returned.
     async fn end(&self, result: Result<String, GuestException>, record: ExecutionRecord) -> Result<TurnOutcome, Error> {
         let output = result.map_err(|exception| exception.fail(&record))?;
-        let result = json_export::read_output(&record, &output)?;
+        let result = TurnResult::read(&record, &output)?;
         let found = self.instance.find_changed(self.component.share.group(), record.ends()).await;
         let found = run::interpret(&record, Ok(found)).map_err(|error| record.fail(error))?;
         let (changed_bytes, most) = (found as u64, self.turn_bytes_max);
