@@ -16,8 +16,8 @@
 //! 3. When an execution begins, the memory has the image's bytes and the image's length; when a worker's turn begins,
 //!    those of its heap: the image, the heap's difference to it, and the heap's length.
 //! 4. Nothing but the guest touches a slot while the guest may run. `Slot::reset` is called between executions,
-//!    `Slot::compare_part` and `Slot::undo` between a worker's turns, and `Slot::restore_part` before the guest ever runs
-//!    in it; otherwise only what nobody owns any more is changed.
+//!    `Slot::compare_part` and `Slot::undo` between a worker's turns, and `Slot::restore_part` before the guest ever
+//!    runs in it; otherwise only what nobody owns any more is changed.
 //! 5. The guest runs, and host functions write for it, within `Slot::watch`, on the thread that called it.
 //!
 //! wasmtime asks [`Memories`] for a memory while it instantiates a component, and does not say for which one:

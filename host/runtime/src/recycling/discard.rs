@@ -13,8 +13,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::Poll;
 
-/// Bytes by which a memory may have grown, or which a worker's may have for itself, to be given back at once, by whoever
-/// ends the execution: that takes less than a millisecond.
+/// Bytes by which a memory may have grown, or which a worker's may have for itself, to be given back at once, by
+/// whoever ends the execution: that takes less than a millisecond.
 const AT_ONCE_BYTES_MAX: usize = 4 << 20;
 
 /// Bytes that are given back in one part.

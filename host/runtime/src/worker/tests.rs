@@ -132,8 +132,8 @@ async fn app() -> App {
 }
 
 /// A turn that ends in this way: `n` normally, `e` with an exception, `t` with a trap, `l` never, `G` normally after it
-/// grew the memory, `g` with an exception after that, `F` normally after it grew the memory by [`FILLED`] bytes and wrote
-/// to each page of them.
+/// grew the memory, `g` with an exception after that, `F` normally after it grew the memory by [`FILLED`] bytes and
+/// wrote to each page of them.
 fn end(how: char) -> Turn {
     let kind = TurnKind::Stop { reason: how.to_string().into() };
     Turn { class: "Counter".to_owned(), name: "a".to_owned(), id: "1".to_owned(), now: 0, kind }

@@ -95,7 +95,8 @@ fn a_result_beyond_a_bound_is_known() {
     let send = |value: &str| json!({ "class": "Stock", "name": "all", "value": value });
     let event = |value: &str| json!({ "event": "added", "value": value });
     let alarm = |name: &str| json!({ "name": name, "at": null });
-    let timers = |set: usize, cleared: usize| json!({ "set": vec![json!({ "timer": 1, "at": 1 }); set], "cleared": vec![1; cleared] });
+    let timer = json!({ "timer": 1, "at": 1 });
+    let timers = |set: usize, cleared: usize| json!({ "set": vec![timer.clone(); set], "cleared": vec![1; cleared] });
     let (name, value) = ("\u{e9}".repeat(256), "\u{e9}".repeat(1 << 20));
     let (long_name, long_value) = (format!("{name}x"), format!("{value}x"));
     let most = json!({
