@@ -364,6 +364,29 @@ async fn components_of_one_shape_share_the_code_of_those_that_are_loaded() {
 }
 
 #[tokio::test]
+async fn components_that_share_code_share_neither_grants_nor_limits_nor_images() {
+    let host = Host::builder().capability(elias_capabilities::Log).capability(elias_capabilities::Config);
+    let host = host.build().expect("a host");
+    let source = |text: &str| format!("export default {{ call: (input, env) => ['{text}', env.greeting ?? null] }};");
+    let load = async |text: &str, greeting: &str, limits: Option<Limits>| {
+        let grants = Grants::none().with("config", json!({ "greeting": greeting }));
+        let options = LoadOptions { grants, limits, ..LoadOptions::default() };
+        host.load_bytes(component(&source(text)).into(), &options).await.expect("it loads")
+    };
+    let first = load("one", "of the first", None).await;
+    let second = load("another", "of the second", None).await;
+    let poor = load("one", "of the third", Some(Limits { fuel: 10, ..Limits::default() })).await;
+    for _ in 0..3 {
+        for (app, wanted) in [(&first, ["one", "of the first"]), (&second, ["another", "of the second"])] {
+            assert_eq!(app.call(&json!(0)).await.expect("an answer").value, json!(wanted));
+        }
+        assert_eq!(poor.call(&json!(0)).await.expect_err("it has hardly any").code(), ErrorCode::OutOfFuel);
+    }
+    let bare = host.load_bytes(component(&source("one")).into(), &LoadOptions::default()).await.expect("it loads");
+    assert_eq!(bare.call(&json!(0)).await.expect("an answer").value, json!(["one", null]));
+}
+
+#[tokio::test]
 async fn memories_that_were_put_back_are_compared_with_their_images_as_often_as_is_said() {
     let idle = IdleLimits { check_interval: 3, ..IdleLimits::default() };
     let host = Host::builder().instances(2).idle(idle).capability(elias_capabilities::Log).build().expect("a host");

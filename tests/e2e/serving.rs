@@ -3,6 +3,7 @@
 use elias_tests::build::{Project, component};
 use elias_tests::platform::until;
 use elias_tests::serve::{Server, refused};
+use std::process::Command;
 
 const FAILING: &str = r#"
 function inner(name) {
@@ -105,6 +106,21 @@ async fn watching_a_source_serves_what_was_saved_and_survives_mistakes() {
     assert_eq!(server.get("/").await.body, "one");
     project.write("index.js", "export default { fetch: () => new Response('three') };");
     until("the new source is served", async || (server.get("/").await.body == "three").then_some(())).await;
+}
+
+#[tokio::test]
+async fn a_builder_that_was_killed_between_two_builds_fails_none_of_them() {
+    let project = Project::new(&[("index.js", "export default { fetch: () => new Response('one') };")]);
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let server = Server::start_file(&project.path("index.js"), &["--watch"], folder);
+    assert_eq!(server.get("/").await.body, "one");
+    let builders = server.children();
+    assert_eq!(builders.len(), 1);
+    Command::new("kill").arg("-KILL").args(&builders).status().expect("kill is there");
+    until("the builder has ended", async || server.children().is_empty().then_some(())).await;
+    project.write("index.js", "export default { fetch: () => new Response('two') };");
+    until("the new source is served", async || (server.get("/").await.body == "two").then_some(())).await;
+    assert!(!server.log().contains("has ended"), "{}", server.log());
 }
 
 #[tokio::test]

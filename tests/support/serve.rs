@@ -244,6 +244,21 @@ impl Server {
         }
     }
 
+    /// The ids of the processes that the server has started and that have not ended.
+    ///
+    /// # Panics
+    /// If the server has ended.
+    #[must_use]
+    pub fn children(&self) -> Vec<String> {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.process.id())).expect("it runs");
+        let of_task = |task: std::io::Result<std::fs::DirEntry>| {
+            std::fs::read_to_string(task.ok()?.path().join("children")).ok() // one that is gone has none
+        };
+        let ids: String = tasks.filter_map(of_task).collect();
+        let runs = |id: &&str| std::fs::read_to_string(format!("/proc/{id}/stat")).is_ok_and(|it| !it.contains(") Z "));
+        ids.split_whitespace().filter(runs).map(str::to_owned).collect()
+    }
+
     /// The process's resident memory, in bytes.
     ///
     /// # Panics

@@ -335,6 +335,24 @@ async function alarmed() {
         }
         return "done";
       }
+      flicker(count) {
+        for (let at = 0; at < count; at += 1) {
+          worker.after(1, `${at}`);
+          worker.cancel(`${at}`);
+        }
+        worker.after(5, "last");
+      }
+      others(count) {
+        for (let at = 0; at < count; at += 1) {
+          worker.cancel(`${at}`);
+          worker.after(1, `other ${at}`);
+        }
+      }
+      again(name) {
+        worker.cancel(name);
+        worker.after(9, name);
+        worker.cancel(name);
+      }
       long(count) {
         for (let at = 0; at < count; at += 1) worker.emit("event", "x".repeat(1_000_000));
       }
@@ -346,6 +364,16 @@ async function alarmed() {
   await made.run("start");
   return made;
 }
+
+test("the host does not hear of alarms that came and went in one turn, but of all that it knows", async () => {
+  const { call } = await alarmed();
+  const { timers } = await call("flicker", 2_001);
+  assert.deepEqual(timers.alarm, [{ name: "last", at: NOW + 2_000 + 5 }]);
+  assert.deepEqual((await call("again", "last")).timers.alarm, [{ name: "last", at: null }]);
+  assert.deepEqual((await call("again", "last")).timers.alarm, []);
+  await call("many", 1_000, "alarms");
+  assert.equal((await call("others", 1_000)).timers.alarm.length, 2_000);
+});
 
 test("a turn has a limit on what it sets and sends", async () => {
   for (const what of ["alarms", "events"]) {

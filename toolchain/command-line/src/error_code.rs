@@ -38,7 +38,7 @@ elias_contract::error_codes! {
         Internal = "internal";
         /// A file cannot be used, or the system refuses something else.
         Io = "io";
-        /// A program of the command line is not beside `elias`.
+        /// A program of the command line is not beside `elias`, or is of another version.
         MissingProgram = "missing-program";
         /// Nothing names the platform.
         NoPlatform = "no-platform";

@@ -6,13 +6,19 @@
 
 use crate::command::open_cache;
 use crate::{BuildError, BuildOptions, BuildWarning, Builder, BuiltComponent};
+use elias_command_line::{CliErrorCode, Failure};
 use serde::{Deserialize, Serialize};
+use std::ffi::OsStr;
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// The first argument of the child. The second, if there is one, is the folder for compiled code.
+/// The first argument of the child. The second is the parent's [`VERSION`]; the third, if there is one, is the folder
+/// for compiled code.
 pub const ARGUMENT: &str = "build-for-parent";
+
+/// The release, which parent and child have in common: requests and responses differ from one to the next.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// The result of a build.
 #[derive(Debug, Serialize, Deserialize)]
@@ -63,17 +69,48 @@ impl From<&BuildWarning> for Problem {
     }
 }
 
-/// Builds what the parent asks for until it has closed standard input.
+/// Builds what the parent, of this version, asks for until it has closed standard input.
 #[must_use]
-pub fn main(cache: Option<&Path>) -> ExitCode {
-    match serve(cache, io::stdin().lock(), io::stdout().lock()) {
+pub fn main(parent: Option<&OsStr>, cache: Option<&Path>) -> ExitCode {
+    let (requests, responses) = (io::stdin().lock(), io::stdout().lock());
+    let served = if parent == Some(OsStr::new(VERSION)) {
+        serve(cache, requests, responses)
+    } else {
+        refuse(parent.unwrap_or_default(), requests, responses)
+    };
+    match served {
         Ok(()) => ExitCode::SUCCESS,
-        // The parent is gone, or no program of this version.
         Err(error) => {
-            let _ = writeln!(io::stderr(), "error[io]: a build for another program: {error}");
+            let _ = writeln!(io::stderr(), "error[io]: a build for another program: {error}"); // the parent is gone
             ExitCode::FAILURE
         }
     }
+}
+
+/// Refuses all requests of a parent of another version.
+fn refuse(parent: &OsStr, requests: impl BufRead, mut responses: impl Write) -> io::Result<()> {
+    let message = format!(
+        "elias-build is of version {VERSION}, and the program that has it build of version {}",
+        parent.to_string_lossy()
+    );
+    let failure = Failure::new(CliErrorCode::MissingProgram, &message)
+        .help("install elias, elias-build and elias-serve of one version into one folder, and start the program again");
+    let plain = failure.to_string();
+    let code = CliErrorCode::MissingProgram.as_str().to_owned();
+    let refused = Response::Failed(Problem { code, message, place: String::new(), report: plain.clone(), plain });
+    for request in requests.lines() {
+        request?;
+        respond(&mut responses, &refused, &[])?;
+    }
+    Ok(())
+}
+
+fn respond(responses: &mut impl Write, response: &Response, wasm: &[u8]) -> io::Result<()> {
+    let mut line = serde_json::to_vec(response)?;
+    line.push(b'\n');
+    responses.write_all(&line)?;
+    responses.write_all(wasm)?;
+    responses.flush()
 }
 
 fn serve(cache: Option<&Path>, requests: impl BufRead, mut responses: impl Write) -> io::Result<()> {
@@ -92,11 +129,7 @@ fn serve(cache: Option<&Path>, requests: impl BufRead, mut responses: impl Write
             }
             Err(error) => (Response::Failed(Problem::from(&error)), Vec::new()),
         };
-        let mut line = serde_json::to_vec(&response)?;
-        line.push(b'\n');
-        responses.write_all(&line)?;
-        responses.write_all(&wasm)?;
-        responses.flush()?;
+        respond(&mut responses, &response, &wasm)?;
     }
     Ok(())
 }
@@ -148,5 +181,20 @@ mod tests {
         }
         assert!(rest.is_empty());
         assert!(serve(None, &b"no request\n"[..], Vec::new()).is_err());
+    }
+
+    #[test]
+    fn a_parent_of_another_version_is_refused_and_told_so() {
+        let mut responses = Vec::new();
+        refuse(OsStr::new("0.0.1"), &b"{\"of\":\"another form\"}\n{}\n"[..], &mut responses).expect("it goes on");
+        let lines: Vec<&str> = str::from_utf8(&responses).expect("text").lines().collect();
+        assert_eq!(lines.len(), 2);
+        for line in lines {
+            let Ok(Response::Failed(problem)) = serde_json::from_str(line) else { panic!("{line}") };
+            assert_eq!(problem.code, "missing-program");
+            for version in ["0.0.1", VERSION] {
+                assert!(problem.message.contains(version) && problem.plain.contains(version), "{problem:?}");
+            }
+        }
     }
 }

@@ -20,7 +20,8 @@ fn main() -> ExitCode {
     // `elias-serve` has this program build what it serves. It is no command: nobody types it.
     let mut given = std::env::args_os().skip(1);
     if given.next().is_some_and(|first| first == child::ARGUMENT) {
-        return child::main(given.next().as_deref().map(Path::new));
+        let (parent, cache) = (given.next(), given.next());
+        return child::main(parent.as_deref(), cache.as_deref().map(Path::new));
     }
     match Arguments::parse() {
         Arguments { command: Some(BuildCommand::Build(arguments)), .. } => command::build(&arguments),

@@ -1,7 +1,7 @@
 //! Builds sources by `elias-build`, as a child of this process.
 
 use elias_build::BuildOptions;
-use elias_build::child::{ARGUMENT, Problem, Response};
+use elias_build::child::{ARGUMENT, Problem, Response, VERSION};
 use elias_command_line::{CliErrorCode, Failure, Program};
 use std::io;
 use std::path::PathBuf;
@@ -30,7 +30,7 @@ struct BuildProcess {
     input: ChildStdin,
     output: BufReader<ChildStdout>,
     /// Ended when it is dropped.
-    _child: Child,
+    child: Child,
 }
 
 impl Builder {
@@ -43,13 +43,17 @@ impl Builder {
     /// # Errors
     /// Whatever is wrong with the source, as `elias-build` reports it; `missing-program`; `io` if the child ended.
     pub(crate) async fn build(&self, options: &BuildOptions) -> Result<BuiltComponent, Failure> {
+        let mut request = serde_json::to_vec(options).map_err(|error| {
+            Failure::new(CliErrorCode::Io, format_args!("elias-build cannot be asked for this build: {error}"))
+        })?;
+        request.push(b'\n');
         let mut child = self.child.lock().await;
         // Not in its place during the build: one that is given up takes its process with it.
-        let mut process = match child.take() {
+        let mut process = match child.take().and_then(BuildProcess::if_alive) {
             Some(process) => process,
             None => self.start()?,
         };
-        let built = process.build(options).await.map_err(|error| {
+        let built = process.build(&request).await.map_err(|error| {
             Failure::new(CliErrorCode::Io, format_args!("elias-build has ended: {error}")).help("try again")
         })?;
         *child = Some(process);
@@ -60,22 +64,29 @@ impl Builder {
 
     fn start(&self) -> Result<BuildProcess, Failure> {
         let mut command = Command::from(Program::Build.command()?);
-        command.arg(ARGUMENT).args(&self.cache).stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
-        let failed =
-            |error: io::Error| Failure::new(CliErrorCode::Io, format_args!("elias-build cannot be started: {error}"));
-        let mut child = command.spawn().map_err(failed)?;
-        let (Some(input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
-            return Err(failed(io::ErrorKind::BrokenPipe.into()));
-        };
-        Ok(BuildProcess { input, output: BufReader::new(output), _child: child })
+        command.arg(ARGUMENT).arg(VERSION).args(&self.cache);
+        BuildProcess::start(command)
+            .map_err(|error| Failure::new(CliErrorCode::Io, format_args!("elias-build cannot be started: {error}")))
     }
 }
 
 impl BuildProcess {
-    async fn build(&mut self, options: &BuildOptions) -> io::Result<Result<BuiltComponent, Problem>> {
-        let mut request = serde_json::to_vec(options)?;
-        request.push(b'\n');
-        self.input.write_all(&request).await?;
+    fn start(mut command: Command) -> io::Result<Self> {
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true).spawn()?;
+        let (Some(input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        };
+        Ok(Self { input, output: BufReader::new(output), child })
+    }
+
+    /// None if it has ended since the last build: killed, or for want of memory.
+    fn if_alive(mut self) -> Option<Self> {
+        matches!(self.child.try_wait(), Ok(None)).then_some(self)
+    }
+
+    /// Has it build what a line of JSON asks for.
+    async fn build(&mut self, request: &[u8]) -> io::Result<Result<BuiltComponent, Problem>> {
+        self.input.write_all(request).await?;
         let mut response = String::new();
         if self.output.read_line(&mut response).await? == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
@@ -88,5 +99,21 @@ impl BuildProcess {
                 Ok(Ok(BuiltComponent { wasm, watch, warnings }))
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_child_that_has_ended_is_not_asked_again() {
+        let process = BuildProcess::start(Command::new("cat")).expect("every system has it");
+        let mut process = process.if_alive().expect("it reads on");
+        process.child.kill().await.expect("it is ours");
+        assert!(process.if_alive().is_none());
+        // One that ends during a build is an error, and no endless wait.
+        let mut process = BuildProcess::start(Command::new("true")).expect("every system has it");
+        assert!(process.build(b"{}\n").await.is_err());
     }
 }

@@ -24,7 +24,10 @@ let current;
 /** The handler that is under way: the `id` and `kind` of its turn, its `promise`, and the `value` that this gave. */
 let handler;
 
-/** What the turn that runs tells the host; undefined between turns, and where there is no worker. */
+/**
+ * What the turn that runs tells the host, and the names of alarms that the host does not know of yet; undefined between
+ * turns, and where there is no worker.
+ */
 let output;
 
 /**
@@ -83,6 +86,7 @@ export function setAlarm(milliseconds, name) {
   if (!alarms.has(name) && alarms.size >= ALARMS_MAX) {
     throw new RangeError(`${ALARMS_MAX} alarms are set, which is the most`);
   }
+  if (!alarms.has(name) && !output.alarms.has(name)) output.newAlarms.add(name);
   const at = Math.ceil(now() + milliseconds);
   alarms.set(name, at);
   output.alarms.set(name, at);
@@ -92,7 +96,9 @@ export function setAlarm(milliseconds, name) {
 export function clearAlarm(name) {
   requireTurn("worker.cancel");
   if (!alarms.delete(name)) return false;
-  output.alarms.set(name, null);
+  // The host need not hear of one that came and went in this turn: else a turn could clear any number of them.
+  if (output.newAlarms.delete(name)) output.alarms.delete(name);
+  else output.alarms.set(name, null);
   return true;
 }
 
@@ -166,7 +172,7 @@ function begin() {
   // A rejection that nothing handles fails the turn, but for the answer to a call of a handler that is done.
   const isStrict = kind !== "reply" || (handler !== undefined && calls.get(turn.call)?.caller === handler.id);
   native.beginTurn(turn.now, Math.max(0, turn.now - current.startedAt), isStrict);
-  output = { id, sends: [], alarms: new Map(), emitted: [], size: 0 };
+  output = { id, sends: [], alarms: new Map(), newAlarms: new Set(), emitted: [], size: 0 };
   if (kind === "reply") {
     settleCall(turn);
   } else if (kind === "timer") {

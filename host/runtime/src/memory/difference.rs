@@ -4,11 +4,21 @@
 //! before. A page that has the image's bytes, or zeros beyond the image, is not part of the difference.
 
 use super::Slot;
+use super::slot::RESET_BYTES_MAX;
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
+use std::task::Poll;
 
 /// Bytes of a page of a difference, on every system: the smallest page that systems have.
 pub(crate) const PAGE_BYTES: usize = 4096;
+
+/// Bytes of pages after which a part of a restoration or comparison ends, and bytes of which the system is asked at a
+/// time. A part so has twice as many at most, which takes less than a millisecond.
+pub(super) const PART_BYTES: usize = 1 << 20;
+
+/// Bytes of a memory of which the system is asked in one part, if hardly any of them are the slot's own.
+const ASKED_BYTES: usize = 64 << 20;
 
 /// The content of a page, [`PAGE_BYTES`] long. Differences that share a page share its bytes.
 pub(crate) type Page = Arc<[u8]>;
@@ -63,60 +73,102 @@ fn is_within(number: u32, len: usize) -> bool {
     (number as usize) < len / PAGE_BYTES
 }
 
+/// A comparison of a memory with what it was, which is made in parts.
+#[derive(Debug, Default)]
+pub(crate) struct Comparison {
+    /// The address at which it goes on.
+    at: usize,
+    /// Bytes of pages so far that are the slot's own.
+    own_bytes: usize,
+    changed: Vec<ChangedPage>,
+}
+
 impl Slot {
-    /// Makes the memory, which is the image's and has the difference's length, what the difference says.
+    /// Puts a part of the difference's pages, from that number on, into the memory, which begins as the image and has
+    /// the difference's length. The number to go on with; none after the last part.
     ///
     /// # Safety
     /// No guest runs in this memory, and nobody has a reference into it.
-    pub(crate) unsafe fn restore(&self, difference: &Difference) {
+    pub(crate) unsafe fn restore_part(&self, difference: &Difference, from: u32) -> Option<u32> {
         debug_assert_eq!(self.len(), difference.len);
         // SAFETY: by the caller's word.
         let memory = unsafe { self.bytes_mut() };
-        for (&number, page) in &difference.pages {
+        let mut pages = difference.pages.range(from..);
+        for (&number, page) in pages.by_ref().take(PART_BYTES / PAGE_BYTES) {
             let at = number as usize * PAGE_BYTES;
             if let Some(place) = memory.get_mut(at..at + PAGE_BYTES) {
                 place.copy_from_slice(page);
             }
         }
+        pages.next().map(|(number, _)| *number)
     }
 
-    /// The pages whose bytes are not those of `known`, with what they are now. Those that lie below `from` are passed
-    /// over.
+    /// Compares a part of the memory with `known`. After the last part: the pages whose bytes differ, with what they
+    /// are now. Those that lie below `from` are passed over.
     ///
     /// # Safety
-    /// As for [`Self::restore`].
-    pub(crate) unsafe fn changes(&self, from: usize, known: &Difference) -> Vec<ChangedPage> {
+    /// As for [`Self::restore_part`].
+    pub(crate) unsafe fn compare_part(
+        &self,
+        from: usize,
+        known: &Difference,
+        comparison: &mut Comparison,
+    ) -> Poll<Vec<ChangedPage>> {
         // SAFETY: by the caller's word.
         let memory: &[u8] = unsafe { self.bytes_mut() };
-        let mut changed = Vec::new();
-        for (number, at) in self.own_pages(from) {
-            let page = &memory[at..at + PAGE_BYTES];
-            let former = known.pages.get(&number);
-            if former.is_some_and(|former| **former == *page) {
-                continue;
+        let (mut asked, mut own) = (0, 0);
+        while comparison.at < memory.len() {
+            if asked >= ASKED_BYTES || own >= PART_BYTES {
+                return Poll::Pending;
             }
-            match (self.is_initial(at, page), former) {
-                (true, None) => {}
-                (true, Some(_)) => changed.push((number, None)),
-                (false, _) => changed.push((number, Some(Page::from(page)))),
+            let part = comparison.at..memory.len().min(comparison.at + PART_BYTES);
+            comparison.at = part.end;
+            asked += part.len();
+            for range in self.own_ranges(part) {
+                own += range.len();
+                comparison.own_bytes += range.len();
+                for (number, at) in pages_of(range, from) {
+                    let page = &memory[at..at + PAGE_BYTES];
+                    let former = known.pages.get(&number);
+                    if former.is_some_and(|former| **former == *page) {
+                        continue;
+                    }
+                    match (self.is_initial(at, page), former) {
+                        (true, None) => {}
+                        (true, Some(_)) => comparison.changed.push((number, None)),
+                        (false, _) => comparison.changed.push((number, Some(Page::from(page)))),
+                    }
+                }
             }
         }
-        changed
+        self.set_private_bytes(comparison.own_bytes);
+        Poll::Ready(std::mem::take(&mut comparison.changed))
     }
 
     /// Puts the bytes of `known` back wherever the memory has others, but for pages that lie below `from`. False, and
-    /// nothing is done, if the memory grew since: that cannot be taken back.
+    /// nothing is done, if the memory grew since, which cannot be taken back, or if more than [`RESET_BYTES_MAX`] are
+    /// the slot's own: to begin anew is then done in parts, and this is not.
     ///
     /// # Safety
-    /// As for [`Self::restore`].
+    /// As for [`Self::restore_part`].
     pub(crate) unsafe fn undo(&self, from: usize, known: &Difference) -> bool {
         if self.len() != known.len {
             return false;
         }
-        let own = self.own_pages(from);
+        let (mut own, mut bytes) = (Vec::new(), 0);
+        for start in (0..known.len).step_by(PART_BYTES) {
+            for range in self.own_ranges(start..known.len.min(start + PART_BYTES)) {
+                bytes += range.len();
+                own.push(range);
+            }
+            if bytes > RESET_BYTES_MAX {
+                return false;
+            }
+        }
+        self.set_private_bytes(bytes);
         // SAFETY: by the caller's word.
         let memory = unsafe { self.bytes_mut() };
-        for (number, at) in own {
+        for (number, at) in own.into_iter().flat_map(|range| pages_of(range, from)) {
             let page = &mut memory[at..at + PAGE_BYTES];
             match known.pages.get(&number) {
                 // To compare first: a copy makes a page that is the same dirty for the processor's caches.
@@ -128,4 +180,10 @@ impl Slot {
         }
         true
     }
+}
+
+/// The pages of a range that reach beyond the address `from`, by number, with the address of each.
+fn pages_of(range: Range<usize>, from: usize) -> impl Iterator<Item = (u32, usize)> {
+    // An address is below 4 GiB, so that a number fits.
+    range.step_by(PAGE_BYTES).filter(move |at| at + PAGE_BYTES > from).map(|at| ((at / PAGE_BYTES) as u32, at))
 }

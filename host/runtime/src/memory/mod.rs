@@ -16,8 +16,8 @@
 //! 3. When an execution begins, the memory has the image's bytes and the image's length; when a worker's turn begins,
 //!    those of its heap: the image, the heap's difference to it, and the heap's length.
 //! 4. Nothing but the guest touches a slot while the guest may run. `Slot::reset` is called between executions,
-//!    `Slot::changes` and `Slot::undo` between a worker's turns, and `Slot::restore` before the guest ever runs in it;
-//!    otherwise only what nobody owns any more is changed.
+//!    `Slot::compare_part` and `Slot::undo` between a worker's turns, and `Slot::restore_part` before the guest ever
+//!    runs in it; otherwise only what nobody owns any more is changed.
 //! 5. The guest runs, and host functions write for it, within `Slot::watch`, on the thread that called it.
 //!
 //! wasmtime asks [`Memories`] for a memory while it instantiates a component, and does not say for which one:
@@ -34,7 +34,7 @@ mod stack;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use difference::{ChangedPage, Difference, PAGE_BYTES, Page};
+pub(crate) use difference::{ChangedPage, Comparison, Difference, PAGE_BYTES, Page};
 pub(crate) use image::{Base, Image};
 pub(crate) use slot::Slot;
 pub(crate) use stack::{KEPT_BYTES as STACK_KEPT_BYTES, Mapping as Stack, Stacks};
@@ -122,7 +122,7 @@ unsafe impl LinearMemory for Memory {
 }
 
 /// Instantiates a component whose memory begins as `image`, or as this difference to it, and gives its slot beside what
-/// `instantiating` gives.
+/// `instantiating` gives. Yields while it restores a large difference.
 ///
 /// # Errors
 /// Those of `instantiating`; and if the component has no memory.
@@ -144,9 +144,14 @@ pub(crate) async fn instantiate<T>(
     })
     .await?;
     let slot = slot.ok_or_else(|| wasmtime::format_err!("the component has no memory"))?;
-    if let Some(difference) = difference {
+    let mut next = difference.map(|difference| (difference, 0));
+    while let Some((difference, from)) = next {
         // SAFETY: no function of the guest was called in it yet, and nobody else has it.
-        unsafe { slot.restore(difference) };
+        next = unsafe { slot.restore_part(difference, from) }.map(|from| (difference, from));
+        if next.is_some() {
+            // Each page is a page fault: megabytes take milliseconds, in which others have their turns.
+            tokio::task::yield_now().await;
+        }
     }
     Ok((made, slot))
 }

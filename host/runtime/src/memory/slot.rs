@@ -1,6 +1,5 @@
 //! A slot: one linear memory of a guest, reserved address space with an image mapped into it.
 
-use super::difference::PAGE_BYTES;
 use super::faults;
 use super::image::{FileMapping, Image};
 use super::page_map::PageMap;
@@ -128,7 +127,7 @@ pub(crate) struct Slot {
     home: Arc<Reservations>,
     page_map: Arc<PageMap>,
     resets: AtomicU32,
-    /// Bytes that are the slot's own, as of the last reset.
+    /// Bytes that are the slot's own, as of the last reset or comparison.
     private: AtomicUsize,
     /// The pages that are the slot's own, as of the last reset; none if the system has to be asked.
     own: Mutex<Option<Vec<Range<usize>>>>,
@@ -179,7 +178,7 @@ impl Slot {
         self.capacity
     }
 
-    /// Bytes that the slot had for itself when it was last reset.
+    /// Bytes that the slot had for itself when it was last reset, or compared.
     pub(crate) fn private_bytes(&self) -> usize {
         self.private.load(Ordering::Relaxed)
     }
@@ -303,23 +302,26 @@ impl Slot {
         unsafe { std::slice::from_raw_parts_mut(self.start(), self.len()) }
     }
 
-    /// The pages that reach beyond the address `from` and can differ from the image, by number, with the address of
-    /// each: those that are the slot's own. All of them, if the system does not say which these are.
-    pub(super) fn own_pages(&self, from: usize) -> Vec<(u32, usize)> {
-        let len = self.len();
+    /// The ranges within `part` of the memory whose pages can differ from the image: those that are the slot's own. All
+    /// of it, if the system does not say which these are.
+    pub(super) fn own_ranges(&self, part: Range<usize>) -> Vec<Range<usize>> {
         let mut ranges = Vec::new();
-        let asked = self.page_map.written(self.start() as usize, len, |range| ranges.push(range));
+        let asked = self.page_map.written(self.start() as usize + part.start, part.len(), |range| {
+            ranges.push(part.start + range.start..part.start + range.end);
+        });
         if let Err(error) = &asked {
             tracing::warn!(%error, "the system does not say which pages were written to; all of them are compared");
         }
         if asked.is_err() || !self.page_map.knows() {
             ranges.clear();
-            ranges.push(0..len);
+            ranges.push(part);
         }
-        self.private.store(ranges.iter().map(Range::len).sum(), Ordering::Relaxed);
-        let pages = ranges.into_iter().flat_map(|range| range.step_by(PAGE_BYTES)).filter(|&at| at + PAGE_BYTES > from);
-        // An address is below 4 GiB, so that a number fits.
-        pages.map(|at| ((at / PAGE_BYTES) as u32, at)).collect()
+        ranges
+    }
+
+    /// Notes how many bytes are the slot's own.
+    pub(super) fn set_private_bytes(&self, bytes: usize) {
+        self.private.store(bytes, Ordering::Relaxed);
     }
 
     /// Whether a page has what the memory began with: the image's bytes, or zeros beyond it.

@@ -1,6 +1,6 @@
 //! Slots under a seeded stream of writes, growths, resets and ends, by each way of asking the system.
 
-use super::difference::{Difference, PAGE_BYTES as HEAP_PAGE_BYTES};
+use super::difference::{ChangedPage, Comparison, Difference, PAGE_BYTES as HEAP_PAGE_BYTES, PART_BYTES};
 use super::image::{Base, Image};
 use super::page_map::PageMap;
 use super::slot::{RESET_BYTES_MAX, Reservations, Slot};
@@ -11,6 +11,7 @@ use std::fs::File;
 use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::process::Command;
 use std::sync::Arc;
+use std::task::Poll;
 
 const PAGE_BYTES: usize = 64 << 10;
 const CAPACITY: usize = 128 * PAGE_BYTES;
@@ -186,6 +187,65 @@ fn expected(image: &Image, difference: &Difference) -> Vec<u8> {
     bytes
 }
 
+/// Restores a memory in which no guest runs; in how many parts.
+fn restore(slot: &Slot, difference: &Difference) -> usize {
+    let (mut next, mut parts) = (Some(0), 0);
+    while let Some(from) = next {
+        // SAFETY: no guest runs here.
+        next = unsafe { slot.restore_part(difference, from) };
+        parts += 1;
+    }
+    parts
+}
+
+/// The changes of a memory in which no guest runs, and in how many parts they were found.
+fn changes(slot: &Slot, from: usize, known: &Difference) -> (Vec<ChangedPage>, usize) {
+    let mut comparison = Comparison::default();
+    for parts in 1.. {
+        // SAFETY: no guest runs here.
+        if let Poll::Ready(changes) = unsafe { slot.compare_part(from, known, &mut comparison) } {
+            return (changes, parts);
+        }
+    }
+    unreachable!("a memory has an end")
+}
+
+#[test]
+fn a_large_heap_is_compared_and_restored_in_parts_and_is_not_undone_in_place() {
+    for (name, map) in page_maps() {
+        let page_map = Arc::new(map);
+        let home = Arc::new(Reservations::new(2));
+        let mut numbers = Numbers(5);
+        let image = image(&mut numbers, 4);
+        let slot = || Slot::new(&home, &page_map, Arc::clone(&image), CAPACITY, GUARD).expect("room");
+        let write = |slot: &Slot, at: usize| {
+            // SAFETY: below the memory's length, and nobody else's.
+            unsafe { *slot.start().add(at) = 200 };
+        };
+        let none = Difference::new(image.len(), BTreeMap::new());
+        let large = slot();
+        large.grow(CAPACITY).expect("within the capacity");
+        (image.len()..CAPACITY).step_by(HEAP_PAGE_BYTES).for_each(|at| write(&large, at));
+        let (found, parts) = changes(&large, 0, &none);
+        assert_eq!(found.len(), (CAPACITY - image.len()) / HEAP_PAGE_BYTES, "{name}: each page once");
+        assert!(found.is_sorted_by(|a, b| a.0 < b.0), "{name}");
+        assert!((CAPACITY / (2 * PART_BYTES)..=CAPACITY / PART_BYTES).contains(&parts), "{name}: {parts} parts");
+        let mut known = none.clone();
+        known.apply(large.len(), found);
+
+        let restored = slot();
+        restored.grow(CAPACITY).expect("within the capacity");
+        let pages = known.pages().len();
+        assert_eq!(restore(&restored, &known), (pages * HEAP_PAGE_BYTES).div_ceil(PART_BYTES), "{name}");
+        assert!(content(&restored) == content(&large), "{name}");
+        write(&restored, CAPACITY - 1);
+        let written = content(&restored);
+        // SAFETY: no guest runs here.
+        assert!(!unsafe { restored.undo(0, &known) }, "{name}: that is more than is undone at once");
+        assert!(content(&restored) == written, "{name}: nothing was done");
+    }
+}
+
 #[test]
 fn a_difference_is_what_turns_wrote_and_restores_it_in_another_slot() {
     for (name, map) in page_maps() {
@@ -220,12 +280,10 @@ fn a_difference_is_what_turns_wrote_and_restores_it_in_another_slot() {
                         assert!(content(&living) == written, "nothing was done");
                         living = slot();
                         living.grow(known.len()).expect("within the capacity");
-                        // SAFETY: as above.
-                        unsafe { living.restore(&known) };
+                        restore(&living, &known);
                     }
                 } else {
-                    // SAFETY: as above.
-                    let changes = unsafe { living.changes(stack, &known) };
+                    let (changes, _) = changes(&living, stack, &known);
                     let former = expected(&image, &known);
                     for (number, page) in &changes {
                         let place = *number as usize * HEAP_PAGE_BYTES..(*number as usize + 1) * HEAP_PAGE_BYTES;
@@ -241,14 +299,11 @@ fn a_difference_is_what_turns_wrote_and_restores_it_in_another_slot() {
             }
             let restored = slot();
             restored.grow(known.len()).expect("within the capacity");
-            // SAFETY: as above.
-            unsafe { restored.restore(&known) };
+            restore(&restored, &known);
             assert!(content(&restored) == expected(&image, &known), "{name}, seed {seed}");
-            // SAFETY: as above.
-            assert!(unsafe { restored.changes(stack, &known) }.is_empty());
+            assert!(changes(&restored, stack, &known).0.is_empty());
             let none = Difference::new(image.len(), BTreeMap::new());
-            // SAFETY: as above.
-            let all = unsafe { restored.changes(0, &none) };
+            let (all, _) = changes(&restored, 0, &none);
             assert_eq!(all.len(), known.pages().len(), "no page of it is the image's");
         }
     }

@@ -13,8 +13,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::Poll;
 
-/// Bytes by which a memory may have grown to be given back at once, by whoever ends the execution: that takes less than
-/// a millisecond.
+/// Bytes by which a memory may have grown, or which a worker's may have for itself, to be given back at once, by
+/// whoever ends the execution: that takes less than a millisecond.
 const AT_ONCE_BYTES_MAX: usize = 4 << 20;
 
 /// Bytes that are given back in one part.
@@ -31,9 +31,13 @@ impl<H: Handler> Instance<H> {
         let share = store.data().info().share_group();
         drop(store);
         // The store had the only other handle.
-        let slot = slot.and_then(Arc::into_inner).filter(|slot| slot.grown_bytes() > AT_ONCE_BYTES_MAX);
-        let Some(slot) = slot else { return };
-        let waiting = WaitingBytes::begin(host, slot.grown_bytes());
+        let Some(slot) = slot.and_then(Arc::into_inner) else { return };
+        // A worker may have much for itself also of a memory that did not grow.
+        let bytes = slot.grown_bytes().max(slot.private_bytes());
+        if bytes <= AT_ONCE_BYTES_MAX {
+            return;
+        }
+        let waiting = WaitingBytes::begin(host, bytes);
         let permits = waiting.is_too_much().then(|| (permit, running.map(ExecutionHandle::take_held)));
         let mut discarded = DiscardedMemory { slot, given_back: 0, _waiting: waiting, _permits: permits };
         background::spawn(share, move || discarded.give_back_part());

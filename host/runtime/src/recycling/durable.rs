@@ -5,12 +5,15 @@
 
 use super::instance::{Handler, Instance, Template};
 use super::pool::{DropReason, InstancePool};
+use crate::background::{self, ShareId};
 use crate::error::Error;
 use crate::execution::ExecutionHandle;
 use crate::instance::InstanceState;
-use crate::memory::{ChangedPage, Difference, PAGE_BYTES};
+use crate::memory::{ChangedPage, Comparison, Difference, PAGE_BYTES};
 use parking_lot::{Mutex, MutexGuard};
 use std::sync::Arc;
+use std::task::Poll;
+use std::time::Instant;
 
 /// Where the instance of an execution comes from, and where it goes.
 pub(crate) enum InstanceSource<H: Handler> {
@@ -65,7 +68,7 @@ struct DurableState<H> {
     heap: Arc<Difference>,
     /// Whether a turn ended since then.
     is_pending: bool,
-    /// The pages that it changed, once they were asked for.
+    /// The pages that it changed, once they were found: before that it cannot be kept.
     changed: Option<Vec<ChangedPage>>,
     /// Whether it left handles to host resources.
     has_handles: bool,
@@ -127,38 +130,50 @@ impl<H: Handler> DurableInstance<H> {
         durable.changed = None;
     }
 
-    /// The pages that the last turn changed.
-    fn take_changed(&self, durable: &mut DurableState<H>) -> Vec<ChangedPage> {
-        if let Some(changed) = durable.changed.take() {
-            return changed;
+    /// Finds the pages that the last turn changed: a few here, and more of them by the threads for work aside. Their
+    /// bytes; 0 if there was no turn since the heap was kept.
+    ///
+    /// # Errors
+    /// [`AsideError`](background::AsideError), if that does not end before `ends`.
+    pub(crate) async fn find_changed(self: &Arc<Self>, share: ShareId, ends: Instant) -> wasmtime::Result<usize> {
+        if !self.state().is_pending {
+            return Ok(0);
         }
-        let slot = durable.instance.as_ref().and_then(|instance| instance.slot.as_ref());
-        // SAFETY: the guest has returned, and the instance is here, where nobody runs it.
-        slot.map_or_else(Vec::new, |slot| unsafe { slot.changes(self.stack_bytes, &durable.heap) })
-    }
-
-    /// Bytes of the pages that the last turn changed; 0 if there was none since the heap was kept.
-    pub(crate) fn changed_bytes(&self) -> usize {
-        let mut durable = self.state();
-        if !durable.is_pending {
-            return 0;
-        }
-        let changed = self.take_changed(&mut durable);
+        let mut comparison = Comparison::default();
+        let changed = match self.compare_part(&mut comparison) {
+            Poll::Ready(changed) => changed,
+            Poll::Pending => {
+                let this = Arc::clone(self);
+                background::run(share, ends, move || this.compare_part(&mut comparison)).await?
+            }
+        };
         let bytes = changed.iter().filter(|(_, page)| page.is_some()).count() * PAGE_BYTES;
-        durable.changed = Some(changed);
-        bytes
+        self.state().changed = Some(changed);
+        Ok(bytes)
     }
 
-    /// Makes what the last turn wrote part of the heap; what that was, or nothing if there was no turn since.
+    /// Compares a part of the memory with the heap. If whoever asked went away meanwhile, the instance may be gone.
+    fn compare_part(&self, comparison: &mut Comparison) -> Poll<Vec<ChangedPage>> {
+        let durable = self.state();
+        let slot = durable.instance.as_ref().and_then(|instance| instance.slot.as_ref());
+        let Some(slot) = slot else { return Poll::Ready(Vec::new()) };
+        // SAFETY: the guest has returned, and the instance is here, where nobody runs it as long as the lock is held.
+        unsafe { slot.compare_part(self.stack_bytes, &durable.heap, comparison) }
+    }
+
+    /// Makes what the last turn wrote part of the heap; what that was, or nothing if there was no turn since. A turn
+    /// whose changes were not [found](Self::find_changed), since whoever waited for it went away, is undone.
     ///
     /// A turn that left handles to host resources takes its instance with it: the resources are gone, but wasmtime's
     /// tables have the handles for ever, and a worker that is restored has none.
     pub(crate) fn keep(&self) -> Option<KeptTurn> {
         let mut durable = self.state();
-        if !std::mem::take(&mut durable.is_pending) {
+        let Some(pages) = durable.changed.take() else {
+            drop(durable);
+            self.undo();
             return None;
-        }
-        let pages = self.take_changed(&mut durable);
+        };
+        durable.is_pending = false;
         let len = durable.instance.as_ref()?.slot.as_ref()?.len();
         Arc::make_mut(&mut durable.heap).apply(len, pages.iter().cloned());
         let dropped = if durable.has_handles { durable.instance.take() } else { None };
@@ -186,7 +201,7 @@ impl<H: Handler> DurableInstance<H> {
             if unsafe { slot.undo(self.stack_bytes, &durable.heap) } {
                 return;
             }
-            DropReason::Grown
+            if slot.len() > durable.heap.len() { DropReason::Grown } else { DropReason::Written }
         };
         drop(slot);
         let dropped = durable.instance.take();

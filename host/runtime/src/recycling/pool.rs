@@ -37,6 +37,8 @@ pub(super) enum DropReason {
     Handles,
     /// Its turn is undone, and has grown the memory.
     Grown,
+    /// Its turn is undone, and so much of the memory is its own that beginning anew is no loss.
+    Written,
 }
 
 impl<H: Handler> InstancePool<H> {
@@ -127,6 +129,7 @@ impl<H: Handler> InstancePool<H> {
             DropReason::Failed => &counts.failed,
             DropReason::Handles => &counts.handles,
             DropReason::Grown => &counts.grown,
+            DropReason::Written => &counts.written,
         });
     }
 

@@ -105,7 +105,8 @@ impl WorkerHeap {
         Ok(())
     }
 
-    /// The heap as bytes, in version 1 of the format that `docs/reference/worker-heaps.md` describes.
+    /// The heap as bytes, in version 1 of the format that `docs/reference/worker-heaps.md` describes. This takes a
+    /// millisecond for some megabytes, and is not for threads that run futures.
     ///
     /// # Errors
     /// `internal`, if the pages cannot be compressed.
@@ -115,6 +116,7 @@ impl WorkerHeap {
     }
 
     /// Reads such bytes, of a memory of at most `memory_bytes_max` bytes, which also bounds what is allocated for them.
+    /// This takes as long as [`Self::to_bytes`].
     ///
     /// # Errors
     /// `heap-damaged`, if the bytes are not as they were written; `heap-mismatch`, if they are of a later version;

@@ -39,6 +39,7 @@ use crate::instance::LoadedComponent;
 use crate::json_export::{self, CallOptions, GuestException, JsonHandler};
 use crate::memory::Difference;
 use crate::recycling::{DurableInstance, InstancePool, InstanceSource, KeptTurn};
+use crate::run::{self, ExecutionRecord};
 use elias_contract::ErrorCode;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -73,8 +74,6 @@ pub struct Worker {
     changed: HeapChange,
     /// Bytes of pages that a turn may change.
     turn_bytes_max: u64,
-    /// Whether a turn was begun and its end is not known: whoever waited for it went away.
-    is_abandoned: bool,
 }
 
 impl Worker {
@@ -111,14 +110,7 @@ impl Worker {
         let layout = workers.layout.clone();
         let changed = HeapChange::none(&layout.origin, heap.len());
         let instance = DurableInstance::new(&workers.pool, layout.stack_bytes, heap);
-        Self {
-            component: Arc::clone(component),
-            layout,
-            instance,
-            changed,
-            turn_bytes_max: u64::MAX,
-            is_abandoned: false,
-        }
+        Self { component: Arc::clone(component), layout, instance, changed, turn_bytes_max: u64::MAX }
     }
 
     /// Bounds the pages that a turn of this worker may change, in bytes, and so what it adds to a commit. Without this
@@ -138,26 +130,29 @@ impl Worker {
     /// begin. The heap is then as it was before the turn.
     pub async fn turn(&mut self, turn: &Turn, options: CallOptions) -> Result<TurnOutcome, Error> {
         self.keep();
-        self.is_abandoned = true;
         let source = InstanceSource::Worker(Arc::clone(&self.instance));
-        let ran = json_export::run(&self.component, source, turn, options).await;
-        self.is_abandoned = false;
-        let outcome = ran.and_then(|(result, record)| match result {
-            Ok(output) => {
-                let result = json_export::read_output(&record, &output)?;
-                let (changed_bytes, most) = (self.instance.changed_bytes() as u64, self.turn_bytes_max);
-                if changed_bytes > most {
-                    let message = format!("the turn changed {changed_bytes} bytes of the heap; it may change {most}");
-                    return Err(record.fail(Error::new(ErrorCode::TurnTooLarge, message)));
-                }
-                Ok(TurnOutcome { result, changed_bytes, execution: record.end(Outcome::Completed) })
-            }
-            Err(exception) => Err(exception.fail(&record)),
-        });
+        let outcome = match json_export::run(&self.component, source, turn, options).await {
+            Ok((result, record)) => self.end(result, record).await,
+            Err(error) => Err(error),
+        };
         if outcome.is_err() {
             self.instance.undo();
         }
         outcome
+    }
+
+    /// Ends a turn whose handler returned.
+    async fn end(&self, result: Result<String, GuestException>, record: ExecutionRecord) -> Result<TurnOutcome, Error> {
+        let output = result.map_err(|exception| exception.fail(&record))?;
+        let result = TurnResult::read(&record, &output)?;
+        let found = self.instance.find_changed(self.component.share.group(), record.ends()).await;
+        let found = run::interpret(&record, Ok(found)).map_err(|error| record.fail(error))?;
+        let (changed_bytes, most) = (found as u64, self.turn_bytes_max);
+        if changed_bytes > most {
+            let message = format!("the turn changed {changed_bytes} bytes of the heap; it may change {most}");
+            return Err(record.fail(Error::new(ErrorCode::TurnTooLarge, message)));
+        }
+        Ok(TurnOutcome { result, changed_bytes, execution: record.end(Outcome::Completed) })
     }
 
     /// Makes what the last turn wrote part of the heap, and gives the pages that changed since the last commit, by all
@@ -165,7 +160,7 @@ impl Worker {
     /// stores the change makes it last.
     ///
     /// What changed is found at the end of a turn, by comparing every page that the worker has for itself with what it
-    /// was, which takes as long as reading both.
+    /// was: more than some megabytes are compared beside the threads on which guests run, by turns of the shares.
     pub fn commit(&mut self) -> HeapChange {
         self.keep();
         let next = HeapChange::none(&self.layout.origin, self.instance.heap().len());
@@ -197,11 +192,8 @@ impl Worker {
         self.instance.release();
     }
 
-    /// Makes what the last turn wrote part of the heap, or undoes it if nobody knows how it ended.
+    /// Makes what the last turn wrote part of the heap, or undoes it if nobody waited for its end.
     fn keep(&mut self) {
-        if std::mem::take(&mut self.is_abandoned) {
-            self.instance.undo();
-        }
         if let Some(KeptTurn { len, pages }) = self.instance.keep() {
             self.changed.extend(len, pages);
         }

@@ -18,6 +18,8 @@ const ANSWER_AT: u32 = DATA + 128;
 const ERROR_AT: u32 = DATA + 256;
 /// Where a turn's JSON is put.
 const INPUT: u32 = 128 << 10;
+/// Bytes by which the memory grows in a turn that fills them.
+const FILLED: u32 = 2 << 20;
 /// The letter says how many turns there were: B for one, and A again after Z.
 const ANSWER: &str = r#"{"state":"done","id":"1","answer":"A"}"#;
 const ERROR: &str = "Error";
@@ -44,6 +46,7 @@ fn component(name: &str) -> Vec<u8> {
     (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const {INPUT}))
     (func (export "run") (param $at i32) (param $len i32) (result i32)
       (local $command i32)
+      (local $page i32)
       (local.set $command
         (i32.load8_u (i32.sub (i32.add (local.get $at) (local.get $len)) (i32.const 3))))
       (i32.store (i32.const 60000) (i32.sub (i32.const 60000) (i32.load (i32.const 60000))))
@@ -52,6 +55,14 @@ fn component(name: &str) -> Vec<u8> {
         (then
           (drop (memory.grow (i32.const 1)))
           (i32.store8 (i32.sub (i32.mul (memory.size) (i32.const 65536)) (i32.const 1)) (i32.const 9))))
+      (if {fills}
+        (then
+          (drop (memory.grow (i32.const {filled_units})))
+          (local.set $page (i32.sub (i32.mul (memory.size) (i32.const 65536)) (i32.const {FILLED})))
+          (loop $next
+            (i32.store8 (local.get $page) (i32.const 9))
+            (local.set $page (i32.add (local.get $page) (i32.const 4096)))
+            (br_if $next (i32.lt_u (local.get $page) (i32.mul (memory.size) (i32.const 65536)))))))
       (if {traps} (then unreachable))
       (if {spins} (then (loop $again (br $again))))
       (i32.store8 (i32.const {letter})
@@ -83,6 +94,8 @@ fn component(name: &str) -> Vec<u8> {
 "#,
         grows = is('G'),
         grows_and_throws = is('g'),
+        fills = is('F'),
+        filled_units = FILLED >> 16,
         traps = is('t'),
         spins = is('l'),
         throws = is('e'),
@@ -119,7 +132,8 @@ async fn app() -> App {
 }
 
 /// A turn that ends in this way: `n` normally, `e` with an exception, `t` with a trap, `l` never, `G` normally after it
-/// grew the memory, `g` with an exception after that.
+/// grew the memory, `g` with an exception after that, `F` normally after it grew the memory by [`FILLED`] bytes and
+/// wrote to each page of them.
 fn end(how: char) -> Turn {
     let kind = TurnKind::Stop { reason: how.to_string().into() };
     Turn { class: "Counter".to_owned(), name: "a".to_owned(), id: "1".to_owned(), now: 0, kind }
@@ -194,6 +208,30 @@ async fn a_turn_that_changes_more_than_it_may_is_undone() {
         assert_eq!(outcome.changed_bytes, changed);
         assert_eq!(worker.commit().bytes(), changed);
     }
+}
+
+#[tokio::test]
+async fn a_turn_that_changes_megabytes_is_kept_undone_and_restored_as_any_other() {
+    let host = host(Limits::default());
+    let app = host.load(&component("one")).await.expect("it loads");
+    let mut worker = app.start_worker().expect("it has workers");
+    for letter in ["B", "C", "D"] {
+        for is_undone in [true, false] {
+            let outcome = worker.turn(&end('F'), CallOptions::default()).await.expect("it ends well");
+            assert_eq!(outcome.result.answer.as_deref(), Some(letter));
+            assert!(outcome.changed_bytes > u64::from(FILLED));
+            if is_undone {
+                worker.undo();
+            }
+        }
+        assert!(worker.commit().bytes() > u64::from(FILLED));
+    }
+    let counts = host.instance_counts();
+    assert_eq!((counts.dropped_grown, counts.dropped_written), (3, 0));
+    run(&mut worker, 'e').await.expect_err("it throws");
+    assert_eq!(host.instance_counts().dropped_written, 1, "three times as much is not undone in place");
+    assert_eq!(letters(&mut worker, 1).await, "E");
+    assert_eq!(worker.heap().memory_bytes(), (3 << 16) + 3 * u64::from(FILLED));
 }
 
 #[tokio::test]

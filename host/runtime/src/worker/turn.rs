@@ -1,8 +1,25 @@
 //! Turns as JSON: what a worker is given, and what it gives. The types are those of `elias:triggers/worker`.
 
+use crate::error::Error;
 use crate::execution::Execution;
+use crate::json_export;
+use crate::run::ExecutionRecord;
+use elias_contract::ErrorCode;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+// The bounds of a result. The engine keeps them as well; but a component may bring another engine. Characters are
+// UTF-16 units.
+const RESULT_BYTES_MAX: usize = 48 << 20;
+const MESSAGES_MAX: usize = 1_000;
+const VALUE_CHARACTERS_MAX: usize = 1 << 20;
+/// Of all messages and events together.
+const VALUES_CHARACTERS_MAX: usize = 8 << 20;
+/// Timers that are set at a time, and so those that a turn sets or clears.
+const TIMERS_MAX: usize = 10_000;
+/// Alarms that are set at a time are half as many, all of which a turn can clear and set others.
+const ALARMS_MAX: usize = 2_000;
+const NAME_CHARACTERS_MAX: usize = 256;
 
 /// One turn of a worker. Values (`args`, `message`, `value`) are texts in the encoding of structured clone, which the
 /// host does not look into.
@@ -123,6 +140,54 @@ pub struct TurnResult {
     /// The worker's own events, in order.
     #[serde(default)]
     pub emitted: Vec<EmittedEvent>,
+}
+
+impl TurnResult {
+    /// Reads what a worker gave.
+    ///
+    /// # Errors
+    /// As [`json_export::read_output`]; `trap` also for what exceeds a bound. They have ended the record.
+    pub(super) fn read(record: &ExecutionRecord, output: &str) -> Result<Self, Error> {
+        let too_large = |what: &str| {
+            let message = format!("the result of the worker's turn has more than its interface allows: {what}");
+            record.fail(Error::new(ErrorCode::Trap, message))
+        };
+        if output.len() > RESULT_BYTES_MAX {
+            return Err(too_large("bytes"));
+        }
+        let result: Self = json_export::read_output(record, output)?;
+        match result.exceeded() {
+            Some(what) => Err(too_large(what)),
+            None => Ok(result),
+        }
+    }
+
+    /// Names what exceeds its bound.
+    pub(super) fn exceeded(&self) -> Option<&'static str> {
+        let Self { state: _, id, answer, sends, timers, emitted } = self;
+        let TimerChanges { set, cleared, alarm } = timers;
+        let sent = sends.iter().map(|send| &send.value);
+        let values = || sent.clone().chain(emitted.iter().map(|event| &event.value));
+        let of_sends = sends.iter().flat_map(|send| [Some(&send.class), Some(&send.name), send.method.as_ref()]);
+        let mut names = of_sends.flatten().chain(emitted.iter().map(|event| &event.event)).chain([id]);
+        [
+            (sends.len() > MESSAGES_MAX, "messages"),
+            (emitted.len() > MESSAGES_MAX, "events"),
+            (set.len() > TIMERS_MAX || cleared.len() > TIMERS_MAX, "timers"),
+            (alarm.len() > ALARMS_MAX, "alarms"),
+            (names.any(|name| characters(name) > NAME_CHARACTERS_MAX), "characters of a name"),
+            (alarm.iter().any(|alarm| characters(&alarm.name) > NAME_CHARACTERS_MAX), "characters of a name"),
+            (values().chain(answer).any(|value| characters(value) > VALUE_CHARACTERS_MAX), "characters of a value"),
+            (values().map(|value| characters(value)).sum::<usize>() > VALUES_CHARACTERS_MAX, "characters of values"),
+        ]
+        .into_iter()
+        .find_map(|(is_exceeded, what)| is_exceeded.then_some(what))
+    }
+}
+
+/// The length of a text in JavaScript: its UTF-16 units.
+fn characters(text: &str) -> usize {
+    text.encode_utf16().count()
 }
 
 /// Whether a handler is done.

@@ -4,7 +4,8 @@ use crate::{
     Alarm, AlarmChange, EmittedEvent, ReplyError, ReplyResult, SetTimer, TimerChanges, Turn, TurnKind, TurnResult,
     TurnState, WorkerSend,
 };
-use serde_json::json;
+use serde::Deserialize;
+use serde_json::{Value, json};
 
 #[test]
 fn each_kind_of_turn_has_its_members() {
@@ -87,4 +88,42 @@ fn a_result_is_read_whole() {
     let short: TurnResult = serde_json::from_str(r#"{"state":"done","id":"i"}"#).expect("it is read");
     assert_eq!((short.state, short.answer, short.timers), (TurnState::Done, None, TimerChanges::default()));
     serde_json::from_str::<TurnResult>(r#"{"state":"asleep","id":"i"}"#).expect_err("there is no such state");
+}
+
+#[test]
+fn a_result_beyond_a_bound_is_known() {
+    let send = |value: &str| json!({ "class": "Stock", "name": "all", "value": value });
+    let event = |value: &str| json!({ "event": "added", "value": value });
+    let alarm = |name: &str| json!({ "name": name, "at": null });
+    let timer = json!({ "timer": 1, "at": 1 });
+    let timers = |set: usize, cleared: usize| json!({ "set": vec![timer.clone(); set], "cleared": vec![1; cleared] });
+    let (name, value) = ("\u{e9}".repeat(256), "\u{e9}".repeat(1 << 20));
+    let (long_name, long_value) = (format!("{name}x"), format!("{value}x"));
+    let most = json!({
+        "state": "done", "id": name, "answer": value,
+        "sends": vec![json!({ "class": name, "name": name, "method": name, "value": "[1,1]" }); 1_000],
+        "emitted": vec![json!({ "event": name, "value": "[1,1]" }); 1_000],
+        "timers": timers(10_000, 10_000),
+    });
+    let beyond = [
+        ("messages", "sends", json!(vec![send("[1,1]"); 1_001])),
+        ("events", "emitted", json!(vec![event("[1,1]"); 1_001])),
+        ("timers", "timers", timers(10_001, 0)),
+        ("timers", "timers", timers(0, 10_001)),
+        ("alarms", "timers", json!({ "alarm": vec![alarm("a"); 2_001] })),
+        ("characters of a name", "timers", json!({ "alarm": [alarm(&long_name)] })),
+        ("characters of a name", "id", json!(long_name)),
+        ("characters of a name", "emitted", json!([{ "event": long_name, "value": "[1,1]" }])),
+        ("characters of a name", "sends", json!([{ "class": "a", "name": "a", "method": long_name, "value": "" }])),
+        ("characters of a value", "answer", json!(long_value)),
+        ("characters of a value", "emitted", json!([event(&long_value)])),
+        ("characters of values", "sends", json!(vec![send(&value); 8])),
+    ];
+    let exceeded = |json: &Value| TurnResult::deserialize(json).expect("it is read").exceeded();
+    assert_eq!(exceeded(&most), None);
+    for (what, member, value) in beyond {
+        let mut result = most.clone();
+        result[member] = value;
+        assert_eq!(exceeded(&result), Some(what), "{member}");
+    }
 }
