@@ -1,4 +1,5 @@
-//! Claiming jobs, and ending those that have run: the ends of some and the claim of the next are one transaction.
+//! Claiming jobs, and ending those that have run. On SQLite, which has one writer, the ends of some and the claim of the
+//! next are one transaction; on PostgreSQL they are two that go on side by side.
 
 use super::Runner;
 use super::batch_waits;
@@ -46,54 +47,110 @@ pub(super) struct Hold {
     times: u32,
 }
 
-/// Tells the store which jobs have ended, and claims others for the slots that are free. Says whether it claimed any:
-/// there may be more.
+/// On a store with one writer: tells it which jobs have ended and claims others for the slots that are free, in one
+/// transaction. Says whether it claimed any: there may be more.
 pub(super) async fn round(runner: &Arc<Runner>) -> Result<bool> {
     let ended: Vec<Ended> = runner.ended.lock().clone();
     let slots = runner.free_slots(&ended);
-    let mut plan = None;
-    if ended.is_empty() {
+    if ended.is_empty() && runner.plan(&mut runner.store.host_read().await?, &slots).await?.is_none() {
         // Most looks find nothing: they keep nobody from writing.
-        plan = runner.plan(&mut runner.store.host_read().await?, &slots).await?;
-        if plan.is_none() {
-            return Ok(false);
-        }
+        return Ok(false);
     }
     let mut scope = runner.store.queue_write().await?;
+    // First, so that what has ended does not count as running.
+    let finished = finish(runner, &mut scope, &ended).await?;
+    let claim = claim(runner, &mut scope, &slots).await?;
+    scope.commit().await?;
+    runner.forget(&ended, &finished);
+    Ok(claim.start(runner))
+}
+
+/// On a store with several writers: tells it which jobs have ended, beside the [claims](claim_round). Each of the two
+/// takes a server some roundtrips, in which the other goes on. Says whether more have ended.
+pub(super) async fn finish_round(runner: &Arc<Runner>) -> Result<bool> {
+    let ended: Vec<Ended> = runner.ended.lock().clone();
+    if ended.is_empty() {
+        return Ok(false);
+    }
+    let mut scope = runner.store.queue_write().await?;
+    let finished = finish(runner, &mut scope, &ended).await?;
+    scope.commit().await?;
+    runner.forget(&ended, &finished);
+    // Their slots are free, and their queues below their limits.
+    runner.queue_changed.notify_one();
+    Ok(!runner.ended.lock().is_empty())
+}
+
+/// On a store with several writers: claims jobs for the slots that are free. Says whether it claimed any: there may be
+/// more.
+pub(super) async fn claim_round(runner: &Arc<Runner>) -> Result<bool> {
+    let slots = runner.free_slots(&[]);
+    if slots.free == 0 || runner.is_stopping() {
+        return Ok(false);
+    }
+    let mut scope = runner.store.queue_write().await?;
+    let claim = claim(runner, &mut scope, &slots).await?;
+    scope.commit().await?;
+    Ok(claim.start(runner))
+}
+
+/// What the store said of jobs that have ended.
+struct Finished {
+    /// Claims that were not this host's any more.
+    late: Vec<JobLease>,
+    /// Whether events were published.
+    is_told: bool,
+}
+
+/// Tells the store which jobs have ended.
+async fn finish(runner: &Runner, scope: &mut HostScope, ended: &[Ended]) -> Result<Finished> {
+    if ended.is_empty() {
+        return Ok(Finished { late: Vec::new(), is_told: false });
+    }
     let schedules: Vec<_> = ended.iter().filter_map(|one| Some(one.schedule.as_ref()?.0.clone())).collect();
     scope.lock_schedules(&schedules).await?;
     let ends: Vec<JobEnd> = ended.iter().map(|one| one.end.clone()).collect();
-    // First, so that what has ended does not count as running.
     let late = scope.finish_jobs(&runner.owner, &ends).await?;
-    if !ended.is_empty() {
-        plan = runner.plan(&mut scope, &slots).await?;
-    }
-    let (mut shares, limits) = plan
-        .as_mut()
-        .map(|plan| (std::mem::take(&mut plan.shares), std::mem::take(&mut plan.limits)))
-        .unwrap_or_default();
-    let (buckets, waits) = Buckets::lock(&mut scope, &mut shares, &limits).await?;
-    let claimed = scope.claim_jobs(&runner.owner, LEASE_MS, &shares).await?;
-    buckets.take(&mut scope, &claimed).await?;
-    let is_told = tell_ended(&mut scope, &ended, &late).await?;
-    scope.commit().await?;
-    if is_told {
-        runner.events_changed.notify_one();
-    }
-    runner.forget(&ended, &late);
-    if let Some(plan) = plan {
-        plan.charge(&claimed, &mut runner.fair.lock());
-    }
-    // The slots of queues that have to wait for their rates are for others.
-    let any = !claimed.is_empty() || !waits.is_empty();
-    runner.hold(waits);
-    for claim in event_batch::group(claimed, |job| runner.services.find(&service_of(job))) {
-        match claim {
-            Claim::One(job) => runner.begin(*job),
-            Claim::Batch(jobs) => runner.begin_batch(jobs),
+    let is_told = tell_ended(scope, ended, &late).await?;
+    Ok(Finished { late, is_told })
+}
+
+/// Jobs that were claimed, once the claim is committed.
+#[derive(Default)]
+struct Claimed {
+    plan: Option<Plan>,
+    jobs: Vec<ClaimedJob>,
+    /// Queues whose rates are used up, and for how long.
+    waits: Vec<(QueueKey, Duration)>,
+}
+
+/// Plans and claims jobs for these slots.
+async fn claim(runner: &Runner, scope: &mut HostScope, slots: &Slots) -> Result<Claimed> {
+    let Some(mut plan) = runner.plan(scope, slots).await? else { return Ok(Claimed::default()) };
+    let (mut shares, limits) = (std::mem::take(&mut plan.shares), std::mem::take(&mut plan.limits));
+    let (buckets, waits) = Buckets::lock(scope, &mut shares, &limits).await?;
+    let jobs = scope.claim_jobs(&runner.owner, LEASE_MS, &shares).await?;
+    buckets.take(scope, &jobs).await?;
+    Ok(Claimed { plan: Some(plan), jobs, waits })
+}
+
+impl Claimed {
+    /// Starts the jobs. Says whether there may be more: the slots of queues that have to wait for their rates are for
+    /// others.
+    fn start(self, runner: &Arc<Runner>) -> bool {
+        if let Some(plan) = self.plan {
+            plan.charge(&self.jobs, &mut runner.fair.lock());
         }
+        let any = !self.jobs.is_empty() || !self.waits.is_empty();
+        runner.hold(self.waits);
+        for claim in event_batch::group(self.jobs, |job| runner.services.find(&service_of(job))) {
+            match claim {
+                Claim::One(job) => runner.begin(*job),
+                Claim::Batch(jobs) => runner.begin_batch(jobs),
+            }
+        }
+        any
     }
-    Ok(any)
 }
 
 /// Notes how the runs of schedules ended, and publishes which jobs are dead and which schedules fail, all of it in the
@@ -185,7 +242,11 @@ impl Runner {
     }
 
     /// The store knows of these ends.
-    fn forget(&self, ended: &[Ended], late: &[JobLease]) {
+    fn forget(&self, ended: &[Ended], finished: &Finished) {
+        let Finished { late, is_told } = finished;
+        if *is_told {
+            self.events_changed.notify_one();
+        }
         let mut running = self.running.lock();
         for one in ended {
             running.remove(&one.end.lease);
@@ -300,7 +361,13 @@ impl Runner {
         };
         let end = JobEnd { lease: job.lease.clone(), outcome, keep_ms };
         self.ended.lock().push(Ended { end, schedule, dead });
-        self.queue_changed.notify_one();
+        self.job_ended();
+    }
+
+    /// Wakes the task that tells the store of ended jobs.
+    pub(super) fn job_ended(&self) {
+        let ends = if self.store.is_shared() { &self.jobs_ended } else { &self.queue_changed };
+        ends.notify_one();
     }
 
     /// Extends the leases of what runs here, and ends what is not its own any more or is to be cancelled.

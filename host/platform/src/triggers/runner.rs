@@ -54,6 +54,8 @@ pub(crate) struct Runner {
     pub(super) outboxes: OutboxDrains,
     /// Something was enqueued, or has ended.
     pub(super) queue_changed: Notify,
+    /// Where claims and ends are transactions of their own: jobs have ended.
+    pub(super) jobs_ended: Notify,
     /// Something was published.
     pub(super) events_changed: Notify,
     /// Something may be due earlier than was known.
@@ -111,6 +113,7 @@ impl Runner {
             meters: TriggerMeters::default(),
             outboxes: OutboxDrains::new(),
             queue_changed: Notify::new(),
+            jobs_ended: Notify::new(),
             events_changed: Notify::new(),
             due_changed: Arc::default(),
             is_stopping: AtomicBool::new(false),
@@ -122,7 +125,10 @@ impl Runner {
         tokio::spawn(keep_time(Arc::downgrade(self)));
         tokio::spawn(keep_up(Arc::downgrade(self)));
         tokio::spawn(renew_leases(Arc::downgrade(self)));
-        tokio::spawn(work(Arc::downgrade(self), Part::Queue));
+        let queue = if self.store.is_shared() { &[Part::Ends, Part::Claims][..] } else { &[Part::Queue] };
+        for part in queue {
+            tokio::spawn(work(Arc::downgrade(self), *part));
+        }
         tokio::spawn(work(Arc::downgrade(self), Part::Events));
     }
 
@@ -211,7 +217,7 @@ impl Runner {
         }
         let given_back = async {
             while !self.running.lock().is_empty() {
-                self.queue_changed.notify_one();
+                self.job_ended();
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
@@ -228,14 +234,21 @@ impl Runner {
 /// The work that a task of the runner repeats.
 #[derive(Clone, Copy)]
 enum Part {
+    /// The queue, on a store with one writer.
     Queue,
+    /// Its two halves, on a store with several.
+    Ends,
+    Claims,
     Events,
 }
 
 impl Part {
     fn poll(self, runner: &Runner) -> Duration {
         match self {
-            Self::Queue => runner.batch_pause.lock().take().map_or(QUEUE_POLL, |pause| pause.min(QUEUE_POLL)),
+            Self::Queue | Self::Claims => {
+                runner.batch_pause.lock().take().map_or(QUEUE_POLL, |pause| pause.min(QUEUE_POLL))
+            }
+            Self::Ends => QUEUE_POLL,
             Self::Events => EVENTS_POLL,
         }
     }
@@ -244,13 +257,16 @@ impl Part {
     async fn round(self, runner: &Arc<Runner>) -> Result<bool> {
         match self {
             Self::Queue => queue::round(runner).await,
+            Self::Ends => queue::finish_round(runner).await,
+            Self::Claims => queue::claim_round(runner).await,
             Self::Events => deliver::round(runner).await,
         }
     }
 
     fn changed(self, runner: &Runner) -> &Notify {
         match self {
-            Self::Queue => &runner.queue_changed,
+            Self::Queue | Self::Claims => &runner.queue_changed,
+            Self::Ends => &runner.jobs_ended,
             Self::Events => &runner.events_changed,
         }
     }
