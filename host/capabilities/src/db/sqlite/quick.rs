@@ -107,7 +107,7 @@ mod tests {
                       CREATE VIRTUAL TABLE words USING fts5(a); INSERT INTO words VALUES ('one two'); \
                       CREATE VIRTUAL TABLE boxes USING rtree(id, x0, x1); INSERT INTO boxes VALUES (1, 0, 1)";
         session.connection.execute_batch(schema).unwrap();
-        let quick = Quick::open(&settings);
+        let quick = QuickConnection::open(&settings);
         let run = |sql: &str| {
             let statement = Statement::guest(sql, Vec::new(), Dialect::Sqlite).unwrap();
             quick.run(&statement, Caps { rows: 1_000, bytes: 1 << 20 }).is_some()
