@@ -3,6 +3,7 @@
 use super::super::grant::DbGrant;
 use super::super::statement::{BOOKKEEPING, OUTBOX};
 use super::memory::Account;
+use super::search::SearchFunctions;
 use super::watch::{ConnectionControl, number};
 use super::{functions, json_patch, like, search};
 use rusqlite::config::DbConfig;
@@ -93,7 +94,7 @@ impl Settings {
 
 /// Functions that components may not call: they reach out of the database, or take a time that grows with the product
 /// of their arguments' sizes.
-const FUNCTIONS: &[&str] = &["fts3_tokenizer", "jsonb_patch", "load_extension"];
+const FUNCTIONS: &[&str] = &["fts3_tokenizer", "fts5", "jsonb_patch", "load_extension"];
 
 /// Functions that take no longer for large values than for small ones: what a [`quick`](super::quick) statement may
 /// call. `count` is not among them: `count(*)` of a table is one step, however large the table is.
@@ -175,6 +176,8 @@ fn allowed(action: &AuthAction<'_>) -> bool {
 /// A connection and its hooks.
 pub(crate) struct Session {
     pub(super) connection: Connection,
+    /// Dropped after the connection, whose searches use it.
+    _search: SearchFunctions,
     pub(super) control: Arc<ConnectionControl>,
     pub(super) settings: Arc<Settings>,
 }
@@ -239,14 +242,14 @@ impl Session {
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
         like::define(&connection, &control)?;
         json_patch::define(&connection, &control)?;
-        search::define(&connection)?;
+        let search = search::define(&connection, &control)?;
         functions::define(&connection, &control, bounded(settings.value_bytes.max(statement_bytes)))?;
         let hook = Arc::clone(&control);
         connection.progress_handler(STEPS, Some(move || hook.progress()));
         let hook = Arc::clone(&control);
         connection.authorizer(Some(move |context: AuthContext<'_>| hook.authorize(&context)));
         control.interrupt_with(connection.get_interrupt_handle());
-        Ok(Self { connection, control, settings: Arc::clone(settings) })
+        Ok(Self { connection, _search: search, control, settings: Arc::clone(settings) })
     }
 
     /// Bounds the values of the statement that runs next, the more the longer it is. Comparing, counting and converting

@@ -12,6 +12,7 @@ mod pool;
 mod quick;
 mod run;
 mod search;
+mod snippet;
 mod watch;
 
 #[cfg(test)]
