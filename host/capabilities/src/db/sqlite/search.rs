@@ -5,10 +5,10 @@
 //! with the square of the words that are searched for, and a long phrase one that grows with its length. So the text of
 //! a search is bounded before FTS5 reads it. What remains grows with the row, which has a bound too.
 //!
-//! What is searched for is seen by a module's `xFilter` alone: it may come from anywhere in a statement. So a connection
-//! has FTS5's own module with that one function replaced. To replace a module drops what belongs to it (tokenizers,
-//! functions, open searches), so a second connection, in memory and without tables, has these as long as the first.
-//! That is why the module needs no code of ours but the bounds.
+//! What is searched for is seen by a module's `xFilter` alone: it may come from anywhere in a statement. So a
+//! connection has FTS5's own module with that one function replaced. To replace a module drops what belongs to it
+//! (tokenizers, functions, the list of searches), so a second connection, in memory and without tables, has these as
+//! long as the first.
 //!
 //! `snippet` is ours ([`snippet`](super::snippet)) since SQLite's own compares each match in a text with each other.
 
@@ -41,8 +41,8 @@ pub(super) struct SearchFunctions {
     _connection: Connection,
 }
 
-/// Makes FTS5 of a connection, on which nothing was prepared yet, one with bounds. The caller drops the result after the
-/// connection.
+/// Makes FTS5 of a connection, on which nothing was prepared yet, one with bounds. The caller drops the result after
+/// the connection.
 pub(super) fn define(connection: &Connection, control: &Arc<ConnectionControl>) -> Result<SearchFunctions> {
     let functions = Connection::open_in_memory()?;
     let api = interface(&functions)?;

@@ -35,8 +35,8 @@ pub(super) unsafe extern "C" fn snippet(
         unsafe { ffi::sqlite3_result_error(context, why.as_ptr(), -1) };
         return;
     }
-    // SAFETY: FTS5 gives its interface and a cursor on a row, and the five arguments, which stay until the call is over.
-    // The data is what the function was defined with: a reference that the definition holds.
+    // SAFETY: FTS5 gives its interface and a cursor on a row, and the five arguments, which stay until the call is
+    // over. The data is what the function was defined with: a reference that the definition holds.
     let made = unsafe {
         let Some(control) = (*api).xUserData.and_then(|data| data(fts).cast::<ConnectionControl>().as_ref()) else {
             ffi::sqlite3_result_error_code(context, ffi::SQLITE_MISUSE);

@@ -7,6 +7,8 @@ use super::super::output::{Caps, channel};
 use super::super::statement::Statement;
 use super::connection::{Session, Settings};
 use serde_json::{Value as Json, json};
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -253,6 +255,31 @@ fn modules_that_nobody_listed_are_not_there() {
     for sql in ["SELECT name FROM dbstat", "SELECT pageno FROM dbstat('main', 1)"] {
         assert_eq!(ask(&session, sql).unwrap_err().code, ErrorCode::Database, "{sql}");
     }
+}
+
+#[test]
+fn a_components_files_are_for_their_owner_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().join("below/db");
+    let settings = settings(&place, json!({}));
+    super::check_place(&settings).unwrap();
+    let session = Session::open_for_guest(&settings).unwrap();
+    ask(&session, "CREATE TABLE t (a)").unwrap();
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let files = ["test.sqlite", "test.sqlite-wal", "test.sqlite-shm"].map(|name| place.join(name));
+    assert_eq!(files.each_ref().map(|file| mode(file)), [0o600; 3]);
+    assert_eq!([mode(&place), mode(place.parent().unwrap())], [0o700; 2]);
+    for file in &files {
+        std::fs::set_permissions(file, Permissions::from_mode(0o644)).unwrap();
+    }
+    // As another version of the component is loaded, beside the one that has the file open.
+    super::check_place(&settings).unwrap();
+    assert_eq!(files.each_ref().map(|file| mode(file)), [0o600; 3]);
+    assert!(ask(&session, "INSERT INTO t VALUES (1)").is_ok());
+    // A link is not followed.
+    std::fs::remove_file(&files[0]).unwrap();
+    std::os::unix::fs::symlink(folder.path().join("elsewhere"), &files[0]).unwrap();
+    assert!(super::check_place(&settings).is_err());
 }
 
 #[test]
