@@ -2,8 +2,9 @@
 //!
 //! It is one of the [tables of the host's own](super::own_table).
 
-use super::bindings::{Error, ErrorCode, Value};
+use super::bindings::{Batch, Error, ErrorCode, Value};
 use super::database::Database;
+use super::dialect::Dialect;
 use super::output::{self, Caps};
 use super::own_table::{self, Definition, OwnTable, TableState};
 use super::statement::{OUTBOX, Statement};
@@ -101,15 +102,18 @@ impl Database {
     /// PostgreSQL are left to whichever host the relay has look into it.
     pub(super) fn tell_of_rows(&self) {
         let dialect = self.backend.dialect();
-        let Ok(select) = Statement::own(FIRST, Vec::new(), dialect) else { return };
-        let caps = Caps { rows: 1, bytes: 1 << 10 };
-        // SQLite alone answers at once.
-        let Some(Ok(checked)) = self.backend.run_now(&TABLE.check(dialect), caps) else { return };
-        if !matches!(TABLE.state(&checked.rows), Ok(TableState::Ours)) {
+        if dialect != Dialect::Sqlite {
             return;
         }
-        let first = self.backend.run_now(&select, caps);
-        if matches!(first, Some(Ok(batch)) if !batch.rows.is_empty()) {
+        let Ok(select) = Statement::own(FIRST, Vec::new(), dialect) else { return };
+        let now = |statement| self.backend.run_now(statement, Caps { rows: 1, bytes: 1 << 10 });
+        let is_ours = |checked: Batch| matches!(TABLE.state(&checked.rows), Ok(TableState::Ours));
+        let has_rows = match now(&TABLE.check(dialect)).map(|checked| checked.is_ok_and(is_ours)) {
+            Some(true) => now(&select).map(|first| first.is_ok_and(|first| !first.rows.is_empty())),
+            other => other,
+        };
+        // What is not known at once is looked at by whoever hands over.
+        if has_rows.unwrap_or(true) {
             self.outbox.committed();
         }
     }
