@@ -180,7 +180,7 @@ fn allowed(action: &AuthAction<'_>) -> bool {
 pub(crate) struct Session {
     pub(super) connection: Connection,
     /// Dropped after the connection, whose searches use it.
-    _search: SearchFunctions,
+    _search: Option<SearchFunctions>,
     pub(super) control: Arc<ConnectionControl>,
     pub(super) settings: Arc<Settings>,
 }
@@ -252,7 +252,7 @@ impl Session {
         let hook = Arc::clone(&control);
         connection.authorizer(Some(move |context: AuthContext<'_>| hook.authorize(&context)));
         control.interrupt_with(connection.get_interrupt_handle());
-        Ok(Self { connection, _search: search, control, settings: Arc::clone(settings) })
+        Ok(Self { connection, _search: Some(search), control, settings: Arc::clone(settings) })
     }
 
     /// Bounds the values of the statement that runs next, the more the longer it is. Comparing, counting and converting
@@ -272,12 +272,13 @@ impl Session {
 
     /// Opens the file for statements that take microseconds: they read, wait for no lock, and handle no large values.
     pub(super) fn open_quick(settings: &Arc<Settings>) -> rusqlite::Result<Self> {
-        let session = Self::open_for_guest(settings)?;
+        let mut session = Self::open_for_guest(settings)?;
         session.connection.busy_timeout(Duration::ZERO)?;
         session.connection.pragma_update(None, "query_only", 1)?;
         session.connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, QUICK_VALUE_BYTES)?;
         // A step of a virtual table may search all of it.
         keep_modules(&session.connection, &[])?;
+        session._search = None;
         let hook = Arc::clone(&session.control);
         session.connection.progress_handler(QUICK_STEPS, Some(move || hook.progress()));
         session.control.quick.store(true, Ordering::Relaxed);

@@ -45,6 +45,12 @@ pub(super) struct SearchFunctions {
 /// the connection.
 pub(super) fn define(connection: &Connection, control: &Arc<ConnectionControl>) -> Result<SearchFunctions> {
     let functions = Connection::open_in_memory()?;
+    // It prepares next to nothing, and needs no memory to do that quickly.
+    // SAFETY: the connection is open, and nothing was prepared on it.
+    unsafe {
+        let (none, zero) = (ptr::null_mut::<c_void>(), c_int::default());
+        ffi::sqlite3_db_config(functions.handle(), ffi::SQLITE_DBCONFIG_LOOKASIDE, none, zero, zero);
+    }
     let api = interface(&functions)?;
     let modules = match MODULES.get() {
         Some(modules) => modules,
