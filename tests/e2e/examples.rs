@@ -233,3 +233,21 @@ fn embed_triggers_runs_a_schedule_a_job_and_an_event() {
     }
     assert!(text.ends_with("stopped; 0 runs were cut\n"), "{text}");
 }
+
+#[test]
+fn embed_workers_keeps_a_worker_from_one_process_to_the_next() {
+    let project = Project::new(&[]);
+    project.write("cart.wasm", built("embed-workers", "src/cart.js"));
+    let run = |name: &str, count: &str| {
+        let files = [project.path("cart.wasm"), project.path("cart.heap")];
+        let output = Command::new(binary("embed-workers")).args(files).args([name, count]).finish();
+        let output = output.expect("embed-workers starts");
+        let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success(), "{text}");
+        text
+    };
+    assert_eq!(run("pens", "2"), "2 pens\n");
+    assert_eq!(run("ink", "1"), "2 pens, 1 ink\n");
+    assert_eq!(run("pens", "-3"), "unchanged: RangeError: there are not so many of pens\n");
+    assert_eq!(run("ink", "1"), "2 pens, 2 ink\n", "the turn that failed was undone");
+}

@@ -144,8 +144,19 @@ async fn who_reads_a_cached_response_slowly_has_no_execution_either() {
         export default { fetch: () => new Response(new Uint8Array(2 << 20), { headers }) };";
     slow.serve("large", &component(large), json!({ "gateway": { "cache": { "max-bytes": 4 << 20 } } })).await;
     team.serve("shop", &component("export default { fetch: () => new Response('answered') };"), json!({})).await;
-    assert_eq!(slow.get("large", "/").await.body.len(), 2 << 20);
     let host = slow.host("large");
+    // The response is stored once it was read.
+    let mut first = slow_reader(platform.address, &host, "/").await;
+    let (mut read, mut bytes) = (0, vec![0; 64 << 10]);
+    while read < 2 << 20 {
+        let more = tokio::time::timeout(PATIENCE, first.read(&mut bytes)).await.expect("something happens");
+        read += more.expect("a part of the response");
+    }
+    until("it is stored", async || {
+        let mut reader = slow_reader(platform.address, &host, "/").await;
+        begins(&mut reader).await.contains("elias; hit").then_some(())
+    })
+    .await;
     let mut readers = futures::future::join_all((0..50).map(|_| slow_reader(platform.address, &host, "/"))).await;
     for reader in &mut readers {
         let begun = begins(reader).await;

@@ -226,7 +226,7 @@ async fn heaps_of_another_version_and_damaged_ones_are_refused() {
 }
 
 #[tokio::test]
-async fn a_turn_that_changes_one_number_commits_four_pages_and_a_thousand_do_not_grow_the_heap() {
+async fn a_turn_that_changes_one_number_writes_16_kilobytes_at_most_and_a_thousand_do_not_grow_the_heap() {
     let component = component(CART);
     let mut worker = started(&load(&component).await).await;
     let mut early = (0, 0);
@@ -238,7 +238,8 @@ async fn a_turn_that_changes_one_number_commits_four_pages_and_a_thousand_do_not
         }
         if number >= 100 {
             let pages: Vec<u32> = change.pages().map(|(page, _)| page).collect();
-            assert!(pages.len() * WorkerHeap::PAGE_BYTES <= 16 << 10, "turn {number}: {pages:?}");
+            let written = change.to_bytes().expect("bytes").len();
+            assert!(written <= 16 << 10, "turn {number}: {written} bytes of {pages:?}");
         }
     }
     let late = (worker.heap().pages().len(), worker.heap().memory_bytes());

@@ -170,8 +170,8 @@ writeFileSync(
 const note = [
   "# Third-party code in components",
   "",
-  "A component that uses the APIs made of these npm packages carries their code. Written by `toolchain/setup/web.sh`, which puts the",
-  "full texts of the licences into `target/web/LICENSES`.",
+  "A component that uses the APIs made of these npm packages carries their code. Written by `toolchain/setup/web.sh`,",
+  "which puts the full texts of the licences into `target/web/LICENSES`.",
   "",
   "| package | version | licence |",
   "|---|---|---|",

@@ -1,46 +1,13 @@
 //! Events of a subscription that wait for others: a batch is run when it is full, or when its first event has waited as
 //! long as the subscription says.
 
-use crate::report::Reporter;
+use crate::open_batch::{Batch, WaitingEvent};
 use crate::run::{Message, RunOptions, Runner};
 use crate::settings::SubscriptionSettings;
-use elias_host::{EventBatch, EventMessage, ExecutionHandle};
+use elias_host::{EventBatch, ExecutionHandle};
 use elias_triggers::queue::Outcome;
 use std::sync::Arc;
 use tokio::sync::oneshot;
-
-/// Bytes of the events of a batch, as JSON: a handler takes a message of 1 MiB.
-const BYTES_MAX: usize = 768 << 10;
-
-/// The batch of a subscription that is not run yet.
-#[derive(Default)]
-pub(crate) struct OpenBatch {
-    /// Its number: those who have waited long enough find out whether theirs was run meanwhile.
-    number: u64,
-    bytes: usize,
-    events: Vec<Entry>,
-}
-
-/// An event in a batch that is not run yet.
-pub(crate) struct WaitingEvent {
-    pub(crate) event: EventMessage,
-    /// Bytes of the event as JSON.
-    pub(crate) bytes: usize,
-    /// How many events led to it.
-    pub(crate) hops: u32,
-    pub(crate) reporter: Option<Reporter>,
-}
-
-/// An event in a batch, and whoever waits for its outcome.
-type Entry = (WaitingEvent, oneshot::Sender<Outcome>);
-
-impl OpenBatch {
-    fn close(&mut self) -> Vec<Entry> {
-        self.number += 1;
-        self.bytes = 0;
-        std::mem::take(&mut self.events)
-    }
-}
 
 /// Has an event run in a batch with others; gives its own outcome.
 pub(crate) async fn run(
@@ -51,22 +18,7 @@ pub(crate) async fn run(
     let config = subscription.config.batch;
     let size = usize::try_from(config.size).unwrap_or(usize::MAX);
     let (sender, mut outcome) = oneshot::channel();
-    let (mut closed, began) = {
-        let mut open = subscription.open_batch.lock();
-        let mut closed = Vec::new();
-        if open.bytes + waiting.bytes > BYTES_MAX {
-            closed.push(open.close());
-        }
-        open.bytes += waiting.bytes;
-        open.events.push((waiting, sender));
-        let began = (open.events.len() == 1 && size > 1).then_some(open.number);
-        if open.events.len() >= size {
-            closed.push(open.close());
-        }
-        (closed, began)
-    };
-    // An event that is too large for any other has closed an empty one.
-    closed.retain(|batch| !batch.is_empty());
+    let (closed, began) = subscription.open_batch.lock().push(waiting, sender, size);
     closed.into_iter().for_each(|batch| start(runner, subscription, batch));
     if let Some(number) = began {
         let now = runner.now();
@@ -74,10 +26,8 @@ pub(crate) async fn run(
         let until = now.unix_ms().saturating_add(u64::try_from(pause.as_millis()).unwrap_or(u64::MAX));
         tokio::select! {
             () = runner.clock.sleep_until(until) => {
-                let mut open = subscription.open_batch.lock();
-                let batch = if open.number == number { open.close() } else { Vec::new() };
-                drop(open);
-                if !batch.is_empty() {
+                let batch = subscription.open_batch.lock().close(number);
+                if let Some(batch) = batch {
                     start(runner, subscription, batch);
                 }
             }
@@ -89,7 +39,7 @@ pub(crate) async fn run(
 }
 
 /// Runs a batch in a task of its own, and tells each event's outcome.
-fn start(runner: &Arc<Runner>, subscription: &Arc<SubscriptionSettings>, batch: Vec<Entry>) {
+fn start(runner: &Arc<Runner>, subscription: &Arc<SubscriptionSettings>, batch: Batch) {
     let (this, subscription) = (Arc::clone(runner), Arc::clone(subscription));
     drop(runner.spawn(async move {
         let Ok(slot) = subscription.slots.acquire().await else { return };

@@ -1,6 +1,7 @@
 //! Events, and their deliveries to the subscriptions that they match.
 
-use crate::batches::{self, WaitingEvent};
+use crate::batches;
+use crate::open_batch::WaitingEvent;
 use crate::report::Reporter;
 use crate::run::{Message, RunOptions, Runner, TaskEnd, WebhookMessage};
 use crate::settings::SubscriptionSettings;

@@ -31,6 +31,7 @@ mod deliveries;
 mod jobs;
 mod local;
 mod logs;
+mod open_batch;
 #[cfg(feature = "db")]
 mod outbox;
 mod report;

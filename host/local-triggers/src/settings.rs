@@ -1,6 +1,6 @@
 //! The table `[triggers]`, as it is run by.
 
-use crate::batches::OpenBatch;
+use crate::open_batch::OpenBatch;
 use crate::webhook::{Webhook, WebhookSender};
 use elias_triggers::config::{JobConfig, ScheduleConfig, SubscriptionConfig, TriggersConfig, WebhookConfig};
 use elias_triggers::event::{Event, Filter, Transform, TypePattern};

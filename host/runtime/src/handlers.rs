@@ -4,7 +4,6 @@ use crate::call::{self, CallHandler};
 use crate::fetch::{FetchExport, FetchHandler};
 use crate::instance::InstanceState;
 use crate::json_export::JsonExport;
-use crate::load::LinkedCode;
 use crate::memory::Image;
 use crate::recycling::{Group, Handler, InstancePool, Instances, Template};
 use crate::trigger::{self, JobHandler, TriggerHandler};
@@ -104,17 +103,18 @@ pub(crate) struct HandlerPools {
     pub(crate) events: Option<Arc<InstancePool<JobHandler>>>,
     /// None also for components of other toolchains that export the interface: their memory is not all of their state.
     pub(crate) worker: Option<WorkerInstances>,
-    /// The code of them all. As long as it is here, further components with the same code share it.
-    _code: Arc<LinkedCode>,
+    /// The code of them all. As long as it is here, further components with the same code share it. Nothing is asked of
+    /// it, so its type is known to `load` alone.
+    _code: Arc<dyn Send + Sync>,
 }
 
 impl HandlerPools {
     /// No instances yet, for the exports of this code.
-    pub(crate) fn new(code: Arc<LinkedCode>, parts: &InstanceParts<'_>) -> Self {
-        let Exports { fetch, call, scheduled, job, event, events, worker } = &code.exports;
+    pub(crate) fn new(exports: &Exports, code: Arc<dyn Send + Sync>, parts: &InstanceParts<'_>) -> Self {
+        let Exports { fetch, call, scheduled, job, event, events, worker } = exports;
         let workers: Option<Arc<InstancePool<WorkerHandler>>> = parts.pool(worker.as_ref());
         Self {
-            handlers: code.exports.handlers(),
+            handlers: exports.handlers(),
             fetch: parts.pool(fetch.as_ref()),
             call: parts.pool(call.as_ref()),
             scheduled: parts.pool(scheduled.as_ref()),

@@ -71,7 +71,7 @@ impl Definition {
         let Self { name, columns, listed } = self;
         fixed(match dialect {
             // The text of a table that was made by another statement, renamed or altered, or of a virtual one, is not
-            // the same. Indexes do no harm. A statement that counts by `count` is not a quick one.
+            // the same. Indexes do no harm. A statement with `count` would not be run at once.
             Dialect::Sqlite => format!(
                 "SELECT CASE WHEN sum(1) IS NULL THEN {MISSING} \
                  WHEN sum(1) = 1 AND max(type = 'table' AND sql = 'CREATE TABLE {name} {columns}') = 1 THEN {OURS} \

@@ -125,10 +125,11 @@ mod tests {
             "schedule": [{ "name": "nightly", "cron": "0 4 * * *" }],
             "jobs": { "resize": { "concurrency": 2 } },
         })));
+        let orders = json!({ "orders": { "type": "order.*", "name": "orders" } });
         assert_eq!(
             trigger_changes(&new, &old),
             [
-                "triggers.event: {\"orders\":{\"name\":\"orders\",\"type\":\"order.*\"}} -> nothing",
+                &format!("triggers.event: {orders} -> nothing"),
                 "triggers.jobs.resize.concurrency: 4 -> 2",
                 "triggers.schedule.nightly.cron: \"0 3 * * *\" -> \"0 4 * * *\"",
             ]

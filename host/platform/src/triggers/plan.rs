@@ -237,7 +237,7 @@ mod tests {
         let all = vec![ready("a", "many", 5), ready("a", "few", 9), ready("b", "many", 90)];
         assert_eq!(planned(all, &[], 10), [share("a", "many", 3), share("a", "few", 2), share("b", "many", 4)]);
         let all = vec![ready("a", "slow", 1), ready("a", "many", 2)];
-        assert_eq!(planned(all, &[], 100), [share("a", "slow", 10), share("a", "many", 40)]);
+        assert_eq!(planned(all, &[], 100), [share("a", "slow", 10), share("a", "many", 65)]);
     }
 
     #[test]

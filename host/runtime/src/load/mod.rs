@@ -19,7 +19,6 @@ mod shared_code;
 pub use options::{CompiledComponent, LoadOptions};
 
 pub(crate) use engine_linkers::CompilePolicy;
-pub(crate) use shared_code::LinkedCode;
 
 use crate::app::App;
 use crate::capability::ErasedCapability;
@@ -46,7 +45,7 @@ use elias_contract::manifest::Manifest;
 use engine_linkers::{EngineLinker, EngineLinkers};
 use errors::{bad_component, bad_image, bad_layout, image_not_stored, not_configured, other_compiler};
 use interfaces::{ImportedCapability, foreign_import, imported_capabilities};
-use shared_code::SharedCode;
+use shared_code::{LinkedCode, SharedCode};
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -364,7 +363,8 @@ impl Loader {
         let group = options.share.as_ref().map(|share| self.instances.group(&share.group));
         let fuel = component.limits.fuel;
         let parts = InstanceParts { engine: wasmtime, image, heap, fuel, instances: &self.instances, group };
-        Ok(App::new(component, manifest, HandlerPools::new(code, &parts)))
+        let pools = HandlerPools::new(&code.exports, Arc::<LinkedCode>::clone(&code), &parts);
+        Ok(App::new(component, manifest, pools))
     }
 
     /// The state that all executions of a component share.

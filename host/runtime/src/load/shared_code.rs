@@ -10,8 +10,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 
 /// The code of a component, linked.
-pub(crate) struct LinkedCode {
-    pub(crate) exports: Exports,
+pub(super) struct LinkedCode {
+    pub(super) exports: Exports,
     pub(super) imported: Vec<ImportedCapability>,
 }
 

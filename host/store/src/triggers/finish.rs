@@ -1,4 +1,4 @@
-//! AttemptResult the attempts of jobs that were claimed, many in one transaction, and claiming the next in the same.
+//! Ending the attempts of jobs that were claimed, many in one transaction, and claiming the next in the same.
 
 use super::enqueue::OrderingKey;
 use super::queue::{claims, is_claim};

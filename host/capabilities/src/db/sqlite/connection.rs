@@ -42,7 +42,7 @@ const QUICK_VALUE_BYTES: i32 = 16 * 1024;
 /// Statements that a connection keeps compiled.
 const STATEMENTS: usize = 64;
 
-/// PRAGMAs that only read the schema. FTS5 asks for `data_version` itself.
+/// PRAGMAs that only read the schema. FTS5 asks for `data_version` itself, and rtree for `page_size`.
 const PRAGMAS: &[&str] = &[
     "data_version",
     "foreign_key_list",
@@ -151,6 +151,7 @@ fn allowed(action: &AuthAction<'_>) -> bool {
     let ours = |name: &str| name.eq_ignore_ascii_case(BOOKKEEPING);
     let listed = |list: &[&str], name: &str| list.iter().any(|entry| entry.eq_ignore_ascii_case(name));
     match action {
+        AuthAction::Pragma { pragma_name: "page_size", pragma_value } => pragma_value.is_none(),
         AuthAction::Pragma { pragma_name, .. } => listed(PRAGMAS, pragma_name),
         AuthAction::CreateVtable { module_name, .. } => listed(MODULES, module_name),
         AuthAction::Function { function_name } => !listed(FUNCTIONS, function_name),
