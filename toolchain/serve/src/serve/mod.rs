@@ -82,6 +82,7 @@ pub(crate) fn dev(arguments: DevArguments) -> Result<(), Failure> {
         if !chosen {
             settings.server.listen = free_address(&settings.server.listen);
         }
+        let _compiler = types::watch(&project.root);
         run(&serving, settings).await
     })
 }
