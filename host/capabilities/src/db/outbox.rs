@@ -106,7 +106,7 @@ impl Database {
             return;
         }
         let Ok(select) = Statement::own(FIRST, Vec::new(), dialect) else { return };
-        let now = |statement| self.backend.run_now(statement, Caps { rows: 1, bytes: 1 << 10 });
+        let now = |statement: &Statement| self.backend.run_now(statement, Caps { rows: 1, bytes: 1 << 10 });
         let is_ours = |checked: Batch| matches!(TABLE.state(&checked.rows), Ok(TableState::Ours));
         let has_rows = match now(&TABLE.check(dialect)).map(|checked| checked.is_ok_and(is_ours)) {
             Some(true) => now(&select).map(|first| first.is_ok_and(|first| !first.rows.is_empty())),

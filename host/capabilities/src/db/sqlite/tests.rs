@@ -176,8 +176,8 @@ fn searches_are_bounded_before_they_begin() {
         ask(&session, sql).unwrap();
     }
     let snippet = "SELECT snippet(words, 0, '<b>', '</b>', '...', 2) FROM words WHERE words MATCH 'four'";
-    let Value::Text(found) = &ask(&session, snippet).unwrap().rows[0][0] else { panic!("it is a text") };
-    assert_eq!(found, "...three <b>four</b>...");
+    let found = ask(&session, snippet).unwrap();
+    assert!(matches!(&found.rows[0][0], Value::Text(text) if text == "...three <b>four</b>..."), "{found:?}");
     let words = |count: usize| vec!["one"; count].join(" ");
     let many = words(128);
     for sql in [
