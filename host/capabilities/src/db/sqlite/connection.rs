@@ -94,7 +94,7 @@ impl Settings {
 
 /// Functions that components may not call: they reach out of the database, or take a time that grows with the product
 /// of their arguments' sizes.
-const FUNCTIONS: &[&str] = &["fts3_tokenizer", "fts5", "jsonb_patch", "load_extension"];
+const FUNCTIONS: &[&str] = &["fts3_tokenizer", "jsonb_patch", "load_extension"];
 
 /// Functions that take no longer for large values than for small ones: what a [`quick`](super::quick) statement may
 /// call. `count` is not among them: `count(*)` of a table is one step, however large the table is.
