@@ -178,6 +178,6 @@ fn errors_when_it_cannot_start_name_the_reason() {
     check("missing.wasm", &[], &["error[io]", "missing.wasm"]);
     check("app.wasm", &["--config", config.to_str().expect("UTF-8")], &["error[config]", "elias.toml:2", "`fuel`"]);
     check("app.wasm", &["--cache-dir", "/proc/none"], &["error[cache-unwritable]", "--no-cache"]);
-    check("app.wasm", &["--listen", &taken.1], &[&taken.1]);
+    check("app.wasm", &["--listen", &taken.1], &["error[address-in-use]", &taken.1, "with --listen"]);
     check("app.wasm", &["--component-bytes", "1000"], &["error[component-too-large]"]);
 }

@@ -52,7 +52,7 @@ impl CompiledCache {
                 return Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
             }
             // Never committed: it shows that the folder can be written to, and as whom.
-            let probe = AtomicFile::create(&dir, "probe", Access::Umask)?;
+            let probe = AtomicFile::create(&dir, "probe", Access::OwnerOnly)?;
             if metadata.uid() != cap_std::fs::MetadataExt::uid(&probe.file().metadata()?) {
                 return Err(io::Error::new(io::ErrorKind::PermissionDenied, "it belongs to another user"));
             }
@@ -132,7 +132,7 @@ impl CompiledCache {
         name: &str,
         write: impl FnOnce(&std::fs::File) -> io::Result<()>,
     ) -> io::Result<std::fs::File> {
-        let file = AtomicFile::create(&self.dir, name, Access::Umask)?;
+        let file = AtomicFile::create(&self.dir, name, Access::OwnerOnly)?;
         write(&file.file().try_clone()?.into_std())?;
         // Whoever opens it compares it: damaged by a power loss, it is written again.
         file.commit(name, Fsync::None).map(File::into_std)
@@ -203,7 +203,7 @@ impl CompiledCache {
     }
 
     fn write(&self, name: &str, payload: &[u8]) -> io::Result<File> {
-        let file = AtomicFile::create(&self.dir, name, Access::Umask)?;
+        let file = AtomicFile::create(&self.dir, name, Access::OwnerOnly)?;
         let mut writer = file.file();
         writer.write_all(payload)?;
         writer.write_all(digest(payload).as_bytes())?;

@@ -48,7 +48,7 @@ fn compiler(root: &Path) -> Result<bool, Failure> {
     if !root.join("tsconfig.json").is_file() {
         return Ok(true);
     }
-    let Some(compiler) = root.ancestors().map(|at| at.join("node_modules/.bin/tsc")).find(|tsc| tsc.is_file()) else {
+    let Some(compiler) = types::compiler(root) else {
         eprintln!("types are not checked: the project has no TypeScript (npm install --save-dev typescript)");
         return Ok(true);
     };

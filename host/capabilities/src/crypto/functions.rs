@@ -75,7 +75,12 @@ fn link_bits(crypto: &mut Interface<'_>) -> wasmtime::Result<()> {
     crypto.compute(
         "hkdf",
         Price::of(price::CALL)
-            .per(1, hashed(|(hash, key, salt, info, _): &Expand| (*hash, key.len() + salt.len() + info.len())))
+            .per(
+                1,
+                hashed(|(hash, key, salt, info, bytes): &Expand| {
+                    (*hash, hash::hkdf_bytes(*hash, key.len() + salt.len(), info.len(), *bytes))
+                }),
+            )
             .per(price::DERIVED_BYTE, expanded.limited_to(hash::HKDF_BYTES_MAX.into())),
         |(hash, key, salt, info, bytes): Expand| hash::hkdf(hash, &Zeroizing::new(key), &salt, &info, bytes),
     )

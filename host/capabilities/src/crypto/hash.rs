@@ -51,6 +51,17 @@ pub(super) fn hmac(hash: Hash, key: &Secret, data: &[u8]) -> Vec<u8> {
     })
 }
 
+/// Bytes of what a hash gives.
+pub(super) fn output_bytes(hash: Hash) -> usize {
+    with_hash!(hash, H => <H as Digest>::output_size())
+}
+
+/// The bytes that HKDF hashes: key and salt, of which there are so many, and `info` anew for each block of what it gives.
+pub(super) fn hkdf_bytes(hash: Hash, key_and_salt: usize, info: usize, bytes: u32) -> usize {
+    let blocks = (bytes.min(HKDF_BYTES_MAX) as usize).div_ceil(output_bytes(hash)).max(1);
+    key_and_salt.saturating_add(info.saturating_mul(blocks))
+}
+
 pub(super) fn hkdf(hash: Hash, key: &Secret, salt: &[u8], info: &[u8], bytes: u32) -> Bytes {
     if bytes > HKDF_BYTES_MAX {
         return Err(ErrorCode::Unsupported);

@@ -71,3 +71,6 @@ pub(super) fn rsa_public(bits: u64) -> u64 {
 pub(super) fn rsa_generate(bits: u64) -> u64 {
     40_000_000 * bits.div_ceil(1024).max(1).pow(4)
 }
+
+#[cfg(test)]
+mod tests;

@@ -48,6 +48,9 @@ pub(crate) const OUTBOX: &str = "elias_outbox";
 /// Bytes of a CREATE VIRTUAL TABLE of SQLite. FTS5 puts the characters that its option `tokenize` names in order by
 /// comparing each with those before it, in every connection that meets the table, and nothing can end that.
 const VIRTUAL_TABLE_BYTES: usize = 16 << 10;
+/// Window functions of a statement of SQLite, which compares them with one another while it compiles the statement:
+/// hundreds of them take seconds, in which nothing can end it.
+const WINDOW_FUNCTIONS: usize = 100;
 
 /// The words with which a statement may begin, beside CREATE, ALTER and DROP.
 const BEGINNINGS: &[&str] = &["select", "with", "insert", "update", "delete", "values", "explain"];
@@ -241,6 +244,8 @@ impl Statement {
         let names_outbox = words.iter().any(is_outbox);
         if dialect == Dialect::Sqlite {
             check_virtual_tables(sql)?;
+            let mut windows = WindowFunctions::default();
+            words.iter().try_for_each(|token| windows.count(token))?;
         }
         let kind = kind(&words);
         let writes = kind != Kind::Read
@@ -288,6 +293,33 @@ pub(crate) fn check_virtual_tables(sql: &str) -> Result<(), Error> {
             _ => Ok(()),
         }
     })
+}
+
+/// Refuses statements of SQLite, of which there may be several, with too many window functions.
+///
+/// # Errors
+/// `too-large`; the scanner's.
+pub(crate) fn check_window_functions(sql: &str) -> Result<(), Error> {
+    let mut windows = WindowFunctions::default();
+    scan(sql, Dialect::Sqlite, |(token, ..)| windows.count(&token))
+}
+
+/// How many window functions a statement has had until now.
+#[derive(Default)]
+struct WindowFunctions(usize);
+
+impl WindowFunctions {
+    fn count(&mut self, token: &Token) -> Result<(), Error> {
+        if *token == Token::Symbol(';') {
+            self.0 = 0;
+        }
+        // Each has the word; another use of it does no harm.
+        self.0 += usize::from(is(token, "over"));
+        if self.0 > WINDOW_FUNCTIONS {
+            return Err(Error::too_large(format!("a statement may have {WINDOW_FUNCTIONS} window functions")));
+        }
+        Ok(())
+    }
 }
 
 /// How many of these words are of a trigger with its statements; none if it is another statement.

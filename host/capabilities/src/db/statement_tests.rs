@@ -144,6 +144,24 @@ fn a_virtual_table_is_described_in_few_words() {
 }
 
 #[test]
+fn window_functions_are_few() {
+    let windows = |count: usize| {
+        let functions: Vec<_> = (0..count).map(|at| format!("sum(a) OVER (ORDER BY b + {at})")).collect();
+        format!("SELECT {} FROM t", functions.join(", "))
+    };
+    assert!(sqlite(&windows(100)).is_ok());
+    // Of the strings and quoted names of a statement none is a window function, and each statement has its own.
+    assert!(sqlite(&windows(100).replace(" FROM", ", 'over', \"over\" FROM")).is_ok());
+    assert!(check_window_functions(&format!("{}; {}", windows(100), windows(100))).is_ok());
+    let long = windows(101);
+    for sql in [&long, &format!("CREATE VIEW v AS {long}"), &format!("EXPLAIN {}", long.to_lowercase())] {
+        assert_eq!(sqlite(sql).expect_err("too many").code, ErrorCode::TooLarge, "{sql:.80}");
+        let behind = format!("SELECT 1; {sql}");
+        assert_eq!(check_window_functions(&behind).expect_err("too many").code, ErrorCode::TooLarge, "{behind:.80}");
+    }
+}
+
+#[test]
 fn parameters_are_written_as_the_backend_wants_them() {
     let sql = "SELECT ?1, '?2', $3 -- ?4\n, a?5";
     assert_eq!(postgres(sql).unwrap().sql, "SELECT $1, '?2', $3 -- ?4\n, a$5");

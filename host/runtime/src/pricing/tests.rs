@@ -76,10 +76,17 @@ fn clock(times: u32) -> Vec<u8> {
 
 /// Asks for so many random bytes so often.
 fn random(times: u32, bytes: u64) -> Vec<u8> {
+    random_by("random", "get-random-bytes", times, bytes)
+}
+
+/// As [`random`], by a function of an interface of `wasi:random`.
+fn random_by(interface: &str, function: &str, times: u32, bytes: u64) -> Vec<u8> {
     component(
-        r#"(import "wasi:random/random@0.2.3" (instance $random
-             (export "get-random-bytes" (func (param "len" u64) (result (list u8))))))"#,
-        r#"(core func $random (canon lower (func $random "get-random-bytes") (memory $bytes) (realloc $realloc)))"#,
+        &format!(
+            r#"(import "wasi:random/{interface}@0.2.3" (instance $random
+                 (export "{function}" (func (param "len" u64) (result (list u8))))))"#
+        ),
+        &format!(r#"(core func $random (canon lower (func $random "{function}") (memory $bytes) (realloc $realloc)))"#),
         r#"(import "" "random" (func $random (param i64 i32)))"#,
         r#"(export "random" (func $random))"#,
         times,
@@ -115,6 +122,18 @@ fn poll(count: u32) -> Vec<u8> {
              (local.set $n (i32.const 1))",
             count * 4
         ),
+    )
+}
+
+/// Hands over so many bytes.
+fn give(bytes: u32) -> Vec<u8> {
+    component(
+        r#"(import "test:probe/probe@1.0.0" (instance $probe (export "take" (func (param "bytes" (list u8))))))"#,
+        r#"(core func $take (canon lower (func $probe "take") (memory $bytes)))"#,
+        r#"(import "" "take" (func $take (param i32 i32)))"#,
+        r#"(export "take" (func $take))"#,
+        1,
+        &format!("(drop (memory.grow (i32.const 512))) (call $take (i32.const 0) (i32.const {bytes}))"),
     )
 }
 
@@ -175,6 +194,39 @@ async fn twice_the_bytes_cost_twice_as_much() {
     assert!(twice.abs_diff(2 * once) < once / 100, "{once} {twice}");
 }
 
+/// CPU time of this thread for a unit of fuel, in nanoseconds, while a component runs: the least of some runs, since
+/// what else a machine does only adds to it.
+async fn time_of_unit(component: &[u8]) -> f64 {
+    let app = load(component, 10_000_000_000).await;
+    let mut least = f64::INFINITY;
+    for _ in 0..10 {
+        let began = thread_time();
+        let fuel = app.call(&Value::from("x")).await.expect("it can pay").execution.fuel;
+        least = least.min(thread_time().saturating_sub(began).as_secs_f64() * 1e9 / fuel as f64);
+    }
+    least
+}
+
+#[tokio::test]
+async fn what_is_asked_for_takes_time_as_it_costs() {
+    // Of each function three sizes, whose work is more than what is around it.
+    let random = |interface, function| [4_000, 16_000, 64_000].map(|bytes| random_by(interface, function, 200, bytes));
+    for (what, components) in [
+        ("random bytes", random("random", "get-random-bytes")),
+        ("insecure random bytes", random("insecure", "get-insecure-random-bytes")),
+        ("pollables", [2_500, 5_000, 10_000].map(poll)),
+        ("bytes of arguments", [4 << 20, 8 << 20, 16 << 20].map(give)),
+    ] {
+        let mut times = Vec::new();
+        for component in &components {
+            times.push(time_of_unit(component).await);
+        }
+        let (least, most) =
+            (times.iter().copied().fold(f64::INFINITY, f64::min), times.iter().copied().fold(0.0, f64::max));
+        assert!(most <= 4.0 * least, "{what}: nanoseconds of a unit by size: {times:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_guest_that_cannot_pay_ends_before_the_work() {
     for component in [clock(u32::MAX), random(u32::MAX, 65_536)] {
@@ -202,16 +254,6 @@ async fn a_list_of_the_same_thing_a_million_times_is_not_lifted() {
 
 #[tokio::test]
 async fn what_is_handed_over_at_once_is_bounded_and_paid() {
-    let give = |bytes: u32| {
-        component(
-            r#"(import "test:probe/probe@1.0.0" (instance $probe (export "take" (func (param "bytes" (list u8))))))"#,
-            r#"(core func $take (canon lower (func $probe "take") (memory $bytes)))"#,
-            r#"(import "" "take" (func $take (param i32 i32)))"#,
-            r#"(export "take" (func $take))"#,
-            1,
-            &format!("(drop (memory.grow (i32.const 512))) (call $take (i32.const 0) (i32.const {bytes}))"),
-        )
-    };
     let once = cost(&give(4 << 20)).await - cost(&give(0)).await;
     assert_eq!(once, 4 << 20, "a unit a byte");
     let error = run(&give((16 << 20) + 1), 1_000_000_000).await.0.expect_err("it is too much");

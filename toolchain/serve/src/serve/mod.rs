@@ -17,7 +17,7 @@ use elias_command_line::{CliErrorCode, DevArguments, Failure, ServeArguments, Se
 use elias_host::LoadOptions;
 use elias_local_triggers::ComponentSource;
 use elias_project::{CONFIG_FILE, DEV_URL_FILE, Project, dotenv, is_source};
-use elias_server::{AppSource, Server};
+use elias_server::{AppSource, ServeError, Server};
 use shutdown::warn_of_cut;
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -82,6 +82,7 @@ pub(crate) fn dev(arguments: DevArguments) -> Result<(), Failure> {
         if !chosen {
             settings.server.listen = free_address(&settings.server.listen);
         }
+        let _compiler = types::watch(&project.root);
         run(&serving, settings).await
     })
 }
@@ -182,7 +183,7 @@ async fn run(serving: &Serving, settings: Settings) -> Result<(), Failure> {
         None
     };
     let server =
-        Server::bind(settings.server, source.clone()).await.map_err(|error| Failure::new(error.code(), error))?;
+        Server::bind(settings.server, source.clone()).await.map_err(|error| of_listening(&error, "--listen"))?;
     announce(&serving.file, &source, server.local_addr(), !triggers.config().is_empty());
     let _url = serving.dev.then(|| UrlFile::write(&serving.data_dir, server.local_addr()));
     if let Some(follower) = follower {
@@ -190,6 +191,15 @@ async fn run(serving: &Serving, settings: Settings) -> Result<(), Failure> {
     }
     warn_of_cut(&server.run(shutdown::signal()).await);
     Ok(())
+}
+
+/// The failure to listen, with the flag that chooses another address.
+fn of_listening(error: &ServeError, flag: &str) -> Failure {
+    let failure = Failure::new(error.code(), error);
+    match error {
+        ServeError::AddressInUse(_) => failure.help(format!("choose another with {flag}, such as {flag} 127.0.0.1:0")),
+        _ => failure,
+    }
 }
 
 impl Serving {
@@ -207,7 +217,10 @@ impl UrlFile {
     fn write(data_dir: &Path, address: SocketAddr) -> Self {
         let file = data_dir.join(DEV_URL_FILE);
         let url = format!("http://{}\n", reachable(address));
-        if let Err(error) = std::fs::create_dir_all(data_dir).and_then(|()| std::fs::write(&file, url)) {
+        // Beside it are the component's databases.
+        let mut folder = std::fs::DirBuilder::new();
+        std::os::unix::fs::DirBuilderExt::mode(folder.recursive(true), 0o700);
+        if let Err(error) = folder.create(data_dir).and_then(|()| std::fs::write(&file, url)) {
             tracing::warn!(%error, "{} cannot be written: give `elias trigger` the URL", file.display());
         }
         Self(file)
@@ -242,4 +255,26 @@ fn announce(file: &Path, source: &AppSource, address: SocketAddr, has_triggers: 
     }
     // Whoever closed standard output does not want to know.
     let _ = std::io::stdout().write_all(text.as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+
+    #[test]
+    fn a_port_that_is_taken_is_passed_over() {
+        // Of a port at the very end there is no next one.
+        let bound = || TcpListener::bind("127.0.0.1:0").expect("a port");
+        let port_of = |taken: &TcpListener| taken.local_addr().expect("an address").port();
+        let taken = std::iter::repeat_with(bound).find(|taken| port_of(taken) < u16::MAX - 10).expect("one of many");
+        let port = port_of(&taken);
+        let found = free_address(&format!("127.0.0.1:{port}"));
+        let next = found.strip_prefix("127.0.0.1:").and_then(|port| port.parse::<u16>().ok()).expect("an address");
+        // Others may have all ten.
+        let is_free = |port: u16| TcpListener::bind(("127.0.0.1", port)).is_ok();
+        assert!((port + 1..port + 10).contains(&next) || !(port + 1..port + 10).any(is_free), "{found} after {port}");
+        drop(taken);
+        assert_eq!(free_address("no address"), "no address");
+    }
 }

@@ -2,6 +2,7 @@
 
 use super::database_access::Databases;
 use super::nats;
+use super::of_listening;
 use super::shutdown::{self, warn_of_cut};
 use crate::data::DATABASES;
 use crate::settings::Settings;
@@ -109,9 +110,9 @@ pub(crate) async fn run(
         dev: false,
         ..settings.server.clone()
     };
-    let server = bind(settings.server, Ingress::from(platform.clone())).await?;
+    let server = bind(settings.server, Ingress::from(platform.clone()), "--listen").await?;
     platform.listens_on(server.local_addr().port());
-    let admin = bind(admin, Ingress::admin(platform.clone())).await?;
+    let admin = bind(admin, Ingress::admin(platform.clone()), "--admin").await?;
     let text = format!(
         "serving the platform at http://{}\n  admin API at http://{}/v1, the operator's token is in \
         {}/operator-token\n",
@@ -137,8 +138,9 @@ fn this_program() -> Result<PathBuf, Failure> {
         .map_err(|error| Failure::new(CliErrorCode::Io, format_args!("this program cannot be found: {error}")))
 }
 
-async fn bind(config: ServerConfig, ingress: Ingress) -> Result<Server, Failure> {
-    Server::bind(config, ingress).await.map_err(|error| Failure::new(error.code(), error))
+/// Listens; `flag` chooses the address.
+async fn bind(config: ServerConfig, ingress: Ingress, flag: &str) -> Result<Server, Failure> {
+    Server::bind(config, ingress).await.map_err(|error| of_listening(&error, flag))
 }
 
 #[cfg(test)]

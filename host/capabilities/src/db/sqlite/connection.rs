@@ -3,6 +3,7 @@
 use super::super::grant::DbGrant;
 use super::super::statement::{BOOKKEEPING, OUTBOX};
 use super::memory::Account;
+use super::search::SearchFunctions;
 use super::watch::{ConnectionControl, number};
 use super::{functions, json_patch, like, search};
 use rusqlite::config::DbConfig;
@@ -102,9 +103,12 @@ const QUICK_FUNCTIONS: &[&str] = &["avg", "coalesce", "ifnull", "max", "min", "s
 impl ConnectionControl {
     fn authorize(&self, context: &AuthContext<'_>) -> Authorization {
         let action = &context.action;
+        // Not in a trigger of the component's either, which a statement of the host's may run: a row of the outbox can
+        // be the parent of others, which go with it.
+        let is_outbox_allowed = self.outbox.load(Ordering::Relaxed) && context.accessor.is_none();
         let allowed = !self.guest.load(Ordering::Relaxed)
             || (allowed(action)
-                && (self.outbox.load(Ordering::Relaxed) || !is_of_outbox(action))
+                && (is_outbox_allowed || !is_of_outbox(action))
                 && (!self.quick.load(Ordering::Relaxed) || is_quick(action)));
         if allowed { Authorization::Allow } else { Authorization::Deny }
     }
@@ -176,6 +180,8 @@ fn allowed(action: &AuthAction<'_>) -> bool {
 /// A connection and its hooks.
 pub(crate) struct Session {
     pub(super) connection: Connection,
+    /// Dropped after the connection, whose searches use it.
+    _search: Option<SearchFunctions>,
     pub(super) control: Arc<ConnectionControl>,
     pub(super) settings: Arc<Settings>,
 }
@@ -240,14 +246,14 @@ impl Session {
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
         like::define(&connection, &control)?;
         json_patch::define(&connection, &control)?;
-        search::define(&connection)?;
+        let search = search::define(&connection, &control)?;
         functions::define(&connection, &control, bounded(settings.value_bytes.max(statement_bytes)))?;
         let hook = Arc::clone(&control);
         connection.progress_handler(STEPS, Some(move || hook.progress()));
         let hook = Arc::clone(&control);
         connection.authorizer(Some(move |context: AuthContext<'_>| hook.authorize(&context)));
         control.interrupt_with(connection.get_interrupt_handle());
-        Ok(Self { connection, control, settings: Arc::clone(settings) })
+        Ok(Self { connection, _search: Some(search), control, settings: Arc::clone(settings) })
     }
 
     /// Bounds the values of the statement that runs next, the more the longer it is. Comparing, counting and converting
@@ -267,12 +273,13 @@ impl Session {
 
     /// Opens the file for statements that take microseconds: they read, wait for no lock, and handle no large values.
     pub(super) fn open_quick(settings: &Arc<Settings>) -> rusqlite::Result<Self> {
-        let session = Self::open_for_guest(settings)?;
+        let mut session = Self::open_for_guest(settings)?;
         session.connection.busy_timeout(Duration::ZERO)?;
         session.connection.pragma_update(None, "query_only", 1)?;
         session.connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, QUICK_VALUE_BYTES)?;
         // A step of a virtual table may search all of it.
         keep_modules(&session.connection, &[])?;
+        session._search = None;
         let hook = Arc::clone(&session.control);
         session.connection.progress_handler(QUICK_STEPS, Some(move || hook.progress()));
         session.control.quick.store(true, Ordering::Relaxed);

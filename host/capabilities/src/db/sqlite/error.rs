@@ -45,6 +45,8 @@ pub(super) fn error(error: &rusqlite::Error) -> Error {
         ffi::SQLITE_ERROR if text.starts_with("not authorized") => {
             return Error::denied(format!("the statement does what components may not do: {text}"));
         }
+        // Ours, of what FTS5 is to search for.
+        ffi::SQLITE_TOOBIG if text.starts_with("a search") => return Error::too_large(text),
         ffi::SQLITE_TOOBIG => return Error::too_large("a value or the statement is too large"),
         ffi::SQLITE_INTERRUPT => return Error::timeout(),
         // Messages of these have the file's name.

@@ -2,7 +2,7 @@
 
 use super::super::bindings::Error;
 use super::super::migrate::{Migration, Migrations, TIMEOUT};
-use super::super::statement::{BOOKKEEPING, check_virtual_tables};
+use super::super::statement::{BOOKKEEPING, check_virtual_tables, check_window_functions};
 use super::connection::{Session, Settings};
 use super::error::error;
 use elias_host::capability::ConfigureError;
@@ -45,7 +45,9 @@ fn one(session: &Session, migration: &Migration) -> Result<(), ConfigureError> {
         return Ok(());
     }
     // The component's author wrote the migration: the same rules hold.
-    check_virtual_tables(&migration.sql).map_err(|refused| migration.failed(&refused))?;
+    check_virtual_tables(&migration.sql)
+        .and_then(|()| check_window_functions(&migration.sql))
+        .map_err(|refused| migration.failed(&refused))?;
     let until = Instant::now() + TIMEOUT;
     session
         .control

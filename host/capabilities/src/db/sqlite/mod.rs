@@ -12,6 +12,7 @@ mod pool;
 mod quick;
 mod run;
 mod search;
+mod snippet;
 mod watch;
 
 #[cfg(test)]
@@ -26,7 +27,7 @@ use super::output::{Caps, Output, Part};
 use super::statement::Statement;
 use super::transaction::{BeginOptions, Commands};
 use cap_std::ambient_authority;
-use cap_std::fs::Dir;
+use cap_std::fs::{Dir, OpenOptions};
 use connection::Settings;
 use elias_host::capability::ConfigureError;
 use futures::future::{BoxFuture, FutureExt};
@@ -72,8 +73,8 @@ pub(crate) async fn open(
     Ok(Sqlite { quick, pool: Pool::new(settings, limits.connections), timeout: limits.statement_timeout() })
 }
 
-/// Makes the folder, and sees to it that what has the file's name in it is a file. SQLite takes a path, so that this is
-/// checked beforehand; SQLite itself does not follow links.
+/// Makes the folder and the file, for their owner alone whatever the umask says, and sees to it that what has the
+/// file's name is a file. SQLite takes a path, so that this is checked beforehand; SQLite itself does not follow links.
 fn check_place(settings: &Settings) -> std::io::Result<()> {
     let mut builder = std::fs::DirBuilder::new();
     builder.recursive(true);
@@ -83,8 +84,35 @@ fn check_place(settings: &Settings) -> std::io::Result<()> {
     let folder = Dir::open_ambient_dir(&settings.folder, ambient_authority())?;
     match folder.symlink_metadata(&settings.file) {
         Ok(metadata) if !metadata.is_file() => Err(std::io::ErrorKind::InvalidInput.into()),
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+        Ok(_) => {
+            restrict(settings);
+            Ok(())
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => create(&folder, &settings.file),
+        Err(error) => Err(error),
+    }
+}
+
+/// Makes the file, empty. What SQLite makes beside it has the same mode.
+fn create(folder: &Dir, file: &str) -> std::io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    cap_std::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    match folder.open_with(file, &options) {
+        // Another component's load was first.
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(error),
         _ => Ok(()),
+    }
+}
+
+/// Takes the rights of others from files that an earlier release made, as far as they are the host's.
+fn restrict(settings: &Settings) {
+    #[cfg(unix)]
+    for suffix in ["", "-wal", "-shm"] {
+        let path = settings.folder.join(format!("{}{suffix}", settings.file));
+        // By its name: a file that is opened and closed here would end SQLite's locks on it.
+        let _ = std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o600));
     }
 }
 

@@ -1,31 +1,114 @@
-//! The function `snippet` of FTS5, which is refused.
+//! FTS5, with searches that end: bounds of what is searched for, and a `snippet` of ours.
 //!
-//! SQLite's own compares each match in a text with each other one. Of a text of two million words that all match that
-//! is a day's work, in one call that nothing can end: it makes no steps and allocates nothing. The authorizer does not
-//! see every call, for the `rank` of a table or of a query may name the function too. So a function of ours has its
-//! name, which FTS5 finds first. `bm25` is linear, and `highlight` allocates what it makes, so that both end with their
-//! statement.
+//! FTS5 does the work of a row in one call that nothing can end: it makes no steps, and allocates next to nothing.
+//! `NEAR` of a hundred words takes a minute in a text of some megabytes, `bm25` and `highlight` take a time that grows
+//! with the square of the words that are searched for, and a long phrase one that grows with its length. So the text of
+//! a search is bounded before FTS5 reads it. What remains grows with the row, which has a bound too.
+//!
+//! What is searched for is seen by a module's `xFilter` alone: it may come from anywhere in a statement. So a
+//! connection has FTS5's own module with that one function replaced. To replace a module drops what belongs to it
+//! (tokenizers, functions, the list of searches), so a second connection, in memory and without tables, has these as
+//! long as the first.
+//!
+//! `snippet` is ours ([`snippet`](super::snippet)) since SQLite's own compares each match in a text with each other.
 
+use super::snippet::snippet;
+use super::watch::ConnectionControl;
 use rusqlite::{Connection, Error, Result, ffi};
-use std::ffi::{c_int, c_void};
+use std::ffi::{CStr, c_char, c_int, c_void};
 use std::ptr;
+use std::sync::{Arc, OnceLock};
 
-/// Refuses `snippet` on a connection.
-pub(super) fn define(connection: &Connection) -> Result<()> {
-    let api = interface(connection)?;
-    // SAFETY: SQLite gave the address, and its interface is there as long as the connection is.
-    let create =
-        unsafe { api.as_ref() }.and_then(|api| api.xCreateFunction).ok_or_else(|| failed(ffi::SQLITE_MISUSE))?;
-    // SAFETY: as above; SQLite copies the name, and the function has no data.
-    let created = unsafe { create(api, c"snippet".as_ptr(), ptr::null_mut(), Some(refuse), None) };
-    if created == ffi::SQLITE_OK { Ok(()) } else { Err(failed(created)) }
+/// Bytes of all texts of a search together: of the words, and of the arguments of `rank`.
+const SEARCH_BYTES: usize = 1024;
+/// Words and quoted strings of them, and of a search with NEAR.
+const STRINGS: usize = 128;
+const NEAR_STRINGS: usize = 16;
+
+/// Functions of FTS5 that lead to what goes with its module, and their arguments. Programs have no use for them.
+const LEADING_FUNCTIONS: &[(&str, c_int)] = &[("fts5", 1), ("fts5_insttoken", 1), ("fts5_locale", 2)];
+
+/// FTS5's module, and the same with bounds.
+struct Modules {
+    own: ffi::sqlite3_module,
+    bounded: ffi::sqlite3_module,
+}
+
+static MODULES: OnceLock<Modules> = OnceLock::new();
+
+/// What FTS5 has beside its tables. It must live longer than the connection that it was made for.
+pub(super) struct SearchFunctions {
+    _connection: Connection,
+}
+
+/// Makes FTS5 of a connection, on which nothing was prepared yet, one with bounds. The caller drops the result after
+/// the connection.
+pub(super) fn define(connection: &Connection, control: &Arc<ConnectionControl>) -> Result<SearchFunctions> {
+    let functions = Connection::open_in_memory()?;
+    // It prepares next to nothing, and needs no memory to do that quickly.
+    // SAFETY: the connection is open, and nothing was prepared on it.
+    unsafe {
+        let (none, zero) = (ptr::null_mut::<c_void>(), c_int::default());
+        ffi::sqlite3_db_config(functions.handle(), ffi::SQLITE_DBCONFIG_LOOKASIDE, none, zero, zero);
+    }
+    let api = interface(&functions)?;
+    let modules = match MODULES.get() {
+        Some(modules) => modules,
+        None => {
+            let own = module()?;
+            MODULES.get_or_init(|| Modules { own, bounded: ffi::sqlite3_module { xFilter: Some(filter), ..own } })
+        }
+    };
+    define_snippet(api, control)?;
+    for (name, arguments) in LEADING_FUNCTIONS {
+        connection.remove_function(*name, *arguments)?;
+    }
+    // SAFETY: both connections are open and this thread's. The module is never dropped, and what it is given lives as
+    // long as the connection in memory: FTS5 takes the address of its interface for what it made its module with, of
+    // which the interface is the first member.
+    let created = unsafe {
+        let handle = connection.handle();
+        ffi::sqlite3_create_module_v2(handle, c"fts5".as_ptr(), &raw const modules.bounded, api.cast(), None)
+    };
+    if created == ffi::SQLITE_OK { Ok(SearchFunctions { _connection: functions }) } else { Err(failed(created)) }
 }
 
 fn failed(code: c_int) -> Error {
     Error::SqliteFailure(ffi::Error::new(code), None)
 }
 
-/// The interface to FTS5, null if there is none. See <https://sqlite.org/fts5.html#extending_fts5>.
+fn define_snippet(api: *mut ffi::fts5_api, control: &Arc<ConnectionControl>) -> Result<()> {
+    let data = Arc::into_raw(Arc::clone(control)).cast_mut().cast::<c_void>();
+    let created = define_function(api, c"snippet", data, Some(snippet), Some(drop_control));
+    if created.is_err() {
+        // SAFETY: it is what was made above, and FTS5 has not kept it.
+        unsafe { drop_control(data) };
+    }
+    created
+}
+
+unsafe extern "C" fn drop_control(data: *mut c_void) {
+    // SAFETY: it is a reference that `define_snippet` gave away, and this is called once.
+    drop(unsafe { Arc::from_raw(data.cast_const().cast::<ConnectionControl>()) });
+}
+
+/// Defines a function for tables of FTS5. See <https://sqlite.org/fts5.html#extending_fts5>.
+fn define_function(
+    api: *mut ffi::fts5_api,
+    name: &CStr,
+    data: *mut c_void,
+    function: ffi::fts5_extension_function,
+    drop: Option<unsafe extern "C" fn(*mut c_void)>,
+) -> Result<()> {
+    // SAFETY: SQLite gave the address, and its interface is there as long as the connection is.
+    let create =
+        unsafe { api.as_ref() }.and_then(|api| api.xCreateFunction).ok_or_else(|| failed(ffi::SQLITE_MISUSE))?;
+    // SAFETY: as above; SQLite copies the name.
+    let created = unsafe { create(api, name.as_ptr(), data, function, drop) };
+    if created == ffi::SQLITE_OK { Ok(()) } else { Err(failed(created)) }
+}
+
+/// The interface to FTS5 of a connection.
 fn interface(connection: &Connection) -> Result<*mut ffi::fts5_api> {
     let mut api: *mut ffi::fts5_api = ptr::null_mut();
     let mut statement = ptr::null_mut();
@@ -49,17 +132,123 @@ fn interface(connection: &Connection) -> Result<*mut ffi::fts5_api> {
     if ended == ffi::SQLITE_OK { Ok(api) } else { Err(failed(ended)) }
 }
 
-unsafe extern "C" fn refuse(
-    _: *const ffi::Fts5ExtensionApi,
-    _: *mut ffi::Fts5Context,
-    context: *mut ffi::sqlite3_context,
+/// FTS5's module, which SQLite gives nobody: a function reads it from a table of a connection of its own.
+fn module() -> Result<ffi::sqlite3_module> {
+    let connection = Connection::open_in_memory()?;
+    let mut found: *const ffi::sqlite3_module = ptr::null();
+    let place = (&raw mut found).cast::<c_void>();
+    define_function(interface(&connection)?, c"elias_module", place, Some(read_module), None)?;
+    connection.execute_batch("CREATE VIRTUAL TABLE t USING fts5(a); INSERT INTO t VALUES ('a')")?;
+    connection.query_row("SELECT elias_module(t) FROM t WHERE t MATCH 'a'", [], |_| Ok(()))?;
+    // SAFETY: where it was written to, it is the address of a constant of FTS5's.
+    unsafe { found.as_ref() }.copied().filter(|own| own.xFilter.is_some()).ok_or_else(|| failed(ffi::SQLITE_MISUSE))
+}
+
+unsafe extern "C" fn read_module(
+    api: *const ffi::Fts5ExtensionApi,
+    fts: *mut ffi::Fts5Context,
+    _: *mut ffi::sqlite3_context,
     _: c_int,
     _: *mut *mut ffi::sqlite3_value,
 ) {
-    let why = c"snippet takes a time that grows with the square of the matches: use highlight, and cut its text";
-    // SAFETY: the context is SQLite's own, which copies the text.
+    // SAFETY: FTS5 gives its interface, and as the context its cursor, which begins as each module's does. The data of
+    // the function is the place that `module` gave.
     unsafe {
-        ffi::sqlite3_result_error(context, why.as_ptr(), -1);
-        ffi::sqlite3_result_error_code(context, ffi::SQLITE_AUTH);
+        let Some(data) = (*api).xUserData else { return };
+        let cursor = fts.cast::<ffi::sqlite3_vtab_cursor>();
+        *data(fts).cast::<*const ffi::sqlite3_module>() = (*(*cursor).pVtab).pModule;
+    }
+}
+
+/// FTS5's function that begins a search, unless the search is too large.
+unsafe extern "C" fn filter(
+    cursor: *mut ffi::sqlite3_vtab_cursor,
+    plan: c_int,
+    constraints: *const c_char,
+    count: c_int,
+    values: *mut *mut ffi::sqlite3_value,
+) -> c_int {
+    let Some(own) = MODULES.get().and_then(|modules| modules.own.xFilter) else { return ffi::SQLITE_MISUSE };
+    let (mut bytes, mut strings, mut near) = (0, 0, false);
+    for at in 0..usize::try_from(count).unwrap_or(0) {
+        // SAFETY: there are so many values, which are SQLite's and stay until the call is over.
+        let text = unsafe { text(*values.add(at)) };
+        bytes += text.len();
+        if bytes <= SEARCH_BYTES {
+            let found = search_strings(text);
+            strings += found.0;
+            near |= found.1;
+        }
+    }
+    let most = if near { NEAR_STRINGS } else { STRINGS };
+    if bytes > SEARCH_BYTES || strings > most {
+        let why = c"a search may have 1024 bytes, and 128 words; with NEAR 16";
+        // SAFETY: the cursor is FTS5's own, of an open table. SQLite frees the text that was there, and the new one.
+        unsafe {
+            let table = (*cursor).pVtab;
+            ffi::sqlite3_free((*table).zErrMsg.cast());
+            (*table).zErrMsg = ffi::sqlite3_mprintf(c"%s".as_ptr(), why.as_ptr());
+        }
+        return ffi::SQLITE_TOOBIG;
+    }
+    // SAFETY: it is FTS5's own function, with what SQLite gave for it.
+    unsafe { own(cursor, plan, constraints, count, values) }
+}
+
+/// The bytes of a value that is a text or a blob.
+unsafe fn text<'a>(value: *mut ffi::sqlite3_value) -> &'a [u8] {
+    // SAFETY: the value is SQLite's and stays; its bytes stay as long as nobody converts it.
+    unsafe {
+        if ![ffi::SQLITE_TEXT, ffi::SQLITE_BLOB].contains(&ffi::sqlite3_value_type(value)) {
+            return &[];
+        }
+        let start = ffi::sqlite3_value_blob(value).cast::<u8>();
+        let length = usize::try_from(ffi::sqlite3_value_bytes(value)).unwrap_or(0);
+        if start.is_null() { &[] } else { std::slice::from_raw_parts(start, length) }
+    }
+}
+
+/// How many words and quoted strings a search has, and whether one of the words is NEAR.
+fn search_strings(text: &[u8]) -> (usize, bool) {
+    let is_of_word = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | 0x1a) || *byte >= 0x80;
+    let (mut count, mut near, mut at) = (0, false, 0);
+    while let Some(byte) = text.get(at) {
+        let rest = &text[at..];
+        let length = if *byte == b'"' {
+            count += 1;
+            // A doubled quote within a string counts as another string.
+            rest[1..].iter().position(|byte| *byte == b'"').map_or(rest.len(), |end| end + 2)
+        } else if is_of_word(byte) {
+            count += 1;
+            let length = rest.iter().position(|byte| !is_of_word(byte)).unwrap_or(rest.len());
+            near |= length == 4 && rest.starts_with(b"NEAR");
+            length
+        } else {
+            1
+        };
+        at += length;
+    }
+    (count, near)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_words_of_a_search_are_counted() {
+        for (text, count, near) in [
+            ("", 0, false),
+            ("one two", 2, false),
+            ("\"one two\" + three*", 2, false),
+            ("NEAR(one \"two\"three, 10)", 5, true),
+            ("near(one)", 2, false),
+            ("\"NEAR\" x_NEAR", 2, false),
+            ("{a b}: ^\u{17e}lu\u{165}", 3, false),
+            ("\"open", 1, false),
+            ("\"a\"\"b\"", 2, false),
+        ] {
+            assert_eq!(search_strings(text.as_bytes()), (count, near), "{text}");
+        }
     }
 }

@@ -241,7 +241,7 @@ pub(in crate::db::tests) async fn what_is_not_the_table_of_the_host_is_refused(b
 pub(in crate::db::tests) async fn components_cannot_name_the_outbox(backend: TestBackend) {
     let db = backend.open("forged", json!({})).await;
     let mut transaction = db.begin(Isolation::ReadCommitted, false);
-    db.write(&mut transaction, "1").await.unwrap();
+    let id = db.write(&mut transaction, "1").await.unwrap();
     read(db.act(&mut transaction, Action::Commit)).await.unwrap();
     db.done("CREATE TABLE mine (id TEXT)").await;
     let mut forged = vec![
@@ -269,6 +269,19 @@ pub(in crate::db::tests) async fn components_cannot_name_the_outbox(backend: Tes
     for sql in forged {
         let error = db.fails(sql).await;
         assert_eq!(error.code, ErrorCode::Denied, "{sql}: {error:?}");
+    }
+    if backend.url.is_none() {
+        // Nor as what goes with a row that the host deletes.
+        for sql in [
+            "CREATE TABLE child (id TEXT REFERENCES 'elias_outbox' (id) ON DELETE CASCADE)",
+            "CREATE TRIGGER with_child AFTER DELETE ON child BEGIN \
+             INSERT INTO 'elias_outbox' VALUES ('forged', 'event', '{}'); END",
+            &format!("INSERT INTO child VALUES ('{id}')"),
+        ] {
+            db.done(sql).await;
+        }
+        let error = db.database.delete_from_outbox(&[id]).await.unwrap_err();
+        assert_eq!(error.code, ErrorCode::Denied, "{error:?}");
     }
     assert_eq!(db.bodies().await, ["1"]);
     backend.migration("001.sql", "CREATE VIEW elias_outbox AS SELECT 'a' AS id");
