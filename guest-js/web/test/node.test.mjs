@@ -245,3 +245,98 @@ test("process", async () => {
   assert.equal(typeof process.hrtime.bigint(), "bigint");
   assert.equal(Object.prototype.toString.call(process), "[object process]");
 });
+
+test("util.parseArgs: values, positionals and tokens, and what it refuses", async () => {
+  const options = {
+    flag: { type: "boolean", short: "f" }, name: { type: "string", short: "n" }, list: { type: "string", short: "l", multiple: true },
+    quiet: { type: "boolean", short: "q", default: true }, "no-color": { type: "boolean" },
+  };
+  const lines = [
+    "", "-f", "--flag", "--flag=x", "-n", "-n a", "-na", "-n=a", "--name a", "--name=a", "--name", "--name=", "--name -x", "--name=-x", "-fn a", "-fna",
+    "-fq", "-nf", "-l a -l b", "--list=a --list b -lc", "a b", "-- a -f", "a -- b --", "--unknown", "-x", "-fx", "-", "--no-flag", "--no-quiet",
+    "--no-color", "--no-name", "-f a -fqn b c --list d -- e", "--__proto__", "--flag a", "-n -f", "--=", "---", "-f=1",
+  ].map((line) => (line === "" ? [] : line.split(" ")));
+  const settings = [{}, { tokens: true }, { allowPositionals: true, tokens: true }, { strict: false, tokens: true }, { allowNegative: true, allowPositionals: true }];
+  for (const args of lines) {
+    for (const setting of settings) {
+      const said = ({ parseArgs }) => {
+        try {
+          return parseArgs({ args, options, ...setting });
+        } catch ({ name, code, message }) {
+          return { name, code, message };
+        }
+      };
+      assert.deepEqual(said(await ours("util")), said(await import("node:util")), `${args} ${JSON.stringify(setting)}`);
+    }
+  }
+  for (const config of [
+    { args: 1 }, { strict: 1 }, { options: 1 }, { options: { a: {} } }, { options: { a: 1 } }, { options: { a: { type: "string", short: "ab" } } },
+    { options: { a: { type: "string", short: 1 } } }, { options: { a: { type: "string", multiple: 1 } } }, { options: { a: { type: "string", default: 1 } } },
+    { options: { a: { type: "boolean", multiple: true, default: true } } }, { options: { a: { type: "string", multiple: true, default: [1] } } }, { tokens: 1 },
+  ]) {
+    await sameMessage("util", ({ parseArgs }) => parseArgs(config));
+  }
+});
+
+/** As `same`, and the messages are Node's too. */
+async function sameMessage(name, run) {
+  const said = (module) => {
+    try {
+      return run(module);
+    } catch ({ name, code, message }) {
+      return { name, code, message };
+    }
+  };
+  assert.deepEqual(said(await ours(name)), said(await import(`node:${name}`)), `${name}: ${run}`);
+}
+
+test("util.MIMEType and MIMEParams", async () => {
+  for (const input of [
+    "text/html", " Text/HTML ; Charset=UTF-8", "a/b;x=1;X=2;y=\"q\\\"z\";z", "a/b;x", "a/b;=1;x=1", 'a/b;x="a', 'a/b;x="a\\', "a/b; x = 1;y=2 ", 'a/b;x="";y=1', "a/b;;x=1;",
+    'a/b;x="1"z;y=2', "a/b;x y=1;z=3", "a/b;x=\u0100;y=\u00ff", "nope", "/b", "a/", "a b/c", "a/b c", "", "a/b/c", 'a/b;x="1;2";y=3', "a/b;x=1 2",
+  ]) {
+    await sameMessage("util", ({ MIMEType }) => {
+      const type = new MIMEType(input);
+      return [`${type}`, JSON.stringify(type), type.type, type.subtype, type.essence, [...type.params], [...type.params.keys()], type.params.get("X")];
+    });
+  }
+  await sameMessage("util", ({ MIMEType }) => {
+    const type = new MIMEType("a/b");
+    type.type = "C";
+    type.subtype = "d+E";
+    type.params.set("x", "y z");
+    type.params.set("k", "");
+    type.params.set("g", 1);
+    type.params.delete("g");
+    return [`${type}`, `${type.params}`, type.params.has("g"), [...type.params.values()], type.params.get("g")];
+  });
+  for (const change of [
+    (type) => (type.type = "x y"), (type) => (type.subtype = ""), (type) => type.params.set("a b", "c"), (type) => type.params.set("", "c"),
+    (type) => type.params.set("a", "\u0100"),
+  ]) {
+    await sameMessage("util", ({ MIMEType }) => change(new MIMEType("a/b")));
+  }
+});
+
+test("util.getSystemErrorName and getSystemErrorMap", async () => {
+  await sameMessage("util", ({ getSystemErrorMap }) => [...getSystemErrorMap()]);
+  for (const number of [-2, -9999, 1, 0, 1.5, "x", undefined]) await sameMessage("util", ({ getSystemErrorName }) => getSystemErrorName(number));
+});
+
+test("module: the names are Node's, whether the module is here or not", async () => {
+  for (const name of ["fs", "node:fs", "fs/promises", "test", "node:test", "path", "node:path/win32", "express", "node:nothing", "", "node:sea"]) {
+    await same("module", ({ isBuiltin }) => isBuiltin(name));
+  }
+  await same("module", ({ builtinModules }) => builtinModules.filter((name) => !name.startsWith("_")));
+});
+
+test("timers: objects know whether they keep a program", async () => {
+  await same("timers", ({ setTimeout, setInterval, setImmediate, clearTimeout, clearInterval, clearImmediate }) => {
+    const timers = [setTimeout(() => {}, 1e6), setInterval(() => {}, 1e6), setImmediate(() => {})];
+    const said = timers.map((timer) => [timer.hasRef(), timer.unref() === timer, timer.hasRef(), timer.ref().hasRef()]);
+    clearTimeout(timers[0]);
+    clearInterval(timers[1]);
+    clearImmediate(timers[2]);
+    return said;
+  });
+});

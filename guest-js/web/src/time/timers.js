@@ -37,12 +37,37 @@ export function setInterval(callback, delay = 0, ...args) {
 }
 
 export function clearTimeout(id = 0) {
+  unreferenced.delete(id | 0);
   native.clearTimer(id | 0);
 }
 
 // The two share one list of ids, and the standard lets either clear what the other one set.
 export function clearInterval(id = 0) {
-  native.clearTimer(id | 0);
+  clearTimeout(id);
 }
 
 defineGlobals({ setTimeout, setInterval, clearTimeout, clearInterval });
+
+// A timer is a number, as in browsers, and packages written for Node.js call `unref` on it. These members let both be: they
+// are no enumerable ones of Number.prototype, and as nothing waits for a timer here, they change nothing but what hasRef says.
+const unreferenced = new Set();
+/** The oldest are forgotten beyond so many, which is as many timers as a worker can have. */
+const UNREFERENCED_MAX = 10_000;
+
+const members = {
+  ref() {
+    unreferenced.delete(+this);
+    return this;
+  },
+  unref() {
+    unreferenced.add(+this);
+    if (unreferenced.size > UNREFERENCED_MAX) unreferenced.delete(unreferenced.values().next().value);
+    return this;
+  },
+  hasRef() {
+    return !unreferenced.has(+this);
+  },
+};
+for (const [name, member] of Object.entries(members)) {
+  Object.defineProperty(Number.prototype, name, { value: member, writable: true, configurable: true });
+}
