@@ -221,6 +221,21 @@ test("lines of a stack that the cause has too are left out, and %j throws what t
   for (const show of [format, (...args) => ours.log(...args)]) assert.throws(() => show("%j", 1n), TypeError);
 });
 
+test("iterators of Maps and Sets show what they have still to give", () => {
+  const [map, set] = [new Map([["a", { b: 1 }], ["c", 2]]), new Set([1, "x"])];
+  const begun = map.keys();
+  begun.next();
+  const done = set.values();
+  for (const _ of done);
+  for (const value of [
+    map.keys(), map.values(), map.entries(), map[Symbol.iterator](), set.values(), set.entries(), begun, done, new Map().keys(), [map.keys()],
+    { a: { b: { c: map.keys() } } },
+  ]) {
+    assert.equal(shown(value), inspect(value));
+  }
+  assert.deepEqual(begun.next(), { value: "c", done: false });
+});
+
 test("levels, groups, counters, timers, assert, table", () => {
   logged(() => ["trace", "debug", "info", "warn", "error"].forEach((name) => ours[name](name)));
   assert.deepEqual(native.logs.map(({ level }) => level), [2, 1, 2, 3, 4]); // trace is shown like info
