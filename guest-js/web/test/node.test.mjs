@@ -196,6 +196,42 @@ test("assert: messages and fields of its errors", async () => {
   }
 });
 
+test("assert: how values differ", async () => {
+  const numbers = (count, changes = {}) => Object.assign(Array.from({ length: count }, (_, at) => at), changes);
+  const lines = (count, changes) => numbers(count, changes).join("\n");
+  const own = (message, more) => Object.assign(new RangeError(message), more);
+  const pairs = [
+    [1, 2], [1, "1"], [0, -0], ["abcdefgh", "abcdefgi"], ["abcdefghijkl", "abc"], ["x".repeat(50), "y".repeat(50)], [null, undefined], ["", "a"], [{}, []],
+    [{ a: 1 }, { a: 2 }], [{ a: 1, b: [1, 2, { c: 3 }] }, { b: [1, 2, { c: 4 }], a: 1 }], [[1, 2, 3], [1, 2, 3, 4]], [[1, 2, 3, 4], [1, 2]], [{}, {}],
+    [{ a: { b: 1 } }, { a: { b: 1 } }], [numbers(20), numbers(20, { 10: "x" })], [numbers(20, { 3: "x" }), numbers(20)], [numbers(80, { 1: 1.5 }), numbers(80)],
+    [numbers(20, { 2: 0, 8: 0 }), numbers(20)], [numbers(20, { 2: 0, 7: 0 }), numbers(20)], [numbers(20, { 2: 0, 9: 0, 18: 0 }), numbers(22)],
+    [numbers(100), numbers(100).map((it) => it + 0.5)], [numbers(3), numbers(70)], [numbers(70), numbers(3)], [lines(20), lines(20, { 5: "x" })],
+    [() => {}, () => {}], [Symbol("a"), Symbol("a")], [new Map([[1, { a: 1 }]]), new Map([[1, { a: 2 }]])], [new Set([1]), new Set([2])],
+    [new Date(0), new Date(1)], [/a/, /b/], [own("a"), own("b")], [own("a", { code: 1 }), own("a", { code: 2 })], [own("a"), { message: "a" }], [1n, 1],
+    [NaN, 5], [{ a: undefined }, {}], [[1, , 3], [1, undefined, 3]], ["a\nb", "a\nc"], [{ b: 1, a: 1 }, { a: 1, c: 1 }], [[[[[[1]]]]], [[[[[2]]]]]],
+  ];
+  const operators = ["strictEqual", "deepStrictEqual", "deepEqual", "equal", "notStrictEqual", "notDeepStrictEqual", "notDeepEqual", "notEqual"];
+  const said = (it, run) => {
+    try {
+      run(it);
+    } catch (error) {
+      return [error.message, error.generatedMessage, error.operator];
+    }
+  };
+  const [{ default: mine }, { default: theirs }] = [await ours("assert"), await import("node:assert")];
+  const compare = (run, what) => assert.deepEqual(said(mine, run), said(theirs, run), what);
+  for (const [at, [a, b]] of pairs.entries()) {
+    for (const operator of operators) {
+      for (const [actual, expected] of [[a, b], [b, a], [a, a]]) compare((it) => it[operator](actual, expected), `${operator} ${at}`);
+    }
+  }
+  for (const expected of [
+    { message: "b" }, { message: /x/ }, { message: /a/, code: 5 }, { code: "E", name: "Error" }, { nothing: 1 }, new RangeError("b"), { message: "ab", code: [1] },
+  ]) {
+    for (const message of [undefined, "why"]) compare((it) => it.throws(() => { throw own("ab", { code: "E" }); }, expected, message), "throws");
+  }
+});
+
 test("errors that nobody listens to, and values that only look like errors", async () => {
   await same("events", async (it) => {
     const emitted = [{ a: 1 }, undefined, null, Symbol("s"), [1]].map((value) => {
