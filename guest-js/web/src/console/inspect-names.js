@@ -46,7 +46,8 @@ export function errorText(error, className, tag) {
   const { message } = error;
   const after = typeof message === "string" && message !== "" ? stack.indexOf(message) : -1;
   const frames = stack.indexOf("\n    at", after === -1 ? 0 : after + message.length);
-  return frames === -1 ? `[${stack}]` : `${stack.slice(0, frames + 1)}${withoutSharedLines(stack.slice(frames + 1), error)}`;
+  if (frames === -1) return `[${stack}]`;
+  return `${stack.slice(0, frames + 1)}${withoutSharedLines(stack.slice(frames + 1), error)}`;
 }
 
 /** How many lines in a row two stacks must share before the outer error's are left out. */

@@ -48,8 +48,10 @@ export function clearInterval(id = 0) {
 
 defineGlobals({ setTimeout, setInterval, clearTimeout, clearInterval });
 
-// A timer is a number, as in browsers, and packages written for Node.js call `unref` on it. These members let both be: they
-// are no enumerable ones of Number.prototype, and as nothing waits for a timer here, they change nothing but what hasRef says.
+// A timer is a number, as in browsers, and packages written for Node.js call `unref` on it. With these members of
+// Number.prototype, which are not enumerable, both work. Nothing waits for a timer here, so they change only what
+// `hasRef` says. Timers that are objects, as in Node.js, would break programs that look at `typeof` or send the id on;
+// to tell packages from the author's own files would give one program two kinds of timers.
 const unreferenced = new Set();
 /** The oldest are forgotten beyond so many, which is as many timers as a worker can have. */
 const UNREFERENCED_MAX = 10_000;

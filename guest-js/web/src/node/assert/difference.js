@@ -24,7 +24,9 @@ const END_LINES = 3;
 
 const isObject = (value) => typeof value === "object" && value !== null;
 
-const OPTIONS = { compact: false, customInspect: false, depth: 1000, maxArrayLength: Infinity, sorted: true, getters: true };
+const OPTIONS = {
+  compact: false, customInspect: false, depth: 1000, maxArrayLength: Infinity, sorted: true, getters: true,
+};
 const shownLines = (value) => inspect(value, OPTIONS).split("\n");
 
 const cutLines = (lines) => (lines.length > LINES_MAX ? [...lines.slice(0, 46), "..."] : lines);
@@ -111,12 +113,14 @@ function markOf(actual, expected) {
 
 function difference(actual, expected, operator) {
   const [mine, theirs] = [shownLines(actual), shownLines(expected)];
-  const areObjects = (isObject(actual) && isObject(expected)) || (typeof actual === "function" && typeof expected === "function");
+  const areFunctions = typeof actual === "function" && typeof expected === "function";
+  const areObjects = areFunctions || (isObject(actual) && isObject(expected));
   const title = TITLES[operator === "strictEqual" && areObjects ? "strictEqualObject" : operator];
   let mark = "";
   if (mine.length === 1 && theirs.length === 1 && mine[0] !== theirs[0]) {
     if (mine[0].length + theirs[0].length <= SHORT_LENGTH_MAX) {
-      if (!isObject(actual) && !isObject(expected) && (actual !== 0 || expected !== 0)) return `${title}\n\n${mine[0]} !== ${theirs[0]}\n`;
+      const areZeros = actual === 0 && expected === 0;
+      if (!isObject(actual) && !isObject(expected) && !areZeros) return `${title}\n\n${mine[0]} !== ${theirs[0]}\n`;
     } else if (title !== TITLES.strictEqualObject) {
       mark = markOf(mine[0], theirs[0]);
     }
@@ -127,12 +131,15 @@ function difference(actual, expected, operator) {
   const compared = compareLines(mine, theirs);
   const head = `${title}\n+ actual - expected`;
   if (compared.isCut) return `${head} ... Lines skipped\n${compared.text}\n...${compared.removed}\n...`;
-  return `${head}${skips || compared.skips ? " ... Lines skipped" : ""}\n${compared.text}${compared.removed}${end}${mark}`;
+  const skipped = skips || compared.skips ? " ... Lines skipped" : "";
+  return `${head}${skipped}\n${compared.text}${compared.removed}${end}${mark}`;
 }
 
 /** The message for a comparison by this operator. */
 export function comparisonText(actual, expected, operator) {
-  if (actual instanceof Error && expected instanceof Error) [actual, expected] = [withoutStack(actual), withoutStack(expected)];
+  if (actual instanceof Error && expected instanceof Error) {
+    [actual, expected] = [withoutStack(actual), withoutStack(expected)];
+  }
   if (operator === "deepStrictEqual" || operator === "strictEqual") return difference(actual, expected, operator);
   const lines = shownLines(actual);
   if (operator === "notDeepStrictEqual" || operator === "notStrictEqual") {
@@ -142,9 +149,13 @@ export function comparisonText(actual, expected, operator) {
     return `${title}${lines[0].length > 5 ? "\n\n" : " "}${lines[0]}`;
   }
   const [mine, theirs] = [lines.join("\n"), shownLines(expected).join("\n")];
-  if (operator === "notDeepEqual" && mine === theirs) return cutText(`${TITLES.notDeepEqual}\n\n${mine}`, 2 * SHOWN_LENGTH_MAX);
+  if (operator === "notDeepEqual" && mine === theirs) {
+    return cutText(`${TITLES.notDeepEqual}\n\n${mine}`, 2 * SHOWN_LENGTH_MAX);
+  }
   const [left, right] = [cutText(mine, SHOWN_LENGTH_MAX), cutText(theirs, SHOWN_LENGTH_MAX)];
   if (operator === "deepEqual") return `${TITLES.deepEqual}\n\n${left}\n\nshould loosely deep-equal\n\n${right}`;
-  if (operator === "notDeepEqual") return `${TITLES.notDeepEqualUnequal}\n\n${left}\n\nshould not loosely deep-equal\n\n${right}`;
+  if (operator === "notDeepEqual") {
+    return `${TITLES.notDeepEqualUnequal}\n\n${left}\n\nshould not loosely deep-equal\n\n${right}`;
+  }
   return `${left} ${operator} ${right}`;
 }

@@ -1,4 +1,5 @@
-// The names of Node.js's built-in modules, whether a component can have them or not: tools ask which imports are not packages.
+// The names of Node.js's built-in modules, whether a component can have them or not: tools ask which imports are no
+// packages.
 
 export const builtinModules = Object.freeze([
   "assert",
@@ -61,4 +62,6 @@ export const builtinModules = Object.freeze([
 const WITH_SCHEME = ["node:sea", "node:sqlite", "node:test", "node:test/reporters"];
 
 /** Whether there is a module of that name in Node.js, with `node:` or without. */
-export const isBuiltin = (name) => WITH_SCHEME.includes(name) || builtinModules.includes(`${name}`.replace(/^node:/, ""));
+export function isBuiltin(name) {
+  return WITH_SCHEME.includes(name) || builtinModules.includes(`${name}`.replace(/^node:/, ""));
+}

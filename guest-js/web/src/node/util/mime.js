@@ -1,4 +1,5 @@
-// util.MIMEType and util.MIMEParams. https://nodejs.org/api/util.html#class-utilmimetype, after https://mimesniff.spec.whatwg.org
+// util.MIMEType and util.MIMEParams, after https://mimesniff.spec.whatwg.org.
+// https://nodejs.org/api/util.html#class-utilmimetype
 import { nodeError } from "../internal/errors.js";
 
 const NOT_OF_TOKEN = /[^!#$%&'*+\-.^_`|~A-Za-z0-9]/;
@@ -29,7 +30,7 @@ function encoded(value) {
   return value !== "" && !NOT_OF_TOKEN.test(value) ? value : `"${value.replace(/["\\]/g, "\\$&")}"`;
 }
 
-/** Puts the parameters of the text into the map; what is not well formed is passed over, and the first of a name counts. */
+/** Puts the parameters of the text into the map. What is not well formed is passed over; the first of a name counts. */
 function parseParameters(source, into) {
   const text = source.replace(TRAILING_SPACE, "");
   for (let at = 0; at < text.length; at++) {
@@ -156,4 +157,5 @@ export class MIMEType {
     return params === "" ? this.essence : `${this.essence};${params}`;
   }
 }
-Object.defineProperty(MIMEType.prototype, "toJSON", { value: MIMEType.prototype.toString, writable: true, configurable: true });
+const { toString } = MIMEType.prototype;
+Object.defineProperty(MIMEType.prototype, "toJSON", { value: toString, writable: true, configurable: true });

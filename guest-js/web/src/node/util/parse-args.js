@@ -1,4 +1,5 @@
-// util.parseArgs: the tokens of a command line, and what they stand for. https://nodejs.org/api/util.html#utilparseargsconfig
+// util.parseArgs: the tokens of a command line, and what they stand for.
+// https://nodejs.org/api/util.html#utilparseargsconfig
 import { checkObject, checkString, invalidArgType, invalidArgValue, nodeError } from "../internal/errors.js";
 
 const fail = (code, message) => nodeError(TypeError, `ERR_PARSE_ARGS_${code}`, message);
@@ -8,7 +9,9 @@ function checkBoolean(value, name) {
 }
 
 /** A member of an option's description; of a name that has none, undefined. */
-const member = (options, name, key) => (Object.hasOwn(options, name) && Object.hasOwn(options[name], key) ? options[name][key] : undefined);
+function member(options, name, key) {
+  return Object.hasOwn(options, name) && Object.hasOwn(options[name], key) ? options[name][key] : undefined;
+}
 
 function checkDefault(option, name) {
   const check = option.type === "string" ? checkString : checkBoolean;
@@ -20,10 +23,14 @@ function checkDefault(option, name) {
 function checkOptions(options) {
   for (const [name, option] of Object.entries(options)) {
     checkObject(option, `options.${name}`);
-    if (!["string", "boolean"].includes(option.type)) throw invalidArgType(`options.${name}.type`, "('string|boolean')", option.type);
+    if (!["string", "boolean"].includes(option.type)) {
+      throw invalidArgType(`options.${name}.type`, "('string|boolean')", option.type);
+    }
     if (Object.hasOwn(option, "short")) {
       checkString(option.short, `options.${name}.short`);
-      if (option.short.length !== 1) throw invalidArgValue(`options.${name}.short`, option.short, "must be a single character");
+      if (option.short.length !== 1) {
+        throw invalidArgValue(`options.${name}.short`, option.short, "must be a single character");
+      }
     }
     if (Object.hasOwn(option, "multiple")) checkBoolean(option.multiple, `options.${name}.multiple`);
     if (option.default !== undefined) checkDefault(option, `options.${name}.default`);
@@ -51,7 +58,9 @@ function tokenize(args, options) {
   const rest = [...args];
   let index = -1;
   let grouped = 0;
-  const add = (name, rawName, value, inlineValue) => tokens.push({ kind: "option", name, rawName, index, value, inlineValue });
+  const add = (name, rawName, value, inlineValue) => {
+    tokens.push({ kind: "option", name, rawName, index, value, inlineValue });
+  };
   /** Adds an option whose value, if it takes one, is the next argument. */
   const addAlone = (name, rawName) => {
     const takesValue = member(options, name, "type") === "string" && rest.length > 0;
@@ -93,18 +102,20 @@ function checkUse({ name, rawName, value, inlineValue }, { options, allowPositio
   const positive = allowNegative && !Object.hasOwn(options, name) && name.startsWith("no-") ? name.slice(3) : name;
   const type = member(options, positive, "type");
   if (type === undefined || (positive !== name && type !== "boolean")) {
-    const hint = `. To specify a positional argument starting with a '-', place it at the end of the command after '--', as in '-- ${JSON.stringify(rawName)}`;
-    throw fail("UNKNOWN_OPTION", `Unknown option '${rawName}'${allowPositionals ? hint : ""}`);
+    const hint =
+      ". To specify a positional argument starting with a '-', place it at the end of the command after '--', as in '-- ";
+    const more = allowPositionals ? `${hint}${JSON.stringify(rawName)}` : "";
+    throw fail("UNKNOWN_OPTION", `Unknown option '${rawName}'${more}`);
   }
   const short = member(options, name, "short");
   const both = `${short ? `-${short}, ` : ""}--${name}`;
-  if (type === "string" && typeof value !== "string") throw fail("INVALID_OPTION_VALUE", `Option '${both} <value>' argument missing`);
-  if (type === "boolean" && value !== undefined) throw fail("INVALID_OPTION_VALUE", `Option '${both}' does not take an argument`);
+  const misused = (text) => fail("INVALID_OPTION_VALUE", `Option '${text}`);
+  if (type === "string" && typeof value !== "string") throw misused(`${both} <value>' argument missing`);
+  if (type === "boolean" && value !== undefined) throw misused(`${both}' does not take an argument`);
   if (!inlineValue && value?.length > 1 && value[0] === "-") {
     const example = rawName.startsWith("--") ? `'${rawName}=-XYZ'` : `'--${name}=-XYZ' or '${rawName}-XYZ'`;
-    throw fail(
-      "INVALID_OPTION_VALUE",
-      `Option '${rawName}' argument is ambiguous.\nDid you forget to specify the option argument for '${rawName}'?\n` +
+    throw misused(
+      `${rawName}' argument is ambiguous.\nDid you forget to specify the option argument for '${rawName}'?\n` +
         `To specify an option argument starting with a dash use ${example}.`,
     );
   }
@@ -140,13 +151,16 @@ export function parseArgs(config = {}) {
       if (strict) checkUse(token, { options, allowPositionals, allowNegative });
       store(token, values, options, allowNegative);
     } else if (token.kind === "positional") {
-      if (!allowPositionals)
-        throw fail("UNEXPECTED_POSITIONAL", `Unexpected argument '${token.value}'. This command does not take positional arguments`);
+      if (!allowPositionals) {
+        const text = `Unexpected argument '${token.value}'. This command does not take positional arguments`;
+        throw fail("UNEXPECTED_POSITIONAL", text);
+      }
       positionals.push(token.value);
     }
   }
   for (const [name, option] of Object.entries(options)) {
-    if (option.default !== undefined && values[name] === undefined && name !== "__proto__") values[name] = option.default;
+    if (name === "__proto__" || option.default === undefined) continue;
+    values[name] ??= option.default;
   }
   return wantsTokens ? { values, positionals, tokens } : { values, positionals };
 }

@@ -1,4 +1,5 @@
-// util.getSystemErrorName and getSystemErrorMap: libuv's names of what Linux answers. https://docs.libuv.org/en/v1.x/errors.html
+// util.getSystemErrorName and getSystemErrorMap: libuv's names of what Linux answers.
+// https://docs.libuv.org/en/v1.x/errors.html
 import { checkNumber, outOfRange } from "../internal/errors.js";
 
 const ERRORS = `
