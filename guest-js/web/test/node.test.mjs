@@ -232,6 +232,22 @@ test("assert: how values differ", async () => {
   }
 });
 
+test("SHA-3 and SHAKE", async () => {
+  const { KECCAK_NAMES, keccak, keccakNamed } = await import(new URL("../src/node/crypto/keccak.js", import.meta.url));
+  const { createHash } = await import("node:crypto");
+  for (const name of KECCAK_NAMES) {
+    const known = keccakNamed(name.toUpperCase());
+    for (const size of [0, 1, 71, 72, 103, 104, 135, 136, 137, 143, 144, 167, 168, 169, 400, 1000]) {
+      const data = Uint8Array.from({ length: size }, (_, at) => at * 7 + size);
+      for (const outputLength of known.isExtendable ? [undefined, 1, 64, 135, 136, 137, 168, 169, 500] : [undefined]) {
+        const theirs = createHash(name, { outputLength }).update(data).digest("hex");
+        assert.equal(Buffer.from(keccak(known, data, outputLength)).toString("hex"), theirs, `${name} ${size} ${outputLength}`);
+      }
+    }
+  }
+  assert.deepEqual(["shake", "sha256", "__proto__"].map(keccakNamed), [undefined, undefined, undefined]);
+});
+
 test("errors that nobody listens to, and values that only look like errors", async () => {
   await same("events", async (it) => {
     const emitted = [{ a: 1 }, undefined, null, Symbol("s"), [1]].map((value) => {
