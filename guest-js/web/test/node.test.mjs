@@ -277,6 +277,36 @@ test("stream", async () => {
   await same("stream", async ({ Readable, promises }) => promises.finished(Readable.from([1]).destroy(Object.assign(new Error("x"), { code: "E" }))));
 });
 
+test("stream: what chunks may be, and messages of what may not", async () => {
+  const failed = (stream) => new Promise((resolve) => stream.on("error", ({ name, code, message }) => resolve([name, code, message])));
+  await same("stream", async ({ Readable, Writable }) => {
+    const seen = [];
+    const sink = new Writable({ write: (chunk, _, done) => done(void seen.push([...chunk])) });
+    for (const chunk of ["a", new Uint8Array([1]), new Uint16Array([2, 3]), new DataView(new ArrayBuffer(2))]) sink.write(chunk);
+    const source = new Readable({ read() {} });
+    source.push(new Uint16Array([4]));
+    return [seen, [...source.read()]];
+  });
+  for (const value of [5, {}, null, [1]]) {
+    for (const run of [
+      ({ Writable }) => new Writable({ write() {} }).write(value),
+      ({ Readable }) => Readable.fromWeb(value),
+      ({ Writable }) => Writable.fromWeb(value),
+      ({ Readable }) => (Array.isArray(value) ? undefined : Readable.toWeb(value)),
+      ({ pipeline }) => pipeline(),
+    ]) {
+      await sameMessage("stream", (it) => void run(it));
+    }
+    if (value === null) continue;
+    await same("stream", ({ Readable }) => {
+      const source = new Readable({ read() {} });
+      const failure = failed(source);
+      source.push(value);
+      return failure;
+    });
+  }
+});
+
 test("async_hooks, within calls", async () => {
   await same("async_hooks", ({ AsyncLocalStorage, AsyncResource }) => {
     const [a, b] = [new AsyncLocalStorage(), new AsyncLocalStorage()];
