@@ -45,6 +45,7 @@ const values = {
   number: () => [...5],
   frozen: () => { Object.freeze([1]).push(2); },
   extend: () => { "use strict"; Object.preventExtensions({}).x = 1; },
+  getterOnly: () => { class Model { get name() { return ""; } } new Model().name = "x"; },
   redefine: () => Object.defineProperty(Object.freeze({ a: 1 }), "a", { value: 2 }),
   remove: () => { "use strict"; delete Object.freeze({ a: 1 }).a; },
   classCall: () => { class Model {} Model(); },
