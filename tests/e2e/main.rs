@@ -18,6 +18,7 @@ mod dev_triggers;
 mod embedding;
 mod error_codes;
 mod errors;
+mod errors_as_v8;
 mod eval;
 mod examples;
 mod foreign;

@@ -261,6 +261,18 @@ test("structuredClone: transfer", { skip: ArrayBuffer.prototype.transfer === und
   assert.throws(() => structuredClone(view.buffer, { transfer: [view.buffer] }), { name: "DataCloneError" });
 });
 
+test("a timer is a number that can be unreferenced", () => {
+  for (const [set, clear] of [[setTimeout, clearTimeout], [setInterval, clearInterval]]) {
+    const timer = set(() => {}, 1e6);
+    assert.equal(typeof timer, "number");
+    assert.deepEqual([timer.hasRef(), timer.unref(), timer.hasRef(), timer.ref(), timer.hasRef()], [true, timer, false, timer, true]);
+    assert.equal(clear(timer.unref()), undefined);
+    assert.equal(timer.hasRef(), true);
+    assert.equal(timer.refresh, undefined);
+  }
+  assert.deepEqual(Object.keys(Number.prototype), []);
+});
+
 test("timers, crypto, performance, the rest of the global scope", async () => {
   const seen = [];
   clearTimeout(setTimeout(() => seen.push("never"), 0));

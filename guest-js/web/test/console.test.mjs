@@ -203,6 +203,39 @@ test("format specifiers", () => {
   assert.equal(shown("%s"), "%s");
 });
 
+test("lines of a stack that the cause has too are left out, and %j throws what toJSON throws", () => {
+  const stack = (title, lines) => [title, ...lines.map((line) => `    at ${line}`)].join("\n");
+  const common = ["a (x.js:1:1)", "b (x.js:2:1)", "c (x.js:3:1)", "d (x.js:4:1)", "e (x.js:5:1)"];
+  for (const [outer, inner] of [
+    [["o (x.js:9:9)", ...common], ["i (x.js:8:8)", ...common]], [common, common], [common.slice(0, 3), common], [common.slice(0, 4), common],
+    [["o (x.js:9:9)"], ["i (x.js:8:8)"]], [[...common, "z (x.js:7:7)"], [...common, "y (x.js:6:6)"]], [common, []], [[], common],
+  ]) {
+    const cause = Object.assign(new Error("inner"), { stack: stack("Error: inner", inner) });
+    const error = Object.assign(new Error("outer", { cause }), { stack: stack("Error: outer", outer) });
+    // They were made here, where the property is not enumerable.
+    assert.equal(shown(error), inspect(error), `${outer} | ${inner}`);
+    assert.equal(shown({ error }), inspect({ error }));
+  }
+  const thrower = { toJSON() { throw new RangeError("no"); } };
+  for (const show of [format, (...args) => ours.log(...args)]) assert.throws(() => show("%j", thrower), { name: "RangeError", message: "no" });
+  for (const show of [format, (...args) => ours.log(...args)]) assert.throws(() => show("%j", 1n), TypeError);
+});
+
+test("iterators of Maps and Sets show what they have still to give", () => {
+  const [map, set] = [new Map([["a", { b: 1 }], ["c", 2]]), new Set([1, "x"])];
+  const begun = map.keys();
+  begun.next();
+  const done = set.values();
+  for (const _ of done);
+  for (const value of [
+    map.keys(), map.values(), map.entries(), map[Symbol.iterator](), set.values(), set.entries(), begun, done, new Map().keys(), [map.keys()],
+    { a: { b: { c: map.keys() } } },
+  ]) {
+    assert.equal(shown(value), inspect(value));
+  }
+  assert.deepEqual(begun.next(), { value: "c", done: false });
+});
+
 test("levels, groups, counters, timers, assert, table", () => {
   logged(() => ["trace", "debug", "info", "warn", "error"].forEach((name) => ours[name](name)));
   assert.deepEqual(native.logs.map(({ level }) => level), [2, 1, 2, 3, 4]); // trace is shown like info

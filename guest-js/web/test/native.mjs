@@ -195,6 +195,12 @@ const native = {
     const shown = { [inspect.custom]: () => result.trim() };
     return [{ "<pending>": "pending", "<rejected>": "rejected" }[state] ?? "fulfilled", shown];
   },
+  /** As of a promise: a text stands for the items. */
+  iteratorRest(value) {
+    const found = /^\[(\w+) (Iterator|Entries)\] \{ (.*) \}$/s.exec(inspect(value));
+    if (found === null) return undefined;
+    return [found[1], found[2] === "Entries", found[3] === "" ? [] : [{ [inspect.custom]: () => found[3] }]];
+  },
   environmentAtBuild: () => false,
   builtinModule: () => undefined,
   configKeys: () => ["GREETING"],

@@ -196,6 +196,58 @@ test("assert: messages and fields of its errors", async () => {
   }
 });
 
+test("assert: how values differ", async () => {
+  const numbers = (count, changes = {}) => Object.assign(Array.from({ length: count }, (_, at) => at), changes);
+  const lines = (count, changes) => numbers(count, changes).join("\n");
+  const own = (message, more) => Object.assign(new RangeError(message), more);
+  const pairs = [
+    [1, 2], [1, "1"], [0, -0], ["abcdefgh", "abcdefgi"], ["abcdefghijkl", "abc"], ["x".repeat(50), "y".repeat(50)], [null, undefined], ["", "a"], [{}, []],
+    [{ a: 1 }, { a: 2 }], [{ a: 1, b: [1, 2, { c: 3 }] }, { b: [1, 2, { c: 4 }], a: 1 }], [[1, 2, 3], [1, 2, 3, 4]], [[1, 2, 3, 4], [1, 2]], [{}, {}],
+    [{ a: { b: 1 } }, { a: { b: 1 } }], [numbers(20), numbers(20, { 10: "x" })], [numbers(20, { 3: "x" }), numbers(20)], [numbers(80, { 1: 1.5 }), numbers(80)],
+    [numbers(20, { 2: 0, 8: 0 }), numbers(20)], [numbers(20, { 2: 0, 7: 0 }), numbers(20)], [numbers(20, { 2: 0, 9: 0, 18: 0 }), numbers(22)],
+    [numbers(100), numbers(100).map((it) => it + 0.5)], [numbers(3), numbers(70)], [numbers(70), numbers(3)], [lines(20), lines(20, { 5: "x" })],
+    [() => {}, () => {}], [Symbol("a"), Symbol("a")], [new Map([[1, { a: 1 }]]), new Map([[1, { a: 2 }]])], [new Set([1]), new Set([2])],
+    [new Date(0), new Date(1)], [/a/, /b/], [own("a"), own("b")], [own("a", { code: 1 }), own("a", { code: 2 })], [own("a"), { message: "a" }], [1n, 1],
+    [NaN, 5], [{ a: undefined }, {}], [[1, , 3], [1, undefined, 3]], ["a\nb", "a\nc"], [{ b: 1, a: 1 }, { a: 1, c: 1 }], [[[[[[1]]]]], [[[[[2]]]]]],
+  ];
+  const operators = ["strictEqual", "deepStrictEqual", "deepEqual", "equal", "notStrictEqual", "notDeepStrictEqual", "notDeepEqual", "notEqual"];
+  const said = (it, run) => {
+    try {
+      run(it);
+    } catch (error) {
+      return [error.message, error.generatedMessage, error.operator];
+    }
+  };
+  const [{ default: mine }, { default: theirs }] = [await ours("assert"), await import("node:assert")];
+  const compare = (run, what) => assert.deepEqual(said(mine, run), said(theirs, run), what);
+  for (const [at, [a, b]] of pairs.entries()) {
+    for (const operator of operators) {
+      for (const [actual, expected] of [[a, b], [b, a], [a, a]]) compare((it) => it[operator](actual, expected), `${operator} ${at}`);
+    }
+  }
+  for (const expected of [
+    { message: "b" }, { message: /x/ }, { message: /a/, code: 5 }, { code: "E", name: "Error" }, { nothing: 1 }, new RangeError("b"), { message: "ab", code: [1] },
+  ]) {
+    for (const message of [undefined, "why"]) compare((it) => it.throws(() => { throw own("ab", { code: "E" }); }, expected, message), "throws");
+  }
+});
+
+test("SHA-3 and SHAKE", async () => {
+  const { KECCAK_NAMES, keccak, keccakNamed } = await import(new URL("../src/node/crypto/keccak.js", import.meta.url));
+  const { createHash } = await import("node:crypto");
+  for (const name of KECCAK_NAMES) {
+    const known = keccakNamed(name.toUpperCase());
+    for (const size of [0, 1, 71, 72, 103, 104, 135, 136, 137, 143, 144, 167, 168, 169, 400, 1000]) {
+      const data = Uint8Array.from({ length: size }, (_, at) => at * 7 + size);
+      for (const outputLength of known.isExtendable ? [undefined, 1, 64, 135, 136, 137, 168, 169, 500] : [undefined]) {
+        const theirs = createHash(name, { outputLength }).update(data).digest("hex");
+        assert.equal(Buffer.from(keccak(known, data, outputLength)).toString("hex"), theirs, `${name} ${size} ${outputLength}`);
+      }
+    }
+  }
+  assert.deepEqual(["shake", "sha256", "__proto__"].map(keccakNamed), [undefined, undefined, undefined]);
+});
+
 test("errors that nobody listens to, and values that only look like errors", async () => {
   await same("events", async (it) => {
     const emitted = [{ a: 1 }, undefined, null, Symbol("s"), [1]].map((value) => {
@@ -225,6 +277,36 @@ test("stream", async () => {
   await same("stream", async ({ Readable, promises }) => promises.finished(Readable.from([1]).destroy(Object.assign(new Error("x"), { code: "E" }))));
 });
 
+test("stream: what chunks may be, and messages of what may not", async () => {
+  const failed = (stream) => new Promise((resolve) => stream.on("error", ({ name, code, message }) => resolve([name, code, message])));
+  await same("stream", async ({ Readable, Writable }) => {
+    const seen = [];
+    const sink = new Writable({ write: (chunk, _, done) => done(void seen.push([...chunk])) });
+    for (const chunk of ["a", new Uint8Array([1]), new Uint16Array([2, 3]), new DataView(new ArrayBuffer(2))]) sink.write(chunk);
+    const source = new Readable({ read() {} });
+    source.push(new Uint16Array([4]));
+    return [seen, [...source.read()]];
+  });
+  for (const value of [5, {}, null, [1]]) {
+    for (const run of [
+      ({ Writable }) => new Writable({ write() {} }).write(value),
+      ({ Readable }) => Readable.fromWeb(value),
+      ({ Writable }) => Writable.fromWeb(value),
+      ({ Readable }) => (Array.isArray(value) ? undefined : Readable.toWeb(value)),
+      ({ pipeline }) => pipeline(),
+    ]) {
+      await sameMessage("stream", (it) => void run(it));
+    }
+    if (value === null) continue;
+    await same("stream", ({ Readable }) => {
+      const source = new Readable({ read() {} });
+      const failure = failed(source);
+      source.push(value);
+      return failure;
+    });
+  }
+});
+
 test("async_hooks, within calls", async () => {
   await same("async_hooks", ({ AsyncLocalStorage, AsyncResource }) => {
     const [a, b] = [new AsyncLocalStorage(), new AsyncLocalStorage()];
@@ -244,4 +326,99 @@ test("process", async () => {
   assert.throws(() => process.exit(1), { code: "ERR_FEATURE_UNAVAILABLE_ON_PLATFORM" });
   assert.equal(typeof process.hrtime.bigint(), "bigint");
   assert.equal(Object.prototype.toString.call(process), "[object process]");
+});
+
+test("util.parseArgs: values, positionals and tokens, and what it refuses", async () => {
+  const options = {
+    flag: { type: "boolean", short: "f" }, name: { type: "string", short: "n" }, list: { type: "string", short: "l", multiple: true },
+    quiet: { type: "boolean", short: "q", default: true }, "no-color": { type: "boolean" },
+  };
+  const lines = [
+    "", "-f", "--flag", "--flag=x", "-n", "-n a", "-na", "-n=a", "--name a", "--name=a", "--name", "--name=", "--name -x", "--name=-x", "-fn a", "-fna",
+    "-fq", "-nf", "-l a -l b", "--list=a --list b -lc", "a b", "-- a -f", "a -- b --", "--unknown", "-x", "-fx", "-", "--no-flag", "--no-quiet",
+    "--no-color", "--no-name", "-f a -fqn b c --list d -- e", "--__proto__", "--flag a", "-n -f", "--=", "---", "-f=1",
+  ].map((line) => (line === "" ? [] : line.split(" ")));
+  const settings = [{}, { tokens: true }, { allowPositionals: true, tokens: true }, { strict: false, tokens: true }, { allowNegative: true, allowPositionals: true }];
+  for (const args of lines) {
+    for (const setting of settings) {
+      const said = ({ parseArgs }) => {
+        try {
+          return parseArgs({ args, options, ...setting });
+        } catch ({ name, code, message }) {
+          return { name, code, message };
+        }
+      };
+      assert.deepEqual(said(await ours("util")), said(await import("node:util")), `${args} ${JSON.stringify(setting)}`);
+    }
+  }
+  for (const config of [
+    { args: 1 }, { strict: 1 }, { options: 1 }, { options: { a: {} } }, { options: { a: 1 } }, { options: { a: { type: "string", short: "ab" } } },
+    { options: { a: { type: "string", short: 1 } } }, { options: { a: { type: "string", multiple: 1 } } }, { options: { a: { type: "string", default: 1 } } },
+    { options: { a: { type: "boolean", multiple: true, default: true } } }, { options: { a: { type: "string", multiple: true, default: [1] } } }, { tokens: 1 },
+  ]) {
+    await sameMessage("util", ({ parseArgs }) => parseArgs(config));
+  }
+});
+
+/** As `same`, and the messages are Node's too. */
+async function sameMessage(name, run) {
+  const said = (module) => {
+    try {
+      return run(module);
+    } catch ({ name, code, message }) {
+      return { name, code, message };
+    }
+  };
+  assert.deepEqual(said(await ours(name)), said(await import(`node:${name}`)), `${name}: ${run}`);
+}
+
+test("util.MIMEType and MIMEParams", async () => {
+  for (const input of [
+    "text/html", " Text/HTML ; Charset=UTF-8", "a/b;x=1;X=2;y=\"q\\\"z\";z", "a/b;x", "a/b;=1;x=1", 'a/b;x="a', 'a/b;x="a\\', "a/b; x = 1;y=2 ", 'a/b;x="";y=1', "a/b;;x=1;",
+    'a/b;x="1"z;y=2', "a/b;x y=1;z=3", "a/b;x=\u0100;y=\u00ff", "nope", "/b", "a/", "a b/c", "a/b c", "", "a/b/c", 'a/b;x="1;2";y=3', "a/b;x=1 2",
+  ]) {
+    await sameMessage("util", ({ MIMEType }) => {
+      const type = new MIMEType(input);
+      return [`${type}`, JSON.stringify(type), type.type, type.subtype, type.essence, [...type.params], [...type.params.keys()], type.params.get("X")];
+    });
+  }
+  await sameMessage("util", ({ MIMEType }) => {
+    const type = new MIMEType("a/b");
+    type.type = "C";
+    type.subtype = "d+E";
+    type.params.set("x", "y z");
+    type.params.set("k", "");
+    type.params.set("g", 1);
+    type.params.delete("g");
+    return [`${type}`, `${type.params}`, type.params.has("g"), [...type.params.values()], type.params.get("g")];
+  });
+  for (const change of [
+    (type) => (type.type = "x y"), (type) => (type.subtype = ""), (type) => type.params.set("a b", "c"), (type) => type.params.set("", "c"),
+    (type) => type.params.set("a", "\u0100"),
+  ]) {
+    await sameMessage("util", ({ MIMEType }) => change(new MIMEType("a/b")));
+  }
+});
+
+test("util.getSystemErrorName and getSystemErrorMap", async () => {
+  await sameMessage("util", ({ getSystemErrorMap }) => [...getSystemErrorMap()]);
+  for (const number of [-2, -9999, 1, 0, 1.5, "x", undefined]) await sameMessage("util", ({ getSystemErrorName }) => getSystemErrorName(number));
+});
+
+test("module: the names are Node's, whether the module is here or not", async () => {
+  for (const name of ["fs", "node:fs", "fs/promises", "test", "node:test", "path", "node:path/win32", "express", "node:nothing", "", "node:sea"]) {
+    await same("module", ({ isBuiltin }) => isBuiltin(name));
+  }
+  await same("module", ({ builtinModules }) => builtinModules.filter((name) => !name.startsWith("_")));
+});
+
+test("timers: objects know whether they keep a program", async () => {
+  await same("timers", ({ setTimeout, setInterval, setImmediate, clearTimeout, clearInterval, clearImmediate }) => {
+    const timers = [setTimeout(() => {}, 1e6), setInterval(() => {}, 1e6), setImmediate(() => {})];
+    const said = timers.map((timer) => [timer.hasRef(), timer.unref() === timer, timer.hasRef(), timer.ref().hasRef()]);
+    clearTimeout(timers[0]);
+    clearInterval(timers[1]);
+    clearImmediate(timers[2]);
+    return said;
+  });
 });

@@ -73,13 +73,25 @@ const builtins = {
   },
 };
 
+/** Has the bundler read matching files with these pieces replaced, each of which must be there. */
+function changed(bundler, filter, replacements) {
+  bundler.onLoad({ filter }, ({ path }) => {
+    let contents = readFileSync(path, "utf8");
+    for (const [from, to] of replacements) {
+      const result = contents.replace(from, () => to);
+      if (result === contents) throw new Error(`${path} is other than before: there is no ${from}`);
+      contents = result;
+    }
+    return { contents, loader: "js" };
+  });
+}
+
 // Errors of Node.js are of the classes of JavaScript and have their `code` themselves; packages make a class for each code.
 const nodeErrors = {
   name: "node-errors",
   setup(bundler) {
-    bundler.onLoad({ filter: /readable-stream\/lib\/ours\/errors\.js$/ }, ({ path }) => {
-      const source = readFileSync(path, "utf8");
-      const contents = source.replace(
+    changed(bundler, /readable-stream\/lib\/ours\/errors\.js$/, [
+      [
         /function E\(code, message, Base\) \{[^]*?\n\}\n/,
         `function E(code, message, Base = Error) {
           codes[code] = function (...args) {
@@ -88,10 +100,15 @@ const nodeErrors = {
             return error;
           };
         }\n`,
-      );
-      if (contents === source) throw new Error(`${path} makes its errors in another way than before`);
-      return { contents, loader: "js" };
-    });
+      ],
+      // It is made with one name alone, and came out as `undefinedThe "`.
+      [/\(\.\.\.args\) => \{\s*assert\(args\.length > 0[^]*?must be specified`\s*\}/, '(name) => `The "${name}" argument must be specified`'],
+    ]);
+    // Like Node.js since version 20, streams of bytes take every view, and say so.
+    changed(bundler, /readable-stream\/lib\/internal\/streams\/(?:readable|writable)\.js$/, [
+      ["Stream._isUint8Array(chunk)", "ArrayBuffer.isView(chunk)"],
+      ["['string', 'Buffer', 'Uint8Array'], chunk", "['string', 'Buffer', 'TypedArray', 'DataView'], chunk"],
+    ]);
     bundler.onLoad({ filter: /unenv\/dist\/runtime\/node\/internal\/.*\.mjs$/ }, ({ path }) => ({
       contents: readFileSync(path, "utf8").replace(/class ERR_\w+ extends (\w+) \{/g, "$& static name = $1.name;"),
       loader: "js",

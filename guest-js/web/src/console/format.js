@@ -73,6 +73,6 @@ function toJson(value) {
     return `${JSON.stringify(value)}`;
   } catch (error) {
     if (error instanceof TypeError && /circular/.test(error.message)) return "[Circular]";
-    return `[no JSON form: ${error?.message}]`; // a log call must not throw
+    throw error; // of a toJSON or a getter, as in Node
   }
 }

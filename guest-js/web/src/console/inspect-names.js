@@ -46,7 +46,30 @@ export function errorText(error, className, tag) {
   const { message } = error;
   const after = typeof message === "string" && message !== "" ? stack.indexOf(message) : -1;
   const frames = stack.indexOf("\n    at", after === -1 ? 0 : after + message.length);
-  return frames === -1 ? `[${stack}]` : stack;
+  if (frames === -1) return `[${stack}]`;
+  return `${stack.slice(0, frames + 1)}${withoutSharedLines(stack.slice(frames + 1), error)}`;
+}
+
+/** How many lines in a row two stacks must share before the outer error's are left out. */
+const SHARED_LINES_MIN = 4;
+
+/** The frames of an error; those that its cause, shown below it, has too are told by their number. */
+function withoutSharedLines(frames, error) {
+  const { cause } = error;
+  if (!(cause instanceof Error) || typeof cause.stack !== "string") return frames;
+  const start = cause.stack.indexOf("\n    at");
+  if (start === -1) return frames;
+  const [lines, others] = [frames.split("\n"), cause.stack.slice(start + 1).trimEnd().split("\n")];
+  for (let at = 0; at + SHARED_LINES_MIN <= lines.length; at++) {
+    const other = others.indexOf(lines[at]);
+    let length = other === -1 ? 0 : 1;
+    while (length > 0 && at + length < lines.length && lines[at + length] === others[other + length]) length++;
+    if (length < SHARED_LINES_MIN) continue;
+    // The first and the last of them stay, so that one sees what is left out.
+    lines.splice(at + 1, length - 2, `    ... ${length - 2} lines matching cause stack trace ...`);
+    break;
+  }
+  return lines.join("\n");
 }
 
 function withClass(stack, name, className, tag) {

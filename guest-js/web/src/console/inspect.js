@@ -239,6 +239,13 @@ function collectionShape(value, name, tag, context) {
     const items = (it) => bufferItems(value, it);
     return { base: "", braces: bracesOf(name, tag, kind), items, ...shortOf(name, tag, kind) };
   }
+  const iterator = /^(?:Map|Set) Iterator$/.test(tag) ? native.iteratorRest(value) : undefined;
+  if (iterator !== undefined) {
+    const [kind, givesEntries, rest] = iterator;
+    const braces = [`[${kind} ${givesEntries ? "Entries" : "Iterator"}] {`, "}"];
+    const items = (it) => limitedItems(rest, rest.length, it, (item) => format(item, it));
+    return { base: "", braces, items, ...shortOf(name, tag, `${kind} Iterator`) };
+  }
   if (value instanceof Promise) {
     const items = (it) => promiseItems(value, it);
     return { base: "", braces: bracesOf(name, tag, "Promise"), items, ...shortOf(name, tag, "Promise") };

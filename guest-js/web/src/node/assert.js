@@ -1,5 +1,6 @@
 // node:assert. https://nodejs.org/api/assert.html
 import { inspect } from "../console/inspect.js";
+import { comparisonText } from "./assert/difference.js";
 import { isDeepEqual } from "./internal/deep-equal.js";
 import { checkFunction, checkObject, invalidArgType, invalidArgument, nodeError } from "./internal/errors.js";
 
@@ -7,7 +8,7 @@ export class AssertionError extends Error {
   constructor(options) {
     checkObject(options, "options");
     const { message, actual, expected, operator } = options;
-    super(message ?? generate(actual, expected, operator));
+    super(message ?? comparisonText(actual, expected, operator));
     this.generatedMessage = message === undefined || message === null;
     Object.defineProperty(this, "name", { value: "AssertionError", writable: true, configurable: true });
     this.code = "ERR_ASSERTION";
@@ -15,14 +16,6 @@ export class AssertionError extends Error {
     this.expected = expected;
     this.operator = operator;
   }
-}
-
-/** The text of a comparison that nobody wrote a message for. */
-function generate(actual, expected, operator) {
-  if (operator === "strictEqual") {
-    return `Expected values to be strictly equal:\n\n${inspect(actual)} !== ${inspect(expected)}\n`;
-  }
-  return `${inspect(actual)} ${operator} ${inspect(expected)}`;
 }
 
 function check(holds, message, actual, expected, operator, generated) {
@@ -46,8 +39,6 @@ function assert(...args) {
 export function fail(message = undefined) {
   check(false, message, undefined, undefined, "fail", "Failed");
 }
-
-const between = (a, b, text) => `${text}:\n\n${inspect(a)}\n\nshould equal\n\n${inspect(b)}\n`;
 
 // biome-ignore-start lint/suspicious/noDoubleEquals: loose equality is what the legacy mode means
 function needsTwo({ length }) {
@@ -73,56 +64,27 @@ export function strictEqual(actual, expected, message = undefined) {
 
 export function notStrictEqual(actual, expected, message = undefined) {
   needsTwo(arguments);
-  const generated = `Expected "actual" to be strictly unequal to: ${inspect(expected)}`;
-  check(!Object.is(actual, expected), message, actual, expected, "notStrictEqual", generated);
+  check(!Object.is(actual, expected), message, actual, expected, "notStrictEqual");
 }
 
 export function deepEqual(actual, expected, message = undefined) {
   needsTwo(arguments);
-  check(
-    isDeepEqual(actual, expected, false),
-    message,
-    actual,
-    expected,
-    "deepEqual",
-    between(actual, expected, "Expected values to be loosely deep-equal"),
-  );
+  check(isDeepEqual(actual, expected, false), message, actual, expected, "deepEqual");
 }
 
 export function notDeepEqual(actual, expected, message = undefined) {
   needsTwo(arguments);
-  check(
-    !isDeepEqual(actual, expected, false),
-    message,
-    actual,
-    expected,
-    "notDeepEqual",
-    `Expected "actual" not to be loosely deep-equal to: ${inspect(expected)}`,
-  );
+  check(!isDeepEqual(actual, expected, false), message, actual, expected, "notDeepEqual");
 }
 
 export function deepStrictEqual(actual, expected, message = undefined) {
   needsTwo(arguments);
-  check(
-    isDeepEqual(actual, expected, true),
-    message,
-    actual,
-    expected,
-    "deepStrictEqual",
-    between(actual, expected, "Expected values to be strictly deep-equal"),
-  );
+  check(isDeepEqual(actual, expected, true), message, actual, expected, "deepStrictEqual");
 }
 
 export function notDeepStrictEqual(actual, expected, message = undefined) {
   needsTwo(arguments);
-  check(
-    !isDeepEqual(actual, expected, true),
-    message,
-    actual,
-    expected,
-    "notDeepStrictEqual",
-    `Expected "actual" not to be strictly deep-equal to: ${inspect(expected)}`,
-  );
+  check(!isDeepEqual(actual, expected, true), message, actual, expected, "notDeepStrictEqual");
 }
 
 export function match(text, pattern, message = undefined) {
@@ -163,6 +125,16 @@ export function ifError(value) {
   });
 }
 
+/** The members of an error that are compared, as the message shows them. */
+class Comparison {
+  constructor(of, keys, actual = undefined) {
+    for (const key of keys.filter((name) => name in of)) {
+      const isMatch = of[key] instanceof RegExp && typeof actual?.[key] === "string" && of[key].test(actual[key]);
+      this[key] = isMatch ? actual[key] : of[key];
+    }
+  }
+}
+
 /** Whether an error is what was expected: a class, a pattern, a predicate, or an object of properties. */
 function isExpected(error, expected, message, operator) {
   if (expected === undefined) return true;
@@ -178,12 +150,14 @@ function isExpected(error, expected, message, operator) {
   }
   const keys = Object.keys(expected);
   if (expected instanceof Error) keys.push("name", "message");
-  return keys.every((key) => {
+  for (const key of keys) {
     const wanted = expected[key];
-    if (wanted instanceof RegExp && typeof error[key] === "string") return wanted.test(error[key]);
-    check(key in error && isDeepEqual(error[key], wanted, true), message, error, expected, "throws");
-    return true;
-  });
+    if (wanted instanceof RegExp && typeof error[key] === "string" && wanted.test(error[key])) continue;
+    if (key in error && isDeepEqual(error[key], wanted, true)) continue;
+    const compared = [new Comparison(error, keys), new Comparison(expected, keys, error)];
+    check(false, message, error, expected, operator, comparisonText(...compared, "deepStrictEqual"));
+  }
+  return true;
 }
 
 /** How an error differs from the pattern or the class that was expected. */

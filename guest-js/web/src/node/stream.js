@@ -1,5 +1,6 @@
 // node:stream. https://nodejs.org/api/stream.html
 import stream from "../vendor/node/readable-stream.js";
+import { invalidArgType } from "./internal/errors.js";
 import promises from "./stream/promises.js";
 
 Object.defineProperty(stream, "promises", { value: promises, configurable: true, enumerable: true });
@@ -13,6 +14,7 @@ const toBytes = (chunk) => (typeof chunk === "string" ? new TextEncoder().encode
 
 // The bridges to the streams of the web, which the package leaves out.
 Readable.fromWeb = function fromWeb(source, options = undefined) {
+  if (!(source instanceof ReadableStream)) throw invalidArgType("readableStream", "ReadableStream", source);
   const reader = source.getReader();
   return new Readable({
     ...options,
@@ -31,6 +33,9 @@ Readable.fromWeb = function fromWeb(source, options = undefined) {
 };
 
 Readable.toWeb = function toWeb(source) {
+  if (typeof source?.[Symbol.asyncIterator] !== "function") {
+    throw invalidArgType("streamReadable", "stream.Readable", source);
+  }
   const iterator = source[Symbol.asyncIterator]();
   return new ReadableStream({
     async pull(controller) {
@@ -45,6 +50,7 @@ Readable.toWeb = function toWeb(source) {
 };
 
 Writable.fromWeb = function fromWeb(sink, options = undefined) {
+  if (!(sink instanceof WritableStream)) throw invalidArgType("writableStream", "WritableStream", sink);
   const writer = sink.getWriter();
   return new Writable({
     ...options,

@@ -8,6 +8,7 @@ import promises from "./timers/promises.js";
 class Timeout {
   #arm;
   #id;
+  #referenced = true;
 
   constructor(callback, delay, args, repeat) {
     this.#arm = () => (repeat ? web.setInterval : web.setTimeout)(callback, delay, ...args);
@@ -25,15 +26,17 @@ class Timeout {
   }
 
   ref() {
+    this.#referenced = true;
     return this;
   }
 
   unref() {
+    this.#referenced = false;
     return this;
   }
 
   hasRef() {
-    return true;
+    return this.#referenced;
   }
 
   close() {

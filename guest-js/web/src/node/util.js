@@ -2,7 +2,10 @@
 import { formatMessage } from "../console/format.js";
 import { colors as inspectColors, defaultOptions, inspect as show, styles as inspectStyles } from "../console/inspect.js";
 import { isDeepEqual } from "./internal/deep-equal.js";
-import { checkFunction, checkObject, checkString, invalidArgument, nodeError, unavailable } from "./internal/errors.js";
+import { checkFunction, checkObject, checkString, invalidArgument, nodeError } from "./internal/errors.js";
+import { MIMEParams, MIMEType } from "./util/mime.js";
+import { parseArgs } from "./util/parse-args.js";
+import { getSystemErrorMap, getSystemErrorName } from "./util/system-errors.js";
 import types from "./util/types.js";
 
 const customPromisify = Symbol.for("nodejs.util.promisify.custom");
@@ -162,9 +165,7 @@ export async function aborted(signal) {
     : new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
 }
 
-export function parseArgs() {
-  throw unavailable("util.parseArgs", "There is no command line.");
-}
+export { getSystemErrorMap, getSystemErrorName, MIMEParams, MIMEType, parseArgs };
 
 export function _extend(target, source) {
   return source === null || typeof source !== "object" ? target : Object.assign(target, source);
@@ -204,6 +205,10 @@ export default {
   stripVTControlCharacters,
   styleText,
   aborted,
+  getSystemErrorMap,
+  getSystemErrorName,
+  MIMEParams,
+  MIMEType,
   parseArgs,
   _extend,
   isArray,

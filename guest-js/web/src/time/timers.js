@@ -37,12 +37,39 @@ export function setInterval(callback, delay = 0, ...args) {
 }
 
 export function clearTimeout(id = 0) {
+  unreferenced.delete(id | 0);
   native.clearTimer(id | 0);
 }
 
 // The two share one list of ids, and the standard lets either clear what the other one set.
 export function clearInterval(id = 0) {
-  native.clearTimer(id | 0);
+  clearTimeout(id);
 }
 
 defineGlobals({ setTimeout, setInterval, clearTimeout, clearInterval });
+
+// A timer is a number, as in browsers, and packages written for Node.js call `unref` on it. With these members of
+// Number.prototype, which are not enumerable, both work. Nothing waits for a timer here, so they change only what
+// `hasRef` says. Timers that are objects, as in Node.js, would break programs that look at `typeof` or send the id on;
+// to tell packages from the author's own files would give one program two kinds of timers.
+const unreferenced = new Set();
+/** The oldest are forgotten beyond so many, which is as many timers as a worker can have. */
+const UNREFERENCED_MAX = 10_000;
+
+const members = {
+  ref() {
+    unreferenced.delete(+this);
+    return this;
+  },
+  unref() {
+    unreferenced.add(+this);
+    if (unreferenced.size > UNREFERENCED_MAX) unreferenced.delete(unreferenced.values().next().value);
+    return this;
+  },
+  hasRef() {
+    return !unreferenced.has(+this);
+  },
+};
+for (const [name, member] of Object.entries(members)) {
+  Object.defineProperty(Number.prototype, name, { value: member, writable: true, configurable: true });
+}

@@ -1,12 +1,14 @@
 // Hash, Hmac and the one-shot hash. https://nodejs.org/api/crypto.html#class-hash
 import native from "elias:native";
 import stream from "../../vendor/node/readable-stream.js";
+import { keccak, keccakNamed } from "./keccak.js";
 import {
   Chunks, HASH_BYTES, OTHER_HASHES, bytesFrom, checkInteger, checkString, cryptoError, dataBytes, encoded, hashNamed, lazyStream, noSuchDigest,
   secretBytes, wrongType,
 } from "./support.js";
 
 const LazyTransform = lazyStream(stream.Transform, ["_readableState", "_writableState"]);
+const UINT32_MAX = 2 ** 32 - 1;
 /** The member in which a Hash shows its chunks to its copies. */
 const CHUNKS = Symbol("chunks");
 
@@ -46,23 +48,35 @@ class Digest extends LazyTransform {
   }
 }
 
+/** What gives the digest of bytes: the host for its hashes, a script for SHA-3 and SHAKE. */
+function digestOf(name, length) {
+  const extendable = keccakNamed(name);
+  if (extendable !== undefined) return (data) => keccak(extendable, data, length);
+  const hash = hashNamed(name);
+  return hash === undefined ? undefined : (data) => native.crypto.digest(hash, data);
+}
+
 export class Hash extends Digest {
-  #hash;
+  #algorithm;
+  #work;
 
   constructor(algorithm, options = undefined) {
     super(options);
     if (algorithm?.[CHUNKS] !== undefined) {
-      this.#hash = algorithm.#hash;
+      this.#algorithm = algorithm.#algorithm;
       this.update(algorithm[CHUNKS].whole());
-      return;
+    } else {
+      checkString(algorithm, "algorithm");
+      this.#algorithm = algorithm;
     }
-    checkString(algorithm, "algorithm");
-    this.#hash = hashNamed(algorithm);
-    if (this.#hash === undefined) throw unknownHash();
     const length = options?.outputLength;
+    this.#work = digestOf(this.#algorithm, length);
+    if (this.#work === undefined) throw unknownHash();
     if (length === undefined) return;
-    checkInteger(length, "options.outputLength");
-    if (length !== HASH_BYTES[this.#hash]) throw cryptoError(Error, "UNSUPPORTED_OPERATION", "Unsupported state or unable to set the output length");
+    checkInteger(length, "options.outputLength", 0, UINT32_MAX);
+    const known = keccakNamed(this.#algorithm);
+    if (known?.isExtendable || length === (known?.bytes ?? HASH_BYTES[hashNamed(this.#algorithm)])) return;
+    throw cryptoError(Error, "UNSUPPORTED_OPERATION", "Unsupported state or unable to set the output length");
   }
 
   copy(options = undefined) {
@@ -71,7 +85,7 @@ export class Hash extends Digest {
   }
 
   digest(encoding = undefined) {
-    const digest = this._finish((data) => native.crypto.digest(this.#hash, data));
+    const digest = this._finish(this.#work);
     if (digest === undefined) throw finalized();
     return encoded(digest, encoding);
   }
@@ -107,7 +121,7 @@ export function hash(algorithm, input, outputEncoding = "hex") {
   }
   const encoding = typeof outputEncoding === "object" && outputEncoding !== null ? (outputEncoding.outputEncoding ?? "hex") : outputEncoding;
   checkString(encoding, "outputEncoding");
-  const named = hashNamed(algorithm);
-  if (named === undefined) throw unknownHash();
-  return encoded(native.crypto.digest(named, bytesFrom(input, "input")), encoding);
+  const work = digestOf(algorithm);
+  if (work === undefined) throw unknownHash();
+  return encoded(work(bytesFrom(input, "input")), encoding);
 }

@@ -4,6 +4,7 @@ import { isKey, materialOf } from "../../crypto/key.js";
 import { concat } from "../../webidl/bytes.js";
 import { Buffer } from "../buffer.js";
 import { nodeError, unavailable } from "../internal/errors.js";
+import { KECCAK_NAMES } from "./keccak.js";
 
 const INT32_MAX = 2 ** 31 - 1;
 
@@ -22,7 +23,9 @@ export function hashNamed(name) {
 /** The hint for a hash that is not supported. */
 export const OTHER_HASHES = `There are ${Object.keys(HASHES).join(", ")}; the package @noble/hashes has others.`;
 
-export const getHashes = () => [...Object.keys(HASHES).map((name) => `RSA-${name.toUpperCase()}`), ...Object.keys(HASHES)];
+export const getHashes = () => [
+  ...Object.keys(HASHES).map((name) => `RSA-${name.toUpperCase()}`), ...Object.keys(HASHES), ...KECCAK_NAMES,
+];
 
 /** How Node.js shows what it was given in place of something else. */
 function received(value) {

@@ -330,6 +330,8 @@ Object.assign(ServerResponse.prototype, {
   // The head is decided by the first of these, before any of the body is looked at.
   write(...args) {
     const isChunk = typeof args[0] === "string" || args[0] instanceof Uint8Array;
+    // Messages take less than other streams of bytes do.
+    if (!isChunk && args[0] !== null) throw invalidArgType("chunk", ["string", "Buffer", "Uint8Array"], args[0]);
     if (this._header === null && !this.writableEnded && isChunk) this._implicitHeader();
     return Writable.prototype.write.apply(this, args);
   },

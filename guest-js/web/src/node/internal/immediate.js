@@ -4,6 +4,7 @@ import { checkFunction } from "./errors.js";
 
 class Immediate {
   #id;
+  #referenced = true;
 
   constructor(callback, args) {
     this.#id = native.setTimer(args.length === 0 ? callback : () => callback(...args), 0, false, true);
@@ -14,15 +15,17 @@ class Immediate {
   }
 
   ref() {
+    this.#referenced = true;
     return this;
   }
 
   unref() {
+    this.#referenced = false;
     return this;
   }
 
   hasRef() {
-    return true;
+    return this.#referenced;
   }
 
   [Symbol.dispose]() {
