@@ -181,7 +181,8 @@ async fn a_development_server_keeps_workers_in_the_project() {
     // Another version begins anew, and that is said.
     std::fs::write(app.join("src/index.js"), SOURCE.replace("count = 0", "count = 100")).expect("written");
     server.logged_times("serving the new version", 2).await;
-    until("the new version has the worker", async || (json(&server, "/a/get").await["count"] == 100).then_some(())).await;
+    let has_begun = async || (json(&server, "/a/get").await["count"] == 100).then_some(());
+    until("the new version has the worker", has_begun).await;
     server.logged("the worker begins anew").await;
 }
 

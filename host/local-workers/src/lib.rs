@@ -35,12 +35,11 @@
 //!
 //! - `local`, `running`: what a program has of them. `settings`: how they run.
 //! - `manager`: which workers there are; messages, replies and timers get to them here.
-//! - `actor`: one worker; `turn`: how one turn of it is tried; `commit`: what follows from one.
+//! - `actor`: one worker, with how a turn of it is tried (`turn`) and what follows from one (`commit`).
 //! - `component`: what runs the turns. `message`: what is sent.
 //! - `store`: where heaps are kept.
 
 mod actor;
-mod commit;
 mod component;
 mod local;
 mod manager;
@@ -50,7 +49,6 @@ mod settings;
 mod store;
 #[cfg(test)]
 mod tests;
-mod turn;
 
 pub use component::ComponentSource;
 pub use elias_atomic_write::Fsync;

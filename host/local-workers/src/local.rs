@@ -1,5 +1,6 @@
 //! Workers that do not run yet: what a host is built with.
 
+use crate::actor::Actor;
 use crate::component::ComponentSource;
 use crate::manager::Manager;
 use crate::message::{Answer, Content, failed};
@@ -125,7 +126,9 @@ impl LocalWorkersBuilder {
     pub fn build(self) -> LocalWorkers {
         let Self { settings, clock, store } = self;
         let store = store.unwrap_or_else(|| Arc::new(MemoryStore::default()));
-        LocalWorkers { manager: Manager::new(settings, clock, store) }
+        LocalWorkers {
+            manager: Manager::new(settings, clock, store, |manager, entry| Actor::new(manager, entry).run().boxed()),
+        }
     }
 }
 

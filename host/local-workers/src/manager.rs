@@ -1,6 +1,5 @@
 //! Which workers there are: messages, replies and timers get to them here.
 
-use crate::actor::Actor;
 use crate::component::{ComponentSource, WorkerComponent};
 use crate::message::{Answer, Content, Message, Reply, Sender, Stop, failed, new_id, reply_of};
 use crate::settings::Settings;
@@ -9,6 +8,7 @@ use elias_capabilities::trigger::Clock;
 use elias_capabilities::workers::{Error, ErrorCode};
 use elias_host::ReplyResult;
 use elias_workers::{Admission, TurnQueue, WaitGraph, WorkerKey};
+use futures::future::BoxFuture;
 use parking_lot::Mutex;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst};
@@ -16,6 +16,9 @@ use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 use tokio::sync::{Notify, Semaphore, oneshot, watch};
 use tokio::task::JoinSet;
+
+/// What the task of a worker does: `actor`, which is above this.
+pub(crate) type RunWorker = fn(Arc<Manager>, Arc<Entry>) -> BoxFuture<'static, ()>;
 
 /// The workers of one component.
 pub(crate) struct Manager {
@@ -37,6 +40,8 @@ pub(crate) struct Manager {
     /// How many turns run.
     pub(crate) active: watch::Sender<usize>,
     is_stopping: AtomicBool,
+    /// What the task of a worker does.
+    run: RunWorker,
     /// Itself, for its tasks.
     own: Weak<Self>,
 }
@@ -113,7 +118,7 @@ impl Entry {
 }
 
 impl Manager {
-    pub(crate) fn new(settings: Settings, clock: Clock, store: Arc<dyn HeapStore>) -> Arc<Self> {
+    pub(crate) fn new(settings: Settings, clock: Clock, store: Arc<dyn HeapStore>, run: RunWorker) -> Arc<Self> {
         let slots = Arc::new(Semaphore::new(settings.awake.max(1)));
         Arc::new_cyclic(|own| Self {
             source: OnceLock::new(),
@@ -129,6 +134,7 @@ impl Manager {
             tasks: Mutex::new(Some(JoinSet::new())),
             active: watch::Sender::new(0),
             is_stopping: AtomicBool::new(false),
+            run,
             own: Weak::clone(own),
         })
     }
@@ -263,8 +269,7 @@ impl Manager {
         let changed = change(&entry);
         if is_new && let Some(manager) = self.own.upgrade() {
             directory.entries.insert(key.clone(), Arc::clone(&entry));
-            let actor = Actor::new(manager, Arc::clone(&entry));
-            self.spawn(actor.run());
+            self.spawn((self.run)(manager, Arc::clone(&entry)));
         }
         drop(directory);
         entry.changed.notify_one();

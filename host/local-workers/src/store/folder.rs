@@ -85,8 +85,8 @@ impl FolderStore {
             let (worker_key, turns) = (&worker.record.key, worker.record.turns);
             tracing::error!(
                 worker = %worker_key, turns,
-                "the file {name}{CURRENT} in {} is damaged ({damage}) and was renamed {name}{DAMAGED}: the worker goes on as it was after turn {turns}, \
-                 and what came later is lost",
+                "the file {name}{CURRENT} in {} is damaged ({damage}) and was renamed {name}{DAMAGED}: the worker \
+                 goes on as it was after turn {turns}, and what came later is lost",
                 self.path.display()
             );
             return Ok(Some(worker));

@@ -1,6 +1,6 @@
 //! How one turn of a worker is tried: in memory, within the permits, and again if it was ended.
 
-use crate::actor::Actor;
+use super::Actor;
 use crate::component::{AwakeWorker, TurnFailure};
 use crate::manager::{Manager, WorkerCondition};
 use crate::settings::OtherVersion;

@@ -1,6 +1,6 @@
 //! What follows from a turn: its heap and record are kept, and then its messages leave and its sender is answered.
 
-use crate::actor::Actor;
+use super::Actor;
 use crate::component::TurnFailure;
 use crate::message::{Answer, Content, Message, Reply, Sender, UNDEFINED, new_id, reply_of};
 use crate::store::{OutgoingCall, StoredWorker, WaitingHandler, WorkerRecord};

@@ -1,15 +1,18 @@
 //! One worker: a task that takes what waits for it, one turn at a time.
 
+mod commit;
+mod turn;
+
 use crate::component::TurnFailure;
 use crate::manager::{Entry, Manager, WorkerCondition};
 use crate::message::{Message, Reply, Sender, Stop, UNDEFINED, failed};
 use crate::store::{StoredWorker, WorkerRecord};
-use crate::turn::Instance;
 use elias_capabilities::workers::{Error, ErrorCode};
 use elias_host::{Alarm, TurnKind};
 use elias_workers::{DueTimer, Incoming, Supervisor};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
+use turn::Instance;
 
 /// A worker.
 pub(crate) struct Actor {
@@ -84,7 +87,7 @@ impl Actor {
         }
     }
 
-    /// Waits until there is something to do, and leaves memory if that takes long, or if another worker needs the place.
+    /// Waits until there is something to do, and leaves memory if that takes long or another worker needs the place.
     /// Whether the task is to end.
     async fn rest(&mut self) -> bool {
         if self.instance.is_none() || self.manager.starved.load(SeqCst) > 0 {
