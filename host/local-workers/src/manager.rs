@@ -242,6 +242,8 @@ impl Manager {
     /// Gives a worker the answer to a call that it may have made twice.
     pub(crate) fn answer_again(&self, sender: Sender, id: String, result: ReplyResult) {
         if let Sender::Worker { key, call } = sender {
+            // From here on it does not wait for this any more: the callee may call it.
+            self.directory.lock().waits.answered(&key, &id);
             self.entry(&key, |entry| entry.queue.lock().push_reply(Reply { call, id, result }));
         }
     }
@@ -336,14 +338,9 @@ impl Manager {
     }
 
     /// Has a worker wait for its call; the error names the cycle that this would close.
-    pub(crate) fn wait(&self, caller: &WorkerKey, call: u64, callee: &WorkerKey) -> Result<(), String> {
+    pub(crate) fn wait(&self, caller: &WorkerKey, call: &str, callee: &WorkerKey) -> Result<(), String> {
         let waits = &mut self.directory.lock().waits;
         waits.wait(caller, call, callee).map_err(|cycle| cycle.to_string())
-    }
-
-    /// A call of a worker was answered.
-    pub(crate) fn answered(&self, caller: &WorkerKey, call: u64) {
-        self.directory.lock().waits.answered(caller, call);
     }
 
     /// The handler of a worker is done.

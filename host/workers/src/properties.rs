@@ -47,7 +47,7 @@ proptest! {
         let mut edges: Vec<(u8, u8, u64)> = Vec::new();
         for (caller, callee, call, is_answer) in operations {
             if is_answer {
-                graph.answered(&key(caller), call);
+                graph.answered(&key(caller), &call.to_string());
                 edges.retain(|(from, _, number)| (*from, *number) != (caller, call));
                 continue;
             }
@@ -60,7 +60,7 @@ proptest! {
                 reached.extend(further);
                 position += 1;
             }
-            match graph.wait(&key(caller), call, &key(callee)) {
+            match graph.wait(&key(caller), &call.to_string(), &key(callee)) {
                 Ok(()) => {
                     prop_assert!(!reached.contains(&caller));
                     edges.push((caller, callee, call));

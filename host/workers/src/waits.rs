@@ -10,8 +10,8 @@ use std::fmt;
 /// each of them counts.
 #[derive(Debug, Default)]
 pub struct WaitGraph {
-    /// By the worker that waits, the numbers of its calls by the worker that is called.
-    waits: BTreeMap<WorkerKey, BTreeMap<WorkerKey, BTreeSet<u64>>>,
+    /// By the worker that waits, the ids of its calls by the worker that is called.
+    waits: BTreeMap<WorkerKey, BTreeMap<WorkerKey, BTreeSet<String>>>,
 }
 
 /// A call that would close a cycle: the members in order, the one that makes the call first.
@@ -32,25 +32,25 @@ impl fmt::Display for Cycle {
 }
 
 impl WaitGraph {
-    /// Has `caller` wait for its call of this number to `callee`.
+    /// Has `caller` wait for its call to `callee`, by the id of the call, which no other has.
     ///
     /// # Errors
     /// The cycle that this would close; nothing has changed then.
-    pub fn wait(&mut self, caller: &WorkerKey, call: u64, callee: &WorkerKey) -> Result<(), Cycle> {
+    pub fn wait(&mut self, caller: &WorkerKey, call: &str, callee: &WorkerKey) -> Result<(), Cycle> {
         if let Some(path) = self.path(callee, caller) {
             let mut members = vec![caller.clone()];
             members.extend(path);
             return Err(Cycle(members));
         }
-        self.waits.entry(caller.clone()).or_default().entry(callee.clone()).or_default().insert(call);
+        self.waits.entry(caller.clone()).or_default().entry(callee.clone()).or_default().insert(call.to_owned());
         Ok(())
     }
 
-    /// A call was answered.
-    pub fn answered(&mut self, caller: &WorkerKey, call: u64) {
+    /// A call was answered: its caller waits for it no more, be the answer still in its queue.
+    pub fn answered(&mut self, caller: &WorkerKey, call: &str) {
         let Some(callees) = self.waits.get_mut(caller) else { return };
         callees.retain(|_, calls| {
-            calls.remove(&call);
+            calls.remove(call);
             !calls.is_empty()
         });
         if callees.is_empty() {
@@ -101,29 +101,29 @@ mod tests {
     #[test]
     fn a_cycle_is_refused_with_its_members() {
         let mut graph = WaitGraph::default();
-        let itself = graph.wait(&key("1"), 1, &key("1")).expect_err("it would wait for itself");
+        let itself = graph.wait(&key("1"), "1", &key("1")).expect_err("it would wait for itself");
         assert_eq!(itself.to_string(), "workers would wait for each other for ever: A/1 -> A/1");
-        graph.wait(&key("1"), 1, &key("2")).expect("no cycle");
-        graph.wait(&key("1"), 2, &key("4")).expect("no cycle");
-        graph.wait(&key("2"), 1, &key("3")).expect("no cycle");
-        graph.wait(&key("3"), 1, &key("4")).expect("two ways are no cycle");
-        let cycle = graph.wait(&key("3"), 2, &key("1")).expect_err("a cycle of three");
+        graph.wait(&key("1"), "1", &key("2")).expect("no cycle");
+        graph.wait(&key("1"), "2", &key("4")).expect("no cycle");
+        graph.wait(&key("2"), "1", &key("3")).expect("no cycle");
+        graph.wait(&key("3"), "1", &key("4")).expect("two ways are no cycle");
+        let cycle = graph.wait(&key("3"), "2", &key("1")).expect_err("a cycle of three");
         assert_eq!(cycle.0, [key("3"), key("1"), key("2")]);
-        graph.answered(&key("2"), 1);
-        graph.wait(&key("3"), 2, &key("1")).expect("2 does not wait any more");
+        graph.answered(&key("2"), "1");
+        graph.wait(&key("3"), "2", &key("1")).expect("2 does not wait any more");
         graph.finish(&key("3"));
-        graph.wait(&key("4"), 1, &key("3")).expect("3 does not wait any more");
+        graph.wait(&key("4"), "1", &key("3")).expect("3 does not wait any more");
     }
 
     #[test]
     fn a_worker_waits_as_long_as_one_of_its_calls_has_no_answer() {
         let mut graph = WaitGraph::default();
-        graph.wait(&key("1"), 1, &key("2")).expect("no cycle");
-        graph.wait(&key("1"), 2, &key("2")).expect("no cycle");
-        graph.answered(&key("1"), 1);
-        graph.wait(&key("2"), 1, &key("1")).expect_err("the other call waits");
-        graph.answered(&key("1"), 2);
-        graph.answered(&key("1"), 2);
-        graph.wait(&key("2"), 1, &key("1")).expect("nobody waits");
+        graph.wait(&key("1"), "1", &key("2")).expect("no cycle");
+        graph.wait(&key("1"), "2", &key("2")).expect("no cycle");
+        graph.answered(&key("1"), "1");
+        graph.wait(&key("2"), "1", &key("1")).expect_err("the other call waits");
+        graph.answered(&key("1"), "2");
+        graph.answered(&key("1"), "2");
+        graph.wait(&key("2"), "1", &key("1")).expect("nobody waits");
     }
 }

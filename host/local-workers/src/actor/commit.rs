@@ -80,7 +80,7 @@ impl Actor {
         }
         let is_waiting = record.is_waiting();
         if self.commit_continuation(record, result, None).await {
-            self.manager.answered(&self.entry.key, call);
+            // While a handler waits the callee keeps it: a worker that is put back asks again.
             if !is_waiting {
                 self.manager.forget_answer(&callee, id);
             }
@@ -133,6 +133,8 @@ impl Actor {
             return false;
         }
         if let Some(handler) = finished {
+            // First: whoever gets the answer may be called by those that are not waited for any more.
+            self.manager.finish_waits(&self.entry.key);
             self.answer_handler(handler, answer);
         }
         self.release(effects);
@@ -202,7 +204,7 @@ impl Actor {
     pub(crate) fn send_call(&mut self, call: u64) {
         let Some(OutgoingCall { id, to, method, value }) = self.record.calls.get(&call).cloned() else { return };
         if self.record.is_waiting()
-            && let Err(message) = self.manager.wait(&self.entry.key, call, &to)
+            && let Err(message) = self.manager.wait(&self.entry.key, &id, &to)
         {
             let result = ReplyResult::Error(ReplyError { name: "Error".to_owned(), message });
             self.entry.queue.lock().push_reply(Reply { call, id, result });
@@ -214,13 +216,12 @@ impl Actor {
 
     /// A handler that waits from now on, and what the worker was before it.
     fn waiting(&self, id: String, caller: Option<(WorkerKey, u64)>) -> WaitingHandler {
-        let WorkerRecord { turns, timers, calls, .. } = &self.record;
-        let (turns, timers, calls) = (*turns, timers.clone(), calls.clone());
-        WaitingHandler { id, caller, turns, timers, calls, received: Vec::new() }
+        let (timers, calls) = (self.record.timers.clone(), self.record.calls.clone());
+        WaitingHandler { id, caller, timers, calls, received: Vec::new() }
     }
 
     /// Answers whoever waits for a handler that is done.
-    fn answer_handler(&mut self, handler: WaitingHandler, answer: Answer) {
+    pub(super) fn answer_handler(&mut self, handler: WaitingHandler, answer: Answer) {
         let WaitingHandler { id, caller, received, .. } = handler;
         for (callee, id) in received {
             self.manager.forget_answer(&callee, id);
@@ -273,9 +274,6 @@ impl Actor {
     /// Lets leave what a committed turn sent.
     fn release(&mut self, effects: Effects) {
         let Effects { calls, messages, emitted } = effects;
-        if !self.record.is_waiting() {
-            self.manager.finish_waits(&self.entry.key);
-        }
         for call in calls {
             self.send_call(call);
         }

@@ -33,6 +33,8 @@ pub(crate) struct Actor {
     pub(crate) turn_now: u64,
     /// A message that waits for the start of the worker.
     pub(crate) postponed: Option<Message>,
+    /// The id of the handler that waited when the worker was read from the store: its caller sends the message again.
+    resumed: Option<String>,
 }
 
 impl Actor {
@@ -50,6 +52,7 @@ impl Actor {
             waiting_sender: None,
             turn_now: 0,
             postponed: None,
+            resumed: None,
         }
     }
 
@@ -122,6 +125,7 @@ impl Actor {
         let loaded = loaded.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
         let Some(StoredWorker { record, heap, before }) = loaded else { return Ok(()) };
         (self.record, self.heap, self.before) = (record, Some(heap), before);
+        self.resumed = self.record.waiting.as_ref().map(|waiting| waiting.id.clone());
         self.manager.set_due(&self.entry.key, self.record.next_due());
         self.entry.show(WorkerCondition::Asleep, &self.record);
         let calls: Vec<u64> = self.record.calls.keys().copied().collect();
@@ -158,8 +162,8 @@ impl Actor {
             self.manager.answer_again(sender, id, answer.clone());
             return;
         }
-        if self.record.waiting.as_ref().is_some_and(|waiting| waiting.id == id) {
-            // Its answer goes to the caller that the record names.
+        if self.resumed.as_ref() == Some(&id) {
+            // Its handler waited when the process ended, and has answered the caller that the record names.
             return;
         }
         if let Some(until) = self.supervisor.stopped_until(self.manager.now()) {
@@ -278,13 +282,13 @@ impl Actor {
 
     /// Forgets all that the worker was.
     pub(crate) fn begin_anew(&mut self) {
-        self.record = WorkerRecord::new(self.entry.key.clone());
+        let ended = std::mem::replace(&mut self.record, WorkerRecord::new(self.entry.key.clone()));
         (self.heap, self.before) = (None, None);
         self.manager.finish_waits(&self.entry.key);
         self.manager.set_due(&self.entry.key, None);
-        if let Some(sender) = self.waiting_sender.take() {
-            let message = format!("{} began anew, and its handler with it", self.entry.key);
-            self.manager.answer(sender, String::new(), Err(failed(ErrorCode::Failed, message)));
+        if let Some(handler) = ended.waiting {
+            let message = format!("{} began anew, and its handler ended with it", self.entry.key);
+            self.answer_handler(handler, Err(failed(ErrorCode::Failed, message)));
         }
     }
 

@@ -80,8 +80,6 @@ pub(crate) struct WaitingHandler {
     /// The worker that waits for its answer, and the number of that one's call.
     #[serde(default)]
     pub(crate) caller: Option<(WorkerKey, u64)>,
-    /// How many turns were committed before it.
-    pub(crate) turns: u64,
     pub(crate) timers: Timers,
     pub(crate) calls: BTreeMap<u64, OutgoingCall>,
     /// The answers that the worker has had meanwhile, by callee and id. Their callees keep them until the handler is
