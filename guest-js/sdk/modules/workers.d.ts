@@ -76,6 +76,14 @@ export type WorkerReference<Instance = Record<string, (...args: any[]) => any>> 
   readonly [Key in Exclude<keyof Instance, NotCallable>]: RemoteMethod<Instance[Key]>;
 };
 
+/**
+ * Why a handler that is not a worker has no answer to a call. An exception of the worker is thrown as it is, by its name
+ * and message, and has no such code.
+ */
+export interface WorkersError extends Error {
+  readonly code: "invalid" | "too-large" | "quota-exceeded" | "not-found" | "mailbox-full" | "failed" | "unavailable";
+}
+
 /** The workers of the component. */
 export interface Workers {
   /**

@@ -29,8 +29,8 @@
 //!
 //! # What is kept
 //! A turn is committed when the store has its heap: only then do its messages leave, and only then is it answered. The
-//! messages that wait in a mailbox are in memory alone: whoever sent one has no answer yet. A call that a worker made is
-//! kept with its turn, and is made again when the process starts anew; since the callee keeps its answer until the
+//! messages that wait in a mailbox are in memory alone: whoever sent one has no answer yet. A call that a worker made
+//! is kept with its turn, and is made again when the process starts anew; since the callee keeps its answer until the
 //! caller has it, it handles the call once.
 //!
 //! - `local`, `running`: what a program has of them. `settings`: how they run.
