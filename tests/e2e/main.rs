@@ -26,6 +26,7 @@ mod http;
 mod immortal;
 mod json;
 mod local_triggers;
+mod local_workers;
 mod locales;
 mod multipart;
 mod nats;

@@ -145,9 +145,16 @@ async fn an_upload_that_is_refused_makes_no_version() {
          };",
     );
     let importing = team.upload(&importing).await;
+    let calling = component(
+        "import { worker, workers } from 'elias'; export class A extends worker.Worker { b() {} } \
+         export default { fetch: async () => new Response(await workers.get(A, 'a').b()) };",
+    );
+    let calling = team.upload(&calling).await;
     let of = |settings: Value| json!({ "digest": digest, "settings": settings });
     for (version, code, part) in [
         (json!({ "digest": other }), "artifact-missing", other.as_str()),
+        (json!({ "digest": calling }), "capability-denied", "do not run on a platform in this version"),
+        (of(json!({ "capabilities": { "workers": {} } })), "not-allowed", "`elias serve FILE`"),
         (json!({ "digest": text }), "bad-component", ""),
         (json!({ "digest": importing }), "capability-denied", "[capabilities.cache]"),
         (json!({ "digest": "x" }), "bad-input", "digest"),

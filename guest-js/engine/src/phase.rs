@@ -19,6 +19,7 @@ pub(crate) enum Import {
     Jobs = 1024,
     Events = 2048,
     Workflow = 4096,
+    Workers = 8192,
 }
 
 impl Import {
@@ -38,6 +39,7 @@ impl Import {
             "jobs" => Self::Jobs,
             "events" => Self::Events,
             "workflow" => Self::Workflow,
+            "workers" => Self::Workers,
             _ => return None,
         })
     }
@@ -70,6 +72,9 @@ impl Import {
             Self::Jobs => ("elias:jobs/jobs", "import \"elias/jobs\";", Some("[capabilities.jobs]")),
             Self::Events => ("elias:events/events", "import \"elias/events\";", Some("[capabilities.events]")),
             Self::Workflow => ("elias:workflow/steps", "import \"elias/workflow\";", Some("[capabilities.workflow]")),
+            Self::Workers => {
+                ("elias:workers/workers", "import { workers } from \"elias/workers\";", Some("[capabilities.workers]"))
+            }
         };
         Requirement { name, mention, grant }
     }

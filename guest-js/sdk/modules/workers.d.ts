@@ -76,7 +76,15 @@ export type WorkerReference<Instance = Record<string, (...args: any[]) => any>> 
   readonly [Key in Exclude<keyof Instance, NotCallable>]: RemoteMethod<Instance[Key]>;
 };
 
-/** Other workers of the component. */
+/**
+ * Why a handler that is not a worker has no answer to a call. An exception of the worker is thrown as it is, by its name
+ * and message, and has no such code.
+ */
+export interface WorkersError extends Error {
+  readonly code: "invalid" | "too-large" | "quota-exceeded" | "not-found" | "mailbox-full" | "failed" | "unavailable";
+}
+
+/** The workers of the component. */
 export interface Workers {
   /**
    * The worker of a class, or of the class that is exported by that name, which has this name.
@@ -84,8 +92,8 @@ export interface Workers {
    *     const cart = workers.get(Cart, "user-42");
    *     await cart.add("A1", 2);
    *
-   * Only a worker can call others, in a turn; an error of the one that is called rejects the promise, with its name and
-   * message.
+   * Workers call each other in their turns; the component's other handlers need the grant `[capabilities.workers]`. An
+   * exception of the one that is called rejects the promise, with its name and message; any other failure has a `code`.
    */
   get<Instance>(target: WorkerClass<Instance>, name: string): WorkerReference<Instance>;
   get(target: string, name: string): WorkerReference;

@@ -179,6 +179,10 @@ const native = {
   workerTurns: (find, begin, finish) => void (native.worker = { find, begin, finish }),
   beginTurn: (...values) => void (native.turn = values),
   fireTimer: () => {},
+  async workersCall(...call) {
+    native.calls.push(["workersCall", ...call]);
+    return native.workerAnswer;
+  },
   suspend: () => void native.calls.push(["suspend"]),
   /** Node tells no script what is behind a proxy, but that nothing is: Array.isArray throws for a revoked one. */
   proxyTarget(value) {

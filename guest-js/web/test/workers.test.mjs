@@ -273,14 +273,33 @@ test("workers.get takes a class that is exported, or a name", async () => {
   for (const name of ["", 5, "x".repeat(257)]) assert.throws(() => workers.get("Cart", name), TypeError);
 });
 
-test("outside of a worker's turn calls and alarms say who can use them", async () => {
-  const { worker, workers } = await component(({ worker }) => ({ Cart: class extends worker.Worker {} }));
+test("outside of a worker's turn alarms and events say who can use them", async () => {
+  const { worker } = await component(({ worker }) => ({ Cart: class extends worker.Worker {} }));
   const only = /is for service workers, in a turn of theirs: in this version neither the top level nor the handlers/;
-  await assert.rejects(workers.get("Cart", "a").add(1), only);
-  await assert.rejects(workers.get("Cart", "a").send(1), only);
   assert.throws(() => worker.after(1, "x"), only);
   assert.throws(() => worker.cancel("x"), only);
   assert.throws(() => worker.emit("x"), only);
+  assert.equal(worker.name, undefined);
+});
+
+test("other handlers call workers by the capability", async () => {
+  const { native, worker, workers, encode } = await component(({ worker }) => ({ Cart: class extends worker.Worker {} }));
+  native.workerAnswer = encode(new Map([["A1", 2]]));
+  assert.deepEqual(await workers.get("Cart", "a").add("A1", 2), new Map([["A1", 2]]));
+  await workers.get("Cart", "b").send(5);
+  assert.deepEqual(native.calls.filter(([name]) => name === "workersCall"), [
+    ["workersCall", "Cart", "a", "add", encode(["A1", 2])],
+    ["workersCall", "Cart", "b", undefined, encode(5)],
+  ]);
+  await assert.rejects(workers.get("Cart", "a").add(() => {}), /the arguments of add/);
+  native.workerAnswer = { code: "exception", name: "RangeError", message: "too many" };
+  await assert.rejects(workers.get("Cart", "a").add(), (error) => {
+    assert.ok(error instanceof RangeError);
+    assert.deepEqual([error.message, "code" in error], ["too many", false]);
+    return true;
+  });
+  native.workerAnswer = { code: "mailbox-full", name: "Error", message: "the mailbox is full" };
+  await assert.rejects(workers.get("Cart", "a").add(), { name: "Error", code: "mailbox-full" });
   assert.equal(worker.name, undefined);
 });
 

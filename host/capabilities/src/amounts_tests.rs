@@ -44,6 +44,7 @@ async fn every_number_of_a_table_is_declared() {
     check(&crate::Db::new(folder.path().to_owned()), &["backend", "url", "login-url", "schema", "migrations"]).await;
     check(&crate::Http, &["allow", "private", "ca-file"]).await;
     check(&crate::Jobs::new(Arc::new(MemoryQueue::new(Clock::system()).0)), &["targets"]).await;
+    check(&crate::Workers::unavailable(), &[]).await;
     check(&crate::Events::new(Arc::new(MemoryLog::new(Clock::system()).0)), &["types"]).await;
     check(&crate::Workflow, &[]).await;
 }

@@ -10,12 +10,13 @@
     feature = "events",
     feature = "http",
     feature = "jobs",
+    feature = "workers",
     feature = "workflow"
 ))]
 mod amounts_tests;
 #[cfg(feature = "cache")]
 pub mod cache;
-#[cfg(any(feature = "events", feature = "http", feature = "jobs"))]
+#[cfg(any(feature = "events", feature = "http", feature = "jobs", feature = "workers"))]
 mod cause;
 #[cfg(feature = "config")]
 pub mod config;
@@ -34,14 +35,16 @@ pub mod http;
 pub mod jobs;
 pub mod log;
 pub mod outbox;
-#[cfg(any(feature = "events", feature = "jobs", feature = "workflow"))]
+#[cfg(any(feature = "events", feature = "jobs", feature = "workers", feature = "workflow"))]
 pub mod trigger;
+#[cfg(feature = "workers")]
+pub mod workers;
 #[cfg(feature = "workflow")]
 pub mod workflow;
 
 #[cfg(feature = "cache")]
 pub use cache::Cache;
-#[cfg(any(feature = "events", feature = "http", feature = "jobs"))]
+#[cfg(any(feature = "events", feature = "http", feature = "jobs", feature = "workers"))]
 pub use cause::{Cause, trace_id};
 #[cfg(feature = "config")]
 pub use config::Config;
@@ -56,5 +59,7 @@ pub use http::Http;
 #[cfg(feature = "jobs")]
 pub use jobs::Jobs;
 pub use log::Log;
+#[cfg(feature = "workers")]
+pub use workers::Workers;
 #[cfg(feature = "workflow")]
 pub use workflow::Workflow;

@@ -3,7 +3,7 @@
 use elias_capabilities::events::MemoryLog;
 use elias_capabilities::jobs::MemoryQueue;
 use elias_capabilities::trigger::Clock;
-use elias_capabilities::{Cache, Config, Crypto, Db, Events, Http, Jobs, Log, Workflow};
+use elias_capabilities::{Cache, Config, Crypto, Db, Events, Http, Jobs, Log, Workers, Workflow};
 use elias_host::Host;
 use elias_host::pricing::INLINE_UNITS_MAX;
 use std::collections::BTreeSet;
@@ -107,6 +107,7 @@ fn host() -> (tempfile::TempDir, Host) {
     let builder = builder.capability(Db::new(folder.path().into())).capability(Http).capability(Log);
     let builder = builder.capability(Events::new(Arc::new(MemoryLog::new(Clock::system()).0)));
     let builder = builder.capability(Jobs::new(Arc::new(MemoryQueue::new(Clock::system()).0))).capability(Workflow);
+    let builder = builder.capability(Workers::unavailable());
     (folder, builder.build().expect("a host"))
 }
 

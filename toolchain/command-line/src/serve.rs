@@ -18,6 +18,9 @@ pub struct ServeArguments {
     /// Reload the component, or rebuild the source, on changes
     #[arg(long)]
     pub watch: bool,
+    /// Directory for the heaps of service workers [default: none, they are kept in memory]
+    #[arg(long, value_name = "DIR", conflicts_with = "platform")]
+    pub workers_dir: Option<PathBuf>,
     /// Those of a platform.
     #[command(flatten)]
     pub platform: PlatformArguments,

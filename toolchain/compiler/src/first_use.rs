@@ -14,12 +14,13 @@ use oxc::span::SourceType;
 use std::collections::BTreeMap;
 
 /// Capabilities that have to be granted: the interface, the module that gives it, and names that mean it besides.
-const CAPABILITIES: [(&str, &str, &[&str]); 7] = [
+const CAPABILITIES: [(&str, &str, &[&str]); 8] = [
     ("elias:cache/cache", "elias/cache", &[]),
     ("elias:config/config", "elias/config", &["env"]),
     ("elias:db/db", "elias/db", &[]),
     ("elias:events/events", "elias/events", &[]),
     ("elias:jobs/jobs", "elias/jobs", &[]),
+    ("elias:workers/workers", "elias/workers", &[]),
     ("elias:workflow/steps", "elias/workflow", &[]),
     ("wasi:http/outgoing-handler", "elias/http", &["fetch"]),
 ];

@@ -76,7 +76,7 @@ fn from_folder(file: &str) -> Option<String> {
 const VENDORED: &str = "vendor/";
 
 /// The short names of imports, and the interface that each stands for.
-const IMPORTS: [(&str, &str); 13] = [
+const IMPORTS: [(&str, &str); 14] = [
     ("log", "elias:log/log@0.1.0"),
     ("monotonic-clock", "wasi:clocks/monotonic-clock@0.2.12"),
     ("wall-clock", "wasi:clocks/wall-clock@0.2.12"),
@@ -90,13 +90,17 @@ const IMPORTS: [(&str, &str); 13] = [
     ("jobs", "elias:jobs/jobs@0.1.0"),
     ("events", "elias:events/events@0.1.0"),
     ("workflow", "elias:workflow/steps@0.1.0"),
+    ("workers", "elias:workers/workers@0.1.0"),
 ];
 
 /// The interfaces that waiting for anything takes.
 const WAITING: [&str; 1] = ["wasi:io/poll@0.2.12"];
 
 /// The imports whose use can mean waiting.
-const WAITS: [&str; 6] = ["monotonic-clock", "cache", "db", "jobs", "events", "workflow"];
+const WAITS: [&str; 7] = ["monotonic-clock", "cache", "db", "jobs", "events", "workflow", WORKERS_IMPORT];
+
+/// The import by which handlers call workers.
+const WORKERS_IMPORT: &str = "workers";
 
 /// The interfaces that HTTP takes.
 const HTTP: [&str; 4] =
@@ -187,7 +191,10 @@ impl Needs {
 
     /// The WIT interfaces that a component with these needs and handlers imports, sorted.
     pub(crate) fn interfaces(&self, handlers: &[String]) -> Vec<String> {
-        let named = IMPORTS.iter().filter(|(name, _)| self.imports.contains(name)).map(|(_, interface)| *interface);
+        // Workers themselves call each other in their turns: only what has other handlers needs the capability.
+        let is_needed = |name: &str| name != WORKERS_IMPORT || !handlers.is_empty();
+        let named = IMPORTS.iter().filter(|(name, _)| self.imports.contains(name) && is_needed(name));
+        let named = named.map(|(_, interface)| *interface);
         let mut all: BTreeSet<&str> = named.collect();
         if WAITS.iter().any(|import| self.imports.contains(import)) {
             all.extend(WAITING);
@@ -315,6 +322,18 @@ mod tests {
         let without = needs("class Worker {} export default { call: (worker) => new worker.Worker() }");
         assert!(!without.has_workers() && !loaded(&without));
         assert!(without.imports.is_empty());
+    }
+
+    #[test]
+    fn only_handlers_that_call_workers_import_them() {
+        let calls = "import { worker, workers } from 'elias/workers'; export class A extends worker.Worker {}
+            export default { call: () => workers.get(A, 'a').b() }";
+        let (interface, poll) = ("elias:workers/workers@0.1.0".to_owned(), "wasi:io/poll@0.2.12".to_owned());
+        assert_eq!(needs(calls, &["call"]).0, [interface, poll.clone()]);
+        assert_eq!(needs(calls, &[]).0, [poll.clone()], "workers call each other without it");
+        let has = "import { worker } from 'elias/workers'; export class A extends worker.Worker {}";
+        assert_eq!(needs(has, &["call"]).0, [poll]);
+        assert_eq!(needs("const workers = 5; export default { call: () => workers }", &["call"]).0, [""; 0]);
     }
 
     #[test]

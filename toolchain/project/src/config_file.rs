@@ -13,7 +13,8 @@ use toml::de::{DeTable, DeValue};
 pub const CONFIG_FILE: &str = "elias.toml";
 
 /// The capabilities that components can be granted.
-pub const CAPABILITIES: [&str; 9] = ["cache", "config", "crypto", "db", "events", "http", "jobs", "log", "workflow"];
+pub const CAPABILITIES: [&str; 10] =
+    ["cache", "config", "crypto", "db", "events", "http", "jobs", "log", "workers", "workflow"];
 
 /// The content of an elias.toml.
 #[derive(Debug, Clone, Default, PartialEq)]

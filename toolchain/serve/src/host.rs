@@ -3,7 +3,7 @@
 use crate::failure;
 use crate::settings::Settings;
 use elias_capabilities::outbox::OutboxRelay;
-use elias_capabilities::{Events, Jobs, Workflow};
+use elias_capabilities::{Events, Jobs, Workers, Workflow};
 use elias_command_line::Failure;
 use elias_host::{Host, HostBuilder};
 use elias_local_triggers::LocalTriggers;
@@ -21,11 +21,11 @@ pub(crate) fn guest_threads(settings: &Settings) -> u32 {
     })
 }
 
-/// A host to be, with all capabilities. Jobs and events go into memory, and nothing runs them.
+/// A host to be, with all capabilities. Jobs and events go into memory, and nothing runs them, nor service workers.
 pub(crate) fn with_idle_triggers(settings: &Settings, data_dir: PathBuf) -> Result<HostBuilder, Failure> {
     let triggers = LocalTriggers::builder().build().map_err(|error| Failure::new("bad-configuration", error))?;
     let builder = builder(settings, data_dir, triggers.outbox());
-    Ok(with_triggers(builder, triggers.jobs(), triggers.events()))
+    Ok(with_triggers(builder, triggers.jobs(), triggers.events()).capability(Workers::unavailable()))
 }
 
 /// The host to be, with the capabilities of triggers too.
@@ -41,13 +41,17 @@ fn database(settings: &Settings, data_dir: PathBuf, outbox: Arc<dyn OutboxRelay>
     }
 }
 
-/// A host to be, with all capabilities but those of triggers. `outbox` hands over what components write into the
+/// The instances of a host: those of requests, and a few more.
+pub(crate) fn instances(settings: &Settings) -> u32 {
+    settings.instances.unwrap_or(settings.limits.concurrent_executions).saturating_add(INSTANCES_SPARE)
+}
+
+/// A host to be, with all capabilities but those of triggers and workers. `outbox` hands over what components write into the
 /// outboxes of their databases.
 pub(crate) fn builder(settings: &Settings, data_dir: PathBuf, outbox: Arc<dyn OutboxRelay>) -> HostBuilder {
-    let instances = settings.instances.unwrap_or(settings.limits.concurrent_executions);
     Host::builder()
         .limits(settings.limits.clone())
-        .instances(instances.saturating_add(INSTANCES_SPARE))
+        .instances(instances(settings))
         .idle(settings.idle)
         .cores(guest_threads(settings))
         .engine(elias_build::engine::ENGINE)

@@ -17,6 +17,7 @@ mod trial;
 mod triggers;
 mod types;
 mod webhooks;
+mod workers;
 
 use clap::Parser;
 use elias_command_line::{Failure, HostCommand};

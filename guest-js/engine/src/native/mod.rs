@@ -38,6 +38,7 @@ pub(crate) mod timers;
 mod triggers;
 mod url;
 pub(crate) mod worker;
+mod worker_calls;
 mod workflow;
 
 pub(crate) use call::{set_input, take_output};
@@ -100,6 +101,7 @@ impl ModuleDef for Native {
             workflow::add,
             triggers::add,
             worker::add,
+            worker_calls::add,
             async_context::add,
             add_lifecycle,
         ] {

@@ -1,10 +1,14 @@
 // References to other workers: objects whose methods are those of the worker.
 import { refuseToEncode } from "../messaging/clone-encoding.js";
+import { callFromHandler } from "./callers.js";
 import { checkName, nameOf } from "./classes.js";
-import { callWorker } from "./turns.js";
+import { callWorker, isTurn } from "./turns.js";
 
 /** Names that the language asks of any object, which must not become calls. */
 const NOT_METHODS = new Set(["then", "toJSON"]);
+
+/** In a turn of a worker a call is part of the turn; any other handler makes it by the capability. */
+const callOf = (...call) => (isTurn() ? callWorker(...call) : callFromHandler(...call));
 
 /**
  * A reference to a worker. The class's name is looked up when it is called, as the build knows the exports only after
@@ -14,13 +18,13 @@ export function referenceTo(target, name) {
   if (typeof target !== "string" && typeof target !== "function") nameOf(target);
   if (typeof target === "string") checkName(target, "the name of a worker's class");
   checkName(name, "the name of a worker");
-  const send = async (message) => callWorker(nameOf(target), name, null, message);
+  const send = async (message) => callOf(nameOf(target), name, null, message);
   const own = Object.freeze({ send });
   const reference = new Proxy(own, {
     get(_, key) {
       if (typeof key === "symbol" || key in own) return own[key];
       if (NOT_METHODS.has(key)) return undefined;
-      return async (...args) => callWorker(nameOf(target), name, checkName(key, "the name of a method"), args);
+      return async (...args) => callOf(nameOf(target), name, checkName(key, "the name of a method"), args);
     },
   });
   refuseToEncode(reference, "a reference to a worker");

@@ -40,6 +40,9 @@ let lastCall = 0;
 /** When each alarm is due, by name. */
 const alarms = new Map();
 
+/** Whether a turn of a worker runs. */
+export const isTurn = () => output !== undefined;
+
 /** The name of the worker; undefined where there is none. */
 export const currentName = () => current?.name;
 
@@ -63,7 +66,6 @@ function countValue(list, text) {
 /** Calls a method of another worker, or sends a message where that is null. A promise of the answer. */
 export async function callWorker(className, name, method, value) {
   const what = method === null ? "the message" : `the arguments of ${method}`;
-  requireTurn("calling a worker");
   if (calls.size >= CALLS_MAX) {
     throw new RangeError(`${CALLS_MAX} calls of other workers have no answer yet, which is the most`);
   }

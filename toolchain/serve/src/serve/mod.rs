@@ -11,11 +11,13 @@ use crate::origin::Origin;
 use crate::settings::Settings;
 use crate::triggers::LocalTriggerControl;
 use crate::webhooks::ProjectWebhooks;
+use crate::workers::{self, Heaps};
 use crate::{failure, host, logging, triggers, types};
 use elias_build::command::cache_dir;
 use elias_command_line::{CliErrorCode, DevArguments, Failure, ServeArguments, ServerArguments};
 use elias_host::LoadOptions;
 use elias_local_triggers::ComponentSource;
+use elias_local_workers::ComponentSource as WorkerSource;
 use elias_project::{CONFIG_FILE, DEV_URL_FILE, Project, dotenv, is_source};
 use elias_server::{AppSource, ServeError, Server};
 use shutdown::warn_of_cut;
@@ -23,12 +25,19 @@ use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 use watch::{Configuration, Follower};
 
 /// For so many threads on which guests run there is one, and one at least, that they never have: connections, timers
 /// and the admin API go on whatever the guests do. The system gives such a thread a core when it has something to do,
 /// for it mostly sleeps.
 const HOST_SHARE: u32 = 8;
+
+/// The folder of a project's data directory in which a development server keeps workers.
+const WORKERS_DIR: &str = "workers";
+
+/// How long turns of workers may go on when the server stops.
+const WORKERS_GRACE: Duration = Duration::from_secs(10);
 
 /// The file or platform that is served, and its options.
 struct Serving {
@@ -37,6 +46,8 @@ struct Serving {
     /// The configuration, which need not be there unless it was named.
     config: PathBuf,
     data_dir: PathBuf,
+    /// Where the heaps of workers are kept.
+    heaps: Heaps,
     dev: bool,
     watch: bool,
     server: ServerArguments,
@@ -47,10 +58,11 @@ struct Serving {
 /// # Errors
 /// Whatever keeps the server from starting.
 pub(crate) fn serve(arguments: ServeArguments) -> Result<(), Failure> {
-    let ServeArguments { file, dev, watch, platform, server } = arguments;
+    let ServeArguments { file, dev, watch, workers_dir, platform, server } = arguments;
     let config = server.config.clone().unwrap_or_else(|| CONFIG_FILE.into());
     let data_dir = server.data_dir.clone().unwrap_or_else(|| DATA_DIR.into());
-    let serving = Serving { file: file.unwrap_or_default(), config, data_dir, dev, watch, server };
+    let heaps = workers_dir.map_or(Heaps::Memory, Heaps::Folder);
+    let serving = Serving { file: file.unwrap_or_default(), config, data_dir, heaps, dev, watch, server };
     if platform.platform {
         let (data_dir, cache) = (serving.data_dir.clone(), serving.cache());
         return start(&serving, async |settings| {
@@ -74,7 +86,8 @@ pub(crate) fn dev(arguments: DevArguments) -> Result<(), Failure> {
     let _ = types::write(&project);
     let config = project.config.unwrap_or_else(|| project.root.join(CONFIG_FILE));
     let data_dir = server.data_dir.clone().unwrap_or_else(|| project.root.join(DATA_DIR));
-    let serving = Serving { file, config, data_dir, dev: true, watch: true, server };
+    let heaps = Heaps::Development(data_dir.join(WORKERS_DIR));
+    let serving = Serving { file, config, data_dir, heaps, dev: true, watch: true, server };
     take_dotenv(&project.root)?;
     start(&serving, async |mut settings| {
         // Another project may be served already; where the port was chosen, that is an error.
@@ -153,7 +166,10 @@ async fn run(serving: &Serving, settings: Settings) -> Result<(), Failure> {
     let webhooks = Arc::new(ProjectWebhooks::default());
     let triggers = triggers::prepare(settings.triggers.as_ref(), &webhooks, &settings.grants, folder)?;
     let host = host::builder(&settings, serving.data_dir.clone(), triggers.outbox());
-    let host = host::build(host::with_triggers(host, triggers.jobs(), triggers.events()), cache.as_deref())?;
+    let host = host.instances(host::instances(&settings).saturating_add(workers::AWAKE));
+    let workers = workers::prepare(&serving.heaps, serving.watch)?;
+    let host = host::with_triggers(host, triggers.jobs(), triggers.events()).capability(workers.capability());
+    let host = host::build(host, cache.as_deref())?;
     let origin = Origin::of(&serving.file, &serving.config, cache)?;
     if !serving.watch && is_source(&serving.file) {
         let help = "build it first with `elias build`, or use `elias dev` to build and serve it";
@@ -171,11 +187,15 @@ async fn run(serving: &Serving, settings: Settings) -> Result<(), Failure> {
     };
     let source = AppSource::empty();
     let served = source.clone();
+    let workers = workers.start(WorkerSource::new(move || served.current())).await;
+    let workers = workers.map_err(|error| workers::failure(&serving.heaps.folder(), &error))?;
+    let workers = Arc::new(workers);
+    let served = source.clone();
     let triggers = Arc::new(triggers.start(ComponentSource::new(move || served.current())));
     let source = source.with_triggers(Arc::new(LocalTriggerControl(Arc::clone(&triggers))));
     let follower = if serving.watch {
         let config = Configuration::new(serving.config.clone(), Arc::clone(&triggers), webhooks)?;
-        Some(Follower::start(origin, host, config, given, source.clone()).await?)
+        Some(Follower::start(origin, host, config, given, source.clone(), Arc::clone(&workers)).await?)
     } else {
         let app = origin.load(&host, &given).await?.0;
         triggers::warn_of_handlers(&triggers, &app);
@@ -184,12 +204,16 @@ async fn run(serving: &Serving, settings: Settings) -> Result<(), Failure> {
     };
     let server =
         Server::bind(settings.server, source.clone()).await.map_err(|error| of_listening(&error, "--listen"))?;
-    announce(&serving.file, &source, server.local_addr(), !triggers.config().is_empty());
+    announce(serving, &source, server.local_addr(), !triggers.config().is_empty());
     let _url = serving.dev.then(|| UrlFile::write(&serving.data_dir, server.local_addr()));
     if let Some(follower) = follower {
         tokio::spawn(follower.follow());
     }
     warn_of_cut(&server.run(shutdown::signal()).await);
+    let undone = workers.stop(WORKERS_GRACE).await;
+    if undone > 0 {
+        tracing::warn!(turns = undone, "turns of workers had not ended, and are undone");
+    }
     Ok(())
 }
 
@@ -243,15 +267,18 @@ fn reachable(address: SocketAddr) -> SocketAddr {
     }
 }
 
-fn announce(file: &Path, source: &AppSource, address: SocketAddr, has_triggers: bool) {
+fn announce(serving: &Serving, source: &AppSource, address: SocketAddr, has_triggers: bool) {
     let what = source.current().map_or_else(
-        || file.display().to_string(),
+        || serving.file.display().to_string(),
         |app| format!("{} {} ({})", app.name(), app.version(), &app.digest()[..12]),
     );
     let mut text = format!("serving {what} at http://{address}\n  curl http://{}/\n", reachable(address));
     let handlers = source.current().map(|app| app.handlers()).unwrap_or_default();
     if has_triggers || handlers.scheduled || handlers.job || handlers.event || handlers.events {
         text.push_str("triggers run in memory: they are lost when the process ends\n");
+    }
+    if handlers.worker {
+        text.push_str(&serving.heaps.line());
     }
     // Whoever closed standard output does not want to know.
     let _ = std::io::stdout().write_all(text.as_bytes());

@@ -9,6 +9,7 @@ use crate::webhooks::ProjectWebhooks;
 use elias_command_line::{CliErrorCode, Failure};
 use elias_host::{Grants, Host, Limits, LoadOptions};
 use elias_local_triggers::RunningTriggers;
+use elias_local_workers::RunningWorkers;
 use elias_server::AppSource;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -69,6 +70,8 @@ pub(crate) struct Follower {
     given: LoadOptions,
     source: AppSource,
     changes: FileChanges,
+    /// Told when another component is served.
+    workers: Arc<RunningWorkers>,
     /// SHA-256 of what is served, and what that is granted.
     served: Option<(String, Grants)>,
 }
@@ -81,8 +84,10 @@ impl Follower {
         config: Configuration,
         given: LoadOptions,
         source: AppSource,
+        workers: Arc<RunningWorkers>,
     ) -> Result<Self, Failure> {
-        let mut follower = Self { origin, host, config, given, source, changes: FileChanges::new()?, served: None };
+        let changes = FileChanges::new()?;
+        let mut follower = Self { origin, host, config, given, source, changes, workers, served: None };
         follower.watch(BTreeSet::from([follower.origin.file().to_owned()]))?;
         follower.load().await;
         Ok(follower)
@@ -117,6 +122,7 @@ impl Follower {
                         tracing::info!(component, digest, milliseconds, "serving the new version");
                         self.served = Some(version);
                         self.source.swap(app);
+                        self.workers.reload();
                     }
                     // A file that was saved before its folder was watched gave no event.
                     let stale =

@@ -1,0 +1,63 @@
+//! The service workers of one component in one process: for programs that embed `elias-host`, for `elias dev` and for
+//! `elias serve FILE`.
+//!
+//! [`LocalWorkers`] are set up before the host is built, since the capability `workers` leads to them, and started with
+//! the component; [`RunningWorkers`] take calls of the program itself, and list, restart and stop workers.
+//!
+//! ```no_run
+//! use elias_host::{Grants, Host, LoadOptions};
+//! use elias_local_workers::{FolderStore, Fsync, LocalWorkers, WorkerKey};
+//! use serde_json::json;
+//! use std::sync::Arc;
+//! use std::time::Duration;
+//!
+//! # async fn run(bytes: &[u8]) -> Result<(), Box<dyn std::error::Error>> {
+//! let store = FolderStore::open("workers", Fsync::FileAndFolder)?;
+//! let workers = LocalWorkers::builder().store(Arc::new(store)).build();
+//! let host = Host::builder().capability(workers.capability()).build()?;
+//! let grants = Grants::none().with("workers", json!({}));
+//! let app = host.load_with(bytes, &LoadOptions { grants, ..LoadOptions::default() }).await?;
+//!
+//! let running = workers.start(app).await?;
+//! // Arguments and answers are in the structured clone encoding.
+//! let answer = running.call(WorkerKey::new("Cart", "user-42"), "add", r#"[1,[2],["array","A1",2]]"#).await?;
+//! println!("{answer}");
+//! running.stop(Duration::from_secs(10)).await;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What is kept
+//! A turn is committed when the store has its heap: only then do its messages leave, and only then is it answered. The
+//! messages that wait in a mailbox are in memory alone: whoever sent one has no answer yet. A call that a worker made
+//! is kept with its turn, and is made again when the process starts anew; since the callee keeps its answer until the
+//! caller has it, it handles the call once.
+//!
+//! - `local`, `running`: what a program has of them. `settings`: how they run.
+//! - `manager`: which workers there are; messages, replies and timers get to them here.
+//! - `actor`: one worker, with how a turn of it is tried (`turn`) and what follows from one (`commit`).
+//! - `component`: what runs the turns. `message`: what is sent.
+//! - `store`: where heaps are kept.
+
+mod actor;
+mod component;
+mod local;
+mod manager;
+mod message;
+mod running;
+mod settings;
+mod store;
+#[cfg(test)]
+mod tests;
+
+pub use component::ComponentSource;
+pub use elias_atomic_write::Fsync;
+pub use elias_capabilities::trigger::{Clock, ManualClock};
+pub use elias_capabilities::workers::{Error as CallError, ErrorCode as CallErrorCode};
+pub use elias_workers::{MailboxLimits, OverflowPolicy, SupervisionPolicy, WorkerKey};
+pub use local::{LocalWorkers, LocalWorkersBuilder};
+pub use running::RunningWorkers;
+pub use settings::OtherVersion;
+pub use store::{FolderStore, HeapStore, MemoryStore, StoreError, StoredWorker, WorkerRecord};
+
+pub use manager::{WorkerCondition, WorkerStatus};

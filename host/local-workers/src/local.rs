@@ -1,0 +1,146 @@
+//! Workers that do not run yet: what a host is built with.
+
+use crate::actor::Actor;
+use crate::component::ComponentSource;
+use crate::manager::Manager;
+use crate::message::{Answer, Content, failed};
+use crate::running::RunningWorkers;
+use crate::settings::{AWAKE, IDLE, OnEvent, OtherVersion, Settings};
+use crate::store::{HeapStore, MemoryStore, StoreError};
+use elias_capabilities::Workers;
+use elias_capabilities::trigger::{Clock, Origin};
+use elias_capabilities::workers::{ErrorCode, WorkerBackend, WorkerCall};
+use elias_host::EmittedEvent;
+use elias_workers::{MailboxLimits, SupervisionPolicy, WorkerKey};
+use futures::FutureExt;
+use futures::future::{BoxFuture, ready};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+/// The workers of one component, which do not run yet.
+pub struct LocalWorkers {
+    manager: Arc<Manager>,
+}
+
+/// Makes [`LocalWorkers`].
+pub struct LocalWorkersBuilder {
+    settings: Settings,
+    clock: Clock,
+    store: Option<Arc<dyn HeapStore>>,
+}
+
+impl LocalWorkers {
+    /// Workers by the system's clock, with heaps in the memory of the process: 64 in memory at a time, each until it
+    /// has had nothing to do for a minute.
+    #[must_use]
+    pub fn builder() -> LocalWorkersBuilder {
+        let settings = Settings {
+            awake: AWAKE,
+            idle: IDLE,
+            mailbox: MailboxLimits::default(),
+            supervision: SupervisionPolicy::default(),
+            other_version: OtherVersion::default(),
+            on_event: None,
+        };
+        LocalWorkersBuilder { settings, clock: Clock::system(), store: None }
+    }
+
+    /// The capability `workers`, by which the component's other handlers call them. Calls are `unavailable` until the
+    /// workers are started, and once they are stopped.
+    #[must_use]
+    pub fn capability(&self) -> Workers {
+        Workers::new(Arc::new(CapabilityCalls(Arc::downgrade(&self.manager))))
+    }
+
+    /// Runs the workers of a component, until they are stopped or what this gives is dropped. Timers that were due
+    /// meanwhile are called, and calls between workers that had no answer are made again.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub async fn start(self, component: impl Into<ComponentSource>) -> Result<RunningWorkers, StoreError> {
+        self.manager.start(component.into()).await?;
+        Ok(RunningWorkers::new(self.manager))
+    }
+}
+
+impl LocalWorkersBuilder {
+    /// Where heaps are kept; in memory by default.
+    #[must_use]
+    pub fn store(self, store: Arc<dyn HeapStore>) -> Self {
+        Self { store: Some(store), ..self }
+    }
+
+    /// The clock that timers, backoffs and the time to leave memory go by; the system's by default. Deadlines of turns
+    /// are in real time whatever it is.
+    #[must_use]
+    pub fn clock(self, clock: Clock) -> Self {
+        Self { clock, ..self }
+    }
+
+    /// Workers that are in memory at a time, at least 1. Each is one of the host's instances
+    /// ([`HostBuilder::instances`](elias_host::HostBuilder::instances)).
+    #[must_use]
+    pub fn awake(mut self, workers: usize) -> Self {
+        self.settings.awake = workers;
+        self
+    }
+
+    /// How long a worker that has nothing to do stays in memory.
+    #[must_use]
+    pub fn idle(mut self, idle: Duration) -> Self {
+        self.settings.idle = idle;
+        self
+    }
+
+    /// The bounds of mailboxes.
+    #[must_use]
+    pub fn mailbox(mut self, limits: MailboxLimits) -> Self {
+        self.settings.mailbox = limits;
+        self
+    }
+
+    /// What becomes of turns that are ended by a trap or a limit.
+    #[must_use]
+    pub fn supervision(mut self, policy: SupervisionPolicy) -> Self {
+        self.settings.supervision = policy;
+        self
+    }
+
+    /// What becomes of workers whose heaps belong to another version of the component; refused by default.
+    #[must_use]
+    pub fn other_version(mut self, policy: OtherVersion) -> Self {
+        self.settings.other_version = policy;
+        self
+    }
+
+    /// Tells `listener` of each event that a worker emits, once its turn is committed. It must not wait.
+    #[must_use]
+    pub fn on_event(mut self, listener: impl Fn(&WorkerKey, &EmittedEvent) + Send + Sync + 'static) -> Self {
+        let listener: OnEvent = Arc::new(listener);
+        self.settings.on_event = Some(listener);
+        self
+    }
+
+    /// The workers.
+    #[must_use]
+    pub fn build(self) -> LocalWorkers {
+        let Self { settings, clock, store } = self;
+        let store = store.unwrap_or_else(|| Arc::new(MemoryStore::default()));
+        LocalWorkers {
+            manager: Manager::new(settings, clock, store, |manager, entry| Actor::new(manager, entry).run().boxed()),
+        }
+    }
+}
+
+/// Calls by the capability. A component must not keep its own workers in memory, which lead back to it.
+struct CapabilityCalls(Weak<Manager>);
+
+impl WorkerBackend for CapabilityCalls {
+    fn call(&self, _: Arc<Origin>, call: WorkerCall) -> BoxFuture<'static, Answer> {
+        let Some(manager) = self.0.upgrade() else {
+            return ready(Err(failed(ErrorCode::Unavailable, "the workers were stopped"))).boxed();
+        };
+        let WorkerCall { class, name, method, value } = call;
+        manager.call(WorkerKey::new(class, name), Content::Value { method, value }).boxed()
+    }
+}

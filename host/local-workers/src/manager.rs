@@ -1,0 +1,417 @@
+//! Which workers there are: messages, replies and timers get to them here.
+
+use crate::component::{ComponentSource, WorkerComponent};
+use crate::message::{Answer, Content, Message, Reply, Sender, Stop, failed, new_id, reply_of};
+use crate::settings::Settings;
+use crate::store::{HeapStore, StoreError, WorkerRecord};
+use elias_capabilities::trigger::Clock;
+use elias_capabilities::workers::{Error, ErrorCode};
+use elias_host::ReplyResult;
+use elias_workers::{Admission, TurnQueue, WaitGraph, WorkerKey};
+use futures::future::BoxFuture;
+use parking_lot::Mutex;
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, OnceLock, Weak};
+use std::time::Duration;
+use tokio::sync::{Notify, Semaphore, oneshot, watch};
+use tokio::task::JoinSet;
+
+/// What the task of a worker does: `actor`, which is above this.
+pub(crate) type RunWorker = fn(Arc<Manager>, Arc<Entry>) -> BoxFuture<'static, ()>;
+
+/// The workers of one component.
+pub(crate) struct Manager {
+    source: OnceLock<ComponentSource>,
+    pub(crate) settings: Settings,
+    pub(crate) clock: Clock,
+    pub(crate) store: Arc<dyn HeapStore>,
+    directory: Mutex<Directory>,
+    /// Permits to have an instance in memory.
+    pub(crate) slots: Arc<Semaphore>,
+    /// Workers that wait for a permit: those that have nothing to do then give theirs back.
+    pub(crate) starved: AtomicUsize,
+    pub(crate) pressure: Notify,
+    /// Told when another time is the next that is due.
+    due_changed: Notify,
+    /// How often the component was exchanged.
+    generation: AtomicU64,
+    tasks: Mutex<Option<JoinSet<()>>>,
+    /// How many turns run.
+    pub(crate) active: watch::Sender<usize>,
+    is_stopping: AtomicBool,
+    /// What the task of a worker does.
+    run: RunWorker,
+    /// Itself, for its tasks.
+    own: Weak<Self>,
+}
+
+#[derive(Default)]
+struct Directory {
+    /// The workers that have a task: which are in memory, or for which something waits.
+    entries: HashMap<WorkerKey, Arc<Entry>>,
+    /// When the timers of workers are due next, and the same by worker.
+    due: BTreeSet<(u64, WorkerKey)>,
+    due_of: HashMap<WorkerKey, u64>,
+    waits: WaitGraph,
+}
+
+/// What leads to the task of a worker.
+pub(crate) struct Entry {
+    pub(crate) key: WorkerKey,
+    pub(crate) queue: Mutex<TurnQueue<Message, Reply>>,
+    pub(crate) stops: Mutex<VecDeque<Stop>>,
+    /// Ids of calls whose answers their callers have committed.
+    pub(crate) received: Mutex<Vec<String>>,
+    /// Told when there is something new in any of them, or a timer is due.
+    pub(crate) changed: Notify,
+    shown: Mutex<Shown>,
+}
+
+/// What is shown of a worker.
+#[derive(Clone, Copy)]
+struct Shown {
+    condition: WorkerCondition,
+    turns: u64,
+    next_due: Option<u64>,
+}
+
+/// What a worker does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WorkerCondition {
+    /// Its instance is not in memory; the next message wakes it.
+    Asleep,
+    /// Its instance is in memory, and nothing is to be done.
+    Idle,
+    /// A turn of it runs, or is to be tried again.
+    Running,
+    /// A handler waits for other workers or a timer; no message enters.
+    Waiting,
+}
+
+/// A worker, as it is listed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkerStatus {
+    /// Which worker.
+    pub key: WorkerKey,
+    /// What it does.
+    pub condition: WorkerCondition,
+    /// How many turns were committed.
+    pub turns: u64,
+    /// Messages in its mailbox.
+    pub messages: usize,
+    /// Messages that were dropped for newer ones, since it was last activated.
+    pub dropped: u64,
+    /// When its next timer or alarm is due, in milliseconds since 1970.
+    pub next_due: Option<u64>,
+}
+
+impl Entry {
+    /// Says what the worker does.
+    pub(crate) fn show(&self, condition: WorkerCondition, record: &WorkerRecord) {
+        let condition = match condition {
+            WorkerCondition::Idle | WorkerCondition::Asleep if record.is_waiting() => WorkerCondition::Waiting,
+            other => other,
+        };
+        *self.shown.lock() = Shown { condition, turns: record.turns, next_due: record.next_due() };
+    }
+}
+
+impl Manager {
+    pub(crate) fn new(settings: Settings, clock: Clock, store: Arc<dyn HeapStore>, run: RunWorker) -> Arc<Self> {
+        let slots = Arc::new(Semaphore::new(settings.awake.max(1)));
+        Arc::new_cyclic(|own| Self {
+            source: OnceLock::new(),
+            settings,
+            clock,
+            store,
+            directory: Mutex::default(),
+            slots,
+            starved: AtomicUsize::new(0),
+            pressure: Notify::new(),
+            due_changed: Notify::new(),
+            generation: AtomicU64::new(0),
+            tasks: Mutex::new(Some(JoinSet::new())),
+            active: watch::Sender::new(0),
+            is_stopping: AtomicBool::new(false),
+            run,
+            own: Weak::clone(own),
+        })
+    }
+
+    /// Runs the workers of this component. Timers that are kept are due again, and workers that wait for others go on.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub(crate) async fn start(&self, source: ComponentSource) -> Result<(), StoreError> {
+        // Only a manager that was not started is given to whoever starts it.
+        let _ = self.source.set(source);
+        for record in self.records().await? {
+            self.set_due(&record.key, record.next_due());
+            if !record.calls.is_empty() {
+                self.entry(&record.key, |_| ());
+            }
+        }
+        if let Some(manager) = self.own.upgrade() {
+            self.spawn(async move { manager.fire_timers().await });
+        }
+        Ok(())
+    }
+
+    /// The records of all workers that the store has.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub(crate) async fn records(&self) -> Result<Vec<WorkerRecord>, StoreError> {
+        let store = Arc::clone(&self.store);
+        let listed = tokio::task::spawn_blocking(move || store.list()).await;
+        listed.map_err(|error| StoreError::Io(std::io::Error::other(error)))?
+    }
+
+    /// Has a worker handle a message, which begins to wait before this returns. The answer comes when the turn is
+    /// committed.
+    pub(crate) fn call(&self, key: WorkerKey, content: Content) -> impl Future<Output = Answer> + Send + use<> {
+        let (sender, answer) = oneshot::channel();
+        self.send(&key, Message { id: new_id(), content, sender: Sender::Outside(sender) });
+        async move {
+            let lost = |_| Err(failed(ErrorCode::Unavailable, "the workers were stopped before the worker answered"));
+            answer.await.unwrap_or_else(lost)
+        }
+    }
+
+    /// Puts a message into a mailbox. One that cannot wait there is answered with the reason.
+    pub(crate) fn send(&self, to: &WorkerKey, message: Message) {
+        if let Err(error) = self.check(to) {
+            return self.answer(message.sender, message.id, Err(error));
+        }
+        let admission = self.entry(to, |entry| {
+            let bytes = message.content.bytes();
+            entry.queue.lock().push(message, bytes)
+        });
+        match admission {
+            Admission::Accepted | Admission::SenderWaits => {}
+            Admission::AcceptedInPlaceOf(dropped) => {
+                tracing::warn!(worker = %to, messages = dropped.len(), "the mailbox is full: the oldest are dropped");
+                for Message { id, sender, .. } in dropped {
+                    let message = format!("the mailbox of {to} is full: the message was dropped for a newer one");
+                    self.answer(sender, id, Err(failed(ErrorCode::MailboxFull, message)));
+                }
+            }
+            Admission::Refused(full, Message { id, sender, .. }) => {
+                self.answer(sender, id, Err(failed(ErrorCode::MailboxFull, format!("{to}: {full}"))));
+            }
+        }
+    }
+
+    /// The component as it is now; none while none is loaded.
+    pub(crate) fn component(&self) -> Option<Arc<dyn WorkerComponent>> {
+        self.source.get().and_then(ComponentSource::current)
+    }
+
+    /// Why no message can be sent to a worker.
+    fn check(&self, to: &WorkerKey) -> Result<(), Error> {
+        if self.is_stopping() {
+            return Err(failed(ErrorCode::Unavailable, "the workers are being stopped"));
+        }
+        if let Some(problem) = to.problem() {
+            return Err(failed(ErrorCode::Invalid, problem));
+        }
+        let component = self.component();
+        let component = component.ok_or_else(|| failed(ErrorCode::Unavailable, "no component is loaded"))?;
+        if !component.has_class(&to.class) {
+            let message = format!("the component exports no worker class {}", to.class.escape_debug());
+            return Err(failed(ErrorCode::NotFound, message));
+        }
+        Ok(())
+    }
+
+    /// Gives an answer to whoever waits for it.
+    pub(crate) fn answer(&self, sender: Sender, id: String, answer: Answer) {
+        match sender {
+            // Whoever asked may have left.
+            Sender::Outside(waiting) => drop(waiting.send(answer)),
+            Sender::Worker { .. } => self.answer_again(sender, id, reply_of(answer)),
+            Sender::Nobody => {
+                if let Err(error) = answer {
+                    tracing::error!("a message that nobody waits for failed: {}", error.message);
+                }
+            }
+        }
+    }
+
+    /// Gives a worker the answer to a call that it may have made twice.
+    pub(crate) fn answer_again(&self, sender: Sender, id: String, result: ReplyResult) {
+        if let Sender::Worker { key, call } = sender {
+            // From here on it does not wait for this any more: the callee may call it.
+            self.directory.lock().waits.answered(&key, &id);
+            self.entry(&key, |entry| entry.queue.lock().push_reply(Reply { call, id, result }));
+        }
+    }
+
+    /// A caller has committed the answer to its call: the callee need not keep it. One that has no task keeps it until
+    /// there are too many, which costs it some bytes.
+    pub(crate) fn forget_answer(&self, callee: &WorkerKey, id: String) {
+        if let Some(entry) = self.directory.lock().entries.get(callee) {
+            entry.received.lock().push(id);
+        }
+    }
+
+    /// Ends a worker, if there is one.
+    pub(crate) fn stop_worker(&self, key: &WorkerKey, stop: Stop) {
+        self.entry(key, |entry| entry.stops.lock().push_back(stop));
+    }
+
+    /// Changes the entry of a worker, whose task is started if it has none and is told.
+    fn entry<T>(&self, key: &WorkerKey, change: impl FnOnce(&Entry) -> T) -> T {
+        let mut directory = self.directory.lock();
+        let (entry, is_new) = match directory.entries.get(key) {
+            Some(entry) => (Arc::clone(entry), false),
+            None => (Arc::new(self.new_entry(key)), true),
+        };
+        let changed = change(&entry);
+        if is_new && let Some(manager) = self.own.upgrade() {
+            directory.entries.insert(key.clone(), Arc::clone(&entry));
+            self.spawn((self.run)(manager, Arc::clone(&entry)));
+        }
+        drop(directory);
+        entry.changed.notify_one();
+        changed
+    }
+
+    fn new_entry(&self, key: &WorkerKey) -> Entry {
+        Entry {
+            key: key.clone(),
+            queue: Mutex::new(TurnQueue::new(self.settings.mailbox)),
+            stops: Mutex::default(),
+            received: Mutex::default(),
+            changed: Notify::new(),
+            shown: Mutex::new(Shown { condition: WorkerCondition::Asleep, turns: 0, next_due: None }),
+        }
+    }
+
+    /// Removes the entry of a worker whose task is about to end, unless something waits for it.
+    pub(crate) fn end_entry(&self, entry: &Entry, record: &WorkerRecord) -> bool {
+        let mut directory = self.directory.lock();
+        let queue = entry.queue.lock();
+        let has_mail = !queue.mailbox().is_empty() || queue.mailbox().blocked() > 0;
+        if has_mail || queue.has_next(&record.timers, self.now(), record.is_waiting()) || !entry.stops.lock().is_empty()
+        {
+            return false;
+        }
+        directory.entries.remove(&entry.key);
+        true
+    }
+
+    /// Says when the next timer of a worker is due.
+    pub(crate) fn set_due(&self, key: &WorkerKey, at: Option<u64>) {
+        let mut directory = self.directory.lock();
+        if let Some(before) = directory.due_of.remove(key) {
+            directory.due.remove(&(before, key.clone()));
+        }
+        if let Some(at) = at {
+            directory.due.insert((at, key.clone()));
+            directory.due_of.insert(key.clone(), at);
+        }
+        drop(directory);
+        self.due_changed.notify_one();
+    }
+
+    /// Wakes workers whose timers are due.
+    async fn fire_timers(&self) {
+        loop {
+            let changed = self.due_changed.notified();
+            let now = self.now();
+            let next = self.directory.lock().due.first().cloned();
+            match next {
+                Some((at, key)) if at <= now => {
+                    // The worker says when the next one is due once it has had its turn.
+                    self.set_due(&key, None);
+                    self.entry(&key, |_| ());
+                }
+                Some((at, _)) => tokio::select! {
+                    () = changed => {}
+                    () = self.clock.sleep_until(at) => {}
+                },
+                None => changed.await,
+            }
+        }
+    }
+
+    /// Has a worker wait for its call; the error names the cycle that this would close.
+    pub(crate) fn wait(&self, caller: &WorkerKey, call: &str, callee: &WorkerKey) -> Result<(), String> {
+        let waits = &mut self.directory.lock().waits;
+        waits.wait(caller, call, callee).map_err(|cycle| cycle.to_string())
+    }
+
+    /// The handler of a worker is done.
+    pub(crate) fn finish_waits(&self, caller: &WorkerKey) {
+        self.directory.lock().waits.finish(caller);
+    }
+
+    /// What the workers that have a task do.
+    pub(crate) fn shown(&self) -> Vec<WorkerStatus> {
+        let entries: Vec<Arc<Entry>> = self.directory.lock().entries.values().map(Arc::clone).collect();
+        let shown = entries.iter().map(|entry| {
+            let Shown { condition, turns, next_due } = *entry.shown.lock();
+            let queue = entry.queue.lock();
+            WorkerStatus {
+                key: entry.key.clone(),
+                condition,
+                turns,
+                messages: queue.mailbox().len() + queue.mailbox().blocked(),
+                dropped: queue.mailbox().dropped(),
+                next_due,
+            }
+        });
+        shown.collect()
+    }
+
+    pub(crate) fn now(&self) -> u64 {
+        self.clock.now()
+    }
+
+    /// How often the component was exchanged.
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation.load(SeqCst)
+    }
+
+    /// The component was exchanged: workers go on in the new one.
+    pub(crate) fn reload(&self) {
+        self.generation.fetch_add(1, SeqCst);
+    }
+
+    /// Whether no turn begins any more.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.is_stopping.load(SeqCst)
+    }
+
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        if let Some(tasks) = &mut *self.tasks.lock() {
+            while tasks.try_join_next().is_some() {}
+            tasks.spawn(task);
+        }
+    }
+
+    /// Begins no turn any more, and waits at most so long until those that have begun are committed or undone. Gives
+    /// how many were not, which are undone.
+    pub(crate) async fn stop(&self, grace: Duration) -> usize {
+        self.is_stopping.store(true, SeqCst);
+        let mut active = self.active.subscribe();
+        // Whether the time was enough is what the count says afterwards.
+        drop(tokio::time::timeout(grace, active.wait_for(|count| *count == 0)).await);
+        let cut = *self.active.borrow();
+        let tasks = self.tasks.lock().take();
+        if let Some(mut tasks) = tasks {
+            tasks.shutdown().await;
+        }
+        self.directory.lock().entries.clear();
+        cut
+    }
+
+    /// Drops what is under way.
+    pub(crate) fn abort(&self) {
+        self.is_stopping.store(true, SeqCst);
+        drop(self.tasks.lock().take());
+        self.directory.lock().entries.clear();
+    }
+}

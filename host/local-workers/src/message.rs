@@ -1,0 +1,115 @@
+//! What is sent to workers.
+
+use elias_capabilities::workers::{Error, ErrorCode};
+use elias_host::{ReplyError, ReplyResult, TurnKind};
+use elias_workers::WorkerKey;
+use serde_json::Value;
+use tokio::sync::oneshot;
+
+/// How a call ended: with a value in the structured clone encoding.
+pub(crate) type Answer = Result<String, Error>;
+
+/// `undefined` in that encoding.
+pub(crate) const UNDEFINED: &str = r#"[1,["undefined"]]"#;
+
+/// A message to a worker.
+#[derive(Debug)]
+pub(crate) struct Message {
+    /// A UUID. A message that is sent again has the same.
+    pub(crate) id: String,
+    pub(crate) content: Content,
+    pub(crate) sender: Sender,
+}
+
+/// What a message is.
+#[derive(Debug)]
+pub(crate) enum Content {
+    /// For a method, or for `onMessage` where there is none.
+    Value { method: Option<String>, value: String },
+    /// Nothing but that the worker is to be started.
+    Start,
+}
+
+impl Content {
+    /// Bytes, by which a mailbox is bounded.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Self::Value { method, value } => method.as_ref().map_or(0, String::len) + value.len(),
+            Self::Start => 0,
+        }
+    }
+
+    /// The turn that it is.
+    pub(crate) fn turn(&self) -> Option<TurnKind> {
+        match self {
+            Self::Value { method: Some(method), value } => {
+                Some(TurnKind::Call { method: method.clone(), args: value.clone() })
+            }
+            Self::Value { method: None, value } => Some(TurnKind::Message { message: value.clone() }),
+            Self::Start => None,
+        }
+    }
+}
+
+/// Who sent a message, and waits for its answer.
+#[derive(Debug)]
+pub(crate) enum Sender {
+    /// A handler that is not a worker, or the program. It may have left.
+    Outside(oneshot::Sender<Answer>),
+    /// A worker, by the number of its call.
+    Worker { key: WorkerKey, call: u64 },
+    /// Nobody waits.
+    Nobody,
+}
+
+/// The answer to a call that a worker made.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    /// The number of the call, and the id of its message: numbers are used again by a worker that is put back.
+    pub(crate) call: u64,
+    pub(crate) id: String,
+    pub(crate) result: ReplyResult,
+}
+
+/// A request to end a worker.
+#[derive(Debug)]
+pub(crate) struct Stop {
+    pub(crate) reason: Value,
+    /// Told whether there was such a worker.
+    pub(crate) done: oneshot::Sender<Result<bool, Error>>,
+}
+
+/// An answer, as a worker is given it.
+pub(crate) fn reply_of(answer: Answer) -> ReplyResult {
+    match answer {
+        Ok(value) => ReplyResult::Value(value),
+        Err(Error { name, message, .. }) => ReplyResult::Error(ReplyError { name, message }),
+    }
+}
+
+/// A failure that no handler threw.
+pub(crate) fn failed(code: ErrorCode, message: impl Into<String>) -> Error {
+    Error::new(code, message)
+}
+
+/// A random UUID (version 4).
+pub(crate) fn new_id() -> String {
+    let bits = rand::random::<u128>() & !(0xf << 76) & !(0x3 << 62) | (0x4 << 76) | (0x2 << 62);
+    let hex = format!("{bits:032x}");
+    format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_random_uuids() {
+        let id = new_id();
+        let lengths: Vec<usize> = id.split('-').map(str::len).collect();
+        assert_eq!(lengths, [8, 4, 4, 4, 12], "{id}");
+        assert_eq!(id.as_bytes()[14], b'4', "{id}");
+        assert!(matches!(id.as_bytes()[19], b'8' | b'9' | b'a' | b'b'), "{id}");
+        assert_ne!(id, new_id());
+    }
+}

@@ -1,0 +1,34 @@
+//! How workers run.
+
+use elias_host::EmittedEvent;
+use elias_workers::{MailboxLimits, SupervisionPolicy, WorkerKey};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Workers whose instances are in memory at a time.
+pub(crate) const AWAKE: usize = 64;
+
+/// How long a worker that has nothing to do stays in memory.
+pub(crate) const IDLE: Duration = Duration::from_secs(60);
+
+/// What becomes of a worker whose heap belongs to another version of the component.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OtherVersion {
+    /// Its heap stays, and calls of it fail, until a version runs that it belongs to or the worker is stopped.
+    #[default]
+    Refuse,
+    /// It begins anew, and its heap is lost, which is said in the log: for development.
+    BeginAnew,
+}
+
+/// Told of an event that a worker emitted, after its turn was committed.
+pub(crate) type OnEvent = Arc<dyn Fn(&WorkerKey, &EmittedEvent) + Send + Sync>;
+
+pub(crate) struct Settings {
+    pub(crate) awake: usize,
+    pub(crate) idle: Duration,
+    pub(crate) mailbox: MailboxLimits,
+    pub(crate) supervision: SupervisionPolicy,
+    pub(crate) other_version: OtherVersion,
+    pub(crate) on_event: Option<OnEvent>,
+}

@@ -1,0 +1,204 @@
+//! Heaps in a folder: a file for each worker, and the one before it.
+
+use super::{HeapStore, StoreError, StoredWorker, WorkerRecord, format};
+use cap_std::ambient_authority;
+use cap_std::fs::Dir;
+use elias_atomic_write::{Access, Fsync};
+use elias_workers::WorkerKey;
+use std::fs::{File, TryLockError};
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+/// The ends of the names of files: a worker's, and the one that was before it.
+const CURRENT: &str = ".worker";
+const BEFORE: &str = ".worker.before";
+const DAMAGED: &str = ".worker.damaged";
+
+/// The file that is locked as long as a process uses the folder.
+const LOCK: &str = "lock";
+
+/// Heaps in a folder. Each worker is a file, replaced atomically at each commit; its name is the SHA-256 of class and
+/// name, so that no name of a worker is a path. The file of the turn before is kept beside it: it is taken, and that is
+/// said in the log, if the worker's file is damaged.
+#[derive(Debug)]
+pub struct FolderStore {
+    path: PathBuf,
+    folder: Dir,
+    fsync: Fsync,
+    /// Locked until it is closed, which the system does also for a process that is killed.
+    _lock: File,
+}
+
+impl FolderStore {
+    /// The workers in this folder, which is made if it is missing. `fsync` says what of a commit survives a power loss;
+    /// a process that is killed loses no commit whatever it is.
+    ///
+    /// # Errors
+    /// If the folder cannot be made or opened, and [`StoreError::InUse`].
+    pub fn open(path: impl Into<PathBuf>, fsync: Fsync) -> Result<Self, StoreError> {
+        let path = path.into();
+        std::fs::create_dir_all(&path)?;
+        let lock = File::options().create(true).truncate(false).write(true).open(path.join(LOCK))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(StoreError::InUse(path.display().to_string())),
+            Err(TryLockError::Error(error)) => return Err(error.into()),
+        }
+        let folder = Dir::open_ambient_dir(&path, ambient_authority())?;
+        Ok(Self { path, folder, fsync, _lock: lock })
+    }
+
+    /// The folder.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// A worker's file; none if it is missing, or the reason for which it cannot be used.
+    fn read(&self, name: &str) -> Result<Option<Result<StoredWorker, String>>, StoreError> {
+        match self.folder.read(name) {
+            Ok(bytes) => Ok(Some(format::read(&bytes))),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The worker whose files begin with this name.
+    fn load_named(&self, name: &str) -> Result<Option<StoredWorker>, StoreError> {
+        let damage = match self.read(&format!("{name}{CURRENT}"))? {
+            Some(Ok(worker)) => return Ok(Some(worker)),
+            Some(Err(why)) => Some(why),
+            None => None,
+        };
+        let before = self.read(&format!("{name}{BEFORE}"))?;
+        let Some(damage) = damage else {
+            // A process that was killed between putting the old file aside and writing the new one: nothing is lost.
+            return match before {
+                None => Ok(None),
+                Some(Ok(worker)) => Ok(Some(worker)),
+                Some(Err(why)) => Err(StoreError::Damaged(format!("{name}{BEFORE} is damaged: {why}"))),
+            };
+        };
+        if let Some(Ok(worker)) = before {
+            // Out of the way, or the next commit would put it in the place of the good one.
+            self.folder.rename(format!("{name}{CURRENT}"), &self.folder, format!("{name}{DAMAGED}"))?;
+            let (worker_key, turns) = (&worker.record.key, worker.record.turns);
+            tracing::error!(
+                worker = %worker_key, turns,
+                "the file {name}{CURRENT} in {} is damaged ({damage}) and was renamed {name}{DAMAGED}: the worker \
+                 goes on as it was after turn {turns}, and what came later is lost",
+                self.path.display()
+            );
+            return Ok(Some(worker));
+        }
+        Err(StoreError::Damaged(format!("{name}{CURRENT} is damaged ({damage}), and there is no good one before it")))
+    }
+
+    fn remove_file(&self, name: &str) -> Result<(), StoreError> {
+        match self.folder.remove_file(name) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(error.into()),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The beginning of the names of a worker's files.
+fn stem(key: &WorkerKey) -> String {
+    // A class is an identifier: it has no NUL.
+    elias_contract::digest(format!("{}\0{}", key.class, key.name).as_bytes())
+}
+
+impl HeapStore for FolderStore {
+    fn list(&self) -> Result<Vec<WorkerRecord>, StoreError> {
+        let mut stems = std::collections::BTreeSet::new();
+        for entry in self.folder.entries()? {
+            let name = entry?.file_name();
+            let stem = name.to_str().and_then(|name| name.strip_suffix(CURRENT).or(name.strip_suffix(BEFORE)));
+            stems.extend(stem.map(str::to_owned));
+        }
+        let mut records = Vec::new();
+        for stem in stems {
+            match self.load_named(&stem) {
+                Ok(worker) => records.extend(worker.map(|worker| worker.record)),
+                Err(StoreError::Damaged(why)) => {
+                    tracing::error!("a worker in {} is left out: {why}", self.path.display());
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(records)
+    }
+
+    fn load(&self, key: &WorkerKey) -> Result<Option<StoredWorker>, StoreError> {
+        self.load_named(&stem(key))
+    }
+
+    fn save(&self, worker: &StoredWorker) -> Result<(), StoreError> {
+        let bytes = format::write(worker).map_err(StoreError::Damaged)?;
+        let stem = stem(&worker.record.key);
+        let (current, before) = (format!("{stem}{CURRENT}"), format!("{stem}{BEFORE}"));
+        match self.folder.rename(&current, &self.folder, &before) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error.into()),
+            _ => {}
+        }
+        Ok(elias_atomic_write::write(&self.folder, &current, &bytes, Access::OwnerOnly, self.fsync)?)
+    }
+
+    fn remove(&self, key: &WorkerKey) -> Result<(), StoreError> {
+        let stem = stem(key);
+        // The one before first: alone, it would be taken for the worker.
+        self.remove_file(&format!("{stem}{BEFORE}"))?;
+        self.remove_file(&format!("{stem}{CURRENT}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn worker(turns: u64) -> StoredWorker {
+        let record = WorkerRecord { turns, ..WorkerRecord::new(WorkerKey::new("Cart", "../a\0")) };
+        StoredWorker { record, heap: vec![turns as u8; 100], before: None }
+    }
+
+    #[test]
+    fn a_worker_is_found_again_by_the_next_process() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("below");
+        let store = FolderStore::open(&path, Fsync::FileAndFolder).expect("it is made");
+        let key = worker(1).record.key;
+        assert_eq!(store.load(&key).expect("it is read"), None);
+        store.save(&worker(1)).expect("it is kept");
+        store.save(&worker(2)).expect("it is kept");
+        assert!(matches!(FolderStore::open(&path, Fsync::None), Err(StoreError::InUse(_))));
+        drop(store);
+        let store = FolderStore::open(&path, Fsync::None).expect("nobody uses it");
+        assert_eq!(store.load(&key).expect("it is read"), Some(worker(2)));
+        assert_eq!(store.list().expect("it is read"), [worker(2).record]);
+        store.remove(&key).expect("it is removed");
+        store.remove(&key).expect("it is not there");
+        assert_eq!((store.load(&key).expect("it is read"), store.list().expect("it is read").len()), (None, 0));
+    }
+
+    #[test]
+    fn the_file_before_is_taken_for_a_damaged_one() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = FolderStore::open(folder.path(), Fsync::None).expect("it is opened");
+        let key = worker(1).record.key;
+        let file = |end: &str| folder.path().join(format!("{}{end}", stem(&key)));
+        store.save(&worker(1)).expect("it is kept");
+        store.save(&worker(2)).expect("it is kept");
+        let mut bytes = std::fs::read(file(CURRENT)).expect("it is there");
+        bytes[30] ^= 1;
+        std::fs::write(file(CURRENT), bytes).expect("it is written");
+        assert_eq!(store.load(&key).expect("the one before is good"), Some(worker(1)));
+        assert_eq!(store.list().expect("it is read"), [worker(1).record]);
+        assert!(!file(CURRENT).exists() && file(DAMAGED).exists());
+        // As if the process were killed after the old file was put aside.
+        assert_eq!(store.load(&key).expect("the one before is the last"), Some(worker(1)));
+        std::fs::write(file(CURRENT), b"x").expect("it is written");
+        std::fs::write(file(BEFORE), b"x").expect("it is written");
+        assert!(matches!(store.load(&key), Err(StoreError::Damaged(_))));
+        assert_eq!(store.list().expect("others are read").len(), 0);
+    }
+}

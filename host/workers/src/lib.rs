@@ -1,0 +1,27 @@
+//! Service workers as state machines: what waits for a worker, what enters next, and what becomes of a turn that fails.
+//! Pure: it is told the time, and knows no store, no network and no file.
+//!
+//! - [`key`](WorkerKey): which worker.
+//! - [`mailbox`](Mailbox): messages in their order, bounded by number and bytes.
+//! - [`timers`](Timers): the durable timers and alarms of a worker, and which is due next.
+//! - [`queue`](TurnQueue): a worker's mailbox, replies and timers together: what enters next.
+//! - [`supervision`](Supervisor): retries, backoff, dead letters, and the restart intensity.
+//! - [`waits`](WaitGraph): which workers wait for which, so that a cycle is found before it is closed.
+//!
+//! Times are milliseconds since 1970.
+
+mod key;
+mod mailbox;
+#[cfg(test)]
+mod properties;
+mod queue;
+mod supervision;
+mod timers;
+mod waits;
+
+pub use key::WorkerKey;
+pub use mailbox::{Admission, Mailbox, MailboxFull, MailboxLimits, OverflowPolicy};
+pub use queue::{Incoming, TurnQueue};
+pub use supervision::{AttemptDecision, SupervisionPolicy, Supervisor};
+pub use timers::{DueTimer, Timers};
+pub use waits::{Cycle, WaitGraph};

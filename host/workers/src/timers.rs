@@ -1,0 +1,123 @@
+//! The durable timers of a worker, by number, and its alarms, by name.
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// What is due.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DueTimer {
+    /// A timer of `setTimeout` or `setInterval`.
+    Timer(u64),
+    /// An alarm of `worker.after`.
+    Alarm {
+        /// Its name.
+        name: String,
+        /// When it was due.
+        at: u64,
+    },
+}
+
+/// Timers and alarms, with the time at which each is due.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Timers {
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    timers: BTreeMap<u64, u64>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    alarms: BTreeMap<String, u64>,
+}
+
+impl Timers {
+    /// Sets a timer, or has it due at another time.
+    pub fn set(&mut self, timer: u64, at: u64) {
+        self.timers.insert(timer, at);
+    }
+
+    /// Forgets a timer; one that is not set does not matter.
+    pub fn clear(&mut self, timer: u64) {
+        self.timers.remove(&timer);
+    }
+
+    /// Sets an alarm in place of the one of its name, or clears it where there is no time.
+    pub fn set_alarm(&mut self, name: impl Into<String>, at: Option<u64>) {
+        let name: String = name.into();
+        if let Some(at) = at {
+            self.alarms.insert(name, at);
+        } else {
+            self.alarms.remove(&name);
+        }
+    }
+
+    /// What is due first, and when. While a handler waits no alarm can enter, and only timers count. Of those that are
+    /// due at the same time, timers come before alarms, and each in the order of their numbers or names.
+    #[must_use]
+    pub fn next(&self, is_waiting: bool) -> Option<(u64, DueTimer)> {
+        let timer = self.timers.iter().min_by_key(|(_, at)| **at);
+        let alarm = self.alarms.iter().filter(|_| !is_waiting).min_by_key(|(_, at)| **at);
+        match (timer, alarm) {
+            (Some((_, at)), Some((name, alarm_at))) if alarm_at < at => {
+                Some((*alarm_at, DueTimer::Alarm { name: name.clone(), at: *alarm_at }))
+            }
+            (Some((timer, at)), _) => Some((*at, DueTimer::Timer(*timer))),
+            (None, Some((name, at))) => Some((*at, DueTimer::Alarm { name: name.clone(), at: *at })),
+            (None, None) => None,
+        }
+    }
+
+    /// Forgets what was due: its turn was committed. An alarm that was set anew meanwhile stays.
+    pub fn finish(&mut self, due: &DueTimer) {
+        match due {
+            DueTimer::Timer(timer) => self.clear(*timer),
+            DueTimer::Alarm { name, at } => {
+                if self.alarms.get(name) == Some(at) {
+                    self.alarms.remove(name);
+                }
+            }
+        }
+    }
+
+    /// How many are set.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.timers.len() + self.alarms.len()
+    }
+
+    /// Whether none is set.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_that_is_due_comes_first_and_alarms_not_while_a_handler_waits() {
+        let mut timers = Timers::default();
+        assert_eq!(timers.next(false), None);
+        timers.set(1, 500);
+        timers.set(2, 300);
+        timers.set_alarm("expire", Some(200));
+        let expire = DueTimer::Alarm { name: "expire".into(), at: 200 };
+        assert_eq!(timers.next(false), Some((200, expire.clone())));
+        assert_eq!(timers.next(true), Some((300, DueTimer::Timer(2))));
+        timers.finish(&DueTimer::Timer(2));
+        timers.set_alarm("expire", Some(900));
+        timers.finish(&expire);
+        assert_eq!((timers.len(), timers.next(false)), (2, Some((500, DueTimer::Timer(1)))));
+        timers.clear(1);
+        timers.set_alarm("expire", None);
+        assert!(timers.is_empty());
+    }
+
+    #[test]
+    fn timers_are_read_as_they_were_written() {
+        let mut timers = Timers::default();
+        timers.set(7, 1_000);
+        timers.set_alarm("a/b", Some(2_000));
+        let text = serde_json::to_string(&timers).expect("it is written");
+        assert_eq!(serde_json::from_str::<Timers>(&text).expect("it is read"), timers);
+        assert_eq!(serde_json::from_str::<Timers>("{}").expect("it is read"), Timers::default());
+    }
+}

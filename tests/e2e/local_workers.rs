@@ -1,0 +1,229 @@
+//! Service workers of one project, through `elias dev` and `elias serve FILE`: called over HTTP, kept when the process
+//! is killed.
+
+use elias_tests::build::{Finish, Project, binary, component};
+use elias_tests::platform::until;
+use elias_tests::serve::{Answer, Server, example};
+use elias_tests::terminal::Terminal;
+use http::Request;
+use serde_json::json;
+use std::path::Path;
+use std::process::Command;
+
+const GRANT: &str = "[capabilities.workers]\n";
+
+const SOURCE: &str = r#"
+import { worker, workers } from "elias";
+
+export class Counter extends worker.Worker {
+  count = 0;
+  seen = [];
+  next = (() => { let hidden = 0; return () => ++hidden; })();
+
+  add(n) {
+    this.count += n;
+    return { count: this.count, hidden: this.next() };
+  }
+  get() { return { count: this.count, seen: this.seen }; }
+  fail() {
+    this.count = -1;
+    throw new TypeError("as told");
+  }
+  async failLater(other) {
+    this.count = -1;
+    await workers.get(Counter, other).add(1);
+    throw new TypeError("as told, later");
+  }
+  // Passes the call on along the names, and counts on the way back.
+  async pass(names) {
+    const [first, ...others] = names;
+    const sum = first === undefined ? 0 : await workers.get(Counter, first).pass(others);
+    this.count += 1;
+    return sum + 1;
+  }
+  async rest(ms) {
+    await new Promise((resolve) => setTimeout(resolve, ms));
+    this.seen.push("rested");
+    return this.count;
+  }
+  alarm(ms) { worker.after(ms, "ring"); }
+  onAlarm({ name }) { this.seen.push(name); }
+  onMessage(message) {
+    this.seen.push(message);
+    return new Map([["heard", message]]);
+  }
+}
+
+export default {
+  async fetch(request) {
+    const { pathname, searchParams } = new URL(request.url);
+    const [, name, method] = pathname.split("/");
+    const counter = workers.get(Counter, name);
+    const args = JSON.parse(searchParams.get("args") ?? "[]");
+    try {
+      if (method === "send") return Response.json([...await counter.send(args)]);
+      return Response.json(await counter[method](...args) ?? null);
+    } catch (error) {
+      const { name, message, code } = error;
+      return Response.json({ name, message, code, isTypeError: error instanceof TypeError }, { status: 500 });
+    }
+  },
+  async job(job) {
+    return workers.get("Counter", "jobs").add(job.input);
+  },
+};
+"#;
+
+/// Serves the component with its workers in a folder.
+fn serve(folder: &Path) -> Server {
+    let project = Project::new(&[("elias.toml", GRANT)]);
+    project.write("app.wasm", component(SOURCE));
+    Server::of_project(project, "app.wasm", &["--workers-dir", folder.to_str().expect("UTF-8")])
+}
+
+/// Asks for a path whose query may have quotes.
+async fn ask(server: &Server, path: &str) -> Answer {
+    server.get(&path.replace('"', "%22")).await
+}
+
+async fn json(server: &Server, path: &str) -> serde_json::Value {
+    let answer = ask(server, path).await;
+    assert_eq!(answer.status, 200, "{path}: {answer:?}\n{}", server.log());
+    answer.json()
+}
+
+#[tokio::test]
+async fn a_heap_survives_that_its_process_is_killed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = serve(folder.path());
+    assert_eq!(json(&server, "/a/add?args=[5]").await, json!({ "count": 5, "hidden": 1 }));
+    assert_eq!(json(&server, "/a/send?args=[7]").await, json!([["heard", [7]]]));
+    json(&server, "/a/alarm?args=[1]").await;
+    until("the alarm rings", async || (json(&server, "/a/get").await["seen"] == json!([[7], "ring"])).then_some(()))
+        .await;
+    // Without warning.
+    drop(server);
+    let server = serve(folder.path());
+    assert_eq!(json(&server, "/a/add?args=[1]").await, json!({ "count": 6, "hidden": 2 }), "a closure is kept, too");
+    assert_eq!(json(&server, "/a/get").await, json!({ "count": 6, "seen": [[7], "ring"] }));
+    assert_eq!(json(&server, "/b/get").await, json!({ "count": 0, "seen": [] }));
+}
+
+#[tokio::test]
+async fn a_handler_that_waits_goes_on_in_the_next_process() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = serve(folder.path());
+    json(&server, "/a/add?args=[5]").await;
+    // Its answer is lost with the process.
+    let asked = server.try_send(Request::get("/"), "/a/rest?args=[5000]", "");
+    let killed = async {
+        until("the handler waits", async || is_waiting(folder.path()).then_some(())).await;
+        server.signal("-KILL");
+    };
+    let (asked, ()) = futures::join!(asked, killed);
+    assert!(asked.is_err(), "the process was killed");
+    drop(server);
+    let server = serve(folder.path());
+    until("the timer fires", async || (json(&server, "/a/get").await["seen"] == json!(["rested"])).then_some(())).await;
+}
+
+/// Whether a worker in a folder is kept with a handler that waits: its record says so.
+fn is_waiting(folder: &Path) -> bool {
+    let files = std::fs::read_dir(folder).expect("it is there").flatten();
+    let mut texts = files.filter_map(|file| std::fs::read(file.path()).ok());
+    texts.any(|bytes| bytes.windows(10).any(|part| part == b"\"waiting\":"))
+}
+
+#[tokio::test]
+async fn workers_call_each_other_and_a_cycle_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = serve(folder.path());
+    assert_eq!(json(&server, r#"/a/pass?args=[["b","c"]]"#).await, json!(3));
+    let refused = ask(&server, r#"/a/pass?args=[["b","c","a"]]"#).await;
+    assert_eq!(refused.status, 500);
+    let message = refused.json()["message"].as_str().expect("a message").to_owned();
+    assert!(message.contains("Counter/c -> Counter/a -> Counter/b -> Counter/c"), "{message}");
+    for name in ["a", "b", "c"] {
+        assert_eq!(json(&server, &format!("/{name}/get")).await["count"], 1, "each is as before the second call");
+    }
+}
+
+#[tokio::test]
+async fn a_message_that_throws_leaves_the_worker_as_it_was() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = serve(folder.path());
+    json(&server, "/a/add?args=[5]").await;
+    let thrown = |message: &str| json!({ "name": "TypeError", "message": message, "isTypeError": true });
+    assert_eq!(server.get("/a/fail").await.json(), thrown("as told"));
+    assert_eq!(json(&server, "/a/get").await["count"], 5);
+    assert_eq!(ask(&server, r#"/a/failLater?args=["b"]"#).await.json(), thrown("as told, later"));
+    assert_eq!(json(&server, "/a/get").await["count"], 5, "also after it has waited");
+    assert_eq!(json(&server, "/b/get").await["count"], 1, "what the other was told stays");
+    let missing = server.get("/a/onStart").await.json();
+    assert!(missing["message"].as_str().expect("a message").contains("no such method"), "{missing}");
+}
+
+#[tokio::test]
+async fn a_development_server_keeps_workers_in_the_project() {
+    let terminal = Terminal::new();
+    for (file, text) in [("elias.toml", GRANT), ("package.json", r#"{"name":"app"}"#), ("src/index.js", SOURCE)] {
+        let path = terminal.path("app").join(file);
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("the folder is ours");
+        std::fs::write(path, text).expect("written");
+    }
+    let app = terminal.path("app");
+    let server = Server::develop(&app, &[]);
+    assert!(!app.join(".elias/workers").exists(), "no worker was called yet");
+    json(&server, "/a/add?args=[5]").await;
+    drop(server);
+    let server = Server::develop(&app, &[]);
+    assert_eq!(json(&server, "/a/get").await["count"], 5);
+    // Another version begins anew, and that is said.
+    std::fs::write(app.join("src/index.js"), SOURCE.replace("count = 0", "count = 100")).expect("written");
+    server.logged_times("serving the new version", 2).await;
+    let has_begun = async || (json(&server, "/a/get").await["count"] == 100).then_some(());
+    until("the new version has the worker", has_begun).await;
+    server.logged("the worker begins anew").await;
+}
+
+#[tokio::test]
+async fn a_second_process_is_refused_the_folder_and_another_version_its_heaps() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = serve(folder.path());
+    json(&server, "/a/add?args=[5]").await;
+    let project = Project::new(&[("elias.toml", GRANT)]);
+    project.write("app.wasm", component(&SOURCE.replace("count = 0", "count = 100")));
+    let workers = folder.path().to_str().expect("UTF-8").to_owned();
+    let config = project.path("elias.toml").to_str().expect("UTF-8").to_owned();
+    let flags = ["--workers-dir", &workers, "--config", &config];
+    let refused = elias_tests::serve::refused(&project.path("app.wasm"), &flags);
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(!refused.status.success() && said.contains("in use by another process"), "{said}");
+    drop(server);
+    let server = Server::of_project(project, "app.wasm", &["--workers-dir", &workers]);
+    let refused = server.get("/a/get").await.json();
+    assert_eq!(refused["code"], "unavailable", "{refused}");
+    assert!(refused["message"].as_str().expect("a message").contains("heap-mismatch"), "{refused}");
+    assert_eq!(json(&server, "/b/get").await["count"], 100);
+}
+
+#[tokio::test]
+async fn the_example_cart_reserves_from_the_stock() {
+    let project = Project::new(&[]);
+    let file = project.path("app.wasm");
+    let mut build = Command::new(binary("elias-build"));
+    let built =
+        build.arg(example("cart").join("src/index.js")).arg("-o").arg(&file).finish().expect("elias-build starts");
+    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+    std::fs::copy(example("cart").join("elias.toml"), project.path("elias.toml")).expect("copied");
+    let server = Server::of_project(project, "app.wasm", &[]);
+    let post = async |path: &str| server.send(Request::post("/"), path, "").await;
+    assert_eq!(post("/carts/ada/cup?n=2").await.json(), json!({ "cup": 2 }));
+    assert_eq!(post("/carts/bo/tea").await.json(), json!({ "tea": 1 }));
+    let refused = post("/carts/bo/cup?n=2").await;
+    assert_eq!((refused.status, refused.body.as_str()), (409, "1 of cup are left, not 2\n"));
+    assert_eq!(json(&server, "/carts/bo").await, json!({ "tea": 1 }), "the cart is as it was before");
+    assert_eq!(json(&server, "/stock/cup").await, json!({ "left": 1 }));
+    assert_eq!(post("/carts/bo/cup").await.json(), json!({ "cup": 1, "tea": 1 }));
+    assert_eq!(server.get("/nothing").await.status, 404);
+}
