@@ -218,7 +218,14 @@ async fn what_was_committed_survives_its_process_and_calls_are_made_once() {
     drop(world);
     assert_eq!(asked.await.expect_err("the process is gone").code, CallErrorCode::Unavailable);
     fake.let_go();
+    // The component is loaded after the workers were started: what was committed waits for it, and others are told.
+    fake.set_unloaded(true);
     let world = World::on(store, fake, |builder| builder).await;
+    world.until("a", |one| one.condition == WorkerCondition::Waiting).await;
+    assert_eq!(world.fails("c", "get", "").await.0, CallErrorCode::Unavailable);
+    world.until("b", |one| one.condition == WorkerCondition::Running).await;
+    world.fake.set_unloaded(false);
+    world.clock.advance(Duration::from_secs(1));
     world.until("a", |one| one.condition != WorkerCondition::Waiting && one.turns == 3).await;
     assert_eq!(world.call("a", "get", "").await, "1000");
     assert_eq!(world.call("b", "get", "").await, "6", "it handled the call once");
