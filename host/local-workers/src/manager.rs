@@ -181,7 +181,7 @@ impl Manager {
 
     /// Puts a message into a mailbox. One that cannot wait there is answered with the reason.
     pub(crate) fn send(&self, to: &WorkerKey, message: Message) {
-        if let Err(error) = self.check(to) {
+        if let Err(error) = self.check(to, &message.sender) {
             return self.answer(message.sender, message.id, Err(error));
         }
         let admission = self.entry(to, |entry| {
@@ -209,15 +209,20 @@ impl Manager {
     }
 
     /// Why no message can be sent to a worker.
-    fn check(&self, to: &WorkerKey) -> Result<(), Error> {
+    fn check(&self, to: &WorkerKey, sender: &Sender) -> Result<(), Error> {
         if self.is_stopping() {
             return Err(failed(ErrorCode::Unavailable, "the workers are being stopped"));
         }
         if let Some(problem) = to.problem() {
             return Err(failed(ErrorCode::Invalid, problem));
         }
-        let component = self.component();
-        let component = component.ok_or_else(|| failed(ErrorCode::Unavailable, "no component is loaded"))?;
+        let Some(component) = self.component() else {
+            // What a worker sends is committed, and waits until there is one.
+            return match sender {
+                Sender::Worker { .. } => Ok(()),
+                Sender::Outside(_) | Sender::Nobody => Err(failed(ErrorCode::Unavailable, "no component is loaded")),
+            };
+        };
         if !component.has_class(&to.class) {
             let message = format!("the component exports no worker class {}", to.class.escape_debug());
             return Err(failed(ErrorCode::NotFound, message));
@@ -339,8 +344,8 @@ impl Manager {
 
     /// Has a worker wait for its call; the error names the cycle that this would close.
     pub(crate) fn wait(&self, caller: &WorkerKey, call: &str, callee: &WorkerKey) -> Result<(), String> {
-        let waits = &mut self.directory.lock().waits;
-        waits.wait(caller, call, callee).map_err(|cycle| cycle.to_string())
+        let mut directory = self.directory.lock();
+        directory.waits.wait(caller, call, callee).map_err(|cycle| cycle.to_string())
     }
 
     /// The handler of a worker is done.

@@ -267,6 +267,7 @@ impl Actor {
         let saved = saved.map_err(|error| TurnFailure::Unusable(format!("the turn cannot be kept: {error}")))?;
         let StoredWorker { record, heap, before } = saved;
         (self.record, self.heap, self.before) = (record, Some(heap), before);
+        self.is_stale = false;
         self.manager.set_due(&self.entry.key, self.record.next_due());
         Ok(())
     }

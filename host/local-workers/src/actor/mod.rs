@@ -29,6 +29,8 @@ pub(crate) struct Actor {
     pub(crate) supervisor: Supervisor,
     /// Who waits for the handler that waits, where that is not a worker.
     pub(crate) waiting_sender: Option<Sender>,
+    /// Whether answers were dropped from the record since the last commit.
+    pub(crate) is_stale: bool,
     /// The time of the turn that runs.
     pub(crate) turn_now: u64,
     /// A message that waits for the start of the worker.
@@ -50,6 +52,7 @@ impl Actor {
             instance: None,
             supervisor,
             waiting_sender: None,
+            is_stale: false,
             turn_now: 0,
             postponed: None,
             resumed: None,
@@ -96,6 +99,9 @@ impl Actor {
         if self.instance.is_none() || self.manager.starved.load(SeqCst) > 0 {
             self.instance = None;
             self.entry.show(WorkerCondition::Asleep, &self.record);
+            if self.is_stale {
+                self.keep_change(|_| ()).await;
+            }
             // A task that began anew would make its calls again.
             let is_bound = self.postponed.is_some() || self.waiting_sender.is_some() || !self.record.calls.is_empty();
             if !is_bound && self.manager.end_entry(&self.entry, &self.record) {
@@ -292,10 +298,10 @@ impl Actor {
         }
     }
 
-    /// Drops answers that their callers have committed. That is kept with the next commit.
+    /// Drops answers that their callers have committed. That is kept with the next commit, or when the task ends.
     fn forget_received(&mut self) {
         for id in self.entry.received.lock().drain(..) {
-            self.record.answers.remove(&id);
+            self.is_stale |= self.record.answers.remove(&id).is_some();
         }
     }
 

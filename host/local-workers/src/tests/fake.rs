@@ -29,6 +29,7 @@ pub(super) struct Fake {
     holding: AtomicBool,
     gone: Notify,
     stopped: Mutex<Vec<String>>,
+    unloaded: AtomicBool,
 }
 
 impl Fake {
@@ -39,8 +40,14 @@ impl Fake {
     }
 
     pub(super) fn source(self: &Arc<Self>) -> ComponentSource {
-        let component = Arc::new(FakeComponent(Arc::clone(self)));
-        ComponentSource::of(move || Some(Arc::clone(&component) as Arc<dyn WorkerComponent>))
+        let (fake, component) = (Arc::clone(self), Arc::new(FakeComponent(Arc::clone(self))));
+        let loaded = move || Arc::clone(&component) as Arc<dyn WorkerComponent>;
+        ComponentSource::of(move || (!fake.unloaded.load(SeqCst)).then(&loaded))
+    }
+
+    /// Whether no component is loaded.
+    pub(super) fn set_unloaded(&self, unloaded: bool) {
+        self.unloaded.store(unloaded, SeqCst);
     }
 
     pub(super) fn set_version(&self, version: u32) {
