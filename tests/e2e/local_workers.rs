@@ -9,6 +9,7 @@ use http::Request;
 use serde_json::json;
 use std::path::Path;
 use std::process::Command;
+use std::sync::LazyLock;
 
 const GRANT: &str = "[capabilities.workers]\n";
 
@@ -74,10 +75,13 @@ export default {
 };
 "#;
 
+/// Built once: a heap belongs to one build of a component, and of two in different folders the names differ.
+static COMPONENT: LazyLock<Vec<u8>> = LazyLock::new(|| component(SOURCE));
+
 /// Serves the component with its workers in a folder.
 fn serve(folder: &Path) -> Server {
     let project = Project::new(&[("elias.toml", GRANT)]);
-    project.write("app.wasm", component(SOURCE));
+    project.write("app.wasm", &*COMPONENT);
     Server::of_project(project, "app.wasm", &["--workers-dir", folder.to_str().expect("UTF-8")])
 }
 

@@ -11,8 +11,7 @@ use std::sync::Arc;
 async fn keys(capability: &impl Capability, component: &ComponentInfo) -> Vec<String> {
     let refused =
         capability.configure(component, Some(&json!({ "no-such-key": 1 }))).await.err().map(|error| error.to_string());
-    let listed =
-        refused.as_deref().and_then(|text| text.split_once("expected one of ")).map_or("", |(_, listed)| listed);
+    let listed = refused.as_deref().and_then(|text| text.split_once("expected ")).map_or("", |(_, listed)| listed);
     listed.split('`').skip(1).step_by(2).map(str::to_owned).collect()
 }
 

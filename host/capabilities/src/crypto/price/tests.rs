@@ -10,7 +10,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 /// By how much the time of a unit may differ from one size to another.
-const FACTOR: f64 = 4.0;
+const FACTOR: f64 = 8.0;
 
 /// CPU time that is enough to be measured: the system brings a thread's up to date every few milliseconds.
 const ENOUGH: Duration = Duration::from_millis(60);
