@@ -5,6 +5,7 @@ use crate::trigger::Reply;
 use elias_host::capability::pricing::Payload;
 use elias_host::capability::wasmtime;
 use elias_host::capability::wasmtime::component::{ComponentType, Lift, Lower};
+use std::fmt;
 
 /// Why a call has no answer.
 #[derive(ComponentType, Lower, Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,6 +57,14 @@ impl Error {
         Self { code, name: "Error".to_owned(), message: message.into() }
     }
 }
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.name, self.message)
+    }
+}
+
+impl std::error::Error for Error {}
 
 impl Payload for Error {
     fn units(&self) -> u64 {

@@ -1,18 +1,19 @@
-//! FTS5, with searches that end: bounds of what is searched for, and a `snippet` of ours.
+//! FTS5, with searches that end: bounds of what is searched for, and `snippet` and `highlight` of ours.
 //!
 //! FTS5 does the work of a row in one call that nothing can end: it makes no steps, and allocates next to nothing.
-//! `NEAR` of a hundred words takes a minute in a text of some megabytes, `bm25` and `highlight` take a time that grows
-//! with the square of the words that are searched for, and a long phrase one that grows with its length. So the text of
-//! a search is bounded before FTS5 reads it. What remains grows with the row, which has a bound too.
+//! `NEAR` of a hundred words takes a minute in a text of some megabytes, `bm25` takes a time that grows with the square
+//! of the words that are searched for, and a long phrase one that grows with its length. So the text of a search is
+//! bounded before FTS5 reads it. What remains grows with the row, which has a bound too.
 //!
 //! What is searched for is seen by a module's `xFilter` alone: it may come from anywhere in a statement. So a
 //! connection has FTS5's own module with that one function replaced. To replace a module drops what belongs to it
 //! (tokenizers, functions, the list of searches), so a second connection, in memory and without tables, has these as
 //! long as the first.
 //!
-//! `snippet` is ours ([`snippet`](super::snippet)) since SQLite's own compares each match in a text with each other.
+//! `snippet` and `highlight` are ours ([`snippet`](super::snippet)): SQLite's own compare each match in a text with each
+//! other, and copy what they have made so far for each of them.
 
-use super::snippet::snippet;
+use super::snippet::{highlight, snippet};
 use super::watch::ConnectionControl;
 use rusqlite::{Connection, Error, Result, ffi};
 use std::ffi::{CStr, c_char, c_int, c_void};
@@ -59,7 +60,9 @@ pub(super) fn define(connection: &Connection, control: &Arc<ConnectionControl>) 
             MODULES.get_or_init(|| Modules { own, bounded: ffi::sqlite3_module { xFilter: Some(filter), ..own } })
         }
     };
-    define_snippet(api, control)?;
+    for (name, function) in [(c"snippet", snippet as Extension), (c"highlight", highlight as Extension)] {
+        define_ours(api, name, function, control)?;
+    }
     for (name, arguments) in LEADING_FUNCTIONS {
         connection.remove_function(*name, *arguments)?;
     }
@@ -77,9 +80,24 @@ fn failed(code: c_int) -> Error {
     Error::SqliteFailure(ffi::Error::new(code), None)
 }
 
-fn define_snippet(api: *mut ffi::fts5_api, control: &Arc<ConnectionControl>) -> Result<()> {
+/// A function for tables of FTS5.
+type Extension = unsafe extern "C" fn(
+    *const ffi::Fts5ExtensionApi,
+    *mut ffi::Fts5Context,
+    *mut ffi::sqlite3_context,
+    c_int,
+    *mut *mut ffi::sqlite3_value,
+);
+
+/// Defines one of ours, whose data is the connection's control.
+fn define_ours(
+    api: *mut ffi::fts5_api,
+    name: &CStr,
+    function: Extension,
+    control: &Arc<ConnectionControl>,
+) -> Result<()> {
     let data = Arc::into_raw(Arc::clone(control)).cast_mut().cast::<c_void>();
-    let created = define_function(api, c"snippet", data, Some(snippet), Some(drop_control));
+    let created = define_function(api, name, data, Some(function), Some(drop_control));
     if created.is_err() {
         // SAFETY: it is what was made above, and FTS5 has not kept it.
         unsafe { drop_control(data) };
@@ -88,7 +106,7 @@ fn define_snippet(api: *mut ffi::fts5_api, control: &Arc<ConnectionControl>) -> 
 }
 
 unsafe extern "C" fn drop_control(data: *mut c_void) {
-    // SAFETY: it is a reference that `define_snippet` gave away, and this is called once.
+    // SAFETY: it is a reference that `define_ours` gave away, and this is called once.
     drop(unsafe { Arc::from_raw(data.cast_const().cast::<ConnectionControl>()) });
 }
 

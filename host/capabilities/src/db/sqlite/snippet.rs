@@ -1,8 +1,9 @@
-//! The function `snippet` of FTS5: the part of a text with the most of what was searched for.
+//! The functions `snippet` and `highlight` of FTS5: the part of a text with the most of what was searched for, and all
+//! of a text with its matches marked.
 //!
-//! The result is that of SQLite's own, which looks at all matches for each of them: of a text of two million words that
-//! all match that is a day's work. Here the window moves on over the matches, which are in their order, so that each is
-//! looked at a few times; and whether to go on is asked on the way.
+//! The results are those of SQLite's own. Its `snippet` looks at all matches for each of them: of a text of two million
+//! words that all match that is a day's work. Here the window moves on over the matches, which are in their order, so
+//! that each is looked at a few times; and whether to go on is asked on the way.
 
 use super::watch::ConnectionControl;
 use rusqlite::ffi;
@@ -19,6 +20,9 @@ const MATCH: i64 = 1;
 const SENTENCE: i64 = 100;
 const TEXT: i64 = 120;
 
+/// Words of a part that is a whole column.
+const TOKENS_ALL: i64 = i64::MAX / 2;
+
 type Result<T> = std::result::Result<T, c_int>;
 
 /// The function, for the interface of FTS5. Its data is the connection's control.
@@ -29,30 +33,72 @@ pub(super) unsafe extern "C" fn snippet(
     count: c_int,
     values: *mut *mut ffi::sqlite3_value,
 ) {
-    if count != 5 {
-        let why = c"wrong number of arguments to function snippet()";
+    // SAFETY: it is FTS5 that calls, with its five arguments, which stay until the call is over.
+    unsafe {
+        answer(api, fts, context, (count == 5, c"wrong number of arguments to function snippet()"), |row, most| {
+            let argument = |at| *values.add(at);
+            row.snippet(&Request {
+                column: ffi::sqlite3_value_int(argument(0)),
+                open: text(argument(1)),
+                close: text(argument(2)),
+                ellipsis: text(argument(3)),
+                tokens: i64::from(ffi::sqlite3_value_int(argument(4))).max(1),
+                most,
+            })
+        });
+    }
+}
+
+/// The function `highlight`, likewise: all of a column. SQLite's own looks at the time nowhere.
+pub(super) unsafe extern "C" fn highlight(
+    api: *const ffi::Fts5ExtensionApi,
+    fts: *mut ffi::Fts5Context,
+    context: *mut ffi::sqlite3_context,
+    count: c_int,
+    values: *mut *mut ffi::sqlite3_value,
+) {
+    // SAFETY: as in `snippet`, with three arguments.
+    unsafe {
+        answer(api, fts, context, (count == 3, c"wrong number of arguments to function highlight()"), |row, most| {
+            let argument = |at| *values.add(at);
+            row.highlighted(&Request {
+                column: ffi::sqlite3_value_int(argument(0)),
+                open: text(argument(1)),
+                close: text(argument(2)),
+                ellipsis: &[],
+                tokens: TOKENS_ALL,
+                most,
+            })
+        });
+    }
+}
+
+/// Answers a call with what `make` makes of the row and of the bytes that a value may have; with the error if the
+/// arguments are not right.
+///
+/// # Safety
+/// FTS5 gives its interface and a cursor on a row, whose data is that of [`snippet`].
+unsafe fn answer(
+    api: *const ffi::Fts5ExtensionApi,
+    fts: *mut ffi::Fts5Context,
+    context: *mut ffi::sqlite3_context,
+    (is_right, wrong): (bool, &CStr),
+    make: impl FnOnce(&Row<'_>, usize) -> Result<Option<Vec<u8>>>,
+) {
+    if !is_right {
         // SAFETY: the context is SQLite's own, which copies the text.
-        unsafe { ffi::sqlite3_result_error(context, why.as_ptr(), -1) };
+        unsafe { ffi::sqlite3_result_error(context, wrong.as_ptr(), -1) };
         return;
     }
-    // SAFETY: FTS5 gives its interface and a cursor on a row, and the five arguments, which stay until the call is
-    // over. The data is what the function was defined with: a reference that the definition holds.
+    // SAFETY: by the caller's word. The data is what the function was defined with: a reference that the definition
+    // holds.
     let made = unsafe {
         let Some(control) = (*api).xUserData.and_then(|data| data(fts).cast::<ConnectionControl>().as_ref()) else {
             ffi::sqlite3_result_error_code(context, ffi::SQLITE_MISUSE);
             return;
         };
         let limit = ffi::sqlite3_limit(ffi::sqlite3_context_db_handle(context), ffi::SQLITE_LIMIT_LENGTH, -1);
-        let row = Row { api: &*api, fts, control };
-        let argument = |at| *values.add(at);
-        row.snippet(&Request {
-            column: ffi::sqlite3_value_int(argument(0)),
-            open: text(argument(1)),
-            close: text(argument(2)),
-            ellipsis: text(argument(3)),
-            tokens: i64::from(ffi::sqlite3_value_int(argument(4))).max(1),
-            most: usize::try_from(limit).unwrap_or(0),
-        })
+        make(&Row { api: &*api, fts, control }, usize::try_from(limit).unwrap_or(0))
     };
     // SAFETY: the context is SQLite's own, which copies the text.
     unsafe {
@@ -195,6 +241,16 @@ impl Row<'_> {
             self.find_best(column, request.tokens, phrases, &mut best)?;
         }
         self.column(best.column)?.map(|text| self.highlight(request, &best, text)).transpose()
+    }
+
+    /// A column with its matches marked; empty if there is no such column.
+    fn highlighted(&self, request: &Request<'_>) -> Result<Option<Vec<u8>>> {
+        let text = match self.column(request.column) {
+            Err(ffi::SQLITE_RANGE) => return Ok(Some(Vec::new())),
+            text => text?,
+        };
+        let whole = Best { score: 0, column: request.column, start: 0, words: 0 };
+        text.map(|text| self.highlight(request, &whole, text)).transpose()
     }
 
     /// Where sentences begin in a text: the numbers of their first words.

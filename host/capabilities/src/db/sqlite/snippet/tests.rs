@@ -57,6 +57,10 @@ fn it_is_that_of_sqlite() {
                 let sql = format!("SELECT snippet(t, {column}, '<', '>', '...', {tokens}) FROM t('{search}')");
                 assert_eq!(rows(&ours.connection, &sql), rows(&own, &sql), "{options} {sql}");
             }
+            for column in -1..3 {
+                let sql = format!("SELECT highlight(t, {column}, '<', '>') FROM t('{search}')");
+                assert_eq!(rows(&ours.connection, &sql), rows(&own, &sql), "{options} {sql}");
+            }
         }
         ours.connection.execute_batch("DROP TABLE t").unwrap();
         own.execute_batch("DROP TABLE t").unwrap();
@@ -81,6 +85,9 @@ fn it_is_linear_and_bounded() {
             row.get::<_, String>(0)
         });
     assert_eq!(long.unwrap_err().sqlite_error_code(), Some(rusqlite::ErrorCode::TooBig));
+    let whole = connection
+        .query_row("SELECT highlight(t, 0, printf('%.1000c', 'x'), '') FROM t('a')", [], |row| row.get::<_, String>(0));
+    assert_eq!(whole.unwrap_err().sqlite_error_code(), Some(rusqlite::ErrorCode::TooBig));
     let few = connection
         .prepare("SELECT snippet(t, 0, '') FROM t('a')")
         .and_then(|mut statement| statement.query_row([], |row| row.get::<_, Option<String>>(0)));
