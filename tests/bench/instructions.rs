@@ -10,6 +10,7 @@ use crate::bare::Bare;
 use crate::http_load::{build, hello};
 use crate::in_process::fetch;
 use crate::report::Report;
+use elias_capabilities::{Config, Log};
 use elias_host::capability::pricing::{Price, SAMPLED_ONE_IN, size};
 use elias_host::capability::{Capability, ComponentInfo, ConfigureError, HostLinker, InstanceInfo, InstanceState};
 use elias_host::engine::{Allocation, wasmtime_config};
@@ -179,7 +180,8 @@ fn mark() {
 /// A host for few instances: the emulator keeps a table of all address space that is reserved.
 fn host(folder: &Path) -> Host {
     let host = Host::builder().instances(4).cores(1).cache_dir(folder.join("cache")).capability(Length);
-    host.build().expect("a host")
+    // As `elias serve` has them.
+    host.capability(Config).capability(Log).build().expect("a host")
 }
 
 fn measured_calls(host: &Host) -> u64 {
