@@ -66,7 +66,7 @@ function missingTests(texts) {
   const functions = execFileSync("git", grep, { cwd: root, encoding: "utf8", maxBuffer: 1 << 26 });
   const names = new Set(functions.split("\n").map((line) => line.slice("fn ".length)));
   const missing = spans.filter(({ code }) => !names.has(code));
-  return missing.map(({ line, code }) => `${NAMES_TESTS}:${line}: ${code}: there is no such test`);
+  return missing.map(({ line, code }) => `${NAMES_TESTS}:${line}: ${code}: this test does not exist`);
 }
 
 /** What is wrong with the links and paths of all pages, a line each. */

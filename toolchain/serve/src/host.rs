@@ -46,8 +46,8 @@ pub(crate) fn instances(settings: &Settings) -> u32 {
     settings.instances.unwrap_or(settings.limits.concurrent_executions).saturating_add(INSTANCES_SPARE)
 }
 
-/// A host to be, with all capabilities but those of triggers and workers. `outbox` hands over what components write into the
-/// outboxes of their databases.
+/// The builder of a host with all capabilities but those of triggers and workers. `outbox` hands over what components
+/// write into the outboxes of their databases.
 pub(crate) fn builder(settings: &Settings, data_dir: PathBuf, outbox: Arc<dyn OutboxRelay>) -> HostBuilder {
     Host::builder()
         .limits(settings.limits.clone())
