@@ -29,6 +29,10 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
 const PRAGMAS: &str =
     "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 10000;";
 
+/// A server compiles statements that it expects to cost much, which takes longer than any of ours. It expects that of
+/// all that are planned without the choices that [`Store::queue_write`] takes away.
+const SETTINGS: &str = "SET jit = off";
+
 /// The state that all handles of a store share beside its pool.
 pub(super) struct Shared {
     /// The file, if it is SQLite.
@@ -146,18 +150,14 @@ fn pool(dialect: Dialect, shared: &Shared) -> Result<AnyPool> {
 /// Makes a new connection ready. A server may have been exchanged for another since the last one: `identity` is what it
 /// must have.
 async fn set_up(dialect: Dialect, connection: &mut AnyConnection, identity: Option<&str>) -> sqlx::Result<()> {
-    match (dialect, identity) {
-        (Dialect::Sqlite, _) => {
-            connection.execute(PRAGMAS).await?;
-        }
-        (Dialect::Postgres, None) => {}
-        (Dialect::Postgres, Some(identity)) => {
-            let row = sqlx::query("SELECT id FROM store_identity").fetch_one(connection).await?;
-            let found: String = row.try_get("id")?;
-            if found != identity {
-                let message = format!("it is the store {found}, and this host serves from the store {identity}");
-                return Err(sqlx::Error::Configuration(message.into()));
-            }
+    let settings = if dialect == Dialect::Sqlite { PRAGMAS } else { SETTINGS };
+    connection.execute(settings).await?;
+    if let (Dialect::Postgres, Some(identity)) = (dialect, identity) {
+        let row = sqlx::query("SELECT id FROM store_identity").fetch_one(connection).await?;
+        let found: String = row.try_get("id")?;
+        if found != identity {
+            let message = format!("it is the store {found}, and this host serves from the store {identity}");
+            return Err(sqlx::Error::Configuration(message.into()));
         }
     }
     Ok(())
