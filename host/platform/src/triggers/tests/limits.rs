@@ -1,6 +1,7 @@
 //! Limits that hosts of one store keep together.
 
 use super::*;
+use std::collections::HashMap;
 
 /// Of each concurrency key: how many runs there are now, and the most that there were at a time.
 type RunsByKey = Arc<Mutex<HashMap<String, (u32, u32)>>>;
