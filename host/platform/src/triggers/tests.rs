@@ -141,6 +141,16 @@ fn returns() -> Handler {
     Box::new(|_| async { AttemptResult::Returned("null".to_owned()) }.boxed())
 }
 
+fn runs_until_cancelled() -> Handler {
+    Box::new(|mut run| {
+        async move {
+            drop(run.cancelled.wait_for(|is_cancelled| *is_cancelled).await);
+            AttemptResult::Cancelled
+        }
+        .boxed()
+    })
+}
+
 /// A store with a tenant whose service `shop` has these triggers.
 async fn bench(triggers: Value, handler: Handler) -> Bench {
     let folder = tempfile::tempdir().expect("a folder");
@@ -395,14 +405,7 @@ async fn a_job_that_ends_its_hosts_is_dead_when_its_attempts_are_used_up() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_running_job_is_cancelled_and_a_host_that_ends_gives_its_own_back() {
-    let handler: Handler = Box::new(|mut run| {
-        async move {
-            drop(run.cancelled.wait_for(|is_cancelled| *is_cancelled).await);
-            AttemptResult::Cancelled
-        }
-        .boxed()
-    });
-    let bench = bench(json!({}), handler).await;
+    let bench = bench(json!({}), runs_until_cancelled()).await;
     let runner = bench.runner("one");
     runner.start();
     let id = enqueue(&runner, "long", &json!({})).await;
@@ -416,6 +419,32 @@ async fn a_running_job_is_cancelled_and_a_host_that_ends_gives_its_own_back() {
     let id = enqueue(&runner, "long", &json!({})).await;
     until("another runs", async || bench.ran().len() == 2).await;
     runner.stop().await;
+    let ready = bench.jobs(JobState::Ready).await.remove(0);
+    assert_eq!((ready.id, ready.attempt), (id, 0), "its attempt does not count");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_ends_gives_back_what_it_was_about_to_claim() {
+    let bench = bench(json!({}), runs_until_cancelled()).await;
+    let runner = bench.runner("one");
+    runner.start();
+    // What a round does, with the end of the host between the claim and the start of its job.
+    let claiming = runner.claiming.lock().await;
+    let id = enqueue(&runner, "late", &json!({})).await;
+    let mut scope = bench.store.queue_write().await.expect("a scope");
+    let ready = scope.ready_queues().await.expect("a list").remove(0);
+    let shares = [ClaimShare { tenant: ready.tenant, queue: ready.queue, most: 1, key_concurrency: None }];
+    let job = scope.claim_jobs("one", 30_000, &shares).await.expect("claimed").remove(0);
+    scope.commit().await.expect("committed");
+    let stopped = {
+        let runner = Arc::clone(&runner);
+        tokio::spawn(async move { runner.stop().await })
+    };
+    until("the host ends", async || runner.is_stopping()).await;
+    runner.begin(job);
+    drop(claiming);
+    stopped.await.expect("no panic");
+    until("it is given back", async || !bench.jobs(JobState::Ready).await.is_empty()).await;
     let ready = bench.jobs(JobState::Ready).await.remove(0);
     assert_eq!((ready.id, ready.attempt), (id, 0), "its attempt does not count");
 }
