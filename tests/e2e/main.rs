@@ -5,6 +5,7 @@ mod attacks_host_calls;
 mod attacks_web_apis;
 mod bad_input;
 mod building;
+mod building_variants;
 mod capability_cache;
 mod capability_config;
 mod capability_db;

@@ -26,7 +26,7 @@ const HOLD_FIRST: Duration = Duration::from_millis(500);
 const HOLD_MAX: Duration = Duration::from_secs(60);
 /// Jobs of a queue that is nobody's which are ended at a time.
 const ORPHANS_MAX: u32 = 500;
-/// Queues that are left alone at a time.
+/// Queues that are noted as left alone, beyond which those are forgotten whose time is over.
 const HELD_MAX: usize = 10_000;
 
 /// A job that has run, to be told to the store.
@@ -50,6 +50,7 @@ pub(super) struct Hold {
 /// On a store with one writer: tells it which jobs have ended and claims others for the slots that are free, in one
 /// transaction. Says whether it claimed any: there may be more.
 pub(super) async fn round(runner: &Arc<Runner>) -> Result<bool> {
+    let _claiming = runner.claiming.lock().await;
     let ended: Vec<Ended> = runner.ended.lock().clone();
     let slots = runner.free_slots(&ended);
     if ended.is_empty() && runner.plan(&mut runner.store.host_read().await?, &slots).await?.is_none() {
@@ -84,6 +85,7 @@ pub(super) async fn finish_round(runner: &Arc<Runner>) -> Result<bool> {
 /// On a store with several writers: claims jobs for the slots that are free. Says whether it claimed any: there may be
 /// more.
 pub(super) async fn claim_round(runner: &Arc<Runner>) -> Result<bool> {
+    let _claiming = runner.claiming.lock().await;
     let slots = runner.free_slots(&[]);
     if slots.free == 0 || runner.is_stopping() {
         return Ok(false);
@@ -201,6 +203,18 @@ pub(super) async fn end_orphans(runner: &Runner) -> Result<()> {
     Ok(())
 }
 
+/// How long a queue is left alone whose jobs could not be run so many times in a row.
+fn hold_time(times: u32) -> Duration {
+    HOLD_FIRST.saturating_mul(1 << times.saturating_sub(1).min(7)).min(HOLD_MAX)
+}
+
+/// Makes room for another hold, if there are many.
+fn forget_ended_holds(held: &mut HashMap<QueueKey, Hold>, now: Instant) {
+    if held.len() >= HELD_MAX {
+        held.retain(|_, hold| hold.until > now);
+    }
+}
+
 impl Runner {
     /// Plans which jobs are claimed for these slots, as the store is at the moment; none if there are none.
     async fn plan(&self, scope: &mut HostScope, slots: &Slots) -> Result<Option<Plan>> {
@@ -267,14 +281,15 @@ impl Runner {
 
     /// Leaves queues alone whose rates are used up.
     fn hold(&self, waits: Vec<(QueueKey, Duration)>) {
-        let mut held = self.held.lock();
+        let (mut held, now) = (self.held.lock(), Instant::now());
         for (queue, wait) in waits {
-            held.insert(queue, Hold { until: Instant::now() + wait, times: 0 });
+            forget_ended_holds(&mut held, now);
+            held.insert(queue, Hold { until: now + wait, times: 0 });
         }
     }
 
     /// Starts a job that was claimed.
-    fn begin(self: &Arc<Self>, job: ClaimedJob) {
+    pub(super) fn begin(self: &Arc<Self>, job: ClaimedJob) {
         let (cancel, cancelled) = watch::channel(false);
         self.running.lock().insert(job.lease.clone(), RunningJob { cancel, is_released: false });
         let clock = RunClock::new(job.lease_until.saturating_sub_unsigned(LEASE_MS));
@@ -327,14 +342,12 @@ impl Runner {
             Verdict::NotRun { reason } => {
                 let mut held = self.held.lock(); // the map is whole after every operation
                 let now = Instant::now();
-                if held.len() >= HELD_MAX {
-                    held.retain(|_, hold| hold.until > now);
-                }
+                forget_ended_holds(&mut held, now);
                 let known = held.get(&key).copied();
                 // Several jobs of a queue that come back together count once.
                 if known.is_none_or(|hold| hold.until <= now) {
                     let times = known.map_or(1, |hold| hold.times.saturating_add(1));
-                    let wait = HOLD_FIRST.saturating_mul(1 << times.min(8)).min(HOLD_MAX);
+                    let wait = hold_time(times);
                     tracing::info!(queue = %job.queue, tenant = %key.0, %reason, ?wait, "jobs cannot be run now");
                     held.insert(key, Hold { until: now + wait, times });
                 }
@@ -389,5 +402,34 @@ impl Runner {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use elias_api::QueueId;
+    use elias_names::Environment;
+
+    #[test]
+    fn a_queue_is_left_alone_twice_as_long_each_time() {
+        let seconds = [1, 2, 3, 7, 8, 9, u32::MAX].map(|times| hold_time(times).as_secs_f64());
+        assert_eq!(seconds, [0.5, 1.0, 2.0, 32.0, 60.0, 60.0, 60.0]);
+    }
+
+    #[test]
+    fn holds_that_are_over_are_forgotten_when_there_are_many() {
+        let (now, component) = (Instant::now(), "shop".parse().expect("a name"));
+        let any =
+            QueueId { component, environment: Environment::Production, trigger: JobTrigger::Job, name: String::new() };
+        let tenant: TenantId = "acme".parse().expect("a name");
+        let key = |number: usize| (tenant.clone(), QueueId { name: number.to_string(), ..any.clone() });
+        let over = Hold { until: now, times: 1 };
+        let mut held: HashMap<QueueKey, Hold> = (1..HELD_MAX).map(|number| (key(number), over)).collect();
+        forget_ended_holds(&mut held, now);
+        assert_eq!(held.len(), HELD_MAX - 1, "there is room");
+        held.insert(key(0), Hold { until: now + HOLD_FIRST, ..over });
+        forget_ended_holds(&mut held, now);
+        assert_eq!(held.into_keys().collect::<Vec<_>>(), [key(0)]);
     }
 }

@@ -61,6 +61,8 @@ pub(crate) struct Runner {
     /// Something may be due earlier than was known.
     pub(super) due_changed: Arc<Notify>,
     pub(super) is_stopping: AtomicBool,
+    /// Held while jobs are claimed, from the look at `is_stopping` until they run.
+    pub(super) claiming: tokio::sync::Mutex<()>,
     pub(super) steps: Batch<NewStep, bool>,
     jobs: Batch<JobWrite, EnqueueOutcome>,
     events: Batch<EventWrite, PublishedEvent>,
@@ -117,6 +119,7 @@ impl Runner {
             events_changed: Notify::new(),
             due_changed: Arc::default(),
             is_stopping: AtomicBool::new(false),
+            claiming: tokio::sync::Mutex::default(),
         })
     }
 
@@ -211,11 +214,11 @@ impl Runner {
     /// waited for: other hosts get the jobs when the leases end.
     pub(crate) async fn stop(self: &Arc<Self>) {
         self.is_stopping.store(true, Ordering::Relaxed);
-        for job in self.running.lock().values_mut() {
-            job.is_released = true;
-            job.cancel.send_replace(true);
-        }
+        self.release_running();
         let given_back = async {
+            // A claim that is under way may yet start jobs; the next one claims nothing.
+            drop(self.claiming.lock().await);
+            self.release_running();
             while !self.running.lock().is_empty() {
                 self.job_ended();
                 tokio::time::sleep(Duration::from_millis(20)).await;
@@ -223,6 +226,14 @@ impl Runner {
         };
         if tokio::time::timeout(STOP_MAX, given_back).await.is_err() {
             tracing::warn!("some jobs could not be given back; other hosts run them when their leases end");
+        }
+    }
+
+    /// Ends what runs, to be given back.
+    fn release_running(&self) {
+        for job in self.running.lock().values_mut() {
+            job.is_released = true;
+            job.cancel.send_replace(true);
         }
     }
 

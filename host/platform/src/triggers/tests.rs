@@ -2,8 +2,11 @@
 
 mod bad_input;
 mod batches;
+mod events;
+mod hosts;
 mod limits;
 mod outbox;
+mod postgres;
 mod records;
 mod schedules;
 mod shares;
@@ -20,16 +23,16 @@ use elias_capabilities::jobs::{ErrorCode, JobQueue, NewJob, StartTime};
 use elias_capabilities::outbox::DrainOutcome;
 use elias_capabilities::trigger::{Cause, Origin};
 use elias_names::{Environment, ServiceId, TenantId};
-use elias_store::{AllowedServices, ClaimShare, JobStart, NewEvent, Store, now_ms};
+use elias_store::{AllowedServices, JobStart, NewEvent, Store, now_ms};
 use elias_triggers::config::TriggersConfig;
 use elias_triggers::queue::AttemptResult;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 /// How long something may take that has to happen.
@@ -140,10 +143,42 @@ fn returns() -> Handler {
     Box::new(|_| async { AttemptResult::Returned("null".to_owned()) }.boxed())
 }
 
+fn runs_until_cancelled() -> Handler {
+    Box::new(|mut run| {
+        async move {
+            drop(run.cancelled.wait_for(|is_cancelled| *is_cancelled).await);
+            AttemptResult::Cancelled
+        }
+        .boxed()
+    })
+}
+
+/// A handler that takes some time, and the most of its runs that there were at a time.
+fn counts_runs() -> (Handler, Arc<AtomicU32>) {
+    let (active, most) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
+    let seen = Arc::clone(&most);
+    let handler: Handler = Box::new(move |_| {
+        let (active, seen) = (Arc::clone(&active), Arc::clone(&seen));
+        async move {
+            seen.fetch_max(active.fetch_add(1, Ordering::Relaxed) + 1, Ordering::Relaxed);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            active.fetch_sub(1, Ordering::Relaxed);
+            AttemptResult::Returned("null".to_owned())
+        }
+        .boxed()
+    });
+    (handler, most)
+}
+
 /// A store with a tenant whose service `shop` has these triggers.
 async fn bench(triggers: Value, handler: Handler) -> Bench {
     let folder = tempfile::tempdir().expect("a folder");
     let store = Store::open(folder.path(), None).expect("it opens");
+    bench_on(store, folder, triggers, handler).await
+}
+
+/// The same on this store, whose data directory is `folder`.
+async fn bench_on(store: Store, folder: tempfile::TempDir, triggers: Value, handler: Handler) -> Bench {
     let mut scope = store.write(&shop().tenant).await.expect("a scope");
     scope.create_tenant(&TenantSettings::default(), &Actor::host()).await.expect("made");
     scope.commit().await.expect("committed");
@@ -308,22 +343,7 @@ async fn a_job_that_is_rejected_or_asks_for_another_time_gets_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_more_jobs_run_at_a_time_than_their_kind_allows() {
-    let active = Arc::new(Mutex::new((0_u32, 0_u32)));
-    let seen = Arc::clone(&active);
-    let handler: Handler = Box::new(move |_| {
-        let active = Arc::clone(&seen);
-        async move {
-            {
-                let mut now = active.lock();
-                now.0 += 1;
-                now.1 = now.1.max(now.0);
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-            active.lock().0 -= 1;
-            AttemptResult::Returned("null".to_owned())
-        }
-        .boxed()
-    });
+    let (handler, most) = counts_runs();
     let bench = bench(json!({ "jobs": { "slow": { "concurrency": 3 } } }), handler).await;
     let runner = bench.runner("one");
     runner.start();
@@ -331,7 +351,7 @@ async fn no_more_jobs_run_at_a_time_than_their_kind_allows() {
         enqueue(&runner, "slow", &json!(number)).await;
     }
     until("all are done", async || bench.unfinished().await == 0).await;
-    let most = active.lock().1;
+    let most = most.load(Ordering::Relaxed);
     assert!((1..=3).contains(&most), "{most}");
 }
 
@@ -350,125 +370,14 @@ async fn jobs_of_a_service_that_cannot_run_wait_and_lose_no_attempt() {
     let bench = bench(json!({}), handler).await;
     bench.services.is_stopped.store(true, Ordering::Relaxed);
     let runner = bench.runner("one");
-    runner.start();
     enqueue(&runner, "wait", &json!({})).await;
-    tokio::time::sleep(Duration::from_millis(600)).await;
-    assert!(bench.ran().is_empty(), "a service that was stopped runs nothing");
+    assert!(!super::queue::round(&runner).await.expect("it looks"), "a service that was stopped runs nothing");
     bench.services.is_stopped.store(false, Ordering::Relaxed);
+    runner.start();
     until("it was tried", async || !bench.ran().is_empty()).await;
     open.store(false, Ordering::Relaxed);
     until("it is done", async || bench.unfinished().await == 0).await;
     assert_eq!(bench.jobs(JobState::Done).await[0].attempt, 1);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn the_jobs_of_a_host_that_died_are_run_by_another() {
-    let bench = bench(json!({}), returns()).await;
-    let runner = bench.runner("one");
-    let id = enqueue(&runner, "orphan", &json!({})).await;
-    let mut scope = bench.store.queue_write().await.expect("a scope");
-    let ready = scope.ready_queues().await.expect("a list").remove(0);
-    let shares = [ClaimShare { tenant: ready.tenant, queue: ready.queue, most: 1, key_concurrency: None }];
-    let claimed = scope.claim_jobs("dead-host", 1, &shares).await.expect("claimed");
-    scope.commit().await.expect("committed");
-    assert_eq!(claimed.len(), 1);
-    runner.start();
-    until("it is done", async || bench.unfinished().await == 0).await;
-    assert_eq!(bench.ran().into_iter().map(|(job, attempt, _)| (job, attempt)).collect::<Vec<_>>(), [(id, 2)]);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_job_that_ends_its_hosts_is_dead_when_its_attempts_are_used_up() {
-    let bench = bench(json!({ "jobs": { "once": { "retry": { "attempts": 1 } } } }), returns()).await;
-    let runner = bench.runner("one");
-    enqueue(&runner, "once", &json!({})).await;
-    let mut scope = bench.store.queue_write().await.expect("a scope");
-    let ready = scope.ready_queues().await.expect("a list").remove(0);
-    let shares = [ClaimShare { tenant: ready.tenant, queue: ready.queue, most: 1, key_concurrency: None }];
-    scope.claim_jobs("dead-host", 1, &shares).await.expect("claimed");
-    scope.commit().await.expect("committed");
-    runner.start();
-    until("it is dead", async || bench.jobs(JobState::Dead).await.len() == 1).await;
-    assert!(bench.ran().is_empty());
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_running_job_is_cancelled_and_a_host_that_ends_gives_its_own_back() {
-    let handler: Handler = Box::new(|mut run| {
-        async move {
-            drop(run.cancelled.wait_for(|is_cancelled| *is_cancelled).await);
-            AttemptResult::Cancelled
-        }
-        .boxed()
-    });
-    let bench = bench(json!({}), handler).await;
-    let runner = bench.runner("one");
-    runner.start();
-    let id = enqueue(&runner, "long", &json!({})).await;
-    until("it runs", async || bench.ran().len() == 1).await;
-    let mut scope = bench.store.write(&shop().tenant).await.expect("a scope");
-    scope.cancel_job(&id, "by hand", 60_000).await.expect("it is there");
-    scope.commit().await.expect("committed");
-    runner.cancel(&shop().tenant, &id);
-    until("it is cancelled", async || bench.jobs(JobState::Cancelled).await.len() == 1).await;
-
-    let id = enqueue(&runner, "long", &json!({})).await;
-    until("another runs", async || bench.ran().len() == 2).await;
-    runner.stop().await;
-    let ready = bench.jobs(JobState::Ready).await.remove(0);
-    assert_eq!((ready.id, ready.attempt), (id, 0), "its attempt does not count");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn events_come_in_order_by_subject_and_each_once_with_two_hosts() {
-    const EVENTS: u32 = 60;
-    let active = Arc::new(Mutex::new(HashSet::new()));
-    let seen = Arc::clone(&active);
-    let handler: Handler = Box::new(move |run| {
-        let (active, subject) = (Arc::clone(&seen), attribute(&run.message, "subject"));
-        async move {
-            assert!(active.lock().insert(subject.clone()), "two of {subject} at a time");
-            tokio::time::sleep(Duration::from_millis(3)).await;
-            active.lock().remove(&subject);
-            AttemptResult::Returned("null".to_owned())
-        }
-        .boxed()
-    });
-    let bench = bench(json!({ "event": [{ "type": "order.*", "order": "subject" }] }), handler).await;
-    bench.register().await;
-    let (one, other) = (bench.runner("one"), bench.runner("other"));
-    one.start();
-    other.start();
-    let tenant: TenantId = shop().tenant;
-    for number in 0..EVENTS {
-        let event = event("order.paid", &format!("s{}", number % 3), number);
-        one.publish(&tenant, event, None).await.expect("published");
-    }
-    one.publish(&tenant, event("user.created", "s0", 999), None).await.expect("published");
-    until("all were delivered", async || bench.ran().len() >= EVENTS as usize && bench.unfinished().await == 0).await;
-    assert!(bench.jobs(JobState::Dead).await.is_empty());
-    let mut order: HashMap<String, Vec<String>> = HashMap::new();
-    for (_, _, message) in bench.ran() {
-        order.entry(attribute(&message, "subject")).or_default().push(attribute(&message, "id"));
-    }
-    for number in 0..3 {
-        let wanted: Vec<_> = (0..EVENTS).filter(|one| one % 3 == number).map(|one| format!("{one:04}")).collect();
-        assert_eq!(order[&format!("s{number}")], wanted);
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_event_that_cannot_be_transformed_is_a_dead_letter() {
-    let subscription = json!({ "type": "order.paid", "name": "bills", "transform": ".data.number.none" });
-    let bench = bench(json!({ "event": [subscription] }), returns()).await;
-    bench.register().await;
-    let runner = bench.runner("one");
-    runner.start();
-    runner.publish(&shop().tenant, event("order.paid", "s", 1), None).await.expect("published");
-    until("it is a dead letter", async || bench.jobs(JobState::Dead).await.len() == 1).await;
-    let dead = bench.jobs(JobState::Dead).await.remove(0);
-    assert!(dead.queue.name == "bills" && dead.error.is_some_and(|error| error.starts_with("invalid: ")));
-    assert!(bench.ran().is_empty());
 }
 
 fn origin(hops: u32) -> Arc<Origin> {

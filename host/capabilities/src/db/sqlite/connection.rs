@@ -236,7 +236,6 @@ impl Session {
             (Limit::SQLITE_LIMIT_COLUMN, COLUMNS),
             (Limit::SQLITE_LIMIT_FUNCTION_ARG, ARGUMENTS),
             (Limit::SQLITE_LIMIT_VDBE_OP, INSTRUCTIONS),
-            (Limit::SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 1_000),
             (Limit::SQLITE_LIMIT_TRIGGER_DEPTH, 100),
             (Limit::SQLITE_LIMIT_WORKER_THREADS, 0),
         ] {

@@ -220,8 +220,9 @@ unsafe fn text<'a>(value: *mut ffi::sqlite3_value) -> &'a [u8] {
         if ![ffi::SQLITE_TEXT, ffi::SQLITE_BLOB].contains(&ffi::sqlite3_value_type(value)) {
             return &[];
         }
-        let start = ffi::sqlite3_value_blob(value).cast::<u8>();
+        // First the length: to ask for it converts a text of another encoding, whose bytes are elsewhere then.
         let length = usize::try_from(ffi::sqlite3_value_bytes(value)).unwrap_or(0);
+        let start = ffi::sqlite3_value_blob(value).cast::<u8>();
         if start.is_null() { &[] } else { std::slice::from_raw_parts(start, length) }
     }
 }

@@ -5,10 +5,15 @@
 //! words that all match that is a day's work. Here the window moves on over the matches, which are in their order, so
 //! that each is looked at a few times; and whether to go on is asked on the way.
 
+mod buffer;
+mod window;
+
 use super::watch::ConnectionControl;
+use buffer::HighlightBuffer;
 use rusqlite::ffi;
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::ptr;
+use window::{Matches, Window};
 
 /// Matches, or words, between two looks at whether to go on.
 const LOOK: usize = 4096;
@@ -243,7 +248,7 @@ impl Row<'_> {
         self.column(best.column)?.map(|text| self.highlight(request, &best, text)).transpose()
     }
 
-    /// A column with its matches marked; empty if there is no such column.
+    /// A column with its matches marked; empty if the column does not exist.
     fn highlighted(&self, request: &Request<'_>) -> Result<Option<Vec<u8>>> {
         let text = match self.column(request.column) {
             Err(ffi::SQLITE_RANGE) => return Ok(Some(Vec::new())),
@@ -326,8 +331,8 @@ impl Row<'_> {
     fn highlight(&self, request: &Request<'_>, best: &Best, text: &[u8]) -> Result<Vec<u8>> {
         let words = if best.words == 0 { self.words(best.column)? } else { best.words };
         let (start, last) = (best.start, best.start + request.tokens - 1);
-        let mut made = Highlighted { text: Vec::new(), most: request.most, source: text, copied: 0 };
-        let mut matches = Matches { row: self, column: best.column, next: 0, count: self.instance_count()? };
+        let mut made = HighlightBuffer::new(text, request.most);
+        let mut matches = Matches::new(self, best.column, self.instance_count()?);
         let mut found = matches.next()?;
         if start > 0 {
             made.append(request.ellipsis)?;
@@ -345,9 +350,9 @@ impl Row<'_> {
                 return Ok(false);
             }
             if start > 0 && position == start {
-                made.copied = begin;
+                made.skip_to(begin);
             }
-            if is_open && found.is_none_or(|(first, _)| position <= first) && begin > made.copied {
+            if is_open && found.is_none_or(|(first, _)| position <= first) && begin > made.copied() {
                 made.append(request.close)?;
                 is_open = false;
             }
@@ -384,7 +389,7 @@ impl Row<'_> {
         } else {
             made.append(request.ellipsis)?;
         }
-        Ok(made.text)
+        Ok(made.into_text())
     }
 }
 
@@ -415,113 +420,6 @@ unsafe extern "C" fn token<F: FnMut(usize, usize) -> Result<bool>>(
         Ok(true) => ffi::SQLITE_OK,
         Ok(false) => ffi::SQLITE_DONE,
         Err(code) => code,
-    }
-}
-
-/// The matches of a column that begin in a part of so many words. It only moves on.
-struct Window {
-    /// The first match that is in it, and the first behind it.
-    first: usize,
-    end: usize,
-    /// How many there are of each phrase, and of how many phrases there are some.
-    counts: Vec<u32>,
-    phrases: i64,
-}
-
-impl Window {
-    fn new(first: usize, phrases: usize) -> Self {
-        Self { first, end: first, counts: vec![0; phrases], phrases: 0 }
-    }
-
-    fn move_to(&mut self, row: &Row<'_>, column: c_int, start: i64, tokens: i64, count: usize) -> Result<()> {
-        while self.end < count {
-            row.go_on(self.end)?;
-            let instance = row.instance(self.end)?;
-            if instance.column != column || instance.offset >= start + tokens {
-                break;
-            }
-            self.end += 1;
-            if let Some(count) = self.counts.get_mut(instance.phrase) {
-                *count += 1;
-                self.phrases += i64::from(*count == 1);
-            }
-        }
-        while self.first < self.end {
-            row.go_on(self.first)?;
-            let instance = row.instance(self.first)?;
-            if instance.offset >= start {
-                break;
-            }
-            self.first += 1;
-            if let Some(count) = self.counts.get_mut(instance.phrase) {
-                *count -= 1;
-                self.phrases -= i64::from(*count == 0);
-            }
-        }
-        Ok(())
-    }
-
-    fn score(&self) -> i64 {
-        let matches = i64::try_from(self.end - self.first).unwrap_or(i64::MAX / 2);
-        self.phrases * PHRASE + (matches - self.phrases) * MATCH
-    }
-
-    /// Where the first begins and the last ends.
-    fn matches(&self, row: &Row<'_>) -> Result<(i64, i64)> {
-        Ok((row.instance(self.first)?.offset, row.instance(self.end.saturating_sub(1))?.end))
-    }
-}
-
-/// The matches of a column, those that overlap as one: their first and last words.
-struct Matches<'a> {
-    row: &'a Row<'a>,
-    column: c_int,
-    next: usize,
-    count: usize,
-}
-
-impl Matches<'_> {
-    fn next(&mut self) -> Result<Option<(i64, i64)>> {
-        let mut found: Option<(i64, i64)> = None;
-        while self.next < self.count {
-            self.row.go_on(self.next)?;
-            let instance = self.row.instance(self.next)?;
-            if instance.column == self.column {
-                found = match found {
-                    None => Some((instance.offset, instance.end - 1)),
-                    Some((begin, end)) if instance.offset <= end => Some((begin, end.max(instance.end - 1))),
-                    Some(_) => break,
-                };
-            }
-            self.next += 1;
-        }
-        Ok(found)
-    }
-}
-
-/// A text that is made of parts of another.
-struct Highlighted<'a> {
-    text: Vec<u8>,
-    most: usize,
-    source: &'a [u8],
-    /// How far the other was copied.
-    copied: usize,
-}
-
-impl Highlighted<'_> {
-    fn append(&mut self, bytes: &[u8]) -> Result<()> {
-        if self.text.len() + bytes.len() > self.most {
-            return Err(ffi::SQLITE_TOOBIG);
-        }
-        self.text.extend_from_slice(bytes);
-        Ok(())
-    }
-
-    fn copy_to(&mut self, end: usize) -> Result<()> {
-        let source = self.source;
-        self.append(source.get(self.copied..end).unwrap_or_default())?;
-        self.copied = end;
-        Ok(())
     }
 }
 

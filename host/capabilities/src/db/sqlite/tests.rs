@@ -230,6 +230,24 @@ fn values_are_bounded_by_what_a_statement_can_do_with_them() {
 }
 
 #[test]
+fn arguments_columns_and_patterns_are_bounded() {
+    let folder = tempfile::tempdir().unwrap();
+    let session = Session::open_for_guest(&settings(folder.path(), json!({}))).unwrap();
+    let numbers = |count: usize| (0..count).map(|number| number.to_string()).collect::<Vec<_>>().join(", ");
+    let columns = |count: usize| (0..count).map(|number| format!("c{number}")).collect::<Vec<_>>().join(", ");
+    for (allowed, refused) in [
+        (format!("SELECT max({})", numbers(127)), format!("SELECT max({})", numbers(128))),
+        (format!("SELECT {}", numbers(1_000)), format!("SELECT {}", numbers(1_001))),
+        (format!("CREATE TABLE fits ({})", columns(1_000)), format!("CREATE TABLE wide ({})", columns(1_001))),
+        (format!("SELECT 'a' LIKE '{}'", "a".repeat(1_000)), format!("SELECT 'a' LIKE '{}'", "a".repeat(1_001))),
+        (format!("SELECT 'a' GLOB '{}'", "a".repeat(1_000)), format!("SELECT 'a' GLOB '{}'", "a".repeat(1_001))),
+    ] {
+        ask(&session, &allowed).unwrap_or_else(|error| panic!("{allowed:.40}: {error:?}"));
+        assert_eq!(ask(&session, &refused).unwrap_err().code, ErrorCode::Database, "{refused:.40}");
+    }
+}
+
+#[test]
 fn what_takes_a_product_of_sizes_is_not_allowed() {
     let folder = tempfile::tempdir().unwrap();
     let session = Session::open_for_guest(&settings(folder.path(), json!({}))).unwrap();

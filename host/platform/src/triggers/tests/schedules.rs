@@ -43,22 +43,15 @@ async fn each_due_time_is_fired_once_with_two_hosts() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_tick_is_skipped_with_a_reason_while_a_run_is_not_over() {
-    let slow: Handler = Box::new(|_| {
-        async {
-            tokio::time::sleep(Duration::from_millis(2_500)).await;
-            AttemptResult::Returned("null".to_owned())
-        }
-        .boxed()
-    });
-    let bench = bench(json!({ "schedule": [{ "name": "often", "every": "1s" }] }), slow).await;
+    let schedule = json!({ "name": "often", "every": "1s" });
+    let bench = bench(json!({ "schedule": [schedule] }), runs_until_cancelled()).await;
     bench.register().await;
     let runner = bench.runner("one");
     runner.start();
-    let skipped = async || ticks(&bench, "often").await.iter().any(|tick| tick.outcome == TickOutcome::Skipped);
-    until("a tick was skipped", skipped).await;
-    let all = ticks(&bench, "often").await;
-    let reason = all.iter().find_map(|tick| tick.reason.as_deref());
-    assert_eq!(reason, Some("overlap"), "{all:?}");
+    // A machine that stood still may have skipped others before, for being late.
+    let overlaps =
+        |tick: &TickRecord| tick.outcome == TickOutcome::Skipped && tick.reason.as_deref() == Some("overlap");
+    until("a tick was skipped", async || ticks(&bench, "often").await.iter().any(overlaps)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,7 +5,7 @@ use super::super::run::RunClock;
 use super::super::waits;
 use super::*;
 use elias_capabilities::workflow::{BeginAnswer, EventWait, Journal, SleepAnswer, WaitAnswer};
-use elias_store::{ClaimedJob, JobEnd, JobOutcome};
+use elias_store::{ClaimShare, ClaimedJob, JobEnd, JobOutcome};
 
 /// Claims the one job that is ready, and opens its journal.
 async fn claim(bench: &Bench, runner: &Arc<Runner>) -> (ClaimedJob, StoredJournal) {
