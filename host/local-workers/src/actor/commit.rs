@@ -127,14 +127,14 @@ impl Actor {
             if self.record.is_waiting() {
                 self.undo_handler(failure).await;
             } else {
-                tracing::error!(worker = %self.entry.key, "a turn cannot be kept: {failure:?}");
+                tracing::error!(worker = %self.handle.key, "a turn cannot be kept: {failure:?}");
                 self.manager.clock.sleep_until(self.manager.now() + STORE_DELAY_MS).await;
             }
             return false;
         }
         if let Some(handler) = finished {
             // First: whoever gets the answer may be called by those that are not waited for any more.
-            self.manager.finish_waits(&self.entry.key);
+            self.manager.finish_waits(&self.handle.key);
             self.answer_handler(handler, answer);
         }
         self.release(effects);
@@ -147,7 +147,7 @@ impl Actor {
         let answer: Answer = Err(self.error_of(failure));
         let Some(heap) = self.before.clone() else {
             // Its first turn failed: there is no worker.
-            let (store, key) = (Arc::clone(&self.manager.store), self.entry.key.clone());
+            let (store, key) = (Arc::clone(&self.manager.store), self.handle.key.clone());
             // A worker that is left in the store fails again when it goes on.
             drop(tokio::task::spawn_blocking(move || store.remove(&key)).await);
             self.instance = None;
@@ -171,10 +171,10 @@ impl Actor {
         }
         self.instance = None;
         while let Err(failure) = self.save(record.clone(), heap.clone(), None).await {
-            tracing::error!(worker = %self.entry.key, "the worker cannot be put back yet: {failure:?}");
+            tracing::error!(worker = %self.handle.key, "the worker cannot be put back yet: {failure:?}");
             self.manager.clock.sleep_until(self.manager.now() + STORE_DELAY_MS).await;
         }
-        self.manager.finish_waits(&self.entry.key);
+        self.manager.finish_waits(&self.handle.key);
         self.answer_handler(WaitingHandler { received: Vec::new(), ..handler }, answer);
         for call in asked_again {
             self.send_call(call);
@@ -196,7 +196,7 @@ impl Actor {
         change(&mut record);
         let before = self.before.clone();
         if let Err(failure) = self.save(record, heap, before).await {
-            tracing::error!(worker = %self.entry.key, "a change cannot be kept: {failure:?}");
+            tracing::error!(worker = %self.handle.key, "a change cannot be kept: {failure:?}");
         }
     }
 
@@ -204,13 +204,13 @@ impl Actor {
     pub(crate) fn send_call(&mut self, call: u64) {
         let Some(OutgoingCall { id, to, method, value }) = self.record.calls.get(&call).cloned() else { return };
         if self.record.is_waiting()
-            && let Err(message) = self.manager.wait(&self.entry.key, &id, &to)
+            && let Err(message) = self.manager.wait(&self.handle.key, &id, &to)
         {
             let result = ReplyResult::Error(ReplyError { name: "Error".to_owned(), message });
-            self.entry.queue.lock().push_reply(Reply { call, id, result });
+            self.handle.queue.lock().push_reply(Reply { call, id, result });
             return;
         }
-        let sender = Sender::Worker { key: self.entry.key.clone(), call };
+        let sender = Sender::Worker { key: self.handle.key.clone(), call };
         self.manager.send(&to, Message { id, content: Content::Value { method, value }, sender });
     }
 
@@ -268,7 +268,7 @@ impl Actor {
         let StoredWorker { record, heap, before } = saved;
         (self.record, self.heap, self.before) = (record, Some(heap), before);
         self.is_stale = false;
-        self.manager.set_due(&self.entry.key, self.record.next_due());
+        self.manager.set_due(&self.handle.key, self.record.next_due());
         Ok(())
     }
 
@@ -283,7 +283,7 @@ impl Actor {
             self.manager.send(&WorkerKey::new(class, name), Message { id: new_id(), content, sender: Sender::Nobody });
         }
         if let Some(on_event) = &self.manager.settings.on_event {
-            emitted.iter().for_each(|event| on_event(&self.entry.key, event));
+            emitted.iter().for_each(|event| on_event(&self.handle.key, event));
         }
     }
 }

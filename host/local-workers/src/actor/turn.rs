@@ -51,7 +51,7 @@ impl Actor {
                 // Whoever stops the workers drops the task.
                 return std::future::pending().await;
             }
-            self.entry.show(WorkerCondition::Running, &self.record);
+            self.handle.show(WorkerCondition::Running, &self.record);
             let failure = match self.run_once(id, kind).await {
                 Ok(result) => return Ok(result),
                 Err(failure) => failure,
@@ -59,7 +59,7 @@ impl Actor {
             let now = self.manager.now();
             match failure {
                 TurnFailure::NotRun(why) => {
-                    tracing::debug!(worker = %self.entry.key, "a turn cannot begin yet: {why}");
+                    tracing::debug!(worker = %self.handle.key, "a turn cannot begin yet: {why}");
                     // Another worker may need what this one has of the host.
                     self.instance = None;
                     self.manager.clock.sleep_until(now + NOT_RUN_DELAY_MS).await;
@@ -67,7 +67,7 @@ impl Actor {
                 TurnFailure::Ended(why) => {
                     attempt += 1;
                     let decision = self.supervisor.decide(attempt, now);
-                    tracing::error!(worker = %self.entry.key, attempt, ?decision, "a turn was ended: {why}");
+                    tracing::error!(worker = %self.handle.key, attempt, ?decision, "a turn was ended: {why}");
                     match decision {
                         AttemptDecision::RetryAt(at) => self.manager.clock.sleep_until(at).await,
                         AttemptDecision::DeadLetter => return Err(TurnFailure::Ended(why)),
@@ -85,8 +85,8 @@ impl Actor {
         }
         let Some(instance) = &mut self.instance else { return Err(TurnFailure::NotRun("it is asleep".to_owned())) };
         let turn = Turn {
-            class: self.entry.key.class.clone(),
-            name: self.entry.key.name.clone(),
+            class: self.handle.key.class.clone(),
+            name: self.handle.key.name.clone(),
             id: id.to_owned(),
             now: self.manager.now().max(self.record.now),
             kind: kind.clone(),
@@ -110,7 +110,7 @@ impl Actor {
             Err(TurnFailure::OtherVersion(why))
                 if self.manager.settings.other_version == OtherVersion::BeginAnew && self.heap.is_some() =>
             {
-                tracing::warn!(worker = %self.entry.key, "the worker begins anew, without what it held: {why}");
+                tracing::warn!(worker = %self.handle.key, "the worker begins anew, without what it held: {why}");
                 self.begin_anew();
                 component.wake(None)?
             }
