@@ -274,9 +274,12 @@ impl Manager {
             None => (Arc::new(self.new_handle(key)), true),
         };
         let changed = change(&handle);
-        if is_new && let Some(manager) = self.own.upgrade() {
+        // Once the workers were stopped nothing is kept that no task would take: whoever waits for it is told so.
+        if is_new
+            && let Some(manager) = self.own.upgrade()
+            && self.spawn((self.run)(manager, Arc::clone(&handle)))
+        {
             directory.handles.insert(key.clone(), Arc::clone(&handle));
-            self.spawn((self.run)(manager, Arc::clone(&handle)));
         }
         drop(directory);
         handle.changed.notify_one();
@@ -382,9 +385,12 @@ impl Manager {
         self.generation.load(SeqCst)
     }
 
-    /// The component was exchanged: workers go on in the new one.
+    /// The component was exchanged: workers go on in the new one, also those that the former refused.
     pub(crate) fn reload(&self) {
         self.generation.fetch_add(1, SeqCst);
+        for handle in self.directory.lock().handles.values() {
+            handle.changed.notify_one();
+        }
     }
 
     /// Whether no turn begins any more.
@@ -392,11 +398,13 @@ impl Manager {
         self.is_stopping.load(SeqCst)
     }
 
-    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        if let Some(tasks) = &mut *self.tasks.lock() {
-            while tasks.try_join_next().is_some() {}
-            tasks.spawn(task);
-        }
+    /// Starts a task; whether the workers were not stopped before.
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> bool {
+        let mut tasks = self.tasks.lock();
+        let Some(tasks) = &mut *tasks else { return false };
+        while tasks.try_join_next().is_some() {}
+        tasks.spawn(task);
+        true
     }
 
     /// Begins no turn any more, and waits at most so long until those that have begun are committed or undone. Gives
