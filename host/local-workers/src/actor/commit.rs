@@ -189,7 +189,8 @@ impl Actor {
         self.manager.answer(sender, id, answer);
     }
 
-    /// Changes the record, and nothing of the heap.
+    /// Changes the record, and nothing of the heap. Where the store does not take it this waits: a timer that cannot be
+    /// finished is due again at once.
     pub(crate) async fn keep_change(&mut self, change: impl FnOnce(&mut WorkerRecord)) {
         let Some(heap) = self.heap.clone() else { return };
         let mut record = self.record.clone();
@@ -197,6 +198,7 @@ impl Actor {
         let before = self.before.clone();
         if let Err(failure) = self.save(record, heap, before).await {
             tracing::error!(worker = %self.handle.key, "a change cannot be kept: {failure:?}");
+            self.manager.clock.sleep_until(self.manager.now() + STORE_DELAY_MS).await;
         }
     }
 

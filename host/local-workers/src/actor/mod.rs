@@ -37,6 +37,8 @@ pub(crate) struct Actor {
     pub(crate) postponed: Option<Message>,
     /// The id of the handler that waited when the worker was read from the store: its caller sends the message again.
     resumed: Option<String>,
+    /// The generation of the component that refused the heap in a turn that must not be lost, and why it did.
+    refused: Option<(u64, String)>,
 }
 
 impl Actor {
@@ -56,6 +58,7 @@ impl Actor {
             turn_now: 0,
             postponed: None,
             resumed: None,
+            refused: None,
         }
     }
 
@@ -79,7 +82,12 @@ impl Actor {
                 continue;
             }
             let now = self.manager.now();
-            let next = self.handle.queue.lock().next(&self.record.timers, now, self.record.is_waiting());
+            let next = if self.refusal().is_some() {
+                // Timers, replies and a handler that waits are kept for a version that the heap belongs to.
+                self.handle.queue.lock().pop_message().map(Incoming::Message)
+            } else {
+                self.handle.queue.lock().next(&self.record.timers, now, self.record.is_waiting())
+            };
             match next {
                 Some(Incoming::Message(message)) => self.take_message(message).await,
                 Some(Incoming::Reply(reply)) => self.take_reply(reply).await,
@@ -185,7 +193,10 @@ impl Actor {
                 return;
             }
             if self.record.is_waiting() {
-                self.postponed = Some(Message { id, content, sender });
+                match self.refusal() {
+                    Some(refusal) => self.manager.answer(sender, id, Err(self.error_of(refusal))),
+                    None => self.postponed = Some(Message { id, content, sender }),
+                }
                 return;
             }
             let Some(kind) = content.turn() else {
@@ -222,8 +233,16 @@ impl Actor {
         };
         let callee = made.to.clone();
         let turn_id = self.record.waiting.as_ref().map_or_else(|| id.clone(), |waiting| waiting.id.clone());
-        match self.attempt(&turn_id, &TurnKind::Reply { call, result }).await {
+        let generation = self.manager.generation();
+        let kind = TurnKind::Reply { call, result };
+        match self.attempt(&turn_id, &kind).await {
             Err(TurnFailure::BeganAnew) => {}
+            Err(TurnFailure::OtherVersion(why)) => {
+                self.refuse(generation, why);
+                if let TurnKind::Reply { call, result } = kind {
+                    self.handle.queue.lock().push_reply(Reply { call, id, result });
+                }
+            }
             Err(failure) if self.record.is_waiting() => self.undo_handler(failure).await,
             Err(failure) => {
                 tracing::error!(worker = %self.handle.key, "the answer of {callee} is dropped: {failure:?}");
@@ -239,8 +258,10 @@ impl Actor {
             DueTimer::Alarm { name, at } => TurnKind::Alarm { alarm: Alarm { name: name.clone(), at: *at } },
         };
         let id = self.record.waiting.as_ref().map_or_else(crate::message::new_id, |waiting| waiting.id.clone());
+        let generation = self.manager.generation();
         match self.attempt(&id, &kind).await {
             Err(TurnFailure::BeganAnew) => {}
+            Err(TurnFailure::OtherVersion(why)) => self.refuse(generation, why),
             Err(failure) if self.record.is_waiting() => self.undo_handler(failure).await,
             Err(failure) => {
                 tracing::error!(worker = %self.handle.key, "{due:?} failed, and is not called again: {failure:?}");
@@ -289,13 +310,25 @@ impl Actor {
     /// Forgets all that the worker was.
     pub(crate) fn begin_anew(&mut self) {
         let ended = std::mem::replace(&mut self.record, WorkerRecord::new(self.handle.key.clone()));
-        (self.heap, self.before) = (None, None);
+        (self.heap, self.before, self.refused) = (None, None, None);
         self.manager.finish_waits(&self.handle.key);
         self.manager.set_due(&self.handle.key, None);
         if let Some(handler) = ended.waiting {
             let message = format!("{} began anew, and its handler ended with it", self.handle.key);
             self.answer_handler(handler, Err(failed(ErrorCode::Failed, message)));
         }
+    }
+
+    /// Keeps timers and replies from entering until the component is exchanged: this generation of it refused the heap.
+    fn refuse(&mut self, generation: u64, why: String) {
+        tracing::error!(worker = %self.handle.key, "timers and replies wait for another version: {why}");
+        self.refused = Some((generation, why));
+    }
+
+    /// Why nothing but messages enters now, which fail; none if the component was exchanged since it refused the heap.
+    fn refusal(&self) -> Option<TurnFailure> {
+        let (generation, why) = self.refused.as_ref()?;
+        (*generation == self.manager.generation()).then(|| TurnFailure::OtherVersion(why.clone()))
     }
 
     /// Drops answers that their callers have committed. That is kept with the next commit, or when the task ends.

@@ -273,6 +273,29 @@ async fn a_heap_of_another_version_is_refused_or_given_up() {
     }
 }
 
+#[tokio::test]
+async fn timers_and_replies_wait_for_a_version_that_the_heap_belongs_to() {
+    let world = World::new().await;
+    world.call("a", "alarm", "1000").await;
+    let asked = world.workers.call(key("w"), "ask", "b hold");
+    eventually(async || world.fake.is_holding()).await;
+    world.until("w", |one| one.condition == WorkerCondition::Waiting).await;
+    world.fake.set_version(2);
+    world.workers.reload();
+    world.clock.advance(Duration::from_secs(2));
+    world.fake.let_go();
+    // The alarm is due and the answer is there; calls fail, also of the worker whose handler waits.
+    assert_eq!(world.fails("a", "get", "").await.0, CallErrorCode::Unavailable);
+    assert_eq!(world.fails("w", "get", "").await.0, CallErrorCode::Unavailable);
+    world.until("a", |one| one.condition == WorkerCondition::Asleep && one.next_due == Some(NOW + 1_000)).await;
+    world.until("w", |one| one.condition == WorkerCondition::Waiting).await;
+    world.fake.set_version(1);
+    world.workers.reload();
+    assert_eq!(asked.await.expect("the handler goes on"), "asked: held");
+    world.until("a", |one| one.next_due.is_none()).await;
+    assert_eq!(world.call("a", "get", "").await, "100");
+}
+
 /// A store that is full when it is told so.
 #[derive(Default)]
 struct FullStore(MemoryStore, AtomicBool);
