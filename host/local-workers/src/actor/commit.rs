@@ -12,6 +12,9 @@ use std::sync::Arc;
 /// or ended.
 const ANSWERS_MAX: usize = 1_000;
 
+/// Bytes of the values of a worker's calls without an answer. They are written down with each of its turns.
+const CALL_BYTES_MAX: usize = 32 << 20;
+
 /// How long a worker waits for a store that does not take it, in milliseconds.
 const STORE_DELAY_MS: u64 = 1_000;
 
@@ -241,6 +244,12 @@ impl Actor {
     async fn keep(&mut self, mut record: WorkerRecord, before: Option<Vec<u8>>) -> Result<(), TurnFailure> {
         record.turns += 1;
         record.now = self.turn_now;
+        if record.call_bytes() > CALL_BYTES_MAX {
+            self.instance = None;
+            let message =
+                format!("the calls of a worker without an answer have at most {CALL_BYTES_MAX} bytes together");
+            return Err(TurnFailure::Thrown { name: "RangeError".to_owned(), message });
+        }
         let Some(instance) = &mut self.instance else {
             return Err(TurnFailure::NotRun("the worker is not in memory".to_owned()));
         };

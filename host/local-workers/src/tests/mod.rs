@@ -207,6 +207,17 @@ async fn a_full_mailbox_refuses_blocks_or_drops() {
 }
 
 #[tokio::test]
+async fn calls_without_an_answer_have_a_bound() {
+    let limits = MailboxLimits { bytes: 64 << 20, ..MailboxLimits::default() };
+    let world = World::with(|builder| builder.mailbox(limits)).await;
+    let (code, message) = world.fails("a", "ask", &format!("b echo {}", "x".repeat((32 << 20) + 1))).await;
+    assert_eq!(code, CallErrorCode::Exception);
+    assert!(message.contains("without an answer"), "{message}");
+    assert_eq!(world.call("a", "get", "").await, "0", "its turn was undone");
+    assert_eq!(world.call("a", "ask", "b echo x").await, "asked: x");
+}
+
+#[tokio::test]
 async fn what_was_committed_survives_its_process_and_calls_are_made_once() {
     let (store, fake) = (Arc::new(MemoryStore::default()), Fake::new());
     let world = World::on(Arc::clone(&store) as _, Arc::clone(&fake), |builder| builder).await;
