@@ -14,11 +14,17 @@ use tokio::sync::OwnedSemaphorePermit;
 /// How long a turn waits that could not begin, such as where the host has no instance left; in milliseconds.
 const NOT_RUN_DELAY_MS: u64 = 200;
 
+/// Turns that a worker has while others wait for a permit, before it gives its own to one of them: else one whose queue
+/// is never empty would keep it for ever. Each exchange costs that a heap is read.
+const TURNS_WHILE_OTHERS_WAIT: u32 = 32;
+
 /// A worker's instance, with the permit for it.
 pub(crate) struct Instance {
     pub(crate) worker: Box<dyn AwakeWorker>,
     /// Of which generation of the component it is.
     generation: u64,
+    /// How many turns it was tried for.
+    turns: u32,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -92,6 +98,7 @@ impl Actor {
             kind: kind.clone(),
         };
         self.turn_now = turn.now;
+        instance.turns = instance.turns.saturating_add(1);
         let active = Active::new(&self.manager);
         Ok((instance.worker.turn(&turn).await?, active))
     }
@@ -99,7 +106,10 @@ impl Actor {
     /// Has the worker in memory, in the component as it is now.
     async fn wake(&mut self) -> Result<(), TurnFailure> {
         let generation = self.manager.generation();
-        if self.instance.as_ref().is_some_and(|instance| instance.generation == generation) {
+        let others_wait = self.manager.starved.load(SeqCst) > 0;
+        let may_stay = |turns: u32| !(others_wait && turns >= TURNS_WHILE_OTHERS_WAIT);
+        let stays = |instance: &Instance| instance.generation == generation && may_stay(instance.turns);
+        if self.instance.as_ref().is_some_and(stays) {
             return Ok(());
         }
         self.instance = None;
@@ -116,7 +126,7 @@ impl Actor {
             }
             woken => woken?,
         };
-        self.instance = Some(Instance { worker, generation, _permit: permit });
+        self.instance = Some(Instance { worker, generation, turns: 0, _permit: permit });
         Ok(())
     }
 }

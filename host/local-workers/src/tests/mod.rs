@@ -162,6 +162,23 @@ async fn no_more_workers_are_in_memory_than_may_be() {
 }
 
 #[tokio::test]
+async fn a_worker_whose_mailbox_is_never_empty_gives_its_place_to_others() {
+    let world = World::with(|builder| builder.awake(1)).await;
+    let held = world.workers.call(key("a"), "hold", "");
+    eventually(async || world.fake.is_holding()).await;
+    let calls: Vec<_> = (0..500).map(|_| world.workers.call(key("a"), "add", "1")).collect();
+    let other = world.workers.call(key("b"), "add", "1");
+    world.until("b", |one| one.condition == WorkerCondition::Running).await;
+    world.fake.let_go();
+    assert_eq!(other.await.expect("it gets its turn"), "1");
+    let last = calls.into_iter().next_back().expect("there are 500");
+    let mut last = Box::pin(last);
+    assert!(futures::poll!(last.as_mut()).is_pending(), "before the first one is done");
+    assert_eq!(last.await.expect("it gets its turn"), "501");
+    held.await.expect("it was held");
+}
+
+#[tokio::test]
 async fn a_turn_that_is_ended_is_tried_again_and_then_given_up() {
     let policy = SupervisionPolicy { backoff: Duration::ZERO, failures: 5, ..SupervisionPolicy::default() };
     let world = World::with(|builder| builder.supervision(policy)).await;
