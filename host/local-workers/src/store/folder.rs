@@ -46,6 +46,7 @@ impl FolderStore {
             Err(TryLockError::Error(error)) => return Err(error.into()),
         }
         let folder = Dir::open_ambient_dir(&path, ambient_authority())?;
+        remove_unfinished(&folder)?;
         Ok(Self { path, folder, fsync, _lock: lock })
     }
 
@@ -101,6 +102,20 @@ impl FolderStore {
             _ => Ok(()),
         }
     }
+}
+
+/// Removes the files that a process was writing when it was killed: those of workers whose names end in a ULID. Nobody
+/// else writes, since the folder is locked.
+fn remove_unfinished(folder: &Dir) -> std::io::Result<()> {
+    for entry in folder.entries()? {
+        let name = entry?.file_name();
+        let end = name.to_str().and_then(|name| name.split_once(CURRENT)).map_or("", |(_, end)| end);
+        let ulid = end.strip_prefix('.').unwrap_or_default();
+        if ulid.len() == 26 && ulid.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+            folder.remove_file(&name)?;
+        }
+    }
+    Ok(())
 }
 
 /// The beginning of the names of a worker's files.
@@ -197,6 +212,25 @@ mod tests {
         for file in files {
             assert_eq!(mode(&file), 0o600, "{}", file.display());
         }
+    }
+
+    #[test]
+    fn what_a_killed_process_was_writing_is_removed() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = FolderStore::open(folder.path(), Fsync::None).expect("it is made");
+        let key = worker(1).record.key;
+        store.save(&worker(1)).expect("it is kept");
+        store.save(&worker(2)).expect("it is kept");
+        drop(store);
+        let unfinished = folder.path().join(format!("{}{CURRENT}.01ARZ3NDEKTSV4RRFFQ69G5FAV", stem(&key)));
+        let other = folder.path().join("notes.worker.txt");
+        for file in [&unfinished, &other] {
+            std::fs::write(file, b"x").expect("it is written");
+        }
+        let store = FolderStore::open(folder.path(), Fsync::None).expect("it is opened");
+        assert!(!unfinished.exists() && other.exists());
+        assert_eq!(store.load(&key).expect("it is read"), Some(worker(2)));
+        assert!(folder.path().join(format!("{}{BEFORE}", stem(&key))).exists());
     }
 
     #[test]
