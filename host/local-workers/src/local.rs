@@ -127,7 +127,7 @@ impl LocalWorkersBuilder {
         let Self { settings, clock, store } = self;
         let store = store.unwrap_or_else(|| Arc::new(MemoryStore::default()));
         LocalWorkers {
-            manager: Manager::new(settings, clock, store, |manager, entry| Actor::new(manager, entry).run().boxed()),
+            manager: Manager::new(settings, clock, store, |manager, handle| Actor::new(manager, handle).run().boxed()),
         }
     }
 }

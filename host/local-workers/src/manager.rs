@@ -18,7 +18,7 @@ use tokio::sync::{Notify, Semaphore, oneshot, watch};
 use tokio::task::JoinSet;
 
 /// What the task of a worker does: `actor`, which is above this.
-pub(crate) type RunWorker = fn(Arc<Manager>, Arc<Entry>) -> BoxFuture<'static, ()>;
+pub(crate) type RunWorker = fn(Arc<Manager>, Arc<WorkerHandle>) -> BoxFuture<'static, ()>;
 
 /// The workers of one component.
 pub(crate) struct Manager {
@@ -49,7 +49,7 @@ pub(crate) struct Manager {
 #[derive(Default)]
 struct Directory {
     /// The workers that have a task: which are in memory, or for which something waits.
-    entries: HashMap<WorkerKey, Arc<Entry>>,
+    handles: HashMap<WorkerKey, Arc<WorkerHandle>>,
     /// When the timers of workers are due next, and the same by worker.
     due: BTreeSet<(u64, WorkerKey)>,
     due_of: HashMap<WorkerKey, u64>,
@@ -57,7 +57,7 @@ struct Directory {
 }
 
 /// What leads to the task of a worker.
-pub(crate) struct Entry {
+pub(crate) struct WorkerHandle {
     pub(crate) key: WorkerKey,
     pub(crate) queue: Mutex<TurnQueue<Message, Reply>>,
     pub(crate) stops: Mutex<VecDeque<Stop>>,
@@ -106,7 +106,7 @@ pub struct WorkerStatus {
     pub next_due: Option<u64>,
 }
 
-impl Entry {
+impl WorkerHandle {
     /// Says what the worker does.
     pub(crate) fn show(&self, condition: WorkerCondition, record: &WorkerRecord) {
         let condition = match condition {
@@ -149,7 +149,7 @@ impl Manager {
         for record in self.records().await? {
             self.set_due(&record.key, record.next_due());
             if !record.calls.is_empty() {
-                self.entry(&record.key, |_| ());
+                self.handle(&record.key, |_| ());
             }
         }
         if let Some(manager) = self.own.upgrade() {
@@ -184,9 +184,9 @@ impl Manager {
         if let Err(error) = self.check(to, &message.sender) {
             return self.answer(message.sender, message.id, Err(error));
         }
-        let admission = self.entry(to, |entry| {
+        let admission = self.handle(to, |handle| {
             let bytes = message.content.bytes();
-            entry.queue.lock().push(message, bytes)
+            handle.queue.lock().push(message, bytes)
         });
         match admission {
             Admission::Accepted | Admission::SenderWaits => {}
@@ -249,42 +249,45 @@ impl Manager {
         if let Sender::Worker { key, call } = sender {
             // From here on it does not wait for this any more: the callee may call it.
             self.directory.lock().waits.answered(&key, &id);
-            self.entry(&key, |entry| entry.queue.lock().push_reply(Reply { call, id, result }));
+            self.handle(&key, |handle| handle.queue.lock().push_reply(Reply { call, id, result }));
         }
     }
 
     /// A caller has committed the answer to its call: the callee need not keep it. One that has no task keeps it until
     /// there are too many, which costs it some bytes.
     pub(crate) fn forget_answer(&self, callee: &WorkerKey, id: String) {
-        if let Some(entry) = self.directory.lock().entries.get(callee) {
-            entry.received.lock().push(id);
+        if let Some(handle) = self.directory.lock().handles.get(callee) {
+            handle.received.lock().push(id);
         }
     }
 
     /// Ends a worker, if there is one.
     pub(crate) fn stop_worker(&self, key: &WorkerKey, stop: Stop) {
-        self.entry(key, |entry| entry.stops.lock().push_back(stop));
+        self.handle(key, |handle| handle.stops.lock().push_back(stop));
     }
 
-    /// Changes the entry of a worker, whose task is started if it has none and is told.
-    fn entry<T>(&self, key: &WorkerKey, change: impl FnOnce(&Entry) -> T) -> T {
+    /// Changes the handle of a worker, whose task is started if it has none and is told.
+    fn handle<T>(&self, key: &WorkerKey, change: impl FnOnce(&WorkerHandle) -> T) -> T {
         let mut directory = self.directory.lock();
-        let (entry, is_new) = match directory.entries.get(key) {
-            Some(entry) => (Arc::clone(entry), false),
-            None => (Arc::new(self.new_entry(key)), true),
+        let (handle, is_new) = match directory.handles.get(key) {
+            Some(handle) => (Arc::clone(handle), false),
+            None => (Arc::new(self.new_handle(key)), true),
         };
-        let changed = change(&entry);
-        if is_new && let Some(manager) = self.own.upgrade() {
-            directory.entries.insert(key.clone(), Arc::clone(&entry));
-            self.spawn((self.run)(manager, Arc::clone(&entry)));
+        let changed = change(&handle);
+        // Once the workers were stopped nothing is kept that no task would take: whoever waits for it is told so.
+        if is_new
+            && let Some(manager) = self.own.upgrade()
+            && self.spawn((self.run)(manager, Arc::clone(&handle)))
+        {
+            directory.handles.insert(key.clone(), Arc::clone(&handle));
         }
         drop(directory);
-        entry.changed.notify_one();
+        handle.changed.notify_one();
         changed
     }
 
-    fn new_entry(&self, key: &WorkerKey) -> Entry {
-        Entry {
+    fn new_handle(&self, key: &WorkerKey) -> WorkerHandle {
+        WorkerHandle {
             key: key.clone(),
             queue: Mutex::new(TurnQueue::new(self.settings.mailbox)),
             stops: Mutex::default(),
@@ -294,16 +297,18 @@ impl Manager {
         }
     }
 
-    /// Removes the entry of a worker whose task is about to end, unless something waits for it.
-    pub(crate) fn end_entry(&self, entry: &Entry, record: &WorkerRecord) -> bool {
+    /// Removes the handle of a worker whose task is about to end, unless something waits for it.
+    pub(crate) fn remove_handle(&self, handle: &WorkerHandle, record: &WorkerRecord) -> bool {
         let mut directory = self.directory.lock();
-        let queue = entry.queue.lock();
+        let queue = handle.queue.lock();
         let has_mail = !queue.mailbox().is_empty() || queue.mailbox().blocked() > 0;
-        if has_mail || queue.has_next(&record.timers, self.now(), record.is_waiting()) || !entry.stops.lock().is_empty()
+        if has_mail
+            || queue.has_next(&record.timers, self.now(), record.is_waiting())
+            || !handle.stops.lock().is_empty()
         {
             return false;
         }
-        directory.entries.remove(&entry.key);
+        directory.handles.remove(&handle.key);
         true
     }
 
@@ -331,7 +336,7 @@ impl Manager {
                 Some((at, key)) if at <= now => {
                     // The worker says when the next one is due once it has had its turn.
                     self.set_due(&key, None);
-                    self.entry(&key, |_| ());
+                    self.handle(&key, |_| ());
                 }
                 Some((at, _)) => tokio::select! {
                     () = changed => {}
@@ -355,12 +360,12 @@ impl Manager {
 
     /// What the workers that have a task do.
     pub(crate) fn shown(&self) -> Vec<WorkerStatus> {
-        let entries: Vec<Arc<Entry>> = self.directory.lock().entries.values().map(Arc::clone).collect();
-        let shown = entries.iter().map(|entry| {
-            let Shown { condition, turns, next_due } = *entry.shown.lock();
-            let queue = entry.queue.lock();
+        let handles: Vec<Arc<WorkerHandle>> = self.directory.lock().handles.values().map(Arc::clone).collect();
+        let shown = handles.iter().map(|handle| {
+            let Shown { condition, turns, next_due } = *handle.shown.lock();
+            let queue = handle.queue.lock();
             WorkerStatus {
-                key: entry.key.clone(),
+                key: handle.key.clone(),
                 condition,
                 turns,
                 messages: queue.mailbox().len() + queue.mailbox().blocked(),
@@ -380,9 +385,12 @@ impl Manager {
         self.generation.load(SeqCst)
     }
 
-    /// The component was exchanged: workers go on in the new one.
+    /// The component was exchanged: workers go on in the new one, also those that the former refused.
     pub(crate) fn reload(&self) {
         self.generation.fetch_add(1, SeqCst);
+        for handle in self.directory.lock().handles.values() {
+            handle.changed.notify_one();
+        }
     }
 
     /// Whether no turn begins any more.
@@ -390,11 +398,13 @@ impl Manager {
         self.is_stopping.load(SeqCst)
     }
 
-    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        if let Some(tasks) = &mut *self.tasks.lock() {
-            while tasks.try_join_next().is_some() {}
-            tasks.spawn(task);
-        }
+    /// Starts a task; whether the workers were not stopped before.
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> bool {
+        let mut tasks = self.tasks.lock();
+        let Some(tasks) = &mut *tasks else { return false };
+        while tasks.try_join_next().is_some() {}
+        tasks.spawn(task);
+        true
     }
 
     /// Begins no turn any more, and waits at most so long until those that have begun are committed or undone. Gives
@@ -409,7 +419,7 @@ impl Manager {
         if let Some(mut tasks) = tasks {
             tasks.shutdown().await;
         }
-        self.directory.lock().entries.clear();
+        self.directory.lock().handles.clear();
         cut
     }
 
@@ -417,6 +427,6 @@ impl Manager {
     pub(crate) fn abort(&self) {
         self.is_stopping.store(true, SeqCst);
         drop(self.tasks.lock().take());
-        self.directory.lock().entries.clear();
+        self.directory.lock().handles.clear();
     }
 }

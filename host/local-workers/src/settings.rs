@@ -14,7 +14,8 @@ pub(crate) const IDLE: Duration = Duration::from_secs(60);
 /// What becomes of a worker whose heap belongs to another version of the component.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum OtherVersion {
-    /// Its heap stays, and calls of it fail, until a version runs that it belongs to or the worker is stopped.
+    /// Its heap stays with its timers and a handler that waits, and calls of it fail, until a version runs that it
+    /// belongs to or the worker is stopped.
     #[default]
     Refuse,
     /// It begins anew, and its heap is lost, which is said in the log: for development.

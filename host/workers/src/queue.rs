@@ -56,6 +56,11 @@ impl<M, R> TurnQueue<M, R> {
         if is_waiting { None } else { self.mailbox.pop().map(Incoming::Message) }
     }
 
+    /// The oldest message, which leaves the queue, whatever else waits.
+    pub fn pop_message(&mut self) -> Option<M> {
+        self.mailbox.pop()
+    }
+
     /// Whether something may enter at this time.
     #[must_use]
     pub fn has_next(&self, timers: &Timers, now: u64, is_waiting: bool) -> bool {
@@ -92,6 +97,8 @@ mod tests {
         assert!(!queue.has_next(&timers, 99, true));
         assert_eq!(queue.next(&timers, 100, true), Some(Incoming::Due(DueTimer::Timer(1))));
         queue.push_reply("reply");
+        assert_eq!((queue.pop_message(), queue.pop_message()), (Some("message"), None), "a worker that is refused");
+        assert_eq!(queue.push("message", 7), Admission::Accepted);
         assert!(queue.has_next(&timers, 0, true));
         assert_eq!(queue.next(&timers, 100, true), Some(Incoming::Reply("reply")));
         timers.clear(1);

@@ -73,7 +73,7 @@ pub(crate) fn failure(folder: &Path, error: &StoreError) -> Failure {
     let failure = Failure::new(CliErrorCode::Io, format_args!("the workers in {}: {error}", folder.display()));
     match error {
         StoreError::InUse(_) => failure.help("stop the other server, or name another folder"),
-        StoreError::Io(_) | StoreError::Damaged(_) => failure,
+        StoreError::Io(_) | StoreError::Damaged(_) | StoreError::Full(_) => failure,
     }
 }
 

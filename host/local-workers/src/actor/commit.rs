@@ -12,6 +12,9 @@ use std::sync::Arc;
 /// or ended.
 const ANSWERS_MAX: usize = 1_000;
 
+/// Bytes of the values of a worker's calls without an answer. They are written down with each of its turns.
+const CALL_BYTES_MAX: usize = 32 << 20;
+
 /// How long a worker waits for a store that does not take it, in milliseconds.
 const STORE_DELAY_MS: u64 = 1_000;
 
@@ -127,14 +130,14 @@ impl Actor {
             if self.record.is_waiting() {
                 self.undo_handler(failure).await;
             } else {
-                tracing::error!(worker = %self.entry.key, "a turn cannot be kept: {failure:?}");
+                tracing::error!(worker = %self.handle.key, "a turn cannot be kept: {failure:?}");
                 self.manager.clock.sleep_until(self.manager.now() + STORE_DELAY_MS).await;
             }
             return false;
         }
         if let Some(handler) = finished {
             // First: whoever gets the answer may be called by those that are not waited for any more.
-            self.manager.finish_waits(&self.entry.key);
+            self.manager.finish_waits(&self.handle.key);
             self.answer_handler(handler, answer);
         }
         self.release(effects);
@@ -147,7 +150,7 @@ impl Actor {
         let answer: Answer = Err(self.error_of(failure));
         let Some(heap) = self.before.clone() else {
             // Its first turn failed: there is no worker.
-            let (store, key) = (Arc::clone(&self.manager.store), self.entry.key.clone());
+            let (store, key) = (Arc::clone(&self.manager.store), self.handle.key.clone());
             // A worker that is left in the store fails again when it goes on.
             drop(tokio::task::spawn_blocking(move || store.remove(&key)).await);
             self.instance = None;
@@ -171,10 +174,10 @@ impl Actor {
         }
         self.instance = None;
         while let Err(failure) = self.save(record.clone(), heap.clone(), None).await {
-            tracing::error!(worker = %self.entry.key, "the worker cannot be put back yet: {failure:?}");
+            tracing::error!(worker = %self.handle.key, "the worker cannot be put back yet: {failure:?}");
             self.manager.clock.sleep_until(self.manager.now() + STORE_DELAY_MS).await;
         }
-        self.manager.finish_waits(&self.entry.key);
+        self.manager.finish_waits(&self.handle.key);
         self.answer_handler(WaitingHandler { received: Vec::new(), ..handler }, answer);
         for call in asked_again {
             self.send_call(call);
@@ -189,14 +192,16 @@ impl Actor {
         self.manager.answer(sender, id, answer);
     }
 
-    /// Changes the record, and nothing of the heap.
+    /// Changes the record, and nothing of the heap. Where the store does not take it this waits: a timer that cannot be
+    /// finished is due again at once.
     pub(crate) async fn keep_change(&mut self, change: impl FnOnce(&mut WorkerRecord)) {
         let Some(heap) = self.heap.clone() else { return };
         let mut record = self.record.clone();
         change(&mut record);
         let before = self.before.clone();
         if let Err(failure) = self.save(record, heap, before).await {
-            tracing::error!(worker = %self.entry.key, "a change cannot be kept: {failure:?}");
+            tracing::error!(worker = %self.handle.key, "a change cannot be kept: {failure:?}");
+            self.manager.clock.sleep_until(self.manager.now() + STORE_DELAY_MS).await;
         }
     }
 
@@ -204,13 +209,13 @@ impl Actor {
     pub(crate) fn send_call(&mut self, call: u64) {
         let Some(OutgoingCall { id, to, method, value }) = self.record.calls.get(&call).cloned() else { return };
         if self.record.is_waiting()
-            && let Err(message) = self.manager.wait(&self.entry.key, &id, &to)
+            && let Err(message) = self.manager.wait(&self.handle.key, &id, &to)
         {
             let result = ReplyResult::Error(ReplyError { name: "Error".to_owned(), message });
-            self.entry.queue.lock().push_reply(Reply { call, id, result });
+            self.handle.queue.lock().push_reply(Reply { call, id, result });
             return;
         }
-        let sender = Sender::Worker { key: self.entry.key.clone(), call };
+        let sender = Sender::Worker { key: self.handle.key.clone(), call };
         self.manager.send(&to, Message { id, content: Content::Value { method, value }, sender });
     }
 
@@ -239,6 +244,12 @@ impl Actor {
     async fn keep(&mut self, mut record: WorkerRecord, before: Option<Vec<u8>>) -> Result<(), TurnFailure> {
         record.turns += 1;
         record.now = self.turn_now;
+        if record.call_bytes() > CALL_BYTES_MAX {
+            self.instance = None;
+            let message =
+                format!("the calls of a worker without an answer have at most {CALL_BYTES_MAX} bytes together");
+            return Err(TurnFailure::Thrown { name: "RangeError".to_owned(), message });
+        }
         let Some(instance) = &mut self.instance else {
             return Err(TurnFailure::NotRun("the worker is not in memory".to_owned()));
         };
@@ -268,7 +279,7 @@ impl Actor {
         let StoredWorker { record, heap, before } = saved;
         (self.record, self.heap, self.before) = (record, Some(heap), before);
         self.is_stale = false;
-        self.manager.set_due(&self.entry.key, self.record.next_due());
+        self.manager.set_due(&self.handle.key, self.record.next_due());
         Ok(())
     }
 
@@ -283,7 +294,7 @@ impl Actor {
             self.manager.send(&WorkerKey::new(class, name), Message { id: new_id(), content, sender: Sender::Nobody });
         }
         if let Some(on_event) = &self.manager.settings.on_event {
-            emitted.iter().for_each(|event| on_event(&self.entry.key, event));
+            emitted.iter().for_each(|event| on_event(&self.handle.key, event));
         }
     }
 }

@@ -4,7 +4,7 @@ mod commit;
 mod turn;
 
 use crate::component::TurnFailure;
-use crate::manager::{Entry, Manager, WorkerCondition};
+use crate::manager::{Manager, WorkerCondition, WorkerHandle};
 use crate::message::{Message, Reply, Sender, Stop, UNDEFINED, failed};
 use crate::store::{StoredWorker, WorkerRecord};
 use elias_capabilities::workers::{Error, ErrorCode};
@@ -17,7 +17,7 @@ use turn::Instance;
 /// A worker.
 pub(crate) struct Actor {
     pub(crate) manager: Arc<Manager>,
-    pub(crate) entry: Arc<Entry>,
+    pub(crate) handle: Arc<WorkerHandle>,
     /// All but its heap, as of the last commit.
     pub(crate) record: WorkerRecord,
     /// Its heap as of the last commit; none before it was started.
@@ -37,15 +37,17 @@ pub(crate) struct Actor {
     pub(crate) postponed: Option<Message>,
     /// The id of the handler that waited when the worker was read from the store: its caller sends the message again.
     resumed: Option<String>,
+    /// The generation of the component that refused the heap in a turn that must not be lost, and why it did.
+    refused: Option<(u64, String)>,
 }
 
 impl Actor {
-    pub(crate) fn new(manager: Arc<Manager>, entry: Arc<Entry>) -> Self {
-        let record = WorkerRecord::new(entry.key.clone());
+    pub(crate) fn new(manager: Arc<Manager>, handle: Arc<WorkerHandle>) -> Self {
+        let record = WorkerRecord::new(handle.key.clone());
         let supervisor = Supervisor::new(manager.settings.supervision);
         Self {
             manager,
-            entry,
+            handle,
             record,
             heap: None,
             before: None,
@@ -56,6 +58,7 @@ impl Actor {
             turn_now: 0,
             postponed: None,
             resumed: None,
+            refused: None,
         }
     }
 
@@ -67,7 +70,7 @@ impl Actor {
         }
         loop {
             self.forget_received();
-            let stop = self.entry.stops.lock().pop_front();
+            let stop = self.handle.stops.lock().pop_front();
             if let Some(stop) = stop {
                 self.stop(stop).await;
                 continue;
@@ -79,7 +82,12 @@ impl Actor {
                 continue;
             }
             let now = self.manager.now();
-            let next = self.entry.queue.lock().next(&self.record.timers, now, self.record.is_waiting());
+            let next = if self.refusal().is_some() {
+                // Timers, replies and a handler that waits are kept for a version that the heap belongs to.
+                self.handle.queue.lock().pop_message().map(Incoming::Message)
+            } else {
+                self.handle.queue.lock().next(&self.record.timers, now, self.record.is_waiting())
+            };
             match next {
                 Some(Incoming::Message(message)) => self.take_message(message).await,
                 Some(Incoming::Reply(reply)) => self.take_reply(reply).await,
@@ -98,23 +106,23 @@ impl Actor {
     async fn rest(&mut self) -> bool {
         if self.instance.is_none() || self.manager.starved.load(SeqCst) > 0 {
             self.instance = None;
-            self.entry.show(WorkerCondition::Asleep, &self.record);
+            self.handle.show(WorkerCondition::Asleep, &self.record);
             if self.is_stale {
                 self.keep_change(|_| ()).await;
             }
             // A task that began anew would make its calls again.
             let is_bound = self.postponed.is_some() || self.waiting_sender.is_some() || !self.record.calls.is_empty();
-            if !is_bound && self.manager.end_entry(&self.entry, &self.record) {
+            if !is_bound && self.manager.remove_handle(&self.handle, &self.record) {
                 return true;
             }
-            self.entry.changed.notified().await;
+            self.handle.changed.notified().await;
             return false;
         }
         let idle = u64::try_from(self.manager.settings.idle.as_millis()).unwrap_or(u64::MAX);
         let leaves = self.manager.now().saturating_add(idle);
-        self.entry.show(WorkerCondition::Idle, &self.record);
+        self.handle.show(WorkerCondition::Idle, &self.record);
         let is_needed = tokio::select! {
-            () = self.entry.changed.notified() => true,
+            () = self.handle.changed.notified() => true,
             () = self.manager.pressure.notified() => false,
             () = self.manager.clock.sleep_until(leaves) => false,
         };
@@ -126,14 +134,14 @@ impl Actor {
 
     /// Reads what is kept of the worker, and makes its calls again that have no answer.
     async fn load(&mut self) -> Result<(), String> {
-        let (store, key) = (Arc::clone(&self.manager.store), self.entry.key.clone());
+        let (store, key) = (Arc::clone(&self.manager.store), self.handle.key.clone());
         let loaded = tokio::task::spawn_blocking(move || store.load(&key)).await;
         let loaded = loaded.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
         let Some(StoredWorker { record, heap, before }) = loaded else { return Ok(()) };
         (self.record, self.heap, self.before) = (record, Some(heap), before);
         self.resumed = self.record.waiting.as_ref().map(|waiting| waiting.id.clone());
-        self.manager.set_due(&self.entry.key, self.record.next_due());
-        self.entry.show(WorkerCondition::Asleep, &self.record);
+        self.manager.set_due(&self.handle.key, self.record.next_due());
+        self.handle.show(WorkerCondition::Asleep, &self.record);
         let calls: Vec<u64> = self.record.calls.keys().copied().collect();
         for call in calls {
             self.send_call(call);
@@ -143,14 +151,14 @@ impl Actor {
 
     /// Answers everything that waits with an error: the worker cannot be used.
     fn refuse_all(&mut self, why: &str) {
-        tracing::error!(worker = %self.entry.key, "the worker cannot be read: {why}");
+        tracing::error!(worker = %self.handle.key, "the worker cannot be read: {why}");
         loop {
-            let messages = self.entry.queue.lock().drain();
-            let stops: Vec<Stop> = self.entry.stops.lock().drain(..).collect();
-            if messages.is_empty() && stops.is_empty() && self.manager.end_entry(&self.entry, &self.record) {
+            let messages = self.handle.queue.lock().drain();
+            let stops: Vec<Stop> = self.handle.stops.lock().drain(..).collect();
+            if messages.is_empty() && stops.is_empty() && self.manager.remove_handle(&self.handle, &self.record) {
                 return;
             }
-            let message = format!("the worker {} cannot be read; see the log of the host", self.entry.key);
+            let message = format!("the worker {} cannot be read; see the log of the host", self.handle.key);
             for Message { id, sender, .. } in messages {
                 self.manager.answer(sender, id, Err(failed(ErrorCode::Unavailable, message.clone())));
             }
@@ -173,7 +181,7 @@ impl Actor {
             return;
         }
         if let Some(until) = self.supervisor.stopped_until(self.manager.now()) {
-            let message = format!("{} failed too often, and takes no message until {until}", self.entry.key);
+            let message = format!("{} failed too often, and takes no message until {until}", self.handle.key);
             self.manager.answer(sender, id, Err(failed(ErrorCode::Failed, message)));
             return;
         }
@@ -185,7 +193,10 @@ impl Actor {
                 return;
             }
             if self.record.is_waiting() {
-                self.postponed = Some(Message { id, content, sender });
+                match self.refusal() {
+                    Some(refusal) => self.manager.answer(sender, id, Err(self.error_of(refusal))),
+                    None => self.postponed = Some(Message { id, content, sender }),
+                }
                 return;
             }
             let Some(kind) = content.turn() else {
@@ -222,11 +233,19 @@ impl Actor {
         };
         let callee = made.to.clone();
         let turn_id = self.record.waiting.as_ref().map_or_else(|| id.clone(), |waiting| waiting.id.clone());
-        match self.attempt(&turn_id, &TurnKind::Reply { call, result }).await {
+        let generation = self.manager.generation();
+        let kind = TurnKind::Reply { call, result };
+        match self.attempt(&turn_id, &kind).await {
             Err(TurnFailure::BeganAnew) => {}
+            Err(TurnFailure::OtherVersion(why)) => {
+                self.refuse(generation, why);
+                if let TurnKind::Reply { call, result } = kind {
+                    self.handle.queue.lock().push_reply(Reply { call, id, result });
+                }
+            }
             Err(failure) if self.record.is_waiting() => self.undo_handler(failure).await,
             Err(failure) => {
-                tracing::error!(worker = %self.entry.key, "the answer of {callee} is dropped: {failure:?}");
+                tracing::error!(worker = %self.handle.key, "the answer of {callee} is dropped: {failure:?}");
                 self.keep_change(|record| drop(record.calls.remove(&call))).await;
             }
             Ok((result, _active)) => self.commit_reply(call, callee, id, result).await,
@@ -239,11 +258,13 @@ impl Actor {
             DueTimer::Alarm { name, at } => TurnKind::Alarm { alarm: Alarm { name: name.clone(), at: *at } },
         };
         let id = self.record.waiting.as_ref().map_or_else(crate::message::new_id, |waiting| waiting.id.clone());
+        let generation = self.manager.generation();
         match self.attempt(&id, &kind).await {
             Err(TurnFailure::BeganAnew) => {}
+            Err(TurnFailure::OtherVersion(why)) => self.refuse(generation, why),
             Err(failure) if self.record.is_waiting() => self.undo_handler(failure).await,
             Err(failure) => {
-                tracing::error!(worker = %self.entry.key, "{due:?} failed, and is not called again: {failure:?}");
+                tracing::error!(worker = %self.handle.key, "{due:?} failed, and is not called again: {failure:?}");
                 self.keep_change(|record| record.timers.finish(&due)).await;
             }
             Ok((result, _active)) => self.commit_timer(&due, result).await,
@@ -258,9 +279,9 @@ impl Actor {
         }
         let existed = self.heap.is_some();
         if existed && let Err(failure) = self.attempt(&crate::message::new_id(), &TurnKind::Stop { reason }).await {
-            tracing::warn!(worker = %self.entry.key, "onStop failed, and the worker ends without it: {failure:?}");
+            tracing::warn!(worker = %self.handle.key, "onStop failed, and the worker ends without it: {failure:?}");
         }
-        let (store, key) = (Arc::clone(&self.manager.store), self.entry.key.clone());
+        let (store, key) = (Arc::clone(&self.manager.store), self.handle.key.clone());
         let removed = tokio::task::spawn_blocking(move || store.remove(&key)).await;
         let removed =
             removed.map_err(|error| error.to_string()).and_then(|gone| gone.map_err(|error| error.to_string()));
@@ -269,45 +290,57 @@ impl Actor {
             Ok(()) => {
                 self.begin_anew();
                 let postponed = self.postponed.take();
-                let waiting = self.entry.queue.lock().drain();
+                let waiting = self.handle.queue.lock().drain();
                 for Message { id, sender, .. } in postponed.into_iter().chain(waiting) {
-                    let message = format!("{} was stopped before it had the message", self.entry.key);
+                    let message = format!("{} was stopped before it had the message", self.handle.key);
                     self.manager.answer(sender, id, Err(failed(ErrorCode::Failed, message)));
                 }
                 Ok(existed)
             }
             Err(why) => {
-                tracing::error!(worker = %self.entry.key, "the worker cannot be removed: {why}");
+                tracing::error!(worker = %self.handle.key, "the worker cannot be removed: {why}");
                 Err(failed(ErrorCode::Unavailable, "the worker cannot be removed; see the log of the host"))
             }
         };
-        self.entry.show(WorkerCondition::Asleep, &self.record);
+        self.handle.show(WorkerCondition::Asleep, &self.record);
         // Whoever asked may have left.
         drop(done.send(outcome));
     }
 
     /// Forgets all that the worker was.
     pub(crate) fn begin_anew(&mut self) {
-        let ended = std::mem::replace(&mut self.record, WorkerRecord::new(self.entry.key.clone()));
-        (self.heap, self.before) = (None, None);
-        self.manager.finish_waits(&self.entry.key);
-        self.manager.set_due(&self.entry.key, None);
+        let ended = std::mem::replace(&mut self.record, WorkerRecord::new(self.handle.key.clone()));
+        (self.heap, self.before, self.refused) = (None, None, None);
+        self.manager.finish_waits(&self.handle.key);
+        self.manager.set_due(&self.handle.key, None);
         if let Some(handler) = ended.waiting {
-            let message = format!("{} began anew, and its handler ended with it", self.entry.key);
+            let message = format!("{} began anew, and its handler ended with it", self.handle.key);
             self.answer_handler(handler, Err(failed(ErrorCode::Failed, message)));
         }
     }
 
+    /// Keeps timers and replies from entering until the component is exchanged: this generation of it refused the heap.
+    fn refuse(&mut self, generation: u64, why: String) {
+        tracing::error!(worker = %self.handle.key, "timers and replies wait for another version: {why}");
+        self.refused = Some((generation, why));
+    }
+
+    /// Why nothing but messages enters now, which fail; none if the component was exchanged since it refused the heap.
+    fn refusal(&self) -> Option<TurnFailure> {
+        let (generation, why) = self.refused.as_ref()?;
+        (*generation == self.manager.generation()).then(|| TurnFailure::OtherVersion(why.clone()))
+    }
+
     /// Drops answers that their callers have committed. That is kept with the next commit, or when the task ends.
     fn forget_received(&mut self) {
-        for id in self.entry.received.lock().drain(..) {
+        for id in self.handle.received.lock().drain(..) {
             self.is_stale |= self.record.answers.remove(&id).is_some();
         }
     }
 
     /// A failure, as a caller is told it.
     pub(crate) fn error_of(&self, failure: TurnFailure) -> Error {
-        let key = &self.entry.key;
+        let key = &self.handle.key;
         match failure {
             TurnFailure::Thrown { name, message } => Error { code: ErrorCode::Exception, name, message },
             TurnFailure::Ended(why) => failed(ErrorCode::Failed, format!("{key}: {why}")),

@@ -14,11 +14,17 @@ use tokio::sync::OwnedSemaphorePermit;
 /// How long a turn waits that could not begin, such as where the host has no instance left; in milliseconds.
 const NOT_RUN_DELAY_MS: u64 = 200;
 
+/// Turns that a worker has while others wait for a permit, before it gives its own to one of them: else one whose queue
+/// is never empty would keep it for ever. Each exchange costs that a heap is read.
+const TURNS_WHILE_OTHERS_WAIT: u32 = 32;
+
 /// A worker's instance, with the permit for it.
 pub(crate) struct Instance {
     pub(crate) worker: Box<dyn AwakeWorker>,
     /// Of which generation of the component it is.
     generation: u64,
+    /// How many turns it was tried for.
+    turns: u32,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -51,7 +57,7 @@ impl Actor {
                 // Whoever stops the workers drops the task.
                 return std::future::pending().await;
             }
-            self.entry.show(WorkerCondition::Running, &self.record);
+            self.handle.show(WorkerCondition::Running, &self.record);
             let failure = match self.run_once(id, kind).await {
                 Ok(result) => return Ok(result),
                 Err(failure) => failure,
@@ -59,7 +65,7 @@ impl Actor {
             let now = self.manager.now();
             match failure {
                 TurnFailure::NotRun(why) => {
-                    tracing::debug!(worker = %self.entry.key, "a turn cannot begin yet: {why}");
+                    tracing::debug!(worker = %self.handle.key, "a turn cannot begin yet: {why}");
                     // Another worker may need what this one has of the host.
                     self.instance = None;
                     self.manager.clock.sleep_until(now + NOT_RUN_DELAY_MS).await;
@@ -67,7 +73,7 @@ impl Actor {
                 TurnFailure::Ended(why) => {
                     attempt += 1;
                     let decision = self.supervisor.decide(attempt, now);
-                    tracing::error!(worker = %self.entry.key, attempt, ?decision, "a turn was ended: {why}");
+                    tracing::error!(worker = %self.handle.key, attempt, ?decision, "a turn was ended: {why}");
                     match decision {
                         AttemptDecision::RetryAt(at) => self.manager.clock.sleep_until(at).await,
                         AttemptDecision::DeadLetter => return Err(TurnFailure::Ended(why)),
@@ -85,13 +91,14 @@ impl Actor {
         }
         let Some(instance) = &mut self.instance else { return Err(TurnFailure::NotRun("it is asleep".to_owned())) };
         let turn = Turn {
-            class: self.entry.key.class.clone(),
-            name: self.entry.key.name.clone(),
+            class: self.handle.key.class.clone(),
+            name: self.handle.key.name.clone(),
             id: id.to_owned(),
             now: self.manager.now().max(self.record.now),
             kind: kind.clone(),
         };
         self.turn_now = turn.now;
+        instance.turns = instance.turns.saturating_add(1);
         let active = Active::new(&self.manager);
         Ok((instance.worker.turn(&turn).await?, active))
     }
@@ -99,7 +106,10 @@ impl Actor {
     /// Has the worker in memory, in the component as it is now.
     async fn wake(&mut self) -> Result<(), TurnFailure> {
         let generation = self.manager.generation();
-        if self.instance.as_ref().is_some_and(|instance| instance.generation == generation) {
+        let others_wait = self.manager.starved.load(SeqCst) > 0;
+        let may_stay = |turns: u32| !(others_wait && turns >= TURNS_WHILE_OTHERS_WAIT);
+        let stays = |instance: &Instance| instance.generation == generation && may_stay(instance.turns);
+        if self.instance.as_ref().is_some_and(stays) {
             return Ok(());
         }
         self.instance = None;
@@ -110,13 +120,13 @@ impl Actor {
             Err(TurnFailure::OtherVersion(why))
                 if self.manager.settings.other_version == OtherVersion::BeginAnew && self.heap.is_some() =>
             {
-                tracing::warn!(worker = %self.entry.key, "the worker begins anew, without what it held: {why}");
+                tracing::warn!(worker = %self.handle.key, "the worker begins anew, without what it held: {why}");
                 self.begin_anew();
                 component.wake(None)?
             }
             woken => woken?,
         };
-        self.instance = Some(Instance { worker, generation, _permit: permit });
+        self.instance = Some(Instance { worker, generation, turns: 0, _permit: permit });
         Ok(())
     }
 }

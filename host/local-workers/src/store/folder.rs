@@ -7,6 +7,7 @@ use elias_atomic_write::{Access, Fsync};
 use elias_workers::WorkerKey;
 use std::fs::{File, TryLockError};
 use std::io::ErrorKind;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// The ends of the names of files: a worker's, and the one that was before it.
@@ -30,21 +31,22 @@ pub struct FolderStore {
 }
 
 impl FolderStore {
-    /// The workers in this folder, which is made if it is missing. `fsync` says what of a commit survives a power loss;
+    /// The workers in this folder, which is made if it is missing, for its owner alone (mode 0700). `fsync` says what of a commit survives a power loss;
     /// a process that is killed loses no commit whatever it is.
     ///
     /// # Errors
     /// If the folder cannot be made or opened, and [`StoreError::InUse`].
     pub fn open(path: impl Into<PathBuf>, fsync: Fsync) -> Result<Self, StoreError> {
         let path = path.into();
-        std::fs::create_dir_all(&path)?;
-        let lock = File::options().create(true).truncate(false).write(true).open(path.join(LOCK))?;
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&path)?;
+        let lock = File::options().create(true).truncate(false).write(true).mode(0o600).open(path.join(LOCK))?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(StoreError::InUse(path.display().to_string())),
             Err(TryLockError::Error(error)) => return Err(error.into()),
         }
         let folder = Dir::open_ambient_dir(&path, ambient_authority())?;
+        remove_unfinished(&folder)?;
         Ok(Self { path, folder, fsync, _lock: lock })
     }
 
@@ -102,6 +104,20 @@ impl FolderStore {
     }
 }
 
+/// Removes the files that a process was writing when it was killed: those of workers whose names end in a ULID. Nobody
+/// else writes, since the folder is locked.
+fn remove_unfinished(folder: &Dir) -> std::io::Result<()> {
+    for entry in folder.entries()? {
+        let name = entry?.file_name();
+        let end = name.to_str().and_then(|name| name.split_once(CURRENT)).map_or("", |(_, end)| end);
+        let ulid = end.strip_prefix('.').unwrap_or_default();
+        if ulid.len() == 26 && ulid.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+            folder.remove_file(&name)?;
+        }
+    }
+    Ok(())
+}
+
 /// The beginning of the names of a worker's files.
 fn stem(key: &WorkerKey) -> String {
     // A class is an identifier: it has no NUL.
@@ -155,6 +171,7 @@ impl HeapStore for FolderStore {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::PermissionsExt;
 
     fn worker(turns: u64) -> StoredWorker {
         let record = WorkerRecord { turns, ..WorkerRecord::new(WorkerKey::new("Cart", "../a\0")) };
@@ -178,6 +195,42 @@ mod tests {
         store.remove(&key).expect("it is removed");
         store.remove(&key).expect("it is not there");
         assert_eq!((store.load(&key).expect("it is read"), store.list().expect("it is read").len()), (None, 0));
+    }
+
+    #[test]
+    fn heaps_are_their_owners_alone() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("below");
+        let store = FolderStore::open(&path, Fsync::None).expect("it is made");
+        store.save(&worker(1)).expect("it is kept");
+        store.save(&worker(2)).expect("it is kept");
+        let mode = |path: &Path| std::fs::metadata(path).expect("it is there").permissions().mode() & 0o777;
+        assert_eq!(mode(&path), 0o700);
+        let files: Vec<PathBuf> =
+            std::fs::read_dir(&path).expect("it is read").map(|file| file.expect("it is read").path()).collect();
+        assert_eq!(files.len(), 3, "the lock, the worker and the one before: {files:?}");
+        for file in files {
+            assert_eq!(mode(&file), 0o600, "{}", file.display());
+        }
+    }
+
+    #[test]
+    fn what_a_killed_process_was_writing_is_removed() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = FolderStore::open(folder.path(), Fsync::None).expect("it is made");
+        let key = worker(1).record.key;
+        store.save(&worker(1)).expect("it is kept");
+        store.save(&worker(2)).expect("it is kept");
+        drop(store);
+        let unfinished = folder.path().join(format!("{}{CURRENT}.01ARZ3NDEKTSV4RRFFQ69G5FAV", stem(&key)));
+        let other = folder.path().join("notes.worker.txt");
+        for file in [&unfinished, &other] {
+            std::fs::write(file, b"x").expect("it is written");
+        }
+        let store = FolderStore::open(folder.path(), Fsync::None).expect("it is opened");
+        assert!(!unfinished.exists() && other.exists());
+        assert_eq!(store.load(&key).expect("it is read"), Some(worker(2)));
+        assert!(folder.path().join(format!("{}{BEFORE}", stem(&key))).exists());
     }
 
     #[test]

@@ -22,6 +22,13 @@ pub struct StoredWorker {
     pub before: Option<Vec<u8>>,
 }
 
+impl StoredWorker {
+    /// Bytes of its heaps.
+    fn heap_bytes(&self) -> usize {
+        self.heap.len() + self.before.as_ref().map_or(0, Vec::len)
+    }
+}
+
 /// What is kept of a worker beside its heap.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WorkerRecord {
@@ -65,6 +72,11 @@ impl WorkerRecord {
         self.waiting.is_some()
     }
 
+    /// Bytes of the values of calls that have no answer.
+    pub(crate) fn call_bytes(&self) -> usize {
+        self.calls.values().map(|call| call.value.len()).sum()
+    }
+
     /// When the next timer or alarm may enter, in milliseconds since 1970.
     #[must_use]
     pub fn next_due(&self) -> Option<u64> {
@@ -106,6 +118,9 @@ pub enum StoreError {
     /// A worker's file is damaged, and so is the one before, or there is none.
     #[error("{0}")]
     Damaged(String),
+    /// The heaps would have more bytes than the store takes.
+    #[error("the heaps of all workers would have more than {0} bytes")]
+    Full(usize),
     /// Another process uses the folder.
     #[error("the folder {0} is in use by another process")]
     InUse(String),
@@ -138,26 +153,85 @@ pub trait HeapStore: Send + Sync + 'static {
     fn remove(&self, key: &WorkerKey) -> Result<(), StoreError>;
 }
 
-/// Heaps in the memory of this process.
+/// Heaps in the memory of this process: those of more than [`Self::BYTES_MAX`] bytes together are not taken.
+#[derive(Debug)]
+pub struct MemoryStore {
+    bytes_max: usize,
+    heaps: Mutex<MemoryHeaps>,
+}
+
 #[derive(Debug, Default)]
-pub struct MemoryStore(Mutex<BTreeMap<WorkerKey, StoredWorker>>);
+struct MemoryHeaps {
+    workers: BTreeMap<WorkerKey, StoredWorker>,
+    /// Bytes of the heaps of all workers.
+    bytes: usize,
+}
+
+impl MemoryStore {
+    /// Bytes of heaps at most, unless [`Self::with_bytes_max`] says otherwise: 1 GiB.
+    pub const BYTES_MAX: usize = 1 << 30;
+
+    /// A store that takes heaps of so many bytes together.
+    #[must_use]
+    pub fn with_bytes_max(bytes_max: usize) -> Self {
+        Self { bytes_max, heaps: Mutex::default() }
+    }
+}
+
+impl Default for MemoryStore {
+    fn default() -> Self {
+        Self::with_bytes_max(Self::BYTES_MAX)
+    }
+}
 
 impl HeapStore for MemoryStore {
     fn list(&self) -> Result<Vec<WorkerRecord>, StoreError> {
-        Ok(self.0.lock().values().map(|worker| worker.record.clone()).collect())
+        Ok(self.heaps.lock().workers.values().map(|worker| worker.record.clone()).collect())
     }
 
     fn load(&self, key: &WorkerKey) -> Result<Option<StoredWorker>, StoreError> {
-        Ok(self.0.lock().get(key).cloned())
+        Ok(self.heaps.lock().workers.get(key).cloned())
     }
 
     fn save(&self, worker: &StoredWorker) -> Result<(), StoreError> {
-        self.0.lock().insert(worker.record.key.clone(), worker.clone());
+        let mut heaps = self.heaps.lock();
+        let replaced = heaps.workers.get(&worker.record.key).map_or(0, StoredWorker::heap_bytes);
+        let bytes = heaps.bytes - replaced + worker.heap_bytes();
+        // A worker that does not grow is taken, or none could put back what it did.
+        if bytes > self.bytes_max && bytes > heaps.bytes {
+            return Err(StoreError::Full(self.bytes_max));
+        }
+        heaps.bytes = bytes;
+        heaps.workers.insert(worker.record.key.clone(), worker.clone());
         Ok(())
     }
 
     fn remove(&self, key: &WorkerKey) -> Result<(), StoreError> {
-        self.0.lock().remove(key);
+        let mut heaps = self.heaps.lock();
+        if let Some(removed) = heaps.workers.remove(key) {
+            heaps.bytes -= removed.heap_bytes();
+        }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn heaps_in_memory_are_bounded_together() {
+        let store = MemoryStore::with_bytes_max(100);
+        let worker = |name: &str, bytes: usize| {
+            let record = WorkerRecord::new(WorkerKey::new("Cart", name));
+            StoredWorker { record, heap: vec![0; bytes], before: Some(vec![0; 10]) }
+        };
+        store.save(&worker("a", 50)).expect("there is room");
+        assert!(matches!(store.save(&worker("b", 31)), Err(StoreError::Full(100))));
+        store.save(&worker("b", 30)).expect("there is room");
+        assert!(matches!(store.save(&worker("a", 51)), Err(StoreError::Full(100))));
+        assert_eq!(store.load(&worker("a", 0).record.key).expect("it is read"), Some(worker("a", 50)));
+        store.remove(&worker("a", 0).record.key).expect("it is removed");
+        store.save(&worker("b", 90)).expect("there is room again");
     }
 }

@@ -162,6 +162,23 @@ async fn no_more_workers_are_in_memory_than_may_be() {
 }
 
 #[tokio::test]
+async fn a_worker_whose_mailbox_is_never_empty_gives_its_place_to_others() {
+    let world = World::with(|builder| builder.awake(1)).await;
+    let held = world.workers.call(key("a"), "hold", "");
+    eventually(async || world.fake.is_holding()).await;
+    let calls: Vec<_> = (0..500).map(|_| world.workers.call(key("a"), "add", "1")).collect();
+    let other = world.workers.call(key("b"), "add", "1");
+    world.until("b", |one| one.condition == WorkerCondition::Running).await;
+    world.fake.let_go();
+    assert_eq!(other.await.expect("it gets its turn"), "1");
+    let last = calls.into_iter().next_back().expect("there are 500");
+    let mut last = Box::pin(last);
+    assert!(futures::poll!(last.as_mut()).is_pending(), "before the first one is done");
+    assert_eq!(last.await.expect("it gets its turn"), "501");
+    held.await.expect("it was held");
+}
+
+#[tokio::test]
 async fn a_turn_that_is_ended_is_tried_again_and_then_given_up() {
     let policy = SupervisionPolicy { backoff: Duration::ZERO, failures: 5, ..SupervisionPolicy::default() };
     let world = World::with(|builder| builder.supervision(policy)).await;
@@ -204,6 +221,17 @@ async fn a_full_mailbox_refuses_blocks_or_drops() {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn calls_without_an_answer_have_a_bound() {
+    let limits = MailboxLimits { bytes: 64 << 20, ..MailboxLimits::default() };
+    let world = World::with(|builder| builder.mailbox(limits)).await;
+    let (code, message) = world.fails("a", "ask", &format!("b echo {}", "x".repeat((32 << 20) + 1))).await;
+    assert_eq!(code, CallErrorCode::Exception);
+    assert!(message.contains("without an answer"), "{message}");
+    assert_eq!(world.call("a", "get", "").await, "0", "its turn was undone");
+    assert_eq!(world.call("a", "ask", "b echo x").await, "asked: x");
 }
 
 #[tokio::test]
@@ -271,6 +299,29 @@ async fn a_heap_of_another_version_is_refused_or_given_up() {
             assert_eq!(world.call("a", "add", "1").await, "3", "nothing was lost");
         }
     }
+}
+
+#[tokio::test]
+async fn timers_and_replies_wait_for_a_version_that_the_heap_belongs_to() {
+    let world = World::new().await;
+    world.call("a", "alarm", "1000").await;
+    let asked = world.workers.call(key("w"), "ask", "b hold");
+    eventually(async || world.fake.is_holding()).await;
+    world.until("w", |one| one.condition == WorkerCondition::Waiting).await;
+    world.fake.set_version(2);
+    world.workers.reload();
+    world.clock.advance(Duration::from_secs(2));
+    world.fake.let_go();
+    // The alarm is due and the answer is there; calls fail, also of the worker whose handler waits.
+    assert_eq!(world.fails("a", "get", "").await.0, CallErrorCode::Unavailable);
+    assert_eq!(world.fails("w", "get", "").await.0, CallErrorCode::Unavailable);
+    world.until("a", |one| one.condition == WorkerCondition::Asleep && one.next_due == Some(NOW + 1_000)).await;
+    world.until("w", |one| one.condition == WorkerCondition::Waiting).await;
+    world.fake.set_version(1);
+    world.workers.reload();
+    assert_eq!(asked.await.expect("the handler goes on"), "asked: held");
+    world.until("a", |one| one.next_due.is_none()).await;
+    assert_eq!(world.call("a", "get", "").await, "100");
 }
 
 /// A store that is full when it is told so.
