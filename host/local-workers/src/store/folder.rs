@@ -5,6 +5,7 @@ use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use elias_atomic_write::{Access, Fsync};
 use elias_workers::WorkerKey;
+use parking_lot::Mutex;
 use std::fs::{File, TryLockError};
 use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -26,13 +27,19 @@ pub struct FolderStore {
     path: PathBuf,
     folder: Dir,
     fsync: Fsync,
+    bytes_max: usize,
+    /// Bytes of the files of all workers.
+    bytes: Mutex<usize>,
     /// Locked until it is closed, which the system does also for a process that is killed.
     _lock: File,
 }
 
 impl FolderStore {
-    /// The workers in this folder, which is made if it is missing, for its owner alone (mode 0700). `fsync` says what of a commit survives a power loss;
-    /// a process that is killed loses no commit whatever it is.
+    /// Bytes of the files of all workers at most, unless [`Self::with_bytes_max`] says otherwise: 16 GiB.
+    pub const BYTES_MAX: usize = 16 << 30;
+
+    /// The workers in this folder, which is made if it is missing, for its owner alone (mode 0700). `fsync` says what
+    /// of a commit survives a power loss; a process that is killed loses no commit whatever it is.
     ///
     /// # Errors
     /// If the folder cannot be made or opened, and [`StoreError::InUse`].
@@ -47,7 +54,14 @@ impl FolderStore {
         }
         let folder = Dir::open_ambient_dir(&path, ambient_authority())?;
         remove_unfinished(&folder)?;
-        Ok(Self { path, folder, fsync, _lock: lock })
+        let bytes = Mutex::new(bytes_of_workers(&folder)?);
+        Ok(Self { path, folder, fsync, bytes_max: Self::BYTES_MAX, bytes, _lock: lock })
+    }
+
+    /// The same, for files of at most so many bytes together.
+    #[must_use]
+    pub fn with_bytes_max(self, bytes_max: usize) -> Self {
+        Self { bytes_max, ..self }
     }
 
     /// The folder.
@@ -97,10 +111,32 @@ impl FolderStore {
     }
 
     fn remove_file(&self, name: &str) -> Result<(), StoreError> {
+        let bytes = self.bytes_of(name)?;
         match self.folder.remove_file(name) {
-            Err(error) if error.kind() != ErrorKind::NotFound => Err(error.into()),
-            _ => Ok(()),
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error.into()),
+            _ => {}
         }
+        let mut all = self.bytes.lock();
+        *all = all.saturating_sub(bytes);
+        Ok(())
+    }
+
+    /// Bytes of a file; 0 if it is missing.
+    fn bytes_of(&self, name: &str) -> Result<usize, StoreError> {
+        match self.folder.metadata(name) {
+            Ok(metadata) => Ok(bytes_in(&metadata)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(0),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Replaces a worker's file, and keeps the one that was there.
+    fn replace(&self, current: &str, before: &str, bytes: &[u8]) -> Result<(), StoreError> {
+        match self.folder.rename(current, &self.folder, before) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error.into()),
+            _ => {}
+        }
+        Ok(elias_atomic_write::write(&self.folder, current, bytes, Access::OwnerOnly, self.fsync)?)
     }
 }
 
@@ -116,6 +152,23 @@ fn remove_unfinished(folder: &Dir) -> std::io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Bytes of the files of all workers, the damaged ones among them.
+fn bytes_of_workers(folder: &Dir) -> std::io::Result<usize> {
+    let mut bytes = 0;
+    for entry in folder.entries()? {
+        let entry = entry?;
+        let ends = [CURRENT, BEFORE, DAMAGED];
+        if entry.file_name().to_str().is_some_and(|name| ends.iter().any(|end| name.ends_with(end))) {
+            bytes += bytes_in(&entry.metadata()?);
+        }
+    }
+    Ok(bytes)
+}
+
+fn bytes_in(metadata: &cap_std::fs::Metadata) -> usize {
+    usize::try_from(metadata.len()).unwrap_or(usize::MAX)
 }
 
 /// The beginning of the names of a worker's files.
@@ -153,11 +206,20 @@ impl HeapStore for FolderStore {
         let bytes = format::write(worker).map_err(StoreError::Damaged)?;
         let stem = stem(&worker.record.key);
         let (current, before) = (format!("{stem}{CURRENT}"), format!("{stem}{BEFORE}"));
-        match self.folder.rename(&current, &self.folder, &before) {
-            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error.into()),
-            _ => {}
+        // The file of two turns before goes.
+        let removed = self.bytes_of(&before)?;
+        let mut all = self.bytes.lock();
+        let total = all.saturating_sub(removed) + bytes.len();
+        // A worker that does not grow is taken, or none could put back what it did.
+        if total > self.bytes_max && total > *all {
+            return Err(StoreError::Full(self.bytes_max));
         }
-        Ok(elias_atomic_write::write(&self.folder, &current, &bytes, Access::OwnerOnly, self.fsync)?)
+        *all = total;
+        drop(all);
+        self.replace(&current, &before, &bytes).inspect_err(|_| {
+            let mut all = self.bytes.lock();
+            *all = (*all + removed).saturating_sub(bytes.len());
+        })
     }
 
     fn remove(&self, key: &WorkerKey) -> Result<(), StoreError> {
@@ -195,6 +257,32 @@ mod tests {
         store.remove(&key).expect("it is removed");
         store.remove(&key).expect("it is not there");
         assert_eq!((store.load(&key).expect("it is read"), store.list().expect("it is read").len()), (None, 0));
+    }
+
+    #[test]
+    fn the_files_of_a_folder_are_bounded_together() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let named = |name: &str| StoredWorker {
+            record: WorkerRecord::new(WorkerKey::new("Cart", name)),
+            heap: vec![1; 1_000],
+            before: None,
+        };
+        let one = format::write(&named("a")).expect("bytes").len();
+        let open = || FolderStore::open(folder.path(), Fsync::None).expect("it is opened").with_bytes_max(3 * one);
+        let store = open();
+        // A worker has the file of the turn before, too.
+        for name in ["a", "a", "b"] {
+            store.save(&named(name)).expect("there is room");
+        }
+        assert!(matches!(store.save(&named("c")), Err(StoreError::Full(_))));
+        assert!(matches!(store.save(&named("b")), Err(StoreError::Full(_))), "and is as it was");
+        store.save(&named("a")).expect("it does not grow");
+        drop(store);
+        let store = open();
+        assert!(matches!(store.save(&named("c")), Err(StoreError::Full(_))), "what is there counts");
+        store.remove(&named("a").record.key).expect("it is removed");
+        store.save(&named("c")).expect("there is room again");
+        assert_eq!(store.list().expect("it is read").len(), 2);
     }
 
     #[test]
