@@ -54,8 +54,16 @@ test("path.win32: names that browsers send, servers and drives", async () => {
     const drives = paths.filter((it) => /^[A-Z]:[\\/]/.test(it));
     const pairs = paths.flatMap((a) => paths.map((b) => win32.join(a, b)));
     const resolved = drives.flatMap((a) => drives.map((b) => [win32.resolve(a, "x", b), win32.relative(a, b)]));
-    return [each, pairs, resolved, win32.sep, win32.delimiter, win32.toNamespacedPath("C:\\a"), win32.posix.join("a", "b")];
+    return [
+      each, pairs, resolved, win32.sep, win32.delimiter, win32.toNamespacedPath("C:\\a"), win32.posix.join("a", "b"),
+    ];
   });
+  // Names come from strangers: a time that grows with the square of the length would not end.
+  const { win32 } = await ours("path");
+  const long = "a".repeat(1_000_000);
+  assert.equal(win32.basename(`${long}/b`), "b");
+  assert.equal(win32.dirname(`a${"/".repeat(1_000_000)}b`).length, 1_000_000);
+  assert.equal(win32.parse(`a${"/".repeat(1_000_000)}b`).base, "b");
 });
 
 test("url", async () => {
@@ -372,6 +380,26 @@ async function sameMessage(name, run) {
   assert.deepEqual(said(await ours(name)), said(await import(`node:${name}`)), `${name}: ${run}`);
 }
 
+test("default options of util.inspect", async () => {
+  const { default: native } = await import("./native.mjs?world=node");
+  let isScripted = false;
+  native.logScripted = () => (isScripted = true);
+  const deep = { a: { b: { c: { d: { e: ["x"] } } } } };
+  const { inspect } = await ours("util");
+  for (const [changed, restored] of [[{ depth: null }, { depth: 2 }], [{ colors: true }, { colors: false }]]) {
+    await same("util", (util) => {
+      util.inspect.defaultOptions = changed;
+      const shown = [util.inspect(deep), util.format("%O", deep), util.inspect.defaultOptions];
+      util.inspect.defaultOptions = restored;
+      return shown;
+    });
+  }
+  assert.equal(isScripted, true); // the natives of the console have the defaults only
+  isScripted = false;
+  assert.equal(inspect.defaultOptions.depth, 2);
+  assert.equal(isScripted, true);
+});
+
 test("util.MIMEType and MIMEParams", async () => {
   for (const input of [
     "text/html", " Text/HTML ; Charset=UTF-8", "a/b;x=1;X=2;y=\"q\\\"z\";z", "a/b;x", "a/b;=1;x=1", 'a/b;x="a', 'a/b;x="a\\', "a/b; x = 1;y=2 ", 'a/b;x="";y=1', "a/b;;x=1;",
@@ -398,6 +426,11 @@ test("util.MIMEType and MIMEParams", async () => {
   ]) {
     await sameMessage("util", ({ MIMEType }) => change(new MIMEType("a/b")));
   }
+  // Types come from strangers: a time that grows with the square of the length would not end.
+  const { MIMEType } = await ours("util");
+  const spaces = " ".repeat(1_000_000);
+  assert.throws(() => new MIMEType(`a/b${spaces}c`), { code: "ERR_INVALID_MIME_SYNTAX" });
+  assert.equal(new MIMEType(`a/b;x=1${spaces}2`).params.get("x"), `1${spaces}2`);
 });
 
 test("util.getSystemErrorName and getSystemErrorMap", async () => {
