@@ -45,7 +45,7 @@ const refused = new WeakMap();
 /** Has `encode` refuse an object, as `what`. */
 export const refuseToEncode = (object, what) => void refused.set(object, what);
 
-/** What the slot of a primitive is in the text; undefined for what has none. */
+/** The slot of a primitive in the text; undefined for any other value. */
 function primitiveSlot(value) {
   switch (typeof value) {
     case "string":
