@@ -86,7 +86,8 @@ function changed(bundler, filter, replacements) {
   });
 }
 
-// Errors of Node.js are of the classes of JavaScript and have their `code` themselves; packages make a class for each code.
+// Errors of Node.js are of the classes of JavaScript and have their `code` themselves; packages make a class for each
+// code.
 const nodeErrors = {
   name: "node-errors",
   setup(bundler) {
@@ -102,7 +103,10 @@ const nodeErrors = {
         }\n`,
       ],
       // It is made with one name alone, and came out as `undefinedThe "`.
-      [/\(\.\.\.args\) => \{\s*assert\(args\.length > 0[^]*?must be specified`\s*\}/, '(name) => `The "${name}" argument must be specified`'],
+      [
+        /\(\.\.\.args\) => \{\s*assert\(args\.length > 0[^]*?must be specified`\s*\}/,
+        '(name) => `The "${name}" argument must be specified`',
+      ],
     ]);
     // Like Node.js since version 20, streams of bytes take every view, and say so.
     changed(bundler, /readable-stream\/lib\/internal\/streams\/(?:readable|writable)\.js$/, [
@@ -134,7 +138,7 @@ for (const entry of entries()) {
       "process.env.READABLE_STREAM": '""',
       global: "globalThis",
       console: "quiet",
-      // What stands in for an API must not find itself when it looks for a native one.
+      // A stand-in for an API must not find itself when it looks for a native one.
       "globalThis.TextDecoder": "undefined",
       "globalThis.TextEncoder": "undefined",
     },
