@@ -73,12 +73,12 @@ const builtins = {
   },
 };
 
-/** Has the bundler read matching files with these pieces replaced, each of which must be there. */
+/** Has the bundler read matching files with these pieces replaced, by a text or a function; each must be there. */
 function changed(bundler, filter, replacements) {
   bundler.onLoad({ filter }, ({ path }) => {
     let contents = readFileSync(path, "utf8");
     for (const [from, to] of replacements) {
-      const result = contents.replace(from, () => to);
+      const result = contents.replace(from, typeof to === "function" ? to : () => to);
       if (result === contents) throw new Error(`${path} is other than before: there is no ${from}`);
       contents = result;
     }
@@ -113,10 +113,9 @@ const nodeErrors = {
       ["Stream._isUint8Array(chunk)", "ArrayBuffer.isView(chunk)"],
       ["['string', 'Buffer', 'Uint8Array'], chunk", "['string', 'Buffer', 'TypedArray', 'DataView'], chunk"],
     ]);
-    bundler.onLoad({ filter: /unenv\/dist\/runtime\/node\/internal\/.*\.mjs$/ }, ({ path }) => ({
-      contents: readFileSync(path, "utf8").replace(/class ERR_\w+ extends (\w+) \{/g, "$& static name = $1.name;"),
-      loader: "js",
-    }));
+    changed(bundler, /unenv\/dist\/runtime\/node\/internal\/(?:url\/errors|querystring\/querystring)\.mjs$/, [
+      [/class ERR_\w+ extends (\w+) \{/g, (found, base) => `${found} static name = ${base}.name;`],
+    ]);
   },
 };
 
