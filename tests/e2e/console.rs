@@ -22,17 +22,17 @@ impl Observer for Lines {
     }
 }
 
-async fn load(lines: &Arc<Lines>) -> App {
+async fn load(source: &str, lines: &Arc<Lines>) -> App {
     let host = Host::builder().instances(4).capability(elias_capabilities::Log).build().expect("a host");
     let limits = Limits { log_bytes_per_second: 1 << 30, fuel: 100_000_000_000, ..Limits::default() };
     let options = LoadOptions { limits: Some(limits), observer: Some(lines.clone()), ..LoadOptions::default() };
-    host.load_with(&component(SOURCE), &options).await.expect("it loads")
+    host.load_with(&component(source), &options).await.expect("it loads")
 }
 
 #[tokio::test]
 async fn values_are_shown_natively_as_by_the_scripts() {
     let lines = Arc::new(Lines::default());
-    let app = load(&lines).await;
+    let app = load(SOURCE, &lines).await;
     for seed in 1..=40 {
         app.call(&json!({ "seed": seed, "times": LISTS })).await.expect("an answer");
         let lines = std::mem::take(&mut *lines.0.lock().expect("no panic"));
@@ -45,9 +45,31 @@ async fn values_are_shown_natively_as_by_the_scripts() {
 
 #[tokio::test]
 async fn plain_data_are_shown_without_a_script() {
-    let app = load(&Arc::default()).await;
+    let app = load(SOURCE, &Arc::default()).await;
     let fuel = async |input: Value| app.call(&input).await.expect("an answer").execution.fuel;
     let native = fuel(json!({ "times": 20, "method": "log" })).await;
     let script = fuel(json!({ "times": 20, "method": "dirxml" })).await;
     assert!(native < script / 2, "{native} units of fuel, {script} by the script");
+}
+
+#[tokio::test]
+async fn default_options_that_a_program_changes_hold_for_the_console() {
+    const SOURCE: &str = r#"
+        import { inspect } from "node:util";
+
+        const nested = { a: { b: { c: { d: 1 } } } };
+
+        export default {
+          call() {
+            console.log(nested);
+            inspect.defaultOptions.depth = null;
+            console.log(nested);
+          },
+        };
+    "#;
+    let lines = Arc::new(Lines::default());
+    load(SOURCE, &lines).await.call(&Value::Null).await.expect("an answer");
+    let messages: Vec<_> = lines.0.lock().expect("no panic").iter().map(|(message, _)| message.clone()).collect();
+    // As Node.js shows it: an object with so many levels within it has a line for each.
+    assert_eq!(messages, ["{ a: { b: { c: [Object] } } }", "{\n  a: { b: { c: { d: 1 } } }\n}"]);
 }

@@ -1,10 +1,10 @@
-/* What the program wrote for the function of the call that the running frame is at, for messages such as V8's
+/* The program's text for the function of the call that the running frame is at, for messages such as V8's
    "app.start is not a function" (patches/12-more-messages-of-v8.patch).
 
-   Nothing of the source is kept, so the bytecode before the call is read once from its beginning, with texts in the place of
-   values. Jumps only go forward within an expression, so one pass knows how many values there are at each instruction; what
-   comes from two branches has no text. If the number differs from the frame's own at the call, none is given. It costs a
-   step for each instruction of the function, and only where an error is thrown. */
+   Nothing of the source is kept, so the bytecode before the call is read once from its beginning, with texts in the
+   place of values. Jumps only go forward within an expression, so one pass knows how many values there are at each
+   instruction; a value of two branches has no text. If the number differs from the frame's own at the call, none is
+   given. It costs a step for each instruction of the function, and only where an error is thrown. */
 enum { ELIAS_SLOTS = 24, ELIAS_SLOT_BYTES = 80, ELIAS_LABELS = 32 };
 
 typedef struct {
@@ -45,7 +45,8 @@ static void elias_push_name(EliasTexts *texts, JSAtom name) {
 
 static void elias_push_variable(EliasTexts *texts, int index, bool argument) {
   const JSFunctionBytecode *code = texts->code;
-  elias_push_name(texts, code->vardefs ? code->vardefs[argument ? index : code->arg_count + index].var_name : JS_ATOM_NULL);
+  if (!argument) index += code->arg_count;
+  elias_push_name(texts, code->vardefs ? code->vardefs[index].var_name : JS_ATOM_NULL);
 }
 
 /* Pushes a member of the value whose text this is. */
@@ -86,7 +87,8 @@ static void elias_reach(EliasTexts *texts, int at, uint8_t after) {
     expected = true;
   }
   if (expected && !elias_is_goto(after)) elias_put_text(elias_slot(texts, 0), elias_no_text, "", "");
-  /* What is only jumped back to, with a value: the code of a pattern, which lies before that of its value, or of a loop. */
+  /* Code that is only jumped back to, with a value: that of a pattern, which lies before that of its value, or of a
+     loop. */
   if (!expected && elias_is_goto(after) && short_opcode_info(texts->code->byte_code_buf[at]).n_pop > 0)
     elias_push_text(texts, elias_no_text, "", "");
 }
@@ -209,8 +211,8 @@ static bool elias_read_texts(EliasTexts *texts, JSContext *ctx, JSStackFrame *fr
   }
 }
 
-/* The text of the function that is called with these arguments by the running frame; false if it is not known, or if it is
-   not the frame's program that calls. */
+/* The text of the function that is called with these arguments by the running frame; false if it is not known, or if
+   it is not the frame's program that calls. */
 static bool elias_callee_text(JSContext *ctx, JSValueConst *arguments, bool constructor, char *text, size_t size) {
   JSStackFrame *frame = ctx->rt->current_stack_frame;
   EliasTexts texts;

@@ -20,13 +20,13 @@ bool elias_items(JSContext *ctx, JSValueConst value, JSValue **items, uint32_t *
   return js_get_fast_array(ctx, value, items, count);
 }
 
-/* What an iterator of a Map or a Set has still to give, which it gives none the less: an array of kind ("Map" or "Set"),
-   whether it gives entries, and the items. Undefined for any other value. */
+/* The items that an iterator of a Map or a Set has still to give, which it gives none the less: an array of kind ("Map"
+   or "Set"), whether it gives entries, and the items. Undefined for any other value. */
 JSValue elias_iterator_rest(JSContext *ctx, JSValueConst value) {
   bool of_set = JS_GetClassID(value) == JS_CLASS_SET_ITERATOR;
   JSMapIteratorData *iterator = JS_GetOpaque(value, of_set ? JS_CLASS_SET_ITERATOR : JS_CLASS_MAP_ITERATOR);
   JSMapState *state = iterator ? JS_GetOpaque(iterator->obj, of_set ? JS_CLASS_SET : JS_CLASS_MAP) : NULL;
-  JSValue rest, items;
+  JSValue rest, items, kind, gives_entries;
   uint32_t count = 0;
   if (!iterator) return JS_UNDEFINED;
   rest = JS_NewArray(ctx);
@@ -45,9 +45,10 @@ JSValue elias_iterator_rest(JSContext *ctx, JSValueConst value) {
       if (JS_IsException(item) || JS_DefinePropertyValueUint32(ctx, items, count++, item, JS_PROP_C_W_E) < 0) goto fail;
     }
   }
-  if (JS_DefinePropertyValueUint32(ctx, rest, 0, JS_NewString(ctx, of_set ? "Set" : "Map"), JS_PROP_C_W_E) < 0) goto fail;
-  if (JS_DefinePropertyValueUint32(ctx, rest, 1, js_bool(iterator->kind == JS_ITERATOR_KIND_KEY_AND_VALUE), JS_PROP_C_W_E) < 0)
-    goto fail;
+  kind = JS_NewString(ctx, of_set ? "Set" : "Map");
+  if (JS_DefinePropertyValueUint32(ctx, rest, 0, kind, JS_PROP_C_W_E) < 0) goto fail;
+  gives_entries = js_bool(iterator->kind == JS_ITERATOR_KIND_KEY_AND_VALUE);
+  if (JS_DefinePropertyValueUint32(ctx, rest, 1, gives_entries, JS_PROP_C_W_E) < 0) goto fail;
   if (JS_DefinePropertyValueUint32(ctx, rest, 2, js_dup(items), JS_PROP_C_W_E) < 0) goto fail;
   JS_FreeValue(ctx, items);
   return rest;

@@ -26,7 +26,7 @@ pub(crate) fn parse_json<'js>(ctx: &Ctx<'js>, json: &[u8]) -> Result<Value<'js>>
     if unsafe { qjs::JS_IsException(value.as_raw()) } { Err(Error::Exception) } else { Ok(value) }
 }
 
-/// Appends `text` as a JSON string (RFC 8259, section 7).
+/// Appends `text` as a JSON string (RFC 8259, section 7), with the escapes of `JSON.stringify`.
 pub(crate) fn write_json_string(json: &mut String, text: &str) {
     use std::fmt::Write;
     json.push('"');
@@ -35,6 +35,10 @@ pub(crate) fn write_json_string(json: &mut String, text: &str) {
             '"' => json.push_str("\\\""),
             '\\' => json.push_str("\\\\"),
             '\n' => json.push_str("\\n"),
+            '\r' => json.push_str("\\r"),
+            '\t' => json.push_str("\\t"),
+            '\u{8}' => json.push_str("\\b"),
+            '\u{c}' => json.push_str("\\f"),
             control if control < ' ' => {
                 let _ = write!(json, "\\u{:04x}", control as u32); // writing to a String cannot fail
             }

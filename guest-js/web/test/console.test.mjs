@@ -136,19 +136,26 @@ test("every kind of error looks as it does in Node", () => {
 
 test("util.inspect takes Node's options", async () => {
   const ours = (await import(`../src/node/util.js${native.world}`)).default;
-  const value = { b: [1, 2, { c: new Map([["k", { deep: { er: 1 } }]]) }], a: "text", get g() { return { h: 1 }; }, n: 1234567.891 };
+  const value = {
+    b: [1, 2, { c: new Map([["k", { deep: { er: 1 } }]]) }], a: "text", get g() { return { h: 1 }; }, n: 1234567.891,
+  };
   const hidden = Object.defineProperty({ seen: 1 }, "hidden", { value: [1] });
   const options = [
-    { depth: 0 }, { depth: null }, { depth: -1 }, { sorted: true }, { sorted: (a, b) => (a < b ? 1 : -1) }, { getters: true },
-    { getters: "set" }, { compact: false }, { compact: true }, { compact: 1 }, { breakLength: 30 }, { breakLength: Infinity },
+    { depth: 0 }, { depth: null }, { depth: -1 }, { sorted: true }, { sorted: (a, b) => (a < b ? 1 : -1) },
+    { getters: true },
+    { getters: "set" }, { compact: false }, { compact: true }, { compact: 1 }, { breakLength: 30 },
+    { breakLength: Infinity },
     { maxArrayLength: 1 }, { maxStringLength: 2 }, { numericSeparator: true }, { showHidden: true, getters: true },
   ];
   for (const given of options) assert.equal(ours.inspect(value, given), inspect(value, given), JSON.stringify(given));
   assert.equal(ours.inspect(hidden, { showHidden: true }), inspect(hidden, { showHidden: true }));
   assert.equal(ours.inspect(hidden, true), inspect(hidden, true));
-  const colored = [null, undefined, true, "s", 1, 2n, Symbol("y"), new Date(0), /r/, () => {}, [,], { a: 1 }, new Error("e").message];
+  const colored = [
+    null, undefined, true, "s", 1, 2n, Symbol("y"), new Date(0), /r/, () => {}, [,], { a: 1 }, new Error("e").message,
+  ];
   assert.equal(ours.inspect(colored, { colors: true }), inspect(colored, { colors: true }));
-  assert.equal(ours.formatWithOptions({ depth: 0, colors: true }, "%s %O", 1, value, value), formatWithOptions({ depth: 0, colors: true }, "%s %O", 1, value, value));
+  const args = [{ depth: 0, colors: true }, "%s %O", 1, value, value];
+  assert.equal(ours.formatWithOptions(...args), formatWithOptions(...args));
   assert.throws(() => ours.formatWithOptions(5), { code: "ERR_INVALID_ARG_TYPE" });
 });
 
@@ -175,7 +182,8 @@ test("what throws when it is looked at does not break the log", () => {
 });
 
 test("format specifiers", () => {
-  assert.equal(shown("%s is %d, %i, %f%% %j %c%o", "x", "4", 4.7, "1.5", { a: 1 }, "css", [1], "rest"), 'x is 4, 4, 1.5% {"a":1} [ 1, [length]: 1 ] rest');
+  const all = shown("%s is %d, %i, %f%% %j %c%o", "x", "4", 4.7, "1.5", { a: 1 }, "css", [1], "rest");
+  assert.equal(all, 'x is 4, 4, 1.5% {"a":1} [ 1, [length]: 1 ] rest');
   assert.equal(shown("100%", "%s"), "100% %s");
   class Money {
     toString() {
@@ -184,7 +192,10 @@ test("format specifiers", () => {
   }
   const lists = [
     ["%s %s %s", {}, { a: { b: 1 } }, [1, [2]]],
-    ["%s %s %s %s", new Money(), new (class extends Money {})(), Object.create({ toString: () => "inherited" }), new Date(0)],
+    [
+      "%s %s %s %s", new Money(), new (class extends Money {})(), Object.create({ toString: () => "inherited" }),
+      new Date(0),
+    ],
     ["%s %s %s", Object.create(null), class A {}, Symbol("s")],
     ["%d %d %d %d %d", "", null, {}, 5n, Symbol("s")],
     ["%i %i %f %f", 1.9, 5n, "1.5x", Symbol("s")],
@@ -207,8 +218,10 @@ test("lines of a stack that the cause has too are left out, and %j throws what t
   const stack = (title, lines) => [title, ...lines.map((line) => `    at ${line}`)].join("\n");
   const common = ["a (x.js:1:1)", "b (x.js:2:1)", "c (x.js:3:1)", "d (x.js:4:1)", "e (x.js:5:1)"];
   for (const [outer, inner] of [
-    [["o (x.js:9:9)", ...common], ["i (x.js:8:8)", ...common]], [common, common], [common.slice(0, 3), common], [common.slice(0, 4), common],
-    [["o (x.js:9:9)"], ["i (x.js:8:8)"]], [[...common, "z (x.js:7:7)"], [...common, "y (x.js:6:6)"]], [common, []], [[], common],
+    [["o (x.js:9:9)", ...common], ["i (x.js:8:8)", ...common]], [common, common], [common.slice(0, 3), common],
+    [common.slice(0, 4), common],
+    [["o (x.js:9:9)"], ["i (x.js:8:8)"]], [[...common, "z (x.js:7:7)"], [...common, "y (x.js:6:6)"]], [common, []],
+    [[], common],
   ]) {
     const cause = Object.assign(new Error("inner"), { stack: stack("Error: inner", inner) });
     const error = Object.assign(new Error("outer", { cause }), { stack: stack("Error: outer", outer) });
@@ -217,7 +230,9 @@ test("lines of a stack that the cause has too are left out, and %j throws what t
     assert.equal(shown({ error }), inspect({ error }));
   }
   const thrower = { toJSON() { throw new RangeError("no"); } };
-  for (const show of [format, (...args) => ours.log(...args)]) assert.throws(() => show("%j", thrower), { name: "RangeError", message: "no" });
+  for (const show of [format, (...args) => ours.log(...args)]) {
+    assert.throws(() => show("%j", thrower), { name: "RangeError", message: "no" });
+  }
   for (const show of [format, (...args) => ours.log(...args)]) assert.throws(() => show("%j", 1n), TypeError);
 });
 
@@ -228,7 +243,8 @@ test("iterators of Maps and Sets show what they have still to give", () => {
   const done = set.values();
   for (const _ of done);
   for (const value of [
-    map.keys(), map.values(), map.entries(), map[Symbol.iterator](), set.values(), set.entries(), begun, done, new Map().keys(), [map.keys()],
+    map.keys(), map.values(), map.entries(), map[Symbol.iterator](), set.values(), set.entries(), begun, done,
+    new Map().keys(), [map.keys()],
     { a: { b: { c: map.keys() } } },
   ]) {
     assert.equal(shown(value), inspect(value));

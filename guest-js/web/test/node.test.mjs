@@ -45,17 +45,30 @@ test("path, querystring, punycode, string_decoder", async () => {
 
 test("path.win32: names that browsers send, servers and drives", async () => {
   const paths = [
-    "C:\\fakepath\\x.jpg", "C:/a/b.c", "a\\b/c.txt", "\\\\server\\share\\f", "\\\\server\\share\\", "//s/h/x", "C:", "C:\\", "C:a", "\\a\\b",
-    "a", "", "..", "..\\..\\a", ".\\a\\.\\b\\..", "C:\\a\\..\\..\\b", "a\\\\b\\\\", ".a", "a.b.", "..a", "/", "C:\\x\\.y\\", "a:b", "x:stream",
+    "C:\\fakepath\\x.jpg", "C:/a/b.c", "a\\b/c.txt", "\\\\server\\share\\f", "\\\\server\\share\\", "//s/h/x", "C:",
+    "C:\\", "C:a", "\\a\\b",
+    "a", "", "..", "..\\..\\a", ".\\a\\.\\b\\..", "C:\\a\\..\\..\\b", "a\\\\b\\\\", ".a", "a.b.", "..a", "/",
+    "C:\\x\\.y\\", "a:b", "x:stream",
   ];
   await same("path", ({ win32 }) => {
     const { basename, dirname, extname, format, isAbsolute, normalize, parse } = win32;
-    const each = paths.map((it) => [normalize(it), isAbsolute(it), dirname(it), basename(it), basename(it, ".jpg"), extname(it), parse(it), format(parse(it))]);
+    const each = paths.map((it) => [
+      normalize(it), isAbsolute(it), dirname(it), basename(it), basename(it, ".jpg"), extname(it), parse(it),
+      format(parse(it)),
+    ]);
     const drives = paths.filter((it) => /^[A-Z]:[\\/]/.test(it));
     const pairs = paths.flatMap((a) => paths.map((b) => win32.join(a, b)));
     const resolved = drives.flatMap((a) => drives.map((b) => [win32.resolve(a, "x", b), win32.relative(a, b)]));
-    return [each, pairs, resolved, win32.sep, win32.delimiter, win32.toNamespacedPath("C:\\a"), win32.posix.join("a", "b")];
+    return [
+      each, pairs, resolved, win32.sep, win32.delimiter, win32.toNamespacedPath("C:\\a"), win32.posix.join("a", "b"),
+    ];
   });
+  // Names come from strangers: a time that grows with the square of the length would not end.
+  const { win32 } = await ours("path");
+  const long = "a".repeat(1_000_000);
+  assert.equal(win32.basename(`${long}/b`), "b");
+  assert.equal(win32.dirname(`a${"/".repeat(1_000_000)}b`).length, 1_000_000);
+  assert.equal(win32.parse(`a${"/".repeat(1_000_000)}b`).base, "b");
 });
 
 test("url", async () => {
@@ -190,7 +203,8 @@ test("assert: messages and fields of its errors", async () => {
       try {
         run(it);
       } catch (error) {
-        return [error.message, error.generatedMessage, error.operator, error.code, Object.keys(error), error.constructor.name];
+        const { message, generatedMessage, operator, code } = error;
+        return [message, generatedMessage, operator, code, Object.keys(error), error.constructor.name];
       }
     });
   }
@@ -201,16 +215,25 @@ test("assert: how values differ", async () => {
   const lines = (count, changes) => numbers(count, changes).join("\n");
   const own = (message, more) => Object.assign(new RangeError(message), more);
   const pairs = [
-    [1, 2], [1, "1"], [0, -0], ["abcdefgh", "abcdefgi"], ["abcdefghijkl", "abc"], ["x".repeat(50), "y".repeat(50)], [null, undefined], ["", "a"], [{}, []],
-    [{ a: 1 }, { a: 2 }], [{ a: 1, b: [1, 2, { c: 3 }] }, { b: [1, 2, { c: 4 }], a: 1 }], [[1, 2, 3], [1, 2, 3, 4]], [[1, 2, 3, 4], [1, 2]], [{}, {}],
-    [{ a: { b: 1 } }, { a: { b: 1 } }], [numbers(20), numbers(20, { 10: "x" })], [numbers(20, { 3: "x" }), numbers(20)], [numbers(80, { 1: 1.5 }), numbers(80)],
-    [numbers(20, { 2: 0, 8: 0 }), numbers(20)], [numbers(20, { 2: 0, 7: 0 }), numbers(20)], [numbers(20, { 2: 0, 9: 0, 18: 0 }), numbers(22)],
-    [numbers(100), numbers(100).map((it) => it + 0.5)], [numbers(3), numbers(70)], [numbers(70), numbers(3)], [lines(20), lines(20, { 5: "x" })],
-    [() => {}, () => {}], [Symbol("a"), Symbol("a")], [new Map([[1, { a: 1 }]]), new Map([[1, { a: 2 }]])], [new Set([1]), new Set([2])],
-    [new Date(0), new Date(1)], [/a/, /b/], [own("a"), own("b")], [own("a", { code: 1 }), own("a", { code: 2 })], [own("a"), { message: "a" }], [1n, 1],
-    [NaN, 5], [{ a: undefined }, {}], [[1, , 3], [1, undefined, 3]], ["a\nb", "a\nc"], [{ b: 1, a: 1 }, { a: 1, c: 1 }], [[[[[[1]]]]], [[[[[2]]]]]],
+    [1, 2], [1, "1"], [0, -0], ["abcdefgh", "abcdefgi"], ["abcdefghijkl", "abc"], ["x".repeat(50), "y".repeat(50)],
+    [null, undefined], ["", "a"], [{}, []],
+    [{ a: 1 }, { a: 2 }], [{ a: 1, b: [1, 2, { c: 3 }] }, { b: [1, 2, { c: 4 }], a: 1 }], [[1, 2, 3], [1, 2, 3, 4]],
+    [[1, 2, 3, 4], [1, 2]], [{}, {}],
+    [{ a: { b: 1 } }, { a: { b: 1 } }], [numbers(20), numbers(20, { 10: "x" })], [numbers(20, { 3: "x" }), numbers(20)],
+    [numbers(80, { 1: 1.5 }), numbers(80)],
+    [numbers(20, { 2: 0, 8: 0 }), numbers(20)], [numbers(20, { 2: 0, 7: 0 }), numbers(20)],
+    [numbers(20, { 2: 0, 9: 0, 18: 0 }), numbers(22)],
+    [numbers(100), numbers(100).map((it) => it + 0.5)], [numbers(3), numbers(70)], [numbers(70), numbers(3)],
+    [lines(20), lines(20, { 5: "x" })],
+    [() => {}, () => {}], [Symbol("a"), Symbol("a")], [new Map([[1, { a: 1 }]]), new Map([[1, { a: 2 }]])],
+    [new Set([1]), new Set([2])],
+    [new Date(0), new Date(1)], [/a/, /b/], [own("a"), own("b")], [own("a", { code: 1 }), own("a", { code: 2 })],
+    [own("a"), { message: "a" }], [1n, 1],
+    [NaN, 5], [{ a: undefined }, {}], [[1, , 3], [1, undefined, 3]], ["a\nb", "a\nc"], [{ b: 1, a: 1 }, { a: 1, c: 1 }],
+    [[[[[[1]]]]], [[[[[2]]]]]],
   ];
-  const operators = ["strictEqual", "deepStrictEqual", "deepEqual", "equal", "notStrictEqual", "notDeepStrictEqual", "notDeepEqual", "notEqual"];
+  const positive = ["strictEqual", "deepStrictEqual", "deepEqual", "equal"];
+  const operators = [...positive, "notStrictEqual", "notDeepStrictEqual", "notDeepEqual", "notEqual"];
   const said = (it, run) => {
     try {
       run(it);
@@ -222,13 +245,18 @@ test("assert: how values differ", async () => {
   const compare = (run, what) => assert.deepEqual(said(mine, run), said(theirs, run), what);
   for (const [at, [a, b]] of pairs.entries()) {
     for (const operator of operators) {
-      for (const [actual, expected] of [[a, b], [b, a], [a, a]]) compare((it) => it[operator](actual, expected), `${operator} ${at}`);
+      for (const [actual, expected] of [[a, b], [b, a], [a, a]]) {
+        compare((it) => it[operator](actual, expected), `${operator} ${at}`);
+      }
     }
   }
   for (const expected of [
-    { message: "b" }, { message: /x/ }, { message: /a/, code: 5 }, { code: "E", name: "Error" }, { nothing: 1 }, new RangeError("b"), { message: "ab", code: [1] },
+    { message: "b" }, { message: /x/ }, { message: /a/, code: 5 }, { code: "E", name: "Error" }, { nothing: 1 },
+    new RangeError("b"), { message: "ab", code: [1] },
   ]) {
-    for (const message of [undefined, "why"]) compare((it) => it.throws(() => { throw own("ab", { code: "E" }); }, expected, message), "throws");
+    for (const message of [undefined, "why"]) {
+      compare((it) => it.throws(() => { throw own("ab", { code: "E" }); }, expected, message), "throws");
+    }
   }
 });
 
@@ -241,7 +269,8 @@ test("SHA-3 and SHAKE", async () => {
       const data = Uint8Array.from({ length: size }, (_, at) => at * 7 + size);
       for (const outputLength of known.isExtendable ? [undefined, 1, 64, 135, 136, 137, 168, 169, 500] : [undefined]) {
         const theirs = createHash(name, { outputLength }).update(data).digest("hex");
-        assert.equal(Buffer.from(keccak(known, data, outputLength)).toString("hex"), theirs, `${name} ${size} ${outputLength}`);
+        const hex = Buffer.from(keccak(known, data, outputLength)).toString("hex");
+        assert.equal(hex, theirs, `${name} ${size} ${outputLength}`);
       }
     }
   }
@@ -278,11 +307,13 @@ test("stream", async () => {
 });
 
 test("stream: what chunks may be, and messages of what may not", async () => {
-  const failed = (stream) => new Promise((resolve) => stream.on("error", ({ name, code, message }) => resolve([name, code, message])));
+  const failed = (stream) =>
+    new Promise((resolve) => stream.on("error", ({ name, code, message }) => resolve([name, code, message])));
   await same("stream", async ({ Readable, Writable }) => {
     const seen = [];
     const sink = new Writable({ write: (chunk, _, done) => done(void seen.push([...chunk])) });
-    for (const chunk of ["a", new Uint8Array([1]), new Uint16Array([2, 3]), new DataView(new ArrayBuffer(2))]) sink.write(chunk);
+    const chunks = ["a", new Uint8Array([1]), new Uint16Array([2, 3]), new DataView(new ArrayBuffer(2))];
+    for (const chunk of chunks) sink.write(chunk);
     const source = new Readable({ read() {} });
     source.push(new Uint16Array([4]));
     return [seen, [...source.read()]];
@@ -330,15 +361,21 @@ test("process", async () => {
 
 test("util.parseArgs: values, positionals and tokens, and what it refuses", async () => {
   const options = {
-    flag: { type: "boolean", short: "f" }, name: { type: "string", short: "n" }, list: { type: "string", short: "l", multiple: true },
+    flag: { type: "boolean", short: "f" }, name: { type: "string", short: "n" },
+    list: { type: "string", short: "l", multiple: true },
     quiet: { type: "boolean", short: "q", default: true }, "no-color": { type: "boolean" },
   };
   const lines = [
-    "", "-f", "--flag", "--flag=x", "-n", "-n a", "-na", "-n=a", "--name a", "--name=a", "--name", "--name=", "--name -x", "--name=-x", "-fn a", "-fna",
-    "-fq", "-nf", "-l a -l b", "--list=a --list b -lc", "a b", "-- a -f", "a -- b --", "--unknown", "-x", "-fx", "-", "--no-flag", "--no-quiet",
+    "", "-f", "--flag", "--flag=x", "-n", "-n a", "-na", "-n=a", "--name a", "--name=a", "--name", "--name=",
+    "--name -x", "--name=-x", "-fn a", "-fna",
+    "-fq", "-nf", "-l a -l b", "--list=a --list b -lc", "a b", "-- a -f", "a -- b --", "--unknown", "-x", "-fx", "-",
+    "--no-flag", "--no-quiet",
     "--no-color", "--no-name", "-f a -fqn b c --list d -- e", "--__proto__", "--flag a", "-n -f", "--=", "---", "-f=1",
   ].map((line) => (line === "" ? [] : line.split(" ")));
-  const settings = [{}, { tokens: true }, { allowPositionals: true, tokens: true }, { strict: false, tokens: true }, { allowNegative: true, allowPositionals: true }];
+  const settings = [
+    {}, { tokens: true }, { allowPositionals: true, tokens: true }, { strict: false, tokens: true },
+    { allowNegative: true, allowPositionals: true },
+  ];
   for (const args of lines) {
     for (const setting of settings) {
       const said = ({ parseArgs }) => {
@@ -352,9 +389,12 @@ test("util.parseArgs: values, positionals and tokens, and what it refuses", asyn
     }
   }
   for (const config of [
-    { args: 1 }, { strict: 1 }, { options: 1 }, { options: { a: {} } }, { options: { a: 1 } }, { options: { a: { type: "string", short: "ab" } } },
-    { options: { a: { type: "string", short: 1 } } }, { options: { a: { type: "string", multiple: 1 } } }, { options: { a: { type: "string", default: 1 } } },
-    { options: { a: { type: "boolean", multiple: true, default: true } } }, { options: { a: { type: "string", multiple: true, default: [1] } } }, { tokens: 1 },
+    { args: 1 }, { strict: 1 }, { options: 1 }, { options: { a: {} } }, { options: { a: 1 } },
+    { options: { a: { type: "string", short: "ab" } } },
+    { options: { a: { type: "string", short: 1 } } }, { options: { a: { type: "string", multiple: 1 } } },
+    { options: { a: { type: "string", default: 1 } } },
+    { options: { a: { type: "boolean", multiple: true, default: true } } },
+    { options: { a: { type: "string", multiple: true, default: [1] } } }, { tokens: 1 },
   ]) {
     await sameMessage("util", ({ parseArgs }) => parseArgs(config));
   }
@@ -372,14 +412,40 @@ async function sameMessage(name, run) {
   assert.deepEqual(said(await ours(name)), said(await import(`node:${name}`)), `${name}: ${run}`);
 }
 
+test("default options of util.inspect", async () => {
+  const { default: native } = await import("./native.mjs?world=node");
+  let isScripted = false;
+  native.logScripted = () => (isScripted = true);
+  const deep = { a: { b: { c: { d: { e: ["x"] } } } } };
+  const { inspect } = await ours("util");
+  for (const [changed, restored] of [[{ depth: null }, { depth: 2 }], [{ colors: true }, { colors: false }]]) {
+    await same("util", (util) => {
+      util.inspect.defaultOptions = changed;
+      const shown = [util.inspect(deep), util.format("%O", deep), util.inspect.defaultOptions];
+      util.inspect.defaultOptions = restored;
+      return shown;
+    });
+  }
+  assert.equal(isScripted, true); // the natives of the console have the defaults only
+  isScripted = false;
+  assert.equal(inspect.defaultOptions.depth, 2);
+  assert.equal(isScripted, true);
+});
+
 test("util.MIMEType and MIMEParams", async () => {
   for (const input of [
-    "text/html", " Text/HTML ; Charset=UTF-8", "a/b;x=1;X=2;y=\"q\\\"z\";z", "a/b;x", "a/b;=1;x=1", 'a/b;x="a', 'a/b;x="a\\', "a/b; x = 1;y=2 ", 'a/b;x="";y=1', "a/b;;x=1;",
-    'a/b;x="1"z;y=2', "a/b;x y=1;z=3", "a/b;x=\u0100;y=\u00ff", "nope", "/b", "a/", "a b/c", "a/b c", "", "a/b/c", 'a/b;x="1;2";y=3', "a/b;x=1 2",
+    "text/html", " Text/HTML ; Charset=UTF-8", "a/b;x=1;X=2;y=\"q\\\"z\";z", "a/b;x", "a/b;=1;x=1", 'a/b;x="a',
+    'a/b;x="a\\', "a/b; x = 1;y=2 ", 'a/b;x="";y=1', "a/b;;x=1;",
+    'a/b;x="1"z;y=2', "a/b;x y=1;z=3", "a/b;x=\u0100;y=\u00ff", "nope", "/b", "a/", "a b/c", "a/b c", "", "a/b/c",
+    'a/b;x="1;2";y=3', "a/b;x=1 2",
   ]) {
     await sameMessage("util", ({ MIMEType }) => {
       const type = new MIMEType(input);
-      return [`${type}`, JSON.stringify(type), type.type, type.subtype, type.essence, [...type.params], [...type.params.keys()], type.params.get("X")];
+      const { params } = type;
+      return [
+        `${type}`, JSON.stringify(type), type.type, type.subtype, type.essence, [...params], [...params.keys()],
+        params.get("X"),
+      ];
     });
   }
   await sameMessage("util", ({ MIMEType }) => {
@@ -393,20 +459,29 @@ test("util.MIMEType and MIMEParams", async () => {
     return [`${type}`, `${type.params}`, type.params.has("g"), [...type.params.values()], type.params.get("g")];
   });
   for (const change of [
-    (type) => (type.type = "x y"), (type) => (type.subtype = ""), (type) => type.params.set("a b", "c"), (type) => type.params.set("", "c"),
+    (type) => (type.type = "x y"), (type) => (type.subtype = ""), (type) => type.params.set("a b", "c"),
+    (type) => type.params.set("", "c"),
     (type) => type.params.set("a", "\u0100"),
   ]) {
     await sameMessage("util", ({ MIMEType }) => change(new MIMEType("a/b")));
   }
+  // Types come from strangers: a time that grows with the square of the length would not end.
+  const { MIMEType } = await ours("util");
+  const spaces = " ".repeat(1_000_000);
+  assert.throws(() => new MIMEType(`a/b${spaces}c`), { code: "ERR_INVALID_MIME_SYNTAX" });
+  assert.equal(new MIMEType(`a/b;x=1${spaces}2`).params.get("x"), `1${spaces}2`);
 });
 
 test("util.getSystemErrorName and getSystemErrorMap", async () => {
   await sameMessage("util", ({ getSystemErrorMap }) => [...getSystemErrorMap()]);
-  for (const number of [-2, -9999, 1, 0, 1.5, "x", undefined]) await sameMessage("util", ({ getSystemErrorName }) => getSystemErrorName(number));
+  for (const number of [-2, -9999, 1, 0, 1.5, "x", undefined]) {
+    await sameMessage("util", ({ getSystemErrorName }) => getSystemErrorName(number));
+  }
 });
 
 test("module: the names are Node's, whether the module is here or not", async () => {
-  for (const name of ["fs", "node:fs", "fs/promises", "test", "node:test", "path", "node:path/win32", "express", "node:nothing", "", "node:sea"]) {
+  const names = ["fs", "node:fs", "fs/promises", "test", "node:test", "path", "node:path/win32"];
+  for (const name of [...names, "express", "node:nothing", "", "node:sea"]) {
     await same("module", ({ isBuiltin }) => isBuiltin(name));
   }
   await same("module", ({ builtinModules }) => builtinModules.filter((name) => !name.startsWith("_")));

@@ -73,12 +73,12 @@ const builtins = {
   },
 };
 
-/** Has the bundler read matching files with these pieces replaced, each of which must be there. */
+/** Has the bundler read matching files with these pieces replaced, by a text or a function; each must be there. */
 function changed(bundler, filter, replacements) {
   bundler.onLoad({ filter }, ({ path }) => {
     let contents = readFileSync(path, "utf8");
     for (const [from, to] of replacements) {
-      const result = contents.replace(from, () => to);
+      const result = contents.replace(from, typeof to === "function" ? to : () => to);
       if (result === contents) throw new Error(`${path} is other than before: there is no ${from}`);
       contents = result;
     }
@@ -86,7 +86,8 @@ function changed(bundler, filter, replacements) {
   });
 }
 
-// Errors of Node.js are of the classes of JavaScript and have their `code` themselves; packages make a class for each code.
+// Errors of Node.js are of the classes of JavaScript and have their `code` themselves; packages make a class for each
+// code.
 const nodeErrors = {
   name: "node-errors",
   setup(bundler) {
@@ -102,17 +103,19 @@ const nodeErrors = {
         }\n`,
       ],
       // It is made with one name alone, and came out as `undefinedThe "`.
-      [/\(\.\.\.args\) => \{\s*assert\(args\.length > 0[^]*?must be specified`\s*\}/, '(name) => `The "${name}" argument must be specified`'],
+      [
+        /\(\.\.\.args\) => \{\s*assert\(args\.length > 0[^]*?must be specified`\s*\}/,
+        '(name) => `The "${name}" argument must be specified`',
+      ],
     ]);
     // Like Node.js since version 20, streams of bytes take every view, and say so.
     changed(bundler, /readable-stream\/lib\/internal\/streams\/(?:readable|writable)\.js$/, [
       ["Stream._isUint8Array(chunk)", "ArrayBuffer.isView(chunk)"],
       ["['string', 'Buffer', 'Uint8Array'], chunk", "['string', 'Buffer', 'TypedArray', 'DataView'], chunk"],
     ]);
-    bundler.onLoad({ filter: /unenv\/dist\/runtime\/node\/internal\/.*\.mjs$/ }, ({ path }) => ({
-      contents: readFileSync(path, "utf8").replace(/class ERR_\w+ extends (\w+) \{/g, "$& static name = $1.name;"),
-      loader: "js",
-    }));
+    changed(bundler, /unenv\/dist\/runtime\/node\/internal\/(?:url\/errors|querystring\/querystring)\.mjs$/, [
+      [/class ERR_\w+ extends (\w+) \{/g, (found, base) => `${found} static name = ${base}.name;`],
+    ]);
   },
 };
 
@@ -134,7 +137,7 @@ for (const entry of entries()) {
       "process.env.READABLE_STREAM": '""',
       global: "globalThis",
       console: "quiet",
-      // What stands in for an API must not find itself when it looks for a native one.
+      // A stand-in for an API must not find itself when it looks for a native one.
       "globalThis.TextDecoder": "undefined",
       "globalThis.TextEncoder": "undefined",
     },

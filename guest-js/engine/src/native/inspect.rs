@@ -5,6 +5,7 @@
 //! no text here: it is left to those two, which are the one source of how it is shown.
 
 use super::raw::{self, Context, RawValue, ValueTable};
+use crate::json::write_json_string;
 use javy::quickjs::{Ctx, Function, Object, Result, Value, qjs};
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -30,7 +31,7 @@ const JSON_BYTES_MAX: usize = 3 * JSON_UNITS_MAX;
 /// The script cuts longer strings.
 const QUOTED_BYTES_MAX: usize = 10_000;
 
-/// What `elias_kind` and `elias_member` answer.
+/// The results of `elias_kind` and `elias_member`.
 const LITERAL: c_int = 1;
 const LIST: c_int = 2;
 const HIDDEN: c_int = 0;
@@ -103,10 +104,20 @@ pub(super) unsafe fn write_json(ctx: Context, value: RawValue, out: &mut String)
 unsafe fn write_json_within(ctx: Context, value: RawValue, depth: usize, out: &mut String) -> Option<bool> {
     // SAFETY: as for `write_json`.
     unsafe {
+        // Before each value, or an array of many long strings would be copied whole only to be thrown away.
+        if out.len() > JSON_BYTES_MAX {
+            return None;
+        }
         match qjs::JS_VALUE_GET_TAG(value) {
             qjs::JS_TAG_UNDEFINED => return Some(false),
-            qjs::JS_TAG_STRING | qjs::JS_TAG_STRING_ROPE => write_json_string(&text(ctx, value)?, out),
-            qjs::JS_TAG_OBJECT if depth > 0 && out.len() <= JSON_BYTES_MAX => {
+            qjs::JS_TAG_STRING | qjs::JS_TAG_STRING_ROPE => {
+                let text = text(ctx, value)?;
+                if text.len() > JSON_BYTES_MAX {
+                    return None;
+                }
+                write_json_string(out, &text);
+            }
+            qjs::JS_TAG_OBJECT if depth > 0 => {
                 let mut count = 0;
                 match elias_kind(ctx, value, &raw mut count) {
                     LITERAL => write_json_object(ctx, value, count, depth - 1, out)?,
@@ -160,7 +171,7 @@ unsafe fn write_json_object(ctx: Context, object: RawValue, count: u32, depth: u
             if before > first {
                 out.push(',');
             }
-            write_json_string(&name, out);
+            write_json_string(out, &name);
             out.push(':');
             if !write_json_within(ctx, value, depth, out)? {
                 out.truncate(before);
@@ -178,7 +189,7 @@ unsafe fn member<'a>(ctx: Context, object: RawValue, at: u32) -> Option<Option<(
     unsafe {
         match elias_member(ctx, object, at, &raw mut name, &raw mut value) {
             HIDDEN => Some(None),
-            // What begins with a digit may be an index, and those come first.
+            // A name that begins with a digit may be an index, and those come first.
             MEMBER => text(ctx, name)
                 .filter(|name| !name.starts_with(|first: char| first.is_ascii_digit()))
                 .map(|name| Some((name, value))),
@@ -371,35 +382,6 @@ fn units(text: &str) -> usize {
 fn is_identifier(key: &str) -> bool {
     let is_part = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
     key.bytes().next().is_some_and(|first| !first.is_ascii_digit()) && key.bytes().all(is_part)
-}
-
-/// Writes the escape of a character that has one in JSON, but for quotes; false if it has none.
-fn write_escape(character: char, out: &mut String) -> bool {
-    match character {
-        '\\' => out.push_str("\\\\"),
-        '\n' => out.push_str("\\n"),
-        '\r' => out.push_str("\\r"),
-        '\t' => out.push_str("\\t"),
-        '\u{8}' => out.push_str("\\b"),
-        '\u{c}' => out.push_str("\\f"),
-        control if control < ' ' => {
-            let _ = write!(out, "\\u{:04x}", u32::from(control)); // writing to a String cannot fail
-        }
-        _ => return false,
-    }
-    true
-}
-
-fn write_json_string(text: &str, out: &mut String) {
-    out.push('"');
-    for character in text.chars() {
-        if character == '"' {
-            out.push_str("\\\"");
-        } else if !write_escape(character, out) {
-            out.push(character);
-        }
-    }
-    out.push('"');
 }
 
 /// Writes a string with the first kind of quote that needs no escaping. None for one with control characters, or with

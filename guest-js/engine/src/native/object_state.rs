@@ -1,11 +1,12 @@
 //! The state of objects that no script can see, for `console.log` and `util.inspect`: how a promise was settled, the
 //! object behind a proxy, and what an iterator of a Map or a Set has still to give.
 
-use javy::quickjs::{Array, Ctx, Error, Function, Object, Result, Value, qjs};
+use super::raw::{self, Context, RawValue};
+use javy::quickjs::{Array, Ctx, Function, Object, Result, Value};
 
 unsafe extern "C" {
     /// Of `quickjs/values.c`.
-    fn elias_iterator_rest(ctx: *mut qjs::JSContext, value: qjs::JSValue) -> qjs::JSValue;
+    fn elias_iterator_rest(ctx: Context, value: RawValue) -> RawValue;
 }
 
 pub(crate) fn add(native: &Object<'_>) -> Result<()> {
@@ -17,13 +18,8 @@ pub(crate) fn add(native: &Object<'_>) -> Result<()> {
 /// Kind (`Map` or `Set`), whether it gives entries, and the items that an iterator of a Map or a Set has still to give,
 /// as an array; undefined for any other value.
 fn iterator_rest<'js>(ctx: Ctx<'js>, value: Value<'js>) -> Result<Value<'js>> {
-    // SAFETY: the value lives through the call, and what it gives is ours, or an exception that the context has.
-    let rest = unsafe {
-        let rest = elias_iterator_rest(ctx.as_raw().as_ptr(), value.as_raw());
-        Value::from_raw(ctx, rest)
-    };
-    // SAFETY: the tag alone is looked at.
-    if unsafe { qjs::JS_IsException(rest.as_raw()) } { Err(Error::Exception) } else { Ok(rest) }
+    // SAFETY: the value lives through the call, which returns a new reference.
+    unsafe { raw::owned(&ctx, elias_iterator_rest(ctx.as_raw().as_ptr(), value.as_raw())) }
 }
 
 /// The name of a promise's state and, once it is settled, its value or reason. A rejection that nothing handles stays

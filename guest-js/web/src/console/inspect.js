@@ -62,11 +62,12 @@ export function inspect(value, options = undefined) {
   if (options !== undefined) {
     context.options = options;
     for (const name of OPTIONS) if (options[name] !== undefined) context[name] = options[name];
-    if (context.depth === null) context.depth = Infinity;
-    if (context.maxArrayLength === null) context.maxArrayLength = Infinity;
-    if (context.maxStringLength === null) context.maxStringLength = Infinity;
-    if (context.colors) context.stylize = inColor;
   }
+  // Also of the defaults, which a program may have changed.
+  if (context.depth === null) context.depth = Infinity;
+  if (context.maxArrayLength === null) context.maxArrayLength = Infinity;
+  if (context.maxStringLength === null) context.maxStringLength = Infinity;
+  if (context.colors) context.stylize = inColor;
   return format(value, context);
 }
 

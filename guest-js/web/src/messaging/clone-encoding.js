@@ -45,7 +45,7 @@ const refused = new WeakMap();
 /** Has `encode` refuse an object, as `what`. */
 export const refuseToEncode = (object, what) => void refused.set(object, what);
 
-/** What the slot of a primitive is in the text; undefined for what has none. */
+/** The slot of a primitive in the text; undefined for any other value. */
 function primitiveSlot(value) {
   switch (typeof value) {
     case "string":
@@ -108,11 +108,11 @@ class Encoder {
     for (let at = owner; at >= FIRST; at = this.#owners[at - FIRST].owner) steps.push(this.#owners[at - FIRST].step);
     steps.pop(); // the root's, which has none
     steps.reverse();
-    if (steps.length <= STEPS_SHOWN) return this.#what + steps.join("");
-    return `${this.#what}${steps.slice(0, STEPS_SHOWN).join("")}... (${steps.length - STEPS_SHOWN} more)`;
+    const shown = this.#what + steps.slice(0, STEPS_SHOWN).map(stepText).join("");
+    return steps.length <= STEPS_SHOWN ? shown : `${shown}... (${steps.length - STEPS_SHOWN} more)`;
   }
 
-  /** The slot of a value that stands at `step` of the object with the number `owner`. */
+  /** The slot of a value that stands at `step`, as `stepText` takes it, of the object with the number `owner`. */
   #slot(value, owner, step) {
     this.#count(typeof value === "string" ? value.length + 3 : 2);
     const slot = primitiveSlot(value);
@@ -147,7 +147,7 @@ class Encoder {
     if (value instanceof Set) return this.#set(value, number);
     if (value instanceof DOMException) return this.#texts(["exception", value.name, value.message]);
     if (value instanceof Error) return this.#error(value, number);
-    for (const Box of BOXED) if (value instanceof Box) return ["boxed", this.#slot(value.valueOf(), number, "")];
+    for (const Box of BOXED) if (value instanceof Box) return ["boxed", this.#slot(value.valueOf(), number, "valueOf")];
     const tag = hiddenState(value);
     if (tag !== undefined) here(`a ${tag}`);
     return this.#properties(value, number);
@@ -164,7 +164,7 @@ class Encoder {
     const isDense = keys.length === length && (length === 0 || keys[length - 1] === `${length - 1}`);
     if (!isDense) return ["sparse", length, this.#properties(value, number)];
     const entry = ["array"];
-    for (let at = 0; at < length; at += 1) entry.push(this.#slot(value[at], number, `[${at}]`));
+    for (let at = 0; at < length; at += 1) entry.push(this.#slot(value[at], number, at));
     return entry;
   }
 
@@ -175,7 +175,7 @@ class Encoder {
       // One that was deleted on the way, by a getter, is gone.
       if (!Object.hasOwn(value, key)) continue;
       this.#count(key.length + 3);
-      properties[key] = this.#slot(value[key], number, stepTo(key));
+      properties[key] = this.#slot(value[key], number, key);
     }
     return properties;
   }
@@ -183,15 +183,15 @@ class Encoder {
   #map(value, number) {
     const entry = ["map"];
     for (const [key, item] of [...value]) {
-      entry.push(this.#slot(key, number, `.keys()[${(entry.length - 1) / 2}]`));
-      entry.push(this.#slot(item, number, `.values()[${(entry.length - 2) / 2}]`));
+      entry.push(this.#slot(key, number, ["keys", (entry.length - 1) / 2]));
+      entry.push(this.#slot(item, number, ["values", (entry.length - 2) / 2]));
     }
     return entry;
   }
 
   #set(value, number) {
     const entry = ["set"];
-    for (const item of [...value]) entry.push(this.#slot(item, number, `.values()[${entry.length - 1}]`));
+    for (const item of [...value]) entry.push(this.#slot(item, number, ["values", entry.length - 1]));
     return entry;
   }
 
@@ -200,7 +200,7 @@ class Encoder {
     const message = Object.hasOwn(value, "message") ? `${value.message}` : null;
     const entry = ["error", `${value.name}`, message, text(value.stack)];
     for (const member of entry) this.#count((member?.length ?? 4) + 3);
-    if (Object.hasOwn(value, "cause")) entry.push(this.#slot(value.cause, number, ".cause"));
+    if (Object.hasOwn(value, "cause")) entry.push(this.#slot(value.cause, number, "cause"));
     return entry;
   }
 
@@ -227,16 +227,18 @@ class Encoder {
       here("a view that is out of its buffer's bounds");
     }
     const name = isDataView ? "DataView" : value[Symbol.toStringTag];
-    const entry = ["view", name, this.#slot(value.buffer, number, ".buffer"), value.byteOffset];
+    const entry = ["view", name, this.#slot(value.buffer, number, "buffer"), value.byteOffset];
     if (!tracksLength(value)) entry.push(isDataView ? value.byteLength : value.length);
     return entry;
   }
 }
 
-/** How a path goes on to a property. */
-function stepTo(key) {
-  if (/^[A-Za-z_$][\w$]*$/.test(key) && key.length <= KEY_SHOWN) return `.${key}`;
-  return `[${JSON.stringify(shorten(key))}]`;
+/** How a path goes on: to an item, by its number; to what a method gives, by its name and a number; to a property. */
+function stepText(step) {
+  if (typeof step === "number") return `[${step}]`;
+  if (typeof step === "object") return `.${step[0]}()[${step[1]}]`;
+  if (/^[A-Za-z_$][\w$]*$/.test(step) && step.length <= KEY_SHOWN) return `.${step}`;
+  return `[${JSON.stringify(shorten(step))}]`;
 }
 
 const shorten = (name) => (name.length > KEY_SHOWN ? `${name.slice(0, KEY_SHOWN)}...` : name);

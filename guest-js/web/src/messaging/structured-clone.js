@@ -109,8 +109,7 @@ function fillClone(copy, value, seen) {
     for (const item of [...value]) copy.add(clone(item, seen));
   } else if (value instanceof Error) {
     for (const key of ["message", "stack", "cause"]) {
-      // The stack is an accessor of Error's prototype, unless a script has set it.
-      if (!Object.hasOwn(value, key) && (key !== "stack" || typeof value.stack !== "string")) continue;
+      if (!Object.hasOwn(value, key)) continue;
       const item = key === "cause" ? clone(value.cause, seen) : `${value[key]}`;
       Object.defineProperty(copy, key, { value: item, writable: true, configurable: true });
     }

@@ -5,7 +5,9 @@ import { checkString, invalidArgType, nodeError } from "./internal/errors.js";
 export const { URL, URLSearchParams } = globalThis;
 const { Url: ParsedUrl, parse: parseLegacy, pathToFileURL: toFileURL } = url;
 /** The order of Node's properties, which JSON and loops over them show. */
-const ORDER = ["protocol", "slashes", "auth", "host", "port", "hostname", "hash", "search", "query", "pathname", "path", "href"];
+const ORDER = [
+  "protocol", "slashes", "auth", "host", "port", "hostname", "hash", "search", "query", "pathname", "path", "href",
+];
 
 // The package's errors are of classes of their own.
 url.parse = function parse(text, parseQueryString, slashesDenoteHost) {

@@ -1,6 +1,12 @@
 // node:util. https://nodejs.org/api/util.html
+import native from "elias:native";
 import { formatMessage } from "../console/format.js";
-import { colors as inspectColors, defaultOptions, inspect as show, styles as inspectStyles } from "../console/inspect.js";
+import {
+  colors as inspectColors,
+  defaultOptions,
+  inspect as show,
+  styles as inspectStyles,
+} from "../console/inspect.js";
 import { isDeepEqual } from "./internal/deep-equal.js";
 import { checkFunction, checkObject, checkString, invalidArgument, nodeError } from "./internal/errors.js";
 import { MIMEParams, MIMEType } from "./util/mime.js";
@@ -81,9 +87,14 @@ export function inspect(value, options = undefined, depth = undefined, colors = 
 }
 inspect.custom = customInspect;
 Object.defineProperty(inspect, "defaultOptions", {
-  get: () => defaultOptions,
+  get() {
+    // Whoever has the object can change it, and the natives of the console know the defaults alone.
+    native.logScripted();
+    return defaultOptions;
+  },
   set(options) {
     checkObject(options, "options");
+    native.logScripted();
     Object.assign(defaultOptions, options);
   },
 });

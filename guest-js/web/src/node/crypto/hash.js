@@ -48,7 +48,7 @@ class Digest extends LazyTransform {
   }
 }
 
-/** What gives the digest of bytes: the host for its hashes, a script for SHA-3 and SHAKE. */
+/** The function that gives the digest of bytes: of the host for its hashes, a script for SHA-3 and SHAKE. */
 function digestOf(name, length) {
   const extendable = keccakNamed(name);
   if (extendable !== undefined) return (data) => keccak(extendable, data, length);

@@ -4,6 +4,15 @@ import { checkString, invalidArgType } from "./errors.js";
 
 const isSlash = (character) => character === "/" || character === "\\";
 
+/** The path without the slashes at its end. A regular expression would begin anew at each slash of a long run. */
+function withoutEndingSlashes(path) {
+  let end = path.length;
+  while (end > 0 && isSlash(path[end - 1])) end--;
+  return path.slice(0, end);
+}
+
+const lastSlash = (path) => Math.max(path.lastIndexOf("/"), path.lastIndexOf("\\"));
+
 /** The parts of a path: device (`C:` or `\\server\share`), whether a slash follows it, and the rest. */
 function split(path) {
   const share = /^[\\/]{2}([^\\/]+)[\\/]+([^\\/]+)(?:[\\/]|$)/.exec(path);
@@ -41,7 +50,7 @@ export function normalize(path) {
   let text = reduce(rest, isRooted).join("\\");
   if (text === "" && !isRooted) text = ".";
   if (text !== "" && isSlash(path.at(-1))) text += "\\";
-  // What was no drive must not become one.
+  // A path without a drive must not become one that has it.
   if (device === "" && !isRooted && (/:(?:[\\/]|$)/.test(path) || /^[A-Za-z]:/.test(text))) return `.\\${text}`;
   return `${device}${isRooted ? "\\" : ""}${text}`;
 }
@@ -97,8 +106,8 @@ export function dirname(path) {
   checkString(path, "path");
   if (path === "") return ".";
   const root = rootOf(path);
-  const rest = path.slice(root.length).replace(/[\\/]+$/, "");
-  const end = Math.max(rest.lastIndexOf("/"), rest.lastIndexOf("\\"));
+  const rest = withoutEndingSlashes(path.slice(root.length));
+  const end = lastSlash(rest);
   if (end > 0) return root + rest.slice(0, end);
   return root === "" ? "." : root;
 }
@@ -106,8 +115,8 @@ export function dirname(path) {
 export function basename(path, suffix = undefined) {
   if (suffix !== undefined) checkString(suffix, "suffix");
   checkString(path, "path");
-  const rest = /^[A-Za-z]:/.test(path) ? path.slice(2) : path;
-  const name = /[^\\/]*(?=[\\/]*$)/.exec(rest)[0];
+  const rest = withoutEndingSlashes(/^[A-Za-z]:/.test(path) ? path.slice(2) : path);
+  const name = rest.slice(lastSlash(rest) + 1);
   if (suffix === undefined || name === suffix || !name.endsWith(suffix)) return name;
   return name.slice(0, name.length - suffix.length);
 }
@@ -123,7 +132,7 @@ export function parse(path) {
   const root = rootOf(path);
   const base = basename(path.slice(root.length));
   const ext = extname(base);
-  const rest = path.slice(root.length).replace(/[\\/]+$/, "");
+  const rest = withoutEndingSlashes(path.slice(root.length));
   const dir = rest.slice(0, rest.length - base.length).replace(/[\\/]$/, "");
   return { root, dir: root + dir, base, ext, name: ext === "" ? base : base.slice(0, -ext.length) };
 }

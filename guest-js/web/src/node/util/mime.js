@@ -5,7 +5,6 @@ import { nodeError } from "../internal/errors.js";
 const NOT_OF_TOKEN = /[^!#$%&'*+\-.^_`|~A-Za-z0-9]/;
 const NOT_OF_QUOTED = /[^\t\u0020-~\u0080-\u00FF]/;
 const LEADING_SPACE = /^[\r\n\t ]*/;
-const TRAILING_SPACE = /[\r\n\t ]+$/;
 // The first group is a backslash that nothing follows, the second the closing quote.
 const QUOTED = /^(?:(\\$)|\\[\s\S]|[^"])*(?:(")|$)/;
 
@@ -15,6 +14,13 @@ function invalid(production, text, at) {
     "ERR_INVALID_MIME_SYNTAX",
     `The MIME syntax for a ${production} in "${text}" is invalid${at === -1 ? "" : ` at ${at}`}`,
   );
+}
+
+/** A regular expression would begin anew at each space of a long run. */
+function withoutTrailingSpace(text) {
+  let end = text.length;
+  while (end > 0 && "\r\n\t ".includes(text[end - 1])) end--;
+  return text.slice(0, end);
 }
 
 const toLower = (text) => text.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
@@ -32,7 +38,7 @@ function encoded(value) {
 
 /** Puts the parameters of the text into the map. What is not well formed is passed over; the first of a name counts. */
 function parseParameters(source, into) {
-  const text = source.replace(TRAILING_SPACE, "");
+  const text = withoutTrailingSpace(source);
   for (let at = 0; at < text.length; at++) {
     at += LEADING_SPACE.exec(text.slice(at))[0].length;
     const length = text.slice(at).search(/[;=]|$/);
@@ -50,7 +56,7 @@ function parseParameters(source, into) {
       const end = text.indexOf(";", at);
       const raw = end === -1 ? text.slice(at) : text.slice(at, end);
       at += raw.length;
-      value = raw.replace(TRAILING_SPACE, "");
+      value = withoutTrailingSpace(raw);
       if (value === "") continue;
     }
     if (name !== "" && !NOT_OF_TOKEN.test(name) && !NOT_OF_QUOTED.test(value) && !into.has(name)) into.set(name, value);
@@ -123,7 +129,7 @@ export class MIMEType {
     if (slash === -1) throw invalid("type", text, type.search(NOT_OF_TOKEN));
     this.#type = checkToken("type", type, text);
     const end = text.indexOf(";", slash);
-    const subtype = (end === -1 ? text.slice(slash + 1) : text.slice(slash + 1, end)).replace(TRAILING_SPACE, "");
+    const subtype = withoutTrailingSpace(end === -1 ? text.slice(slash + 1) : text.slice(slash + 1, end));
     this.#subtype = checkToken("subtype", subtype, text);
     this.#params = parse(end === -1 ? "" : text.slice(end + 1));
   }

@@ -91,19 +91,21 @@ const ERRORS = `
 
 let errors;
 
-/** The names and texts of errors by their numbers, which are negative. */
-export function getSystemErrorMap() {
+function systemErrors() {
   errors ??= new Map(
     ERRORS.trim().split("\n").map((line) => {
       const [number, name] = line.split(" ", 2);
       return [Number(number), [name, line.slice(number.length + name.length + 2)]];
     }),
   );
-  return new Map(errors);
+  return errors;
 }
+
+/** The names and texts of errors by their numbers, which are negative: a copy, which programs may change. */
+export const getSystemErrorMap = () => new Map(systemErrors());
 
 export function getSystemErrorName(number) {
   checkNumber(number, "err");
   if (number >= 0 || !Number.isSafeInteger(number)) throw outOfRange("err", "a negative integer", number);
-  return getSystemErrorMap().get(number)?.[0] ?? `Unknown system error ${number}`;
+  return systemErrors().get(number)?.[0] ?? `Unknown system error ${number}`;
 }
