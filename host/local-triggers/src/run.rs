@@ -7,7 +7,7 @@ use crate::source::ComponentSource;
 use crate::webhook::Webhook;
 use elias_capabilities::events::MemoryLog;
 use elias_capabilities::jobs::MemoryQueue;
-use elias_capabilities::trigger::{Cause, Clock};
+use elias_capabilities::trigger::{Cause, Clock, TaskGroup};
 use elias_capabilities::workflow::{JournalHandle, MemoryJournal};
 use elias_delivery::clock::Now;
 use elias_host::{
@@ -19,10 +19,9 @@ use parking_lot::Mutex;
 use serde_json::Value;
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 use tokio::sync::{Notify, oneshot, watch};
-use tokio::task::JoinSet;
 
 /// The state that all triggers share.
 pub(crate) struct Runner {
@@ -39,12 +38,8 @@ pub(crate) struct Runner {
     on_run: Option<OnRun>,
     /// The journals of jobs and deliveries that are not over, by their ids.
     journals: Mutex<HashMap<String, Arc<RunJournal>>>,
-    /// The tasks under way, waiting ones included; none once the triggers were stopped.
-    tasks: Mutex<Option<JoinSet<()>>>,
-    /// How many handlers run.
-    active: watch::Sender<usize>,
-    /// Whether no handler is to be run any more.
-    is_stopping: AtomicBool,
+    /// The tasks, and how many handlers run in them.
+    tasks: TaskGroup,
 }
 
 /// Told of every run.
@@ -74,22 +69,6 @@ impl TaskEnd {
     /// Whether the task has ended.
     pub(crate) fn is_over(&mut self) -> bool {
         !matches!(self.0.try_recv(), Err(oneshot::error::TryRecvError::Empty))
-    }
-}
-
-/// Counts a handler as long as it runs.
-struct Active<'a>(&'a watch::Sender<usize>);
-
-impl<'a> Active<'a> {
-    fn new(count: &'a watch::Sender<usize>) -> Self {
-        count.send_modify(|count| *count += 1);
-        Self(count)
-    }
-}
-
-impl Drop for Active<'_> {
-    fn drop(&mut self) {
-        self.0.send_modify(|count| *count = count.saturating_sub(1));
     }
 }
 
@@ -179,9 +158,7 @@ impl Runner {
             lines,
             on_run,
             journals: Mutex::default(),
-            tasks: Mutex::new(Some(JoinSet::new())),
-            active: watch::Sender::new(0),
-            is_stopping: AtomicBool::new(false),
+            tasks: TaskGroup::default(),
         }
     }
 
@@ -208,42 +185,30 @@ impl Runner {
     /// Starts a task, unless the triggers were stopped.
     pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> TaskEnd {
         let (over, finished) = oneshot::channel();
-        if let Some(tasks) = &mut *self.tasks.lock() {
-            while tasks.try_join_next().is_some() {}
-            tasks.spawn(async move {
-                let _over: oneshot::Sender<()> = over;
-                task.await;
-            });
-        }
+        self.tasks.spawn(async move {
+            let _over: oneshot::Sender<()> = over;
+            task.await;
+        });
         TaskEnd(finished)
     }
 
     /// Begins no run any more, waits at most so long until those that have begun are over, and drops everything else.
     /// Gives how many were not over then.
     pub(crate) async fn stop(&self, grace: Duration) -> usize {
-        self.is_stopping.store(true, SeqCst);
-        let mut active = self.active.subscribe();
-        // Whether the time was enough is what the count says afterwards.
-        drop(tokio::time::timeout(grace, active.wait_for(|count| *count == 0)).await);
-        let cut = *self.active.borrow();
-        let tasks = self.tasks.lock().take();
-        if let Some(mut tasks) = tasks {
-            tasks.shutdown().await;
-        }
+        let cut = self.tasks.stop(grace).await;
         self.reporters.lock().clear();
         cut
     }
 
     /// Drops what is under way.
     pub(crate) fn abort(&self) {
-        self.is_stopping.store(true, SeqCst);
-        drop(self.tasks.lock().take());
+        self.tasks.abort();
         self.reporters.lock().clear();
     }
 
     /// Whether no run begins any more.
     pub(crate) fn is_stopping(&self) -> bool {
-        self.is_stopping.load(SeqCst)
+        self.tasks.is_stopping()
     }
 
     /// Runs a handler once, and decides what becomes of it.
@@ -264,7 +229,7 @@ impl Runner {
         options: RunOptions<'_>,
         reporters: &[Option<Reporter>],
     ) -> Vec<Outcome> {
-        let active = Active::new(&self.active);
+        let active = self.tasks.begin();
         if self.is_stopping() {
             drop(active);
             // Whoever stops the triggers drops the task.

@@ -4,18 +4,17 @@ use crate::component::{ComponentSource, WorkerComponent};
 use crate::message::{Answer, Content, Message, Reply, Sender, Stop, failed, new_id, reply_of};
 use crate::settings::Settings;
 use crate::store::{HeapStore, StoreError, WorkerRecord};
-use elias_capabilities::trigger::Clock;
+use elias_capabilities::trigger::{Clock, TaskGroup};
 use elias_capabilities::workers::{Error, ErrorCode};
 use elias_host::ReplyResult;
 use elias_workers::{Admission, TurnQueue, WaitGraph, WorkerKey};
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
 use std::collections::{BTreeSet, HashMap, VecDeque};
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
-use tokio::sync::{Notify, Semaphore, oneshot, watch};
-use tokio::task::JoinSet;
+use tokio::sync::{Notify, Semaphore, oneshot};
 
 /// What the task of a worker does: `actor`, which is above this.
 pub(crate) type RunWorker = fn(Arc<Manager>, Arc<WorkerHandle>) -> BoxFuture<'static, ()>;
@@ -36,10 +35,8 @@ pub(crate) struct Manager {
     due_changed: Notify,
     /// How often the component was exchanged.
     generation: AtomicU64,
-    tasks: Mutex<Option<JoinSet<()>>>,
-    /// How many turns run.
-    pub(crate) active: watch::Sender<usize>,
-    is_stopping: AtomicBool,
+    /// The tasks, and how many turns run in them.
+    pub(crate) tasks: TaskGroup,
     /// What the task of a worker does.
     run: RunWorker,
     /// Itself, for its tasks.
@@ -131,9 +128,7 @@ impl Manager {
             pressure: Notify::new(),
             due_changed: Notify::new(),
             generation: AtomicU64::new(0),
-            tasks: Mutex::new(Some(JoinSet::new())),
-            active: watch::Sender::new(0),
-            is_stopping: AtomicBool::new(false),
+            tasks: TaskGroup::default(),
             run,
             own: Weak::clone(own),
         })
@@ -153,7 +148,7 @@ impl Manager {
             }
         }
         if let Some(manager) = self.own.upgrade() {
-            self.spawn(async move { manager.fire_timers().await });
+            self.tasks.spawn(async move { manager.fire_timers().await });
         }
         Ok(())
     }
@@ -277,7 +272,7 @@ impl Manager {
         // Once the workers were stopped nothing is kept that no task would take: whoever waits for it is told so.
         if is_new
             && let Some(manager) = self.own.upgrade()
-            && self.spawn((self.run)(manager, Arc::clone(&handle)))
+            && self.tasks.spawn((self.run)(manager, Arc::clone(&handle)))
         {
             directory.handles.insert(key.clone(), Arc::clone(&handle));
         }
@@ -395,38 +390,20 @@ impl Manager {
 
     /// Whether no turn begins any more.
     pub(crate) fn is_stopping(&self) -> bool {
-        self.is_stopping.load(SeqCst)
-    }
-
-    /// Starts a task; whether the workers were not stopped before.
-    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> bool {
-        let mut tasks = self.tasks.lock();
-        let Some(tasks) = &mut *tasks else { return false };
-        while tasks.try_join_next().is_some() {}
-        tasks.spawn(task);
-        true
+        self.tasks.is_stopping()
     }
 
     /// Begins no turn any more, and waits at most so long until those that have begun are committed or undone. Gives
     /// how many were not, which are undone.
     pub(crate) async fn stop(&self, grace: Duration) -> usize {
-        self.is_stopping.store(true, SeqCst);
-        let mut active = self.active.subscribe();
-        // Whether the time was enough is what the count says afterwards.
-        drop(tokio::time::timeout(grace, active.wait_for(|count| *count == 0)).await);
-        let cut = *self.active.borrow();
-        let tasks = self.tasks.lock().take();
-        if let Some(mut tasks) = tasks {
-            tasks.shutdown().await;
-        }
+        let cut = self.tasks.stop(grace).await;
         self.directory.lock().handles.clear();
         cut
     }
 
     /// Drops what is under way.
     pub(crate) fn abort(&self) {
-        self.is_stopping.store(true, SeqCst);
-        drop(self.tasks.lock().take());
+        self.tasks.abort();
         self.directory.lock().handles.clear();
     }
 }

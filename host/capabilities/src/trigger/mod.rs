@@ -6,6 +6,7 @@
 //! - `error`: the error of an interface.
 //! - `json`: whether a component's text is JSON.
 //! - `submit`: the functions by which a component submits a job or an event.
+//! - `task_group`: the tasks of whoever runs handlers or workers in one process.
 //! - `text`: bounds of names, keys and other short texts.
 
 mod clock;
@@ -18,6 +19,7 @@ mod origin;
 mod pending;
 #[cfg(any(feature = "events", feature = "jobs"))]
 mod submit;
+mod task_group;
 #[cfg(any(feature = "events", feature = "jobs", feature = "workflow"))]
 mod text;
 #[cfg(any(feature = "events", feature = "jobs"))]
@@ -28,6 +30,7 @@ pub use crate::cause::Cause;
 pub use clock::{Clock, ManualClock};
 #[cfg(any(feature = "events", feature = "jobs", feature = "workers"))]
 pub use origin::Origin;
+pub use task_group::{ActiveWork, TaskGroup};
 
 #[cfg(any(feature = "events", feature = "jobs", feature = "workflow"))]
 pub(crate) use error::interface_error;

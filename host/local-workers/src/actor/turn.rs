@@ -4,6 +4,7 @@ use super::Actor;
 use crate::component::{AwakeWorker, TurnFailure};
 use crate::manager::{Manager, WorkerCondition};
 use crate::settings::OtherVersion;
+use elias_capabilities::trigger::ActiveWork;
 use elias_host::{Turn, TurnKind, TurnResult};
 use elias_workers::AttemptDecision;
 use std::sync::Arc;
@@ -28,29 +29,13 @@ pub(crate) struct Instance {
     _permit: OwnedSemaphorePermit,
 }
 
-/// Counts a turn until it is committed or undone.
-pub(crate) struct Active(Arc<Manager>);
-
-impl Active {
-    pub(crate) fn new(manager: &Arc<Manager>) -> Self {
-        manager.active.send_modify(|count| *count += 1);
-        Self(Arc::clone(manager))
-    }
-}
-
-impl Drop for Active {
-    fn drop(&mut self) {
-        self.0.active.send_modify(|count| *count = count.saturating_sub(1));
-    }
-}
-
 impl Actor {
     /// Runs a turn, as often as the supervision says. A turn that is ended leaves the worker as it was. The result is
     /// pending until it is committed, which is to be done while the second value lives.
     ///
     /// # Errors
     /// Why it failed for good. [`TurnFailure::NotRun`] is none of them: it is tried until it runs.
-    pub(crate) async fn attempt(&mut self, id: &str, kind: &TurnKind) -> Result<(TurnResult, Active), TurnFailure> {
+    pub(crate) async fn attempt(&mut self, id: &str, kind: &TurnKind) -> Result<(TurnResult, ActiveWork), TurnFailure> {
         let mut attempt = 0;
         loop {
             if self.manager.is_stopping() {
@@ -84,7 +69,7 @@ impl Actor {
         }
     }
 
-    async fn run_once(&mut self, id: &str, kind: &TurnKind) -> Result<(TurnResult, Active), TurnFailure> {
+    async fn run_once(&mut self, id: &str, kind: &TurnKind) -> Result<(TurnResult, ActiveWork), TurnFailure> {
         self.wake().await?;
         if self.heap.is_none() && !matches!(kind, TurnKind::Start) {
             return Err(TurnFailure::BeganAnew);
@@ -99,7 +84,7 @@ impl Actor {
         };
         self.turn_now = turn.now;
         instance.turns = instance.turns.saturating_add(1);
-        let active = Active::new(&self.manager);
+        let active = self.manager.tasks.begin();
         Ok((instance.worker.turn(&turn).await?, active))
     }
 
