@@ -1,0 +1,115 @@
+//! Service workers: who owns which, their records, and the history of their heaps.
+//!
+//! A worker has one owner, a process, for as long as that process renews its lease ([`worker_lease_name`]). Each
+//! acquisition gives it a higher epoch, and whatever an owner writes names its epoch: what a former owner writes late
+//! is refused by the statement itself.
+//!
+//! A heap is kept as what each commit changed in it. The statements know neither records nor pages: both are bytes as
+//! the owner writes them. Times are milliseconds since 1970, by the database's clock where the store reads one.
+//!
+//! Methods of a tenant's scope ([`crate::Store::worker_write`], [`crate::Store::read`]):
+//!
+//! ```text
+//! acquire_worker(&ServiceId, &WorkerKey, owner: &str) -> WorkerAcquisition
+//! release_worker(&ServiceId, &WorkerKey, epoch: u64) -> bool
+//! remove_worker(&ServiceId, &WorkerKey, epoch: u64) -> bool
+//! commit_workers(&[WorkerCommitRow], &WorkerRetention) -> Vec<CommitOutcome>
+//! heap_parts(&ServiceId, &WorkerKey, turn: u64) -> Option<Vec<TurnPart>>
+//! worker_history(&ServiceId, &WorkerKey, before: Option<u64>, limit: u32) -> Vec<WorkerTurnRow>
+//! workers(&ServiceId, &WorkerFilter, after: Option<&WorkerKey>, limit: u32) -> Vec<WorkerSummaryRow>
+//! worker(&ServiceId, &WorkerKey) -> Option<WorkerSummaryRow>
+//! pending_workers(&ServiceId, owner: &str, after: Option<&WorkerKey>, limit: u32) -> Vec<WorkerSummaryRow>
+//! compact_worker(&ServiceId, &WorkerKey, turn: u64, whole: &TurnPages) -> bool
+//! delete_workers(&ServiceId, most: u32) -> u64
+//! worker_use() -> WorkerUse
+//! ```
+//!
+//! Methods of a host's scope (besides those of leases):
+//!
+//! ```text
+//! wanted_workers(owner: &str, most: u32) -> Vec<WorkerRef>
+//! orphaned_workers(due_before: i64, most: u32) -> Vec<WorkerRef>
+//! end_worker_leases(prefix: &str, process: &str) -> u64
+//! compactable_workers(owner: &str, most: u32) -> Vec<CompactableWorker>
+//! sweep_worker_turns(&WorkerRetention, most: u32) -> WorkerSweep { deleted, is_done }
+//! prune_workers(most: u32) -> u64
+//! worker_use_by_tenant() -> HashMap<TenantId, WorkerUse>
+//! are_workers_counted(&TenantId) -> bool, recount_workers(&TenantId) -> bool
+//! ```
+
+mod acquire;
+mod commit;
+mod compact;
+mod heaps;
+mod listing;
+#[cfg(test)]
+pub(crate) mod plans;
+mod sweep;
+mod usage;
+
+pub use acquire::{AcquiredWorker, WorkerAcquisition, worker_lease_name};
+pub use commit::{CommitOutcome, HeapCommitRow, TurnPages, WorkerCommitRow};
+pub use compact::CompactableWorker;
+pub use heaps::{PartKind, TurnPart, WorkerTurnRow};
+pub use listing::{WorkerFilter, WorkerRef, WorkerSummaryRow};
+pub use usage::WorkerUse;
+
+use crate::error::{Error, Result};
+use crate::{Query, TenantScope, get};
+use elias_api::Code;
+use elias_names::ServiceId;
+use elias_workers::WorkerKey;
+use sqlx::any::AnyRow;
+
+/// How many bytes of pages a commit may have in the row itself. More are an artifact, which the row names.
+pub const WORKER_PAGES_INLINE_MAX: usize = 64 * 1024;
+
+/// How much of the history of a worker's heap is kept, and after how much of it the changes are made one heap.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WorkerRetention {
+    /// The last commits of a worker whose heaps can be given: at least 1.
+    pub history_turns: u32,
+    /// For how many milliseconds they can be, the last one for longer.
+    pub history_ms: u64,
+    /// Changes after which a worker is [compactable](crate::HostScope::compactable_workers).
+    pub chain_changes: u32,
+    /// Bytes of changes after which it is.
+    pub chain_bytes: u64,
+}
+
+impl Default for WorkerRetention {
+    fn default() -> Self {
+        Self { history_turns: 100, history_ms: 7 * 86_400_000, chain_changes: 64, chain_bytes: 1 << 20 }
+    }
+}
+
+impl TenantScope {
+    /// A statement about a worker: `$1` to `$5` are the tenant, the component and the environment of the service, and
+    /// the worker's class and name.
+    fn query_of_worker(&self, sql: String, service: &ServiceId, key: &WorkerKey) -> Query {
+        self.query_of_text(sql, service).bind(stored(&key.class)).bind(stored(&key.name))
+    }
+}
+
+/// The condition that a row of `workers` is the one that [`TenantScope::query_of_worker`] binds.
+const IS_WORKER: &str = "tenant = $1 AND component = $2 AND environment = $3 AND class = $4 AND name = $5";
+
+/// A class or a name as a column has it.
+fn stored(text: &str) -> Vec<u8> {
+    text.as_bytes().to_vec()
+}
+
+/// The worker in the columns `class` and `name`.
+fn key(row: &AnyRow) -> Result<WorkerKey> {
+    let read = |column: &str| String::from_utf8(get(row, column)?).map_err(|_| crate::damaged(column));
+    Ok(WorkerKey { class: read("class")?, name: read("name")? })
+}
+
+/// A column that holds a number that is not negative, or nothing.
+fn optional_number<T: TryFrom<i64>>(row: &AnyRow, column: &str) -> Result<Option<T>> {
+    get::<Option<i64>>(row, column)?.map(|number| T::try_from(number).map_err(|_| crate::damaged(column))).transpose()
+}
+
+fn not_found(key: &WorkerKey) -> Error {
+    Error::new(Code::NotFound, format!("there is no worker {key}"))
+}
