@@ -12,7 +12,7 @@
 --
 -- `chain_changes` and `chain_bytes` are those since the last whole heap. Turns from `kept_from` on can be given, and `restorable_turn`;
 -- `kept_turns` counts the rows in `worker_turns`, and at `sweep_at` some of them may be too old. `bytes` are those of the record and of all
--- turns, `growth` by how many the last statement changed them: the statements count the tenant's without reading the row before.
+-- turns, `growth` by how many the last commit changed them: the statement that commits gives it, and the tenant's are counted by it.
 CREATE TABLE workers (
     tenant TEXT NOT NULL,
     component TEXT NOT NULL,
@@ -52,7 +52,7 @@ CREATE INDEX workers_wanted ON workers (owner) WHERE wanted_by IS NOT NULL;
 CREATE INDEX workers_uncommitted ON workers (created_at) WHERE record IS NULL;
 CREATE INDEX workers_to_compact ON workers (tenant, id) WHERE is_compactable = 1;
 CREATE INDEX workers_to_sweep ON workers (sweep_at) WHERE sweep_at IS NOT NULL;
-CREATE INDEX workers_by_component_digest ON workers (component_digest) WHERE component_digest IS NOT NULL;
+CREATE INDEX workers_by_digest ON workers (tenant, component, component_digest) WHERE component_digest IS NOT NULL;
 
 -- A committed heap each. A change says which row it goes on from in `previous`, and one of the kind `back`, which has no pages, which row it is
 -- the same as: the heap of a turn is the pages along these to a whole one. `pages` has what is small, `digest` names the artifact of what is not.

@@ -87,7 +87,7 @@ impl TenantScope {
                 return Ok(WorkerAcquisition::OwnedElsewhere { owner });
             }
         }
-        Err(Error::new(Code::StoreUnavailable, format!("the owner of the worker {key} changes all the time; try again")))
+        Err(Error::new(Code::StoreUnavailable, format!("the worker {key} changes its owner all the time; try again")))
     }
 
     /// Asks the owner of a worker to give it up; gives the owner, if there is one.

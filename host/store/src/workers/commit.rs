@@ -2,7 +2,7 @@
 
 use super::{IS_WORKER, WORKER_PAGES_INLINE_MAX, WorkerRetention, key, stored};
 use crate::error::{Error, Result};
-use crate::triggers::{signed, span, statement};
+use crate::triggers::{by_powers_of_two, signed, span};
 use crate::{Dialect, Query, TenantScope, get, number};
 use elias_api::Code;
 use elias_names::{Digest, ServiceId};
@@ -117,4 +117,234 @@ impl TurnPages {
         };
         query.bind(pages).bind(digest).bind(signed(self.bytes()))
     }
+}
+
+impl TenantScope {
+    /// Commits turns of several workers, each whole or not at all; one that is refused does not keep others from being
+    /// committed. The outcomes are in the order of the rows. A worker is in it once.
+    ///
+    /// It counts the bytes of the tenant at its end, in a row that others wait for: it is best the last statement of
+    /// its transaction, which is one of [`Store::worker_write`](crate::Store::worker_write).
+    ///
+    /// # Errors
+    /// `too-large` for more pages than a row takes; `store-unavailable`. Nothing is committed then.
+    pub async fn commit_workers(
+        &mut self,
+        rows: &[WorkerCommitRow],
+        retention: &WorkerRetention,
+    ) -> Result<Vec<CommitOutcome>> {
+        let mut places = HashSet::new();
+        for row in rows {
+            row.heap.pages().map_or(Ok(()), TurnPages::check)?;
+            if !places.insert(Place::of(row)) {
+                return Err(Error::new(Code::Internal, format!("the worker {} is committed twice at once", row.key)));
+            }
+        }
+        let (mut ids, mut growth) = (HashMap::new(), 0);
+        for batch in by_powers_of_two(rows, ROWS_MAX) {
+            growth += self.commit_records(batch, retention, &mut ids).await?;
+        }
+        let id = |row: &WorkerCommitRow| ids.get(&Place::of(row));
+        let with_heaps = rows.iter().filter(|row| row.heap != HeapCommitRow::Unchanged);
+        let turns: Vec<_> = with_heaps.filter_map(|row| Some((row, id(row)?.as_str()))).collect();
+        for batch in by_powers_of_two(&turns, ROWS_MAX) {
+            let insert = self.query_text(insert_turns(self.dialect, batch.len()));
+            self.run(batch.iter().fold(insert, |query, (row, id)| row.bind_turn(query, id))).await?;
+        }
+        let mut outcomes = Vec::with_capacity(rows.len());
+        for row in rows {
+            let is_committed = id(row).is_some();
+            outcomes.push(if is_committed { CommitOutcome::Committed } else { self.refusal(row).await? });
+        }
+        self.count_workers(0, growth).await?;
+        Ok(outcomes)
+    }
+
+    /// Commits what is kept of workers beside their heaps; adds the ids of those that were committed, and says by how
+    /// many bytes they have grown.
+    async fn commit_records(
+        &mut self,
+        rows: &[WorkerCommitRow],
+        retention: &WorkerRetention,
+        ids: &mut HashMap<Place, String>,
+    ) -> Result<i64> {
+        let query = self.query_text(commit_workers(self.dialect, rows.len()));
+        let query = query.bind(i64::from(retention.chain_changes)).bind(signed(retention.chain_bytes));
+        let query = query.bind(retention.rows_max()).bind(span(retention.history_ms));
+        let mut growth = 0;
+        for row in &self.rows(rows.iter().fold(query, |query, row| row.bind_record(query))).await? {
+            ids.insert(Place::read(row)?, get(row, "id")?);
+            growth += get::<i64>(row, "growth")?;
+        }
+        Ok(growth)
+    }
+
+    /// Why a commit was refused.
+    async fn refusal(&mut self, row: &WorkerCommitRow) -> Result<CommitOutcome> {
+        let select = format!("SELECT turns FROM workers WHERE {IS_WORKER} AND epoch = $6");
+        let query = self.query_of_worker(select, &row.service, &row.key).bind(signed(row.epoch));
+        let Some(found) = self.row(query).await? else { return Ok(CommitOutcome::NotOwner) };
+        let is_behind = row.turns <= number::<u64>(&found, "turns")?;
+        Ok(if is_behind { CommitOutcome::AlreadyCommitted } else { CommitOutcome::NoSuchTurn })
+    }
+}
+
+/// Which worker of the scope's tenant, by what statements give back.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Place {
+    component: String,
+    environment: String,
+    key: WorkerKey,
+}
+
+impl Place {
+    fn of(row: &WorkerCommitRow) -> Self {
+        let (component, environment) = (row.service.component.to_string(), row.service.environment.as_str().to_owned());
+        Self { component, environment, key: row.key.clone() }
+    }
+
+    fn read(row: &AnyRow) -> Result<Self> {
+        Ok(Self { component: get(row, "component")?, environment: get(row, "environment")?, key: key(row)? })
+    }
+}
+
+impl HeapCommitRow {
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Unchanged => "none",
+            Self::Change(_) => "change",
+            Self::Whole(_) => "whole",
+            Self::BackTo(_) => "back",
+        }
+    }
+
+    fn pages(&self) -> Option<&TurnPages> {
+        match self {
+            Self::Change(pages) | Self::Whole(pages) => Some(pages),
+            Self::Unchanged | Self::BackTo(_) => None,
+        }
+    }
+
+    fn bytes(&self) -> i64 {
+        self.pages().map_or(0, |pages| signed(pages.bytes()))
+    }
+}
+
+/// The columns of a commit, in the order in which [`WorkerCommitRow::bind_record`] binds them.
+const COMMIT_COLUMNS: [&str; 18] = [
+    "component",
+    "environment",
+    "class",
+    "name",
+    "epoch",
+    "turns",
+    "record",
+    "is_waiting",
+    "next_due",
+    "has_calls",
+    "wake_at",
+    "restorable_turn",
+    "heap_bytes",
+    "version",
+    "component_digest",
+    "kind",
+    "back_to",
+    "page_bytes",
+];
+
+impl WorkerCommitRow {
+    fn bind_record(&self, query: Query) -> Query {
+        let next_due = self.next_due.map(signed);
+        let wake_at = if self.has_calls { Some(0) } else { next_due };
+        let back_to = if let HeapCommitRow::BackTo(turn) = self.heap { Some(signed(turn)) } else { None };
+        let query = query.bind(self.service.component.to_string()).bind(self.service.environment.as_str());
+        let query = query.bind(stored(&self.key.class)).bind(stored(&self.key.name));
+        let query = query.bind(signed(self.epoch)).bind(signed(self.turns)).bind(self.record.clone());
+        let query = query.bind(i64::from(self.is_waiting)).bind(next_due).bind(i64::from(self.has_calls));
+        let query = query.bind(wake_at).bind(self.restorable_turn.map(signed)).bind(signed(self.heap_bytes));
+        let query = query.bind(i64::from(self.version)).bind(self.component_digest.as_str().to_owned());
+        query.bind(self.heap.kind()).bind(back_to).bind(self.heap.bytes())
+    }
+
+    fn bind_turn(&self, query: Query, id: &str) -> Query {
+        let at_most = match self.heap {
+            HeapCommitRow::Change(_) => Some(signed(self.turns) - 1),
+            HeapCommitRow::BackTo(turn) => Some(signed(turn)),
+            HeapCommitRow::Unchanged | HeapCommitRow::Whole(_) => None,
+        };
+        let query = query.bind(id.to_owned()).bind(signed(self.turns)).bind(self.heap.kind()).bind(at_most);
+        let query = match self.heap.pages() {
+            Some(pages) => pages.bind(query),
+            None => query.bind(None::<Vec<u8>>).bind(None::<String>).bind(0_i64),
+        };
+        query.bind(i64::from(self.version))
+    }
+}
+
+/// The statement that commits the records of so many workers. `$2` and `$3` are the changes and their bytes after which
+/// a worker is compactable, `$4` the rows of its history that are too many, `$5` the milliseconds for which it is kept.
+pub(super) fn commit_workers(dialect: Dialect, count: usize) -> String {
+    let (now, columns) = (dialect.now(), COMMIT_COLUMNS.join(", "));
+    let rows = (0..count).map(|row| {
+        let first = 6 + row * COMMIT_COLUMNS.len();
+        let places: Vec<_> = (first..first + COMMIT_COLUMNS.len()).map(|place| format!("${place}")).collect();
+        format!("({})", places.join(", "))
+    });
+    let rows = rows.collect::<Vec<_>>().join(", ");
+    let (locked, is_locked) = match dialect {
+        Dialect::Sqlite => ("", ""),
+        // A former owner may commit the same workers at the same time, in vain: all lock them in one order.
+        Dialect::Postgres => (
+            ", mine AS MATERIALIZED (SELECT w.id FROM c JOIN workers w ON w.tenant = $1 AND w.component = c.component \
+             AND w.environment = c.environment AND w.class = c.class AND w.name = c.name WHERE w.epoch = c.epoch \
+             ORDER BY w.id FOR UPDATE OF w)",
+            "AND workers.id IN (SELECT mine.id FROM mine)",
+        ),
+    };
+    let growth = "(octet_length(c.record) - COALESCE(octet_length(workers.record), 0) + c.page_bytes)";
+    format!(
+        "WITH c ({columns}) AS (VALUES {rows}){locked} UPDATE workers SET turns = c.turns, record = c.record, \
+         is_waiting = c.is_waiting, next_due = c.next_due, has_calls = c.has_calls, wake_at = c.wake_at, \
+         restorable_turn = c.restorable_turn, heap_bytes = c.heap_bytes, version = c.version, \
+         component_digest = c.component_digest, \
+         chain_changes = CASE c.kind WHEN 'whole' THEN 0 WHEN 'change' THEN workers.chain_changes + 1 \
+             ELSE workers.chain_changes END, \
+         chain_bytes = CASE c.kind WHEN 'whole' THEN 0 ELSE workers.chain_bytes + c.page_bytes END, \
+         is_compactable = CASE WHEN c.kind = 'whole' THEN 0 WHEN c.kind = 'change' AND \
+             (workers.chain_changes + 1 >= $2 OR workers.chain_bytes + c.page_bytes >= $3) THEN 1 \
+             ELSE workers.is_compactable END, \
+         kept_turns = workers.kept_turns + CASE c.kind WHEN 'none' THEN 0 ELSE 1 END, \
+         kept_from = CASE WHEN workers.record IS NULL THEN c.turns ELSE workers.kept_from END, \
+         sweep_at = CASE WHEN c.kind = 'none' THEN workers.sweep_at WHEN workers.kept_turns >= $4 THEN 0 \
+             ELSE COALESCE(workers.sweep_at, {now} + $5) END, \
+         bytes = workers.bytes + {growth}, growth = {growth}, updated_at = {now} \
+         FROM c WHERE workers.tenant = $1 AND workers.component = c.component \
+         AND workers.environment = c.environment AND workers.class = c.class AND workers.name = c.name {is_locked} \
+         AND workers.epoch = c.epoch AND (c.kind = 'whole' OR workers.record IS NOT NULL) \
+         AND (workers.turns < c.turns OR workers.record IS NULL OR (c.kind = 'none' AND workers.turns = c.turns)) \
+         AND (c.kind <> 'back' OR (c.back_to <= workers.turns AND (c.back_to >= workers.kept_from \
+             OR c.back_to = workers.restorable_turn))) \
+         RETURNING workers.component AS component, workers.environment AS environment, workers.class AS class, \
+         workers.name AS name, workers.id AS id, workers.growth AS growth"
+    )
+}
+
+/// The statement that inserts the heaps of so many commits, as [`WorkerCommitRow::bind_turn`] binds them. Each goes on
+/// from the last commit up to a turn.
+pub(super) fn insert_turns(dialect: Dialect, count: usize) -> String {
+    let now = dialect.now();
+    let rows = (0..count).map(|row| {
+        let place = |column: usize| 2 + row * 8 + column;
+        let (worker, turn, kind, at_most) = (place(0), place(1), place(2), place(3));
+        let (pages, digest, bytes, version) = (place(4), place(5), place(6), place(7));
+        format!(
+            "($1, ${worker}, ${turn}, {now}, ${kind}, (SELECT MAX(t.turn) FROM worker_turns t WHERE t.tenant = $1 \
+             AND t.worker = ${worker} AND t.turn <= ${at_most}), ${pages}, ${digest}, ${bytes}, ${version})"
+        )
+    });
+    let rows = rows.collect::<Vec<_>>().join(", ");
+    format!(
+        "INSERT INTO worker_turns (tenant, worker, turn, at, kind, previous, pages, digest, bytes, version) \
+         VALUES {rows}"
+    )
 }

@@ -52,13 +52,14 @@ pub use commit::{CommitOutcome, HeapCommitRow, TurnPages, WorkerCommitRow};
 pub use compact::CompactableWorker;
 pub use heaps::{PartKind, TurnPart, WorkerTurnRow};
 pub use listing::{WorkerFilter, WorkerRef, WorkerSummaryRow};
+pub use sweep::WorkerSweep;
 pub use usage::WorkerUse;
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::{Query, TenantScope, get};
-use elias_api::Code;
 use elias_names::ServiceId;
 use elias_workers::WorkerKey;
+use listing::{worker_ref, worker_refs};
 use sqlx::any::AnyRow;
 
 /// How many bytes of pages a commit may have in the row itself. More are an artifact, which the row names.
@@ -80,6 +81,14 @@ pub struct WorkerRetention {
 impl Default for WorkerRetention {
     fn default() -> Self {
         Self { history_turns: 100, history_ms: 7 * 86_400_000, chain_changes: 64, chain_bytes: 1 << 20 }
+    }
+}
+
+impl WorkerRetention {
+    /// Rows of a worker's history that are too many. Some more than are kept, so that they are deleted by many at once;
+    /// and those along which the oldest heap is read are there in any case.
+    fn rows_max(&self) -> i64 {
+        i64::from(self.history_turns) + i64::from(self.history_turns / 4) + i64::from(self.chain_changes)
     }
 }
 
@@ -108,8 +117,4 @@ fn key(row: &AnyRow) -> Result<WorkerKey> {
 /// A column that holds a number that is not negative, or nothing.
 fn optional_number<T: TryFrom<i64>>(row: &AnyRow, column: &str) -> Result<Option<T>> {
     get::<Option<i64>>(row, column)?.map(|number| T::try_from(number).map_err(|_| crate::damaged(column))).transpose()
-}
-
-fn not_found(key: &WorkerKey) -> Error {
-    Error::new(Code::NotFound, format!("there is no worker {key}"))
 }
