@@ -291,15 +291,21 @@ pub(super) fn commit_workers(dialect: Dialect, count: usize) -> String {
         format!("({})", places.join(", "))
     });
     let rows = rows.collect::<Vec<_>>().join(", ");
-    let (locked, is_locked) = match dialect {
-        Dialect::Sqlite => ("", ""),
+    let is_named = |worker: &str| {
+        let names = ["component", "environment", "class", "name"];
+        names.map(|column| format!("{worker}.{column} = c.{column}")).join(" AND ")
+    };
+    let (locked, source, is_committed) = match dialect {
+        Dialect::Sqlite => (String::new(), "c", is_named("workers")),
         // A former owner may commit the same workers at the same time, in vain: all lock them in one order.
-        Dialect::Postgres => (
-            ", mine AS MATERIALIZED (SELECT w.id FROM c JOIN workers w ON w.tenant = $1 AND w.component = c.component \
-             AND w.environment = c.environment AND w.class = c.class AND w.name = c.name WHERE w.epoch = c.epoch \
-             ORDER BY w.id FOR UPDATE OF w)",
-            "AND workers.id IN (SELECT mine.id FROM mine)",
-        ),
+        Dialect::Postgres => {
+            let select = "SELECT w.id AS id, c.* FROM c JOIN workers w ON w.tenant = $1";
+            let is_named = is_named("w");
+            let locked = format!(
+                ", mine AS MATERIALIZED ({select} AND {is_named} WHERE w.epoch = c.epoch ORDER BY w.id FOR UPDATE OF w)"
+            );
+            (locked, "mine AS c", "workers.id = c.id".to_owned())
+        }
     };
     let growth = "(octet_length(c.record) - COALESCE(octet_length(workers.record), 0) + c.page_bytes)";
     format!(
@@ -318,9 +324,8 @@ pub(super) fn commit_workers(dialect: Dialect, count: usize) -> String {
          sweep_at = CASE WHEN c.kind = 'none' THEN workers.sweep_at WHEN workers.kept_turns >= $4 THEN 0 \
              ELSE COALESCE(workers.sweep_at, {now} + $5) END, \
          bytes = workers.bytes + {growth}, growth = {growth}, updated_at = {now} \
-         FROM c WHERE workers.tenant = $1 AND workers.component = c.component \
-         AND workers.environment = c.environment AND workers.class = c.class AND workers.name = c.name {is_locked} \
-         AND workers.epoch = c.epoch AND (c.kind = 'whole' OR workers.record IS NOT NULL) \
+         FROM {source} WHERE workers.tenant = $1 AND {is_committed} AND workers.epoch = c.epoch \
+         AND (c.kind = 'whole' OR workers.record IS NOT NULL) \
          AND (workers.turns < c.turns OR workers.record IS NULL OR (c.kind = 'none' AND workers.turns = c.turns)) \
          AND (c.kind <> 'back' OR (c.back_to <= workers.turns AND (c.back_to >= workers.kept_from \
              OR c.back_to = workers.restorable_turn))) \

@@ -110,15 +110,15 @@ fn part(row: &AnyRow) -> Result<TurnPart> {
 /// The statement that reads the parts of the heap of turn `$6`: from the last commit up to it, along `previous`.
 pub(super) fn heap_parts() -> String {
     format!(
-        "WITH RECURSIVE w (id) AS (SELECT id FROM workers WHERE {IS_WORKER} AND record IS NOT NULL AND turns >= $6 \
-         AND (kept_from <= $6 OR restorable_turn = $6)), \
+        "WITH RECURSIVE worker (id) AS (SELECT id FROM workers WHERE {IS_WORKER} AND record IS NOT NULL \
+         AND turns >= $6 AND (kept_from <= $6 OR restorable_turn = $6)), \
          chain (turn, previous) AS (SELECT t.turn, t.previous FROM worker_turns t WHERE t.tenant = $1 \
-         AND t.worker = (SELECT w.id FROM w) AND t.turn = (SELECT MAX(n.turn) FROM worker_turns n \
-             WHERE n.tenant = $1 AND n.worker = (SELECT w.id FROM w) AND n.turn <= $6) \
+         AND t.worker = (SELECT worker.id FROM worker) AND t.turn = (SELECT MAX(n.turn) FROM worker_turns n \
+             WHERE n.tenant = $1 AND n.worker = (SELECT worker.id FROM worker) AND n.turn <= $6) \
          UNION ALL SELECT t.turn, t.previous FROM chain JOIN worker_turns t ON t.tenant = $1 \
-             AND t.worker = (SELECT w.id FROM w) AND t.turn = chain.previous) \
+             AND t.worker = (SELECT worker.id FROM worker) AND t.turn = chain.previous) \
          SELECT t.turn AS turn, t.kind AS kind, t.pages AS pages, t.digest AS digest, t.bytes AS bytes FROM chain \
-         JOIN worker_turns t ON t.tenant = $1 AND t.worker = (SELECT w.id FROM w) AND t.turn = chain.turn \
+         JOIN worker_turns t ON t.tenant = $1 AND t.worker = (SELECT worker.id FROM worker) AND t.turn = chain.turn \
          WHERE t.kind <> 'back' ORDER BY t.turn"
     )
 }
