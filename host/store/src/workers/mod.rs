@@ -7,35 +7,11 @@
 //! A heap is kept as what each commit changed in it. The statements know neither records nor pages: both are bytes as
 //! the owner writes them. Times are milliseconds since 1970, by the database's clock where the store reads one.
 //!
-//! Methods of a tenant's scope ([`crate::Store::worker_write`], [`crate::Store::read`]):
-//!
-//! ```text
-//! acquire_worker(&ServiceId, &WorkerKey, owner: &str) -> WorkerAcquisition
-//! release_worker(&ServiceId, &WorkerKey, epoch: u64) -> bool
-//! remove_worker(&ServiceId, &WorkerKey, epoch: u64) -> bool
-//! commit_workers(&[WorkerCommitRow], &WorkerRetention) -> Vec<CommitOutcome>
-//! heap_parts(&ServiceId, &WorkerKey, turn: u64) -> Option<Vec<TurnPart>>
-//! worker_history(&ServiceId, &WorkerKey, before: Option<u64>, limit: u32) -> Vec<WorkerTurnRow>
-//! workers(&ServiceId, &WorkerFilter, after: Option<&WorkerKey>, limit: u32) -> Vec<WorkerSummaryRow>
-//! worker(&ServiceId, &WorkerKey) -> Option<WorkerSummaryRow>
-//! pending_workers(&ServiceId, owner: &str, after: Option<&WorkerKey>, limit: u32) -> Vec<WorkerSummaryRow>
-//! compact_worker(&ServiceId, &WorkerKey, turn: u64, whole: &TurnPages) -> bool
-//! delete_workers(&ServiceId, most: u32) -> u64
-//! worker_use() -> WorkerUse
-//! ```
-//!
-//! Methods of a host's scope (besides those of leases):
-//!
-//! ```text
-//! wanted_workers(owner: &str, most: u32) -> Vec<WorkerRef>
-//! orphaned_workers(due_before: i64, most: u32) -> Vec<WorkerRef>
-//! end_worker_leases(prefix: &str, process: &str) -> u64
-//! compactable_workers(owner: &str, most: u32) -> Vec<CompactableWorker>
-//! sweep_worker_turns(&WorkerRetention, most: u32) -> WorkerSweep { deleted, is_done }
-//! prune_workers(most: u32) -> u64
-//! worker_use_by_tenant() -> HashMap<TenantId, WorkerUse>
-//! are_workers_counted(&TenantId) -> bool, recount_workers(&TenantId) -> bool
-//! ```
+//! A worker lies in `workers`, and each commit of its heap in `worker_turns`. `acquire` says who owns a worker;
+//! `commit` commits turns of several; `heaps` reads the heap of a turn and the history; `compact` puts a whole heap in
+//! the place of many changes; `sweep` deletes what is not kept; `listing` has lists, `usage` the counts of a tenant.
+//! Hosts run the background work: [`crate::HostScope::orphaned_workers`], [`crate::HostScope::compactable_workers`],
+//! [`crate::HostScope::sweep_worker_turns`] and [`crate::HostScope::prune_workers`].
 
 mod acquire;
 mod commit;
