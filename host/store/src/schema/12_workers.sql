@@ -11,7 +11,8 @@
 -- `version` and `component_digest` name the component that the heap belongs to.
 --
 -- `chain_changes` and `chain_bytes` are those since the last whole heap. Turns from `kept_from` on can be given, and `restorable_turn`;
--- `kept_turns` counts the rows in `worker_turns`, and at `sweep_at` some of them may be too old. `bytes` are those of the record and of all
+-- `kept_turns` counts the rows in `worker_turns`, and at `sweep_at` some of them may be too old: the last `history_turns` are kept, for
+-- `history_ms`, as the last commit said. `bytes` are those of the record and of all
 -- turns, `growth` by how many the last commit changed them: the statement that commits gives it, and the tenant's are counted by it.
 CREATE TABLE workers (
     tenant TEXT NOT NULL,
@@ -36,6 +37,8 @@ CREATE TABLE workers (
     chain_changes BIGINT NOT NULL DEFAULT 0,
     chain_bytes BIGINT NOT NULL DEFAULT 0,
     is_compactable BIGINT NOT NULL DEFAULT 0,
+    history_turns BIGINT NOT NULL DEFAULT 1,
+    history_ms BIGINT NOT NULL DEFAULT 0,
     kept_turns BIGINT NOT NULL DEFAULT 0,
     kept_from BIGINT NOT NULL DEFAULT 0,
     sweep_at BIGINT,

@@ -123,6 +123,8 @@ impl TenantScope {
     /// Commits turns of several workers, each whole or not at all; one that is refused does not keep others from being
     /// committed. The outcomes are in the order of the rows. A worker is in it once.
     ///
+    /// The history of each is kept as `retention` says until the next commit of that worker.
+    ///
     /// It counts the bytes of the tenant at its end, in a row that others wait for: it is best the last statement of
     /// its transaction, which is one of [`Store::worker_write`](crate::Store::worker_write).
     ///
@@ -171,6 +173,7 @@ impl TenantScope {
         let query = self.query_text(commit_workers(self.dialect, rows.len()));
         let query = query.bind(i64::from(retention.chain_changes)).bind(signed(retention.chain_bytes));
         let query = query.bind(retention.rows_max()).bind(span(retention.history_ms));
+        let query = query.bind(i64::from(retention.history_turns.max(1)));
         let mut growth = 0;
         for row in &self.rows(rows.iter().fold(query, |query, row| row.bind_record(query))).await? {
             ids.insert(Place::read(row)?, get(row, "id")?);
@@ -282,11 +285,12 @@ impl WorkerCommitRow {
 }
 
 /// The statement that commits the records of so many workers. `$2` and `$3` are the changes and their bytes after which
-/// a worker is compactable, `$4` the rows of its history that are too many, `$5` the milliseconds for which it is kept.
+/// a worker is compactable, `$4` the rows of its history that are too many, `$5` the milliseconds for which it is kept,
+/// `$6` its length.
 pub(super) fn commit_workers(dialect: Dialect, count: usize) -> String {
     let (now, columns) = (dialect.now(), COMMIT_COLUMNS.join(", "));
     let rows = (0..count).map(|row| {
-        let first = 6 + row * COMMIT_COLUMNS.len();
+        let first = 7 + row * COMMIT_COLUMNS.len();
         let places: Vec<_> = (first..first + COMMIT_COLUMNS.len()).map(|place| format!("${place}")).collect();
         format!("({})", places.join(", "))
     });
@@ -319,6 +323,7 @@ pub(super) fn commit_workers(dialect: Dialect, count: usize) -> String {
          is_compactable = CASE WHEN c.kind = 'whole' THEN 0 WHEN c.kind = 'change' AND \
              (workers.chain_changes + 1 >= $2 OR workers.chain_bytes + c.page_bytes >= $3) THEN 1 \
              ELSE workers.is_compactable END, \
+         history_turns = $6, history_ms = $5, \
          kept_turns = workers.kept_turns + CASE c.kind WHEN 'none' THEN 0 ELSE 1 END, \
          kept_from = CASE WHEN workers.record IS NULL THEN c.turns ELSE workers.kept_from END, \
          sweep_at = CASE WHEN c.kind = 'none' THEN workers.sweep_at WHEN workers.kept_turns >= $4 THEN 0 \

@@ -123,7 +123,8 @@ impl TenantScope {
 
 impl HostScope {
     /// Workers that have to go on without a message by the time `due_before`, in milliseconds since 1970, and that no
-    /// process owns, at most so many. It takes time by the number of processes that own workers.
+    /// process owns, at most so many. Those of services that are stopped wait. It takes time by the number of processes
+    /// that own workers.
     ///
     /// # Errors
     /// `store-unavailable`.
@@ -198,6 +199,8 @@ pub(super) fn orphaned_workers(dialect: Dialect) -> String {
                  AND w.owner > owners.owner) FROM owners WHERE owners.owner IS NOT NULL) \
          SELECT w.tenant AS tenant, w.component AS component, w.environment AS environment, w.class AS class, \
          w.name AS name FROM owners JOIN workers w ON w.owner = owners.owner AND w.wake_at IS NOT NULL \
-         AND w.wake_at <= $1 WHERE owners.owner IS NOT NULL AND NOT {is_live} LIMIT $2"
+         AND w.wake_at <= $1 WHERE owners.owner IS NOT NULL AND NOT {is_live} AND EXISTS (SELECT 1 FROM services s \
+             WHERE s.tenant = w.tenant AND s.component = w.component AND s.environment = w.environment \
+             AND s.stopped = 0) LIMIT $2"
     )
 }

@@ -30,10 +30,7 @@ pub(crate) fn hot_statements(dialect: Dialect) -> Vec<(String, Vec<Value>)> {
     vec![
         (acquire::acquire_worker(dialect), with(&[Text("id"), Text("me")])),
         (acquire::WANTED_WORKERS.to_owned(), vec![Text("me"), Number(50)]),
-        (
-            commit::commit_workers(dialect, 2),
-            [&[Text("a"), Number(64), Number(64), Number(64), Number(64)][..], &commit[..], &commit[..]].concat(),
-        ),
+        (commit::commit_workers(dialect, 2), [&[Text("a")][..], &[Number(64); 5], &commit[..], &commit[..]].concat()),
         (commit::insert_turns(dialect, 2), [&[Text("a")][..], &turn[..], &turn[..]].concat()),
         (heaps::heap_parts(), with(&[Number(1)])),
         (heaps::worker_history(), with(&[Number(9), Number(50)])),

@@ -2,9 +2,9 @@
 
 use super::acquire::is_live;
 use super::usage::count_workers;
-use super::{IS_WORKER, WorkerRetention, optional_number};
+use super::{IS_WORKER, optional_number};
 use crate::error::Result;
-use crate::triggers::{signed, span, statement};
+use crate::triggers::{signed, statement};
 use crate::{Dialect, HostScope, TenantScope, get, to_json};
 use elias_names::{ComponentName, ServiceId};
 use elias_workers::WorkerKey;
@@ -32,15 +32,18 @@ struct SweptWorker {
     tenant: String,
     id: String,
     restorable_turn: Option<i64>,
+    history_turns: i64,
+    history_ms: i64,
 }
 
 impl HostScope {
     /// Deletes at most `most` commits that are not kept any more: those before the last so many, and those that are too
-    /// old. The last commit stays, the restorable one, and those whose pages are part of a heap that is kept.
+    /// old, as the last commit of the worker said. The last commit stays, the restorable one, and those whose pages are
+    /// part of a heap that is kept.
     ///
     /// # Errors
     /// `store-unavailable`.
-    pub async fn sweep_worker_turns(&mut self, retention: &WorkerRetention, most: u32) -> Result<WorkerSweep> {
+    pub async fn sweep_worker_turns(&mut self, most: u32) -> Result<WorkerSweep> {
         let query = statement(sweepable_workers(self.dialect)).bind(i64::from(SWEPT_WORKERS));
         let rows = query.fetch_all(&mut *self.tx).await?;
         let mut left = i64::from(most);
@@ -53,8 +56,10 @@ impl HostScope {
                 tenant: get(row, "tenant")?,
                 id: get(row, "id")?,
                 restorable_turn: optional_number(row, "restorable_turn")?,
+                history_turns: get(row, "history_turns")?,
+                history_ms: get(row, "history_ms")?,
             };
-            let (deleted, bytes) = self.sweep_worker(&worker, retention, left).await?;
+            let (deleted, bytes) = self.sweep_worker(&worker, left).await?;
             left -= deleted;
             *freed.entry(worker.tenant).or_default() += bytes;
         }
@@ -66,15 +71,10 @@ impl HostScope {
     }
 
     /// Deletes at most `most` commits of a worker; says how many, and how many bytes they had.
-    async fn sweep_worker(
-        &mut self,
-        worker: &SweptWorker,
-        retention: &WorkerRetention,
-        most: i64,
-    ) -> Result<(i64, i64)> {
+    async fn sweep_worker(&mut self, worker: &SweptWorker, most: i64) -> Result<(i64, i64)> {
         let of_worker = |sql: String| statement(sql).bind(worker.tenant.clone()).bind(worker.id.clone());
-        let query = of_worker(kept_turns(self.dialect)).bind(i64::from(retention.history_turns.max(1)) - 1);
-        let row = query.bind(span(retention.history_ms)).fetch_one(&mut *self.tx).await?;
+        let query = of_worker(kept_turns(self.dialect)).bind(worker.history_turns - 1);
+        let row = query.bind(worker.history_ms).fetch_one(&mut *self.tx).await?;
         let turn = |column| get::<Option<i64>>(&row, column);
         let last = turn("last")?.unwrap_or_default();
         let kept_from = turn("by_count")?.unwrap_or_default().max(turn("by_age")?.unwrap_or(last));
@@ -94,7 +94,7 @@ impl HostScope {
             let query = of_worker(select.to_owned()).bind(kept_from).bind(last);
             let first = query.fetch_optional(&mut *self.tx).await?;
             let at = first.map(|row| get::<i64>(&row, "at")).transpose()?;
-            at.map(|at| at.saturating_add(span(retention.history_ms)).saturating_add(1))
+            at.map(|at| at.saturating_add(worker.history_ms).saturating_add(1))
         };
         let update = "UPDATE workers SET kept_turns = kept_turns - $3, bytes = bytes - $4, \
                       kept_from = CASE WHEN kept_from < $5 THEN $5 ELSE kept_from END, sweep_at = $6 \
@@ -220,8 +220,8 @@ pub(super) fn workers_of(dialect: Dialect, condition: &str) -> String {
 pub(super) fn sweepable_workers(dialect: Dialect) -> String {
     let (now, locked) = (dialect.now(), dialect.locked_if_free());
     format!(
-        "SELECT tenant, id, restorable_turn FROM workers WHERE sweep_at IS NOT NULL AND sweep_at <= {now} \
-         ORDER BY sweep_at LIMIT $1 {locked}"
+        "SELECT tenant, id, restorable_turn, history_turns, history_ms FROM workers \
+         WHERE sweep_at IS NOT NULL AND sweep_at <= {now} ORDER BY sweep_at LIMIT $1 {locked}"
     )
 }
 

@@ -3,11 +3,11 @@
 use super::*;
 
 /// Sweeps until nothing is left to do, a few commits at a time; says how many were deleted.
-async fn sweep(store: &Store, retention: &WorkerRetention) -> u64 {
+async fn sweep(store: &Store) -> u64 {
     let mut deleted = 0;
     loop {
         let mut scope = store.queue_write().await.expect("a scope");
-        let swept = scope.sweep_worker_turns(retention, 3).await.expect("swept");
+        let swept = scope.sweep_worker_turns(3).await.expect("swept");
         scope.commit().await.expect("committed");
         deleted += swept.deleted;
         if swept.is_done {
@@ -96,10 +96,10 @@ async fn the_history_is_kept_by_number(TestStore { store, .. }: &TestStore) {
         let committed = commit_kept(store, &a, &[row(&shop, &key, epoch, turns, heap)], &retention).await;
         assert_eq!(committed, [CommitOutcome::Committed]);
     }
-    assert_eq!(sweep(store, &retention).await, 15, "the whole one before the last four is a part of them");
+    assert_eq!(sweep(store).await, 15, "the whole one before the last four is a part of them");
     assert_eq!(kept(store, &shop, &key, 20).await, [17, 18, 19, 20]);
     assert_eq!(heap(store, &shop, &key, 20).await.as_deref(), Some("16 17 18 19 20"));
-    assert_eq!(sweep(store, &retention).await, 0);
+    assert_eq!(sweep(store).await, 0);
     let back = commit_kept(store, &a, &[row(&shop, &key, epoch, 21, HeapCommitRow::BackTo(16))], &retention).await;
     assert_eq!(back, [CommitOutcome::NoSuchTurn]);
     let summary = store.read(&a).await.expect("a scope").worker(&shop, &key).await.expect("read").expect("it is there");
@@ -115,15 +115,14 @@ async fn the_history_is_kept_by_time_but_for_the_last_heap(TestStore { store, ..
         let heap = if turns % 3 == 1 { whole(&turns.to_string()) } else { change(&turns.to_string()) };
         turn(store, &shop, &key, epoch, turns, heap).await;
     }
-    let retention = WorkerRetention::default();
-    assert_eq!(sweep(store, &retention).await, 0, "nothing is old");
+    assert_eq!(sweep(store).await, 0, "nothing is old");
     store.pool.execute("UPDATE worker_turns SET at = 1 WHERE turn <= 4").await.expect("it is long ago");
     store.pool.execute("UPDATE workers SET sweep_at = 1").await.expect("it is time");
-    assert_eq!(sweep(store, &retention).await, 3, "turn 4 is a part of turn 5");
+    assert_eq!(sweep(store).await, 3, "turn 4 is a part of turn 5");
     assert_eq!(kept(store, &shop, &key, 6).await, [5, 6]);
     store.pool.execute("UPDATE worker_turns SET at = 1").await.expect("it is long ago");
     store.pool.execute("UPDATE workers SET sweep_at = 1").await.expect("it is time");
-    assert_eq!(sweep(store, &retention).await, 0, "the last heap is of turn 4 and later");
+    assert_eq!(sweep(store).await, 0, "the last heap is of turn 4 and later");
     assert_eq!(kept(store, &shop, &key, 6).await, [6]);
     assert_eq!(heap(store, &shop, &key, 6).await.as_deref(), Some("4 5 6"));
     let due = sqlx::query("SELECT sweep_at FROM workers").fetch_one(&store.pool).await.expect("read");
@@ -144,7 +143,7 @@ async fn the_restorable_turn_is_kept_for_as_long_as_a_handler_waits(TestStore { 
     for turns in 3..=8 {
         let heap = if turns == 5 { whole("c") } else { change(&turns.to_string()) };
         commit(turns, Some(2), heap).await;
-        sweep(store, &retention).await;
+        sweep(store).await;
     }
     assert_eq!(kept(store, &shop, &key, 8).await, [2, 7, 8]);
     assert_eq!(heap(store, &shop, &key, 2).await.as_deref(), Some("a b"));
@@ -153,7 +152,7 @@ async fn the_restorable_turn_is_kept_for_as_long_as_a_handler_waits(TestStore { 
     for turns in 10..=12 {
         commit(turns, None, change(&turns.to_string())).await;
     }
-    sweep(store, &retention).await;
+    sweep(store).await;
     assert_eq!(kept(store, &shop, &key, 12).await, [11, 12]);
     assert_eq!(heap(store, &shop, &key, 12).await.as_deref(), Some("a b 10 11 12"), "it goes on from turn 2");
     is_counted(store, &a).await;

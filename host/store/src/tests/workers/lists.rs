@@ -77,6 +77,8 @@ async fn any_name_is_stored_and_lists_are_sorted_by_it(TestStore { store, .. }: 
 async fn workers_that_go_on_without_a_message_are_found(TestStore { store, .. }: &TestStore) {
     let a = create_tenant(store, "a").await;
     let shop = service(&a);
+    add_version(store, &a, b"1").await.expect("stored");
+    deploy(store, &a, 1, 0).await.expect("it serves");
     for owner in ["one", "two"] {
         process(store, owner, LEASE_MS).await;
     }
@@ -118,6 +120,8 @@ async fn workers_that_go_on_without_a_message_are_found(TestStore { store, .. }:
     assert!(scope.release_worker(&shop, &cart("one late"), released.epoch).await.expect("released"));
     scope.commit().await.expect("committed");
     assert_eq!(orphaned(9_000, 10).await, ["one late", "two calls", "two late"], "nobody owns it");
+    store.pool.execute("UPDATE services SET stopped = 1").await.expect("changed");
+    assert_eq!(orphaned(9_000, 10).await, [""; 0], "they wait until their service runs");
 }
 
 async fn summaries_have_what_was_committed_last(TestStore { store, .. }: &TestStore) {

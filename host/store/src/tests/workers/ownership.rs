@@ -75,12 +75,13 @@ async fn a_host_ends_the_leases_of_its_former_processes(TestStore { store, .. }:
 async fn of_many_that_acquire_at_once_one_gets_the_worker(TestStore { store, .. }: &TestStore) {
     let a = create_tenant(store, "a").await;
     let shop = service(&a);
-    let tasks = (0..8).map(|number| {
-        let (store, shop, owner) = (store.clone(), shop.clone(), format!("process {number}"));
-        tokio::spawn(async move {
-            process(&store, &owner, LEASE_MS).await;
-            try_acquire(&store, &shop, &cart("ada"), &owner).await.expect("asked")
-        })
+    let owners: Vec<_> = (0..8).map(|number| format!("process {number}")).collect();
+    for owner in &owners {
+        process(store, owner, LEASE_MS).await;
+    }
+    let tasks = owners.into_iter().map(|owner| {
+        let (store, shop) = (store.clone(), shop.clone());
+        tokio::spawn(async move { try_acquire(&store, &shop, &cart("ada"), &owner).await.expect("asked") })
     });
     let mut acquired = 0;
     for task in tasks.collect::<Vec<_>>() {
