@@ -72,7 +72,6 @@ const ROWS: i64 = 200;
 /// A column: its name, and the values that it has.
 type Column = (String, ColumnType);
 
-#[derive(Debug, Clone, Copy)]
 enum ColumnType {
     Number,
     Bytes,

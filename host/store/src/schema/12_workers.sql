@@ -2,7 +2,7 @@
 -- cannot hold and which every locale would sort in another way: they are the bytes of their UTF-8, and sort by these on both databases.
 --
 -- `id` stands for a worker in `worker_turns`, whose rows and index stay small however long names are, and names one life of it: what a worker
--- left that was removed is not another's who gets its name. `epoch` grows with each acquisition, and begins at the time in milliseconds, so
+-- left that was removed is not another's who gets its name. `epoch` grows with each acquisition and release, and begins at the time in milliseconds, so
 -- that it is not used again by a worker that is made anew. `owner` is a process that holds the lease `workers/OWNER`, or empty; a process
 -- whose lease has ended owns nothing. `wanted_by` is a process that asked for the worker meanwhile.
 --

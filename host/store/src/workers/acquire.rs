@@ -107,8 +107,8 @@ impl TenantScope {
         Ok(Some(owner))
     }
 
-    /// Gives up a worker. One that was never committed leaves nothing. `false` if the epoch is not the worker's any
-    /// more.
+    /// Gives up a worker: commits with the epoch are refused from here on. One that was never committed leaves nothing.
+    /// `false` if the epoch is not the worker's any more.
     ///
     /// # Errors
     /// `store-unavailable`.
@@ -119,7 +119,9 @@ impl TenantScope {
             self.count_workers(-1, 0).await?;
             return Ok(true);
         }
-        let update = format!("UPDATE workers SET owner = '', wanted_by = NULL WHERE {IS_WORKER} AND epoch = $6");
+        let update = format!(
+            "UPDATE workers SET owner = '', wanted_by = NULL, epoch = epoch + 1 WHERE {IS_WORKER} AND epoch = $6"
+        );
         let query = self.query_of_worker(update, service, key).bind(signed(epoch));
         Ok(self.run(query).await? > 0)
     }

@@ -21,6 +21,8 @@ async fn two_owners_cannot_both_commit(TestStore { store, .. }: &TestStore) {
     assert!(scope.release_worker(&shop, &key, first.epoch).await.expect("asked"));
     scope.commit().await.expect("committed");
     assert_eq!(wanted("one").await, []);
+    let late = commit(store, &a, &[row(&shop, &key, first.epoch, 2, change("late"))]).await;
+    assert_eq!(late, [CommitOutcome::NotOwner], "it has none");
 
     let second = acquire(store, &shop, &key, "two").await;
     assert!(second.epoch > first.epoch);
