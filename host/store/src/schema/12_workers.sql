@@ -1,10 +1,10 @@
 -- Service workers and the history of their heaps. Class and name of a worker are any text, also with a character 0, which PostgreSQL's TEXT
 -- cannot hold and which every locale would sort in another way: they are the bytes of their UTF-8, and sort by these on both databases.
 --
--- `id` stands for a worker in `worker_turns`, whose rows and index stay small however long names are, and names one life of it: what a worker
--- left that was removed is not another's who gets its name. `epoch` grows with each acquisition and release, and begins at the time in milliseconds, so
--- that it is not used again by a worker that is made anew. `owner` is a process that holds the lease `workers/OWNER`, or empty; a process
--- whose lease has ended owns nothing. `wanted_by` is a process that asked for the worker meanwhile.
+-- `id` stands for a worker in `worker_turns`, whose rows and index stay small however long names are, and names one life of it: what a
+-- worker left that was removed is not another's who gets its name. `epoch` grows with each acquisition and release, and begins at the time
+-- in milliseconds, so that it is not used again by a worker that is made anew. `owner` is a process that holds the lease `workers/OWNER`,
+-- or empty; a process whose lease has ended owns nothing. `wanted_by` is a process that asked for the worker meanwhile.
 --
 -- `turns` is the last committed turn, `record` all that is kept of the worker beside its heap, as its owner writes it; NULL until the first
 -- commit. `wake_at` says when the worker goes on without a message: at `next_due`, at once (0) if it waits for answers to calls, or never.
@@ -12,8 +12,8 @@
 --
 -- `chain_changes` and `chain_bytes` are those since the last whole heap. Turns from `kept_from` on can be given, and `restorable_turn`;
 -- `kept_turns` counts the rows in `worker_turns`, and at `sweep_at` some of them may be too old: the last `history_turns` are kept, for
--- `history_ms`, as the last commit said. `bytes` are those of the record and of all
--- turns, `growth` by how many the last commit changed them: the statement that commits gives it, and the tenant's are counted by it.
+-- `history_ms`, as the last commit said. `bytes` are those of the record and of all turns, `growth` by how many the last commit changed
+-- them: the statement that commits gives it, and the tenant's are counted by it.
 CREATE TABLE workers (
     tenant TEXT NOT NULL,
     component TEXT NOT NULL,
