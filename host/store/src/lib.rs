@@ -38,6 +38,7 @@ mod transfer;
 mod triggers;
 mod users;
 mod versions;
+mod workers;
 mod writer;
 
 pub use allowed::AllowedServices;
@@ -59,6 +60,11 @@ pub use triggers::{
     ReadyQueue, ScheduleCounts, ScheduleId, Step, SubscriptionId, TickAction, TriggerUse, UpcomingDue,
 };
 pub use versions::NewVersion;
+pub use workers::{
+    AcquiredWorker, CommitOutcome, CompactableWorker, HeapCommitRow, PartKind, TurnPages, TurnPart,
+    WORKER_PAGES_INLINE_MAX, WorkerAcquisition, WorkerCommitRow, WorkerFilter, WorkerRef, WorkerRetention,
+    WorkerSummaryRow, WorkerSweep, WorkerTurnRow, WorkerUse, worker_lease_name,
+};
 
 use connect::Shared;
 use elias_api::Code;
@@ -93,6 +99,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("idempotency", include_str!("schema/9_idempotency.sql")),
     ("record_bytes", include_str!("schema/10_record_bytes.sql")),
     ("trace", include_str!("schema/11_trace.sql")),
+    ("workers", include_str!("schema/12_workers.sql")),
 ];
 
 /// The tables with a tenant's rows, which row-level security guards on PostgreSQL.
@@ -139,7 +146,15 @@ const TENANT_TABLES: &[&str] = &[
     "outboxes",
     "outbox_receipts",
     "idempotent_requests",
+    "workers",
+    "worker_turns",
+    "worker_counts",
 ];
+
+/// Begins a transaction on PostgreSQL whose statements are planned as for large tables: some are empty at one time and
+/// have a million rows soon after, and a prepared plan stays.
+const BEGIN_BY_INDEX: &str =
+    "BEGIN; SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off";
 
 /// The store; a cheap handle.
 #[derive(Clone)]
@@ -246,8 +261,8 @@ impl Store {
         HostScope { tx, dialect: self.dialect, file: self.shared.file.clone(), _turn: turn }
     }
 
-    /// A transaction of the host that works on the queue of jobs. On PostgreSQL its statements are planned as for large
-    /// tables: those of a queue are empty at one time and have a million rows soon after, and a prepared plan stays.
+    /// A transaction of the host that works on the queue of jobs, or on the workers of several tenants. On PostgreSQL
+    /// its statements are planned as for large tables.
     ///
     /// # Errors
     /// `store-unavailable`.
@@ -255,10 +270,20 @@ impl Store {
         if self.dialect == Dialect::Sqlite {
             return self.host_write().await;
         }
-        let begin = "BEGIN; SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; \
-                     SET LOCAL enable_mergejoin = off";
-        let tx = self.ready().await?.begin_with(begin).await.map_err(|error| self.explain(error))?;
-        Ok(self.host_scope(tx, None))
+        let begun = self.ready().await?.begin_with(BEGIN_BY_INDEX).await;
+        Ok(self.host_scope(begun.map_err(|error| self.explain(error))?, None))
+    }
+
+    /// A transaction that changes workers of a tenant. On PostgreSQL its statements are planned as for large tables.
+    ///
+    /// # Errors
+    /// `store-unavailable`.
+    pub async fn worker_write(&self, tenant: &TenantId) -> Result<TenantScope> {
+        if self.dialect == Dialect::Sqlite {
+            return self.write(tenant).await;
+        }
+        let begun = self.ready().await?.begin_with(BEGIN_BY_INDEX).await;
+        self.scope(begun.map_err(|error| self.explain(error))?, None, tenant).await
     }
 
     async fn begin_write(&self, pool: &AnyPool) -> Result<(Transaction<'static, Any>, Option<WriteTurn>)> {
