@@ -106,6 +106,8 @@ elias_contract::error_codes! {
         WorkerFailed = "worker-failed", 503, "The worker failed";
         /// As many messages as may wait for a service worker.
         MailboxFull = "mailbox-full", 503, "The worker's mailbox is full";
+        /// A service worker has not answered a message yet, which it handles all the same.
+        AnswerTimeout = "answer-timeout", 504, "The worker did not answer in time";
         /// The service's workers do not run here at the moment.
         WorkersUnavailable = "workers-unavailable", 503, "The workers are unavailable";
         /// A defect of the platform.

@@ -39,6 +39,7 @@ mod triggers;
 mod vault;
 mod webhook_sender;
 mod webhooks;
+mod worker_admin;
 
 pub use backup::{RestoreReport, restore};
 pub use component_databases::{ComponentDatabases, DatabaseBounds};

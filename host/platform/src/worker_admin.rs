@@ -1,0 +1,304 @@
+//! Administration of service workers: who may see them, read their state, send to them and operate them.
+
+use crate::access::Permission;
+use crate::platform::Platform;
+use crate::session::Session;
+use crate::triggers::checked_traceparent;
+use crate::workers::WorkerCallFrom;
+use elias_api::{
+    Code, Error, Result, WorkerForkRequest, WorkerId, WorkerMessage, WorkerStatus, WorkerStopRequest, WorkerTurn,
+};
+use elias_capabilities::trigger::Cause;
+use elias_capabilities::workers::{Error as CallError, ErrorCode as CallErrorCode};
+use elias_names::ServiceId;
+use elias_store::NOTHING;
+use elias_workers::WorkerKey;
+use elias_workers::value::{ValueError, from_json, to_json};
+use serde::Serialize;
+use serde_json::{Value, json};
+use std::time::Duration;
+
+/// Items of a list, at most.
+const LISTED_MAX: u32 = 1_000;
+
+/// How long the answer of a worker is waited for: its handler may wait for days.
+const ANSWER_WAIT: Duration = Duration::from_secs(120);
+
+impl Platform {
+    /// The workers of a service by class and name, after this one; at most 1,000.
+    ///
+    /// # Errors
+    /// `forbidden`, `store-unavailable`.
+    pub async fn list_workers(
+        &self,
+        session: &Session,
+        service: &ServiceId,
+        after: Option<WorkerKey>,
+        limit: u32,
+    ) -> Result<Vec<WorkerStatus>> {
+        session.require(Permission::Read, &service.tenant, service)?;
+        self.workers().list(service, after, limit.min(LISTED_MAX) as usize).await
+    }
+
+    /// A worker.
+    ///
+    /// # Errors
+    /// `not-found`, `bad-input` for a class or a name that none can have; `forbidden`, `store-unavailable`.
+    pub async fn worker(&self, session: &Session, service: &ServiceId, key: &WorkerKey) -> Result<WorkerStatus> {
+        session.require(Permission::Read, &service.tenant, service)?;
+        check(key)?;
+        self.existing_worker(service, key).await
+    }
+
+    /// The state of a worker as of a committed turn, the last one if none is named; see
+    /// [`to_json`](elias_workers::value::to_json) for the form.
+    ///
+    /// # Errors
+    /// `not-found`, also for a turn that is not kept; those of loading the component; `bad-input`, `forbidden`,
+    /// `worker-exception`, `worker-failed`, `workers-unavailable`, `store-unavailable`.
+    pub async fn worker_state(
+        &self,
+        session: &Session,
+        service: &ServiceId,
+        key: &WorkerKey,
+        at: Option<u64>,
+    ) -> Result<Value> {
+        session.require(Permission::ReadData, &service.tenant, service)?;
+        check(key)?;
+        shown(&self.workers().state(service, key, at).await?)
+    }
+
+    /// The commits of a worker that are kept, the newest first, before this turn; at most 1,000.
+    ///
+    /// # Errors
+    /// `not-found`, `bad-input`, `forbidden`, `store-unavailable`.
+    pub async fn worker_history(
+        &self,
+        session: &Session,
+        service: &ServiceId,
+        key: &WorkerKey,
+        before: Option<u64>,
+        limit: u32,
+    ) -> Result<Vec<WorkerTurn>> {
+        session.require(Permission::Read, &service.tenant, service)?;
+        check(key)?;
+        self.existing_worker(service, key).await?;
+        self.workers().history(service, key, before, limit.min(LISTED_MAX) as usize).await
+    }
+
+    /// Has a worker handle a message or a call, which starts it if it does not exist; gives what the handler returned,
+    /// once the turn is committed. `cause` is the `traceparent` of the request.
+    ///
+    /// # Errors
+    /// `worker-exception` if the handler threw: the worker is as before the message; `answer-timeout` after two minutes:
+    /// the worker handles it all the same; `worker-failed`, `mailbox-full`, `workers-unavailable`; `not-found` for the
+    /// service or the class; `bad-input`, `too-large`, `quota-exceeded`, `forbidden`.
+    pub async fn send_to_worker(
+        &self,
+        session: &Session,
+        service: &ServiceId,
+        key: WorkerKey,
+        message: WorkerMessage,
+        cause: Option<String>,
+    ) -> Result<Value> {
+        session.require(Permission::CallWorkers, &service.tenant, service)?;
+        check(&key)?;
+        let (method, value) = message.split()?;
+        if let Some(method) = &method {
+            check_method(method)?;
+        }
+        let value = from_json(&value).map_err(|error| {
+            let code = if error == ValueError::TooLarge { Code::TooLarge } else { Code::BadInput };
+            Error::new(code, error.to_string())
+        })?;
+        let cause = Cause { traceparent: checked_traceparent(cause), hops: 0 };
+        let call = self.workers().call(service, WorkerCallFrom { key, method, value, cause });
+        shown(&answered(call, ANSWER_WAIT).await?)
+    }
+
+    /// Starts a worker. One that exists is left as it is.
+    ///
+    /// # Errors
+    /// As of [`Platform::send_to_worker`]; `store-unavailable`, for what cannot be audited is not done.
+    pub async fn start_worker(&self, session: &Session, service: &ServiceId, key: &WorkerKey) -> Result<WorkerStatus> {
+        self.audit_worker(session, service, key, "worker.start", NOTHING).await?;
+        self.workers().start_worker(service, key).await.map_err(refusal)?;
+        self.existing_worker(service, key).await
+    }
+
+    /// Stops a worker: its `onStop` is called and what it holds is forgotten. The next message begins a new one.
+    ///
+    /// # Errors
+    /// `not-found` if there is no such worker; else as of [`Platform::start_worker`].
+    pub async fn stop_worker(
+        &self,
+        session: &Session,
+        service: &ServiceId,
+        key: &WorkerKey,
+        request: WorkerStopRequest,
+    ) -> Result<()> {
+        let reason = self.audit_stop(session, service, key, request, "worker.stop").await?;
+        // It may have gone since it was looked for.
+        self.workers().stop_worker(service, key, reason).await.map_err(refusal)?;
+        Ok(())
+    }
+
+    /// Stops a worker and starts it anew, without what it held.
+    ///
+    /// # Errors
+    /// As of [`Platform::stop_worker`].
+    pub async fn restart_worker(
+        &self,
+        session: &Session,
+        service: &ServiceId,
+        key: &WorkerKey,
+        request: WorkerStopRequest,
+    ) -> Result<WorkerStatus> {
+        let reason = self.audit_stop(session, service, key, request, "worker.restart").await?;
+        self.workers().restart_worker(service, key, reason).await.map_err(refusal)?;
+        self.existing_worker(service, key).await
+    }
+
+    /// Makes a worker that is as another one was after a turn, and runs beside it.
+    ///
+    /// # Errors
+    /// `not-found`, also for a turn that is not kept; `already-there` for the name; else as of
+    /// [`Platform::start_worker`].
+    pub async fn fork_worker(
+        &self,
+        session: &Session,
+        service: &ServiceId,
+        key: &WorkerKey,
+        request: &WorkerForkRequest,
+    ) -> Result<WorkerId> {
+        session.require(Permission::OperateWorkers, &service.tenant, service)?;
+        check(&WorkerKey::new(key.class.clone(), request.name.clone()))?;
+        self.audit_worker(session, service, key, "worker.fork", Some(request)).await?;
+        let WorkerKey { class, name } = self.workers().fork(service, key, request.at, &request.name).await?;
+        Ok(WorkerId { class, name })
+    }
+
+    async fn existing_worker(&self, service: &ServiceId, key: &WorkerKey) -> Result<WorkerStatus> {
+        let found = self.workers().status(service, key).await?;
+        found.ok_or_else(|| Error::not_listed(format_args!("the worker {key}"), "elias workers list"))
+    }
+
+    /// Checks and audits that a worker is stopped; the reason that it is told.
+    async fn audit_stop(
+        &self,
+        session: &Session,
+        service: &ServiceId,
+        key: &WorkerKey,
+        request: WorkerStopRequest,
+        action: &str,
+    ) -> Result<Value> {
+        session.require(Permission::OperateWorkers, &service.tenant, service)?;
+        check(key)?;
+        request.check()?;
+        self.existing_worker(service, key).await?;
+        let reason = request.reason.unwrap_or_else(|| format!("stopped by {}", session.principal.name));
+        self.audit_worker(session, service, key, action, Some(&json!({ "reason": reason }))).await?;
+        Ok(Value::from(reason))
+    }
+
+    /// Checks that a worker may be operated, and says in the audit trail that it is.
+    async fn audit_worker(
+        &self,
+        session: &Session,
+        service: &ServiceId,
+        key: &WorkerKey,
+        action: &str,
+        details: Option<&(impl Serialize + Sync)>,
+    ) -> Result<()> {
+        session.require(Permission::OperateWorkers, &service.tenant, service)?;
+        check(key)?;
+        if self.serving().service(service).is_none() {
+            return Err(Error::not_deployed(service));
+        }
+        let mut scope = self.store().write(&service.tenant).await?;
+        // The key is shown with its control characters escaped: a text in PostgreSQL has no NUL.
+        let subject = format!("{}/{key}", service.subject());
+        scope.audit(&session.actor(), action, subject, NOTHING, details).await?;
+        Ok(scope.commit().await?)
+    }
+}
+
+/// Checks a class and a name.
+fn check(key: &WorkerKey) -> Result<()> {
+    key.problem().map_or(Ok(()), |problem| Err(Error::new(Code::BadInput, problem)))
+}
+
+/// Checks the name of a method, which has the bounds of a worker's.
+fn check_method(method: &str) -> Result<()> {
+    let characters = method.encode_utf16().count();
+    if (1..=WorkerKey::CHARACTERS_MAX).contains(&characters) {
+        return Ok(());
+    }
+    let message = format!("method: must have from 1 to {} characters, not {characters}", WorkerKey::CHARACTERS_MAX);
+    Err(Error::new(Code::BadInput, message))
+}
+
+/// The answer to a call, if it comes within this time.
+async fn answered(call: impl Future<Output = Result<String, CallError>>, wait: Duration) -> Result<String> {
+    let answer = tokio::time::timeout(wait, call).await.map_err(|_| {
+        let message = format!("no answer within {} s; the worker handles the message all the same", wait.as_secs());
+        Error::new(Code::AnswerTimeout, message)
+    })?;
+    answer.map_err(refusal)
+}
+
+/// A value that a worker gave.
+fn shown(text: &str) -> Result<Value> {
+    to_json(text)
+        .map_err(|error| Error::new(Code::WorkerFailed, format!("the worker's answer cannot be read: {error}")))
+}
+
+/// A call without an answer, as the admin API tells it.
+fn refusal(error: CallError) -> Error {
+    let CallError { code, name, message } = error;
+    match code {
+        CallErrorCode::Exception => Error::new(Code::WorkerException, format!("{name}: {message}")),
+        CallErrorCode::Invalid => Error::new(Code::BadInput, message),
+        CallErrorCode::TooLarge => Error::new(Code::TooLarge, message),
+        CallErrorCode::QuotaExceeded => Error::new(Code::QuotaExceeded, message),
+        CallErrorCode::NotFound => Error::new(Code::NotFound, message),
+        CallErrorCode::MailboxFull => Error::new(Code::MailboxFull, message),
+        CallErrorCode::Failed => Error::new(Code::WorkerFailed, message),
+        CallErrorCode::Unavailable => Error::new(Code::WorkersUnavailable, message),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_methods_have_bounds() {
+        assert!(check(&WorkerKey::new("Cart", "../\0")).is_ok() && check_method("add").is_ok());
+        for refused in [
+            check(&WorkerKey::new("Cart", "x".repeat(257))),
+            check(&WorkerKey::new("", "x")),
+            check_method(""),
+            check_method(&"x".repeat(257)),
+        ] {
+            assert_eq!(refused.expect_err("out of bounds").code(), Code::BadInput);
+        }
+    }
+
+    #[tokio::test]
+    async fn an_answer_is_not_waited_for_without_an_end() {
+        let never = std::future::pending();
+        assert_eq!(answered(never, Duration::ZERO).await.expect_err("too late").code(), Code::AnswerTimeout);
+        let now = std::future::ready(Ok("[1,2]".to_owned()));
+        assert_eq!(answered(now, ANSWER_WAIT).await.expect("an answer"), "[1,2]");
+    }
+
+    #[test]
+    fn an_exception_is_told_with_its_name() {
+        let thrown = CallError { code: CallErrorCode::Exception, name: "RangeError".into(), message: "3 left".into() };
+        let error = refusal(thrown);
+        assert_eq!((error.code(), error.to_string().as_str()), (Code::WorkerException, "RangeError: 3 left"));
+        assert_eq!(refusal(CallError::new(CallErrorCode::NotFound, "no class")).code(), Code::NotFound);
+        assert_eq!(shown("{}").expect_err("not a value").code(), Code::WorkerFailed);
+    }
+}
