@@ -65,6 +65,8 @@ impl Platform {
     ) -> Result<Value> {
         session.require(Permission::ReadData, &service.tenant, service)?;
         check(key)?;
+        self.require_deployed(service)?;
+        self.existing_worker(service, key).await?;
         shown(&self.workers().state(service, key, at).await?)
     }
 
@@ -103,6 +105,7 @@ impl Platform {
     ) -> Result<Value> {
         session.require(Permission::CallWorkers, &service.tenant, service)?;
         check(&key)?;
+        self.require_deployed(service)?;
         let (method, value) = message.split()?;
         if let Some(method) = &method {
             check_method(method)?;
@@ -172,10 +175,16 @@ impl Platform {
         request: &WorkerForkRequest,
     ) -> Result<WorkerId> {
         session.require(Permission::OperateWorkers, &service.tenant, service)?;
+        check(key)?;
         check(&WorkerKey::new(key.class.clone(), request.name.clone()))?;
+        self.existing_worker(service, key).await?;
         self.audit_worker(session, service, key, "worker.fork", Some(request)).await?;
         let WorkerKey { class, name } = self.workers().fork(service, key, request.at, &request.name).await?;
         Ok(WorkerId { class, name })
+    }
+
+    fn require_deployed(&self, service: &ServiceId) -> Result<()> {
+        self.serving().service(service).map(drop).ok_or_else(|| Error::not_deployed(service))
     }
 
     async fn existing_worker(&self, service: &ServiceId, key: &WorkerKey) -> Result<WorkerStatus> {
@@ -212,9 +221,7 @@ impl Platform {
     ) -> Result<()> {
         session.require(Permission::OperateWorkers, &service.tenant, service)?;
         check(key)?;
-        if self.serving().service(service).is_none() {
-            return Err(Error::not_deployed(service));
-        }
+        self.require_deployed(service)?;
         let mut scope = self.store().write(&service.tenant).await?;
         // The key is shown with its control characters escaped: a text in PostgreSQL has no NUL.
         let subject = format!("{}/{key}", service.subject());
