@@ -30,6 +30,7 @@ export class Cart extends worker.Worker {
     return this.items;
   }
   list() { return this.items; }
+  view(query) { return { ...query, items: this.items, who: worker.name }; }
   self() {
     const value = { name: worker.name };
     value.value = value;
@@ -358,6 +359,82 @@ async fn a_message_with_a_key_is_handled_once() {
     assert_eq!(post("two", add).await.json()["answer"], json!({ "tea": 2 }));
     let other = post("one", call("add", json!(["cup", 1]))).await;
     assert_eq!((other.status, other.code().as_str()), (409, "idempotency-mismatch"));
+}
+
+/// A route to the cart that the path names, and one to that of whoever has the key.
+fn routes() -> Value {
+    json!({ "gateway": { "routes": [
+        { "path": "/" },
+        {
+            "path": "/carts/{user}",
+            "worker": { "class": "Cart", "name": "{user}", "method": "view" },
+            "cors": { "origins": ["https://shop.test"] },
+            "validate": { "body": { "type": "object" } },
+        },
+        {
+            "path": "/mine",
+            "methods": ["GET"],
+            "auth": { "api-key": { "header": "x-api-key" } },
+            "worker": { "class": "Cart", "name": "{identity}", "method": "view" },
+        },
+        { "path": "/failing/{user}", "worker": { "class": "Cart", "name": "{user}", "method": "fail" } },
+        { "path": "/by-header", "worker": { "class": "Cart", "name": "{header:x-user}" } },
+    ] } })
+}
+
+#[tokio::test]
+async fn a_route_leads_to_a_worker() {
+    let platform = Platform::start(&[]);
+    let team = platform.default_tenant();
+    team.serve("shop", &BUILT, routes()).await;
+    let host = team.host("shop");
+    let ask = async |request: http::request::Builder, path: &str, body: &str| {
+        platform.ask_with(request, &host, path, body.to_owned()).await
+    };
+    let post = || Request::post("/").header("content-type", "application/json");
+    send(&team, "bo li", call("add", json!(["tea", 2]))).await;
+    let viewed = ask(Request::get("/").header("origin", "https://shop.test"), "/carts/bo%20li?a=1&a=2", "").await;
+    assert_eq!(viewed.json(), json!({ "a": ["1", "2"], "items": { "tea": 2 }, "who": "bo li" }));
+    assert_eq!(viewed.headers["content-type"], "application/json");
+    assert_eq!(viewed.headers["access-control-allow-origin"], "https://shop.test", "the rules of the route hold");
+    let head = ask(Request::head("/"), "/carts/ada", "").await;
+    assert_eq!((head.status, head.body.as_str()), (200, ""));
+    let heard = ask(post(), "/carts/ada", r#"{ "n": 1 }"#).await;
+    assert_eq!((heard.status, &heard.json()["message"]), (200, &json!({ "n": 1 })));
+    let by_header = ask(post().header("x-user", "ada"), "/by-header", "[1]").await;
+    assert_eq!(by_header.json()["message"], json!([1]));
+
+    let caller = team.with_role("caller", None).await;
+    let mine = ask(Request::get("/").header("x-api-key", &caller.token), "/mine", "").await;
+    assert!(mine.json()["who"].as_str().is_some_and(|who| who.len() > 10), "the key's id: {mine:?}");
+    let deep = format!("{}1{}", "[".repeat(110), "]".repeat(110));
+    let large = format!("\"{}\"", "x".repeat(1 << 20));
+    for (request, path, body, status, code) in [
+        (Request::get("/"), "/mine", "", 401, "unauthenticated"),
+        (Request::get("/"), "/failing/ada", "", 500, "exception"),
+        (Request::delete("/"), "/carts/ada", "", 405, "method-not-allowed"),
+        (Request::get("/"), "/by-header", "", 405, "method-not-allowed"),
+        (post(), "/by-header", "[1]", 400, "worker-name"),
+        (Request::post("/"), "/by-header", "[1]", 415, "unsupported-media-type"),
+        (post().header("x-user", "ada"), "/by-header", "{", 400, "malformed-json"),
+        (post().header("x-user", "ada"), "/by-header", &deep, 400, "malformed-json"),
+        (post().header("x-user", "ada"), "/by-header", &large, 413, "request-too-large"),
+        (post(), "/carts/ada", "[1]", 422, "invalid-request"),
+    ] {
+        let refused = ask(request, path, body).await;
+        assert_eq!((refused.status, refused.code().as_str()), (status, code), "{path}: {refused:?}");
+        assert!(!refused.body.contains("as told"), "the client learns no internals: {refused:?}");
+    }
+    assert_eq!(team.get("shop", "/").await.body, "up", "the component has the other paths");
+
+    let digest = team.upload(&BUILT).await;
+    let gateway = json!({ "routes": [{ "path": "/", "worker": { "class": "Nobody", "name": "a" } }] });
+    let version = json!({ "digest": digest, "settings": { "gateway": gateway } });
+    let (code, detail) = team.refused("POST", "/components/shop/versions", version).await;
+    assert!(
+        code == "bad-input" && detail.contains("routes[0].worker") && detail.contains("Nobody"),
+        "{code}: {detail}"
+    );
 }
 
 #[tokio::test]

@@ -3,26 +3,18 @@
 use crate::access::Permission;
 use crate::platform::Platform;
 use crate::session::Session;
-use crate::triggers::checked_traceparent;
-use crate::workers::WorkerCallFrom;
+use crate::worker_calls::{call, refusal, shown};
 use elias_api::{
     Code, Error, Result, WorkerForkRequest, WorkerId, WorkerMessage, WorkerStatus, WorkerStopRequest, WorkerTurn,
 };
-use elias_capabilities::trigger::Cause;
-use elias_capabilities::workers::{Error as CallError, ErrorCode as CallErrorCode};
 use elias_names::ServiceId;
 use elias_store::NOTHING;
 use elias_workers::WorkerKey;
-use elias_workers::value::{ValueError, from_json, to_json};
 use serde::Serialize;
 use serde_json::{Value, json};
-use std::time::Duration;
 
 /// Items of a list, at most.
 const LISTED_MAX: u32 = 1_000;
-
-/// How long the answer of a worker is waited for: its handler may wait for days.
-const ANSWER_WAIT: Duration = Duration::from_secs(120);
 
 impl Platform {
     /// The workers of a service by class and name, after this one; at most 1,000.
@@ -106,17 +98,7 @@ impl Platform {
         session.require(Permission::CallWorkers, &service.tenant, service)?;
         check(&key)?;
         self.require_deployed(service)?;
-        let (method, value) = message.split()?;
-        if let Some(method) = &method {
-            check_method(method)?;
-        }
-        let value = from_json(&value).map_err(|error| {
-            let code = if error == ValueError::TooLarge { Code::TooLarge } else { Code::BadInput };
-            Error::new(code, error.to_string())
-        })?;
-        let cause = Cause { traceparent: checked_traceparent(cause), hops: 0 };
-        let call = self.workers().call(service, WorkerCallFrom { key, method, value, cause });
-        shown(&answered(call, ANSWER_WAIT).await?)
+        call(self.workers(), service, key, message.split()?, cause).await
     }
 
     /// Starts a worker. One that exists is left as it is.
@@ -235,77 +217,15 @@ fn check(key: &WorkerKey) -> Result<()> {
     key.problem().map_or(Ok(()), |problem| Err(Error::new(Code::BadInput, problem)))
 }
 
-/// Checks the name of a method, which has the bounds of a worker's.
-fn check_method(method: &str) -> Result<()> {
-    let characters = method.encode_utf16().count();
-    if (1..=WorkerKey::CHARACTERS_MAX).contains(&characters) {
-        return Ok(());
-    }
-    let message = format!("method: must have from 1 to {} characters, not {characters}", WorkerKey::CHARACTERS_MAX);
-    Err(Error::new(Code::BadInput, message))
-}
-
-/// The answer to a call, if it comes within this time.
-async fn answered(call: impl Future<Output = Result<String, CallError>>, wait: Duration) -> Result<String> {
-    let answer = tokio::time::timeout(wait, call).await.map_err(|_| {
-        let message = format!("no answer within {} s; the worker handles the message all the same", wait.as_secs());
-        Error::new(Code::AnswerTimeout, message)
-    })?;
-    answer.map_err(refusal)
-}
-
-/// A value that a worker gave.
-fn shown(text: &str) -> Result<Value> {
-    to_json(text)
-        .map_err(|error| Error::new(Code::WorkerFailed, format!("the worker's answer cannot be read: {error}")))
-}
-
-/// A call without an answer, as the admin API tells it.
-fn refusal(error: CallError) -> Error {
-    let CallError { code, name, message } = error;
-    match code {
-        CallErrorCode::Exception => Error::new(Code::WorkerException, format!("{name}: {message}")),
-        CallErrorCode::Invalid => Error::new(Code::BadInput, message),
-        CallErrorCode::TooLarge => Error::new(Code::TooLarge, message),
-        CallErrorCode::QuotaExceeded => Error::new(Code::QuotaExceeded, message),
-        CallErrorCode::NotFound => Error::new(Code::NotFound, message),
-        CallErrorCode::MailboxFull => Error::new(Code::MailboxFull, message),
-        CallErrorCode::Failed => Error::new(Code::WorkerFailed, message),
-        CallErrorCode::Unavailable => Error::new(Code::WorkersUnavailable, message),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn names_and_methods_have_bounds() {
-        assert!(check(&WorkerKey::new("Cart", "../\0")).is_ok() && check_method("add").is_ok());
-        for refused in [
-            check(&WorkerKey::new("Cart", "x".repeat(257))),
-            check(&WorkerKey::new("", "x")),
-            check_method(""),
-            check_method(&"x".repeat(257)),
-        ] {
-            assert_eq!(refused.expect_err("out of bounds").code(), Code::BadInput);
+    fn a_class_and_a_name_have_bounds() {
+        assert!(check(&WorkerKey::new("Cart", "../\0")).is_ok());
+        for key in [WorkerKey::new("Cart", "x".repeat(257)), WorkerKey::new("", "x")] {
+            assert_eq!(check(&key).expect_err("out of bounds").code(), Code::BadInput);
         }
-    }
-
-    #[tokio::test]
-    async fn an_answer_is_not_waited_for_without_an_end() {
-        let never = std::future::pending();
-        assert_eq!(answered(never, Duration::ZERO).await.expect_err("too late").code(), Code::AnswerTimeout);
-        let now = std::future::ready(Ok("[1,2]".to_owned()));
-        assert_eq!(answered(now, ANSWER_WAIT).await.expect("an answer"), "[1,2]");
-    }
-
-    #[test]
-    fn an_exception_is_told_with_its_name() {
-        let thrown = CallError { code: CallErrorCode::Exception, name: "RangeError".into(), message: "3 left".into() };
-        let error = refusal(thrown);
-        assert_eq!((error.code(), error.to_string().as_str()), (Code::WorkerException, "RangeError: 3 left"));
-        assert_eq!(refusal(CallError::new(CallErrorCode::NotFound, "no class")).code(), Code::NotFound);
-        assert_eq!(shown("{}").expect_err("not a value").code(), Code::WorkerFailed);
     }
 }
