@@ -46,8 +46,8 @@ impl Platform {
     /// [`to_json`](elias_workers::value::to_json) for the form.
     ///
     /// # Errors
-    /// `not-found`, also for a turn that is not kept; those of loading the component; `bad-input`, `forbidden`,
-    /// `worker-exception`, `worker-failed`, `workers-unavailable`, `store-unavailable`.
+    /// `not-found`, also for a turn that is not kept; `wrong-state` if the component cannot read it; `worker-failed`,
+    /// `bad-input`, `forbidden`, `store-unavailable`.
     pub async fn worker_state(
         &self,
         session: &Session,
@@ -147,8 +147,8 @@ impl Platform {
     /// Makes a worker that is as another one was after a turn, and runs beside it.
     ///
     /// # Errors
-    /// `not-found`, also for a turn that is not kept; `already-there` for the name; else as of
-    /// [`Platform::start_worker`].
+    /// `not-found`, also for a turn that is not kept; `already-there` for the name, `wrong-state` while a handler waits;
+    /// `bad-input`, `forbidden`, `quota-exceeded`, `store-unavailable`.
     pub async fn fork_worker(
         &self,
         session: &Session,

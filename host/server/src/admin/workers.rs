@@ -137,9 +137,7 @@ struct StateQuery {
         (status = 200, description = "The state.", body = WorkerState),
         (
             status = "default",
-            description = refused!(
-                404 "not-found", 422 "worker-exception", 503 "worker-failed", 503 "workers-unavailable",
-            ),
+            description = refused!(404 "not-found", 409 "wrong-state", 503 "worker-failed"),
             body = ProblemDocument,
             content_type = PROBLEM,
         ),
@@ -325,7 +323,7 @@ async fn restart(
         (
             status = "default",
             description = refused!(
-                404 "not-found", 409 "already-there", 429 "quota-exceeded", 503 "workers-unavailable",
+                404 "not-found", 409 "already-there", 409 "wrong-state", 429 "quota-exceeded",
             ),
             body = ProblemDocument,
             content_type = PROBLEM,
