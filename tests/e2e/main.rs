@@ -75,3 +75,4 @@ mod url_pattern;
 mod web_apis;
 mod webhooks;
 mod workers;
+mod workers_api;

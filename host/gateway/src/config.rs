@@ -14,6 +14,7 @@ use crate::rate_limit::{RateLimit, rate_limits};
 use crate::rule::{ConfigError, Rule, parse_rule, parse_table};
 use crate::validate::Validation;
 use crate::version::VersionRule;
+use crate::worker::{WorkerRules, has_use_for};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use std::collections::{HashMap, HashSet};
@@ -49,6 +50,8 @@ pub struct RouteConfig {
     pub methods: Methods,
     /// The API version.
     pub version: Option<VersionRule>,
+    /// The service worker that responds in the place of the component's `fetch`.
+    pub worker: Option<Arc<WorkerRules>>,
     /// The rules: the route's own, else those at the top.
     pub rules: RuleSet,
 }
@@ -99,6 +102,7 @@ struct RouteTable {
     #[serde(default)]
     methods: Option<Vec<String>>,
     version: Option<Value>,
+    worker: Option<Value>,
     cors: Option<Value>,
     rate_limit: Option<Value>,
     auth: Option<Value>,
@@ -114,8 +118,8 @@ impl Default for GatewayConfig {
     /// One route, for all requests and without rules.
     fn default() -> Self {
         let paths = default_paths();
-        let route = RouteConfig { host: None, paths, methods: Methods::ALL, version: None, rules: RuleSet::default() };
-        Self { routes: vec![route] }
+        let (methods, rules) = (Methods::ALL, RuleSet::default());
+        Self { routes: vec![RouteConfig { host: None, paths, methods, version: None, worker: None, rules }] }
     }
 }
 
@@ -169,6 +173,7 @@ impl GatewayConfig {
         for (i, route) in routes.iter().enumerate() {
             let at = if tables.is_empty() { "gateway".to_owned() } else { format!("gateway.routes[{i}]") };
             route.rules.check_together(&at)?;
+            route.check_worker(&at)?;
         }
         let config = Self { routes };
         config.check_totals()?;
@@ -244,7 +249,32 @@ impl RouteConfig {
             ],
             at,
         )?;
-        Ok(Self { host, paths, methods, version, rules })
+        let worker = match &route.worker {
+            Some(value) => Some(Arc::new(parse_rule::<WorkerRules>(value, &format!("{at}.worker"))?)),
+            None => None,
+        };
+        Ok(Self { host, paths, methods, version, worker, rules })
+    }
+
+    /// Checks that a route to a worker has what names the worker, and no rule that is about responses of the component.
+    fn check_worker(&self, at: &str) -> Result<(), ConfigError> {
+        let Some(worker) = &self.worker else { return Ok(()) };
+        let wrong = |key: &str, message: String| Err(ConfigError::new(&format!("{at}.{key}"), message));
+        if let Some(parameter) = self.paths.iter().find_map(|path| worker.missing_parameter(path)) {
+            return wrong("worker.name", format!("`path` has no parameter {{{parameter}}}"));
+        }
+        if worker.needs_identity() && self.rules.auth.is_none() {
+            return wrong("worker.name", "`{identity}` needs the table `auth` beside it".to_owned());
+        }
+        if !has_use_for(&self.methods, worker) {
+            return wrong("methods", "must have POST, PUT or, for `worker.method`, GET".to_owned());
+        }
+        let RuleSet { assets, cache, idempotency, .. } = &self.rules;
+        let others = [("assets", assets.is_some()), ("cache", cache.is_some()), ("idempotency", idempotency.is_some())];
+        match others.into_iter().find(|(_, is_there)| *is_there) {
+            Some((key, _)) => wrong(key, "must not stand beside `worker`: write `false`".to_owned()),
+            None => Ok(()),
+        }
     }
 }
 

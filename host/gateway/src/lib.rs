@@ -78,6 +78,7 @@ mod sync;
 pub mod trace;
 pub mod validate;
 pub mod version;
+pub mod worker;
 
 pub use assets::{AssetEntry, AssetResponse, AssetTable};
 pub use auth::{ApiKeys, AuthMethod, Identity, JwtVerifier};

@@ -42,6 +42,8 @@ elias_contract::error_codes! {
         MalformedJson = "malformed-json", 400, "The request's body is not valid JSON";
         /// Parameters or a body that the schema does not allow.
         InvalidRequest = "invalid-request", 422, "The request does not match its schema";
+        /// The name of the service worker that the request is for is missing or too long.
+        WorkerName = "worker-name", 400, "The request does not name a worker";
         /// The client wanted a cached response or none (`Cache-Control: only-if-cached`), and there is none.
         NotCached = "not-cached", 504, "There is no cached response";
         /// A POST or PATCH without an idempotency key, where the route requires one.

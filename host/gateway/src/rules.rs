@@ -15,6 +15,7 @@ use crate::problem::{Code, Refusal};
 use crate::rate_limit::{Limiter, RateLimit, RateLimitKey};
 use crate::router::RouteMatch;
 use crate::validate::Validation;
+use crate::worker::{WorkerRequest, WorkerRules};
 use http::header::RETRY_AFTER;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, request, response};
 use parking_lot::Mutex;
@@ -64,6 +65,7 @@ fn get_or_insert<K: Eq + Hash + Clone, V>(
 #[derive(Debug)]
 pub struct Rules {
     methods: Methods,
+    worker: Option<Arc<WorkerRules>>,
     prepared: Option<Box<PreparedRules>>,
 }
 
@@ -102,6 +104,8 @@ pub struct AdmittedRequest {
     pub checks_body: bool,
     /// The idempotency key: the request is executed once for it.
     pub idempotency: Option<IdempotencyKey>,
+    /// The request to a service worker that it is, in place of one to the component.
+    pub worker: Option<WorkerRequest>,
     context: ResponseContext,
 }
 
@@ -161,9 +165,9 @@ impl Rules {
         api_keys: Option<&Arc<dyn ApiKeys>>,
         assets: &Arc<AssetTable>,
     ) -> Self {
-        let (methods, rules) = (route.methods.clone(), &route.rules);
+        let (methods, worker, rules) = (route.methods.clone(), route.worker.clone(), &route.rules);
         if rules.is_empty() {
-            return Self { methods, prepared: None };
+            return Self { methods, worker, prepared: None };
         }
         let policies: Vec<String> = rules.rate_limits.iter().map(|limit| limit.policy()).collect();
         let authenticator = |auth: &Arc<AuthRules>| {
@@ -187,7 +191,7 @@ impl Rules {
             cache: rules.cache.clone(),
             idempotency: rules.idempotency.clone(),
         };
-        Self { methods, prepared: Some(Box::new(prepared)) }
+        Self { methods, worker, prepared: Some(Box::new(prepared)) }
     }
 
     /// The API key of a request, for a host that has to look keys up before [`ApiKeys::verify`] is called.
@@ -197,7 +201,7 @@ impl Rules {
     }
 
     /// Applies the rules to a request, in this order: preflight, rate limits by address and header, authentication,
-    /// rate limits by identity, static files, validation of query, path and headers, the idempotency key.
+    /// rate limits by identity, static files, validation of query, path and headers, the idempotency key, the worker.
     ///
     /// # Errors
     /// [`LocalReply`], with all headers that the client's scripts need to read it.
@@ -269,11 +273,28 @@ impl Rules {
         client: Client,
         now: Now,
     ) -> Result<AdmittedRequest, LocalReply> {
-        let rules = self.prepared.as_ref();
-        match rules.map_or(Ok(()), |rules| rules.identify(request, matched, client, now, &mut admitted)) {
+        match self.apply(request, matched, client, now, &mut admitted) {
             Ok(()) => Ok(admitted),
             Err(refusal) => Err(self.with_headers(refusal, &admitted.context).into()),
         }
+    }
+
+    fn apply(
+        &self,
+        request: &request::Parts,
+        matched: &RouteMatch<'_, '_>,
+        client: Client,
+        now: Now,
+        admitted: &mut AdmittedRequest,
+    ) -> Result<(), Refusal> {
+        if let Some(rules) = &self.prepared {
+            rules.identify(request, matched, client, now, admitted)?;
+        }
+        if let Some(worker) = &self.worker {
+            let identity = admitted.identity.as_deref();
+            admitted.worker = Some(worker.request(request, &matched.params, identity)?);
+        }
+        Ok(())
     }
 
     /// How many bytes of a body are to be read for [`Rules::check_body`], and one more to see that there are too many.

@@ -39,6 +39,8 @@ mod triggers;
 mod vault;
 mod webhook_sender;
 mod webhooks;
+mod worker_admin;
+mod worker_calls;
 
 pub use backup::{RestoreReport, restore};
 pub use component_databases::{ComponentDatabases, DatabaseBounds};

@@ -6,6 +6,7 @@
 //! - [`timers`](Timers): the durable timers and alarms of a worker, and which is due next.
 //! - [`queue`](TurnQueue): a worker's mailbox, replies and timers together: what enters next.
 //! - [`supervision`](Supervisor): retries, backoff, dead letters, and the restart intensity.
+//! - [`value`]: values of messages, between JSON and the structured clone encoding.
 //! - [`waits`](WaitGraph): which workers wait for which, so that a cycle is found before it is closed.
 //!
 //! Times are milliseconds since 1970.
@@ -17,6 +18,7 @@ mod properties;
 mod queue;
 mod supervision;
 mod timers;
+pub mod value;
 mod waits;
 
 pub use key::WorkerKey;

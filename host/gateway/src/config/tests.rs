@@ -45,6 +45,40 @@ fn routes_take_rules_from_the_top_replace_them_or_go_without() {
     assert!(a.rules.idempotency.is_none() && c.rules.idempotency.is_some());
 }
 
+/// A table with a route to a worker with these keys.
+fn worker(mut keys: Value) -> Value {
+    keys["class"] = json!("Cart");
+    json!({ "routes": [{ "path": "/carts/{id}", "worker": keys }] })
+}
+
+#[test]
+fn a_route_to_a_worker_is_for_its_methods_and_has_no_rules_about_responses() {
+    let with = |key: &str, value: Value| {
+        let mut table = worker(json!({ "name": "{id}" }));
+        table["routes"][0][key] = value;
+        parse(table)
+    };
+    for (key, value) in [
+        ("methods", json!(["POST"])),
+        ("cors", json!({ "origins": ["*"] })),
+        ("rate-limit", json!({ "requests": 1, "per-seconds": 1 })),
+        ("cache", json!(false)),
+    ] {
+        let config = with(key, value).expect(key);
+        assert_eq!(config.routes[0].worker.as_ref().map(|worker| worker.class()), Some("Cart"));
+    }
+    for (key, value) in [
+        ("methods", json!(["GET"])),
+        ("methods", json!(["DELETE"])),
+        ("assets", json!({ "folder": "public" })),
+        ("cache", json!({})),
+        ("idempotency", json!({})),
+    ] {
+        let error = with(key, value).expect_err(key);
+        assert_eq!(error.at(), format!("gateway.routes[0].{key}"), "{error}");
+    }
+}
+
 #[test]
 fn errors_name_the_place_and_the_key() {
     let limit = json!({ "requests": 1, "per-seconds": 1 });
@@ -77,6 +111,10 @@ fn errors_name_the_place_and_the_key() {
         (json!({ "headers": { "hsts": { "max-age": "1" } } }), "gateway.headers.hsts.max-age", "u64"),
         (json!({ "validate": { "body": { "type": 1 } } }), "gateway.validate.body", "schema"),
         (json!({ "routes": [{ "idempotency": { "ttl": "1s" } }] }), "gateway.routes[0].idempotency", "ttl"),
+        (json!({ "worker": { "class": "Cart", "name": "a" } }), "gateway.worker", "`worker`"),
+        (json!({ "routes": [{ "worker": "Cart" }] }), "gateway.routes[0].worker", "table"),
+        (worker(json!({ "name": "{user}" })), "gateway.routes[0].worker.name", "{user}"),
+        (worker(json!({ "name": "{identity}" })), "gateway.routes[0].worker.name", "`auth`"),
     ] {
         match parse(table.clone()) {
             Err(error) => {

@@ -277,3 +277,25 @@ fn the_idempotency_key_of_an_admitted_request_is_read() {
     assert_eq!(key("/orders", &[origin]), Err(Code::IdempotencyKeyMissing));
     assert_eq!(key("/other", &[origin, ("idempotency-key", "k")]), Ok(None), "the route has no such rule");
 }
+
+#[test]
+fn a_route_to_a_worker_has_its_rules_and_names_the_worker() {
+    let table = json!({ "routes": [{
+        "path": "/{kind}",
+        "auth": { "api-key": { "header": "x-api-key" } },
+        "cors": { "origins": ["https://a.test"] },
+        "worker": { "class": "Cart", "name": "{kind}-{identity}", "method": "view" },
+    }] });
+    let router = router(table, &SharedState::default());
+    let key = ("x-api-key", "key-ada");
+    let outcome = admit(&router, &request("GET", "/cart?a=1", &[key]), 1).1.expect("it passes");
+    let worker = outcome.worker.expect("it is for a worker");
+    assert_eq!((worker.class.as_str(), worker.name.as_str()), ("Cart", "cart-ada"));
+    let unidentified = refused(admit(&router, &request("GET", "/cart", &[]), 1).1);
+    assert_eq!(unidentified.code(), Code::Unauthenticated);
+    let delete = request("DELETE", "/cart", &[key, ("origin", "https://a.test")]);
+    let refusal = refused(admit(&router, &delete, 1).1);
+    assert_eq!(refusal.code(), Code::MethodNotAllowed);
+    assert_eq!(refusal.headers()[ALLOW], "GET, HEAD, POST, PUT");
+    assert_eq!(refusal.headers()[ACCESS_CONTROL_ALLOW_ORIGIN], "https://a.test", "a script can read it");
+}

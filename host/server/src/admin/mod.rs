@@ -20,6 +20,7 @@ mod service_log;
 mod services;
 mod tenants;
 mod versions;
+mod workers;
 mod workflows;
 
 pub(crate) use extract::PeerAddress;
@@ -95,6 +96,7 @@ fn routes() -> OpenApiRouter<Platform> {
         .merge(schedules::routes())
         .merge(jobs::routes())
         .merge(workflows::routes())
+        .merge(workers::routes())
         .merge(events::routes())
         .merge(log::routes())
         .merge(packages::routes())

@@ -2,9 +2,9 @@
 //!
 //! 1. The headers are checked, which says who responds ([`check`]). The request is counted for its host and address.
 //! 2. The server itself, the admin API, the only component or a component of the platform responds. For the platform:
-//!    trace context, the rules of the route, the limit of the service, a static file, the body's schema, the
-//!    idempotency key, the response cache, and at last the component, with retries; its response is mirrored, buffered
-//!    for its client and stored.
+//!    trace context, the rules of the route, the limit of the service, a static file, the body's schema, a service
+//!    worker, the idempotency key, the response cache, and at last the component, with retries; its response is
+//!    mirrored, buffered for its client and stored.
 //! 3. A failure becomes a problem document; the route's headers and compression are added; HEAD loses its content.
 //!
 //! These are named steps and not layers of `tower`, since they share one [`Exchange`]. A step borrows it while it
@@ -18,6 +18,7 @@ mod component;
 mod idempotent;
 mod own_response;
 mod whole_body;
+mod worker;
 
 use crate::body::Content;
 use crate::connection::Connection;
@@ -32,6 +33,7 @@ use crate::source::{CurrentComponent, Ingress, Reader};
 use attempt::{Attempt, is_idempotent};
 use bytes::Bytes;
 use check::Target;
+use elias_gateway::worker::WorkerContent;
 use elias_gateway::{Client, LocalReply, TraceContext};
 use elias_host::{Caller, ErrorCode, ExecutionHandle};
 use elias_platform::{Platform, RequestGuard, RoutedRequest};
@@ -174,7 +176,7 @@ async fn platform_responds(
     };
     exchange.count_for(&service)?;
     let (asset, identity, checks_body) = (admitted.asset.take(), admitted.identity.clone(), admitted.checks_body);
-    let key = admitted.idempotency.take();
+    let (key, worker) = (admitted.idempotency.take(), admitted.worker.take());
     let identified = identity.is_some();
     let caching = rules.cache().map(|rules| (rules, ResponseVariance { vary: admitted.vary().to_vec(), identified }));
     let transform = RouteResponseTransform::new(Arc::clone(&rules), admitted);
@@ -185,6 +187,16 @@ async fn platform_responds(
         platform.serving().may_send(&service).await?;
         exchange.served_by_host = Some(service);
         return assets::respond(platform, asset).await;
+    }
+
+    // A service worker, which responds in the component's place.
+    if let Some(request) = worker {
+        let bytes = match &request.content {
+            _ if checks_body => whole_body::read_checked(exchange, rules.max_body_bytes(), body).await?,
+            WorkerContent::Body => whole_body::read_message(exchange, body).await?,
+            WorkerContent::Query { .. } => Bytes::new(),
+        };
+        return worker::respond(exchange, (platform, service), request, &parts.headers, &bytes).await;
     }
 
     // The component once for each idempotency key, which belongs to one body.

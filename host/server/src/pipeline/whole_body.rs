@@ -1,11 +1,11 @@
-//! A request's body that is read whole: by the schema of its route, or for its idempotency key.
+//! A request's body that is read whole: by the schema of its route, for its idempotency key, or for a service worker.
 
 use crate::body::RequestBody;
 use crate::config::{ServerConfig, milliseconds};
 use crate::exchange::Exchange;
 use crate::failure::{Failure, Refusal};
 use bytes::Bytes;
-use elias_gateway::{Code, idempotency};
+use elias_gateway::{Code, idempotency, worker};
 use elias_host::ErrorCode;
 use http_body::Body;
 use http_body_util::{BodyExt, Collected, Limited};
@@ -35,10 +35,29 @@ pub(super) async fn read_checked(
 /// # Errors
 /// The body is too slow, damaged or too large.
 pub(super) async fn read_keyed(exchange: &mut Exchange, body: RequestBody<Incoming>) -> Result<Bytes, Failure> {
-    let whole = read(exchange, idempotency::MAX_BODY_BYTES, body).await?;
-    if whole.len() > idempotency::MAX_BODY_BYTES {
-        let refusal = elias_gateway::Refusal::new(Code::RequestTooLarge);
-        return Err(refusal.with_detail("A request with an idempotency key must have a body of at most 1 MiB.").into());
+    let detail = "A request with an idempotency key must have a body of at most 1 MiB.";
+    read_at_most(exchange, idempotency::MAX_BODY_BYTES, detail, body).await
+}
+
+/// Reads the body of a request that is a message to a service worker.
+///
+/// # Errors
+/// The body is too slow, damaged or too large.
+pub(super) async fn read_message(exchange: &mut Exchange, body: RequestBody<Incoming>) -> Result<Bytes, Failure> {
+    let detail = "A message to a worker must have at most 1 MiB.";
+    read_at_most(exchange, worker::MAX_BODY_BYTES, detail, body).await
+}
+
+/// Reads a body of at most so many bytes; `detail` is what the client of a longer one is told.
+async fn read_at_most(
+    exchange: &mut Exchange,
+    bytes_max: usize,
+    detail: &'static str,
+    body: RequestBody<Incoming>,
+) -> Result<Bytes, Failure> {
+    let whole = read(exchange, bytes_max, body).await?;
+    if whole.len() > bytes_max {
+        return Err(elias_gateway::Refusal::new(Code::RequestTooLarge).with_detail(detail).into());
     }
     Ok(whole)
 }
