@@ -26,7 +26,7 @@ export async function component(define) {
     const json = native.worker.finish(state === "done", native.timers, '{"set":[],"cleared":[]}');
     if (json === undefined) throw new Error("never-settles");
     const result = JSON.parse(json);
-    if (result.answer !== null) result.answer = decode(result.answer);
+    if (result.answer !== null && kind !== "export") result.answer = decode(result.answer);
     for (const message of [...result.sends, ...result.emitted]) message.value = decode(message.value);
     return result;
   }
@@ -35,4 +35,4 @@ export async function component(define) {
 }
 
 /** The effects of a turn that has none. */
-export const quiet = { sends: [], timers: { set: [], cleared: [], alarm: [] }, emitted: [] };
+export const quiet = { sends: [], timers: { set: [], cleared: [], alarm: [] }, emitted: [], sockets: [] };

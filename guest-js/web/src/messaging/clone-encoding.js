@@ -79,7 +79,7 @@ class Encoder {
   /** The last that could not be cloned: how it is named, and the error that was thrown for it. */
   #refusal = {};
 
-  constructor(what, { max = ENCODED_MAX, classOf = () => undefined, isReadable = false }) {
+  constructor(what, { max = ENCODED_MAX, classOf, isReadable = false }) {
     this.#what = what;
     this.#max = max;
     this.#classOf = classOf;
@@ -160,7 +160,7 @@ class Encoder {
       const { owner, step } = this.#owners[number - FIRST];
       this.#refuse(what, owner, step);
     };
-    const className = this.#classOf(value);
+    const className = this.#classOf?.(value);
     const what = refused.get(value);
     if (what !== undefined && className === undefined) here(what);
     if (Array.isArray(value)) return this.#array(value, number);
@@ -211,7 +211,8 @@ class Encoder {
     for (const [key, item] of [...value]) {
       entry.push(this.#slot(key, number, ["keys", (entry.length - 1) / 2]));
       const isPrimitive = primitiveSlot(key) !== undefined;
-      entry.push(this.#slot(item, number, isPrimitive ? ["get", key] : ["values", (entry.length - 2) / 2]));
+      const step = isPrimitive ? ["get", key] : ["values", (entry.length - 2) / 2];
+      entry.push(this.#slot(item, number, step));
     }
     return entry;
   }
@@ -234,12 +235,7 @@ class Encoder {
   #buffer(value, here) {
     if (value.detached) here("an ArrayBuffer that was transferred");
     this.#count(Math.ceil(value.byteLength / 3) * 4);
-    const bytes = new Uint8Array(value);
-    const parts = [];
-    for (let at = 0; at < bytes.length; at += BYTES_PER_CALL) {
-      parts.push(btoa(String.fromCharCode(...bytes.subarray(at, at + BYTES_PER_CALL))));
-    }
-    const entry = ["buffer", parts.join("")];
+    const entry = ["buffer", base64Of(new Uint8Array(value))];
     if (value.resizable) entry.push(value.maxByteLength);
     return entry;
   }
@@ -477,7 +473,17 @@ function attempt(make, why) {
   }
 }
 
-function bufferOf(text, maxByteLength) {
+/** Bytes as base64. */
+export function base64Of(bytes) {
+  const parts = [];
+  for (let at = 0; at < bytes.length; at += BYTES_PER_CALL) {
+    parts.push(btoa(String.fromCharCode(...bytes.subarray(at, at + BYTES_PER_CALL))));
+  }
+  return parts.join("");
+}
+
+/** The buffer of a text in base64, resizable if it has a `maxByteLength`. */
+export function bufferOf(text, maxByteLength) {
   const characters = atob(text);
   const options = maxByteLength === undefined ? undefined : { maxByteLength };
   const buffer = new ArrayBuffer(characters.length, options);
