@@ -11,7 +11,7 @@ const MESSAGES_MAX = 10_000;
 
 /** The most characters of a message, bytes in base64, and of all that a turn sends. */
 const MESSAGE_MAX = 1 << 20;
-const SIZE_MAX = 16 << 20;
+const SIZE_MAX = 8 << 20;
 
 /** The most bytes of the reason of a close, as RFC 6455 has it. */
 const REASON_BYTES_MAX = 123;
