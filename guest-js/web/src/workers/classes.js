@@ -71,6 +71,15 @@ export function addClass(name, made, what) {
   names.set(made, name);
 }
 
+/** Takes a name back that `addClass` gave, at the top level. */
+export function removeClass(name) {
+  names.delete(classes.get(name));
+  classes.delete(name);
+}
+
+/** Whether the top level runs, so that the build does not know yet which classes there are. */
+export const isTopLevel = () => !areFound;
+
 /** Keeps a function that the entry module exports, if objects that it constructs can be told by their prototype. */
 function keepExport(name, value) {
   const prototype = typeof value === "function" && Object.getOwnPropertyDescriptor(value, "prototype")?.value;

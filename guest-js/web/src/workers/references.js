@@ -10,7 +10,7 @@ import { isTurn } from "./turn.js";
 const NOT_METHODS = new Set(["then", "toJSON"]);
 
 /** In a turn of a worker a call is part of the turn; any other handler makes it by the capability. */
-const callOf = (...call) => (isTurn() ? callWorker(...call) : callFromHandler(...call));
+export const callOf = (...call) => (isTurn() ? callWorker(...call) : callFromHandler(...call));
 
 /**
  * A reference to a worker. The class's name is looked up when it is called, as the build knows the exports only after

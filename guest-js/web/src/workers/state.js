@@ -60,6 +60,9 @@ export function upgrade({ version, state }) {
   if (takesOver) return object.onUpgrade({ version, context: from.context, fields: from.fields });
 }
 
+/** A copy of a value for readers: what cannot be cloned is a text, such as `[Function add]`. */
+export const readable = (value, what) => decode(encode(value, what, { isReadable: true }));
+
 /** What a reader is shown of the worker: what cannot be cloned is a text, such as `[Function add]`. */
 export function inspectState() {
   const { className, name, object, context } = instance.worker;
