@@ -206,6 +206,22 @@ test("what the top level starts, the first message finds running", async () => {
   await assert.rejects(registry.send("empty", 1), /is not running \(state: stopped\)/);
 });
 
+test("a service moves into a new version with its context, and is in the state that it was in", async () => {
+  const { workerOf, registry } = await serviced(counter);
+  await registry.start("counter");
+  const { turn } = await workerOf("counter");
+  const state = await turn("export");
+  for (const onUpgrade of [undefined, ({ version }, context) => void (context.from = version)]) {
+    const { run, encode } = await instanceOf((eiasw) => {
+      eiasw.registry.register("counter", { onUpgrade, onMessage: async (_, context) => context });
+    });
+    const told = { class: "counter", name: "counter" };
+    await run("upgrade", { ...told, version: "1.2.3", state });
+    const { answer } = await run("message", { ...told, message: encode(1) });
+    assert.deepEqual(answer, { count: 10, ...(onUpgrade && { from: "1.2.3" }) });
+  }
+});
+
 test("a service sees itself as it is", async () => {
   const { registry } = await serviced(({ registry }) => {
     const service = registry.register("self", {

@@ -10,7 +10,7 @@ import { instance } from "./turn.js";
 import { emitEvent } from "./turns.js";
 
 /** Handlers of workers that a service may have too; they get the context as their last argument. */
-const FURTHER = ["onAlarm", "onHealth", "onUpgrade", "onOpen", "onWebSocketMessage", "onClose"];
+const FURTHER = ["onAlarm", "onHealth", "onOpen", "onWebSocketMessage", "onClose"];
 
 /** Events of a service that its registry passes on, as `service:NAME`. */
 const EVENTS = ["starting", "started", "stopping", "stopped", "restarted", "message", "error"];
@@ -84,6 +84,12 @@ function classOfService(name, handler, starts) {
   for (const member of FURTHER) {
     if (typeof handler[member] !== "function") continue;
     made.prototype[member] = (...args) => handler[member](...args, contextOf());
+  }
+  if (typeof handler.onUpgrade === "function") {
+    made.prototype.onUpgrade = function ({ version, context, fields }) {
+      this.state = fields.state;
+      return handler.onUpgrade({ version, context }, context);
+    };
   }
   return Object.defineProperty(made, "name", { value: name, configurable: true });
 }
