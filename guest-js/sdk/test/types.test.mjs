@@ -56,7 +56,19 @@ test("the types of workers have the members of the function that makes their cla
   const methods = Object.getOwnPropertyNames(worker.Worker.prototype).filter((name) => name !== "constructor");
   const start = types.indexOf("export declare class Worker");
   const body = types.slice(start, types.indexOf("\n}", start));
-  for (const name of methods) assert.match(body, new RegExp(`^  ${name}\\(`, "m"));
+  for (const name of methods) assert.match(body, new RegExp(`^  (?:readonly ${name}:|${name}\\()`, "m"));
+});
+
+test("the types of services have the members of their classes", async () => {
+  const eiasw = await import("../../web/src/capabilities/eiasw.js");
+  const types = read("guest-js/sdk/modules/eiasw.d.ts");
+  const emitter = ["on", "once", "off", "emit"];
+  for (const name of ["ServiceWorker", "ServiceRegistry"]) {
+    const declared = membersOf(types.replace(`class ${name} `, `interface ${name} `), name);
+    declared.delete("constructor");
+    const members = Object.getOwnPropertyNames(eiasw[name].prototype).filter((member) => member !== "constructor");
+    assert.deepEqual(new Set([...members, ...emitter]), declared, name);
+  }
 });
 
 test("the types have the error codes that the contract has", () => {
