@@ -34,6 +34,11 @@ test("every module that can be imported has types, and the other way round", () 
   }
 });
 
+test("a project gets the types of every module", () => {
+  const written = read("toolchain/project/src/types.rs");
+  for (const module of modules) assert.ok(written.includes(`("types/modules/${module}.d.ts", `), module);
+});
+
 test("the types have the methods that the modules have", async () => {
   // Hardly a module asks for natives before it is called; what asks then gives them a class and wants one back.
   const { register } = await import("node:module");
