@@ -180,13 +180,17 @@ test("what cannot be cloned refuses the export with its path", async () => {
       'the function callback cannot be cloned: it is fields.items.get("a").callback',
     ],
     [() => ({ pending: [Promise.resolve()] }), "a Promise cannot be cloned: it is fields.pending[0]"],
-    [(workers) => ({ stock: workers.get("Cart", "b") }), "a reference to a worker cannot be cloned: it is fields.stock"],
+    [
+      (workers) => ({ stock: workers.get("Cart", "b") }),
+      "a reference to a worker cannot be cloned: it is fields.stock",
+    ],
   ]) {
     const { run } = await component(({ worker, workers }) => ({ Cart: worker(fieldsOf(workers)) }));
     await run("start");
     await assert.rejects(run("export"), { name: "DataCloneError", message });
   }
-  const { run } = await component(({ worker }) => ({ Cart: worker({ onStart: (context) => (context.log = () => {}) }) }));
+  const onStart = (context) => (context.log = () => {});
+  const { run } = await component(({ worker }) => ({ Cart: worker({ onStart }) }));
   await run("start");
   await assert.rejects(run("export"), { message: "the function (anonymous) cannot be cloned: it is context.log" });
 });
@@ -241,7 +245,8 @@ test("a state may be larger than a message, to a limit", async () => {
   }));
   assert.equal((await call("length")).answer, 3 << 20);
   await from.call("fill", 16 << 20);
-  await assert.rejects(from.run("export"), { name: "RangeError", message: /the state is larger than 16777216 characters/ });
+  const tooLarge = { name: "RangeError", message: /the state is larger than 16777216 characters/ };
+  await assert.rejects(from.run("export"), tooLarge);
 });
 
 test("a worker is shown as it is, also while a handler waits", async () => {
@@ -279,5 +284,8 @@ test("the health of a worker is what onHealth says", async () => {
   assert.equal(await healthOf({}), undefined);
   assert.equal(await healthOf({ onHealth: async () => true }), true);
   assert.equal(await healthOf({ count: 1, onHealth() { return this.count > 1; } }), false);
-  await assert.rejects(healthOf({ onHealth() { throw new RangeError("ill"); } }), { name: "RangeError", message: "ill" });
+  const ill = () => {
+    throw new RangeError("ill");
+  };
+  await assert.rejects(healthOf({ onHealth: ill }), { name: "RangeError", message: "ill" });
 });
