@@ -124,9 +124,13 @@ test("a service is started, answers, and is stopped; its context stays", async (
   assert.deepEqual(emitted.map(([event]) => event), [
     "started", "message", "stopped", "started", "stopped", "started", "restarted", "message",
   ]);
+  await registry.stop("counter");
+  heard.length = 0;
+  await registry.restart("counter");
+  assert.deepEqual(heard, ["starting counter", "started counter", "restarted counter"], "it did not run before");
   // Whoever knows no service sends a message of workers.
   const { turn, encode } = await workerOf("counter");
-  assert.deepEqual(await turn("message", { message: encode({ by: 1 }) }), { count: 36 });
+  assert.deepEqual(await turn("message", { message: encode({ by: 1 }) }), { count: 46 });
   await turn("alarm", { alarm: { name: "ring", at: 1 } });
   assert.equal((await registry.getState("counter")).context.alarm, "ring");
 });

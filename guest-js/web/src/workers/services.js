@@ -44,11 +44,12 @@ function classOfService(name, handler, starts) {
       return true;
     }
 
+    /** Starts it anew; whether it ran. */
     async restart() {
-      await this.stop();
+      const ran = await this.stop();
       await this.start();
       emitEvent("restarted", { name });
-      return true;
+      return ran;
     }
 
     /** Stops it and empties its context; whether it ran. */
@@ -93,6 +94,10 @@ function classOfService(name, handler, starts) {
   }
   return Object.defineProperty(made, "name", { value: name, configurable: true });
 }
+
+/** The events of a start and of a stop, where it has changed something. */
+const STARTED = (changed) => (changed ? ["starting", "started"] : []);
+const STOPPED = (changed) => (changed ? ["stopping", "stopped"] : []);
 
 /** Has a value be awaited for another, which `ask` gives a promise of. */
 const awaitable = (known, ask) =>
@@ -144,29 +149,29 @@ export class ServiceWorker extends Emitter {
     this.emit(event, { name: this.#name, ...more });
   }
 
-  /** Has the worker change; whether it did. The events tell of what has changed. */
-  async #change(method, state, events) {
+  /** Has the worker change; what its method gave, by which `eventsOf` says what is to be told. */
+  async #change(method, state, eventsOf) {
     if (isTopLevel()) {
       this.#starts = state === "running";
       this.#state = state;
       return true;
     }
-    let changed;
+    let given;
     try {
-      changed = await this.#call(method);
+      given = await this.#call(method);
     } catch (error) {
       this.#state = "error";
       this.#tell("error", { error });
       throw error;
     }
     this.#state = state;
-    if (changed) for (const event of events) this.#tell(event);
-    return changed;
+    for (const event of eventsOf(given)) this.#tell(event);
+    return given;
   }
 
   /** Starts it, if it does not run; whether it did not. */
   startIfStopped() {
-    return this.#change("start", "running", ["starting", "started"]);
+    return this.#change("start", "running", STARTED);
   }
 
   /** Starts it. At the top level: has it be started by the first message. */
@@ -177,18 +182,19 @@ export class ServiceWorker extends Emitter {
 
   /** Stops it; its context stays. */
   async stop() {
-    await this.#change("stop", "stopped", ["stopping", "stopped"]);
+    await this.#change("stop", "stopped", STOPPED);
     return true;
   }
 
   async restart() {
-    return this.#change("restart", "running", ["stopping", "stopped", "starting", "started", "restarted"]);
+    await this.#change("restart", "running", (ran) => [...STOPPED(ran), ...STARTED(true), "restarted"]);
+    return true;
   }
 
   /** Stops it for good: the context is empty afterwards. */
   async forget() {
     if (isTopLevel()) removeClass(this.#name);
-    await this.#change("forget", "stopped", ["stopping", "stopped"]);
+    await this.#change("forget", "stopped", STOPPED);
     this.#context = {};
   }
 
