@@ -226,6 +226,26 @@ test("a service moves into a new version with its context, and is in the state t
   }
 });
 
+test("a service has sockets while it runs", async () => {
+  const { registry, workerOf } = await serviced(({ registry }) => {
+    registry.register("room", {
+      onStart: (context) => (context.heard = []),
+      onWebSocketMessage: (socket, message, context) => context.heard.push([socket.id, message]),
+      onClose: (socket, code, reason, context) => context.heard.push([socket.id, code, reason]),
+    });
+  });
+  const { turn } = await workerOf("room");
+  const request = { url: "http://chat.example/", headers: [], protocol: "" };
+  await registry.start("room");
+  await turn("open", { socket: "s1", request });
+  await turn("socket-message", { socket: "s1", text: "hello" });
+  await registry.stop("room");
+  await assert.rejects(turn("socket-message", { socket: "s1", text: "late" }), /room is not running/);
+  await turn("close", { socket: "s1", code: 1001, reason: "away" });
+  const { context } = await registry.getState("room");
+  assert.deepEqual(context.heard, [["s1", "hello"], ["s1", 1001, "away"]]);
+});
+
 test("a service sees itself as it is", async () => {
   const { registry } = await serviced(({ registry }) => {
     const service = registry.register("self", {

@@ -195,6 +195,19 @@ test("what cannot be cloned refuses the export with its path", async () => {
   await assert.rejects(run("export"), { message: "the function (anonymous) cannot be cloned: it is context.log" });
 });
 
+test("the class of all objects, exported, is none to keep", async () => {
+  const from = await component(({ worker }) => ({ Cart: worker({ of: { n: 1 } }), Everything: Object }));
+  await from.run("start");
+  const { call } = await moved(from, ({ worker }) => ({
+    Cart: worker({
+      n() {
+        return this.of.n;
+      },
+    }),
+  }));
+  assert.equal((await call("n")).answer, 1);
+});
+
 test("alarms, the start and the numbers of calls stay with a worker that moves", async () => {
   const from = await component(counting());
   await from.run("start");

@@ -83,7 +83,7 @@ export const isTopLevel = () => !areFound;
 /** Keeps a function that the entry module exports, if objects that it constructs can be told by their prototype. */
 function keepExport(name, value) {
   const prototype = typeof value === "function" && Object.getOwnPropertyDescriptor(value, "prototype")?.value;
-  if (name === "" || typeof prototype !== "object" || prototype === null) return;
+  if (name === "" || typeof prototype !== "object" || prototype === null || prototype === Object.prototype) return;
   exported.set(name, value);
   if (!exportNames.has(prototype)) exportNames.set(prototype, name);
 }

@@ -12,6 +12,9 @@ import { emitEvent } from "./turns.js";
 /** Handlers of workers that a service may have too; they get the context as their last argument. */
 const FURTHER = ["onAlarm", "onHealth", "onOpen", "onWebSocketMessage", "onClose"];
 
+/** Those of them that a service which does not run refuses, as it refuses messages. */
+const OF_RUNNING = new Set(["onOpen", "onWebSocketMessage"]);
+
 /** Events of a service that its registry passes on, as `service:NAME`. */
 const EVENTS = ["starting", "started", "stopping", "stopped", "restarted", "message", "error"];
 
@@ -19,6 +22,9 @@ const contextOf = () => instance.worker.context;
 
 /** The class of the worker of a service. `starts()` says whether it is started by its first message. */
 function classOfService(name, handler, starts) {
+  const requireRunning = ({ state }) => {
+    if (state !== "running") throw new Error(`ServiceWorker ${name} is not running (state: ${state})`);
+  };
   const made = class extends Worker {
     state = "stopped";
 
@@ -62,7 +68,7 @@ function classOfService(name, handler, starts) {
 
     /** Handles a message that its sender gave this id. */
     async deliver(id, message) {
-      if (this.state !== "running") throw new Error(`ServiceWorker ${name} is not running (state: ${this.state})`);
+      requireRunning(this);
       if (typeof handler.onMessage !== "function") throw new TypeError(`the service ${name} has no onMessage`);
       const answer = await handler.onMessage(message, contextOf(), { id });
       emitEvent("message", { name, id });
@@ -84,7 +90,10 @@ function classOfService(name, handler, starts) {
   };
   for (const member of FURTHER) {
     if (typeof handler[member] !== "function") continue;
-    made.prototype[member] = (...args) => handler[member](...args, contextOf());
+    made.prototype[member] = function (...args) {
+      if (OF_RUNNING.has(member)) requireRunning(this);
+      return handler[member](...args, contextOf());
+    };
   }
   if (typeof handler.onUpgrade === "function") {
     made.prototype.onUpgrade = function ({ version, context, fields }) {
