@@ -66,7 +66,7 @@ fn limits() -> Limits {
 }
 
 /// The component in a host of its own.
-async fn load(component: &[u8]) -> App {
+pub(crate) async fn load(component: &[u8]) -> App {
     let host = Host::builder().limits(limits()).instances(8).capability(elias_capabilities::Log).build();
     host.expect("a host").load(component).await.expect("it loads")
 }
@@ -103,7 +103,7 @@ fn now() -> u64 {
     u64::try_from(now.as_millis()).expect("it is not that late")
 }
 
-fn turn(kind: TurnKind) -> Turn {
+pub(crate) fn turn(kind: TurnKind) -> Turn {
     let id = "0198a1f0-5c6e-7000-8000-000000000001".to_owned();
     Turn { class: "Cart".to_owned(), name: "user-42".to_owned(), id, now: now(), kind }
 }
@@ -112,19 +112,19 @@ fn method(method: &str, args: &Value) -> Turn {
     turn(TurnKind::Call { method: method.to_owned(), args: encoded(args) })
 }
 
-async fn run(worker: &mut Worker, turn: &Turn) -> Result<TurnOutcome, Error> {
+pub(crate) async fn run(worker: &mut Worker, turn: &Turn) -> Result<TurnOutcome, Error> {
     worker.turn(turn, CallOptions::default()).await
 }
 
 /// Calls a method that ends with its turn.
-async fn call(worker: &mut Worker, name: &str, args: Value) -> Value {
+pub(crate) async fn call(worker: &mut Worker, name: &str, args: Value) -> Value {
     let outcome = run(worker, &method(name, &args)).await.unwrap_or_else(|error| panic!("{name}: {error}"));
     assert_eq!(outcome.result.state, TurnState::Done, "{name}");
     decoded(&outcome.result.answer.expect("a call has an answer"))
 }
 
 /// A worker whose first turn is over.
-async fn started(app: &App) -> Worker {
+pub(crate) async fn started(app: &App) -> Worker {
     let mut worker = app.start_worker().expect("it has workers");
     run(&mut worker, &turn(TurnKind::Start)).await.expect("it starts");
     worker.commit();
@@ -132,7 +132,7 @@ async fn started(app: &App) -> Worker {
 }
 
 /// The worker in a new host, by way of its heap's bytes.
-async fn moved(worker: Worker, component: &[u8]) -> Worker {
+pub(crate) async fn moved(worker: Worker, component: &[u8]) -> Worker {
     let bytes = worker.heap().to_bytes().expect("bytes");
     drop(worker);
     let heap = WorkerHeap::from_bytes(&bytes, limits().memory_bytes).expect("they are a heap");

@@ -7,6 +7,62 @@ export interface Alarm {
   readonly at: number;
 }
 
+/** What a worker was in another version of the component. */
+export interface FormerVersion<Context extends object = Record<string, any>> {
+  /** Which version that was, for people. */
+  readonly version: string;
+  /** The worker's context, which stays: it is the object that handlers are given. */
+  readonly context: Context;
+  /** Its own fields, without private ones. Objects of exported classes are of the class that is exported now. */
+  readonly fields: Record<string, any>;
+}
+
+/** A socket of a worker. It stays with the worker until it is closed, however long the worker is out of memory. */
+export interface Socket<Data extends object = Record<string, any>> {
+  /** Identifies it among all sockets. */
+  readonly id: string;
+  /** An object of the author's. */
+  data: Data;
+  /** Sends a text or bytes, once the turn is committed: at most 1,048,576 characters, bytes counted in base64. */
+  send(message: string | ArrayBuffer | ArrayBufferView): void;
+  /**
+   * Closes it, once the turn is committed. `onClose` is not called for it.
+   *
+   * @param code 1000, or from 3000 to 4999. Default: 1000.
+   * @param reason At most 123 bytes. Default: "".
+   */
+  close(code?: number, reason?: string): void;
+}
+
+/** The request by which a socket was opened. */
+export interface SocketRequest {
+  readonly url: string;
+  readonly headers: Headers;
+  /** The subprotocol that was agreed on; empty without one. */
+  readonly protocol: string;
+}
+
+/** Handlers that a class of workers may have. */
+export interface WorkerEvents<Context extends object = Record<string, any>> {
+  /** Handles a message that was sent with `send`; what it returns is the answer. */
+  onMessage?(message: any, context: Context): unknown;
+  /** Called when an alarm of `worker.after` is due. */
+  onAlarm?(alarm: Alarm): void | Promise<void>;
+  /**
+   * Called in place of `onStart` where the worker comes from another version of the component. Without it context and
+   * fields are taken over. If it throws, the former version goes on.
+   */
+  onUpgrade?(from: FormerVersion<Context>): void | Promise<void>;
+  /** Whether the worker is well: it is unless this gives false, or throws. */
+  onHealth?(): unknown;
+  /** Called when a client has opened a socket. If it throws, the socket is closed. */
+  onOpen?(socket: Socket, request: SocketRequest): void | Promise<void>;
+  /** Handles a message of a socket, a text or bytes. A class without it takes no sockets. */
+  onWebSocketMessage?(socket: Socket, message: string | Uint8Array): void | Promise<void>;
+  /** Called when the client has closed a socket, or the connection is lost, then with the code 1006. */
+  onClose?(socket: Socket, code: number, reason: string): void | Promise<void>;
+}
+
 /**
  * The base of the classes of workers. Those that the entry module exports by a name are found by the build; the name of
  * the export is that of the class.
@@ -21,19 +77,17 @@ export interface Alarm {
 export declare class Worker<Context extends object = Record<string, any>> {
   /** Called once, in the first turn of a new worker. `context` stays with the worker. */
   onStart(context: Context): void | Promise<void>;
-  /** Handles a message that was sent with `send`; what it returns is the answer. */
-  onMessage?(message: any, context: Context): unknown;
-  /** Called when an alarm of `worker.after` is due. */
-  onAlarm?(alarm: Alarm): void | Promise<void>;
   /** Called in the last turn. */
   onStop(reason: any): void | Promise<void>;
+  /** The open sockets. A class may have a field of this name; then `workers.sockets(this)` gives them. */
+  readonly sockets: Socket[];
 }
 
+export interface Worker<Context extends object = Record<string, any>> extends WorkerEvents<Context> {}
+
 /** Handlers and methods of a worker's class; other values are the first values of fields. */
-export interface WorkerHandlers<Context extends object = Record<string, any>> {
+export interface WorkerHandlers<Context extends object = Record<string, any>> extends WorkerEvents<Context> {
   onStart?(context: Context): void | Promise<void>;
-  onMessage?(message: any, context: Context): unknown;
-  onAlarm?(alarm: Alarm): void | Promise<void>;
   onStop?(reason: any): void | Promise<void>;
   [member: string]: any;
 }
@@ -61,7 +115,7 @@ export interface WorkerFactory {
 }
 
 /** The names of members that others cannot call. */
-type NotCallable = "constructor" | "send" | "then" | "toJSON" | `on${Capitalize<string>}`;
+type NotCallable = "constructor" | "send" | "sockets" | "then" | "toJSON" | `on${Capitalize<string>}`;
 
 /** The method as others call it, with a promise of the result; never for what is no method. */
 type RemoteMethod<Member> = Member extends (...args: infer Args) => infer Result
@@ -97,6 +151,8 @@ export interface Workers {
    */
   get<Instance>(target: WorkerClass<Instance>, name: string): WorkerReference<Instance>;
   get(target: string, name: string): WorkerReference;
+  /** The open sockets of the worker that runs, which is given by its object: `workers.sockets(this)`. */
+  sockets(worker: object): Socket[];
 }
 
 export const worker: WorkerFactory;

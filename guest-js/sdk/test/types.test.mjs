@@ -34,6 +34,11 @@ test("every module that can be imported has types, and the other way round", () 
   }
 });
 
+test("a project gets the types of every module", () => {
+  const written = read("toolchain/project/src/types.rs");
+  for (const module of modules) assert.ok(written.includes(`("types/modules/${module}.d.ts", `), module);
+});
+
 test("the types have the methods that the modules have", async () => {
   // Hardly a module asks for natives before it is called; what asks then gives them a class and wants one back.
   const { register } = await import("node:module");
@@ -56,7 +61,19 @@ test("the types of workers have the members of the function that makes their cla
   const methods = Object.getOwnPropertyNames(worker.Worker.prototype).filter((name) => name !== "constructor");
   const start = types.indexOf("export declare class Worker");
   const body = types.slice(start, types.indexOf("\n}", start));
-  for (const name of methods) assert.match(body, new RegExp(`^  ${name}\\(`, "m"));
+  for (const name of methods) assert.match(body, new RegExp(`^  (?:readonly ${name}:|${name}\\()`, "m"));
+});
+
+test("the types of services have the members of their classes", async () => {
+  const eiasw = await import("../../web/src/capabilities/eiasw.js");
+  const types = read("guest-js/sdk/modules/eiasw.d.ts");
+  const emitter = ["on", "once", "off", "emit"];
+  for (const name of ["ServiceWorker", "ServiceRegistry"]) {
+    const declared = membersOf(types.replace(`class ${name} `, `interface ${name} `), name);
+    declared.delete("constructor");
+    const members = Object.getOwnPropertyNames(eiasw[name].prototype).filter((member) => member !== "constructor");
+    assert.deepEqual(new Set([...members, ...emitter]), declared, name);
+  }
 });
 
 test("the types have the error codes that the contract has", () => {

@@ -36,7 +36,7 @@ test("alarms are set and cleared by name, and are due by the worker's own time",
   assert.deepEqual(native.turn.slice(0, 2), [NOW + 9_000, 8_000]);
   const refused = async (error, ...args) => assert.rejects((await alarmed()).call("after", ...args), error);
   for (const wrong of [-1, NaN, Infinity, "5", undefined, 9e15]) await refused(RangeError, wrong, "x");
-  for (const wrong of ["", undefined, 5]) await refused(TypeError, 1, wrong);
+  for (const wrong of ["", undefined, 5, "half of a pair: \udc00"]) await refused(TypeError, 1, wrong);
 });
 
 /** A worker whose methods set alarms, send and emit. */

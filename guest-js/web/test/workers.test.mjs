@@ -236,7 +236,7 @@ test("workers.get takes a class that is exported, or a name", async () => {
   await run("start");
   await assert.rejects(call("lost"), /the class Lost is not a named export of the entry module/);
   for (const target of [undefined, 5, {}, ""]) assert.throws(() => workers.get(target, "a"), TypeError);
-  for (const name of ["", 5, "x".repeat(257)]) assert.throws(() => workers.get("Cart", name), TypeError);
+  for (const name of ["", 5, "x".repeat(257), "\ud800"]) assert.throws(() => workers.get("Cart", name), TypeError);
 });
 
 test("outside of a worker's turn alarms and events say who can use them", async () => {

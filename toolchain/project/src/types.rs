@@ -26,7 +26,7 @@ const TSCONFIG: &str = r#"{
 "#;
 
 /// Files of the package, by their paths in `.elias`.
-const FILES: [(&str, &str); 16] = [
+const FILES: [(&str, &str); 17] = [
     ("tsconfig.json", TSCONFIG),
     ("types/index.d.ts", include_str!("../../../guest-js/sdk/index.d.ts")),
     ("types/files.d.ts", include_str!("../../../guest-js/sdk/files.d.ts")),
@@ -35,6 +35,7 @@ const FILES: [(&str, &str); 16] = [
     ("types/modules/cache.d.ts", include_str!("../../../guest-js/sdk/modules/cache.d.ts")),
     ("types/modules/config.d.ts", include_str!("../../../guest-js/sdk/modules/config.d.ts")),
     ("types/modules/db.d.ts", include_str!("../../../guest-js/sdk/modules/db.d.ts")),
+    ("types/modules/eiasw.d.ts", include_str!("../../../guest-js/sdk/modules/eiasw.d.ts")),
     ("types/modules/events.d.ts", include_str!("../../../guest-js/sdk/modules/events.d.ts")),
     ("types/modules/forms.d.ts", include_str!("../../../guest-js/sdk/modules/forms.d.ts")),
     ("types/modules/http.d.ts", include_str!("../../../guest-js/sdk/modules/http.d.ts")),
