@@ -1,6 +1,6 @@
 //! The middleware of a route: each in turn gets the request, and lets it go on or responds. A call is an execution of
-//! its own, with the guard of the service that it is to, and ends before the next one begins: a request never holds more
-//! than one execution needs.
+//! its own, with the guard of the service that it is to, and ends before the next one begins: a request never holds
+//! more than one execution needs.
 //!
 //! A middleware is called past the gateway, so that the rules of its own routes do not hold, its own middleware among
 //! them: no chain of configurations leads back to a component that was called.

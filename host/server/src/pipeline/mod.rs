@@ -18,6 +18,7 @@ mod component;
 mod idempotent;
 mod json_transform;
 mod middleware;
+mod only_component;
 mod own_response;
 mod service;
 mod whole_body;
@@ -27,15 +28,16 @@ use crate::connection::Connection;
 use crate::error_page::{self, Audience};
 use crate::exchange::{Exchange, ResponseBody};
 use crate::failure::{Failure, Refusal};
+use crate::features::assets::{self, FileStore};
 use crate::features::response_cache::ResponseVariance;
 use crate::features::response_transform::RouteResponseTransform;
-use crate::features::{assets, live_reload, trigger_control};
+use crate::features::{live_reload, trigger_control};
 use crate::headers::HostCache;
 use crate::source::{CurrentComponent, Ingress, Reader};
 use attempt::Attempt;
 use check::Target;
 use elias_gateway::{CacheRules, Client, LocalReply, TraceContext};
-use elias_host::{Caller, ErrorCode, ExecutionHandle};
+use elias_host::ErrorCode;
 use elias_platform::{Platform, RoutedRequest};
 use futures::FutureExt;
 use http::header::CONNECTION;
@@ -112,7 +114,7 @@ async fn respond(
         Target::Component => {
             let response = async {
                 match &server.ingress {
-                    Ingress::Component(_) => component_responds(exchange, current, request).await,
+                    Ingress::Component(_) => only_component::respond(exchange, current, request).await,
                     Ingress::Platform(platform) => platform_responds(exchange, platform, request).await,
                     Ingress::Admin(router) => Ok(admin_api::respond(exchange, router, request).await),
                 }
@@ -124,30 +126,6 @@ async fn respond(
                 .unwrap_or(Err(Failure::Refused(Refusal::Host(ErrorCode::Internal))))
         }
     }
-}
-
-/// The only component of a server responds.
-async fn component_responds(
-    exchange: &mut Exchange,
-    current: &CurrentComponent,
-    request: Request<Incoming>,
-) -> Result<Response<Content>, Failure> {
-    let app = current.app.as_ref().ok_or(Refusal::NoComponent)?;
-    let running = ExecutionHandle::new();
-    exchange.enter(&running, None).await?;
-    // In development a page reloads when another component is served.
-    let reloads = exchange.config().dev.then(|| request.headers().clone());
-    let (mut parts, body) = request.into_parts();
-    parts.extensions.clear(); // hyper's own, such as the upgrade that we do not offer
-    let client_address = Some(exchange.client_address(&parts.headers));
-    parts.extensions.insert(running);
-    parts.extensions.insert(Arc::new(Caller { client_address, ..Caller::default() }));
-    let body = exchange.receive(body);
-    let response = component::fetch(exchange, app, Request::from_parts(parts, body)).await?;
-    Ok(match reloads {
-        Some(request) => live_reload::add_script(&request, response, current),
-        None => response,
-    })
 }
 
 /// A service of the platform responds, or the gateway in its place.
@@ -201,7 +179,7 @@ async fn platform_responds(
     if let Some(asset) = asset {
         platform.serving().may_send(&service).await?;
         exchange.served_by_host = Some(Arc::clone(&service));
-        return assets::respond(platform, asset).await;
+        return assets::respond(FileStore::Platform(platform), asset).await;
     }
 
     // The service, and the transformation of its response.
