@@ -43,6 +43,8 @@ pub(crate) struct ExecutionBounds {
 /// The data of an instance's store.
 pub struct InstanceState {
     info: InstanceInfo,
+    /// Units of fuel with which the execution begins.
+    pub(crate) fuel: u64,
     pub(crate) limiter: Limiter,
     pub(crate) charges: Charges,
     pub(crate) table: ResourceTable,
@@ -69,6 +71,7 @@ impl InstanceState {
         let mut http = WasiHttpCtx::new();
         http.set_field_size_limit(limits.header_bytes as usize);
         Self {
+            fuel,
             limiter: Limiter::new(memory_bytes, limits.table_elements, Arc::clone(&meter)),
             charges: Charges::new(fuel, limits.fuel_yield_interval),
             info: InstanceInfo { execution, ends, component: Arc::clone(component), caller, extensions, meter },

@@ -15,7 +15,7 @@ pub(crate) struct FollowedGateway {
     /// Whether the server was told to apply it.
     is_applied: bool,
     rules: Option<Arc<LocalGateway>>,
-    files: Vec<PathBuf>,
+    watched: Vec<PathBuf>,
 }
 
 impl FollowedGateway {
@@ -25,7 +25,7 @@ impl FollowedGateway {
     /// `invalid-gateway-config`; `config` for a rule that only a platform can apply, with its key, and for a folder
     /// that is not there; `route-conflict` and its like; `invalid-asset`, `bad-file`, `io` for files.
     pub(crate) fn read(is_applied: bool, table: Option<&Value>, folder: &Path) -> Result<Self, Failure> {
-        let mut gateway = Self { is_applied, rules: None, files: Vec::new() };
+        let mut gateway = Self { is_applied, rules: None, watched: Vec::new() };
         gateway.update(table, folder)?;
         Ok(gateway)
     }
@@ -36,13 +36,15 @@ impl FollowedGateway {
     /// As [`FollowedGateway::read`]; then nothing has changed.
     pub(crate) fn update(&mut self, table: Option<&Value>, folder: &Path) -> Result<(), Failure> {
         let Some(table) = table.filter(|_| self.is_applied) else {
-            (self.rules, self.files) = (None, Vec::new());
+            (self.rules, self.watched) = (None, Vec::new());
             return Ok(());
         };
         let config = GatewayConfig::parse(table).map_err(|error| Failure::new(ConfigError::CODE, error))?;
-        let files = files_of(&config, folder)?;
+        let (files, folders) = files_of(&config, folder)?;
         let rules = LocalGateway::new(&config, &files, self.rules.as_deref()).map_err(|error| of_rules(&error))?;
-        (self.rules, self.files) = (Some(Arc::new(rules)), files.into_values().collect());
+        // A folder is followed for a file in it. One that is empty so far has none: any name will do.
+        let in_folders = folders.into_iter().flat_map(|folder| [folder.join("*"), folder]);
+        (self.rules, self.watched) = (Some(Arc::new(rules)), files.into_values().chain(in_folders).collect());
         Ok(())
     }
 
@@ -51,27 +53,40 @@ impl FollowedGateway {
         self.rules.clone()
     }
 
-    /// The files that are served, and have to be read again if they change.
-    pub(crate) fn files(&self) -> &[PathBuf] {
-        &self.files
+    /// The files and folders that have to be read again if they change, or if files come or go beside them.
+    pub(crate) fn watched(&self) -> &[PathBuf] {
+        &self.watched
     }
 }
 
-/// The files that the routes serve, by their path from the folder on.
-fn files_of(config: &GatewayConfig, folder: &Path) -> Result<BTreeMap<String, PathBuf>, Failure> {
-    let mut found = BTreeMap::new();
+/// The files that the routes serve, by their path from the folder on; and the folders that they are in.
+fn files_of(config: &GatewayConfig, folder: &Path) -> Result<(BTreeMap<String, PathBuf>, Vec<PathBuf>), Failure> {
+    let (mut found, mut folders) = (BTreeMap::new(), Vec::new());
     let assets = config.routes.iter().find_map(|route| Some(route.rules.assets.as_ref()?.folder()));
-    let Some(assets) = assets.map(|assets| folder.join(assets)) else { return Ok(found) };
+    let Some(assets) = assets.map(|assets| folder.join(assets)) else { return Ok((found, folders)) };
     if !assets.is_dir() {
         let message = format!("[gateway.assets] folder: the folder {} does not exist", assets.display());
         let help = "the path is relative to the folder of elias.toml: create the folder, or name another one";
         return Err(Failure::new(CliErrorCode::Config, message).help(help));
     }
-    files::walk(&assets, "", files::DEPTH_MAX, &is_hidden, &|_| true, &mut found).map_err(|error| match error {
+    let walked = files::walk(&assets, "", files::DEPTH_MAX, &is_hidden, &|_| true, &mut found);
+    walked.map_err(|error| match error {
         FilesError::Io { .. } => Failure::new(CliErrorCode::Io, error),
         FilesError::BadFile { .. } => Failure::new(CliErrorCode::BadFile, error).help("rename, copy or remove it"),
     })?;
-    Ok(found)
+    add_folders(assets, files::DEPTH_MAX, &mut folders);
+    Ok((found, folders))
+}
+
+/// Adds a folder and those in it, but for hidden ones. What cannot be read any more has gone meanwhile.
+fn add_folders(folder: PathBuf, depth: usize, folders: &mut Vec<PathBuf>) {
+    let entries = std::fs::read_dir(&folder).into_iter().flatten().flatten();
+    for entry in entries.filter(|entry| depth > 1 && entry.file_type().is_ok_and(|kind| kind.is_dir())) {
+        if !is_hidden(&entry.file_name().to_string_lossy()) {
+            add_folders(entry.path(), depth - 1, folders);
+        }
+    }
+    folders.push(folder);
 }
 
 /// Whether a rule of the table is not applied: responses are cached on a platform alone.
@@ -111,12 +126,14 @@ mod tests {
             std::fs::write(path, name).expect("written");
         }
         let mut gateway = read(&table, folder).unwrap_or_else(|failure| panic!("{failure}"));
-        assert_eq!(gateway.files(), [folder.join("public/a/b.css")]);
+        let watched = |gateway: &FollowedGateway, name: &str| gateway.watched().contains(&folder.join(name));
+        assert!(["public/a/b.css", "public/a", "public/*"].iter().all(|name| watched(&gateway, name)));
+        assert!(!watched(&gateway, "public/.env") && !watched(&gateway, "public/.git"));
         std::os::unix::fs::symlink(folder, folder.join("public/all")).expect("a link");
         assert!(gateway.update(Some(&table), folder).is_err(), "a loop");
-        assert!(gateway.rules().is_some() && gateway.files().len() == 1, "what was read before goes on");
+        assert!(gateway.rules().is_some() && watched(&gateway, "public/a/b.css"), "what was read before goes on");
         gateway.update(None, folder).unwrap_or_else(|failure| panic!("{failure}"));
-        assert!(gateway.rules().is_none() && gateway.files().is_empty());
+        assert!(gateway.rules().is_none() && gateway.watched().is_empty());
     }
 
     #[test]

@@ -136,7 +136,7 @@ impl Follower {
                     let stale =
                         |file: &PathBuf| file.metadata().and_then(|now| now.modified()).is_ok_and(|at| at > started);
                     match self.watch(files.clone()) {
-                        Ok(true) if files.iter().any(stale) => continue,
+                        Ok(true) if files.iter().chain(self.config.gateway.watched()).any(stale) => continue,
                         Ok(_) => {}
                         Err(failure) => drop(failure::report(&failure)),
                     }
@@ -156,7 +156,7 @@ impl Follower {
     /// Watches these files and the configuration; says whether there are new folders.
     fn watch(&mut self, mut files: BTreeSet<PathBuf>) -> Result<bool, Failure> {
         files.insert(self.config.file.clone());
-        files.extend(self.config.gateway.files().iter().cloned());
+        files.extend(self.config.gateway.watched().iter().cloned());
         self.changes.follow(files)
     }
 }
