@@ -359,3 +359,23 @@ async fn what_cannot_be_transformed_is_not_sent_and_the_record_says_why() {
     let (code, message) = team.refused("POST", "/components/shop/versions", wrong).await;
     assert!(code == "bad-input" && message.contains("gateway.response-transform"), "{code}: {message}");
 }
+
+#[tokio::test]
+async fn a_middleware_is_not_told_by_a_client_what_its_own_middleware_tell_it() {
+    let platform = Platform::start(&[]);
+    let team = platform.default_tenant();
+    let inner = component(
+        "export default { fetch(request) {
+            const trail = `${request.headers.get('x-role')} ${request.headers.get('x-user')}`;
+            return new Response(null, { headers: { 'elias-middleware': 'continue', 'x-trail': trail } });
+        } };",
+    );
+    team.serve("auth", &auth(), json!({})).await;
+    let own = json!({ "middleware": [{ "component": "auth", "sets": ["x-role", "x-user"] }] });
+    team.serve("inner", &inner, json!({ "gateway": own })).await;
+    let steps = json!([{ "component": "auth", "sets": ["x-user"] }, { "component": "inner", "sets": ["x-trail"] }]);
+    team.serve("shop", &shop(), json!({ "gateway": { "middleware": steps } })).await;
+    let forged = [("x-role", "admin"), ("x-user", "root"), ("authorization", "Bearer ada")];
+    let seen = send(&platform, &team, "/", &forged).await.json();
+    assert_eq!(seen["x-trail"], "null ada", "what the route's own middleware said counts");
+}

@@ -1,5 +1,6 @@
-//! An HTTP gateway without input and output: routing, authentication, rate limits, validation, middleware, CORS, headers,
-//! compression, transformations, static files, caching rules and idempotency keys for the components of a host.
+//! An HTTP gateway without input and output: routing, authentication, rate limits, validation, middleware, CORS,
+//! headers, compression, transformations, static files, caching rules and idempotency keys for the components of a
+//! host.
 //!
 //! [`GatewayConfig`] is the table `[gateway]` of a version's elias.toml, checked: its routes, and the rules of each.
 //! [`Router`] has the routes of all services, and finds the route of a request. [`Rules`] are the rules of one route,

@@ -1,6 +1,7 @@
 //! Transformations of JSON by jq, of events and of responses: programs of strangers, which always end.
 //!
-//! [`Transform`] is a program. It is compiled only after `meter` has rewritten it, and `runtime` has what a run may take.
+//! [`Transform`] is a program. It is compiled only after `meter` has rewritten it, and `runtime` has what a run may
+//! take.
 
 mod meter;
 mod runtime;

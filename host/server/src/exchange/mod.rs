@@ -265,9 +265,9 @@ impl Exchange {
         }
     }
 
-    /// Reserves memory for bytes of a response that the client does not get yet, if there is so much left.
-    pub(crate) fn reserve_buffer(&self, bytes: u64) -> Option<BufferReservation> {
-        self.scopes.reserve_buffer(bytes)
+    /// Everyone whom the use of this request is counted for.
+    pub(crate) fn scopes(&self) -> UsageScopes {
+        self.scopes.clone()
     }
 
     /// Holds the permit of an execution that did not [enter](Self::enter) through this exchange.

@@ -4,6 +4,7 @@
 use crate::body::Content;
 use crate::exchange::Exchange;
 use crate::failure::{Failure, Refusal};
+use crate::limits::BYTES_UNCOUNTED;
 use bytes::{Bytes, BytesMut};
 use elias_gateway::ResponseTransform;
 use elias_gateway::response_transform::MAX_RESPONSE_BYTES;
@@ -12,6 +13,12 @@ use elias_names::TenantId;
 use http::Response;
 use http_body_util::BodyExt;
 use std::sync::Arc;
+
+/// Memory is reserved for so many bytes at a time.
+const PIECE_BYTES: usize = 64 << 10;
+
+/// The host has no memory or no thread for a transformation now.
+const OVERLOADED: Refusal = Refusal::Host(ErrorCode::Overloaded);
 
 /// The response in the place of a component's. `is_head`: it is sent without content, whose length nobody knows.
 ///
@@ -33,16 +40,15 @@ pub(super) async fn apply(
         transform.adapt_response(&mut parts, true, None);
         return Ok(Response::from_parts(parts, Content::Empty));
     }
-    // What the client does not get yet waits in memory.
-    let bytes_max = content.bytes().unwrap_or(MAX_RESPONSE_BYTES as u64);
-    if bytes_max > MAX_RESPONSE_BYTES as u64 {
+    if content.bytes().is_some_and(|bytes| bytes > MAX_RESPONSE_BYTES as u64) {
         return Err(ResponseTransform::too_large().into());
     }
-    let overloaded = || Failure::from(Refusal::Host(ErrorCode::Overloaded));
-    let memory = exchange.reserve_buffer(bytes_max).ok_or_else(overloaded)?;
-    let bytes = read(content).await?;
+    // What has a known length is there already, and counted.
+    let (is_counted, scopes) = (content.bytes().is_some(), exchange.scopes());
+    let reserve = |bytes| if is_counted { Some(None) } else { scopes.reserve_buffer(bytes).map(Some) };
+    let (bytes, memory) = read(content, reserve).await?;
     let server = Arc::clone(&exchange.connection.server);
-    let permit = server.transforms.enter(tenant).await.ok_or_else(overloaded)?;
+    let permit = server.transforms.enter(tenant).await.ok_or(OVERLOADED)?;
     let program = Arc::clone(transform);
     let transformed = tokio::task::spawn_blocking(move || {
         let transformed = program.run(&bytes);
@@ -56,9 +62,10 @@ pub(super) async fn apply(
     Ok(Response::from_parts(parts, Content::Whole(text.into())))
 }
 
-/// The whole of a component's content. Trailers are left out.
-async fn read(mut content: Content) -> Result<Bytes, Failure> {
-    let mut bytes = BytesMut::new();
+/// The whole of a component's content, without trailers, and what `reserve` gave for its bytes: the client does not get
+/// any yet.
+async fn read<R>(mut content: Content, reserve: impl Fn(u64) -> Option<R>) -> Result<(Bytes, Vec<R>), Failure> {
+    let (mut bytes, mut room, mut memory) = (BytesMut::new(), BYTES_UNCOUNTED as usize, Vec::new());
     while let Some(frame) = content.frame().await {
         if let Some(data) = frame.map_err(Failure::Component)?.data_ref() {
             bytes.extend_from_slice(data);
@@ -66,8 +73,12 @@ async fn read(mut content: Content) -> Result<Bytes, Failure> {
         if bytes.len() > MAX_RESPONSE_BYTES {
             return Err(ResponseTransform::too_large().into());
         }
+        while room < bytes.len() {
+            memory.push(reserve(PIECE_BYTES as u64).ok_or(OVERLOADED)?);
+            room += PIECE_BYTES;
+        }
     }
-    Ok(bytes.freeze())
+    Ok((bytes.freeze(), memory))
 }
 
 #[cfg(test)]
@@ -75,15 +86,16 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn content_is_read_up_to_the_bound() {
+    async fn content_is_read_up_to_the_bound_and_as_long_as_there_is_memory() {
         let chunks = |count: usize| {
             Content::stream(futures::stream::iter((0..count).map(|_| Ok(Bytes::from(vec![b'x'; 1 << 18])))))
         };
-        assert_eq!(read(chunks(4)).await.ok().map(|bytes| bytes.len()), Some(MAX_RESPONSE_BYTES));
-        match read(chunks(5)).await {
-            Err(failure) => assert_eq!(failure.code(), "response-not-transformed"),
-            Ok(bytes) => panic!("{} bytes", bytes.len()),
-        }
-        assert!(read(Content::Empty).await.is_ok_and(|bytes| bytes.is_empty()));
+        let code = |read: Result<(Bytes, Vec<()>), Failure>| read.err().map(|failure| failure.code());
+        let (bytes, memory) = read(chunks(4), Some).await.ok().expect("it is within the bound");
+        assert_eq!((bytes.len(), memory.iter().sum::<u64>()), (MAX_RESPONSE_BYTES, MAX_RESPONSE_BYTES as u64));
+        assert_eq!(code(read(chunks(5), |_| Some(())).await), Some("response-not-transformed"));
+        assert_eq!(code(read(chunks(1), |_| None).await), Some("overloaded"));
+        let nothing = read(Content::Empty, |_| None::<()>).await.ok().expect("there is nothing to keep");
+        assert!(nothing.0.is_empty() && nothing.1.is_empty());
     }
 }

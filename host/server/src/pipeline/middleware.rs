@@ -12,11 +12,11 @@ use crate::exchange::Exchange;
 use crate::failure::Failure;
 use bytes::Bytes;
 use elias_gateway::middleware::MIDDLEWARE;
-use elias_gateway::{Code, Middleware, MiddlewareRules, Refusal};
+use elias_gateway::{Code, Middleware, Refusal, Rules};
 use elias_host::RequestLimits;
 use http::header::{CONTENT_LENGTH, EXPECT};
 use http::request::Parts;
-use http::{Request, Response};
+use http::{HeaderName, Request, Response};
 use http_body::Body;
 use http_body_util::{BodyExt, Full};
 
@@ -40,22 +40,24 @@ pub(super) enum MiddlewareOutcome {
 pub(super) async fn run(
     exchange: &mut Exchange,
     attempt: &Attempt<'_>,
-    rules: &MiddlewareRules,
+    rules: &Rules,
     parts: &mut Parts,
     body: ReceivedBody,
 ) -> Result<MiddlewareOutcome, Failure> {
-    let body = match rules.max_body_bytes() {
+    let Some(middleware) = rules.middleware() else { return Ok(MiddlewareOutcome::Proceed(body)) };
+    let body = match middleware.max_body_bytes() {
         Some(bytes_max) if !body.is_end_stream() => {
             ReceivedBody::Whole(whole_body::read_for_middleware(exchange, bytes_max, body).await?)
         }
         _ => body,
     };
-    for step in rules.steps() {
+    for step in middleware.steps() {
         let bytes = match &body {
             ReceivedBody::Whole(bytes) if step.takes_body() => bytes.clone(),
             _ => Bytes::new(),
         };
-        match call(exchange, attempt, step, parts, bytes).await {
+        let given = GivenRequest { parts, known: rules.reserved_headers(), body: bytes };
+        match call(exchange, attempt, step, given).await {
             Ok(response) if step.proceed(response.headers(), &mut parts.headers) => {
                 let status = response.status().as_u16();
                 read_unused(response.into_body()).await;
@@ -76,19 +78,28 @@ pub(super) async fn run(
     Ok(MiddlewareOutcome::Proceed(body))
 }
 
+/// The request as a middleware gets it.
+struct GivenRequest<'a> {
+    parts: &'a Parts,
+    /// The headers that the route's service has from its middleware alone.
+    known: &'a [HeaderName],
+    body: Bytes,
+}
+
 /// Calls one middleware.
 async fn call(
     exchange: &mut Exchange,
     attempt: &Attempt<'_>,
     step: &Middleware,
-    parts: &Parts,
-    body: Bytes,
+    request: GivenRequest<'_>,
 ) -> Result<Response<Content>, Failure> {
+    let GivenRequest { parts, known, body } = request;
     let Some(service) = attempt.platform.serving().beside(attempt.service, &step.component) else {
         let reason = format!("the middleware {} is not deployed", step.component);
         return Err(Refusal::new(Code::MiddlewareMissing).with_reason(reason).into());
     };
     let mut parts = parts.clone();
+    service.remove_reserved_headers(&mut parts.headers, known);
     if body.is_empty() {
         parts.headers.remove(CONTENT_LENGTH);
         parts.headers.remove(EXPECT);

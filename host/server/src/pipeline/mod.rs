@@ -36,7 +36,7 @@ use crate::headers::HostCache;
 use crate::source::{CurrentComponent, Ingress, Reader};
 use attempt::Attempt;
 use check::Target;
-use elias_gateway::{CacheRules, Client, LocalReply, TraceContext};
+use elias_gateway::{CacheRules, Client, LocalReply, MiddlewareRules, TraceContext};
 use elias_host::ErrorCode;
 use elias_platform::{Platform, RoutedRequest};
 use futures::FutureExt;
@@ -156,8 +156,8 @@ async fn platform_responds(
     rules.remove_reserved_headers(&mut parts.headers);
     let (asset, identity, checks_body) = (admitted.asset.take(), admitted.identity.clone(), admitted.checks_body);
     let key = admitted.idempotency.take();
-    let middleware = rules.middleware();
-    let identified = identity.is_some() || middleware.is_some_and(|rules| rules.set_headers().next().is_some());
+    let is_named = |middleware: &Arc<MiddlewareRules>| middleware.set_headers().next().is_some();
+    let identified = identity.is_some() || rules.middleware().is_some_and(is_named);
     let variance =
         |rules: &Arc<CacheRules>| (Arc::clone(rules), ResponseVariance { vary: admitted.vary().to_vec(), identified });
     let caching = rules.cache().map(variance);
@@ -167,12 +167,9 @@ async fn platform_responds(
     let attempt = Attempt { platform, service: &service, caller: &caller, identity: identified_by, ip: client.ip };
 
     // Its middleware, each of which may respond.
-    let body = match middleware {
-        None => body,
-        Some(rules) => match middleware::run(exchange, &attempt, rules, &mut parts, body).await? {
-            MiddlewareOutcome::Proceed(body) => body,
-            MiddlewareOutcome::Respond(response) => return Ok(response),
-        },
+    let body = match middleware::run(exchange, &attempt, &rules, &mut parts, body).await? {
+        MiddlewareOutcome::Proceed(body) => body,
+        MiddlewareOutcome::Respond(response) => return Ok(response),
     };
 
     // A static file.
