@@ -57,7 +57,8 @@ pub(super) async fn run(
             _ => Bytes::new(),
         };
         let given = GivenRequest { parts, known: rules.reserved_headers(), body: bytes };
-        match call(exchange, attempt, step, given).await {
+        // Boxed: most requests have no middleware, and are not to have room for the call of one.
+        match Box::pin(call(exchange, attempt, step, given)).await {
             Ok(response) if step.proceed(response.headers(), &mut parts.headers) => {
                 let status = response.status().as_u16();
                 read_unused(response.into_body()).await;
