@@ -9,15 +9,18 @@ use crate::headers::HeaderRules;
 use crate::host::HostRule;
 use crate::idempotency::IdempotencyRules;
 use crate::methods::Methods;
+use crate::middleware::{MiddlewareRules, middleware};
 use crate::path;
 use crate::rate_limit::{RateLimit, rate_limits};
+use crate::response_transform::{ResponseTransform, response_transform};
 use crate::rule::{ConfigError, Rule, parse_rule, parse_table};
 use crate::validate::Validation;
 use crate::version::VersionRule;
 use crate::worker::{WorkerRules, has_use_for};
+use elias_names::ComponentName;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 /// The most routes of a service.
@@ -31,6 +34,9 @@ pub const MAX_ISSUERS: usize = 4;
 
 /// The most bytes of schemas of a service, as JSON texts.
 pub const MAX_SERVICE_SCHEMA_BYTES: usize = 512 * 1024;
+
+/// The most different programs `response-transform` of a service.
+pub const MAX_TRANSFORMS: usize = 16;
 
 /// The checked table `[gateway]` of one version.
 #[derive(Debug, Clone)]
@@ -77,6 +83,10 @@ pub struct RuleSet {
     pub cache: Option<Arc<CacheRules>>,
     /// `idempotency`
     pub idempotency: Option<Arc<IdempotencyRules>>,
+    /// `middleware`
+    pub middleware: Option<Arc<MiddlewareRules>>,
+    /// `response-transform`
+    pub response_transform: Option<Arc<ResponseTransform>>,
 }
 
 #[derive(Deserialize, Default)]
@@ -92,6 +102,8 @@ struct GatewayTable {
     assets: Option<Value>,
     cache: Option<Value>,
     idempotency: Option<Value>,
+    middleware: Option<Value>,
+    response_transform: Option<Value>,
 }
 
 #[derive(Deserialize, Default)]
@@ -112,6 +124,8 @@ struct RouteTable {
     assets: Option<Value>,
     cache: Option<Value>,
     idempotency: Option<Value>,
+    middleware: Option<Value>,
+    response_transform: Option<Value>,
 }
 
 impl Default for GatewayConfig {
@@ -148,6 +162,8 @@ impl GatewayConfig {
                 &top.assets,
                 &top.cache,
                 &top.idempotency,
+                &top.middleware,
+                &top.response_transform,
             ],
             "gateway",
         )?;
@@ -180,14 +196,23 @@ impl GatewayConfig {
         Ok(config)
     }
 
+    /// The components that are middleware of some route, each once.
+    #[must_use]
+    pub fn middleware(&self) -> BTreeSet<&ComponentName> {
+        let rules = self.routes.iter().filter_map(|route| route.rules.middleware.as_ref());
+        rules.flat_map(|rules| rules.steps()).map(|step| &step.component).collect()
+    }
+
     /// Checks the limits that hold for all routes of the service together.
     fn check_totals(&self) -> Result<(), ConfigError> {
         let mut limits = HashSet::new();
         let mut issuers = HashSet::new();
         let mut schemas = HashMap::new();
+        let mut programs = HashSet::new();
         for rules in self.routes.iter().map(|route| &route.rules) {
             limits.extend(rules.rate_limits.iter());
             issuers.extend(rules.auth.as_ref().and_then(|auth| auth.jwt()));
+            programs.extend(rules.response_transform.as_ref().map(|transform| transform.text()));
             schemas.extend(rules.validate.as_ref().map(|rules| (Arc::as_ptr(rules), rules.schema_bytes())));
         }
         let schema_bytes: usize = schemas.values().sum();
@@ -199,6 +224,12 @@ impl GatewayConfig {
             return wrong(format!(
                 "the routes have {} different tables auth.jwt, at most {MAX_ISSUERS} go",
                 issuers.len()
+            ));
+        }
+        if programs.len() > MAX_TRANSFORMS {
+            let count = programs.len();
+            return wrong(format!(
+                "the routes have {count} different `response-transform`, at most {MAX_TRANSFORMS} go"
             ));
         }
         if schema_bytes > MAX_SERVICE_SCHEMA_BYTES {
@@ -246,6 +277,8 @@ impl RouteConfig {
                 &route.assets,
                 &route.cache,
                 &route.idempotency,
+                &route.middleware,
+                &route.response_transform,
             ],
             at,
         )?;
@@ -282,7 +315,19 @@ impl RuleSet {
     /// Whether there is no rule.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        let Self { cors, rate_limits, auth, validate, headers, compress, assets, cache, idempotency } = self;
+        let Self {
+            cors,
+            rate_limits,
+            auth,
+            validate,
+            headers,
+            compress,
+            assets,
+            cache,
+            idempotency,
+            middleware,
+            response_transform,
+        } = self;
         cors.is_none()
             && rate_limits.is_empty()
             && auth.is_none()
@@ -292,11 +337,13 @@ impl RuleSet {
             && assets.is_none()
             && cache.is_none()
             && idempotency.is_none()
+            && middleware.is_none()
+            && response_transform.is_none()
     }
 
     /// These, with the tables that stand here in their places.
-    fn with(mut self, tables: [&Option<Value>; 9], at: &str) -> Result<Self, ConfigError> {
-        let [cors, rate_limit, auth, validate, headers, compress, assets, cache, idempotency] = tables;
+    fn with(mut self, tables: [&Option<Value>; 11], at: &str) -> Result<Self, ConfigError> {
+        let [cors, rate_limit, auth, validate, headers, compress, assets, cache, idempotency, steps, program] = tables;
         replace(&mut self.cors, cors, at, "cors")?;
         replace(&mut self.auth, auth, at, "auth")?;
         replace(&mut self.validate, validate, at, "validate")?;
@@ -307,6 +354,12 @@ impl RuleSet {
         replace(&mut self.idempotency, idempotency, at, "idempotency")?;
         if let Some(value) = rate_limit {
             self.rate_limits = rate_limits(value, &format!("{at}.rate-limit"))?;
+        }
+        if let Some(value) = steps {
+            self.middleware = middleware(value, &format!("{at}.middleware"))?.map(Arc::new);
+        }
+        if let Some(value) = program {
+            self.response_transform = response_transform(value, &format!("{at}.response-transform"))?.map(Arc::new);
         }
         Ok(self)
     }

@@ -57,6 +57,10 @@ elias_contract::error_codes! {
             "The request was processed, and its response was too large to be stored";
         /// The idempotency key came before with another method, target or body.
         IdempotencyKeyReused = "idempotency-key-reused", 422, "The idempotency key belongs to another request";
+        /// A middleware of the route is not deployed.
+        MiddlewareMissing = "middleware-missing", 503, "A part of this service is not there";
+        /// The response could not be transformed as its route says.
+        ResponseNotTransformed = "response-not-transformed", 500, "The response could not be transformed";
         /// No asset has this path, and the component is not asked.
         NoAsset = "no-asset", 404, "The file does not exist";
         /// `If-Match` names none of the asset's entity tags.

@@ -26,6 +26,8 @@ pub(crate) struct ServerState {
     pub(crate) addresses: AddressUsages,
     /// Executions that wait for their clients.
     pub(crate) stalled: Arc<StalledExecutions>,
+    /// Threads for transformations of responses.
+    pub(crate) transforms: SharedAdmission,
     /// Bytes of request bodies that may still be kept for mirrored requests.
     pub(crate) mirror_budget: Arc<Semaphore>,
     draining: watch::Sender<bool>,
@@ -37,6 +39,8 @@ impl ServerState {
     pub(crate) fn new(config: ServerConfig, ingress: Ingress) -> Self {
         let queue_timeout = milliseconds(config.queue_timeout_ms);
         let admission = SharedAdmission::new(config.concurrent_executions, config.queued_requests, queue_timeout);
+        let threads = std::thread::available_parallelism().map_or(1, |threads| threads.get() as u32);
+        let transforms = SharedAdmission::new(threads, config.queued_requests, queue_timeout);
         let usage = match &ingress {
             Ingress::Platform(platform) => Arc::clone(platform.serving().usage()),
             Ingress::Component(_) | Ingress::Admin(_) => Arc::default(),
@@ -45,6 +49,7 @@ impl ServerState {
             config,
             ingress,
             admission,
+            transforms,
             usage,
             addresses: AddressUsages::default(),
             stalled: Arc::default(),

@@ -299,3 +299,40 @@ fn a_route_to_a_worker_has_its_rules_and_names_the_worker() {
     assert_eq!(refusal.headers()[ALLOW], "GET, HEAD, POST, PUT");
     assert_eq!(refusal.headers()[ACCESS_CONTROL_ALLOW_ORIGIN], "https://a.test", "a script can read it");
 }
+
+#[test]
+fn what_middleware_sets_is_removed_on_every_route_of_the_service() {
+    let table = json!({ "routes": [
+        { "path": "/a", "middleware": [{ "component": "auth", "sets": ["x-user", "x-role"] }] },
+        { "path": "/b", "middleware": [{ "component": "auth", "sets": ["x-user"] }, { "component": "log" }] },
+        { "path": "/open" },
+    ] });
+    let router = router(table, &SharedState::default());
+    for path in ["/a", "/b", "/open"] {
+        let mut asked = request("GET", path, &[("X-User", "root"), ("x-role", "admin"), ("x-other", "1")]);
+        asked.headers.append("x-user", HeaderValue::from_static("second"));
+        let (rules, outcome) = admit(&router, &asked, 1);
+        assert!(outcome.is_ok(), "{path}");
+        rules.remove_reserved_headers(&mut asked.headers);
+        assert_eq!(asked.headers.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["x-other"], "{path}");
+        assert_eq!(rules.reserved_headers().len(), 2);
+        assert_eq!(rules.middleware().is_some(), path != "/open");
+    }
+    let plain = Rules::prepare(&GatewayConfig::default(), &SharedState::default(), None, None);
+    assert!(plain.iter().all(|rules| rules.reserved_headers().is_empty()));
+}
+
+#[test]
+fn files_behind_middleware_are_not_for_shared_caches() {
+    let table = json!({ "assets": { "folder": "public" }, "routes": [
+        { "path": "/app.js", "middleware": [{ "component": "auth" }] },
+    ] });
+    let router = router(table, &SharedState::default());
+    let (_, outcome) = admit(&router, &request("GET", "/app.js", &[]), 1);
+    match outcome.expect("passes").asset {
+        Some(AssetResponse::Bytes { headers, .. }) => {
+            assert!(headers[CACHE_CONTROL].to_str().expect("text").starts_with("private"), "{headers:?}");
+        }
+        other => panic!("{other:?}"),
+    }
+}

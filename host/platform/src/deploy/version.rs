@@ -81,6 +81,7 @@ impl Platform {
             return Ok(newest);
         }
         check_settings(&uploaded.settings, &settings)?;
+        check_middleware(component, &uploaded.settings)?;
         limits(&self.serving().loader.limits, &settings, &uploaded.settings)?;
         self.serving().loader.ceilings.check(&settings, &uploaded.settings)?;
         let bytes = self.artifacts().get(&uploaded.digest).await?;
@@ -228,6 +229,16 @@ pub(super) fn check_settings(settings: &VersionSettings, tenant: &TenantSettings
     Ok(())
 }
 
+/// Checks that a component is not middleware of its own: it could not tell in which place it is called.
+fn check_middleware(component: &ComponentName, settings: &VersionSettings) -> Result<()> {
+    if Tables::read(settings)?.gateway.middleware().contains(component) {
+        let message =
+            format!("[gateway] middleware: {component} cannot be middleware of its own; name another component");
+        return Err(Error::new(Code::BadInput, message));
+    }
+    Ok(())
+}
+
 /// The capabilities that a tenant which is not trusted may be granted, each with the keys of its table that name a
 /// server, an address or a file of the host, which are refused. A capability that is not listed is refused as a whole,
 /// so that a new one stays closed to such tenants until somebody has examined its keys and added it here.
@@ -366,6 +377,15 @@ mod tests {
             assert_eq!(error.code(), Code::NotAllowed);
             assert!(error.to_string().contains("`elias serve FILE`"), "{error}");
         }
+    }
+
+    #[test]
+    fn a_component_is_not_its_own_middleware() {
+        let gateway = json!({ "routes": [{ "middleware": [{ "component": "log" }, { "component": "shop" }] }] });
+        let settings: VersionSettings = serde_json::from_value(json!({ "gateway": gateway })).expect("settings");
+        let check = |name: &str| check_middleware(&name.parse().expect("a name"), &settings);
+        assert_eq!(check("shop").expect_err("itself").code(), Code::BadInput);
+        assert!(check("auth").is_ok());
     }
 
     #[test]

@@ -9,6 +9,7 @@ use elias_delivery::rollout::Caller;
 use elias_delivery::supervision::{CircuitPermit, ResourceUsage};
 use elias_gateway::{AdmittedRequest, Client, Identity, LocalReply, Refusal, Rules};
 use elias_host::App;
+use elias_names::{ComponentName, ServiceId};
 use elias_store::ReleaseTarget;
 use http::header::RETRY_AFTER;
 use http::{HeaderMap, HeaderValue};
@@ -48,6 +49,13 @@ impl Serving {
         }
         let admitted = rules.identify(limited, parts, &found.matched, client, now)?;
         Ok(RoutedRequest { service, rules, admitted })
+    }
+
+    /// The service of another component beside this one: of the same tenant, in the same environment. None if nothing
+    /// was deployed to it.
+    #[must_use]
+    pub fn beside(&self, service: &Service, component: &ComponentName) -> Option<Arc<Service>> {
+        self.service(&ServiceId { component: component.clone(), ..service.id.clone() })
     }
 
     /// The usage of this host, as the server in front counts it.

@@ -361,8 +361,7 @@ impl Loader {
         }
         let component = self.loaded(component, granted, source_map, options);
         let group = options.share.as_ref().map(|share| self.instances.group(&share.group));
-        let fuel = component.limits.fuel;
-        let parts = InstanceParts { engine: wasmtime, image, heap, fuel, instances: &self.instances, group };
+        let parts = InstanceParts { engine: wasmtime, image, heap, instances: &self.instances, group };
         let pools = HandlerPools::new(&code.exports, Arc::<LinkedCode>::clone(&code), &parts);
         Ok(App::new(component, manifest, pools))
     }
