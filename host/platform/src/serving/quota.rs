@@ -97,13 +97,19 @@ impl TenantQuotas {
         self.enter_by(RuntimeTimer::start(now_ms)).await
     }
 
-    async fn enter_by<T: Timer>(&self, timer: T) -> Result<QuotaPermit, NotAdmitted> {
-        let waiting = self.waiting(timer);
-        self.wait_for(QuotaKind::FuelPerHour, self.fuel.as_ref(), &waiting).await?;
-        self.wait_for(QuotaKind::EgressBytesPerHour, self.egress.as_ref(), &waiting).await?;
+    /// The same, for what is not one of the tenant's concurrent executions: a turn of a service worker, for which one
+    /// of these waits.
+    pub(crate) async fn enter_without_slot(&self, now_ms: u64) -> Result<(), NotAdmitted> {
+        self.enter_rates(&self.waiting(RuntimeTimer::start(now_ms))).await
+    }
+
+    /// Waits until what is counted by time lets another execution begin.
+    async fn enter_rates<T: Timer>(&self, waiting: &Waiting<T>) -> Result<(), NotAdmitted> {
+        self.wait_for(QuotaKind::FuelPerHour, self.fuel.as_ref(), waiting).await?;
+        self.wait_for(QuotaKind::EgressBytesPerHour, self.egress.as_ref(), waiting).await?;
         if let Some(rate) = &self.rate {
             let kind = QuotaKind::ExecutionsPerMinute;
-            let most = self.wait_max(kind, &waiting);
+            let most = self.wait_max(kind, waiting);
             // Booked: who waits keeps its turn, and who would wait too long is told at once.
             match rate.reserve(waiting.timer.now_ms(), most) {
                 Ok(Duration::ZERO) => {}
@@ -114,6 +120,12 @@ impl TenantQuotas {
                 Err(wait) => return Err(self.refuse(kind, wait)),
             }
         }
+        Ok(())
+    }
+
+    async fn enter_by<T: Timer>(&self, timer: T) -> Result<QuotaPermit, NotAdmitted> {
+        let waiting = self.waiting(timer);
+        self.enter_rates(&waiting).await?;
         let Some(slots) = &self.slots else { return Ok(None) };
         if let Ok(permit) = Arc::clone(slots).try_acquire_owned() {
             return Ok(Some(permit));
