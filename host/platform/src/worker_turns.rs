@@ -33,6 +33,12 @@ impl WorkerServices for ServedServices {
         Some(ServedWorkers { config: state.workers, quotas: target.tenant.quotas, is_stopped: target.stopped, release })
     }
 
+    fn refusal(&self, id: &ServiceId) -> Option<String> {
+        let platform = self.platform()?;
+        let tenant = Arc::clone(&platform.serving.service(id)?.state().tenant);
+        tenant.refusal(platform.serving.clock.now().unix_ms()).map(|refused| refused.error.to_string())
+    }
+
     fn histories(&self) -> Vec<HistoryConfig> {
         let Some(platform) = self.platform() else { return Vec::new() };
         platform.serving.table().services.values().map(|service| service.state().workers.history).collect()

@@ -103,6 +103,21 @@ impl TenantQuotas {
         self.enter_rates(&self.waiting(RuntimeTimer::start(now_ms))).await
     }
 
+    /// Why the tenant may not begin another execution now, if what is counted by time refuses it: for whoever would wait
+    /// elsewhere for it.
+    pub(crate) fn refusal(&self, now_ms: u64) -> Option<NotAdmitted> {
+        let limiters = [
+            (QuotaKind::FuelPerHour, &self.fuel),
+            (QuotaKind::EgressBytesPerHour, &self.egress),
+            (QuotaKind::ExecutionsPerMinute, &self.rate),
+        ];
+        let refusing = limiters.into_iter().filter(|(kind, _)| self.action(*kind) == QuotaAction::Reject);
+        refusing
+            .filter_map(|(kind, limiter)| Some((kind, limiter.as_ref()?.check(now_ms).err()?)))
+            .map(|(kind, wait)| self.refuse(kind, wait))
+            .next()
+    }
+
     /// Waits until what is counted by time lets another execution begin.
     async fn enter_rates<T: Timer>(&self, waiting: &Waiting<T>) -> Result<(), NotAdmitted> {
         self.wait_for(QuotaKind::FuelPerHour, self.fuel.as_ref(), waiting).await?;

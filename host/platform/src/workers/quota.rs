@@ -20,18 +20,36 @@ struct KnownUse {
 }
 
 impl WorkerQuotas {
-    /// Why a tenant cannot have the worker that it has one more of by now, if it cannot; `most` is its quota, 0 for
+    /// The use of a tenant, as it was a moment ago.
+    ///
+    /// # Errors
+    /// `store-unavailable`.
+    pub(super) async fn known(&self, store: &Store, tenant: &TenantId) -> Result<WorkerUse> {
+        if let Some(known) = self.0.lock().get(tenant).filter(|known| known.read.elapsed() < KNOWN_FOR) {
+            return Ok(known.used);
+        }
+        let used = store.read(tenant).await?.worker_use().await?;
+        self.0.lock().insert(tenant.clone(), KnownUse { read: Instant::now(), used });
+        Ok(used)
+    }
+
+    /// Why a tenant cannot have so many workers more than are counted by now, if it cannot; `most` is its quota, 0 for
     /// none.
     ///
     /// # Errors
     /// `store-unavailable`.
-    pub(super) async fn check_workers(&self, store: &Store, tenant: &TenantId, most: u64) -> Result<Option<String>> {
+    pub(super) async fn check_workers(
+        &self,
+        store: &Store,
+        tenant: &TenantId,
+        most: u64,
+        more: u64,
+    ) -> Result<Option<String>> {
         if most == 0 {
             return Ok(None);
         }
-        // What counts is rare: a worker that begins.
-        let used = store.read(tenant).await?.worker_use().await?.workers;
-        Ok((used > most).then(|| over(tenant, "workers", most, used.saturating_sub(1), 1, "some are stopped")))
+        let counted = store.read(tenant).await?.worker_use().await?.workers.saturating_add(more);
+        Ok((counted > most).then(|| over(tenant, "workers", most, counted.saturating_sub(1), 1, "some are stopped")))
     }
 
     /// Why a tenant cannot store so many bytes more, if it cannot; `most` is its quota, 0 for none.
@@ -48,25 +66,15 @@ impl WorkerQuotas {
         if most == 0 {
             return Ok(None);
         }
-        let used = match self.add(tenant, more) {
-            Some(used) => used,
-            None => {
-                let used = store.read(tenant).await?.worker_use().await?;
-                self.0.lock().insert(tenant.clone(), KnownUse { read: Instant::now(), used });
-                self.add(tenant, more).unwrap_or(used.bytes)
-            }
-        };
-        let when = "former turns are deleted, or workers are stopped";
-        Ok((used.saturating_add(more) > most).then(|| over(tenant, "worker-bytes", most, used, more, when)))
-    }
-
-    /// Adds bytes to what a tenant uses; gives what that was before, if it was read lately.
-    fn add(&self, tenant: &TenantId, more: u64) -> Option<u64> {
-        let mut known = self.0.lock(); // the map is whole after every operation
-        let known = known.get_mut(tenant).filter(|known| known.read.elapsed() < KNOWN_FOR)?;
-        let before = known.used.bytes;
-        known.used.bytes = before.saturating_add(more);
-        Some(before)
+        let used = self.known(store, tenant).await?.bytes;
+        if used.saturating_add(more) > most {
+            let when = "former turns are deleted, or workers are stopped";
+            return Ok(Some(over(tenant, "worker-bytes", most, used, more, when)));
+        }
+        if let Some(known) = self.0.lock().get_mut(tenant) {
+            known.used.bytes = known.used.bytes.saturating_add(more);
+        }
+        Ok(None)
     }
 }
 

@@ -104,7 +104,11 @@ impl WorkerRunner {
     /// # Errors
     /// As the interface `elias:workers/workers` has them.
     pub(crate) async fn call(&self, service: &ServiceId, call: WorkerCallFrom) -> Result<String, CallError> {
-        self.workers(service)?.call(call).await
+        let workers = self.workers(service)?;
+        if let Some(refusal) = self.parts.services.refusal(service) {
+            return Err(CallError::new(CallErrorCode::QuotaExceeded, refusal));
+        }
+        workers.call(call).await
     }
 
     /// Starts a worker. One that exists is left as it is.

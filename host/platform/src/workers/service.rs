@@ -70,6 +70,7 @@ impl ServiceWorkers {
     pub(super) async fn call(&self, call: WorkerCallFrom) -> Result<String, CallError> {
         let _call = self.begin();
         let WorkerCallFrom { key, method, value, cause } = call;
+        self.check_new(&key).await?;
         self.running().await?.call_from(key, method, value, cause).await
     }
 
@@ -79,7 +80,17 @@ impl ServiceWorkers {
     /// As of [`Self::call`].
     pub(super) async fn start_worker(&self, key: &WorkerKey) -> Result<(), CallError> {
         let _call = self.begin();
+        self.check_new(key).await?;
         self.running().await?.start_worker(key.clone()).await
+    }
+
+    /// Refuses a worker that does not exist yet, where its tenant has as many as it may.
+    async fn check_new(&self, key: &WorkerKey) -> Result<(), CallError> {
+        let refusal = self.store.refusal_of_new(key).await.map_err(|error| {
+            tracing::warn!(service = %self.service, worker = %key, %error, "a worker cannot be looked for");
+            CallError::new(CallErrorCode::Unavailable, "the platform's store cannot be reached; try again")
+        })?;
+        refusal.map_or(Ok(()), |refusal| Err(CallError::new(CallErrorCode::QuotaExceeded, refusal)))
     }
 
     /// Stops a worker.

@@ -15,6 +15,9 @@ pub(crate) trait WorkerServices: Send + Sync + 'static {
     /// A service, if this host serves it.
     fn find(&self, id: &ServiceId) -> Option<ServedWorkers>;
 
+    /// Why no turn of the service may begin now, by a quota of its tenant, if one refuses it.
+    fn refusal(&self, id: &ServiceId) -> Option<String>;
+
     /// The histories that the services of this host keep of their workers.
     fn histories(&self) -> Vec<HistoryConfig>;
 

@@ -82,6 +82,18 @@ impl PlatformWorkerStore {
         Self { parts, service, versions, owned: Mutex::default() }
     }
 
+    /// Why there cannot be this worker, if it does not exist yet and would be one too many.
+    pub(super) async fn refusal_of_new(&self, key: &WorkerKey) -> Result<Option<String>> {
+        let (store, tenant) = (&self.parts.store, &self.service.tenant);
+        let most = self.parts.services.find(&self.service).map_or(0, |served| served.quotas.workers);
+        let is_full = most > 0 && self.parts.quotas.known(store, tenant).await?.workers >= most;
+        if !is_full || self.owned.lock().contains_key(key) {
+            return Ok(None);
+        }
+        let exists = store.read(tenant).await?.worker(&self.service, key).await?.is_some();
+        Ok(if exists { None } else { self.parts.quotas.check_workers(store, tenant, most, 1).await? })
+    }
+
     /// How many workers of the service this host owns: those in memory, and those for which something waits.
     pub(super) fn owned(&self) -> usize {
         self.owned.lock().len()
@@ -146,7 +158,8 @@ impl PlatformWorkerStore {
     async fn check_new(&self, key: &WorkerKey, epoch: u64) -> Result<(), StoreError> {
         let tenant = &self.service.tenant;
         let most = self.parts.services.find(&self.service).map_or(0, |served| served.quotas.workers);
-        let Some(refusal) = self.parts.quotas.check_workers(&self.parts.store, tenant, most).await.map_err(of_api)?
+        let Some(refusal) =
+            self.parts.quotas.check_workers(&self.parts.store, tenant, most, 0).await.map_err(of_api)?
         else {
             return Ok(());
         };

@@ -13,6 +13,7 @@ use elias_local_workers::{
 use elias_names::{Digest, ServiceId};
 use elias_store::{WorkerFilter, WorkerSummaryRow, now_ms};
 use elias_workers::WorkerKey;
+use std::collections::BTreeMap;
 
 /// Bytes of the longest memory that there is.
 const MEMORY_BYTES_MAX: u64 = 4 << 30;
@@ -28,11 +29,25 @@ impl WorkerRunner {
         after: Option<WorkerKey>,
         limit: usize,
     ) -> Result<Vec<WorkerStatus>> {
-        let limit = u32::try_from(limit).unwrap_or(u32::MAX);
+        let at_most = u32::try_from(limit).unwrap_or(u32::MAX);
         let mut scope = self.parts.store.read(&service.tenant).await?;
-        let rows = scope.workers(service, &WorkerFilter::default(), after.as_ref(), limit).await?;
+        let rows = scope.workers(service, &WorkerFilter::default(), after.as_ref(), at_most).await?;
         drop(scope);
-        Ok(rows.into_iter().map(|row| self.shown(service, row)).collect())
+        let mut all: BTreeMap<WorkerKey, WorkerStatus> =
+            rows.into_iter().map(|row| (row.key.clone(), of_row(row))).collect();
+        let workers = self.existing(service);
+        if let Some(running) = workers.as_ref().and_then(|workers| workers.existing()) {
+            // Of those after a full page the store has others before them.
+            let last = all.keys().next_back().filter(|_| all.len() >= limit).cloned();
+            for here in running.list_after(after, limit).await.map_err(of_storing)? {
+                if last.as_ref().is_none_or(|last| here.key <= *last) {
+                    let key = here.key.clone();
+                    let row = all.remove(&key);
+                    all.insert(key, with_memory(row, here));
+                }
+            }
+        }
+        Ok(all.into_values().take(limit).collect())
     }
 
     /// A worker, if there is one.
@@ -40,34 +55,14 @@ impl WorkerRunner {
     /// # Errors
     /// `store-unavailable`.
     pub(crate) async fn status(&self, service: &ServiceId, key: &WorkerKey) -> Result<Option<WorkerStatus>> {
-        let row = self.parts.store.read(&service.tenant).await?.worker(service, key).await?;
-        Ok(row.map(|row| self.shown(service, row)))
-    }
-
-    /// A worker of the store, with what this host knows of it.
-    fn shown(&self, service: &ServiceId, row: WorkerSummaryRow) -> WorkerStatus {
+        let row = self.parts.store.read(&service.tenant).await?.worker(service, key).await?.map(of_row);
         let workers = self.existing(service);
-        let here = workers.as_ref().and_then(|workers| workers.existing()?.in_memory(&row.key));
-        let condition = match (here.as_ref().map(|here| here.condition), row.is_waiting) {
-            (Some(elias_local_workers::WorkerCondition::Running), _) => WorkerCondition::Running,
-            (_, true) => WorkerCondition::Waiting,
-            (Some(elias_local_workers::WorkerCondition::Idle), _) => WorkerCondition::Idle,
-            _ => WorkerCondition::Asleep,
-        };
-        WorkerStatus {
-            class: row.key.class,
-            name: row.key.name,
-            condition,
-            turns: row.turns,
-            messages: here.as_ref().map_or(0, |here| here.messages as u64),
-            dropped: here.as_ref().map_or(0, |here| here.dropped),
-            next_due: row.next_due,
-            heap_bytes: row.heap_bytes,
-            version: Some(row.version),
-            kept_from: Some(row.kept_from),
-            updated_at: Some(row.updated_at),
-            upgrade_error: here.and_then(|here| here.upgrade_error),
-        }
+        let Some(running) = workers.as_ref().and_then(|workers| workers.existing()) else { return Ok(row) };
+        let here = running.status(key).await.map_err(of_storing)?;
+        Ok(match here {
+            Some(here) => Some(with_memory(row, here)),
+            None => row,
+        })
     }
 
     /// The state of a worker as of a committed turn, the last one if none is named, in the structured clone encoding.
@@ -166,6 +161,52 @@ impl WorkerRunner {
     async fn heap(&self, service: &ServiceId, key: &WorkerKey, turn: u64) -> Result<Vec<u8>> {
         self.entry(service).store.read_heap(key, turn).await.map_err(of_storing)
     }
+}
+
+/// A worker of the store.
+fn of_row(row: WorkerSummaryRow) -> WorkerStatus {
+    WorkerStatus {
+        class: row.key.class,
+        name: row.key.name,
+        condition: if row.is_waiting { WorkerCondition::Waiting } else { WorkerCondition::Asleep },
+        turns: row.turns,
+        messages: 0,
+        dropped: 0,
+        next_due: row.next_due,
+        heap_bytes: row.heap_bytes,
+        version: Some(row.version),
+        kept_from: Some(row.kept_from),
+        updated_at: Some(row.updated_at),
+        upgrade_error: None,
+    }
+}
+
+/// A worker of the store, with what this host knows of it; without the store, one that is kept in memory alone.
+fn with_memory(row: Option<WorkerStatus>, here: elias_local_workers::WorkerStatus) -> WorkerStatus {
+    use elias_local_workers::WorkerCondition as Here;
+    let elias_local_workers::WorkerStatus { key, condition, turns, messages, dropped, next_due, upgrade_error } = here;
+    let row = row.unwrap_or_else(|| WorkerStatus {
+        class: key.class,
+        name: key.name,
+        condition: WorkerCondition::Asleep,
+        turns,
+        messages: 0,
+        dropped: 0,
+        next_due,
+        heap_bytes: 0,
+        version: None,
+        kept_from: None,
+        updated_at: None,
+        upgrade_error: None,
+    });
+    let condition = match condition {
+        Here::Running => WorkerCondition::Running,
+        Here::Waiting => WorkerCondition::Waiting,
+        Here::Idle => WorkerCondition::Idle,
+        // Another host may have it in memory.
+        Here::Asleep => row.condition,
+    };
+    WorkerStatus { condition, messages: messages as u64, dropped, upgrade_error, ..row }
 }
 
 /// A worker with this heap, in the version that it belongs to.
