@@ -15,7 +15,6 @@ use elias_local_workers::{AwakeWorker, HeapCommit, TurnContext, TurnFailure, Wor
 use elias_names::{Digest, ServiceId};
 use elias_store::ReleaseTarget;
 use elias_workers::WorkerKey;
-use elias_workers::config::HistoryConfig;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use serde_json::{Value, json};
@@ -37,11 +36,6 @@ impl WorkerServices for ServedServices {
         let platform = self.platform()?;
         let tenant = Arc::clone(&platform.serving.service(id)?.state().tenant);
         tenant.refusal(platform.serving.clock.now().unix_ms()).map(|refused| refused.error.to_string())
-    }
-
-    fn histories(&self) -> Vec<HistoryConfig> {
-        let Some(platform) = self.platform() else { return Vec::new() };
-        platform.serving.table().services.values().map(|service| service.state().workers.history).collect()
     }
 
     fn component(&self, id: &ServiceId, site: TurnSite) -> BoxFuture<'static, Result<ServedComponent>> {

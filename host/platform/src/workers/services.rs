@@ -5,7 +5,7 @@ use super::versions::HeapVersions;
 use elias_api::{Quotas, Result};
 use elias_local_workers::WorkerComponent;
 use elias_names::ServiceId;
-use elias_workers::config::{HistoryConfig, WorkersConfig};
+use elias_workers::config::WorkersConfig;
 use futures::future::BoxFuture;
 use serde_json::Value;
 use std::sync::Arc;
@@ -17,9 +17,6 @@ pub(crate) trait WorkerServices: Send + Sync + 'static {
 
     /// Why no turn of the service may begin now, by a quota of its tenant, if one refuses it.
     fn refusal(&self, id: &ServiceId) -> Option<String>;
-
-    /// The histories that the services of this host keep of their workers.
-    fn histories(&self) -> Vec<HistoryConfig>;
 
     /// The component of the version that serves, loaded. Its turns take a place of `site` and say there which version
     /// their heaps belong to.

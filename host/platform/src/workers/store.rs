@@ -463,7 +463,7 @@ impl WorkerStore for PlatformWorkerStore {
 }
 
 /// The history that a service keeps, and when its changes are made one heap.
-pub(super) fn retention(history: &HistoryConfig) -> WorkerRetention {
+fn retention(history: &HistoryConfig) -> WorkerRetention {
     WorkerRetention { history_turns: history.turns, history_ms: history.age.as_millis(), ..WorkerRetention::default() }
 }
 

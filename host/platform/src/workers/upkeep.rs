@@ -3,12 +3,12 @@
 
 use super::heaps;
 use super::runner::WorkerRunner;
-use super::store::{PlatformWorkerStore, StoreParts, retention};
+use super::store::{PlatformWorkerStore, StoreParts};
 use super::versions::HeapVersions;
 use elias_api::Result;
 use elias_local_workers::StoreError;
 use elias_names::TenantId;
-use elias_store::{CompactableWorker, WorkerRef, WorkerRetention};
+use elias_store::{CompactableWorker, WorkerRef};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::time::{MissedTickBehavior, interval};
@@ -45,7 +45,7 @@ pub(super) async fn keep_up(runner: Weak<WorkerRunner>) {
             runner.drop_resting().await;
         }
         if count % SWEEP_SECONDS == SWEEP_SECONDS - 1 {
-            done = done.and(sweep(&runner).await);
+            done = done.and(sweep(&runner.parts).await);
             done = done.and(recount(&runner.parts).await);
         }
         if let Err(error) = &done
@@ -97,12 +97,10 @@ async fn compact_worker(parts: &Arc<StoreParts>, worker: CompactableWorker) -> R
 }
 
 /// Deletes what is not kept any more.
-async fn sweep(runner: &Arc<WorkerRunner>) -> Result<()> {
-    let StoreParts { store, .. } = &*runner.parts;
-    let kept = kept(runner);
+async fn sweep(StoreParts { store, .. }: &StoreParts) -> Result<()> {
     for _ in 0..SWEEPS {
         let mut scope = store.host_write().await?;
-        let swept = scope.sweep_worker_turns(&kept, SWEPT).await?;
+        let swept = scope.sweep_worker_turns(SWEPT).await?;
         let pruned = scope.prune_workers(PRUNED).await?;
         scope.commit().await?;
         if swept.is_done && pruned < u64::from(PRUNED) {
@@ -110,16 +108,6 @@ async fn sweep(runner: &Arc<WorkerRunner>) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// The longest history that a service of this host asks for: the store sweeps those of all services together.
-fn kept(runner: &WorkerRunner) -> WorkerRetention {
-    let of_services = runner.parts.services.histories().into_iter();
-    of_services.map(|history| retention(&history)).fold(WorkerRetention::default(), |most, own| WorkerRetention {
-        history_turns: most.history_turns.max(own.history_turns),
-        history_ms: most.history_ms.max(own.history_ms),
-        ..most
-    })
 }
 
 /// Corrects what was counted of tenants along the way.

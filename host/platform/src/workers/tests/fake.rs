@@ -6,7 +6,7 @@ use elias_host::{Turn, TurnKind, TurnResult};
 use elias_local_workers::{AwakeWorker, HeapCommit, TurnContext, TurnFailure, WorkerComponent};
 use elias_names::{Digest, ServiceId};
 use elias_workers::WorkerKey;
-use elias_workers::config::{HistoryConfig, WorkersConfig};
+use elias_workers::config::WorkersConfig;
 use futures::FutureExt;
 use futures::future::{BoxFuture, ready};
 use parking_lot::Mutex;
@@ -65,10 +65,6 @@ impl WorkerServices for FakeServices {
 
     fn refusal(&self, _: &ServiceId) -> Option<String> {
         self.refusal.lock().clone()
-    }
-
-    fn histories(&self) -> Vec<HistoryConfig> {
-        vec![self.served().config.history]
     }
 
     fn component(&self, _: &ServiceId, site: TurnSite) -> BoxFuture<'static, Result<ServedComponent>> {
