@@ -33,6 +33,13 @@ impl WorkerQuotas {
         Ok(used)
     }
 
+    /// A worker of a tenant has begun.
+    pub(super) fn began(&self, tenant: &TenantId) {
+        if let Some(known) = self.0.lock().get_mut(tenant) {
+            known.used.workers = known.used.workers.saturating_add(1);
+        }
+    }
+
     /// Why a tenant cannot have so many workers more than are counted by now, if it cannot; `most` is its quota, 0 for
     /// none.
     ///

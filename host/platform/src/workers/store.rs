@@ -110,6 +110,7 @@ impl PlatformWorkerStore {
             Some(sealed) => Some(self.open_record(&key, worker.turns, sealed).await?),
             None => {
                 self.check_new(&key, worker.epoch).await?;
+                self.parts.quotas.began(&self.service.tenant);
                 None
             }
         };

@@ -224,21 +224,18 @@ fn of_call(error: CallError) -> Error {
     let code = match error.code {
         CallErrorCode::NotFound => Code::NotFound,
         CallErrorCode::QuotaExceeded => Code::QuotaExceeded,
-        _ => Code::StoreUnavailable,
+        _ => Code::WorkersUnavailable,
     };
     Error::new(code, error.message)
 }
 
 fn of_turn(failure: TurnFailure) -> Error {
-    let (code, message) = match failure {
-        TurnFailure::Thrown { name, message } => (Code::WrongState, format!("{name}: {message}")),
-        TurnFailure::NotRun(why) => (Code::StoreUnavailable, why),
-        TurnFailure::Ended(why) | TurnFailure::OtherVersion(why) | TurnFailure::Unusable(why) => {
-            (Code::WrongState, why)
-        }
-        TurnFailure::BeganAnew => (Code::WrongState, "the worker has no state".to_owned()),
+    let code = match &failure {
+        TurnFailure::Thrown { .. } => Code::WorkerException,
+        TurnFailure::NotRun(_) => Code::WorkersUnavailable,
+        TurnFailure::Ended(_) | TurnFailure::OtherVersion(_) | TurnFailure::Unusable(_) => Code::WorkerFailed,
     };
-    Error::new(code, message)
+    Error::new(code, failure.to_string())
 }
 
 fn of_storing(error: StoreError) -> Error {
