@@ -1,7 +1,7 @@
 //! Service workers on a platform: what was answered survives that a host is killed, a deployment goes on with what
 //! workers hold, and of two hosts on one store one has a worker.
 
-use elias_tests::build::component;
+use elias_tests::build::{binary, component};
 use elias_tests::platform::{Platform, until};
 use elias_tests::serve::Answer;
 use elias_tests::services::Postgres;
@@ -105,6 +105,33 @@ async fn a_turn_that_fails_changes_nothing_and_turns_are_executions() {
     })
     .await;
     assert!(spun["trace"].as_str().is_some(), "it is in the trace of its request: {spun}");
+}
+
+#[tokio::test]
+async fn what_was_encrypted_is_read_after_the_hosts_key_was_exchanged() {
+    let mut platform = Platform::start(&[]);
+    platform.default_tenant().serve("shop", &component(&source(1)), settings()).await;
+    assert_eq!(json_of(&platform.default_tenant(), "/a/add/1").await["count"], 1);
+    let key = |platform: &Platform| std::fs::read_to_string(platform.data("secret.key")).expect("a key");
+    let before = key(&platform);
+    let rotate = |platform: &Platform| {
+        let mut command = std::process::Command::new(binary("elias"));
+        command.args(["keys", "rotate", "--data-dir"]).arg(platform.data("")).output().expect("it runs")
+    };
+    let refused = rotate(&platform);
+    let text = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(!refused.status.success() && text.contains("stop it first"), "{text}");
+    platform.kill();
+    let rotated = rotate(&platform);
+    assert!(rotated.status.success(), "{}", String::from_utf8_lossy(&rotated.stderr));
+    assert_ne!(key(&platform), before);
+    platform.restart();
+    let team = platform.default_tenant();
+    let after = until("it serves again", async || Some(team.get("shop", "/a/add/2").await).filter(is_good)).await;
+    assert_eq!(after.json(), json!({ "count": 2, "ids": 2, "version": 1 }));
+    let is_done = async || (!platform.data("secret.key.former").exists()).then_some(());
+    until("all is encrypted with the new key", is_done).await;
+    platform.logged("encrypted with the present one").await;
 }
 
 #[tokio::test]

@@ -51,6 +51,7 @@ impl Heaps {
 pub(crate) fn prepare(heaps: &Heaps, followed: bool, config: &WorkersConfig) -> Result<LocalWorkers, Failure> {
     let workers = LocalWorkers::builder().awake(AWAKE as usize).idle(config.idle());
     let workers = workers.mailbox(config.mailbox.limits()).supervision(config.supervision.policy());
+    let workers = workers.durability(config.durability);
     let workers = workers.other_version(if followed { OtherVersion::BeginAnew } else { OtherVersion::Refuse });
     let workers = match heaps {
         Heaps::Memory => workers,

@@ -11,6 +11,7 @@ use elias_local_workers::{
 };
 use elias_names::ServiceId;
 use elias_workers::WorkerKey;
+use elias_workers::config::Durability;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -196,8 +197,23 @@ impl ServiceWorkers {
         let rests = self.calls.load(Ordering::Relaxed) == 0
             && self.store.owned() == 0
             && self.made.elapsed().saturating_sub(used) >= RESTS_AFTER;
+        if !rests || self.has_unstored().await {
+            return false;
+        }
         // Timers are fired by the manager. One that cannot be asked for stays.
-        rests && matches!(self.store.has_pending().await, Ok(false))
+        matches!(self.store.has_pending().await, Ok(false))
+    }
+
+    /// Whether workers live in memory alone, as the service asks for: the store does not know of them.
+    async fn has_unstored(&self) -> bool {
+        let served = self.parts.services.find(&self.service);
+        if served.is_none_or(|served| served.config.durability != Durability::None) {
+            return false;
+        }
+        match self.running.get() {
+            Some(running) => running.list_after(None, 1).await.is_ok_and(|workers| !workers.is_empty()),
+            None => false,
+        }
     }
 
     /// Begins no turn any more, and waits so long until those that have begun have ended; says how many had not.
