@@ -8,8 +8,8 @@ use crate::trigger_runs::{ServedServices, former_release};
 use crate::workers::{AwakeSlot, HeapVersion, ServedComponent, ServedWorkers, TurnSite, WorkerServices};
 use elias_api::{Code, Error, Result};
 use elias_host::{
-    App, CallOptions, Caller, Error as HostError, ErrorCode, HeapChange, Turn, TurnOutcome, TurnResult, Worker,
-    WorkerHeap,
+    App, CallOptions, Caller, Error as HostError, ErrorCode, HeapChange, Turn, TurnKind, TurnOutcome, TurnResult,
+    Worker, WorkerHeap,
 };
 use elias_local_workers::{AwakeWorker, HeapCommit, TurnContext, TurnFailure, WorkerComponent};
 use elias_names::{Digest, ServiceId};
@@ -234,7 +234,10 @@ impl ReleaseWorker {
         guard.end(RequestOutcome { method: WORKER, path: &name, status, sent_bytes: 0, execution, error });
         match outcome {
             Ok(TurnOutcome { result, .. }) => {
-                self.site.versions.set(key, &self.version);
+                // Of these nothing is committed, and the worker may go on in another version.
+                if !matches!(turn.kind, TurnKind::Inspect | TurnKind::Export) {
+                    self.site.versions.set(key, &self.version);
+                }
                 Ok(result)
             }
             Err(error) => {

@@ -457,4 +457,23 @@ mod tests {
             assert_eq!((count(verdict), count(QuotaDecision::Rejected)), (1, 1));
         }
     }
+
+    #[tokio::test]
+    async fn turns_of_workers_take_no_slot_and_are_refused_before_they_wait() {
+        let slots = tenant(|quotas| quotas.concurrent_executions = 1);
+        let _slot = slots.enter(0).await.expect("it is free");
+        assert!(slots.enter_without_slot(0).await.is_ok(), "the request that has the slot waits for the turn");
+        assert!(slots.refusal(0).is_none());
+
+        let fuel = tenant(|quotas| quotas.fuel_per_hour = 3_600);
+        assert!(fuel.refusal(0).is_none());
+        fuel.spend(7_200, 0);
+        let refused = fuel.refusal(0).expect("it is used up");
+        assert_eq!(refused.error.code(), Code::QuotaExceeded);
+        assert!(refused.error.to_string().contains("fuel-per-hour of 3600"), "{}", refused.error);
+        assert!(fuel.enter_without_slot(0).await.is_err());
+        let waiting = tenant(|quotas| (quotas.fuel_per_hour, quotas.action) = (3_600, QuotaAction::Queue));
+        waiting.spend(7_200, 0);
+        assert!(waiting.refusal(0).is_none(), "its turns wait");
+    }
 }
