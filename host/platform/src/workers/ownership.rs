@@ -150,15 +150,12 @@ async fn look(runner: &Arc<WorkerRunner>) -> Result<()> {
         }
     }
     let mut scope = store.host_read().await?;
-    if store.is_shared() {
-        for WorkerRef { service, key } in scope.wanted_workers(owner, LOOK_MAX).await? {
-            if let Some(workers) = runner.existing(&service) {
-                workers.give_up(&key);
-            }
-        }
-    }
+    let wanted = if store.is_shared() { scope.wanted_workers(owner, LOOK_MAX).await? } else { Vec::new() };
     let orphans = scope.orphaned_workers(now_ms().saturating_sub(LATE_MS), LOOK_MAX).await?;
     drop(scope);
+    for WorkerRef { service, key } in wanted {
+        runner.entry(&service).give_up(&key).await;
+    }
     stream::iter(orphans)
         .for_each_concurrent(TAKEN_OVER_AT_ONCE, |WorkerRef { service, key }| async move {
             // Of a service that is stopped, or that this host does not serve, they wait.
@@ -181,7 +178,7 @@ pub(super) async fn evict(runner: Weak<WorkerRunner>, mut evicted: mpsc::Unbound
     while let Some((service, key)) = evicted.recv().await {
         let Some(runner) = runner.upgrade() else { return };
         if let Some(workers) = runner.existing(&service) {
-            workers.give_up(&key);
+            workers.evict(&key);
         }
     }
 }
