@@ -43,8 +43,8 @@ impl Heaps {
     }
 }
 
-/// The workers, which do not run yet, by the table `[workers]`. Where the component is `followed` as it changes, a worker of another version
-/// begins anew; else it is refused.
+/// The workers, which do not run yet, by the table `[workers]`. Where the component is `followed` as it changes, a
+/// worker of another version begins anew; else it is refused.
 ///
 /// # Errors
 /// `io`, if the folder cannot be used.

@@ -30,8 +30,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// How long another host is waited for to give a worker up, and how often it is looked whether it has: as often as hosts
-/// look whether they are asked, it takes the end of a turn more.
+/// How long another host is waited for to give a worker up, and how often it is looked whether it has: as often as
+/// hosts look whether they are asked, it takes the end of a turn more.
 const OWNER_WAIT: Duration = Duration::from_secs(5);
 const OWNER_LOOK: Duration = Duration::from_millis(100);
 /// Former turns of which one is looked for that can be read, where the last cannot.
@@ -138,8 +138,8 @@ impl PlatformWorkerStore {
         Ok(AcquiredWorker { epoch: worker.epoch, record })
     }
 
-    /// The record of a worker that was acquired, and the bytes of its heap; of one that does not exist yet whether there
-    /// may be another.
+    /// The record of a worker that was acquired, and the bytes of its heap; of one that does not exist yet whether
+    /// there may be another.
     async fn read_acquired(
         &self,
         key: &WorkerKey,
