@@ -139,6 +139,7 @@ fn done(turn: &Turn, answer: impl Into<String>) -> TurnResult {
         sends: Vec::new(),
         timers: TimerChanges::default(),
         emitted: Vec::new(),
+        sockets: Vec::new(),
     }
 }
 
@@ -165,6 +166,7 @@ impl FakeWorker {
                 self.fake.stopped.lock().extend(reason.as_str().map(str::to_owned));
                 Ok(done(turn, ""))
             }
+            other => thrown(format!("the fake has no such turn: {other:?}")),
         }
     }
 
