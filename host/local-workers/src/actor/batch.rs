@@ -1,7 +1,7 @@
 //! Turns that share a commit, and what leaves after it.
 
 use super::Actor;
-use crate::component::{AwakeWorker, TurnFailure};
+use crate::component::TurnFailure;
 use crate::message::{Answer, Sender};
 use crate::store::{HeapCommit, StoreError, WorkerCommit};
 use elias_capabilities::Cause;
