@@ -84,7 +84,8 @@ impl LocalGateway {
         before: Option<&Self>,
     ) -> Result<Self, LocalGatewayError> {
         for route in &config.routes {
-            if let Some(key) = needs_platform(&route.rules) {
+            let worker = route.worker.as_ref().map(|_| "worker");
+            if let Some(key) = needs_platform(&route.rules).or(worker) {
                 let route = route.paths.first().map_or_else(|| "/".to_owned(), ToString::to_string);
                 return Err(LocalGatewayError::NeedsPlatform { key, route });
             }
