@@ -306,7 +306,7 @@ fn database() -> Vec<Probe> {
         statement(
             "a statement's parameters",
             &[],
-            [10, 100, 1_000],
+            [10, 100, 900],
             16,
             // select 0 in (?,?,...,9), with nulls from 1 MiB on.
             "(memory.copy (i32.const 65536) (i32.const 704) (i32.const 13))
