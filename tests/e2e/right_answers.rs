@@ -80,7 +80,15 @@ form.append("a", "b");
 const twice = new Headers({ "content-length": "1" });
 twice.append("content-length", "2");
 const never = new Promise(() => {});
-const once = (then) => ({ pull(controller) { this.given ? then(controller) : controller.enqueue(new Uint8Array([65])); this.given = true; } });
+const letter = new Uint8Array([65]);
+const once = (then) => ({
+  pull(controller) {
+    if (this.given) return then(controller);
+    this.given = true;
+    controller.enqueue(letter);
+  },
+});
+const fails = (controller) => controller.error(new RangeError("too late", { cause: new Error("the reason") }));
 const answers = {
   blob: () => new Response(new Blob(["abcdef"]), stale),
   bytes: () => new Response(new Uint8Array(6).fill(97), stale),
@@ -92,10 +100,14 @@ const answers = {
   json: () => Response.json({ a: 1 }, stale),
   none: () => new Response(null, { status: 204, headers: { "content-length": "5" } }),
   unchanged: () => new Response(null, { status: 304, headers: { "content-length": "5" } }),
-  iterator: () => new Response((async function* () { yield new Uint8Array([65]); await never; })()),
-  pipe: () => { const through = new TransformStream(); through.writable.getWriter().write(new Uint8Array([65])); return new Response(through.readable); },
+  iterator: () => new Response((async function* () { yield letter; await never; })()),
+  pipe: () => {
+    const through = new TransformStream();
+    through.writable.getWriter().write(letter);
+    return new Response(through.readable);
+  },
   tee: () => new Response(new ReadableStream(once(() => never)).tee()[0]),
-  late: () => new Response(new ReadableStream(once((controller) => controller.error(new RangeError("too late", { cause: new Error("the reason") }))))),
+  late: () => new Response(new ReadableStream(once(fails))),
   shorter: () => new Response(new ReadableStream({ start(c) { c.enqueue(new Uint8Array(1)); c.close(); } }), stale),
   longer: () => new Response(new ReadableStream({ start(c) { c.enqueue(new Uint8Array(9)); c.close(); } }), stale),
 };
@@ -179,10 +191,13 @@ import { cache } from "elias/cache";
 import { db } from "elias/db";
 const tried = async (run) => { try { return String(await run()); } catch (error) { return error.name; } };
 const values = {
-  max: 2n ** 63n - 1n, min: -(2n ** 63n), over: 2n ** 63n, under: -(2n ** 63n) - 1n, far: 2n ** 100n, bad: new Date(NaN),
+  max: 2n ** 63n - 1n, min: -(2n ** 63n), over: 2n ** 63n, under: -(2n ** 63n) - 1n, far: 2n ** 100n,
+  bad: new Date(NaN),
   latest: new Date(8.64e15), symbol: Symbol("x"), method: () => 1, nested: { a: 1n }, fraction: 1.5, unsafe: 2 ** 53,
 };
-const steps = { nan: NaN, infinity: Infinity, fraction: 1.5, over: 2n ** 63n, min: -(2n ** 63n), text: "1", nothing: null };
+const steps = {
+  nan: NaN, infinity: Infinity, fraction: 1.5, over: 2n ** 63n, min: -(2n ** 63n), text: "1", nothing: null,
+};
 export default {
   async fetch() {
     const stored = {}, counted = {};

@@ -207,7 +207,7 @@ unsafe extern "C" fn filter(
         return ffi::SQLITE_MISUSE;
     };
     // SAFETY: where it is not null it is a text that ends with NUL: a letter of each constraint, and its column.
-    let kinds = if constraints.is_null() { &[] } else { unsafe { CStr::from_ptr(constraints) }.to_bytes() };
+    let kinds: &[u8] = if constraints.is_null() { &[] } else { unsafe { CStr::from_ptr(constraints) }.to_bytes() };
     // Of the pattern of LIKE and GLOB all between two wildcards is a phrase.
     let pattern = kinds.iter().any(|kind| matches!(kind, b'L' | b'G'));
     let (mut bytes, mut strings, mut near, mut phrases) = (0, 0, false, 0);
@@ -278,7 +278,7 @@ struct Search<'a> {
     strings: Vec<&'a [u8]>,
     /// Whether one of the words is NEAR.
     near: bool,
-    /// Whether some of them are joined to a phrase by `+`.
+    /// Whether some of them are joined to a phrase, by `+` or a doubled quote.
     joined: bool,
 }
 
@@ -289,7 +289,8 @@ impl<'a> Search<'a> {
         while let Some(byte) = text.get(at) {
             let rest = &text[at..];
             let length = if *byte == b'"' {
-                // A doubled quote within a string counts as another string.
+                // A doubled quote within a string begins another one, of the same phrase.
+                search.joined |= text[..at].ends_with(b"\"");
                 let end = rest[1..].iter().position(|byte| *byte == b'"');
                 search.strings.push(&rest[1..end.map_or(rest.len(), |end| end + 1)]);
                 end.map_or(rest.len(), |end| end + 2)
@@ -314,7 +315,7 @@ mod tests {
 
     #[test]
     fn the_words_of_a_search_are_counted() {
-        let searches: [(&str, &[&str], bool, bool); 10] = [
+        let searches: [(&str, &[&str], bool, bool); 11] = [
             ("", &[], false, false),
             ("one two", &["one", "two"], false, false),
             ("\"one two\" + three*", &["one two", "three"], false, true),
@@ -324,7 +325,8 @@ mod tests {
             ("{a b}: ^\u{17e}lu\u{165}", &["a", "b", "\u{17e}lu\u{165}"], false, false),
             ("\"open", &["open"], false, false),
             ("\"", &[""], false, false),
-            ("\"a\"\"b\"", &["a", "b"], false, false),
+            ("\"a\"\"b\"", &["a", "b"], false, true),
+            ("\"a\" \"b\"", &["a", "b"], false, false),
         ];
         for (text, strings, near, joined) in searches {
             let search = Search::of(text.as_bytes());

@@ -228,6 +228,7 @@ fn searches_are_bounded_before_they_begin() {
         format!("SELECT rowid FROM words('\"{}\"')", words(65)),
         format!("SELECT rowid FROM words('\"{}\"')", words(65).replace(' ', ".")),
         format!("SELECT rowid FROM words('{}')", vec!["one"; 65].join(" + ")),
+        format!("SELECT rowid FROM words('{}')", vec!["\"one\""; 65].concat()),
         format!("SELECT rowid FROM words('{}')", vec!["\"one two\""; 33].join(" OR ")),
         format!("SELECT rowid FROM parts('{}')", "a".repeat(67)),
         format!("SELECT rowid FROM parts WHERE a LIKE '%{}%'", "aa-".repeat(30)),
