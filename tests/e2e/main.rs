@@ -65,6 +65,7 @@ mod profile_parts;
 mod recycling;
 mod request_forms;
 mod response_body;
+mod right_answers;
 mod serving;
 mod shares;
 mod signing;

@@ -6,6 +6,7 @@ use crate::limits::{AddressUsages, MIRRORED_BYTES_MAX};
 use crate::source::Ingress;
 use elias_delivery::supervision::{ResourceUsage, SharedAdmission, SharedPermit};
 use elias_names::TenantId;
+use rand::Rng;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
@@ -13,8 +14,9 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
 use tokio_util::task::TaskTracker;
 
-/// How often an execution that waits for a slow client is looked for, while a request waits for a permit.
-const EVICTION_PAUSE: Duration = Duration::from_millis(200);
+/// How long a request waits for a permit until it looks for an execution that waits for a slow client again. Not the
+/// same for all: requests that began to wait at one moment do not look at one moment again.
+const EVICTION_PAUSE_MS: std::ops::Range<u64> = 100..300;
 
 /// The state that all connections share.
 pub(crate) struct ServerState {
@@ -87,7 +89,8 @@ impl ServerState {
         let mut entering = pin!(self.admission.enter(tenant));
         loop {
             self.stalled.evict(tenant, &self.admission);
-            if let Ok(entered) = tokio::time::timeout(EVICTION_PAUSE, &mut entering).await {
+            let pause = Duration::from_millis(rand::thread_rng().gen_range(EVICTION_PAUSE_MS));
+            if let Ok(entered) = tokio::time::timeout(pause, &mut entering).await {
                 return entered;
             }
         }

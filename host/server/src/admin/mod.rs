@@ -1,6 +1,7 @@
 //! The admin API: REST under /v1. Every handler calls the platform, which checks permissions. The OpenAPI document is
 //! generated from the handlers.
 
+mod confirmed;
 mod databases;
 mod etag;
 mod events;
