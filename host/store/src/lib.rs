@@ -56,7 +56,7 @@ pub use triggers::{
     CancelledJob, ClaimShare, ClaimedJob, DueOutbox, DueSchedule, EnqueueOutcome, EventWait, JobEnd, JobKey, JobLease,
     JobOrder, JobOutcome, JobStart, Lease, LeasedQueue, ListedStep, LostLeases, MovedJobs, NewEvent, NewJob,
     NewSchedule, NewStep, NewSubscription, NewTick, NextDue, PendingSubscription, PublishedEvent, QueueLimit,
-    ReadyQueue, ScheduleCounts, ScheduleId, Step, SubscriptionId, TickAction, TriggerUse, UpcomingDue,
+    ReadyLook, ReadyQueue, ScheduleCounts, ScheduleId, Step, SubscriptionId, TickAction, TriggerUse, UpcomingDue,
 };
 pub use versions::NewVersion;
 

@@ -3,6 +3,7 @@
 mod events;
 mod jobs;
 mod limits;
+mod looks;
 mod outbox;
 mod plans;
 mod queue;
@@ -52,7 +53,7 @@ async fn enqueue(store: &Store, tenant: &TenantId, jobs: &[NewJob]) -> Result<Ve
 }
 
 fn share(tenant: &TenantId, name: &str, most: u32) -> ClaimShare {
-    ClaimShare { tenant: tenant.clone(), queue: queue(name), most, key_concurrency: None }
+    ClaimShare { tenant: tenant.clone(), queue: queue(name), most, from_rank: i64::MIN, key_concurrency: None }
 }
 
 async fn claim(store: &Store, owner: &str, lease_ms: u64, share: ClaimShare) -> Vec<ClaimedJob> {

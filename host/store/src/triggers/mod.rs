@@ -30,7 +30,7 @@ pub use jobs::CancelledJob;
 pub use leases::Lease;
 pub use limits::QueueLimit;
 pub use outbox::DueOutbox;
-pub use queue::{ClaimShare, ClaimedJob, JobLease, LeasedQueue, LostLeases, ReadyQueue};
+pub use queue::{ClaimShare, ClaimedJob, JobLease, LeasedQueue, LostLeases, ReadyLook, ReadyQueue};
 pub use schedules::{DueSchedule, NewSchedule, NewTick, NextDue, ScheduleCounts, ScheduleId, TickAction, UpcomingDue};
 pub use steps::{ListedStep, NewStep, Step};
 pub use subscriptions::{NewSubscription, PendingSubscription, SubscriptionId};
