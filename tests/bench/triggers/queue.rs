@@ -103,7 +103,7 @@ impl Queue {
 
     async fn work(&self, name: &str, owner: &str) {
         let (tenant, queue) = (self.tenant.clone(), Self::id(name));
-        let shares = [ClaimShare { tenant, queue, most: CLAIMED, key_concurrency: None }];
+        let shares = [ClaimShare { tenant, queue, most: CLAIMED, from_rank: i64::MIN, key_concurrency: None }];
         let mut ends: Vec<JobEnd> = Vec::new();
         loop {
             let mut scope = self.store.queue_write().await.expect("a transaction");

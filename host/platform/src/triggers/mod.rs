@@ -7,7 +7,7 @@
 //!
 //! - [`Runner`]: what the parts share, and their tasks. It ends with its last handle.
 //! - `scheduler`: due schedules, and those that have lost their next tick.
-//! - `queue`: claiming, in the order of `plan` and within the `limits`; `run`: one job, to its end;
+//! - `queue`: claiming what `looks` find, in the order of `plan` and within the `limits`; `run`: one job, to its end;
 //!   `event_batch`: several deliveries in one run; `batch_waits`: those that wait for others.
 //! - `outbox`: jobs and events of components' transactions, from their databases into the store.
 //! - `deliver`: events to subscriptions, `replay` once more; `waits`: events to the jobs that wait for them.
@@ -25,6 +25,7 @@ mod dead_job;
 mod deliver;
 mod event_batch;
 mod limits;
+mod looks;
 mod meters;
 mod new_job;
 mod outbox;

@@ -13,7 +13,7 @@ use super::runner::RunningJob;
 use super::scheduler::{FAILING_RUNS, failing_event};
 use elias_api::{JobState, JobTrigger, Result};
 use elias_names::{ServiceId, TenantId};
-use elias_store::{ClaimShare, ClaimedJob, HostScope, JobEnd, JobLease, JobOutcome, NewEvent, ReadyQueue, ScheduleId};
+use elias_store::{ClaimedJob, HostScope, JobEnd, JobLease, JobOutcome, NewEvent, ScheduleId};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -181,14 +181,14 @@ async fn tell_ended(scope: &mut HostScope, ended: &[Ended], late: &[JobLease]) -
 /// Ends the ready jobs of services that are nowhere any more, such as those of a tenant that was deleted.
 pub(super) async fn end_orphans(runner: &Runner) -> Result<()> {
     let ready = runner.store.host_read().await?.ready_queues().await?;
-    for ReadyQueue { tenant, queue, .. } in ready {
-        let (component, environment) = (queue.component.clone(), queue.environment);
-        let service = ServiceId { tenant: tenant.clone(), component, environment };
+    for queue in ready {
+        let (component, environment) = (queue.queue.component.clone(), queue.queue.environment);
+        let service = ServiceId { tenant: queue.tenant.clone(), component, environment };
         let is_there = runner.services.find(&service).is_some();
         if is_there || runner.store.host_read().await?.target(&service).await?.is_some() {
             continue;
         }
-        let shares = [ClaimShare { tenant, queue, most: ORPHANS_MAX, key_concurrency: None }];
+        let shares = [queue.share(ORPHANS_MAX)];
         let mut scope = runner.store.queue_write().await?;
         let claimed = scope.claim_jobs(&runner.owner, LEASE_MS, &shares).await?;
         let end = |job: &ClaimedJob| JobEnd {
@@ -221,12 +221,12 @@ impl Runner {
         if slots.free == 0 || self.is_stopping() {
             return Ok(None);
         }
-        let ready = scope.ready_queues().await?;
+        let ready = self.ready_queues(scope).await?;
         let ready = batch_waits::without_waiting(self, scope, ready).await?;
         if ready.queues.is_empty() {
             return Ok(None);
         }
-        let leased = scope.leased_queues().await?;
+        let leased = self.leased_queues(scope).await?;
         let now = Instant::now();
         let find = |service: &ServiceId, queue: &QueueKey| {
             let is_held = self.held.lock().get(queue).is_some_and(|hold| hold.until > now);

@@ -1,6 +1,7 @@
 //! The state that the parts of the runner share, and its tasks.
 
 use super::batch::Batch;
+use super::looks::Looks;
 use super::meters::TriggerMeters;
 use super::outbox::OutboxDrains;
 use super::plan::QueueKey;
@@ -46,6 +47,7 @@ pub(crate) struct Runner {
     pub(super) ended: Mutex<Vec<Ended>>,
     pub(super) held: Mutex<HashMap<QueueKey, Hold>>,
     pub(super) fair: Mutex<FairQueue<TenantId>>,
+    pub(super) looks: Mutex<Looks>,
     /// When the first batch is run that waits for more events; none if the last look found no such.
     pub(super) batch_pause: Mutex<Option<Duration>>,
     pub(super) compiled: Mutex<deliver::CompiledSubscriptions>,
@@ -109,6 +111,7 @@ impl Runner {
             ended: Mutex::default(),
             held: Mutex::default(),
             fair: Mutex::default(),
+            looks: Mutex::default(),
             batch_pause: Mutex::default(),
             compiled: Mutex::default(),
             seen_events: Mutex::default(),
@@ -148,11 +151,14 @@ impl Runner {
         source: WriteSource,
     ) -> Result<EnqueueOutcome> {
         let is_later = job.start != JobStart::Now;
+        let (queue, head_start_ms) = ((tenant.clone(), job.queue.clone()), job.head_start_ms);
         let enqueued = self.jobs.write(JobWrite(tenant.clone(), job, quotas, source)).await?;
-        self.queue_changed.notify_one();
         if is_later {
             self.due_changed.notify_one();
+        } else {
+            self.looks.lock().enqueued(queue, head_start_ms);
         }
+        self.queue_changed.notify_one();
         Ok(enqueued)
     }
 
