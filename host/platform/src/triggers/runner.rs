@@ -9,10 +9,11 @@ use super::queue::{Ended, Hold};
 use super::run::Services;
 use super::scheduler::Upkeep;
 use super::waits::SeenEvents;
+use super::writes::{EventQuotas, EventWrite, JobWrite, write_events, write_jobs, write_steps};
 use super::{deliver, queue, scheduler};
-use elias_api::{Quotas, Result};
+use elias_api::{Code, Error, Quotas, Result};
 use elias_names::TenantId;
-use elias_store::{EnqueueOutcome, HostScope, JobLease, JobStart, NewEvent, NewJob, NewStep, PublishedEvent, Store};
+use elias_store::{EnqueueOutcome, JobLease, JobStart, NewEvent, NewJob, NewStep, PublishedEvent, Store};
 use elias_triggers::queue::FairQueue;
 use elias_triggers::schedule::PAUSE_MIN;
 use futures::FutureExt;
@@ -67,7 +68,7 @@ pub(crate) struct Runner {
     pub(super) claiming: tokio::sync::Mutex<()>,
     pub(super) steps: Batch<NewStep, bool>,
     jobs: Batch<JobWrite, EnqueueOutcome>,
-    events: Batch<EventWrite, PublishedEvent>,
+    events: Batch<EventWrite, Vec<PublishedEvent>>,
 }
 
 /// A job that runs here.
@@ -77,14 +78,6 @@ pub(super) struct RunningJob {
     /// Whether the end of its run gives it back: it was not its own fault, nor anybody's wish.
     pub(super) is_released: bool,
 }
-
-/// A job of a tenant to be enqueued, the tenant's quotas, and where it comes from.
-#[derive(Clone)]
-struct JobWrite(TenantId, NewJob, Option<Quotas>, WriteSource);
-
-/// An event of a tenant to be published, the tenant's quotas, and where it comes from.
-#[derive(Clone)]
-struct EventWrite(TenantId, NewEvent, Option<Quotas>, WriteSource);
 
 /// Where a job or an event comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -175,7 +168,20 @@ impl Runner {
         self.publish_from(tenant, event, quotas, WriteSource::Direct).await
     }
 
-    /// The same; an event that an outbox has handed over before is a known one, without its position.
+    /// Publishes events from outside, all or none, within the quotas that the store has of the tenant, together with
+    /// what others publish at the same time. Says what became of each, in their order.
+    ///
+    /// # Errors
+    /// `not-found` for a tenant that is not there, `quota-exceeded`, `store-unavailable`.
+    pub(crate) async fn publish_all(&self, tenant: &TenantId, events: Vec<NewEvent>) -> Result<Vec<PublishedEvent>> {
+        let (quotas, source) = (EventQuotas::Stored, WriteSource::Direct);
+        let write = EventWrite { tenant: tenant.clone(), events, quotas, source };
+        let published = self.events.write(write).await?;
+        self.events_changed.notify_one();
+        Ok(published)
+    }
+
+    /// [`publish`](Self::publish); an event that an outbox has handed over before is a known one, without its position.
     pub(super) async fn publish_from(
         &self,
         tenant: &TenantId,
@@ -183,9 +189,11 @@ impl Runner {
         quotas: Option<Quotas>,
         source: WriteSource,
     ) -> Result<PublishedEvent> {
-        let published = self.events.write(EventWrite(tenant.clone(), event, quotas, source)).await?;
+        let quotas = EventQuotas::Known(quotas);
+        let write = EventWrite { tenant: tenant.clone(), events: vec![event], quotas, source };
+        let published = self.events.write(write).await?.pop();
         self.events_changed.notify_one();
-        Ok(published)
+        published.ok_or_else(|| Error::new(Code::Internal, "the store said nothing of an event"))
     }
 
     /// Says that jobs were made ready, schedules armed or events published in transactions of others.
@@ -363,77 +371,4 @@ impl Outage {
             }
         }
     }
-}
-
-/// The positions of values in a list, by tenant.
-fn by_tenant<'v, T>(values: &'v [T], tenant: impl Fn(&'v T) -> &'v TenantId) -> BTreeMap<&'v TenantId, Vec<usize>> {
-    let mut positions: BTreeMap<_, Vec<usize>> = BTreeMap::new(); // all lock the tenants' rows in this order
-    for (position, value) in values.iter().enumerate() {
-        positions.entry(tenant(value)).or_default().push(position);
-    }
-    positions
-}
-
-/// Splits the positions of a tenant's writes: those that are to be written, and those that an outbox has handed over
-/// before, with their ids. `once` gives the id of one that comes from an outbox.
-async fn first_time(
-    scope: &mut HostScope,
-    tenant: &TenantId,
-    positions: Vec<usize>,
-    once: impl Fn(usize) -> Option<String>,
-) -> Result<(Vec<usize>, Vec<(usize, String)>)> {
-    let handed_over: Vec<(usize, String)> = positions.iter().filter_map(|at| Some((*at, once(*at)?))).collect();
-    if handed_over.is_empty() {
-        return Ok((positions, Vec::new()));
-    }
-    let ids: Vec<String> = handed_over.iter().map(|(_, id)| id.clone()).collect();
-    let is_new = scope.take_receipts(tenant, &ids).await?;
-    let known: Vec<_> =
-        handed_over.into_iter().zip(is_new).filter(|(_, is_new)| !is_new).map(|(known, _)| known).collect();
-    let written = positions.into_iter().filter(|at| known.iter().all(|(other, _)| other != at)).collect();
-    Ok((written, known))
-}
-
-async fn write_jobs(store: Store, writes: Vec<JobWrite>) -> Result<Vec<EnqueueOutcome>> {
-    let mut results = vec![None; writes.len()];
-    let mut scope = store.queue_write().await?;
-    for (tenant, positions) in by_tenant(&writes, |write| &write.0) {
-        let once = |at: usize| (writes[at].3 == WriteSource::Outbox).then(|| writes[at].1.id.clone());
-        let (positions, known) = first_time(&mut scope, tenant, positions, once).await?;
-        for (at, id) in known {
-            results[at] = Some(EnqueueOutcome::Existing { id, same_input: true });
-        }
-        let jobs: Vec<_> = positions.iter().map(|at| writes[*at].1.clone()).collect();
-        let quotas = positions.iter().find_map(|at| writes[*at].2.as_ref()); // they are the tenant's
-        let enqueued = scope.enqueue_jobs(tenant, &jobs, quotas).await?;
-        positions.into_iter().zip(enqueued).for_each(|(at, enqueued)| results[at] = Some(enqueued));
-    }
-    scope.commit().await?;
-    Ok(results.into_iter().flatten().collect())
-}
-
-async fn write_events(store: Store, writes: Vec<EventWrite>) -> Result<Vec<PublishedEvent>> {
-    let mut results = vec![None; writes.len()];
-    let mut scope = store.host_write().await?;
-    for (tenant, positions) in by_tenant(&writes, |write| &write.0) {
-        let once = |at: usize| (writes[at].3 == WriteSource::Outbox).then(|| writes[at].1.id.clone());
-        let (positions, known) = first_time(&mut scope, tenant, positions, once).await?;
-        for (at, id) in known {
-            results[at] = Some(PublishedEvent { position: 0, id, is_known: true });
-        }
-        let events: Vec<_> = positions.iter().map(|at| writes[*at].1.clone()).collect();
-        let quotas = positions.iter().find_map(|at| writes[*at].2.as_ref()); // they are the tenant's
-        let published = scope.publish_events(tenant, &events, quotas).await?;
-        positions.into_iter().zip(published).for_each(|(at, published)| results[at] = Some(published));
-    }
-    scope.commit().await?;
-    Ok(results.into_iter().flatten().collect())
-}
-
-/// Says of each step whether it was stored: not if its job's lease has ended.
-async fn write_steps(store: Store, owner: String, steps: Vec<NewStep>) -> Result<Vec<bool>> {
-    let mut scope = store.queue_write().await?;
-    let late = scope.append_steps(&owner, &steps).await?;
-    scope.commit().await?;
-    Ok(steps.iter().map(|step| !late.contains(&step.lease)).collect())
 }

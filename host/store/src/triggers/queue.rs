@@ -46,6 +46,14 @@ pub struct ReadyQueue {
     pub ready_at: i64,
 }
 
+impl ReadyQueue {
+    /// At most `most` jobs of the queue, without a limit by concurrency key.
+    #[must_use]
+    pub fn share(self, most: u32) -> ClaimShare {
+        ClaimShare { tenant: self.tenant, queue: self.queue, most, from_rank: self.rank, key_concurrency: None }
+    }
+}
+
 /// The result of a look at the queues with ready jobs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReadyLook {
