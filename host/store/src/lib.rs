@@ -53,7 +53,7 @@ pub use moving::{MovedStore, move_store};
 pub use roles::next_role;
 pub use tenants::StoredUse;
 pub use triggers::{
-    CancelledJob, ClaimShare, ClaimedJob, DueOutbox, DueSchedule, EnqueueOutcome, EventWait, JobEnd, JobKey, JobLease,
+    CancelledJob, ClaimShare, ClaimedJob, DueOutbox, DueSchedule, EnqueueOutcome, EventWait, FinishedJobs, JobEnd, JobKey, JobLease,
     JobOrder, JobOutcome, JobStart, Lease, LeasedQueue, ListedStep, LostLeases, MovedJobs, NewEvent, NewJob,
     NewSchedule, NewStep, NewSubscription, NewTick, NextDue, PendingSubscription, PublishedEvent, QueueLimit,
     ReadyLook, ReadyQueue, ScheduleCounts, ScheduleId, Step, SubscriptionId, TickAction, TriggerUse, UpcomingDue,

@@ -108,9 +108,9 @@ impl Queue {
         loop {
             let mut scope = self.store.queue_write().await.expect("a transaction");
             let done = scope.finish_and_claim(owner, &ends, LEASE_MS, &shares).await;
-            let (late, claimed) = done.expect("finished and claimed");
+            let (finished, claimed) = done.expect("finished and claimed");
             scope.commit().await.expect("committed");
-            assert!(late.is_empty(), "no lease has ended");
+            assert!(finished.late.is_empty(), "no lease has ended");
             if claimed.is_empty() {
                 return;
             }

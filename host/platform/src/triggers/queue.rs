@@ -13,9 +13,10 @@ use super::runner::RunningJob;
 use super::scheduler::{FAILING_RUNS, failing_event};
 use elias_api::{JobState, JobTrigger, Result};
 use elias_names::{ServiceId, TenantId};
-use elias_store::{ClaimedJob, HostScope, JobEnd, JobLease, JobOutcome, NewEvent, ScheduleId};
+use elias_store::{ClaimedJob, FinishedJobs, HostScope, JobEnd, JobLease, JobOutcome, NewEvent, ScheduleId};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
@@ -78,7 +79,9 @@ pub(super) async fn finish_round(runner: &Arc<Runner>) -> Result<bool> {
     scope.commit().await?;
     runner.forget(&ended, &finished);
     // Their slots are free, and their queues below their limits.
-    runner.queue_changed.notify_one();
+    if finished.makes_ready || runner.wants_slots.load(Ordering::Relaxed) {
+        runner.queue_changed.notify_one();
+    }
     Ok(!runner.ended.lock().is_empty())
 }
 
@@ -86,6 +89,9 @@ pub(super) async fn finish_round(runner: &Arc<Runner>) -> Result<bool> {
 /// more.
 pub(super) async fn claim_round(runner: &Arc<Runner>) -> Result<bool> {
     let _claiming = runner.claiming.lock().await;
+    // Until a look finds nothing that is ready. Jobs that end from here on wake this task again, or their slots are
+    // seen.
+    runner.wants_slots.store(true, Ordering::Relaxed);
     let slots = runner.free_slots(&[]);
     if slots.free == 0 || runner.is_stopping() {
         return Ok(false);
@@ -100,6 +106,8 @@ pub(super) async fn claim_round(runner: &Arc<Runner>) -> Result<bool> {
 struct Finished {
     /// Claims that were not this host's any more.
     late: Vec<JobLease>,
+    /// Whether others are ready now.
+    makes_ready: bool,
     /// Whether events were published.
     is_told: bool,
 }
@@ -107,14 +115,14 @@ struct Finished {
 /// Tells the store which jobs have ended.
 async fn finish(runner: &Runner, scope: &mut HostScope, ended: &[Ended]) -> Result<Finished> {
     if ended.is_empty() {
-        return Ok(Finished { late: Vec::new(), is_told: false });
+        return Ok(Finished { late: Vec::new(), makes_ready: false, is_told: false });
     }
     let schedules: Vec<_> = ended.iter().filter_map(|one| Some(one.schedule.as_ref()?.0.clone())).collect();
     scope.lock_schedules(&schedules).await?;
     let ends: Vec<JobEnd> = ended.iter().map(|one| one.end.clone()).collect();
-    let late = scope.finish_jobs(&runner.owner, &ends).await?;
+    let FinishedJobs { late, makes_ready } = scope.finish_jobs(&runner.owner, &ends).await?;
     let is_told = tell_ended(scope, ended, &late).await?;
-    Ok(Finished { late, is_told })
+    Ok(Finished { late, makes_ready, is_told })
 }
 
 /// Jobs that were claimed, once the claim is committed.
@@ -224,6 +232,7 @@ impl Runner {
         let ready = self.ready_queues(scope).await?;
         let ready = batch_waits::without_waiting(self, scope, ready).await?;
         if ready.queues.is_empty() {
+            self.wants_slots.store(false, Ordering::Relaxed);
             return Ok(None);
         }
         let leased = self.leased_queues(scope).await?;
@@ -257,7 +266,7 @@ impl Runner {
 
     /// The store knows of these ends.
     fn forget(&self, ended: &[Ended], finished: &Finished) {
-        let Finished { late, is_told } = finished;
+        let Finished { late, is_told, .. } = finished;
         if *is_told {
             self.events_changed.notify_one();
         }

@@ -63,6 +63,8 @@ pub(crate) struct Runner {
     pub(super) events_changed: Notify,
     /// Something may be due earlier than was known.
     pub(super) due_changed: Arc<Notify>,
+    /// Whether the last claim has left jobs that are ready, for want of a slot or by a limit.
+    pub(super) wants_slots: AtomicBool,
     pub(super) is_stopping: AtomicBool,
     /// Held while jobs are claimed, from the look at `is_stopping` until they run.
     pub(super) claiming: tokio::sync::Mutex<()>,
@@ -114,6 +116,7 @@ impl Runner {
             jobs_ended: Notify::new(),
             events_changed: Notify::new(),
             due_changed: Arc::default(),
+            wants_slots: AtomicBool::new(true),
             is_stopping: AtomicBool::new(false),
             claiming: tokio::sync::Mutex::default(),
         })

@@ -78,9 +78,9 @@ fn dead() -> JobOutcome {
 /// Ends attempts; gives the claims that were refused.
 async fn finish(store: &Store, owner: &str, ends: &[JobEnd]) -> Vec<JobLease> {
     let mut scope = store.queue_write().await.expect("a scope");
-    let late = scope.finish_jobs(owner, ends).await.expect("finished");
+    let finished = scope.finish_jobs(owner, ends).await.expect("finished");
     scope.commit().await.expect("committed");
-    late
+    finished.late
 }
 
 /// Claims and ends the one job of a queue that is ready.

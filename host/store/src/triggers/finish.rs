@@ -64,6 +64,15 @@ pub struct JobEnd {
     pub keep_ms: u64,
 }
 
+/// The result of ending attempts.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FinishedJobs {
+    /// The claims that were not the owner's any more: of these nothing is stored.
+    pub late: Vec<JobLease>,
+    /// Whether it has made jobs ready: some that were given back, or that waited for those that have ended.
+    pub makes_ready: bool,
+}
+
 /// A job that has ended.
 pub(super) struct EndedJob {
     pub(super) job: JobRef,
@@ -116,11 +125,11 @@ impl End<'_> {
 }
 
 impl HostScope {
-    /// Ends attempts of `owner`. Gives back the claims that were not the owner's any more: of these nothing is stored.
+    /// Ends attempts of `owner`.
     ///
     /// # Errors
     /// `store-unavailable`.
-    pub async fn finish_jobs(&mut self, owner: &str, ends: &[JobEnd]) -> Result<Vec<JobLease>> {
+    pub async fn finish_jobs(&mut self, owner: &str, ends: &[JobEnd]) -> Result<FinishedJobs> {
         self.database().finish(owner, ends).await
     }
 
@@ -134,16 +143,16 @@ impl HostScope {
         ends: &[JobEnd],
         lease_ms: u64,
         shares: &[ClaimShare],
-    ) -> Result<(Vec<JobLease>, Vec<ClaimedJob>)> {
-        let late = self.database().finish(owner, ends).await?;
-        Ok((late, self.database().claim(owner, lease_ms, shares).await?))
+    ) -> Result<(FinishedJobs, Vec<ClaimedJob>)> {
+        let finished = self.database().finish(owner, ends).await?;
+        Ok((finished, self.database().claim(owner, lease_ms, shares).await?))
     }
 }
 
 impl Database<'_> {
-    async fn finish(&mut self, owner: &str, ends: &[JobEnd]) -> Result<Vec<JobLease>> {
+    async fn finish(&mut self, owner: &str, ends: &[JobEnd]) -> Result<FinishedJobs> {
         if ends.is_empty() {
-            return Ok(Vec::new());
+            return Ok(FinishedJobs::default());
         }
         // Where all end their jobs, one statement does it. Else the jobs are locked first, all of them in the order in
         // which all do who lock several.
@@ -187,8 +196,8 @@ impl Database<'_> {
             }
         }
         if is_final {
-            self.jobs_ended(&ended).await?;
-            return Ok(late);
+            let makes_ready = self.jobs_ended(&ended).await?;
+            return Ok(FinishedJobs { late, makes_ready });
         }
         if !finished.is_empty() {
             self.run(statement(finish_jobs(self.dialect, "jobs")).bind(to_json(&finished)?)).await?;
@@ -205,8 +214,8 @@ impl Database<'_> {
             self.run(statement(update).bind(refs(&released)?)).await?;
         }
         self.delete_jobs("jobs", &gone).await?;
-        self.jobs_ended(&ended).await?;
-        Ok(late)
+        let makes_ready = self.jobs_ended(&ended).await? || !released.is_empty();
+        Ok(FinishedJobs { late, makes_ready })
     }
 
     /// Ends jobs of a table that nobody has claimed, with the reason of each. Their rows are locked.
@@ -241,7 +250,7 @@ impl Database<'_> {
         let gone: Vec<_> = ended.iter().map(|ended| ended.job.clone()).collect();
         self.delete_jobs(table, &gone).await?;
         self.forget_dependencies(&gone).await?;
-        self.jobs_ended(&ended).await
+        self.jobs_ended(&ended).await.map(drop)
     }
 
     /// Deletes rows of one of the three tables of jobs.

@@ -25,7 +25,7 @@ mod waiting;
 
 pub use enqueue::{EnqueueOutcome, JobKey, JobOrder, JobStart, NewJob};
 pub use events::{NewEvent, PublishedEvent};
-pub use finish::{JobEnd, JobOutcome};
+pub use finish::{FinishedJobs, JobEnd, JobOutcome};
 pub use jobs::CancelledJob;
 pub use leases::Lease;
 pub use limits::QueueLimit;

@@ -119,7 +119,33 @@ async fn ends_of_all_kinds_go_together(TestStore { store, .. }: &TestStore) {
     is_counted(store, &a).await;
 }
 
+/// Hosts look for jobs again only if there may be some.
+async fn an_end_says_whether_others_are_ready(TestStore { store, .. }: &TestStore) {
+    let a = create_tenant(store, "a").await;
+    let after = |number: usize, before: usize| NewJob { after: vec![format!("{before:026}")], ..new_job("x", number) };
+    let ordered = |number: usize| {
+        let order = JobOrder { key: "o".to_owned(), position: number as u64 };
+        NewJob { order: Some(order), ..new_job("x", number) }
+    };
+    let finish_all = async |outcome: JobOutcome| {
+        let claimed = claim(store, "me", LEASE_MS, share(&a, "x", 9)).await;
+        let ends: Vec<_> = claimed.iter().map(|job| end(job, outcome.clone())).collect();
+        let mut scope = store.queue_write().await.expect("a scope");
+        let finished = scope.finish_jobs("me", &ends).await.expect("finished");
+        scope.commit().await.expect("committed");
+        (claimed.len(), finished.makes_ready)
+    };
+    enqueue(store, &a, &[new_job("x", 1), after(2, 1)]).await.expect("enqueued");
+    assert_eq!(finish_all(JobOutcome::Released).await, (1, true), "it is given back");
+    assert_eq!(finish_all(done()).await, (1, true), "one that runs after it");
+    assert_eq!(finish_all(done()).await, (1, false), "nothing is left");
+    enqueue(store, &a, &[ordered(3), ordered(4)]).await.expect("enqueued");
+    assert_eq!(finish_all(done()).await, (1, true), "its turn comes");
+    assert_eq!(finish_all(dead()).await, (1, false));
+}
+
 on_both! {
+    an_end_says_whether_others_are_ready
     queues_are_looked_at_from_a_rank_on
     leases_count_from_a_time_on
     jobs_that_are_gone_are_not_read_again

@@ -78,9 +78,9 @@ async fn ends_and_claims_are_one_transaction(TestStore { store, .. }: &TestStore
     for commits in [false, true] {
         let mut scope = store.queue_write().await.expect("a scope");
         let shares = [share(&a, "resize", 1), share(&a, "other", 5)];
-        let (late, next) =
+        let (finished, next) =
             scope.finish_and_claim("me", &[end(&one[0], done())], LEASE_MS, &shares).await.expect("both");
-        assert_eq!((late.len(), next.len()), (0, 1));
+        assert_eq!((finished, next.len()), (FinishedJobs::default(), 1));
         assert_eq!(next[0].lease.id, kept[2].id);
         if commits {
             scope.commit().await.expect("committed");
