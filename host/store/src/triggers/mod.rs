@@ -22,6 +22,7 @@ mod steps;
 mod subscriptions;
 mod usage;
 mod waiting;
+mod workflows;
 
 pub use enqueue::{EnqueueOutcome, JobKey, JobOrder, JobStart, NewJob};
 pub use events::{NewEvent, PublishedEvent};

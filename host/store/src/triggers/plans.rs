@@ -1,6 +1,6 @@
 //! The statements that run all the time, for the test that each finds its rows by an index.
 
-use super::{batches, events, finish, jobs, queue, schedules, segments, steps, waiting};
+use super::{batches, events, finish, jobs, queue, schedules, segments, steps, waiting, workflows};
 use crate::Dialect;
 
 pub(crate) use queue::{known_queues, ready_queues};
@@ -43,7 +43,8 @@ pub(crate) fn hot_statements(dialect: Dialect) -> Vec<(String, Vec<Value>)> {
         (steps::last_steps(dialect), vec![tenant, Items, Number(2)]),
         (steps::delete_steps(dialect), vec![Items]),
         (steps::cut_steps(dialect), vec![Items]),
-        (steps::SURPLUS_STEPS.to_owned(), vec![Number(10)]),
+        (steps::SURPLUS_STEPS.to_owned(), vec![Number(10), Number(1_000)]),
+        (workflows::JOBS_WITH_STEPS.to_owned(), vec![tenant, Text("500"), Number(50)]),
         (steps::PRUNE_STEPS.to_owned(), vec![tenant, Text("500"), Number(50)]),
         (jobs::outdated_jobs(dialect), vec![Number(50)]),
         (jobs::ended_jobs(dialect), vec![tenant, Number(50)]),
@@ -68,6 +69,10 @@ pub(crate) fn hot_statements(dialect: Dialect) -> Vec<(String, Vec<Value>)> {
         all.push((events::first_event(segment), range.to_vec()));
         all.push((events::sum_events(segment), vec![tenant, Number(10), Number(20)]));
     }
+    let listed = [tenant, Text("~"), Text(""), Text(""), Text(""), Text(""), Items];
+    let with_steps = workflows::is_one_of_these(dialect, &crate::AllowedServices::All);
+    let of_table = |table| jobs::list_jobs(table, &elias_api::JobFilter::default(), &with_steps);
+    all.extend(jobs::TABLES.iter().map(|table| (of_table(table), listed.to_vec())));
     all.extend(jobs::UNFINISHED_OF.map(|sql| (sql.to_owned(), vec![tenant, name, Number(50)])));
     all
 }
