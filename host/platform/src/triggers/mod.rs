@@ -9,6 +9,7 @@
 //! - `scheduler`: due schedules, and those that have lost their next tick.
 //! - `queue`: claiming what `looks` find, in the order of `plan` and within the `limits`; `run`: one job, to its end;
 //!   `event_batch`: several deliveries in one run; `batch_waits`: those that wait for others.
+//! - `hints`: from host to host, that there are jobs.
 //! - `outbox`: jobs and events of components' transactions, from their databases into the store.
 //! - `batch`: what many write, in one transaction; `writes`: their jobs, events and steps.
 //! - `deliver`: events to subscriptions, `replay` once more; `waits`: events to the jobs that wait for them.
@@ -25,6 +26,7 @@ mod cause;
 mod dead_job;
 mod deliver;
 mod event_batch;
+mod hints;
 mod limits;
 mod looks;
 mod meters;

@@ -93,13 +93,21 @@ pub(super) async fn claim_round(runner: &Arc<Runner>) -> Result<bool> {
     // seen.
     runner.wants_slots.store(true, Ordering::Relaxed);
     let slots = runner.free_slots(&[]);
-    if slots.free == 0 || runner.is_stopping() {
+    if runner.is_stopping() {
+        return Ok(false);
+    }
+    if slots.free == 0 {
+        runner.hint_others();
         return Ok(false);
     }
     let mut scope = runner.store.queue_write().await?;
     let claim = claim(runner, &mut scope, &slots).await?;
     scope.commit().await?;
-    Ok(claim.start(runner))
+    let is_any = claim.start(runner);
+    if !is_any && runner.wants_slots.load(Ordering::Relaxed) {
+        runner.hint_others();
+    }
+    Ok(is_any)
 }
 
 /// What the store said of jobs that have ended.

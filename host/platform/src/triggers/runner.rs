@@ -10,7 +10,7 @@ use super::run::Services;
 use super::scheduler::Upkeep;
 use super::waits::SeenEvents;
 use super::writes::{EventQuotas, EventWrite, JobWrite, write_events, write_jobs, write_steps};
-use super::{deliver, queue, scheduler};
+use super::{deliver, hints, queue, scheduler};
 use elias_api::{Code, Error, Quotas, Result};
 use elias_names::TenantId;
 use elias_store::{EnqueueOutcome, JobLease, JobStart, NewEvent, NewJob, NewStep, PublishedEvent, Store};
@@ -21,7 +21,7 @@ use parking_lot::Mutex;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::{Notify, watch};
 
 /// How often there is work beside what is due, such as looks into outboxes and deletions.
@@ -32,7 +32,7 @@ const HEARTBEAT: Duration = Duration::from_secs(10);
 const QUEUE_POLL: Duration = Duration::from_millis(250);
 const EVENTS_POLL: Duration = Duration::from_millis(500);
 /// How long to wait before a store that is away is asked again.
-const RETRY: Duration = Duration::from_secs(1);
+pub(super) const RETRY: Duration = Duration::from_secs(1);
 /// How long the end of the process waits for jobs to be given back.
 const STOP_MAX: Duration = Duration::from_secs(3);
 
@@ -65,6 +65,8 @@ pub(crate) struct Runner {
     pub(super) due_changed: Arc<Notify>,
     /// Whether the last claim has left jobs that are ready, for want of a slot or by a limit.
     pub(super) wants_slots: AtomicBool,
+    /// When the other hosts were told last that there are some.
+    pub(super) hinted: Mutex<Option<Instant>>,
     pub(super) is_stopping: AtomicBool,
     /// Held while jobs are claimed, from the look at `is_stopping` until they run.
     pub(super) claiming: tokio::sync::Mutex<()>,
@@ -117,6 +119,7 @@ impl Runner {
             events_changed: Notify::new(),
             due_changed: Arc::default(),
             wants_slots: AtomicBool::new(true),
+            hinted: Mutex::default(),
             is_stopping: AtomicBool::new(false),
             claiming: tokio::sync::Mutex::default(),
         })
@@ -127,6 +130,7 @@ impl Runner {
         tokio::spawn(keep_time(Arc::downgrade(self)));
         tokio::spawn(keep_up(Arc::downgrade(self)));
         tokio::spawn(renew_leases(Arc::downgrade(self)));
+        tokio::spawn(hints::listen(Arc::downgrade(self)));
         let queue = if self.store.is_shared() { &[Part::Ends, Part::Claims][..] } else { &[Part::Queue] };
         for part in queue {
             tokio::spawn(work(Arc::downgrade(self), *part));
@@ -239,6 +243,9 @@ impl Runner {
             while !self.running.lock().is_empty() {
                 self.job_ended();
                 tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            if let Err(error) = self.store.hint(&self.owner).await {
+                tracing::debug!(%error, "other hosts were not told of the jobs that were given back");
             }
         };
         if tokio::time::timeout(STOP_MAX, given_back).await.is_err() {
