@@ -29,6 +29,7 @@ const KNOWN_MAX: usize = 1_000;
 pub(super) struct Looks {
     ready: FullLooks,
     leased: FullLooks,
+    ended: FullLooks,
     /// The lowest rank with which a job of each queue can be ready, as far as is known.
     ready_from: BTreeMap<QueueKey, i64>,
     /// When the first lease ends, as far as is known, in milliseconds since 1970.
@@ -135,6 +136,24 @@ impl Runner {
         looks.note_leased(&leased);
         drop(looks);
         Ok(leased)
+    }
+}
+
+impl Runner {
+    /// Makes at most `most` jobs ready again whose leases have ended; says how many. There are none most of the time,
+    /// and finding that out is a look at all that have ended since a transaction was opened.
+    pub(super) async fn expire_jobs(&self, scope: &mut HostScope, most: u32) -> Result<u64> {
+        let started = Instant::now();
+        let is_due = !self.store.is_shared() || self.looks.lock().ended.is_due(started);
+        if !is_due {
+            return Ok(0);
+        }
+        let expired = scope.expire_jobs(most).await?;
+        if expired == 0 {
+            let end = Instant::now();
+            self.looks.lock().ended.note(end, end - started);
+        }
+        Ok(expired)
     }
 }
 

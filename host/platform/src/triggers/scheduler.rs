@@ -132,7 +132,7 @@ async fn move_due(runner: &Arc<Runner>) -> Result<()> {
     for _ in 0..ROUNDS_MAX {
         let mut scope = runner.store.queue_write().await?;
         let moved = scope.move_due_jobs(BATCH, DEPENDENT_KEEP_MS).await?;
-        let expired = scope.expire_jobs(BATCH).await?;
+        let expired = runner.expire_jobs(&mut scope, BATCH).await?;
         scope.commit().await?;
         if moved.ready > 0 || expired > 0 {
             runner.queue_changed.notify_one();
