@@ -101,7 +101,7 @@ async fn a_turn_that_fails_changes_nothing_and_turns_are_executions() {
     let spun = until("the turns are recorded", async || {
         let all = team.done("GET", "/executions?limit=1000&component=shop", Value::Null).await;
         let turns = all["items"].as_array().expect("a list").iter().filter(|run| run["source"] == "worker Counter/a");
-        turns.cloned().find(|turn| turn["code"] == "out-of-fuel")
+        turns.into_iter().find(|turn| turn["code"] == "out-of-fuel").cloned()
     })
     .await;
     assert!(spun["trace"].as_str().is_some(), "it is in the trace of its request: {spun}");

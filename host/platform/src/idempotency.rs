@@ -276,7 +276,7 @@ mod tests {
             let headers =
                 headers.iter().map(|&(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
             let mut fingerprint = Vec::new();
-            add_credentials(&mut fingerprint, &headers.collect());
+            add_headers(&mut fingerprint, &headers.collect(), &CREDENTIALS);
             fingerprint
         };
         assert_eq!(of(&[("x-request-id", "1")]), of(&[]));

@@ -17,6 +17,7 @@ mod executions;
 mod experiments;
 mod file;
 mod guard;
+mod hints;
 mod host;
 mod hosts;
 mod idempotency;
@@ -46,6 +47,7 @@ pub use allowed::AllowedServices;
 pub use audit::NOTHING;
 pub use error::{Error, Result};
 pub use file::{BESIDE, STORE_FILE};
+pub use hints::Hints;
 pub use host::{ReleaseTarget, ServiceTarget, TargetFilter};
 pub use hosts::HostEntry;
 pub use idempotency::StoredResponse;
@@ -55,10 +57,10 @@ pub use moving::{MovedStore, move_store};
 pub use roles::next_role;
 pub use tenants::StoredUse;
 pub use triggers::{
-    CancelledJob, ClaimShare, ClaimedJob, DueOutbox, DueSchedule, EnqueueOutcome, EventWait, JobEnd, JobKey, JobLease,
-    JobOrder, JobOutcome, JobStart, Lease, LeasedQueue, ListedStep, LostLeases, MovedJobs, NewEvent, NewJob,
-    NewSchedule, NewStep, NewSubscription, NewTick, NextDue, PendingSubscription, PublishedEvent, QueueLimit,
-    ReadyQueue, ScheduleCounts, ScheduleId, Step, SubscriptionId, TickAction, TriggerUse, UpcomingDue,
+    CancelledJob, ClaimShare, ClaimedJob, DueOutbox, DueSchedule, EnqueueOutcome, EventWait, FinishedJobs, JobEnd,
+    JobKey, JobLease, JobOrder, JobOutcome, JobStart, Lease, LeasedQueue, ListedStep, LostLeases, MovedJobs, NewEvent,
+    NewJob, NewSchedule, NewStep, NewSubscription, NewTick, NextDue, PendingSubscription, PublishedEvent, QueueLimit,
+    ReadyLook, ReadyQueue, ScheduleCounts, ScheduleId, Step, SubscriptionId, TickAction, TriggerUse, UpcomingDue,
 };
 pub use versions::NewVersion;
 pub use workers::{

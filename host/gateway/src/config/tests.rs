@@ -100,7 +100,7 @@ fn middleware_and_transforms_are_inherited_as_other_rules_are() {
     assert_eq!((steps(a), program(a).as_deref()), (vec!["auth".to_owned(), "log".to_owned()], Some(".data")));
     assert_eq!((steps(b), program(b).as_deref()), (vec!["auth".to_owned()], Some(".")));
     assert_eq!((steps(c), program(c)), (Vec::new(), None));
-    let all: Vec<_> = config.middleware().into_iter().map(|component| component.as_str()).collect();
+    let all: Vec<_> = config.middleware().into_iter().map(ComponentName::as_str).collect();
     assert_eq!(all, ["auth", "log"]);
 }
 

@@ -2,7 +2,7 @@
 //! hundred as for one.
 
 use super::meters::WorkerMeters;
-use crate::batch::Batch;
+use crate::batch::{Batch, TenantWrite};
 use elias_api::{Code, Error, Result};
 use elias_names::TenantId;
 use elias_store::{CommitOutcome, Store, WorkerCommitRow, WorkerRetention};
@@ -15,6 +15,12 @@ use std::time::Instant;
 pub(super) struct PreparedCommit {
     pub(super) row: WorkerCommitRow,
     pub(super) retention: WorkerRetention,
+}
+
+impl TenantWrite for Arc<PreparedCommit> {
+    fn tenant(&self) -> &TenantId {
+        &self.row.service.tenant
+    }
 }
 
 /// The commits of a host.

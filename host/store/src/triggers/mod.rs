@@ -22,15 +22,16 @@ mod steps;
 mod subscriptions;
 mod usage;
 mod waiting;
+mod workflows;
 
 pub use enqueue::{EnqueueOutcome, JobKey, JobOrder, JobStart, NewJob};
 pub use events::{NewEvent, PublishedEvent};
-pub use finish::{JobEnd, JobOutcome};
+pub use finish::{FinishedJobs, JobEnd, JobOutcome};
 pub use jobs::CancelledJob;
 pub use leases::Lease;
 pub use limits::QueueLimit;
 pub use outbox::DueOutbox;
-pub use queue::{ClaimShare, ClaimedJob, JobLease, LeasedQueue, LostLeases, ReadyQueue};
+pub use queue::{ClaimShare, ClaimedJob, JobLease, LeasedQueue, LostLeases, ReadyLook, ReadyQueue};
 pub use schedules::{DueSchedule, NewSchedule, NewTick, NextDue, ScheduleCounts, ScheduleId, TickAction, UpcomingDue};
 pub use steps::{ListedStep, NewStep, Step};
 pub use subscriptions::{NewSubscription, PendingSubscription, SubscriptionId};
