@@ -199,7 +199,8 @@ mod tests {
         };
         let json = ("content-type", "application/json; charset=utf-8");
         let problem = ("content-type", "application/vnd.shop+JSON");
-        let cases: [(u16, &[(&str, &str)], bool); 9] = [
+        type Case<'a> = (u16, &'a [(&'a str, &'a str)], bool);
+        let cases: [Case<'_>; 9] = [
             (200, &[json], true),
             (201, &[problem], true),
             (200, &[json, ("content-encoding", "identity")], true),

@@ -8,6 +8,9 @@ use serde_json::{Map, Value, json};
 /// A core function that a guest imports: of an interface, by its name, with the WAT of its own name and type.
 pub(crate) type Import = (&'static str, &'static str, &'static str);
 
+/// The grant for arguments of a size.
+type GrantOfSize = fn(u32) -> Value;
+
 /// A function, and a guest that calls it.
 pub(crate) struct Probe {
     /// For messages.
@@ -24,7 +27,7 @@ pub(crate) struct Probe {
     pub(crate) before: &'static str,
     /// What it does over and over.
     pub(crate) each: &'static str,
-    capability: Option<(&'static str, fn(u32) -> Value)>,
+    capability: Option<(&'static str, GrantOfSize)>,
 }
 
 impl Probe {

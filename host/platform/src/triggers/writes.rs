@@ -1,7 +1,7 @@
 //! Jobs, events and steps of many that are written in one transaction.
 
-use super::batch::TenantWrite;
 use super::runner::WriteSource;
+use crate::batch::TenantWrite;
 use elias_api::{Quotas, Result};
 use elias_names::TenantId;
 use elias_store::{EnqueueOutcome, HostScope, NewEvent, NewJob, NewStep, PublishedEvent, Store};

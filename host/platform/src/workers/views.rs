@@ -185,7 +185,7 @@ fn of_row(row: WorkerSummaryRow) -> WorkerStatus {
 fn with_memory(row: Option<WorkerStatus>, here: elias_local_workers::WorkerStatus) -> WorkerStatus {
     use elias_local_workers::WorkerCondition as Here;
     let elias_local_workers::WorkerStatus { key, condition, turns, messages, dropped, next_due, upgrade_error } = here;
-    let row = row.unwrap_or_else(|| WorkerStatus {
+    let row = row.unwrap_or(WorkerStatus {
         class: key.class,
         name: key.name,
         condition: WorkerCondition::Asleep,
