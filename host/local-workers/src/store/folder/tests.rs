@@ -379,6 +379,23 @@ async fn the_files_of_a_folder_are_bounded_together() {
 }
 
 #[tokio::test]
+async fn a_worker_with_many_commits_is_written_to_its_file_before_the_segment_is_full() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let fast = Options { fsync: Fsync::None, ..options(|_| Ok(())) };
+    let store = FolderStore::open_with(folder.path().to_owned(), fast).expect("it is opened");
+    commit_turns(&store, "a", 1..=1).await;
+    for turns in 2..=2_000 {
+        commit(&store, record("a", turns), HeapCommit::Change(b"x".to_vec())).await.expect("there is room");
+    }
+    let expected = format!("a{}", "x".repeat(1_999));
+    assert_eq!(state(&store, "a").await, some(2_000, &expected));
+    drop(store);
+    assert_eq!(files(folder.path(), JOURNAL).len(), 1, "no other segment was needed");
+    assert!(folder.path().join(format!("{}{CURRENT}", index::stem(&key("a")))).exists());
+    assert_eq!(state(&open(folder.path()), "a").await, some(2_000, &expected));
+}
+
+#[tokio::test]
 async fn heaps_are_their_owners_alone() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("below");

@@ -18,6 +18,9 @@ use tokio::sync::oneshot;
 /// Bytes of heaps that are written at a time, so that who waits for the first does not wait for all.
 const BATCH_BYTES: usize = 8 << 20;
 
+/// Commits that a worker has in the journal before it is written to its file: who wakes it reads them one by one.
+const STEPS_MAX: usize = 512;
+
 /// What is to be kept.
 pub(super) enum RequestChange {
     Commit(WorkerCommit),
@@ -175,15 +178,28 @@ impl Writer {
         if let Err(error) = &written {
             tracing::error!(commits = accepted.len(), "the journal of the workers cannot be written: {error}");
         }
+        let mut long = Vec::new();
         for Accepted { frame, place, done } in accepted {
             let outcome = match &written {
                 Ok(()) => {
-                    self.apply(&frame, place);
+                    long.extend(self.apply(&frame, place));
                     Ok(())
                 }
                 Err(error) => Err(StoreError::Io(Error::new(error.kind(), error.to_string()))),
             };
             drop(done.send(outcome));
+        }
+        if !long.is_empty() && self.checkpoint.as_ref().is_none_or(JoinHandle::is_finished) {
+            self.shorten(long);
+        }
+    }
+
+    /// Has workers that have many commits in the journal written to their files.
+    fn shorten(&mut self, workers: Vec<WorkerKey>) {
+        let through = self.segment.number - 1;
+        let write = move |shared: &Shared| workers.iter().try_for_each(|key| shared.write_snapshot(key, through));
+        if let Err(error) = self.end_checkpoint().and_then(|()| self.start_aside(write)) {
+            tracing::error!("the workers cannot be written to their files, which is tried again: {error}");
         }
     }
 
@@ -253,8 +269,8 @@ impl Writer {
         Ok(())
     }
 
-    /// Takes over a record that is written.
-    fn apply(&self, frame: &Frame, place: FramePlace) {
+    /// Takes over a record that is written. Gives the worker, if it has many commits in the journal.
+    fn apply(&self, frame: &Frame, place: FramePlace) -> Option<WorkerKey> {
         self.shared.index.lock().apply(frame, place);
         if let Change::Removed(key) = &frame.change
             && self.shared.index.lock().gone.contains(&stem(key))
@@ -262,6 +278,10 @@ impl Writer {
         {
             tracing::warn!(worker = %key, "the files of the removed worker are left for a while: {error}");
         }
+        let Change::Commit { record, .. } = &frame.change else { return None };
+        let index = self.shared.index.lock();
+        let is_long = index.workers.get(&record.key).is_some_and(|entry| entry.chain.len() > STEPS_MAX);
+        is_long.then(|| record.key.clone())
     }
 
     /// Begins another segment if this one is full, or if the folder is: what is in the journal twice goes then.
@@ -287,9 +307,16 @@ impl Writer {
 
     /// Has the workers that are in the segments up to this one written to their files.
     fn start_checkpoint(&mut self, through: u64) -> Result<(), StoreError> {
+        self.start_aside(move |shared| shared.checkpoint(through))
+    }
+
+    fn start_aside(
+        &mut self,
+        work: impl FnOnce(&Shared) -> Result<(), StoreError> + Send + 'static,
+    ) -> Result<(), StoreError> {
         let shared = Arc::clone(&self.shared);
         let thread = std::thread::Builder::new().name("workers-checkpoint".to_owned());
-        self.checkpoint = Some(thread.spawn(move || shared.checkpoint(through))?);
+        self.checkpoint = Some(thread.spawn(move || work(&shared))?);
         Ok(())
     }
 
