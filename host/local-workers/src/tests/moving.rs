@@ -109,6 +109,29 @@ async fn a_worker_is_moved_to_another_version() {
 }
 
 #[tokio::test]
+async fn workers_that_rest_are_moved_before_the_former_version_goes() {
+    let world = World::with(|builder| builder.other_version(OtherVersion::Upgrade)).await;
+    world.fake.set_former(true, false);
+    for (name, n) in [("a", "1"), ("b", "2")] {
+        world.call(name, "add", n).await;
+    }
+    world.clock.advance(Duration::from_secs(120));
+    eventually(async || world.fake.awake() == 0).await;
+    world.fake.set_version(2);
+    world.workers.reload();
+    assert_eq!(world.workers.move_all().await.expect("the store is read"), 0);
+    world.fake.set_former(false, false);
+    for (name, n) in [("a", "1"), ("b", "2")] {
+        assert_eq!(world.call(name, "version", "").await, "2 1 to 2");
+        assert_eq!(world.call(name, "get", "").await, n);
+    }
+    world.fake.set_former(true, true);
+    world.fake.set_version(3);
+    world.workers.reload();
+    assert_eq!(world.workers.move_all().await.expect("the store is read"), 2, "neither is taken over");
+}
+
+#[tokio::test]
 async fn a_handler_that_waits_is_not_moved_before_its_end() {
     let world = World::with(|builder| builder.other_version(OtherVersion::Upgrade)).await;
     world.fake.set_former(true, false);
