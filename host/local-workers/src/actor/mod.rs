@@ -409,7 +409,7 @@ impl Actor {
 
     /// Gives an answer to whoever waits for it.
     fn answer(&self, sender: Sender, id: String, answer: Answer) {
-        self.handle.is_answered(&id);
+        self.handle.forget_call(&id);
         self.manager.answer(sender, id, answer);
     }
 

@@ -83,7 +83,7 @@ impl Actor {
         self.leave_waiting_sender();
         if let Some(handler) = &self.record.waiting {
             // Its new owner answers the caller.
-            self.handle.is_answered(&handler.id);
+            self.handle.forget_call(&handler.id);
         }
         self.handle.queue.lock().clear_replies();
         self.manager.finish_waits(&self.handle.key);
