@@ -178,7 +178,7 @@ impl RunningWorkers {
     }
 
     /// Begins no turn any more, and waits at most `grace` until those that have begun are committed. Those that are not
-    /// by then are undone. Gives how many that were. Messages that wait are lost, and whoever waits for an answer is
+    /// by then are undone. Gives how many that were. The workers are released then. Messages that wait are lost, and whoever waits for an answer is
     /// told so.
     pub async fn stop(&self, grace: Duration) -> usize {
         self.manager.stop(grace).await

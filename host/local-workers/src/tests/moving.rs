@@ -92,6 +92,15 @@ async fn a_worker_that_rests_releases_its_ownership() {
 }
 
 #[tokio::test]
+async fn workers_are_released_when_they_are_stopped() {
+    let world = World::new().await;
+    world.call("a", "add", "1").await;
+    assert!(world.store.released().is_empty());
+    assert_eq!(world.workers.stop(Duration::from_secs(60)).await, 0);
+    assert_eq!(world.store.released(), ["a"]);
+}
+
+#[tokio::test]
 async fn a_worker_is_moved_to_another_version() {
     for policy in [OtherVersion::Upgrade, OtherVersion::UpgradeOrBeginAnew] {
         let world = World::with(|builder| builder.other_version(policy)).await;
