@@ -68,7 +68,7 @@ async fn bench_on_postgres() -> Option<Bench> {
 async fn a_worker_moves_to_the_host_that_is_asked_and_counts_on() {
     let Some(bench) = bench_on_postgres().await else { return };
     let hosts = [bench.runner("one/1"), bench.runner("two/1")];
-    hosts.iter().for_each(|host| host.start());
+    hosts.iter().for_each(WorkerRunner::start);
     for number in 0..6_usize {
         let wanted = (number + 1).to_string();
         assert_eq!(add(&hosts[number % 2], "a").await, wanted, "each host goes on where the other was");
