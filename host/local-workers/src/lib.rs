@@ -35,32 +35,39 @@
 //!
 //! - `local`, `running`: what a program has of them. `settings`: how they run.
 //! - `manager`: which workers there are; messages, replies and timers get to them here. `handle`: what leads to one.
+//! - `groups`: which member of a group gets a message. `trees`, `supervision`: what follows where a worker fails.
+//!   `health`: the last checks of workers.
 //! - `actor`: one worker.
 //! - `component`: what runs the turns. `message`: what is sent.
 //! - `store`: where workers are kept.
 
 mod actor;
 mod component;
+mod groups;
 mod handle;
+mod health;
 mod local;
 mod manager;
 mod message;
 mod running;
 mod settings;
 mod store;
+mod supervision;
 #[cfg(test)]
 mod tests;
+mod trees;
 
 pub use component::{AwakeWorker, ComponentSource, TurnContext, TurnFailure, WorkerComponent};
 pub use elias_atomic_write::Fsync;
 pub use elias_capabilities::Cause;
 pub use elias_capabilities::trigger::{Clock, ManualClock};
 pub use elias_capabilities::workers::{Error as CallError, ErrorCode as CallErrorCode};
-pub use elias_workers::config::Durability;
+pub use elias_workers::config::{Durability, WorkersConfig};
 pub use elias_workers::{MailboxLimits, OverflowPolicy, SupervisionPolicy, WorkerKey};
+pub use health::WorkerHealth;
 pub use local::{LocalWorkers, LocalWorkersBuilder};
-pub use running::RunningWorkers;
-pub use settings::OtherVersion;
+pub use running::{RunningWorkers, WorkerFilter};
+pub use settings::{OtherVersion, WorkerChange};
 pub use store::{
     AcquiredWorker, FolderStore, HeapCommit, MemoryStore, StoreError, WorkerCommit, WorkerRecord, WorkerStore,
     WorkerSummary,

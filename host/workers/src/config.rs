@@ -5,13 +5,14 @@ mod health;
 mod trees;
 
 pub use crate::group::Balance;
+pub use elias_delivery::setting::InvalidSetting;
 pub use groups::GroupConfig;
 pub use health::HealthConfig;
 pub use trees::{ChildConfig, TreeConfig};
 
 use crate::{MailboxLimits, OverflowPolicy, SupervisionPolicy, SupervisionTree, WorkerKey};
 use elias_delivery::duration::DurationText;
-use elias_delivery::setting::{InvalidSetting, within};
+use elias_delivery::setting::within;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -332,7 +333,8 @@ mod tests {
     #[test]
     fn without_a_table_workers_run_as_the_state_machines_have_it() {
         let least = config("");
-        assert_eq!((least, least.check()), (WorkersConfig::default(), Ok(())));
+        assert_eq!(least.check(), Ok(()));
+        assert_eq!(least, WorkersConfig::default());
         assert_eq!(least.mailbox.limits(), MailboxLimits::default());
         assert_eq!(least.supervision.policy(), SupervisionPolicy::default());
     }

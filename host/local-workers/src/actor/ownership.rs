@@ -30,6 +30,7 @@ impl Actor {
             self.leave_waiting_sender();
         }
         self.resumed = waiting.or(self.resumed.take());
+        self.health_due = self.manager.health.due(&self.handle.key);
         self.manager.set_due(&self.handle.key, self.record.next_due());
         self.handle.show(WorkerCondition::Asleep, &self.record);
         let calls: Vec<u64> = self.record.calls.keys().copied().collect();
@@ -116,6 +117,7 @@ impl Actor {
         let ended = std::mem::replace(&mut self.record, WorkerRecord::new(self.handle.key.clone()));
         self.batch = Batch::default();
         (self.refused, self.is_stale) = (None, false);
+        self.manager.health.forget(&self.handle.key);
         self.manager.finish_waits(&self.handle.key);
         self.manager.set_due(&self.handle.key, None);
         if let Some(handler) = ended.waiting {

@@ -65,6 +65,7 @@ impl Actor {
         cause: &Cause,
     ) -> Result<(TurnResult, ActiveWork), NoTurn> {
         let (mut attempt, began) = (1, self.manager.now());
+        self.idle_since = None;
         loop {
             if self.manager.is_stopping() {
                 // Why it failed is in the log.
@@ -94,7 +95,10 @@ impl Actor {
                     attempt += 1;
                     match decision {
                         AttemptDecision::RetryAt(at) => (at, false),
-                        AttemptDecision::DeadLetter => return Err(TurnFailure::Ended(why).into()),
+                        AttemptDecision::DeadLetter => {
+                            self.report_too_many(kind, &why);
+                            return Err(TurnFailure::Ended(why).into());
+                        }
                     }
                 }
                 other => return Err(other.into()),
@@ -105,6 +109,16 @@ impl Actor {
                 self.instance = None;
             }
             self.manager.clock.sleep_until(again_at).await;
+        }
+    }
+
+    /// If the worker is stopped, since too many of its turns were ended, has its supervision tree know.
+    fn report_too_many(&self, kind: &TurnKind, why: &str) {
+        let Some(until) = self.supervisor.stopped_until(self.manager.now()) else { return };
+        self.handle.stopped_until.store(until, SeqCst);
+        // One that is stopped already ends, and may be restarted by its tree.
+        if !matches!(kind, TurnKind::Stop { .. }) {
+            self.manager.report_failure(&self.handle.key, &format!("too many of its turns were ended, at last: {why}"));
         }
     }
 
