@@ -28,8 +28,8 @@ impl WorkerServices for ServedServices {
         let service = self.platform()?.serving.service(id)?;
         let state = service.state();
         let target = &state.snapshot.target;
-        let release = state.release.serial;
-        Some(ServedWorkers { config: state.workers, quotas: target.tenant.quotas, is_stopped: target.stopped, release })
+        let (config, release) = (Arc::clone(&state.workers), state.release.serial);
+        Some(ServedWorkers { config, quotas: target.tenant.quotas, is_stopped: target.stopped, release })
     }
 
     fn refusal(&self, id: &ServiceId) -> Option<String> {
@@ -235,7 +235,7 @@ impl ReleaseWorker {
         match outcome {
             Ok(TurnOutcome { result, .. }) => {
                 // Of these nothing is committed, and the worker may go on in another version.
-                if !matches!(turn.kind, TurnKind::Inspect | TurnKind::Export) {
+                if !matches!(turn.kind, TurnKind::Inspect | TurnKind::Export | TurnKind::Health) {
                     self.site.versions.set(key, &self.version);
                 }
                 Ok(result)
@@ -290,6 +290,10 @@ impl ReleaseWorker {
 impl AwakeWorker for ReleaseWorker {
     fn turn<'a>(&'a mut self, turn: &'a Turn, context: TurnContext) -> BoxFuture<'a, Result<TurnResult, TurnFailure>> {
         self.run(turn, context).boxed()
+    }
+
+    fn undo(&mut self) {
+        self.worker.undo();
     }
 
     fn commit(&mut self) -> Box<dyn FnOnce() -> Result<HeapCommit, TurnFailure> + Send> {

@@ -42,6 +42,15 @@ pub(crate) fn check_handlers(config: &ConfigFile, handlers: &[String]) -> Result
     triggers(config.triggers.as_ref())?.check_handlers(handlers).map_err(refused)
 }
 
+/// Checks that the component has the classes of workers that `[workers]` names.
+///
+/// # Errors
+/// `bad-configuration`, `config`.
+pub(crate) fn check_classes(config: &ConfigFile, classes: &[String]) -> Result<(), Failure> {
+    let workers = workers(config.workers.as_ref())?;
+    workers.check_classes(classes).map_err(|error| Failure::new(InvalidSetting::CODE, error))
+}
+
 /// The table `[triggers]`, checked; the defaults without one.
 ///
 /// # Errors

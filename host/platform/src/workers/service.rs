@@ -7,7 +7,7 @@ use super::store::{PlatformWorkerStore, StoreParts};
 use super::versions::HeapVersions;
 use elias_api::Code;
 use elias_local_workers::{
-    CallError, CallErrorCode, ComponentSource, LocalWorkers, OtherVersion, RunningWorkers, WorkerStore,
+    CallError, CallErrorCode, ComponentSource, LocalWorkers, OtherVersion, RunningWorkers, WorkerChange, WorkerStore,
 };
 use elias_names::ServiceId;
 use elias_workers::WorkerKey;
@@ -71,8 +71,10 @@ impl ServiceWorkers {
     pub(super) async fn call(&self, call: WorkerCallFrom) -> Result<String, CallError> {
         let _call = self.begin();
         let WorkerCallFrom { key, method, value, cause } = call;
+        let running = self.running().await?;
+        let key = running.member(key)?;
         self.check_new(&key).await?;
-        self.running().await?.call_from(key, method, value, cause).await
+        running.call_from(key, method, value, cause).await
     }
 
     /// Starts a worker that does not exist.
@@ -150,10 +152,9 @@ impl ServiceWorkers {
         let current = move || component.lock().as_ref().map(|served| Arc::clone(&served.component));
         let workers = LocalWorkers::builder()
             .store(Arc::clone(&self.store) as Arc<dyn WorkerStore>)
-            .idle(config.idle())
-            .mailbox(config.mailbox.limits())
-            .supervision(config.supervision.policy())
-            .durability(config.durability)
+            .config(&config)
+            .map_err(|error| CallError::new(CallErrorCode::Unavailable, error.to_string()))?
+            .on_change(self.changes())
             // Places in memory are the host's, and are taken by turns.
             .awake(usize::MAX >> 3)
             .other_version(OtherVersion::Upgrade)
@@ -163,6 +164,23 @@ impl ServiceWorkers {
             let message = "the platform's store cannot be reached; try again";
             CallError::new(CallErrorCode::Unavailable, message)
         })
+    }
+
+    /// Publishes what becomes of workers by their checks and supervision. The manager must not keep this, which has it.
+    fn changes(&self) -> impl Fn(&WorkerKey, WorkerChange) + Send + Sync + use<> {
+        let store = Arc::clone(&self.store);
+        move |key, change| {
+            let (event, tree, reason) = match change {
+                WorkerChange::Failed { reason } => ("worker.failed", None, reason),
+                WorkerChange::GivenUp { tree, reason } => ("worker.failed", Some(tree), reason),
+                WorkerChange::Restarted { tree, reason } => ("worker.restarted", Some(tree), reason),
+            };
+            let mut data = json!({ "class": key.class, "name": key.name, "reason": reason });
+            if let Some(tree) = tree {
+                data["tree"] = tree.into();
+            }
+            store.publish(key, event, data);
+        }
     }
 
     /// Has turns run in the component of the version that serves, loading it if it is another one than before.
@@ -209,7 +227,9 @@ impl ServiceWorkers {
         let rests = self.calls.load(Ordering::Relaxed) == 0
             && self.store.owned() == 0
             && self.made.elapsed().saturating_sub(used) >= RESTS_AFTER;
-        if !rests || self.has_unstored().await {
+        // That a tree was given up is known here alone.
+        let has_given_up = self.running.get().is_some_and(RunningWorkers::has_given_up);
+        if !rests || has_given_up || self.has_unstored().await {
             return false;
         }
         // Timers are fired by the manager. One that cannot be asked for stays.
