@@ -160,12 +160,12 @@ impl RunningWorkers {
             // No name is before the empty one, which no worker has.
             after = after.max(Some(WorkerKey::new(class.as_str(), "")));
         }
-        let mut all = Vec::new();
+        let (mut all, size) = (Vec::new(), limit.clamp(1, LIST_MAX));
         loop {
-            let page = self.list_after(after, LIST_MAX).await?;
+            let page = self.list_after(after, size).await?;
             after = page.last().map(|status| status.key.clone());
             let is_past = |last: &WorkerKey| filter.class.as_ref().is_some_and(|class| last.class > *class);
-            let is_last = page.len() < LIST_MAX || after.as_ref().is_some_and(is_past);
+            let is_last = page.len() < size || after.as_ref().is_some_and(is_past);
             all.extend(page.into_iter().filter(|status| filter.matches(status)));
             if is_last || all.len() >= limit {
                 all.truncate(limit);
