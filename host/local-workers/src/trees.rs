@@ -110,7 +110,10 @@ impl Tree {
     /// Has a tree that was given up run again, as if nothing of it had failed; whether it was given up.
     pub(crate) fn revive(&self) -> bool {
         let mut state = self.state.lock();
-        state.supervisors.forget_failures();
-        state.given_up.take().is_some()
+        let was_given_up = state.given_up.take().is_some();
+        if was_given_up {
+            state.supervisors.forget_failures();
+        }
+        was_given_up
     }
 }

@@ -2,6 +2,7 @@
 
 mod fake;
 mod hosts;
+mod trees;
 
 use super::store::{PlatformWorkerStore, StoreParts};
 use super::versions::HeapVersion;
@@ -10,7 +11,7 @@ use crate::artifacts::Artifacts;
 use crate::vault::Vault;
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
-use elias_api::{Actor, Quotas, TenantSettings, WorkerFilter, WorkerHealth};
+use elias_api::{Actor, Quotas, TenantSettings, WorkerFilter};
 use elias_capabilities::Cause;
 use elias_local_workers::{CallError, CallErrorCode, HeapCommit, StoreError, WorkerCommit, WorkerRecord, WorkerStore};
 use elias_names::{Digest, Environment, ServiceId, TenantId};
