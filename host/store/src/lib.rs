@@ -10,6 +10,7 @@ mod audit;
 mod changes;
 mod components;
 mod connect;
+mod data_keys;
 mod deployments;
 mod error;
 mod executions;
@@ -93,6 +94,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("idempotency", include_str!("schema/9_idempotency.sql")),
     ("record_bytes", include_str!("schema/10_record_bytes.sql")),
     ("trace", include_str!("schema/11_trace.sql")),
+    ("data_keys", include_str!("schema/13_data_keys.sql")),
 ];
 
 /// The tables with a tenant's rows, which row-level security guards on PostgreSQL.
@@ -107,6 +109,7 @@ const TENANT_TABLES: &[&str] = &[
     "services",
     "stage_figures",
     "secrets",
+    "data_keys",
     "audit",
     "executions",
     "idempotency",

@@ -23,6 +23,7 @@ pub(super) const TABLES: &[&str] = &[
     "services",
     "stage_figures",
     "secrets",
+    "data_keys",
     "audit",
     "executions",
     "idempotency",

@@ -8,9 +8,11 @@
 //! - [`supervision`](Supervisor): retries, backoff, dead letters, and the restart intensity.
 //! - [`value`]: values of messages, between JSON and the structured clone encoding.
 //! - [`waits`](WaitGraph): which workers wait for which, so that a cycle is found before it is closed.
+//! - [`config`]: the table `[workers]` of elias.toml.
 //!
 //! Times are milliseconds since 1970.
 
+pub mod config;
 mod key;
 mod mailbox;
 #[cfg(test)]

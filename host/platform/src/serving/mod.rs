@@ -22,8 +22,8 @@ pub(crate) use loader::{LoadContext, Loader, compile_queue, limits};
 pub(crate) use meter::{ExecutionOutcome, IdempotencyOutcome, QuotaCounts, QuotaDecision, QuotaKind, ServiceMeter};
 pub(crate) use proofs::{Proofs, file_name as proof_file};
 pub(crate) use release::{CircuitKind, Release};
-pub(crate) use request_guard::RolloutTransition;
 pub use request_guard::{CompletedExecution, NotAdmitted, RequestGuard, RequestOutcome};
+pub(crate) use request_guard::{RolloutTransition, WORKER};
 pub use routing::RoutedRequest;
 pub use service::Service;
 pub(crate) use service::{Canary, State, Tables};
@@ -384,7 +384,7 @@ impl Serving {
         let assets = table::assets(&tables.gateway, &target.release.settings.files, &self.context.artifacts)?;
         let api_keys = self.access.api_keys(&target.id);
         let rules = Rules::prepare(&tables.gateway, &shared, Some(&api_keys), assets.as_ref());
-        let Tables { gateway, supervision, triggers } = tables;
+        let Tables { gateway, supervision, triggers, workers } = tables;
         Ok(State {
             snapshot,
             release,
@@ -394,6 +394,7 @@ impl Serving {
             beside,
             supervision,
             triggers: Arc::new(triggers),
+            workers,
             gateway,
             rules,
             shared,

@@ -18,7 +18,6 @@
 //! It knows no platform: the services of the host are behind the trait [`Services`].
 
 mod backends;
-mod batch;
 mod batch_waits;
 mod cause;
 mod dead_job;

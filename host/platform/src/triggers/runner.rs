@@ -1,6 +1,5 @@
 //! The state that the parts of the runner share, and its tasks.
 
-use super::batch::Batch;
 use super::meters::TriggerMeters;
 use super::outbox::OutboxDrains;
 use super::plan::QueueKey;
@@ -9,6 +8,7 @@ use super::run::Services;
 use super::scheduler::Upkeep;
 use super::waits::SeenEvents;
 use super::{deliver, queue, scheduler};
+use crate::batch::Batch;
 use elias_api::{Quotas, Result};
 use elias_names::TenantId;
 use elias_store::{EnqueueOutcome, HostScope, JobLease, JobStart, NewEvent, NewJob, NewStep, PublishedEvent, Store};

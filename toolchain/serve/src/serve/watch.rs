@@ -20,8 +20,8 @@ use std::time::{Instant, SystemTime};
 /// The configuration that is followed: grants and triggers can change while the server runs, its limits cannot.
 pub(crate) struct Configuration {
     file: PathBuf,
-    /// Those that the file and the flags gave at the start.
-    of_file: Limits,
+    /// Those that the file and the flags gave at the start, and the table `[workers]`.
+    of_file: (Limits, Option<Value>),
     /// The table `[triggers]` and the grants as they were last read, and what runs by them.
     triggers: ((Option<Value>, Grants), Arc<RunningTriggers>, Arc<ProjectWebhooks>),
 }
@@ -37,7 +37,7 @@ impl Configuration {
         let file = std::path::absolute(&file).map_err(|error| Failure::new(CliErrorCode::Io, error))?;
         let settings = read(&file)?;
         let known = (settings.triggers, settings.grants);
-        Ok(Self { file, of_file: settings.limits, triggers: (known, triggers, webhooks) })
+        Ok(Self { file, of_file: (settings.limits, settings.service_workers), triggers: (known, triggers, webhooks) })
     }
 
     /// The grants that hold now. Its triggers, if they have changed, hold from now on.
@@ -50,9 +50,11 @@ impl Configuration {
             triggers::configure(running, webhooks, settings.triggers.as_ref(), &grants, folder)?;
             *known = (settings.triggers, grants.clone());
         }
-        if settings.limits != self.of_file {
-            tracing::warn!("limits in {} have changed: start again for them to hold", self.file.display());
-            self.of_file = settings.limits;
+        let of_file = (settings.limits, settings.service_workers);
+        if of_file != self.of_file {
+            let file = self.file.display();
+            tracing::warn!("limits or [workers] in {file} have changed: start again for them to hold");
+            self.of_file = of_file;
         }
         Ok(grants)
     }

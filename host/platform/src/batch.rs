@@ -10,7 +10,7 @@ const WAITING_MAX: usize = 4_096;
 const BATCH_MAX: usize = 500;
 
 /// Writes of one kind: those that come while a transaction is under way go into the next one together.
-pub(super) struct Batch<T, R> {
+pub(crate) struct Batch<T, R> {
     sender: mpsc::Sender<Item<T, R>>,
 }
 
@@ -22,7 +22,7 @@ struct Item<T, R> {
 impl<T: Clone + Send + 'static, R: Send + 'static> Batch<T, R> {
     /// Starts the work, which ends with the batch. `write` writes values in one transaction, and says what became of
     /// each, in their order.
-    pub(super) fn start(write: impl Fn(Vec<T>) -> BoxFuture<'static, Result<Vec<R>>> + Send + Sync + 'static) -> Self {
+    pub(crate) fn start(write: impl Fn(Vec<T>) -> BoxFuture<'static, Result<Vec<R>>> + Send + Sync + 'static) -> Self {
         let (sender, receiver) = mpsc::channel(WAITING_MAX);
         tokio::spawn(work(receiver, write));
         Self { sender }
@@ -32,7 +32,7 @@ impl<T: Clone + Send + 'static, R: Send + 'static> Batch<T, R> {
     ///
     /// # Errors
     /// Why it alone could not be written.
-    pub(super) async fn write(&self, value: T) -> Result<R> {
+    pub(crate) async fn write(&self, value: T) -> Result<R> {
         let ended = || Error::new(Code::StoreUnavailable, "the host is about to end");
         let (reply, written) = oneshot::channel();
         self.sender.send(Item { value, reply }).await.map_err(|_| ended())?;
