@@ -89,7 +89,7 @@ impl Bench {
 
 async fn call(runner: &WorkerRunner, name: &str, method: &str) -> Result<String, CallError> {
     let (key, method, cause) = (counter(name), Some(method.to_owned()), Cause::default());
-    runner.call(&shop(), WorkerCallFrom { key, method, value: String::new(), cause }).await
+    runner.call(&shop(), WorkerCallFrom { id: None, key, method, value: String::new(), cause }).await
 }
 
 async fn add(runner: &WorkerRunner, name: &str) -> String {
