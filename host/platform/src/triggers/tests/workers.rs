@@ -11,7 +11,7 @@ fn triggers() -> Value {
                 "name": "carts", "type": "cart.*", "worker": { "class": "Cart", "name": "{subject}" },
                 "retry": { "attempts": 2, "first": "100ms", "jitter": false }, "order": "subject",
             },
-            { "name": "all", "type": "**" },
+            { "name": "all", "type": "cart.*" },
         ],
         "jobs": { "carts": {} },
     })
