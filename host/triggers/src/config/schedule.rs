@@ -100,6 +100,12 @@ impl ScheduleConfig {
         if self.input.as_ref().is_some_and(|input| input.to_string().len() > INPUT_BYTES_MAX) {
             return Err(table.error("input", format!("must have at most {INPUT_BYTES_MAX} bytes as JSON")));
         }
-        self.worker.as_ref().map_or(Ok(()), |worker| worker.check_for_schedule(table))
+        let Some(worker) = &self.worker else { return Ok(()) };
+        if self.overlap == Overlap::Cancel {
+            return Err(
+                table.error("overlap", "must not be \"cancel\" beside `worker`: a worker's turn is not cancelled")
+            );
+        }
+        worker.check_for_schedule(table)
     }
 }

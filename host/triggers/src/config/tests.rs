@@ -135,6 +135,7 @@ fn each_setting_has_its_bounds_and_errors_have_its_path() {
         (event("worker = { class = \"A\", name = \"a\", method = \"\" }"), "triggers.event[0].worker.method"),
         (event("batch = 2\nworker = { class = \"A\", name = \"a\" }"), "triggers.event[0].batch"),
         (daily("worker = { class = \"A\", name = \"{subject}\" }"), "triggers.schedule[0].worker.name"),
+        (daily("overlap = \"cancel\"\nworker = { class = \"A\", name = \"a\" }"), "triggers.schedule[0].overlap"),
         (event("concurrency = 0"), "triggers.event[0].concurrency"),
         (event("concurrency = 1001"), "triggers.event[0].concurrency"),
         ("[jobs.\"A b\"]\n".to_owned(), "triggers.jobs.A b"),
