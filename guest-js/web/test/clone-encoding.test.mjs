@@ -148,7 +148,10 @@ test("what cannot be cloned is refused with its path", () => {
   assert.equal(refused(message, "the message"), "the function done cannot be cloned: it is the message.items[1].done");
   assert.equal(refused([Symbol("s")]), "Symbol(s) cannot be cloned: it is the value[0]");
   const map = new Map([["k", Promise.resolve()]]);
-  assert.equal(refused({ "a b": map }), 'a Promise cannot be cloned: it is the value["a b"].values()[0]');
+  assert.equal(refused({ "a b": map }), 'a Promise cannot be cloned: it is the value["a b"].get("k")');
+  assert.match(refused(new Map([[5n, { d() {} }]])), /it is the value\.get\(5\)\.d$/);
+  assert.match(refused(new Map([[{}, () => {}]])), /it is the value\.values\(\)\[0\]$/);
+  assert.match(refused({ a: [() => {}] }, ""), /it is a\[0\]$/);
   assert.match(refused(new Error("a", { cause: new WeakMap() })), /a WeakMap cannot be cloned: it is the value\.cause/);
   assert.match(refused(new Set([new Headers()])), /a Headers cannot be cloned: it is the value\.values\(\)\[0\]/);
   assert.match(refused(new MessageChannel().port1), /a MessagePort cannot/);
@@ -164,6 +167,47 @@ test("what cannot be cloned is refused with its path", () => {
   assert.match(refused(deep), /^the function .* it is the value(?:\.d){20}\.\.\. \(980 more\)$/);
   const key = "k".repeat(1_000);
   assert.ok(refused({ [key]: () => {} }).length < 160);
+});
+
+test("what cannot be cloned is shown as a text where a reader is meant", () => {
+  const text = (value) => decode(encode(value, "the value", { isReadable: true }));
+  const marked = {};
+  refuseToEncode(marked, "a thing");
+  const promise = Promise.resolve();
+  const value = { 0: 3, add() {}, all: [promise, new Map([["k", promise]])], at: Symbol("s"), marked, none: () => {} };
+  assert.deepEqual(text({ value }), {
+    value: {
+      0: 3, add: "[Function add]", all: ["[Promise]", new Map([["k", "[Promise]"]])], at: "[Symbol(s)]",
+      marked: "[Thing]", none: "[Function none]",
+    },
+  });
+  assert.equal(text(promise), "[Promise]");
+});
+
+test("objects keep their class where both sides name it", () => {
+  class Item {
+    constructor() {
+      throw new Error("no constructor is called");
+    }
+  }
+  const item = Object.assign(Object.create(Item.prototype), { count: 2 });
+  item.self = item;
+  const encoded = encode({ list: [item, item], other: {} }, "", {
+    classOf: (object) => (object instanceof Item ? "Item" : undefined),
+  });
+  assert.throws(() => decode(encoded), /an entry of an unknown kind/);
+  const { list, other } = decode(encoded, { instanceOf: (name) => Object.create({ Item }[name].prototype) });
+  assert.ok(list[0] instanceof Item && list[0] === list[1] && list[0].self === list[0]);
+  assert.deepEqual([list[0].count, Object.getPrototypeOf(other)], [2, Object.prototype]);
+});
+
+test("the fields of a value are assigned to an object that is there", () => {
+  const fields = { count: 1, ["__proto__"]: 5, hidden: 2 };
+  fields.self = fields;
+  const target = { kept: 7, set hidden(value) { this.shown = value; } };
+  const { fields: same } = decode(encode({ fields, other: [fields] }), { fields: target });
+  assert.ok(same === target && target.self === target);
+  assert.deepEqual([target.count, target.kept, target.shown, Object.keys(target).includes("__proto__")], [1, 7, 2, true]);
 });
 
 test("what is too large is refused, before all of it is copied", () => {

@@ -4,14 +4,18 @@ import { newWorld, settle } from "./world.mjs";
 /** The time before the first turn: each begins a second after the one before. */
 export const NOW = 1_700_000_000_000;
 
-/** A component that exports what `define` gives: its fake host, and `run`, which runs turns as the engine does. */
+/**
+ * A component that exports what `define` gives, which gets `worker`, `workers` and the world: its fake host, and `run`,
+ * which runs turns as the engine does.
+ */
 export async function component(define) {
   const native = await newWorld();
   const { worker, workers } = await import(`../src/capabilities/workers.js${native.world}`);
   const { decode, encode } = await import(`../src/messaging/clone-encoding.js${native.world}`);
   native.now = () => native.turn[1];
   native.timers = 0;
-  const classes = native.worker.find(define({ worker, workers }));
+  const { world } = native;
+  const classes = native.worker.find(await define({ worker, workers, world }));
   let id = 0;
   /** Runs a turn of the worker `a`; gives its result with decoded values. */
   async function run(kind, more = {}) {
@@ -26,7 +30,7 @@ export async function component(define) {
     const json = native.worker.finish(state === "done", native.timers, '{"set":[],"cleared":[]}');
     if (json === undefined) throw new Error("never-settles");
     const result = JSON.parse(json);
-    if (result.answer !== null) result.answer = decode(result.answer);
+    if (result.answer !== null && kind !== "export") result.answer = decode(result.answer);
     for (const message of [...result.sends, ...result.emitted]) message.value = decode(message.value);
     return result;
   }
@@ -35,4 +39,4 @@ export async function component(define) {
 }
 
 /** The effects of a turn that has none. */
-export const quiet = { sends: [], timers: { set: [], cleared: [], alarm: [] }, emitted: [] };
+export const quiet = { sends: [], timers: { set: [], cleared: [], alarm: [] }, emitted: [], sockets: [] };

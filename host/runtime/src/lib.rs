@@ -64,6 +64,7 @@ pub use recycling::{IdleLimits, InstanceCounts};
 pub use schedule::{CpuLoad, CpuShare};
 pub use trigger::{EventBatch, EventMessage, Job, RunOutcome, RunResult, Tick};
 pub use worker::{
-    Alarm, AlarmChange, EmittedEvent, HeapChange, ReplyError, ReplyResult, SetTimer, TimerChanges, Turn, TurnKind,
-    TurnOutcome, TurnResult, TurnState, Worker, WorkerHeap, WorkerSend,
+    Alarm, AlarmChange, EmittedEvent, HeapChange, ReplyError, ReplyResult, SetTimer, SocketAction, SocketContent,
+    SocketRequest, SocketSend, TimerChanges, Turn, TurnKind, TurnOutcome, TurnResult, TurnState, Worker, WorkerHeap,
+    WorkerSend,
 };

@@ -13,14 +13,15 @@ use oxc::parser::Parser;
 use oxc::span::SourceType;
 use std::collections::BTreeMap;
 
-/// Capabilities that have to be granted: the interface, the module that gives it, and names that mean it besides.
-const CAPABILITIES: [(&str, &str, &[&str]); 8] = [
+/// Capabilities that have to be granted: the interface, a module that gives it, and names that mean it besides.
+const CAPABILITIES: [(&str, &str, &[&str]); 9] = [
     ("elias:cache/cache", "elias/cache", &[]),
     ("elias:config/config", "elias/config", &["env"]),
     ("elias:db/db", "elias/db", &[]),
     ("elias:events/events", "elias/events", &[]),
     ("elias:jobs/jobs", "elias/jobs", &[]),
     ("elias:workers/workers", "elias/workers", &[]),
+    ("elias:workers/workers", "elias/eiasw", &[]),
     ("elias:workflow/steps", "elias/workflow", &[]),
     ("wasi:http/outgoing-handler", "elias/http", &["fetch"]),
 ];
@@ -55,7 +56,7 @@ pub(crate) fn of(
         let Some(name) = needed(interface) else { continue };
         let imported = |local: &str| names.imported.iter().any(|(from, known)| from == module && known == local);
         if let Some(place) = place_of(&|local| imported(local) || others.contains(&local)) {
-            places.insert(name.clone(), place);
+            places.entry(name.clone()).or_insert(place);
         }
     }
     for name in imports.iter().filter(|name| imported.functions().iter().any(|function| function.module == **name)) {

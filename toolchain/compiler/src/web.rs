@@ -218,12 +218,12 @@ pub(crate) fn node_module(name: &str) -> bool {
     words.filter_map(|word| word.strip_prefix("node:")).any(|word| word == name)
 }
 
-/// The module `elias`: what the importable modules export, but for that of tests.
+/// The module `elias`: what the importable modules export, but for those that are imported by their own name alone.
 pub(crate) fn sdk_module() -> String {
     let mut module = String::new();
     for entry in INDEX.iter().filter(|entry| !entry.exports.is_empty()) {
         let name = entry.words.iter().find(|word| word.starts_with(IMPORTABLE_PREFIX)).map_or("", String::as_str);
-        if name == TESTING {
+        if BY_NAME_ALONE.contains(&name) {
             continue;
         }
         module.push_str(&format!("export {{ {} }} from \"{name}\";\n", entry.exports.join(", ")));
@@ -233,14 +233,15 @@ pub(crate) fn sdk_module() -> String {
     module
 }
 
-/// The module that test files import. A component has no use for it.
-const TESTING: &str = "elias/test";
+/// Modules whose exports `elias` does not have: that of test files, for which a component has no use, and that of
+/// services, whose names would say too little there.
+const BY_NAME_ALONE: [&str; 2] = ["elias/test", "elias/eiasw"];
 
 /// The web module that makes components in other ways than by a default export.
 const FORMS: &str = "forms/index.js";
 
-/// The web module of service workers.
-const WORKERS: &str = "capabilities/workers.js";
+/// The web module that runs the turns of service workers.
+const WORKERS: &str = "workers/turns.js";
 
 /// The prefix of the names of [`importable`] modules.
 pub(crate) const IMPORTABLE_PREFIX: &str = "elias/";
@@ -322,6 +323,16 @@ mod tests {
         let without = needs("class Worker {} export default { call: (worker) => new worker.Worker() }");
         assert!(!without.has_workers() && !loaded(&without));
         assert!(without.imports.is_empty());
+    }
+
+    #[test]
+    fn services_are_workers_that_call_each_other() {
+        let code = "import { registry } from 'elias/eiasw'; registry.register('a', {});";
+        assert!(Needs::of(&api_usage::scan(code, false)).has_workers());
+        let (interface, poll) = ("elias:workers/workers@0.1.0".to_owned(), "wasi:io/poll@0.2.12".to_owned());
+        assert_eq!(needs(code, &["call"]).0, [interface, poll.clone()]);
+        assert_eq!(needs(code, &[]).0, [poll]);
+        assert!(importable().any(|name| name == "elias/eiasw") && !sdk_module().contains("eiasw"));
     }
 
     #[test]

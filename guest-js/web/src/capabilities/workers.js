@@ -1,7 +1,10 @@
 // The module `elias/workers`: service workers, objects with a name that live on between their messages.
+import { clearAlarm, setAlarm } from "../workers/alarms.js";
 import { Worker, classOf } from "../workers/classes.js";
 import { referenceTo } from "../workers/references.js";
-import { clearAlarm, currentName, emitEvent, setAlarm } from "../workers/turns.js";
+import { openSockets } from "../workers/sockets.js";
+import { currentName, instance } from "../workers/turn.js";
+import { emitEvent } from "../workers/turns.js";
 
 /** Makes a worker's class of an object of handlers; its members are for the worker that runs. */
 export const worker = Object.defineProperties((handlers) => classOf(handlers), {
@@ -17,5 +20,13 @@ export const workers = {
   /** The worker of a class, or of the class with a name, that has this name: its methods call, and `send` sends. */
   get(target, name) {
     return referenceTo(target, name);
+  },
+
+  /** The open sockets of the worker whose turn runs, which is given by its object. */
+  sockets(object) {
+    if (object === undefined || object !== instance.worker?.object) {
+      throw new TypeError("workers.sockets takes the object of the worker that runs: this");
+    }
+    return openSockets();
   },
 };

@@ -17,7 +17,7 @@ const VERSION = 1;
 /** The place of the first entry. */
 const FIRST = 2;
 
-/** The most UTF-16 units of a text. */
+/** The most UTF-16 units of a text, where nothing else is said. */
 export const ENCODED_MAX = 1 << 20;
 
 /** How many of a path's steps, and of a key's characters, an error shows. */
@@ -72,34 +72,46 @@ class Encoder {
   #owners = [];
   #size = 0;
   #what;
+  #max;
+  #classOf;
+  /** What could not be cloned, by number, as texts that are shown in its place; undefined where that fails. */
+  #shown;
+  /** The last that could not be cloned: how it is named, and the error that was thrown for it. */
+  #refusal = {};
 
-  constructor(what) {
+  constructor(what, { max = ENCODED_MAX, classOf, isReadable = false }) {
     this.#what = what;
+    this.#max = max;
+    this.#classOf = classOf;
+    this.#shown = isReadable ? new Map() : undefined;
   }
 
   encode(value) {
     this.entries[1] = this.#slot(value, 0, "");
     for (let number = FIRST; number < this.entries.length; number += 1) {
-      this.entries[number] = this.#entry(this.#objects[number - FIRST], number);
+      this.entries[number] = this.#entryOrShown(this.#objects[number - FIRST], number);
     }
-    const text = JSON.stringify(this.entries);
-    if (text.length > ENCODED_MAX) this.#tooLarge();
+    const isReference = (slot) => Array.isArray(slot) && slot.length === 1;
+    const show = (_, slot) => (isReference(slot) ? (this.#shown.get(slot[0]) ?? slot) : slot);
+    const text = JSON.stringify(this.entries, this.#shown && show);
+    if (text.length > this.#max) this.#tooLarge();
     return text;
   }
 
   #tooLarge() {
-    throw new RangeError(`${this.#what} is larger than ${ENCODED_MAX} characters when it is encoded`);
+    throw new RangeError(`${this.#what || "the state"} is larger than ${this.#max} characters when it is encoded`);
   }
 
   /** Counts what is sure to be in the text, so that too large a value is refused before all of it was looked at. */
   #count(characters) {
     this.#size += characters;
-    if (this.#size > ENCODED_MAX) this.#tooLarge();
+    if (this.#size > this.#max) this.#tooLarge();
   }
 
   #refuse(what, owner, step) {
     const path = this.#path(owner, step);
-    throw new DOMException(`${what} cannot be cloned: it is ${path}`, "DataCloneError");
+    this.#refusal = { what, error: new DOMException(`${what} cannot be cloned: it is ${path}`, "DataCloneError") };
+    throw this.#refusal.error;
   }
 
   #path(owner, step) {
@@ -108,7 +120,8 @@ class Encoder {
     for (let at = owner; at >= FIRST; at = this.#owners[at - FIRST].owner) steps.push(this.#owners[at - FIRST].step);
     steps.pop(); // the root's, which has none
     steps.reverse();
-    const shown = this.#what + steps.slice(0, STEPS_SHOWN).map(stepText).join("");
+    // A path without a name before it begins with that of a property.
+    const shown = (this.#what + steps.slice(0, STEPS_SHOWN).map(stepText).join("")).replace(/^\./, "");
     return steps.length <= STEPS_SHOWN ? shown : `${shown}... (${steps.length - STEPS_SHOWN} more)`;
   }
 
@@ -117,9 +130,10 @@ class Encoder {
     this.#count(typeof value === "string" ? value.length + 3 : 2);
     const slot = primitiveSlot(value);
     if (slot !== undefined) return slot;
-    if (typeof value === "symbol") this.#refuse(shorten(String(value)), owner, step);
-    if (typeof value === "function") {
-      this.#refuse(`the function ${shorten(String(value.name)) || "(anonymous)"}`, owner, step);
+    if (typeof value === "symbol" || typeof value === "function") {
+      const name = shorten(String(typeof value === "symbol" ? value : value.name));
+      const what = typeof value === "symbol" ? name : `the function ${name || "(anonymous)"}`;
+      return this.#shown === undefined ? this.#refuse(what, owner, step) : shownText(what);
     }
     let number = this.#numbers.get(value);
     if (number === undefined) {
@@ -131,13 +145,24 @@ class Encoder {
     return [number];
   }
 
+  #entryOrShown(value, number) {
+    try {
+      return this.#entry(value, number);
+    } catch (error) {
+      if (this.#shown === undefined || error !== this.#refusal.error) throw error;
+      this.#shown.set(number, shownText(this.#refusal.what));
+      return {};
+    }
+  }
+
   #entry(value, number) {
     const here = (what) => {
       const { owner, step } = this.#owners[number - FIRST];
       this.#refuse(what, owner, step);
     };
+    const className = this.#classOf?.(value);
     const what = refused.get(value);
-    if (what !== undefined) here(what);
+    if (what !== undefined && className === undefined) here(what);
     if (Array.isArray(value)) return this.#array(value, number);
     if (isArrayBuffer(value)) return this.#buffer(value, here);
     if (ArrayBuffer.isView(value)) return this.#view(value, number, here);
@@ -150,7 +175,8 @@ class Encoder {
     for (const Box of BOXED) if (value instanceof Box) return ["boxed", this.#slot(value.valueOf(), number, "valueOf")];
     const tag = hiddenState(value);
     if (tag !== undefined) here(`a ${tag}`);
-    return this.#properties(value, number);
+    const properties = this.#properties(value, number);
+    return className === undefined ? properties : ["instance", this.#texts([className])[0], properties];
   }
 
   #texts(entry) {
@@ -184,7 +210,9 @@ class Encoder {
     const entry = ["map"];
     for (const [key, item] of [...value]) {
       entry.push(this.#slot(key, number, ["keys", (entry.length - 1) / 2]));
-      entry.push(this.#slot(item, number, ["values", (entry.length - 2) / 2]));
+      const isPrimitive = primitiveSlot(key) !== undefined;
+      const step = isPrimitive ? ["get", key] : ["values", (entry.length - 2) / 2];
+      entry.push(this.#slot(item, number, step));
     }
     return entry;
   }
@@ -207,12 +235,7 @@ class Encoder {
   #buffer(value, here) {
     if (value.detached) here("an ArrayBuffer that was transferred");
     this.#count(Math.ceil(value.byteLength / 3) * 4);
-    const bytes = new Uint8Array(value);
-    const parts = [];
-    for (let at = 0; at < bytes.length; at += BYTES_PER_CALL) {
-      parts.push(btoa(String.fromCharCode(...bytes.subarray(at, at + BYTES_PER_CALL))));
-    }
-    const entry = ["buffer", parts.join("")];
+    const entry = ["buffer", base64Of(new Uint8Array(value))];
     if (value.resizable) entry.push(value.maxByteLength);
     return entry;
   }
@@ -233,23 +256,38 @@ class Encoder {
   }
 }
 
-/** How a path goes on: to an item, by its number; to what a method gives, by its name and a number; to a property. */
+/**
+ * How a path goes on: to an item, by its number; to a Map's value, by its key; to what a method gives, by its name and a
+ * number; to a property.
+ */
 function stepText(step) {
   if (typeof step === "number") return `[${step}]`;
-  if (typeof step === "object") return `.${step[0]}()[${step[1]}]`;
+  if (typeof step === "object") {
+    const [method, key] = step;
+    if (method !== "get") return `.${method}()[${key}]`;
+    return `.get(${typeof key === "string" ? JSON.stringify(shorten(key)) : String(key)})`;
+  }
   if (/^[A-Za-z_$][\w$]*$/.test(step) && step.length <= KEY_SHOWN) return `.${step}`;
   return `[${JSON.stringify(shorten(step))}]`;
 }
 
 const shorten = (name) => (name.length > KEY_SHOWN ? `${name.slice(0, KEY_SHOWN)}...` : name);
 
+/** What is shown in place of what cannot be cloned, such as `[Function add]` for `the function add`. */
+function shownText(what) {
+  const noun = what.replace(/^(?:an?|the) /, "");
+  return `[${noun[0].toUpperCase()}${noun.slice(1)}]`;
+}
+
 /**
- * The text of a value. `what` names the value in errors.
+ * The text of a value. `what` names the value in errors. The options are
+ * - `max`: the most UTF-16 units of the text;
+ * - `classOf(object)`: the name of the class that an object is to have again where it is decoded, if it is a plain one;
+ * - `isReadable`: what cannot be cloned is a text such as `[Function add]`.
  *
- * Throws a DataCloneError with the path of what cannot be cloned, and a RangeError if the text would be longer than
- * {@link ENCODED_MAX}.
+ * Throws a DataCloneError with the path of what cannot be cloned, and a RangeError if the text would be longer.
  */
-export const encode = (value, what = "the value") => new Encoder(what).encode(value);
+export const encode = (value, what = "the value", options = {}) => new Encoder(what, options).encode(value);
 
 /** An error with that name: of the class of this name, if the language has it. */
 export function errorNamed(name, message) {
@@ -280,18 +318,25 @@ class Decoder {
   #entries;
   /** The objects by their numbers; those that the content of others decides are made when it is looked at. */
   #objects = [];
+  #instanceOf;
+  /** What the root's property `fields` is assigned to; undefined where it becomes an object of its own. */
+  #fields;
 
-  constructor(entries) {
+  constructor(entries, { instanceOf, fields }) {
     this.#entries = entries;
+    this.#instanceOf = instanceOf;
+    this.#fields = fields;
   }
 
   decode() {
     const entries = this.#entries;
     check(Array.isArray(entries) && entries.length >= FIRST, "it must be a list");
     check(entries[0] === VERSION, `its version must be ${VERSION}`);
+    const fieldsAt = this.#fields && entries[entries[1]?.[0]]?.fields?.[0];
     // Buffers before their views.
     for (let number = FIRST; number < entries.length; number += 1) {
-      if (!isView(entries[number])) this.#objects[number] = this.#make(entries[number]);
+      if (isView(entries[number])) continue;
+      this.#objects[number] = number === fieldsAt ? this.#fields : this.#make(entries[number]);
     }
     for (let number = FIRST; number < entries.length; number += 1) {
       if (isView(entries[number])) this.#objects[number] = this.#makeView(entries[number]);
@@ -362,6 +407,10 @@ class Decoder {
       case "buffer":
         check(entry.length <= 3 && isText(first), "not an ArrayBuffer");
         return attempt(() => bufferOf(first, second), "not an ArrayBuffer");
+      case "instance":
+        check(this.#instanceOf !== undefined && isText(first), "an entry of an unknown kind");
+        check(entry.length === 3 && typeof second === "object" && second !== null, "not an instance");
+        return this.#instanceOf(first);
       default:
         throw malformed("an entry of an unknown kind");
     }
@@ -377,10 +426,13 @@ class Decoder {
   }
 
   #fill(object, entry) {
+    if (object === this.#fields) return this.#assign(object, entry);
     if (!Array.isArray(entry)) return this.#fillProperties(object, entry);
     const [kind, , properties] = entry;
     if (kind === "array") {
       for (let at = 1; at < entry.length; at += 1) defineEnumerable(object, at - 1, this.#value(entry[at]));
+    } else if (kind === "instance") {
+      this.#fillProperties(object, properties);
     } else if (kind === "sparse") {
       const { length } = object;
       this.#fillProperties(object, properties);
@@ -392,6 +444,14 @@ class Decoder {
     } else if (kind === "error") {
       if (isText(entry[3])) define(object, "stack", entry[3]);
       if (entry.length === 5) define(object, "cause", this.#value(entry[4]));
+    }
+  }
+
+  /** As an assignment does, so that a setter is called. */
+  #assign(object, properties) {
+    for (const key of Object.keys(properties)) {
+      if (key === "__proto__") defineEnumerable(object, key, this.#value(properties[key]));
+      else object[key] = this.#value(properties[key]);
     }
   }
 
@@ -413,7 +473,17 @@ function attempt(make, why) {
   }
 }
 
-function bufferOf(text, maxByteLength) {
+/** Bytes as base64. */
+export function base64Of(bytes) {
+  const parts = [];
+  for (let at = 0; at < bytes.length; at += BYTES_PER_CALL) {
+    parts.push(btoa(String.fromCharCode(...bytes.subarray(at, at + BYTES_PER_CALL))));
+  }
+  return parts.join("");
+}
+
+/** The buffer of a text in base64, resizable if it has a `maxByteLength`. */
+export function bufferOf(text, maxByteLength) {
   const characters = atob(text);
   const options = maxByteLength === undefined ? undefined : { maxByteLength };
   const buffer = new ArrayBuffer(characters.length, options);
@@ -422,9 +492,14 @@ function bufferOf(text, maxByteLength) {
   return buffer;
 }
 
-/** The value of a text that `encode` gave. A TypeError if it is another text. */
-export function decode(text) {
+/**
+ * The value of a text that `encode` gave. A TypeError if it is another text. The options are
+ * - `max`: the most UTF-16 units of the text;
+ * - `instanceOf(name)`: gives an object of a class without its properties, where the text may have such;
+ * - `fields`: the object that the properties of the root's `fields` are assigned to, in their order.
+ */
+export function decode(text, { max = ENCODED_MAX, ...options } = {}) {
   check(isText(text), "it must be a string");
-  check(text.length <= ENCODED_MAX, `it is longer than ${ENCODED_MAX} characters`);
-  return new Decoder(attempt(() => JSON.parse(text), "it must be JSON")).decode();
+  check(text.length <= max, `it is longer than ${max} characters`);
+  return new Decoder(attempt(() => JSON.parse(text), "it must be JSON"), options).decode();
 }

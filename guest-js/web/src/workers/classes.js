@@ -1,5 +1,7 @@
 // The classes of a component's service workers: those of the entry module's named exports that extend `Worker`, or that
-// `worker({ ... })` made.
+// `worker({ ... })` made, and those of services, which have their names without being exported.
+import { NAME_CHARACTERS_MAX, checkName } from "./names.js";
+import { openSockets } from "./sockets.js";
 
 /** The base of all workers. */
 export class Worker {
@@ -8,22 +10,27 @@ export class Worker {
 
   /** For the last turn. */
   onStop(_reason) {}
-}
 
-/** The most characters of the name of a class, a worker, an alarm, a method or an event. */
-const NAME_CHARACTERS_MAX = 256;
-
-/** A name, checked; `what` says whose it is. */
-export function checkName(name, what) {
-  if (typeof name !== "string" || name === "" || name.length > NAME_CHARACTERS_MAX) {
-    throw new TypeError(`${what} must be a string of 1 to ${NAME_CHARACTERS_MAX} characters`);
+  /** The sockets of the worker that are open. A class may have a field of this name. */
+  get sockets() {
+    return openSockets();
   }
-  return name;
+
+  set sockets(value) {
+    Object.defineProperty(this, "sockets", { value, writable: true, enumerable: true, configurable: true });
+  }
 }
 
-/** Classes by the names of their exports, and the other way round. */
+/** Classes by their names, and the other way round. */
 const classes = new Map();
 const names = new Map();
+
+/** Whether the top level is over, and all classes found. */
+let areFound = false;
+
+/** The functions that the entry module exports by name, and their names by the prototypes of what they construct. */
+const exported = new Map();
+const exportNames = new WeakMap();
 
 /** The classes that `worker({ ... })` made, which get their names when they are exported. */
 const unnamed = new WeakSet();
@@ -55,10 +62,44 @@ export function classOf(handlers) {
   return made;
 }
 
-/** Keeps the worker classes among a module's exports; gives their names. The build calls this once. */
+/** Has a class of workers have a name without being exported; only the top level can, for the build lists the names. */
+export function addClass(name, made, what) {
+  checkName(name, `the name of ${what}`);
+  if (areFound) throw new Error(`${what} can be made by the top level only: the build has to know of it`);
+  if (classes.has(name)) throw new Error(`${what} ${name} is there already`);
+  classes.set(name, made);
+  names.set(made, name);
+}
+
+/** Takes a name back that `addClass` gave, at the top level. */
+export function removeClass(name) {
+  names.delete(classes.get(name));
+  classes.delete(name);
+}
+
+/** Whether the top level runs, so that the build does not know yet which classes there are. */
+export const isTopLevel = () => !areFound;
+
+/** Keeps a function that the entry module exports, if objects that it constructs can be told by their prototype. */
+function keepExport(name, value) {
+  const prototype = typeof value === "function" && Object.getOwnPropertyDescriptor(value, "prototype")?.value;
+  if (name === "" || typeof prototype !== "object" || prototype === null) return;
+  exported.set(name, value);
+  if (!exportNames.has(prototype)) exportNames.set(prototype, name);
+}
+
+/** The function that is exported under this name, and constructs objects. */
+export const exportNamed = (name) => exported.get(name);
+
+/** The name of the exported class that an object is of, and not of one that extends it; undefined without one. */
+export const exportOf = (object) => exportNames.get(Object.getPrototypeOf(object));
+
+/** Keeps the worker classes among a module's exports; gives the names of all classes. The build calls this once. */
 export function findClasses(exports) {
+  areFound = true;
   for (const name of Object.keys(exports)) {
     const value = exports[name];
+    if (name !== "default") keepExport(name, value);
     if (!isWorkerClass(value)) continue;
     if (name === "default") {
       throw new TypeError(
@@ -66,11 +107,12 @@ export function findClasses(exports) {
       );
     }
     checkName(name, "the name of a worker's class");
+    if (classes.has(name)) throw new TypeError(`the export ${name} has the name of a service, which has a class too`);
     classes.set(name, value);
     if (!names.has(value)) names.set(value, name);
     if (unnamed.has(value)) Object.defineProperty(value, "name", { value: names.get(value), configurable: true });
   }
-  return [...classes.keys()];
+  return [...classes.keys()].sort();
 }
 
 /** The class that is exported under this name. */

@@ -1,14 +1,16 @@
 // References to other workers: objects whose methods are those of the worker.
 import { refuseToEncode } from "../messaging/clone-encoding.js";
 import { callFromHandler } from "./callers.js";
-import { checkName, nameOf } from "./classes.js";
-import { callWorker, isTurn } from "./turns.js";
+import { callWorker } from "./calls.js";
+import { nameOf } from "./classes.js";
+import { checkName } from "./names.js";
+import { isTurn } from "./turn.js";
 
 /** Names that the language asks of any object, which must not become calls. */
 const NOT_METHODS = new Set(["then", "toJSON"]);
 
 /** In a turn of a worker a call is part of the turn; any other handler makes it by the capability. */
-const callOf = (...call) => (isTurn() ? callWorker(...call) : callFromHandler(...call));
+export const callOf = (...call) => (isTurn() ? callWorker(...call) : callFromHandler(...call));
 
 /**
  * A reference to a worker. The class's name is looked up when it is called, as the build knows the exports only after

@@ -1,112 +1,18 @@
-// Turns of a service worker. The instance has one worker, and everything here outlives a turn: it is a part of the heap
-// that the host keeps. `wit/triggers/triggers.wit` has the messages.
+// Turns of a service worker, as the engine has them run. `wit/triggers/triggers.wit` has the messages.
 import native from "elias:native";
 import { registry } from "../internal/registry.js";
-import { decode, encode, errorNamed } from "../messaging/clone-encoding.js";
-import { checkName, classNamed, findClasses, methodOf } from "./classes.js";
-
-/** The most messages, and the most events, of a turn; and the most characters of their values. */
-const MESSAGES_MAX = 1_000;
-const VALUES_MAX = 8 << 20;
-
-/** Alarms that may be set at a time. */
-const ALARMS_MAX = 1_000;
-
-/** The longest time to an alarm, in milliseconds: 100,000 days. */
-const DELAY_MAX = 8_640_000_000_000;
-
-/** Calls of other workers that may be unanswered at a time. */
-const CALLS_MAX = 10_000;
-
-/** The worker of this instance, undefined before it starts: `className`, `name`, `startedAt`, `object`, `context`. */
-let current;
-
-/** The handler that is under way: the `id` and `kind` of its turn, its `promise`, and the `value` that this gave. */
-let handler;
-
-/**
- * What the turn that runs tells the host, and the names of alarms that the host does not know of yet; undefined between
- * turns, and where there is no worker.
- */
-let output;
-
-/**
- * Calls of other workers that have no answer yet, by number: the functions that settle their promises, and the id of
- * the handler that made them.
- */
-const calls = new Map();
-let lastCall = 0;
-
-/** When each alarm is due, by name. */
-const alarms = new Map();
-
-/** Whether a turn of a worker runs. */
-export const isTurn = () => output !== undefined;
-
-/** The name of the worker; undefined where there is none. */
-export const currentName = () => current?.name;
-
-function requireTurn(what) {
-  if (output !== undefined) return;
-  throw new Error(
-    `${what} is for service workers, in a turn of theirs: in this version neither the top level nor the handlers of ` +
-      "the default export (fetch, call, job and others) can use it",
-  );
-}
-
-function countValue(list, text) {
-  output.size += text.length;
-  if (list.length >= MESSAGES_MAX) {
-    throw new RangeError(`a turn sends at most ${MESSAGES_MAX} messages, and as many events`);
-  }
-  if (output.size > VALUES_MAX) throw new RangeError(`a turn sends at most ${VALUES_MAX} characters`);
-  return text;
-}
-
-/** Calls a method of another worker, or sends a message where that is null. A promise of the answer. */
-export async function callWorker(className, name, method, value) {
-  const what = method === null ? "the message" : `the arguments of ${method}`;
-  if (calls.size >= CALLS_MAX) {
-    throw new RangeError(`${CALLS_MAX} calls of other workers have no answer yet, which is the most`);
-  }
-  const text = countValue(output.sends, encode(value, what));
-  const call = (lastCall += 1);
-  output.sends.push({ call, class: className, name, method, value: text });
-  return new Promise((resolve, reject) => calls.set(call, { resolve, reject, caller: handler?.id }));
-}
-
-/** Milliseconds since 1970, by the turn's own time. */
-const now = () => current.startedAt + native.now();
-
-/** Has `onAlarm` called in so many milliseconds, however long the host was down meanwhile. */
-export function setAlarm(milliseconds, name) {
-  requireTurn("worker.after");
-  checkName(name, "the name of an alarm");
-  if (typeof milliseconds !== "number" || !(milliseconds >= 0 && milliseconds <= DELAY_MAX)) {
-    throw new RangeError(`worker.after takes a number of milliseconds, not ${String(milliseconds)}`);
-  }
-  if (!alarms.has(name) && alarms.size >= ALARMS_MAX) {
-    throw new RangeError(`${ALARMS_MAX} alarms are set, which is the most`);
-  }
-  if (!alarms.has(name) && !output.alarms.has(name)) output.newAlarms.add(name);
-  const at = Math.ceil(now() + milliseconds);
-  alarms.set(name, at);
-  output.alarms.set(name, at);
-}
-
-/** Forgets an alarm; whether it was set. */
-export function clearAlarm(name) {
-  requireTurn("worker.cancel");
-  if (!alarms.delete(name)) return false;
-  // The host need not hear of one that came and went in this turn: else a turn could clear any number of them.
-  if (output.newAlarms.delete(name)) output.alarms.delete(name);
-  else output.alarms.set(name, null);
-  return true;
-}
+import { decode, encode } from "../messaging/clone-encoding.js";
+import { finishAlarm } from "./alarms.js";
+import { callerOf, countCalls, settleCall } from "./calls.js";
+import { classNamed, findClasses, methodOf } from "./classes.js";
+import { checkName } from "./names.js";
+import { closeSocket, openSocket, receive } from "./sockets.js";
+import { exportState, inspectState, startOf, upgrade } from "./state.js";
+import { beginOutput, countValue, instance, requireTurn } from "./turn.js";
 
 /** Tells whoever listens to the worker of an event. */
 export function emitEvent(event, value) {
-  requireTurn("worker.emit");
+  const output = requireTurn("worker.emit");
   checkName(event, "the name of an event");
   output.emitted.push({ event, value: countValue(output.emitted, encode(value, `the value of the event ${event}`)) });
 }
@@ -115,46 +21,73 @@ export function emitEvent(event, value) {
 const HANDLERS = {
   __proto__: null,
   start() {
-    current.object = new (classNamed(current.className))();
-    return current.object.onStart(current.context);
+    const { worker } = instance;
+    worker.object = new (classNamed(worker.className))();
+    return worker.object.onStart(worker.context);
   },
   call({ method, args }) {
+    const { className, object } = instance.worker;
     const list = decode(args);
     if (!Array.isArray(list)) throw new TypeError("the arguments of a call must be a list");
-    return Reflect.apply(methodOf(current.object, current.className, method), current.object, list);
+    return Reflect.apply(methodOf(object, className, method), object, list);
   },
-  message: ({ message }) => handlerOf("onMessage")(decode(message), current.context),
+  message: ({ message }) => handlerOf("onMessage")(decode(message), instance.worker.context),
   alarm({ alarm: { name, at } }) {
-    // One that was set anew meanwhile is still to come.
-    if (alarms.get(name) === at) alarms.delete(name);
+    finishAlarm({ name, at });
     return handlerOf("onAlarm")({ name, at });
   },
-  stop: ({ reason }) => current.object.onStop(reason),
+  stop: ({ reason }) => instance.worker.object.onStop(reason),
+  health: () => instance.worker.object.onHealth?.(),
+  export: exportState,
+  upgrade,
+  open(turn) {
+    // Whoever opens it learns here that nothing would come of its messages.
+    handlerOf("onWebSocketMessage");
+    const opened = openSocket(turn);
+    return instance.worker.object.onOpen?.(...opened);
+  },
+  "socket-message"(turn) {
+    const received = receive(turn);
+    return received && handlerOf("onWebSocketMessage")(...received);
+  },
+  close(turn) {
+    const closed = closeSocket(turn);
+    return closed && instance.worker.object.onClose?.(...closed);
+  },
+};
+
+/** Handlers whose value is the answer, as it is encoded. */
+const ANSWERS = {
+  __proto__: null,
+  call: (value) => encode(value, "the answer"),
+  message: (value) => encode(value, "the answer"),
+  health: (value) => encode(value, "the answer"),
+  export: (text) => text,
 };
 
 function handlerOf(name) {
-  const { object, className } = current;
+  const { object, className } = instance.worker;
   if (typeof object[name] !== "function") throw new TypeError(`the worker class ${className} has no ${name}`);
   return (...args) => object[name](...args);
 }
 
 async function runHandler(turn) {
-  const value = await HANDLERS[turn.kind](turn);
-  handler.value = value;
+  const { handler } = instance;
+  handler.value = await HANDLERS[turn.kind](turn);
 }
 
-function settleCall({ call, value, error }) {
-  const waiting = calls.get(call);
-  if (waiting === undefined) return; // answered already
-  calls.delete(call);
-  if (error === undefined || error === null) {
-    try {
-      waiting.resolve(decode(value));
-    } catch (thrown) {
-      waiting.reject(thrown);
-    }
-  } else {
-    waiting.reject(errorNamed(`${error.name}`, `${error.message}`));
+/** Has the worker of the instance be the one that a turn is for. */
+function requireWorker({ kind, class: className, name, now, state }) {
+  const { worker } = instance;
+  if (kind === "start" || kind === "upgrade") {
+    if (worker !== undefined) throw new Error(`the worker ${worker.className} ${worker.name} was started already`);
+    checkName(name, "the name of a worker");
+    const startedAt = kind === "start" ? now : startOf(state);
+    instance.worker = { className, name, startedAt, object: undefined, context: {} };
+  } else if (worker === undefined) {
+    throw new Error(`the worker ${className} ${name} was not started`);
+  } else if (className !== worker.className || name !== worker.name) {
+    throw new Error(`this is the worker ${worker.className} ${worker.name}, not ${className} ${name}`);
   }
 }
 
@@ -162,32 +95,27 @@ function settleCall({ call, value, error }) {
 function begin() {
   const turn = JSON.parse(native.callInput());
   const { kind, id, class: className, name } = turn;
-  if (kind === "start") {
-    if (current !== undefined) throw new Error(`the worker ${current.className} ${current.name} was started already`);
-    checkName(name, "the name of a worker");
-    current = { className, name, startedAt: turn.now, object: undefined, context: {} };
-  } else if (current === undefined) {
-    throw new Error(`the worker ${className} ${name} was not started`);
-  } else if (className !== current.className || name !== current.name) {
-    throw new Error(`this is the worker ${current.className} ${current.name}, not ${className} ${name}`);
-  }
+  requireWorker(turn);
+  const { handler } = instance;
   // A rejection that nothing handles fails the turn, but for the answer to a call of a handler that is done.
-  const isStrict = kind !== "reply" || (handler !== undefined && calls.get(turn.call)?.caller === handler.id);
-  native.beginTurn(turn.now, Math.max(0, turn.now - current.startedAt), isStrict);
-  output = { id, sends: [], alarms: new Map(), newAlarms: new Set(), emitted: [], size: 0 };
+  const isStrict = kind !== "reply" || (handler !== undefined && callerOf(turn.call) === handler.id);
+  native.beginTurn(turn.now, Math.max(0, turn.now - instance.worker.startedAt), isStrict);
+  beginOutput(id);
   if (kind === "reply") {
     settleCall(turn);
   } else if (kind === "timer") {
     native.fireTimer(turn.timer);
+  } else if (kind === "inspect") {
+    instance.output.answer = inspectState();
   } else if (HANDLERS[kind] === undefined) {
     throw new TypeError(`a turn of an unknown kind: ${kind}`);
   } else if (handler !== undefined) {
     throw new Error(`the worker ${className} ${name} waits in the turn ${handler.id}, and takes no ${kind}`);
   } else {
-    handler = { id, kind, promise: undefined, value: undefined };
-    handler.promise = runHandler(turn);
+    instance.handler = { id, kind, promise: undefined, value: undefined };
+    instance.handler.promise = runHandler(turn);
   }
-  return handler?.promise;
+  return instance.handler?.promise;
 }
 
 /**
@@ -196,20 +124,20 @@ function begin() {
  * JSON, or undefined if the handler awaits what nothing can settle.
  */
 function finish(isSettled, timers, changes) {
-  if (!isSettled && calls.size === 0 && timers === 0) return undefined;
-  let answer = null;
+  if (!isSettled && countCalls() === 0 && timers === 0) return undefined;
+  const { handler, output } = instance;
+  let { answer = null } = output;
   const id = handler?.id ?? output.id;
   if (isSettled && handler !== undefined) {
-    const { kind, value } = handler;
-    if (kind === "call" || kind === "message") answer = encode(value, "the answer");
-    handler = undefined;
+    answer = ANSWERS[handler.kind]?.(handler.value) ?? null;
+    instance.handler = undefined;
   }
-  const { sends, emitted } = output;
+  const { sends, emitted, sockets } = output;
   const alarm = [...output.alarms].map(([name, at]) => ({ name, at }));
-  output = undefined;
+  instance.output = undefined;
   registry.forgetEnv?.();
   const state = isSettled ? "done" : "waiting";
-  return JSON.stringify({ state, id, answer, sends, timers: { ...JSON.parse(changes), alarm }, emitted });
+  return JSON.stringify({ state, id, answer, sends, timers: { ...JSON.parse(changes), alarm }, emitted, sockets });
 }
 
 native.workerTurns(findClasses, begin, finish);

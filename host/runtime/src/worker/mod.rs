@@ -27,8 +27,8 @@ mod turn;
 
 pub use heap::{HeapChange, WorkerHeap};
 pub use turn::{
-    Alarm, AlarmChange, EmittedEvent, ReplyError, ReplyResult, SetTimer, TimerChanges, Turn, TurnKind, TurnOutcome,
-    TurnResult, TurnState, WorkerSend,
+    Alarm, AlarmChange, EmittedEvent, ReplyError, ReplyResult, SetTimer, SocketAction, SocketContent, SocketRequest,
+    SocketSend, TimerChanges, Turn, TurnKind, TurnOutcome, TurnResult, TurnState, WorkerSend,
 };
 
 pub(crate) use heap::{HeapLayout, HeapOrigin};
@@ -132,7 +132,7 @@ impl Worker {
         self.keep();
         let source = InstanceSource::Worker(Arc::clone(&self.instance));
         let outcome = match json_export::run(&self.component, source, turn, options).await {
-            Ok((result, record)) => self.end(result, record).await,
+            Ok((result, record)) => self.end(turn, result, record).await,
             Err(error) => Err(error),
         };
         if outcome.is_err() {
@@ -142,9 +142,14 @@ impl Worker {
     }
 
     /// Ends a turn whose handler returned.
-    async fn end(&self, result: Result<String, GuestException>, record: ExecutionRecord) -> Result<TurnOutcome, Error> {
+    async fn end(
+        &self,
+        turn: &Turn,
+        result: Result<String, GuestException>,
+        record: ExecutionRecord,
+    ) -> Result<TurnOutcome, Error> {
         let output = result.map_err(|exception| exception.fail(&record))?;
-        let result = TurnResult::read(&record, &output)?;
+        let result = TurnResult::read(&record, &output, turn.kind.answer_characters_max())?;
         let found = self.instance.find_changed(self.component.share.group(), record.ends()).await;
         let found = run::interpret(&record, Ok(found)).map_err(|error| record.fail(error))?;
         let (changed_bytes, most) = (found as u64, self.turn_bytes_max);
@@ -163,6 +168,13 @@ impl Worker {
     /// was: more than some megabytes are compared beside the threads on which guests run, by turns of the shares.
     pub fn commit(&mut self) -> HeapChange {
         self.keep();
+        let next = HeapChange::none(&self.layout.origin, self.instance.heap().len());
+        std::mem::replace(&mut self.changed, next)
+    }
+
+    /// The same without the last turn, which stays to be committed or undone: for whoever needs the heap of before that
+    /// turn. [`Self::heap`] is without it as well.
+    pub fn commit_earlier(&mut self) -> HeapChange {
         let next = HeapChange::none(&self.layout.origin, self.instance.heap().len());
         std::mem::replace(&mut self.changed, next)
     }

@@ -10,9 +10,11 @@ use serde_json::Value;
 
 // The bounds of a result. The engine keeps them as well; but a component may bring another engine. Characters are
 // UTF-16 units.
-const RESULT_BYTES_MAX: usize = 48 << 20;
+const RESULT_BYTES_MAX: usize = 64 << 20;
 const MESSAGES_MAX: usize = 1_000;
 const VALUE_CHARACTERS_MAX: usize = 1 << 20;
+/// Of the whole worker: the answer of [`TurnKind::Inspect`] and [`TurnKind::Export`].
+const STATE_CHARACTERS_MAX: usize = 16 << 20;
 /// Of all messages and events together.
 const VALUES_CHARACTERS_MAX: usize = 8 << 20;
 /// Timers that are set at a time, and so those that a turn sets or clears.
@@ -20,6 +22,12 @@ const TIMERS_MAX: usize = 10_000;
 /// Alarms that are set at a time are half as many, all of which a turn can clear and set others.
 const ALARMS_MAX: usize = 2_000;
 const NAME_CHARACTERS_MAX: usize = 256;
+/// Messages to sockets, which may go to each that is open.
+const SOCKET_MESSAGES_MAX: usize = 10_000;
+/// Of all messages to sockets together.
+const SOCKET_CHARACTERS_MAX: usize = 8 << 20;
+/// Of the reason of a close (RFC 6455, 5.5.1).
+const CLOSE_REASON_BYTES_MAX: usize = 123;
 
 /// One turn of a worker. Values (`args`, `message`, `value`) are texts in the encoding of structured clone, which the
 /// host does not look into.
@@ -41,7 +49,7 @@ pub struct Turn {
 
 /// What a turn is for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "lowercase")]
+#[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum TurnKind {
     /// The first turn of a new worker: makes the object, and calls `onStart`.
     Start,
@@ -80,6 +88,82 @@ pub enum TurnKind {
         /// Why the worker stops.
         reason: Value,
     },
+    /// Looks at the worker, also while a handler waits. The answer is the value of
+    /// `{ class, name, fields, context }`, in which what cannot be cloned is a string such as `[Function add]`. The
+    /// turn runs code of the worker where a field is an accessor, and is to be undone.
+    Inspect,
+    /// Gives the worker's state as the answer, for [`Self::Upgrade`]: what structured clone can copy of its fields and
+    /// context, its alarms and its sockets. `DataCloneError` with the path of what it cannot copy. It changes nothing,
+    /// and is refused while a handler waits.
+    Export,
+    /// The first turn of a worker that another version of the component had: makes the object, and calls `onUpgrade`,
+    /// or without it assigns the fields.
+    ///
+    /// The host keeps the worker's alarms and sockets, which the state has too, and forgets its timers, of which the
+    /// new version has none: their numbers begin anew. Answers to calls of the former version are nobody's.
+    Upgrade {
+        /// Which version of the component had the worker, for people.
+        version: String,
+        /// The answer of [`Self::Export`], of at most 16,777,216 characters.
+        state: String,
+    },
+    /// Calls `onHealth`. The answer is what it returned: the worker is well unless that is `false`, or it threw.
+    Health,
+    /// Calls `onOpen`: a client has connected. A turn that fails has no socket, and the connection is to be closed.
+    Open {
+        /// The socket's id: not empty, of at most 256 characters, and no other's of this worker.
+        socket: String,
+        /// The request by which it was opened.
+        request: SocketRequest,
+    },
+    /// Calls `onWebSocketMessage`. Nothing happens if the worker has closed the socket.
+    SocketMessage {
+        /// The socket's id.
+        socket: String,
+        /// The message.
+        #[serde(flatten)]
+        content: SocketContent,
+    },
+    /// Calls `onClose`: the socket is closed. Nothing happens if the worker closed it itself.
+    Close {
+        /// The socket's id.
+        socket: String,
+        /// The status code, as of RFC 6455: 1006 if the connection was lost.
+        code: u16,
+        /// The reason that the other side gave; may be empty.
+        reason: String,
+    },
+}
+
+impl TurnKind {
+    /// The most characters of the answer of such a turn.
+    pub(super) fn answer_characters_max(&self) -> usize {
+        match self {
+            Self::Inspect | Self::Export => STATE_CHARACTERS_MAX,
+            _ => VALUE_CHARACTERS_MAX,
+        }
+    }
+}
+
+/// The request by which a socket was opened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SocketRequest {
+    /// Its URL.
+    pub url: String,
+    /// Its header fields, names and values, in order.
+    pub headers: Vec<(String, String)>,
+    /// The subprotocol that was agreed on; empty without one.
+    pub protocol: String,
+}
+
+/// A message of a socket.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SocketContent {
+    /// A text, of at most 1,048,576 characters.
+    Text(String),
+    /// Bytes, in base64 (RFC 4648, 4): at most 1,048,576 characters of it.
+    Bytes(String),
 }
 
 /// How a call to another worker ended.
@@ -128,7 +212,8 @@ pub struct TurnResult {
     pub state: TurnState,
     /// The handler that is done or waits, by the id of its turn; else the id of this turn.
     pub id: String,
-    /// What the handler returned, if it is done and was a call or a message.
+    /// What the handler returned, if it is done and was a call, a message or for the worker's health; what
+    /// [`TurnKind::Inspect`] and [`TurnKind::Export`] give.
     #[serde(default)]
     pub answer: Option<String>,
     /// Calls and messages to other workers, in order.
@@ -140,14 +225,17 @@ pub struct TurnResult {
     /// The worker's own events, in order.
     #[serde(default)]
     pub emitted: Vec<EmittedEvent>,
+    /// What is sent to sockets of the worker, in order, once the turn is committed.
+    #[serde(default)]
+    pub sockets: Vec<SocketSend>,
 }
 
 impl TurnResult {
-    /// Reads what a worker gave.
+    /// Reads what a worker gave, whose answer has at most so many characters.
     ///
     /// # Errors
     /// As [`json_export::read_output`]; `trap` also for what exceeds a bound. They have ended the record.
-    pub(super) fn read(record: &ExecutionRecord, output: &str) -> Result<Self, Error> {
+    pub(super) fn read(record: &ExecutionRecord, output: &str, answer_max: usize) -> Result<Self, Error> {
         let too_large = |what: &str| {
             let message = format!("the result of the worker's turn has more than its interface allows: {what}");
             record.fail(Error::new(ErrorCode::Trap, message))
@@ -156,20 +244,23 @@ impl TurnResult {
             return Err(too_large("bytes"));
         }
         let result: Self = json_export::read_output(record, output)?;
-        match result.exceeded() {
+        match result.exceeded(answer_max) {
             Some(what) => Err(too_large(what)),
             None => Ok(result),
         }
     }
 
     /// Names what exceeds its bound.
-    pub(super) fn exceeded(&self) -> Option<&'static str> {
-        let Self { state: _, id, answer, sends, timers, emitted } = self;
+    pub(super) fn exceeded(&self, answer_max: usize) -> Option<&'static str> {
+        let Self { state: _, id, answer, sends, timers, emitted, sockets } = self;
         let TimerChanges { set, cleared, alarm } = timers;
         let sent = sends.iter().map(|send| &send.value);
         let values = || sent.clone().chain(emitted.iter().map(|event| &event.value));
         let of_sends = sends.iter().flat_map(|send| [Some(&send.class), Some(&send.name), send.method.as_ref()]);
-        let mut names = of_sends.flatten().chain(emitted.iter().map(|event| &event.event)).chain([id]);
+        let of_sockets = sockets.iter().map(|send| &send.socket);
+        let mut names =
+            of_sends.flatten().chain(emitted.iter().map(|event| &event.event)).chain([id]).chain(of_sockets);
+        let socket_characters = || sockets.iter().map(|send| send.action.characters());
         [
             (sends.len() > MESSAGES_MAX, "messages"),
             (emitted.len() > MESSAGES_MAX, "events"),
@@ -177,8 +268,13 @@ impl TurnResult {
             (alarm.len() > ALARMS_MAX, "alarms"),
             (names.any(|name| characters(name) > NAME_CHARACTERS_MAX), "characters of a name"),
             (alarm.iter().any(|alarm| characters(&alarm.name) > NAME_CHARACTERS_MAX), "characters of a name"),
-            (values().chain(answer).any(|value| characters(value) > VALUE_CHARACTERS_MAX), "characters of a value"),
+            (values().any(|value| characters(value) > VALUE_CHARACTERS_MAX), "characters of a value"),
+            (answer.as_ref().is_some_and(|answer| characters(answer) > answer_max), "characters of a value"),
             (values().map(|value| characters(value)).sum::<usize>() > VALUES_CHARACTERS_MAX, "characters of values"),
+            (sockets.len() > SOCKET_MESSAGES_MAX, "messages to sockets"),
+            (socket_characters().any(|count| count > VALUE_CHARACTERS_MAX), "characters of a message to a socket"),
+            (socket_characters().sum::<usize>() > SOCKET_CHARACTERS_MAX, "characters of messages to sockets"),
+            (!sockets.iter().all(|send| send.action.is_valid()), "the code and the reason of a close"),
         ]
         .into_iter()
         .find_map(|(is_exceeded, what)| is_exceeded.then_some(what))
@@ -215,6 +311,53 @@ pub struct WorkerSend {
     pub method: Option<String>,
     /// The list of arguments, or the message.
     pub value: String,
+}
+
+/// What is sent to a socket.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SocketSend {
+    /// The socket's id.
+    pub socket: String,
+    /// What it is.
+    #[serde(flatten)]
+    pub action: SocketAction,
+}
+
+/// A message to a socket, or its end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SocketAction {
+    /// A text.
+    Text(String),
+    /// Bytes, in base64 (RFC 4648, 4).
+    Bytes(String),
+    /// Closes the socket, which the worker has no more.
+    Close {
+        /// The status code: 1000, or from 3000 to 4999.
+        code: u16,
+        /// The reason, of at most 123 bytes; may be empty.
+        reason: String,
+    },
+}
+
+impl SocketAction {
+    /// How many characters it counts.
+    fn characters(&self) -> usize {
+        match self {
+            Self::Text(text) | Self::Bytes(text) => characters(text),
+            Self::Close { .. } => 0,
+        }
+    }
+
+    /// Whether it can be sent: a close has a code that an application may use, and a short reason.
+    fn is_valid(&self) -> bool {
+        match self {
+            Self::Text(_) | Self::Bytes(_) => true,
+            Self::Close { code, reason } => {
+                matches!(code, 1000 | 3000..=4999) && reason.len() <= CLOSE_REASON_BYTES_MAX
+            }
+        }
+    }
 }
 
 /// Changes of a worker's timers.

@@ -6,6 +6,7 @@ use crate::origin::Origin;
 use crate::settings::Settings;
 use crate::triggers;
 use crate::webhooks::ProjectWebhooks;
+use crate::workers::FormerVersions;
 use elias_command_line::{CliErrorCode, Failure};
 use elias_host::{Grants, Host, Limits, LoadOptions};
 use elias_local_triggers::RunningTriggers;
@@ -64,6 +65,12 @@ fn read(file: &Path) -> Result<Settings, Failure> {
     Settings::read(file.is_file().then_some(file))
 }
 
+/// The workers of what is served, and the versions from which they are moved to it.
+pub(crate) struct FollowedWorkers {
+    pub(crate) running: Arc<RunningWorkers>,
+    pub(crate) former: FormerVersions,
+}
+
 /// Serves the last version of an origin that could be loaded.
 pub(crate) struct Follower {
     origin: Origin,
@@ -73,7 +80,7 @@ pub(crate) struct Follower {
     source: AppSource,
     changes: FileChanges,
     /// Told when another component is served.
-    workers: Arc<RunningWorkers>,
+    workers: FollowedWorkers,
     /// SHA-256 of what is served, and what that is granted.
     served: Option<(String, Grants)>,
 }
@@ -86,7 +93,7 @@ impl Follower {
         config: Configuration,
         given: LoadOptions,
         source: AppSource,
-        workers: Arc<RunningWorkers>,
+        workers: FollowedWorkers,
     ) -> Result<Self, Failure> {
         let changes = FileChanges::new()?;
         let mut follower = Self { origin, host, config, given, source, changes, workers, served: None };
@@ -123,8 +130,11 @@ impl Follower {
                         let (component, digest) = (app.name(), app.digest());
                         tracing::info!(component, digest, milliseconds, "serving the new version");
                         self.served = Some(version);
+                        if let Some(former) = self.source.current() {
+                            self.workers.former.keep(former);
+                        }
                         self.source.swap(app);
-                        self.workers.reload();
+                        self.workers.running.reload();
                     }
                     // A file that was saved before its folder was watched gave no event.
                     let stale =

@@ -1,8 +1,8 @@
 //! Turns and their results as JSON, as wit/triggers/triggers.wit has them.
 
 use crate::{
-    Alarm, AlarmChange, EmittedEvent, ReplyError, ReplyResult, SetTimer, TimerChanges, Turn, TurnKind, TurnResult,
-    TurnState, WorkerSend,
+    Alarm, AlarmChange, EmittedEvent, ReplyError, ReplyResult, SetTimer, SocketAction, SocketContent, SocketRequest,
+    SocketSend, TimerChanges, Turn, TurnKind, TurnResult, TurnState, WorkerSend,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -11,6 +11,8 @@ use serde_json::{Value, json};
 fn each_kind_of_turn_has_its_members() {
     let text = str::to_owned;
     let error = ReplyError { name: text("TypeError"), message: text("no") };
+    let headers = vec![(text("accept"), text("*/*"))];
+    let request = SocketRequest { url: text("http://a.example/"), headers, protocol: text("chat") };
     for (kind, members) in [
         (TurnKind::Start, json!({ "kind": "start" })),
         (
@@ -32,6 +34,31 @@ fn each_kind_of_turn_has_its_members() {
             json!({ "kind": "reply", "call": 4, "error": { "name": "TypeError", "message": "no" } }),
         ),
         (TurnKind::Stop { reason: json!([1]) }, json!({ "kind": "stop", "reason": [1] })),
+        (TurnKind::Inspect, json!({ "kind": "inspect" })),
+        (TurnKind::Export, json!({ "kind": "export" })),
+        (
+            TurnKind::Upgrade { version: text("1.2.3"), state: text("[1,[2],{}]") },
+            json!({ "kind": "upgrade", "version": "1.2.3", "state": "[1,[2],{}]" }),
+        ),
+        (TurnKind::Health, json!({ "kind": "health" })),
+        (
+            TurnKind::Open { socket: text("s"), request },
+            json!({ "kind": "open", "socket": "s", "request": {
+                "url": "http://a.example/", "headers": [["accept", "*/*"]], "protocol": "chat",
+            } }),
+        ),
+        (
+            TurnKind::SocketMessage { socket: text("s"), content: SocketContent::Text(text("hello")) },
+            json!({ "kind": "socket-message", "socket": "s", "text": "hello" }),
+        ),
+        (
+            TurnKind::SocketMessage { socket: text("s"), content: SocketContent::Bytes(text("AQI=")) },
+            json!({ "kind": "socket-message", "socket": "s", "bytes": "AQI=" }),
+        ),
+        (
+            TurnKind::Close { socket: text("s"), code: 1006, reason: text("") },
+            json!({ "kind": "close", "socket": "s", "code": 1006, "reason": "" }),
+        ),
     ] {
         let turn = Turn { class: text("Cart"), name: text("user-42"), id: text("i"), now: 1_764_450_000_000, kind };
         let mut wanted = json!({ "class": "Cart", "name": "user-42", "id": "i", "now": 1_764_450_000_000_u64 });
@@ -59,7 +86,13 @@ fn a_result_is_read_whole() {
             { "name": "expire", "at": 7 }, { "name": "other", "at": null },
         ] },
         "emitted": [{ "event": "added", "value": "[1,true]" }],
+        "sockets": [
+            { "socket": "s", "text": "hello" },
+            { "socket": "s", "bytes": "AQI=" },
+            { "socket": "s", "close": { "code": 4000, "reason": "as told" } },
+        ],
     });
+    let to_socket = |action| SocketSend { socket: text("s"), action };
     let send = |call, method: Option<&str>, value: &str| WorkerSend {
         call,
         class: text("Stock"),
@@ -81,6 +114,11 @@ fn a_result_is_read_whole() {
             ],
         },
         emitted: vec![EmittedEvent { event: text("added"), value: text("[1,true]") }],
+        sockets: vec![
+            to_socket(SocketAction::Text(text("hello"))),
+            to_socket(SocketAction::Bytes(text("AQI="))),
+            to_socket(SocketAction::Close { code: 4000, reason: text("as told") }),
+        ],
     };
     assert_eq!(serde_json::from_value::<TurnResult>(json.clone()).expect("it is read"), wanted);
     assert_eq!(serde_json::to_value(&wanted).expect("it is written"), json);
@@ -97,6 +135,8 @@ fn a_result_beyond_a_bound_is_known() {
     let alarm = |name: &str| json!({ "name": name, "at": null });
     let timer = json!({ "timer": 1, "at": 1 });
     let timers = |set: usize, cleared: usize| json!({ "set": vec![timer.clone(); set], "cleared": vec![1; cleared] });
+    let to_sockets = |count: usize, text: &str| json!(vec![json!({ "socket": "s", "text": text }); count]);
+    let close = |code: u16, reason: &str| json!([{ "socket": "s", "close": { "code": code, "reason": reason } }]);
     let (name, value) = ("\u{e9}".repeat(256), "\u{e9}".repeat(1 << 20));
     let (long_name, long_value) = (format!("{name}x"), format!("{value}x"));
     let most = json!({
@@ -104,6 +144,7 @@ fn a_result_beyond_a_bound_is_known() {
         "sends": vec![json!({ "class": name, "name": name, "method": name, "value": "[1,1]" }); 1_000],
         "emitted": vec![json!({ "event": name, "value": "[1,1]" }); 1_000],
         "timers": timers(10_000, 10_000),
+        "sockets": to_sockets(10_000, ""),
     });
     let beyond = [
         ("messages", "sends", json!(vec![send("[1,1]"); 1_001])),
@@ -118,12 +159,35 @@ fn a_result_beyond_a_bound_is_known() {
         ("characters of a value", "answer", json!(long_value)),
         ("characters of a value", "emitted", json!([event(&long_value)])),
         ("characters of values", "sends", json!(vec![send(&value); 8])),
+        ("messages to sockets", "sockets", to_sockets(10_001, "")),
+        ("characters of a message to a socket", "sockets", to_sockets(1, &long_value)),
+        ("characters of messages to sockets", "sockets", to_sockets(9, &value)),
+        ("characters of a name", "sockets", json!([{ "socket": long_name, "bytes": "" }])),
+        ("the code and the reason of a close", "sockets", close(1001, "")),
+        ("the code and the reason of a close", "sockets", close(5000, "")),
+        ("the code and the reason of a close", "sockets", close(1000, &"x".repeat(124))),
     ];
-    let exceeded = |json: &Value| TurnResult::deserialize(json).expect("it is read").exceeded();
+    let most_of_a_message = TurnKind::Message { message: String::new() }.answer_characters_max();
+    let exceeded = |json: &Value| TurnResult::deserialize(json).expect("it is read").exceeded(most_of_a_message);
     assert_eq!(exceeded(&most), None);
+    for sockets in [to_sockets(8, &value), close(1000, &"x".repeat(123)), close(3000, ""), close(4999, "")] {
+        let mut result = most.clone();
+        result["sockets"] = sockets;
+        assert_eq!(exceeded(&result), None);
+    }
     for (what, member, value) in beyond {
         let mut result = most.clone();
         result[member] = value;
         assert_eq!(exceeded(&result), Some(what), "{member}");
     }
+    // The answer may be larger where it is a whole worker.
+    let of_state = |characters: usize| {
+        let result: TurnResult = serde_json::from_value(json!({
+            "state": "done", "id": "i", "answer": "x".repeat(characters),
+        }))
+        .expect("it is read");
+        [TurnKind::Inspect, TurnKind::Export].map(|kind| result.exceeded(kind.answer_characters_max()))
+    };
+    assert_eq!(of_state(16 << 20), [None; 2]);
+    assert_eq!(of_state((16 << 20) + 1), [Some("characters of a value"); 2]);
 }

@@ -1,0 +1,56 @@
+// The worker of this instance, and the turn of it that runs. All of it outlives a turn: it is a part of the heap that
+// the host keeps.
+import native from "elias:native";
+
+/** The most messages, and the most events, of a turn; and the most characters of their values. */
+const MESSAGES_MAX = 1_000;
+const VALUES_MAX = 8 << 20;
+
+export const instance = {
+  /** The worker, undefined before it starts: `className`, `name`, `startedAt`, `object`, `context`. */
+  worker: undefined,
+  /** The handler that is under way: the `id` and `kind` of its turn, its `promise`, and the `value` that this gave. */
+  handler: undefined,
+  /**
+   * What the turn that runs tells the host, and the names of alarms that the host does not know of yet; undefined
+   * between turns, and where there is no worker.
+   */
+  output: undefined,
+};
+
+/** Begins a turn with this id, which has told nothing yet. */
+export function beginOutput(id) {
+  instance.output = {
+    id, answer: undefined, sends: [], alarms: new Map(), newAlarms: new Set(), emitted: [], size: 0, sockets: [],
+    socketSize: 0,
+  };
+}
+
+/** Whether a turn of a worker runs. */
+export const isTurn = () => instance.output !== undefined;
+
+/** The name of the worker; undefined where there is none. */
+export const currentName = () => instance.worker?.name;
+
+/** What the turn that runs tells the host; `what` is an operation that needs one. */
+export function requireTurn(what) {
+  if (instance.output !== undefined) return instance.output;
+  throw new Error(
+    `${what} is for service workers, in a turn of theirs: in this version neither the top level nor the handlers of ` +
+      "the default export (fetch, call, job and others) can use it",
+  );
+}
+
+/** Counts a value that the turn adds to a list of its output, and gives it. */
+export function countValue(list, text) {
+  const { output } = instance;
+  output.size += text.length;
+  if (list.length >= MESSAGES_MAX) {
+    throw new RangeError(`a turn sends at most ${MESSAGES_MAX} messages, and as many events`);
+  }
+  if (output.size > VALUES_MAX) throw new RangeError(`a turn sends at most ${VALUES_MAX} characters`);
+  return text;
+}
+
+/** Milliseconds since 1970, by the turn's own time. */
+export const now = () => instance.worker.startedAt + native.now();
