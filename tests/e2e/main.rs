@@ -75,5 +75,6 @@ mod uncaught;
 mod url_pattern;
 mod web_apis;
 mod webhooks;
+mod worker_triggers;
 mod workers;
 mod workers_api;
