@@ -39,13 +39,15 @@ docs:
 
 # Ratios against rivals in the same run; writes docs/reference/performance.md. PARTS="json express" measures only these parts, and writes
 # nothing; CONTRIBUTING.md lists them. The part about triggers runs JOBS (20,000) for each rate, beside
-# JOBS_WAITING (100,000) of another tenant, and holds a transaction open for HELD_SECONDS (30).
+# JOBS_WAITING (100,000) of another tenant, and holds a transaction open for HELD_SECONDS (30); the part about service
+# workers measures how fast one comes back that has had TURNS (10,000).
 bench: build packages
 	toolchain/setup/bench.sh
 
 # 100,000 executions in used instances against new ones (EXECUTIONS); due times of schedules in a simulation (TICKS, 10,000,000); a platform with many
 # components (COMPONENTS, 10000), and one that is killed again and again, for SOAK_SECONDS (600) in all; hosts that are killed KILLS times (10) while
-# they run JOBS (2,000). Prints what it measured. SOAK_PARTS=soak-triggers runs the last alone, and
+# they run JOBS (2,000), and as often while service workers run turns. Prints what it measured. SOAK_PARTS=soak-triggers
+# and SOAK_PARTS=soak-workers run these alone, and
 # SOAK_PARTS=soak-components the platform with many components, however long that takes.
 soak: build
 	toolchain/setup/soak.sh

@@ -3,7 +3,8 @@
 # of schedules; looks at the plans of the store's statements with 1,000,000 rows (PLAN_ROWS) in each table; then runs a
 # platform with many components, and kills one again and again, for SOAK_SECONDS in all (default 600); then watches
 # schedules for a minute, and kills hosts KILLS times (10) while they run JOBS (2,000), one on SQLite and two on a
-# PostgreSQL of their own. SOAK_PARTS="soak-triggers" runs only the last, and
+# PostgreSQL of their own; then kills one as often while its service workers run turns, beside a twin that lives.
+# SOAK_PARTS="soak-triggers" or "soak-workers" runs only these, and
 # SOAK_PARTS="soak-components" only the platform with many components, with all of them, however long that takes.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -18,4 +19,4 @@ if [ -z "${SOAK_PARTS:-}" ]; then
 fi
 # shellcheck disable=SC2086 # several parts are several words
 toolchain/setup/with-services.sh cargo bench --locked --config 'profile.release.package.elias-tests.opt-level=3' --bench bench \
-  --features elias-tests/bench --profile release -- ${SOAK_PARTS:-soak soak-triggers}
+  --features elias-tests/bench --profile release -- ${SOAK_PARTS:-soak soak-triggers soak-workers}
