@@ -4,7 +4,7 @@
 use crate::databases::drain_outbox;
 use crate::platform::Inner;
 use crate::serving::{ExecutionOutcome, RequestOutcome, Serving};
-use crate::triggers::{Message, Run, RunEnd, ServedTriggers, Services, TriggerBackends, WebhookDelivery};
+use crate::triggers::{Message, Run, RunEnd, ServedTriggers, Services, TriggerBackends, WebhookDelivery, cancellation};
 use crate::{webhooks, worker_runs};
 use elias_api::{Code, ExecutionRecord};
 use elias_capabilities::outbox::DrainOutcome;
@@ -15,7 +15,6 @@ use elias_triggers::queue::AttemptResult;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use std::sync::{Arc, OnceLock, Weak};
-use tokio::sync::watch;
 
 /// Deployments of a service among which a version is looked for.
 const DEPLOYMENTS_MAX: u32 = 1_000;
@@ -172,7 +171,7 @@ async fn execute(platform: &Inner, mut run: Run) -> RunEnd {
     let mut running = std::pin::pin!(handle(&app, &message, options));
     let result = tokio::select! {
         result = &mut running => result,
-        () = wanted(&mut cancelled) => {
+        () = cancellation(&mut cancelled) => {
             guard.running().cancel();
             running.await
         }
@@ -238,14 +237,6 @@ fn has_decided(message: &Message, result: &Result<RunOutcome, Error>) -> bool {
             decisions.as_array().is_some_and(|decisions| decisions.iter().any(|decision| !decision.is_null()))
         }
         RunResult::Done(_) | RunResult::Suspended => false,
-    }
-}
-
-/// Waits until a run is to be ended.
-pub(crate) async fn wanted(cancelled: &mut watch::Receiver<bool>) {
-    if cancelled.wait_for(|is_cancelled| *is_cancelled).await.is_err() {
-        // Nobody is left who could want it.
-        std::future::pending::<()>().await;
     }
 }
 

@@ -1,8 +1,7 @@
 //! Runs of triggers that are for service workers: a message to a worker, in the place of an execution of a handler. The
 //! turn that handles it is an execution of its own, with the guard of a turn.
 
-use crate::trigger_runs::wanted;
-use crate::triggers::{Message, Run};
+use crate::triggers::{Message, Run, cancellation};
 use crate::worker_calls::refusal;
 use crate::workers::{WorkerCallFrom, WorkerRunner};
 use elias_api::Code;
@@ -44,7 +43,7 @@ pub(crate) async fn execute(workers: &WorkerRunner, target: &WorkerTarget, run: 
                 timeout.as_secs()
             )),
         },
-        () = wanted(&mut cancelled) => AttemptResult::Cancelled,
+        () = cancellation(&mut cancelled) => AttemptResult::Cancelled,
     }
 }
 

@@ -136,6 +136,14 @@ pub(crate) struct WebhookDelivery {
     pub(crate) cancelled: watch::Receiver<bool>,
 }
 
+/// Waits until a run is to be ended.
+pub(crate) async fn cancellation(cancelled: &mut watch::Receiver<bool>) {
+    if cancelled.wait_for(|is_cancelled| *is_cancelled).await.is_err() {
+        // Nobody is left who could want it.
+        std::future::pending::<()>().await;
+    }
+}
+
 /// How a run ended.
 #[derive(Debug, Clone)]
 pub(crate) struct RunEnd {
