@@ -99,14 +99,14 @@ impl WorkerHandle {
         let admission = self.queue.lock().push(message, bytes);
         match &admission {
             Admission::Accepted | Admission::SenderWaits => {}
-            Admission::AcceptedInPlaceOf(dropped) => dropped.iter().for_each(|message| self.is_answered(&message.id)),
-            Admission::Refused(_, message) => self.is_answered(&message.id),
+            Admission::AcceptedInPlaceOf(dropped) => dropped.iter().for_each(|message| self.forget_call(&message.id)),
+            Admission::Refused(_, message) => self.forget_call(&message.id),
         }
         Some(admission)
     }
 
-    /// A message of this id is handled no more.
-    pub(crate) fn is_answered(&self, id: &str) {
+    /// The message of this id is answered, or handled no more.
+    pub(crate) fn forget_call(&self, id: &str) {
         self.in_hand.lock().remove(id);
     }
 

@@ -4,12 +4,12 @@ use crate::component::{ComponentSource, WorkerComponent};
 use crate::handle::{WorkerHandle, WorkerStatus};
 use crate::message::{Answer, Content, Message, Reply, Sender, Stop, failed, new_id, reply_of};
 use crate::settings::Settings;
-use crate::store::{StoreError, WorkerRecord, WorkerStore};
+use crate::store::{AcquiredWorker, StoreError, WorkerRecord, WorkerStore};
 use elias_capabilities::Cause;
 use elias_capabilities::trigger::{Clock, TaskGroup};
 use elias_capabilities::workers::{Error, ErrorCode};
 use elias_workers::{Admission, WaitGraph, WorkerKey};
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, join_all};
 use parking_lot::Mutex;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};
@@ -33,6 +33,8 @@ pub(crate) struct Manager {
     pub(crate) clock: Clock,
     pub(crate) store: Arc<dyn WorkerStore>,
     directory: Mutex<Directory>,
+    /// The epochs of the workers that this owns.
+    owned: Mutex<HashMap<WorkerKey, u64>>,
     /// Permits to have an instance in memory.
     pub(crate) slots: Arc<Semaphore>,
     /// Workers that wait for a permit: those that have nothing to do then give theirs back.
@@ -69,6 +71,7 @@ impl Manager {
             clock,
             store,
             directory: Mutex::default(),
+            owned: Mutex::default(),
             slots,
             starved: AtomicUsize::new(0),
             pressure: Notify::new(),
@@ -387,12 +390,32 @@ impl Manager {
         self.tasks.is_stopping()
     }
 
-    /// Begins no turn any more, and waits at most so long until those that have begun are committed or undone. Gives
-    /// how many were not, which are undone.
+    /// Begins no turn any more, waits at most so long until those that have begun are committed or undone, and releases
+    /// the workers. Gives how many turns were not over, which are undone.
     pub(crate) async fn stop(&self, grace: Duration) -> usize {
         let cut = self.tasks.stop(grace).await;
         self.directory.lock().handles.clear();
+        let owned: Vec<(WorkerKey, u64)> = self.owned.lock().drain().collect();
+        join_all(owned.iter().map(|(key, epoch)| self.release(key, *epoch))).await;
         cut
+    }
+
+    /// Makes a task the owner of a worker, and reads its record.
+    ///
+    /// # Errors
+    /// As of [`WorkerStore::acquire`].
+    pub(crate) async fn acquire(&self, key: &WorkerKey) -> Result<AcquiredWorker, StoreError> {
+        let acquired = self.store.acquire(key).await?;
+        self.owned.lock().insert(key.clone(), acquired.epoch);
+        Ok(acquired)
+    }
+
+    /// Has others become the owner of a worker.
+    pub(crate) async fn release(&self, key: &WorkerKey, epoch: u64) {
+        self.owned.lock().remove(key);
+        if let Err(error) = self.store.release(key, epoch).await {
+            tracing::warn!(worker = %key, "the worker cannot be released: {error}");
+        }
     }
 
     /// Drops what is under way.

@@ -30,6 +30,8 @@ pub(crate) enum Content {
     Value { method: Option<String>, value: String },
     /// Nothing but that the worker is to be started.
     Start,
+    /// Nothing but that the worker, if there is one, is to be in memory, in the component as it is now.
+    Wake,
     /// A turn of another kind, such as for its health or a socket.
     Turn(TurnKind),
 }
@@ -39,7 +41,7 @@ impl Content {
     pub(crate) fn bytes(&self) -> usize {
         match self {
             Self::Value { method, value } => method.as_ref().map_or(0, String::len) + value.len(),
-            Self::Start => 0,
+            Self::Start | Self::Wake => 0,
             Self::Turn(kind) => match kind {
                 TurnKind::SocketMessage { content: SocketContent::Text(text) | SocketContent::Bytes(text), .. } => {
                     text.len()
@@ -60,7 +62,7 @@ impl Content {
                 Some(TurnKind::Call { method: method.clone(), args: value.clone() })
             }
             Self::Value { method: None, value } => Some(TurnKind::Message { message: value.clone() }),
-            Self::Start => None,
+            Self::Start | Self::Wake => None,
             Self::Turn(kind) => Some(kind.clone()),
         }
     }

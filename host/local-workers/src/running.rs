@@ -8,6 +8,7 @@ use elias_capabilities::Cause;
 use elias_capabilities::workers::{Error, ErrorCode};
 use elias_host::TurnKind;
 use elias_workers::WorkerKey;
+use futures::future::join_all;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -189,9 +190,22 @@ impl RunningWorkers {
         self.manager.reload();
     }
 
+    /// Has each worker go on in the component that runs now, without waiting for its next turn; one whose handler waits
+    /// does when that is done. Gives how many do not: former versions of the component are of no use to the others.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub async fn move_all(&self) -> Result<usize, StoreError> {
+        let keys: Vec<WorkerKey> = self.list().await?.into_iter().map(|one| one.key).collect();
+        let woken = keys.iter().map(|key| self.manager.call(key.clone(), Content::Wake, Cause::default()));
+        let answers = join_all(woken).await;
+        let is_moved = |key: &WorkerKey| self.manager.shown_one(key).is_none_or(|one| one.upgrade_error.is_none());
+        Ok(keys.iter().zip(answers).filter(|(key, answer)| answer.is_err() || !is_moved(key)).count())
+    }
+
     /// Begins no turn any more, and waits at most `grace` until those that have begun are committed. Those that are not
-    /// by then are undone. Gives how many that were. Messages that wait are lost, and whoever waits for an answer is
-    /// told so.
+    /// by then are undone. Then the workers are released. Gives how many turns were undone. Messages that wait are lost,
+    /// and whoever waits for an answer is told so.
     pub async fn stop(&self, grace: Duration) -> usize {
         self.manager.stop(grace).await
     }

@@ -90,7 +90,7 @@ pub(crate) fn failure(folder: &Path, error: &StoreError) -> Failure {
 pub(crate) struct FormerVersions(Arc<Mutex<Vec<App>>>);
 
 impl FormerVersions {
-    /// Versions that are kept: a worker that is not called for longer begins anew.
+    /// Versions that are kept: a worker whose handler waits for longer begins anew.
     const MAX: usize = 8;
 
     /// Keeps a version that is not served any more.
@@ -101,6 +101,11 @@ impl FormerVersions {
         if versions.len() > Self::MAX {
             versions.remove(0);
         }
+    }
+
+    /// Forgets versions from which all workers were moved.
+    pub(crate) fn forget(&self, moved: &[App]) {
+        self.0.lock().retain(|version| !moved.iter().any(|app| app.digest() == version.digest()));
     }
 
     /// The versions, the last at the end.

@@ -14,7 +14,7 @@ mod upgrade;
 use crate::component::TurnFailure;
 use crate::handle::{WorkerCondition, WorkerHandle};
 use crate::manager::Manager;
-use crate::message::{Answer, Message, Reply, Sender, Stop, UNDEFINED, answer_of, failed, new_id};
+use crate::message::{Answer, Content, Message, Reply, Sender, Stop, UNDEFINED, answer_of, failed, new_id};
 use crate::store::WorkerRecord;
 use batch::Batch;
 use elias_capabilities::Cause;
@@ -214,7 +214,8 @@ impl Actor {
                 self.postponed.push_front(Message { id, content, sender, cause });
                 return;
             }
-            if !self.is_started() {
+            let only_wakes = matches!(content, Content::Wake);
+            if !self.is_started() && !only_wakes {
                 match self.start(&cause).await {
                     Ok(()) => {
                         if self.is_batch_full()
@@ -242,6 +243,17 @@ impl Actor {
                     None => self.postponed.push_back(Message { id, content, sender, cause }),
                 }
                 return;
+            }
+            if only_wakes && self.is_started() {
+                match self.wake().await {
+                    Ok(()) => {}
+                    Err(NoTurn::Changed) => continue,
+                    Err(NoTurn::Failed(failure)) => {
+                        let answer = Err(self.error_of(failure));
+                        self.answer_in_order(sender, id, answer);
+                        return;
+                    }
+                }
             }
             let Some(kind) = content.turn() else {
                 self.answer_in_order(sender, id, Ok(UNDEFINED.to_owned()));
@@ -402,7 +414,7 @@ impl Actor {
 
     /// Gives an answer to whoever waits for it.
     fn answer(&self, sender: Sender, id: String, answer: Answer) {
-        self.handle.is_answered(&id);
+        self.handle.forget_call(&id);
         self.manager.answer(sender, id, answer);
     }
 

@@ -21,8 +21,7 @@ impl Actor {
         self.instance = None;
         self.batch = Batch::default();
         self.is_stale = false;
-        let store = Arc::clone(&self.manager.store);
-        let AcquiredWorker { epoch, record } = store.acquire(&self.handle.key).await?;
+        let AcquiredWorker { epoch, record } = self.manager.acquire(&self.handle.key).await?;
         self.epoch = Some(epoch);
         self.record = record.unwrap_or_else(|| WorkerRecord::new(self.handle.key.clone()));
         self.manager.finish_waits(&self.handle.key);
@@ -83,7 +82,7 @@ impl Actor {
         self.leave_waiting_sender();
         if let Some(handler) = &self.record.waiting {
             // Its new owner answers the caller.
-            self.handle.is_answered(&handler.id);
+            self.handle.forget_call(&handler.id);
         }
         self.handle.queue.lock().clear_replies();
         self.manager.finish_waits(&self.handle.key);
@@ -95,10 +94,8 @@ impl Actor {
 
     /// Has others become the owner. What is to be done afterwards acquires the worker again.
     pub(super) async fn release_ownership(&mut self) {
-        let Some(epoch) = self.epoch.take() else { return };
-        let store = Arc::clone(&self.manager.store);
-        if let Err(error) = store.release(&self.handle.key, epoch).await {
-            tracing::warn!(worker = %self.handle.key, "the worker cannot be released: {error}");
+        if let Some(epoch) = self.epoch.take() {
+            self.manager.release(&self.handle.key, epoch).await;
         }
     }
 

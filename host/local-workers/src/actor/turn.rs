@@ -135,7 +135,7 @@ impl Actor {
     }
 
     /// Has the worker in memory, in the component as it is now.
-    async fn wake(&mut self) -> Result<(), NoTurn> {
+    pub(super) async fn wake(&mut self) -> Result<(), NoTurn> {
         let generation = self.manager.generation();
         let others_wait = self.manager.starved.load(SeqCst) > 0;
         if let Some(instance) = &self.instance {
@@ -162,7 +162,10 @@ impl Actor {
         self.instance = Some(Instance { worker, generation, is_former, turns: 0, _permit: permit });
         if self.batch.has_turns() {
             // It was moved to this version: that is kept before anything else.
-            self.flush().await.map_err(|_| NoTurn::Changed)?;
+            self.flush().await.map_err(|error| match error {
+                StoreError::NotOwner => NoTurn::Changed,
+                error => TurnFailure::Unusable(format!("the move to another version cannot be kept: {error}")).into(),
+            })?;
         }
         Ok(())
     }
@@ -193,7 +196,8 @@ impl Actor {
     ) -> Result<(Box<dyn AwakeWorker>, bool), NoTurn> {
         let policy = self.manager.settings.other_version;
         let why = if policy.upgrades() {
-            match component.predecessor(&heap).await {
+            let predecessor = component.predecessor(&heap).await;
+            match predecessor {
                 None => format!("{why}; the former version is not there any more"),
                 Some(former) if self.record.is_waiting() || self.not_upgraded == Some(generation) => {
                     return Ok((former.wake(Some(&heap))?, true));

@@ -128,7 +128,7 @@ impl MemoryWorker {
     /// Puts whole heaps in place of changes.
     fn merge(&mut self, merge: Merge, seq: u64) -> Result<(), StoreError> {
         let turns = [self.record.restorable_turn(), Some(self.record.turns)];
-        let mut wholes = Vec::new();
+        let mut wholes: Vec<(u64, Arc<[u8]>)> = Vec::new();
         for turn in turns.into_iter().flatten() {
             let places = self.chain.resolve(turn).ok_or(StoreError::NoSuchTurn(turn))?;
             wholes.push((turn, Arc::from(merge_places(merge, &places)?)));
@@ -172,10 +172,8 @@ impl WorkerStore for MemoryStore {
     }
 
     fn heap(&self, key: &WorkerKey, turn: u64) -> BoxFuture<'_, Result<Vec<u8>, StoreError>> {
-        aside(self, {
-            let key = key.clone();
-            move |store| store.read(&key, turn)
-        })
+        let key = key.clone();
+        aside(self, move |store| store.read(&key, turn))
     }
 
     fn commit(&self, commit: WorkerCommit) -> BoxFuture<'_, Result<(), StoreError>> {

@@ -92,6 +92,15 @@ async fn a_worker_that_rests_releases_its_ownership() {
 }
 
 #[tokio::test]
+async fn workers_are_released_when_they_are_stopped() {
+    let world = World::new().await;
+    world.call("a", "add", "1").await;
+    assert!(world.store.released().is_empty());
+    assert_eq!(world.workers.stop(Duration::from_secs(60)).await, 0);
+    assert_eq!(world.store.released(), ["a"]);
+}
+
+#[tokio::test]
 async fn a_worker_is_moved_to_another_version() {
     for policy in [OtherVersion::Upgrade, OtherVersion::UpgradeOrBeginAnew] {
         let world = World::with(|builder| builder.other_version(policy)).await;
@@ -106,6 +115,29 @@ async fn a_worker_is_moved_to_another_version() {
         let due = world.store.record("a").next_due();
         assert!(due.is_some_and(|due| due > super::NOW + 100), "the alarm is left, and no timer: {due:?}");
     }
+}
+
+#[tokio::test]
+async fn workers_that_rest_are_moved_before_the_former_version_goes() {
+    let world = World::with(|builder| builder.other_version(OtherVersion::Upgrade)).await;
+    world.fake.set_former(true, false);
+    for (name, n) in [("a", "1"), ("b", "2")] {
+        world.call(name, "add", n).await;
+    }
+    world.clock.advance(Duration::from_secs(120));
+    eventually(async || world.fake.awake() == 0).await;
+    world.fake.set_version(2);
+    world.workers.reload();
+    assert_eq!(world.workers.move_all().await.expect("the store is read"), 0);
+    world.fake.set_former(false, false);
+    for (name, n) in [("a", "1"), ("b", "2")] {
+        assert_eq!(world.call(name, "version", "").await, "2 1 to 2");
+        assert_eq!(world.call(name, "get", "").await, n);
+    }
+    world.fake.set_former(true, true);
+    world.fake.set_version(3);
+    world.workers.reload();
+    assert_eq!(world.workers.move_all().await.expect("the store is read"), 2, "neither is taken over");
 }
 
 #[tokio::test]

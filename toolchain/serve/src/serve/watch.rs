@@ -71,6 +71,21 @@ pub(crate) struct FollowedWorkers {
     pub(crate) former: FormerVersions,
 }
 
+impl FollowedWorkers {
+    /// Has the workers go on in the version that is served now. The former ones are kept until all do.
+    fn move_to_it(&self) {
+        self.running.reload();
+        let (running, former, versions) = (Arc::clone(&self.running), self.former.clone(), self.former.list());
+        tokio::spawn(async move {
+            match running.move_all().await {
+                Ok(0) => former.forget(&versions),
+                Ok(workers) => tracing::debug!(workers, "workers are not moved to the new version"),
+                Err(error) => tracing::warn!("workers are moved when they are called: {error}"),
+            }
+        });
+    }
+}
+
 /// Serves the last version of an origin that could be loaded.
 pub(crate) struct Follower {
     origin: Origin,
@@ -134,7 +149,7 @@ impl Follower {
                             self.workers.former.keep(former);
                         }
                         self.source.swap(app);
-                        self.workers.running.reload();
+                        self.workers.move_to_it();
                     }
                     // A file that was saved before its folder was watched gave no event.
                     let stale =

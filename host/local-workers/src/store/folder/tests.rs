@@ -278,7 +278,7 @@ async fn a_full_disk_refuses_a_commit_and_leaves_the_state_before() {
         let full = Arc::new(AtomicBool::new(false));
         let hook = {
             let full = Arc::clone(&full);
-            move |operation| {
+            move |operation: DiskOperation| {
                 let fails = full.load(SeqCst) && operation == failing;
                 if fails { Err(Error::from(ErrorKind::StorageFull)) } else { Ok(()) }
             }
@@ -304,7 +304,7 @@ async fn a_journal_that_cannot_be_cut_does_not_grow() {
     let full = Arc::new(AtomicBool::new(true));
     let hook = {
         let full = Arc::clone(&full);
-        move |operation| {
+        move |operation: DiskOperation| {
             let fails = full.load(SeqCst) && operation == DiskOperation::Snapshot;
             if fails { Err(Error::from(ErrorKind::StorageFull)) } else { Ok(()) }
         }
@@ -329,7 +329,7 @@ async fn commits_of_many_workers_share_a_sync() {
     let (syncs, gate) = (Arc::new(AtomicUsize::new(0)), Arc::new(Mutex::new(())));
     let hook = {
         let (syncs, gate) = (Arc::clone(&syncs), Arc::clone(&gate));
-        move |operation| {
+        move |operation: DiskOperation| {
             if operation == DiskOperation::Sync {
                 syncs.fetch_add(1, SeqCst);
                 drop(gate.lock());

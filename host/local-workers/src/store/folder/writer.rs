@@ -8,6 +8,7 @@ use crate::store::{HeapCommit, StoreError, WorkerCommit};
 use cap_std::fs::{OpenOptions, OpenOptionsExt};
 use elias_atomic_write::Fsync;
 use elias_workers::WorkerKey;
+use std::fs::File;
 use std::io::{Error, Write};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
@@ -23,7 +24,7 @@ const STEPS_MAX: usize = 512;
 
 /// What is to be kept.
 pub(super) enum RequestChange {
-    Commit(WorkerCommit),
+    Commit(Box<WorkerCommit>),
     Remove { key: WorkerKey, epoch: u64 },
 }
 
@@ -98,17 +99,18 @@ struct Segment {
 impl Segment {
     fn begin(shared: &Shared, number: u64) -> Result<Self, StoreError> {
         (shared.hook.0)(DiskOperation::Segment)?;
-        let salt = crate::message::new_id();
-        let mut options = OpenOptions::new();
-        options.read(true).append(true).create_new(true).mode(0o600);
-        let file = shared.folder.open_with(segment_name(number), &options)?.into_std();
+        let name = segment_name(number);
+        let (file, salt) = (Self::create(shared, &name)?, crate::message::new_id());
         let head = frame::segment_head(&salt);
-        (&file).write_all(&head)?;
-        if shared.fsync != Fsync::None {
-            file.sync_all()?;
-        }
-        if shared.fsync == Fsync::FileAndFolder {
-            shared.sync_folder()?;
+        let written = (&file).write_all(&head).and_then(|()| match shared.fsync {
+            Fsync::None => Ok(()),
+            Fsync::File => file.sync_all(),
+            Fsync::FileAndFolder => file.sync_all().and_then(|()| shared.sync_folder()),
+        });
+        if let Err(error) = written {
+            // It is tried again under this name.
+            drop(shared.folder.remove_file(&name));
+            return Err(error.into());
         }
         let file = Arc::new(SegmentFile { file, salt });
         let bytes = head.len() as u64;
@@ -116,6 +118,12 @@ impl Segment {
         index.bytes += bytes;
         index.segments.insert(number, Arc::clone(&file));
         Ok(Self { number, file, bytes, head_bytes: bytes, has_rest: false })
+    }
+
+    fn create(shared: &Shared, name: &str) -> std::io::Result<File> {
+        let mut options = OpenOptions::new();
+        options.read(true).append(true).create_new(true).mode(0o600);
+        Ok(shared.folder.open_with(name, &options)?.into_std())
     }
 }
 
@@ -215,7 +223,8 @@ impl Writer {
             return Err(StoreError::NotOwner);
         }
         let change = match change {
-            RequestChange::Commit(WorkerCommit { record, heap, .. }) => {
+            RequestChange::Commit(commit) => {
+                let WorkerCommit { record, heap, .. } = *commit;
                 let total = index.bytes + (out.len() + heap.bytes().len()) as u64;
                 // A worker that does not grow is taken, or none could put back what it did.
                 let grows = matches!(heap, HeapCommit::Whole(_) | HeapCommit::Change(_));
@@ -271,17 +280,21 @@ impl Writer {
 
     /// Takes over a record that is written. Gives the worker, if it has many commits in the journal.
     fn apply(&self, frame: &Frame, place: FramePlace) -> Option<WorkerKey> {
-        self.shared.index.lock().apply(frame, place);
-        if let Change::Removed(key) = &frame.change
-            && self.shared.index.lock().gone.contains(&stem(key))
-            && let Err(error) = self.shared.remove_files(&stem(key))
-        {
+        let (key, is_gone, is_long) = {
+            let index = &mut *self.shared.index.lock();
+            index.apply(frame, place);
+            match &frame.change {
+                Change::Removed(key) => (key, index.gone.contains(&stem(key)), false),
+                Change::Commit { record, .. } => {
+                    let steps = index.workers.get(&record.key).map_or(0, |entry| entry.chain.len());
+                    (&record.key, false, steps > STEPS_MAX)
+                }
+            }
+        };
+        if is_gone && let Err(error) = self.shared.remove_files(&stem(key)) {
             tracing::warn!(worker = %key, "the files of the removed worker are left for a while: {error}");
         }
-        let Change::Commit { record, .. } = &frame.change else { return None };
-        let index = self.shared.index.lock();
-        let is_long = index.workers.get(&record.key).is_some_and(|entry| entry.chain.len() > STEPS_MAX);
-        is_long.then(|| record.key.clone())
+        is_long.then(|| key.clone())
     }
 
     /// Begins another segment if this one is full, or if the folder is: what is in the journal twice goes then.
