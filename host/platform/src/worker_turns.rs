@@ -117,7 +117,7 @@ impl ReleaseWorkers {
         match found.await {
             Ok(former) => Some(former),
             Err(error) => {
-                tracing::warn!(service = %self.service, %digest, %error, "the version of a worker's heap cannot be loaded");
+                tracing::warn!(service = %self.service, %digest, %error, "the version of a heap cannot be loaded");
                 None
             }
         }

@@ -103,8 +103,8 @@ impl TenantQuotas {
         self.enter_rates(&self.waiting(RuntimeTimer::start(now_ms))).await
     }
 
-    /// Why the tenant may not begin another execution now, if what is counted by time refuses it: for whoever would wait
-    /// elsewhere for it.
+    /// Why the tenant may not begin another execution now, if what is counted by time refuses it: for whoever would
+    /// wait elsewhere for it.
     pub(crate) fn refusal(&self, now_ms: u64) -> Option<NotAdmitted> {
         let limiters = [
             (QuotaKind::FuelPerHour, &self.fuel),

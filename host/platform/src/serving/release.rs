@@ -14,8 +14,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::Mutex;
 
 /// The kinds of causes of executions: each kind has a circuit of its own in each release. A nightly job that fails must
-/// not keep requests out, and requests that fail must not delay jobs; a poisoned queue must rest all the same. One worker
-/// that fails is stopped by its own supervision before that.
+/// not keep requests out, and requests that fail must not delay jobs; a poisoned queue must rest all the same. One
+/// worker that fails is stopped by its own supervision before that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CircuitKind {
     /// HTTP requests, mirrored ones included.

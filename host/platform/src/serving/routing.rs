@@ -154,8 +154,8 @@ impl Serving {
 
     /// Admits a turn of a service worker, in the component of a release that is loaded, by the circuit of workers.
     ///
-    /// It takes no slot of the component's and none of the tenant's concurrent executions: requests that have these wait
-    /// for turns. Turns have places of their own.
+    /// It takes no slot of the component's and none of the tenant's concurrent executions: requests that have these
+    /// wait for turns. Turns have places of their own.
     ///
     /// # Errors
     /// Stopped, open circuit, quota.

@@ -1,8 +1,9 @@
 //! The places in memory that workers of all services of a host have: a bounded number, shared by tenants.
 //!
-//! A tenant gets another place while it holds less than its share ([`dynamic_threshold`]), so that one with many workers
-//! leaves some to others without a number that somebody would have to set. Where there is none, the worker leaves memory
-//! that has had nothing to do for longest: of the tenant itself if it has its share, else of the tenant that has most.
+//! A tenant gets another place while it holds less than its share ([`dynamic_threshold`]), so that one with many
+//! workers leaves some to others without a number that somebody would have to set. Where there is none, the worker
+//! leaves memory that has had nothing to do for longest: of the tenant itself if it has its share, else of the tenant
+//! that has most.
 
 use elias_delivery::supervision::dynamic_threshold;
 use elias_names::{ServiceId, TenantId};
@@ -124,13 +125,13 @@ impl AwakeSlots {
         let held = self.state.lock().held.get(tenant).copied().unwrap_or_default();
         if most > 0 && held >= most {
             return format!(
-                "the quota `awake-workers` of tenant {tenant} is {most}: {held} service workers of it are in memory, and \
+                "the quota `awake-workers` of tenant {tenant} is {most}: {held} service workers of it are in memory, \
                  none of them comes to rest"
             );
         }
         format!(
-            "this host has room for {} service workers in memory, of which the tenant {tenant} has {held}: none of them \
-             comes to rest",
+            "this host has room for {} service workers in memory, of which the tenant {tenant} has {held}: none of \
+             them comes to rest",
             self.total
         )
     }

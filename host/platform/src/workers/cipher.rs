@@ -1,9 +1,10 @@
 //! What is kept of service workers, encrypted: their pages with a key of the tenant.
 //!
 //! A tenant has one data key, 256 random bits, which is stored encrypted with the key of the hosts. Each text has a key
-//! of its own, derived from that by HMAC-SHA-256 over what the text is bound to, and is encrypted with AES-256-GCM under
-//! a random nonce: a key sees one turn and its repetitions, so that random nonces never get near their bound, however
-//! many turns a tenant has. A text of another tenant, service, worker or turn, and one with a flipped byte, is refused.
+//! of its own, derived from that by HMAC-SHA-256 over what the text is bound to, and is encrypted with AES-256-GCM
+//! under a random nonce: a key sees one turn and its repetitions, so that random nonces never get near their bound,
+//! however many turns a tenant has. A text of another tenant, service, worker or turn, and one with a flipped byte, is
+//! refused.
 
 use crate::vault::{DataKey, Vault};
 use aes_gcm::aead::{Aead, KeyInit, OsRng, Payload};

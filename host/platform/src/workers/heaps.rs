@@ -1,11 +1,11 @@
-//! The bytes of heaps: encrypted, in the store or, if they are many, in the artifact store by digest.
+//! The bytes of heaps and records: encrypted, in the store or, if they are many, in the artifact store by digest.
 
 use super::cipher::{Content, SealContext, TenantCipher};
 use crate::artifacts::Artifacts;
 use bytes::Bytes;
 use elias_api::Code;
 use elias_host::{HeapChange, WorkerHeap};
-use elias_local_workers::StoreError;
+use elias_local_workers::{StoreError, WorkerRecord};
 use elias_names::{Digest, ServiceId};
 use elias_store::{PartKind, TurnPages, TurnPart, WORKER_PAGES_INLINE_MAX};
 use elias_workers::WorkerKey;
@@ -69,7 +69,7 @@ pub(super) async fn read(
     }
     let bytes = sealed.iter().map(|(.., pages)| pages.len()).sum();
     let (cipher, service, key) = (Arc::clone(cipher), service.clone(), key.clone());
-    let read = aside(bytes, move || {
+    let read = aside(bytes, move || -> Result<Vec<u8>, String> {
         let mut whole = None;
         let mut changes = Vec::new();
         for (turn, kind, pages) in sealed {
@@ -86,6 +86,41 @@ pub(super) async fn read(
         merge(whole.ok_or("it has no whole heap")?, &changes)
     });
     read.await?.map_err(StoreError::Damaged)
+}
+
+/// Encrypts the record of a worker.
+pub(super) async fn seal_record(
+    cipher: &Arc<TenantCipher>,
+    service: &ServiceId,
+    record: WorkerRecord,
+) -> Result<Vec<u8>, StoreError> {
+    let text = serde_json::to_vec(&record).map_err(|error| StoreError::Io(io::Error::other(error)))?;
+    let (cipher, service) = (Arc::clone(cipher), service.clone());
+    let sealed = aside(text.len(), move || {
+        let (key, turn) = (&record.key, record.turns);
+        cipher.seal(SealContext { service: &service, key, turn, content: Content::Record }, &text)
+    });
+    sealed.await?.map_err(|why| StoreError::Io(io::Error::other(why)))
+}
+
+/// Decrypts the record of a worker, which was committed with this turn.
+///
+/// # Errors
+/// [`StoreError::Damaged`] if it is not as it was written.
+pub(super) async fn open_record(
+    cipher: &Arc<TenantCipher>,
+    service: &ServiceId,
+    key: &WorkerKey,
+    turn: u64,
+    sealed: Vec<u8>,
+) -> Result<WorkerRecord, StoreError> {
+    let (cipher, service, key) = (Arc::clone(cipher), service.clone(), key.clone());
+    let opened = aside(sealed.len(), move || -> Result<WorkerRecord, String> {
+        let context = SealContext { service: &service, key: &key, turn, content: Content::Record };
+        let text = cipher.open(context, &sealed)?;
+        serde_json::from_slice(&text).map_err(|error| error.to_string())
+    });
+    opened.await?.map_err(|why| StoreError::Damaged(format!("the record of a worker: {why}")))
 }
 
 /// Merges changes into a whole heap, all as [`elias_host`] writes them.

@@ -6,8 +6,8 @@
 //!
 //! - [`WorkerRunner`]: the managers by service, and what users ask of them; `service` is one of them, `views` what is
 //!   shown of workers, and copies.
-//! - `store`: where workers are kept; `commits` several in one transaction, `heaps` their bytes, `cipher` encrypted with
-//!   a key of the tenant, `versions` which version they belong to, `quota` within the tenant's quotas.
+//! - `store`: where workers are kept; `commits` several in one transaction, `heaps` their bytes, `cipher` encrypted
+//!   with a key of the tenant, `versions` which version they belong to, `quota` within the tenant's quotas.
 //! - `ownership`: which workers are this host's. `awake`: which are in memory. `upkeep`: compaction, history, counts.
 //! - [`WorkerBackends`]: calls by the capability `workers`.
 //!

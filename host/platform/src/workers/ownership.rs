@@ -95,8 +95,18 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Keeps what is this host's, each second; ends with the runner.
-pub(super) async fn keep(runner: Weak<WorkerRunner>) {
+/// A part of the work of each second. What takes long in one delays no other: the lease lasts for seconds, and other
+/// hosts wait for what they have asked for.
+#[derive(Clone, Copy)]
+pub(super) enum Part {
+    /// The lease, and workers that others have asked for.
+    Others,
+    /// Versions that were deployed, and workers that nobody has.
+    Own,
+}
+
+/// Does a part of the work, each second; ends with the runner.
+pub(super) async fn keep(runner: Weak<WorkerRunner>, part: Part) {
     let mut seconds = interval(SECOND);
     seconds.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let (mut is_away, mut has_begun) = (false, false);
@@ -106,7 +116,11 @@ pub(super) async fn keep(runner: Weak<WorkerRunner>) {
         if runner.is_stopping() {
             return;
         }
-        let done = if has_begun { look(&runner).await } else { begin(&runner).await };
+        let done = match (part, has_begun) {
+            (Part::Others, _) => give_up_wanted(&runner).await,
+            (Part::Own, false) => begin(&runner).await,
+            (Part::Own, true) => take_over(&runner).await,
+        };
         match done {
             Ok(()) => (is_away, has_begun) = (false, true),
             Err(error) if !is_away => {
@@ -139,9 +153,20 @@ async fn begin(runner: &Arc<WorkerRunner>) -> Result<()> {
     Ok(())
 }
 
-async fn look(runner: &Arc<WorkerRunner>) -> Result<()> {
+async fn give_up_wanted(runner: &Arc<WorkerRunner>) -> Result<()> {
     let StoreParts { store, owner, lease, .. } = &*runner.parts;
     lease.ensure(store).await?;
+    if !store.is_shared() {
+        return Ok(());
+    }
+    let wanted = store.host_read().await?.wanted_workers(owner, LOOK_MAX).await?;
+    for WorkerRef { service, key } in wanted {
+        runner.entry(&service).give_up(&key).await;
+    }
+    Ok(())
+}
+
+async fn take_over(runner: &Arc<WorkerRunner>) -> Result<()> {
     runner.stop_stopped().await;
     for workers in runner.all() {
         // A version that was deployed; one that cannot be loaded is told to whoever calls.
@@ -149,16 +174,8 @@ async fn look(runner: &Arc<WorkerRunner>) -> Result<()> {
             tracing::debug!(service = %workers.service(), "the version that serves cannot run workers now");
         }
     }
-    let mut scope = store.host_read().await?;
-    if store.is_shared() {
-        for WorkerRef { service, key } in scope.wanted_workers(owner, LOOK_MAX).await? {
-            if let Some(workers) = runner.existing(&service) {
-                workers.give_up(&key);
-            }
-        }
-    }
-    let orphans = scope.orphaned_workers(now_ms().saturating_sub(LATE_MS), LOOK_MAX).await?;
-    drop(scope);
+    let late = now_ms().saturating_sub(LATE_MS);
+    let orphans = runner.parts.store.host_read().await?.orphaned_workers(late, LOOK_MAX).await?;
     stream::iter(orphans)
         .for_each_concurrent(TAKEN_OVER_AT_ONCE, |WorkerRef { service, key }| async move {
             // Of a service that is stopped, or that this host does not serve, they wait.
@@ -181,7 +198,7 @@ pub(super) async fn evict(runner: Weak<WorkerRunner>, mut evicted: mpsc::Unbound
     while let Some((service, key)) = evicted.recv().await {
         let Some(runner) = runner.upgrade() else { return };
         if let Some(workers) = runner.existing(&service) {
-            workers.give_up(&key);
+            workers.evict(&key);
         }
     }
 }

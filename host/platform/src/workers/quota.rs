@@ -87,7 +87,7 @@ impl WorkerQuotas {
 
 fn over(tenant: &TenantId, quota: &str, most: u64, used: u64, more: u64, when: &str) -> String {
     format!(
-        "the quota `{quota}` of tenant {tenant} is {most}: {used} are in use, and {more} more would be too many; there is \
-         room when {when}"
+        "the quota `{quota}` of tenant {tenant} is {most}: {used} are in use, and {more} more would be too many; there \
+         is room when {when}"
     )
 }

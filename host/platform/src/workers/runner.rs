@@ -4,7 +4,7 @@ use super::awake::{AwakeSlots, WorkerOfService};
 use super::cipher::TenantKeys;
 use super::commits::Commits;
 use super::meters::WorkerMeters;
-use super::ownership::OwnerLease;
+use super::ownership::{OwnerLease, Part};
 use super::quota::WorkerQuotas;
 use super::service::ServiceWorkers;
 use super::services::{ServedWorkers, WorkerServices};
@@ -96,7 +96,9 @@ impl WorkerRunner {
         if let Some(evicted) = self.evicted.lock().take() {
             tokio::spawn(super::ownership::evict(Arc::downgrade(self), evicted));
         }
-        tokio::spawn(super::ownership::keep(Arc::downgrade(self)));
+        for part in [Part::Others, Part::Own] {
+            tokio::spawn(super::ownership::keep(Arc::downgrade(self), part));
+        }
         tokio::spawn(super::upkeep::keep_up(Arc::downgrade(self)));
     }
 

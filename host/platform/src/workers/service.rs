@@ -119,7 +119,19 @@ impl ServiceWorkers {
     }
 
     /// Has a worker leave memory, and gives it up.
-    pub(super) fn give_up(&self, key: &WorkerKey) {
+    pub(super) async fn give_up(&self, key: &WorkerKey) {
+        match self.running.get() {
+            Some(running) if self.store.owns(key) => running.give_up(key),
+            _ => {
+                if let Err(error) = self.store.give_back(key).await {
+                    tracing::warn!(service = %self.service, worker = %key, %error, "a worker cannot be released");
+                }
+            }
+        }
+    }
+
+    /// Has a worker leave memory, if it is there.
+    pub(super) fn evict(&self, key: &WorkerKey) {
         if let Some(running) = self.running.get() {
             running.give_up(key);
         }

@@ -1,6 +1,6 @@
 //! The workers of a service in the platform's store.
 
-use super::cipher::{Content, SealContext, TenantKeys};
+use super::cipher::TenantKeys;
 use super::commits::{Commits, PreparedCommit};
 use super::heaps::{self, aside, of_api};
 use super::meters::WorkerMeters;
@@ -30,8 +30,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// How long another host is waited for to give a worker up, and how often it is looked whether it has: as often as hosts
-/// look whether they are asked, it takes the end of a turn more.
+/// How long another host is waited for to give a worker up, and how often it is looked whether it has: as often as
+/// hosts look whether they are asked, it takes the end of a turn more.
 const OWNER_WAIT: Duration = Duration::from_secs(5);
 const OWNER_LOOK: Duration = Duration::from_millis(100);
 /// Former turns of which one is looked for that can be read, where the last cannot.
@@ -87,7 +87,7 @@ impl PlatformWorkerStore {
         let (store, tenant) = (&self.parts.store, &self.service.tenant);
         let most = self.parts.services.find(&self.service).map_or(0, |served| served.quotas.workers);
         let is_full = most > 0 && self.parts.quotas.known(store, tenant).await?.workers >= most;
-        if !is_full || self.owned.lock().contains_key(key) {
+        if !is_full || self.owns(key) {
             return Ok(None);
         }
         let exists = store.read(tenant).await?.worker(&self.service, key).await?.is_some();
@@ -105,29 +105,55 @@ impl PlatformWorkerStore {
     }
 
     async fn acquire_now(&self, key: WorkerKey) -> Result<AcquiredWorker, StoreError> {
-        let (worker, record) = self.acquire_row(&key).await?;
-        let record: Option<WorkerRecord> = match record {
-            Some(sealed) => Some(self.open_record(&key, worker.turns, sealed).await?),
-            None => {
-                self.check_new(&key, worker.epoch).await?;
-                self.parts.quotas.began(&self.service.tenant);
-                None
+        // From here on: whoever wants it of this host is given it by its actor.
+        self.owned.lock().entry(key.clone()).or_default();
+        let acquired = self.try_acquire(&key).await;
+        if acquired.is_err() {
+            self.owned.lock().remove(&key);
+        }
+        acquired
+    }
+
+    async fn try_acquire(&self, key: &WorkerKey) -> Result<AcquiredWorker, StoreError> {
+        let (worker, record) = self.acquire_row(key).await?;
+        let (record, heap_bytes) = match self.read_acquired(key, worker.turns, record).await {
+            Ok(read) => read,
+            Err(error) => {
+                // Nobody here has it: another host may read it.
+                if let Err(error) = self.release_row(key, worker.epoch).await {
+                    tracing::warn!(service = %self.service, worker = %key, %error, "a worker cannot be released");
+                }
+                return Err(error);
             }
-        };
-        let heap_bytes = match record {
-            Some(_) => self.summary_row(&key).await?.map_or(0, |row| row.heap_bytes),
-            None => 0,
         };
         let version = match (worker.version, worker.component_digest) {
             (Some(number), Some(digest)) => Some(HeapVersion { number, digest }),
             _ => None,
         };
         if let Some(version) = &version {
-            self.versions.set(&key, version);
+            self.versions.set(key, version);
         }
         let (given, stored) = (worker.epoch, Some(worker.epoch));
-        self.owned.lock().insert(key, OwnedWorker { given, stored, version, heap_bytes, former: None });
+        self.owned.lock().insert(key.clone(), OwnedWorker { given, stored, version, heap_bytes, former: None });
         Ok(AcquiredWorker { epoch: worker.epoch, record })
+    }
+
+    /// The record of a worker that was acquired, and the bytes of its heap; of one that does not exist yet whether
+    /// there may be another.
+    async fn read_acquired(
+        &self,
+        key: &WorkerKey,
+        turn: u64,
+        sealed: Option<Vec<u8>>,
+    ) -> Result<(Option<WorkerRecord>, u64), StoreError> {
+        let Some(sealed) = sealed else {
+            self.check_new().await?;
+            return Ok((None, 0));
+        };
+        let cipher = self.parts.keys.of(&self.service.tenant).await.map_err(of_api)?;
+        let record = heaps::open_record(&cipher, &self.service, key, turn, sealed).await?;
+        let heap_bytes = self.summary_row(key).await?.map_or(0, |row| row.heap_bytes);
+        Ok((Some(record), heap_bytes))
     }
 
     /// Acquires the row of a worker, waiting for another host to give it up; gives its sealed record beside it.
@@ -155,41 +181,31 @@ impl PlatformWorkerStore {
         }
     }
 
-    /// Refuses a worker that does not exist yet and is one too many; it is given up then.
-    async fn check_new(&self, key: &WorkerKey, epoch: u64) -> Result<(), StoreError> {
-        let tenant = &self.service.tenant;
+    /// Refuses a worker that does not exist yet, if it is one too many.
+    async fn check_new(&self) -> Result<(), StoreError> {
+        let (store, tenant) = (&self.parts.store, &self.service.tenant);
         let most = self.parts.services.find(&self.service).map_or(0, |served| served.quotas.workers);
-        let Some(refusal) =
-            self.parts.quotas.check_workers(&self.parts.store, tenant, most, 0).await.map_err(of_api)?
-        else {
-            return Ok(());
-        };
-        let mut scope = self.parts.store.worker_write(tenant).await.map_err(of_store)?;
+        let refusal = self.parts.quotas.check_workers(store, tenant, most, 0).await.map_err(of_api)?;
+        self.parts.quotas.began(tenant);
+        refusal.map_or(Ok(()), |refusal| Err(over_quota(refusal)))
+    }
+
+    /// Gives up a worker that the store has as this host's, though nothing of it is here: what gave it up could not
+    /// tell the store.
+    pub(super) async fn give_back(&self, key: &WorkerKey) -> Result<(), StoreError> {
+        let (worker, _) = self.acquire_row(key).await?;
+        self.release_row(key, worker.epoch).await
+    }
+
+    /// Whether a worker is this host's.
+    pub(super) fn owns(&self, key: &WorkerKey) -> bool {
+        self.owned.lock().contains_key(key)
+    }
+
+    async fn release_row(&self, key: &WorkerKey, epoch: u64) -> Result<(), StoreError> {
+        let mut scope = self.parts.store.worker_write(&self.service.tenant).await.map_err(of_store)?;
         scope.release_worker(&self.service, key, epoch).await.map_err(of_store)?;
-        scope.commit().await.map_err(of_store)?;
-        Err(over_quota(refusal))
-    }
-
-    async fn open_record(&self, key: &WorkerKey, turn: u64, sealed: Vec<u8>) -> Result<WorkerRecord, StoreError> {
-        let cipher = self.parts.keys.of(&self.service.tenant).await.map_err(of_api)?;
-        let (service, key) = (self.service.clone(), key.clone());
-        let opened = aside(sealed.len(), move || {
-            let context = SealContext { service: &service, key: &key, turn, content: Content::Record };
-            let text = cipher.open(context, &sealed)?;
-            serde_json::from_slice(&text).map_err(|error| error.to_string())
-        });
-        opened.await?.map_err(|why: String| StoreError::Damaged(format!("the record of a worker: {why}")))
-    }
-
-    async fn seal_record(&self, record: WorkerRecord) -> Result<Vec<u8>, StoreError> {
-        let cipher = self.parts.keys.of(&self.service.tenant).await.map_err(of_api)?;
-        let text = serde_json::to_vec(&record).map_err(|error| StoreError::Io(io::Error::other(error)))?;
-        let service = self.service.clone();
-        let sealed = aside(text.len(), move || {
-            let (key, turn) = (&record.key, record.turns);
-            cipher.seal(SealContext { service: &service, key, turn, content: Content::Record }, &text)
-        });
-        sealed.await?.map_err(|why| StoreError::Io(io::Error::other(why)))
+        scope.commit().await.map_err(of_store)
     }
 
     async fn heap_now(&self, key: WorkerKey, turn: u64) -> Result<Vec<u8>, StoreError> {
@@ -279,6 +295,7 @@ impl PlatformWorkerStore {
                 (HeapCommitRow::Whole(self.pages(&key, turn, whole).await?), bytes)
             }
         };
+        let cipher = self.parts.keys.of(&self.service.tenant).await.map_err(of_api)?;
         let row = WorkerCommitRow {
             service: self.service.clone(),
             epoch,
@@ -287,7 +304,7 @@ impl PlatformWorkerStore {
             next_due: record.next_due(),
             has_calls: record.has_calls(),
             restorable_turn: record.restorable_turn(),
-            record: self.seal_record(record).await?,
+            record: heaps::seal_record(&cipher, &self.service, record).await?,
             heap_bytes,
             version: version.number,
             component_digest: version.digest.clone(),
@@ -389,10 +406,10 @@ impl PlatformWorkerStore {
             owned.remove(&key).and_then(|worker| worker.stored)
         };
         self.versions.forget(&key);
-        let Some(epoch) = stored else { return Ok(()) };
-        let mut scope = self.parts.store.worker_write(&self.service.tenant).await.map_err(of_store)?;
-        scope.release_worker(&self.service, &key, epoch).await.map_err(of_store)?;
-        scope.commit().await.map_err(of_store)
+        match stored {
+            Some(epoch) => self.release_row(&key, epoch).await,
+            None => Ok(()),
+        }
     }
 
     async fn summary_row(&self, key: &WorkerKey) -> Result<Option<WorkerSummaryRow>, StoreError> {

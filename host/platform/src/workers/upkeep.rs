@@ -1,5 +1,5 @@
-//! The work beside turns: heaps of many changes are made whole, history that is not kept any more is deleted, counts are
-//! corrected, and services without workers in memory are forgotten.
+//! The work beside turns: heaps of many changes are made whole, history that is not kept any more is deleted, counts
+//! are corrected, and services without workers in memory are forgotten.
 
 use super::heaps;
 use super::runner::WorkerRunner;
@@ -51,7 +51,7 @@ pub(super) async fn keep_up(runner: Weak<WorkerRunner>) {
         if let Err(error) = &done
             && !is_away
         {
-            tracing::warn!(%error, "the history of service workers waits: the store does not do what it needs; retrying");
+            tracing::warn!(%error, "the upkeep of service workers waits for the store; retrying");
         }
         is_away = done.is_err();
     }
