@@ -16,7 +16,7 @@ pub(crate) const UNDEFINED: &str = r#"[1,["undefined"]]"#;
 /// A message to a worker.
 #[derive(Debug)]
 pub(crate) struct Message {
-    /// A UUID. A message that is sent again has the same.
+    /// A UUID, or the text by which its sender knows it. A message that is sent again has the same.
     pub(crate) id: String,
     pub(crate) content: Content,
     pub(crate) sender: Sender,
