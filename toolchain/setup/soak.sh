@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs the parts that SOAK_PARTS names, by default all but the last two:
+# Runs the parts that SOAK_PARTS names, by default all but soak-queue and soak-components:
 #   recycling        compares 100,000 executions (EXECUTIONS) in used instances with those in new ones
 #   simulation       simulates 10,000,000 due times (TICKS) of schedules in all time zones over ten years
 #   plans            looks at the plans of the store's statements with 1,000,000 rows (PLAN_ROWS) in each table
