@@ -27,7 +27,7 @@ pub struct TenantSettings {
     /// `*.example.com`; at most 1,000, none by default.
     pub hosts: Vec<String>,
     /// The names of the capabilities that its components may be granted; `cache`, `config`, `crypto`, `db`, `events`,
-    /// `http`, `jobs`, `log` and `workflow` by default.
+    /// `http`, `jobs`, `log`, `workers` and `workflow` by default.
     pub capabilities: Vec<String>,
     /// Whether its grants may refer to servers, addresses and files of the host's network, such as the URL of a
     /// database or private networks; false by default.
@@ -86,6 +86,16 @@ pub struct Quotas {
     /// The maximum number of bytes of the inputs of jobs, of the results and errors of jobs that have ended and are
     /// kept, and of the data of the events that are kept, together; 1,073,741,824 (1 GiB) by default.
     pub trigger_bytes: u64,
+    /// The maximum number of service workers; 100,000 by default.
+    pub workers: u64,
+    /// The maximum number of bytes that the states of its service workers have, former ones included, as they are
+    /// stored; 10,737,418,240 (10 GiB) by default.
+    pub worker_bytes: u64,
+    /// The maximum number of its service workers that are in memory at the same time on each host; 0 by default: its
+    /// share of what the host has room for.
+    pub awake_workers: u32,
+    /// The maximum number of timers and alarms of a service worker; 10,000 by default.
+    pub worker_timers: u32,
     /// The number of days for which events are kept: 1 to 30; 7 by default.
     pub event_retention: u32,
     /// The weight for sharing the CPU with other tenants when it is busy: 1 to 10,000; 100 by default.
@@ -126,7 +136,7 @@ impl Default for TenantSettings {
     fn default() -> Self {
         Self {
             hosts: Vec::new(),
-            capabilities: ["cache", "config", "crypto", "db", "events", "http", "jobs", "log", "workflow"]
+            capabilities: ["cache", "config", "crypto", "db", "events", "http", "jobs", "log", "workers", "workflow"]
                 .map(str::to_owned)
                 .to_vec(),
             trusted: false,
@@ -154,6 +164,10 @@ impl Default for Quotas {
             jobs: 1_000_000,
             events_per_day: 1_000_000,
             trigger_bytes: 1 << 30,
+            workers: 100_000,
+            worker_bytes: 10 << 30,
+            awake_workers: 0,
+            worker_timers: 10_000,
             event_retention: EVENT_RETENTION_DEFAULT,
             cpu_weight: CPU_WEIGHT_DEFAULT,
             action: QuotaAction::Reject,

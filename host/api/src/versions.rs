@@ -63,6 +63,9 @@ pub struct VersionSettings {
     /// The table `[triggers]`: schedules, subscriptions to events and kinds of jobs; null or absent for none.
     #[schema(value_type = Option<Object>)]
     pub triggers: Option<Value>,
+    /// The table `[workers]`: how its service workers run; null or absent for the defaults.
+    #[schema(value_type = Option<Object>)]
+    pub workers: Option<Value>,
     /// The smoke test, table `[smoke]`; null or absent for a GET of `/` that must not fail with 500 or more.
     pub smoke: Option<SmokeTest>,
     /// The files of the version, such as `migrations/0001_tables.sql`: a map from the path to the SHA-256 of the

@@ -1,8 +1,10 @@
 //! What runs the turns: the workers of a component.
 
-use elias_host::{App, CallOptions, Error, ErrorCode, Turn, TurnResult, Worker, WorkerHeap};
+use crate::store::HeapCommit;
+use elias_capabilities::Cause;
+use elias_host::{App, CallOptions, Error, ErrorCode, HeapChange, Turn, TurnResult, Worker, WorkerHeap};
 use futures::FutureExt;
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, ready};
 use std::fmt;
 use std::sync::Arc;
 
@@ -18,8 +20,21 @@ impl ComponentSource {
         Self(Arc::new(move || current().map(|app| Arc::new(app) as Arc<dyn WorkerComponent>)))
     }
 
-    #[cfg(test)]
-    pub(crate) fn of(current: impl Fn() -> Option<Arc<dyn WorkerComponent>> + Send + Sync + 'static) -> Self {
+    /// The same, where a worker whose heap belongs to a former version is moved by one of those that `former` gives,
+    /// the last of which is tried first.
+    #[must_use]
+    pub fn with_former(
+        current: impl Fn() -> Option<App> + Send + Sync + 'static,
+        former: impl Fn() -> Vec<App> + Send + Sync + 'static,
+    ) -> Self {
+        let current =
+            move || current().map(|app| Arc::new(VersionedApp { app, former: former() }) as Arc<dyn WorkerComponent>);
+        Self::of(current)
+    }
+
+    /// A source of components of another kind than [`App`].
+    #[must_use]
+    pub fn of(current: impl Fn() -> Option<Arc<dyn WorkerComponent>> + Send + Sync + 'static) -> Self {
         Self(Arc::new(current))
     }
 
@@ -41,30 +56,67 @@ impl fmt::Debug for ComponentSource {
 }
 
 /// A component that has workers.
-pub(crate) trait WorkerComponent: Send + Sync {
+pub trait WorkerComponent: Send + Sync {
     /// Whether it has a class of this name.
     fn has_class(&self, class: &str) -> bool;
 
+    /// Its version, as `onUpgrade(from)` of a later one is told it; empty where it has none.
+    fn version(&self) -> String {
+        String::new()
+    }
+
     /// A new worker, or one that goes on with this heap.
+    ///
+    /// # Errors
+    /// [`TurnFailure::OtherVersion`], if the heap belongs to another version; [`TurnFailure::NotRun`], if there is no
+    /// room for it now; [`TurnFailure::Unusable`], if the heap is damaged.
     fn wake(&self, heap: Option<&[u8]>) -> Result<Box<dyn AwakeWorker>, TurnFailure>;
+
+    /// The former version that this heap belongs to, by which a worker is moved to this one
+    /// ([`OtherVersion::Upgrade`](crate::OtherVersion::Upgrade)); none if there is none any more.
+    fn predecessor<'a>(&'a self, _: &'a [u8]) -> BoxFuture<'a, Option<Arc<dyn WorkerComponent>>> {
+        ready(None).boxed()
+    }
 }
 
 /// A worker that is in memory.
-pub(crate) trait AwakeWorker: Send {
+///
+/// Turns that went well and were not committed are part of it, and are lost with it.
+pub trait AwakeWorker: Send {
     /// Runs a turn; one that fails has changed nothing.
-    fn turn<'a>(&'a mut self, turn: &'a Turn) -> BoxFuture<'a, Result<TurnResult, TurnFailure>>;
+    ///
+    /// # Errors
+    /// Why it failed.
+    fn turn<'a>(&'a mut self, turn: &'a Turn, context: TurnContext) -> BoxFuture<'a, Result<TurnResult, TurnFailure>>;
 
-    /// Makes what the last turn wrote part of the heap; gives what writes the heap down, which takes a while.
-    fn commit(&mut self) -> Box<dyn FnOnce() -> Result<Vec<u8>, TurnFailure> + Send>;
+    /// Makes what turns wrote since the last commit part of the heap. Gives what writes that down, which takes a while
+    /// and may be called on another thread. Never [`HeapCommit::BackTo`]; and [`HeapCommit::Whole`] in the first commit
+    /// of a worker that was woken without a heap.
+    fn commit(&mut self) -> Box<dyn FnOnce() -> Result<HeapCommit, TurnFailure> + Send>;
+
+    /// The same without the last turn, which stays as if it had been run after this commit. For where the heap of
+    /// before that turn is to be kept.
+    fn commit_earlier(&mut self) -> Box<dyn FnOnce() -> Result<HeapCommit, TurnFailure> + Send>;
+}
+
+/// What goes with a turn beside what the worker sees of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TurnContext {
+    /// What caused it: that of the message's sender. A turn that goes on with a handler has that of the handler, and
+    /// a timer or an alarm that begins one has none.
+    pub cause: Cause,
+    /// Which attempt this is, from 1.
+    pub attempt: u32,
 }
 
 /// Why a turn did not go well.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum TurnFailure {
+pub enum TurnFailure {
     /// The handler threw.
     Thrown {
         /// The error's class.
         name: String,
+        /// The error's message.
         message: String,
     },
     /// The turn was ended: a trap, no more fuel, memory or time.
@@ -73,7 +125,7 @@ pub(crate) enum TurnFailure {
     NotRun(String),
     /// The heap is of another version of the component, or the component has no workers any more.
     OtherVersion(String),
-    /// The worker began anew while the turn was to begin: it is to be started first.
+    /// The worker began anew while the turn was to begin: it is to be started first. Only actors give it.
     BeganAnew,
     /// The heap is damaged, or cannot be written.
     Unusable(String),
@@ -100,23 +152,91 @@ impl WorkerComponent for App {
         self.manifest().is_some_and(|manifest| manifest.workers.iter().any(|known| known == class))
     }
 
+    fn version(&self) -> String {
+        Self::version(self).to_owned()
+    }
+
     fn wake(&self, heap: Option<&[u8]>) -> Result<Box<dyn AwakeWorker>, TurnFailure> {
         let worker = match heap {
             None => self.start_worker()?,
             Some(bytes) => self.restore_worker(&WorkerHeap::from_bytes(bytes, self.limits().memory_bytes)?)?,
         };
-        Ok(Box::new(worker))
+        let committed_bytes = heap.map(|_| worker.heap().memory_bytes());
+        Ok(Box::new(AppWorker { worker, committed_bytes }))
     }
 }
 
-impl AwakeWorker for Worker {
-    fn turn<'a>(&'a mut self, turn: &'a Turn) -> BoxFuture<'a, Result<TurnResult, TurnFailure>> {
-        async move { Ok(Self::turn(self, turn, CallOptions::default()).await?.result) }.boxed()
+/// An [`App`], and the former versions from which workers are moved to it.
+struct VersionedApp {
+    app: App,
+    former: Vec<App>,
+}
+
+impl WorkerComponent for VersionedApp {
+    fn has_class(&self, class: &str) -> bool {
+        self.app.has_class(class)
     }
 
-    fn commit(&mut self) -> Box<dyn FnOnce() -> Result<Vec<u8>, TurnFailure> + Send> {
-        drop(Self::commit(self));
-        let heap = self.heap();
-        Box::new(move || Ok(heap.to_bytes()?))
+    fn version(&self) -> String {
+        WorkerComponent::version(&self.app)
+    }
+
+    fn wake(&self, heap: Option<&[u8]>) -> Result<Box<dyn AwakeWorker>, TurnFailure> {
+        self.app.wake(heap)
+    }
+
+    fn predecessor<'a>(&'a self, heap: &'a [u8]) -> BoxFuture<'a, Option<Arc<dyn WorkerComponent>>> {
+        let of_heap = |app: &&App| !matches!(app.wake(Some(heap)), Err(TurnFailure::OtherVersion(_)));
+        let found = self.former.iter().rev().find(of_heap);
+        ready(found.map(|app| Arc::new(app.clone()) as Arc<dyn WorkerComponent>)).boxed()
+    }
+}
+
+/// A worker of an [`App`].
+struct AppWorker {
+    worker: Worker,
+    /// Bytes of its memory as of the last commit; none before the first.
+    committed_bytes: Option<u64>,
+}
+
+impl AppWorker {
+    /// What writes down a commit of these pages, of this heap.
+    fn write_down(
+        &mut self,
+        change: HeapChange,
+        heap: WorkerHeap,
+    ) -> Box<dyn FnOnce() -> Result<HeapCommit, TurnFailure> + Send> {
+        let before = self.committed_bytes.replace(heap.memory_bytes());
+        Box::new(move || {
+            let is_unchanged = change.pages().len() == 0 && before == Some(heap.memory_bytes());
+            Ok(match before {
+                Some(_) if is_unchanged => HeapCommit::Unchanged,
+                Some(_) if change.bytes() < heap.bytes() => HeapCommit::Change(change.to_bytes()?),
+                _ => HeapCommit::Whole(heap.to_bytes()?),
+            })
+        })
+    }
+}
+
+impl AwakeWorker for AppWorker {
+    fn turn<'a>(&'a mut self, turn: &'a Turn, context: TurnContext) -> BoxFuture<'a, Result<TurnResult, TurnFailure>> {
+        async move {
+            let mut options = CallOptions::default();
+            options.extensions.insert(context.cause);
+            Ok(self.worker.turn(turn, options).await?.result)
+        }
+        .boxed()
+    }
+
+    fn commit(&mut self) -> Box<dyn FnOnce() -> Result<HeapCommit, TurnFailure> + Send> {
+        let change = self.worker.commit();
+        let heap = self.worker.heap();
+        self.write_down(change, heap)
+    }
+
+    fn commit_earlier(&mut self) -> Box<dyn FnOnce() -> Result<HeapCommit, TurnFailure> + Send> {
+        let change = self.worker.commit_earlier();
+        let heap = self.worker.heap();
+        self.write_down(change, heap)
     }
 }

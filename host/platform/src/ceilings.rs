@@ -3,7 +3,8 @@
 //! A ceiling is a key and a number. The key is that of elias.toml with its tables, `capabilities.db.connections` or
 //! `limits.fuel`, and the number has the unit that is in the key's name. There is one for every amount that a
 //! capability declares ([`Capability::amounts`](elias_host::capability::Capability::amounts)); the operator may set
-//! others for the host and for a tenant, also for numbers of `[limits]`, `[gateway]`, `[supervision]` and `[triggers]`.
+//! others for the host and for a tenant, also for numbers of `[limits]`, `[gateway]`, `[supervision]`, `[triggers]` and
+//! `[workers]`.
 //!
 //! An amount in elias.toml above a ceiling refuses the deployment. A default that is above one is lowered to it, and
 //! so is what an accepted version asks for above a ceiling that came later: at its next load, which a change of
@@ -20,7 +21,7 @@ const LIMITS: &str = "limits.";
 /// The name of a number of a capability's table.
 const CAPABILITIES: &str = "capabilities.";
 /// Tables whose numbers have no ceiling unless the operator sets one.
-const OTHER_TABLES: [&str; 3] = ["gateway.", "supervision.", "triggers."];
+const OTHER_TABLES: [&str; 4] = ["gateway.", "supervision.", "triggers.", "workers."];
 /// Ceilings that may be set for a tenant.
 pub(crate) const CEILINGS_MAX: usize = 1_000;
 
@@ -74,7 +75,7 @@ impl Ceilings {
                 let all = self.keys().collect::<Vec<_>>().join(", ");
                 return bad(format!(
                     "ceilings: the setting `{}` does not exist; ceilings can be set for {all}, and for numbers \
-                     of gateway.*, supervision.* and triggers.*",
+                     of gateway.*, supervision.*, triggers.* and workers.*",
                     key.escape_debug()
                 ));
             }
@@ -198,8 +199,12 @@ fn numbers_of(settings: &VersionSettings) -> Vec<(String, Number)> {
     let limits =
         settings.limits.iter().map(|(name, limit)| (format!("{LIMITS}{}", name.replace('_', "-")), (*limit).into()));
     found.extend(limits);
-    let others =
-        [("gateway", &settings.gateway), ("supervision", &settings.supervision), ("triggers", &settings.triggers)];
+    let others = [
+        ("gateway", &settings.gateway),
+        ("supervision", &settings.supervision),
+        ("triggers", &settings.triggers),
+        ("workers", &settings.workers),
+    ];
     for (name, table) in others {
         if let Some(table) = table {
             numbers(name, table, &mut found);

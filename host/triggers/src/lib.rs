@@ -9,12 +9,13 @@
 //! - [`event`]: CloudEvents, which subscription an event is for, transformations, webhooks.
 //! - [`webhook_delivery`]: the request of a webhook, and what its response means.
 //! - [`workflow`]: the journal of a job's steps.
-//! - [`duration`]: durations as elias.toml writes them.
+//! - [`duration`]: durations as elias.toml writes them, which other tables have too.
 
 pub mod config;
-pub mod duration;
 pub mod event;
 pub mod queue;
 pub mod schedule;
 pub mod webhook_delivery;
 pub mod workflow;
+
+pub use elias_delivery::duration;

@@ -7,9 +7,11 @@
 //! - [`queue`](TurnQueue): a worker's mailbox, replies and timers together: what enters next.
 //! - [`supervision`](Supervisor): retries, backoff, dead letters, and the restart intensity.
 //! - [`waits`](WaitGraph): which workers wait for which, so that a cycle is found before it is closed.
+//! - [`config`]: the table `[workers]` of elias.toml.
 //!
 //! Times are milliseconds since 1970.
 
+pub mod config;
 mod key;
 mod mailbox;
 #[cfg(test)]

@@ -33,6 +33,8 @@ pub struct ConfigFile {
     pub supervision: Option<Value>,
     /// `[triggers]`: schedules, subscriptions to events and kinds of jobs, an object.
     pub triggers: Option<Value>,
+    /// `[workers]`: how service workers run, an object. Also for `elias dev` and `elias serve FILE`.
+    pub workers: Option<Value>,
     /// `[smoke]`: the request that a version must serve correctly before it gets traffic, an object.
     pub smoke: Option<Value>,
     /// `[nats]`: what connects a platform with a NATS server, an object. In the file of the platform's own host.
@@ -70,9 +72,10 @@ fn parse(text: &str) -> Result<ConfigFile, Refusal> {
             ("gateway", table @ DeValue::Table(_)) => file.gateway = Some(json(table)),
             ("supervision", table @ DeValue::Table(_)) => file.supervision = Some(json(table)),
             ("triggers", table @ DeValue::Table(_)) => file.triggers = Some(json(table)),
+            ("workers", table @ DeValue::Table(_)) => file.workers = Some(json(table)),
             ("smoke", table @ DeValue::Table(_)) => file.smoke = Some(json(table)),
             ("nats", table @ DeValue::Table(_)) => file.nats = Some(json(table)),
-            (name @ ("gateway" | "supervision" | "triggers" | "smoke" | "nats"), _) => {
+            (name @ ("gateway" | "supervision" | "triggers" | "workers" | "smoke" | "nats"), _) => {
                 return Err((value.span(), format!("it must be a table: [{name}]")));
             }
             ("listen", _) => {
@@ -81,8 +84,8 @@ fn parse(text: &str) -> Result<ConfigFile, Refusal> {
             (key_name, _) => {
                 let message = format!(
                     "the key `{key_name}` does not exist here; the keys are `listen` and the tables `[build]`, \
-                     `[limits]`, `[capabilities.NAME]`, `[gateway]`, `[supervision]`, `[triggers]`, `[smoke]` and \
-                     `[nats]`"
+                     `[limits]`, `[capabilities.NAME]`, `[gateway]`, `[supervision]`, `[triggers]`, `[workers]`, \
+                     `[smoke]` and `[nats]`"
                 );
                 return Err((key.span(), message));
             }
@@ -172,13 +175,14 @@ mod tests {
     #[test]
     fn keeps_what_is_for_a_platform() {
         let text = "[gateway.cors]\norigins = [\"*\"]\n[supervision]\nretries = 1\n[smoke]\npath = \"/up\"\n\
-                    [[triggers.schedule]]\nname = \"nightly\"\ncron = \"0 3 * * *\"\n";
+                    [[triggers.schedule]]\nname = \"nightly\"\ncron = \"0 3 * * *\"\n[workers]\nidle = \"5s\"\n";
         let file = check(text).expect("it is right");
         assert_eq!(file.gateway, Some(serde_json::json!({ "cors": { "origins": ["*"] } })));
         assert_eq!(file.supervision, Some(serde_json::json!({ "retries": 1 })));
         assert_eq!(file.smoke, Some(serde_json::json!({ "path": "/up" })));
         let schedule = serde_json::json!({ "name": "nightly", "cron": "0 3 * * *" });
         assert_eq!(file.triggers, Some(serde_json::json!({ "schedule": [schedule] })));
+        assert_eq!(file.workers, Some(serde_json::json!({ "idle": "5s" })));
     }
 
     #[test]
@@ -187,7 +191,8 @@ mod tests {
             ("[limits]\nfule = 5\n", "elias.toml:2: the setting `fule` does not exist; did you mean `fuel`?"),
             ("[limits]\n\nfuel = -5\n", "elias.toml:3: fuel must be a number"),
             ("\n\n= 5\n", "elias.toml:3:"),
-            ("workers = 5\n", "elias.toml:1: the key `workers` does not exist here"),
+            ("worker = 5\n", "elias.toml:1: the key `worker` does not exist here"),
+            ("workers = 5\n", "elias.toml:1: it must be a table: [workers]"),
             ("[build]\nevil = true\n", "elias.toml:2: the key `evil` does not exist in [build]"),
             ("listen = 5\n", "elias.toml:1: listen must be a string"),
             ("gateway = 5\n", "elias.toml:1: it must be a table: [gateway]"),

@@ -8,10 +8,12 @@ use elias_delivery::supervision::SupervisionConfig;
 use elias_gateway::{ConfigError, GatewayConfig};
 use elias_project::ConfigFile;
 use elias_triggers::config::{InvalidTrigger, TriggersConfig};
+use elias_workers::config::WorkersConfig;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-/// Checks `[gateway]`, `[supervision]`, `[triggers]` with what its webhooks need to be granted, and `[smoke]`.
+/// Checks `[gateway]`, `[supervision]`, `[triggers]` with what its webhooks need to be granted, `[workers]` and
+/// `[smoke]`.
 ///
 /// # Errors
 /// `invalid-gateway-config`, `bad-configuration`, `config`.
@@ -25,6 +27,7 @@ pub(crate) fn check(config: &ConfigFile) -> Result<(), Failure> {
     }
     let (secrets, http) = (config.capabilities.get("config"), config.capabilities.get("http"));
     granted_triggers(config.triggers.as_ref(), secrets, http)?;
+    workers(config.workers.as_ref())?;
     if let Some(table) = &config.smoke {
         read::<SmokeTest>("smoke", table)?;
     }
@@ -64,6 +67,17 @@ pub(crate) fn granted_triggers(
     Ok(triggers)
 }
 
+/// The table `[workers]`, checked; the defaults without one.
+///
+/// # Errors
+/// `bad-configuration`, `config`.
+pub(crate) fn workers(table: Option<&Value>) -> Result<WorkersConfig, Failure> {
+    let Some(table) = table else { return Ok(WorkersConfig::default()) };
+    let workers: WorkersConfig = read("workers", table)?;
+    workers.check().map_err(|error| Failure::new(InvalidSetting::CODE, error))?;
+    Ok(workers)
+}
+
 fn refused(error: InvalidTrigger) -> Failure {
     Failure::new(InvalidSetting::CODE, error)
 }
@@ -85,6 +99,7 @@ mod tests {
                 "gateway" => &mut config.gateway,
                 "supervision" => &mut config.supervision,
                 "triggers" => &mut config.triggers,
+                "workers" => &mut config.workers,
                 _ => &mut config.smoke,
             };
             *place = Some(table);
@@ -95,6 +110,8 @@ mod tests {
             ("supervision", json!({ "retrys": 1 }), "[config]: [supervision]"),
             ("supervision", json!({ "retries": 99 }), "bad-configuration"),
             ("smoke", json!({ "path": 5 }), "[config]: [smoke]"),
+            ("workers", json!({ "idel": "1s" }), "[config]: [workers]"),
+            ("workers", json!({ "idle": "1ms" }), "bad-configuration"),
             ("triggers", json!({ "schedules": [] }), "[config]: [triggers]"),
             ("triggers", json!({ "schedule": [{ "name": "a", "cron": "61 * * * *" }] }), "bad-configuration"),
         ] {

@@ -26,6 +26,8 @@ pub(crate) struct Settings {
     pub(crate) platform_tables: Vec<&'static str>,
     /// The table `[triggers]`, as it is written.
     pub(crate) triggers: Option<Value>,
+    /// The table `[workers]`, as it is written: how service workers run. `workers` above are threads.
+    pub(crate) service_workers: Option<Value>,
     /// The table `[nats]`, as it is written, for a platform.
     pub(crate) nats: Option<Value>,
 }
@@ -122,6 +124,7 @@ impl Settings {
         let tables = [("gateway", file.gateway), ("supervision", file.supervision), ("smoke", file.smoke)];
         settings.platform_tables = tables.into_iter().filter_map(|(name, table)| table.map(|_| name)).collect();
         settings.triggers = file.triggers;
+        settings.service_workers = file.workers;
         settings.nats = file.nats;
         settings
     }

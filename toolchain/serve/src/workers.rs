@@ -4,6 +4,7 @@ use elias_command_line::{CliErrorCode, Failure};
 use elias_local_workers::{
     FolderStore, Fsync, HeapStore, LocalWorkers, OtherVersion, StoreError, StoredWorker, WorkerKey, WorkerRecord,
 };
+use elias_workers::config::WorkersConfig;
 use parking_lot::Mutex;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -42,13 +43,14 @@ impl Heaps {
     }
 }
 
-/// The workers, which do not run yet. Where the component is `followed` as it changes, a worker of another version
+/// The workers, which do not run yet, by the table `[workers]`. Where the component is `followed` as it changes, a worker of another version
 /// begins anew; else it is refused.
 ///
 /// # Errors
 /// `io`, if the folder cannot be used.
-pub(crate) fn prepare(heaps: &Heaps, followed: bool) -> Result<LocalWorkers, Failure> {
-    let workers = LocalWorkers::builder().awake(AWAKE as usize);
+pub(crate) fn prepare(heaps: &Heaps, followed: bool, config: &WorkersConfig) -> Result<LocalWorkers, Failure> {
+    let workers = LocalWorkers::builder().awake(AWAKE as usize).idle(config.idle());
+    let workers = workers.mailbox(config.mailbox.limits()).supervision(config.supervision.policy());
     let workers = workers.other_version(if followed { OtherVersion::BeginAnew } else { OtherVersion::Refuse });
     let workers = match heaps {
         Heaps::Memory => workers,
@@ -132,14 +134,14 @@ mod tests {
         assert!(store.list().expect("there is none").is_empty());
         assert_eq!(store.load(&WorkerKey::new("Cart", "a")).expect("there is none"), None);
         assert!(!path.exists());
-        drop(prepare(&heaps, true).expect("it is not used"));
+        drop(prepare(&heaps, true, &WorkersConfig::default()).expect("it is not used"));
         assert!(!path.exists());
         // Of two servers of one project the second is refused, once there are workers.
         let used = FolderStore::open(&path, Fsync::None).expect("it is made");
-        let refused = prepare(&heaps, true).err().expect("it is in use").to_string();
+        let refused = prepare(&heaps, true, &WorkersConfig::default()).err().expect("it is in use").to_string();
         assert!(refused.contains("in use by another process"), "{refused}");
         drop(used);
-        assert!(prepare(&Heaps::Folder(path), false).is_ok());
+        assert!(prepare(&Heaps::Folder(path), false, &WorkersConfig::default()).is_ok());
     }
 
     #[test]

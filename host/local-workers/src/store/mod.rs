@@ -1,113 +1,21 @@
-//! Where the heaps of workers are kept.
+//! Where workers are kept.
+//!
+//! - here: what a store is. `record`: what is kept of a worker beside its heap.
+//! - `chain`: a heap as a whole one and changes of it. `memory`: workers in the memory of this process. `folder`: workers in a folder, by a journal and snapshots.
 
+mod chain;
 mod folder;
-mod format;
+mod memory;
+mod record;
 
 pub use folder::FolderStore;
+pub use memory::MemoryStore;
+pub use record::WorkerRecord;
 
-use elias_host::ReplyResult;
-use elias_workers::{Timers, WorkerKey};
-use parking_lot::Mutex;
-use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+pub(crate) use record::{KeptAnswers, OutgoingCall, WaitingHandler};
 
-/// A worker at rest: what the last committed turn left.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StoredWorker {
-    /// All but its memory.
-    pub record: WorkerRecord,
-    /// Its heap, as [`WorkerHeap::to_bytes`](elias_host::WorkerHeap::to_bytes) writes it.
-    pub heap: Vec<u8>,
-    /// Where a handler waits: the heap of before that handler, if the worker had been started then.
-    pub before: Option<Vec<u8>>,
-}
-
-impl StoredWorker {
-    /// Bytes of its heaps.
-    fn heap_bytes(&self) -> usize {
-        self.heap.len() + self.before.as_ref().map_or(0, Vec::len)
-    }
-}
-
-/// What is kept of a worker beside its heap.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct WorkerRecord {
-    /// Which worker.
-    pub key: WorkerKey,
-    /// How many turns were committed.
-    pub turns: u64,
-    /// The time of the last turn, in milliseconds since 1970. Time does not go back for a worker.
-    pub now: u64,
-    /// Its timers and alarms.
-    #[serde(default)]
-    pub(crate) timers: Timers,
-    /// The handler that waits.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) waiting: Option<WaitingHandler>,
-    /// Its calls to others that have no answer, by number.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub(crate) calls: BTreeMap<u64, OutgoingCall>,
-    /// Answers to calls of other workers, by the ids of the calls, until the caller has committed them.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub(crate) answers: BTreeMap<String, ReplyResult>,
-}
-
-impl WorkerRecord {
-    /// Of a worker that has had no turn.
-    pub(crate) fn new(key: WorkerKey) -> Self {
-        Self {
-            key,
-            turns: 0,
-            now: 0,
-            timers: Timers::default(),
-            waiting: None,
-            calls: BTreeMap::new(),
-            answers: BTreeMap::new(),
-        }
-    }
-
-    /// Whether a handler waits.
-    #[must_use]
-    pub fn is_waiting(&self) -> bool {
-        self.waiting.is_some()
-    }
-
-    /// Bytes of the values of calls that have no answer.
-    pub(crate) fn call_bytes(&self) -> usize {
-        self.calls.values().map(|call| call.value.len()).sum()
-    }
-
-    /// When the next timer or alarm may enter, in milliseconds since 1970.
-    #[must_use]
-    pub fn next_due(&self) -> Option<u64> {
-        self.timers.next(self.is_waiting()).map(|(at, _)| at)
-    }
-}
-
-/// A handler that waits for other workers or timers, and what the worker was before it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct WaitingHandler {
-    /// The id of its message.
-    pub(crate) id: String,
-    /// The worker that waits for its answer, and the number of that one's call.
-    #[serde(default)]
-    pub(crate) caller: Option<(WorkerKey, u64)>,
-    pub(crate) timers: Timers,
-    pub(crate) calls: BTreeMap<u64, OutgoingCall>,
-    /// The answers that the worker has had meanwhile, by callee and id. Their callees keep them until the handler is
-    /// done: a worker that is put back asks again.
-    #[serde(default)]
-    pub(crate) received: Vec<(WorkerKey, String)>,
-}
-
-/// A call to another worker.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct OutgoingCall {
-    pub(crate) id: String,
-    pub(crate) to: WorkerKey,
-    pub(crate) method: Option<String>,
-    pub(crate) value: String,
-}
+use elias_workers::WorkerKey;
+use futures::future::BoxFuture;
 
 /// Why a store does not do something. For the host's log, and not for components.
 #[derive(Debug, thiserror::Error)]
@@ -115,7 +23,7 @@ pub enum StoreError {
     /// The file system refused.
     #[error("{0}")]
     Io(#[from] std::io::Error),
-    /// A worker's file is damaged, and so is the one before, or there is none.
+    /// What is kept of a worker is damaged, and so is the state before, or there is none.
     #[error("{0}")]
     Damaged(String),
     /// The heaps would have more bytes than the store takes.
@@ -124,114 +32,150 @@ pub enum StoreError {
     /// Another process uses the folder.
     #[error("the folder {0} is in use by another process")]
     InUse(String),
+    /// Another host runs the worker, and did not give it up.
+    #[error("the worker runs on the host {owner}")]
+    OwnedElsewhere {
+        /// The host, for people.
+        owner: String,
+    },
+    /// The epoch is not the worker's any more: another owner acquired it. Nothing was kept.
+    #[error("another owner has the worker")]
+    NotOwner,
+    /// The heap as of this turn is not kept.
+    #[error("the heap as of turn {0} is not kept")]
+    NoSuchTurn(u64),
+    /// The store is away; it may be back later.
+    #[error("{0}")]
+    Unavailable(String),
 }
 
-/// Where heaps are kept. The methods may block. No two at a time are called for one worker.
-pub trait HeapStore: Send + Sync + 'static {
-    /// The records of all workers.
+/// Where workers are kept. No two calls at a time are made for one worker.
+///
+/// A worker has one owner, which has acquired it and knows the epoch of that: whoever acquires it next gets another
+/// epoch, and what the former owner commits is refused from then on.
+pub trait WorkerStore: Send + Sync + 'static {
+    /// Workers that have to go on without a message: with a timer set, or calls without an answer.
     ///
     /// # Errors
-    /// If they cannot be read. A worker that is damaged is left out, and said in the log.
-    fn list(&self) -> Result<Vec<WorkerRecord>, StoreError>;
+    /// If the store cannot be read. A worker that is damaged is left out, and said in the log.
+    fn pending(&self) -> BoxFuture<'_, Result<Vec<WorkerSummary>, StoreError>>;
 
-    /// A worker; none if there is none.
+    /// Summaries by class and name, after this one, at most so many. Reads no heap.
+    ///
+    /// # Errors
+    /// As of [`Self::pending`].
+    fn list(&self, after: Option<WorkerKey>, limit: usize) -> BoxFuture<'_, Result<Vec<WorkerSummary>, StoreError>>;
+
+    /// The summary of one; none if there is no such worker. Reads no heap and does not acquire.
     ///
     /// # Errors
     /// If it cannot be read.
-    fn load(&self, key: &WorkerKey) -> Result<Option<StoredWorker>, StoreError>;
+    fn summary(&self, key: &WorkerKey) -> BoxFuture<'_, Result<Option<WorkerSummary>, StoreError>>;
 
-    /// Keeps a worker in place of what was kept of it: after an error, that is still there.
+    /// Makes the caller the worker's owner, also where there is no such worker yet, and reads its record. Another host
+    /// that has it is asked to give it up, for which this may wait some seconds.
+    ///
+    /// # Errors
+    /// [`StoreError::OwnedElsewhere`], if another host has it and did not give it up; and if it cannot be read.
+    fn acquire(&self, key: &WorkerKey) -> BoxFuture<'_, Result<AcquiredWorker, StoreError>>;
+
+    /// The heap as of a committed turn, as [`WorkerHeap::to_bytes`](elias_host::WorkerHeap::to_bytes) writes it. The
+    /// last ([`WorkerRecord::turns`]) and [`WorkerRecord::restorable_turn`] are kept.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSuchTurn`] if it is not kept; and if it cannot be read.
+    fn heap(&self, key: &WorkerKey, turn: u64) -> BoxFuture<'_, Result<Vec<u8>, StoreError>>;
+
+    /// Keeps a worker in place of what was kept: whole or not at all.
+    ///
+    /// # Errors
+    /// [`StoreError::NotOwner`] if the epoch is not the worker's any more; and if it cannot be written. What was kept
+    /// is still there then.
+    fn commit(&self, commit: WorkerCommit) -> BoxFuture<'_, Result<(), StoreError>>;
+
+    /// Forgets a worker; one that was never committed does not matter. Its epoch stays the owner's.
+    ///
+    /// # Errors
+    /// As of [`Self::commit`].
+    fn remove(&self, key: &WorkerKey, epoch: u64) -> BoxFuture<'_, Result<(), StoreError>>;
+
+    /// Gives up the ownership; a worker that was never committed leaves nothing. An epoch that is not the worker's any
+    /// more does not matter.
     ///
     /// # Errors
     /// If it cannot be written.
-    fn save(&self, worker: &StoredWorker) -> Result<(), StoreError>;
-
-    /// Forgets a worker. One that does not exist does not matter.
-    ///
-    /// # Errors
-    /// If it cannot be removed.
-    fn remove(&self, key: &WorkerKey) -> Result<(), StoreError>;
+    fn release(&self, key: &WorkerKey, epoch: u64) -> BoxFuture<'_, Result<(), StoreError>>;
 }
 
-/// Heaps in the memory of this process: those of more than [`Self::BYTES_MAX`] bytes together are not taken.
-#[derive(Debug)]
-pub struct MemoryStore {
-    bytes_max: usize,
-    heaps: Mutex<MemoryHeaps>,
+/// A worker that was acquired.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AcquiredWorker {
+    /// By which its owner commits.
+    pub epoch: u64,
+    /// What is kept of it beside its heap; none of a worker that was never committed.
+    pub record: Option<WorkerRecord>,
 }
 
-#[derive(Debug, Default)]
-struct MemoryHeaps {
-    workers: BTreeMap<WorkerKey, StoredWorker>,
-    /// Bytes of the heaps of all workers.
-    bytes: usize,
+/// What is to be kept of a worker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkerCommit {
+    /// The owner's.
+    pub epoch: u64,
+    /// All but the heap. Its `turns` is the number of the commit's version; it grows by one or more, since several
+    /// turns may share a commit.
+    pub record: WorkerRecord,
+    /// What becomes of the heap.
+    pub heap: HeapCommit,
 }
 
-impl MemoryStore {
-    /// Bytes of heaps at most, unless [`Self::with_bytes_max`] says otherwise: 1 GiB.
-    pub const BYTES_MAX: usize = 1 << 30;
+/// What becomes of a worker's heap in a commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HeapCommit {
+    /// It is as it was: only the record changed.
+    Unchanged,
+    /// These pages changed since the last commit: [`HeapChange::to_bytes`](elias_host::HeapChange::to_bytes).
+    Change(Vec<u8>),
+    /// All of it: in the first commit, in one after an upgrade, or where the change would be larger.
+    /// [`WorkerHeap::to_bytes`](elias_host::WorkerHeap::to_bytes).
+    Whole(Vec<u8>),
+    /// It is as it was at a former committed turn: a handler that waited was undone.
+    BackTo(u64),
+}
 
-    /// A store that takes heaps of so many bytes together.
+/// What is known of a worker without its record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkerSummary {
+    /// Which worker.
+    pub key: WorkerKey,
+    /// How many turns were committed.
+    pub turns: u64,
+    /// Whether a handler waits.
+    pub is_waiting: bool,
+    /// When the next timer or alarm may enter, in milliseconds since 1970.
+    pub next_due: Option<u64>,
+    /// Whether calls of it have no answer.
+    pub has_calls: bool,
+    /// Bytes that the store has of its heap, changes that were not merged yet among them.
+    pub heap_bytes: u64,
+}
+
+impl WorkerSummary {
+    /// Of a worker with this record.
     #[must_use]
-    pub fn with_bytes_max(bytes_max: usize) -> Self {
-        Self { bytes_max, heaps: Mutex::default() }
-    }
-}
-
-impl Default for MemoryStore {
-    fn default() -> Self {
-        Self::with_bytes_max(Self::BYTES_MAX)
-    }
-}
-
-impl HeapStore for MemoryStore {
-    fn list(&self) -> Result<Vec<WorkerRecord>, StoreError> {
-        Ok(self.heaps.lock().workers.values().map(|worker| worker.record.clone()).collect())
-    }
-
-    fn load(&self, key: &WorkerKey) -> Result<Option<StoredWorker>, StoreError> {
-        Ok(self.heaps.lock().workers.get(key).cloned())
-    }
-
-    fn save(&self, worker: &StoredWorker) -> Result<(), StoreError> {
-        let mut heaps = self.heaps.lock();
-        let replaced = heaps.workers.get(&worker.record.key).map_or(0, StoredWorker::heap_bytes);
-        let bytes = heaps.bytes - replaced + worker.heap_bytes();
-        // A worker that does not grow is taken, or none could put back what it did.
-        if bytes > self.bytes_max && bytes > heaps.bytes {
-            return Err(StoreError::Full(self.bytes_max));
+    pub fn of(record: &WorkerRecord, heap_bytes: u64) -> Self {
+        Self {
+            key: record.key.clone(),
+            turns: record.turns,
+            is_waiting: record.is_waiting(),
+            next_due: record.next_due(),
+            has_calls: record.has_calls(),
+            heap_bytes,
         }
-        heaps.bytes = bytes;
-        heaps.workers.insert(worker.record.key.clone(), worker.clone());
-        Ok(())
     }
 
-    fn remove(&self, key: &WorkerKey) -> Result<(), StoreError> {
-        let mut heaps = self.heaps.lock();
-        if let Some(removed) = heaps.workers.remove(key) {
-            heaps.bytes -= removed.heap_bytes();
-        }
-        Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn heaps_in_memory_are_bounded_together() {
-        let store = MemoryStore::with_bytes_max(100);
-        let worker = |name: &str, bytes: usize| {
-            let record = WorkerRecord::new(WorkerKey::new("Cart", name));
-            StoredWorker { record, heap: vec![0; bytes], before: Some(vec![0; 10]) }
-        };
-        store.save(&worker("a", 50)).expect("there is room");
-        assert!(matches!(store.save(&worker("b", 31)), Err(StoreError::Full(100))));
-        store.save(&worker("b", 30)).expect("there is room");
-        assert!(matches!(store.save(&worker("a", 51)), Err(StoreError::Full(100))));
-        assert_eq!(store.load(&worker("a", 0).record.key).expect("it is read"), Some(worker("a", 50)));
-        store.remove(&worker("a", 0).record.key).expect("it is removed");
-        store.save(&worker("b", 90)).expect("there is room again");
+    /// Whether it has to go on without a message.
+    #[must_use]
+    pub fn is_pending(&self) -> bool {
+        self.next_due.is_some() || self.has_calls
     }
 }

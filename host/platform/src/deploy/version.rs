@@ -164,10 +164,6 @@ impl Platform {
     }
 }
 
-/// Why a version that calls service workers is refused.
-const WORKERS_ELSEWHERE: &str = "service workers do not run on a platform in this version; `elias dev`, \
-                                 `elias serve FILE` and programs that embed the crate elias-host run them";
-
 /// Appends to the transparency log, in the transaction that stores the version.
 async fn append(scope: &mut TenantScope, entry: &elias_transparency::LogEntry) -> Result<u64> {
     let internal = |error: &dyn std::fmt::Display| Error::new(Code::Internal, format!("the transparency log: {error}"));
@@ -210,9 +206,6 @@ pub(super) fn check_settings(settings: &VersionSettings, tenant: &TenantSettings
         return Err(bad("[smoke] path: must begin with a slash, or be empty for none".to_owned()));
     }
     for (name, table) in &settings.capabilities {
-        if name == "workers" {
-            return Err(Error::new(Code::NotAllowed, format!("[capabilities.workers]: {WORKERS_ELSEWHERE}")));
-        }
         if !tenant.capabilities.contains(name) {
             let message = format!(
                 "[capabilities.{name}]: the tenant may not use this capability; platform operators allow it with: \
@@ -230,7 +223,7 @@ pub(super) fn check_settings(settings: &VersionSettings, tenant: &TenantSettings
 /// The capabilities that a tenant which is not trusted may be granted, each with the keys of its table that name a
 /// server, an address or a file of the host, which are refused. A capability that is not listed is refused as a whole,
 /// so that a new one stays closed to such tenants until somebody has examined its keys and added it here.
-const UNTRUSTED_CAPABILITIES: [(&str, &[&str]); 9] = [
+const UNTRUSTED_CAPABILITIES: [(&str, &[&str]); 10] = [
     ("cache", &["url", "root-certificate"]),
     // Its keys are the component's own: `check_untrusted` looks for `file` in their values.
     ("config", &[]),
@@ -240,6 +233,7 @@ const UNTRUSTED_CAPABILITIES: [(&str, &[&str]); 9] = [
     ("http", &["private", "ca-file"]),
     ("jobs", &[]),
     ("log", &[]),
+    ("workers", &[]),
     ("workflow", &[]),
 ];
 
@@ -309,9 +303,6 @@ fn check_imports(compiled: &CompiledComponent, settings: &VersionSettings, tenan
         let first_use = compiled.manifest.as_ref().and_then(|manifest| manifest.first_use(capability));
         let first_use = first_use.map(|place| format!(" (for {place})")).unwrap_or_default();
         let denied = |message: String| Err(Error::new(Code::Component(ErrorCode::CapabilityDenied), message));
-        if capability == "workers" {
-            return denied(format!("it calls workers{first_use}: {WORKERS_ELSEWHERE}"));
-        }
         // Crypto needs no grant, and a log is granted to everyone.
         let needs_grant = !matches!(capability.as_str(), "crypto" | "log");
         if needs_grant && !settings.capabilities.contains_key(capability) {
@@ -354,17 +345,6 @@ mod tests {
         let good =
             json!({ "db": {}, "cache": {}, "http": { "allow": ["*"] }, "config": { "a": { "env": "A" }, "b": 1 } });
         assert!(check_settings(&settings(good), &tenant).is_ok());
-    }
-
-    #[test]
-    fn workers_are_refused_with_where_they_run() {
-        for trusted in [false, true] {
-            let capabilities = vec!["workers".to_owned()];
-            let tenant = TenantSettings { trusted, capabilities, ..TenantSettings::default() };
-            let error = check_settings(&settings(json!({ "workers": {} })), &tenant).expect_err("they do not run");
-            assert_eq!(error.code(), Code::NotAllowed);
-            assert!(error.to_string().contains("`elias serve FILE`"), "{error}");
-        }
     }
 
     #[test]

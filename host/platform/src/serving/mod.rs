@@ -384,7 +384,7 @@ impl Serving {
         let assets = table::assets(&tables.gateway, &target.release.settings.files, &self.context.artifacts)?;
         let api_keys = self.access.api_keys(&target.id);
         let rules = Rules::prepare(&tables.gateway, &shared, Some(&api_keys), assets.as_ref());
-        let Tables { gateway, supervision, triggers } = tables;
+        let Tables { gateway, supervision, triggers, workers } = tables;
         Ok(State {
             snapshot,
             release,
@@ -394,6 +394,7 @@ impl Serving {
             beside,
             supervision,
             triggers: Arc::new(triggers),
+            workers,
             gateway,
             rules,
             shared,

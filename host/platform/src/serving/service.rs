@@ -17,6 +17,7 @@ use elias_host::ExecutionHandle;
 use elias_names::{ServiceId, TenantId};
 use elias_store::ReleaseTarget;
 use elias_triggers::config::TriggersConfig;
+use elias_workers::config::WorkersConfig;
 use http::{Method, Uri};
 use parking_lot::{Mutex, MutexGuard};
 use serde::Deserialize;
@@ -70,6 +71,8 @@ pub(crate) struct State {
     pub(crate) supervision: SupervisionConfig,
     /// The triggers that start it beside requests.
     pub(crate) triggers: Arc<TriggersConfig>,
+    /// How its service workers run.
+    pub(crate) workers: WorkersConfig,
     /// The routes and their rules, as read and prepared once.
     pub(crate) gateway: GatewayConfig,
     pub(crate) rules: Vec<Arc<Rules>>,
@@ -297,6 +300,7 @@ pub(crate) struct Tables {
     pub(crate) gateway: GatewayConfig,
     pub(crate) supervision: SupervisionConfig,
     pub(crate) triggers: TriggersConfig,
+    pub(crate) workers: WorkersConfig,
 }
 
 impl Tables {
@@ -316,7 +320,12 @@ impl Tables {
             Some(table) => TriggersConfig::deserialize(table).map_err(|error| bad(format!("[triggers]: {error}")))?,
             None => TriggersConfig::default(),
         };
-        Ok(Self { gateway, supervision, triggers })
+        let workers = match &settings.workers {
+            Some(table) => WorkersConfig::deserialize(table).map_err(|error| bad(format!("[workers]: {error}")))?,
+            None => WorkersConfig::default(),
+        };
+        workers.check().map_err(|error| bad(error.to_string()))?;
+        Ok(Self { gateway, supervision, triggers, workers })
     }
 }
 

@@ -172,6 +172,13 @@ impl Worker {
         std::mem::replace(&mut self.changed, next)
     }
 
+    /// The same without the last turn, which stays to be committed or undone: for whoever needs the heap of before that
+    /// turn. [`Self::heap`] is without it as well.
+    pub fn commit_earlier(&mut self) -> HeapChange {
+        let next = HeapChange::none(&self.layout.origin, self.instance.heap().len());
+        std::mem::replace(&mut self.changed, next)
+    }
+
     /// Undoes the last turn, unless it failed, which has undone it, or was committed: the heap is as it was before it.
     pub fn undo(&mut self) {
         self.instance.undo();

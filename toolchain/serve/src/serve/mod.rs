@@ -12,7 +12,7 @@ use crate::settings::Settings;
 use crate::triggers::LocalTriggerControl;
 use crate::webhooks::ProjectWebhooks;
 use crate::workers::{self, Heaps};
-use crate::{failure, host, logging, triggers, types};
+use crate::{failure, host, logging, service_tables, triggers, types};
 use elias_build::command::cache_dir;
 use elias_command_line::{CliErrorCode, DevArguments, Failure, ServeArguments, ServerArguments};
 use elias_host::LoadOptions;
@@ -167,7 +167,8 @@ async fn run(serving: &Serving, settings: Settings) -> Result<(), Failure> {
     let triggers = triggers::prepare(settings.triggers.as_ref(), &webhooks, &settings.grants, folder)?;
     let host = host::builder(&settings, serving.data_dir.clone(), triggers.outbox());
     let host = host.instances(host::instances(&settings).saturating_add(workers::AWAKE));
-    let workers = workers::prepare(&serving.heaps, serving.watch)?;
+    let of_workers = service_tables::workers(settings.service_workers.as_ref())?;
+    let workers = workers::prepare(&serving.heaps, serving.watch, &of_workers)?;
     let host = host::with_triggers(host, triggers.jobs(), triggers.events()).capability(workers.capability());
     let host = host::build(host, cache.as_deref())?;
     let origin = Origin::of(&serving.file, &serving.config, cache)?;

@@ -155,10 +155,7 @@ mod tests {
 
     #[test]
     fn a_project_may_name_the_capabilities_that_a_tenant_may_be_granted() {
-        let mut of_projects = elias_project::config_file::CAPABILITIES.to_vec();
-        // Workers do not run on a platform yet.
-        of_projects.retain(|name| *name != "workers");
-        assert_eq!(of_projects, TenantSettings::default().capabilities, "elias.toml and a new tenant");
+        assert_eq!(elias_project::config_file::CAPABILITIES.to_vec(), TenantSettings::default().capabilities, "elias.toml and a new tenant");
     }
 
     #[test]

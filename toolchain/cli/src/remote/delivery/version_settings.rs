@@ -22,6 +22,7 @@ pub(crate) fn of(config: ConfigFile) -> Result<VersionSettings, Failure> {
         gateway: config.gateway,
         supervision: config.supervision,
         triggers: config.triggers,
+        workers: config.workers,
         smoke,
         files: BTreeMap::new(),
     })

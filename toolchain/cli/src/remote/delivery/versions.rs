@@ -153,6 +153,7 @@ fn describe(version: &Version, by: &str) -> String {
         ("gateway", settings.gateway.as_ref().map(ToString::to_string).unwrap_or_default()),
         ("supervision", settings.supervision.as_ref().map(ToString::to_string).unwrap_or_default()),
         ("triggers", settings.triggers.as_ref().map(ToString::to_string).unwrap_or_default()),
+        ("workers", settings.workers.as_ref().map(ToString::to_string).unwrap_or_default()),
         ("manifest", version.manifest.as_ref().map(ToString::to_string).unwrap_or_default()),
     ])
 }

@@ -1,0 +1,194 @@
+//! What is kept of a worker beside its heap.
+
+use elias_capabilities::Cause;
+use elias_host::ReplyResult;
+use elias_workers::{Timers, WorkerKey};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, VecDeque};
+
+/// What is kept of a worker beside its heap. Stores keep it as JSON, by serde, and look into it by its methods alone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkerRecord {
+    /// Which worker.
+    pub key: WorkerKey,
+    /// How many turns were committed.
+    pub turns: u64,
+    /// The time of the last turn, in milliseconds since 1970. Time does not go back for a worker.
+    pub now: u64,
+    /// Its timers and alarms.
+    #[serde(default)]
+    pub(crate) timers: Timers,
+    /// The handler that waits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) waiting: Option<WaitingHandler>,
+    /// Its calls to others that have no answer, by number.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) calls: BTreeMap<u64, OutgoingCall>,
+    /// Answers to calls of other workers, until the caller has committed them.
+    #[serde(default, skip_serializing_if = "KeptAnswers::is_empty")]
+    pub(crate) answers: KeptAnswers,
+}
+
+impl WorkerRecord {
+    /// Of a worker that has had no turn.
+    #[must_use]
+    pub fn new(key: WorkerKey) -> Self {
+        Self {
+            key,
+            turns: 0,
+            now: 0,
+            timers: Timers::default(),
+            waiting: None,
+            calls: BTreeMap::new(),
+            answers: KeptAnswers::default(),
+        }
+    }
+
+    /// Whether a handler waits.
+    #[must_use]
+    pub fn is_waiting(&self) -> bool {
+        self.waiting.is_some()
+    }
+
+    /// When the next timer or alarm may enter, in milliseconds since 1970.
+    #[must_use]
+    pub fn next_due(&self) -> Option<u64> {
+        self.timers.next(self.is_waiting()).map(|(at, _)| at)
+    }
+
+    /// Whether calls of it have no answer.
+    #[must_use]
+    pub fn has_calls(&self) -> bool {
+        !self.calls.is_empty()
+    }
+
+    /// Where a handler waits: the turn of before it, whose heap a store has to give until a commit without it. None if
+    /// the worker had had no turn then.
+    #[must_use]
+    pub fn restorable_turn(&self) -> Option<u64> {
+        self.waiting.as_ref().and_then(|waiting| waiting.restorable_turn)
+    }
+
+    /// Bytes of the values of calls that have no answer.
+    pub(crate) fn call_bytes(&self) -> usize {
+        self.calls.values().map(|call| call.value.len()).sum()
+    }
+}
+
+/// A handler that waits for other workers or timers, and what the worker was before it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct WaitingHandler {
+    /// The id of its message.
+    pub(crate) id: String,
+    /// The worker that waits for its answer, and the number of that one's call.
+    #[serde(default)]
+    pub(crate) caller: Option<(WorkerKey, u64)>,
+    /// What caused it.
+    #[serde(default)]
+    pub(crate) cause: Cause,
+    /// The committed turn of before it; none if that was the worker's first.
+    #[serde(default)]
+    pub(crate) restorable_turn: Option<u64>,
+    pub(crate) timers: Timers,
+    pub(crate) calls: BTreeMap<u64, OutgoingCall>,
+    /// The answers that the worker has had meanwhile, by callee and id. Their callees keep them until the handler is
+    /// done: a worker that is put back asks again.
+    #[serde(default)]
+    pub(crate) received: Vec<(WorkerKey, String)>,
+}
+
+/// A call to another worker.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct OutgoingCall {
+    pub(crate) id: String,
+    pub(crate) to: WorkerKey,
+    pub(crate) method: Option<String>,
+    pub(crate) value: String,
+    /// What caused the turn that made it.
+    #[serde(default)]
+    pub(crate) cause: Cause,
+}
+
+/// The answers that a worker keeps for other workers, the oldest first. Callers fetch theirs at once; those whose
+/// answers are left were put back or ended.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct KeptAnswers(VecDeque<(String, ReplyResult)>);
+
+impl KeptAnswers {
+    /// Answers at most.
+    pub(crate) const MAX: usize = 1_000;
+    /// Bytes of them at most, by which a record is bounded that is written with each turn. One alone may have more.
+    pub(crate) const BYTES_MAX: usize = 16 << 20;
+
+    /// Keeps the answer to the call of this id. Gives how many older ones are forgotten for it.
+    pub(crate) fn keep(&mut self, id: &str, result: ReplyResult) -> usize {
+        self.forget(id);
+        let mut bytes = self.bytes() + bytes_of(id, &result);
+        let mut forgotten = 0;
+        while self.0.len() >= Self::MAX || bytes > Self::BYTES_MAX {
+            let Some((id, result)) = self.0.pop_front() else { break };
+            bytes -= bytes_of(&id, &result);
+            forgotten += 1;
+        }
+        self.0.push_back((id.to_owned(), result));
+        forgotten
+    }
+
+    /// The answer to the call of this id.
+    pub(crate) fn get(&self, id: &str) -> Option<&ReplyResult> {
+        self.0.iter().find(|(kept, _)| kept == id).map(|(_, result)| result)
+    }
+
+    /// Forgets the answer to the call of this id; whether there was one.
+    pub(crate) fn forget(&mut self, id: &str) -> bool {
+        let position = self.0.iter().position(|(kept, _)| kept == id);
+        position.and_then(|position| self.0.remove(position)).is_some()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn bytes(&self) -> usize {
+        self.0.iter().map(|(id, result)| bytes_of(id, result)).sum()
+    }
+}
+
+fn bytes_of(id: &str, result: &ReplyResult) -> usize {
+    let value = match result {
+        ReplyResult::Value(value) => value.len(),
+        ReplyResult::Error(error) => error.name.len() + error.message.len(),
+    };
+    id.len() + value
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kept_answers_are_bounded_by_number_and_bytes_and_the_oldest_go() {
+        let value = |bytes: usize| ReplyResult::Value("x".repeat(bytes));
+        let mut answers = KeptAnswers::default();
+        for number in 0..KeptAnswers::MAX {
+            assert_eq!(answers.keep(&number.to_string(), value(1)), 0);
+        }
+        assert_eq!(answers.keep("more", value(1)), 1);
+        assert_eq!((answers.get("0"), answers.get("more")), (None, Some(&value(1))));
+        assert_eq!(answers.keep("more", value(2)), 0, "in place of the one of its id");
+        assert!(answers.keep("large", value(KeptAnswers::BYTES_MAX)) >= KeptAnswers::MAX - 1);
+        assert!(answers.forget("large") && !answers.forget("large") && answers.is_empty());
+    }
+
+    #[test]
+    fn a_record_is_read_as_it_was_written() {
+        let mut record = WorkerRecord::new(WorkerKey::new("A", "a"));
+        record.answers.keep("1", ReplyResult::Value("2".to_owned()));
+        let cause = Cause { traceparent: Some("00-1-2-3".to_owned()), hops: 2 };
+        let call = OutgoingCall { id: "1".into(), to: record.key.clone(), method: None, value: "3".into(), cause };
+        record.calls.insert(7, call);
+        let text = serde_json::to_string(&record).expect("it is written");
+        assert_eq!(serde_json::from_str::<WorkerRecord>(&text).expect("it is read"), record);
+    }
+}

@@ -1,0 +1,248 @@
+//! The table `[workers]` of elias.toml: how the service workers of a component run.
+
+use crate::{MailboxLimits, OverflowPolicy, SupervisionPolicy};
+use elias_delivery::duration::DurationText;
+use elias_delivery::setting::{InvalidSetting, within};
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+use utoipa::ToSchema;
+
+/// How the workers of a component run. Every key has a default.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct WorkersConfig {
+    /// How long a worker that has nothing to do stays in memory: 1s to 1h; 60s by default.
+    pub idle: DurationText,
+    /// When a turn is stored; `batch` by default.
+    pub durability: Durability,
+    /// For how long former states of a worker are kept, on a platform.
+    pub history: HistoryConfig,
+    /// The bounds of each worker's mailbox.
+    pub mailbox: MailboxConfig,
+    /// What becomes of turns that are ended by a trap or a limit.
+    pub supervision: SupervisionConfig,
+}
+
+/// When a turn is stored. A sender has its answer, and another worker its message, only after that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Durability {
+    /// Turns of a worker that wait are stored together.
+    #[default]
+    Batch,
+    /// Each turn is stored by itself.
+    Turn,
+    /// Never: a worker lives in memory alone, and is gone when it leaves it.
+    None,
+}
+
+/// For how long former states of a worker are kept. What exceeds either bound is deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct HistoryConfig {
+    /// The number of turns whose states are kept: 0 to 100,000; 100 by default.
+    pub turns: u32,
+    /// For how long they are kept: 0s to 30 days; 7 days by default.
+    pub age: DurationText,
+}
+
+/// The bounds of a mailbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct MailboxConfig {
+    /// The number of messages that wait: 1 to 100,000; 1,000 by default.
+    pub messages: u32,
+    /// Their bytes: 1 KiB to 256 MiB; 16 MiB by default.
+    pub bytes: u64,
+    /// What becomes of a message for a mailbox that is full; `refuse` by default.
+    pub overflow: Overflow,
+}
+
+/// What becomes of a message for a mailbox that is full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Overflow {
+    /// It is refused.
+    #[default]
+    Refuse,
+    /// Its sender waits until there is room, as at most as many do as `messages` says.
+    Block,
+    /// The oldest messages are dropped.
+    DropOldest,
+}
+
+/// What becomes of turns that are ended by a trap or a limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct SupervisionConfig {
+    /// How often a turn is tried, the first attempt among them: 1 to 100; 3 by default.
+    pub attempts: u32,
+    /// The delay before the second attempt, which doubles with each further one: 1ms to 1h; 100ms by default.
+    pub backoff: DurationText,
+    /// The longest delay before an attempt: `backoff` to 1 day; 10s by default.
+    pub backoff_max: DurationText,
+    /// The number of turns that may be ended within `window` before the worker is stopped for as long: 1 to 10,000; 10
+    /// by default.
+    pub failures: u32,
+    /// The window of `failures`: 1s to 1 day; 60s by default.
+    pub window: DurationText,
+}
+
+const SECOND: DurationText = DurationText::from_secs(1);
+const HOUR: DurationText = DurationText::from_secs(3_600);
+const DAY: DurationText = DurationText::from_secs(86_400);
+
+impl Default for WorkersConfig {
+    fn default() -> Self {
+        Self {
+            idle: DurationText::from_secs(60),
+            durability: Durability::default(),
+            history: HistoryConfig::default(),
+            mailbox: MailboxConfig::default(),
+            supervision: SupervisionConfig::default(),
+        }
+    }
+}
+
+impl Default for HistoryConfig {
+    fn default() -> Self {
+        Self { turns: 100, age: DurationText::from_secs(7 * 86_400) }
+    }
+}
+
+impl Default for MailboxConfig {
+    fn default() -> Self {
+        Self { messages: 1_000, bytes: 16 << 20, overflow: Overflow::default() }
+    }
+}
+
+impl Default for SupervisionConfig {
+    fn default() -> Self {
+        Self {
+            attempts: 3,
+            backoff: DurationText::from_millis(100),
+            backoff_max: DurationText::from_secs(10),
+            failures: 10,
+            window: DurationText::from_secs(60),
+        }
+    }
+}
+
+impl WorkersConfig {
+    /// Checks every setting.
+    ///
+    /// # Errors
+    /// [`InvalidSetting`] for the first one that is out of its bounds.
+    pub fn check(&self) -> Result<(), InvalidSetting> {
+        let Self { idle, durability: _, history, mailbox, supervision } = self;
+        within("workers.idle", *idle, SECOND..=HOUR)?;
+        within("workers.history.turns", history.turns, 0..=100_000)?;
+        within("workers.history.age", history.age, DurationText::from_secs(0)..=DurationText::from_secs(30 * 86_400))?;
+        within("workers.mailbox.messages", mailbox.messages, 1..=100_000)?;
+        within("workers.mailbox.bytes", mailbox.bytes, 1 << 10..=256 << 20)?;
+        within("workers.supervision.attempts", supervision.attempts, 1..=100)?;
+        within("workers.supervision.backoff", supervision.backoff, DurationText::from_millis(1)..=HOUR)?;
+        within("workers.supervision.backoff-max", supervision.backoff_max, supervision.backoff..=DAY)?;
+        within("workers.supervision.failures", supervision.failures, 1..=10_000)?;
+        within("workers.supervision.window", supervision.window, SECOND..=DAY)
+    }
+
+    /// How long a worker that has nothing to do stays in memory.
+    #[must_use]
+    pub fn idle(&self) -> Duration {
+        self.idle.get()
+    }
+}
+
+impl MailboxConfig {
+    /// The bounds.
+    #[must_use]
+    pub fn limits(&self) -> MailboxLimits {
+        let messages = self.messages as usize;
+        MailboxLimits {
+            messages,
+            bytes: usize::try_from(self.bytes).unwrap_or(usize::MAX),
+            senders: messages,
+            policy: match self.overflow {
+                Overflow::Refuse => OverflowPolicy::Refuse,
+                Overflow::Block => OverflowPolicy::Block,
+                Overflow::DropOldest => OverflowPolicy::DropOldest,
+            },
+        }
+    }
+}
+
+impl SupervisionConfig {
+    /// The policy.
+    #[must_use]
+    pub fn policy(&self) -> SupervisionPolicy {
+        SupervisionPolicy {
+            attempts: self.attempts,
+            backoff: self.backoff.get(),
+            backoff_max: self.backoff_max.get(),
+            failures: self.failures,
+            window: self.window.get(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(text: &str) -> WorkersConfig {
+        toml::from_str(text).unwrap_or_else(|error| panic!("{text}: {error}"))
+    }
+
+    #[test]
+    fn the_whole_table_is_read_and_written() {
+        let whole = config(
+            r#"
+                idle = "5m"
+                durability = "turn"
+                history = { turns = 20, age = "2d" }
+                mailbox = { messages = 50, bytes = 1048576, overflow = "drop-oldest" }
+                supervision = { attempts = 5, backoff = "1s", backoff-max = "1m", failures = 2, window = "10m" }
+            "#,
+        );
+        assert_eq!(whole.check(), Ok(()));
+        assert_eq!((whole.idle(), whole.durability), (Duration::from_secs(300), Durability::Turn));
+        assert_eq!((whole.history.turns, whole.history.age), (20, DurationText::from_secs(2 * 86_400)));
+        let limits = whole.mailbox.limits();
+        assert_eq!((limits.messages, limits.bytes, limits.policy), (50, 1 << 20, OverflowPolicy::DropOldest));
+        let policy = whole.supervision.policy();
+        assert_eq!((policy.attempts, policy.backoff_max), (5, Duration::from_secs(60)));
+        assert_eq!(config(&toml::to_string(&whole).expect("a table")), whole);
+    }
+
+    #[test]
+    fn without_a_table_workers_run_as_the_state_machines_have_it() {
+        let least = config("");
+        assert_eq!((least, least.check()), (WorkersConfig::default(), Ok(())));
+        assert_eq!(least.mailbox.limits(), MailboxLimits::default());
+        assert_eq!(least.supervision.policy(), SupervisionPolicy::default());
+    }
+
+    #[test]
+    fn each_setting_has_its_bounds_and_errors_have_its_path() {
+        for (text, key) in [
+            ("idle = \"0s\"", "workers.idle"),
+            ("idle = \"2h\"", "workers.idle"),
+            ("history = { turns = 100_001 }", "workers.history.turns"),
+            ("history = { age = \"31d\" }", "workers.history.age"),
+            ("mailbox = { messages = 0 }", "workers.mailbox.messages"),
+            ("mailbox = { bytes = 100 }", "workers.mailbox.bytes"),
+            ("supervision = { attempts = 0 }", "workers.supervision.attempts"),
+            ("supervision = { backoff = \"0s\" }", "workers.supervision.backoff"),
+            ("supervision = { backoff = \"1m\" }", "workers.supervision.backoff-max"),
+            ("supervision = { failures = 0 }", "workers.supervision.failures"),
+            ("supervision = { window = \"2d\" }", "workers.supervision.window"),
+        ] {
+            let error = config(text).check().expect_err(text);
+            assert_eq!(error.key(), key, "{text}: {error}");
+        }
+        for unknown in ["idel = \"1s\"", "durability = \"always\"", "mailbox = { overflow = \"wait\" }", "idle = 60"] {
+            assert!(toml::from_str::<WorkersConfig>(unknown).is_err(), "{unknown}");
+        }
+    }
+}
