@@ -122,7 +122,7 @@ async fn a_handler_that_waits_goes_on_in_the_next_process() {
     for (name, ms) in [("a", 5_000), ("b", 10_000), ("c", 20_000)] {
         let server = serve(folder.path());
         json(&server, &format!("/{name}/add?args=[5]")).await;
-        let asked = ask_and_kill(&server, folder.path(), &format!("/{name}/rest?args=[{ms}]")).await;
+        let asked = ask_and_kill(&server, folder.path(), name, &format!("/{name}/rest?args=[{ms}]")).await;
         drop(server);
         if asked.is_ok() {
             continue;
@@ -135,11 +135,16 @@ async fn a_handler_that_waits_goes_on_in_the_next_process() {
     panic!("each handler was over before its process was killed");
 }
 
-/// Asks for a path, and kills the server as soon as a handler of a worker waits; the answer is lost then.
-async fn ask_and_kill(server: &Server, folder: &Path, path: &str) -> Result<Answer, Box<dyn std::error::Error>> {
+/// Asks for a path, and kills the server as soon as a handler of the worker waits; the answer is lost then.
+async fn ask_and_kill(
+    server: &Server,
+    folder: &Path,
+    name: &str,
+    path: &str,
+) -> Result<Answer, Box<dyn std::error::Error>> {
     let asked = pin!(server.try_send(Request::get("/"), path, ""));
     let killed = pin!(async {
-        until("the handler waits", async || is_waiting(folder).then_some(())).await;
+        until("the handler waits", async || is_waiting(folder, name).then_some(())).await;
         server.signal("-KILL");
     });
     match select(asked, killed).await {
@@ -148,11 +153,15 @@ async fn ask_and_kill(server: &Server, folder: &Path, path: &str) -> Result<Answ
     }
 }
 
-/// Whether a worker in a folder is kept with a handler that waits: its record says so.
-fn is_waiting(folder: &Path) -> bool {
+/// Whether a worker in a folder is kept with a handler that waits: a record of it says so.
+fn is_waiting(folder: &Path, name: &str) -> bool {
     let files = std::fs::read_dir(folder).expect("it is there").flatten();
-    let mut texts = files.filter_map(|file| std::fs::read(file.path()).ok());
-    texts.any(|bytes| bytes.windows(10).any(|part| part == b"\"waiting\":"))
+    let mut files = files.filter_map(|file| std::fs::read(file.path()).ok());
+    files.any(|bytes| {
+        let text = String::from_utf8_lossy(&bytes);
+        let mut records = text.split(r#"{"key":{"class":"Counter","name":""#);
+        records.any(|record| record.starts_with(&format!("{name}\"")) && record.contains(r#""waiting":{"#))
+    })
 }
 
 #[tokio::test]
@@ -199,12 +208,48 @@ async fn a_development_server_keeps_workers_in_the_project() {
     drop(server);
     let server = Server::develop(&app, &[]);
     assert_eq!(json(&server, "/a/get").await["count"], 5);
-    // Another version begins anew, and that is said.
+    // Another version begins anew, since the closure of the former one cannot be copied, and that is said.
     std::fs::write(app.join("src/index.js"), SOURCE.replace("count = 0", "count = 100")).expect("written");
     server.logged_times("serving the new version", 2).await;
     let has_begun = async || (json(&server, "/a/get").await["count"] == 100).then_some(());
     until("the new version has the worker", has_begun).await;
     server.logged("the worker begins anew").await;
+}
+
+#[tokio::test]
+async fn a_development_server_moves_workers_to_the_next_version() {
+    let source = r#"
+import { worker, workers } from "elias";
+export class Cart extends worker.Worker {
+  items = new Map();
+  put(sku) { this.items.set(sku, true); return this.list(); }
+  list() { return ["VERSION", ...this.items.keys()]; }
+}
+export default {
+  async fetch(request) {
+    const [, method, sku] = new URL(request.url).pathname.split("/");
+    return Response.json(await workers.get(Cart, "a")[method](sku));
+  },
+};
+"#;
+    let terminal = Terminal::new();
+    let app = terminal.path("app");
+    std::fs::create_dir_all(app.join("src")).expect("the folder is ours");
+    let first = source.replace("VERSION", "first");
+    for (file, text) in [("elias.toml", GRANT), ("package.json", r#"{"name":"app"}"#), ("src/index.js", &first)] {
+        std::fs::write(app.join(file), text).expect("written");
+    }
+    let server = Server::develop(&app, &[]);
+    assert_eq!(json(&server, "/put/tea").await, json!(["first", "tea"]));
+    std::fs::write(app.join("src/index.js"), source.replace("VERSION", "second")).expect("written");
+    server.logged_times("serving the new version", 2).await;
+    let has_moved = async || (json(&server, "/list").await == json!(["second", "tea"])).then_some(());
+    until("the new version has the worker", has_moved).await;
+    server.logged("the worker was moved to another version").await;
+    // The next process has the new version's heap.
+    drop(server);
+    let server = Server::develop(&app, &[]);
+    assert_eq!(json(&server, "/put/cup").await, json!(["second", "tea", "cup"]));
 }
 
 #[tokio::test]

@@ -125,10 +125,17 @@ pub enum TurnFailure {
     NotRun(String),
     /// The heap is of another version of the component, or the component has no workers any more.
     OtherVersion(String),
-    /// The worker began anew while the turn was to begin: it is to be started first. Only actors give it.
-    BeganAnew,
     /// The heap is damaged, or cannot be written.
     Unusable(String),
+}
+
+impl fmt::Display for TurnFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Thrown { name, message } => write!(f, "{name}: {message}"),
+            Self::Ended(why) | Self::NotRun(why) | Self::OtherVersion(why) | Self::Unusable(why) => f.write_str(why),
+        }
+    }
 }
 
 impl From<Error> for TurnFailure {

@@ -28,19 +28,20 @@
 //! ```
 //!
 //! # What is kept
-//! A turn is committed when the store has its heap: only then do its messages leave, and only then is it answered. The
-//! messages that wait in a mailbox are in memory alone: whoever sent one has no answer yet. A call that a worker made
-//! is kept with its turn, and is made again when the process starts anew; since the callee keeps its answer until the
-//! caller has it, it handles the call once.
+//! A turn is committed when the store has what it changed of its heap: only then do its messages leave, and only then
+//! is it answered. Turns of one worker that wait share a commit. The messages that wait in a mailbox are in memory
+//! alone: whoever sent one has no answer yet. A call that a worker made is kept with its turn, and is made again when
+//! the process starts anew; since the callee keeps its answer until the caller has it, it handles the call once.
 //!
 //! - `local`, `running`: what a program has of them. `settings`: how they run.
-//! - `manager`: which workers there are; messages, replies and timers get to them here.
-//! - `actor`: one worker, with how a turn of it is tried (`turn`) and what follows from one (`commit`).
+//! - `manager`: which workers there are; messages, replies and timers get to them here. `handle`: what leads to one.
+//! - `actor`: one worker.
 //! - `component`: what runs the turns. `message`: what is sent.
-//! - `store`: where heaps are kept.
+//! - `store`: where workers are kept.
 
 mod actor;
 mod component;
+mod handle;
 mod local;
 mod manager;
 mod message;
@@ -50,14 +51,19 @@ mod store;
 #[cfg(test)]
 mod tests;
 
-pub use component::ComponentSource;
+pub use component::{AwakeWorker, ComponentSource, TurnContext, TurnFailure, WorkerComponent};
 pub use elias_atomic_write::Fsync;
+pub use elias_capabilities::Cause;
 pub use elias_capabilities::trigger::{Clock, ManualClock};
 pub use elias_capabilities::workers::{Error as CallError, ErrorCode as CallErrorCode};
+pub use elias_workers::config::Durability;
 pub use elias_workers::{MailboxLimits, OverflowPolicy, SupervisionPolicy, WorkerKey};
 pub use local::{LocalWorkers, LocalWorkersBuilder};
 pub use running::RunningWorkers;
 pub use settings::OtherVersion;
-pub use store::{FolderStore, HeapStore, MemoryStore, StoreError, StoredWorker, WorkerRecord};
+pub use store::{
+    AcquiredWorker, FolderStore, HeapCommit, MemoryStore, StoreError, WorkerCommit, WorkerRecord, WorkerStore,
+    WorkerSummary,
+};
 
-pub use manager::{WorkerCondition, WorkerStatus};
+pub use handle::{WorkerCondition, WorkerStatus};

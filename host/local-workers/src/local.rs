@@ -1,16 +1,17 @@
 //! Workers that do not run yet: what a host is built with.
 
-use crate::actor::Actor;
+use crate::actor::run_worker;
 use crate::component::ComponentSource;
 use crate::manager::Manager;
 use crate::message::{Answer, Content, failed};
 use crate::running::RunningWorkers;
-use crate::settings::{AWAKE, IDLE, OnEvent, OtherVersion, Settings};
-use crate::store::{HeapStore, MemoryStore, StoreError};
+use crate::settings::{AWAKE, IDLE, OnEvent, OnSocket, OtherVersion, Settings};
+use crate::store::{MemoryStore, StoreError, WorkerStore};
 use elias_capabilities::Workers;
 use elias_capabilities::trigger::{Clock, Origin};
 use elias_capabilities::workers::{ErrorCode, WorkerBackend, WorkerCall};
-use elias_host::EmittedEvent;
+use elias_host::{EmittedEvent, SocketSend};
+use elias_workers::config::Durability;
 use elias_workers::{MailboxLimits, SupervisionPolicy, WorkerKey};
 use futures::FutureExt;
 use futures::future::{BoxFuture, ready};
@@ -26,7 +27,7 @@ pub struct LocalWorkers {
 pub struct LocalWorkersBuilder {
     settings: Settings,
     clock: Clock,
-    store: Option<Arc<dyn HeapStore>>,
+    store: Option<Arc<dyn WorkerStore>>,
 }
 
 impl LocalWorkers {
@@ -40,7 +41,9 @@ impl LocalWorkers {
             mailbox: MailboxLimits::default(),
             supervision: SupervisionPolicy::default(),
             other_version: OtherVersion::default(),
+            durability: Durability::default(),
             on_event: None,
+            on_socket: None,
         };
         LocalWorkersBuilder { settings, clock: Clock::system(), store: None }
     }
@@ -64,9 +67,9 @@ impl LocalWorkers {
 }
 
 impl LocalWorkersBuilder {
-    /// Where heaps are kept; in memory by default.
+    /// Where workers are kept; in memory by default.
     #[must_use]
-    pub fn store(self, store: Arc<dyn HeapStore>) -> Self {
+    pub fn store(self, store: Arc<dyn WorkerStore>) -> Self {
         Self { store: Some(store), ..self }
     }
 
@@ -113,6 +116,22 @@ impl LocalWorkersBuilder {
         self
     }
 
+    /// When turns are committed: by default those of a worker that wait share a commit. With [`Durability::None`] the
+    /// store is not used, and a worker that leaves memory is gone, unless a timer of it is set.
+    #[must_use]
+    pub fn durability(mut self, durability: Durability) -> Self {
+        self.settings.durability = durability;
+        self
+    }
+
+    /// Gives `listener` what a worker sends to one of its sockets, once its turn is committed. It must not wait.
+    #[must_use]
+    pub fn on_socket(mut self, listener: impl Fn(&WorkerKey, &SocketSend) + Send + Sync + 'static) -> Self {
+        let listener: OnSocket = Arc::new(listener);
+        self.settings.on_socket = Some(listener);
+        self
+    }
+
     /// Tells `listener` of each event that a worker emits, once its turn is committed. It must not wait.
     #[must_use]
     pub fn on_event(mut self, listener: impl Fn(&WorkerKey, &EmittedEvent) + Send + Sync + 'static) -> Self {
@@ -125,9 +144,12 @@ impl LocalWorkersBuilder {
     #[must_use]
     pub fn build(self) -> LocalWorkers {
         let Self { settings, clock, store } = self;
-        let store = store.unwrap_or_else(|| Arc::new(MemoryStore::default()));
+        let store: Arc<dyn WorkerStore> = match settings.durability {
+            Durability::None => Arc::new(MemoryStore::forgetting()),
+            Durability::Batch | Durability::Turn => store.unwrap_or_else(|| Arc::new(MemoryStore::default())),
+        };
         LocalWorkers {
-            manager: Manager::new(settings, clock, store, |manager, handle| Actor::new(manager, handle).run().boxed()),
+            manager: Manager::new(settings, clock, store, |manager, handle| run_worker(manager, handle).boxed()),
         }
     }
 }
@@ -136,11 +158,11 @@ impl LocalWorkersBuilder {
 struct CapabilityCalls(Weak<Manager>);
 
 impl WorkerBackend for CapabilityCalls {
-    fn call(&self, _: Arc<Origin>, call: WorkerCall) -> BoxFuture<'static, Answer> {
+    fn call(&self, origin: Arc<Origin>, call: WorkerCall) -> BoxFuture<'static, Answer> {
         let Some(manager) = self.0.upgrade() else {
             return ready(Err(failed(ErrorCode::Unavailable, "the workers were stopped"))).boxed();
         };
         let WorkerCall { class, name, method, value } = call;
-        manager.call(WorkerKey::new(class, name), Content::Value { method, value }).boxed()
+        manager.call(WorkerKey::new(class, name), Content::Value { method, value }, origin.cause.clone()).boxed()
     }
 }

@@ -1,20 +1,27 @@
 //! Which workers there are: messages, replies and timers get to them here.
 
 use crate::component::{ComponentSource, WorkerComponent};
+use crate::handle::{WorkerHandle, WorkerStatus};
 use crate::message::{Answer, Content, Message, Reply, Sender, Stop, failed, new_id, reply_of};
 use crate::settings::Settings;
-use crate::store::{HeapStore, StoreError, WorkerRecord};
+use crate::store::{AcquiredWorker, StoreError, WorkerRecord, WorkerStore};
+use elias_capabilities::Cause;
 use elias_capabilities::trigger::{Clock, TaskGroup};
 use elias_capabilities::workers::{Error, ErrorCode};
-use elias_host::ReplyResult;
-use elias_workers::{Admission, TurnQueue, WaitGraph, WorkerKey};
-use futures::future::BoxFuture;
+use elias_workers::{Admission, WaitGraph, WorkerKey};
+use futures::future::{BoxFuture, join_all};
 use parking_lot::Mutex;
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 use tokio::sync::{Notify, Semaphore, oneshot};
+
+/// What whoever waits is told of a worker whose task panicked.
+const PANICKED: &str = "the host failed in the turn; see its log";
+
+/// How long after a panic a worker goes on with what it has to do of itself, in milliseconds.
+const RESTART_DELAY_MS: u64 = 1_000;
 
 /// What the task of a worker does: `actor`, which is above this.
 pub(crate) type RunWorker = fn(Arc<Manager>, Arc<WorkerHandle>) -> BoxFuture<'static, ()>;
@@ -24,8 +31,10 @@ pub(crate) struct Manager {
     source: OnceLock<ComponentSource>,
     pub(crate) settings: Settings,
     pub(crate) clock: Clock,
-    pub(crate) store: Arc<dyn HeapStore>,
+    pub(crate) store: Arc<dyn WorkerStore>,
     directory: Mutex<Directory>,
+    /// The epochs of the workers that this owns.
+    owned: Mutex<HashMap<WorkerKey, u64>>,
     /// Permits to have an instance in memory.
     pub(crate) slots: Arc<Semaphore>,
     /// Workers that wait for a permit: those that have nothing to do then give theirs back.
@@ -53,69 +62,8 @@ struct Directory {
     waits: WaitGraph,
 }
 
-/// What leads to the task of a worker.
-pub(crate) struct WorkerHandle {
-    pub(crate) key: WorkerKey,
-    pub(crate) queue: Mutex<TurnQueue<Message, Reply>>,
-    pub(crate) stops: Mutex<VecDeque<Stop>>,
-    /// Ids of calls whose answers their callers have committed.
-    pub(crate) received: Mutex<Vec<String>>,
-    /// Told when there is something new in any of them, or a timer is due.
-    pub(crate) changed: Notify,
-    shown: Mutex<Shown>,
-}
-
-/// What is shown of a worker.
-#[derive(Clone, Copy)]
-struct Shown {
-    condition: WorkerCondition,
-    turns: u64,
-    next_due: Option<u64>,
-}
-
-/// What a worker does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum WorkerCondition {
-    /// Its instance is not in memory; the next message wakes it.
-    Asleep,
-    /// Its instance is in memory, and nothing is to be done.
-    Idle,
-    /// A turn of it runs, or is to be tried again.
-    Running,
-    /// A handler waits for other workers or a timer; no message enters.
-    Waiting,
-}
-
-/// A worker, as it is listed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WorkerStatus {
-    /// Which worker.
-    pub key: WorkerKey,
-    /// What it does.
-    pub condition: WorkerCondition,
-    /// How many turns were committed.
-    pub turns: u64,
-    /// Messages in its mailbox.
-    pub messages: usize,
-    /// Messages that were dropped for newer ones, since it was last activated.
-    pub dropped: u64,
-    /// When its next timer or alarm is due, in milliseconds since 1970.
-    pub next_due: Option<u64>,
-}
-
-impl WorkerHandle {
-    /// Says what the worker does.
-    pub(crate) fn show(&self, condition: WorkerCondition, record: &WorkerRecord) {
-        let condition = match condition {
-            WorkerCondition::Idle | WorkerCondition::Asleep if record.is_waiting() => WorkerCondition::Waiting,
-            other => other,
-        };
-        *self.shown.lock() = Shown { condition, turns: record.turns, next_due: record.next_due() };
-    }
-}
-
 impl Manager {
-    pub(crate) fn new(settings: Settings, clock: Clock, store: Arc<dyn HeapStore>, run: RunWorker) -> Arc<Self> {
+    pub(crate) fn new(settings: Settings, clock: Clock, store: Arc<dyn WorkerStore>, run: RunWorker) -> Arc<Self> {
         let slots = Arc::new(Semaphore::new(settings.awake.max(1)));
         Arc::new_cyclic(|own| Self {
             source: OnceLock::new(),
@@ -123,6 +71,7 @@ impl Manager {
             clock,
             store,
             directory: Mutex::default(),
+            owned: Mutex::default(),
             slots,
             starved: AtomicUsize::new(0),
             pressure: Notify::new(),
@@ -141,10 +90,10 @@ impl Manager {
     pub(crate) async fn start(&self, source: ComponentSource) -> Result<(), StoreError> {
         // Only a manager that was not started is given to whoever starts it.
         let _ = self.source.set(source);
-        for record in self.records().await? {
-            self.set_due(&record.key, record.next_due());
-            if !record.calls.is_empty() {
-                self.handle(&record.key, |_| ());
+        for summary in self.store.pending().await? {
+            self.set_due(&summary.key, summary.next_due);
+            if summary.has_calls {
+                self.handle(&summary.key, |_| ());
             }
         }
         if let Some(manager) = self.own.upgrade() {
@@ -153,23 +102,22 @@ impl Manager {
         Ok(())
     }
 
-    /// The records of all workers that the store has.
-    ///
-    /// # Errors
-    /// If it cannot be read.
-    pub(crate) async fn records(&self) -> Result<Vec<WorkerRecord>, StoreError> {
-        let store = Arc::clone(&self.store);
-        let listed = tokio::task::spawn_blocking(move || store.list()).await;
-        listed.map_err(|error| StoreError::Io(std::io::Error::other(error)))?
-    }
-
     /// Has a worker handle a message, which begins to wait before this returns. The answer comes when the turn is
     /// committed.
-    pub(crate) fn call(&self, key: WorkerKey, content: Content) -> impl Future<Output = Answer> + Send + use<> {
+    pub(crate) fn call(
+        &self,
+        key: WorkerKey,
+        content: Content,
+        cause: Cause,
+    ) -> impl Future<Output = Answer> + Send + use<> {
         let (sender, answer) = oneshot::channel();
-        self.send(&key, Message { id: new_id(), content, sender: Sender::Outside(sender) });
+        self.send(&key, Message { id: new_id(), content, sender: Sender::Outside(sender), cause });
+        let manager = Weak::clone(&self.own);
         async move {
-            let lost = |_| Err(failed(ErrorCode::Unavailable, "the workers were stopped before the worker answered"));
+            let lost = |_| match manager.upgrade() {
+                Some(manager) if !manager.is_stopping() => Err(failed(ErrorCode::Failed, format!("{key}: {PANICKED}"))),
+                _ => Err(failed(ErrorCode::Unavailable, "the workers were stopped before the worker answered")),
+            };
             answer.await.unwrap_or_else(lost)
         }
     }
@@ -179,10 +127,7 @@ impl Manager {
         if let Err(error) = self.check(to, &message.sender) {
             return self.answer(message.sender, message.id, Err(error));
         }
-        let admission = self.handle(to, |handle| {
-            let bytes = message.content.bytes();
-            handle.queue.lock().push(message, bytes)
-        });
+        let Some(admission) = self.handle(to, |handle| handle.push(message)) else { return };
         match admission {
             Admission::Accepted | Admission::SenderWaits => {}
             Admission::AcceptedInPlaceOf(dropped) => {
@@ -230,7 +175,7 @@ impl Manager {
         match sender {
             // Whoever asked may have left.
             Sender::Outside(waiting) => drop(waiting.send(answer)),
-            Sender::Worker { .. } => self.answer_again(sender, id, reply_of(answer)),
+            Sender::Worker { key, call } => self.reply(&key, Reply { call, id, result: reply_of(answer) }),
             Sender::Nobody => {
                 if let Err(error) = answer {
                     tracing::error!("a message that nobody waits for failed: {}", error.message);
@@ -239,12 +184,15 @@ impl Manager {
         }
     }
 
-    /// Gives a worker the answer to a call that it may have made twice.
-    pub(crate) fn answer_again(&self, sender: Sender, id: String, result: ReplyResult) {
-        if let Sender::Worker { key, call } = sender {
-            // From here on it does not wait for this any more: the callee may call it.
-            self.directory.lock().waits.answered(&key, &id);
-            self.handle(&key, |handle| handle.queue.lock().push_reply(Reply { call, id, result }));
+    /// Gives a worker the answer to a call that it made.
+    fn reply(&self, caller: &WorkerKey, reply: Reply) {
+        let mut directory = self.directory.lock();
+        // From here on it does not wait for this any more: the callee may call it.
+        directory.waits.answered(caller, &reply.id);
+        // One without a task was given up, or its task panicked: it asks again when it goes on.
+        if let Some(handle) = directory.handles.get(caller) {
+            handle.queue.lock().push_reply(reply);
+            handle.changed.notify_one();
         }
     }
 
@@ -266,7 +214,7 @@ impl Manager {
         let mut directory = self.directory.lock();
         let (handle, is_new) = match directory.handles.get(key) {
             Some(handle) => (Arc::clone(handle), false),
-            None => (Arc::new(self.new_handle(key)), true),
+            None => (Arc::new(WorkerHandle::new(key.clone(), self.settings.mailbox)), true),
         };
         let changed = change(&handle);
         // Once the workers were stopped nothing is kept that no task would take: whoever waits for it is told so.
@@ -281,30 +229,58 @@ impl Manager {
         changed
     }
 
-    fn new_handle(&self, key: &WorkerKey) -> WorkerHandle {
-        WorkerHandle {
-            key: key.clone(),
-            queue: Mutex::new(TurnQueue::new(self.settings.mailbox)),
-            stops: Mutex::default(),
-            received: Mutex::default(),
-            changed: Notify::new(),
-            shown: Mutex::new(Shown { condition: WorkerCondition::Asleep, turns: 0, next_due: None }),
-        }
+    /// Whether something waits for a worker that may enter now.
+    pub(crate) fn has_work(&self, handle: &WorkerHandle, record: &WorkerRecord) -> bool {
+        let queue = handle.queue.lock();
+        !queue.mailbox().is_empty()
+            || queue.mailbox().blocked() > 0
+            || queue.has_next(&record.timers, self.now(), record.is_waiting())
+            || !handle.stops.lock().is_empty()
     }
 
     /// Removes the handle of a worker whose task is about to end, unless something waits for it.
     pub(crate) fn remove_handle(&self, handle: &WorkerHandle, record: &WorkerRecord) -> bool {
         let mut directory = self.directory.lock();
-        let queue = handle.queue.lock();
-        let has_mail = !queue.mailbox().is_empty() || queue.mailbox().blocked() > 0;
-        if has_mail
-            || queue.has_next(&record.timers, self.now(), record.is_waiting())
-            || !handle.stops.lock().is_empty()
-        {
+        if self.has_work(handle, record) {
             return false;
         }
         directory.handles.remove(&handle.key);
         true
+    }
+
+    /// Removes the handle of a worker whose task panicked, and answers all that waits for it.
+    pub(crate) fn remove_panicked(&self, handle: &WorkerHandle) {
+        tracing::error!(worker = %handle.key, "the task of the worker panicked");
+        self.directory.lock().handles.remove(&handle.key);
+        self.finish_waits(&handle.key);
+        let error = || failed(ErrorCode::Failed, format!("{}: {PANICKED}", handle.key));
+        // No lock is held where others are told.
+        let messages = handle.queue.lock().drain();
+        let in_hand = handle.drain_in_hand();
+        let stops: Vec<Stop> = handle.stops.lock().drain(..).collect();
+        for Message { id, sender, .. } in messages {
+            if let Sender::Outside(_) = &sender {
+                self.answer(sender, id, Err(error()));
+            }
+        }
+        // The calls of workers, those among them that it was handling.
+        for (id, (key, call)) in in_hand {
+            self.answer(Sender::Worker { key, call }, id, Err(error()));
+        }
+        for stop in stops {
+            // Whoever asked may have left.
+            drop(stop.done.send(Err(error())));
+        }
+        // What it was about to do for itself is done by another task.
+        self.set_due(&handle.key, Some(self.now().saturating_add(RESTART_DELAY_MS)));
+    }
+
+    /// Has a worker leave memory after the turn that runs, and its ownership released.
+    pub(crate) fn give_up(&self, key: &WorkerKey) {
+        if let Some(handle) = self.directory.lock().handles.get(key) {
+            handle.gives_up.store(true, SeqCst);
+            handle.changed.notify_one();
+        }
     }
 
     /// Says when the next timer of a worker is due.
@@ -353,22 +329,20 @@ impl Manager {
         self.directory.lock().waits.finish(caller);
     }
 
-    /// What the workers that have a task do.
-    pub(crate) fn shown(&self) -> Vec<WorkerStatus> {
-        let handles: Vec<Arc<WorkerHandle>> = self.directory.lock().handles.values().map(Arc::clone).collect();
-        let shown = handles.iter().map(|handle| {
-            let Shown { condition, turns, next_due } = *handle.shown.lock();
-            let queue = handle.queue.lock();
-            WorkerStatus {
-                key: handle.key.clone(),
-                condition,
-                turns,
-                messages: queue.mailbox().len() + queue.mailbox().blocked(),
-                dropped: queue.mailbox().dropped(),
-                next_due,
-            }
-        });
-        shown.collect()
+    /// What the workers that have a task do, by class and name: those after this one, up to the last of them.
+    pub(crate) fn shown(&self, after: Option<&WorkerKey>, last: Option<&WorkerKey>) -> Vec<WorkerStatus> {
+        let is_asked = |key: &WorkerKey| after.is_none_or(|after| key > after) && last.is_none_or(|last| key <= last);
+        let handles: Vec<Arc<WorkerHandle>> = {
+            let directory = self.directory.lock();
+            directory.handles.values().filter(|handle| is_asked(&handle.key)).map(Arc::clone).collect()
+        };
+        handles.iter().map(|handle| handle.status()).collect()
+    }
+
+    /// What a worker does, if it has a task.
+    pub(crate) fn shown_one(&self, key: &WorkerKey) -> Option<WorkerStatus> {
+        let handle = self.directory.lock().handles.get(key).map(Arc::clone)?;
+        Some(handle.status())
     }
 
     pub(crate) fn now(&self) -> u64 {
@@ -393,12 +367,32 @@ impl Manager {
         self.tasks.is_stopping()
     }
 
-    /// Begins no turn any more, and waits at most so long until those that have begun are committed or undone. Gives
-    /// how many were not, which are undone.
+    /// Begins no turn any more, waits at most so long until those that have begun are committed or undone, and releases
+    /// the workers. Gives how many turns were not over, which are undone.
     pub(crate) async fn stop(&self, grace: Duration) -> usize {
         let cut = self.tasks.stop(grace).await;
         self.directory.lock().handles.clear();
+        let owned: Vec<(WorkerKey, u64)> = self.owned.lock().drain().collect();
+        join_all(owned.iter().map(|(key, epoch)| self.release(key, *epoch))).await;
         cut
+    }
+
+    /// Makes a task the owner of a worker, and reads its record.
+    ///
+    /// # Errors
+    /// As of [`WorkerStore::acquire`].
+    pub(crate) async fn acquire(&self, key: &WorkerKey) -> Result<AcquiredWorker, StoreError> {
+        let acquired = self.store.acquire(key).await?;
+        self.owned.lock().insert(key.clone(), acquired.epoch);
+        Ok(acquired)
+    }
+
+    /// Has others become the owner of a worker.
+    pub(crate) async fn release(&self, key: &WorkerKey, epoch: u64) {
+        self.owned.lock().remove(key);
+        if let Err(error) = self.store.release(key, epoch).await {
+            tracing::warn!(worker = %key, "the worker cannot be released: {error}");
+        }
     }
 
     /// Drops what is under way.

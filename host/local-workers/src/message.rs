@@ -1,7 +1,8 @@
 //! What is sent to workers.
 
+use elias_capabilities::Cause;
 use elias_capabilities::workers::{Error, ErrorCode};
-use elias_host::{ReplyError, ReplyResult, TurnKind};
+use elias_host::{ReplyError, ReplyResult, SocketContent, TurnKind};
 use elias_workers::WorkerKey;
 use serde_json::Value;
 use tokio::sync::oneshot;
@@ -19,6 +20,7 @@ pub(crate) struct Message {
     pub(crate) id: String,
     pub(crate) content: Content,
     pub(crate) sender: Sender,
+    pub(crate) cause: Cause,
 }
 
 /// What a message is.
@@ -28,6 +30,10 @@ pub(crate) enum Content {
     Value { method: Option<String>, value: String },
     /// Nothing but that the worker is to be started.
     Start,
+    /// Nothing but that the worker, if there is one, is to be in memory, in the component as it is now.
+    Wake,
+    /// A turn of another kind, such as for its health or a socket.
+    Turn(TurnKind),
 }
 
 impl Content {
@@ -35,7 +41,17 @@ impl Content {
     pub(crate) fn bytes(&self) -> usize {
         match self {
             Self::Value { method, value } => method.as_ref().map_or(0, String::len) + value.len(),
-            Self::Start => 0,
+            Self::Start | Self::Wake => 0,
+            Self::Turn(kind) => match kind {
+                TurnKind::SocketMessage { content: SocketContent::Text(text) | SocketContent::Bytes(text), .. } => {
+                    text.len()
+                }
+                TurnKind::Open { request, .. } => {
+                    let headers = request.headers.iter().map(|(name, value)| name.len() + value.len());
+                    request.url.len() + request.protocol.len() + headers.sum::<usize>()
+                }
+                _ => 0,
+            },
         }
     }
 
@@ -46,7 +62,8 @@ impl Content {
                 Some(TurnKind::Call { method: method.clone(), args: value.clone() })
             }
             Self::Value { method: None, value } => Some(TurnKind::Message { message: value.clone() }),
-            Self::Start => None,
+            Self::Start | Self::Wake => None,
+            Self::Turn(kind) => Some(kind.clone()),
         }
     }
 }
@@ -84,6 +101,14 @@ pub(crate) fn reply_of(answer: Answer) -> ReplyResult {
     match answer {
         Ok(value) => ReplyResult::Value(value),
         Err(Error { name, message, .. }) => ReplyResult::Error(ReplyError { name, message }),
+    }
+}
+
+/// An answer that was kept, as its caller is given it.
+pub(crate) fn answer_of(result: ReplyResult) -> Answer {
+    match result {
+        ReplyResult::Value(value) => Ok(value),
+        ReplyResult::Error(ReplyError { name, message }) => Err(Error { code: ErrorCode::Exception, name, message }),
     }
 }
 

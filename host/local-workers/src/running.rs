@@ -1,15 +1,22 @@
 //! Workers that run, and what a program does with them.
 
-use crate::manager::{Manager, WorkerCondition, WorkerStatus};
+use crate::handle::{WorkerCondition, WorkerStatus};
+use crate::manager::Manager;
 use crate::message::{Answer, Content, Stop, failed};
-use crate::store::StoreError;
+use crate::store::{StoreError, WorkerSummary};
+use elias_capabilities::Cause;
 use elias_capabilities::workers::{Error, ErrorCode};
+use elias_host::TurnKind;
 use elias_workers::WorkerKey;
+use futures::future::join_all;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
+
+/// Workers that are read of the store at a time.
+const LIST_MAX: usize = 1_000;
 
 /// Workers that run. Dropping them ends the turns that run at once, which are undone; [`Self::stop`] lets them end.
 pub struct RunningWorkers {
@@ -27,7 +34,7 @@ impl RunningWorkers {
     /// # Errors
     /// As the interface `elias:workers/workers` has them: an exception of the handler among them.
     pub fn call(&self, key: WorkerKey, method: &str, args: &str) -> impl Future<Output = Answer> + Send + use<> {
-        self.manager.call(key, Content::Value { method: Some(method.to_owned()), value: args.to_owned() })
+        self.call_from(key, Some(method.to_owned()), args.to_owned(), Cause::default())
     }
 
     /// Sends a message to a worker, likewise; what this gives is what `onMessage` returned.
@@ -35,7 +42,35 @@ impl RunningWorkers {
     /// # Errors
     /// As of [`Self::call`].
     pub fn send(&self, key: WorkerKey, message: &str) -> impl Future<Output = Answer> + Send + use<> {
-        self.manager.call(key, Content::Value { method: None, value: message.to_owned() })
+        self.call_from(key, None, message.to_owned(), Cause::default())
+    }
+
+    /// Calls a method, or sends a message where that is none, for what `cause` says.
+    ///
+    /// # Errors
+    /// As of [`Self::call`].
+    pub fn call_from(
+        &self,
+        key: WorkerKey,
+        method: Option<String>,
+        value: String,
+        cause: Cause,
+    ) -> impl Future<Output = Answer> + Send + use<> {
+        self.manager.call(key, Content::Value { method, value }, cause)
+    }
+
+    /// Has a worker run a turn of another kind when its mailbox comes to it: one for its health or for a socket. What
+    /// this gives is the turn's answer.
+    ///
+    /// # Errors
+    /// As of [`Self::call`].
+    pub fn run_turn(
+        &self,
+        key: WorkerKey,
+        kind: TurnKind,
+        cause: Cause,
+    ) -> impl Future<Output = Answer> + Send + use<> {
+        self.manager.call(key, Content::Turn(kind), cause)
     }
 
     /// Starts a worker that does not exist.
@@ -43,7 +78,7 @@ impl RunningWorkers {
     /// # Errors
     /// As of [`Self::call`].
     pub async fn start_worker(&self, key: WorkerKey) -> Result<(), Error> {
-        self.manager.call(key, Content::Start).await.map(drop)
+        self.manager.call(key, Content::Start, Cause::default()).await.map(drop)
     }
 
     /// Has a worker's `onStop` called, and forgets the worker. A handler that waits is undone first; messages that wait
@@ -70,30 +105,39 @@ impl RunningWorkers {
         self.start_worker(key.clone()).await
     }
 
-    /// All workers, by class and name.
+    /// All workers, by class and name. Reads no heap.
     ///
     /// # Errors
     /// If the store cannot be read.
     pub async fn list(&self) -> Result<Vec<WorkerStatus>, StoreError> {
-        let mut all = BTreeMap::new();
-        for record in self.manager.records().await? {
-            let status = WorkerStatus {
-                condition: if record.is_waiting() { WorkerCondition::Waiting } else { WorkerCondition::Asleep },
-                turns: record.turns,
-                messages: 0,
-                dropped: 0,
-                next_due: record.next_due(),
-                key: record.key.clone(),
-            };
-            all.insert(record.key, status);
+        let (mut all, mut after) = (Vec::new(), None);
+        loop {
+            let page = self.list_after(after, LIST_MAX).await?;
+            after = page.last().map(|status| status.key.clone());
+            let is_last = page.len() < LIST_MAX;
+            all.extend(page);
+            if is_last {
+                return Ok(all);
+            }
         }
-        for status in self.manager.shown() {
-            // One that was not started yet, and is not about to be, is none.
-            if status.turns > 0 || status.messages > 0 || status.condition == WorkerCondition::Running {
+    }
+
+    /// At most so many workers, by class and name, after this one. Reads no heap.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub async fn list_after(&self, after: Option<WorkerKey>, limit: usize) -> Result<Vec<WorkerStatus>, StoreError> {
+        let stored = self.manager.store.list(after.clone(), limit).await?;
+        // Of those after the last of a full page the store would have others before them.
+        let last = stored.last().filter(|_| stored.len() >= limit).map(|summary| summary.key.clone());
+        let mut all: BTreeMap<_, _> =
+            stored.into_iter().map(|summary| (summary.key.clone(), status_of(summary))).collect();
+        for status in self.manager.shown(after.as_ref(), last.as_ref()) {
+            if exists(&status) {
                 all.insert(status.key.clone(), status);
             }
         }
-        Ok(all.into_values().collect())
+        Ok(all.into_values().take(limit).collect())
     }
 
     /// A worker; none if it does not exist.
@@ -101,7 +145,17 @@ impl RunningWorkers {
     /// # Errors
     /// If the store cannot be read.
     pub async fn status(&self, key: &WorkerKey) -> Result<Option<WorkerStatus>, StoreError> {
-        Ok(self.list().await?.into_iter().find(|status| status.key == *key))
+        if let Some(status) = self.manager.shown_one(key).filter(exists) {
+            return Ok(Some(status));
+        }
+        Ok(self.manager.store.summary(key).await?.map(status_of))
+    }
+
+    /// Has a worker leave memory once the turn that runs is committed, and its ownership released: another host can
+    /// acquire it. If something waits for it here, it is acquired again afterwards. Whoever waits for the answer of a
+    /// handler that waits is told that the worker is `unavailable`.
+    pub fn give_up(&self, key: &WorkerKey) {
+        self.manager.give_up(key);
     }
 
     /// Says that the component was exchanged: each worker goes on in the new one from its next turn on, if its heap
@@ -110,9 +164,22 @@ impl RunningWorkers {
         self.manager.reload();
     }
 
+    /// Has each worker go on in the component that runs now, without waiting for its next turn; one whose handler waits
+    /// does when that is done. Gives how many do not: former versions of the component are of no use to the others.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub async fn move_all(&self) -> Result<usize, StoreError> {
+        let keys: Vec<WorkerKey> = self.list().await?.into_iter().map(|one| one.key).collect();
+        let woken = keys.iter().map(|key| self.manager.call(key.clone(), Content::Wake, Cause::default()));
+        let answers = join_all(woken).await;
+        let is_moved = |key: &WorkerKey| self.manager.shown_one(key).is_none_or(|one| one.upgrade_error.is_none());
+        Ok(keys.iter().zip(answers).filter(|(key, answer)| answer.is_err() || !is_moved(key)).count())
+    }
+
     /// Begins no turn any more, and waits at most `grace` until those that have begun are committed. Those that are not
-    /// by then are undone. Gives how many that were. Messages that wait are lost, and whoever waits for an answer is
-    /// told so.
+    /// by then are undone. Then the workers are released. Gives how many turns were undone. Messages that wait are lost,
+    /// and whoever waits for an answer is told so.
     pub async fn stop(&self, grace: Duration) -> usize {
         self.manager.stop(grace).await
     }
@@ -122,4 +189,22 @@ impl Drop for RunningWorkers {
     fn drop(&mut self) {
         self.manager.abort();
     }
+}
+
+/// A worker that has no task.
+fn status_of(summary: WorkerSummary) -> WorkerStatus {
+    WorkerStatus {
+        condition: if summary.is_waiting { WorkerCondition::Waiting } else { WorkerCondition::Asleep },
+        turns: summary.turns,
+        messages: 0,
+        dropped: 0,
+        next_due: summary.next_due,
+        upgrade_error: None,
+        key: summary.key,
+    }
+}
+
+/// Whether there is a worker that has a task: one that was not started yet, and is not about to be, is none.
+fn exists(status: &WorkerStatus) -> bool {
+    status.turns > 0 || status.messages > 0 || status.condition == WorkerCondition::Running
 }

@@ -1,6 +1,7 @@
 //! How workers run.
 
-use elias_host::EmittedEvent;
+use elias_host::{EmittedEvent, SocketSend};
+use elias_workers::config::Durability;
 use elias_workers::{MailboxLimits, SupervisionPolicy, WorkerKey};
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,10 +21,32 @@ pub enum OtherVersion {
     Refuse,
     /// It begins anew, and its heap is lost, which is said in the log: for development.
     BeginAnew,
+    /// The former version gives its state, and a new heap of this version takes it over: `onUpgrade`. A handler that
+    /// waits goes on in the former version first. If it fails, the former version goes on serving the worker, which its
+    /// [status](crate::WorkerStatus) and the log say; and [`Self::Refuse`] where that version is not there any more.
+    Upgrade,
+    /// The same, but the worker begins anew where it fails or the former version is not there any more, and that is
+    /// said in the log with the reason: for development.
+    UpgradeOrBeginAnew,
+}
+
+impl OtherVersion {
+    /// Whether workers are moved.
+    pub(crate) fn upgrades(self) -> bool {
+        matches!(self, Self::Upgrade | Self::UpgradeOrBeginAnew)
+    }
+
+    /// Whether a worker that cannot be moved begins anew.
+    pub(crate) fn begins_anew(self) -> bool {
+        matches!(self, Self::BeginAnew | Self::UpgradeOrBeginAnew)
+    }
 }
 
 /// Told of an event that a worker emitted, after its turn was committed.
 pub(crate) type OnEvent = Arc<dyn Fn(&WorkerKey, &EmittedEvent) + Send + Sync>;
+
+/// Given what a worker sent to one of its sockets, after its turn was committed.
+pub(crate) type OnSocket = Arc<dyn Fn(&WorkerKey, &SocketSend) + Send + Sync>;
 
 pub(crate) struct Settings {
     pub(crate) awake: usize,
@@ -31,5 +54,7 @@ pub(crate) struct Settings {
     pub(crate) mailbox: MailboxLimits,
     pub(crate) supervision: SupervisionPolicy,
     pub(crate) other_version: OtherVersion,
+    pub(crate) durability: Durability,
     pub(crate) on_event: Option<OnEvent>,
+    pub(crate) on_socket: Option<OnSocket>,
 }

@@ -7,11 +7,14 @@
 //! - [`queue`](TurnQueue): a worker's mailbox, replies and timers together: what enters next.
 //! - [`supervision`](Supervisor): retries, backoff, dead letters, and the restart intensity.
 //! - [`waits`](WaitGraph): which workers wait for which, so that a cycle is found before it is closed.
+//! - [`tree`](SupervisionTree): which workers are restarted where one of several fails.
+//! - [`group`](WorkerGroup): which of several workers behind one name gets a message.
 //! - [`config`]: the table `[workers]` of elias.toml.
 //!
 //! Times are milliseconds since 1970.
 
 pub mod config;
+mod group;
 mod key;
 mod mailbox;
 #[cfg(test)]
@@ -19,11 +22,14 @@ mod properties;
 mod queue;
 mod supervision;
 mod timers;
+mod tree;
 mod waits;
 
+pub use group::WorkerGroup;
 pub use key::WorkerKey;
 pub use mailbox::{Admission, Mailbox, MailboxFull, MailboxLimits, OverflowPolicy};
 pub use queue::{Incoming, TurnQueue};
 pub use supervision::{AttemptDecision, SupervisionPolicy, Supervisor};
 pub use timers::{DueTimer, Timers};
+pub use tree::{RestartIntensity, RestartStrategy, SupervisedChild, SupervisionTree, TreeDecision};
 pub use waits::{Cycle, WaitGraph};

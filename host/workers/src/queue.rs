@@ -18,19 +18,22 @@ pub enum Incoming<M, R> {
 /// What waits for a worker: messages, and the replies to its own calls.
 ///
 /// Replies come first, since what they go on with was begun before; then what is due; then messages in their order.
-/// While a handler waits, no message and no alarm enters.
+/// Where both wait, timers and messages take turns: an interval that is always due keeps no message out. While a
+/// handler waits, no message and no alarm enters.
 #[derive(Debug)]
 pub struct TurnQueue<M, R> {
     mailbox: Mailbox<M>,
     /// Bounded by the calls that a worker may have without an answer.
     replies: VecDeque<R>,
+    /// Whether a timer or an alarm was the last that entered beside replies.
+    was_due: bool,
 }
 
 impl<M, R> TurnQueue<M, R> {
     /// An empty one.
     #[must_use]
     pub fn new(limits: MailboxLimits) -> Self {
-        Self { mailbox: Mailbox::new(limits), replies: VecDeque::new() }
+        Self { mailbox: Mailbox::new(limits), replies: VecDeque::new(), was_due: false }
     }
 
     /// Takes a message of so many bytes, if the mailbox has room.
@@ -48,12 +51,19 @@ impl<M, R> TurnQueue<M, R> {
         if let Some(reply) = self.replies.pop_front() {
             return Some(Incoming::Reply(reply));
         }
+        let is_messages_turn = self.was_due && !is_waiting && !self.mailbox.is_empty();
         if let Some((at, due)) = timers.next(is_waiting)
             && at <= now
+            && !is_messages_turn
         {
+            self.was_due = true;
             return Some(Incoming::Due(due));
         }
-        if is_waiting { None } else { self.mailbox.pop().map(Incoming::Message) }
+        if is_waiting {
+            return None;
+        }
+        self.was_due = false;
+        self.mailbox.pop().map(Incoming::Message)
     }
 
     /// The oldest message, which leaves the queue, whatever else waits.
@@ -75,10 +85,20 @@ impl<M, R> TurnQueue<M, R> {
         &self.mailbox
     }
 
+    /// All messages, which leave the queue; the replies stay.
+    pub fn drain_messages(&mut self) -> Vec<M> {
+        self.mailbox.drain()
+    }
+
+    /// Forgets the replies: another host has the worker, which asks again.
+    pub fn clear_replies(&mut self) {
+        self.replies.clear();
+    }
+
     /// All messages, which leave the queue, as do the replies: the worker ends.
     pub fn drain(&mut self) -> Vec<M> {
-        self.replies.clear();
-        self.mailbox.drain()
+        self.clear_replies();
+        self.drain_messages()
     }
 }
 
@@ -107,5 +127,25 @@ mod tests {
         timers.finish(&alarm);
         assert_eq!(queue.next(&timers, 50, false), Some(Incoming::Message("message")));
         assert_eq!(queue.next(&timers, 50, false), None);
+    }
+
+    #[test]
+    fn a_timer_that_is_always_due_and_messages_take_turns() {
+        let mut queue: TurnQueue<_, ()> = TurnQueue::new(MailboxLimits::default());
+        let mut timers = Timers::default();
+        timers.set(1, 0);
+        for message in [1, 2] {
+            queue.push(message, 1);
+        }
+        let due = || Some(Incoming::Due(DueTimer::Timer(1)));
+        assert_eq!(queue.next(&timers, 0, false), due());
+        assert_eq!(queue.next(&timers, 0, true), due(), "no message may enter");
+        assert_eq!(queue.next(&timers, 0, false), Some(Incoming::Message(1)));
+        assert_eq!(queue.next(&timers, 0, false), due());
+        assert_eq!(queue.next(&timers, 0, false), Some(Incoming::Message(2)));
+        assert_eq!((queue.next(&timers, 0, false), queue.next(&timers, 0, false)), (due(), due()));
+        queue.push_reply(());
+        queue.clear_replies();
+        assert_eq!(queue.next(&timers, 0, false), due());
     }
 }

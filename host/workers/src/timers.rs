@@ -24,6 +24,9 @@ pub struct Timers {
     timers: BTreeMap<u64, u64>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     alarms: BTreeMap<String, u64>,
+    /// When alarms may enter that were set for a time which had come by then.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    delayed: BTreeMap<String, u64>,
 }
 
 impl Timers {
@@ -37,13 +40,26 @@ impl Timers {
         self.timers.remove(&timer);
     }
 
+    /// Forgets all timers; alarms stay: another version of the component has the worker, which knows no timer.
+    pub fn clear_timers(&mut self) {
+        self.timers.clear();
+    }
+
     /// Sets an alarm in place of the one of its name, or clears it where there is no time.
     pub fn set_alarm(&mut self, name: impl Into<String>, at: Option<u64>) {
         let name: String = name.into();
+        self.delayed.remove(&name);
         if let Some(at) = at {
             self.alarms.insert(name, at);
         } else {
             self.alarms.remove(&name);
+        }
+    }
+
+    /// Has an alarm enter not before a time. It is still the alarm of the time that it was set for.
+    pub fn delay_alarm(&mut self, name: &str, until: u64) {
+        if self.alarms.get(name).is_some_and(|at| *at < until) {
+            self.delayed.insert(name.to_owned(), until);
         }
     }
 
@@ -52,14 +68,13 @@ impl Timers {
     #[must_use]
     pub fn next(&self, is_waiting: bool) -> Option<(u64, DueTimer)> {
         let timer = self.timers.iter().min_by_key(|(_, at)| **at);
-        let alarm = self.alarms.iter().filter(|_| !is_waiting).min_by_key(|(_, at)| **at);
+        let enters = |(name, at): (&String, &u64)| self.delayed.get(name).copied().unwrap_or(*at);
+        let alarm = self.alarms.iter().filter(|_| !is_waiting).min_by_key(|alarm| enters(*alarm));
+        let alarm = alarm.map(|(name, at)| (enters((name, at)), DueTimer::Alarm { name: name.clone(), at: *at }));
         match (timer, alarm) {
-            (Some((_, at)), Some((name, alarm_at))) if alarm_at < at => {
-                Some((*alarm_at, DueTimer::Alarm { name: name.clone(), at: *alarm_at }))
-            }
+            (Some((_, at)), Some(alarm)) if alarm.0 < *at => Some(alarm),
             (Some((timer, at)), _) => Some((*at, DueTimer::Timer(*timer))),
-            (None, Some((name, at))) => Some((*at, DueTimer::Alarm { name: name.clone(), at: *at })),
-            (None, None) => None,
+            (None, alarm) => alarm,
         }
     }
 
@@ -69,7 +84,7 @@ impl Timers {
             DueTimer::Timer(timer) => self.clear(*timer),
             DueTimer::Alarm { name, at } => {
                 if self.alarms.get(name) == Some(at) {
-                    self.alarms.remove(name);
+                    self.set_alarm(name.as_str(), None);
                 }
             }
         }
@@ -107,8 +122,30 @@ mod tests {
         timers.finish(&expire);
         assert_eq!((timers.len(), timers.next(false)), (2, Some((500, DueTimer::Timer(1)))));
         timers.clear(1);
+        timers.set(3, 100);
+        timers.clear_timers();
+        assert_eq!(timers.len(), 1, "the alarm is left");
         timers.set_alarm("expire", None);
         assert!(timers.is_empty());
+    }
+
+    #[test]
+    fn an_alarm_that_is_delayed_is_still_that_of_its_time() {
+        let mut timers = Timers::default();
+        timers.set_alarm("a", Some(100));
+        timers.delay_alarm("a", 100);
+        let alarm = DueTimer::Alarm { name: "a".into(), at: 100 };
+        assert_eq!(timers.next(false), Some((100, alarm.clone())));
+        timers.delay_alarm("a", 101);
+        timers.delay_alarm("b", 101);
+        timers.set(1, 101);
+        assert_eq!(timers.next(false), Some((101, DueTimer::Timer(1))));
+        timers.clear(1);
+        assert_eq!(timers.next(false), Some((101, alarm.clone())));
+        timers.finish(&alarm);
+        assert!(timers.is_empty());
+        timers.set_alarm("a", Some(50));
+        assert_eq!(timers.next(false).map(|(at, _)| at), Some(50), "another one is not delayed");
     }
 
     #[test]

@@ -1,11 +1,16 @@
 //! The service workers of one project, which run in this process ([`elias_local_workers`]), and where their heaps are.
 
 use elias_command_line::{CliErrorCode, Failure};
+use elias_host::App;
 use elias_local_workers::{
-    FolderStore, Fsync, HeapStore, LocalWorkers, OtherVersion, StoreError, StoredWorker, WorkerKey, WorkerRecord,
+    AcquiredWorker, FolderStore, Fsync, LocalWorkers, OtherVersion, StoreError, WorkerCommit, WorkerKey, WorkerStore,
+    WorkerSummary,
 };
 use elias_workers::config::WorkersConfig;
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use parking_lot::Mutex;
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -43,15 +48,16 @@ impl Heaps {
     }
 }
 
-/// The workers, which do not run yet, by the table `[workers]`. Where the component is `followed` as it changes, a worker of another version
-/// begins anew; else it is refused.
+/// The workers, which do not run yet, by the table `[workers]`. Where the component is `followed` as it changes, a
+/// worker of another version is moved, or begins anew if it cannot be; else it is refused.
 ///
 /// # Errors
 /// `io`, if the folder cannot be used.
 pub(crate) fn prepare(heaps: &Heaps, followed: bool, config: &WorkersConfig) -> Result<LocalWorkers, Failure> {
-    let workers = LocalWorkers::builder().awake(AWAKE as usize).idle(config.idle());
+    let workers = LocalWorkers::builder().awake(AWAKE as usize).idle(config.idle()).durability(config.durability);
     let workers = workers.mailbox(config.mailbox.limits()).supervision(config.supervision.policy());
-    let workers = workers.other_version(if followed { OtherVersion::BeginAnew } else { OtherVersion::Refuse });
+    let policy = if followed { OtherVersion::UpgradeOrBeginAnew } else { OtherVersion::Refuse };
+    let workers = workers.other_version(policy);
     let workers = match heaps {
         Heaps::Memory => workers,
         Heaps::Folder(folder) => {
@@ -59,7 +65,7 @@ pub(crate) fn prepare(heaps: &Heaps, followed: bool, config: &WorkersConfig) -> 
             workers.store(Arc::new(store))
         }
         Heaps::Development(folder) => {
-            let store = DevelopmentStore { folder: folder.clone(), opened: Mutex::new(None) };
+            let store = DevelopmentStore::new(folder.clone());
             // One that another server uses is refused now, and not when a worker is called.
             if folder.exists() {
                 store.open().map_err(|error| failure(folder, &error))?;
@@ -75,17 +81,55 @@ pub(crate) fn failure(folder: &Path, error: &StoreError) -> Failure {
     let failure = Failure::new(CliErrorCode::Io, format_args!("the workers in {}: {error}", folder.display()));
     match error {
         StoreError::InUse(_) => failure.help("stop the other server, or name another folder"),
-        StoreError::Io(_) | StoreError::Damaged(_) | StoreError::Full(_) => failure,
+        _ => failure,
     }
 }
+
+/// Versions of the component that were served before this one, from which workers are moved to it. Clones are the same.
+#[derive(Clone, Default)]
+pub(crate) struct FormerVersions(Arc<Mutex<Vec<App>>>);
+
+impl FormerVersions {
+    /// Versions that are kept: a worker whose handler waits for longer begins anew.
+    const MAX: usize = 8;
+
+    /// Keeps a version that is not served any more.
+    pub(crate) fn keep(&self, app: App) {
+        let mut versions = self.0.lock();
+        versions.retain(|version| version.digest() != app.digest());
+        versions.push(app);
+        if versions.len() > Self::MAX {
+            versions.remove(0);
+        }
+    }
+
+    /// Forgets versions from which all workers were moved.
+    pub(crate) fn forget(&self, moved: &[App]) {
+        self.0.lock().retain(|version| !moved.iter().any(|app| app.digest() == version.digest()));
+    }
+
+    /// The versions, the last at the end.
+    pub(crate) fn list(&self) -> Vec<App> {
+        self.0.lock().clone()
+    }
+}
+
+/// The epoch of workers that were acquired before there was a folder.
+const NO_FOLDER: u64 = 0;
 
 /// A folder that is made when the first worker is kept: most projects have none.
 struct DevelopmentStore {
     folder: PathBuf,
     opened: Mutex<Option<Arc<FolderStore>>>,
+    /// The epochs in the folder of workers that were acquired before there was one.
+    epochs: Mutex<HashMap<WorkerKey, u64>>,
 }
 
 impl DevelopmentStore {
+    fn new(folder: PathBuf) -> Self {
+        Self { folder, opened: Mutex::default(), epochs: Mutex::default() }
+    }
+
     fn open(&self) -> Result<Arc<FolderStore>, StoreError> {
         let mut opened = self.opened.lock();
         if let Some(store) = &*opened {
@@ -101,46 +145,137 @@ impl DevelopmentStore {
     fn existing(&self) -> Result<Option<Arc<FolderStore>>, StoreError> {
         if self.folder.exists() { self.open().map(Some) } else { Ok(None) }
     }
+
+    /// The epoch of a worker in the folder.
+    async fn epoch_in(&self, store: &FolderStore, key: &WorkerKey, epoch: u64) -> Result<u64, StoreError> {
+        if epoch != NO_FOLDER {
+            return Ok(epoch);
+        }
+        let known = self.epochs.lock().get(key).copied();
+        if let Some(epoch) = known {
+            return Ok(epoch);
+        }
+        let epoch = store.acquire(key).await?.epoch;
+        self.epochs.lock().insert(key.clone(), epoch);
+        Ok(epoch)
+    }
 }
 
-impl HeapStore for DevelopmentStore {
-    fn list(&self) -> Result<Vec<WorkerRecord>, StoreError> {
-        self.existing()?.map_or_else(|| Ok(Vec::new()), |store| store.list())
+impl WorkerStore for DevelopmentStore {
+    fn pending(&self) -> BoxFuture<'_, Result<Vec<WorkerSummary>, StoreError>> {
+        async move {
+            match self.existing()? {
+                Some(store) => store.pending().await,
+                None => Ok(Vec::new()),
+            }
+        }
+        .boxed()
     }
 
-    fn load(&self, key: &WorkerKey) -> Result<Option<StoredWorker>, StoreError> {
-        self.existing()?.map_or(Ok(None), |store| store.load(key))
+    fn list(&self, after: Option<WorkerKey>, limit: usize) -> BoxFuture<'_, Result<Vec<WorkerSummary>, StoreError>> {
+        async move {
+            match self.existing()? {
+                Some(store) => store.list(after, limit).await,
+                None => Ok(Vec::new()),
+            }
+        }
+        .boxed()
     }
 
-    fn save(&self, worker: &StoredWorker) -> Result<(), StoreError> {
-        self.open()?.save(worker)
+    fn summary(&self, key: &WorkerKey) -> BoxFuture<'_, Result<Option<WorkerSummary>, StoreError>> {
+        let key = key.clone();
+        async move {
+            match self.existing()? {
+                Some(store) => store.summary(&key).await,
+                None => Ok(None),
+            }
+        }
+        .boxed()
     }
 
-    fn remove(&self, key: &WorkerKey) -> Result<(), StoreError> {
-        self.existing()?.map_or(Ok(()), |store| store.remove(key))
+    fn acquire(&self, key: &WorkerKey) -> BoxFuture<'_, Result<AcquiredWorker, StoreError>> {
+        let key = key.clone();
+        async move {
+            self.epochs.lock().remove(&key);
+            match self.existing()? {
+                Some(store) => store.acquire(&key).await,
+                None => Ok(AcquiredWorker { epoch: NO_FOLDER, record: None }),
+            }
+        }
+        .boxed()
+    }
+
+    fn heap(&self, key: &WorkerKey, turn: u64) -> BoxFuture<'_, Result<Vec<u8>, StoreError>> {
+        let key = key.clone();
+        async move {
+            match self.existing()? {
+                Some(store) => store.heap(&key, turn).await,
+                None => Err(StoreError::NoSuchTurn(turn)),
+            }
+        }
+        .boxed()
+    }
+
+    fn commit(&self, commit: WorkerCommit) -> BoxFuture<'_, Result<(), StoreError>> {
+        async move {
+            let store = self.open()?;
+            let epoch = self.epoch_in(&store, &commit.record.key, commit.epoch).await?;
+            store.commit(WorkerCommit { epoch, ..commit }).await
+        }
+        .boxed()
+    }
+
+    fn remove(&self, key: &WorkerKey, epoch: u64) -> BoxFuture<'_, Result<(), StoreError>> {
+        let key = key.clone();
+        async move {
+            let Some(store) = self.existing()? else { return Ok(()) };
+            let epoch = self.epoch_in(&store, &key, epoch).await?;
+            store.remove(&key, epoch).await
+        }
+        .boxed()
+    }
+
+    fn release(&self, key: &WorkerKey, epoch: u64) -> BoxFuture<'_, Result<(), StoreError>> {
+        let key = key.clone();
+        async move {
+            let known = self.epochs.lock().remove(&key);
+            let Some(store) = self.existing()? else { return Ok(()) };
+            store.release(&key, known.unwrap_or(epoch)).await
+        }
+        .boxed()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use elias_local_workers::{HeapCommit, WorkerRecord};
 
-    #[test]
-    fn a_project_without_workers_gets_no_folder() {
+    #[tokio::test]
+    async fn a_project_without_workers_gets_no_folder() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("workers");
         let heaps = Heaps::Development(path.clone());
-        let store = DevelopmentStore { folder: path.clone(), opened: Mutex::new(None) };
-        assert!(store.list().expect("there is none").is_empty());
-        assert_eq!(store.load(&WorkerKey::new("Cart", "a")).expect("there is none"), None);
+        let store = DevelopmentStore::new(path.clone());
+        assert!(store.list(None, 10).await.expect("there is none").is_empty());
+        let key = WorkerKey::new("Cart", "a");
+        let AcquiredWorker { epoch, record } = store.acquire(&key).await.expect("there is none");
+        assert_eq!(record, None);
         assert!(!path.exists());
         drop(prepare(&heaps, true, &WorkersConfig::default()).expect("it is not used"));
         assert!(!path.exists());
-        // Of two servers of one project the second is refused, once there are workers.
-        let used = FolderStore::open(&path, Fsync::None).expect("it is made");
+        // The first commit makes it, and those that follow know the worker.
+        for turns in [1, 2] {
+            let record = WorkerRecord { turns, ..WorkerRecord::new(key.clone()) };
+            let commit = WorkerCommit { epoch, record, heap: HeapCommit::Whole(vec![1]) };
+            store.commit(commit).await.expect("there is room");
+        }
+        store.release(&key, epoch).await.expect("it is its owner");
+        assert_eq!(store.acquire(&key).await.expect("it is there").record.map(|record| record.turns), Some(2));
+        // Of two servers of one project the second is refused.
         let refused = prepare(&heaps, true, &WorkersConfig::default()).err().expect("it is in use").to_string();
         assert!(refused.contains("in use by another process"), "{refused}");
-        drop(used);
+        drop(store);
         assert!(prepare(&Heaps::Folder(path), false, &WorkersConfig::default()).is_ok());
     }
 

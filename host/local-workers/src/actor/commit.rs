@@ -1,213 +1,239 @@
-//! What follows from a turn: its heap and record are kept, and then its messages leave and its sender is answered.
+//! What follows from a turn: how the record changes, and what leaves once that is committed.
 
 use super::Actor;
+use super::batch::{Departure, Effects};
+use super::turn::NoTurn;
 use crate::component::TurnFailure;
-use crate::message::{Answer, Content, Message, Reply, Sender, UNDEFINED, new_id, reply_of};
-use crate::store::{OutgoingCall, StoredWorker, WaitingHandler, WorkerRecord};
-use elias_host::{EmittedEvent, ReplyError, ReplyResult, TurnResult, TurnState, WorkerSend};
+use crate::message::{Answer, Content, Message, Reply, Sender, UNDEFINED, failed, new_id, reply_of};
+use crate::store::{OutgoingCall, StoreError, WaitingHandler, WorkerRecord};
+use elias_capabilities::Cause;
+use elias_capabilities::trigger::ActiveWork;
+use elias_capabilities::workers::{Error, ErrorCode};
+use elias_host::{ReplyError, ReplyResult, TurnResult, TurnState, WorkerSend};
 use elias_workers::{DueTimer, WorkerKey};
-use std::sync::Arc;
-
-/// Answers that are kept of a worker at most. Callers fetch theirs at once; those whose answers are left were put back
-/// or ended.
-const ANSWERS_MAX: usize = 1_000;
 
 /// Bytes of the values of a worker's calls without an answer. They are written down with each of its turns.
 const CALL_BYTES_MAX: usize = 32 << 20;
 
-/// How long a worker waits for a store that does not take it, in milliseconds.
-const STORE_DELAY_MS: u64 = 1_000;
-
-/// What leaves once a turn is committed.
-#[derive(Default)]
-struct Effects {
-    /// Numbers of calls, which the record has.
-    calls: Vec<u64>,
-    /// Messages that nobody waits for.
-    messages: Vec<WorkerSend>,
-    emitted: Vec<EmittedEvent>,
-}
+/// The least time to a timer or an alarm, in milliseconds, as in browsers: else one that is always due would cost no
+/// time.
+const TIMER_MS_MIN: u64 = 1;
 
 impl Actor {
-    /// Commits the first turn.
-    pub(crate) async fn commit_start(&mut self, id: String, result: TurnResult) -> Result<(), TurnFailure> {
+    /// Commits the first turn, with what follows.
+    pub(super) async fn commit_start(
+        &mut self,
+        id: String,
+        cause: Cause,
+        result: TurnResult,
+        active: ActiveWork,
+    ) -> Result<(), NoTurn> {
         let is_done = result.state == TurnState::Done;
-        let mut record = self.record.clone();
-        let effects = take_over(&mut record, result);
+        let effects = self.take_over_turn(&cause, result).await?;
         if !is_done {
-            record.waiting = Some(self.waiting(id, None));
+            self.record.waiting = Some(self.handler(id, None, cause, None));
         }
-        self.keep(record, None).await?;
-        self.release(effects);
+        self.add_turn(active);
+        self.hold_back_effects(effects);
         Ok(())
     }
 
     /// Commits the turn of a call or a message.
-    pub(crate) async fn commit_message(&mut self, sender: Sender, id: String, mut result: TurnResult) {
-        let answer = result.answer.take();
+    pub(super) async fn commit_message(
+        &mut self,
+        sender: Sender,
+        id: String,
+        cause: Cause,
+        mut result: TurnResult,
+        active: ActiveWork,
+    ) {
+        let answer = Ok(result.answer.take().unwrap_or_else(|| UNDEFINED.to_owned()));
         let is_done = result.state == TurnState::Done;
         let caller = match &sender {
             Sender::Worker { key, call } => Some((key.clone(), *call)),
             Sender::Outside(_) | Sender::Nobody => None,
         };
-        let mut record = self.record.clone();
-        let effects = take_over(&mut record, result);
-        let answer = Ok(answer.unwrap_or_else(|| UNDEFINED.to_owned()));
-        let before = if is_done {
-            if caller.is_some() {
-                keep_answer(&mut record, &id, &answer);
-            }
-            None
-        } else {
-            record.waiting = Some(self.waiting(id.clone(), caller));
-            self.heap.clone()
-        };
-        if let Err(failure) = self.keep(record, before).await {
-            self.manager.answer(sender, id, Err(self.error_of(failure)));
+        // The heap of before a handler that waits is kept until it is done, and so has to be that of a commit.
+        if !is_done && let Err(error) = self.flush_earlier().await {
+            let answer = Err(self.lost(&error));
+            self.answer(sender, id, answer);
             return;
         }
-        if is_done {
-            self.manager.answer(sender, id, answer);
+        let handler =
+            (!is_done).then(|| self.handler(id.clone(), caller.clone(), cause.clone(), Some(self.record.turns)));
+        let effects = match self.take_over_turn(&cause, result).await {
+            Ok(effects) => effects,
+            Err(no_turn) => {
+                let answer = Err(match no_turn {
+                    NoTurn::Failed(failure) => self.error_of(failure),
+                    NoTurn::Changed => self.lost(&StoreError::NotOwner),
+                });
+                self.answer_and_keep(sender, id, answer);
+                return;
+            }
+        };
+        self.add_turn(active);
+        if handler.is_some() {
+            self.record.waiting = handler;
+            self.waiting_sender = matches!(sender, Sender::Outside(_)).then_some((id, sender));
         } else {
-            self.waiting_sender = matches!(sender, Sender::Outside(_)).then_some(sender);
+            if caller.is_some() {
+                keep_answer(&mut self.record, &id, &answer);
+            }
+            self.hold_back(Departure::Answer { sender, id, answer });
         }
-        self.release(effects);
+        self.hold_back_effects(effects);
+        if self.record.is_waiting()
+            && let Err(error) = self.flush().await
+        {
+            self.lose_waiting_sender(&error);
+        }
     }
 
     /// Commits the turn of the answer to a call.
-    pub(crate) async fn commit_reply(&mut self, call: u64, callee: WorkerKey, id: String, result: TurnResult) {
-        let mut record = self.record.clone();
-        record.calls.remove(&call);
-        if let Some(waiting) = &mut record.waiting {
-            waiting.received.push((callee.clone(), id.clone()));
+    pub(super) async fn commit_reply(
+        &mut self,
+        call: u64,
+        callee: WorkerKey,
+        id: String,
+        result: TurnResult,
+        active: ActiveWork,
+    ) {
+        if result.state == TurnState::Waiting && !self.record.is_waiting() && self.flush_earlier().await.is_err() {
+            // The call is made again once the worker is read.
+            return;
         }
-        let is_waiting = record.is_waiting();
-        if self.commit_continuation(record, result, None).await {
-            // While a handler waits the callee keeps it: a worker that is put back asks again.
-            if !is_waiting {
-                self.manager.forget_answer(&callee, id);
-            }
+        let mut handler = self.continued(&result, None);
+        if let Some(handler) = &mut handler {
+            // Or a handler that fails would go on with the answer for ever.
+            handler.calls.remove(&call);
         }
+        self.record.calls.remove(&call);
+        match &mut self.record.waiting {
+            // The callee keeps it: a worker that is put back asks again.
+            Some(waiting) => waiting.received.push((callee, id)),
+            None => self.hold_back(Departure::Forget { callee, id }),
+        }
+        self.commit_continuation(handler, result, active).await;
     }
 
     /// Commits the turn of a timer or an alarm.
-    pub(crate) async fn commit_timer(&mut self, due: &DueTimer, result: TurnResult) {
-        let mut record = self.record.clone();
-        record.timers.finish(due);
-        self.commit_continuation(record, result, Some(due)).await;
+    pub(super) async fn commit_timer(&mut self, due: &DueTimer, result: TurnResult, active: ActiveWork) {
+        if result.state == TurnState::Waiting && !self.record.is_waiting() && self.flush_earlier().await.is_err() {
+            // It is still due once the worker is read.
+            return;
+        }
+        let handler = self.continued(&result, Some(due));
+        self.record.timers.finish(due);
+        self.commit_continuation(handler, result, active).await;
     }
 
-    /// Commits a turn that a handler went on in, if one waits, or that began one which nobody waits for, as what was
-    /// `due` does. Whether it is kept.
+    /// The handler that a turn began which nobody waits for, where it waits from now on.
+    fn continued(&self, result: &TurnResult, due: Option<&DueTimer>) -> Option<WaitingHandler> {
+        if result.state == TurnState::Done || self.record.is_waiting() {
+            return None;
+        }
+        let mut handler = self.handler(result.id.clone(), None, Cause::default(), Some(self.record.turns));
+        if let Some(due) = due {
+            // Or a handler that fails would be called again for ever.
+            handler.timers.finish(due);
+        }
+        Some(handler)
+    }
+
+    /// Commits a turn that a handler went on in, if one waits, or that began one which nobody waits for.
     async fn commit_continuation(
         &mut self,
-        mut record: WorkerRecord,
+        handler: Option<WaitingHandler>,
         mut result: TurnResult,
-        due: Option<&DueTimer>,
-    ) -> bool {
+        active: ActiveWork,
+    ) {
         let answer = Ok(result.answer.take().unwrap_or_else(|| UNDEFINED.to_owned()));
-        let (is_done, id) = (result.state == TurnState::Done, result.id.clone());
-        let effects = take_over(&mut record, result);
-        let mut finished = None;
-        let mut before = self.before.clone();
+        let is_done = result.state == TurnState::Done;
+        let was_waiting = self.record.is_waiting();
+        let cause = self.record.waiting.as_ref().map(|waiting| waiting.cause.clone()).unwrap_or_default();
+        let effects = match self.take_over_turn(&cause, result).await {
+            Ok(effects) => effects,
+            Err(NoTurn::Changed) => return,
+            Err(NoTurn::Failed(failure)) => {
+                if was_waiting {
+                    self.undo_handler(failure).await;
+                } else {
+                    tracing::error!(worker = %self.handle.key, "a turn that nobody waits for failed: {failure}");
+                    self.change_record(true);
+                }
+                return;
+            }
+        };
+        self.add_turn(active);
+        self.turn_comes_again();
         if is_done {
-            before = None;
-            finished = record.waiting.take();
-            if let Some(WaitingHandler { id, caller: Some(_), .. }) = &finished {
-                keep_answer(&mut record, id, &answer);
+            if let Some(handler) = self.record.waiting.take() {
+                if handler.caller.is_some() {
+                    keep_answer(&mut self.record, &handler.id, &answer);
+                }
+                // First: whoever gets the answer may be called by those that are not waited for any more.
+                self.hold_back(Departure::WaitsEnd);
+                self.answer_handler(handler, answer);
             }
-        } else if record.waiting.is_none() {
-            before.clone_from(&self.heap);
-            let mut handler = self.waiting(id, None);
-            if let Some(due) = due {
-                // Or a handler that fails would be called again for ever.
-                handler.timers.finish(due);
-            }
-            record.waiting = Some(handler);
+        } else if handler.is_some() {
+            self.record.waiting = handler;
         }
-        if let Err(failure) = self.keep(record, before).await {
-            // The worker is as before: what entered is lost, as if it had thrown.
-            if self.record.is_waiting() {
-                self.undo_handler(failure).await;
-            } else {
-                tracing::error!(worker = %self.handle.key, "a turn cannot be kept: {failure:?}");
-                self.manager.clock.sleep_until(self.manager.now() + STORE_DELAY_MS).await;
-            }
-            return false;
+        self.hold_back_effects(effects);
+        if was_waiting || self.record.is_waiting() {
+            // Why it failed is in the log: what entered comes again.
+            drop(self.flush().await);
         }
-        if let Some(handler) = finished {
-            // First: whoever gets the answer may be called by those that are not waited for any more.
-            self.manager.finish_waits(&self.handle.key);
-            self.answer_handler(handler, answer);
-        }
-        self.release(effects);
-        true
     }
 
-    /// Puts the worker back to what it was before the handler that waits, which failed.
-    pub(crate) async fn undo_handler(&mut self, failure: TurnFailure) {
+    /// Puts the worker back to what it was before the handler that waits, which failed. If that cannot be kept, the
+    /// worker is read again, and what failed comes again.
+    pub(super) async fn undo_handler(&mut self, failure: TurnFailure) {
         let Some(handler) = self.record.waiting.clone() else { return };
         let answer: Answer = Err(self.error_of(failure));
-        let Some(heap) = self.before.clone() else {
+        self.instance = None;
+        let Some(restorable) = handler.restorable_turn else {
             // Its first turn failed: there is no worker.
-            let (store, key) = (Arc::clone(&self.manager.store), self.handle.key.clone());
-            // A worker that is left in the store fails again when it goes on.
-            drop(tokio::task::spawn_blocking(move || store.remove(&key)).await);
-            self.instance = None;
-            self.begin_anew();
+            if let Err(error) = self.remove().await {
+                tracing::error!(worker = %self.handle.key, "a worker that failed to start is not removed: {error}");
+                return;
+            }
             // Or it would be started for this message again and again.
-            if let Some(Message { id, sender, .. }) = self.postponed.take() {
-                self.manager.answer(sender, id, answer);
+            if let Some(Message { id, sender, .. }) = self.postponed.pop_front() {
+                self.answer(sender, id, answer);
             }
             return;
         };
-        let mut record = self.record.clone();
-        record.waiting = None;
-        record.turns += 1;
-        record.timers = handler.timers.clone();
+        self.record.waiting = None;
+        self.record.timers = handler.timers.clone();
         // Those that were answered meanwhile are made again, and answered again.
         let asked_again: Vec<u64> =
             handler.calls.keys().filter(|call| !self.record.calls.contains_key(call)).copied().collect();
-        record.calls.clone_from(&handler.calls);
+        self.record.calls.clone_from(&handler.calls);
         if handler.caller.is_some() {
-            keep_answer(&mut record, &handler.id, &answer);
+            keep_answer(&mut self.record, &handler.id, &answer);
         }
-        self.instance = None;
-        while let Err(failure) = self.save(record.clone(), heap.clone(), None).await {
-            tracing::error!(worker = %self.handle.key, "the worker cannot be put back yet: {failure:?}");
-            self.manager.clock.sleep_until(self.manager.now() + STORE_DELAY_MS).await;
-        }
-        self.manager.finish_waits(&self.handle.key);
+        self.batch.back_to = Some(restorable);
+        self.change_record(true);
+        self.hold_back(Departure::WaitsEnd);
         self.answer_handler(WaitingHandler { received: Vec::new(), ..handler }, answer);
-        for call in asked_again {
-            self.send_call(call);
-        }
+        self.hold_back_effects(Effects { calls: asked_again, ..Effects::default() });
+        // Why it failed is in the log.
+        drop(self.flush().await);
     }
 
-    /// Answers a sender, and keeps the answer first if it is a worker, which may ask again.
-    pub(crate) async fn answer_and_keep(&mut self, sender: Sender, id: String, answer: Answer) {
-        if matches!(sender, Sender::Worker { .. }) && self.heap.is_some() {
-            self.keep_change(|record| keep_answer(record, &id, &answer)).await;
+    /// Answers a sender after the turns before, and keeps the answer first if it is a worker, which may ask again.
+    pub(super) fn answer_and_keep(&mut self, sender: Sender, id: String, answer: Answer) {
+        if matches!(sender, Sender::Worker { .. }) && self.is_started() && self.epoch.is_some() {
+            keep_answer(&mut self.record, &id, &answer);
+            self.change_record(false);
         }
-        self.manager.answer(sender, id, answer);
-    }
-
-    /// Changes the record, and nothing of the heap. Where the store does not take it this waits: a timer that cannot be
-    /// finished is due again at once.
-    pub(crate) async fn keep_change(&mut self, change: impl FnOnce(&mut WorkerRecord)) {
-        let Some(heap) = self.heap.clone() else { return };
-        let mut record = self.record.clone();
-        change(&mut record);
-        let before = self.before.clone();
-        if let Err(failure) = self.save(record, heap, before).await {
-            tracing::error!(worker = %self.handle.key, "a change cannot be kept: {failure:?}");
-            self.manager.clock.sleep_until(self.manager.now() + STORE_DELAY_MS).await;
-        }
+        self.answer_in_order(sender, id, answer);
     }
 
     /// Sends a call of the record to its worker. One that would close a cycle of workers that wait is answered instead.
-    pub(crate) fn send_call(&mut self, call: u64) {
-        let Some(OutgoingCall { id, to, method, value }) = self.record.calls.get(&call).cloned() else { return };
+    pub(super) fn send_call(&mut self, call: u64) {
+        let Some(OutgoingCall { id, to, method, value, cause }) = self.record.calls.get(&call).cloned() else { return };
         if self.record.is_waiting()
             && let Err(message) = self.manager.wait(&self.handle.key, &id, &to)
         {
@@ -216,108 +242,113 @@ impl Actor {
             return;
         }
         let sender = Sender::Worker { key: self.handle.key.clone(), call };
-        self.manager.send(&to, Message { id, content: Content::Value { method, value }, sender });
+        self.manager.send(&to, Message { id, content: Content::Value { method, value }, sender, cause });
     }
 
     /// A handler that waits from now on, and what the worker was before it.
-    fn waiting(&self, id: String, caller: Option<(WorkerKey, u64)>) -> WaitingHandler {
+    fn handler(
+        &self,
+        id: String,
+        caller: Option<(WorkerKey, u64)>,
+        cause: Cause,
+        restorable_turn: Option<u64>,
+    ) -> WaitingHandler {
         let (timers, calls) = (self.record.timers.clone(), self.record.calls.clone());
-        WaitingHandler { id, caller, timers, calls, received: Vec::new() }
+        WaitingHandler { id, caller, cause, restorable_turn, timers, calls, received: Vec::new() }
     }
 
-    /// Answers whoever waits for a handler that is done.
+    /// Answers whoever waits for a handler that is done, after the commit.
     pub(super) fn answer_handler(&mut self, handler: WaitingHandler, answer: Answer) {
         let WaitingHandler { id, caller, received, .. } = handler;
         for (callee, id) in received {
-            self.manager.forget_answer(&callee, id);
+            self.hold_back(Departure::Forget { callee, id });
         }
         let sender = match (caller, self.waiting_sender.take()) {
             (Some((key, call)), _) => Sender::Worker { key, call },
-            (None, Some(sender)) => sender,
+            (None, Some((_, sender))) => sender,
             // Who sent it left with a former process.
             (None, None) => Sender::Nobody,
         };
-        self.manager.answer(sender, id, answer);
+        self.hold_back(Departure::Answer { sender, id, answer });
     }
 
-    /// Commits the turn of the instance.
-    async fn keep(&mut self, mut record: WorkerRecord, before: Option<Vec<u8>>) -> Result<(), TurnFailure> {
-        record.turns += 1;
-        record.now = self.turn_now;
-        if record.call_bytes() > CALL_BYTES_MAX {
+    /// Takes over into the record what a turn that has run sent and set. A turn with too many calls is undone.
+    async fn take_over_turn(&mut self, cause: &Cause, result: TurnResult) -> Result<Effects, NoTurn> {
+        let bytes = result.sends.iter().filter(|send| send.call.is_some()).map(|send| send.value.len()).sum::<usize>();
+        if self.record.call_bytes() + bytes > CALL_BYTES_MAX {
+            self.flush_earlier().await.map_err(|_| NoTurn::Changed)?;
             self.instance = None;
             let message =
                 format!("the calls of a worker without an answer have at most {CALL_BYTES_MAX} bytes together");
-            return Err(TurnFailure::Thrown { name: "RangeError".to_owned(), message });
+            return Err(TurnFailure::Thrown { name: "RangeError".to_owned(), message }.into());
         }
-        let Some(instance) = &mut self.instance else {
-            return Err(TurnFailure::NotRun("the worker is not in memory".to_owned()));
-        };
-        let write_down = instance.worker.commit();
-        let written = tokio::task::spawn_blocking(write_down).await;
-        let heap = written.map_err(|error| TurnFailure::Unusable(error.to_string())).flatten();
-        let kept = match heap {
-            Ok(heap) => self.save(record, heap, before).await,
-            Err(failure) => Err(failure),
-        };
-        if kept.is_err() {
-            // It goes on as the store has it.
-            self.instance = None;
-        }
-        kept
+        Ok(take_over(&mut self.record, self.turn_now, cause.clone(), result))
     }
 
-    /// Keeps the worker in the store; from then on it is what was given.
-    async fn save(&mut self, record: WorkerRecord, heap: Vec<u8>, before: Option<Vec<u8>>) -> Result<(), TurnFailure> {
-        let store = Arc::clone(&self.manager.store);
-        let saved = tokio::task::spawn_blocking(move || {
-            let worker = StoredWorker { record, heap, before };
-            store.save(&worker).map(|()| worker)
-        });
-        let saved = saved.await.map_err(|error| TurnFailure::Unusable(error.to_string()))?;
-        let saved = saved.map_err(|error| TurnFailure::Unusable(format!("the turn cannot be kept: {error}")))?;
-        let StoredWorker { record, heap, before } = saved;
-        (self.record, self.heap, self.before) = (record, Some(heap), before);
-        self.is_stale = false;
-        self.manager.set_due(&self.handle.key, self.record.next_due());
-        Ok(())
+    fn hold_back_effects(&mut self, effects: Effects) {
+        self.hold_back(Departure::Effects(Box::new(effects)));
+    }
+
+    /// What whoever waits is told of a turn that was lost.
+    pub(super) fn lost(&self, error: &StoreError) -> Error {
+        let key = &self.handle.key;
+        let message = match error {
+            StoreError::NotOwner => format!("{key} moved to another host in the turn, which was undone"),
+            _ => format!("{key} cannot be used; see the log of the host"),
+        };
+        failed(ErrorCode::Unavailable, message)
+    }
+
+    /// Tells who waits for a handler whose first turn was lost.
+    fn lose_waiting_sender(&mut self, error: &StoreError) {
+        if let Some((id, sender)) = self.waiting_sender.take() {
+            let answer = Err(self.lost(error));
+            self.answer(sender, id, answer);
+        }
     }
 
     /// Lets leave what a committed turn sent.
-    fn release(&mut self, effects: Effects) {
-        let Effects { calls, messages, emitted } = effects;
+    pub(super) fn release(&mut self, effects: Effects) {
+        let Effects { calls, messages, emitted, sockets, cause } = effects;
         for call in calls {
             self.send_call(call);
         }
         for WorkerSend { class, name, method, value, .. } in messages {
             let content = Content::Value { method, value };
-            self.manager.send(&WorkerKey::new(class, name), Message { id: new_id(), content, sender: Sender::Nobody });
+            let message = Message { id: new_id(), content, sender: Sender::Nobody, cause: cause.clone() };
+            self.manager.send(&WorkerKey::new(class, name), message);
         }
         if let Some(on_event) = &self.manager.settings.on_event {
             emitted.iter().for_each(|event| on_event(&self.handle.key, event));
         }
+        if let Some(on_socket) = &self.manager.settings.on_socket {
+            sockets.iter().for_each(|sent| on_socket(&self.handle.key, sent));
+        }
     }
 }
 
-/// Takes over into the record what a turn sent and set.
-fn take_over(record: &mut WorkerRecord, result: TurnResult) -> Effects {
-    let TurnResult { sends, timers, emitted, .. } = result;
+/// Takes over into the record what a turn of this time sent and set.
+pub(super) fn take_over(record: &mut WorkerRecord, now: u64, cause: Cause, result: TurnResult) -> Effects {
+    let TurnResult { sends, timers, emitted, sockets, .. } = result;
+    let least = now.saturating_add(TIMER_MS_MIN);
     for timer in timers.cleared {
         record.timers.clear(timer);
     }
     for timer in timers.set {
-        record.timers.set(timer.timer, timer.at);
+        record.timers.set(timer.timer, timer.at.max(least));
     }
     for alarm in timers.alarm {
-        record.timers.set_alarm(alarm.name, alarm.at);
+        record.timers.set_alarm(alarm.name.as_str(), alarm.at);
+        // The worker knows the alarm by its time.
+        record.timers.delay_alarm(&alarm.name, least);
     }
-    let mut effects = Effects { emitted, ..Effects::default() };
+    let mut effects = Effects { emitted, sockets, cause, ..Effects::default() };
     for send in sends {
         match send.call {
             Some(call) => {
                 let WorkerSend { class, name, method, value, .. } = send;
-                let to = WorkerKey::new(class, name);
-                record.calls.insert(call, OutgoingCall { id: new_id(), to, method, value });
+                let (id, to, cause) = (new_id(), WorkerKey::new(class, name), effects.cause.clone());
+                record.calls.insert(call, OutgoingCall { id, to, method, value, cause });
                 effects.calls.push(call);
             }
             None => effects.messages.push(send),
@@ -328,9 +359,8 @@ fn take_over(record: &mut WorkerRecord, result: TurnResult) -> Effects {
 
 /// Keeps an answer for a worker that may ask again.
 fn keep_answer(record: &mut WorkerRecord, id: &str, answer: &Answer) {
-    if record.answers.len() >= ANSWERS_MAX {
-        tracing::warn!(worker = %record.key, "an answer that its caller did not take is forgotten");
-        record.answers.pop_first();
+    let forgotten = record.answers.keep(id, reply_of(answer.clone()));
+    if forgotten > 0 {
+        tracing::warn!(worker = %record.key, forgotten, "answers that their callers did not take are forgotten");
     }
-    record.answers.insert(id.to_owned(), reply_of(answer.clone()));
 }

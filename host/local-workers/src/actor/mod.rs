@@ -1,97 +1,132 @@
 //! One worker: a task that takes what waits for it, one turn at a time.
+//!
+//! - here: what enters, and what becomes of it. `turn`: how a turn is tried. `upgrade`: how a worker is moved to
+//!   another version.
+//! - `commit`: what follows from a turn. `batch`: turns that share a commit, and what leaves after it.
+//! - `ownership`: reading the worker, and leaving it to others.
 
+mod batch;
 mod commit;
+mod ownership;
 mod turn;
+mod upgrade;
 
 use crate::component::TurnFailure;
-use crate::manager::{Manager, WorkerCondition, WorkerHandle};
-use crate::message::{Message, Reply, Sender, Stop, UNDEFINED, failed};
-use crate::store::{StoredWorker, WorkerRecord};
+use crate::handle::{WorkerCondition, WorkerHandle};
+use crate::manager::Manager;
+use crate::message::{Answer, Content, Message, Reply, Sender, Stop, UNDEFINED, answer_of, failed, new_id};
+use crate::store::WorkerRecord;
+use batch::Batch;
+use elias_capabilities::Cause;
 use elias_capabilities::workers::{Error, ErrorCode};
 use elias_host::{Alarm, TurnKind};
 use elias_workers::{DueTimer, Incoming, Supervisor};
+use futures::FutureExt;
+use std::collections::VecDeque;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
-use turn::Instance;
+use turn::{Instance, NoTurn};
+
+/// Runs a worker until nothing is to be done, and nothing of it is in memory.
+pub(crate) async fn run_worker(manager: Arc<Manager>, handle: Arc<WorkerHandle>) {
+    let actor = Actor::new(Arc::clone(&manager), Arc::clone(&handle));
+    if AssertUnwindSafe(actor.run()).catch_unwind().await.is_err() {
+        manager.remove_panicked(&handle);
+    }
+}
 
 /// A worker.
-pub(crate) struct Actor {
-    pub(crate) manager: Arc<Manager>,
-    pub(crate) handle: Arc<WorkerHandle>,
-    /// All but its heap, as of the last commit.
-    pub(crate) record: WorkerRecord,
-    /// Its heap as of the last commit; none before it was started.
-    pub(crate) heap: Option<Vec<u8>>,
-    /// Where a handler waits: the heap of before it.
-    pub(crate) before: Option<Vec<u8>>,
+struct Actor {
+    manager: Arc<Manager>,
+    handle: Arc<WorkerHandle>,
+    /// By which its owner commits; none before it is read, and after what it did was lost.
+    epoch: Option<u64>,
+    /// All but its heap, with what the batch has.
+    record: WorkerRecord,
+    /// What was not committed yet.
+    batch: Batch,
+    /// How many turns are committed one by one.
+    single_turns: u32,
     /// Its instance, while it is in memory.
-    pub(crate) instance: Option<Instance>,
-    pub(crate) supervisor: Supervisor,
-    /// Who waits for the handler that waits, where that is not a worker.
-    pub(crate) waiting_sender: Option<Sender>,
+    instance: Option<Instance>,
+    supervisor: Supervisor,
+    /// Who waits for the handler that waits, where that is not a worker; with the id of its message.
+    waiting_sender: Option<(String, Sender)>,
     /// Whether answers were dropped from the record since the last commit.
-    pub(crate) is_stale: bool,
+    is_stale: bool,
     /// The time of the turn that runs.
-    pub(crate) turn_now: u64,
-    /// A message that waits for the start of the worker.
-    pub(crate) postponed: Option<Message>,
+    turn_now: u64,
+    /// Messages that left the mailbox and could not begin: they wait for the start of the worker, or until it is read.
+    postponed: VecDeque<Message>,
     /// The id of the handler that waited when the worker was read from the store: its caller sends the message again.
     resumed: Option<String>,
     /// The generation of the component that refused the heap in a turn that must not be lost, and why it did.
     refused: Option<(u64, String)>,
+    /// The generation of the component to which the worker could not be moved.
+    not_upgraded: Option<u64>,
 }
 
 impl Actor {
-    pub(crate) fn new(manager: Arc<Manager>, handle: Arc<WorkerHandle>) -> Self {
+    fn new(manager: Arc<Manager>, handle: Arc<WorkerHandle>) -> Self {
         let record = WorkerRecord::new(handle.key.clone());
         let supervisor = Supervisor::new(manager.settings.supervision);
         Self {
             manager,
             handle,
+            epoch: None,
             record,
-            heap: None,
-            before: None,
+            batch: Batch::default(),
+            single_turns: 0,
             instance: None,
             supervisor,
             waiting_sender: None,
             is_stale: false,
             turn_now: 0,
-            postponed: None,
+            postponed: VecDeque::new(),
             resumed: None,
             refused: None,
+            not_upgraded: None,
         }
     }
 
-    /// Runs the worker until nothing is to be done, and nothing of it is in memory.
-    pub(crate) async fn run(mut self) {
-        if let Err(why) = self.load().await {
-            self.refuse_all(&why);
-            return;
-        }
+    async fn run(mut self) {
         loop {
+            if self.epoch.is_none()
+                && let Err(error) = self.acquire().await
+            {
+                self.refuse_all(&error);
+                return;
+            }
             self.forget_received();
+            if self.is_batch_full() && self.flush().await.is_err() {
+                continue;
+            }
+            if self.handle.gives_up.swap(false, SeqCst) {
+                if self.give_up().await {
+                    return;
+                }
+                continue;
+            }
             let stop = self.handle.stops.lock().pop_front();
             if let Some(stop) = stop {
                 self.stop(stop).await;
                 continue;
             }
             if !self.record.is_waiting()
-                && let Some(message) = self.postponed.take()
+                && let Some(message) = self.postponed.pop_front()
             {
                 self.take_message(message).await;
                 continue;
             }
-            let now = self.manager.now();
-            let next = if self.refusal().is_some() {
-                // Timers, replies and a handler that waits are kept for a version that the heap belongs to.
-                self.handle.queue.lock().pop_message().map(Incoming::Message)
-            } else {
-                self.handle.queue.lock().next(&self.record.timers, now, self.record.is_waiting())
-            };
-            match next {
+            match self.next() {
                 Some(Incoming::Message(message)) => self.take_message(message).await,
                 Some(Incoming::Reply(reply)) => self.take_reply(reply).await,
                 Some(Incoming::Due(due)) => self.take_timer(due).await,
+                None if !self.batch.is_empty() => {
+                    // Why it failed is in the log; then the worker is read again.
+                    drop(self.flush().await);
+                }
                 None => {
                     if self.rest().await {
                         return;
@@ -101,6 +136,18 @@ impl Actor {
         }
     }
 
+    /// What enters next.
+    fn next(&self) -> Option<Incoming<Message, Reply>> {
+        let now = self.manager.now();
+        let mut queue = self.handle.queue.lock();
+        // Timers, replies and a handler that waits are kept for a version that the heap belongs to, or until the worker
+        // that failed too often runs again; messages are told so.
+        if self.refusal().is_some() || self.supervisor.stopped_until(now).is_some() {
+            return queue.pop_message().map(Incoming::Message);
+        }
+        queue.next(&self.record.timers, now, self.record.is_waiting())
+    }
+
     /// Waits until there is something to do, and leaves memory if that takes long or another worker needs the place.
     /// Whether the task is to end.
     async fn rest(&mut self) -> bool {
@@ -108,22 +155,30 @@ impl Actor {
             self.instance = None;
             self.handle.show(WorkerCondition::Asleep, &self.record);
             if self.is_stale {
-                self.keep_change(|_| ()).await;
+                self.change_record(false);
+                return false;
             }
             // A task that began anew would make its calls again.
-            let is_bound = self.postponed.is_some() || self.waiting_sender.is_some() || !self.record.calls.is_empty();
-            if !is_bound && self.manager.remove_handle(&self.handle, &self.record) {
-                return true;
+            let is_bound = !self.postponed.is_empty() || self.waiting_sender.is_some() || self.record.has_calls();
+            if !is_bound && !self.manager.has_work(&self.handle, &self.record) {
+                self.release_ownership().await;
+                return self.manager.remove_handle(&self.handle, &self.record);
             }
-            self.handle.changed.notified().await;
+            let until = self.supervisor.stopped_until(self.manager.now()).unwrap_or(u64::MAX);
+            tokio::select! {
+                () = self.handle.changed.notified() => {}
+                () = self.manager.clock.sleep_until(until) => {}
+            }
             return false;
         }
+        let until = self.supervisor.stopped_until(self.manager.now()).unwrap_or(u64::MAX);
         let idle = u64::try_from(self.manager.settings.idle.as_millis()).unwrap_or(u64::MAX);
         let leaves = self.manager.now().saturating_add(idle);
         self.handle.show(WorkerCondition::Idle, &self.record);
         let is_needed = tokio::select! {
             () = self.handle.changed.notified() => true,
             () = self.manager.pressure.notified() => false,
+            () = self.manager.clock.sleep_until(until) => true,
             () = self.manager.clock.sleep_until(leaves) => false,
         };
         if !is_needed {
@@ -132,86 +187,82 @@ impl Actor {
         false
     }
 
-    /// Reads what is kept of the worker, and makes its calls again that have no answer.
-    async fn load(&mut self) -> Result<(), String> {
-        let (store, key) = (Arc::clone(&self.manager.store), self.handle.key.clone());
-        let loaded = tokio::task::spawn_blocking(move || store.load(&key)).await;
-        let loaded = loaded.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
-        let Some(StoredWorker { record, heap, before }) = loaded else { return Ok(()) };
-        (self.record, self.heap, self.before) = (record, Some(heap), before);
-        self.resumed = self.record.waiting.as_ref().map(|waiting| waiting.id.clone());
-        self.manager.set_due(&self.handle.key, self.record.next_due());
-        self.handle.show(WorkerCondition::Asleep, &self.record);
-        let calls: Vec<u64> = self.record.calls.keys().copied().collect();
-        for call in calls {
-            self.send_call(call);
-        }
-        Ok(())
-    }
-
-    /// Answers everything that waits with an error: the worker cannot be used.
-    fn refuse_all(&mut self, why: &str) {
-        tracing::error!(worker = %self.handle.key, "the worker cannot be read: {why}");
-        loop {
-            let messages = self.handle.queue.lock().drain();
-            let stops: Vec<Stop> = self.handle.stops.lock().drain(..).collect();
-            if messages.is_empty() && stops.is_empty() && self.manager.remove_handle(&self.handle, &self.record) {
-                return;
-            }
-            let message = format!("the worker {} cannot be read; see the log of the host", self.handle.key);
-            for Message { id, sender, .. } in messages {
-                self.manager.answer(sender, id, Err(failed(ErrorCode::Unavailable, message.clone())));
-            }
-            for stop in stops {
-                // Whoever asked may have left.
-                drop(stop.done.send(Err(failed(ErrorCode::Unavailable, message.clone()))));
-            }
-        }
-    }
-
     async fn take_message(&mut self, message: Message) {
-        let Message { id, content, sender } = message;
+        let Message { id, content, sender, cause } = message;
         // A call that was made again, for its caller was put back to what it was before.
-        if let Some(answer) = self.record.answers.get(&id) {
-            self.manager.answer_again(sender, id, answer.clone());
+        if let Some(result) = self.record.answers.get(&id).cloned() {
+            self.answer_in_order(sender, id, answer_of(result));
             return;
         }
         if self.resumed.as_ref() == Some(&id) {
-            // Its handler waited when the process ended, and has answered the caller that the record names.
+            // Its handler waited when the worker was read, and answers the caller that the record names.
             return;
         }
         if let Some(until) = self.supervisor.stopped_until(self.manager.now()) {
             let message = format!("{} failed too often, and takes no message until {until}", self.handle.key);
-            self.manager.answer(sender, id, Err(failed(ErrorCode::Failed, message)));
+            self.answer_in_order(sender, id, Err(failed(ErrorCode::Failed, message)));
             return;
         }
         loop {
-            if self.heap.is_none()
-                && let Err(failure) = self.start().await
-            {
-                self.manager.answer(sender, id, Err(self.error_of(failure)));
+            if self.epoch.is_none() {
+                // What it was is lost; the message was not begun.
+                self.postponed.push_front(Message { id, content, sender, cause });
                 return;
+            }
+            let only_wakes = matches!(content, Content::Wake);
+            if !self.is_started() && !only_wakes {
+                match self.start(&cause).await {
+                    Ok(()) => {
+                        if self.is_batch_full()
+                            && let Err(error) = self.flush().await
+                        {
+                            let answer = Err(self.lost(&error));
+                            self.answer(sender, id, answer);
+                            return;
+                        }
+                    }
+                    Err(NoTurn::Changed) => continue,
+                    Err(NoTurn::Failed(failure)) => {
+                        let answer = Err(self.error_of(failure));
+                        self.answer_in_order(sender, id, answer);
+                        return;
+                    }
+                }
             }
             if self.record.is_waiting() {
                 match self.refusal() {
-                    Some(refusal) => self.manager.answer(sender, id, Err(self.error_of(refusal))),
-                    None => self.postponed = Some(Message { id, content, sender }),
+                    Some(refusal) => {
+                        let answer = Err(self.error_of(refusal));
+                        self.answer_in_order(sender, id, answer);
+                    }
+                    None => self.postponed.push_back(Message { id, content, sender, cause }),
                 }
                 return;
             }
+            if only_wakes && self.is_started() {
+                match self.wake().await {
+                    Ok(()) => {}
+                    Err(NoTurn::Changed) => continue,
+                    Err(NoTurn::Failed(failure)) => {
+                        let answer = Err(self.error_of(failure));
+                        self.answer_in_order(sender, id, answer);
+                        return;
+                    }
+                }
+            }
             let Some(kind) = content.turn() else {
-                self.manager.answer(sender, id, Ok(UNDEFINED.to_owned()));
+                self.answer_in_order(sender, id, Ok(UNDEFINED.to_owned()));
                 return;
             };
-            match self.attempt(&id, &kind).await {
-                Err(TurnFailure::BeganAnew) => {}
-                Err(failure) => {
+            match self.attempt(&id, &kind, &cause).await {
+                Err(NoTurn::Changed) => {}
+                Err(NoTurn::Failed(failure)) => {
                     let answer = Err(self.error_of(failure));
-                    self.answer_and_keep(sender, id, answer).await;
+                    self.answer_and_keep(sender, id, answer);
                     return;
                 }
-                Ok((result, _active)) => {
-                    self.commit_message(sender, id, result).await;
+                Ok((result, active)) => {
+                    self.commit_message(sender, id, cause, result, active).await;
                     return;
                 }
             }
@@ -219,10 +270,10 @@ impl Actor {
     }
 
     /// The first turn.
-    async fn start(&mut self) -> Result<(), TurnFailure> {
-        let id = crate::message::new_id();
-        let (result, _active) = self.attempt(&id, &TurnKind::Start).await?;
-        self.commit_start(id, result).await
+    async fn start(&mut self, cause: &Cause) -> Result<(), NoTurn> {
+        let id = new_id();
+        let (result, active) = self.attempt(&id, &TurnKind::Start, cause).await?;
+        self.commit_start(id, cause.clone(), result, active).await
     }
 
     async fn take_reply(&mut self, reply: Reply) {
@@ -231,24 +282,29 @@ impl Actor {
             // Of a handler that was undone; nobody will ask for it again.
             return;
         };
-        let callee = made.to.clone();
+        let (callee, cause) = (made.to.clone(), made.cause.clone());
         let turn_id = self.record.waiting.as_ref().map_or_else(|| id.clone(), |waiting| waiting.id.clone());
         let generation = self.manager.generation();
         let kind = TurnKind::Reply { call, result };
-        match self.attempt(&turn_id, &kind).await {
-            Err(TurnFailure::BeganAnew) => {}
-            Err(TurnFailure::OtherVersion(why)) => {
-                self.refuse(generation, why);
+        let failure = match self.attempt(&turn_id, &kind, &cause).await {
+            Ok((result, active)) => return self.commit_reply(call, callee, id, result, active).await,
+            // Where the worker was read again, the call is made again.
+            Err(NoTurn::Changed) => return,
+            Err(NoTurn::Failed(failure)) => failure,
+        };
+        match failure {
+            TurnFailure::OtherVersion(_) | TurnFailure::NotRun(_) => {
                 if let TurnKind::Reply { call, result } = kind {
                     self.handle.queue.lock().push_reply(Reply { call, id, result });
                 }
+                self.wait_for_component(generation, failure);
             }
-            Err(failure) if self.record.is_waiting() => self.undo_handler(failure).await,
-            Err(failure) => {
+            failure if self.record.is_waiting() => self.undo_handler(failure).await,
+            failure => {
                 tracing::error!(worker = %self.handle.key, "the answer of {callee} is dropped: {failure:?}");
-                self.keep_change(|record| drop(record.calls.remove(&call))).await;
+                self.record.calls.remove(&call);
+                self.change_record(true);
             }
-            Ok((result, _active)) => self.commit_reply(call, callee, id, result).await,
         }
     }
 
@@ -257,48 +313,58 @@ impl Actor {
             DueTimer::Timer(timer) => TurnKind::Timer { timer: *timer },
             DueTimer::Alarm { name, at } => TurnKind::Alarm { alarm: Alarm { name: name.clone(), at: *at } },
         };
-        let id = self.record.waiting.as_ref().map_or_else(crate::message::new_id, |waiting| waiting.id.clone());
+        let waiting = self.record.waiting.as_ref();
+        let id = waiting.map_or_else(new_id, |waiting| waiting.id.clone());
+        let cause = waiting.map(|waiting| waiting.cause.clone()).unwrap_or_default();
         let generation = self.manager.generation();
-        match self.attempt(&id, &kind).await {
-            Err(TurnFailure::BeganAnew) => {}
-            Err(TurnFailure::OtherVersion(why)) => self.refuse(generation, why),
-            Err(failure) if self.record.is_waiting() => self.undo_handler(failure).await,
-            Err(failure) => {
+        let failure = match self.attempt(&id, &kind, &cause).await {
+            Ok((result, active)) => return self.commit_timer(&due, result, active).await,
+            Err(NoTurn::Changed) => return,
+            Err(NoTurn::Failed(failure)) => failure,
+        };
+        match failure {
+            TurnFailure::OtherVersion(_) | TurnFailure::NotRun(_) => self.wait_for_component(generation, failure),
+            failure if self.record.is_waiting() => self.undo_handler(failure).await,
+            failure => {
                 tracing::error!(worker = %self.handle.key, "{due:?} failed, and is not called again: {failure:?}");
-                self.keep_change(|record| record.timers.finish(&due)).await;
+                self.record.timers.finish(&due);
+                self.change_record(true);
             }
-            Ok((result, _active)) => self.commit_timer(&due, result).await,
         }
     }
 
     /// The last turn.
     async fn stop(&mut self, stop: Stop) {
         let Stop { reason, done } = stop;
-        if self.record.is_waiting() {
+        let mut is_read = self.flush().await.is_ok();
+        if is_read && self.record.is_waiting() {
             self.undo_handler(TurnFailure::Ended("the worker was stopped".to_owned())).await;
+            is_read = self.epoch.is_some();
         }
-        let existed = self.heap.is_some();
-        if existed && let Err(failure) = self.attempt(&crate::message::new_id(), &TurnKind::Stop { reason }).await {
-            tracing::warn!(worker = %self.handle.key, "onStop failed, and the worker ends without it: {failure:?}");
+        if !is_read {
+            self.handle.stops.lock().push_front(Stop { reason, done });
+            return;
         }
-        let (store, key) = (Arc::clone(&self.manager.store), self.handle.key.clone());
-        let removed = tokio::task::spawn_blocking(move || store.remove(&key)).await;
-        let removed =
-            removed.map_err(|error| error.to_string()).and_then(|gone| gone.map_err(|error| error.to_string()));
+        let existed = self.is_started();
+        if existed {
+            let turn = self.attempt(&new_id(), &TurnKind::Stop { reason }, &Cause::default()).await;
+            if let Err(NoTurn::Failed(failure)) = turn {
+                tracing::warn!(worker = %self.handle.key, "onStop failed, and the worker ends without it: {failure:?}");
+            }
+        }
         self.instance = None;
-        let outcome = match removed {
+        let outcome = match self.remove().await {
             Ok(()) => {
-                self.begin_anew();
-                let postponed = self.postponed.take();
+                let postponed = std::mem::take(&mut self.postponed);
                 let waiting = self.handle.queue.lock().drain();
                 for Message { id, sender, .. } in postponed.into_iter().chain(waiting) {
                     let message = format!("{} was stopped before it had the message", self.handle.key);
-                    self.manager.answer(sender, id, Err(failed(ErrorCode::Failed, message)));
+                    self.answer(sender, id, Err(failed(ErrorCode::Failed, message)));
                 }
                 Ok(existed)
             }
-            Err(why) => {
-                tracing::error!(worker = %self.handle.key, "the worker cannot be removed: {why}");
+            Err(error) => {
+                tracing::error!(worker = %self.handle.key, "the worker cannot be removed: {error}");
                 Err(failed(ErrorCode::Unavailable, "the worker cannot be removed; see the log of the host"))
             }
         };
@@ -307,22 +373,25 @@ impl Actor {
         drop(done.send(outcome));
     }
 
-    /// Forgets all that the worker was.
-    pub(crate) fn begin_anew(&mut self) {
-        let ended = std::mem::replace(&mut self.record, WorkerRecord::new(self.handle.key.clone()));
-        (self.heap, self.before, self.refused) = (None, None, None);
-        self.manager.finish_waits(&self.handle.key);
-        self.manager.set_due(&self.handle.key, None);
-        if let Some(handler) = ended.waiting {
-            let message = format!("{} began anew, and its handler ended with it", self.handle.key);
-            self.answer_handler(handler, Err(failed(ErrorCode::Failed, message)));
-        }
+    /// Whether the worker has had its first turn.
+    fn is_started(&self) -> bool {
+        self.record.turns > 0
     }
 
-    /// Keeps timers and replies from entering until the component is exchanged: this generation of it refused the heap.
-    fn refuse(&mut self, generation: u64, why: String) {
-        tracing::error!(worker = %self.handle.key, "timers and replies wait for another version: {why}");
-        self.refused = Some((generation, why));
+    /// Keeps timers and replies from entering until the component is exchanged, if this generation of it refused the
+    /// heap. If it could not run a turn for long, messages that wait behind it are told so.
+    fn wait_for_component(&mut self, generation: u64, failure: TurnFailure) {
+        if let TurnFailure::OtherVersion(why) = &failure {
+            tracing::error!(worker = %self.handle.key, "timers and replies wait for another version: {why}");
+            self.refused = Some((generation, why.clone()));
+            return;
+        }
+        let error = self.error_of(failure);
+        let messages = self.handle.queue.lock().drain_messages();
+        let postponed = std::mem::take(&mut self.postponed);
+        for Message { id, sender, .. } in postponed.into_iter().chain(messages) {
+            self.answer(sender, id, Err(error.clone()));
+        }
     }
 
     /// Why nothing but messages enters now, which fail; none if the component was exchanged since it refused the heap.
@@ -334,12 +403,18 @@ impl Actor {
     /// Drops answers that their callers have committed. That is kept with the next commit, or when the task ends.
     fn forget_received(&mut self) {
         for id in self.handle.received.lock().drain(..) {
-            self.is_stale |= self.record.answers.remove(&id).is_some();
+            self.is_stale |= self.record.answers.forget(&id);
         }
     }
 
+    /// Gives an answer to whoever waits for it.
+    fn answer(&self, sender: Sender, id: String, answer: Answer) {
+        self.handle.forget_call(&id);
+        self.manager.answer(sender, id, answer);
+    }
+
     /// A failure, as a caller is told it.
-    pub(crate) fn error_of(&self, failure: TurnFailure) -> Error {
+    fn error_of(&self, failure: TurnFailure) -> Error {
         let key = &self.handle.key;
         match failure {
             TurnFailure::Thrown { name, message } => Error { code: ErrorCode::Exception, name, message },
@@ -347,7 +422,6 @@ impl Actor {
             TurnFailure::NotRun(why) | TurnFailure::OtherVersion(why) => {
                 failed(ErrorCode::Unavailable, format!("{key}: {why}"))
             }
-            TurnFailure::BeganAnew => failed(ErrorCode::Failed, format!("{key} began anew")),
             TurnFailure::Unusable(why) => {
                 tracing::error!(worker = %key, "{why}");
                 failed(ErrorCode::Unavailable, format!("{key} cannot be used; see the log of the host"))

@@ -1,9 +1,12 @@
 //! How one turn of a worker is tried: in memory, within the permits, and again if it was ended.
 
 use super::Actor;
-use crate::component::{AwakeWorker, TurnFailure};
-use crate::manager::{Manager, WorkerCondition};
+use crate::component::{AwakeWorker, TurnContext, TurnFailure, WorkerComponent};
+use crate::handle::WorkerCondition;
+use crate::manager::Manager;
 use crate::settings::OtherVersion;
+use crate::store::StoreError;
+use elias_capabilities::Cause;
 use elias_capabilities::trigger::ActiveWork;
 use elias_host::{Turn, TurnKind, TurnResult};
 use elias_workers::AttemptDecision;
@@ -15,104 +18,216 @@ use tokio::sync::OwnedSemaphorePermit;
 /// How long a turn waits that could not begin, such as where the host has no instance left; in milliseconds.
 const NOT_RUN_DELAY_MS: u64 = 200;
 
+/// For how long it is tried whether a turn can begin, in milliseconds.
+const NOT_RUN_MAX_MS: u64 = 30_000;
+
 /// Turns that a worker has while others wait for a permit, before it gives its own to one of them: else one whose queue
 /// is never empty would keep it for ever. Each exchange costs that a heap is read.
 const TURNS_WHILE_OTHERS_WAIT: u32 = 32;
 
 /// A worker's instance, with the permit for it.
-pub(crate) struct Instance {
-    pub(crate) worker: Box<dyn AwakeWorker>,
+pub(super) struct Instance {
+    pub(super) worker: Box<dyn AwakeWorker>,
     /// Of which generation of the component it is.
     generation: u64,
+    /// Whether it is of a former version, which serves a worker that is not moved yet.
+    is_former: bool,
     /// How many turns it was tried for.
     turns: u32,
     _permit: OwnedSemaphorePermit,
 }
 
+/// Why there was no turn.
+pub(super) enum NoTurn {
+    /// It failed, and the worker is as it was.
+    Failed(TurnFailure),
+    /// The worker is not what it was when the turn was to begin: it began anew, or is to be read again. The turn has
+    /// not begun.
+    Changed,
+}
+
+impl From<TurnFailure> for NoTurn {
+    fn from(failure: TurnFailure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
 impl Actor {
     /// Runs a turn, as often as the supervision says. A turn that is ended leaves the worker as it was. The result is
-    /// pending until it is committed, which is to be done while the second value lives.
+    /// pending until it is committed, for which the second value goes into the batch.
     ///
     /// # Errors
-    /// Why it failed for good. [`TurnFailure::NotRun`] is none of them: it is tried until it runs.
-    pub(crate) async fn attempt(&mut self, id: &str, kind: &TurnKind) -> Result<(TurnResult, ActiveWork), TurnFailure> {
-        let mut attempt = 0;
+    /// Why it failed for good. A turn that cannot begin is tried for half a minute.
+    pub(super) async fn attempt(
+        &mut self,
+        id: &str,
+        kind: &TurnKind,
+        cause: &Cause,
+    ) -> Result<(TurnResult, ActiveWork), NoTurn> {
+        let (mut attempt, began) = (1, self.manager.now());
         loop {
             if self.manager.is_stopping() {
+                // Why it failed is in the log.
+                drop(self.flush().await);
                 // Whoever stops the workers drops the task.
                 return std::future::pending().await;
             }
             self.handle.show(WorkerCondition::Running, &self.record);
-            let failure = match self.run_once(id, kind).await {
+            let failure = match self.run_once(id, kind, TurnContext { cause: cause.clone(), attempt }).await {
                 Ok(result) => return Ok(result),
-                Err(failure) => failure,
+                Err(NoTurn::Changed) => return Err(NoTurn::Changed),
+                Err(NoTurn::Failed(failure)) => failure,
             };
             let now = self.manager.now();
-            match failure {
+            let (again_at, leaves_memory) = match failure {
                 TurnFailure::NotRun(why) => {
+                    if now.saturating_sub(began) >= NOT_RUN_MAX_MS {
+                        return Err(TurnFailure::NotRun(why).into());
+                    }
                     tracing::debug!(worker = %self.handle.key, "a turn cannot begin yet: {why}");
                     // Another worker may need what this one has of the host.
-                    self.instance = None;
-                    self.manager.clock.sleep_until(now + NOT_RUN_DELAY_MS).await;
+                    (now + NOT_RUN_DELAY_MS, true)
                 }
                 TurnFailure::Ended(why) => {
-                    attempt += 1;
                     let decision = self.supervisor.decide(attempt, now);
                     tracing::error!(worker = %self.handle.key, attempt, ?decision, "a turn was ended: {why}");
+                    attempt += 1;
                     match decision {
-                        AttemptDecision::RetryAt(at) => self.manager.clock.sleep_until(at).await,
-                        AttemptDecision::DeadLetter => return Err(TurnFailure::Ended(why)),
+                        AttemptDecision::RetryAt(at) => (at, false),
+                        AttemptDecision::DeadLetter => return Err(TurnFailure::Ended(why).into()),
                     }
                 }
-                other => return Err(other),
+                other => return Err(other.into()),
+            };
+            // The turns before need not wait for this one.
+            self.flush().await.map_err(|_| NoTurn::Changed)?;
+            if leaves_memory {
+                self.instance = None;
             }
+            self.manager.clock.sleep_until(again_at).await;
         }
     }
 
-    async fn run_once(&mut self, id: &str, kind: &TurnKind) -> Result<(TurnResult, ActiveWork), TurnFailure> {
+    async fn run_once(
+        &mut self,
+        id: &str,
+        kind: &TurnKind,
+        context: TurnContext,
+    ) -> Result<(TurnResult, ActiveWork), NoTurn> {
         self.wake().await?;
-        if self.heap.is_none() && !matches!(kind, TurnKind::Start) {
-            return Err(TurnFailure::BeganAnew);
+        if !self.is_started() && !matches!(kind, TurnKind::Start) {
+            return Err(NoTurn::Changed);
         }
-        let Some(instance) = &mut self.instance else { return Err(TurnFailure::NotRun("it is asleep".to_owned())) };
-        let turn = Turn {
-            class: self.handle.key.class.clone(),
-            name: self.handle.key.name.clone(),
-            id: id.to_owned(),
-            now: self.manager.now().max(self.record.now),
-            kind: kind.clone(),
+        let turn = self.turn(id, kind.clone());
+        let Some(instance) = &mut self.instance else {
+            return Err(TurnFailure::NotRun("it is asleep".to_owned()).into());
         };
-        self.turn_now = turn.now;
         instance.turns = instance.turns.saturating_add(1);
         let active = self.manager.tasks.begin();
-        Ok((instance.worker.turn(&turn).await?, active))
+        Ok((instance.worker.turn(&turn, context).await?, active))
+    }
+
+    /// A turn that begins now.
+    pub(super) fn turn(&mut self, id: &str, kind: TurnKind) -> Turn {
+        let now = self.manager.now().max(self.record.now);
+        self.turn_now = now;
+        Turn { class: self.handle.key.class.clone(), name: self.handle.key.name.clone(), id: id.to_owned(), now, kind }
     }
 
     /// Has the worker in memory, in the component as it is now.
-    async fn wake(&mut self) -> Result<(), TurnFailure> {
+    pub(super) async fn wake(&mut self) -> Result<(), NoTurn> {
         let generation = self.manager.generation();
         let others_wait = self.manager.starved.load(SeqCst) > 0;
-        let may_stay = |turns: u32| !(others_wait && turns >= TURNS_WHILE_OTHERS_WAIT);
-        let stays = |instance: &Instance| instance.generation == generation && may_stay(instance.turns);
-        if self.instance.as_ref().is_some_and(stays) {
-            return Ok(());
+        if let Some(instance) = &self.instance {
+            let may_stay = !(others_wait && instance.turns >= TURNS_WHILE_OTHERS_WAIT);
+            let may_move = instance.is_former && !self.record.is_waiting() && self.not_upgraded != Some(generation);
+            if instance.generation == generation && may_stay && !may_move {
+                return Ok(());
+            }
         }
+        self.flush().await.map_err(|_| NoTurn::Changed)?;
         self.instance = None;
         let permit = permit(&self.manager).await?;
         let component = self.manager.component();
         let component = component.ok_or_else(|| TurnFailure::NotRun("no component is loaded".to_owned()))?;
-        let worker = match component.wake(self.heap.as_deref()) {
-            Err(TurnFailure::OtherVersion(why))
-                if self.manager.settings.other_version == OtherVersion::BeginAnew && self.heap.is_some() =>
-            {
-                tracing::warn!(worker = %self.handle.key, "the worker begins anew, without what it held: {why}");
-                self.begin_anew();
-                component.wake(None)?
+        let (worker, is_former) = if self.is_started() {
+            let heap = self.read_heap().await?;
+            match component.wake(Some(&heap)) {
+                Err(TurnFailure::OtherVersion(why)) => self.wake_other(component, heap, why, generation).await?,
+                woken => (woken?, false),
             }
-            woken => woken?,
+        } else {
+            (component.wake(None)?, false)
         };
-        self.instance = Some(Instance { worker, generation, turns: 0, _permit: permit });
+        self.instance = Some(Instance { worker, generation, is_former, turns: 0, _permit: permit });
+        if self.batch.has_turns() {
+            // It was moved to this version: that is kept before anything else.
+            self.flush().await.map_err(|error| match error {
+                StoreError::NotOwner => NoTurn::Changed,
+                error => TurnFailure::Unusable(format!("the move to another version cannot be kept: {error}")).into(),
+            })?;
+        }
         Ok(())
+    }
+
+    /// The heap as of the last commit.
+    async fn read_heap(&mut self) -> Result<Vec<u8>, NoTurn> {
+        let store = Arc::clone(&self.manager.store);
+        store.heap(&self.handle.key, self.record.turns).await.map_err(|error| match error {
+            StoreError::NotOwner => {
+                self.epoch = None;
+                NoTurn::Changed
+            }
+            StoreError::Io(_) | StoreError::Unavailable(_) => {
+                tracing::error!(worker = %self.handle.key, "the heap cannot be read: {error}");
+                TurnFailure::NotRun("its heap cannot be read now".to_owned()).into()
+            }
+            error => TurnFailure::Unusable(format!("the heap cannot be read: {error}")).into(),
+        })
+    }
+
+    /// Has a worker in memory whose heap belongs to another version of the component. Whether that runs its turns.
+    async fn wake_other(
+        &mut self,
+        component: Arc<dyn WorkerComponent>,
+        heap: Vec<u8>,
+        why: String,
+        generation: u64,
+    ) -> Result<(Box<dyn AwakeWorker>, bool), NoTurn> {
+        let policy = self.manager.settings.other_version;
+        let why = if policy.upgrades() {
+            let predecessor = component.predecessor(&heap).await;
+            match predecessor {
+                None => format!("{why}; the former version is not there any more"),
+                Some(former) if self.record.is_waiting() || self.not_upgraded == Some(generation) => {
+                    return Ok((former.wake(Some(&heap))?, true));
+                }
+                Some(former) => match self.upgrade(&component, &former, &heap).await {
+                    Ok(worker) => {
+                        self.handle.show_upgrade_error(None);
+                        return Ok((worker, false));
+                    }
+                    // It may go well later.
+                    Err(TurnFailure::NotRun(why)) => return Err(TurnFailure::NotRun(why).into()),
+                    Err(failure) if policy == OtherVersion::Upgrade => {
+                        let reason = failure.to_string();
+                        tracing::error!(worker = %self.handle.key, "a former version goes on serving it: {reason}");
+                        self.handle.show_upgrade_error(Some(reason));
+                        self.not_upgraded = Some(generation);
+                        return Ok((former.wake(Some(&heap))?, true));
+                    }
+                    Err(failure) => failure.to_string(),
+                },
+            }
+        } else {
+            why
+        };
+        if !policy.begins_anew() {
+            return Err(TurnFailure::OtherVersion(why).into());
+        }
+        tracing::warn!(worker = %self.handle.key, "the worker begins anew, without what it held: {why}");
+        self.remove().await.map_err(|error| TurnFailure::Unusable(format!("it cannot begin anew: {error}")))?;
+        Ok((component.wake(None)?, false))
     }
 }
 

@@ -17,6 +17,8 @@ const STEPS_MAX: usize = 64;
 #[derive(Debug, Clone)]
 pub struct MemoryStore {
     bytes_max: usize,
+    /// Whether a worker is forgotten that its owner releases.
+    forgets: bool,
     merge: Merge,
     workers: Arc<Mutex<MemoryWorkers>>,
 }
@@ -46,13 +48,25 @@ impl MemoryStore {
     /// A store that takes heaps of so many bytes together.
     #[must_use]
     pub fn with_bytes_max(bytes_max: usize) -> Self {
-        Self { bytes_max, merge, workers: Arc::default() }
+        Self { bytes_max, forgets: false, merge, workers: Arc::default() }
+    }
+
+    /// A store that forgets each worker which leaves memory, unless it has to go on without a message.
+    #[must_use]
+    pub fn forgetting() -> Self {
+        Self { forgets: true, ..Self::default() }
     }
 
     /// A store whose heaps are in another form than that of `elias-host`.
     #[cfg(test)]
     pub(crate) fn with_merge(merge: Merge) -> Self {
         Self { merge, ..Self::default() }
+    }
+
+    /// What is kept of a worker beside its heap.
+    #[cfg(test)]
+    pub(crate) fn record(&self, key: &WorkerKey) -> Option<WorkerRecord> {
+        self.workers.lock().workers.get(key).map(|worker| worker.record.clone())
     }
 
     fn keep(&self, commit: WorkerCommit) -> Result<(), StoreError> {
@@ -114,7 +128,7 @@ impl MemoryWorker {
     /// Puts whole heaps in place of changes.
     fn merge(&mut self, merge: Merge, seq: u64) -> Result<(), StoreError> {
         let turns = [self.record.restorable_turn(), Some(self.record.turns)];
-        let mut wholes = Vec::new();
+        let mut wholes: Vec<(u64, Arc<[u8]>)> = Vec::new();
         for turn in turns.into_iter().flatten() {
             let places = self.chain.resolve(turn).ok_or(StoreError::NoSuchTurn(turn))?;
             wholes.push((turn, Arc::from(merge_places(merge, &places)?)));
@@ -158,10 +172,8 @@ impl WorkerStore for MemoryStore {
     }
 
     fn heap(&self, key: &WorkerKey, turn: u64) -> BoxFuture<'_, Result<Vec<u8>, StoreError>> {
-        aside(self, {
-            let key = key.clone();
-            move |store| store.read(&key, turn)
-        })
+        let key = key.clone();
+        aside(self, move |store| store.read(&key, turn))
     }
 
     fn commit(&self, commit: WorkerCommit) -> BoxFuture<'_, Result<(), StoreError>> {
@@ -180,9 +192,16 @@ impl WorkerStore for MemoryStore {
     }
 
     fn release(&self, key: &WorkerKey, epoch: u64) -> BoxFuture<'_, Result<(), StoreError>> {
-        let mut workers = self.workers.lock();
+        let workers = &mut *self.workers.lock();
         if workers.owners.get(key) == Some(&epoch) {
             workers.owners.remove(key);
+            let rests = workers.workers.get(key).is_some_and(|worker| !worker.summary().is_pending());
+            if self.forgets
+                && rests
+                && let Some(forgotten) = workers.workers.remove(key)
+            {
+                workers.bytes -= forgotten.bytes();
+            }
         }
         ready(Ok(())).boxed()
     }
@@ -233,6 +252,19 @@ mod tests {
         let epoch = store.acquire(&key).await.expect("nobody else has it").epoch;
         store.remove(&key, epoch).await.expect("it is removed");
         commit(&store, "b", 2, whole(100)).await.expect("there is room again");
+    }
+
+    #[tokio::test]
+    async fn a_worker_is_forgotten_when_it_is_released_where_that_is_said() {
+        for forgets in [false, true] {
+            let store = MemoryStore { forgets, ..store(100) };
+            commit(&store, "a", 1, HeapCommit::Whole(vec![b'x'; 60])).await.expect("there is room");
+            let key = WorkerKey::new("Cart", "a");
+            let epoch = store.acquire(&key).await.expect("it is there").epoch;
+            store.release(&key, epoch).await.expect("it is the owner's");
+            assert_eq!(store.summary(&key).await.expect("it is read").is_none(), forgets);
+            assert_eq!(store.workers.lock().bytes == 0, forgets);
+        }
     }
 
     #[tokio::test]

@@ -1,7 +1,8 @@
 //! Where workers are kept.
 //!
 //! - here: what a store is. `record`: what is kept of a worker beside its heap.
-//! - `chain`: a heap as a whole one and changes of it. `memory`: workers in the memory of this process. `folder`: workers in a folder, by a journal and snapshots.
+//! - `chain`: a heap as a whole one and changes of it.
+//! - `memory`: workers in the memory of this process. `folder`: workers in a folder, by a journal and snapshots.
 
 mod chain;
 mod folder;
@@ -12,7 +13,7 @@ pub use folder::FolderStore;
 pub use memory::MemoryStore;
 pub use record::WorkerRecord;
 
-pub(crate) use record::{KeptAnswers, OutgoingCall, WaitingHandler};
+pub(crate) use record::{OutgoingCall, WaitingHandler};
 
 use elias_workers::WorkerKey;
 use futures::future::BoxFuture;

@@ -1,9 +1,11 @@
 //! A component whose workers count, by turns that are written in Rust. Values are plain texts.
 
-use crate::component::{AwakeWorker, ComponentSource, TurnFailure, WorkerComponent};
+use crate::component::{AwakeWorker, ComponentSource, TurnContext, TurnFailure, WorkerComponent};
+use crate::store::HeapCommit;
+use elias_capabilities::Cause;
 use elias_host::{AlarmChange, ReplyResult, SetTimer, TimerChanges, Turn, TurnKind, TurnResult, TurnState, WorkerSend};
 use futures::FutureExt;
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, ready};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -17,6 +19,9 @@ struct Heap {
     count: u64,
     calls: u64,
     waits: bool,
+    /// From which version to which it was moved.
+    #[serde(default)]
+    from: String,
 }
 
 /// The component.
@@ -30,6 +35,13 @@ pub(super) struct Fake {
     gone: Notify,
     stopped: Mutex<Vec<String>>,
     unloaded: AtomicBool,
+    /// Whether former versions are there, and whether the new one refuses to take over.
+    has_former: AtomicBool,
+    refuses_upgrade: AtomicBool,
+    /// What caused each turn of a call.
+    causes: Mutex<Vec<Cause>>,
+    /// Turns that were run.
+    turns: AtomicUsize,
 }
 
 impl Fake {
@@ -40,9 +52,26 @@ impl Fake {
     }
 
     pub(super) fn source(self: &Arc<Self>) -> ComponentSource {
-        let (fake, component) = (Arc::clone(self), Arc::new(FakeComponent(Arc::clone(self))));
-        let loaded = move || Arc::clone(&component) as Arc<dyn WorkerComponent>;
-        ComponentSource::of(move || (!fake.unloaded.load(SeqCst)).then(&loaded))
+        let fake = Arc::clone(self);
+        let loaded = move || {
+            let component = FakeComponent { version: fake.version.load(SeqCst), fake: Arc::clone(&fake) };
+            (!fake.unloaded.load(SeqCst)).then(|| Arc::new(component) as Arc<dyn WorkerComponent>)
+        };
+        ComponentSource::of(loaded)
+    }
+
+    pub(super) fn set_former(&self, has_former: bool, refuses_upgrade: bool) {
+        self.has_former.store(has_former, SeqCst);
+        self.refuses_upgrade.store(refuses_upgrade, SeqCst);
+    }
+
+    pub(super) fn causes(&self) -> Vec<Cause> {
+        self.causes.lock().clone()
+    }
+
+    /// Turns that were run so far.
+    pub(super) fn turns(&self) -> usize {
+        self.turns.load(SeqCst)
     }
 
     /// Whether no component is loaded.
@@ -77,15 +106,27 @@ impl Fake {
     }
 }
 
-struct FakeComponent(Arc<Fake>);
+/// Heaps are JSON; a change is the heap, too.
+pub(super) fn merge(whole: &[u8], changes: &[Vec<u8>]) -> Result<Vec<u8>, String> {
+    Ok(changes.last().map_or_else(|| whole.to_vec(), Vec::clone))
+}
+
+struct FakeComponent {
+    version: u32,
+    fake: Arc<Fake>,
+}
 
 impl WorkerComponent for FakeComponent {
     fn has_class(&self, class: &str) -> bool {
         class == "A"
     }
 
+    fn version(&self) -> String {
+        self.version.to_string()
+    }
+
     fn wake(&self, heap: Option<&[u8]>) -> Result<Box<dyn AwakeWorker>, TurnFailure> {
-        let version = self.0.version.load(SeqCst);
+        let (version, is_new) = (self.version, heap.is_none());
         let heap = match heap {
             None => Heap { version, ..Heap::default() },
             Some(bytes) => serde_json::from_slice(bytes).map_err(|error| TurnFailure::Unusable(error.to_string()))?,
@@ -93,16 +134,29 @@ impl WorkerComponent for FakeComponent {
         if heap.version != version {
             return Err(TurnFailure::OtherVersion("heap-mismatch: another version".to_owned()));
         }
-        let awake = self.0.awake.fetch_add(1, SeqCst) + 1;
-        self.0.most_awake.fetch_max(awake, SeqCst);
-        Ok(Box::new(FakeWorker { fake: Arc::clone(&self.0), heap: heap.clone(), pending: heap }))
+        let awake = self.fake.awake.fetch_add(1, SeqCst) + 1;
+        self.fake.most_awake.fetch_max(awake, SeqCst);
+        let fake = Arc::clone(&self.fake);
+        Ok(Box::new(FakeWorker { fake, version, is_new, heap: heap.clone(), earlier: heap }))
+    }
+
+    fn predecessor<'a>(&'a self, heap: &'a [u8]) -> BoxFuture<'a, Option<Arc<dyn WorkerComponent>>> {
+        let former = || {
+            let heap: Heap = serde_json::from_slice(heap).expect("a heap");
+            Arc::new(Self { version: heap.version, fake: Arc::clone(&self.fake) }) as Arc<dyn WorkerComponent>
+        };
+        ready(self.fake.has_former.load(SeqCst).then(former)).boxed()
     }
 }
 
 struct FakeWorker {
     fake: Arc<Fake>,
+    version: u32,
+    /// Whether there was no commit yet.
+    is_new: bool,
     heap: Heap,
-    pending: Heap,
+    /// The heap of before the last turn.
+    earlier: Heap,
 }
 
 impl Drop for FakeWorker {
@@ -111,19 +165,39 @@ impl Drop for FakeWorker {
     }
 }
 
+impl FakeWorker {
+    fn write_down(&mut self, heap: Heap) -> Box<dyn FnOnce() -> Result<HeapCommit, TurnFailure> + Send> {
+        let is_new = std::mem::take(&mut self.is_new);
+        Box::new(move || {
+            let bytes = serde_json::to_vec(&heap).map_err(|error| TurnFailure::Unusable(error.to_string()))?;
+            Ok(if is_new { HeapCommit::Whole(bytes) } else { HeapCommit::Change(bytes) })
+        })
+    }
+}
+
 impl AwakeWorker for FakeWorker {
-    fn turn<'a>(&'a mut self, turn: &'a Turn) -> BoxFuture<'a, Result<TurnResult, TurnFailure>> {
+    fn turn<'a>(&'a mut self, turn: &'a Turn, context: TurnContext) -> BoxFuture<'a, Result<TurnResult, TurnFailure>> {
         async move {
-            self.pending = self.heap.clone();
-            self.run(turn).await
+            self.earlier = self.heap.clone();
+            self.fake.turns.fetch_add(1, SeqCst);
+            if matches!(turn.kind, TurnKind::Call { .. }) {
+                self.fake.causes.lock().push(context.cause);
+            }
+            let result = self.run(turn).await;
+            if result.is_err() {
+                self.heap = self.earlier.clone();
+            }
+            result
         }
         .boxed()
     }
 
-    fn commit(&mut self) -> Box<dyn FnOnce() -> Result<Vec<u8>, TurnFailure> + Send> {
-        self.heap = self.pending.clone();
-        let heap = self.heap.clone();
-        Box::new(move || serde_json::to_vec(&heap).map_err(|error| TurnFailure::Unusable(error.to_string())))
+    fn commit(&mut self) -> Box<dyn FnOnce() -> Result<HeapCommit, TurnFailure> + Send> {
+        self.write_down(self.heap.clone())
+    }
+
+    fn commit_earlier(&mut self) -> Box<dyn FnOnce() -> Result<HeapCommit, TurnFailure> + Send> {
+        self.write_down(self.earlier.clone())
     }
 }
 
@@ -150,13 +224,18 @@ impl FakeWorker {
             TurnKind::Call { method, args } => self.call(turn, method, args).await,
             TurnKind::Message { message } => Ok(done(turn, format!("message {message}"))),
             TurnKind::Alarm { .. } => {
-                self.pending.count += 100;
+                self.heap.count += 100;
                 Ok(done(turn, ""))
             }
-            TurnKind::Timer { .. } => Ok(done(turn, "")),
+            // Its interval of 0 ms.
+            TurnKind::Timer { .. } => {
+                self.heap.count += 1;
+                let set = vec![SetTimer { timer: 2, at: turn.now }];
+                Ok(TurnResult { timers: TimerChanges { set, ..TimerChanges::default() }, ..done(turn, "") })
+            }
             TurnKind::Reply { result, .. } => {
-                assert!(std::mem::take(&mut self.pending.waits), "nobody waits for a reply");
-                self.pending.count += 999;
+                assert!(std::mem::take(&mut self.heap.waits), "nobody waits for a reply");
+                self.heap.count += 999;
                 match result {
                     ReplyResult::Value(value) => Ok(done(turn, format!("asked: {value}"))),
                     ReplyResult::Error(error) => thrown(error.message.clone()),
@@ -166,18 +245,36 @@ impl FakeWorker {
                 self.fake.stopped.lock().extend(reason.as_str().map(str::to_owned));
                 Ok(done(turn, ""))
             }
+            TurnKind::Export => Ok(done(turn, self.heap.count.to_string())),
+            TurnKind::Upgrade { version, state } => {
+                if self.fake.refuses_upgrade.load(SeqCst) {
+                    return thrown("it is not taken over");
+                }
+                self.heap.count = state.parse().expect("a number");
+                self.heap.from = format!("{version} to {}", self.version);
+                Ok(done(turn, ""))
+            }
+            TurnKind::Health => Ok(done(turn, "well")),
             other => thrown(format!("the fake has no such turn: {other:?}")),
         }
     }
 
     async fn call(&mut self, turn: &Turn, method: &str, args: &str) -> Result<TurnResult, TurnFailure> {
-        let heap = &mut self.pending;
+        let heap = &mut self.heap;
         match method {
             "add" => {
                 heap.count += args.parse::<u64>().expect("a number");
                 Ok(done(turn, heap.count.to_string()))
             }
             "get" => Ok(done(turn, heap.count.to_string())),
+            "version" => Ok(done(turn, format!("{} {}", heap.version, heap.from))),
+            "panic" => panic!("the host has a fault"),
+            // Has an interval of 0 ms.
+            "tick" => {
+                let set = vec![SetTimer { timer: 2, at: turn.now }];
+                Ok(TurnResult { timers: TimerChanges { set, ..TimerChanges::default() }, ..done(turn, "") })
+            }
+            "not-run" => Err(TurnFailure::NotRun("overloaded: there is no room".to_owned())),
             "echo" => Ok(done(turn, args)),
             "throw" => {
                 heap.count = 0;
@@ -209,7 +306,7 @@ impl FakeWorker {
                 self.fake.holding.store(true, SeqCst);
                 self.fake.gone.notified().await;
                 self.fake.holding.store(false, SeqCst);
-                self.pending.count += 1;
+                self.heap.count += 1;
                 Ok(done(turn, "held"))
             }
             "trap" => Err(TurnFailure::Ended("out of fuel".to_owned())),

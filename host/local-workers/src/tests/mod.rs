@@ -1,16 +1,20 @@
 //! Workers of a component that is not there: its methods are those of `fake`.
 
+mod batches;
 mod fake;
+mod faults;
+mod moving;
+mod store;
 
 use crate::{
-    CallErrorCode, HeapStore, LocalWorkers, MailboxLimits, ManualClock, MemoryStore, OtherVersion, OverflowPolicy,
-    RunningWorkers, StoreError, StoredWorker, SupervisionPolicy, WorkerCondition, WorkerKey, WorkerRecord,
+    CallErrorCode, LocalWorkers, MailboxLimits, ManualClock, OtherVersion, OverflowPolicy, RunningWorkers,
+    SupervisionPolicy, WorkerCondition, WorkerKey,
 };
 use fake::Fake;
 use serde_json::Value;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
+use store::TestStore;
 
 const NOW: u64 = 1_700_000_000_000;
 
@@ -22,7 +26,7 @@ fn key(name: &str) -> WorkerKey {
 struct World {
     fake: Arc<Fake>,
     clock: ManualClock,
-    store: Arc<dyn HeapStore>,
+    store: Arc<TestStore>,
     workers: RunningWorkers,
 }
 
@@ -32,16 +36,16 @@ impl World {
     }
 
     async fn with(extend: impl FnOnce(crate::LocalWorkersBuilder) -> crate::LocalWorkersBuilder) -> Self {
-        Self::on(Arc::new(MemoryStore::default()), Fake::new(), extend).await
+        Self::on(Arc::default(), Fake::new(), extend).await
     }
 
     async fn on(
-        store: Arc<dyn HeapStore>,
+        store: Arc<TestStore>,
         fake: Arc<Fake>,
         extend: impl FnOnce(crate::LocalWorkersBuilder) -> crate::LocalWorkersBuilder,
     ) -> Self {
         let clock = ManualClock::new(NOW);
-        let builder = LocalWorkers::builder().clock(clock.clock()).store(Arc::clone(&store));
+        let builder = LocalWorkers::builder().clock(clock.clock()).store(Arc::clone(&store) as _);
         let workers = extend(builder).build().start(fake.source()).await.expect("the store is read");
         Self { fake, clock, store, workers }
     }
@@ -112,13 +116,10 @@ async fn workers_call_each_other_and_answers_are_kept_no_longer_than_needed() {
     // When it has nothing to do the callee forgets what the caller has.
     world.until("b", |one| one.condition == WorkerCondition::Idle).await;
     world.clock.advance(Duration::from_secs(120));
-    let is_forgotten = async || {
-        let stored = world.store.load(&key("b")).expect("it is read").expect("it is there");
-        stored.record.answers.is_empty()
-    };
+    let is_forgotten = async || world.store.record("b").answers.is_empty();
     eventually(is_forgotten).await;
-    let stored = world.store.load(&key("a")).expect("it is read").expect("it is there");
-    assert!(stored.record.calls.is_empty() && stored.before.is_none() && !stored.record.is_waiting());
+    let record = world.store.record("a");
+    assert!(!record.has_calls() && record.restorable_turn().is_none() && !record.is_waiting());
 }
 
 #[tokio::test]
@@ -236,8 +237,8 @@ async fn calls_without_an_answer_have_a_bound() {
 
 #[tokio::test]
 async fn what_was_committed_survives_its_process_and_calls_are_made_once() {
-    let (store, fake) = (Arc::new(MemoryStore::default()), Fake::new());
-    let world = World::on(Arc::clone(&store) as _, Arc::clone(&fake), |builder| builder).await;
+    let (store, fake) = (Arc::new(TestStore::default()), Fake::new());
+    let world = World::on(Arc::clone(&store), Arc::clone(&fake), |builder| builder).await;
     world.call("b", "add", "5").await;
     let asked = world.workers.call(key("a"), "ask", "b hold");
     eventually(async || world.fake.is_holding()).await;
@@ -324,44 +325,6 @@ async fn timers_and_replies_wait_for_a_version_that_the_heap_belongs_to() {
     assert_eq!(world.call("a", "get", "").await, "100");
 }
 
-/// A store that is full when it is told so.
-#[derive(Default)]
-struct FullStore(MemoryStore, AtomicBool);
-
-impl HeapStore for FullStore {
-    fn list(&self) -> Result<Vec<WorkerRecord>, StoreError> {
-        self.0.list()
-    }
-
-    fn load(&self, key: &WorkerKey) -> Result<Option<StoredWorker>, StoreError> {
-        self.0.load(key)
-    }
-
-    fn save(&self, worker: &StoredWorker) -> Result<(), StoreError> {
-        if self.1.load(SeqCst) {
-            return Err(StoreError::Io(std::io::Error::from(std::io::ErrorKind::StorageFull)));
-        }
-        self.0.save(worker)
-    }
-
-    fn remove(&self, key: &WorkerKey) -> Result<(), StoreError> {
-        self.0.remove(key)
-    }
-}
-
-#[tokio::test]
-async fn a_turn_that_cannot_be_kept_is_undone() {
-    let store = Arc::new(FullStore::default());
-    let world = World::on(Arc::clone(&store) as _, Fake::new(), |builder| builder).await;
-    world.call("a", "add", "2").await;
-    store.1.store(true, SeqCst);
-    let (code, message) = world.fails("a", "add", "5").await;
-    assert_eq!(code, CallErrorCode::Unavailable);
-    assert!(!message.contains("full"), "what the store says is for the host's log: {message}");
-    store.1.store(false, SeqCst);
-    assert_eq!(world.call("a", "get", "").await, "2");
-}
-
 #[tokio::test]
 async fn stopping_lets_a_turn_end_and_refuses_others() {
     let world = World::new().await;
@@ -379,5 +342,5 @@ async fn stopping_lets_a_turn_end_and_refuses_others() {
     let (cut, ()) = futures::join!(stopping, ending);
     assert_eq!(cut, 0);
     assert_eq!(held.await.expect("it was let to its end"), "held");
-    assert_eq!(world.store.load(&key("a")).expect("it is read").expect("it is kept").record.turns, 2);
+    assert_eq!(world.store.record("a").turns, 2);
 }

@@ -11,7 +11,7 @@ use crate::origin::Origin;
 use crate::settings::Settings;
 use crate::triggers::LocalTriggerControl;
 use crate::webhooks::ProjectWebhooks;
-use crate::workers::{self, Heaps};
+use crate::workers::{self, FormerVersions, Heaps};
 use crate::{failure, host, logging, service_tables, triggers, types};
 use elias_build::command::cache_dir;
 use elias_command_line::{CliErrorCode, DevArguments, Failure, ServeArguments, ServerArguments};
@@ -26,7 +26,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use watch::{Configuration, Follower};
+use watch::{Configuration, FollowedWorkers, Follower};
 
 /// For so many threads on which guests run there is one, and one at least, that they never have: connections, timers
 /// and the admin API go on whatever the guests do. The system gives such a thread a core when it has something to do,
@@ -167,8 +167,8 @@ async fn run(serving: &Serving, settings: Settings) -> Result<(), Failure> {
     let triggers = triggers::prepare(settings.triggers.as_ref(), &webhooks, &settings.grants, folder)?;
     let host = host::builder(&settings, serving.data_dir.clone(), triggers.outbox());
     let host = host.instances(host::instances(&settings).saturating_add(workers::AWAKE));
-    let of_workers = service_tables::workers(settings.service_workers.as_ref())?;
-    let workers = workers::prepare(&serving.heaps, serving.watch, &of_workers)?;
+    let config = service_tables::workers(settings.service_workers.as_ref())?;
+    let workers = workers::prepare(&serving.heaps, serving.watch, &config)?;
     let host = host::with_triggers(host, triggers.jobs(), triggers.events()).capability(workers.capability());
     let host = host::build(host, cache.as_deref())?;
     let origin = Origin::of(&serving.file, &serving.config, cache)?;
@@ -187,8 +187,10 @@ async fn run(serving: &Serving, settings: Settings) -> Result<(), Failure> {
         ..LoadOptions::default()
     };
     let source = AppSource::empty();
-    let served = source.clone();
-    let workers = workers.start(WorkerSource::new(move || served.current())).await;
+    let (served, former) = (source.clone(), FormerVersions::default());
+    let versions = former.clone();
+    let of_workers = WorkerSource::with_former(move || served.current(), move || versions.list());
+    let workers = workers.start(of_workers).await;
     let workers = workers.map_err(|error| workers::failure(&serving.heaps.folder(), &error))?;
     let workers = Arc::new(workers);
     let served = source.clone();
@@ -196,7 +198,8 @@ async fn run(serving: &Serving, settings: Settings) -> Result<(), Failure> {
     let source = source.with_triggers(Arc::new(LocalTriggerControl(Arc::clone(&triggers))));
     let follower = if serving.watch {
         let config = Configuration::new(serving.config.clone(), Arc::clone(&triggers), webhooks)?;
-        Some(Follower::start(origin, host, config, given, source.clone(), Arc::clone(&workers)).await?)
+        let followed = FollowedWorkers { running: Arc::clone(&workers), former };
+        Some(Follower::start(origin, host, config, given, source.clone(), followed).await?)
     } else {
         let app = origin.load(&host, &given).await?.0;
         triggers::warn_of_handlers(&triggers, &app);

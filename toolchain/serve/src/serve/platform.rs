@@ -155,7 +155,8 @@ mod tests {
 
     #[test]
     fn a_project_may_name_the_capabilities_that_a_tenant_may_be_granted() {
-        assert_eq!(elias_project::config_file::CAPABILITIES.to_vec(), TenantSettings::default().capabilities, "elias.toml and a new tenant");
+        let of_projects = elias_project::config_file::CAPABILITIES.to_vec();
+        assert_eq!(of_projects, TenantSettings::default().capabilities, "elias.toml and a new tenant");
     }
 
     #[test]

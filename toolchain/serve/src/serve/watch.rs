@@ -6,6 +6,7 @@ use crate::origin::Origin;
 use crate::settings::Settings;
 use crate::triggers;
 use crate::webhooks::ProjectWebhooks;
+use crate::workers::FormerVersions;
 use elias_command_line::{CliErrorCode, Failure};
 use elias_host::{Grants, Host, Limits, LoadOptions};
 use elias_local_triggers::RunningTriggers;
@@ -62,6 +63,27 @@ fn read(file: &Path) -> Result<Settings, Failure> {
     Settings::read(file.is_file().then_some(file))
 }
 
+/// The workers of what is served, and the versions from which they are moved to it.
+pub(crate) struct FollowedWorkers {
+    pub(crate) running: Arc<RunningWorkers>,
+    pub(crate) former: FormerVersions,
+}
+
+impl FollowedWorkers {
+    /// Has the workers go on in the version that is served now. The former ones are kept until all do.
+    fn move_to_it(&self) {
+        self.running.reload();
+        let (running, former, versions) = (Arc::clone(&self.running), self.former.clone(), self.former.list());
+        tokio::spawn(async move {
+            match running.move_all().await {
+                Ok(0) => former.forget(&versions),
+                Ok(workers) => tracing::debug!(workers, "workers are not moved to the new version"),
+                Err(error) => tracing::warn!("workers are moved when they are called: {error}"),
+            }
+        });
+    }
+}
+
 /// Serves the last version of an origin that could be loaded.
 pub(crate) struct Follower {
     origin: Origin,
@@ -71,7 +93,7 @@ pub(crate) struct Follower {
     source: AppSource,
     changes: FileChanges,
     /// Told when another component is served.
-    workers: Arc<RunningWorkers>,
+    workers: FollowedWorkers,
     /// SHA-256 of what is served, and what that is granted.
     served: Option<(String, Grants)>,
 }
@@ -84,7 +106,7 @@ impl Follower {
         config: Configuration,
         given: LoadOptions,
         source: AppSource,
-        workers: Arc<RunningWorkers>,
+        workers: FollowedWorkers,
     ) -> Result<Self, Failure> {
         let changes = FileChanges::new()?;
         let mut follower = Self { origin, host, config, given, source, changes, workers, served: None };
@@ -121,8 +143,11 @@ impl Follower {
                         let (component, digest) = (app.name(), app.digest());
                         tracing::info!(component, digest, milliseconds, "serving the new version");
                         self.served = Some(version);
+                        if let Some(former) = self.source.current() {
+                            self.workers.former.keep(former);
+                        }
                         self.source.swap(app);
-                        self.workers.reload();
+                        self.workers.move_to_it();
                     }
                     // A file that was saved before its folder was watched gave no event.
                     let stale =

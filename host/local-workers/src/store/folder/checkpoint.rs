@@ -37,8 +37,9 @@ impl Shared {
         self.prune(through)
     }
 
-    /// Writes a worker to its file; the one that was there becomes the one before.
-    fn write_snapshot(&self, key: &WorkerKey, through: u64) -> Result<(), StoreError> {
+    /// Writes a worker to its file; the one that was there becomes the one before. What is committed from now on is in
+    /// segments after `through`.
+    pub(super) fn write_snapshot(&self, key: &WorkerKey, through: u64) -> Result<(), StoreError> {
         let state = match self.read_state(key) {
             Ok(Some(state)) => state,
             Ok(None) => return Ok(()),

@@ -167,7 +167,8 @@ impl Index {
             entry.chain.push(step, record.restorable_turn());
         }
         entry.seq = frame.seq;
-        let heap_bytes = entry.chain.places().map(|place| place.bytes() as u64).sum();
+        let added = at.heap.bytes as u64;
+        let heap_bytes = if is_complete { added } else { entry.summary.heap_bytes + added };
         entry.summary = WorkerSummary::of(record, heap_bytes);
         entry.restorable_turn = record.restorable_turn();
         entry.record = Place::Journal { segment: at.segment, offset: at.offset, bytes: at.bytes };

@@ -220,7 +220,7 @@ impl WorkerStore for FolderStore {
     }
 
     fn commit(&self, commit: WorkerCommit) -> BoxFuture<'_, Result<(), StoreError>> {
-        self.change(RequestChange::Commit(commit))
+        self.change(RequestChange::Commit(Box::new(commit)))
     }
 
     fn remove(&self, key: &WorkerKey, epoch: u64) -> BoxFuture<'_, Result<(), StoreError>> {

@@ -278,7 +278,7 @@ async fn a_full_disk_refuses_a_commit_and_leaves_the_state_before() {
         let full = Arc::new(AtomicBool::new(false));
         let hook = {
             let full = Arc::clone(&full);
-            move |operation| {
+            move |operation: DiskOperation| {
                 let fails = full.load(SeqCst) && operation == failing;
                 if fails { Err(Error::from(ErrorKind::StorageFull)) } else { Ok(()) }
             }
@@ -304,7 +304,7 @@ async fn a_journal_that_cannot_be_cut_does_not_grow() {
     let full = Arc::new(AtomicBool::new(true));
     let hook = {
         let full = Arc::clone(&full);
-        move |operation| {
+        move |operation: DiskOperation| {
             let fails = full.load(SeqCst) && operation == DiskOperation::Snapshot;
             if fails { Err(Error::from(ErrorKind::StorageFull)) } else { Ok(()) }
         }
@@ -329,7 +329,7 @@ async fn commits_of_many_workers_share_a_sync() {
     let (syncs, gate) = (Arc::new(AtomicUsize::new(0)), Arc::new(Mutex::new(())));
     let hook = {
         let (syncs, gate) = (Arc::clone(&syncs), Arc::clone(&gate));
-        move |operation| {
+        move |operation: DiskOperation| {
             if operation == DiskOperation::Sync {
                 syncs.fetch_add(1, SeqCst);
                 drop(gate.lock());
@@ -376,6 +376,23 @@ async fn the_files_of_a_folder_are_bounded_together() {
     }
     commit(&store, record("d", 1), whole()).await.expect("there is room again");
     assert_eq!(store.list(None, 10).await.expect("it is read").len(), 2);
+}
+
+#[tokio::test]
+async fn a_worker_with_many_commits_is_written_to_its_file_before_the_segment_is_full() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let fast = Options { fsync: Fsync::None, ..options(|_| Ok(())) };
+    let store = FolderStore::open_with(folder.path().to_owned(), fast).expect("it is opened");
+    commit_turns(&store, "a", 1..=1).await;
+    for turns in 2..=2_000 {
+        commit(&store, record("a", turns), HeapCommit::Change(b"x".to_vec())).await.expect("there is room");
+    }
+    let expected = format!("a{}", "x".repeat(1_999));
+    assert_eq!(state(&store, "a").await, some(2_000, &expected));
+    drop(store);
+    assert_eq!(files(folder.path(), JOURNAL).len(), 1, "no other segment was needed");
+    assert!(folder.path().join(format!("{}{CURRENT}", index::stem(&key("a")))).exists());
+    assert_eq!(state(&open(folder.path()), "a").await, some(2_000, &expected));
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ use crate::store::{HeapCommit, StoreError, WorkerCommit};
 use cap_std::fs::{OpenOptions, OpenOptionsExt};
 use elias_atomic_write::Fsync;
 use elias_workers::WorkerKey;
+use std::fs::File;
 use std::io::{Error, Write};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
@@ -18,9 +19,12 @@ use tokio::sync::oneshot;
 /// Bytes of heaps that are written at a time, so that who waits for the first does not wait for all.
 const BATCH_BYTES: usize = 8 << 20;
 
+/// Commits that a worker has in the journal before it is written to its file: who wakes it reads them one by one.
+const STEPS_MAX: usize = 512;
+
 /// What is to be kept.
 pub(super) enum RequestChange {
-    Commit(WorkerCommit),
+    Commit(Box<WorkerCommit>),
     Remove { key: WorkerKey, epoch: u64 },
 }
 
@@ -95,17 +99,18 @@ struct Segment {
 impl Segment {
     fn begin(shared: &Shared, number: u64) -> Result<Self, StoreError> {
         (shared.hook.0)(DiskOperation::Segment)?;
-        let salt = crate::message::new_id();
-        let mut options = OpenOptions::new();
-        options.read(true).append(true).create_new(true).mode(0o600);
-        let file = shared.folder.open_with(segment_name(number), &options)?.into_std();
+        let name = segment_name(number);
+        let (file, salt) = (Self::create(shared, &name)?, crate::message::new_id());
         let head = frame::segment_head(&salt);
-        (&file).write_all(&head)?;
-        if shared.fsync != Fsync::None {
-            file.sync_all()?;
-        }
-        if shared.fsync == Fsync::FileAndFolder {
-            shared.sync_folder()?;
+        let written = (&file).write_all(&head).and_then(|()| match shared.fsync {
+            Fsync::None => Ok(()),
+            Fsync::File => file.sync_all(),
+            Fsync::FileAndFolder => file.sync_all().and_then(|()| shared.sync_folder()),
+        });
+        if let Err(error) = written {
+            // It is tried again under this name.
+            drop(shared.folder.remove_file(&name));
+            return Err(error.into());
         }
         let file = Arc::new(SegmentFile { file, salt });
         let bytes = head.len() as u64;
@@ -113,6 +118,12 @@ impl Segment {
         index.bytes += bytes;
         index.segments.insert(number, Arc::clone(&file));
         Ok(Self { number, file, bytes, head_bytes: bytes, has_rest: false })
+    }
+
+    fn create(shared: &Shared, name: &str) -> std::io::Result<File> {
+        let mut options = OpenOptions::new();
+        options.read(true).append(true).create_new(true).mode(0o600);
+        Ok(shared.folder.open_with(name, &options)?.into_std())
     }
 }
 
@@ -175,15 +186,28 @@ impl Writer {
         if let Err(error) = &written {
             tracing::error!(commits = accepted.len(), "the journal of the workers cannot be written: {error}");
         }
+        let mut long = Vec::new();
         for Accepted { frame, place, done } in accepted {
             let outcome = match &written {
                 Ok(()) => {
-                    self.apply(&frame, place);
+                    long.extend(self.apply(&frame, place));
                     Ok(())
                 }
                 Err(error) => Err(StoreError::Io(Error::new(error.kind(), error.to_string()))),
             };
             drop(done.send(outcome));
+        }
+        if !long.is_empty() && self.checkpoint.as_ref().is_none_or(JoinHandle::is_finished) {
+            self.shorten(long);
+        }
+    }
+
+    /// Has workers that have many commits in the journal written to their files.
+    fn shorten(&mut self, workers: Vec<WorkerKey>) {
+        let through = self.segment.number - 1;
+        let write = move |shared: &Shared| workers.iter().try_for_each(|key| shared.write_snapshot(key, through));
+        if let Err(error) = self.end_checkpoint().and_then(|()| self.start_aside(write)) {
+            tracing::error!("the workers cannot be written to their files, which is tried again: {error}");
         }
     }
 
@@ -199,7 +223,8 @@ impl Writer {
             return Err(StoreError::NotOwner);
         }
         let change = match change {
-            RequestChange::Commit(WorkerCommit { record, heap, .. }) => {
+            RequestChange::Commit(commit) => {
+                let WorkerCommit { record, heap, .. } = *commit;
                 let total = index.bytes + (out.len() + heap.bytes().len()) as u64;
                 // A worker that does not grow is taken, or none could put back what it did.
                 let grows = matches!(heap, HeapCommit::Whole(_) | HeapCommit::Change(_));
@@ -253,15 +278,23 @@ impl Writer {
         Ok(())
     }
 
-    /// Takes over a record that is written.
-    fn apply(&self, frame: &Frame, place: FramePlace) {
-        self.shared.index.lock().apply(frame, place);
-        if let Change::Removed(key) = &frame.change
-            && self.shared.index.lock().gone.contains(&stem(key))
-            && let Err(error) = self.shared.remove_files(&stem(key))
-        {
+    /// Takes over a record that is written. Gives the worker, if it has many commits in the journal.
+    fn apply(&self, frame: &Frame, place: FramePlace) -> Option<WorkerKey> {
+        let (key, is_gone, is_long) = {
+            let index = &mut *self.shared.index.lock();
+            index.apply(frame, place);
+            match &frame.change {
+                Change::Removed(key) => (key, index.gone.contains(&stem(key)), false),
+                Change::Commit { record, .. } => {
+                    let steps = index.workers.get(&record.key).map_or(0, |entry| entry.chain.len());
+                    (&record.key, false, steps > STEPS_MAX)
+                }
+            }
+        };
+        if is_gone && let Err(error) = self.shared.remove_files(&stem(key)) {
             tracing::warn!(worker = %key, "the files of the removed worker are left for a while: {error}");
         }
+        is_long.then(|| key.clone())
     }
 
     /// Begins another segment if this one is full, or if the folder is: what is in the journal twice goes then.
@@ -287,9 +320,16 @@ impl Writer {
 
     /// Has the workers that are in the segments up to this one written to their files.
     fn start_checkpoint(&mut self, through: u64) -> Result<(), StoreError> {
+        self.start_aside(move |shared| shared.checkpoint(through))
+    }
+
+    fn start_aside(
+        &mut self,
+        work: impl FnOnce(&Shared) -> Result<(), StoreError> + Send + 'static,
+    ) -> Result<(), StoreError> {
         let shared = Arc::clone(&self.shared);
         let thread = std::thread::Builder::new().name("workers-checkpoint".to_owned());
-        self.checkpoint = Some(thread.spawn(move || shared.checkpoint(through))?);
+        self.checkpoint = Some(thread.spawn(move || work(&shared))?);
         Ok(())
     }
 

@@ -1,0 +1,136 @@
+//! Reading a worker as its owner, and leaving it to others.
+
+use super::Actor;
+use super::batch::Batch;
+use crate::handle::WorkerCondition;
+use crate::message::{Message, Stop, failed};
+use crate::store::{AcquiredWorker, StoreError, WorkerRecord};
+use elias_capabilities::workers::ErrorCode;
+use std::sync::Arc;
+
+/// How long after the store could not be read a worker goes on with what it has to do of itself, in milliseconds.
+const READ_DELAY_MS: u64 = 10_000;
+
+impl Actor {
+    /// Makes this the worker's owner, reads what is kept of it, and makes its calls again that have no answer. What
+    /// this knew of it before is forgotten.
+    ///
+    /// # Errors
+    /// If another host has it, or it cannot be read.
+    pub(super) async fn acquire(&mut self) -> Result<(), StoreError> {
+        self.instance = None;
+        self.batch = Batch::default();
+        self.is_stale = false;
+        let AcquiredWorker { epoch, record } = self.manager.acquire(&self.handle.key).await?;
+        self.epoch = Some(epoch);
+        self.record = record.unwrap_or_else(|| WorkerRecord::new(self.handle.key.clone()));
+        self.manager.finish_waits(&self.handle.key);
+        let waiting = self.record.waiting.as_ref().map(|waiting| waiting.id.clone());
+        if self.waiting_sender.as_ref().is_some_and(|(id, _)| waiting.as_ref() != Some(id)) {
+            self.leave_waiting_sender();
+        }
+        self.resumed = waiting.or(self.resumed.take());
+        self.manager.set_due(&self.handle.key, self.record.next_due());
+        self.handle.show(WorkerCondition::Asleep, &self.record);
+        let calls: Vec<u64> = self.record.calls.keys().copied().collect();
+        for call in calls {
+            self.send_call(call);
+        }
+        Ok(())
+    }
+
+    /// Answers everything that waits with an error: the worker cannot be used here.
+    pub(super) fn refuse_all(&mut self, error: &StoreError) {
+        let key = self.handle.key.clone();
+        let message = if let StoreError::OwnedElsewhere { owner } = error {
+            tracing::debug!(worker = %key, owner, "another host has the worker");
+            format!("the worker {key} runs on another host")
+        } else {
+            tracing::error!(worker = %key, "the worker cannot be read: {error}");
+            format!("the worker {key} cannot be read; see the log of the host")
+        };
+        let unavailable = || failed(ErrorCode::Unavailable, message.clone());
+        self.leave_waiting_sender();
+        self.record = WorkerRecord::new(key.clone());
+        let comes_back = matches!(error, StoreError::Io(_) | StoreError::Unavailable(_));
+        let again = comes_back.then(|| self.manager.now().saturating_add(READ_DELAY_MS));
+        self.manager.set_due(&key, again);
+        loop {
+            let messages = self.handle.queue.lock().drain();
+            let stops: Vec<Stop> = self.handle.stops.lock().drain(..).collect();
+            let is_done = messages.is_empty() && stops.is_empty() && self.postponed.is_empty();
+            if is_done && self.manager.remove_handle(&self.handle, &self.record) {
+                return;
+            }
+            let postponed = std::mem::take(&mut self.postponed);
+            for Message { id, sender, .. } in postponed.into_iter().chain(messages) {
+                self.answer(sender, id, Err(unavailable()));
+            }
+            for stop in stops {
+                // Whoever asked may have left.
+                drop(stop.done.send(Err(unavailable())));
+            }
+        }
+    }
+
+    /// Leaves memory, and has others become the owner. Whether the task is to end, since nothing waits here.
+    pub(super) async fn give_up(&mut self) -> bool {
+        // Why it failed is in the log: then there is nothing to release.
+        drop(self.flush().await);
+        self.instance = None;
+        self.release_ownership().await;
+        self.leave_waiting_sender();
+        if let Some(handler) = &self.record.waiting {
+            // Its new owner answers the caller.
+            self.handle.forget_call(&handler.id);
+        }
+        self.handle.queue.lock().clear_replies();
+        self.manager.finish_waits(&self.handle.key);
+        self.manager.set_due(&self.handle.key, None);
+        self.record = WorkerRecord::new(self.handle.key.clone());
+        self.handle.show(WorkerCondition::Asleep, &self.record);
+        self.postponed.is_empty() && self.manager.remove_handle(&self.handle, &self.record)
+    }
+
+    /// Has others become the owner. What is to be done afterwards acquires the worker again.
+    pub(super) async fn release_ownership(&mut self) {
+        if let Some(epoch) = self.epoch.take() {
+            self.manager.release(&self.handle.key, epoch).await;
+        }
+    }
+
+    /// Forgets the worker, and all that it was.
+    ///
+    /// # Errors
+    /// If it cannot be removed; then it is to be read again.
+    pub(super) async fn remove(&mut self) -> Result<(), StoreError> {
+        let store = Arc::clone(&self.manager.store);
+        let removed = match self.epoch {
+            Some(epoch) => store.remove(&self.handle.key, epoch).await,
+            None => Err(StoreError::NotOwner),
+        };
+        if let Err(error) = removed {
+            self.epoch = None;
+            return Err(error);
+        }
+        let ended = std::mem::replace(&mut self.record, WorkerRecord::new(self.handle.key.clone()));
+        self.batch = Batch::default();
+        (self.refused, self.is_stale) = (None, false);
+        self.manager.finish_waits(&self.handle.key);
+        self.manager.set_due(&self.handle.key, None);
+        if let Some(handler) = ended.waiting {
+            let message = format!("{} began anew, and its handler ended with it", self.handle.key);
+            self.answer_handler(handler, Err(failed(ErrorCode::Failed, message)));
+            self.let_all_leave();
+        }
+        Ok(())
+    }
+
+    /// Tells who waits for a handler that this does not see the end of.
+    fn leave_waiting_sender(&mut self) {
+        if let Some((id, sender)) = self.waiting_sender.take() {
+            let message = format!("{} moved to another host while its handler waited", self.handle.key);
+            self.answer(sender, id, Err(failed(ErrorCode::Unavailable, message)));
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! Moving a worker to another version of its component: the former one gives its state, which a new heap takes over.
+
+use super::Actor;
+use super::batch::Departure;
+use super::commit::take_over;
+use crate::component::{AwakeWorker, TurnContext, TurnFailure, WorkerComponent};
+use crate::message::new_id;
+use elias_capabilities::Cause;
+use elias_host::{TurnKind, TurnResult, TurnState};
+use std::sync::Arc;
+
+impl Actor {
+    /// Moves the worker. What this gives is in the batch, which is to be committed next.
+    ///
+    /// # Errors
+    /// Why it cannot be moved; nothing of it has changed then.
+    pub(super) async fn upgrade(
+        &mut self,
+        component: &Arc<dyn WorkerComponent>,
+        former: &Arc<dyn WorkerComponent>,
+        heap: &[u8],
+    ) -> Result<Box<dyn AwakeWorker>, TurnFailure> {
+        let active = self.manager.tasks.begin();
+        let mut exporting = former.wake(Some(heap))?;
+        let exported = self.run_turn_in(&mut *exporting, TurnKind::Export).await?;
+        drop(exporting);
+        let no_state = || TurnFailure::Ended("the former version gave no state".to_owned());
+        let state = exported.answer.ok_or_else(no_state)?;
+        let mut worker = component.wake(None)?;
+        let upgrade = TurnKind::Upgrade { version: former.version(), state };
+        let result = self.run_turn_in(&mut *worker, upgrade).await?;
+        if result.state == TurnState::Waiting {
+            let message = "onUpgrade must not wait for other workers or timers".to_owned();
+            return Err(TurnFailure::Thrown { name: "Error".to_owned(), message });
+        }
+        tracing::info!(worker = %self.handle.key, former = former.version(), "the worker was moved to another version");
+        // The new heap knows neither: answers to the calls are nobody's.
+        self.record.timers.clear_timers();
+        self.record.calls.clear();
+        let effects = take_over(&mut self.record, self.turn_now, Cause::default(), result);
+        self.add_turn(active);
+        self.hold_back(Departure::Effects(Box::new(effects)));
+        Ok(worker)
+    }
+
+    async fn run_turn_in(&mut self, worker: &mut dyn AwakeWorker, kind: TurnKind) -> Result<TurnResult, TurnFailure> {
+        let turn = self.turn(&new_id(), kind);
+        worker.turn(&turn, TurnContext { attempt: 1, ..TurnContext::default() }).await
+    }
+}

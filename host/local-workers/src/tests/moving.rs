@@ -1,0 +1,197 @@
+//! Workers that go to another owner, and to another version of the component.
+
+use super::{Fake, World, eventually, key};
+use crate::store::{HeapCommit, WorkerCommit};
+use crate::{CallErrorCode, Durability, OtherVersion, WorkerCondition};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
+use std::time::Duration;
+
+#[tokio::test]
+async fn a_turn_whose_worker_was_taken_is_lost_and_what_was_not_begun_is_handled() {
+    let world = World::with(|builder| builder.durability(Durability::Turn)).await;
+    world.call("a", "add", "2").await;
+    let held = world.workers.call(key("a"), "hold", "");
+    eventually(async || world.fake.is_holding()).await;
+    let later = world.workers.call(key("a"), "get", "");
+    let taken = world.store.take("a").await;
+    world.fake.let_go();
+    let error = held.await.expect_err("another has the worker");
+    assert_eq!(error.code, CallErrorCode::Unavailable);
+    assert!(error.message.contains("another host"), "{}", error.message);
+    assert_eq!(later.await.expect("it was not begun"), "2", "the worker was acquired again");
+    let record = taken.record.expect("it was there");
+    let late = WorkerCommit { epoch: taken.epoch, record, heap: HeapCommit::Unchanged };
+    let refused = crate::WorkerStore::commit(&*world.store, late).await;
+    assert!(matches!(refused, Err(crate::StoreError::NotOwner)), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_worker_that_another_host_has_is_unavailable() {
+    let world = World::new().await;
+    world.store.is_elsewhere.store(true, SeqCst);
+    let (code, message) = world.fails("a", "get", "").await;
+    assert_eq!(code, CallErrorCode::Unavailable);
+    assert!(message.contains("another host"), "{message}");
+    world.store.is_elsewhere.store(false, SeqCst);
+    assert_eq!(world.call("a", "get", "").await, "0");
+}
+
+#[tokio::test]
+async fn a_worker_that_is_given_up_is_committed_and_released() {
+    let world = World::new().await;
+    let held = world.workers.call(key("a"), "hold", "");
+    eventually(async || world.fake.is_holding()).await;
+    world.workers.give_up(&key("a"));
+    assert!(world.store.released().is_empty(), "the turn that runs is let to its end");
+    world.fake.let_go();
+    assert_eq!(held.await.expect("it was committed"), "held");
+    eventually(async || world.store.released() == ["a"]).await;
+    eventually(async || world.fake.awake() == 0).await;
+    // What waits has it acquired again.
+    let held = world.workers.call(key("a"), "hold", "");
+    eventually(async || world.fake.is_holding()).await;
+    let waiting = world.workers.call(key("a"), "get", "");
+    world.workers.give_up(&key("a"));
+    world.fake.let_go();
+    assert_eq!((held.await.expect("it goes well"), waiting.await.expect("it goes well")), ("held".into(), "2".into()));
+}
+
+#[tokio::test]
+async fn a_handler_that_waits_goes_on_with_the_next_owner() {
+    let (store, fake) = (Arc::default(), Fake::new());
+    let world = World::on(Arc::clone(&store), Arc::clone(&fake), |builder| builder).await;
+    let asked = world.workers.call(key("a"), "ask", "b hold");
+    world.until("a", |one| one.condition == WorkerCondition::Waiting).await;
+    eventually(async || world.fake.is_holding()).await;
+    world.workers.give_up(&key("a"));
+    assert_eq!(asked.await.expect_err("the worker moved").code, CallErrorCode::Unavailable);
+    let world = {
+        let next = World::on(Arc::clone(&store), fake, |builder| builder).await;
+        drop(world);
+        next
+    };
+    world.fake.let_go();
+    world.until("a", |one| one.condition != WorkerCondition::Waiting && one.turns >= 3).await;
+    assert_eq!(world.call("a", "get", "").await, "1000");
+}
+
+#[tokio::test]
+async fn a_worker_that_rests_releases_its_ownership() {
+    let world = World::new().await;
+    world.call("a", "alarm", "600000").await;
+    world.until("a", |one| one.condition == WorkerCondition::Idle).await;
+    world.clock.advance(Duration::from_secs(120));
+    eventually(async || world.store.released() == ["a"]).await;
+    world.clock.advance(Duration::from_secs(480));
+    eventually(async || {
+        world.workers.status(&key("a")).await.is_ok_and(|one| one.is_some_and(|one| one.next_due.is_none()))
+    })
+    .await;
+    assert_eq!(world.call("a", "get", "").await, "100");
+}
+
+#[tokio::test]
+async fn workers_are_released_when_they_are_stopped() {
+    let world = World::new().await;
+    world.call("a", "add", "1").await;
+    assert!(world.store.released().is_empty());
+    assert_eq!(world.workers.stop(Duration::from_secs(60)).await, 0);
+    assert_eq!(world.store.released(), ["a"]);
+}
+
+#[tokio::test]
+async fn a_worker_is_moved_to_another_version() {
+    for policy in [OtherVersion::Upgrade, OtherVersion::UpgradeOrBeginAnew] {
+        let world = World::with(|builder| builder.other_version(policy)).await;
+        world.fake.set_former(true, false);
+        world.call("a", "add", "2").await;
+        world.call("a", "alarm", "1000").await;
+        world.call("a", "tick", "").await;
+        world.fake.set_version(2);
+        world.workers.reload();
+        assert_eq!(world.call("a", "version", "").await, "2 1 to 2");
+        assert_eq!(world.call("a", "get", "").await, "2");
+        let due = world.store.record("a").next_due();
+        assert!(due.is_some_and(|due| due > super::NOW + 100), "the alarm is left, and no timer: {due:?}");
+    }
+}
+
+#[tokio::test]
+async fn workers_that_rest_are_moved_before_the_former_version_goes() {
+    let world = World::with(|builder| builder.other_version(OtherVersion::Upgrade)).await;
+    world.fake.set_former(true, false);
+    for (name, n) in [("a", "1"), ("b", "2")] {
+        world.call(name, "add", n).await;
+    }
+    world.clock.advance(Duration::from_secs(120));
+    eventually(async || world.fake.awake() == 0).await;
+    world.fake.set_version(2);
+    world.workers.reload();
+    assert_eq!(world.workers.move_all().await.expect("the store is read"), 0);
+    world.fake.set_former(false, false);
+    for (name, n) in [("a", "1"), ("b", "2")] {
+        assert_eq!(world.call(name, "version", "").await, "2 1 to 2");
+        assert_eq!(world.call(name, "get", "").await, n);
+    }
+    world.fake.set_former(true, true);
+    world.fake.set_version(3);
+    world.workers.reload();
+    assert_eq!(world.workers.move_all().await.expect("the store is read"), 2, "neither is taken over");
+}
+
+#[tokio::test]
+async fn a_handler_that_waits_is_not_moved_before_its_end() {
+    let world = World::with(|builder| builder.other_version(OtherVersion::Upgrade)).await;
+    world.fake.set_former(true, false);
+    let asked = world.workers.call(key("a"), "ask", "b hold");
+    world.until("a", |one| one.condition == WorkerCondition::Waiting).await;
+    eventually(async || world.fake.is_holding()).await;
+    world.fake.set_version(2);
+    world.workers.reload();
+    world.fake.let_go();
+    assert_eq!(asked.await.expect("it goes on"), "asked: held");
+    assert_eq!(world.call("a", "version", "").await, "2 1 to 2");
+    assert_eq!(world.call("a", "get", "").await, "1000");
+}
+
+#[tokio::test]
+async fn a_worker_that_cannot_be_moved_is_served_by_the_former_version() {
+    let world = World::with(|builder| builder.other_version(OtherVersion::Upgrade)).await;
+    world.fake.set_former(true, true);
+    world.call("a", "add", "2").await;
+    world.fake.set_version(2);
+    world.workers.reload();
+    assert_eq!(world.call("a", "version", "").await, "1 ");
+    assert_eq!(world.call("a", "add", "1").await, "3");
+    world.until("a", |one| one.upgrade_error.as_deref() == Some("Error: it is not taken over")).await;
+    // The next version is tried.
+    world.fake.set_former(true, false);
+    world.fake.set_version(3);
+    world.workers.reload();
+    assert_eq!(world.call("a", "version", "").await, "3 1 to 3");
+    world.until("a", |one| one.upgrade_error.is_none()).await;
+    assert_eq!(world.call("a", "get", "").await, "3");
+}
+
+#[tokio::test]
+async fn a_worker_whose_former_version_is_gone_is_refused_or_begins_anew() {
+    for (policy, former) in [
+        (OtherVersion::Upgrade, false),
+        (OtherVersion::UpgradeOrBeginAnew, false),
+        (OtherVersion::UpgradeOrBeginAnew, true),
+    ] {
+        let world = World::with(|builder| builder.other_version(policy)).await;
+        world.fake.set_former(former, true);
+        world.call("a", "add", "2").await;
+        world.fake.set_version(2);
+        world.workers.reload();
+        if policy == OtherVersion::Upgrade {
+            let (code, message) = world.fails("a", "get", "").await;
+            assert_eq!(code, CallErrorCode::Unavailable);
+            assert!(message.contains("not there any more"), "{message}");
+        } else {
+            assert_eq!(world.call("a", "get", "").await, "0");
+        }
+    }
+}

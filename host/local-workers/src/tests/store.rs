@@ -1,0 +1,102 @@
+//! A store in memory that counts commits, holds them up, and fails when it is told so.
+
+use super::{fake, key};
+use crate::store::{AcquiredWorker, MemoryStore, StoreError, WorkerCommit, WorkerRecord, WorkerStore, WorkerSummary};
+use elias_workers::WorkerKey;
+use futures::FutureExt;
+use futures::future::{BoxFuture, ready};
+use parking_lot::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+
+pub(super) struct TestStore {
+    memory: MemoryStore,
+    /// Whether the disk is full.
+    pub(super) is_full: AtomicBool,
+    /// Whether another host has all workers.
+    pub(super) is_elsewhere: AtomicBool,
+    /// Commits wait while somebody else has this.
+    pub(super) gate: tokio::sync::RwLock<()>,
+    commits: AtomicUsize,
+    released: Mutex<Vec<WorkerKey>>,
+}
+
+impl Default for TestStore {
+    fn default() -> Self {
+        Self {
+            memory: MemoryStore::with_merge(fake::merge),
+            is_full: AtomicBool::new(false),
+            is_elsewhere: AtomicBool::new(false),
+            gate: tokio::sync::RwLock::default(),
+            commits: AtomicUsize::new(0),
+            released: Mutex::default(),
+        }
+    }
+}
+
+impl TestStore {
+    /// How many commits there were.
+    pub(super) fn commits(&self) -> usize {
+        self.commits.load(SeqCst)
+    }
+
+    /// What is kept of a worker that is there.
+    pub(super) fn record(&self, name: &str) -> WorkerRecord {
+        self.memory.record(&key(name)).expect("it is there")
+    }
+
+    /// The names of workers that were released.
+    pub(super) fn released(&self) -> Vec<String> {
+        self.released.lock().iter().map(|key| key.name.clone()).collect()
+    }
+
+    /// Has another owner of this process take a worker.
+    pub(super) async fn take(&self, name: &str) -> AcquiredWorker {
+        self.memory.acquire(&key(name)).await.expect("it is read")
+    }
+}
+
+impl WorkerStore for TestStore {
+    fn pending(&self) -> BoxFuture<'_, Result<Vec<WorkerSummary>, StoreError>> {
+        self.memory.pending()
+    }
+
+    fn list(&self, after: Option<WorkerKey>, limit: usize) -> BoxFuture<'_, Result<Vec<WorkerSummary>, StoreError>> {
+        self.memory.list(after, limit)
+    }
+
+    fn summary(&self, key: &WorkerKey) -> BoxFuture<'_, Result<Option<WorkerSummary>, StoreError>> {
+        self.memory.summary(key)
+    }
+
+    fn acquire(&self, key: &WorkerKey) -> BoxFuture<'_, Result<AcquiredWorker, StoreError>> {
+        if self.is_elsewhere.load(SeqCst) {
+            return ready(Err(StoreError::OwnedElsewhere { owner: "another".to_owned() })).boxed();
+        }
+        self.memory.acquire(key)
+    }
+
+    fn heap(&self, key: &WorkerKey, turn: u64) -> BoxFuture<'_, Result<Vec<u8>, StoreError>> {
+        self.memory.heap(key, turn)
+    }
+
+    fn commit(&self, commit: WorkerCommit) -> BoxFuture<'_, Result<(), StoreError>> {
+        async move {
+            drop(self.gate.read().await);
+            if self.is_full.load(SeqCst) {
+                return Err(StoreError::Io(std::io::Error::from(std::io::ErrorKind::StorageFull)));
+            }
+            self.commits.fetch_add(1, SeqCst);
+            self.memory.commit(commit).await
+        }
+        .boxed()
+    }
+
+    fn remove(&self, key: &WorkerKey, epoch: u64) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.memory.remove(key, epoch)
+    }
+
+    fn release(&self, key: &WorkerKey, epoch: u64) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.released.lock().push(key.clone());
+        self.memory.release(key, epoch)
+    }
+}
