@@ -4,6 +4,7 @@ mod batches;
 mod fake;
 mod faults;
 mod moving;
+mod sockets;
 mod store;
 
 use crate::{
