@@ -6,7 +6,7 @@ use crate::sockets::{Outbox, SocketClose, SocketFrame, close_code};
 use elias_capabilities::Cause;
 use elias_capabilities::workers::{Error, ErrorCode};
 use elias_host::{SocketContent, SocketRequest, TurnKind};
-use elias_workers::WorkerKey;
+use elias_workers::{SocketLimits, WorkerKey};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt};
@@ -19,7 +19,7 @@ pub struct SocketConnection {
     socket: Registered,
     /// Messages that the worker has not handled yet.
     unanswered: FuturesUnordered<BoxFuture<'static, Answer>>,
-    unanswered_max: usize,
+    limits: SocketLimits,
 }
 
 impl SocketConnection {
@@ -44,14 +44,19 @@ impl SocketConnection {
         let opened = manager.call(socket.key.clone(), Content::Turn(kind), cause).await;
         socket.is_refused = opened.is_err();
         opened?;
-        let unanswered_max = manager.sockets.limits().unanswered.max(1);
-        Ok(Self { socket, unanswered: FuturesUnordered::new(), unanswered_max })
+        Ok(Self { socket, unanswered: FuturesUnordered::new(), limits: *manager.sockets.limits() })
     }
 
     /// The id by which the worker knows it.
     #[must_use]
     pub fn id(&self) -> &str {
         &self.socket.id
+    }
+
+    /// Its bounds.
+    #[must_use]
+    pub fn limits(&self) -> &SocketLimits {
+        &self.limits
     }
 
     /// What is to be sent to the client next, waiting for it. None after a close, which ends the socket: the worker
@@ -75,7 +80,7 @@ impl SocketConnection {
     /// answers.
     #[must_use]
     pub fn takes_message(&self) -> bool {
-        self.unanswered.len() < self.unanswered_max
+        self.unanswered.len() < self.limits.unanswered.max(1)
     }
 
     /// Hands a message of the client to the worker, after those before. A message that the worker does not handle
@@ -90,7 +95,7 @@ impl SocketConnection {
             }
         };
         let Some(manager) = self.socket.manager.upgrade() else { return };
-        if bytes > manager.sockets.limits().message_bytes {
+        if bytes > self.limits.message_bytes {
             self.socket.outbox.close(SocketClose::new(close_code::TOO_LARGE, "the message is too large"));
             return;
         }
@@ -99,11 +104,15 @@ impl SocketConnection {
         self.unanswered.push(answer.boxed());
     }
 
-    /// Tells the worker that the socket is closed, unless it closed it itself, and waits until it knows.
-    pub async fn closed(self, code: u16, reason: &str) {
-        if let Some(answer) = self.socket.leave(code, reason) {
-            // Why it failed is in the log; the worker is told again when it is read.
-            drop(answer.await);
+    /// Tells the worker that the socket is closed, unless it closed it itself. It is told also if what this gives is
+    /// dropped, which waits until it knows.
+    pub fn closed(self, code: u16, reason: &str) -> impl Future<Output = ()> + Send + use<> {
+        let answer = self.socket.leave(code, reason);
+        async move {
+            if let Some(answer) = answer {
+                // Why it failed is in the log; the worker is told again when it is read.
+                drop(answer.await);
+            }
         }
     }
 

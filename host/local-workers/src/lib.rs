@@ -62,11 +62,11 @@ pub use elias_capabilities::Cause;
 pub use elias_capabilities::trigger::{Clock, ManualClock};
 pub use elias_capabilities::workers::{Error as CallError, ErrorCode as CallErrorCode};
 pub use elias_workers::config::Durability;
-pub use elias_workers::{MailboxLimits, OverflowPolicy, SupervisionPolicy, WorkerKey};
+pub use elias_workers::{MailboxLimits, OverflowPolicy, SocketLimits, SupervisionPolicy, WorkerKey};
 pub use local::{LocalWorkers, LocalWorkersBuilder};
 pub use running::RunningWorkers;
 pub use settings::OtherVersion;
-pub use sockets::{SocketClose, SocketFrame, SocketLimits};
+pub use sockets::{SocketClose, SocketFrame};
 pub use store::{
     AcquiredWorker, FolderStore, HeapCommit, MemoryStore, StoreError, WorkerCommit, WorkerRecord, WorkerStore,
     WorkerSummary,

@@ -1,9 +1,8 @@
 //! How workers run.
 
-use crate::sockets::SocketLimits;
 use elias_host::EmittedEvent;
 use elias_workers::config::Durability;
-use elias_workers::{MailboxLimits, SupervisionPolicy, WorkerKey};
+use elias_workers::{MailboxLimits, SocketLimits, SupervisionPolicy, WorkerKey};
 use std::sync::Arc;
 use std::time::Duration;
 

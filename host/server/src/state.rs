@@ -12,9 +12,13 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
 use tokio_util::task::TaskTracker;
+use yawc::DeflatePool;
 
 /// How often an execution that waits for a slow client is looked for, while a request waits for a permit.
 const EVICTION_PAUSE: Duration = Duration::from_millis(200);
+
+/// Compressors and decompressors that are kept while no message needs them.
+const DEFLATE_STATES_MAX: usize = 16;
 
 /// The state that all connections share.
 pub(crate) struct ServerState {
@@ -28,6 +32,8 @@ pub(crate) struct ServerState {
     pub(crate) stalled: Arc<StalledExecutions>,
     /// Bytes of request bodies that may still be kept for mirrored requests.
     pub(crate) mirror_budget: Arc<Semaphore>,
+    /// What compresses messages of WebSockets, lent for one message at a time.
+    pub(crate) deflate_pool: DeflatePool,
     draining: watch::Sender<bool>,
     /// Tasks that go on after their response is out: `waitUntil`, mirrored requests, revalidation of cached responses.
     background: TaskTracker,
@@ -49,6 +55,7 @@ impl ServerState {
             addresses: AddressUsages::default(),
             stalled: Arc::default(),
             mirror_budget: Arc::new(Semaphore::new(MIRRORED_BYTES_MAX)),
+            deflate_pool: DeflatePool::new(DEFLATE_STATES_MAX),
             draining: watch::Sender::new(false),
             background: TaskTracker::new(),
         }

@@ -1,9 +1,10 @@
 //! What waits to be sent to one client.
 
-use super::{SocketClose, SocketFrame, SocketLimits, close_code};
+use super::{SocketClose, SocketFrame, close_code};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use elias_host::SocketAction;
+use elias_workers::SocketLimits;
 use parking_lot::Mutex;
 use std::collections::VecDeque;
 use tokio::sync::Notify;

@@ -1,7 +1,8 @@
 //! The steps of a request, in their order. This file is the one place that says it; each step is a function elsewhere.
 //!
 //! 1. The headers are checked, which says who responds ([`check`]). The request is counted for its host and address.
-//! 2. The server itself, the admin API, the only component or a component of the platform responds. For the platform:
+//! 2. The server itself, a service worker that takes a WebSocket, the admin API, the only component or a component of
+//!    the platform responds. For the platform:
 //!    trace context, the rules of the route, the limit of the service, a static file, the body's schema, the
 //!    idempotency key, the response cache, and at last the component, with retries; its response is mirrored, buffered
 //!    for its client and stored.
@@ -17,6 +18,7 @@ mod check;
 mod component;
 mod idempotent;
 mod own_response;
+mod websocket;
 mod whole_body;
 
 use crate::body::Content;
@@ -68,7 +70,7 @@ impl RequestHandler {
         let current = self.component.current().clone();
         let mut exchange = Exchange::begin(Arc::clone(&self.connection), &request);
         let target = match check::target(&exchange, &mut self.hosts, &mut request) {
-            Ok(Target::Component) => exchange.count().map(|()| Target::Component),
+            Ok(target @ (Target::Component | Target::WebSocket(_))) => exchange.count().map(|()| target),
             other => other,
         };
         let audience = Audience::of(exchange.config().dev, request.headers());
@@ -107,6 +109,7 @@ async fn respond(
             Ok(trigger_control::respond(server.ingress.triggers(), request).await)
         }
         Target::ServerOptions => Ok(own_response::no_content()),
+        Target::WebSocket(key) => websocket::respond(exchange, key, request).await,
         Target::Component => {
             let response = async {
                 match &server.ingress {
