@@ -75,5 +75,6 @@ mod uncaught;
 mod url_pattern;
 mod web_apis;
 mod webhooks;
+mod worker_sockets;
 mod worker_versions;
 mod workers;

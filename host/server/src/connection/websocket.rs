@@ -8,6 +8,7 @@ use bytes::{Bytes, BytesMut};
 use elias_host::SocketContent;
 use elias_local_workers::{SocketClose, SocketConnection, SocketFrame};
 use futures::SinkExt;
+use http_body::SizeHint;
 use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 use yawc::close::CloseCode;
@@ -111,6 +112,8 @@ async fn exchange(mut client: Client, worker: &mut SocketConnection, connection:
             }
             Event::Received(Ok(Received::Fault(fault))) => return client.close(fault).await,
             Event::Received(Err(error)) => {
+                // What the client still sends is read and thrown away, or it might lose the close frame.
+                connection.unread_body.leave(SizeHint::default());
                 client.answer_close().await;
                 return lost(&error);
             }
