@@ -43,10 +43,9 @@ docs:
 bench: build packages
 	toolchain/setup/bench.sh
 
-# 100,000 executions in used instances against new ones (EXECUTIONS); due times of schedules in a simulation (TICKS, 10,000,000); a platform with many
-# components (COMPONENTS, 10000), and one that is killed again and again, for SOAK_SECONDS (600) in all; hosts that are killed KILLS times (10) while
-# they run JOBS (2,000). Prints what it measured. SOAK_PARTS=soak-triggers runs the last alone, and
-# SOAK_PARTS=soak-components the platform with many components, however long that takes.
+# What runs for long, and prints what it measured: used instances against new ones (EXECUTIONS), due times of schedules in a simulation (TICKS),
+# a platform with many components (COMPONENTS) and one that is killed again and again (SOAK_SECONDS), hosts that are killed KILLS times while they
+# run JOBS. SOAK_PARTS names the parts, toolchain/setup/soak.sh lists them.
 soak: build
 	toolchain/setup/soak.sh
 

@@ -1,6 +1,6 @@
 //! `make bench`: ratios against rivals in the same run, written to docs/reference/performance.md. With the names of
 //! parts as arguments (`make bench PARTS=building`) only those run, and nothing is written.
-//! `soak`, `soak-components` and `soak-triggers` run only if they are named: `make soak`.
+//! `soak`, `soak-components`, `soak-triggers` and `soak-queue` run only if they are named: `make soak`.
 
 mod admin;
 mod attacks;
@@ -86,6 +86,9 @@ fn main() {
     }
     if parts.iter().any(|part| part == "soak-triggers") {
         soak::triggers::run(&mut report);
+    }
+    if parts.iter().any(|part| part == "soak-queue") {
+        triggers::soak(&mut report);
     }
     if parts.is_empty() {
         report.write();

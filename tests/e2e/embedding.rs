@@ -1,7 +1,7 @@
 //! `elias-host` inside a program of one's own.
 
 use bytes::Bytes;
-use elias_host::{ErrorCode, ExecutionHandle, Host, Limits, Outcome};
+use elias_host::{ErrorCode, ExecutionHandle, Host, Limits, Outcome, RequestLimits};
 use elias_tests::build::component;
 use http::Request;
 use http_body::{Body, Frame};
@@ -9,6 +9,7 @@ use http_body_util::{BodyExt, Empty};
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 const READER: &str = r#"
 export default {
@@ -92,4 +93,53 @@ async fn a_response_knows_its_execution() {
     response.into_body().collect().await.expect("a body");
     let execution = running.finished().await;
     assert_eq!((execution.id.as_str(), execution.outcome), (running.id(), Outcome::Completed));
+}
+
+#[tokio::test]
+async fn a_request_has_limits_of_its_own_below_those_of_its_component() {
+    const COSTLY: &str = r#"
+export default {
+  async fetch(request) {
+    const { pathname } = new URL(request.url);
+    if (pathname === "/fuel") for (globalThis.n = 0; globalThis.n < 3e6; ) globalThis.n += 1;
+    if (pathname === "/memory") globalThis.kept = new Uint8Array(40 << 20).fill(1);
+    if (pathname === "/deadline") await new Promise((resolve) => setTimeout(resolve, 600_000));
+    return new Response("done");
+  },
+};
+"#;
+    let limits = Limits { fuel: 5_000_000_000, ..Limits::default() };
+    let host = Host::builder().limits(limits).instances(1).build().expect("a host");
+    let app = host.load(&component(COSTLY)).await.expect("it loads");
+    let ask = async |path: &str, limits: RequestLimits| {
+        let request = Request::get(format!("http://localhost{path}")).extension(limits);
+        let request = request.body(Empty::<Bytes>::new()).expect("a request");
+        let response = app.fetch(request).await.map_err(|error| (error.code(), error.to_string()))?;
+        response.into_body().collect().await.map_err(|error| (error.code(), error.to_string())).map(|_| ())
+    };
+    let (none, much) = (RequestLimits::default(), Some(u64::MAX));
+    let cases = [
+        ("/fuel", RequestLimits { fuel: Some(20_000_000), ..none }, ErrorCode::OutOfFuel, "its 20000000 units"),
+        ("/memory", RequestLimits { memory_bytes: Some(24 << 20), ..none }, ErrorCode::OutOfMemory, "25165824 bytes"),
+        (
+            "/deadline",
+            RequestLimits { deadline: Some(Duration::from_millis(30)), ..none },
+            ErrorCode::Deadline,
+            "within 30 ms",
+        ),
+    ];
+    for (path, limits, code, part) in cases {
+        // In a new instance and in one that was used, beside requests without limits of their own.
+        for _ in 0..2 {
+            let (found, message) = ask(path, limits).await.expect_err(path);
+            assert!(found == code && message.contains(part), "{path}: {message}");
+            let others = RequestLimits { deadline: None, ..limits };
+            assert_eq!(ask("/", others).await, Ok(()), "{path}");
+        }
+        if code != ErrorCode::Deadline {
+            let above = RequestLimits { fuel: much, memory_bytes: much, deadline: None };
+            assert_eq!(ask(path, none).await, Ok(()), "{path}");
+            assert_eq!(ask(path, above).await, Ok(()), "{path}: the limits of the component are in force");
+        }
+    }
 }

@@ -36,6 +36,7 @@ async fn routes(platform: &Platform) -> Vec<Route> {
         ("schedule", "nightly"),
         ("subscription", "orders"),
         ("job", "01ARZ3NDEKTSV4RRFFQ69G5FAV"),
+        ("class", "Cart"),
         ("path", "0/000"),
         ("*path", "0/000"),
     ];
@@ -77,6 +78,8 @@ fn body(method: &str, template: &str) -> Value {
         ("post", "jobs") => json!({ "name": "resize" }),
         ("post", "events") if template.contains("{subscription}") => json!({ "after": 0 }),
         ("post", "events") => json!({ "specversion": "1.0", "id": "1", "type": "order.paid", "source": "/shop" }),
+        ("post", "messages") => json!({ "message": 1 }),
+        ("post", "fork") => json!({ "name": "copy" }),
         ("post", "replay") => json!({ "after": 0 }),
         ("put" | "post", _) => json!({}),
         _ => Value::Null,

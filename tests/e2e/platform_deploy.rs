@@ -153,8 +153,8 @@ async fn an_upload_that_is_refused_makes_no_version() {
     let of = |settings: Value| json!({ "digest": digest, "settings": settings });
     for (version, code, part) in [
         (json!({ "digest": other }), "artifact-missing", other.as_str()),
-        (json!({ "digest": calling }), "capability-denied", "do not run on a platform in this version"),
-        (of(json!({ "capabilities": { "workers": {} } })), "not-allowed", "`elias serve FILE`"),
+        (json!({ "digest": calling }), "capability-denied", "[capabilities.workers]"),
+        (of(json!({ "workers": { "idle": "1ms" } })), "bad-input", "workers.idle"),
         (json!({ "digest": text }), "bad-component", ""),
         (json!({ "digest": importing }), "capability-denied", "[capabilities.cache]"),
         (json!({ "digest": "x" }), "bad-input", "digest"),

@@ -4,6 +4,7 @@ use elias_tests::answering::{answering, answers};
 use elias_tests::build::{Project, component};
 use elias_tests::platform::{Platform, until};
 use elias_tests::serve::PATIENCE;
+use elias_tests::services::Postgres;
 use elias_tests::tenant::{Tenant, service};
 use futures::StreamExt;
 use serde_json::{Value, json};
@@ -269,6 +270,32 @@ async fn a_log_that_is_followed_ends_with_the_token_and_with_the_role() {
         let seen = follower.rest().await;
         assert!(!seen.contains("one says after"), "{seen}");
     }
+}
+
+#[tokio::test]
+async fn a_log_that_is_followed_on_another_host_ends_with_the_token_too() {
+    let postgres = Postgres::start();
+    let first = Platform::start(&["--store", &postgres.url()]);
+    let second = Platform::start(&["--store", &postgres.url()]);
+    let (here, there) = (first.default_tenant(), second.default_tenant());
+    // Artifacts are each host's own.
+    there.upload(answering()).await;
+    here.serve("shop", answering(), answers("one")).await;
+    until("the other host serves", async || (there.get("shop", "/").await.body == "one").then_some(())).await;
+    let revoked = here.with_role("viewer", None).await;
+    let mut reader = there.clone();
+    reader.token.clone_from(&revoked.token);
+    let mut follower = Follower::start(&second, &reader, "shop").await;
+    assert_eq!(there.get("shop", "/log?text=before").await.status, 200);
+    follower.sees("one says before").await;
+    let id = revoked.token.split('_').nth(1).expect("tokens have an id").to_owned();
+    here.done("DELETE", &format!("/tokens/{id}"), Value::Null).await;
+    // No request with the token comes to the second host, and nobody tells it.
+    follower.sees("event: end").await;
+    follower.sees("unauthenticated").await;
+    assert_eq!(there.get("shop", "/log?text=after").await.status, 200);
+    let seen = follower.rest().await;
+    assert!(!seen.contains("one says after"), "{seen}");
 }
 
 const SHARING: &str = r#"

@@ -12,7 +12,8 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 
 postgres=""
-for folder in /usr/lib/postgresql/*/bin $(dirname "$(command -v postgres || echo /none)"); do
+# Debian's folder comes last, and so first: it has all programs, and a folder of the path perhaps some.
+for folder in $(dirname "$(command -v postgres || echo /none)") /usr/lib/postgresql/*/bin; do
   [ -x "$folder/initdb" ] && postgres=$folder
 done
 command -v openssl >/dev/null || "$here/system.sh" openssl

@@ -1,5 +1,6 @@
 // The structured clone encoding, in which the messages of service workers are written.
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { inspect, isDeepStrictEqual } from "node:util";
 import { newWorld } from "./world.mjs";
@@ -13,6 +14,14 @@ test("values with a JSON form stay short", () => {
   assert.equal(encode(["A1", [1.5]]), '[1,[2],["array","A1",[3]],["array",1.5]]');
   assert.equal(encode("text"), '[1,"text"]');
   assert.equal(encode(undefined), '[1,["undefined"]]');
+});
+
+test("plain JSON is encoded as the host encodes it", () => {
+  const samples = new URL("../../../host/workers/src/value/samples.json", import.meta.url);
+  for (const { json, text } of JSON.parse(readFileSync(samples, "utf8"))) {
+    assert.equal(encode(json), text);
+    assert.deepEqual(JSON.stringify(decode(text)), JSON.stringify(json));
+  }
 });
 
 test("primitives come back as they were", () => {

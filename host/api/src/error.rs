@@ -100,6 +100,16 @@ elias_contract::error_codes! {
         ResultTooLarge = "result-too-large", 422, "The result is too large";
         /// A component's database cannot be reached, or has no room for another statement.
         DatabaseUnavailable = "database-unavailable", 503, "The database is not available";
+        /// The handler of a service worker threw.
+        WorkerException = "worker-exception", 422, "The worker threw an exception";
+        /// A service worker was ended in a turn as often as it is tried, or failed too often before it.
+        WorkerFailed = "worker-failed", 503, "The worker failed";
+        /// As many messages as may wait for a service worker.
+        MailboxFull = "mailbox-full", 503, "The worker's mailbox is full";
+        /// A service worker has not answered a message yet, which it handles all the same.
+        AnswerTimeout = "answer-timeout", 504, "The worker did not answer in time";
+        /// The service's workers do not run here at the moment.
+        WorkersUnavailable = "workers-unavailable", 503, "The workers are unavailable";
         /// A defect of the platform.
         Internal = "internal", 500, "Internal error";
     } with {

@@ -14,6 +14,7 @@ mod tenants;
 mod trigger_requests;
 mod triggers;
 mod versions;
+mod workers;
 mod workflows;
 
 pub use access::{
@@ -46,6 +47,10 @@ pub use triggers::{
     StepKind, StepRecord, StepState, SubscriptionRecord, TickOutcome, TickRecord,
 };
 pub use versions::{Component, Diff, SmokeTest, UploadedVersion, Version, VersionSettings};
+pub use workers::{
+    WorkerAnswer, WorkerCondition, WorkerForkRequest, WorkerId, WorkerMessage, WorkerState, WorkerStatus,
+    WorkerStopRequest, WorkerTurn, of_path_segment, path_segment,
+};
 pub use workflows::{WorkflowDetails, WorkflowRecord, WorkflowState};
 
 /// The tenant that is there from the start, for a host with one team.

@@ -260,10 +260,6 @@ pub struct JobFilter {
     #[serde(skip)]
     #[param(ignore)]
     pub deliveries: bool,
-    /// Only jobs whose journals have steps.
-    #[serde(skip)]
-    #[param(ignore)]
-    pub has_steps: bool,
     /// Only jobs, schedules or subscriptions with this name; absent for all.
     pub name: Option<String>,
     /// Only jobs in this state; absent for all.

@@ -25,7 +25,8 @@ const ID_CHARS_MAX: usize = 40;
 ///
 /// # Errors
 /// If the component's database cannot be read or written to, or, with the SQLSTATE 42809, its table is not the one that
-/// the host made. What was handed over is then handed over again, which does no harm.
+/// the host made, before any row was refused and deleted. What was handed over is then handed over again, which does no
+/// harm.
 pub async fn drain_outbox(
     app: &App,
     queue: &Arc<dyn JobQueue>,
@@ -94,51 +95,73 @@ async fn hand_over(
     queue: &Arc<dyn JobQueue>,
     log: &Arc<dyn EventLog>,
 ) -> Result<DrainOutcome, Error> {
-    let component = database.outbox().component();
     let mut drained = DrainOutcome::default();
     for _ in 0..ROUNDS_MAX {
-        let rows = database.read_outbox().await?;
-        if rows.is_empty() {
-            drained.is_empty = true;
-            break;
-        }
-        let rows = read_aside(grants, component, rows).await?;
-        // Started in their order, and so enqueued in it; waited for together.
-        let handed = join_all(rows.into_iter().map(|(id, content)| async move {
-            let outcome = match content {
-                Ok(Content::Job(job)) => job_rows::enqueue(queue.as_ref(), id.clone(), job).await,
-                Ok(Content::Event(event)) => event_rows::publish(log.as_ref(), id.clone(), event).await,
-                Err(why) => HandOverOutcome::Refused(why),
-            };
-            (id, outcome)
-        }))
-        .await;
-        let (mut done, mut is_left) = (Vec::new(), false);
-        for (id, outcome) in handed {
-            match outcome {
-                HandOverOutcome::Done => done.push(id),
-                HandOverOutcome::Missing(why) if is_left => {
-                    // The job that it refers to may be in the row that waits.
-                    tracing::debug!(component, id, "a row of the component's outbox waits for another: {why}");
-                }
-                HandOverOutcome::Refused(why) | HandOverOutcome::Missing(why) => {
-                    let shown: String = id.chars().take(ID_CHARS_MAX).flat_map(char::escape_debug).collect();
-                    tracing::warn!(component, id = %shown, "a row of the component's outbox was dropped: {why}");
-                    drained.refuse(&shown, &why);
-                    done.push(id);
-                }
-                HandOverOutcome::Later(why) => {
-                    tracing::debug!(component, id, "a row of the component's outbox waits: {why}");
-                    is_left = true;
-                }
+        match hand_over_rows(database, grants, queue, log, &mut drained).await {
+            Ok(true) => {}
+            Ok(false) => break,
+            // The rows that were refused are gone: nobody would say so later. The error comes again with the next
+            // drain.
+            Err(error) if drained.refused > 0 => {
+                let component = database.outbox().component();
+                tracing::warn!(component, "the rest of the component's outbox was not handed over: {}", error.message);
+                break;
             }
-        }
-        database.delete_from_outbox(&done).await?;
-        if is_left {
-            break;
+            Err(error) => return Err(error),
         }
     }
     Ok(drained)
+}
+
+/// Hands over the first rows, and notes in `drained` what became of them. Says whether there may be more to hand over
+/// now.
+async fn hand_over_rows(
+    database: &Database,
+    grants: &Arc<Grants>,
+    queue: &Arc<dyn JobQueue>,
+    log: &Arc<dyn EventLog>,
+    drained: &mut DrainOutcome,
+) -> Result<bool, Error> {
+    let component = database.outbox().component();
+    let rows = database.read_outbox().await?;
+    if rows.is_empty() {
+        drained.is_empty = true;
+        return Ok(false);
+    }
+    let rows = read_aside(grants, component, rows).await?;
+    // Started in their order, and so enqueued in it; waited for together.
+    let handed = join_all(rows.into_iter().map(|(id, content)| async move {
+        let outcome = match content {
+            Ok(Content::Job(job)) => job_rows::enqueue(queue.as_ref(), id.clone(), job).await,
+            Ok(Content::Event(event)) => event_rows::publish(log.as_ref(), id.clone(), event).await,
+            Err(why) => HandOverOutcome::Refused(why),
+        };
+        (id, outcome)
+    }))
+    .await;
+    let (mut done, mut refused, mut is_left) = (Vec::new(), Vec::new(), false);
+    for (id, outcome) in handed {
+        match outcome {
+            HandOverOutcome::Done => done.push(id),
+            HandOverOutcome::Missing(why) if is_left => {
+                // The job that it refers to may be in the row that waits.
+                tracing::debug!(component, id, "a row of the component's outbox waits for another: {why}");
+            }
+            HandOverOutcome::Refused(why) | HandOverOutcome::Missing(why) => {
+                let shown: String = id.chars().take(ID_CHARS_MAX).flat_map(char::escape_debug).collect();
+                tracing::warn!(component, id = %shown, "a row of the component's outbox is dropped: {why}");
+                refused.push((shown, why));
+                done.push(id);
+            }
+            HandOverOutcome::Later(why) => {
+                tracing::debug!(component, id, "a row of the component's outbox waits: {why}");
+                is_left = true;
+            }
+        }
+    }
+    database.delete_from_outbox(&done).await?;
+    refused.iter().for_each(|(id, why)| drained.refuse(id, why));
+    Ok(!is_left)
 }
 
 #[cfg(test)]

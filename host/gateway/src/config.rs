@@ -9,14 +9,18 @@ use crate::headers::HeaderRules;
 use crate::host::HostRule;
 use crate::idempotency::IdempotencyRules;
 use crate::methods::Methods;
+use crate::middleware::{MiddlewareRules, middleware};
 use crate::path;
 use crate::rate_limit::{RateLimit, rate_limits};
+use crate::response_transform::{ResponseTransform, response_transform};
 use crate::rule::{ConfigError, Rule, parse_rule, parse_table};
 use crate::validate::Validation;
 use crate::version::VersionRule;
+use crate::worker::{WorkerRules, has_use_for};
+use elias_names::ComponentName;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 /// The most routes of a service.
@@ -30,6 +34,9 @@ pub const MAX_ISSUERS: usize = 4;
 
 /// The most bytes of schemas of a service, as JSON texts.
 pub const MAX_SERVICE_SCHEMA_BYTES: usize = 512 * 1024;
+
+/// The most different programs `response-transform` of a service.
+pub const MAX_TRANSFORMS: usize = 16;
 
 /// The checked table `[gateway]` of one version.
 #[derive(Debug, Clone)]
@@ -49,6 +56,8 @@ pub struct RouteConfig {
     pub methods: Methods,
     /// The API version.
     pub version: Option<VersionRule>,
+    /// The service worker that responds in the place of the component's `fetch`.
+    pub worker: Option<Arc<WorkerRules>>,
     /// The rules: the route's own, else those at the top.
     pub rules: RuleSet,
 }
@@ -74,6 +83,10 @@ pub struct RuleSet {
     pub cache: Option<Arc<CacheRules>>,
     /// `idempotency`
     pub idempotency: Option<Arc<IdempotencyRules>>,
+    /// `middleware`
+    pub middleware: Option<Arc<MiddlewareRules>>,
+    /// `response-transform`
+    pub response_transform: Option<Arc<ResponseTransform>>,
 }
 
 #[derive(Deserialize, Default)]
@@ -89,6 +102,8 @@ struct GatewayTable {
     assets: Option<Value>,
     cache: Option<Value>,
     idempotency: Option<Value>,
+    middleware: Option<Value>,
+    response_transform: Option<Value>,
 }
 
 #[derive(Deserialize, Default)]
@@ -99,6 +114,7 @@ struct RouteTable {
     #[serde(default)]
     methods: Option<Vec<String>>,
     version: Option<Value>,
+    worker: Option<Value>,
     cors: Option<Value>,
     rate_limit: Option<Value>,
     auth: Option<Value>,
@@ -108,14 +124,16 @@ struct RouteTable {
     assets: Option<Value>,
     cache: Option<Value>,
     idempotency: Option<Value>,
+    middleware: Option<Value>,
+    response_transform: Option<Value>,
 }
 
 impl Default for GatewayConfig {
     /// One route, for all requests and without rules.
     fn default() -> Self {
         let paths = default_paths();
-        let route = RouteConfig { host: None, paths, methods: Methods::ALL, version: None, rules: RuleSet::default() };
-        Self { routes: vec![route] }
+        let (methods, rules) = (Methods::ALL, RuleSet::default());
+        Self { routes: vec![RouteConfig { host: None, paths, methods, version: None, worker: None, rules }] }
     }
 }
 
@@ -144,6 +162,8 @@ impl GatewayConfig {
                 &top.assets,
                 &top.cache,
                 &top.idempotency,
+                &top.middleware,
+                &top.response_transform,
             ],
             "gateway",
         )?;
@@ -169,10 +189,18 @@ impl GatewayConfig {
         for (i, route) in routes.iter().enumerate() {
             let at = if tables.is_empty() { "gateway".to_owned() } else { format!("gateway.routes[{i}]") };
             route.rules.check_together(&at)?;
+            route.check_worker(&at)?;
         }
         let config = Self { routes };
         config.check_totals()?;
         Ok(config)
+    }
+
+    /// The components that are middleware of some route, each once.
+    #[must_use]
+    pub fn middleware(&self) -> BTreeSet<&ComponentName> {
+        let rules = self.routes.iter().filter_map(|route| route.rules.middleware.as_ref());
+        rules.flat_map(|rules| rules.steps()).map(|step| &step.component).collect()
     }
 
     /// Checks the limits that hold for all routes of the service together.
@@ -180,9 +208,11 @@ impl GatewayConfig {
         let mut limits = HashSet::new();
         let mut issuers = HashSet::new();
         let mut schemas = HashMap::new();
+        let mut programs = HashSet::new();
         for rules in self.routes.iter().map(|route| &route.rules) {
             limits.extend(rules.rate_limits.iter());
             issuers.extend(rules.auth.as_ref().and_then(|auth| auth.jwt()));
+            programs.extend(rules.response_transform.as_ref().map(|transform| transform.text()));
             schemas.extend(rules.validate.as_ref().map(|rules| (Arc::as_ptr(rules), rules.schema_bytes())));
         }
         let schema_bytes: usize = schemas.values().sum();
@@ -194,6 +224,12 @@ impl GatewayConfig {
             return wrong(format!(
                 "the routes have {} different tables auth.jwt, at most {MAX_ISSUERS} go",
                 issuers.len()
+            ));
+        }
+        if programs.len() > MAX_TRANSFORMS {
+            let count = programs.len();
+            return wrong(format!(
+                "the routes have {count} different `response-transform`, at most {MAX_TRANSFORMS} go"
             ));
         }
         if schema_bytes > MAX_SERVICE_SCHEMA_BYTES {
@@ -241,10 +277,37 @@ impl RouteConfig {
                 &route.assets,
                 &route.cache,
                 &route.idempotency,
+                &route.middleware,
+                &route.response_transform,
             ],
             at,
         )?;
-        Ok(Self { host, paths, methods, version, rules })
+        let worker = match &route.worker {
+            Some(value) => Some(Arc::new(parse_rule::<WorkerRules>(value, &format!("{at}.worker"))?)),
+            None => None,
+        };
+        Ok(Self { host, paths, methods, version, worker, rules })
+    }
+
+    /// Checks that a route to a worker has what names the worker, and no rule that is about responses of the component.
+    fn check_worker(&self, at: &str) -> Result<(), ConfigError> {
+        let Some(worker) = &self.worker else { return Ok(()) };
+        let wrong = |key: &str, message: String| Err(ConfigError::new(&format!("{at}.{key}"), message));
+        if let Some(parameter) = self.paths.iter().find_map(|path| worker.missing_parameter(path)) {
+            return wrong("worker.name", format!("`path` has no parameter {{{parameter}}}"));
+        }
+        if worker.needs_identity() && self.rules.auth.is_none() {
+            return wrong("worker.name", "`{identity}` needs the table `auth` beside it".to_owned());
+        }
+        if !has_use_for(&self.methods, worker) {
+            return wrong("methods", "must have POST, PUT or, for `worker.method`, GET".to_owned());
+        }
+        let RuleSet { assets, cache, idempotency, .. } = &self.rules;
+        let others = [("assets", assets.is_some()), ("cache", cache.is_some()), ("idempotency", idempotency.is_some())];
+        match others.into_iter().find(|(_, is_there)| *is_there) {
+            Some((key, _)) => wrong(key, "must not stand beside `worker`: write `false`".to_owned()),
+            None => Ok(()),
+        }
     }
 }
 
@@ -252,7 +315,19 @@ impl RuleSet {
     /// Whether there is no rule.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        let Self { cors, rate_limits, auth, validate, headers, compress, assets, cache, idempotency } = self;
+        let Self {
+            cors,
+            rate_limits,
+            auth,
+            validate,
+            headers,
+            compress,
+            assets,
+            cache,
+            idempotency,
+            middleware,
+            response_transform,
+        } = self;
         cors.is_none()
             && rate_limits.is_empty()
             && auth.is_none()
@@ -262,11 +337,13 @@ impl RuleSet {
             && assets.is_none()
             && cache.is_none()
             && idempotency.is_none()
+            && middleware.is_none()
+            && response_transform.is_none()
     }
 
     /// These, with the tables that stand here in their places.
-    fn with(mut self, tables: [&Option<Value>; 9], at: &str) -> Result<Self, ConfigError> {
-        let [cors, rate_limit, auth, validate, headers, compress, assets, cache, idempotency] = tables;
+    fn with(mut self, tables: [&Option<Value>; 11], at: &str) -> Result<Self, ConfigError> {
+        let [cors, rate_limit, auth, validate, headers, compress, assets, cache, idempotency, steps, program] = tables;
         replace(&mut self.cors, cors, at, "cors")?;
         replace(&mut self.auth, auth, at, "auth")?;
         replace(&mut self.validate, validate, at, "validate")?;
@@ -277,6 +354,12 @@ impl RuleSet {
         replace(&mut self.idempotency, idempotency, at, "idempotency")?;
         if let Some(value) = rate_limit {
             self.rate_limits = rate_limits(value, &format!("{at}.rate-limit"))?;
+        }
+        if let Some(value) = steps {
+            self.middleware = middleware(value, &format!("{at}.middleware"))?.map(Arc::new);
+        }
+        if let Some(value) = program {
+            self.response_transform = response_transform(value, &format!("{at}.response-transform"))?.map(Arc::new);
         }
         Ok(self)
     }

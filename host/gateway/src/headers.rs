@@ -113,7 +113,7 @@ fn value(text: &str, at: &str, key: &str) -> Result<HeaderValue, ConfigError> {
 }
 
 /// Headers that frame or route a message, that describe its body, or that other rules are for.
-fn is_reserved(name: &HeaderName) -> bool {
+pub(crate) fn is_reserved(name: &HeaderName) -> bool {
     let known = [
         CONNECTION,
         CONTENT_ENCODING,

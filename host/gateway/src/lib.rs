@@ -1,5 +1,6 @@
-//! An HTTP gateway without input and output: routing, authentication, rate limits, validation, CORS, headers,
-//! compression, static files, caching rules and idempotency keys for the components of a host.
+//! An HTTP gateway without input and output: routing, authentication, rate limits, validation, middleware, CORS,
+//! headers, compression, transformations, static files, caching rules and idempotency keys for the components of a
+//! host.
 //!
 //! [`GatewayConfig`] is the table `[gateway]` of a version's elias.toml, checked: its routes, and the rules of each.
 //! [`Router`] has the routes of all services, and finds the route of a request. [`Rules`] are the rules of one route,
@@ -68,9 +69,11 @@ pub mod idempotency;
 #[cfg(test)]
 mod interleavings;
 pub mod methods;
+pub mod middleware;
 pub mod path;
 pub mod problem;
 pub mod rate_limit;
+pub mod response_transform;
 pub mod router;
 pub mod rule;
 pub mod rules;
@@ -78,6 +81,7 @@ mod sync;
 pub mod trace;
 pub mod validate;
 pub mod version;
+pub mod worker;
 
 pub use assets::{AssetEntry, AssetResponse, AssetTable};
 pub use auth::{ApiKeys, AuthMethod, Identity, JwtVerifier};
@@ -87,7 +91,9 @@ pub use config::{GatewayConfig, RouteConfig};
 pub use encoding::Coding;
 pub use host::HostRule;
 pub use idempotency::{IdempotencyKey, IdempotencyRules};
+pub use middleware::{Middleware, MiddlewareRules};
 pub use problem::{Code, Refusal};
+pub use response_transform::ResponseTransform;
 pub use router::{FoundRoute, RouteError, RouteMatch, Router};
 pub use rule::ConfigError;
 pub use rules::{AdmittedRequest, Client, LocalReply, Rules, SharedState, UnidentifiedRequest};

@@ -42,6 +42,8 @@ elias_contract::error_codes! {
         MalformedJson = "malformed-json", 400, "The request's body is not valid JSON";
         /// Parameters or a body that the schema does not allow.
         InvalidRequest = "invalid-request", 422, "The request does not match its schema";
+        /// The name of the service worker that the request is for is missing or too long.
+        WorkerName = "worker-name", 400, "The request does not name a worker";
         /// The client wanted a cached response or none (`Cache-Control: only-if-cached`), and there is none.
         NotCached = "not-cached", 504, "There is no cached response";
         /// A POST or PATCH without an idempotency key, where the route requires one.
@@ -55,6 +57,10 @@ elias_contract::error_codes! {
             "The request was processed, and its response was too large to be stored";
         /// The idempotency key came before with another method, target or body.
         IdempotencyKeyReused = "idempotency-key-reused", 422, "The idempotency key belongs to another request";
+        /// A middleware of the route is not deployed.
+        MiddlewareMissing = "middleware-missing", 503, "A part of this service is not there";
+        /// The response could not be transformed as its route says.
+        ResponseNotTransformed = "response-not-transformed", 500, "The response could not be transformed";
         /// No asset has this path, and the component is not asked.
         NoAsset = "no-asset", 404, "The file does not exist";
         /// `If-Match` names none of the asset's entity tags.

@@ -11,10 +11,13 @@ use crate::field::add_vary;
 use crate::headers::HeaderRules;
 use crate::idempotency::{IdempotencyKey, IdempotencyRules};
 use crate::methods::Methods;
+use crate::middleware::MiddlewareRules;
 use crate::problem::{Code, Refusal};
 use crate::rate_limit::{Limiter, RateLimit, RateLimitKey};
+use crate::response_transform::ResponseTransform;
 use crate::router::RouteMatch;
 use crate::validate::Validation;
+use crate::worker::{WorkerRequest, WorkerRules};
 use http::header::RETRY_AFTER;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, request, response};
 use parking_lot::Mutex;
@@ -64,6 +67,9 @@ fn get_or_insert<K: Eq + Hash + Clone, V>(
 #[derive(Debug)]
 pub struct Rules {
     methods: Methods,
+    worker: Option<Arc<WorkerRules>>,
+    /// The request headers that middleware of some route of the service sets.
+    reserved_headers: Arc<[HeaderName]>,
     prepared: Option<Box<PreparedRules>>,
 }
 
@@ -79,6 +85,8 @@ struct PreparedRules {
     assets: Option<(Arc<AssetRules>, Arc<AssetTable>)>,
     cache: Option<Arc<CacheRules>>,
     idempotency: Option<Arc<IdempotencyRules>>,
+    middleware: Option<Arc<MiddlewareRules>>,
+    response_transform: Option<Arc<ResponseTransform>>,
 }
 
 /// The client of a request, as the connection shows it.
@@ -102,6 +110,8 @@ pub struct AdmittedRequest {
     pub checks_body: bool,
     /// The idempotency key: the request is executed once for it.
     pub idempotency: Option<IdempotencyKey>,
+    /// The request to a service worker that it is, in place of one to the component.
+    pub worker: Option<WorkerRequest>,
     context: ResponseContext,
 }
 
@@ -152,18 +162,26 @@ impl Rules {
     ) -> Vec<Arc<Self>> {
         let none = Arc::default();
         let assets = assets.unwrap_or(&none);
-        config.routes.iter().map(|route| Arc::new(Self::of(route, shared, api_keys, assets))).collect()
+        let middleware = config.routes.iter().filter_map(|route| route.rules.middleware.as_ref());
+        let mut reserved: Vec<HeaderName> =
+            middleware.flat_map(|middleware| middleware.set_headers()).cloned().collect();
+        reserved.sort_unstable_by(|one, other| one.as_str().cmp(other.as_str()));
+        reserved.dedup();
+        let reserved = Arc::from(reserved);
+        config.routes.iter().map(|route| Arc::new(Self::of(route, &reserved, shared, api_keys, assets))).collect()
     }
 
     fn of(
         route: &RouteConfig,
+        reserved_headers: &Arc<[HeaderName]>,
         shared: &SharedState,
         api_keys: Option<&Arc<dyn ApiKeys>>,
         assets: &Arc<AssetTable>,
     ) -> Self {
-        let (methods, rules) = (route.methods.clone(), &route.rules);
+        let (methods, worker, rules) = (route.methods.clone(), route.worker.clone(), &route.rules);
+        let reserved_headers = Arc::clone(reserved_headers);
         if rules.is_empty() {
-            return Self { methods, prepared: None };
+            return Self { methods, worker, reserved_headers, prepared: None };
         }
         let policies: Vec<String> = rules.rate_limits.iter().map(|limit| limit.policy()).collect();
         let authenticator = |auth: &Arc<AuthRules>| {
@@ -186,8 +204,10 @@ impl Rules {
             assets: rules.assets.as_ref().map(|rules| (Arc::clone(rules), Arc::clone(assets))),
             cache: rules.cache.clone(),
             idempotency: rules.idempotency.clone(),
+            middleware: rules.middleware.clone(),
+            response_transform: rules.response_transform.clone(),
         };
-        Self { methods, prepared: Some(Box::new(prepared)) }
+        Self { methods, worker, reserved_headers, prepared: Some(Box::new(prepared)) }
     }
 
     /// The API key of a request, for a host that has to look keys up before [`ApiKeys::verify`] is called.
@@ -197,7 +217,7 @@ impl Rules {
     }
 
     /// Applies the rules to a request, in this order: preflight, rate limits by address and header, authentication,
-    /// rate limits by identity, static files, validation of query, path and headers, the idempotency key.
+    /// rate limits by identity, static files, validation of query, path and headers, the idempotency key, the worker.
     ///
     /// # Errors
     /// [`LocalReply`], with all headers that the client's scripts need to read it.
@@ -269,11 +289,28 @@ impl Rules {
         client: Client,
         now: Now,
     ) -> Result<AdmittedRequest, LocalReply> {
-        let rules = self.prepared.as_ref();
-        match rules.map_or(Ok(()), |rules| rules.identify(request, matched, client, now, &mut admitted)) {
+        match self.apply(request, matched, client, now, &mut admitted) {
             Ok(()) => Ok(admitted),
             Err(refusal) => Err(self.with_headers(refusal, &admitted.context).into()),
         }
+    }
+
+    fn apply(
+        &self,
+        request: &request::Parts,
+        matched: &RouteMatch<'_, '_>,
+        client: Client,
+        now: Now,
+        admitted: &mut AdmittedRequest,
+    ) -> Result<(), Refusal> {
+        if let Some(rules) = &self.prepared {
+            rules.identify(request, matched, client, now, admitted)?;
+        }
+        if let Some(worker) = &self.worker {
+            let identity = admitted.identity.as_deref();
+            admitted.worker = Some(worker.request(request, &matched.params, identity)?);
+        }
+        Ok(())
     }
 
     /// How many bytes of a body are to be read for [`Rules::check_body`], and one more to see that there are too many.
@@ -286,6 +323,32 @@ impl Rules {
     #[must_use]
     pub fn cache(&self) -> Option<&Arc<CacheRules>> {
         self.prepared.as_ref()?.cache.as_ref()
+    }
+
+    /// The middleware of the route, which get a request after [`Rules::admit`] and before anything else responds.
+    #[must_use]
+    pub fn middleware(&self) -> Option<&Arc<MiddlewareRules>> {
+        self.prepared.as_ref()?.middleware.as_ref()
+    }
+
+    /// The transformation of the component's responses.
+    #[must_use]
+    pub fn response_transform(&self) -> Option<&Arc<ResponseTransform>> {
+        self.prepared.as_ref()?.response_transform.as_ref()
+    }
+
+    /// Removes from a client's request the headers that middleware set: also on the routes of the service that have no
+    /// middleware, since the component believes them on all.
+    pub fn remove_reserved_headers(&self, request: &mut HeaderMap) {
+        for name in self.reserved_headers.iter() {
+            request.remove(name);
+        }
+    }
+
+    /// The headers which [`Rules::remove_reserved_headers`] removes. Those on a request are its middleware's.
+    #[must_use]
+    pub fn reserved_headers(&self) -> &[HeaderName] {
+        &self.reserved_headers
     }
 
     /// Checks a body, where [`AdmittedRequest::checks_body`] says so.
@@ -357,7 +420,8 @@ impl PreparedRules {
             self.limit(headers, client, now, admitted, true)?;
         }
         if let Some((rules, table)) = &self.assets {
-            admitted.asset = table.respond(rules, request, self.auth.is_some());
+            let is_private = self.auth.is_some() || self.middleware.is_some();
+            admitted.asset = table.respond(rules, request, is_private);
             if admitted.asset.is_some() {
                 return Ok(());
             }

@@ -252,14 +252,7 @@ impl Validation {
     /// # Errors
     /// [`Code::UnsupportedMediaType`] or [`Code::RequestTooLarge`].
     pub fn check_headers(&self, headers: &HeaderMap) -> Result<(), Refusal> {
-        let media_type = single(headers, &CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        if !is_json(media_type) {
-            return Err(Refusal::new(Code::UnsupportedMediaType)
-                .with_detail("The header Content-Type has to say application/json, or a type that ends with +json."));
-        }
-        if headers.contains_key(CONTENT_ENCODING) {
-            return Err(Refusal::new(Code::UnsupportedMediaType).with_detail("The body must not be compressed."));
-        }
+        check_json_headers(headers)?;
         let length = single(headers, &CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
         if length.is_some_and(|length| usize::try_from(length).is_ok_and(|length| length > self.max_body_bytes)) {
             return Err(self.too_large());
@@ -304,6 +297,22 @@ fn not_utf8(part: RequestPart, name: &str) -> Fault {
 
 fn outcome(faults: Vec<Fault>) -> Result<(), Refusal> {
     if faults.is_empty() { Ok(()) } else { Err(Refusal::new(Code::InvalidRequest).with_errors(faults)) }
+}
+
+/// Checks the headers of a request whose body has to be JSON that is not compressed.
+///
+/// # Errors
+/// [`Code::UnsupportedMediaType`].
+pub(crate) fn check_json_headers(headers: &HeaderMap) -> Result<(), Refusal> {
+    let media_type = single(headers, &CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if !is_json(media_type) {
+        return Err(Refusal::new(Code::UnsupportedMediaType)
+            .with_detail("The header Content-Type has to say application/json, or a type that ends with +json."));
+    }
+    if headers.contains_key(CONTENT_ENCODING) {
+        return Err(Refusal::new(Code::UnsupportedMediaType).with_detail("The body must not be compressed."));
+    }
+    Ok(())
 }
 
 /// `application/json`, or a subtype with the suffix, in UTF-8 (RFC 8259, section 8.1).

@@ -238,6 +238,17 @@ impl ServiceId {
     }
 }
 
+impl FromStr for ServiceId {
+    type Err = InvalidName;
+
+    /// Reads what [`Display`](fmt::Display) writes.
+    fn from_str(text: &str) -> Result<Self, InvalidName> {
+        let mut parts = text.splitn(3, '/');
+        let mut part = || parts.next().unwrap_or_default();
+        Ok(Self { tenant: part().parse()?, component: part().parse()?, environment: part().parse()? })
+    }
+}
+
 impl fmt::Display for ServiceId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}/{}", self.tenant, self.component, self.environment)

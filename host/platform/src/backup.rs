@@ -15,6 +15,7 @@ pub use restore::{RestoreReport, restore};
 use crate::access::Permission;
 use crate::platform::Platform;
 use crate::session::Session;
+use crate::vault::FORMER_KEY_FILE;
 use archive::Writer;
 use elias_api::{Code, Error, Result};
 use elias_names::TenantId;
@@ -24,7 +25,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 /// The files of the data directory that are in an archive beside store and artifacts.
-const KEYS: [&str; 3] = ["secret.key", "log.key", "operator-token"];
+const KEYS: [&str; 4] = ["secret.key", FORMER_KEY_FILE, "log.key", "operator-token"];
 /// Where the db capability keeps the components' databases.
 const DATABASES: &str = "databases/db";
 /// The first entry: what an archive says of itself.

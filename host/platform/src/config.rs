@@ -5,10 +5,14 @@ use crate::component_databases::ComponentDatabases;
 use crate::recorder::Retention;
 use crate::triggers::TriggerBackends;
 use crate::webhook_sender::WebhookSender;
+use crate::workers::WorkerBackends;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
+
+/// Service workers in memory at a time, if nothing else is said.
+const AWAKE_WORKERS: u32 = 256;
 
 /// The configuration of a platform.
 #[derive(Clone)]
@@ -62,6 +66,10 @@ pub struct PlatformConfig {
     pub webhooks: Option<Arc<dyn WebhookSender>>,
     /// The queue and the log of events that the host was built with, by its capabilities `jobs` and `events`.
     pub triggers: TriggerBackends,
+    /// The service workers that the host was built with, by its capability `workers`.
+    pub workers: WorkerBackends,
+    /// How many service workers are in memory at a time: each is one of the host's instances.
+    pub awake_workers: u32,
     /// How many jobs, ticks and deliveries run at a time; none: half as many as executions.
     pub concurrent_jobs: Option<u32>,
 }
@@ -92,6 +100,8 @@ impl PlatformConfig {
             databases: None,
             webhooks: None,
             triggers: TriggerBackends::new(),
+            workers: WorkerBackends::new(),
+            awake_workers: AWAKE_WORKERS,
             concurrent_jobs: None,
         }
     }

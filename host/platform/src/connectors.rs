@@ -29,12 +29,7 @@ impl Platform {
     /// exist, `quota-exceeded`, `store-unavailable`.
     pub async fn publish_for_connector(&self, tenant: &TenantId, events: Vec<Event>) -> Result<()> {
         let new = events.into_iter().map(|event| new_event(event, None)).collect::<Result<Vec<_>>>()?;
-        let mut scope = self.store().write(tenant).await?;
-        let quotas = scope.this_tenant().await?.settings.quotas;
-        scope.publish_events(&new, Some(&quotas)).await?;
-        scope.commit().await?;
-        self.runner().look();
-        Ok(())
+        self.runner().publish_all(tenant, new).await.map(drop)
     }
 
     /// The next events for a reader, `limit` at most; none if there are none, or another host reads for it. A new

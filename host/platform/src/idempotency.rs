@@ -64,7 +64,8 @@ impl KnownReply {
 
 impl KeyedRequest {
     /// A request to a service. A caller whom the gateway knows has keys of its own; of others, the credentials that the
-    /// component may look at are part of the request, so that nobody is sent the response to another's.
+    /// component may look at are part of the request, so that nobody is sent the response to another's; and so are the
+    /// headers `from_middleware`, which may say who calls.
     #[must_use]
     pub fn new(
         platform: &Platform,
@@ -73,6 +74,7 @@ impl KeyedRequest {
         request: &request::Parts,
         body: &[u8],
         identity: Option<&Identity>,
+        from_middleware: &[HeaderName],
     ) -> Self {
         let IdempotencyKey { key, ttl } = key;
         let target = request.uri.path_and_query().map_or("/", PathAndQuery::as_str);
@@ -84,7 +86,8 @@ impl KeyedRequest {
                 Digest::of(caller.as_bytes()).to_string()
             }
             None => {
-                add_credentials(&mut fingerprint, &request.headers);
+                add_headers(&mut fingerprint, &request.headers, &CREDENTIALS);
+                add_headers(&mut fingerprint, &request.headers, from_middleware);
                 String::new()
             }
         };
@@ -197,10 +200,10 @@ impl KeyedRequest {
     }
 }
 
-/// Adds the headers with credentials that a component may read by itself to a request's fingerprint.
-fn add_credentials(fingerprint: &mut Vec<u8>, headers: &HeaderMap) {
-    for name in CREDENTIALS {
-        for value in headers.get_all(&name) {
+/// Adds headers by which a component may know its caller to a request's fingerprint.
+fn add_headers(fingerprint: &mut Vec<u8>, headers: &HeaderMap, names: &[HeaderName]) {
+    for name in names {
+        for value in headers.get_all(name) {
             fingerprint.extend_from_slice(value.as_bytes());
             fingerprint.push(b'\n');
         }
@@ -273,7 +276,7 @@ mod tests {
             let headers =
                 headers.iter().map(|&(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
             let mut fingerprint = Vec::new();
-            add_credentials(&mut fingerprint, &headers.collect());
+            add_headers(&mut fingerprint, &headers.collect(), &CREDENTIALS);
             fingerprint
         };
         assert_eq!(of(&[("x-request-id", "1")]), of(&[]));

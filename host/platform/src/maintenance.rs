@@ -147,6 +147,7 @@ impl Platform {
 /// Stores what is only in memory so far, at the end of the process.
 async fn flush(platform: &Platform) {
     platform.tell_of_node("node.stopping").await;
+    platform.workers().stop().await;
     platform.runner().stop().await;
     // A deployment is nothing to begin here.
     if timeout(FLUSH_MAX, update_experiments(platform, false)).await.is_err() {

@@ -1,6 +1,7 @@
 //! The host's metrics for Prometheus, in the OpenMetrics text format. They are read from counters that exist anyway, at
 //! each request for them.
 
+mod workers;
 mod writer;
 
 use crate::access::Permission;
@@ -15,7 +16,7 @@ use elias_delivery::supervision::{Health, Resource};
 use elias_host::capability::pricing::CallTimes;
 use elias_host::{CpuLoad, InstanceCounts};
 use elias_names::{ServiceId, TenantId};
-use elias_store::{ScheduleCounts, StoredUse, TriggerUse};
+use elias_store::{ScheduleCounts, StoredUse, TriggerUse, WorkerUse};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, NoLabelSet, text};
 use prometheus_client::metrics::MetricType;
@@ -24,6 +25,7 @@ use prometheus_client::registry::{Registry, Unit};
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::Arc;
+use workers::WorkerFigures;
 use writer::{counter, gauge};
 
 /// The label of all services, or tenants, without a label of their own. No name can be like it.
@@ -48,14 +50,16 @@ impl Platform {
     pub async fn metrics(&self, session: &Session) -> Result<String> {
         session.require(Permission::Read, &TenantId::system(), None)?;
         let (mut stored, mut used, mut schedules) = (None, HashMap::new(), HashMap::new());
+        let mut workers = HashMap::new();
         if let Ok(mut scope) = self.store().host_read().await {
             stored = scope.stored_use().await.ok();
             used = scope.trigger_use_by_tenant().await.unwrap_or_default();
             let late_ms = u64::try_from(LATE.as_millis()).unwrap_or(u64::MAX);
             schedules = scope.schedule_counts(FAILING_RUNS, late_ms).await.unwrap_or_default();
+            workers = scope.worker_use_by_tenant().await.unwrap_or_default();
         }
         let mut registry = Registry::with_prefix("elias");
-        registry.register_collector(Box::new(MetricsSnapshot::read(self, stored, &used, &schedules)));
+        registry.register_collector(Box::new(MetricsSnapshot::read(self, stored, &used, &schedules, &workers)));
         let mut out = String::new();
         text::encode(&mut out, &registry)
             .map_err(|error| Error::new(Code::Internal, format!("writing the metrics: {error}")))?;
@@ -86,6 +90,7 @@ struct MetricsSnapshot {
     /// Tenant, quota, how much is used if that is known, and how much there is.
     levels: Vec<(String, &'static str, Option<u64>, u64)>,
     jobs: JobFigures,
+    workers: WorkerFigures,
 }
 
 /// The upper bounds of a histogram's buckets in seconds, each with its count.
@@ -146,6 +151,7 @@ impl MetricsSnapshot {
         stored: Option<StoredUse>,
         triggers: &HashMap<TenantId, TriggerUse>,
         schedules: &HashMap<TenantId, ScheduleCounts>,
+        workers: &HashMap<TenantId, WorkerUse>,
     ) -> Self {
         let serving = platform.serving();
         let now = serving.clock.now();
@@ -189,11 +195,16 @@ impl MetricsSnapshot {
             levels.push((name.clone(), "jobs", triggers.map(|used| used.unfinished_jobs), quotas.jobs));
             levels.push((name.clone(), "trigger-bytes", triggers.map(|used| used.bytes), quotas.trigger_bytes));
             levels.push((name.clone(), "events-per-day", None, quotas.events_per_day));
+            let workers = stored.map(|_| workers.get(&tenant).copied().unwrap_or_default());
+            levels.push((name.clone(), "workers", workers.map(|used| used.workers), quotas.workers));
+            levels.push((name.clone(), "worker-bytes", workers.map(|used| used.bytes), quotas.worker_bytes));
+            levels.push((name.clone(), "awake-workers", None, quotas.awake_workers.into()));
             levels.push((name, "memory-bytes", None, quotas.memory_bytes));
         }
         levels.retain(|(.., most)| *most > 0);
         levels.sort();
         let jobs = JobFigures::read(platform, triggers, schedules, &named);
+        let workers = WorkerFigures::read(platform.workers(), &named);
         let mut tenants: Vec<_> = named.into_iter().map(|(tenant, counts)| (tenant.to_string(), counts)).collect();
         tenants.sort_by(|a, b| a.0.cmp(&b.0));
         tenants.push((OTHER.to_owned(), others));
@@ -224,6 +235,7 @@ impl MetricsSnapshot {
             tenants,
             levels,
             jobs,
+            workers,
         }
     }
 
@@ -467,7 +479,8 @@ impl Collector for MetricsSnapshot {
         self.encode_host_calls(&mut encoder)?;
         self.encode_services(&mut encoder)?;
         self.encode_tenants(&mut encoder)?;
-        self.jobs.encode(&mut encoder)
+        self.jobs.encode(&mut encoder)?;
+        self.workers.encode(&mut encoder)
     }
 }
 

@@ -13,7 +13,8 @@ use crate::serving::{Loader, Proofs, ServiceSnapshot, Serving, SnapshotStore, Ta
 use crate::trigger_runs::ServedServices;
 use crate::triggers::Runner;
 use crate::vault::Vault;
-use crate::{data_dir, log, maintenance, peers};
+use crate::workers::{WorkerParts, WorkerRunner};
+use crate::{data_dir, key_rotation, log, maintenance, peers};
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use elias_api::{Code, DEFAULT_TENANT, Result};
@@ -55,12 +56,13 @@ impl Platform {
         } else {
             None
         };
+        let vault = Arc::new(Vault::open(&dir)?);
         let loader = Loader {
             ceilings: Ceilings::new(&host, &limits, &config.ceilings)?,
             host,
             limits,
             artifacts: artifacts.clone(),
-            vault: Vault::open(&dir)?,
+            vault: Arc::clone(&vault),
             proofs,
             files: sub("files")?,
             files_path: config.data_dir.join("files"),
@@ -81,6 +83,16 @@ impl Platform {
         let slots = config.concurrent_jobs.unwrap_or(concurrent_executions / 2);
         let runner = Runner::new(store.clone(), run_id.clone(), Arc::clone(&services) as _, slots);
         config.triggers.bind(Arc::clone(&runner));
+        let host_id = peers::host_id(&dir)?;
+        let of_workers = WorkerParts {
+            store: store.clone(),
+            artifacts: artifacts.clone(),
+            vault,
+            owner: format!("{host_id}/{run_id}"),
+            awake: config.awake_workers,
+        };
+        let workers = WorkerRunner::new(of_workers, Arc::clone(&services) as _);
+        config.workers.bind(Arc::downgrade(&workers));
         let inner = Inner {
             store,
             artifacts,
@@ -89,10 +101,11 @@ impl Platform {
             advisories,
             response_cache: ResponseCache::new(),
             runner,
+            workers,
             connectors: ConnectorState::default(),
             config,
             run_id,
-            host_id: peers::host_id(&dir)?,
+            host_id,
             log_key,
             port: OnceLock::new(),
             behind: AtomicBool::new(false),
@@ -104,7 +117,9 @@ impl Platform {
         platform.begin().await?;
         tokio::spawn(recording);
         platform.runner().start();
+        platform.workers().start();
         maintenance::start(&platform, received_transitions);
+        key_rotation::start(&platform);
         Ok(platform)
     }
 

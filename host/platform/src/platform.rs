@@ -9,6 +9,7 @@ use crate::response_cache::ResponseCache;
 use crate::serving::{Release, ServiceSnapshot, Serving};
 use crate::session::{Credential, Session};
 use crate::triggers::Runner;
+use crate::workers::WorkerRunner;
 use elias_api::{Code, Error, Result};
 use elias_contract::note::SigningKey;
 use elias_names::{ServiceId, TenantId};
@@ -35,6 +36,8 @@ pub(crate) struct Inner {
     pub(crate) response_cache: Arc<ResponseCache>,
     /// The runner of schedules, jobs and events.
     pub(crate) runner: Arc<Runner>,
+    /// The runner of service workers.
+    pub(crate) workers: Arc<WorkerRunner>,
     pub(crate) connectors: ConnectorState,
     pub(crate) config: PlatformConfig,
     /// Whether something was stored that is not served yet.
@@ -72,6 +75,10 @@ impl Platform {
 
     pub(crate) fn runner(&self) -> &Arc<Runner> {
         &self.inner.runner
+    }
+
+    pub(crate) fn workers(&self) -> &Arc<WorkerRunner> {
+        &self.inner.workers
     }
 
     pub(crate) fn connectors(&self) -> &ConnectorState {

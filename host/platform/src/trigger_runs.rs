@@ -23,7 +23,7 @@ const DEPLOYMENTS_MAX: u32 = 1_000;
 /// The source of records of what was not handed over of an outbox.
 const OUTBOX: &str = "outbox";
 
-/// The services of a platform, for its runner, which is made before the platform is.
+/// The services of a platform, for its runners, which are made before the platform is.
 #[derive(Default)]
 pub(crate) struct ServedServices {
     platform: OnceLock<Weak<Inner>>,
@@ -35,7 +35,7 @@ impl ServedServices {
         let _ = self.platform.set(platform);
     }
 
-    fn platform(&self) -> Option<Arc<Inner>> {
+    pub(crate) fn platform(&self) -> Option<Arc<Inner>> {
         self.platform.get()?.upgrade()
     }
 }

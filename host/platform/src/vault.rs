@@ -1,6 +1,7 @@
 //! The key of the host, and what is encrypted with it: AES-256-GCM (NIST SP 800-38D), a random nonce each, bound to
 //! whose secret it is.
 
+use aes_gcm::aead::rand_core::RngCore;
 use aes_gcm::aead::{Aead, KeyInit, OsRng, Payload};
 use aes_gcm::{AeadCore, Aes256Gcm, Nonce};
 use base64::Engine;
@@ -8,51 +9,76 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use cap_std::fs::Dir;
 use elias_api::{Code, Error, Result};
 use elias_atomic_write::{Access, Fsync};
-use elias_names::ServiceId;
+use elias_names::{ServiceId, TenantId};
 use std::io::ErrorKind;
+use std::path::Path;
 use zeroize::Zeroizing;
 
 /// The environment's variable with the key in Base64, for hosts that share a store.
 pub const KEY_VARIABLE: &str = "ELIAS_SECRET_KEY";
 /// The key's file in the data directory.
 const KEY_FILE: &str = "secret.key";
+/// Likewise the key before it, with which some of what is stored may be encrypted after an exchange.
+pub const FORMER_KEY_VARIABLE: &str = "ELIAS_SECRET_KEY_FORMER";
+pub(crate) const FORMER_KEY_FILE: &str = "secret.key.former";
 const NONCE_BYTES: usize = 12;
 
-/// The key that encrypts secrets.
+/// Bytes of the key of a tenant's data.
+pub(crate) const DATA_KEY_BYTES: usize = 32;
+
+/// The key of a tenant's data.
+pub(crate) type DataKey = Zeroizing<[u8; DATA_KEY_BYTES]>;
+
+/// The key that encrypts secrets, and the keys of tenants' data.
 pub(crate) struct Vault {
     cipher: Aes256Gcm,
+    /// The key before it, while some of what is stored may be encrypted with that.
+    former: Option<Aes256Gcm>,
 }
 
 impl Vault {
     /// The vault with the environment's key, or with that of the data directory, where one is made if there is none.
     pub(crate) fn open(folder: &Dir) -> Result<Self> {
-        match Self::of_environment()? {
-            Some(vault) => Ok(vault),
-            None => Self::of(&read_or_make(folder, KEY_FILE, || BASE64.encode(Aes256Gcm::generate_key(OsRng)))?),
+        if let Some(vault) = Self::of_environment()? {
+            return Ok(vault);
+        }
+        let vault = Self::of(&read_or_make(folder, KEY_FILE, || BASE64.encode(Aes256Gcm::generate_key(OsRng)))?)?;
+        match folder.read_to_string(FORMER_KEY_FILE) {
+            Ok(text) => vault.with_former(&Zeroizing::new(text), FORMER_KEY_FILE),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(vault),
+            Err(error) => Err(error.into()),
         }
     }
 
     /// The vault with the environment's key, if that has one.
     pub(crate) fn of_environment() -> Result<Option<Self>> {
-        std::env::var(KEY_VARIABLE).ok().map(|text| Self::of(&Zeroizing::new(text))).transpose()
+        let Ok(text) = std::env::var(KEY_VARIABLE) else { return Ok(None) };
+        let vault = Self::of(&Zeroizing::new(text))?;
+        match std::env::var(FORMER_KEY_VARIABLE) {
+            Ok(text) => vault.with_former(&Zeroizing::new(text), FORMER_KEY_VARIABLE).map(Some),
+            Err(_) => Ok(Some(vault)),
+        }
     }
 
     /// The vault with the key of this text.
     pub(crate) fn of(text: &str) -> Result<Self> {
-        let key = BASE64.decode(text.trim()).map(Zeroizing::new).unwrap_or_default();
-        let cipher = Aes256Gcm::new_from_slice(&key).map_err(|_| {
-            Error::new(Code::BadInput, format!("{KEY_VARIABLE} or the file {KEY_FILE} must be 32 bytes in Base64"))
-        })?;
-        Ok(Self { cipher })
+        let cipher = cipher(text, &format!("{KEY_VARIABLE} or the file {KEY_FILE}"))?;
+        Ok(Self { cipher, former: None })
+    }
+
+    /// It, which also decrypts with the key of this text, which is in `place`.
+    pub(crate) fn with_former(self, text: &str, place: &str) -> Result<Self> {
+        Ok(Self { former: Some(cipher(text, place)?), ..self })
+    }
+
+    /// Whether some of what is stored may be encrypted with a former key.
+    pub(crate) fn has_former(&self) -> bool {
+        self.former.is_some()
     }
 
     /// Encrypts a secret of a service.
     pub(crate) fn seal(&self, service: &ServiceId, name: &str, secret: &str) -> Result<String> {
-        let nonce = Aes256Gcm::generate_nonce(OsRng);
-        let bound = format!("{service}/{name}");
-        let sealed = self.cipher.encrypt(&nonce, Payload { msg: secret.as_bytes(), aad: bound.as_bytes() });
-        let sealed = sealed.map_err(|_| Error::new(Code::Internal, "the secret cannot be encrypted"))?;
-        Ok(BASE64.encode([nonce.as_slice(), &sealed].concat()))
+        self.encrypt(&format!("{service}/{name}"), secret.as_bytes())
     }
 
     /// Decrypts a secret of a service.
@@ -63,12 +89,86 @@ impl Vault {
             );
             Error::new(Code::MissingConfiguration, message)
         };
-        let bytes = BASE64.decode(sealed).map_err(|_| failed())?;
-        let (nonce, sealed) = bytes.split_at_checked(NONCE_BYTES).ok_or_else(failed)?;
-        let bound = format!("{service}/{name}");
-        let payload = Payload { msg: sealed, aad: bound.as_bytes() };
-        let opened = self.cipher.decrypt(Nonce::from_slice(nonce), payload).map_err(|_| failed())?;
-        String::from_utf8(opened).map(Zeroizing::new).map_err(|_| failed())
+        let opened = self.decrypt(&format!("{service}/{name}"), sealed).ok_or_else(failed)?;
+        String::from_utf8(opened.to_vec()).map(Zeroizing::new).map_err(|_| failed())
+    }
+
+    /// A secret that is encrypted with the former key, encrypted anew; none if it is not.
+    pub(crate) fn reseal(&self, service: &ServiceId, name: &str, sealed: &str) -> Result<Option<String>> {
+        self.encrypt_anew(&format!("{service}/{name}"), sealed)
+    }
+
+    /// A new data key of a tenant, and the same encrypted.
+    pub(crate) fn make_data_key(&self, tenant: &TenantId) -> Result<(DataKey, String)> {
+        let mut key = DataKey::default();
+        OsRng.fill_bytes(&mut *key);
+        let sealed = self.encrypt(&of_data_key(tenant), &*key)?;
+        Ok((key, sealed))
+    }
+
+    /// Decrypts the data key of a tenant.
+    pub(crate) fn open_data_key(&self, tenant: &TenantId, sealed: &str) -> Result<DataKey> {
+        let failed = || {
+            let message = format!(
+                "the data key of the tenant {tenant} cannot be decrypted: the host's key is another one; its service \
+                 workers can be read with that one only ({FORMER_KEY_VARIABLE}, or the file {FORMER_KEY_FILE})"
+            );
+            Error::new(Code::MissingConfiguration, message)
+        };
+        let opened = self.decrypt(&of_data_key(tenant), sealed).ok_or_else(failed)?;
+        <[u8; DATA_KEY_BYTES]>::try_from(&**opened).map(Zeroizing::new).map_err(|_| failed())
+    }
+
+    /// A data key that is encrypted with the former key, encrypted anew; none if it is not.
+    pub(crate) fn reseal_data_key(&self, tenant: &TenantId, sealed: &str) -> Result<Option<String>> {
+        self.encrypt_anew(&of_data_key(tenant), sealed)
+    }
+
+    /// Encrypts bytes, bound to what they are.
+    fn encrypt(&self, bound: &str, bytes: &[u8]) -> Result<String> {
+        let nonce = Aes256Gcm::generate_nonce(OsRng);
+        let sealed = self.cipher.encrypt(&nonce, Payload { msg: bytes, aad: bound.as_bytes() });
+        let sealed = sealed.map_err(|_| Error::new(Code::Internal, "a secret cannot be encrypted"))?;
+        Ok(BASE64.encode([nonce.as_slice(), &sealed].concat()))
+    }
+
+    /// Decrypts them, if they were encrypted with this key or the former one and bound to this.
+    fn decrypt(&self, bound: &str, sealed: &str) -> Option<Zeroizing<Vec<u8>>> {
+        decrypt(&self.cipher, bound, sealed).or_else(|| decrypt(self.former.as_ref()?, bound, sealed))
+    }
+
+    fn encrypt_anew(&self, bound: &str, sealed: &str) -> Result<Option<String>> {
+        if decrypt(&self.cipher, bound, sealed).is_some() {
+            return Ok(None);
+        }
+        let former = self.former.as_ref().and_then(|former| decrypt(former, bound, sealed));
+        former.map(|bytes| self.encrypt(bound, &bytes)).transpose()
+    }
+}
+
+/// What a tenant's data key is bound to. No secret is like it: services have three parts, and the name after them.
+fn of_data_key(tenant: &TenantId) -> String {
+    format!("data-key/{tenant}")
+}
+
+fn cipher(text: &str, place: &str) -> Result<Aes256Gcm> {
+    let key = BASE64.decode(text.trim()).map(Zeroizing::new).unwrap_or_default();
+    Aes256Gcm::new_from_slice(&key)
+        .map_err(|_| Error::new(Code::BadInput, format!("{place} must be 32 bytes in Base64")))
+}
+
+fn decrypt(cipher: &Aes256Gcm, bound: &str, sealed: &str) -> Option<Zeroizing<Vec<u8>>> {
+    let bytes = BASE64.decode(sealed).ok()?;
+    let (nonce, sealed) = bytes.split_at_checked(NONCE_BYTES)?;
+    let payload = Payload { msg: sealed, aad: bound.as_bytes() };
+    cipher.decrypt(Nonce::from_slice(nonce), payload).ok().map(Zeroizing::new)
+}
+
+/// Removes the former key's file, once nothing is encrypted with it any more.
+pub(crate) fn forget_former(data_dir: &Path) -> std::io::Result<()> {
+    match std::fs::remove_file(data_dir.join(FORMER_KEY_FILE)) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
     }
 }
 
@@ -120,5 +220,36 @@ mod tests {
         assert!(again.open_sealed(&service("b"), "TOKEN", &sealed).is_err(), "another tenant's");
         assert!(again.open_sealed(&service("a"), "OTHER", &sealed).is_err(), "another name's");
         assert!(again.open_sealed(&service("a"), "TOKEN", "AAAA").is_err());
+    }
+
+    #[test]
+    fn what_a_former_key_has_encrypted_is_read_and_encrypted_anew() {
+        let key = |byte: u8| BASE64.encode([byte; 32]);
+        let (before, after) = (Vault::of(&key(1)).expect("a key"), Vault::of(&key(2)).expect("a key"));
+        let service = ServiceId {
+            tenant: "a".parse().expect("a name"),
+            component: "shop".parse().expect("a name"),
+            environment: Environment::Production,
+        };
+        let sealed = before.seal(&service, "TOKEN", "s3cret").expect("encrypted");
+        let (data_key, sealed_key) = before.make_data_key(&service.tenant).expect("a key");
+        assert!(after.open_sealed(&service, "TOKEN", &sealed).is_err());
+        assert_eq!(after.reseal(&service, "TOKEN", &sealed).expect("it is no error"), None, "nobody can");
+        let both = after.with_former(&key(1), "a test").expect("a key");
+        assert_eq!(*both.open_sealed(&service, "TOKEN", &sealed).expect("decrypted"), "s3cret");
+        let resealed = both.reseal(&service, "TOKEN", &sealed).expect("encrypted").expect("it was by the former");
+        let resealed_key =
+            both.reseal_data_key(&service.tenant, &sealed_key).expect("encrypted").expect("it was by the former");
+        assert_eq!(both.reseal(&service, "TOKEN", &resealed).expect("it is no error"), None, "once is enough");
+        let after = Vault::of(&key(2)).expect("a key");
+        assert_eq!(*after.open_sealed(&service, "TOKEN", &resealed).expect("decrypted"), "s3cret");
+        assert_eq!(after.open_data_key(&service.tenant, &resealed_key).expect("decrypted"), data_key);
+        let other = "b".parse().expect("a name");
+        let error = after.open_data_key(&other, &resealed_key).expect_err("another tenant's");
+        assert_eq!(error.code(), Code::MissingConfiguration);
+        assert!(after.open_data_key(&service.tenant, &sealed_key).is_err(), "by the former key");
+        assert!(
+            after.with_former("short", "the file").err().is_some_and(|error| error.to_string().contains("the file"))
+        );
     }
 }

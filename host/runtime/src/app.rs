@@ -80,8 +80,8 @@ impl App {
     }
 
     /// Responds to an HTTP request. A [`crate::Caller`] in its extensions says on whose behalf the guest runs, and a
-    /// [`crate::ExecutionHandle`] can cancel it; the other extensions are for capabilities, as
-    /// [`CallOptions::extensions`] are for calls.
+    /// [`crate::ExecutionHandle`] can cancel it; [`crate::RequestLimits`] bound this request alone; the other
+    /// extensions are for capabilities, as [`CallOptions::extensions`] are for calls.
     ///
     /// The request's URI should be absolute, or the request have a `host` header. The guest runs while this future and
     /// then the response's [`Body`] are polled; dropping either ends it. The response's extensions hold a

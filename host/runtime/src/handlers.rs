@@ -78,15 +78,14 @@ pub(crate) struct InstanceParts<'a> {
     pub(crate) image: Option<Arc<Image>>,
     /// What is known of its workers' heaps, if it has workers and a memory of the host's.
     pub(crate) heap: Option<HeapLayout>,
-    pub(crate) fuel: u64,
     pub(crate) instances: &'a Arc<Instances>,
     pub(crate) group: Option<Arc<Group>>,
 }
 
 impl InstanceParts<'_> {
     fn pool<H: Handler>(&self, export: Option<&H::Export>) -> Option<Arc<InstancePool<H>>> {
-        let (engine, image, fuel) = (self.engine.clone(), self.image.clone(), self.fuel);
-        let template: Template<H> = Template { engine, image, export: export?.clone(), fuel };
+        let (engine, image) = (self.engine.clone(), self.image.clone());
+        let template: Template<H> = Template { engine, image, export: export?.clone() };
         Some(InstancePool::new(template, self.instances, self.group.clone()))
     }
 }

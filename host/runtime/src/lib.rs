@@ -57,7 +57,7 @@ pub use grants::Grants;
 pub use handlers::Handlers;
 pub use host::{Host, HostBuilder};
 pub use json_export::CallOptions;
-pub use limits::Limits;
+pub use limits::{Limits, RequestLimits};
 pub use load::{CompiledComponent, LoadOptions};
 pub use log::{Line, Observer};
 pub use recycling::{IdleLimits, InstanceCounts};

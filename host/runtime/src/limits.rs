@@ -1,6 +1,7 @@
 //! The limits on every execution.
 
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 
 /// Bounds on every execution. Each has its unit in its name.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
@@ -57,4 +58,16 @@ impl Default for Limits {
             concurrent_executions: 1_000,
         }
     }
+}
+
+/// Bounds on one request, beside those on every execution of its component: the lower ones count. In the request's
+/// extensions they are for [`crate::App::fetch`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RequestLimits {
+    /// CPU, in units of fuel.
+    pub fuel: Option<u64>,
+    /// Linear memory of the instance, in bytes, its image included.
+    pub memory_bytes: Option<u64>,
+    /// Wall clock from the request to the end of everything that the guest does.
+    pub deadline: Option<Duration>,
 }

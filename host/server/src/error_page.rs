@@ -190,7 +190,7 @@ mod tests {
     use serde_json::{Value, json};
 
     fn shown(failure: &Failure, audience: Audience, reason: Option<&str>) -> (Response<Content>, String) {
-        let current = CurrentComponent { app: None, reason: reason.map(Into::into) };
+        let current = CurrentComponent { reason: reason.map(Into::into), ..CurrentComponent::default() };
         let mut response = render(failure, audience, &current);
         let Content::Whole(page) = std::mem::replace(response.body_mut(), Content::Empty) else { panic!("a page") };
         (response, String::from_utf8(page.into()).expect("text"))

@@ -25,7 +25,8 @@
 //! - `connection`: one connection, its socket and its clocks;
 //! - `state`: what all connections share; `source`: the component, platform or admin API behind the server;
 //! - `body`: bodies within their limits, and read ahead of slow clients;
-//! - `limits`: what each client address, service and connection may use;
+//! - `limits`: what each client address, service and connection may use; `local_gateway`: the routes and rules of the
+//!   only component;
 //! - `headers`; `failure`: why a request has no response of a component; `config`; `admin`: the admin API.
 
 mod admin;
@@ -38,6 +39,7 @@ mod failure;
 mod features;
 mod headers;
 mod limits;
+mod local_gateway;
 mod pipeline;
 mod server;
 mod source;
@@ -46,5 +48,6 @@ mod state;
 pub use admin::openapi;
 pub use config::ServerConfig;
 pub use exchange::ACCESS_LOG_TARGET;
+pub use local_gateway::{LocalGateway, LocalGatewayError};
 pub use server::{DrainReport, ServeError, Server};
 pub use source::{AppSource, Ingress, TriggerControl};

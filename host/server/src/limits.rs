@@ -18,7 +18,7 @@ pub(crate) const CONNECTION_STALLED_MAX: u64 = 16;
 /// A service's and an address's part of all bytes that are read ahead.
 const SHARE_OF_BYTES: u64 = 4;
 /// A body of so few bytes waits for its client uncounted: its request is counted.
-const BYTES_UNCOUNTED: u64 = 16 << 10;
+pub(crate) const BYTES_UNCOUNTED: u64 = 16 << 10;
 /// Bytes of all request bodies that are kept at once for mirrored requests; beyond that requests are not mirrored.
 pub(crate) const MIRRORED_BYTES_MAX: usize = 64 << 20;
 /// Addresses in the table before those that nobody uses are removed.

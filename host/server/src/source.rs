@@ -1,6 +1,7 @@
 //! Which component responds, and how it is exchanged while requests are in flight.
 
 use crate::admin;
+use crate::local_gateway::LocalGateway;
 use axum::Router;
 use elias_host::App;
 use elias_local_workers::RunningWorkers;
@@ -36,6 +37,8 @@ pub(crate) struct CurrentComponent {
     pub(crate) app: Option<App>,
     /// Why the newest version is not what responds: shown in development only.
     pub(crate) reason: Option<Arc<str>>,
+    /// The routes and rules before it, if it has any.
+    pub(crate) gateway: Option<Arc<LocalGateway>>,
 }
 
 impl AppSource {
@@ -67,7 +70,12 @@ impl AppSource {
 
     /// Serves `app` from the next request on.
     pub fn swap(&self, app: App) {
-        self.sender.send_replace(CurrentComponent { app: Some(app), reason: None });
+        self.sender.send_modify(|current| (current.app, current.reason) = (Some(app), None));
+    }
+
+    /// Has requests meet these routes and rules from the next one on, or none.
+    pub fn set_gateway(&self, gateway: Option<Arc<LocalGateway>>) {
+        self.sender.send_modify(|current| current.gateway = gateway);
     }
 
     /// Says why the newest version cannot be served. In development mode the server shows it, in place of a component

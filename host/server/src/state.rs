@@ -6,6 +6,7 @@ use crate::limits::{AddressUsages, MIRRORED_BYTES_MAX};
 use crate::source::Ingress;
 use elias_delivery::supervision::{ResourceUsage, SharedAdmission, SharedPermit};
 use elias_names::TenantId;
+use rand::Rng;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
@@ -14,8 +15,9 @@ use tokio::sync::{Semaphore, watch};
 use tokio_util::task::TaskTracker;
 use yawc::DeflatePool;
 
-/// How often an execution that waits for a slow client is looked for, while a request waits for a permit.
-const EVICTION_PAUSE: Duration = Duration::from_millis(200);
+/// How long a request waits for a permit until it looks for an execution that waits for a slow client again. Not the
+/// same for all: requests that began to wait at one moment do not look at one moment again.
+const EVICTION_PAUSE_MS: std::ops::Range<u64> = 100..300;
 
 /// Compressors and decompressors that are kept while no message needs them.
 const DEFLATE_STATES_MAX: usize = 16;
@@ -30,6 +32,8 @@ pub(crate) struct ServerState {
     pub(crate) addresses: AddressUsages,
     /// Executions that wait for their clients.
     pub(crate) stalled: Arc<StalledExecutions>,
+    /// Threads for transformations of responses.
+    pub(crate) transforms: SharedAdmission,
     /// Bytes of request bodies that may still be kept for mirrored requests.
     pub(crate) mirror_budget: Arc<Semaphore>,
     /// What compresses messages of WebSockets, lent for one message at a time.
@@ -43,6 +47,8 @@ impl ServerState {
     pub(crate) fn new(config: ServerConfig, ingress: Ingress) -> Self {
         let queue_timeout = milliseconds(config.queue_timeout_ms);
         let admission = SharedAdmission::new(config.concurrent_executions, config.queued_requests, queue_timeout);
+        let threads = std::thread::available_parallelism().map_or(1, |threads| threads.get() as u32);
+        let transforms = SharedAdmission::new(threads, config.queued_requests, queue_timeout);
         let usage = match &ingress {
             Ingress::Platform(platform) => Arc::clone(platform.serving().usage()),
             Ingress::Component(_) | Ingress::Admin(_) => Arc::default(),
@@ -51,6 +57,7 @@ impl ServerState {
             config,
             ingress,
             admission,
+            transforms,
             usage,
             addresses: AddressUsages::default(),
             stalled: Arc::default(),
@@ -89,7 +96,8 @@ impl ServerState {
         let mut entering = pin!(self.admission.enter(tenant));
         loop {
             self.stalled.evict(tenant, &self.admission);
-            if let Ok(entered) = tokio::time::timeout(EVICTION_PAUSE, &mut entering).await {
+            let pause = Duration::from_millis(rand::thread_rng().gen_range(EVICTION_PAUSE_MS));
+            if let Ok(entered) = tokio::time::timeout(pause, &mut entering).await {
                 return entered;
             }
         }

@@ -21,8 +21,8 @@ use std::time::Duration;
 /// Connections to PostgreSQL, and readers of SQLite.
 const CONNECTIONS: u32 = 8;
 /// For how long a connection may have been idle before it is asked, when it is taken again, whether it is still there:
-/// the question costs as much as a small statement.
-const IDLE_UNCHECKED: Duration = Duration::from_secs(1);
+/// the question costs as much as a small statement. Tests do not wait for that.
+const IDLE_UNCHECKED: Duration = if cfg!(test) { Duration::ZERO } else { Duration::from_secs(1) };
 /// How long to wait for a connection before the store counts as away.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Acknowledged writes survive the loss of power: hence FULL and not NORMAL.

@@ -1,17 +1,18 @@
 //! Row-level security on PostgreSQL: a tenant's transactions take the role `elias_tenant`, which sees the rows of the
-//! tenant in `elias.tenant` only, and of the host's tables may do what uploading a version, changing a service and
-//! publishing an event take, and no more.
+//! tenant in `elias.tenant` only, and of the host's tables may do what uploading a version, changing a service,
+//! publishing an event and acquiring a worker take, and no more.
 
 use super::{Store, TENANT_TABLES};
 use crate::error::Result;
 use sqlx::{AssertSqlSafe, Executor, SqlSafeStr};
 
-/// The rights of the role in the host's own tables, where it takes part in three things: it counts changes and
-/// entries of the log up by one, appends the entry whose place it has just reserved, and reads which segment new events
-/// go to. Nothing that is there can be altered or deleted by it.
+/// The rights of the role in the host's own tables, where it takes part in four things: it counts changes and
+/// entries of the log up by one, appends the entry whose place it has just reserved, reads which segment new events
+/// go to, and whether the process that owns a worker still has its lease. Nothing that is there can be altered or
+/// deleted by it.
 const HOST_TABLES: &[&str] = &[
-    "REVOKE ALL ON log_records, log_hashes, counters, event_segments FROM elias_tenant",
-    "GRANT SELECT ON event_segments TO elias_tenant",
+    "REVOKE ALL ON log_records, log_hashes, counters, event_segments, leases FROM elias_tenant",
+    "GRANT SELECT ON event_segments, leases TO elias_tenant",
     "GRANT SELECT, UPDATE (value) ON counters TO elias_tenant",
     "GRANT INSERT ON log_records TO elias_tenant",
     "GRANT SELECT, INSERT ON log_hashes TO elias_tenant",
@@ -19,6 +20,9 @@ const HOST_TABLES: &[&str] = &[
     "ALTER TABLE log_records ENABLE ROW LEVEL SECURITY",
     "ALTER TABLE log_hashes ENABLE ROW LEVEL SECURITY",
     "ALTER TABLE event_segments ENABLE ROW LEVEL SECURITY",
+    "ALTER TABLE leases ENABLE ROW LEVEL SECURITY",
+    "DROP POLICY IF EXISTS read_by_tenants ON leases",
+    "CREATE POLICY read_by_tenants ON leases FOR SELECT TO elias_tenant USING (name LIKE 'workers/%')",
     "DROP POLICY IF EXISTS read_by_tenants ON event_segments",
     "CREATE POLICY read_by_tenants ON event_segments FOR SELECT TO elias_tenant USING (true)",
     "DROP POLICY IF EXISTS read_by_tenants ON counters",

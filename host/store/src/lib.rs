@@ -10,12 +10,14 @@ mod audit;
 mod changes;
 mod components;
 mod connect;
+mod data_keys;
 mod deployments;
 mod error;
 mod executions;
 mod experiments;
 mod file;
 mod guard;
+mod hints;
 mod host;
 mod hosts;
 mod idempotency;
@@ -38,12 +40,14 @@ mod transfer;
 mod triggers;
 mod users;
 mod versions;
+mod workers;
 mod writer;
 
 pub use allowed::AllowedServices;
 pub use audit::NOTHING;
 pub use error::{Error, Result};
 pub use file::{BESIDE, STORE_FILE};
+pub use hints::Hints;
 pub use host::{ReleaseTarget, ServiceTarget, TargetFilter};
 pub use hosts::HostEntry;
 pub use idempotency::StoredResponse;
@@ -53,12 +57,17 @@ pub use moving::{MovedStore, move_store};
 pub use roles::next_role;
 pub use tenants::StoredUse;
 pub use triggers::{
-    CancelledJob, ClaimShare, ClaimedJob, DueOutbox, DueSchedule, EnqueueOutcome, EventWait, JobEnd, JobKey, JobLease,
-    JobOrder, JobOutcome, JobStart, Lease, LeasedQueue, ListedStep, LostLeases, MovedJobs, NewEvent, NewJob,
-    NewSchedule, NewStep, NewSubscription, NewTick, NextDue, PendingSubscription, PublishedEvent, QueueLimit,
-    ReadyQueue, ScheduleCounts, ScheduleId, Step, SubscriptionId, TickAction, TriggerUse, UpcomingDue,
+    CancelledJob, ClaimShare, ClaimedJob, DueOutbox, DueSchedule, EnqueueOutcome, EventWait, FinishedJobs, JobEnd,
+    JobKey, JobLease, JobOrder, JobOutcome, JobStart, Lease, LeasedQueue, ListedStep, LostLeases, MovedJobs, NewEvent,
+    NewJob, NewSchedule, NewStep, NewSubscription, NewTick, NextDue, PendingSubscription, PublishedEvent, QueueLimit,
+    ReadyLook, ReadyQueue, ScheduleCounts, ScheduleId, Step, SubscriptionId, TickAction, TriggerUse, UpcomingDue,
 };
 pub use versions::NewVersion;
+pub use workers::{
+    AcquiredWorker, CommitOutcome, CompactableWorker, HeapCommitRow, PartKind, TurnPages, TurnPart,
+    WORKER_PAGES_INLINE_MAX, WorkerAcquisition, WorkerCommitRow, WorkerFilter, WorkerRef, WorkerRetention,
+    WorkerSummaryRow, WorkerSweep, WorkerTurnRow, WorkerUse, worker_lease_name,
+};
 
 use connect::Shared;
 use elias_api::Code;
@@ -93,6 +102,8 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("idempotency", include_str!("schema/9_idempotency.sql")),
     ("record_bytes", include_str!("schema/10_record_bytes.sql")),
     ("trace", include_str!("schema/11_trace.sql")),
+    ("workers", include_str!("schema/12_workers.sql")),
+    ("data_keys", include_str!("schema/13_data_keys.sql")),
 ];
 
 /// The tables with a tenant's rows, which row-level security guards on PostgreSQL.
@@ -107,6 +118,7 @@ const TENANT_TABLES: &[&str] = &[
     "services",
     "stage_figures",
     "secrets",
+    "data_keys",
     "audit",
     "executions",
     "idempotency",
@@ -139,7 +151,15 @@ const TENANT_TABLES: &[&str] = &[
     "outboxes",
     "outbox_receipts",
     "idempotent_requests",
+    "workers",
+    "worker_turns",
+    "worker_counts",
 ];
+
+/// Begins a transaction on PostgreSQL whose statements are planned as for large tables: some are empty at one time and
+/// have a million rows soon after, and a prepared plan stays.
+const BEGIN_BY_INDEX: &str =
+    "BEGIN; SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off";
 
 /// The store; a cheap handle.
 #[derive(Clone)]
@@ -246,8 +266,8 @@ impl Store {
         HostScope { tx, dialect: self.dialect, file: self.shared.file.clone(), _turn: turn }
     }
 
-    /// A transaction of the host that works on the queue of jobs. On PostgreSQL its statements are planned as for large
-    /// tables: those of a queue are empty at one time and have a million rows soon after, and a prepared plan stays.
+    /// A transaction of the host that works on the queue of jobs, or on the workers of several tenants. On PostgreSQL
+    /// its statements are planned as for large tables.
     ///
     /// # Errors
     /// `store-unavailable`.
@@ -255,10 +275,20 @@ impl Store {
         if self.dialect == Dialect::Sqlite {
             return self.host_write().await;
         }
-        let begin = "BEGIN; SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; \
-                     SET LOCAL enable_mergejoin = off";
-        let tx = self.ready().await?.begin_with(begin).await.map_err(|error| self.explain(error))?;
-        Ok(self.host_scope(tx, None))
+        let begun = self.ready().await?.begin_with(BEGIN_BY_INDEX).await;
+        Ok(self.host_scope(begun.map_err(|error| self.explain(error))?, None))
+    }
+
+    /// A transaction that changes workers of a tenant. On PostgreSQL its statements are planned as for large tables.
+    ///
+    /// # Errors
+    /// `store-unavailable`.
+    pub async fn worker_write(&self, tenant: &TenantId) -> Result<TenantScope> {
+        if self.dialect == Dialect::Sqlite {
+            return self.write(tenant).await;
+        }
+        let begun = self.ready().await?.begin_with(BEGIN_BY_INDEX).await;
+        self.scope(begun.map_err(|error| self.explain(error))?, None, tenant).await
     }
 
     async fn begin_write(&self, pool: &AnyPool) -> Result<(Transaction<'static, Any>, Option<WriteTurn>)> {

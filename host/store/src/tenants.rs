@@ -3,7 +3,7 @@
 use super::audit::NOTHING;
 use super::{HostScope, TenantScope, get, json, now_ms, number, to_json};
 use crate::error::{Error, Result};
-use elias_api::{Actor, Code, Tenant, TenantSettings};
+use elias_api::{Actor, Code, Quotas, Tenant, TenantSettings};
 use elias_names::TenantId;
 use std::collections::HashMap;
 
@@ -42,6 +42,17 @@ impl HostScope {
         let query = query.bind(to_json(&TenantSettings::default())?).bind(now_ms());
         query.execute(&mut *self.tx).await?;
         Ok(())
+    }
+
+    /// The quotas of a tenant.
+    ///
+    /// # Errors
+    /// `not-found`.
+    pub async fn quotas(&mut self, tenant: &TenantId) -> Result<Quotas> {
+        let select = "SELECT settings FROM tenants WHERE tenant = $1 AND deleted_at IS NULL";
+        let row = sqlx::query(select).bind(tenant.as_str().to_owned()).fetch_optional(&mut *self.tx).await?;
+        let row = row.ok_or_else(|| Error::not_found(format_args!("tenant `{tenant}`")))?;
+        Ok(json::<TenantSettings>(&row, "settings")?.quotas)
     }
 
     /// All tenants after the name `after`, by name.

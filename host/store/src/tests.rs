@@ -16,6 +16,7 @@ mod idempotent_requests;
 mod identity;
 mod tls;
 mod triggers;
+mod workers;
 
 use super::audit::NOTHING;
 use super::versions::NewVersion;

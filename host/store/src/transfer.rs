@@ -3,7 +3,8 @@
 use super::{Store, get, number};
 use crate::error::{Error, Result};
 use elias_api::Code;
-use sqlx::{AnyConnection, AssertSqlSafe, Connection, Row};
+use sqlx::any::AnyRow;
+use sqlx::{AnyConnection, AssertSqlSafe, Connection};
 use std::collections::BTreeSet;
 
 /// The tables, so that what refers to another comes after it. That of hosts is left: they say themselves that they are
@@ -23,6 +24,7 @@ pub(super) const TABLES: &[&str] = &[
     "services",
     "stage_figures",
     "secrets",
+    "data_keys",
     "audit",
     "executions",
     "idempotency",
@@ -56,17 +58,26 @@ pub(super) const TABLES: &[&str] = &[
     "subscriptions",
     "outboxes",
     "outbox_receipts",
+    "workers",
+    "worker_turns",
+    "worker_counts",
     "leases",
 ];
 /// The tables that have rows in every new store.
 const GIVEN: [&str; 4] = ["store_identity", "tenants", "counters", "event_segments"];
 /// Not moved: the hosts that serve, and the schema's own.
 const LEFT: [&str; 2] = ["hosts", "_sqlx_migrations"];
-/// Rows that are read at a time: an execution's log lines take up to 64 KiB.
+/// Rows that are read at a time: an execution's log lines take up to 64 KiB, and so do the pages of a worker.
 const ROWS: i64 = 200;
 
-/// A column: its name, and whether it has numbers.
-type Column = (String, bool);
+/// A column: its name, and the values that it has.
+type Column = (String, ColumnType);
+
+enum ColumnType {
+    Number,
+    Bytes,
+    Text,
+}
 
 impl Store {
     /// Copies all of this SQLite store into one that is empty. Says how many rows each table has, which is the same in
@@ -127,7 +138,15 @@ async fn columns(connection: &mut AnyConnection, table: &str) -> Result<Vec<Colu
     let select =
         AssertSqlSafe(format!("SELECT name AS name, type AS kind FROM pragma_table_info('{table}') ORDER BY cid"));
     let rows = sqlx::query(select).fetch_all(connection).await?;
-    rows.iter().map(|row| Ok((get(row, "name")?, get::<String>(row, "kind")? == "BIGINT"))).collect()
+    let column = |row: &AnyRow| {
+        let column_type = match get::<String>(row, "kind")?.as_str() {
+            "BIGINT" => ColumnType::Number,
+            "BYTEA" => ColumnType::Bytes,
+            _ => ColumnType::Text,
+        };
+        Ok((get(row, "name")?, column_type))
+    };
+    rows.iter().map(column).collect()
 }
 
 async fn copy(from: &mut AnyConnection, to: &mut AnyConnection, table: &str) -> Result<()> {
@@ -149,11 +168,11 @@ async fn copy(from: &mut AnyConnection, to: &mut AnyConnection, table: &str) -> 
         let places = places.collect::<Vec<_>>().join(", ");
         let mut insert = sqlx::query(AssertSqlSafe(format!("INSERT INTO {table} ({names}) VALUES {places}")));
         for row in &rows {
-            for (name, is_number) in &columns {
-                insert = if *is_number {
-                    insert.bind(row.try_get::<Option<i64>, _>(name.as_str())?)
-                } else {
-                    insert.bind(row.try_get::<Option<String>, _>(name.as_str())?)
+            for (name, column_type) in &columns {
+                insert = match column_type {
+                    ColumnType::Number => insert.bind(get::<Option<i64>>(row, name)?),
+                    ColumnType::Bytes => insert.bind(get::<Option<Vec<u8>>>(row, name)?),
+                    ColumnType::Text => insert.bind(get::<Option<String>>(row, name)?),
                 };
             }
         }

@@ -55,16 +55,20 @@ impl HostScope {
         row.map(|row| number(&row, "log_index")).transpose()
     }
 
-    /// The artifacts that any version refers to.
+    /// The artifacts that any version refers to, also one that was deleted if the heap of a worker belongs to it, and
+    /// those with the pages of workers.
     pub async fn referenced_artifacts(&mut self) -> Result<HashSet<String>> {
         referenced_artifacts(&mut self.tx).await
     }
 }
 
-/// The artifacts that any version refers to, in the store at the other end of a connection.
+/// The artifacts that are referred to in the store at the other end of a connection.
 pub(super) async fn referenced_artifacts(connection: &mut sqlx::AnyConnection) -> Result<HashSet<String>> {
-    let select = "SELECT digest, v.settings FROM versions v JOIN tenants t ON t.tenant = v.tenant \
-                  WHERE v.deleted_at IS NULL AND t.deleted_at IS NULL";
+    let select = "SELECT v.digest AS digest, v.settings AS settings FROM versions v \
+                  JOIN tenants t ON t.tenant = v.tenant WHERE t.deleted_at IS NULL \
+                  AND (v.deleted_at IS NULL OR EXISTS (SELECT 1 FROM workers w WHERE w.tenant = v.tenant \
+                      AND w.component = v.component AND w.component_digest = v.digest)) \
+                  UNION ALL SELECT DISTINCT digest, '{}' FROM worker_turns WHERE digest IS NOT NULL";
     let rows = sqlx::query(select).fetch_all(connection).await?;
     let mut referenced = HashSet::new();
     for row in &rows {
@@ -177,6 +181,7 @@ impl TenantScope {
         let update = "UPDATE components SET deleted_at = $3 WHERE tenant = $1 AND component = $2";
         let query = self.query(update).bind(component.as_str().to_owned()).bind(now_ms());
         self.run(query).await?;
+        self.delete_workers_of(component).await?;
         Ok(true)
     }
 }

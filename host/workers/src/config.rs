@@ -42,9 +42,9 @@ pub enum Durability {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct HistoryConfig {
-    /// The number of turns whose states are kept: 0 to 100,000; 100 by default.
+    /// The number of turns whose states are kept, the last among them: 1 to 100,000; 100 by default.
     pub turns: u32,
-    /// For how long they are kept: 0s to 30 days; 7 days by default.
+    /// For how long they are kept, the last one for longer: 0s to 30 days; 7 days by default.
     pub age: DurationText,
 }
 
@@ -162,7 +162,7 @@ impl WorkersConfig {
     pub fn check(&self) -> Result<(), InvalidSetting> {
         let Self { idle, durability: _, history, mailbox, sockets, supervision } = self;
         within("workers.idle", *idle, SECOND..=HOUR)?;
-        within("workers.history.turns", history.turns, 0..=100_000)?;
+        within("workers.history.turns", history.turns, 1..=100_000)?;
         within("workers.history.age", history.age, DurationText::from_secs(0)..=DurationText::from_secs(30 * 86_400))?;
         within("workers.mailbox.messages", mailbox.messages, 1..=100_000)?;
         within("workers.mailbox.bytes", mailbox.bytes, 1 << 10..=256 << 20)?;

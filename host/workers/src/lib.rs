@@ -6,6 +6,7 @@
 //! - [`timers`](Timers): the durable timers and alarms of a worker, and which is due next.
 //! - [`queue`](TurnQueue): a worker's mailbox, replies and timers together: what enters next.
 //! - [`supervision`](Supervisor): retries, backoff, dead letters, and the restart intensity.
+//! - [`value`]: values of messages, between JSON and the structured clone encoding.
 //! - [`waits`](WaitGraph): which workers wait for which, so that a cycle is found before it is closed.
 //! - [`tree`](SupervisionTree): which workers are restarted where one of several fails.
 //! - [`group`](WorkerGroup): which of several workers behind one name gets a message.
@@ -25,6 +26,7 @@ mod sockets;
 mod supervision;
 mod timers;
 mod tree;
+pub mod value;
 mod waits;
 
 pub use group::WorkerGroup;

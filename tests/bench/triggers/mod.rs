@@ -2,7 +2,8 @@
 //! a job waits for its start, and events.
 //!
 //! Every commit is synced: the PostgreSQL is one of the bench's own. `JOBS` (20,000) are run for each rate,
-//! `JOBS_WAITING` (100,000) are another tenant's, and for `HELD_SECONDS` (30) a transaction is held open.
+//! `JOBS_WAITING` (100,000) are another tenant's, and for `HELD_SECONDS` (30) a transaction is held open. The part
+//! `soak-queue` has these two alone, so that they can be run with a million jobs and for ten minutes.
 
 mod events;
 mod jobs;
@@ -87,6 +88,28 @@ pub(crate) fn run(report: &mut Report) {
         jobs::transaction_held_open(&subject, report).await;
         drop(platform);
         rival::graphile_worker(&url, per_second, report);
+    });
+}
+
+/// A tenant beside another one's jobs, on both databases, and a transaction that is held open.
+pub(crate) fn soak(report: &mut Report) {
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        let component = component(SOURCE);
+        let platform = start(&[]);
+        let subject = Subject { database: "SQLite", platform: &platform, url: None, component: &component };
+        subject.serve(&platform.default_tenant()).await;
+        jobs::beside_another_tenant(&subject, report).await;
+        drop(platform);
+
+        let postgres = Postgres::start();
+        let url = postgres.url();
+        let platform = start(&["--store", &url]);
+        let subject = Subject { database: "PostgreSQL", platform: &platform, url: Some(&url), component: &component };
+        subject.serve(&platform.default_tenant()).await;
+        jobs::beside_another_tenant(&subject, report).await;
+        jobs::transaction_held_open(&subject, report).await;
     });
 }
 

@@ -103,14 +103,14 @@ impl Queue {
 
     async fn work(&self, name: &str, owner: &str) {
         let (tenant, queue) = (self.tenant.clone(), Self::id(name));
-        let shares = [ClaimShare { tenant, queue, most: CLAIMED, key_concurrency: None }];
+        let shares = [ClaimShare { tenant, queue, most: CLAIMED, from_rank: i64::MIN, key_concurrency: None }];
         let mut ends: Vec<JobEnd> = Vec::new();
         loop {
             let mut scope = self.store.queue_write().await.expect("a transaction");
             let done = scope.finish_and_claim(owner, &ends, LEASE_MS, &shares).await;
-            let (late, claimed) = done.expect("finished and claimed");
+            let (finished, claimed) = done.expect("finished and claimed");
             scope.commit().await.expect("committed");
-            assert!(late.is_empty(), "no lease has ended");
+            assert!(finished.late.is_empty(), "no lease has ended");
             if claimed.is_empty() {
                 return;
             }

@@ -85,6 +85,11 @@ const GROUPS: &[Group] = &[
                 "elias subscriptions pause shop order-paid",
                 "elias subscriptions replay shop order-paid --since 2h",
             ),
+            command(
+                "workers",
+                "elias workers call shop Cart ada add '\"tea\"' 2",
+                "elias workers fork shop Cart ada ada-before --at 12",
+            ),
         ],
     },
     Group {

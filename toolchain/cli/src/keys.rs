@@ -1,4 +1,4 @@
-//! `elias keys`: the keys that components are signed with.
+//! `elias keys`: the keys that components are signed with, and the key of a host.
 
 use crate::remote::TenantKeysCommand;
 use clap::{Args, Subcommand};
@@ -37,6 +37,12 @@ enum KeysCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Exchange the key that the host of a data directory encrypts secrets with, while the host is stopped
+    Rotate {
+        /// Data directory of the platform
+        #[arg(long, value_name = "DIR")]
+        data_dir: PathBuf,
+    },
     #[command(flatten)]
     OfTenant(TenantKeysCommand),
 }
@@ -60,6 +66,7 @@ pub(crate) fn keys(arguments: &KeysArguments) -> Result<(), Failure> {
         KeysCommand::Show { file, json } => {
             show(&key_file::read(file)?, None, *json);
         }
+        KeysCommand::Rotate { data_dir } => crate::host_key::rotate(data_dir)?,
         KeysCommand::OfTenant(command) => command.run()?,
     }
     Ok(())

@@ -2,6 +2,7 @@
 //! `elias-serve`.
 
 mod help;
+mod host_key;
 mod init;
 mod keys;
 mod manual;

@@ -61,6 +61,9 @@ pub struct ServerArguments {
     /// Do not cache compiled code
     #[arg(long)]
     pub no_cache: bool,
+    /// Serve every request without the rules of [gateway]; not with --platform
+    #[arg(long)]
+    pub no_gateway: bool,
     /// Format of log lines [default: text on a terminal, else json]
     #[arg(long, value_enum)]
     pub log_format: Option<LogFormat>,

@@ -27,7 +27,7 @@ pub struct ConfigFile {
     pub limits: BTreeMap<String, u64>,
     /// `[capabilities.NAME]`: what the component is granted, an object for each capability.
     pub capabilities: BTreeMap<String, Value>,
-    /// `[gateway]`: routes and their rules, an object. For a platform alone, as are the three that follow.
+    /// `[gateway]`: routes and their rules, an object. Some rules need a platform, as do the three tables that follow.
     pub gateway: Option<Value>,
     /// `[supervision]`: circuit breaker, bulkhead and retries, an object.
     pub supervision: Option<Value>,

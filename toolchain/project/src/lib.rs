@@ -8,6 +8,7 @@ pub mod build_table;
 pub mod config_file;
 pub mod dotenv;
 mod error;
+pub mod files;
 mod project;
 pub mod settings;
 pub mod types;

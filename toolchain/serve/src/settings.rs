@@ -22,6 +22,8 @@ pub(crate) struct Settings {
     pub(crate) postgres_connections: Option<u32>,
     /// The limits of the component.
     pub(crate) grants: Grants,
+    /// The table `[gateway]`, as it is written.
+    pub(crate) gateway: Option<Value>,
     /// Tables of the file that only a platform applies.
     pub(crate) platform_tables: Vec<&'static str>,
     /// The table `[triggers]`, as it is written.
@@ -123,7 +125,8 @@ impl Settings {
         }
         settings.grants =
             file.capabilities.into_iter().fold(Grants::default(), |all, (name, table)| all.with(name, table));
-        let tables = [("gateway", file.gateway), ("supervision", file.supervision), ("smoke", file.smoke)];
+        settings.gateway = file.gateway;
+        let tables = [("supervision", file.supervision), ("smoke", file.smoke)];
         settings.platform_tables = tables.into_iter().filter_map(|(name, table)| table.map(|_| name)).collect();
         settings.triggers = file.triggers;
         settings.service_workers = file.workers;

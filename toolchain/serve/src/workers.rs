@@ -267,7 +267,8 @@ mod tests {
         assert!(!path.exists());
         // The first commit makes it, and those that follow know the worker.
         for turns in [1, 2] {
-            let record = WorkerRecord { turns, ..WorkerRecord::new(key.clone()) };
+            let mut record = WorkerRecord::new(key.clone());
+            record.turns = turns;
             let commit = WorkerCommit { epoch, record, heap: HeapCommit::Whole(vec![1]) };
             store.commit(commit).await.expect("there is room");
         }

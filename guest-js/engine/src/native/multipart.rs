@@ -7,6 +7,7 @@ use super::bytes::bytes_in;
 use super::convert::isomorphic;
 use super::header_fields::{is_name, is_token};
 use javy::quickjs::{Array, Ctx, Exception, Function, Object, Result, TypedArray};
+use std::borrow::Cow;
 
 /// Entries of a form. Each is some objects in the engine, and so more memory than its bytes.
 const PARTS_MAX: usize = 10_000;
@@ -63,6 +64,31 @@ impl<'a> Input<'a> {
         let before = &self.0[..at];
         self.0 = &self.0[at + end.len()..];
         Some(before)
+    }
+
+    /// The text of a quoted string whose opening quote was read. `\"` is a quote within it, as clients that go by
+    /// RFC 2183 write it (curl before 7.81, Java's), unless the value ends there: a path of Windows may end with a
+    /// backslash.
+    fn quoted(&mut self) -> Option<Vec<u8>> {
+        let mut text = Vec::new();
+        loop {
+            let piece = self.until(b"\"")?;
+            match piece.strip_suffix(b"\\") {
+                Some(before) if !self.is_after_value() => {
+                    text.extend_from_slice(before);
+                    text.push(b'"');
+                }
+                _ => {
+                    text.extend_from_slice(piece);
+                    return Some(text);
+                }
+            }
+        }
+    }
+
+    /// Whether a parameter's value cannot go on.
+    fn is_after_value(&self) -> bool {
+        matches!(self.0.trim_ascii_start().first(), None | Some(b';'))
     }
 }
 
@@ -151,21 +177,21 @@ fn parse_disposition(value: &[u8]) -> std::result::Result<(Option<String>, Optio
         input.skip_blanks();
         let key = input.until(b"=").ok_or(MALFORMED)?.trim_ascii();
         input.skip_blanks();
-        let value = if input.accept(b"\"") {
-            input.until(b"\"").ok_or(MALFORMED)?
+        let value: Cow<'_, [u8]> = if input.accept(b"\"") {
+            input.quoted().ok_or(MALFORMED)?.into()
         } else {
             let length = input.0.iter().take_while(|&&byte| is_token(byte)).count();
             let (token, rest) = input.0.split_at(length);
             input.0 = rest;
-            token
+            token.into()
         };
         if key.eq_ignore_ascii_case(b"name") {
-            name = Some(unescape(value));
+            name = Some(unescape(&value));
         } else if key.eq_ignore_ascii_case(b"filename") {
-            file_name = Some(unescape(value));
+            file_name = Some(unescape(&value));
         } else if key.eq_ignore_ascii_case(b"filename*") {
             // It counts for more than `filename` (RFC 6266, section 4.3), unless it cannot be read.
-            extended_file_name = extended_value(value).or(extended_file_name);
+            extended_file_name = extended_value(&value).or(extended_file_name);
         }
     }
 }

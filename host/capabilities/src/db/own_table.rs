@@ -4,7 +4,8 @@
 //! component's own are, and run with its rights, through its transaction.
 //!
 //! Before the host relies on a table, it looks whether that is the one which it made: a view, a virtual table, or one
-//! with triggers or rules could give rows that no DELETE takes away.
+//! with triggers or rules could give rows that no DELETE takes away. So could row-level security, unless it does not
+//! apply to the table's owner, or a policy lets all rows through: some servers turn it on for each new table.
 
 use super::Db;
 use super::bindings::{Error, Value};
@@ -34,6 +35,14 @@ pub(super) const NOT_OURS: &str = "42809";
 /// What [`Definition::check`] says of the table.
 const MISSING: i64 = 0;
 const OURS: i64 = 1;
+
+/// The condition that row-level security on the table `c` hides nothing: a policy for all commands and roles lets all
+/// rows through, and none restricts that.
+const OPEN_TO_ALL: &str = "EXISTS (SELECT 1 FROM pg_catalog.pg_policy p WHERE p.polrelid = c.oid \
+    AND p.polpermissive AND p.polcmd = '*' AND 0 = ANY (p.polroles) \
+    AND pg_catalog.pg_get_expr(p.polqual, p.polrelid) = 'true' \
+    AND (p.polwithcheck IS NULL OR pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid) = 'true')) \
+    AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_policy p WHERE p.polrelid = c.oid AND NOT p.polpermissive)";
 
 /// The bounds of the results of statements that give no rows, or one number.
 const SMALL: Caps = Caps { rows: 1, bytes: 1 << 10 };
@@ -80,7 +89,8 @@ impl Definition {
             ),
             Dialect::Postgres => format!(
                 "SELECT CAST(CASE WHEN c.oid IS NULL THEN {MISSING} \
-                 WHEN c.relkind = 'r' AND c.relpersistence = 'p' AND NOT c.relrowsecurity AND NOT c.relispartition \
+                 WHEN c.relkind = 'r' AND c.relpersistence = 'p' AND NOT c.relispartition \
+                 AND (NOT pg_catalog.row_security_active(c.oid) OR ({OPEN_TO_ALL})) \
                  AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_rewrite r WHERE r.ev_class = c.oid) \
                  AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_trigger t WHERE t.tgrelid = c.oid) \
                  AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_inherits i WHERE c.oid IN (i.inhparent, i.inhrelid)) \
@@ -102,8 +112,10 @@ impl Definition {
             Some(Value::Integer(MISSING)) => Ok(TableState::Missing),
             Some(Value::Integer(OURS)) => Ok(TableState::Ours),
             _ => {
-                let what = "is not the table that the host made: it has other columns, a trigger, a rule or policies, \
-                    or is a view. Drop or rename it with `elias db --write`; the host makes it again";
+                let what = "is not the table that the host made: it has other columns, a trigger or a rule, is a view, \
+                    or has row-level security that may hide rows from its owner. Drop or rename it with \
+                    `elias db --write`; the host makes it again. Where row-level security is forced on each table, \
+                    it needs a policy FOR ALL TO PUBLIC USING (true), and none that is restrictive";
                 Err(Error::database(NOT_OURS, format!("{} {what}", self.name)))
             }
         }

@@ -204,6 +204,25 @@ async fn of_many_refused_rows_some_are_told_and_all_are_counted() {
     assert!(drained.refusals.iter().all(|text| text.len() < 400), "{drained:?}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn refused_rows_are_told_of_although_a_later_round_fails() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let database = database(folder.path()).await;
+    let (queue, log): (Arc<dyn JobQueue>, Arc<dyn EventLog>) =
+        (Arc::new(MemoryQueue::new(Clock::system()).0), Arc::new(MemoryLog::new(Clock::system()).0));
+    let grants = grants(json!({}), json!({ "types": ["order.*"] })).await;
+    run(&database, CREATE, &[]).await;
+    for at in 100..150 {
+        insert(&database, &format!("bad{at}"), "neither", &json!({})).await;
+    }
+    // The rows of the first round are gone when the second one begins, of which a row cannot be read.
+    insert(&database, "zlast", "neither", &json!({})).await;
+    run(&database, "UPDATE elias_outbox SET kind = x'00' WHERE id = 'zlast'", &[]).await;
+    let drained = hand_over(&database, &grants, &queue, &log).await.expect("what was refused is told of");
+    assert_eq!((drained.is_empty, drained.refused), (false, 50));
+    hand_over(&database, &grants, &queue, &log).await.expect_err("and then why the rest is left");
+}
+
 /// The test's own thread polls the hand-over.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_poll_parses_rows() {

@@ -31,8 +31,8 @@ pub(super) struct NoWorkers;
 
 impl WorkerBackend for NoWorkers {
     fn call(&self, _: Arc<Origin>, _: WorkerCall) -> BoxFuture<'static, Result<String, Error>> {
-        let message = "no service workers run here: in this version they run in `elias dev`, in `elias serve FILE` and \
-                       in programs that embed them";
+        let message = "no service workers run here: they run in `elias dev`, in `elias serve`, on platforms and in \
+                       programs that embed them";
         ready(Err(Error::new(ErrorCode::Unavailable, message))).boxed()
     }
 }

@@ -45,6 +45,65 @@ fn routes_take_rules_from_the_top_replace_them_or_go_without() {
     assert!(a.rules.idempotency.is_none() && c.rules.idempotency.is_some());
 }
 
+/// A table with a route to a worker with these keys.
+fn worker(mut keys: Value) -> Value {
+    keys["class"] = json!("Cart");
+    json!({ "routes": [{ "path": "/carts/{id}", "worker": keys }] })
+}
+
+#[test]
+fn a_route_to_a_worker_is_for_its_methods_and_has_no_rules_about_responses() {
+    let with = |key: &str, value: Value| {
+        let mut table = worker(json!({ "name": "{id}" }));
+        table["routes"][0][key] = value;
+        parse(table)
+    };
+    for (key, value) in [
+        ("methods", json!(["POST"])),
+        ("cors", json!({ "origins": ["*"] })),
+        ("rate-limit", json!({ "requests": 1, "per-seconds": 1 })),
+        ("cache", json!(false)),
+    ] {
+        let config = with(key, value).expect(key);
+        assert_eq!(config.routes[0].worker.as_ref().map(|worker| worker.class()), Some("Cart"));
+    }
+    for (key, value) in [
+        ("methods", json!(["GET"])),
+        ("methods", json!(["DELETE"])),
+        ("assets", json!({ "folder": "public" })),
+        ("cache", json!({})),
+        ("idempotency", json!({})),
+    ] {
+        let error = with(key, value).expect_err(key);
+        assert_eq!(error.at(), format!("gateway.routes[0].{key}"), "{error}");
+    }
+}
+
+#[test]
+fn middleware_and_transforms_are_inherited_as_other_rules_are() {
+    let config = parse(json!({
+        "middleware": [{ "component": "auth" }, { "component": "log" }],
+        "response-transform": ".data",
+        "routes": [
+            { "path": "/a" },
+            { "path": "/b", "middleware": [{ "component": "auth" }], "response-transform": "." },
+            { "path": "/c", "middleware": false, "response-transform": false },
+        ],
+    }))
+    .expect("a table");
+    let steps = |route: &RouteConfig| {
+        let steps = route.rules.middleware.as_ref().map(|rules| rules.steps()).unwrap_or_default();
+        steps.iter().map(|step| step.component.to_string()).collect::<Vec<_>>()
+    };
+    let program = |route: &RouteConfig| route.rules.response_transform.as_ref().map(|it| it.text().to_owned());
+    let [a, b, c] = config.routes.as_slice() else { panic!("{config:?}") };
+    assert_eq!((steps(a), program(a).as_deref()), (vec!["auth".to_owned(), "log".to_owned()], Some(".data")));
+    assert_eq!((steps(b), program(b).as_deref()), (vec!["auth".to_owned()], Some(".")));
+    assert_eq!((steps(c), program(c)), (Vec::new(), None));
+    let all: Vec<_> = config.middleware().into_iter().map(ComponentName::as_str).collect();
+    assert_eq!(all, ["auth", "log"]);
+}
+
 #[test]
 fn errors_name_the_place_and_the_key() {
     let limit = json!({ "requests": 1, "per-seconds": 1 });
@@ -77,6 +136,17 @@ fn errors_name_the_place_and_the_key() {
         (json!({ "headers": { "hsts": { "max-age": "1" } } }), "gateway.headers.hsts.max-age", "u64"),
         (json!({ "validate": { "body": { "type": 1 } } }), "gateway.validate.body", "schema"),
         (json!({ "routes": [{ "idempotency": { "ttl": "1s" } }] }), "gateway.routes[0].idempotency", "ttl"),
+        (json!({ "worker": { "class": "Cart", "name": "a" } }), "gateway.worker", "`worker`"),
+        (json!({ "routes": [{ "worker": "Cart" }] }), "gateway.routes[0].worker", "table"),
+        (worker(json!({ "name": "{user}" })), "gateway.routes[0].worker.name", "{user}"),
+        (worker(json!({ "name": "{identity}" })), "gateway.routes[0].worker.name", "`auth`"),
+        (json!({ "middleware": { "component": "auth" } }), "gateway.middleware", "array"),
+        (
+            json!({ "routes": [{ "middleware": [{ "component": "a" }, { "component": "B" }] }] }),
+            "gateway.routes[0].middleware[1].component",
+            "component name",
+        ),
+        (json!({ "response-transform": ".a | input" }), "gateway.response-transform", "`input`"),
     ] {
         match parse(table.clone()) {
             Err(error) => {
@@ -113,12 +183,15 @@ fn what_a_service_keeps_for_its_callers_is_bounded() {
         |i| json!({ "auth": { "jwt": { "jwks": "https://a.test", "issuer": format!("{i}"), "audience": "a" } } });
     let same = |_| json!({ "auth": { "jwt": { "jwks": "https://a.test", "issuer": "i", "audience": "a" } } });
     let schema = |_| json!({ "validate": { "body": { "const": "x".repeat(60_000) } } });
+    let program = |i| json!({ "response-transform": format!(".[{i}]") });
+    assert!(each(MAX_TRANSFORMS, program).is_ok());
     assert!(each(MAX_LIMITERS, limit).is_ok() && each(MAX_ISSUERS, issuer).is_ok() && each(8, schema).is_ok());
     assert!(each(100, same).is_ok());
     for (error, part) in [
         (each(MAX_LIMITERS + 1, limit), "rate limits"),
         (each(MAX_ISSUERS + 1, issuer), "auth.jwt"),
         (each(9, schema), "schemas"),
+        (each(MAX_TRANSFORMS + 1, program), "response-transform"),
     ] {
         let message = error.expect_err(part).to_string();
         assert!(message.contains(part), "{message}");

@@ -277,3 +277,62 @@ fn the_idempotency_key_of_an_admitted_request_is_read() {
     assert_eq!(key("/orders", &[origin]), Err(Code::IdempotencyKeyMissing));
     assert_eq!(key("/other", &[origin, ("idempotency-key", "k")]), Ok(None), "the route has no such rule");
 }
+
+#[test]
+fn a_route_to_a_worker_has_its_rules_and_names_the_worker() {
+    let table = json!({ "routes": [{
+        "path": "/{kind}",
+        "auth": { "api-key": { "header": "x-api-key" } },
+        "cors": { "origins": ["https://a.test"] },
+        "worker": { "class": "Cart", "name": "{kind}-{identity}", "method": "view" },
+    }] });
+    let router = router(table, &SharedState::default());
+    let key = ("x-api-key", "key-ada");
+    let outcome = admit(&router, &request("GET", "/cart?a=1", &[key]), 1).1.expect("it passes");
+    let worker = outcome.worker.expect("it is for a worker");
+    assert_eq!((worker.class.as_str(), worker.name.as_str()), ("Cart", "cart-ada"));
+    let unidentified = refused(admit(&router, &request("GET", "/cart", &[]), 1).1);
+    assert_eq!(unidentified.code(), Code::Unauthenticated);
+    let delete = request("DELETE", "/cart", &[key, ("origin", "https://a.test")]);
+    let refusal = refused(admit(&router, &delete, 1).1);
+    assert_eq!(refusal.code(), Code::MethodNotAllowed);
+    assert_eq!(refusal.headers()[ALLOW], "GET, HEAD, POST, PUT");
+    assert_eq!(refusal.headers()[ACCESS_CONTROL_ALLOW_ORIGIN], "https://a.test", "a script can read it");
+}
+
+#[test]
+fn what_middleware_sets_is_removed_on_every_route_of_the_service() {
+    let table = json!({ "routes": [
+        { "path": "/a", "middleware": [{ "component": "auth", "sets": ["x-user", "x-role"] }] },
+        { "path": "/b", "middleware": [{ "component": "auth", "sets": ["x-user"] }, { "component": "log" }] },
+        { "path": "/open" },
+    ] });
+    let router = router(table, &SharedState::default());
+    for path in ["/a", "/b", "/open"] {
+        let mut asked = request("GET", path, &[("X-User", "root"), ("x-role", "admin"), ("x-other", "1")]);
+        asked.headers.append("x-user", HeaderValue::from_static("second"));
+        let (rules, outcome) = admit(&router, &asked, 1);
+        assert!(outcome.is_ok(), "{path}");
+        rules.remove_reserved_headers(&mut asked.headers);
+        assert_eq!(asked.headers.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["x-other"], "{path}");
+        assert_eq!(rules.reserved_headers().len(), 2);
+        assert_eq!(rules.middleware().is_some(), path != "/open");
+    }
+    let plain = Rules::prepare(&GatewayConfig::default(), &SharedState::default(), None, None);
+    assert!(plain.iter().all(|rules| rules.reserved_headers().is_empty()));
+}
+
+#[test]
+fn files_behind_middleware_are_not_for_shared_caches() {
+    let table = json!({ "assets": { "folder": "public" }, "routes": [
+        { "path": "/app.js", "middleware": [{ "component": "auth" }] },
+    ] });
+    let router = router(table, &SharedState::default());
+    let (_, outcome) = admit(&router, &request("GET", "/app.js", &[]), 1);
+    match outcome.expect("passes").asset {
+        Some(AssetResponse::Bytes { headers, .. }) => {
+            assert!(headers[CACHE_CONTROL].to_str().expect("text").starts_with("private"), "{headers:?}");
+        }
+        other => panic!("{other:?}"),
+    }
+}

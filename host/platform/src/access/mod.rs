@@ -46,7 +46,7 @@ const VALID_FOR: Duration = Duration::from_secs(15);
 const VALID_WHILE_AWAY: Duration = Duration::from_secs(24 * 3600);
 /// How long what was confirmed of a token need not be confirmed again: of several streams by one token, one asks the
 /// store.
-const CONFIRMED_FOR: Duration = Duration::from_millis(400);
+pub const CONFIRMED_FOR: Duration = Duration::from_millis(400);
 /// Tokens that are remembered.
 const REMEMBERED: u64 = 10_000;
 /// The file of the host's own token, which works without the store.

@@ -71,6 +71,10 @@ permissions! {
     DeployProduction: Operator,
     /// Enqueue, cancel and retry jobs, publish and replay events, run, pause and resume schedules and subscriptions.
     RunTriggers: Operator,
+    /// Send messages to service workers, and call their methods.
+    CallWorkers: Operator,
+    /// Start, stop, restart and fork service workers.
+    OperateWorkers: Operator,
     /// End an execution.
     Cancel: Operator,
     /// Set and delete secrets; nobody can read them.
@@ -79,7 +83,7 @@ permissions! {
     Delete: Operator,
     /// Read the audit trail.
     Audit: Operator,
-    /// Read the databases of components.
+    /// Read the databases of components, and the state of their service workers.
     ReadData: Operator,
     /// Write on the databases of components.
     WriteData: Admin,
@@ -107,8 +111,8 @@ impl Permission {
 
     /// Whether it is always about a component in an environment.
     pub(super) fn is_of_a_service(self) -> bool {
-        use Permission::{Deploy, DeployProduction, ReadData, Secrets, WriteData};
-        matches!(self, Deploy | DeployProduction | Secrets | ReadData | WriteData)
+        use Permission::{CallWorkers, Deploy, DeployProduction, OperateWorkers, ReadData, Secrets, WriteData};
+        matches!(self, Deploy | DeployProduction | Secrets | ReadData | WriteData | CallWorkers | OperateWorkers)
     }
 }
 

@@ -295,7 +295,7 @@ async fn check_keys(store: &Store, folder: &Path, notes: &mut Vec<String>) -> Re
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error.into()),
     };
-    let [secret_key, log_key, operator] = KEYS;
+    let [secret_key, former_key, log_key, operator] = KEYS;
     if let Some(token) = text(operator)?
         && !(token.trim().starts_with("elias_") && token.trim().bytes().all(|byte| byte.is_ascii_graphic()))
     {
@@ -309,10 +309,18 @@ async fn check_keys(store: &Store, folder: &Path, notes: &mut Vec<String>) -> Re
         }
     }
     let vault = match text(secret_key)? {
-        Some(text) => Some(Vault::of(&text).map_err(|error| refused(format_args!("{secret_key}: {error}")))?),
+        Some(own) => {
+            let vault = Vault::of(&own).and_then(|vault| match text(former_key)? {
+                Some(former) => vault.with_former(&former, former_key),
+                None => Ok(vault),
+            });
+            Some(vault.map_err(|error| refused(format_args!("{secret_key}: {error}")))?)
+        }
         None => Vault::of_environment()?,
     };
-    let secrets = store.host_read().await?.all_secrets().await?;
+    let mut scope = store.host_read().await?;
+    let (secrets, data_keys) = (scope.all_secrets().await?, scope.all_data_keys().await?);
+    drop(scope);
     let Some(vault) = vault else {
         if !secrets.is_empty() {
             let count = secrets.len();
@@ -322,6 +330,10 @@ async fn check_keys(store: &Store, folder: &Path, notes: &mut Vec<String>) -> Re
         }
         return Ok(0);
     };
+    for (tenant, _) in data_keys.iter().filter(|(tenant, sealed)| vault.open_data_key(tenant, sealed).is_err()).take(10)
+    {
+        notes.push(format!("the service workers of {tenant} cannot be read: their key was encrypted with another key"));
+    }
     let opens = |(service, name, sealed): &&(_, String, String)| vault.open_sealed(service, name, sealed).is_ok();
     let opened = secrets.iter().filter(opens).count();
     if opened == 0 && !secrets.is_empty() {

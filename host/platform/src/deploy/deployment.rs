@@ -6,13 +6,13 @@ use super::version::check_settings;
 use crate::access::Permission;
 use crate::platform::Platform;
 use crate::platform_events;
-use crate::serving::{Release, own_host};
+use crate::serving::{Release, Tables, own_host};
 use crate::session::Session;
 use crate::triggers::registration;
-use elias_api::{Code, DeployRequest, Deployment, DeploymentState, Error, Result, Service, Version};
+use elias_api::{Code, DeployRequest, Deployment, DeploymentState, Error, Result, Service, Version, VersionSettings};
 use elias_delivery::rollout::{Rollout, RolloutPlan};
 use elias_names::ServiceId;
-use elias_store::{ReleaseTarget, ServiceTarget, now_ms};
+use elias_store::{ReleaseTarget, ServiceTarget, TenantScope, now_ms};
 use std::sync::Arc;
 
 /// Characters of a reason.
@@ -55,6 +55,7 @@ impl Platform {
             }
         };
         let version = scope.version(&id.component, number).await?;
+        check_middleware(&mut scope, id, &version.settings).await?;
         drop(scope);
 
         let revision = service.as_ref().map_or(0, |service| service.revision);
@@ -197,6 +198,20 @@ impl Platform {
         }
         Ok(warm)
     }
+}
+
+/// Checks that the middleware of a version's routes are deployed in the environment.
+async fn check_middleware(scope: &mut TenantScope, id: &ServiceId, settings: &VersionSettings) -> Result<()> {
+    for component in Tables::read(settings)?.gateway.middleware() {
+        if scope.service(&ServiceId { component: component.clone(), ..id.clone() }).await?.is_none() {
+            let message = format!(
+                "[gateway] middleware: {component} is not deployed in {}; deploy it before {}",
+                id.environment, id.component
+            );
+            return Err(Error::new(Code::WrongState, message));
+        }
+    }
+    Ok(())
 }
 
 /// A version as it is to serve by a deployment.

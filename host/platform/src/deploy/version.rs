@@ -81,6 +81,7 @@ impl Platform {
             return Ok(newest);
         }
         check_settings(&uploaded.settings, &settings)?;
+        check_middleware(component, &uploaded.settings)?;
         limits(&self.serving().loader.limits, &settings, &uploaded.settings)?;
         self.serving().loader.ceilings.check(&settings, &uploaded.settings)?;
         let bytes = self.artifacts().get(&uploaded.digest).await?;
@@ -92,6 +93,7 @@ impl Platform {
         if let Some(manifest) = &compiled.manifest {
             let checked = registration::check(&uploaded.settings)?.check_handlers(&manifest.handlers);
             checked.map_err(|error| Error::new(Code::BadInput, error.to_string()))?;
+            super::worker_routes::check(uploaded.settings.gateway.as_ref(), &manifest.workers)?;
         }
         let manifest = compiled.manifest.as_ref().map(serde_json::to_value).transpose();
         let manifest = manifest.map_err(|error| Error::new(Code::Internal, error.to_string()))?;
@@ -216,6 +218,16 @@ pub(super) fn check_settings(settings: &VersionSettings, tenant: &TenantSettings
         if !tenant.trusted {
             check_untrusted(name, table)?;
         }
+    }
+    Ok(())
+}
+
+/// Checks that a component is not middleware of its own: it could not tell in which place it is called.
+fn check_middleware(component: &ComponentName, settings: &VersionSettings) -> Result<()> {
+    if Tables::read(settings)?.gateway.middleware().contains(component) {
+        let message =
+            format!("[gateway] middleware: {component} cannot be middleware of its own; name another component");
+        return Err(Error::new(Code::BadInput, message));
     }
     Ok(())
 }
@@ -345,6 +357,15 @@ mod tests {
         let good =
             json!({ "db": {}, "cache": {}, "http": { "allow": ["*"] }, "config": { "a": { "env": "A" }, "b": 1 } });
         assert!(check_settings(&settings(good), &tenant).is_ok());
+    }
+
+    #[test]
+    fn a_component_is_not_its_own_middleware() {
+        let gateway = json!({ "routes": [{ "middleware": [{ "component": "log" }, { "component": "shop" }] }] });
+        let settings: VersionSettings = serde_json::from_value(json!({ "gateway": gateway })).expect("settings");
+        let check = |name: &str| check_middleware(&name.parse().expect("a name"), &settings);
+        assert_eq!(check("shop").expect_err("itself").code(), Code::BadInput);
+        assert!(check("auth").is_ok());
     }
 
     #[test]

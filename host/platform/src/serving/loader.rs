@@ -27,7 +27,7 @@ pub(crate) struct Loader {
     pub(crate) limits: Limits,
     pub(crate) ceilings: Ceilings,
     pub(crate) artifacts: Artifacts,
-    pub(crate) vault: Vault,
+    pub(crate) vault: Arc<Vault>,
     /// Of what may be loaded, if that is to be proved.
     pub(crate) proofs: Option<Proofs>,
     /// Versions' files, a folder each, and its path.
@@ -334,7 +334,7 @@ mod tests {
             host,
             artifacts,
             proofs: None,
-            vault: Vault::open(&sub("vault")).expect("a key"),
+            vault: Arc::new(Vault::open(&sub("vault")).expect("a key")),
             files: sub("files"),
             files_path: folder.path().join("files"),
             compile_timeout: Duration::from_secs(60),

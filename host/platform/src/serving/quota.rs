@@ -97,13 +97,34 @@ impl TenantQuotas {
         self.enter_by(RuntimeTimer::start(now_ms)).await
     }
 
-    async fn enter_by<T: Timer>(&self, timer: T) -> Result<QuotaPermit, NotAdmitted> {
-        let waiting = self.waiting(timer);
-        self.wait_for(QuotaKind::FuelPerHour, self.fuel.as_ref(), &waiting).await?;
-        self.wait_for(QuotaKind::EgressBytesPerHour, self.egress.as_ref(), &waiting).await?;
+    /// The same, for what is not one of the tenant's concurrent executions: a turn of a service worker, for which one
+    /// of these waits.
+    pub(crate) async fn enter_without_slot(&self, now_ms: u64) -> Result<(), NotAdmitted> {
+        self.enter_rates(&self.waiting(RuntimeTimer::start(now_ms))).await
+    }
+
+    /// Why the tenant may not begin another execution now, if what is counted by time refuses it: for whoever would
+    /// wait elsewhere for it.
+    pub(crate) fn refusal(&self, now_ms: u64) -> Option<NotAdmitted> {
+        let limiters = [
+            (QuotaKind::FuelPerHour, &self.fuel),
+            (QuotaKind::EgressBytesPerHour, &self.egress),
+            (QuotaKind::ExecutionsPerMinute, &self.rate),
+        ];
+        let refusing = limiters.into_iter().filter(|(kind, _)| self.action(*kind) == QuotaAction::Reject);
+        refusing
+            .filter_map(|(kind, limiter)| Some((kind, limiter.as_ref()?.check(now_ms).err()?)))
+            .map(|(kind, wait)| self.refuse(kind, wait))
+            .next()
+    }
+
+    /// Waits until what is counted by time lets another execution begin.
+    async fn enter_rates<T: Timer>(&self, waiting: &Waiting<T>) -> Result<(), NotAdmitted> {
+        self.wait_for(QuotaKind::FuelPerHour, self.fuel.as_ref(), waiting).await?;
+        self.wait_for(QuotaKind::EgressBytesPerHour, self.egress.as_ref(), waiting).await?;
         if let Some(rate) = &self.rate {
             let kind = QuotaKind::ExecutionsPerMinute;
-            let most = self.wait_max(kind, &waiting);
+            let most = self.wait_max(kind, waiting);
             // Booked: who waits keeps its turn, and who would wait too long is told at once.
             match rate.reserve(waiting.timer.now_ms(), most) {
                 Ok(Duration::ZERO) => {}
@@ -114,6 +135,12 @@ impl TenantQuotas {
                 Err(wait) => return Err(self.refuse(kind, wait)),
             }
         }
+        Ok(())
+    }
+
+    async fn enter_by<T: Timer>(&self, timer: T) -> Result<QuotaPermit, NotAdmitted> {
+        let waiting = self.waiting(timer);
+        self.enter_rates(&waiting).await?;
         let Some(slots) = &self.slots else { return Ok(None) };
         if let Ok(permit) = Arc::clone(slots).try_acquire_owned() {
             return Ok(Some(permit));
@@ -429,5 +456,24 @@ mod tests {
             let count = |verdict| egress.counts.get(QuotaKind::EgressBytesPerHour, verdict);
             assert_eq!((count(verdict), count(QuotaDecision::Rejected)), (1, 1));
         }
+    }
+
+    #[tokio::test]
+    async fn turns_of_workers_take_no_slot_and_are_refused_before_they_wait() {
+        let slots = tenant(|quotas| quotas.concurrent_executions = 1);
+        let _slot = slots.enter(0).await.expect("it is free");
+        assert!(slots.enter_without_slot(0).await.is_ok(), "the request that has the slot waits for the turn");
+        assert!(slots.refusal(0).is_none());
+
+        let fuel = tenant(|quotas| quotas.fuel_per_hour = 3_600);
+        assert!(fuel.refusal(0).is_none());
+        fuel.spend(7_200, 0);
+        let refused = fuel.refusal(0).expect("it is used up");
+        assert_eq!(refused.error.code(), Code::QuotaExceeded);
+        assert!(refused.error.to_string().contains("fuel-per-hour of 3600"), "{}", refused.error);
+        assert!(fuel.enter_without_slot(0).await.is_err());
+        let waiting = tenant(|quotas| (quotas.fuel_per_hour, quotas.action) = (3_600, QuotaAction::Queue));
+        waiting.spend(7_200, 0);
+        assert!(waiting.refusal(0).is_none(), "its turns wait");
     }
 }

@@ -14,23 +14,27 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::Mutex;
 
 /// The kinds of causes of executions: each kind has a circuit of its own in each release. A nightly job that fails must
-/// not keep requests out, and requests that fail must not delay jobs; a poisoned queue must rest all the same.
+/// not keep requests out, and requests that fail must not delay jobs; a poisoned queue must rest all the same. One
+/// worker that fails is stopped by its own supervision before that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CircuitKind {
     /// HTTP requests, mirrored ones included.
     Requests,
     /// Ticks of schedules, jobs and deliveries of events.
     Triggers,
+    /// Turns of service workers.
+    Workers,
 }
 
 impl CircuitKind {
-    pub(crate) const ALL: [Self; 2] = [Self::Requests, Self::Triggers];
+    pub(crate) const ALL: [Self; 3] = [Self::Requests, Self::Triggers, Self::Workers];
 
     /// Its name.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Requests => "requests",
             Self::Triggers => "triggers",
+            Self::Workers => "workers",
         }
     }
 }
@@ -43,6 +47,7 @@ pub(crate) struct Release {
     pub(crate) stats: ReleaseStats,
     requests: Breaker,
     triggers: Breaker,
+    workers: Breaker,
     /// The log of its component: of the service, whichever release serves it.
     pub(crate) lines: Arc<Lines>,
     app: ArcSwapOption<App>,
@@ -68,6 +73,7 @@ impl Release {
             stats: ReleaseStats::default(),
             requests: Breaker::new(supervision, rand::random(), now),
             triggers: Breaker::new(supervision, rand::random(), now),
+            workers: Breaker::new(supervision, rand::random(), now),
             lines,
             app: ArcSwapOption::empty(),
             problem: ArcSwapOption::empty(),
@@ -81,6 +87,7 @@ impl Release {
         match circuit {
             CircuitKind::Requests => &self.requests,
             CircuitKind::Triggers => &self.triggers,
+            CircuitKind::Workers => &self.workers,
         }
     }
 

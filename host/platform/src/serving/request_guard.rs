@@ -51,7 +51,7 @@ pub struct RequestGuard {
 pub(super) struct AdmittedExecution {
     pub(super) state: Arc<State>,
     pub(super) circuit_permit: (CircuitKind, CircuitPermit),
-    /// The component's slot and the slot of its tenant's quota; none for a mirrored request.
+    /// The component's slot and the slot of its tenant's quota; none for a mirrored request and a turn of a worker.
     pub(super) permits: Option<(Permit, QuotaPermit)>,
     pub(super) app: App,
     pub(super) started: Instant,
@@ -97,6 +97,9 @@ pub struct CompletedExecution {
     /// Whether it is one of those that are recorded anyway.
     pub(super) is_taken: bool,
 }
+
+/// The kind of the source of a turn of a service worker.
+pub(crate) const WORKER: &str = "worker";
 
 /// Bytes that are kept of a request's method and path, and of an error.
 const SOURCE_BYTES_MAX: usize = 512;
@@ -195,6 +198,14 @@ impl RequestGuard {
             self.service.set_source(under_way, Source::Trigger(kind, name.into()));
         }
         self.run = Some(run);
+        self.trace = cause.trace_id().map(str::to_owned);
+    }
+
+    /// Says which worker's turn it is, for who lists what runs, and the cause for the record.
+    pub(crate) fn set_turn(&mut self, worker: &str, cause: &Cause) {
+        if let Some(under_way) = self.under_way {
+            self.service.set_source(under_way, Source::Trigger(WORKER, worker.into()));
+        }
         self.trace = cause.trace_id().map(str::to_owned);
     }
 

@@ -9,6 +9,7 @@ use elias_delivery::rollout::Caller;
 use elias_delivery::supervision::{CircuitPermit, ResourceUsage};
 use elias_gateway::{AdmittedRequest, Client, Identity, LocalReply, Refusal, Rules};
 use elias_host::App;
+use elias_names::{ComponentName, ServiceId};
 use elias_store::ReleaseTarget;
 use http::header::RETRY_AFTER;
 use http::{HeaderMap, HeaderValue};
@@ -48,6 +49,13 @@ impl Serving {
         }
         let admitted = rules.identify(limited, parts, &found.matched, client, now)?;
         Ok(RoutedRequest { service, rules, admitted })
+    }
+
+    /// The service of another component beside this one: of the same tenant, in the same environment. None if nothing
+    /// was deployed to it.
+    #[must_use]
+    pub fn beside(&self, service: &Service, component: &ComponentName) -> Option<Arc<Service>> {
+        self.service(&ServiceId { component: component.clone(), ..service.id.clone() })
     }
 
     /// The usage of this host, as the server in front counts it.
@@ -100,10 +108,7 @@ impl Serving {
     ) -> Result<RequestGuard, NotAdmitted> {
         let started = Instant::now();
         let state = Arc::clone(&service.state());
-        if state.snapshot.target.stopped {
-            let message = format!("{} was stopped; start it with: elias start {}", service.id, service.id.component);
-            return Err(Error::new(Code::Stopped, message).into());
-        }
+        require_started(service, &state)?;
         let now = self.clock.now();
         let random = if state.chooses() { rand::random() } else { 0 };
         let mut chosen = state.choose(&Caller { headers, address, random }, identity);
@@ -155,6 +160,52 @@ impl Serving {
         self.begin(service, &state, chosen, circuit_permit, started).await
     }
 
+    /// Admits a turn of a service worker, in the component of a release that is loaded, by the circuit of workers.
+    ///
+    /// It takes no slot of the component's and none of the tenant's concurrent executions: requests that have these
+    /// wait for turns. Turns have places of their own.
+    ///
+    /// # Errors
+    /// Stopped, open circuit, quota.
+    pub(crate) async fn admit_turn(
+        &self,
+        service: &Arc<Service>,
+        release: &Arc<Release>,
+        app: &App,
+    ) -> Result<RequestGuard, NotAdmitted> {
+        let started = Instant::now();
+        let state = Arc::clone(&service.state());
+        require_started(service, &state)?;
+        let (circuit, now) = (CircuitKind::Workers, self.clock.now());
+        // As a request does: or the component would be loaded once more for the next one.
+        release.loaded(now);
+        let circuit_permit = request_guard::require_circuit_permit(service, release.breaker(circuit).try_admit(now))?;
+        state.tenant.enter_without_slot(now.unix_ms()).await?;
+        let entered = AdmittedExecution {
+            state,
+            circuit_permit: (circuit, circuit_permit),
+            permits: None,
+            app: app.clone(),
+            started,
+            is_mirrored: false,
+        };
+        let chosen = ReleaseChoice { release, is_canary: false, assignment: None };
+        Ok(RequestGuard::begin(self, service, chosen, entered))
+    }
+
+    /// The release of a version of a service that serves no more: the one that runs already, if one does.
+    pub(crate) fn former_release(&self, service: &Service, target: ReleaseTarget) -> Arc<Release> {
+        let state = service.state();
+        let is_it =
+            |release: &Arc<Release>| release.target.version == target.version && release.target.digest == target.digest;
+        if let Some(release) = state.releases().find(|release| is_it(release)) {
+            return Arc::clone(release);
+        }
+        let make = || Release::new(target.clone(), &state.supervision, Arc::clone(&service.lines), self.clock.now());
+        let release = service.former(target.version, make);
+        if is_it(&release) { release } else { make() }
+    }
+
     /// Takes the permits of a release that was chosen, and loads it.
     async fn begin(
         &self,
@@ -185,6 +236,15 @@ impl Serving {
             AdmittedExecution { state: Arc::clone(state), circuit_permit, permits, app, started, is_mirrored: false };
         Ok(RequestGuard::begin(self, service, chosen, entered))
     }
+}
+
+/// Refuses what is for a service that was stopped.
+fn require_started(service: &Service, state: &State) -> Result<()> {
+    if !state.snapshot.target.stopped {
+        return Ok(());
+    }
+    let message = format!("{} was stopped; start it with: elias start {}", service.id, service.id.component);
+    Err(Error::new(Code::Stopped, message))
 }
 
 /// A release's component, loaded.

@@ -44,11 +44,7 @@ impl Platform {
         }
         let cause = checked_traceparent(cause);
         let new = events.into_iter().map(|event| new_event(event, cause.clone())).collect::<Result<Vec<_>>>()?;
-        let mut scope = self.store().write(tenant).await?;
-        let quotas = scope.this_tenant().await?.settings.quotas;
-        let published = scope.publish_events(&new, Some(&quotas)).await?;
-        scope.commit().await?;
-        self.runner().look();
+        let published = self.runner().publish_all(tenant, new).await?;
         Ok(published.into_iter().map(|event| event.id).collect())
     }
 

@@ -25,8 +25,7 @@ impl Platform {
         let (permission, component) = (Permission::Read, filter.component.as_ref());
         let mut scope = self.read(session, permission, tenant, component).await?;
         let allowed = session.allowed_services(&mut scope, permission, tenant, component).await?;
-        let filter = JobFilter { has_steps: true, ..filter.clone() };
-        let jobs = scope.jobs(&filter, &allowed, limit.min(LISTED_MAX)).await?;
+        let jobs = scope.jobs_with_steps(filter, &allowed, limit.min(LISTED_MAX)).await?;
         let ids: Vec<String> = jobs.iter().map(|job| job.id.clone()).collect();
         let mut steps = scope.last_steps(&ids, ROWS_OF_STEP).await?;
         let now = now_ms();

@@ -18,8 +18,8 @@ pub(super) async fn without_waiting(
     ready: Vec<ReadyQueue>,
 ) -> Result<ReadyBatches> {
     let batches: Vec<_> = ready.iter().map(|queue| waiting_batch(runner, queue)).collect();
-    let queues: Vec<QueueKey> =
-        ready.iter().zip(&batches).filter(|(_, batch)| batch.is_some()).map(|(queue, _)| key(queue)).collect();
+    let queues: Vec<&ReadyQueue> =
+        ready.iter().zip(&batches).filter(|(_, batch)| batch.is_some()).map(|(queue, _)| queue).collect();
     let mut found = ReadyBatches { queues: Vec::with_capacity(ready.len()), whole: HashMap::new() };
     if queues.is_empty() {
         found.queues = ready;

@@ -37,8 +37,9 @@ impl Buckets {
         }
         let (limits, now_ms) = scope.lock_queue_limits(&limited).await?;
         if !concurrency.is_empty() {
-            // What the plan counted may be old: another host has claimed since. From here on none does.
-            let leased = scope.leased_queues().await?;
+            // What the plan counted may be old: another host has claimed since. From here on none does. Jobs whose
+            // leases have ended are about to be ready again.
+            let leased = scope.leased_queues(now_ms).await?;
             let leased: HashMap<QueueKey, u64> =
                 leased.into_iter().map(|queue| ((queue.tenant, queue.queue), queue.leased)).collect();
             for share in &mut *shares {

@@ -7,9 +7,11 @@
 //!
 //! - [`Runner`]: what the parts share, and their tasks. It ends with its last handle.
 //! - `scheduler`: due schedules, and those that have lost their next tick.
-//! - `queue`: claiming, in the order of `plan` and within the `limits`; `run`: one job, to its end;
+//! - `queue`: claiming what `looks` find, in the order of `plan` and within the `limits`; `run`: one job, to its end;
 //!   `event_batch`: several deliveries in one run; `batch_waits`: those that wait for others.
+//! - `hints`: from host to host, that there are jobs.
 //! - `outbox`: jobs and events of components' transactions, from their databases into the store.
+//! - `batch`: what many write, in one transaction; `writes`: their jobs, events and steps.
 //! - `deliver`: events to subscriptions, `replay` once more; `waits`: events to the jobs that wait for them.
 //! - `retention`: events that are not kept any more.
 //! - [`TriggerBackends`]: the queue, the log of events and the journals, for the components' capabilities.
@@ -18,13 +20,14 @@
 //! It knows no platform: the services of the host are behind the trait [`Services`].
 
 mod backends;
-mod batch;
 mod batch_waits;
 mod cause;
 mod dead_job;
 mod deliver;
 mod event_batch;
+mod hints;
 mod limits;
+mod looks;
 mod meters;
 mod new_job;
 mod outbox;
@@ -42,6 +45,7 @@ mod step_records;
 mod tests;
 mod waits;
 mod workflow_records;
+mod writes;
 
 pub use backends::TriggerBackends;
 pub(crate) use cause::{checked as checked_traceparent, child_of as child_traceparent};

@@ -147,7 +147,7 @@ pub(super) fn plan(
     let may_take = |tenant: &TenantId, taken, by_all| slots.may_take(tenant, taken, by_all);
     for share in fair.clone().choose_within(&demands, slots.free.min(CLAIM_MAX), may_take) {
         let queues = candidates.remove(&share.tenant).unwrap_or_default();
-        for (Candidate { queue, limits, .. }, most) in distribute(queues, share.jobs) {
+        for (Candidate { queue, rank, limits, .. }, most) in distribute(queues, share.jobs) {
             if let Some(rate) = limits.rate {
                 shared.rates.insert((share.tenant.clone(), queue.clone()), rate);
             }
@@ -155,7 +155,7 @@ pub(super) fn plan(
                 shared.concurrency.insert((share.tenant.clone(), queue.clone()), limits.concurrency);
             }
             let (tenant, key_concurrency) = (share.tenant.clone(), limits.key_concurrency);
-            shares.push(ClaimShare { tenant, queue, most, key_concurrency });
+            shares.push(ClaimShare { tenant, queue, most, from_rank: rank, key_concurrency });
         }
     }
     Plan { shares, limits: shared, weights }
@@ -253,7 +253,8 @@ mod tests {
             let all: u32 = planned(many, &[], 1_000).iter().map(|(_, _, most)| most).sum();
             assert_eq!(all, 250);
         }
-        let leased = [LeasedQueue { tenant: "a".parse().expect("a name"), queue: queue("many"), leased: 990 }];
+        let leased =
+            [LeasedQueue { tenant: "a".parse().expect("a name"), queue: queue("many"), leased: 990, lease_until: 0 }];
         assert_eq!(planned(vec![ready("a", "many", 1)], &leased, 1_000), [share("a", "many", 10)]);
     }
 
@@ -280,7 +281,9 @@ mod tests {
 
     #[test]
     fn what_runs_anywhere_counts_to_the_concurrency() {
-        let leased = |leased| [LeasedQueue { tenant: "a".parse().expect("a name"), queue: queue("few"), leased }];
+        let leased = |leased| {
+            [LeasedQueue { tenant: "a".parse().expect("a name"), queue: queue("few"), leased, lease_until: 0 }]
+        };
         assert_eq!(planned(vec![ready("a", "few", 1)], &leased(1), 10), [share("a", "few", 1)]);
         assert!(planned(vec![ready("a", "few", 1)], &leased(2), 10).is_empty());
     }

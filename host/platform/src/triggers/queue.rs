@@ -13,9 +13,10 @@ use super::runner::RunningJob;
 use super::scheduler::{FAILING_RUNS, failing_event};
 use elias_api::{JobState, JobTrigger, Result};
 use elias_names::{ServiceId, TenantId};
-use elias_store::{ClaimShare, ClaimedJob, HostScope, JobEnd, JobLease, JobOutcome, NewEvent, ReadyQueue, ScheduleId};
+use elias_store::{ClaimedJob, FinishedJobs, HostScope, JobEnd, JobLease, JobOutcome, NewEvent, ScheduleId};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
@@ -78,7 +79,9 @@ pub(super) async fn finish_round(runner: &Arc<Runner>) -> Result<bool> {
     scope.commit().await?;
     runner.forget(&ended, &finished);
     // Their slots are free, and their queues below their limits.
-    runner.queue_changed.notify_one();
+    if finished.makes_ready || runner.wants_slots.load(Ordering::Relaxed) {
+        runner.queue_changed.notify_one();
+    }
     Ok(!runner.ended.lock().is_empty())
 }
 
@@ -86,20 +89,33 @@ pub(super) async fn finish_round(runner: &Arc<Runner>) -> Result<bool> {
 /// more.
 pub(super) async fn claim_round(runner: &Arc<Runner>) -> Result<bool> {
     let _claiming = runner.claiming.lock().await;
+    // Until a look finds nothing that is ready. Jobs that end from here on wake this task again, or their slots are
+    // seen.
+    runner.wants_slots.store(true, Ordering::Relaxed);
     let slots = runner.free_slots(&[]);
-    if slots.free == 0 || runner.is_stopping() {
+    if runner.is_stopping() {
+        return Ok(false);
+    }
+    if slots.free == 0 {
+        runner.hint_others();
         return Ok(false);
     }
     let mut scope = runner.store.queue_write().await?;
     let claim = claim(runner, &mut scope, &slots).await?;
     scope.commit().await?;
-    Ok(claim.start(runner))
+    let is_any = claim.start(runner);
+    if !is_any && runner.wants_slots.load(Ordering::Relaxed) {
+        runner.hint_others();
+    }
+    Ok(is_any)
 }
 
 /// What the store said of jobs that have ended.
 struct Finished {
     /// Claims that were not this host's any more.
     late: Vec<JobLease>,
+    /// Whether others are ready now.
+    makes_ready: bool,
     /// Whether events were published.
     is_told: bool,
 }
@@ -107,14 +123,14 @@ struct Finished {
 /// Tells the store which jobs have ended.
 async fn finish(runner: &Runner, scope: &mut HostScope, ended: &[Ended]) -> Result<Finished> {
     if ended.is_empty() {
-        return Ok(Finished { late: Vec::new(), is_told: false });
+        return Ok(Finished { late: Vec::new(), makes_ready: false, is_told: false });
     }
     let schedules: Vec<_> = ended.iter().filter_map(|one| Some(one.schedule.as_ref()?.0.clone())).collect();
     scope.lock_schedules(&schedules).await?;
     let ends: Vec<JobEnd> = ended.iter().map(|one| one.end.clone()).collect();
-    let late = scope.finish_jobs(&runner.owner, &ends).await?;
+    let FinishedJobs { late, makes_ready } = scope.finish_jobs(&runner.owner, &ends).await?;
     let is_told = tell_ended(scope, ended, &late).await?;
-    Ok(Finished { late, is_told })
+    Ok(Finished { late, makes_ready, is_told })
 }
 
 /// Jobs that were claimed, once the claim is committed.
@@ -181,14 +197,14 @@ async fn tell_ended(scope: &mut HostScope, ended: &[Ended], late: &[JobLease]) -
 /// Ends the ready jobs of services that are nowhere any more, such as those of a tenant that was deleted.
 pub(super) async fn end_orphans(runner: &Runner) -> Result<()> {
     let ready = runner.store.host_read().await?.ready_queues().await?;
-    for ReadyQueue { tenant, queue, .. } in ready {
-        let (component, environment) = (queue.component.clone(), queue.environment);
-        let service = ServiceId { tenant: tenant.clone(), component, environment };
+    for queue in ready {
+        let (component, environment) = (queue.queue.component.clone(), queue.queue.environment);
+        let service = ServiceId { tenant: queue.tenant.clone(), component, environment };
         let is_there = runner.services.find(&service).is_some();
         if is_there || runner.store.host_read().await?.target(&service).await?.is_some() {
             continue;
         }
-        let shares = [ClaimShare { tenant, queue, most: ORPHANS_MAX, key_concurrency: None }];
+        let shares = [queue.share(ORPHANS_MAX)];
         let mut scope = runner.store.queue_write().await?;
         let claimed = scope.claim_jobs(&runner.owner, LEASE_MS, &shares).await?;
         let end = |job: &ClaimedJob| JobEnd {
@@ -221,12 +237,13 @@ impl Runner {
         if slots.free == 0 || self.is_stopping() {
             return Ok(None);
         }
-        let ready = scope.ready_queues().await?;
+        let ready = self.ready_queues(scope).await?;
         let ready = batch_waits::without_waiting(self, scope, ready).await?;
         if ready.queues.is_empty() {
+            self.wants_slots.store(false, Ordering::Relaxed);
             return Ok(None);
         }
-        let leased = scope.leased_queues().await?;
+        let leased = self.leased_queues(scope).await?;
         let now = Instant::now();
         let find = |service: &ServiceId, queue: &QueueKey| {
             let is_held = self.held.lock().get(queue).is_some_and(|hold| hold.until > now);
@@ -257,7 +274,7 @@ impl Runner {
 
     /// The store knows of these ends.
     fn forget(&self, ended: &[Ended], finished: &Finished) {
-        let Finished { late, is_told } = finished;
+        let Finished { late, is_told, .. } = finished;
         if *is_told {
             self.events_changed.notify_one();
         }

@@ -1,6 +1,6 @@
 //! The state that the parts of the runner share, and its tasks.
 
-use super::batch::Batch;
+use super::looks::Looks;
 use super::meters::TriggerMeters;
 use super::outbox::OutboxDrains;
 use super::plan::QueueKey;
@@ -8,10 +8,12 @@ use super::queue::{Ended, Hold};
 use super::run::Services;
 use super::scheduler::Upkeep;
 use super::waits::SeenEvents;
-use super::{deliver, queue, scheduler};
-use elias_api::{Quotas, Result};
+use super::writes::{EventQuotas, EventWrite, JobWrite, write_events, write_jobs, write_steps};
+use super::{deliver, hints, queue, scheduler};
+use crate::batch::Batch;
+use elias_api::{Code, Error, Quotas, Result};
 use elias_names::TenantId;
-use elias_store::{EnqueueOutcome, HostScope, JobLease, JobStart, NewEvent, NewJob, NewStep, PublishedEvent, Store};
+use elias_store::{EnqueueOutcome, JobLease, JobStart, NewEvent, NewJob, NewStep, PublishedEvent, Store};
 use elias_triggers::queue::FairQueue;
 use elias_triggers::schedule::PAUSE_MIN;
 use futures::FutureExt;
@@ -19,7 +21,7 @@ use parking_lot::Mutex;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::{Notify, watch};
 
 /// How often there is work beside what is due, such as looks into outboxes and deletions.
@@ -30,7 +32,7 @@ const HEARTBEAT: Duration = Duration::from_secs(10);
 const QUEUE_POLL: Duration = Duration::from_millis(250);
 const EVENTS_POLL: Duration = Duration::from_millis(500);
 /// How long to wait before a store that is away is asked again.
-const RETRY: Duration = Duration::from_secs(1);
+pub(super) const RETRY: Duration = Duration::from_secs(1);
 /// How long the end of the process waits for jobs to be given back.
 const STOP_MAX: Duration = Duration::from_secs(3);
 
@@ -46,6 +48,7 @@ pub(crate) struct Runner {
     pub(super) ended: Mutex<Vec<Ended>>,
     pub(super) held: Mutex<HashMap<QueueKey, Hold>>,
     pub(super) fair: Mutex<FairQueue<TenantId>>,
+    pub(super) looks: Mutex<Looks>,
     /// When the first batch is run that waits for more events; none if the last look found no such.
     pub(super) batch_pause: Mutex<Option<Duration>>,
     pub(super) compiled: Mutex<deliver::CompiledSubscriptions>,
@@ -60,12 +63,16 @@ pub(crate) struct Runner {
     pub(super) events_changed: Notify,
     /// Something may be due earlier than was known.
     pub(super) due_changed: Arc<Notify>,
+    /// Whether the last claim has left jobs that are ready, for want of a slot or by a limit.
+    pub(super) wants_slots: AtomicBool,
+    /// When the other hosts were told last that there are some.
+    pub(super) hinted: Mutex<Option<Instant>>,
     pub(super) is_stopping: AtomicBool,
     /// Held while jobs are claimed, from the look at `is_stopping` until they run.
     pub(super) claiming: tokio::sync::Mutex<()>,
     pub(super) steps: Batch<NewStep, bool>,
     jobs: Batch<JobWrite, EnqueueOutcome>,
-    events: Batch<EventWrite, PublishedEvent>,
+    events: Batch<EventWrite, Vec<PublishedEvent>>,
 }
 
 /// A job that runs here.
@@ -75,14 +82,6 @@ pub(super) struct RunningJob {
     /// Whether the end of its run gives it back: it was not its own fault, nor anybody's wish.
     pub(super) is_released: bool,
 }
-
-/// A job of a tenant to be enqueued, the tenant's quotas, and where it comes from.
-#[derive(Clone)]
-struct JobWrite(TenantId, NewJob, Option<Quotas>, WriteSource);
-
-/// An event of a tenant to be published, the tenant's quotas, and where it comes from.
-#[derive(Clone)]
-struct EventWrite(TenantId, NewEvent, Option<Quotas>, WriteSource);
 
 /// Where a job or an event comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,6 +108,7 @@ impl Runner {
             ended: Mutex::default(),
             held: Mutex::default(),
             fair: Mutex::default(),
+            looks: Mutex::default(),
             batch_pause: Mutex::default(),
             compiled: Mutex::default(),
             seen_events: Mutex::default(),
@@ -118,6 +118,8 @@ impl Runner {
             jobs_ended: Notify::new(),
             events_changed: Notify::new(),
             due_changed: Arc::default(),
+            wants_slots: AtomicBool::new(true),
+            hinted: Mutex::default(),
             is_stopping: AtomicBool::new(false),
             claiming: tokio::sync::Mutex::default(),
         })
@@ -128,6 +130,7 @@ impl Runner {
         tokio::spawn(keep_time(Arc::downgrade(self)));
         tokio::spawn(keep_up(Arc::downgrade(self)));
         tokio::spawn(renew_leases(Arc::downgrade(self)));
+        tokio::spawn(hints::listen(Arc::downgrade(self)));
         let queue = if self.store.is_shared() { &[Part::Ends, Part::Claims][..] } else { &[Part::Queue] };
         for part in queue {
             tokio::spawn(work(Arc::downgrade(self), *part));
@@ -148,11 +151,14 @@ impl Runner {
         source: WriteSource,
     ) -> Result<EnqueueOutcome> {
         let is_later = job.start != JobStart::Now;
+        let (queue, head_start_ms) = ((tenant.clone(), job.queue.clone()), job.head_start_ms);
         let enqueued = self.jobs.write(JobWrite(tenant.clone(), job, quotas, source)).await?;
-        self.queue_changed.notify_one();
         if is_later {
             self.due_changed.notify_one();
+        } else {
+            self.looks.lock().enqueued(queue, head_start_ms);
         }
+        self.queue_changed.notify_one();
         Ok(enqueued)
     }
 
@@ -169,7 +175,20 @@ impl Runner {
         self.publish_from(tenant, event, quotas, WriteSource::Direct).await
     }
 
-    /// The same; an event that an outbox has handed over before is a known one, without its position.
+    /// Publishes events from outside, all or none, within the quotas that the store has of the tenant, together with
+    /// what others publish at the same time. Says what became of each, in their order.
+    ///
+    /// # Errors
+    /// `not-found` for a tenant that is not there, `quota-exceeded`, `store-unavailable`.
+    pub(crate) async fn publish_all(&self, tenant: &TenantId, events: Vec<NewEvent>) -> Result<Vec<PublishedEvent>> {
+        let (quotas, source) = (EventQuotas::Stored, WriteSource::Direct);
+        let write = EventWrite { tenant: tenant.clone(), events, quotas, source };
+        let published = self.events.write(write).await?;
+        self.events_changed.notify_one();
+        Ok(published)
+    }
+
+    /// [`publish`](Self::publish); an event that an outbox has handed over before is a known one, without its position.
     pub(super) async fn publish_from(
         &self,
         tenant: &TenantId,
@@ -177,9 +196,11 @@ impl Runner {
         quotas: Option<Quotas>,
         source: WriteSource,
     ) -> Result<PublishedEvent> {
-        let published = self.events.write(EventWrite(tenant.clone(), event, quotas, source)).await?;
+        let quotas = EventQuotas::Known(quotas);
+        let write = EventWrite { tenant: tenant.clone(), events: vec![event], quotas, source };
+        let published = self.events.write(write).await?.pop();
         self.events_changed.notify_one();
-        Ok(published)
+        published.ok_or_else(|| Error::new(Code::Internal, "the store said nothing of an event"))
     }
 
     /// Says that jobs were made ready, schedules armed or events published in transactions of others.
@@ -222,6 +243,9 @@ impl Runner {
             while !self.running.lock().is_empty() {
                 self.job_ended();
                 tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            if let Err(error) = self.store.hint(&self.owner).await {
+                tracing::debug!(%error, "other hosts were not told of the jobs that were given back");
             }
         };
         if tokio::time::timeout(STOP_MAX, given_back).await.is_err() {
@@ -357,77 +381,4 @@ impl Outage {
             }
         }
     }
-}
-
-/// The positions of values in a list, by tenant.
-fn by_tenant<'v, T>(values: &'v [T], tenant: impl Fn(&'v T) -> &'v TenantId) -> BTreeMap<&'v TenantId, Vec<usize>> {
-    let mut positions: BTreeMap<_, Vec<usize>> = BTreeMap::new(); // all lock the tenants' rows in this order
-    for (position, value) in values.iter().enumerate() {
-        positions.entry(tenant(value)).or_default().push(position);
-    }
-    positions
-}
-
-/// Splits the positions of a tenant's writes: those that are to be written, and those that an outbox has handed over
-/// before, with their ids. `once` gives the id of one that comes from an outbox.
-async fn first_time(
-    scope: &mut HostScope,
-    tenant: &TenantId,
-    positions: Vec<usize>,
-    once: impl Fn(usize) -> Option<String>,
-) -> Result<(Vec<usize>, Vec<(usize, String)>)> {
-    let handed_over: Vec<(usize, String)> = positions.iter().filter_map(|at| Some((*at, once(*at)?))).collect();
-    if handed_over.is_empty() {
-        return Ok((positions, Vec::new()));
-    }
-    let ids: Vec<String> = handed_over.iter().map(|(_, id)| id.clone()).collect();
-    let is_new = scope.take_receipts(tenant, &ids).await?;
-    let known: Vec<_> =
-        handed_over.into_iter().zip(is_new).filter(|(_, is_new)| !is_new).map(|(known, _)| known).collect();
-    let written = positions.into_iter().filter(|at| known.iter().all(|(other, _)| other != at)).collect();
-    Ok((written, known))
-}
-
-async fn write_jobs(store: Store, writes: Vec<JobWrite>) -> Result<Vec<EnqueueOutcome>> {
-    let mut results = vec![None; writes.len()];
-    let mut scope = store.queue_write().await?;
-    for (tenant, positions) in by_tenant(&writes, |write| &write.0) {
-        let once = |at: usize| (writes[at].3 == WriteSource::Outbox).then(|| writes[at].1.id.clone());
-        let (positions, known) = first_time(&mut scope, tenant, positions, once).await?;
-        for (at, id) in known {
-            results[at] = Some(EnqueueOutcome::Existing { id, same_input: true });
-        }
-        let jobs: Vec<_> = positions.iter().map(|at| writes[*at].1.clone()).collect();
-        let quotas = positions.iter().find_map(|at| writes[*at].2.as_ref()); // they are the tenant's
-        let enqueued = scope.enqueue_jobs(tenant, &jobs, quotas).await?;
-        positions.into_iter().zip(enqueued).for_each(|(at, enqueued)| results[at] = Some(enqueued));
-    }
-    scope.commit().await?;
-    Ok(results.into_iter().flatten().collect())
-}
-
-async fn write_events(store: Store, writes: Vec<EventWrite>) -> Result<Vec<PublishedEvent>> {
-    let mut results = vec![None; writes.len()];
-    let mut scope = store.host_write().await?;
-    for (tenant, positions) in by_tenant(&writes, |write| &write.0) {
-        let once = |at: usize| (writes[at].3 == WriteSource::Outbox).then(|| writes[at].1.id.clone());
-        let (positions, known) = first_time(&mut scope, tenant, positions, once).await?;
-        for (at, id) in known {
-            results[at] = Some(PublishedEvent { position: 0, id, is_known: true });
-        }
-        let events: Vec<_> = positions.iter().map(|at| writes[*at].1.clone()).collect();
-        let quotas = positions.iter().find_map(|at| writes[*at].2.as_ref()); // they are the tenant's
-        let published = scope.publish_events(tenant, &events, quotas).await?;
-        positions.into_iter().zip(published).for_each(|(at, published)| results[at] = Some(published));
-    }
-    scope.commit().await?;
-    Ok(results.into_iter().flatten().collect())
-}
-
-/// Says of each step whether it was stored: not if its job's lease has ended.
-async fn write_steps(store: Store, owner: String, steps: Vec<NewStep>) -> Result<Vec<bool>> {
-    let mut scope = store.queue_write().await?;
-    let late = scope.append_steps(&owner, &steps).await?;
-    scope.commit().await?;
-    Ok(steps.iter().map(|step| !late.contains(&step.lease)).collect())
 }

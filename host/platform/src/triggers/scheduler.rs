@@ -45,6 +45,8 @@ pub(crate) const FAILING_RUNS: u32 = 3;
 const TICKS_KEPT_MS: i64 = 30 * 86_400_000;
 /// Rows of steps of jobs that have ended which are kept of each tenant: a step has one, a wait two.
 const STEPS_KEPT: u32 = 100_000;
+/// Bytes of these rows, in their names and outcomes.
+const STEP_BYTES_KEPT: u64 = 64 << 20;
 /// How long the token bucket of a rate is kept that is full, in milliseconds.
 const LIMITS_KEPT_MS: i64 = 86_400_000;
 /// How long the record of a job is kept that was to run after one that failed, in milliseconds.
@@ -130,7 +132,7 @@ async fn move_due(runner: &Arc<Runner>) -> Result<()> {
     for _ in 0..ROUNDS_MAX {
         let mut scope = runner.store.queue_write().await?;
         let moved = scope.move_due_jobs(BATCH, DEPENDENT_KEEP_MS).await?;
-        let expired = scope.expire_jobs(BATCH).await?;
+        let expired = runner.expire_jobs(&mut scope, BATCH).await?;
         scope.commit().await?;
         if moved.ready > 0 || expired > 0 {
             runner.queue_changed.notify_one();
@@ -163,7 +165,7 @@ async fn reconcile(runner: &Arc<Runner>) -> Result<()> {
 
 /// Deletes what is not kept any more; says whether there may be more.
 async fn prune(runner: &Arc<Runner>) -> Result<bool> {
-    let surplus = runner.store.host_read().await?.surplus_steps(STEPS_KEPT).await?;
+    let surplus = runner.store.host_read().await?.surplus_steps(STEPS_KEPT, STEP_BYTES_KEPT).await?;
     let mut is_more = true;
     for _ in 0..ROUNDS_MAX {
         let mut scope = runner.store.queue_write().await?;

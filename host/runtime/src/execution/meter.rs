@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 pub(crate) struct Meter {
     fuel: AtomicU64,
     memory_peak_bytes: AtomicU64,
-    memory_denied: AtomicBool,
+    /// The cap that the guest reached; 0 if it did not.
+    reached_memory_cap: AtomicU64,
     request_too_large: AtomicBool,
     host_calls: Mutex<Vec<HostCalls>>,
     sent_bytes: AtomicU64,
@@ -57,14 +58,14 @@ impl Meter {
         self.memory_peak_bytes.store(bytes, Ordering::Relaxed);
     }
 
-    /// The guest asked for more memory than its cap.
-    pub(crate) fn deny_memory(&self) {
-        self.memory_denied.store(true, Ordering::Relaxed);
+    /// The guest asked for more memory than its cap of so many bytes.
+    pub(crate) fn deny_memory(&self, cap: u64) {
+        self.reached_memory_cap.store(cap.max(1), Ordering::Relaxed);
     }
 
-    /// Whether it did.
-    pub(crate) fn is_memory_denied(&self) -> bool {
-        self.memory_denied.load(Ordering::Relaxed)
+    /// The cap, if it did.
+    pub(crate) fn reached_memory_cap(&self) -> Option<u64> {
+        Some(self.reached_memory_cap.load(Ordering::Relaxed)).filter(|&cap| cap > 0)
     }
 
     /// The request's body went over its limit.

@@ -13,6 +13,7 @@ pub use response_body::Body;
 use crate::error::Error;
 use crate::execution::{Caller, ExecutionHandle, Meter};
 use crate::instance::{InstanceState, LoadedComponent};
+use crate::limits::RequestLimits;
 use crate::recycling::{Handler, InstancePool, InstanceSource};
 use crate::run::{self, ActiveInstance, ExecutionRecord};
 use crate::schedule::Scheduled;
@@ -135,10 +136,11 @@ where
     let running = parts.extensions.remove::<ExecutionHandle>().unwrap_or_default();
     let caller = parts.extensions.remove::<Arc<Caller>>();
     let caller = caller.or_else(|| parts.extensions.remove::<Caller>().map(Arc::new)).unwrap_or_default();
+    let limits = parts.extensions.remove::<RequestLimits>().unwrap_or_default();
     let extensions = std::mem::take(&mut parts.extensions);
     let extensions = (!extensions.is_empty()).then(|| Arc::new(extensions));
     running.hold(permit);
-    let record = ExecutionRecord::start(component, running, None);
+    let record = ExecutionRecord::start(component, running, None).limited(limits);
     if is_too_large {
         return Err(record.fail(run::request_too_large(component)));
     }

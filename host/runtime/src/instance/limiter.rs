@@ -2,7 +2,6 @@
 
 use crate::engine::{CORE_INSTANCES_MAX, MEMORIES_MAX, TABLES_MAX};
 use crate::execution::Meter;
-use crate::limits::Limits;
 use std::sync::Arc;
 use wasmtime::ResourceLimiter;
 
@@ -22,9 +21,8 @@ pub(crate) struct MemoryUsage {
 }
 
 impl Limiter {
-    pub(super) fn new(limits: &Limits, meter: Arc<Meter>) -> Self {
-        let (memory_bytes, table_elements) = (limits.memory_bytes, limits.table_elements as usize);
-        Self { memory_bytes, table_elements, used: MemoryUsage::default(), meter }
+    pub(super) fn new(memory_bytes: u64, table_elements: u32, meter: Arc<Meter>) -> Self {
+        Self { memory_bytes, table_elements: table_elements as usize, used: MemoryUsage::default(), meter }
     }
 
     pub(crate) fn usage(&self) -> MemoryUsage {
@@ -48,7 +46,7 @@ impl ResourceLimiter for Limiter {
     fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
         let used = self.used.memory_bytes + (desired - current) as u64;
         if used > self.memory_bytes {
-            self.meter.deny_memory();
+            self.meter.deny_memory(self.memory_bytes);
             return Ok(false);
         }
         self.used.memory_bytes = used;
@@ -59,7 +57,7 @@ impl ResourceLimiter for Limiter {
     fn table_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
         let used = self.used.table_elements + (desired - current);
         if used > self.table_elements {
-            self.meter.deny_memory();
+            self.meter.deny_memory(self.memory_bytes);
             return Ok(false);
         }
         self.used.table_elements = used;

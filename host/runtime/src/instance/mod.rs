@@ -29,9 +29,22 @@ use wasmtime::component::ResourceTable;
 use wasmtime_wasi::WasiCtx;
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks};
 
+/// What one execution may take: no more than the limits of its component.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ExecutionBounds {
+    /// When it has to have ended.
+    pub(crate) ends: Instant,
+    /// Units of fuel.
+    pub(crate) fuel: u64,
+    /// Bytes of linear memory.
+    pub(crate) memory_bytes: u64,
+}
+
 /// The data of an instance's store.
 pub struct InstanceState {
     info: InstanceInfo,
+    /// Units of fuel with which the execution begins.
+    pub(crate) fuel: u64,
     pub(crate) limiter: Limiter,
     pub(crate) charges: Charges,
     pub(crate) table: ResourceTable,
@@ -46,19 +59,21 @@ impl InstanceState {
     pub(crate) fn new(
         component: &Arc<LoadedComponent>,
         execution: Arc<str>,
-        ends: Instant,
+        bounds: ExecutionBounds,
         meter: Arc<Meter>,
         caller: Arc<Caller>,
         extensions: Option<Arc<http::Extensions>>,
     ) -> Self {
         let limits = &component.limits;
+        let ExecutionBounds { ends, fuel, memory_bytes } = bounds;
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits.host_resources as usize);
         let mut http = WasiHttpCtx::new();
         http.set_field_size_limit(limits.header_bytes as usize);
         Self {
-            limiter: Limiter::new(limits, Arc::clone(&meter)),
-            charges: Charges::new(limits.fuel, limits.fuel_yield_interval),
+            fuel,
+            limiter: Limiter::new(memory_bytes, limits.table_elements, Arc::clone(&meter)),
+            charges: Charges::new(fuel, limits.fuel_yield_interval),
             info: InstanceInfo { execution, ends, component: Arc::clone(component), caller, extensions, meter },
             table,
             http,

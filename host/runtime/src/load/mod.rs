@@ -30,7 +30,7 @@ use crate::handlers::{Exports, HandlerPools, InstanceParts};
 use crate::imports;
 use crate::instance::{GrantedCapability, InstanceState, LoadedComponent};
 use crate::limits::Limits;
-use crate::log::{Budgets, ComponentLog, GuestText, Secrets};
+use crate::log::{Budgets, ComponentLog, GuestText, PackedSourceMap, Secrets};
 use crate::memory::Image;
 use crate::pricing::HostFunction;
 use crate::recycling::Instances;
@@ -246,7 +246,7 @@ impl Loader {
             Some(manifest) => (manifest.name.clone(), manifest.version.clone()),
             None => (digest[..12].to_owned(), "0.0.0".to_owned()),
         };
-        let source_map = layout.source_map.and_then(|json| String::from_utf8(json.to_vec()).ok());
+        let source_map = layout.source_map.and_then(PackedSourceMap::new);
         Ok(Some(LinkedComponent { wasmtime, engine, image, heap, name, version, digest, manifest, code, source_map }))
     }
 
@@ -361,8 +361,7 @@ impl Loader {
         }
         let component = self.loaded(component, granted, source_map, options);
         let group = options.share.as_ref().map(|share| self.instances.group(&share.group));
-        let fuel = component.limits.fuel;
-        let parts = InstanceParts { engine: wasmtime, image, heap, fuel, instances: &self.instances, group };
+        let parts = InstanceParts { engine: wasmtime, image, heap, instances: &self.instances, group };
         let pools = HandlerPools::new(&code.exports, Arc::<LinkedCode>::clone(&code), &parts);
         Ok(App::new(component, manifest, pools))
     }
@@ -372,7 +371,7 @@ impl Loader {
         &self,
         info: ComponentInfo,
         granted: Vec<Arc<dyn GrantedCapability>>,
-        source_map: Option<String>,
+        source_map: Option<PackedSourceMap>,
         options: &LoadOptions,
     ) -> LoadedComponent {
         let limits = options.limits.as_ref().unwrap_or(&self.limits).clone();
@@ -442,7 +441,7 @@ pub(crate) struct LinkedComponent {
     digest: String,
     manifest: Option<Manifest>,
     code: Arc<LinkedCode>,
-    source_map: Option<String>,
+    source_map: Option<PackedSourceMap>,
 }
 
 impl From<LinkedComponent> for CompiledComponent {

@@ -12,7 +12,7 @@ mod redact;
 pub use guest_text::SECRET_BYTES_MIN;
 
 pub(crate) use budget::Budgets;
-pub(crate) use guest_text::{GuestText, Secrets};
+pub(crate) use guest_text::{GuestText, PackedSourceMap, Secrets};
 
 use crate::component::ComponentInfo;
 use crate::error::{Error, Exception};

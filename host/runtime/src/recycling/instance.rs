@@ -30,8 +30,6 @@ pub(crate) struct Template<H: Handler> {
     pub(crate) image: Option<Arc<Image>>,
     /// The export that is called in it.
     pub(crate) export: H::Export,
-    /// Units of fuel with which an execution begins.
-    pub(crate) fuel: u64,
 }
 
 /// An instance, or the store for one. Fields drop in order: the permit last.
@@ -103,7 +101,8 @@ impl<H: Handler> Instance<H> {
             };
             // To be instantiated is not the execution's affair: it has the same fuel in a new instance as in a used
             // one. No code of the guest has run, but for what fills its table.
-            store.set_fuel(template.fuel)?;
+            let fuel = store.data().fuel;
+            store.set_fuel(fuel)?;
             *usage = store.data().limiter.usage();
             *handler = Some(made);
         }

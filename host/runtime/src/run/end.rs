@@ -46,17 +46,18 @@ fn trapped(record: &ExecutionRecord, error: &wasmtime::Error) -> Error {
         return handler_failed(component, meter, Some(json));
     }
     let text = component.log.text();
+    let memory_cap = meter.reached_memory_cap();
     let backtrace = error.downcast_ref::<Backtrace>().map(|backtrace| text.original_stack(&backtrace.0));
     let place = backtrace.as_deref().map(innermost).unwrap_or_default();
     let error = match error.downcast_ref::<Trap>() {
         Some(Trap::OutOfFuel) => {
-            let fuel = component.limits.fuel;
+            let fuel = record.fuel;
             Error::new(ErrorCode::OutOfFuel, format!("the guest used up its {fuel} units of fuel{place}"))
         }
         Some(Trap::StackOverflow) => {
             Error::new(ErrorCode::StackOverflow, format!("the guest used up its stack{place}"))
         }
-        _ if meter.is_memory_denied() => out_of_memory(component, &place),
+        _ if memory_cap.is_some() => out_of_memory(memory_cap.unwrap_or_default(), &place),
         Some(trap) => Error::new(ErrorCode::Trap, format!("the guest trapped{place}: {trap}")),
         None if error.downcast_ref::<ArgumentTooLarge>().is_some() => {
             Error::new(ErrorCode::HostCallTooLarge, format!("the guest was ended{place}: {}", error.root_cause()))
@@ -92,8 +93,8 @@ fn innermost(stack: &str) -> String {
     }
 }
 
-fn out_of_memory(component: &LoadedComponent, place: &str) -> Error {
-    let message = format!("the guest reached its memory cap of {} bytes{place}", component.limits.memory_bytes);
+fn out_of_memory(cap: u64, place: &str) -> Error {
+    let message = format!("the guest reached its memory cap of {cap} bytes{place}");
     Error::new(ErrorCode::OutOfMemory, message)
 }
 
@@ -158,8 +159,8 @@ pub(crate) fn uncaught_exception(
     if kind == "never-settles" {
         return Error::new(ErrorCode::NeverSettles, exception.message.clone()).with_exception(exception);
     }
-    if meter.is_memory_denied() {
-        return out_of_memory(component, &innermost(&exception.stack)).with_exception(exception);
+    if let Some(cap) = meter.reached_memory_cap() {
+        return out_of_memory(cap, &innermost(&exception.stack)).with_exception(exception);
     }
     if meter.is_request_too_large() {
         return request_too_large(component);

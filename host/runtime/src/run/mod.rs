@@ -10,7 +10,8 @@ pub(crate) use end::{
 
 use crate::error::Error;
 use crate::execution::{Caller, Execution, ExecutionHandle, Meter, Outcome};
-use crate::instance::{InstanceState, LoadedComponent};
+use crate::instance::{ExecutionBounds, InstanceState, LoadedComponent};
+use crate::limits::RequestLimits;
 use crate::pricing::HOST_CALL_BYTES_MAX;
 use crate::recycling::{Handler, Instance, InstanceSource, ReadyInstance};
 use elias_contract::ErrorCode;
@@ -41,11 +42,12 @@ impl<H: Handler> ActiveInstance<H> {
     ) -> Result<Self, Error> {
         let id: Arc<str> = record.running.id().into();
         let (component, limits) = (&record.component, &record.component.limits);
-        let state = InstanceState::new(component, id, record.ends(), Arc::clone(&record.meter), caller, extensions);
+        let bounds = record.bounds();
+        let state = InstanceState::new(component, id, bounds, Arc::clone(&record.meter), caller, extensions);
         let mut instance = source.take(state)?;
         let store = &mut instance.store;
         store.set_hostcall_fuel(HOST_CALL_BYTES_MAX);
-        let fuel = limits.fuel;
+        let fuel = bounds.fuel;
         let set = store
             .set_fuel(fuel)
             .and_then(|()| store.fuel_async_yield_interval(Some(limits.fuel_yield_interval.max(1))));
@@ -92,6 +94,8 @@ pub(crate) struct ExecutionRecord {
     running: ExecutionHandle,
     started: Instant,
     deadline: Duration,
+    fuel: u64,
+    memory_bytes: u64,
     pub(crate) meter: Arc<Meter>,
 }
 
@@ -107,7 +111,18 @@ impl ExecutionRecord {
     ) -> Self {
         let deadline = deadline.unwrap_or_else(|| Duration::from_millis(component.limits.deadline_ms));
         let (component, deadline) = (Arc::clone(component), deadline.min(DEADLINE_MAX));
-        Self { component, running, started: Instant::now(), deadline, meter: Arc::new(Meter::default()) }
+        let (fuel, memory_bytes) = (component.limits.fuel, component.limits.memory_bytes);
+        let (started, meter) = (Instant::now(), Arc::new(Meter::default()));
+        Self { component, running, started, deadline, fuel, memory_bytes, meter }
+    }
+
+    /// The record of an execution with these bounds, where they are lower.
+    pub(crate) fn limited(mut self, limits: RequestLimits) -> Self {
+        let RequestLimits { fuel, memory_bytes, deadline } = limits;
+        self.fuel = fuel.unwrap_or(self.fuel).min(self.fuel);
+        self.memory_bytes = memory_bytes.unwrap_or(self.memory_bytes).min(self.memory_bytes);
+        self.deadline = deadline.unwrap_or(self.deadline).min(self.deadline);
+        self
     }
 
     /// The component that runs.
@@ -117,6 +132,11 @@ impl ExecutionRecord {
 
     pub(crate) fn running(&self) -> &ExecutionHandle {
         &self.running
+    }
+
+    /// What the execution may take.
+    fn bounds(&self) -> ExecutionBounds {
+        ExecutionBounds { ends: self.ends(), fuel: self.fuel, memory_bytes: self.memory_bytes }
     }
 
     /// When the execution has to have ended.

@@ -1,5 +1,6 @@
 //! The host itself: checks, metrics, backup.
 
+use super::confirmed::{looks, while_confirmed};
 use super::extract::{Authenticated, Page};
 use super::problem::{PROBLEM, Problem, ProblemDocument, refused};
 use axum::Json;
@@ -7,7 +8,10 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use elias_api::Finding;
+use elias_names::TenantId;
+use elias_platform::access::{AccessTarget, Permission};
 use elias_platform::{METRICS_TYPE, Platform};
+use futures::StreamExt;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use tokio_util::io::ReaderStream;
 use utoipa_axum::router::OpenApiRouter;
@@ -55,7 +59,8 @@ async fn metrics(State(platform): State<Platform>, Authenticated(session): Authe
 
 /// Back up the platform: store, artifacts and keys in one tar archive.
 ///
-/// The archive is as secret as the data directory.
+/// The archive is as secret as the data directory. The response breaks off within a second of the expiry or revocation
+/// of the token.
 #[utoipa::path(
     get,
     path = "/backup",
@@ -75,7 +80,12 @@ async fn backup(State(platform): State<Platform>, Authenticated(session): Authen
     let archive = platform.backup(&session).await?;
     // The length lets the client detect a truncated archive.
     let bytes = archive.metadata().map_err(elias_api::Error::from)?.len();
-    let body = Body::from_stream(ReaderStream::new(tokio::fs::File::from_std(archive)));
+    let confirm = move || {
+        let (platform, session) = (platform.clone(), session.clone());
+        async move { platform.confirm(&session, Permission::Backup, &TenantId::system(), AccessTarget::Tenant).await }
+    };
+    let chunks = while_confirmed(ReaderStream::new(tokio::fs::File::from_std(archive)), looks(), confirm);
+    let body = Body::from_stream(chunks.map(|chunk| chunk.map_err(std::io::Error::other).flatten()));
     let headers = [(CONTENT_TYPE, "application/x-tar".to_owned()), (CONTENT_LENGTH, bytes.to_string())];
     Ok((headers, body).into_response())
 }

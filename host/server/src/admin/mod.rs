@@ -1,6 +1,7 @@
 //! The admin API: REST under /v1. Every handler calls the platform, which checks permissions. The OpenAPI document is
 //! generated from the handlers.
 
+mod confirmed;
 mod databases;
 mod etag;
 mod events;
@@ -20,6 +21,7 @@ mod service_log;
 mod services;
 mod tenants;
 mod versions;
+mod workers;
 mod workflows;
 
 pub(crate) use extract::PeerAddress;
@@ -95,6 +97,7 @@ fn routes() -> OpenApiRouter<Platform> {
         .merge(schedules::routes())
         .merge(jobs::routes())
         .merge(workflows::routes())
+        .merge(workers::routes())
         .merge(events::routes())
         .merge(log::routes())
         .merge(packages::routes())

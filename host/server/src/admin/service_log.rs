@@ -1,5 +1,6 @@
 //! The log of a service, as it is written.
 
+use super::confirmed::{looks, while_confirmed};
 use super::extract::{ApiPath, Authenticated};
 use super::problem::{PROBLEM, Problem, ProblemDocument, refused};
 use super::services::ServicePath;
@@ -9,11 +10,9 @@ use elias_api::{Error, FollowedLine};
 use elias_names::ServiceId;
 use elias_platform::Platform;
 use elias_platform::access::Permission;
-use futures::Stream;
+use futures::{Stream, StreamExt};
 use std::convert::Infallible;
-use std::time::Duration;
 use tokio::sync::broadcast::error::RecvError;
-use tokio::time::MissedTickBehavior;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -43,40 +42,22 @@ async fn logs(
     ApiPath(path): ApiPath<ServicePath>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
     let id = ServiceId::from(path);
-    let lines = platform.follow_log(&session, &id)?;
-    let mut looks = tokio::time::interval(CONFIRM_EVERY);
-    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let events = futures::stream::unfold(Some((lines, looks)), move |state| {
-        let (platform, session, id) = (platform.clone(), session.clone(), id.clone());
-        async move {
-            let (mut lines, mut looks) = state?;
-            let event = loop {
-                tokio::select! {
-                    // A log that never rests must not keep its reader from being looked at.
-                    biased;
-                    _ = looks.tick() => {
-                        if let Err(error) = platform.confirm(&session, Permission::Read, &id.tenant, &id).await {
-                            return Some((Ok(end_event(&error)), None));
-                        }
-                    }
-                    line = lines.recv() => break match line {
-                        Ok(line) => {
-                            let line = serde_json::to_string(&line).unwrap_or_default();
-                            Event::default().event("line").data(line)
-                        }
-                        Err(RecvError::Lagged(lost)) => Event::default().event("lost").data(lost.to_string()),
-                        Err(RecvError::Closed) => return None,
-                    },
-                }
-            };
-            Some((Ok(event), Some((lines, looks))))
-        }
+    let lines = futures::stream::unfold(platform.follow_log(&session, &id)?, |mut lines| async move {
+        let event = match lines.recv().await {
+            Ok(line) => Event::default().event("line").data(serde_json::to_string(&line).unwrap_or_default()),
+            Err(RecvError::Lagged(lost)) => Event::default().event("lost").data(lost.to_string()),
+            Err(RecvError::Closed) => return None,
+        };
+        Some((event, lines))
     });
+    let confirm = move || {
+        let (platform, session, id) = (platform.clone(), session.clone(), id.clone());
+        async move { platform.confirm(&session, Permission::Read, &id.tenant, &id).await }
+    };
+    let events = while_confirmed(lines, looks(), confirm);
+    let events = events.map(|event| Ok(event.unwrap_or_else(|error| end_event(&error))));
     Ok(Sse::new(events).keep_alive(KeepAlive::default()))
 }
-
-/// How often the permission of a client that follows a log is checked again.
-const CONFIRM_EVERY: Duration = Duration::from_millis(500);
 
 /// The last event of a stream whose client has lost its permission.
 fn end_event(error: &Error) -> Event {

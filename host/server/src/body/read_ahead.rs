@@ -28,6 +28,11 @@ use tokio::task::AbortHandle;
 /// something by then.
 const STALLED_AT_LEAST: Duration = Duration::from_secs(1);
 
+/// The least time between two guests of one tenant that are ended for requests which wait. To end a guest, and to begin
+/// the one that gets its permit, is work of the host that no scheduler of guests sees: hundreds of requests that find
+/// hundreds of stalled guests at the same moment would keep the host's threads for a tenth of a second.
+const EVICTION_INTERVAL: Duration = Duration::from_millis(10);
+
 /// The body of a component's response.
 pub(crate) enum ComponentBody {
     /// As the guest writes it, or all that it has written.
@@ -234,39 +239,56 @@ impl Reader {
 ///
 /// They hold permits to run that they do not use, so a request for which there is no permit gets that of the guest
 /// which has been stalled for longest: of its own tenant while others can still have permits, else of the tenant that
-/// holds most. Slow clients so keep nobody out, and nobody is cut off for being slow while there is room.
+/// holds most. Slow clients so keep nobody out, and nobody is cut off for being slow while there is room. Those of one
+/// tenant are ended one after the other, whoever asks: a permit that is free goes to the tenant whose turn it is.
 #[derive(Default)]
 pub(crate) struct StalledExecutions {
-    stalled: Mutex<HashMap<Option<TenantId>, StalledBuffers>>,
+    stalled: Mutex<Stalled>,
     count: AtomicU64,
+}
+
+#[derive(Default)]
+struct Stalled {
+    buffers: HashMap<Option<TenantId>, StalledBuffers>,
+    /// The tenants of which a guest was ended within [`EVICTION_INTERVAL`], and when.
+    evicted: HashMap<Option<TenantId>, Instant>,
 }
 
 /// Of one tenant, those stalled for longest first.
 type StalledBuffers = BTreeMap<(Instant, u64), Arc<Buffer>>;
 
 impl StalledExecutions {
-    fn stalled(&self) -> MutexGuard<'_, HashMap<Option<TenantId>, StalledBuffers>> {
-        self.stalled.lock() // the map is whole after every operation
+    fn stalled(&self) -> MutexGuard<'_, Stalled> {
+        self.stalled.lock() // the maps are whole after every operation
     }
 
     fn begin<'a>(&'a self, buffer: &Arc<Buffer>, tenant: &'a Option<TenantId>) -> StallGuard<'a> {
         let key = (Instant::now(), self.count.fetch_add(1, Ordering::Relaxed));
-        self.stalled().entry(tenant.clone()).or_default().insert(key, Arc::clone(buffer));
+        self.stalled().buffers.entry(tenant.clone()).or_default().insert(key, Arc::clone(buffer));
         StallGuard { stalls: self, tenant, key }
     }
 
     /// Ends a guest that has been stalled for long enough, for a request of the tenant that waits for a permit.
     pub(crate) fn evict(&self, tenant: Option<&TenantId>, admission: &SharedAdmission) {
+        self.evict_at(Instant::now(), tenant, admission);
+    }
+
+    fn evict_at(&self, now: Instant, tenant: Option<&TenantId>, admission: &SharedAdmission) {
         let is_old = |buffers: &StalledBuffers| {
-            buffers.first_key_value().is_some_and(|((since, _), _)| since.elapsed() >= STALLED_AT_LEAST)
+            let first = buffers.first_key_value();
+            first.is_some_and(|((since, _), _)| now.saturating_duration_since(*since) >= STALLED_AT_LEAST)
         };
         let mut stalled = self.stalled();
-        let candidates = stalled.iter_mut().filter(|(_, buffers)| is_old(buffers));
+        let Stalled { buffers, evicted } = &mut *stalled;
+        evicted.retain(|_, last| now.saturating_duration_since(*last) < EVICTION_INTERVAL);
+        let candidates = buffers.iter_mut().filter(|(_, buffers)| is_old(buffers));
         let chosen = match admission.is_full() {
             true => candidates.max_by_key(|(holder, _)| admission.held_by(holder.as_ref())),
             false => candidates.into_iter().find(|(holder, _)| holder.as_ref() == tenant),
         };
-        let Some((_, buffer)) = chosen.and_then(|(_, buffers)| buffers.pop_first()) else { return };
+        let Some((holder, buffers)) = chosen.filter(|(holder, _)| !evicted.contains_key(*holder)) else { return };
+        let Some((_, buffer)) = buffers.pop_first() else { return };
+        evicted.insert(holder.clone(), now);
         drop(stalled);
         buffer.state().evicted = true;
         buffer.guest.wake();
@@ -283,10 +305,45 @@ struct StallGuard<'a> {
 impl Drop for StallGuard<'_> {
     fn drop(&mut self) {
         let mut stalled = self.stalls.stalled();
-        let Some(buffers) = stalled.get_mut(self.tenant) else { return };
+        let Some(buffers) = stalled.buffers.get_mut(self.tenant) else { return };
         buffers.remove(&self.key);
         if buffers.is_empty() {
-            stalled.remove(self.tenant);
+            stalled.buffers.remove(self.tenant);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_one_tenant_guests_are_ended_one_after_the_other_however_many_requests_wait() {
+        let (stalls, admission) = (StalledExecutions::default(), SharedAdmission::new(10, 10, Duration::ZERO));
+        let [busy, calm] = ["busy", "calm"].map(|name| Some(name.parse::<TenantId>().expect("a name")));
+        let buffers = |count: usize| (0..count).map(|_| Arc::<Buffer>::default()).collect::<Vec<_>>();
+        let evicted = |buffers: &[Arc<Buffer>]| buffers.iter().filter(|buffer| buffer.state().evicted).count();
+        let (many, one) = (buffers(500), buffers(1));
+        let guards: Vec<_> = many.iter().map(|buffer| stalls.begin(buffer, &busy)).collect();
+        let _guard = stalls.begin(&one[0], &calm);
+        let began = Instant::now() + STALLED_AT_LEAST;
+        for turn in 0..5 {
+            // All that wait look at the same moment, and some a little later.
+            for later in [Duration::ZERO, EVICTION_INTERVAL / 2] {
+                (0..250)
+                    .for_each(|_| stalls.evict_at(began + turn * EVICTION_INTERVAL + later, busy.as_ref(), &admission));
+            }
+            assert_eq!(evicted(&many), turn as usize + 1);
+        }
+        // Another tenant's requests do not wait for that.
+        stalls.evict_at(began + 4 * EVICTION_INTERVAL, calm.as_ref(), &admission);
+        assert_eq!((evicted(&many), evicted(&one)), (5, 1));
+        // A guest that has only just begun to wait is left alone.
+        drop(guards);
+        let fresh = buffers(1);
+        let _guard = stalls.begin(&fresh[0], &busy);
+        stalls.evict_at(Instant::now(), busy.as_ref(), &admission);
+        assert_eq!(evicted(&fresh), 0);
+        assert!(stalls.stalled().evicted.len() <= 2, "who was asked for long ago is forgotten");
     }
 }

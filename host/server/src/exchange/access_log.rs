@@ -37,6 +37,7 @@ pub(super) fn write(record: &RequestRecord, guard: Option<&RequestGuard>) {
         duration_ms = (record.started.elapsed().as_secs_f64() * 1e6).round() / 1e3,
         outcome,
         code,
+        reason = record.reason.as_deref().map(Printable).map(tracing::field::display),
         execution_id = execution.map(|execution| execution.id.as_str()),
         request_id = record.request_id.as_deref(),
         trace_id = trace_id.as_deref(),

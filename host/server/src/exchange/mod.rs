@@ -20,7 +20,7 @@ use crate::source::Ingress;
 use elias_delivery::supervision::{SharedPermit, UsageReservation};
 use elias_host::{Error, ErrorCode, Execution, ExecutionHandle};
 use elias_names::TenantId;
-use elias_platform::{RequestGuard, Service};
+use elias_platform::{RequestGuard, RequestOutcome, Service};
 use http::{HeaderMap, Request, Version};
 use http_body::Body as _;
 use hyper::body::Incoming;
@@ -185,6 +185,34 @@ impl Exchange {
         }
     }
 
+    /// A middleware let the request go on, and its response is over. Its service is told when its execution has ended,
+    /// for which the request does not wait.
+    pub(crate) fn end_step(&mut self, status: u16) {
+        (self.permit, self.buffer, self.unread, self.mirroring) = (None, None, None, None);
+        let (running, guard) = (self.running.take(), self.guard.take());
+        self.note(|record| record.app = None);
+        let (Some(guard), Some(record)) = (guard, &self.record) else { return };
+        let (method, path) = (record.method.clone(), record.uri.path().to_owned());
+        let end = move |execution: Option<&Execution>| {
+            let (method, path) = (method.as_str(), path.as_str());
+            guard.end(RequestOutcome { method, path, status, sent_bytes: 0, execution, error: None });
+        };
+        match running {
+            Some(running) if running.execution().is_none() => {
+                self.connection.server.spawn_in_background(async move { end(Some(&running.finished().await)) });
+            }
+            running => end(running.as_ref().and_then(ExecutionHandle::execution)),
+        }
+    }
+
+    /// A middleware failed, and the request goes on all the same.
+    pub(crate) fn end_failed_step(&mut self, failure: &Failure) {
+        if let Failure::Component(error) = failure {
+            self.end_attempt(error);
+        }
+        self.end_step(failure.entry().1);
+    }
+
     /// Waits for a permit for one of the host's executions, which an execution has from now on as long as it has an
     /// instance.
     pub(crate) async fn enter(&mut self, running: &ExecutionHandle, tenant: Option<&TenantId>) -> Result<(), Refusal> {
@@ -237,6 +265,11 @@ impl Exchange {
         }
     }
 
+    /// Everyone whom the use of this request is counted for.
+    pub(crate) fn scopes(&self) -> UsageScopes {
+        self.scopes.clone()
+    }
+
     /// Holds the permit of an execution that did not [enter](Self::enter) through this exchange.
     pub(crate) fn hold_permit(&mut self, permit: Arc<SharedPermit>) {
         self.permit = Some(permit);
@@ -246,10 +279,14 @@ impl Exchange {
     pub(crate) fn note_failure(&mut self, failure: &Failure) {
         let error = match failure {
             Failure::Component(error) => self.guard.is_some().then(|| describe(error)),
+            Failure::Gateway(refusal) => refusal.reason().map(str::to_owned),
             _ => None,
         };
         self.note(|record| {
             record.code = Some(failure.code());
+            if let Failure::Gateway(refusal) = failure {
+                record.reason = refusal.reason().map(str::to_owned);
+            }
             if let Some(execution) = failure.execution() {
                 record.execution = Some(execution.clone());
             }

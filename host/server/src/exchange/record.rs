@@ -26,6 +26,8 @@ pub(crate) struct RequestRecord {
     pub(super) status: u16,
     /// The error's code, if the server or the host refused.
     pub(super) code: Option<&'static str>,
+    /// The reason for it that the client is not told, if the gateway refused.
+    pub(super) reason: Option<String>,
     /// Whether the response was sent whole.
     pub(super) is_complete: bool,
     /// The outcome of the request by its idempotency key, if it has one.
@@ -57,6 +59,7 @@ impl RequestRecord {
             trace: None,
             status: 0,
             code: None,
+            reason: None,
             is_complete: false,
             idempotency: None,
             app: None,

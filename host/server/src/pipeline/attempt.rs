@@ -16,6 +16,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 /// An attempt to have a service respond to a request.
+#[derive(Clone, Copy)]
 pub(super) struct Attempt<'a> {
     pub(super) platform: &'a Platform,
     pub(super) service: &'a Arc<Service>,

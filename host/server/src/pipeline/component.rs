@@ -82,6 +82,10 @@ fn prepare(
 /// The execution behind a component's response, of which nothing goes on that is for one connection only.
 pub(super) fn take_execution(parts: &mut response::Parts) -> Option<ExecutionHandle> {
     strip_hop_by_hop(&mut parts.headers);
+    if parts.status == StatusCode::NO_CONTENT {
+        // It must not have one (RFC 9110, 8.6). hyper removes it, but not from a response to HEAD.
+        parts.headers.remove(CONTENT_LENGTH);
+    }
     parts.extensions.remove::<ExecutionHandle>()
 }
 

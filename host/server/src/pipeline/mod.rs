@@ -1,11 +1,11 @@
 //! The steps of a request, in their order. This file is the one place that says it; each step is a function elsewhere.
 //!
 //! 1. The headers are checked, which says who responds ([`check`]). The request is counted for its host and address.
-//! 2. The server itself, a service worker that takes a WebSocket, the admin API, the only component or a component of
-//!    the platform responds. For the platform:
-//!    trace context, the rules of the route, the limit of the service, a static file, the body's schema, the
-//!    idempotency key, the response cache, and at last the component, with retries; its response is mirrored, buffered
-//!    for its client and stored.
+//! 2. The server itself, the admin API, the only component or a component of the platform responds. A service worker may
+//!    take a WebSocket in the component's place. For the platform: trace context, the rules of the route, the
+//!    limit of the service, the middleware of the route, a WebSocket, a static file, the body's schema, a service
+//!    worker, the idempotency key, the response cache, and at last the component, with retries; its response is
+//!    mirrored, buffered for its client, stored and transformed.
 //! 3. A failure becomes a problem document; the route's headers and compression are added; HEAD loses its content.
 //!
 //! These are named steps and not layers of `tower`, since they share one [`Exchange`]. A step borrows it while it
@@ -17,33 +17,38 @@ mod attempt;
 mod check;
 mod component;
 mod idempotent;
+mod json_transform;
+mod middleware;
+mod only_component;
 mod own_response;
+mod service;
 mod websocket;
 mod whole_body;
+mod worker;
 
-use crate::body::Content;
+use crate::body::{Content, ReceivedBody};
 use crate::connection::Connection;
 use crate::error_page::{self, Audience};
 use crate::exchange::{Exchange, ResponseBody};
 use crate::failure::{Failure, Refusal};
-use crate::features::response_cache::{self, CacheLookup, ResponseVariance, RevalidationContext};
+use crate::features::assets::{self, FileStore};
+use crate::features::response_cache::ResponseVariance;
 use crate::features::response_transform::RouteResponseTransform;
-use crate::features::{assets, live_reload, trigger_control};
+use crate::features::{live_reload, trigger_control};
 use crate::headers::HostCache;
 use crate::source::{CurrentComponent, Ingress, Reader};
-use attempt::{Attempt, is_idempotent};
-use bytes::Bytes;
+use attempt::Attempt;
 use check::Target;
-use elias_gateway::{Client, LocalReply, TraceContext};
-use elias_host::{Caller, ErrorCode, ExecutionHandle};
-use elias_platform::{Platform, RequestGuard, RoutedRequest};
+use elias_gateway::{CacheRules, Client, LocalReply, MiddlewareRules, TraceContext};
+use elias_host::ErrorCode;
+use elias_platform::{Platform, RoutedRequest};
 use futures::FutureExt;
 use http::header::CONNECTION;
 use http::{HeaderValue, Method, Request, Response};
 use http_body::Body as _;
-use http_body_util::{Empty, Full};
 use hyper::body::Incoming;
-use idempotent::ExecutionContext;
+use middleware::MiddlewareOutcome;
+use service::RouteContext;
 use std::convert::Infallible;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
@@ -113,7 +118,7 @@ async fn respond(
         Target::Component => {
             let response = async {
                 match &server.ingress {
-                    Ingress::Component(_) => component_responds(exchange, current, request).await,
+                    Ingress::Component(_) => only_component::respond(exchange, current, request).await,
                     Ingress::Platform(platform) => platform_responds(exchange, platform, request).await,
                     Ingress::Admin(router) => Ok(admin_api::respond(exchange, router, request).await),
                 }
@@ -125,30 +130,6 @@ async fn respond(
                 .unwrap_or(Err(Failure::Refused(Refusal::Host(ErrorCode::Internal))))
         }
     }
-}
-
-/// The only component of a server responds.
-async fn component_responds(
-    exchange: &mut Exchange,
-    current: &CurrentComponent,
-    request: Request<Incoming>,
-) -> Result<Response<Content>, Failure> {
-    let app = current.app.as_ref().ok_or(Refusal::NoComponent)?;
-    let running = ExecutionHandle::new();
-    exchange.enter(&running, None).await?;
-    // In development a page reloads when another component is served.
-    let reloads = exchange.config().dev.then(|| request.headers().clone());
-    let (mut parts, body) = request.into_parts();
-    parts.extensions.clear(); // hyper's own, such as the upgrade that we do not offer
-    let client_address = Some(exchange.client_address(&parts.headers));
-    parts.extensions.insert(running);
-    parts.extensions.insert(Arc::new(Caller { client_address, ..Caller::default() }));
-    let body = exchange.receive(body);
-    let response = component::fetch(exchange, app, Request::from_parts(parts, body)).await?;
-    Ok(match reloads {
-        Some(request) => live_reload::add_script(&request, response, current),
-        None => response,
-    })
 }
 
 /// A service of the platform responds, or the gateway in its place.
@@ -167,7 +148,7 @@ async fn platform_responds(
 
     // From here on the body has its bounds and its clock, whoever reads it or leaves it.
     let client = Client { ip: exchange.client_address(&parts.headers), has_body: !body.is_end_stream() };
-    let body = exchange.receive(body);
+    let body = ReceivedBody::Arriving(exchange.receive(body));
 
     // The rules of its route: rate limits, credentials, CORS, validation of the headers.
     let RoutedRequest { service, rules, mut admitted } = match platform.serving().route(&parts, client).await {
@@ -176,72 +157,42 @@ async fn platform_responds(
         Err(refused) => return Err(refused.into()),
     };
     exchange.count_for(&service)?;
+    rules.remove_reserved_headers(&mut parts.headers);
     let (asset, identity, checks_body) = (admitted.asset.take(), admitted.identity.clone(), admitted.checks_body);
-    let key = admitted.idempotency.take();
-    let identified = identity.is_some();
-    let caching = rules.cache().map(|rules| (rules, ResponseVariance { vary: admitted.vary().to_vec(), identified }));
+    let (key, worker) = (admitted.idempotency.take(), admitted.worker.take());
+    let is_named = |middleware: &Arc<MiddlewareRules>| middleware.set_headers().next().is_some();
+    let identified = identity.is_some() || rules.middleware().is_some_and(is_named);
+    let variance =
+        |rules: &Arc<CacheRules>| (Arc::clone(rules), ResponseVariance { vary: admitted.vary().to_vec(), identified });
+    let caching = rules.cache().map(variance);
     let transform = RouteResponseTransform::new(Arc::clone(&rules), admitted);
     exchange.response_transform = Some(Box::new(transform));
+    let (caller, identified_by) = (attempt::caller(identity.as_deref(), client.ip), identity.as_deref());
+    let attempt = Attempt { platform, service: &service, caller: &caller, identity: identified_by, ip: client.ip };
+
+    // Its middleware, each of which may respond.
+    let body = match middleware::run(exchange, &attempt, &rules, &mut parts, body).await? {
+        MiddlewareOutcome::Proceed(body) => body,
+        MiddlewareOutcome::Respond(response) => return Ok(response),
+    };
 
     // A static file.
     if let Some(asset) = asset {
         platform.serving().may_send(&service).await?;
-        exchange.served_by_host = Some(service);
-        return assets::respond(platform, asset).await;
+        exchange.served_by_host = Some(Arc::clone(&service));
+        return assets::respond(FileStore::Platform(platform), asset).await;
     }
 
-    // The component once for each idempotency key, which belongs to one body.
-    let caller = attempt::caller(identity.as_deref(), client.ip);
-    if let Some(key) = key {
-        let bytes = match checks_body {
-            true => whole_body::read_checked(exchange, rules.max_body_bytes(), body).await?,
-            false => whole_body::read_keyed(exchange, body).await?,
-        };
-        let context = ExecutionContext { platform: platform.clone(), service, identity, caller, ip: client.ip };
-        return idempotent::respond(exchange, context, key, parts, bytes).await;
-    }
-
-    // The component, where the request has a body or may not be repeated.
-    let identified_by = identity.as_deref();
-    let attempt = Attempt { platform, service: &service, caller: &caller, identity: identified_by, ip: client.ip };
-    if checks_body {
-        let bytes = whole_body::read_checked(exchange, rules.max_body_bytes(), body).await?;
-        return attempt.execute(exchange, Request::from_parts(parts, Full::new(bytes))).await;
-    }
-    if client.has_body || !is_idempotent(&parts.method) {
-        return attempt.execute(exchange, Request::from_parts(parts, body)).await;
-    }
-    drop(body); // it is empty
-
-    // The response cache.
-    let only_if_cached = caching.as_ref().is_some_and(|(rules, _)| rules.is_only_if_cached(&parts));
-    let CacheLookup { response: cached, writer } = match caching {
-        Some((rules, variance)) => response_cache::look_up(platform, &service, rules, &parts, variance).await,
-        None => CacheLookup::default(),
+    // The service, and the transformation of its response.
+    let (has_body, is_head) = (client.has_body, parts.method == Method::HEAD);
+    let context =
+        RouteContext { rules: &rules, identity: identity.as_ref(), checks_body, has_body, worker, key, caching };
+    let Some(transform) = rules.response_transform() else {
+        return service::respond(exchange, &attempt, context, parts, body).await;
     };
-    if let Some(response) = cached {
-        platform.serving().may_send(&service).await?;
-        if let Some(writer) = writer {
-            let (platform, service, identity) = (platform.clone(), Arc::clone(&service), identity.clone());
-            let context = RevalidationContext { platform, service, identity, caller: caller.clone(), ip: client.ip };
-            let server = Arc::clone(&exchange.connection.server);
-            let revalidation = response_cache::revalidate(server, context, writer);
-            exchange.connection.server.spawn_in_background(revalidation);
-        }
-        exchange.served_by_host = Some(service);
-        return Ok(response);
-    }
-    if only_if_cached {
-        return Err(elias_gateway::Refusal::new(elias_gateway::Code::NotCached).into());
-    }
-
-    // The component, with retries; its response is stored where it may be.
-    let response = attempt.execute_with_retries(exchange, parts, Empty::<Bytes>::new()).await?;
-    let release = exchange.guard().map(RequestGuard::release);
-    Ok(match writer {
-        Some(writer) => writer.store(release, response),
-        None => response,
-    })
+    transform.adapt_request(&mut parts.headers);
+    let response = service::respond(exchange, &attempt, context, parts, body).await?;
+    json_transform::apply(exchange, transform, response, Some(service.tenant()), is_head).await
 }
 
 /// The third step: every response gets what it needs on its way to the client.

@@ -1,15 +1,14 @@
-//! A request's body that is read whole: by the schema of its route, or for its idempotency key.
+//! A request's body that is read whole: by the schema of its route, for its idempotency key, or for a service worker.
 
-use crate::body::RequestBody;
+use crate::body::ReceivedBody;
 use crate::config::{ServerConfig, milliseconds};
 use crate::exchange::Exchange;
 use crate::failure::{Failure, Refusal};
 use bytes::Bytes;
-use elias_gateway::{Code, idempotency};
+use elias_gateway::{Code, idempotency, worker};
 use elias_host::ErrorCode;
 use http_body::Body;
 use http_body_util::{BodyExt, Collected, Limited};
-use hyper::body::Incoming;
 use std::error::Error;
 use std::time::Duration;
 
@@ -22,7 +21,7 @@ type BoxError = Box<dyn Error + Send + Sync>;
 pub(super) async fn read_checked(
     exchange: &mut Exchange,
     bytes_max: usize,
-    body: RequestBody<Incoming>,
+    body: ReceivedBody,
 ) -> Result<Bytes, Failure> {
     let whole = read(exchange, bytes_max, body).await?;
     let Some(transform) = &exchange.response_transform else { return Err(Refusal::Host(ErrorCode::Internal).into()) };
@@ -34,17 +33,53 @@ pub(super) async fn read_checked(
 ///
 /// # Errors
 /// The body is too slow, damaged or too large.
-pub(super) async fn read_keyed(exchange: &mut Exchange, body: RequestBody<Incoming>) -> Result<Bytes, Failure> {
-    let whole = read(exchange, idempotency::MAX_BODY_BYTES, body).await?;
-    if whole.len() > idempotency::MAX_BODY_BYTES {
+pub(super) async fn read_keyed(exchange: &mut Exchange, body: ReceivedBody) -> Result<Bytes, Failure> {
+    let detail = "A request with an idempotency key must have a body of at most 1 MiB.";
+    read_at_most(exchange, idempotency::MAX_BODY_BYTES, detail, body).await
+}
+
+/// Reads the body of a request that is a message to a service worker.
+///
+/// # Errors
+/// The body is too slow, damaged or too large.
+pub(super) async fn read_message(exchange: &mut Exchange, body: ReceivedBody) -> Result<Bytes, Failure> {
+    let detail = "A message to a worker must have at most 1 MiB.";
+    read_at_most(exchange, worker::MAX_BODY_BYTES, detail, body).await
+}
+
+/// Reads a body of at most so many bytes; `detail` is what the client of a longer one is told.
+async fn read_at_most(
+    exchange: &mut Exchange,
+    bytes_max: usize,
+    detail: &'static str,
+    body: ReceivedBody,
+) -> Result<Bytes, Failure> {
+    let whole = read(exchange, bytes_max, body).await?;
+    if whole.len() > bytes_max {
+        return Err(elias_gateway::Refusal::new(Code::RequestTooLarge).with_detail(detail).into());
+    }
+    Ok(whole)
+}
+
+/// Reads the body of a request whose middleware are given bodies of at most so many bytes.
+///
+/// # Errors
+/// The body is too slow, damaged or too large.
+pub(super) async fn read_for_middleware(
+    exchange: &mut Exchange,
+    bytes_max: usize,
+    body: ReceivedBody,
+) -> Result<Bytes, Failure> {
+    let whole = read(exchange, bytes_max, body).await?;
+    if whole.len() > bytes_max {
         let refusal = elias_gateway::Refusal::new(Code::RequestTooLarge);
-        return Err(refusal.with_detail("A request with an idempotency key must have a body of at most 1 MiB.").into());
+        return Err(refusal.with_detail(format!("The body must have at most {bytes_max} bytes.")).into());
     }
     Ok(whole)
 }
 
 /// Reads a body of at most so many bytes, and of a longer one one byte more.
-async fn read(exchange: &mut Exchange, bytes_max: usize, body: RequestBody<Incoming>) -> Result<Bytes, Failure> {
+async fn read(exchange: &mut Exchange, bytes_max: usize, body: ReceivedBody) -> Result<Bytes, Failure> {
     match collect(body, bytes_max + 1, longest_time(bytes_max, exchange.config())).await {
         None => Err(Refusal::RequestTimeout.into()),
         Some(Ok(whole)) => Ok(whole),

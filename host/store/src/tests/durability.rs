@@ -199,3 +199,40 @@ async fn its_files_are_for_their_owner_alone_also_those_of_before() {
     again.ping().await.expect("it is there");
     assert_eq!(files.iter().map(mode).collect::<Vec<_>>(), [0o600; 3]);
 }
+
+async fn connections_that_a_server_has_closed_are_replaced(TestStore { store, .. }: &TestStore) {
+    if !store.is_shared() {
+        return; // a file closes none
+    }
+    let a = create_tenant(store, "a").await;
+    on_each_connection(store, "SELECT 1").await;
+    let mut beside = store.connect().await.expect("a connection beside the pool");
+    let others = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    let terminate = format!("SELECT count(pg_terminate_backend(pid)) AS closed {others}");
+    beside.execute(AssertSqlSafe(terminate)).await.expect("they are told to end");
+    loop {
+        let count = sqlx::query(AssertSqlSafe(format!("SELECT count(*) AS still_there {others}")));
+        let row = count.fetch_one(&mut beside).await.expect("counted");
+        if get::<i64>(&row, "still_there").expect("a number") == 0 {
+            break;
+        }
+        later().await;
+    }
+    is_as_new(store, &a).await;
+}
+
+async fn hints_reach_other_hosts(TestStore { store, .. }: &TestStore) {
+    let Some(mut hints) = store.hints().await.expect("it listens") else {
+        assert!(!store.is_shared());
+        return store.hint("one").await.expect("nobody is told");
+    };
+    for sender in ["one", "two"] {
+        store.hint(sender).await.expect("sent");
+        assert_eq!(hints.next().await.expect("a hint"), sender);
+    }
+}
+
+on_both! {
+    connections_that_a_server_has_closed_are_replaced
+    hints_reach_other_hosts
+}

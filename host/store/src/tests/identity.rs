@@ -234,6 +234,9 @@ async fn tenants_count_and_append_and_alter_nothing_of_the_hosts() {
         "UPDATE event_segments SET begun_at = 0",
         "DELETE FROM event_segments",
         "TRUNCATE events_0",
+        "INSERT INTO leases (name, owner, epoch, until) VALUES ('workers/x', 'x', 1, 1)",
+        "UPDATE leases SET until = 0",
+        "DELETE FROM leases",
         "UPDATE store_identity SET id = 'x'",
         "SELECT id FROM hosts",
     ] {

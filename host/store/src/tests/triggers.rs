@@ -3,6 +3,7 @@
 mod events;
 mod jobs;
 mod limits;
+mod looks;
 mod outbox;
 mod plans;
 mod queue;
@@ -52,7 +53,7 @@ async fn enqueue(store: &Store, tenant: &TenantId, jobs: &[NewJob]) -> Result<Ve
 }
 
 fn share(tenant: &TenantId, name: &str, most: u32) -> ClaimShare {
-    ClaimShare { tenant: tenant.clone(), queue: queue(name), most, key_concurrency: None }
+    ClaimShare { tenant: tenant.clone(), queue: queue(name), most, from_rank: i64::MIN, key_concurrency: None }
 }
 
 async fn claim(store: &Store, owner: &str, lease_ms: u64, share: ClaimShare) -> Vec<ClaimedJob> {
@@ -77,9 +78,9 @@ fn dead() -> JobOutcome {
 /// Ends attempts; gives the claims that were refused.
 async fn finish(store: &Store, owner: &str, ends: &[JobEnd]) -> Vec<JobLease> {
     let mut scope = store.queue_write().await.expect("a scope");
-    let late = scope.finish_jobs(owner, ends).await.expect("finished");
+    let finished = scope.finish_jobs(owner, ends).await.expect("finished");
     scope.commit().await.expect("committed");
-    late
+    finished.late
 }
 
 /// Claims and ends the one job of a queue that is ready.

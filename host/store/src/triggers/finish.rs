@@ -64,6 +64,15 @@ pub struct JobEnd {
     pub keep_ms: u64,
 }
 
+/// The result of ending attempts.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FinishedJobs {
+    /// The claims that were not the owner's any more: of these nothing is stored.
+    pub late: Vec<JobLease>,
+    /// Whether it has made jobs ready: some that were given back, or that waited for those that have ended.
+    pub makes_ready: bool,
+}
+
 /// A job that has ended.
 pub(super) struct EndedJob {
     pub(super) job: JobRef,
@@ -84,11 +93,19 @@ impl EndedJob {
     }
 }
 
+impl JobOutcome {
+    /// Whether it ends the job, whatever else the store has of it.
+    fn is_final(&self) -> bool {
+        matches!(self, Self::Done { .. } | Self::Dead { .. } | Self::Cancelled { .. })
+    }
+}
+
 /// An end, as statements get it: of the job, or of its attempt.
 #[derive(Serialize)]
 struct End<'j> {
     tenant: &'j str,
     id: &'j str,
+    epoch: u64,
     state: &'static str,
     result: Option<String>,
     error: Option<String>,
@@ -108,11 +125,11 @@ impl End<'_> {
 }
 
 impl HostScope {
-    /// Ends attempts of `owner`. Gives back the claims that were not the owner's any more: of these nothing is stored.
+    /// Ends attempts of `owner`.
     ///
     /// # Errors
     /// `store-unavailable`.
-    pub async fn finish_jobs(&mut self, owner: &str, ends: &[JobEnd]) -> Result<Vec<JobLease>> {
+    pub async fn finish_jobs(&mut self, owner: &str, ends: &[JobEnd]) -> Result<FinishedJobs> {
         self.database().finish(owner, ends).await
     }
 
@@ -126,21 +143,30 @@ impl HostScope {
         ends: &[JobEnd],
         lease_ms: u64,
         shares: &[ClaimShare],
-    ) -> Result<(Vec<JobLease>, Vec<ClaimedJob>)> {
-        let late = self.database().finish(owner, ends).await?;
-        Ok((late, self.database().claim(owner, lease_ms, shares).await?))
+    ) -> Result<(FinishedJobs, Vec<ClaimedJob>)> {
+        let finished = self.database().finish(owner, ends).await?;
+        Ok((finished, self.database().claim(owner, lease_ms, shares).await?))
     }
 }
 
 impl Database<'_> {
-    async fn finish(&mut self, owner: &str, ends: &[JobEnd]) -> Result<Vec<JobLease>> {
+    async fn finish(&mut self, owner: &str, ends: &[JobEnd]) -> Result<FinishedJobs> {
         if ends.is_empty() {
-            return Ok(Vec::new());
+            return Ok(FinishedJobs::default());
         }
-        let select = owned_jobs(self.dialect, self.dialect.locked());
-        let query = statement(select).bind(claims(ends.iter().map(|end| &end.lease))?).bind(owner.to_owned());
+        // Where all end their jobs, one statement does it. Else the jobs are locked first, all of them in the order in
+        // which all do who lock several.
+        let is_final = self.dialect == Dialect::Postgres && ends.iter().all(|end| end.outcome.is_final());
+        let rows = if is_final {
+            let ends: Vec<_> = ends.iter().map(|end| end.row(false).1).collect();
+            self.rows(statement(end_jobs()).bind(to_json(&ends)?).bind(owner.to_owned())).await?
+        } else {
+            let select = owned_jobs(self.dialect, self.dialect.locked());
+            let claims = claims(ends.iter().map(|end| &end.lease))?;
+            self.rows(statement(select).bind(claims).bind(owner.to_owned())).await?
+        };
         let mut owned = HashMap::new();
-        for row in &self.rows(query).await? {
+        for row in &rows {
             let (bytes, cancelled) = (get::<i64>(row, "input_bytes")?, get::<i64>(row, "cancelled")? != 0);
             owned.insert(JobRef::read(row)?, (turn_of(row)?, bytes, cancelled));
         }
@@ -169,6 +195,10 @@ impl Database<'_> {
                 }
             }
         }
+        if is_final {
+            let makes_ready = self.jobs_ended(&ended).await?;
+            return Ok(FinishedJobs { late, makes_ready });
+        }
         if !finished.is_empty() {
             self.run(statement(finish_jobs(self.dialect, "jobs")).bind(to_json(&finished)?)).await?;
         }
@@ -184,8 +214,8 @@ impl Database<'_> {
             self.run(statement(update).bind(refs(&released)?)).await?;
         }
         self.delete_jobs("jobs", &gone).await?;
-        self.jobs_ended(&ended).await?;
-        Ok(late)
+        let makes_ready = self.jobs_ended(&ended).await? || !released.is_empty();
+        Ok(FinishedJobs { late, makes_ready })
     }
 
     /// Ends jobs of a table that nobody has claimed, with the reason of each. Their rows are locked.
@@ -220,7 +250,7 @@ impl Database<'_> {
         let gone: Vec<_> = ended.iter().map(|ended| ended.job.clone()).collect();
         self.delete_jobs(table, &gone).await?;
         self.forget_dependencies(&gone).await?;
-        self.jobs_ended(&ended).await
+        self.jobs_ended(&ended).await.map(drop)
     }
 
     /// Deletes rows of one of the three tables of jobs.
@@ -240,6 +270,7 @@ impl JobEnd {
         let mut row = End {
             tenant: self.lease.tenant.as_str(),
             id: &self.lease.id,
+            epoch: self.lease.epoch,
             state: "",
             result: None,
             error: None,
@@ -300,6 +331,27 @@ pub(super) fn owned_jobs(dialect: Dialect, lock: &str) -> String {
         "SELECT tenant, id, queue, ordering_key, cancelled, {INPUT_BYTES} FROM jobs \
          WHERE {} AND lease_owner = $2 ORDER BY tenant, id {lock}",
         is_claim(dialect)
+    )
+}
+
+/// The statement that ends those of the claims `$1` that are the owner's (`$2`), on PostgreSQL: what [`owned_jobs`],
+/// [`finish_jobs`] and a deletion do, in a single visit of each row. The rows are deleted, and so locked, in the order
+/// in which all do who lock several: that of the outer side of a nested loop.
+pub(super) fn end_jobs() -> String {
+    let (dialect, columns) = (Dialect::Postgres, columns_of(CAUSE_OF_END, "0", "j.version"));
+    let now = dialect.now();
+    format!(
+        "WITH claim AS MATERIALIZED (SELECT item.value AS value, item.value->>'tenant' AS tenant, \
+         item.value->>'id' AS id, CAST(item.value->>'epoch' AS BIGINT) AS epoch FROM {} ORDER BY 2, 3), \
+         ended AS (DELETE FROM jobs j USING claim WHERE j.tenant = claim.tenant AND j.id = claim.id \
+         AND j.epoch = claim.epoch AND j.lease_owner = $2 RETURNING j.*, claim.value AS value), \
+         kept AS (INSERT INTO finished_jobs ({JOB_COLUMNS}, state, result, finished_at, keep_until) \
+         SELECT {columns}, item.value->>'state', item.value->>'result', {now}, \
+         {now} + CAST(item.value->>'keep_ms' AS BIGINT) FROM ended j \
+         CROSS JOIN LATERAL (SELECT j.value) AS item (value) \
+         WHERE CAST(item.value->>'keep_ms' AS BIGINT) > 0) \
+         SELECT tenant, id, queue, ordering_key, cancelled, {INPUT_BYTES} FROM ended",
+        dialect.each(1)
     )
 }
 

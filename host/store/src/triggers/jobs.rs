@@ -14,7 +14,7 @@ use sqlx::any::AnyRow;
 use std::collections::BTreeMap;
 
 /// Behind all ids, in every collation.
-const AFTER_IDS: &str = "ZZZZZZZZZZZZZZZZZZZZZZZZZZ";
+pub(super) const AFTER_IDS: &str = "ZZZZZZZZZZZZZZZZZZZZZZZZZZ";
 /// How often a job is looked for that is between two tables.
 const LOOKS: usize = 3;
 /// For how long the key of an unfinished job stays, once its time is over.
@@ -32,13 +32,20 @@ pub enum CancelledJob {
 }
 
 /// A table of jobs: its columns for a [`JobRecord`] beside those that all have.
-struct JobTable {
+pub(super) struct JobTable {
     name: &'static str,
     columns: &'static str,
     states: &'static [JobState],
 }
 
-const TABLES: [JobTable; 3] = [
+impl JobTable {
+    /// Whether it may have jobs that the filter lets through.
+    pub(super) fn may_have(&self, filter: &JobFilter) -> bool {
+        filter.state.is_none_or(|state| self.states.contains(&state))
+    }
+}
+
+pub(super) const TABLES: [JobTable; 3] = [
     JobTable {
         name: "jobs",
         columns: "state, NULL AS waits_for, CAST(NULL AS BIGINT) AS due, cancelled, NULL AS result, \
@@ -59,7 +66,7 @@ const TABLES: [JobTable; 3] = [
     },
 ];
 
-fn job(row: &AnyRow) -> Result<JobRecord> {
+pub(super) fn job(row: &AnyRow) -> Result<JobRecord> {
     Ok(JobRecord {
         id: get(row, "id")?,
         queue: text(row, "queue")?,
@@ -94,21 +101,13 @@ pub(super) const IS_LISTED: &str = "tenant = $1 AND id < $2 AND ($3 = '' OR comp
     environment = $4) AND ($5 = '' OR trigger = $5 OR ($5 = 'delivery' AND trigger IN ('event', 'webhook'))) \
                          AND ($6 = '' OR name = $6) AND trigger IN ('schedule', 'job', 'event', 'webhook')";
 
-/// The statement that lists at most `$7` jobs of a table, the newest first; `allowed` is the condition of `$8`.
-fn list_jobs(table: &JobTable, filter: &JobFilter, allowed: &str) -> String {
+/// The statement that lists jobs of a table, the newest first; `conditions` are those of `$7` and `$8`, and the end.
+pub(super) fn list_jobs(table: &JobTable, filter: &JobFilter, conditions: &str) -> String {
     let JobTable { name, columns, .. } = table;
     let state =
         filter.state.filter(|_| *name != "waiting_jobs").map(|state| format!("AND state = '{}'", state.as_str()));
     let state = state.unwrap_or_default();
-    let steps = if filter.has_steps {
-        format!("AND EXISTS (SELECT 1 FROM steps s WHERE s.tenant = {name}.tenant AND s.job = {name}.id)")
-    } else {
-        String::new()
-    };
-    format!(
-        "SELECT {JOB_COLUMNS}, {columns} FROM {name} WHERE {IS_LISTED} {state} {steps} {allowed} \
-         ORDER BY id DESC LIMIT $7"
-    )
+    format!("SELECT {JOB_COLUMNS}, {columns} FROM {name} WHERE {IS_LISTED} {state} {conditions}")
 }
 
 impl TenantScope {
@@ -117,14 +116,12 @@ impl TenantScope {
     /// # Errors
     /// `store-unavailable`.
     pub async fn jobs(&mut self, filter: &JobFilter, allowed: &AllowedServices, limit: u32) -> Result<Vec<JobRecord>> {
-        let (mut jobs, is_allowed) = (Vec::new(), allowed.condition(self.dialect, 8));
-        for table in &TABLES {
-            if filter.state.is_none_or(|state| table.states.contains(&state)) {
-                let select = list_jobs(table, filter, &is_allowed);
-                let query = self.query_listed(select, filter).bind(i64::from(limit));
-                for row in &self.rows(allowed.bind(query)?).await? {
-                    jobs.push(job(row)?);
-                }
+        let mut jobs = Vec::new();
+        let conditions = format!("{} ORDER BY id DESC LIMIT $7", allowed.condition(self.dialect, 8));
+        for table in TABLES.iter().filter(|table| table.may_have(filter)) {
+            let query = self.query_listed(list_jobs(table, filter, &conditions), filter).bind(i64::from(limit));
+            for row in &self.rows(allowed.bind(query)?).await? {
+                jobs.push(job(row)?);
             }
         }
         jobs.sort_by(|one, other| other.id.cmp(&one.id));

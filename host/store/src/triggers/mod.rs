@@ -22,15 +22,16 @@ mod steps;
 mod subscriptions;
 mod usage;
 mod waiting;
+mod workflows;
 
 pub use enqueue::{EnqueueOutcome, JobKey, JobOrder, JobStart, NewJob};
 pub use events::{NewEvent, PublishedEvent};
-pub use finish::{JobEnd, JobOutcome};
+pub use finish::{FinishedJobs, JobEnd, JobOutcome};
 pub use jobs::CancelledJob;
 pub use leases::Lease;
 pub use limits::QueueLimit;
 pub use outbox::DueOutbox;
-pub use queue::{ClaimShare, ClaimedJob, JobLease, LeasedQueue, LostLeases, ReadyQueue};
+pub use queue::{ClaimShare, ClaimedJob, JobLease, LeasedQueue, LostLeases, ReadyLook, ReadyQueue};
 pub use schedules::{DueSchedule, NewSchedule, NewTick, NextDue, ScheduleCounts, ScheduleId, TickAction, UpcomingDue};
 pub use steps::{ListedStep, NewStep, Step};
 pub use subscriptions::{NewSubscription, PendingSubscription, SubscriptionId};
@@ -105,7 +106,7 @@ impl Dialect {
     }
 
     /// The end of a SELECT of which the rows are about to be changed. SQLite has one writer, and nothing to lock.
-    fn locked(self) -> &'static str {
+    pub(crate) fn locked(self) -> &'static str {
         match self {
             Self::Sqlite => "",
             Self::Postgres => "FOR UPDATE",
@@ -163,28 +164,34 @@ impl Database<'_> {
     }
 }
 
+/// Rows in parts of at most `most`, a power of two, each of a power of two: few statements to prepare, however many
+/// rows there are.
+pub(crate) fn by_powers_of_two<T>(rows: &[T], most: usize) -> Vec<&[T]> {
+    let (mut rest, mut parts) = (rows, Vec::new());
+    while !rest.is_empty() {
+        let (part, after) = rest.split_at(most.min(1 << rest.len().ilog2()));
+        parts.push(part);
+        rest = after;
+    }
+    parts
+}
+
 /// The statements that insert rows of `columns`; `bind` binds the values of one, `end` is the end of each statement.
-///
-/// Rows are split by powers of two: eleven statements to prepare, however many rows there are.
 fn inserts<T>(table: &str, columns: &str, end: &str, rows: &[T], bind: impl Fn(Query, &T) -> Query) -> Vec<Query> {
     let width = columns.split(',').count();
-    let (mut rest, mut queries) = (rows, Vec::new());
-    while !rest.is_empty() {
-        let size = ROWS_PER_INSERT.min(1 << rest.len().ilog2());
-        let (batch, after) = rest.split_at(size);
-        let places = (0..size).map(|row| {
+    let insert = |batch: &[T]| {
+        let places = (0..batch.len()).map(|row| {
             let places: Vec<_> = (1..=width).map(|column| format!("${}", row * width + column)).collect();
             format!("({})", places.join(", "))
         });
         let places = places.collect::<Vec<_>>().join(", ");
         let insert = statement(format!("INSERT INTO {table} ({columns}) VALUES {places} {end}"));
-        queries.push(batch.iter().fold(insert, &bind));
-        rest = after;
-    }
-    queries
+        batch.iter().fold(insert, &bind)
+    };
+    by_powers_of_two(rows, ROWS_PER_INSERT).into_iter().map(insert).collect()
 }
 
-fn statement(sql: String) -> Query {
+pub(crate) fn statement(sql: String) -> Query {
     sqlx::query(AssertSqlSafe(sql))
 }
 
@@ -209,11 +216,11 @@ fn storable(text: &str) -> String {
 }
 
 /// A number of milliseconds or the like as a column has it.
-fn signed(number: u64) -> i64 {
+pub(crate) fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 /// Milliseconds that are added to the time: at most 1,000 years, so that the sum is a time.
-fn span(ms: u64) -> i64 {
+pub(crate) fn span(ms: u64) -> i64 {
     signed(ms).min(1_000 * 366 * 86_400_000)
 }

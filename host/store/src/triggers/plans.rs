@@ -1,8 +1,9 @@
 //! The statements that run all the time, for the test that each finds its rows by an index.
 
-use super::{batches, events, finish, jobs, queue, schedules, segments, steps, waiting};
+use super::{batches, events, finish, jobs, queue, schedules, segments, steps, waiting, workflows};
 use crate::Dialect;
 
+pub(crate) use queue::{known_queues, ready_queues};
 pub(crate) use segments::EVENT_TABLES;
 
 /// A value of a parameter.
@@ -20,13 +21,15 @@ pub(crate) fn hot_statements(dialect: Dialect) -> Vec<(String, Vec<Value>)> {
     let (tenant, name) = (Text("a"), Text("shop/production/job/q1"));
     let service = [tenant, Text("shop"), Text("production"), Text("n")];
     let with = |values: &[Value]| [&service[..], values].concat();
+    let claim = [tenant, name, Number(50), Text("me"), Number(1_000), Number(0)];
     let mut all = vec![
-        (queue::READY_QUEUES.to_owned(), vec![]),
-        (queue::LEASED_QUEUES.to_owned(), vec![]),
+        (queue::ready_queues(dialect), vec![]),
+        (queue::known_queues(dialect), vec![Items]),
+        (queue::LEASED_QUEUES.to_owned(), vec![Number(1)]),
         (batches::ready_counts(dialect), vec![Items]),
-        (queue::claim_jobs(dialect), vec![tenant, name, Number(50), Text("me"), Number(1_000)]),
-        (queue::claim_keyed(dialect), vec![tenant, name, Number(50), Text("me"), Number(1_000), Number(2)]),
-        (queue::claim_by_key(dialect), vec![tenant, name, Number(50), Text("me"), Number(1_000), Number(2)]),
+        (queue::claim_jobs(dialect), claim.to_vec()),
+        (queue::claim_keyed(dialect), [&claim[..], &[Number(2)]].concat()),
+        (queue::claim_by_key(dialect), [&claim[..], &[Number(2)]].concat()),
         (queue::expire_jobs(dialect), vec![Number(50)]),
         (queue::extend_jobs(dialect), vec![Items, Text("me"), Number(1_000)]),
         (finish::owned_jobs(dialect, dialect.locked()), vec![Items, Text("me")]),
@@ -40,7 +43,8 @@ pub(crate) fn hot_statements(dialect: Dialect) -> Vec<(String, Vec<Value>)> {
         (steps::last_steps(dialect), vec![tenant, Items, Number(2)]),
         (steps::delete_steps(dialect), vec![Items]),
         (steps::cut_steps(dialect), vec![Items]),
-        (steps::SURPLUS_STEPS.to_owned(), vec![Number(10)]),
+        (steps::SURPLUS_STEPS.to_owned(), vec![Number(10), Number(1_000)]),
+        (workflows::JOBS_WITH_STEPS.to_owned(), vec![tenant, Text("500"), Number(50)]),
         (steps::PRUNE_STEPS.to_owned(), vec![tenant, Text("500"), Number(50)]),
         (jobs::outdated_jobs(dialect), vec![Number(50)]),
         (jobs::ended_jobs(dialect), vec![tenant, Number(50)]),
@@ -56,12 +60,19 @@ pub(crate) fn hot_statements(dialect: Dialect) -> Vec<(String, Vec<Value>)> {
         (crate::executions::PRUNE_EXECUTIONS.to_owned(), vec![Number(10)]),
         (crate::executions::list_executions(true, ""), executions_of_a_trace()),
     ];
+    if dialect == Dialect::Postgres {
+        all.push((finish::end_jobs(), vec![Items, Text("me")]));
+    }
     for segment in 0..EVENT_TABLES {
         let range = [tenant, Number(10), Number(i64::MAX)];
         all.push((events::read_events(segment), [&range[..], &[Number(50)]].concat()));
         all.push((events::first_event(segment), range.to_vec()));
         all.push((events::sum_events(segment), vec![tenant, Number(10), Number(20)]));
     }
+    let listed = [tenant, Text("~"), Text(""), Text(""), Text(""), Text(""), Items];
+    let with_steps = workflows::is_one_of_these(dialect, &crate::AllowedServices::All);
+    let of_table = |table| jobs::list_jobs(table, &elias_api::JobFilter::default(), &with_steps);
+    all.extend(jobs::TABLES.iter().map(|table| (of_table(table), listed.to_vec())));
     all.extend(jobs::UNFINISHED_OF.map(|sql| (sql.to_owned(), vec![tenant, name, Number(50)])));
     all
 }

@@ -2,7 +2,7 @@
 
 use super::finish::owned_jobs;
 use super::queue::claims;
-use super::{Database, JobLease, JobRef, inserts, refs, statement, storable};
+use super::{Database, JobLease, JobRef, inserts, refs, signed, statement, storable};
 use crate::error::Result;
 use crate::{Dialect, HostScope, Query, TenantScope, get, number, text};
 use elias_names::TenantId;
@@ -146,13 +146,15 @@ impl HostScope {
         self.database().rows(query).await?.iter().map(step).collect()
     }
 
-    /// The tenants with more than `keep` rows of steps, each with the job of the newest row beyond these. It takes time
-    /// by the number of rows that are kept, so it is not for a transaction that others wait for.
+    /// The tenants with more than `keep` rows of steps, or more than `bytes` bytes in their names and outcomes, each
+    /// with the job of the newest row beyond these. It takes time by the number of rows that are kept, so it is not for
+    /// a transaction that others wait for.
     ///
     /// # Errors
     /// `store-unavailable`.
-    pub async fn surplus_steps(&mut self, keep: u32) -> Result<Vec<(TenantId, String)>> {
-        let rows = self.database().rows(sqlx::query(SURPLUS_STEPS).bind(i64::from(keep))).await?;
+    pub async fn surplus_steps(&mut self, keep: u32, bytes: u64) -> Result<Vec<(TenantId, String)>> {
+        let query = sqlx::query(SURPLUS_STEPS).bind(i64::from(keep)).bind(signed(bytes));
+        let rows = self.database().rows(query).await?;
         rows.iter().filter_map(|row| surplus(row).transpose()).collect()
     }
 
@@ -224,9 +226,14 @@ impl Database<'_> {
     }
 }
 
-/// The statement that selects of each tenant the job of the newest row of steps beyond `$1` rows, if there is one.
-pub(super) const SURPLUS_STEPS: &str = "SELECT t.tenant AS tenant, (SELECT s.job FROM steps s \
-    WHERE s.tenant = t.tenant ORDER BY s.job DESC, s.position DESC LIMIT 1 OFFSET $1) AS job FROM tenants t";
+/// The statement that selects of each tenant the job of the newest row of steps beyond `$1` rows or `$2` bytes, if
+/// there is one. The lengths of texts are known without reading these.
+pub(super) const SURPLUS_STEPS: &str = "SELECT t.tenant AS tenant, (SELECT last.job FROM (SELECT first.job AS job, \
+    first.position AS position, row_number() OVER newest AS place, SUM(first.bytes) OVER newest AS bytes \
+    FROM (SELECT s.job AS job, s.position AS position, octet_length(s.name) + octet_length(s.outcome) AS bytes \
+    FROM steps s WHERE s.tenant = t.tenant ORDER BY s.job DESC, s.position DESC LIMIT $1 + 1) AS first \
+    WINDOW newest AS (ORDER BY first.job DESC, first.position DESC ROWS UNBOUNDED PRECEDING)) AS last \
+    WHERE last.place > $1 OR last.bytes > $2 ORDER BY last.job DESC, last.position DESC LIMIT 1) AS job FROM tenants t";
 
 /// The statement that deletes the journals of the oldest jobs of the tenant `$1` up to the job `$2` that have succeeded
 /// or were cancelled, of at most `$3`.

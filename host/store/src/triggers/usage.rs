@@ -13,7 +13,7 @@ use serde_json::Value;
 use sqlx::any::AnyRow;
 use std::collections::HashMap;
 
-/// Rows in which a tenant's unfinished jobs are counted.
+/// Rows in which a tenant's unfinished jobs are counted, or its workers.
 const COUNT_SLOTS: u32 = 8;
 
 /// A column of statements that select jobs which are about to end or to begin again: the bytes of the input.
@@ -123,6 +123,17 @@ impl HostScope {
     }
 }
 
+impl Dialect {
+    /// An expression: the row of a tenant in which a transaction counts. It has one connection, and so one row, however
+    /// often it counts: with several rows, two transactions might wait for each other.
+    pub(crate) fn count_slot(self) -> String {
+        match self {
+            Self::Sqlite => "0".to_owned(),
+            Self::Postgres => format!("CAST(pg_backend_pid() % {COUNT_SLOTS} AS BIGINT)"),
+        }
+    }
+}
+
 impl Database<'_> {
     pub(super) async fn trigger_use(&mut self, tenant: &TenantId) -> Result<TriggerUse> {
         let select = "SELECT CAST(COALESCE(SUM(unfinished), 0) AS BIGINT) AS unfinished, \
@@ -164,12 +175,7 @@ impl Database<'_> {
 
     /// Counts unfinished jobs and bytes up or down, by tenant.
     pub(super) async fn count(&mut self, changes: &[JobCountChange]) -> Result<()> {
-        // A transaction has one connection, and so counts in one row of a tenant, however often it counts: with several
-        // rows, two transactions might wait for each other.
-        let slot = match self.dialect {
-            Dialect::Sqlite => "0".to_owned(),
-            Dialect::Postgres => format!("CAST(pg_backend_pid() % {COUNT_SLOTS} AS BIGINT)"),
-        };
+        let slot = self.dialect.count_slot();
         let mut sorted: Vec<_> = changes.iter().filter(|change| change.jobs != 0 || change.bytes != 0).collect();
         sorted.sort(); // transactions that count for the same tenants lock their rows in the same order
         if sorted.is_empty() {

@@ -98,10 +98,11 @@ fn has_turn(dialect: Dialect) -> String {
 }
 
 impl Database<'_> {
-    /// The consequences of the end of jobs: those that run after them, those whose turn is next, the count.
-    pub(super) async fn jobs_ended(&mut self, ended: &[EndedJob]) -> Result<()> {
+    /// The consequences of the end of jobs: those that run after them, those whose turn is next, the count. Says
+    /// whether others may be ready now.
+    pub(super) async fn jobs_ended(&mut self, ended: &[EndedJob]) -> Result<bool> {
         if ended.is_empty() {
-            return Ok(());
+            return Ok(false);
         }
         // A record that is kept keeps its steps, which stay where they are: to move them would write each once more. A
         // dead job may be run again and needs all of them.
@@ -110,9 +111,9 @@ impl Database<'_> {
         };
         self.delete_steps(&jobs_of(|ended| !ended.kept)).await?;
         self.cut_steps(&jobs_of(|ended| ended.kept && ended.state != JobState::Dead)).await?;
-        self.resolve_dependencies(ended).await?;
+        let has_resolved = self.resolve_dependencies(ended).await?;
         let turns = ended.iter().filter_map(|ended| Some((ended.job.clone(), ended.turn.clone()?)));
-        self.pass_turns(turns.collect()).await?;
+        let has_passed = self.pass_turns(turns.collect()).await?;
         let mut counts: BTreeMap<&str, (i64, i64)> = BTreeMap::new();
         for ended in ended {
             let (jobs, bytes) = counts.entry(ended.job.tenant.as_str()).or_default();
@@ -121,7 +122,8 @@ impl Database<'_> {
         }
         let change =
             |(tenant, (jobs, bytes)): (&str, (i64, i64))| JobCountChange { tenant: tenant.to_owned(), jobs, bytes };
-        self.count(&counts.into_iter().map(change).collect::<Vec<_>>()).await
+        self.count(&counts.into_iter().map(change).collect::<Vec<_>>()).await?;
+        Ok(has_resolved || has_passed)
     }
 
     async fn move_due(&mut self, most: u32, keep_ms: u64) -> Result<MovedJobs> {
@@ -198,15 +200,15 @@ impl Database<'_> {
         Ok(released)
     }
 
-    /// Tells the jobs that were to run after these.
-    async fn resolve_dependencies(&mut self, ended: &[EndedJob]) -> Result<()> {
+    /// Tells the jobs that were to run after these. Says whether one of them may be ready now.
+    async fn resolve_dependencies(&mut self, ended: &[EndedJob]) -> Result<bool> {
         let list = refs(&ended.iter().map(|ended| ended.job.clone()).collect::<Vec<_>>())?;
         let is_ended = "(tenant, dependency) IN (SELECT item.value->>'tenant', item.value->>'id' FROM";
         let each = self.dialect.each(1);
         let select = format!("SELECT tenant, dependency, job FROM job_dependencies WHERE {is_ended} {each})");
         let rows = self.rows(statement(select).bind(list.clone())).await?;
         if rows.is_empty() {
-            return Ok(());
+            return Ok(false);
         }
         let states: HashMap<_, _> = ended.iter().map(|ended| (&ended.job, ended.state)).collect();
         let (mut done, mut failed): (BTreeMap<JobRef, i64>, BTreeMap<JobRef, String>) = Default::default();
@@ -245,7 +247,8 @@ impl Database<'_> {
         }
         let delete = format!("DELETE FROM job_dependencies WHERE {is_ended} {each})");
         self.run(statement(delete).bind(list)).await?;
-        self.release(&done.into_keys().collect::<Vec<_>>()).await.map(drop)
+        let released = self.release(&done.into_keys().collect::<Vec<_>>()).await?;
+        Ok(!released.is_empty())
     }
 
     /// Forgets for which other jobs these have waited.
@@ -258,8 +261,9 @@ impl Database<'_> {
         self.run(statement(delete).bind(refs(jobs)?)).await.map(drop)
     }
 
-    /// Gives the turns of jobs that have ended to the next ones.
-    async fn pass_turns(&mut self, mut turns: Vec<(JobRef, OrderingKey)>) -> Result<()> {
+    /// Gives the turns of jobs that have ended to the next ones. Says whether one of them may be ready now.
+    async fn pass_turns(&mut self, mut turns: Vec<(JobRef, OrderingKey)>) -> Result<bool> {
+        let mut has_passed = false;
         // In the order in which those who enqueue lock them: that of bytes, whatever the database's collation is.
         let select = format!(
             "SELECT job FROM ordering_keys WHERE {} ORDER BY tenant COLLATE \"C\", queue COLLATE \"C\", \
@@ -292,8 +296,9 @@ impl Database<'_> {
             }
             // One that is being cancelled at the same time is gone by now: its turn goes on to the next.
             let released = self.release(&next.iter().map(|(job, _)| job.clone()).collect::<Vec<_>>()).await?;
+            has_passed |= !released.is_empty();
             turns = next.into_iter().filter(|(job, _)| !released.contains(job)).collect();
         }
-        Ok(())
+        Ok(has_passed)
     }
 }

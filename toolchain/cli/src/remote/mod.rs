@@ -7,6 +7,7 @@ mod delivery;
 mod observe;
 mod packages;
 mod triggers;
+mod workers;
 
 pub(crate) use access::tenant_keys::TenantKeysCommand;
 pub(crate) use observe::database::query as query_database;
@@ -68,6 +69,8 @@ pub(crate) enum RemoteCommand {
     Events(events::EventsArguments),
     /// List, show, pause, resume and replay subscriptions
     Subscriptions(subscriptions::SubscriptionsArguments),
+    /// List, show, call, stop and fork service workers
+    Workers(workers::WorkersArguments),
     /// List, set and delete a component's secrets
     Secrets(secrets::SecretsArguments),
     /// List, create and revoke access tokens
@@ -120,6 +123,7 @@ impl RemoteCommand {
             Self::Workflows(arguments) => workflows::workflows(arguments),
             Self::Events(arguments) => events::events(arguments),
             Self::Subscriptions(arguments) => subscriptions::subscriptions(arguments),
+            Self::Workers(arguments) => workers::workers(arguments),
             Self::Secrets(arguments) => secrets::secrets(arguments),
             Self::Tokens(arguments) => tokens::tokens(arguments),
             Self::Roles(arguments) => roles::roles(arguments),
@@ -223,6 +227,17 @@ mod tests {
             "subscriptions resume shop paid --env staging",
             "subscriptions replay shop paid --after 0",
             "subscriptions replay shop paid --since 2h",
+            "workers list shop --env staging --limit 5 --json",
+            "workers show shop Cart ada --at 12",
+            "workers show shop Cart ada --no-state",
+            "workers send shop Cart ada -5",
+            "workers call shop Cart ada add \"A1\" 2 --json",
+            "workers call shop Cart ada list",
+            "workers start shop Cart ../x --env dev",
+            "workers stop shop Cart ada --reason broken",
+            "workers restart shop Cart ada",
+            "workers fork shop Cart ada ada-before --at 12 --tenant acme",
+            "workers history shop Cart ada --limit 5",
             "secrets list shop",
             "secrets set shop API_TOKEN --env staging --from-file token",
             "secrets delete shop API_TOKEN",
@@ -293,6 +308,15 @@ mod tests {
             "events --limit 0",
             "subscriptions replay shop paid",
             "subscriptions replay shop paid --after 0 --since 2h",
+            "workers",
+            "workers list",
+            "workers show shop Cart",
+            "workers show shop Cart ada --at 12 --no-state",
+            "workers send shop Cart ada",
+            "workers send shop Cart ada {",
+            "workers call shop Cart ada",
+            "workers fork shop Cart ada",
+            "workers fork shop Cart ada copy --at -1",
             "users create",
             "users set ada --disabled=so",
         ] {

@@ -1,6 +1,7 @@
 //! `elias serve` and `elias dev`: a component, over HTTP.
 
 mod database_access;
+mod gateway;
 mod nats;
 mod platform;
 mod shutdown;
@@ -20,6 +21,7 @@ use elias_local_triggers::ComponentSource;
 use elias_local_workers::ComponentSource as WorkerSource;
 use elias_project::{CONFIG_FILE, DEV_URL_FILE, Project, dotenv, is_source};
 use elias_server::{AppSource, ServeError, Server};
+use gateway::FollowedGateway;
 use shutdown::warn_of_cut;
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -64,6 +66,9 @@ pub(crate) fn serve(arguments: ServeArguments) -> Result<(), Failure> {
     let heaps = workers_dir.map_or(Heaps::Memory, Heaps::Folder);
     let serving = Serving { file: file.unwrap_or_default(), config, data_dir, heaps, dev, watch, server };
     if platform.platform {
+        if serving.server.no_gateway {
+            return Err(Failure::new(CliErrorCode::BadInput, "--no-gateway: a platform always applies [gateway]"));
+        }
         let (data_dir, cache) = (serving.data_dir.clone(), serving.cache());
         return start(&serving, async |settings| {
             let nats = nats::config(settings.nats.as_ref(), serving.config.parent().unwrap_or(Path::new("")))?;
@@ -163,6 +168,8 @@ async fn run(serving: &Serving, settings: Settings) -> Result<(), Failure> {
     }
     let cache = serving.cache();
     let folder = serving.config.parent().unwrap_or(Path::new(""));
+    let gateway = FollowedGateway::read(!serving.server.no_gateway, settings.gateway.as_ref(), folder)?;
+    warn_of_gateway(serving, &settings);
     let webhooks = Arc::new(ProjectWebhooks::default());
     let triggers = triggers::prepare(settings.triggers.as_ref(), &webhooks, &settings.grants, folder)?;
     let host = host::builder(&settings, serving.data_dir.clone(), triggers.outbox());
@@ -198,12 +205,13 @@ async fn run(serving: &Serving, settings: Settings) -> Result<(), Failure> {
     let source = source.with_triggers(Arc::new(LocalTriggerControl(Arc::clone(&triggers))));
     let source = source.with_workers(Arc::clone(&workers));
     let follower = if serving.watch {
-        let config = Configuration::new(serving.config.clone(), Arc::clone(&triggers), webhooks)?;
+        let config = Configuration::new(serving.config.clone(), gateway, Arc::clone(&triggers), webhooks)?;
         let followed = FollowedWorkers { running: Arc::clone(&workers), former };
         Some(Follower::start(origin, host, config, given, source.clone(), followed).await?)
     } else {
         let app = origin.load(&host, &given).await?.0;
         triggers::warn_of_handlers(&triggers, &app);
+        source.set_gateway(gateway.rules());
         source.swap(app);
         None
     };
@@ -220,6 +228,16 @@ async fn run(serving: &Serving, settings: Settings) -> Result<(), Failure> {
         tracing::warn!(turns = undone, "turns of workers had not ended, and are undone");
     }
     Ok(())
+}
+
+/// Says which rules of `[gateway]` do not hold.
+fn warn_of_gateway(serving: &Serving, settings: &Settings) {
+    let (Some(table), config) = (&settings.gateway, serving.config.display()) else { return };
+    if serving.server.no_gateway {
+        tracing::warn!("[gateway] in {config} is not applied, for the server was started with --no-gateway");
+    } else if gateway::leaves_out_cache(table) {
+        tracing::warn!("the rule cache of [gateway] in {config} is not applied: only a platform caches responses");
+    }
 }
 
 /// The failure to listen, with the flag that chooses another address.

@@ -8,8 +8,8 @@ use crate::data::DATABASES;
 use crate::settings::Settings;
 use crate::webhooks::PlatformWebhooks;
 use crate::{failure, host};
+use elias_capabilities::Workflow;
 use elias_capabilities::http::PublicFetch;
-use elias_capabilities::{Workers, Workflow};
 use elias_command_line::{CliErrorCode, Failure, PlatformArguments};
 use elias_host::compiler::CompileLimits;
 use elias_nats::NatsConfig;
@@ -96,8 +96,9 @@ pub(crate) async fn run(
     let host = host::builder(&settings, data_dir.join(DATABASES), config.triggers.outbox()).compiler(this_program()?);
     // The triggers of components are in the platform's store.
     let host = host.capability(config.triggers.jobs()).capability(config.triggers.events()).capability(Workflow);
-    // For components that call workers to be refused with the reason when they are deployed.
-    let host = host.capability(Workers::unavailable());
+    // So are their service workers, each of which has an instance while it is in memory.
+    let instances = host::instances(&settings).saturating_add(config.awake_workers);
+    let host = host.capability(config.workers.capability()).instances(instances);
     let host = host.compile_limits(CompileLimits { cpu_seconds, ..CompileLimits::default() });
     let host = host::build(host, cache)?;
     let platform = Platform::open(config, host, settings.limits.clone()).await.map_err(failure::of_platform)?;

@@ -1,5 +1,6 @@
 //! Following changes: build and load again, and exchange what is served.
 
+use super::gateway::FollowedGateway;
 use crate::changes::FileChanges;
 use crate::failure;
 use crate::origin::Origin;
@@ -18,42 +19,51 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
-/// The configuration that is followed: grants and triggers can change while the server runs, its limits cannot.
+/// The configuration that is followed: grants, triggers and the gateway can change while the server runs, its limits
+/// cannot.
 pub(crate) struct Configuration {
     file: PathBuf,
-    /// Those that the file and the flags gave at the start.
-    of_file: Limits,
+    /// Those that the file and the flags gave at the start, and the table `[workers]`.
+    of_file: (Limits, Option<Value>),
     /// The table `[triggers]` and the grants as they were last read, and what runs by them.
     triggers: ((Option<Value>, Grants), Arc<RunningTriggers>, Arc<ProjectWebhooks>),
+    /// The rules of `[gateway]` as they were last read.
+    gateway: FollowedGateway,
 }
 
 impl Configuration {
-    /// The configuration in `file`, which need not be there. `triggers`, whose webhooks are sent by `webhooks`, are
-    /// configured when it changes.
+    /// The configuration in `file`, which need not be there. `gateway`, and `triggers`, whose webhooks are sent by
+    /// `webhooks`, are configured when it changes.
     pub(crate) fn new(
         file: PathBuf,
+        gateway: FollowedGateway,
         triggers: Arc<RunningTriggers>,
         webhooks: Arc<ProjectWebhooks>,
     ) -> Result<Self, Failure> {
         let file = std::path::absolute(&file).map_err(|error| Failure::new(CliErrorCode::Io, error))?;
         let settings = read(&file)?;
         let known = (settings.triggers, settings.grants);
-        Ok(Self { file, of_file: settings.limits, triggers: (known, triggers, webhooks) })
+        let of_file = (settings.limits, settings.service_workers);
+        Ok(Self { file, of_file, triggers: (known, triggers, webhooks), gateway })
     }
 
-    /// The grants that hold now. Its triggers, if they have changed, hold from now on.
-    fn grants(&mut self) -> Result<Grants, Failure> {
+    /// Reads the file again: the grants that hold now. Its triggers, if they have changed, hold from now on, and so do
+    /// the rules and files of its gateway, once they are served.
+    fn read(&mut self) -> Result<Grants, Failure> {
         let settings = read(&self.file)?;
+        let folder = self.file.parent().unwrap_or(Path::new("")).to_owned();
+        self.gateway.update(settings.gateway.as_ref(), &folder)?;
         let (known, running, webhooks) = &mut self.triggers;
         let grants = settings.grants;
         if (&settings.triggers, &grants) != (&known.0, &known.1) {
-            let folder = self.file.parent().unwrap_or(Path::new(""));
-            triggers::configure(running, webhooks, settings.triggers.as_ref(), &grants, folder)?;
+            triggers::configure(running, webhooks, settings.triggers.as_ref(), &grants, &folder)?;
             *known = (settings.triggers, grants.clone());
         }
-        if settings.limits != self.of_file {
-            tracing::warn!("limits in {} have changed: start again for them to hold", self.file.display());
-            self.of_file = settings.limits;
+        let of_file = (settings.limits, settings.service_workers);
+        if of_file != self.of_file {
+            let file = self.file.display();
+            tracing::warn!("limits or [workers] in {file} have changed: start again for them to hold");
+            self.of_file = of_file;
         }
         Ok(grants)
     }
@@ -125,7 +135,7 @@ impl Follower {
     async fn load(&mut self) {
         loop {
             let (started, start) = (SystemTime::now(), Instant::now());
-            let loaded = match self.config.grants() {
+            let loaded = match self.config.read() {
                 Ok(grants) => {
                     self.given.grants = grants;
                     self.origin.load(&self.host, &self.given).await
@@ -135,6 +145,7 @@ impl Follower {
             match loaded {
                 Ok((app, files)) => {
                     triggers::warn_of_handlers(&self.config.triggers.1, &app);
+                    self.source.set_gateway(self.config.gateway.rules());
                     let version = (app.digest().to_owned(), self.given.grants.clone());
                     if self.served.as_ref() == Some(&version) {
                         self.source.settle();
@@ -153,7 +164,7 @@ impl Follower {
                     let stale =
                         |file: &PathBuf| file.metadata().and_then(|now| now.modified()).is_ok_and(|at| at > started);
                     match self.watch(files.clone()) {
-                        Ok(true) if files.iter().any(stale) => continue,
+                        Ok(true) if files.iter().chain(self.config.gateway.watched()).any(stale) => continue,
                         Ok(_) => {}
                         Err(failure) => drop(failure::report(&failure)),
                     }
@@ -173,6 +184,7 @@ impl Follower {
     /// Watches these files and the configuration; says whether there are new folders.
     fn watch(&mut self, mut files: BTreeSet<PathBuf>) -> Result<bool, Failure> {
         files.insert(self.config.file.clone());
+        files.extend(self.config.gateway.watched().iter().cloned());
         self.changes.follow(files)
     }
 }

@@ -1,10 +1,11 @@
 //! That what an operation costs and the CPU time that it takes rise alike.
 
 use super::super::cipher::{Direction, run};
+use super::super::curve;
 use super::super::derive::{self, Parts};
 use super::super::hash;
 use super::super::rsa;
-use super::super::types::{Cipher, Ctr, Gcm, Hash, RsaScheme, Secret};
+use super::super::types::{Bytes, Cipher, Ctr, Curve, Gcm, Hash, RsaPublic, RsaScheme, Secret};
 use super::*;
 use std::task::Poll;
 use std::time::Duration;
@@ -152,6 +153,79 @@ fn deriving_a_key_rises_with_its_price() {
     });
 }
 
+/// Fails if an operation, whose work depends on a kind and on no size, takes more than it costs by that factor.
+fn takes_what_it_costs(what: &str, price: u64, mut work: impl FnMut()) {
+    const COSTS: f64 = 0.1; // nanoseconds of a unit
+    let time = of_unit(price, &mut work);
+    assert!(time <= FACTOR * COSTS, "{what}: {time} nanoseconds of a unit");
+}
+
+#[test]
+fn operations_on_curves_take_what_they_cost() {
+    type Convert = fn(Curve, &[u8]) -> Bytes;
+    for of in [Curve::P256, Curve::P384, Curve::P521, Curve::Ed25519, Curve::X25519] {
+        let point = CALL + super::curve(of);
+        let look = CALL + super::curve(of) / LOOK_PART;
+        let what = |operation: &str| format!("{operation} {of:?}");
+        takes_what_it_costs(&what("generate"), point, || drop(curve::generate(of)));
+        let key = curve::generate(of);
+        let (pkcs8, spki) = (
+            curve::encode_pkcs8(of, &key.private).expect("a key"),
+            curve::encode_spki(of, &key.public).expect("a key"),
+        );
+        let conversions: [(&str, u64, Convert, &[u8]); 6] = [
+            ("public-of", point, curve::public_of, &key.private),
+            ("encode-pkcs8", point, curve::encode_pkcs8, &key.private),
+            ("decode-pkcs8", point, curve::decode_pkcs8, &pkcs8),
+            ("check-public", look, curve::check_public, &key.public),
+            ("encode-spki", look, curve::encode_spki, &key.public),
+            ("decode-spki", look, curve::decode_spki, &spki),
+        ];
+        for (operation, price, convert, input) in conversions {
+            let price = price + BYTE * input.len() as u64;
+            takes_what_it_costs(&what(operation), price, || drop(convert(of, input).expect("it is a key")));
+        }
+        let private = Secret::new(key.private.clone());
+        if of != Curve::Ed25519 {
+            takes_what_it_costs(&what("agree"), point, || {
+                curve::agree(of, &private, &key.public).expect("they agree");
+            });
+        }
+        if of != Curve::X25519 {
+            let sign = |data: &[u8]| curve::sign(of, Hash::Sha512, &private, data).expect("it is signed");
+            let signature = sign(b"text");
+            takes_what_it_costs(&what("sign"), point, || drop(sign(b"text")));
+            takes_what_it_costs(&what("verify"), point, || {
+                assert_eq!(curve::verify(of, Hash::Sha512, &key.public, b"text", &signature), Ok(true));
+            });
+        }
+    }
+}
+
+#[test]
+fn signing_on_a_curve_rises_with_its_price() {
+    const SIZES: [usize; 3] = [256 << 10, 1 << 20, 4 << 20];
+    let data = vec![1; SIZES[2]];
+    // Ed25519 hashes what it signs twice, by a hash of its own.
+    for (of, times) in [(Curve::P256, 1), (Curve::Ed25519, 2)] {
+        let key = curve::generate(of);
+        let private = Secret::new(key.private.clone());
+        let price = |bytes: usize| CALL + super::curve(of) + times * hash_byte(Hash::Sha512) * bytes as u64;
+        let sign = |bytes: usize| curve::sign(of, Hash::Sha512, &private, &data[..bytes]).expect("it is signed");
+        let signatures = SIZES.map(sign);
+        rises_alike(&format!("sign {of:?}"), &SIZES, price, |bytes| drop(sign(bytes)));
+        rises_alike(
+            &format!("verify {of:?}"),
+            &[0, 1, 2],
+            |at: usize| price(SIZES[at]),
+            |at| {
+                let (data, signature) = (&data[..SIZES[at]], &signatures[at]);
+                assert_eq!(curve::verify(of, Hash::Sha512, &key.public, data, signature), Ok(true));
+            },
+        );
+    }
+}
+
 #[test]
 fn signing_rises_with_its_price() {
     let keys =
@@ -159,5 +233,47 @@ fn signing_rises_with_its_price() {
     let price = |at: usize| CALL + rsa_private(rsa::bits_of(&keys[at], true));
     rises_alike("rsa-sign", &[0, 1, 2], price, |at| {
         rsa::sign(RsaScheme::Pkcs1, Hash::Sha256, &keys[at], b"text").expect("signed");
+    });
+}
+
+#[test]
+fn what_is_done_with_rsa_keys_rises_with_its_price() {
+    let keys =
+        [1024, 2048, 3072].map(|bits| Secret::new(done(rsa::generate(bits, &[1, 0, 1]).expect("it is allowed"))));
+    let private = [0, 1, 2].map(|at: usize| rsa::private_numbers(&keys[at]).expect("a key"));
+    let public = private.each_ref().map(|numbers| RsaPublic { n: numbers.n.clone(), e: numbers.e.clone() });
+    let spki = public.each_ref().map(|numbers| rsa::public_from(numbers).expect("a key"));
+    const SIZES: [usize; 3] = [0, 1, 2];
+
+    let looked_at = |at: usize| CALL + BYTE * keys[at].len() as u64 + rsa_public(rsa::bits_of(&keys[at], true));
+    rises_alike("rsa-private-numbers", &SIZES, looked_at, |at| {
+        rsa::private_numbers(&keys[at]).expect("a key");
+    });
+    let made = |at: usize| CALL + BYTE * private[at].n.len() as u64 + rsa_public(8 * private[at].longest());
+    rises_alike("rsa-private-key", &SIZES, made, |at| {
+        rsa::private_from(&private[at]).expect("a key");
+    });
+    let read = |at: usize| CALL + BYTE * spki[at].len() as u64;
+    rises_alike("rsa-public-numbers", &SIZES, read, |at| {
+        rsa::public_numbers(&spki[at]).expect("a key");
+    });
+    let written = |at: usize| CALL + BYTE * (public[at].n.len() + public[at].e.len()) as u64;
+    rises_alike("rsa-public-key", &SIZES, written, |at| {
+        rsa::public_from(&public[at]).expect("a key");
+    });
+
+    let with_public = |at: usize| CALL + rsa_public(rsa::bits_of(&spki[at], false));
+    let signatures =
+        keys.each_ref().map(|key| rsa::sign(RsaScheme::Pkcs1, Hash::Sha256, key, b"text").expect("it is signed"));
+    rises_alike("rsa-verify", &SIZES, with_public, |at| {
+        let verified = rsa::verify(RsaScheme::Pkcs1, Hash::Sha256, &spki[at], b"text", &signatures[at]);
+        assert_eq!(verified, Ok(true));
+    });
+    let encrypt = |at: usize| rsa::encrypt(Hash::Sha256, &spki[at], b"", b"text").expect("it is short enough");
+    let encrypted = SIZES.map(encrypt);
+    rises_alike("rsa-encrypt", &SIZES, with_public, |at| drop(encrypt(at)));
+    let with_private = |at: usize| CALL + rsa_private(rsa::bits_of(&keys[at], true));
+    rises_alike("rsa-decrypt", &SIZES, with_private, |at| {
+        rsa::decrypt(Hash::Sha256, &keys[at], b"", &encrypted[at]).expect("it is right");
     });
 }

@@ -5,7 +5,7 @@ use super::super::statement::{BOOKKEEPING, OUTBOX};
 use super::memory::Account;
 use super::search::SearchFunctions;
 use super::watch::{ConnectionControl, number};
-use super::{functions, json_patch, like, search};
+use super::{functions, json_patch, like, reads, search};
 use rusqlite::config::DbConfig;
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 use rusqlite::limits::Limit;
@@ -247,6 +247,7 @@ impl Session {
         json_patch::define(&connection, &control)?;
         let search = search::define(&connection, &control)?;
         functions::define(&connection, &control, bounded(settings.value_bytes.max(statement_bytes)))?;
+        reads::watch(&connection)?;
         let hook = Arc::clone(&control);
         connection.progress_handler(STEPS, Some(move || hook.progress()));
         let hook = Arc::clone(&control);

@@ -72,15 +72,24 @@ impl Account {
 #[derive(Clone, Copy)]
 struct Work {
     account: NonNull<Account>,
-    /// Whether what is under way is to end. It is looked at when something large is allocated.
+    /// Whether what is under way is to end. It is looked at when something large is allocated, or a page is read.
     stopped: NonNull<AtomicBool>,
 }
 
 thread_local! {
     static WORK: Cell<Option<Work>> = const { Cell::new(None) };
+    /// Whether the work was told to end by [`is_to_end`].
+    static TOLD: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Does something for an account. Large allocations fail once `stopped` is set.
+/// Whether the work of this thread is to end; said once of each piece of work, since SQLite goes on reading to undo
+/// what was done.
+pub(super) fn is_to_end() -> bool {
+    // SAFETY: it outlives the work that it is set for.
+    WORK.get().is_some_and(|work| unsafe { work.stopped.as_ref() }.load(Ordering::Relaxed)) && !TOLD.replace(true)
+}
+
+/// Does something for an account. Large allocations fail once `stopped` is set, and one read of a file does.
 pub(super) fn on_account<T>(account: &Arc<Account>, stopped: &AtomicBool, work: impl FnOnce() -> T) -> T {
     struct Restore(Option<Work>);
     impl Drop for Restore {
@@ -88,6 +97,7 @@ pub(super) fn on_account<T>(account: &Arc<Account>, stopped: &AtomicBool, work: 
             WORK.set(self.0);
         }
     }
+    TOLD.set(false);
     let _restore =
         Restore(WORK.replace(Some(Work { account: NonNull::from(&**account), stopped: NonNull::from(stopped) })));
     work()

@@ -10,6 +10,7 @@ mod memory;
 mod migrations;
 mod pool;
 mod quick;
+mod reads;
 mod run;
 mod search;
 mod snippet;

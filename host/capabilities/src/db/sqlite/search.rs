@@ -1,9 +1,10 @@
 //! FTS5, with searches that end: bounds of what is searched for, and `snippet` and `highlight` of ours.
 //!
-//! FTS5 does the work of a row in one call that nothing can end: it makes no steps, and allocates next to nothing.
-//! `NEAR` of a hundred words takes a minute in a text of some megabytes, `bm25` takes a time that grows with the square
-//! of the words that are searched for, and a long phrase one that grows with its length. So the text of a search is
-//! bounded before FTS5 reads it. What remains grows with the row, which has a bound too.
+//! FTS5 does the work of a row in one call that nothing can end: it makes no steps, and allocates next to nothing. In a
+//! row of 4 MB with one word alone, a phrase takes 6 ms for each of its words, `NEAR` 4 ms for the square of theirs,
+//! and `bm25` a time that grows with the square of the words that are searched for. So the text of a search is bounded
+//! before FTS5 reads it, its phrases by the words that the table's own tokenizer makes of them. What remains, less than
+//! a second in such a row, grows with the row, which has a bound too.
 //!
 //! What is searched for is seen by a module's `xFilter` alone: it may come from anywhere in a statement. So a
 //! connection has FTS5's own module with that one function replaced. To replace a module drops what belongs to it
@@ -24,16 +25,23 @@ use std::sync::{Arc, OnceLock};
 const SEARCH_BYTES: usize = 1024;
 /// Words and quoted strings of them, and of a search with NEAR.
 const STRINGS: usize = 128;
-const NEAR_STRINGS: usize = 16;
+const NEAR_STRINGS: usize = 8;
+/// Words of all phrases of a search together. `trigram` makes a word of each three characters.
+const PHRASE_WORDS: usize = 64;
 
 /// Functions of FTS5 that lead to what goes with its module, and their arguments. Programs have no use for them.
 const LEADING_FUNCTIONS: &[(&str, c_int)] = &[("fts5", 1), ("fts5_insttoken", 1), ("fts5_locale", 2)];
 
-/// FTS5's module, and the same with bounds.
+/// FTS5's module, the same with bounds, and FTS5's function that makes words of a text.
 struct Modules {
     own: ffi::sqlite3_module,
     bounded: ffi::sqlite3_module,
+    tokenize: Tokenize,
 }
+
+type TokenCallback = unsafe extern "C" fn(*mut c_void, c_int, *const c_char, c_int, c_int, c_int) -> c_int;
+type Tokenize =
+    unsafe extern "C" fn(*mut ffi::Fts5Context, *const c_char, c_int, *mut c_void, Option<TokenCallback>) -> c_int;
 
 static MODULES: OnceLock<Modules> = OnceLock::new();
 
@@ -56,8 +64,9 @@ pub(super) fn define(connection: &Connection, control: &Arc<ConnectionControl>) 
     let modules = match MODULES.get() {
         Some(modules) => modules,
         None => {
-            let own = module()?;
-            MODULES.get_or_init(|| Modules { own, bounded: ffi::sqlite3_module { xFilter: Some(filter), ..own } })
+            let (own, tokenize) = module()?;
+            let bounded = ffi::sqlite3_module { xFilter: Some(filter), ..own };
+            MODULES.get_or_init(|| Modules { own, bounded, tokenize })
         }
     };
     for (name, function) in [(c"snippet", snippet as Extension), (c"highlight", highlight as Extension)] {
@@ -150,16 +159,23 @@ fn interface(connection: &Connection) -> Result<*mut ffi::fts5_api> {
     if ended == ffi::SQLITE_OK { Ok(api) } else { Err(failed(ended)) }
 }
 
-/// FTS5's module, which SQLite gives nobody: a function reads it from a table of a connection of its own.
-fn module() -> Result<ffi::sqlite3_module> {
+/// What SQLite gives nobody, read by a function from a table of a connection of its own.
+struct Found {
+    module: *const ffi::sqlite3_module,
+    tokenize: Option<Tokenize>,
+}
+
+/// FTS5's module, and its function that makes words of a text.
+fn module() -> Result<(ffi::sqlite3_module, Tokenize)> {
     let connection = Connection::open_in_memory()?;
-    let mut found: *const ffi::sqlite3_module = ptr::null();
+    let mut found = Found { module: ptr::null(), tokenize: None };
     let place = (&raw mut found).cast::<c_void>();
     define_function(interface(&connection)?, c"elias_module", place, Some(read_module), None)?;
     connection.execute_batch("CREATE VIRTUAL TABLE t USING fts5(a); INSERT INTO t VALUES ('a')")?;
     connection.query_row("SELECT elias_module(t) FROM t WHERE t MATCH 'a'", [], |_| Ok(()))?;
     // SAFETY: where it was written to, it is the address of a constant of FTS5's.
-    unsafe { found.as_ref() }.copied().filter(|own| own.xFilter.is_some()).ok_or_else(|| failed(ffi::SQLITE_MISUSE))
+    let own = unsafe { found.module.as_ref() }.copied().filter(|own| own.xFilter.is_some());
+    own.zip(found.tokenize).ok_or_else(|| failed(ffi::SQLITE_MISUSE))
 }
 
 unsafe extern "C" fn read_module(
@@ -174,7 +190,8 @@ unsafe extern "C" fn read_module(
     unsafe {
         let Some(data) = (*api).xUserData else { return };
         let cursor = fts.cast::<ffi::sqlite3_vtab_cursor>();
-        *data(fts).cast::<*const ffi::sqlite3_module>() = (*(*cursor).pVtab).pModule;
+        let module = (*(*cursor).pVtab).pModule;
+        data(fts).cast::<Found>().write(Found { module, tokenize: (*api).xTokenize });
     }
 }
 
@@ -186,21 +203,35 @@ unsafe extern "C" fn filter(
     count: c_int,
     values: *mut *mut ffi::sqlite3_value,
 ) -> c_int {
-    let Some(own) = MODULES.get().and_then(|modules| modules.own.xFilter) else { return ffi::SQLITE_MISUSE };
-    let (mut bytes, mut strings, mut near) = (0, 0, false);
+    let Some(Modules { own: ffi::sqlite3_module { xFilter: Some(own), .. }, tokenize, .. }) = MODULES.get() else {
+        return ffi::SQLITE_MISUSE;
+    };
+    // SAFETY: where it is not null it is a text that ends with NUL: a letter of each constraint, and its column.
+    let kinds: &[u8] = if constraints.is_null() { &[] } else { unsafe { CStr::from_ptr(constraints) }.to_bytes() };
+    // Of the pattern of LIKE and GLOB all between two wildcards is a phrase.
+    let pattern = kinds.iter().any(|kind| matches!(kind, b'L' | b'G'));
+    let (mut bytes, mut strings, mut near, mut phrases) = (0, 0, false, 0);
     for at in 0..usize::try_from(count).unwrap_or(0) {
         // SAFETY: there are so many values, which are SQLite's and stay until the call is over.
         let text = unsafe { text(*values.add(at)) };
         bytes += text.len();
-        if bytes <= SEARCH_BYTES {
-            let found = search_strings(text);
-            strings += found.0;
-            near |= found.1;
+        if bytes > SEARCH_BYTES {
+            break;
         }
+        let search = Search::of(text);
+        strings += search.strings.len();
+        near |= search.near;
+        // SAFETY: the cursor is FTS5's own, of an open table, of which the function needs no more.
+        let words = |text: &[u8]| unsafe { count_words(*tokenize, cursor, text) };
+        phrases += if pattern || search.joined {
+            words(text)
+        } else {
+            search.strings.iter().map(|string| words(string)).filter(|words| *words > 1).sum()
+        };
     }
     let most = if near { NEAR_STRINGS } else { STRINGS };
-    if bytes > SEARCH_BYTES || strings > most {
-        let why = c"a search may have 1024 bytes, and 128 words; with NEAR 16";
+    if bytes > SEARCH_BYTES || strings > most || phrases > PHRASE_WORDS {
+        let why = c"a search may have 1024 bytes, 128 words, and 64 in its phrases; with NEAR 8 words: search for less";
         // SAFETY: the cursor is FTS5's own, of an open table. SQLite frees the text that was there, and the new one.
         unsafe {
             let table = (*cursor).pVtab;
@@ -211,6 +242,20 @@ unsafe extern "C" fn filter(
     }
     // SAFETY: it is FTS5's own function, with what SQLite gave for it.
     unsafe { own(cursor, plan, constraints, count, values) }
+}
+
+/// How many words the tokenizer of a cursor's table makes of a text.
+unsafe fn count_words(tokenize: Tokenize, cursor: *mut ffi::sqlite3_vtab_cursor, text: &[u8]) -> usize {
+    unsafe extern "C" fn add(count: *mut c_void, _: c_int, _: *const c_char, _: c_int, _: c_int, _: c_int) -> c_int {
+        // SAFETY: it is the count below.
+        unsafe { *count.cast::<usize>() += 1 };
+        ffi::SQLITE_OK
+    }
+    let mut count = 0_usize;
+    let length = c_int::try_from(text.len()).unwrap_or(c_int::MAX);
+    // SAFETY: the caller has the cursor, as which FTS5 takes its context. A tokenizer that fails is found by FTS5 too.
+    unsafe { tokenize(cursor.cast(), text.as_ptr().cast(), length, (&raw mut count).cast(), Some(add)) };
+    count
 }
 
 /// The bytes of a value that is a text or a blob.
@@ -227,27 +272,41 @@ unsafe fn text<'a>(value: *mut ffi::sqlite3_value) -> &'a [u8] {
     }
 }
 
-/// How many words and quoted strings a search has, and whether one of the words is NEAR.
-fn search_strings(text: &[u8]) -> (usize, bool) {
-    let is_of_word = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | 0x1a) || *byte >= 0x80;
-    let (mut count, mut near, mut at) = (0, false, 0);
-    while let Some(byte) = text.get(at) {
-        let rest = &text[at..];
-        let length = if *byte == b'"' {
-            count += 1;
-            // A doubled quote within a string counts as another string.
-            rest[1..].iter().position(|byte| *byte == b'"').map_or(rest.len(), |end| end + 2)
-        } else if is_of_word(byte) {
-            count += 1;
-            let length = rest.iter().position(|byte| !is_of_word(byte)).unwrap_or(rest.len());
-            near |= length == 4 && rest.starts_with(b"NEAR");
-            length
-        } else {
-            1
-        };
-        at += length;
+/// The parts of a search's text.
+struct Search<'a> {
+    /// Its words and quoted strings, these without their quotes.
+    strings: Vec<&'a [u8]>,
+    /// Whether one of the words is NEAR.
+    near: bool,
+    /// Whether some of them are joined to a phrase, by `+` or a doubled quote.
+    joined: bool,
+}
+
+impl<'a> Search<'a> {
+    fn of(text: &'a [u8]) -> Self {
+        let is_of_word = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | 0x1a) || *byte >= 0x80;
+        let (mut search, mut at) = (Self { strings: Vec::new(), near: false, joined: false }, 0);
+        while let Some(byte) = text.get(at) {
+            let rest = &text[at..];
+            let length = if *byte == b'"' {
+                // A doubled quote within a string begins another one, of the same phrase.
+                search.joined |= text[..at].ends_with(b"\"");
+                let end = rest[1..].iter().position(|byte| *byte == b'"');
+                search.strings.push(&rest[1..end.map_or(rest.len(), |end| end + 1)]);
+                end.map_or(rest.len(), |end| end + 2)
+            } else if is_of_word(byte) {
+                let length = rest.iter().position(|byte| !is_of_word(byte)).unwrap_or(rest.len());
+                search.strings.push(&rest[..length]);
+                search.near |= &rest[..length] == b"NEAR";
+                length
+            } else {
+                search.joined |= *byte == b'+';
+                1
+            };
+            at += length;
+        }
+        search
     }
-    (count, near)
 }
 
 #[cfg(test)]
@@ -256,18 +315,23 @@ mod tests {
 
     #[test]
     fn the_words_of_a_search_are_counted() {
-        for (text, count, near) in [
-            ("", 0, false),
-            ("one two", 2, false),
-            ("\"one two\" + three*", 2, false),
-            ("NEAR(one \"two\"three, 10)", 5, true),
-            ("near(one)", 2, false),
-            ("\"NEAR\" x_NEAR", 2, false),
-            ("{a b}: ^\u{17e}lu\u{165}", 3, false),
-            ("\"open", 1, false),
-            ("\"a\"\"b\"", 2, false),
-        ] {
-            assert_eq!(search_strings(text.as_bytes()), (count, near), "{text}");
+        let searches: [(&str, &[&str], bool, bool); 11] = [
+            ("", &[], false, false),
+            ("one two", &["one", "two"], false, false),
+            ("\"one two\" + three*", &["one two", "three"], false, true),
+            ("NEAR(one \"two\"three, 10)", &["NEAR", "one", "two", "three", "10"], true, false),
+            ("near(one)", &["near", "one"], false, false),
+            ("\"NEAR + \" x_NEAR", &["NEAR + ", "x_NEAR"], false, false),
+            ("{a b}: ^\u{17e}lu\u{165}", &["a", "b", "\u{17e}lu\u{165}"], false, false),
+            ("\"open", &["open"], false, false),
+            ("\"", &[""], false, false),
+            ("\"a\"\"b\"", &["a", "b"], false, true),
+            ("\"a\" \"b\"", &["a", "b"], false, false),
+        ];
+        for (text, strings, near, joined) in searches {
+            let search = Search::of(text.as_bytes());
+            let expected: Vec<&[u8]> = strings.iter().map(|string| string.as_bytes()).collect();
+            assert_eq!((search.strings, search.near, search.joined), (expected, near, joined), "{text}");
         }
     }
 }

@@ -1,7 +1,8 @@
 //! Interrupting a statement: at its deadline, or when its query was dropped.
 //!
-//! SQLite looks at its flag for interruption at every jump backwards, calls the progress handler after some steps, and
-//! asks for memory for what it makes: each of these ends a statement that is to end. One thread looks at all that run.
+//! SQLite looks at its flag for interruption at every jump backwards, calls the progress handler after some steps, asks
+//! for memory for what it makes, and reads pages of its files: each of these ends a statement that is to end. One
+//! thread looks at all that run.
 
 use super::super::output::Watch;
 use super::cores::{CORES, CoreClaim};

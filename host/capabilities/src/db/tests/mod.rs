@@ -220,6 +220,7 @@ on_both! {
     rows_beside_a_large_schema_are_told_of
     a_table_of_an_earlier_release_is_the_host_s_own
     transactions_that_are_the_first_to_use_the_outbox_take_turns
+    row_level_security_that_hides_nothing_is_harmless
     what_is_not_the_table_of_the_host_is_refused
     components_cannot_name_the_outbox
     steps_are_parts_of_their_transaction

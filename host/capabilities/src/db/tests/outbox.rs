@@ -188,10 +188,46 @@ pub(in crate::db::tests) async fn a_table_of_an_earlier_release_is_the_host_s_ow
     assert_eq!(bodies, ["new", "old"]);
 }
 
+/// Some servers turn row-level security on for each new table.
+pub(in crate::db::tests) async fn row_level_security_that_hides_nothing_is_harmless(backend: TestBackend) {
+    let Some(url) = &backend.url else { return };
+    let db = backend.open("open", json!({})).await;
+    let mut transaction = db.begin(Isolation::ReadCommitted, false);
+    db.write(&mut transaction, "1").await.unwrap();
+    read(db.act(&mut transaction, Action::Commit)).await.unwrap();
+    let table = format!("\"{}\".elias_outbox", db.say("SELECT current_schema()::text").await);
+    let (admin, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await.unwrap();
+    let connection = tokio::spawn(connection);
+    let restricts = format!("CREATE POLICY half ON {table} AS RESTRICTIVE USING (true)");
+    for (change, is_harmless) in [
+        (format!("ALTER TABLE {table} ENABLE ROW LEVEL SECURITY"), true),
+        (format!("ALTER TABLE {table} FORCE ROW LEVEL SECURITY"), false),
+        (format!("CREATE POLICY some ON {table} USING (id > '5')"), false),
+        (format!("CREATE POLICY reads ON {table} FOR SELECT USING (true)"), false),
+        (format!("CREATE POLICY every ON {table} USING (true)"), true),
+        (restricts, false),
+        (format!("DROP POLICY half ON {table}"), true),
+    ] {
+        admin.batch_execute(&change).await.unwrap();
+        match db.database.read_outbox().await {
+            Ok(rows) => assert!(is_harmless && rows.len() == 1, "{change}"),
+            Err(error) => assert!(!is_harmless && state(&error) == "42809", "{change}: {error:?}"),
+        }
+        let mut transaction = db.begin(Isolation::ReadCommitted, false);
+        let written = db.write(&mut transaction, "2").await;
+        assert_eq!(written.is_ok(), is_harmless, "{change}: {written:?}");
+        read(db.act(&mut transaction, Action::Rollback)).await.unwrap();
+    }
+    drop(admin);
+    connection.await.unwrap().unwrap();
+}
+
 pub(in crate::db::tests) async fn what_is_not_the_table_of_the_host_is_refused(backend: TestBackend) {
     const TABLE: &str =
         "CREATE TABLE elias_outbox (id TEXT NOT NULL PRIMARY KEY, kind TEXT NOT NULL, body TEXT NOT NULL)";
     const DROP: &str = "DROP TABLE elias_outbox";
+    const ENABLE: &str = "ALTER TABLE elias_outbox ENABLE ROW LEVEL SECURITY";
+    const FORCE: &str = "ALTER TABLE elias_outbox FORCE ROW LEVEL SECURITY";
     let db = backend.open("foreign", json!({})).await;
     let view = "CREATE VIEW elias_outbox AS SELECT 'a' AS id, 'job' AS kind, '{}' AS body";
     let other = "CREATE TABLE elias_outbox (id TEXT NOT NULL PRIMARY KEY, kind TEXT, body TEXT, more TEXT)";
@@ -200,7 +236,7 @@ pub(in crate::db::tests) async fn what_is_not_the_table_of_the_host_is_refused(b
         let child = "CREATE TABLE child () INHERITS (elias_outbox)";
         let refers = "CREATE TABLE refers (id TEXT REFERENCES elias_outbox (id))";
         cases.extend([
-            vec![TABLE, "ALTER TABLE elias_outbox ENABLE ROW LEVEL SECURITY", DROP],
+            vec![TABLE, ENABLE, FORCE, DROP],
             vec![TABLE, child, "DROP TABLE child", DROP],
             vec![TABLE, refers, "DROP TABLE refers", DROP],
         ]);

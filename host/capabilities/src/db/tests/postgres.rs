@@ -29,7 +29,7 @@ impl DbContext {
         read(query.driving(self.database.backend.run(unchecked(sql), output))).await
     }
 
-    async fn say(&self, sql: &str) -> String {
+    pub(super) async fn say(&self, sql: &str) -> String {
         match self.slip(sql).await.unwrap_or_else(|error| panic!("{sql}: {error:?}")).rows[0][0] {
             Value::Text(ref text) => text.clone(),
             ref other => panic!("{other:?}"),

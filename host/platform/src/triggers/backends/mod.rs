@@ -72,9 +72,7 @@ fn service_of(origin: &Origin) -> Result<ServiceId> {
 
 /// The service that a component was loaded as.
 fn service_named(component: &str) -> Result<ServiceId> {
-    let mut parts = component.splitn(3, '/');
-    let mut part = || parts.next().unwrap_or_default();
-    Ok(ServiceId { tenant: part().parse()?, component: part().parse()?, environment: part().parse()? })
+    Ok(component.parse()?)
 }
 
 /// The error as a component gets it: without the text of the store's own.

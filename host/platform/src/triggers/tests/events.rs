@@ -1,6 +1,8 @@
 //! Events and their deliveries to subscriptions.
 
 use super::*;
+use elias_api::Code;
+use futures::future::join_all;
 use std::collections::HashMap;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -53,4 +55,46 @@ async fn an_event_that_cannot_be_transformed_is_a_dead_letter() {
     let dead = bench.jobs(JobState::Dead).await.remove(0);
     assert!(dead.queue.name == "bills" && dead.error.is_some_and(|error| error.starts_with("invalid: ")));
     assert!(bench.ran().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_of_many_requests_keep_their_order_and_each_request_its_own_error() {
+    let bench = bench(json!({}), returns()).await;
+    let runner = bench.runner("one");
+    let tenant = |name: &str| name.parse::<TenantId>().expect("a name");
+    let (many, few, nobody) = (shop().tenant, tenant("few"), tenant("nobody"));
+    let quotas = Quotas { events_per_day: 3, ..Quotas::default() };
+    let mut scope = bench.store.write(&few).await.expect("a scope");
+    scope.create_tenant(&TenantSettings { quotas, ..TenantSettings::default() }, &Actor::host()).await.expect("made");
+    scope.commit().await.expect("committed");
+    let events = |first: u32, count: u32| -> Vec<NewEvent> {
+        (first..first + count).map(|number| event("order.paid", "s", number)).collect()
+    };
+    let requests = join_all((0..20).map(|request| runner.publish_all(&many, events(10 * request, 5))));
+    let (published, over, within, missing) = tokio::join!(
+        requests,
+        runner.publish_all(&few, events(0, 4)),
+        runner.publish_all(&few, events(10, 3)),
+        runner.publish_all(&nobody, events(0, 1)),
+    );
+    assert_eq!(over.expect_err("more than a day has").code(), Code::QuotaExceeded);
+    assert_eq!(within.expect("as many as a day has").len(), 3);
+    assert_eq!(missing.expect_err("there is no such tenant").code(), Code::NotFound);
+    let mut log = bench.store.read(&many).await.expect("a scope").events(0, 1_000).await.expect("a log");
+    log.sort_by_key(|event| event.position);
+    assert_eq!(log.len(), 100);
+    for (request, published) in published.into_iter().enumerate() {
+        let published = published.expect("nothing is wrong with it");
+        let ids: Vec<_> = published.iter().map(|event| event.id.clone()).collect();
+        assert_eq!(ids, (0..5).map(|number| format!("{:04}", 10 * request + number)).collect::<Vec<_>>());
+        let first = log.iter().position(|event| event.id == ids[0]).expect("it is in the log");
+        let placed = log[first..first + 5].iter().map(|event| (event.position, event.id.clone()));
+        assert!(placed.eq(published.into_iter().map(|event| (event.position, event.id))), "one after the other");
+    }
+    // The same event at the same time is published once.
+    let same = || vec![NewEvent { key: Some("key".to_owned()), ..event("order.paid", "s", 999) }];
+    let (one, other) = tokio::join!(runner.publish_all(&many, same()), runner.publish_all(&many, same()));
+    let both = [one.expect("published").remove(0), other.expect("published").remove(0)];
+    assert_eq!(both.iter().filter(|event| event.is_known).count(), 1);
+    assert_eq!(both[0].position, both[1].position);
 }

@@ -1,7 +1,6 @@
 //! Jobs whose host ends, or dies.
 
 use super::*;
-use elias_store::ClaimShare;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_jobs_of_a_host_that_died_are_run_by_another() {
@@ -10,7 +9,7 @@ async fn the_jobs_of_a_host_that_died_are_run_by_another() {
     let id = enqueue(&runner, "orphan", &json!({})).await;
     let mut scope = bench.store.queue_write().await.expect("a scope");
     let ready = scope.ready_queues().await.expect("a list").remove(0);
-    let shares = [ClaimShare { tenant: ready.tenant, queue: ready.queue, most: 1, key_concurrency: None }];
+    let shares = [ready.share(1)];
     let claimed = scope.claim_jobs("dead-host", 1, &shares).await.expect("claimed");
     scope.commit().await.expect("committed");
     assert_eq!(claimed.len(), 1);
@@ -26,7 +25,7 @@ async fn a_job_that_ends_its_hosts_is_dead_when_its_attempts_are_used_up() {
     enqueue(&runner, "once", &json!({})).await;
     let mut scope = bench.store.queue_write().await.expect("a scope");
     let ready = scope.ready_queues().await.expect("a list").remove(0);
-    let shares = [ClaimShare { tenant: ready.tenant, queue: ready.queue, most: 1, key_concurrency: None }];
+    let shares = [ready.share(1)];
     scope.claim_jobs("dead-host", 1, &shares).await.expect("claimed");
     scope.commit().await.expect("committed");
     runner.start();
@@ -64,7 +63,7 @@ async fn a_host_that_ends_gives_back_what_it_was_about_to_claim() {
     let id = enqueue(&runner, "late", &json!({})).await;
     let mut scope = bench.store.queue_write().await.expect("a scope");
     let ready = scope.ready_queues().await.expect("a list").remove(0);
-    let shares = [ClaimShare { tenant: ready.tenant, queue: ready.queue, most: 1, key_concurrency: None }];
+    let shares = [ready.share(1)];
     let job = scope.claim_jobs("one", 30_000, &shares).await.expect("claimed").remove(0);
     scope.commit().await.expect("committed");
     let stopped = {

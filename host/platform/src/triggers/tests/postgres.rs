@@ -53,6 +53,22 @@ async fn slots_of_jobs_that_ended_are_free_for_others() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_host_tells_others_of_jobs_that_it_does_not_take() {
+    let triggers = json!({ "jobs": { "long": { "concurrency": 100 } } });
+    let Some(bench) = bench_on_postgres(triggers, runs_until_cancelled()).await else { return };
+    let mut hints = bench.store.hints().await.expect("it listens").expect("a store of several hosts");
+    let runner = bench.runner("one");
+    for number in 0..40 {
+        enqueue(&runner, "long", &json!(number)).await;
+    }
+    runner.start();
+    let hint = tokio::time::timeout(PATIENCE, hints.next()).await.expect("it has no slots for all");
+    assert_eq!(hint.expect("a hint"), "one");
+    runner.stop().await;
+    until("all are given back", async || bench.jobs(JobState::Ready).await.len() == 40).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_host_that_ends_gives_its_jobs_back() {
     let Some(bench) = bench_on_postgres(json!({}), runs_until_cancelled()).await else { return };
     let runner = bench.runner("one");

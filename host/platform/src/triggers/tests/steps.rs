@@ -5,13 +5,13 @@ use super::super::run::RunClock;
 use super::super::waits;
 use super::*;
 use elias_capabilities::workflow::{BeginAnswer, EventWait, Journal, SleepAnswer, WaitAnswer};
-use elias_store::{ClaimShare, ClaimedJob, JobEnd, JobOutcome};
+use elias_store::{ClaimedJob, JobEnd, JobOutcome};
 
 /// Claims the one job that is ready, and opens its journal.
 async fn claim(bench: &Bench, runner: &Arc<Runner>) -> (ClaimedJob, StoredJournal) {
     let mut scope = bench.store.queue_write().await.expect("a scope");
     let ready = scope.ready_queues().await.expect("a list").remove(0);
-    let shares = [ClaimShare { tenant: ready.tenant, queue: ready.queue, most: 1, key_concurrency: None }];
+    let shares = [ready.share(1)];
     let job = scope.claim_jobs(&runner.owner, 30_000, &shares).await.expect("claimed").remove(0);
     let now = scope.now().await.expect("the time");
     scope.commit().await.expect("committed");
@@ -22,7 +22,7 @@ async fn claim(bench: &Bench, runner: &Arc<Runner>) -> (ClaimedJob, StoredJourna
 async fn finish(bench: &Bench, runner: &Runner, job: &ClaimedJob, outcome: JobOutcome) {
     let mut scope = bench.store.queue_write().await.expect("a scope");
     let ends = [JobEnd { lease: job.lease.clone(), outcome, keep_ms: 60_000 }];
-    assert!(scope.finish_jobs(&runner.owner, &ends).await.expect("finished").is_empty());
+    assert!(scope.finish_jobs(&runner.owner, &ends).await.expect("finished").late.is_empty());
     scope.commit().await.expect("committed");
 }
 

@@ -87,10 +87,16 @@ async fn ready_jobs_are_counted_by_queue(TestStore { store, .. }: &TestStore) {
     let jobs: Vec<_> = (0..120).map(|number| new_job(if number < 3 { "few" } else { "many" }, number)).collect();
     enqueue(store, &a, &jobs).await.expect("enqueued");
     assert_eq!(claim(store, "me", LEASE_MS, share(&a, "few", 1)).await.len(), 1);
-    let queues = [(a.clone(), queue("few")), (a.clone(), queue("many")), (a.clone(), queue("none")), (b, queue("few"))];
     let mut scope = store.host_read().await.expect("a scope");
-    let counts = scope.ready_counts(&queues).await.expect("counted");
-    let counts: Vec<_> = queues.iter().map(|queue| counts[queue]).collect();
+    let mut queues = scope.ready_queues().await.expect("read");
+    queues.extend([(&a, "none"), (&b, "few")].map(|(tenant, name)| ReadyQueue {
+        tenant: tenant.clone(),
+        queue: queue(name),
+        rank: i64::MIN,
+        ready_at: 0,
+    }));
+    let counts = scope.ready_counts(&queues.iter().collect::<Vec<_>>()).await.expect("counted");
+    let counts: Vec<_> = queues.iter().map(|found| counts[&(found.tenant.clone(), found.queue.clone())]).collect();
     assert_eq!(counts, [2, 100, 0, 0], "at most as many as a batch has");
 }
 

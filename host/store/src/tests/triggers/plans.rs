@@ -49,8 +49,10 @@ const FILL_SEGMENT: &str = "INSERT INTO TABLE (tenant, position, id, type, sourc
      WHERE i > FIRST AND i <= LAST";
 
 /// The sources of a plan besides the tables: parameters, and what the statement itself has selected before.
-const NOT_TABLES: [&str; 11] =
-    ["item", "first", "ended", "owners", "queues", "last", "CONSTANT", "leased", "ready", "placed", "keys"];
+const NOT_TABLES: [&str; 13] = [
+    "item", "first", "ended", "owners", "queues", "last", "CONSTANT", "leased", "ready", "placed", "keys", "heads",
+    "ids",
+];
 
 async fn hot_statements_use_an_index(TestStore { store, .. }: &TestStore) {
     create_tenant(store, "a").await;

@@ -87,9 +87,9 @@ async fn steps_are_kept_with_the_records_of_their_jobs(TestStore { store, .. }: 
     run_steps(store, &a, 4, &[], ended(done(), KEEP_MS)).await;
     run_steps(store, &a, 5, &steps[..1], ended(JobOutcome::Cancelled { reason: "x".to_owned() }, KEEP_MS)).await;
     let with_steps = async |state: Option<JobState>, limit: u32| {
-        let filter = JobFilter { has_steps: true, state, ..JobFilter::default() };
+        let filter = JobFilter { state, ..JobFilter::default() };
         let mut scope = store.read(&a).await.expect("a scope");
-        let jobs = scope.jobs(&filter, &AllowedServices::All, limit).await.expect("a list");
+        let jobs = scope.jobs_with_steps(&filter, &AllowedServices::All, limit).await.expect("a list");
         jobs.into_iter().map(|job| job.id.trim_start_matches('0').to_owned()).collect::<Vec<_>>()
     };
     assert_eq!(with_steps(None, 10).await, ["5", "3", "1"], "neither without a record nor without steps");
@@ -103,19 +103,31 @@ async fn steps_are_kept_with_the_records_of_their_jobs(TestStore { store, .. }: 
     assert_eq!(found, [Some((1, "mail")), None, Some((1, "mail")), None, Some((1, "charge"))]);
 
     // Beyond so many rows of a tenant the oldest go, but never those that a dead job needs.
-    let prune = async |keep: u32, most: u32| {
+    let prune_beyond = async |keep: u32, bytes: u64, most: u32| {
         let mut scope = store.queue_write().await.expect("a scope");
         let mut deleted = 0;
-        for (tenant, last) in scope.surplus_steps(keep).await.expect("read") {
+        for (tenant, last) in scope.surplus_steps(keep, bytes).await.expect("read") {
             deleted += scope.prune_steps(&tenant, &last, most).await.expect("pruned");
         }
         scope.commit().await.expect("committed");
         deleted
     };
+    let prune = async |keep: u32, most: u32| prune_beyond(keep, u64::MAX, most).await;
     assert_eq!(prune(5, 10).await, 0, "there are five");
     assert_eq!(prune(4, 10).await, 2, "all of the oldest job");
     assert_eq!(with_steps(None, 10).await, ["5", "3"]);
     assert_eq!(prune(0, 10).await, 1);
+    assert_eq!(with_steps(None, 10).await, ["3"]);
+
+    // And beyond so many bytes, however few the rows are.
+    let large = Step { outcome: "o".repeat(1_000), ..step(0, "large") };
+    for number in 6..=8 {
+        run_steps(store, &a, number, std::slice::from_ref(&large), ended(done(), KEEP_MS)).await;
+    }
+    assert_eq!(prune_beyond(100, 10_000, 10).await, 0);
+    assert_eq!(prune_beyond(100, 2_500, 10).await, 1, "the third of these is beyond it");
+    assert_eq!(with_steps(None, 10).await, ["8", "7", "3"]);
+    assert_eq!(prune_beyond(100, 0, 10).await, 2);
     assert_eq!(with_steps(None, 10).await, ["3"]);
 }
 

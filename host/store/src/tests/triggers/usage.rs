@@ -13,6 +13,9 @@ async fn records_of_before_an_upgrade_count(test_store: &TestStore) {
     is_counted(store, &a).await;
     // As the ninth step of the schema leaves it: the input of the unfinished job counts, and executions have no trace.
     for undo in [
+        "DROP TABLE workers",
+        "DROP TABLE worker_turns",
+        "DROP TABLE worker_counts",
         "UPDATE job_counts SET bytes = CASE WHEN slot = (SELECT MIN(slot) FROM job_counts) THEN 2 ELSE 0 END",
         "DROP INDEX executions_by_trace",
         "ALTER TABLE executions DROP COLUMN trace",

@@ -2,9 +2,11 @@
 
 use super::target::{self, Login};
 use bytes::Bytes;
+use elias_api::path_segment;
 use elias_command_line::text::{plain, plain_lines};
 use elias_command_line::{CliErrorCode, Failure, Target};
 use elias_names::{ComponentName, Digest, TenantId};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, IF_MATCH};
 use reqwest::{Method, StatusCode, Url};
 use serde::de::DeserializeOwned;
@@ -25,6 +27,8 @@ const AGAIN_AFTER: [Duration; 2] = [Duration::from_millis(200), Duration::from_m
 const ANSWER_BYTES_MAX: usize = 128 << 20;
 /// The most items that the API gives at once.
 const PAGE_ITEMS_MAX: usize = 1_000;
+/// What is encoded in a part of a path: all but the unreserved characters of RFC 3986.
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 /// With it a POST that is sent again is done once.
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
@@ -98,10 +102,12 @@ impl Client {
 
     /// The URL of a path of the API, each part encoded.
     pub(crate) fn host_url(&self, parts: &[&str]) -> Url {
+        // `Url` leaves out parts that are two dots, and tabs and line ends in others: the URL would be another's.
+        let parts = parts.iter().map(|part| utf8_percent_encode(&path_segment(part), SEGMENT).to_string());
+        let path: Vec<String> = parts.collect();
         let mut url = self.base.clone();
-        if let Ok(mut path) = url.path_segments_mut() {
-            path.pop_if_empty().push("v1").extend(parts);
-        }
+        let path = format!("{}/v1/{}", url.path().trim_end_matches('/'), path.join("/"));
+        url.set_path(&path);
         url
     }
 
@@ -349,6 +355,8 @@ mod tests {
         assert_eq!(url.as_str(), "http://a.example/behind/v1/tenants/acme/keys/example.com%2Fteam%3Fx%23y");
         let url = behind.service_url(&"shop", &"staging", &["rollback"]);
         assert_eq!(url.path(), "/behind/v1/tenants/acme/components/shop/environments/staging/rollback");
+        let url = behind.tenant_url(&["..", ".", "a\tb\n\0é", "~.", "%2e%2e"]);
+        assert_eq!(url.path(), "/behind/v1/tenants/acme/~../~./a%09b%0A%00%C3%A9/~~./%252e%252e");
         assert_eq!(client("http://a.example").host_url(&["whoami"]).as_str(), "http://a.example/v1/whoami");
     }
 

@@ -4,6 +4,7 @@ use crate::remote::connection::client::Client;
 use elias_command_line::{CliErrorCode, Failure};
 use elias_gateway::assets::is_hidden;
 use elias_names::Digest;
+use elias_project::files::{self, DEPTH_MAX, FilesError};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -11,8 +12,6 @@ use std::path::{Component, Path, PathBuf};
 
 /// The folder of migrations, unless `[capabilities.db]` names another.
 const MIGRATIONS: &str = "migrations";
-/// How deep folders may be in each other.
-const DEPTH_MAX: usize = 32;
 
 /// The files below `folder`, by the path that they have in the version.
 ///
@@ -70,7 +69,7 @@ fn relative(path: &str) -> Result<String, Failure> {
     Ok(parts.join("/"))
 }
 
-/// Files in `folder`, and in its folders down to `depth`.
+/// Adds the files in `folder`, and in its folders down to `depth`.
 fn walk(
     folder: &Path,
     prefix: &str,
@@ -78,37 +77,14 @@ fn walk(
     wanted: &dyn Fn(&str) -> bool,
     files: &mut BTreeMap<String, PathBuf>,
 ) -> Result<(), Failure> {
-    let failed = |error: std::io::Error| {
-        Failure::new(CliErrorCode::Io, format_args!("cannot read {}: {error}", folder.display()))
-    };
-    for entry in std::fs::read_dir(folder).map_err(failed)? {
-        let entry = entry.map_err(failed)?;
-        let (path, kind) = (entry.path(), entry.file_type().map_err(failed)?);
-        let name = entry.file_name();
-        let name = name.to_str().filter(|name| !name.contains('\\') && !name.contains(char::is_control));
-        let Some(name) = name else { return Err(bad(&path, "its name cannot be part of a path")) };
-        if is_hidden(name) {
-            continue; // `.env`, `.git`: neither a migration nor for the world
+    // `.env`, `.git`: neither a migration nor for the world.
+    files::walk(folder, prefix, depth, &is_hidden, wanted, files).map_err(|error| match error {
+        FilesError::Io { .. } => Failure::new(CliErrorCode::Io, error),
+        FilesError::BadFile { path, why } => {
+            let message = format!("{} cannot be uploaded: {why}", path.display());
+            Failure::new(CliErrorCode::BadFile, message).help("rename, copy or remove it")
         }
-        let inner = format!("{prefix}/{name}");
-        if kind.is_dir() {
-            if depth > 1 {
-                walk(&path, &inner, depth - 1, wanted, files)?;
-            }
-        } else if wanted(name) {
-            // A link to a file counts as the file.
-            if !path.is_file() {
-                return Err(bad(&path, "it is neither a file nor a folder, or a link to a folder"));
-            }
-            files.insert(inner, path);
-        }
-    }
-    Ok(())
-}
-
-fn bad(path: &Path, why: &str) -> Failure {
-    Failure::new(CliErrorCode::BadFile, format_args!("{} cannot be uploaded: {why}", path.display()))
-        .help("rename, copy or remove it")
+    })
 }
 
 /// Sends the files that the platform has not; all of them by digest.

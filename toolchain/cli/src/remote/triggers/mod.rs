@@ -51,14 +51,14 @@ pub(crate) struct TriggerNameArguments {
 }
 
 /// Adds a parameter to the query, if it has a value.
-fn append(url: &mut Url, name: &str, value: Option<&str>) {
+pub(super) fn append(url: &mut Url, name: &str, value: Option<&str>) {
     if let Some(value) = value {
         url.query_pairs_mut().append_pair(name, value);
     }
 }
 
 /// A value that is given as JSON.
-fn parse_json(text: &str) -> Result<Value, String> {
+pub(super) fn parse_json(text: &str) -> Result<Value, String> {
     serde_json::from_str(text).map_err(|error| format!("must be JSON such as '{{\"id\": 1}}': {error}"))
 }
 

@@ -1,20 +1,19 @@
 //! Tests of jq expressions: results, limits and hostile input.
 
-use super::super::{Event, EventData};
 use super::*;
-use serde_json::json;
+use serde_json::{Value, json};
 
-fn event() -> Event {
-    let mut event = Event::new("1", "order.paid", "/shop");
-    event.subject = Some("42".to_owned());
-    event.data = EventData::Json(json!({
+fn event() -> Value {
+    let data = json!({
         "total": 100, "country": "uz", "items": [{ "sku": "a", "price": 3 }, { "sku": "b", "price": 4.5 }],
-    }));
-    event
+    });
+    json!({ "specversion": "1.0", "id": "1", "type": "order.paid", "source": "/shop", "subject": "42", "data": data })
 }
 
 fn run(expression: &str) -> Result<Option<Value>, TransformError> {
-    Transform::compile(expression).unwrap_or_else(|error| panic!("{expression}: {error}")).run(&event())
+    let transform = Transform::compile(expression).unwrap_or_else(|error| panic!("{expression}: {error}"));
+    let output = transform.run(event().to_string().as_bytes())?;
+    output.map(|text| serde_json::from_str(&text)).transpose().map_err(|_| TransformError::NotJson)
 }
 
 #[test]
@@ -52,7 +51,7 @@ fn data_are_made_from_the_event() {
 }
 
 #[test]
-fn no_output_drops_the_event_and_several_are_an_error() {
+fn there_may_be_no_output_and_several_are_an_error() {
     assert_eq!(run(".data | select(.total > 1000)"), Ok(None));
     assert_eq!(run("1, 2"), Err(TransformError::SeveralOutputs));
     assert_eq!(run("infinite"), run("1 / 0"));
@@ -128,5 +127,19 @@ fn what_is_not_jq_or_reads_something_else_is_refused() {
             Ok(_) => assert_eq!(expected, "", "{expression}"),
             Err(error) => assert!(error.to_string().contains(expected), "{expression}: {error}"),
         }
+    }
+}
+
+#[test]
+fn inputs_that_are_not_json_or_too_deep_are_refused_and_numbers_keep_their_digits() {
+    let same = Transform::compile(".").expect("an expression");
+    let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+    for wrong in ["", "{", "1 2", "NaN", "# nothing\n1", "{a:1}", &nested(DEPTH_MAX + 1), &nested(1 << 20)] {
+        assert_eq!(same.run(wrong.as_bytes()), Err(TransformError::InputNotJson), "{:.20}", wrong);
+    }
+    let brackets_in_a_text = format!("[{:?}]", "[\"\\".repeat(1_000));
+    let large = "{\"id\":123456789012345678901234567890}";
+    for good in [large, "[1.10]", nested(DEPTH_MAX).as_str(), brackets_in_a_text.as_str()] {
+        assert_eq!(same.run(good.as_bytes()), Ok(Some(good.to_owned())), "{:.20}", good);
     }
 }

@@ -1,4 +1,7 @@
-//! Transformations of events by jq.
+//! Transformations of JSON by jq, of events and of responses: programs of strangers, which always end.
+//!
+//! [`Transform`] is a program. It is compiled only after `meter` has rewritten it, and `runtime` has what a run may
+//! take.
 
 mod meter;
 mod runtime;
@@ -6,14 +9,13 @@ mod runtime;
 #[cfg(test)]
 mod tests;
 
-use super::Event;
 use jaq_core::load::parse::{Def, Parser};
 use jaq_core::load::{Arena, File, Lexer, Loader};
 use jaq_core::native::Fun;
 use jaq_core::{Compiler, Ctx, Filter, Vars};
 use meter::Meter;
-use runtime::{Budget, Metered, RunData};
-use serde_json::Value;
+use runtime::{Budget, DEPTH_MAX, Metered, RunData};
+use serde::de::IgnoredAny;
 use std::fmt;
 use std::sync::Arc;
 
@@ -160,9 +162,12 @@ impl InvalidTransform {
     }
 }
 
-/// Why a transformation of an event failed. It fails for the same event each time.
+/// Why a transformation failed. It fails for the same input each time.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TransformError {
+    /// Its input is not JSON, or nested more than 100 levels deep.
+    #[error("the input of the transformation is not JSON, or nested more than {DEPTH_MAX} levels deep")]
+    InputNotJson,
     /// The expression's own error, such as an index into a text.
     #[error("the transformation failed: {0}")]
     Failed(String),
@@ -177,11 +182,11 @@ pub enum TransformError {
     NotJson,
 }
 
-/// A jq expression that makes an event's data from the event. It is given the event in the JSON format.
+/// A jq expression that makes one JSON value of another.
 ///
 /// Bounded: an expression has at most 4,096 bytes and a run a million steps, where each term that is evaluated is a
 /// step and a value that is made, compared or gone through costs its size. Left out of jq: definitions, recursion,
-/// regular expressions, dates, and everything that reads something other than the event.
+/// regular expressions, dates, and everything that reads something other than the input.
 #[derive(Clone)]
 pub struct Transform {
     filter: Arc<Filter<Metered>>,
@@ -213,14 +218,17 @@ impl Transform {
         Ok(Self { filter: Arc::new(filter) })
     }
 
-    /// The new data of an event; none if the expression has no output, as `select` has for what it leaves out: then the
-    /// event is not delivered.
+    /// The JSON text of the expression's output for an input, which is a JSON text too; none if it has no output, as
+    /// `select` has for what it leaves out. It takes some hundred milliseconds at most, beside reading the input.
     ///
     /// # Errors
     /// Why it failed.
-    pub fn run(&self, event: &Event) -> Result<Option<Value>, TransformError> {
-        let input = event.to_json().to_string();
-        let input = jaq_json::read::parse_single(input.as_bytes()).map_err(|_| TransformError::NotJson)?;
+    pub fn run(&self, input: &[u8]) -> Result<Option<String>, TransformError> {
+        // jaq's parser goes into itself as deep as its input is nested, and reads more than JSON.
+        if is_too_deep(input) || serde_json::from_slice::<IgnoredAny>(input).is_err() {
+            return Err(TransformError::InputNotJson);
+        }
+        let input = jaq_json::read::parse_single(input).map_err(|_| TransformError::InputNotJson)?;
         let budget = Budget::new(STEPS_MAX);
         let context = Ctx::<Metered>::new(RunData { lut: &self.filter.lut, budget: &budget }, Vars::new([]));
         let mut outputs = self.filter.id.run((context, input));
@@ -232,7 +240,9 @@ impl Transform {
         match first {
             Some(Ok(_)) if more => Err(TransformError::SeveralOutputs),
             Some(Ok(output)) => {
-                serde_json::from_str(&output.to_string()).map(Some).map_err(|_| TransformError::NotJson)
+                let text = output.to_string();
+                let is_json = serde_json::from_str::<IgnoredAny>(&text).is_ok();
+                if is_json { Ok(Some(text)) } else { Err(TransformError::NotJson) }
             }
             Some(Err(exception)) => Err(TransformError::Failed(match exception.get_err() {
                 Ok(error) => shown(&error.to_string()),
@@ -241,6 +251,26 @@ impl Transform {
             None => Ok(None),
         }
     }
+}
+
+/// Whether arrays and objects of a JSON text are nested deeper than values may be.
+fn is_too_deep(json: &[u8]) -> bool {
+    let (mut depth, mut in_text, mut is_escaped) = (0_usize, false, false);
+    for byte in json {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' if in_text => is_escaped = true,
+            b'"' => in_text = !in_text,
+            _ if in_text => {}
+            b'[' | b'{' => depth += 1,
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > DEPTH_MAX {
+            return true;
+        }
+    }
+    false
 }
 
 fn compile(expression: &str) -> Result<Filter<Metered>, InvalidTransform> {

@@ -9,7 +9,7 @@ use jaq_std::ValT as _;
 use std::cell::Cell;
 
 /// How deep values may be: no value is deeper, so that nothing that goes through one needs much of a stack.
-const DEPTH_MAX: usize = 100;
+pub(super) const DEPTH_MAX: usize = 100;
 /// Bytes of a text that count as one step: cut into its characters, each takes some 80 bytes.
 const STEP_BYTES: usize = 4;
 /// Bytes of the longest text that `*` makes.

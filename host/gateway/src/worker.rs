@@ -1,0 +1,339 @@
+//! Routes to service workers: a request is a message to a worker, or a call of one of its methods, in the place of the
+//! component's `fetch`. The worker's name is made of parameters of the path, headers and the caller's identity.
+
+use crate::auth::Identity;
+use crate::field::single;
+use crate::methods::Methods;
+use crate::path::{PathParams, decode};
+use crate::problem::{Code, Refusal};
+use crate::rule::{ConfigError, Rule, header_name};
+use crate::validate::check_json_headers;
+use http::request::Parts;
+use http::{HeaderName, HeaderValue, Method};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use std::collections::HashSet;
+
+/// The longest body of a message, in bytes: it is read whole before the worker gets it.
+pub const MAX_BODY_BYTES: usize = 1 << 20;
+
+/// Characters that the name of a class, a worker or a method has at most, as JavaScript counts them.
+const MAX_NAME_CHARACTERS: usize = 256;
+
+/// The most parameters and texts that a name is made of.
+const MAX_NAME_PARTS: usize = 16;
+
+/// The worker that a route's requests are for.
+#[derive(Debug, Clone)]
+pub struct WorkerRules {
+    class: Box<str>,
+    name: Vec<NamePart>,
+    method: Option<Box<str>>,
+}
+
+/// A part of a worker's name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum NamePart {
+    Text(Box<str>),
+    /// A parameter of the path, decoded.
+    Path(Box<str>),
+    /// A header, which has to be there once.
+    Header(HeaderName),
+    /// The subject of the caller's credentials.
+    Identity,
+}
+
+/// The table `worker`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct WorkerTable {
+    class: String,
+    name: String,
+    method: Option<String>,
+}
+
+/// A request, as a worker gets it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WorkerRequest {
+    /// The worker's class.
+    pub class: String,
+    /// The worker's name.
+    pub name: String,
+    /// What the worker is told.
+    pub content: WorkerContent,
+}
+
+/// What a worker is told by a request.
+#[derive(Debug, Clone, PartialEq)]
+pub enum WorkerContent {
+    /// The body, which is JSON, as a message: for POST and PUT.
+    Body,
+    /// A call of this method with the query as an object: for GET and HEAD.
+    Query {
+        /// The method.
+        method: String,
+        /// The parameters by name: strings, and lists of strings where one is there more than once.
+        query: Map<String, Value>,
+    },
+}
+
+impl Rule for WorkerRules {
+    type Table = WorkerTable;
+
+    fn check(table: WorkerTable, at: &str) -> Result<Self, ConfigError> {
+        let named = |key: &str, text: &str| match is_name(text) {
+            true => Ok(Box::<str>::from(text)),
+            false => {
+                let message = format!("must have from 1 to {MAX_NAME_CHARACTERS} characters");
+                Err(ConfigError::new(&format!("{at}.{key}"), message))
+            }
+        };
+        let name = name_parts(&table.name, &format!("{at}.name"))?;
+        let method = table.method.as_deref().map(|method| named("method", method)).transpose()?;
+        Ok(Self { class: named("class", &table.class)?, name, method })
+    }
+}
+
+/// Reads the pattern of a name: texts, and parameters in braces.
+fn name_parts(pattern: &str, at: &str) -> Result<Vec<NamePart>, ConfigError> {
+    let wrong = |message: String| ConfigError::new(at, message);
+    let mut parts = Vec::new();
+    let mut rest = pattern;
+    while !rest.is_empty() {
+        let (text, parameter) = rest.split_once('{').unwrap_or((rest, ""));
+        let has_parameter = text.len() < rest.len();
+        if text.contains('}') {
+            return Err(wrong("has a `}` without a `{`".to_owned()));
+        }
+        if !text.is_empty() {
+            parts.push(NamePart::Text(text.into()));
+        }
+        if !has_parameter {
+            break;
+        }
+        let (parameter, after) =
+            parameter.split_once('}').ok_or_else(|| wrong("has a `{` without a `}`".to_owned()))?;
+        parts.push(match parameter.split_once(':') {
+            Some(("header", name)) => NamePart::Header(header_name(name, at)?),
+            Some((kind, _)) => {
+                return Err(wrong(format!("`{{{kind}:...}}` must be `{{header:NAME}}`, or a parameter of the path")));
+            }
+            None if parameter.is_empty() => return Err(wrong("has braces with nothing between them".to_owned())),
+            None if parameter == "identity" => NamePart::Identity,
+            None => NamePart::Path(parameter.into()),
+        });
+        rest = after;
+    }
+    if parts.is_empty() || parts.len() > MAX_NAME_PARTS {
+        return Err(wrong(format!("must have from 1 to {MAX_NAME_PARTS} parameters and texts")));
+    }
+    let fixed: usize =
+        parts.iter().map(|part| if let NamePart::Text(text) = part { characters(text) } else { 0 }).sum();
+    if fixed > MAX_NAME_CHARACTERS {
+        return Err(wrong(format!("must have at most {MAX_NAME_CHARACTERS} characters")));
+    }
+    Ok(parts)
+}
+
+impl WorkerRules {
+    /// The worker's class, which the component has to have.
+    #[must_use]
+    pub fn class(&self) -> &str {
+        &self.class
+    }
+
+    /// Whether the name needs the caller's identity.
+    pub(crate) fn needs_identity(&self) -> bool {
+        self.name.contains(&NamePart::Identity)
+    }
+
+    /// A parameter of the name that a pattern does not have.
+    pub(crate) fn missing_parameter(&self, pattern: &str) -> Option<&str> {
+        let parameters = pattern.split('{').skip(1).filter_map(|rest| rest.split('}').next());
+        let parameters: HashSet<&str> = parameters.map(|name| name.trim_start_matches('*')).collect();
+        self.name.iter().find_map(|part| match part {
+            NamePart::Path(name) if !parameters.contains(&**name) => Some(&**name),
+            _ => None,
+        })
+    }
+
+    /// What a worker is told by a request, and which.
+    ///
+    /// # Errors
+    /// [`Code::MethodNotAllowed`], [`Code::UnsupportedMediaType`], [`Code::WorkerName`].
+    pub(crate) fn request(
+        &self,
+        request: &Parts,
+        params: &PathParams<'_, '_>,
+        identity: Option<&Identity>,
+    ) -> Result<WorkerRequest, Refusal> {
+        let content = match (&request.method, &self.method) {
+            (&Method::POST | &Method::PUT, _) => {
+                check_json_headers(&request.headers)?;
+                WorkerContent::Body
+            }
+            (&Method::GET | &Method::HEAD, Some(method)) => {
+                WorkerContent::Query { method: method.to_string(), query: query_object(request.uri.query()) }
+            }
+            (_, method) => {
+                let allow = if method.is_some() { "GET, HEAD, POST, PUT" } else { "POST, PUT" };
+                return Err(Refusal::method_not_allowed(HeaderValue::from_static(allow)));
+            }
+        };
+        let wrong = |detail: String| Refusal::new(Code::WorkerName).with_detail(detail);
+        let mut name = String::new();
+        for part in &self.name {
+            match part {
+                NamePart::Text(text) => name.push_str(text),
+                NamePart::Path(parameter) => {
+                    let value = params.get(parameter).and_then(decode);
+                    name.push_str(&value.ok_or_else(|| wrong("The path must be UTF-8.".to_owned()))?);
+                }
+                NamePart::Header(header) => {
+                    let value = single(&request.headers, header).and_then(|value| value.to_str().ok());
+                    let missing = || wrong(format!("The header {header} must be there once, in ASCII."));
+                    name.push_str(value.ok_or_else(missing)?);
+                }
+                // The route has the rule `auth`.
+                NamePart::Identity => name.push_str(identity.map_or("", |identity| &identity.subject)),
+            }
+        }
+        if !is_name(&name) {
+            return Err(wrong(format!("It must have from 1 to {MAX_NAME_CHARACTERS} characters.")));
+        }
+        Ok(WorkerRequest { class: self.class.to_string(), name, content })
+    }
+}
+
+/// The methods that a route to a worker has a use for.
+pub(crate) fn has_use_for(methods: &Methods, rules: &WorkerRules) -> bool {
+    let reads = rules.method.is_some() && methods.allow(&Method::GET);
+    reads || methods.allow(&Method::POST) || methods.allow(&Method::PUT)
+}
+
+fn characters(text: &str) -> usize {
+    text.encode_utf16().count()
+}
+
+fn is_name(text: &str) -> bool {
+    (1..=MAX_NAME_CHARACTERS).contains(&characters(text))
+}
+
+/// The query as an object.
+fn query_object(query: Option<&str>) -> Map<String, Value> {
+    let mut object = Map::new();
+    for (key, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
+        let value = Value::from(value.into_owned());
+        match object.get_mut(&*key) {
+            None => drop(object.insert(key.into_owned(), value)),
+            Some(Value::Array(values)) => values.push(value),
+            Some(first) => *first = Value::Array(vec![first.take(), value]),
+        }
+    }
+    object
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auth::AuthMethod;
+    use crate::rule::parse_rule;
+    use http::Request;
+    use serde_json::json;
+
+    fn rules(table: Value) -> WorkerRules {
+        parse_rule(&table, "worker").expect("a table")
+    }
+
+    fn ask(rules: &WorkerRules, request: http::request::Builder) -> Result<WorkerRequest, Code> {
+        let (parts, ()) = request.body(()).expect("a request").into_parts();
+        let mut patterns = matchit::Router::new();
+        patterns.insert("/carts/{user}", ()).expect("a pattern");
+        let path = parts.uri.path().to_owned();
+        let matched = patterns.at(&path).expect("it matches");
+        let identity = Identity {
+            subject: "ada".to_owned(),
+            user_id: None,
+            organization_id: None,
+            claims: Map::new(),
+            method: AuthMethod::ApiKey,
+        };
+        let request = rules.request(&parts, &PathParams::new(matched.params), Some(&identity));
+        request.map_err(|refusal| refusal.code())
+    }
+
+    fn post(path: &str) -> http::request::Builder {
+        Request::post(path).header("content-type", "application/json")
+    }
+
+    #[test]
+    fn a_name_is_made_of_path_headers_and_identity() {
+        for (name, is) in [
+            ("{user}", "bo li"),
+            ("cart-{user}", "cart-bo li"),
+            ("{identity}/{header:x-shop}", "ada/berlin"),
+            ("one for all", "one for all"),
+        ] {
+            let rules = rules(json!({ "class": "Cart", "name": name }));
+            let asked = ask(&rules, post("/carts/bo%20li").header("x-shop", "berlin")).expect("a request");
+            assert_eq!((asked.class.as_str(), asked.name.as_str()), ("Cart", is));
+            assert_eq!(asked.content, WorkerContent::Body);
+        }
+        let by_header = rules(json!({ "class": "Cart", "name": "{header:x-shop}" }));
+        let long = "x".repeat(257);
+        assert_eq!(ask(&by_header, post("/carts/bo")), Err(Code::WorkerName));
+        assert_eq!(ask(&by_header, post("/carts/bo").header("x-shop", "")), Err(Code::WorkerName));
+        assert_eq!(ask(&by_header, post("/carts/bo").header("x-shop", &long)), Err(Code::WorkerName));
+        let twice = post("/carts/bo").header("x-shop", "a").header("x-shop", "b");
+        assert_eq!(ask(&by_header, twice), Err(Code::WorkerName));
+        let by_path = rules(json!({ "class": "Cart", "name": "{user}" }));
+        assert_eq!(ask(&by_path, post("/carts/%FF")), Err(Code::WorkerName));
+    }
+
+    #[test]
+    fn post_is_a_message_and_get_calls_the_method() {
+        let both = rules(json!({ "class": "Cart", "name": "{user}", "method": "view" }));
+        let asked = ask(&both, Request::get("/carts/bo?a=1&b=x%20y&a=2&a=3&c")).expect("a request");
+        let WorkerContent::Query { method, query } = asked.content else { panic!("{asked:?}") };
+        assert_eq!(method, "view");
+        assert_eq!(Value::Object(query), json!({ "a": ["1", "2", "3"], "b": "x y", "c": "" }));
+        assert!(ask(&both, Request::head("/carts/bo")).is_ok() && ask(&both, post("/carts/bo")).is_ok());
+        let messages = rules(json!({ "class": "Cart", "name": "{user}" }));
+        assert_eq!(ask(&messages, Request::get("/carts/bo")), Err(Code::MethodNotAllowed));
+        assert_eq!(ask(&both, Request::delete("/carts/bo")), Err(Code::MethodNotAllowed));
+        assert_eq!(ask(&both, Request::post("/carts/bo")), Err(Code::UnsupportedMediaType));
+        let text = Request::put("/carts/bo").header("content-type", "text/plain");
+        assert_eq!(ask(&both, text), Err(Code::UnsupportedMediaType));
+    }
+
+    #[test]
+    fn errors_name_the_key() {
+        let long = "x".repeat(257);
+        for (table, at) in [
+            (json!({ "name": "{user}" }), "worker"),
+            (json!({ "class": "", "name": "{user}" }), "worker.class"),
+            (json!({ "class": long, "name": "{user}" }), "worker.class"),
+            (json!({ "class": "Cart", "name": "" }), "worker.name"),
+            (json!({ "class": "Cart", "name": long }), "worker.name"),
+            (json!({ "class": "Cart", "name": "{user" }), "worker.name"),
+            (json!({ "class": "Cart", "name": "user}" }), "worker.name"),
+            (json!({ "class": "Cart", "name": "{}" }), "worker.name"),
+            (json!({ "class": "Cart", "name": "{query:a}" }), "worker.name"),
+            (json!({ "class": "Cart", "name": "{header:a b}" }), "worker.name"),
+            (json!({ "class": "Cart", "name": "{a}".repeat(17) }), "worker.name"),
+            (json!({ "class": "Cart", "name": "{user}", "method": "" }), "worker.method"),
+            (json!({ "class": "Cart", "name": "{user}", "methods": ["GET"] }), "worker.methods"),
+        ] {
+            let error = parse_rule::<WorkerRules>(&table, "worker").expect_err("an error");
+            assert_eq!(error.at(), at, "{error}");
+        }
+    }
+
+    #[test]
+    fn a_parameter_has_to_be_in_the_path() {
+        let rules = rules(json!({ "class": "Cart", "name": "{user}-{item}" }));
+        assert_eq!(rules.missing_parameter("/carts/{user}/{*item}"), None);
+        assert_eq!(rules.missing_parameter("/carts/{user}"), Some("item"));
+        assert_eq!(rules.missing_parameter("/user/item"), Some("user"));
+    }
+}

@@ -1,0 +1,93 @@
+//! The exchange of the host's key: what is stored encrypted with the former one is encrypted with the present one.
+//!
+//! `elias keys rotate` puts a new key in place of the old one, which stays beside it until the next start has encrypted
+//! everything anew. Hosts that have the key from their environment are given both.
+
+use crate::platform::{Inner, Platform};
+use crate::vault::forget_former;
+use elias_api::{Code, Result};
+use elias_names::{ServiceId, TenantId};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+/// How long to wait before a store that is away is asked again.
+const RETRY: Duration = Duration::from_secs(10);
+
+/// What is stored of a tenant, encrypted.
+#[derive(Default)]
+struct SealedValues {
+    secrets: Vec<(ServiceId, String, String)>,
+    data_key: Option<String>,
+}
+
+/// Encrypts anew what the former key encrypted, if there is one; it ends with the platform, or when all is done.
+pub(crate) fn start(platform: &Platform) {
+    if !platform.serving().loader.vault.has_former() {
+        return;
+    }
+    let inner = Arc::downgrade(&platform.inner);
+    tokio::spawn(rotate(inner));
+}
+
+async fn rotate(platform: Weak<Inner>) {
+    loop {
+        let Some(inner) = platform.upgrade() else { return };
+        let platform = Platform::of(inner);
+        match platform.encrypt_anew().await {
+            Ok(count) => {
+                tracing::info!(count, "what a former key of this host had encrypted is encrypted with the present one");
+                return;
+            }
+            Err(error) if error.code() == Code::StoreUnavailable => {
+                tracing::warn!(%error, "what a former key of this host encrypted waits for the store");
+            }
+            Err(error) => {
+                tracing::error!(%error, "what a former key of this host encrypted cannot be encrypted anew");
+                return;
+            }
+        }
+        drop(platform);
+        tokio::time::sleep(RETRY).await;
+    }
+}
+
+impl Platform {
+    /// Encrypts secrets and data keys with the present key that were encrypted with the former one, a tenant at a time;
+    /// says how many. What neither key opens stays as it is. The file of the former key is removed then.
+    pub(crate) async fn encrypt_anew(&self) -> Result<u64> {
+        let mut scope = self.store().host_read().await?;
+        let mut tenants: BTreeMap<TenantId, SealedValues> = BTreeMap::new();
+        for secret in scope.all_secrets().await? {
+            tenants.entry(secret.0.tenant.clone()).or_default().secrets.push(secret);
+        }
+        for (tenant, sealed) in scope.all_data_keys().await? {
+            tenants.entry(tenant).or_default().data_key = Some(sealed);
+        }
+        drop(scope);
+        let vault = &self.serving().loader.vault;
+        let mut count = 0;
+        for (tenant, SealedValues { secrets, data_key }) in tenants {
+            let mut scope = self.store().write(&tenant).await?;
+            for (service, name, before) in secrets {
+                if let Some(after) = vault.reseal(&service, &name, &before)? {
+                    scope.exchange_secret(&service, &name, &before, &after).await?;
+                    count += 1;
+                }
+            }
+            if let Some(before) = data_key
+                && let Some(after) = vault.reseal_data_key(&tenant, &before)?
+            {
+                scope.exchange_data_key(&before, &after).await?;
+                count += 1;
+            }
+            scope.commit().await?;
+        }
+        if count > 0 {
+            // What a service serves is also in a file of this host, secrets among it.
+            self.refresh().await?;
+        }
+        forget_former(&self.config().data_dir)?;
+        Ok(count)
+    }
+}

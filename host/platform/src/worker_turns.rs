@@ -1,0 +1,323 @@
+//! Runs the turns of service workers in the services of this host, each as an execution with a guard: circuit breakers
+//! and quotas hold as for requests, and what ran is recorded.
+
+use crate::platform::Inner;
+use crate::platform_events;
+use crate::serving::{LoadContext, Release, RequestGuard, RequestOutcome, Serving, WORKER};
+use crate::trigger_runs::{ServedServices, former_release};
+use crate::workers::{AwakeSlot, HeapVersion, ServedComponent, ServedWorkers, TurnSite, WorkerServices};
+use elias_api::{Code, Error, Result};
+use elias_host::{
+    App, CallOptions, Caller, Error as HostError, ErrorCode, HeapChange, Turn, TurnKind, TurnOutcome, TurnResult,
+    Worker, WorkerHeap,
+};
+use elias_local_workers::{AwakeWorker, HeapCommit, TurnContext, TurnFailure, WorkerComponent};
+use elias_names::{Digest, ServiceId};
+use elias_store::ReleaseTarget;
+use elias_workers::WorkerKey;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use serde_json::{Value, json};
+use std::sync::{Arc, Weak};
+
+/// Versions of a component among which that of a heap is looked for.
+const VERSIONS_MAX: u32 = 1_000;
+
+impl WorkerServices for ServedServices {
+    fn find(&self, id: &ServiceId) -> Option<ServedWorkers> {
+        let service = self.platform()?.serving.service(id)?;
+        let state = service.state();
+        let target = &state.snapshot.target;
+        let release = state.release.serial;
+        Some(ServedWorkers { config: state.workers, quotas: target.tenant.quotas, is_stopped: target.stopped, release })
+    }
+
+    fn refusal(&self, id: &ServiceId) -> Option<String> {
+        let platform = self.platform()?;
+        let tenant = Arc::clone(&platform.serving.service(id)?.state().tenant);
+        tenant.refusal(platform.serving.clock.now().unix_ms()).map(|refused| refused.error.to_string())
+    }
+
+    fn component(&self, id: &ServiceId, site: TurnSite) -> BoxFuture<'static, Result<ServedComponent>> {
+        let (platform, id) = (self.platform(), id.clone());
+        async move {
+            let platform = platform.ok_or_else(|| Error::not_deployed(&id))?;
+            let service = platform.serving.service(&id).ok_or_else(|| Error::not_deployed(&id))?;
+            let release = Arc::clone(&service.state().release);
+            let serial = release.serial;
+            let component = ReleaseWorkers::load(&platform, &id, release, site).await?;
+            Ok(ServedComponent { component: Arc::new(component), release: serial })
+        }
+        .boxed()
+    }
+
+    fn publish(&self, id: &ServiceId, event_type: &'static str, subject: String, data: Value) {
+        let Some(platform) = self.platform() else { return };
+        publish(&platform, id, event_type, subject, &data);
+    }
+}
+
+/// Publishes an event about a worker, beside what it tells of.
+fn publish(platform: &Inner, id: &ServiceId, event_type: &'static str, subject: String, data: &Value) {
+    let (runner, id) = (Arc::clone(&platform.runner), id.clone());
+    let event = platform_events::event(event_type, subject, data);
+    tokio::spawn(async move {
+        // The quota is for what tenants publish.
+        if let Err(error) = runner.publish(&id.tenant, event, None).await {
+            tracing::debug!(service = %id, event_type, %error, "an event about a worker was not published");
+        }
+    });
+}
+
+/// The workers of one release of a service.
+struct ReleaseWorkers {
+    service: ServiceId,
+    release: Arc<Release>,
+    app: App,
+    version: HeapVersion,
+    site: TurnSite,
+    platform: Weak<Inner>,
+}
+
+impl ReleaseWorkers {
+    /// Those of a release, which is loaded.
+    async fn load(platform: &Arc<Inner>, id: &ServiceId, release: Arc<Release>, site: TurnSite) -> Result<Self> {
+        let serving = &platform.serving;
+        let service = serving.service(id).ok_or_else(|| Error::not_deployed(id))?;
+        let state = Arc::clone(&service.state());
+        let target = &state.snapshot.target;
+        let observer = Arc::clone(&service.lines) as _;
+        let context = LoadContext { service: id, tenant: &target.tenant, secrets: &target.secrets, observer };
+        let app = release.load(&serving.loader, &context, serving.clock.now()).await?;
+        let version = HeapVersion { number: release.target.version, digest: release.target.digest.clone() };
+        Ok(Self { service: id.clone(), release, app, version, site, platform: Arc::downgrade(platform) })
+    }
+
+    /// The release of the version that a heap belongs to, also if that serves no more.
+    async fn former(&self, heap: &[u8]) -> Option<Self> {
+        let platform = self.platform.upgrade()?;
+        let digest: Digest =
+            WorkerHeap::from_bytes(heap, self.app.limits().memory_bytes).ok()?.component().parse().ok()?;
+        if digest == self.version.digest {
+            return None;
+        }
+        let found = async {
+            let target = match former_target(&platform, &self.service, &digest).await {
+                // It was deleted: its component is kept for its workers, which have the grants of the one that serves.
+                Err(error) if error.code() == Code::NotFound => {
+                    ReleaseTarget { version: 0, digest: digest.clone(), ..self.release.target.clone() }
+                }
+                target => target?,
+            };
+            let serving = &platform.serving;
+            let service = serving.service(&self.service).ok_or_else(|| Error::not_deployed(&self.service))?;
+            let release = serving.former_release(&service, target);
+            Self::load(&platform, &self.service, release, self.site.clone()).await
+        };
+        match found.await {
+            Ok(former) => Some(former),
+            Err(error) => {
+                tracing::warn!(service = %self.service, %digest, %error, "the version of a heap cannot be loaded");
+                None
+            }
+        }
+    }
+}
+
+/// The release of the version with this component, as it served last.
+async fn former_target(platform: &Inner, service: &ServiceId, digest: &Digest) -> Result<ReleaseTarget> {
+    let mut scope = platform.store.read(&service.tenant).await?;
+    let versions = scope.versions(&service.component, None, VERSIONS_MAX).await?;
+    let version = versions.into_iter().find(|version| version.digest == *digest);
+    let version = version.ok_or_else(|| Error::not_found(format_args!("the version with the component {digest}")))?;
+    former_release(&mut scope, service, version.number).await
+}
+
+impl WorkerComponent for ReleaseWorkers {
+    fn has_class(&self, class: &str) -> bool {
+        self.app.manifest().is_some_and(|manifest| manifest.workers.iter().any(|known| known == class))
+    }
+
+    fn version(&self) -> String {
+        self.version.number.to_string()
+    }
+
+    fn wake(&self, heap: Option<&[u8]>) -> Result<Box<dyn AwakeWorker>, TurnFailure> {
+        let worker = match heap {
+            None => self.app.start_worker()?,
+            Some(bytes) => self.app.restore_worker(&WorkerHeap::from_bytes(bytes, self.app.limits().memory_bytes)?)?,
+        };
+        let committed_bytes = heap.map(|_| worker.heap().memory_bytes());
+        Ok(Box::new(ReleaseWorker {
+            worker,
+            committed_bytes,
+            slot: None,
+            service: self.service.clone(),
+            release: Arc::clone(&self.release),
+            app: self.app.clone(),
+            version: self.version.clone(),
+            site: self.site.clone(),
+            platform: Weak::clone(&self.platform),
+        }))
+    }
+
+    fn predecessor<'a>(&'a self, heap: &'a [u8]) -> BoxFuture<'a, Option<Arc<dyn WorkerComponent>>> {
+        async move { self.former(heap).await.map(|former| Arc::new(former) as Arc<dyn WorkerComponent>) }.boxed()
+    }
+}
+
+/// A worker that is awake in a release.
+struct ReleaseWorker {
+    worker: Worker,
+    /// Bytes of its memory as of the last commit; none before the first.
+    committed_bytes: Option<u64>,
+    /// Its place in memory, from its first turn on.
+    slot: Option<AwakeSlot>,
+    service: ServiceId,
+    release: Arc<Release>,
+    app: App,
+    version: HeapVersion,
+    site: TurnSite,
+    platform: Weak<Inner>,
+}
+
+impl ReleaseWorker {
+    async fn run(&mut self, turn: &Turn, context: TurnContext) -> Result<TurnResult, TurnFailure> {
+        let ended = || TurnFailure::NotRun("the host is about to end".to_owned());
+        let platform = self.platform.upgrade().ok_or_else(ended)?;
+        let key = WorkerKey::new(turn.class.clone(), turn.name.clone());
+        self.take_slot(&platform, &key).await?;
+        let result = self.execute(&platform, &key, turn, context).await;
+        if let Some(slot) = &mut self.slot {
+            slot.rest();
+        }
+        result
+    }
+
+    /// Has a place in memory for the worker, for as long as it is awake.
+    async fn take_slot(&mut self, platform: &Inner, key: &WorkerKey) -> Result<(), TurnFailure> {
+        if let Some(slot) = &mut self.slot {
+            slot.begin();
+            return Ok(());
+        }
+        let quotas =
+            platform.serving.service(&self.service).map(|service| service.state().snapshot.target.tenant.quotas);
+        let most = quotas.map_or(0, |quotas| quotas.awake_workers);
+        let worker = (self.service.clone(), key.clone());
+        self.slot = Some(self.site.slots.take(worker, most).await.map_err(TurnFailure::NotRun)?);
+        Ok(())
+    }
+
+    async fn execute(
+        &mut self,
+        platform: &Inner,
+        key: &WorkerKey,
+        turn: &Turn,
+        context: TurnContext,
+    ) -> Result<TurnResult, TurnFailure> {
+        let serving = &platform.serving;
+        let mut guard = self.admit(serving).await?;
+        let name = key.to_string();
+        guard.set_turn(&name, &context.cause);
+        let mut options = CallOptions {
+            caller: Arc::new(Caller { tenant_id: Some(self.service.tenant.to_string()), ..Caller::default() }),
+            running: guard.running().clone(),
+            ..CallOptions::default()
+        };
+        options.extensions.insert(context.cause);
+        let outcome = self.worker.turn(turn, options).await;
+        platform.workers.meters().turn();
+        let (status, error, execution) = match &outcome {
+            Ok(outcome) => (0, None, Some(&outcome.execution)),
+            Err(error) => (status(error), Some(describe(error)), error.execution()),
+        };
+        guard.end(RequestOutcome { method: WORKER, path: &name, status, sent_bytes: 0, execution, error });
+        match outcome {
+            Ok(TurnOutcome { result, .. }) => {
+                // Of these nothing is committed, and the worker may go on in another version.
+                if !matches!(turn.kind, TurnKind::Inspect | TurnKind::Export) {
+                    self.site.versions.set(key, &self.version);
+                }
+                Ok(result)
+            }
+            Err(error) => {
+                let code = error.code();
+                let failure = TurnFailure::from(error);
+                if let TurnFailure::Ended(reason) = &failure {
+                    let data = json!({
+                        "class": key.class,
+                        "name": key.name,
+                        "version": self.version.number,
+                        "attempt": context.attempt,
+                        "code": code.as_str(),
+                        "reason": reason,
+                    });
+                    let subject = format!("{}/{key}", self.service.subject());
+                    publish(platform, &self.service, "worker.failed", subject, &data);
+                }
+                Err(failure)
+            }
+        }
+    }
+
+    async fn admit(&self, serving: &Serving) -> Result<RequestGuard, TurnFailure> {
+        let Some(service) = serving.service(&self.service) else {
+            return Err(TurnFailure::NotRun(format!("{} is not served by this host any more", self.service)));
+        };
+        // Stopped, failing, or over a quota: another time it may go.
+        let admitted = serving.admit_turn(&service, &self.release, &self.app).await;
+        admitted.map_err(|refused| TurnFailure::NotRun(format!("{}: {}", refused.error.code(), refused.error)))
+    }
+
+    /// What writes down a commit of these pages, of this heap.
+    fn write_down(
+        &mut self,
+        change: HeapChange,
+        heap: WorkerHeap,
+    ) -> Box<dyn FnOnce() -> Result<HeapCommit, TurnFailure> + Send> {
+        let before = self.committed_bytes.replace(heap.memory_bytes());
+        Box::new(move || {
+            let is_unchanged = change.pages().len() == 0 && before == Some(heap.memory_bytes());
+            Ok(match before {
+                Some(_) if is_unchanged => HeapCommit::Unchanged,
+                Some(_) if change.bytes() < heap.bytes() => HeapCommit::Change(change.to_bytes()?),
+                _ => HeapCommit::Whole(heap.to_bytes()?),
+            })
+        })
+    }
+}
+
+impl AwakeWorker for ReleaseWorker {
+    fn turn<'a>(&'a mut self, turn: &'a Turn, context: TurnContext) -> BoxFuture<'a, Result<TurnResult, TurnFailure>> {
+        self.run(turn, context).boxed()
+    }
+
+    fn commit(&mut self) -> Box<dyn FnOnce() -> Result<HeapCommit, TurnFailure> + Send> {
+        let change = self.worker.commit();
+        let heap = self.worker.heap();
+        self.write_down(change, heap)
+    }
+
+    fn commit_earlier(&mut self) -> Box<dyn FnOnce() -> Result<HeapCommit, TurnFailure> + Send> {
+        let change = self.worker.commit_earlier();
+        let heap = self.worker.heap();
+        self.write_down(change, heap)
+    }
+}
+
+/// The status of a turn that failed, for the circuit: one whose handler threw has answered its sender, and says nothing
+/// about the component.
+fn status(error: &HostError) -> u16 {
+    match error.code() {
+        ErrorCode::Exception | ErrorCode::NeverSettles => 0,
+        code => code.status(),
+    }
+}
+
+/// A failure with its stack, in positions of the original source.
+fn describe(error: &HostError) -> String {
+    match error.stack().filter(|stack| !stack.is_empty()) {
+        Some(stack) => format!("{error}\n{stack}"),
+        None => error.to_string(),
+    }
+}

@@ -1,0 +1,251 @@
+//! The workers of one service on this host: their manager, and the component that runs their turns.
+
+use super::awake::AwakeSlots;
+use super::runner::WorkerCallFrom;
+use super::services::{ServedComponent, TurnSite};
+use super::store::{PlatformWorkerStore, StoreParts};
+use super::versions::HeapVersions;
+use elias_api::Code;
+use elias_local_workers::{
+    CallError, CallErrorCode, ComponentSource, LocalWorkers, OtherVersion, RunningWorkers, WorkerStore,
+};
+use elias_names::ServiceId;
+use elias_workers::WorkerKey;
+use elias_workers::config::Durability;
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+use tokio::sync::OnceCell;
+
+/// How long nobody has asked for the workers of a service before they are forgotten.
+const RESTS_AFTER: Duration = Duration::from_secs(10);
+
+/// The workers of a service.
+pub(crate) struct ServiceWorkers {
+    service: ServiceId,
+    parts: Arc<StoreParts>,
+    site: TurnSite,
+    pub(super) store: Arc<PlatformWorkerStore>,
+    /// Made when a worker is first to run.
+    running: OnceCell<RunningWorkers>,
+    component: Arc<Mutex<Option<ServedComponent>>>,
+    /// Held while the component is loaded.
+    loading: tokio::sync::Mutex<()>,
+    calls: AtomicUsize,
+    /// Milliseconds since `made`.
+    used_ms: AtomicU64,
+    made: Instant,
+}
+
+/// A call that is under way.
+struct CallUnderWay<'a>(&'a ServiceWorkers);
+
+impl ServiceWorkers {
+    pub(super) fn new(service: ServiceId, parts: Arc<StoreParts>, slots: Arc<AwakeSlots>) -> Self {
+        let versions = Arc::new(HeapVersions::default());
+        let store = PlatformWorkerStore::new(Arc::clone(&parts), service.clone(), Arc::clone(&versions));
+        Self {
+            service,
+            parts,
+            site: TurnSite { slots, versions },
+            store: Arc::new(store),
+            running: OnceCell::new(),
+            component: Arc::default(),
+            loading: tokio::sync::Mutex::default(),
+            calls: AtomicUsize::new(0),
+            used_ms: AtomicU64::new(0),
+            made: Instant::now(),
+        }
+    }
+
+    pub(super) fn service(&self) -> &ServiceId {
+        &self.service
+    }
+
+    /// Has a worker handle a message.
+    ///
+    /// # Errors
+    /// As the interface `elias:workers/workers` has them.
+    pub(super) async fn call(&self, call: WorkerCallFrom) -> Result<String, CallError> {
+        let _call = self.begin();
+        let WorkerCallFrom { key, method, value, cause } = call;
+        self.check_new(&key).await?;
+        self.running().await?.call_from(key, method, value, cause).await
+    }
+
+    /// Starts a worker that does not exist.
+    ///
+    /// # Errors
+    /// As of [`Self::call`].
+    pub(super) async fn start_worker(&self, key: &WorkerKey) -> Result<(), CallError> {
+        let _call = self.begin();
+        self.check_new(key).await?;
+        self.running().await?.start_worker(key.clone()).await
+    }
+
+    /// Refuses a worker that does not exist yet, where its tenant has as many as it may.
+    async fn check_new(&self, key: &WorkerKey) -> Result<(), CallError> {
+        let refusal = self.store.refusal_of_new(key).await.map_err(|error| {
+            tracing::warn!(service = %self.service, worker = %key, %error, "a worker cannot be looked for");
+            CallError::new(CallErrorCode::Unavailable, "the platform's store cannot be reached; try again")
+        })?;
+        refusal.map_or(Ok(()), |refusal| Err(CallError::new(CallErrorCode::QuotaExceeded, refusal)))
+    }
+
+    /// Stops a worker.
+    ///
+    /// # Errors
+    /// As of [`Self::call`].
+    pub(super) async fn stop_worker(&self, key: &WorkerKey, reason: Value) -> Result<bool, CallError> {
+        let _call = self.begin();
+        self.running().await?.stop_worker(key, reason).await
+    }
+
+    /// Stops a worker and starts it anew.
+    ///
+    /// # Errors
+    /// As of [`Self::call`].
+    pub(super) async fn restart_worker(&self, key: &WorkerKey, reason: Value) -> Result<(), CallError> {
+        let _call = self.begin();
+        self.running().await?.restart_worker(key, reason).await?;
+        self.store.publish(key, "worker.restarted", json!({ "class": key.class, "name": key.name }));
+        Ok(())
+    }
+
+    /// Has a worker leave memory, and gives it up.
+    pub(super) async fn give_up(&self, key: &WorkerKey) {
+        match self.running.get() {
+            Some(running) if self.store.owns(key) => running.give_up(key),
+            _ => {
+                if let Err(error) = self.store.give_back(key).await {
+                    tracing::warn!(service = %self.service, worker = %key, %error, "a worker cannot be released");
+                }
+            }
+        }
+    }
+
+    /// Has a worker leave memory, if it is there.
+    pub(super) fn evict(&self, key: &WorkerKey) {
+        if let Some(running) = self.running.get() {
+            running.give_up(key);
+        }
+    }
+
+    /// The manager, made if there is none, with the component of the version that serves.
+    pub(super) async fn running(&self) -> Result<&RunningWorkers, CallError> {
+        self.follow().await?;
+        self.running.get_or_try_init(|| self.make()).await
+    }
+
+    /// The manager, if there is one.
+    pub(super) fn existing(&self) -> Option<&RunningWorkers> {
+        self.running.get()
+    }
+
+    async fn make(&self) -> Result<RunningWorkers, CallError> {
+        let config = self.parts.services.find(&self.service).map(|served| served.config).unwrap_or_default();
+        let component = Arc::clone(&self.component);
+        let current = move || component.lock().as_ref().map(|served| Arc::clone(&served.component));
+        let workers = LocalWorkers::builder()
+            .store(Arc::clone(&self.store) as Arc<dyn WorkerStore>)
+            .idle(config.idle())
+            .mailbox(config.mailbox.limits())
+            .supervision(config.supervision.policy())
+            .durability(config.durability)
+            // Places in memory are the host's, and are taken by turns.
+            .awake(usize::MAX >> 3)
+            .other_version(OtherVersion::Upgrade)
+            .build();
+        workers.start(ComponentSource::of(current)).await.map_err(|error| {
+            tracing::error!(service = %self.service, %error, "the workers of a service cannot run");
+            let message = "the platform's store cannot be reached; try again";
+            CallError::new(CallErrorCode::Unavailable, message)
+        })
+    }
+
+    /// Has turns run in the component of the version that serves, loading it if it is another one than before.
+    pub(super) async fn follow(&self) -> Result<(), CallError> {
+        let unavailable = |message: String| CallError::new(CallErrorCode::Unavailable, message);
+        let served = self.parts.services.find(&self.service);
+        let served = served.ok_or_else(|| unavailable(format!("{} is not served by this host", self.service)))?;
+        if self.release() == Some(served.release) {
+            return Ok(());
+        }
+        let _loading = self.loading.lock().await;
+        if self.release() == Some(served.release) {
+            return Ok(());
+        }
+        let loaded = self.parts.services.component(&self.service, self.site.clone()).await;
+        let loaded = loaded.map_err(|error| match error.code() {
+            Code::Component(_) | Code::MissingConfiguration => unavailable(format!("{}: {error}", error.code())),
+            _ => unavailable(format!("{}: the component cannot be loaded now; try again", error.code())),
+        })?;
+        let before = self.component.lock().replace(loaded);
+        if let (Some(_), Some(running)) = (before, self.running.get()) {
+            running.reload();
+        }
+        Ok(())
+    }
+
+    /// The component that turns run in, loaded if it is not.
+    ///
+    /// # Errors
+    /// What keeps it from being loaded.
+    pub(super) async fn component(&self) -> Result<ServedComponent, CallError> {
+        self.follow().await?;
+        let nothing = || CallError::new(CallErrorCode::Unavailable, "no component is loaded");
+        self.component.lock().clone().ok_or_else(nothing)
+    }
+
+    fn release(&self) -> Option<u64> {
+        self.component.lock().as_ref().map(|served| served.release)
+    }
+
+    /// Whether nothing of the service is in memory or waits, for a while now.
+    pub(super) async fn is_resting(&self) -> bool {
+        let used = Duration::from_millis(self.used_ms.load(Ordering::Relaxed));
+        let rests = self.calls.load(Ordering::Relaxed) == 0
+            && self.store.owned() == 0
+            && self.made.elapsed().saturating_sub(used) >= RESTS_AFTER;
+        if !rests || self.has_unstored().await {
+            return false;
+        }
+        // Timers are fired by the manager. One that cannot be asked for stays.
+        matches!(self.store.has_pending().await, Ok(false))
+    }
+
+    /// Whether workers live in memory alone, as the service asks for: the store does not know of them.
+    async fn has_unstored(&self) -> bool {
+        let served = self.parts.services.find(&self.service);
+        if served.is_none_or(|served| served.config.durability != Durability::None) {
+            return false;
+        }
+        match self.running.get() {
+            Some(running) => running.list_after(None, 1).await.is_ok_and(|workers| !workers.is_empty()),
+            None => false,
+        }
+    }
+
+    /// Begins no turn any more, and waits so long until those that have begun have ended; says how many had not.
+    pub(super) async fn stop(&self, grace: Duration) -> usize {
+        match self.running.get() {
+            Some(running) => running.stop(grace).await,
+            None => 0,
+        }
+    }
+
+    fn begin(&self) -> CallUnderWay<'_> {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        CallUnderWay(self)
+    }
+}
+
+impl Drop for CallUnderWay<'_> {
+    fn drop(&mut self) {
+        let now = u64::try_from(self.0.made.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.0.used_ms.store(now, Ordering::Relaxed);
+        self.0.calls.fetch_sub(1, Ordering::Relaxed);
+    }
+}

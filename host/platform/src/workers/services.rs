@@ -1,0 +1,60 @@
+//! The services of a host, as the runner of workers needs them.
+
+use super::awake::AwakeSlots;
+use super::versions::HeapVersions;
+use elias_api::{Quotas, Result};
+use elias_local_workers::WorkerComponent;
+use elias_names::ServiceId;
+use elias_workers::config::WorkersConfig;
+use futures::future::BoxFuture;
+use serde_json::Value;
+use std::sync::Arc;
+
+/// The services of a host.
+pub(crate) trait WorkerServices: Send + Sync + 'static {
+    /// A service, if this host serves it.
+    fn find(&self, id: &ServiceId) -> Option<ServedWorkers>;
+
+    /// Why no turn of the service may begin now, by a quota of its tenant, if one refuses it.
+    fn refusal(&self, id: &ServiceId) -> Option<String>;
+
+    /// The component of the version that serves, loaded. Its turns take a place of `site` and say there which version
+    /// their heaps belong to.
+    ///
+    /// # Errors
+    /// What keeps it from being loaded.
+    fn component(&self, id: &ServiceId, site: TurnSite) -> BoxFuture<'static, Result<ServedComponent>>;
+
+    /// Publishes an event of a service in the log of its tenant, later: what it tells of does not wait for it.
+    fn publish(&self, id: &ServiceId, event_type: &'static str, subject: String, data: Value);
+}
+
+/// The properties of a service that the runner uses.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ServedWorkers {
+    /// How the workers of the version that serves run.
+    pub(crate) config: WorkersConfig,
+    /// The quotas of its tenant.
+    pub(crate) quotas: Quotas,
+    /// Whether it was stopped: its workers rest.
+    pub(crate) is_stopped: bool,
+    /// The number of the release that serves, which no other of this process has.
+    pub(crate) release: u64,
+}
+
+/// A component that has workers.
+#[derive(Clone)]
+pub(crate) struct ServedComponent {
+    pub(crate) component: Arc<dyn WorkerComponent>,
+    /// The number of its release.
+    pub(crate) release: u64,
+}
+
+/// Where turns of a service run.
+#[derive(Clone)]
+pub(crate) struct TurnSite {
+    /// The places in memory of this host.
+    pub(crate) slots: Arc<AwakeSlots>,
+    /// The versions that the heaps of the service's workers belong to.
+    pub(crate) versions: Arc<HeapVersions>,
+}

@@ -1,0 +1,142 @@
+//! Services whose workers count.
+
+use crate::workers::{HeapVersion, ServedComponent, ServedWorkers, TurnSite, WorkerServices};
+use elias_api::{Quotas, Result};
+use elias_host::{Turn, TurnKind, TurnResult};
+use elias_local_workers::{AwakeWorker, HeapCommit, TurnContext, TurnFailure, WorkerComponent};
+use elias_names::{Digest, ServiceId};
+use elias_workers::WorkerKey;
+use elias_workers::config::WorkersConfig;
+use futures::FutureExt;
+use futures::future::{BoxFuture, ready};
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+/// One service, each of whose workers counts the calls of `add`.
+#[derive(Default)]
+pub(super) struct FakeServices {
+    served: Mutex<Option<ServedWorkers>>,
+    refusal: Mutex<Option<String>>,
+    /// What was published: the type, and the data.
+    pub(super) events: Mutex<Vec<(&'static str, Value)>>,
+}
+
+impl FakeServices {
+    fn served(&self) -> ServedWorkers {
+        let first = ServedWorkers {
+            config: WorkersConfig::default(),
+            quotas: Quotas::default(),
+            is_stopped: false,
+            release: 1,
+        };
+        *self.served.lock().get_or_insert(first)
+    }
+
+    fn change(&self, change: impl FnOnce(&mut ServedWorkers)) {
+        let mut served = self.served();
+        change(&mut served);
+        *self.served.lock() = Some(served);
+    }
+
+    /// Serves by another release.
+    pub(super) fn deploy(&self, release: u64) {
+        self.change(|served| served.release = release);
+    }
+
+    pub(super) fn stop(&self, is_stopped: bool) {
+        self.change(|served| served.is_stopped = is_stopped);
+    }
+
+    pub(super) fn set_quotas(&self, quotas: Quotas) {
+        self.change(|served| served.quotas = quotas);
+    }
+
+    /// Has calls refused, as by a quota that is used up.
+    pub(super) fn refuse(&self, refusal: Option<&str>) {
+        *self.refusal.lock() = refusal.map(str::to_owned);
+    }
+}
+
+impl WorkerServices for FakeServices {
+    fn find(&self, id: &ServiceId) -> Option<ServedWorkers> {
+        (id.component.as_str() == "shop").then(|| self.served())
+    }
+
+    fn refusal(&self, _: &ServiceId) -> Option<String> {
+        self.refusal.lock().clone()
+    }
+
+    fn component(&self, _: &ServiceId, site: TurnSite) -> BoxFuture<'static, Result<ServedComponent>> {
+        let release = self.served().release;
+        let component = Arc::new(Counters { release, site });
+        ready(Ok(ServedComponent { component, release })).boxed()
+    }
+
+    fn publish(&self, _: &ServiceId, event_type: &'static str, _: String, data: Value) {
+        self.events.lock().push((event_type, data));
+    }
+}
+
+struct Counters {
+    release: u64,
+    site: TurnSite,
+}
+
+impl WorkerComponent for Counters {
+    fn has_class(&self, class: &str) -> bool {
+        class == "Counter"
+    }
+
+    fn wake(&self, heap: Option<&[u8]>) -> std::result::Result<Box<dyn AwakeWorker>, TurnFailure> {
+        let count = heap.map_or(Ok(0), |heap| {
+            let text = String::from_utf8_lossy(heap);
+            text.parse().map_err(|_| TurnFailure::Unusable(format!("the heap is `{text}`")))
+        })?;
+        let (release, site) = (self.release, self.site.clone());
+        Ok(Box::new(Counter { count, before: count, release, site }))
+    }
+}
+
+struct Counter {
+    count: u64,
+    /// The count before the last turn.
+    before: u64,
+    release: u64,
+    site: TurnSite,
+}
+
+fn whole(count: u64) -> Box<dyn FnOnce() -> std::result::Result<HeapCommit, TurnFailure> + Send> {
+    Box::new(move || Ok(HeapCommit::Whole(count.to_string().into_bytes())))
+}
+
+impl AwakeWorker for Counter {
+    fn turn<'a>(
+        &'a mut self,
+        turn: &'a Turn,
+        _: TurnContext,
+    ) -> BoxFuture<'a, std::result::Result<TurnResult, TurnFailure>> {
+        self.before = self.count;
+        let answer = match &turn.kind {
+            TurnKind::Call { method, .. } if method == "release" => self.release.to_string(),
+            TurnKind::Call { .. } => {
+                self.count += 1;
+                self.count.to_string()
+            }
+            _ => String::new(),
+        };
+        let version = HeapVersion { number: 1, digest: Digest::of(b"a component") };
+        self.site.versions.set(&WorkerKey::new(turn.class.clone(), turn.name.clone()), &version);
+        let result = json!({ "state": "done", "id": turn.id, "answer": answer });
+        let result = serde_json::from_value(result).map_err(|error| TurnFailure::Unusable(error.to_string()));
+        ready(result).boxed()
+    }
+
+    fn commit(&mut self) -> Box<dyn FnOnce() -> std::result::Result<HeapCommit, TurnFailure> + Send> {
+        whole(self.count)
+    }
+
+    fn commit_earlier(&mut self) -> Box<dyn FnOnce() -> std::result::Result<HeapCommit, TurnFailure> + Send> {
+        whole(self.before)
+    }
+}

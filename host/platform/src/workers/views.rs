@@ -1,0 +1,250 @@
+//! What is shown of workers: lists, their state at a turn, their history; and copies of them.
+
+use super::runner::WorkerRunner;
+use super::services::ServedComponent;
+use super::store::PlatformWorkerStore;
+use super::versions::HeapVersion;
+use elias_api::{Code, Error, Result, WorkerCondition, WorkerStatus, WorkerTurn};
+use elias_host::{Turn, TurnKind, WorkerHeap};
+use elias_local_workers::{
+    AwakeWorker, CallError, CallErrorCode, HeapCommit, StoreError, TurnContext, TurnFailure, WorkerCommit,
+    WorkerRecord, WorkerStore,
+};
+use elias_names::{Digest, ServiceId};
+use elias_store::{WorkerFilter, WorkerSummaryRow, now_ms};
+use elias_workers::WorkerKey;
+use std::collections::BTreeMap;
+
+/// Bytes of the longest memory that there is.
+const MEMORY_BYTES_MAX: u64 = 4 << 30;
+
+impl WorkerRunner {
+    /// The workers of a service by class and name, after this one.
+    ///
+    /// # Errors
+    /// `store-unavailable`.
+    pub(crate) async fn list(
+        &self,
+        service: &ServiceId,
+        after: Option<WorkerKey>,
+        limit: usize,
+    ) -> Result<Vec<WorkerStatus>> {
+        let at_most = u32::try_from(limit).unwrap_or(u32::MAX);
+        let mut scope = self.parts.store.read(&service.tenant).await?;
+        let rows = scope.workers(service, &WorkerFilter::default(), after.as_ref(), at_most).await?;
+        drop(scope);
+        let mut all: BTreeMap<WorkerKey, WorkerStatus> =
+            rows.into_iter().map(|row| (row.key.clone(), of_row(row))).collect();
+        let workers = self.existing(service);
+        if let Some(running) = workers.as_ref().and_then(|workers| workers.existing()) {
+            // Of those after a full page the store has others before them.
+            let last = all.keys().next_back().filter(|_| all.len() >= limit).cloned();
+            for here in running.list_after(after, limit).await.map_err(of_storing)? {
+                if last.as_ref().is_none_or(|last| here.key <= *last) {
+                    let key = here.key.clone();
+                    let row = all.remove(&key);
+                    all.insert(key, with_memory(row, here));
+                }
+            }
+        }
+        Ok(all.into_values().take(limit).collect())
+    }
+
+    /// A worker, if there is one.
+    ///
+    /// # Errors
+    /// `store-unavailable`.
+    pub(crate) async fn status(&self, service: &ServiceId, key: &WorkerKey) -> Result<Option<WorkerStatus>> {
+        let row = self.parts.store.read(&service.tenant).await?.worker(service, key).await?.map(of_row);
+        let workers = self.existing(service);
+        let Some(running) = workers.as_ref().and_then(|workers| workers.existing()) else { return Ok(row) };
+        let here = running.status(key).await.map_err(of_storing)?;
+        Ok(match here {
+            Some(here) => Some(with_memory(row, here)),
+            None => row,
+        })
+    }
+
+    /// The state of a worker as of a committed turn, the last one if none is named, in the structured clone encoding.
+    /// It is read by a turn whose worker is thrown away.
+    ///
+    /// # Errors
+    /// `not-found` if there is no such worker, or the turn is not kept; those of the component; `store-unavailable`.
+    pub(crate) async fn state(&self, service: &ServiceId, key: &WorkerKey, at: Option<u64>) -> Result<String> {
+        let (row, turn) = self.turn_of(service, key, at).await?;
+        let heap = self.heap(service, key, turn).await?;
+        let workers = self.workers(service).map_err(of_call)?;
+        let component = workers.component().await.map_err(of_call)?;
+        let mut worker = wake(&component, &heap).await?;
+        let turn = Turn {
+            class: row.key.class,
+            name: row.key.name,
+            id: ulid::Ulid::new().to_string(),
+            now: u64::try_from(now_ms()).unwrap_or_default(),
+            kind: TurnKind::Inspect,
+        };
+        let result = worker.turn(&turn, TurnContext { attempt: 1, ..TurnContext::default() }).await.map_err(of_turn)?;
+        result.answer.ok_or_else(|| Error::new(Code::Internal, "the worker did not give its state"))
+    }
+
+    /// The commits of a worker before a turn whose states are kept, the newest first.
+    ///
+    /// # Errors
+    /// `store-unavailable`.
+    pub(crate) async fn history(
+        &self,
+        service: &ServiceId,
+        key: &WorkerKey,
+        before: Option<u64>,
+        limit: usize,
+    ) -> Result<Vec<WorkerTurn>> {
+        let limit = u32::try_from(limit).unwrap_or(u32::MAX);
+        let rows = self.parts.store.read(&service.tenant).await?.worker_history(service, key, before, limit).await?;
+        let turns = rows.into_iter().map(|row| {
+            let elias_store::WorkerTurnRow { turn, at, back_to, bytes, version } = row;
+            WorkerTurn { turn, at, back_to, bytes, version }
+        });
+        Ok(turns.collect())
+    }
+
+    /// Makes a worker that is as another one was after a turn, without its timers and calls, and runs beside it.
+    ///
+    /// # Errors
+    /// `not-found` if there is no such worker, or the turn is not kept; `already-there` for the name; `wrong-state` for
+    /// a turn in which a handler waited; `quota-exceeded`, `store-unavailable`.
+    pub(crate) async fn fork(
+        &self,
+        service: &ServiceId,
+        key: &WorkerKey,
+        at: Option<u64>,
+        name: &str,
+    ) -> Result<WorkerKey> {
+        let (row, turn) = self.turn_of(service, key, at).await?;
+        if row.is_waiting && turn == row.turns {
+            let message = format!("a handler of {key} waits: what it waits for would not come to a copy; name a turn");
+            return Err(Error::new(Code::WrongState, message));
+        }
+        let bytes = self.heap(service, key, turn).await?;
+        let heap = WorkerHeap::from_bytes(&bytes, MEMORY_BYTES_MAX);
+        let heap = heap.map_err(|error| Error::new(Code::Component(error.code()), error.to_string()))?;
+        let digest: Digest = heap.component().parse()?;
+        let copy = WorkerKey::new(key.class.clone(), name);
+        // As any worker that begins: through the service's own store, so that nothing of it runs meanwhile.
+        let workers = self.entry(service);
+        let store: &PlatformWorkerStore = &workers.store;
+        let acquired = store.acquire(&copy).await.map_err(of_storing)?;
+        if acquired.record.is_some() {
+            store.release(&copy, acquired.epoch).await.map_err(of_storing)?;
+            return Err(Error::new(
+                Code::AlreadyThere,
+                format!("there is a worker {copy} already; choose another name"),
+            ));
+        }
+        store.set_version(&copy, HeapVersion { number: row.version, digest });
+        let mut record = WorkerRecord::new(copy.clone());
+        (record.turns, record.now) = (1, u64::try_from(now_ms()).unwrap_or_default());
+        let commit = WorkerCommit { epoch: acquired.epoch, record, heap: HeapCommit::Whole(bytes) };
+        let committed = store.commit(commit).await;
+        store.release(&copy, acquired.epoch).await.map_err(of_storing)?;
+        committed.map_err(of_storing)?;
+        Ok(copy)
+    }
+
+    /// A worker, and the turn that is meant.
+    async fn turn_of(&self, service: &ServiceId, key: &WorkerKey, at: Option<u64>) -> Result<(WorkerSummaryRow, u64)> {
+        let row = self.parts.store.read(&service.tenant).await?.worker(service, key).await?;
+        let row = row.ok_or_else(|| Error::not_found(format_args!("the worker {key}")))?;
+        let turn = at.unwrap_or(row.turns);
+        Ok((row, turn))
+    }
+
+    async fn heap(&self, service: &ServiceId, key: &WorkerKey, turn: u64) -> Result<Vec<u8>> {
+        self.entry(service).store.read_heap(key, turn).await.map_err(of_storing)
+    }
+}
+
+/// A worker of the store.
+fn of_row(row: WorkerSummaryRow) -> WorkerStatus {
+    WorkerStatus {
+        class: row.key.class,
+        name: row.key.name,
+        condition: if row.is_waiting { WorkerCondition::Waiting } else { WorkerCondition::Asleep },
+        turns: row.turns,
+        messages: 0,
+        dropped: 0,
+        next_due: row.next_due,
+        heap_bytes: row.heap_bytes,
+        version: Some(row.version),
+        kept_from: Some(row.kept_from),
+        updated_at: Some(row.updated_at),
+        upgrade_error: None,
+    }
+}
+
+/// A worker of the store, with what this host knows of it; without the store, one that is kept in memory alone.
+fn with_memory(row: Option<WorkerStatus>, here: elias_local_workers::WorkerStatus) -> WorkerStatus {
+    use elias_local_workers::WorkerCondition as Here;
+    let elias_local_workers::WorkerStatus { key, condition, turns, messages, dropped, next_due, upgrade_error } = here;
+    let row = row.unwrap_or(WorkerStatus {
+        class: key.class,
+        name: key.name,
+        condition: WorkerCondition::Asleep,
+        turns,
+        messages: 0,
+        dropped: 0,
+        next_due,
+        heap_bytes: 0,
+        version: None,
+        kept_from: None,
+        updated_at: None,
+        upgrade_error: None,
+    });
+    let condition = match condition {
+        Here::Running => WorkerCondition::Running,
+        Here::Waiting => WorkerCondition::Waiting,
+        Here::Idle => WorkerCondition::Idle,
+        // Another host may have it in memory.
+        Here::Asleep => row.condition,
+    };
+    WorkerStatus { condition, messages: messages as u64, dropped, upgrade_error, ..row }
+}
+
+/// A worker with this heap, in the version that it belongs to.
+async fn wake(component: &ServedComponent, heap: &[u8]) -> Result<Box<dyn AwakeWorker>> {
+    match component.component.wake(Some(heap)) {
+        Err(TurnFailure::OtherVersion(why)) => match component.component.predecessor(heap).await {
+            Some(former) => former.wake(Some(heap)).map_err(of_turn),
+            None => Err(of_turn(TurnFailure::OtherVersion(why))),
+        },
+        woken => woken.map_err(of_turn),
+    }
+}
+
+fn of_call(error: CallError) -> Error {
+    let code = match error.code {
+        CallErrorCode::NotFound => Code::NotFound,
+        CallErrorCode::QuotaExceeded => Code::QuotaExceeded,
+        _ => Code::WorkersUnavailable,
+    };
+    Error::new(code, error.message)
+}
+
+fn of_turn(failure: TurnFailure) -> Error {
+    let code = match &failure {
+        TurnFailure::Thrown { .. } => Code::WorkerException,
+        TurnFailure::NotRun(_) => Code::WorkersUnavailable,
+        TurnFailure::Ended(_) | TurnFailure::OtherVersion(_) | TurnFailure::Unusable(_) => Code::WorkerFailed,
+    };
+    Error::new(code, failure.to_string())
+}
+
+fn of_storing(error: StoreError) -> Error {
+    let code = match &error {
+        StoreError::NoSuchTurn(_) => Code::NotFound,
+        StoreError::Unavailable(_) => Code::StoreUnavailable,
+        StoreError::Io(error) if error.kind() == std::io::ErrorKind::QuotaExceeded => Code::QuotaExceeded,
+        StoreError::OwnedElsewhere { .. } | StoreError::NotOwner | StoreError::InUse(_) => Code::WrongState,
+        StoreError::Io(_) | StoreError::Damaged(_) | StoreError::Full(_) => Code::StorageFailed,
+    };
+    Error::new(code, error.to_string())
+}

@@ -1,0 +1,1 @@
+(globalThis.corpusBarrels ??= []).push("first");

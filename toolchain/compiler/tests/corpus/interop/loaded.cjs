@@ -1,0 +1,2 @@
+globalThis.corpusLoaded = (globalThis.corpusLoaded ?? 0) + 1;
+exports.loaded = true;

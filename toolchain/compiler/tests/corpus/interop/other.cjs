@@ -1,0 +1,3 @@
+const replaced = require("./replaced.cjs");
+exports.early = replaced.lost;
+exports.late = () => Object.keys(replaced);

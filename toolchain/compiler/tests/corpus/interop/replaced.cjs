@@ -1,0 +1,3 @@
+exports.lost = 1;
+const other = require("./other.cjs");
+module.exports = { early: other.early, late: other.late() };
