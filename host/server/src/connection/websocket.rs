@@ -32,22 +32,28 @@ mod code {
     pub(super) const TOO_LARGE: u16 = 1009;
 }
 
+/// Told of the bytes of a message that is sent.
+pub(crate) type CountSent = Box<dyn Fn(u64) + Send + Sync>;
+
 /// A WebSocket that a worker has, and that the client is about to have.
 pub(crate) struct AcceptedSocket {
     /// Gives the client's end once the response has left.
     pub(crate) upgrade: UpgradeFut,
     /// The worker's end.
     pub(crate) worker: SocketConnection,
+    /// For whom its bytes count.
+    pub(crate) count_sent: Option<CountSent>,
 }
 
 impl AcceptedSocket {
     /// Serves it to its end. When the server shuts down, it is closed with 1001.
     pub(crate) async fn serve(self, connection: &Connection) {
-        let Self { upgrade, mut worker } = self;
+        let Self { upgrade, mut worker, count_sent } = self;
         // The client may have left: then the worker is told when its end is dropped.
         let Ok(upgraded) = upgrade.await else { return };
         let bytes_max = worker.limits().message_bytes;
-        let client = Client { stream: upgraded.into_streaming(), bytes_max, partial: None, is_heard: false };
+        let stream = upgraded.into_streaming();
+        let client = Client { stream, bytes_max, partial: None, is_heard: false, count_sent };
         let close = tokio::select! {
             () = connection.is_cut() => close(code::ABNORMAL, ""),
             close = exchange(client, &mut worker, connection) => close,
@@ -120,11 +126,11 @@ async fn exchange(mut client: Client, worker: &mut SocketConnection, connection:
             Event::Sent(Some(SocketFrame::Close(close))) => return client.close(close).await,
             Event::Sent(Some(SocketFrame::Text(text))) => {
                 last_message = Instant::now();
-                client.stream.send(Frame::text(text)).await
+                client.send(Frame::text(text)).await
             }
             Event::Sent(Some(SocketFrame::Bytes(bytes))) => {
                 last_message = Instant::now();
-                client.stream.send(Frame::binary(bytes)).await
+                client.send(Frame::binary(bytes)).await
             }
             // It comes after a close, which was handled.
             Event::Sent(None) => return close(code::ABNORMAL, ""),
@@ -158,6 +164,7 @@ struct Client {
     partial: Option<(OpCode, BytesMut)>,
     /// Whether a frame has come since this was last asked.
     is_heard: bool,
+    count_sent: Option<CountSent>,
 }
 
 impl Client {
@@ -180,6 +187,14 @@ impl Client {
                 return Ok(received);
             }
         }
+    }
+
+    /// Sends a message.
+    async fn send(&mut self, frame: Frame) -> Result<(), WebSocketError> {
+        if let Some(count_sent) = &self.count_sent {
+            count_sent(frame.payload().len() as u64);
+        }
+        self.stream.send(frame).await
     }
 
     /// Takes a data frame; gives the message that it ends.

@@ -58,7 +58,7 @@ pub(super) fn target<B: Body>(
         return Err(Refusal::NotImplemented);
     }
     let socket_of = match asks_for_websocket(request.headers()) {
-        true => Some(websocket::worker_of(exchange, request)?),
+        true => websocket::worker_of(exchange, request)?,
         false => None,
     };
     let uri = request.uri();
