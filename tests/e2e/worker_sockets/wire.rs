@@ -1,9 +1,10 @@
 //! Cases of Autobahn's test suite, by frames as they are on the wire.
 
-use super::{echo, show};
-use elias_tests::platform::until;
+use super::{ECHO_COMPONENT, echo, show};
+use elias_tests::platform::{Platform, until};
 use elias_tests::serve::{PATIENCE, Server};
 use serde_json::json;
+use std::net::SocketAddr;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -43,11 +44,11 @@ fn close(code: u16, reason: impl AsRef<[u8]>) -> Vec<u8> {
     frame(FIN | CLOSE, [&code.to_be_bytes()[..], reason.as_ref()].concat())
 }
 
-/// A connection that has become a WebSocket.
-async fn open(server: &Server, name: &str) -> TcpStream {
-    let mut stream = TcpStream::connect(server.address).await.expect("it listens");
+/// A connection that has asked for a WebSocket, and the headers of the response.
+async fn ask(address: SocketAddr, target: &str, fields: &str) -> (TcpStream, String) {
+    let mut stream = TcpStream::connect(address).await.expect("it listens");
     let request = format!(
-        "GET /workers/Echo/{name} HTTP/1.1\r\nhost: here.test\r\nupgrade: websocket\r\nconnection: Upgrade\r\n\
+        "GET {target} HTTP/1.1\r\n{fields}\r\nupgrade: websocket\r\nconnection: Upgrade\r\n\
          sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\nsec-websocket-version: 13\r\n\r\n"
     );
     stream.write_all(request.as_bytes()).await.expect("it reads");
@@ -55,7 +56,12 @@ async fn open(server: &Server, name: &str) -> TcpStream {
     while !head.ends_with(b"\r\n\r\n") {
         head.push(stream.read_u8().await.expect("a whole head"));
     }
-    let head = String::from_utf8(head).expect("text");
+    (stream, String::from_utf8(head).expect("text"))
+}
+
+/// A connection that has become a WebSocket.
+async fn open(server: &Server, name: &str) -> TcpStream {
+    let (stream, head) = ask(server.address, &format!("/workers/Echo/{name}"), "host: here.test").await;
     assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
     assert!(head.contains("sec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo="), "{head}");
     assert!(!head.contains("sec-websocket-extensions"), "none was offered: {head}");
@@ -253,4 +259,54 @@ async fn a_connection_that_is_lost_is_told_to_the_worker_and_a_quiet_one_is_aske
     };
     let code = tokio::time::timeout(PATIENCE, code).await.expect("the server closes");
     assert_eq!(code, Some((CLOSE, 1001_u16.to_be_bytes().to_vec())));
+}
+
+#[tokio::test]
+async fn a_route_of_a_platform_takes_sockets_within_its_rules() {
+    let platform = Platform::start(&[]);
+    let team = platform.default_tenant();
+    let socket = json!({ "class": "Echo", "name": "{room}", "sockets": true });
+    let settings = json!({ "capabilities": { "workers": {} }, "smoke": { "path": "" }, "gateway": { "routes": [
+        { "path": "/" },
+        { "path": "/plain/{room}", "worker": { "class": "Echo", "name": "{room}", "method": "show" } },
+        {
+            "path": "/rooms/{room}",
+            "methods": ["GET"],
+            "worker": socket,
+            "cors": { "origins": ["https://shop.test"] },
+        },
+        { "path": "/mine/{room}", "worker": socket, "auth": { "api-key": { "header": "x-api-key" } } },
+    ] } });
+    team.serve("echo", &ECHO_COMPONENT, settings).await;
+    let host = team.host("echo");
+    let with = |field: &str| format!("host: {host}\r\n{field}");
+    for (target, field, status, code) in [
+        ("/", "x-a: b", 501, "upgrade-not-supported"),
+        ("/plain/a", "x-a: b", 501, "upgrade-not-supported"),
+        ("/rooms/a", "origin: https://other.test", 403, "socket-origin"),
+        ("/rooms/a", "sec-websocket-protocol: unknown", 403, "socket-refused"),
+        ("/mine/a", "x-a: b", 401, "unauthenticated"),
+    ] {
+        let (mut stream, head) = ask(platform.address, target, &with(field)).await;
+        let mut body = vec![0; 1_024];
+        let count = tokio::time::timeout(PATIENCE, stream.read(&mut body)).await.expect("a body").expect("a body");
+        let body = String::from_utf8_lossy(&body[..count]).into_owned();
+        assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{target}, {field}: {head}");
+        assert!(body.contains(&format!(r#""code":"{code}""#)), "{target}, {field}: {body}");
+    }
+    for field in ["x-a: b", "origin: https://shop.test"] {
+        let (mut stream, head) = ask(platform.address, "/rooms/a", &with(field)).await;
+        assert!(head.starts_with("HTTP/1.1 101 "), "{field}: {head}");
+        stream.write_all(&frame(FIN | TEXT, "hello")).await.expect("it reads");
+        let echoed = tokio::time::timeout(PATIENCE, read(&mut stream)).await.expect("an answer");
+        assert_eq!(echoed, Some((TEXT, b"hello".to_vec())), "{field}");
+        stream.write_all(&close(1000, "")).await.expect("it reads");
+        let closed = tokio::time::timeout(PATIENCE, read(&mut stream)).await.expect("an answer");
+        assert_eq!(closed.map(|(opcode, _)| opcode), Some(CLOSE));
+    }
+    let shown = async || {
+        let shown = platform.ask(&host, "/plain/a").await.json();
+        (shown == json!({ "open": 0, "closes": [[1000, ""], [1000, ""]] })).then_some(())
+    };
+    until("the worker knows", shown).await;
 }
