@@ -288,6 +288,14 @@ impl Manager {
         }
     }
 
+    /// Has a worker leave memory after the turn that runs.
+    pub(crate) fn hibernate(&self, key: &WorkerKey) {
+        if let Some(handle) = self.directory.lock().handles.get(key) {
+            handle.hibernates.store(true, SeqCst);
+            handle.changed.notify_one();
+        }
+    }
+
     /// Has the task of a worker, if it has one, look whether there is something to do or it may end.
     pub(crate) fn wake(&self, key: &WorkerKey) {
         if let Some(handle) = self.directory.lock().handles.get(key) {

@@ -178,6 +178,12 @@ impl RunningWorkers {
         Ok(self.manager.store.summary(key).await?.map(status_of))
     }
 
+    /// Has a worker leave memory once the turn that runs is committed, as if it had had nothing to do for long: for
+    /// whoever needs its place. Its sockets stay open, and while it has some it stays this host's.
+    pub fn hibernate(&self, key: &WorkerKey) {
+        self.manager.hibernate(key);
+    }
+
     /// Has a worker leave memory once the turn that runs is committed, and its ownership released: another host can
     /// acquire it. If something waits for it here, it is acquired again afterwards. Whoever waits for the answer of a
     /// handler that waits is told that the worker is `unavailable`.

@@ -109,6 +109,12 @@ impl Actor {
                 }
                 continue;
             }
+            if self.handle.hibernates.swap(false, SeqCst) {
+                if self.flush().await.is_err() {
+                    continue;
+                }
+                self.instance = None;
+            }
             let stop = self.handle.stops.lock().pop_front();
             if let Some(stop) = stop {
                 self.stop(stop).await;

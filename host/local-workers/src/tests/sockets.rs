@@ -244,6 +244,11 @@ async fn sockets_stay_open_while_the_worker_is_out_of_memory() {
     eventually(async || is(WorkerCondition::Asleep).await && world.fake.awake() == 0).await;
     send(&mut socket, "add 1");
     assert_eq!(text(&mut socket).await, "2");
+    // Also where another needs its place.
+    world.workers.hibernate(&key("a"));
+    eventually(async || world.fake.awake() == 0).await;
+    send(&mut socket, "add 1");
+    assert_eq!(text(&mut socket).await, "3");
     assert!(world.fake.closed().is_empty());
 }
 

@@ -146,7 +146,7 @@ impl ServiceWorkers {
     /// Has a worker leave memory, if it is there.
     pub(super) fn evict(&self, key: &WorkerKey) {
         if let Some(running) = self.running.get() {
-            running.give_up(key);
+            running.hibernate(key);
         }
     }
 
