@@ -116,7 +116,7 @@ impl SocketConnection {
         }
     }
 
-    fn take_answer(&mut self, answer: Answer) {
+    fn take_answer(&self, answer: Answer) {
         let Err(error) = answer else { return };
         let close = match error.code {
             ErrorCode::MailboxFull | ErrorCode::Unavailable => {
@@ -146,7 +146,8 @@ impl Registered {
         if !manager.sockets.remove(&self.key, &self.id) {
             return None;
         }
-        if self.is_refused {
+        // Where the program ends, nobody can be told.
+        if self.is_refused || tokio::runtime::Handle::try_current().is_err() {
             // It may have stayed for this one alone.
             manager.wake(&self.key);
             return None;

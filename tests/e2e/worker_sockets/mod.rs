@@ -2,6 +2,7 @@
 //! examples/chat, whose host is killed and whose code is exchanged.
 
 mod clients;
+mod resumed;
 mod wire;
 
 use clients::{Client, PROGRAMS};
