@@ -1,7 +1,9 @@
-// A program with elias/client, over `ws` of npm. `node elias-client.mjs URL` does what each line of its input says
+// A program with elias/client, over `ws` of npm.
+//
 // `node elias-client.mjs URL` does what each line of its input says (`url URL` for the next connection, `call METHOD
 // ARGUMENTS` with the list as JSON, `subscribe TOPIC`), and writes what comes: `answer JSON`, `error NAME: MESSAGE`,
 // `event JSON`, `state STATE`.
+import { createRequire } from "node:module";
 import { createInterface } from "node:readline";
 import { connect } from "../../guest-js/sdk/client/client.js";
 

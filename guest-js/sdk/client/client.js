@@ -283,7 +283,7 @@ export class Client extends EventTarget {
 /**
  * A client of the worker at `url`, such as `wss://example.com/workers/Room/lobby`. It connects at once, and comes back
  * when the connection is lost, with what had no answer and what it had subscribed to. Options:
- * - `credentials`: what the worker's `authenticate` is given: a value, or a function that gives one for each connection;
+ * - `credentials`: what the worker's `authenticate` is given: a value, or a function, called for each connection;
  * - `WebSocket`: the class, where there is no global one.
  */
 export const connect = (url, options) => new Client(url, options);

@@ -7,8 +7,8 @@ const SOURCE = new URL("../../web/src/messaging/clone-encoding.js", import.meta.
 const CLONE = new URL("../../web/src/messaging/structured-clone.js", import.meta.url);
 const TARGET = new URL("clone.js", import.meta.url);
 
-const HEAD = `// The structured clone encoding of workers: values as texts that keep what JSON alone would lose. Written by
-// clone.build.mjs from the module that components have.
+const HEAD = `// The structured clone encoding of workers: values as texts that keep what JSON alone would lose.
+// Written by clone.build.mjs from the module that components have.
 const { atob, btoa, DOMException } = globalThis;
 
 /** Whether a value is an ArrayBuffer, of whichever realm. */
@@ -24,7 +24,8 @@ function isArrayBuffer(value) {
 
 /** A function of a module with the comment before it, as it stands there. */
 function functionOf(source, name) {
-  const found = new RegExp(`(?:/\\*\\*(?:(?!\\*/)[\\s\\S])*\\*/\\n)?export (function ${name}\\([\\s\\S]*?\\n\\}\\n)`).exec(source);
+  const comment = String.raw`(?:/\*\*(?:(?!\*/)[\s\S])*\*/\n)?`;
+  const found = new RegExp(`${comment}export ${String.raw`(function ${name}\([\s\S]*?\n\}\n)`}`).exec(source);
   if (!found) throw new Error(`structured-clone.js has no function ${name}`);
   return found[0].replace("export function", "function");
 }
@@ -36,7 +37,8 @@ export function written() {
   if (!errors) throw new Error("structured-clone.js has no ERRORS");
   const source = readFileSync(SOURCE, "utf8");
   const body = source.slice(source.lastIndexOf("\nimport ")).replace(/^\nimport .*\n/, "");
-  return [HEAD, `${errors}\n`, functionOf(clone, "hiddenState"), functionOf(clone, "tracksLength"), body.trimStart()].join("\n");
+  const functions = ["hiddenState", "tracksLength"].map((name) => functionOf(clone, name));
+  return [HEAD, `${errors}\n`, ...functions, body.trimStart()].join("\n");
 }
 
 if (process.argv[1] && import.meta.url.endsWith(process.argv[1].split("/").pop())) writeFileSync(TARGET, written());

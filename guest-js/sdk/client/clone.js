@@ -1,5 +1,5 @@
-// The structured clone encoding of workers: values as texts that keep what JSON alone would lose. Written by
-// clone.build.mjs from the module that components have.
+// The structured clone encoding of workers: values as texts that keep what JSON alone would lose.
+// Written by clone.build.mjs from the module that components have.
 const { atob, btoa, DOMException } = globalThis;
 
 /** Whether a value is an ArrayBuffer, of whichever realm. */

@@ -219,7 +219,8 @@ test("a session is its user's alone, and has one connection", async () => {
   const [{ id }] = room.clientSessions.values();
   const raw = async (credentials) => {
     const sent = [];
-    const handle = { id: "raw", data: {}, send: (text) => sent.push(JSON.parse(text)), close: (code) => sent.push(code) };
+    const send = (text) => sent.push(JSON.parse(text));
+    const handle = { id: "raw", data: {}, send, close: (code) => sent.push(code) };
     await room.onWebSocketMessage(handle, JSON.stringify(["hello", 0, id, encode(credentials)]));
     return sent;
   };
@@ -234,7 +235,8 @@ test("a session is its user's alone, and has one connection", async () => {
 
 test("what is malformed ends the connection", async () => {
   const { room } = world(Room);
-  for (const text of ["", "{}", "[]", '["hello"]', '["call",0,1]', '["other",0]', '["ack",-1]', '["ack",1.5]', "null"]) {
+  const malformed = ["", "{}", "[]", '["hello"]', '["call",0,1]', '["other",0]', '["ack",-1]', '["ack",1.5]', "null"];
+  for (const text of malformed) {
     const sent = [];
     const handle = { id: "raw", data: {}, send: () => {}, close: (code) => sent.push(code) };
     await room.onWebSocketMessage(handle, text);

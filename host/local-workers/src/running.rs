@@ -211,8 +211,8 @@ impl RunningWorkers {
     }
 
     /// Begins no turn any more, and waits at most `grace` until those that have begun are committed. Those that are not
-    /// by then are undone. Then the workers are released. Gives how many turns were undone. Messages that wait are lost,
-    /// and whoever waits for an answer is told so.
+    /// by then are undone. Then the workers are released. Gives how many turns were undone. Messages that wait are
+    /// lost, and whoever waits for an answer is told so.
     pub async fn stop(&self, grace: Duration) -> usize {
         self.manager.stop(grace).await
     }

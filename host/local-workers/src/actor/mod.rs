@@ -165,8 +165,8 @@ impl Actor {
                 self.change_record(false);
                 return false;
             }
-            // A task that began anew would make its calls again. With open sockets it stays the owner: another host that
-            // needs the worker has it given up.
+            // A task that began anew would make its calls again. With open sockets it stays the owner: another host
+            // that needs the worker has it given up.
             let is_bound = !self.postponed.is_empty()
                 || self.waiting_sender.is_some()
                 || !self.record.calls.is_empty()
