@@ -263,8 +263,8 @@ impl FakeWorker {
                 Ok(done(turn, ""))
             }
             TurnKind::Export => {
-                let state = [&[self.heap.count.to_string()], &*self.heap.sockets].concat();
-                Ok(done(turn, state.join(" ")))
+                let sockets = self.heap.sockets.iter().map(|socket| format!(" {socket}"));
+                Ok(done(turn, format!("{}{}", self.heap.count, sockets.collect::<String>())))
             }
             TurnKind::Upgrade { version, state } => {
                 if self.fake.refuses_upgrade.load(SeqCst) {
