@@ -314,7 +314,7 @@ impl FakeWorker {
             let action = SocketAction::Close { code: 3000, reason: "bye".to_owned() };
             vec![SocketSend { socket: socket.to_owned(), action }]
         };
-        let (method, args) = message.split_once(' ').unwrap_or((message, ""));
+        let (method, args) = message.split_once(' ').unwrap_or((message.as_str(), ""));
         match method {
             "all" => {
                 let sockets = self.heap.sockets.iter().map(|open| text(open, args)).collect();
