@@ -116,7 +116,28 @@ impl Manager {
         cause: Cause,
     ) -> impl Future<Output = Answer> + Send + use<> {
         let (sender, answer) = oneshot::channel();
-        self.send(&key, Message { id: new_id(), content, sender: Sender::Outside(sender), cause });
+        self.ask(key, Message { id: new_id(), content, sender: Sender::Outside(sender), cause }, answer)
+    }
+
+    /// The same with a message that may come again with this id.
+    pub(crate) fn call_once(
+        &self,
+        id: String,
+        key: WorkerKey,
+        content: Content,
+        cause: Cause,
+    ) -> impl Future<Output = Answer> + Send + use<> {
+        let (sender, answer) = oneshot::channel();
+        self.ask(key, Message { id, content, sender: Sender::Repeating(sender), cause }, answer)
+    }
+
+    fn ask(
+        &self,
+        key: WorkerKey,
+        message: Message,
+        answer: oneshot::Receiver<Answer>,
+    ) -> impl Future<Output = Answer> + Send + use<> {
+        self.send(&key, message);
         let manager = Weak::clone(&self.own);
         async move {
             let lost = |_| match manager.upgrade() {
@@ -165,7 +186,9 @@ impl Manager {
             // What a worker sends is committed, and waits until there is one.
             return match sender {
                 Sender::Worker { .. } => Ok(()),
-                Sender::Outside(_) | Sender::Nobody => Err(failed(ErrorCode::Unavailable, "no component is loaded")),
+                Sender::Outside(_) | Sender::Repeating(_) | Sender::Nobody => {
+                    Err(failed(ErrorCode::Unavailable, "no component is loaded"))
+                }
             };
         };
         if !component.has_class(&to.class) {
@@ -179,7 +202,7 @@ impl Manager {
     pub(crate) fn answer(&self, sender: Sender, id: String, answer: Answer) {
         match sender {
             // Whoever asked may have left.
-            Sender::Outside(waiting) => drop(waiting.send(answer)),
+            Sender::Outside(waiting) | Sender::Repeating(waiting) => drop(waiting.send(answer)),
             Sender::Worker { key, call } => self.reply(&key, Reply { call, id, result: reply_of(answer) }),
             Sender::Nobody => {
                 if let Err(error) = answer {
@@ -264,7 +287,7 @@ impl Manager {
         let in_hand = handle.drain_in_hand();
         let stops: Vec<Stop> = handle.stops.lock().drain(..).collect();
         for Message { id, sender, .. } in messages {
-            if let Sender::Outside(_) = &sender {
+            if sender.is_outside() {
                 self.answer(sender, id, Err(error()));
             }
         }

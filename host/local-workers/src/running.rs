@@ -4,7 +4,7 @@ use crate::connection::SocketConnection;
 use crate::handle::{WorkerCondition, WorkerStatus};
 use crate::manager::Manager;
 use crate::message::{Answer, Content, Stop, failed};
-use crate::store::{StoreError, WorkerSummary};
+use crate::store::{HandledMessages, StoreError, WorkerSummary};
 use elias_capabilities::Cause;
 use elias_capabilities::workers::{Error, ErrorCode};
 use elias_host::{SocketRequest, TurnKind};
@@ -58,6 +58,32 @@ impl RunningWorkers {
         cause: Cause,
     ) -> impl Future<Output = Answer> + Send + use<> {
         self.manager.call(key, Content::Value { method, value }, cause)
+    }
+
+    /// The same with a message that the caller sends again, with the same id, until it has an answer: the worker handles
+    /// it once. It keeps the ids of the last 128 such messages that it has handled, with what they changed; one that
+    /// comes again after it was handled is answered with `undefined`. One whose handler threw is handled anew. The id
+    /// has at most 64 bytes, and no other message has it.
+    ///
+    /// # Errors
+    /// As of [`Self::call`].
+    pub fn call_once(
+        &self,
+        id: String,
+        key: WorkerKey,
+        method: Option<String>,
+        value: String,
+        cause: Cause,
+    ) -> impl Future<Output = Answer> + Send + use<> {
+        let long = id.len() > HandledMessages::ID_BYTES_MAX;
+        let answer = (!long).then(|| self.manager.call_once(id, key, Content::Value { method, value }, cause));
+        async move {
+            let too_long = || format!("the id of a message has at most {} bytes", HandledMessages::ID_BYTES_MAX);
+            match answer {
+                Some(answer) => answer.await,
+                None => Err(failed(ErrorCode::Invalid, too_long())),
+            }
+        }
     }
 
     /// Has a worker run a turn of another kind when its mailbox comes to it, such as one for its health; those of

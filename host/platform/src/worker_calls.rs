@@ -88,7 +88,7 @@ pub(crate) async fn call(
         Error::new(code, error.to_string())
     })?;
     let cause = Cause { traceparent: checked_traceparent(traceparent), hops: 0 };
-    let answer = runner.call(service, WorkerCallFrom { key, method, value, cause });
+    let answer = runner.call(service, WorkerCallFrom { id: None, key, method, value, cause });
     shown(&answered(answer, ANSWER_WAIT).await?)
 }
 

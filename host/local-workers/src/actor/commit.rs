@@ -48,10 +48,7 @@ impl Actor {
     ) {
         let answer = Ok(result.answer.take().unwrap_or_else(|| UNDEFINED.to_owned()));
         let is_done = result.state == TurnState::Done;
-        let caller = match &sender {
-            Sender::Worker { key, call } => Some((key.clone(), *call)),
-            Sender::Outside(_) | Sender::Nobody => None,
-        };
+        let caller = sender.caller();
         // The heap of before a handler that waits is kept until it is done, and so has to be that of a commit.
         if !is_done && let Err(error) = self.flush_earlier().await {
             let answer = Err(self.lost(&error));
@@ -64,8 +61,10 @@ impl Actor {
         if let TurnKind::Close { socket, .. } = &kind {
             self.record.sockets.remove(socket);
         }
-        let handler =
-            (!is_done).then(|| self.handler(id.clone(), caller.clone(), cause.clone(), Some(self.record.turns)));
+        let handler = (!is_done).then(|| {
+            let handler = self.handler(id.clone(), caller.clone(), cause.clone(), Some(self.record.turns));
+            WaitingHandler { repeats: sender.repeats(), ..handler }
+        });
         if let TurnKind::Open { socket, .. } = kind {
             self.record.sockets.insert(socket);
         }
@@ -86,10 +85,13 @@ impl Actor {
         self.add_turn(active);
         if handler.is_some() {
             self.record.waiting = handler;
-            self.waiting_sender = matches!(sender, Sender::Outside(_)).then_some((id, sender));
+            self.waiting_sender = sender.is_outside().then_some((id, sender));
         } else {
             if caller.is_some() {
                 keep_answer(&mut self.record, &id, &answer);
+            }
+            if sender.repeats() {
+                self.record.handled.add(&id);
             }
             self.hold_back(Departure::Answer { sender, id, answer });
         }
@@ -183,6 +185,9 @@ impl Actor {
                 if handler.caller.is_some() {
                     keep_answer(&mut self.record, &handler.id, &answer);
                 }
+                if handler.repeats {
+                    self.record.handled.add(&handler.id);
+                }
                 // First: whoever gets the answer may be called by those that are not waited for any more.
                 self.hold_back(Departure::WaitsEnd);
                 self.answer_handler(handler, answer);
@@ -268,7 +273,8 @@ impl Actor {
     ) -> WaitingHandler {
         let WorkerRecord { timers, calls, sockets, .. } = &self.record;
         let (timers, calls, sockets) = (timers.clone(), calls.clone(), sockets.clone());
-        WaitingHandler { id, caller, cause, restorable_turn, timers, calls, sockets, received: Vec::new() }
+        let received = Vec::new();
+        WaitingHandler { id, caller, repeats: false, cause, restorable_turn, timers, calls, sockets, received }
     }
 
     /// Answers whoever waits for a handler that is done, after the commit.

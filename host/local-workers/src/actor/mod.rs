@@ -205,7 +205,12 @@ impl Actor {
             self.answer_in_order(sender, id, answer_of(result));
             return;
         }
-        if self.resumed.as_ref() == Some(&id) {
+        if self.record.handled.contains(&id) {
+            self.answer_in_order(sender, id, Ok(UNDEFINED.to_owned()));
+            return;
+        }
+        // One that is not a worker's comes again only once no handler waits: the former one has failed then.
+        if self.resumed.as_ref() == Some(&id) && sender.caller().is_some() {
             // Its handler waited when the worker was read, and answers the caller that the record names.
             return;
         }

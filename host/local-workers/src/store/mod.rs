@@ -13,7 +13,7 @@ pub use folder::FolderStore;
 pub use memory::MemoryStore;
 pub use record::WorkerRecord;
 
-pub(crate) use record::{OutgoingCall, WaitingHandler};
+pub(crate) use record::{HandledMessages, OutgoingCall, WaitingHandler};
 
 use elias_workers::WorkerKey;
 use futures::future::BoxFuture;

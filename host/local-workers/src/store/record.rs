@@ -30,6 +30,9 @@ pub struct WorkerRecord {
     /// The ids of the sockets that its heap has.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub(crate) sockets: BTreeSet<String>,
+    /// The messages that it has handled and that may come again.
+    #[serde(default, skip_serializing_if = "HandledMessages::is_empty")]
+    pub(crate) handled: HandledMessages,
 }
 
 impl WorkerRecord {
@@ -45,6 +48,7 @@ impl WorkerRecord {
             calls: BTreeMap::new(),
             answers: KeptAnswers::default(),
             sockets: BTreeSet::new(),
+            handled: HandledMessages::default(),
         }
     }
 
@@ -88,6 +92,9 @@ pub(crate) struct WaitingHandler {
     /// The worker that waits for its answer, and the number of that one's call.
     #[serde(default)]
     pub(crate) caller: Option<(WorkerKey, u64)>,
+    /// Whether the message may come again.
+    #[serde(default)]
+    pub(crate) repeats: bool,
     /// What caused it.
     #[serde(default)]
     pub(crate) cause: Cause,
@@ -162,6 +169,35 @@ impl KeptAnswers {
     }
 }
 
+/// The ids of the last messages that a worker has handled and that may come again, the oldest first: a trigger sends its
+/// message until it is told that it was handled.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct HandledMessages(VecDeque<String>);
+
+impl HandledMessages {
+    /// Ids at most. They are written with each turn.
+    pub(crate) const MAX: usize = 128;
+    /// Bytes of the longest id.
+    pub(crate) const ID_BYTES_MAX: usize = 64;
+
+    /// Adds an id; the oldest goes if there are too many.
+    pub(crate) fn add(&mut self, id: &str) {
+        if self.0.len() >= Self::MAX {
+            self.0.pop_front();
+        }
+        self.0.push_back(id.to_owned());
+    }
+
+    pub(crate) fn contains(&self, id: &str) -> bool {
+        self.0.iter().any(|known| known == id)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
 fn bytes_of(id: &str, result: &ReplyResult) -> usize {
     let value = match result {
         ReplyResult::Value(value) => value.len(),
@@ -189,9 +225,18 @@ mod tests {
     }
 
     #[test]
+    fn the_last_messages_are_remembered() {
+        let mut handled = HandledMessages::default();
+        (0..=HandledMessages::MAX).for_each(|number| handled.add(&number.to_string()));
+        let last = HandledMessages::MAX.to_string();
+        assert_eq!((handled.contains("0"), handled.contains("1"), handled.contains(&last)), (false, true, true));
+    }
+
+    #[test]
     fn a_record_is_read_as_it_was_written() {
         let mut record = WorkerRecord::new(WorkerKey::new("A", "a"));
         record.answers.keep("1", ReplyResult::Value("2".to_owned()));
+        record.handled.add("job");
         let cause = Cause { traceparent: Some("00-1-2-3".to_owned()), hops: 2 };
         let call = OutgoingCall { id: "1".into(), to: record.key.clone(), method: None, value: "3".into(), cause };
         record.calls.insert(7, call);

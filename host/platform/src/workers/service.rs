@@ -72,9 +72,13 @@ impl ServiceWorkers {
     /// As the interface `elias:workers/workers` has them.
     pub(super) async fn call(&self, call: WorkerCallFrom) -> Result<String, CallError> {
         let _call = self.begin();
-        let WorkerCallFrom { key, method, value, cause } = call;
+        let WorkerCallFrom { id, key, method, value, cause } = call;
         self.check_new(&key).await?;
-        self.running().await?.call_from(key, method, value, cause).await
+        let running = self.running().await?;
+        match id {
+            Some(id) => running.call_once(id, key, method, value, cause).await,
+            None => running.call_from(key, method, value, cause).await,
+        }
     }
 
     /// Opens a socket of a worker.
