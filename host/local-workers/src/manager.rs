@@ -4,6 +4,7 @@ use crate::component::{ComponentSource, WorkerComponent};
 use crate::handle::{WorkerHandle, WorkerStatus};
 use crate::message::{Answer, Content, Message, Reply, Sender, Stop, failed, new_id, reply_of};
 use crate::settings::Settings;
+use crate::sockets::{SocketClose, SocketTable, close_code};
 use crate::store::{AcquiredWorker, StoreError, WorkerRecord, WorkerStore};
 use elias_capabilities::Cause;
 use elias_capabilities::trigger::{Clock, TaskGroup};
@@ -32,6 +33,8 @@ pub(crate) struct Manager {
     pub(crate) settings: Settings,
     pub(crate) clock: Clock,
     pub(crate) store: Arc<dyn WorkerStore>,
+    /// The sockets that are open.
+    pub(crate) sockets: SocketTable,
     directory: Mutex<Directory>,
     /// The epochs of the workers that this owns.
     owned: Mutex<HashMap<WorkerKey, u64>>,
@@ -65,11 +68,13 @@ struct Directory {
 impl Manager {
     pub(crate) fn new(settings: Settings, clock: Clock, store: Arc<dyn WorkerStore>, run: RunWorker) -> Arc<Self> {
         let slots = Arc::new(Semaphore::new(settings.awake.max(1)));
+        let sockets = SocketTable::new(settings.sockets);
         Arc::new_cyclic(|own| Self {
             source: OnceLock::new(),
             settings,
             clock,
             store,
+            sockets,
             directory: Mutex::default(),
             owned: Mutex::default(),
             slots,
@@ -306,6 +311,21 @@ impl Manager {
         }
     }
 
+    /// Has a worker leave memory after the turn that runs.
+    pub(crate) fn hibernate(&self, key: &WorkerKey) {
+        if let Some(handle) = self.directory.lock().handles.get(key) {
+            handle.hibernates.store(true, SeqCst);
+            handle.changed.notify_one();
+        }
+    }
+
+    /// Has the task of a worker, if it has one, look whether there is something to do or it may end.
+    pub(crate) fn wake(&self, key: &WorkerKey) {
+        if let Some(handle) = self.directory.lock().handles.get(key) {
+            handle.changed.notify_one();
+        }
+    }
+
     /// Says when the next timer of a worker is due.
     pub(crate) fn set_due(&self, key: &WorkerKey, at: Option<u64>) {
         let mut directory = self.directory.lock();
@@ -393,6 +413,7 @@ impl Manager {
     /// Begins no turn any more, waits at most so long until those that have begun are committed or undone, and releases
     /// the workers. Gives how many turns were not over, which are undone.
     pub(crate) async fn stop(&self, grace: Duration) -> usize {
+        self.sockets.close_all(&SocketClose::new(close_code::GOING_AWAY, "the workers are being stopped"));
         let cut = self.tasks.stop(grace).await;
         self.directory.lock().handles.clear();
         let owned: Vec<(WorkerKey, u64)> = self.owned.lock().drain().collect();
@@ -420,6 +441,7 @@ impl Manager {
 
     /// Drops what is under way.
     pub(crate) fn abort(&self) {
+        self.sockets.close_all(&SocketClose::new(close_code::GOING_AWAY, "the workers were stopped"));
         self.tasks.abort();
         self.directory.lock().handles.clear();
     }

@@ -4,7 +4,7 @@ use elias_capabilities::Cause;
 use elias_host::ReplyResult;
 use elias_workers::{Timers, WorkerKey};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// What is kept of a worker beside its heap. Stores keep it as JSON, by serde, and look into it by its methods alone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +27,9 @@ pub struct WorkerRecord {
     /// Answers to calls of other workers, until the caller has committed them.
     #[serde(default, skip_serializing_if = "KeptAnswers::is_empty")]
     pub(crate) answers: KeptAnswers,
+    /// The ids of the sockets that its heap has.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub(crate) sockets: BTreeSet<String>,
     /// The messages that it has handled and that may come again.
     #[serde(default, skip_serializing_if = "HandledMessages::is_empty")]
     pub(crate) handled: HandledMessages,
@@ -44,6 +47,7 @@ impl WorkerRecord {
             waiting: None,
             calls: BTreeMap::new(),
             answers: KeptAnswers::default(),
+            sockets: BTreeSet::new(),
             handled: HandledMessages::default(),
         }
     }
@@ -60,10 +64,11 @@ impl WorkerRecord {
         self.timers.next(self.is_waiting()).map(|(at, _)| at)
     }
 
-    /// Whether calls of it have no answer.
+    /// Whether calls of it have no answer, or it has sockets: whoever begins to run it goes on with the calls, and
+    /// tells it that the connections of a former process were lost.
     #[must_use]
     pub fn has_calls(&self) -> bool {
-        !self.calls.is_empty()
+        !self.calls.is_empty() || !self.sockets.is_empty()
     }
 
     /// Where a handler waits: the turn of before it, whose heap a store has to give until a commit without it. None if
@@ -98,6 +103,8 @@ pub(crate) struct WaitingHandler {
     pub(crate) restorable_turn: Option<u64>,
     pub(crate) timers: Timers,
     pub(crate) calls: BTreeMap<u64, OutgoingCall>,
+    #[serde(default)]
+    pub(crate) sockets: BTreeSet<String>,
     /// The answers that the worker has had meanwhile, by callee and id. Their callees keep them until the handler is
     /// done: a worker that is put back asks again.
     #[serde(default)]

@@ -205,6 +205,7 @@ async fn run(serving: &Serving, settings: Settings) -> Result<(), Failure> {
     let served = source.clone();
     let triggers = Arc::new(triggers.start(ComponentSource::new(move || served.current())));
     let source = source.with_triggers(Arc::new(LocalTriggerControl(Arc::clone(&triggers))));
+    let source = source.with_workers(Arc::clone(&workers));
     let follower = if serving.watch {
         let config = Configuration::new(serving.config.clone(), gateway, Arc::clone(&triggers), webhooks)?;
         let followed = FollowedWorkers { running: Arc::clone(&workers), former };
