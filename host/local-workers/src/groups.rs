@@ -32,7 +32,8 @@ impl Groups {
         self.find(to).is_some()
     }
 
-    /// The member of a group that gets a message to this worker; none if that names no group. `load` says how much
+    /// The member of a group that gets a message to this worker; none if that names no group. A message that may come
+    /// again has an `id`, by which the same member gets it: that knows whether it has handled it. `load` says how much
     /// waits for a member, [`usize::MAX`] of one that takes nothing.
     ///
     /// # Errors
@@ -40,12 +41,14 @@ impl Groups {
     pub(crate) fn member(
         &self,
         to: &WorkerKey,
+        id: Option<&str>,
         load: impl Fn(&WorkerKey) -> usize,
     ) -> Result<Option<WorkerKey>, String> {
         let Some((group, key)) = self.find(to) else { return Ok(None) };
         let random = [rand::random::<u64>(), rand::random::<u64>()];
+        let key = key.filter(|key| !key.is_empty()).or(id);
         let mut members = group.members.lock();
-        match members.choose(group.balance, key.filter(|key| !key.is_empty()), random, load) {
+        match members.choose(group.balance, key, random, load) {
             Some(member) => Ok(Some(member.clone())),
             None => Err(format!("the group {to} gives messages to its members by key: name it with a key")),
         }

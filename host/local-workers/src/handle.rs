@@ -24,6 +24,8 @@ pub(crate) struct WorkerHandle {
     pub(crate) gives_up: AtomicBool,
     /// Until when it takes nothing, since it failed too often; in milliseconds since 1970.
     pub(crate) stopped_until: AtomicU64,
+    /// Whether the worker is to leave memory, and may stay this host's.
+    pub(crate) hibernates: AtomicBool,
     /// Told when there is something new in any of them, or a timer is due.
     pub(crate) changed: Notify,
     shown: Mutex<Shown>,
@@ -90,6 +92,7 @@ impl WorkerHandle {
             in_hand: Mutex::default(),
             gives_up: AtomicBool::new(false),
             stopped_until: AtomicU64::new(0),
+            hibernates: AtomicBool::new(false),
             changed: Notify::new(),
             shown: Mutex::new(Shown {
                 condition: WorkerCondition::Asleep,

@@ -39,10 +39,13 @@
 //!   `health`: the last checks of workers.
 //! - `actor`: one worker.
 //! - `component`: what runs the turns. `message`: what is sent.
+//! - `sockets`: the open sockets of workers, and what waits for their clients. `connection`: one of them, as whoever
+//!   has its connection holds it.
 //! - `store`: where workers are kept.
 
 mod actor;
 mod component;
+mod connection;
 mod groups;
 mod handle;
 mod health;
@@ -51,6 +54,7 @@ mod manager;
 mod message;
 mod running;
 mod settings;
+mod sockets;
 mod store;
 mod supervision;
 #[cfg(test)]
@@ -58,16 +62,18 @@ mod tests;
 mod trees;
 
 pub use component::{AwakeWorker, ComponentSource, TurnContext, TurnFailure, WorkerComponent};
+pub use connection::SocketConnection;
 pub use elias_atomic_write::Fsync;
 pub use elias_capabilities::Cause;
 pub use elias_capabilities::trigger::{Clock, ManualClock};
 pub use elias_capabilities::workers::{Error as CallError, ErrorCode as CallErrorCode};
 pub use elias_workers::config::{Durability, WorkersConfig};
-pub use elias_workers::{MailboxLimits, OverflowPolicy, SupervisionPolicy, WorkerKey};
+pub use elias_workers::{MailboxLimits, OverflowPolicy, SocketLimits, SupervisionPolicy, WorkerKey};
 pub use health::WorkerHealth;
 pub use local::{LocalWorkers, LocalWorkersBuilder};
 pub use running::{RunningWorkers, WorkerFilter};
 pub use settings::{OtherVersion, WorkerChange};
+pub use sockets::{SocketClose, SocketFrame};
 pub use store::{
     AcquiredWorker, FolderStore, HeapCommit, MemoryStore, StoreError, WorkerCommit, WorkerRecord, WorkerStore,
     WorkerSummary,

@@ -5,14 +5,14 @@ use crate::component::ComponentSource;
 use crate::manager::Manager;
 use crate::message::{Answer, Content, failed};
 use crate::running::RunningWorkers;
-use crate::settings::{AWAKE, IDLE, OnChange, OnEvent, OnSocket, OtherVersion, Settings, WorkerChange};
+use crate::settings::{AWAKE, IDLE, OnChange, OnEvent, OtherVersion, Settings, WorkerChange};
 use crate::store::{MemoryStore, StoreError, WorkerStore};
 use elias_capabilities::Workers;
 use elias_capabilities::trigger::{Clock, Origin};
 use elias_capabilities::workers::{ErrorCode, WorkerBackend, WorkerCall};
-use elias_host::{EmittedEvent, SocketSend};
+use elias_host::EmittedEvent;
 use elias_workers::config::{Durability, InvalidSetting, WorkersConfig};
-use elias_workers::{MailboxLimits, SupervisionPolicy, WorkerKey};
+use elias_workers::{MailboxLimits, SocketLimits, SupervisionPolicy, WorkerKey};
 use futures::FutureExt;
 use futures::future::{BoxFuture, ready};
 use std::collections::BTreeMap;
@@ -49,7 +49,7 @@ impl LocalWorkers {
             trees: Vec::new(),
             on_change: None,
             on_event: None,
-            on_socket: None,
+            sockets: SocketLimits::default(),
         };
         LocalWorkersBuilder { settings, clock: Clock::system(), store: None }
     }
@@ -74,7 +74,7 @@ impl LocalWorkers {
 
 impl LocalWorkersBuilder {
     /// All that the table `[workers]` of elias.toml says: how long workers stay in memory, when turns are committed,
-    /// the bounds of mailboxes, supervision, checks of health, tags, groups and supervision trees.
+    /// the bounds of mailboxes and sockets, supervision, checks of health, tags, groups and supervision trees.
     ///
     /// # Errors
     /// For a setting that is out of its bounds.
@@ -85,8 +85,10 @@ impl LocalWorkersBuilder {
         settings.tags.clone_from(&config.tags);
         settings.groups.clone_from(&config.group);
         settings.trees = config.trees();
-        let (mailbox, supervision) = (config.mailbox.limits(), config.supervision.policy());
-        Ok(self.idle(config.idle()).durability(config.durability).mailbox(mailbox).supervision(supervision))
+        settings.mailbox = config.mailbox.limits();
+        settings.sockets = config.sockets.limits();
+        settings.supervision = config.supervision.policy();
+        Ok(self.idle(config.idle()).durability(config.durability))
     }
 
     /// Where workers are kept; in memory by default.
@@ -146,11 +148,10 @@ impl LocalWorkersBuilder {
         self
     }
 
-    /// Gives `listener` what a worker sends to one of its sockets, once its turn is committed. It must not wait.
+    /// The bounds of the sockets of each worker.
     #[must_use]
-    pub fn on_socket(mut self, listener: impl Fn(&WorkerKey, &SocketSend) + Send + Sync + 'static) -> Self {
-        let listener: OnSocket = Arc::new(listener);
-        self.settings.on_socket = Some(listener);
+    pub fn sockets(mut self, limits: SocketLimits) -> Self {
+        self.settings.sockets = limits;
         self
     }
 

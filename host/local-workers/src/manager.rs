@@ -6,6 +6,7 @@ use crate::handle::{WorkerHandle, WorkerStatus};
 use crate::health::HealthRecords;
 use crate::message::{Answer, Content, Message, Reply, Sender, Stop, failed, new_id, reply_of};
 use crate::settings::Settings;
+use crate::sockets::{SocketClose, SocketTable, close_code};
 use crate::store::{AcquiredWorker, StoreError, WorkerRecord, WorkerStore};
 use crate::trees::Trees;
 use elias_capabilities::Cause;
@@ -38,6 +39,8 @@ pub(crate) struct Manager {
     groups: Groups,
     pub(crate) trees: Trees,
     pub(crate) health: HealthRecords,
+    /// The sockets that are open.
+    pub(crate) sockets: SocketTable,
     directory: Mutex<Directory>,
     /// The epochs of the workers that this owns.
     owned: Mutex<HashMap<WorkerKey, u64>>,
@@ -72,6 +75,7 @@ impl Manager {
     pub(crate) fn new(settings: Settings, clock: Clock, store: Arc<dyn WorkerStore>, run: RunWorker) -> Arc<Self> {
         let slots = Arc::new(Semaphore::new(settings.awake.max(1)));
         let (groups, trees) = (Groups::new(&settings.groups), Trees::new(settings.trees.clone()));
+        let sockets = SocketTable::new(settings.sockets);
         Arc::new_cyclic(|own| Self {
             source: OnceLock::new(),
             groups,
@@ -80,6 +84,7 @@ impl Manager {
             settings,
             clock,
             store,
+            sockets,
             directory: Mutex::default(),
             owned: Mutex::default(),
             slots,
@@ -123,7 +128,28 @@ impl Manager {
         cause: Cause,
     ) -> impl Future<Output = Answer> + Send + use<> {
         let (sender, answer) = oneshot::channel();
-        self.send(&key, Message { id: new_id(), content, sender: Sender::Outside(sender), cause });
+        self.ask(key, Message { id: new_id(), content, sender: Sender::Outside(sender), cause }, answer)
+    }
+
+    /// The same with a message that may come again with this id.
+    pub(crate) fn call_once(
+        &self,
+        id: String,
+        key: WorkerKey,
+        content: Content,
+        cause: Cause,
+    ) -> impl Future<Output = Answer> + Send + use<> {
+        let (sender, answer) = oneshot::channel();
+        self.ask(key, Message { id, content, sender: Sender::Repeating(sender), cause }, answer)
+    }
+
+    fn ask(
+        &self,
+        key: WorkerKey,
+        message: Message,
+        answer: oneshot::Receiver<Answer>,
+    ) -> impl Future<Output = Answer> + Send + use<> {
+        self.send(&key, message);
         let manager = Weak::clone(&self.own);
         async move {
             let lost = |_| match manager.upgrade() {
@@ -137,7 +163,7 @@ impl Manager {
     /// Puts a message into a mailbox: that of a member, where it is for a group. One that cannot wait there is answered
     /// with the reason.
     pub(crate) fn send(&self, to: &WorkerKey, message: Message) {
-        let member = match self.member_for(to, &message.content) {
+        let member = match self.member_for(to, &message) {
             Ok(member) => member,
             Err(error) => return self.answer(message.sender, message.id, Err(error)),
         };
@@ -161,18 +187,22 @@ impl Manager {
         }
     }
 
-    /// The member of a group that gets a message to this worker; none if that names no group.
+    /// The member of a group that gets a message to this worker, by the id of one that may come again; none if that
+    /// names no group.
     ///
     /// # Errors
     /// `invalid`, if the message has to have a key and has none.
-    pub(crate) fn member(&self, to: &WorkerKey) -> Result<Option<WorkerKey>, Error> {
-        self.groups.member(to, |member| self.load(member)).map_err(|problem| failed(ErrorCode::Invalid, problem))
+    pub(crate) fn member(&self, to: &WorkerKey, id: Option<&str>) -> Result<Option<WorkerKey>, Error> {
+        self.groups.member(to, id, |member| self.load(member)).map_err(|problem| failed(ErrorCode::Invalid, problem))
     }
 
-    /// The same for a message with this content: what is about one worker is not for a group.
-    fn member_for(&self, to: &WorkerKey, content: &Content) -> Result<Option<WorkerKey>, Error> {
-        match content {
-            Content::Value { .. } => self.member(to),
+    /// The same for this message: what is about one worker is not for a group.
+    fn member_for(&self, to: &WorkerKey, message: &Message) -> Result<Option<WorkerKey>, Error> {
+        match &message.content {
+            Content::Value { .. } => {
+                let repeats = matches!(message.sender, Sender::Repeating(_));
+                self.member(to, repeats.then_some(message.id.as_str()))
+            }
             Content::Start | Content::Wake | Content::Turn(_) if self.groups.has(to) => {
                 Err(failed(ErrorCode::Invalid, format!("{to} is a group: name a member, such as {to}#1")))
             }
@@ -200,7 +230,9 @@ impl Manager {
             // What a worker sends is committed, and waits until there is one.
             return match sender {
                 Sender::Worker { .. } => Ok(()),
-                Sender::Outside(_) | Sender::Nobody => Err(failed(ErrorCode::Unavailable, "no component is loaded")),
+                Sender::Outside(_) | Sender::Repeating(_) | Sender::Nobody => {
+                    Err(failed(ErrorCode::Unavailable, "no component is loaded"))
+                }
             };
         };
         if !component.has_class(&to.class) {
@@ -214,7 +246,7 @@ impl Manager {
     pub(crate) fn answer(&self, sender: Sender, id: String, answer: Answer) {
         match sender {
             // Whoever asked may have left.
-            Sender::Outside(waiting) => drop(waiting.send(answer)),
+            Sender::Outside(waiting) | Sender::Repeating(waiting) => drop(waiting.send(answer)),
             Sender::Worker { key, call } => self.reply(&key, Reply { call, id, result: reply_of(answer) }),
             Sender::Nobody => {
                 if let Err(error) = answer {
@@ -299,7 +331,7 @@ impl Manager {
         let in_hand = handle.drain_in_hand();
         let stops: Vec<Stop> = handle.stops.lock().drain(..).collect();
         for Message { id, sender, .. } in messages {
-            if let Sender::Outside(_) = &sender {
+            if sender.is_outside() {
                 self.answer(sender, id, Err(error()));
             }
         }
@@ -319,6 +351,21 @@ impl Manager {
     pub(crate) fn give_up(&self, key: &WorkerKey) {
         if let Some(handle) = self.directory.lock().handles.get(key) {
             handle.gives_up.store(true, SeqCst);
+            handle.changed.notify_one();
+        }
+    }
+
+    /// Has a worker leave memory after the turn that runs.
+    pub(crate) fn hibernate(&self, key: &WorkerKey) {
+        if let Some(handle) = self.directory.lock().handles.get(key) {
+            handle.hibernates.store(true, SeqCst);
+            handle.changed.notify_one();
+        }
+    }
+
+    /// Has the task of a worker, if it has one, look whether there is something to do or it may end.
+    pub(crate) fn wake(&self, key: &WorkerKey) {
+        if let Some(handle) = self.directory.lock().handles.get(key) {
             handle.changed.notify_one();
         }
     }
@@ -430,6 +477,7 @@ impl Manager {
     /// Begins no turn any more, waits at most so long until those that have begun are committed or undone, and releases
     /// the workers. Gives how many turns were not over, which are undone.
     pub(crate) async fn stop(&self, grace: Duration) -> usize {
+        self.sockets.close_all(&SocketClose::new(close_code::GOING_AWAY, "the workers are being stopped"));
         let cut = self.tasks.stop(grace).await;
         self.directory.lock().handles.clear();
         let owned: Vec<(WorkerKey, u64)> = self.owned.lock().drain().collect();
@@ -457,6 +505,7 @@ impl Manager {
 
     /// Drops what is under way.
     pub(crate) fn abort(&self) {
+        self.sockets.close_all(&SocketClose::new(close_code::GOING_AWAY, "the workers were stopped"));
         self.tasks.abort();
         self.directory.lock().handles.clear();
     }

@@ -1,8 +1,8 @@
 //! How workers run.
 
-use elias_host::{EmittedEvent, SocketSend};
+use elias_host::EmittedEvent;
 use elias_workers::config::{Durability, GroupConfig, HealthConfig};
-use elias_workers::{MailboxLimits, SupervisionPolicy, SupervisionTree, WorkerKey};
+use elias_workers::{MailboxLimits, SocketLimits, SupervisionPolicy, SupervisionTree, WorkerKey};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -73,9 +73,6 @@ pub(crate) type OnChange = Arc<dyn Fn(&WorkerKey, WorkerChange) + Send + Sync>;
 /// Told of an event that a worker emitted, after its turn was committed.
 pub(crate) type OnEvent = Arc<dyn Fn(&WorkerKey, &EmittedEvent) + Send + Sync>;
 
-/// Given what a worker sent to one of its sockets, after its turn was committed.
-pub(crate) type OnSocket = Arc<dyn Fn(&WorkerKey, &SocketSend) + Send + Sync>;
-
 pub(crate) struct Settings {
     pub(crate) awake: usize,
     pub(crate) idle: Duration,
@@ -91,5 +88,5 @@ pub(crate) struct Settings {
     pub(crate) trees: Vec<(String, SupervisionTree<WorkerKey>)>,
     pub(crate) on_change: Option<OnChange>,
     pub(crate) on_event: Option<OnEvent>,
-    pub(crate) on_socket: Option<OnSocket>,
+    pub(crate) sockets: SocketLimits,
 }

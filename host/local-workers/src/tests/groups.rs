@@ -69,8 +69,8 @@ async fn what_is_about_one_worker_names_a_member() {
     assert_eq!(refused.code, CallErrorCode::Invalid);
     assert!(refused.message.contains("A/pool#1"), "{}", refused.message);
     world.workers.start_worker(key("pool#1")).await.expect("it is started");
-    assert_eq!(world.workers.member(key("pool/a")).expect("a member").class, "A");
-    assert_eq!(world.workers.member(key("other/a")), Ok(key("other/a")));
+    assert_eq!(world.workers.member(key("pool/a"), None).expect("a member").class, "A");
+    assert_eq!(world.workers.member(key("other/a"), None), Ok(key("other/a")));
 }
 
 #[tokio::test]

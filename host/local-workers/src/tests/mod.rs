@@ -6,6 +6,8 @@ mod faults;
 mod groups;
 mod health;
 mod moving;
+mod repeats;
+mod sockets;
 mod store;
 mod trees;
 

@@ -6,8 +6,10 @@ use super::services::{ServedComponent, TurnSite};
 use super::store::{PlatformWorkerStore, StoreParts};
 use super::versions::HeapVersions;
 use elias_api::Code;
+use elias_host::SocketRequest;
 use elias_local_workers::{
-    CallError, CallErrorCode, ComponentSource, LocalWorkers, OtherVersion, RunningWorkers, WorkerChange, WorkerStore,
+    CallError, CallErrorCode, Cause, ComponentSource, LocalWorkers, OtherVersion, RunningWorkers, SocketConnection,
+    WorkerChange, WorkerStore,
 };
 use elias_names::ServiceId;
 use elias_workers::WorkerKey;
@@ -70,11 +72,31 @@ impl ServiceWorkers {
     /// As the interface `elias:workers/workers` has them.
     pub(super) async fn call(&self, call: WorkerCallFrom) -> Result<String, CallError> {
         let _call = self.begin();
-        let WorkerCallFrom { key, method, value, cause } = call;
+        let WorkerCallFrom { id, key, method, value, cause } = call;
         let running = self.running().await?;
-        let key = running.member(key)?;
+        let key = running.member(key, id.as_deref())?;
         self.check_new(&key).await?;
-        running.call_from(key, method, value, cause).await
+        match id {
+            Some(id) => running.call_once(id, key, method, value, cause).await,
+            None => running.call_from(key, method, value, cause).await,
+        }
+    }
+
+    /// Opens a socket of a worker.
+    ///
+    /// # Errors
+    /// As of [`Self::call`].
+    pub(super) async fn open_socket(
+        &self,
+        key: WorkerKey,
+        request: SocketRequest,
+        cause: Cause,
+    ) -> Result<SocketConnection, CallError> {
+        let _call = self.begin();
+        let running = self.running().await?;
+        let key = running.member(key, None)?;
+        self.check_new(&key).await?;
+        running.open_socket(key, request, cause).await
     }
 
     /// Starts a worker that does not exist.
@@ -131,7 +153,7 @@ impl ServiceWorkers {
     /// Has a worker leave memory, if it is there.
     pub(super) fn evict(&self, key: &WorkerKey) {
         if let Some(running) = self.running.get() {
-            running.give_up(key);
+            running.hibernate(key);
         }
     }
 
