@@ -36,7 +36,7 @@ pub(crate) struct Manager {
     pub(crate) settings: Settings,
     pub(crate) clock: Clock,
     pub(crate) store: Arc<dyn WorkerStore>,
-    groups: Groups,
+    pub(crate) groups: Groups,
     pub(crate) trees: Trees,
     pub(crate) health: HealthRecords,
     /// The sockets that are open.
@@ -184,29 +184,6 @@ impl Manager {
             Admission::Refused(full, Message { id, sender, .. }) => {
                 self.answer(sender, id, Err(failed(ErrorCode::MailboxFull, format!("{to}: {full}"))));
             }
-        }
-    }
-
-    /// The member of a group that gets a message to this worker, by the id of one that may come again; none if that
-    /// names no group.
-    ///
-    /// # Errors
-    /// `invalid`, if the message has to have a key and has none.
-    pub(crate) fn member(&self, to: &WorkerKey, id: Option<&str>) -> Result<Option<WorkerKey>, Error> {
-        self.groups.member(to, id, |member| self.load(member)).map_err(|problem| failed(ErrorCode::Invalid, problem))
-    }
-
-    /// The same for this message: what is about one worker is not for a group.
-    fn member_for(&self, to: &WorkerKey, message: &Message) -> Result<Option<WorkerKey>, Error> {
-        match &message.content {
-            Content::Value { .. } => {
-                let repeats = matches!(message.sender, Sender::Repeating(_));
-                self.member(to, repeats.then_some(message.id.as_str()))
-            }
-            Content::Start | Content::Wake | Content::Turn(_) if self.groups.has(to) => {
-                Err(failed(ErrorCode::Invalid, format!("{to} is a group: name a member, such as {to}#1")))
-            }
-            Content::Start | Content::Wake | Content::Turn(_) => Ok(None),
         }
     }
 
