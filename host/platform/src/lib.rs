@@ -41,6 +41,7 @@ mod webhook_sender;
 mod webhooks;
 mod worker_admin;
 mod worker_calls;
+mod worker_files;
 
 pub use backup::{RestoreReport, restore};
 pub use component_databases::{ComponentDatabases, DatabaseBounds};
@@ -60,3 +61,4 @@ pub use trigger_admin::ReplayFrom;
 pub use triggers::TriggerBackends;
 pub use vault::KEY_VARIABLE;
 pub use webhook_sender::{WebhookSender, WebhookTarget};
+pub use worker_files::{WorkerFile, WorkerFileEntry, WorkerFileKind};
