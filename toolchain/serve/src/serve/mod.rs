@@ -2,6 +2,7 @@
 
 mod database_access;
 mod nats;
+mod nine_p;
 mod platform;
 mod shutdown;
 mod watch;
