@@ -76,3 +76,4 @@ mod web_apis;
 mod webhooks;
 mod workers;
 mod workers_api;
+mod workers_files;
