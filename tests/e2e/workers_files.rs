@@ -1,16 +1,19 @@
 //! Service workers as files over 9P: by the clients of diod, which know nothing of ours, and byte by byte.
 
-use elias_tests::build::component;
+use elias_tests::build::{binary, component};
 use elias_tests::platform::Platform;
 use elias_tests::serve::PATIENCE;
 use elias_tests::tenant::Tenant;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::LazyLock;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::UnixStream;
+use std::sync::{Arc, LazyLock};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 const SOURCE: &str = r#"
 import { worker } from "elias";
@@ -106,15 +109,22 @@ impl Served {
 
 /// A client of 9P2000.L.
 struct Client {
-    stream: UnixStream,
+    stream: Box<dyn Stream>,
     next_fid: u32,
 }
+
+trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
 
 impl Client {
     /// Errors are the numbers of the protocol.
     async fn attach(socket: &Path, aname: &str) -> Result<Self, u32> {
-        let stream = UnixStream::connect(socket).await.expect("it listens");
-        let mut client = Self { stream, next_fid: 1 };
+        Self::over(UnixStream::connect(socket).await.expect("it listens"), aname).await
+    }
+
+    async fn over(stream: impl Stream + 'static, aname: &str) -> Result<Self, u32> {
+        let mut client = Self { stream: Box::new(stream), next_fid: 1 };
         client.call(100, &[&65_536_u32.to_le_bytes(), &text("9P2000.L")]).await?;
         let (root, none) = (0_u32.to_le_bytes(), u32::MAX.to_le_bytes());
         client.call(104, &[&root, &none, &text(""), &text(aname), &none]).await?;
@@ -238,18 +248,21 @@ fn text(text: &str) -> Vec<u8> {
     [&length.to_le_bytes()[..], text.as_bytes()].concat()
 }
 
+/// A port on which nobody listens.
+fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    listener.local_addr().expect("an address").port()
+}
+
 fn add(sku: &str) -> Value {
     json!({ "method": "add", "args": [sku, 1] })
 }
 
 #[tokio::test]
 async fn diods_clients_list_and_read() {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-    let port = listener.local_addr().expect("an address").port();
-    drop(listener);
     let folder = tempfile::tempdir().expect("a folder");
     let socket = folder.path().join("9p");
-    let tcp = format!("127.0.0.1:{port}");
+    let tcp = format!("127.0.0.1:{}", free_port());
     let (at_socket, at_port) = (format!("unix:{}", socket.display()), format!("tcp:{tcp}"));
     let platform = Platform::start(&["--9p", &at_socket, "--9p", &at_port]);
     let served = Served { platform, socket, _folder: folder };
@@ -478,4 +491,43 @@ async fn many_opens_leave_nothing() {
         client.open(mailbox, READ_WRITE).await.expect("opened");
     }
     assert_eq!(client.ask(mailbox, add("tea")).await["answer"], json!({ "tea": 2 }));
+}
+
+#[tokio::test]
+async fn tcp_beyond_loopback_is_with_tls() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let (certificate, key) = (path("certificate.pem"), path("key.pem"));
+    let rcgen::CertifiedKey { cert, signing_key } =
+        rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
+    std::fs::write(&certificate, cert.pem()).expect("written");
+    std::fs::write(&key, signing_key.serialize_pem()).expect("written");
+    let port = free_port();
+    let endpoint = format!("tcp:0.0.0.0:{port}");
+    let platform = Platform::start(&["--9p", &endpoint, "--9p-certificate", &certificate, "--9p-key", &key]);
+    let mut roots = RootCertStore::empty();
+    roots.add(cert.der().clone()).expect("a certificate");
+    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("the provider has them")
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let connect = async || TcpStream::connect(("127.0.0.1", port)).await.expect("it listens");
+    let name = "localhost".try_into().expect("a name");
+    let stream = TlsConnector::from(Arc::new(config)).connect(name, connect().await).await.expect("TLS");
+    let mut client = Client::over(stream, &format!("{}@default", platform.token)).await.expect("attached");
+    client.walk("services").await.expect("a directory");
+    // Without TLS nothing of the protocol is answered.
+    let mut plain = connect().await;
+    plain.write_all(b"\x15\0\0\0\x64\xff\xff\0\x20\0\0\x08\x009P2000.L").await.expect("written");
+    let mut answer = Vec::new();
+    let _ = timeout(PATIENCE, plain.read_to_end(&mut answer)).await.expect("it is closed"); // a reset is an end too
+    assert!(!answer.windows(6).any(|part| part == b"9P2000"), "{answer:?}");
+
+    let mut command = Command::new(binary("elias"));
+    command.args(["serve", "--platform", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--data-dir"]);
+    let output = command.arg(path("data")).args(["--9p", "tcp:0.0.0.0:0"]).output().expect("it runs");
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && text.contains("config"), "{text}");
+    assert!(text.contains("0.0.0.0:0") && text.contains("--9p-certificate"), "{text}");
 }

@@ -1,7 +1,7 @@
 //! The fids of a connection: names that the client gave to files.
 
 use crate::errno::{Errno, FileError, FileResult};
-use crate::limits::Limits;
+use crate::limits::{Limits, TOKEN_FILES_MAX};
 use crate::listing::Listing;
 use crate::namespace::{Node, OpenFile};
 use crate::request::{NO_FID, OpenMode};
@@ -82,6 +82,11 @@ impl Fids {
         }
         if self.fids.len() >= self.fids_max {
             return Err(FileError::new(Errno::TooManyFiles, "too many fids"));
+        }
+        // Tokens are held before anybody has attached.
+        let is_token = |fid: &&Fid| matches!(fid, Fid::Token(_));
+        if is_token(&&with) && self.fids.values().filter(is_token).count() >= TOKEN_FILES_MAX {
+            return Err(FileError::new(Errno::TooManyFiles, "too many authentication files"));
         }
         self.fids.insert(fid, with);
         Ok(())

@@ -31,6 +31,9 @@ pub(crate) const MESSAGE_BYTES_MIN: u32 = 4_096;
 /// Bytes of a token that is written to an authentication file.
 pub(crate) const TOKEN_BYTES_MAX: usize = 8_192;
 
+/// Authentication files of a connection.
+pub(crate) const TOKEN_FILES_MAX: usize = 4;
+
 /// Bytes of a name in a listing: clients on Linux have no longer ones, and give up a directory that has.
 pub(crate) const LISTED_NAME_BYTES_MAX: usize = 255;
 

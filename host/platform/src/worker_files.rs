@@ -242,7 +242,7 @@ fn file_of(answer: Value) -> Result<WorkerFile> {
     if answer.is_null() {
         return Err(Error::not_found("the file"));
     }
-    let malformed = |error| {
+    let malformed = |error: serde_json::Error| {
         let message = format!("onWalk must give nothing, or an object with `type`, `size`, `entries`: {error}");
         Error::new(Code::WorkerFailed, message)
     };

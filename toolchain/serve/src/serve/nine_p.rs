@@ -21,7 +21,8 @@ pub(super) async fn bind(arguments: &PlatformArguments, platform: &Platform) -> 
 }
 
 fn endpoints(given: &[String]) -> Result<Vec<Endpoint>, Failure> {
-    let malformed = |text: &str, error| Failure::new(CliErrorCode::Config, format_args!("--9p {text}: {error}"));
+    let malformed =
+        |text: &str, error: String| Failure::new(CliErrorCode::Config, format_args!("--9p {text}: {error}"));
     given.iter().map(|text| text.parse().map_err(|error: String| malformed(text, error))).collect()
 }
 
