@@ -452,6 +452,11 @@ async fn a_worker_serves_files_of_its_own() {
     // Written over, written behind, and made.
     client.put(&format!("{files}/hello.txt"), "jello").await.expect("written");
     assert_eq!(cat("hello.txt").as_deref(), Ok("jello"));
+    // Linux empties a file by its length.
+    let fid = client.walk(&format!("{files}/hello.txt")).await.expect("a file");
+    let empty = [&fid.to_le_bytes()[..], &8_u32.to_le_bytes(), &[0; 52]].concat();
+    client.call(26, &[&empty]).await.expect("emptied");
+    assert_eq!(cat("hello.txt").as_deref(), Ok(""));
     let create = |fid: u32, name: &str| {
         let flags = [WRITE.to_le_bytes(), 0o644_u32.to_le_bytes(), [0; 4]].concat();
         [&fid.to_le_bytes()[..], &text(name), &flags].concat()

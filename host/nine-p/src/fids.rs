@@ -84,8 +84,8 @@ impl Fids {
             return Err(FileError::new(Errno::TooManyFiles, "too many fids"));
         }
         // Tokens are held before anybody has attached.
-        let is_token = |fid: &&Fid| matches!(fid, Fid::Token(_));
-        if is_token(&&with) && self.fids.values().filter(is_token).count() >= TOKEN_FILES_MAX {
+        let tokens = || self.fids.values().filter(|fid| matches!(fid, Fid::Token(_))).count();
+        if matches!(with, Fid::Token(_)) && tokens() >= TOKEN_FILES_MAX {
             return Err(FileError::new(Errno::TooManyFiles, "too many authentication files"));
         }
         self.fids.insert(fid, with);

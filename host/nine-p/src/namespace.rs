@@ -88,6 +88,16 @@ pub trait Node: Send + Sync + 'static {
     /// `EACCES`, `EPERM`; see [`FileError`].
     fn open(&self, mode: OpenMode) -> BoxFuture<'_, FileResult<Box<dyn OpenFile>>>;
 
+    /// Gives a file another length. The kernel of Linux asks for a length of 0 where a program opens a file and wants
+    /// what it held to be forgotten; where nothing is held, that is done already.
+    ///
+    /// # Errors
+    /// `EPERM` for another length where nobody can; see [`FileError`].
+    fn resize(&self, length: u64) -> BoxFuture<'_, FileResult<()>> {
+        let result = if length == 0 { Ok(()) } else { Err(FileError::not_permitted()) };
+        std::future::ready(result).boxed()
+    }
+
     /// Makes a file in the directory and opens it. The name is as of [`Node::walk`].
     ///
     /// # Errors

@@ -52,9 +52,15 @@ impl Context {
                 let place = self.fids.lock().place(fid)?;
                 Ok(Reply::Attributes(place.node.metadata().await?))
             }
-            Request::Change { fid, is_harmless } => {
-                self.fids.lock().place(fid)?;
-                if is_harmless { Ok(Reply::Change) } else { Err(FileError::not_permitted()) }
+            Request::Change { fid, is_harmless, length } => {
+                let place = self.fids.lock().place(fid)?;
+                if !is_harmless {
+                    return Err(FileError::not_permitted());
+                }
+                if let Some(length) = length {
+                    place.node.resize(length).await?;
+                }
+                Ok(Reply::Change)
             }
             Request::FileSystem { fid } => self.fids.lock().place(fid).map(|_| Reply::FileSystem),
             Request::Sync { fid } => self.fids.lock().place(fid).map(|_| Reply::Sync),

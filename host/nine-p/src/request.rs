@@ -117,10 +117,11 @@ pub(crate) enum Request {
     Stat {
         fid: u32,
     },
-    /// A change of attributes; `is_harmless` if it only sets times, or a length of nothing.
+    /// A change of attributes: the length, if it is to be another one; `is_harmless` if the rest is only times.
     Change {
         fid: u32,
         is_harmless: bool,
+        length: Option<u64>,
     },
     Attributes {
         fid: u32,
@@ -196,7 +197,8 @@ impl Request {
                 let fid = from.u32()?;
                 let size = from.u16()?;
                 let record = from.bytes(size.into())?;
-                Self::Change { fid, is_harmless: is_harmless_record(record)? }
+                let (is_harmless, length) = changes_of_record(record)?;
+                Self::Change { fid, is_harmless, length }
             }
             _ => return Err(Malformed),
         })
@@ -223,8 +225,8 @@ impl Request {
                 }
                 const OWNERSHIP: u32 = 1 | 2 | 4;
                 const SIZE: u32 = 8;
-                let is_harmless = valid & OWNERSHIP == 0 && (valid & SIZE == 0 || size == 0);
-                Self::Change { fid, is_harmless }
+                let length = (valid & SIZE != 0).then_some(size);
+                Self::Change { fid, is_harmless: valid & OWNERSHIP == 0, length }
             }
             40 => Self::ReadDirectory { fid: from.u32()?, offset: from.u64()?, count: from.u32()? },
             50 => {
@@ -248,9 +250,9 @@ fn user_number(linux: bool, from: &mut Decoder<'_>) -> Result<(), Malformed> {
     Ok(())
 }
 
-/// Whether the record of a change changes nothing but times, or the length to nothing. What is not to be changed has
-/// all bits set, or is an empty text.
-fn is_harmless_record(record: &[u8]) -> Result<bool, Malformed> {
+/// Whether the record of a change changes nothing but times and the length, and the length if it does. What is not to
+/// be changed has all bits set, or is an empty text.
+fn changes_of_record(record: &[u8]) -> Result<(bool, Option<u64>), Malformed> {
     let mut from = Decoder::new(record);
     let (_size, kind, device) = (from.u16()?, from.u16()?, from.u32()?);
     let qid = from.bytes(13)?.iter().all(|byte| *byte == u8::MAX);
@@ -262,5 +264,5 @@ fn is_harmless_record(record: &[u8]) -> Result<bool, Malformed> {
     }
     from.end()?;
     let is_left = kind == u16::MAX && device == u32::MAX && qid && mode == u32::MAX && texts_are_empty;
-    Ok(is_left && matches!(length, 0 | u64::MAX))
+    Ok((is_left, (length != u64::MAX).then_some(length)))
 }

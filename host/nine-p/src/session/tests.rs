@@ -182,6 +182,8 @@ async fn fids_are_what_the_client_made_them() {
     let (kind, walked) = client.call(110, &[&walk(0, 3, &["deep", "none"])]).await;
     assert_eq!((kind, &walked[..2]), (111, &b"\x01\0"[..]));
     assert_eq!(errno(&client.call(120, &[&number(3)]).await), 9);
+    let long = "x".repeat(1_025);
+    assert_eq!(errno(&client.call(110, &[&walk(0, 3, &[&long])]).await), 36, "ENAMETOOLONG");
     // Walks of 16 names each, down to the limit of 40.
     assert_eq!(client.call(110, &[&walk(0, 3, &[])]).await.0, 111);
     for names in [16, 16, 8] {
@@ -194,6 +196,24 @@ async fn fids_are_what_the_client_made_them() {
         assert_eq!(client.call(110, &[&walk(3, 3, &[".."; 16])]).await.0, 111);
     }
     assert_eq!(client.call(110, &[&walk(3, 3, &["hello"])]).await.0, 111);
+}
+
+#[tokio::test]
+async fn a_length_of_nothing_and_times_are_set_and_nothing_else_is() {
+    let mut client = Client::attached(Limits::default()).await;
+    client.walk(1, "box").await;
+    let set =
+        |valid: u32, size: u64| [&number(1)[..], &number(valid), &[0; 12], &size.to_le_bytes(), &[0; 32]].concat();
+    for (valid, size, wanted) in [(8, 0, 0), (0x40 | 0x10, 5, 0), (8, 5, 1), (1, 0, 1), (2 | 8, 0, 1)] {
+        let response = client.call(26, &[&set(valid, size)]).await;
+        assert_eq!(if response.0 == 27 { 0 } else { errno(&response) }, wanted, "{valid} {size}");
+    }
+    for kind in [16, 18, 20, 22, 30, 32, 52, 54, 70, 72, 74, 76] {
+        assert_eq!(errno(&client.call(kind, &[&number(1)]).await), 95, "{kind}: EOPNOTSUPP");
+    }
+    // Removing is not permitted, and ends the fid all the same.
+    assert_eq!(errno(&client.call(122, &[&number(1)]).await), 1);
+    assert_eq!(errno(&client.call(120, &[&number(1)]).await), 9);
 }
 
 #[tokio::test]

@@ -93,6 +93,15 @@ impl Command {
     }
 }
 
+/// The commands of a write, a line each.
+fn read_all(commands: &[u8]) -> FileResult<Vec<Command>> {
+    if commands.len() > COMMAND_BYTES_MAX {
+        return Err(FileError::new(Errno::TooLarge, format!("commands have at most {COMMAND_BYTES_MAX} bytes")));
+    }
+    let lines = std::str::from_utf8(commands).map_err(|_| unknown())?.lines().map(str::trim);
+    lines.filter(|line| !line.is_empty()).map(Command::read).collect()
+}
+
 fn unknown() -> FileError {
     let message = "commands are start, stop [REASON], restart [REASON] and fork NAME [TURN], with NAME percent-encoded";
     FileError::new(Errno::Invalid, message)
@@ -105,14 +114,9 @@ impl Control {
         Ok(Self { visit, worker })
     }
 
+    /// All commands are read before the first is obeyed.
     async fn obey(&self, commands: &[u8]) -> FileResult<()> {
-        if commands.len() > COMMAND_BYTES_MAX {
-            return Err(FileError::new(Errno::TooLarge, format!("commands have at most {COMMAND_BYTES_MAX} bytes")));
-        }
-        let lines = std::str::from_utf8(commands).map_err(|_| unknown())?.lines().map(str::trim);
-        // All are read before the first is obeyed.
-        let commands: Vec<Command> =
-            lines.filter(|line| !line.is_empty()).map(Command::read).collect::<FileResult<_>>()?;
+        let commands = read_all(commands)?;
         let (platform, session) = (&self.visit.platform, &self.visit.session);
         let WorkerPath { service, key } = &self.worker;
         for command in commands {
@@ -171,5 +175,10 @@ mod tests {
         for line in ["", "start now", "fork", "fork a/b", "fork a x", "fork a 1 2", "halt", "STOP"] {
             assert_eq!(Command::read(line).expect_err(line).errno, Errno::Invalid, "{line}");
         }
+        assert_eq!(read_all(b"start\n\n stop\n").expect("two"), [Command::Start, Command::Stop(stop(None))]);
+        assert_eq!(read_all(b"start\nhalt").expect_err("one is none").errno, Errno::Invalid);
+        assert_eq!(read_all(b"stop \xff").expect_err("no text").errno, Errno::Invalid);
+        assert!(read_all(&[b'\n'; COMMAND_BYTES_MAX]).expect("within").is_empty());
+        assert_eq!(read_all(&[b'\n'; COMMAND_BYTES_MAX + 1]).expect_err("beyond").errno, Errno::TooLarge);
     }
 }

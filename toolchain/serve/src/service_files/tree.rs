@@ -267,6 +267,19 @@ impl TreeNode {
         }
     }
 
+    /// A worker's own file can be emptied; the others hold nothing.
+    async fn cut(&self, length: u64) -> FileResult<()> {
+        match &self.location {
+            _ if length != 0 => Err(FileError::not_permitted()),
+            Location::Subtree(path, file) if file.kind == WorkerFileKind::File => {
+                let mode = OpenMode { truncate: true, ..OpenMode::default() };
+                SubtreeFile::open(Arc::clone(&self.visit), path.clone(), file, mode).await.map(drop)
+            }
+            Location::WorkerFile(_, name) if name.is_written() => Ok(()),
+            _ => Err(FileError::new(Errno::AccessDenied, "the file is read only")),
+        }
+    }
+
     async fn make(&self, name: &str, mode: OpenMode) -> FileResult<(Self, Box<dyn OpenFile>)> {
         let Location::Subtree(path, directory) = &self.location else { return Err(FileError::not_permitted()) };
         // The root of what a worker serves was not asked for yet.
@@ -301,6 +314,10 @@ impl Node for TreeNode {
 
     fn open(&self, mode: OpenMode) -> BoxFuture<'_, FileResult<Box<dyn OpenFile>>> {
         Self::open(self, mode).boxed()
+    }
+
+    fn resize(&self, length: u64) -> BoxFuture<'_, FileResult<()>> {
+        self.cut(length).boxed()
     }
 
     fn create<'a>(
