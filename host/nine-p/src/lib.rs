@@ -24,6 +24,6 @@ mod wire;
 
 pub use errno::{Errno, FileError, FileResult};
 pub use limits::Limits;
-pub use namespace::{AttachRequest, DirectoryEntry, Metadata, Namespace, Node, NodeId, OpenFile};
+pub use namespace::{AttachRequest, DirectoryEntry, Metadata, Namespace, NewFile, Node, NodeId, OpenFile};
 pub use request::OpenMode;
 pub use server::{Endpoint, ListenError, Server, Tls};

@@ -58,6 +58,9 @@ pub struct DirectoryEntry {
     pub metadata: Metadata,
 }
 
+/// A file that was made, and is open.
+pub type NewFile = (Arc<dyn Node>, Box<dyn OpenFile>);
+
 /// A file or a directory.
 pub trait Node: Send + Sync + 'static {
     /// Which file it is.
@@ -102,11 +105,7 @@ pub trait Node: Send + Sync + 'static {
     ///
     /// # Errors
     /// `EPERM` where nobody can; see [`FileError`].
-    fn create<'a>(
-        &'a self,
-        name: &'a str,
-        mode: OpenMode,
-    ) -> BoxFuture<'a, FileResult<(Arc<dyn Node>, Box<dyn OpenFile>)>> {
+    fn create<'a>(&'a self, name: &'a str, mode: OpenMode) -> BoxFuture<'a, FileResult<NewFile>> {
         let _ = (name, mode);
         std::future::ready(Err(FileError::not_permitted())).boxed()
     }

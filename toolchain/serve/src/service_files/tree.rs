@@ -7,7 +7,7 @@ use super::subtree::{SubtreeFile, SubtreePath};
 use super::texts::{Control, Snapshot};
 use super::{Visit, names};
 use elias_names::ServiceId;
-use elias_nine_p::{DirectoryEntry, Errno, FileError, FileResult, Metadata, Node, NodeId, OpenFile, OpenMode};
+use elias_nine_p::{DirectoryEntry, Errno, FileError, FileResult, Metadata, NewFile, Node, NodeId, OpenFile, OpenMode};
 use elias_platform::access::Permission;
 use elias_platform::{WorkerFile, WorkerFileEntry, WorkerFileKind};
 use elias_workers::WorkerKey;
@@ -320,11 +320,7 @@ impl Node for TreeNode {
         self.cut(length).boxed()
     }
 
-    fn create<'a>(
-        &'a self,
-        name: &'a str,
-        mode: OpenMode,
-    ) -> BoxFuture<'a, FileResult<(Arc<dyn Node>, Box<dyn OpenFile>)>> {
+    fn create<'a>(&'a self, name: &'a str, mode: OpenMode) -> BoxFuture<'a, FileResult<NewFile>> {
         async move {
             let (node, file) = self.make(name, mode).await?;
             Ok((Arc::new(node) as Arc<dyn Node>, file))
