@@ -354,6 +354,21 @@ async fn commands_operate_a_worker() {
 }
 
 #[tokio::test]
+async fn opening_a_file_starts_a_worker_where_its_service_says_so() {
+    let served = Served::start();
+    let team = served.team().await;
+    let mut client = served.attach().await;
+    let status = "services/shop/Cart/new/status";
+    assert_eq!(client.cat(status).await, Err(2));
+    team.serve("shop", &BUILT, json!({ "workers": { "start-on-open": true } })).await;
+    let viewer = team.with_role("viewer", None).await.token;
+    let mut viewer = Client::attach(&served.socket, &viewer).await.expect("attached");
+    assert_eq!(viewer.cat(status).await, Err(2), "one that may send nothing starts none");
+    assert!(client.cat(status).await.expect("started").contains("\"new\""));
+    assert!(viewer.cat(status).await.is_ok());
+}
+
+#[tokio::test]
 async fn reads_of_events_and_of_the_log_wait() {
     let served = Served::start();
     served.team().await;

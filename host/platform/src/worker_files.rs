@@ -107,6 +107,23 @@ impl Platform {
         Ok(self.serving().service(service).is_some())
     }
 
+    /// A file of a worker is opened: starts the worker if it does not exist, where the service has it so
+    /// (`[workers] start-on-open`) and the session may send messages, which would start it too.
+    ///
+    /// # Errors
+    /// As of [`Platform::send_to_worker`].
+    pub async fn open_worker(&self, session: &Session, service: &ServiceId, key: &WorkerKey) -> Result<()> {
+        let serving = self.serving().service(service);
+        let is_started = serving.is_some_and(|service| service.state().workers.start_on_open);
+        if !is_started || session.require(Permission::CallWorkers, &service.tenant, service).is_err() {
+            return Ok(());
+        }
+        if let Some(problem) = key.problem() {
+            return Err(Error::new(Code::BadInput, problem));
+        }
+        self.workers().start_worker(service, key).await.map_err(refusal)
+    }
+
     /// The events about a worker after a position of the tenant's log, and the position up to which was looked; without
     /// a position none, and where the log ends now.
     ///

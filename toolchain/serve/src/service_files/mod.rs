@@ -28,7 +28,7 @@ use futures::future::BoxFuture;
 use share::{Share, Shares};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
-use tree::{Location, TreeNode};
+use tree::{Location, TreeNode, WorkerPath};
 
 /// The service workers of a platform as files.
 pub(crate) struct ServiceFiles {
@@ -82,6 +82,13 @@ impl Visit {
     /// Checks that the token is still valid and may do this on a service.
     async fn confirm(&self, permission: Permission, service: &ServiceId) -> FileResult<()> {
         self.platform.confirm(&self.session, permission, &service.tenant, service).await.map_err(refused)
+    }
+
+    /// A file of a worker is opened to read what the worker does, which may start it.
+    async fn open(&self, permission: Permission, worker: &WorkerPath) -> FileResult<()> {
+        let WorkerPath { service, key } = worker;
+        self.confirm(permission, service).await?;
+        self.platform.open_worker(&self.session, service, key).await.map_err(refused)
     }
 
     /// The same of reading what is the tenant's as a whole.

@@ -24,14 +24,14 @@ pub(super) struct Snapshot(HeldBytes);
 impl Snapshot {
     /// What a worker does.
     pub(super) async fn of_status(visit: &Visit, worker: &WorkerPath) -> FileResult<Self> {
-        visit.confirm(Permission::Read, &worker.service).await?;
+        visit.open(Permission::Read, worker).await?;
         let status = visit.platform.worker(&visit.session, &worker.service, &worker.key).await.map_err(refused)?;
         Self::of_json(visit, &status)
     }
 
     /// The state of a worker.
     pub(super) async fn of_state(visit: &Visit, worker: &WorkerPath) -> FileResult<Self> {
-        visit.confirm(Permission::ReadData, &worker.service).await?;
+        visit.open(Permission::ReadData, worker).await?;
         let state = visit.platform.worker_state(&visit.session, &worker.service, &worker.key, None).await;
         Self::of_json(visit, &state.map_err(refused)?)
     }
