@@ -130,8 +130,7 @@ impl RunningWorkers {
     }
 
     /// Opens a socket of a worker, which is started if it does not exist, or of a member of a group: `onOpen`. What it
-    /// sends waits in the
-    /// connection, within the bounds of [`SocketLimits`](crate::SocketLimits).
+    /// sends waits in the connection, within the bounds of [`SocketLimits`](crate::SocketLimits).
     ///
     /// The socket stays open while the worker is out of memory and when it is moved to another version of the
     /// component. It is closed with 1001 when the worker or these workers are stopped, and with 1012 when the worker is
