@@ -51,7 +51,7 @@ mod store;
 #[cfg(test)]
 mod tests;
 
-pub use component::{AwakeWorker, ComponentSource, TurnContext, TurnFailure, WorkerComponent};
+pub use component::{AwakeWorker, ComponentSource, TurnContext, TurnFailure, WorkerComponent, WriteDown, write_down};
 pub use elias_atomic_write::Fsync;
 pub use elias_capabilities::Cause;
 pub use elias_capabilities::trigger::{Clock, ManualClock};
@@ -63,7 +63,7 @@ pub use running::RunningWorkers;
 pub use settings::OtherVersion;
 pub use store::{
     AcquiredWorker, FolderStore, HeapCommit, MemoryStore, StoreError, WorkerCommit, WorkerRecord, WorkerStore,
-    WorkerSummary,
+    WorkerSummary, merge_heap,
 };
 
 pub use handle::{WorkerCondition, WorkerStatus};

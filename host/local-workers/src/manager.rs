@@ -93,7 +93,7 @@ impl Manager {
         for summary in self.store.pending().await? {
             self.set_due(&summary.key, summary.next_due);
             if summary.has_calls {
-                self.handle(&summary.key, |_| ());
+                self.resume(&summary.key);
             }
         }
         if let Some(manager) = self.own.upgrade() {
@@ -283,6 +283,19 @@ impl Manager {
         }
     }
 
+    /// Has a worker leave memory after the turn that runs. What waits for it and its timers are still this manager's.
+    pub(crate) fn leave_memory(&self, key: &WorkerKey) {
+        if let Some(handle) = self.directory.lock().handles.get(key) {
+            handle.leaves_memory.store(true, SeqCst);
+            handle.changed.notify_one();
+        }
+    }
+
+    /// Has a worker go on with what it has to do without a message: timers that are due, and calls without an answer.
+    pub(crate) fn resume(&self, key: &WorkerKey) {
+        self.handle(key, |_| ());
+    }
+
     /// Says when the next timer of a worker is due.
     pub(crate) fn set_due(&self, key: &WorkerKey, at: Option<u64>) {
         let mut directory = self.directory.lock();
@@ -307,7 +320,7 @@ impl Manager {
                 Some((at, key)) if at <= now => {
                     // The worker says when the next one is due once it has had its turn.
                     self.set_due(&key, None);
-                    self.handle(&key, |_| ());
+                    self.resume(&key);
                 }
                 Some((at, _)) => tokio::select! {
                     () = changed => {}

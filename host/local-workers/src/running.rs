@@ -158,6 +158,18 @@ impl RunningWorkers {
         self.manager.give_up(key);
     }
 
+    /// Has a worker leave memory once the turn that runs is committed. It stays this host's as long as something waits
+    /// for it or a handler of it waits; whoever waits for an answer is told nothing.
+    pub fn leave_memory(&self, key: &WorkerKey) {
+        self.manager.leave_memory(key);
+    }
+
+    /// Has a worker go on that has to without a message: with timers that are due, or calls without an answer. Returns
+    /// at once: a handler that waits may do so for days.
+    pub fn resume(&self, key: &WorkerKey) {
+        self.manager.resume(key);
+    }
+
     /// Says that the component was exchanged: each worker goes on in the new one from its next turn on, if its heap
     /// belongs to it ([`OtherVersion`](crate::OtherVersion)).
     pub fn reload(&self) {

@@ -1,7 +1,7 @@
 //! Turns that share a commit, and what leaves after it.
 
-use super::Actor;
-use crate::component::TurnFailure;
+use super::{Actor, error_of_store};
+use crate::component::WriteDown;
 use crate::message::{Answer, Sender};
 use crate::store::{HeapCommit, StoreError, WorkerCommit};
 use elias_capabilities::Cause;
@@ -236,10 +236,16 @@ impl Actor {
         self.instance = None;
         // It goes on as the store has it.
         self.epoch = None;
-        let lost = self.lost(error);
+        let lost = error_of_store(&self.handle.key, error);
+        let is_unknown = matches!(error, StoreError::Unavailable(_));
         for departure in batch.departures {
-            if let Departure::Answer { sender, id, .. } = departure {
-                self.answer(sender, id, Err(lost.clone()));
+            match departure {
+                // It may be committed all the same: the worker that called asks again, and is told what became of it.
+                Departure::Answer { sender: Sender::Worker { .. }, id, .. } if is_unknown => {
+                    self.handle.forget_call(&id);
+                }
+                Departure::Answer { sender, id, .. } => self.answer(sender, id, Err(lost.clone())),
+                Departure::Effects(_) | Departure::Forget { .. } | Departure::WaitsEnd => {}
             }
         }
         if batch.comes_again && !matches!(error, StoreError::NotOwner) {
@@ -265,6 +271,3 @@ impl Actor {
         }
     }
 }
-
-/// What writes a commit down.
-type WriteDown = Box<dyn FnOnce() -> Result<HeapCommit, TurnFailure> + Send>;

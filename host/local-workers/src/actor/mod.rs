@@ -15,18 +15,22 @@ use crate::component::TurnFailure;
 use crate::handle::{WorkerCondition, WorkerHandle};
 use crate::manager::Manager;
 use crate::message::{Answer, Content, Message, Reply, Sender, Stop, UNDEFINED, answer_of, failed, new_id};
-use crate::store::WorkerRecord;
+use crate::store::{StoreError, WorkerRecord};
 use batch::Batch;
 use elias_capabilities::Cause;
 use elias_capabilities::workers::{Error, ErrorCode};
 use elias_host::{Alarm, TurnKind};
-use elias_workers::{DueTimer, Incoming, Supervisor};
+use elias_workers::{DueTimer, Incoming, Supervisor, WorkerKey};
 use futures::FutureExt;
 use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use turn::{Instance, NoTurn};
+
+/// How long a call has no answer, in milliseconds, before it is made again if nobody here handles it: its callee may
+/// have gone to another host, and has kept the answer then.
+const ASK_AGAIN_MS: u64 = 10_000;
 
 /// Runs a worker until nothing is to be done, and nothing of it is in memory.
 pub(crate) async fn run_worker(manager: Arc<Manager>, handle: Arc<WorkerHandle>) {
@@ -55,6 +59,8 @@ struct Actor {
     waiting_sender: Option<(String, Sender)>,
     /// Whether answers were dropped from the record since the last commit.
     is_stale: bool,
+    /// When the calls that have no answer were made, or made again.
+    asked_at: u64,
     /// The time of the turn that runs.
     turn_now: u64,
     /// Messages that left the mailbox and could not begin: they wait for the start of the worker, or until it is read.
@@ -82,6 +88,7 @@ impl Actor {
             supervisor,
             waiting_sender: None,
             is_stale: false,
+            asked_at: 0,
             turn_now: 0,
             postponed: VecDeque::new(),
             resumed: None,
@@ -108,6 +115,13 @@ impl Actor {
                 }
                 continue;
             }
+            if self.handle.leaves_memory.swap(false, SeqCst) {
+                // Why it failed is in the log; then the worker is read again.
+                drop(self.flush().await);
+                self.instance = None;
+                continue;
+            }
+            self.ask_again();
             let stop = self.handle.stops.lock().pop_front();
             if let Some(stop) = stop {
                 self.stop(stop).await;
@@ -164,14 +178,14 @@ impl Actor {
                 self.release_ownership().await;
                 return self.manager.remove_handle(&self.handle, &self.record);
             }
-            let until = self.supervisor.stopped_until(self.manager.now()).unwrap_or(u64::MAX);
+            let until = self.goes_on_at();
             tokio::select! {
                 () = self.handle.changed.notified() => {}
                 () = self.manager.clock.sleep_until(until) => {}
             }
             return false;
         }
-        let until = self.supervisor.stopped_until(self.manager.now()).unwrap_or(u64::MAX);
+        let until = self.goes_on_at();
         let idle = u64::try_from(self.manager.settings.idle.as_millis()).unwrap_or(u64::MAX);
         let leaves = self.manager.now().saturating_add(idle);
         self.handle.show(WorkerCondition::Idle, &self.record);
@@ -185,6 +199,31 @@ impl Actor {
             self.instance = None;
         }
         false
+    }
+
+    /// When there is something to do of which nobody tells.
+    fn goes_on_at(&self) -> u64 {
+        let runs_again = self.supervisor.stopped_until(self.manager.now()).unwrap_or(u64::MAX);
+        let asks_again = self.asked_at.saturating_add(ASK_AGAIN_MS);
+        if self.record.has_calls() { runs_again.min(asks_again) } else { runs_again }
+    }
+
+    /// Makes the calls again that have had no answer for a while. A callee that has them here takes them once.
+    fn ask_again(&mut self) {
+        let now = self.manager.now();
+        let takes_replies = self.refusal().is_none() && self.supervisor.stopped_until(now).is_none();
+        if !self.record.has_calls() || !takes_replies {
+            self.asked_at = now;
+        }
+        // What is not committed was not called.
+        if now.saturating_sub(self.asked_at) < ASK_AGAIN_MS || !self.batch.is_empty() {
+            return;
+        }
+        self.asked_at = now;
+        let calls: Vec<u64> = self.record.calls.keys().copied().collect();
+        for call in calls {
+            self.send_call(call);
+        }
     }
 
     async fn take_message(&mut self, message: Message) {
@@ -216,7 +255,7 @@ impl Actor {
                         if self.is_batch_full()
                             && let Err(error) = self.flush().await
                         {
-                            let answer = Err(self.lost(&error));
+                            let answer = Err(error_of_store(&self.handle.key, &error));
                             self.answer(sender, id, answer);
                             return;
                         }
@@ -427,5 +466,24 @@ impl Actor {
                 failed(ErrorCode::Unavailable, format!("{key} cannot be used; see the log of the host"))
             }
         }
+    }
+}
+
+/// What whoever waits is told where the store has not done something.
+fn error_of_store(key: &WorkerKey, error: &StoreError) -> Error {
+    let unavailable = |message| failed(ErrorCode::Unavailable, message);
+    match error {
+        StoreError::QuotaExceeded(why) => failed(ErrorCode::QuotaExceeded, format!("{key}: {why}")),
+        StoreError::OwnedElsewhere { .. } => unavailable(format!(
+            "the worker {key} runs on another host, which did not give it up in time: a turn of it takes long there, or \
+             that host was just lost; send the message again in half a minute"
+        )),
+        StoreError::NotOwner => {
+            unavailable(format!("{key} moved to another host in the turn, which was undone; send the message again"))
+        }
+        StoreError::Unavailable(_) => unavailable(format!(
+            "{key}: the store of the workers cannot be reached; whether the message was handled is not known"
+        )),
+        _ => unavailable(format!("{key} cannot be used; see the log of the host")),
     }
 }

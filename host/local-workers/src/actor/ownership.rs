@@ -1,7 +1,7 @@
 //! Reading a worker as its owner, and leaving it to others.
 
-use super::Actor;
 use super::batch::Batch;
+use super::{Actor, error_of_store};
 use crate::handle::WorkerCondition;
 use crate::message::{Message, Stop, failed};
 use crate::store::{AcquiredWorker, StoreError, WorkerRecord};
@@ -32,6 +32,7 @@ impl Actor {
         self.resumed = waiting.or(self.resumed.take());
         self.manager.set_due(&self.handle.key, self.record.next_due());
         self.handle.show(WorkerCondition::Asleep, &self.record);
+        self.asked_at = self.manager.now();
         let calls: Vec<u64> = self.record.calls.keys().copied().collect();
         for call in calls {
             self.send_call(call);
@@ -42,14 +43,20 @@ impl Actor {
     /// Answers everything that waits with an error: the worker cannot be used here.
     pub(super) fn refuse_all(&mut self, error: &StoreError) {
         let key = self.handle.key.clone();
-        let message = if let StoreError::OwnedElsewhere { owner } = error {
-            tracing::debug!(worker = %key, owner, "another host has the worker");
-            format!("the worker {key} runs on another host")
-        } else {
-            tracing::error!(worker = %key, "the worker cannot be read: {error}");
-            format!("the worker {key} cannot be read; see the log of the host")
+        match error {
+            StoreError::OwnedElsewhere { owner } => {
+                tracing::debug!(worker = %key, owner, "another host has the worker");
+            }
+            StoreError::QuotaExceeded(why) => tracing::debug!(worker = %key, why, "the worker is refused"),
+            error => tracing::error!(worker = %key, "the worker cannot be read: {error}"),
+        }
+        let refusal = match error {
+            // Nothing has begun.
+            StoreError::Io(_) | StoreError::Unavailable(_) => {
+                failed(ErrorCode::Unavailable, format!("{key} cannot be read now; see the log of the host"))
+            }
+            error => error_of_store(&key, error),
         };
-        let unavailable = || failed(ErrorCode::Unavailable, message.clone());
         self.leave_waiting_sender();
         self.record = WorkerRecord::new(key.clone());
         let comes_back = matches!(error, StoreError::Io(_) | StoreError::Unavailable(_));
@@ -64,11 +71,11 @@ impl Actor {
             }
             let postponed = std::mem::take(&mut self.postponed);
             for Message { id, sender, .. } in postponed.into_iter().chain(messages) {
-                self.answer(sender, id, Err(unavailable()));
+                self.answer(sender, id, Err(refusal.clone()));
             }
             for stop in stops {
                 // Whoever asked may have left.
-                drop(stop.done.send(Err(unavailable())));
+                drop(stop.done.send(Err(refusal.clone())));
             }
         }
     }

@@ -15,8 +15,10 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::SeqCst;
 use tokio::sync::OwnedSemaphorePermit;
 
-/// How long a turn waits that could not begin, such as where the host has no instance left; in milliseconds.
+/// How long a turn waits that could not begin, such as where the host has no instance left, and how long after several
+/// attempts: each reads the heap again. In milliseconds.
 const NOT_RUN_DELAY_MS: u64 = 200;
+const NOT_RUN_DELAY_MAX_MS: u64 = 6_400;
 
 /// For how long it is tried whether a turn can begin, in milliseconds.
 const NOT_RUN_MAX_MS: u64 = 30_000;
@@ -64,7 +66,7 @@ impl Actor {
         kind: &TurnKind,
         cause: &Cause,
     ) -> Result<(TurnResult, ActiveWork), NoTurn> {
-        let (mut attempt, began) = (1, self.manager.now());
+        let (mut attempt, mut delay, began) = (1, NOT_RUN_DELAY_MS, self.manager.now());
         loop {
             if self.manager.is_stopping() {
                 // Why it failed is in the log.
@@ -86,7 +88,9 @@ impl Actor {
                     }
                     tracing::debug!(worker = %self.handle.key, "a turn cannot begin yet: {why}");
                     // Another worker may need what this one has of the host.
-                    (now + NOT_RUN_DELAY_MS, true)
+                    let again_at = now.saturating_add(delay);
+                    delay = delay.saturating_mul(2).min(NOT_RUN_DELAY_MAX_MS);
+                    (again_at, true)
                 }
                 TurnFailure::Ended(why) => {
                     let decision = self.supervisor.decide(attempt, now);

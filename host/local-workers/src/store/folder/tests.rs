@@ -441,3 +441,13 @@ async fn a_worker_that_begins_anew_has_nothing_of_the_one_that_was_removed() {
     let store = open(folder.path());
     assert_eq!(state(&store, "a").await, some(1, "a"));
 }
+
+#[tokio::test]
+async fn a_worker_without_a_heap_keeps_no_other_from_being_committed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = open_small(folder.path());
+    commit(&store, record("none", 1), HeapCommit::Unchanged).await.expect("there is room");
+    commit_turns(&store, "a", 1..=6).await;
+    assert_eq!(state(&store, "a").await, some(6, "abcdef"));
+    assert!(matches!(store.acquire(&key("none")).await, Err(StoreError::Damaged(_))));
+}
