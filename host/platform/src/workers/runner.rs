@@ -208,14 +208,14 @@ impl WorkerRunner {
         }
     }
 
-    /// Ends the workers of services that were stopped, or that this host does not serve any more.
-    pub(super) async fn stop_stopped(&self) {
+    /// Ends the workers of services that were stopped, or that this host does not serve any more. A turn that takes long
+    /// delays nothing else.
+    pub(super) fn stop_stopped(&self) {
         let may_run = |service: &ServiceId| self.parts.services.find(service).is_some_and(|served| !served.is_stopped);
-        let stopped: Vec<_> = self.all().into_iter().filter(|workers| !may_run(workers.service())).collect();
-        for workers in &stopped {
+        for workers in self.all().into_iter().filter(|workers| !may_run(workers.service())) {
             self.services.lock().remove(workers.service());
+            tokio::spawn(async move { workers.stop(GRACE).await });
         }
-        join_all(stopped.iter().map(|workers| workers.stop(GRACE))).await;
     }
 
     /// Ends the turns that run, within some seconds, and gives up all workers, for the end of the process.

@@ -126,11 +126,22 @@ impl ServiceWorkers {
         }
     }
 
-    /// Has a worker leave memory, if it is there.
+    /// Has a worker leave memory, if it is there. It is still this host's, or its handler would be lost to who waits.
     pub(super) fn evict(&self, key: &WorkerKey) {
         if let Some(running) = self.running.get() {
-            running.give_up(key);
+            running.leave_memory(key);
         }
+    }
+
+    /// Has workers go on that have to without a message. It does not wait for what they do: a handler may wait for days.
+    ///
+    /// # Errors
+    /// If their component cannot run.
+    pub(super) async fn resume(&self, keys: &[WorkerKey]) -> Result<(), CallError> {
+        let _call = self.begin();
+        let running = self.running().await?;
+        keys.iter().for_each(|key| running.resume(key));
+        Ok(())
     }
 
     /// The manager, made if there is none, with the component of the version that serves.

@@ -120,25 +120,34 @@ impl WorkerRunner {
         name: &str,
     ) -> Result<WorkerKey> {
         let (row, turn) = self.turn_of(service, key, at).await?;
-        if row.is_waiting && turn == row.turns {
-            let message = format!("a handler of {key} waits: what it waits for would not come to a copy; name a turn");
+        let copy = WorkerKey::new(key.class.clone(), name);
+        let is_taken = || {
+            let message = format!("there is a worker {copy} already; choose another name");
+            Error::new(Code::AlreadyThere, message)
+        };
+        // First: one that runs would lose its owner to what acquires it here, and with that the turn that runs.
+        if self.status(service, &copy).await?.is_some() {
+            return Err(is_taken());
+        }
+        let before = row.restorable_turn.unwrap_or_default();
+        if row.is_waiting && turn > before {
+            let message = format!(
+                "a handler of {key} waits since turn {before}: what it waits for would not come to a copy; name that \
+                 turn, or one before"
+            );
             return Err(Error::new(Code::WrongState, message));
         }
         let bytes = self.heap(service, key, turn).await?;
         let heap = WorkerHeap::from_bytes(&bytes, MEMORY_BYTES_MAX);
         let heap = heap.map_err(|error| Error::new(Code::Component(error.code()), error.to_string()))?;
         let digest: Digest = heap.component().parse()?;
-        let copy = WorkerKey::new(key.class.clone(), name);
         // As any worker that begins: through the service's own store, so that nothing of it runs meanwhile.
         let workers = self.entry(service);
         let store: &PlatformWorkerStore = &workers.store;
         let acquired = store.acquire(&copy).await.map_err(of_storing)?;
         if acquired.record.is_some() {
             store.release(&copy, acquired.epoch).await.map_err(of_storing)?;
-            return Err(Error::new(
-                Code::AlreadyThere,
-                format!("there is a worker {copy} already; choose another name"),
-            ));
+            return Err(is_taken());
         }
         store.set_version(&copy, HeapVersion { number: row.version, digest });
         let mut record = WorkerRecord::new(copy.clone());
@@ -242,7 +251,7 @@ fn of_storing(error: StoreError) -> Error {
     let code = match &error {
         StoreError::NoSuchTurn(_) => Code::NotFound,
         StoreError::Unavailable(_) => Code::StoreUnavailable,
-        StoreError::Io(error) if error.kind() == std::io::ErrorKind::QuotaExceeded => Code::QuotaExceeded,
+        StoreError::QuotaExceeded(_) => Code::QuotaExceeded,
         StoreError::OwnedElsewhere { .. } | StoreError::NotOwner | StoreError::InUse(_) => Code::WrongState,
         StoreError::Io(_) | StoreError::Damaged(_) | StoreError::Full(_) => Code::StorageFailed,
     };

@@ -50,6 +50,33 @@ async fn a_worker_that_was_removed_begins_anew_with_its_owner() {
     assert_eq!(listed.into_iter().map(|summary| summary.key).collect::<Vec<_>>(), [counter("a")]);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_handler_that_waits_keeps_no_other_worker_from_being_taken_over() {
+    let bench = bench().await;
+    let (gone, here) = (bench.runner("one/1"), bench.runner("two/1"));
+    here.start();
+    let asking = {
+        let gone = Arc::clone(&gone);
+        tokio::spawn(async move { call(&gone, "a", "ask").await })
+    };
+    let tenant = shop().tenant;
+    let row = async |name: &str| {
+        let mut scope = bench.store.read(&tenant).await.expect("a scope");
+        scope.worker(&shop(), &counter(name)).await.expect("a look")
+    };
+    until("its handler waits", async || row("a").await.is_some_and(|row| row.is_waiting)).await;
+    super::super::ownership::end(&gone).await.expect("ended");
+    let is_here = async || row("a").await.is_some_and(|row| row.owner.as_deref() == Some("two/1"));
+    until("it is taken over", is_here).await;
+    // It waits on, and another worker loses its owner meanwhile.
+    call(&gone, "b", "alarm").await.expect("it is set");
+    super::super::ownership::end(&gone).await.expect("ended");
+    asking.abort();
+    drop(gone);
+    until("the alarm is called", async || row("b").await.is_some_and(|row| row.next_due.is_none())).await;
+    assert!(row("a").await.is_some_and(|row| row.is_waiting));
+}
+
 /// A database of its own on the server of the tests (where ELIAS_TEST_POSTGRES is set).
 async fn bench_on_postgres() -> Option<Bench> {
     let server = std::env::var("ELIAS_TEST_POSTGRES").ok()?;
