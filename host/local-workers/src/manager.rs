@@ -400,6 +400,11 @@ impl Manager {
         Ok(acquired)
     }
 
+    /// A worker is not this manager's: it cannot be acquired.
+    pub(crate) fn forget_owned(&self, key: &WorkerKey) {
+        self.owned.lock().remove(key);
+    }
+
     /// Has others become the owner of a worker.
     pub(crate) async fn release(&self, key: &WorkerKey, epoch: u64) {
         self.owned.lock().remove(key);

@@ -58,6 +58,7 @@ impl Actor {
             error => error_of_store(&key, error),
         };
         self.leave_waiting_sender();
+        self.manager.forget_owned(&key);
         self.record = WorkerRecord::new(key.clone());
         let comes_back = matches!(error, StoreError::Io(_) | StoreError::Unavailable(_));
         let again = comes_back.then(|| self.manager.now().saturating_add(READ_DELAY_MS));

@@ -322,6 +322,13 @@ async fn check_keys(store: &Store, folder: &Path, notes: &mut Vec<String>) -> Re
     let (secrets, data_keys) = (scope.all_secrets().await?, scope.all_data_keys().await?);
     drop(scope);
     let Some(vault) = vault else {
+        if !data_keys.is_empty() {
+            let count = data_keys.len();
+            notes.push(format!(
+                "it has service workers of {count} tenants and no key: serve it with the variable ELIAS_SECRET_KEY that \
+                 they were kept with, or they cannot be read"
+            ));
+        }
         if !secrets.is_empty() {
             let count = secrets.len();
             notes.push(format!(

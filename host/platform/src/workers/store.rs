@@ -109,6 +109,7 @@ impl PlatformWorkerStore {
         let acquired = self.try_acquire(&key).await;
         if acquired.is_err() {
             self.owned.lock().remove(&key);
+            self.versions.forget(&key);
         }
         acquired
     }

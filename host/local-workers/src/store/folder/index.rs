@@ -50,6 +50,8 @@ pub(super) struct Index {
     /// The epochs of owners, and how often a worker was acquired.
     pub(super) owners: HashMap<WorkerKey, u64>,
     pub(super) epochs: u64,
+    /// Workers of which a change is being written.
+    pub(super) writing: HashSet<WorkerKey>,
     /// The number of the last commit.
     pub(super) seq: u64,
     pub(super) segments: BTreeMap<u64, Arc<SegmentFile>>,
