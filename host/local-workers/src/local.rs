@@ -28,6 +28,7 @@ pub struct LocalWorkersBuilder {
     settings: Settings,
     clock: Clock,
     store: Option<Arc<dyn WorkerStore>>,
+    unstored_bytes: usize,
 }
 
 impl LocalWorkers {
@@ -45,7 +46,8 @@ impl LocalWorkers {
             on_event: None,
             on_socket: None,
         };
-        LocalWorkersBuilder { settings, clock: Clock::system(), store: None }
+        let unstored_bytes = MemoryStore::BYTES_MAX;
+        LocalWorkersBuilder { settings, clock: Clock::system(), store: None, unstored_bytes }
     }
 
     /// The capability `workers`, by which the component's other handlers call them. Calls are `unavailable` until the
@@ -124,6 +126,13 @@ impl LocalWorkersBuilder {
         self
     }
 
+    /// Bytes of all heaps at most where workers are [never stored](Durability::None); a turn with which there would be
+    /// more is undone. 1 GiB by default.
+    #[must_use]
+    pub fn unstored_bytes(self, bytes: usize) -> Self {
+        Self { unstored_bytes: bytes, ..self }
+    }
+
     /// Gives `listener` what a worker sends to one of its sockets, once its turn is committed. It must not wait.
     #[must_use]
     pub fn on_socket(mut self, listener: impl Fn(&WorkerKey, &SocketSend) + Send + Sync + 'static) -> Self {
@@ -143,9 +152,9 @@ impl LocalWorkersBuilder {
     /// The workers.
     #[must_use]
     pub fn build(self) -> LocalWorkers {
-        let Self { settings, clock, store } = self;
+        let Self { settings, clock, store, unstored_bytes } = self;
         let store: Arc<dyn WorkerStore> = match settings.durability {
-            Durability::None => Arc::new(MemoryStore::forgetting()),
+            Durability::None => Arc::new(MemoryStore::forgetting(unstored_bytes)),
             Durability::Batch | Durability::Turn => store.unwrap_or_else(|| Arc::new(MemoryStore::default())),
         };
         LocalWorkers {

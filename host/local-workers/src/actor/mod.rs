@@ -473,7 +473,9 @@ impl Actor {
 fn error_of_store(key: &WorkerKey, error: &StoreError) -> Error {
     let unavailable = |message| failed(ErrorCode::Unavailable, message);
     match error {
-        StoreError::QuotaExceeded(why) => failed(ErrorCode::QuotaExceeded, format!("{key}: {why}")),
+        StoreError::QuotaExceeded(_) | StoreError::Full(_) => {
+            failed(ErrorCode::QuotaExceeded, format!("{key}: {error}"))
+        }
         StoreError::OwnedElsewhere { .. } => unavailable(format!(
             "the worker {key} runs on another host, which did not give it up in time: a turn of it takes long there, or \
              that host was just lost; send the message again in half a minute"

@@ -130,3 +130,11 @@ async fn a_quota_that_refuses_a_commit_is_named_to_who_waits() {
     *world.store.quota.lock() = None;
     assert_eq!(world.call("a", "get", "").await, "1", "the turn was undone");
 }
+
+#[tokio::test]
+async fn workers_that_are_not_stored_have_a_bound_of_bytes() {
+    let world = World::with(|builder| builder.durability(Durability::None).unstored_bytes(10)).await;
+    let (code, message) = world.fails("a", "add", "1").await;
+    assert_eq!(code, CallErrorCode::QuotaExceeded);
+    assert!(message.contains("more than 10 bytes"), "{message}");
+}

@@ -14,10 +14,13 @@ use elias_workers::WorkerKey;
 use elias_workers::config::Durability;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 use tokio::sync::OnceCell;
+
+/// Bytes of the heaps of a service whose workers are never stored: they are in the memory that all tenants share.
+const UNSTORED_BYTES_MAX: usize = 64 << 20;
 
 /// How long nobody has asked for the workers of a service before they are forgotten.
 const RESTS_AFTER: Duration = Duration::from_secs(10);
@@ -30,6 +33,8 @@ pub(crate) struct ServiceWorkers {
     pub(super) store: Arc<PlatformWorkerStore>,
     /// Made when a worker is first to run.
     running: OnceCell<RunningWorkers>,
+    /// When it stores turns, known once it was to be made.
+    durability: OnceLock<Durability>,
     component: Arc<Mutex<Option<ServedComponent>>>,
     /// Held while the component is loaded.
     loading: tokio::sync::Mutex<()>,
@@ -52,6 +57,7 @@ impl ServiceWorkers {
             site: TurnSite { slots, versions },
             store: Arc::new(store),
             running: OnceCell::new(),
+            durability: OnceLock::new(),
             component: Arc::default(),
             loading: tokio::sync::Mutex::default(),
             calls: AtomicUsize::new(0),
@@ -155,8 +161,16 @@ impl ServiceWorkers {
         self.running.get()
     }
 
+    /// Whether the version that serves stores turns in another way than these workers do: others are to take their
+    /// place.
+    pub(super) fn is_outdated(&self) -> bool {
+        let served = self.parts.services.find(&self.service);
+        served.zip(self.durability.get()).is_some_and(|(served, made)| served.config.durability != *made)
+    }
+
     async fn make(&self) -> Result<RunningWorkers, CallError> {
         let config = self.parts.services.find(&self.service).map(|served| served.config).unwrap_or_default();
+        let durability = *self.durability.get_or_init(|| config.durability);
         let component = Arc::clone(&self.component);
         let current = move || component.lock().as_ref().map(|served| Arc::clone(&served.component));
         let workers = LocalWorkers::builder()
@@ -164,7 +178,8 @@ impl ServiceWorkers {
             .idle(config.idle())
             .mailbox(config.mailbox.limits())
             .supervision(config.supervision.policy())
-            .durability(config.durability)
+            .durability(durability)
+            .unstored_bytes(UNSTORED_BYTES_MAX)
             // Places in memory are the host's, and are taken by turns.
             .awake(usize::MAX >> 3)
             .other_version(OtherVersion::Upgrade)

@@ -16,6 +16,7 @@ use elias_local_workers::{CallError, CallErrorCode, HeapCommit, StoreError, Work
 use elias_names::{Digest, Environment, ServiceId, TenantId};
 use elias_store::{STORE_FILE, Store};
 use elias_workers::WorkerKey;
+use elias_workers::config::Durability;
 use fake::FakeServices;
 use serde_json::json;
 use std::sync::Arc;
@@ -188,6 +189,23 @@ async fn a_deployment_is_followed_and_a_service_that_is_stopped_takes_nothing() 
     runner.stop().await;
     let ended = call(&runner, "a", "release").await.expect_err("the host ends");
     assert!(ended.message.contains("about to end"), "{}", ended.message);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_that_stores_its_workers_does_so_from_its_first_call_on() {
+    let bench = bench().await;
+    bench.services.set_durability(Durability::None);
+    let runner = bench.runner("one/1");
+    runner.start();
+    let is_stored = async || {
+        let mut scope = bench.store.read(&shop().tenant).await.expect("a scope");
+        scope.worker(&shop(), &counter("a")).await.expect("a look").is_some()
+    };
+    assert_eq!((add(&runner, "a").await.as_str(), is_stored().await), ("1", false));
+    bench.services.set_durability(Durability::Batch);
+    assert_eq!((add(&runner, "a").await.as_str(), is_stored().await), ("1", true), "it begins anew, and lasts");
+    assert_eq!(add(&runner, "a").await, "2");
+    runner.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

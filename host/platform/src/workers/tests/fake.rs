@@ -6,7 +6,7 @@ use elias_host::{Turn, TurnKind, TurnResult};
 use elias_local_workers::{AwakeWorker, HeapCommit, TurnContext, TurnFailure, WorkerComponent};
 use elias_names::{Digest, ServiceId};
 use elias_workers::WorkerKey;
-use elias_workers::config::WorkersConfig;
+use elias_workers::config::{Durability, WorkersConfig};
 use futures::FutureExt;
 use futures::future::{BoxFuture, ready};
 use parking_lot::Mutex;
@@ -47,6 +47,11 @@ impl FakeServices {
 
     pub(super) fn stop(&self, is_stopped: bool) {
         self.change(|served| served.is_stopped = is_stopped);
+    }
+
+    /// Deploys a version that stores turns so.
+    pub(super) fn set_durability(&self, durability: Durability) {
+        self.change(|served| served.config.durability = durability);
     }
 
     pub(super) fn set_quotas(&self, quotas: Quotas) {
