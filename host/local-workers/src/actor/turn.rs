@@ -20,6 +20,9 @@ use tokio::sync::OwnedSemaphorePermit;
 const NOT_RUN_DELAY_MS: u64 = 200;
 const NOT_RUN_DELAY_MAX_MS: u64 = 6_400;
 
+/// For how long a worker that is to be tried again keeps its place in memory, in milliseconds: its backoff may be hours.
+const KEEPS_PLACE_MS: u64 = 1_000;
+
 /// For how long it is tried whether a turn can begin, in milliseconds.
 const NOT_RUN_MAX_MS: u64 = 30_000;
 
@@ -97,7 +100,7 @@ impl Actor {
                     tracing::error!(worker = %self.handle.key, attempt, ?decision, "a turn was ended: {why}");
                     attempt += 1;
                     match decision {
-                        AttemptDecision::RetryAt(at) => (at, false),
+                        AttemptDecision::RetryAt(at) => (at, at.saturating_sub(now) >= KEEPS_PLACE_MS),
                         AttemptDecision::DeadLetter => return Err(TurnFailure::Ended(why).into()),
                     }
                 }

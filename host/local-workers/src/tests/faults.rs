@@ -83,3 +83,16 @@ async fn the_cause_of_a_call_goes_with_what_it_calls() {
     let health = world.workers.run_turn(key("a"), TurnKind::Health, Cause::default()).await;
     assert_eq!(health.expect("it goes well"), "well");
 }
+
+#[tokio::test]
+async fn a_worker_that_is_tried_again_much_later_leaves_its_place_to_others() {
+    let backoff = Duration::from_secs(3_600);
+    let policy = SupervisionPolicy { backoff, backoff_max: backoff, ..SupervisionPolicy::default() };
+    let world = World::with(|builder| builder.supervision(policy).awake(1)).await;
+    let trapping = tokio::spawn(world.workers.call(key("a"), "trap-until", "2"));
+    eventually(async || world.fake.turns() >= 2).await;
+    let other = tokio::spawn(world.workers.call(key("b"), "get", ""));
+    eventually(async || other.is_finished()).await;
+    world.clock.advance(backoff);
+    assert_eq!(trapping.await.expect("it does not panic").expect("it is tried again"), "attempt 2");
+}

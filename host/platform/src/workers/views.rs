@@ -132,8 +132,8 @@ impl WorkerRunner {
         let before = row.restorable_turn.unwrap_or_default();
         if row.is_waiting && turn > before {
             let message = format!(
-                "a handler of {key} waits since turn {before}: what it waits for would not come to a copy; name that \
-                 turn, or one before"
+                "a handler of {key} waits: what it waits for would not come to a copy; name a turn of before it, up to \
+                 turn {before}"
             );
             return Err(Error::new(Code::WrongState, message));
         }
@@ -141,6 +141,10 @@ impl WorkerRunner {
         let heap = WorkerHeap::from_bytes(&bytes, MEMORY_BYTES_MAX);
         let heap = heap.map_err(|error| Error::new(Code::Component(error.code()), error.to_string()))?;
         let digest: Digest = heap.component().parse()?;
+        let mut scope = self.parts.store.read(&service.tenant).await?;
+        let commits = scope.worker_history(service, key, turn.checked_add(1), 1).await?;
+        drop(scope);
+        let number = commits.first().map_or(row.version, |commit| commit.version);
         // As any worker that begins: through the service's own store, so that nothing of it runs meanwhile.
         let workers = self.entry(service);
         let store: &PlatformWorkerStore = &workers.store;
@@ -149,7 +153,7 @@ impl WorkerRunner {
             store.release(&copy, acquired.epoch).await.map_err(of_storing)?;
             return Err(is_taken());
         }
-        store.set_version(&copy, HeapVersion { number: row.version, digest });
+        store.set_version(&copy, HeapVersion { number, digest });
         let mut record = WorkerRecord::new(copy.clone());
         (record.turns, record.now) = (1, u64::try_from(now_ms()).unwrap_or_default());
         let commit = WorkerCommit { epoch: acquired.epoch, record, heap: HeapCommit::Whole(bytes) };
