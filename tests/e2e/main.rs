@@ -79,6 +79,8 @@ mod uncaught;
 mod url_pattern;
 mod web_apis;
 mod webhooks;
+mod worker_sockets;
+mod worker_triggers;
 mod worker_versions;
 mod workers;
 mod workers_api;

@@ -17,6 +17,7 @@ mod trial;
 mod triggers;
 mod types;
 mod webhooks;
+mod worker_messages;
 mod workers;
 
 use clap::Parser;

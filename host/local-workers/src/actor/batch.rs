@@ -1,6 +1,7 @@
 //! Turns that share a commit, and what leaves after it.
 
-use super::{Actor, error_of_store};
+use super::Actor;
+use super::ownership::error_of_store;
 use crate::component::WriteDown;
 use crate::message::{Answer, Sender};
 use crate::store::{HeapCommit, StoreError, WorkerCommit};

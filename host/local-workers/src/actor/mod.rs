@@ -15,13 +15,15 @@ use crate::component::TurnFailure;
 use crate::handle::{WorkerCondition, WorkerHandle};
 use crate::manager::Manager;
 use crate::message::{Answer, Content, Message, Reply, Sender, Stop, UNDEFINED, answer_of, failed, new_id};
-use crate::store::{StoreError, WorkerRecord};
+use crate::store::WorkerRecord;
 use batch::Batch;
+use commit::Handled;
 use elias_capabilities::Cause;
 use elias_capabilities::workers::{Error, ErrorCode};
 use elias_host::{Alarm, TurnKind};
-use elias_workers::{DueTimer, Incoming, Supervisor, WorkerKey};
+use elias_workers::{DueTimer, Incoming, Supervisor};
 use futures::FutureExt;
+use ownership::error_of_store;
 use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -115,11 +117,11 @@ impl Actor {
                 }
                 continue;
             }
-            if self.handle.leaves_memory.swap(false, SeqCst) {
-                // Why it failed is in the log; then the worker is read again.
-                drop(self.flush().await);
+            if self.handle.hibernates.swap(false, SeqCst) {
+                if self.flush().await.is_err() {
+                    continue;
+                }
                 self.instance = None;
-                continue;
             }
             self.ask_again();
             let stop = self.handle.stops.lock().pop_front();
@@ -172,8 +174,12 @@ impl Actor {
                 self.change_record(false);
                 return false;
             }
-            // A task that began anew would make its calls again.
-            let is_bound = !self.postponed.is_empty() || self.waiting_sender.is_some() || self.record.has_calls();
+            // A task that began anew would make its calls again. With open sockets it stays the owner: another host
+            // that needs the worker has it given up.
+            let is_bound = !self.postponed.is_empty()
+                || self.waiting_sender.is_some()
+                || !self.record.calls.is_empty()
+                || self.manager.sockets.count(&self.handle.key) > 0;
             if !is_bound && !self.manager.has_work(&self.handle, &self.record) {
                 self.release_ownership().await;
                 return self.manager.remove_handle(&self.handle, &self.record);
@@ -205,14 +211,14 @@ impl Actor {
     fn goes_on_at(&self) -> u64 {
         let runs_again = self.supervisor.stopped_until(self.manager.now()).unwrap_or(u64::MAX);
         let asks_again = self.asked_at.saturating_add(ASK_AGAIN_MS);
-        if self.record.has_calls() { runs_again.min(asks_again) } else { runs_again }
+        if self.record.calls.is_empty() { runs_again } else { runs_again.min(asks_again) }
     }
 
     /// Makes the calls again that have had no answer for a while. A callee that has them here takes them once.
     fn ask_again(&mut self) {
         let now = self.manager.now();
         let takes_replies = self.refusal().is_none() && self.supervisor.stopped_until(now).is_none();
-        if !self.record.has_calls() || !takes_replies {
+        if self.record.calls.is_empty() || !takes_replies {
             self.asked_at = now;
         }
         // What is not committed was not called.
@@ -233,7 +239,12 @@ impl Actor {
             self.answer_in_order(sender, id, answer_of(result));
             return;
         }
-        if self.resumed.as_ref() == Some(&id) {
+        if self.record.handled.contains(&id) {
+            self.answer_in_order(sender, id, Ok(UNDEFINED.to_owned()));
+            return;
+        }
+        // One that is not a worker's comes again only once no handler waits: the former one has failed then.
+        if self.resumed.as_ref() == Some(&id) && sender.caller().is_some() {
             // Its handler waited when the worker was read, and answers the caller that the record names.
             return;
         }
@@ -246,6 +257,13 @@ impl Actor {
             if self.epoch.is_none() {
                 // What it was is lost; the message was not begun.
                 self.postponed.push_front(Message { id, content, sender, cause });
+                return;
+            }
+            if let Content::Turn(TurnKind::SocketMessage { socket, .. } | TurnKind::Close { socket, .. }) = &content
+                && !self.record.sockets.contains(socket)
+            {
+                // The worker closed it, or is another one by now.
+                self.answer_in_order(sender, id, Ok(UNDEFINED.to_owned()));
                 return;
             }
             let only_wakes = matches!(content, Content::Wake);
@@ -301,7 +319,7 @@ impl Actor {
                     return;
                 }
                 Ok((result, active)) => {
-                    self.commit_message(sender, id, cause, result, active).await;
+                    self.commit_message(sender, Handled { id, kind, cause }, result, active).await;
                     return;
                 }
             }
@@ -466,26 +484,5 @@ impl Actor {
                 failed(ErrorCode::Unavailable, format!("{key} cannot be used; see the log of the host"))
             }
         }
-    }
-}
-
-/// What whoever waits is told where the store has not done something.
-fn error_of_store(key: &WorkerKey, error: &StoreError) -> Error {
-    let unavailable = |message| failed(ErrorCode::Unavailable, message);
-    match error {
-        StoreError::QuotaExceeded(_) | StoreError::Full(_) => {
-            failed(ErrorCode::QuotaExceeded, format!("{key}: {error}"))
-        }
-        StoreError::OwnedElsewhere { .. } => unavailable(format!(
-            "the worker {key} runs on another host, which did not give it up in time: a turn of it takes long there, or \
-             that host was just lost; send the message again in half a minute"
-        )),
-        StoreError::NotOwner => {
-            unavailable(format!("{key} moved to another host in the turn, which was undone; send the message again"))
-        }
-        StoreError::Unavailable(_) => unavailable(format!(
-            "{key}: the store of the workers cannot be reached; whether the message was handled is not known"
-        )),
-        _ => unavailable(format!("{key} cannot be used; see the log of the host")),
     }
 }

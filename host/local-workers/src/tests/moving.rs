@@ -202,7 +202,7 @@ async fn a_worker_that_leaves_memory_while_its_handler_waits_answers_all_the_sam
     let asked = world.workers.call(key("a"), "ask", "b hold");
     eventually(async || world.fake.is_holding()).await;
     world.until("a", |one| one.condition == WorkerCondition::Waiting).await;
-    world.workers.leave_memory(&key("a"));
+    world.workers.hibernate(&key("a"));
     eventually(async || world.fake.awake() == 1).await;
     assert!(world.store.released().is_empty(), "it is still this host's");
     world.fake.let_go();
@@ -213,7 +213,7 @@ async fn a_worker_that_leaves_memory_while_its_handler_waits_answers_all_the_sam
 async fn a_timer_of_a_worker_that_left_memory_for_others_is_fired_here() {
     let world = World::new().await;
     world.call("a", "alarm", "1000").await;
-    world.workers.leave_memory(&key("a"));
+    world.workers.hibernate(&key("a"));
     eventually(async || world.store.released() == ["a"]).await;
     world.clock.advance(Duration::from_secs(1));
     eventually(async || world.store.record("a").next_due().is_none()).await;

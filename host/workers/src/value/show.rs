@@ -83,7 +83,7 @@ impl<'a> Reader<'a> {
             [Value::String(kind)] if kind == "undefined" => Ok(self.primitive(Value::Null)),
             [Value::String(kind), Value::String(text)] if kind == "bigint" => Ok(self.text(text)),
             [Value::String(kind), Value::String(text)] if kind == "number" => match text.as_str() {
-                "-0" => Ok(self.primitive(Number::from_f64(-0.0).map_or(Value::Null, Value::Number))),
+                "-0" => Ok(self.primitive("-0".parse().map_or(Value::Null, Value::Number))),
                 "NaN" | "Infinity" | "-Infinity" => Ok(self.text(text)),
                 _ => Err(ValueError::Malformed("not a number")),
             },
