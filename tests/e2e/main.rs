@@ -84,3 +84,4 @@ mod worker_triggers;
 mod worker_versions;
 mod workers;
 mod workers_api;
+mod workers_files;

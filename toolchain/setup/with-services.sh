@@ -8,6 +8,7 @@
 # ELIAS_TEST_OTHER_CA is another authority's. Redis takes TLS at ELIAS_TEST_REDIS_TLS, by the same certificate. ELIAS_TEST_BROWSER is a Chromium for pages.
 # ELIAS_TEST_PYTHON is a Python that has the library websockets, and ELIAS_TEST_NODE_WS the module ws for Node.js: clients of WebSockets.
 # ELIAS_TEST_NATS_SERVER is the program nats-server: tests start servers of their own, with JetStream in temporary folders.
+# ELIAS_TEST_DIOD_BIN is the folder of diod's clients of 9P, diodls and diodcat.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 
@@ -47,6 +48,12 @@ python=$(python_with_websockets || true)
 [ -n "$python" ] || { "$here/system.sh" python3 python3-websockets; python=$(python_with_websockets); }
 ws=$(node_ws)
 [ -n "$ws" ] || { "$here/system.sh" node-ws; ws=$(node_ws); }
+# Its clients are wanted, and not the server.
+diod=$(command -v diodls || PATH=$PATH:/usr/sbin command -v diodls || true)
+if [ -z "$diod" ]; then
+  "$here/system.sh" diod
+  diod=$(PATH=$PATH:/usr/sbin command -v diodls)
+fi
 
 folder=$(mktemp -d)
 chmod 755 "$folder"
@@ -120,6 +127,8 @@ export ELIAS_TEST_BROWSER="$browser"
 export ELIAS_TEST_NATS_SERVER="$nats"
 export ELIAS_TEST_PYTHON="$python"
 export ELIAS_TEST_NODE_WS="$ws"
+ELIAS_TEST_DIOD_BIN=$(dirname "$diod")
+export ELIAS_TEST_DIOD_BIN
 export ELIAS_TEST_REDIS="redis://127.0.0.1:$redis_port"
 export ELIAS_TEST_REDIS_TLS="rediss://127.0.0.1:$redis_tls_port"
 "$@"

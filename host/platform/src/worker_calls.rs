@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use std::time::Duration;
 
 /// How long the answer of a worker is waited for: its handler may wait for days.
-const ANSWER_WAIT: Duration = Duration::from_secs(120);
+pub(crate) const ANSWER_WAIT: Duration = Duration::from_secs(120);
 
 impl Platform {
     /// Has a worker of a service respond to a request of a route, whose body is `body` if it has one; gives the answer.
@@ -104,11 +104,18 @@ fn check_method(method: &str) -> Result<()> {
 
 /// The answer to a call, if it comes within this time.
 async fn answered(call: impl Future<Output = Result<String, CallError>>, wait: Duration) -> Result<String> {
-    let answer = tokio::time::timeout(wait, call).await.map_err(|_| {
+    in_time(call, wait).await?.map_err(refusal)
+}
+
+/// What a call ends with, if it ends within this time.
+pub(crate) async fn in_time(
+    call: impl Future<Output = Result<String, CallError>>,
+    wait: Duration,
+) -> Result<Result<String, CallError>> {
+    tokio::time::timeout(wait, call).await.map_err(|_| {
         let message = format!("no answer within {} s; the worker handles the message all the same", wait.as_secs());
         Error::new(Code::AnswerTimeout, message)
-    })?;
-    answer.map_err(refusal)
+    })
 }
 
 /// A value that a worker gave.

@@ -15,6 +15,8 @@ pub struct WorkersConfig {
     pub idle: DurationText,
     /// When a turn is stored; `batch` by default.
     pub durability: Durability,
+    /// Whether a worker that does not exist is started when one of its files is opened; `false` by default.
+    pub start_on_open: bool,
     /// For how long former states of a worker are kept, on a platform.
     pub history: HistoryConfig,
     /// The bounds of each worker's mailbox.
@@ -116,6 +118,7 @@ impl Default for WorkersConfig {
         Self {
             idle: DurationText::from_secs(60),
             durability: Durability::default(),
+            start_on_open: false,
             history: HistoryConfig::default(),
             mailbox: MailboxConfig::default(),
             sockets: SocketsConfig::default(),
@@ -160,7 +163,7 @@ impl WorkersConfig {
     /// # Errors
     /// [`InvalidSetting`] for the first one that is out of its bounds.
     pub fn check(&self) -> Result<(), InvalidSetting> {
-        let Self { idle, durability: _, history, mailbox, sockets, supervision } = self;
+        let Self { idle, durability: _, start_on_open: _, history, mailbox, sockets, supervision } = self;
         within("workers.idle", *idle, SECOND..=HOUR)?;
         within("workers.history.turns", history.turns, 1..=100_000)?;
         within("workers.history.age", history.age, DurationText::from_secs(0)..=DurationText::from_secs(30 * 86_400))?;

@@ -188,8 +188,9 @@ fn join(server: &Server) -> [Client; 2] {
 
 fn speak(clients: &mut [Client; 2], by: usize, text: &str) {
     clients[by].command(&format!("text {text}"));
+    let from = ["ada", "bo"][by];
     for client in clients {
-        assert_eq!(said(client), json!({ "from": ["ada", "bo"][by], "text": text }));
+        assert_eq!(said(client), json!({ "from": from, "text": text }));
     }
 }
 

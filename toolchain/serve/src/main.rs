@@ -10,6 +10,7 @@ mod logging;
 mod memory;
 mod origin;
 mod serve;
+mod service_files;
 mod service_tables;
 mod settings;
 mod testing;

@@ -203,6 +203,7 @@ fn order_numbers(one: &Number, other: &Number) -> Option<Ordering> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::EventData;
     use super::*;
     use serde_json::json;
 

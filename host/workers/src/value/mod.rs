@@ -9,7 +9,7 @@ mod show;
 #[cfg(test)]
 mod tests;
 
-pub use show::to_json;
+pub use show::{Content, to_content, to_json};
 
 use serde_json::{Number, Value};
 use std::fmt::{self, Write};

@@ -3,6 +3,7 @@
 mod database_access;
 mod gateway;
 mod nats;
+mod nine_p;
 mod platform;
 mod shutdown;
 mod watch;
