@@ -53,6 +53,12 @@ async fn a_worker_that_was_removed_begins_anew_with_its_owner() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_handler_that_waits_keeps_no_other_worker_from_being_taken_over() {
     let bench = bench().await;
+    // Those of a service that is stopped, or is none, wait.
+    let file = rusqlite::Connection::open(bench.folder.path().join(STORE_FILE)).expect("a database");
+    let served = "PRAGMA foreign_keys = OFF; INSERT INTO services \
+                  (tenant, component, environment, revision, version, deployment, stopped) \
+                  VALUES ('acme', 'shop', 'production', 1, 1, 'one', 0)";
+    file.execute_batch(served).expect("inserted");
     let (gone, here) = (bench.runner("one/1"), bench.runner("two/1"));
     here.start();
     let asking = {
