@@ -153,6 +153,11 @@ impl Manager {
         if let Err(error) = self.check(to, &message.sender) {
             return self.answer(message.sender, message.id, Err(error));
         }
+        let (bytes, most) = (message.content.bytes(), self.settings.mailbox.bytes);
+        if bytes > most {
+            let text = format!("{to}: the message has {bytes} bytes, and its mailbox takes {most}");
+            return self.answer(message.sender, message.id, Err(failed(ErrorCode::TooLarge, text)));
+        }
         let Some(admission) = self.handle(to, |handle| handle.push(message)) else { return };
         match admission {
             Admission::Accepted | Admission::SenderWaits => {}

@@ -238,11 +238,12 @@ impl Actor {
         // It goes on as the store has it.
         self.epoch = None;
         let lost = error_of_store(&self.handle.key, error);
-        let is_unknown = matches!(error, StoreError::Unavailable(_));
+        let asks_again = matches!(error, StoreError::Unavailable(_) | StoreError::NotOwner);
         for departure in batch.departures {
             match departure {
-                // It may be committed all the same: the worker that called asks again, and is told what became of it.
-                Departure::Answer { sender: Sender::Worker { .. }, id, .. } if is_unknown => {
+                // It may be committed all the same, or another host has the worker: the one that called asks again, and
+                // is told what became of it.
+                Departure::Answer { sender: Sender::Worker { .. }, id, .. } if asks_again => {
                     self.handle.forget_call(&id);
                 }
                 Departure::Answer { sender, id, .. } => self.answer(sender, id, Err(lost.clone())),

@@ -1,7 +1,7 @@
 //! Turns that cannot begin, timers that are always due, hosts that fail, and what else must not stop a worker.
 
 use super::{World, eventually, key};
-use crate::{CallErrorCode, Cause, SupervisionPolicy};
+use crate::{CallErrorCode, Cause, MailboxLimits, SupervisionPolicy};
 use elias_host::TurnKind;
 use std::time::Duration;
 
@@ -95,4 +95,14 @@ async fn a_worker_that_is_tried_again_much_later_leaves_its_place_to_others() {
     eventually(async || other.is_finished()).await;
     world.clock.advance(backoff);
     assert_eq!(trapping.await.expect("it does not panic").expect("it is tried again"), "attempt 2");
+}
+
+#[tokio::test]
+async fn a_message_that_never_fits_is_too_large_and_no_full_mailbox() {
+    let limits = MailboxLimits { bytes: 100, ..MailboxLimits::default() };
+    let world = World::with(|builder| builder.mailbox(limits)).await;
+    let (code, message) = world.fails("a", "echo", &"x".repeat(97)).await;
+    assert_eq!(code, CallErrorCode::TooLarge);
+    assert!(message.contains("has 101 bytes") && message.contains("takes 100"), "{message}");
+    assert_eq!(world.call("a", "echo", &"x".repeat(96)).await.len(), 96);
 }
