@@ -51,6 +51,18 @@ async fn a_worker_that_was_removed_begins_anew_with_its_owner() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_another_host_was_faster_to_take_over_is_not_asked_for() {
+    let bench = bench().await;
+    let (faster, slower) = (bench.runner("one/1"), bench.runner("two/1"));
+    add(&faster, "a").await;
+    let workers = slower.workers(&shop()).expect("it is served");
+    workers.resume(&[counter("a")]).await.expect("the store is there");
+    let wanted = bench.store.host_read().await.expect("a scope").wanted_workers("one/1", 10).await.expect("read");
+    assert_eq!(wanted, []);
+    assert_eq!(add(&faster, "a").await, "2");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_handler_that_waits_keeps_no_other_worker_from_being_taken_over() {
     let bench = bench().await;
     // Those of a service that is stopped, or is none, wait.
