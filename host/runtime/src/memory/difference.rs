@@ -124,7 +124,7 @@ impl Slot {
             let part = comparison.at..memory.len().min(comparison.at + PART_BYTES);
             comparison.at = part.end;
             asked += part.len();
-            for range in self.own_ranges(part) {
+            for range in self.private_ranges(part) {
                 own += range.len();
                 comparison.own_bytes += range.len();
                 for (number, at) in pages_of(range, from) {
@@ -157,7 +157,7 @@ impl Slot {
         }
         let (mut own, mut bytes) = (Vec::new(), 0);
         for start in (0..known.len).step_by(PART_BYTES) {
-            for range in self.own_ranges(start..known.len.min(start + PART_BYTES)) {
+            for range in self.private_ranges(start..known.len.min(start + PART_BYTES)) {
                 bytes += range.len();
                 own.push(range);
             }
