@@ -1,4 +1,6 @@
 //! The native half of the web APIs: one file an API, all in the object that `import native from "elias:native"` gives.
+//! This file also has the lifecycle of handlers: web modules register the functions that start them, `waitUntil` adds
+//! background promises, and `release` frees what an execution holds of the host.
 //!
 //! To add one: write its file with an `add(&Object)`, name it here, and write its JavaScript half in `guest-js/web`.
 
