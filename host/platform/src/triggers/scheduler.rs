@@ -17,7 +17,7 @@ use elias_store::{
     UpcomingDue, now_ms,
 };
 use elias_triggers::config::ScheduleConfig;
-use elias_triggers::schedule::{Decision, Overlap, PAUSE_MAX, Schedule, ScheduleState, pause};
+use elias_triggers::schedule::{Decision, Overlap, PAUSE_MAX, Schedule, ScheduleState, poll_delay};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -62,7 +62,7 @@ pub(super) async fn look(runner: &Arc<Runner>) -> Result<Duration> {
     fire_due(runner).await?;
     move_due(runner).await?;
     let UpcomingDue { now, due } = runner.store.host_read().await?.upcoming_due(since).await?;
-    Ok(pause(moment(now), due.map(moment)))
+    Ok(poll_delay(moment(now), due.map(moment)))
 }
 
 /// The work of each second beside what is due.
