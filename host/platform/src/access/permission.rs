@@ -91,7 +91,7 @@ permissions! {
     Access: Admin,
     /// Make, change and delete tenants; only for the tenant `system`.
     Tenants: Admin,
-    /// Back up the host; only for the tenant `system`.
+    /// Back up and check the host; only for the tenant `system`.
     Backup: Admin,
 }
 
