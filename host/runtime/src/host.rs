@@ -117,7 +117,7 @@ impl Host {
         self.loader.functions()
     }
 
-    /// How the instances of components that `elias-build` made were used.
+    /// Counts of the instances of components that `elias-build` made, by how they were used.
     #[must_use]
     pub fn instance_counts(&self) -> InstanceCounts {
         self.loader.instances().counts()
@@ -136,7 +136,7 @@ impl Host {
         self.loader.scheduler().load()
     }
 
-    /// As [`Self::compile`], if the compiled code is in the cache; else nothing is compiled, and there is none.
+    /// Like [`Self::compile`], but only from the cache: `None` if the compiled code is not in it.
     ///
     /// # Errors
     /// As [`Self::compile`].
@@ -144,7 +144,7 @@ impl Host {
         Ok(self.try_link(component, CompilePolicy::Forbidden).await?.map(Into::into))
     }
 
-    /// As [`Self::load_with`], if the compiled code is in the cache; else nothing is compiled, and there is none.
+    /// Like [`Self::load_with`], but only from the cache: `None` if the compiled code is not in it.
     ///
     /// # Errors
     /// As [`Self::load_with`].
@@ -167,7 +167,7 @@ impl Host {
         linked.unwrap_or_else(|panic| Err(Error::new(ErrorCode::Internal, format!("loading failed: {panic}"))))
     }
 
-    /// Loads a component with what it is granted.
+    /// Loads a component with its grants.
     ///
     /// # Errors
     /// As [`Self::load`], and `bad-configuration` and `capability-unavailable`.
@@ -184,7 +184,7 @@ impl Host {
         self.loader.configure(linked, options).await
     }
 
-    /// Loads a component from a file with what it is granted.
+    /// Loads a component from a file, with its grants.
     ///
     /// # Errors
     /// `io` if the file cannot be read; else as [`Self::load_with`].

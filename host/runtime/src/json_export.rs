@@ -21,7 +21,7 @@ use std::time::Duration;
 use wasmtime::Store;
 use wasmtime::component::{Component, ComponentExportIndex, ComponentType, InstancePre, Lift, TypedFunc};
 
-/// Where such an export is in a component.
+/// The export of such a handler in a component.
 #[derive(Clone)]
 pub(crate) struct JsonExport {
     pre: InstancePre<InstanceState>,

@@ -1,4 +1,4 @@
-//! The JavaScript backtrace of a trap: the engine is asked, in the memory that is left of the instance, what was
+//! The JavaScript backtrace of a trap. The engine reads it from the memory that is left of the instance: what was
 //! running when the instance was ended, or why the engine itself ended it.
 //!
 //! The application is not called again: only the engine's `elias_failure` and `elias_running`, which change nothing but

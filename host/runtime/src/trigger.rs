@@ -1,5 +1,5 @@
-//! Runs a component's handlers of triggers, `elias:triggers/{schedule,job,event,events}`: what fires them is the
-//! embedder's.
+//! Runs a component's handlers of triggers, `elias:triggers/{schedule,job,event,events}`. The embedder decides when to
+//! fire them.
 
 #[cfg(test)]
 mod tests;

@@ -45,7 +45,7 @@ const FUNCTION: &str = "handle";
 /// The value that a guest passes to its response-outparam.
 type GuestResponse = Result<http::Response<HyperOutgoingBody>, HttpErrorCode>;
 
-/// Where a component's handler of requests is.
+/// The export of a component's handler of requests.
 #[derive(Clone)]
 pub(crate) enum FetchExport {
     Messages { pre: InstancePre<InstanceState>, function: ComponentExportIndex },

@@ -1,4 +1,4 @@
-//! Loads a component: from its bytes to an [`App`]. It is checked, compiled, linked, and given what it was granted.
+//! Loads a component: checks, compiles and links its bytes, and applies its grants. The result is an [`App`].
 //!
 //! - `engine_linkers`: the JavaScript engines that components are made with.
 //! - `bases`: the memories that their images begin with.

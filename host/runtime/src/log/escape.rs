@@ -1,4 +1,4 @@
-//! Escapes characters of a guest's text that a terminal obeys, that end a line of the log, or that nobody sees.
+//! Escapes the characters of a guest's text that control a terminal, end a line of the log, or are invisible.
 
 use std::borrow::Cow;
 use std::fmt::Write;

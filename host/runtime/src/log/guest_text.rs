@@ -1,4 +1,5 @@
-//! How texts of a component's guests are shown: stacks in original positions, without secrets, safe, and cut.
+//! Makes texts of a component's guests fit for the log: maps stacks to original positions, redacts secrets, escapes and
+//! truncates.
 
 use super::escape::escape;
 use super::redact::redact;

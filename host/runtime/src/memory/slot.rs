@@ -241,8 +241,8 @@ impl Slot {
         Ok((bytes <= RESET_BYTES_MAX).then_some(written))
     }
 
-    /// Puts the image's bytes back wherever the guest wrote to. False, and nothing is done, if that is more than
-    /// [`RESET_BYTES_MAX`]: to begin anew is then cheaper, and the guest has paid for a few bytes of each page only.
+    /// Puts the image's bytes back wherever the guest wrote to. Does nothing and returns false if that is more than
+    /// [`RESET_BYTES_MAX`]: a new instance is then cheaper, and the guest has paid for a few bytes of each page only.
     ///
     /// # Errors
     /// If the system does not say what was written. The memory is then not to be used again.

@@ -1,4 +1,4 @@
-//! Instances are used again: one whose execution ended well waits for the next execution of its component.
+//! Reuses instances: one whose execution ended well waits for the next execution of its component.
 //!
 //! An execution of a component of `elias-build` begins in an instance that has its image's memory and nothing else: a
 //! new one, or one whose former execution ended well and whose memory was put back. Which of the two it is makes no

@@ -57,7 +57,7 @@ impl CpuShare {
     }
 }
 
-/// How busy the cores are at a moment.
+/// The load of the cores at a moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CpuLoad {
     /// Guests that may run at a time.
@@ -138,7 +138,7 @@ impl Scheduler {
         self.queue().set_weight(group, weight);
     }
 
-    /// How busy the cores are.
+    /// The present load of the cores.
     pub(crate) fn load(&self) -> CpuLoad {
         let State { running, waiting } = self.state.load(Ordering::Relaxed).into();
         CpuLoad { cores: self.cores, running, waiting }
