@@ -1,4 +1,4 @@
-//! Which component responds, and how it is exchanged while requests are in flight.
+//! The source of the components that respond, which can be replaced while requests are in flight.
 
 use crate::admin;
 use crate::local_gateway::LocalGateway;
@@ -20,8 +20,8 @@ pub struct AppSource {
     triggers: Option<Arc<dyn TriggerControl>>,
 }
 
-/// Runs a component's triggers when it is asked to. In development mode the server asks it for whoever sends a request
-/// to its path `/__elias/trigger`.
+/// Runs a component's triggers on request. In development mode the server calls it for requests to its path
+/// `/__elias/trigger`.
 pub trait TriggerControl: Send + Sync + 'static {
     /// Runs what the request names, and says what became of it; both are JSON whose members the implementation chooses.
     /// The error is a text for people. What was begun goes on if the future is dropped.
@@ -54,7 +54,7 @@ impl AppSource {
         Self { sender: Arc::new(watch::Sender::new(CurrentComponent::default())), triggers: None }
     }
 
-    /// The source with what runs the component's triggers by hand.
+    /// Adds the control that runs the component's triggers by hand.
     #[must_use]
     pub fn with_triggers(self, triggers: Arc<dyn TriggerControl>) -> Self {
         Self { triggers: Some(triggers), ..self }
@@ -102,7 +102,7 @@ impl AppSource {
     }
 }
 
-/// Where requests go.
+/// The destination of a listener's requests.
 #[derive(Clone)]
 pub enum Ingress {
     /// To one component.
