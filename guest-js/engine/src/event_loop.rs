@@ -1,4 +1,4 @@
-//! The event loop: runs promise jobs, timers and what waits for the host.
+//! The event loop: runs promise jobs, timers, and the continuations of operations of the host.
 
 use crate::bindings::wasi::clocks::monotonic_clock;
 use crate::bindings::wasi::io::poll::{self, Pollable};
@@ -374,7 +374,7 @@ fn report(ctx: &Ctx<'_>, error: &Error) {
     }
 }
 
-/// How many timers are set.
+/// The number of timers that are set.
 pub(crate) fn timers() -> usize {
     LOOP.timers.borrow().len()
 }

@@ -1,4 +1,4 @@
-//! Uncaught exceptions, which no caller waits for, and rejections that nothing handles.
+//! Uncaught exceptions, which have no caller to catch them, and rejections without a handler.
 //!
 //! A web module that dispatches the global scope's events (`error`, `unhandledrejection`) registers a hook; what the
 //! hook does not take for handled is logged. HTML 8.1.4.6 "report an exception", 8.1.6.2 "unhandled promise
@@ -139,7 +139,8 @@ pub(crate) fn is_pending() -> bool {
     !STATE.pending.borrow().is_empty() || !STATE.late.borrow().is_empty()
 }
 
-/// Tells of what is still not handled after the jobs. Whether there was anything, and so there may be more jobs.
+/// Reports rejections that are still unhandled after the jobs. True if there were any: the handlers may have added
+/// jobs.
 pub(crate) fn notify(ctx: &Ctx<'_>) -> bool {
     let (pending, late) = (STATE.pending.take(), STATE.late.take());
     let found = !pending.is_empty() || !late.is_empty();

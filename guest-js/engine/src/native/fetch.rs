@@ -1,4 +1,4 @@
-//! `fetch`: `wasi:http/outgoing-handler`, a request and its response at a time.
+//! `fetch`: `wasi:http/outgoing-handler`, one request and its response at a time.
 
 use super::bytes::bytes_in;
 use super::connection_headers::left_out_of_request;

@@ -19,7 +19,7 @@ use std::cell::{Cell, RefCell};
 
 const CONTENT_LENGTH: &str = "content-length";
 
-/// How far the response has come.
+/// The state of the response.
 pub(crate) enum State {
     /// Nothing was sent.
     Waiting(Option<ResponseOutparam>),

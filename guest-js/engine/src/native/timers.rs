@@ -71,7 +71,7 @@ pub(crate) fn start() {
     }
 }
 
-/// Has the clock that scripts see go on from so many milliseconds.
+/// Sets the clock that scripts see to this many milliseconds, from which it goes on.
 pub(super) fn set_elapsed(milliseconds: f64) {
     START.elapsed_ms.set(milliseconds);
 }
