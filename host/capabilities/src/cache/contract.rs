@@ -82,7 +82,7 @@ pub(super) struct Increment {
     pub(super) ttl_ms: Option<u64>,
 }
 
-/// Sets the time to live of what is there.
+/// Sets the time to live of an existing value.
 #[derive(ComponentType, Lift, Debug, Clone)]
 #[component(record)]
 pub(super) struct Expiry {

@@ -56,7 +56,7 @@ impl Leases {
         AcquireOutcome::Acquired { lease: Lease { leases: Arc::clone(self), key }, seen }
     }
 
-    /// How many wait for the holder of a key's lease; none if nobody holds it.
+    /// The number of instances that wait for the lease of a key; `None` if no instance holds it.
     #[cfg(test)]
     pub(super) fn waiting(&self, key: &str) -> Option<usize> {
         self.state().held.get(key).map(watch::Sender::receiver_count)

@@ -88,7 +88,7 @@ impl Db {
         Self { servers: postgres::Servers::new(most), ..self }
     }
 
-    /// The file of the database of a component that needs no server, for whoever made the capability with this folder.
+    /// The file of a component's SQLite database, if the capability was made with this folder.
     #[must_use]
     pub fn file_of(data_dir: PathBuf, component: &str) -> PathBuf {
         data_dir.join("db").join(sqlite::file_name(component))

@@ -1,5 +1,5 @@
-//! Whether a text of a component is JSON that the host can read into a value later: what is accepted must not fail
-//! where nobody waits for it any more.
+//! Checks that a text of a component is JSON that the host can parse later: an accepted text must not fail where nobody
+//! waits for the result.
 
 use elias_host::capability::{InstanceInfo, wasmtime};
 use futures::FutureExt;
@@ -26,7 +26,8 @@ pub(crate) fn check(
     work_on(instance, bytes, move || read(text))
 }
 
-/// Does something that takes as long as a text of so many bytes is: where the guest runs, or aside if it is long.
+/// Runs work that takes time in proportion to a text of `bytes` bytes: on the guest's thread, or aside if the text is
+/// long.
 ///
 /// # Errors
 /// A trap, if the execution's deadline passes meanwhile.

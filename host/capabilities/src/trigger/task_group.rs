@@ -1,4 +1,4 @@
-//! Tasks that end together, with the work in them that is waited for.
+//! A group of tasks that end together, and that can be waited for.
 
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -41,7 +41,7 @@ impl TaskGroup {
         true
     }
 
-    /// Begins a piece of work. Whoever does so looks at [`Self::is_stopping`] afterwards.
+    /// Begins a piece of work. The caller checks [`Self::is_stopping`] afterwards.
     #[must_use]
     pub fn begin(&self) -> ActiveWork {
         self.active.send_modify(|count| *count += 1);

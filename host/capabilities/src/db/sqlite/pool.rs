@@ -1,4 +1,4 @@
-//! Connections on threads of their own, opened when they are needed and closed when they have not been for a while.
+//! Connections on threads of their own, which open on demand and close when they are idle.
 
 use super::super::bindings::Error;
 use super::connection::{Session, Settings};
@@ -38,7 +38,7 @@ impl Drop for ConnectionSlot {
     }
 }
 
-/// A task for a connection, which is told if there is none.
+/// A task for a connection. It gets an error if no connection can be opened.
 pub(super) type Job = Box<dyn FnOnce(Result<&mut Session, Error>) + Send>;
 
 /// The right to use a connection, and perhaps to write. It is given back when the job is done.

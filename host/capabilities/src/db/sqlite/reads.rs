@@ -1,4 +1,4 @@
-//! Interrupting what reads many pages in one step of SQLite's machine.
+//! Interrupts statements that read many pages in one step of SQLite's virtual machine.
 //!
 //! To drop a table, to delete all rows of one and to count them are single steps, which walk over every page: 0.6 s for
 //! 200 MB. Neither the progress handler nor the flag for interruption is looked at meanwhile, and nothing large is
