@@ -1,5 +1,5 @@
-//! Runs what triggers start in the services of this host, each as an execution with a guard: canaries, experiments,
-//! circuit breakers, concurrency limits and quotas hold as for requests.
+//! Runs of triggers in the services of this host, each as an execution with a guard: canaries, experiments, circuit
+//! breakers, concurrency limits and quotas hold as for requests.
 
 use crate::databases::drain_outbox;
 use crate::platform::Inner;

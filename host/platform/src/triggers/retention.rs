@@ -1,6 +1,6 @@
-//! What is not kept any more. Events are hidden by the retention of their tenant, and deleted by the longest retention
-//! of all tenants, since a segment of the log has the events of all. Records of jobs that have ended give way to jobs
-//! and events before the quota of bytes refuses these.
+//! Deletes expired records. The retention of a tenant hides its events; the longest retention of all tenants deletes
+//! them, since a segment of the log has the events of all. Records of ended jobs are deleted before the quota of bytes
+//! refuses jobs and events.
 
 use elias_api::{EVENT_RETENTION_DEFAULT, Result};
 use elias_names::TenantId;

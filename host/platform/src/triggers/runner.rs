@@ -31,7 +31,7 @@ const HEARTBEAT: Duration = Duration::from_secs(10);
 /// How often the queue and the log of events are looked at, if nothing in this process says that there is something.
 const QUEUE_POLL: Duration = Duration::from_millis(250);
 const EVENTS_POLL: Duration = Duration::from_millis(500);
-/// How long to wait before a store that is away is asked again.
+/// The wait before an unavailable store is asked again.
 pub(super) const RETRY: Duration = Duration::from_secs(1);
 /// How long the end of the process waits for jobs to be given back.
 const STOP_MAX: Duration = Duration::from_secs(3);

@@ -1,5 +1,4 @@
-//! Everything that is due: ticks of schedules, jobs that waited, leases that have ended, records that are not kept any
-//! more.
+//! Does the work that is due: ticks of schedules, jobs that waited, leases that have ended, records that have expired.
 
 use super::Runner;
 use super::cause::child_of;

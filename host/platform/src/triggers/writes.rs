@@ -1,4 +1,4 @@
-//! Jobs, events and steps of many that are written in one transaction.
+//! Writes jobs, events and steps of many callers in one transaction.
 
 use super::runner::WriteSource;
 use crate::batch::TenantWrite;

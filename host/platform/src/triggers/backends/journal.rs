@@ -101,7 +101,7 @@ struct State {
 }
 
 impl StoredJournal {
-    /// The journal of a job that is about to run, with what its former runs recorded.
+    /// The journal of a job that is about to run, with the records of its former runs.
     ///
     /// # Errors
     /// `store-unavailable`.
