@@ -220,7 +220,7 @@ impl Job {
     }
 }
 
-/// Gives a [`Job`] up when it is dropped.
+/// Abandons a [`Job`] when it is dropped.
 pub(crate) struct AbandonOnDrop(Job);
 
 impl Drop for AbandonOnDrop {

@@ -116,9 +116,8 @@ impl CallMeter {
         HostCall { meter: self.clone(), began: Instant::now() }
     }
 
-    /// Work that was done for the instance where no price can be taken before it, such as decoding what it reads: so
-    /// many units of fuel, which are charged with its next host call. Such work is done in small parts, each as the
-    /// guest asks.
+    /// Charges units of fuel for work that has no price in advance, such as decoding the bytes that the instance reads.
+    /// They are charged with its next host call. Such work is done in small parts, on the guest's demand.
     pub fn works(&self, units: u64) {
         self.meter.works(units);
     }

@@ -111,7 +111,8 @@ impl Responder {
     }
 }
 
-/// Has the component's handler serve a request; it runs while this future and then the response's body are polled.
+/// Runs the component's handler for a request. The handler runs while this future, and then the response's body, are
+/// polled.
 pub(crate) async fn fetch<B>(
     component: &Arc<LoadedComponent>,
     pool: &Arc<InstancePool<FetchHandler>>,

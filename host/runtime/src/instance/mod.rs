@@ -84,7 +84,7 @@ impl InstanceState {
         }
     }
 
-    /// Drops what the execution held of the host, whose it was, and what capabilities were to know of it.
+    /// Drops the execution's host resources, its caller and the extensions for capabilities.
     pub(crate) fn retire(&mut self) {
         static NOBODY: LazyLock<Arc<Caller>> = LazyLock::new(Arc::default);
         self.contexts.clear();

@@ -135,7 +135,7 @@ impl Loader {
         &self.scheduler
     }
 
-    /// The functions that components can import, and what they cost.
+    /// The functions that components can import, with their prices.
     pub(crate) fn functions(&self) -> &[HostFunction] {
         &self.functions
     }
@@ -340,7 +340,7 @@ impl Loader {
         made.map_err(other_compiler)
     }
 
-    /// Gives a component what it was granted.
+    /// Applies a component's grants.
     pub(crate) async fn configure(&self, linked: LinkedComponent, options: &LoadOptions) -> Result<App, Error> {
         let LinkedComponent { wasmtime, engine: _, image, heap, name, version, digest, manifest, code, source_map } =
             linked;

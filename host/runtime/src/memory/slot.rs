@@ -277,8 +277,8 @@ impl Slot {
         Ok(true)
     }
 
-    /// Gives the system back what the guest wrote to `bytes` of the memory from `at`, which are then the file's, or
-    /// zeros. False if the memory ends before.
+    /// Discards the guest's writes to `bytes` bytes of the memory from `at`, which then have the file's bytes again, or
+    /// zeros. False if the memory ends before `at`.
     ///
     /// # Errors
     /// If the system does not take it.

@@ -23,7 +23,7 @@ pub struct HostLinker {
     known: Vec<HostFunction>,
 }
 
-/// A function that guests can call, and what it costs.
+/// A function that guests can call, with its price.
 #[derive(Debug, Clone)]
 pub struct HostFunction {
     name: String,
@@ -249,7 +249,7 @@ impl Interface<'_> {
         })
     }
 
-    /// As [`Self::resource`], where dropping may have to wait.
+    /// Like [`Self::resource`], for a resource whose drop may have to wait.
     ///
     /// # Errors
     /// If the name is taken.

@@ -103,7 +103,7 @@ impl<P> Price<P> {
         self
     }
 
-    /// And as many units as `units` says for a size, which must not fall as the size rises.
+    /// Adds the units that `units` returns for a size. They must not fall as the size rises.
     #[must_use]
     pub fn curve(mut self, units: fn(u64) -> u64, size: Size<P>) -> Self {
         self.terms.push(Term { size, units: Units::Curve(units) });

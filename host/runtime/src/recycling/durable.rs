@@ -223,7 +223,7 @@ impl<H: Handler> DurableInstance<H> {
         durable.instance.as_ref().map_or(0, Instance::bytes) + durable.heap.pages().len() * PAGE_BYTES
     }
 
-    /// Drops the instance, and what a turn wrote that was not kept. The next turn begins in a new one.
+    /// Drops the instance, and the writes of a turn that was not kept. The next turn begins in a new instance.
     pub(crate) fn release(&self) {
         let dropped = {
             let mut durable = self.state();

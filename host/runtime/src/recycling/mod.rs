@@ -54,8 +54,8 @@ impl Default for IdleLimits {
     }
 }
 
-/// How a host's instances were used since it was made. Those of other toolchains' components are not counted: they are
-/// never used again. An instance that a worker has is one that exists, and is not idle; a turn is an execution.
+/// Counts of a host's instances since it was made, by use. Those of other toolchains' components are not counted, since
+/// they are never reused. The instance of a worker exists but is not idle; a turn is an execution.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct InstanceCounts {
     /// Executions that began in an instance that was used before.

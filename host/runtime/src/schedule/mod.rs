@@ -73,7 +73,7 @@ pub struct CpuLoad {
 /// One that does not end with its first turn waits for a core.
 const CORES_PER_SPARE: u32 = 8;
 
-/// Gives cores to guests.
+/// The scheduler, which assigns cores to guests.
 pub(crate) struct Scheduler {
     cores: u32,
     /// Cores, and the guests that may begin beyond them.
@@ -133,7 +133,7 @@ impl Scheduler {
         Arc::new(Share { scheduler: Arc::clone(self), key })
     }
 
-    /// Gives a group another weight, from its next turn on.
+    /// Sets the weight of a group, from its next turn on.
     pub(crate) fn set_weight(&self, group: &str, weight: u32) {
         self.queue().set_weight(group, weight);
     }

@@ -161,7 +161,7 @@ impl<T> FairQueue<T> {
         ShareKey { group: at, subgroup: sub }
     }
 
-    /// Gives a group another weight, if it is there.
+    /// Sets the weight of a group, if it exists.
     pub(super) fn set_weight(&mut self, group: &str, weight: u32) {
         if let Some(at) = self.names.get(group) {
             self.groups[*at].account.weight = weight.clamp(1, WEIGHT_MAX);
@@ -216,7 +216,7 @@ impl<T> FairQueue<T> {
         arrival
     }
 
-    /// Takes somebody out who waits no longer.
+    /// Removes a guest that no longer waits.
     pub(super) fn leave(&mut self, key: ShareKey, place: u64) -> Option<T> {
         let gone = self.groups[key.group].subgroups[key.subgroup].waiting.remove(&place)?;
         self.waiting -= 1;

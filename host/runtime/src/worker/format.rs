@@ -76,7 +76,7 @@ pub(super) fn write<'a>(
     Ok(bytes)
 }
 
-/// Reads what [`write()`] wrote, of a memory of at most `memory_bytes_max` bytes.
+/// Reads the output of [`write()`], for a memory of at most `memory_bytes_max` bytes.
 ///
 /// # Errors
 /// `heap-damaged`, `heap-mismatch` for a later version, `out-of-memory` for a longer memory.
