@@ -65,20 +65,20 @@ impl AppSource {
         self.sender.send_modify(|current| (current.app, current.reason) = (Some(app), None));
     }
 
-    /// Has requests meet these routes and rules from the next one on, or none.
+    /// Sets the routes and rules for requests from the next one on; `None` removes them.
     pub fn set_gateway(&self, gateway: Option<Arc<LocalGateway>>) {
         self.sender.send_modify(|current| current.gateway = gateway);
     }
 
-    /// Says why the newest version cannot be served. In development mode the server shows it, in place of a component
-    /// that is not there and over the pages of one that is. The next [`swap`](Self::swap) ends that, as does
-    /// [`settle`](Self::settle).
+    /// Sets the reason for which the newest version cannot be served. In development mode the server shows it, in place
+    /// of a missing component, and over the pages of an older one. The next [`swap`](Self::swap) or
+    /// [`settle`](Self::settle) clears it.
     pub fn explain(&self, reason: impl Into<Arc<str>>) {
         let reason = reason.into();
         self.sender.send_modify(|current| current.reason = Some(reason));
     }
 
-    /// Says that what is served is the newest version after all.
+    /// Clears that reason: the served version is the newest one after all.
     pub fn settle(&self) {
         self.sender.send_if_modified(|current| current.reason.take().is_some());
     }

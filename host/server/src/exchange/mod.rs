@@ -135,7 +135,7 @@ impl Exchange {
         Ok(())
     }
 
-    /// Gives away the request's part of the limits of concurrent requests, to work that may outlive the exchange.
+    /// Hands over the request's part of the limits of concurrent requests, to work that may outlive the exchange.
     pub(crate) fn take_counted(&mut self) -> Vec<UsageReservation> {
         std::mem::take(&mut self.requests)
     }
@@ -245,8 +245,8 @@ impl Exchange {
         self.running.as_ref().map(ExecutionHandle::id).unwrap_or_default()
     }
 
-    /// Has a component's response wait for its client beside the component: what is whole is held if there is memory
-    /// for it, the rest is read ahead.
+    /// Buffers a component's response, so that it waits for its client without the component: a complete one is held if
+    /// there is memory for it, the rest is read ahead.
     pub(crate) fn buffer_response(&mut self, body: elias_host::Body) -> ComponentBody {
         let Some(bytes) = body.size_hint().exact() else {
             let (scopes, stalled) = (self.scopes.clone(), &self.connection.server.stalled);
