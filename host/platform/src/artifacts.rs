@@ -140,8 +140,8 @@ impl Artifacts {
         self.folder.metadata(key(digest)).ok().map(|metadata| metadata.len())
     }
 
-    /// Deletes what is in the folder, is not among `referenced`, and was put there more than `age` ago: uploads that
-    /// no version came of, and what deleted versions left, compressed too. Says how many.
+    /// Deletes files from the folder that are not among `referenced` and were put there more than `age` ago: uploads
+    /// without a version, and files of deleted versions, compressed ones too. Returns how many.
     ///
     /// # Errors
     /// `storage-failed`.

@@ -186,7 +186,7 @@ impl KeyedRequest {
         Ok(scope.commit().await?)
     }
 
-    /// Gives the key back: the request has no response, and can be sent again.
+    /// Releases the key: the request has no response, and can be sent again.
     pub async fn release(&self) {
         let released = async {
             let mut scope = self.store.write(&self.request.service.tenant).await?;

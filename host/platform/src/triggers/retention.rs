@@ -14,7 +14,7 @@ const SEGMENTS: u64 = 6;
 const RECORDS_MAX: u32 = 2_000;
 const ROUNDS_MAX: u32 = 20;
 
-/// For how many milliseconds the log keeps events, by the retentions of its tenants in days.
+/// How long the log keeps events, in milliseconds, by the retentions of its tenants in days.
 pub(crate) fn events_kept_ms(retentions: &HashMap<TenantId, u32>) -> u64 {
     u64::from(retentions.values().copied().max().unwrap_or(EVENT_RETENTION_DEFAULT)) * DAY_MS
 }

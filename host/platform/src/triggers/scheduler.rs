@@ -51,7 +51,7 @@ const LIMITS_KEPT_MS: i64 = 86_400_000;
 /// How long the record of a job is kept that was to run after one that failed, in milliseconds.
 const DEPENDENT_KEEP_MS: u64 = 7 * 86_400_000;
 
-/// Does what is due. Gives the pause until something is due that this host knows of.
+/// Does the due work. Returns the pause until the next due time that this host knows of.
 pub(super) async fn look(runner: &Arc<Runner>) -> Result<Duration> {
     if runner.is_stopping() {
         return Ok(PAUSE_MAX);
@@ -74,7 +74,7 @@ pub(super) struct Upkeep {
 }
 
 impl Upkeep {
-    /// One second's work.
+    /// Does the work of one second.
     pub(super) async fn second(&mut self, runner: &Arc<Runner>) -> Result<()> {
         let count = self.count;
         self.count += 1;

@@ -54,7 +54,7 @@ impl TriggerBackends {
         backends
     }
 
-    /// Says what runs the platform's triggers. Said once.
+    /// Sets the runner of the platform's triggers, once.
     pub(crate) fn bind(&self, runner: Arc<Runner>) {
         let _ = self.runner.set(runner);
     }
