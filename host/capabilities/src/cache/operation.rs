@@ -33,7 +33,7 @@ pub(super) struct CommandRunner {
     pub(super) calls: CallMeter,
 }
 
-/// Gives what an instance starts commands with.
+/// Returns the runner by which an instance starts commands.
 pub(super) type RunnerGetter = fn(&mut InstanceState) -> &mut CommandRunner;
 
 /// Commands for many values of one instance that run at a time, where these do not lie in memory anyway. More of them

@@ -8,8 +8,8 @@ use tokio::sync::watch;
 /// How long a clock is not looked at at most while somebody waits: it may have been set.
 const LOOK_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Tells the time in milliseconds since 1970: that of the system, or one that a program moves ([`ManualClock`]).
-/// Cloning it is cheap.
+/// A clock in milliseconds since 1970: that of the system, or one that a program moves ([`ManualClock`]). Cloning it is
+/// cheap.
 #[derive(Clone)]
 pub struct Clock(Source);
 

@@ -14,7 +14,7 @@ pub(crate) const PAYLOAD_BYTES_MAX: u64 = 1 << 20;
 /// Bytes of a text that is read or written where the guest runs; what is to be done with a longer one is done aside.
 const INLINE_BYTES: usize = 16 << 10;
 
-/// Gives the text back if it is JSON, and else says why it is not.
+/// Returns the text if it is JSON, and otherwise the reason why it is not.
 ///
 /// # Errors
 /// A trap, if the execution's deadline passes meanwhile.

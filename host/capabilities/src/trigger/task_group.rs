@@ -54,7 +54,7 @@ impl TaskGroup {
         self.is_stopping.load(SeqCst)
     }
 
-    /// Has no work begun any more, waits at most so long until what has begun is over, and drops all tasks. Gives how
+    /// Refuses new work, waits at most for `grace` until the work under way is over, and drops all tasks. Returns how
     /// much was not over then.
     pub async fn stop(&self, grace: Duration) -> usize {
         self.is_stopping.store(true, SeqCst);
@@ -69,7 +69,7 @@ impl TaskGroup {
         cut
     }
 
-    /// Has no work begun any more, and drops all tasks.
+    /// Refuses new work, and drops all tasks.
     pub fn abort(&self) {
         self.is_stopping.store(true, SeqCst);
         drop(self.tasks.lock().take());

@@ -90,7 +90,7 @@ impl Pool {
         Permits { _write: write, _connection: acquire(&self.connections).await }
     }
 
-    /// Has a job done on an idle connection, or on a new one.
+    /// Runs a job on an idle connection, or on a new one.
     pub(super) fn dispatch(self: &Arc<Self>, permits: Permits, job: Job) {
         let (mut job, mut permits) = (job, permits);
         loop {
