@@ -63,7 +63,7 @@ impl ExceptionText {
         Self { name: "Error".into(), message, stack: String::new() }
     }
 
-    /// As the JSON that the host and `elias-build` read; `kind` says what happened.
+    /// The exception as the JSON that the host and `elias-build` read; `kind` says what happened.
     pub(crate) fn to_json(&self, kind: &str) -> String {
         let mut json = String::from("{\"elias\":");
         write_json_string(&mut json, kind);

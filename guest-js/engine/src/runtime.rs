@@ -21,7 +21,7 @@ unsafe extern "C" {
     fn elias_make_immortal(runtime: *mut qjs::JSRuntime, spare_atoms: i32, spare_shapes: i32);
 }
 
-/// Says whether strings can be compiled as code from now on: by eval, and by the constructors of functions. Where they
+/// Sets whether strings can be compiled as code from now on: by eval, and by the constructors of functions. Where they
 /// cannot be, an EvalError is thrown. It counts for the application's own modules too, so they must be compiled before.
 pub(crate) fn allow_eval(ctx: &Ctx<'_>, allow: bool) {
     // SAFETY: the context is valid; the function changes one of its pointers.

@@ -66,7 +66,7 @@ pub(crate) fn report<'js>(ctx: Ctx<'js>, exception: Value<'js>) {
     }
 }
 
-/// Says whether the first exception that nothing handles is kept from now on.
+/// Sets whether the first exception that nothing handles is kept from now on.
 pub(crate) fn keep_first(keep: bool) {
     STATE.keeps_first.set(keep);
     STATE.kept.replace(None);
@@ -124,7 +124,7 @@ fn is_same<'js>(ctx: &Ctx<'js>, held: &PersistentValue, value: &Value<'js>) -> b
     held.clone().restore(ctx).is_ok_and(|held| held == *value)
 }
 
-/// Says that the engine waits for `promise`, so that its rejection is no news.
+/// Notes that the engine waits for `promise`, so that its rejection is not reported.
 pub(crate) fn expect<'js>(ctx: &Ctx<'js>, promise: &Value<'js>) {
     STATE.awaited.borrow_mut().push(Persistent::save(ctx, promise.clone()));
 }

@@ -59,7 +59,7 @@ fn with<R>(id: u32, f: impl FnOnce(&mut Exchange) -> R) -> Option<R> {
     EXCHANGES.all.borrow_mut().get_mut(&id).map(f)
 }
 
-/// Gives up all exchanges when a handler is over. Nothing waits for them any more.
+/// Cancels all exchanges when a handler is over, since nothing waits for them any more.
 pub(crate) fn release() {
     drop(EXCHANGES.all.take());
 }

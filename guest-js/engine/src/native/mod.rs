@@ -181,8 +181,8 @@ fn has_background() -> bool {
     !LIFECYCLE.background.borrow().is_empty()
 }
 
-/// Gives back what an execution that is over holds of the host: its instance can then be used again. A transaction that
-/// was forgotten stays, and so ends with the instance.
+/// Releases what a finished execution holds of the host, so that its instance can be used again. An open transaction
+/// stays, and so ends with the instance.
 pub(crate) fn release() {
     // What waits goes before what it waits for.
     event_loop::release();

@@ -64,7 +64,7 @@ fn queue_task<'js>(ctx: Ctx<'js>, callback: Function<'js>) {
     event_loop::queue_task(Persistent::save(&ctx, callback));
 }
 
-/// Says that the instance, or a turn of its worker, starts now, if it has a clock to tell.
+/// Notes that the instance, or a turn of its worker, starts now, if it has a clock.
 pub(crate) fn start() {
     if phase::wired(Import::MonotonicClock) {
         START.clock.set(Some(monotonic_clock::now()));
