@@ -39,13 +39,14 @@ docs:
 
 # Ratios against rivals in the same run; writes docs/reference/performance.md. PARTS="json express" measures only these parts, and writes
 # nothing; CONTRIBUTING.md lists them. The part about triggers runs JOBS (20,000) for each rate, beside
-# JOBS_WAITING (100,000) of another tenant, and holds a transaction open for HELD_SECONDS (30).
+# JOBS_WAITING (100,000) of another tenant, and holds a transaction open for HELD_SECONDS (30); the part about service
+# workers measures how fast one comes back that has had TURNS (10,000).
 bench: build packages
 	toolchain/setup/bench.sh
 
 # What runs for long, and prints what it measured: used instances against new ones (EXECUTIONS), due times of schedules in a simulation (TICKS),
 # a platform with many components (COMPONENTS) and one that is killed again and again (SOAK_SECONDS), hosts that are killed KILLS times while they
-# run JOBS. SOAK_PARTS names the parts, toolchain/setup/soak.sh lists them.
+# run JOBS, and as often while service workers run turns. SOAK_PARTS names the parts, toolchain/setup/soak.sh lists them.
 soak: build
 	toolchain/setup/soak.sh
 

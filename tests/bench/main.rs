@@ -1,6 +1,6 @@
 //! `make bench`: ratios against rivals in the same run, written to docs/reference/performance.md. With the names of
 //! parts as arguments (`make bench PARTS=building`) only those run, and nothing is written.
-//! `soak`, `soak-components`, `soak-triggers` and `soak-queue` run only if they are named: `make soak`.
+//! `soak`, `soak-components`, `soak-triggers`, `soak-queue` and `soak-workers` run only if they are named: `make soak`.
 
 mod admin;
 mod attacks;
@@ -21,6 +21,7 @@ mod soak;
 mod starling_monkey;
 mod triggers;
 mod web_apis;
+mod workers;
 
 use std::path::Path;
 
@@ -78,6 +79,9 @@ fn main() {
     if wanted("triggers") {
         triggers::run(&mut report);
     }
+    if wanted("workers") {
+        workers::run(&mut report);
+    }
     if parts.iter().any(|part| part == "soak") {
         soak::run(&mut report);
     }
@@ -89,6 +93,9 @@ fn main() {
     }
     if parts.iter().any(|part| part == "soak-queue") {
         triggers::soak(&mut report);
+    }
+    if parts.iter().any(|part| part == "soak-workers") {
+        soak::workers::run(&mut report);
     }
     if parts.is_empty() {
         report.write();

@@ -51,13 +51,18 @@ impl Server {
 
     /// Starts workerd with one worker of this script.
     pub(crate) fn workerd(project: &Project, script: &[u8]) -> Self {
+        Self::workerd_of(project, "workerd.capnp", script)
+    }
+
+    /// The same by another configuration of the rivals.
+    pub(crate) fn workerd_of(project: &Project, config: &str, script: &[u8]) -> Self {
         let rivals = root().join("tests/bench/rivals");
-        project.write("workerd.capnp", std::fs::read(rivals.join("workerd.capnp")).expect("it is there"));
+        project.write(config, std::fs::read(rivals.join(config)).expect("it is there"));
         project.write("worker.js", script);
         let port = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a free port").port();
         let process = Command::new(rivals.join("node_modules/@cloudflare/workerd-linux-64/bin/workerd"))
             .arg("serve")
-            .arg(project.path("workerd.capnp"))
+            .arg(project.path(config))
             .arg(format!("--socket-addr=http=127.0.0.1:{port}"))
             .spawn()
             .expect("`make packages` installed workerd");
@@ -78,9 +83,14 @@ impl Server {
 
     /// The response to a GET, head and body.
     pub(crate) fn get(&self) -> String {
+        self.get_path("/")
+    }
+
+    /// The same of a path.
+    pub(crate) fn get_path(&self, path: &str) -> String {
         let host = self.address();
         let mut stream = TcpStream::connect(host).expect("it listens");
-        write!(stream, "GET / HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n").expect("it reads");
+        write!(stream, "GET {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n").expect("it reads");
         let mut answer = String::new();
         stream.read_to_string(&mut answer).expect("it answers");
         answer

@@ -3,6 +3,7 @@
 //! `soak-components` has the former alone, and deploys all of them.
 
 pub(crate) mod triggers;
+pub(crate) mod workers;
 
 use crate::admin::Platform;
 use crate::parameters::number_of;

@@ -4,10 +4,16 @@ use elias_capabilities::events::NewEvent;
 use elias_capabilities::jobs::{JobState, NewJob, StartTime};
 use elias_capabilities::{Log, Workflow};
 use elias_host::{Grants, Host, LoadOptions};
-use elias_local_triggers::{LocalTriggers, ManualClock, NextTick, Outcome, RunReport, RunningTriggers, TriggerError};
+use elias_local_triggers::{
+    AttemptResult, Cause, LocalTriggers, LocalTriggersBuilder, ManualClock, NextTick, Outcome, RunReport,
+    RunningTriggers, TriggerError, WorkerMessage, WorkerSender,
+};
 use elias_tests::build::component;
 use elias_tests::platform::until;
+use futures::FutureExt;
+use futures::future::{BoxFuture, ready};
 use serde_json::{Value, json};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
@@ -45,15 +51,18 @@ struct Embedded {
 
 impl Embedded {
     async fn start(config: Value) -> Self {
+        Self::with(config, |triggers| triggers).await
+    }
+
+    async fn with(config: Value, extend: impl FnOnce(LocalTriggersBuilder) -> LocalTriggersBuilder) -> Self {
         let clock = ManualClock::new(START);
         let (sender, reports) = unbounded_channel();
         let config = serde_json::from_value(config).expect("settings");
         let triggers = LocalTriggers::builder()
             .config(config)
             .clock(clock.clock())
-            .on_run(move |report| drop(sender.send(report.clone())))
-            .build()
-            .expect("they can be used");
+            .on_run(move |report| drop(sender.send(report.clone())));
+        let triggers = extend(triggers).build().expect("they can be used");
         let host = Host::builder().instances(8).capability(Log).capability(Workflow);
         let host = host.capability(triggers.jobs()).capability(triggers.events()).build().expect("a host");
         let grants = ["jobs", "events", "workflow"].into_iter();
@@ -162,4 +171,54 @@ async fn a_batch_waits_for_more_events_by_the_clock() {
     };
     let run = until("the batch is not full and runs", run).await;
     assert_eq!((run.what.as_str(), run.outcome), ("events orders", done("null")));
+}
+
+/// Service workers that handle each message when it comes again, and what was sent to them: the id, the message, and
+/// how many events led to it.
+#[derive(Default)]
+struct SecondTime(Mutex<Vec<(String, WorkerMessage, u32)>>);
+
+impl WorkerSender for SecondTime {
+    fn send(&self, id: String, message: WorkerMessage, cause: Cause) -> BoxFuture<'static, AttemptResult> {
+        let mut sent = self.0.lock().expect("no sender panics");
+        let comes_again = sent.iter().any(|(known, ..)| *known == id);
+        sent.push((id, message, cause.hops));
+        let handled = AttemptResult::Returned("null".to_owned());
+        ready(if comes_again { handled } else { AttemptResult::Failed("not yet".to_owned()) }).boxed()
+    }
+}
+
+#[tokio::test]
+async fn events_and_ticks_for_workers_are_sent_with_one_id_until_they_are_handled() {
+    let workers = Arc::new(SecondTime::default());
+    let sender = Arc::clone(&workers);
+    let retry = json!({ "attempts": 3, "first": "1h", "jitter": false });
+    let cart = json!({ "class": "Cart", "name": "{subject}" });
+    let report = json!({ "class": "Report", "name": "all", "method": "build" });
+    let config = json!({
+        "event": [{ "type": "cart.*", "worker": cart, "retry": retry }],
+        "schedule": [{ "name": "nightly", "cron": "0 3 * * *", "worker": report }],
+    });
+    let mut embedded = Embedded::with(config, |triggers| triggers.workers(sender)).await;
+    let event = NewEvent { subject: Some("ada".to_owned()), ..NewEvent::new("cart.add", &json!(1)) };
+    embedded.triggers.publish(event).expect("published");
+    let first = embedded.report().await;
+    assert_eq!(first.what, "event cart.add");
+    assert!(matches!(first.outcome, Outcome::Retry { attempt: 2, .. }), "{first:?}");
+    embedded.clock.advance(HOUR);
+    assert_eq!(embedded.report().await.outcome, done("null"));
+    embedded.triggers.fire("nightly").expect("there is one");
+    assert_eq!(embedded.report().await.what, "schedule nightly");
+    embedded.clock.advance(HOUR);
+    assert_eq!(embedded.report().await.outcome, done("null"));
+
+    let sent = workers.0.lock().expect("no sender panics").clone();
+    let ids: Vec<&str> = sent.iter().map(|(id, ..)| id.as_str()).collect();
+    assert!(ids[0] == ids[1] && ids[1] != ids[2] && ids[2] == ids[3] && ids.len() == 4, "{ids:?}");
+    assert_eq!(sent.iter().map(|(.., hops)| *hops).collect::<Vec<_>>(), [1, 1, 0, 0]);
+    let (event, tick) = (&sent[0].1, &sent[3].1);
+    assert_eq!((event.class.as_str(), event.name.as_str(), event.method.as_deref()), ("Cart", "ada", None));
+    assert_eq!((&event.value["type"], &event.value["data"]), (&json!("cart.add"), &json!(1)));
+    assert_eq!((tick.class.as_str(), tick.name.as_str(), tick.method.as_deref()), ("Report", "all", Some("build")));
+    assert_eq!((&tick.value[0]["name"], &tick.value[0]["attempt"]), (&json!("nightly"), &json!(2)));
 }

@@ -129,6 +129,12 @@ impl Platform {
         Command::new("kill").args([name, &self.process.id().to_string()]).status().expect("kill is there");
     }
 
+    /// The process's id.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
     /// The process's resident memory, in bytes.
     ///
     /// # Panics

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs the parts that SOAK_PARTS names, by default all but the last two:
+# Runs the parts that SOAK_PARTS names, by default all but soak-queue and soak-components:
 #   recycling        compares 100,000 executions (EXECUTIONS) in used instances with those in new ones
 #   simulation       simulates 10,000,000 due times (TICKS) of schedules in all time zones over ten years
 #   plans            looks at the plans of the store's statements with 1,000,000 rows (PLAN_ROWS) in each table
@@ -8,13 +8,14 @@
 #                    SQLite and two on a PostgreSQL of their own
 #   soak-queue       starts of one tenant's jobs beside JOBS_WAITING (100,000) of another's, and throughput while a
 #                    transaction is held open for HELD_SECONDS (30)
+#   soak-workers     kills a platform KILLS times while its service workers run turns, beside a twin that lives
 #   soak-components  the platform with many components, with all of them, however long that takes
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 export ELIAS_QUICKJS=$PWD/target/quickjs
 eval "$(grep '^export LIBCLANG_PATH' target/wasm-sdk/env || true)"
 bench=()
-for part in ${SOAK_PARTS:-recycling simulation plans soak soak-triggers}; do
+for part in ${SOAK_PARTS:-recycling simulation plans soak soak-triggers soak-workers}; do
   case $part in
     recycling)
       ELIAS_EXECUTIONS=${EXECUTIONS:-100000} cargo test --locked --release --test e2e -- --exact \
@@ -25,7 +26,7 @@ for part in ${SOAK_PARTS:-recycling simulation plans soak soak-triggers}; do
     plans)
       ELIAS_PLAN_ROWS=${PLAN_ROWS:-1000000} toolchain/setup/with-services.sh cargo test --locked --release --package elias-store --lib \
         -- tests::triggers::plans ;;
-    soak | soak-triggers | soak-queue | soak-components) bench+=("$part") ;;
+    soak | soak-triggers | soak-queue | soak-workers | soak-components) bench+=("$part") ;;
     *)
       echo "SOAK_PARTS: there is no part $part" >&2
       exit 2 ;;

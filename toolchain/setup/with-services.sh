@@ -6,7 +6,9 @@
 # passwords) and ELIAS_TEST_REDIS (a URL), and PostgreSQL's programs
 # in ELIAS_TEST_POSTGRES_BIN. PostgreSQL takes TLS too, by a certificate for 127.0.0.1 whose authority is in the file ELIAS_TEST_POSTGRES_CA;
 # ELIAS_TEST_OTHER_CA is another authority's. Redis takes TLS at ELIAS_TEST_REDIS_TLS, by the same certificate. ELIAS_TEST_BROWSER is a Chromium for pages.
+# ELIAS_TEST_PYTHON is a Python that has the library websockets, and ELIAS_TEST_NODE_WS the module ws for Node.js: clients of WebSockets.
 # ELIAS_TEST_NATS_SERVER is the program nats-server: tests start servers of their own, with JetStream in temporary folders.
+# ELIAS_TEST_DIOD_BIN is the folder of diod's clients of 9P, diodls and diodcat.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 
@@ -34,6 +36,23 @@ nats=$(command -v nats-server || PATH=$PATH:/usr/sbin command -v nats-server || 
 if [ -z "$nats" ]; then
   "$here/system.sh" nats-server
   nats=$(PATH=$PATH:/usr/sbin command -v nats-server)
+fi
+
+python_with_websockets() {
+  for python in python3 /usr/bin/python3; do
+    "$python" -c 'import websockets' 2>/dev/null && echo "$python" && return
+  done
+}
+node_ws() { NODE_PATH=/usr/share/nodejs node -p 'require.resolve("ws")' 2>/dev/null || true; }
+python=$(python_with_websockets || true)
+[ -n "$python" ] || { "$here/system.sh" python3 python3-websockets; python=$(python_with_websockets); }
+ws=$(node_ws)
+[ -n "$ws" ] || { "$here/system.sh" node-ws; ws=$(node_ws); }
+# Its clients are wanted, and not the server.
+diod=$(command -v diodls || PATH=$PATH:/usr/sbin command -v diodls || true)
+if [ -z "$diod" ]; then
+  "$here/system.sh" diod
+  diod=$(PATH=$PATH:/usr/sbin command -v diodls)
 fi
 
 folder=$(mktemp -d)
@@ -106,6 +125,10 @@ export ELIAS_TEST_POSTGRES_CA="$folder/ca.crt"
 export ELIAS_TEST_OTHER_CA="$folder/other-ca.crt"
 export ELIAS_TEST_BROWSER="$browser"
 export ELIAS_TEST_NATS_SERVER="$nats"
+export ELIAS_TEST_PYTHON="$python"
+export ELIAS_TEST_NODE_WS="$ws"
+ELIAS_TEST_DIOD_BIN=$(dirname "$diod")
+export ELIAS_TEST_DIOD_BIN
 export ELIAS_TEST_REDIS="redis://127.0.0.1:$redis_port"
 export ELIAS_TEST_REDIS_TLS="rediss://127.0.0.1:$redis_tls_port"
 "$@"

@@ -63,6 +63,38 @@ export interface WorkerEvents<Context extends object = Record<string, any>> {
   onClose?(socket: Socket, code: number, reason: string): void | Promise<void>;
 }
 
+/** What `onWalk` says of a file that a worker serves. */
+export interface ServedFile {
+  /** Default: `"file"`. */
+  type?: "file" | "directory";
+  /** Bytes of a file. Default: 0, which is shown where the size is not known. */
+  size?: number;
+  /** When it was changed, in milliseconds since the Unix epoch. */
+  modified?: number;
+  /** Whether it can be written; of a directory, whether files can be made in it. Default: false. */
+  writable?: boolean;
+  /** The entries of a directory, at most 4,096: names of files, or what is known of each. */
+  entries?: (string | (ServedFile & { name: string }))[];
+}
+
+/** Handlers by which a worker serves files of its own, which 9P shows in its directory `files`. */
+export interface FileHandlers {
+  /**
+   * What a file is; nothing if there is none.
+   *
+   * @param path The names on the way to it; empty for the root.
+   */
+  onWalk?(path: string[]): ServedFile | null | undefined | Promise<ServedFile | null | undefined>;
+  /** A part of a file: at most `count` bytes from `offset` on, none at the end; or all of it as a string. */
+  onRead?(path: string[], offset: number, count: number): unknown;
+  /**
+   * Writes on a file, and makes it if there is none; gives how many bytes it took, all without a number.
+   *
+   * @param options.truncate Whether what the file held is to be forgotten first.
+   */
+  onWrite?(path: string[], bytes: Uint8Array, offset: number, options: { truncate: boolean }): unknown;
+}
+
 /**
  * The base of the classes of workers. Those that the entry module exports by a name are found by the build; the name of
  * the export is that of the class.
@@ -83,10 +115,11 @@ export declare class Worker<Context extends object = Record<string, any>> {
   readonly sockets: Socket[];
 }
 
-export interface Worker<Context extends object = Record<string, any>> extends WorkerEvents<Context> {}
+export interface Worker<Context extends object = Record<string, any>> extends WorkerEvents<Context>, FileHandlers {}
 
 /** Handlers and methods of a worker's class; other values are the first values of fields. */
-export interface WorkerHandlers<Context extends object = Record<string, any>> extends WorkerEvents<Context> {
+export interface WorkerHandlers<Context extends object = Record<string, any>>
+  extends WorkerEvents<Context>, FileHandlers {
   onStart?(context: Context): void | Promise<void>;
   onStop?(reason: any): void | Promise<void>;
   [member: string]: any;

@@ -136,6 +136,28 @@ test("onOpen and onClose may be left out, and a class may have a field named soc
   assert.deepEqual((await call("both")).answer, ["mine", 0]);
 });
 
+test("an onClose that throws is reported, and the socket is gone all the same", async () => {
+  const { native, run, call } = await component(({ worker }) => ({
+    Cart: class extends worker.Worker {
+      onWebSocketMessage() {}
+      async onClose(socket, code) {
+        this.code = code;
+        throw new Error("no");
+      }
+      seen() {
+        return [this.code, this.sockets.length];
+      }
+    },
+  }));
+  const reported = [];
+  native.reportException = ({ message }) => reported.push(message);
+  await run("start");
+  await run("open", { socket: "s1", request });
+  await run("close", { socket: "s1", code: 1006, reason: "" });
+  assert.deepEqual((await call("seen")).answer, [1006, 0]);
+  assert.deepEqual(reported, ["no"]);
+});
+
 test("a worker has a limit on its sockets", async () => {
   const { native } = await room();
   const { openSocket, openSockets } = await import(`../src/workers/sockets.js${native.world}`);

@@ -112,6 +112,28 @@ test("a call names a method of the class, and nothing else", async () => {
   await assert.rejects(call("missing"), refused);
 });
 
+test("methods that serve files can be called, and no other handler", async () => {
+  const { run, call } = await component(({ worker }) => ({
+    Cart: class Cart extends worker.Worker {
+      onWalk(path) {
+        return { type: path.length === 0 ? "directory" : "file" };
+      }
+      onRead(path, offset, count) {
+        return new Uint8Array([1, 2, 3]).subarray(offset, offset + count);
+      }
+      onWrite(path, bytes) {
+        return bytes.length;
+      }
+      onWalks() {}
+    },
+  }));
+  await run("start");
+  assert.deepEqual((await call("onWalk", [])).answer, { type: "directory" });
+  assert.deepEqual((await call("onRead", ["a"], 1, 1)).answer, new Uint8Array([2]));
+  assert.equal((await call("onWrite", ["a"], new Uint8Array(3), 0, { truncate: false })).answer, 3);
+  await assert.rejects(call("onWalks"), /no such method/);
+});
+
 test("calls of other workers are sent, and their answers go on where they were awaited", async () => {
   const { native, run, call, encode } = await component(({ worker, workers }) => ({
     Cart: class Cart extends worker.Worker {

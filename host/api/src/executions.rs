@@ -132,6 +132,8 @@ pub struct RunningFilter {
 pub struct FollowedLine {
     /// The id of the execution that wrote the line.
     pub execution: String,
+    /// The service worker whose turn the execution is, `CLASS/NAME` with control characters escaped; null for others.
+    pub worker: Option<String>,
     /// The level: `TRACE`, `DEBUG`, `INFO`, `WARN` or `ERROR`.
     pub level: &'static str,
     /// The message.

@@ -300,7 +300,10 @@ impl RouteConfig {
             return wrong("worker.name", "`{identity}` needs the table `auth` beside it".to_owned());
         }
         if !has_use_for(&self.methods, worker) {
-            return wrong("methods", "must have POST, PUT or, for `worker.method`, GET".to_owned());
+            return wrong(
+                "methods",
+                "must have POST, PUT or, for `worker.method` and `worker.sockets`, GET".to_owned(),
+            );
         }
         let RuleSet { assets, cache, idempotency, .. } = &self.rules;
         let others = [("assets", assets.is_some()), ("cache", cache.is_some()), ("idempotency", idempotency.is_some())];

@@ -17,7 +17,7 @@ use crate::rate_limit::{Limiter, RateLimit, RateLimitKey};
 use crate::response_transform::ResponseTransform;
 use crate::router::RouteMatch;
 use crate::validate::Validation;
-use crate::worker::{WorkerRequest, WorkerRules};
+use crate::worker::{SocketTarget, WorkerRequest, WorkerRules};
 use http::header::RETRY_AFTER;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, request, response};
 use parking_lot::Mutex;
@@ -112,6 +112,8 @@ pub struct AdmittedRequest {
     pub idempotency: Option<IdempotencyKey>,
     /// The request to a service worker that it is, in place of one to the component.
     pub worker: Option<WorkerRequest>,
+    /// The service worker that takes the request as a WebSocket.
+    pub socket: Option<SocketTarget>,
     context: ResponseContext,
 }
 
@@ -144,6 +146,12 @@ impl From<Refusal> for LocalReply {
 }
 
 impl AdmittedRequest {
+    /// Whether the rule `cors` allows the request's origin.
+    #[must_use]
+    pub fn is_origin_allowed(&self) -> bool {
+        self.context.origin.is_some()
+    }
+
     /// The request headers by which the route was chosen.
     #[must_use]
     pub fn vary(&self) -> &[HeaderName] {
@@ -308,7 +316,10 @@ impl Rules {
         }
         if let Some(worker) = &self.worker {
             let identity = admitted.identity.as_deref();
-            admitted.worker = Some(worker.request(request, &matched.params, identity)?);
+            admitted.socket = worker.socket(request, &matched.params, identity)?;
+            if admitted.socket.is_none() {
+                admitted.worker = Some(worker.request(request, &matched.params, identity)?);
+            }
         }
         Ok(())
     }

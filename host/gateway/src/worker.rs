@@ -1,5 +1,6 @@
 //! Routes to service workers: a request is a message to a worker, or a call of one of its methods, in the place of the
-//! component's `fetch`. The worker's name is made of parameters of the path, headers and the caller's identity.
+//! component's `fetch`, or a WebSocket that ends in a worker. The worker's name is made of parameters of the path,
+//! headers and the caller's identity.
 
 use crate::auth::Identity;
 use crate::field::single;
@@ -29,6 +30,7 @@ pub struct WorkerRules {
     class: Box<str>,
     name: Vec<NamePart>,
     method: Option<Box<str>>,
+    sockets: bool,
 }
 
 /// A part of a worker's name.
@@ -50,6 +52,21 @@ pub(crate) struct WorkerTable {
     class: String,
     name: String,
     method: Option<String>,
+    #[serde(default)]
+    sockets: bool,
+}
+
+/// In the extensions of a request that is the handshake of a WebSocket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SocketHandshake;
+
+/// The worker in which a WebSocket ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SocketTarget {
+    /// The worker's class.
+    pub class: String,
+    /// The worker's name.
+    pub name: String,
 }
 
 /// A request, as a worker gets it.
@@ -90,7 +107,7 @@ impl Rule for WorkerRules {
         };
         let name = name_parts(&table.name, &format!("{at}.name"))?;
         let method = table.method.as_deref().map(|method| named("method", method)).transpose()?;
-        Ok(Self { class: named("class", &table.class)?, name, method })
+        Ok(Self { class: named("class", &table.class)?, name, method, sockets: table.sockets })
     }
 }
 
@@ -157,6 +174,23 @@ impl WorkerRules {
         })
     }
 
+    /// The worker that takes the request as a WebSocket; none if the request asks for none, or the route has none.
+    ///
+    /// # Errors
+    /// [`Code::WorkerName`].
+    pub(crate) fn socket(
+        &self,
+        request: &Parts,
+        params: &PathParams<'_, '_>,
+        identity: Option<&Identity>,
+    ) -> Result<Option<SocketTarget>, Refusal> {
+        if !self.sockets || request.extensions.get::<SocketHandshake>().is_none() {
+            return Ok(None);
+        }
+        let name = self.name_for(request, params, identity)?;
+        Ok(Some(SocketTarget { class: self.class.to_string(), name }))
+    }
+
     /// What a worker is told by a request, and which.
     ///
     /// # Errors
@@ -180,6 +214,17 @@ impl WorkerRules {
                 return Err(Refusal::method_not_allowed(HeaderValue::from_static(allow)));
             }
         };
+        let name = self.name_for(request, params, identity)?;
+        Ok(WorkerRequest { class: self.class.to_string(), name, content })
+    }
+
+    /// The name of the worker that a request is for.
+    fn name_for(
+        &self,
+        request: &Parts,
+        params: &PathParams<'_, '_>,
+        identity: Option<&Identity>,
+    ) -> Result<String, Refusal> {
         let wrong = |detail: String| Refusal::new(Code::WorkerName).with_detail(detail);
         let mut name = String::new();
         for part in &self.name {
@@ -201,13 +246,13 @@ impl WorkerRules {
         if !is_name(&name) {
             return Err(wrong(format!("It must have from 1 to {MAX_NAME_CHARACTERS} characters.")));
         }
-        Ok(WorkerRequest { class: self.class.to_string(), name, content })
+        Ok(name)
     }
 }
 
 /// The methods that a route to a worker has a use for.
 pub(crate) fn has_use_for(methods: &Methods, rules: &WorkerRules) -> bool {
-    let reads = rules.method.is_some() && methods.allow(&Method::GET);
+    let reads = (rules.method.is_some() || rules.sockets) && methods.allow(&Method::GET);
     reads || methods.allow(&Method::POST) || methods.allow(&Method::PUT)
 }
 
@@ -304,6 +349,29 @@ mod tests {
         assert_eq!(ask(&both, Request::post("/carts/bo")), Err(Code::UnsupportedMediaType));
         let text = Request::put("/carts/bo").header("content-type", "text/plain");
         assert_eq!(ask(&both, text), Err(Code::UnsupportedMediaType));
+    }
+
+    #[test]
+    fn a_route_has_sockets_where_it_says_so() {
+        let socket = |table: Value, handshake: bool, path: &str| {
+            let (mut parts, ()) = Request::get(path).body(()).expect("a request").into_parts();
+            if handshake {
+                parts.extensions.insert(SocketHandshake);
+            }
+            let mut patterns = matchit::Router::new();
+            patterns.insert("/rooms/{room}", ()).expect("a pattern");
+            let path = parts.uri.path().to_owned();
+            let params = PathParams::new(patterns.at(&path).expect("it matches").params);
+            rules(table).socket(&parts, &params, None).map_err(|refusal| refusal.code())
+        };
+        let with = || json!({ "class": "Room", "name": "{room}", "sockets": true });
+        let target = SocketTarget { class: "Room".to_owned(), name: "a b".to_owned() };
+        assert_eq!(socket(with(), true, "/rooms/a%20b"), Ok(Some(target)));
+        assert_eq!(socket(with(), false, "/rooms/a"), Ok(None));
+        assert_eq!(socket(json!({ "class": "Room", "name": "{room}" }), true, "/rooms/a"), Ok(None));
+        assert_eq!(socket(with(), true, "/rooms/%FF"), Err(Code::WorkerName));
+        let get = Methods::parse(&["GET".to_owned()]).expect("a method");
+        assert!(has_use_for(&get, &rules(with())) && !has_use_for(&get, &rules(json!({ "class": "A", "name": "a" }))));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use crate::open_batch::WaitingEvent;
 use crate::report::Reporter;
 use crate::run::{Message, RunOptions, Runner, TaskEnd, WebhookMessage};
 use crate::settings::SubscriptionSettings;
+use crate::worker::new_id;
 use elias_capabilities::events::{EventReceiver, PublishedEvent};
 use elias_host::{EventBatch, EventMessage, ExecutionHandle};
 use elias_triggers::event::{Event, EventData, HOPS_MAX};
@@ -110,9 +111,10 @@ async fn run(
 ) {
     let id = format!("{} {}", event.id, subscription.name);
     let journal = runner.journal(&id, None);
+    let message_id = new_id();
     let mut attempt = 1;
     loop {
-        let outcome = match message(subscription, event, attempt) {
+        let outcome = match message(subscription, event, &message_id, attempt) {
             Message::Events(batch) if subscription.config.batch.wait.is_some() => {
                 let Some(event) = batch.events.into_iter().next() else { break };
                 let bytes = Value::Object(event.event.clone()).to_string().len();
@@ -145,24 +147,27 @@ async fn run(
     runner.forget_journal(&id);
 }
 
-/// The kind of an attempt: a run of the handler, or a request to the URL of a webhook.
-fn message(subscription: &SubscriptionSettings, event: &Event, attempt: u32) -> Message {
+/// The kind of an attempt: a run of the handler, a request to the URL of a webhook, or a message with this id to a
+/// worker.
+fn message(subscription: &SubscriptionSettings, event: &Event, message_id: &str, attempt: u32) -> Message {
     let json = event.to_json();
-    match &subscription.webhook {
-        Some(webhook) => Message::Webhook(WebhookMessage {
+    if let Some(webhook) = &subscription.webhook {
+        return Message::Webhook(WebhookMessage {
             name: subscription.name.clone(),
             webhook: webhook.clone(),
             id: event.id.clone(),
             event: json.to_string(),
             attempt,
-        }),
-        None => {
-            let event = if let Value::Object(members) = json { members } else { Map::new() };
-            let event = EventMessage { event, attempt };
-            match subscription.config.batch.size {
-                1 => Message::Event(event),
-                _ => Message::Events(EventBatch { subscription: subscription.name.clone(), events: vec![event] }),
-            }
-        }
+        });
+    }
+    let members = if let Value::Object(members) = json { members } else { Map::new() };
+    if let Some(worker) = &subscription.worker {
+        let message = worker.target.message_of_event(&members);
+        return Message::Worker(worker.run(format!("event {}", event.event_type), message_id, message, attempt));
+    }
+    let event = EventMessage { event: members, attempt };
+    match subscription.config.batch.size {
+        1 => Message::Event(event),
+        _ => Message::Events(EventBatch { subscription: subscription.name.clone(), events: vec![event] }),
     }
 }

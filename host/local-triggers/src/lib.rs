@@ -41,10 +41,11 @@ mod schedules;
 mod settings;
 mod source;
 mod webhook;
+mod worker;
 
-pub use elias_capabilities::trigger::{Clock, ManualClock};
-pub use elias_triggers::config::TriggersConfig;
-pub use elias_triggers::queue::Outcome;
+pub use elias_capabilities::trigger::{Cause, Clock, ManualClock};
+pub use elias_triggers::config::{TriggersConfig, WorkerMessage};
+pub use elias_triggers::queue::{AttemptResult, Outcome};
 pub use elias_triggers::webhook_delivery::{
     RESPONSE_BYTES_MAX as WEBHOOK_RESPONSE_BYTES_MAX, TIMEOUT as WEBHOOK_TIMEOUT, WebhookRequest, WebhookResponse,
 };
@@ -55,3 +56,4 @@ pub use running::{NextTick, RunningTriggers, TriggerError};
 pub use settings::InvalidSettings;
 pub use source::ComponentSource;
 pub use webhook::WebhookSender;
+pub use worker::WorkerSender;

@@ -6,9 +6,10 @@ use crate::outbox::{self, CommitNotifier};
 use crate::report::RunReport;
 use crate::run::{OnRun, Runner, RunnerParts};
 use crate::running::RunningTriggers;
-use crate::settings::{InvalidSettings, TriggerSettings};
+use crate::settings::{InvalidSettings, Senders, TriggerSettings};
 use crate::source::ComponentSource;
 use crate::webhook::WebhookSender;
+use crate::worker::WorkerSender;
 use crate::{deliveries, jobs, schedules};
 use elias_capabilities::events::{EventReceiver, MemoryLog};
 use elias_capabilities::jobs::{JobReceiver, MemoryQueue};
@@ -32,7 +33,7 @@ pub struct LocalTriggers {
     committed: Arc<CommitNotifier>,
     lines: Arc<ExecutionLogs>,
     on_run: Option<OnRun>,
-    webhooks: Option<Arc<dyn WebhookSender>>,
+    senders: Senders,
 }
 
 /// Makes [`LocalTriggers`].
@@ -40,14 +41,19 @@ pub struct LocalTriggersBuilder {
     config: TriggersConfig,
     clock: Clock,
     on_run: Option<OnRun>,
-    webhooks: Option<Arc<dyn WebhookSender>>,
+    senders: Senders,
 }
 
 impl LocalTriggers {
     /// Triggers by the system's clock, without schedules and subscriptions, and with the defaults for jobs.
     #[must_use]
     pub fn builder() -> LocalTriggersBuilder {
-        LocalTriggersBuilder { config: TriggersConfig::default(), clock: Clock::system(), on_run: None, webhooks: None }
+        LocalTriggersBuilder {
+            config: TriggersConfig::default(),
+            clock: Clock::system(),
+            on_run: None,
+            senders: Senders::default(),
+        }
     }
 
     /// The capability `jobs` over the queue. Steps of jobs and events need the capability
@@ -86,7 +92,7 @@ impl LocalTriggers {
     pub fn start(self, component: impl Into<ComponentSource>) -> RunningTriggers {
         #[cfg(feature = "db")]
         let committed = Arc::clone(&self.committed);
-        let Self { settings, clock, queue, log, jobs, events, lines, on_run, webhooks, .. } = self;
+        let Self { settings, clock, queue, log, jobs, events, lines, on_run, senders, .. } = self;
         let source = component.into();
         let runner = Arc::new(Runner::new(RunnerParts { source, settings, clock, queue, log, lines, on_run }));
         drop(runner.spawn(jobs::run_all(Arc::clone(&runner), jobs)));
@@ -94,7 +100,7 @@ impl LocalTriggers {
         drop(runner.spawn(schedules::run_all(Arc::clone(&runner), runner.now())));
         #[cfg(feature = "db")]
         drop(runner.spawn(outbox::run_all(Arc::clone(&runner), committed)));
-        RunningTriggers::new(runner, webhooks)
+        RunningTriggers::new(runner, senders)
     }
 }
 
@@ -121,8 +127,17 @@ impl LocalTriggersBuilder {
     /// The sender of the events of `[[triggers.webhook]]`; without, such settings cannot be used. The secret that signs
     /// is the variable of the process's environment that a webhook names.
     #[must_use]
-    pub fn webhooks(self, sender: Arc<dyn WebhookSender>) -> Self {
-        Self { webhooks: Some(sender), ..self }
+    pub fn webhooks(mut self, sender: Arc<dyn WebhookSender>) -> Self {
+        self.senders.webhooks = Some(sender);
+        self
+    }
+
+    /// The sender of the events and ticks that are for service workers (`worker` of `[[triggers.event]]` and
+    /// `[[triggers.schedule]]`); without, such settings cannot be used.
+    #[must_use]
+    pub fn workers(mut self, sender: Arc<dyn WorkerSender>) -> Self {
+        self.senders.workers = Some(sender);
+        self
     }
 
     /// The triggers.
@@ -130,8 +145,8 @@ impl LocalTriggersBuilder {
     /// # Errors
     /// The first setting that cannot be used.
     pub fn build(self) -> Result<LocalTriggers, InvalidSettings> {
-        let Self { config, clock, on_run, webhooks } = self;
-        let settings = TriggerSettings::new(config, webhooks.as_ref())?;
+        let Self { config, clock, on_run, senders } = self;
+        let settings = TriggerSettings::new(config, &senders)?;
         let (queue, jobs) = MemoryQueue::new(clock.clone());
         queue.set_priorities(settings.priorities());
         let (log, events) = MemoryLog::new(clock.clone());
@@ -146,7 +161,7 @@ impl LocalTriggersBuilder {
             committed: Arc::default(),
             lines: Arc::default(),
             on_run,
-            webhooks,
+            senders,
         })
     }
 }

@@ -5,6 +5,7 @@ use crate::report::{Reporter, RunReport};
 use crate::settings::{CurrentSettings, TriggerSettings};
 use crate::source::ComponentSource;
 use crate::webhook::Webhook;
+use crate::worker::WorkerRun;
 use elias_capabilities::events::MemoryLog;
 use elias_capabilities::jobs::MemoryQueue;
 use elias_capabilities::trigger::{Cause, Clock, TaskGroup};
@@ -94,6 +95,8 @@ pub(crate) enum Message {
     Events(EventBatch),
     /// Not a handler: an event that is sent to a URL.
     Webhook(WebhookMessage),
+    /// Not a handler: a tick or an event that is sent to a service worker.
+    Worker(WorkerRun),
 }
 
 /// An event that is sent to a URL.
@@ -118,6 +121,7 @@ impl Message {
                 format!("event {event_type}")
             }
             Self::Webhook(message) => format!("webhook {}", message.name),
+            Self::Worker(run) => run.what.clone(),
             Self::Events(batch) => format!("events {}", batch.subscription),
         }
     }
@@ -129,6 +133,7 @@ impl Message {
             Self::Job(job) => vec![job.attempt],
             Self::Event(event) => vec![event.attempt],
             Self::Webhook(message) => vec![message.attempt],
+            Self::Worker(run) => vec![run.attempt],
             Self::Events(batch) => batch.events.iter().map(|event| event.attempt).collect(),
         }
     }
@@ -238,14 +243,15 @@ impl Runner {
         let RunOptions { running, deadline, journal, hops, policy } = options;
         let (what, attempts, execution) = (message.what(), message.attempts(), running.id().to_owned());
         let mut call = CallOptions { running, deadline, ..CallOptions::default() };
-        call.extensions.insert(Cause { traceparent: None, hops });
+        let cause = Cause { traceparent: None, hops };
+        call.extensions.insert(cause.clone());
         if let Some(journal) = journal {
             journal.has_news.store(false, Relaxed);
             call.extensions.insert(JournalHandle::new(&journal.id, journal.journal.clone()));
         }
         self.lines.record(&execution);
         let endings = match self.source.current() {
-            Some(app) => self.run(&app, message, call).await,
+            Some(app) => self.run(&app, message, cause, call).await,
             None => {
                 vec![AttemptResult::NotRun { times: 1, reason: "no component is loaded".to_owned() }; attempts.len()]
             }
@@ -279,8 +285,8 @@ impl Runner {
         outcomes
     }
 
-    /// Runs a handler, or sends a webhook. A batch has a result for each event.
-    async fn run(&self, app: &App, message: Message, options: CallOptions) -> Vec<AttemptResult> {
+    /// Runs a handler, or sends a webhook or a message to a worker. A batch has a result for each event.
+    async fn run(&self, app: &App, message: Message, cause: Cause, options: CallOptions) -> Vec<AttemptResult> {
         let outcome = match message {
             Message::Tick(tick) => app.run_schedule(&tick, options).await,
             Message::Job(job) => app.run_job(&job, options).await,
@@ -289,6 +295,7 @@ impl Runner {
                 let ending = ending(app.run_events(&batch, options).await);
                 return batch_results(ending, batch.events.len());
             }
+            Message::Worker(run) => return vec![run.send(cause).await],
             Message::Webhook(WebhookMessage { webhook, id, event, .. }) => {
                 let ending = match webhook.send(&id, event, self.now()).await {
                     Ok(response) => response.ending(self.now()),

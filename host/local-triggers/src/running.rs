@@ -3,8 +3,7 @@
 use crate::report::Runs;
 use crate::run::Runner;
 use crate::schedules;
-use crate::settings::{InvalidSettings, TriggerSettings};
-use crate::webhook::WebhookSender;
+use crate::settings::{InvalidSettings, Senders, TriggerSettings};
 use elias_capabilities::events::{EventLog, NewEvent};
 use elias_capabilities::jobs::{JobQueue, ListedJob, NewJob};
 use elias_capabilities::trigger::Origin;
@@ -21,7 +20,7 @@ const REPORTERS_MAX: usize = 1_000;
 /// Triggers that run. Dropping them ends all that runs at once; [`Self::stop`] lets it end.
 pub struct RunningTriggers {
     runner: Arc<Runner>,
-    webhooks: Option<Arc<dyn WebhookSender>>,
+    senders: Senders,
 }
 
 /// Why something cannot be triggered.
@@ -51,8 +50,8 @@ pub struct NextTick {
 }
 
 impl RunningTriggers {
-    pub(crate) fn new(runner: Arc<Runner>, webhooks: Option<Arc<dyn WebhookSender>>) -> Self {
-        Self { runner, webhooks }
+    pub(crate) fn new(runner: Arc<Runner>, senders: Senders) -> Self {
+        Self { runner, senders }
     }
 
     /// The settings that hold now.
@@ -66,7 +65,7 @@ impl RunningTriggers {
     /// # Errors
     /// The first setting that cannot be used; the former settings hold then.
     pub fn configure(&self, config: TriggersConfig) -> Result<(), InvalidSettings> {
-        self.runner.configure(TriggerSettings::new(config, self.webhooks.as_ref())?);
+        self.runner.configure(TriggerSettings::new(config, &self.senders)?);
         Ok(())
     }
 

@@ -3,6 +3,7 @@
 use crate::report::Reporter;
 use crate::run::{Message, RunOptions, Runner, TaskEnd};
 use crate::settings::ScheduleSettings;
+use crate::worker::new_id;
 use elias_capabilities::trigger::Clock;
 use elias_delivery::clock::Now;
 use elias_host::{ExecutionHandle, Tick};
@@ -142,12 +143,21 @@ pub(crate) async fn run_tick(
     let settings = runner.settings();
     let schedule = settings.schedules.iter().find(|schedule| schedule.config.name == name);
     let input = schedule.and_then(|schedule| schedule.config.input.clone()).unwrap_or_default();
+    let worker = schedule.and_then(|schedule| schedule.worker.as_ref()).map(|worker| (worker, new_id()));
     loop {
         let late = runner.now().unix_ms().saturating_sub(due.unix_ms());
         let input = input.clone();
         let tick = Tick { name: name.to_owned(), scheduled_time: due.unix_ms(), late, attempt, input };
         let options = RunOptions { running, deadline: None, journal: None, hops: 0, policy: RetryPolicy::default() };
-        match runner.execute(Message::Tick(tick), options, reporter.take().as_ref()).await {
+        let message = match &worker {
+            None => Message::Tick(tick),
+            Some((worker, id)) => {
+                let tick = serde_json::to_value(tick).map_err(|error| error.to_string());
+                let message = tick.map(|tick| worker.target.message_of_tick(tick));
+                Message::Worker(worker.run(format!("schedule {name}"), id, message, attempt))
+            }
+        };
+        match runner.execute(message, options, reporter.take().as_ref()).await {
             Outcome::Retry { at, attempt: next, .. } => {
                 attempt = next;
                 runner.clock.sleep_until(at.unix_ms()).await;

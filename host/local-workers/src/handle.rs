@@ -20,6 +20,8 @@ pub(crate) struct WorkerHandle {
     in_hand: Mutex<HashMap<String, (WorkerKey, u64)>>,
     /// Whether the worker is to leave memory and be released.
     pub(crate) gives_up: AtomicBool,
+    /// Whether the worker is to leave memory, and may stay this host's.
+    pub(crate) hibernates: AtomicBool,
     /// Told when there is something new in any of them, or a timer is due.
     pub(crate) changed: Notify,
     shown: Mutex<Shown>,
@@ -77,6 +79,7 @@ impl WorkerHandle {
             received: Mutex::default(),
             in_hand: Mutex::default(),
             gives_up: AtomicBool::new(false),
+            hibernates: AtomicBool::new(false),
             changed: Notify::new(),
             shown: Mutex::new(Shown {
                 condition: WorkerCondition::Asleep,

@@ -37,30 +37,36 @@
 //! - `manager`: which workers there are; messages, replies and timers get to them here. `handle`: what leads to one.
 //! - `actor`: one worker.
 //! - `component`: what runs the turns. `message`: what is sent.
+//! - `sockets`: the open sockets of workers, and what waits for their clients. `connection`: one of them, as whoever
+//!   has its connection holds it.
 //! - `store`: where workers are kept.
 
 mod actor;
 mod component;
+mod connection;
 mod handle;
 mod local;
 mod manager;
 mod message;
 mod running;
 mod settings;
+mod sockets;
 mod store;
 #[cfg(test)]
 mod tests;
 
 pub use component::{AwakeWorker, ComponentSource, TurnContext, TurnFailure, WorkerComponent};
+pub use connection::SocketConnection;
 pub use elias_atomic_write::Fsync;
 pub use elias_capabilities::Cause;
 pub use elias_capabilities::trigger::{Clock, ManualClock};
 pub use elias_capabilities::workers::{Error as CallError, ErrorCode as CallErrorCode};
 pub use elias_workers::config::Durability;
-pub use elias_workers::{MailboxLimits, OverflowPolicy, SupervisionPolicy, WorkerKey};
+pub use elias_workers::{MailboxLimits, OverflowPolicy, SocketLimits, SupervisionPolicy, WorkerKey};
 pub use local::{LocalWorkers, LocalWorkersBuilder};
 pub use running::RunningWorkers;
 pub use settings::OtherVersion;
+pub use sockets::{SocketClose, SocketFrame};
 pub use store::{
     AcquiredWorker, FolderStore, HeapCommit, MemoryStore, StoreError, WorkerCommit, WorkerRecord, WorkerStore,
     WorkerSummary,

@@ -5,14 +5,14 @@ use crate::component::ComponentSource;
 use crate::manager::Manager;
 use crate::message::{Answer, Content, failed};
 use crate::running::RunningWorkers;
-use crate::settings::{AWAKE, IDLE, OnEvent, OnSocket, OtherVersion, Settings};
+use crate::settings::{AWAKE, IDLE, OnEvent, OtherVersion, Settings};
 use crate::store::{MemoryStore, StoreError, WorkerStore};
 use elias_capabilities::Workers;
 use elias_capabilities::trigger::{Clock, Origin};
 use elias_capabilities::workers::{ErrorCode, WorkerBackend, WorkerCall};
-use elias_host::{EmittedEvent, SocketSend};
+use elias_host::EmittedEvent;
 use elias_workers::config::Durability;
-use elias_workers::{MailboxLimits, SupervisionPolicy, WorkerKey};
+use elias_workers::{MailboxLimits, SocketLimits, SupervisionPolicy, WorkerKey};
 use futures::FutureExt;
 use futures::future::{BoxFuture, ready};
 use std::sync::{Arc, Weak};
@@ -43,7 +43,7 @@ impl LocalWorkers {
             other_version: OtherVersion::default(),
             durability: Durability::default(),
             on_event: None,
-            on_socket: None,
+            sockets: SocketLimits::default(),
         };
         LocalWorkersBuilder { settings, clock: Clock::system(), store: None }
     }
@@ -124,11 +124,10 @@ impl LocalWorkersBuilder {
         self
     }
 
-    /// Gives `listener` what a worker sends to one of its sockets, once its turn is committed. It must not wait.
+    /// The bounds of the sockets of each worker.
     #[must_use]
-    pub fn on_socket(mut self, listener: impl Fn(&WorkerKey, &SocketSend) + Send + Sync + 'static) -> Self {
-        let listener: OnSocket = Arc::new(listener);
-        self.settings.on_socket = Some(listener);
+    pub fn sockets(mut self, limits: SocketLimits) -> Self {
+        self.settings.sockets = limits;
         self
     }
 

@@ -4,6 +4,7 @@ use crate::component::{ComponentSource, WorkerComponent};
 use crate::handle::{WorkerHandle, WorkerStatus};
 use crate::message::{Answer, Content, Message, Reply, Sender, Stop, failed, new_id, reply_of};
 use crate::settings::Settings;
+use crate::sockets::{SocketClose, SocketTable, close_code};
 use crate::store::{AcquiredWorker, StoreError, WorkerRecord, WorkerStore};
 use elias_capabilities::Cause;
 use elias_capabilities::trigger::{Clock, TaskGroup};
@@ -32,6 +33,8 @@ pub(crate) struct Manager {
     pub(crate) settings: Settings,
     pub(crate) clock: Clock,
     pub(crate) store: Arc<dyn WorkerStore>,
+    /// The sockets that are open.
+    pub(crate) sockets: SocketTable,
     directory: Mutex<Directory>,
     /// The epochs of the workers that this owns.
     owned: Mutex<HashMap<WorkerKey, u64>>,
@@ -65,11 +68,13 @@ struct Directory {
 impl Manager {
     pub(crate) fn new(settings: Settings, clock: Clock, store: Arc<dyn WorkerStore>, run: RunWorker) -> Arc<Self> {
         let slots = Arc::new(Semaphore::new(settings.awake.max(1)));
+        let sockets = SocketTable::new(settings.sockets);
         Arc::new_cyclic(|own| Self {
             source: OnceLock::new(),
             settings,
             clock,
             store,
+            sockets,
             directory: Mutex::default(),
             owned: Mutex::default(),
             slots,
@@ -111,7 +116,28 @@ impl Manager {
         cause: Cause,
     ) -> impl Future<Output = Answer> + Send + use<> {
         let (sender, answer) = oneshot::channel();
-        self.send(&key, Message { id: new_id(), content, sender: Sender::Outside(sender), cause });
+        self.ask(key, Message { id: new_id(), content, sender: Sender::Outside(sender), cause }, answer)
+    }
+
+    /// The same with a message that may come again with this id.
+    pub(crate) fn call_once(
+        &self,
+        id: String,
+        key: WorkerKey,
+        content: Content,
+        cause: Cause,
+    ) -> impl Future<Output = Answer> + Send + use<> {
+        let (sender, answer) = oneshot::channel();
+        self.ask(key, Message { id, content, sender: Sender::Repeating(sender), cause }, answer)
+    }
+
+    fn ask(
+        &self,
+        key: WorkerKey,
+        message: Message,
+        answer: oneshot::Receiver<Answer>,
+    ) -> impl Future<Output = Answer> + Send + use<> {
+        self.send(&key, message);
         let manager = Weak::clone(&self.own);
         async move {
             let lost = |_| match manager.upgrade() {
@@ -160,7 +186,9 @@ impl Manager {
             // What a worker sends is committed, and waits until there is one.
             return match sender {
                 Sender::Worker { .. } => Ok(()),
-                Sender::Outside(_) | Sender::Nobody => Err(failed(ErrorCode::Unavailable, "no component is loaded")),
+                Sender::Outside(_) | Sender::Repeating(_) | Sender::Nobody => {
+                    Err(failed(ErrorCode::Unavailable, "no component is loaded"))
+                }
             };
         };
         if !component.has_class(&to.class) {
@@ -174,7 +202,7 @@ impl Manager {
     pub(crate) fn answer(&self, sender: Sender, id: String, answer: Answer) {
         match sender {
             // Whoever asked may have left.
-            Sender::Outside(waiting) => drop(waiting.send(answer)),
+            Sender::Outside(waiting) | Sender::Repeating(waiting) => drop(waiting.send(answer)),
             Sender::Worker { key, call } => self.reply(&key, Reply { call, id, result: reply_of(answer) }),
             Sender::Nobody => {
                 if let Err(error) = answer {
@@ -259,7 +287,7 @@ impl Manager {
         let in_hand = handle.drain_in_hand();
         let stops: Vec<Stop> = handle.stops.lock().drain(..).collect();
         for Message { id, sender, .. } in messages {
-            if let Sender::Outside(_) = &sender {
+            if sender.is_outside() {
                 self.answer(sender, id, Err(error()));
             }
         }
@@ -279,6 +307,21 @@ impl Manager {
     pub(crate) fn give_up(&self, key: &WorkerKey) {
         if let Some(handle) = self.directory.lock().handles.get(key) {
             handle.gives_up.store(true, SeqCst);
+            handle.changed.notify_one();
+        }
+    }
+
+    /// Has a worker leave memory after the turn that runs.
+    pub(crate) fn hibernate(&self, key: &WorkerKey) {
+        if let Some(handle) = self.directory.lock().handles.get(key) {
+            handle.hibernates.store(true, SeqCst);
+            handle.changed.notify_one();
+        }
+    }
+
+    /// Has the task of a worker, if it has one, look whether there is something to do or it may end.
+    pub(crate) fn wake(&self, key: &WorkerKey) {
+        if let Some(handle) = self.directory.lock().handles.get(key) {
             handle.changed.notify_one();
         }
     }
@@ -370,6 +413,7 @@ impl Manager {
     /// Begins no turn any more, waits at most so long until those that have begun are committed or undone, and releases
     /// the workers. Gives how many turns were not over, which are undone.
     pub(crate) async fn stop(&self, grace: Duration) -> usize {
+        self.sockets.close_all(&SocketClose::new(close_code::GOING_AWAY, "the workers are being stopped"));
         let cut = self.tasks.stop(grace).await;
         self.directory.lock().handles.clear();
         let owned: Vec<(WorkerKey, u64)> = self.owned.lock().drain().collect();
@@ -397,6 +441,7 @@ impl Manager {
 
     /// Drops what is under way.
     pub(crate) fn abort(&self) {
+        self.sockets.close_all(&SocketClose::new(close_code::GOING_AWAY, "the workers were stopped"));
         self.tasks.abort();
         self.directory.lock().handles.clear();
     }

@@ -16,7 +16,7 @@ pub(crate) const UNDEFINED: &str = r#"[1,["undefined"]]"#;
 /// A message to a worker.
 #[derive(Debug)]
 pub(crate) struct Message {
-    /// A UUID. A message that is sent again has the same.
+    /// A UUID, or the text by which its sender knows it. A message that is sent again has the same.
     pub(crate) id: String,
     pub(crate) content: Content,
     pub(crate) sender: Sender,
@@ -73,10 +73,32 @@ impl Content {
 pub(crate) enum Sender {
     /// A handler that is not a worker, or the program. It may have left.
     Outside(oneshot::Sender<Answer>),
+    /// The same, where the message comes again with the same id if it has no answer.
+    Repeating(oneshot::Sender<Answer>),
     /// A worker, by the number of its call.
     Worker { key: WorkerKey, call: u64 },
     /// Nobody waits.
     Nobody,
+}
+
+impl Sender {
+    /// The worker that waits, and the number of its call.
+    pub(crate) fn caller(&self) -> Option<(WorkerKey, u64)> {
+        match self {
+            Self::Worker { key, call } => Some((key.clone(), *call)),
+            Self::Outside(_) | Self::Repeating(_) | Self::Nobody => None,
+        }
+    }
+
+    /// Whether somebody waits that no worker is.
+    pub(crate) fn is_outside(&self) -> bool {
+        matches!(self, Self::Outside(_) | Self::Repeating(_))
+    }
+
+    /// Whether the message may come again.
+    pub(crate) fn repeats(&self) -> bool {
+        matches!(self, Self::Repeating(_))
+    }
 }
 
 /// The answer to a call that a worker made.

@@ -1,12 +1,13 @@
 //! Workers that run: a program calls, lists, restarts and stops them.
 
+use crate::connection::SocketConnection;
 use crate::handle::{WorkerCondition, WorkerStatus};
 use crate::manager::Manager;
 use crate::message::{Answer, Content, Stop, failed};
-use crate::store::{StoreError, WorkerSummary};
+use crate::store::{HandledMessages, StoreError, WorkerSummary};
 use elias_capabilities::Cause;
 use elias_capabilities::workers::{Error, ErrorCode};
-use elias_host::TurnKind;
+use elias_host::{SocketRequest, TurnKind};
 use elias_workers::WorkerKey;
 use futures::future::join_all;
 use serde_json::Value;
@@ -59,8 +60,34 @@ impl RunningWorkers {
         self.manager.call(key, Content::Value { method, value }, cause)
     }
 
-    /// Has a worker run a turn of another kind when its mailbox comes to it: one for its health or for a socket. What
-    /// this gives is the turn's answer.
+    /// The same with a message that the caller sends again, with the same id, until it has an answer: the worker handles
+    /// it once. It keeps the ids of the last 128 such messages that it has handled, with what they changed; one that
+    /// comes again after it was handled is answered with `undefined`. One whose handler threw is handled anew. The id
+    /// has at most 64 bytes, and no other message has it.
+    ///
+    /// # Errors
+    /// As of [`Self::call`].
+    pub fn call_once(
+        &self,
+        id: String,
+        key: WorkerKey,
+        method: Option<String>,
+        value: String,
+        cause: Cause,
+    ) -> impl Future<Output = Answer> + Send + use<> {
+        let long = id.len() > HandledMessages::ID_BYTES_MAX;
+        let answer = (!long).then(|| self.manager.call_once(id, key, Content::Value { method, value }, cause));
+        async move {
+            let too_long = || format!("the id of a message has at most {} bytes", HandledMessages::ID_BYTES_MAX);
+            match answer {
+                Some(answer) => answer.await,
+                None => Err(failed(ErrorCode::Invalid, too_long())),
+            }
+        }
+    }
+
+    /// Has a worker run a turn of another kind when its mailbox comes to it, such as one for its health; those of
+    /// sockets are begun by [`Self::open_socket`]. What this gives is the turn's answer.
     ///
     /// # Errors
     /// As of [`Self::call`].
@@ -71,6 +98,32 @@ impl RunningWorkers {
         cause: Cause,
     ) -> impl Future<Output = Answer> + Send + use<> {
         self.manager.call(key, Content::Turn(kind), cause)
+    }
+
+    /// Opens a socket of a worker, which is started if it does not exist: `onOpen`. What the worker sends waits in the
+    /// connection, within the bounds of [`SocketLimits`](crate::SocketLimits).
+    ///
+    /// The socket stays open while the worker is out of memory and when it is moved to another version of the
+    /// component. It is closed with 1001 when the worker or these workers are stopped, and with 1012 when the worker is
+    /// given up to another host. A worker that is read without its connections, as by a process that starts anew,
+    /// learns that they were lost (1006) before anything else.
+    ///
+    /// # Errors
+    /// As of [`Self::call`]; an exception of `onOpen` among them, and `mailbox-full` if it has too many sockets.
+    pub fn open_socket(
+        &self,
+        key: WorkerKey,
+        request: SocketRequest,
+        cause: Cause,
+    ) -> impl Future<Output = Result<SocketConnection, Error>> + Send + use<> {
+        let manager = Arc::clone(&self.manager);
+        async move { SocketConnection::open(&manager, key, request, cause).await }
+    }
+
+    /// How many sockets of a worker have a connection here.
+    #[must_use]
+    pub fn sockets(&self, key: &WorkerKey) -> usize {
+        self.manager.sockets.count(key)
     }
 
     /// Starts a worker that does not exist.
@@ -151,6 +204,12 @@ impl RunningWorkers {
         Ok(self.manager.store.summary(key).await?.map(status_of))
     }
 
+    /// Has a worker leave memory once the turn that runs is committed, as if it had had nothing to do for long: for
+    /// whoever needs its place. Its sockets stay open, and while it has some it stays this host's.
+    pub fn hibernate(&self, key: &WorkerKey) {
+        self.manager.hibernate(key);
+    }
+
     /// Has a worker leave memory once the turn that runs is committed, and its ownership released: another host can
     /// acquire it. If something waits for it here, it is acquired again afterwards. Whoever waits for the answer of a
     /// handler that waits is told that the worker is `unavailable`.
@@ -178,8 +237,8 @@ impl RunningWorkers {
     }
 
     /// Begins no turn any more, and waits at most `grace` until those that have begun are committed. Those that are not
-    /// by then are undone. Then the workers are released. Gives how many turns were undone. Messages that wait are lost,
-    /// and whoever waits for an answer is told so.
+    /// by then are undone. Then the workers are released. Gives how many turns were undone. Messages that wait are
+    /// lost, and whoever waits for an answer is told so.
     pub async fn stop(&self, grace: Duration) -> usize {
         self.manager.stop(grace).await
     }

@@ -1,8 +1,8 @@
 //! The settings of workers.
 
-use elias_host::{EmittedEvent, SocketSend};
+use elias_host::EmittedEvent;
 use elias_workers::config::Durability;
-use elias_workers::{MailboxLimits, SupervisionPolicy, WorkerKey};
+use elias_workers::{MailboxLimits, SocketLimits, SupervisionPolicy, WorkerKey};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -45,9 +45,6 @@ impl OtherVersion {
 /// Told of an event that a worker emitted, after its turn was committed.
 pub(crate) type OnEvent = Arc<dyn Fn(&WorkerKey, &EmittedEvent) + Send + Sync>;
 
-/// Given what a worker sent to one of its sockets, after its turn was committed.
-pub(crate) type OnSocket = Arc<dyn Fn(&WorkerKey, &SocketSend) + Send + Sync>;
-
 pub(crate) struct Settings {
     pub(crate) awake: usize,
     pub(crate) idle: Duration,
@@ -56,5 +53,5 @@ pub(crate) struct Settings {
     pub(crate) other_version: OtherVersion,
     pub(crate) durability: Durability,
     pub(crate) on_event: Option<OnEvent>,
-    pub(crate) on_socket: Option<OnSocket>,
+    pub(crate) sockets: SocketLimits,
 }

@@ -43,6 +43,8 @@ mod webhook_sender;
 mod webhooks;
 mod worker_admin;
 mod worker_calls;
+mod worker_files;
+mod worker_runs;
 mod worker_turns;
 mod workers;
 
@@ -64,4 +66,5 @@ pub use trigger_admin::ReplayFrom;
 pub use triggers::TriggerBackends;
 pub use vault::{FORMER_KEY_VARIABLE, KEY_VARIABLE};
 pub use webhook_sender::{WebhookSender, WebhookTarget};
+pub use worker_files::{WorkerFile, WorkerFileEntry, WorkerFileKind};
 pub use workers::WorkerBackends;

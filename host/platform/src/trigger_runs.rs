@@ -1,11 +1,11 @@
 //! Runs of triggers in the services of this host, each as an execution with a guard: canaries, experiments, circuit
-//! breakers, concurrency limits and quotas hold as for requests.
+//! breakers, concurrency limits and quotas hold as for requests. `worker_runs` runs those for service workers.
 
 use crate::databases::drain_outbox;
 use crate::platform::Inner;
 use crate::serving::{ExecutionOutcome, RequestOutcome, Serving};
-use crate::triggers::{Message, Run, RunEnd, ServedTriggers, Services, TriggerBackends, WebhookDelivery};
-use crate::webhooks;
+use crate::triggers::{Message, Run, RunEnd, ServedTriggers, Services, TriggerBackends, WebhookDelivery, cancellation};
+use crate::{webhooks, worker_runs};
 use elias_api::{Code, ExecutionRecord};
 use elias_capabilities::outbox::DrainOutcome;
 use elias_host::{App, CallOptions, Caller, Error, ErrorCode, RunOutcome, RunResult};
@@ -15,7 +15,6 @@ use elias_triggers::queue::AttemptResult;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use std::sync::{Arc, OnceLock, Weak};
-use tokio::sync::watch;
 
 /// Deployments of a service among which a version is looked for.
 const DEPLOYMENTS_MAX: u32 = 1_000;
@@ -128,8 +127,11 @@ fn not_run(reason: impl Into<String>) -> AttemptResult {
     AttemptResult::NotRun { times: 1, reason: reason.into() }
 }
 
-/// Runs a handler as an execution of its service.
-async fn execute(platform: &Inner, run: Run) -> RunEnd {
+/// Runs a handler as an execution of its service, or has a service worker of it handle the message.
+async fn execute(platform: &Inner, mut run: Run) -> RunEnd {
+    if let Some(target) = run.worker.take() {
+        return RunEnd { ending: worker_runs::execute(&platform.workers, &target, run).await, version: None };
+    }
     let serving = &platform.serving;
     let Some(service) = serving.service(&run.service) else {
         return RunEnd {
@@ -169,7 +171,7 @@ async fn execute(platform: &Inner, run: Run) -> RunEnd {
     let mut running = std::pin::pin!(handle(&app, &message, options));
     let result = tokio::select! {
         result = &mut running => result,
-        () = wanted(&mut cancelled) => {
+        () = cancellation(&mut cancelled) => {
             guard.running().cancel();
             running.await
         }
@@ -235,14 +237,6 @@ fn has_decided(message: &Message, result: &Result<RunOutcome, Error>) -> bool {
             decisions.as_array().is_some_and(|decisions| decisions.iter().any(|decision| !decision.is_null()))
         }
         RunResult::Done(_) | RunResult::Suspended => false,
-    }
-}
-
-/// Waits until a run is to be ended.
-async fn wanted(cancelled: &mut watch::Receiver<bool>) {
-    if cancelled.wait_for(|is_cancelled| *is_cancelled).await.is_err() {
-        // Nobody is left who could want it.
-        std::future::pending::<()>().await;
     }
 }
 

@@ -7,7 +7,9 @@ use crate::workers::{WorkerCallFrom, WorkerRunner};
 use elias_api::{Code, Error, Result};
 use elias_capabilities::trigger::Cause;
 use elias_capabilities::workers::{Error as CallError, ErrorCode as CallErrorCode};
-use elias_gateway::worker::{WorkerContent, WorkerRequest};
+use elias_gateway::worker::{SocketTarget, WorkerContent, WorkerRequest};
+use elias_host::SocketRequest;
+use elias_local_workers::SocketConnection;
 use elias_names::ServiceId;
 use elias_workers::WorkerKey;
 use elias_workers::value::{ValueError, from_json, to_json};
@@ -15,7 +17,7 @@ use serde_json::{Value, json};
 use std::time::Duration;
 
 /// How long the answer of a worker is waited for: its handler may wait for days.
-const ANSWER_WAIT: Duration = Duration::from_secs(120);
+pub(crate) const ANSWER_WAIT: Duration = Duration::from_secs(120);
 
 impl Platform {
     /// Has a worker of a service respond to a request of a route, whose body is `body` if it has one; gives the answer.
@@ -41,6 +43,27 @@ impl Platform {
         let key = WorkerKey::new(class, name);
         Ok(call(self.workers(), &service.id, key, (method, value), traceparent).await?)
     }
+
+    /// Opens a WebSocket of a route that ends in a worker of a service.
+    ///
+    /// # Errors
+    /// As of [`Self::respond_by_worker`]; `worker-exception` if `onOpen` threw.
+    pub async fn open_worker_socket(
+        &self,
+        service: &Service,
+        target: SocketTarget,
+        request: SocketRequest,
+        traceparent: Option<String>,
+    ) -> Result<SocketConnection, NotAdmitted> {
+        self.serving().may_send(service).await?;
+        let cause = Cause { traceparent: checked_traceparent(traceparent), hops: 0 };
+        let key = WorkerKey::new(target.class, target.name);
+        let opening = self.workers().open_socket(&service.id, key, request, cause);
+        let opened = tokio::time::timeout(ANSWER_WAIT, opening).await.map_err(|_| {
+            Error::new(Code::AnswerTimeout, format!("onOpen has not ended within {} s", ANSWER_WAIT.as_secs()))
+        })?;
+        Ok(opened.map_err(refusal)?)
+    }
 }
 
 /// Has a worker handle a message, or a call of a method with the list of its arguments; gives what the handler
@@ -65,7 +88,7 @@ pub(crate) async fn call(
         Error::new(code, error.to_string())
     })?;
     let cause = Cause { traceparent: checked_traceparent(traceparent), hops: 0 };
-    let answer = runner.call(service, WorkerCallFrom { key, method, value, cause });
+    let answer = runner.call(service, WorkerCallFrom { id: None, key, method, value, cause });
     shown(&answered(answer, ANSWER_WAIT).await?)
 }
 
@@ -81,11 +104,18 @@ fn check_method(method: &str) -> Result<()> {
 
 /// The answer to a call, if it comes within this time.
 async fn answered(call: impl Future<Output = Result<String, CallError>>, wait: Duration) -> Result<String> {
-    let answer = tokio::time::timeout(wait, call).await.map_err(|_| {
+    in_time(call, wait).await?.map_err(refusal)
+}
+
+/// What a call ends with, if it ends within this time.
+pub(crate) async fn in_time(
+    call: impl Future<Output = Result<String, CallError>>,
+    wait: Duration,
+) -> Result<Result<String, CallError>> {
+    tokio::time::timeout(wait, call).await.map_err(|_| {
         let message = format!("no answer within {} s; the worker handles the message all the same", wait.as_secs());
         Error::new(Code::AnswerTimeout, message)
-    })?;
-    answer.map_err(refusal)
+    })
 }
 
 /// A value that a worker gave.

@@ -57,6 +57,10 @@ pub struct ServerConfig {
     pub write_timeout_ms: u64,
     /// How long requests in flight may take after the signal to stop. Then they are cut.
     pub drain_timeout_ms: u64,
+    /// How often the client of a quiet WebSocket is asked whether it is still there. It has as long again to respond.
+    pub websocket_ping_interval_ms: u64,
+    /// How long a WebSocket may carry no message, in either direction. Then it is closed with 1001.
+    pub websocket_idle_timeout_ms: u64,
     /// HTTP/2 streams open at once on one connection.
     pub http2_streams: u32,
     /// HTTP/2 streams that a client may abandon on one connection beyond those that it saw through.
@@ -90,6 +94,8 @@ impl Default for ServerConfig {
             body_timeout_ms: 30_000,
             write_timeout_ms: 30_000,
             drain_timeout_ms: 25_000,
+            websocket_ping_interval_ms: 30_000,
+            websocket_idle_timeout_ms: 3_600_000,
             http2_streams: 100,
             http2_resets: 100,
             http2_ping_interval_ms: 20_000,

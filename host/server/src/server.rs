@@ -174,8 +174,14 @@ impl Inner {
         let io = Io::new(stream, Arc::clone(&connection), write_timeout);
         let handler = RefCell::new(RequestHandler::new(Arc::clone(&connection)));
         let service = service_fn(move |request| handler.borrow_mut().handle(request));
-        let http = pin!(self.http.serve_connection(io, service));
-        connection::serve(http, &connection).await;
+        {
+            let http = pin!(self.http.serve_connection_with_upgrades(io, service));
+            connection::serve(http, &connection).await;
+        }
+        // It is counted and drained as the connection that it was.
+        if let Some(socket) = connection.take_websocket() {
+            socket.serve(&connection).await;
+        }
     }
 
     async fn drain(&self, mut accept: Pin<&mut impl Future<Output = ()>>) -> DrainReport {

@@ -4,6 +4,7 @@ use crate::admin;
 use crate::local_gateway::LocalGateway;
 use axum::Router;
 use elias_host::App;
+use elias_local_workers::RunningWorkers;
 use elias_platform::Platform;
 use futures::future::BoxFuture;
 use serde_json::Value;
@@ -18,6 +19,7 @@ use tokio::sync::watch;
 pub struct AppSource {
     sender: Arc<watch::Sender<CurrentComponent>>,
     triggers: Option<Arc<dyn TriggerControl>>,
+    workers: Option<Arc<RunningWorkers>>,
 }
 
 /// Runs a component's triggers on request. In development mode the server calls it for requests to its path
@@ -51,13 +53,19 @@ impl AppSource {
     /// Serves nothing yet.
     #[must_use]
     pub fn empty() -> Self {
-        Self { sender: Arc::new(watch::Sender::new(CurrentComponent::default())), triggers: None }
+        Self { sender: Arc::new(watch::Sender::new(CurrentComponent::default())), triggers: None, workers: None }
     }
 
     /// Adds the control that runs the component's triggers by hand.
     #[must_use]
     pub fn with_triggers(self, triggers: Arc<dyn TriggerControl>) -> Self {
         Self { triggers: Some(triggers), ..self }
+    }
+
+    /// The source with the component's service workers, which take WebSockets at `/workers/{class}/{name}`.
+    #[must_use]
+    pub fn with_workers(self, workers: Arc<RunningWorkers>) -> Self {
+        Self { workers: Some(workers), ..self }
     }
 
     /// Serves `app` from the next request on.
@@ -132,6 +140,14 @@ impl Ingress {
     pub(crate) fn triggers(&self) -> Option<Arc<dyn TriggerControl>> {
         match self {
             Self::Component(source) => source.triggers.clone(),
+            Self::Platform(_) | Self::Admin(_) => None,
+        }
+    }
+
+    /// The service workers of the only component, if they run.
+    pub(crate) fn workers(&self) -> Option<&Arc<RunningWorkers>> {
+        match self {
+            Self::Component(source) => source.workers.as_ref(),
             Self::Platform(_) | Self::Admin(_) => None,
         }
     }

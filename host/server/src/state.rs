@@ -13,10 +13,14 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
 use tokio_util::task::TaskTracker;
+use yawc::DeflatePool;
 
 /// How long a request waits for a permit until it looks for an execution that waits for a slow client again. Not the
 /// same for all: requests that began to wait at one moment do not look at one moment again.
 const EVICTION_PAUSE_MS: std::ops::Range<u64> = 100..300;
+
+/// Compressors and decompressors that are kept while no message needs them.
+const DEFLATE_STATES_MAX: usize = 16;
 
 /// The state that all connections share.
 pub(crate) struct ServerState {
@@ -32,6 +36,8 @@ pub(crate) struct ServerState {
     pub(crate) transforms: SharedAdmission,
     /// Bytes of request bodies that may still be kept for mirrored requests.
     pub(crate) mirror_budget: Arc<Semaphore>,
+    /// What compresses messages of WebSockets, lent for one message at a time.
+    pub(crate) deflate_pool: DeflatePool,
     draining: watch::Sender<bool>,
     /// Tasks that go on after their response is out: `waitUntil`, mirrored requests, revalidation of cached responses.
     background: TaskTracker,
@@ -56,6 +62,7 @@ impl ServerState {
             addresses: AddressUsages::default(),
             stalled: Arc::default(),
             mirror_budget: Arc::new(Semaphore::new(MIRRORED_BYTES_MAX)),
+            deflate_pool: DeflatePool::new(DEFLATE_STATES_MAX),
             draining: watch::Sender::new(false),
             background: TaskTracker::new(),
         }

@@ -1,6 +1,6 @@
 //! The table `[workers]` of elias.toml: how the service workers of a component run.
 
-use crate::{MailboxLimits, OverflowPolicy, SupervisionPolicy};
+use crate::{MailboxLimits, OverflowPolicy, SocketLimits, SupervisionPolicy};
 use elias_delivery::duration::DurationText;
 use elias_delivery::setting::{InvalidSetting, within};
 use serde::{Deserialize, Serialize};
@@ -15,10 +15,14 @@ pub struct WorkersConfig {
     pub idle: DurationText,
     /// When a turn is stored; `batch` by default.
     pub durability: Durability,
+    /// Whether a worker that does not exist is started when one of its files is opened; `false` by default.
+    pub start_on_open: bool,
     /// For how long former states of a worker are kept, on a platform.
     pub history: HistoryConfig,
     /// The bounds of each worker's mailbox.
     pub mailbox: MailboxConfig,
+    /// The bounds of the sockets of each worker.
+    pub sockets: SocketsConfig,
     /// What becomes of turns that are ended by a trap or a limit.
     pub supervision: SupervisionConfig,
 }
@@ -71,6 +75,20 @@ pub enum Overflow {
     DropOldest,
 }
 
+/// The bounds of the sockets of a worker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct SocketsConfig {
+    /// The number of sockets that are open at a time: 1 to 10,000; 1,000 by default.
+    pub open: u32,
+    /// The bytes of a message of a client: 1 to 786,432, which is the default.
+    pub message_bytes: u32,
+    /// The number of messages that wait for a client to read: 1 to 100,000; 1,000 by default.
+    pub waiting_messages: u32,
+    /// Their bytes: 1 KiB to 256 MiB; 8 MiB by default.
+    pub waiting_bytes: u64,
+}
+
 /// What becomes of turns that are ended by a trap or a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
@@ -88,6 +106,9 @@ pub struct SupervisionConfig {
     pub window: DurationText,
 }
 
+/// [`SocketLimits::MESSAGE_BYTES_MAX`].
+const MESSAGE_BYTES_MAX: u32 = 786_432;
+
 const SECOND: DurationText = DurationText::from_secs(1);
 const HOUR: DurationText = DurationText::from_secs(3_600);
 const DAY: DurationText = DurationText::from_secs(86_400);
@@ -97,8 +118,10 @@ impl Default for WorkersConfig {
         Self {
             idle: DurationText::from_secs(60),
             durability: Durability::default(),
+            start_on_open: false,
             history: HistoryConfig::default(),
             mailbox: MailboxConfig::default(),
+            sockets: SocketsConfig::default(),
             supervision: SupervisionConfig::default(),
         }
     }
@@ -113,6 +136,12 @@ impl Default for HistoryConfig {
 impl Default for MailboxConfig {
     fn default() -> Self {
         Self { messages: 1_000, bytes: 16 << 20, overflow: Overflow::default() }
+    }
+}
+
+impl Default for SocketsConfig {
+    fn default() -> Self {
+        Self { open: 1_000, message_bytes: MESSAGE_BYTES_MAX, waiting_messages: 1_000, waiting_bytes: 8 << 20 }
     }
 }
 
@@ -134,12 +163,16 @@ impl WorkersConfig {
     /// # Errors
     /// [`InvalidSetting`] for the first one that is out of its bounds.
     pub fn check(&self) -> Result<(), InvalidSetting> {
-        let Self { idle, durability: _, history, mailbox, supervision } = self;
+        let Self { idle, durability: _, start_on_open: _, history, mailbox, sockets, supervision } = self;
         within("workers.idle", *idle, SECOND..=HOUR)?;
         within("workers.history.turns", history.turns, 1..=100_000)?;
         within("workers.history.age", history.age, DurationText::from_secs(0)..=DurationText::from_secs(30 * 86_400))?;
         within("workers.mailbox.messages", mailbox.messages, 1..=100_000)?;
         within("workers.mailbox.bytes", mailbox.bytes, 1 << 10..=256 << 20)?;
+        within("workers.sockets.open", sockets.open, 1..=10_000)?;
+        within("workers.sockets.message-bytes", sockets.message_bytes, 1..=MESSAGE_BYTES_MAX)?;
+        within("workers.sockets.waiting-messages", sockets.waiting_messages, 1..=100_000)?;
+        within("workers.sockets.waiting-bytes", sockets.waiting_bytes, 1 << 10..=256 << 20)?;
         within("workers.supervision.attempts", supervision.attempts, 1..=100)?;
         within("workers.supervision.backoff", supervision.backoff, DurationText::from_millis(1)..=HOUR)?;
         within("workers.supervision.backoff-max", supervision.backoff_max, supervision.backoff..=DAY)?;
@@ -168,6 +201,20 @@ impl MailboxConfig {
                 Overflow::Block => OverflowPolicy::Block,
                 Overflow::DropOldest => OverflowPolicy::DropOldest,
             },
+        }
+    }
+}
+
+impl SocketsConfig {
+    /// The bounds.
+    #[must_use]
+    pub fn limits(&self) -> SocketLimits {
+        SocketLimits {
+            sockets: self.open as usize,
+            message_bytes: self.message_bytes as usize,
+            waiting_messages: self.waiting_messages as usize,
+            waiting_bytes: usize::try_from(self.waiting_bytes).unwrap_or(usize::MAX),
+            ..SocketLimits::default()
         }
     }
 }
@@ -202,6 +249,7 @@ mod tests {
                 durability = "turn"
                 history = { turns = 20, age = "2d" }
                 mailbox = { messages = 50, bytes = 1048576, overflow = "drop-oldest" }
+                sockets = { open = 20, message-bytes = 1000, waiting-messages = 5, waiting-bytes = 2048 }
                 supervision = { attempts = 5, backoff = "1s", backoff-max = "1m", failures = 2, window = "10m" }
             "#,
         );
@@ -210,6 +258,9 @@ mod tests {
         assert_eq!((whole.history.turns, whole.history.age), (20, DurationText::from_secs(2 * 86_400)));
         let limits = whole.mailbox.limits();
         assert_eq!((limits.messages, limits.bytes, limits.policy), (50, 1 << 20, OverflowPolicy::DropOldest));
+        let sockets = whole.sockets.limits();
+        assert_eq!((sockets.sockets, sockets.message_bytes), (20, 1_000));
+        assert_eq!((sockets.waiting_messages, sockets.waiting_bytes), (5, 2_048));
         let policy = whole.supervision.policy();
         assert_eq!((policy.attempts, policy.backoff_max), (5, Duration::from_secs(60)));
         assert_eq!(config(&toml::to_string(&whole).expect("a table")), whole);
@@ -220,6 +271,7 @@ mod tests {
         let least = config("");
         assert_eq!((least, least.check()), (WorkersConfig::default(), Ok(())));
         assert_eq!(least.mailbox.limits(), MailboxLimits::default());
+        assert_eq!(least.sockets.limits(), SocketLimits::default());
         assert_eq!(least.supervision.policy(), SupervisionPolicy::default());
     }
 
@@ -232,6 +284,10 @@ mod tests {
             ("history = { age = \"31d\" }", "workers.history.age"),
             ("mailbox = { messages = 0 }", "workers.mailbox.messages"),
             ("mailbox = { bytes = 100 }", "workers.mailbox.bytes"),
+            ("sockets = { open = 10_001 }", "workers.sockets.open"),
+            ("sockets = { message-bytes = 786_433 }", "workers.sockets.message-bytes"),
+            ("sockets = { waiting-messages = 0 }", "workers.sockets.waiting-messages"),
+            ("sockets = { waiting-bytes = 1 }", "workers.sockets.waiting-bytes"),
             ("supervision = { attempts = 0 }", "workers.supervision.attempts"),
             ("supervision = { backoff = \"0s\" }", "workers.supervision.backoff"),
             ("supervision = { backoff = \"1m\" }", "workers.supervision.backoff-max"),

@@ -10,6 +10,7 @@
 //! - [`waits`](WaitGraph): which workers wait for which, so that a cycle is found before it is closed.
 //! - [`tree`](SupervisionTree): which workers are restarted where one of several fails.
 //! - [`group`](WorkerGroup): which of several workers behind one name gets a message.
+//! - [`sockets`](SocketLimits): the bounds of sockets that end in a worker.
 //! - [`config`]: the table `[workers]` of elias.toml.
 //!
 //! Times are milliseconds since 1970.
@@ -21,6 +22,7 @@ mod mailbox;
 #[cfg(test)]
 mod properties;
 mod queue;
+mod sockets;
 mod supervision;
 mod timers;
 mod tree;
@@ -31,6 +33,7 @@ pub use group::WorkerGroup;
 pub use key::WorkerKey;
 pub use mailbox::{Admission, Mailbox, MailboxFull, MailboxLimits, OverflowPolicy};
 pub use queue::{Incoming, TurnQueue};
+pub use sockets::SocketLimits;
 pub use supervision::{AttemptDecision, SupervisionPolicy, Supervisor};
 pub use timers::{DueTimer, Timers};
 pub use tree::{RestartIntensity, RestartStrategy, SupervisedChild, SupervisionTree, TreeDecision};

@@ -123,9 +123,10 @@ mod tests {
         assert_eq!(queue.next(&timers, 100, true), Some(Incoming::Reply("reply")));
         timers.clear(1);
         let alarm = DueTimer::Alarm { name: "a".into(), at: 50 };
+        // A timer entered before the reply, so that it is the message's turn.
+        assert_eq!(queue.next(&timers, 50, false), Some(Incoming::Message("message")));
         assert_eq!(queue.next(&timers, 50, false), Some(Incoming::Due(alarm.clone())));
         timers.finish(&alarm);
-        assert_eq!(queue.next(&timers, 50, false), Some(Incoming::Message("message")));
         assert_eq!(queue.next(&timers, 50, false), None);
     }
 

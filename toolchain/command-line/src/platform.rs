@@ -73,6 +73,15 @@ pub struct PlatformArguments {
     /// Successful runs of triggers that are recorded, per service and second [default: 100]
     #[arg(long, value_name = "N", requires = "platform")]
     pub recorded_runs_per_second: Option<u32>,
+    /// Serve service workers as files over 9P at unix:/PATH or tcp:ADDRESS:PORT; repeatable
+    #[arg(long = "9p", value_name = "ENDPOINT", requires = "platform")]
+    pub nine_p: Vec<String>,
+    /// Certificate chain for 9P over TCP, a PEM file; needed beyond loopback
+    #[arg(long = "9p-certificate", value_name = "FILE", requires_all = ["nine_p", "nine_p_key"])]
+    pub nine_p_certificate: Option<PathBuf>,
+    /// Private key of the certificate, a PEM file
+    #[arg(long = "9p-key", value_name = "FILE", requires = "nine_p_certificate")]
+    pub nine_p_key: Option<PathBuf>,
 }
 
 /// Reads a scheme with a port or without, such as `https` or `https:8443`.

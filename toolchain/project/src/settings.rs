@@ -62,6 +62,8 @@ pub const SETTINGS: &[Setting] = &[
     of_host("http2-streams", 100, 1, "HTTP/2 streams per connection"),
     of_host("http2-resets", 100, 1, "HTTP/2 streams that a connection may reset"),
     of_host("http2-ping-interval-ms", 20_000, 1, "Interval of pings on quiet HTTP/2 connections, in milliseconds"),
+    of_host("websocket-ping-interval-ms", 30_000, 1, "Interval of pings on quiet WebSockets, in milliseconds"),
+    of_host("websocket-idle-timeout-ms", 3_600_000, 1, "Timeout of a WebSocket without messages, in milliseconds"),
     of_host("instances", 0, 1, "Instances of the host [default: concurrent executions]"),
     of_host(
         "idle-instances-bytes",

@@ -26,10 +26,13 @@ const TSCONFIG: &str = r#"{
 "#;
 
 /// Files of the package, by their paths in `.elias`.
-const FILES: [(&str, &str); 17] = [
+const FILES: [(&str, &str); 20] = [
     ("tsconfig.json", TSCONFIG),
     ("types/index.d.ts", include_str!("../../../guest-js/sdk/index.d.ts")),
     ("types/files.d.ts", include_str!("../../../guest-js/sdk/files.d.ts")),
+    ("types/modules/client.d.ts", include_str!("../../../guest-js/sdk/client/client.d.ts")),
+    ("types/modules/clients.d.ts", include_str!("../../../guest-js/sdk/client/clients.d.ts")),
+    ("types/modules/clone.d.ts", include_str!("../../../guest-js/sdk/client/clone.d.ts")),
     ("types/modules/drizzle.d.ts", include_str!("../../../guest-js/sdk/adapters/drizzle.d.ts")),
     ("types/modules/kysely.d.ts", include_str!("../../../guest-js/sdk/adapters/kysely.d.ts")),
     ("types/modules/cache.d.ts", include_str!("../../../guest-js/sdk/modules/cache.d.ts")),

@@ -36,7 +36,7 @@ async fn load(project: &Project, entry: PathBuf, cache: Option<&Path>) -> Result
     let trial = TrialComponent::load(project, &settings, cache.as_deref(), &built.wasm, |host| host).await?;
     let app = &trial.app;
     if let Some(manifest) = app.manifest() {
-        service_tables::check_handlers(&config, &manifest.handlers)?;
+        service_tables::check_handlers(&config, &manifest.handlers, &manifest.workers)?;
     }
     let imports = app.manifest().map(|manifest| manifest.imports.join(", ")).unwrap_or_default();
     eprintln!("{} {} builds: {:.2} MB, imports {imports}", app.name(), app.version(), built.wasm.len() as f64 / 1e6);

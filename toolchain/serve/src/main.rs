@@ -10,6 +10,7 @@ mod logging;
 mod memory;
 mod origin;
 mod serve;
+mod service_files;
 mod service_tables;
 mod settings;
 mod testing;
@@ -17,6 +18,7 @@ mod trial;
 mod triggers;
 mod types;
 mod webhooks;
+mod worker_messages;
 mod workers;
 
 use clap::Parser;

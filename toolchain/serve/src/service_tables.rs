@@ -34,12 +34,12 @@ pub(crate) fn check(config: &ConfigFile) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Checks that `[triggers]` and the handlers of the component fit together.
+/// Checks that `[triggers]` fits the handlers and the classes of workers of the component.
 ///
 /// # Errors
 /// `bad-configuration`, `config`.
-pub(crate) fn check_handlers(config: &ConfigFile, handlers: &[String]) -> Result<(), Failure> {
-    triggers(config.triggers.as_ref())?.check_handlers(handlers).map_err(refused)
+pub(crate) fn check_handlers(config: &ConfigFile, handlers: &[String], classes: &[String]) -> Result<(), Failure> {
+    triggers(config.triggers.as_ref())?.check_handlers(handlers, classes).map_err(refused)
 }
 
 /// The table `[triggers]`, checked; the defaults without one.
@@ -131,8 +131,13 @@ mod tests {
         webhook.capabilities.insert("http".to_owned(), json!({ "allow": ["example.com"] }));
         assert!(check(&webhook).is_ok());
         let schedule = config("triggers", json!({ "schedule": [{ "name": "a", "every": "1m" }] }));
-        assert!(check_handlers(&schedule, &["scheduled".to_owned()]).is_ok());
-        let error = check_handlers(&schedule, &["fetch".to_owned()]).expect_err("no handler").to_string();
+        assert!(check_handlers(&schedule, &["scheduled".to_owned()], &[]).is_ok());
+        let error = check_handlers(&schedule, &["fetch".to_owned()], &[]).expect_err("no handler").to_string();
         assert!(error.contains("`scheduled`"), "{error}");
+        let worker = json!({ "class": "Cart", "name": "{subject}" });
+        let event = config("triggers", json!({ "event": [{ "type": "cart.*", "worker": worker }] }));
+        assert!(check(&event).is_ok() && check_handlers(&event, &[], &["Cart".to_owned()]).is_ok());
+        let error = check_handlers(&event, &[], &[]).expect_err("no class").to_string();
+        assert!(error.contains("triggers.event[0].worker.class"), "{error}");
     }
 }

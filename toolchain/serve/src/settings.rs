@@ -94,6 +94,8 @@ fields! {
     "http2-streams" => server.http2_streams: u32;
     "http2-resets" => server.http2_resets: u32;
     "http2-ping-interval-ms" => server.http2_ping_interval_ms: u64;
+    "websocket-ping-interval-ms" => server.websocket_ping_interval_ms: u64;
+    "websocket-idle-timeout-ms" => server.websocket_idle_timeout_ms: u64;
     "instances" => instances: u32;
     "idle-instances-bytes" => idle.bytes: u64;
     "idle-instances-tenant-bytes" => idle.group_bytes: u64;

@@ -3,6 +3,7 @@
 
 use crate::service_tables;
 use crate::webhooks::ProjectWebhooks;
+use crate::worker_messages::ProjectWorkers;
 use elias_capabilities::events::NewEvent;
 use elias_capabilities::jobs::NewJob;
 use elias_command_line::Failure;
@@ -17,19 +18,20 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// The triggers of the table `[triggers]`, which do not run yet. `webhooks` sends its webhooks, by what the component
-/// is granted; paths in its grants are relative to `folder`.
+/// is granted; paths in its grants are relative to `folder`. `workers` get what is for service workers.
 ///
 /// # Errors
 /// `config`, `bad-configuration`.
 pub(crate) fn prepare(
     table: Option<&Value>,
     webhooks: &Arc<ProjectWebhooks>,
+    workers: &Arc<ProjectWorkers>,
     grants: &Grants,
     folder: &Path,
 ) -> Result<LocalTriggers, Failure> {
     let config = read(table, webhooks, grants, folder)?;
-    let triggers = LocalTriggers::builder().config(config).webhooks(Arc::clone(webhooks) as _).build();
-    triggers.map_err(|error| Failure::new("bad-configuration", error))
+    let triggers = LocalTriggers::builder().config(config).webhooks(Arc::clone(webhooks) as _);
+    triggers.workers(Arc::clone(workers) as _).build().map_err(|error| Failure::new("bad-configuration", error))
 }
 
 /// Has the triggers of another table, or other grants, hold from now on.
@@ -61,10 +63,10 @@ fn read(
     Ok(config)
 }
 
-/// Warns if the triggers and the handlers of a component do not fit together.
+/// Warns if the triggers of a component do not fit its handlers and its classes of workers.
 pub(crate) fn warn_of_handlers(triggers: &RunningTriggers, app: &App) {
     let Some(manifest) = app.manifest() else { return };
-    if let Err(error) = triggers.config().check_handlers(&manifest.handlers) {
+    if let Err(error) = triggers.config().check_handlers(&manifest.handlers, &manifest.workers) {
         tracing::warn!("{}", Failure::new(error.code(), &error));
     }
 }
@@ -164,7 +166,7 @@ mod tests {
         let secret = json!({ "secret": { "env": "SECRET", "secret": true } });
         let prepared = |allow: &str| {
             let grants = Grants::none().with("config", secret.clone()).with("http", json!({ "allow": [allow] }));
-            prepare(Some(&table), &Arc::default(), &grants, Path::new(".")).map(|_| ())
+            prepare(Some(&table), &Arc::default(), &Arc::default(), &grants, Path::new(".")).map(|_| ())
         };
         assert!(prepared("https://example.com").is_ok());
         let error = prepared("https://other.example.com").expect_err("not allowed").to_string();

@@ -56,6 +56,7 @@ impl Heaps {
 pub(crate) fn prepare(heaps: &Heaps, followed: bool, config: &WorkersConfig) -> Result<LocalWorkers, Failure> {
     let workers = LocalWorkers::builder().awake(AWAKE as usize).idle(config.idle()).durability(config.durability);
     let workers = workers.mailbox(config.mailbox.limits()).supervision(config.supervision.policy());
+    let workers = workers.sockets(config.sockets.limits());
     let policy = if followed { OtherVersion::UpgradeOrBeginAnew } else { OtherVersion::Refuse };
     let workers = workers.other_version(policy);
     let workers = match heaps {

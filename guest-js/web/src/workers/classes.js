@@ -132,8 +132,8 @@ export function nameOf(target) {
   throw new TypeError(`the class ${shown} is not a named export of the entry module, so it has no workers`);
 }
 
-/** Names that are the engine's to call. */
-const HANDLER = /^on[A-Z]/;
+/** Names that are the engine's to call. What serves files is called by the host as a method is. */
+const HANDLER = /^on(?!(?:Walk|Read|Write)$)[A-Z]/;
 
 /**
  * The method of a worker that a call may name: of its class, or of one that this extends up to `Worker`. Handlers,

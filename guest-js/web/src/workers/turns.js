@@ -50,9 +50,14 @@ const HANDLERS = {
     const received = receive(turn);
     return received && handlerOf("onWebSocketMessage")(...received);
   },
-  close(turn) {
+  async close(turn) {
     const closed = closeSocket(turn);
-    return closed && instance.worker.object.onClose?.(...closed);
+    try {
+      if (closed) await instance.worker.object.onClose?.(...closed);
+    } catch (error) {
+      // A turn that fails is undone, and the socket would be the worker's for ever.
+      native.reportException(error);
+    }
   },
 };
 

@@ -9,7 +9,7 @@ use crate::store::{OutgoingCall, StoreError, WaitingHandler, WorkerRecord};
 use elias_capabilities::Cause;
 use elias_capabilities::trigger::ActiveWork;
 use elias_capabilities::workers::{Error, ErrorCode};
-use elias_host::{ReplyError, ReplyResult, TurnResult, TurnState, WorkerSend};
+use elias_host::{ReplyError, ReplyResult, SocketAction, SocketSend, TurnKind, TurnResult, TurnState, WorkerSend};
 use elias_workers::{DueTimer, WorkerKey};
 
 /// Bytes of the values of a worker's calls without an answer. They are written down with each of its turns.
@@ -38,32 +38,42 @@ impl Actor {
         Ok(())
     }
 
-    /// Commits the turn of a call or a message.
+    /// Commits the turn of a call, a message or a socket.
     pub(super) async fn commit_message(
         &mut self,
         sender: Sender,
-        id: String,
-        cause: Cause,
+        Handled { id, kind, cause }: Handled,
         mut result: TurnResult,
         active: ActiveWork,
     ) {
         let answer = Ok(result.answer.take().unwrap_or_else(|| UNDEFINED.to_owned()));
         let is_done = result.state == TurnState::Done;
-        let caller = match &sender {
-            Sender::Worker { key, call } => Some((key.clone(), *call)),
-            Sender::Outside(_) | Sender::Nobody => None,
-        };
+        let caller = sender.caller();
         // The heap of before a handler that waits is kept until it is done, and so has to be that of a commit.
         if !is_done && let Err(error) = self.flush_earlier().await {
             let answer = Err(self.lost(&error));
             self.answer(sender, id, answer);
             return;
         }
-        let handler =
-            (!is_done).then(|| self.handler(id.clone(), caller.clone(), cause.clone(), Some(self.record.turns)));
+        let sockets =
+            matches!(kind, TurnKind::Open { .. } | TurnKind::Close { .. }).then(|| self.record.sockets.clone());
+        // A socket that was closed stays so whatever becomes of the handler.
+        if let TurnKind::Close { socket, .. } = &kind {
+            self.record.sockets.remove(socket);
+        }
+        let handler = (!is_done).then(|| {
+            let handler = self.handler(id.clone(), caller.clone(), cause.clone(), Some(self.record.turns));
+            WaitingHandler { repeats: sender.repeats(), ..handler }
+        });
+        if let TurnKind::Open { socket, .. } = kind {
+            self.record.sockets.insert(socket);
+        }
         let effects = match self.take_over_turn(&cause, result).await {
             Ok(effects) => effects,
             Err(no_turn) => {
+                if let Some(sockets) = sockets {
+                    self.record.sockets = sockets;
+                }
                 let answer = Err(match no_turn {
                     NoTurn::Failed(failure) => self.error_of(failure),
                     NoTurn::Changed => self.lost(&StoreError::NotOwner),
@@ -75,10 +85,13 @@ impl Actor {
         self.add_turn(active);
         if handler.is_some() {
             self.record.waiting = handler;
-            self.waiting_sender = matches!(sender, Sender::Outside(_)).then_some((id, sender));
+            self.waiting_sender = sender.is_outside().then_some((id, sender));
         } else {
             if caller.is_some() {
                 keep_answer(&mut self.record, &id, &answer);
+            }
+            if sender.repeats() {
+                self.record.handled.add(&id);
             }
             self.hold_back(Departure::Answer { sender, id, answer });
         }
@@ -172,6 +185,9 @@ impl Actor {
                 if handler.caller.is_some() {
                     keep_answer(&mut self.record, &handler.id, &answer);
                 }
+                if handler.repeats {
+                    self.record.handled.add(&handler.id);
+                }
                 // First: whoever gets the answer may be called by those that are not waited for any more.
                 self.hold_back(Departure::WaitsEnd);
                 self.answer_handler(handler, answer);
@@ -210,6 +226,8 @@ impl Actor {
         let asked_again: Vec<u64> =
             handler.calls.keys().filter(|call| !self.record.calls.contains_key(call)).copied().collect();
         self.record.calls.clone_from(&handler.calls);
+        self.record.sockets.clone_from(&handler.sockets);
+        self.close_lost_sockets();
         if handler.caller.is_some() {
             keep_answer(&mut self.record, &handler.id, &answer);
         }
@@ -253,8 +271,10 @@ impl Actor {
         cause: Cause,
         restorable_turn: Option<u64>,
     ) -> WaitingHandler {
-        let (timers, calls) = (self.record.timers.clone(), self.record.calls.clone());
-        WaitingHandler { id, caller, cause, restorable_turn, timers, calls, received: Vec::new() }
+        let WorkerRecord { timers, calls, sockets, .. } = &self.record;
+        let (timers, calls, sockets) = (timers.clone(), calls.clone(), sockets.clone());
+        let received = Vec::new();
+        WaitingHandler { id, caller, repeats: false, cause, restorable_turn, timers, calls, sockets, received }
     }
 
     /// Answers whoever waits for a handler that is done, after the commit.
@@ -321,16 +341,26 @@ impl Actor {
         if let Some(on_event) = &self.manager.settings.on_event {
             emitted.iter().for_each(|event| on_event(&self.handle.key, event));
         }
-        if let Some(on_socket) = &self.manager.settings.on_socket {
-            sockets.iter().for_each(|sent| on_socket(&self.handle.key, sent));
-        }
+        self.manager.sockets.deliver(&self.handle.key, sockets);
     }
+}
+
+/// A message whose turn went well.
+pub(super) struct Handled {
+    pub(super) id: String,
+    pub(super) kind: TurnKind,
+    pub(super) cause: Cause,
 }
 
 /// Takes over into the record what a turn of this time sent and set.
 pub(super) fn take_over(record: &mut WorkerRecord, now: u64, cause: Cause, result: TurnResult) -> Effects {
     let TurnResult { sends, timers, emitted, sockets, .. } = result;
     let least = now.saturating_add(TIMER_MS_MIN);
+    for SocketSend { socket, action } in &sockets {
+        if matches!(action, SocketAction::Close { .. }) {
+            record.sockets.remove(socket);
+        }
+    }
     for timer in timers.cleared {
         record.timers.clear(timer);
     }

@@ -17,6 +17,7 @@ use crate::manager::Manager;
 use crate::message::{Answer, Content, Message, Reply, Sender, Stop, UNDEFINED, answer_of, failed, new_id};
 use crate::store::WorkerRecord;
 use batch::Batch;
+use commit::Handled;
 use elias_capabilities::Cause;
 use elias_capabilities::workers::{Error, ErrorCode};
 use elias_host::{Alarm, TurnKind};
@@ -108,6 +109,12 @@ impl Actor {
                 }
                 continue;
             }
+            if self.handle.hibernates.swap(false, SeqCst) {
+                if self.flush().await.is_err() {
+                    continue;
+                }
+                self.instance = None;
+            }
             let stop = self.handle.stops.lock().pop_front();
             if let Some(stop) = stop {
                 self.stop(stop).await;
@@ -158,8 +165,12 @@ impl Actor {
                 self.change_record(false);
                 return false;
             }
-            // A task that began anew would make its calls again.
-            let is_bound = !self.postponed.is_empty() || self.waiting_sender.is_some() || self.record.has_calls();
+            // A task that began anew would make its calls again. With open sockets it stays the owner: another host
+            // that needs the worker has it given up.
+            let is_bound = !self.postponed.is_empty()
+                || self.waiting_sender.is_some()
+                || !self.record.calls.is_empty()
+                || self.manager.sockets.count(&self.handle.key) > 0;
             if !is_bound && !self.manager.has_work(&self.handle, &self.record) {
                 self.release_ownership().await;
                 return self.manager.remove_handle(&self.handle, &self.record);
@@ -194,7 +205,12 @@ impl Actor {
             self.answer_in_order(sender, id, answer_of(result));
             return;
         }
-        if self.resumed.as_ref() == Some(&id) {
+        if self.record.handled.contains(&id) {
+            self.answer_in_order(sender, id, Ok(UNDEFINED.to_owned()));
+            return;
+        }
+        // One that is not a worker's comes again only once no handler waits: the former one has failed then.
+        if self.resumed.as_ref() == Some(&id) && sender.caller().is_some() {
             // Its handler waited when the worker was read, and answers the caller that the record names.
             return;
         }
@@ -207,6 +223,13 @@ impl Actor {
             if self.epoch.is_none() {
                 // What it was is lost; the message was not begun.
                 self.postponed.push_front(Message { id, content, sender, cause });
+                return;
+            }
+            if let Content::Turn(TurnKind::SocketMessage { socket, .. } | TurnKind::Close { socket, .. }) = &content
+                && !self.record.sockets.contains(socket)
+            {
+                // The worker closed it, or is another one by now.
+                self.answer_in_order(sender, id, Ok(UNDEFINED.to_owned()));
                 return;
             }
             let only_wakes = matches!(content, Content::Wake);
@@ -262,7 +285,7 @@ impl Actor {
                     return;
                 }
                 Ok((result, active)) => {
-                    self.commit_message(sender, id, cause, result, active).await;
+                    self.commit_message(sender, Handled { id, kind, cause }, result, active).await;
                     return;
                 }
             }

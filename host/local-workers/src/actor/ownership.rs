@@ -3,13 +3,19 @@
 use super::Actor;
 use super::batch::Batch;
 use crate::handle::WorkerCondition;
-use crate::message::{Message, Stop, failed};
+use crate::message::{Content, Message, Sender, Stop, failed, new_id};
+use crate::sockets::{SocketClose, close_code};
 use crate::store::{AcquiredWorker, StoreError, WorkerRecord};
+use elias_capabilities::Cause;
 use elias_capabilities::workers::ErrorCode;
+use elias_host::TurnKind;
 use std::sync::Arc;
 
 /// How long after the store could not be read a worker goes on with what it has to do of itself, in milliseconds.
 const READ_DELAY_MS: u64 = 10_000;
+
+/// Why a socket is closed whose worker is run by another host, or cannot be read.
+const MOVED: &str = "the worker cannot be reached here any more";
 
 impl Actor {
     /// Makes this the worker's owner, reads what is kept of it, and makes its calls again that have no answer. What
@@ -36,7 +42,21 @@ impl Actor {
         for call in calls {
             self.send_call(call);
         }
+        self.close_lost_sockets();
         Ok(())
+    }
+
+    /// Tells the worker of its sockets that have no connection here, before anything else enters.
+    pub(super) fn close_lost_sockets(&mut self) {
+        let key = &self.handle.key;
+        for socket in self.record.sockets.iter().rev() {
+            if !self.manager.sockets.is_open(key, socket) {
+                let (code, reason) = (close_code::ABNORMAL, String::new());
+                let content = Content::Turn(TurnKind::Close { socket: socket.clone(), code, reason });
+                let message = Message { id: new_id(), content, sender: Sender::Nobody, cause: Cause::default() };
+                self.postponed.push_front(message);
+            }
+        }
     }
 
     /// Answers everything that waits with an error: the worker cannot be used here.
@@ -51,6 +71,7 @@ impl Actor {
         };
         let unavailable = || failed(ErrorCode::Unavailable, message.clone());
         self.leave_waiting_sender();
+        self.manager.sockets.close_worker(&key, &SocketClose::new(close_code::SERVICE_RESTART, MOVED));
         self.record = WorkerRecord::new(key.clone());
         let comes_back = matches!(error, StoreError::Io(_) | StoreError::Unavailable(_));
         let again = comes_back.then(|| self.manager.now().saturating_add(READ_DELAY_MS));
@@ -78,6 +99,9 @@ impl Actor {
         // Why it failed is in the log: then there is nothing to release.
         drop(self.flush().await);
         self.instance = None;
+        // Its new owner tells it that they are closed.
+        let moved = SocketClose::new(close_code::SERVICE_RESTART, MOVED);
+        self.manager.sockets.close(&self.handle.key, &self.record.sockets, &moved);
         self.release_ownership().await;
         self.leave_waiting_sender();
         if let Some(handler) = &self.record.waiting {
@@ -114,6 +138,8 @@ impl Actor {
             return Err(error);
         }
         let ended = std::mem::replace(&mut self.record, WorkerRecord::new(self.handle.key.clone()));
+        let stopped = SocketClose::new(close_code::GOING_AWAY, "the worker was stopped");
+        self.manager.sockets.close(&self.handle.key, &ended.sockets, &stopped);
         self.batch = Batch::default();
         (self.refused, self.is_stale) = (None, false);
         self.manager.finish_waits(&self.handle.key);

@@ -13,7 +13,7 @@ pub use folder::FolderStore;
 pub use memory::MemoryStore;
 pub use record::WorkerRecord;
 
-pub(crate) use record::{OutgoingCall, WaitingHandler};
+pub(crate) use record::{HandledMessages, OutgoingCall, WaitingHandler};
 
 use elias_workers::WorkerKey;
 use futures::future::BoxFuture;
@@ -55,7 +55,7 @@ pub enum StoreError {
 /// A worker has one owner, which has acquired it and knows the epoch of that: whoever acquires it next gets another
 /// epoch, and what the former owner commits is refused from then on.
 pub trait WorkerStore: Send + Sync + 'static {
-    /// Workers that have to go on without a message: with a timer set, or calls without an answer.
+    /// Workers that have to go on without a message: with a timer set, calls without an answer, or sockets.
     ///
     /// # Errors
     /// If the store cannot be read. A worker that is damaged is left out, and said in the log.
@@ -154,7 +154,7 @@ pub struct WorkerSummary {
     pub is_waiting: bool,
     /// When the next timer or alarm may enter, in milliseconds since 1970.
     pub next_due: Option<u64>,
-    /// Whether calls of it have no answer.
+    /// Whether calls of it have no answer, or it has sockets.
     pub has_calls: bool,
     /// Bytes that the store has of its heap, changes that were not merged yet among them.
     pub heap_bytes: u64,

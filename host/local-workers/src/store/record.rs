@@ -4,7 +4,7 @@ use elias_capabilities::Cause;
 use elias_host::ReplyResult;
 use elias_workers::{Timers, WorkerKey};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// What is kept of a worker beside its heap. Stores keep it as JSON, by serde, and look into it by its methods alone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +27,12 @@ pub struct WorkerRecord {
     /// Answers to calls of other workers, until the caller has committed them.
     #[serde(default, skip_serializing_if = "KeptAnswers::is_empty")]
     pub(crate) answers: KeptAnswers,
+    /// The ids of the sockets that its heap has.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub(crate) sockets: BTreeSet<String>,
+    /// The messages that it has handled and that may come again.
+    #[serde(default, skip_serializing_if = "HandledMessages::is_empty")]
+    pub(crate) handled: HandledMessages,
 }
 
 impl WorkerRecord {
@@ -41,6 +47,8 @@ impl WorkerRecord {
             waiting: None,
             calls: BTreeMap::new(),
             answers: KeptAnswers::default(),
+            sockets: BTreeSet::new(),
+            handled: HandledMessages::default(),
         }
     }
 
@@ -56,10 +64,11 @@ impl WorkerRecord {
         self.timers.next(self.is_waiting()).map(|(at, _)| at)
     }
 
-    /// Whether calls of it have no answer.
+    /// Whether calls of it have no answer, or it has sockets: whoever begins to run it goes on with the calls, and
+    /// tells it that the connections of a former process were lost.
     #[must_use]
     pub fn has_calls(&self) -> bool {
-        !self.calls.is_empty()
+        !self.calls.is_empty() || !self.sockets.is_empty()
     }
 
     /// Where a handler waits: the turn of before it, whose heap a store has to give until a commit without it. None if
@@ -83,6 +92,9 @@ pub(crate) struct WaitingHandler {
     /// The worker that waits for its answer, and the number of that one's call.
     #[serde(default)]
     pub(crate) caller: Option<(WorkerKey, u64)>,
+    /// Whether the message may come again.
+    #[serde(default)]
+    pub(crate) repeats: bool,
     /// What caused it.
     #[serde(default)]
     pub(crate) cause: Cause,
@@ -91,6 +103,8 @@ pub(crate) struct WaitingHandler {
     pub(crate) restorable_turn: Option<u64>,
     pub(crate) timers: Timers,
     pub(crate) calls: BTreeMap<u64, OutgoingCall>,
+    #[serde(default)]
+    pub(crate) sockets: BTreeSet<String>,
     /// The answers that the worker has had meanwhile, by callee and id. Their callees keep them until the handler is
     /// done: a worker that is put back asks again.
     #[serde(default)]
@@ -155,6 +169,35 @@ impl KeptAnswers {
     }
 }
 
+/// The ids of the last messages that a worker has handled and that may come again, the oldest first: a trigger sends its
+/// message until it is told that it was handled.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct HandledMessages(VecDeque<String>);
+
+impl HandledMessages {
+    /// Ids at most. They are written with each turn.
+    pub(crate) const MAX: usize = 128;
+    /// Bytes of the longest id.
+    pub(crate) const ID_BYTES_MAX: usize = 64;
+
+    /// Adds an id; the oldest goes if there are too many.
+    pub(crate) fn add(&mut self, id: &str) {
+        if self.0.len() >= Self::MAX {
+            self.0.pop_front();
+        }
+        self.0.push_back(id.to_owned());
+    }
+
+    pub(crate) fn contains(&self, id: &str) -> bool {
+        self.0.iter().any(|known| known == id)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
 fn bytes_of(id: &str, result: &ReplyResult) -> usize {
     let value = match result {
         ReplyResult::Value(value) => value.len(),
@@ -182,9 +225,18 @@ mod tests {
     }
 
     #[test]
+    fn the_last_messages_are_remembered() {
+        let mut handled = HandledMessages::default();
+        (0..=HandledMessages::MAX).for_each(|number| handled.add(&number.to_string()));
+        let last = HandledMessages::MAX.to_string();
+        assert_eq!((handled.contains("0"), handled.contains("1"), handled.contains(&last)), (false, true, true));
+    }
+
+    #[test]
     fn a_record_is_read_as_it_was_written() {
         let mut record = WorkerRecord::new(WorkerKey::new("A", "a"));
         record.answers.keep("1", ReplyResult::Value("2".to_owned()));
+        record.handled.add("job");
         let cause = Cause { traceparent: Some("00-1-2-3".to_owned()), hops: 2 };
         let call = OutgoingCall { id: "1".into(), to: record.key.clone(), method: None, value: "3".into(), cause };
         record.calls.insert(7, call);

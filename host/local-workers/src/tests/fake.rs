@@ -3,7 +3,10 @@
 use crate::component::{AwakeWorker, ComponentSource, TurnContext, TurnFailure, WorkerComponent};
 use crate::store::HeapCommit;
 use elias_capabilities::Cause;
-use elias_host::{AlarmChange, ReplyResult, SetTimer, TimerChanges, Turn, TurnKind, TurnResult, TurnState, WorkerSend};
+use elias_host::{
+    AlarmChange, ReplyResult, SetTimer, SocketAction, SocketContent, SocketSend, TimerChanges, Turn, TurnKind,
+    TurnResult, TurnState, WorkerSend,
+};
 use futures::FutureExt;
 use futures::future::{BoxFuture, ready};
 use parking_lot::Mutex;
@@ -22,6 +25,9 @@ struct Heap {
     /// From which version to which it was moved.
     #[serde(default)]
     from: String,
+    /// The ids of its sockets.
+    #[serde(default)]
+    sockets: Vec<String>,
 }
 
 /// The component.
@@ -40,6 +46,8 @@ pub(super) struct Fake {
     refuses_upgrade: AtomicBool,
     /// What caused each turn of a call.
     causes: Mutex<Vec<Cause>>,
+    /// The codes with which sockets were closed.
+    closed: Mutex<Vec<u16>>,
     /// Turns that were run.
     turns: AtomicUsize,
 }
@@ -67,6 +75,11 @@ impl Fake {
 
     pub(super) fn causes(&self) -> Vec<Cause> {
         self.causes.lock().clone()
+    }
+
+    /// The codes with which workers were told that sockets are closed.
+    pub(super) fn closed(&self) -> Vec<u16> {
+        self.closed.lock().clone()
     }
 
     /// Turns that were run so far.
@@ -205,6 +218,10 @@ fn thrown(message: impl Into<String>) -> Result<TurnResult, TurnFailure> {
     Err(TurnFailure::Thrown { name: "Error".to_owned(), message: message.into() })
 }
 
+fn text(socket: &str, text: &str) -> SocketSend {
+    SocketSend { socket: socket.to_owned(), action: SocketAction::Text(text.to_owned()) }
+}
+
 fn done(turn: &Turn, answer: impl Into<String>) -> TurnResult {
     TurnResult {
         state: TurnState::Done,
@@ -245,17 +262,78 @@ impl FakeWorker {
                 self.fake.stopped.lock().extend(reason.as_str().map(str::to_owned));
                 Ok(done(turn, ""))
             }
-            TurnKind::Export => Ok(done(turn, self.heap.count.to_string())),
+            TurnKind::Export => {
+                let sockets = self.heap.sockets.iter().map(|socket| format!(" {socket}"));
+                Ok(done(turn, format!("{}{}", self.heap.count, sockets.collect::<String>())))
+            }
             TurnKind::Upgrade { version, state } => {
                 if self.fake.refuses_upgrade.load(SeqCst) {
                     return thrown("it is not taken over");
                 }
-                self.heap.count = state.parse().expect("a number");
+                let mut state = state.split(' ');
+                self.heap.count = state.next().and_then(|count| count.parse().ok()).expect("a number");
+                self.heap.sockets = state.map(str::to_owned).collect();
                 self.heap.from = format!("{version} to {}", self.version);
                 Ok(done(turn, ""))
             }
             TurnKind::Health => Ok(done(turn, "well")),
-            other => thrown(format!("the fake has no such turn: {other:?}")),
+            TurnKind::Open { socket, request } => {
+                if request.url == "/refused" {
+                    return thrown("it is not let in");
+                }
+                self.heap.sockets.push(socket.clone());
+                Ok(TurnResult { sockets: vec![text(socket, "welcome")], ..done(turn, "") })
+            }
+            TurnKind::SocketMessage { socket, content } => self.socket_message(turn, socket, content).await,
+            TurnKind::Close { socket, code, .. } => {
+                self.heap.sockets.retain(|open| open != socket);
+                self.fake.closed.lock().push(*code);
+                Ok(done(turn, ""))
+            }
+            TurnKind::Inspect => thrown("the fake has no such turn"),
+        }
+    }
+
+    /// `all TEXT` sends to all sockets, `close` closes this one, `ask-and-close` also calls another worker; other texts
+    /// are methods, whose answer is sent back. Bytes are sent back.
+    async fn socket_message(
+        &mut self,
+        turn: &Turn,
+        socket: &str,
+        content: &SocketContent,
+    ) -> Result<TurnResult, TurnFailure> {
+        let message = match content {
+            SocketContent::Text(message) => message,
+            SocketContent::Bytes(bytes) => {
+                let action = SocketAction::Bytes(bytes.clone());
+                let sockets = vec![SocketSend { socket: socket.to_owned(), action }];
+                return Ok(TurnResult { sockets, ..done(turn, "") });
+            }
+        };
+        let closes = || {
+            let action = SocketAction::Close { code: 3000, reason: "bye".to_owned() };
+            vec![SocketSend { socket: socket.to_owned(), action }]
+        };
+        let (method, args) = message.split_once(' ').unwrap_or((message.as_str(), ""));
+        match method {
+            "all" => {
+                let sockets = self.heap.sockets.iter().map(|open| text(open, args)).collect();
+                Ok(TurnResult { sockets, ..done(turn, "") })
+            }
+            "close" => {
+                self.heap.sockets.retain(|open| open != socket);
+                Ok(TurnResult { sockets: closes(), ..done(turn, "") })
+            }
+            "ask-and-close" => {
+                let asked = self.call(turn, "ask", args).await?;
+                self.heap.sockets.retain(|open| open != socket);
+                Ok(TurnResult { sockets: closes(), ..asked })
+            }
+            _ => {
+                let result = self.call(turn, method, args).await?;
+                let sockets = result.answer.iter().map(|answer| text(socket, answer)).collect();
+                Ok(TurnResult { sockets, ..result })
+            }
         }
     }
 
@@ -267,6 +345,7 @@ impl FakeWorker {
                 Ok(done(turn, heap.count.to_string()))
             }
             "get" => Ok(done(turn, heap.count.to_string())),
+            "sockets" => Ok(done(turn, heap.sockets.len().to_string())),
             "version" => Ok(done(turn, format!("{} {}", heap.version, heap.from))),
             "panic" => panic!("the host has a fault"),
             // Has an interval of 0 ms.

@@ -4,6 +4,8 @@ mod batches;
 mod fake;
 mod faults;
 mod moving;
+mod repeats;
+mod sockets;
 mod store;
 
 use crate::{

@@ -90,7 +90,8 @@ impl Platform {
         let compiled = self.serving().loader.compile(tenant, &uploaded.digest).await?;
         check_imports(&compiled, &uploaded.settings, &settings)?;
         if let Some(manifest) = &compiled.manifest {
-            let checked = registration::check(&uploaded.settings)?.check_handlers(&manifest.handlers);
+            let checked =
+                registration::check(&uploaded.settings)?.check_handlers(&manifest.handlers, &manifest.workers);
             checked.map_err(|error| Error::new(Code::BadInput, error.to_string()))?;
             super::worker_routes::check(uploaded.settings.gateway.as_ref(), &manifest.workers)?;
         }

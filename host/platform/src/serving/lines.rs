@@ -6,8 +6,8 @@ use elias_host::{Line, Observer};
 use parking_lot::{Mutex, MutexGuard};
 use serde_json::Value;
 use std::collections::HashMap;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use tokio::sync::broadcast;
 
 /// Lines that are kept of one execution.
@@ -29,6 +29,8 @@ pub(crate) struct Lines {
 
 #[derive(Default)]
 struct ExecutionLines {
+    /// The service worker, `CLASS/NAME`, if the execution is a turn of one.
+    worker: Option<Arc<str>>,
     lines: Vec<Value>,
     bytes: usize,
 }
@@ -46,7 +48,15 @@ impl Lines {
         let mut kept = self.kept();
         let lines = kept.remove(execution)?;
         self.executions.store(kept.len(), Ordering::Relaxed);
-        Some(Value::Array(lines.lines))
+        (!lines.lines.is_empty()).then_some(Value::Array(lines.lines))
+    }
+
+    /// Says that an execution is a turn of a service worker, `CLASS/NAME`, whose lines those who follow it know by that.
+    /// It is said before the turn begins, and holds until [`Lines::take`].
+    pub(crate) fn of_worker(&self, execution: &str, worker: &str) {
+        let mut kept = self.kept();
+        kept.entry(execution.to_owned()).or_default().worker = Some(worker.into());
+        self.executions.store(kept.len(), Ordering::Relaxed);
     }
 
     /// The lines from now on.
@@ -68,12 +78,15 @@ impl Observer for Lines {
         if kept.lines.len() < LINES_MAX && kept.bytes <= BYTES_MAX {
             kept.lines.push(Value::from(vec![level.to_ascii_lowercase(), text]));
         }
+        let worker = kept.worker.clone();
         self.executions.store(all.len(), Ordering::Relaxed);
         drop(all);
         if let Some(followers) = self.followers.get().filter(|followers| followers.receiver_count() > 0) {
             let (message, fields) = (line.message.to_owned(), line.fields.to_owned());
             // Whoever followed has left.
-            let _ = followers.send(FollowedLine { execution: line.execution.to_owned(), level, message, fields });
+            let worker = worker.map(|worker| worker.to_string());
+            let _ =
+                followers.send(FollowedLine { execution: line.execution.to_owned(), worker, level, message, fields });
         }
     }
 }
@@ -93,5 +106,20 @@ mod tests {
         assert_eq!(lines.take("a").expect("kept").as_array().map(Vec::len), Some(LINES_MAX));
         assert_eq!(lines.take("b"), Some(serde_json::json!([["warn", "m n=1"]])));
         assert_eq!((lines.take("a"), lines.take("b"), lines.kept().len()), (None, None, 0));
+    }
+
+    #[test]
+    fn lines_of_a_turn_name_their_worker() {
+        let lines = Lines::default();
+        let mut followed = lines.follow();
+        lines.of_worker("a", "Cart/ada");
+        lines.of_worker("b", "Cart/bo");
+        for execution in ["a", "c"] {
+            lines.line(Line { execution, level: tracing::Level::INFO, message: "m", fields: "" });
+        }
+        let workers = [followed.try_recv(), followed.try_recv()].map(|line| line.expect("a line").worker);
+        assert_eq!(workers, [Some("Cart/ada".to_owned()), None]);
+        assert!(lines.take("a").is_some() && lines.take("c").is_some());
+        assert_eq!((lines.take("b"), lines.kept().len()), (None, 0), "a turn without lines has none");
     }
 }

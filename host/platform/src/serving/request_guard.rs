@@ -206,6 +206,7 @@ impl RequestGuard {
         if let Some(under_way) = self.under_way {
             self.service.set_source(under_way, Source::Trigger(WORKER, worker.into()));
         }
+        self.service.lines.of_worker(self.running.id(), worker);
         self.trace = cause.trace_id().map(str::to_owned);
     }
 

@@ -117,6 +117,8 @@ impl Runner {
                 source: (first.queue.trigger.as_str(), name.clone()),
                 record: RecordedRun { job: first.lease.id.clone(), attempt, cause: traceparent },
                 message: Message::Events(Box::new(EventBatch { subscription: name, events })),
+                // A worker gets one event at a time.
+                worker: None,
                 version: first.version,
                 is_pinned: first.version.is_some() && first.replayed_by.is_some(),
                 timeout: JobConfig::default().timeout.get(),

@@ -54,7 +54,7 @@ pub(crate) use meters::LatencyKind;
 pub(crate) use new_job::JobRequest;
 pub(crate) use replay::Replay;
 pub(crate) use retention::events_kept_ms;
-pub(crate) use run::{Message, Run, RunEnd, ServedTriggers, Services, WebhookDelivery};
+pub(crate) use run::{Message, Run, RunEnd, ServedTriggers, Services, WebhookDelivery, cancellation};
 pub(crate) use runner::Runner;
 pub(crate) use scheduler::{FAILING_RUNS, LATE};
 pub(crate) use step_records::{ROWS_OF_STEP, step_records};

@@ -50,6 +50,10 @@ impl Replay {
         if ids.len() > IDS_MAX {
             return Err(bad(format!("ids: must be at most {IDS_MAX}")));
         }
+        if version.is_some() && config.get("worker").is_some() {
+            let why = "a service worker runs in the version that serves";
+            return Err(bad(format!("version: events for workers cannot be replayed with one: {why}")));
+        }
         let pattern = event_type.as_deref().map(str::parse::<TypePattern>).transpose();
         let filter = (!filter.is_empty()).then(|| Filter::parse(filter)).transpose();
         Ok(Self {
@@ -163,6 +167,18 @@ mod tests {
         let job = &found.jobs[0];
         assert_eq!((job.replayed_by.as_deref(), job.hops, job.version), (Some("ada"), 2, Some(7)));
         assert_eq!(job.order, Some(JobOrder { key: "a".to_owned(), position: 5 }));
+    }
+
+    #[test]
+    fn events_for_a_worker_are_replayed_without_a_version() {
+        let config = json!({ "type": "order.*", "worker": { "class": "Cart", "name": "{subject}" } });
+        let new = |version: Option<u32>| {
+            let selection = ReplaySelection { version, ..ReplaySelection::default() };
+            Replay::new(replay(json!({})).expect("a replay").id, &config, &selection, "ada").map(drop)
+        };
+        assert!(new(None).is_ok());
+        let error = new(Some(7)).expect_err("a worker has no former version");
+        assert!(error.code() == Code::BadInput && error.to_string().starts_with("version: "), "{error}");
     }
 
     #[test]

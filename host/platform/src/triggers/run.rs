@@ -4,7 +4,7 @@ use super::Runner;
 use super::backends::{StoredJournal, TriggerBackends};
 use super::cause::child_of;
 use super::publish_later::PUBLISH_LATER;
-use elias_api::{JobTrigger, Quotas, RecordedRun};
+use elias_api::{JobTrigger, QueueId, Quotas, RecordedRun};
 use elias_capabilities::outbox::DrainOutcome;
 use elias_capabilities::trigger::Cause;
 use elias_capabilities::workflow::JournalHandle;
@@ -12,7 +12,7 @@ use elias_delivery::clock::Now;
 use elias_host::{EventBatch, EventMessage, Job, Tick};
 use elias_names::ServiceId;
 use elias_store::{ClaimedJob, JobOutcome};
-use elias_triggers::config::{JobConfig, RetryConfig, TriggersConfig};
+use elias_triggers::config::{JobConfig, RetryConfig, TriggersConfig, WorkerTarget};
 use elias_triggers::queue::{AttemptResult, DeadReason, Outcome, RetryPolicy, settle};
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -36,7 +36,7 @@ pub(crate) trait Services: Send + Sync + 'static {
     /// A service, if this host serves it.
     fn find(&self, id: &ServiceId) -> Option<ServedTriggers>;
 
-    /// Runs a handler of a service.
+    /// Runs a handler of a service, or has a service worker of it handle the message.
     fn run(&self, run: Run) -> BoxFuture<'static, RunEnd>;
 
     /// Sends an event to the URL of a webhook of a service.
@@ -69,6 +69,16 @@ impl ServedTriggers {
     pub(super) fn job(&self, name: &str) -> JobConfig {
         self.config.jobs.get(name).cloned().unwrap_or_default()
     }
+
+    /// The service worker that gets the ticks of a schedule or the events of a subscription, if one does.
+    pub(super) fn worker(&self, queue: &QueueId) -> Option<&WorkerTarget> {
+        let name = &queue.name;
+        match queue.trigger {
+            JobTrigger::Schedule => self.config.schedule.iter().find(|one| one.name == *name)?.worker.as_ref(),
+            JobTrigger::Event => self.config.event.iter().find(|one| one.name() == *name)?.worker.as_ref(),
+            JobTrigger::Job | JobTrigger::Webhook => None,
+        }
+    }
 }
 
 /// A handler that is to be run.
@@ -81,6 +91,8 @@ pub(crate) struct Run {
     pub(crate) record: RecordedRun,
     /// The input of the handler.
     pub(crate) message: Message,
+    /// The service worker that gets the message in the place of the handler.
+    pub(crate) worker: Option<WorkerTarget>,
     /// The version that has to run it, if not any may.
     pub(crate) version: Option<u32>,
     /// Whether that version runs it or none, also if it does not serve any more: somebody asked for it.
@@ -89,7 +101,7 @@ pub(crate) struct Run {
     pub(crate) timeout: Duration,
     /// The cause of the run, for the jobs and events that it causes in turn.
     pub(crate) cause: Cause,
-    /// The journal of its steps; none for a tick and a batch.
+    /// The journal of its steps; none for a tick, a batch and a message to a worker, which remembers by itself.
     pub(crate) journal: Option<JournalHandle>,
     /// Becomes true when the run is to be ended.
     pub(crate) cancelled: watch::Receiver<bool>,
@@ -122,6 +134,14 @@ pub(crate) struct WebhookDelivery {
     pub(crate) record: RecordedRun,
     /// Becomes true when the delivery is to be ended.
     pub(crate) cancelled: watch::Receiver<bool>,
+}
+
+/// Waits until a run is to be ended.
+pub(crate) async fn cancellation(cancelled: &mut watch::Receiver<bool>) {
+    if cancelled.wait_for(|is_cancelled| *is_cancelled).await.is_err() {
+        // Nobody is left who could want it.
+        std::future::pending::<()>().await;
+    }
 }
 
 /// The end of a run.
@@ -240,8 +260,10 @@ impl Runner {
                 return verdict(job, end, &retry.policy(), clock.now(), None, keep_ms);
             }
         };
+        let worker = served.worker(&job.queue).cloned();
         let journal = match job.queue.trigger {
             JobTrigger::Schedule | JobTrigger::Webhook => None,
+            JobTrigger::Event if worker.is_some() => None,
             JobTrigger::Job | JobTrigger::Event => match StoredJournal::open(self, job, clock).await {
                 Ok(journal) => Some(journal),
                 Err(error) => return Verdict::NotRun { reason: error.to_string() },
@@ -254,6 +276,7 @@ impl Runner {
             source: (job.queue.trigger.as_str(), name),
             record,
             message,
+            worker,
             version: job.version,
             is_pinned: job.version.is_some() && job.replayed_by.is_some(),
             timeout: config.timeout.get(),

@@ -12,6 +12,7 @@ mod schedules;
 mod shares;
 mod steps;
 mod webhooks;
+mod workers;
 
 use super::backends::TriggerBackends;
 use super::registration;

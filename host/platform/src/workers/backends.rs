@@ -46,7 +46,8 @@ impl WorkerBackend for WorkerBackends {
             let service = origin.component.parse::<ServiceId>();
             let service = service.map_err(|_| unavailable("the component is no service of a platform"))?;
             let WorkerCall { class, name, method, value } = call;
-            let call = WorkerCallFrom { key: WorkerKey::new(class, name), method, value, cause: origin.cause.clone() };
+            let (key, cause) = (WorkerKey::new(class, name), origin.cause.clone());
+            let call = WorkerCallFrom { id: None, key, method, value, cause };
             runner.call(&service, call).await
         }
         .boxed()

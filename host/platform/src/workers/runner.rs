@@ -13,7 +13,8 @@ use crate::artifacts::Artifacts;
 use crate::vault::Vault;
 use elias_api::Result;
 use elias_capabilities::Cause;
-use elias_local_workers::{CallError, CallErrorCode};
+use elias_host::SocketRequest;
+use elias_local_workers::{CallError, CallErrorCode, SocketConnection};
 use elias_names::{ServiceId, TenantId};
 use elias_store::Store;
 use elias_workers::WorkerKey;
@@ -53,6 +54,8 @@ pub(crate) struct WorkerParts {
 /// A message to a worker from outside of workers.
 #[derive(Debug, Clone)]
 pub(crate) struct WorkerCallFrom {
+    /// The id of a message that its sender may send again: the worker handles it once. None of one that is sent once.
+    pub(crate) id: Option<String>,
     /// Which worker of the service.
     pub(crate) key: WorkerKey,
     /// The method; none for a message.
@@ -111,6 +114,36 @@ impl WorkerRunner {
             return Err(CallError::new(CallErrorCode::QuotaExceeded, refusal));
         }
         workers.call(call).await
+    }
+
+    /// Opens a socket of a worker, which is started if it does not exist.
+    ///
+    /// # Errors
+    /// As of [`Self::call`].
+    pub(crate) async fn open_socket(
+        &self,
+        service: &ServiceId,
+        key: WorkerKey,
+        request: SocketRequest,
+        cause: Cause,
+    ) -> Result<SocketConnection, CallError> {
+        let workers = self.workers(service)?;
+        if let Some(refusal) = self.parts.services.refusal(service) {
+            return Err(CallError::new(CallErrorCode::QuotaExceeded, refusal));
+        }
+        workers.open_socket(key, request, cause).await
+    }
+
+    /// Makes workers of a service ready to handle messages, so that what still fails then is one worker's affair.
+    ///
+    /// # Errors
+    /// As of [`Self::call`]: the service is not served here, its component cannot be loaded, or a quota refuses turns.
+    pub(crate) async fn ready(&self, service: &ServiceId) -> Result<(), CallError> {
+        let workers = self.workers(service)?;
+        if let Some(refusal) = self.parts.services.refusal(service) {
+            return Err(CallError::new(CallErrorCode::QuotaExceeded, refusal));
+        }
+        workers.running().await.map(drop)
     }
 
     /// Starts a worker. One that exists is left as it is.

@@ -6,8 +6,10 @@ use super::services::{ServedComponent, TurnSite};
 use super::store::{PlatformWorkerStore, StoreParts};
 use super::versions::HeapVersions;
 use elias_api::Code;
+use elias_host::SocketRequest;
 use elias_local_workers::{
-    CallError, CallErrorCode, ComponentSource, LocalWorkers, OtherVersion, RunningWorkers, WorkerStore,
+    CallError, CallErrorCode, Cause, ComponentSource, LocalWorkers, OtherVersion, RunningWorkers, SocketConnection,
+    WorkerStore,
 };
 use elias_names::ServiceId;
 use elias_workers::WorkerKey;
@@ -70,9 +72,28 @@ impl ServiceWorkers {
     /// As the interface `elias:workers/workers` has them.
     pub(super) async fn call(&self, call: WorkerCallFrom) -> Result<String, CallError> {
         let _call = self.begin();
-        let WorkerCallFrom { key, method, value, cause } = call;
+        let WorkerCallFrom { id, key, method, value, cause } = call;
         self.check_new(&key).await?;
-        self.running().await?.call_from(key, method, value, cause).await
+        let running = self.running().await?;
+        match id {
+            Some(id) => running.call_once(id, key, method, value, cause).await,
+            None => running.call_from(key, method, value, cause).await,
+        }
+    }
+
+    /// Opens a socket of a worker.
+    ///
+    /// # Errors
+    /// As of [`Self::call`].
+    pub(super) async fn open_socket(
+        &self,
+        key: WorkerKey,
+        request: SocketRequest,
+        cause: Cause,
+    ) -> Result<SocketConnection, CallError> {
+        let _call = self.begin();
+        self.check_new(&key).await?;
+        self.running().await?.open_socket(key, request, cause).await
     }
 
     /// Starts a worker that does not exist.
@@ -129,7 +150,7 @@ impl ServiceWorkers {
     /// Has a worker leave memory, if it is there.
     pub(super) fn evict(&self, key: &WorkerKey) {
         if let Some(running) = self.running.get() {
-            running.give_up(key);
+            running.hibernate(key);
         }
     }
 
@@ -152,6 +173,7 @@ impl ServiceWorkers {
             .store(Arc::clone(&self.store) as Arc<dyn WorkerStore>)
             .idle(config.idle())
             .mailbox(config.mailbox.limits())
+            .sockets(config.sockets.limits())
             .supervision(config.supervision.policy())
             .durability(config.durability)
             // Places in memory are the host's, and are taken by turns.

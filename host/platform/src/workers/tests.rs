@@ -89,11 +89,18 @@ impl Bench {
 
 async fn call(runner: &WorkerRunner, name: &str, method: &str) -> Result<String, CallError> {
     let (key, method, cause) = (counter(name), Some(method.to_owned()), Cause::default());
-    runner.call(&shop(), WorkerCallFrom { key, method, value: String::new(), cause }).await
+    runner.call(&shop(), WorkerCallFrom { id: None, key, method, value: String::new(), cause }).await
 }
 
 async fn add(runner: &WorkerRunner, name: &str) -> String {
     call(runner, name, "add").await.expect("an answer")
+}
+
+/// Has the worker `a` count a message that may come again with this id.
+async fn add_once(runner: &WorkerRunner, id: &str) -> Result<String, CallError> {
+    let (id, key, method, cause) = (Some(id.to_owned()), counter("a"), Some("add".to_owned()), Cause::default());
+    runner.ready(&shop()).await?;
+    runner.call(&shop(), WorkerCallFrom { id, key, method, value: String::new(), cause }).await
 }
 
 /// Waits until something is so.
@@ -295,4 +302,18 @@ async fn a_key_that_was_exchanged_reads_what_the_former_encrypted() {
     let before = with_key(KEY);
     let refused = bench.workers(&before.parts).heap(&counter("a"), 1).await.expect_err("it is encrypted anew");
     assert!(refused.to_string().contains("ELIAS_SECRET_KEY_FORMER"), "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_comes_again_is_handled_once_also_by_the_next_process() {
+    let bench = bench().await;
+    let first = bench.runner("one/1");
+    first.start();
+    assert_eq!(add_once(&first, "1").await.expect("an answer"), "1");
+    add_once(&first, "1").await.expect("it was handled");
+    drop(first);
+    let second = bench.runner("one/2");
+    second.start();
+    until("the worker is free", async || add_once(&second, "1").await.is_ok()).await;
+    assert_eq!(add_once(&second, "2").await.expect("an answer"), "2");
 }

@@ -2,9 +2,11 @@
 
 mod io;
 mod stream_stall;
+mod websocket;
 
 pub(crate) use io::Io;
 pub(crate) use stream_stall::{BodyPoll, StreamExecutor, note_body_poll};
+pub(crate) use websocket::{AcceptedSocket, CountSent};
 
 use crate::body::UnreadBody;
 use crate::config::milliseconds;
@@ -14,6 +16,7 @@ use crate::state::ServerState;
 use elias_delivery::supervision::{Resource, ResourceUsage};
 use futures::task::AtomicWaker;
 use hyper_util::server::graceful::GracefulConnection;
+use parking_lot::Mutex;
 use std::future::{Future, poll_fn};
 use std::net::IpAddr;
 use std::pin::{Pin, pin};
@@ -72,6 +75,8 @@ pub(crate) struct Connection {
     abandoned: AtomicU32,
     order: AtomicU8,
     task: AtomicWaker,
+    /// The WebSocket that the connection becomes once its response is out.
+    websocket: Mutex<Option<AcceptedSocket>>,
 }
 
 /// The state that the server demands of a connection: to go on ([`OPEN`]), to end after its requests, or to end now.
@@ -108,6 +113,7 @@ impl Connection {
             abandoned: AtomicU32::new(0),
             order: AtomicU8::new(OPEN),
             task: AtomicWaker::new(),
+            websocket: Mutex::new(None),
         }
     }
 
@@ -216,6 +222,34 @@ impl Connection {
     /// Ends the connection now.
     pub(crate) fn cut(&self) {
         self.order(CUT);
+    }
+
+    /// Has the connection go on as a WebSocket.
+    pub(crate) fn upgrade(&self, socket: AcceptedSocket) {
+        *self.websocket.lock() = Some(socket);
+    }
+
+    /// The WebSocket as which the connection goes on once its protocol has ended.
+    pub(crate) fn take_websocket(&self) -> Option<AcceptedSocket> {
+        self.websocket.lock().take()
+    }
+
+    /// Resolves when the connection is to end after what is under way, or now. Only the task of the connection waits.
+    async fn is_told_to_end(&self) {
+        self.wait_for_order(DRAIN).await;
+    }
+
+    /// Resolves when the connection is to end now. Likewise.
+    async fn is_cut(&self) {
+        self.wait_for_order(CUT).await;
+    }
+
+    async fn wait_for_order(&self, least: u8) {
+        poll_fn(|cx| {
+            self.task.register(cx.waker());
+            if self.order.load(Relaxed) >= least { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
     }
 
     fn order(&self, order: u8) {

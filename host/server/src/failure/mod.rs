@@ -8,8 +8,8 @@ use elias_api::Code;
 use elias_gateway::LocalReply;
 use elias_host::{Error, ErrorCode, Execution};
 use elias_platform::NotAdmitted;
-use http::HeaderMap;
-use http::header::RETRY_AFTER;
+use http::header::{RETRY_AFTER, SEC_WEBSOCKET_VERSION};
+use http::{HeaderMap, HeaderValue};
 
 /// Why a request has no response of a component.
 pub(crate) enum Failure {
@@ -95,6 +95,9 @@ impl Failure {
     pub(crate) fn headers(&self) -> HeaderMap {
         match self {
             Self::Gateway(refusal) => refusal.headers().clone(),
+            Self::Refused(Refusal::SocketVersion) => {
+                HeaderMap::from_iter([(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"))])
+            }
             Self::NotAdmitted(refused) => {
                 refused.retry_after_seconds.map(|seconds| (RETRY_AFTER, seconds.into())).into_iter().collect()
             }

@@ -17,7 +17,21 @@ elias_contract::error_codes! {
         /// The method is CONNECT.
         NotImplemented = "not-implemented", 501, "The method is not implemented";
         /// A WebSocket is requested.
-        UpgradeNotSupported = "upgrade-not-supported", 501, "WebSockets are not supported";
+        UpgradeNotSupported = "upgrade-not-supported", 501, "WebSockets are not supported here";
+        /// The handshake of a WebSocket is malformed.
+        SocketHandshake = "socket-handshake", 400, "The handshake of the WebSocket is not valid";
+        /// The WebSocket is of another version than 13.
+        SocketVersion = "socket-version", 426, "The version of the WebSocket is not supported";
+        /// A page of an origin that is not allowed asks for a WebSocket.
+        SocketOrigin = "socket-origin", 403, "Pages of this origin may not open the WebSocket";
+        /// There is no worker of this class, or none of this name can be.
+        SocketNotFound = "socket-not-found", 404, "There is no such worker";
+        /// The worker's `onOpen` threw, or it takes no sockets.
+        SocketRefused = "socket-refused", 403, "The worker refused the WebSocket";
+        /// The worker has as many sockets or messages as it may.
+        SocketLimit = "socket-limit", 503, "The worker takes no further WebSocket now";
+        /// The worker failed, or cannot run now.
+        SocketUnavailable = "socket-unavailable", 503, "The worker cannot take the WebSocket";
         /// Too many connections of the client's address.
         AddressConnections = "address-connections", 429, "Too many connections of this address are open";
         /// Too many requests of the client's address.

@@ -1,11 +1,13 @@
 //! The checks of a request's headers.
 
+use super::websocket;
 use crate::exchange::Exchange;
 use crate::failure::Refusal;
 use crate::features::live_reload::{self, LiveResource};
 use crate::features::trigger_control;
 use crate::headers::{HostCache, absolute_uri, asks_for_websocket, join_cookies, strip_hop_by_hop};
 use elias_host::ErrorCode;
+use elias_workers::WorkerKey;
 use http::{Method, Request};
 use http_body::Body;
 
@@ -19,6 +21,8 @@ pub(super) enum Target {
     LiveReload(LiveResource),
     /// The server, in development: it runs a trigger by hand.
     Trigger,
+    /// A service worker, which takes a WebSocket.
+    WebSocket(WorkerKey),
     /// The server: `OPTIONS *` asks what it itself can do.
     ServerOptions,
 }
@@ -53,9 +57,10 @@ pub(super) fn target<B: Body>(
     if request.method() == Method::CONNECT {
         return Err(Refusal::NotImplemented);
     }
-    if asks_for_websocket(request.headers()) {
-        return Err(Refusal::UpgradeNotSupported);
-    }
+    let socket_of = match asks_for_websocket(request.headers()) {
+        true => websocket::worker_of(exchange, request)?,
+        false => None,
+    };
     let uri = request.uri();
     let authority = uri.authority().map_or(0, |authority| authority.as_str().len());
     let path = uri.path_and_query().map_or(0, |path| path.as_str().len());
@@ -80,5 +85,5 @@ pub(super) fn target<B: Body>(
     }
     strip_hop_by_hop(request.headers_mut());
     join_cookies(request.headers_mut());
-    Ok(Target::Component)
+    Ok(socket_of.map_or(Target::Component, Target::WebSocket))
 }

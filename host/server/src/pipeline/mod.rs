@@ -1,10 +1,11 @@
 //! The steps of a request, in their order. Only this file defines the order; each step is a function of another file.
 //!
 //! 1. The headers are checked, which says who responds ([`check`]). The request is counted for its host and address.
-//! 2. The server itself, the admin API, the only component or a component of the platform responds. For the platform:
-//!    trace context, the rules of the route, the limit of the service, the middleware of the route, a static file, the
-//!    body's schema, a service worker, the idempotency key, the response cache, and at last the component, with retries;
-//!    its response is mirrored, buffered for its client, stored and transformed.
+//! 2. The server itself, the admin API, the only component or a component of the platform responds. A service worker
+//!    may take a WebSocket in the component's place. For the platform: trace context, the rules of the route, the limit
+//!    of the service, the middleware of the route, a WebSocket, a static file, the body's schema, a service worker, the
+//!    idempotency key, the response cache, and at last the component, with retries; its response is mirrored, buffered
+//!    for its client, stored and transformed.
 //! 3. A failure becomes a problem document; the route's headers and compression are added; HEAD loses its content.
 //!
 //! These are named steps and not layers of `tower`, since they share one [`Exchange`]. A step borrows it while it
@@ -21,6 +22,7 @@ mod middleware;
 mod only_component;
 mod own_response;
 mod service;
+mod websocket;
 mod whole_body;
 mod worker;
 
@@ -51,6 +53,7 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use websocket::Handshake;
 
 /// Responds to the requests of one connection.
 pub(crate) struct RequestHandler {
@@ -73,7 +76,7 @@ impl RequestHandler {
         let current = self.component.current().clone();
         let mut exchange = Exchange::begin(Arc::clone(&self.connection), &request);
         let target = match check::target(&exchange, &mut self.hosts, &mut request) {
-            Ok(Target::Component) => exchange.count().map(|()| Target::Component),
+            Ok(target @ (Target::Component | Target::WebSocket(_))) => exchange.count().map(|()| target),
             other => other,
         };
         let audience = Audience::of(exchange.config().dev, request.headers());
@@ -112,6 +115,7 @@ async fn respond(
             Ok(trigger_control::respond(server.ingress.triggers(), request).await)
         }
         Target::ServerOptions => Ok(own_response::no_content()),
+        Target::WebSocket(key) => websocket::respond(exchange, key, request).await,
         Target::Component => {
             let response = async {
                 match &server.ingress {
@@ -136,7 +140,7 @@ async fn platform_responds(
     request: Request<Incoming>,
 ) -> Result<Response<Content>, Failure> {
     let (mut parts, body) = request.into_parts();
-    parts.extensions.clear(); // hyper's own, such as the upgrade that we do not offer
+    let handshake = Handshake::take(&mut parts);
 
     // The trace goes on under a span of this host, which the component and the access log get.
     let trace = TraceContext::continued(&parts.headers, rand::random());
@@ -157,6 +161,10 @@ async fn platform_responds(
     rules.remove_reserved_headers(&mut parts.headers);
     let (asset, identity, checks_body) = (admitted.asset.take(), admitted.identity.clone(), admitted.checks_body);
     let (key, worker) = (admitted.idempotency.take(), admitted.worker.take());
+    let socket = admitted.socket.take().map(|target| (target, admitted.is_origin_allowed()));
+    if handshake.is_some() && socket.is_none() {
+        return Err(Refusal::UpgradeNotSupported.into());
+    }
     let is_named = |middleware: &Arc<MiddlewareRules>| middleware.set_headers().next().is_some();
     let identified = identity.is_some() || rules.middleware().is_some_and(is_named);
     let variance =
@@ -172,6 +180,11 @@ async fn platform_responds(
         MiddlewareOutcome::Proceed(body) => body,
         MiddlewareOutcome::Respond(response) => return Ok(response),
     };
+
+    // A service worker, which takes a WebSocket.
+    if let (Some(handshake), Some(socket)) = (handshake, socket) {
+        return websocket::respond_routed(exchange, (platform, &service), socket, parts, handshake).await;
+    }
 
     // A static file.
     if let Some(asset) = asset {

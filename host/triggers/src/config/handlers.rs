@@ -1,20 +1,26 @@
-//! Whether a component has the handlers that its triggers need, and the triggers that its handlers need.
+//! Whether a component has the handlers and the classes of workers that its triggers need, and the triggers that its
+//! handlers need.
 
 use super::TriggersConfig;
 use super::error::InvalidTrigger;
 
 impl TriggersConfig {
-    /// Checks that the triggers and the handlers of a component's manifest fit together. Jobs need no table.
+    /// Checks that the triggers of a component fit its handlers and its classes of service workers, both as its manifest
+    /// has them. Jobs need no table.
     ///
     /// # Errors
-    /// [`InvalidTrigger`] for a trigger without its handler, or a handler that nothing would ever run, with the lines
-    /// to add.
-    pub fn check_handlers(&self, handlers: &[String]) -> Result<(), InvalidTrigger> {
+    /// [`InvalidTrigger`] for a trigger without its handler or class, or a handler that nothing would ever run, with the
+    /// lines to add.
+    pub fn check_handlers(&self, handlers: &[String], classes: &[String]) -> Result<(), InvalidTrigger> {
+        self.check_classes(classes)?;
         let has = |name: &str| handlers.iter().any(|handler| handler == name);
-        let takes_one = self.event.iter().any(|subscription| subscription.batch.size == 1);
-        let takes_batches = self.event.iter().any(|subscription| subscription.batch.size > 1);
+        // Workers take theirs without a handler.
+        let is_scheduled = self.schedule.iter().any(|schedule| schedule.worker.is_none());
+        let mut events = self.event.iter().filter(|subscription| subscription.worker.is_none());
+        let takes_batches = events.clone().any(|subscription| subscription.batch.size > 1);
+        let takes_one = events.any(|subscription| subscription.batch.size == 1);
         for (key, is_there, handler) in [
-            ("triggers.schedule", !self.schedule.is_empty(), "scheduled"),
+            ("triggers.schedule", is_scheduled, "scheduled"),
             ("triggers.event", takes_one, "event"),
             ("triggers.event with `batch`", takes_batches, "events"),
             ("triggers.jobs", !self.jobs.is_empty(), "job"),
@@ -28,7 +34,7 @@ impl TriggersConfig {
             }
         }
         for (key, is_there, handler, lines) in [
-            ("triggers.schedule", !self.schedule.is_empty(), "scheduled", "name = \"nightly\", cron = \"0 3 * * *\""),
+            ("triggers.schedule", is_scheduled, "scheduled", "name = \"nightly\", cron = \"0 3 * * *\""),
             ("triggers.event", takes_one, "event", "type = \"order.*\""),
             ("triggers.event", takes_batches, "events", "type = \"order.*\", batch = 10"),
         ] {
@@ -66,11 +72,32 @@ mod tests {
             ("[jobs.resize]\n", vec!["event"], Some("triggers.jobs needs the handler `job`")),
         ] {
             let handlers: Vec<_> = handlers.into_iter().map(str::to_owned).collect();
-            let error = triggers(text).check_handlers(&handlers).err().map(|error| error.to_string());
+            let error = triggers(text).check_handlers(&handlers, &[]).err().map(|error| error.to_string());
             match refused {
                 None => assert_eq!(error, None, "{text} {handlers:?}"),
                 Some(part) => assert!(error.as_deref().is_some_and(|error| error.contains(part)), "{error:?}"),
             }
         }
+    }
+
+    #[test]
+    fn workers_take_triggers_without_a_handler_and_have_to_be_exported() {
+        let worker = "worker = { class = \"Cart\", name = \"a\" }\n";
+        let text = format!(
+            "[[schedule]]\nname = \"a\"\nevery = \"1m\"\n[[schedule]]\nname = \"b\"\nevery = \"1m\"\n{worker}\
+             [[event]]\ntype = \"a\"\n{worker}"
+        );
+        let triggers: TriggersConfig = toml::from_str(&text).expect(&text);
+        assert_eq!(triggers.check(), Ok(()));
+        let owned = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
+        let check = |handlers: &[&str], classes: &[&str]| triggers.check_handlers(&owned(handlers), &owned(classes));
+        assert_eq!(check(&["scheduled"], &["Cart", "Stock"]), Ok(()));
+        let error = check(&["scheduled"], &["Stock"]).expect_err("no class");
+        assert_eq!(error.key(), "triggers.schedule[1].worker.class");
+        assert!(error.to_string().contains("export class Cart extends worker.Worker"), "{error}");
+        let error = check(&[], &["Cart"]).expect_err("no handler for the other schedule");
+        assert!(error.to_string().contains("needs the handler `scheduled`"), "{error}");
+        let error = check(&["scheduled", "event"], &["Cart"]).expect_err("nothing runs the handler");
+        assert!(error.to_string().contains("[[triggers.event]]"), "{error}");
     }
 }

@@ -8,6 +8,7 @@ mod retry;
 mod schedule;
 mod subscription;
 mod webhook;
+mod worker;
 
 #[cfg(test)]
 mod tests;
@@ -19,6 +20,7 @@ pub use retry::RetryConfig;
 pub use schedule::ScheduleConfig;
 pub use subscription::SubscriptionConfig;
 pub use webhook::WebhookConfig;
+pub use worker::{WorkerMessage, WorkerTarget};
 
 use elias_names::TriggerName;
 use error::Table;

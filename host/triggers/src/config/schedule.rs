@@ -2,6 +2,7 @@
 
 use super::check_name;
 use super::error::{InvalidTrigger, Table};
+use super::worker::WorkerTarget;
 use crate::duration::DurationText;
 use crate::schedule::{CatchUp, InvalidRecurrence, Overlap, Recurrence, Schedule};
 use serde::{Deserialize, Serialize};
@@ -10,7 +11,7 @@ use utoipa::ToSchema;
 /// Bytes of the largest input of a schedule, as JSON.
 const INPUT_BYTES_MAX: usize = 64 * 1024;
 
-/// A schedule of a component: its handler `scheduled` is run at these times.
+/// A schedule of a component: its handler `scheduled` is run at these times, or a service worker gets a message.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct ScheduleConfig {
@@ -42,6 +43,9 @@ pub struct ScheduleConfig {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     pub input: Option<serde_json::Value>,
+    /// The service worker that gets the ticks in the place of the handler `scheduled`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub worker: Option<WorkerTarget>,
     /// Whether it runs; `true` by default.
     #[serde(default = "enabled")]
     pub enabled: bool,
@@ -96,6 +100,12 @@ impl ScheduleConfig {
         if self.input.as_ref().is_some_and(|input| input.to_string().len() > INPUT_BYTES_MAX) {
             return Err(table.error("input", format!("must have at most {INPUT_BYTES_MAX} bytes as JSON")));
         }
-        Ok(())
+        let Some(worker) = &self.worker else { return Ok(()) };
+        if self.overlap == Overlap::Cancel {
+            return Err(
+                table.error("overlap", "must not be \"cancel\" beside `worker`: a worker's turn is not cancelled")
+            );
+        }
+        worker.check_for_schedule(table)
     }
 }

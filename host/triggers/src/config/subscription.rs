@@ -4,12 +4,14 @@ use super::batch::BatchConfig;
 use super::check_name;
 use super::error::{InvalidTrigger, Table};
 use super::retry::RetryConfig;
+use super::worker::WorkerTarget;
 use crate::event::{Filter, InvalidFilter, InvalidPattern, InvalidTransform, Order, Transform, TypePattern};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-/// A subscription of a component to events: its handler `event` is run for each, or `events` for several at once.
+/// A subscription of a component to events: its handler `event` is run for each, or `events` for several at once, or a
+/// service worker gets each as a message.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct SubscriptionConfig {
@@ -42,6 +44,9 @@ pub struct SubscriptionConfig {
     /// The maximum number of concurrent runs: 1 to 1,000; 10 by default.
     #[serde(default = "concurrency")]
     pub concurrency: u32,
+    /// The service worker that gets the events in the place of the handler `event`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub worker: Option<WorkerTarget>,
 }
 
 pub(super) fn concurrency() -> u32 {
@@ -90,6 +95,12 @@ impl SubscriptionConfig {
             return Err(
                 table.error("batch", "has no effect with order = \"all\": each event waits for the one before it")
             );
+        }
+        if let Some(worker) = &self.worker {
+            worker.check_for_event(table)?;
+            if self.batch.size > 1 {
+                return Err(table.error("batch", "must not stand beside `worker`: a worker gets one event at a time"));
+            }
         }
         table.within("concurrency", self.concurrency, 1..=1_000)
     }

@@ -40,6 +40,11 @@ const WHOLE: &str = r#"
     type = "order.paid"
     batch = { size = 50, wait = "2s" }
 
+    [[event]]
+    name = "carts"
+    type = "cart.*"
+    worker = { class = "Cart", name = "{subject}", method = "add" }
+
     [[webhook]]
     name = "partner"
     type = "order.*"
@@ -67,6 +72,8 @@ fn the_whole_table_is_read_and_written() {
     assert_eq!(whole.event[0].retry.policy(), RetryPolicy::default());
     let wait = Some(DurationText::from_secs(2));
     assert_eq!((whole.event[0].batch.size, whole.event[1].batch), (10, BatchConfig { size: 50, wait }));
+    let carts = whole.event[2].worker.as_ref().map(|worker| (worker.class.as_str(), worker.method.as_deref()));
+    assert_eq!(carts, Some(("Cart", Some("add"))));
     assert_eq!(whole.jobs["resize"].limit().rate.map(Rate::units), Some(100));
     let text = toml::to_string(&whole).expect("a table");
     assert_eq!(config(&text), whole);
@@ -123,6 +130,12 @@ fn each_setting_has_its_bounds_and_errors_have_its_path() {
         (event("batch = { size = 2, wait = \"9ms\" }"), "triggers.event[0].batch.wait"),
         (event("batch = { size = 2, wait = \"301s\" }"), "triggers.event[0].batch.wait"),
         (event("batch = 2\norder = \"all\""), "triggers.event[0].batch"),
+        (event("worker = { class = \"\", name = \"a\" }"), "triggers.event[0].worker.class"),
+        (event("worker = { class = \"A\", name = \"{a\" }"), "triggers.event[0].worker.name"),
+        (event("worker = { class = \"A\", name = \"a\", method = \"\" }"), "triggers.event[0].worker.method"),
+        (event("batch = 2\nworker = { class = \"A\", name = \"a\" }"), "triggers.event[0].batch"),
+        (daily("worker = { class = \"A\", name = \"{subject}\" }"), "triggers.schedule[0].worker.name"),
+        (daily("overlap = \"cancel\"\nworker = { class = \"A\", name = \"a\" }"), "triggers.schedule[0].overlap"),
         (event("concurrency = 0"), "triggers.event[0].concurrency"),
         (event("concurrency = 1001"), "triggers.event[0].concurrency"),
         ("[jobs.\"A b\"]\n".to_owned(), "triggers.jobs.A b"),
@@ -167,6 +180,8 @@ fn unknown_and_misspelled_settings_are_refused() {
         "[[schedule]]\nname = \"a\"\nevery = \"soon\"",
         "[[event]]\nname = \"a\"",
         "[[event]]\ntype = \"a\"\nretry = { tries = 3 }",
+        "[[event]]\ntype = \"a\"\nworker = { class = \"A\" }",
+        "[[event]]\ntype = \"a\"\nworker = \"A\"",
         "[jobs.a]\nconcurency = 3",
         "[queue]",
     ] {

@@ -74,6 +74,7 @@ impl WebhookConfig {
             order: self.order,
             batch: BatchConfig::default(),
             concurrency: self.concurrency,
+            worker: None,
         }
     }
 

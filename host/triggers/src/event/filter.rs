@@ -1,16 +1,12 @@
 //! Filters of events.
 
-use super::{Event, EventData};
+use super::Event;
+use super::path::{EventPath, PATH_BYTES_MAX};
 use serde_json::{Map, Number, Value};
-use std::borrow::Cow;
 use std::cmp::Ordering;
 
 /// Conditions of the largest filter, with those in lists and tables.
 const CONDITIONS_MAX: usize = 200;
-/// Bytes of the longest path.
-const PATH_BYTES_MAX: usize = 200;
-/// Parts of the longest path.
-const PATH_PARTS_MAX: usize = 16;
 /// How deep `not` may stand in `not`.
 const DEPTH_MAX: usize = 4;
 /// Bytes of the longest text that is compared with.
@@ -41,7 +37,7 @@ impl InvalidFilter {
 ///
 /// Where there is no value, `ne`, `not` and `exists = false` hold and everything else does not.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Filter(Vec<(Vec<String>, Condition)>);
+pub struct Filter(Vec<(EventPath, Condition)>);
 
 #[derive(Debug, Clone, PartialEq)]
 enum Condition {
@@ -85,7 +81,7 @@ impl Filter {
             let condition = Condition::parse(condition, DEPTH_MAX, &mut left);
             let shown: String = path.chars().take(PATH_BYTES_MAX).collect();
             let of = |error: InvalidFilter| InvalidFilter::new(format!("`{}` {}", shown.escape_debug(), error.what));
-            Ok((parse_path(path).map_err(of)?, condition.map_err(of)?))
+            Ok((EventPath::parse(path).map_err(|what| of(InvalidFilter::new(what)))?, condition.map_err(of)?))
         };
         table.iter().map(parse).collect::<Result<_, _>>().map(Self)
     }
@@ -93,36 +89,8 @@ impl Filter {
     /// Whether an event fulfils every condition.
     #[must_use]
     pub fn matches(&self, event: &Event) -> bool {
-        self.0.iter().all(|(path, condition)| condition.holds(value_at(event, path).as_deref()))
+        self.0.iter().all(|(path, condition)| condition.holds(path.value(event).as_deref()))
     }
-}
-
-fn parse_path(path: &str) -> Result<Vec<String>, InvalidFilter> {
-    let parts: Vec<String> = path.split('.').map(str::to_owned).collect();
-    if path.len() > PATH_BYTES_MAX || parts.len() > PATH_PARTS_MAX || parts.iter().any(String::is_empty) {
-        return Err(InvalidFilter::new(
-            "must be a path such as subject or data.country, of at most 200 bytes and 16 parts",
-        ));
-    }
-    if parts.len() > 1 && parts[0] != "data" {
-        return Err(InvalidFilter::new("must begin with data: attributes have no parts"));
-    }
-    Ok(parts)
-}
-
-/// The value at a path.
-fn value_at<'a>(event: &'a Event, path: &[String]) -> Option<Cow<'a, Value>> {
-    let (first, rest) = path.split_first()?;
-    if first != "data" {
-        return event.attribute(first).map(Cow::Owned);
-    }
-    let EventData::Json(data) = &event.data else { return None };
-    let member = |value: &'a Value, part: &String| match value {
-        Value::Object(members) => members.get(part),
-        Value::Array(items) => items.get(part.parse::<usize>().ok()?),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
-    };
-    rest.iter().try_fold(data, member).map(Cow::Borrowed)
 }
 
 impl Condition {
@@ -235,6 +203,7 @@ fn order_numbers(one: &Number, other: &Number) -> Option<Ordering> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::EventData;
     use super::*;
     use serde_json::json;
 

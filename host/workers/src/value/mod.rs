@@ -9,7 +9,7 @@ mod show;
 #[cfg(test)]
 mod tests;
 
-pub use show::to_json;
+pub use show::{Content, to_content, to_json};
 
 use serde_json::{Number, Value};
 use std::fmt::{self, Write};
@@ -131,5 +131,6 @@ impl<'a> Encoder<'a> {
 }
 
 fn is_negative_zero(number: &Number) -> bool {
-    number.is_f64() && number.as_f64().is_some_and(|value| value == 0.0 && value.is_sign_negative())
+    // Where numbers keep their text, `-0` is no float.
+    number.as_f64().is_some_and(|value| value == 0.0 && value.is_sign_negative()) || number.to_string() == "-0"
 }

@@ -35,24 +35,54 @@ const BRACKETS_BYTES: usize = 3;
 /// [`ValueError::Malformed`] if the text is not an encoded value, [`ValueError::TooLarge`] if no worker would have
 /// written it.
 pub fn to_json(text: &str) -> Result<Value, ValueError> {
+    let entries = table(text)?;
+    Reader::new(&entries).slot(&entries[1], 1)
+}
+
+/// What an encoded value is the bytes of: those of a buffer or a view, or a text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Content {
+    /// A string.
+    Text(String),
+    /// The bytes of a buffer or of the part of it that is looked at.
+    Bytes(Vec<u8>),
+}
+
+/// The bytes or the text that an encoded value is; none if it is another value.
+///
+/// # Errors
+/// As of [`to_json`]; [`ValueError::TooLarge`] also for bytes that it would not show.
+pub fn to_content(text: &str) -> Result<Option<Content>, ValueError> {
+    let entries = table(text)?;
+    let root = &entries[1];
+    if let Value::String(text) = root {
+        return Ok(Some(Content::Text(text.clone())));
+    }
+    let mut reader = Reader::new(&entries);
+    let is_bytes =
+        reader.number(root).is_ok_and(|number| matches!(entries[number][0].as_str(), Some("buffer" | "view")));
+    if !is_bytes {
+        return Ok(None);
+    }
+    let shown = reader.slot(root, 1)?;
+    let bytes = shown.as_str().and_then(|text| STANDARD.decode(text).ok());
+    bytes.map(|bytes| Some(Content::Bytes(bytes))).ok_or(ValueError::TooLarge)
+}
+
+/// The entries of an encoded value: the version, the value itself, and its objects.
+fn table(text: &str) -> Result<Vec<Value>, ValueError> {
     if text.len() > TEXT_BYTES_MAX {
         return Err(ValueError::TooLarge);
     }
     let entries: Vec<Value> =
         serde_json::from_str(text).map_err(|_| ValueError::Malformed("it must be a JSON list"))?;
-    let [version, root, ..] = entries.as_slice() else {
+    let [version, _, ..] = entries.as_slice() else {
         return Err(ValueError::Malformed("it must have a version and a value"));
     };
     if version.as_u64() != Some(VERSION) {
         return Err(ValueError::Malformed("its version must be 1"));
     }
-    let mut reader = Reader {
-        entries: &entries,
-        is_open: vec![false; entries.len()],
-        buffers: HashMap::new(),
-        left: SHOWN_BYTES_MAX,
-    };
-    reader.slot(root, 1)
+    Ok(entries)
 }
 
 /// A table that is being read.
@@ -67,6 +97,10 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
+    fn new(entries: &'a [Value]) -> Self {
+        Self { entries, is_open: vec![false; entries.len()], buffers: HashMap::new(), left: SHOWN_BYTES_MAX }
+    }
+
     /// The value of a slot on this level.
     fn slot(&mut self, slot: &'a Value, depth: usize) -> Result<Value, ValueError> {
         let parts = match slot {
@@ -83,7 +117,7 @@ impl<'a> Reader<'a> {
             [Value::String(kind)] if kind == "undefined" => Ok(self.primitive(Value::Null)),
             [Value::String(kind), Value::String(text)] if kind == "bigint" => Ok(self.text(text)),
             [Value::String(kind), Value::String(text)] if kind == "number" => match text.as_str() {
-                "-0" => Ok(self.primitive(Number::from_f64(-0.0).map_or(Value::Null, Value::Number))),
+                "-0" => Ok(self.primitive("-0".parse().map_or(Value::Null, Value::Number))),
                 "NaN" | "Infinity" | "-Infinity" => Ok(self.text(text)),
                 _ => Err(ValueError::Malformed("not a number")),
             },

@@ -185,3 +185,21 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn bytes_and_texts_are_told_from_other_values() {
+    for (text, content) in [
+        (r#"[1,"aGk="]"#, Some(Content::Text("aGk=".to_owned()))),
+        (r#"[1,[2],["buffer","aGk="]]"#, Some(Content::Bytes(b"hi".to_vec()))),
+        (r#"[1,[3],["buffer","aGk="],["view","Uint8Array",[2],1,1]]"#, Some(Content::Bytes(b"i".to_vec()))),
+        ("[1,null]", None),
+        (r#"[1,["undefined"]]"#, None),
+        ("[1,[2],{}]", None),
+        (r#"[1,[2],["array","a"]]"#, None),
+    ] {
+        assert_eq!(to_content(text), Ok(content), "{text}");
+    }
+    assert!(to_content("[2,null]").is_err() && to_content(r#"[1,[2],["view","Uint8Array",[9],0,1]]"#).is_err());
+    let large = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, vec![0; SHOWN_BYTES_MAX]);
+    assert_eq!(to_content(&format!(r#"[1,[2],["buffer","{large}"]]"#)), Err(ValueError::TooLarge));
+}

@@ -1,5 +1,6 @@
-//! `elias/drizzle` and `elias/kysely`: what lets a query builder of the project run over `db`. They are bundled with
-//! the project's own copy of that package, and so are not web modules.
+//! Modules of the npm package that are bundled with the project, and so are not web modules. `elias/drizzle` and
+//! `elias/kysely` let a query builder of the project run over `db`, with the project's own copy of it; `elias/clients`
+//! is the worker's end of `elias/client`, with the encoding `elias/clone`.
 
 use rolldown::plugin::{
     HookLoadOutput, HookResolveIdArgs, HookResolveIdOutput, PluginContext, PluginContextResolveOptions,
@@ -11,7 +12,9 @@ use rolldown_common::side_effects::HookSideEffects;
 const ADAPTER: &str = "\0elias:adapter/";
 
 /// Specifier and source of each.
-const ADAPTERS: [(&str, &str); 2] = [
+const ADAPTERS: [(&str, &str); 4] = [
+    ("elias/clients", include_str!("../../../../guest-js/sdk/client/clients.js")),
+    ("elias/clone", include_str!("../../../../guest-js/sdk/client/clone.js")),
     ("elias/drizzle", include_str!("../../../../guest-js/sdk/adapters/drizzle.js")),
     ("elias/kysely", include_str!("../../../../guest-js/sdk/adapters/kysely.js")),
 ];

@@ -3,6 +3,7 @@
 mod database_access;
 mod gateway;
 mod nats;
+mod nine_p;
 mod platform;
 mod shutdown;
 mod watch;
@@ -12,6 +13,7 @@ use crate::origin::Origin;
 use crate::settings::Settings;
 use crate::triggers::LocalTriggerControl;
 use crate::webhooks::ProjectWebhooks;
+use crate::worker_messages::ProjectWorkers;
 use crate::workers::{self, FormerVersions, Heaps};
 use crate::{failure, host, logging, service_tables, triggers, types};
 use elias_build::command::cache_dir;
@@ -170,8 +172,8 @@ async fn run(serving: &Serving, settings: Settings) -> Result<(), Failure> {
     let folder = serving.config.parent().unwrap_or(Path::new(""));
     let gateway = FollowedGateway::read(!serving.server.no_gateway, settings.gateway.as_ref(), folder)?;
     warn_of_gateway(serving, &settings);
-    let webhooks = Arc::new(ProjectWebhooks::default());
-    let triggers = triggers::prepare(settings.triggers.as_ref(), &webhooks, &settings.grants, folder)?;
+    let (webhooks, targets) = (Arc::new(ProjectWebhooks::default()), Arc::new(ProjectWorkers::default()));
+    let triggers = triggers::prepare(settings.triggers.as_ref(), &webhooks, &targets, &settings.grants, folder)?;
     let host = host::builder(&settings, serving.data_dir.clone(), triggers.outbox());
     let host = host.instances(host::instances(&settings).saturating_add(workers::AWAKE));
     let config = service_tables::workers(settings.service_workers.as_ref())?;
@@ -200,9 +202,11 @@ async fn run(serving: &Serving, settings: Settings) -> Result<(), Failure> {
     let workers = workers.start(of_workers).await;
     let workers = workers.map_err(|error| workers::failure(&serving.heaps.folder(), &error))?;
     let workers = Arc::new(workers);
+    targets.bind(&workers);
     let served = source.clone();
     let triggers = Arc::new(triggers.start(ComponentSource::new(move || served.current())));
     let source = source.with_triggers(Arc::new(LocalTriggerControl(Arc::clone(&triggers))));
+    let source = source.with_workers(Arc::clone(&workers));
     let follower = if serving.watch {
         let config = Configuration::new(serving.config.clone(), gateway, Arc::clone(&triggers), webhooks)?;
         let followed = FollowedWorkers { running: Arc::clone(&workers), former };

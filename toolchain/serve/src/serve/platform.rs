@@ -1,9 +1,9 @@
 //! `elias serve --platform`: many teams' components, and the admin API that they are deployed by.
 
 use super::database_access::Databases;
-use super::nats;
 use super::of_listening;
 use super::shutdown::{self, warn_of_cut};
+use super::{nats, nine_p};
 use crate::data::DATABASES;
 use crate::settings::Settings;
 use crate::webhooks::PlatformWebhooks;
@@ -116,17 +116,21 @@ pub(crate) async fn run(
     let server = bind(settings.server, Ingress::from(platform.clone()), "--listen").await?;
     platform.listens_on(server.local_addr().port());
     let admin = bind(admin, Ingress::admin(platform.clone()), "--admin").await?;
-    let text = format!(
+    let files = nine_p::bind(arguments, &platform).await?;
+    let mut text = format!(
         "serving the platform at http://{}\n  admin API at http://{}/v1, the operator's token is in \
         {}/operator-token\n",
         server.local_addr(),
         admin.local_addr(),
         data_dir.display()
     );
+    for endpoint in files.endpoints() {
+        text.push_str(&format!("  service workers as files over 9P at {endpoint}\n"));
+    }
     // Whoever closed standard output does not want to know.
     let _ = std::io::stdout().write_all(text.as_bytes());
     let stop = shutdown::signal().shared();
-    let (drained, _) = tokio::join!(server.run(stop.clone()), admin.run(stop));
+    let (drained, _, ()) = tokio::join!(server.run(stop.clone()), admin.run(stop.clone()), files.run(stop));
     warn_of_cut(&drained);
     platform.flush().await;
     Ok(())

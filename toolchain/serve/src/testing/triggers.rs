@@ -36,7 +36,7 @@ const JSON_BYTES_MAX: u64 = 256 << 10;
 #[derive(Clone)]
 pub(super) struct TestTriggers(Arc<Settings>);
 
-/// The enabled schedules and the subscriptions, compiled.
+/// The enabled schedules and the subscriptions that are for handlers, compiled: workers do not run in a test.
 pub(super) struct Settings {
     config: TriggersConfig,
     schedules: Vec<Schedule>,
@@ -111,12 +111,12 @@ impl TestTriggers {
     pub(super) fn new(config: TriggersConfig) -> Result<Self, InvalidTrigger> {
         config.check()?;
         // A checked pattern can be compiled.
-        let schedules = config.schedule.iter().filter(|schedule| schedule.enabled);
+        let schedules = config.schedule.iter().filter(|schedule| schedule.enabled && schedule.worker.is_none());
         let schedules = schedules.filter_map(|one| {
             let input = one.input.clone().unwrap_or_default().to_string();
             Some(Schedule { name: one.name.clone(), recurrence: one.schedule().ok()?.recurrence, input })
         });
-        let subscriptions = config.event.iter().filter_map(|one| {
+        let subscriptions = config.event.iter().filter(|one| one.worker.is_none()).filter_map(|one| {
             Some(Subscription {
                 name: one.name(),
                 pattern: one.pattern().ok()?,
@@ -278,6 +278,7 @@ mod tests {
             { "name": "nightly", "cron": "0 3 * * *", "timezone": "Europe/Berlin", "input": { "full": true } },
             { "name": "often", "every": "1h" },
             { "name": "never", "every": "1s", "enabled": false },
+            { "name": "report", "every": "1s", "worker": { "class": "Report", "name": "a" } },
         ] }));
         let next = |after, until| {
             let ticks = settings.next_ticks(after, until);
@@ -300,6 +301,7 @@ mod tests {
             "event": [
                 { "name": "large", "type": "order.*", "where": { "data.total": { "gte": 10 } }, "retry": retry },
                 { "name": "total", "type": "order.paid", "transform": ".data.total", "batch": 3 },
+                { "name": "carts", "type": "order.*", "worker": { "class": "Cart", "name": "{id}" } },
             ],
             "jobs": { "resize": { "retry": retry } },
         }));

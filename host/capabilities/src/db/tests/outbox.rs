@@ -202,9 +202,9 @@ pub(in crate::db::tests) async fn row_level_security_that_hides_nothing_is_harml
     for (change, is_harmless) in [
         (format!("ALTER TABLE {table} ENABLE ROW LEVEL SECURITY"), true),
         (format!("ALTER TABLE {table} FORCE ROW LEVEL SECURITY"), false),
-        (format!("CREATE POLICY some ON {table} USING (id > '5')"), false),
+        (format!("CREATE POLICY later ON {table} USING (id > '5')"), false),
         (format!("CREATE POLICY reads ON {table} FOR SELECT USING (true)"), false),
-        (format!("CREATE POLICY every ON {table} USING (true)"), true),
+        (format!("CREATE POLICY all_rows ON {table} USING (true)"), true),
         (restricts, false),
         (format!("DROP POLICY half ON {table}"), true),
     ] {

@@ -13,6 +13,7 @@ async fn records_of_before_an_upgrade_count(test_store: &TestStore) {
     is_counted(store, &a).await;
     // As the ninth step of the schema leaves it: the input of the unfinished job counts, and executions have no trace.
     for undo in [
+        "DROP TABLE data_keys",
         "DROP TABLE workers",
         "DROP TABLE worker_turns",
         "DROP TABLE worker_counts",

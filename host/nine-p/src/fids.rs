@@ -1,0 +1,209 @@
+//! The fids of a connection: names that the client gave to files.
+
+use crate::errno::{Errno, FileError, FileResult};
+use crate::limits::{Limits, TOKEN_FILES_MAX};
+use crate::listing::Listing;
+use crate::namespace::{Node, OpenFile};
+use crate::request::{NO_FID, OpenMode};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// A file and the directories on the way to it.
+pub(crate) struct Place {
+    pub(crate) node: Arc<dyn Node>,
+    /// Its name; `/` for the root.
+    pub(crate) name: String,
+    /// None for the root.
+    pub(crate) parent: Option<Arc<Place>>,
+    /// Directories above it.
+    pub(crate) depth: usize,
+}
+
+impl Place {
+    pub(crate) fn root(node: Arc<dyn Node>) -> Arc<Self> {
+        Arc::new(Self { node, name: "/".to_owned(), parent: None, depth: 0 })
+    }
+
+    pub(crate) fn child(parent: &Arc<Self>, name: &str, node: Arc<dyn Node>) -> Arc<Self> {
+        Arc::new(Self { node, name: name.to_owned(), parent: Some(Arc::clone(parent)), depth: parent.depth + 1 })
+    }
+
+    /// The directory above; that of the root is the root.
+    pub(crate) fn above(place: &Arc<Self>) -> Arc<Self> {
+        Arc::clone(place.parent.as_ref().unwrap_or(place))
+    }
+}
+
+/// What is open.
+pub(crate) enum Open {
+    File { file: Box<dyn OpenFile>, mode: OpenMode },
+    Directory(tokio::sync::Mutex<Listing>),
+}
+
+/// What a fid stands for.
+pub(crate) enum Fid {
+    /// It is being attached or walked to.
+    Reserved,
+    /// The token that the client writes before it attaches.
+    Token(Vec<u8>),
+    /// A file that is not open.
+    Closed(Arc<Place>),
+    /// A file that is being opened.
+    Opening(Arc<Place>),
+    /// A file that is open.
+    Open(Arc<Place>, Arc<Open>),
+}
+
+/// The fids of a connection, by number.
+pub(crate) struct Fids {
+    fids: HashMap<u32, Fid>,
+    open: usize,
+    fids_max: usize,
+    open_max: usize,
+}
+
+/// `EBADF`.
+pub(crate) fn bad_fid() -> FileError {
+    FileError::new(Errno::BadFid, "bad fid")
+}
+
+impl Fids {
+    pub(crate) fn new(limits: &Limits) -> Self {
+        Self { fids: HashMap::new(), open: 0, fids_max: limits.fids, open_max: limits.open_files }
+    }
+
+    /// Takes a number that stands for nothing yet.
+    ///
+    /// # Errors
+    /// `EBADF` if it does already, or is none; `EMFILE`.
+    pub(crate) fn reserve(&mut self, fid: u32, with: Fid) -> FileResult<()> {
+        if fid == NO_FID || self.fids.contains_key(&fid) {
+            return Err(FileError::new(Errno::BadFid, "the fid is in use"));
+        }
+        if self.fids.len() >= self.fids_max {
+            return Err(FileError::new(Errno::TooManyFiles, "too many fids"));
+        }
+        // Tokens are held before anybody has attached.
+        let tokens = || self.fids.values().filter(|fid| matches!(fid, Fid::Token(_))).count();
+        if matches!(with, Fid::Token(_)) && tokens() >= TOKEN_FILES_MAX {
+            return Err(FileError::new(Errno::TooManyFiles, "too many authentication files"));
+        }
+        self.fids.insert(fid, with);
+        Ok(())
+    }
+
+    /// What a reserved number stands for from now on; nothing with none.
+    pub(crate) fn settle(&mut self, fid: u32, place: Option<Arc<Place>>) {
+        match place {
+            Some(place) => self.fids.insert(fid, Fid::Closed(place)),
+            None => self.fids.remove(&fid),
+        };
+    }
+
+    pub(crate) fn get(&self, fid: u32) -> FileResult<&Fid> {
+        self.fids.get(&fid).ok_or_else(bad_fid)
+    }
+
+    /// The token that a fid holds.
+    pub(crate) fn token(&mut self, fid: u32) -> FileResult<&mut Vec<u8>> {
+        match self.fids.get_mut(&fid) {
+            Some(Fid::Token(token)) => Ok(token),
+            _ => Err(bad_fid()),
+        }
+    }
+
+    /// The file that a fid stands for, open or not.
+    pub(crate) fn place(&self, fid: u32) -> FileResult<Arc<Place>> {
+        match self.get(fid)? {
+            Fid::Closed(place) | Fid::Opening(place) | Fid::Open(place, _) => Ok(Arc::clone(place)),
+            Fid::Reserved | Fid::Token(_) => Err(bad_fid()),
+        }
+    }
+
+    /// The file that a fid stands for, which is not open.
+    pub(crate) fn closed(&self, fid: u32) -> FileResult<Arc<Place>> {
+        match self.get(fid)? {
+            Fid::Closed(place) => Ok(Arc::clone(place)),
+            _ => Err(bad_fid()),
+        }
+    }
+
+    /// What is open by a fid.
+    pub(crate) fn open(&self, fid: u32) -> FileResult<(Arc<Place>, Arc<Open>)> {
+        match self.get(fid)? {
+            Fid::Open(place, open) => Ok((Arc::clone(place), Arc::clone(open))),
+            _ => Err(bad_fid()),
+        }
+    }
+
+    /// Begins to open what a fid stands for.
+    ///
+    /// # Errors
+    /// `EBADF`, `EMFILE`.
+    pub(crate) fn begin_open(&mut self, fid: u32) -> FileResult<Arc<Place>> {
+        let place = self.closed(fid)?;
+        if self.open >= self.open_max {
+            return Err(FileError::new(Errno::TooManyFiles, "too many open files"));
+        }
+        self.open += 1;
+        self.fids.insert(fid, Fid::Opening(Arc::clone(&place)));
+        Ok(place)
+    }
+
+    /// The end of opening: what is open, and of which file, or nothing if it failed. It is forgotten if the client has
+    /// closed the fid meanwhile.
+    ///
+    /// # Errors
+    /// `EBADF` in that case.
+    pub(crate) fn end_open(
+        &mut self,
+        fid: u32,
+        begun: &Arc<Place>,
+        opened: Option<(Arc<Place>, Open)>,
+    ) -> FileResult<()> {
+        let is_begun = matches!(self.fids.get(&fid), Some(Fid::Opening(place)) if Arc::ptr_eq(place, begun));
+        if !is_begun {
+            return Err(bad_fid());
+        }
+        let state = match opened {
+            Some((place, open)) => Fid::Open(place, Arc::new(open)),
+            None => {
+                self.open -= 1;
+                Fid::Closed(Arc::clone(begun))
+            }
+        };
+        self.fids.insert(fid, state);
+        Ok(())
+    }
+
+    /// Has a fid that is not open stand for another file.
+    ///
+    /// # Errors
+    /// `EBADF`.
+    pub(crate) fn replace(&mut self, fid: u32, place: Arc<Place>) -> FileResult<()> {
+        self.closed(fid)?;
+        self.fids.insert(fid, Fid::Closed(place));
+        Ok(())
+    }
+
+    /// Forgets a fid; gives what was open by it.
+    ///
+    /// # Errors
+    /// `EBADF`.
+    pub(crate) fn remove(&mut self, fid: u32) -> FileResult<Option<Arc<Open>>> {
+        match self.get(fid)? {
+            Fid::Reserved => Err(bad_fid()),
+            Fid::Token(_) | Fid::Closed(_) => {
+                self.fids.remove(&fid);
+                Ok(None)
+            }
+            Fid::Opening(_) | Fid::Open(..) => {
+                self.open -= 1;
+                match self.fids.remove(&fid) {
+                    Some(Fid::Open(_, open)) => Ok(Some(open)),
+                    _ => Ok(None),
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! Events and schedules that are for service workers: of a project, by `elias dev` and `elias trigger`, and of a
+//! platform.
+
+use elias_tests::build::component;
+use elias_tests::platform::{Platform, until};
+use elias_tests::serve::Server;
+use elias_tests::tenant::{Tenant, service};
+use elias_tests::terminal::Terminal;
+use http::Request;
+use serde_json::{Value, json};
+
+const CONFIG: &str = r#"
+[capabilities.workers]
+
+[[triggers.schedule]]
+name = "nightly"
+cron = "0 3 * * *"
+input = { full = true }
+worker = { class = "Cart", name = "report", method = "tick" }
+
+[[triggers.event]]
+type = "cart.*"
+worker = { class = "Cart", name = "{subject}/{data.shop}" }
+"#;
+
+const SOURCE: &str = r#"
+import { worker, workers } from "elias";
+
+export class Cart extends worker.Worker {
+  seen = [];
+  onMessage({ type, subject, data }) {
+    this.seen.push([type, subject, data.shop]);
+    if (data.fails) throw new RangeError("as told");
+  }
+  tick({ name, input }) { this.seen.push([name, input]); }
+  list() { return this.seen; }
+}
+
+export default {
+  async fetch(request) {
+    const name = decodeURIComponent(new URL(request.url).pathname.slice(1));
+    return Response.json(await workers.get(Cart, name).list());
+  },
+};
+"#;
+
+#[tokio::test]
+async fn a_development_server_has_workers_handle_events_and_ticks() {
+    let terminal = Terminal::new();
+    for (file, text) in [("elias.toml", CONFIG), ("package.json", r#"{"name":"app"}"#), ("src/index.js", SOURCE)] {
+        let path = terminal.path("app").join(file);
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("the folder is ours");
+        std::fs::write(path, text).expect("written");
+    }
+    let server = Server::develop(&terminal.path("app"), &[]);
+    until("the server says where it is", async || terminal.path("app/.elias/dev-url").exists().then_some(())).await;
+    let said = terminal.types("app", &["trigger", "schedule", "nightly"]);
+    assert!(said.contains("schedule nightly (") && said.ends_with(") is done\n"), "{said}");
+    assert_eq!(server.get("/report").await.json(), json!([["nightly", { "full": true }]]));
+    let event = ["trigger", "event", "cart.add", "--subject", "ada", "--data"];
+    let typed = |data: &str| terminal.output("app", &[&event, [data].as_slice()].concat());
+    assert!(typed(r#"{"shop":7}"#).status.success());
+    assert_eq!(server.get("/ada%2F7").await.json(), json!([["cart.add", "ada", 7]]));
+    for (data, part) in [
+        (r#"{"shop":7,"fails":true}"#, "is tried again: RangeError: as told"),
+        (r#"{"shop":[]}"#, "is not tried again: the event has no text and no integer for the worker `{subject}/"),
+    ] {
+        let output = typed(data);
+        let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        assert!(!output.status.success() && said.contains(part), "{said}");
+    }
+    assert_eq!(server.get("/ada%2F7").await.json(), json!([["cart.add", "ada", 7]]), "what threw is undone");
+
+    // A class that is not there is found before it is served.
+    terminal.edit("app/elias.toml", "\"{subject}/{data.shop}\"", "\"{subject}\"");
+    terminal.edit("app/src/index.js", "export class Cart", "export class Basket");
+    let output = terminal.output("app", &["check"]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success() && said.contains("triggers.schedule[0].worker.class"), "{said}");
+}
+
+fn settings(retry: &Value) -> Value {
+    let worker = json!({ "class": "Cart", "name": "{subject}" });
+    json!({
+        "capabilities": { "workers": {} },
+        "smoke": { "path": "" },
+        "triggers": { "event": [{ "name": "carts", "type": "cart.*", "worker": worker, "retry": retry }] },
+    })
+}
+
+async fn publish(platform: &Platform, team: &Tenant<'_>, id: &str, subject: &str, data: Value) {
+    let event = json!({
+        "specversion": "1.0", "id": id, "type": "cart.add", "source": "/test", "subject": subject, "data": data,
+    });
+    let request = Request::post("/").header("authorization", format!("Bearer {}", team.token));
+    let request = request.header("content-type", "application/cloudevents+json");
+    let answer = platform.call(request, &team.path("/events"), event.to_string()).await;
+    assert_eq!(answer.status, 202, "{answer:?}");
+}
+
+/// What a worker has seen, or null if it is not there.
+async fn seen(team: &Tenant<'_>, name: &str) -> Value {
+    let path = service("shop", "production", &format!("/workers/Cart/{name}"));
+    // A question would start it.
+    if team.ask("GET", &path, Value::Null).await.0 != 200 {
+        return Value::Null;
+    }
+    team.ask("POST", &format!("{path}/messages"), json!({ "method": "list" })).await.1["answer"].take()
+}
+
+#[tokio::test]
+async fn a_platform_has_workers_handle_events() {
+    let mut platform = Platform::start(&[]);
+    let bytes = component(SOURCE);
+    let one = settings(&json!({ "attempts": 1 }));
+    let number = platform.default_tenant().serve("shop", &bytes, one).await;
+    let team = platform.default_tenant();
+    publish(&platform, &team, "1", "ada", json!({ "shop": 1 })).await;
+    publish(&platform, &team, "2", "bo", json!({ "shop": 1, "fails": true })).await;
+    publish(&platform, &team, "3", "bo", json!({ "shop": 2 })).await;
+    let handled = async |name: &str, all: Value| {
+        until("it is handled", async || (seen(&team, name).await == all).then_some(())).await;
+    };
+    handled("ada", json!([["cart.add", "ada", 1]])).await;
+    handled("bo", json!([["cart.add", "bo", 2]])).await;
+    let dead = until("what threw is a dead letter", async || {
+        let jobs = team.done("GET", "/jobs?state=dead", Value::Null).await;
+        jobs["items"].as_array().expect("a list").first().cloned()
+    })
+    .await;
+    let error = dead["error"].as_str().expect("an error");
+    assert!(error.contains("worker-exception: RangeError: as told"), "{dead}");
+
+    // Once more, but not by a former version.
+    let replay = service("shop", "production", "/subscriptions/carts/events");
+    let (code, detail) = team.refused("POST", &replay, json!({ "ids": ["1"], "version": number })).await;
+    assert!(code == "bad-input" && detail.starts_with("version: "), "{code}: {detail}");
+    team.done("POST", &replay, json!({ "ids": ["1"] })).await;
+    handled("ada", json!([["cart.add", "ada", 1], ["cart.add", "ada", 1]])).await;
+
+    // What it has seen, and that it has, survives that the host is killed.
+    platform.kill();
+    platform.restart();
+    let team = platform.default_tenant();
+    publish(&platform, &team, "4", "ada", json!({ "shop": 4 })).await;
+    let all = json!([["cart.add", "ada", 1], ["cart.add", "ada", 1], ["cart.add", "ada", 4]]);
+    until("it is handled", async || (seen(&team, "ada").await == all).then_some(())).await;
+}
+
+#[tokio::test]
+async fn a_class_that_is_not_there_is_refused_with_its_place() {
+    let platform = Platform::start(&[]);
+    let team = platform.default_tenant();
+    let without = SOURCE.replace("export class Cart", "export class Basket");
+    let digest = team.upload(&component(&without)).await;
+    let version = json!({ "digest": digest, "settings": settings(&json!({})) });
+    let (code, detail) = team.refused("POST", "/components/shop/versions", version).await;
+    assert_eq!(code, "bad-input");
+    assert!(detail.contains("triggers.event[0].worker.class") && detail.contains("export class Cart"), "{detail}");
+}

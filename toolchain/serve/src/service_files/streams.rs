@@ -1,0 +1,196 @@
+//! Files of which a read waits for what comes: events, and log lines.
+//!
+//! A read that is dropped, because it was flushed or its file closed, loses nothing: the next one goes on. The offsets
+//! of reads mean nothing here.
+
+use super::Visit;
+use super::errors::refused;
+use super::tree::WorkerPath;
+use elias_api::FollowedLine;
+use elias_nine_p::{Errno, FileError, FileResult, OpenFile};
+use elias_platform::access::Permission;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use serde_json::json;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Mutex;
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::time::{sleep, timeout};
+
+/// How often it is looked for events, and whether the token of one who waits is still valid.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// The events of a worker from the opening of the file on, a JSON object a line.
+pub(super) struct EventStream {
+    visit: Arc<Visit>,
+    worker: WorkerPath,
+    state: Mutex<EventState>,
+}
+
+struct EventState {
+    /// The position of the log up to which was looked.
+    after: u64,
+    /// Bytes that were not read yet.
+    pending: Vec<u8>,
+}
+
+impl EventStream {
+    pub(super) async fn open(visit: Arc<Visit>, worker: WorkerPath) -> FileResult<Self> {
+        visit.confirm(Permission::Read, &worker.service).await?;
+        let end = visit.platform.worker_events(&visit.session, &worker.service, &worker.key, None).await;
+        let after = end.map_err(refused)?.1;
+        Ok(Self { visit, worker, state: Mutex::new(EventState { after, pending: Vec::new() }) })
+    }
+
+    async fn next(&self, count: u32) -> FileResult<Vec<u8>> {
+        let WorkerPath { service, key } = &self.worker;
+        let mut state = self.state.lock().await;
+        loop {
+            self.visit.confirm(Permission::Read, service).await?;
+            if !state.pending.is_empty() {
+                return Ok(take(&mut state.pending, count));
+            }
+            let after = Some(state.after);
+            let found = self.visit.platform.worker_events(&self.visit.session, service, key, after).await;
+            let (events, position) = found.map_err(refused)?;
+            let is_end = position == state.after;
+            state.after = position;
+            for event in events {
+                serde_json::to_writer(&mut state.pending, &event)
+                    .map_err(|error| FileError::new(Errno::Io, error.to_string()))?;
+                state.pending.push(b'\n');
+            }
+            if is_end {
+                sleep(LOOK_EVERY).await;
+            }
+        }
+    }
+}
+
+/// The log lines of a worker on this host from the opening of the file on, a JSON object a line.
+pub(super) struct LogStream {
+    visit: Arc<Visit>,
+    worker: WorkerPath,
+    state: Mutex<LogState>,
+}
+
+struct LogState {
+    lines: Receiver<FollowedLine>,
+    /// Bytes that were not read yet.
+    pending: Vec<u8>,
+}
+
+impl LogStream {
+    pub(super) async fn open(visit: Arc<Visit>, worker: WorkerPath) -> FileResult<Self> {
+        visit.confirm(Permission::Read, &worker.service).await?;
+        let lines = visit.platform.follow_log(&visit.session, &worker.service).map_err(refused)?;
+        Ok(Self { visit, worker, state: Mutex::new(LogState { lines, pending: Vec::new() }) })
+    }
+
+    async fn next(&self, count: u32) -> FileResult<Vec<u8>> {
+        let name = self.worker.key.to_string();
+        let mut state = self.state.lock().await;
+        loop {
+            self.visit.confirm(Permission::Read, &self.worker.service).await?;
+            if !state.pending.is_empty() {
+                return Ok(take(&mut state.pending, count));
+            }
+            // Lines of others must not put off the next look at the token.
+            let line = timeout(LOOK_EVERY, next_line(&mut state.lines, &name)).await;
+            match line {
+                Ok(Some(mut line)) => {
+                    line.push('\n');
+                    state.pending = line.into_bytes();
+                }
+                // The service does not serve here any more.
+                Ok(None) => return Ok(Vec::new()),
+                Err(_) => {}
+            }
+        }
+    }
+}
+
+/// The next line of a worker as JSON, or how many lines of the service were lost; none if there will be no more.
+async fn next_line(lines: &mut Receiver<FollowedLine>, worker: &str) -> Option<String> {
+    loop {
+        match lines.recv().await {
+            Ok(line) if line.worker.as_deref() == Some(worker) => return serde_json::to_string(&line).ok(),
+            Ok(_) => {}
+            Err(RecvError::Lagged(lost)) => return Some(json!({ "lost": lost }).to_string()),
+            Err(RecvError::Closed) => return None,
+        }
+    }
+}
+
+/// The first bytes, which are read then.
+fn take(pending: &mut Vec<u8>, count: u32) -> Vec<u8> {
+    let rest = pending.split_off(pending.len().min(count as usize));
+    std::mem::replace(pending, rest)
+}
+
+/// A stream is only read.
+macro_rules! read_only {
+    ($($stream:ident),*) => {$(
+        impl OpenFile for $stream {
+            fn read(&self, _: u64, count: u32) -> BoxFuture<'_, FileResult<Vec<u8>>> {
+                self.next(count).boxed()
+            }
+
+            fn write(&self, _: u64, _: Vec<u8>) -> BoxFuture<'_, FileResult<u32>> {
+                std::future::ready(Err(FileError::not_permitted())).boxed()
+            }
+
+            fn close(&self) -> BoxFuture<'_, FileResult<()>> {
+                std::future::ready(Ok(())).boxed()
+            }
+        }
+    )*};
+}
+
+read_only!(EventStream, LogStream);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::sync::broadcast;
+
+    fn line(worker: Option<&str>, message: &str) -> FollowedLine {
+        FollowedLine {
+            execution: "01".to_owned(),
+            worker: worker.map(str::to_owned),
+            level: "INFO",
+            message: message.to_owned(),
+            fields: String::new(),
+        }
+    }
+
+    #[tokio::test]
+    async fn lines_of_other_workers_are_left_out_and_lost_ones_counted() {
+        let (sender, mut lines) = broadcast::channel(4);
+        for line in [line(None, "a"), line(Some("Cart/bo"), "b"), line(Some("Cart/ada"), "c")] {
+            sender.send(line).expect("it is followed");
+        }
+        let found = next_line(&mut lines, "Cart/ada").await.expect("a line");
+        assert!(found.contains(r#""message":"c""#), "{found}");
+        for _ in 0..9 {
+            sender.send(line(Some("Cart/ada"), "d")).expect("it is followed");
+        }
+        assert_eq!(next_line(&mut lines, "Cart/ada").await.as_deref(), Some(r#"{"lost":5}"#));
+        drop(sender);
+        for _ in 0..4 {
+            assert!(next_line(&mut lines, "Cart/ada").await.is_some());
+        }
+        assert_eq!(next_line(&mut lines, "Cart/ada").await, None);
+    }
+
+    #[test]
+    fn bytes_are_read_once() {
+        let mut pending = b"hello".to_vec();
+        assert_eq!(
+            (take(&mut pending, 2), take(&mut pending, 9), take(&mut pending, 9)),
+            (b"he".to_vec(), b"llo".to_vec(), vec![])
+        );
+    }
+}
