@@ -102,8 +102,8 @@ pub(crate) fn client_address(headers: &HeaderMap, peer: IpAddr, hops: u32) -> Ip
 }
 
 /// Whether the client asks for a WebSocket (RFC 6455, section 4.1). Only a route to a service worker takes one: to a
-/// handler `fetch` the request would look like any other, and the client would wait for a switch of protocols that never
-/// comes. Other upgrades are offers, which may be ignored.
+/// handler `fetch` the request would look like any other, and the client would wait for a switch of protocols that
+/// never comes. Other upgrades are offers, which may be ignored.
 pub(crate) fn asks_for_websocket(headers: &HeaderMap) -> bool {
     let mut protocols = headers.get_all(UPGRADE).iter().filter_map(|value| value.to_str().ok());
     protocols.any(|value| value.split(',').any(|protocol| protocol.trim().eq_ignore_ascii_case("websocket")))
