@@ -1,4 +1,4 @@
-//! What runs the turns: the workers of a component.
+//! The component whose workers run: traits for the code that runs their turns.
 
 use crate::store::HeapCommit;
 use elias_capabilities::Cause;

@@ -1,5 +1,5 @@
-//! The service workers of one component in one process: for programs that embed `elias-host`, for `elias dev` and for
-//! `elias serve FILE`.
+//! The service workers of one component in one process: for programs that embed `elias-host`, for `elias dev` and
+//! `elias serve FILE`, and for each service of a platform, which gives them a store and an owner among its hosts.
 //!
 //! [`LocalWorkers`] are set up before the host is built, since the capability `workers` leads to them, and started with
 //! the component; [`RunningWorkers`] take calls of the program itself, and list, restart and stop workers.

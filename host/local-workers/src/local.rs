@@ -1,4 +1,4 @@
-//! Workers that do not run yet: what a host is built with.
+//! Workers before they run: the capability and the settings from which a host is built.
 
 use crate::actor::run_worker;
 use crate::component::ComponentSource;

@@ -1,4 +1,4 @@
-//! Which workers there are: messages, replies and timers get to them here.
+//! The manager has the handles of all workers, and delivers messages, replies and timers to them.
 
 use crate::component::{ComponentSource, WorkerComponent};
 use crate::handle::{WorkerHandle, WorkerStatus};

@@ -1,4 +1,4 @@
-//! Workers that run, and what a program does with them.
+//! Workers that run: a program calls, lists, restarts and stops them.
 
 use crate::connection::SocketConnection;
 use crate::handle::{WorkerCondition, WorkerStatus};

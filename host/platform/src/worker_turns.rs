@@ -1,5 +1,5 @@
-//! Runs the turns of service workers in the services of this host, each as an execution with a guard: circuit breakers
-//! and quotas hold as for requests, and what ran is recorded.
+//! Turns of service workers in the services of this host, each as a recorded execution with a guard: circuit breakers
+//! and quotas hold as for requests.
 
 use crate::platform::Inner;
 use crate::platform_events;

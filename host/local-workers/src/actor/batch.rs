@@ -1,4 +1,4 @@
-//! Turns that share a commit, and what leaves after it.
+//! Turns that share a commit, and the messages that are sent after it.
 
 use super::Actor;
 use super::ownership::error_of_store;

@@ -1,4 +1,4 @@
-//! What follows from a turn: how the record changes, and what leaves once that is committed.
+//! The commit of a turn: the changes of the record, and the messages that are sent once it is stored.
 
 use super::Actor;
 use super::batch::{Departure, Effects};

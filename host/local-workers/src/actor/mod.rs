@@ -1,4 +1,4 @@
-//! One worker: a task that takes what waits for it, one turn at a time.
+//! One worker: a task that handles its queue, one turn at a time.
 //!
 //! - here: what enters, and what becomes of it. `turn`: how a turn is tried. `upgrade`: how a worker is moved to
 //!   another version.

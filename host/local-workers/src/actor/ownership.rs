@@ -1,4 +1,4 @@
-//! Reading a worker as its owner, and leaving it to others.
+//! Reads a worker as its owner, and releases it.
 
 use super::Actor;
 use super::batch::Batch;

@@ -1,4 +1,4 @@
-//! How one turn of a worker is tried: in memory, within the permits, and again if it was ended.
+//! Tries one turn of a worker: in memory, within the permits, and again if it was interrupted.
 
 use super::Actor;
 use crate::component::{AwakeWorker, TurnContext, TurnFailure, WorkerComponent};

@@ -1,4 +1,4 @@
-//! The heap of a worker as whole heaps and changes of them, by turn.
+//! A worker's heap as a chain: a whole heap, and the changes by later turns.
 
 use super::HeapCommit;
 use elias_host::{HeapChange, WorkerHeap};

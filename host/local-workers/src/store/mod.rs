@@ -1,4 +1,4 @@
-//! Where workers are kept.
+//! Stores of workers.
 //!
 //! - here: what a store is. `record`: what is kept of a worker beside its heap.
 //! - `chain`: a heap as a whole one and changes of it.

@@ -1,4 +1,4 @@
-//! From an archive to a data directory. An archive is whatever somebody calls one: nothing in it is believed.
+//! Restores a data directory from an archive. The archive is untrusted: all of it is checked.
 //!
 //! Names are matched with the few that a backup has, modes are ours, sizes are bounded by what is read, and everything
 //! is unpacked beside the place that it is for: what is refused leaves nothing behind.

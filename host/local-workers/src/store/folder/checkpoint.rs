@@ -1,4 +1,4 @@
-//! Writes workers to their files, so that the journal can be cut.
+//! Writes workers to their files, so that the journal can be truncated.
 
 use super::index::{Place, stem, wholes};
 use super::recovery::segment_name;

@@ -1,4 +1,4 @@
-//! What is known in memory of the workers of a folder: a summary of each, and where the rest is.
+//! The index of a folder's workers in memory: a summary of each, and the place of the rest.
 
 use super::frame::{Change, Frame, HeapRange};
 use super::snapshot::Header;

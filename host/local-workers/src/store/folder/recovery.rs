@@ -1,4 +1,4 @@
-//! What a former process left in a folder.
+//! Recovers the workers that a former process left in a folder.
 
 use super::frame;
 use super::index::{Applied, Entry, FramePlace, Index, SegmentFile};

@@ -1,4 +1,4 @@
-//! The thread that appends to the journal: all commits that wait at a time are one write and one fsync.
+//! The thread that appends to the journal. It writes all commits that wait by one write and one fsync.
 
 use super::frame::{self, Change, Frame};
 use super::index::{FramePlace, SegmentFile, stem};
