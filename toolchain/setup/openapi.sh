@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Holds the admin API against its own OpenAPI document, by tools that are not ours: openapi-spec-validator reads the document, and schemathesis makes
-# requests from it, of which none may be answered by a server error, an undocumented status, or what its schema does not say.
+# requests from it, of which none may be answered by a server error, an undocumented status, or what its schema does not say. The table of routes in
+# docs/reference/admin-api.md is compared with it too.
 #
 # Both come from PyPI, at the versions of tests/openapi/requirements.txt.
 set -euo pipefail
@@ -25,6 +26,7 @@ done
 admin=$(sed -n 's|.*admin API at \(http://[^/]*\)/v1.*|\1|p' "$folder/output")
 curl --silent --fail "$admin/v1/openapi.json" --output "$folder/openapi.json"
 "$tools/bin/openapi-spec-validator" "$folder/openapi.json"
+node tests/docs/admin-api.mjs "$folder/openapi.json"
 # What a schema cannot say (which texts are names, which digests were uploaded) is refused too: that is no failure.
 # Logs and backups are streams, which a test of answers would wait for.
 (cd "$folder" && "$tools/bin/schemathesis" --no-color run openapi.json --url "$admin" \

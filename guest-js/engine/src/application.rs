@@ -1,5 +1,5 @@
-//! The application: the implementations that its module makes while it is evaluated, and the component's
-//! implementation: its default export, or one of those.
+//! The application: the implementations that its module registers while it is evaluated, and the component's own, which
+//! is its default export or one of these.
 
 use javy::quickjs::{Ctx, Exception, Object, Persistent, Result};
 use std::cell::RefCell;

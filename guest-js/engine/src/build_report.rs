@@ -1,5 +1,5 @@
-//! The notes made while the application's top level runs, for the report to whoever builds: warnings, log lines, and
-//! the packages that the component is made with.
+//! Notes that the application's top level makes for the report of a build: warnings, log lines, and the packages in the
+//! component.
 
 use crate::error::current_stack;
 use javy::quickjs::{Ctx, qjs};
@@ -85,7 +85,7 @@ fn warn(kind: &'static str, ctx: Option<&Ctx<'_>>) {
     REPORT.watching.set(true);
 }
 
-/// Keeps what the top level logs, for the terminal of whoever builds.
+/// Keeps the log lines of the top level, for the terminal on which the build runs.
 pub(crate) fn record_log(level: u32, message: &str) {
     REPORT.logs.borrow_mut().push((level, message.to_owned()));
 }
@@ -95,7 +95,7 @@ pub(crate) fn take_dependencies() -> Vec<String> {
     REPORT.dependencies.take()
 }
 
-/// The warnings that were noted, each a kind and the stack of what caused it.
+/// The warnings that were noted: the kind of each, and the stack of its cause.
 pub(crate) fn take_warnings() -> Vec<(&'static str, String)> {
     REPORT.warnings.take()
 }

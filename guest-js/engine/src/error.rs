@@ -63,7 +63,7 @@ impl ExceptionText {
         Self { name: "Error".into(), message, stack: String::new() }
     }
 
-    /// As the JSON that the host and `elias-build` read; `kind` says what happened.
+    /// The exception as the JSON that the host and `elias-build` read; `kind` says what happened.
     pub(crate) fn to_json(&self, kind: &str) -> String {
         let mut json = String::from("{\"elias\":");
         write_json_string(&mut json, kind);
@@ -111,7 +111,7 @@ fn tell_causes(value: &Value<'_>, text: &mut String, depth: usize) {
     }
 }
 
-/// The position in JavaScript of whoever called the running native function, as a stack text.
+/// The position in JavaScript that called the running native function, as a stack text.
 pub(crate) fn current_stack(ctx: &Ctx<'_>) -> String {
     // The constructor records the stack; an error made natively would not.
     let stack = ctx

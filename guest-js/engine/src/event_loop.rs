@@ -1,4 +1,4 @@
-//! The event loop: runs promise jobs, timers and what waits for the host.
+//! The event loop: runs promise jobs, timers, and the continuations of operations of the host.
 
 use crate::bindings::wasi::clocks::monotonic_clock;
 use crate::bindings::wasi::io::poll::{self, Pollable};
@@ -85,8 +85,8 @@ pub(crate) fn wait(pollable: Pollable, ready: impl FnMut(&Ctx<'_>) -> Result<Pro
     id
 }
 
-/// Runs `f` in the next turn. The one who calls this may be woken by a pollable of the very stream that `f` drops, and
-/// the host traps a guest that drops a stream before its pollables.
+/// Runs `f` in the next turn. A pollable of the very stream that `f` drops may have woken the caller, and the host
+/// traps a guest that drops a stream before its pollables.
 pub(crate) fn defer(f: impl FnOnce() + 'static) {
     LOOP.deferred.borrow_mut().push(Box::new(f));
 }
@@ -97,7 +97,7 @@ pub(crate) fn run_deferred() {
     deferred.into_iter().for_each(|f| f());
 }
 
-/// Gives up all waits.
+/// Cancels all waits.
 pub(crate) fn release() {
     let waits = LOOP.waits.take();
     let (pollables, ready): (Vec<_>, Vec<_>) = waits.into_iter().map(|wait| (wait.pollable, wait.ready)).unzip();
@@ -106,7 +106,7 @@ pub(crate) fn release() {
     run_deferred();
 }
 
-/// Gives up a wait; nothing if it is over.
+/// Cancels a wait, unless it is over.
 pub(crate) fn forget(id: WaitId) {
     let mut waits = LOOP.waits.borrow_mut();
     if let Some(at) = waits.iter().position(|wait| wait.id == id) {
@@ -374,7 +374,7 @@ fn report(ctx: &Ctx<'_>, error: &Error) {
     }
 }
 
-/// How many timers are set.
+/// The number of timers that are set.
 pub(crate) fn timers() -> usize {
     LOOP.timers.borrow().len()
 }

@@ -1,4 +1,4 @@
-//! The heap: what the build phase leaves of it in an image, and where.
+//! The allocator of the engine's heap: which memory the build phase leaves in an image.
 //!
 //! An image holds what is not zero, and an instance costs what it writes to. So in the build phase what is freed
 //! becomes zeros, large blocks are kept apart from small ones, and there is room left for the instances. A request
@@ -105,7 +105,7 @@ mod cold {
 
     static AREAS: Areas = Areas { next: Cell::new(0), end: Cell::new(0), freed: [const { Cell::new(0) }; CLASSES] };
 
-    /// A block of at least so many bytes.
+    /// Allocates a block of at least `size` bytes.
     pub(super) fn allocate(size: usize) -> *mut c_void {
         let bytes = (size + HEAD_BYTES).next_multiple_of(ALIGNMENT);
         let freed = &AREAS.freed[bytes / ALIGNMENT];
@@ -145,7 +145,7 @@ mod cold {
         }
     }
 
-    /// Forgets the blocks that are free, which are zeros again: nobody takes one.
+    /// Forgets the free blocks, which are zeros again, so that none of them is allocated.
     pub(super) fn forget_freed() {
         for freed in &AREAS.freed {
             while freed.get() != 0 {

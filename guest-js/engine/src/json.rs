@@ -1,4 +1,4 @@
-//! JSON: what a text is in JavaScript, by `quickjs/json.c`, and a string as JSON.
+//! JSON: parses a text into JavaScript's values, by `quickjs/json.c`, and writes strings as JSON.
 
 use javy::quickjs::{Ctx, Error, IntoJs, Result, Value, qjs};
 

@@ -1,5 +1,5 @@
-//! The few system functions that libc and std ask of WASI preview 1, over WASI 0.2, so that the engine needs no adapter
-//! and a component imports only what it uses.
+//! The few system functions that libc and std call in WASI preview 1, implemented over WASI 0.2, so that the engine
+//! needs no adapter and a component imports only what it uses.
 //!
 //! wasi-libc calls each through a symbol of this form; defining the symbol here takes the import's place. What libc
 //! does too slowly is here in the same way.

@@ -102,7 +102,7 @@ pub(crate) fn seal() {
     STATE.building.set(false);
 }
 
-/// Says which imports the component will have.
+/// Sets the imports that the component will have.
 pub(crate) fn wire(imports: impl Iterator<Item = Import>) {
     STATE.wired.set(imports.fold(0, |all, import| all | import as u32));
 }

@@ -1,4 +1,4 @@
-//! The run phase: the exports that a host calls to have a handler run.
+//! The run phase: the exports by which a host runs the handlers.
 
 mod triggers;
 mod worker;

@@ -1,4 +1,4 @@
-//! The one QuickJS runtime of this memory: how it is made, and how to run something in it.
+//! The one QuickJS runtime of this memory: makes it, and runs functions in it.
 
 use crate::web_modules::WebModules;
 use crate::{json, native, trap_report, uncaught};
@@ -21,23 +21,23 @@ unsafe extern "C" {
     fn elias_make_immortal(runtime: *mut qjs::JSRuntime, spare_atoms: i32, spare_shapes: i32);
 }
 
-/// Says whether strings can be compiled as code from now on: by eval, and by the constructors of functions. Where they
+/// Sets whether strings can be compiled as code from now on: by eval, and by the constructors of functions. Where they
 /// cannot be, an EvalError is thrown. It counts for the application's own modules too, so they must be compiled before.
 pub(crate) fn allow_eval(ctx: &Ctx<'_>, allow: bool) {
     // SAFETY: the context is valid; the function changes one of its pointers.
     unsafe { elias_allow_eval(ctx.as_raw().as_ptr(), allow) }
 }
 
-/// How many atoms and shapes there is room for before a table of them moves.
+/// The spare room for atoms and shapes: as many can be added before their table moves.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Spare {
     pub(crate) atoms: i32,
     pub(crate) shapes: i32,
 }
 
-/// Makes all that lives immortal: its reference counts are not written to any more, and no cycle is looked for in it.
-/// Once the web modules are there, so that an application's image differs little from the base, and again at the end of
-/// the build phase, so that a request writes to what it changes, and not to what it looks at.
+/// Makes all live objects immortal: nothing writes to their reference counts, and the cycle collector skips them. It
+/// runs once the web modules are loaded, so that an application's image differs little from the base, and again at the
+/// end of the build phase, so that a request writes only to objects that it changes, not to those that it reads.
 pub(crate) fn make_immortal(spare: Spare) {
     with(|ctx| {
         ctx.run_gc();

@@ -1,4 +1,5 @@
-//! The report of an instance that trapped: which JavaScript was running, and why the engine itself ended it.
+//! The report of an instance that trapped: the JavaScript that was running, and the reason if the engine itself ended
+//! it.
 
 use javy::quickjs::{Ctx, qjs};
 use std::cell::{Cell, UnsafeCell};

@@ -1,4 +1,4 @@
-//! Uncaught exceptions, which no caller waits for, and rejections that nothing handles.
+//! Uncaught exceptions, which have no caller to catch them, and rejections without a handler.
 //!
 //! A web module that dispatches the global scope's events (`error`, `unhandledrejection`) registers a hook; what the
 //! hook does not take for handled is logged. HTML 8.1.4.6 "report an exception", 8.1.6.2 "unhandled promise
@@ -66,7 +66,7 @@ pub(crate) fn report<'js>(ctx: Ctx<'js>, exception: Value<'js>) {
     }
 }
 
-/// Says whether the first exception that nothing handles is kept from now on.
+/// Sets whether the first exception that nothing handles is kept from now on.
 pub(crate) fn keep_first(keep: bool) {
     STATE.keeps_first.set(keep);
     STATE.kept.replace(None);
@@ -124,7 +124,7 @@ fn is_same<'js>(ctx: &Ctx<'js>, held: &PersistentValue, value: &Value<'js>) -> b
     held.clone().restore(ctx).is_ok_and(|held| held == *value)
 }
 
-/// Says that the engine waits for `promise`, so that its rejection is no news.
+/// Notes that the engine waits for `promise`, so that its rejection is not reported.
 pub(crate) fn expect<'js>(ctx: &Ctx<'js>, promise: &Value<'js>) {
     STATE.awaited.borrow_mut().push(Persistent::save(ctx, promise.clone()));
 }
@@ -139,7 +139,8 @@ pub(crate) fn is_pending() -> bool {
     !STATE.pending.borrow().is_empty() || !STATE.late.borrow().is_empty()
 }
 
-/// Tells of what is still not handled after the jobs. Whether there was anything, and so there may be more jobs.
+/// Reports rejections that are still unhandled after the jobs. True if there were any: the handlers may have added
+/// jobs.
 pub(crate) fn notify(ctx: &Ctx<'_>) -> bool {
     let (pending, late) = (STATE.pending.take(), STATE.late.take());
     let found = !pending.is_empty() || !late.is_empty();

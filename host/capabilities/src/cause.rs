@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-/// The cause of an execution, passed on to jobs, events and requests to other servers. Whoever runs a
-/// handler puts it into [`CallOptions::extensions`](elias_host::CallOptions::extensions); for a request it is in the
-/// extensions of that.
+/// The cause of an execution, passed on to jobs, events and requests to other servers. The program that runs a handler
+/// puts it into [`CallOptions::extensions`](elias_host::CallOptions::extensions), or for a request into the request's
+/// extensions.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cause {
     /// The W3C trace context, as the header `traceparent` has it.

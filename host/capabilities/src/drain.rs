@@ -1,4 +1,4 @@
-//! Handing over what is in the outbox of a loaded component, to the queue and the log of events. See [`crate::outbox`].
+//! Hands over the rows in the outbox of a loaded component, to the queue and the log of events. See [`crate::outbox`].
 
 use crate::db::{Database, Db, Error, StoredRow, is_plain};
 use crate::events::hand_over::{self as event_rows, ReadEvent};

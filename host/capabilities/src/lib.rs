@@ -1,5 +1,5 @@
 //! The capabilities that components can import, one folder each, all of one shape: a [`Capability`] that a host is
-//! built with, the grant that configures it for a component, the context that one instance has of it, and its backends.
+//! built with, the grant that configures it for a component, the context of one instance, and the backends.
 //!
 //! [`Capability`]: elias_host::capability::Capability
 

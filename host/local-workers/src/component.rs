@@ -1,4 +1,4 @@
-//! What runs the turns: the workers of a component.
+//! The component whose workers run: traits for the code that runs their turns.
 
 use crate::store::HeapCommit;
 use elias_capabilities::Cause;
@@ -96,11 +96,28 @@ pub trait AwakeWorker: Send {
     /// Makes what turns wrote since the last commit part of the heap. Gives what writes that down, which takes a while
     /// and may be called on another thread. Never [`HeapCommit::BackTo`]; and [`HeapCommit::Whole`] in the first commit
     /// of a worker that was woken without a heap.
-    fn commit(&mut self) -> Box<dyn FnOnce() -> Result<HeapCommit, TurnFailure> + Send>;
+    fn commit(&mut self) -> WriteDown;
 
     /// The same without the last turn, which stays as if it had been run after this commit. For where the heap of
     /// before that turn is to be kept.
-    fn commit_earlier(&mut self) -> Box<dyn FnOnce() -> Result<HeapCommit, TurnFailure> + Send>;
+    fn commit_earlier(&mut self) -> WriteDown;
+}
+
+/// What writes a commit down; it takes a while, and may be called on another thread.
+pub type WriteDown = Box<dyn FnOnce() -> Result<HeapCommit, TurnFailure> + Send>;
+
+/// What writes down a commit of these pages, of this heap. `committed_bytes` are those of the memory as of the last
+/// commit, none before the first, which is whole; as is one whose change would be larger than the heap.
+pub fn write_down(committed_bytes: &mut Option<u64>, change: HeapChange, heap: WorkerHeap) -> WriteDown {
+    let before = committed_bytes.replace(heap.memory_bytes());
+    Box::new(move || {
+        let is_unchanged = change.pages().len() == 0 && before == Some(heap.memory_bytes());
+        Ok(match before {
+            Some(_) if is_unchanged => HeapCommit::Unchanged,
+            Some(_) if change.bytes() < heap.bytes() => HeapCommit::Change(change.to_bytes()?),
+            _ => HeapCommit::Whole(heap.to_bytes()?),
+        })
+    })
 }
 
 /// What goes with a turn beside what the worker sees of it.
@@ -210,25 +227,6 @@ struct AppWorker {
     committed_bytes: Option<u64>,
 }
 
-impl AppWorker {
-    /// What writes down a commit of these pages, of this heap.
-    fn write_down(
-        &mut self,
-        change: HeapChange,
-        heap: WorkerHeap,
-    ) -> Box<dyn FnOnce() -> Result<HeapCommit, TurnFailure> + Send> {
-        let before = self.committed_bytes.replace(heap.memory_bytes());
-        Box::new(move || {
-            let is_unchanged = change.pages().len() == 0 && before == Some(heap.memory_bytes());
-            Ok(match before {
-                Some(_) if is_unchanged => HeapCommit::Unchanged,
-                Some(_) if change.bytes() < heap.bytes() => HeapCommit::Change(change.to_bytes()?),
-                _ => HeapCommit::Whole(heap.to_bytes()?),
-            })
-        })
-    }
-}
-
 impl AwakeWorker for AppWorker {
     fn turn<'a>(&'a mut self, turn: &'a Turn, context: TurnContext) -> BoxFuture<'a, Result<TurnResult, TurnFailure>> {
         async move {
@@ -243,15 +241,13 @@ impl AwakeWorker for AppWorker {
         self.worker.undo();
     }
 
-    fn commit(&mut self) -> Box<dyn FnOnce() -> Result<HeapCommit, TurnFailure> + Send> {
+    fn commit(&mut self) -> WriteDown {
         let change = self.worker.commit();
-        let heap = self.worker.heap();
-        self.write_down(change, heap)
+        write_down(&mut self.committed_bytes, change, self.worker.heap())
     }
 
-    fn commit_earlier(&mut self) -> Box<dyn FnOnce() -> Result<HeapCommit, TurnFailure> + Send> {
+    fn commit_earlier(&mut self) -> WriteDown {
         let change = self.worker.commit_earlier();
-        let heap = self.worker.heap();
-        self.write_down(change, heap)
+        write_down(&mut self.committed_bytes, change, self.worker.heap())
     }
 }

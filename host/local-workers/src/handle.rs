@@ -1,4 +1,4 @@
-//! What leads to the task of a worker, and what is shown of it.
+//! The handle to a worker's task: its queue, and its status.
 
 use crate::health::WorkerHealth;
 use crate::message::{Message, Reply, Sender, Stop};

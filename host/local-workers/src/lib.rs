@@ -1,5 +1,5 @@
-//! The service workers of one component in one process: for programs that embed `elias-host`, for `elias dev` and for
-//! `elias serve FILE`.
+//! The service workers of one component in one process: for programs that embed `elias-host`, for `elias dev` and
+//! `elias serve FILE`, and for each service of a platform, which gives them a store and an owner among its hosts.
 //!
 //! [`LocalWorkers`] are set up before the host is built, since the capability `workers` leads to them, and started with
 //! the component; [`RunningWorkers`] take calls of the program itself, and list, restart and stop workers.
@@ -61,7 +61,7 @@ mod supervision;
 mod tests;
 mod trees;
 
-pub use component::{AwakeWorker, ComponentSource, TurnContext, TurnFailure, WorkerComponent};
+pub use component::{AwakeWorker, ComponentSource, TurnContext, TurnFailure, WorkerComponent, WriteDown, write_down};
 pub use connection::SocketConnection;
 pub use elias_atomic_write::Fsync;
 pub use elias_capabilities::Cause;
@@ -76,7 +76,7 @@ pub use settings::{OtherVersion, WorkerChange};
 pub use sockets::{SocketClose, SocketFrame};
 pub use store::{
     AcquiredWorker, FolderStore, HeapCommit, MemoryStore, StoreError, WorkerCommit, WorkerRecord, WorkerStore,
-    WorkerSummary,
+    WorkerSummary, merge_heap,
 };
 
 pub use handle::{WorkerCondition, WorkerStatus};

@@ -1,4 +1,4 @@
-//! Workers that do not run yet: what a host is built with.
+//! Workers before they run: the capability and the settings from which a host is built.
 
 use crate::actor::run_worker;
 use crate::component::ComponentSource;
@@ -29,6 +29,7 @@ pub struct LocalWorkersBuilder {
     settings: Settings,
     clock: Clock,
     store: Option<Arc<dyn WorkerStore>>,
+    unstored_bytes: usize,
 }
 
 impl LocalWorkers {
@@ -51,7 +52,8 @@ impl LocalWorkers {
             on_event: None,
             sockets: SocketLimits::default(),
         };
-        LocalWorkersBuilder { settings, clock: Clock::system(), store: None }
+        let unstored_bytes = MemoryStore::BYTES_MAX;
+        LocalWorkersBuilder { settings, clock: Clock::system(), store: None, unstored_bytes }
     }
 
     /// The capability `workers`, by which the component's other handlers call them. Calls are `unavailable` until the
@@ -148,6 +150,13 @@ impl LocalWorkersBuilder {
         self
     }
 
+    /// Bytes of all heaps at most where workers are [never stored](Durability::None); a turn with which there would be
+    /// more is undone. 1 GiB by default.
+    #[must_use]
+    pub fn unstored_bytes(self, bytes: usize) -> Self {
+        Self { unstored_bytes: bytes, ..self }
+    }
+
     /// The bounds of the sockets of each worker.
     #[must_use]
     pub fn sockets(mut self, limits: SocketLimits) -> Self {
@@ -174,9 +183,9 @@ impl LocalWorkersBuilder {
     /// The workers.
     #[must_use]
     pub fn build(self) -> LocalWorkers {
-        let Self { settings, clock, store } = self;
+        let Self { settings, clock, store, unstored_bytes } = self;
         let store: Arc<dyn WorkerStore> = match settings.durability {
-            Durability::None => Arc::new(MemoryStore::forgetting()),
+            Durability::None => Arc::new(MemoryStore::forgetting(unstored_bytes)),
             Durability::Batch | Durability::Turn => store.unwrap_or_else(|| Arc::new(MemoryStore::default())),
         };
         LocalWorkers {

@@ -1,4 +1,4 @@
-//! Which workers there are: messages, replies and timers get to them here.
+//! The manager has the handles of all workers, and delivers messages, replies and timers to them.
 
 use crate::component::{ComponentSource, WorkerComponent};
 use crate::groups::Groups;
@@ -109,7 +109,7 @@ impl Manager {
         for summary in self.store.pending().await? {
             self.set_due(&summary.key, summary.next_due);
             if summary.has_calls {
-                self.handle(&summary.key, |_| ());
+                self.resume(&summary.key);
             }
         }
         if let Some(manager) = self.own.upgrade() {
@@ -170,6 +170,11 @@ impl Manager {
         let to = member.as_ref().unwrap_or(to);
         if let Err(error) = self.check(to, &message.sender) {
             return self.answer(message.sender, message.id, Err(error));
+        }
+        let (bytes, most) = (message.content.bytes(), self.settings.mailbox.bytes);
+        if bytes > most {
+            let text = format!("{to}: the message has {bytes} bytes, and its mailbox takes {most}");
+            return self.answer(message.sender, message.id, Err(failed(ErrorCode::TooLarge, text)));
         }
         let Some(admission) = self.handle(to, |handle| handle.push(message)) else { return };
         match admission {
@@ -340,6 +345,11 @@ impl Manager {
         }
     }
 
+    /// Has a worker go on with what it has to do without a message: timers that are due, and calls without an answer.
+    pub(crate) fn resume(&self, key: &WorkerKey) {
+        self.handle(key, |_| ());
+    }
+
     /// Has the task of a worker, if it has one, look whether there is something to do or it may end.
     pub(crate) fn wake(&self, key: &WorkerKey) {
         if let Some(handle) = self.directory.lock().handles.get(key) {
@@ -371,7 +381,7 @@ impl Manager {
                 Some((at, key)) if at <= now => {
                     // The worker says when the next one is due once it has had its turn.
                     self.set_due(&key, None);
-                    self.handle(&key, |_| ());
+                    self.resume(&key);
                 }
                 Some((at, _)) => tokio::select! {
                     () = changed => {}
@@ -470,6 +480,11 @@ impl Manager {
         let acquired = self.store.acquire(key).await?;
         self.owned.lock().insert(key.clone(), acquired.epoch);
         Ok(acquired)
+    }
+
+    /// A worker is not this manager's: it cannot be acquired.
+    pub(crate) fn forget_owned(&self, key: &WorkerKey) {
+        self.owned.lock().remove(key);
     }
 
     /// Has others become the owner of a worker.

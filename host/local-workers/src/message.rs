@@ -1,4 +1,4 @@
-//! What is sent to workers.
+//! Messages to workers, and their replies.
 
 use elias_capabilities::Cause;
 use elias_capabilities::workers::{Error, ErrorCode};

@@ -1,4 +1,4 @@
-//! Workers that run, and what a program does with them.
+//! Workers that run: a program calls, lists, restarts and stops them.
 
 use crate::connection::SocketConnection;
 use crate::handle::{WorkerCondition, WorkerStatus};
@@ -294,6 +294,12 @@ impl RunningWorkers {
     /// handler that waits is told that the worker is `unavailable`.
     pub fn give_up(&self, key: &WorkerKey) {
         self.manager.give_up(key);
+    }
+
+    /// Has a worker go on that has to without a message: with timers that are due, or calls without an answer. Returns
+    /// at once: a handler that waits may do so for days.
+    pub fn resume(&self, key: &WorkerKey) {
+        self.manager.resume(key);
     }
 
     /// Says that the component was exchanged: each worker goes on in the new one from its next turn on, if its heap

@@ -1,4 +1,4 @@
-//! How workers run.
+//! The settings of workers.
 
 use elias_host::EmittedEvent;
 use elias_workers::config::{Durability, GroupConfig, HealthConfig};

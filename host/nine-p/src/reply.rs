@@ -33,7 +33,6 @@ pub(crate) enum Reply {
     ReadDirectory(Vec<u8>),
     Write(u32),
     Clunk,
-    Remove,
     Stat { name: String, metadata: Metadata },
     Change,
     Attributes(Metadata),
@@ -108,7 +107,6 @@ impl Reply {
                 119
             }
             Self::Clunk => 121,
-            Self::Remove => 123,
             Self::Stat { name, metadata } => {
                 let mut record = Encoder(Vec::new());
                 record.stat(name, metadata);

@@ -1,4 +1,4 @@
-//! The host's advisories: a file or a folder that somebody else keeps up to date, read again when it has changed.
+//! The host's advisories: a file or a folder that the platform's operators keep up to date, read again when it changes.
 
 use elias_advisories::{AdvisoryFiles, AdvisorySet};
 use elias_api::{Code, Error, Result};
@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
 
-/// For so long what was found is not looked for again: a folder may have a hundred thousand files.
+/// The least time between two looks at the files: a folder may have a hundred thousand.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Advisories that follow their file or folder.
@@ -18,7 +18,7 @@ pub(crate) struct Advisories {
 
 struct AdvisorySnapshot {
     at: Instant,
-    print: u64,
+    fingerprint: u64,
     set: Arc<AdvisorySet>,
     /// Why what is there now is not in `set`.
     problem: Option<Error>,
@@ -31,12 +31,12 @@ impl Advisories {
     /// `bad-input` with the file's name if one is missing, malformed or no advisory, or there is none about npm;
     /// `too-large`.
     pub(crate) async fn open(path: PathBuf) -> Result<Self> {
-        let (print, set) = blocking(path.clone(), |path| {
+        let (fingerprint, set) = blocking(path.clone(), |path| {
             let files = AdvisoryFiles::list(path)?;
             Ok((files.fingerprint(), read_some(path, &files)?))
         })
         .await?;
-        let seen = AdvisorySnapshot { at: Instant::now(), print, set: Arc::new(set), problem: None };
+        let seen = AdvisorySnapshot { at: Instant::now(), fingerprint, set: Arc::new(set), problem: None };
         Ok(Self { path, seen: Mutex::new(seen) })
     }
 
@@ -63,21 +63,21 @@ impl Advisories {
         if seen.at.elapsed() < LOOK_EVERY {
             return seen;
         }
-        let known = seen.print;
+        let known = seen.fingerprint;
         let found = blocking(self.path.clone(), move |path| {
             let files = AdvisoryFiles::list(path)?;
-            let print = files.fingerprint();
-            Ok((print, (print != known).then(|| read_some(path, &files))))
+            let fingerprint = files.fingerprint();
+            Ok((fingerprint, (fingerprint != known).then(|| read_some(path, &files))))
         });
         match found.await {
             Ok((_, None)) => {}
-            Ok((print, Some(read))) => {
-                seen.print = print;
+            Ok((fingerprint, Some(read))) => {
+                seen.fingerprint = fingerprint;
                 seen.take(read);
             }
             Err(error) => {
                 // Whatever comes back is to be read.
-                seen.print = 0;
+                seen.fingerprint = 0;
                 seen.take(Err(error));
             }
         }

@@ -1,4 +1,4 @@
-//! Components and their files by SHA-256: in a folder, and behind it an S3 bucket that several hosts share.
+//! Artifacts: components and their files by SHA-256, in a folder, and behind it an S3 bucket that several hosts share.
 //!
 //! An artifact has the digest under which it is stored: it is checked when it comes in, and again whenever it is read,
 //! so that a file that was altered or cut short behind the host's back is found and fetched anew, never served.
@@ -21,7 +21,7 @@ use std::time::Duration;
 mod encoded;
 mod stream;
 
-/// Where artifacts are; a cheap handle.
+/// The store of artifacts; a cheap handle.
 #[derive(Clone)]
 pub struct Artifacts {
     folder: Arc<Dir>,
@@ -135,13 +135,13 @@ impl Artifacts {
         Ok(fetched)
     }
 
-    /// How many bytes an artifact in the folder has.
+    /// The size of an artifact in the folder, in bytes.
     pub(crate) fn bytes(&self, digest: &Digest) -> Option<u64> {
         self.folder.metadata(key(digest)).ok().map(|metadata| metadata.len())
     }
 
-    /// Deletes what is in the folder, is not among `referenced`, and was put there more than `age` ago: uploads that
-    /// no version came of, and what deleted versions left, compressed too. Says how many.
+    /// Deletes files from the folder that are not among `referenced` and were put there more than `age` ago: uploads
+    /// without a version, and files of deleted versions, compressed ones too. Returns how many.
     ///
     /// # Errors
     /// `storage-failed`.

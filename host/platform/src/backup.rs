@@ -1,4 +1,4 @@
-//! Everything of a platform in one archive, and back.
+//! Backs up a whole platform into one archive, and restores it.
 //!
 //! The archive is a tar: `backup.json`, which says what it has; `platform.sqlite`, a copy of the store as of one
 //! moment; `artifacts/`, whatever its versions refer to; `databases/`, the components' own on SQLite, each as of one

@@ -1,4 +1,5 @@
-//! Writes of many at once in one transaction: a commit that is synced takes as long for one as for a hundred.
+//! Batches of writes: those of many callers in one transaction, since a synced commit takes as long for one as for a
+//! hundred.
 
 use elias_api::{Code, Error, Result};
 use elias_names::TenantId;

@@ -1,4 +1,4 @@
-//! Ceilings: how much of each thing that elias.toml can ask for a tenant's versions may have.
+//! Ceilings: the most of each setting of elias.toml that a tenant's versions may have.
 //!
 //! A ceiling is a key and a number. The key is that of elias.toml with its tables, `capabilities.db.connections` or
 //! `limits.fuel`, and the number has the unit that is in the key's name. There is one for every amount that a
@@ -172,7 +172,7 @@ impl Ceilings {
         grants
     }
 
-    /// A version's limits as they are given, by what `limits` says of it without ceilings.
+    /// The limits of a version within the tenant's ceilings, from `limits`, which is without them.
     ///
     /// # Errors
     /// `internal`.

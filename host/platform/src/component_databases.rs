@@ -1,5 +1,5 @@
-//! The runner of users' statements on the databases of components: given by whoever opens the platform, which knows no
-//! database itself.
+//! The trait that runs users' statements on the databases of components. The program that opens the platform implements
+//! it, since the platform knows no database itself.
 
 use elias_api::{DatabaseQuery, DatabaseResult, Result};
 use elias_capabilities::events::EventLog;

@@ -107,7 +107,7 @@ impl PlatformConfig {
     }
 }
 
-/// How clients reach services from outside.
+/// The scheme and port by which clients reach services from outside.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PublicScheme {
     /// `http` or `https`.

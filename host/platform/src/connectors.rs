@@ -1,5 +1,5 @@
-//! Access of connectors to the tenants' logs of events: whoever opens the platform has configured
-//! them, so that no session is asked.
+//! Access of connectors to the tenants' logs of events. The operator configured them when the platform was opened, so
+//! they need no session.
 
 use crate::connector_state::LEASE_MS;
 use crate::platform::Platform;
@@ -32,7 +32,7 @@ impl Platform {
         self.runner().publish_all(tenant, new).await.map(drop)
     }
 
-    /// The next events for a reader, `limit` at most; none if there are none, or another host reads for it. A new
+    /// The next events for a reader, at most `limit`; none if there are none, or if another host reads for it. A new
     /// reader begins with the next event.
     ///
     /// # Errors

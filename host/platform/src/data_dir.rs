@@ -1,4 +1,4 @@
-//! The data directory and what is in it are for their owner alone: files 0600, folders 0700.
+//! The data directory. Only its owner may access it and the files in it: files 0600, folders 0700.
 
 use elias_api::{Code, Error, Result};
 use elias_store::{BESIDE, IDENTITY_FILE, STORE_FILE};

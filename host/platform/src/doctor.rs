@@ -21,8 +21,8 @@ const STORE_BYTES: u64 = 32 << 20;
 const EVENTS_OVERDUE_MS: i64 = 6 * 3_600_000;
 
 impl Platform {
-    /// Looks at the store, the log, the disk, the modes of files, the artifacts of what serves, the services' health,
-    /// and whether executions are recorded and old events deleted.
+    /// Checks the store, the log, the disk, the modes of files, the artifacts of the served versions, the services'
+    /// health, and whether executions are recorded and old events deleted.
     ///
     /// # Errors
     /// `forbidden`.

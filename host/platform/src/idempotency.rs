@@ -1,5 +1,5 @@
 //! Requests with an idempotency key: which of them runs, and the response that is sent again. The store decides, so
-//! that of several hosts on one store one has the request run.
+//! that only one of the hosts on it runs the request.
 
 use crate::platform::Platform;
 use crate::serving::{IdempotencyOutcome, Service};
@@ -63,9 +63,9 @@ impl KnownReply {
 }
 
 impl KeyedRequest {
-    /// A request to a service. A caller whom the gateway knows has keys of its own; of others, the credentials that the
-    /// component may look at are part of the request, so that nobody is sent the response to another's; and so are the
-    /// headers `from_middleware`, which may say who calls.
+    /// A request to a service. A caller whom the gateway knows has a key space of its own. For others the credentials
+    /// that the component may read are part of the fingerprint, so that nobody gets the response to another caller's
+    /// request, and so are the headers `from_middleware`, which may identify the caller.
     #[must_use]
     pub fn new(
         platform: &Platform,
@@ -101,7 +101,7 @@ impl KeyedRequest {
         Self { store: platform.store().clone(), service: Arc::clone(service), request, ttl }
     }
 
-    /// The response to the request, unless nobody has its key: then it may be [claimed](Self::claim).
+    /// The stored response to the request. `None` if its key is free: then it may be [claimed](Self::claim).
     ///
     /// # Errors
     /// `store-unavailable`.
@@ -186,7 +186,7 @@ impl KeyedRequest {
         Ok(scope.commit().await?)
     }
 
-    /// Gives the key back: the request has no response, and can be sent again.
+    /// Releases the key: the request has no response, and can be sent again.
     pub async fn release(&self) {
         let released = async {
             let mut scope = self.store.write(&self.request.service.tenant).await?;

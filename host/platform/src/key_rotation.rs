@@ -1,4 +1,4 @@
-//! The exchange of the host's key: what is stored encrypted with the former one is encrypted with the present one.
+//! Rotates the host's key: re-encrypts with the present key what was encrypted with the former one.
 //!
 //! `elias keys rotate` puts a new key in place of the old one, which stays beside it until the next start has encrypted
 //! everything anew. Hosts that have the key from their environment are given both.
@@ -21,7 +21,7 @@ struct SealedValues {
     data_key: Option<String>,
 }
 
-/// Encrypts anew what the former key encrypted, if there is one; it ends with the platform, or when all is done.
+/// Re-encrypts the data of the former key, if there is one. The task ends with the platform, or when all is done.
 pub(crate) fn start(platform: &Platform) {
     if !platform.serving().loader.vault.has_former() {
         return;

@@ -1,4 +1,4 @@
-//! Tenants, immutable versions, deployments and rollouts, executions: one host that many teams share. Start at
+//! One host that many teams share: tenants, immutable versions, deployments and rollouts, executions. Start at
 //! [`Platform`].
 
 pub mod access;

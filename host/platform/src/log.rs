@@ -1,4 +1,4 @@
-//! The transparency log as files that anyone may read: its checkpoint, its tiles.
+//! The transparency log as files that anyone may read: its checkpoint and its tiles.
 
 use crate::platform::Platform;
 use crate::vault::read_or_make;

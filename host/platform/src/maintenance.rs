@@ -1,5 +1,5 @@
-//! Periodic tasks of a platform: rollouts go on, the store is followed, idle components are unloaded, old executions
-//! are deleted.
+//! Periodic tasks of a platform: continues rollouts, follows the store, unloads idle components, deletes old
+//! executions.
 
 use crate::platform::{Inner, Platform};
 use crate::recorder;

@@ -1,5 +1,5 @@
-//! The host's metrics for Prometheus, in the OpenMetrics text format. They are read from counters that exist anyway, at
-//! each request for them.
+//! The host's metrics for Prometheus, in the OpenMetrics text format. Each request reads them from counters that exist
+//! anyway.
 
 mod workers;
 mod writer;

@@ -1,4 +1,4 @@
-//! Moving the store of a platform that is stopped.
+//! Moves the store of a stopped platform.
 
 use crate::data_dir::lock;
 use elias_api::{Code, Error, Result};

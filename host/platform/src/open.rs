@@ -1,4 +1,4 @@
-//! Opening a platform: its parts, and what it serves from the start.
+//! Opens a platform: its parts, and the services that it serves from the start.
 
 use crate::access::Access;
 use crate::advisories::Advisories;

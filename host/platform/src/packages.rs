@@ -1,4 +1,4 @@
-//! The npm packages in a tenant's versions: which there are, and which policies hold for them.
+//! The npm packages in a tenant's versions, and the policies for them.
 
 use crate::access::Permission;
 use crate::platform::Platform;
@@ -8,7 +8,7 @@ use elias_api::{Result, TenantSettings};
 use elias_names::{ComponentName, TenantId};
 
 impl Platform {
-    /// The packages in a version, with what the host's advisories say of them now.
+    /// The packages in a version, with the present advisories of the host about them.
     ///
     /// # Errors
     /// `not-found`, `artifact-missing`, `sbom-missing` if the bill of materials is malformed.
@@ -50,7 +50,7 @@ impl Platform {
         Ok(())
     }
 
-    /// Which packages a tenant's versions may have in them.
+    /// The policies for packages in a tenant's versions.
     ///
     /// # Errors
     /// `not-found`.
@@ -60,7 +60,7 @@ impl Platform {
         Ok(PackagePolicies { host: packages, own: own_packages })
     }
 
-    /// Sets what the tenant itself says. What the host says holds all the same.
+    /// Sets the tenant's own policy. The host's policy still holds.
     ///
     /// # Errors
     /// `bad-input`, `not-found`; `stale` if somebody else changed the tenant at the same time.

@@ -1,4 +1,4 @@
-//! The other hosts on the same store: whether what is uploaded to one can be loaded by all.
+//! The other hosts on the same store: whether all of them can load an artifact that was uploaded to one.
 
 use crate::platform::Platform;
 use crate::platform_events;
@@ -64,7 +64,7 @@ impl Platform {
         Ok(scope.commit().await?)
     }
 
-    /// Says in the log, at the start, why components will not be found: other hosts have them, or nobody.
+    /// Logs at the start why components will not be found: other hosts have their artifacts, or no host has.
     pub(crate) fn tell_of_artifacts(&self) {
         if self.config().artifacts.is_some() {
             return; // what is missing is fetched

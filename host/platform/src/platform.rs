@@ -113,7 +113,7 @@ impl Platform {
         &self.inner.log_key
     }
 
-    /// The store: for what no method here is about. Whoever uses it has checked who asks.
+    /// The store, for operations that have no method here. The caller has checked the permission.
     #[must_use]
     pub fn store(&self) -> &Store {
         &self.inner.store
@@ -234,7 +234,7 @@ impl Platform {
         Ok(())
     }
 
-    /// Whether the store may be ahead of what is served, since this was asked last.
+    /// Whether the store may have been ahead of the served state since the last call.
     pub(crate) fn was_behind(&self) -> bool {
         self.inner.behind.swap(false, Ordering::Relaxed)
     }
@@ -275,7 +275,7 @@ impl Platform {
     }
 }
 
-/// Refuses a change of what is not at the revision `wanted` any more.
+/// Refuses a change of a record that is no longer at the revision `wanted`.
 ///
 /// # Errors
 /// `stale`.

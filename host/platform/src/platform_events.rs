@@ -25,7 +25,7 @@ pub(crate) fn event(event_type: &str, subject: String, data: &Value) -> NewEvent
     }
 }
 
-/// Publishes an event in the transaction of what it tells of.
+/// Publishes an event in the transaction of the change that it reports.
 pub(crate) async fn publish(scope: &mut TenantScope, event_type: &str, subject: String, data: &Value) -> Result<()> {
     // The quota is for what tenants publish.
     scope.publish_events(&[event(event_type, subject, data)], None).await?;

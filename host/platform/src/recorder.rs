@@ -1,4 +1,4 @@
-//! Writes what ran into the store, in batches and off the requests' path.
+//! Records executions in the store, in batches and off the requests' path.
 
 use crate::platform_events;
 use elias_api::ExecutionRecord;
@@ -29,7 +29,7 @@ const RETRY: Duration = Duration::from_secs(1);
 /// How long the end of the process waits for the store.
 const FLUSH: Duration = Duration::from_secs(3);
 
-/// How many executions are kept.
+/// How long recorded executions are kept, and how many of each tenant.
 #[derive(Debug, Clone, Copy)]
 pub struct Retention {
     /// Days.
@@ -51,7 +51,7 @@ enum Item {
     Flush(oneshot::Sender<()>),
 }
 
-/// Where to put what ran; a cheap handle.
+/// Records executions; a cheap handle.
 #[derive(Clone)]
 pub(crate) struct Recorder {
     sender: mpsc::Sender<Item>,
@@ -82,7 +82,7 @@ impl Recorder {
         (this, write(store, receiver, urgent, recorded, dropped))
     }
 
-    /// How many runs of triggers that went well are recorded of each service a second.
+    /// The number of successful runs of triggers that are recorded of each service a second.
     pub(crate) fn runs_per_second(&self) -> u32 {
         self.runs_per_second
     }

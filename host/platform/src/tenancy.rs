@@ -1,4 +1,4 @@
-//! The possessions of a tenant beside its components: its own settings, tokens, artifacts, secrets, log.
+//! A tenant's resources beside its components: settings, tokens, artifacts, secrets, log.
 
 use crate::access::Permission;
 use crate::platform::Platform;
@@ -54,7 +54,7 @@ impl Platform {
         Ok(self.serving().loader.ceilings.of(&settings))
     }
 
-    /// Changes what a tenant may do. What serves is loaded anew, within its ceilings, if these have changed.
+    /// Changes a tenant's settings. Served components are reloaded within its ceilings, if these have changed.
     ///
     /// # Errors
     /// `not-found`, `stale`, `bad-input`.
@@ -151,7 +151,7 @@ impl Platform {
         Ok(scope.secrets(id).await?.into_iter().map(|(name, _)| name).collect())
     }
 
-    /// Sets a secret of a service. What serves is loaded anew with it.
+    /// Sets a secret of a service. Its served components are reloaded with it.
     ///
     /// # Errors
     /// `bad-input` for a name that is none, `too-large`.

@@ -1,5 +1,5 @@
-//! Runs what triggers start in the services of this host, each as an execution with a guard: canaries, experiments,
-//! circuit breakers, concurrency limits and quotas hold as for requests. What is for service workers: `worker_runs`.
+//! Runs of triggers in the services of this host, each as an execution with a guard: canaries, experiments, circuit
+//! breakers, concurrency limits and quotas hold as for requests. `worker_runs` runs those for service workers.
 
 use crate::databases::drain_outbox;
 use crate::platform::Inner;

@@ -1,5 +1,5 @@
-//! The key of the host, and what is encrypted with it: AES-256-GCM (NIST SP 800-38D), a random nonce each, bound to
-//! whose secret it is.
+//! The key of the host, which encrypts secrets with AES-256-GCM (NIST SP 800-38D), a random nonce each. A secret is
+//! bound to its service and name.
 
 use aes_gcm::aead::rand_core::RngCore;
 use aes_gcm::aead::{Aead, KeyInit, OsRng, Payload};
@@ -18,7 +18,7 @@ use zeroize::Zeroizing;
 pub const KEY_VARIABLE: &str = "ELIAS_SECRET_KEY";
 /// The key's file in the data directory.
 const KEY_FILE: &str = "secret.key";
-/// Likewise the key before it, with which some of what is stored may be encrypted after an exchange.
+/// Likewise the former key. After a rotation, some of the stored data may still be encrypted with it.
 pub const FORMER_KEY_VARIABLE: &str = "ELIAS_SECRET_KEY_FORMER";
 pub(crate) const FORMER_KEY_FILE: &str = "secret.key.former";
 const NONCE_BYTES: usize = 12;
@@ -37,7 +37,7 @@ pub(crate) struct Vault {
 }
 
 impl Vault {
-    /// The vault with the environment's key, or with that of the data directory, where one is made if there is none.
+    /// The vault with the environment's key, or with that of the data directory, where a missing one is generated.
     pub(crate) fn open(folder: &Dir) -> Result<Self> {
         if let Some(vault) = Self::of_environment()? {
             return Ok(vault);
@@ -66,12 +66,12 @@ impl Vault {
         Ok(Self { cipher, former: None })
     }
 
-    /// It, which also decrypts with the key of this text, which is in `place`.
+    /// This vault, which also decrypts with the former key `text`, which was read from `place`.
     pub(crate) fn with_former(self, text: &str, place: &str) -> Result<Self> {
         Ok(Self { former: Some(cipher(text, place)?), ..self })
     }
 
-    /// Whether some of what is stored may be encrypted with a former key.
+    /// Whether some of the stored data may be encrypted with a former key.
     pub(crate) fn has_former(&self) -> bool {
         self.former.is_some()
     }
@@ -93,7 +93,7 @@ impl Vault {
         String::from_utf8(opened.to_vec()).map(Zeroizing::new).map_err(|_| failed())
     }
 
-    /// A secret that is encrypted with the former key, encrypted anew; none if it is not.
+    /// Re-encrypts a secret that is encrypted with the former key; `None` if it is not.
     pub(crate) fn reseal(&self, service: &ServiceId, name: &str, sealed: &str) -> Result<Option<String>> {
         self.encrypt_anew(&format!("{service}/{name}"), sealed)
     }
@@ -119,7 +119,7 @@ impl Vault {
         <[u8; DATA_KEY_BYTES]>::try_from(&**opened).map(Zeroizing::new).map_err(|_| failed())
     }
 
-    /// A data key that is encrypted with the former key, encrypted anew; none if it is not.
+    /// Re-encrypts a data key that is encrypted with the former key; `None` if it is not.
     pub(crate) fn reseal_data_key(&self, tenant: &TenantId, sealed: &str) -> Result<Option<String>> {
         self.encrypt_anew(&of_data_key(tenant), sealed)
     }
@@ -172,7 +172,7 @@ pub(crate) fn forget_former(data_dir: &Path) -> std::io::Result<()> {
     }
 }
 
-/// The text of a file that only this user may read; made with what `make` gives if there is none.
+/// The text of a file that only this user may read. If the file does not exist, it is created with the text of `make`.
 pub(crate) fn read_or_make(folder: &Dir, name: &str, make: impl FnOnce() -> String) -> Result<Zeroizing<String>> {
     match folder.read_to_string(name) {
         Ok(text) if text.trim().is_empty() => {

@@ -1,4 +1,5 @@
-//! The sender of webhooks: given by whoever opens the platform, which knows no HTTP client itself.
+//! The trait that sends webhooks. The program that opens the platform implements it, since the platform knows no HTTP
+//! client itself.
 
 use elias_names::ServiceId;
 use elias_triggers::webhook_delivery::{WebhookRequest, WebhookResponse};

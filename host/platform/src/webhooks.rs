@@ -1,5 +1,5 @@
-//! Webhooks: whether a version may have those that it asks for, and the deliveries to their URLs. No component runs for
-//! one, so that neither a full concurrency limit nor an open circuit holds it up.
+//! Webhooks: checks those that a version asks for, and delivers events to their URLs. No component runs for a delivery,
+//! so neither a full concurrency limit nor an open circuit delays it.
 
 use crate::serving::{ExecutionOutcome, Service, Serving, State};
 use crate::triggers::{RunEnd, WebhookDelivery, child_traceparent, registration};

@@ -130,7 +130,7 @@ impl Platform {
         Ok(())
     }
 
-    /// Stops a worker and starts it anew, without what it held.
+    /// Stops a worker and starts it with an empty state.
     ///
     /// # Errors
     /// As of [`Platform::stop_worker`].

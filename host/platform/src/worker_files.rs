@@ -215,7 +215,7 @@ impl Platform {
             return Err(Error::new(Code::BadInput, problem));
         }
         let cause = Cause { traceparent: None, hops: 0 };
-        let call = WorkerCallFrom { key: key.clone(), method: Some(method.to_owned()), value, cause };
+        let call = WorkerCallFrom { id: None, key: key.clone(), method: Some(method.to_owned()), value, cause };
         in_time(self.workers().call(service, call), ANSWER_WAIT).await?.map_err(failure)
     }
 }

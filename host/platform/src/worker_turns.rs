@@ -1,5 +1,5 @@
-//! Runs the turns of service workers in the services of this host, each as an execution with a guard: circuit breakers
-//! and quotas hold as for requests, and what ran is recorded.
+//! Turns of service workers in the services of this host, each as a recorded execution with a guard: circuit breakers
+//! and quotas hold as for requests.
 
 use crate::platform::Inner;
 use crate::platform_events;
@@ -8,10 +8,9 @@ use crate::trigger_runs::{ServedServices, former_release};
 use crate::workers::{AwakeSlot, HeapVersion, ServedComponent, ServedWorkers, TurnSite, WorkerServices};
 use elias_api::{Code, Error, Result};
 use elias_host::{
-    App, CallOptions, Caller, Error as HostError, ErrorCode, HeapChange, Turn, TurnKind, TurnOutcome, TurnResult,
-    Worker, WorkerHeap,
+    App, CallOptions, Caller, Error as HostError, ErrorCode, Turn, TurnOutcome, TurnResult, Worker, WorkerHeap,
 };
-use elias_local_workers::{AwakeWorker, HeapCommit, TurnContext, TurnFailure, WorkerComponent};
+use elias_local_workers::{AwakeWorker, TurnContext, TurnFailure, WorkerComponent, WriteDown, write_down};
 use elias_names::{Digest, ServiceId};
 use elias_store::ReleaseTarget;
 use elias_workers::WorkerKey;
@@ -152,6 +151,7 @@ impl WorkerComponent for ReleaseWorkers {
             worker,
             committed_bytes,
             slot: None,
+            key: None,
             service: self.service.clone(),
             release: Arc::clone(&self.release),
             app: self.app.clone(),
@@ -173,6 +173,8 @@ struct ReleaseWorker {
     committed_bytes: Option<u64>,
     /// Its place in memory, from its first turn on.
     slot: Option<AwakeSlot>,
+    /// Which worker it is, from its first turn on.
+    key: Option<WorkerKey>,
     service: ServiceId,
     release: Arc<Release>,
     app: App,
@@ -186,6 +188,7 @@ impl ReleaseWorker {
         let ended = || TurnFailure::NotRun("the host is about to end".to_owned());
         let platform = self.platform.upgrade().ok_or_else(ended)?;
         let key = WorkerKey::new(turn.class.clone(), turn.name.clone());
+        self.key.get_or_insert_with(|| key.clone());
         self.take_slot(&platform, &key).await?;
         let result = self.execute(&platform, &key, turn, context).await;
         if let Some(slot) = &mut self.slot {
@@ -233,13 +236,7 @@ impl ReleaseWorker {
         };
         guard.end(RequestOutcome { method: WORKER, path: &name, status, sent_bytes: 0, execution, error });
         match outcome {
-            Ok(TurnOutcome { result, .. }) => {
-                // Of these nothing is committed, and the worker may go on in another version.
-                if !matches!(turn.kind, TurnKind::Inspect | TurnKind::Export | TurnKind::Health) {
-                    self.site.versions.set(key, &self.version);
-                }
-                Ok(result)
-            }
+            Ok(TurnOutcome { result, .. }) => Ok(result),
             Err(error) => {
                 let code = error.code();
                 let failure = TurnFailure::from(error);
@@ -269,21 +266,11 @@ impl ReleaseWorker {
         admitted.map_err(|refused| TurnFailure::NotRun(format!("{}: {}", refused.error.code(), refused.error)))
     }
 
-    /// What writes down a commit of these pages, of this heap.
-    fn write_down(
-        &mut self,
-        change: HeapChange,
-        heap: WorkerHeap,
-    ) -> Box<dyn FnOnce() -> Result<HeapCommit, TurnFailure> + Send> {
-        let before = self.committed_bytes.replace(heap.memory_bytes());
-        Box::new(move || {
-            let is_unchanged = change.pages().len() == 0 && before == Some(heap.memory_bytes());
-            Ok(match before {
-                Some(_) if is_unchanged => HeapCommit::Unchanged,
-                Some(_) if change.bytes() < heap.bytes() => HeapCommit::Change(change.to_bytes()?),
-                _ => HeapCommit::Whole(heap.to_bytes()?),
-            })
-        })
+    /// The pages that are committed next belong to this version: of turns that are undone nothing is said.
+    fn say_version(&self) {
+        if let Some(key) = &self.key {
+            self.site.versions.set(key, &self.version);
+        }
     }
 }
 
@@ -296,16 +283,16 @@ impl AwakeWorker for ReleaseWorker {
         self.worker.undo();
     }
 
-    fn commit(&mut self) -> Box<dyn FnOnce() -> Result<HeapCommit, TurnFailure> + Send> {
+    fn commit(&mut self) -> WriteDown {
+        self.say_version();
         let change = self.worker.commit();
-        let heap = self.worker.heap();
-        self.write_down(change, heap)
+        write_down(&mut self.committed_bytes, change, self.worker.heap())
     }
 
-    fn commit_earlier(&mut self) -> Box<dyn FnOnce() -> Result<HeapCommit, TurnFailure> + Send> {
+    fn commit_earlier(&mut self) -> WriteDown {
+        self.say_version();
         let change = self.worker.commit_earlier();
-        let heap = self.worker.heap();
-        self.write_down(change, heap)
+        write_down(&mut self.committed_bytes, change, self.worker.heap())
     }
 }
 

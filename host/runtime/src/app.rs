@@ -36,7 +36,7 @@ impl App {
         self.manifest.as_deref()
     }
 
-    /// Which handlers it exports.
+    /// The handlers that it exports.
     #[must_use]
     pub fn handlers(&self) -> Handlers {
         self.pools.handlers
@@ -98,7 +98,7 @@ impl App {
         fetch::fetch(&self.component, pool, request).await
     }
 
-    /// Calls the component's `call` handler for nobody in particular.
+    /// Calls the component's `call` handler without a caller.
     ///
     /// # Errors
     /// Whatever ended the guest before it responded; see [`ErrorCode`].

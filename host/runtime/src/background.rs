@@ -59,7 +59,7 @@ pub(crate) fn run<T: Send + 'static>(
     }
 }
 
-/// Has `work` done part by part, for nobody who waits for it.
+/// Runs `work` part by part. Nobody waits for its end.
 pub(crate) fn spawn(share: ShareId, work: impl FnMut() -> Poll<()> + Send + 'static) {
     POOL.add(share, Box::new(work));
 }

@@ -116,7 +116,7 @@ impl CompiledCache {
             .map_or_else(|| unsafe { Component::deserialize(engine, code) }, Ok)
     }
 
-    /// The image that was kept under `name`. Whoever asks knows its bytes, and has to compare.
+    /// The cached image with this name. The caller knows the image's bytes, and must compare them.
     pub(crate) fn image(&self, name: &str) -> Option<std::fs::File> {
         let file = self.dir.open(name).ok()?.into_std();
         touch(&file);

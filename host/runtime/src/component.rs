@@ -1,4 +1,4 @@
-//! Which component it is: its name, version and digest.
+//! The identity of a component: its name, version and digest.
 
 use std::path::PathBuf;
 

@@ -30,7 +30,7 @@ const MEMORY_KEEP_RESIDENT_BYTES: usize = 256 << 10;
 /// The same for a fiber's stack and for tables.
 const SMALL_KEEP_RESIDENT_BYTES: usize = 128 << 10;
 
-/// How instances get their memory, which compiled code knows of.
+/// How instances get their memory. Compiled code depends on it.
 #[derive(Debug, Clone, Copy)]
 pub enum Allocation {
     /// From whoever makes the engine, one by one: for components of `elias-build`, and for building. For serving, the

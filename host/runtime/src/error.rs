@@ -23,7 +23,7 @@ impl Exception {
     }
 }
 
-/// A failure, with its code, what it says to the operator, and what the execution cost, if there was one.
+/// A failure: its code, its message for the operator, and the cost of the execution, if there was one.
 #[derive(Debug)]
 pub struct Error {
     inner: Box<Inner>,
@@ -90,8 +90,8 @@ impl Error {
         self.inner.exception.as_ref()
     }
 
-    /// The stack, in positions of the original source: the exception's, or of what was running when the guest was
-    /// ended.
+    /// The stack in positions of the original source: of the exception, or of the code that was running when the guest
+    /// was ended.
     #[must_use]
     pub fn stack(&self) -> Option<&str> {
         self.inner.exception.as_ref().map(|thrown| &thrown.stack).or(self.inner.backtrace.as_ref()).map(String::as_str)

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use wasmtime::Engine;
 use wasmtime::component::{Component, InstancePre};
 
-/// Which handlers a component exports, by their names in JavaScript.
+/// The handlers that a component exports, by their names in JavaScript.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Handlers {
     /// It serves HTTP requests.
@@ -31,7 +31,7 @@ pub struct Handlers {
     pub worker: bool,
 }
 
-/// Where a component's handlers are.
+/// The exports of a component's handlers.
 pub(crate) struct Exports {
     fetch: Option<FetchExport>,
     call: Option<JsonExport>,
@@ -58,7 +58,7 @@ impl Exports {
         (exports.handlers() != Handlers::default()).then_some(exports)
     }
 
-    /// Which there are.
+    /// The handlers that are exported.
     pub(crate) fn handlers(&self) -> Handlers {
         Handlers {
             fetch: self.fetch.is_some(),

@@ -31,7 +31,7 @@ pub struct Host {
     loader: Arc<Loader>,
 }
 
-/// Says how a [`Host`] is to be.
+/// Builds a [`Host`].
 #[must_use]
 pub struct HostBuilder {
     limits: Limits,
@@ -80,8 +80,8 @@ impl Host {
         self.load_file_with(path, &LoadOptions::default()).await
     }
 
-    /// Checks, compiles and links a component, and gives it nothing: whether it could be loaded, and what it would have
-    /// to be granted. The compiled code is kept in the cache, if there is one.
+    /// Checks, compiles and links a component, without grants: says whether it can be loaded, and which grants it
+    /// needs. The compiled code is kept in the cache, if there is one.
     ///
     /// A compiler that is a process of its own is ended when this future is dropped; a compilation in this process is
     /// not.
@@ -117,26 +117,25 @@ impl Host {
         self.loader.functions()
     }
 
-    /// How the instances of components that `elias-build` made were used.
+    /// Counts of the instances of components that `elias-build` made, by how they were used.
     #[must_use]
     pub fn instance_counts(&self) -> InstanceCounts {
         self.loader.instances().counts()
     }
 
-    /// Gives a group of [`CpuShare`](crate::CpuShare)s another weight, from 1 to
-    /// [`WEIGHT_MAX`](crate::CpuShare::WEIGHT_MAX), for the components of it that are loaded. One that is loaded later
-    /// says its own.
+    /// Sets the weight of a group of [`CpuShare`](crate::CpuShare)s, from 1 to
+    /// [`WEIGHT_MAX`](crate::CpuShare::WEIGHT_MAX), for its loaded components. One that is loaded later states its own.
     pub fn set_cpu_weight(&self, group: &str, weight: u32) {
         self.loader.scheduler().set_weight(group, weight);
     }
 
-    /// How busy the cores are that guests run on.
+    /// The load of the cores that guests run on.
     #[must_use]
     pub fn cpu_load(&self) -> CpuLoad {
         self.loader.scheduler().load()
     }
 
-    /// As [`Self::compile`], if the compiled code is in the cache; else nothing is compiled, and there is none.
+    /// Like [`Self::compile`], but only from the cache: `None` if the compiled code is not in it.
     ///
     /// # Errors
     /// As [`Self::compile`].
@@ -144,7 +143,7 @@ impl Host {
         Ok(self.try_link(component, CompilePolicy::Forbidden).await?.map(Into::into))
     }
 
-    /// As [`Self::load_with`], if the compiled code is in the cache; else nothing is compiled, and there is none.
+    /// Like [`Self::load_with`], but only from the cache: `None` if the compiled code is not in it.
     ///
     /// # Errors
     /// As [`Self::load_with`].
@@ -167,7 +166,7 @@ impl Host {
         linked.unwrap_or_else(|panic| Err(Error::new(ErrorCode::Internal, format!("loading failed: {panic}"))))
     }
 
-    /// Loads a component with what it is granted.
+    /// Loads a component with its grants.
     ///
     /// # Errors
     /// As [`Self::load`], and `bad-configuration` and `capability-unavailable`.
@@ -175,7 +174,7 @@ impl Host {
         self.load_bytes(Bytes::copy_from_slice(component), options).await
     }
 
-    /// As [`Self::load_with`], without a copy of the component, which is megabytes.
+    /// Like [`Self::load_with`], but does not copy the component, which has megabytes.
     ///
     /// # Errors
     /// As [`Self::load_with`].
@@ -184,7 +183,7 @@ impl Host {
         self.loader.configure(linked, options).await
     }
 
-    /// Loads a component from a file with what it is granted.
+    /// Loads a component from a file, with its grants.
     ///
     /// # Errors
     /// `io` if the file cannot be read; else as [`Self::load_with`].
@@ -210,9 +209,9 @@ impl HostBuilder {
         self
     }
 
-    /// How many guests run at a time, on whatever threads poll them; the machine's cores if it is not said. Others that
-    /// could run wait for their turn; see [`LoadOptions::share`]. Give the asynchronous runtime at least one thread
-    /// more, so that what is not a guest (connections, timers) has one at any moment.
+    /// The number of guests that run at a time, on whatever threads poll them; by default the number of the machine's
+    /// cores. Other guests that are ready wait for their turn; see [`LoadOptions::share`]. Give the asynchronous
+    /// runtime at least one thread more, so that connections and timers always have one.
     pub fn cores(mut self, cores: u32) -> Self {
         self.cores = Some(cores);
         self
@@ -238,18 +237,18 @@ impl HostBuilder {
         self
     }
 
-    /// Knows the core module of a base: the memory with which an engine's images begin. Thin components that name it
-    /// can be loaded, and what of any component's memory equals it is on the host once. Without one, each component has
-    /// all of its memory's beginning for itself.
+    /// Adds the core module of a base: the memory with which an engine's images begin. The host can then load thin
+    /// components that name the base, and keeps those parts of any component's memory that equal it only once. Without
+    /// a base, each component has a copy of its own.
     pub fn base(mut self, module: impl Into<Cow<'static, [u8]>>) -> Self {
         self.bases.push(module.into());
         self
     }
 
-    /// Has components compiled by this program, in a process of its own that is limited and can be ended; the program
-    /// is `elias`, or one that calls [`crate::compiler::main`]. It must be of this same version. Without one,
-    /// components are compiled in this process: what a stranger wrote may then take its cores and memory for a minute,
-    /// whoever waits for it or not, and only the size of its functions is bounded ([`Limits::function_bytes`]).
+    /// Compiles components with this program, in a process of its own that is limited and can be killed. The program is
+    /// `elias`, or one that calls [`crate::compiler::main`], and must be of this same version. Without it, components
+    /// are compiled in this process: a stranger's component may then take its cores and memory for a minute, whether or
+    /// not a caller waits for it, and only the size of its functions is bounded ([`Limits::function_bytes`]).
     pub fn compiler(mut self, program: impl Into<PathBuf>) -> Self {
         self.compiler = Some(program.into());
         self

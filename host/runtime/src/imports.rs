@@ -44,8 +44,8 @@ impl Payload for CallerRecord {
     }
 }
 
-/// WASI 0.2 without files and a network, `wasi:http/types`, `elias:component/context`, and what the capabilities add.
-/// `known` are these functions as another linker has listed them: their calls are measured together.
+/// Links WASI 0.2 without files and network, `wasi:http/types`, `elias:component/context`, and the functions of the
+/// capabilities. `known` are these functions as another linker has listed them: their calls are measured together.
 pub(crate) fn link(
     engine: &Engine,
     capabilities: &[Arc<dyn ErasedCapability>],

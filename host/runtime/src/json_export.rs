@@ -21,7 +21,7 @@ use std::time::Duration;
 use wasmtime::Store;
 use wasmtime::component::{Component, ComponentExportIndex, ComponentType, InstancePre, Lift, TypedFunc};
 
-/// Where such an export is in a component.
+/// The export of such a handler in a component.
 #[derive(Clone)]
 pub(crate) struct JsonExport {
     pre: InstancePre<InstanceState>,
@@ -87,7 +87,7 @@ pub struct CallOptions {
     pub extensions: http::Extensions,
 }
 
-/// Has a component's handler take an input. What it gave, and the record of the execution, which the caller ends.
+/// Runs a component's handler on an input. Returns its output, and the record of the execution, which the caller ends.
 pub(crate) async fn run<R: Lift + Send + Sync + 'static>(
     component: &Arc<LoadedComponent>,
     source: InstanceSource<JsonHandler<R>>,

@@ -1,4 +1,4 @@
-//! The JavaScript backtrace of a trap: the engine is asked, in the memory that is left of the instance, what was
+//! The JavaScript backtrace of a trap. The engine reads it from the memory that is left of the instance: what was
 //! running when the instance was ended, or why the engine itself ended it.
 //!
 //! The application is not called again: only the engine's `elias_failure` and `elias_running`, which change nothing but
@@ -22,7 +22,7 @@ const FUEL: u64 = 5_000_000;
 const RUNNING_BYTES_MAX: usize = 4096;
 const FAILURE_BYTES_MAX: usize = 512 * 1024;
 
-/// The stack trace of what was running, in positions of the bundle; a context of the error that ended it.
+/// The stack trace of the running code, in positions of the bundle; a context of the error that ended it.
 #[derive(Debug)]
 pub(crate) struct Backtrace(pub(crate) String);
 

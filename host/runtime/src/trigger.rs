@@ -1,5 +1,5 @@
-//! Runs a component's handlers of triggers, `elias:triggers/{schedule,job,event,events}`: what fires them is the
-//! embedder's.
+//! Runs a component's handlers of triggers, `elias:triggers/{schedule,job,event,events}`. The embedder decides when to
+//! fire them.
 
 #[cfg(test)]
 mod tests;
@@ -90,7 +90,7 @@ pub struct RunOutcome {
     pub execution: Execution,
 }
 
-/// The result of a handler. An exception that left it is none of these: it is an [`Error`], as of a call.
+/// The result of a handler. An exception is not among them: it is an [`Error`], like that of a call.
 #[derive(Debug, Clone, PartialEq)]
 pub enum RunResult {
     /// It is done: the result of a job; of a batch, a list with what was decided on each event, without the

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// How a server listens and what it lets a client do.
+/// The addresses, timeouts and limits of a server.
 ///
 /// Times are in milliseconds; a limit is the most that is still allowed.
 #[derive(Debug, Clone)]

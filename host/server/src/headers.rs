@@ -1,4 +1,5 @@
-//! Headers of requests and responses: the URI and the client of a request, and which fields go no further than one hop.
+//! Headers of requests and responses: the URI and the client of a request, and the hop-by-hop fields, which are not
+//! forwarded.
 
 use crate::failure::Refusal;
 use elias_host::ErrorCode;
@@ -100,9 +101,9 @@ pub(crate) fn client_address(headers: &HeaderMap, peer: IpAddr, hops: u32) -> Ip
     addresses.iter().rev().nth(at).and_then(|address| address.parse().ok()).unwrap_or(peer)
 }
 
-/// Whether a connection is to become a WebSocket (RFC 6455, section 4.1), which no component can be given: the request
-/// would look to it like any other, and the client would wait for what never comes. Other upgrades are offers, which
-/// may be passed over.
+/// Whether the client asks for a WebSocket (RFC 6455, section 4.1). Only a route to a service worker takes one: to a
+/// handler `fetch` the request would look like any other, and the client would wait for a switch of protocols that
+/// never comes. Other upgrades are offers, which may be ignored.
 pub(crate) fn asks_for_websocket(headers: &HeaderMap) -> bool {
     let mut protocols = headers.get_all(UPGRADE).iter().filter_map(|value| value.to_str().ok());
     protocols.any(|value| value.split(',').any(|protocol| protocol.trim().eq_ignore_ascii_case("websocket")))

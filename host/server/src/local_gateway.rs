@@ -1,8 +1,9 @@
 //! The gateway before the only component of a server: the routes and rules of its elias.toml, without a platform.
 //!
-//! Rules that need what only a platform has are refused: credentials and the keys that they are checked with, a store
-//! for idempotency keys, other components as middleware. A route with one of them would else be open, or do twice what
-//! it promises to do once. Responses are not cached, which a client cannot tell from a cache that has nothing.
+//! A route is refused if it needs what only a platform has: credentials and the keys that they are checked with, a store
+//! for idempotency keys, other components as middleware, or service workers that respond (`worker`). Without them the
+//! route would be open to everyone, or do twice what it promises to do once. The rule `cache` is accepted, but responses
+//! are not cached: a client cannot tell that from an empty cache.
 
 use elias_delivery::clock::Clock;
 use elias_gateway::assets::AssetError;

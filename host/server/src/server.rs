@@ -1,4 +1,4 @@
-//! Accepting connections, and letting them end.
+//! Accepts connections, and drains them at shutdown.
 
 use crate::config::{HEAD_FIELDS_ON_STACK, ServerConfig, milliseconds};
 use crate::connection::{self, Connection, Io, StreamExecutor};
@@ -80,7 +80,7 @@ impl ServeError {
     }
 }
 
-/// How a server ended.
+/// The result of draining a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DrainReport {
     /// Connections whose requests had not ended at the drain's deadline, and were cut.
@@ -104,7 +104,7 @@ impl Server {
         Ok(Self { listener, address, inner: Arc::new(inner) })
     }
 
-    /// Where it listens: what was asked for, with the port that the system chose if none was.
+    /// The address that the server listens on, with the port that the system chose if it was asked for port 0.
     #[must_use]
     pub fn local_addr(&self) -> SocketAddr {
         self.address

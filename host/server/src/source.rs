@@ -1,4 +1,4 @@
-//! Which component responds, and how it is exchanged while requests are in flight.
+//! The source of the components that respond, which can be replaced while requests are in flight.
 
 use crate::admin;
 use crate::local_gateway::LocalGateway;
@@ -22,8 +22,8 @@ pub struct AppSource {
     workers: Option<Arc<RunningWorkers>>,
 }
 
-/// Runs a component's triggers when it is asked to. In development mode the server asks it for whoever sends a request
-/// to its path `/__elias/trigger`.
+/// Runs a component's triggers on request. In development mode the server calls it for requests to its path
+/// `/__elias/trigger`.
 pub trait TriggerControl: Send + Sync + 'static {
     /// Runs what the request names, and says what became of it; both are JSON whose members the implementation chooses.
     /// The error is a text for people. What was begun goes on if the future is dropped.
@@ -56,7 +56,7 @@ impl AppSource {
         Self { sender: Arc::new(watch::Sender::new(CurrentComponent::default())), triggers: None, workers: None }
     }
 
-    /// The source with what runs the component's triggers by hand.
+    /// Adds the control that runs the component's triggers by hand.
     #[must_use]
     pub fn with_triggers(self, triggers: Arc<dyn TriggerControl>) -> Self {
         Self { triggers: Some(triggers), ..self }
@@ -73,20 +73,20 @@ impl AppSource {
         self.sender.send_modify(|current| (current.app, current.reason) = (Some(app), None));
     }
 
-    /// Has requests meet these routes and rules from the next one on, or none.
+    /// Sets the routes and rules for requests from the next one on; `None` removes them.
     pub fn set_gateway(&self, gateway: Option<Arc<LocalGateway>>) {
         self.sender.send_modify(|current| current.gateway = gateway);
     }
 
-    /// Says why the newest version cannot be served. In development mode the server shows it, in place of a component
-    /// that is not there and over the pages of one that is. The next [`swap`](Self::swap) ends that, as does
-    /// [`settle`](Self::settle).
+    /// Sets the reason for which the newest version cannot be served. In development mode the server shows it, in place
+    /// of a missing component, and over the pages of an older one. The next [`swap`](Self::swap) or
+    /// [`settle`](Self::settle) clears it.
     pub fn explain(&self, reason: impl Into<Arc<str>>) {
         let reason = reason.into();
         self.sender.send_modify(|current| current.reason = Some(reason));
     }
 
-    /// Says that what is served is the newest version after all.
+    /// Clears that reason: the served version is the newest one after all.
     pub fn settle(&self) {
         self.sender.send_if_modified(|current| current.reason.take().is_some());
     }
@@ -110,7 +110,7 @@ impl AppSource {
     }
 }
 
-/// Where requests go.
+/// The destination of a listener's requests.
 #[derive(Clone)]
 pub enum Ingress {
     /// To one component.

@@ -103,7 +103,7 @@ impl ServerState {
         }
     }
 
-    /// Does what nobody waits for but a drain.
+    /// Runs work that only a drain waits for.
     pub(crate) fn spawn_in_background(&self, work: impl Future<Output = ()> + Send + 'static) {
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             self.background.spawn_on(work, &runtime);

@@ -9,7 +9,8 @@ pub enum OverflowPolicy {
     /// The message is refused.
     #[default]
     Refuse,
-    /// The sender waits, in order, until there is room. At most [`MailboxLimits::senders`] wait; more are refused.
+    /// The sender waits, in order, until there is room. At most [`MailboxLimits::senders`] wait, with messages of at
+    /// most [`MailboxLimits::bytes`] together; more are refused.
     Block,
     /// The oldest messages are dropped, as many as it takes, and counted.
     DropOldest,
@@ -72,6 +73,7 @@ pub struct Mailbox<M> {
     bytes: usize,
     /// The messages of those who wait for room.
     blocked: VecDeque<(M, usize)>,
+    blocked_bytes: usize,
     dropped: u64,
 }
 
@@ -79,7 +81,7 @@ impl<M> Mailbox<M> {
     /// An empty one.
     #[must_use]
     pub fn new(limits: MailboxLimits) -> Self {
-        Self { limits, messages: VecDeque::new(), bytes: 0, blocked: VecDeque::new(), dropped: 0 }
+        Self { limits, messages: VecDeque::new(), bytes: 0, blocked: VecDeque::new(), blocked_bytes: 0, dropped: 0 }
     }
 
     /// Takes a message of so many bytes, if the policy lets it.
@@ -94,7 +96,10 @@ impl<M> Mailbox<M> {
             return Admission::Accepted;
         }
         match self.limits.policy {
-            OverflowPolicy::Block if self.blocked.len() < self.limits.senders => {
+            OverflowPolicy::Block
+                if self.blocked.len() < self.limits.senders && self.blocked_bytes + bytes <= self.limits.bytes =>
+            {
+                self.blocked_bytes += bytes;
                 self.blocked.push_back((message, bytes));
                 Admission::SenderWaits
             }
@@ -121,6 +126,7 @@ impl<M> Mailbox<M> {
             && self.has_room(*bytes)
         {
             let Some((message, bytes)) = self.blocked.pop_front() else { break };
+            self.blocked_bytes -= bytes;
             self.append(message, bytes);
         }
         Some(message)
@@ -128,7 +134,7 @@ impl<M> Mailbox<M> {
 
     /// All messages, also those whose senders wait; the mailbox is empty then.
     pub fn drain(&mut self) -> Vec<M> {
-        self.bytes = 0;
+        (self.bytes, self.blocked_bytes) = (0, 0);
         self.messages.drain(..).chain(self.blocked.drain(..)).map(|(message, _)| message).collect()
     }
 
@@ -215,5 +221,17 @@ mod tests {
         assert_eq!((blocking.len(), blocking.blocked()), (1, 1));
         assert_eq!((blocking.pop(), blocking.pop(), blocking.pop()), (Some(1), Some(2), None));
         assert_eq!(blocking.bytes(), 0);
+    }
+
+    #[test]
+    fn senders_that_wait_hold_no_more_bytes_than_the_mailbox() {
+        let limits = MailboxLimits { messages: 1, bytes: 10, senders: 100, policy: OverflowPolicy::Block };
+        let mut blocking = Mailbox::new(limits);
+        assert_eq!((blocking.push(1, 10), blocking.push(2, 6)), (Admission::Accepted, Admission::SenderWaits));
+        assert!(matches!(blocking.push(3, 5), Admission::Refused(_, 3)), "eleven bytes would wait");
+        assert_eq!(blocking.push(4, 4), Admission::SenderWaits);
+        assert_eq!((blocking.pop(), blocking.push(5, 6)), (Some(1), Admission::SenderWaits), "one came in");
+        assert_eq!(blocking.drain(), [2, 4, 5]);
+        assert_eq!((blocking.push(6, 10), blocking.push(7, 10)), (Admission::Accepted, Admission::SenderWaits));
     }
 }

@@ -47,7 +47,7 @@ const fn block_bytes(size: usize) -> usize {
     (size + HEAD_BYTES + ALIGNMENT - 1) & !(ALIGNMENT - 1)
 }
 
-/// A block of at least so many bytes; none if they are too many, or the area is used up.
+/// Allocates a block of at least `size` bytes; `None` if that is too large, or the area is used up.
 #[inline]
 pub(super) fn allocate(size: usize) -> Option<*mut c_void> {
     if size > SIZE_MAX {

@@ -1,4 +1,4 @@
-//! Bytes of JavaScript's buffers, and other conversions that may fail without anyone being told.
+//! Bytes of JavaScript's buffers, and other conversions that may fail without an exception.
 //!
 //! QuickJS leaves an exception pending when it is asked for the bytes of a detached buffer, or of something that is not
 //! a buffer; rquickjs turns both into `None`. The exception would then be taken for one of whatever runs next. So
@@ -31,7 +31,7 @@ pub(crate) fn overwrite(array: &TypedArray<'_, u8>, bytes: &[u8]) -> usize {
     length
 }
 
-/// How many bytes a `Uint8Array` has room for; 0 if its buffer is detached.
+/// The length of a `Uint8Array` in bytes; 0 if its buffer is detached.
 pub(crate) fn room_in(array: &TypedArray<'_, u8>) -> usize {
     bytes_in(array).len()
 }

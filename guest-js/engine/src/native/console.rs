@@ -14,7 +14,7 @@ use std::ffi::c_int;
 /// The console's methods that write their arguments, with their levels.
 const METHODS: [(&str, u32); 5] = [("debug", 1), ("log", 2), ("info", 2), ("warn", 3), ("error", 4)];
 
-/// The script's functions that the natives replace, and call for all that they do not handle.
+/// The functions of the web module that the natives replace, and call for all that they do not handle.
 static METHOD_FALLBACKS: ValueTable<{ METHODS.len() }> = ValueTable::new();
 
 /// The same of the methods of `elias/log`, by level.
@@ -25,18 +25,18 @@ struct Flag(Cell<bool>);
 // SAFETY: wasm32-wasip1 without threads has one thread.
 unsafe impl Sync for Flag {}
 
-/// Whether `console.group` indents lines; the script then formats them.
+/// Whether `console.group` indents lines; the web module then formats them.
 static IS_INDENTED: Flag = Flag(Cell::new(false));
 
-/// Whether every line is a script's affair: `elias/test` collects them there.
-static IS_SCRIPTED: Flag = Flag(Cell::new(false));
+/// Whether the web module handles every line, since `elias/test` collects the lines there.
+static IS_COLLECTED: Flag = Flag(Cell::new(false));
 
 pub(crate) fn add(native: &Object<'_>) -> Result<()> {
     inspect::prepare(native.ctx())?;
     native.set("nativeConsoleMethod", Function::new(native.ctx().clone(), replace_console_method)?)?;
     native.set("nativeLogMethod", Function::new(native.ctx().clone(), replace_log_method)?)?;
     native.set("logIndented", Function::new(native.ctx().clone(), |is: bool| IS_INDENTED.0.set(is))?)?;
-    native.set("logScripted", Function::new(native.ctx().clone(), || IS_SCRIPTED.0.set(true))?)?;
+    native.set("logScripted", Function::new(native.ctx().clone(), || IS_COLLECTED.0.set(true))?)?;
     native.set(
         "logFields",
         Function::new(native.ctx().clone(), |level: u32, UsvString(message): UsvString, fields: Vec<UsvString>| {
@@ -62,15 +62,15 @@ pub(crate) fn add(native: &Object<'_>) -> Result<()> {
 }
 
 /// Makes the native that replaces a method of the console.
-fn replace_console_method<'js>(ctx: Ctx<'js>, script: Function<'js>, method: String) -> Result<Value<'js>> {
+fn replace_console_method<'js>(ctx: Ctx<'js>, fallback: Function<'js>, method: String) -> Result<Value<'js>> {
     let Some(number) = METHODS.iter().position(|(name, _)| *name == method) else {
         return Err(Exception::throw_internal(&ctx, &format!("native console.{method} does not exist")));
     };
-    METHOD_FALLBACKS.set(number, &script);
-    raw::function(&script, NativeFunction::Method(write_console_message), number)
+    METHOD_FALLBACKS.set(number, &fallback);
+    raw::function(&fallback, NativeFunction::Method(write_console_message), number)
 }
 
-/// Writes a line of plain data; calls the script for anything else.
+/// Writes a line of plain data; calls the web module's function for anything else.
 unsafe extern "C" fn write_console_message(
     ctx: Context,
     this: RawValue,
@@ -82,7 +82,7 @@ unsafe extern "C" fn write_console_message(
     unsafe {
         let arguments = raw::arguments(argc, argv);
         if !IS_INDENTED.0.get()
-            && !IS_SCRIPTED.0.get()
+            && !IS_COLLECTED.0.get()
             && let Some((message, json)) = plain_line(ctx, arguments)
         {
             let field = json.map(|json| ("arguments".to_owned(), json));
@@ -94,12 +94,12 @@ unsafe extern "C" fn write_console_message(
 }
 
 /// Makes the native that replaces a method of the root logger, which has no bound fields.
-fn replace_log_method<'js>(script: Function<'js>, level: usize) -> Result<Value<'js>> {
-    LOG_FALLBACKS.set(level, &script);
-    raw::function(&script, NativeFunction::Method(write_log_message), level)
+fn replace_log_method<'js>(fallback: Function<'js>, level: usize) -> Result<Value<'js>> {
+    LOG_FALLBACKS.set(level, &fallback);
+    raw::function(&fallback, NativeFunction::Method(write_log_message), level)
 }
 
-/// Writes a string without fields; calls the script for anything else.
+/// Writes a string without fields; calls the web module's function for anything else.
 unsafe extern "C" fn write_log_message(
     ctx: Context,
     this: RawValue,
@@ -110,7 +110,7 @@ unsafe extern "C" fn write_log_message(
     // SAFETY: QuickJS passes live values.
     unsafe {
         let arguments = raw::arguments(argc, argv);
-        if !IS_SCRIPTED.0.get()
+        if !IS_COLLECTED.0.get()
             && arguments.get(1).is_none_or(|&fields| qjs::JS_IsUndefined(fields))
             && let Some(message) = arguments.first().and_then(|&message| raw::text(ctx, message))
         {

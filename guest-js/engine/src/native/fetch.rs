@@ -1,4 +1,4 @@
-//! `fetch`: `wasi:http/outgoing-handler`, a request and its response at a time.
+//! `fetch`: `wasi:http/outgoing-handler`, one request and its response at a time.
 
 use super::bytes::bytes_in;
 use super::connection_headers::left_out_of_request;
@@ -59,7 +59,7 @@ fn with<R>(id: u32, f: impl FnOnce(&mut Exchange) -> R) -> Option<R> {
     EXCHANGES.all.borrow_mut().get_mut(&id).map(f)
 }
 
-/// Gives up all exchanges when a handler is over. Nothing waits for them any more.
+/// Cancels all exchanges when a handler is over, since nothing waits for them any more.
 pub(crate) fn release() {
     drop(EXCHANGES.all.take());
 }

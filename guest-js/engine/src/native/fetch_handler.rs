@@ -1,5 +1,5 @@
-//! Calls `fetch` of the application without a script of ours: `component/handlers.js` gives its arguments, and sends
-//! every response that is not a plain one. See also `quickjs/response.c`.
+//! Calls the application's `fetch` without running a web module: `component/handlers.js` provides the arguments, and
+//! sends every response that is not plain. See also `quickjs/response.c`.
 
 use super::convert::{bytes_of, header_entries};
 use super::http_response;

@@ -19,7 +19,7 @@ use std::cell::{Cell, RefCell};
 
 const CONTENT_LENGTH: &str = "content-length";
 
-/// How far the response has come.
+/// The state of the response.
 pub(crate) enum State {
     /// Nothing was sent.
     Waiting(Option<ResponseOutparam>),
@@ -83,7 +83,7 @@ pub(crate) fn take_message() -> Option<Vec<u8>> {
     RESPONSE.message.take()
 }
 
-/// Takes what there is of the response when the execution ends.
+/// Takes the state of the response when the execution ends.
 pub(crate) fn take_state() -> State {
     RESPONSE.state.replace(State::Finished)
 }

@@ -1,4 +1,5 @@
-//! The messages of `elias:component/fetch`: the head of a request, a whole response. Their layout: `wit/world.wit`.
+//! The messages of `elias:component/fetch`: the headers of a request, and a whole response. `wit/world.wit` has their
+//! layout.
 
 use crate::bindings::wasi::http::types::{IncomingRequest, Method, Scheme};
 use std::ops::Range;
@@ -89,7 +90,7 @@ impl Request {
         self.text(&self.path)
     }
 
-    /// How many fields it has.
+    /// The number of its fields.
     pub(super) fn count(&self) -> usize {
         self.field_count as usize
     }

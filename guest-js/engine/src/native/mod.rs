@@ -1,4 +1,6 @@
 //! The native half of the web APIs: one file an API, all in the object that `import native from "elias:native"` gives.
+//! This file also has the lifecycle of handlers: web modules register the functions that start them, `waitUntil` adds
+//! background promises, and `release` frees what an execution holds of the host.
 //!
 //! To add one: write its file with an `add(&Object)`, name it here, and write its JavaScript half in `guest-js/web`.
 
@@ -112,8 +114,8 @@ impl ModuleDef for Native {
     }
 }
 
-/// Puts our own in place of what QuickJS and javy bring: a random source that no snapshot holds, no `console` that
-/// would write to a standard output that is not there.
+/// Replaces built-ins of QuickJS and javy: the random source, so that no snapshot holds its state, and `console`, which
+/// would write to a standard output that does not exist.
 pub(crate) fn replace_builtins(ctx: &Ctx<'_>) -> Result<()> {
     random::replace_math_random(ctx)
 }
@@ -179,8 +181,8 @@ fn has_background() -> bool {
     !LIFECYCLE.background.borrow().is_empty()
 }
 
-/// Gives back what an execution that is over holds of the host: its instance can then be used again. A transaction that
-/// was forgotten stays, and so ends with the instance.
+/// Releases what a finished execution holds of the host, so that its instance can be used again. An open transaction
+/// stays, and so ends with the instance.
 pub(crate) fn release() {
     // What waits goes before what it waits for.
     event_loop::release();
@@ -190,9 +192,9 @@ pub(crate) fn release() {
     http_request::release();
 }
 
-/// Gives back what a turn of a worker holds of the host: all, since its instance goes on. Transactions that were
-/// forgotten are rolled back. What belongs to the moment, such as clocks, is forgotten: the memory is kept, and is
-/// written anew only where it changed.
+/// Releases all that a turn of a worker holds of the host, since the worker's instance goes on. Open transactions are
+/// rolled back. State of the moment, such as clocks, is forgotten. The memory is kept, and is written only where it
+/// changed.
 pub(crate) fn release_turn() {
     release();
     db::end_transactions();

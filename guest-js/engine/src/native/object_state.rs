@@ -1,5 +1,5 @@
-//! The state of objects that no script can see, for `console.log` and `util.inspect`: how a promise was settled, the
-//! object behind a proxy, and what an iterator of a Map or a Set has still to give.
+//! The internal state of objects, for `console.log` and `util.inspect`: the state and result of a promise, the target
+//! of a proxy, and the rest of a Map's or Set's iterator.
 
 use super::raw::{self, Context, RawValue};
 use javy::quickjs::{Array, Ctx, Function, Object, Result, Value};

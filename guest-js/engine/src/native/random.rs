@@ -71,7 +71,7 @@ pub(crate) fn replace_math_random(ctx: &Ctx<'_>) -> Result<()> {
     math.set("random", random)
 }
 
-/// Has `Math.random` seeded anew when it is next called: a worker's memory, which may be copied, keeps no seed.
+/// Makes the next call of `Math.random` take a new seed: a worker's memory, which may be copied, keeps none.
 pub(crate) fn forget_seed() {
     STATE.words.set([0; 2]);
     STATE.seeded.set(false);

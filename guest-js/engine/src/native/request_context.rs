@@ -1,4 +1,4 @@
-//! The execution under way and its caller, as the host knows them: what `ctx` shows.
+//! The present execution and its caller, as the host knows them: the values of `ctx`.
 
 use super::require;
 use crate::bindings::elias::component::context;

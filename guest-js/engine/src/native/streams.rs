@@ -1,4 +1,4 @@
-//! Promises of what the host is still to give: of its byte streams, and of its operations.
+//! Promises for values of the host that are not ready: chunks of its byte streams, and results of its operations.
 
 use crate::bindings::wasi::io::error::Error as IoError;
 use crate::bindings::wasi::io::poll::Pollable;
@@ -17,7 +17,7 @@ pub(crate) enum Chunk {
     Broken(IoError),
 }
 
-/// Reads what is there; `None` if nothing is there yet.
+/// Reads the bytes that are ready; `None` if there are none yet.
 pub(crate) fn try_read(stream: &InputStream) -> Option<Chunk> {
     match stream.read(CHUNK_BYTES) {
         Ok(bytes) if bytes.is_empty() => None,
@@ -79,7 +79,7 @@ impl PromiseCapability {
         self.reject.restore(ctx)?.call((error,))
     }
 
-    /// Settles with what `outcome` is: its value, or the exception that is pending.
+    /// Settles the promise with the value of `outcome`, or with the pending exception.
     pub(crate) fn settle<'js>(self, ctx: &Ctx<'js>, outcome: Result<Value<'js>>) -> Result<()> {
         match outcome {
             Ok(value) => self.resolve(ctx, value),
@@ -101,7 +101,7 @@ impl PromiseCapability {
     }
 }
 
-/// A promise for what `poll` gives once it gives something; asked now, and whenever `pollable` is ready.
+/// A promise for the first value that `poll` returns. It is polled now, and whenever `pollable` is ready.
 pub(crate) fn promise_of<'js, T: 'static>(
     ctx: &Ctx<'js>,
     mut poll: impl FnMut() -> Option<T> + 'static,
@@ -125,7 +125,7 @@ pub(crate) fn promise_of<'js, T: 'static>(
     Ok((promise.into_value(), Some(wait)))
 }
 
-/// A promise for what `take` gives of an operation of the host, which is dropped then.
+/// A promise for the value that `take` takes from an operation of the host, which is dropped afterwards.
 pub(crate) fn promise_of_operation<'js, O: 'static, T: 'static>(
     ctx: &Ctx<'js>,
     operation: O,

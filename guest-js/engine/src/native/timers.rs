@@ -64,14 +64,14 @@ fn queue_task<'js>(ctx: Ctx<'js>, callback: Function<'js>) {
     event_loop::queue_task(Persistent::save(&ctx, callback));
 }
 
-/// Says that the instance, or a turn of its worker, starts now, if it has a clock to tell.
+/// Notes that the instance, or a turn of its worker, starts now, if it has a clock.
 pub(crate) fn start() {
     if phase::wired(Import::MonotonicClock) {
         START.clock.set(Some(monotonic_clock::now()));
     }
 }
 
-/// Has the clock that scripts see go on from so many milliseconds.
+/// Sets the clock that scripts see to this many milliseconds, from which it goes on.
 pub(super) fn set_elapsed(milliseconds: f64) {
     START.elapsed_ms.set(milliseconds);
 }

@@ -1,5 +1,5 @@
-//! Decisions of a handler about its job or event beside returning: another attempt, none at all, or a wait that
-//! outlives the instance.
+//! The decisions of a handler about its job or event other than returning: another attempt, no further attempt, or a
+//! wait that outlives the instance.
 
 use super::convert::UsvString;
 use javy::quickjs::{Function, Object, Result};
@@ -45,7 +45,7 @@ pub(crate) fn take_decision() -> Option<Decision> {
     STATE.decision.take()
 }
 
-/// Whether a step waits for what the host will run the handler again for.
+/// Whether a step waits for an event or a time for which the host will run the handler again.
 pub(crate) fn is_suspended() -> bool {
     STATE.suspended.get()
 }

@@ -153,7 +153,7 @@ fn parse<'js>(ctx: Ctx<'js>, UsvString(input): UsvString, base: Option<UsvString
 /// A URL as the standard serialises it; null if it is none.
 fn serialize<'js>(ctx: Ctx<'js>, input: JsString<'js>, base: Option<UsvString>) -> Result<Value<'js>> {
     let text = usv(&input)?;
-    if base.is_none() && serialized::is_url(&text) {
+    if base.is_none() && serialized::is_serialized_url(&text) {
         return Ok(input.into_value());
     }
     match read(&text, base.as_ref().map(|base| base.0.as_str())) {

@@ -1,4 +1,4 @@
-//! Limits of one command: of its keys, values and times to live.
+//! Limits of one command: on its keys, values and times to live.
 
 use super::contract::{Command, Entry, Error, ErrorCode, Value};
 use elias_host::capability::pricing::List;

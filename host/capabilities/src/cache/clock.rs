@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-/// Tells the time. It is a function, so that tests give one that they move instead of waiting.
+/// A clock. It is a function, so that tests can give one that they move instead of waiting.
 #[derive(Clone)]
 pub(super) struct Clock(Arc<dyn Fn() -> Instant + Send + Sync>);
 

@@ -10,8 +10,8 @@ use elias_host::capability::wasmtime::component::{ComponentType, Lift, Lower};
 use std::fmt;
 use std::sync::Arc;
 
-/// A value. Shared, so that what is kept in memory is copied once on its way to a component: into that component's
-/// memory.
+/// A value. It is shared, so that a value in the host's memory is copied once on its way to a component: into that
+/// component's memory.
 pub(super) type Value = Arc<[u8]>;
 
 /// Keys that are taken from a component at once; as many as `keys-per-call` can allow.
@@ -82,7 +82,7 @@ pub(super) struct Increment {
     pub(super) ttl_ms: Option<u64>,
 }
 
-/// Sets the time to live of what is there.
+/// Sets the time to live of an existing value.
 #[derive(ComponentType, Lift, Debug, Clone)]
 #[component(record)]
 pub(super) struct Expiry {

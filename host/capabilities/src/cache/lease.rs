@@ -25,7 +25,8 @@ struct State {
 /// How often a value may fail to be made before those who wait fail too: once, and once more by one of them.
 const FAILURES: u32 = 2;
 
-/// The right to make a value. Dropping it, also with the instance that holds it, lets one of those who wait try.
+/// The right to make a value. When it is dropped, also with the instance that holds it, one of the waiting instances
+/// may try.
 #[derive(Debug)]
 pub(super) struct Lease {
     leases: Arc<Leases>,
@@ -56,13 +57,13 @@ impl Leases {
         AcquireOutcome::Acquired { lease: Lease { leases: Arc::clone(self), key }, seen }
     }
 
-    /// How many wait for the holder of a key's lease; none if nobody holds it.
+    /// The number of instances that wait for the lease of a key; `None` if no instance holds it.
     #[cfg(test)]
     pub(super) fn waiting(&self, key: &str) -> Option<usize> {
         self.state().held.get(key).map(watch::Sender::receiver_count)
     }
 
-    /// Gives a value that is being stored to those who wait for it: they have it even if it cannot be stored.
+    /// Passes a value that is being stored to the waiting instances: they have it even if it cannot be stored.
     pub(super) fn offer(&self, key: &str, value: &Value) {
         if let Some(held) = self.state().held.get(key) {
             held.send_replace(Some(Arc::clone(value)));

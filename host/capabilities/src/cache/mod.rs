@@ -95,8 +95,8 @@ impl Cache {
         Self { namespace: namespace.into(), components: Mutex::default() }
     }
 
-    /// How many entries of a component were evicted to keep it within its `total-bytes`, since it was loaded. Zero for
-    /// a component that is not loaded. Entries whose time was over do not count.
+    /// The number of a component's entries that were evicted to keep it within its `total-bytes`, since it was loaded.
+    /// Zero for a component that is not loaded. Expired entries do not count.
     #[must_use]
     pub fn evictions(&self, component: &str) -> u64 {
         let component = self.components().get(component).and_then(Weak::upgrade);

@@ -33,7 +33,7 @@ pub(super) struct CommandRunner {
     pub(super) calls: CallMeter,
 }
 
-/// Gives what an instance starts commands with.
+/// Returns the runner by which an instance starts commands.
 pub(super) type RunnerGetter = fn(&mut InstanceState) -> &mut CommandRunner;
 
 /// Commands for many values of one instance that run at a time, where these do not lie in memory anyway. More of them
@@ -133,7 +133,7 @@ impl CommandRunner {
 }
 
 impl Operation {
-    /// The outcome, once; none while there is none yet.
+    /// Takes the outcome, which can be taken once; `None` while the operation runs.
     pub(super) fn take(&mut self) -> Trapping<Option<Outcome>> {
         let (outcome, _held) = match std::mem::replace(&mut self.state, State::Taken) {
             State::Taken => bail!("the result of an operation must be taken only once"),

@@ -25,7 +25,7 @@ pub(super) const ITERATIONS_MAX: u32 = 10_000_000;
 /// Bytes of memory that scrypt takes at most, for its table and for its blocks each.
 const SCRYPT_MEMORY_MAX: u64 = 64 << 20;
 
-/// N * r * p at most, by what memory allows.
+/// The most N * r * p, which follows from the limit of memory.
 pub(super) const SCRYPT_MIXES_MAX: u64 = (SCRYPT_MEMORY_MAX / 128) * (SCRYPT_MEMORY_MAX / 128);
 
 /// Iterations of PBKDF2 of one part: about a millisecond.

@@ -51,12 +51,13 @@ pub(super) fn hmac(hash: Hash, key: &Secret, data: &[u8]) -> Vec<u8> {
     })
 }
 
-/// Bytes of what a hash gives.
+/// Bytes of a hash's output.
 pub(super) fn output_bytes(hash: Hash) -> usize {
     with_hash!(hash, H => <H as Digest>::output_size())
 }
 
-/// The bytes that HKDF hashes: key and salt, of which there are so many, and `info` anew for each block of what it gives.
+/// The bytes that HKDF hashes: key and salt once, which have `key_and_salt` bytes, and `info` for each block of the
+/// output.
 pub(super) fn hkdf_bytes(hash: Hash, key_and_salt: usize, info: usize, bytes: u32) -> usize {
     let blocks = (bytes.min(HKDF_BYTES_MAX) as usize).div_ceil(output_bytes(hash)).max(1);
     key_and_salt.saturating_add(info.saturating_mul(blocks))

@@ -22,7 +22,7 @@ pub(super) struct MemoryReservation {
     _of_component: OwnedSemaphorePermit,
 }
 
-/// Waits until a component may use so many bytes.
+/// Waits until a component may use this many bytes.
 pub(super) async fn reserve(component: &str, bytes: u64) -> wasmtime::Result<MemoryReservation> {
     let kib = u32::try_from(bytes.div_ceil(1024))?;
     // First its own: who waits for its own share holds nothing of what others need.

@@ -1,4 +1,4 @@
-//! `elias:crypto`: what `crypto.subtle` is made of, by the crates of RustCrypto and dalek.
+//! `elias:crypto`: the functions behind `crypto.subtle`, by the crates of RustCrypto and dalek.
 //!
 //! Nothing is kept: key material comes with a call and is wiped after it. Work is paid for in fuel before it is done;
 //! see `price`.

@@ -12,7 +12,7 @@ pub(super) const BYTE: u64 = 2;
 pub(super) const WRAPPED_BYTE: u64 = 250;
 /// Of a call, whatever it does.
 pub(super) const CALL: u64 = 3_000;
-/// Of an iteration of PBKDF2, for 32 bytes of what it gives. Aside.
+/// Of an iteration of PBKDF2, for 32 bytes of its output. Aside.
 pub(super) const ITERATION: u64 = 1_000;
 /// Of mixing 128 bytes once, of which scrypt does N * r * p. Aside.
 pub(super) const MIX: u64 = 1_000;
@@ -57,17 +57,17 @@ pub(super) const CURVE_MAX: u64 = 28_000_000;
 /// Bits of the modulus of the largest RSA key.
 pub(super) const RSA_BITS_MAX: u64 = 8192;
 
-/// Of an operation with a private RSA key of so many bits: cubic. Aside.
+/// Of an operation with a private RSA key with this many bits: cubic. Aside.
 pub(super) fn rsa_private(bits: u64) -> u64 {
     600_000 * bits.div_ceil(1024).max(1).pow(3)
 }
 
-/// Of an operation with a public RSA key of so many bits, or checking one: square. Aside.
+/// Of an operation with a public RSA key with this many bits, or of checking one: square. Aside.
 pub(super) fn rsa_public(bits: u64) -> u64 {
     60_000 * bits.div_ceil(1024).max(1).pow(2)
 }
 
-/// Of making an RSA key of so many bits. Aside.
+/// Of generating an RSA key with this many bits. Aside.
 pub(super) fn rsa_generate(bits: u64) -> u64 {
     40_000_000 * bits.div_ceil(1024).max(1).pow(4)
 }

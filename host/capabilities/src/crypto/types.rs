@@ -1,4 +1,4 @@
-//! The types that the functions share, and what copying those of the contract costs.
+//! The types that the functions share, and the fuel that copying the contract's types costs.
 
 pub(super) use super::bindings::elias::crypto::crypto::{
     Cipher, Ctr, Curve, ErrorCode, Gcm, Hash, KeyPair, RsaPrivate, RsaPublic, RsaScheme,

@@ -13,7 +13,7 @@ use tokio::sync::Semaphore;
 /// Statements of people that run on one component's database at a time. Each takes one of the component's connections.
 pub(super) const CONSOLE_STATEMENTS: usize = 2;
 
-/// A component's database, and what it may use of it.
+/// A component's database, and the component's limits on it.
 pub struct Database {
     pub(super) limits: DbGrant,
     pub(super) backend: Arc<dyn Backend>,

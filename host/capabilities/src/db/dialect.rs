@@ -1,6 +1,6 @@
 //! The dialects of SQL.
 
-/// Which SQL.
+/// A dialect of SQL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Dialect {
     Sqlite,

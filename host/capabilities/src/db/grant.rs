@@ -73,7 +73,7 @@ pub enum BackendKind {
     Postgres,
 }
 
-/// Where a URL is.
+/// A URL in the grant, or the place where it is.
 #[derive(Clone, Deserialize)]
 #[serde(untagged)]
 pub enum Url {

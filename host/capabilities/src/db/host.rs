@@ -1,4 +1,4 @@
-//! The functions of `elias:db/db`, as bindgen's traits want them.
+//! The functions of `elias:db/db`, as implementations of bindgen's traits.
 
 use super::Db;
 use super::bindings::{Batch, Error, Host, HostQuery, HostTransaction, Isolation, Started, Value};

@@ -16,7 +16,7 @@ const FOLDER: &str = "migrations";
 /// Bytes of one file.
 const FILE_BYTES: u64 = 4 << 20;
 
-/// How long one migration may take, and may wait for its turn.
+/// The timeout of one migration, which also bounds the wait for its turn.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(300);
 
 /// One file.
@@ -64,7 +64,7 @@ impl Migrations {
 }
 
 impl Migration {
-    /// Whether it has yet to run, by the digest that was recorded when it did.
+    /// Whether it must still run, by the digest that was recorded when it ran.
     pub(crate) fn is_due(&self, recorded: Option<&str>) -> Result<bool, ConfigureError> {
         match recorded {
             None => Ok(true),
@@ -76,7 +76,7 @@ impl Migration {
         }
     }
 
-    /// That it failed.
+    /// The error for a migration that failed.
     pub(crate) fn failed(&self, error: &Error) -> ConfigureError {
         let state = error.sqlstate.as_ref().map_or_else(String::new, |state| format!(" ({state})"));
         ConfigureError::Invalid(format!("migrations: {} failed: {}{state}", self.name, error.message))

@@ -80,15 +80,15 @@ impl Db {
         Self { relay: Some(relay), ..self }
     }
 
-    /// At most this many connections to each PostgreSQL, of all components together: 80 unless set. A component has of
-    /// them what its grant says at most; the last quarter is for components that have none, and idle connections are
-    /// closed for those who need one. Hosts that share a server each have as many.
+    /// At most this many connections to each PostgreSQL, of all components together: 80 unless set. Of these, a
+    /// component has at most as many as its grant says. The last quarter is for components that have none, and idle
+    /// connections are closed for components that need one. Hosts that share a server each have as many.
     #[must_use]
     pub fn postgres_connections(self, most: u32) -> Self {
         Self { servers: postgres::Servers::new(most), ..self }
     }
 
-    /// The file of the database of a component that needs no server, for whoever made the capability with this folder.
+    /// The file of a component's SQLite database, if the capability was made with this folder.
     #[must_use]
     pub fn file_of(data_dir: PathBuf, component: &str) -> PathBuf {
         data_dir.join("db").join(sqlite::file_name(component))

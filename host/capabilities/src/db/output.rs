@@ -59,7 +59,7 @@ impl Parts {
 }
 
 impl Output {
-    /// Waits until a batch may be read. None if nobody wants it any more.
+    /// Waits until a batch may be read. `None` if the query was dropped.
     pub(crate) async fn slot(&self) -> Option<Slot<'_>> {
         tokio::select! {
             biased;

@@ -29,7 +29,7 @@ const LOCK: &str = "SELECT count(*) FROM pg_catalog.pg_advisory_xact_lock(\
 /// The SQLSTATE of a table that does not exist.
 const NO_TABLE: &str = "42P01";
 
-/// The SQLSTATE of what has the name of a table of the host's and is something else.
+/// The SQLSTATE of an object that has the name of a table of the host's but is something else.
 pub(super) const NOT_OURS: &str = "42809";
 
 /// What [`Definition::check`] says of the table.
@@ -52,7 +52,7 @@ pub(super) fn is_missing(error: &Error) -> bool {
     error.sqlstate.as_deref() == Some(NO_TABLE)
 }
 
-/// How a table of the host's own is made.
+/// The definition of a table that the host makes.
 pub(super) struct Definition {
     pub(super) name: &'static str,
     /// Its columns and keys, as CREATE TABLE has them; the same on both backends.
@@ -140,7 +140,7 @@ impl OwnTable {
         Self { definition, is_seen: AtomicBool::new(false) }
     }
 
-    /// It was seen, or found missing.
+    /// Records whether the table was seen.
     pub(super) fn set_seen(&self, is_seen: bool) {
         self.is_seen.store(is_seen, Ordering::Relaxed);
     }

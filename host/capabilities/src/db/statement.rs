@@ -39,7 +39,7 @@ pub(crate) struct Statement {
     pub(crate) names_outbox: bool,
 }
 
-/// Where migrations are recorded.
+/// The table of applied migrations.
 pub(crate) const BOOKKEEPING: &str = "elias_migrations";
 
 /// The table that only the host writes to. What a component could write there by itself would have the cause that it

@@ -89,8 +89,8 @@ impl StepTable {
     }
 }
 
-/// Reads a step through the transaction of this instance with that number; none if it was not done. Makes the table if
-/// there is none.
+/// Reads a step in the instance's transaction with this number; `None` if the step was not done. Creates the table if
+/// it does not exist.
 pub(crate) fn read_step(state: &mut InstanceState, transaction: u32, journal: &str, position: u32) -> ReadStep {
     let read = in_transaction(state, transaction, |database, transaction, budget| {
         database.read_step(transaction, journal, position, budget)

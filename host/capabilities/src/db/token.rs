@@ -1,4 +1,4 @@
-//! SQL's tokens: as much of them as it takes to tell words from strings and comments.
+//! A tokenizer for SQL that only tells words from strings and comments.
 
 use super::bindings::Error;
 use super::dialect::Dialect;

@@ -1,4 +1,4 @@
-//! Transactions, as a resource, and what is sent to the task that holds their connection.
+//! Transactions, as a resource, and the commands for the task that holds their connection.
 
 use super::bindings::{Error, Isolation};
 use super::outbox::Outbox;
@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
-/// How long a transaction may lie idle before PostgreSQL rolls it back. What ends first is almost always its instance.
+/// How long a transaction may be idle before PostgreSQL rolls it back. Its instance almost always ends earlier.
 pub(crate) const IDLE: Duration = Duration::from_secs(60);
 
 /// The mode with which a transaction begins.
@@ -65,7 +65,7 @@ pub(crate) enum Action {
     Rollback,
 }
 
-/// Where a transaction's commands come from. Their number is bounded by the budget that each one's output holds.
+/// The receiver of a transaction's commands. The budget that each command's output holds bounds their number.
 pub(crate) type Commands = mpsc::UnboundedReceiver<Command>;
 
 impl Transaction {
@@ -74,12 +74,12 @@ impl Transaction {
         (Self { commands: Some(sender), used: UsedTables::default() }, receiver)
     }
 
-    /// It writes to the outbox of its database, which is told when it is committed.
+    /// Notes that it writes to the outbox of its database, which is told when it is committed.
     pub(super) fn uses_outbox(&mut self, outbox: &Arc<Outbox>) {
         self.used.outbox = Some(Arc::clone(outbox));
     }
 
-    /// It uses the table of steps of its database, which is told when it is committed.
+    /// Notes that it uses the table of steps of its database, which is told when it is committed.
     #[cfg(feature = "workflow")]
     pub(super) fn uses_steps(&mut self, steps: &Arc<StepTable>) {
         self.used.steps = Some(Arc::clone(steps));

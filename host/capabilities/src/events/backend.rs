@@ -1,4 +1,4 @@
-//! The trait of logs of events, which whoever runs the host implements.
+//! The trait of logs of events. The program that runs the host implements it.
 
 use super::contract::Error;
 use crate::trigger::Origin;

@@ -1,4 +1,4 @@
-//! The types of `elias:events/events`, and how they become those of [`EventLog`](super::EventLog).
+//! The types of `elias:events/events`, and their conversion into those of [`EventLog`](super::EventLog).
 //!
 //! `tests/contract.rs` compares them with the WIT.
 

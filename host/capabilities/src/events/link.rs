@@ -6,14 +6,15 @@ use crate::trigger::{PAYLOAD_BYTES_MAX, link_pending, submit, submit_in};
 use elias_host::capability::pricing::{Price, size};
 use elias_host::capability::{HostLinker, wasmtime};
 
-/// Units of fuel of an event that is published, which is written to a store, and of a byte of its data, which are read
-/// as JSON.
-const EVENT: u64 = 200_000;
-const DATA_BYTE: u64 = 60;
+/// Fuel of an event that is published, which is written to a store.
+const EVENT_FUEL: u64 = 200_000;
+/// Fuel of a byte of its data, which are read as JSON.
+const DATA_BYTE_FUEL: u64 = 60;
 
-/// Units of fuel of an event in a transaction: of its statement, too. Its data are also written as a JSON string.
-const EVENT_IN: u64 = 300_000;
-const DATA_BYTE_IN: u64 = 80;
+/// Fuel of an event in a transaction, which includes its statement.
+const EVENT_IN_FUEL: u64 = 300_000;
+/// Fuel of a byte of its data, which are also written as a JSON string.
+const DATA_BYTE_IN_FUEL: u64 = 80;
 
 /// Defines the interface.
 pub(super) fn init(linker: &mut HostLinker) -> wasmtime::Result<()> {
@@ -22,13 +23,13 @@ pub(super) fn init(linker: &mut HostLinker) -> wasmtime::Result<()> {
     let data = size("bytes of the data", |(request,): &(PublishRequest,)| request.data.len() as u64);
     events.func_async(
         "publish",
-        Price::of(EVENT).per(DATA_BYTE, data.limited_to(PAYLOAD_BYTES_MAX)),
+        Price::of(EVENT_FUEL).per(DATA_BYTE_FUEL, data.limited_to(PAYLOAD_BYTES_MAX)),
         |store, (request,): (PublishRequest,)| Box::new(submit::<Events>(store, request)),
     )?;
     let data = size("bytes of the data", |(_, request): &(u32, PublishRequest)| request.data.len() as u64);
     events.func_async(
         "publish-in",
-        Price::of(EVENT_IN).per(DATA_BYTE_IN, data.limited_to(PAYLOAD_BYTES_MAX)),
+        Price::of(EVENT_IN_FUEL).per(DATA_BYTE_IN_FUEL, data.limited_to(PAYLOAD_BYTES_MAX)),
         |store, (transaction, request): (u32, PublishRequest)| {
             Box::new(submit_in::<Events>(store, transaction, request))
         },

@@ -1,4 +1,4 @@
-//! A log of events in the memory of this process, for a single project: what is in it ends with the process.
+//! A log of events in the memory of this process, for a single project. Its content ends with the process.
 
 use super::backend::{EventLog, NewEvent};
 use super::contract::{Error, ErrorCode};
@@ -23,7 +23,7 @@ pub struct MemoryLog {
     shared: Arc<Shared>,
 }
 
-/// Where the events of a [`MemoryLog`] come out, in the order in which they were published, for whoever delivers them.
+/// Receives the events of a [`MemoryLog`] in the order in which they were published, to deliver them.
 pub struct EventReceiver {
     shared: Arc<Shared>,
 }

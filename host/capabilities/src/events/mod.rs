@@ -1,4 +1,4 @@
-//! `elias:events`: events that a component publishes, for all who subscribe to their types.
+//! `elias:events`: events that a component publishes for the subscribers to their types.
 //!
 //! The log is behind the trait [`EventLog`], which whoever runs the host implements; [`MemoryLog`] is one in the memory
 //! of this process, for a single project.

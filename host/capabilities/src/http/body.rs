@@ -14,9 +14,9 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, Sleep, sleep_until};
 use wasmtime_wasi_http::{Error, WasiBody};
 
-/// The guest's body for the client; none if there is none. It ends in an error where it goes over its cap, and
-/// `failure` says why: a response can have begun by then, whose end in turn is only a lost connection. What goes out is
-/// counted.
+/// The guest's body for the client; `None` if the request has no body. A body that exceeds its cap ends in an error,
+/// and `failure` says why: by then a response can have begun, which then ends as a lost connection. Bytes that are sent
+/// are counted.
 pub(super) fn outgoing(
     body: WasiBody,
     bytes_max: u64,

@@ -28,7 +28,7 @@ const IDLE_CONNECTIONS: usize = 16;
 /// How long they are kept.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// One component's way out.
+/// The HTTP client of one component.
 pub(super) struct Client {
     grant: Grant,
     client: reqwest::Client,

@@ -1,4 +1,4 @@
-//! Decoding of responses' bodies, in steps that are bounded, paid and can be given up between any two.
+//! Decodes responses' bodies, in bounded steps that are paid for and can be cancelled between any two.
 //!
 //! A body is decoded where the guest reads it, on the thread and in the turn of that guest, and never ahead of it. A
 //! poll does at most [`TURN`] units of work; where that makes no byte for the guest (a bomb of empty blocks, or of

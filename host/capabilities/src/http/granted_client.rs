@@ -78,8 +78,8 @@ impl GrantedClient {
     }
 
     /// Sends a POST request and reads the first `body_max` bytes of the response, all within `timeout`. Redirects are
-    /// not followed. The bytes of the body are added to `sent` when the connection takes them, so that they count
-    /// whatever becomes of the request, also if nobody waits for its end any more.
+    /// not followed. The bytes of the body are added to `sent` when the connection takes them, so that they count even
+    /// if the request fails or its caller no longer waits.
     ///
     /// # Errors
     /// Why there is no response. The text names no address.

@@ -13,8 +13,8 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// Bytes of a document.
 const BYTES_MAX: usize = 1 << 20;
 
-/// Fetches documents from public addresses, and from the networks that it was told, as a component's grant would allow:
-/// whoever names a URL cannot lead the host into its own network. Redirects are not followed.
+/// Fetches documents from public addresses, and from the private networks that it was given, under the rules of a
+/// component's grant: a URL of a stranger cannot reach the host's own network. Redirects are not followed.
 #[derive(Clone)]
 pub struct PublicFetch {
     addresses: Arc<Addresses>,

@@ -3,8 +3,8 @@
 use reqwest::Url;
 use serde::Deserialize;
 
-/// One entry of `allow`. What it leaves out may be anything: a rule without a scheme allows both, one without a port
-/// the scheme's own port.
+/// One entry of `allow`. A rule without a scheme allows http and https. A rule that names a host but no port allows the
+/// scheme's default port only; `*`, which cannot name a port, allows every port.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub(super) struct Rule {
@@ -16,7 +16,7 @@ pub(super) struct Rule {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum HostRule {
     Any,
-    /// `*.example.com`: whatever is below it, not itself. With the dot.
+    /// `*.example.com`: every subdomain, but not the domain itself. The text begins with the dot.
     Below(String),
     Exactly(String),
 }

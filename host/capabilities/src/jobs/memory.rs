@@ -26,7 +26,7 @@ pub struct MemoryQueue {
     shared: Arc<Shared>,
 }
 
-/// Where the jobs of a [`MemoryQueue`] come out, for whoever runs them.
+/// Receives the jobs of a [`MemoryQueue`], to run them.
 pub struct JobReceiver {
     shared: Arc<Shared>,
 }
@@ -172,8 +172,7 @@ impl MemoryQueue {
         (Self { shared: Arc::clone(&shared) }, JobReceiver { shared })
     }
 
-    /// The priorities that jobs get from now on if they are enqueued without one, by their names; 0 where there is
-    /// none.
+    /// Sets the priorities of jobs that are enqueued without one from now on, by name; others get 0.
     pub fn set_priorities(&self, priorities: HashMap<String, i32>) {
         self.shared.state().priorities = priorities;
     }

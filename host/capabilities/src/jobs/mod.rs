@@ -1,4 +1,4 @@
-//! `elias:jobs`: work that a component enqueues, and that its handler `job` does later.
+//! `elias:jobs`: jobs that a component enqueues, and that its handler `job` runs later.
 //!
 //! The queue is behind the trait [`JobQueue`], which whoever runs the host implements; [`MemoryQueue`] is one in the
 //! memory of this process, for a single project.

@@ -1,5 +1,5 @@
-//! `elias:log`: `console.*` and whatever else a component writes, as structured events of `tracing`; see
-//! [`InstanceInfo::log`] for how they look and what bounds them.
+//! `elias:log`: `console.*` and other output of a component, as structured events of `tracing`. [`InstanceInfo::log`]
+//! says how they look and what bounds them.
 
 mod bindings;
 

@@ -7,7 +7,7 @@ const REFUSALS_MAX: usize = 20;
 #[cfg(all(feature = "db", feature = "events", feature = "jobs"))]
 const REASON_CHARS_MAX: usize = 300;
 
-/// How much of an outbox was handed over.
+/// The part of an outbox that was handed over.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DrainOutcome {
     /// Whether nothing is left in it. Else there are many rows, or the queue or the log of events does not take them

@@ -1,4 +1,4 @@
-//! Handing over the rows of an outbox.
+//! Hands over the rows of an outbox.
 
 /// The result of handing over a row.
 #[derive(Debug, Clone, PartialEq, Eq)]

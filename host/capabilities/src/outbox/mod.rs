@@ -35,6 +35,6 @@ pub(crate) use write_error::write_outbox;
 
 use std::time::Duration;
 
-/// For how long a host relies on what a relay has remembered: while a component uses its outbox, the relay is asked
-/// again that often.
+/// How long a host relies on a relay's memory of an outbox: while a component uses its outbox, the relay is asked again
+/// at this interval.
 pub const REMEMBERED_FOR: Duration = Duration::from_secs(600);

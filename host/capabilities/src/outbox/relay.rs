@@ -1,4 +1,4 @@
-//! The relay, which hands over the rows of outboxes. Whoever runs the host implements it.
+//! The relay, which hands over the rows of outboxes. The program that runs the host implements it.
 
 use futures::future::BoxFuture;
 

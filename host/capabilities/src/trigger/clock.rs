@@ -8,8 +8,8 @@ use tokio::sync::watch;
 /// How long a clock is not looked at at most while somebody waits: it may have been set.
 const LOOK_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Tells the time in milliseconds since 1970: that of the system, or one that a program moves ([`ManualClock`]).
-/// Cloning it is cheap.
+/// A clock in milliseconds since 1970: that of the system, or one that a program moves ([`ManualClock`]). Cloning it is
+/// cheap.
 #[derive(Clone)]
 pub struct Clock(Source);
 
@@ -29,8 +29,8 @@ impl Clock {
         })
     }
 
-    /// A clock that `now` tells the time of. Whoever waits for a time looks at it when so much time has passed, and
-    /// every ten seconds.
+    /// A clock that reads the time from `now`. Waiting for a time reads it when that much time has passed, and every
+    /// ten seconds.
     #[must_use]
     pub fn new(now: impl Fn() -> u64 + Send + Sync + 'static) -> Self {
         Self(Source::Function(Arc::new(now)))
@@ -70,8 +70,8 @@ impl fmt::Debug for Clock {
     }
 }
 
-/// A clock that stands still until it is moved, for tests: whoever waits for a time that has come is woken. Clones are
-/// the same clock.
+/// A clock for tests that stands still until it is moved, which wakes those whose time has come. Clones are the same
+/// clock.
 #[derive(Debug, Clone)]
 pub struct ManualClock(Arc<watch::Sender<u64>>);
 
@@ -99,7 +99,7 @@ impl ManualClock {
         self.0.send_modify(|now| *now = now.saturating_add(by));
     }
 
-    /// It, as the backends take it.
+    /// This clock, as the backends take it.
     #[must_use]
     pub fn clock(&self) -> Clock {
         Clock(Source::Manual(self.clone()))

@@ -1,4 +1,4 @@
-//! The error of an interface, which `jobs`, `events` and `workflow` have alike but for its codes.
+//! The error type that `jobs`, `events` and `workflow` share but for its codes.
 
 /// Defines `Error`, a failure with one of the interface's `ErrorCode`s and a message. It is a macro and not a generic
 /// type, so that each interface has an error of its own in signatures and in the documentation. With `outbox`, a row

@@ -1,5 +1,5 @@
-//! Whether a text of a component is JSON that the host can read into a value later: what is accepted must not fail
-//! where nobody waits for it any more.
+//! Checks that a text of a component is JSON that the host can parse later: an accepted text must not fail where nobody
+//! waits for the result.
 
 use elias_host::capability::{InstanceInfo, wasmtime};
 use futures::FutureExt;
@@ -14,7 +14,7 @@ pub(crate) const PAYLOAD_BYTES_MAX: u64 = 1 << 20;
 /// Bytes of a text that is read or written where the guest runs; what is to be done with a longer one is done aside.
 const INLINE_BYTES: usize = 16 << 10;
 
-/// Gives the text back if it is JSON, and else says why it is not.
+/// Returns the text if it is JSON, and otherwise the reason why it is not.
 ///
 /// # Errors
 /// A trap, if the execution's deadline passes meanwhile.
@@ -26,7 +26,8 @@ pub(crate) fn check(
     work_on(instance, bytes, move || read(text))
 }
 
-/// Does something that takes as long as a text of so many bytes is: where the guest runs, or aside if it is long.
+/// Runs work that takes time in proportion to a text of `bytes` bytes: on the guest's thread, or aside if the text is
+/// long.
 ///
 /// # Errors
 /// A trap, if the execution's deadline passes meanwhile.

@@ -1,10 +1,10 @@
-//! Which execution asks a backend for something.
+//! The execution that calls a backend.
 
 use crate::cause::Cause;
 use elias_host::capability::InstanceInfo;
 use std::sync::Arc;
 
-/// Which execution asks a backend for something.
+/// The execution that calls a backend.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Origin {
     /// The component, by the name that it was loaded under ([`LoadOptions::name`](elias_host::LoadOptions::name), else

@@ -50,7 +50,7 @@ impl<R: Reply> Pending<R> {
         Self { state: State::Running(receiver), call: Some(call) }
     }
 
-    /// The reply, once; none while there is none yet.
+    /// Takes the reply, which can be taken once; `None` while the call runs.
     ///
     /// # Errors
     /// A trap, when it is asked again.

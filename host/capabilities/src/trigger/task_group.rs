@@ -1,4 +1,4 @@
-//! Tasks that end together, with the work in them that is waited for.
+//! A group of tasks that end together, and that can be waited for.
 
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -41,7 +41,7 @@ impl TaskGroup {
         true
     }
 
-    /// Begins a piece of work. Whoever does so looks at [`Self::is_stopping`] afterwards.
+    /// Begins a piece of work. The caller checks [`Self::is_stopping`] afterwards.
     #[must_use]
     pub fn begin(&self) -> ActiveWork {
         self.active.send_modify(|count| *count += 1);
@@ -54,7 +54,7 @@ impl TaskGroup {
         self.is_stopping.load(SeqCst)
     }
 
-    /// Has no work begun any more, waits at most so long until what has begun is over, and drops all tasks. Gives how
+    /// Refuses new work, waits at most for `grace` until the work under way is over, and drops all tasks. Returns how
     /// much was not over then.
     pub async fn stop(&self, grace: Duration) -> usize {
         self.is_stopping.store(true, SeqCst);
@@ -69,7 +69,7 @@ impl TaskGroup {
         cut
     }
 
-    /// Has no work begun any more, and drops all tasks.
+    /// Refuses new work, and drops all tasks.
     pub fn abort(&self) {
         self.is_stopping.store(true, SeqCst);
         drop(self.tasks.lock().take());

@@ -1,4 +1,4 @@
-//! Bounds of short texts that a component gives: names, types, keys.
+//! Bounds on short texts from components: names, types, keys.
 
 /// Checks that a text has from 1 to `bytes_max` bytes and no control characters. The error says what is wrong, and that
 /// it is so with `what`.

@@ -1,4 +1,4 @@
-//! The trait of whoever runs workers.
+//! The trait of backends, which run workers.
 
 use super::contract::{Error, ErrorCode};
 use crate::trigger::Origin;

@@ -1,4 +1,4 @@
-//! The context of one instance: its budget, and how it calls workers.
+//! The context of one instance: its budget, and its calls of workers.
 
 use super::backend::{WorkerBackend, WorkerCall};
 use super::contract::{CallReply, CallRequest, Error, ErrorCode};

@@ -4,6 +4,9 @@ use elias_host::capability::{Amount, ConfigureError};
 use serde::Deserialize;
 use serde_json::Value;
 
+/// The default of `calls`. Three numbers bound that key: a grant without it has this default; a tenant of a platform may
+/// ask for as much as the ceiling in [`AMOUNTS`], unless an operator sets another; no grant at all, a tenant's or an
+/// embedder's, may have more than [`CALLS_MAX`].
 const CALLS: u64 = 100;
 
 /// Bytes of a message or of arguments at most. JavaScript bounds their characters by the same number, of which each has

@@ -38,7 +38,7 @@ impl Workers {
         Self { backend }
     }
 
-    /// Where no workers run: components that call some are loaded, and each call is `unavailable`.
+    /// The capability where no workers run: components that call workers are loaded, but each call is `unavailable`.
     #[must_use]
     pub fn unavailable() -> Self {
         Self::new(Arc::new(NoWorkers))

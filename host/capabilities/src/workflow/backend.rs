@@ -1,4 +1,4 @@
-//! The trait of journals, which whoever runs jobs implements.
+//! The trait of journals. The program that runs jobs implements it.
 
 use super::contract::Error;
 use futures::future::BoxFuture;

@@ -1,4 +1,4 @@
-//! The context of one instance: where it is in the journal of the job that it runs.
+//! The context of one instance: its position in the journal of the job that it runs.
 
 use super::backend::{EventWait, JournalHandle};
 use super::contract::{Answer, Error, ErrorCode, StepReply};

@@ -1,4 +1,4 @@
-//! The types of `elias:workflow/steps`, and how those of [`Journal`](super::Journal) become them.
+//! The types of `elias:workflow/steps`, and their conversion from those of [`Journal`](super::Journal).
 //!
 //! `tests/contract.rs` compares them with the WIT.
 

@@ -7,7 +7,7 @@ use futures::future::{BoxFuture, FutureExt, ready};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// The journal of one job. Whoever runs the job keeps it from one execution to the next.
+/// The journal of one job. The program that runs the job keeps it from one execution to the next.
 pub struct MemoryJournal {
     clock: Clock,
     steps: Mutex<Vec<Step>>,
@@ -67,8 +67,8 @@ impl MemoryJournal {
         waits.collect()
     }
 
-    /// The event came that the wait at this position waits for, in the JSON format of CloudEvents 1.0. Tells whether
-    /// there is such a wait, and it is not over.
+    /// Records the event for which the wait at this position waits, in the JSON format of CloudEvents 1.0. False if
+    /// there is no such wait, or it is over.
     pub fn happened(&self, position: u32, event: String) -> bool {
         let mut steps = self.steps();
         let step = usize::try_from(position).ok().and_then(|position| steps.get_mut(position));

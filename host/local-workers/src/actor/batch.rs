@@ -1,7 +1,8 @@
-//! Turns that share a commit, and what leaves after it.
+//! Turns that share a commit, and the messages that are sent after it.
 
 use super::Actor;
-use crate::component::TurnFailure;
+use super::ownership::error_of_store;
+use crate::component::WriteDown;
 use crate::message::{Answer, Sender};
 use crate::store::{HeapCommit, StoreError, WorkerCommit};
 use elias_capabilities::Cause;
@@ -236,10 +237,17 @@ impl Actor {
         self.instance = None;
         // It goes on as the store has it.
         self.epoch = None;
-        let lost = self.lost(error);
+        let lost = error_of_store(&self.handle.key, error);
+        let asks_again = matches!(error, StoreError::Unavailable(_) | StoreError::NotOwner);
         for departure in batch.departures {
-            if let Departure::Answer { sender, id, .. } = departure {
-                self.answer(sender, id, Err(lost.clone()));
+            match departure {
+                // It may be committed all the same, or another host has the worker: the one that called asks again, and
+                // is told what became of it.
+                Departure::Answer { sender: Sender::Worker { .. }, id, .. } if asks_again => {
+                    self.handle.forget_call(&id);
+                }
+                Departure::Answer { sender, id, .. } => self.answer(sender, id, Err(lost.clone())),
+                Departure::Effects(_) | Departure::Forget { .. } | Departure::WaitsEnd => {}
             }
         }
         if batch.comes_again && !matches!(error, StoreError::NotOwner) {
@@ -265,6 +273,3 @@ impl Actor {
         }
     }
 }
-
-/// What writes a commit down.
-type WriteDown = Box<dyn FnOnce() -> Result<HeapCommit, TurnFailure> + Send>;

@@ -1,15 +1,15 @@
-//! What follows from a turn: how the record changes, and what leaves once that is committed.
+//! The commit of a turn: the changes of the record, and the messages that are sent once it is stored.
 
 use super::Actor;
 use super::batch::{Departure, Effects};
+use super::ownership::error_of_store;
 use super::turn::NoTurn;
 use crate::component::TurnFailure;
 use crate::manager::Manager;
-use crate::message::{Answer, Content, Message, Reply, Sender, UNDEFINED, failed, new_id, reply_of};
+use crate::message::{Answer, Content, Message, Reply, Sender, UNDEFINED, new_id, reply_of};
 use crate::store::{OutgoingCall, StoreError, WaitingHandler, WorkerRecord};
 use elias_capabilities::Cause;
 use elias_capabilities::trigger::ActiveWork;
-use elias_capabilities::workers::{Error, ErrorCode};
 use elias_host::{ReplyError, ReplyResult, SocketAction, SocketSend, TurnKind, TurnResult, TurnState, WorkerSend};
 use elias_workers::{DueTimer, WorkerKey};
 
@@ -52,7 +52,7 @@ impl Actor {
         let caller = sender.caller();
         // The heap of before a handler that waits is kept until it is done, and so has to be that of a commit.
         if !is_done && let Err(error) = self.flush_earlier().await {
-            let answer = Err(self.lost(&error));
+            let answer = Err(error_of_store(&self.handle.key, &error));
             self.answer(sender, id, answer);
             return;
         }
@@ -77,7 +77,7 @@ impl Actor {
                 }
                 let answer = Err(match no_turn {
                     NoTurn::Failed(failure) => self.error_of(failure),
-                    NoTurn::Changed => self.lost(&StoreError::NotOwner),
+                    NoTurn::Changed => error_of_store(&self.handle.key, &StoreError::NotOwner),
                 });
                 self.answer_and_keep(sender, id, answer);
                 return;
@@ -310,20 +310,10 @@ impl Actor {
         self.hold_back(Departure::Effects(Box::new(effects)));
     }
 
-    /// What whoever waits is told of a turn that was lost.
-    pub(super) fn lost(&self, error: &StoreError) -> Error {
-        let key = &self.handle.key;
-        let message = match error {
-            StoreError::NotOwner => format!("{key} moved to another host in the turn, which was undone"),
-            _ => format!("{key} cannot be used; see the log of the host"),
-        };
-        failed(ErrorCode::Unavailable, message)
-    }
-
     /// Tells who waits for a handler whose first turn was lost.
     fn lose_waiting_sender(&mut self, error: &StoreError) {
         if let Some((id, sender)) = self.waiting_sender.take() {
-            let answer = Err(self.lost(error));
+            let answer = Err(error_of_store(&self.handle.key, error));
             self.answer(sender, id, answer);
         }
     }

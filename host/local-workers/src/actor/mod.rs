@@ -1,4 +1,4 @@
-//! One worker: a task that takes what waits for it, one turn at a time.
+//! One worker: a task that handles its queue, one turn at a time.
 //!
 //! - here: what enters, and what becomes of it. `turn`: how a turn is tried. `upgrade`: how a worker is moved to
 //!   another version.
@@ -25,11 +25,16 @@ use elias_capabilities::workers::{Error, ErrorCode};
 use elias_host::{Alarm, TurnKind};
 use elias_workers::{DueTimer, Incoming, Supervisor};
 use futures::FutureExt;
+use ownership::error_of_store;
 use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use turn::{Instance, NoTurn};
+
+/// How long a call has no answer, in milliseconds, before it is made again if nobody here handles it: its callee may
+/// have gone to another host, and has kept the answer then.
+const ASK_AGAIN_MS: u64 = 10_000;
 
 /// Runs a worker until nothing is to be done, and nothing of it is in memory.
 pub(crate) async fn run_worker(manager: Arc<Manager>, handle: Arc<WorkerHandle>) {
@@ -62,6 +67,8 @@ struct Actor {
     waiting_sender: Option<(String, Sender)>,
     /// Whether answers were dropped from the record since the last commit.
     is_stale: bool,
+    /// When the calls that have no answer were made, or made again.
+    asked_at: u64,
     /// The time of the turn that runs.
     turn_now: u64,
     /// Messages that left the mailbox and could not begin: they wait for the start of the worker, or until it is read.
@@ -91,6 +98,7 @@ impl Actor {
             health_due: 0,
             waiting_sender: None,
             is_stale: false,
+            asked_at: 0,
             turn_now: 0,
             postponed: VecDeque::new(),
             resumed: None,
@@ -123,6 +131,7 @@ impl Actor {
                 }
                 self.instance = None;
             }
+            self.ask_again();
             let stop = self.handle.stops.lock().pop_front();
             if let Some(stop) = stop {
                 self.stop(stop).await;
@@ -186,15 +195,14 @@ impl Actor {
                 self.release_ownership().await;
                 return self.manager.remove_handle(&self.handle, &self.record);
             }
-            let until = self.supervisor.stopped_until(self.manager.now()).unwrap_or(u64::MAX);
+            let until = self.goes_on_at();
             tokio::select! {
                 () = self.handle.changed.notified() => {}
                 () = self.manager.clock.sleep_until(until) => {}
             }
             return false;
         }
-        let until = self.supervisor.stopped_until(self.manager.now()).unwrap_or(u64::MAX);
-        let until = until.min(self.health_due().unwrap_or(u64::MAX));
+        let until = self.goes_on_at();
         let idle = u64::try_from(self.manager.settings.idle.as_millis()).unwrap_or(u64::MAX);
         // Being asked for its health does not keep it in memory.
         let leaves = self.idle_since.get_or_insert(self.manager.now()).saturating_add(idle);
@@ -209,6 +217,32 @@ impl Actor {
             (self.instance, self.idle_since) = (None, None);
         }
         false
+    }
+
+    /// When there is something to do of which nobody tells.
+    fn goes_on_at(&self) -> u64 {
+        let runs_again = self.supervisor.stopped_until(self.manager.now()).unwrap_or(u64::MAX);
+        let asks_again = self.asked_at.saturating_add(ASK_AGAIN_MS);
+        let goes_on = if self.record.calls.is_empty() { runs_again } else { runs_again.min(asks_again) };
+        goes_on.min(self.health_due().unwrap_or(u64::MAX))
+    }
+
+    /// Makes the calls again that have had no answer for a while. A callee that has them here takes them once.
+    fn ask_again(&mut self) {
+        let now = self.manager.now();
+        let takes_replies = self.refusal().is_none() && self.supervisor.stopped_until(now).is_none();
+        if self.record.calls.is_empty() || !takes_replies {
+            self.asked_at = now;
+        }
+        // What is not committed was not called.
+        if now.saturating_sub(self.asked_at) < ASK_AGAIN_MS || !self.batch.is_empty() {
+            return;
+        }
+        self.asked_at = now;
+        let calls: Vec<u64> = self.record.calls.keys().copied().collect();
+        for call in calls {
+            self.send_call(call);
+        }
     }
 
     async fn take_message(&mut self, message: Message) {
@@ -252,7 +286,7 @@ impl Actor {
                         if self.is_batch_full()
                             && let Err(error) = self.flush().await
                         {
-                            let answer = Err(self.lost(&error));
+                            let answer = Err(error_of_store(&self.handle.key, &error));
                             self.answer(sender, id, answer);
                             return;
                         }

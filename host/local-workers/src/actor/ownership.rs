@@ -1,4 +1,4 @@
-//! Reading a worker as its owner, and leaving it to others.
+//! Reads a worker as its owner, and releases it.
 
 use super::Actor;
 use super::batch::Batch;
@@ -7,8 +7,9 @@ use crate::message::{Content, Message, Sender, Stop, failed, new_id};
 use crate::sockets::{SocketClose, close_code};
 use crate::store::{AcquiredWorker, StoreError, WorkerRecord};
 use elias_capabilities::Cause;
-use elias_capabilities::workers::ErrorCode;
+use elias_capabilities::workers::{Error, ErrorCode};
 use elias_host::TurnKind;
+use elias_workers::WorkerKey;
 use std::sync::Arc;
 
 /// How long after the store could not be read a worker goes on with what it has to do of itself, in milliseconds.
@@ -39,6 +40,7 @@ impl Actor {
         self.health_due = self.manager.health.due(&self.handle.key);
         self.manager.set_due(&self.handle.key, self.record.next_due());
         self.handle.show(WorkerCondition::Asleep, &self.record);
+        self.asked_at = self.manager.now();
         let calls: Vec<u64> = self.record.calls.keys().copied().collect();
         for call in calls {
             self.send_call(call);
@@ -63,15 +65,22 @@ impl Actor {
     /// Answers everything that waits with an error: the worker cannot be used here.
     pub(super) fn refuse_all(&mut self, error: &StoreError) {
         let key = self.handle.key.clone();
-        let message = if let StoreError::OwnedElsewhere { owner } = error {
-            tracing::debug!(worker = %key, owner, "another host has the worker");
-            format!("the worker {key} runs on another host")
-        } else {
-            tracing::error!(worker = %key, "the worker cannot be read: {error}");
-            format!("the worker {key} cannot be read; see the log of the host")
+        match error {
+            StoreError::OwnedElsewhere { owner } => {
+                tracing::debug!(worker = %key, owner, "another host has the worker");
+            }
+            StoreError::QuotaExceeded(why) => tracing::debug!(worker = %key, why, "the worker is refused"),
+            error => tracing::error!(worker = %key, "the worker cannot be read: {error}"),
+        }
+        let refusal = match error {
+            // Nothing has begun.
+            StoreError::Io(_) | StoreError::Unavailable(_) => {
+                failed(ErrorCode::Unavailable, format!("{key} cannot be read now; see the log of the host"))
+            }
+            error => error_of_store(&key, error),
         };
-        let unavailable = || failed(ErrorCode::Unavailable, message.clone());
         self.leave_waiting_sender();
+        self.manager.forget_owned(&key);
         self.manager.sockets.close_worker(&key, &SocketClose::new(close_code::SERVICE_RESTART, MOVED));
         self.record = WorkerRecord::new(key.clone());
         let comes_back = matches!(error, StoreError::Io(_) | StoreError::Unavailable(_));
@@ -86,11 +95,11 @@ impl Actor {
             }
             let postponed = std::mem::take(&mut self.postponed);
             for Message { id, sender, .. } in postponed.into_iter().chain(messages) {
-                self.answer(sender, id, Err(unavailable()));
+                self.answer(sender, id, Err(refusal.clone()));
             }
             for stop in stops {
                 // Whoever asked may have left.
-                drop(stop.done.send(Err(unavailable())));
+                drop(stop.done.send(Err(refusal.clone())));
             }
         }
     }
@@ -160,5 +169,26 @@ impl Actor {
             let message = format!("{} moved to another host while its handler waited", self.handle.key);
             self.answer(sender, id, Err(failed(ErrorCode::Unavailable, message)));
         }
+    }
+}
+
+/// What whoever waits is told where the store has not done something.
+pub(super) fn error_of_store(key: &WorkerKey, error: &StoreError) -> Error {
+    let unavailable = |message| failed(ErrorCode::Unavailable, message);
+    match error {
+        StoreError::QuotaExceeded(_) | StoreError::Full(_) => {
+            failed(ErrorCode::QuotaExceeded, format!("{key}: {error}"))
+        }
+        StoreError::OwnedElsewhere { .. } => unavailable(format!(
+            "the worker {key} runs on another host, which did not give it up in time: a turn of it takes long there, or \
+             that host was just lost; send the message again in half a minute"
+        )),
+        StoreError::NotOwner => {
+            unavailable(format!("{key} moved to another host in the turn, which was undone; send the message again"))
+        }
+        StoreError::Unavailable(_) => unavailable(format!(
+            "{key}: the store of the workers cannot be reached; whether the message was handled is not known"
+        )),
+        _ => unavailable(format!("{key} cannot be used; see the log of the host")),
     }
 }

@@ -1,4 +1,4 @@
-//! How one turn of a worker is tried: in memory, within the permits, and again if it was ended.
+//! Tries one turn of a worker: in memory, within the permits, and again if it was interrupted.
 
 use super::Actor;
 use crate::component::{AwakeWorker, TurnContext, TurnFailure, WorkerComponent};
@@ -15,8 +15,13 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::SeqCst;
 use tokio::sync::OwnedSemaphorePermit;
 
-/// How long a turn waits that could not begin, such as where the host has no instance left; in milliseconds.
+/// How long a turn waits that could not begin, such as where the host has no instance left, and how long after several
+/// attempts: each reads the heap again. In milliseconds.
 const NOT_RUN_DELAY_MS: u64 = 200;
+const NOT_RUN_DELAY_MAX_MS: u64 = 6_400;
+
+/// For how long a worker that is to be tried again keeps its place in memory, in milliseconds: its backoff may be hours.
+const KEEPS_PLACE_MS: u64 = 1_000;
 
 /// For how long it is tried whether a turn can begin, in milliseconds.
 const NOT_RUN_MAX_MS: u64 = 30_000;
@@ -64,7 +69,7 @@ impl Actor {
         kind: &TurnKind,
         cause: &Cause,
     ) -> Result<(TurnResult, ActiveWork), NoTurn> {
-        let (mut attempt, began) = (1, self.manager.now());
+        let (mut attempt, mut delay, began) = (1, NOT_RUN_DELAY_MS, self.manager.now());
         self.idle_since = None;
         loop {
             if self.manager.is_stopping() {
@@ -87,14 +92,16 @@ impl Actor {
                     }
                     tracing::debug!(worker = %self.handle.key, "a turn cannot begin yet: {why}");
                     // Another worker may need what this one has of the host.
-                    (now + NOT_RUN_DELAY_MS, true)
+                    let again_at = now.saturating_add(delay);
+                    delay = delay.saturating_mul(2).min(NOT_RUN_DELAY_MAX_MS);
+                    (again_at, true)
                 }
                 TurnFailure::Ended(why) => {
                     let decision = self.supervisor.decide(attempt, now);
                     tracing::error!(worker = %self.handle.key, attempt, ?decision, "a turn was ended: {why}");
                     attempt += 1;
                     match decision {
-                        AttemptDecision::RetryAt(at) => (at, false),
+                        AttemptDecision::RetryAt(at) => (at, at.saturating_sub(now) >= KEEPS_PLACE_MS),
                         AttemptDecision::DeadLetter => {
                             self.report_too_many(kind, &why);
                             return Err(TurnFailure::Ended(why).into());

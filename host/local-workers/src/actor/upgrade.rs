@@ -1,4 +1,4 @@
-//! Moving a worker to another version of its component: the former one gives its state, which a new heap takes over.
+//! Moves a worker to another version of its component: the former version exports its state, and a new heap imports it.
 
 use super::Actor;
 use super::batch::Departure;

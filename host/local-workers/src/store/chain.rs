@@ -1,4 +1,4 @@
-//! The heap of a worker as whole heaps and changes of them, by turn.
+//! A worker's heap as a chain: a whole heap, and the changes by later turns.
 
 use super::HeapCommit;
 use elias_host::{HeapChange, WorkerHeap};
@@ -13,7 +13,7 @@ pub(crate) type Merge = fn(&[u8], &[Vec<u8>]) -> Result<Vec<u8>, String>;
 ///
 /// # Errors
 /// What is wrong with the bytes.
-pub(crate) fn merge(whole: &[u8], changes: &[Vec<u8>]) -> Result<Vec<u8>, String> {
+pub fn merge(whole: &[u8], changes: &[Vec<u8>]) -> Result<Vec<u8>, String> {
     if changes.is_empty() {
         return Ok(whole.to_vec());
     }

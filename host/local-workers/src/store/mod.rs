@@ -1,4 +1,4 @@
-//! Where workers are kept.
+//! Stores of workers.
 //!
 //! - here: what a store is. `record`: what is kept of a worker beside its heap.
 //! - `chain`: a heap as a whole one and changes of it.
@@ -9,6 +9,7 @@ mod folder;
 mod memory;
 mod record;
 
+pub use chain::merge as merge_heap;
 pub use folder::FolderStore;
 pub use memory::MemoryStore;
 pub use record::WorkerRecord;
@@ -18,7 +19,7 @@ pub(crate) use record::{HandledMessages, OutgoingCall, WaitingHandler};
 use elias_workers::WorkerKey;
 use futures::future::BoxFuture;
 
-/// Why a store does not do something. For the host's log, and not for components.
+/// Why a store does not do something. For the host's log, and but for [`Self::QuotaExceeded`] not for components.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The file system refused.
@@ -30,6 +31,9 @@ pub enum StoreError {
     /// The heaps would have more bytes than the store takes.
     #[error("the heaps of all workers would have more than {0} bytes")]
     Full(usize),
+    /// A quota of whoever the workers are refuses it. The text is for whoever waits, too: it names the quota.
+    #[error("{0}")]
+    QuotaExceeded(String),
     /// Another process uses the folder.
     #[error("the folder {0} is in use by another process")]
     InUse(String),
@@ -45,7 +49,7 @@ pub enum StoreError {
     /// The heap as of this turn is not kept.
     #[error("the heap as of turn {0} is not kept")]
     NoSuchTurn(u64),
-    /// The store is away; it may be back later.
+    /// The store is away; it may be back later. Of a commit it is not known whether it was kept.
     #[error("{0}")]
     Unavailable(String),
 }
@@ -91,7 +95,7 @@ pub trait WorkerStore: Send + Sync + 'static {
     ///
     /// # Errors
     /// [`StoreError::NotOwner`] if the epoch is not the worker's any more; and if it cannot be written. What was kept
-    /// is still there then.
+    /// is still there then, except that after [`StoreError::Unavailable`] either may be.
     fn commit(&self, commit: WorkerCommit) -> BoxFuture<'_, Result<(), StoreError>>;
 
     /// Forgets a worker; one that was never committed does not matter. Its epoch stays the owner's.

@@ -1,4 +1,4 @@
-//! What is kept of a worker beside its heap.
+//! The record of a worker: its stored state beside its heap.
 
 use elias_capabilities::Cause;
 use elias_host::ReplyResult;

@@ -3,6 +3,7 @@
 use super::{World, eventually, key};
 use crate::{CallErrorCode, Durability, WorkerCondition};
 use std::sync::atomic::Ordering::SeqCst;
+use std::time::Duration;
 
 /// Has so many turns wait while another one runs.
 async fn held_up(world: &World, methods: &[(&str, &str)]) -> Vec<Result<String, (CallErrorCode, String)>> {
@@ -94,4 +95,46 @@ async fn what_is_held_back_has_a_bound() {
     assert!(answers.iter().all(Result::is_ok));
     // Four of a mebibyte in each batch.
     assert!(world.store.commits() >= 3, "{}", world.store.commits());
+}
+
+#[tokio::test]
+async fn a_call_whose_commit_may_have_been_kept_is_asked_for_again_and_handled_once() {
+    let world = World::new().await;
+    world.call("b", "add", "1").await;
+    *world.store.loses_response_of.lock() = Some("b".to_owned());
+    let asked = tokio::spawn(world.workers.call(key("a"), "ask", "b add 2"));
+    eventually(async || world.store.loses_response_of.lock().is_none()).await;
+    eventually(async || {
+        world.clock.advance(Duration::from_secs(1));
+        asked.is_finished()
+    })
+    .await;
+    assert_eq!(asked.await.expect("it does not panic").expect("it went well"), "asked: 3");
+    assert_eq!(world.call("b", "get", "").await, "3");
+    // Whoever is no worker is told that it is not known.
+    *world.store.loses_response_of.lock() = Some("b".to_owned());
+    let (code, message) = world.fails("b", "add", "1").await;
+    assert_eq!(code, CallErrorCode::Unavailable);
+    assert!(message.contains("is not known"), "{message}");
+    assert_eq!(world.call("b", "get", "").await, "4");
+}
+
+#[tokio::test]
+async fn a_quota_that_refuses_a_commit_is_named_to_who_waits() {
+    let world = World::new().await;
+    world.call("a", "add", "1").await;
+    *world.store.quota.lock() = Some("the quota `worker-bytes` of tenant acme is 7".to_owned());
+    let (code, message) = world.fails("a", "add", "1").await;
+    assert_eq!(code, CallErrorCode::QuotaExceeded);
+    assert!(message.contains("`worker-bytes` of tenant acme is 7"), "{message}");
+    *world.store.quota.lock() = None;
+    assert_eq!(world.call("a", "get", "").await, "1", "the turn was undone");
+}
+
+#[tokio::test]
+async fn workers_that_are_not_stored_have_a_bound_of_bytes() {
+    let world = World::with(|builder| builder.durability(Durability::None).unstored_bytes(10)).await;
+    let (code, message) = world.fails("a", "add", "1").await;
+    assert_eq!(code, CallErrorCode::QuotaExceeded);
+    assert!(message.contains("more than 10 bytes"), "{message}");
 }

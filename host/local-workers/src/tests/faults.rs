@@ -1,7 +1,7 @@
 //! Turns that cannot begin, timers that are always due, hosts that fail, and what else must not stop a worker.
 
 use super::{World, eventually, key};
-use crate::{CallErrorCode, Cause, SupervisionPolicy};
+use crate::{CallErrorCode, Cause, MailboxLimits, SupervisionPolicy};
 use elias_host::TurnKind;
 use std::time::Duration;
 
@@ -39,10 +39,11 @@ async fn a_turn_that_cannot_begin_is_not_tried_for_ever() {
     let call = tokio::spawn(world.workers.call(key("a"), "not-run", ""));
     let turns = world.fake.turns();
     eventually(async || world.fake.turns() > turns).await;
-    for _ in 0..60 {
+    for _ in 0..10 {
         // It waits for the clock when it has tried once more.
         let turns = world.fake.turns();
-        world.clock.advance(Duration::from_secs(1));
+        // More than the longest delay.
+        world.clock.advance(Duration::from_secs(10));
         eventually(async || world.fake.turns() > turns || call.is_finished()).await;
     }
     let error = call.await.expect("it does not panic").expect_err("it never begins");
@@ -81,4 +82,27 @@ async fn the_cause_of_a_call_goes_with_what_it_calls() {
     assert_eq!(world.fake.causes(), [cause.clone(), cause]);
     let health = world.workers.run_turn(key("a"), TurnKind::Health, Cause::default()).await;
     assert_eq!(health.expect("it goes well"), "well");
+}
+
+#[tokio::test]
+async fn a_worker_that_is_tried_again_much_later_leaves_its_place_to_others() {
+    let backoff = Duration::from_secs(3_600);
+    let policy = SupervisionPolicy { backoff, backoff_max: backoff, ..SupervisionPolicy::default() };
+    let world = World::with(|builder| builder.supervision(policy).awake(1)).await;
+    let trapping = tokio::spawn(world.workers.call(key("a"), "trap-until", "2"));
+    eventually(async || world.fake.turns() >= 2).await;
+    let other = tokio::spawn(world.workers.call(key("b"), "get", ""));
+    eventually(async || other.is_finished()).await;
+    world.clock.advance(backoff);
+    assert_eq!(trapping.await.expect("it does not panic").expect("it is tried again"), "attempt 2");
+}
+
+#[tokio::test]
+async fn a_message_that_never_fits_is_too_large_and_no_full_mailbox() {
+    let limits = MailboxLimits { bytes: 100, ..MailboxLimits::default() };
+    let world = World::with(|builder| builder.mailbox(limits)).await;
+    let (code, message) = world.fails("a", "echo", &"x".repeat(97)).await;
+    assert_eq!(code, CallErrorCode::TooLarge);
+    assert!(message.contains("has 101 bytes") && message.contains("takes 100"), "{message}");
+    assert_eq!(world.call("a", "echo", &"x".repeat(96)).await.len(), 96);
 }

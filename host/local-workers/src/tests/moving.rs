@@ -195,3 +195,64 @@ async fn a_worker_whose_former_version_is_gone_is_refused_or_begins_anew() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_worker_that_leaves_memory_while_its_handler_waits_answers_all_the_same() {
+    let world = World::new().await;
+    let asked = world.workers.call(key("a"), "ask", "b hold");
+    eventually(async || world.fake.is_holding()).await;
+    world.until("a", |one| one.condition == WorkerCondition::Waiting).await;
+    world.workers.hibernate(&key("a"));
+    eventually(async || world.fake.awake() == 1).await;
+    assert!(world.store.released().is_empty(), "it is still this host's");
+    world.fake.let_go();
+    assert_eq!(asked.await.expect("it goes on"), "asked: held");
+}
+
+#[tokio::test]
+async fn a_timer_of_a_worker_that_left_memory_for_others_is_fired_here() {
+    let world = World::new().await;
+    world.call("a", "alarm", "1000").await;
+    world.workers.hibernate(&key("a"));
+    eventually(async || world.store.released() == ["a"]).await;
+    world.clock.advance(Duration::from_secs(1));
+    eventually(async || world.store.record("a").next_due().is_none()).await;
+    assert_eq!(world.call("a", "get", "").await, "100");
+}
+
+#[tokio::test]
+async fn an_answer_that_was_given_on_another_host_is_asked_for_again() {
+    let (store, fake) = (Arc::default(), Fake::new());
+    let one = World::on(Arc::clone(&store), Arc::clone(&fake), |builder| builder).await;
+    let two = World::on(Arc::clone(&store), fake, |builder| builder).await;
+    let asked = tokio::spawn(one.workers.call(key("a"), "ask", "b wait"));
+    for name in ["a", "b"] {
+        one.until(name, |worker| worker.condition == WorkerCondition::Waiting).await;
+    }
+    one.workers.give_up(&key("b"));
+    eventually(async || store.released().contains(&"b".to_owned())).await;
+    // There the handler ends: nobody who waits for it is on that host.
+    let behind = tokio::spawn(two.workers.call(key("b"), "get", ""));
+    two.until("b", |worker| worker.condition == WorkerCondition::Waiting).await;
+    two.clock.advance(Duration::from_secs(400 * 86_400));
+    behind.await.expect("it does not panic").expect("the handler is done");
+    assert!(!asked.is_finished());
+    one.clock.advance(Duration::from_secs(10));
+    assert_eq!(asked.await.expect("it does not panic").expect("it is told"), "asked: ");
+}
+
+#[tokio::test]
+async fn a_worker_goes_on_without_a_message_where_its_handler_waits() {
+    let (store, fake) = (Arc::default(), Fake::new());
+    let world = World::on(Arc::clone(&store), Arc::clone(&fake), |builder| builder).await;
+    let asked = world.workers.call(key("a"), "ask", "b hold");
+    eventually(async || world.fake.is_holding()).await;
+    world.until("a", |one| one.condition == WorkerCondition::Waiting).await;
+    world.workers.give_up(&key("a"));
+    assert_eq!(asked.await.expect_err("it was given up").code, CallErrorCode::Unavailable);
+    // Nobody sends it anything: this returns although the handler waits, and the call that it made is answered.
+    world.workers.resume(&key("a"));
+    world.fake.let_go();
+    world.until("a", |one| one.condition != WorkerCondition::Waiting && one.turns >= 3).await;
+    assert_eq!(world.call("a", "get", "").await, "1000");
+}

@@ -14,6 +14,10 @@ pub(super) struct TestStore {
     pub(super) is_full: AtomicBool,
     /// Whether another host has all workers.
     pub(super) is_elsewhere: AtomicBool,
+    /// Of which worker the next commit is kept, and nobody told so.
+    pub(super) loses_response_of: Mutex<Option<String>>,
+    /// The quota that refuses commits.
+    pub(super) quota: Mutex<Option<String>>,
     /// Commits wait while somebody else has this.
     pub(super) gate: tokio::sync::RwLock<()>,
     commits: AtomicUsize,
@@ -26,6 +30,8 @@ impl Default for TestStore {
             memory: MemoryStore::with_merge(fake::merge),
             is_full: AtomicBool::new(false),
             is_elsewhere: AtomicBool::new(false),
+            loses_response_of: Mutex::default(),
+            quota: Mutex::default(),
             gate: tokio::sync::RwLock::default(),
             commits: AtomicUsize::new(0),
             released: Mutex::default(),
@@ -85,8 +91,18 @@ impl WorkerStore for TestStore {
             if self.is_full.load(SeqCst) {
                 return Err(StoreError::Io(std::io::Error::from(std::io::ErrorKind::StorageFull)));
             }
+            if let Some(quota) = self.quota.lock().clone() {
+                return Err(StoreError::QuotaExceeded(quota));
+            }
             self.commits.fetch_add(1, SeqCst);
-            self.memory.commit(commit).await
+            let name = commit.record.key.name.clone();
+            self.memory.commit(commit).await?;
+            let mut loses = self.loses_response_of.lock();
+            if loses.as_ref() == Some(&name) {
+                *loses = None;
+                return Err(StoreError::Unavailable("the connection was lost".to_owned()));
+            }
+            Ok(())
         }
         .boxed()
     }

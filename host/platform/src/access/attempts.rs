@@ -1,4 +1,4 @@
-//! How often strangers at one address may make the host look up who they are.
+//! Limits how often one address may try tokens that the host does not know.
 //!
 //! A wrong token costs a look at the store. Those who send nothing else are refused before that, whatever tenant or
 //! route they ask; who was found valid lately is not affected, at whatever address.

@@ -1,4 +1,4 @@
-//! Roles that tenants define: Cedar policies, which say what of a role of the platform's they give.
+//! Roles that tenants define: Cedar policies, which select some of the permissions of a role of the platform.
 
 mod nesting;
 #[cfg(test)]

@@ -44,8 +44,7 @@ use zeroize::Zeroizing;
 const VALID_FOR: Duration = Duration::from_secs(15);
 /// How long a token that was found valid stays so while the store is away.
 const VALID_WHILE_AWAY: Duration = Duration::from_secs(24 * 3600);
-/// How long what was confirmed of a token need not be confirmed again: of several streams by one token, one asks the
-/// store.
+/// How long a confirmation of a token holds: of several streams by one token, only one asks the store.
 pub const CONFIRMED_FOR: Duration = Duration::from_millis(400);
 /// Tokens that are remembered.
 const REMEMBERED: u64 = 10_000;

@@ -91,7 +91,7 @@ permissions! {
     Access: Admin,
     /// Make, change and delete tenants; only for the tenant `system`.
     Tenants: Admin,
-    /// Back up the host; only for the tenant `system`.
+    /// Back up and check the host; only for the tenant `system`.
     Backup: Admin,
 }
 
@@ -109,7 +109,7 @@ impl Permission {
         matches!(self, Self::Tenants | Self::Backup)
     }
 
-    /// Whether it is always about a component in an environment.
+    /// Whether the permission is always about a component in an environment.
     pub(super) fn is_of_a_service(self) -> bool {
         use Permission::{CallWorkers, Deploy, DeployProduction, OperateWorkers, ReadData, Secrets, WriteData};
         matches!(self, Deploy | DeployProduction | Secrets | ReadData | WriteData | CallWorkers | OperateWorkers)
@@ -146,7 +146,7 @@ impl Principal {
         }
     }
 
-    /// Checks that it may give this role away: nobody gives what they do not have.
+    /// Checks that the principal may grant this role: nobody grants permissions that they do not have.
     ///
     /// # Errors
     /// `forbidden`.
@@ -193,8 +193,8 @@ impl Principal {
         self.custom.iter().try_for_each(|role| role.require(&authorization))
     }
 
-    /// Checks of that what does not depend on what a request is about: that the tenant is the principal's, and that its
-    /// role has the permission.
+    /// Checks only the part of that which does not depend on the object of a request: that the tenant is the
+    /// principal's, and that its role has the permission.
     ///
     /// # Errors
     /// `forbidden`.

@@ -1,5 +1,5 @@
-//! Hashes of former releases: argon2id, which takes 8 MiB and some milliseconds. One is verified once, and replaced by
-//! a fast hash then.
+//! Token hashes of former releases: argon2id, which takes 8 MiB and some milliseconds. A token is verified by such a
+//! hash once; a fast hash then replaces it.
 
 use super::token::Bearer;
 use elias_api::{Code, Error, Result};
@@ -48,7 +48,7 @@ impl SlowHashes {
         self.queue.enter(tenant).await
     }
 
-    /// How many hashes were computed.
+    /// The number of hashes that were computed.
     #[cfg(test)]
     pub(super) fn computed(&self) -> u64 {
         self.computed.load(Ordering::Relaxed)

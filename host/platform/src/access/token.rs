@@ -1,5 +1,5 @@
-//! Tokens: `elias_ID_SECRET`. The id finds the row; of the secret only a hash is kept: SHA-256, which is all that 256
-//! random bits need. A slow hash, for what people think up, would only give strangers work to cause.
+//! Tokens: `elias_ID_SECRET`. The id finds the row, which has a hash of the secret: SHA-256, which suffices for 256
+//! random bits. A slow hash, made for passwords, would only let strangers cause work.
 
 use argon2::Argon2;
 use argon2::password_hash::{PasswordHash, PasswordVerifier};

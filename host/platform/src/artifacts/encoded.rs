@@ -1,4 +1,4 @@
-//! Files compressed beforehand: once, when a version that serves them is deployed, and never for a request.
+//! Compresses files once, when a version that serves them is deployed, and never for a request.
 //!
 //! The result is an artifact by its own SHA-256. Beside the original is a list of what there is of it, so that
 //! nothing is compressed twice, and nothing is tried twice that gained nothing. Other hosts make their own; the bucket

@@ -1,4 +1,4 @@
-//! Reading artifacts piece by piece, for who sends them on.
+//! Reads artifacts piece by piece, to send them on.
 
 use super::{Artifacts, hex, key};
 use bytes::{Bytes, BytesMut};

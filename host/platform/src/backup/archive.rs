@@ -1,4 +1,4 @@
-//! The archive's entries: what may be there, and how each is written and named.
+//! The entries of the archive: which are allowed, and how each is written and named.
 
 use elias_api::{Code, Error, Result};
 use elias_names::Digest;
@@ -76,7 +76,7 @@ impl Writer {
         Ok(Self(tar::Builder::new(file)))
     }
 
-    /// Appends an entry with so many bytes.
+    /// Appends an entry with this many bytes.
     pub(super) fn append(&mut self, name: &str, bytes: u64, content: impl Read) -> io::Result<()> {
         let mut header = Header::new_gnu();
         header.set_entry_type(EntryType::Regular);

@@ -1,4 +1,4 @@
-//! From an archive to a data directory. An archive is whatever somebody calls one: nothing in it is believed.
+//! Restores a data directory from an archive. The archive is untrusted: all of it is checked.
 //!
 //! Names are matched with the few that a backup has, modes are ours, sizes are bounded by what is read, and everything
 //! is unpacked beside the place that it is for: what is refused leaves nothing behind.
@@ -322,6 +322,13 @@ async fn check_keys(store: &Store, folder: &Path, notes: &mut Vec<String>) -> Re
     let (secrets, data_keys) = (scope.all_secrets().await?, scope.all_data_keys().await?);
     drop(scope);
     let Some(vault) = vault else {
+        if !data_keys.is_empty() {
+            let count = data_keys.len();
+            notes.push(format!(
+                "it has service workers of {count} tenants and no key: serve it with the variable ELIAS_SECRET_KEY that \
+                 they were kept with, or they cannot be read"
+            ));
+        }
         if !secrets.is_empty() {
             let count = secrets.len();
             notes.push(format!(

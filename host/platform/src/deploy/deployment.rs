@@ -1,4 +1,4 @@
-//! Giving a version traffic: all of it at once (blue-green), or step by step (canary).
+//! Gives a version traffic: all of it at once (blue-green), or step by step (canary).
 
 use super::diff::trigger_changes;
 use super::smoke::smoke;

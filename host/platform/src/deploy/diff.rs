@@ -1,4 +1,4 @@
-//! How two versions of a component differ.
+//! Compares two versions of a component.
 
 use crate::access::Permission;
 use crate::platform::Platform;
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
 impl Platform {
-    /// How two versions of a component differ.
+    /// The difference between two versions of a component.
     ///
     /// # Errors
     /// `not-found`, `artifact-missing`.
@@ -56,7 +56,8 @@ impl Platform {
     }
 }
 
-/// How the table `[triggers]` differs between what served and what is to serve, such as in the cron line of a schedule.
+/// The difference between the table `[triggers]` of the former and of the next version, such as in the cron line of a
+/// schedule.
 pub(super) fn trigger_changes(before: &VersionSettings, after: &VersionSettings) -> Vec<String> {
     let of = |settings: &VersionSettings| by_name(json!({ "triggers": settings.triggers }));
     let (before, after, mut changes) = (of(before), of(after), Vec::new());

@@ -1,4 +1,4 @@
-//! Experiments: begun, compared, and the better variant given all traffic.
+//! Starts and compares experiments, and gives the better variant all traffic.
 
 use super::version::check_settings;
 use crate::access::Permission;
@@ -154,7 +154,7 @@ impl Platform {
         Ok(Some(stored))
     }
 
-    /// Where the plan promotes the better variant, compares the metrics of all hosts once there are enough.
+    /// Compares the metrics of all hosts once there are enough, if the plan promotes the better variant.
     pub(crate) async fn decide_experiment(
         &self,
         id: &ServiceId,

@@ -1,4 +1,4 @@
-//! From an upload to a version, from a version to a deployment, and back.
+//! Accepts uploads as versions, deploys versions, and rolls back.
 
 mod deployment;
 mod diff;

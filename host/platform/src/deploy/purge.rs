@@ -1,4 +1,4 @@
-//! Removing a service's responses from the response cache.
+//! Purges a service's responses from the response cache.
 
 use crate::access::Permission;
 use crate::platform::Platform;

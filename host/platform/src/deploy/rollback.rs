@@ -1,4 +1,4 @@
-//! Going back to a version that served before: at once, and also while the store is away.
+//! Rolls a service back to a version that served before, at once and even while the store is unavailable.
 
 use super::deployment::release;
 use super::diff::trigger_changes;

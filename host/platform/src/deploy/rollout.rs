@@ -1,4 +1,4 @@
-//! Rollouts under way: transitions by hand, and how transitions are stored.
+//! Rollouts under way: transitions by hand, and the storage of transitions.
 
 use crate::access::Permission;
 use crate::platform::Platform;

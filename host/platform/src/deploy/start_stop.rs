@@ -1,4 +1,4 @@
-//! Starting and stopping services by hand.
+//! Starts and stops services by hand.
 
 use crate::access::Permission;
 use crate::platform::Platform;

@@ -1,4 +1,4 @@
-//! Targeting rules: callers who get a version of their own.
+//! Targeting rules, which give some callers a version of their own.
 
 use crate::access::Permission;
 use crate::platform::Platform;

@@ -1,5 +1,4 @@
-//! Accepting a version. All that can be wrong with it is found here, off the requests' path, and before anything
-//! changes.
+//! Accepts a version. All checks are made here, off the requests' path, and before anything changes.
 
 use crate::access::Permission;
 use crate::platform::Platform;
@@ -179,7 +178,7 @@ async fn append(scope: &mut TenantScope, entry: &elias_transparency::LogEntry) -
     Ok(place)
 }
 
-/// Checks what a version asks for, but for what only its environment can say.
+/// Checks the settings of a version, except for those that depend on its environment.
 pub(super) fn check_settings(settings: &VersionSettings, tenant: &TenantSettings) -> Result<()> {
     let bad = |message: String| Error::new(Code::BadInput, message);
     let bytes = serde_json::to_vec(settings).map_or(0, |text| text.len());

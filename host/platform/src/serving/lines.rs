@@ -1,4 +1,5 @@
-//! The log lines of components, by execution, until the execution is recorded; and for those who follow the log.
+//! The log lines of components, by execution: kept until the execution is recorded, and sent to those who follow the
+//! log.
 
 use elias_api::FollowedLine;
 use elias_host::{Line, Observer};

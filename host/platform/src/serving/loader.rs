@@ -1,4 +1,4 @@
-//! From what is to serve to a component that is ready.
+//! Loads the component of a version that is to serve.
 
 use super::proofs::Proofs;
 use super::service::Tables;
@@ -20,7 +20,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Loads components with what their versions and tenants allow.
+/// Loads components within the settings of their versions and tenants.
 pub(crate) struct Loader {
     pub(crate) host: Host,
     /// The host's own limits: those of a version can only be tighter.
@@ -48,7 +48,7 @@ const COMPILERS_PER_CORE: u32 = 2;
 /// The fewest of them.
 const COMPILERS_MIN: u32 = 4;
 
-/// The queue of what has to be compiled.
+/// The queue of components to compile.
 pub(crate) fn compile_queue(timeout: Duration) -> TenantQueue {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let cores = u32::try_from(cores).unwrap_or(u32::MAX);
@@ -177,7 +177,7 @@ impl Loader {
         Ok(())
     }
 
-    /// Has the proofs of what services serve and served at hand, before the store is away.
+    /// Stores the proofs of the versions that services serve and served, before the store is unavailable.
     pub(crate) async fn remember(&self, services: &[ServiceSnapshot]) {
         if let Some(proofs) = &self.proofs {
             proofs.remember(services).await;
@@ -263,7 +263,7 @@ fn compile_timeout(digest: &Digest, timeout: Duration) -> Error {
     Error::new(Code::CompileTimeout, message)
 }
 
-/// The host's limits with what the version asks for, and the tenant's cap of memory: the tightest wins.
+/// The tightest of the host's limits, the limits that the version asks for, and the tenant's memory limit.
 pub(crate) fn limits(host: &Limits, tenant: &TenantSettings, settings: &VersionSettings) -> Result<Limits> {
     let bad = |message: String| Error::new(Code::BadInput, message);
     let mut table = serde_json::to_value(host).map_err(|error| Error::new(Code::Internal, error.to_string()))?;

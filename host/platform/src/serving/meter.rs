@@ -1,4 +1,4 @@
-//! The counters of the metrics: by a few relaxed additions a request, and read when somebody scrapes.
+//! The counters of the metrics. A request adds to them by a few relaxed operations; a scrape reads them.
 
 use elias_delivery::supervision::ResourceUsage;
 use elias_names::{ServiceId, TenantId};
@@ -18,7 +18,7 @@ pub(crate) const BUCKETS_US: [u64; 14] = [
     10_000_000, 30_000_000,
 ];
 
-/// How an execution ended, as it is counted and recorded.
+/// The outcome of an execution, as it is counted and recorded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ExecutionOutcome {
     Completed,
@@ -90,7 +90,7 @@ impl ServiceMeter {
         self.idempotency[outcome as usize].fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Requests with an idempotency key, by what became of them.
+    /// The number of requests with an idempotency key, by outcome.
     pub(crate) fn idempotency(&self, outcome: IdempotencyOutcome) -> u64 {
         self.idempotency[outcome as usize].load(Ordering::Relaxed)
     }
@@ -103,7 +103,7 @@ impl ServiceMeter {
     }
 }
 
-/// A quota of what is served.
+/// A quota of a tenant's executions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum QuotaKind {
     ExecutionsPerMinute,
@@ -172,8 +172,8 @@ impl QuotaCounts {
     }
 }
 
-/// Counts by name, of which so many are told apart. Whoever comes later shares the `others`, and stays there, so that
-/// no count ever falls.
+/// Counts by name, for a bounded number of names. Later names share the `others`, and keep doing so, so that no count
+/// ever falls.
 pub(crate) struct Meters<K, M> {
     named: Mutex<HashMap<K, Weak<M>>>,
     others: Arc<M>,

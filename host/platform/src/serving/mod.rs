@@ -1,4 +1,4 @@
-//! Serving: services and their releases, the routes to them, and how that is exchanged while requests are in
+//! Serving: services and their releases, and the routes to them, all of which can be replaced while requests are in
 //! flight.
 
 mod experiment;
@@ -51,7 +51,7 @@ pub(crate) fn gateway_now(clock: &Clock) -> elias_gateway::Now {
     elias_gateway::Now { monotonic: clock.elapsed(), unix_seconds: clock.now().unix_ms() / 1_000 }
 }
 
-/// The right to change what serves; whoever has it reads the store and serves what it says.
+/// The right to change the served state. Its holder reads the store and serves its content.
 pub(crate) type UpdateGuard<'a> = tokio::sync::MutexGuard<'a, ()>;
 
 /// Everything that serves on this host.
@@ -124,7 +124,7 @@ impl Serving {
         Ok(warm)
     }
 
-    /// Waits until nobody else changes what serves.
+    /// Waits until no other task changes the served state.
     pub(crate) async fn turn(&self) -> UpdateGuard<'_> {
         self.changing.lock().await
     }
@@ -429,8 +429,7 @@ impl Serving {
         Service::new(id, state, meter)
     }
 
-    /// Gives back the memory of components that nobody asked for since `idle_ms`, and of the least recently used
-    /// beyond `loaded_max`.
+    /// Unloads components without a request since `idle_ms`, and the least recently used beyond `loaded_max`.
     pub(crate) fn unload(&self, idle_ms: u64, loaded_max: usize) {
         let now = self.clock.now().unix_ms();
         let mut loaded = Vec::new();

@@ -1,4 +1,4 @@
-//! Loading nothing that is not in the transparency log, on a host that was started with `--require-log`.
+//! Refuses to load versions that are not in the transparency log, on a host that was started with `--require-log`.
 //!
 //! Each version that serves has its proof in a file of its own, so that it can be loaded while the store is away. What
 //! has none yet is looked up in the store's log, which must continue the log that this host saw last: who writes to
@@ -21,7 +21,7 @@ use tokio::sync::Mutex;
 /// The file with the checkpoint that this host saw last.
 const SEEN: &str = "checkpoint";
 
-/// The proofs of what serves.
+/// The proofs of served versions.
 pub(crate) struct Proofs {
     store: Store,
     key: SigningKey,
@@ -196,7 +196,7 @@ fn difference(entry: &LogEntry, id: &ServiceId, release: &ReleaseTarget) -> Opti
     compared.into_iter().find(|(_, same)| !same).map(|(what, _)| what)
 }
 
-/// Where the proof of a version is kept.
+/// The file with the proof of a version.
 pub(crate) fn file_name(id: &ServiceId, version: u32) -> String {
     format!("{}/{}.{version}.json", id.tenant, id.component)
 }

@@ -97,14 +97,14 @@ impl TenantQuotas {
         self.enter_by(RuntimeTimer::start(now_ms)).await
     }
 
-    /// The same, for what is not one of the tenant's concurrent executions: a turn of a service worker, for which one
-    /// of these waits.
+    /// Like [`Self::enter`], but without a slot: for a turn of a service worker, for which a concurrent execution
+    /// waits.
     pub(crate) async fn enter_without_slot(&self, now_ms: u64) -> Result<(), NotAdmitted> {
         self.enter_rates(&self.waiting(RuntimeTimer::start(now_ms))).await
     }
 
-    /// Why the tenant may not begin another execution now, if what is counted by time refuses it: for whoever would
-    /// wait elsewhere for it.
+    /// The reason for which a quota by time refuses another execution of the tenant now: for callers that would wait
+    /// elsewhere for it.
     pub(crate) fn refusal(&self, now_ms: u64) -> Option<NotAdmitted> {
         let limiters = [
             (QuotaKind::FuelPerHour, &self.fuel),
@@ -157,8 +157,8 @@ impl TenantQuotas {
         Err(self.refuse(kind, Duration::ZERO))
     }
 
-    /// Whether the tenant may begin an execution now that nobody waits for, such as a mirrored request: it counts
-    /// toward the executions per minute, needs a free slot but takes none, and neither waits nor counts as refused.
+    /// Whether the tenant may begin an execution now for which nobody waits, such as a mirrored request. It counts
+    /// toward the executions per minute and needs a free slot, but takes none. It neither waits nor counts as refused.
     pub(crate) fn admits_mirrored(&self, now_ms: u64) -> bool {
         let is_left = |limiter: &Option<GcraLimiter>| limiter.as_ref().is_none_or(|some| some.check(now_ms).is_ok());
         let is_free = self.slots.as_ref().is_none_or(|slots| slots.available_permits() > 0);

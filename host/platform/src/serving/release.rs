@@ -1,4 +1,4 @@
-//! A version that serves, and its component while that is loaded.
+//! A release: a version that serves, and its component while that is loaded.
 
 use super::lines::Lines;
 use super::loader::{LoadContext, Loader};
@@ -13,9 +13,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::Mutex;
 
-/// The kinds of causes of executions: each kind has a circuit of its own in each release. A nightly job that fails must
-/// not keep requests out, and requests that fail must not delay jobs; a poisoned queue must rest all the same. One
-/// worker that fails is stopped by its own supervision before that.
+/// The kinds of causes of executions. Each kind has its own circuit in each release: a nightly job that fails must not
+/// keep requests out, requests that fail must not delay jobs, and a poisoned queue must still pause. One worker that
+/// fails is stopped by its own supervision before that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CircuitKind {
     /// HTTP requests, mirrored ones included.
@@ -39,7 +39,8 @@ impl CircuitKind {
     }
 }
 
-/// A version that serves. Requests hold it to their end; it is unloaded when nothing serves it and nobody holds it.
+/// A version that serves. Requests hold it to their end; it is unloaded when no service serves it and no request holds
+/// it.
 pub(crate) struct Release {
     pub(crate) target: ReleaseTarget,
     /// No other release of this process has it.

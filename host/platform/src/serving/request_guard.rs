@@ -73,7 +73,7 @@ pub(crate) struct RolloutTransition {
     pub(crate) event: RolloutEvent,
 }
 
-/// How a request ended, as the server saw it.
+/// The outcome of a request, as the server saw it.
 #[derive(Debug, Clone, Default)]
 pub struct RequestOutcome<'a> {
     /// The request's method; the kind of a trigger.

@@ -1,4 +1,4 @@
-//! The way of a request: the rules of its route, then admission to its service.
+//! Routes a request: applies the rules of its route, then admits it to its service.
 
 use super::release::{CircuitKind, Release};
 use super::request_guard::{self, AdmittedExecution, NotAdmitted, RequestGuard, RolloutTransition};
@@ -78,7 +78,7 @@ impl Serving {
         service.state().tenant.sent(bytes, self.clock.now().unix_ms());
     }
 
-    /// How often an idempotent request to a service is tried again after it failed without a response.
+    /// The number of further attempts of an idempotent request to a service that failed without a response.
     #[must_use]
     pub fn retries(&self, service: &Service) -> u32 {
         service.state().supervision.retries
@@ -124,9 +124,9 @@ impl Serving {
         self.begin(service, &state, chosen, circuit_permit, started).await
     }
 
-    /// Admits the run of a trigger to a service, as a request without headers but by the circuit of triggers; on the
-    /// version `version` if there is one, also if that serves no more but did lately. One that this host does not
-    /// remember runs as `former`, else on what serves.
+    /// Admits the run of a trigger to a service, like a request without headers but by the circuit of triggers. It runs
+    /// on the version `version`, if that serves or did lately; if this host does not remember it, as `former`; else on
+    /// the version that serves.
     ///
     /// # Errors
     /// As [`admit`](Self::admit).

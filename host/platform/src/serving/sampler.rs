@@ -1,4 +1,4 @@
-//! Which executions are recorded: a bounded number a second of each service, and more of those that failed.
+//! Decides which executions are recorded: a bounded number a second of each service, and more of those that failed.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 

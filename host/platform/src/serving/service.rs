@@ -1,4 +1,4 @@
-//! A component in an environment, as requests find it.
+//! A service, which is a component in an environment, as requests find it.
 
 use super::experiment::ActiveExperiment;
 use super::lines::Lines;
@@ -139,7 +139,7 @@ impl State {
         self.canary.is_some() || self.experiment.is_some() || !self.snapshot.target.flags.is_empty()
     }
 
-    /// The release that a request gets, and as what.
+    /// Chooses the release that a request gets, and its role.
     pub(crate) fn choose(&self, caller: &Caller<'_>, identity: Option<&Identity>) -> ReleaseChoice<'_> {
         let organization = identity.and_then(|identity| identity.organization_id.as_deref());
         let flagged = self.flags.choose(organization, identity.map(|identity| &identity.claims), caller);
@@ -165,7 +165,7 @@ impl State {
     }
 }
 
-/// The release that a request gets, and as what.
+/// The release that a request gets, and its role.
 pub(crate) struct ReleaseChoice<'a> {
     pub(crate) release: &'a Arc<Release>,
     pub(crate) is_canary: bool,
@@ -173,7 +173,7 @@ pub(crate) struct ReleaseChoice<'a> {
 }
 
 impl ReleaseChoice<'_> {
-    /// Whether it is not what serves.
+    /// Whether it is another release than the one that serves.
     pub(crate) fn is_beside(&self) -> bool {
         self.is_canary || self.assignment.as_ref().is_some_and(|assignment| assignment.position != 0)
     }
@@ -274,7 +274,7 @@ impl Service {
         found.map(|(_, under_way)| under_way.running.cancel()).is_some()
     }
 
-    /// How many executions are under way.
+    /// The number of executions under way.
     pub(crate) fn running_count(&self) -> usize {
         self.running().len()
     }
@@ -353,8 +353,8 @@ pub(crate) fn rollout(release: &ReleaseTarget, now: Now) -> Result<Rollout> {
     }
 }
 
-/// The concurrency limit of a component, as its version asks for it, but not above the limit of its executions: whoever
-/// has a slot has an execution too.
+/// The concurrency limit of a component, as its version asks for it, but not above the limit of its executions, so that
+/// each holder of a slot also gets an execution.
 pub(crate) fn admission(config: &SupervisionConfig, executions_max: u32) -> Arc<Admission> {
     let slots = config.concurrency.min(executions_max);
     Arc::new(Admission::new(slots, config.queue, Duration::from_millis(config.queue_timeout_ms)))

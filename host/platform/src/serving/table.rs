@@ -1,4 +1,4 @@
-//! All services of the host, and the routes to them; immutable, exchanged whole.
+//! The table of all services of the host and the routes to them. It is immutable, and replaced as a whole.
 
 use super::service::{Route, Service, State};
 use crate::artifacts::Artifacts;
@@ -27,9 +27,8 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    /// Puts a service in, or in the place of what it was. Where its routes clash with another's, the one whose name
-    /// comes first answers on every host of the platform, which the log says: deploying checks that it does not come
-    /// to this.
+    /// Inserts or replaces a service. If its routes clash with another's, the service whose name comes first responds
+    /// on every host of the platform, and the log says so; checks at deployment prevent this.
     pub(crate) fn set(&mut self, service: &Arc<Service>, context: &TableContext) {
         let (name, state) = (name(&service.id), service.state());
         let clashes = match hosts_allowed(&service.id, &state) {

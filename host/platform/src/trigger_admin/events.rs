@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 /// Events of a request.
 const EVENTS_MAX: usize = 1_000;
 
-/// Where a subscription is to be read again from.
+/// The position from which a subscription is read again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReplayFrom {
     /// Behind the event with this position; 0 for all that are kept.

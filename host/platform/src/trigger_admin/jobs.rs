@@ -85,7 +85,7 @@ impl Platform {
         Ok(step_records(rows, limit as usize, now_ms()))
     }
 
-    /// How many jobs the tenant has, by state.
+    /// The number of the tenant's jobs, by state.
     ///
     /// # Errors
     /// `forbidden`, `store-unavailable`.

@@ -1,4 +1,4 @@
-//! Schedules: what is due and what ran, pause, resume, and a run by hand.
+//! Schedules: due and past ticks, pause, resume, and a run by hand.
 
 use crate::access::Permission;
 use crate::platform::{Platform, check_revision};

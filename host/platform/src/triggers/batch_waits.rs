@@ -1,5 +1,5 @@
 //! Deliveries that wait for others: the batch of a subscription is claimed when it is full, or when its first event has
-//! waited as long as the subscription says. Nothing is kept between two looks; each host counts in the store.
+//! waited as long as the subscription says. No state is kept between two looks; each host counts in the store.
 
 use super::Runner;
 use super::plan::{QueueKey, ReadyBatches};

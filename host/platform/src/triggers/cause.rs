@@ -1,4 +1,4 @@
-//! The trace of what triggers cause: W3C Trace Context, a `traceparent` for each execution.
+//! The trace of executions that triggers cause: W3C Trace Context, a `traceparent` for each execution.
 
 use elias_capabilities::trace_id;
 use rand::Rng;
@@ -8,7 +8,7 @@ pub(crate) fn checked(traceparent: Option<String>) -> Option<String> {
     traceparent.filter(|text| trace_id(text).is_some())
 }
 
-/// The `traceparent` of what is caused by `parent`: in its trace, else in a new one.
+/// A `traceparent` for an execution that `parent` causes: in its trace, or in a new one without `parent`.
 pub(crate) fn child_of(parent: Option<&str>) -> String {
     let mut random = rand::thread_rng();
     let span: u64 = random.gen_range(1..=u64::MAX);

@@ -1,4 +1,4 @@
-//! The event of a job that is dead, so that nobody has to look for it.
+//! The event that a job is dead, so that nobody has to look for dead jobs.
 
 use super::run::service_of;
 use crate::platform_events;
@@ -11,8 +11,8 @@ const TYPE: &str = "job.dead";
 /// Characters of the error that the event has. The job has all of it, with the stack.
 const ERROR_CHARS_MAX: usize = 1_000;
 
-/// The event of a job that ended with this error. There is none for the delivery of such an event, and none where a
-/// loop of events ends: a handler or a webhook that fails with each of them would cause the next.
+/// The event about a job that ended with this error. `None` for the delivery of such an event, and at the end of a loop
+/// of events: a handler or a webhook that fails with each of them would cause the next.
 pub(super) fn event(job: &ClaimedJob, error: &str) -> Option<NewEvent> {
     let is_delivery = matches!(job.queue.trigger, JobTrigger::Event | JobTrigger::Webhook);
     let hops = job.hops.saturating_add(u32::from(is_delivery));

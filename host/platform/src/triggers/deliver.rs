@@ -1,4 +1,5 @@
-//! Events to subscriptions: whoever moves a subscription's cursor enqueues the deliveries, in the same transaction.
+//! Delivers events to subscriptions: the host that moves a subscription's cursor enqueues the deliveries, in the same
+//! transaction.
 
 use super::Runner;
 use super::meters::LatencyKind;
@@ -106,7 +107,7 @@ impl Compiled {
     }
 }
 
-/// The source of what a service publishes: it names the environment, whose subscriptions alone get it.
+/// The source of a service's events. It names the environment, whose subscriptions alone get them.
 pub(super) fn source_of(service: &ServiceId) -> String {
     format!("/{}/{}", service.component, service.environment)
 }

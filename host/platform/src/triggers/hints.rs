@@ -1,5 +1,5 @@
-//! Hints to other hosts that there are jobs which this one does not take, and from them. Polling is the truth: a hint
-//! ends the pause until the next look.
+//! Hints between hosts about jobs that the sender does not take. Correctness depends on polling alone: a hint only ends
+//! the pause until the next look.
 
 use super::Runner;
 use super::runner::RETRY;
@@ -13,7 +13,7 @@ const HINT_PAUSE: Duration = Duration::from_millis(100);
 const CHECK: Duration = Duration::from_secs(1);
 
 impl Runner {
-    /// Tells other hosts that there are jobs which this one does not take, unless it has just done so.
+    /// Tells other hosts about jobs that this host does not take, unless it has just done so.
     pub(super) fn hint_others(self: &Arc<Self>) {
         if !self.store.is_shared() || !is_due(&mut self.hinted.lock(), Instant::now()) {
             return;
@@ -36,7 +36,7 @@ fn is_due(last: &mut Option<Instant>, now: Instant) -> bool {
     true
 }
 
-/// Looks for jobs when other hosts say that there are some.
+/// Looks for jobs when another host hints at some.
 pub(super) async fn listen(runner: Weak<Runner>) {
     loop {
         let Some(store) = runner.upgrade().map(|runner| runner.store.clone()) else { return };

@@ -1,6 +1,6 @@
-//! Rates, concurrency and limits by concurrency key, which all hosts of a store keep together. The rows of the queues
-//! that have such limits are locked by the transaction that claims, which then counts what runs, and takes the tokens
-//! of all its jobs at once.
+//! Rates, concurrency and limits by concurrency key, which all hosts of a store share. The transaction that claims
+//! locks the rows of the queues with such limits, counts the jobs that run, and takes the tokens of all its jobs at
+//! once.
 
 use super::plan::{QueueKey, SharedLimits};
 use elias_api::Result;
@@ -17,9 +17,9 @@ pub(super) struct Buckets {
 }
 
 impl Buckets {
-    /// Locks the limits of the queues that hosts keep together, and lowers the shares to what the rates and the jobs
-    /// that run allow. Jobs that have ended must be so in the transaction. Says how long the queues are to be left
-    /// alone that have no token; none of those is claimed from.
+    /// Locks the limits of the queues that hosts share, and lowers the shares to the rates and the concurrency that are
+    /// left. Ends of jobs must already be in the transaction. Also returns the queues without a token, which are not
+    /// claimed from, and how long to skip each.
     pub(super) async fn lock(
         scope: &mut HostScope,
         shares: &mut Vec<ClaimShare>,

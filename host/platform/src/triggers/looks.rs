@@ -1,4 +1,4 @@
-//! Where the ready and the leased jobs begin, so that a look at them need not begin at the start of the index.
+//! The positions where ready and leased jobs begin, so that a look at them need not begin at the start of the index.
 //!
 //! While any transaction is open, PostgreSQL keeps the index entries of all jobs that were claimed since it began:
 //! after ten minutes of 10,000 jobs a second these are six million, before those that are ready. So a look begins where
@@ -24,7 +24,7 @@ const COMMIT_MS: i64 = 500;
 /// Queues that are remembered.
 const KNOWN_MAX: usize = 1_000;
 
-/// What the last looks have found.
+/// The results of the last looks.
 #[derive(Default)]
 pub(super) struct Looks {
     ready: FullLooks,
@@ -120,7 +120,8 @@ impl Runner {
         Ok(look.queues)
     }
 
-    /// How many jobs of each queue all hosts together run. To be asked after [`ready_queues`](Self::ready_queues).
+    /// The number of running jobs of each queue, on all hosts together. Call it after
+    /// [`ready_queues`](Self::ready_queues).
     pub(super) async fn leased_queues(&self, scope: &mut HostScope) -> Result<Vec<LeasedQueue>> {
         let started = Instant::now();
         let (is_full, from) = {
@@ -140,8 +141,8 @@ impl Runner {
 }
 
 impl Runner {
-    /// Makes at most `most` jobs ready again whose leases have ended; says how many. There are none most of the time,
-    /// and finding that out is a look at all that have ended since a transaction was opened.
+    /// Makes at most `most` jobs with expired leases ready again, and returns their number. Mostly there are none, and
+    /// finding that out is a look at all that have ended since a transaction was opened.
     pub(super) async fn expire_jobs(&self, scope: &mut HostScope, most: u32) -> Result<u64> {
         let started = Instant::now();
         let is_due = !self.store.is_shared() || self.looks.lock().ended.is_due(started);

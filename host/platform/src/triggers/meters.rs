@@ -21,7 +21,7 @@ pub(crate) enum LatencyKind {
     Delivery,
 }
 
-/// How many latencies there were in each bucket.
+/// The number of latencies in each bucket.
 #[derive(Debug, Default)]
 pub(crate) struct Histogram {
     /// The last has those that were longer than all ends.

@@ -1,4 +1,4 @@
-//! Enqueuing a job of a component: by a component, or by a user.
+//! Enqueues a job of a component, for a component or for a user.
 
 use super::Runner;
 use super::runner::WriteSource;

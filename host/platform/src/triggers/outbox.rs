@@ -1,5 +1,5 @@
-//! Outboxes of components' databases: drained after each commit of this host's executions, and in turns with all hosts,
-//! for those that died between a commit and the hand-over.
+//! Drains outboxes of components' databases: after each commit of this host's executions, and in turns with all hosts,
+//! for hosts that died between a commit and the hand-over.
 //!
 //! The store knows which outboxes were used lately: a host says so before it relies on one. Draining twice at a time
 //! does no harm, for the store takes each id once.

@@ -1,4 +1,4 @@
-//! How many jobs of which queue are claimed next.
+//! Plans how many jobs of which queue are claimed next.
 
 use super::run::ServedTriggers;
 use elias_api::{JobTrigger, QueueId};
@@ -30,7 +30,7 @@ pub(super) struct ReadyBatches {
     pub(super) whole: HashMap<QueueKey, u32>,
 }
 
-/// Which jobs are to be claimed, and what has to be known to charge the tenants for what they got.
+/// The jobs to claim, and the data to charge the tenants for those that are claimed.
 pub(super) struct Plan {
     pub(super) shares: Vec<ClaimShare>,
     pub(super) limits: SharedLimits,
@@ -106,7 +106,7 @@ impl Slots {
     }
 }
 
-/// Plans a claim of jobs for slots that are free. It charges nobody: the claim may find fewer jobs, or fail.
+/// Plans a claim of jobs for free slots. It charges no tenant: the claim may find fewer jobs, or fail.
 pub(super) fn plan(
     ready: ReadyBatches,
     leased: &[LeasedQueue],

@@ -1,4 +1,4 @@
-//! Events that are published later: until then each is a job of the component's, which the runner does itself.
+//! Events that are published later. Until then each is a job of its component, which the runner does itself.
 
 use super::Runner;
 use super::run::{DEAD_LETTER_KEEP_MS, ServedTriggers, Verdict, dead};
@@ -22,7 +22,7 @@ struct LaterEvent {
     key: String,
 }
 
-/// The job that publishes an event in so many milliseconds. Its key sees to it that it is there once.
+/// The job that publishes an event in `delay_ms` milliseconds. Its key ensures that it is enqueued once.
 ///
 /// # Errors
 /// `internal` if it cannot be written as JSON.

@@ -1,5 +1,5 @@
-//! Claiming jobs, and ending those that have run. On SQLite, which has one writer, the ends of some and the claim of the
-//! next are one transaction; on PostgreSQL they are two that go on side by side.
+//! Claims jobs, and ends those that have run. On SQLite, which has one writer, one transaction ends some jobs and
+//! claims the next; on PostgreSQL two transactions run side by side.
 
 use super::Runner;
 use super::batch_waits;
@@ -400,7 +400,7 @@ impl Runner {
         ends.notify_one();
     }
 
-    /// Extends the leases of what runs here, and ends what is not its own any more or is to be cancelled.
+    /// Extends the leases of the jobs that run here. Ends runs whose lease was lost or whose job is to be cancelled.
     pub(super) async fn extend_leases(&self) -> Result<()> {
         let leases: Vec<JobLease> = self.running.lock().keys().cloned().collect();
         if leases.is_empty() {

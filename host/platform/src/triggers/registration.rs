@@ -1,4 +1,4 @@
-//! The schedules, subscriptions and webhooks of a version that begins to serve in an environment.
+//! Registers the schedules, subscriptions and webhooks of a version that begins to serve in an environment.
 
 use elias_api::{Code, Error, Result, VersionSettings};
 use elias_delivery::clock::Now;
@@ -24,7 +24,7 @@ fn read(settings: &VersionSettings) -> Result<TriggersConfig> {
 }
 
 /// Gives a service the schedules and subscriptions of the version that serves it from now on, in the transaction that
-/// says so. Those that were there keep what is not the version's: pauses, last runs, how far events were seen.
+/// makes it serve. Existing ones keep the state that is not the version's: pauses, last runs, cursors.
 pub(crate) async fn register(scope: &mut TenantScope, service: &ServiceId, settings: &VersionSettings) -> Result<()> {
     let triggers = read(settings)?;
     let now = Now::from_unix_ms(u64::try_from(now_ms()).unwrap_or_default());

@@ -1,5 +1,5 @@
-//! Events of the log that are delivered to a subscription once more, by selection. The deliveries are jobs like others
-//! that say who replayed the event.
+//! Replays events of the log to a subscription, by selection. The deliveries are ordinary jobs that say who replayed
+//! the event.
 
 use super::deliver::{Compiled, cloud_event};
 use elias_api::{Code, Error, EventRecord, ReplaySelection, Result};

@@ -1,6 +1,6 @@
-//! What is not kept any more. Events are hidden by the retention of their tenant, and deleted by the longest retention
-//! of all tenants, since a segment of the log has the events of all. Records of jobs that have ended give way to jobs
-//! and events before the quota of bytes refuses these.
+//! Deletes expired records. The retention of a tenant hides its events; the longest retention of all tenants deletes
+//! them, since a segment of the log has the events of all. Records of ended jobs are deleted before the quota of bytes
+//! refuses jobs and events.
 
 use elias_api::{EVENT_RETENTION_DEFAULT, Result};
 use elias_names::TenantId;
@@ -14,7 +14,7 @@ const SEGMENTS: u64 = 6;
 const RECORDS_MAX: u32 = 2_000;
 const ROUNDS_MAX: u32 = 20;
 
-/// For how many milliseconds the log keeps events, by the retentions of its tenants in days.
+/// How long the log keeps events, in milliseconds, by the retentions of its tenants in days.
 pub(crate) fn events_kept_ms(retentions: &HashMap<TenantId, u32>) -> u64 {
     u64::from(retentions.values().copied().max().unwrap_or(EVENT_RETENTION_DEFAULT)) * DAY_MS
 }

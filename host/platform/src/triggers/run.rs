@@ -1,4 +1,4 @@
-//! One job, from its claim to what becomes of it.
+//! Runs one job, from its claim to its outcome.
 
 use super::Runner;
 use super::backends::{StoredJournal, TriggerBackends};
@@ -144,7 +144,7 @@ pub(crate) async fn cancellation(cancelled: &mut watch::Receiver<bool>) {
     }
 }
 
-/// How a run ended.
+/// The end of a run.
 #[derive(Debug, Clone)]
 pub(crate) struct RunEnd {
     /// How.
@@ -164,7 +164,7 @@ pub(super) struct TickInput {
     pub(super) input: Value,
 }
 
-/// The database's clock, from what it said at a claim.
+/// The database's clock, by its time at a claim.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct RunClock {
     at_claim_ms: i64,

@@ -31,7 +31,7 @@ const HEARTBEAT: Duration = Duration::from_secs(10);
 /// How often the queue and the log of events are looked at, if nothing in this process says that there is something.
 const QUEUE_POLL: Duration = Duration::from_millis(250);
 const EVENTS_POLL: Duration = Duration::from_millis(500);
-/// How long to wait before a store that is away is asked again.
+/// The wait before an unavailable store is asked again.
 pub(super) const RETRY: Duration = Duration::from_secs(1);
 /// How long the end of the process waits for jobs to be given back.
 const STOP_MAX: Duration = Duration::from_secs(3);
@@ -83,7 +83,7 @@ pub(super) struct RunningJob {
     pub(super) is_released: bool,
 }
 
-/// Where a job or an event comes from.
+/// The origin of a job or an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum WriteSource {
     /// An execution, a user or the runner itself.
@@ -138,8 +138,8 @@ impl Runner {
         tokio::spawn(work(Arc::downgrade(self), Part::Events));
     }
 
-    /// Enqueues a job, together with what others enqueue at the same time. A job that an outbox has handed over before
-    /// is an existing one.
+    /// Enqueues a job, in one batch with those of other callers. A job that an outbox has handed over before is an
+    /// existing one.
     ///
     /// # Errors
     /// `quota-exceeded`, `not-found`, `bad-input`, `store-unavailable`.
@@ -162,7 +162,7 @@ impl Runner {
         Ok(enqueued)
     }
 
-    /// Publishes an event, together with what others publish at the same time.
+    /// Publishes an event, in one batch with those of other callers.
     ///
     /// # Errors
     /// `quota-exceeded`, `store-unavailable`.
@@ -175,8 +175,8 @@ impl Runner {
         self.publish_from(tenant, event, quotas, WriteSource::Direct).await
     }
 
-    /// Publishes events from outside, all or none, within the quotas that the store has of the tenant, together with
-    /// what others publish at the same time. Says what became of each, in their order.
+    /// Publishes events from outside, all or none, within the tenant's quotas in the store, in one batch with those of
+    /// other callers. Returns the outcome of each, in their order.
     ///
     /// # Errors
     /// `not-found` for a tenant that is not there, `quota-exceeded`, `store-unavailable`.

@@ -1,5 +1,4 @@
-//! Everything that is due: ticks of schedules, jobs that waited, leases that have ended, records that are not kept any
-//! more.
+//! Does the work that is due: ticks of schedules, jobs that waited, leases that have ended, records that have expired.
 
 use super::Runner;
 use super::cause::child_of;
@@ -17,7 +16,7 @@ use elias_store::{
     UpcomingDue, now_ms,
 };
 use elias_triggers::config::ScheduleConfig;
-use elias_triggers::schedule::{Decision, Overlap, PAUSE_MAX, Schedule, ScheduleState, pause};
+use elias_triggers::schedule::{Decision, Overlap, PAUSE_MAX, Schedule, ScheduleState, poll_delay};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -52,7 +51,7 @@ const LIMITS_KEPT_MS: i64 = 86_400_000;
 /// How long the record of a job is kept that was to run after one that failed, in milliseconds.
 const DEPENDENT_KEEP_MS: u64 = 7 * 86_400_000;
 
-/// Does what is due. Gives the pause until something is due that this host knows of.
+/// Does the due work. Returns the pause until the next due time that this host knows of.
 pub(super) async fn look(runner: &Arc<Runner>) -> Result<Duration> {
     if runner.is_stopping() {
         return Ok(PAUSE_MAX);
@@ -62,7 +61,7 @@ pub(super) async fn look(runner: &Arc<Runner>) -> Result<Duration> {
     fire_due(runner).await?;
     move_due(runner).await?;
     let UpcomingDue { now, due } = runner.store.host_read().await?.upcoming_due(since).await?;
-    Ok(pause(moment(now), due.map(moment)))
+    Ok(poll_delay(moment(now), due.map(moment)))
 }
 
 /// The work of each second beside what is due.
@@ -75,7 +74,7 @@ pub(super) struct Upkeep {
 }
 
 impl Upkeep {
-    /// One second's work.
+    /// Does the work of one second.
     pub(super) async fn second(&mut self, runner: &Arc<Runner>) -> Result<()> {
         let count = self.count;
         self.count += 1;

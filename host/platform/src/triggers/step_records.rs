@@ -1,11 +1,11 @@
-//! The journal of a job, as it is shown.
+//! The journal of a job, as users see it.
 
 use super::backends::StoredOutcome;
 use elias_api::{StepKind, StepRecord, StepState};
 use elias_store::ListedStep;
 use serde_json::Value;
 
-/// Rows of a journal that a step has at most: its own, and the one of what a wait came to.
+/// The most rows of a journal that a step has: its own, and that of the outcome of a wait.
 pub(crate) const ROWS_OF_STEP: u32 = 2;
 
 /// The steps of these rows, at most `limit`; `now` is the time in milliseconds since 1970. A row that this release does

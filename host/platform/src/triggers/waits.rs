@@ -1,4 +1,4 @@
-//! Events to the jobs that wait for them.
+//! Delivers events to the jobs that wait for them.
 
 use super::Runner;
 use super::backends::{StoredOutcome, StoredWait, StoredWaits, row_of_outcome};

@@ -1,4 +1,4 @@
-//! Jobs with steps, as workflows.
+//! Jobs with steps, shown as workflows.
 
 use super::step_records::{ROWS_OF_STEP, step_records};
 use elias_api::{JobRecord, JobState, StepKind, StepRecord, StepState, WorkflowRecord, WorkflowState};

@@ -1,4 +1,4 @@
-//! Jobs, events and steps of many that are written in one transaction.
+//! Writes jobs, events and steps of many callers in one transaction.
 
 use super::runner::WriteSource;
 use crate::batch::TenantWrite;
@@ -135,7 +135,7 @@ pub(super) async fn write_events(store: Store, writes: Vec<EventWrite>) -> Resul
     Ok(results)
 }
 
-/// Says of each step whether it was stored: not if its job's lease has ended.
+/// Writes steps. Returns for each whether it was stored: not if its job's lease has ended.
 pub(super) async fn write_steps(store: Store, owner: String, steps: Vec<NewStep>) -> Result<Vec<bool>> {
     let mut scope = store.queue_write().await?;
     let late = scope.append_steps(&owner, &steps).await?;

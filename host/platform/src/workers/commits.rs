@@ -7,9 +7,13 @@ use elias_api::{Code, Error, Result};
 use elias_names::TenantId;
 use elias_store::{CommitOutcome, Store, WorkerCommitRow, WorkerRetention};
 use futures::FutureExt;
+use futures::stream::{self, StreamExt};
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Instant;
+
+/// Transactions at a time: one that waits for its tenant's rows, or is large, does not keep others' commits waiting.
+const AT_ONCE: usize = 4;
 
 /// A commit that waits for its transaction.
 pub(super) struct PreparedCommit {
@@ -48,15 +52,24 @@ async fn write(
     commits: Vec<Arc<PreparedCommit>>,
 ) -> Vec<Result<CommitOutcome>> {
     let mut outcomes: Vec<Option<Result<CommitOutcome>>> = commits.iter().map(|_| None).collect();
+    let mut writes = Vec::new();
     for group in groups(&commits) {
-        let started = Instant::now();
+        let Some(first) = group.first().map(|at| Arc::clone(&commits[*at])) else { continue };
         let rows: Vec<_> = group.iter().map(|at| commits[*at].row.clone()).collect();
-        let Some(first) = group.first().map(|at| &commits[*at]) else { continue };
-        match write_group(&store, &first.row.service.tenant, &rows, &first.retention).await {
-            Ok(written) => {
+        let (store, meters) = (store.clone(), Arc::clone(&meters));
+        writes.push(async move {
+            let started = Instant::now();
+            let written = write_group(&store, &first.row.service.tenant, &rows, &first.retention).await;
+            if written.is_ok() {
                 meters.committed(rows.len(), started.elapsed());
-                group.iter().zip(written).for_each(|(at, outcome)| outcomes[*at] = Some(Ok(outcome)));
             }
+            (group, written)
+        });
+    }
+    let mut writes = stream::iter(writes).buffer_unordered(AT_ONCE);
+    while let Some((group, written)) = writes.next().await {
+        match written {
+            Ok(written) => group.iter().zip(written).for_each(|(at, outcome)| outcomes[*at] = Some(Ok(outcome))),
             Err(error) => group.iter().for_each(|at| outcomes[*at] = Some(Err(error.clone()))),
         }
     }

@@ -4,8 +4,7 @@ use super::cipher::{Content, SealContext, TenantCipher};
 use crate::artifacts::Artifacts;
 use bytes::Bytes;
 use elias_api::Code;
-use elias_host::{HeapChange, WorkerHeap};
-use elias_local_workers::{StoreError, WorkerRecord};
+use elias_local_workers::{StoreError, WorkerRecord, merge_heap};
 use elias_names::{Digest, ServiceId};
 use elias_store::{PartKind, TurnPages, TurnPart, WORKER_PAGES_INLINE_MAX};
 use elias_workers::WorkerKey;
@@ -14,8 +13,6 @@ use std::sync::Arc;
 
 /// Bytes that are encrypted or read where futures run; what is longer is done aside.
 const INLINE_BYTES: usize = 64 << 10;
-/// Bytes of the longest memory that there is: what is read has been written by a host.
-const MEMORY_BYTES_MAX: u64 = 4 << 30;
 
 /// Encrypts pages of a turn, and puts those that are too large for a row into the artifact store: what a row names is
 /// there before the row.
@@ -131,12 +128,7 @@ pub(super) fn merge(whole: Vec<u8>, changes: &[Vec<u8>]) -> Result<Vec<u8>, Stri
     if changes.is_empty() {
         return Ok(whole);
     }
-    let mut heap = WorkerHeap::from_bytes(&whole, MEMORY_BYTES_MAX).map_err(|error| error.to_string())?;
-    for change in changes {
-        let change = HeapChange::from_bytes(change, MEMORY_BYTES_MAX).map_err(|error| error.to_string())?;
-        heap.apply(&change).map_err(|error| error.to_string())?;
-    }
-    heap.to_bytes().map_err(|error| error.to_string())
+    merge_heap(&whole, changes)
 }
 
 /// Does what takes as long as so many bytes are: here, or on another thread if they are many.

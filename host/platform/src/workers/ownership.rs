@@ -10,9 +10,10 @@ use super::store::StoreParts;
 use elias_api::Result;
 use elias_names::ServiceId;
 use elias_store::{Lease, Store, WorkerRef, now_ms, worker_lease_name};
+use elias_workers::WorkerKey;
 use futures::stream::{self, StreamExt};
 use parking_lot::Mutex;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -24,9 +25,9 @@ const SECOND: Duration = Duration::from_secs(1);
 const LEASE: Duration = Duration::from_secs(30);
 const RENEW_AFTER: Duration = Duration::from_secs(10);
 /// Workers that are given up or taken over in one look.
-const LOOK_MAX: u32 = 1_000;
-/// Workers that are taken over at a time.
-const TAKEN_OVER_AT_ONCE: usize = 16;
+const LOOK_MAX: u32 = 500;
+/// Services whose components are loaded at a time, and workers that are given up at a time.
+const AT_ONCE: usize = 16;
 /// How late a timer is before another host takes its worker over: the host that had it last is given this long.
 const LATE_MS: i64 = 3_000;
 
@@ -109,7 +110,7 @@ pub(super) enum Part {
 pub(super) async fn keep(runner: Weak<WorkerRunner>, part: Part) {
     let mut seconds = interval(SECOND);
     seconds.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let (mut is_away, mut has_begun) = (false, false);
+    let (mut is_away, mut has_begun, mut passed) = (false, false, 0);
     loop {
         seconds.tick().await;
         let Some(runner) = runner.upgrade() else { return };
@@ -119,7 +120,7 @@ pub(super) async fn keep(runner: Weak<WorkerRunner>, part: Part) {
         let done = match (part, has_begun) {
             (Part::Others, _) => give_up_wanted(&runner).await,
             (Part::Own, false) => begin(&runner).await,
-            (Part::Own, true) => take_over(&runner).await,
+            (Part::Own, true) => take_over(&runner, &mut passed).await,
         };
         match done {
             Ok(()) => (is_away, has_begun) = (false, true),
@@ -142,14 +143,22 @@ async fn begin(runner: &Arc<WorkerRunner>) -> Result<()> {
     scope.end_worker_leases(host, owner).await?;
     scope.commit().await?;
     lease.ensure(store).await?;
-    let pending = store.host_read().await?.orphaned_workers(i64::MAX, LOOK_MAX).await?;
-    let services: BTreeSet<ServiceId> = pending.into_iter().map(|worker| worker.service).collect();
-    for service in services {
-        let Ok(workers) = runner.workers(&service) else { continue };
+    let (mut services, mut passed) = (BTreeSet::new(), 0);
+    loop {
+        let pending = store.host_read().await?.orphaned_workers(i64::MAX, LOOK_MAX, passed).await?;
+        passed = next_look(passed, pending.len());
+        services.extend(pending.into_iter().map(|worker| worker.service));
+        if passed == 0 {
+            break;
+        }
+    }
+    let begun = stream::iter(services).for_each_concurrent(AT_ONCE, |service| async move {
+        let Ok(workers) = runner.workers(&service) else { return };
         if let Err(error) = workers.running().await {
             tracing::warn!(%service, %error, "workers with timers or calls wait: their component cannot run");
         }
-    }
+    });
+    begun.await;
     Ok(())
 }
 
@@ -160,31 +169,44 @@ async fn give_up_wanted(runner: &Arc<WorkerRunner>) -> Result<()> {
         return Ok(());
     }
     let wanted = store.host_read().await?.wanted_workers(owner, LOOK_MAX).await?;
-    for WorkerRef { service, key } in wanted {
+    // One that has gone to another host meanwhile is waited for.
+    let given_up = stream::iter(wanted).for_each_concurrent(AT_ONCE, |WorkerRef { service, key }| async move {
         runner.entry(&service).give_up(&key).await;
-    }
+    });
+    given_up.await;
     Ok(())
 }
 
-async fn take_over(runner: &Arc<WorkerRunner>) -> Result<()> {
-    runner.stop_stopped().await;
-    for workers in runner.all() {
+/// Where the next look begins after one that passed so many workers and found so many: those that cannot run here are
+/// found again and again, and must not hide others behind them.
+fn next_look(passed: u32, found: usize) -> u32 {
+    if found < LOOK_MAX as usize { 0 } else { passed.saturating_add(LOOK_MAX) }
+}
+
+async fn take_over(runner: &Arc<WorkerRunner>, passed: &mut u32) -> Result<()> {
+    runner.stop_stopped();
+    let followed = stream::iter(runner.all()).for_each_concurrent(AT_ONCE, |workers| async move {
         // A version that was deployed; one that cannot be loaded is told to whoever calls.
         if workers.existing().is_some() && workers.follow().await.is_err() {
             tracing::debug!(service = %workers.service(), "the version that serves cannot run workers now");
         }
-    }
+    });
+    followed.await;
     let late = now_ms().saturating_sub(LATE_MS);
-    let orphans = runner.parts.store.host_read().await?.orphaned_workers(late, LOOK_MAX).await?;
-    stream::iter(orphans)
-        .for_each_concurrent(TAKEN_OVER_AT_ONCE, |WorkerRef { service, key }| async move {
-            // Of a service that is stopped, or that this host does not serve, they wait.
-            let Ok(workers) = runner.workers(&service) else { return };
-            if let Err(error) = workers.start_worker(&key).await {
-                tracing::debug!(%service, worker = %key, %error, "a worker that nobody has is left to others");
-            }
-        })
-        .await;
+    let orphans = runner.parts.store.host_read().await?.orphaned_workers(late, LOOK_MAX, *passed).await?;
+    *passed = next_look(*passed, orphans.len());
+    let mut by_service: BTreeMap<ServiceId, Vec<WorkerKey>> = BTreeMap::new();
+    for WorkerRef { service, key } in orphans {
+        by_service.entry(service).or_default().push(key);
+    }
+    let resumed = stream::iter(by_service).for_each_concurrent(AT_ONCE, |(service, keys)| async move {
+        // Of a service that is stopped, or that this host does not serve, they wait.
+        let Ok(workers) = runner.workers(&service) else { return };
+        if let Err(error) = workers.resume(&keys).await {
+            tracing::debug!(%service, %error, "workers that nobody has are left to others");
+        }
+    });
+    resumed.await;
     Ok(())
 }
 
@@ -200,5 +222,17 @@ pub(super) async fn evict(runner: Weak<WorkerRunner>, mut evicted: mpsc::Unbound
         if let Some(workers) = runner.existing(&service) {
             workers.evict(&key);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn looks_go_on_behind_those_that_are_always_found_and_begin_anew_at_the_end() {
+        let most = LOOK_MAX as usize;
+        assert_eq!((next_look(0, most), next_look(LOOK_MAX, most)), (LOOK_MAX, 2 * LOOK_MAX));
+        assert_eq!((next_look(2 * LOOK_MAX, most - 1), next_look(0, 0)), (0, 0));
     }
 }

@@ -183,7 +183,21 @@ impl WorkerRunner {
     /// The workers of a service that this host serves, which are made if there are none.
     pub(super) fn workers(&self, service: &ServiceId) -> Result<Arc<ServiceWorkers>, CallError> {
         self.served(service)?;
+        let workers = self.entry(service);
+        if !workers.is_outdated() {
+            return Ok(workers);
+        }
+        self.retire(workers);
         Ok(self.entry(service))
+    }
+
+    /// Ends the workers of a service. A turn that takes long delays nothing else.
+    fn retire(&self, workers: Arc<ServiceWorkers>) {
+        let mut services = self.services.lock();
+        if services.get(workers.service()).is_some_and(|known| Arc::ptr_eq(known, &workers)) {
+            services.remove(workers.service());
+            tokio::spawn(async move { workers.stop(GRACE).await });
+        }
     }
 
     /// The service, if its workers may run.
@@ -241,14 +255,15 @@ impl WorkerRunner {
         }
     }
 
-    /// Ends the workers of services that were stopped, or that this host does not serve any more.
-    pub(super) async fn stop_stopped(&self) {
+    /// Ends the workers of services that were stopped, that this host does not serve any more, or whose version stores
+    /// turns in another way.
+    pub(super) fn stop_stopped(&self) {
         let may_run = |service: &ServiceId| self.parts.services.find(service).is_some_and(|served| !served.is_stopped);
-        let stopped: Vec<_> = self.all().into_iter().filter(|workers| !may_run(workers.service())).collect();
-        for workers in &stopped {
-            self.services.lock().remove(workers.service());
+        for workers in self.all() {
+            if !may_run(workers.service()) || workers.is_outdated() {
+                self.retire(workers);
+            }
         }
-        join_all(stopped.iter().map(|workers| workers.stop(GRACE))).await;
     }
 
     /// Ends the turns that run, within some seconds, and gives up all workers, for the end of the process.

@@ -12,14 +12,18 @@ use elias_local_workers::{
     WorkerChange, WorkerStore,
 };
 use elias_names::ServiceId;
+use elias_store::WorkerAcquisition;
 use elias_workers::WorkerKey;
 use elias_workers::config::Durability;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 use tokio::sync::OnceCell;
+
+/// Bytes of the heaps of a service whose workers are never stored: they are in the memory that all tenants share.
+const UNSTORED_BYTES_MAX: usize = 64 << 20;
 
 /// How long nobody has asked for the workers of a service before they are forgotten.
 const RESTS_AFTER: Duration = Duration::from_secs(10);
@@ -32,6 +36,8 @@ pub(crate) struct ServiceWorkers {
     pub(super) store: Arc<PlatformWorkerStore>,
     /// Made when a worker is first to run.
     running: OnceCell<RunningWorkers>,
+    /// When it stores turns, known once it was to be made.
+    durability: OnceLock<Durability>,
     component: Arc<Mutex<Option<ServedComponent>>>,
     /// Held while the component is loaded.
     loading: tokio::sync::Mutex<()>,
@@ -54,6 +60,7 @@ impl ServiceWorkers {
             site: TurnSite { slots, versions },
             store: Arc::new(store),
             running: OnceCell::new(),
+            durability: OnceLock::new(),
             component: Arc::default(),
             loading: tokio::sync::Mutex::default(),
             calls: AtomicUsize::new(0),
@@ -150,11 +157,46 @@ impl ServiceWorkers {
         }
     }
 
-    /// Has a worker leave memory, if it is there.
+    /// Has a worker leave memory, if it is there. It is still this host's, or its handler would be lost to who waits.
     pub(super) fn evict(&self, key: &WorkerKey) {
         if let Some(running) = self.running.get() {
             running.hibernate(key);
         }
+    }
+
+    /// Has workers that nobody owns go on here without a message. It does not wait for what they do: a handler may wait
+    /// for days.
+    ///
+    /// # Errors
+    /// If their component cannot run, or the store cannot be reached.
+    pub(super) async fn resume(&self, keys: &[WorkerKey]) -> Result<(), CallError> {
+        let _call = self.begin();
+        let running = self.running().await?;
+        for key in keys {
+            let claimed = self.claim(key).await;
+            if claimed.map_err(|error| CallError::new(CallErrorCode::Unavailable, error.to_string()))? {
+                running.resume(key);
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes a worker this host's that nobody owns. `false` if another host was faster: all of them look at the same
+    /// time, and must not ask each other for it in turn.
+    async fn claim(&self, key: &WorkerKey) -> elias_api::Result<bool> {
+        if self.store.owns(key) {
+            return Ok(true);
+        }
+        let StoreParts { store, lease, owner, .. } = &*self.parts;
+        lease.ensure(store).await?;
+        let mut scope = store.worker_write(&self.service.tenant).await?;
+        let acquired = scope.acquire_worker(&self.service, key, owner).await?;
+        let is_own = matches!(acquired, WorkerAcquisition::Acquired(_));
+        if is_own {
+            scope.commit().await?;
+        }
+        // Else that it was asked for is undone with the transaction.
+        Ok(is_own)
     }
 
     /// The manager, made if there is none, with the component of the version that serves.
@@ -168,14 +210,24 @@ impl ServiceWorkers {
         self.running.get()
     }
 
+    /// Whether the version that serves stores turns in another way than these workers do: others are to take their
+    /// place.
+    pub(super) fn is_outdated(&self) -> bool {
+        let served = self.parts.services.find(&self.service);
+        served.zip(self.durability.get()).is_some_and(|(served, made)| served.config.durability != *made)
+    }
+
     async fn make(&self) -> Result<RunningWorkers, CallError> {
         let config = self.parts.services.find(&self.service).map(|served| served.config).unwrap_or_default();
+        let durability = *self.durability.get_or_init(|| config.durability);
         let component = Arc::clone(&self.component);
         let current = move || component.lock().as_ref().map(|served| Arc::clone(&served.component));
         let workers = LocalWorkers::builder()
             .store(Arc::clone(&self.store) as Arc<dyn WorkerStore>)
             .config(&config)
             .map_err(|error| CallError::new(CallErrorCode::Unavailable, error.to_string()))?
+            .durability(durability)
+            .unstored_bytes(UNSTORED_BYTES_MAX)
             .on_change(self.changes())
             // Places in memory are the host's, and are taken by turns.
             .awake(usize::MAX >> 3)

@@ -9,7 +9,7 @@ use super::quota::WorkerQuotas;
 use super::services::WorkerServices;
 use super::versions::{HeapVersion, HeapVersions};
 use crate::artifacts::Artifacts;
-use elias_api::{Code, Result};
+use elias_api::Result;
 use elias_local_workers::{
     AcquiredWorker, HeapCommit, StoreError, WorkerCommit, WorkerRecord, WorkerStore, WorkerSummary,
 };
@@ -25,7 +25,6 @@ use futures::future::BoxFuture;
 use parking_lot::Mutex;
 use serde_json::json;
 use std::collections::HashMap;
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -110,6 +109,7 @@ impl PlatformWorkerStore {
         let acquired = self.try_acquire(&key).await;
         if acquired.is_err() {
             self.owned.lock().remove(&key);
+            self.versions.forget(&key);
         }
         acquired
     }
@@ -187,7 +187,7 @@ impl PlatformWorkerStore {
         let most = self.parts.services.find(&self.service).map_or(0, |served| served.quotas.workers);
         let refusal = self.parts.quotas.check_workers(store, tenant, most, 0).await.map_err(of_api)?;
         self.parts.quotas.began(tenant);
-        refusal.map_or(Ok(()), |refusal| Err(over_quota(refusal)))
+        refusal.map_or(Ok(()), |refusal| Err(StoreError::QuotaExceeded(refusal)))
     }
 
     /// Gives up a worker that the store has as this host's, though nothing of it is here: what gave it up could not
@@ -210,12 +210,16 @@ impl PlatformWorkerStore {
 
     async fn heap_now(&self, key: WorkerKey, turn: u64) -> Result<Vec<u8>, StoreError> {
         self.parts.meters.wake();
-        let heap = match self.read_heap(&key, turn).await {
-            Err(StoreError::Damaged(why)) => self.former_heap(&key, turn, why).await?,
-            read => read?,
+        let (heap, former) = match self.read_heap(&key, turn).await {
+            Err(StoreError::Damaged(why)) => {
+                let former = self.former_heap(&key, turn, why).await?;
+                (former.clone(), Some(former))
+            }
+            read => (read?, None),
         };
         if let Some(owned) = self.owned.lock().get_mut(&key) {
             owned.heap_bytes = heap.len() as u64;
+            owned.former = former;
         }
         Ok(heap)
     }
@@ -247,9 +251,6 @@ impl PlatformWorkerStore {
             let data =
                 json!({ "class": key.class, "name": key.name, "turn": turn, "former": former.turn, "reason": why });
             self.publish(key, "worker.failed", data);
-            if let Some(owned) = self.owned.lock().get_mut(key) {
-                owned.former = Some(heap.clone());
-            }
             return Ok(heap);
         }
         tracing::error!(service = %self.service, worker = %key, turn, %why, "the heap of a worker is damaged");
@@ -267,7 +268,7 @@ impl PlatformWorkerStore {
         let (key, turn) = (record.key.clone(), record.turns);
         let Some(version) = self.versions.get(&key) else {
             let why = format!("no turn of the worker {key} has run here");
-            return Err(StoreError::Unavailable(why));
+            return Err(StoreError::Damaged(why));
         };
         let epoch = self.stored_epoch(&key, epoch).await?;
         let former = self.owned.lock().get_mut(&key).and_then(|owned| owned.former.clone());
@@ -281,7 +282,7 @@ impl PlatformWorkerStore {
             (HeapCommit::Unchanged, Some(former)) => HeapCommit::Whole(former),
             (heap, _) => heap,
         };
-        let is_whole = matches!(heap, HeapCommit::Whole(_));
+        let is_readable = matches!(heap, HeapCommit::Whole(_) | HeapCommit::BackTo(_));
         let before = self.owned.lock().get(&key).map_or(0, |owned| owned.heap_bytes);
         let (heap, heap_bytes) = match heap {
             HeapCommit::Unchanged => (HeapCommitRow::Unchanged, before),
@@ -321,7 +322,7 @@ impl PlatformWorkerStore {
         let mut before = None;
         if let Some(owned) = self.owned.lock().get_mut(&key) {
             owned.heap_bytes = heap_bytes;
-            if is_whole {
+            if is_readable {
                 owned.former = None;
             }
             before = owned.version.replace(version.clone());
@@ -353,7 +354,7 @@ impl PlatformWorkerStore {
         let more = pages.len() as u64;
         let refusal = self.parts.quotas.check_bytes(&self.parts.store, tenant, most, more).await.map_err(of_api)?;
         if let Some(refusal) = refusal {
-            return Err(over_quota(refusal));
+            return Err(StoreError::QuotaExceeded(refusal));
         }
         let cipher = self.parts.keys.of(tenant).await.map_err(of_api)?;
         heaps::write(&self.parts.artifacts, &cipher, &self.service, key, turn, pages).await
@@ -379,8 +380,8 @@ impl PlatformWorkerStore {
     }
 
     async fn remove_now(&self, key: WorkerKey, given: u64) -> Result<(), StoreError> {
-        let epoch = match self.owned.lock().get(&key) {
-            Some(owned) if owned.given == given => owned.stored,
+        let (epoch, has_begun) = match self.owned.lock().get(&key) {
+            Some(owned) if owned.given == given => (owned.stored, owned.version.is_some()),
             _ => return Err(StoreError::NotOwner),
         };
         let Some(epoch) = epoch else { return Ok(()) };
@@ -393,7 +394,9 @@ impl PlatformWorkerStore {
         if let Some(owned) = self.owned.lock().get_mut(&key) {
             *owned = OwnedWorker { given, ..OwnedWorker::default() };
         }
-        self.publish(&key, "worker.stopped", json!({ "class": key.class, "name": key.name }));
+        if has_begun {
+            self.publish(&key, "worker.stopped", json!({ "class": key.class, "name": key.name }));
+        }
         Ok(())
     }
 
@@ -492,9 +495,4 @@ fn summary(row: WorkerSummaryRow) -> WorkerSummary {
 
 fn of_store(error: elias_store::Error) -> StoreError {
     of_api(error.into())
-}
-
-/// A refusal by a quota: with its text, and for the log as what it is.
-fn over_quota(refusal: String) -> StoreError {
-    StoreError::Io(io::Error::new(io::ErrorKind::QuotaExceeded, format!("{}: {refusal}", Code::QuotaExceeded)))
 }

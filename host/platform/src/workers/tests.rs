@@ -17,6 +17,7 @@ use elias_local_workers::{CallError, CallErrorCode, HeapCommit, StoreError, Work
 use elias_names::{Digest, Environment, ServiceId, TenantId};
 use elias_store::{STORE_FILE, Store};
 use elias_workers::WorkerKey;
+use elias_workers::config::Durability;
 use fake::FakeServices;
 use serde_json::json;
 use std::sync::Arc;
@@ -156,11 +157,26 @@ async fn a_worker_that_is_stopped_is_forgotten_and_begins_anew() {
     assert!(runner.stop_worker(&shop(), &counter("a"), json!("test")).await.expect("stopped"));
     assert!(runner.status(&shop(), &counter("a")).await.expect("a look").is_none());
     assert_eq!(add(&runner, "a").await, "1");
+    assert!(!runner.stop_worker(&shop(), &counter("never"), json!("test")).await.expect("asked"), "there is none");
+    let is_told_of_never = bench.services.events.lock().iter().any(|(_, data)| data["name"] == "never");
+    assert!(!is_told_of_never, "{:?}", bench.events());
     runner.restart_worker(&shop(), &counter("a"), json!("test")).await.expect("restarted");
     assert_eq!(add(&runner, "a").await, "1");
     for event in ["worker.started", "worker.stopped", "worker.restarted"] {
         assert!(bench.events().contains(&event), "{event}: {:?}", bench.events());
     }
+    runner.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_that_is_to_have_the_name_of_a_worker_leaves_that_one_as_it_is() {
+    let bench = bench().await;
+    let runner = bench.runner("one/1");
+    runner.start();
+    assert_eq!((add(&runner, "a").await, add(&runner, "b").await), ("1".to_owned(), "1".to_owned()));
+    let refused = runner.fork(&shop(), &counter("a"), None, "b").await.expect_err("it is there");
+    assert_eq!(refused.code(), elias_api::Code::AlreadyThere, "{refused}");
+    assert_eq!(add(&runner, "b").await, "2", "its turn is not lost");
     runner.stop().await;
 }
 
@@ -181,6 +197,23 @@ async fn a_deployment_is_followed_and_a_service_that_is_stopped_takes_nothing() 
     runner.stop().await;
     let ended = call(&runner, "a", "release").await.expect_err("the host ends");
     assert!(ended.message.contains("about to end"), "{}", ended.message);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_that_stores_its_workers_does_so_from_its_first_call_on() {
+    let bench = bench().await;
+    bench.services.set_durability(Durability::None);
+    let runner = bench.runner("one/1");
+    runner.start();
+    let is_stored = async || {
+        let mut scope = bench.store.read(&shop().tenant).await.expect("a scope");
+        scope.worker(&shop(), &counter("a")).await.expect("a look").is_some()
+    };
+    assert_eq!((add(&runner, "a").await.as_str(), is_stored().await), ("1", false));
+    bench.services.set_durability(Durability::Batch);
+    assert_eq!((add(&runner, "a").await.as_str(), is_stored().await), ("1", true), "it begins anew, and lasts");
+    assert_eq!(add(&runner, "a").await, "2");
+    runner.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -205,6 +238,7 @@ async fn a_quota_is_named_where_it_refuses() {
     let acquired = store.acquire(&counter("large")).await.expect("acquired");
     store.set_version(&counter("large"), version());
     let refused = store.commit(commit("large", acquired.epoch, 1, vec![7; 1_000_001])).await.expect_err("too large");
+    assert!(matches!(refused, StoreError::QuotaExceeded(_)), "{refused}");
     assert!(refused.to_string().contains("the quota `worker-bytes` of tenant acme is 1000000"), "{refused}");
     store.commit(commit("large", acquired.epoch, 1, vec![7; 10])).await.expect("it fits");
     runner.stop().await;
@@ -265,10 +299,18 @@ async fn a_heap_with_a_flipped_byte_is_refused_and_the_turn_before_is_taken() {
     next.heap = HeapCommit::Unchanged;
     store.commit(next).await.expect("committed");
     assert_eq!(store.heap(&counter("a"), 4).await.expect("read"), vec![2; 9]);
-    for turn in [1, 2, 4] {
+    // A handler that is undone goes back to another turn, and on from that one.
+    flip(4);
+    assert_eq!(store.heap(&counter("a"), 4).await.expect("the one before"), vec![2; 9]);
+    for (turn, heap) in [(5, HeapCommit::BackTo(1)), (6, HeapCommit::Unchanged)] {
+        let next = WorkerCommit { heap, ..commit("a", acquired.epoch, turn, Vec::new()) };
+        store.commit(next).await.expect("committed");
+    }
+    assert_eq!(store.heap(&counter("a"), 6).await.expect("read"), vec![1; 9]);
+    for turn in [1, 2] {
         flip(turn);
     }
-    assert!(matches!(store.heap(&counter("a"), 4).await, Err(StoreError::Damaged(_))), "nothing can be read");
+    assert!(matches!(store.heap(&counter("a"), 6).await, Err(StoreError::Damaged(_))), "nothing can be read");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -13,8 +13,8 @@ pub(crate) struct HeapVersion {
     pub(crate) digest: Digest,
 }
 
-/// The versions of the workers of a service that this host owns. Turns say them, and commits store them: a component is
-/// kept for as long as there is a heap of it.
+/// The versions of the workers of a service that this host owns. Whoever runs turns says them where their pages are
+/// committed, and commits store them: a component is kept for as long as there is a heap of it.
 #[derive(Debug, Default)]
 pub(crate) struct HeapVersions(Mutex<HashMap<WorkerKey, HeapVersion>>);
 
@@ -27,7 +27,7 @@ impl HeapVersions {
         }
     }
 
-    /// The version of a worker, if one of its turns ran here, or its owner before said it.
+    /// The version of a worker, if its turns were committed here, or its owner before said it.
     pub(super) fn get(&self, key: &WorkerKey) -> Option<HeapVersion> {
         self.0.lock().get(key).cloned()
     }

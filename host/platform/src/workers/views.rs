@@ -194,27 +194,40 @@ impl WorkerRunner {
         name: &str,
     ) -> Result<WorkerKey> {
         let (row, turn) = self.turn_of(service, key, at).await?;
-        if row.is_waiting && turn == row.turns {
-            let message = format!("a handler of {key} waits: what it waits for would not come to a copy; name a turn");
+        let copy = WorkerKey::new(key.class.clone(), name);
+        let is_taken = || {
+            let message = format!("there is a worker {copy} already; choose another name");
+            Error::new(Code::AlreadyThere, message)
+        };
+        // First: one that runs would lose its owner to what acquires it here, and with that the turn that runs.
+        if self.status(service, &copy).await?.is_some() {
+            return Err(is_taken());
+        }
+        let before = row.restorable_turn.unwrap_or_default();
+        if row.is_waiting && turn > before {
+            let message = format!(
+                "a handler of {key} waits: what it waits for would not come to a copy; name a turn of before it, up to \
+                 turn {before}"
+            );
             return Err(Error::new(Code::WrongState, message));
         }
         let bytes = self.heap(service, key, turn).await?;
         let heap = WorkerHeap::from_bytes(&bytes, MEMORY_BYTES_MAX);
         let heap = heap.map_err(|error| Error::new(Code::Component(error.code()), error.to_string()))?;
         let digest: Digest = heap.component().parse()?;
-        let copy = WorkerKey::new(key.class.clone(), name);
+        let mut scope = self.parts.store.read(&service.tenant).await?;
+        let commits = scope.worker_history(service, key, turn.checked_add(1), 1).await?;
+        drop(scope);
+        let number = commits.first().map_or(row.version, |commit| commit.version);
         // As any worker that begins: through the service's own store, so that nothing of it runs meanwhile.
         let workers = self.entry(service);
         let store: &PlatformWorkerStore = &workers.store;
         let acquired = store.acquire(&copy).await.map_err(of_storing)?;
         if acquired.record.is_some() {
             store.release(&copy, acquired.epoch).await.map_err(of_storing)?;
-            return Err(Error::new(
-                Code::AlreadyThere,
-                format!("there is a worker {copy} already; choose another name"),
-            ));
+            return Err(is_taken());
         }
-        store.set_version(&copy, HeapVersion { number: row.version, digest });
+        store.set_version(&copy, HeapVersion { number, digest });
         let mut record = WorkerRecord::new(copy.clone());
         (record.turns, record.now) = (1, u64::try_from(now_ms()).unwrap_or_default());
         let commit = WorkerCommit { epoch: acquired.epoch, record, heap: HeapCommit::Whole(bytes) };
@@ -339,7 +352,7 @@ fn of_storing(error: StoreError) -> Error {
     let code = match &error {
         StoreError::NoSuchTurn(_) => Code::NotFound,
         StoreError::Unavailable(_) => Code::StoreUnavailable,
-        StoreError::Io(error) if error.kind() == std::io::ErrorKind::QuotaExceeded => Code::QuotaExceeded,
+        StoreError::QuotaExceeded(_) => Code::QuotaExceeded,
         StoreError::OwnedElsewhere { .. } | StoreError::NotOwner | StoreError::InUse(_) => Code::WrongState,
         StoreError::Io(_) | StoreError::Damaged(_) | StoreError::Full(_) => Code::StorageFailed,
     };

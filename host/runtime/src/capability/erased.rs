@@ -1,4 +1,4 @@
-//! Capabilities with their types forgotten, so that a host can have a list of them.
+//! Type-erased capabilities, so that a host can have a list of them.
 
 use super::{Amount, Capability, ComponentInfo, ConfigureError, HostLinker, InstanceInfo};
 use crate::instance::GrantedCapability;

@@ -1,5 +1,4 @@
-//! The child process that compiles: what the program does that
-//! [`HostBuilder::compiler`](crate::HostBuilder::compiler) names.
+//! The child process that compiles. [`HostBuilder::compiler`](crate::HostBuilder::compiler) names its program.
 
 use super::Kind;
 use crate::engine::wasmtime_config;

@@ -93,8 +93,8 @@ impl Compiler {
         Self { program, limits }
     }
 
-    /// The code of what strangers brought, in the form that wasmtime reads back. Blocks until it is there, or `job`
-    /// was abandoned.
+    /// Compiles code of strangers, into the form that wasmtime reads back. Blocks until the code is compiled or `job`
+    /// is abandoned.
     ///
     /// # Errors
     /// `bad-component`, `compile-limit`, `cancelled`, `internal`.
@@ -220,7 +220,7 @@ impl Job {
     }
 }
 
-/// Gives a [`Job`] up when it is dropped.
+/// Abandons a [`Job`] when it is dropped.
 pub(crate) struct AbandonOnDrop(Job);
 
 impl Drop for AbandonOnDrop {

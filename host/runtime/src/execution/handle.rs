@@ -79,7 +79,7 @@ impl ExecutionHandle {
         }
     }
 
-    /// Gives back what is held for the execution: its instance is gone, or it never gets one.
+    /// Releases the permits that are held for the execution: its instance is gone, or will never exist.
     pub fn release(&self) {
         drop(self.take_held());
     }

@@ -42,13 +42,13 @@ impl Meter {
         self.work.fetch_add(units, Ordering::Relaxed);
     }
 
-    /// The units of work that was done and not charged yet; whoever takes them charges them.
+    /// Takes the units of work that were done and not charged yet; the caller charges them.
     pub(crate) fn take_work(&self) -> u64 {
         // A look first: most calls find nothing, and a look is cheaper than an exchange.
         if self.work.load(Ordering::Relaxed) == 0 { 0 } else { self.work.swap(0, Ordering::Relaxed) }
     }
 
-    /// So many bytes go to another server.
+    /// Counts bytes that the execution sends to another server.
     pub(crate) fn sends(&self, bytes: u64) {
         self.sent_bytes.fetch_add(bytes, Ordering::Relaxed);
     }
@@ -58,7 +58,7 @@ impl Meter {
         self.memory_peak_bytes.store(bytes, Ordering::Relaxed);
     }
 
-    /// The guest asked for more memory than its cap of so many bytes.
+    /// The guest asked for more memory than its cap, in bytes.
     pub(crate) fn deny_memory(&self, cap: u64) {
         self.reached_memory_cap.store(cap.max(1), Ordering::Relaxed);
     }
@@ -73,12 +73,12 @@ impl Meter {
         self.request_too_large.store(true, Ordering::Relaxed);
     }
 
-    /// Whether it did.
+    /// Whether the request's body went over its limit.
     pub(crate) fn is_request_too_large(&self) -> bool {
         self.request_too_large.load(Ordering::Relaxed)
     }
 
-    /// The execution used so many units of fuel.
+    /// Records the units of fuel that the execution used.
     pub(crate) fn set_fuel(&self, units: u64) {
         self.fuel.store(units, Ordering::Relaxed);
     }
@@ -97,7 +97,8 @@ impl Meter {
     }
 }
 
-/// Measures an instance's calls to a capability; a cheap handle. The default is nobody's, for tests of a capability.
+/// Measures an instance's calls to a capability; a cheap handle. The default measures no instance, for tests of a
+/// capability.
 #[derive(Debug, Clone, Default)]
 pub struct CallMeter {
     meter: Arc<Meter>,
@@ -115,14 +116,13 @@ impl CallMeter {
         HostCall { meter: self.clone(), began: Instant::now() }
     }
 
-    /// Work that was done for the instance where no price can be taken before it, such as decoding what it reads: so
-    /// many units of fuel, which are charged with its next host call. Such work is done in small parts, each as the
-    /// guest asks.
+    /// Charges units of fuel for work that has no price in advance, such as decoding the bytes that the instance reads.
+    /// They are charged with its next host call. Such work is done in small parts, on the guest's demand.
     pub fn works(&self, units: u64) {
         self.meter.works(units);
     }
 
-    /// So many bytes of what the component gave go to another server.
+    /// Counts bytes from the component that go to another server.
     pub fn sends(&self, bytes: u64) {
         self.meter.sends(bytes);
     }

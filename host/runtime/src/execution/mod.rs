@@ -1,4 +1,4 @@
-//! Executions: the record of one, on whose behalf it runs, the handle to it, and what it is measured by.
+//! Executions: the record of one, its caller, the handle to it, and the meter of its resource usage.
 
 mod handle;
 mod meter;

@@ -45,7 +45,7 @@ const FUNCTION: &str = "handle";
 /// The value that a guest passes to its response-outparam.
 type GuestResponse = Result<http::Response<HyperOutgoingBody>, HttpErrorCode>;
 
-/// Where a component's handler of requests is.
+/// The export of a component's handler of requests.
 #[derive(Clone)]
 pub(crate) enum FetchExport {
     Messages { pre: InstancePre<InstanceState>, function: ComponentExportIndex },
@@ -111,7 +111,8 @@ impl Responder {
     }
 }
 
-/// Has the component's handler serve a request; it runs while this future and then the response's body are polled.
+/// Runs the component's handler for a request. The handler runs while this future, and then the response's body, are
+/// polled.
 pub(crate) async fn fetch<B>(
     component: &Arc<LoadedComponent>,
     pool: &Arc<InstancePool<FetchHandler>>,

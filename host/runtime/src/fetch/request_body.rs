@@ -1,4 +1,4 @@
-//! The body of a request: what of it is there when the request is, and the bound on what is still to come.
+//! The body of a request: the part that has arrived goes to the guest with the headers, and the rest is bounded.
 
 use crate::execution::Meter;
 use bytes::Bytes;
@@ -34,7 +34,7 @@ where
     B: Body<Data = Bytes> + Unpin,
     B::Error: Into<BoxError>,
 {
-    /// Leaves the body as it is, unless there is none.
+    /// Wraps a body without reading it; an empty one is whole.
     pub(super) fn of(body: B) -> Self {
         match body.is_end_stream() {
             true => Self::Whole(Vec::new()),

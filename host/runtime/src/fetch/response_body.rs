@@ -1,4 +1,4 @@
-//! The body of a response, which runs the guest that is still writing it.
+//! The body of a response. Polling it runs the guest, which is still writing it.
 
 use super::GuestResponse;
 use crate::error::Error;
@@ -136,7 +136,7 @@ impl StreamingResponse {
         self.record.component()
     }
 
-    /// Runs the guest until it has given the headers, and gives the response with what there is of its body.
+    /// Runs the guest until it has given the headers. The response has the part of the body that is written by then.
     pub(super) async fn response(
         mut self,
         mut given: oneshot::Receiver<GuestResponse>,

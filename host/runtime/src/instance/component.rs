@@ -1,4 +1,4 @@
-//! A loaded component as its instances know it: what it is, what it may take, and what it was granted.
+//! A loaded component as its instances see it: its identity, its limits and its grants.
 
 use super::InstanceInfo;
 use crate::component::ComponentInfo;
@@ -24,7 +24,7 @@ pub(crate) struct LoadedComponent {
     executions: Arc<Semaphore>,
 }
 
-/// A capability that a component imports, with what it was granted of it; both of forgotten types.
+/// A capability that a component imports, with its grant; the types of both are erased.
 pub(crate) trait GrantedCapability: Secrets {
     /// The capability's type.
     fn capability(&self) -> TypeId;

@@ -1,4 +1,4 @@
-//! The view of an instance for the capability that works for it.
+//! The view of an instance that a capability gets: its execution, component, caller and meter.
 
 use super::LoadedComponent;
 use crate::background;
@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-/// Which instance this is.
+/// The identity of an instance.
 #[derive(Clone)]
 pub struct InstanceInfo {
     pub(super) execution: Arc<str>,
@@ -115,7 +115,7 @@ impl InstanceInfo {
         self.component.share.group()
     }
 
-    /// How long until the execution is ended.
+    /// The time until the execution's deadline.
     #[must_use]
     pub fn remaining(&self) -> Duration {
         self.ends.saturating_duration_since(Instant::now())

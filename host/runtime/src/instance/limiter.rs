@@ -13,7 +13,7 @@ pub(crate) struct Limiter {
     meter: Arc<Meter>,
 }
 
-/// How much memory and how many table elements an instance has.
+/// The memory and the table elements of an instance.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct MemoryUsage {
     memory_bytes: u64,
@@ -35,7 +35,7 @@ impl Limiter {
         self.meter.memory(used.memory_bytes);
     }
 
-    /// The instance's memory began with so many bytes more than its component says: a worker's heap has grown.
+    /// The instance's memory began with more bytes than its component says, since a worker's heap has grown.
     pub(crate) fn restored(&mut self, bytes: usize) {
         self.used.memory_bytes += bytes as u64;
         self.meter.memory(self.used.memory_bytes);

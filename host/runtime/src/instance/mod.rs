@@ -1,4 +1,5 @@
-//! The host's side of one instance: the data of its store, what it holds of the host, and what it may still take.
+//! The host's side of one instance: the data of its store, the host resources that it holds, and the limits that are
+//! left.
 //!
 //! - `component`: the component that it is an instance of.
 //! - `info`: what capabilities are told about it.
@@ -29,7 +30,7 @@ use wasmtime::component::ResourceTable;
 use wasmtime_wasi::WasiCtx;
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks};
 
-/// What one execution may take: no more than the limits of its component.
+/// The bounds of one execution, which do not exceed the limits of its component.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ExecutionBounds {
     /// When it has to have ended.
@@ -83,7 +84,7 @@ impl InstanceState {
         }
     }
 
-    /// Drops what the execution held of the host, whose it was, and what capabilities were to know of it.
+    /// Drops the execution's host resources, its caller and the extensions for capabilities.
     pub(crate) fn retire(&mut self) {
         static NOBODY: LazyLock<Arc<Caller>> = LazyLock::new(Arc::default);
         self.contexts.clear();
@@ -99,7 +100,7 @@ impl InstanceState {
         self.info.meter.take_work()
     }
 
-    /// Which instance this is.
+    /// The identity of this instance.
     #[must_use]
     pub fn info(&self) -> &InstanceInfo {
         &self.info

@@ -8,8 +8,8 @@ use std::ops::Range;
 /// Beginnings that are remembered. There is one for each set of imports that the components of an engine have.
 const BEGINNINGS_MAX: usize = 256;
 
-/// Computes digests. An engine is half of a component's file, and what precedes it is its imports: the state of the
-/// hash after these is the same for many components, and is remembered.
+/// Computes digests of components. The engine is half of a component's file, and the bytes up to its end are the same
+/// for many components: the state of the hash after them is remembered.
 #[derive(Default)]
 pub(super) struct Digests {
     /// By the digest of what precedes the engine, and that of the engine.

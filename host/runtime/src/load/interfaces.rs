@@ -1,4 +1,4 @@
-//! The interfaces that a component imports: the capabilities behind them, and those that nobody here provides.
+//! The interfaces that a component imports: the capabilities that provide them, and those that no capability provides.
 
 use crate::capability::ErasedCapability;
 use crate::error::Error;

@@ -1,4 +1,4 @@
-//! Loads a component: from its bytes to an [`App`]. It is checked, compiled, linked, and given what it was granted.
+//! Loads a component: checks, compiles and links its bytes, and applies its grants. The result is an [`App`].
 //!
 //! - `engine_linkers`: the JavaScript engines that components are made with.
 //! - `bases`: the memories that their images begin with.
@@ -135,7 +135,7 @@ impl Loader {
         &self.scheduler
     }
 
-    /// The functions that components can import, and what they cost.
+    /// The functions that components can import, with their prices.
     pub(crate) fn functions(&self) -> &[HostFunction] {
         &self.functions
     }
@@ -340,7 +340,7 @@ impl Loader {
         made.map_err(other_compiler)
     }
 
-    /// Gives a component what it was granted.
+    /// Applies a component's grants.
     pub(crate) async fn configure(&self, linked: LinkedComponent, options: &LoadOptions) -> Result<App, Error> {
         let LinkedComponent { wasmtime, engine: _, image, heap, name, version, digest, manifest, code, source_map } =
             linked;

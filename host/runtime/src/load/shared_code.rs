@@ -15,19 +15,19 @@ pub(super) struct LinkedCode {
     pub(super) imported: Vec<ImportedCapability>,
 }
 
-/// The code of the components that are loaded, by the SHA-256 of what was compiled.
+/// The code of the loaded components, by the SHA-256 of its source.
 #[derive(Default)]
 pub(super) struct SharedCode {
     loaded: Mutex<HashMap<String, Weak<LinkedCode>>>,
 }
 
 impl SharedCode {
-    /// The code of what has this digest, if a component that is loaded has it.
+    /// The code of the source with this digest, if a loaded component has it.
     pub(super) fn get(&self, digest: &str) -> Option<Arc<LinkedCode>> {
         self.loaded().get(digest)?.upgrade()
     }
 
-    /// Shares the code of what has this digest; gives that of another component that was faster.
+    /// Shares the code of the source with this digest. Returns the other code if another component was faster.
     pub(super) fn insert(&self, digest: String, code: LinkedCode) -> Arc<LinkedCode> {
         let mut loaded = self.loaded();
         if let Some(other) = loaded.get(&digest).and_then(Weak::upgrade) {

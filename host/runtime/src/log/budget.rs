@@ -1,4 +1,4 @@
-//! How many bytes of log lines each component may write in a second: a token bucket each.
+//! Bounds the bytes of log lines that each component may write in a second, by a token bucket for each.
 
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -26,7 +26,7 @@ impl Budgets {
     }
 }
 
-/// A token bucket: it fills with so many bytes a second, up to a second's worth.
+/// A token bucket. It fills by a number of bytes each second, up to a second's worth.
 #[derive(Debug)]
 pub(crate) struct Budget {
     bytes_per_second: f64,
@@ -65,8 +65,7 @@ impl Budget {
         Some(std::mem::take(&mut state.dropped))
     }
 
-    /// Whether a line of so many bytes is to be dropped, which is then counted: asked before anything is done for the
-    /// line.
+    /// Whether a line of this many bytes must be dropped; a dropped line is counted. Ask before any work for the line.
     pub(super) fn lacks(&self, bytes: usize) -> bool {
         let mut state = self.state.lock();
         let refilled = state.bytes + state.at.elapsed().as_secs_f64() * self.bytes_per_second;

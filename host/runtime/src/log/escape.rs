@@ -1,11 +1,11 @@
-//! Escapes characters of a guest's text that a terminal obeys, that end a line of the log, or that nobody sees.
+//! Escapes the characters of a guest's text that control a terminal, end a line of the log, or are invisible.
 
 use std::borrow::Cow;
 use std::fmt::Write;
 use unicode_general_category::{GeneralCategory, get_general_category};
 
-/// `text` with characters shown that are to be obeyed or that nobody sees, cut to some `bytes_max` bytes. `cut` bytes
-/// behind it were cut before; what is missing in all is said at the end.
+/// Escapes control and invisible characters of `text`, and truncates it to about `bytes_max` bytes. `cut` bytes after
+/// it were cut before; the end says how many are missing in all.
 ///
 /// It takes time in proportion to `bytes_max`, however long the text is.
 pub(super) fn escape(text: &str, bytes_max: usize, cut: usize) -> Cow<'_, str> {

@@ -1,4 +1,5 @@
-//! How texts of a component's guests are shown: stacks in original positions, without secrets, safe, and cut.
+//! Makes texts of a component's guests fit for the log: maps stacks to original positions, redacts secrets, escapes and
+//! truncates.
 
 use super::escape::escape;
 use super::redact::redact;
@@ -13,9 +14,9 @@ const ZSTD_LEVEL: i32 = 1;
 /// Bytes of the shortest secret that is looked for in texts; shorter ones occur everywhere.
 pub const SECRET_BYTES_MIN: usize = 4;
 
-/// Has texts that must not be shown.
+/// A source of secrets that must not be shown.
 pub(crate) trait Secrets: Send + Sync {
-    /// Those texts. They are asked for with each text that is shown, and copied nowhere.
+    /// The secrets. They are asked for with each text that is shown, and copied nowhere.
     fn secrets(&self) -> Vec<&str>;
 }
 

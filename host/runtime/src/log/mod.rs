@@ -70,7 +70,7 @@ impl ComponentLog {
         Self { component, text, budget, observer }
     }
 
-    /// How the component's texts are shown.
+    /// The rules by which the component's texts are shown.
     pub(crate) fn text(&self) -> &GuestText {
         &self.text
     }

@@ -1,4 +1,4 @@
-//! The difference of a memory to the image that it began with: its length, and the pages that are not the image's.
+//! The difference of a memory to the image that it began with: its length, and the pages that differ from the image.
 //!
 //! Whether a page was written to is asked of the system; whether it differs is seen by comparing it with what it was
 //! before. A page that has the image's bytes, or zeros beyond the image, is not part of the difference.
@@ -26,7 +26,7 @@ pub(crate) type Page = Arc<[u8]>;
 /// A page that is not as it was: its number, and its content; none if that is the image's again.
 pub(crate) type ChangedPage = (u32, Option<Page>);
 
-/// What a memory has that its image does not.
+/// The length of a memory, and its pages that differ from its image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Difference {
     len: usize,
@@ -73,7 +73,7 @@ fn is_within(number: u32, len: usize) -> bool {
     (number as usize) < len / PAGE_BYTES
 }
 
-/// A comparison of a memory with what it was, which is made in parts.
+/// A comparison of a memory with its former content, which is made in parts.
 #[derive(Debug, Default)]
 pub(crate) struct Comparison {
     /// The address at which it goes on.
@@ -103,8 +103,8 @@ impl Slot {
         pages.next().map(|(number, _)| *number)
     }
 
-    /// Compares a part of the memory with `known`. After the last part: the pages whose bytes differ, with what they
-    /// are now. Those that lie below `from` are passed over.
+    /// Compares a part of the memory with `known`. After the last part, returns the pages whose bytes differ, with
+    /// their present content. Pages below `from` are skipped.
     ///
     /// # Safety
     /// As for [`Self::restore_part`].
@@ -124,7 +124,7 @@ impl Slot {
             let part = comparison.at..memory.len().min(comparison.at + PART_BYTES);
             comparison.at = part.end;
             asked += part.len();
-            for range in self.own_ranges(part) {
+            for range in self.private_ranges(part) {
                 own += range.len();
                 comparison.own_bytes += range.len();
                 for (number, at) in pages_of(range, from) {
@@ -145,9 +145,9 @@ impl Slot {
         Poll::Ready(std::mem::take(&mut comparison.changed))
     }
 
-    /// Puts the bytes of `known` back wherever the memory has others, but for pages that lie below `from`. False, and
-    /// nothing is done, if the memory grew since, which cannot be taken back, or if more than [`RESET_BYTES_MAX`] are
-    /// the slot's own: to begin anew is then done in parts, and this is not.
+    /// Puts the bytes of `known` back wherever the memory differs, except in pages below `from`. Does nothing and
+    /// returns false if the memory has grown since, which cannot be undone, or if more than [`RESET_BYTES_MAX`] are in
+    /// private pages: this function does all in one part, and a new instance is then made in several.
     ///
     /// # Safety
     /// As for [`Self::restore_part`].
@@ -157,7 +157,7 @@ impl Slot {
         }
         let (mut own, mut bytes) = (Vec::new(), 0);
         for start in (0..known.len).step_by(PART_BYTES) {
-            for range in self.own_ranges(start..known.len.min(start + PART_BYTES)) {
+            for range in self.private_ranges(start..known.len.min(start + PART_BYTES)) {
                 bytes += range.len();
                 own.push(range);
             }

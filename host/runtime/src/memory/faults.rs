@@ -1,4 +1,4 @@
-//! How many page faults a thread has had.
+//! Counts the page faults of a thread.
 //!
 //! A page of a private mapping becomes the mapping's own by a fault of the thread that writes to it, be it in its own
 //! code or in a system call for it: while the count stays, none does. Asking for the count is much cheaper than asking

@@ -8,8 +8,8 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::ptr::NonNull;
 
-/// Bytes in a file, mapped to be read: what a guest does not write to is in this machine's memory once, whoever uses
-/// it, and can be read again if memory is short.
+/// Bytes of a file, mapped for reading. All mappings share the pages that no guest writes to, and the system can read
+/// those again if memory is short.
 #[derive(Debug)]
 pub(super) struct ImageFile {
     file: File,

@@ -235,7 +235,7 @@ impl Image {
         }
     }
 
-    /// All of it.
+    /// The whole content of the image.
     #[cfg(test)]
     pub(super) fn to_vec(&self) -> Vec<u8> {
         self.parts(0..self.len).flat_map(|(_, part)| part).copied().collect()

@@ -1,5 +1,5 @@
-//! The linear memories of components that `elias-build` made. They are the host's: it reserves them, fills them from
-//! images, and resets them to these.
+//! The linear memories of components that `elias-build` made. The host owns them: it reserves their address space,
+//! fills them from images, and resets them to the images.
 //!
 //! - `image`: what a memory holds before an execution begins: a base that all have, and pages of its own.
 //! - `file`: either, in a file that is kept and mapped.
@@ -60,7 +60,7 @@ struct Handover {
     slot: Option<Arc<Slot>>,
 }
 
-/// Where wasmtime gets memories from.
+/// The memory allocator for wasmtime.
 pub(crate) struct Memories {
     reservations: Arc<Reservations>,
     page_map: Arc<PageMap>,

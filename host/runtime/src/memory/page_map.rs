@@ -1,4 +1,4 @@
-//! Asks the system which pages of a private mapping were written to, and so are no longer the file's.
+//! Asks the system which pages of a private mapping were written to, and so no longer have the file's bytes.
 //!
 //! A page that was written to is anonymous: present or swapped, and not of the file. That also holds for a page which
 //! the system is moving at the moment. See proc_pid_pagemap(5), and
@@ -11,7 +11,7 @@ use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 
-/// How the system is asked.
+/// The system interface that tells which pages were written to.
 #[derive(Debug)]
 pub(super) enum PageMap {
     /// By `PAGEMAP_SCAN`, which lists ranges: Linux 6.7.

@@ -12,18 +12,18 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicUsize, Ordering};
 
-/// Each so-manieth time that a slot is put back, the pages that need not have been are given back to the system: what
-/// one request wrote to is not copied for all that follow.
+/// One in this many resets of a slot discards the pages that equal the image, so that a page which a single request
+/// wrote to is not copied after every later one.
 const RESETS_BETWEEN_TRIMS: u32 = 64;
 
-/// Bytes that are put back at most.
+/// The most bytes that a reset copies.
 pub(super) const RESET_BYTES_MAX: usize = 4 << 20;
 
-/// Since the last reset nothing was [watched](Slot::watch).
+/// Nothing was [watched](Slot::watch) since the last reset.
 const UNWATCHED: u8 = 0;
-/// The watched memory caused no page fault, so no further page is the slot's own.
+/// The watched memory caused no page fault, so no further page is private.
 const NO_FAULTS: u8 = 1;
-/// It did, or may have.
+/// The watched memory caused a page fault, or may have.
 const FAULTS: u8 = 2;
 
 /// Address space that nobody may access.
@@ -77,7 +77,7 @@ impl Reservation {
     }
 }
 
-/// Reservations that are not in use: making one, and giving it back, is dearer than mapping an image into it.
+/// Reservations that are not in use: it costs more to make and release one than to map an image into it.
 #[derive(Debug)]
 pub(super) struct Reservations {
     free: Mutex<Vec<Reservation>>,
@@ -124,20 +124,20 @@ pub(crate) struct Slot {
     /// Bytes that can be accessed.
     len: AtomicUsize,
     image: Arc<Image>,
-    home: Arc<Reservations>,
+    pool: Arc<Reservations>,
     page_map: Arc<PageMap>,
     resets: AtomicU32,
-    /// Bytes that are the slot's own, as of the last reset or comparison.
-    private: AtomicUsize,
-    /// The pages that are the slot's own, as of the last reset; none if the system has to be asked.
-    own: Mutex<Option<Vec<Range<usize>>>>,
+    /// Bytes in private pages, as of the last reset or comparison.
+    private_bytes: AtomicUsize,
+    /// The private pages, which the guest wrote to, as of the last reset; none if the system has to be asked.
+    private_pages: Mutex<Option<Vec<Range<usize>>>>,
     /// The page faults that were seen since then: `UNWATCHED`, `NO_FAULTS` or `FAULTS`.
     seen: AtomicU8,
 }
 
 impl Slot {
     pub(super) fn new(
-        home: &Arc<Reservations>,
+        pool: &Arc<Reservations>,
         page_map: &Arc<PageMap>,
         image: Arc<Image>,
         capacity: usize,
@@ -146,7 +146,7 @@ impl Slot {
         if image.len() > capacity {
             return Err(io::ErrorKind::OutOfMemory.into());
         }
-        let reservation = home.take(capacity + guard)?;
+        let reservation = pool.take(capacity + guard)?;
         if let Err(error) = reservation.map(&image) {
             reservation.release(); // with whatever was mapped
             return Err(error);
@@ -156,11 +156,11 @@ impl Slot {
             capacity,
             len: image.len().into(),
             image,
-            home: Arc::clone(home),
+            pool: Arc::clone(pool),
             page_map: Arc::clone(page_map),
             resets: AtomicU32::new(0),
-            private: AtomicUsize::new(0),
-            own: Mutex::new(None),
+            private_bytes: AtomicUsize::new(0),
+            private_pages: Mutex::new(None),
             seen: AtomicU8::new(UNWATCHED),
         })
     }
@@ -178,9 +178,9 @@ impl Slot {
         self.capacity
     }
 
-    /// Bytes that the slot had for itself when it was last reset, or compared.
+    /// Bytes in the slot's private pages when it was last reset or compared.
     pub(crate) fn private_bytes(&self) -> usize {
-        self.private.load(Ordering::Relaxed)
+        self.private_bytes.load(Ordering::Relaxed)
     }
 
     /// Whether the guest has more memory than it began with. It cannot be taken back.
@@ -207,8 +207,8 @@ impl Slot {
         Ok(())
     }
 
-    /// Runs something that may write to the memory, on this thread: the guest, and host functions for it. It is seen
-    /// whether further pages can have become the slot's own.
+    /// Runs something that may write to the memory, on this thread: the guest, and host functions for it. The count of
+    /// page faults tells whether further pages can have become private.
     pub(crate) fn watch<T>(&self, run: impl FnOnce() -> T) -> T {
         // Should it panic, that is what stays.
         let former = self.seen.swap(FAULTS, Ordering::Relaxed);
@@ -220,10 +220,10 @@ impl Slot {
         result
     }
 
-    /// The pages that are the slot's own; none if they are more than [`RESET_BYTES_MAX`]. The system is asked unless
-    /// they must be those of the last reset, by the page faults since then.
+    /// The private pages; none if they have more than [`RESET_BYTES_MAX`]. The system is asked unless no page fault since
+    /// the last reset can have changed them.
     fn written(&self) -> io::Result<Option<Vec<Range<usize>>>> {
-        let known = self.own.lock().take(); // set whole
+        let known = self.private_pages.lock().take(); // set whole
         if self.seen.swap(UNWATCHED, Ordering::Relaxed) == NO_FAULTS
             && let Some(known) = known
         {
@@ -241,8 +241,8 @@ impl Slot {
         Ok((bytes <= RESET_BYTES_MAX).then_some(written))
     }
 
-    /// Puts the image's bytes back wherever the guest wrote to. False, and nothing is done, if that is more than
-    /// [`RESET_BYTES_MAX`]: to begin anew is then cheaper, and the guest has paid for a few bytes of each page only.
+    /// Puts the image's bytes back wherever the guest wrote to. Does nothing and returns false if that is more than
+    /// [`RESET_BYTES_MAX`]: a new instance is then cheaper, and the guest has paid for a few bytes of each page only.
     ///
     /// # Errors
     /// If the system does not say what was written. The memory is then not to be used again.
@@ -255,7 +255,7 @@ impl Slot {
         let memory = unsafe { std::slice::from_raw_parts_mut(self.start(), self.image.len()) };
         if !self.page_map.knows() {
             // The file's bytes are there again, whatever was written.
-            give_back(memory)?;
+            discard_pages(memory)?;
             return Ok(true);
         }
         let Some(written) = self.written()? else { return Ok(false) };
@@ -270,15 +270,15 @@ impl Slot {
                 }
             }
         }
-        self.private.store(bytes, Ordering::Relaxed);
+        self.private_bytes.store(bytes, Ordering::Relaxed);
         if !trims {
-            *self.own.lock() = Some(written);
+            *self.private_pages.lock() = Some(written);
         }
         Ok(true)
     }
 
-    /// Gives the system back what the guest wrote to `bytes` of the memory from `at`, which are then the file's, or
-    /// zeros. False if the memory ends before.
+    /// Discards the guest's writes to `bytes` bytes of the memory from `at`, which then have the file's bytes again, or
+    /// zeros. False if the memory ends before `at`.
     ///
     /// # Errors
     /// If the system does not take it.
@@ -288,7 +288,7 @@ impl Slot {
             return Ok(false);
         }
         // SAFETY: accessible, by the invariants, and nobody else has the slot.
-        give_back(unsafe { std::slice::from_raw_parts_mut(self.start().add(at), end - at) })?;
+        discard_pages(unsafe { std::slice::from_raw_parts_mut(self.start().add(at), end - at) })?;
         Ok(true)
     }
 
@@ -302,9 +302,9 @@ impl Slot {
         unsafe { std::slice::from_raw_parts_mut(self.start(), self.len()) }
     }
 
-    /// The ranges within `part` of the memory whose pages can differ from the image: those that are the slot's own. All
-    /// of it, if the system does not say which these are.
-    pub(super) fn own_ranges(&self, part: Range<usize>) -> Vec<Range<usize>> {
+    /// The ranges within `part` of the memory whose pages can differ from the image: the private ones. All of `part`, if
+    /// the system does not say which pages are private.
+    pub(super) fn private_ranges(&self, part: Range<usize>) -> Vec<Range<usize>> {
         let mut ranges = Vec::new();
         let asked = self.page_map.written(self.start() as usize + part.start, part.len(), |range| {
             ranges.push(part.start + range.start..part.start + range.end);
@@ -319,9 +319,9 @@ impl Slot {
         ranges
     }
 
-    /// Notes how many bytes are the slot's own.
+    /// Notes how many bytes the private pages have.
     pub(super) fn set_private_bytes(&self, bytes: usize) {
-        self.private.store(bytes, Ordering::Relaxed);
+        self.private_bytes.store(bytes, Ordering::Relaxed);
     }
 
     /// Whether a page has what the memory began with: the image's bytes, or zeros beyond it.
@@ -369,24 +369,23 @@ impl Slot {
     }
 }
 
-/// Puts the image's bytes into those pages that differ, and gives the others back to the system. How many bytes these
-/// are.
+/// Copies the image's bytes into the pages that differ, and discards the others. Returns how many bytes it discarded.
 fn trim(memory: &mut [u8], image: &[u8]) -> io::Result<usize> {
     let page = rustix::param::page_size();
-    let mut given_back = 0;
-    for (own, wanted) in memory.chunks_mut(page).zip(image.chunks(page)) {
-        if own == wanted {
-            give_back(own)?;
-            given_back += own.len();
+    let mut discarded = 0;
+    for (current, wanted) in memory.chunks_mut(page).zip(image.chunks(page)) {
+        if current == wanted {
+            discard_pages(current)?;
+            discarded += current.len();
         } else {
-            own.copy_from_slice(wanted);
+            current.copy_from_slice(wanted);
         }
     }
-    Ok(given_back)
+    Ok(discarded)
 }
 
-/// Makes pages of a slot the file's again.
-fn give_back(pages: &mut [u8]) -> io::Result<()> {
+/// Discards a slot's private copies of pages, which then have the file's bytes again.
+fn discard_pages(pages: &mut [u8]) -> io::Result<()> {
     // SAFETY: a private mapping of a file, of which nothing but this reference is in use: what is read next is the
     // file's.
     unsafe { madvise(pages.as_mut_ptr().cast(), pages.len(), Advice::LinuxDontNeed) }?;
@@ -396,7 +395,7 @@ fn give_back(pages: &mut [u8]) -> io::Result<()> {
 impl Drop for Slot {
     fn drop(&mut self) {
         match self.reservation.clear(self.len()) {
-            Ok(()) => self.home.give_back(self.reservation),
+            Ok(()) => self.pool.give_back(self.reservation),
             Err(error) => {
                 tracing::error!(%error, "the memory of an instance cannot be cleared; its address space is released");
                 self.reservation.release();

@@ -8,7 +8,7 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 use wasmtime::{StackCreator, StackMemory};
 
-/// Bytes at a stack's top that stay with it while nobody uses it.
+/// Bytes at a stack's top that it keeps while it is not in use.
 pub(crate) const KEPT_BYTES: usize = 64 << 10;
 
 /// Bytes below what is kept that are looked at: larger than the frame of a function.
@@ -124,9 +124,9 @@ impl Mapping {
         start + GUARD_BYTES..start + self.bytes
     }
 
-    /// Gives what is deep in the stack back to the system, if it was used so deeply: whoever did has left something
-    /// just below what is kept, which reads as zeros otherwise. To give back what is not there costs an interrupt of
-    /// other cores.
+    /// Discards the deep pages of the stack, if they were used. Deep use leaves a value just below the kept bytes,
+    /// where an unused stack reads as zeros. Discarding pages that are not there would cost an interrupt of other
+    /// cores.
     ///
     /// # Safety
     /// Nobody runs on this stack.

@@ -1,4 +1,4 @@
-//! `HostLinker`, on which host functions are defined, none without a price.
+//! `HostLinker` defines host functions, each with a price.
 
 use super::payload::Payload;
 use super::price::{ListedSize, Price};
@@ -15,7 +15,7 @@ use wasmtime::component::{
 };
 use wasmtime::{AsContextMut, Engine, StoreContextMut};
 
-/// Where a host's functions are defined, each with its [`Price`]. There is no other way to give a guest a function.
+/// Defines the functions of a host, each with its [`Price`]. There is no other way to give a guest a function.
 pub struct HostLinker {
     linker: Linker<InstanceState>,
     functions: Vec<HostFunction>,
@@ -23,7 +23,7 @@ pub struct HostLinker {
     known: Vec<HostFunction>,
 }
 
-/// A function that guests can call, and what it costs.
+/// A function that guests can call, with its price.
 #[derive(Debug, Clone)]
 pub struct HostFunction {
     name: String,
@@ -249,7 +249,7 @@ impl Interface<'_> {
         })
     }
 
-    /// As [`Self::resource`], where dropping may have to wait.
+    /// Like [`Self::resource`], for a resource whose drop may have to wait.
     ///
     /// # Errors
     /// If the name is taken.
@@ -273,8 +273,8 @@ impl Interface<'_> {
         })
     }
 
-    /// Defines a function of an interface that components may import and that gives them nothing: `answer` says what it
-    /// answers with, and where there is none the guest is ended. The arguments are not looked at.
+    /// Defines a function of an interface that components may import but that gives them nothing. `answer` makes the
+    /// result; without it, the call ends the guest. The arguments are ignored.
     ///
     /// # Errors
     /// If the name is taken.

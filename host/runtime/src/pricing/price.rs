@@ -54,7 +54,7 @@ pub fn size<P>(name: &'static str, measure: impl Fn(&P) -> u64 + Send + Sync + '
     UnboundedSize { name, measure: Box::new(move |_, arguments| measure(arguments)) }
 }
 
-/// As [`size`], of what the arguments name: how much there is behind a handle or a key.
+/// Like [`size`], for the state behind the arguments: how much there is behind a handle or a key.
 pub fn size_of_state<P>(
     name: &'static str,
     measure: impl Fn(&mut InstanceState, &P) -> u64 + Send + Sync + 'static,
@@ -96,14 +96,14 @@ impl<P> Price<P> {
         Self { call: units.max(CALL), terms: Vec::new() }
     }
 
-    /// And so many units for each of what `size` counts.
+    /// Adds this many units for each unit that `size` counts.
     #[must_use]
     pub fn per(mut self, units: u64, size: Size<P>) -> Self {
         self.terms.push(Term { size, units: Units::Each(units) });
         self
     }
 
-    /// And as many units as `units` says for a size, which must not fall as the size rises.
+    /// Adds the units that `units` returns for a size. They must not fall as the size rises.
     #[must_use]
     pub fn curve(mut self, units: fn(u64) -> u64, size: Size<P>) -> Self {
         self.terms.push(Term { size, units: Units::Curve(units) });

@@ -14,8 +14,8 @@ use std::time::Duration;
 /// Units of fuel from which every call is measured: 100 us, of which two looks at the clock are a hundredth.
 const MEASURED_UNITS: u64 = 1_000_000;
 
-/// Of the calls of a thread that cost less than 100 us one in so many is measured. A prime, so that guests which call
-/// the host in a rhythm are not measured at the same function over and over.
+/// One in this many calls of a thread that cost less than 100 us is measured. A prime, so that guests which call the
+/// host in a rhythm are not measured at the same function over and over.
 pub const SAMPLED_ONE_IN: u32 = 127;
 
 /// The upper bounds of the histogram's buckets, in microseconds.
@@ -43,7 +43,7 @@ pub struct CallTimes {
 }
 
 impl CallTimes {
-    /// How many calls were measured.
+    /// The number of measured calls.
     #[must_use]
     pub fn count(&self) -> u64 {
         self.buckets.iter().map(|(_, count)| count).sum()

@@ -1,4 +1,4 @@
-//! Drops an instance that is not used again, its memory in small parts.
+//! Drops an instance that is not used again, and frees its memory in small parts.
 //!
 //! Giving much memory back takes the system milliseconds, for which the thread that does it can do nothing else. An
 //! execution's end is nobody's turn, and many can end at once; so memory that grew is given back in small parts, beside

@@ -1,4 +1,4 @@
-//! The instance of one worker: nobody else's, and kept between turns with the heap that these left.
+//! The instance of one worker. No other execution uses it, and it keeps its heap between turns.
 //!
 //! What a turn wrote is *kept* or *undone*. The heap as of the last turn that was kept is also there as a difference to
 //! the image, so the instance can go at any time: the next turn begins in a new one, which gets that heap.
@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Instant;
 
-/// Where the instance of an execution comes from, and where it goes.
+/// The source of an execution's instance, to which the instance returns.
 pub(crate) enum InstanceSource<H: Handler> {
     /// The instances of its component.
     Pool(Arc<InstancePool<H>>),
@@ -74,7 +74,7 @@ struct DurableState<H> {
     has_handles: bool,
 }
 
-/// What a worker's turns changed.
+/// The changes of a worker's turns.
 pub(crate) struct KeptTurn {
     /// Bytes of the memory.
     pub(crate) len: usize,
@@ -161,8 +161,8 @@ impl<H: Handler> DurableInstance<H> {
         unsafe { slot.compare_part(self.stack_bytes, &durable.heap, comparison) }
     }
 
-    /// Makes what the last turn wrote part of the heap; what that was, or nothing if there was no turn since. A turn
-    /// whose changes were not [found](Self::find_changed), since whoever waited for it went away, is undone.
+    /// Makes the last turn's writes part of the heap, and returns them; `None` if no turn ran since. A turn whose
+    /// changes were not [found](Self::find_changed), because its caller went away, is undone.
     ///
     /// A turn that left handles to host resources takes its instance with it: the resources are gone, but wasmtime's
     /// tables have the handles for ever, and a worker that is restored has none.
@@ -223,7 +223,7 @@ impl<H: Handler> DurableInstance<H> {
         durable.instance.as_ref().map_or(0, Instance::bytes) + durable.heap.pages().len() * PAGE_BYTES
     }
 
-    /// Drops the instance, and what a turn wrote that was not kept. The next turn begins in a new one.
+    /// Drops the instance, and the writes of a turn that was not kept. The next turn begins in a new instance.
     pub(crate) fn release(&self) {
         let dropped = {
             let mut durable = self.state();

@@ -1,4 +1,4 @@
-//! Instances are used again: one whose execution ended well waits for the next execution of its component.
+//! Reuses instances: one whose execution ended well waits for the next execution of its component.
 //!
 //! An execution of a component of `elias-build` begins in an instance that has its image's memory and nothing else: a
 //! new one, or one whose former execution ended well and whose memory was put back. Which of the two it is makes no
@@ -54,8 +54,8 @@ impl Default for IdleLimits {
     }
 }
 
-/// How a host's instances were used since it was made. Those of other toolchains' components are not counted: they are
-/// never used again. An instance that a worker has is one that exists, and is not idle; a turn is an execution.
+/// Counts of a host's instances since it was made, by use. Those of other toolchains' components are not counted, since
+/// they are never reused. The instance of a worker exists but is not idle; a turn is an execution.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct InstanceCounts {
     /// Executions that began in an instance that was used before.

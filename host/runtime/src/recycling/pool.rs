@@ -1,4 +1,4 @@
-//! The instances of one component: new ones are made here, and idle ones wait here for the next execution.
+//! The instances of one component: makes new ones, and keeps idle ones for the next execution.
 
 use super::instance::{Handler, Instance, Template};
 use super::{Evict, Group, Instances, add_one};

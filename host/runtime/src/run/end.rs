@@ -1,4 +1,4 @@
-//! The errors for the ends of guests: a trap, an exception, a deadline that passed, or a limit.
+//! The errors for executions that a trap, an exception, a deadline or a limit ended.
 
 use super::ExecutionRecord;
 use crate::background::AsideError;
@@ -17,7 +17,7 @@ pub(crate) fn cancelled() -> Error {
     Error::new(ErrorCode::Cancelled, "the execution was cancelled by hand")
 }
 
-/// How a guest's run ended: the panic of a host function, the guest's trap, or what it gave.
+/// The end of a guest's run: the panic of a host function, the guest's trap, or its result.
 pub(crate) type GuestEnd<T> = Result<wasmtime::Result<T>, Box<dyn Any + Send>>;
 
 /// The error for a guest's trap, or for the panic of a host function.

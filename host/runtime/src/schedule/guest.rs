@@ -99,7 +99,7 @@ pub(crate) struct Scheduled<F> {
 }
 
 impl<F> Scheduled<F> {
-    /// Has `guest` run by the turns of this share.
+    /// Runs `guest` by the turns of this share.
     pub(crate) fn new(share: &Arc<Share>, guest: F) -> Self {
         let turn = Arc::new(GuestState {
             share: Arc::clone(share),

@@ -57,7 +57,7 @@ impl CpuShare {
     }
 }
 
-/// How busy the cores are at a moment.
+/// The load of the cores at a moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CpuLoad {
     /// Guests that may run at a time.
@@ -73,7 +73,7 @@ pub struct CpuLoad {
 /// One that does not end with its first turn waits for a core.
 const CORES_PER_SPARE: u32 = 8;
 
-/// Gives cores to guests.
+/// The scheduler, which assigns cores to guests.
 pub(crate) struct Scheduler {
     cores: u32,
     /// Cores, and the guests that may begin beyond them.
@@ -133,12 +133,12 @@ impl Scheduler {
         Arc::new(Share { scheduler: Arc::clone(self), key })
     }
 
-    /// Gives a group another weight, from its next turn on.
+    /// Sets the weight of a group, from its next turn on.
     pub(crate) fn set_weight(&self, group: &str, weight: u32) {
         self.queue().set_weight(group, weight);
     }
 
-    /// How busy the cores are.
+    /// The present load of the cores.
     pub(crate) fn load(&self) -> CpuLoad {
         let State { running, waiting } = self.state.load(Ordering::Relaxed).into();
         CpuLoad { cores: self.cores, running, waiting }

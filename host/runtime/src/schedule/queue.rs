@@ -33,13 +33,14 @@ pub(super) struct ShareKey {
 }
 
 impl ShareKey {
-    /// Which group it is of.
+    /// The number of its group.
     pub(super) fn group(self) -> usize {
         self.group
     }
 }
 
-/// The charge in advance of a guest that is being served, to be corrected by what was used.
+/// The charge in advance of a guest that is being served; [`FairQueue::served`] corrects it by the time that the guest
+/// used.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Charge {
     busy_period: u64,
@@ -47,7 +48,7 @@ pub(super) struct Charge {
     subgroup: Tag,
 }
 
-/// Those who wait.
+/// The guests that wait for a core.
 pub(super) struct FairQueue<T> {
     groups: Slab<Group<T>>,
     names: BTreeMap<String, usize>,
@@ -160,7 +161,7 @@ impl<T> FairQueue<T> {
         ShareKey { group: at, subgroup: sub }
     }
 
-    /// Gives a group another weight, if it is there.
+    /// Sets the weight of a group, if it exists.
     pub(super) fn set_weight(&mut self, group: &str, weight: u32) {
         if let Some(at) = self.names.get(group) {
             self.groups[*at].account.weight = weight.clamp(1, WEIGHT_MAX);
@@ -183,7 +184,7 @@ impl<T> FairQueue<T> {
         }
     }
 
-    /// How many wait.
+    /// The number of guests that wait.
     #[cfg(test)]
     pub(super) fn waiting(&self) -> usize {
         self.waiting
@@ -215,7 +216,7 @@ impl<T> FairQueue<T> {
         arrival
     }
 
-    /// Takes somebody out who waits no longer.
+    /// Removes a guest that no longer waits.
     pub(super) fn leave(&mut self, key: ShareKey, place: u64) -> Option<T> {
         let gone = self.groups[key.group].subgroups[key.subgroup].waiting.remove(&place)?;
         self.waiting -= 1;
@@ -246,7 +247,7 @@ impl<T> FairQueue<T> {
         Some((next, key, charge))
     }
 
-    /// Somebody was served for so long.
+    /// A guest used a core for this many nanoseconds.
     pub(super) fn served(&mut self, key: ShareKey, charge: Charge, nanoseconds: u64) {
         let valid = charge.busy_period == self.busy_period;
         self.renew(key);

@@ -1,4 +1,4 @@
-//! `wasi:filesystem` and `wasi:sockets`, of which a component is given nothing.
+//! `wasi:filesystem` and `wasi:sockets`, which give a component no file and no socket.
 //!
 //! Libraries of other toolchains import them whether they are used or not. A function that takes a handle cannot be
 //! called, for there is none to be had, beside that of the network, which only leads to refusals.

@@ -1,4 +1,4 @@
-//! `wasi:io`, on the table alone: reading and writing bodies makes no `WasiCtx`.
+//! `wasi:io`, on the resource table alone: reading and writing bodies needs no `WasiCtx`.
 
 use super::{named, on};
 use crate::instance::InstanceState;

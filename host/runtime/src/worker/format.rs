@@ -24,7 +24,7 @@ const IS_INITIAL: u32 = 1 << 31;
 /// The level at which pages are compressed: quick enough for each commit.
 const ZSTD_LEVEL: i32 = 1;
 
-/// What the bytes are.
+/// The content of the bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     /// A whole heap.
@@ -33,7 +33,7 @@ pub(super) enum Kind {
     Change = 1,
 }
 
-/// What was read.
+/// A heap or a change, as it was read.
 #[derive(Debug)]
 pub(super) struct Content {
     pub(super) origin: HeapOrigin,
@@ -76,7 +76,7 @@ pub(super) fn write<'a>(
     Ok(bytes)
 }
 
-/// Reads what [`write()`] wrote, of a memory of at most `memory_bytes_max` bytes.
+/// Reads the output of [`write()`], for a memory of at most `memory_bytes_max` bytes.
 ///
 /// # Errors
 /// `heap-damaged`, `heap-mismatch` for a later version, `out-of-memory` for a longer memory.

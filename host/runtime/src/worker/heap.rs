@@ -1,4 +1,4 @@
-//! A worker's heap at rest: its difference to the image of its application, and what turns changed of it.
+//! A worker's heap while no turn runs: its difference to the image of its application, and the changes that turns made.
 
 use super::format::{self, Kind};
 use crate::error::Error;
@@ -7,7 +7,7 @@ use elias_contract::ErrorCode;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// What a heap belongs to, each by its SHA-256 in hexadecimal.
+/// The component, engine and image that a heap belongs to, each by its SHA-256 in hexadecimal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct HeapOrigin {
     /// The component's file, for people: the bundled and the thin form of a component have the same heaps.
@@ -36,7 +36,7 @@ impl HeapOrigin {
     }
 }
 
-/// What is known of the heaps of a component's workers.
+/// The properties that the heaps of a component's workers share.
 #[derive(Debug, Clone)]
 pub(crate) struct HeapLayout {
     pub(crate) origin: Arc<HeapOrigin>,
@@ -128,7 +128,7 @@ impl WorkerHeap {
     }
 }
 
-/// What turns changed of a worker's heap, for a store: pages with what they are now.
+/// The changes that turns made in a worker's heap, for a store: pages with their present content.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HeapChange {
     origin: Arc<HeapOrigin>,

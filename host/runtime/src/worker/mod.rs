@@ -1,5 +1,5 @@
-//! Service workers: instances whose memory lives on from turn to turn, and from host to host. What a turn is for, and
-//! whose it is, is the embedder's: here is one worker, its turns and its heap.
+//! Service workers: instances whose memory lives on from turn to turn, and from host to host. This module has one
+//! worker, its turns and its heap. The embedder decides when a turn runs, and whose worker it is.
 //!
 //! - `turn`: what a worker is given, and what it gives.
 //! - `heap`: a heap at rest, and what turns changed of it.
@@ -51,14 +51,14 @@ pub(crate) const FUNCTION: &str = "run";
 /// The function in an instance.
 pub(crate) type WorkerHandler = JsonHandler<Result<String, GuestException>>;
 
-/// What workers of a component are made of.
+/// The parts from which a component's workers are made.
 pub(crate) struct WorkerInstances {
     /// What makes their instances.
     pub(crate) pool: Arc<InstancePool<WorkerHandler>>,
     pub(crate) layout: HeapLayout,
 }
 
-/// A service worker that is awake: an instance that is nobody else's, and its heap.
+/// A service worker that is awake: its heap, and an instance that no other execution uses.
 ///
 /// Each [turn](Self::turn) is an execution of the component, within all limits of executions. A turn that fails is
 /// undone: the heap is as it was before, whatever the turn wrote and however it ended. What turns wrote that did not
@@ -160,9 +160,9 @@ impl Worker {
         Ok(TurnOutcome { result, changed_bytes, execution: record.end(Outcome::Completed) })
     }
 
-    /// Makes what the last turn wrote part of the heap, and gives the pages that changed since the last commit, by all
-    /// turns since then that did not fail and were not undone. The heap is in this process's memory alone: whoever
-    /// stores the change makes it last.
+    /// Makes the last turn's writes part of the heap. Returns the pages that changed since the last commit, by all
+    /// turns since then that succeeded and were not undone. The heap is only in this process's memory: the caller
+    /// stores the change to make it durable.
     ///
     /// What changed is found at the end of a turn, by comparing every page that the worker has for itself with what it
     /// was: more than some megabytes are compared beside the threads on which guests run, by turns of the shares.
@@ -172,8 +172,8 @@ impl Worker {
         std::mem::replace(&mut self.changed, next)
     }
 
-    /// The same without the last turn, which stays to be committed or undone: for whoever needs the heap of before that
-    /// turn. [`Self::heap`] is without it as well.
+    /// Like [`Self::commit`], but without the last turn, which can still be committed or undone: for callers that need
+    /// the heap from before that turn. [`Self::heap`] is without it as well.
     pub fn commit_earlier(&mut self) -> HeapChange {
         let next = HeapChange::none(&self.layout.origin, self.instance.heap().len());
         std::mem::replace(&mut self.changed, next)

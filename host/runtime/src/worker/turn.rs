@@ -1,4 +1,4 @@
-//! Turns as JSON: what a worker is given, and what it gives. The types are those of `elias:triggers/worker`.
+//! Turns as JSON: the input of a worker and its output. The types are those of `elias:triggers/worker`.
 
 use crate::error::Error;
 use crate::execution::Execution;
@@ -47,7 +47,7 @@ pub struct Turn {
     pub kind: TurnKind,
 }
 
-/// What a turn is for.
+/// The reason for a turn.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum TurnKind {
@@ -166,7 +166,7 @@ pub enum SocketContent {
     Bytes(String),
 }
 
-/// How a call to another worker ended.
+/// The result of a call to another worker.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ReplyResult {
@@ -194,7 +194,7 @@ pub struct Alarm {
     pub at: u64,
 }
 
-/// How a turn ended that did not fail.
+/// The result of a turn that did not fail, and its execution.
 #[derive(Debug, Clone)]
 pub struct TurnOutcome {
     /// What the worker gave.
@@ -205,7 +205,7 @@ pub struct TurnOutcome {
     pub execution: Execution,
 }
 
-/// What a worker gave at the end of a turn.
+/// The output of a worker at the end of a turn.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TurnResult {
     /// Whether the handler is done.
@@ -231,7 +231,7 @@ pub struct TurnResult {
 }
 
 impl TurnResult {
-    /// Reads what a worker gave, whose answer has at most so many characters.
+    /// Reads a worker's output, whose answer has at most `answer_max` characters.
     ///
     /// # Errors
     /// As [`json_export::read_output`]; `trap` also for what exceeds a bound. They have ended the record.
@@ -313,7 +313,7 @@ pub struct WorkerSend {
     pub value: String,
 }
 
-/// What is sent to a socket.
+/// A message for a socket, or the end of the connection.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SocketSend {
     /// The socket's id.

@@ -1,4 +1,4 @@
-//! Streams that end with the permission of whoever reads them.
+//! Streams that end when their reader loses the permission to read them.
 //!
 //! A response that may go on for long is made of [`while_confirmed`], whatever is in it. What is asked is the store: a
 //! token that was revoked on another host is known there within the time that it takes to ask.

@@ -1,4 +1,4 @@
-//! Responses that have a record's revision as their ETag, which `If-Match` of a change is compared with.
+//! Responses whose ETag is a record's revision. A change compares it with `If-Match`.
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};

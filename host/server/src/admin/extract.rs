@@ -129,7 +129,7 @@ async fn read_body(request: Request, platform: &Platform) -> Result<Bytes, Probl
     })
 }
 
-/// The trace context of the request (W3C), for what it causes; the platform checks it.
+/// The trace context of the request (W3C), for the executions that it causes; the platform checks it.
 pub(super) struct Traceparent(pub(super) Option<String>);
 
 impl FromRequestParts<Platform> for Traceparent {

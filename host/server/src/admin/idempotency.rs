@@ -1,4 +1,5 @@
-//! A request that comes again with the same `Idempotency-Key` gets the same response, and is done once.
+//! Idempotency keys: a POST that is repeated with the same `Idempotency-Key` gets the same response, and is executed
+//! once.
 
 use super::databases;
 use super::extract::Authenticated;

@@ -1,4 +1,4 @@
-//! The content of a response, whoever makes it.
+//! The content of a response, from a component or from the server itself.
 
 use super::read_ahead::ComponentBody;
 use bytes::Bytes;
@@ -28,7 +28,7 @@ impl Content {
         Self::Boxed(UnsyncBoxBody::new(body))
     }
 
-    /// The content that a stream has, of which nobody knows the length.
+    /// The content of a stream, whose length is not known.
     pub(crate) fn stream(chunks: impl Stream<Item = Result<Bytes, Error>> + Send + 'static) -> Self {
         Self::boxed(StreamBody::new(chunks.map_ok(Frame::data)))
     }

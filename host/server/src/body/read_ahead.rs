@@ -1,4 +1,4 @@
-//! A component's response, read ahead of its client.
+//! Reads a component's response ahead of its client.
 //!
 //! hyper asks a body for more only when the client has read what it was given. Were the guest asked only then, a slow
 //! client would keep it, its memory and its permit for as long as it likes. So a response that is still being written

@@ -1,4 +1,4 @@
-//! The body of a request on its way to its component, which middleware may have read.
+//! The body of a request on its way to its component. Middleware may have read it before.
 
 use super::request::{BodyError, RequestBody};
 use bytes::Bytes;

@@ -1,4 +1,4 @@
-//! The body of a request, as the component gets it: no larger than allowed, and no slower.
+//! The body of a request as the component gets it: within the limits of size and of time.
 
 use crate::failure::Refusal;
 use bytes::Bytes;
@@ -55,7 +55,7 @@ impl UnreadBody {
         self.0.fetch_max(body.upper().unwrap_or(u64::MAX), Relaxed);
     }
 
-    /// The most bytes that such a body may have yet; 0 if there is none.
+    /// The most bytes that such a body may still have; 0 without one.
     pub(crate) fn bytes(&self) -> u64 {
         self.0.load(Relaxed)
     }
@@ -83,7 +83,7 @@ impl<B: Body<Data = Bytes> + Unpin> RequestBody<B> {
         Self { inner, bytes_max, timeout, clock: None, waiting: false, progress, unread }
     }
 
-    /// Where to look what became of it; `None` if there is no body.
+    /// The progress of the body, which tells later how it ended; `None` if there is no body.
     pub(crate) fn progress(&self) -> Option<Arc<RequestProgress>> {
         self.progress.clone()
     }

@@ -1,4 +1,5 @@
-//! The socket of one connection, as hyper sees it: with a clock for clients that take nothing, and a patient end.
+//! The socket of one connection, as hyper sees it: it fails writes to a client that reads nothing, and lingers before
+//! it closes.
 
 use super::Connection;
 use hyper::rt::{Read, ReadBufCursor, Write};

@@ -1,4 +1,4 @@
-//! One connection: its clocks, and what its requests share.
+//! One connection: its clocks, and the state that its requests share.
 
 mod io;
 mod stream_stall;
@@ -194,7 +194,7 @@ impl Connection {
         self.receiving.store(true, Relaxed);
     }
 
-    /// Whether the client still sends a request's body that nobody reads.
+    /// Whether the client still sends a request's body that is not being read.
     pub(crate) fn has_unread_body(&self) -> bool {
         self.unread_body.bytes() > 0
     }

@@ -1,4 +1,4 @@
-//! One request and its response: what the two hold of the server, and what is told to whom when they end.
+//! One request and its response: the server's resources that they hold, and the reports when they end.
 
 mod access_log;
 mod record;
@@ -135,7 +135,7 @@ impl Exchange {
         Ok(())
     }
 
-    /// Gives away the request's part of the limits of concurrent requests, to work that may outlive the exchange.
+    /// Hands over the request's part of the limits of concurrent requests, to work that may outlive the exchange.
     pub(crate) fn take_counted(&mut self) -> Vec<UsageReservation> {
         std::mem::take(&mut self.requests)
     }
@@ -178,7 +178,7 @@ impl Exchange {
         }
     }
 
-    /// A first try has failed, and another follows: it counts for the health of the service all the same.
+    /// A first attempt failed, and another follows. The failure still counts for the health of the service.
     pub(crate) fn end_attempt(&mut self, error: &Error) {
         if let (Some(guard), Some(record)) = (self.guard.take(), &self.record) {
             guard.end(record.outcome_of_attempt(error));
@@ -205,7 +205,7 @@ impl Exchange {
         }
     }
 
-    /// A middleware failed, and the request goes on all the same.
+    /// A middleware failed, but the request goes on.
     pub(crate) fn end_failed_step(&mut self, failure: &Failure) {
         if let Failure::Component(error) = failure {
             self.end_attempt(error);
@@ -240,13 +240,13 @@ impl Exchange {
         self.running = running;
     }
 
-    /// The id of that execution; empty if there is none.
+    /// The id of that execution; empty without one.
     pub(crate) fn execution_id(&self) -> &str {
         self.running.as_ref().map(ExecutionHandle::id).unwrap_or_default()
     }
 
-    /// Has a component's response wait for its client beside the component: what is whole is held if there is memory
-    /// for it, the rest is read ahead.
+    /// Buffers a component's response, so that it waits for its client without the component: a complete one is held if
+    /// there is memory for it, the rest is read ahead.
     pub(crate) fn buffer_response(&mut self, body: elias_host::Body) -> ComponentBody {
         let Some(bytes) = body.size_hint().exact() else {
             let (scopes, stalled) = (self.scopes.clone(), &self.connection.server.stalled);
@@ -256,8 +256,8 @@ impl Exchange {
         ComponentBody::Direct(body)
     }
 
-    /// Has so many bytes of a component's response, which are all there, wait for its client: if there is no memory for
-    /// them, the permit of the execution is kept until they are sent.
+    /// Holds this many bytes of a component's complete response for its client. If there is no memory for them, the
+    /// permit of the execution is kept until they are sent.
     pub(crate) fn buffer_bytes(&mut self, bytes: u64) {
         self.buffer = self.scopes.reserve_buffer(bytes);
         if self.buffer.is_some() {

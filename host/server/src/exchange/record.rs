@@ -70,7 +70,7 @@ impl RequestRecord {
         }
     }
 
-    /// How the request ended, for the platform.
+    /// The outcome of the request, for the platform.
     pub(super) fn outcome(&mut self) -> RequestOutcome<'_> {
         let error = self.error.take();
         RequestOutcome {
@@ -83,7 +83,7 @@ impl RequestRecord {
         }
     }
 
-    /// How an attempt ended that another one follows.
+    /// The outcome of an attempt that another one follows.
     pub(super) fn outcome_of_attempt<'a>(&'a self, error: &'a Error) -> RequestOutcome<'a> {
         RequestOutcome {
             method: self.method.as_str(),

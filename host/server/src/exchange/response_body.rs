@@ -1,4 +1,4 @@
-//! The body that hyper sends to the client: the content of a response, and the end of the exchange when it is dropped.
+//! The body that hyper sends to the client: the content of a response. Dropping it ends the exchange.
 
 use super::Exchange;
 use crate::body::Content;

@@ -1,4 +1,4 @@
-//! Why a request has no response of a component.
+//! The reasons for which a request gets no response of a component.
 
 mod refusal;
 

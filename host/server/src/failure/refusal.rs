@@ -1,4 +1,4 @@
-//! The responses of the server itself in place of a component's.
+//! The responses that the server sends in place of a component's.
 
 use elias_host::ErrorCode;
 

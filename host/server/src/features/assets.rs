@@ -20,7 +20,7 @@ use tokio::fs::File;
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
 use tokio_util::io::ReaderStream;
 
-/// Where the bytes of files are.
+/// The store of the files' bytes.
 pub(crate) enum FileStore<'a> {
     /// Among the artifacts of a platform.
     Platform(&'a Platform),

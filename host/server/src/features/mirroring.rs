@@ -1,5 +1,5 @@
-//! Mirrored requests: further variants get a request once the client has its response. What passes by is captured on
-//! the way.
+//! Mirrored requests: further variants get a copy of a request once the client has its response. Request and response
+//! are captured while they are streamed.
 
 use crate::failure::describe;
 use crate::state::ServerState;
@@ -192,7 +192,7 @@ enum Direction {
     ToClient,
 }
 
-/// A body that is captured as it passes by, where anyone wants it.
+/// A body that is captured while it is streamed, if its request is mirrored.
 pub(crate) struct TeeBody<B> {
     inner: B,
     captured: Option<(Arc<CaptureBuffer>, Direction)>,
@@ -207,7 +207,8 @@ impl<B> TeeBody<B> {
 }
 
 impl Direction {
-    fn passes(&self, captured: &CaptureBuffer, data: &Bytes) {
+    /// Captures a part of a body.
+    fn capture(&self, captured: &CaptureBuffer, data: &Bytes) {
         match self {
             Self::ToComponent => {
                 let mut request = captured.request();
@@ -232,7 +233,8 @@ impl Direction {
         }
     }
 
-    fn ends(&self, captured: &CaptureBuffer) {
+    /// The body has ended: what was captured is whole.
+    fn finish(&self, captured: &CaptureBuffer) {
         match self {
             Self::ToComponent => {
                 let mut request = captured.request();
@@ -261,15 +263,15 @@ impl<B: Body<Data = Bytes> + Unpin> Body for TeeBody<B> {
             match &frame {
                 Some(Ok(frame)) => {
                     if let Some(data) = frame.data_ref() {
-                        direction.passes(captured, data);
+                        direction.capture(captured, data);
                     }
                 }
-                None => direction.ends(captured),
+                None => direction.finish(captured),
                 Some(Err(_)) => {}
             }
             // Nobody asks again for what has no more.
             if matches!(frame, Some(Ok(_))) && self.inner.is_end_stream() {
-                direction.ends(captured);
+                direction.finish(captured);
             }
         }
         Poll::Ready(frame)

@@ -1,4 +1,4 @@
-//! Features that the server itself has for components, a file each. `pipeline` says at which step of a request.
+//! Features that the server provides for components, a file each. `pipeline` says at which step of a request each runs.
 
 pub(crate) mod assets;
 mod compression;

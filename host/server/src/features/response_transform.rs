@@ -1,4 +1,4 @@
-//! The additions to responses by the rules of a route.
+//! Adds the headers and the compression of a route's rules to responses.
 
 use super::compression::compress;
 use crate::body::Content;

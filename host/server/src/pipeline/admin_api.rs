@@ -1,4 +1,4 @@
-//! The admin API, in the place of a component.
+//! The admin API, which responds in place of a component.
 
 use crate::admin::PeerAddress;
 use crate::body::Content;

@@ -27,7 +27,7 @@ pub(super) enum Target {
     ServerOptions,
 }
 
-/// Checks the headers of a request, makes them those that the component gets, and says who responds.
+/// Checks the headers of a request, changes them into those that the component gets, and decides who responds.
 ///
 /// # Errors
 /// The server does not pass the request on.

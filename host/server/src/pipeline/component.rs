@@ -10,7 +10,7 @@ use http::header::CONTENT_LENGTH;
 use http::{HeaderValue, Method, Request, Response, StatusCode, response};
 use http_body::Body as _;
 
-/// Has a component respond, and makes its response the one that the client gets.
+/// Runs a component for a request, and makes the client's response of the component's.
 pub(super) async fn fetch<B>(
     exchange: &mut Exchange,
     app: &App,

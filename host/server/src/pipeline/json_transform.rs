@@ -1,5 +1,4 @@
-//! The transformation of JSON responses by the jq program of their route. What is JSON and cannot be transformed is not
-//! sent.
+//! Transforms JSON responses by the jq program of their route. A JSON response that cannot be transformed is not sent.
 
 use crate::body::Content;
 use crate::exchange::Exchange;
@@ -20,7 +19,8 @@ const PIECE_BYTES: usize = 64 << 10;
 /// The host has no memory or no thread for a transformation now.
 const OVERLOADED: Refusal = Refusal::Host(ErrorCode::Overloaded);
 
-/// The response in the place of a component's. `is_head`: it is sent without content, whose length nobody knows.
+/// The response in place of a component's. With `is_head` it is sent without content, and without its length, which is
+/// not known.
 ///
 /// # Errors
 /// It cannot be transformed; the host has no memory or no thread for it now; or the component broke its content off.

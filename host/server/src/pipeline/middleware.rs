@@ -32,8 +32,8 @@ pub(super) enum MiddlewareOutcome {
     Respond(Response<Content>),
 }
 
-/// Has the middleware of a route get a request in their order. `attempt` says whose request it is and to which service;
-/// `parts` get the headers that they set.
+/// Sends a request to the middleware of its route, in their order. `attempt` has the caller and the service; `parts`
+/// get the headers that the middleware set.
 ///
 /// # Errors
 /// One of them is not deployed, not admitted or fails, and may not be passed over; or the body is more than they take.

@@ -1,4 +1,4 @@
-//! The steps of a request, in their order. This file is the one place that says it; each step is a function elsewhere.
+//! The steps of a request, in their order. Only this file defines the order; each step is a function of another file.
 //!
 //! 1. The headers are checked, which says who responds ([`check`]). The request is counted for its host and address.
 //! 2. The server itself, the admin API, the only component or a component of the platform responds. A service worker

@@ -1,4 +1,4 @@
-//! The step of a request in which the only component of a server responds, or its gateway in its place.
+//! The step of a request in which the only component of a server responds, or the gateway in its place.
 
 use super::{component, json_transform, whole_body};
 use crate::body::{Content, ReceivedBody};

@@ -1,11 +1,11 @@
-//! Responses of the server itself, and to HEAD.
+//! Responses of the server itself, and responses to HEAD.
 
 use crate::body::Content;
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderValue, Response, StatusCode};
 
-/// The response to HEAD, with the length of what GET would get where that is known. hyper leaves bodies out in HTTP/1
+/// The response to HEAD, with the length of the response to GET where that is known. hyper removes bodies in HTTP/1
 /// only.
 pub(super) fn without_content(response: Response<Content>) -> Response<Content> {
     let (mut parts, content) = response.into_parts();

@@ -17,7 +17,7 @@ use http::{Request, Response};
 use http_body_util::Empty;
 use std::sync::Arc;
 
-/// What the rules of its route say of a request beside its headers.
+/// The values that the rules of a route read beside a request's headers.
 pub(super) struct RouteContext<'a> {
     pub(super) rules: &'a Rules,
     /// The identity of the caller, which `attempt` refers to.

@@ -1,4 +1,4 @@
-//! A request's body that is read whole: by the schema of its route, for its idempotency key, or for a service worker.
+//! Reads a request's body whole: for the schema of its route, for its idempotency key, or for a service worker.
 
 use crate::body::ReceivedBody;
 use crate::config::{ServerConfig, milliseconds};
@@ -14,7 +14,7 @@ use std::time::Duration;
 
 type BoxError = Box<dyn Error + Send + Sync>;
 
-/// Reads a body of at most so many bytes, and checks it by the schema of its route.
+/// Reads a body within a bound in bytes, and checks it by the schema of its route.
 ///
 /// # Errors
 /// The body is too slow, damaged, or not what the schema allows.
@@ -61,7 +61,7 @@ async fn read_at_most(
     Ok(whole)
 }
 
-/// Reads the body of a request whose middleware are given bodies of at most so many bytes.
+/// Reads the body of a request whose middleware get bodies, within the bound of those.
 ///
 /// # Errors
 /// The body is too slow, damaged or too large.

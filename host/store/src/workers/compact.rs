@@ -22,13 +22,14 @@ pub struct CompactableWorker {
 }
 
 impl HostScope {
-    /// Workers that have many changes since their last whole heap, at most so many: those that `owner` owns, and those
-    /// that no process owns.
+    /// Workers that have many changes since their last whole heap, at most so many after the first `passed`: those that
+    /// `owner` owns, and those that no process owns.
     ///
     /// # Errors
     /// `store-unavailable`.
-    pub async fn compactable_workers(&mut self, owner: &str, most: u32) -> Result<Vec<CompactableWorker>> {
+    pub async fn compactable_workers(&mut self, owner: &str, most: u32, passed: u32) -> Result<Vec<CompactableWorker>> {
         let query = statement(compactable_workers(self.dialect)).bind(owner.to_owned()).bind(i64::from(most));
+        let query = query.bind(i64::from(passed));
         let row = |row: &AnyRow| {
             let [changes, bytes] = [number(row, "chain_changes")?, number(row, "chain_bytes")?];
             Ok(CompactableWorker { worker: worker_ref(row)?, turn: number(row, "turn")?, changes, bytes })
@@ -92,6 +93,6 @@ pub(super) fn compactable_workers(dialect: Dialect) -> String {
     format!(
         "SELECT w.tenant, w.component, w.environment, w.class, w.name, w.chain_changes, w.chain_bytes, \
          (SELECT MAX(t.turn) FROM worker_turns t WHERE t.tenant = w.tenant AND t.worker = w.id) AS turn \
-         FROM workers w WHERE w.is_compactable = 1 AND (w.owner = $1 OR NOT {is_live}) LIMIT $2"
+         FROM workers w WHERE w.is_compactable = 1 AND (w.owner = $1 OR NOT {is_live}) LIMIT $2 OFFSET $3"
     )
 }

@@ -44,6 +44,8 @@ pub struct WorkerSummaryRow {
     pub turns: u64,
     /// Whether a handler waits.
     pub is_waiting: bool,
+    /// Where a handler waits: the turn of before it; none if that was the first.
+    pub restorable_turn: Option<u64>,
     /// When its next timer or alarm is due, in milliseconds since 1970.
     pub next_due: Option<u64>,
     /// Whether it has calls without an answer.
@@ -63,8 +65,8 @@ pub struct WorkerSummaryRow {
 }
 
 /// The columns of [`WorkerSummaryRow`].
-const SUMMARY: &str = "class, name, owner, turns, is_waiting, next_due, has_calls, heap_bytes, kept_from, version, \
-                       bytes, created_at, updated_at";
+const SUMMARY: &str = "class, name, owner, turns, is_waiting, restorable_turn, next_due, has_calls, heap_bytes, \
+                       kept_from, version, bytes, created_at, updated_at";
 
 impl TenantScope {
     /// Workers of a service by class and name, after this one, at most so many.
@@ -123,13 +125,14 @@ impl TenantScope {
 
 impl HostScope {
     /// Workers that have to go on without a message by the time `due_before`, in milliseconds since 1970, and that no
-    /// process owns, at most so many. Those of services that are stopped wait. It takes time by the number of processes
-    /// that own workers.
+    /// process owns, at most so many after the first `passed`. Those of services that are stopped wait. It takes time by
+    /// the number of processes that own workers, and by `passed`.
     ///
     /// # Errors
     /// `store-unavailable`.
-    pub async fn orphaned_workers(&mut self, due_before: i64, most: u32) -> Result<Vec<WorkerRef>> {
+    pub async fn orphaned_workers(&mut self, due_before: i64, most: u32, passed: u32) -> Result<Vec<WorkerRef>> {
         let query = statement(orphaned_workers(self.dialect)).bind(due_before).bind(i64::from(most));
+        let query = query.bind(i64::from(passed));
         worker_refs(&query.fetch_all(&mut *self.tx).await?)
     }
 }
@@ -148,6 +151,7 @@ fn summary(row: &AnyRow) -> Result<WorkerSummaryRow> {
         owner: Some(get::<String>(row, "owner")?).filter(|owner| !owner.is_empty()),
         turns: number(row, "turns")?,
         is_waiting: get::<i64>(row, "is_waiting")? != 0,
+        restorable_turn: optional_number(row, "restorable_turn")?,
         next_due: optional_number(row, "next_due")?,
         has_calls: get::<i64>(row, "has_calls")? != 0,
         heap_bytes: number(row, "heap_bytes")?,
@@ -201,6 +205,6 @@ pub(super) fn orphaned_workers(dialect: Dialect) -> String {
          w.name AS name FROM owners JOIN workers w ON w.owner = owners.owner AND w.wake_at IS NOT NULL \
          AND w.wake_at <= $1 WHERE owners.owner IS NOT NULL AND NOT {is_live} AND EXISTS (SELECT 1 FROM services s \
              WHERE s.tenant = w.tenant AND s.component = w.component AND s.environment = w.environment \
-             AND s.stopped = 0) LIMIT $2"
+             AND s.stopped = 0) LIMIT $2 OFFSET $3"
     )
 }

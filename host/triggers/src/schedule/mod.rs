@@ -27,4 +27,4 @@ pub use invalid::InvalidRecurrence;
 pub use machine::{Decision, Schedule, ScheduleState, SkipReason, TickDecisions};
 pub use policy::{CatchUp, Overlap};
 pub use recurrence::{DueTimes, LatestDueTimes, Recurrence};
-pub use wake::{PAUSE_MAX, PAUSE_MIN, pause};
+pub use wake::{PAUSE_MAX, PAUSE_MIN, poll_delay};

@@ -8,9 +8,10 @@ pub const PAUSE_MAX: Duration = Duration::from_secs(1);
 /// The shortest pause between two looks, so that what is due at many moments is taken together.
 pub const PAUSE_MIN: Duration = Duration::from_millis(20);
 
-/// The pause after a look at `now`, until the next due time that is known: [`PAUSE_MIN`] to [`PAUSE_MAX`].
+/// How long to wait after a look at `now` until the next one, by the next due time that is known: [`PAUSE_MIN`] to
+/// [`PAUSE_MAX`].
 #[must_use]
-pub fn pause(now: Now, next_due: Option<Now>) -> Duration {
+pub fn poll_delay(now: Now, next_due: Option<Now>) -> Duration {
     let until = |due: Now| Duration::from_millis(due.unix_ms().saturating_sub(now.unix_ms()));
     next_due.map_or(PAUSE_MAX, until).clamp(PAUSE_MIN, PAUSE_MAX)
 }

@@ -17,10 +17,10 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// Where the modules are that join a test file and the component.
-const JOINTS: &str = ".elias/tests";
-/// The interfaces that keep something between the instances of a component.
-const KEEPERS: [&str; 2] = ["elias:db/", "elias:cache/"];
+/// The folder of the entry modules, each of which imports a test file and the component.
+const ENTRY_FOLDER: &str = ".elias/tests";
+/// The interfaces that keep data from one instance of a component to the next.
+const STATEFUL_INTERFACES: [&str; 2] = ["elias:db/", "elias:cache/"];
 
 /// Which tests, and what becomes of snapshots.
 pub(super) struct Choice {
@@ -119,7 +119,7 @@ impl Runner {
                 Mode::Todo => ended(End::Todo),
                 Mode::Run => {
                     // A test does not read what another one writes.
-                    let own = if keeps(&shared.app) { Some(self.load(&wasm).await?) } else { None };
+                    let own = if keeps_data(&shared.app) { Some(self.load(&wasm).await?) } else { None };
                     let app = own.as_ref().map_or(&shared.app, |own| &own.app);
                     run_one(app, &one, choice, &mut snapshots).await
                 }
@@ -145,20 +145,20 @@ impl Runner {
     }
 
     async fn build(&self, test: &Path, read: &mut BTreeSet<PathBuf>) -> Result<Vec<u8>, String> {
-        let joint = self.join(test).map_err(|error| format!("cannot write below {JOINTS}: {error}"))?;
+        let entry = self.write_entry(test).map_err(|error| format!("cannot write below {ENTRY_FOLDER}: {error}"))?;
         let terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
-        let mut options = BuildOptions::of_project(&self.project, joint).map_err(|error| error.render(terminal))?;
-        options.capabilities.push(self.root().join(JOINTS).join(triggers::WIT_FILE));
+        let mut options = BuildOptions::of_project(&self.project, entry).map_err(|error| error.render(terminal))?;
+        options.capabilities.push(self.root().join(ENTRY_FOLDER).join(triggers::WIT_FILE));
         let built = self.builder.build(&options).await.map_err(|failure| failure.to_string())?;
         read.extend(built.watch);
         Ok(built.wasm)
     }
 
-    /// Writes the module that imports the component and the test file, and exports what runs the tests.
-    fn join(&self, test: &Path) -> std::io::Result<PathBuf> {
+    /// Writes the entry module, which imports the component and the test file, and exports what runs the tests.
+    fn write_entry(&self, test: &Path) -> std::io::Result<PathBuf> {
         let relative = test.strip_prefix(self.root()).unwrap_or(test);
         let name = relative.to_string_lossy().replace(['/', '\\'], "__");
-        let folder = self.root().join(JOINTS);
+        let folder = self.root().join(ENTRY_FOLDER);
         std::fs::create_dir_all(&folder)?;
         let import = |path: &Path| {
             let path =
@@ -175,14 +175,14 @@ impl Runner {
              {imported}import {};\nexport default tests({component}, {{ {functions} }});\n",
             import(test)
         );
-        let joint = folder.join(format!("{name}.mjs"));
-        for (file, text) in [(&joint, text.as_str()), (&folder.join(triggers::WIT_FILE), triggers::WIT)] {
+        let entry = folder.join(format!("{name}.mjs"));
+        for (file, text) in [(&entry, text.as_str()), (&folder.join(triggers::WIT_FILE), triggers::WIT)] {
             // Written only if it differs, or watching would never end.
             if std::fs::read_to_string(file).ok().as_deref() != Some(text) {
                 std::fs::write(file, text)?;
             }
         }
-        Ok(joint)
+        Ok(entry)
     }
 
     async fn load(&self, wasm: &[u8]) -> Result<TrialComponent, String> {
@@ -192,10 +192,10 @@ impl Runner {
     }
 }
 
-/// Whether one run of a component could leave something to the next.
-fn keeps(app: &App) -> bool {
+/// Whether one run of a component could leave data to the next.
+fn keeps_data(app: &App) -> bool {
     let imports = app.manifest().map(|manifest| manifest.imports.as_slice()).unwrap_or_default();
-    imports.iter().any(|import| KEEPERS.iter().any(|keeper| import.starts_with(keeper)))
+    imports.iter().any(|import| STATEFUL_INTERFACES.iter().any(|interface| import.starts_with(interface)))
 }
 
 async fn run_one(app: &App, one: &DeclaredTest, choice: &Choice, snapshots: &mut Snapshots) -> FinishedTest {

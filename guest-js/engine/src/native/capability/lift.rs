@@ -1,4 +1,4 @@
-//! From the Canonical ABI to JavaScript's values.
+//! Converts values of the Canonical ABI into JavaScript's values.
 
 use super::lower::{is_byte, read};
 use super::types::{Cases, Form, Kind, Type};

@@ -1,4 +1,4 @@
-//! From JavaScript's values to the Canonical ABI.
+//! Converts JavaScript's values into values of the Canonical ABI.
 //!
 //! A value is stored in memory first, whichever way it goes to the host: the flat form of a case depends on which
 //! case it is, while its place in memory does not. Nothing of JavaScript's is held meanwhile, for a getter may change
@@ -56,7 +56,7 @@ pub(super) struct Block {
 }
 
 impl Block {
-    /// So many bytes, all zero.
+    /// Allocates this many bytes, all zero.
     ///
     /// # Errors
     /// JavaScript's error for memory that is used up.

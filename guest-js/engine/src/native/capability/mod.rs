@@ -1,5 +1,4 @@
-//! Capabilities that the engine does not know: those that an embedder adds, by the WIT package that `elias-build` was
-//! given.
+//! An embedder's capabilities, which the engine does not know: `elias-build` describes them by their WIT package.
 //!
 //! The engine imports one function for all of them. A component that uses some has an adapter behind it, which knows
 //! their core types; this knows their types of WIT, and converts values.

@@ -1,4 +1,5 @@
-//! The functions that a component imports from capabilities which the engine does not know, and their types.
+//! The functions that a component imports from an embedder's capabilities: parses their description, and lays out their
+//! types in memory.
 //!
 //! `elias-build` describes them in a text, a line each (`toolchain/compiler/src/capabilities/describe.rs`). A type is
 //! named by the number of its line among the types, from 0, and comes before what uses it; `_` is none. Names have no

@@ -35,7 +35,7 @@ impl Unbrotli {
         self.over
     }
 
-    /// Puts bytes in; gives what comes out.
+    /// Adds input, and returns the output that is ready.
     pub(super) fn push(&mut self, bytes: &[u8]) -> Result<Vec<u8>, Failure> {
         let mut out = Vec::new();
         let (mut left, mut at, mut total) = (bytes.len(), 0, 0);

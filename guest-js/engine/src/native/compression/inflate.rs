@@ -1,5 +1,5 @@
-//! Decompressing deflate, and the formats around it. flate2's own reader of gzip has one error for whatever is wrong,
-//! and one kind of what may follow.
+//! Decompresses deflate and the formats around it. flate2's reader of gzip has one error for all faults, and accepts
+//! only one kind of data after the end.
 
 use super::{CHUNK_BYTES, CORRUPT, Failure, TRAILING, TrailingBytes};
 use flate2::{Crc, Decompress, FlushDecompress, Status};
@@ -44,7 +44,7 @@ impl Inflate {
         matches!(self.stage, Stage::Over | Stage::Ignored)
     }
 
-    /// Puts bytes in; gives what comes out.
+    /// Adds input, and returns the output that is ready.
     pub(super) fn push(&mut self, bytes: &[u8]) -> Outcome<Vec<u8>> {
         let mut out = Vec::new();
         let mut bytes = Cow::Borrowed(bytes);

@@ -125,7 +125,7 @@ impl FileUrl {
         }
     }
 
-    /// Does what a setter of `URL` does; false where it changes nothing.
+    /// Sets a part like a setter of `URL`; false if it changes nothing.
     pub(super) fn set(&mut self, part: &str, value: &str) -> bool {
         let value: String = value.chars().filter(|c| !is_passed_over(*c)).collect();
         match part {

@@ -154,7 +154,7 @@ unsafe fn serialize(ctx: Context, input: RawValue, base: RawValue) -> Option<Raw
             let base = raw::text(ctx, base)?;
             return Some(raw::new_text(ctx, &read(&text, Some(&base))?.part(Part::Href)));
         }
-        if serialized::is_url(&text) {
+        if serialized::is_serialized_url(&text) {
             return Some(match text {
                 Cow::Borrowed(_) => qjs::JS_DupValue(ctx, input),
                 Cow::Owned(text) => raw::new_ascii(ctx, text.as_bytes()),

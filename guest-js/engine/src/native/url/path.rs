@@ -1,5 +1,5 @@
-//! Paths that the crate `url` reads or writes in another way than the standard, above all those of URLs whose scheme
-//! has no rules of its own ("not special"), some of which would read back as something else.
+//! Paths that the crate `url` parses or serialises differently from the standard, above all those of URLs with a scheme
+//! that is not special. Some of them would be read back as another URL.
 
 use std::borrow::Cow;
 use url::{Position, Url};
@@ -99,7 +99,7 @@ pub(super) fn with_pathname(url: &Url, value: &str) -> Option<Url> {
     Url::parse(&format!("{scheme}:{before}{path}{}", rest(url))).ok()
 }
 
-/// A URL without a host with that one; nothing if it is none. `port` says whether the value may have one.
+/// Sets the host of a URL that has none; `None` if `value` is not a host. `port` says whether it may have a port.
 pub(super) fn with_host(url: &Url, value: &str, port: bool) -> Option<Url> {
     let value = without_line_breaks(value);
     let host = value.split(['/', '?', '#']).next().unwrap_or_default();

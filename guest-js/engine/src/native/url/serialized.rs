@@ -1,4 +1,5 @@
-//! URLs as the standard serialises them: what can be read from the text without parsing it.
+//! URLs as the standard serialises them: finds the parts of a serialised URL without parsing it, and tells whether a
+//! text is already a serialised URL, so that it need not be parsed.
 
 use std::net::Ipv4Addr;
 use std::ops::Range;
@@ -123,7 +124,8 @@ static PLAIN: [u8; 256] = {
     plain
 };
 
-/// Whether `http://` or `https://` and these are a URL as it is serialised. Where this says no, it may still be one.
+/// Whether `http://` or `https://`, followed by these two, is a URL in its serialised form. False does not mean that it
+/// is not one.
 pub(crate) fn is_serialized(authority: &str, path: &str) -> bool {
     authority_is_plain(authority) && path_is_plain(path.as_bytes())
 }
@@ -191,8 +193,8 @@ fn path_is_plain(path: &[u8]) -> bool {
     true
 }
 
-/// Whether this is a URL as it is serialised. Where this says no, it may still be one.
-pub(super) fn is_url(text: &str) -> bool {
+/// Whether the text is an http or https URL in its serialised form. False does not mean that it is not one.
+pub(super) fn is_serialized_url(text: &str) -> bool {
     let rest = text.strip_prefix("http").map(|rest| rest.strip_prefix('s').unwrap_or(rest));
     let Some(rest) = rest.and_then(|rest| rest.strip_prefix("://")) else { return false };
     let path = rest.bytes().position(|byte| byte == b'/');

@@ -2,7 +2,6 @@
 import { lookUp } from "../support.js";
 
 const MS_PER_DAY = 86_400_000;
-/** The day on which the Gregorian calendar began, in days since 1970: there is no other calendar here before it. */
 
 /** The fields of `time` (milliseconds since 1970) in `zone`. */
 export function toFields(zone, time) {

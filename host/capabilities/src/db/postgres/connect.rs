@@ -33,7 +33,7 @@ pub(super) struct Connector {
     pub(super) exceeded: Arc<AtomicU64>,
 }
 
-/// A connection, and what is known of its session.
+/// A connection, and the state of its session.
 pub(super) struct Session {
     client: ClientWrapper,
     reported: Arc<SessionParameters>,

@@ -26,7 +26,7 @@ const SETTINGS: &str = "SELECT pg_catalog.concat_ws(' ', current_user, session_u
     (SELECT pg_catalog.string_agg(name || '=' || setting, ' ' ORDER BY name) FROM pg_catalog.pg_settings \
     WHERE source = 'session'))";
 
-/// The connections of one component's login, and what is known of them all.
+/// The connections of one component's login, and their common state.
 pub(super) struct Connections {
     pub(super) share: Share,
     pub(super) connector: Connector,
@@ -104,7 +104,7 @@ impl Connections {
         Ok(Connection(grant))
     }
 
-    /// Gives a connection back as it was, or closes it. `leaves`: what was done may have left something behind.
+    /// Returns a connection to the pool, or closes it. `leaves`: the work may have left state behind.
     pub(super) async fn give_back(&self, mut connection: Connection, broken: bool, leaves: bool) {
         if broken || !connection.is_unchanged() {
             return connection.close();

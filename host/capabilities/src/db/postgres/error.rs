@@ -1,5 +1,5 @@
-//! PostgreSQL's errors, as components see them and as those who load components do. What is said about connecting has
-//! addresses and names in it, and is not passed on.
+//! PostgreSQL's errors, as components and as those who load components see them. Messages about connecting have
+//! addresses and names in them, and are not passed on.
 
 use super::super::bindings::{Error, ErrorCode};
 use elias_host::capability::ConfigureError;
@@ -33,7 +33,7 @@ pub(super) fn unavailable() -> Error {
     Error::unavailable("the database cannot be reached")
 }
 
-/// The error as whoever loads a component sees it.
+/// The error as the program that loads a component sees it.
 pub(super) fn refused(failed: &tokio_postgres::Error) -> ConfigureError {
     let Error { sqlstate, .. } = error(failed);
     let why = match failed.as_db_error().and(sqlstate) {

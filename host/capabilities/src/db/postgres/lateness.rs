@@ -1,4 +1,4 @@
-//! The host's own time-outs of statements, for a server that does not keep its one.
+//! The host's own timeouts of statements, for a server that does not keep its own.
 
 use futures::future::{BoxFuture, FutureExt, Shared};
 use parking_lot::Mutex;

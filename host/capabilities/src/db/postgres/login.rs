@@ -1,5 +1,5 @@
-//! The login of a component's own. The server itself keeps it to its schema: there is no role that a statement could go
-//! back to, whatever it does to its session.
+//! The login of a component. The server itself confines it to its schema: there is no role to which a statement could
+//! return, whatever it does to its session.
 //!
 //! The owner, which is the role of the grant's `url`, makes the login and its password and is not seen again. Passwords
 //! are derived from a key that the owner keeps in a schema of its own, so that hosts that share a database agree on
@@ -35,7 +35,7 @@ pub(super) struct Login {
 pub(super) struct Owner(pub(super) Connector);
 
 impl Owner {
-    /// Makes what is not there yet of a component's login and schema.
+    /// Creates the login and the schema of a component, as far as they do not exist.
     pub(super) async fn prepare(&self, schema: &str, database: &str) -> Result<Login, ConfigureError> {
         let session = self.0.connect().await.map_err(|failed| refused(&failed))?;
         let client: &Client = &session;

@@ -9,7 +9,7 @@ use elias_host::capability::ConfigureError;
 use std::time::Duration;
 use tokio_postgres::Client;
 
-/// Runs the migrations that are due, as the component's login: who wrote them wrote the component.
+/// Runs the migrations that are due, as the component's login, since the component's author wrote them.
 pub(super) async fn migrate(
     connector: &Connector,
     client: &Client,

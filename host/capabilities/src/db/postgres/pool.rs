@@ -1,5 +1,5 @@
-//! Connections, shared out: a component has at most what its grant says, all components of a server together at most
-//! what the operator says, and idle connections are closed for those who need one.
+//! The pool of connections: a component has at most as many as its grant says, all components of a server together at
+//! most as many as the operator says, and idle connections are closed for components that need one.
 //!
 //! The pools that exist (deadpool, bb8) bound a component's connections and know nothing of the others': a thousand
 //! components, each within its own bound, would still be more than a server takes.

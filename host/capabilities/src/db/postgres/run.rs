@@ -1,4 +1,4 @@
-//! Statements outside of transactions, and what statements within transactions share with them.
+//! Statements outside of transactions, and the parts that statements within transactions share with them.
 
 use super::super::bindings::{Error, ErrorCode};
 use super::super::output::{Batches, Output, Slot};
@@ -89,7 +89,7 @@ impl Connections {
         Ok(())
     }
 
-    /// Reads rows until there are none, and gives back the slot for the last batch.
+    /// Reads rows to the end, and returns the slot for the last batch.
     pub(super) async fn rows<'a>(
         &self,
         mut rows: std::pin::Pin<&mut RowStream>,

@@ -47,7 +47,7 @@ pub(super) struct Tls {
 }
 
 impl Tls {
-    /// Takes what is about TLS out of a URL, or a text of `key=value`.
+    /// Takes the parameters about TLS out of a URL, or out of a text of `key=value`.
     ///
     /// # Errors
     /// A mode that there is not, or certificates that cannot be read.

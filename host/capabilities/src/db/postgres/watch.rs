@@ -1,4 +1,5 @@
-//! Parameters that a server reports of a session without being asked: messages that the driver takes and shows nobody.
+//! Watches the parameters of a session that a server reports unasked: the driver reads these messages and shows them to
+//! nobody.
 //!
 //! The rules about statements count on how the server reads strings and on whose session it is. Both come with the
 //! answer to the statement that changed them, before the answer's end: no statement that follows can miss it.
@@ -23,7 +24,7 @@ pub(super) struct SessionParameters {
 }
 
 impl SessionParameters {
-    /// Those of a session of this role.
+    /// The parameters of a new session of this role.
     pub(super) fn new(role: &str) -> Self {
         // Older servers report neither the role nor whether it is a superuser's; all report how strings are read.
         let (yes, no) = (|| AtomicBool::new(true), || AtomicBool::new(false));

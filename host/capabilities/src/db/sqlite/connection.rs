@@ -1,4 +1,4 @@
-//! A connection, and what a component may do on it.
+//! A connection, and the rules for what a component may do on it.
 
 use super::super::grant::DbGrant;
 use super::super::statement::{BOOKKEEPING, OUTBOX};
@@ -61,7 +61,7 @@ const MODULES: &[&str] = &["fts5", "rtree"];
 /// whole file in one step.
 const KEPT_MODULES: &[&CStr] = &[c"fts5", c"json_each", c"json_tree", c"rtree"];
 
-/// Where the file is, and what connections to it are limited to.
+/// The path of the file, and the limits of connections to it.
 #[derive(Debug)]
 pub(crate) struct Settings {
     pub(super) folder: PathBuf,

@@ -109,7 +109,7 @@ impl Cores {
         }
     }
 
-    /// Says that a turn goes on, and gives it up for a while if others wait.
+    /// Continues a turn, and gives it up for a while if others wait.
     pub(super) fn go_on(&self, turn: &Arc<CoreClaim>, given_up: impl Fn() -> bool) {
         let now = self.now();
         turn.heard.store(now, Ordering::Relaxed);

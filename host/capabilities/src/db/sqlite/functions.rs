@@ -1,5 +1,5 @@
-//! Functions of SQLite's that take a time which grows with the product of their arguments' sizes, in linear time, and
-//! ended with their statement. SQLite's own cannot be interrupted: `instr` of 8 MB in 16 MB would take hours.
+//! Replaces functions of SQLite whose time grows with the product of their arguments' sizes by ones that take linear
+//! time and end with their statement. SQLite's own cannot be interrupted: `instr` of 8 MB in 16 MB would take hours.
 //!
 //! LIKE and GLOB are in [`like`](super::like), `json_patch` in [`json_patch`](super::json_patch), what FTS5 does in
 //! [`search`](super::search). What else SQLite has is linear, or makes what it allocates (see

@@ -1,4 +1,4 @@
-//! Connections on threads of their own, opened when they are needed and closed when they have not been for a while.
+//! Connections on threads of their own, which open on demand and close when they are idle.
 
 use super::super::bindings::Error;
 use super::connection::{Session, Settings};
@@ -10,16 +10,16 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// How long a connection is kept without use.
-const KEPT: Duration = Duration::from_secs(60);
+/// How long an idle connection stays open.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// How long when there are many.
-const KEPT_WHEN_MANY: Duration = Duration::from_secs(1);
+/// How long it stays open while more than half of [`CONNECTIONS`] are.
+const IDLE_TIMEOUT_WHEN_MANY: Duration = Duration::from_secs(1);
 
-/// Connections, and so threads, of all files together.
+/// The most connections, and so threads, of all files together.
 const CONNECTIONS: usize = 1_024;
 
-/// Those that there are.
+/// The connections that are open now.
 static OPEN: AtomicUsize = AtomicUsize::new(0);
 
 /// One of [`CONNECTIONS`].
@@ -38,7 +38,7 @@ impl Drop for ConnectionSlot {
     }
 }
 
-/// A task for a connection, which is told if there is none.
+/// A task for a connection. It gets an error if no connection can be opened.
 pub(super) type Job = Box<dyn FnOnce(Result<&mut Session, Error>) + Send>;
 
 /// The right to use a connection, and perhaps to write. It is given back when the job is done.
@@ -90,7 +90,7 @@ impl Pool {
         Permits { _write: write, _connection: acquire(&self.connections).await }
     }
 
-    /// Has a job done on an idle connection, or on a new one.
+    /// Runs a job on an idle connection, or on a new one.
     pub(super) fn dispatch(self: &Arc<Self>, permits: Permits, job: Job) {
         let (mut job, mut permits) = (job, permits);
         loop {
@@ -133,7 +133,7 @@ fn work(pool: &Weak<Pool>, settings: &Arc<Settings>, id: u64, receiver: &Receive
     };
     loop {
         let many = OPEN.load(Ordering::Relaxed) > CONNECTIONS / 2;
-        match receiver.recv_timeout(if many { KEPT_WHEN_MANY } else { KEPT }) {
+        match receiver.recv_timeout(if many { IDLE_TIMEOUT_WHEN_MANY } else { IDLE_TIMEOUT }) {
             Ok(Task { job, permits, worker }) => {
                 job(Ok(&mut session));
                 let tidy = session.tidy();

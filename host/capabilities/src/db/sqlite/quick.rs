@@ -39,7 +39,7 @@ impl QuickConnection {
         Self(Mutex::new(session.map(|session| Inner { session, slow: HashSet::new() })))
     }
 
-    /// Runs a statement, if it is a quick one and nobody else is at it.
+    /// Runs a statement if it is a quick one and the connection is free.
     pub(super) fn run(&self, statement: &Statement, caps: Caps) -> Option<Part> {
         if statement.writes || statement.kind != Kind::Read || statement.sql.len() > STATEMENT_BYTES {
             return None;

@@ -1,4 +1,4 @@
-//! Interrupting what reads many pages in one step of SQLite's machine.
+//! Interrupts statements that read many pages in one step of SQLite's virtual machine.
 //!
 //! To drop a table, to delete all rows of one and to count them are single steps, which walk over every page: 0.6 s for
 //! 200 MB. Neither the progress handler nor the flag for interruption is looked at meanwhile, and nothing large is
@@ -26,7 +26,7 @@ const LOG: usize = 1;
 
 static METHODS: [OnceLock<Methods>; 2] = [const { OnceLock::new() }; 2];
 
-/// Has the reads of a connection fail once what runs on it is to end.
+/// Makes the reads of a connection fail once its statement is to end.
 pub(super) fn watch(connection: &Connection) -> Result<()> {
     // The first read opens the log. One that cannot be opened now is not watched: what has to fail fails later.
     let _ = connection.query_row("SELECT 1 FROM sqlite_schema LIMIT 1", [], |_| Ok(()));

@@ -13,7 +13,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 impl Session {
-    /// Runs a statement and sends its rows. The time in which nobody takes them does not count.
+    /// Runs a statement and sends its rows. The time in which the reader takes none does not count.
     pub(super) fn run(&self, statement: &Statement, output: &Output) -> Result<(), Error> {
         let Some(mut slot) = futures::executor::block_on(output.slot()) else { return Ok(()) };
         self.control.outbox.store(statement.names_outbox, Ordering::Relaxed);
@@ -84,7 +84,7 @@ impl Session {
         error(failed)
     }
 
-    /// Leaves nothing to whoever comes next. False if that did not work and the connection must go.
+    /// Removes what a job left on the connection. False if that failed and the connection must be closed.
     pub(super) fn tidy(&self) -> bool {
         let timeout = self.settings.statement_timeout;
         if self.settings.account.is_strained() {

@@ -1,4 +1,4 @@
-//! FTS5, with searches that end: bounds of what is searched for, and `snippet` and `highlight` of ours.
+//! FTS5 with searches that end: bounds on search terms, and our own `snippet` and `highlight`.
 //!
 //! FTS5 does the work of a row in one call that nothing can end: it makes no steps, and allocates next to nothing. In a
 //! row of 4 MB with one word alone, a phrase takes 6 ms for each of its words, `NEAR` 4 ms for the square of theirs,
@@ -45,7 +45,7 @@ type Tokenize =
 
 static MODULES: OnceLock<Modules> = OnceLock::new();
 
-/// What FTS5 has beside its tables. It must live longer than the connection that it was made for.
+/// The functions that FTS5 has beside its tables. They must live longer than the connection that they were made for.
 pub(super) struct SearchFunctions {
     _connection: Connection,
 }

@@ -1,5 +1,5 @@
-//! The functions `snippet` and `highlight` of FTS5: the part of a text with the most of what was searched for, and all
-//! of a text with its matches marked.
+//! The functions `snippet` and `highlight` of FTS5: the part of a text with the most matches, and all of a text with
+//! its matches marked.
 //!
 //! The results are those of SQLite's own. Its `snippet` looks at all matches for each of them: of a text of two million
 //! words that all match that is a day's work. Here the window moves on over the matches, which are in their order, so

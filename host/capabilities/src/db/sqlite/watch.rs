@@ -1,4 +1,4 @@
-//! Interrupting a statement: at its deadline, or when its query was dropped.
+//! Interrupts a statement at its deadline, or when its query was dropped.
 //!
 //! SQLite looks at its flag for interruption at every jump backwards, calls the progress handler after some steps, asks
 //! for memory for what it makes, and reads pages of its files: each of these ends a statement that is to end. One
@@ -93,7 +93,7 @@ impl ConnectionControl {
         done
     }
 
-    /// Does something that may take so many looks of the progress handler, and some milliseconds: a step may read a
+    /// Runs work that may take this many calls of the progress handler, and some milliseconds: a step may read a
     /// thousand pages.
     pub(super) fn run_steps<T>(&self, looks: u32, work: impl FnOnce() -> T) -> T {
         self.looks.store(looks, Ordering::Relaxed);

@@ -1,4 +1,5 @@
-//! Tests of the table with the outcomes of steps.
+//! Tests of the table with the outcomes of steps. The macro at the end of `mod.rs` names each of them, and runs it on
+//! SQLite and on PostgreSQL.
 
 use super::super::steps::{StepRow, StoredStep};
 use super::*;

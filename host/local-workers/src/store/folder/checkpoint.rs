@@ -1,4 +1,4 @@
-//! Writes workers to their files, so that the journal can be cut.
+//! Writes workers to their files, so that the journal can be truncated.
 
 use super::index::{Place, stem, wholes};
 use super::recovery::segment_name;
@@ -43,12 +43,12 @@ impl Shared {
         let state = match self.read_state(key) {
             Ok(Some(state)) => state,
             Ok(None) => return Ok(()),
-            Err(StoreError::Damaged(why)) => {
+            Err(error @ (StoreError::Damaged(_) | StoreError::NoSuchTurn(_))) => {
                 // It is left to whoever uses the worker: one that is damaged must not keep the others in the journal.
-                tracing::error!(worker = %key, "the worker cannot be written to its file: {why}");
+                tracing::error!(worker = %key, "the worker cannot be written to its file: {error}");
                 let mut index = self.index.lock();
                 index.workers.remove(key);
-                index.damaged.insert(stem(key), why);
+                index.damaged.insert(stem(key), error.to_string());
                 return Ok(());
             }
             Err(error) => return Err(error),

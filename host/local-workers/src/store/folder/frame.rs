@@ -33,6 +33,16 @@ pub(super) struct Frame {
     pub(super) change: Change,
 }
 
+impl Frame {
+    /// Which worker it is about.
+    pub(super) fn key(&self) -> &WorkerKey {
+        match &self.change {
+            Change::Commit { record, .. } => &record.key,
+            Change::Removed(key) => key,
+        }
+    }
+}
+
 /// Where the bytes of a frame's heap are, from the beginning of the frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct HeapRange {

@@ -1,4 +1,4 @@
-//! What is known in memory of the workers of a folder: a summary of each, and where the rest is.
+//! The index of a folder's workers in memory: a summary of each, and the place of the rest.
 
 use super::frame::{Change, Frame, HeapRange};
 use super::snapshot::Header;
@@ -50,6 +50,8 @@ pub(super) struct Index {
     /// The epochs of owners, and how often a worker was acquired.
     pub(super) owners: HashMap<WorkerKey, u64>,
     pub(super) epochs: u64,
+    /// Workers of which a change is being written.
+    pub(super) writing: HashSet<WorkerKey>,
     /// The number of the last commit.
     pub(super) seq: u64,
     pub(super) segments: BTreeMap<u64, Arc<SegmentFile>>,

@@ -29,7 +29,7 @@ use elias_workers::WorkerKey;
 use futures::FutureExt;
 use futures::future::{BoxFuture, ready};
 use index::{Entry, Index};
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex};
 use std::fs::{File, TryLockError};
 use std::ops::Bound;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -79,6 +79,8 @@ struct Shared {
     merge: Merge,
     hook: DiskHook,
     index: Mutex<Index>,
+    /// Told when changes have been written.
+    written: Condvar,
 }
 
 /// What is about to be done to the disk.
@@ -145,8 +147,8 @@ impl FolderStore {
         let index = recovery::read(&folder, &path)?;
         let Options { fsync, segment_bytes, merge, hook } = options;
         let bytes_max = AtomicUsize::new(Self::BYTES_MAX);
-        let shared = Shared { path, folder, fsync, bytes_max, segment_bytes, merge, hook, index: Mutex::new(index) };
-        let shared = Arc::new(shared);
+        let (index, written) = (Mutex::new(index), Condvar::new());
+        let shared = Arc::new(Shared { path, folder, fsync, bytes_max, segment_bytes, merge, hook, index, written });
         let writer = WriterThread::start(Arc::clone(&shared))?;
         Ok(Self { shared, writer, _lock: lock })
     }
@@ -185,6 +187,29 @@ impl FolderStore {
     }
 }
 
+impl Shared {
+    /// Has a worker another owner; gives its epoch. What a former owner sent to the writer is refused from here on, and
+    /// what is being written of it is waited for: it is part of what the new owner reads.
+    fn become_owner(&self, key: &WorkerKey) -> u64 {
+        let mut index = self.index.lock();
+        index.epochs += 1;
+        let epoch = index.epochs;
+        index.owners.insert(key.clone(), epoch);
+        while index.writing.contains(key) {
+            self.written.wait(&mut index);
+        }
+        epoch
+    }
+
+    /// Ends the ownership of this epoch.
+    fn release(&self, key: &WorkerKey, epoch: u64) {
+        let owners = &mut self.index.lock().owners;
+        if owners.get(key) == Some(&epoch) {
+            owners.remove(key);
+        }
+    }
+}
+
 impl WorkerStore for FolderStore {
     fn pending(&self) -> BoxFuture<'_, Result<Vec<WorkerSummary>, StoreError>> {
         let index = self.shared.index.lock();
@@ -206,11 +231,9 @@ impl WorkerStore for FolderStore {
     fn acquire(&self, key: &WorkerKey) -> BoxFuture<'_, Result<AcquiredWorker, StoreError>> {
         let key = key.clone();
         self.read(move |shared| {
-            let record = shared.read_record(&key)?;
-            let index = &mut *shared.index.lock();
-            index.epochs += 1;
-            index.owners.insert(key, index.epochs);
-            Ok(AcquiredWorker { epoch: index.epochs, record })
+            let epoch = shared.become_owner(&key);
+            let record = shared.read_record(&key).inspect_err(|_| shared.release(&key, epoch))?;
+            Ok(AcquiredWorker { epoch, record })
         })
     }
 
@@ -228,10 +251,7 @@ impl WorkerStore for FolderStore {
     }
 
     fn release(&self, key: &WorkerKey, epoch: u64) -> BoxFuture<'_, Result<(), StoreError>> {
-        let owners = &mut self.shared.index.lock().owners;
-        if owners.get(key) == Some(&epoch) {
-            owners.remove(key);
-        }
+        self.shared.release(key, epoch);
         ready(Ok(())).boxed()
     }
 }

@@ -1,4 +1,4 @@
-//! Records and heaps, from wherever they are.
+//! Reads records and heaps, from the journal or from a worker's file.
 
 use super::frame::{self, Change, Frame};
 use super::index::{Entry, Index, Place, SegmentFile, stem};

@@ -1,6 +1,6 @@
-//! What a former process left in a folder.
+//! Recovers the workers that a former process left in a folder.
 
-use super::frame::{self, Change};
+use super::frame;
 use super::index::{Applied, Entry, FramePlace, Index, SegmentFile};
 use super::reading::take_before;
 use super::{BEFORE, CURRENT, DAMAGED, JOURNAL, JOURNAL_DIGITS, snapshot};
@@ -137,16 +137,12 @@ fn read_segment(
         };
         let place = FramePlace { segment: number, offset: at as u64, bytes: length, heap };
         at += length;
-        let key = match &frame.change {
-            Change::Commit { record, .. } => record.key.clone(),
-            Change::Removed(key) => key.clone(),
-        };
         match index.apply(&frame, place) {
-            Applied::Gap => *gaps.entry(key).or_default() += 1,
+            Applied::Gap => *gaps.entry(frame.key().clone()).or_default() += 1,
             Applied::Known => {}
             // Nothing is missing any more, or a process that was told of it has gone on.
             Applied::Done => {
-                gaps.remove(&key);
+                gaps.remove(frame.key());
             }
         }
     }

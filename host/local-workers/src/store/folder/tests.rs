@@ -441,3 +441,52 @@ async fn a_worker_that_begins_anew_has_nothing_of_the_one_that_was_removed() {
     let store = open(folder.path());
     assert_eq!(state(&store, "a").await, some(1, "a"));
 }
+
+#[tokio::test]
+async fn a_worker_without_a_heap_keeps_no_other_from_being_committed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = open_small(folder.path());
+    commit(&store, record("none", 1), HeapCommit::Unchanged).await.expect("there is room");
+    commit_turns(&store, "a", 1..=6).await;
+    assert_eq!(state(&store, "a").await, some(6, "abcdef"));
+    assert!(matches!(store.acquire(&key("none")).await, Err(StoreError::Damaged(_))));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_owner_reads_what_is_being_written_of_the_former_one() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (gate, is_syncing) = (Arc::new(Mutex::new(())), Arc::new(AtomicBool::new(false)));
+    let hook = {
+        let (gate, is_syncing) = (Arc::clone(&gate), Arc::clone(&is_syncing));
+        move |operation: DiskOperation| {
+            if operation == DiskOperation::Sync {
+                is_syncing.store(true, SeqCst);
+                drop(gate.lock());
+            }
+            Ok(())
+        }
+    };
+    let store = Arc::new(FolderStore::open_with(folder.path().to_owned(), options(hook)).expect("it is opened"));
+    commit_turns(&store, "a", 1..=1).await;
+    let epoch = store.acquire(&key("a")).await.expect("it is read").epoch;
+    is_syncing.store(false, SeqCst);
+    let held = gate.lock();
+    // Nobody waits for it any more, as where its task was ended.
+    drop(store.commit(WorkerCommit { epoch, record: record("a", 2), heap: HeapCommit::Change(letter(2)) }));
+    while !is_syncing.load(SeqCst) {
+        std::thread::yield_now();
+    }
+    let acquiring = tokio::spawn({
+        let store = Arc::clone(&store);
+        async move { store.acquire(&key("a")).await }
+    });
+    while store.shared.index.lock().owners.get(&key("a")) == Some(&epoch) {
+        std::thread::yield_now();
+    }
+    drop(held);
+    let acquired = acquiring.await.expect("it does not panic").expect("it is read");
+    assert_eq!(acquired.record.expect("it is there").turns, 2);
+    let next = WorkerCommit { epoch: acquired.epoch, record: record("a", 3), heap: HeapCommit::Change(letter(3)) };
+    store.commit(next).await.expect("there is room");
+    assert_eq!(state(&store, "a").await, some(3, "abc"));
+}

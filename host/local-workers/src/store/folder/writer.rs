@@ -1,4 +1,4 @@
-//! The thread that appends to the journal: all commits that wait at a time are one write and one fsync.
+//! The thread that appends to the journal. It writes all commits that wait by one write and one fsync.
 
 use super::frame::{self, Change, Frame};
 use super::index::{FramePlace, SegmentFile, stem};
@@ -186,7 +186,7 @@ impl Writer {
         if let Err(error) = &written {
             tracing::error!(commits = accepted.len(), "the journal of the workers cannot be written: {error}");
         }
-        let mut long = Vec::new();
+        let (mut long, mut keys) = (Vec::new(), Vec::new());
         for Accepted { frame, place, done } in accepted {
             let outcome = match &written {
                 Ok(()) => {
@@ -195,11 +195,23 @@ impl Writer {
                 }
                 Err(error) => Err(StoreError::Io(Error::new(error.kind(), error.to_string()))),
             };
+            keys.push(frame.key().clone());
             drop(done.send(outcome));
         }
+        self.end_writing(&keys);
         if !long.is_empty() && self.checkpoint.as_ref().is_none_or(JoinHandle::is_finished) {
             self.shorten(long);
         }
+    }
+
+    /// Says that changes of these workers are written, or were refused.
+    fn end_writing(&self, keys: &[WorkerKey]) {
+        let mut index = self.shared.index.lock();
+        for key in keys {
+            index.writing.remove(key);
+        }
+        drop(index);
+        self.shared.written.notify_all();
     }
 
     /// Has workers that have many commits in the journal written to their files.
@@ -242,6 +254,7 @@ impl Writer {
             StoreError::Damaged(why)
         })?;
         index.seq = frame.seq;
+        index.writing.insert(key);
         let offset = self.segment.bytes + start as u64;
         Ok((frame, FramePlace { segment: self.segment.number, offset, bytes: out.len() - start, heap }))
     }

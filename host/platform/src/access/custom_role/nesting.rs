@@ -1,4 +1,4 @@
-//! How deeply policies may be nested: whoever reads them calls itself for each level, and has a stack of 2 MiB.
+//! How deeply Cedar policies may be nested: Cedar's parser and validator recurse once per level, on a stack of 2 MiB.
 
 use super::place;
 use elias_api::{Code, Error, Result};

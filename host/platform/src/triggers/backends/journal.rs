@@ -101,7 +101,7 @@ struct State {
 }
 
 impl StoredJournal {
-    /// The journal of a job that is about to run, with what its former runs recorded.
+    /// The journal of a job that is about to run, with the records of its former runs.
     ///
     /// # Errors
     /// `store-unavailable`.
@@ -128,8 +128,8 @@ impl StoredJournal {
         JournalHandle::new(&self.shared.lease.id, Arc::new(Self { shared: Arc::clone(&self.shared) }))
     }
 
-    /// When a job that suspended itself is to go on, in milliseconds since 1970, and what it waits for, as JSON. None
-    /// if it waits for nothing.
+    /// The time at which a suspended job is to go on, in milliseconds since 1970, and the event that it waits for, as
+    /// JSON. `None` if it waits for nothing.
     pub(in super::super) fn suspension(&self) -> Option<(Option<i64>, Option<String>)> {
         let state = self.shared.state.lock();
         let until = state.until?;

@@ -23,7 +23,7 @@ pub struct TriggerBackends {
 }
 
 impl TriggerBackends {
-    /// Those of a platform that is about to be opened.
+    /// The backends of a platform that is about to be opened.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -47,14 +47,14 @@ impl TriggerBackends {
         Arc::new(self.clone())
     }
 
-    /// Those of a runner.
+    /// The backends of a runner.
     pub(super) fn of(runner: Arc<Runner>) -> Self {
         let backends = Self::new();
         backends.bind(runner);
         backends
     }
 
-    /// Says what runs the platform's triggers. Said once.
+    /// Sets the runner of the platform's triggers, once.
     pub(crate) fn bind(&self, runner: Arc<Runner>) {
         let _ = self.runner.set(runner);
     }

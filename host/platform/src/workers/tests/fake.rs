@@ -6,14 +6,15 @@ use elias_host::{Turn, TurnKind, TurnResult};
 use elias_local_workers::{AwakeWorker, HeapCommit, TurnContext, TurnFailure, WorkerComponent};
 use elias_names::{Digest, ServiceId};
 use elias_workers::WorkerKey;
-use elias_workers::config::WorkersConfig;
+use elias_workers::config::{Durability, WorkersConfig};
 use futures::FutureExt;
 use futures::future::{BoxFuture, ready};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
-/// One service, each of whose workers counts the calls of `add`.
+/// One service, each of whose workers counts the calls of `add`. `ask` awaits a worker whose turn never ends, `alarm` has
+/// an alarm called in a second.
 #[derive(Default)]
 pub(super) struct FakeServices {
     served: Mutex<Option<ServedWorkers>>,
@@ -46,6 +47,11 @@ impl FakeServices {
     /// Serves with another table `[workers]`, as a release of this number.
     pub(super) fn configure(&self, config: WorkersConfig, release: u64) {
         self.change(|served| (served.config, served.release) = (Arc::new(config), release));
+    }
+
+    /// Deploys a version that stores turns so.
+    pub(super) fn set_durability(&self, durability: Durability) {
+        self.change(|served| Arc::make_mut(&mut served.config).durability = durability);
     }
 
     pub(super) fn set_quotas(&self, quotas: Quotas) {
@@ -117,6 +123,14 @@ impl AwakeWorker for Counter {
         _: TurnContext,
     ) -> BoxFuture<'a, std::result::Result<TurnResult, TurnFailure>> {
         self.before = self.count;
+        let method = if let TurnKind::Call { method, .. } = &turn.kind { method.as_str() } else { "" };
+        if method == "hold" {
+            return std::future::pending().boxed();
+        }
+        let hold = json!([{ "call": 1, "class": "Counter", "name": "slow", "method": "hold", "value": "" }]);
+        let (state, sends) = if method == "ask" { ("waiting", hold) } else { ("done", json!([])) };
+        let alarm = json!([{ "name": "soon", "at": turn.now + 1_000 }]);
+        let timers = if method == "alarm" { json!({ "alarm": alarm }) } else { json!({}) };
         let answer = match &turn.kind {
             TurnKind::Call { method, .. } if method == "release" => self.release.to_string(),
             TurnKind::Call { method, .. } if method == "name" => turn.name.clone(),
@@ -131,7 +145,7 @@ impl AwakeWorker for Counter {
         };
         let version = HeapVersion { number: 1, digest: Digest::of(b"a component") };
         self.site.versions.set(&WorkerKey::new(turn.class.clone(), turn.name.clone()), &version);
-        let result = json!({ "state": "done", "id": turn.id, "answer": answer });
+        let result = json!({ "state": state, "id": turn.id, "answer": answer, "sends": sends, "timers": timers });
         let result = serde_json::from_value(result).map_err(|error| TurnFailure::Unusable(error.to_string()));
         ready(result).boxed()
     }

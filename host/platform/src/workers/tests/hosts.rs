@@ -50,6 +50,51 @@ async fn a_worker_that_was_removed_begins_anew_with_its_owner() {
     assert_eq!(listed.into_iter().map(|summary| summary.key).collect::<Vec<_>>(), [counter("a")]);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_another_host_was_faster_to_take_over_is_not_asked_for() {
+    let bench = bench().await;
+    let (faster, slower) = (bench.runner("one/1"), bench.runner("two/1"));
+    add(&faster, "a").await;
+    let workers = slower.workers(&shop()).expect("it is served");
+    workers.resume(&[counter("a")]).await.expect("the store is there");
+    let wanted = bench.store.host_read().await.expect("a scope").wanted_workers("one/1", 10).await.expect("read");
+    assert_eq!(wanted, []);
+    assert_eq!(add(&faster, "a").await, "2");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_handler_that_waits_keeps_no_other_worker_from_being_taken_over() {
+    let bench = bench().await;
+    // Those of a service that is stopped, or is none, wait.
+    let file = rusqlite::Connection::open(bench.folder.path().join(STORE_FILE)).expect("a database");
+    let served = "PRAGMA foreign_keys = OFF; INSERT INTO services \
+                  (tenant, component, environment, revision, version, deployment, stopped) \
+                  VALUES ('acme', 'shop', 'production', 1, 1, 'one', 0)";
+    file.execute_batch(served).expect("inserted");
+    let (gone, here) = (bench.runner("one/1"), bench.runner("two/1"));
+    here.start();
+    let asking = {
+        let gone = Arc::clone(&gone);
+        tokio::spawn(async move { call(&gone, "a", "ask").await })
+    };
+    let tenant = shop().tenant;
+    let row = async |name: &str| {
+        let mut scope = bench.store.read(&tenant).await.expect("a scope");
+        scope.worker(&shop(), &counter(name)).await.expect("a look")
+    };
+    until("its handler waits", async || row("a").await.is_some_and(|row| row.is_waiting)).await;
+    super::super::ownership::end(&gone).await.expect("ended");
+    let is_here = async || row("a").await.is_some_and(|row| row.owner.as_deref() == Some("two/1"));
+    until("it is taken over", is_here).await;
+    // It waits on, and another worker loses its owner meanwhile.
+    call(&gone, "b", "alarm").await.expect("it is set");
+    super::super::ownership::end(&gone).await.expect("ended");
+    asking.abort();
+    drop(gone);
+    until("the alarm is called", async || row("b").await.is_some_and(|row| row.next_due.is_none())).await;
+    assert!(row("a").await.is_some_and(|row| row.is_waiting));
+}
+
 /// A database of its own on the server of the tests (where ELIAS_TEST_POSTGRES is set).
 async fn bench_on_postgres() -> Option<Bench> {
     let server = std::env::var("ELIAS_TEST_POSTGRES").ok()?;

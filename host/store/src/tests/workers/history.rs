@@ -165,7 +165,7 @@ async fn many_changes_are_made_one_heap(TestStore { store, .. }: &TestStore) {
     process(store, "me", LEASE_MS).await;
     let epoch = acquire(store, &shop, &key, "me").await.epoch;
     let compactable = async |owner: &str| {
-        store.host_read().await.expect("a scope").compactable_workers(owner, 10).await.expect("read")
+        store.host_read().await.expect("a scope").compactable_workers(owner, 10, 0).await.expect("read")
     };
     for turns in 1..=4 {
         assert_eq!(compactable("me").await, []);

@@ -97,7 +97,7 @@ async fn workers_that_go_on_without_a_message_are_found(TestStore { store, .. }:
     };
     let orphaned = async |due_before, most| {
         let mut scope = store.host_read().await.expect("a scope");
-        let found = scope.orphaned_workers(due_before, most).await.expect("read");
+        let found = scope.orphaned_workers(due_before, most, 0).await.expect("read");
         let mut names: Vec<_> = found.into_iter().map(|worker| worker.key.name).collect();
         names.sort();
         names
@@ -111,6 +111,13 @@ async fn workers_that_go_on_without_a_message_are_found(TestStore { store, .. }:
     assert_eq!(orphaned(8_999, 10).await, ["two calls", "two soon"]);
     assert_eq!(orphaned(9_000, 10).await, ["two calls", "two late", "two soon"]);
     assert_eq!(orphaned(9_000, 2).await.len(), 2);
+    let mut all = Vec::new();
+    for passed in [0, 1, 2, 3] {
+        let mut scope = store.host_read().await.expect("a scope");
+        all.extend(scope.orphaned_workers(9_000, 1, passed).await.expect("read").into_iter().map(|one| one.key.name));
+    }
+    all.sort();
+    assert_eq!(all, ["two calls", "two late", "two soon"], "one after the other, each once");
     assert_eq!(pending("three", None, 10).await, ["two calls", "two late", "two soon"]);
     acquire(store, &shop, &cart("two soon"), "one").await;
     assert_eq!(orphaned(9_000, 10).await, ["two calls", "two late"]);
@@ -148,6 +155,7 @@ async fn summaries_have_what_was_committed_last(TestStore { store, .. }: &TestSt
             owner: Some("me".to_owned()),
             turns: 2,
             is_waiting: true,
+            restorable_turn: Some(1),
             next_due: Some(77),
             has_calls: true,
             heap_bytes: 4_000,

@@ -23,7 +23,7 @@ impl<'a> HighlightBuffer<'a> {
         self.copied = start;
     }
 
-    /// How far the source was copied, or left out.
+    /// The position up to which the source was copied or left out.
     pub(super) fn copied(&self) -> usize {
         self.copied
     }

@@ -3,7 +3,7 @@
 use super::{MATCH, PHRASE, Result, Row};
 use std::ffi::c_int;
 
-/// The matches of a column that begin in a part of so many words. It only moves on.
+/// The matches of a column that begin in a window over its words. The window only moves forward.
 pub(super) struct Window {
     /// The first match that is in it, and the first behind it.
     first: usize,
@@ -58,7 +58,7 @@ impl Window {
         self.phrases * PHRASE + (matches - self.phrases) * MATCH
     }
 
-    /// Where the first begins and the last ends.
+    /// The beginning of the first match and the end of the last.
     pub(super) fn matches(&self, row: &Row<'_>) -> Result<(i64, i64)> {
         Ok((row.instance(self.first)?.offset, row.instance(self.end.saturating_sub(1))?.end))
     }
@@ -73,7 +73,7 @@ pub(super) struct Matches<'a> {
 }
 
 impl<'a> Matches<'a> {
-    /// Those of a column, of all `count` matches of the row.
+    /// The matches of a column, among all `count` matches of the row.
     pub(super) fn new(row: &'a Row<'a>, column: c_int, count: usize) -> Self {
         Self { row, column, next: 0, count }
     }
