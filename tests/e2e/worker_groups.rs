@@ -133,7 +133,7 @@ async fn workers_of_a_platform_are_listed_by_class_tag_and_health() {
     let (resize, write) = (json!({ "method": "resize" }), json!({ "method": "write" }));
     for name in ["pool#1", "pool#2"] {
         let answer = team.done("POST", &path("/Resizer/pool/messages"), resize.clone()).await;
-        assert_eq!(answer["answer"], *name, "{answer}");
+        assert_eq!(answer["answer"], name, "{answer}");
     }
     team.done("POST", &path("/Writer/one/messages"), write).await;
     let list = async |query: &str| {

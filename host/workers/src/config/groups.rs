@@ -37,7 +37,7 @@ impl GroupConfig {
 
     /// The members, from the first on.
     pub fn members(&self) -> impl Iterator<Item = WorkerKey> {
-        (1..=self.size).map(|number| self.member(number))
+        (1..=self.size).map(move |number| self.member(number))
     }
 
     /// The members as a group, none of which had a message.
