@@ -17,6 +17,7 @@ impl Actor {
     /// hosts that share a store would take the worker from each other.
     pub(super) fn health_due(&self) -> Option<u64> {
         let is_checked = self.manager.settings.health.is_some()
+            && !self.manager.is_stopping()
             && self.instance.is_some()
             && self.is_started()
             && !self.record.is_waiting()
@@ -29,7 +30,7 @@ impl Actor {
     pub(super) async fn check_health(&mut self) -> bool {
         let Some(config) = self.manager.settings.health else { return false };
         let now = self.manager.now();
-        if self.manager.is_stopping() || self.health_due().is_none_or(|due| due > now) {
+        if self.health_due().is_none_or(|due| due > now) {
             return false;
         }
         // What the turns before did does not end with this one.
