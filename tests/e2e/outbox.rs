@@ -158,7 +158,7 @@ async fn a_host_that_dies_before_it_hands_over_does_so_when_it_starts() {
     leave_row(&team, ID, &body).await;
     leave_row(&team, "bad", &json!({ "name": "mail" })).await;
     until_empty(&team).await;
-    platform.logged("a row of the component's outbox was dropped: it is not a job").await;
+    platform.logged("a row of the component's outbox is dropped: it is not a job").await;
     until("its author sees why", async || {
         let executions = team.done("GET", "/executions", Value::Null).await;
         let is_told = |one: &Value| {

@@ -24,7 +24,7 @@ fn source(version: u32) -> String {
             get() {{ return {{ count: this.count, ids: this.seen.size, version: {version} }}; }}
             spin() {{ this.count = -1; for (;;); }}
             fail() {{ this.count = -1; throw new RangeError("as told"); }}
-            ring(ms) {{ worker.after(ms, "ring"); }}
+            ring(ms) {{ worker.after(Number(ms), "ring"); }}
             onAlarm() {{ this.seen.add("rung"); }}
         }}
         export default {{

@@ -392,7 +392,7 @@ async fn a_route_leads_to_a_worker() {
         platform.ask_with(request, &host, path, body.to_owned()).await
     };
     let post = || Request::post("/").header("content-type", "application/json");
-    send(&team, "bo li", call("add", json!(["tea", 2]))).await;
+    send(&team, "bo%20li", call("add", json!(["tea", 2]))).await;
     let viewed = ask(Request::get("/").header("origin", "https://shop.test"), "/carts/bo%20li?a=1&a=2", "").await;
     assert_eq!(viewed.json(), json!({ "a": ["1", "2"], "items": { "tea": 2 }, "who": "bo li" }));
     assert_eq!(viewed.headers["content-type"], "application/json");

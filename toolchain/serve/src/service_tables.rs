@@ -148,5 +148,10 @@ mod tests {
         assert!(check(&event).is_ok() && check_handlers(&event, &[], &["Cart".to_owned()]).is_ok());
         let error = check_handlers(&event, &[], &[]).expect_err("no class").to_string();
         assert!(error.contains("triggers.event[0].worker.class"), "{error}");
+        let group = json!({ "group": [{ "name": "pool", "class": "Cart", "size": 2 }] });
+        let pool = config("workers", group);
+        assert!(check(&pool).is_ok() && check_classes(&pool, &["Cart".to_owned()]).is_ok());
+        let error = check_classes(&pool, &[]).expect_err("no class").to_string();
+        assert!(error.contains("workers.group") && error.contains("Cart"), "{error}");
     }
 }

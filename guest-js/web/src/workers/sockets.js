@@ -122,6 +122,9 @@ export function emptySocket() {
   return socket;
 }
 
+/** Forgets all sockets: those of a copied worker are the other one's. */
+export const forgetSockets = () => open.clear();
+
 /** Takes over the sockets of a former version, which the host has. */
 export function restoreSockets(list) {
   for (const socket of list) {

@@ -6,7 +6,7 @@ import { finishAlarm } from "./alarms.js";
 import { callerOf, countCalls, settleCall } from "./calls.js";
 import { classNamed, findClasses, methodOf } from "./classes.js";
 import { checkName } from "./names.js";
-import { closeSocket, openSocket, receive } from "./sockets.js";
+import { closeSocket, forgetSockets, openSocket, receive } from "./sockets.js";
 import { exportState, inspectState, startOf, upgrade } from "./state.js";
 import { beginOutput, countValue, instance, requireTurn } from "./turn.js";
 
@@ -82,7 +82,7 @@ async function runHandler(turn) {
 }
 
 /** Has the worker of the instance be the one that a turn is for. */
-function requireWorker({ kind, class: className, name, now, state }) {
+function requireWorker({ kind, class: className, name, now, state, of }) {
   const { worker } = instance;
   if (kind === "start" || kind === "upgrade") {
     if (worker !== undefined) throw new Error(`the worker ${worker.className} ${worker.name} was started already`);
@@ -91,6 +91,9 @@ function requireWorker({ kind, class: className, name, now, state }) {
     instance.worker = { className, name, startedAt, object: undefined, context: {} };
   } else if (worker === undefined) {
     throw new Error(`the worker ${className} ${name} was not started`);
+  } else if (kind === "copy" && className === worker.className && of === worker.name) {
+    checkName(name, "the name of a worker");
+    worker.name = name;
   } else if (className !== worker.className || name !== worker.name) {
     throw new Error(`this is the worker ${worker.className} ${worker.name}, not ${className} ${name}`);
   }
@@ -112,6 +115,9 @@ function begin() {
     native.fireTimer(turn.timer);
   } else if (kind === "inspect") {
     instance.output.answer = inspectState();
+  } else if (kind === "copy") {
+    if (handler !== undefined) throw new Error(`the worker ${className} ${turn.of} waits, and cannot be copied`);
+    forgetSockets();
   } else if (HANDLERS[kind] === undefined) {
     throw new TypeError(`a turn of an unknown kind: ${kind}`);
   } else if (handler !== undefined) {

@@ -323,7 +323,7 @@ impl FakeWorker {
                 self.fake.closed.lock().push(*code);
                 Ok(done(turn, ""))
             }
-            TurnKind::Inspect => thrown("the fake has no such turn"),
+            TurnKind::Inspect | TurnKind::Copy { .. } => thrown("the fake has no such turn"),
         }
     }
 

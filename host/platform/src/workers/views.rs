@@ -5,10 +5,10 @@ use super::services::ServedComponent;
 use super::store::PlatformWorkerStore;
 use super::versions::HeapVersion;
 use elias_api::{Code, Error, Result, WorkerCondition, WorkerFilter, WorkerHealth, WorkerStatus, WorkerTurn};
-use elias_host::{Turn, TurnKind, WorkerHeap};
+use elias_host::{Turn, TurnKind, TurnResult, WorkerHeap};
 use elias_local_workers::{
     AwakeWorker, CallError, CallErrorCode, HeapCommit, StoreError, TurnContext, TurnFailure, WorkerCommit,
-    WorkerRecord, WorkerStore,
+    WorkerRecord, WorkerStore, merge_heap,
 };
 use elias_names::{Digest, ServiceId};
 use elias_store::{WorkerSummaryRow, now_ms};
@@ -150,14 +150,7 @@ impl WorkerRunner {
         let workers = self.workers(service).map_err(of_call)?;
         let component = workers.component().await.map_err(of_call)?;
         let mut worker = wake(&component, &heap).await?;
-        let turn = Turn {
-            class: row.key.class,
-            name: row.key.name,
-            id: ulid::Ulid::new().to_string(),
-            now: u64::try_from(now_ms()).unwrap_or_default(),
-            kind: TurnKind::Inspect,
-        };
-        let result = worker.turn(&turn, TurnContext { attempt: 1, ..TurnContext::default() }).await.map_err(of_turn)?;
+        let result = run_turn(worker.as_mut(), &row.key, TurnKind::Inspect).await?;
         result.answer.ok_or_else(|| Error::new(Code::Internal, "the worker did not give its state"))
     }
 
@@ -215,6 +208,16 @@ impl WorkerRunner {
         let heap = WorkerHeap::from_bytes(&bytes, MEMORY_BYTES_MAX);
         let heap = heap.map_err(|error| Error::new(Code::Component(error.code()), error.to_string()))?;
         let digest: Digest = heap.component().parse()?;
+        let component = self.workers(service).map_err(of_call)?.component().await.map_err(of_call)?;
+        let mut worker = wake(&component, &bytes).await?;
+        run_turn(worker.as_mut(), &copy, TurnKind::Copy { of: key.name.clone() }).await?;
+        let write_down = worker.commit();
+        let heap = tokio::task::spawn_blocking(move || match write_down()? {
+            HeapCommit::Change(change) => merge_heap(&bytes, &[change]).map_err(TurnFailure::Unusable),
+            HeapCommit::Whole(whole) => Ok(whole),
+            HeapCommit::Unchanged | HeapCommit::BackTo(_) => Ok(bytes),
+        });
+        let heap = heap.await.map_err(|error| Error::new(Code::Internal, error.to_string()))?.map_err(of_turn)?;
         let mut scope = self.parts.store.read(&service.tenant).await?;
         let commits = scope.worker_history(service, key, turn.checked_add(1), 1).await?;
         drop(scope);
@@ -230,7 +233,7 @@ impl WorkerRunner {
         store.set_version(&copy, HeapVersion { number, digest });
         let mut record = WorkerRecord::new(copy.clone());
         (record.turns, record.now) = (1, u64::try_from(now_ms()).unwrap_or_default());
-        let commit = WorkerCommit { epoch: acquired.epoch, record, heap: HeapCommit::Whole(bytes) };
+        let commit = WorkerCommit { epoch: acquired.epoch, record, heap: HeapCommit::Whole(heap) };
         let committed = store.commit(commit).await;
         store.release(&copy, acquired.epoch).await.map_err(of_storing)?;
         committed.map_err(of_storing)?;
@@ -317,6 +320,18 @@ fn with_memory(row: Option<WorkerStatus>, here: elias_local_workers::WorkerStatu
         given_up: here.given_up,
         ..row
     }
+}
+
+/// Runs a turn of a worker that nobody else has.
+async fn run_turn(worker: &mut dyn AwakeWorker, key: &WorkerKey, kind: TurnKind) -> Result<TurnResult> {
+    let turn = Turn {
+        class: key.class.clone(),
+        name: key.name.clone(),
+        id: ulid::Ulid::new().to_string(),
+        now: u64::try_from(now_ms()).unwrap_or_default(),
+        kind,
+    };
+    worker.turn(&turn, TurnContext { attempt: 1, ..TurnContext::default() }).await.map_err(of_turn)
 }
 
 /// A worker with this heap, in the version that it belongs to.

@@ -107,6 +107,12 @@ pub enum TurnKind {
         /// The answer of [`Self::Export`], of at most 16,777,216 characters.
         state: String,
     },
+    /// The first turn of a worker whose heap is a copy of another one's: it has the turn's name from here on, and no
+    /// sockets. Calls nothing, and is refused while a handler waits.
+    Copy {
+        /// The name of the worker that was copied, which is of the same class.
+        of: String,
+    },
     /// Calls `onHealth`. The answer is what it returned: the worker is well unless that is `false`, or it threw.
     Health,
     /// Calls `onOpen`: a client has connected. A turn that fails has no socket, and the connection is to be closed.
