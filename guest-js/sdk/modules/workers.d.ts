@@ -55,7 +55,7 @@ export interface WorkerEvents<Context extends object = Record<string, any>> {
   onUpgrade?(from: FormerVersion<Context>): void | Promise<void>;
   /** Whether the worker is well: it is unless this gives false, or throws. */
   onHealth?(): unknown;
-  /** Called when a client has opened a socket. If it throws, the socket is closed. */
+  /** Called before the handshake of a socket is answered. If it throws, the client gets none. */
   onOpen?(socket: Socket, request: SocketRequest): void | Promise<void>;
   /** Handles a message of a socket, a text or bytes. A class without it takes no sockets. */
   onWebSocketMessage?(socket: Socket, message: string | Uint8Array): void | Promise<void>;
