@@ -30,5 +30,5 @@ as_root=""
 [ "$(id -u)" = 0 ] || as_root="sudo"
 echo "installing: ${packages[*]}"
 export DEBIAN_FRONTEND=noninteractive
-$as_root apt-get update -qq
-$as_root apt-get install -y -qq --no-install-recommends "${packages[@]}" >/dev/null
+$as_root apt-get -o DPkg::Lock::Timeout=300 update -qq
+$as_root apt-get -o DPkg::Lock::Timeout=300 install -y -qq --no-install-recommends "${packages[@]}" >/dev/null
