@@ -3,14 +3,36 @@
 use super::*;
 use elias_host::TurnKind;
 use elias_local_workers::HeapCommit;
+use futures::future::{join, join_all};
 use parking_lot::Mutex;
 use serde_json::json;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::SeqCst;
+use tokio::sync::Semaphore;
 
-/// Workers that count their calls. `ask` calls the capability, as a turn of a component of another toolchain can.
+/// What a test sees of the workers, and has to do with them.
+struct Observed {
+    /// The names of the workers that had a turn.
+    seen: Mutex<Vec<String>>,
+    /// Turns that hold now, and the most that did at a time.
+    holding: AtomicUsize,
+    most: AtomicUsize,
+    /// Lets turns go on that hold.
+    gate: Semaphore,
+}
+
+impl Default for Observed {
+    fn default() -> Self {
+        let (holding, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        Self { seen: Mutex::default(), holding, most, gate: Semaphore::new(0) }
+    }
+}
+
+/// Workers that count their calls. `ask` calls the capability, as a turn of a component of another toolchain can; `hold`
+/// waits for the gate, and `fill` has a heap that is too large.
 struct Counters {
     workers: Weak<SmokeWorkers>,
-    /// The names of the workers that had a turn.
-    seen: Arc<Mutex<Vec<String>>>,
+    observed: Arc<Observed>,
 }
 
 impl WorkerComponent for Counters {
@@ -20,8 +42,8 @@ impl WorkerComponent for Counters {
 
     fn wake(&self, heap: Option<&[u8]>) -> Result<Box<dyn AwakeWorker>, TurnFailure> {
         let count = heap.map_or(0, |heap| String::from_utf8_lossy(heap).parse().expect("a count"));
-        let (workers, seen) = (Weak::clone(&self.workers), Arc::clone(&self.seen));
-        Ok(Box::new(Counter { count, before: count, workers, seen }))
+        let (workers, observed) = (Weak::clone(&self.workers), Arc::clone(&self.observed));
+        Ok(Box::new(Counter { count, before: count, is_filled: false, workers, observed }))
     }
 }
 
@@ -29,8 +51,9 @@ struct Counter {
     count: u64,
     /// The count before the last turn.
     before: u64,
+    is_filled: bool,
     workers: Weak<SmokeWorkers>,
-    seen: Arc<Mutex<Vec<String>>>,
+    observed: Arc<Observed>,
 }
 
 fn whole(count: u64) -> WriteDown {
@@ -40,12 +63,23 @@ fn whole(count: u64) -> WriteDown {
 impl AwakeWorker for Counter {
     fn turn<'a>(&'a mut self, turn: &'a Turn, _: TurnContext) -> BoxFuture<'a, Result<TurnResult, TurnFailure>> {
         self.before = self.count;
-        self.seen.lock().push(turn.name.clone());
+        self.observed.seen.lock().push(turn.name.clone());
         async move {
             let answer = match &turn.kind {
                 TurnKind::Call { method, .. } if method == "ask" => {
                     let answer = WorkersOfTurn(Weak::clone(&self.workers)).call(Arc::default(), call("other", "add"));
                     answer.await.unwrap_or_else(|error| error.message)
+                }
+                TurnKind::Call { method, .. } if method == "hold" => {
+                    let holding = self.observed.holding.fetch_add(1, SeqCst) + 1;
+                    self.observed.most.fetch_max(holding, SeqCst);
+                    self.observed.gate.acquire().await.expect("it is not closed").forget();
+                    self.observed.holding.fetch_sub(1, SeqCst);
+                    String::new()
+                }
+                TurnKind::Call { method, .. } if method == "fill" => {
+                    self.is_filled = true;
+                    String::new()
                 }
                 TurnKind::Call { .. } => {
                     self.count += 1;
@@ -64,6 +98,9 @@ impl AwakeWorker for Counter {
     }
 
     fn commit(&mut self) -> WriteDown {
+        if self.is_filled {
+            return Box::new(|| Ok(HeapCommit::Whole(vec![b'0'; BYTES_MAX + 1])));
+        }
         whole(self.count)
     }
 
@@ -76,12 +113,13 @@ fn call(name: &str, method: &str) -> WorkerCall {
     WorkerCall { class: "Counter".into(), name: name.into(), method: Some(method.into()), value: String::new() }
 }
 
-/// Workers of a test, and the names of those that had a turn.
-async fn workers(config: &WorkersConfig, awake: u32) -> (ExecutionWorkers, Arc<Mutex<Vec<String>>>) {
-    let seen = Arc::new(Mutex::new(Vec::new()));
-    let of_component = Arc::clone(&seen);
-    let component = move |workers| -> Arc<dyn WorkerComponent> { Arc::new(Counters { workers, seen: of_component }) };
-    (start_with(config, awake, component).await.expect("they start"), seen)
+/// Workers of a test, and what is seen of them.
+async fn workers(config: &WorkersConfig, awake: u32) -> (ExecutionWorkers, Arc<Observed>) {
+    let observed = Arc::new(Observed::default());
+    let of_component = Arc::clone(&observed);
+    let component =
+        move |workers| -> Arc<dyn WorkerComponent> { Arc::new(Counters { workers, observed: of_component }) };
+    (start_with(config, awake, component).await.expect("they start"), observed)
 }
 
 async fn answer(workers: &ExecutionWorkers, name: &str, method: &str) -> String {
@@ -115,12 +153,37 @@ async fn within_a_quota_of_one_place_workers_take_turns_and_keep_what_they_hold(
 }
 
 #[tokio::test]
+async fn a_ninth_worker_waits_until_another_has_nothing_to_do() {
+    let (workers, observed) = workers(&WorkersConfig::default(), 0).await;
+    let names: Vec<String> = (0..=AWAKE_MAX).map(|number| number.to_string()).collect();
+    let calls = join_all(names.iter().map(|name| answer(&workers, name, "hold")));
+    let opening = async {
+        while observed.holding.load(SeqCst) < AWAKE_MAX as usize {
+            tokio::task::yield_now().await;
+        }
+        observed.gate.add_permits(names.len());
+    };
+    join(calls, opening).await;
+    assert_eq!(observed.most.load(SeqCst), AWAKE_MAX as usize);
+}
+
+#[tokio::test]
+async fn heaps_beyond_the_bound_are_refused() {
+    let (workers, _) = workers(&WorkersConfig::default(), 0).await;
+    assert_eq!(answer(&workers, "a", "add").await, "1");
+    let filled = workers.backend().call(Arc::default(), call("a", "fill")).await;
+    assert!(filled.is_err(), "it is too large: {filled:?}");
+    assert_eq!(answer(&workers, "a", "add").await, "2", "it is as before");
+}
+
+#[tokio::test]
 async fn a_worker_that_is_not_called_does_not_run() {
     let tree = json!({ "name": "all", "children": [{ "class": "Counter", "name": "of-tree" }] });
     let config: WorkersConfig = serde_json::from_value(json!({ "tree": [tree] })).expect("a table");
-    let (workers, seen) = workers(&config, 0).await;
+    let (workers, observed) = workers(&config, 0).await;
     assert_eq!(answer(&workers, "a", "add").await, "1");
-    assert!(seen.lock().iter().all(|name| name == "a"), "{:?}", seen.lock());
+    let seen = observed.seen.lock().clone();
+    assert!(seen.iter().all(|name| name == "a"), "{seen:?}");
 }
 
 #[tokio::test]
@@ -131,7 +194,7 @@ async fn workers_end_with_the_execution_that_has_them() {
     let kept = Arc::clone(&of_turn);
     let started = start_with(&WorkersConfig::default(), 0, move |workers| {
         *kept.lock() = Some(Weak::clone(&workers));
-        Arc::new(Counters { workers, seen: Arc::default() })
+        Arc::new(Counters { workers, observed: Arc::default() })
     });
     let started = started.await.expect("they start");
     assert_eq!(answer(&started, "a", "add").await, "1");
