@@ -155,6 +155,10 @@ async fn workers_of_a_platform_are_listed_by_class_tag_and_health() {
     let shown = team.done("GET", &path("/Resizer/pool%231"), Value::Null).await;
     assert_eq!((&shown["tags"], &shown["given_up"]), (&json!(["edge"]), &Value::Null), "{shown}");
     assert_eq!(team.refused("POST", &path("/Resizer/pool/start"), json!({})).await.0, "bad-input");
+    for name in ["pool", "pool/ada"] {
+        let (code, detail) = team.refused("POST", &path("/Resizer/pool%231/fork"), json!({ "name": name })).await;
+        assert!(code == "bad-input" && detail.contains("a member of the group `pool`"), "{name}: {code}: {detail}");
+    }
     let settings = json!({ "workers": { "tags": { "Cart": ["edge"] } }, "capabilities": { "workers": {} } });
     let version = json!({ "digest": team.upload(&bytes).await, "settings": settings });
     let (code, detail) = team.refused("POST", "/components/shop/versions", version).await;

@@ -222,7 +222,8 @@ impl WorkerStopRequest {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WorkerForkRequest {
-    /// The name of the copy, 1 to 256 characters. No worker of the class may have it.
+    /// The name of the copy, 1 to 256 characters. No worker of the class may have it, nor a group, with or without a
+    /// key: messages to a group go to its members.
     pub name: String,
     /// The turn after which the copy is as the worker was; the last one that was committed if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]

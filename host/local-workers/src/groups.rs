@@ -60,10 +60,8 @@ impl Groups {
     /// The group that a message to this worker is for, and the key of the message.
     fn find<'a>(&'a self, to: &'a WorkerKey) -> Option<(&'a Group, Option<&'a str>)> {
         let of_class = self.0.get(&to.class)?;
-        match to.name.split_once('/') {
-            Some((name, key)) => Some((of_class.get(name)?, Some(key))),
-            None => Some((of_class.get(&to.name)?, None)),
-        }
+        let (name, key) = to.group_name();
+        Some((of_class.get(name)?, key))
     }
 }
 

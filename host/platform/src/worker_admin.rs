@@ -149,8 +149,8 @@ impl Platform {
     /// Makes a worker that is as another one was after a turn, and runs beside it.
     ///
     /// # Errors
-    /// `not-found`, also for a turn that is not kept; `already-there` for the name, `wrong-state` while a handler waits;
-    /// `bad-input`, `forbidden`, `quota-exceeded`, `store-unavailable`.
+    /// `not-found`, also for a turn that is not kept; `already-there` for the name, `bad-input` for that of a group;
+    /// `wrong-state` while a handler waits; `forbidden`, `quota-exceeded`, `store-unavailable`.
     pub async fn fork_worker(
         &self,
         session: &Session,

@@ -256,6 +256,14 @@ impl WorkersConfig {
         trees::build(&self.tree, &self.group)
     }
 
+    /// The group that a message to this worker is for, if it names one, with or without a key. Such a worker gets no
+    /// message.
+    #[must_use]
+    pub fn group_of(&self, key: &WorkerKey) -> Option<&GroupConfig> {
+        let (name, _) = key.group_name();
+        self.group.iter().find(|group| group.class == key.class && group.name == name)
+    }
+
     /// The tags of a class.
     #[must_use]
     pub fn tags_of(&self, class: &str) -> &[String] {
@@ -321,6 +329,19 @@ mod tests {
 
     fn config(text: &str) -> WorkersConfig {
         toml::from_str(text).unwrap_or_else(|error| panic!("{text}: {error}"))
+    }
+
+    #[test]
+    fn a_group_is_named_with_and_without_a_key_and_by_its_class() {
+        let config = config("[[group]]\nname = \"pool\"\nclass = \"Resizer\"\nsize = 2\n");
+        let group_of =
+            |class: &str, name: &str| config.group_of(&WorkerKey::new(class, name)).map(|group| &*group.name);
+        for name in ["pool", "pool/", "pool/user-42", "pool/a/b"] {
+            assert_eq!(group_of("Resizer", name), Some("pool"), "{name}");
+        }
+        for (class, name) in [("Reader", "pool"), ("Resizer", "pool#1"), ("Resizer", "pools"), ("Resizer", "a/pool")] {
+            assert_eq!(group_of(class, name), None, "{class}/{name}");
+        }
     }
 
     #[test]

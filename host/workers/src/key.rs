@@ -22,6 +22,16 @@ impl WorkerKey {
         Self { class: class.into(), name: name.into() }
     }
 
+    /// The group that a message to this worker is for where there is one of that name, and the key of the message:
+    /// `pool` or `pool/user-42`.
+    #[must_use]
+    pub fn group_name(&self) -> (&str, Option<&str>) {
+        match self.name.split_once('/') {
+            Some((group, key)) => (group, Some(key)),
+            None => (self.name.as_str(), None),
+        }
+    }
+
     /// Why no worker can have this class and name; none if one can.
     #[must_use]
     pub fn problem(&self) -> Option<String> {

@@ -1,6 +1,7 @@
 //! `elias:workers`: calls of service workers, by handlers of a component that are not workers themselves.
 //!
-//! The workers are behind the trait [`WorkerBackend`], which whoever runs them implements.
+//! The workers are behind the trait [`WorkerBackend`], which whoever runs them implements. An execution can be given
+//! others for itself alone: [`ExecutionWorkers`].
 //!
 //! The table `[capabilities.workers]` of elias.toml, every key of which has a default:
 //!
@@ -15,7 +16,7 @@ mod link;
 #[cfg(test)]
 mod tests;
 
-pub use backend::{WorkerBackend, WorkerCall};
+pub use backend::{ExecutionWorkers, WorkerBackend, WorkerCall};
 pub use context::WorkersContext;
 pub use contract::{Error, ErrorCode};
 pub use grant::WorkersGrant;
@@ -70,7 +71,9 @@ impl Capability for Workers {
     }
 
     fn prepare(&self, instance: &InstanceInfo, grant: &Arc<WorkersGrant>) -> WorkersContext {
-        let (backend, calls) = (Arc::clone(&self.backend), instance.call_meter(self.name()));
+        let of_execution = instance.extension::<ExecutionWorkers>();
+        let backend = of_execution.map_or_else(|| Arc::clone(&self.backend), ExecutionWorkers::backend);
+        let calls = instance.call_meter(self.name());
         WorkersContext::new(backend, Arc::clone(grant), Origin::of(instance), calls)
     }
 }

@@ -2,6 +2,7 @@
 
 use super::diff::trigger_changes;
 use super::smoke::smoke;
+use super::smoke_workers::SmokeSite;
 use super::version::check_settings;
 use crate::access::Permission;
 use crate::platform::Platform;
@@ -194,7 +195,14 @@ impl Platform {
         let warm = self.serving().warm(target, release).await?;
         if let Some(app) = warm.loaded(self.serving().clock.now()) {
             let host = own_host(&target.id, self.serving().domain())?.to_string();
-            smoke(&app, &host, &release.settings.smoke.clone().unwrap_or_default(), &warm.lines).await?;
+            let site = SmokeSite {
+                service: target.id.clone(),
+                config: Tables::read(&release.settings)?.workers,
+                slots: Arc::clone(self.workers().slots()),
+                awake: target.tenant.quotas.awake_workers,
+                lines: Arc::clone(&warm.lines),
+            };
+            smoke(&app, &host, &release.settings.smoke.clone().unwrap_or_default(), site).await?;
         }
         Ok(warm)
     }

@@ -7,6 +7,7 @@ mod purge;
 mod rollback;
 mod rollout;
 mod smoke;
+mod smoke_workers;
 mod start_stop;
 mod status;
 mod targeting;

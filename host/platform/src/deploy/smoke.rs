@@ -1,27 +1,21 @@
 //! The smoke test: the request that a version has to serve correctly before it gets traffic.
 
-use crate::serving::Lines;
+use super::smoke_workers::{self, SmokeSite};
 use bytes::Bytes;
 use elias_api::{Code, Error, Result, SmokeTest};
 use elias_host::{App, ExecutionHandle};
 use http::Request;
 use http_body_util::{BodyExt, Empty};
+use std::sync::Arc;
 
 /// The header that tells a component that a request is the smoke test.
 const HEADER: &str = "elias-smoke";
 
 /// Sends the request of the smoke test, unless the version wants none or handles no requests.
 ///
-/// Its log lines stay in the log and belong to no execution.
-pub(super) async fn smoke(app: &App, host: &str, call: &SmokeTest, lines: &Lines) -> Result<()> {
-    let running = ExecutionHandle::new();
-    let id = running.id().to_owned();
-    let outcome = ask(app, host, call, running).await;
-    lines.take(&id);
-    outcome
-}
-
-async fn ask(app: &App, host: &str, call: &SmokeTest, running: ExecutionHandle) -> Result<()> {
+/// Its log lines stay in the log and belong to no execution. The service workers that it calls are its own
+/// ([`smoke_workers`]).
+pub(super) async fn smoke(app: &App, host: &str, call: &SmokeTest, site: SmokeSite) -> Result<()> {
     let handles = app.manifest().is_none_or(|manifest| manifest.handlers.iter().any(|handler| handler == "fetch"));
     if call.path.is_empty() || !handles {
         return Ok(());
@@ -34,8 +28,11 @@ async fn ask(app: &App, host: &str, call: &SmokeTest, running: ExecutionHandle) 
         );
         Error::new(Code::SmokeFailed, message)
     };
-    let request = Request::get(format!("http://{host}{}", call.path)).header(HEADER, "1").extension(running);
-    let request = request.body(Empty::<Bytes>::new());
+    let (running, lines) = (ExecutionHandle::new(), Arc::clone(&site.lines));
+    let _lines = lines.unrecorded(running.id());
+    let workers = smoke_workers::start(app, site).await?;
+    let request = Request::get(format!("http://{host}{}", call.path)).header(HEADER, "1");
+    let request = request.extension(running).extension(workers).body(Empty::<Bytes>::new());
     let request = request.map_err(|error| failed(error.to_string()))?;
     let told = |error: elias_host::Error| {
         failed(match error.stack() {

@@ -35,6 +35,18 @@ struct ExecutionLines {
     bytes: usize,
 }
 
+/// The lines of an execution that is not recorded; they are dropped with this.
+pub(crate) struct UnrecordedLines<'a> {
+    lines: &'a Lines,
+    execution: String,
+}
+
+impl Drop for UnrecordedLines<'_> {
+    fn drop(&mut self) {
+        self.lines.take(&self.execution);
+    }
+}
+
 impl Lines {
     fn kept(&self) -> MutexGuard<'_, HashMap<String, ExecutionLines>> {
         self.kept.lock() // the map is whole after every operation
@@ -57,6 +69,11 @@ impl Lines {
         let mut kept = self.kept();
         kept.entry(execution.to_owned()).or_default().worker = Some(worker.into());
         self.executions.store(kept.len(), Ordering::Relaxed);
+    }
+
+    /// Has the lines of an execution, which is about to begin, dropped with what this gives: nobody records it.
+    pub(crate) fn unrecorded(&self, execution: &str) -> UnrecordedLines<'_> {
+        UnrecordedLines { lines: self, execution: execution.to_owned() }
     }
 
     /// The lines from now on.
@@ -106,6 +123,17 @@ mod tests {
         assert_eq!(lines.take("a").expect("kept").as_array().map(Vec::len), Some(LINES_MAX));
         assert_eq!(lines.take("b"), Some(serde_json::json!([["warn", "m n=1"]])));
         assert_eq!((lines.take("a"), lines.take("b"), lines.kept().len()), (None, None, 0));
+    }
+
+    #[test]
+    fn lines_that_nobody_records_are_dropped() {
+        let lines = Lines::default();
+        let kept = lines.unrecorded("a");
+        lines.of_worker("a", "Cart/ada");
+        lines.line(Line { execution: "a", level: tracing::Level::INFO, message: "m", fields: "" });
+        assert_eq!(lines.kept().len(), 1);
+        drop(kept);
+        assert_eq!(lines.kept().len(), 0);
     }
 
     #[test]

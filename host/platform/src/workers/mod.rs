@@ -31,7 +31,7 @@ mod upkeep;
 mod versions;
 mod views;
 
-pub(crate) use awake::AwakeSlot;
+pub(crate) use awake::{AwakeSlot, AwakeSlots};
 pub use backends::WorkerBackends;
 pub(crate) use runner::{WorkerCallFrom, WorkerParts, WorkerRunner};
 pub(crate) use services::{ServedComponent, ServedWorkers, TurnSite, WorkerServices};

@@ -283,6 +283,11 @@ impl WorkerRunner {
         self.is_stopping.load(Ordering::Relaxed)
     }
 
+    /// The places that workers of this host have in memory.
+    pub(crate) fn slots(&self) -> &Arc<AwakeSlots> {
+        &self.slots
+    }
+
     /// Its counters.
     pub(crate) fn meters(&self) -> &WorkerMeters {
         &self.parts.meters

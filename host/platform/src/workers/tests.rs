@@ -17,7 +17,7 @@ use elias_local_workers::{CallError, CallErrorCode, HeapCommit, StoreError, Work
 use elias_names::{Digest, Environment, ServiceId, TenantId};
 use elias_store::{STORE_FILE, Store};
 use elias_workers::WorkerKey;
-use elias_workers::config::Durability;
+use elias_workers::config::{Balance, Durability, GroupConfig, WorkersConfig};
 use fake::FakeServices;
 use serde_json::json;
 use std::sync::Arc;
@@ -177,6 +177,23 @@ async fn a_copy_that_is_to_have_the_name_of_a_worker_leaves_that_one_as_it_is() 
     let refused = runner.fork(&shop(), &counter("a"), None, "b").await.expect_err("it is there");
     assert_eq!(refused.code(), elias_api::Code::AlreadyThere, "{refused}");
     assert_eq!(add(&runner, "b").await, "2", "its turn is not lost");
+    runner.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_cannot_have_the_name_of_a_group_which_gets_its_messages() {
+    let bench = bench().await;
+    let pool = GroupConfig { name: "pool".into(), class: "Counter".into(), size: 2, balance: Balance::default() };
+    bench.services.configure(WorkersConfig { group: vec![pool], ..WorkersConfig::default() }, 1);
+    let runner = bench.runner("one/1");
+    runner.start();
+    assert_eq!(add(&runner, "a").await, "1");
+    for name in ["pool", "pool/user-42"] {
+        let refused = runner.fork(&shop(), &counter("a"), None, name).await.expect_err("it is a group's");
+        assert_eq!(refused.code(), elias_api::Code::BadInput, "{name}: {refused}");
+        assert!(refused.to_string().contains("a member of the group `pool`"), "{refused}");
+        assert!(runner.status(&shop(), &counter(name)).await.expect("a look").is_none(), "{name}");
+    }
     runner.stop().await;
 }
 

@@ -177,8 +177,8 @@ impl WorkerRunner {
     /// Makes a worker that is as another one was after a turn, without its timers and calls, and runs beside it.
     ///
     /// # Errors
-    /// `not-found` if there is no such worker, or the turn is not kept; `already-there` for the name; `wrong-state` for
-    /// a turn in which a handler waited; `quota-exceeded`, `store-unavailable`.
+    /// `not-found` if there is no such worker, or the turn is not kept; `already-there` for the name, `bad-input` for
+    /// that of a group; `wrong-state` for a turn in which a handler waited; `quota-exceeded`, `store-unavailable`.
     pub(crate) async fn fork(
         &self,
         service: &ServiceId,
@@ -188,6 +188,14 @@ impl WorkerRunner {
     ) -> Result<WorkerKey> {
         let (row, turn) = self.turn_of(service, key, at).await?;
         let copy = WorkerKey::new(key.class.clone(), name);
+        let served = self.parts.services.find(service);
+        if let Some(group) = served.as_ref().and_then(|served| served.config.group_of(&copy)) {
+            let message = format!(
+                "{copy} is for a member of the group `{}`, so no message would get to the copy; choose another name",
+                group.name
+            );
+            return Err(Error::new(Code::BadInput, message));
+        }
         let is_taken = || {
             let message = format!("there is a worker {copy} already; choose another name");
             Error::new(Code::AlreadyThere, message)
