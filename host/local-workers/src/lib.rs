@@ -62,7 +62,7 @@ pub use elias_capabilities::Cause;
 pub use elias_capabilities::trigger::{Clock, ManualClock};
 pub use elias_capabilities::workers::{Error as CallError, ErrorCode as CallErrorCode};
 pub use elias_workers::config::Durability;
-pub use elias_workers::{MailboxLimits, OverflowPolicy, SocketLimits, SupervisionPolicy, WorkerKey};
+pub use elias_workers::{MailboxLimits, MemoryBudget, OverflowPolicy, SocketLimits, SupervisionPolicy, WorkerKey};
 pub use local::{LocalWorkers, LocalWorkersBuilder};
 pub use running::RunningWorkers;
 pub use settings::OtherVersion;

@@ -5,14 +5,14 @@ use crate::component::ComponentSource;
 use crate::manager::Manager;
 use crate::message::{Answer, Content, failed};
 use crate::running::RunningWorkers;
-use crate::settings::{AWAKE, IDLE, OnEvent, OtherVersion, Settings};
+use crate::settings::{AWAKE, IDLE, MEMORY, MEMORY_BYTES, OnEvent, OtherVersion, Settings};
 use crate::store::{MemoryStore, StoreError, WorkerStore};
 use elias_capabilities::Workers;
 use elias_capabilities::trigger::{Clock, Origin};
 use elias_capabilities::workers::{ErrorCode, WorkerBackend, WorkerCall};
 use elias_host::EmittedEvent;
 use elias_workers::config::Durability;
-use elias_workers::{MailboxLimits, SocketLimits, SupervisionPolicy, WorkerKey};
+use elias_workers::{MailboxLimits, MemoryBudget, SocketLimits, SupervisionPolicy, WorkerKey};
 use futures::FutureExt;
 use futures::future::{BoxFuture, ready};
 use std::sync::{Arc, Weak};
@@ -45,6 +45,7 @@ impl LocalWorkers {
             durability: Durability::default(),
             on_event: None,
             sockets: SocketLimits::default(),
+            memory: MemoryBudget::new(MEMORY, MEMORY_BYTES),
         };
         let unstored_bytes = MemoryStore::BYTES_MAX;
         LocalWorkersBuilder { settings, clock: Clock::system(), store: None, unstored_bytes }
@@ -137,6 +138,16 @@ impl LocalWorkersBuilder {
     #[must_use]
     pub fn sockets(mut self, limits: SocketLimits) -> Self {
         self.settings.sockets = limits;
+        self
+    }
+
+    /// What messages that wait, calls without an answer and answers that are kept may hold of the memory, of all workers
+    /// together that are given this budget; 256 MiB of these workers by default. Messages for which there is no room are
+    /// refused (`mailbox-full`), a turn with calls for which there is none is undone, and a worker whose calls do not
+    /// fit is read later. Instances and what waits for clients of sockets are bounded beside it.
+    #[must_use]
+    pub fn memory(mut self, budget: Arc<MemoryBudget>) -> Self {
+        self.settings.memory = budget;
         self
     }
 

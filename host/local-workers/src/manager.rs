@@ -116,7 +116,7 @@ impl Manager {
         cause: Cause,
     ) -> impl Future<Output = Answer> + Send + use<> {
         let (sender, answer) = oneshot::channel();
-        self.ask(key, Message { id: new_id(), content, sender: Sender::Outside(sender), cause }, answer)
+        self.ask(key, Message::new(new_id(), content, Sender::Outside(sender), cause), answer)
     }
 
     /// The same with a message that may come again with this id.
@@ -128,7 +128,7 @@ impl Manager {
         cause: Cause,
     ) -> impl Future<Output = Answer> + Send + use<> {
         let (sender, answer) = oneshot::channel();
-        self.ask(key, Message { id, content, sender: Sender::Repeating(sender), cause }, answer)
+        self.ask(key, Message::new(id, content, Sender::Repeating(sender), cause), answer)
     }
 
     fn ask(
@@ -150,6 +150,16 @@ impl Manager {
 
     /// Puts a message into a mailbox. One that cannot wait there is answered with the reason.
     pub(crate) fn send(&self, to: &WorkerKey, message: Message) {
+        self.deliver(to, message, false);
+    }
+
+    /// The same with a call that was made before, and is made again. Where there is no room for it now, it is not
+    /// answered: it may have been handled, and is made again later.
+    pub(crate) fn send_again(&self, to: &WorkerKey, message: Message) {
+        self.deliver(to, message, true);
+    }
+
+    fn deliver(&self, to: &WorkerKey, mut message: Message, is_again: bool) {
         if let Err(error) = self.check(to, &message.sender) {
             return self.answer(message.sender, message.id, Err(error));
         }
@@ -157,6 +167,12 @@ impl Manager {
         if bytes > most {
             let text = format!("{to}: the message has {bytes} bytes, and its mailbox takes {most}");
             return self.answer(message.sender, message.id, Err(failed(ErrorCode::TooLarge, text)));
+        }
+        if let Err(full) = message.reserve(&self.settings.memory) {
+            if !is_again {
+                self.answer(message.sender, message.id, Err(failed(ErrorCode::MailboxFull, format!("{to}: {full}"))));
+            }
+            return;
         }
         let Some(admission) = self.handle(to, |handle| handle.push(message)) else { return };
         match admission {
@@ -168,6 +184,7 @@ impl Manager {
                     self.answer(sender, id, Err(failed(ErrorCode::MailboxFull, message)));
                 }
             }
+            Admission::Refused(..) if is_again => {}
             Admission::Refused(full, Message { id, sender, .. }) => {
                 self.answer(sender, id, Err(failed(ErrorCode::MailboxFull, format!("{to}: {full}"))));
             }
@@ -208,7 +225,7 @@ impl Manager {
         match sender {
             // Whoever asked may have left.
             Sender::Outside(waiting) | Sender::Repeating(waiting) => drop(waiting.send(answer)),
-            Sender::Worker { key, call } => self.reply(&key, Reply { call, id, result: reply_of(answer) }),
+            Sender::Worker { key, call } => self.reply(&key, Reply::new(call, id, reply_of(answer))),
             Sender::Nobody => {
                 if let Err(error) = answer {
                     tracing::error!("a message that nobody waits for failed: {}", error.message);
@@ -218,12 +235,13 @@ impl Manager {
     }
 
     /// Gives a worker the answer to a call that it made.
-    fn reply(&self, caller: &WorkerKey, reply: Reply) {
+    fn reply(&self, caller: &WorkerKey, mut reply: Reply) {
         let mut directory = self.directory.lock();
         // From here on it does not wait for this any more: the callee may call it.
         directory.waits.answered(caller, &reply.id);
         // One without a task was given up, or its task panicked: it asks again when it goes on.
         if let Some(handle) = directory.handles.get(caller) {
+            reply.reserve(&self.settings.memory);
             handle.queue.lock().push_reply(reply);
             handle.changed.notify_one();
         }

@@ -2,7 +2,7 @@
 
 use elias_host::EmittedEvent;
 use elias_workers::config::Durability;
-use elias_workers::{MailboxLimits, SocketLimits, SupervisionPolicy, WorkerKey};
+use elias_workers::{MailboxLimits, MemoryBudget, SocketLimits, SupervisionPolicy, WorkerKey};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -45,6 +45,10 @@ impl OtherVersion {
 /// Told of an event that a worker emitted, after its turn was committed.
 pub(crate) type OnEvent = Arc<dyn Fn(&WorkerKey, &EmittedEvent) + Send + Sync>;
 
+/// The name of the bound of memory, and the bound, unless a program has its own.
+pub(crate) const MEMORY: &str = "worker-memory-bytes";
+pub(crate) const MEMORY_BYTES: usize = 256 << 20;
+
 pub(crate) struct Settings {
     pub(crate) awake: usize,
     pub(crate) idle: Duration,
@@ -54,4 +58,6 @@ pub(crate) struct Settings {
     pub(crate) durability: Durability,
     pub(crate) on_event: Option<OnEvent>,
     pub(crate) sockets: SocketLimits,
+    /// What messages, calls and answers of all workers may hold.
+    pub(crate) memory: Arc<MemoryBudget>,
 }

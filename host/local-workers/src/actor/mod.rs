@@ -21,7 +21,7 @@ use commit::Handled;
 use elias_capabilities::Cause;
 use elias_capabilities::workers::{Error, ErrorCode};
 use elias_host::{Alarm, TurnKind};
-use elias_workers::{DueTimer, Incoming, Supervisor};
+use elias_workers::{DueTimer, Incoming, MemoryReservation, Supervisor};
 use futures::FutureExt;
 use ownership::error_of_store;
 use std::collections::VecDeque;
@@ -50,6 +50,8 @@ struct Actor {
     epoch: Option<u64>,
     /// All but its heap, with what the batch has.
     record: WorkerRecord,
+    /// What the record takes of the memory of all workers, while this owns the worker.
+    memory: Option<MemoryReservation>,
     /// What was not committed yet.
     batch: Batch,
     /// How many turns are committed one by one.
@@ -84,6 +86,7 @@ impl Actor {
             handle,
             epoch: None,
             record,
+            memory: None,
             batch: Batch::default(),
             single_turns: 0,
             instance: None,
@@ -228,12 +231,20 @@ impl Actor {
         self.asked_at = now;
         let calls: Vec<u64> = self.record.calls.keys().copied().collect();
         for call in calls {
-            self.send_call(call);
+            self.send_call(call, true);
+        }
+    }
+
+    /// Has the record's bytes counted as they are now. More of them were refused by the turn that would have made them.
+    fn update_memory(&mut self) {
+        if let Some(memory) = &mut self.memory {
+            // Where an error that is kept for a caller does not fit, the record is counted as it was.
+            drop(memory.resize(self.record.memory_bytes()));
         }
     }
 
     async fn take_message(&mut self, message: Message) {
-        let Message { id, content, sender, cause } = message;
+        let Message { id, content, sender, cause, reservation } = message;
         // A call that was made again, for its caller was put back to what it was before.
         if let Some(result) = self.record.answers.get(&id).cloned() {
             self.answer_in_order(sender, id, answer_of(result));
@@ -256,7 +267,7 @@ impl Actor {
         loop {
             if self.epoch.is_none() {
                 // What it was is lost; the message was not begun.
-                self.postponed.push_front(Message { id, content, sender, cause });
+                self.postponed.push_front(Message { id, content, sender, cause, reservation });
                 return;
             }
             if let Content::Turn(TurnKind::SocketMessage { socket, .. } | TurnKind::Close { socket, .. }) = &content
@@ -292,7 +303,7 @@ impl Actor {
                         let answer = Err(self.error_of(refusal));
                         self.answer_in_order(sender, id, answer);
                     }
-                    None => self.postponed.push_back(Message { id, content, sender, cause }),
+                    None => self.postponed.push_back(Message { id, content, sender, cause, reservation }),
                 }
                 return;
             }
@@ -334,7 +345,7 @@ impl Actor {
     }
 
     async fn take_reply(&mut self, reply: Reply) {
-        let Reply { call, id, result } = reply;
+        let Reply { call, id, result, reservation } = reply;
         let Some(made) = self.record.calls.get(&call).filter(|made| made.id == id) else {
             // Of a handler that was undone; nobody will ask for it again.
             return;
@@ -352,7 +363,7 @@ impl Actor {
         match failure {
             TurnFailure::OtherVersion(_) | TurnFailure::NotRun(_) => {
                 if let TurnKind::Reply { call, result } = kind {
-                    self.handle.queue.lock().push_reply(Reply { call, id, result });
+                    self.handle.queue.lock().push_reply(Reply { call, id, result, reservation });
                 }
                 self.wait_for_component(generation, failure);
             }

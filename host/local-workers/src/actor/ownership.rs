@@ -28,9 +28,19 @@ impl Actor {
         self.instance = None;
         self.batch = Batch::default();
         self.is_stale = false;
+        // What it held of before is read anew.
+        self.memory = None;
         let AcquiredWorker { epoch, record } = self.manager.acquire(&self.handle.key).await?;
+        let record = record.unwrap_or_else(|| WorkerRecord::new(self.handle.key.clone()));
+        self.memory = match self.manager.settings.memory.reserve(record.memory_bytes()) {
+            Ok(reservation) => Some(reservation),
+            Err(full) => {
+                self.manager.release(&self.handle.key, epoch).await;
+                return Err(StoreError::MemoryFull(full.to_string()));
+            }
+        };
         self.epoch = Some(epoch);
-        self.record = record.unwrap_or_else(|| WorkerRecord::new(self.handle.key.clone()));
+        self.record = record;
         self.manager.finish_waits(&self.handle.key);
         let waiting = self.record.waiting.as_ref().map(|waiting| waiting.id.clone());
         if self.waiting_sender.as_ref().is_some_and(|(id, _)| waiting.as_ref() != Some(id)) {
@@ -42,7 +52,7 @@ impl Actor {
         self.asked_at = self.manager.now();
         let calls: Vec<u64> = self.record.calls.keys().copied().collect();
         for call in calls {
-            self.send_call(call);
+            self.send_call(call, true);
         }
         self.close_lost_sockets();
         Ok(())
@@ -55,7 +65,7 @@ impl Actor {
             if !self.manager.sockets.is_open(key, socket) {
                 let (code, reason) = (close_code::ABNORMAL, String::new());
                 let content = Content::Turn(TurnKind::Close { socket: socket.clone(), code, reason });
-                let message = Message { id: new_id(), content, sender: Sender::Nobody, cause: Cause::default() };
+                let message = Message::new(new_id(), content, Sender::Nobody, Cause::default());
                 self.postponed.push_front(message);
             }
         }
@@ -68,7 +78,9 @@ impl Actor {
             StoreError::OwnedElsewhere { owner } => {
                 tracing::debug!(worker = %key, owner, "another host has the worker");
             }
-            StoreError::QuotaExceeded(why) => tracing::debug!(worker = %key, why, "the worker is refused"),
+            StoreError::QuotaExceeded(why) | StoreError::MemoryFull(why) => {
+                tracing::debug!(worker = %key, why, "the worker is refused");
+            }
             error => tracing::error!(worker = %key, "the worker cannot be read: {error}"),
         }
         let refusal = match error {
@@ -81,8 +93,8 @@ impl Actor {
         self.leave_waiting_sender();
         self.manager.forget_owned(&key);
         self.manager.sockets.close_worker(&key, &SocketClose::new(close_code::SERVICE_RESTART, MOVED));
-        self.record = WorkerRecord::new(key.clone());
-        let comes_back = matches!(error, StoreError::Io(_) | StoreError::Unavailable(_));
+        self.forget_record();
+        let comes_back = matches!(error, StoreError::Io(_) | StoreError::Unavailable(_) | StoreError::MemoryFull(_));
         let again = comes_back.then(|| self.manager.now().saturating_add(READ_DELAY_MS));
         self.manager.set_due(&key, again);
         loop {
@@ -120,9 +132,15 @@ impl Actor {
         self.handle.queue.lock().clear_replies();
         self.manager.finish_waits(&self.handle.key);
         self.manager.set_due(&self.handle.key, None);
-        self.record = WorkerRecord::new(self.handle.key.clone());
+        self.forget_record();
         self.handle.show(WorkerCondition::Asleep, &self.record);
         self.postponed.is_empty() && self.manager.remove_handle(&self.handle, &self.record)
+    }
+
+    /// Forgets what this knows of the worker, which is not its own.
+    fn forget_record(&mut self) {
+        self.record = WorkerRecord::new(self.handle.key.clone());
+        self.memory = None;
     }
 
     /// Has others become the owner. What is to be done afterwards acquires the worker again.
@@ -150,6 +168,7 @@ impl Actor {
         let stopped = SocketClose::new(close_code::GOING_AWAY, "the worker was stopped");
         self.manager.sockets.close(&self.handle.key, &ended.sockets, &stopped);
         self.batch = Batch::default();
+        self.update_memory();
         (self.refused, self.is_stale) = (None, false);
         self.manager.finish_waits(&self.handle.key);
         self.manager.set_due(&self.handle.key, None);
@@ -177,6 +196,7 @@ pub(super) fn error_of_store(key: &WorkerKey, error: &StoreError) -> Error {
         StoreError::QuotaExceeded(_) | StoreError::Full(_) => {
             failed(ErrorCode::QuotaExceeded, format!("{key}: {error}"))
         }
+        StoreError::MemoryFull(_) => failed(ErrorCode::MailboxFull, format!("{key}: {error}")),
         StoreError::OwnedElsewhere { .. } => unavailable(format!(
             "the worker {key} runs on another host, which did not give it up in time: a turn of it takes long there, or \
              that host was just lost; send the message again in half a minute"

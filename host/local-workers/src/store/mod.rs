@@ -19,7 +19,8 @@ pub(crate) use record::{HandledMessages, OutgoingCall, WaitingHandler};
 use elias_workers::WorkerKey;
 use futures::future::BoxFuture;
 
-/// Why a store does not do something. For the host's log, and but for [`Self::QuotaExceeded`] not for components.
+/// Why a store does not do something. For the host's log, and but for [`Self::QuotaExceeded`] and
+/// [`Self::MemoryFull`] not for components.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The file system refused.
@@ -31,6 +32,9 @@ pub enum StoreError {
     /// The heaps would have more bytes than the store takes.
     #[error("the heaps of all workers would have more than {0} bytes")]
     Full(usize),
+    /// There is no room in memory for the worker's record. The text is for whoever waits, too: it names the bound.
+    #[error("{0}")]
+    MemoryFull(String),
     /// A quota of whoever the workers are refuses it. The text is for whoever waits, too: it names the quota.
     #[error("{0}")]
     QuotaExceeded(String),
@@ -83,6 +87,15 @@ pub trait WorkerStore: Send + Sync + 'static {
     /// # Errors
     /// [`StoreError::OwnedElsewhere`], if another host has it and did not give it up; and if it cannot be read.
     fn acquire(&self, key: &WorkerKey) -> BoxFuture<'_, Result<AcquiredWorker, StoreError>>;
+
+    /// The same for a worker that goes on without a message: one that another host has is that host's to go on with,
+    /// which is not asked for it.
+    ///
+    /// # Errors
+    /// As of [`Self::acquire`].
+    fn acquire_unasked(&self, key: &WorkerKey) -> BoxFuture<'_, Result<AcquiredWorker, StoreError>> {
+        self.acquire(key)
+    }
 
     /// The heap as of a committed turn, as [`WorkerHeap::to_bytes`](elias_host::WorkerHeap::to_bytes) writes it. The
     /// last ([`WorkerRecord::turns`]) and [`WorkerRecord::restorable_turn`] are kept.

@@ -3,6 +3,7 @@
 mod batches;
 mod fake;
 mod faults;
+mod memory;
 mod moving;
 mod repeats;
 mod sockets;

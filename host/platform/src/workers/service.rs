@@ -227,6 +227,7 @@ impl ServiceWorkers {
             .supervision(config.supervision.policy())
             .durability(durability)
             .unstored_bytes(UNSTORED_BYTES_MAX)
+            .memory(self.parts.memory.of(&self.service.tenant))
             // Places in memory are the host's, and are taken by turns.
             .awake(usize::MAX >> 3)
             .other_version(OtherVersion::Upgrade)

@@ -3,6 +3,7 @@
 use super::cipher::TenantKeys;
 use super::commits::{Commits, PreparedCommit};
 use super::heaps::{self, aside, of_api};
+use super::memory::TenantMemory;
 use super::meters::WorkerMeters;
 use super::ownership::OwnerLease;
 use super::quota::WorkerQuotas;
@@ -49,6 +50,7 @@ pub(super) struct StoreParts {
     pub(super) services: Arc<dyn WorkerServices>,
     pub(super) commits: Commits,
     pub(super) quotas: WorkerQuotas,
+    pub(super) memory: TenantMemory,
     pub(super) meters: Arc<WorkerMeters>,
 }
 

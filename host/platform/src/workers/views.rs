@@ -271,6 +271,7 @@ fn of_storing(error: StoreError) -> Error {
         StoreError::NoSuchTurn(_) => Code::NotFound,
         StoreError::Unavailable(_) => Code::StoreUnavailable,
         StoreError::QuotaExceeded(_) => Code::QuotaExceeded,
+        StoreError::MemoryFull(_) => Code::WorkersUnavailable,
         StoreError::OwnedElsewhere { .. } | StoreError::NotOwner | StoreError::InUse(_) => Code::WrongState,
         StoreError::Io(_) | StoreError::Damaged(_) | StoreError::Full(_) => Code::StorageFailed,
     };
