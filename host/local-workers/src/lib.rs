@@ -34,7 +34,8 @@
 //! the process starts anew; since the callee keeps its answer until the caller has it, it handles the call once.
 //!
 //! - `local`, `running`: what a program has of them. `settings`: how they run.
-//! - `manager`: which workers there are; messages, replies and timers get to them here. `handle`: what leads to one.
+//! - `manager`: which workers there are; messages, replies and timers get to them here. `directory`: those that have
+//!   something to do. `handle`: what leads to one.
 //! - `actor`: one worker.
 //! - `component`: what runs the turns. `message`: what is sent.
 //! - `sockets`: the open sockets of workers, and what waits for their clients. `connection`: one of them, as whoever
@@ -44,6 +45,7 @@
 mod actor;
 mod component;
 mod connection;
+mod directory;
 mod handle;
 mod local;
 mod manager;

@@ -217,8 +217,9 @@ impl RunningWorkers {
         self.manager.give_up(key);
     }
 
-    /// Has a worker go on that has to without a message: with timers that are due, or calls without an answer. Returns
-    /// at once: a handler that waits may do so for days.
+    /// Has a worker go on that has to without a message: with timers that are due, or calls without an answer; one that
+    /// another host has stays that host's. Returns at once: a handler that waits may do so for days, and workers are
+    /// read a few at a time.
     pub fn resume(&self, key: &WorkerKey) {
         self.manager.resume(key);
     }

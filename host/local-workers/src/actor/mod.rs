@@ -104,11 +104,11 @@ impl Actor {
 
     async fn run(mut self) {
         loop {
-            if self.epoch.is_none()
-                && let Err(error) = self.acquire().await
-            {
-                self.refuse_all(&error);
-                return;
+            if self.epoch.is_none() {
+                if self.begin().await {
+                    return;
+                }
+                continue;
             }
             self.forget_received();
             if self.is_batch_full() && self.flush().await.is_err() {

@@ -19,18 +19,35 @@ const READ_DELAY_MS: u64 = 10_000;
 const MOVED: &str = "the worker cannot be reached here any more";
 
 impl Actor {
+    /// Begins to run the worker, as its owner. Whether the task is to end instead.
+    pub(super) async fn begin(&mut self) -> bool {
+        let permit = self.handle.take_unasked();
+        let is_unasked = permit.is_some() && !self.manager.has_work(&self.handle, &self.record);
+        match self.acquire(is_unasked).await {
+            Ok(()) => false,
+            // That host goes on with it. A message that came meanwhile is another matter.
+            Err(StoreError::OwnedElsewhere { .. }) if is_unasked => {
+                self.manager.remove_handle(&self.handle, &self.record)
+            }
+            Err(error) => {
+                self.refuse_all(&error);
+                true
+            }
+        }
+    }
+
     /// Makes this the worker's owner, reads what is kept of it, and makes its calls again that have no answer. What
     /// this knew of it before is forgotten.
     ///
     /// # Errors
     /// If another host has it, or it cannot be read.
-    pub(super) async fn acquire(&mut self) -> Result<(), StoreError> {
+    async fn acquire(&mut self, is_unasked: bool) -> Result<(), StoreError> {
         self.instance = None;
         self.batch = Batch::default();
         self.is_stale = false;
         // What it held of before is read anew.
         self.memory = None;
-        let AcquiredWorker { epoch, record } = self.manager.acquire(&self.handle.key).await?;
+        let AcquiredWorker { epoch, record } = self.manager.acquire(&self.handle.key, is_unasked).await?;
         let record = record.unwrap_or_else(|| WorkerRecord::new(self.handle.key.clone()));
         self.memory = match self.manager.settings.memory.reserve(record.memory_bytes()) {
             Ok(reservation) => Some(reservation),

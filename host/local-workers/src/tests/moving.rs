@@ -1,6 +1,7 @@
 //! Workers that go to another owner, and to another version of the component.
 
 use super::{Fake, World, eventually, key};
+use crate::manager::UNASKED_MAX;
 use crate::store::{HeapCommit, WorkerCommit};
 use crate::{CallErrorCode, Durability, OtherVersion, WorkerCondition};
 use std::sync::Arc;
@@ -255,4 +256,54 @@ async fn a_worker_goes_on_without_a_message_where_its_handler_waits() {
     world.fake.let_go();
     world.until("a", |one| one.condition != WorkerCondition::Waiting && one.turns >= 3).await;
     assert_eq!(world.call("a", "get", "").await, "1000");
+}
+
+#[tokio::test]
+async fn workers_that_go_on_of_themselves_are_read_a_few_at_a_time() {
+    let (store, fake) = (Arc::<super::TestStore>::default(), Fake::new());
+    let world = World::on(Arc::clone(&store), Arc::clone(&fake), |builder| builder).await;
+    let names: Vec<String> = (0..4 * UNASKED_MAX).map(|number| number.to_string()).collect();
+    for name in &names {
+        // Half of them wait for an answer, the others for an alarm.
+        if name.ends_with(['1', '3', '5', '7', '9']) {
+            drop(world.workers.call(key(name), "ask", "b hold"));
+            world.until(name, |one| one.condition == WorkerCondition::Waiting).await;
+        } else {
+            world.call(name, "alarm", "0").await;
+        }
+    }
+    drop(world);
+    let reading = store.reading.write().await;
+    let world = World::on(Arc::clone(&store), fake, |builder| builder).await;
+    world.clock.advance(Duration::from_secs(1));
+    eventually(async || store.readers().0 == UNASKED_MAX).await;
+    // Whoever is asked for is read beside them.
+    let asked = tokio::spawn(world.workers.call(key("asked"), "add", "1"));
+    eventually(async || store.readers().0 == UNASKED_MAX + 1).await;
+    drop(reading);
+    assert_eq!(asked.await.expect("it does not panic").expect("it goes well"), "1");
+    let is_due = |name: &String| store.record(name).next_due().is_some();
+    eventually(async || !names.iter().any(is_due)).await;
+    for name in &names {
+        world.until(name, |one| one.turns > 1).await;
+    }
+    assert!(store.readers().1 <= UNASKED_MAX + 2, "those, the one that was asked for, and the one that they call");
+}
+
+#[tokio::test]
+async fn a_timer_of_a_worker_that_another_host_has_is_left_to_that_host() {
+    let world = World::with(|builder| builder.idle(Duration::from_secs(5))).await;
+    world.call("a", "alarm", "60000").await;
+    world.clock.advance(Duration::from_secs(10));
+    eventually(async || world.fake.awake() == 0 && world.store.released() == ["a"]).await;
+    world.store.is_elsewhere.store(true, SeqCst);
+    let (reads, turns) = (world.store.reads(), world.fake.turns());
+    world.clock.advance(Duration::from_secs(60));
+    eventually(async || world.store.reads() > reads).await;
+    assert!(!world.store.has_asked.load(SeqCst), "the other host fires it");
+    assert_eq!(world.fails("a", "get", "").await.0, CallErrorCode::Unavailable);
+    assert!(world.store.has_asked.load(SeqCst), "a message asks for its worker");
+    assert_eq!(world.fake.turns(), turns);
+    world.store.is_elsewhere.store(false, SeqCst);
+    assert_eq!(world.call("a", "get", "").await, "100", "the alarm was still due");
 }

@@ -4,7 +4,7 @@ use super::{fake, key};
 use crate::store::{AcquiredWorker, MemoryStore, StoreError, WorkerCommit, WorkerRecord, WorkerStore, WorkerSummary};
 use elias_workers::WorkerKey;
 use futures::FutureExt;
-use futures::future::{BoxFuture, ready};
+use futures::future::BoxFuture;
 use parking_lot::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 
@@ -20,6 +20,15 @@ pub(super) struct TestStore {
     pub(super) quota: Mutex<Option<String>>,
     /// Commits wait while somebody else has this.
     pub(super) gate: tokio::sync::RwLock<()>,
+    /// Workers are read while nobody else has this.
+    pub(super) reading: tokio::sync::RwLock<()>,
+    /// Workers that are being read, and how many there were at most at a time.
+    readers: AtomicUsize,
+    most_readers: AtomicUsize,
+    /// How often one was read.
+    reads: AtomicUsize,
+    /// Whether another host was asked to give a worker up.
+    pub(super) has_asked: AtomicBool,
     commits: AtomicUsize,
     released: Mutex<Vec<WorkerKey>>,
 }
@@ -33,6 +42,11 @@ impl Default for TestStore {
             loses_response_of: Mutex::default(),
             quota: Mutex::default(),
             gate: tokio::sync::RwLock::default(),
+            reading: tokio::sync::RwLock::default(),
+            readers: AtomicUsize::new(0),
+            most_readers: AtomicUsize::new(0),
+            reads: AtomicUsize::new(0),
+            has_asked: AtomicBool::new(false),
             commits: AtomicUsize::new(0),
             released: Mutex::default(),
         }
@@ -43,6 +57,28 @@ impl TestStore {
     /// How many commits there were.
     pub(super) fn commits(&self) -> usize {
         self.commits.load(SeqCst)
+    }
+
+    /// Workers that are being read, and how many there were at most at a time.
+    pub(super) fn readers(&self) -> (usize, usize) {
+        (self.readers.load(SeqCst), self.most_readers.load(SeqCst))
+    }
+
+    /// How often a worker was read.
+    pub(super) fn reads(&self) -> usize {
+        self.reads.load(SeqCst)
+    }
+
+    async fn read(&self, key: &WorkerKey) -> Result<AcquiredWorker, StoreError> {
+        let readers = self.readers.fetch_add(1, SeqCst) + 1;
+        self.most_readers.fetch_max(readers, SeqCst);
+        drop(self.reading.read().await);
+        self.readers.fetch_sub(1, SeqCst);
+        self.reads.fetch_add(1, SeqCst);
+        if self.is_elsewhere.load(SeqCst) {
+            return Err(StoreError::OwnedElsewhere { owner: "another".to_owned() });
+        }
+        self.memory.acquire(key).await
     }
 
     /// What is kept of a worker that is there.
@@ -75,10 +111,19 @@ impl WorkerStore for TestStore {
     }
 
     fn acquire(&self, key: &WorkerKey) -> BoxFuture<'_, Result<AcquiredWorker, StoreError>> {
-        if self.is_elsewhere.load(SeqCst) {
-            return ready(Err(StoreError::OwnedElsewhere { owner: "another".to_owned() })).boxed();
+        let key = key.clone();
+        async move {
+            if self.is_elsewhere.load(SeqCst) {
+                self.has_asked.store(true, SeqCst);
+            }
+            self.read(&key).await
         }
-        self.memory.acquire(key)
+        .boxed()
+    }
+
+    fn acquire_unasked(&self, key: &WorkerKey) -> BoxFuture<'_, Result<AcquiredWorker, StoreError>> {
+        let key = key.clone();
+        async move { self.read(&key).await }.boxed()
     }
 
     fn heap(&self, key: &WorkerKey, turn: u64) -> BoxFuture<'_, Result<Vec<u8>, StoreError>> {

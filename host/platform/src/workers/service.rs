@@ -12,7 +12,6 @@ use elias_local_workers::{
     WorkerStore,
 };
 use elias_names::ServiceId;
-use elias_store::WorkerAcquisition;
 use elias_workers::WorkerKey;
 use elias_workers::config::Durability;
 use parking_lot::Mutex;
@@ -161,39 +160,16 @@ impl ServiceWorkers {
         }
     }
 
-    /// Has workers that nobody owns go on here without a message. It does not wait for what they do: a handler may wait
-    /// for days.
+    /// Has workers that nobody owns go on here without a message, unless another host is faster. It does not wait for
+    /// what they do: a handler may wait for days.
     ///
     /// # Errors
-    /// If their component cannot run, or the store cannot be reached.
+    /// If their component cannot run.
     pub(super) async fn resume(&self, keys: &[WorkerKey]) -> Result<(), CallError> {
         let _call = self.begin();
         let running = self.running().await?;
-        for key in keys {
-            let claimed = self.claim(key).await;
-            if claimed.map_err(|error| CallError::new(CallErrorCode::Unavailable, error.to_string()))? {
-                running.resume(key);
-            }
-        }
+        keys.iter().for_each(|key| running.resume(key));
         Ok(())
-    }
-
-    /// Makes a worker this host's that nobody owns. `false` if another host was faster: all of them look at the same
-    /// time, and must not ask each other for it in turn.
-    async fn claim(&self, key: &WorkerKey) -> elias_api::Result<bool> {
-        if self.store.owns(key) {
-            return Ok(true);
-        }
-        let StoreParts { store, lease, owner, .. } = &*self.parts;
-        lease.ensure(store).await?;
-        let mut scope = store.worker_write(&self.service.tenant).await?;
-        let acquired = scope.acquire_worker(&self.service, key, owner).await?;
-        let is_own = matches!(acquired, WorkerAcquisition::Acquired(_));
-        if is_own {
-            scope.commit().await?;
-        }
-        // Else that it was asked for is undone with the transaction.
-        Ok(is_own)
     }
 
     /// The manager, made if there is none, with the component of the version that serves.

@@ -105,10 +105,10 @@ impl PlatformWorkerStore {
         self.versions.set(key, &version);
     }
 
-    async fn acquire_now(&self, key: WorkerKey) -> Result<AcquiredWorker, StoreError> {
+    async fn acquire_now(&self, key: WorkerKey, asks: bool) -> Result<AcquiredWorker, StoreError> {
         // From here on: whoever wants it of this host is given it by its actor.
         self.owned.lock().entry(key.clone()).or_default();
-        let acquired = self.try_acquire(&key).await;
+        let acquired = self.try_acquire(&key, asks).await;
         if acquired.is_err() {
             self.owned.lock().remove(&key);
             self.versions.forget(&key);
@@ -116,8 +116,8 @@ impl PlatformWorkerStore {
         acquired
     }
 
-    async fn try_acquire(&self, key: &WorkerKey) -> Result<AcquiredWorker, StoreError> {
-        let (worker, record) = self.acquire_row(key).await?;
+    async fn try_acquire(&self, key: &WorkerKey, asks: bool) -> Result<AcquiredWorker, StoreError> {
+        let (worker, record) = self.acquire_row(key, asks).await?;
         let (record, heap_bytes) = match self.read_acquired(key, worker.turns, record).await {
             Ok(read) => read,
             Err(error) => {
@@ -158,15 +158,23 @@ impl PlatformWorkerStore {
         Ok((Some(record), heap_bytes))
     }
 
-    /// Acquires the row of a worker, waiting for another host to give it up; gives its sealed record beside it.
-    async fn acquire_row(&self, key: &WorkerKey) -> Result<(elias_store::AcquiredWorker, Option<Vec<u8>>), StoreError> {
+    /// Acquires the row of a worker; gives its sealed record beside it. Another host that has it is asked to give it up,
+    /// and waited for; or it stays that host's.
+    async fn acquire_row(
+        &self,
+        key: &WorkerKey,
+        asks: bool,
+    ) -> Result<(elias_store::AcquiredWorker, Option<Vec<u8>>), StoreError> {
         self.parts.lease.ensure(&self.parts.store).await.map_err(of_api)?;
         let until = Instant::now() + OWNER_WAIT;
         loop {
             let acquiring = async {
                 let mut scope = self.parts.store.worker_write(&self.service.tenant).await?;
                 let acquisition = scope.acquire_worker(&self.service, key, &self.parts.owner).await?;
-                scope.commit().await?;
+                // Else that it was asked for is undone with the transaction.
+                if asks || matches!(acquisition, WorkerAcquisition::Acquired(_)) {
+                    scope.commit().await?;
+                }
                 Result::<_, elias_api::Error>::Ok(acquisition)
             };
             match acquiring.await.map_err(of_api)? {
@@ -174,7 +182,7 @@ impl PlatformWorkerStore {
                     let record = worker.record.take();
                     return Ok((worker, record));
                 }
-                WorkerAcquisition::OwnedElsewhere { owner } if Instant::now() >= until => {
+                WorkerAcquisition::OwnedElsewhere { owner } if !asks || Instant::now() >= until => {
                     let host = owner.split('/').next().unwrap_or_default().to_owned();
                     return Err(StoreError::OwnedElsewhere { owner: host });
                 }
@@ -195,7 +203,7 @@ impl PlatformWorkerStore {
     /// Gives up a worker that the store has as this host's, though nothing of it is here: what gave it up could not
     /// tell the store.
     pub(super) async fn give_back(&self, key: &WorkerKey) -> Result<(), StoreError> {
-        let (worker, _) = self.acquire_row(key).await?;
+        let (worker, _) = self.acquire_row(key, true).await?;
         self.release_row(key, worker.epoch).await
     }
 
@@ -370,7 +378,7 @@ impl PlatformWorkerStore {
             Some(_) => {}
             None => return Err(StoreError::NotOwner),
         }
-        let (worker, record) = self.acquire_row(key).await?;
+        let (worker, record) = self.acquire_row(key, true).await?;
         if record.is_some() {
             // Another host has begun it meanwhile.
             return Err(StoreError::NotOwner);
@@ -465,7 +473,11 @@ impl WorkerStore for PlatformWorkerStore {
     }
 
     fn acquire(&self, key: &WorkerKey) -> BoxFuture<'_, Result<AcquiredWorker, StoreError>> {
-        self.acquire_now(key.clone()).boxed()
+        self.acquire_now(key.clone(), true).boxed()
+    }
+
+    fn acquire_unasked(&self, key: &WorkerKey) -> BoxFuture<'_, Result<AcquiredWorker, StoreError>> {
+        self.acquire_now(key.clone(), false).boxed()
     }
 
     fn heap(&self, key: &WorkerKey, turn: u64) -> BoxFuture<'_, Result<Vec<u8>, StoreError>> {
