@@ -180,6 +180,34 @@ async fn a_copy_that_is_to_have_the_name_of_a_worker_leaves_that_one_as_it_is() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_turn_in_which_a_handler_waited_is_not_copied_also_when_that_is_over() {
+    let bench = bench().await;
+    let runner = bench.runner("one/1");
+    let store = bench.workers(&runner.parts);
+    let acquired = store.acquire(&counter("a")).await.expect("acquired");
+    store.set_version(&counter("a"), version());
+    for turn in 1..=3 {
+        let mut next = commit("a", acquired.epoch, turn, vec![turn as u8]);
+        if turn == 2 {
+            let mut record = serde_json::to_value(&next.record).expect("a record");
+            let timers = record["timers"].clone();
+            record["waiting"] = json!({ "id": "1", "timers": timers, "calls": {}, "restorable_turn": 1 });
+            next.record = serde_json::from_value(record).expect("a record");
+        }
+        store.commit(next).await.expect("committed");
+    }
+    store.release(&counter("a"), acquired.epoch).await.expect("released");
+    let refused = runner.fork(&shop(), &counter("a"), Some(2), "copy").await.expect_err("its promise never settles");
+    assert_eq!(refused.code(), elias_api::Code::WrongState, "{refused}");
+    assert!(refused.to_string().contains("in turn 2") && refused.to_string().contains("such as 1"), "{refused}");
+    for at in [Some(1), Some(3), None] {
+        // The heaps of this test are none of a component, which is found out later.
+        let refused = runner.fork(&shop(), &counter("a"), at, "copy").await.expect_err("it is no heap");
+        assert_ne!(refused.code(), elias_api::Code::WrongState, "{refused}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_deployment_is_followed_and_a_service_that_is_stopped_takes_nothing() {
     let bench = bench().await;
     let runner = bench.runner("one/1");
