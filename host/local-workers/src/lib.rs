@@ -67,7 +67,7 @@ pub use elias_workers::config::Durability;
 pub use elias_workers::{MailboxLimits, MemoryBudget, OverflowPolicy, SocketLimits, SupervisionPolicy, WorkerKey};
 pub use local::{LocalWorkers, LocalWorkersBuilder};
 pub use running::RunningWorkers;
-pub use settings::OtherVersion;
+pub use settings::{OtherVersion, WorkerSettings};
 pub use sockets::{SocketClose, SocketFrame};
 pub use store::{
     AcquiredWorker, FolderStore, HeapCommit, MemoryStore, StoreError, WorkerCommit, WorkerRecord, WorkerStore,

@@ -5,7 +5,7 @@ use crate::component::ComponentSource;
 use crate::manager::Manager;
 use crate::message::{Answer, Content, failed};
 use crate::running::RunningWorkers;
-use crate::settings::{AWAKE, IDLE, MEMORY, MEMORY_BYTES, OnEvent, OtherVersion, Settings};
+use crate::settings::{AWAKE, MEMORY, MEMORY_BYTES, OnEvent, OtherVersion, Settings, WorkerSettings};
 use crate::store::{MemoryStore, StoreError, WorkerStore};
 use elias_capabilities::Workers;
 use elias_capabilities::trigger::{Clock, Origin};
@@ -38,13 +38,10 @@ impl LocalWorkers {
     pub fn builder() -> LocalWorkersBuilder {
         let settings = Settings {
             awake: AWAKE,
-            idle: IDLE,
-            mailbox: MailboxLimits::default(),
-            supervision: SupervisionPolicy::default(),
+            initial: WorkerSettings::default(),
             other_version: OtherVersion::default(),
             durability: Durability::default(),
             on_event: None,
-            sockets: SocketLimits::default(),
             memory: MemoryBudget::new(MEMORY, MEMORY_BYTES),
         };
         let unstored_bytes = MemoryStore::BYTES_MAX;
@@ -91,24 +88,31 @@ impl LocalWorkersBuilder {
         self
     }
 
+    /// All settings that can be changed while workers run.
+    #[must_use]
+    pub fn settings(mut self, settings: WorkerSettings) -> Self {
+        self.settings.initial = settings;
+        self
+    }
+
     /// How long a worker that has nothing to do stays in memory.
     #[must_use]
     pub fn idle(mut self, idle: Duration) -> Self {
-        self.settings.idle = idle;
+        self.settings.initial.idle = idle;
         self
     }
 
     /// The bounds of mailboxes.
     #[must_use]
     pub fn mailbox(mut self, limits: MailboxLimits) -> Self {
-        self.settings.mailbox = limits;
+        self.settings.initial.mailbox = limits;
         self
     }
 
     /// What becomes of turns that are ended by a trap or a limit.
     #[must_use]
     pub fn supervision(mut self, policy: SupervisionPolicy) -> Self {
-        self.settings.supervision = policy;
+        self.settings.initial.supervision = policy;
         self
     }
 
@@ -137,7 +141,7 @@ impl LocalWorkersBuilder {
     /// The bounds of the sockets of each worker.
     #[must_use]
     pub fn sockets(mut self, limits: SocketLimits) -> Self {
-        self.settings.sockets = limits;
+        self.settings.initial.sockets = limits;
         self
     }
 

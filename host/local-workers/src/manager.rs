@@ -4,7 +4,7 @@ use crate::component::{ComponentSource, WorkerComponent};
 use crate::directory::Directory;
 use crate::handle::{WorkerHandle, WorkerStatus};
 use crate::message::{Answer, Content, Message, Reply, Sender, Stop, failed, new_id, reply_of};
-use crate::settings::Settings;
+use crate::settings::{Settings, WorkerSettings};
 use crate::sockets::{SocketClose, SocketTable, close_code};
 use crate::store::{AcquiredWorker, StoreError, WorkerRecord, WorkerStore};
 use elias_capabilities::Cause;
@@ -12,7 +12,7 @@ use elias_capabilities::trigger::{Clock, TaskGroup};
 use elias_capabilities::workers::{Error, ErrorCode};
 use elias_workers::{Admission, WorkerKey};
 use futures::future::{BoxFuture, join_all};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, OnceLock, Weak};
@@ -36,6 +36,8 @@ pub(crate) type RunWorker = fn(Arc<Manager>, Arc<WorkerHandle>) -> BoxFuture<'st
 pub(crate) struct Manager {
     source: OnceLock<ComponentSource>,
     pub(crate) settings: Settings,
+    /// Those settings that change while workers run.
+    live: RwLock<WorkerSettings>,
     pub(crate) clock: Clock,
     pub(crate) store: Arc<dyn WorkerStore>,
     /// The sockets that are open.
@@ -65,10 +67,12 @@ pub(crate) struct Manager {
 impl Manager {
     pub(crate) fn new(settings: Settings, clock: Clock, store: Arc<dyn WorkerStore>, run: RunWorker) -> Arc<Self> {
         let slots = Arc::new(Semaphore::new(settings.awake.max(1)));
-        let sockets = SocketTable::new(settings.sockets);
+        let sockets = SocketTable::new(settings.initial.sockets);
+        let live = RwLock::new(settings.initial);
         Arc::new_cyclic(|own| Self {
             source: OnceLock::new(),
             settings,
+            live,
             clock,
             store,
             sockets,
@@ -158,7 +162,7 @@ impl Manager {
         if let Err(error) = self.check(to, &message.sender) {
             return self.answer(message.sender, message.id, Err(error));
         }
-        let (bytes, most) = (message.content.bytes(), self.settings.mailbox.bytes);
+        let (bytes, most) = (message.content.bytes(), self.live().mailbox.bytes);
         if bytes > most {
             let text = format!("{to}: the message has {bytes} bytes, and its mailbox takes {most}");
             return self.answer(message.sender, message.id, Err(failed(ErrorCode::TooLarge, text)));
@@ -270,7 +274,7 @@ impl Manager {
         let mut directory = self.directory.lock();
         let (handle, is_new) = match directory.handles.get(key) {
             Some(handle) => (Arc::clone(handle), false),
-            None => (Arc::new(WorkerHandle::new(key.clone(), self.settings.mailbox, unasked)), true),
+            None => (Arc::new(WorkerHandle::new(key.clone(), self.live().mailbox, unasked)), true),
         };
         let changed = change(&handle);
         // Once the workers were stopped nothing is kept that no task would take: whoever waits for it is told so.
@@ -427,6 +431,26 @@ impl Manager {
     /// How often the component was exchanged.
     pub(crate) fn generation(&self) -> u64 {
         self.generation.load(SeqCst)
+    }
+
+    /// The settings as they are now.
+    pub(crate) fn live(&self) -> WorkerSettings {
+        *self.live.read()
+    }
+
+    /// Changes the settings, also for workers that have a task.
+    pub(crate) fn configure(&self, settings: WorkerSettings) {
+        // A handle that is made meanwhile has the new ones.
+        let directory = self.directory.lock();
+        if self.live() == settings {
+            return;
+        }
+        *self.live.write() = settings;
+        self.sockets.set_limits(settings.sockets);
+        for handle in directory.handles.values() {
+            handle.queue.lock().set_limits(settings.mailbox);
+            handle.changed.notify_one();
+        }
     }
 
     /// The component was exchanged: workers go on in the new one, also those that the former refused.

@@ -4,6 +4,7 @@ use crate::connection::SocketConnection;
 use crate::handle::{WorkerCondition, WorkerStatus};
 use crate::manager::Manager;
 use crate::message::{Answer, Content, Stop, failed};
+use crate::settings::WorkerSettings;
 use crate::store::{HandledMessages, StoreError, WorkerSummary};
 use elias_capabilities::Cause;
 use elias_capabilities::workers::{Error, ErrorCode};
@@ -222,6 +223,12 @@ impl RunningWorkers {
     /// read a few at a time.
     pub fn resume(&self, key: &WorkerKey) {
         self.manager.resume(key);
+    }
+
+    /// Changes the settings, from now on and of all workers: how long those rest that do so now, what waits in mailboxes
+    /// next, what becomes of the next turn that is ended. Sockets that are open keep their bounds of what waits for them.
+    pub fn configure(&self, settings: WorkerSettings) {
+        self.manager.configure(settings);
     }
 
     /// Says that the component was exchanged: each worker goes on in the new one from its next turn on, if its heap

@@ -1,7 +1,7 @@
 //! The settings of workers.
 
 use elias_host::EmittedEvent;
-use elias_workers::config::Durability;
+use elias_workers::config::{Durability, WorkersConfig};
 use elias_workers::{MailboxLimits, MemoryBudget, SocketLimits, SupervisionPolicy, WorkerKey};
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use std::time::Duration;
 pub(crate) const AWAKE: usize = 64;
 
 /// How long a worker that has nothing to do stays in memory.
-pub(crate) const IDLE: Duration = Duration::from_secs(60);
+const IDLE: Duration = Duration::from_secs(60);
 
 /// What becomes of a worker whose heap belongs to another version of the component.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -49,15 +49,50 @@ pub(crate) type OnEvent = Arc<dyn Fn(&WorkerKey, &EmittedEvent) + Send + Sync>;
 pub(crate) const MEMORY: &str = "worker-memory-bytes";
 pub(crate) const MEMORY_BYTES: usize = 256 << 20;
 
+/// The settings that can be changed while workers run
+/// ([`RunningWorkers::configure`](crate::RunningWorkers::configure)).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WorkerSettings {
+    /// How long a worker that has nothing to do stays in memory.
+    pub idle: Duration,
+    /// The bounds of mailboxes.
+    pub mailbox: MailboxLimits,
+    /// The bounds of the sockets of each worker.
+    pub sockets: SocketLimits,
+    /// What becomes of turns that are ended by a trap or a limit.
+    pub supervision: SupervisionPolicy,
+}
+
+impl Default for WorkerSettings {
+    /// A minute in memory; the others as their types have them.
+    fn default() -> Self {
+        Self {
+            idle: IDLE,
+            mailbox: MailboxLimits::default(),
+            sockets: SocketLimits::default(),
+            supervision: SupervisionPolicy::default(),
+        }
+    }
+}
+
+impl From<&WorkersConfig> for WorkerSettings {
+    fn from(config: &WorkersConfig) -> Self {
+        Self {
+            idle: config.idle(),
+            mailbox: config.mailbox.limits(),
+            sockets: config.sockets.limits(),
+            supervision: config.supervision.policy(),
+        }
+    }
+}
+
 pub(crate) struct Settings {
     pub(crate) awake: usize,
-    pub(crate) idle: Duration,
-    pub(crate) mailbox: MailboxLimits,
-    pub(crate) supervision: SupervisionPolicy,
+    /// Those with which workers begin.
+    pub(crate) initial: WorkerSettings,
     pub(crate) other_version: OtherVersion,
     pub(crate) durability: Durability,
     pub(crate) on_event: Option<OnEvent>,
-    pub(crate) sockets: SocketLimits,
     /// What messages, calls and answers of all workers may hold.
     pub(crate) memory: Arc<MemoryBudget>,
 }

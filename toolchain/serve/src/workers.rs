@@ -3,8 +3,8 @@
 use elias_command_line::{CliErrorCode, Failure};
 use elias_host::App;
 use elias_local_workers::{
-    AcquiredWorker, FolderStore, Fsync, LocalWorkers, OtherVersion, StoreError, WorkerCommit, WorkerKey, WorkerStore,
-    WorkerSummary,
+    AcquiredWorker, FolderStore, Fsync, LocalWorkers, OtherVersion, StoreError, WorkerCommit, WorkerKey,
+    WorkerSettings, WorkerStore, WorkerSummary,
 };
 use elias_workers::config::WorkersConfig;
 use futures::FutureExt;
@@ -54,9 +54,8 @@ impl Heaps {
 /// # Errors
 /// `io`, if the folder cannot be used.
 pub(crate) fn prepare(heaps: &Heaps, followed: bool, config: &WorkersConfig) -> Result<LocalWorkers, Failure> {
-    let workers = LocalWorkers::builder().awake(AWAKE as usize).idle(config.idle()).durability(config.durability);
-    let workers = workers.mailbox(config.mailbox.limits()).supervision(config.supervision.policy());
-    let workers = workers.sockets(config.sockets.limits());
+    let workers = LocalWorkers::builder().awake(AWAKE as usize).durability(config.durability);
+    let workers = workers.settings(WorkerSettings::from(config));
     let policy = if followed { OtherVersion::UpgradeOrBeginAnew } else { OtherVersion::Refuse };
     let workers = workers.other_version(policy);
     let workers = match heaps {

@@ -80,7 +80,7 @@ struct Actor {
 impl Actor {
     fn new(manager: Arc<Manager>, handle: Arc<WorkerHandle>) -> Self {
         let record = WorkerRecord::new(handle.key.clone());
-        let supervisor = Supervisor::new(manager.settings.supervision);
+        let supervisor = Supervisor::new(manager.live().supervision);
         Self {
             manager,
             handle,
@@ -195,7 +195,7 @@ impl Actor {
             return false;
         }
         let until = self.goes_on_at();
-        let idle = u64::try_from(self.manager.settings.idle.as_millis()).unwrap_or(u64::MAX);
+        let idle = u64::try_from(self.manager.live().idle.as_millis()).unwrap_or(u64::MAX);
         let leaves = self.manager.now().saturating_add(idle);
         self.handle.show(WorkerCondition::Idle, &self.record);
         let is_needed = tokio::select! {

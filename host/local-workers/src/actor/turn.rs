@@ -96,6 +96,7 @@ impl Actor {
                     (again_at, true)
                 }
                 TurnFailure::Ended(why) => {
+                    self.supervisor.set_policy(self.manager.live().supervision);
                     let decision = self.supervisor.decide(attempt, now);
                     tracing::error!(worker = %self.handle.key, attempt, ?decision, "a turn was ended: {why}");
                     attempt += 1;

@@ -6,6 +6,7 @@ mod faults;
 mod memory;
 mod moving;
 mod repeats;
+mod settings;
 mod sockets;
 mod store;
 

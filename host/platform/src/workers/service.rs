@@ -9,7 +9,7 @@ use elias_api::Code;
 use elias_host::SocketRequest;
 use elias_local_workers::{
     CallError, CallErrorCode, Cause, ComponentSource, LocalWorkers, OtherVersion, RunningWorkers, SocketConnection,
-    WorkerStore,
+    WorkerSettings, WorkerStore,
 };
 use elias_names::ServiceId;
 use elias_workers::WorkerKey;
@@ -175,7 +175,17 @@ impl ServiceWorkers {
     /// The manager, made if there is none, with the component of the version that serves.
     pub(super) async fn running(&self) -> Result<&RunningWorkers, CallError> {
         self.follow().await?;
-        self.running.get_or_try_init(|| self.make()).await
+        let running = self.running.get_or_try_init(|| self.make()).await?;
+        // Another version may have been deployed while it was made.
+        self.configure(running);
+        Ok(running)
+    }
+
+    /// Has workers run by the settings of the version that serves.
+    fn configure(&self, running: &RunningWorkers) {
+        if let Some(served) = self.parts.services.find(&self.service) {
+            running.configure(WorkerSettings::from(&served.config));
+        }
     }
 
     /// The manager, if there is one.
@@ -197,10 +207,7 @@ impl ServiceWorkers {
         let current = move || component.lock().as_ref().map(|served| Arc::clone(&served.component));
         let workers = LocalWorkers::builder()
             .store(Arc::clone(&self.store) as Arc<dyn WorkerStore>)
-            .idle(config.idle())
-            .mailbox(config.mailbox.limits())
-            .sockets(config.sockets.limits())
-            .supervision(config.supervision.policy())
+            .settings(WorkerSettings::from(&config))
             .durability(durability)
             .unstored_bytes(UNSTORED_BYTES_MAX)
             .memory(self.parts.memory.of(&self.service.tenant))
@@ -234,6 +241,7 @@ impl ServiceWorkers {
         })?;
         let before = self.component.lock().replace(loaded);
         if let (Some(_), Some(running)) = (before, self.running.get()) {
+            self.configure(running);
             running.reload();
         }
         Ok(())

@@ -16,7 +16,7 @@ use elias_local_workers::{CallError, CallErrorCode, HeapCommit, StoreError, Work
 use elias_names::{Digest, Environment, ServiceId, TenantId};
 use elias_store::{STORE_FILE, Store};
 use elias_workers::WorkerKey;
-use elias_workers::config::Durability;
+use elias_workers::config::{Durability, MailboxConfig, WorkersConfig};
 use fake::FakeServices;
 use serde_json::json;
 use std::sync::Arc;
@@ -241,6 +241,29 @@ async fn a_version_that_stores_its_workers_does_so_from_its_first_call_on() {
     assert_eq!((add(&runner, "a").await.as_str(), is_stored().await), ("1", true), "it begins anew, and lasts");
     assert_eq!(add(&runner, "a").await, "2");
     runner.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn settings_of_another_version_hold_for_workers_that_are_in_memory() {
+    let bench = bench().await;
+    let runner = bench.runner("one/1");
+    runner.start();
+    assert_eq!(add(&runner, "a").await, "1");
+    let spawn = |method: &'static str| {
+        let runner = Arc::clone(&runner);
+        tokio::spawn(async move { call(&runner, "a", method).await })
+    };
+    let status = async || runner.status(&shop(), &counter("a")).await.expect("a look").expect("it is there");
+    let held = spawn("hold");
+    until("its turn runs", async || status().await.condition == elias_api::WorkerCondition::Running).await;
+    let mailbox = MailboxConfig { messages: 1, ..MailboxConfig::default() };
+    bench.services.deploy_config(2, WorkersConfig { mailbox, ..WorkersConfig::default() });
+    let waiting = spawn("add");
+    until("a message waits", async || status().await.messages == 1).await;
+    let refused = call(&runner, "a", "add").await.expect_err("one message waits");
+    assert_eq!(refused.code, CallErrorCode::MailboxFull, "{}", refused.message);
+    held.abort();
+    waiting.abort();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -54,6 +54,11 @@ impl FakeServices {
         self.change(|served| served.config.durability = durability);
     }
 
+    /// Deploys a version whose workers run so, by another release.
+    pub(super) fn deploy_config(&self, release: u64, config: WorkersConfig) {
+        self.change(|served| (served.release, served.config) = (release, config));
+    }
+
     pub(super) fn set_quotas(&self, quotas: Quotas) {
         self.change(|served| served.quotas = quotas);
     }
