@@ -71,6 +71,11 @@ struct Actor {
     postponed: VecDeque<Message>,
     /// The id of the handler that waited when the worker was read from the store: its caller sends the message again.
     resumed: Option<String>,
+    /// Whether the worker was given up to another host: it is acquired again only for what waits here.
+    is_given_up: bool,
+    /// The id of the message whose turn was to be tried again when the worker was given up, and the number of its next
+    /// attempt.
+    interrupted: Option<(String, u32)>,
     /// The generation of the component that refused the heap in a turn that must not be lost, and why it did.
     refused: Option<(u64, String)>,
     /// The generation of the component to which the worker could not be moved.
@@ -97,6 +102,8 @@ impl Actor {
             turn_now: 0,
             postponed: VecDeque::new(),
             resumed: None,
+            is_given_up: false,
+            interrupted: None,
             refused: None,
             not_upgraded: None,
         }
@@ -115,9 +122,7 @@ impl Actor {
                 continue;
             }
             if self.handle.gives_up.swap(false, SeqCst) {
-                if self.give_up().await {
-                    return;
-                }
+                self.give_up().await;
                 continue;
             }
             if self.handle.hibernates.swap(false, SeqCst) {

@@ -21,6 +21,9 @@ const MOVED: &str = "the worker cannot be reached here any more";
 impl Actor {
     /// Begins to run the worker, as its owner. Whether the task is to end instead.
     pub(super) async fn begin(&mut self) -> bool {
+        if self.is_given_up && self.postponed.is_empty() && self.manager.remove_handle(&self.handle, &self.record) {
+            return true;
+        }
         let permit = self.handle.take_unasked();
         let is_unasked = permit.is_some() && !self.manager.has_work(&self.handle, &self.record);
         match self.acquire(is_unasked).await {
@@ -44,7 +47,7 @@ impl Actor {
     async fn acquire(&mut self, is_unasked: bool) -> Result<(), StoreError> {
         self.instance = None;
         self.batch = Batch::default();
-        self.is_stale = false;
+        (self.is_stale, self.is_given_up) = (false, false);
         // What it held of before is read anew.
         self.memory = None;
         let AcquiredWorker { epoch, record } = self.manager.acquire(&self.handle.key, is_unasked).await?;
@@ -132,8 +135,8 @@ impl Actor {
         }
     }
 
-    /// Leaves memory, and has others become the owner. Whether the task is to end, since nothing waits here.
-    pub(super) async fn give_up(&mut self) -> bool {
+    /// Leaves memory, and has others become the owner. The task ends if nothing waits here.
+    pub(super) async fn give_up(&mut self) {
         // Why it failed is in the log: then there is nothing to release.
         drop(self.flush().await);
         self.instance = None;
@@ -151,7 +154,7 @@ impl Actor {
         self.manager.set_due(&self.handle.key, None);
         self.forget_record();
         self.handle.show(WorkerCondition::Asleep, &self.record);
-        self.postponed.is_empty() && self.manager.remove_handle(&self.handle, &self.record)
+        self.is_given_up = true;
     }
 
     /// Forgets what this knows of the worker, which is not its own.

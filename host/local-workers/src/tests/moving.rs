@@ -3,7 +3,7 @@
 use super::{Fake, World, eventually, key};
 use crate::manager::UNASKED_MAX;
 use crate::store::{HeapCommit, WorkerCommit};
-use crate::{CallErrorCode, Durability, OtherVersion, WorkerCondition};
+use crate::{CallErrorCode, Durability, OtherVersion, SupervisionPolicy, WorkerCondition};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
@@ -306,4 +306,51 @@ async fn a_timer_of_a_worker_that_another_host_has_is_left_to_that_host() {
     assert_eq!(world.fake.turns(), turns);
     world.store.is_elsewhere.store(false, SeqCst);
     assert_eq!(world.call("a", "get", "").await, "100", "the alarm was still due");
+}
+
+#[tokio::test]
+async fn a_worker_whose_turn_is_tried_again_much_later_is_given_up_at_once() {
+    let backoff = Duration::from_secs(3_600);
+    let policy = SupervisionPolicy { backoff, backoff_max: backoff, ..SupervisionPolicy::default() };
+    let (store, fake) = (Arc::default(), Fake::new());
+    let one = World::on(Arc::clone(&store), Arc::clone(&fake), |builder| builder.supervision(policy)).await;
+    one.call("a", "add", "2").await;
+    let trapping = tokio::spawn(one.workers.call(key("a"), "trap-until", "3"));
+    let turns = fake.turns();
+    eventually(async || fake.turns() > turns && fake.awake() == 0).await;
+    one.workers.give_up(&key("a"));
+    eventually(async || store.released() == ["a"]).await;
+    let two = World::on(Arc::clone(&store), Arc::clone(&fake), |builder| builder).await;
+    assert_eq!(two.call("a", "add", "3").await, "5", "another host has it before the next attempt");
+    two.workers.give_up(&key("a"));
+    eventually(async || store.released() == ["a", "a"]).await;
+    // The attempts are counted on: it is the second.
+    let turns = fake.turns();
+    one.clock.advance(backoff);
+    eventually(async || fake.turns() > turns).await;
+    assert!(!trapping.is_finished());
+    let is_answered = async || {
+        one.clock.advance(backoff);
+        trapping.is_finished()
+    };
+    eventually(is_answered).await;
+    assert_eq!(trapping.await.expect("it does not panic").expect("it is tried again"), "attempt 3");
+    assert_eq!(one.call("a", "get", "").await, "5");
+}
+
+#[tokio::test]
+async fn an_alarm_that_is_to_be_called_again_is_left_to_the_host_that_needs_the_worker() {
+    let world = World::new().await;
+    // Its heap cannot be run while no component is loaded.
+    world.call("a", "alarm", "1000").await;
+    world.workers.hibernate(&key("a"));
+    eventually(async || world.store.released() == ["a"]).await;
+    world.fake.set_unloaded(true);
+    world.clock.advance(Duration::from_secs(1));
+    world.until("a", |one| one.condition == WorkerCondition::Running).await;
+    world.workers.give_up(&key("a"));
+    eventually(async || world.store.released() == ["a", "a"]).await;
+    assert!(world.store.record("a").next_due().is_some(), "it is still set");
+    world.fake.set_unloaded(false);
+    assert_eq!(world.call("a", "get", "").await, "100");
 }
