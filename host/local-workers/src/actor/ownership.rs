@@ -3,6 +3,7 @@
 use super::Actor;
 use super::batch::Batch;
 use crate::handle::WorkerCondition;
+use crate::manager::Manager;
 use crate::message::{Content, Message, Sender, Stop, failed, new_id};
 use crate::sockets::{SocketClose, close_code};
 use crate::store::{AcquiredWorker, StoreError, WorkerRecord};
@@ -32,10 +33,7 @@ impl Actor {
             Err(StoreError::OwnedElsewhere { .. }) if is_unasked => {
                 self.manager.remove_handle(&self.handle, &self.record)
             }
-            Err(error) => {
-                self.refuse_all(&error);
-                true
-            }
+            Err(error) => self.refuse_all(&error).await,
         }
     }
 
@@ -91,8 +89,9 @@ impl Actor {
         }
     }
 
-    /// Answers everything that waits with an error: the worker cannot be used here.
-    pub(super) fn refuse_all(&mut self, error: &StoreError) {
+    /// Answers everything that waits with an error: the worker cannot be used here. One that is damaged can be stopped
+    /// all the same, and goes on as a new one. Whether the task is to end.
+    async fn refuse_all(&mut self, error: &StoreError) -> bool {
         let key = self.handle.key.clone();
         match error {
             StoreError::OwnedElsewhere { owner } => {
@@ -122,15 +121,26 @@ impl Actor {
             let stops: Vec<Stop> = self.handle.stops.lock().drain(..).collect();
             let is_done = messages.is_empty() && stops.is_empty() && self.postponed.is_empty();
             if is_done && self.manager.remove_handle(&self.handle, &self.record) {
-                return;
+                return true;
             }
             let postponed = std::mem::take(&mut self.postponed);
             for Message { id, sender, .. } in postponed.into_iter().chain(messages) {
                 self.answer(sender, id, Err(refusal.clone()));
             }
+            let mut is_discarded = false;
             for stop in stops {
+                let stopped = match error {
+                    StoreError::Damaged(_) if is_discarded => Ok(false),
+                    StoreError::Damaged(_) => discard(&self.manager, &key).await,
+                    _ => Err(refusal.clone()),
+                };
+                is_discarded |= stopped.is_ok();
                 // Whoever asked may have left.
-                drop(stop.done.send(Err(refusal.clone())));
+                drop(stop.done.send(stopped));
+            }
+            if is_discarded {
+                // Whoever was told so may have sent something already.
+                return false;
             }
         }
     }
@@ -209,6 +219,20 @@ impl Actor {
     }
 }
 
+/// Forgets a worker that is damaged, for whoever has it stopped.
+async fn discard(manager: &Manager, key: &WorkerKey) -> Result<bool, Error> {
+    match manager.store.discard(key).await {
+        Ok(()) => {
+            tracing::warn!(worker = %key, "the worker was damaged, and is removed without its last turn");
+            Ok(true)
+        }
+        Err(error) => {
+            tracing::error!(worker = %key, "a worker that is damaged cannot be removed: {error}");
+            Err(error_of_store(key, &error))
+        }
+    }
+}
+
 /// What whoever waits is told where the store has not done something.
 pub(super) fn error_of_store(key: &WorkerKey, error: &StoreError) -> Error {
     let unavailable = |message| failed(ErrorCode::Unavailable, message);
@@ -216,6 +240,10 @@ pub(super) fn error_of_store(key: &WorkerKey, error: &StoreError) -> Error {
         StoreError::QuotaExceeded(_) | StoreError::Full(_) => {
             failed(ErrorCode::QuotaExceeded, format!("{key}: {error}"))
         }
+        StoreError::Damaged(_) => unavailable(format!(
+            "{key} is damaged; see the log of the host. A restart begins it anew, without what it held; on a platform \
+             first copy it as of a turn that can be read: elias workers history, elias workers fork --at"
+        )),
         StoreError::MemoryFull(_) => failed(ErrorCode::MailboxFull, format!("{key}: {error}")),
         StoreError::OwnedElsewhere { .. } => unavailable(format!(
             "the worker {key} runs on another host, which did not give it up in time: a turn of it takes long there, or \

@@ -17,6 +17,7 @@ pub use record::WorkerRecord;
 pub(crate) use record::{HandledMessages, OutgoingCall, WaitingHandler};
 
 use elias_workers::WorkerKey;
+use futures::FutureExt;
 use futures::future::BoxFuture;
 
 /// Why a store does not do something. For the host's log, and but for [`Self::QuotaExceeded`] and
@@ -116,6 +117,20 @@ pub trait WorkerStore: Send + Sync + 'static {
     /// # Errors
     /// As of [`Self::commit`].
     fn remove(&self, key: &WorkerKey, epoch: u64) -> BoxFuture<'_, Result<(), StoreError>>;
+
+    /// Forgets a worker whose record is [damaged](StoreError::Damaged), so that it can begin anew: without reading it,
+    /// where a store can. Nobody owns it afterwards.
+    ///
+    /// # Errors
+    /// As of [`Self::acquire`] and [`Self::remove`].
+    fn discard<'a>(&'a self, key: &'a WorkerKey) -> BoxFuture<'a, Result<(), StoreError>> {
+        async move {
+            let epoch = self.acquire(key).await?.epoch;
+            self.remove(key, epoch).await?;
+            self.release(key, epoch).await
+        }
+        .boxed()
+    }
 
     /// Gives up the ownership; a worker that was never committed leaves nothing. An epoch that is not the worker's any
     /// more does not matter.

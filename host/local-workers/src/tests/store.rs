@@ -16,6 +16,8 @@ pub(super) struct TestStore {
     pub(super) is_elsewhere: AtomicBool,
     /// Of which worker the next commit is kept, and nobody told so.
     pub(super) loses_response_of: Mutex<Option<String>>,
+    /// Whether the record of each worker is damaged.
+    pub(super) is_damaged: AtomicBool,
     /// The quota that refuses commits.
     pub(super) quota: Mutex<Option<String>>,
     /// Commits wait while somebody else has this.
@@ -40,6 +42,7 @@ impl Default for TestStore {
             is_full: AtomicBool::new(false),
             is_elsewhere: AtomicBool::new(false),
             loses_response_of: Mutex::default(),
+            is_damaged: AtomicBool::new(false),
             quota: Mutex::default(),
             gate: tokio::sync::RwLock::default(),
             reading: tokio::sync::RwLock::default(),
@@ -77,6 +80,9 @@ impl TestStore {
         self.reads.fetch_add(1, SeqCst);
         if self.is_elsewhere.load(SeqCst) {
             return Err(StoreError::OwnedElsewhere { owner: "another".to_owned() });
+        }
+        if self.is_damaged.load(SeqCst) {
+            return Err(StoreError::Damaged("it was altered".to_owned()));
         }
         self.memory.acquire(key).await
     }
@@ -154,6 +160,11 @@ impl WorkerStore for TestStore {
 
     fn remove(&self, key: &WorkerKey, epoch: u64) -> BoxFuture<'_, Result<(), StoreError>> {
         self.memory.remove(key, epoch)
+    }
+
+    fn discard<'a>(&'a self, key: &'a WorkerKey) -> BoxFuture<'a, Result<(), StoreError>> {
+        self.is_damaged.store(false, SeqCst);
+        self.memory.discard(key)
     }
 
     fn release(&self, key: &WorkerKey, epoch: u64) -> BoxFuture<'_, Result<(), StoreError>> {

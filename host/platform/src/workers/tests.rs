@@ -364,6 +364,29 @@ async fn a_heap_with_a_flipped_byte_is_refused_and_the_turn_before_is_taken() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_worker_whose_record_has_a_flipped_byte_can_be_restarted() {
+    let bench = bench().await;
+    let runner = bench.runner("one/1");
+    runner.start();
+    assert_eq!(add(&runner, "a").await, "1");
+    runner.stop().await;
+    let file = rusqlite::Connection::open(bench.folder.path().join(STORE_FILE)).expect("a database");
+    let mut record: Vec<u8> = file.query_row("SELECT record FROM workers", [], |row| row.get(0)).expect("a record");
+    *record.last_mut().expect("a byte") ^= 1;
+    assert_eq!(file.execute("UPDATE workers SET record = ?1", [record]).expect("updated"), 1);
+    let runner = bench.runner("one/2");
+    runner.start();
+    let refused = call(&runner, "a", "add").await.expect_err("it is damaged");
+    assert!(refused.code == CallErrorCode::Unavailable && refused.message.contains("restart"), "{refused}");
+    runner.restart_worker(&shop(), &counter("a"), json!("test")).await.expect("restarted");
+    assert_eq!(add(&runner, "a").await, "1");
+    for event in ["worker.stopped", "worker.restarted"] {
+        assert!(bench.events().contains(&event), "{event}: {:?}", bench.events());
+    }
+    runner.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_key_that_was_exchanged_reads_what_the_former_encrypted() {
     let bench = bench().await;
     let runner = bench.runner("one/1");
