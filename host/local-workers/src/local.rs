@@ -5,16 +5,19 @@ use crate::component::ComponentSource;
 use crate::manager::Manager;
 use crate::message::{Answer, Content, failed};
 use crate::running::RunningWorkers;
-use crate::settings::{AWAKE, MEMORY, MEMORY_BYTES, OnEvent, OtherVersion, Settings, WorkerSettings};
+use crate::settings::{
+    AWAKE, MEMORY, MEMORY_BYTES, OnChange, OnEvent, OtherVersion, Settings, WorkerChange, WorkerSettings,
+};
 use crate::store::{MemoryStore, StoreError, WorkerStore};
 use elias_capabilities::Workers;
 use elias_capabilities::trigger::{Clock, Origin};
 use elias_capabilities::workers::{ErrorCode, WorkerBackend, WorkerCall};
 use elias_host::EmittedEvent;
-use elias_workers::config::Durability;
+use elias_workers::config::{Durability, InvalidSetting, WorkersConfig};
 use elias_workers::{MailboxLimits, MemoryBudget, SocketLimits, SupervisionPolicy, WorkerKey};
 use futures::FutureExt;
 use futures::future::{BoxFuture, ready};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -41,6 +44,11 @@ impl LocalWorkers {
             initial: WorkerSettings::default(),
             other_version: OtherVersion::default(),
             durability: Durability::default(),
+            health: None,
+            tags: BTreeMap::new(),
+            groups: Vec::new(),
+            trees: Vec::new(),
+            on_change: None,
             on_event: None,
             memory: MemoryBudget::new(MEMORY, MEMORY_BYTES),
         };
@@ -67,6 +75,22 @@ impl LocalWorkers {
 }
 
 impl LocalWorkersBuilder {
+    /// All that the table `[workers]` of elias.toml says: how long workers stay in memory, when turns are committed,
+    /// the bounds of mailboxes and sockets, supervision, checks of health, tags, groups and supervision trees.
+    ///
+    /// # Errors
+    /// For a setting that is out of its bounds.
+    pub fn config(mut self, config: &WorkersConfig) -> Result<Self, InvalidSetting> {
+        config.check()?;
+        let settings = &mut self.settings;
+        settings.health = config.health;
+        settings.tags.clone_from(&config.tags);
+        settings.groups.clone_from(&config.group);
+        settings.trees = config.trees();
+        settings.initial = WorkerSettings::from(config);
+        Ok(self.durability(config.durability))
+    }
+
     /// Where workers are kept; in memory by default.
     #[must_use]
     pub fn store(self, store: Arc<dyn WorkerStore>) -> Self {
@@ -85,13 +109,6 @@ impl LocalWorkersBuilder {
     #[must_use]
     pub fn awake(mut self, workers: usize) -> Self {
         self.settings.awake = workers;
-        self
-    }
-
-    /// All settings that can be changed while workers run.
-    #[must_use]
-    pub fn settings(mut self, settings: WorkerSettings) -> Self {
-        self.settings.initial = settings;
         self
     }
 
@@ -152,6 +169,14 @@ impl LocalWorkersBuilder {
     #[must_use]
     pub fn memory(mut self, budget: Arc<MemoryBudget>) -> Self {
         self.settings.memory = budget;
+        self
+    }
+
+    /// Tells `listener` of what becomes of workers by their checks and supervision. It must not wait.
+    #[must_use]
+    pub fn on_change(mut self, listener: impl Fn(&WorkerKey, WorkerChange) + Send + Sync + 'static) -> Self {
+        let listener: OnChange = Arc::new(listener);
+        self.settings.on_change = Some(listener);
         self
     }
 

@@ -1,8 +1,9 @@
 //! The settings of workers.
 
 use elias_host::EmittedEvent;
-use elias_workers::config::{Durability, WorkersConfig};
-use elias_workers::{MailboxLimits, MemoryBudget, SocketLimits, SupervisionPolicy, WorkerKey};
+use elias_workers::config::{Durability, GroupConfig, HealthConfig, WorkersConfig};
+use elias_workers::{MailboxLimits, MemoryBudget, SocketLimits, SupervisionPolicy, SupervisionTree, WorkerKey};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -41,6 +42,33 @@ impl OtherVersion {
         matches!(self, Self::BeginAnew | Self::UpgradeOrBeginAnew)
     }
 }
+
+/// What became of a worker by its checks and its supervision.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WorkerChange {
+    /// It failed: too many of its turns were ended, it is not well, or it did not start as a part of its tree.
+    Failed {
+        /// Why.
+        reason: String,
+    },
+    /// It was stopped and started anew, without what it held, since it or another worker of its tree failed.
+    Restarted {
+        /// The name of the tree.
+        tree: String,
+        /// Why the other one, or this one, failed.
+        reason: String,
+    },
+    /// It failed, and its tree with it: all workers of the tree are stopped, and take nothing.
+    GivenUp {
+        /// The name of the tree.
+        tree: String,
+        /// Why the worker failed.
+        reason: String,
+    },
+}
+
+/// Told of what became of a worker.
+pub(crate) type OnChange = Arc<dyn Fn(&WorkerKey, WorkerChange) + Send + Sync>;
 
 /// Told of an event that a worker emitted, after its turn was committed.
 pub(crate) type OnEvent = Arc<dyn Fn(&WorkerKey, &EmittedEvent) + Send + Sync>;
@@ -92,6 +120,13 @@ pub(crate) struct Settings {
     pub(crate) initial: WorkerSettings,
     pub(crate) other_version: OtherVersion,
     pub(crate) durability: Durability,
+    pub(crate) health: Option<HealthConfig>,
+    /// The tags of classes.
+    pub(crate) tags: BTreeMap<String, Vec<String>>,
+    pub(crate) groups: Vec<GroupConfig>,
+    /// Supervision trees, by name.
+    pub(crate) trees: Vec<(String, SupervisionTree<WorkerKey>)>,
+    pub(crate) on_change: Option<OnChange>,
     pub(crate) on_event: Option<OnEvent>,
     /// What messages, calls and answers of all workers may hold.
     pub(crate) memory: Arc<MemoryBudget>,

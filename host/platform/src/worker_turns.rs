@@ -8,7 +8,8 @@ use crate::trigger_runs::{ServedServices, former_release};
 use crate::workers::{AwakeSlot, HeapVersion, ServedComponent, ServedWorkers, TurnSite, WorkerServices};
 use elias_api::{Code, Error, Result};
 use elias_host::{
-    App, CallOptions, Caller, Error as HostError, ErrorCode, Turn, TurnOutcome, TurnResult, Worker, WorkerHeap,
+    App, CallOptions, Caller, Error as HostError, ErrorCode, Turn, TurnKind, TurnOutcome, TurnResult, Worker,
+    WorkerHeap,
 };
 use elias_local_workers::{AwakeWorker, TurnContext, TurnFailure, WorkerComponent, WriteDown, write_down};
 use elias_names::{Digest, ServiceId};
@@ -27,8 +28,8 @@ impl WorkerServices for ServedServices {
         let service = self.platform()?.serving.service(id)?;
         let state = service.state();
         let target = &state.snapshot.target;
-        let release = state.release.serial;
-        Some(ServedWorkers { config: state.workers, quotas: target.tenant.quotas, is_stopped: target.stopped, release })
+        let (config, release) = (Arc::clone(&state.workers), state.release.serial);
+        Some(ServedWorkers { config, quotas: target.tenant.quotas, is_stopped: target.stopped, release })
     }
 
     fn refusal(&self, id: &ServiceId) -> Option<String> {
@@ -189,6 +190,10 @@ impl ReleaseWorker {
         let platform = self.platform.upgrade().ok_or_else(ended)?;
         let key = WorkerKey::new(turn.class.clone(), turn.name.clone());
         self.key.get_or_insert_with(|| key.clone());
+        if matches!(turn.kind, TurnKind::Health) && self.slot.is_some() {
+            // Who has rested for longest is still that: else a worker that nobody needs would never make room.
+            return self.execute(&platform, &key, turn, context).await;
+        }
         self.take_slot(&platform, &key).await?;
         let result = self.execute(&platform, &key, turn, context).await;
         if let Some(slot) = &mut self.slot {
@@ -277,6 +282,10 @@ impl ReleaseWorker {
 impl AwakeWorker for ReleaseWorker {
     fn turn<'a>(&'a mut self, turn: &'a Turn, context: TurnContext) -> BoxFuture<'a, Result<TurnResult, TurnFailure>> {
         self.run(turn, context).boxed()
+    }
+
+    fn undo(&mut self) {
+        self.worker.undo();
     }
 
     fn commit(&mut self) -> WriteDown {

@@ -31,7 +31,7 @@ mod tree;
 pub mod value;
 mod waits;
 
-pub use group::WorkerGroup;
+pub use group::{Balance, WorkerGroup};
 pub use key::WorkerKey;
 pub use mailbox::{Admission, Mailbox, MailboxFull, MailboxLimits, OverflowPolicy};
 pub use memory::{MemoryBudget, MemoryFull, MemoryReservation};

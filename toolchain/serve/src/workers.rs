@@ -3,10 +3,10 @@
 use elias_command_line::{CliErrorCode, Failure};
 use elias_host::App;
 use elias_local_workers::{
-    AcquiredWorker, FolderStore, Fsync, LocalWorkers, OtherVersion, StoreError, WorkerCommit, WorkerKey,
-    WorkerSettings, WorkerStore, WorkerSummary,
+    AcquiredWorker, FolderStore, Fsync, LocalWorkers, OtherVersion, StoreError, WorkerCommit, WorkerKey, WorkerStore,
+    WorkerSummary,
 };
-use elias_workers::config::WorkersConfig;
+use elias_workers::config::{InvalidSetting, WorkersConfig};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
@@ -52,10 +52,10 @@ impl Heaps {
 /// worker of another version is moved, or begins anew if it cannot be; else it is refused.
 ///
 /// # Errors
-/// `io`, if the folder cannot be used.
+/// `bad-configuration`, if the table is wrong; `io`, if the folder cannot be used.
 pub(crate) fn prepare(heaps: &Heaps, followed: bool, config: &WorkersConfig) -> Result<LocalWorkers, Failure> {
-    let workers = LocalWorkers::builder().awake(AWAKE as usize).durability(config.durability);
-    let workers = workers.settings(WorkerSettings::from(config));
+    let workers = LocalWorkers::builder().awake(AWAKE as usize).config(config);
+    let workers = workers.map_err(|error| Failure::new(InvalidSetting::CODE, error))?;
     let policy = if followed { OtherVersion::UpgradeOrBeginAnew } else { OtherVersion::Refuse };
     let workers = workers.other_version(policy);
     let workers = match heaps {

@@ -5,6 +5,7 @@ use super::batch::{Departure, Effects};
 use super::ownership::error_of_store;
 use super::turn::NoTurn;
 use crate::component::TurnFailure;
+use crate::manager::Manager;
 use crate::message::{Answer, Content, Message, Reply, Sender, UNDEFINED, new_id, reply_of};
 use crate::store::{OutgoingCall, StoreError, WaitingHandler, WorkerRecord};
 use elias_capabilities::Cause;
@@ -313,7 +314,7 @@ impl Actor {
             self.reserve_more(bytes + before + kept).err().map(|full| full.to_string())
         };
         let Some(message) = refusal else {
-            return Ok(take_over(&mut self.record, self.turn_now, cause.clone(), result));
+            return Ok(take_over(&self.manager, &mut self.record, self.turn_now, cause.clone(), result));
         };
         self.flush_earlier().await.map_err(|_| NoTurn::Changed)?;
         self.instance = None;
@@ -364,7 +365,13 @@ pub(super) struct Handled {
 }
 
 /// Takes over into the record what a turn of this time sent and set.
-pub(super) fn take_over(record: &mut WorkerRecord, now: u64, cause: Cause, result: TurnResult) -> Effects {
+pub(super) fn take_over(
+    manager: &Manager,
+    record: &mut WorkerRecord,
+    now: u64,
+    cause: Cause,
+    result: TurnResult,
+) -> Effects {
     let TurnResult { sends, timers, emitted, sockets, .. } = result;
     let least = now.saturating_add(TIMER_MS_MIN);
     for SocketSend { socket, action } in &sockets {
@@ -389,6 +396,8 @@ pub(super) fn take_over(record: &mut WorkerRecord, now: u64, cause: Cause, resul
             Some(call) => {
                 let WorkerSend { class, name, method, value, .. } = send;
                 let (id, to, cause) = (new_id(), WorkerKey::new(class, name), effects.cause.clone());
+                // A call that is made again is for the same member, which has kept the answer.
+                let to = manager.member(&to, None).ok().flatten().unwrap_or(to);
                 record.calls.insert(call, OutgoingCall { id, to, method, value, cause });
                 effects.calls.push(call);
             }

@@ -9,7 +9,7 @@ use elias_api::Code;
 use elias_host::SocketRequest;
 use elias_local_workers::{
     CallError, CallErrorCode, Cause, ComponentSource, LocalWorkers, OtherVersion, RunningWorkers, SocketConnection,
-    WorkerSettings, WorkerStore,
+    WorkerChange, WorkerSettings, WorkerStore,
 };
 use elias_names::ServiceId;
 use elias_workers::WorkerKey;
@@ -79,8 +79,9 @@ impl ServiceWorkers {
     pub(super) async fn call(&self, call: WorkerCallFrom) -> Result<String, CallError> {
         let _call = self.begin();
         let WorkerCallFrom { id, key, method, value, cause } = call;
-        self.check_new(&key).await?;
         let running = self.running().await?;
+        let key = running.member(key, id.as_deref())?;
+        self.check_new(&key).await?;
         match id {
             Some(id) => running.call_once(id, key, method, value, cause).await,
             None => running.call_from(key, method, value, cause).await,
@@ -98,8 +99,10 @@ impl ServiceWorkers {
         cause: Cause,
     ) -> Result<SocketConnection, CallError> {
         let _call = self.begin();
+        let running = self.running().await?;
+        let key = running.member(key, None)?;
         self.check_new(&key).await?;
-        self.running().await?.open_socket(key, request, cause).await
+        running.open_socket(key, request, cause).await
     }
 
     /// Starts a worker that does not exist.
@@ -184,7 +187,7 @@ impl ServiceWorkers {
     /// Has workers run by the settings of the version that serves.
     fn configure(&self, running: &RunningWorkers) {
         if let Some(served) = self.parts.services.find(&self.service) {
-            running.configure(WorkerSettings::from(&served.config));
+            running.configure(WorkerSettings::from(&*served.config));
         }
     }
 
@@ -207,10 +210,12 @@ impl ServiceWorkers {
         let current = move || component.lock().as_ref().map(|served| Arc::clone(&served.component));
         let workers = LocalWorkers::builder()
             .store(Arc::clone(&self.store) as Arc<dyn WorkerStore>)
-            .settings(WorkerSettings::from(&config))
+            .config(&config)
+            .map_err(|error| CallError::new(CallErrorCode::Unavailable, error.to_string()))?
             .durability(durability)
             .unstored_bytes(UNSTORED_BYTES_MAX)
             .memory(self.parts.memory.of(&self.service.tenant))
+            .on_change(self.changes())
             // Places in memory are the host's, and are taken by turns.
             .awake(usize::MAX >> 3)
             .other_version(OtherVersion::Upgrade)
@@ -220,6 +225,23 @@ impl ServiceWorkers {
             let message = "the platform's store cannot be reached; try again";
             CallError::new(CallErrorCode::Unavailable, message)
         })
+    }
+
+    /// Publishes what becomes of workers by their checks and supervision. The manager must not keep this, which has it.
+    fn changes(&self) -> impl Fn(&WorkerKey, WorkerChange) + Send + Sync + use<> {
+        let store = Arc::clone(&self.store);
+        move |key, change| {
+            let (event, tree, reason) = match change {
+                WorkerChange::Failed { reason } => ("worker.failed", None, reason),
+                WorkerChange::GivenUp { tree, reason } => ("worker.failed", Some(tree), reason),
+                WorkerChange::Restarted { tree, reason } => ("worker.restarted", Some(tree), reason),
+            };
+            let mut data = json!({ "class": key.class, "name": key.name, "reason": reason });
+            if let Some(tree) = tree {
+                data["tree"] = tree.into();
+            }
+            store.publish(key, event, data);
+        }
     }
 
     /// Has turns run in the component of the version that serves, loading it if it is another one than before.
@@ -267,7 +289,9 @@ impl ServiceWorkers {
         let rests = self.calls.load(Ordering::Relaxed) == 0
             && self.store.owned() == 0
             && self.made.elapsed().saturating_sub(used) >= RESTS_AFTER;
-        if !rests || self.has_unstored().await {
+        // That a tree was given up is known here alone.
+        let has_given_up = self.running.get().is_some_and(RunningWorkers::has_given_up);
+        if !rests || has_given_up || self.has_unstored().await {
             return false;
         }
         // Timers are fired by the manager. One that cannot be asked for stays.

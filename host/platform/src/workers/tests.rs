@@ -2,6 +2,7 @@
 
 mod fake;
 mod hosts;
+mod trees;
 
 use super::store::{PlatformWorkerStore, StoreParts};
 use super::versions::HeapVersion;
@@ -10,7 +11,7 @@ use crate::artifacts::Artifacts;
 use crate::vault::Vault;
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
-use elias_api::{Actor, Quotas, TenantSettings};
+use elias_api::{Actor, Quotas, TenantSettings, WorkerFilter};
 use elias_capabilities::Cause;
 use elias_local_workers::{CallError, CallErrorCode, HeapCommit, StoreError, WorkerCommit, WorkerRecord, WorkerStore};
 use elias_names::{Digest, Environment, ServiceId, TenantId};
@@ -141,7 +142,7 @@ async fn what_was_answered_is_there_after_the_host_has_gone() {
     assert_eq!(add(&second, "a").await, "5");
     assert_eq!(add(&second, "b").await, "2");
     assert!(bench.events().contains(&"worker.started"), "{:?}", bench.events());
-    let listed = second.list(&shop(), None, 10).await.expect("a list");
+    let listed = second.list(&shop(), &WorkerFilter::default(), None, 10).await.expect("a list");
     let names: Vec<_> = listed.iter().map(|status| (status.name.as_str(), status.turns > 0)).collect();
     assert_eq!(names, [("a", true), ("b", true)]);
     second.stop().await;
@@ -257,7 +258,7 @@ async fn settings_of_another_version_hold_for_workers_that_are_in_memory() {
     let held = spawn("hold");
     until("its turn runs", async || status().await.condition == elias_api::WorkerCondition::Running).await;
     let mailbox = MailboxConfig { messages: 1, ..MailboxConfig::default() };
-    bench.services.deploy_config(2, WorkersConfig { mailbox, ..WorkersConfig::default() });
+    bench.services.configure(WorkersConfig { mailbox, ..WorkersConfig::default() }, 2);
     let waiting = spawn("add");
     until("a message waits", async || status().await.messages == 1).await;
     let refused = call(&runner, "a", "add").await.expect_err("one message waits");
