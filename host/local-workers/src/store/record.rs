@@ -86,11 +86,15 @@ impl WorkerRecord {
         bytes_of_calls(&self.calls)
     }
 
-    /// Bytes that it takes in memory: those of all values in it, and as many for the rest as a worker takes that has
-    /// none of them.
-    pub(crate) fn memory_bytes(&self) -> usize {
+    /// Bytes of all values in it: of calls, of those that a handler that waits is put back to, and of answers.
+    pub(crate) fn value_bytes(&self) -> usize {
         let before = self.waiting.as_ref().map_or(0, |waiting| bytes_of_calls(&waiting.calls));
-        RECORD_BYTES + self.call_bytes() + before + self.answers.bytes()
+        self.call_bytes() + before + self.answers.bytes()
+    }
+
+    /// Bytes that it takes in memory: those of its values, and as many for the rest as a worker takes without any.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        RECORD_BYTES + self.value_bytes()
     }
 }
 
