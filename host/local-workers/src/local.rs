@@ -44,7 +44,6 @@ impl LocalWorkers {
             initial: WorkerSettings::default(),
             other_version: OtherVersion::default(),
             durability: Durability::default(),
-            health: None,
             tags: BTreeMap::new(),
             groups: Vec::new(),
             trees: Vec::new(),
@@ -83,7 +82,6 @@ impl LocalWorkersBuilder {
     pub fn config(mut self, config: &WorkersConfig) -> Result<Self, InvalidSetting> {
         config.check()?;
         let settings = &mut self.settings;
-        settings.health = config.health;
         settings.tags.clone_from(&config.tags);
         settings.groups.clone_from(&config.group);
         settings.trees = config.trees();

@@ -89,6 +89,8 @@ pub struct WorkerSettings {
     pub sockets: SocketLimits,
     /// What becomes of turns that are ended by a trap or a limit.
     pub supervision: SupervisionPolicy,
+    /// When workers in memory are asked whether they are well; never where this is none.
+    pub health: Option<HealthConfig>,
 }
 
 impl Default for WorkerSettings {
@@ -99,6 +101,7 @@ impl Default for WorkerSettings {
             mailbox: MailboxLimits::default(),
             sockets: SocketLimits::default(),
             supervision: SupervisionPolicy::default(),
+            health: None,
         }
     }
 }
@@ -110,6 +113,7 @@ impl From<&WorkersConfig> for WorkerSettings {
             mailbox: config.mailbox.limits(),
             sockets: config.sockets.limits(),
             supervision: config.supervision.policy(),
+            health: config.health,
         }
     }
 }
@@ -120,7 +124,6 @@ pub(crate) struct Settings {
     pub(crate) initial: WorkerSettings,
     pub(crate) other_version: OtherVersion,
     pub(crate) durability: Durability,
-    pub(crate) health: Option<HealthConfig>,
     /// The tags of classes.
     pub(crate) tags: BTreeMap<String, Vec<String>>,
     pub(crate) groups: Vec<GroupConfig>,

@@ -1,7 +1,9 @@
 //! Settings that are changed while workers run.
 
 use super::{World, eventually, key};
-use crate::{CallErrorCode, MailboxLimits, SupervisionPolicy, WorkerSettings};
+use crate::{
+    CallErrorCode, HealthConfig, MailboxLimits, SupervisionPolicy, WorkerCondition, WorkerHealth, WorkerSettings,
+};
 use std::time::Duration;
 
 /// Longer than any test has its clock go on.
@@ -40,4 +42,14 @@ async fn a_worker_that_runs_is_supervised_by_the_policy_that_holds_now() {
     world.workers.configure(WorkerSettings { supervision, ..WorkerSettings::default() });
     assert_eq!(world.fails("a", "trap-until", "2").await.0, CallErrorCode::Failed, "the clock stands still");
     assert_eq!(world.call("a", "get", "").await, "1");
+}
+
+#[tokio::test]
+async fn a_worker_in_memory_is_asked_for_its_health_once_that_is_wanted() {
+    let world = World::new().await;
+    world.call("a", "add", "1").await;
+    world.until("a", |one| one.condition == WorkerCondition::Idle).await;
+    assert_eq!(world.fake.health_turns(), 0);
+    world.workers.configure(WorkerSettings { health: Some(HealthConfig::default()), ..WorkerSettings::default() });
+    world.until("a", |one| one.health == WorkerHealth::Healthy).await;
 }
