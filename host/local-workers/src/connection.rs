@@ -44,7 +44,7 @@ impl SocketConnection {
         let opened = manager.call(socket.key.clone(), Content::Turn(kind), cause).await;
         socket.is_refused = opened.is_err();
         opened?;
-        Ok(Self { socket, unanswered: FuturesUnordered::new(), limits: *manager.sockets.limits() })
+        Ok(Self { socket, unanswered: FuturesUnordered::new(), limits: manager.sockets.limits() })
     }
 
     /// The id by which the worker knows it.

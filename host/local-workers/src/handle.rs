@@ -9,7 +9,7 @@ use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::atomic::{AtomicBool, AtomicU64};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, OwnedSemaphorePermit};
 
 /// What leads to the task of a worker.
 pub(crate) struct WorkerHandle {
@@ -26,6 +26,8 @@ pub(crate) struct WorkerHandle {
     pub(crate) stopped_until: AtomicU64,
     /// Whether the worker is to leave memory, and may stay this host's.
     pub(crate) hibernates: AtomicBool,
+    /// The permit to read the worker though nobody has asked it for anything, until its task has begun.
+    unasked: Mutex<Option<OwnedSemaphorePermit>>,
     /// Told when there is something new in any of them, or a timer is due.
     pub(crate) changed: Notify,
     shown: Mutex<Shown>,
@@ -83,7 +85,7 @@ pub struct WorkerStatus {
 
 impl WorkerHandle {
     /// Of a worker with an empty mailbox.
-    pub(crate) fn new(key: WorkerKey, mailbox: MailboxLimits) -> Self {
+    pub(crate) fn new(key: WorkerKey, mailbox: MailboxLimits, unasked: Option<OwnedSemaphorePermit>) -> Self {
         Self {
             key,
             queue: Mutex::new(TurnQueue::new(mailbox)),
@@ -93,6 +95,7 @@ impl WorkerHandle {
             gives_up: AtomicBool::new(false),
             stopped_until: AtomicU64::new(0),
             hibernates: AtomicBool::new(false),
+            unasked: Mutex::new(unasked),
             changed: Notify::new(),
             shown: Mutex::new(Shown {
                 condition: WorkerCondition::Asleep,
@@ -129,6 +132,11 @@ impl WorkerHandle {
     /// The calls of other workers that wait here or are being handled, which are handled no more.
     pub(crate) fn drain_in_hand(&self) -> Vec<(String, (WorkerKey, u64))> {
         self.in_hand.lock().drain().collect()
+    }
+
+    /// The permit with which the task was started, if nobody had asked the worker for anything.
+    pub(crate) fn take_unasked(&self) -> Option<OwnedSemaphorePermit> {
+        self.unasked.lock().take()
     }
 
     /// Says what the worker does.

@@ -34,7 +34,8 @@
 //! the process starts anew; since the callee keeps its answer until the caller has it, it handles the call once.
 //!
 //! - `local`, `running`: what a program has of them. `settings`: how they run.
-//! - `manager`: which workers there are; messages, replies and timers get to them here. `handle`: what leads to one.
+//! - `manager`: which workers there are; messages, replies and timers get to them here. `directory`: those that have
+//!   something to do. `handle`: what leads to one.
 //! - `groups`: which member of a group gets a message. `trees`, `supervision`: what follows where a worker fails.
 //!   `health`: the last checks of workers.
 //! - `actor`: one worker.
@@ -46,6 +47,7 @@
 mod actor;
 mod component;
 mod connection;
+mod directory;
 mod groups;
 mod handle;
 mod health;
@@ -67,12 +69,12 @@ pub use elias_atomic_write::Fsync;
 pub use elias_capabilities::Cause;
 pub use elias_capabilities::trigger::{Clock, ManualClock};
 pub use elias_capabilities::workers::{Error as CallError, ErrorCode as CallErrorCode};
-pub use elias_workers::config::{Durability, WorkersConfig};
-pub use elias_workers::{MailboxLimits, OverflowPolicy, SocketLimits, SupervisionPolicy, WorkerKey};
+pub use elias_workers::config::{Durability, HealthConfig, WorkersConfig};
+pub use elias_workers::{MailboxLimits, MemoryBudget, OverflowPolicy, SocketLimits, SupervisionPolicy, WorkerKey};
 pub use health::WorkerHealth;
 pub use local::{LocalWorkers, LocalWorkersBuilder};
 pub use running::{RunningWorkers, WorkerFilter};
-pub use settings::{OtherVersion, WorkerChange};
+pub use settings::{OtherVersion, WorkerChange, WorkerSettings};
 pub use sockets::{SocketClose, SocketFrame};
 pub use store::{
     AcquiredWorker, FolderStore, HeapCommit, MemoryStore, StoreError, WorkerCommit, WorkerRecord, WorkerStore,

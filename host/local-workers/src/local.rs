@@ -5,14 +5,16 @@ use crate::component::ComponentSource;
 use crate::manager::Manager;
 use crate::message::{Answer, Content, failed};
 use crate::running::RunningWorkers;
-use crate::settings::{AWAKE, IDLE, OnChange, OnEvent, OtherVersion, Settings, WorkerChange};
+use crate::settings::{
+    AWAKE, MEMORY, MEMORY_BYTES, OnChange, OnEvent, OtherVersion, Settings, WorkerChange, WorkerSettings,
+};
 use crate::store::{MemoryStore, StoreError, WorkerStore};
 use elias_capabilities::Workers;
 use elias_capabilities::trigger::{Clock, Origin};
 use elias_capabilities::workers::{ErrorCode, WorkerBackend, WorkerCall};
 use elias_host::EmittedEvent;
 use elias_workers::config::{Durability, InvalidSetting, WorkersConfig};
-use elias_workers::{MailboxLimits, SocketLimits, SupervisionPolicy, WorkerKey};
+use elias_workers::{MailboxLimits, MemoryBudget, SocketLimits, SupervisionPolicy, WorkerKey};
 use futures::FutureExt;
 use futures::future::{BoxFuture, ready};
 use std::collections::BTreeMap;
@@ -39,18 +41,15 @@ impl LocalWorkers {
     pub fn builder() -> LocalWorkersBuilder {
         let settings = Settings {
             awake: AWAKE,
-            idle: IDLE,
-            mailbox: MailboxLimits::default(),
-            supervision: SupervisionPolicy::default(),
+            initial: WorkerSettings::default(),
             other_version: OtherVersion::default(),
             durability: Durability::default(),
-            health: None,
             tags: BTreeMap::new(),
             groups: Vec::new(),
             trees: Vec::new(),
             on_change: None,
             on_event: None,
-            sockets: SocketLimits::default(),
+            memory: MemoryBudget::new(MEMORY, MEMORY_BYTES),
         };
         let unstored_bytes = MemoryStore::BYTES_MAX;
         LocalWorkersBuilder { settings, clock: Clock::system(), store: None, unstored_bytes }
@@ -83,14 +82,11 @@ impl LocalWorkersBuilder {
     pub fn config(mut self, config: &WorkersConfig) -> Result<Self, InvalidSetting> {
         config.check()?;
         let settings = &mut self.settings;
-        settings.health = config.health;
         settings.tags.clone_from(&config.tags);
         settings.groups.clone_from(&config.group);
         settings.trees = config.trees();
-        settings.mailbox = config.mailbox.limits();
-        settings.sockets = config.sockets.limits();
-        settings.supervision = config.supervision.policy();
-        Ok(self.idle(config.idle()).durability(config.durability))
+        settings.initial = WorkerSettings::from(config);
+        Ok(self.durability(config.durability))
     }
 
     /// Where workers are kept; in memory by default.
@@ -117,21 +113,21 @@ impl LocalWorkersBuilder {
     /// How long a worker that has nothing to do stays in memory.
     #[must_use]
     pub fn idle(mut self, idle: Duration) -> Self {
-        self.settings.idle = idle;
+        self.settings.initial.idle = idle;
         self
     }
 
     /// The bounds of mailboxes.
     #[must_use]
     pub fn mailbox(mut self, limits: MailboxLimits) -> Self {
-        self.settings.mailbox = limits;
+        self.settings.initial.mailbox = limits;
         self
     }
 
     /// What becomes of turns that are ended by a trap or a limit.
     #[must_use]
     pub fn supervision(mut self, policy: SupervisionPolicy) -> Self {
-        self.settings.supervision = policy;
+        self.settings.initial.supervision = policy;
         self
     }
 
@@ -160,7 +156,17 @@ impl LocalWorkersBuilder {
     /// The bounds of the sockets of each worker.
     #[must_use]
     pub fn sockets(mut self, limits: SocketLimits) -> Self {
-        self.settings.sockets = limits;
+        self.settings.initial.sockets = limits;
+        self
+    }
+
+    /// What messages that wait, calls without an answer and answers that are kept may hold of the memory, of all workers
+    /// together that are given this budget; 256 MiB of these workers by default. Messages for which there is no room are
+    /// refused (`mailbox-full`), a turn with calls for which there is none is undone, and a worker whose calls do not
+    /// fit is read later. Instances and what waits for clients of sockets are bounded beside it.
+    #[must_use]
+    pub fn memory(mut self, budget: Arc<MemoryBudget>) -> Self {
+        self.settings.memory = budget;
         self
     }
 

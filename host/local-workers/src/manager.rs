@@ -1,31 +1,36 @@
 //! The manager has the handles of all workers, and delivers messages, replies and timers to them.
 
 use crate::component::{ComponentSource, WorkerComponent};
+use crate::directory::Directory;
 use crate::groups::Groups;
 use crate::handle::{WorkerHandle, WorkerStatus};
 use crate::health::HealthRecords;
 use crate::message::{Answer, Content, Message, Reply, Sender, Stop, failed, new_id, reply_of};
-use crate::settings::Settings;
+use crate::settings::{Settings, WorkerSettings};
 use crate::sockets::{SocketClose, SocketTable, close_code};
 use crate::store::{AcquiredWorker, StoreError, WorkerRecord, WorkerStore};
 use crate::trees::Trees;
 use elias_capabilities::Cause;
 use elias_capabilities::trigger::{Clock, TaskGroup};
 use elias_capabilities::workers::{Error, ErrorCode};
-use elias_workers::{Admission, WaitGraph, WorkerKey};
+use elias_workers::{Admission, WorkerKey};
 use futures::future::{BoxFuture, join_all};
-use parking_lot::Mutex;
-use std::collections::{BTreeSet, HashMap};
+use parking_lot::{Mutex, RwLock};
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
-use tokio::sync::{Notify, Semaphore, oneshot};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
 
 /// What whoever waits is told of a worker whose task panicked.
 const PANICKED: &str = "the host failed in the turn; see its log";
 
 /// How long after a panic a worker goes on with what it has to do of itself, in milliseconds.
 const RESTART_DELAY_MS: u64 = 1_000;
+
+/// Workers that are read at a time of themselves: for timers that are due, or calls without an answer. A store has some
+/// connections, and after a start there may be a hundred thousand of them.
+pub(crate) const UNASKED_MAX: usize = 32;
 
 /// What the task of a worker does: `actor`, which is above this.
 pub(crate) type RunWorker = fn(Arc<Manager>, Arc<WorkerHandle>) -> BoxFuture<'static, ()>;
@@ -34,6 +39,8 @@ pub(crate) type RunWorker = fn(Arc<Manager>, Arc<WorkerHandle>) -> BoxFuture<'st
 pub(crate) struct Manager {
     source: OnceLock<ComponentSource>,
     pub(crate) settings: Settings,
+    /// Those settings that change while workers run.
+    live: RwLock<WorkerSettings>,
     pub(crate) clock: Clock,
     pub(crate) store: Arc<dyn WorkerStore>,
     pub(crate) groups: Groups,
@@ -46,6 +53,8 @@ pub(crate) struct Manager {
     owned: Mutex<HashMap<WorkerKey, u64>>,
     /// Permits to have an instance in memory.
     pub(crate) slots: Arc<Semaphore>,
+    /// Permits to read a worker of which nobody has asked for anything.
+    unasked: Arc<Semaphore>,
     /// Workers that wait for a permit: those that have nothing to do then give theirs back.
     pub(crate) starved: AtomicUsize,
     pub(crate) pressure: Notify,
@@ -61,33 +70,26 @@ pub(crate) struct Manager {
     own: Weak<Self>,
 }
 
-#[derive(Default)]
-struct Directory {
-    /// The workers that have a task: which are in memory, or for which something waits.
-    handles: HashMap<WorkerKey, Arc<WorkerHandle>>,
-    /// When the timers of workers are due next, and the same by worker.
-    due: BTreeSet<(u64, WorkerKey)>,
-    due_of: HashMap<WorkerKey, u64>,
-    waits: WaitGraph,
-}
-
 impl Manager {
     pub(crate) fn new(settings: Settings, clock: Clock, store: Arc<dyn WorkerStore>, run: RunWorker) -> Arc<Self> {
         let slots = Arc::new(Semaphore::new(settings.awake.max(1)));
         let (groups, trees) = (Groups::new(&settings.groups), Trees::new(settings.trees.clone()));
-        let sockets = SocketTable::new(settings.sockets);
+        let sockets = SocketTable::new(settings.initial.sockets);
+        let live = RwLock::new(settings.initial);
         Arc::new_cyclic(|own| Self {
             source: OnceLock::new(),
             groups,
             trees,
             health: HealthRecords::default(),
             settings,
+            live,
             clock,
             store,
             sockets,
             directory: Mutex::default(),
             owned: Mutex::default(),
             slots,
+            unasked: Arc::new(Semaphore::new(UNASKED_MAX)),
             starved: AtomicUsize::new(0),
             pressure: Notify::new(),
             due_changed: Notify::new(),
@@ -107,10 +109,7 @@ impl Manager {
         // Only a manager that was not started is given to whoever starts it.
         let _ = self.source.set(source);
         for summary in self.store.pending().await? {
-            self.set_due(&summary.key, summary.next_due);
-            if summary.has_calls {
-                self.resume(&summary.key);
-            }
+            self.set_due(&summary.key, if summary.has_calls { Some(0) } else { summary.next_due });
         }
         if let Some(manager) = self.own.upgrade() {
             self.tasks.spawn(async move { manager.fire_timers().await });
@@ -128,7 +127,7 @@ impl Manager {
         cause: Cause,
     ) -> impl Future<Output = Answer> + Send + use<> {
         let (sender, answer) = oneshot::channel();
-        self.ask(key, Message { id: new_id(), content, sender: Sender::Outside(sender), cause }, answer)
+        self.ask(key, Message::new(new_id(), content, Sender::Outside(sender), cause), answer)
     }
 
     /// The same with a message that may come again with this id.
@@ -140,7 +139,7 @@ impl Manager {
         cause: Cause,
     ) -> impl Future<Output = Answer> + Send + use<> {
         let (sender, answer) = oneshot::channel();
-        self.ask(key, Message { id, content, sender: Sender::Repeating(sender), cause }, answer)
+        self.ask(key, Message::new(id, content, Sender::Repeating(sender), cause), answer)
     }
 
     fn ask(
@@ -163,6 +162,16 @@ impl Manager {
     /// Puts a message into a mailbox: that of a member, where it is for a group. One that cannot wait there is answered
     /// with the reason.
     pub(crate) fn send(&self, to: &WorkerKey, message: Message) {
+        self.deliver(to, message, false);
+    }
+
+    /// The same with a call that was made before, and is made again. Where there is no room for it now, it is not
+    /// answered: it may have been handled, and is made again later.
+    pub(crate) fn send_again(&self, to: &WorkerKey, message: Message) {
+        self.deliver(to, message, true);
+    }
+
+    fn deliver(&self, to: &WorkerKey, mut message: Message, is_again: bool) {
         let member = match self.member_for(to, &message) {
             Ok(member) => member,
             Err(error) => return self.answer(message.sender, message.id, Err(error)),
@@ -171,10 +180,16 @@ impl Manager {
         if let Err(error) = self.check(to, &message.sender) {
             return self.answer(message.sender, message.id, Err(error));
         }
-        let (bytes, most) = (message.content.bytes(), self.settings.mailbox.bytes);
+        let (bytes, most) = (message.content.bytes(), self.live().mailbox.bytes);
         if bytes > most {
             let text = format!("{to}: the message has {bytes} bytes, and its mailbox takes {most}");
             return self.answer(message.sender, message.id, Err(failed(ErrorCode::TooLarge, text)));
+        }
+        if let Err(full) = message.reserve(&self.settings.memory) {
+            if !is_again {
+                self.answer(message.sender, message.id, Err(failed(ErrorCode::MailboxFull, format!("{to}: {full}"))));
+            }
+            return;
         }
         let Some(admission) = self.handle(to, |handle| handle.push(message)) else { return };
         match admission {
@@ -186,6 +201,7 @@ impl Manager {
                     self.answer(sender, id, Err(failed(ErrorCode::MailboxFull, message)));
                 }
             }
+            Admission::Refused(..) if is_again => {}
             Admission::Refused(full, Message { id, sender, .. }) => {
                 self.answer(sender, id, Err(failed(ErrorCode::MailboxFull, format!("{to}: {full}"))));
             }
@@ -229,7 +245,7 @@ impl Manager {
         match sender {
             // Whoever asked may have left.
             Sender::Outside(waiting) | Sender::Repeating(waiting) => drop(waiting.send(answer)),
-            Sender::Worker { key, call } => self.reply(&key, Reply { call, id, result: reply_of(answer) }),
+            Sender::Worker { key, call } => self.reply(&key, Reply::new(call, id, reply_of(answer))),
             Sender::Nobody => {
                 if let Err(error) = answer {
                     tracing::error!("a message that nobody waits for failed: {}", error.message);
@@ -239,12 +255,13 @@ impl Manager {
     }
 
     /// Gives a worker the answer to a call that it made.
-    fn reply(&self, caller: &WorkerKey, reply: Reply) {
+    fn reply(&self, caller: &WorkerKey, mut reply: Reply) {
         let mut directory = self.directory.lock();
         // From here on it does not wait for this any more: the callee may call it.
         directory.waits.answered(caller, &reply.id);
         // One without a task was given up, or its task panicked: it asks again when it goes on.
         if let Some(handle) = directory.handles.get(caller) {
+            reply.reserve(&self.settings.memory);
             handle.queue.lock().push_reply(reply);
             handle.changed.notify_one();
         }
@@ -265,10 +282,20 @@ impl Manager {
 
     /// Changes the handle of a worker, whose task is started if it has none and is told.
     fn handle<T>(&self, key: &WorkerKey, change: impl FnOnce(&WorkerHandle) -> T) -> T {
+        self.handle_or(key, None, change)
+    }
+
+    /// The same, where a task that is started does so with this permit if nobody has asked the worker for anything.
+    fn handle_or<T>(
+        &self,
+        key: &WorkerKey,
+        unasked: Option<OwnedSemaphorePermit>,
+        change: impl FnOnce(&WorkerHandle) -> T,
+    ) -> T {
         let mut directory = self.directory.lock();
         let (handle, is_new) = match directory.handles.get(key) {
             Some(handle) => (Arc::clone(handle), false),
-            None => (Arc::new(WorkerHandle::new(key.clone(), self.settings.mailbox)), true),
+            None => (Arc::new(WorkerHandle::new(key.clone(), self.live().mailbox, unasked)), true),
         };
         let changed = change(&handle);
         // Once the workers were stopped nothing is kept that no task would take: whoever waits for it is told so.
@@ -346,8 +373,16 @@ impl Manager {
     }
 
     /// Has a worker go on with what it has to do without a message: timers that are due, and calls without an answer.
+    /// One without a task is read when others are that go on of themselves.
     pub(crate) fn resume(&self, key: &WorkerKey) {
-        self.handle(key, |_| ());
+        let mut directory = self.directory.lock();
+        if let Some(handle) = directory.handles.get(key) {
+            handle.changed.notify_one();
+            return;
+        }
+        directory.set_due(key, Some(0));
+        drop(directory);
+        self.due_changed.notify_one();
     }
 
     /// Has the task of a worker, if it has one, look whether there is something to do or it may end.
@@ -359,35 +394,26 @@ impl Manager {
 
     /// Says when the next timer of a worker is due.
     pub(crate) fn set_due(&self, key: &WorkerKey, at: Option<u64>) {
-        let mut directory = self.directory.lock();
-        if let Some(before) = directory.due_of.remove(key) {
-            directory.due.remove(&(before, key.clone()));
-        }
-        if let Some(at) = at {
-            directory.due.insert((at, key.clone()));
-            directory.due_of.insert(key.clone(), at);
-        }
-        drop(directory);
+        self.directory.lock().set_due(key, at);
         self.due_changed.notify_one();
     }
 
-    /// Wakes workers whose timers are due.
+    /// Wakes workers whose timers are due, and those that are to go on. Those without a task are read a few at a time.
     async fn fire_timers(&self) {
         loop {
             let changed = self.due_changed.notified();
-            let now = self.now();
-            let next = self.directory.lock().due.first().cloned();
-            match next {
-                Some((at, key)) if at <= now => {
-                    // The worker says when the next one is due once it has had its turn.
-                    self.set_due(&key, None);
-                    self.resume(&key);
+            let due = self.directory.lock().take_due(self.now());
+            match due {
+                Ok(key) => {
+                    // Nobody closes the semaphore.
+                    let Ok(permit) = Arc::clone(&self.unasked).acquire_owned().await else { return };
+                    self.handle_or(&key, Some(permit), |_| ());
                 }
-                Some((at, _)) => tokio::select! {
+                Err(Some(at)) => tokio::select! {
                     () = changed => {}
                     () = self.clock.sleep_until(at) => {}
                 },
-                None => changed.await,
+                Err(None) => changed.await,
             }
         }
     }
@@ -446,6 +472,26 @@ impl Manager {
         self.generation.load(SeqCst)
     }
 
+    /// The settings as they are now.
+    pub(crate) fn live(&self) -> WorkerSettings {
+        *self.live.read()
+    }
+
+    /// Changes the settings, also for workers that have a task.
+    pub(crate) fn configure(&self, settings: WorkerSettings) {
+        // A handle that is made meanwhile has the new ones.
+        let directory = self.directory.lock();
+        if self.live() == settings {
+            return;
+        }
+        *self.live.write() = settings;
+        self.sockets.set_limits(settings.sockets);
+        for handle in directory.handles.values() {
+            handle.queue.lock().set_limits(settings.mailbox);
+            handle.changed.notify_one();
+        }
+    }
+
     /// The component was exchanged: workers go on in the new one, also those that the former refused.
     pub(crate) fn reload(&self) {
         self.generation.fetch_add(1, SeqCst);
@@ -472,12 +518,14 @@ impl Manager {
         cut
     }
 
-    /// Makes a task the owner of a worker, and reads its record.
+    /// Makes a task the owner of a worker, and reads its record. Where nobody has asked for the worker, one that another
+    /// host has stays that host's.
     ///
     /// # Errors
     /// As of [`WorkerStore::acquire`].
-    pub(crate) async fn acquire(&self, key: &WorkerKey) -> Result<AcquiredWorker, StoreError> {
-        let acquired = self.store.acquire(key).await?;
+    pub(crate) async fn acquire(&self, key: &WorkerKey, is_unasked: bool) -> Result<AcquiredWorker, StoreError> {
+        let acquiring = if is_unasked { self.store.acquire_unasked(key) } else { self.store.acquire(key) };
+        let acquired = acquiring.await?;
         self.owned.lock().insert(key.clone(), acquired.epoch);
         Ok(acquired)
     }

@@ -3,8 +3,9 @@
 use elias_capabilities::Cause;
 use elias_capabilities::workers::{Error, ErrorCode};
 use elias_host::{ReplyError, ReplyResult, SocketContent, TurnKind};
-use elias_workers::WorkerKey;
+use elias_workers::{MemoryBudget, MemoryFull, MemoryReservation, WorkerKey};
 use serde_json::Value;
+use std::sync::Arc;
 use tokio::sync::oneshot;
 
 /// How a call ended: with a value in the structured clone encoding.
@@ -12,6 +13,9 @@ pub(crate) type Answer = Result<String, Error>;
 
 /// `undefined` in that encoding.
 pub(crate) const UNDEFINED: &str = r#"[1,["undefined"]]"#;
+
+/// Bytes that a message takes beside its content, as they are counted: its id, its cause, who waits for it.
+const MESSAGE_BYTES: usize = 512;
 
 /// A message to a worker.
 #[derive(Debug)]
@@ -21,6 +25,20 @@ pub(crate) struct Message {
     pub(crate) content: Content,
     pub(crate) sender: Sender,
     pub(crate) cause: Cause,
+    /// Its bytes in the memory of all workers, from when it is sent until it is handled.
+    pub(crate) reservation: Option<MemoryReservation>,
+}
+
+impl Message {
+    pub(crate) fn new(id: String, content: Content, sender: Sender, cause: Cause) -> Self {
+        Self { id, content, sender, cause, reservation: None }
+    }
+
+    /// Reserves its bytes until it is handled.
+    pub(crate) fn reserve(&mut self, memory: &Arc<MemoryBudget>) -> Result<(), MemoryFull> {
+        self.reservation = Some(memory.reserve(self.content.bytes() + MESSAGE_BYTES)?);
+        Ok(())
+    }
 }
 
 /// What a message is.
@@ -108,6 +126,27 @@ pub(crate) struct Reply {
     pub(crate) call: u64,
     pub(crate) id: String,
     pub(crate) result: ReplyResult,
+    /// Its bytes in the memory of all workers, until it has entered.
+    pub(crate) reservation: Option<MemoryReservation>,
+}
+
+impl Reply {
+    pub(crate) fn new(call: u64, id: String, result: ReplyResult) -> Self {
+        Self { call, id, result, reservation: None }
+    }
+
+    /// Reserves its bytes. A value for which there is no room becomes an error that says so: its caller would have to
+    /// call again for it, and the callee does its work once.
+    pub(crate) fn reserve(&mut self, memory: &Arc<MemoryBudget>) {
+        let ReplyResult::Value(value) = &self.result else { return };
+        match memory.reserve(value.len()) {
+            Ok(reservation) => self.reservation = Some(reservation),
+            Err(full) => {
+                let message = format!("the call was handled, and there is no room for its answer: {full}");
+                self.result = ReplyResult::Error(ReplyError { name: "Error".to_owned(), message });
+            }
+        }
+    }
 }
 
 /// A request to end a worker.

@@ -5,6 +5,7 @@ use crate::handle::{WorkerCondition, WorkerStatus};
 use crate::health::WorkerHealth;
 use crate::manager::Manager;
 use crate::message::{Answer, Content, Stop, failed};
+use crate::settings::WorkerSettings;
 use crate::store::{HandledMessages, StoreError, WorkerSummary};
 use elias_capabilities::Cause;
 use elias_capabilities::workers::{Error, ErrorCode};
@@ -296,10 +297,17 @@ impl RunningWorkers {
         self.manager.give_up(key);
     }
 
-    /// Has a worker go on that has to without a message: with timers that are due, or calls without an answer. Returns
-    /// at once: a handler that waits may do so for days.
+    /// Has a worker go on that has to without a message: with timers that are due, or calls without an answer; one that
+    /// another host has stays that host's. Returns at once: a handler that waits may do so for days, and workers are
+    /// read a few at a time.
     pub fn resume(&self, key: &WorkerKey) {
         self.manager.resume(key);
+    }
+
+    /// Changes the settings, from now on and of all workers: how long those rest that do so now, what waits in mailboxes
+    /// next, what becomes of the next turn that is ended. Sockets that are open keep their bounds of what waits for them.
+    pub fn configure(&self, settings: WorkerSettings) {
+        self.manager.configure(settings);
     }
 
     /// Says that the component was exchanged: each worker goes on in the new one from its next turn on, if its heap

@@ -1,8 +1,8 @@
 //! The settings of workers.
 
 use elias_host::EmittedEvent;
-use elias_workers::config::{Durability, GroupConfig, HealthConfig};
-use elias_workers::{MailboxLimits, SocketLimits, SupervisionPolicy, SupervisionTree, WorkerKey};
+use elias_workers::config::{Durability, GroupConfig, HealthConfig, WorkersConfig};
+use elias_workers::{MailboxLimits, MemoryBudget, SocketLimits, SupervisionPolicy, SupervisionTree, WorkerKey};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use std::time::Duration;
 pub(crate) const AWAKE: usize = 64;
 
 /// How long a worker that has nothing to do stays in memory.
-pub(crate) const IDLE: Duration = Duration::from_secs(60);
+const IDLE: Duration = Duration::from_secs(60);
 
 /// What becomes of a worker whose heap belongs to another version of the component.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -73,14 +73,57 @@ pub(crate) type OnChange = Arc<dyn Fn(&WorkerKey, WorkerChange) + Send + Sync>;
 /// Told of an event that a worker emitted, after its turn was committed.
 pub(crate) type OnEvent = Arc<dyn Fn(&WorkerKey, &EmittedEvent) + Send + Sync>;
 
+/// The name of the bound of memory, and the bound, unless a program has its own.
+pub(crate) const MEMORY: &str = "worker-memory-bytes";
+pub(crate) const MEMORY_BYTES: usize = 256 << 20;
+
+/// The settings that can be changed while workers run
+/// ([`RunningWorkers::configure`](crate::RunningWorkers::configure)).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WorkerSettings {
+    /// How long a worker that has nothing to do stays in memory.
+    pub idle: Duration,
+    /// The bounds of mailboxes.
+    pub mailbox: MailboxLimits,
+    /// The bounds of the sockets of each worker.
+    pub sockets: SocketLimits,
+    /// What becomes of turns that are ended by a trap or a limit.
+    pub supervision: SupervisionPolicy,
+    /// When workers in memory are asked whether they are well; never where this is none.
+    pub health: Option<HealthConfig>,
+}
+
+impl Default for WorkerSettings {
+    /// A minute in memory; the others as their types have them.
+    fn default() -> Self {
+        Self {
+            idle: IDLE,
+            mailbox: MailboxLimits::default(),
+            sockets: SocketLimits::default(),
+            supervision: SupervisionPolicy::default(),
+            health: None,
+        }
+    }
+}
+
+impl From<&WorkersConfig> for WorkerSettings {
+    fn from(config: &WorkersConfig) -> Self {
+        Self {
+            idle: config.idle(),
+            mailbox: config.mailbox.limits(),
+            sockets: config.sockets.limits(),
+            supervision: config.supervision.policy(),
+            health: config.health,
+        }
+    }
+}
+
 pub(crate) struct Settings {
     pub(crate) awake: usize,
-    pub(crate) idle: Duration,
-    pub(crate) mailbox: MailboxLimits,
-    pub(crate) supervision: SupervisionPolicy,
+    /// Those with which workers begin.
+    pub(crate) initial: WorkerSettings,
     pub(crate) other_version: OtherVersion,
     pub(crate) durability: Durability,
-    pub(crate) health: Option<HealthConfig>,
     /// The tags of classes.
     pub(crate) tags: BTreeMap<String, Vec<String>>,
     pub(crate) groups: Vec<GroupConfig>,
@@ -88,5 +131,6 @@ pub(crate) struct Settings {
     pub(crate) trees: Vec<(String, SupervisionTree<WorkerKey>)>,
     pub(crate) on_change: Option<OnChange>,
     pub(crate) on_event: Option<OnEvent>,
-    pub(crate) sockets: SocketLimits,
+    /// What messages, calls and answers of all workers may hold.
+    pub(crate) memory: Arc<MemoryBudget>,
 }

@@ -127,7 +127,7 @@ impl Manager {
     }
 
     fn health_of(&self, key: &WorkerKey) -> (WorkerHealth, Option<String>) {
-        let threshold = self.settings.health.map(|health| health.threshold);
+        let threshold = self.live().health.map(|health| health.threshold);
         threshold.map_or((WorkerHealth::Unknown, None), |threshold| self.health.health(key, threshold))
     }
 

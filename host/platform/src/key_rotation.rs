@@ -2,6 +2,9 @@
 //!
 //! `elias keys rotate` puts a new key in place of the old one, which stays beside it until the next start has encrypted
 //! everything anew. Hosts that have the key from their environment are given both.
+//!
+//! A host that has the old key alone can encrypt with it what is made meanwhile, such as the data key of a new tenant. So
+//! the rotation is repeated, and the old key kept, for as long as such a host is seen.
 
 use crate::platform::{Inner, Platform};
 use crate::vault::forget_former;
@@ -11,7 +14,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-/// How long to wait before a store that is away is asked again.
+/// How long to wait before a store that is away is asked again, and before what hosts with the old key have encrypted is
+/// looked for again.
 const RETRY: Duration = Duration::from_secs(10);
 
 /// What is stored of a tenant, encrypted.
@@ -31,13 +35,27 @@ pub(crate) fn start(platform: &Platform) {
 }
 
 async fn rotate(platform: Weak<Inner>) {
+    let (mut count, mut is_told) = (0, false);
     loop {
         let Some(inner) = platform.upgrade() else { return };
         let platform = Platform::of(inner);
-        match platform.encrypt_anew().await {
-            Ok(count) => {
+        match platform.rotate_once().await {
+            Ok((more, None)) => {
+                count += more;
                 tracing::info!(count, "what a former key of this host had encrypted is encrypted with the present one");
                 return;
+            }
+            Ok((more, Some(host))) => {
+                count += more;
+                if !is_told {
+                    is_told = true;
+                    tracing::warn!(
+                        %host,
+                        "a host on this store has another key than this one, or is of an earlier release: the former \
+                         key is kept, and what is encrypted with it is looked for, until all hosts were started with \
+                         the present key"
+                    );
+                }
             }
             Err(error) if error.code() == Code::StoreUnavailable => {
                 tracing::warn!(%error, "what a former key of this host encrypted waits for the store");
@@ -53,9 +71,21 @@ async fn rotate(platform: Weak<Inner>) {
 }
 
 impl Platform {
+    /// Encrypts anew what the former key has encrypted; says how much, and which host may go on with the former key. If
+    /// there is none, the file of the former key is removed.
+    async fn rotate_once(&self) -> Result<(u64, Option<String>)> {
+        // First: what a host has made that was seen last before is found.
+        let host = self.host_with_other_key().await?;
+        let count = self.encrypt_anew().await?;
+        if host.is_none() {
+            forget_former(&self.config().data_dir)?;
+        }
+        Ok((count, host))
+    }
+
     /// Encrypts secrets and data keys with the present key that were encrypted with the former one, a tenant at a time;
-    /// says how many. What neither key opens stays as it is. The file of the former key is removed then.
-    pub(crate) async fn encrypt_anew(&self) -> Result<u64> {
+    /// says how many. What neither key opens stays as it is.
+    async fn encrypt_anew(&self) -> Result<u64> {
         let mut scope = self.store().host_read().await?;
         let mut tenants: BTreeMap<TenantId, SealedValues> = BTreeMap::new();
         for secret in scope.all_secrets().await? {
@@ -87,7 +117,6 @@ impl Platform {
             // What a service serves is also in a file of this host, secrets among it.
             self.refresh().await?;
         }
-        forget_former(&self.config().data_dir)?;
         Ok(count)
     }
 }

@@ -25,7 +25,23 @@ pub(crate) fn host_id(folder: &Dir) -> Result<String> {
 
 impl Platform {
     fn host_entry(&self) -> HostEntry {
-        HostEntry { id: self.host_id().to_owned(), artifacts: self.config().artifacts.clone().unwrap_or_default() }
+        HostEntry {
+            id: self.host_id().to_owned(),
+            artifacts: self.config().artifacts.clone().unwrap_or_default(),
+            key_id: self.serving().loader.vault.key_id().to_owned(),
+        }
+    }
+
+    /// A host that serves from this store and encrypts with another key than this one, or does not say with which.
+    ///
+    /// # Errors
+    /// `store-unavailable`.
+    pub(crate) async fn host_with_other_key(&self) -> Result<Option<String>> {
+        if !self.store().is_shared() {
+            return Ok(None);
+        }
+        let since = now_ms().saturating_sub(GONE_AFTER_MS);
+        Ok(with_other_key(&self.host_entry(), self.store().host_read().await?.hosts(since).await?))
     }
 
     /// Says in a shared store that this host serves from it, and finds out what keeps it from sharing what it serves.
@@ -90,6 +106,10 @@ impl Platform {
     }
 }
 
+fn with_other_key(own: &HostEntry, hosts: Vec<HostEntry>) -> Option<String> {
+    hosts.into_iter().find(|host| host.id != own.id && host.key_id != own.key_id).map(|host| host.id)
+}
+
 /// Why hosts cannot share what they serve.
 fn unshared(own: &HostEntry, hosts: &[HostEntry]) -> Option<String> {
     let place = |host: &HostEntry| {
@@ -112,7 +132,11 @@ mod tests {
 
     #[test]
     fn hosts_share_what_they_serve_by_one_bucket_and_not_otherwise() {
-        let host = |id: &str, artifacts: &str| HostEntry { id: id.to_owned(), artifacts: artifacts.to_owned() };
+        let host = |id: &str, artifacts: &str| HostEntry {
+            id: id.to_owned(),
+            artifacts: artifacts.to_owned(),
+            key_id: "key".to_owned(),
+        };
         for (own, other, shared) in [
             ("s3://a", "s3://a", true),
             ("s3://a", "s3://b", false),
@@ -127,5 +151,18 @@ mod tests {
             assert!(why.is_none_or(|why| why.contains("--artifacts") && why.contains("2 hosts")));
             assert_eq!(unshared(&own, &hosts[..1]), None, "alone it has nobody to share with");
         }
+    }
+
+    #[test]
+    fn a_host_with_another_key_is_found_also_if_it_does_not_say_which() {
+        let host =
+            |id: &str, key: &str| HostEntry { id: id.to_owned(), artifacts: String::new(), key_id: key.to_owned() };
+        let own = host("1", "new");
+        for (other, is_found) in [("new", false), ("old", true), ("", true)] {
+            let found = with_other_key(&own, vec![own.clone(), host("2", other)]);
+            assert_eq!(found.as_deref(), is_found.then_some("2"), "{other}");
+        }
+        // What it was before its own key was exchanged is itself.
+        assert_eq!(with_other_key(&own, vec![host("1", "old")]), None);
     }
 }

@@ -10,6 +10,8 @@ use cap_std::fs::Dir;
 use elias_api::{Code, Error, Result};
 use elias_atomic_write::{Access, Fsync};
 use elias_names::{ServiceId, TenantId};
+use hmac::{Hmac, Mac};
+use sha2::Sha256;
 use std::io::ErrorKind;
 use std::path::Path;
 use zeroize::Zeroizing;
@@ -34,6 +36,8 @@ pub(crate) struct Vault {
     cipher: Aes256Gcm,
     /// The key before it, while some of what is stored may be encrypted with that.
     former: Option<Aes256Gcm>,
+    /// An id of the key, from which it cannot be found.
+    key_id: String,
 }
 
 impl Vault {
@@ -63,12 +67,17 @@ impl Vault {
     /// The vault with the key of this text.
     pub(crate) fn of(text: &str) -> Result<Self> {
         let cipher = cipher(text, &format!("{KEY_VARIABLE} or the file {KEY_FILE}"))?;
-        Ok(Self { cipher, former: None })
+        Ok(Self { cipher, former: None, key_id: key_id(text)? })
     }
 
     /// This vault, which also decrypts with the former key `text`, which was read from `place`.
     pub(crate) fn with_former(self, text: &str, place: &str) -> Result<Self> {
         Ok(Self { former: Some(cipher(text, place)?), ..self })
+    }
+
+    /// Says which key it is, among hosts, without giving it away.
+    pub(crate) fn key_id(&self) -> &str {
+        &self.key_id
     }
 
     /// Whether some of the stored data may be encrypted with a former key.
@@ -157,6 +166,15 @@ fn cipher(text: &str, place: &str) -> Result<Aes256Gcm> {
         .map_err(|_| Error::new(Code::BadInput, format!("{place} must be 32 bytes in Base64")))
 }
 
+/// The beginning of an HMAC-SHA-256 by the key of this text: of 256 random bits it tells nothing.
+fn key_id(text: &str) -> Result<String> {
+    let key = BASE64.decode(text.trim()).map(Zeroizing::new).unwrap_or_default();
+    let mac = <Hmac<Sha256> as Mac>::new_from_slice(&key);
+    let mut mac = mac.map_err(|error| Error::new(Code::Internal, error.to_string()))?;
+    mac.update(b"elias/host-key-id/1");
+    Ok(BASE64.encode(&mac.finalize().into_bytes()[..12]))
+}
+
 fn decrypt(cipher: &Aes256Gcm, bound: &str, sealed: &str) -> Option<Zeroizing<Vec<u8>>> {
     let bytes = BASE64.decode(sealed).ok()?;
     let (nonce, sealed) = bytes.split_at_checked(NONCE_BYTES)?;
@@ -216,6 +234,7 @@ mod tests {
             "each has a nonce of its own"
         );
         let again = Vault::open(&folder).expect("the key is found again");
+        assert_eq!(again.key_id(), vault.key_id());
         assert_eq!(*again.open_sealed(&service("a"), "TOKEN", &sealed).expect("decrypted"), "s3cret");
         assert!(again.open_sealed(&service("b"), "TOKEN", &sealed).is_err(), "another tenant's");
         assert!(again.open_sealed(&service("a"), "OTHER", &sealed).is_err(), "another name's");
@@ -226,6 +245,7 @@ mod tests {
     fn what_a_former_key_has_encrypted_is_read_and_encrypted_anew() {
         let key = |byte: u8| BASE64.encode([byte; 32]);
         let (before, after) = (Vault::of(&key(1)).expect("a key"), Vault::of(&key(2)).expect("a key"));
+        assert_ne!(before.key_id(), after.key_id());
         let service = ServiceId {
             tenant: "a".parse().expect("a name"),
             component: "shop".parse().expect("a name"),

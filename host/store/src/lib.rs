@@ -104,6 +104,8 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("trace", include_str!("schema/11_trace.sql")),
     ("workers", include_str!("schema/12_workers.sql")),
     ("data_keys", include_str!("schema/13_data_keys.sql")),
+    ("waiting_turns", include_str!("schema/14_waiting_turns.sql")),
+    ("host_keys", include_str!("schema/15_host_keys.sql")),
 ];
 
 /// The tables with a tenant's rows, which row-level security guards on PostgreSQL.

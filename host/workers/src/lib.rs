@@ -3,6 +3,7 @@
 //!
 //! - [`key`](WorkerKey): which worker.
 //! - [`mailbox`](Mailbox): messages in their order, bounded by number and bytes.
+//! - [`memory`](MemoryBudget): the bytes that all workers of somebody hold together.
 //! - [`timers`](Timers): the durable timers and alarms of a worker, and which is due next.
 //! - [`queue`](TurnQueue): a worker's mailbox, replies and timers together: what enters next.
 //! - [`supervision`](Supervisor): retries, backoff, dead letters, and the restart intensity.
@@ -19,6 +20,7 @@ pub mod config;
 mod group;
 mod key;
 mod mailbox;
+mod memory;
 #[cfg(test)]
 mod properties;
 mod queue;
@@ -32,6 +34,7 @@ mod waits;
 pub use group::{Balance, WorkerGroup};
 pub use key::WorkerKey;
 pub use mailbox::{Admission, Mailbox, MailboxFull, MailboxLimits, OverflowPolicy};
+pub use memory::{MemoryBudget, MemoryFull, MemoryReservation};
 pub use queue::{Incoming, TurnQueue};
 pub use sockets::SocketLimits;
 pub use supervision::{AttemptDecision, SupervisionPolicy, Supervisor};

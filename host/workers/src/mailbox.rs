@@ -84,6 +84,12 @@ impl<M> Mailbox<M> {
         Self { limits, messages: VecDeque::new(), bytes: 0, blocked: VecDeque::new(), blocked_bytes: 0, dropped: 0 }
     }
 
+    /// Has it these bounds from now on. What waits already stays.
+    pub fn set_limits(&mut self, limits: MailboxLimits) {
+        self.limits = limits;
+        self.admit_blocked();
+    }
+
     /// Takes a message of so many bytes, if the policy lets it.
     pub fn push(&mut self, message: M, bytes: usize) -> Admission<M> {
         let full = MailboxFull { messages: self.messages.len(), bytes: self.bytes };
@@ -122,14 +128,20 @@ impl<M> Mailbox<M> {
     pub fn pop(&mut self) -> Option<M> {
         let (message, bytes) = self.messages.pop_front()?;
         self.bytes -= bytes;
+        self.admit_blocked();
+        Some(message)
+    }
+
+    /// Lets messages in whose senders wait for room.
+    fn admit_blocked(&mut self) {
+        // One that does not fit into smaller bounds must not wait for ever.
         while let Some((_, bytes)) = self.blocked.front()
-            && self.has_room(*bytes)
+            && (self.has_room(*bytes) || self.messages.is_empty())
         {
             let Some((message, bytes)) = self.blocked.pop_front() else { break };
             self.blocked_bytes -= bytes;
             self.append(message, bytes);
         }
-        Some(message)
     }
 
     /// All messages, also those whose senders wait; the mailbox is empty then.
@@ -221,6 +233,19 @@ mod tests {
         assert_eq!((blocking.len(), blocking.blocked()), (1, 1));
         assert_eq!((blocking.pop(), blocking.pop(), blocking.pop()), (Some(1), Some(2), None));
         assert_eq!(blocking.bytes(), 0);
+    }
+
+    #[test]
+    fn other_bounds_hold_for_what_comes_and_let_in_whoever_waits() {
+        let mut changed = mailbox(1, 10, OverflowPolicy::Block);
+        assert_eq!((changed.push(1, 6), changed.push(2, 6)), (Admission::Accepted, Admission::SenderWaits));
+        changed.set_limits(MailboxLimits { messages: 2, bytes: 20, senders: 1, policy: OverflowPolicy::Refuse });
+        assert_eq!((changed.len(), changed.blocked()), (2, 0), "there is room now");
+        assert!(matches!(changed.push(3, 1), Admission::Refused(_, 3)));
+        changed.set_limits(MailboxLimits { messages: 1, bytes: 20, senders: 1, policy: OverflowPolicy::Block });
+        assert_eq!(changed.push(4, 12), Admission::SenderWaits);
+        changed.set_limits(MailboxLimits { messages: 1, bytes: 5, senders: 1, policy: OverflowPolicy::Refuse });
+        assert_eq!((changed.pop(), changed.pop(), changed.pop(), changed.pop()), (Some(1), Some(2), Some(4), None));
     }
 
     #[test]

@@ -36,6 +36,11 @@ impl<M, R> TurnQueue<M, R> {
         Self { mailbox: Mailbox::new(limits), replies: VecDeque::new(), was_due: false }
     }
 
+    /// Has the mailbox these bounds from now on.
+    pub fn set_limits(&mut self, limits: MailboxLimits) {
+        self.mailbox.set_limits(limits);
+    }
+
     /// Takes a message of so many bytes, if the mailbox has room.
     pub fn push(&mut self, message: M, bytes: usize) -> Admission<M> {
         self.mailbox.push(message, bytes)

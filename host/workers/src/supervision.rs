@@ -56,6 +56,11 @@ impl Supervisor {
         Self { policy, failures: VecDeque::new(), stopped_until: 0 }
     }
 
+    /// Has it follow this policy from now on. Failures that were counted stay counted.
+    pub fn set_policy(&mut self, policy: SupervisionPolicy) {
+        self.policy = policy;
+    }
+
     /// Decides what becomes of a turn whose attempt of this number, from 1, was ended now. Where that exceeds the
     /// restart intensity, the turn is a dead letter and the worker is stopped.
     pub fn decide(&mut self, attempt: u32, now: u64) -> AttemptDecision {
@@ -114,6 +119,15 @@ mod tests {
         assert_eq!(supervisor.stopped_until(25_999), Some(26_000));
         assert_eq!(supervisor.stopped_until(26_000), None);
         assert_eq!(supervisor.decide(1, 26_000), AttemptDecision::RetryAt(26_100), "it begins anew");
+    }
+
+    #[test]
+    fn another_policy_goes_on_from_the_failures_that_were_counted() {
+        let mut supervisor = Supervisor::new(SupervisionPolicy::default());
+        assert_eq!(supervisor.decide(1, 0), AttemptDecision::RetryAt(100));
+        supervisor.set_policy(SupervisionPolicy { failures: 1, ..SupervisionPolicy::default() });
+        assert_eq!(supervisor.decide(1, 100), AttemptDecision::DeadLetter);
+        assert_eq!(supervisor.stopped_until(100), Some(60_100));
     }
 
     #[test]

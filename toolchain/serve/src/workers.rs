@@ -235,6 +235,17 @@ impl WorkerStore for DevelopmentStore {
         .boxed()
     }
 
+    fn discard<'a>(&'a self, key: &'a WorkerKey) -> BoxFuture<'a, Result<(), StoreError>> {
+        async move {
+            self.epochs.lock().remove(key);
+            match self.existing()? {
+                Some(store) => store.discard(key).await,
+                None => Ok(()),
+            }
+        }
+        .boxed()
+    }
+
     fn release(&self, key: &WorkerKey, epoch: u64) -> BoxFuture<'_, Result<(), StoreError>> {
         let key = key.clone();
         async move {

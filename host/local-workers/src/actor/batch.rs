@@ -200,6 +200,7 @@ impl Actor {
         match committed {
             Ok(()) => {
                 self.is_stale = false;
+                self.update_memory();
                 self.manager.set_due(&self.handle.key, self.record.next_due());
                 for departure in batch.departures {
                     self.let_leave(departure);

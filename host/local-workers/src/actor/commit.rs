@@ -11,7 +11,7 @@ use crate::store::{OutgoingCall, StoreError, WaitingHandler, WorkerRecord};
 use elias_capabilities::Cause;
 use elias_capabilities::trigger::ActiveWork;
 use elias_host::{ReplyError, ReplyResult, SocketAction, SocketSend, TurnKind, TurnResult, TurnState, WorkerSend};
-use elias_workers::{DueTimer, WorkerKey};
+use elias_workers::{DueTimer, MemoryFull, WorkerKey};
 
 /// Bytes of the values of a worker's calls without an answer. They are written down with each of its turns.
 const CALL_BYTES_MAX: usize = 32 << 20;
@@ -30,7 +30,7 @@ impl Actor {
         active: ActiveWork,
     ) -> Result<(), NoTurn> {
         let is_done = result.state == TurnState::Done;
-        let effects = self.take_over_turn(&cause, result).await?;
+        let effects = self.take_over_turn(&cause, result, 0).await?;
         if !is_done {
             self.record.waiting = Some(self.handler(id, None, cause, None));
         }
@@ -69,7 +69,8 @@ impl Actor {
         if let TurnKind::Open { socket, .. } = kind {
             self.record.sockets.insert(socket);
         }
-        let effects = match self.take_over_turn(&cause, result).await {
+        let kept = if caller.is_some() { bytes_of_answer(&answer) } else { 0 };
+        let effects = match self.take_over_turn(&cause, result, kept).await {
             Ok(effects) => effects,
             Err(no_turn) => {
                 if let Some(sockets) = sockets {
@@ -166,7 +167,9 @@ impl Actor {
         let is_done = result.state == TurnState::Done;
         let was_waiting = self.record.is_waiting();
         let cause = self.record.waiting.as_ref().map(|waiting| waiting.cause.clone()).unwrap_or_default();
-        let effects = match self.take_over_turn(&cause, result).await {
+        let is_kept = is_done && self.record.waiting.as_ref().is_some_and(|waiting| waiting.caller.is_some());
+        let kept = if is_kept { bytes_of_answer(&answer) } else { 0 };
+        let effects = match self.take_over_turn(&cause, result, kept).await {
             Ok(effects) => effects,
             Err(NoTurn::Changed) => return,
             Err(NoTurn::Failed(failure)) => {
@@ -251,17 +254,22 @@ impl Actor {
     }
 
     /// Sends a call of the record to its worker. One that would close a cycle of workers that wait is answered instead.
-    pub(super) fn send_call(&mut self, call: u64) {
+    pub(super) fn send_call(&mut self, call: u64, is_again: bool) {
         let Some(OutgoingCall { id, to, method, value, cause }) = self.record.calls.get(&call).cloned() else { return };
         if self.record.is_waiting()
             && let Err(message) = self.manager.wait(&self.handle.key, &id, &to)
         {
             let result = ReplyResult::Error(ReplyError { name: "Error".to_owned(), message });
-            self.handle.queue.lock().push_reply(Reply { call, id, result });
+            self.handle.queue.lock().push_reply(Reply::new(call, id, result));
             return;
         }
         let sender = Sender::Worker { key: self.handle.key.clone(), call };
-        self.manager.send(&to, Message { id, content: Content::Value { method, value }, sender, cause });
+        let message = Message::new(id, Content::Value { method, value }, sender, cause);
+        if is_again {
+            self.manager.send_again(&to, message);
+        } else {
+            self.manager.send(&to, message);
+        }
     }
 
     /// A handler that waits from now on, and what the worker was before it.
@@ -293,17 +301,30 @@ impl Actor {
         self.hold_back(Departure::Answer { sender, id, answer });
     }
 
-    /// Takes over into the record what a turn that has run sent and set. A turn with too many calls is undone.
-    async fn take_over_turn(&mut self, cause: &Cause, result: TurnResult) -> Result<Effects, NoTurn> {
+    /// Takes over into the record what a turn that has run sent and set. A turn with too many calls is undone, as is one
+    /// for whose calls, and for whose answer of so many bytes that is kept, there is no room in memory.
+    async fn take_over_turn(&mut self, cause: &Cause, result: TurnResult, kept: usize) -> Result<Effects, NoTurn> {
         let bytes = result.sends.iter().filter(|send| send.call.is_some()).map(|send| send.value.len()).sum::<usize>();
-        if self.record.call_bytes() + bytes > CALL_BYTES_MAX {
-            self.flush_earlier().await.map_err(|_| NoTurn::Changed)?;
-            self.instance = None;
-            let message =
-                format!("the calls of a worker without an answer have at most {CALL_BYTES_MAX} bytes together");
-            return Err(TurnFailure::Thrown { name: "RangeError".to_owned(), message }.into());
-        }
-        Ok(take_over(&self.manager, &mut self.record, self.turn_now, cause.clone(), result))
+        let calls = self.record.call_bytes();
+        let refusal = if calls + bytes > CALL_BYTES_MAX {
+            Some(format!("the calls of a worker without an answer have at most {CALL_BYTES_MAX} bytes together"))
+        } else {
+            // A handler that waits from now on keeps the calls of before it, too.
+            let before = if self.record.is_waiting() || result.state == TurnState::Done { 0 } else { calls };
+            self.reserve_more(bytes + before + kept).err().map(|full| full.to_string())
+        };
+        let Some(message) = refusal else {
+            return Ok(take_over(&self.manager, &mut self.record, self.turn_now, cause.clone(), result));
+        };
+        self.flush_earlier().await.map_err(|_| NoTurn::Changed)?;
+        self.instance = None;
+        Err(TurnFailure::Thrown { name: "RangeError".to_owned(), message }.into())
+    }
+
+    /// Reserves so many bytes more than the record has, until it is counted anew after the commit.
+    fn reserve_more(&mut self, more: usize) -> Result<(), MemoryFull> {
+        let Some(memory) = &mut self.memory else { return Ok(()) };
+        if more == 0 { Ok(()) } else { memory.resize(self.record.memory_bytes() + more) }
     }
 
     fn hold_back_effects(&mut self, effects: Effects) {
@@ -322,11 +343,11 @@ impl Actor {
     pub(super) fn release(&mut self, effects: Effects) {
         let Effects { calls, messages, emitted, sockets, cause } = effects;
         for call in calls {
-            self.send_call(call);
+            self.send_call(call, false);
         }
         for WorkerSend { class, name, method, value, .. } in messages {
             let content = Content::Value { method, value };
-            let message = Message { id: new_id(), content, sender: Sender::Nobody, cause: cause.clone() };
+            let message = Message::new(new_id(), content, Sender::Nobody, cause.clone());
             self.manager.send(&WorkerKey::new(class, name), message);
         }
         if let Some(on_event) = &self.manager.settings.on_event {
@@ -384,6 +405,11 @@ pub(super) fn take_over(
         }
     }
     effects
+}
+
+/// Bytes of an answer, as they are kept for a worker that may ask again.
+fn bytes_of_answer(answer: &Answer) -> usize {
+    answer.as_ref().map_or(0, String::len)
 }
 
 /// Keeps an answer for a worker that may ask again.

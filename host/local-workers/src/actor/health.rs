@@ -16,7 +16,7 @@ impl Actor {
     /// One that is not in memory is as its last commit left it: a check would cost what leaving memory has saved, and
     /// hosts that share a store would take the worker from each other.
     pub(super) fn health_due(&self) -> Option<u64> {
-        let is_checked = self.manager.settings.health.is_some()
+        let is_checked = self.manager.live().health.is_some()
             && !self.manager.is_stopping()
             && self.instance.is_some()
             && self.is_started()
@@ -28,7 +28,7 @@ impl Actor {
 
     /// Asks the worker whether it is well, if it is time to. Whether it was.
     pub(super) async fn check_health(&mut self) -> bool {
-        let Some(config) = self.manager.settings.health else { return false };
+        let Some(config) = self.manager.live().health else { return false };
         let now = self.manager.now();
         if self.health_due().is_none_or(|due| due > now) {
             return false;

@@ -23,7 +23,7 @@ use commit::Handled;
 use elias_capabilities::Cause;
 use elias_capabilities::workers::{Error, ErrorCode};
 use elias_host::{Alarm, TurnKind};
-use elias_workers::{DueTimer, Incoming, Supervisor};
+use elias_workers::{DueTimer, Incoming, MemoryReservation, Supervisor};
 use futures::FutureExt;
 use ownership::error_of_store;
 use std::collections::VecDeque;
@@ -52,6 +52,8 @@ struct Actor {
     epoch: Option<u64>,
     /// All but its heap, with what the batch has.
     record: WorkerRecord,
+    /// What the record takes of the memory of all workers, while this owns the worker.
+    memory: Option<MemoryReservation>,
     /// What was not committed yet.
     batch: Batch,
     /// How many turns are committed one by one.
@@ -75,6 +77,11 @@ struct Actor {
     postponed: VecDeque<Message>,
     /// The id of the handler that waited when the worker was read from the store: its caller sends the message again.
     resumed: Option<String>,
+    /// Whether the worker was given up to another host: it is acquired again only for what waits here.
+    is_given_up: bool,
+    /// The id of the message whose turn was to be tried again when the worker was given up, and the number of its next
+    /// attempt.
+    interrupted: Option<(String, u32)>,
     /// The generation of the component that refused the heap in a turn that must not be lost, and why it did.
     refused: Option<(u64, String)>,
     /// The generation of the component to which the worker could not be moved.
@@ -84,12 +91,13 @@ struct Actor {
 impl Actor {
     fn new(manager: Arc<Manager>, handle: Arc<WorkerHandle>) -> Self {
         let record = WorkerRecord::new(handle.key.clone());
-        let supervisor = Supervisor::new(manager.settings.supervision);
+        let supervisor = Supervisor::new(manager.live().supervision);
         Self {
             manager,
             handle,
             epoch: None,
             record,
+            memory: None,
             batch: Batch::default(),
             single_turns: 0,
             instance: None,
@@ -102,6 +110,8 @@ impl Actor {
             turn_now: 0,
             postponed: VecDeque::new(),
             resumed: None,
+            is_given_up: false,
+            interrupted: None,
             refused: None,
             not_upgraded: None,
         }
@@ -109,20 +119,18 @@ impl Actor {
 
     async fn run(mut self) {
         loop {
-            if self.epoch.is_none()
-                && let Err(error) = self.acquire().await
-            {
-                self.refuse_all(&error);
-                return;
+            if self.epoch.is_none() {
+                if self.begin().await {
+                    return;
+                }
+                continue;
             }
             self.forget_received();
             if self.is_batch_full() && self.flush().await.is_err() {
                 continue;
             }
             if self.handle.gives_up.swap(false, SeqCst) {
-                if self.give_up().await {
-                    return;
-                }
+                self.give_up().await;
                 continue;
             }
             if self.handle.hibernates.swap(false, SeqCst) {
@@ -203,7 +211,7 @@ impl Actor {
             return false;
         }
         let until = self.goes_on_at();
-        let idle = u64::try_from(self.manager.settings.idle.as_millis()).unwrap_or(u64::MAX);
+        let idle = u64::try_from(self.manager.live().idle.as_millis()).unwrap_or(u64::MAX);
         // Being asked for its health does not keep it in memory.
         let leaves = self.idle_since.get_or_insert(self.manager.now()).saturating_add(idle);
         self.handle.show(WorkerCondition::Idle, &self.record);
@@ -241,12 +249,20 @@ impl Actor {
         self.asked_at = now;
         let calls: Vec<u64> = self.record.calls.keys().copied().collect();
         for call in calls {
-            self.send_call(call);
+            self.send_call(call, true);
+        }
+    }
+
+    /// Has the record's bytes counted as they are now. More of them were refused by the turn that would have made them.
+    fn update_memory(&mut self) {
+        if let Some(memory) = &mut self.memory {
+            // Where an error that is kept for a caller does not fit, the record is counted as it was.
+            drop(memory.resize(self.record.memory_bytes()));
         }
     }
 
     async fn take_message(&mut self, message: Message) {
-        let Message { id, content, sender, cause } = message;
+        let Message { id, content, sender, cause, reservation } = message;
         // A call that was made again, for its caller was put back to what it was before.
         if let Some(result) = self.record.answers.get(&id).cloned() {
             self.answer_in_order(sender, id, answer_of(result));
@@ -269,7 +285,7 @@ impl Actor {
         loop {
             if self.epoch.is_none() {
                 // What it was is lost; the message was not begun.
-                self.postponed.push_front(Message { id, content, sender, cause });
+                self.postponed.push_front(Message { id, content, sender, cause, reservation });
                 return;
             }
             if let Content::Turn(TurnKind::SocketMessage { socket, .. } | TurnKind::Close { socket, .. }) = &content
@@ -305,7 +321,7 @@ impl Actor {
                         let answer = Err(self.error_of(refusal));
                         self.answer_in_order(sender, id, answer);
                     }
-                    None => self.postponed.push_back(Message { id, content, sender, cause }),
+                    None => self.postponed.push_back(Message { id, content, sender, cause, reservation }),
                 }
                 return;
             }
@@ -347,7 +363,7 @@ impl Actor {
     }
 
     async fn take_reply(&mut self, reply: Reply) {
-        let Reply { call, id, result } = reply;
+        let Reply { call, id, result, reservation } = reply;
         let Some(made) = self.record.calls.get(&call).filter(|made| made.id == id) else {
             // Of a handler that was undone; nobody will ask for it again.
             return;
@@ -365,7 +381,7 @@ impl Actor {
         match failure {
             TurnFailure::OtherVersion(_) | TurnFailure::NotRun(_) => {
                 if let TurnKind::Reply { call, result } = kind {
-                    self.handle.queue.lock().push_reply(Reply { call, id, result });
+                    self.handle.queue.lock().push_reply(Reply { call, id, result, reservation });
                 }
                 self.wait_for_component(generation, failure);
             }
@@ -428,7 +444,7 @@ impl Actor {
                 let postponed = std::mem::take(&mut self.postponed);
                 let waiting = self.handle.queue.lock().drain();
                 // What it did before does not count for the next of its name.
-                self.supervisor = Supervisor::new(self.manager.settings.supervision);
+                self.supervisor = Supervisor::new(self.manager.live().supervision);
                 self.handle.stopped_until.store(0, SeqCst);
                 for Message { id, sender, .. } in postponed.into_iter().chain(waiting) {
                     let message = format!("{} was stopped before it had the message", self.handle.key);

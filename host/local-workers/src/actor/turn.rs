@@ -62,14 +62,17 @@ impl Actor {
     /// pending until it is committed, for which the second value goes into the batch.
     ///
     /// # Errors
-    /// Why it failed for good. A turn that cannot begin is tried for half a minute.
+    /// Why it failed for good. A turn that cannot begin is tried for half a minute. The worker has changed if another
+    /// host was given it before an attempt.
     pub(super) async fn attempt(
         &mut self,
         id: &str,
         kind: &TurnKind,
         cause: &Cause,
     ) -> Result<(TurnResult, ActiveWork), NoTurn> {
-        let (mut attempt, mut delay, began) = (1, NOT_RUN_DELAY_MS, self.manager.now());
+        let interrupted = self.interrupted.take().filter(|(turn, _)| turn == id);
+        let mut attempt = interrupted.map_or(1, |(_, attempt)| attempt);
+        let (mut delay, began) = (NOT_RUN_DELAY_MS, self.manager.now());
         self.idle_since = None;
         loop {
             if self.manager.is_stopping() {
@@ -97,6 +100,7 @@ impl Actor {
                     (again_at, true)
                 }
                 TurnFailure::Ended(why) => {
+                    self.supervisor.set_policy(self.manager.live().supervision);
                     let decision = self.supervisor.decide(attempt, now);
                     tracing::error!(worker = %self.handle.key, attempt, ?decision, "a turn was ended: {why}");
                     attempt += 1;
@@ -115,7 +119,29 @@ impl Actor {
             if leaves_memory {
                 self.instance = None;
             }
-            self.manager.clock.sleep_until(again_at).await;
+            // What the worker has to do of itself, its next owner does.
+            let is_own = matches!(kind, TurnKind::Reply { .. } | TurnKind::Timer { .. } | TurnKind::Alarm { .. });
+            if self.back_off(again_at, is_own).await {
+                self.interrupted = Some((id.to_owned(), attempt));
+                return Err(NoTurn::Changed);
+            }
+        }
+    }
+
+    /// Waits until a turn is to be tried again. Another host that needs the worker gets it at once; a message is not
+    /// tried again here before its time, and the worker is not asked for. Whether it was given up.
+    async fn back_off(&mut self, until: u64, is_own: bool) -> bool {
+        loop {
+            if self.handle.gives_up.swap(false, SeqCst) && !self.is_given_up {
+                self.give_up().await;
+            }
+            if self.is_given_up && is_own {
+                return true;
+            }
+            tokio::select! {
+                () = self.manager.clock.sleep_until(until) => return self.is_given_up,
+                () = self.handle.changed.notified() => {}
+            }
         }
     }
 

@@ -9,7 +9,7 @@ pub(crate) use outbox::Outbox;
 
 use elias_host::{SocketAction, SocketSend};
 use elias_workers::{SocketLimits, WorkerKey};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -57,27 +57,33 @@ pub(crate) mod close_code {
 
 /// The sockets of the workers of one component, by worker and id.
 pub(crate) struct SocketTable {
-    limits: SocketLimits,
+    limits: RwLock<SocketLimits>,
     open: Mutex<HashMap<WorkerKey, HashMap<String, Arc<Outbox>>>>,
 }
 
 impl SocketTable {
     pub(crate) fn new(limits: SocketLimits) -> Self {
-        Self { limits, open: Mutex::default() }
+        Self { limits: RwLock::new(limits), open: Mutex::default() }
     }
 
-    pub(crate) fn limits(&self) -> &SocketLimits {
-        &self.limits
+    pub(crate) fn limits(&self) -> SocketLimits {
+        *self.limits.read()
+    }
+
+    /// Has sockets that are opened from now on these bounds.
+    pub(crate) fn set_limits(&self, limits: SocketLimits) {
+        *self.limits.write() = limits;
     }
 
     /// Adds a socket; none if the worker has as many as it may.
     pub(crate) fn insert(&self, key: &WorkerKey, id: &str) -> Option<Arc<Outbox>> {
+        let limits = self.limits();
         let mut open = self.open.lock();
         let count = open.get(key).map_or(0, HashMap::len);
-        if count >= self.limits.sockets {
+        if count >= limits.sockets {
             return None;
         }
-        let outbox = Arc::new(Outbox::new(&self.limits));
+        let outbox = Arc::new(Outbox::new(&limits));
         open.entry(key.clone()).or_default().insert(id.to_owned(), Arc::clone(&outbox));
         Some(outbox)
     }

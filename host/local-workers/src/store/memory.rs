@@ -31,7 +31,7 @@ struct MemoryWorkers {
     /// How often a worker was acquired, and how many commits there were.
     epochs: u64,
     commits: u64,
-    /// Bytes of all heaps.
+    /// Bytes of all heaps, and of the values in all records.
     bytes: usize,
 }
 
@@ -117,13 +117,17 @@ impl Default for MemoryStore {
 }
 
 impl MemoryWorker {
-    /// Bytes of its heaps.
+    /// Bytes of its heaps, and of the values in its record.
     fn bytes(&self) -> usize {
+        self.heap_bytes() + self.record.value_bytes()
+    }
+
+    fn heap_bytes(&self) -> usize {
         self.chain.places().map(|bytes| bytes.len()).sum()
     }
 
     fn summary(&self) -> WorkerSummary {
-        WorkerSummary::of(&self.record, self.bytes() as u64)
+        WorkerSummary::of(&self.record, self.heap_bytes() as u64)
     }
 
     /// Puts whole heaps in place of changes.
@@ -222,6 +226,7 @@ fn aside<T: Send + 'static>(
 mod tests {
     use super::*;
     use crate::store::HeapCommit;
+    use elias_host::ReplyResult;
 
     /// A heap is a text, to which changes are appended.
     fn append(whole: &[u8], changes: &[Vec<u8>]) -> Result<Vec<u8>, String> {
@@ -253,6 +258,22 @@ mod tests {
         let epoch = store.acquire(&key).await.expect("nobody else has it").epoch;
         store.remove(&key, epoch).await.expect("it is removed");
         commit(&store, "b", 2, whole(100)).await.expect("there is room again");
+    }
+
+    #[tokio::test]
+    async fn values_of_records_count_as_heaps_do() {
+        let store = store(100);
+        let key = WorkerKey::new("Cart", "a");
+        let epoch = store.acquire(&key).await.expect("nobody else has it").epoch;
+        let heap = || HeapCommit::Whole(vec![b'x'; 50]);
+        let mut record = WorkerRecord { turns: 1, ..WorkerRecord::new(key.clone()) };
+        record.answers.keep("1", ReplyResult::Value("x".repeat(60)));
+        let refused = store.commit(WorkerCommit { epoch, record: record.clone(), heap: heap() }).await;
+        assert!(matches!(refused, Err(StoreError::Full(100))), "{refused:?}");
+        record.answers.forget("1");
+        store.commit(WorkerCommit { epoch, record, heap: heap() }).await.expect("there is room");
+        let summary = store.summary(&key).await.expect("it is read").expect("it is there");
+        assert_eq!(summary.heap_bytes, 50);
     }
 
     #[tokio::test]

@@ -17,9 +17,11 @@ pub use record::WorkerRecord;
 pub(crate) use record::{HandledMessages, OutgoingCall, WaitingHandler};
 
 use elias_workers::WorkerKey;
+use futures::FutureExt;
 use futures::future::BoxFuture;
 
-/// Why a store does not do something. For the host's log, and but for [`Self::QuotaExceeded`] not for components.
+/// Why a store does not do something. For the host's log, and but for [`Self::QuotaExceeded`] and
+/// [`Self::MemoryFull`] not for components.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The file system refused.
@@ -31,6 +33,9 @@ pub enum StoreError {
     /// The heaps would have more bytes than the store takes.
     #[error("the heaps of all workers would have more than {0} bytes")]
     Full(usize),
+    /// There is no room in memory for the worker's record. The text is for whoever waits, too: it names the bound.
+    #[error("{0}")]
+    MemoryFull(String),
     /// A quota of whoever the workers are refuses it. The text is for whoever waits, too: it names the quota.
     #[error("{0}")]
     QuotaExceeded(String),
@@ -84,6 +89,15 @@ pub trait WorkerStore: Send + Sync + 'static {
     /// [`StoreError::OwnedElsewhere`], if another host has it and did not give it up; and if it cannot be read.
     fn acquire(&self, key: &WorkerKey) -> BoxFuture<'_, Result<AcquiredWorker, StoreError>>;
 
+    /// The same for a worker that goes on without a message: one that another host has is that host's to go on with,
+    /// which is not asked for it.
+    ///
+    /// # Errors
+    /// As of [`Self::acquire`].
+    fn acquire_unasked(&self, key: &WorkerKey) -> BoxFuture<'_, Result<AcquiredWorker, StoreError>> {
+        self.acquire(key)
+    }
+
     /// The heap as of a committed turn, as [`WorkerHeap::to_bytes`](elias_host::WorkerHeap::to_bytes) writes it. The
     /// last ([`WorkerRecord::turns`]) and [`WorkerRecord::restorable_turn`] are kept.
     ///
@@ -103,6 +117,20 @@ pub trait WorkerStore: Send + Sync + 'static {
     /// # Errors
     /// As of [`Self::commit`].
     fn remove(&self, key: &WorkerKey, epoch: u64) -> BoxFuture<'_, Result<(), StoreError>>;
+
+    /// Forgets a worker whose record is [damaged](StoreError::Damaged), so that it can begin anew: without reading it,
+    /// where a store can. Nobody owns it afterwards.
+    ///
+    /// # Errors
+    /// As of [`Self::acquire`] and [`Self::remove`].
+    fn discard<'a>(&'a self, key: &'a WorkerKey) -> BoxFuture<'a, Result<(), StoreError>> {
+        async move {
+            let epoch = self.acquire(key).await?.epoch;
+            self.remove(key, epoch).await?;
+            self.release(key, epoch).await
+        }
+        .boxed()
+    }
 
     /// Gives up the ownership; a worker that was never committed leaves nothing. An epoch that is not the worker's any
     /// more does not matter.

@@ -6,6 +6,9 @@ use elias_workers::{Timers, WorkerKey};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+/// Bytes that a worker with a task takes beside the values in its record, as they are counted.
+const RECORD_BYTES: usize = 1_024;
+
 /// What is kept of a worker beside its heap. Stores keep it as JSON, by serde, and look into it by its methods alone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WorkerRecord {
@@ -80,7 +83,18 @@ impl WorkerRecord {
 
     /// Bytes of the values of calls that have no answer.
     pub(crate) fn call_bytes(&self) -> usize {
-        self.calls.values().map(|call| call.value.len()).sum()
+        bytes_of_calls(&self.calls)
+    }
+
+    /// Bytes of all values in it: of calls, of those that a handler that waits is put back to, and of answers.
+    pub(crate) fn value_bytes(&self) -> usize {
+        let before = self.waiting.as_ref().map_or(0, |waiting| bytes_of_calls(&waiting.calls));
+        self.call_bytes() + before + self.answers.bytes()
+    }
+
+    /// Bytes that it takes in memory: those of its values, and as many for the rest as a worker takes without any.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        RECORD_BYTES + self.value_bytes()
     }
 }
 
@@ -196,6 +210,11 @@ impl HandledMessages {
     fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+}
+
+/// Bytes of the values of calls.
+fn bytes_of_calls(calls: &BTreeMap<u64, OutgoingCall>) -> usize {
+    calls.values().map(|call| call.value.len()).sum()
 }
 
 fn bytes_of(id: &str, result: &ReplyResult) -> usize {

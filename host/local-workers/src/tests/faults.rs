@@ -3,6 +3,7 @@
 use super::{World, eventually, key};
 use crate::{CallErrorCode, Cause, MailboxLimits, SupervisionPolicy};
 use elias_host::TurnKind;
+use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
 #[tokio::test]
@@ -105,4 +106,18 @@ async fn a_message_that_never_fits_is_too_large_and_no_full_mailbox() {
     assert_eq!(code, CallErrorCode::TooLarge);
     assert!(message.contains("has 101 bytes") && message.contains("takes 100"), "{message}");
     assert_eq!(world.call("a", "echo", &"x".repeat(96)).await.len(), 96);
+}
+
+#[tokio::test]
+async fn a_worker_whose_record_is_damaged_can_be_restarted() {
+    let world = World::new().await;
+    world.call("a", "add", "2").await;
+    world.clock.advance(Duration::from_secs(120));
+    eventually(async || world.store.released() == ["a"]).await;
+    world.store.is_damaged.store(true, SeqCst);
+    let (code, message) = world.fails("a", "get", "").await;
+    assert_eq!(code, CallErrorCode::Unavailable);
+    assert!(message.contains("is damaged") && message.contains("restart"), "{message}");
+    world.workers.restart_worker(&key("a"), "a test".into()).await.expect("it begins anew");
+    assert_eq!(world.call("a", "get", "").await, "0");
 }

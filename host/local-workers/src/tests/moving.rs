@@ -1,8 +1,9 @@
 //! Workers that go to another owner, and to another version of the component.
 
 use super::{Fake, World, eventually, key};
+use crate::manager::UNASKED_MAX;
 use crate::store::{HeapCommit, WorkerCommit};
-use crate::{CallErrorCode, Durability, OtherVersion, WorkerCondition};
+use crate::{CallErrorCode, Durability, OtherVersion, SupervisionPolicy, WorkerCondition};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
@@ -255,4 +256,101 @@ async fn a_worker_goes_on_without_a_message_where_its_handler_waits() {
     world.fake.let_go();
     world.until("a", |one| one.condition != WorkerCondition::Waiting && one.turns >= 3).await;
     assert_eq!(world.call("a", "get", "").await, "1000");
+}
+
+#[tokio::test]
+async fn workers_that_go_on_of_themselves_are_read_a_few_at_a_time() {
+    let (store, fake) = (Arc::<super::TestStore>::default(), Fake::new());
+    let world = World::on(Arc::clone(&store), Arc::clone(&fake), |builder| builder).await;
+    let names: Vec<String> = (0..4 * UNASKED_MAX).map(|number| number.to_string()).collect();
+    for name in &names {
+        // Half of them wait for an answer, the others for an alarm.
+        if name.ends_with(['1', '3', '5', '7', '9']) {
+            drop(world.workers.call(key(name), "ask", "b hold"));
+            world.until(name, |one| one.condition == WorkerCondition::Waiting).await;
+        } else {
+            world.call(name, "alarm", "0").await;
+        }
+    }
+    drop(world);
+    let reading = store.reading.write().await;
+    let world = World::on(Arc::clone(&store), fake, |builder| builder).await;
+    world.clock.advance(Duration::from_secs(1));
+    eventually(async || store.readers().0 == UNASKED_MAX).await;
+    // Whoever is asked for is read beside them.
+    let asked = tokio::spawn(world.workers.call(key("asked"), "add", "1"));
+    eventually(async || store.readers().0 == UNASKED_MAX + 1).await;
+    drop(reading);
+    assert_eq!(asked.await.expect("it does not panic").expect("it goes well"), "1");
+    let is_due = |name: &String| store.record(name).next_due().is_some();
+    eventually(async || !names.iter().any(is_due)).await;
+    for name in &names {
+        world.until(name, |one| one.turns > 1).await;
+    }
+    assert!(store.readers().1 <= UNASKED_MAX + 2, "those, the one that was asked for, and the one that they call");
+}
+
+#[tokio::test]
+async fn a_timer_of_a_worker_that_another_host_has_is_left_to_that_host() {
+    let world = World::with(|builder| builder.idle(Duration::from_secs(5))).await;
+    world.call("a", "alarm", "60000").await;
+    world.clock.advance(Duration::from_secs(10));
+    eventually(async || world.fake.awake() == 0 && world.store.released() == ["a"]).await;
+    world.store.is_elsewhere.store(true, SeqCst);
+    let (reads, turns) = (world.store.reads(), world.fake.turns());
+    world.clock.advance(Duration::from_secs(60));
+    eventually(async || world.store.reads() > reads).await;
+    assert!(!world.store.has_asked.load(SeqCst), "the other host fires it");
+    assert_eq!(world.fails("a", "get", "").await.0, CallErrorCode::Unavailable);
+    assert!(world.store.has_asked.load(SeqCst), "a message asks for its worker");
+    assert_eq!(world.fake.turns(), turns);
+    world.store.is_elsewhere.store(false, SeqCst);
+    assert_eq!(world.call("a", "get", "").await, "100", "the alarm was still due");
+}
+
+#[tokio::test]
+async fn a_worker_whose_turn_is_tried_again_much_later_is_given_up_at_once() {
+    let backoff = Duration::from_secs(3_600);
+    let policy = SupervisionPolicy { backoff, backoff_max: backoff, ..SupervisionPolicy::default() };
+    let (store, fake) = (Arc::default(), Fake::new());
+    let one = World::on(Arc::clone(&store), Arc::clone(&fake), |builder| builder.supervision(policy)).await;
+    one.call("a", "add", "2").await;
+    let trapping = tokio::spawn(one.workers.call(key("a"), "trap-until", "3"));
+    let turns = fake.turns();
+    eventually(async || fake.turns() > turns && fake.awake() == 0).await;
+    one.workers.give_up(&key("a"));
+    eventually(async || store.released() == ["a"]).await;
+    let two = World::on(Arc::clone(&store), Arc::clone(&fake), |builder| builder).await;
+    assert_eq!(two.call("a", "add", "3").await, "5", "another host has it before the next attempt");
+    two.workers.give_up(&key("a"));
+    eventually(async || store.released() == ["a", "a"]).await;
+    // The attempts are counted on: it is the second.
+    let turns = fake.turns();
+    one.clock.advance(backoff);
+    eventually(async || fake.turns() > turns).await;
+    assert!(!trapping.is_finished());
+    let is_answered = async || {
+        one.clock.advance(backoff);
+        trapping.is_finished()
+    };
+    eventually(is_answered).await;
+    assert_eq!(trapping.await.expect("it does not panic").expect("it is tried again"), "attempt 3");
+    assert_eq!(one.call("a", "get", "").await, "5");
+}
+
+#[tokio::test]
+async fn an_alarm_that_is_to_be_called_again_is_left_to_the_host_that_needs_the_worker() {
+    let world = World::new().await;
+    // Its heap cannot be run while no component is loaded.
+    world.call("a", "alarm", "1000").await;
+    world.workers.hibernate(&key("a"));
+    eventually(async || world.store.released() == ["a"]).await;
+    world.fake.set_unloaded(true);
+    world.clock.advance(Duration::from_secs(1));
+    world.until("a", |one| one.condition == WorkerCondition::Running).await;
+    world.workers.give_up(&key("a"));
+    eventually(async || world.store.released() == ["a", "a"]).await;
+    assert!(world.store.record("a").next_due().is_some(), "it is still set");
+    world.fake.set_unloaded(false);
+    assert_eq!(world.call("a", "get", "").await, "100");
 }

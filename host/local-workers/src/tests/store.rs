@@ -4,7 +4,7 @@ use super::{fake, key};
 use crate::store::{AcquiredWorker, MemoryStore, StoreError, WorkerCommit, WorkerRecord, WorkerStore, WorkerSummary};
 use elias_workers::WorkerKey;
 use futures::FutureExt;
-use futures::future::{BoxFuture, ready};
+use futures::future::BoxFuture;
 use parking_lot::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 
@@ -16,10 +16,21 @@ pub(super) struct TestStore {
     pub(super) is_elsewhere: AtomicBool,
     /// Of which worker the next commit is kept, and nobody told so.
     pub(super) loses_response_of: Mutex<Option<String>>,
+    /// Whether the record of each worker is damaged.
+    pub(super) is_damaged: AtomicBool,
     /// The quota that refuses commits.
     pub(super) quota: Mutex<Option<String>>,
     /// Commits wait while somebody else has this.
     pub(super) gate: tokio::sync::RwLock<()>,
+    /// Workers are read while nobody else has this.
+    pub(super) reading: tokio::sync::RwLock<()>,
+    /// Workers that are being read, and how many there were at most at a time.
+    readers: AtomicUsize,
+    most_readers: AtomicUsize,
+    /// How often one was read.
+    reads: AtomicUsize,
+    /// Whether another host was asked to give a worker up.
+    pub(super) has_asked: AtomicBool,
     commits: AtomicUsize,
     released: Mutex<Vec<WorkerKey>>,
 }
@@ -31,8 +42,14 @@ impl Default for TestStore {
             is_full: AtomicBool::new(false),
             is_elsewhere: AtomicBool::new(false),
             loses_response_of: Mutex::default(),
+            is_damaged: AtomicBool::new(false),
             quota: Mutex::default(),
             gate: tokio::sync::RwLock::default(),
+            reading: tokio::sync::RwLock::default(),
+            readers: AtomicUsize::new(0),
+            most_readers: AtomicUsize::new(0),
+            reads: AtomicUsize::new(0),
+            has_asked: AtomicBool::new(false),
             commits: AtomicUsize::new(0),
             released: Mutex::default(),
         }
@@ -43,6 +60,31 @@ impl TestStore {
     /// How many commits there were.
     pub(super) fn commits(&self) -> usize {
         self.commits.load(SeqCst)
+    }
+
+    /// Workers that are being read, and how many there were at most at a time.
+    pub(super) fn readers(&self) -> (usize, usize) {
+        (self.readers.load(SeqCst), self.most_readers.load(SeqCst))
+    }
+
+    /// How often a worker was read.
+    pub(super) fn reads(&self) -> usize {
+        self.reads.load(SeqCst)
+    }
+
+    async fn read(&self, key: &WorkerKey) -> Result<AcquiredWorker, StoreError> {
+        let readers = self.readers.fetch_add(1, SeqCst) + 1;
+        self.most_readers.fetch_max(readers, SeqCst);
+        drop(self.reading.read().await);
+        self.readers.fetch_sub(1, SeqCst);
+        self.reads.fetch_add(1, SeqCst);
+        if self.is_elsewhere.load(SeqCst) {
+            return Err(StoreError::OwnedElsewhere { owner: "another".to_owned() });
+        }
+        if self.is_damaged.load(SeqCst) {
+            return Err(StoreError::Damaged("it was altered".to_owned()));
+        }
+        self.memory.acquire(key).await
     }
 
     /// What is kept of a worker that is there.
@@ -75,10 +117,19 @@ impl WorkerStore for TestStore {
     }
 
     fn acquire(&self, key: &WorkerKey) -> BoxFuture<'_, Result<AcquiredWorker, StoreError>> {
-        if self.is_elsewhere.load(SeqCst) {
-            return ready(Err(StoreError::OwnedElsewhere { owner: "another".to_owned() })).boxed();
+        let key = key.clone();
+        async move {
+            if self.is_elsewhere.load(SeqCst) {
+                self.has_asked.store(true, SeqCst);
+            }
+            self.read(&key).await
         }
-        self.memory.acquire(key)
+        .boxed()
+    }
+
+    fn acquire_unasked(&self, key: &WorkerKey) -> BoxFuture<'_, Result<AcquiredWorker, StoreError>> {
+        let key = key.clone();
+        async move { self.read(&key).await }.boxed()
     }
 
     fn heap(&self, key: &WorkerKey, turn: u64) -> BoxFuture<'_, Result<Vec<u8>, StoreError>> {
@@ -109,6 +160,11 @@ impl WorkerStore for TestStore {
 
     fn remove(&self, key: &WorkerKey, epoch: u64) -> BoxFuture<'_, Result<(), StoreError>> {
         self.memory.remove(key, epoch)
+    }
+
+    fn discard<'a>(&'a self, key: &'a WorkerKey) -> BoxFuture<'a, Result<(), StoreError>> {
+        self.is_damaged.store(false, SeqCst);
+        self.memory.discard(key)
     }
 
     fn release(&self, key: &WorkerKey, epoch: u64) -> BoxFuture<'_, Result<(), StoreError>> {

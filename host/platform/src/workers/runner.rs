@@ -3,6 +3,7 @@
 use super::awake::{AwakeSlots, WorkerOfService};
 use super::cipher::TenantKeys;
 use super::commits::Commits;
+use super::memory::TenantMemory;
 use super::meters::WorkerMeters;
 use super::ownership::{OwnerLease, Part};
 use super::quota::WorkerQuotas;
@@ -76,6 +77,7 @@ impl WorkerRunner {
             keys: TenantKeys::new(store.clone(), vault),
             commits: Commits::new(store.clone(), Arc::clone(&meters)),
             quotas: WorkerQuotas::default(),
+            memory: TenantMemory::default(),
             store,
             artifacts,
             lease: OwnerLease::new(owner.clone()),

@@ -9,10 +9,9 @@ use elias_api::Code;
 use elias_host::SocketRequest;
 use elias_local_workers::{
     CallError, CallErrorCode, Cause, ComponentSource, LocalWorkers, OtherVersion, RunningWorkers, SocketConnection,
-    WorkerChange, WorkerStore,
+    WorkerChange, WorkerSettings, WorkerStore,
 };
 use elias_names::ServiceId;
-use elias_store::WorkerAcquisition;
 use elias_workers::WorkerKey;
 use elias_workers::config::Durability;
 use parking_lot::Mutex;
@@ -164,45 +163,32 @@ impl ServiceWorkers {
         }
     }
 
-    /// Has workers that nobody owns go on here without a message. It does not wait for what they do: a handler may wait
-    /// for days.
+    /// Has workers that nobody owns go on here without a message, unless another host is faster. It does not wait for
+    /// what they do: a handler may wait for days.
     ///
     /// # Errors
-    /// If their component cannot run, or the store cannot be reached.
+    /// If their component cannot run.
     pub(super) async fn resume(&self, keys: &[WorkerKey]) -> Result<(), CallError> {
         let _call = self.begin();
         let running = self.running().await?;
-        for key in keys {
-            let claimed = self.claim(key).await;
-            if claimed.map_err(|error| CallError::new(CallErrorCode::Unavailable, error.to_string()))? {
-                running.resume(key);
-            }
-        }
+        keys.iter().for_each(|key| running.resume(key));
         Ok(())
-    }
-
-    /// Makes a worker this host's that nobody owns. `false` if another host was faster: all of them look at the same
-    /// time, and must not ask each other for it in turn.
-    async fn claim(&self, key: &WorkerKey) -> elias_api::Result<bool> {
-        if self.store.owns(key) {
-            return Ok(true);
-        }
-        let StoreParts { store, lease, owner, .. } = &*self.parts;
-        lease.ensure(store).await?;
-        let mut scope = store.worker_write(&self.service.tenant).await?;
-        let acquired = scope.acquire_worker(&self.service, key, owner).await?;
-        let is_own = matches!(acquired, WorkerAcquisition::Acquired(_));
-        if is_own {
-            scope.commit().await?;
-        }
-        // Else that it was asked for is undone with the transaction.
-        Ok(is_own)
     }
 
     /// The manager, made if there is none, with the component of the version that serves.
     pub(super) async fn running(&self) -> Result<&RunningWorkers, CallError> {
         self.follow().await?;
-        self.running.get_or_try_init(|| self.make()).await
+        let running = self.running.get_or_try_init(|| self.make()).await?;
+        // Another version may have been deployed while it was made.
+        self.configure(running);
+        Ok(running)
+    }
+
+    /// Has workers run by the settings of the version that serves.
+    fn configure(&self, running: &RunningWorkers) {
+        if let Some(served) = self.parts.services.find(&self.service) {
+            running.configure(WorkerSettings::from(&*served.config));
+        }
     }
 
     /// The manager, if there is one.
@@ -228,6 +214,7 @@ impl ServiceWorkers {
             .map_err(|error| CallError::new(CallErrorCode::Unavailable, error.to_string()))?
             .durability(durability)
             .unstored_bytes(UNSTORED_BYTES_MAX)
+            .memory(self.parts.memory.of(&self.service.tenant))
             .on_change(self.changes())
             // Places in memory are the host's, and are taken by turns.
             .awake(usize::MAX >> 3)
@@ -276,6 +263,7 @@ impl ServiceWorkers {
         })?;
         let before = self.component.lock().replace(loaded);
         if let (Some(_), Some(running)) = (before, self.running.get()) {
+            self.configure(running);
             running.reload();
         }
         Ok(())

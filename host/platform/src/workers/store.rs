@@ -1,8 +1,11 @@
-//! The workers of a service in the platform's store.
+//! The workers of a service in the platform's store: what their managers ask of it. `acquire` says whose they are.
+
+mod acquire;
 
 use super::cipher::TenantKeys;
 use super::commits::{Commits, PreparedCommit};
 use super::heaps::{self, aside, of_api};
+use super::memory::TenantMemory;
 use super::meters::WorkerMeters;
 use super::ownership::OwnerLease;
 use super::quota::WorkerQuotas;
@@ -10,13 +13,10 @@ use super::services::WorkerServices;
 use super::versions::{HeapVersion, HeapVersions};
 use crate::artifacts::Artifacts;
 use elias_api::Result;
-use elias_local_workers::{
-    AcquiredWorker, HeapCommit, StoreError, WorkerCommit, WorkerRecord, WorkerStore, WorkerSummary,
-};
+use elias_local_workers::{AcquiredWorker, HeapCommit, StoreError, WorkerCommit, WorkerStore, WorkerSummary};
 use elias_names::ServiceId;
 use elias_store::{
-    CommitOutcome, HeapCommitRow, Store, TurnPages, WorkerAcquisition, WorkerCommitRow, WorkerFilter, WorkerRetention,
-    WorkerSummaryRow,
+    CommitOutcome, HeapCommitRow, Store, TurnPages, WorkerCommitRow, WorkerFilter, WorkerRetention, WorkerSummaryRow,
 };
 use elias_workers::WorkerKey;
 use elias_workers::config::HistoryConfig;
@@ -26,13 +26,7 @@ use parking_lot::Mutex;
 use serde_json::json;
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
-use tokio::time::Instant;
 
-/// How long another host is waited for to give a worker up, and how often it is looked whether it has: as often as
-/// hosts look whether they are asked, it takes the end of a turn more.
-const OWNER_WAIT: Duration = Duration::from_secs(5);
-const OWNER_LOOK: Duration = Duration::from_millis(100);
 /// Former turns of which one is looked for that can be read, where the last cannot.
 const FORMER_TURNS: u32 = 100;
 /// Workers of a service that are read at a time where all of some kind are read.
@@ -49,6 +43,7 @@ pub(super) struct StoreParts {
     pub(super) services: Arc<dyn WorkerServices>,
     pub(super) commits: Commits,
     pub(super) quotas: WorkerQuotas,
+    pub(super) memory: TenantMemory,
     pub(super) meters: Arc<WorkerMeters>,
 }
 
@@ -103,109 +98,9 @@ impl PlatformWorkerStore {
         self.versions.set(key, &version);
     }
 
-    async fn acquire_now(&self, key: WorkerKey) -> Result<AcquiredWorker, StoreError> {
-        // From here on: whoever wants it of this host is given it by its actor.
-        self.owned.lock().entry(key.clone()).or_default();
-        let acquired = self.try_acquire(&key).await;
-        if acquired.is_err() {
-            self.owned.lock().remove(&key);
-            self.versions.forget(&key);
-        }
-        acquired
-    }
-
-    async fn try_acquire(&self, key: &WorkerKey) -> Result<AcquiredWorker, StoreError> {
-        let (worker, record) = self.acquire_row(key).await?;
-        let (record, heap_bytes) = match self.read_acquired(key, worker.turns, record).await {
-            Ok(read) => read,
-            Err(error) => {
-                // Nobody here has it: another host may read it.
-                if let Err(error) = self.release_row(key, worker.epoch).await {
-                    tracing::warn!(service = %self.service, worker = %key, %error, "a worker cannot be released");
-                }
-                return Err(error);
-            }
-        };
-        let version = match (worker.version, worker.component_digest) {
-            (Some(number), Some(digest)) => Some(HeapVersion { number, digest }),
-            _ => None,
-        };
-        if let Some(version) = &version {
-            self.versions.set(key, version);
-        }
-        let (given, stored) = (worker.epoch, Some(worker.epoch));
-        self.owned.lock().insert(key.clone(), OwnedWorker { given, stored, version, heap_bytes, former: None });
-        Ok(AcquiredWorker { epoch: worker.epoch, record })
-    }
-
-    /// The record of a worker that was acquired, and the bytes of its heap; of one that does not exist yet whether
-    /// there may be another.
-    async fn read_acquired(
-        &self,
-        key: &WorkerKey,
-        turn: u64,
-        sealed: Option<Vec<u8>>,
-    ) -> Result<(Option<WorkerRecord>, u64), StoreError> {
-        let Some(sealed) = sealed else {
-            self.check_new().await?;
-            return Ok((None, 0));
-        };
-        let cipher = self.parts.keys.of(&self.service.tenant).await.map_err(of_api)?;
-        let record = heaps::open_record(&cipher, &self.service, key, turn, sealed).await?;
-        let heap_bytes = self.summary_row(key).await?.map_or(0, |row| row.heap_bytes);
-        Ok((Some(record), heap_bytes))
-    }
-
-    /// Acquires the row of a worker, waiting for another host to give it up; gives its sealed record beside it.
-    async fn acquire_row(&self, key: &WorkerKey) -> Result<(elias_store::AcquiredWorker, Option<Vec<u8>>), StoreError> {
-        self.parts.lease.ensure(&self.parts.store).await.map_err(of_api)?;
-        let until = Instant::now() + OWNER_WAIT;
-        loop {
-            let acquiring = async {
-                let mut scope = self.parts.store.worker_write(&self.service.tenant).await?;
-                let acquisition = scope.acquire_worker(&self.service, key, &self.parts.owner).await?;
-                scope.commit().await?;
-                Result::<_, elias_api::Error>::Ok(acquisition)
-            };
-            match acquiring.await.map_err(of_api)? {
-                WorkerAcquisition::Acquired(mut worker) => {
-                    let record = worker.record.take();
-                    return Ok((worker, record));
-                }
-                WorkerAcquisition::OwnedElsewhere { owner } if Instant::now() >= until => {
-                    let host = owner.split('/').next().unwrap_or_default().to_owned();
-                    return Err(StoreError::OwnedElsewhere { owner: host });
-                }
-                WorkerAcquisition::OwnedElsewhere { .. } => tokio::time::sleep(OWNER_LOOK).await,
-            }
-        }
-    }
-
-    /// Refuses a worker that does not exist yet, if it is one too many.
-    async fn check_new(&self) -> Result<(), StoreError> {
-        let (store, tenant) = (&self.parts.store, &self.service.tenant);
-        let most = self.parts.services.find(&self.service).map_or(0, |served| served.quotas.workers);
-        let refusal = self.parts.quotas.check_workers(store, tenant, most, 0).await.map_err(of_api)?;
-        self.parts.quotas.began(tenant);
-        refusal.map_or(Ok(()), |refusal| Err(StoreError::QuotaExceeded(refusal)))
-    }
-
-    /// Gives up a worker that the store has as this host's, though nothing of it is here: what gave it up could not
-    /// tell the store.
-    pub(super) async fn give_back(&self, key: &WorkerKey) -> Result<(), StoreError> {
-        let (worker, _) = self.acquire_row(key).await?;
-        self.release_row(key, worker.epoch).await
-    }
-
     /// Whether a worker is this host's.
     pub(super) fn owns(&self, key: &WorkerKey) -> bool {
         self.owned.lock().contains_key(key)
-    }
-
-    async fn release_row(&self, key: &WorkerKey, epoch: u64) -> Result<(), StoreError> {
-        let mut scope = self.parts.store.worker_write(&self.service.tenant).await.map_err(of_store)?;
-        scope.release_worker(&self.service, key, epoch).await.map_err(of_store)?;
-        scope.commit().await.map_err(of_store)
     }
 
     async fn heap_now(&self, key: WorkerKey, turn: u64) -> Result<Vec<u8>, StoreError> {
@@ -368,7 +263,7 @@ impl PlatformWorkerStore {
             Some(_) => {}
             None => return Err(StoreError::NotOwner),
         }
-        let (worker, record) = self.acquire_row(key).await?;
+        let (worker, record) = self.acquire_row(key, true).await?;
         if record.is_some() {
             // Another host has begun it meanwhile.
             return Err(StoreError::NotOwner);
@@ -463,7 +358,11 @@ impl WorkerStore for PlatformWorkerStore {
     }
 
     fn acquire(&self, key: &WorkerKey) -> BoxFuture<'_, Result<AcquiredWorker, StoreError>> {
-        self.acquire_now(key.clone()).boxed()
+        self.acquire_now(key.clone(), true).boxed()
+    }
+
+    fn acquire_unasked(&self, key: &WorkerKey) -> BoxFuture<'_, Result<AcquiredWorker, StoreError>> {
+        self.acquire_now(key.clone(), false).boxed()
     }
 
     fn heap(&self, key: &WorkerKey, turn: u64) -> BoxFuture<'_, Result<Vec<u8>, StoreError>> {
@@ -476,6 +375,10 @@ impl WorkerStore for PlatformWorkerStore {
 
     fn remove(&self, key: &WorkerKey, epoch: u64) -> BoxFuture<'_, Result<(), StoreError>> {
         self.remove_now(key.clone(), epoch).boxed()
+    }
+
+    fn discard<'a>(&'a self, key: &'a WorkerKey) -> BoxFuture<'a, Result<(), StoreError>> {
+        self.discard_now(key).boxed()
     }
 
     fn release(&self, key: &WorkerKey, epoch: u64) -> BoxFuture<'_, Result<(), StoreError>> {

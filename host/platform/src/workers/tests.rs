@@ -17,7 +17,7 @@ use elias_local_workers::{CallError, CallErrorCode, HeapCommit, StoreError, Work
 use elias_names::{Digest, Environment, ServiceId, TenantId};
 use elias_store::{STORE_FILE, Store};
 use elias_workers::WorkerKey;
-use elias_workers::config::{Balance, Durability, GroupConfig, WorkersConfig};
+use elias_workers::config::{Balance, Durability, GroupConfig, MailboxConfig, WorkersConfig};
 use fake::FakeServices;
 use serde_json::json;
 use std::sync::Arc;
@@ -198,6 +198,34 @@ async fn a_copy_cannot_have_the_name_of_a_group_which_gets_its_messages() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_turn_in_which_a_handler_waited_is_not_copied_also_when_that_is_over() {
+    let bench = bench().await;
+    let runner = bench.runner("one/1");
+    let store = bench.workers(&runner.parts);
+    let acquired = store.acquire(&counter("a")).await.expect("acquired");
+    store.set_version(&counter("a"), version());
+    for turn in 1..=3 {
+        let mut next = commit("a", acquired.epoch, turn, vec![turn as u8]);
+        if turn == 2 {
+            let mut record = serde_json::to_value(&next.record).expect("a record");
+            let timers = record["timers"].clone();
+            record["waiting"] = json!({ "id": "1", "timers": timers, "calls": {}, "restorable_turn": 1 });
+            next.record = serde_json::from_value(record).expect("a record");
+        }
+        store.commit(next).await.expect("committed");
+    }
+    store.release(&counter("a"), acquired.epoch).await.expect("released");
+    let refused = runner.fork(&shop(), &counter("a"), Some(2), "copy").await.expect_err("its promise never settles");
+    assert_eq!(refused.code(), elias_api::Code::WrongState, "{refused}");
+    assert!(refused.to_string().contains("in turn 2") && refused.to_string().contains("such as 1"), "{refused}");
+    for at in [Some(1), Some(3), None] {
+        // The heaps of this test are none of a component, which is found out later.
+        let refused = runner.fork(&shop(), &counter("a"), at, "copy").await.expect_err("it is no heap");
+        assert_ne!(refused.code(), elias_api::Code::WrongState, "{refused}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_deployment_is_followed_and_a_service_that_is_stopped_takes_nothing() {
     let bench = bench().await;
     let runner = bench.runner("one/1");
@@ -231,6 +259,29 @@ async fn a_version_that_stores_its_workers_does_so_from_its_first_call_on() {
     assert_eq!((add(&runner, "a").await.as_str(), is_stored().await), ("1", true), "it begins anew, and lasts");
     assert_eq!(add(&runner, "a").await, "2");
     runner.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn settings_of_another_version_hold_for_workers_that_are_in_memory() {
+    let bench = bench().await;
+    let runner = bench.runner("one/1");
+    runner.start();
+    assert_eq!(add(&runner, "a").await, "1");
+    let spawn = |method: &'static str| {
+        let runner = Arc::clone(&runner);
+        tokio::spawn(async move { call(&runner, "a", method).await })
+    };
+    let status = async || runner.status(&shop(), &counter("a")).await.expect("a look").expect("it is there");
+    let held = spawn("hold");
+    until("its turn runs", async || status().await.condition == elias_api::WorkerCondition::Running).await;
+    let mailbox = MailboxConfig { messages: 1, ..MailboxConfig::default() };
+    bench.services.configure(WorkersConfig { mailbox, ..WorkersConfig::default() }, 2);
+    let waiting = spawn("add");
+    until("a message waits", async || status().await.messages == 1).await;
+    let refused = call(&runner, "a", "add").await.expect_err("one message waits");
+    assert_eq!(refused.code, CallErrorCode::MailboxFull, "{}", refused.message);
+    held.abort();
+    waiting.abort();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -328,6 +379,29 @@ async fn a_heap_with_a_flipped_byte_is_refused_and_the_turn_before_is_taken() {
         flip(turn);
     }
     assert!(matches!(store.heap(&counter("a"), 6).await, Err(StoreError::Damaged(_))), "nothing can be read");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_whose_record_has_a_flipped_byte_can_be_restarted() {
+    let bench = bench().await;
+    let runner = bench.runner("one/1");
+    runner.start();
+    assert_eq!(add(&runner, "a").await, "1");
+    runner.stop().await;
+    let file = rusqlite::Connection::open(bench.folder.path().join(STORE_FILE)).expect("a database");
+    let mut record: Vec<u8> = file.query_row("SELECT record FROM workers", [], |row| row.get(0)).expect("a record");
+    *record.last_mut().expect("a byte") ^= 1;
+    assert_eq!(file.execute("UPDATE workers SET record = ?1", [record]).expect("updated"), 1);
+    let runner = bench.runner("one/2");
+    runner.start();
+    let refused = call(&runner, "a", "add").await.expect_err("it is damaged");
+    assert!(refused.code == CallErrorCode::Unavailable && refused.message.contains("restart"), "{refused}");
+    runner.restart_worker(&shop(), &counter("a"), json!("test")).await.expect("restarted");
+    assert_eq!(add(&runner, "a").await, "1");
+    for event in ["worker.stopped", "worker.restarted"] {
+        assert!(bench.events().contains(&event), "{event}: {:?}", bench.events());
+    }
+    runner.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

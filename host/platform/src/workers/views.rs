@@ -17,6 +17,9 @@ use elias_workers::config::WorkersConfig;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+/// Commits of before a turn that are looked at for one in which no handler waited.
+const LOOKED_AT: u32 = 100;
+
 /// Bytes of the longest memory that there is.
 const MEMORY_BYTES_MAX: u64 = 4 << 30;
 
@@ -168,7 +171,7 @@ impl WorkerRunner {
         let limit = u32::try_from(limit).unwrap_or(u32::MAX);
         let rows = self.parts.store.read(&service.tenant).await?.worker_history(service, key, before, limit).await?;
         let turns = rows.into_iter().map(|row| {
-            let elias_store::WorkerTurnRow { turn, at, back_to, bytes, version } = row;
+            let elias_store::WorkerTurnRow { turn, at, back_to, is_waiting: _, bytes, version } = row;
             WorkerTurn { turn, at, back_to, bytes, version }
         });
         Ok(turns.collect())
@@ -204,14 +207,7 @@ impl WorkerRunner {
         if self.status(service, &copy).await?.is_some() {
             return Err(is_taken());
         }
-        let before = row.restorable_turn.unwrap_or_default();
-        if row.is_waiting && turn > before {
-            let message = format!(
-                "a handler of {key} waits: what it waits for would not come to a copy; name a turn of before it, up to \
-                 turn {before}"
-            );
-            return Err(Error::new(Code::WrongState, message));
-        }
+        let number = self.copyable_version(service, key, turn).await?.unwrap_or(row.version);
         let bytes = self.heap(service, key, turn).await?;
         let heap = WorkerHeap::from_bytes(&bytes, MEMORY_BYTES_MAX);
         let heap = heap.map_err(|error| Error::new(Code::Component(error.code()), error.to_string()))?;
@@ -226,10 +222,6 @@ impl WorkerRunner {
             HeapCommit::Unchanged | HeapCommit::BackTo(_) => Ok(bytes),
         });
         let heap = heap.await.map_err(|error| Error::new(Code::Internal, error.to_string()))?.map_err(of_turn)?;
-        let mut scope = self.parts.store.read(&service.tenant).await?;
-        let commits = scope.worker_history(service, key, turn.checked_add(1), 1).await?;
-        drop(scope);
-        let number = commits.first().map_or(row.version, |commit| commit.version);
         // As any worker that begins: through the service's own store, so that nothing of it runs meanwhile.
         let workers = self.entry(service);
         let store: &PlatformWorkerStore = &workers.store;
@@ -246,6 +238,26 @@ impl WorkerRunner {
         store.release(&copy, acquired.epoch).await.map_err(of_storing)?;
         committed.map_err(of_storing)?;
         Ok(copy)
+    }
+
+    /// The version that ran a turn, if its commit is known; refuses one in which a handler waited, whether or not that is
+    /// over by now.
+    async fn copyable_version(&self, service: &ServiceId, key: &WorkerKey, turn: u64) -> Result<Option<u32>> {
+        let mut scope = self.parts.store.read(&service.tenant).await?;
+        let commits = scope.worker_history(service, key, turn.checked_add(1), LOOKED_AT).await?;
+        let Some(commit) = commits.first() else { return Ok(None) };
+        if !commit.is_waiting {
+            return Ok(Some(commit.version));
+        }
+        let before = match commits.iter().find(|commit| !commit.is_waiting) {
+            Some(before) => format!("name another one, such as {}", before.turn),
+            None => "name one of before it".to_owned(),
+        };
+        let message = format!(
+            "a handler of {key} waited in turn {turn}: what it waited for would not come to a copy, whose promise would \
+             never settle; {before}"
+        );
+        Err(Error::new(Code::WrongState, message))
     }
 
     /// A worker, and the turn that is meant.
@@ -376,6 +388,7 @@ fn of_storing(error: StoreError) -> Error {
         StoreError::NoSuchTurn(_) => Code::NotFound,
         StoreError::Unavailable(_) => Code::StoreUnavailable,
         StoreError::QuotaExceeded(_) => Code::QuotaExceeded,
+        StoreError::MemoryFull(_) => Code::WorkersUnavailable,
         StoreError::OwnedElsewhere { .. } | StoreError::NotOwner | StoreError::InUse(_) => Code::WrongState,
         StoreError::Io(_) | StoreError::Damaged(_) | StoreError::Full(_) => Code::StorageFailed,
     };

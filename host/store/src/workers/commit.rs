@@ -280,7 +280,7 @@ impl WorkerCommitRow {
             Some(pages) => pages.bind(query),
             None => query.bind(None::<Vec<u8>>).bind(None::<String>).bind(0_i64),
         };
-        query.bind(i64::from(self.version))
+        query.bind(i64::from(self.version)).bind(i64::from(self.is_waiting))
     }
 }
 
@@ -344,17 +344,17 @@ pub(super) fn commit_workers(dialect: Dialect, count: usize) -> String {
 pub(super) fn insert_turns(dialect: Dialect, count: usize) -> String {
     let now = dialect.now();
     let rows = (0..count).map(|row| {
-        let place = |column: usize| 2 + row * 8 + column;
+        let place = |column: usize| 2 + row * 9 + column;
         let (worker, turn, kind, at_most) = (place(0), place(1), place(2), place(3));
-        let (pages, digest, bytes, version) = (place(4), place(5), place(6), place(7));
+        let (pages, digest, bytes, version, is_waiting) = (place(4), place(5), place(6), place(7), place(8));
         format!(
             "($1, ${worker}, ${turn}, {now}, ${kind}, (SELECT MAX(t.turn) FROM worker_turns t WHERE t.tenant = $1 \
-             AND t.worker = ${worker} AND t.turn <= ${at_most}), ${pages}, ${digest}, ${bytes}, ${version})"
+             AND t.worker = ${worker} AND t.turn <= ${at_most}), ${pages}, ${digest}, ${bytes}, ${version}, ${is_waiting})"
         )
     });
     let rows = rows.collect::<Vec<_>>().join(", ");
     format!(
-        "INSERT INTO worker_turns (tenant, worker, turn, at, kind, previous, pages, digest, bytes, version) \
+        "INSERT INTO worker_turns (tenant, worker, turn, at, kind, previous, pages, digest, bytes, version, is_waiting) \
          VALUES {rows}"
     )
 }

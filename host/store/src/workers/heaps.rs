@@ -37,6 +37,9 @@ pub struct WorkerTurnRow {
     pub at: i64,
     /// The former turn of which it has the heap, if it went back to one.
     pub back_to: Option<u64>,
+    /// Whether a handler waited after it, which its heap waits with. Not known, and `false`, of commits of before a store
+    /// kept it.
+    pub is_waiting: bool,
     /// Bytes of its pages as they are kept.
     pub bytes: u64,
     /// The version of the component that ran it.
@@ -83,6 +86,7 @@ impl TenantScope {
                 turn: number(row, "turn")?,
                 at: get(row, "at")?,
                 back_to: is_back.then(|| number(row, "previous")).transpose()?,
+                is_waiting: get::<i64>(row, "is_waiting")? != 0,
                 bytes: number(row, "bytes")?,
                 version: number(row, "version")?,
             })
@@ -129,7 +133,8 @@ pub(super) fn worker_history() -> String {
     let (id, kept_from) = (of_worker("id"), of_worker("kept_from"));
     format!(
         "SELECT t.turn AS turn, t.at AS at, t.kind AS kind, t.previous AS previous, t.bytes AS bytes, \
-         t.version AS version FROM worker_turns t WHERE t.tenant = $1 AND t.worker = {id} AND t.turn < $6 \
+         t.version AS version, t.is_waiting AS is_waiting FROM worker_turns t \
+         WHERE t.tenant = $1 AND t.worker = {id} AND t.turn < $6 \
          AND t.turn >= {kept_from} ORDER BY t.turn DESC LIMIT $7"
     )
 }

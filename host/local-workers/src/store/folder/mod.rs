@@ -250,6 +250,18 @@ impl WorkerStore for FolderStore {
         self.change(RequestChange::Remove { key: key.clone(), epoch })
     }
 
+    fn discard<'a>(&'a self, key: &'a WorkerKey) -> BoxFuture<'a, Result<(), StoreError>> {
+        let damaged = key.clone();
+        let becoming = self.read(move |shared| Ok(shared.become_owner(&damaged)));
+        async move {
+            let epoch = becoming.await?;
+            let removed = self.change(RequestChange::Remove { key: key.clone(), epoch }).await;
+            self.shared.release(key, epoch);
+            removed
+        }
+        .boxed()
+    }
+
     fn release(&self, key: &WorkerKey, epoch: u64) -> BoxFuture<'_, Result<(), StoreError>> {
         self.shared.release(key, epoch);
         ready(Ok(())).boxed()

@@ -234,6 +234,11 @@ async fn the_file_before_is_taken_for_a_damaged_one() {
         let store = open(path.path());
         assert!(matches!(store.acquire(&key("a")).await, Err(StoreError::Damaged(_))), "it does not begin anew");
         assert!(store.list(None, 10).await.expect("others are read").is_empty());
+        // Unless that is asked for.
+        store.discard(&key("a")).await.expect("it is removed");
+        assert_eq!(state(&store, "a").await, None);
+        drop(store);
+        assert_eq!(state(&open(path.path()), "a").await, None);
     }
 }
 

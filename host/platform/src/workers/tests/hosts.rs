@@ -55,11 +55,15 @@ async fn a_worker_that_another_host_was_faster_to_take_over_is_not_asked_for() {
     let bench = bench().await;
     let (faster, slower) = (bench.runner("one/1"), bench.runner("two/1"));
     add(&faster, "a").await;
-    let workers = slower.workers(&shop()).expect("it is served");
-    workers.resume(&[counter("a")]).await.expect("the store is there");
+    // A timer that is due, or a look at workers that nobody has.
+    let refused = bench.workers(&slower.parts).acquire_unasked(&counter("a")).await.expect_err("the other one has it");
+    assert!(matches!(&refused, StoreError::OwnedElsewhere { owner } if owner == "one"), "{refused}");
     let wanted = bench.store.host_read().await.expect("a scope").wanted_workers("one/1", 10).await.expect("read");
     assert_eq!(wanted, []);
     assert_eq!(add(&faster, "a").await, "2");
+    super::super::ownership::end(&faster).await.expect("ended");
+    let acquired = bench.workers(&slower.parts).acquire_unasked(&counter("a")).await.expect("nobody has it");
+    assert!(acquired.record.is_some_and(|record| record.turns > 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -233,7 +233,54 @@ async fn artifacts_that_workers_need_are_not_deleted(TestStore { store, .. }: &T
     assert!(!is_needed(b"pages").await);
 }
 
+/// The commits of a worker, the newest first, with whether a handler waited.
+async fn waiting_turns(store: &Store, service: &ServiceId, key: &WorkerKey) -> Vec<(u64, bool)> {
+    let mut scope = store.read(&service.tenant).await.expect("a scope");
+    let commits = scope.worker_history(service, key, None, 10).await.expect("read");
+    commits.into_iter().map(|commit| (commit.turn, commit.is_waiting)).collect()
+}
+
+async fn a_commit_says_whether_a_handler_waited_also_when_that_is_over(test_store: &TestStore) {
+    let TestStore { store, folder } = test_store;
+    let a = create_tenant(store, "a").await;
+    let (shop, key) = (service(&a), cart("ada"));
+    let epoch = acquire(store, &shop, &key, "me").await.epoch;
+    let waits = async |turns: u64, heap: HeapCommitRow| {
+        let row = WorkerCommitRow {
+            is_waiting: true,
+            restorable_turn: Some(turns - 1),
+            ..row(&shop, &key, epoch, turns, heap)
+        };
+        assert_eq!(commit(store, &a, &[row]).await, [CommitOutcome::Committed]);
+    };
+    turn(store, &shop, &key, epoch, 1, whole("a")).await;
+    waits(2, change("b")).await;
+    turn(store, &shop, &key, epoch, 3, HeapCommitRow::BackTo(1)).await;
+    turn(store, &shop, &key, epoch, 4, change("c")).await;
+    waits(5, change("d")).await;
+    let all = [(5, true), (4, false), (3, false), (2, true), (1, false)];
+    assert_eq!(waiting_turns(store, &shop, &key).await, all);
+    let mut scope = store.worker_write(&a).await.expect("a scope");
+    assert!(scope.compact_worker(&shop, &key, 5, &pages("a c d")).await.expect("asked"));
+    scope.commit().await.expect("committed");
+    assert_eq!(waiting_turns(store, &shop, &key).await, all);
+    // A store of before knows of the handler that waits now.
+    for undo in [
+        "ALTER TABLE worker_turns DROP COLUMN is_waiting",
+        "ALTER TABLE hosts DROP COLUMN key_id",
+        "DELETE FROM _sqlx_migrations WHERE version > 13",
+    ] {
+        store.pool.execute(undo).await.expect(undo);
+    }
+    let url = test_store.url();
+    store.close().await.expect("closed");
+    let store = Store::open(folder.path(), url.as_deref()).expect("it opens");
+    let known = [(5, true), (4, false), (3, false), (2, false), (1, false)];
+    assert_eq!(waiting_turns(&store, &shop, &key).await, known);
+}
+
 on_both! {
+    a_commit_says_whether_a_handler_waited_also_when_that_is_over
     the_heap_of_each_kept_turn_can_be_given
     pages_have_up_to_64_kib_in_a_row
     the_history_is_kept_by_number
