@@ -174,9 +174,9 @@ impl Manager {
         }
     }
 
-    /// The component as it is now; none while none is loaded.
-    pub(crate) fn component(&self) -> Option<Arc<dyn WorkerComponent>> {
-        self.source.get().and_then(ComponentSource::current)
+    /// The component that runs a worker now; none while none is loaded.
+    pub(crate) fn component(&self, key: &WorkerKey) -> Option<Arc<dyn WorkerComponent>> {
+        self.source.get().and_then(|source| source.current(key))
     }
 
     /// Why no message can be sent to a worker.
@@ -187,7 +187,7 @@ impl Manager {
         if let Some(problem) = to.problem() {
             return Err(failed(ErrorCode::Invalid, problem));
         }
-        let Some(component) = self.component() else {
+        let Some(component) = self.component(to) else {
             // What a worker sends is committed, and waits until there is one.
             return match sender {
                 Sender::Worker { .. } => Ok(()),

@@ -378,7 +378,7 @@ pub(super) fn take_over(record: &mut WorkerRecord, now: u64, cause: Cause, resul
 }
 
 /// Keeps an answer for a worker that may ask again.
-fn keep_answer(record: &mut WorkerRecord, id: &str, answer: &Answer) {
+pub(super) fn keep_answer(record: &mut WorkerRecord, id: &str, answer: &Answer) {
     let forgotten = record.answers.keep(id, reply_of(answer.clone()));
     if forgotten > 0 {
         tracing::warn!(worker = %record.key, forgotten, "answers that their callers did not take are forgotten");

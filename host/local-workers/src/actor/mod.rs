@@ -1,13 +1,14 @@
 //! One worker: a task that handles its queue, one turn at a time.
 //!
 //! - here: what enters, and what becomes of it. `turn`: how a turn is tried. `upgrade`: how a worker is moved to
-//!   another version.
+//!   another version, `rollback`: how it goes back.
 //! - `commit`: what follows from a turn. `batch`: turns that share a commit, and what leaves after it.
 //! - `ownership`: reading the worker, and leaving it to others.
 
 mod batch;
 mod commit;
 mod ownership;
+mod rollback;
 mod turn;
 mod upgrade;
 
@@ -57,6 +58,8 @@ struct Actor {
     /// Its instance, while it is in memory.
     instance: Option<Instance>,
     supervisor: Supervisor,
+    /// The generation of the component whose failures it counts.
+    followed: Option<u64>,
     /// Who waits for the handler that waits, where that is not a worker; with the id of its message.
     waiting_sender: Option<(String, Sender)>,
     /// Whether answers were dropped from the record since the last commit.
@@ -88,6 +91,7 @@ impl Actor {
             single_turns: 0,
             instance: None,
             supervisor,
+            followed: None,
             waiting_sender: None,
             is_stale: false,
             asked_at: 0,
@@ -108,6 +112,9 @@ impl Actor {
                 return;
             }
             self.forget_received();
+            if self.follow_generation().await {
+                continue;
+            }
             if self.is_batch_full() && self.flush().await.is_err() {
                 continue;
             }
@@ -404,7 +411,12 @@ impl Actor {
         }
         let existed = self.is_started();
         if existed {
-            let turn = self.attempt(&new_id(), &TurnKind::Stop { reason }, &Cause::default()).await;
+            let kind = TurnKind::Stop { reason };
+            let mut turn = self.attempt(&new_id(), &kind, &Cause::default()).await;
+            if matches!(turn, Err(NoTurn::Changed)) && self.epoch.is_some() && self.is_started() {
+                // It has gone back to what it was before a deployment that was rolled back.
+                turn = self.attempt(&new_id(), &kind, &Cause::default()).await;
+            }
             if let Err(NoTurn::Failed(failure)) = turn {
                 tracing::warn!(worker = %self.handle.key, "onStop failed, and the worker ends without it: {failure:?}");
             }

@@ -1,6 +1,7 @@
 //! Serving: services and their releases, and the routes to them, all of which can be replaced while requests are in
 //! flight.
 
+mod canary;
 mod experiment;
 mod lines;
 mod loader;

@@ -34,5 +34,5 @@ mod views;
 pub(crate) use awake::AwakeSlot;
 pub use backends::WorkerBackends;
 pub(crate) use runner::{WorkerCallFrom, WorkerParts, WorkerRunner};
-pub(crate) use services::{ServedComponent, ServedWorkers, TurnSite, WorkerServices};
+pub(crate) use services::{CanaryComponent, ServedComponent, ServedWorkers, TurnSite, WorkerCanary, WorkerServices};
 pub(crate) use versions::HeapVersion;

@@ -30,6 +30,7 @@ impl FakeServices {
             quotas: Quotas::default(),
             is_stopped: false,
             release: 1,
+            canary: None,
         };
         *self.served.lock().get_or_insert(first)
     }
