@@ -194,6 +194,7 @@ fn of_row(row: WorkerSummaryRow) -> WorkerStatus {
         kept_from: Some(row.kept_from),
         updated_at: Some(row.updated_at),
         upgrade_error: None,
+        rolled_back: None,
     }
 }
 
@@ -214,6 +215,7 @@ fn with_memory(row: Option<WorkerStatus>, here: elias_local_workers::WorkerStatu
         kept_from: None,
         updated_at: None,
         upgrade_error: None,
+        rolled_back: None,
     });
     let condition = match condition {
         Here::Running => WorkerCondition::Running,
