@@ -5,6 +5,7 @@ mod fake;
 mod faults;
 mod moving;
 mod repeats;
+mod rollback;
 mod sockets;
 mod store;
 
