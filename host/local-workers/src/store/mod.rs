@@ -85,8 +85,8 @@ pub trait WorkerStore: Send + Sync + 'static {
     fn acquire(&self, key: &WorkerKey) -> BoxFuture<'_, Result<AcquiredWorker, StoreError>>;
 
     /// The heap as of a committed turn, as [`WorkerHeap::to_bytes`](elias_host::WorkerHeap::to_bytes) writes it. The
-    /// last ([`WorkerRecord::turns`]) and [`WorkerRecord::restorable_turn`] are kept, and by a store of a service that has
-    /// rollouts [`WorkerRecord::upgraded_from_turn`].
+    /// last ([`WorkerRecord::turns`]) and [`WorkerRecord::restorable_turn`] are kept, and by a store of a service that
+    /// has rollouts [`WorkerRecord::upgraded_from_turn`].
     ///
     /// # Errors
     /// [`StoreError::NoSuchTurn`] if it is not kept; and if it cannot be read.

@@ -146,8 +146,8 @@ impl WorkerComponent for Counters {
     }
 
     fn predecessor<'a>(&'a self, heap: &'a [u8]) -> BoxFuture<'a, Option<Arc<dyn WorkerComponent>>> {
-        let former = read(heap).ok().map(|(version, _)| Arc::new(Self { version, ..self.clone() }) as _);
-        ready(former).boxed()
+        let of = |(version, _)| Arc::new(Self { version, ..self.clone() }) as Arc<dyn WorkerComponent>;
+        ready(read(heap).ok().map(of)).boxed()
     }
 
     fn deployment(&self) -> Option<String> {
