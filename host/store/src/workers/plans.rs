@@ -21,7 +21,8 @@ pub(crate) fn hot_statements(dialect: Dialect) -> Vec<(String, Vec<Value>)> {
     let with = |values: &[Value]| [&worker[..], values].concat();
     let key = [Text("shop"), Text("production"), Bytes("Cart"), Bytes("7")];
     let state = [Number(1), Number(9), Bytes("{}"), Number(0), Number(0), Number(0), Number(0), Number(1), Number(1)];
-    let commit = [&key[..], &state[..], &[Number(1), Number(1), Text("d"), Text("back"), Number(1), Number(0)]].concat();
+    let commit =
+        [&key[..], &state[..], &[Number(1), Number(1), Text("d"), Text("back"), Number(1), Number(0)]].concat();
     let turn = [Text("7"), Number(9), Text("change"), Number(8), Bytes("pages"), Text("d"), Number(5), Number(1)];
     let of_worker = [Text("a"), Text("7")];
     let listed = |class: Option<&str>, prefix: Option<&str>| {
