@@ -35,7 +35,7 @@ impl WorkerServices for ServedServices {
         let target = &state.snapshot.target;
         let canary = state.canary.as_ref();
         Some(ServedWorkers {
-            config: state.workers,
+            config: Arc::clone(&state.workers),
             quotas: target.tenant.quotas,
             is_stopped: target.stopped,
             release: state.release.serial,
@@ -269,6 +269,10 @@ impl ReleaseWorker {
         let platform = self.platform.upgrade().ok_or_else(ended)?;
         let key = WorkerKey::new(turn.class.clone(), turn.name.clone());
         self.key.get_or_insert_with(|| key.clone());
+        if matches!(turn.kind, TurnKind::Health) && self.slot.is_some() {
+            // Who has rested for longest is still that: else a worker that nobody needs would never make room.
+            return self.execute(&platform, &key, turn, context).await;
+        }
         self.take_slot(&platform, &key).await?;
         let result = self.execute(&platform, &key, turn, context).await;
         if let Some(slot) = &mut self.slot {
@@ -361,6 +365,10 @@ impl ReleaseWorker {
 impl AwakeWorker for ReleaseWorker {
     fn turn<'a>(&'a mut self, turn: &'a Turn, context: TurnContext) -> BoxFuture<'a, Result<TurnResult, TurnFailure>> {
         self.run(turn, context).boxed()
+    }
+
+    fn undo(&mut self) {
+        self.worker.undo();
     }
 
     fn commit(&mut self) -> WriteDown {

@@ -29,7 +29,7 @@ mod tree;
 pub mod value;
 mod waits;
 
-pub use group::WorkerGroup;
+pub use group::{Balance, WorkerGroup};
 pub use key::WorkerKey;
 pub use mailbox::{Admission, Mailbox, MailboxFull, MailboxLimits, OverflowPolicy};
 pub use queue::{Incoming, TurnQueue};

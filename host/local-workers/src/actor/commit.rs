@@ -5,6 +5,7 @@ use super::batch::{Departure, Effects};
 use super::ownership::error_of_store;
 use super::turn::NoTurn;
 use crate::component::TurnFailure;
+use crate::manager::Manager;
 use crate::message::{Answer, Content, Message, Reply, Sender, UNDEFINED, new_id, reply_of};
 use crate::store::{OutgoingCall, StoreError, WaitingHandler, WorkerRecord};
 use elias_capabilities::Cause;
@@ -302,7 +303,7 @@ impl Actor {
                 format!("the calls of a worker without an answer have at most {CALL_BYTES_MAX} bytes together");
             return Err(TurnFailure::Thrown { name: "RangeError".to_owned(), message }.into());
         }
-        Ok(take_over(&mut self.record, self.turn_now, cause.clone(), result))
+        Ok(take_over(&self.manager, &mut self.record, self.turn_now, cause.clone(), result))
     }
 
     fn hold_back_effects(&mut self, effects: Effects) {
@@ -343,7 +344,13 @@ pub(super) struct Handled {
 }
 
 /// Takes over into the record what a turn of this time sent and set.
-pub(super) fn take_over(record: &mut WorkerRecord, now: u64, cause: Cause, result: TurnResult) -> Effects {
+pub(super) fn take_over(
+    manager: &Manager,
+    record: &mut WorkerRecord,
+    now: u64,
+    cause: Cause,
+    result: TurnResult,
+) -> Effects {
     let TurnResult { sends, timers, emitted, sockets, .. } = result;
     let least = now.saturating_add(TIMER_MS_MIN);
     for SocketSend { socket, action } in &sockets {
@@ -368,6 +375,8 @@ pub(super) fn take_over(record: &mut WorkerRecord, now: u64, cause: Cause, resul
             Some(call) => {
                 let WorkerSend { class, name, method, value, .. } = send;
                 let (id, to, cause) = (new_id(), WorkerKey::new(class, name), effects.cause.clone());
+                // A call that is made again is for the same member, which has kept the answer.
+                let to = manager.member(&to, None).ok().flatten().unwrap_or(to);
                 record.calls.insert(call, OutgoingCall { id, to, method, value, cause });
                 effects.calls.push(call);
             }

@@ -10,6 +10,7 @@ use crate::sockets::{SocketClose, close_code};
 use crate::store::BeforeUpgrade;
 use elias_workers::Supervisor;
 use std::collections::BTreeSet;
+use std::sync::atomic::Ordering::SeqCst;
 
 /// Why a socket is closed that was opened in the version which was rolled back.
 const SOCKET_CLOSED: &str = "the version that opened the socket was rolled back";
@@ -25,6 +26,7 @@ impl Actor {
         }
         if self.followed.replace(generation).is_some() {
             self.supervisor = Supervisor::new(self.manager.settings.supervision);
+            self.handle.stopped_until.store(0, SeqCst);
         }
         if !self.record.is_waiting() || self.record.before_upgrade.is_none() {
             return false;

@@ -72,7 +72,8 @@ impl Platform {
         let warm = self.serving().warm(&target, &release).await?;
         let mut scope = self.store().write(&id.tenant).await?;
         scope.insert_deployment(&deployment).await?;
-        let reason = format!("rolled back to version {number}");
+        let restored = if restore_workers { ", with its workers restored" } else { "" };
+        let reason = format!("rolled back to version {number}{restored}");
         scope.set_deployment(&service.deployment, DeploymentState::RolledBack, &reason).await?;
         if restore_workers {
             scope.set_restores_workers(&service.deployment).await?;

@@ -2,14 +2,27 @@
 
 use super::Serving;
 use super::release::Release;
-use super::request_guard::{RolloutTransition, is_at_fault};
 use super::service::{Service, State};
-use elias_api::Error;
+use elias_api::{Code, Error};
 use elias_delivery::clock::Now;
 use elias_delivery::rollout::RolloutEvent;
+use elias_host::ErrorCode;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
+
+/// A transition of a rollout that a request or a turn brought about.
+pub(crate) struct RolloutTransition {
+    pub(crate) service: Arc<Service>,
+    pub(crate) deployment: String,
+    pub(crate) event: RolloutEvent,
+}
+
+/// Whether it is by a release's fault that it cannot be loaded. A host or a store that had no time for it says nothing
+/// about the release.
+pub(super) fn is_at_fault(error: &Error) -> bool {
+    !matches!(error.code(), Code::Component(ErrorCode::Overloaded) | Code::StoreUnavailable)
+}
 
 /// Asks the rollout of a service what a failure means that was recorded in the canary's statistics.
 pub(super) fn judge_failure(state: &State, now: Now) -> Option<RolloutEvent> {

@@ -16,6 +16,7 @@ mod service;
 mod snapshot;
 mod table;
 
+pub(crate) use canary::RolloutTransition;
 pub(crate) use experiment::ActiveExperiment;
 pub use experiment::MirroredRequest;
 pub(crate) use lines::Lines;
@@ -24,7 +25,7 @@ pub(crate) use meter::{ExecutionOutcome, IdempotencyOutcome, QuotaCounts, QuotaD
 pub(crate) use proofs::{Proofs, file_name as proof_file};
 pub(crate) use release::{CircuitKind, Release};
 pub use request_guard::{CompletedExecution, NotAdmitted, RequestGuard, RequestOutcome};
-pub(crate) use request_guard::{RolloutTransition, WORKER};
+pub(crate) use request_guard::WORKER;
 pub use routing::RoutedRequest;
 pub use service::Service;
 pub(crate) use service::{Canary, State, Tables};
@@ -395,7 +396,7 @@ impl Serving {
             beside,
             supervision,
             triggers: Arc::new(triggers),
-            workers,
+            workers: Arc::new(workers),
             gateway,
             rules,
             shared,

@@ -1,7 +1,7 @@
 //! The guard of a request, from its admission to its end.
 
 use super::Serving;
-use super::canary;
+use super::canary::{self, RolloutTransition};
 use super::experiment::ActiveExperiment;
 use super::meter::ExecutionOutcome;
 use super::quota::QuotaPermit;
@@ -12,7 +12,6 @@ use elias_api::{Code, Error, ExecutionRecord, RecordedCalls, RecordedRun, Result
 use elias_capabilities::Cause;
 use elias_delivery::clock::{Clock, Now};
 use elias_delivery::experiment::Observation;
-use elias_delivery::rollout::RolloutEvent;
 use elias_delivery::supervision::{CircuitPermit, Permit};
 use elias_host::{App, Caller, ErrorCode, Execution, ExecutionHandle, HostCalls, Outcome};
 use elias_names::TenantId;
@@ -67,13 +66,6 @@ pub(crate) struct VariantAssignment {
     pub(crate) experiment: Arc<ActiveExperiment>,
     pub(crate) position: usize,
     pub(crate) shadows: Vec<usize>,
-}
-
-/// A transition of a rollout that a request brought about.
-pub(crate) struct RolloutTransition {
-    pub(crate) service: Arc<Service>,
-    pub(crate) deployment: String,
-    pub(crate) event: RolloutEvent,
 }
 
 /// The outcome of a request, as the server saw it.
@@ -399,16 +391,11 @@ pub(super) fn tell_unloadable(
     error: &Error,
     now: Now,
 ) -> bool {
-    let at_fault = is_at_fault(error);
+    let at_fault = canary::is_at_fault(error);
     if at_fault {
         tell(service, release, circuit_permit, true, now);
     }
     at_fault
-}
-
-/// Whether it is by the release's fault that it cannot be loaded.
-pub(super) fn is_at_fault(error: &Error) -> bool {
-    !matches!(error.code(), Code::Component(ErrorCode::Overloaded) | Code::StoreUnavailable)
 }
 
 fn recorded(calls: &HostCalls) -> RecordedCalls {

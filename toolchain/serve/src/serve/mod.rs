@@ -216,6 +216,8 @@ async fn run(serving: &Serving, settings: Settings) -> Result<(), Failure> {
         triggers::warn_of_handlers(&triggers, &app);
         source.set_gateway(gateway.rules());
         source.swap(app);
+        // Those of supervision trees start.
+        workers.reload();
         None
     };
     let server =

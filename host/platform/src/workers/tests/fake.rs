@@ -30,13 +30,13 @@ pub(super) struct FakeServices {
 impl FakeServices {
     fn served(&self) -> ServedWorkers {
         let first = ServedWorkers {
-            config: WorkersConfig::default(),
+            config: Arc::default(),
             quotas: Quotas::default(),
             is_stopped: false,
             release: 1,
             canary: None,
         };
-        *self.served.lock().get_or_insert(first)
+        self.served.lock().get_or_insert(first).clone()
     }
 
     fn change(&self, change: impl FnOnce(&mut ServedWorkers)) {
@@ -66,9 +66,14 @@ impl FakeServices {
         self.change(|served| served.is_stopped = is_stopped);
     }
 
+    /// Serves with another table `[workers]`, as a release of this number.
+    pub(super) fn configure(&self, config: WorkersConfig, release: u64) {
+        self.change(|served| (served.config, served.release) = (Arc::new(config), release));
+    }
+
     /// Deploys a version that stores turns so.
     pub(super) fn set_durability(&self, durability: Durability) {
-        self.change(|served| served.config.durability = durability);
+        self.change(|served| Arc::make_mut(&mut served.config).durability = durability);
     }
 
     pub(super) fn set_quotas(&self, quotas: Quotas) {
@@ -195,6 +200,10 @@ impl AwakeWorker for Counter {
         let timers = if method == "alarm" { json!({ "alarm": alarm }) } else { json!({}) };
         let answer = match &turn.kind {
             TurnKind::Call { method, .. } if method == "release" => self.component.release.to_string(),
+            TurnKind::Call { method, .. } if method == "name" => turn.name.clone(),
+            TurnKind::Call { method, .. } if method == "trap" => {
+                return ready(Err(TurnFailure::Ended("out of fuel".to_owned()))).boxed();
+            }
             TurnKind::Call { .. } => {
                 self.count += 1;
                 self.count.to_string()
@@ -211,6 +220,10 @@ impl AwakeWorker for Counter {
         let result = json!({ "state": state, "id": turn.id, "answer": answer, "sends": sends, "timers": timers });
         let result = serde_json::from_value(result).map_err(|error| TurnFailure::Unusable(error.to_string()));
         ready(result).boxed()
+    }
+
+    fn undo(&mut self) {
+        self.count = self.before;
     }
 
     fn commit(&mut self) -> Box<dyn FnOnce() -> std::result::Result<HeapCommit, TurnFailure> + Send> {
