@@ -109,6 +109,10 @@ pub struct WorkerStatus {
     pub updated_at: Option<i64>,
     /// Why it still runs in an earlier version of the component; null if it does not.
     pub upgrade_error: Option<String>,
+    /// The last time that it went back to what it was before a version that was rolled back, as far as its history is
+    /// kept; null if it did not, and in lists.
+    #[serde(default)]
+    pub rolled_back: Option<WorkerRollback>,
     /// Whether it is well, as far as this host knows.
     pub health: WorkerHealth,
     /// Why its last check failed; null if it did not.
@@ -118,6 +122,33 @@ pub struct WorkerStatus {
     /// Why this host has given it up with its supervision tree: it is stopped, and takes nothing until it is started or
     /// restarted. Null if it was not given up.
     pub given_up: Option<String>,
+}
+
+/// The return of a service worker to what it was before a deployment moved it to a version that was rolled back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct WorkerRollback {
+    /// The time of the return, in milliseconds since 1970-01-01 UTC.
+    pub at: i64,
+    /// The number of the turn that it went back to. What later turns did to its state is lost.
+    pub turn: u64,
+    /// The number of turns that are lost.
+    pub lost: u64,
+    /// The number of the version that was rolled back.
+    pub from: u32,
+    /// The number of the version that it went back to.
+    pub version: u32,
+}
+
+impl WorkerRollback {
+    /// The last return in a history, the newest commit first.
+    #[must_use]
+    pub fn last(history: &[WorkerTurn]) -> Option<Self> {
+        history.array_windows().find_map(|[commit, before]| {
+            let turn = commit.back_to.filter(|_| commit.version != before.version)?;
+            let lost = commit.turn.saturating_sub(turn).saturating_sub(1);
+            Some(Self { at: commit.at, turn, lost, from: before.version, version: commit.version })
+        })
+    }
 }
 
 /// The state of a service worker.
@@ -137,7 +168,8 @@ pub struct WorkerTurn {
     pub turn: u64,
     /// The time of the commit, in milliseconds since 1970-01-01 UTC.
     pub at: i64,
-    /// The former turn whose state it brought back, because a handler that had waited failed; null for others.
+    /// The former turn whose state it brought back, because a handler that had waited failed, or the version was rolled
+    /// back; null for others.
     pub back_to: Option<u64>,
     /// Bytes that are stored of it.
     pub bytes: u64,
@@ -302,6 +334,16 @@ mod tests {
         ] {
             assert_eq!((path_segment(name).as_str(), of_path_segment(segment)), (segment, name));
         }
+    }
+
+    #[test]
+    fn the_last_return_to_another_version_is_found_in_the_history() {
+        let turn = |turn, version, back_to| WorkerTurn { turn, at: 0, back_to, bytes: 0, version };
+        let upgraded = [turn(5, 2, None), turn(4, 1, Some(2)), turn(3, 1, None), turn(2, 1, None)];
+        assert_eq!(WorkerRollback::last(&upgraded), None, "a handler was undone, and the worker moved since");
+        let found = WorkerRollback::last(&[&[turn(9, 1, None), turn(8, 1, Some(3))][..], &upgraded].concat());
+        assert_eq!(found, Some(WorkerRollback { at: 0, turn: 3, lost: 4, from: 2, version: 1 }));
+        assert_eq!(WorkerRollback::last(&[turn(8, 1, Some(3))]), None, "it is not known from which version");
     }
 
     #[test]

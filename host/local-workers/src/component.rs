@@ -3,21 +3,25 @@
 use crate::store::HeapCommit;
 use elias_capabilities::Cause;
 use elias_host::{App, CallOptions, Error, ErrorCode, HeapChange, Turn, TurnResult, Worker, WorkerHeap};
+use elias_workers::WorkerKey;
 use futures::FutureExt;
 use futures::future::{BoxFuture, ready};
 use std::fmt;
 use std::sync::Arc;
 
+/// Gives the component that runs a worker.
+type ComponentOf = dyn Fn(&WorkerKey) -> Option<Arc<dyn WorkerComponent>> + Send + Sync;
+
 /// The component whose workers run: always the same, or whichever is loaded at the time.
 #[derive(Clone)]
-pub struct ComponentSource(Arc<dyn Fn() -> Option<Arc<dyn WorkerComponent>> + Send + Sync>);
+pub struct ComponentSource(Arc<ComponentOf>);
 
 impl ComponentSource {
     /// A source that `current` gives the component of; none while none is loaded. Whoever exchanges the component tells
     /// [`RunningWorkers::reload`](crate::RunningWorkers::reload).
     #[must_use]
     pub fn new(current: impl Fn() -> Option<App> + Send + Sync + 'static) -> Self {
-        Self(Arc::new(move || current().map(|app| Arc::new(app) as Arc<dyn WorkerComponent>)))
+        Self::of(move || current().map(|app| Arc::new(app) as Arc<dyn WorkerComponent>))
     }
 
     /// The same, where a worker whose heap belongs to a former version is moved by one of those that `former` gives,
@@ -35,11 +39,19 @@ impl ComponentSource {
     /// A source of components of another kind than [`App`].
     #[must_use]
     pub fn of(current: impl Fn() -> Option<Arc<dyn WorkerComponent>> + Send + Sync + 'static) -> Self {
+        Self::by_worker(move |_| current())
+    }
+
+    /// A source that gives the component by worker: during a rollout some run in another version than the others.
+    /// Whoever changes which ones tells [`RunningWorkers::reload`](crate::RunningWorkers::reload).
+    #[must_use]
+    pub fn by_worker(current: impl Fn(&WorkerKey) -> Option<Arc<dyn WorkerComponent>> + Send + Sync + 'static) -> Self {
         Self(Arc::new(current))
     }
 
-    pub(crate) fn current(&self) -> Option<Arc<dyn WorkerComponent>> {
-        (self.0)()
+    /// The component that runs a worker now.
+    pub(crate) fn current(&self, key: &WorkerKey) -> Option<Arc<dyn WorkerComponent>> {
+        (self.0)(key)
     }
 }
 
@@ -77,6 +89,40 @@ pub trait WorkerComponent: Send + Sync {
     fn predecessor<'a>(&'a self, _: &'a [u8]) -> BoxFuture<'a, Option<Arc<dyn WorkerComponent>>> {
         ready(None).boxed()
     }
+
+    /// The id of the deployment by which it runs. A worker that is moved to it remembers what it was before, in case
+    /// that deployment is rolled back; none where deployments are not.
+    fn deployment(&self) -> Option<String> {
+        None
+    }
+
+    /// What became of the deployment that moved a worker to the version that it runs in.
+    ///
+    /// # Errors
+    /// [`TurnFailure::NotRun`], if that cannot be known now.
+    fn phase<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<DeploymentPhase, TurnFailure>> {
+        ready(Ok(DeploymentPhase::Superseded)).boxed()
+    }
+
+    /// The worker goes back to this heap, of the version that [`Self::version`] of its former component named. Told
+    /// before the commit.
+    fn restores(&self, _: &WorkerKey, _: &str, _: &[u8]) {}
+
+    /// A worker could not be moved to this component.
+    fn upgrade_failed(&self, _: &WorkerKey) {}
+}
+
+/// What became of a deployment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeploymentPhase {
+    /// Its rollout is under way: it may be rolled back at any time.
+    Rollout,
+    /// It serves.
+    Serving,
+    /// It was rolled back: workers that it moved go back to what they were before.
+    RolledBack,
+    /// Another one has taken its place, or it is not known any more: workers go on as they are.
+    Superseded,
 }
 
 /// A worker that is in memory.

@@ -63,7 +63,9 @@ mod supervision;
 mod tests;
 mod trees;
 
-pub use component::{AwakeWorker, ComponentSource, TurnContext, TurnFailure, WorkerComponent, WriteDown, write_down};
+pub use component::{
+    AwakeWorker, ComponentSource, DeploymentPhase, TurnContext, TurnFailure, WorkerComponent, WriteDown, write_down,
+};
 pub use connection::SocketConnection;
 pub use elias_atomic_write::Fsync;
 pub use elias_capabilities::Cause;

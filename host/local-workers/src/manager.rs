@@ -208,9 +208,9 @@ impl Manager {
         }
     }
 
-    /// The component as it is now; none while none is loaded.
-    pub(crate) fn component(&self) -> Option<Arc<dyn WorkerComponent>> {
-        self.source.get().and_then(ComponentSource::current)
+    /// The component that runs a worker now; none while none is loaded.
+    pub(crate) fn component(&self, key: &WorkerKey) -> Option<Arc<dyn WorkerComponent>> {
+        self.source.get().and_then(|source| source.current(key))
     }
 
     /// Why no message can be sent to a worker.
@@ -224,7 +224,7 @@ impl Manager {
         if let Some(why) = self.trees.given_up(to) {
             return Err(failed(ErrorCode::Failed, format!("{to} is stopped: {why}")));
         }
-        let Some(component) = self.component() else {
+        let Some(component) = self.component(to) else {
             // What a worker sends is committed, and waits until there is one.
             return match sender {
                 Sender::Worker { .. } => Ok(()),

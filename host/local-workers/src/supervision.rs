@@ -28,11 +28,12 @@ impl Manager {
     /// Starts the workers of trees that do not exist, each tree in its order.
     pub(crate) fn start_trees(&self) {
         let Some(manager) = self.upgrade() else { return };
-        // Once there is a component, whoever has loaded it says so.
-        if self.component().is_none() {
-            return;
-        }
         for position in 0..self.trees.len() {
+            let first = self.trees.get(position).and_then(|tree| tree.workers.first());
+            // Once there is a component, whoever has loaded it says so.
+            if first.and_then(|key| self.component(key)).is_none() {
+                continue;
+            }
             let manager = Arc::clone(&manager);
             self.tasks.spawn(async move { manager.start_tree(position).await });
         }

@@ -5,8 +5,8 @@ use crate::platform::Platform;
 use crate::session::Session;
 use crate::worker_calls::{call, refusal, shown};
 use elias_api::{
-    Code, Error, Result, WorkerFilter, WorkerForkRequest, WorkerId, WorkerMessage, WorkerStatus, WorkerStopRequest,
-    WorkerTurn,
+    Code, Error, Result, WorkerFilter, WorkerForkRequest, WorkerId, WorkerMessage, WorkerRollback, WorkerStatus,
+    WorkerStopRequest, WorkerTurn,
 };
 use elias_names::ServiceId;
 use elias_store::NOTHING;
@@ -41,7 +41,9 @@ impl Platform {
     pub async fn worker(&self, session: &Session, service: &ServiceId, key: &WorkerKey) -> Result<WorkerStatus> {
         session.require(Permission::Read, &service.tenant, service)?;
         check(key)?;
-        self.existing_worker(service, key).await
+        let worker = self.existing_worker(service, key).await?;
+        let history = self.workers().history(service, key, None, LISTED_MAX as usize).await?;
+        Ok(WorkerStatus { rolled_back: WorkerRollback::last(&history), ..worker })
     }
 
     /// The state of a worker as of a committed turn, the last one if none is named; see

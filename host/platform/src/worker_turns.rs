@@ -5,13 +5,18 @@ use crate::platform::Inner;
 use crate::platform_events;
 use crate::serving::{LoadContext, Release, RequestGuard, RequestOutcome, Serving, WORKER};
 use crate::trigger_runs::{ServedServices, former_release};
-use crate::workers::{AwakeSlot, HeapVersion, ServedComponent, ServedWorkers, TurnSite, WorkerServices};
+use crate::workers::{
+    AwakeSlot, CanaryComponent, HeapVersion, ServedComponent, ServedWorkers, TurnSite, WorkerCanary, WorkerServices,
+};
 use elias_api::{Code, Error, Result};
+use elias_delivery::rollout::RolloutState;
 use elias_host::{
     App, CallOptions, Caller, Error as HostError, ErrorCode, Turn, TurnKind, TurnOutcome, TurnResult, Worker,
     WorkerHeap,
 };
-use elias_local_workers::{AwakeWorker, TurnContext, TurnFailure, WorkerComponent, WriteDown, write_down};
+use elias_local_workers::{
+    AwakeWorker, DeploymentPhase, TurnContext, TurnFailure, WorkerComponent, WriteDown, write_down,
+};
 use elias_names::{Digest, ServiceId};
 use elias_store::ReleaseTarget;
 use elias_workers::WorkerKey;
@@ -28,8 +33,14 @@ impl WorkerServices for ServedServices {
         let service = self.platform()?.serving.service(id)?;
         let state = service.state();
         let target = &state.snapshot.target;
-        let (config, release) = (Arc::clone(&state.workers), state.release.serial);
-        Some(ServedWorkers { config, quotas: target.tenant.quotas, is_stopped: target.stopped, release })
+        let canary = state.canary.as_ref();
+        Some(ServedWorkers {
+            config: Arc::clone(&state.workers),
+            quotas: target.tenant.quotas,
+            is_stopped: target.stopped,
+            release: state.release.serial,
+            canary: canary.map(|canary| WorkerCanary { release: canary.release.serial, buckets: canary.buckets() }),
+        })
     }
 
     fn refusal(&self, id: &ServiceId) -> Option<String> {
@@ -43,10 +54,20 @@ impl WorkerServices for ServedServices {
         async move {
             let platform = platform.ok_or_else(|| Error::not_deployed(&id))?;
             let service = platform.serving.service(&id).ok_or_else(|| Error::not_deployed(&id))?;
-            let release = Arc::clone(&service.state().release);
-            let serial = release.serial;
-            let component = ReleaseWorkers::load(&platform, &id, release, site).await?;
-            Ok(ServedComponent { component: Arc::new(component), release: serial })
+            let state = Arc::clone(&service.state());
+            let component = ReleaseWorkers::load(&platform, &id, Arc::clone(&state.release), site.clone()).await?;
+            let component = Arc::new(component);
+            let Some(canary) = state.canary.clone() else { return Ok(ServedComponent { component, canary: None }) };
+            let canary = match ReleaseWorkers::load(&platform, &id, Arc::clone(&canary.release), site).await {
+                Ok(component) => {
+                    let has = Arc::new(move |key: &WorkerKey| canary.has_worker(&key.class, &key.name));
+                    Some(CanaryComponent { component: Arc::new(component), has })
+                }
+                // It is rolled back.
+                Err(error) if platform.serving.count_unloadable_canary(&service, &state, &error) => None,
+                Err(error) => return Err(error),
+            };
+            Ok(ServedComponent { component, canary })
         }
         .boxed()
     }
@@ -122,6 +143,39 @@ impl ReleaseWorkers {
             }
         }
     }
+
+    /// What became of a deployment of the service.
+    async fn phase_of(&self, deployment: &str) -> Result<DeploymentPhase, TurnFailure> {
+        let not_run = TurnFailure::NotRun;
+        let platform = self.platform.upgrade().ok_or_else(|| not_run("the host is about to end".to_owned()))?;
+        let service = platform.serving.service(&self.service);
+        let service =
+            service.ok_or_else(|| not_run(format!("{} is not served by this host any more", self.service)))?;
+        let state = Arc::clone(&service.state());
+        if state.release.target.deployment == deployment {
+            return Ok(DeploymentPhase::Serving);
+        }
+        let canary = state.canary.as_ref().filter(|canary| canary.release.target.deployment == deployment);
+        let rollout = canary.map(|canary| canary.with_rollout(|rollout| rollout.state()));
+        let is_ended = matches!(rollout, Some(RolloutState::Aborted | RolloutState::RolledBack));
+        if rollout.is_some() && !is_ended {
+            return Ok(DeploymentPhase::Rollout);
+        }
+        let restores = restores_workers(&platform, &self.service, deployment).await;
+        if restores.map_err(|error| not_run(format!("{}: {error}", error.code())))? {
+            return Ok(DeploymentPhase::RolledBack);
+        }
+        if is_ended {
+            // So far it is the decision of this host: another one may have stored something else first.
+            return Err(not_run("the rollback of the version is not stored yet".to_owned()));
+        }
+        Ok(DeploymentPhase::Superseded)
+    }
+}
+
+/// Whether workers that a deployment moved go back to what they were before.
+async fn restores_workers(platform: &Inner, service: &ServiceId, deployment: &str) -> Result<bool> {
+    Ok(platform.store.read(&service.tenant).await?.restores_workers(deployment).await?)
 }
 
 /// The release of the version with this component, as it served last.
@@ -164,6 +218,31 @@ impl WorkerComponent for ReleaseWorkers {
 
     fn predecessor<'a>(&'a self, heap: &'a [u8]) -> BoxFuture<'a, Option<Arc<dyn WorkerComponent>>> {
         async move { self.former(heap).await.map(|former| Arc::new(former) as Arc<dyn WorkerComponent>) }.boxed()
+    }
+
+    fn deployment(&self) -> Option<String> {
+        Some(self.release.target.deployment.clone())
+    }
+
+    fn phase<'a>(&'a self, deployment: &'a str) -> BoxFuture<'a, Result<DeploymentPhase, TurnFailure>> {
+        self.phase_of(deployment).boxed()
+    }
+
+    fn restores(&self, key: &WorkerKey, version: &str, heap: &[u8]) {
+        let heap = WorkerHeap::from_bytes(heap, self.app.limits().memory_bytes);
+        // One that cannot be read is refused when the worker wakes.
+        if let Some(digest) = heap.ok().and_then(|heap| heap.component().parse().ok()) {
+            let version = HeapVersion { number: version.parse().unwrap_or_default(), digest };
+            self.site.versions.set(key, &version);
+        }
+    }
+
+    fn upgrade_failed(&self, _: &WorkerKey) {
+        if let Some(platform) = self.platform.upgrade()
+            && let Some(service) = platform.serving.service(&self.service)
+        {
+            platform.serving.count_failed_upgrade(&service, &self.release);
+        }
     }
 }
 
@@ -227,6 +306,10 @@ impl ReleaseWorker {
         let mut guard = self.admit(serving).await?;
         let name = key.to_string();
         guard.set_turn(&name, &context.cause);
+        if matches!(turn.kind, TurnKind::Export | TurnKind::Upgrade { .. } | TurnKind::Inspect | TurnKind::Copy { .. })
+        {
+            guard.leave_out_of_comparison();
+        }
         let mut options = CallOptions {
             caller: Arc::new(Caller { tenant_id: Some(self.service.tenant.to_string()), ..Caller::default() }),
             running: guard.running().clone(),

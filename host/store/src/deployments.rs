@@ -45,6 +45,30 @@ impl TenantScope {
         Ok(())
     }
 
+    /// Has the workers that a deployment moved to its version go back to what they were before that, each at its next
+    /// turn.
+    ///
+    /// # Errors
+    /// `store-unavailable`.
+    pub async fn set_restores_workers(&mut self, id: &str) -> Result<()> {
+        let update = "UPDATE deployments SET restores_workers = 1 WHERE tenant = $1 AND id = $2";
+        let query = self.query(update).bind(id.to_owned());
+        self.run(query).await?;
+        Ok(())
+    }
+
+    /// Whether the workers that a deployment moved go back to what they were before; not those of a deployment that is
+    /// forgotten.
+    ///
+    /// # Errors
+    /// `store-unavailable`.
+    pub async fn restores_workers(&mut self, id: &str) -> Result<bool> {
+        let select = "SELECT restores_workers FROM deployments WHERE tenant = $1 AND id = $2";
+        let query = self.query(select).bind(id.to_owned());
+        let row = self.row(query).await?;
+        Ok(row.map(|row| get::<i64>(&row, "restores_workers")).transpose()?.is_some_and(|restores| restores != 0))
+    }
+
     /// Says how far a deployment's rollout is.
     pub async fn set_rollout(&mut self, id: &str, rollout: &Value) -> Result<()> {
         let update = "UPDATE deployments SET rollout = $3 WHERE tenant = $1 AND id = $2";

@@ -146,6 +146,7 @@ fn row(service: ServiceId, key: WorkerKey, epoch: u64, turn_bytes: u64) -> Worke
         next_due: None,
         has_calls: false,
         restorable_turn: None,
+        upgraded_from_turn: None,
         heap_bytes: turn_bytes,
         version: 1,
         component_digest: Digest::try_from("0".repeat(64)).expect("a digest"),

@@ -102,6 +102,15 @@ impl Assigner {
         self.sticky_bucket(caller).unwrap_or_else(|| remainder(caller.random))
     }
 
+    /// The bucket of a service worker: by its class and name, however requests are told apart.
+    ///
+    /// The key that is hashed is `"worker\0" class "\0" name`. No class has a character 0, so no two workers have the
+    /// same key.
+    #[must_use]
+    pub fn worker_bucket(&self, class: &str, name: &str) -> u32 {
+        self.hashed(format!("worker\0{class}\0{name}").as_bytes())
+    }
+
     /// The bucket of a request that has a key; an empty one is none.
     fn sticky_bucket(&self, caller: &Caller<'_>) -> Option<u32> {
         match &self.key {

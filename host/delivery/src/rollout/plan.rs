@@ -9,8 +9,9 @@ use utoipa::ToSchema;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct RolloutPlan {
-    /// The percentage of requests for the canary in each step: 1 to 20 increasing values from 0.01 to 100; 10, 25, 50
-    /// and 100 by default. After the last step the canary is promoted, even if that step is below 100.
+    /// The percentage of requests, and of service workers, for the canary in each step: 1 to 20 increasing values from
+    /// 0.01 to 100; 10, 25, 50 and 100 by default. After the last step the canary is promoted, even if that step is
+    /// below 100.
     pub steps: Vec<f64>,
     /// The minimum duration of a step in milliseconds: 1,000 to 604,800,000 (seven days); 120,000 by default.
     pub every_ms: u64,

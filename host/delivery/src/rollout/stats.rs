@@ -39,6 +39,7 @@ pub struct VersionMetrics {
     /// The number of served requests.
     pub requests: u64,
     /// The number of requests that failed because of the component: the execution failed or the status was 500 or more.
+    /// Turns of service workers count too, and workers that could not be moved to the version.
     pub failures: u64,
     /// The 99th percentile of the latency in microseconds, up to 1/16 too high; null without requests.
     pub p99_us: Option<u64>,

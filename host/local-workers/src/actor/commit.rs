@@ -413,7 +413,7 @@ fn bytes_of_answer(answer: &Answer) -> usize {
 }
 
 /// Keeps an answer for a worker that may ask again.
-fn keep_answer(record: &mut WorkerRecord, id: &str, answer: &Answer) {
+pub(super) fn keep_answer(record: &mut WorkerRecord, id: &str, answer: &Answer) {
     let forgotten = record.answers.keep(id, reply_of(answer.clone()));
     if forgotten > 0 {
         tracing::warn!(worker = %record.key, forgotten, "answers that their callers did not take are forgotten");

@@ -1,7 +1,7 @@
 //! One worker: a task that handles its queue, one turn at a time.
 //!
 //! - here: what enters, and what becomes of it. `turn`: how a turn is tried. `upgrade`: how a worker is moved to
-//!   another version.
+//!   another version, `rollback`: how it goes back.
 //! - `health`: a turn that asks the worker whether it is well.
 //! - `commit`: what follows from a turn. `batch`: turns that share a commit, and what leaves after it.
 //! - `ownership`: reading the worker, and leaving it to others.
@@ -10,6 +10,7 @@ mod batch;
 mod commit;
 mod health;
 mod ownership;
+mod rollback;
 mod turn;
 mod upgrade;
 
@@ -61,6 +62,8 @@ struct Actor {
     /// Its instance, while it is in memory.
     instance: Option<Instance>,
     supervisor: Supervisor,
+    /// The generation of the component whose failures it counts.
+    followed: Option<u64>,
     /// Since when it has had no turn but those that ask for its health.
     idle_since: Option<u64>,
     /// When it may be asked for its health next.
@@ -102,6 +105,7 @@ impl Actor {
             single_turns: 0,
             instance: None,
             supervisor,
+            followed: None,
             idle_since: None,
             health_due: 0,
             waiting_sender: None,
@@ -126,6 +130,9 @@ impl Actor {
                 continue;
             }
             self.forget_received();
+            if self.follow_generation().await {
+                continue;
+            }
             if self.is_batch_full() && self.flush().await.is_err() {
                 continue;
             }
@@ -433,7 +440,12 @@ impl Actor {
         }
         let existed = self.is_started();
         if existed {
-            let turn = self.attempt(&new_id(), &TurnKind::Stop { reason }, &Cause::default()).await;
+            let kind = TurnKind::Stop { reason };
+            let mut turn = self.attempt(&new_id(), &kind, &Cause::default()).await;
+            if matches!(turn, Err(NoTurn::Changed)) && self.epoch.is_some() && self.is_started() {
+                // It has gone back to what it was before a deployment that was rolled back.
+                turn = self.attempt(&new_id(), &kind, &Cause::default()).await;
+            }
             if let Err(NoTurn::Failed(failure)) = turn {
                 tracing::warn!(worker = %self.handle.key, "onStop failed, and the worker ends without it: {failure:?}");
             }

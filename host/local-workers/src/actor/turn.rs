@@ -195,8 +195,9 @@ impl Actor {
         self.flush().await.map_err(|_| NoTurn::Changed)?;
         self.instance = None;
         let permit = permit(&self.manager).await?;
-        let component = self.manager.component();
+        let component = self.manager.component(&self.handle.key);
         let component = component.ok_or_else(|| TurnFailure::NotRun("no component is loaded".to_owned()))?;
+        self.follow_deployment(&*component).await?;
         let (worker, is_former) = if self.is_started() {
             let heap = self.read_heap().await?;
             match component.wake(Some(&heap)) {
@@ -219,18 +220,27 @@ impl Actor {
 
     /// The heap as of the last commit.
     async fn read_heap(&mut self) -> Result<Vec<u8>, NoTurn> {
+        let heap = self.kept_heap(self.record.turns).await?;
+        heap.map_err(|error| TurnFailure::Unusable(format!("the heap cannot be read: {error}")).into())
+    }
+
+    /// The heap as of a committed turn, or why there is none.
+    ///
+    /// # Errors
+    /// If it cannot be read now.
+    pub(super) async fn kept_heap(&mut self, turn: u64) -> Result<Result<Vec<u8>, StoreError>, NoTurn> {
         let store = Arc::clone(&self.manager.store);
-        store.heap(&self.handle.key, self.record.turns).await.map_err(|error| match error {
-            StoreError::NotOwner => {
+        match store.heap(&self.handle.key, turn).await {
+            Err(StoreError::NotOwner) => {
                 self.epoch = None;
-                NoTurn::Changed
+                Err(NoTurn::Changed)
             }
-            StoreError::Io(_) | StoreError::Unavailable(_) => {
+            Err(error @ (StoreError::Io(_) | StoreError::Unavailable(_))) => {
                 tracing::error!(worker = %self.handle.key, "the heap cannot be read: {error}");
-                TurnFailure::NotRun("its heap cannot be read now".to_owned()).into()
+                Err(TurnFailure::NotRun("its heap cannot be read now".to_owned()).into())
             }
-            error => TurnFailure::Unusable(format!("the heap cannot be read: {error}")).into(),
-        })
+            read => Ok(read),
+        }
     }
 
     /// Has a worker in memory whose heap belongs to another version of the component. Whether that runs its turns.
@@ -257,6 +267,7 @@ impl Actor {
                     // It may go well later.
                     Err(TurnFailure::NotRun(why)) => return Err(TurnFailure::NotRun(why).into()),
                     Err(failure) if policy == OtherVersion::Upgrade => {
+                        component.upgrade_failed(&self.handle.key);
                         let reason = failure.to_string();
                         tracing::error!(worker = %self.handle.key, "a former version goes on serving it: {reason}");
                         self.handle.show_upgrade_error(Some(reason));

@@ -3,8 +3,9 @@
 use super::Actor;
 use super::batch::Departure;
 use super::commit::take_over;
-use crate::component::{AwakeWorker, TurnContext, TurnFailure, WorkerComponent};
+use crate::component::{AwakeWorker, DeploymentPhase, TurnContext, TurnFailure, WorkerComponent};
 use crate::message::new_id;
+use crate::store::{BeforeUpgrade, WorkerRecord};
 use elias_capabilities::Cause;
 use elias_host::{TurnKind, TurnResult, TurnState};
 use std::sync::Arc;
@@ -33,7 +34,15 @@ impl Actor {
             let message = "onUpgrade must not wait for other workers or timers".to_owned();
             return Err(TurnFailure::Thrown { name: "Error".to_owned(), message });
         }
+        let before_upgrade = match component.deployment() {
+            Some(deployment) => {
+                let is_kept = component.phase(&deployment).await? == DeploymentPhase::Rollout;
+                Some(self.before_upgrade(deployment, former.version(), is_kept))
+            }
+            None => None,
+        };
         tracing::info!(worker = %self.handle.key, former = former.version(), "the worker was moved to another version");
+        self.record.before_upgrade = before_upgrade;
         // The new heap knows neither: answers to the calls are nobody's.
         self.record.timers.clear_timers();
         self.record.calls.clear();
@@ -41,6 +50,13 @@ impl Actor {
         self.add_turn(active);
         self.hold_back(Departure::Effects(Box::new(effects)));
         Ok(worker)
+    }
+
+    /// What the worker is before it is moved by a deployment. All its turns are committed, and no handler waits.
+    fn before_upgrade(&self, deployment: String, version: String, is_kept: bool) -> BeforeUpgrade {
+        let WorkerRecord { turns, timers, calls, sockets, .. } = &self.record;
+        let (timers, calls, sockets) = (timers.clone(), calls.clone(), sockets.clone());
+        BeforeUpgrade { deployment, version, turn: *turns, is_kept, timers, calls, sockets }
     }
 
     async fn run_turn_in(&mut self, worker: &mut dyn AwakeWorker, kind: TurnKind) -> Result<TurnResult, TurnFailure> {

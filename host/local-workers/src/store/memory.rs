@@ -83,7 +83,7 @@ impl MemoryStore {
             None => (Chain::default(), 0),
         };
         if let Some(step) = heap.step(seq, record.turns, Arc::from(heap.bytes())) {
-            chain.push(step, record.restorable_turn());
+            chain.push(step, record.upgraded_from_turn().or(record.restorable_turn()));
         }
         let others = workers.bytes - before;
         let mut worker = MemoryWorker { record, chain };
@@ -132,7 +132,8 @@ impl MemoryWorker {
 
     /// Puts whole heaps in place of changes.
     fn merge(&mut self, merge: Merge, seq: u64) -> Result<(), StoreError> {
-        let turns = [self.record.restorable_turn(), Some(self.record.turns)];
+        // In their order: a handler that waits began after the upgrade.
+        let turns = [self.record.upgraded_from_turn(), self.record.restorable_turn(), Some(self.record.turns)];
         let mut wholes: Vec<(u64, Arc<[u8]>)> = Vec::new();
         for turn in turns.into_iter().flatten() {
             let places = self.chain.resolve(turn).ok_or(StoreError::NoSuchTurn(turn))?;

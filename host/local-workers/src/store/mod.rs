@@ -14,7 +14,7 @@ pub use folder::FolderStore;
 pub use memory::MemoryStore;
 pub use record::WorkerRecord;
 
-pub(crate) use record::{HandledMessages, OutgoingCall, WaitingHandler};
+pub(crate) use record::{BeforeUpgrade, HandledMessages, OutgoingCall, WaitingHandler};
 
 use elias_workers::WorkerKey;
 use futures::FutureExt;
@@ -99,7 +99,8 @@ pub trait WorkerStore: Send + Sync + 'static {
     }
 
     /// The heap as of a committed turn, as [`WorkerHeap::to_bytes`](elias_host::WorkerHeap::to_bytes) writes it. The
-    /// last ([`WorkerRecord::turns`]) and [`WorkerRecord::restorable_turn`] are kept.
+    /// last ([`WorkerRecord::turns`]) and [`WorkerRecord::restorable_turn`] are kept, and by a store of a service that
+    /// has rollouts [`WorkerRecord::upgraded_from_turn`].
     ///
     /// # Errors
     /// [`StoreError::NoSuchTurn`] if it is not kept; and if it cannot be read.
@@ -171,7 +172,8 @@ pub enum HeapCommit {
     /// All of it: in the first commit, in one after an upgrade, or where the change would be larger.
     /// [`WorkerHeap::to_bytes`](elias_host::WorkerHeap::to_bytes).
     Whole(Vec<u8>),
-    /// It is as it was at a former committed turn: a handler that waited was undone.
+    /// It is as it was at a former committed turn: a handler that waited was undone, or the deployment that moved the
+    /// worker to another version.
     BackTo(u64),
 }
 

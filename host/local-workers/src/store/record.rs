@@ -36,6 +36,9 @@ pub struct WorkerRecord {
     /// The messages that it has handled and that may come again.
     #[serde(default, skip_serializing_if = "HandledMessages::is_empty")]
     pub(crate) handled: HandledMessages,
+    /// What it was before a deployment moved it to the version that it runs in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) before_upgrade: Option<BeforeUpgrade>,
 }
 
 impl WorkerRecord {
@@ -52,6 +55,7 @@ impl WorkerRecord {
             answers: KeptAnswers::default(),
             sockets: BTreeSet::new(),
             handled: HandledMessages::default(),
+            before_upgrade: None,
         }
     }
 
@@ -79,6 +83,13 @@ impl WorkerRecord {
     #[must_use]
     pub fn restorable_turn(&self) -> Option<u64> {
         self.waiting.as_ref().and_then(|waiting| waiting.restorable_turn)
+    }
+
+    /// Where a rollout that is under way moved the worker to another version: the turn of before it, whose heap a store
+    /// has to give likewise.
+    #[must_use]
+    pub fn upgraded_from_turn(&self) -> Option<u64> {
+        self.before_upgrade.as_ref().filter(|before| before.is_kept).map(|before| before.turn)
     }
 
     /// Bytes of the values of calls that have no answer.
@@ -123,6 +134,25 @@ pub(crate) struct WaitingHandler {
     /// done: a worker that is put back asks again.
     #[serde(default)]
     pub(crate) received: Vec<(WorkerKey, String)>,
+}
+
+/// What a worker was before it was moved to another version.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct BeforeUpgrade {
+    /// The deployment that moved it.
+    pub(crate) deployment: String,
+    /// The version of before.
+    pub(crate) version: String,
+    /// The last turn in that version.
+    pub(crate) turn: u64,
+    /// Whether the heap of that turn is kept beyond the history: while the rollout is under way.
+    pub(crate) is_kept: bool,
+    #[serde(default)]
+    pub(crate) timers: Timers,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) calls: BTreeMap<u64, OutgoingCall>,
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub(crate) sockets: BTreeSet<String>,
 }
 
 /// A call to another worker.

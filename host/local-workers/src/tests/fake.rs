@@ -1,16 +1,18 @@
 //! A component whose workers count, by turns that are written in Rust. Values are plain texts.
 
-use crate::component::{AwakeWorker, ComponentSource, TurnContext, TurnFailure, WorkerComponent};
+use crate::component::{AwakeWorker, ComponentSource, DeploymentPhase, TurnContext, TurnFailure, WorkerComponent};
 use crate::store::HeapCommit;
 use elias_capabilities::Cause;
 use elias_host::{
     AlarmChange, ReplyResult, SetTimer, SocketAction, SocketContent, SocketSend, TimerChanges, Turn, TurnKind,
     TurnResult, TurnState, WorkerSend,
 };
+use elias_workers::WorkerKey;
 use futures::FutureExt;
 use futures::future::{BoxFuture, ready};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering::SeqCst};
 use tokio::sync::Notify;
@@ -56,6 +58,12 @@ pub(super) struct Fake {
     /// Names of workers in the order in which they were to start, and whether they refuse to.
     started: Mutex<Vec<String>>,
     refuses_start: AtomicBool,
+    /// The version that runs the workers whose names begin with `canary`; 0 for the one that runs the others.
+    canary: AtomicU32,
+    /// What became of the deployments of versions; the others are none.
+    phases: Mutex<HashMap<String, DeploymentPhase>>,
+    /// Workers that could not be moved.
+    failed_upgrades: Mutex<Vec<String>>,
 }
 
 impl Fake {
@@ -67,11 +75,28 @@ impl Fake {
 
     pub(super) fn source(self: &Arc<Self>) -> ComponentSource {
         let fake = Arc::clone(self);
-        let loaded = move || {
-            let component = FakeComponent { version: fake.version.load(SeqCst), fake: Arc::clone(&fake) };
+        let loaded = move |key: &WorkerKey| {
+            let canary = if key.name.starts_with("canary") { fake.canary.load(SeqCst) } else { 0 };
+            let version = if canary > 0 { canary } else { fake.version.load(SeqCst) };
+            let component = FakeComponent { version, fake: Arc::clone(&fake) };
             (!fake.unloaded.load(SeqCst)).then(|| Arc::new(component) as Arc<dyn WorkerComponent>)
         };
-        ComponentSource::of(loaded)
+        ComponentSource::by_worker(loaded)
+    }
+
+    /// Runs the workers whose names begin with `canary` in this version; 0: like all others.
+    pub(super) fn set_canary(&self, version: u32) {
+        self.canary.store(version, SeqCst);
+    }
+
+    /// Says what became of the deployment of a version.
+    pub(super) fn set_phase(&self, version: u32, phase: DeploymentPhase) {
+        self.phases.lock().insert(version.to_string(), phase);
+    }
+
+    /// The names of workers that could not be moved.
+    pub(super) fn failed_upgrades(&self) -> Vec<String> {
+        self.failed_upgrades.lock().clone()
     }
 
     pub(super) fn set_former(&self, has_former: bool, refuses_upgrade: bool) {
@@ -185,6 +210,20 @@ impl WorkerComponent for FakeComponent {
             Arc::new(Self { version: heap.version, fake: Arc::clone(&self.fake) }) as Arc<dyn WorkerComponent>
         };
         ready(self.fake.has_former.load(SeqCst).then(former)).boxed()
+    }
+
+    fn deployment(&self) -> Option<String> {
+        let version = self.version.to_string();
+        self.fake.phases.lock().contains_key(&version).then_some(version)
+    }
+
+    fn phase<'a>(&'a self, deployment: &'a str) -> BoxFuture<'a, Result<DeploymentPhase, TurnFailure>> {
+        let phase = self.fake.phases.lock().get(deployment).copied();
+        ready(phase.ok_or_else(|| TurnFailure::NotRun("it is not known".to_owned()))).boxed()
+    }
+
+    fn upgrade_failed(&self, key: &WorkerKey) {
+        self.fake.failed_upgrades.lock().push(key.name.clone());
     }
 }
 

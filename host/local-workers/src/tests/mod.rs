@@ -8,6 +8,7 @@ mod health;
 mod memory;
 mod moving;
 mod repeats;
+mod rollback;
 mod settings;
 mod sockets;
 mod store;

@@ -104,6 +104,10 @@ impl Platform {
                     let reason = format!("version {number} was deployed");
                     scope.set_deployment(&service.deployment, DeploymentState::Superseded, &reason).await?;
                     if let Some(canary) = &service.canary {
+                        // Workers that it moved go back first, unless it is the same version that gets them all.
+                        if scope.deployment(canary).await?.version != number {
+                            scope.set_restores_workers(canary).await?;
+                        }
                         scope.set_deployment(canary, DeploymentState::RolledBack, &reason).await?;
                     }
                     scope.forget_variant_metrics(id).await?;

@@ -17,17 +17,35 @@ impl Platform {
     /// under way ends. There is no smoke test: what is left is known to be bad. While the store is away, what this host
     /// remembers of the last versions is enough, and the store is told when it is back.
     ///
+    /// Service workers that a canary under way has moved go back to what they were before. Those that the present
+    /// deployment has moved take their state along, unless `restore_workers` asks that they go back, too.
+    ///
     /// # Errors
-    /// `not-found`, `wrong-state` if there is nothing to go back to, `artifact-missing`.
-    pub async fn rollback(&self, session: &Session, id: &ServiceId, to: Option<u32>) -> Result<Deployment> {
+    /// `not-found`, `wrong-state` if there is nothing to go back to, or if workers are to go back and the present
+    /// deployment did not replace that version; `artifact-missing`. With `restore_workers` also `store-unavailable`.
+    pub async fn rollback(
+        &self,
+        session: &Session,
+        id: &ServiceId,
+        to: Option<u32>,
+        restore_workers: bool,
+    ) -> Result<Deployment> {
         session.require(Permission::deploy(id.environment), &id.tenant, id)?;
-        match self.rollback_in_store(session, id, to).await {
-            Err(error) if error.code() == Code::StoreUnavailable => self.rollback_alone(session, id, to).await,
+        match self.rollback_in_store(session, id, to, restore_workers).await {
+            Err(error) if error.code() == Code::StoreUnavailable && !restore_workers => {
+                self.rollback_alone(session, id, to).await
+            }
             done => done,
         }
     }
 
-    async fn rollback_in_store(&self, session: &Session, id: &ServiceId, to: Option<u32>) -> Result<Deployment> {
+    async fn rollback_in_store(
+        &self,
+        session: &Session,
+        id: &ServiceId,
+        to: Option<u32>,
+        restore_workers: bool,
+    ) -> Result<Deployment> {
         let mut scope = self.store().read(&id.tenant).await?;
         let service = scope.service(id).await?.ok_or_else(|| nothing_serves(id))?;
         let number = match to {
@@ -40,6 +58,9 @@ impl Platform {
                 past.iter().find(served).map(|deployment| deployment.version).ok_or_else(|| nothing_before(id))?
             }
         };
+        if restore_workers {
+            require_replaced(id, &scope.deployment(&service.deployment).await?, number)?;
+        }
         let version = scope.version(&id.component, number).await?;
         let mut deployment = describe(id, number, service.version, session);
         let release = release(&version, &deployment);
@@ -51,10 +72,15 @@ impl Platform {
         let warm = self.serving().warm(&target, &release).await?;
         let mut scope = self.store().write(&id.tenant).await?;
         scope.insert_deployment(&deployment).await?;
-        let reason = format!("rolled back to version {number}");
+        let restored = if restore_workers { ", with its workers restored" } else { "" };
+        let reason = format!("rolled back to version {number}{restored}");
         scope.set_deployment(&service.deployment, DeploymentState::RolledBack, &reason).await?;
+        if restore_workers {
+            scope.set_restores_workers(&service.deployment).await?;
+        }
         if let Some(canary) = &service.canary {
             scope.set_deployment(canary, DeploymentState::RolledBack, &reason).await?;
+            scope.set_restores_workers(canary).await?;
         }
         let next = Service {
             version: number,
@@ -144,6 +170,9 @@ impl Platform {
             for left in std::iter::once(&stored.deployment).chain(&stored.canary) {
                 scope.set_deployment(left, DeploymentState::RolledBack, &deployment.reason).await?;
             }
+            if let Some(canary) = &stored.canary {
+                scope.set_restores_workers(canary).await?;
+            }
             let next = Service {
                 version: deployment.version,
                 deployment: deployment.id.clone(),
@@ -184,6 +213,21 @@ fn describe_as(id: &ServiceId, version: u32, by: &str) -> Deployment {
     }
 }
 
+/// Refuses that workers go back to what they were before `present` moved them, if that did not replace the version that
+/// is to serve: what they were before that one is not known.
+fn require_replaced(id: &ServiceId, present: &Deployment, number: u32) -> Result<()> {
+    if present.replaces == Some(number) {
+        return Ok(());
+    }
+    let version = present.version;
+    let replaced = present.replaces.map_or_else(
+        || "replaced none".to_owned(),
+        |replaced| format!("replaced version {replaced}, to which they can be restored"),
+    );
+    let message = format!("the workers of {id} cannot be restored to version {number}: version {version} {replaced}");
+    Err(Error::new(Code::WrongState, message))
+}
+
 fn nothing_serves(id: &ServiceId) -> Error {
     Error::not_deployed(id)
 }
@@ -193,4 +237,25 @@ fn nothing_before(id: &ServiceId) -> Error {
         Code::WrongState,
         format!("{id} has served no other version that can be gone back to; name one with --to"),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use elias_names::Environment;
+
+    #[test]
+    fn workers_are_restored_to_the_version_that_was_replaced_and_to_no_other() {
+        let id = ServiceId {
+            tenant: "acme".parse().expect("a name"),
+            component: "shop".parse().expect("a name"),
+            environment: Environment::Production,
+        };
+        let present = |replaces| Deployment { replaces, ..describe_as(&id, 3, "ada") };
+        assert!(require_replaced(&id, &present(Some(2)), 2).is_ok());
+        let refused = require_replaced(&id, &present(Some(2)), 1).expect_err("there is another between them");
+        assert_eq!(refused.code(), Code::WrongState);
+        assert!(refused.to_string().contains("version 3 replaced version 2"), "{refused}");
+        assert!(require_replaced(&id, &present(None), 2).is_err());
+    }
 }

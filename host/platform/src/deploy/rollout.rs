@@ -76,6 +76,7 @@ impl Platform {
             }
             RolloutState::Aborted | RolloutState::RolledBack => {
                 scope.set_deployment(deployment, DeploymentState::RolledBack, &event.reason).await?;
+                scope.set_restores_workers(deployment).await?;
                 let data = json!({
                     "component": id.component,
                     "environment": id.environment,

@@ -1,6 +1,7 @@
 //! Serving: services and their releases, and the routes to them, all of which can be replaced while requests are in
 //! flight.
 
+mod canary;
 mod experiment;
 mod lines;
 mod loader;
@@ -15,6 +16,7 @@ mod service;
 mod snapshot;
 mod table;
 
+pub(crate) use canary::RolloutTransition;
 pub(crate) use experiment::ActiveExperiment;
 pub use experiment::MirroredRequest;
 pub(crate) use lines::Lines;
@@ -22,8 +24,8 @@ pub(crate) use loader::{LoadContext, Loader, compile_queue, limits};
 pub(crate) use meter::{ExecutionOutcome, IdempotencyOutcome, QuotaCounts, QuotaDecision, QuotaKind, ServiceMeter};
 pub(crate) use proofs::{Proofs, file_name as proof_file};
 pub(crate) use release::{CircuitKind, Release};
+pub(crate) use request_guard::WORKER;
 pub use request_guard::{CompletedExecution, NotAdmitted, RequestGuard, RequestOutcome};
-pub(crate) use request_guard::{RolloutTransition, WORKER};
 pub use routing::RoutedRequest;
 pub use service::Service;
 pub(crate) use service::{Canary, State, Tables};

@@ -1,6 +1,7 @@
 //! The guard of a request, from its admission to its end.
 
 use super::Serving;
+use super::canary::{self, RolloutTransition};
 use super::experiment::ActiveExperiment;
 use super::meter::ExecutionOutcome;
 use super::quota::QuotaPermit;
@@ -11,7 +12,6 @@ use elias_api::{Code, Error, ExecutionRecord, RecordedCalls, RecordedRun, Result
 use elias_capabilities::Cause;
 use elias_delivery::clock::{Clock, Now};
 use elias_delivery::experiment::Observation;
-use elias_delivery::rollout::RolloutEvent;
 use elias_delivery::supervision::{CircuitPermit, Permit};
 use elias_host::{App, Caller, ErrorCode, Execution, ExecutionHandle, HostCalls, Outcome};
 use elias_names::TenantId;
@@ -44,6 +44,8 @@ pub struct RequestGuard {
     trace: Option<String>,
     /// Whether the run is recorded however many others are.
     is_recorded_anyway: bool,
+    /// Whether the version is compared with others by it.
+    is_compared: bool,
     ended: bool,
 }
 
@@ -64,13 +66,6 @@ pub(crate) struct VariantAssignment {
     pub(crate) experiment: Arc<ActiveExperiment>,
     pub(crate) position: usize,
     pub(crate) shadows: Vec<usize>,
-}
-
-/// A transition of a rollout that a request brought about.
-pub(crate) struct RolloutTransition {
-    pub(crate) service: Arc<Service>,
-    pub(crate) deployment: String,
-    pub(crate) event: RolloutEvent,
 }
 
 /// The outcome of a request, as the server saw it.
@@ -144,6 +139,7 @@ impl RequestGuard {
             run: None,
             trace: None,
             is_recorded_anyway: false,
+            is_compared: true,
             ended: false,
         }
     }
@@ -216,6 +212,12 @@ impl RequestGuard {
         self.is_recorded_anyway = true;
     }
 
+    /// Has a turn that no message asked for not counted where versions are compared: only a canary has those by which
+    /// workers are moved to it.
+    pub(crate) fn leave_out_of_comparison(&mut self) {
+        self.is_compared = false;
+    }
+
     /// Tells the host on whose behalf the request runs, by which name it can be cancelled, and what causes the jobs and
     /// events of its execution: the request, by its `traceparent`, which the server has set.
     pub fn prepare<B>(&mut self, request: &mut Request<B>, mut caller: Caller) {
@@ -265,12 +267,15 @@ impl RequestGuard {
         let outside = cancelled || matches!(execution_outcome, Some(Outcome::Failed(ErrorCode::Overloaded)));
         let counts = outcome.execution.is_some() && !outside;
         let failed = failed && !cancelled;
+        let is_turn = matches!(self.circuit_permit, Some((CircuitKind::Workers, _)));
         if let Some(circuit_permit) = self.circuit_permit.take()
             && counts
         {
             tell(&self.service, &self.release, circuit_permit, failed, now);
         }
-        if counts {
+        if counts && self.is_compared {
+            // Of a turn whose handler threw the circuit is not told, but a version in which more of them do is worse.
+            let failed = failed || (is_turn && matches!(execution_outcome, Some(Outcome::Failed(_))));
             self.release.stats.record(failed, duration, fuel);
             if let Some(assignment) = &self.assignment {
                 let memory_peak_bytes = outcome.execution.map_or(0, |ran| ran.memory_peak_bytes);
@@ -343,14 +348,8 @@ impl RequestGuard {
 
     /// Asks the rollout what the canary's failure means.
     fn judge(&self) {
-        let Some(canary) = self.state.canary.as_ref() else { return };
-        let (stats, base) = (&self.release.stats, &self.state.release.stats);
-        let event = canary.with_rollout(|rollout| rollout.on_result(true, stats, base, self.clock.now()));
-        if let Some(event) = event {
-            let (service, deployment) = (Arc::clone(&self.service), self.release.target.deployment.clone());
-            // The receiver ends with the platform.
-            let _ = self.transitions.send(RolloutTransition { service, deployment, event });
-        }
+        let event = canary::judge_failure(&self.state, self.clock.now());
+        canary::tell(&self.transitions, &self.service, &self.release, event);
     }
 }
 
@@ -392,7 +391,7 @@ pub(super) fn tell_unloadable(
     error: &Error,
     now: Now,
 ) -> bool {
-    let at_fault = !matches!(error.code(), Code::Component(ErrorCode::Overloaded) | Code::StoreUnavailable);
+    let at_fault = canary::is_at_fault(error);
     if at_fault {
         tell(service, release, circuit_permit, true, now);
     }

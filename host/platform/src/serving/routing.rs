@@ -1,7 +1,7 @@
 //! Routes a request: applies the rules of its route, then admits it to its service.
 
 use super::release::{CircuitKind, Release};
-use super::request_guard::{self, AdmittedExecution, NotAdmitted, RequestGuard, RolloutTransition};
+use super::request_guard::{self, AdmittedExecution, NotAdmitted, RequestGuard};
 use super::service::{ReleaseChoice, Route, Service, State};
 use super::{LoadContext, Serving, gateway_now};
 use elias_api::{Code, Error, Result};
@@ -181,6 +181,7 @@ impl Serving {
         release.loaded(now);
         let circuit_permit = request_guard::require_circuit_permit(service, release.breaker(circuit).try_admit(now))?;
         state.tenant.enter_without_slot(now.unix_ms()).await?;
+        let is_canary = state.canary.as_ref().is_some_and(|canary| Arc::ptr_eq(&canary.release, release));
         let entered = AdmittedExecution {
             state,
             circuit_permit: (circuit, circuit_permit),
@@ -189,7 +190,7 @@ impl Serving {
             started,
             is_mirrored: false,
         };
-        let chosen = ReleaseChoice { release, is_canary: false, assignment: None };
+        let chosen = ReleaseChoice { release, is_canary, assignment: None };
         Ok(RequestGuard::begin(self, service, chosen, entered))
     }
 
@@ -277,13 +278,8 @@ impl Unloadable<'_> {
             return;
         }
         release.stats.record(true, started.elapsed(), 0);
-        let canary = state.canary.as_ref().filter(|_| is_canary);
-        let reason = format!("it cannot be loaded: {}: {error}", error.code());
-        let event = canary.and_then(|canary| canary.with_rollout(|rollout| rollout.roll_back(&reason, now).ok()));
-        if let Some(event) = event {
-            let (service, deployment) = (Arc::clone(service), release.target.deployment.clone());
-            // The receiver ends with the platform.
-            let _ = serving.transitions.send(RolloutTransition { service, deployment, event });
+        if is_canary {
+            serving.roll_back_unloadable(service, state, error);
         }
     }
 }

@@ -116,6 +116,16 @@ impl Canary {
         done
     }
 
+    /// How many of the buckets are the canary's now.
+    pub(crate) fn buckets(&self) -> u32 {
+        self.buckets.load(Ordering::Relaxed)
+    }
+
+    /// Whether a service worker runs in the canary's version.
+    pub(crate) fn has_worker(&self, class: &str, name: &str) -> bool {
+        self.assigner.worker_bucket(class, name) < self.buckets()
+    }
+
     fn lock(&self) -> MutexGuard<'_, Rollout> {
         self.rollout.lock() // a rollout is whole after every transition
     }
@@ -157,7 +167,7 @@ impl State {
             }
         }
         match &self.canary {
-            Some(canary) if canary.assigner.bucket(caller) < canary.buckets.load(Ordering::Relaxed) => {
+            Some(canary) if canary.assigner.bucket(caller) < canary.buckets() => {
                 ReleaseChoice { release: &canary.release, is_canary: true, assignment: None }
             }
             _ => ReleaseChoice { release: &self.release, is_canary: false, assignment: None },

@@ -132,6 +132,7 @@ mod tests {
                 next_due: None,
                 has_calls: false,
                 restorable_turn: None,
+                upgraded_from_turn: None,
                 heap_bytes: 0,
                 version: 1,
                 component_digest: Digest::of(b""),

@@ -35,5 +35,5 @@ mod views;
 pub(crate) use awake::{AwakeSlot, AwakeSlots};
 pub use backends::WorkerBackends;
 pub(crate) use runner::{WorkerCallFrom, WorkerParts, WorkerRunner};
-pub(crate) use services::{ServedComponent, ServedWorkers, TurnSite, WorkerServices};
+pub(crate) use services::{CanaryComponent, ServedComponent, ServedWorkers, TurnSite, WorkerCanary, WorkerServices};
 pub(crate) use versions::HeapVersion;

@@ -2,7 +2,7 @@
 
 use super::awake::AwakeSlots;
 use super::runner::WorkerCallFrom;
-use super::services::{ServedComponent, TurnSite};
+use super::services::{ServedComponent, ServedWorkers, TurnSite, WorkerCanary};
 use super::store::{PlatformWorkerStore, StoreParts};
 use super::versions::HeapVersions;
 use elias_api::Code;
@@ -37,13 +37,20 @@ pub(crate) struct ServiceWorkers {
     running: OnceCell<RunningWorkers>,
     /// When it stores turns, known once it was to be made.
     durability: OnceLock<Durability>,
-    component: Arc<Mutex<Option<ServedComponent>>>,
+    component: Arc<Mutex<Option<LoadedComponent>>>,
     /// Held while the component is loaded.
     loading: tokio::sync::Mutex<()>,
     calls: AtomicUsize,
     /// Milliseconds since `made`.
     used_ms: AtomicU64,
     made: Instant,
+}
+
+/// Components that were loaded.
+struct LoadedComponent {
+    served: ServedComponent,
+    /// For this release, and this share of a canary.
+    serves: (u64, Option<WorkerCanary>),
 }
 
 /// A call that is under way.
@@ -207,7 +214,7 @@ impl ServiceWorkers {
         let config = self.parts.services.find(&self.service).map(|served| served.config).unwrap_or_default();
         let durability = *self.durability.get_or_init(|| config.durability);
         let component = Arc::clone(&self.component);
-        let current = move || component.lock().as_ref().map(|served| Arc::clone(&served.component));
+        let current = move |key: &WorkerKey| component.lock().as_ref().map(|loaded| loaded.served.of(key));
         let workers = LocalWorkers::builder()
             .store(Arc::clone(&self.store) as Arc<dyn WorkerStore>)
             .config(&config)
@@ -220,7 +227,7 @@ impl ServiceWorkers {
             .awake(usize::MAX >> 3)
             .other_version(OtherVersion::Upgrade)
             .build();
-        workers.start(ComponentSource::of(current)).await.map_err(|error| {
+        workers.start(ComponentSource::by_worker(current)).await.map_err(|error| {
             tracing::error!(service = %self.service, %error, "the workers of a service cannot run");
             let message = "the platform's store cannot be reached; try again";
             CallError::new(CallErrorCode::Unavailable, message)
@@ -244,16 +251,17 @@ impl ServiceWorkers {
         }
     }
 
-    /// Has turns run in the component of the version that serves, loading it if it is another one than before.
+    /// Has turns run in the component of the version that serves, and those of the canary's workers in that of the
+    /// canary, loading them if they are others than before.
     pub(super) async fn follow(&self) -> Result<(), CallError> {
         let unavailable = |message: String| CallError::new(CallErrorCode::Unavailable, message);
         let served = self.parts.services.find(&self.service);
         let served = served.ok_or_else(|| unavailable(format!("{} is not served by this host", self.service)))?;
-        if self.release() == Some(served.release) {
+        if self.is_loaded(&served) {
             return Ok(());
         }
         let _loading = self.loading.lock().await;
-        if self.release() == Some(served.release) {
+        if self.is_loaded(&served) {
             return Ok(());
         }
         let loaded = self.parts.services.component(&self.service, self.site.clone()).await;
@@ -261,6 +269,7 @@ impl ServiceWorkers {
             Code::Component(_) | Code::MissingConfiguration => unavailable(format!("{}: {error}", error.code())),
             _ => unavailable(format!("{}: the component cannot be loaded now; try again", error.code())),
         })?;
+        let loaded = LoadedComponent { served: loaded, serves: (served.release, served.canary) };
         let before = self.component.lock().replace(loaded);
         if let (Some(_), Some(running)) = (before, self.running.get()) {
             self.configure(running);
@@ -276,11 +285,11 @@ impl ServiceWorkers {
     pub(super) async fn component(&self) -> Result<ServedComponent, CallError> {
         self.follow().await?;
         let nothing = || CallError::new(CallErrorCode::Unavailable, "no component is loaded");
-        self.component.lock().clone().ok_or_else(nothing)
+        self.component.lock().as_ref().map(|loaded| loaded.served.clone()).ok_or_else(nothing)
     }
 
-    fn release(&self) -> Option<u64> {
-        self.component.lock().as_ref().map(|served| served.release)
+    fn is_loaded(&self, served: &ServedWorkers) -> bool {
+        self.component.lock().as_ref().is_some_and(|loaded| loaded.serves == (served.release, served.canary))
     }
 
     /// Whether nothing of the service is in memory or waits, for a while now.

@@ -5,6 +5,7 @@ use super::versions::HeapVersions;
 use elias_api::{Quotas, Result};
 use elias_local_workers::WorkerComponent;
 use elias_names::ServiceId;
+use elias_workers::WorkerKey;
 use elias_workers::config::WorkersConfig;
 use futures::future::BoxFuture;
 use serde_json::Value;
@@ -18,8 +19,8 @@ pub(crate) trait WorkerServices: Send + Sync + 'static {
     /// Why no turn of the service may begin now, by a quota of its tenant, if one refuses it.
     fn refusal(&self, id: &ServiceId) -> Option<String>;
 
-    /// The component of the version that serves, loaded. Its turns take a place of `site` and say there which version
-    /// their heaps belong to.
+    /// The component of the version that serves, and during a rollout that of the canary, loaded. Their turns take a
+    /// place of `site` and say there which version their heaps belong to.
     ///
     /// # Errors
     /// What keeps it from being loaded.
@@ -40,14 +41,42 @@ pub(crate) struct ServedWorkers {
     pub(crate) is_stopped: bool,
     /// The number of the release that serves, which no other of this process has.
     pub(crate) release: u64,
+    /// During a rollout: the canary.
+    pub(crate) canary: Option<WorkerCanary>,
 }
 
-/// A component that has workers.
-#[derive(Clone)]
-pub(crate) struct ServedComponent {
-    pub(crate) component: Arc<dyn WorkerComponent>,
+/// A canary as it has workers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct WorkerCanary {
     /// The number of its release.
     pub(crate) release: u64,
+    /// How many of the buckets of its rollout it has, which says which workers are its own.
+    pub(crate) buckets: u32,
+}
+
+/// The components that run the workers of a service.
+#[derive(Clone)]
+pub(crate) struct ServedComponent {
+    /// That of the version that serves.
+    pub(crate) component: Arc<dyn WorkerComponent>,
+    /// During a rollout: that of the canary.
+    pub(crate) canary: Option<CanaryComponent>,
+}
+
+/// The component of a canary.
+#[derive(Clone)]
+pub(crate) struct CanaryComponent {
+    pub(crate) component: Arc<dyn WorkerComponent>,
+    /// Whether it runs a worker.
+    pub(crate) has: Arc<dyn Fn(&WorkerKey) -> bool + Send + Sync>,
+}
+
+impl ServedComponent {
+    /// The one that runs a worker.
+    pub(crate) fn of(&self, key: &WorkerKey) -> Arc<dyn WorkerComponent> {
+        let canary = self.canary.as_ref().filter(|canary| (canary.has)(key));
+        Arc::clone(canary.map_or(&self.component, |canary| &canary.component))
+    }
 }
 
 /// Where turns of a service run.

@@ -10,7 +10,7 @@ use super::meters::WorkerMeters;
 use super::ownership::OwnerLease;
 use super::quota::WorkerQuotas;
 use super::services::WorkerServices;
-use super::versions::{HeapVersion, HeapVersions};
+use super::versions::{HeapVersion, HeapVersions, event_of};
 use crate::artifacts::Artifacts;
 use elias_api::Result;
 use elias_local_workers::{AcquiredWorker, HeapCommit, StoreError, WorkerCommit, WorkerStore, WorkerSummary};
@@ -191,6 +191,7 @@ impl PlatformWorkerStore {
                 (HeapCommitRow::Whole(self.pages(&key, turn, whole).await?), bytes)
             }
         };
+        let back_to = if let HeapCommitRow::BackTo(turn) = heap { Some(turn) } else { None };
         let cipher = self.parts.keys.of(&self.service.tenant).await.map_err(of_api)?;
         let row = WorkerCommitRow {
             service: self.service.clone(),
@@ -200,6 +201,7 @@ impl PlatformWorkerStore {
             next_due: record.next_due(),
             has_calls: record.has_calls(),
             restorable_turn: record.restorable_turn(),
+            upgraded_from_turn: record.upgraded_from_turn(),
             record: heaps::seal_record(&cipher, &self.service, record).await?,
             heap_bytes,
             version: version.number,
@@ -222,24 +224,12 @@ impl PlatformWorkerStore {
             }
             before = owned.version.replace(version.clone());
         }
-        self.tell_of(&key, before.as_ref(), &version);
-        Ok(())
-    }
-
-    /// Publishes that a worker has begun, or has gone on in another version.
-    fn tell_of(&self, key: &WorkerKey, before: Option<&HeapVersion>, now: &HeapVersion) {
-        let WorkerKey { class, name } = key;
-        match before {
-            None => {
-                let data = json!({ "class": class, "name": name, "version": now.number });
-                self.publish(key, "worker.started", data);
-            }
-            Some(before) if before.digest != now.digest => {
-                let data = json!({ "class": class, "name": name, "from": before.number, "version": now.number });
-                self.publish(key, "worker.upgraded", data);
-            }
-            Some(_) => {}
+        // The commit itself is one more than the turns that are lost.
+        let restored = back_to.map(|back_to| (back_to, turn.saturating_sub(back_to).saturating_sub(1)));
+        if let Some((event_type, data)) = event_of(&key, before.as_ref(), &version, restored) {
+            self.publish(&key, event_type, data);
         }
+        Ok(())
     }
 
     /// Encrypts pages, within the tenant's quota of bytes.

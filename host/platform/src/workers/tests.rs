@@ -1,5 +1,6 @@
 //! The runner on a real store, with workers that are functions: nothing that was answered is lost or done twice.
 
+mod canary;
 mod fake;
 mod hosts;
 mod trees;

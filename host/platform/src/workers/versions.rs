@@ -3,6 +3,7 @@
 use elias_names::Digest;
 use elias_workers::WorkerKey;
 use parking_lot::Mutex;
+use serde_json::{Value, json};
 use std::collections::HashMap;
 
 /// A version of a component.
@@ -35,5 +36,59 @@ impl HeapVersions {
     /// The worker is not this host's any more.
     pub(super) fn forget(&self, key: &WorkerKey) {
         self.0.lock().remove(key);
+    }
+}
+
+/// The event about a worker whose heap belonged to the version `before` and was committed in another one, by its type
+/// and data: it has begun, has gone on in that version, or has gone back to it. `restored` is the turn that it went back
+/// to then, and the number of turns that are lost.
+pub(super) fn event_of(
+    WorkerKey { class, name }: &WorkerKey,
+    before: Option<&HeapVersion>,
+    now: &HeapVersion,
+    restored: Option<(u64, u64)>,
+) -> Option<(&'static str, Value)> {
+    let version = now.number;
+    let Some(before) = before else {
+        return Some(("worker.started", json!({ "class": class, "name": name, "version": version })));
+    };
+    if before.digest == now.digest {
+        return None;
+    }
+    let from = before.number;
+    Some(match restored {
+        None => ("worker.upgraded", json!({ "class": class, "name": name, "from": from, "version": version })),
+        Some((turn, lost)) => {
+            let data = json!({
+                "class": class, "name": name, "from": from, "version": version, "turn": turn, "lost": lost,
+            });
+            ("worker.rolled-back", data)
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_worker_begins_goes_on_in_another_version_and_goes_back() {
+        let version = |number: u32| HeapVersion { number, digest: Digest::of(&number.to_le_bytes()) };
+        let key = WorkerKey::new("Cart", "ada");
+        let event = |before: Option<u32>, now: u32, restored| {
+            event_of(&key, before.map(version).as_ref(), &version(now), restored)
+        };
+        let data = |more: Value| {
+            let mut data = json!({ "class": "Cart", "name": "ada" });
+            data.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+            data
+        };
+        assert_eq!(event(None, 1, None), Some(("worker.started", data(json!({ "version": 1 })))));
+        assert_eq!(event(Some(1), 1, None), None);
+        assert_eq!(event(Some(1), 1, Some((3, 1))), None, "a handler was undone");
+        let upgraded = data(json!({ "from": 1, "version": 2 }));
+        assert_eq!(event(Some(1), 2, None), Some(("worker.upgraded", upgraded)));
+        let rolled_back = data(json!({ "from": 2, "version": 1, "turn": 3, "lost": 5 }));
+        assert_eq!(event(Some(2), 1, Some((3, 5))), Some(("worker.rolled-back", rolled_back)));
     }
 }

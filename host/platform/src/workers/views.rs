@@ -292,6 +292,7 @@ fn of_row(row: WorkerSummaryRow, config: &WorkersConfig) -> WorkerStatus {
         kept_from: Some(row.kept_from),
         updated_at: Some(row.updated_at),
         upgrade_error: None,
+        rolled_back: None,
     }
 }
 
@@ -313,6 +314,7 @@ fn with_memory(row: Option<WorkerStatus>, here: elias_local_workers::WorkerStatu
         kept_from: None,
         updated_at: None,
         upgrade_error: None,
+        rolled_back: None,
         health: WorkerHealth::Unknown,
         health_error: None,
         tags: here.tags,

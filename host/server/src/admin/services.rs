@@ -145,6 +145,10 @@ async fn deploy(
 struct RollbackRequest {
     /// The number of the version to serve again; null or absent for the version that served before.
     to: Option<u32>,
+    /// Whether service workers that the present deployment moved to its version go back to what they were before it;
+    /// what they did since is lost. Otherwise they take their state along to the version that serves again. It requires
+    /// that the present deployment replaced that version. Workers that a canary moved always go back.
+    restore_workers: bool,
 }
 
 /// Roll back to a version that was deployed before.
@@ -175,7 +179,8 @@ async fn rollback(
     ApiPath(path): ApiPath<ServicePath>,
     ApiJson(request): ApiJson<RollbackRequest>,
 ) -> Result<(StatusCode, Json<Deployment>), Problem> {
-    Ok((StatusCode::CREATED, Json(platform.rollback(&session, &path.into(), request.to).await?)))
+    let RollbackRequest { to, restore_workers } = request;
+    Ok((StatusCode::CREATED, Json(platform.rollback(&session, &path.into(), to, restore_workers).await?)))
 }
 
 /// A change of a rollout.

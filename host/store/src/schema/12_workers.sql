@@ -10,8 +10,10 @@
 -- commit. `wake_at` says when the worker goes on without a message: at `next_due`, at once (0) if it waits for answers to calls, or never.
 -- `version` and `component_digest` name the component that the heap belongs to.
 --
--- `chain_changes` and `chain_bytes` are those since the last whole heap. Turns from `kept_from` on can be given, and `restorable_turn`;
--- `kept_turns` counts the rows in `worker_turns`, and at `sweep_at` some of them may be too old: the last `history_turns` are kept, for
+-- `upgraded_from_turn` is the last turn before a rollout that is under way moved the worker to another version: its heap is kept for a rollback.
+--
+-- `chain_changes` and `chain_bytes` are those since the last whole heap. Turns from `kept_from` on can be given, and `restorable_turn`
+-- and `upgraded_from_turn`; `kept_turns` counts the rows in `worker_turns`, and at `sweep_at` some of them may be too old: the last `history_turns` are kept, for
 -- `history_ms`, as the last commit said. `bytes` are those of the record and of all turns, `growth` by how many the last commit changed
 -- them: the statement that commits gives it, and the tenant's are counted by it.
 CREATE TABLE workers (
@@ -31,6 +33,7 @@ CREATE TABLE workers (
     has_calls BIGINT NOT NULL DEFAULT 0,
     wake_at BIGINT,
     restorable_turn BIGINT,
+    upgraded_from_turn BIGINT,
     heap_bytes BIGINT NOT NULL DEFAULT 0,
     version BIGINT,
     component_digest TEXT,
@@ -82,3 +85,6 @@ CREATE TABLE worker_counts (
     bytes BIGINT NOT NULL,
     PRIMARY KEY (tenant, slot)
 );
+
+-- Whether the workers that a deployment moved to its version go back to what they were before: it was rolled back.
+ALTER TABLE deployments ADD COLUMN restores_workers BIGINT NOT NULL DEFAULT 0;

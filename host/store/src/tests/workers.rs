@@ -61,6 +61,7 @@ fn row(service: &ServiceId, key: &WorkerKey, epoch: u64, turns: u64, heap: HeapC
         next_due: None,
         has_calls: false,
         restorable_turn: None,
+        upgraded_from_turn: None,
         heap_bytes: 100,
         version: 1,
         component_digest: Digest::of(b"component"),

@@ -10,7 +10,7 @@ use elias_workers::WorkerKey;
 use sqlx::any::AnyRow;
 use std::collections::{HashMap, HashSet};
 
-/// Workers of one statement, at most: 18 parameters each, and up to 64 KiB of pages.
+/// Workers of one statement, at most: 19 parameters each, and up to 64 KiB of pages.
 const ROWS_MAX: usize = 256;
 
 /// One commit of a worker.
@@ -35,6 +35,8 @@ pub struct WorkerCommitRow {
     pub has_calls: bool,
     /// A former turn whose heap has to be kept until a commit without it: that of before a handler that waits.
     pub restorable_turn: Option<u64>,
+    /// A former turn whose heap has to be kept likewise: that of before a rollout moved the worker to another version.
+    pub upgraded_from_turn: Option<u64>,
     /// Bytes of the whole heap at this turn, as it would be kept.
     pub heap_bytes: u64,
     /// The version of the component that the heap belongs to.
@@ -54,7 +56,7 @@ pub enum HeapCommitRow {
     Change(TurnPages),
     /// All of it. The first commit of a worker has to be one.
     Whole(TurnPages),
-    /// It is that of this former turn: a kept one of the history, or the restorable one.
+    /// It is that of this former turn: a kept one of the history, the restorable one, or that of before an upgrade.
     BackTo(u64),
 }
 
@@ -234,7 +236,7 @@ impl HeapCommitRow {
 }
 
 /// The columns of a commit, in the order in which [`WorkerCommitRow::bind_record`] binds them.
-const COMMIT_COLUMNS: [&str; 18] = [
+const COMMIT_COLUMNS: [&str; 19] = [
     "component",
     "environment",
     "class",
@@ -247,6 +249,7 @@ const COMMIT_COLUMNS: [&str; 18] = [
     "has_calls",
     "wake_at",
     "restorable_turn",
+    "upgraded_from_turn",
     "heap_bytes",
     "version",
     "component_digest",
@@ -264,7 +267,8 @@ impl WorkerCommitRow {
         let query = query.bind(stored(&self.key.class)).bind(stored(&self.key.name));
         let query = query.bind(signed(self.epoch)).bind(signed(self.turns)).bind(self.record.clone());
         let query = query.bind(i64::from(self.is_waiting)).bind(next_due).bind(i64::from(self.has_calls));
-        let query = query.bind(wake_at).bind(self.restorable_turn.map(signed)).bind(signed(self.heap_bytes));
+        let query = query.bind(wake_at).bind(self.restorable_turn.map(signed));
+        let query = query.bind(self.upgraded_from_turn.map(signed)).bind(signed(self.heap_bytes));
         let query = query.bind(i64::from(self.version)).bind(self.component_digest.as_str().to_owned());
         query.bind(self.heap.kind()).bind(back_to).bind(self.heap.bytes())
     }
@@ -315,8 +319,8 @@ pub(super) fn commit_workers(dialect: Dialect, count: usize) -> String {
     format!(
         "WITH c ({columns}) AS (VALUES {rows}){locked} UPDATE workers SET turns = c.turns, record = c.record, \
          is_waiting = c.is_waiting, next_due = c.next_due, has_calls = c.has_calls, wake_at = c.wake_at, \
-         restorable_turn = c.restorable_turn, heap_bytes = c.heap_bytes, version = c.version, \
-         component_digest = c.component_digest, \
+         restorable_turn = c.restorable_turn, upgraded_from_turn = c.upgraded_from_turn, heap_bytes = c.heap_bytes, \
+         version = c.version, component_digest = c.component_digest, \
          chain_changes = CASE c.kind WHEN 'whole' THEN 0 WHEN 'change' THEN workers.chain_changes + 1 \
              ELSE workers.chain_changes END, \
          chain_bytes = CASE c.kind WHEN 'whole' THEN 0 ELSE workers.chain_bytes + c.page_bytes END, \
@@ -333,7 +337,7 @@ pub(super) fn commit_workers(dialect: Dialect, count: usize) -> String {
          AND (c.kind = 'whole' OR workers.record IS NOT NULL) \
          AND (workers.turns < c.turns OR workers.record IS NULL OR (c.kind = 'none' AND workers.turns = c.turns)) \
          AND (c.kind <> 'back' OR (c.back_to <= workers.turns AND (c.back_to >= workers.kept_from \
-             OR c.back_to = workers.restorable_turn))) \
+             OR c.back_to = workers.restorable_turn OR c.back_to = workers.upgraded_from_turn))) \
          RETURNING workers.component AS component, workers.environment AS environment, workers.class AS class, \
          workers.name AS name, workers.id AS id, workers.growth AS growth"
     )

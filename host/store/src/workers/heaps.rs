@@ -115,7 +115,7 @@ fn part(row: &AnyRow) -> Result<TurnPart> {
 pub(super) fn heap_parts() -> String {
     format!(
         "WITH RECURSIVE worker (id) AS (SELECT id FROM workers WHERE {IS_WORKER} AND record IS NOT NULL \
-         AND turns >= $6 AND (kept_from <= $6 OR restorable_turn = $6)), \
+         AND turns >= $6 AND (kept_from <= $6 OR restorable_turn = $6 OR upgraded_from_turn = $6)), \
          chain (turn, previous) AS (SELECT t.turn, t.previous FROM worker_turns t WHERE t.tenant = $1 \
          AND t.worker = (SELECT worker.id FROM worker) AND t.turn = (SELECT MAX(n.turn) FROM worker_turns n \
              WHERE n.tenant = $1 AND n.worker = (SELECT worker.id FROM worker) AND n.turn <= $6) \

@@ -21,7 +21,8 @@ pub(crate) fn hot_statements(dialect: Dialect) -> Vec<(String, Vec<Value>)> {
     let with = |values: &[Value]| [&worker[..], values].concat();
     let key = [Text("shop"), Text("production"), Bytes("Cart"), Bytes("7")];
     let state = [Number(1), Number(9), Bytes("{}"), Number(0), Number(0), Number(0), Number(0), Number(1), Number(1)];
-    let commit = [&key[..], &state[..], &[Number(1), Text("d"), Text("back"), Number(1), Number(0)]].concat();
+    let commit =
+        [&key[..], &state[..], &[Number(1), Number(1), Text("d"), Text("back"), Number(1), Number(0)]].concat();
     let turn = [Text("7"), Number(9), Text("change"), Number(8), Bytes("pages"), Text("d"), Number(5)];
     let turn = [&turn[..], &[Number(1), Number(0)]].concat();
     let of_worker = [Text("a"), Text("7")];
@@ -43,7 +44,7 @@ pub(crate) fn hot_statements(dialect: Dialect) -> Vec<(String, Vec<Value>)> {
         (compact::compactable_workers(dialect), vec![Text("me"), Number(50), Number(0)]),
         (sweep::sweepable_workers(dialect), vec![Number(50)]),
         (sweep::kept_turns(dialect), [&of_worker[..], &[Number(2), Number(10)]].concat()),
-        (sweep::delete_turns(), [&of_worker[..], &[Number(2), Number(1), Number(50)]].concat()),
+        (sweep::delete_turns(), [&of_worker[..], &[Number(2), Number(1), Number(50), Number(1)]].concat()),
         (sweep::delete_uncommitted(dialect), vec![Number(10), Number(50)]),
         (sweep::workers_of(dialect, ""), vec![Text("a"), Number(50)]),
         (sweep::delete_by_id(dialect)[0].clone(), vec![Text("a"), Items]),

@@ -32,14 +32,15 @@ struct SweptWorker {
     tenant: String,
     id: String,
     restorable_turn: Option<i64>,
+    upgraded_from_turn: Option<i64>,
     history_turns: i64,
     history_ms: i64,
 }
 
 impl HostScope {
     /// Deletes at most `most` commits that are not kept any more: those before the last so many, and those that are too
-    /// old, as the last commit of the worker said. The last commit stays, the restorable one, and those whose pages are
-    /// part of a heap that is kept.
+    /// old, as the last commit of the worker said. The last commit stays, the restorable one, that of before an upgrade
+    /// by a rollout, and those whose pages are part of a heap that is kept.
     ///
     /// # Errors
     /// `store-unavailable`.
@@ -56,6 +57,7 @@ impl HostScope {
                 tenant: get(row, "tenant")?,
                 id: get(row, "id")?,
                 restorable_turn: optional_number(row, "restorable_turn")?,
+                upgraded_from_turn: optional_number(row, "upgraded_from_turn")?,
                 history_turns: get(row, "history_turns")?,
                 history_ms: get(row, "history_ms")?,
             };
@@ -79,6 +81,7 @@ impl HostScope {
         let last = turn("last")?.unwrap_or_default();
         let kept_from = turn("by_count")?.unwrap_or_default().max(turn("by_age")?.unwrap_or(last));
         let query = of_worker(delete_turns()).bind(kept_from).bind(worker.restorable_turn).bind(most);
+        let query = query.bind(worker.upgraded_from_turn);
         let mut bytes = 0;
         let rows = query.fetch_all(&mut *self.tx).await?;
         for row in &rows {
@@ -220,7 +223,7 @@ pub(super) fn workers_of(dialect: Dialect, condition: &str) -> String {
 pub(super) fn sweepable_workers(dialect: Dialect) -> String {
     let (now, locked) = (dialect.now(), dialect.locked_if_free());
     format!(
-        "SELECT tenant, id, restorable_turn, history_turns, history_ms FROM workers \
+        "SELECT tenant, id, restorable_turn, upgraded_from_turn, history_turns, history_ms FROM workers \
          WHERE sweep_at IS NOT NULL AND sweep_at <= {now} ORDER BY sweep_at LIMIT $1 {locked}"
     )
 }
@@ -237,11 +240,12 @@ pub(super) fn kept_turns(dialect: Dialect) -> String {
 }
 
 /// The statement that deletes `$5` commits of the worker `$2` of the tenant `$1` before turn `$3`, without those along
-/// which the heaps of `$3` and later, and of the restorable turn `$4`, are read.
+/// which the heaps of `$3` and later, of the restorable turn `$4`, and of the turn before an upgrade `$6` are read.
 pub(super) fn delete_turns() -> String {
     "WITH RECURSIVE needed (turn) AS ( \
          SELECT previous FROM worker_turns WHERE tenant = $1 AND worker = $2 AND turn >= $3 AND previous < $3 \
          UNION SELECT MAX(turn) FROM worker_turns WHERE tenant = $1 AND worker = $2 AND turn <= $4 \
+         UNION SELECT MAX(turn) FROM worker_turns WHERE tenant = $1 AND worker = $2 AND turn <= $6 \
          UNION SELECT t.previous FROM needed JOIN worker_turns t ON t.tenant = $1 AND t.worker = $2 \
              AND t.turn = needed.turn WHERE t.previous IS NOT NULL) \
      DELETE FROM worker_turns WHERE tenant = $1 AND worker = $2 AND turn IN ( \

@@ -182,6 +182,7 @@ mod tests {
             "promote shop --version 3",
             "rollback shop",
             "rollback shop --to 2 --env staging",
+            "rollback shop --restore-workers",
             "canary shop pause",
             "canary shop abort --env staging --reason slow",
             "deploy --stage stage2",

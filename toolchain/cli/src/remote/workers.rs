@@ -5,7 +5,8 @@ use super::connection::output::{self, bytes, number, time};
 use super::triggers::{append, parse_json};
 use clap::{Args, Subcommand};
 use elias_api::{
-    WorkerForkRequest, WorkerHealth, WorkerId, WorkerMessage, WorkerStatus, WorkerStopRequest, WorkerTurn,
+    WorkerForkRequest, WorkerHealth, WorkerId, WorkerMessage, WorkerRollback, WorkerStatus, WorkerStopRequest,
+    WorkerTurn,
 };
 use elias_command_line::text::{plain, plain_lines};
 use elias_command_line::{Failure, Target};
@@ -242,6 +243,13 @@ fn describe(worker: &WorkerStatus, state_at: Option<&Value>) -> String {
     if let Some(error) = &worker.upgrade_error {
         text.push_str(&format!("\nruns in an earlier version: {}\n", plain_lines(error)));
     }
+    if let Some(WorkerRollback { at, turn, lost, from, version }) = worker.rolled_back {
+        let (at, lost, turns) = (time(at), number(lost), if lost == 1 { "turn is" } else { "turns are" });
+        text.push_str(&format!(
+            "\nback in version {version}, as after turn {turn}: version {from} was rolled back, {lost} {turns} lost \
+             ({at})\n"
+        ));
+    }
     if let Some(error) = &worker.health_error {
         text.push_str(&format!("\nis not well: {}\n", plain_lines(error)));
     }
@@ -277,6 +285,7 @@ mod tests {
             kept_from: Some(1_000),
             updated_at: Some(1_000),
             upgrade_error: None,
+            rolled_back: None,
             health: WorkerHealth::Unknown,
             health_error: None,
             tags: vec!["edge".to_owned()],
@@ -299,6 +308,10 @@ mod tests {
         let upgrade_error = Some("this.hooks[0] cannot be cloned".to_owned());
         let behind = describe(&WorkerStatus { upgrade_error, next_due: None, ..cart() }, None);
         assert!(behind.contains("an earlier version: this.hooks[0]") && !behind.contains("next timer"), "{behind}");
+        let rolled_back = Some(WorkerRollback { at: 0, turn: 1_230, lost: 3, from: 3, version: 2 });
+        let back = describe(&WorkerStatus { rolled_back, ..cart() }, None);
+        let said = "\nback in version 2, as after turn 1230: version 3 was rolled back, 3 turns are lost (1970-01-01T";
+        assert!(back.contains(said), "{back}");
     }
 
     #[test]

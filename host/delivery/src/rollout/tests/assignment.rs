@@ -40,6 +40,26 @@ fn users_are_spread_evenly_and_anew_in_each_rollout() {
 }
 
 #[test]
+fn a_worker_belongs_to_the_canary_by_its_class_and_name_and_stays_there_as_the_share_grows() {
+    let members = |id: &str, sticky: &Sticky, class: &str, below: u32| -> HashSet<u32> {
+        let assigner = Assigner::new(id, sticky).unwrap();
+        (0..20_000).filter(|number| assigner.worker_bucket(class, &format!("user-{number}")) < below).collect()
+    };
+    let of = |id, class, below| members(id, &Sticky::None, class, below);
+    let (tenth, half) = (of("r1", "Cart", 1_000), of("r1", "Cart", 5_000));
+    assert!((1_850..2_150).contains(&tenth.len()), "{}", tenth.len());
+    assert!((9_750..10_250).contains(&half.len()), "{}", half.len());
+    assert!(tenth.is_subset(&half), "who is in at 10 % is in at 50 %");
+    assert_eq!(members("r1", &Sticky::Address, "Cart", 1_000), tenth, "requests are told apart by something else");
+    assert!(of("r1", "Cart", 0).is_empty() && of("r1", "Cart", BUCKETS).len() == 20_000);
+    assert!(tenth.intersection(&of("r2", "Cart", 1_000)).count() < 300, "the next rollout has other workers");
+    assert!(tenth.intersection(&of("r1", "Stock", 1_000)).count() < 300, "another class has other names");
+    let assigner = Assigner::new("r1", &Sticky::None).unwrap();
+    // SHA-256 of "elias-bucket-1\0r1\0worker\0Cart\0ada", its first 8 bytes, modulo 10,000; by another program.
+    assert_eq!(assigner.worker_bucket("Cart", "ada"), 830);
+}
+
+#[test]
 fn the_key_is_the_header_the_cookie_or_the_address() {
     let cookies = |fields: &[&str]| -> HeaderMap {
         fields.iter().map(|field| (COOKIE, HeaderValue::from_str(field).unwrap())).collect()

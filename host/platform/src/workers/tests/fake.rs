@@ -1,9 +1,11 @@
 //! Services whose workers count.
 
-use crate::workers::{HeapVersion, ServedComponent, ServedWorkers, TurnSite, WorkerServices};
+use crate::workers::{
+    CanaryComponent, HeapVersion, ServedComponent, ServedWorkers, TurnSite, WorkerCanary, WorkerServices,
+};
 use elias_api::{Quotas, Result};
 use elias_host::{Turn, TurnKind, TurnResult};
-use elias_local_workers::{AwakeWorker, HeapCommit, TurnContext, TurnFailure, WorkerComponent};
+use elias_local_workers::{AwakeWorker, DeploymentPhase, HeapCommit, TurnContext, TurnFailure, WorkerComponent};
 use elias_names::{Digest, ServiceId};
 use elias_workers::WorkerKey;
 use elias_workers::config::{Durability, WorkersConfig};
@@ -14,18 +16,26 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 
 /// One service, each of whose workers counts the calls of `add`. `ask` awaits a worker whose turn never ends, `alarm` has
-/// an alarm called in a second.
+/// an alarm called in a second. A canary has the workers whose names begin with `canary`, in version 2.
 #[derive(Default)]
 pub(super) struct FakeServices {
     served: Mutex<Option<ServedWorkers>>,
     refusal: Mutex<Option<String>>,
+    /// What became of the deployment of version 2.
+    phase: Arc<Mutex<Option<DeploymentPhase>>>,
     /// What was published: the type, and the data.
     pub(super) events: Mutex<Vec<(&'static str, Value)>>,
 }
 
 impl FakeServices {
     fn served(&self) -> ServedWorkers {
-        let first = ServedWorkers { config: Arc::default(), quotas: Quotas::default(), is_stopped: false, release: 1 };
+        let first = ServedWorkers {
+            config: Arc::default(),
+            quotas: Quotas::default(),
+            is_stopped: false,
+            release: 1,
+            canary: None,
+        };
         self.served.lock().get_or_insert(first).clone()
     }
 
@@ -38,6 +48,18 @@ impl FakeServices {
     /// Serves by another release.
     pub(super) fn deploy(&self, release: u64) {
         self.change(|served| served.release = release);
+    }
+
+    /// Begins a rollout of version 2.
+    pub(super) fn begin_canary(&self) {
+        *self.phase.lock() = Some(DeploymentPhase::Rollout);
+        self.change(|served| served.canary = Some(WorkerCanary { release: 2, buckets: 5_000 }));
+    }
+
+    /// Rolls it back.
+    pub(super) fn roll_back(&self) {
+        *self.phase.lock() = Some(DeploymentPhase::RolledBack);
+        self.change(|served| served.canary = None);
     }
 
     pub(super) fn stop(&self, is_stopped: bool) {
@@ -74,9 +96,15 @@ impl WorkerServices for FakeServices {
     }
 
     fn component(&self, _: &ServiceId, site: TurnSite) -> BoxFuture<'static, Result<ServedComponent>> {
-        let release = self.served().release;
-        let component = Arc::new(Counters { release, site });
-        ready(Ok(ServedComponent { component, release })).boxed()
+        let ServedWorkers { release, canary, .. } = self.served();
+        let component = |release, version| {
+            Arc::new(Counters { release, version, phase: Arc::clone(&self.phase), site: site.clone() })
+        };
+        let canary = canary.map(|canary| CanaryComponent {
+            component: component(canary.release, 2),
+            has: Arc::new(|key: &WorkerKey| key.name.starts_with("canary")),
+        });
+        ready(Ok(ServedComponent { component: component(release, 1), canary })).boxed()
     }
 
     fn publish(&self, _: &ServiceId, event_type: &'static str, _: String, data: Value) {
@@ -84,9 +112,25 @@ impl WorkerServices for FakeServices {
     }
 }
 
+#[derive(Clone)]
 struct Counters {
     release: u64,
+    version: u32,
+    phase: Arc<Mutex<Option<DeploymentPhase>>>,
     site: TurnSite,
+}
+
+impl Counters {
+    fn heap_version(version: u32) -> HeapVersion {
+        HeapVersion { number: version, digest: Digest::of(format!("component {version}").as_bytes()) }
+    }
+}
+
+/// The version and the count in a heap.
+fn read(heap: &[u8]) -> std::result::Result<(u32, u64), TurnFailure> {
+    let text = String::from_utf8_lossy(heap);
+    let parts = text.split_once(' ').and_then(|(version, count)| Some((version.parse().ok()?, count.parse().ok()?)));
+    parts.ok_or_else(|| TurnFailure::Unusable(format!("the heap is `{text}`")))
 }
 
 impl WorkerComponent for Counters {
@@ -95,12 +139,33 @@ impl WorkerComponent for Counters {
     }
 
     fn wake(&self, heap: Option<&[u8]>) -> std::result::Result<Box<dyn AwakeWorker>, TurnFailure> {
-        let count = heap.map_or(Ok(0), |heap| {
-            let text = String::from_utf8_lossy(heap);
-            text.parse().map_err(|_| TurnFailure::Unusable(format!("the heap is `{text}`")))
-        })?;
-        let (release, site) = (self.release, self.site.clone());
-        Ok(Box::new(Counter { count, before: count, release, site }))
+        let (version, count) = heap.map_or(Ok((self.version, 0)), read)?;
+        if version != self.version {
+            return Err(TurnFailure::OtherVersion(format!("the heap is of version {version}")));
+        }
+        Ok(Box::new(Counter { count, before: count, component: self.clone() }))
+    }
+
+    fn version(&self) -> String {
+        self.version.to_string()
+    }
+
+    fn predecessor<'a>(&'a self, heap: &'a [u8]) -> BoxFuture<'a, Option<Arc<dyn WorkerComponent>>> {
+        let of = |(version, _)| Arc::new(Self { version, ..self.clone() }) as Arc<dyn WorkerComponent>;
+        ready(read(heap).ok().map(of)).boxed()
+    }
+
+    fn deployment(&self) -> Option<String> {
+        Some(self.version.to_string())
+    }
+
+    fn phase<'a>(&'a self, deployment: &'a str) -> BoxFuture<'a, std::result::Result<DeploymentPhase, TurnFailure>> {
+        let phase = self.phase.lock().filter(|_| deployment == "2");
+        ready(Ok(phase.unwrap_or(DeploymentPhase::Serving))).boxed()
+    }
+
+    fn restores(&self, key: &WorkerKey, version: &str, _: &[u8]) {
+        self.site.versions.set(key, &Self::heap_version(version.parse().expect("a number")));
     }
 }
 
@@ -108,12 +173,14 @@ struct Counter {
     count: u64,
     /// The count before the last turn.
     before: u64,
-    release: u64,
-    site: TurnSite,
+    component: Counters,
 }
 
-fn whole(count: u64) -> Box<dyn FnOnce() -> std::result::Result<HeapCommit, TurnFailure> + Send> {
-    Box::new(move || Ok(HeapCommit::Whole(count.to_string().into_bytes())))
+impl Counter {
+    fn whole(&self, count: u64) -> Box<dyn FnOnce() -> std::result::Result<HeapCommit, TurnFailure> + Send> {
+        let heap = format!("{} {count}", self.component.version);
+        Box::new(move || Ok(HeapCommit::Whole(heap.into_bytes())))
+    }
 }
 
 impl AwakeWorker for Counter {
@@ -132,7 +199,7 @@ impl AwakeWorker for Counter {
         let alarm = json!([{ "name": "soon", "at": turn.now + 1_000 }]);
         let timers = if method == "alarm" { json!({ "alarm": alarm }) } else { json!({}) };
         let answer = match &turn.kind {
-            TurnKind::Call { method, .. } if method == "release" => self.release.to_string(),
+            TurnKind::Call { method, .. } if method == "release" => self.component.release.to_string(),
             TurnKind::Call { method, .. } if method == "name" => turn.name.clone(),
             TurnKind::Call { method, .. } if method == "trap" => {
                 return ready(Err(TurnFailure::Ended("out of fuel".to_owned()))).boxed();
@@ -141,10 +208,15 @@ impl AwakeWorker for Counter {
                 self.count += 1;
                 self.count.to_string()
             }
+            TurnKind::Export => self.count.to_string(),
+            TurnKind::Upgrade { state, .. } => {
+                self.count = state.parse().expect("a number");
+                String::new()
+            }
             _ => String::new(),
         };
-        let version = HeapVersion { number: 1, digest: Digest::of(b"a component") };
-        self.site.versions.set(&WorkerKey::new(turn.class.clone(), turn.name.clone()), &version);
+        let version = Counters::heap_version(self.component.version);
+        self.component.site.versions.set(&WorkerKey::new(turn.class.clone(), turn.name.clone()), &version);
         let result = json!({ "state": state, "id": turn.id, "answer": answer, "sends": sends, "timers": timers });
         let result = serde_json::from_value(result).map_err(|error| TurnFailure::Unusable(error.to_string()));
         ready(result).boxed()
@@ -155,10 +227,10 @@ impl AwakeWorker for Counter {
     }
 
     fn commit(&mut self) -> Box<dyn FnOnce() -> std::result::Result<HeapCommit, TurnFailure> + Send> {
-        whole(self.count)
+        self.whole(self.count)
     }
 
     fn commit_earlier(&mut self) -> Box<dyn FnOnce() -> std::result::Result<HeapCommit, TurnFailure> + Send> {
-        whole(self.before)
+        self.whole(self.before)
     }
 }

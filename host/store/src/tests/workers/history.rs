@@ -158,6 +158,37 @@ async fn the_restorable_turn_is_kept_for_as_long_as_a_handler_waits(TestStore { 
     is_counted(store, &a).await;
 }
 
+async fn the_turn_before_an_upgrade_is_kept_beside_the_restorable_one(TestStore { store, .. }: &TestStore) {
+    let a = create_tenant(store, "a").await;
+    let (shop, key) = (service(&a), cart("ada"));
+    let retention = WorkerRetention { history_turns: 2, chain_changes: 0, ..WorkerRetention::default() };
+    let epoch = acquire(store, &shop, &key, "me").await.epoch;
+    turn(store, &shop, &key, epoch, 1, whole("a")).await;
+    turn(store, &shop, &key, epoch, 2, change("b")).await;
+    let commit = async |turns, upgraded_from_turn, restorable_turn, heap| {
+        let row = WorkerCommitRow { upgraded_from_turn, restorable_turn, ..row(&shop, &key, epoch, turns, heap) };
+        commit_kept(store, &a, &[row], &retention).await
+    };
+    for turns in 3..=9 {
+        let heap = if turns == 3 { whole("c") } else { change(&turns.to_string()) };
+        let restorable = (turns > 5).then_some(5);
+        assert_eq!(commit(turns, Some(2), restorable, heap).await, [CommitOutcome::Committed], "turn {turns}");
+        sweep(store).await;
+    }
+    assert_eq!(heap(store, &shop, &key, 2).await.as_deref(), Some("a b"));
+    assert_eq!(heap(store, &shop, &key, 5).await.as_deref(), Some("c 4 5"));
+    assert_eq!(heap(store, &shop, &key, 4).await, None, "it is not of the history any more");
+    assert_eq!(commit(10, None, None, HeapCommitRow::BackTo(4)).await, [CommitOutcome::NoSuchTurn]);
+    assert_eq!(commit(10, None, None, HeapCommitRow::BackTo(2)).await, [CommitOutcome::Committed]);
+    assert_eq!(heap(store, &shop, &key, 10).await.as_deref(), Some("a b"));
+    for turns in 11..=13 {
+        assert_eq!(commit(turns, None, None, whole("d")).await, [CommitOutcome::Committed]);
+    }
+    sweep(store).await;
+    assert_eq!(heap(store, &shop, &key, 2).await, None, "the rollout is over");
+    is_counted(store, &a).await;
+}
+
 async fn many_changes_are_made_one_heap(TestStore { store, .. }: &TestStore) {
     let a = create_tenant(store, "a").await;
     let (shop, key) = (service(&a), cart("ada"));
@@ -286,6 +317,7 @@ on_both! {
     the_history_is_kept_by_number
     the_history_is_kept_by_time_but_for_the_last_heap
     the_restorable_turn_is_kept_for_as_long_as_a_handler_waits
+    the_turn_before_an_upgrade_is_kept_beside_the_restorable_one
     many_changes_are_made_one_heap
     artifacts_that_workers_need_are_not_deleted
 }

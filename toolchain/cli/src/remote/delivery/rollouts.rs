@@ -16,6 +16,9 @@ pub(crate) struct RollbackArguments {
     /// Version to return to [default: the previous one]
     #[arg(long, value_name = "N")]
     to: Option<u32>,
+    /// Restore service workers to their state before the present version; what they did since is lost
+    #[arg(long)]
+    restore_workers: bool,
     #[command(flatten)]
     service: ServiceArguments,
 }
@@ -53,7 +56,11 @@ enum CanaryAction {
 pub(crate) fn rollback(arguments: &RollbackArguments) -> Result<(), Failure> {
     let ServiceArguments { component, environment, target } = &arguments.service;
     let client = Client::of(target)?;
-    let body = json!({ "to": arguments.to });
+    let mut body = json!({ "to": arguments.to });
+    if arguments.restore_workers {
+        // A platform of before does not know it, and refuses it.
+        body["restore_workers"] = true.into();
+    }
     let response = client.post(client.service_url(component, environment, &["rollback"]), &body)?;
     output::print_item(target.json, &response, |deployment: Deployment| {
         let instead = deployment.replaces.map_or_else(String::new, |version| format!(" instead of {version}"));
