@@ -158,3 +158,72 @@ async fn a_class_that_is_not_there_is_refused_with_its_place() {
     assert_eq!(code, "bad-input");
     assert!(detail.contains("triggers.event[0].worker.class") && detail.contains("export class Cart"), "{detail}");
 }
+
+const EMITTING: &str = r#"
+import { worker } from "elias";
+
+export class Cart extends worker.Worker {
+  paid = 0;
+  pay(sum) {
+    this.paid += sum;
+    worker.emit("cart.paid", { sum, at: new Date(0) });
+    worker.emit("seen by nobody");
+    if (sum < 0) throw new RangeError("as told");
+    return this.paid;
+  }
+  onMessage() { worker.emit("circle.again"); }
+}
+
+export class Ledger extends worker.Worker {
+  sums = [];
+  onMessage({ source, subject, data }) { this.sums.push([source, subject, data]); }
+  list() { return this.sums; }
+}
+
+export default { fetch() { return new Response("up"); } };
+"#;
+
+#[tokio::test]
+async fn what_a_worker_emits_is_an_event_of_its_component_once_and_no_circle_goes_on_for_ever() {
+    let mut platform = Platform::start(&[]);
+    let subscription = |name: &str, class: &str, event_type: &str| {
+        let worker = json!({ "class": class, "name": "all" });
+        json!({ "name": name, "type": event_type, "worker": worker, "retry": { "attempts": 1 } })
+    };
+    let settings = json!({
+        "capabilities": { "events": { "types": ["cart.*", "circle.*"] } },
+        "triggers": { "event": [
+            subscription("paid", "Ledger", "cart.*"),
+            subscription("circle", "Cart", "circle.*"),
+        ] },
+    });
+    platform.default_tenant().serve("shop", &component(EMITTING), settings).await;
+    let team = platform.default_tenant();
+    let messages =
+        |class: &str, name: &str| service("shop", "production", &format!("/workers/{class}/{name}/messages"));
+    let pay = |sum: i32| json!({ "method": "pay", "args": [sum] });
+    assert_eq!(team.done("POST", &messages("Cart", "ada"), pay(7)).await["answer"], json!(7));
+    assert_eq!(team.refused("POST", &messages("Cart", "ada"), pay(-1)).await.0, "worker-exception");
+    platform.kill();
+    platform.restart();
+    let team = platform.default_tenant();
+    assert_eq!(team.done("POST", &messages("Cart", "ada"), pay(5)).await["answer"], json!(12));
+    let paid = |sum: i32| {
+        let data = json!({ "sum": sum, "at": "1970-01-01T00:00:00.000Z" });
+        json!(["/shop/production", "shop/production/Cart/ada", data])
+    };
+    let all = json!([paid(7), paid(5)]);
+    until("both are delivered, and what was undone is not", async || {
+        let list = team.done("POST", &messages("Ledger", "all"), json!({ "method": "list" })).await;
+        (list["answer"] == all).then_some(())
+    })
+    .await;
+
+    team.done("POST", &messages("Cart", "all"), json!({ "message": null })).await;
+    let dead = until("the circle ends", async || {
+        let jobs = team.done("GET", "/jobs?state=dead", Value::Null).await;
+        jobs["items"].as_array().expect("a list").first().cloned()
+    })
+    .await;
+    assert!(dead["error"].as_str().expect("an error").contains("too-many-hops"), "{dead}");
+}

@@ -143,7 +143,10 @@ export interface WorkerFactory {
   after(milliseconds: number, name: string): void;
   /** Clears an alarm; whether it was set. */
   cancel(name: string): boolean;
-  /** Tells the host of an event of the worker. The value is a copy, made by structured clone. */
+  /**
+   * Emits an event when the turn is committed. The value is a copy, made by structured clone. On a platform it is in
+   * the log of events, with its name as the type, if the component has the grant `events`.
+   */
   emit(event: string, value?: unknown): void;
 }
 

@@ -68,8 +68,8 @@ pub use running::RunningWorkers;
 pub use settings::OtherVersion;
 pub use sockets::{SocketClose, SocketFrame};
 pub use store::{
-    AcquiredWorker, FolderStore, HeapCommit, MemoryStore, StoreError, WorkerCommit, WorkerRecord, WorkerStore,
-    WorkerSummary, merge_heap,
+    AcquiredWorker, FolderStore, HeapCommit, MemoryStore, StoreError, TurnEvents, WorkerCommit, WorkerRecord,
+    WorkerStore, WorkerSummary, merge_heap,
 };
 
 pub use handle::{WorkerCondition, WorkerStatus};

@@ -5,11 +5,11 @@ use crate::component::ComponentSource;
 use crate::manager::Manager;
 use crate::message::{Answer, Content, failed};
 use crate::running::RunningWorkers;
-use crate::settings::{AWAKE, IDLE, OnEvent, OtherVersion, Settings};
-use crate::store::{MemoryStore, StoreError, WorkerStore};
-use elias_capabilities::Workers;
+use crate::settings::{AWAKE, CheckEvents, IDLE, OnEvents, OtherVersion, Settings};
+use crate::store::{MemoryStore, StoreError, TurnEvents, WorkerStore};
 use elias_capabilities::trigger::{Clock, Origin};
 use elias_capabilities::workers::{ErrorCode, WorkerBackend, WorkerCall};
+use elias_capabilities::{Cause, Workers};
 use elias_host::EmittedEvent;
 use elias_workers::config::Durability;
 use elias_workers::{MailboxLimits, SocketLimits, SupervisionPolicy, WorkerKey};
@@ -43,7 +43,8 @@ impl LocalWorkers {
             supervision: SupervisionPolicy::default(),
             other_version: OtherVersion::default(),
             durability: Durability::default(),
-            on_event: None,
+            on_events: None,
+            check_events: None,
             sockets: SocketLimits::default(),
         };
         let unstored_bytes = MemoryStore::BYTES_MAX;
@@ -140,11 +141,24 @@ impl LocalWorkersBuilder {
         self
     }
 
-    /// Tells `listener` of each event that a worker emits, once its turn is committed. It must not wait.
+    /// Tells `listener` of what a worker emits in a turn, once that is committed. It must not wait. What it is told last
+    /// may be lost with the process; a store gets the same [within the commit](crate::WorkerCommit::events).
     #[must_use]
-    pub fn on_event(mut self, listener: impl Fn(&WorkerKey, &EmittedEvent) + Send + Sync + 'static) -> Self {
-        let listener: OnEvent = Arc::new(listener);
-        self.settings.on_event = Some(listener);
+    pub fn on_events(mut self, listener: impl Fn(&WorkerKey, TurnEvents) + Send + Sync + 'static) -> Self {
+        let listener: OnEvents = Arc::new(listener);
+        self.settings.on_events = Some(listener);
+        self
+    }
+
+    /// Has `check` look at what a turn emits, before it is committed: with an error the turn is undone, and its sender
+    /// gets a `RangeError` with this message. It must not wait.
+    #[must_use]
+    pub fn check_events(
+        mut self,
+        check: impl Fn(&[EmittedEvent], &Cause) -> Result<(), String> + Send + Sync + 'static,
+    ) -> Self {
+        let check: CheckEvents = Arc::new(check);
+        self.settings.check_events = Some(check);
         self
     }
 

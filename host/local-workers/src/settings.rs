@@ -1,5 +1,7 @@
 //! The settings of workers.
 
+use crate::store::TurnEvents;
+use elias_capabilities::Cause;
 use elias_host::EmittedEvent;
 use elias_workers::config::Durability;
 use elias_workers::{MailboxLimits, SocketLimits, SupervisionPolicy, WorkerKey};
@@ -42,8 +44,11 @@ impl OtherVersion {
     }
 }
 
-/// Told of an event that a worker emitted, after its turn was committed.
-pub(crate) type OnEvent = Arc<dyn Fn(&WorkerKey, &EmittedEvent) + Send + Sync>;
+/// Told of the events that a worker emitted in a turn, after that was committed.
+pub(crate) type OnEvents = Arc<dyn Fn(&WorkerKey, TurnEvents) + Send + Sync>;
+
+/// Refuses a turn for the events that it emitted, with the message of the error that its sender gets.
+pub(crate) type CheckEvents = Arc<dyn Fn(&[EmittedEvent], &Cause) -> Result<(), String> + Send + Sync>;
 
 pub(crate) struct Settings {
     pub(crate) awake: usize,
@@ -52,6 +57,7 @@ pub(crate) struct Settings {
     pub(crate) supervision: SupervisionPolicy,
     pub(crate) other_version: OtherVersion,
     pub(crate) durability: Durability,
-    pub(crate) on_event: Option<OnEvent>,
+    pub(crate) on_events: Option<OnEvents>,
+    pub(crate) check_events: Option<CheckEvents>,
     pub(crate) sockets: SocketLimits,
 }

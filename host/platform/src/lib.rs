@@ -43,6 +43,7 @@ mod webhook_sender;
 mod webhooks;
 mod worker_admin;
 mod worker_calls;
+mod worker_events;
 mod worker_files;
 mod worker_runs;
 mod worker_turns;

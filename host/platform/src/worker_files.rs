@@ -5,7 +5,9 @@ use crate::access::Permission;
 use crate::platform::Platform;
 use crate::platform_events::SOURCE;
 use crate::session::Session;
+use crate::triggers::source_of;
 use crate::worker_calls::{ANSWER_WAIT, in_time, refusal, shown};
+use crate::worker_events::subject_of;
 use crate::workers::WorkerCallFrom;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -124,7 +126,7 @@ impl Platform {
         self.workers().start_worker(service, key).await.map_err(refusal)
     }
 
-    /// The events about a worker after a position of the tenant's log, and the position up to which was looked; without
+    /// The events about a worker, and those that it emits, after a position of the tenant's log, and the position up to which was looked; without
     /// a position none, and where the log ends now.
     ///
     /// # Errors
@@ -142,10 +144,10 @@ impl Platform {
         };
         let mut events = scope.events(after, EVENTS_MAX).await?;
         let position = events.last().map_or(after, |event| event.position);
-        let subject = format!("{}/{key}", service.subject());
+        let (subject, own) = (subject_of(service, key), source_of(service));
         events.retain(|event| {
-            let is_of_worker = event.subject.as_deref() == Some(subject.as_str());
-            is_of_worker && event.source == SOURCE && event.event_type.starts_with("worker.")
+            let is_about_worker = event.source == SOURCE && event.event_type.starts_with("worker.");
+            event.subject.as_deref() == Some(subject.as_str()) && (is_about_worker || event.source == own)
         });
         Ok((events, position))
     }

@@ -6,7 +6,7 @@ use super::ownership::error_of_store;
 use super::turn::NoTurn;
 use crate::component::TurnFailure;
 use crate::message::{Answer, Content, Message, Reply, Sender, UNDEFINED, new_id, reply_of};
-use crate::store::{OutgoingCall, StoreError, WaitingHandler, WorkerRecord};
+use crate::store::{OutgoingCall, StoreError, TurnEvents, WaitingHandler, WorkerRecord};
 use elias_capabilities::Cause;
 use elias_capabilities::trigger::ActiveWork;
 use elias_host::{ReplyError, ReplyResult, SocketAction, SocketSend, TurnKind, TurnResult, TurnState, WorkerSend};
@@ -292,17 +292,29 @@ impl Actor {
         self.hold_back(Departure::Answer { sender, id, answer });
     }
 
-    /// Takes over into the record what a turn that has run sent and set. A turn with too many calls is undone.
+    /// Takes over into the record what a turn that has run sent and set. A turn with too many calls, or with events that
+    /// may not be published, is undone.
     async fn take_over_turn(&mut self, cause: &Cause, result: TurnResult) -> Result<Effects, NoTurn> {
-        let bytes = result.sends.iter().filter(|send| send.call.is_some()).map(|send| send.value.len()).sum::<usize>();
-        if self.record.call_bytes() + bytes > CALL_BYTES_MAX {
+        if let Err(message) = self.check_turn(cause, &result) {
             self.flush_earlier().await.map_err(|_| NoTurn::Changed)?;
             self.instance = None;
-            let message =
-                format!("the calls of a worker without an answer have at most {CALL_BYTES_MAX} bytes together");
             return Err(TurnFailure::Thrown { name: "RangeError".to_owned(), message }.into());
         }
         Ok(take_over(&mut self.record, self.turn_now, cause.clone(), result))
+    }
+
+    /// Refuses a turn that has run, before anything of it is kept.
+    fn check_turn(&self, cause: &Cause, result: &TurnResult) -> Result<(), String> {
+        let bytes = result.sends.iter().filter(|send| send.call.is_some()).map(|send| send.value.len()).sum::<usize>();
+        if self.record.call_bytes() + bytes > CALL_BYTES_MAX {
+            return Err(format!(
+                "the calls of a worker without an answer have at most {CALL_BYTES_MAX} bytes together"
+            ));
+        }
+        match &self.manager.settings.check_events {
+            Some(check) if !result.emitted.is_empty() => check(&result.emitted, cause),
+            _ => Ok(()),
+        }
     }
 
     fn hold_back_effects(&mut self, effects: Effects) {
@@ -319,7 +331,7 @@ impl Actor {
 
     /// Lets leave what a committed turn sent.
     pub(super) fn release(&mut self, effects: Effects) {
-        let Effects { calls, messages, emitted, sockets, cause } = effects;
+        let Effects { calls, messages, events, sockets, cause } = effects;
         for call in calls {
             self.send_call(call);
         }
@@ -328,8 +340,8 @@ impl Actor {
             let message = Message { id: new_id(), content, sender: Sender::Nobody, cause: cause.clone() };
             self.manager.send(&WorkerKey::new(class, name), message);
         }
-        if let Some(on_event) = &self.manager.settings.on_event {
-            emitted.iter().for_each(|event| on_event(&self.handle.key, event));
+        if let Some(on_events) = self.manager.settings.on_events.as_ref().filter(|_| !events.events.is_empty()) {
+            on_events(&self.handle.key, events);
         }
         self.manager.sockets.deliver(&self.handle.key, sockets);
     }
@@ -362,7 +374,8 @@ pub(super) fn take_over(record: &mut WorkerRecord, now: u64, cause: Cause, resul
         // The worker knows the alarm by its time.
         record.timers.delay_alarm(&alarm.name, least);
     }
-    let mut effects = Effects { emitted, sockets, cause, ..Effects::default() };
+    let events = TurnEvents { events: emitted, cause: cause.clone() };
+    let mut effects = Effects { events, sockets, cause, ..Effects::default() };
     for send in sends {
         match send.call {
             Some(call) => {

@@ -4,8 +4,8 @@ use crate::component::{AwakeWorker, ComponentSource, TurnContext, TurnFailure, W
 use crate::store::HeapCommit;
 use elias_capabilities::Cause;
 use elias_host::{
-    AlarmChange, ReplyResult, SetTimer, SocketAction, SocketContent, SocketSend, TimerChanges, Turn, TurnKind,
-    TurnResult, TurnState, WorkerSend,
+    AlarmChange, EmittedEvent, ReplyResult, SetTimer, SocketAction, SocketContent, SocketSend, TimerChanges, Turn,
+    TurnKind, TurnResult, TurnState, WorkerSend,
 };
 use futures::FutureExt;
 use futures::future::{BoxFuture, ready};
@@ -355,6 +355,11 @@ impl FakeWorker {
             }
             "not-run" => Err(TurnFailure::NotRun("overloaded: there is no room".to_owned())),
             "echo" => Ok(done(turn, args)),
+            "emit" => {
+                heap.count += 1;
+                let emitted = vec![EmittedEvent { event: "counted".to_owned(), value: args.to_owned() }];
+                Ok(TurnResult { emitted, ..done(turn, heap.count.to_string()) })
+            }
             "throw" => {
                 heap.count = 0;
                 thrown(args)

@@ -8,8 +8,8 @@ use super::versions::HeapVersions;
 use elias_api::Code;
 use elias_host::SocketRequest;
 use elias_local_workers::{
-    CallError, CallErrorCode, Cause, ComponentSource, LocalWorkers, OtherVersion, RunningWorkers, SocketConnection,
-    WorkerStore,
+    CallError, CallErrorCode, Cause, ComponentSource, LocalWorkers, LocalWorkersBuilder, OtherVersion, RunningWorkers,
+    SocketConnection, WorkerStore,
 };
 use elias_names::ServiceId;
 use elias_store::WorkerAcquisition;
@@ -229,12 +229,28 @@ impl ServiceWorkers {
             .unstored_bytes(UNSTORED_BYTES_MAX)
             // Places in memory are the host's, and are taken by turns.
             .awake(usize::MAX >> 3)
-            .other_version(OtherVersion::Upgrade)
-            .build();
+            .other_version(OtherVersion::Upgrade);
+        let workers = self.with_events(workers, durability).build();
         workers.start(ComponentSource::of(current)).await.map_err(|error| {
             tracing::error!(service = %self.service, %error, "the workers of a service cannot run");
             let message = "the platform's store cannot be reached; try again";
             CallError::new(CallErrorCode::Unavailable, message)
+        })
+    }
+
+    /// Has what workers emit be checked, and published: with the commit of a turn, or after it where there is none.
+    fn with_events(&self, workers: LocalWorkersBuilder, durability: Durability) -> LocalWorkersBuilder {
+        let (services, service) = (Arc::clone(&self.parts.services), self.service.clone());
+        let workers = workers.check_events(move |events, cause| services.check_events(&service, events, cause));
+        if durability != Durability::None {
+            return workers;
+        }
+        let (services, service) = (Arc::clone(&self.parts.services), self.service.clone());
+        workers.on_events(move |key, turn| {
+            let events = services.new_events(&service, key, &[turn]);
+            if !events.is_empty() {
+                services.publish_later(&service, events);
+            }
         })
     }
 

@@ -1,5 +1,6 @@
 //! The runner on a real store, with workers that are functions: nothing that was answered is lost or done twice.
 
+mod events;
 mod fake;
 mod hosts;
 
@@ -117,7 +118,7 @@ async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
 fn commit(name: &str, epoch: u64, turn: u64, heap: Vec<u8>) -> WorkerCommit {
     let mut record = WorkerRecord::new(counter(name));
     record.turns = turn;
-    WorkerCommit { epoch, record, heap: HeapCommit::Whole(heap) }
+    WorkerCommit { epoch, record, heap: HeapCommit::Whole(heap), events: Vec::new() }
 }
 
 fn version() -> HeapVersion {

@@ -2,9 +2,11 @@
 
 use crate::workers::{HeapVersion, ServedComponent, ServedWorkers, TurnSite, WorkerServices};
 use elias_api::{Quotas, Result};
-use elias_host::{Turn, TurnKind, TurnResult};
-use elias_local_workers::{AwakeWorker, HeapCommit, TurnContext, TurnFailure, WorkerComponent};
+use elias_capabilities::Cause;
+use elias_host::{EmittedEvent, Turn, TurnKind, TurnResult};
+use elias_local_workers::{AwakeWorker, HeapCommit, TurnContext, TurnEvents, TurnFailure, WorkerComponent};
 use elias_names::{Digest, ServiceId};
+use elias_store::NewEvent;
 use elias_workers::WorkerKey;
 use elias_workers::config::{Durability, WorkersConfig};
 use futures::FutureExt;
@@ -12,15 +14,20 @@ use futures::future::{BoxFuture, ready};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 /// One service, each of whose workers counts the calls of `add`. `ask` awaits a worker whose turn never ends, `alarm` has
-/// an alarm called in a second.
+/// an alarm called in a second, and `emit` emits its arguments as the value of an event.
 #[derive(Default)]
 pub(super) struct FakeServices {
     served: Mutex<Option<ServedWorkers>>,
     refusal: Mutex<Option<String>>,
     /// What was published: the type, and the data.
     pub(super) events: Mutex<Vec<(&'static str, Value)>>,
+    /// Events of workers that no store has.
+    pub(super) later: Mutex<Vec<NewEvent>>,
+    /// How many commits have published events.
+    pub(super) published: AtomicUsize,
 }
 
 impl FakeServices {
@@ -82,6 +89,37 @@ impl WorkerServices for FakeServices {
     fn publish(&self, _: &ServiceId, event_type: &'static str, _: String, data: Value) {
         self.events.lock().push((event_type, data));
     }
+
+    fn check_events(&self, _: &ServiceId, events: &[EmittedEvent], _: &Cause) -> std::result::Result<(), String> {
+        if events.iter().any(|event| event.value.is_empty()) {
+            Err("an event without a value".to_owned())
+        } else {
+            Ok(())
+        }
+    }
+
+    fn new_events(&self, id: &ServiceId, key: &WorkerKey, turns: &[TurnEvents]) -> Vec<NewEvent> {
+        let event = |EmittedEvent { event, value }: &EmittedEvent| NewEvent {
+            id: ulid::Ulid::new().to_string(),
+            event_type: event.clone(),
+            source: id.subject(),
+            subject: Some(key.to_string()),
+            data: value.clone(),
+            time: 0,
+            key: None,
+            hops: 0,
+            cause: None,
+        };
+        turns.iter().flat_map(|turn| &turn.events).map(event).collect()
+    }
+
+    fn publish_later(&self, _: &ServiceId, events: Vec<NewEvent>) {
+        self.later.lock().extend(events);
+    }
+
+    fn events_published(&self) {
+        self.published.fetch_add(1, Relaxed);
+    }
 }
 
 struct Counters {
@@ -141,7 +179,13 @@ impl AwakeWorker for Counter {
         };
         let version = HeapVersion { number: 1, digest: Digest::of(b"a component") };
         self.site.versions.set(&WorkerKey::new(turn.class.clone(), turn.name.clone()), &version);
-        let result = json!({ "state": state, "id": turn.id, "answer": answer, "sends": sends, "timers": timers });
+        let emitted = match &turn.kind {
+            TurnKind::Call { method, args } if method == "emit" => json!([{ "event": "counted", "value": args }]),
+            _ => json!([]),
+        };
+        let result = json!({
+            "state": state, "id": turn.id, "answer": answer, "sends": sends, "timers": timers, "emitted": emitted,
+        });
         let result = serde_json::from_value(result).map_err(|error| TurnFailure::Unusable(error.to_string()));
         ready(result).boxed()
     }
