@@ -25,7 +25,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use yawc::{HttpWebSocket, Options};
 
-/// Where the workers of a single project take sockets: `/workers/{class}/{name}`.
+/// Where the workers of a single project take sockets, beside its routes: `/workers/{class}/{name}`.
 const PATH: &str = "/workers/";
 
 /// Bytes of a message below which it is not worth its compression.
@@ -35,7 +35,7 @@ const COMPRESSED_BYTES_MIN: usize = 128;
 const OF_HANDSHAKE: [HeaderName; 4] =
     [SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_PROTOCOL];
 
-/// The worker that a request for a WebSocket is for; none where the routes of a platform say it.
+/// The worker that a request for a WebSocket is for; none where routes say it.
 ///
 /// # Errors
 /// No workers take sockets here; or the request is no handshake.
@@ -48,7 +48,10 @@ pub(super) fn worker_of<B>(exchange: &Exchange, request: &mut Request<B>) -> Res
             return Ok(None);
         }
     }
-    let rest = request.uri().path().strip_prefix(PATH).ok_or(Refusal::UpgradeNotSupported)?;
+    let Some(rest) = request.uri().path().strip_prefix(PATH) else {
+        request.extensions_mut().insert(SocketHandshake);
+        return Ok(None);
+    };
     let (class, name) = rest.split_once('/').ok_or(Refusal::SocketNotFound)?;
     let decode =
         |text| percent_decode_str(text).decode_utf8().map(Cow::into_owned).map_err(|_| Refusal::SocketNotFound);
@@ -81,10 +84,36 @@ pub(super) async fn respond(
     key: WorkerKey,
     mut request: Request<Incoming>,
 ) -> Result<Response<Content>, Failure> {
-    let workers = exchange.connection.server.ingress.workers().cloned().ok_or(Refusal::UpgradeNotSupported)?;
     let upgrade = request.extensions_mut().remove::<OnUpgrade>().ok_or(Refusal::SocketHandshake)?;
     let (parts, _) = request.into_parts();
-    if !is_origin_allowed(&parts, exchange.config().dev) {
+    open_locally(exchange, key, false, parts, upgrade).await
+}
+
+/// Opens a socket of a worker of a server without a platform, to which its route leads, likewise. `is_allowed`: whether
+/// the route allows the origin of the request.
+///
+/// # Errors
+/// As of [`respond`]; and the request is no handshake.
+pub(super) async fn respond_by_local_route(
+    exchange: &mut Exchange,
+    (target, is_allowed): (SocketTarget, bool),
+    parts: Parts,
+    Handshake(upgrade): Handshake,
+) -> Result<Response<Content>, Failure> {
+    let upgrade = upgrade.ok_or(Refusal::SocketHandshake)?;
+    check_handshake(&parts.method, parts.version, &parts.headers)?;
+    open_locally(exchange, WorkerKey::new(target.class, target.name), is_allowed, parts, upgrade).await
+}
+
+async fn open_locally(
+    exchange: &mut Exchange,
+    key: WorkerKey,
+    is_allowed: bool,
+    parts: Parts,
+    upgrade: OnUpgrade,
+) -> Result<Response<Content>, Failure> {
+    let workers = exchange.connection.server.ingress.workers().cloned().ok_or(Refusal::UpgradeNotSupported)?;
+    if !is_allowed && !is_origin_allowed(&parts, exchange.config().dev) {
         return Err(Refusal::SocketOrigin.into());
     }
     let protocol = agreed_protocol(&parts.headers);
@@ -96,7 +125,7 @@ pub(super) async fn respond(
     accept(exchange, parts, upgrade, protocol, worker, None)
 }
 
-/// What a request to a platform that asks for a WebSocket has of its connection.
+/// What a request that asks for a WebSocket, and is led by routes, has of its connection.
 pub(super) struct Handshake(Option<OnUpgrade>);
 
 impl Handshake {
