@@ -79,6 +79,7 @@ mod uncaught;
 mod url_pattern;
 mod web_apis;
 mod webhooks;
+mod worker_event_streams;
 mod worker_sockets;
 mod worker_triggers;
 mod worker_versions;

@@ -317,7 +317,7 @@ impl RouteConfig {
         if !has_use_for(&self.methods, worker) {
             return wrong(
                 "methods",
-                "must have POST, PUT or, for `worker.method` and `worker.sockets`, GET".to_owned(),
+                "must have POST, PUT or, for `worker.method`, `worker.sockets` and `worker.events`, GET".to_owned(),
             );
         }
         let RuleSet { assets, cache, idempotency, .. } = &self.rules;

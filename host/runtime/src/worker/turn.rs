@@ -160,6 +160,21 @@ pub struct SocketRequest {
     pub headers: Vec<(String, String)>,
     /// The subprotocol that was agreed on; empty without one.
     pub protocol: String,
+    /// What the client takes.
+    #[serde(default)]
+    pub kind: SocketKind,
+}
+
+/// What a socket is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SocketKind {
+    /// A WebSocket.
+    #[default]
+    #[serde(rename = "websocket")]
+    WebSocket,
+    /// A stream of server-sent events: the client sends nothing, and the worker texts of `text/event-stream`.
+    EventStream,
 }
 
 /// A message of a socket.

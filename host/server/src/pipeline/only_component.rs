@@ -1,7 +1,7 @@
 //! The step of a request in which the only component of a server responds, or the gateway in its place.
 
 use super::websocket::{self, Handshake};
-use super::{component, json_transform, whole_body, worker};
+use super::{component, event_stream, json_transform, whole_body, worker};
 use crate::body::{Content, ReceivedBody};
 use crate::exchange::Exchange;
 use crate::failure::{Failure, Refusal};
@@ -58,6 +58,7 @@ async fn respond_by_rules(
     };
     let (asset, checks_body, worker) = (admitted.asset.take(), admitted.checks_body, admitted.worker.take());
     let socket = admitted.socket.take().map(|target| (target, admitted.is_origin_allowed()));
+    let events = admitted.event_stream.take();
     if handshake.is_some() && socket.is_none() {
         return Err(Refusal::UpgradeNotSupported.into());
     }
@@ -65,6 +66,10 @@ async fn respond_by_rules(
     exchange.response_transform = Some(Box::new(transform));
     if let (Some(handshake), Some(socket)) = (handshake, socket) {
         return websocket::respond_by_local_route(exchange, socket, parts, handshake).await;
+    }
+    if let Some(target) = events {
+        let workers = exchange.connection.server.ingress.workers().cloned().ok_or(Refusal::Unavailable)?;
+        return event_stream::respond_locally(exchange, &workers, target, &parts).await;
     }
     if let Some(asset) = asset {
         return assets::respond(FileStore::Project(gateway), asset).await;

@@ -8,7 +8,7 @@ use crate::failure::{Failure, Refusal};
 use crate::source::Ingress;
 use elias_api::Code;
 use elias_gateway::worker::{SocketHandshake, SocketTarget};
-use elias_host::{ErrorCode, SocketRequest};
+use elias_host::{ErrorCode, SocketKind, SocketRequest};
 use elias_local_workers::{CallErrorCode, Cause, SocketConnection};
 use elias_platform::{NotAdmitted, Platform, Service};
 use elias_workers::WorkerKey;
@@ -117,7 +117,9 @@ async fn open_locally(
         return Err(Refusal::SocketOrigin.into());
     }
     let protocol = agreed_protocol(&parts.headers);
-    let opened = workers.open_socket(key, socket_request(&parts, protocol.as_ref()), Cause::default()).await;
+    let opened = workers
+        .open_socket(key, socket_request(&parts, protocol.as_ref(), SocketKind::WebSocket), Cause::default())
+        .await;
     let worker = opened.map_err(|error| {
         tracing::debug!("a WebSocket is refused: {}", error.message);
         refusal(error.code)
@@ -158,7 +160,8 @@ pub(super) async fn respond_routed(
     }
     let protocol = agreed_protocol(&parts.headers);
     let traceparent = parts.headers.get("traceparent").and_then(|value| value.to_str().ok()).map(str::to_owned);
-    let opened = platform.open_worker_socket(service, target, socket_request(&parts, protocol.as_ref()), traceparent);
+    let request = socket_request(&parts, protocol.as_ref(), SocketKind::WebSocket);
+    let opened = platform.open_worker_socket(service, target, request, traceparent);
     let worker = opened.await.map_err(failure)?;
     exchange.served_by_host = Some(Arc::clone(service));
     let (platform, service) = (platform.clone(), Arc::clone(service));
@@ -199,7 +202,7 @@ fn options(worker: &SocketConnection) -> Options {
 }
 
 /// Why there is no socket.
-fn refusal(code: CallErrorCode) -> Refusal {
+pub(super) fn refusal(code: CallErrorCode) -> Refusal {
     match code {
         CallErrorCode::Exception => Refusal::SocketRefused,
         CallErrorCode::NotFound | CallErrorCode::Invalid => Refusal::SocketNotFound,
@@ -210,7 +213,7 @@ fn refusal(code: CallErrorCode) -> Refusal {
 }
 
 /// Why there is no socket on a platform, as the client is told it.
-fn failure(refused: NotAdmitted) -> Failure {
+pub(super) fn failure(refused: NotAdmitted) -> Failure {
     let refusal = match refused.error.code() {
         Code::WorkerException => Refusal::SocketRefused,
         // Or another version of the component serves than the one whose routes these are.
@@ -249,7 +252,7 @@ fn agreed_protocol(headers: &HeaderMap) -> Option<HeaderValue> {
 }
 
 /// The request, as the worker gets it.
-fn socket_request(parts: &Parts, protocol: Option<&HeaderValue>) -> SocketRequest {
+pub(super) fn socket_request(parts: &Parts, protocol: Option<&HeaderValue>, kind: SocketKind) -> SocketRequest {
     // Bytes beyond ASCII are characters of the same number, as in `fetch` (isomorphic decode).
     let text = |value: &HeaderValue| value.as_bytes().iter().map(|byte| char::from(*byte)).collect::<String>();
     let headers = parts.headers.iter().filter(|(name, _)| !OF_HANDSHAKE.contains(name));
@@ -257,6 +260,7 @@ fn socket_request(parts: &Parts, protocol: Option<&HeaderValue>) -> SocketReques
         url: parts.uri.to_string(),
         headers: headers.map(|(name, value)| (name.as_str().to_owned(), text(value))).collect(),
         protocol: protocol.map(text).unwrap_or_default(),
+        kind,
     }
 }
 
@@ -325,7 +329,8 @@ mod tests {
             .header("sec-websocket-protocol", "chat")
             .body(())
             .expect("a request");
-        let request = socket_request(&request.into_parts().0, Some(&HeaderValue::from_static("chat")));
+        let request =
+            socket_request(&request.into_parts().0, Some(&HeaderValue::from_static("chat")), SocketKind::WebSocket);
         assert_eq!(request.url, "http://shop.test/workers/Room/a?name=ada");
         let headers = [("cookie", "a=b"), ("x-name", "\u{e9}")];
         assert_eq!(request.headers, headers.map(|(name, value)| (name.to_owned(), value.to_owned())));
