@@ -130,6 +130,13 @@ async fn a_platform_has_workers_handle_events() {
     .await;
     let error = dead["error"].as_str().expect("an error");
     assert!(error.contains("worker-exception: RangeError: as told"), "{dead}");
+    let job = dead["id"].as_str().expect("an id");
+    let turn = until("its turn is recorded", async || {
+        let found = team.done("GET", &format!("/executions?job={job}"), Value::Null).await;
+        found["items"].as_array().expect("a list").first().cloned()
+    })
+    .await;
+    assert_eq!((&turn["source"], &turn["outcome"]), (&json!("worker Cart/bo"), &json!("failed")), "{turn}");
 
     // Once more, but not by a former version.
     let replay = service("shop", "production", "/subscriptions/carts/events");
@@ -226,4 +233,42 @@ async fn what_a_worker_emits_is_an_event_of_its_component_once_and_no_circle_goe
     })
     .await;
     assert!(dead["error"].as_str().expect("an error").contains("too-many-hops"), "{dead}");
+}
+
+const SERVICE: &str = r#"
+import { registry } from "elias/eiasw";
+
+registry.register("front", {
+  onMessage: async (message) => {
+    const sent = registry.send("counter", message);
+    await sent;
+    return sent.id;
+  },
+});
+registry.register("counter", { onMessage: async ({ by }, context) => (context.count = (context.count ?? 0) + by) });
+
+export default {
+  async fetch() {
+    const sent = registry.send("front", { by: 1 });
+    return Response.json([sent.id, await sent]);
+  },
+};
+"#;
+
+#[tokio::test]
+async fn a_turn_is_found_by_the_uuid_that_its_sender_has() {
+    let platform = Platform::start(&[]);
+    let team = platform.default_tenant();
+    let settings = json!({ "capabilities": { "workers": {} }, "smoke": { "path": "" } });
+    team.serve("shop", &component(SERVICE), settings).await;
+    let ids = platform.ask_with(Request::get("/"), &team.host("shop"), "/", "").await.json();
+    for (id, source) in [(&ids[0], "worker front/front"), (&ids[1], "worker counter/counter")] {
+        let id = id.as_str().expect("an id");
+        let turn = until("its turn is recorded", async || {
+            let found = team.done("GET", &format!("/executions?job={id}"), Value::Null).await;
+            found["items"].as_array().expect("a list").first().cloned()
+        })
+        .await;
+        assert_eq!((&turn["source"], &turn["run"]["job"]), (&json!(source), &json!(id)), "{turn}");
+    }
 }

@@ -184,7 +184,8 @@ impl WorkerBackend for CapabilityCalls {
         let Some(manager) = self.0.upgrade() else {
             return ready(Err(failed(ErrorCode::Unavailable, "the workers were stopped"))).boxed();
         };
-        let WorkerCall { class, name, method, value } = call;
-        manager.call(WorkerKey::new(class, name), Content::Value { method, value }, origin.cause.clone()).boxed()
+        let WorkerCall { class, name, method, value, id } = call;
+        let (key, content) = (WorkerKey::new(class, name), Content::Value { method, value });
+        manager.call_as(id, key, content, origin.cause.clone()).boxed()
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::component::{ComponentSource, WorkerComponent};
 use crate::handle::{WorkerHandle, WorkerStatus};
-use crate::message::{Answer, Content, Message, Reply, Sender, Stop, failed, new_id, reply_of};
+use crate::message::{Answer, Content, Message, Reply, Sender, Stop, failed, id_of, reply_of};
 use crate::settings::Settings;
 use crate::sockets::{SocketClose, SocketTable, close_code};
 use crate::store::{AcquiredWorker, StoreError, WorkerRecord, WorkerStore};
@@ -115,8 +115,19 @@ impl Manager {
         content: Content,
         cause: Cause,
     ) -> impl Future<Output = Answer> + Send + use<> {
+        self.call_as(None, key, content, cause)
+    }
+
+    /// The same with a message that has this id, if it is a UUID.
+    pub(crate) fn call_as(
+        &self,
+        id: Option<String>,
+        key: WorkerKey,
+        content: Content,
+        cause: Cause,
+    ) -> impl Future<Output = Answer> + Send + use<> {
         let (sender, answer) = oneshot::channel();
-        self.ask(key, Message { id: new_id(), content, sender: Sender::Outside(sender), cause }, answer)
+        self.ask(key, Message { id: id_of(id), content, sender: Sender::Outside(sender), cause }, answer)
     }
 
     /// The same with a message that may come again with this id.

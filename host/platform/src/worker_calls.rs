@@ -3,7 +3,7 @@
 use crate::platform::Platform;
 use crate::serving::{NotAdmitted, Service};
 use crate::triggers::checked_traceparent;
-use crate::workers::{WorkerCallFrom, WorkerRunner};
+use crate::workers::{MessageId, WorkerCallFrom, WorkerRunner};
 use elias_api::{Code, Error, Result};
 use elias_capabilities::trigger::Cause;
 use elias_capabilities::workers::{Error as CallError, ErrorCode as CallErrorCode};
@@ -98,7 +98,7 @@ pub(crate) async fn call(
 ) -> Result<Value> {
     let value = encoded(method.as_deref(), &value)?;
     let cause = Cause { traceparent: checked_traceparent(traceparent), hops: 0 };
-    let answer = runner.call(service, WorkerCallFrom { id: None, key, method, value, cause });
+    let answer = runner.call(service, WorkerCallFrom { id: MessageId::Unique(None), key, method, value, cause });
     shown(&answered(answer, ANSWER_WAIT).await?)
 }
 

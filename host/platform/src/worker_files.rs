@@ -8,7 +8,7 @@ use crate::session::Session;
 use crate::triggers::source_of;
 use crate::worker_calls::{ANSWER_WAIT, in_time, refusal, shown};
 use crate::worker_events::subject_of;
-use crate::workers::WorkerCallFrom;
+use crate::workers::{MessageId, WorkerCallFrom};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use elias_api::{Code, Error, EventRecord, Result};
@@ -217,7 +217,13 @@ impl Platform {
             return Err(Error::new(Code::BadInput, problem));
         }
         let cause = Cause { traceparent: None, hops: 0 };
-        let call = WorkerCallFrom { id: None, key: key.clone(), method: Some(method.to_owned()), value, cause };
+        let call = WorkerCallFrom {
+            id: MessageId::Unique(None),
+            key: key.clone(),
+            method: Some(method.to_owned()),
+            value,
+            cause,
+        };
         in_time(self.workers().call(service, call), ANSWER_WAIT).await?.map_err(failure)
     }
 }

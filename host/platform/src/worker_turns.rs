@@ -244,7 +244,7 @@ impl ReleaseWorker {
         let serving = &platform.serving;
         let mut guard = self.admit(serving).await?;
         let name = key.to_string();
-        guard.set_turn(&name, &context.cause);
+        guard.set_turn(&name, &turn.id, context.attempt, &context.cause);
         let mut options = CallOptions {
             caller: Arc::new(Caller { tenant_id: Some(self.service.tenant.to_string()), ..Caller::default() }),
             running: guard.running().clone(),

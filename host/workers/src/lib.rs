@@ -2,7 +2,7 @@
 //! Pure: it is told the time, and knows no store, no network and no file.
 //!
 //! - [`key`](WorkerKey): which worker.
-//! - [`mailbox`](Mailbox): messages in their order, bounded by number and bytes.
+//! - [`mailbox`](Mailbox): messages in their order, bounded by number and bytes. [`message_id`](is_uuid): their ids.
 //! - [`timers`](Timers): the durable timers and alarms of a worker, and which is due next.
 //! - [`queue`](TurnQueue): a worker's mailbox, replies and timers together: what enters next.
 //! - [`supervision`](Supervisor): retries, backoff, dead letters, and the restart intensity.
@@ -19,6 +19,7 @@ pub mod config;
 mod group;
 mod key;
 mod mailbox;
+mod message_id;
 #[cfg(test)]
 mod properties;
 mod queue;
@@ -32,6 +33,7 @@ mod waits;
 pub use group::WorkerGroup;
 pub use key::WorkerKey;
 pub use mailbox::{Admission, Mailbox, MailboxFull, MailboxLimits, OverflowPolicy};
+pub use message_id::is_uuid;
 pub use queue::{Incoming, TurnQueue};
 pub use sockets::SocketLimits;
 pub use supervision::{AttemptDecision, SupervisionPolicy, Supervisor};

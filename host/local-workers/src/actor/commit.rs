@@ -5,7 +5,7 @@ use super::batch::{Departure, Effects};
 use super::ownership::error_of_store;
 use super::turn::NoTurn;
 use crate::component::TurnFailure;
-use crate::message::{Answer, Content, Message, Reply, Sender, UNDEFINED, new_id, reply_of};
+use crate::message::{Answer, Content, Message, Reply, Sender, UNDEFINED, id_of, reply_of};
 use crate::store::{OutgoingCall, StoreError, TurnEvents, WaitingHandler, WorkerRecord};
 use elias_capabilities::Cause;
 use elias_capabilities::trigger::ActiveWork;
@@ -335,9 +335,9 @@ impl Actor {
         for call in calls {
             self.send_call(call);
         }
-        for WorkerSend { class, name, method, value, .. } in messages {
+        for WorkerSend { class, name, method, value, id, .. } in messages {
             let content = Content::Value { method, value };
-            let message = Message { id: new_id(), content, sender: Sender::Nobody, cause: cause.clone() };
+            let message = Message { id: id_of(id), content, sender: Sender::Nobody, cause: cause.clone() };
             self.manager.send(&WorkerKey::new(class, name), message);
         }
         if let Some(on_events) = self.manager.settings.on_events.as_ref().filter(|_| !events.events.is_empty()) {
@@ -379,8 +379,10 @@ pub(super) fn take_over(record: &mut WorkerRecord, now: u64, cause: Cause, resul
     for send in sends {
         match send.call {
             Some(call) => {
-                let WorkerSend { class, name, method, value, .. } = send;
-                let (id, to, cause) = (new_id(), WorkerKey::new(class, name), effects.cause.clone());
+                let WorkerSend { class, name, method, value, id, .. } = send;
+                // Callees keep answers by id: no two calls of the worker have the same.
+                let id = id.filter(|id| record.calls.values().all(|call| call.id != *id));
+                let (id, to, cause) = (id_of(id), WorkerKey::new(class, name), effects.cause.clone());
                 record.calls.insert(call, OutgoingCall { id, to, method, value, cause });
                 effects.calls.push(call);
             }

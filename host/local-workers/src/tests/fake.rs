@@ -372,7 +372,7 @@ impl FakeWorker {
                 heap.count += 1;
                 heap.waits = true;
                 let value = words.next().unwrap_or_default();
-                let send = WorkerSend { call: Some(heap.calls), class: "A".to_owned(), name, method, value };
+                let send = WorkerSend { call: Some(heap.calls), class: "A".to_owned(), name, method, value, id: None };
                 Ok(TurnResult { state: TurnState::Waiting, answer: None, sends: vec![send], ..done(turn, "") })
             }
             // Waits for a timer that is due in a year.

@@ -33,6 +33,6 @@ mod views;
 
 pub(crate) use awake::AwakeSlot;
 pub use backends::WorkerBackends;
-pub(crate) use runner::{WorkerCallFrom, WorkerParts, WorkerRunner};
+pub(crate) use runner::{MessageId, WorkerCallFrom, WorkerParts, WorkerRunner};
 pub(crate) use services::{ServedComponent, ServedWorkers, TurnSite, WorkerServices};
 pub(crate) use versions::HeapVersion;

@@ -1,7 +1,7 @@
 //! The workers of one service on this host: their manager, and the component that runs their turns.
 
 use super::awake::AwakeSlots;
-use super::runner::WorkerCallFrom;
+use super::runner::{MessageId, WorkerCallFrom};
 use super::services::{ServedComponent, TurnSite};
 use super::store::{PlatformWorkerStore, StoreParts};
 use super::versions::HeapVersions;
@@ -83,8 +83,8 @@ impl ServiceWorkers {
         self.check_new(&key).await?;
         let running = self.running().await?;
         match id {
-            Some(id) => running.call_once(id, key, method, value, cause).await,
-            None => running.call_from(key, method, value, cause).await,
+            MessageId::Repeating(id) => running.call_once(id, key, method, value, cause).await,
+            MessageId::Unique(id) => running.call_as(id, key, method, value, cause).await,
         }
     }
 

@@ -6,7 +6,7 @@ mod hosts;
 
 use super::store::{PlatformWorkerStore, StoreParts};
 use super::versions::HeapVersion;
-use super::{WorkerCallFrom, WorkerParts, WorkerRunner};
+use super::{MessageId, WorkerCallFrom, WorkerParts, WorkerRunner};
 use crate::artifacts::Artifacts;
 use crate::vault::Vault;
 use cap_std::ambient_authority;
@@ -91,7 +91,7 @@ impl Bench {
 
 async fn call(runner: &WorkerRunner, name: &str, method: &str) -> Result<String, CallError> {
     let (key, method, cause) = (counter(name), Some(method.to_owned()), Cause::default());
-    runner.call(&shop(), WorkerCallFrom { id: None, key, method, value: String::new(), cause }).await
+    runner.call(&shop(), WorkerCallFrom { id: MessageId::Unique(None), key, method, value: String::new(), cause }).await
 }
 
 async fn add(runner: &WorkerRunner, name: &str) -> String {
@@ -100,7 +100,8 @@ async fn add(runner: &WorkerRunner, name: &str) -> String {
 
 /// Has the worker `a` count a message that may come again with this id.
 async fn add_once(runner: &WorkerRunner, id: &str) -> Result<String, CallError> {
-    let (id, key, method, cause) = (Some(id.to_owned()), counter("a"), Some("add".to_owned()), Cause::default());
+    let id = MessageId::Repeating(id.to_owned());
+    let (key, method, cause) = (counter("a"), Some("add".to_owned()), Cause::default());
     runner.ready(&shop()).await?;
     runner.call(&shop(), WorkerCallFrom { id, key, method, value: String::new(), cause }).await
 }

@@ -1,7 +1,7 @@
 //! What workers emit reaches the log of events.
 
 use super::{Bench, add, bench, call, counter, shop, until};
-use crate::workers::{WorkerCallFrom, WorkerRunner};
+use crate::workers::{MessageId, WorkerCallFrom, WorkerRunner};
 use elias_api::Quotas;
 use elias_capabilities::Cause;
 use elias_local_workers::{CallError, CallErrorCode};
@@ -11,7 +11,9 @@ use std::sync::atomic::Ordering::Relaxed;
 /// Has a worker count, and emit this.
 async fn emit(runner: &WorkerRunner, name: &str, value: &str) -> Result<String, CallError> {
     let (key, method, cause) = (counter(name), Some("emit".to_owned()), Cause::default());
-    runner.call(&shop(), WorkerCallFrom { id: None, key, method, value: value.to_owned(), cause }).await
+    runner
+        .call(&shop(), WorkerCallFrom { id: MessageId::Unique(None), key, method, value: value.to_owned(), cause })
+        .await
 }
 
 /// The data of the events in the tenant's log.

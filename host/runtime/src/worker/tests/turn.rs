@@ -101,6 +101,7 @@ fn a_result_is_read_whole() {
         name: text("all"),
         method: method.map(text),
         value: text(value),
+        id: None,
     };
     let wanted = TurnResult {
         state: TurnState::Waiting,
