@@ -80,6 +80,7 @@ mod url_pattern;
 mod web_apis;
 mod webhooks;
 mod worker_event_streams;
+mod worker_groups;
 mod worker_sockets;
 mod worker_triggers;
 mod worker_versions;

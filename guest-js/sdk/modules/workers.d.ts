@@ -92,7 +92,7 @@ export interface WorkerEvents<Context extends object = Record<string, any>> {
   onUpgrade?(from: FormerVersion<Context>): void | Promise<void>;
   /** Whether the worker is well: it is unless this gives false, or throws. */
   onHealth?(): unknown;
-  /** Called when a client has opened a socket. If it throws, the socket is closed. */
+  /** Called before the handshake of a socket is answered. If it throws, the client gets none. */
   onOpen?(socket: Socket, request: SocketRequest): void | Promise<void>;
   /** Handles a message of a socket, a text or bytes. A class without it takes no sockets. */
   onWebSocketMessage?(socket: Socket, message: string | Uint8Array): void | Promise<void>;
@@ -213,6 +213,12 @@ export interface WorkersError extends Error {
   readonly code: "invalid" | "too-large" | "quota-exceeded" | "not-found" | "mailbox-full" | "failed" | "unavailable";
 }
 
+/** Which member of a group gets a message. */
+export interface WorkerOptions {
+  /** Messages with this key go to the same member. With the group's name and a slash it has at most 256 characters. */
+  key?: string;
+}
+
 /** The workers of the component. */
 export interface Workers {
   /**
@@ -221,11 +227,16 @@ export interface Workers {
    *     const cart = workers.get(Cart, "user-42");
    *     await cart.add("A1", 2);
    *
+   * If elias.toml declares a group of this name, each message goes to one of its members; with a key always to the
+   * same one.
+   *
+   *     await workers.get(Resizer, "pool", { key: imageId }).resize(image);
+   *
    * Workers call each other in their turns; the component's other handlers need the grant `[capabilities.workers]`. An
    * exception of the one that is called rejects the promise, with its name and message; any other failure has a `code`.
    */
-  get<Instance>(target: WorkerClass<Instance>, name: string): WorkerReference<Instance>;
-  get(target: string, name: string): WorkerReference;
+  get<Instance>(target: WorkerClass<Instance>, name: string, options?: WorkerOptions): WorkerReference<Instance>;
+  get(target: string, name: string, options?: WorkerOptions): WorkerReference;
   /** The open sockets of the worker that runs, which is given by its object: `workers.sockets(this)`. */
   sockets(worker: object): Socket[];
 }

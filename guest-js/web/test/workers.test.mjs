@@ -241,6 +241,27 @@ test("references are no values, and what the language asks of them is no call", 
   await assert.rejects(call("give"), { name: "DataCloneError", message });
 });
 
+test("a key goes with the name of a group", async () => {
+  const { workers, run, call } = await component(({ worker, workers }) => ({
+    Cart: class extends worker.Worker {
+      async resize(key) {
+        return workers.get("Resizer", "pool", key === undefined ? {} : { key }).resize(1);
+      }
+    },
+  }));
+  await run("start");
+  for (const [key, name] of [["a/b", "pool/a/b"], [undefined, "pool"]]) {
+    const { sends } = await call("resize", key);
+    assert.deepEqual(sends.map((send) => [send.class, send.name]), [["Resizer", name]]);
+    await run("reply", { call: sends[0].call, value: "[1,1]" });
+  }
+  for (const key of ["", 5, null, "x".repeat(257)]) {
+    assert.throws(() => workers.get("Resizer", "pool", { key }), { name: "TypeError", message: /^the key of a message/ });
+  }
+  const message = /^the name of a group and the key of a message, together, must be a string of 1 to 256/;
+  assert.throws(() => workers.get("Resizer", "pool", { key: "x".repeat(252) }), { name: "TypeError", message });
+});
+
 test("workers.get takes a class that is exported, or a name", async () => {
   const { workers, run, call } = await component(({ worker, workers }) => {
     class Lost extends worker.Worker {}

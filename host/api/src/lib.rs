@@ -48,8 +48,8 @@ pub use triggers::{
 };
 pub use versions::{Component, Diff, SmokeTest, UploadedVersion, Version, VersionSettings};
 pub use workers::{
-    WorkerAnswer, WorkerCondition, WorkerForkRequest, WorkerId, WorkerMessage, WorkerState, WorkerStatus,
-    WorkerStopRequest, WorkerTurn, of_path_segment, path_segment,
+    WorkerAnswer, WorkerCondition, WorkerFilter, WorkerForkRequest, WorkerHealth, WorkerId, WorkerMessage, WorkerState,
+    WorkerStatus, WorkerStopRequest, WorkerTurn, of_path_segment, path_segment,
 };
 pub use workflows::{WorkflowDetails, WorkflowRecord, WorkflowState};
 

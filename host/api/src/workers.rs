@@ -3,6 +3,7 @@
 use crate::error::{Code, Error, Result};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
+use std::str::FromStr;
 
 /// Bytes of the reason for which a worker is stopped.
 const REASON_BYTES_MAX: usize = 1_024;
@@ -34,6 +35,53 @@ impl WorkerCondition {
     }
 }
 
+/// Whether a service worker is well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum WorkerHealth {
+    /// This host has not checked the worker lately: it is not in memory here, or no check is declared.
+    #[default]
+    Unknown,
+    /// The last check went well, or fewer than the threshold have failed one after another.
+    Healthy,
+    /// As many checks as the threshold says have failed one after another.
+    Unhealthy,
+}
+
+impl WorkerHealth {
+    /// Its name.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::Healthy => "healthy",
+            Self::Unhealthy => "unhealthy",
+        }
+    }
+}
+
+impl FromStr for WorkerHealth {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let found = [Self::Unknown, Self::Healthy, Self::Unhealthy].into_iter().find(|health| health.as_str() == text);
+        found.ok_or_else(|| Error::new(Code::BadName, "the health of a worker must be unknown, healthy or unhealthy"))
+    }
+}
+
+/// Which service workers are listed: those that are all that this says.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::IntoParams)]
+#[serde(default)]
+#[into_params(parameter_in = Query)]
+pub struct WorkerFilter {
+    /// Only workers of this class; absent for all.
+    pub class: Option<String>,
+    /// Only workers whose class has this tag in the table `[workers.tags]`; absent for all.
+    pub tag: Option<String>,
+    /// Only workers whose health is this; absent for all.
+    pub health: Option<WorkerHealth>,
+}
+
 /// A service worker.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct WorkerStatus {
@@ -61,6 +109,15 @@ pub struct WorkerStatus {
     pub updated_at: Option<i64>,
     /// Why it still runs in an earlier version of the component; null if it does not.
     pub upgrade_error: Option<String>,
+    /// Whether it is well, as far as this host knows.
+    pub health: WorkerHealth,
+    /// Why its last check failed; null if it did not.
+    pub health_error: Option<String>,
+    /// The tags of its class.
+    pub tags: Vec<String>,
+    /// Why this host has given it up with its supervision tree: it is stopped, and takes nothing until it is started or
+    /// restarted. Null if it was not given up.
+    pub given_up: Option<String>,
 }
 
 /// The state of a service worker.

@@ -83,11 +83,15 @@ pub trait WorkerComponent: Send + Sync {
 ///
 /// Turns that went well and were not committed are part of it, and are lost with it.
 pub trait AwakeWorker: Send {
-    /// Runs a turn; one that fails has changed nothing.
+    /// Runs a turn; one that fails has changed nothing. Where what this gives is dropped before it is done, the worker
+    /// is dropped, too.
     ///
     /// # Errors
     /// Why it failed.
     fn turn<'a>(&'a mut self, turn: &'a Turn, context: TurnContext) -> BoxFuture<'a, Result<TurnResult, TurnFailure>>;
+
+    /// Undoes the last turn, which went well and is not committed.
+    fn undo(&mut self);
 
     /// Makes what turns wrote since the last commit part of the heap. Gives what writes that down, which takes a while
     /// and may be called on another thread. Never [`HeapCommit::BackTo`]; and [`HeapCommit::Whole`] in the first commit
@@ -231,6 +235,10 @@ impl AwakeWorker for AppWorker {
             Ok(self.worker.turn(turn, options).await?.result)
         }
         .boxed()
+    }
+
+    fn undo(&mut self) {
+        self.worker.undo();
     }
 
     fn commit(&mut self) -> WriteDown {

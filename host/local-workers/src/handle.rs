@@ -1,12 +1,14 @@
 //! The handle to a worker's task: its queue, and its status.
 
+use crate::health::WorkerHealth;
 use crate::message::{Message, Reply, Sender, Stop};
 use crate::store::WorkerRecord;
 use elias_workers::{Admission, MailboxLimits, TurnQueue, WorkerKey};
 use parking_lot::Mutex;
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::SeqCst;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use tokio::sync::Notify;
 
 /// What leads to the task of a worker.
@@ -20,6 +22,8 @@ pub(crate) struct WorkerHandle {
     in_hand: Mutex<HashMap<String, (WorkerKey, u64)>>,
     /// Whether the worker is to leave memory and be released.
     pub(crate) gives_up: AtomicBool,
+    /// Until when it takes nothing, since it failed too often; in milliseconds since 1970.
+    pub(crate) stopped_until: AtomicU64,
     /// Whether the worker is to leave memory, and may stay this host's.
     pub(crate) hibernates: AtomicBool,
     /// Told when there is something new in any of them, or a timer is due.
@@ -67,6 +71,14 @@ pub struct WorkerStatus {
     /// Why the worker could not be moved to the version of the component that runs, so that a former one serves it;
     /// known while it has something to do or is in memory.
     pub upgrade_error: Option<String>,
+    /// Whether it is well.
+    pub health: WorkerHealth,
+    /// Why its last check failed, if it did.
+    pub health_error: Option<String>,
+    /// The tags of its class.
+    pub tags: Vec<String>,
+    /// Why it was given up with its supervision tree: it is stopped, and takes nothing until it is started again.
+    pub given_up: Option<String>,
 }
 
 impl WorkerHandle {
@@ -79,6 +91,7 @@ impl WorkerHandle {
             received: Mutex::default(),
             in_hand: Mutex::default(),
             gives_up: AtomicBool::new(false),
+            stopped_until: AtomicU64::new(0),
             hibernates: AtomicBool::new(false),
             changed: Notify::new(),
             shown: Mutex::new(Shown {
@@ -133,17 +146,47 @@ impl WorkerHandle {
         self.shown.lock().upgrade_error = error;
     }
 
+    /// How much waits for it: [`usize::MAX`] if it takes nothing now.
+    pub(crate) fn load(&self, now: u64) -> usize {
+        if now < self.stopped_until.load(SeqCst) {
+            return usize::MAX;
+        }
+        let is_busy = matches!(self.shown.lock().condition, WorkerCondition::Running | WorkerCondition::Waiting);
+        let queue = self.queue.lock();
+        queue.mailbox().len() + queue.mailbox().blocked() + usize::from(is_busy)
+    }
+
+    /// What is known here; [`Manager::complete`](crate::manager::Manager::complete) adds the rest.
     pub(crate) fn status(&self) -> WorkerStatus {
         let Shown { condition, turns, next_due, upgrade_error } = self.shown.lock().clone();
         let queue = self.queue.lock();
         WorkerStatus {
-            key: self.key.clone(),
             condition,
             turns,
             messages: queue.mailbox().len() + queue.mailbox().blocked(),
             dropped: queue.mailbox().dropped(),
             next_due,
             upgrade_error,
+            ..WorkerStatus::unknown(self.key.clone())
+        }
+    }
+}
+
+impl WorkerStatus {
+    /// Of a worker of which nothing is known.
+    pub(crate) fn unknown(key: WorkerKey) -> Self {
+        Self {
+            key,
+            condition: WorkerCondition::Asleep,
+            turns: 0,
+            messages: 0,
+            dropped: 0,
+            next_due: None,
+            upgrade_error: None,
+            health: WorkerHealth::default(),
+            health_error: None,
+            tags: Vec::new(),
+            given_up: None,
         }
     }
 }

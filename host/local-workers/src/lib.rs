@@ -35,6 +35,8 @@
 //!
 //! - `local`, `running`: what a program has of them. `settings`: how they run.
 //! - `manager`: which workers there are; messages, replies and timers get to them here. `handle`: what leads to one.
+//! - `groups`: which member of a group gets a message. `trees`, `supervision`: what follows where a worker fails.
+//!   `health`: the last checks of workers.
 //! - `actor`: one worker.
 //! - `component`: what runs the turns. `message`: what is sent.
 //! - `sockets`: the open sockets of workers, and what waits for their clients. `connection`: one of them, as whoever
@@ -44,7 +46,9 @@
 mod actor;
 mod component;
 mod connection;
+mod groups;
 mod handle;
+mod health;
 mod local;
 mod manager;
 mod message;
@@ -52,8 +56,10 @@ mod running;
 mod settings;
 mod sockets;
 mod store;
+mod supervision;
 #[cfg(test)]
 mod tests;
+mod trees;
 
 pub use component::{AwakeWorker, ComponentSource, TurnContext, TurnFailure, WorkerComponent, WriteDown, write_down};
 pub use connection::SocketConnection;
@@ -61,11 +67,12 @@ pub use elias_atomic_write::Fsync;
 pub use elias_capabilities::Cause;
 pub use elias_capabilities::trigger::{Clock, ManualClock};
 pub use elias_capabilities::workers::{Error as CallError, ErrorCode as CallErrorCode};
-pub use elias_workers::config::Durability;
+pub use elias_workers::config::{Durability, WorkersConfig};
 pub use elias_workers::{MailboxLimits, OverflowPolicy, SocketLimits, SupervisionPolicy, WorkerKey};
+pub use health::WorkerHealth;
 pub use local::{LocalWorkers, LocalWorkersBuilder};
-pub use running::RunningWorkers;
-pub use settings::OtherVersion;
+pub use running::{RunningWorkers, WorkerFilter};
+pub use settings::{OtherVersion, WorkerChange};
 pub use sockets::{SocketClose, SocketFrame};
 pub use store::{
     AcquiredWorker, FolderStore, HeapCommit, MemoryStore, StoreError, TurnEvents, WorkerCommit, WorkerRecord,

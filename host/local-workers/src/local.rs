@@ -5,16 +5,17 @@ use crate::component::ComponentSource;
 use crate::manager::Manager;
 use crate::message::{Answer, Content, failed};
 use crate::running::RunningWorkers;
-use crate::settings::{AWAKE, CheckEvents, IDLE, OnEvents, OtherVersion, Settings};
+use crate::settings::{AWAKE, CheckEvents, IDLE, OnChange, OnEvents, OtherVersion, Settings, WorkerChange};
 use crate::store::{MemoryStore, StoreError, TurnEvents, WorkerStore};
 use elias_capabilities::trigger::{Clock, Origin};
 use elias_capabilities::workers::{ErrorCode, WorkerBackend, WorkerCall};
 use elias_capabilities::{Cause, Workers};
 use elias_host::EmittedEvent;
-use elias_workers::config::Durability;
+use elias_workers::config::{Durability, InvalidSetting, WorkersConfig};
 use elias_workers::{MailboxLimits, SocketLimits, SupervisionPolicy, WorkerKey};
 use futures::FutureExt;
 use futures::future::{BoxFuture, ready};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -43,6 +44,11 @@ impl LocalWorkers {
             supervision: SupervisionPolicy::default(),
             other_version: OtherVersion::default(),
             durability: Durability::default(),
+            health: None,
+            tags: BTreeMap::new(),
+            groups: Vec::new(),
+            trees: Vec::new(),
+            on_change: None,
             on_events: None,
             check_events: None,
             sockets: SocketLimits::default(),
@@ -70,6 +76,24 @@ impl LocalWorkers {
 }
 
 impl LocalWorkersBuilder {
+    /// All that the table `[workers]` of elias.toml says: how long workers stay in memory, when turns are committed,
+    /// the bounds of mailboxes and sockets, supervision, checks of health, tags, groups and supervision trees.
+    ///
+    /// # Errors
+    /// For a setting that is out of its bounds.
+    pub fn config(mut self, config: &WorkersConfig) -> Result<Self, InvalidSetting> {
+        config.check()?;
+        let settings = &mut self.settings;
+        settings.health = config.health;
+        settings.tags.clone_from(&config.tags);
+        settings.groups.clone_from(&config.group);
+        settings.trees = config.trees();
+        settings.mailbox = config.mailbox.limits();
+        settings.sockets = config.sockets.limits();
+        settings.supervision = config.supervision.policy();
+        Ok(self.idle(config.idle()).durability(config.durability))
+    }
+
     /// Where workers are kept; in memory by default.
     #[must_use]
     pub fn store(self, store: Arc<dyn WorkerStore>) -> Self {
@@ -138,6 +162,14 @@ impl LocalWorkersBuilder {
     #[must_use]
     pub fn sockets(mut self, limits: SocketLimits) -> Self {
         self.settings.sockets = limits;
+        self
+    }
+
+    /// Tells `listener` of what becomes of workers by their checks and supervision. It must not wait.
+    #[must_use]
+    pub fn on_change(mut self, listener: impl Fn(&WorkerKey, WorkerChange) + Send + Sync + 'static) -> Self {
+        let listener: OnChange = Arc::new(listener);
+        self.settings.on_change = Some(listener);
         self
     }
 

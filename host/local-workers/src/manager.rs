@@ -1,11 +1,14 @@
 //! The manager has the handles of all workers, and delivers messages, replies and timers to them.
 
 use crate::component::{ComponentSource, WorkerComponent};
+use crate::groups::Groups;
 use crate::handle::{WorkerHandle, WorkerStatus};
+use crate::health::HealthRecords;
 use crate::message::{Answer, Content, Message, Reply, Sender, Stop, failed, id_of, reply_of};
 use crate::settings::Settings;
 use crate::sockets::{SocketClose, SocketTable, close_code};
 use crate::store::{AcquiredWorker, StoreError, WorkerRecord, WorkerStore};
+use crate::trees::Trees;
 use elias_capabilities::Cause;
 use elias_capabilities::trigger::{Clock, TaskGroup};
 use elias_capabilities::workers::{Error, ErrorCode};
@@ -33,6 +36,9 @@ pub(crate) struct Manager {
     pub(crate) settings: Settings,
     pub(crate) clock: Clock,
     pub(crate) store: Arc<dyn WorkerStore>,
+    pub(crate) groups: Groups,
+    pub(crate) trees: Trees,
+    pub(crate) health: HealthRecords,
     /// The sockets that are open.
     pub(crate) sockets: SocketTable,
     directory: Mutex<Directory>,
@@ -68,9 +74,13 @@ struct Directory {
 impl Manager {
     pub(crate) fn new(settings: Settings, clock: Clock, store: Arc<dyn WorkerStore>, run: RunWorker) -> Arc<Self> {
         let slots = Arc::new(Semaphore::new(settings.awake.max(1)));
+        let (groups, trees) = (Groups::new(&settings.groups), Trees::new(settings.trees.clone()));
         let sockets = SocketTable::new(settings.sockets);
         Arc::new_cyclic(|own| Self {
             source: OnceLock::new(),
+            groups,
+            trees,
+            health: HealthRecords::default(),
             settings,
             clock,
             store,
@@ -88,7 +98,8 @@ impl Manager {
         })
     }
 
-    /// Runs the workers of this component. Timers that are kept are due again, and workers that wait for others go on.
+    /// Runs the workers of this component. Timers that are kept are due again, workers that wait for others go on, and
+    /// those of supervision trees are started.
     ///
     /// # Errors
     /// If the store cannot be read.
@@ -104,6 +115,7 @@ impl Manager {
         if let Some(manager) = self.own.upgrade() {
             self.tasks.spawn(async move { manager.fire_timers().await });
         }
+        self.start_trees();
         Ok(())
     }
 
@@ -159,8 +171,14 @@ impl Manager {
         }
     }
 
-    /// Puts a message into a mailbox. One that cannot wait there is answered with the reason.
+    /// Puts a message into a mailbox: that of a member, where it is for a group. One that cannot wait there is answered
+    /// with the reason.
     pub(crate) fn send(&self, to: &WorkerKey, message: Message) {
+        let member = match self.member_for(to, &message) {
+            Ok(member) => member,
+            Err(error) => return self.answer(message.sender, message.id, Err(error)),
+        };
+        let to = member.as_ref().unwrap_or(to);
         if let Err(error) = self.check(to, &message.sender) {
             return self.answer(message.sender, message.id, Err(error));
         }
@@ -197,6 +215,9 @@ impl Manager {
         }
         if let Some(problem) = to.problem() {
             return Err(failed(ErrorCode::Invalid, problem));
+        }
+        if let Some(why) = self.trees.given_up(to) {
+            return Err(failed(ErrorCode::Failed, format!("{to} is stopped: {why}")));
         }
         let Some(component) = self.component() else {
             // What a worker sends is committed, and waits until there is one.
@@ -400,13 +421,31 @@ impl Manager {
             let directory = self.directory.lock();
             directory.handles.values().filter(|handle| is_asked(&handle.key)).map(Arc::clone).collect()
         };
-        handles.iter().map(|handle| handle.status()).collect()
+        let mut all: HashMap<WorkerKey, WorkerStatus> =
+            handles.iter().map(|handle| (handle.key.clone(), handle.status())).collect();
+        // Those that were given up are kept nowhere.
+        for key in self.trees.all_given_up().into_iter().filter(is_asked) {
+            all.entry(key.clone()).or_insert_with(|| WorkerStatus::unknown(key));
+        }
+        all.into_values().map(|status| self.complete(status)).collect()
     }
 
-    /// What a worker does, if it has a task.
+    /// What a worker does, if it has a task or was given up.
     pub(crate) fn shown_one(&self, key: &WorkerKey) -> Option<WorkerStatus> {
-        let handle = self.directory.lock().handles.get(key).map(Arc::clone)?;
-        Some(handle.status())
+        let status = self.existing(key).map(|handle| handle.status());
+        let is_given_up = self.trees.given_up(key).is_some();
+        let status = status.or_else(|| is_given_up.then(|| WorkerStatus::unknown(key.clone())));
+        status.map(|status| self.complete(status))
+    }
+
+    /// The handle of a worker, if it has a task.
+    pub(crate) fn existing(&self, key: &WorkerKey) -> Option<Arc<WorkerHandle>> {
+        self.directory.lock().handles.get(key).map(Arc::clone)
+    }
+
+    /// Itself, for a task.
+    pub(crate) fn upgrade(&self) -> Option<Arc<Self>> {
+        self.own.upgrade()
     }
 
     pub(crate) fn now(&self) -> u64 {
@@ -424,6 +463,8 @@ impl Manager {
         for handle in self.directory.lock().handles.values() {
             handle.changed.notify_one();
         }
+        // The former one may have had no such class.
+        self.start_trees();
     }
 
     /// Whether no turn begins any more.

@@ -2,6 +2,7 @@
 
 use crate::connection::SocketConnection;
 use crate::handle::{WorkerCondition, WorkerStatus};
+use crate::health::WorkerHealth;
 use crate::manager::Manager;
 use crate::message::{Answer, Content, Stop, failed};
 use crate::store::{HandledMessages, StoreError, WorkerSummary};
@@ -18,6 +19,25 @@ use tokio::sync::oneshot;
 
 /// Workers that are read of the store at a time.
 const LIST_MAX: usize = 1_000;
+
+/// Which workers a list has: those that are all that this says.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct WorkerFilter {
+    /// Those of this class.
+    pub class: Option<String>,
+    /// Those whose class has this tag.
+    pub tag: Option<String>,
+    /// Those whose health is this.
+    pub health: Option<WorkerHealth>,
+}
+
+impl WorkerFilter {
+    fn matches(&self, status: &WorkerStatus) -> bool {
+        self.class.as_ref().is_none_or(|class| *class == status.key.class)
+            && self.tag.as_ref().is_none_or(|tag| status.tags.contains(tag))
+            && self.health.is_none_or(|health| health == status.health)
+    }
+}
 
 /// Workers that run. Dropping them ends the turns that run at once, which are undone; [`Self::stop`] lets them end.
 pub struct RunningWorkers {
@@ -116,8 +136,17 @@ impl RunningWorkers {
         self.manager.call(key, Content::Turn(kind), cause)
     }
 
-    /// Opens a socket of a worker, which is started if it does not exist: `onOpen`. What the worker sends waits in the
-    /// connection, within the bounds of [`SocketLimits`](crate::SocketLimits).
+    /// The worker that gets a message to this one now: a member of the group, if it names one. The same member gets a
+    /// message with the same `id`, which is that of [`Self::call_once`].
+    ///
+    /// # Errors
+    /// `invalid`, if the group is balanced by key and neither is there.
+    pub fn member(&self, key: WorkerKey, id: Option<&str>) -> Result<WorkerKey, Error> {
+        Ok(self.manager.member(&key, id)?.unwrap_or(key))
+    }
+
+    /// Opens a socket of a worker, which is started if it does not exist, or of a member of a group: `onOpen`. What it
+    /// sends waits in the connection, within the bounds of [`SocketLimits`](crate::SocketLimits).
     ///
     /// The socket stays open while the worker is out of memory and when it is moved to another version of the
     /// component. It is closed with 1001 when the worker or these workers are stopped, and with 1012 when the worker is
@@ -132,8 +161,8 @@ impl RunningWorkers {
         request: SocketRequest,
         cause: Cause,
     ) -> impl Future<Output = Result<SocketConnection, Error>> + Send + use<> {
-        let manager = Arc::clone(&self.manager);
-        async move { SocketConnection::open(&manager, key, request, cause).await }
+        let (manager, member) = (Arc::clone(&self.manager), self.member(key, None));
+        async move { SocketConnection::open(&manager, member?, request, cause).await }
     }
 
     /// How many sockets of a worker have a connection here.
@@ -142,11 +171,13 @@ impl RunningWorkers {
         self.manager.sockets.count(key)
     }
 
-    /// Starts a worker that does not exist.
+    /// Starts a worker that does not exist. One that was given up with its supervision tree is started with all others
+    /// of the tree.
     ///
     /// # Errors
     /// As of [`Self::call`].
     pub async fn start_worker(&self, key: WorkerKey) -> Result<(), Error> {
+        self.manager.revive(&key).await;
         self.manager.call(key, Content::Start, Cause::default()).await.map(drop)
     }
 
@@ -179,16 +210,64 @@ impl RunningWorkers {
     /// # Errors
     /// If the store cannot be read.
     pub async fn list(&self) -> Result<Vec<WorkerStatus>, StoreError> {
-        let (mut all, mut after) = (Vec::new(), None);
+        self.list_matching(&WorkerFilter::default(), None, usize::MAX).await
+    }
+
+    /// At most so many of the workers that the filter names, by class and name, after this one. Reads no heap.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub async fn list_matching(
+        &self,
+        filter: &WorkerFilter,
+        mut after: Option<WorkerKey>,
+        limit: usize,
+    ) -> Result<Vec<WorkerStatus>, StoreError> {
+        if filter.health.is_some_and(|health| health != WorkerHealth::Unknown) {
+            return self.list_checked(filter, after, limit).await;
+        }
+        if let Some(class) = &filter.class {
+            // No name is before the empty one, which no worker has.
+            after = after.max(Some(WorkerKey::new(class.as_str(), "")));
+        }
+        let (mut all, size) = (Vec::new(), limit.clamp(1, LIST_MAX));
         loop {
-            let page = self.list_after(after, LIST_MAX).await?;
+            let page = self.list_after(after, size).await?;
             after = page.last().map(|status| status.key.clone());
-            let is_last = page.len() < LIST_MAX;
-            all.extend(page);
-            if is_last {
+            let is_past = |last: &WorkerKey| filter.class.as_ref().is_some_and(|class| last.class > *class);
+            let is_last = page.len() < size || after.as_ref().is_some_and(is_past);
+            all.extend(page.into_iter().filter(|status| filter.matches(status)));
+            if is_last || all.len() >= limit {
+                all.truncate(limit);
                 return Ok(all);
             }
         }
+    }
+
+    /// The same for workers that were checked lately, without a look at all others.
+    async fn list_checked(
+        &self,
+        filter: &WorkerFilter,
+        after: Option<WorkerKey>,
+        limit: usize,
+    ) -> Result<Vec<WorkerStatus>, StoreError> {
+        let mut keys = self.manager.health.checked();
+        keys.retain(|key| after.as_ref().is_none_or(|after| key > after));
+        keys.sort();
+        let mut all = Vec::new();
+        for key in keys {
+            if all.len() >= limit {
+                break;
+            }
+            all.extend(self.status(&key).await?.filter(|status| filter.matches(status)));
+        }
+        Ok(all)
+    }
+
+    /// Whether a supervision tree was given up, which is known here alone.
+    #[must_use]
+    pub fn has_given_up(&self) -> bool {
+        !self.manager.trees.all_given_up().is_empty()
     }
 
     /// At most so many workers, by class and name, after this one. Reads no heap.
@@ -200,7 +279,7 @@ impl RunningWorkers {
         // Of those after the last of a full page the store would have others before them.
         let last = stored.last().filter(|_| stored.len() >= limit).map(|summary| summary.key.clone());
         let mut all: BTreeMap<_, _> =
-            stored.into_iter().map(|summary| (summary.key.clone(), status_of(summary))).collect();
+            stored.into_iter().map(|summary| (summary.key.clone(), self.status_of(summary))).collect();
         for status in self.manager.shown(after.as_ref(), last.as_ref()) {
             if exists(&status) {
                 all.insert(status.key.clone(), status);
@@ -217,7 +296,7 @@ impl RunningWorkers {
         if let Some(status) = self.manager.shown_one(key).filter(exists) {
             return Ok(Some(status));
         }
-        Ok(self.manager.store.summary(key).await?.map(status_of))
+        Ok(self.manager.store.summary(key).await?.map(|summary| self.status_of(summary)))
     }
 
     /// Has a worker leave memory once the turn that runs is committed, as if it had had nothing to do for long: for
@@ -251,7 +330,8 @@ impl RunningWorkers {
     /// # Errors
     /// If the store cannot be read.
     pub async fn move_all(&self) -> Result<usize, StoreError> {
-        let keys: Vec<WorkerKey> = self.list().await?.into_iter().map(|one| one.key).collect();
+        let all = self.list().await?.into_iter().filter(|one| one.given_up.is_none());
+        let keys: Vec<WorkerKey> = all.map(|one| one.key).collect();
         let woken = keys.iter().map(|key| self.manager.call(key.clone(), Content::Wake, Cause::default()));
         let answers = join_all(woken).await;
         let is_moved = |key: &WorkerKey| self.manager.shown_one(key).is_none_or(|one| one.upgrade_error.is_none());
@@ -264,6 +344,13 @@ impl RunningWorkers {
     pub async fn stop(&self, grace: Duration) -> usize {
         self.manager.stop(grace).await
     }
+
+    /// A worker that has no task.
+    fn status_of(&self, summary: WorkerSummary) -> WorkerStatus {
+        let WorkerSummary { key, turns, is_waiting, next_due, .. } = summary;
+        let condition = if is_waiting { WorkerCondition::Waiting } else { WorkerCondition::Asleep };
+        self.manager.complete(WorkerStatus { condition, turns, next_due, ..WorkerStatus::unknown(key) })
+    }
 }
 
 impl Drop for RunningWorkers {
@@ -272,20 +359,8 @@ impl Drop for RunningWorkers {
     }
 }
 
-/// A worker that has no task.
-fn status_of(summary: WorkerSummary) -> WorkerStatus {
-    WorkerStatus {
-        condition: if summary.is_waiting { WorkerCondition::Waiting } else { WorkerCondition::Asleep },
-        turns: summary.turns,
-        messages: 0,
-        dropped: 0,
-        next_due: summary.next_due,
-        upgrade_error: None,
-        key: summary.key,
-    }
-}
-
-/// Whether there is a worker that has a task: one that was not started yet, and is not about to be, is none.
+/// Whether there is a worker that has a task or was given up: one that was not started yet, and is not about to be, is
+/// none.
 fn exists(status: &WorkerStatus) -> bool {
-    status.turns > 0 || status.messages > 0 || status.condition == WorkerCondition::Running
+    status.given_up.is_some() || status.turns > 0 || status.messages > 0 || status.condition == WorkerCondition::Running
 }

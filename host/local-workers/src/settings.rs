@@ -3,8 +3,9 @@
 use crate::store::TurnEvents;
 use elias_capabilities::Cause;
 use elias_host::EmittedEvent;
-use elias_workers::config::Durability;
-use elias_workers::{MailboxLimits, SocketLimits, SupervisionPolicy, WorkerKey};
+use elias_workers::config::{Durability, GroupConfig, HealthConfig};
+use elias_workers::{MailboxLimits, SocketLimits, SupervisionPolicy, SupervisionTree, WorkerKey};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -44,6 +45,33 @@ impl OtherVersion {
     }
 }
 
+/// What became of a worker by its checks and its supervision.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WorkerChange {
+    /// It failed: too many of its turns were ended, it is not well, or it did not start as a part of its tree.
+    Failed {
+        /// Why.
+        reason: String,
+    },
+    /// It was stopped and started anew, without what it held, since it or another worker of its tree failed.
+    Restarted {
+        /// The name of the tree.
+        tree: String,
+        /// Why the other one, or this one, failed.
+        reason: String,
+    },
+    /// It failed, and its tree with it: all workers of the tree are stopped, and take nothing.
+    GivenUp {
+        /// The name of the tree.
+        tree: String,
+        /// Why the worker failed.
+        reason: String,
+    },
+}
+
+/// Told of what became of a worker.
+pub(crate) type OnChange = Arc<dyn Fn(&WorkerKey, WorkerChange) + Send + Sync>;
+
 /// Told of the events that a worker emitted in a turn, after that was committed.
 pub(crate) type OnEvents = Arc<dyn Fn(&WorkerKey, TurnEvents) + Send + Sync>;
 
@@ -57,6 +85,13 @@ pub(crate) struct Settings {
     pub(crate) supervision: SupervisionPolicy,
     pub(crate) other_version: OtherVersion,
     pub(crate) durability: Durability,
+    pub(crate) health: Option<HealthConfig>,
+    /// The tags of classes.
+    pub(crate) tags: BTreeMap<String, Vec<String>>,
+    pub(crate) groups: Vec<GroupConfig>,
+    /// Supervision trees, by name.
+    pub(crate) trees: Vec<(String, SupervisionTree<WorkerKey>)>,
+    pub(crate) on_change: Option<OnChange>,
     pub(crate) on_events: Option<OnEvents>,
     pub(crate) check_events: Option<CheckEvents>,
     pub(crate) sockets: SocketLimits,

@@ -5,7 +5,8 @@ use crate::platform::Platform;
 use crate::session::Session;
 use crate::worker_calls::{call, refusal, shown};
 use elias_api::{
-    Code, Error, Result, WorkerForkRequest, WorkerId, WorkerMessage, WorkerStatus, WorkerStopRequest, WorkerTurn,
+    Code, Error, Result, WorkerFilter, WorkerForkRequest, WorkerId, WorkerMessage, WorkerStatus, WorkerStopRequest,
+    WorkerTurn,
 };
 use elias_names::ServiceId;
 use elias_store::NOTHING;
@@ -17,7 +18,7 @@ use serde_json::{Value, json};
 const LISTED_MAX: u32 = 1_000;
 
 impl Platform {
-    /// The workers of a service by class and name, after this one; at most 1,000.
+    /// The workers of a service that the filter names, by class and name, after this one; at most 1,000.
     ///
     /// # Errors
     /// `forbidden`, `store-unavailable`.
@@ -25,11 +26,12 @@ impl Platform {
         &self,
         session: &Session,
         service: &ServiceId,
+        filter: &WorkerFilter,
         after: Option<WorkerKey>,
         limit: u32,
     ) -> Result<Vec<WorkerStatus>> {
         session.require(Permission::Read, &service.tenant, service)?;
-        self.workers().list(service, after, limit.min(LISTED_MAX) as usize).await
+        self.workers().list(service, filter, after, limit.min(LISTED_MAX) as usize).await
     }
 
     /// A worker.

@@ -9,8 +9,8 @@ use crate::worker_events;
 use crate::workers::{AwakeSlot, HeapVersion, ServedComponent, ServedWorkers, TurnSite, WorkerServices};
 use elias_api::{Code, Error, Result};
 use elias_host::{
-    App, CallOptions, Caller, EmittedEvent, Error as HostError, ErrorCode, Turn, TurnOutcome, TurnResult, Worker,
-    WorkerHeap,
+    App, CallOptions, Caller, EmittedEvent, Error as HostError, ErrorCode, Turn, TurnKind, TurnOutcome, TurnResult,
+    Worker, WorkerHeap,
 };
 use elias_local_workers::{
     AwakeWorker, Cause, TurnContext, TurnEvents, TurnFailure, WorkerComponent, WriteDown, write_down,
@@ -31,8 +31,8 @@ impl WorkerServices for ServedServices {
         let service = self.platform()?.serving.service(id)?;
         let state = service.state();
         let target = &state.snapshot.target;
-        let release = state.release.serial;
-        Some(ServedWorkers { config: state.workers, quotas: target.tenant.quotas, is_stopped: target.stopped, release })
+        let (config, release) = (Arc::clone(&state.workers), state.release.serial);
+        Some(ServedWorkers { config, quotas: target.tenant.quotas, is_stopped: target.stopped, release })
     }
 
     fn refusal(&self, id: &ServiceId) -> Option<String> {
@@ -212,6 +212,10 @@ impl ReleaseWorker {
         let platform = self.platform.upgrade().ok_or_else(ended)?;
         let key = WorkerKey::new(turn.class.clone(), turn.name.clone());
         self.key.get_or_insert_with(|| key.clone());
+        if matches!(turn.kind, TurnKind::Health) && self.slot.is_some() {
+            // Who has rested for longest is still that: else a worker that nobody needs would never make room.
+            return self.execute(&platform, &key, turn, context).await;
+        }
         self.take_slot(&platform, &key).await?;
         let result = self.execute(&platform, &key, turn, context).await;
         if let Some(slot) = &mut self.slot {
@@ -300,6 +304,10 @@ impl ReleaseWorker {
 impl AwakeWorker for ReleaseWorker {
     fn turn<'a>(&'a mut self, turn: &'a Turn, context: TurnContext) -> BoxFuture<'a, Result<TurnResult, TurnFailure>> {
         self.run(turn, context).boxed()
+    }
+
+    fn undo(&mut self) {
+        self.worker.undo();
     }
 
     fn commit(&mut self) -> WriteDown {

@@ -1,14 +1,29 @@
 //! The table `[workers]` of elias.toml: how the service workers of a component run.
 
-use crate::{MailboxLimits, OverflowPolicy, SocketLimits, SupervisionPolicy};
+mod groups;
+mod health;
+mod trees;
+
+pub use crate::group::Balance;
+pub use elias_delivery::setting::InvalidSetting;
+pub use groups::GroupConfig;
+pub use health::HealthConfig;
+pub use trees::{ChildConfig, TreeConfig};
+
+use crate::{MailboxLimits, OverflowPolicy, SocketLimits, SupervisionPolicy, SupervisionTree, WorkerKey};
 use elias_delivery::duration::DurationText;
-use elias_delivery::setting::{InvalidSetting, within};
+use elias_delivery::setting::within;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::time::Duration;
 use utoipa::ToSchema;
 
+/// Tags of a class at most, and their characters.
+const TAGS_MAX: usize = 32;
+const TAG_CHARACTERS_MAX: usize = 64;
+
 /// How the workers of a component run. Every key has a default.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct WorkersConfig {
     /// How long a worker that has nothing to do stays in memory: 1s to 1h; 60s by default.
@@ -25,6 +40,18 @@ pub struct WorkersConfig {
     pub sockets: SocketsConfig,
     /// What becomes of turns that are ended by a trap or a limit.
     pub supervision: SupervisionConfig,
+    /// When workers are asked whether they are well; never without this.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub health: Option<HealthConfig>,
+    /// The tags of classes, by class: at most 32 each, of 1 to 64 characters.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub tags: BTreeMap<String, Vec<String>>,
+    /// Several workers behind one name, at most 100 times.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub group: Vec<GroupConfig>,
+    /// Which workers are restarted where one of several fails: at most 100 trees.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tree: Vec<TreeConfig>,
 }
 
 /// When a turn is stored. A sender has its answer, and another worker its message, only after that.
@@ -123,6 +150,10 @@ impl Default for WorkersConfig {
             mailbox: MailboxConfig::default(),
             sockets: SocketsConfig::default(),
             supervision: SupervisionConfig::default(),
+            health: None,
+            tags: BTreeMap::new(),
+            group: Vec::new(),
+            tree: Vec::new(),
         }
     }
 }
@@ -163,7 +194,19 @@ impl WorkersConfig {
     /// # Errors
     /// [`InvalidSetting`] for the first one that is out of its bounds.
     pub fn check(&self) -> Result<(), InvalidSetting> {
-        let Self { idle, durability: _, start_on_open: _, history, mailbox, sockets, supervision } = self;
+        let Self {
+            idle,
+            durability: _,
+            start_on_open: _,
+            history,
+            mailbox,
+            sockets,
+            supervision,
+            health,
+            tags,
+            group,
+            tree,
+        } = self;
         within("workers.idle", *idle, SECOND..=HOUR)?;
         within("workers.history.turns", history.turns, 1..=100_000)?;
         within("workers.history.age", history.age, DurationText::from_secs(0)..=DurationText::from_secs(30 * 86_400))?;
@@ -177,7 +220,46 @@ impl WorkersConfig {
         within("workers.supervision.backoff", supervision.backoff, DurationText::from_millis(1)..=HOUR)?;
         within("workers.supervision.backoff-max", supervision.backoff_max, supervision.backoff..=DAY)?;
         within("workers.supervision.failures", supervision.failures, 1..=10_000)?;
-        within("workers.supervision.window", supervision.window, SECOND..=DAY)
+        within("workers.supervision.window", supervision.window, SECOND..=DAY)?;
+        health.as_ref().map_or(Ok(()), HealthConfig::check)?;
+        for (class, tags) in tags {
+            let is_tag = |tag: &String| (1..=TAG_CHARACTERS_MAX).contains(&tag.chars().count());
+            if tags.len() > TAGS_MAX || !tags.iter().all(is_tag) {
+                let class = class.escape_debug();
+                let what =
+                    format!("`{class}` must have at most {TAGS_MAX} tags of 1 to {TAG_CHARACTERS_MAX} characters");
+                return Err(InvalidSetting::new("workers.tags", what));
+            }
+        }
+        groups::check(group)?;
+        trees::check(tree, group)
+    }
+
+    /// Checks that all classes that groups, trees and tags name are among those of the component.
+    ///
+    /// # Errors
+    /// [`InvalidSetting`] for the first one that is not.
+    pub fn check_classes(&self, classes: &[String]) -> Result<(), InvalidSetting> {
+        let groups = self.group.iter().map(|group| ("workers.group", group.class.as_str()));
+        let trees = trees::classes(&self.tree).map(|class| ("workers.tree", class));
+        let tags = self.tags.keys().map(|class| ("workers.tags", class.as_str()));
+        let unknown = groups.chain(trees).chain(tags).find(|(_, class)| !classes.iter().any(|known| known == class));
+        unknown.map_or(Ok(()), |(key, class)| {
+            let what = format!("names the worker class {}, which the component does not export", class.escape_debug());
+            Err(InvalidSetting::new(key, what))
+        })
+    }
+
+    /// The supervision trees that are the child of none, by name. The table was [checked](Self::check).
+    #[must_use]
+    pub fn trees(&self) -> Vec<(String, SupervisionTree<WorkerKey>)> {
+        trees::build(&self.tree, &self.group)
+    }
+
+    /// The tags of a class.
+    #[must_use]
+    pub fn tags_of(&self, class: &str) -> &[String] {
+        self.tags.get(class).map_or(&[], Vec::as_slice)
     }
 
     /// How long a worker that has nothing to do stays in memory.
@@ -251,6 +333,23 @@ mod tests {
                 mailbox = { messages = 50, bytes = 1048576, overflow = "drop-oldest" }
                 sockets = { open = 20, message-bytes = 1000, waiting-messages = 5, waiting-bytes = 2048 }
                 supervision = { attempts = 5, backoff = "1s", backoff-max = "1m", failures = 2, window = "10m" }
+                health = { interval = "10s", timeout = "1s", threshold = 2 }
+                tags = { Reader = ["io", "edge"] }
+                [[group]]
+                name = "pool"
+                class = "Resizer"
+                size = 2
+                balance = "least-loaded"
+                [[tree]]
+                name = "ingest"
+                strategy = "one-for-all"
+                children = [{ class = "Reader", name = "in" }, { tree = "work" }]
+                [[tree]]
+                name = "work"
+                strategy = "rest-for-one"
+                children = [{ group = "pool" }]
+                failures = 1
+                window = "5m"
             "#,
         );
         assert_eq!(whole.check(), Ok(()));
@@ -264,12 +363,41 @@ mod tests {
         let policy = whole.supervision.policy();
         assert_eq!((policy.attempts, policy.backoff_max), (5, Duration::from_secs(60)));
         assert_eq!(config(&toml::to_string(&whole).expect("a table")), whole);
+        assert_eq!(
+            (whole.tags_of("Reader"), whole.tags_of("Writer")),
+            (&["io".to_owned(), "edge".to_owned()][..], &[][..])
+        );
+        let [pool] = whole.group.as_slice() else { panic!("one group") };
+        assert_eq!((pool.balance, pool.key()), (Balance::LeastLoaded, WorkerKey::new("Resizer", "pool")));
+        // What is below another tree is a part of it.
+        let trees = whole.trees();
+        let [(name, tree)] = trees.as_slice() else { panic!("one root") };
+        let workers: Vec<String> = tree.workers().iter().map(ToString::to_string).collect();
+        assert_eq!(
+            (name.as_str(), workers),
+            ("ingest", ["Reader/in", "Resizer/pool#1", "Resizer/pool#2"].map(str::to_owned).to_vec())
+        );
+        let classes = ["Reader".to_owned(), "Resizer".to_owned()];
+        assert_eq!(whole.check_classes(&classes), Ok(()));
+        for (known, key) in
+            [(&classes[..1], "workers.group"), (&classes[1..], "workers.tree"), (&classes[..0], "workers.group")]
+        {
+            assert_eq!(whole.check_classes(known).expect_err("a class is missing").key(), key);
+        }
+    }
+
+    #[test]
+    fn a_check_of_health_takes_no_longer_than_its_interval() {
+        let health = |text: &str| config(text).health.expect("a table");
+        assert_eq!(health("health = {}").timeout(), DurationText::from_secs(5));
+        assert_eq!(health("health = { interval = \"2s\" }").timeout(), DurationText::from_secs(2));
     }
 
     #[test]
     fn without_a_table_workers_run_as_the_state_machines_have_it() {
         let least = config("");
-        assert_eq!((least, least.check()), (WorkersConfig::default(), Ok(())));
+        assert_eq!(least.check(), Ok(()));
+        assert_eq!(least, WorkersConfig::default());
         assert_eq!(least.mailbox.limits(), MailboxLimits::default());
         assert_eq!(least.sockets.limits(), SocketLimits::default());
         assert_eq!(least.supervision.policy(), SupervisionPolicy::default());
@@ -293,6 +421,51 @@ mod tests {
             ("supervision = { backoff = \"1m\" }", "workers.supervision.backoff-max"),
             ("supervision = { failures = 0 }", "workers.supervision.failures"),
             ("supervision = { window = \"2d\" }", "workers.supervision.window"),
+            ("health = { interval = \"0s\" }", "workers.health.interval"),
+            ("health = { timeout = \"1m\" }", "workers.health.timeout"),
+            ("health = { threshold = 0 }", "workers.health.threshold"),
+            ("tags = { A = [\"\"] }", "workers.tags"),
+            ("group = [{ name = \"a\", class = \"A\", size = 0 }]", "workers.group.size"),
+            ("group = [{ name = \"a\", class = \"A\", size = 1001 }]", "workers.group.size"),
+            ("group = [{ name = \"a/b\", class = \"A\", size = 1 }]", "workers.group.name"),
+            ("group = [{ name = \"a#1\", class = \"A\", size = 1 }]", "workers.group.name"),
+            ("group = [{ name = \"a\", class = \"\", size = 1 }]", "workers.group.name"),
+            (
+                "group = [{ name = \"a\", class = \"A\", size = 1 }, { name = \"a\", class = \"B\", size = 1 }]",
+                "workers.group.name",
+            ),
+            ("tree = [{ name = \"\", children = [{ tree = \"b\" }] }]", "workers.tree"),
+            ("tree = [{ name = \"a\", children = [] }]", "workers.tree"),
+            ("tree = [{ name = \"a\", children = [{ class = \"A\" }] }]", "workers.tree"),
+            ("tree = [{ name = \"a\", children = [{ class = \"A\", name = \"\" }] }]", "workers.tree"),
+            ("tree = [{ name = \"a\", children = [{ group = \"a\" }] }]", "workers.tree"),
+            ("tree = [{ name = \"a\", children = [{ tree = \"b\" }] }]", "workers.tree"),
+            ("tree = [{ name = \"a\", children = [{ tree = \"a\" }] }]", "workers.tree"),
+            (
+                "tree = [{ name = \"a\", failures = 10_001, children = [{ class = \"A\", name = \"a\" }] }]",
+                "workers.tree.failures",
+            ),
+            (
+                "tree = [{ name = \"a\", window = \"2d\", children = [{ class = \"A\", name = \"a\" }] }]",
+                "workers.tree.window",
+            ),
+            (
+                "tree = [{ name = \"a\", children = [{ class = \"A\", name = \"a\" }, \
+                 { class = \"A\", name = \"a\" }] }]",
+                "workers.tree",
+            ),
+            // Each is the child of the other.
+            (
+                "tree = [{ name = \"a\", children = [{ tree = \"b\" }] }, \
+                 { name = \"b\", children = [{ tree = \"a\" }] }]",
+                "workers.tree",
+            ),
+            // The group itself is no worker.
+            (
+                "group = [{ name = \"p\", class = \"A\", size = 1 }]\n\
+                 tree = [{ name = \"a\", children = [{ class = \"A\", name = \"p\" }] }]",
+                "workers.tree",
+            ),
         ] {
             let error = config(text).check().expect_err(text);
             assert_eq!(error.key(), key, "{text}: {error}");

@@ -1,6 +1,21 @@
 //! Groups of workers behind one name: which member gets a message.
 
 use crate::key::WorkerKey;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// Which member of a group gets a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Balance {
+    /// One after another.
+    #[default]
+    RoundRobin,
+    /// Of two that are drawn by lot, the one for which less waits.
+    LeastLoaded,
+    /// The one of the message's key, which each message has to have.
+    Key,
+}
 
 /// Workers of which each can handle a message of the group, in an order that all hosts agree on.
 #[derive(Debug, Clone, Default)]
@@ -44,12 +59,44 @@ impl WorkerGroup {
         position.map(|position| self.members.remove(position)).is_ok()
     }
 
+    /// The member that gets a message, by its key where it has one. `load` says how much waits for a member, and
+    /// [`usize::MAX`] of one that takes nothing now: that is passed over, unless none takes anything or the key names
+    /// it. None of an empty group, and of one by key for a message without a key.
+    pub fn choose(
+        &mut self,
+        balance: Balance,
+        key: Option<&str>,
+        random: [u64; 2],
+        load: impl Fn(&WorkerKey) -> usize,
+    ) -> Option<&WorkerKey> {
+        match (key, balance) {
+            (Some(key), _) => self.rendezvous(key),
+            (None, Balance::Key) => None,
+            (None, Balance::LeastLoaded) => self.power_of_two(random, load),
+            (None, Balance::RoundRobin) => {
+                let mut position = self.next_position()?;
+                for _ in 1..self.members.len() {
+                    if load(&self.members[position]) < usize::MAX {
+                        break;
+                    }
+                    position = self.next_position()?;
+                }
+                self.members.get(position)
+            }
+        }
+    }
+
     /// The member whose turn it is: each gets a message, and then the first again. None of an empty group.
     pub fn round_robin(&mut self) -> Option<&WorkerKey> {
+        let position = self.next_position()?;
+        self.members.get(position)
+    }
+
+    fn next_position(&mut self) -> Option<usize> {
         let count = self.members.len() as u64;
         let position = self.given.checked_rem(count)?;
         self.given = self.given.wrapping_add(1);
-        self.members.get(usize::try_from(position).ok()?)
+        usize::try_from(position).ok()
     }
 
     /// Of two members that random numbers name, the one with the shorter mailbox: close to the shortest of all, without
@@ -108,6 +155,24 @@ mod tests {
         assert_eq!(empty.members(), [key(1), key(2)]);
         assert!(empty.remove(&key(2)) && !empty.remove(&key(2)));
         assert_eq!(empty.power_of_two([u64::MAX, u64::MAX], |_| 0), Some(&key(1)), "the only one");
+    }
+
+    #[test]
+    fn a_member_is_chosen_by_the_balance_and_by_the_key_of_the_message() {
+        let mut group = group(3);
+        let fails = |member: &WorkerKey| if *member == key(1) { usize::MAX } else { 0 };
+        let mut given = |load: &dyn Fn(&WorkerKey) -> usize| {
+            group.choose(Balance::RoundRobin, None, [0, 0], load).expect("a member").clone()
+        };
+        assert_eq!([given(&fails), given(&fails), given(&fails)], [key(0), key(2), key(0)]);
+        assert_eq!([given(&|_| usize::MAX), given(&|_| 0)], [key(0), key(1)], "where none takes anything, one gets it");
+        let mut least = |random| group.choose(Balance::LeastLoaded, None, random, fails).expect("a member").clone();
+        assert_eq!([least([1, 0]), least([0, 0])], [key(2), key(0)]);
+        assert_eq!(group.choose(Balance::Key, None, [0, 0], |_| 0), None);
+        let of_key = group.rendezvous("a").expect("a member").clone();
+        for balance in [Balance::Key, Balance::RoundRobin, Balance::LeastLoaded] {
+            assert_eq!(group.choose(balance, Some("a"), [0, 0], |_| usize::MAX), Some(&of_key), "{balance:?}");
+        }
     }
 
     #[test]

@@ -30,7 +30,7 @@ mod tree;
 pub mod value;
 mod waits;
 
-pub use group::WorkerGroup;
+pub use group::{Balance, WorkerGroup};
 pub use key::WorkerKey;
 pub use mailbox::{Admission, Mailbox, MailboxFull, MailboxLimits, OverflowPolicy};
 pub use message_id::is_uuid;

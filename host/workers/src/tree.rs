@@ -1,12 +1,16 @@
 //! Supervision trees: what becomes of its siblings where a worker fails.
 
+use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::time::Duration;
+use utoipa::ToSchema;
 
 /// Which children are restarted where one of them fails.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
 pub enum RestartStrategy {
     /// That one.
+    #[default]
     OneForOne,
     /// All.
     OneForAll,
@@ -114,7 +118,7 @@ impl<K: Clone + PartialEq> SupervisionTree<K> {
     }
 
     /// The supervisor is started anew, with all that is below it.
-    fn forget_failures(&mut self) {
+    pub fn forget_failures(&mut self) {
         self.failures.clear();
         self.children.iter_mut().for_each(SupervisedChild::forget_failures);
     }

@@ -37,6 +37,7 @@ async fn load(project: &Project, entry: PathBuf, cache: Option<&Path>) -> Result
     let app = &trial.app;
     if let Some(manifest) = app.manifest() {
         service_tables::check_handlers(&config, &manifest.handlers, &manifest.workers)?;
+        service_tables::check_classes(&config, &manifest.workers)?;
     }
     let imports = app.manifest().map(|manifest| manifest.imports.join(", ")).unwrap_or_default();
     eprintln!("{} {} builds: {:.2} MB, imports {imports}", app.name(), app.version(), built.wasm.len() as f64 / 1e6);

@@ -46,6 +46,15 @@ pub(crate) fn check_handlers(config: &ConfigFile, handlers: &[String], classes: 
     triggers(config.triggers.as_ref())?.check_handlers(handlers, classes).map_err(refused)
 }
 
+/// Checks that the component has the classes of workers that `[workers]` names.
+///
+/// # Errors
+/// `bad-configuration`, `config`.
+pub(crate) fn check_classes(config: &ConfigFile, classes: &[String]) -> Result<(), Failure> {
+    let workers = workers(config.workers.as_ref())?;
+    workers.check_classes(classes).map_err(|error| Failure::new(InvalidSetting::CODE, error))
+}
+
 /// The table `[triggers]`, checked; the defaults without one.
 ///
 /// # Errors
@@ -148,5 +157,10 @@ mod tests {
         assert!(check_handlers(&route, &[], &["Cart".to_owned()]).is_ok());
         let error = check_handlers(&route, &[], &[]).expect_err("no class").to_string();
         assert!(error.contains("gateway.routes[0].worker"), "{error}");
+        let group = json!({ "group": [{ "name": "pool", "class": "Cart", "size": 2 }] });
+        let pool = config("workers", group);
+        assert!(check(&pool).is_ok() && check_classes(&pool, &["Cart".to_owned()]).is_ok());
+        let error = check_classes(&pool, &[]).expect_err("no class").to_string();
+        assert!(error.contains("workers.group") && error.contains("Cart"), "{error}");
     }
 }

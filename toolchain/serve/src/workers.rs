@@ -6,7 +6,7 @@ use elias_local_workers::{
     AcquiredWorker, FolderStore, Fsync, LocalWorkers, OtherVersion, StoreError, WorkerCommit, WorkerKey, WorkerStore,
     WorkerSummary,
 };
-use elias_workers::config::WorkersConfig;
+use elias_workers::config::{InvalidSetting, WorkersConfig};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
@@ -52,11 +52,10 @@ impl Heaps {
 /// worker of another version is moved, or begins anew if it cannot be; else it is refused.
 ///
 /// # Errors
-/// `io`, if the folder cannot be used.
+/// `bad-configuration`, if the table is wrong; `io`, if the folder cannot be used.
 pub(crate) fn prepare(heaps: &Heaps, followed: bool, config: &WorkersConfig) -> Result<LocalWorkers, Failure> {
-    let workers = LocalWorkers::builder().awake(AWAKE as usize).idle(config.idle()).durability(config.durability);
-    let workers = workers.mailbox(config.mailbox.limits()).supervision(config.supervision.policy());
-    let workers = workers.sockets(config.sockets.limits());
+    let workers = LocalWorkers::builder().awake(AWAKE as usize).config(config);
+    let workers = workers.map_err(|error| Failure::new(InvalidSetting::CODE, error))?;
     let policy = if followed { OtherVersion::UpgradeOrBeginAnew } else { OtherVersion::Refuse };
     let workers = workers.other_version(policy);
     let workers = match heaps {

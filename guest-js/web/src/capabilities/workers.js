@@ -17,9 +17,12 @@ export const worker = Object.defineProperties((handlers) => classOf(handlers), {
 });
 
 export const workers = {
-  /** The worker of a class, or of the class with a name, that has this name: its methods call, and `send` sends. */
-  get(target, name) {
-    return referenceTo(target, name);
+  /**
+   * The worker of a class, or of the class with a name, that has this name: its methods call, and `send` sends. If that
+   * is the name of a group, one of its members gets each message; with a key always the same.
+   */
+  get(target, name, options) {
+    return referenceTo(target, name, options);
   },
 
   /** The open sockets of the worker whose turn runs, which is given by its object. */

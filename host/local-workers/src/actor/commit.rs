@@ -5,6 +5,7 @@ use super::batch::{Departure, Effects};
 use super::ownership::error_of_store;
 use super::turn::NoTurn;
 use crate::component::TurnFailure;
+use crate::manager::Manager;
 use crate::message::{Answer, Content, Message, Reply, Sender, UNDEFINED, id_of, reply_of};
 use crate::store::{OutgoingCall, StoreError, TurnEvents, WaitingHandler, WorkerRecord};
 use elias_capabilities::Cause;
@@ -300,7 +301,7 @@ impl Actor {
             self.instance = None;
             return Err(TurnFailure::Thrown { name: "RangeError".to_owned(), message }.into());
         }
-        Ok(take_over(&mut self.record, self.turn_now, cause.clone(), result))
+        Ok(take_over(&self.manager, &mut self.record, self.turn_now, cause.clone(), result))
     }
 
     /// Refuses a turn that has run, before anything of it is kept.
@@ -355,7 +356,13 @@ pub(super) struct Handled {
 }
 
 /// Takes over into the record what a turn of this time sent and set.
-pub(super) fn take_over(record: &mut WorkerRecord, now: u64, cause: Cause, result: TurnResult) -> Effects {
+pub(super) fn take_over(
+    manager: &Manager,
+    record: &mut WorkerRecord,
+    now: u64,
+    cause: Cause,
+    result: TurnResult,
+) -> Effects {
     let TurnResult { sends, timers, emitted, sockets, .. } = result;
     let least = now.saturating_add(TIMER_MS_MIN);
     for SocketSend { socket, action } in &sockets {
@@ -383,6 +390,8 @@ pub(super) fn take_over(record: &mut WorkerRecord, now: u64, cause: Cause, resul
                 // Callees keep answers by id: no two calls of the worker have the same.
                 let id = id.filter(|id| record.calls.values().all(|call| call.id != *id));
                 let (id, to, cause) = (id_of(id), WorkerKey::new(class, name), effects.cause.clone());
+                // A call that is made again is for the same member, which has kept the answer.
+                let to = manager.member(&to, None).ok().flatten().unwrap_or(to);
                 record.calls.insert(call, OutgoingCall { id, to, method, value, cause });
                 effects.calls.push(call);
             }

@@ -2,11 +2,13 @@
 //!
 //! - here: what enters, and what becomes of it. `turn`: how a turn is tried. `upgrade`: how a worker is moved to
 //!   another version.
+//! - `health`: a turn that asks the worker whether it is well.
 //! - `commit`: what follows from a turn. `batch`: turns that share a commit, and what leaves after it.
 //! - `ownership`: reading the worker, and leaving it to others.
 
 mod batch;
 mod commit;
+mod health;
 mod ownership;
 mod turn;
 mod upgrade;
@@ -57,6 +59,10 @@ struct Actor {
     /// Its instance, while it is in memory.
     instance: Option<Instance>,
     supervisor: Supervisor,
+    /// Since when it has had no turn but those that ask for its health.
+    idle_since: Option<u64>,
+    /// When it may be asked for its health next.
+    health_due: u64,
     /// Who waits for the handler that waits, where that is not a worker; with the id of its message.
     waiting_sender: Option<(String, Sender)>,
     /// Whether answers were dropped from the record since the last commit.
@@ -88,6 +94,8 @@ impl Actor {
             single_turns: 0,
             instance: None,
             supervisor,
+            idle_since: None,
+            health_due: 0,
             waiting_sender: None,
             is_stale: false,
             asked_at: 0,
@@ -129,6 +137,9 @@ impl Actor {
                 self.stop(stop).await;
                 continue;
             }
+            if self.check_health().await {
+                continue;
+            }
             if !self.record.is_waiting()
                 && let Some(message) = self.postponed.pop_front()
             {
@@ -168,7 +179,7 @@ impl Actor {
     /// Whether the task is to end.
     async fn rest(&mut self) -> bool {
         if self.instance.is_none() || self.manager.starved.load(SeqCst) > 0 {
-            self.instance = None;
+            (self.instance, self.idle_since) = (None, None);
             self.handle.show(WorkerCondition::Asleep, &self.record);
             if self.is_stale {
                 self.change_record(false);
@@ -193,7 +204,8 @@ impl Actor {
         }
         let until = self.goes_on_at();
         let idle = u64::try_from(self.manager.settings.idle.as_millis()).unwrap_or(u64::MAX);
-        let leaves = self.manager.now().saturating_add(idle);
+        // Being asked for its health does not keep it in memory.
+        let leaves = self.idle_since.get_or_insert(self.manager.now()).saturating_add(idle);
         self.handle.show(WorkerCondition::Idle, &self.record);
         let is_needed = tokio::select! {
             () = self.handle.changed.notified() => true,
@@ -202,7 +214,7 @@ impl Actor {
             () = self.manager.clock.sleep_until(leaves) => false,
         };
         if !is_needed {
-            self.instance = None;
+            (self.instance, self.idle_since) = (None, None);
         }
         false
     }
@@ -211,7 +223,8 @@ impl Actor {
     fn goes_on_at(&self) -> u64 {
         let runs_again = self.supervisor.stopped_until(self.manager.now()).unwrap_or(u64::MAX);
         let asks_again = self.asked_at.saturating_add(ASK_AGAIN_MS);
-        if self.record.calls.is_empty() { runs_again } else { runs_again.min(asks_again) }
+        let goes_on = if self.record.calls.is_empty() { runs_again } else { runs_again.min(asks_again) };
+        goes_on.min(self.health_due().unwrap_or(u64::MAX))
     }
 
     /// Makes the calls again that have had no answer for a while. A callee that has them here takes them once.
@@ -414,6 +427,9 @@ impl Actor {
             Ok(()) => {
                 let postponed = std::mem::take(&mut self.postponed);
                 let waiting = self.handle.queue.lock().drain();
+                // What it did before does not count for the next of its name.
+                self.supervisor = Supervisor::new(self.manager.settings.supervision);
+                self.handle.stopped_until.store(0, SeqCst);
                 for Message { id, sender, .. } in postponed.into_iter().chain(waiting) {
                     let message = format!("{} was stopped before it had the message", self.handle.key);
                     self.answer(sender, id, Err(failed(ErrorCode::Failed, message)));

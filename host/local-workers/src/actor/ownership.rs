@@ -37,6 +37,7 @@ impl Actor {
             self.leave_waiting_sender();
         }
         self.resumed = waiting.or(self.resumed.take());
+        self.health_due = self.manager.health.due(&self.handle.key);
         self.manager.set_due(&self.handle.key, self.record.next_due());
         self.handle.show(WorkerCondition::Asleep, &self.record);
         self.asked_at = self.manager.now();
@@ -151,6 +152,7 @@ impl Actor {
         self.manager.sockets.close(&self.handle.key, &ended.sockets, &stopped);
         self.batch = Batch::default();
         (self.refused, self.is_stale) = (None, false);
+        self.manager.health.forget(&self.handle.key);
         self.manager.finish_waits(&self.handle.key);
         self.manager.set_due(&self.handle.key, None);
         if let Some(handler) = ended.waiting {

@@ -70,6 +70,7 @@ impl Actor {
         cause: &Cause,
     ) -> Result<(TurnResult, ActiveWork), NoTurn> {
         let (mut attempt, mut delay, began) = (1, NOT_RUN_DELAY_MS, self.manager.now());
+        self.idle_since = None;
         loop {
             if self.manager.is_stopping() {
                 // Why it failed is in the log.
@@ -101,7 +102,10 @@ impl Actor {
                     attempt += 1;
                     match decision {
                         AttemptDecision::RetryAt(at) => (at, at.saturating_sub(now) >= KEEPS_PLACE_MS),
-                        AttemptDecision::DeadLetter => return Err(TurnFailure::Ended(why).into()),
+                        AttemptDecision::DeadLetter => {
+                            self.report_too_many(kind, &why);
+                            return Err(TurnFailure::Ended(why).into());
+                        }
                     }
                 }
                 other => return Err(other.into()),
@@ -112,6 +116,16 @@ impl Actor {
                 self.instance = None;
             }
             self.manager.clock.sleep_until(again_at).await;
+        }
+    }
+
+    /// If the worker is stopped, since too many of its turns were ended, has its supervision tree know.
+    fn report_too_many(&self, kind: &TurnKind, why: &str) {
+        let Some(until) = self.supervisor.stopped_until(self.manager.now()) else { return };
+        self.handle.stopped_until.store(until, SeqCst);
+        // One that is stopped already ends, and may be restarted by its tree.
+        if !matches!(kind, TurnKind::Stop { .. }) {
+            self.manager.report_failure(&self.handle.key, &format!("too many of its turns were ended, at last: {why}"));
         }
     }
 

@@ -37,7 +37,7 @@ impl Actor {
         // The new heap knows neither: answers to the calls are nobody's.
         self.record.timers.clear_timers();
         self.record.calls.clear();
-        let effects = take_over(&mut self.record, self.turn_now, Cause::default(), result);
+        let effects = take_over(&self.manager, &mut self.record, self.turn_now, Cause::default(), result);
         self.add_turn(active);
         self.hold_back(Departure::Effects(Box::new(effects)));
         Ok(worker)

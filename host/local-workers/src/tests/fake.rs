@@ -50,6 +50,12 @@ pub(super) struct Fake {
     closed: Mutex<Vec<u16>>,
     /// Turns that were run.
     turns: AtomicUsize,
+    /// How turns for the health of workers end, and how many there were.
+    health: Mutex<&'static str>,
+    health_turns: AtomicUsize,
+    /// Names of workers in the order in which they were to start, and whether they refuse to.
+    started: Mutex<Vec<String>>,
+    refuses_start: AtomicBool,
 }
 
 impl Fake {
@@ -85,6 +91,26 @@ impl Fake {
     /// Turns that were run so far.
     pub(super) fn turns(&self) -> usize {
         self.turns.load(SeqCst)
+    }
+
+    /// How turns for the health of workers end from now on: `false`, `throw`, `hang`, `wait`; well otherwise.
+    pub(super) fn set_health(&self, health: &'static str) {
+        *self.health.lock() = health;
+    }
+
+    /// Turns for the health of workers so far.
+    pub(super) fn health_turns(&self) -> usize {
+        self.health_turns.load(SeqCst)
+    }
+
+    /// Names of workers in the order in which they were to start.
+    pub(super) fn started(&self) -> Vec<String> {
+        self.started.lock().clone()
+    }
+
+    /// Whether workers refuse to start.
+    pub(super) fn set_refuses_start(&self, refuses: bool) {
+        self.refuses_start.store(refuses, SeqCst);
     }
 
     /// Whether no component is loaded.
@@ -205,6 +231,10 @@ impl AwakeWorker for FakeWorker {
         .boxed()
     }
 
+    fn undo(&mut self) {
+        self.heap = self.earlier.clone();
+    }
+
     fn commit(&mut self) -> Box<dyn FnOnce() -> Result<HeapCommit, TurnFailure> + Send> {
         self.write_down(self.heap.clone())
     }
@@ -237,7 +267,10 @@ fn done(turn: &Turn, answer: impl Into<String>) -> TurnResult {
 impl FakeWorker {
     async fn run(&mut self, turn: &Turn) -> Result<TurnResult, TurnFailure> {
         match &turn.kind {
-            TurnKind::Start => Ok(done(turn, "")),
+            TurnKind::Start => {
+                self.fake.started.lock().push(turn.name.clone());
+                if self.fake.refuses_start.load(SeqCst) { thrown("it does not start") } else { Ok(done(turn, "")) }
+            }
             TurnKind::Call { method, args } => self.call(turn, method, args).await,
             TurnKind::Message { message } => Ok(done(turn, format!("message {message}"))),
             TurnKind::Alarm { .. } => {
@@ -276,7 +309,7 @@ impl FakeWorker {
                 self.heap.from = format!("{version} to {}", self.version);
                 Ok(done(turn, ""))
             }
-            TurnKind::Health => Ok(done(turn, "well")),
+            TurnKind::Health => self.health(turn).await,
             TurnKind::Open { socket, request } => {
                 if request.url == "/refused" {
                     return thrown("it is not let in");
@@ -291,6 +324,19 @@ impl FakeWorker {
                 Ok(done(turn, ""))
             }
             TurnKind::Inspect | TurnKind::Copy { .. } => thrown("the fake has no such turn"),
+        }
+    }
+
+    async fn health(&mut self, turn: &Turn) -> Result<TurnResult, TurnFailure> {
+        self.fake.health_turns.fetch_add(1, SeqCst);
+        self.heap.count += 1_000_000;
+        let health = *self.fake.health.lock();
+        match health {
+            "false" => Ok(done(turn, "[1,false]")),
+            "throw" => thrown("no disk"),
+            "hang" => std::future::pending().await,
+            "wait" => Ok(TurnResult { state: TurnState::Waiting, answer: None, ..done(turn, "") }),
+            _ => Ok(done(turn, "well")),
         }
     }
 
@@ -345,6 +391,7 @@ impl FakeWorker {
                 Ok(done(turn, heap.count.to_string()))
             }
             "get" => Ok(done(turn, heap.count.to_string())),
+            "name" => Ok(done(turn, turn.name.as_str())),
             "sockets" => Ok(done(turn, heap.sockets.len().to_string())),
             "version" => Ok(done(turn, format!("{} {}", heap.version, heap.from))),
             "panic" => panic!("the host has a fault"),

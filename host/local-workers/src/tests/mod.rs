@@ -3,17 +3,20 @@
 mod batches;
 mod fake;
 mod faults;
+mod groups;
+mod health;
 mod moving;
 mod repeats;
 mod sockets;
 mod store;
+mod trees;
 
 use crate::{
     CallErrorCode, LocalWorkers, MailboxLimits, ManualClock, OtherVersion, OverflowPolicy, RunningWorkers,
-    SupervisionPolicy, WorkerCondition, WorkerKey,
+    SupervisionPolicy, WorkerCondition, WorkerKey, WorkersConfig,
 };
 use fake::Fake;
-use serde_json::Value;
+use serde_json::{Value, from_value};
 use std::sync::Arc;
 use std::time::Duration;
 use store::TestStore;
@@ -22,6 +25,11 @@ const NOW: u64 = 1_700_000_000_000;
 
 fn key(name: &str) -> WorkerKey {
     WorkerKey::new("A", name)
+}
+
+/// A table `[workers]`.
+fn config(table: Value) -> WorkersConfig {
+    from_value(table).expect("a table")
 }
 
 /// Workers of the fake component, by a clock that stands still.
@@ -39,6 +47,11 @@ impl World {
 
     async fn with(extend: impl FnOnce(crate::LocalWorkersBuilder) -> crate::LocalWorkersBuilder) -> Self {
         Self::on(Arc::default(), Fake::new(), extend).await
+    }
+
+    /// By a table `[workers]`.
+    async fn configured(table: Value) -> Self {
+        Self::with(|builder| builder.config(&config(table)).expect("it is within its bounds")).await
     }
 
     async fn on(

@@ -11,4 +11,4 @@ mod start_stop;
 mod status;
 mod targeting;
 mod version;
-mod worker_routes;
+mod worker_classes;

@@ -93,7 +93,7 @@ impl Platform {
             let checked =
                 registration::check(&uploaded.settings)?.check_handlers(&manifest.handlers, &manifest.workers);
             checked.map_err(|error| Error::new(Code::BadInput, error.to_string()))?;
-            super::worker_routes::check(uploaded.settings.gateway.as_ref(), &manifest.workers)?;
+            super::worker_classes::check(&uploaded.settings, &manifest.workers)?;
         }
         let manifest = compiled.manifest.as_ref().map(serde_json::to_value).transpose();
         let manifest = manifest.map_err(|error| Error::new(Code::Internal, error.to_string()))?;

@@ -394,7 +394,7 @@ impl Serving {
             beside,
             supervision,
             triggers: Arc::new(triggers),
-            workers,
+            workers: Arc::new(workers),
             gateway,
             rules,
             shared,

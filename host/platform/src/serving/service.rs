@@ -72,7 +72,7 @@ pub(crate) struct State {
     /// The triggers that start it beside requests.
     pub(crate) triggers: Arc<TriggersConfig>,
     /// How its service workers run.
-    pub(crate) workers: WorkersConfig,
+    pub(crate) workers: Arc<WorkersConfig>,
     /// The routes and their rules, as read and prepared once.
     pub(crate) gateway: GatewayConfig,
     pub(crate) rules: Vec<Arc<Rules>>,

@@ -9,7 +9,7 @@ use elias_api::Code;
 use elias_host::SocketRequest;
 use elias_local_workers::{
     CallError, CallErrorCode, Cause, ComponentSource, LocalWorkers, LocalWorkersBuilder, OtherVersion, RunningWorkers,
-    SocketConnection, WorkerStore,
+    SocketConnection, WorkerChange, WorkerStore,
 };
 use elias_names::ServiceId;
 use elias_store::WorkerAcquisition;
@@ -80,8 +80,10 @@ impl ServiceWorkers {
     pub(super) async fn call(&self, call: WorkerCallFrom) -> Result<String, CallError> {
         let _call = self.begin();
         let WorkerCallFrom { id, key, method, value, cause } = call;
-        self.check_new(&key).await?;
         let running = self.running().await?;
+        let repeated = if let MessageId::Repeating(id) = &id { Some(id.as_str()) } else { None };
+        let key = running.member(key, repeated)?;
+        self.check_new(&key).await?;
         match id {
             MessageId::Repeating(id) => running.call_once(id, key, method, value, cause).await,
             MessageId::Unique(id) => running.call_as(id, key, method, value, cause).await,
@@ -99,8 +101,10 @@ impl ServiceWorkers {
         cause: Cause,
     ) -> Result<SocketConnection, CallError> {
         let _call = self.begin();
+        let running = self.running().await?;
+        let key = running.member(key, None)?;
         self.check_new(&key).await?;
-        self.running().await?.open_socket(key, request, cause).await
+        running.open_socket(key, request, cause).await
     }
 
     /// Starts a worker that does not exist.
@@ -221,12 +225,11 @@ impl ServiceWorkers {
         let current = move || component.lock().as_ref().map(|served| Arc::clone(&served.component));
         let workers = LocalWorkers::builder()
             .store(Arc::clone(&self.store) as Arc<dyn WorkerStore>)
-            .idle(config.idle())
-            .mailbox(config.mailbox.limits())
-            .sockets(config.sockets.limits())
-            .supervision(config.supervision.policy())
+            .config(&config)
+            .map_err(|error| CallError::new(CallErrorCode::Unavailable, error.to_string()))?
             .durability(durability)
             .unstored_bytes(UNSTORED_BYTES_MAX)
+            .on_change(self.changes())
             // Places in memory are the host's, and are taken by turns.
             .awake(usize::MAX >> 3)
             .other_version(OtherVersion::Upgrade);
@@ -252,6 +255,23 @@ impl ServiceWorkers {
                 services.publish_later(&service, events);
             }
         })
+    }
+
+    /// Publishes what becomes of workers by their checks and supervision. The manager must not keep this, which has it.
+    fn changes(&self) -> impl Fn(&WorkerKey, WorkerChange) + Send + Sync + use<> {
+        let store = Arc::clone(&self.store);
+        move |key, change| {
+            let (event, tree, reason) = match change {
+                WorkerChange::Failed { reason } => ("worker.failed", None, reason),
+                WorkerChange::GivenUp { tree, reason } => ("worker.failed", Some(tree), reason),
+                WorkerChange::Restarted { tree, reason } => ("worker.restarted", Some(tree), reason),
+            };
+            let mut data = json!({ "class": key.class, "name": key.name, "reason": reason });
+            if let Some(tree) = tree {
+                data["tree"] = tree.into();
+            }
+            store.publish(key, event, data);
+        }
     }
 
     /// Has turns run in the component of the version that serves, loading it if it is another one than before.
@@ -298,7 +318,9 @@ impl ServiceWorkers {
         let rests = self.calls.load(Ordering::Relaxed) == 0
             && self.store.owned() == 0
             && self.made.elapsed().saturating_sub(used) >= RESTS_AFTER;
-        if !rests || self.has_unstored().await {
+        // That a tree was given up is known here alone.
+        let has_given_up = self.running.get().is_some_and(RunningWorkers::has_given_up);
+        if !rests || has_given_up || self.has_unstored().await {
             return false;
         }
         // Timers are fired by the manager. One that cannot be asked for stays.

@@ -49,10 +49,10 @@ pub(crate) trait WorkerServices: Send + Sync + 'static {
 }
 
 /// The properties of a service that the runner uses.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct ServedWorkers {
     /// How the workers of the version that serves run.
-    pub(crate) config: WorkersConfig,
+    pub(crate) config: Arc<WorkersConfig>,
     /// The quotas of its tenant.
     pub(crate) quotas: Quotas,
     /// Whether it was stopped: its workers rest.

@@ -313,9 +313,10 @@ impl PlatformWorkerStore {
             key: key.clone(),
         };
         let served = self.parts.services.find(&self.service);
+        let quotas = served.as_ref().map(|served| served.quotas);
         let retention = served.map_or_else(WorkerRetention::default, |served| retention(&served.config.history));
         let events = self.new_events(&key, events).await?;
-        let (publishes, quotas) = (!events.is_empty(), served.map(|served| served.quotas));
+        let publishes = !events.is_empty();
         match self.parts.commits.commit(PreparedCommit { row, retention, events, quotas }).await.map_err(of_commit)? {
             CommitOutcome::Committed if publishes => self.parts.services.events_published(),
             CommitOutcome::Committed | CommitOutcome::AlreadyCommitted => {}

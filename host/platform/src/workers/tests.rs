@@ -3,6 +3,7 @@
 mod events;
 mod fake;
 mod hosts;
+mod trees;
 
 use super::store::{PlatformWorkerStore, StoreParts};
 use super::versions::HeapVersion;
@@ -11,7 +12,7 @@ use crate::artifacts::Artifacts;
 use crate::vault::Vault;
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
-use elias_api::{Actor, Quotas, TenantSettings};
+use elias_api::{Actor, Quotas, TenantSettings, WorkerFilter};
 use elias_capabilities::Cause;
 use elias_local_workers::{CallError, CallErrorCode, HeapCommit, StoreError, WorkerCommit, WorkerRecord, WorkerStore};
 use elias_names::{Digest, Environment, ServiceId, TenantId};
@@ -143,7 +144,7 @@ async fn what_was_answered_is_there_after_the_host_has_gone() {
     assert_eq!(add(&second, "a").await, "5");
     assert_eq!(add(&second, "b").await, "2");
     assert!(bench.events().contains(&"worker.started"), "{:?}", bench.events());
-    let listed = second.list(&shop(), None, 10).await.expect("a list");
+    let listed = second.list(&shop(), &WorkerFilter::default(), None, 10).await.expect("a list");
     let names: Vec<_> = listed.iter().map(|status| (status.name.as_str(), status.turns > 0)).collect();
     assert_eq!(names, [("a", true), ("b", true)]);
     second.stop().await;

@@ -4,42 +4,115 @@ use super::runner::WorkerRunner;
 use super::services::ServedComponent;
 use super::store::PlatformWorkerStore;
 use super::versions::HeapVersion;
-use elias_api::{Code, Error, Result, WorkerCondition, WorkerStatus, WorkerTurn};
+use elias_api::{Code, Error, Result, WorkerCondition, WorkerFilter, WorkerHealth, WorkerStatus, WorkerTurn};
 use elias_host::{Turn, TurnKind, TurnResult, WorkerHeap};
 use elias_local_workers::{
     AwakeWorker, CallError, CallErrorCode, HeapCommit, StoreError, TurnContext, TurnFailure, WorkerCommit,
     WorkerRecord, WorkerStore, merge_heap,
 };
 use elias_names::{Digest, ServiceId};
-use elias_store::{WorkerFilter, WorkerSummaryRow, now_ms};
+use elias_store::{WorkerSummaryRow, now_ms};
 use elias_workers::WorkerKey;
+use elias_workers::config::WorkersConfig;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Bytes of the longest memory that there is.
 const MEMORY_BYTES_MAX: u64 = 4 << 30;
 
 impl WorkerRunner {
-    /// The workers of a service by class and name, after this one.
+    /// The workers of a service that the filter names, by class and name, after this one.
     ///
     /// # Errors
     /// `store-unavailable`.
     pub(crate) async fn list(
         &self,
         service: &ServiceId,
+        filter: &WorkerFilter,
         after: Option<WorkerKey>,
         limit: usize,
     ) -> Result<Vec<WorkerStatus>> {
-        let at_most = u32::try_from(limit).unwrap_or(u32::MAX);
+        if filter.health.is_some_and(|health| health != WorkerHealth::Unknown) {
+            return self.list_checked(service, filter, after, limit).await;
+        }
+        let mut found = Vec::new();
+        for class in self.classes(service, filter) {
+            let mut after = after.clone();
+            loop {
+                let page = self.page(service, class.as_deref(), after, limit).await?;
+                let is_last = page.len() < limit;
+                after = page.last().map(|last| WorkerKey::new(last.class.as_str(), last.name.as_str()));
+                found.extend(page.into_iter().filter(|one| filter.health.is_none_or(|health| health == one.health)));
+                if found.len() >= limit {
+                    found.truncate(limit);
+                    return Ok(found);
+                }
+                if is_last {
+                    break;
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// The classes that a filter leaves, in order; one that is none stands for all.
+    fn classes(&self, service: &ServiceId, filter: &WorkerFilter) -> Vec<Option<String>> {
+        let Some(tag) = &filter.tag else { return vec![filter.class.clone()] };
+        let config = self.config(service);
+        let tagged = config.tags.iter().filter(|(_, tags)| tags.contains(tag)).map(|(class, _)| class);
+        tagged.filter(|class| filter.class.as_ref().is_none_or(|named| named == *class)).cloned().map(Some).collect()
+    }
+
+    fn config(&self, service: &ServiceId) -> Arc<WorkersConfig> {
+        self.parts.services.find(service).map(|served| served.config).unwrap_or_default()
+    }
+
+    /// The same for workers that this host has checked lately: only it knows of them.
+    async fn list_checked(
+        &self,
+        service: &ServiceId,
+        filter: &WorkerFilter,
+        after: Option<WorkerKey>,
+        limit: usize,
+    ) -> Result<Vec<WorkerStatus>> {
+        use elias_local_workers::WorkerHealth as Here;
+        let workers = self.existing(service);
+        let Some(running) = workers.as_ref().and_then(|workers| workers.existing()) else { return Ok(Vec::new()) };
+        let health = filter.health.map(|health| match health {
+            WorkerHealth::Unknown => Here::Unknown,
+            WorkerHealth::Healthy => Here::Healthy,
+            WorkerHealth::Unhealthy => Here::Unhealthy,
+        });
+        let (class, tag) = (filter.class.clone(), filter.tag.clone());
+        let here = elias_local_workers::WorkerFilter { class, tag, health };
+        let mut found = Vec::new();
+        for one in running.list_matching(&here, after, limit).await.map_err(of_storing)? {
+            found.extend(self.status(service, &one.key).await?);
+        }
+        Ok(found)
+    }
+
+    /// The workers of a class, or of all, after this one.
+    async fn page(
+        &self,
+        service: &ServiceId,
+        class: Option<&str>,
+        after: Option<WorkerKey>,
+        limit: usize,
+    ) -> Result<Vec<WorkerStatus>> {
+        let (at_most, config) = (u32::try_from(limit).unwrap_or(u32::MAX), self.config(service));
         let mut scope = self.parts.store.read(&service.tenant).await?;
-        let rows = scope.workers(service, &WorkerFilter::default(), after.as_ref(), at_most).await?;
+        let of_class = elias_store::WorkerFilter { class: class.map(str::to_owned), prefix: None };
+        let rows = scope.workers(service, &of_class, after.as_ref(), at_most).await?;
         drop(scope);
         let mut all: BTreeMap<WorkerKey, WorkerStatus> =
-            rows.into_iter().map(|row| (row.key.clone(), of_row(row))).collect();
+            rows.into_iter().map(|row| (row.key.clone(), of_row(row, &config))).collect();
         let workers = self.existing(service);
         if let Some(running) = workers.as_ref().and_then(|workers| workers.existing()) {
             // Of those after a full page the store has others before them.
             let last = all.keys().next_back().filter(|_| all.len() >= limit).cloned();
-            for here in running.list_after(after, limit).await.map_err(of_storing)? {
+            let here = elias_local_workers::WorkerFilter { class: of_class.class, ..Default::default() };
+            for here in running.list_matching(&here, after, limit).await.map_err(of_storing)? {
                 if last.as_ref().is_none_or(|last| here.key <= *last) {
                     let key = here.key.clone();
                     let row = all.remove(&key);
@@ -55,7 +128,8 @@ impl WorkerRunner {
     /// # Errors
     /// `store-unavailable`.
     pub(crate) async fn status(&self, service: &ServiceId, key: &WorkerKey) -> Result<Option<WorkerStatus>> {
-        let row = self.parts.store.read(&service.tenant).await?.worker(service, key).await?.map(of_row);
+        let row = self.parts.store.read(&service.tenant).await?.worker(service, key).await?;
+        let row = row.map(|row| of_row(row, &self.config(service)));
         let workers = self.existing(service);
         let Some(running) = workers.as_ref().and_then(|workers| workers.existing()) else { return Ok(row) };
         let here = running.status(key).await.map_err(of_storing)?;
@@ -180,8 +254,12 @@ impl WorkerRunner {
 }
 
 /// A worker of the store.
-fn of_row(row: WorkerSummaryRow) -> WorkerStatus {
+fn of_row(row: WorkerSummaryRow, config: &WorkersConfig) -> WorkerStatus {
     WorkerStatus {
+        health: WorkerHealth::Unknown,
+        health_error: None,
+        tags: config.tags_of(&row.key.class).to_vec(),
+        given_up: None,
         class: row.key.class,
         name: row.key.name,
         condition: if row.is_waiting { WorkerCondition::Waiting } else { WorkerCondition::Asleep },
@@ -200,7 +278,8 @@ fn of_row(row: WorkerSummaryRow) -> WorkerStatus {
 /// A worker of the store, with what this host knows of it; without the store, one that is kept in memory alone.
 fn with_memory(row: Option<WorkerStatus>, here: elias_local_workers::WorkerStatus) -> WorkerStatus {
     use elias_local_workers::WorkerCondition as Here;
-    let elias_local_workers::WorkerStatus { key, condition, turns, messages, dropped, next_due, upgrade_error } = here;
+    use elias_local_workers::WorkerHealth as Health;
+    let elias_local_workers::WorkerStatus { key, condition, turns, messages, dropped, next_due, .. } = here;
     let row = row.unwrap_or(WorkerStatus {
         class: key.class,
         name: key.name,
@@ -214,7 +293,16 @@ fn with_memory(row: Option<WorkerStatus>, here: elias_local_workers::WorkerStatu
         kept_from: None,
         updated_at: None,
         upgrade_error: None,
+        health: WorkerHealth::Unknown,
+        health_error: None,
+        tags: here.tags,
+        given_up: None,
     });
+    let health = match here.health {
+        Health::Unknown => WorkerHealth::Unknown,
+        Health::Healthy => WorkerHealth::Healthy,
+        Health::Unhealthy => WorkerHealth::Unhealthy,
+    };
     let condition = match condition {
         Here::Running => WorkerCondition::Running,
         Here::Waiting => WorkerCondition::Waiting,
@@ -222,7 +310,16 @@ fn with_memory(row: Option<WorkerStatus>, here: elias_local_workers::WorkerStatu
         // Another host may have it in memory.
         Here::Asleep => row.condition,
     };
-    WorkerStatus { condition, messages: messages as u64, dropped, upgrade_error, ..row }
+    WorkerStatus {
+        condition,
+        messages: messages as u64,
+        dropped,
+        upgrade_error: here.upgrade_error,
+        health,
+        health_error: here.health_error,
+        given_up: here.given_up,
+        ..row
+    }
 }
 
 /// Runs a turn of a worker that nobody else has.

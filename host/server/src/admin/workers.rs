@@ -6,8 +6,8 @@ use super::services::ServicePath;
 use axum::Json;
 use axum::extract::State;
 use elias_api::{
-    WorkerAnswer, WorkerForkRequest, WorkerId, WorkerMessage, WorkerState, WorkerStatus, WorkerStopRequest, WorkerTurn,
-    of_path_segment,
+    WorkerAnswer, WorkerFilter, WorkerForkRequest, WorkerId, WorkerMessage, WorkerState, WorkerStatus,
+    WorkerStopRequest, WorkerTurn, of_path_segment,
 };
 use elias_names::{ComponentName, Environment, ServiceId, TenantId};
 use elias_platform::Platform;
@@ -76,7 +76,7 @@ fn at_cursor(cursor: &str) -> Result<WorkerKey, Problem> {
     path = "/tenants/{tenant}/components/{component}/environments/{environment}/workers",
     operation_id = "workers_list",
     tag = "workers",
-    params(ServicePath, PageQuery),
+    params(ServicePath, WorkerFilter, PageQuery),
     responses(
         (status = 200, description = "A page of workers.", body = Page<WorkerStatus>),
         (status = "default", description = refused!(), body = ProblemDocument, content_type = PROBLEM),
@@ -86,11 +86,12 @@ async fn list(
     State(platform): State<Platform>,
     Authenticated(session): Authenticated,
     ApiPath(path): ApiPath<ServicePath>,
+    ApiQuery(filter): ApiQuery<WorkerFilter>,
     ApiQuery(page): ApiQuery<PageQuery>,
 ) -> Result<Json<Page<WorkerStatus>>, Problem> {
     let limit = page.limit()?;
     let after = page.after.as_deref().map(at_cursor).transpose()?;
-    let found = platform.list_workers(&session, &path.into(), after, limit).await?;
+    let found = platform.list_workers(&session, &path.into(), &filter, after, limit).await?;
     Ok(Json(Page::new(found, limit, cursor)))
 }
 

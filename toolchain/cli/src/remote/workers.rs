@@ -4,7 +4,9 @@ use super::connection::client::{Client, read};
 use super::connection::output::{self, bytes, number, time};
 use super::triggers::{append, parse_json};
 use clap::{Args, Subcommand};
-use elias_api::{WorkerForkRequest, WorkerId, WorkerMessage, WorkerStatus, WorkerStopRequest, WorkerTurn};
+use elias_api::{
+    WorkerForkRequest, WorkerHealth, WorkerId, WorkerMessage, WorkerStatus, WorkerStopRequest, WorkerTurn,
+};
 use elias_command_line::text::{plain, plain_lines};
 use elias_command_line::{Failure, Target};
 use elias_names::{ComponentName, Environment};
@@ -29,6 +31,15 @@ enum WorkersCommand {
         /// Environment: dev, staging or production
         #[arg(long = "env", value_name = "ENVIRONMENT", default_value = "production")]
         environment: Environment,
+        /// List workers of this class only
+        #[arg(long, value_name = "CLASS")]
+        class: Option<String>,
+        /// List workers only whose class has this tag in `[workers.tags]`
+        #[arg(long, value_name = "TAG")]
+        tag: Option<String>,
+        /// List workers with this health only: unknown, healthy or unhealthy
+        #[arg(long, value_name = "HEALTH")]
+        health: Option<WorkerHealth>,
         /// Maximum number of entries
         #[arg(long, value_name = "N", default_value_t = 100)]
         limit: usize,
@@ -121,9 +132,12 @@ pub(crate) fn workers(arguments: &WorkersArguments) -> Result<(), Failure> {
     let WorkersArguments { command, target } = arguments;
     let (client, json) = (Client::of(target)?, target.json);
     match command {
-        WorkersCommand::List { component, environment, limit } => {
-            let url = client.service_url(component, environment, &["workers"]);
-            let header = ["class", "name", "state", "turns", "messages", "heap", "next timer"];
+        WorkersCommand::List { component, environment, class, tag, health, limit } => {
+            let mut url = client.service_url(component, environment, &["workers"]);
+            append(&mut url, "class", class.as_deref());
+            append(&mut url, "tag", tag.as_deref());
+            append(&mut url, "health", health.map(WorkerHealth::as_str));
+            let header = ["class", "name", "state", "health", "turns", "messages", "heap", "next timer"];
             output::print_list(json, &client.list(&url, *limit)?, header, row)
         }
         WorkersCommand::Show { worker, at, no_state } => {
@@ -183,10 +197,19 @@ impl WorkerArguments {
     }
 }
 
-fn row(worker: WorkerStatus) -> [String; 7] {
-    let next = next_due(&worker);
-    let WorkerStatus { class, name, condition, turns, messages, heap_bytes, .. } = worker;
-    [class, name, condition.as_str().to_owned(), number(turns), number(messages), bytes(heap_bytes), next]
+fn row(worker: WorkerStatus) -> [String; 8] {
+    let (state, next) = (state(&worker).to_owned(), next_due(&worker));
+    let health = match worker.health {
+        WorkerHealth::Unknown => String::new(),
+        health => health.as_str().to_owned(),
+    };
+    let WorkerStatus { class, name, turns, messages, heap_bytes, .. } = worker;
+    [class, name, state, health, number(turns), number(messages), bytes(heap_bytes), next]
+}
+
+/// What a worker does. One that was given up does nothing.
+fn state(worker: &WorkerStatus) -> &'static str {
+    if worker.given_up.is_some() { "given up" } else { worker.condition.as_str() }
 }
 
 fn next_due(worker: &WorkerStatus) -> String {
@@ -200,12 +223,14 @@ fn turn_row(turn: WorkerTurn) -> [String; 5] {
     [turn.to_string(), time(at), version.to_string(), bytes(stored), back_to]
 }
 
-fn describe(worker: &WorkerStatus, state: Option<&Value>) -> String {
+fn describe(worker: &WorkerStatus, state_at: Option<&Value>) -> String {
     let optional = |number: Option<u64>| number.map(|number| number.to_string()).unwrap_or_default();
     let mut text = output::facts([
         ("class", worker.class.clone()),
         ("name", worker.name.clone()),
-        ("state", worker.condition.as_str().to_owned()),
+        ("state", state(worker).to_owned()),
+        ("health", worker.health.as_str().to_owned()),
+        ("tags", worker.tags.join(", ")),
         ("turns", number(worker.turns)),
         ("kept from turn", optional(worker.kept_from)),
         ("messages", number(worker.messages)),
@@ -217,7 +242,13 @@ fn describe(worker: &WorkerStatus, state: Option<&Value>) -> String {
     if let Some(error) = &worker.upgrade_error {
         text.push_str(&format!("\nruns in an earlier version: {}\n", plain_lines(error)));
     }
-    if let Some(state) = state {
+    if let Some(error) = &worker.health_error {
+        text.push_str(&format!("\nis not well: {}\n", plain_lines(error)));
+    }
+    if let Some(why) = &worker.given_up {
+        text.push_str(&format!("\nis stopped: {}\n", plain_lines(why)));
+    }
+    if let Some(state) = state_at {
         text.push_str(&format!("\n{}\n", plain_lines(&format!("{state:#}"))));
     }
     text
@@ -246,14 +277,25 @@ mod tests {
             kept_from: Some(1_000),
             updated_at: Some(1_000),
             upgrade_error: None,
+            health: WorkerHealth::Unknown,
+            health_error: None,
+            tags: vec!["edge".to_owned()],
+            given_up: None,
         }
     }
 
     #[test]
     fn a_worker_is_shown_with_its_state() {
-        assert_eq!(row(cart())[2..], ["asleep", "1,234", "0", "30.0 kB", "1970-01-01T00:00:05Z"].map(str::to_owned));
+        let shown = ["asleep", "", "1,234", "0", "30.0 kB", "1970-01-01T00:00:05Z"];
+        assert_eq!(row(cart())[2..], shown.map(str::to_owned));
         let shown = describe(&cart(), Some(&json!({ "fields": { "items": { "tea": 2 } } })));
         assert!(shown.contains("name            a\\nb\n") && shown.contains("\n      \"tea\": 2\n"), "{shown}");
+        let given_up = Some("the supervision tree ingest was given up".to_owned());
+        let health_error = Some("Error: no disk".to_owned());
+        let failed = WorkerStatus { health: WorkerHealth::Unhealthy, health_error, given_up, ..cart() };
+        assert_eq!(row(failed.clone())[2..4], ["given up", "unhealthy"].map(str::to_owned));
+        let shown = describe(&failed, None);
+        assert!(shown.contains("is not well: Error: no disk") && shown.contains("tree ingest was given up"), "{shown}");
         let upgrade_error = Some("this.hooks[0] cannot be cloned".to_owned());
         let behind = describe(&WorkerStatus { upgrade_error, next_due: None, ..cart() }, None);
         assert!(behind.contains("an earlier version: this.hooks[0]") && !behind.contains("next timer"), "{behind}");

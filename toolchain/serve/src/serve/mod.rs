@@ -217,6 +217,8 @@ async fn run(serving: &Serving, settings: Settings) -> Result<(), Failure> {
         gateway.warn_of_workers(&app);
         source.set_gateway(gateway.rules());
         source.swap(app);
+        // Those of supervision trees start.
+        workers.reload();
         None
     };
     let server =

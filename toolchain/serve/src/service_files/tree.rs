@@ -6,6 +6,7 @@ use super::streams::{EventStream, LogStream};
 use super::subtree::{SubtreeFile, SubtreePath};
 use super::texts::{Control, Snapshot};
 use super::{Visit, names};
+use elias_api::{WorkerFilter, WorkerStatus};
 use elias_names::ServiceId;
 use elias_nine_p::{DirectoryEntry, Errno, FileError, FileResult, Metadata, NewFile, Node, NodeId, OpenFile, OpenMode};
 use elias_platform::access::Permission;
@@ -206,7 +207,8 @@ impl TreeNode {
         while found.len() < limit {
             // Behind all workers of the class: no name is greater.
             let behind = last.as_ref().map(|class| WorkerKey::new(class.clone(), last_name()));
-            let next = visit.platform.list_workers(&visit.session, service, behind, 1).await.map_err(refused)?;
+            let all = WorkerFilter::default();
+            let next = visit.platform.list_workers(&visit.session, service, &all, behind, 1).await.map_err(refused)?;
             let Some(worker) = next.into_iter().next() else { break };
             let location = Location::Class(service.clone(), worker.class.clone());
             found.push(self.entry(names::encode(&worker.class), location));
@@ -228,8 +230,10 @@ impl TreeNode {
         let after = after.map(names::decode).transpose()?.unwrap_or_default();
         let behind = Some(WorkerKey::new(class, after));
         let limit = u32::try_from(limit).unwrap_or(u32::MAX);
-        let found = visit.platform.list_workers(&visit.session, service, behind, limit).await.map_err(refused)?;
-        let entry = |worker: elias_api::WorkerStatus| {
+        let of_class = WorkerFilter { class: Some(class.to_owned()), ..WorkerFilter::default() };
+        let found = visit.platform.list_workers(&visit.session, service, &of_class, behind, limit).await;
+        let found = found.map_err(refused)?;
+        let entry = |worker: WorkerStatus| {
             let modified = worker.updated_at.and_then(|ms| u64::try_from(ms / 1_000).ok()).unwrap_or_default();
             let name = names::encode(&worker.name);
             let key = WorkerKey::new(worker.class, worker.name);
@@ -237,7 +241,7 @@ impl TreeNode {
             entry.metadata.modified = modified;
             entry
         };
-        Ok(found.into_iter().take_while(|worker| worker.class == class).map(entry).collect())
+        Ok(found.into_iter().map(entry).collect())
     }
 
     fn entry(&self, name: String, location: Location) -> DirectoryEntry {

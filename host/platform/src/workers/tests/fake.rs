@@ -32,13 +32,8 @@ pub(super) struct FakeServices {
 
 impl FakeServices {
     fn served(&self) -> ServedWorkers {
-        let first = ServedWorkers {
-            config: WorkersConfig::default(),
-            quotas: Quotas::default(),
-            is_stopped: false,
-            release: 1,
-        };
-        *self.served.lock().get_or_insert(first)
+        let first = ServedWorkers { config: Arc::default(), quotas: Quotas::default(), is_stopped: false, release: 1 };
+        self.served.lock().get_or_insert(first).clone()
     }
 
     fn change(&self, change: impl FnOnce(&mut ServedWorkers)) {
@@ -56,9 +51,14 @@ impl FakeServices {
         self.change(|served| served.is_stopped = is_stopped);
     }
 
+    /// Serves with another table `[workers]`, as a release of this number.
+    pub(super) fn configure(&self, config: WorkersConfig, release: u64) {
+        self.change(|served| (served.config, served.release) = (Arc::new(config), release));
+    }
+
     /// Deploys a version that stores turns so.
     pub(super) fn set_durability(&self, durability: Durability) {
-        self.change(|served| served.config.durability = durability);
+        self.change(|served| Arc::make_mut(&mut served.config).durability = durability);
     }
 
     pub(super) fn set_quotas(&self, quotas: Quotas) {
@@ -171,6 +171,10 @@ impl AwakeWorker for Counter {
         let timers = if method == "alarm" { json!({ "alarm": alarm }) } else { json!({}) };
         let answer = match &turn.kind {
             TurnKind::Call { method, .. } if method == "release" => self.release.to_string(),
+            TurnKind::Call { method, .. } if method == "name" => turn.name.clone(),
+            TurnKind::Call { method, .. } if method == "trap" => {
+                return ready(Err(TurnFailure::Ended("out of fuel".to_owned()))).boxed();
+            }
             TurnKind::Call { .. } => {
                 self.count += 1;
                 self.count.to_string()
@@ -188,6 +192,10 @@ impl AwakeWorker for Counter {
         });
         let result = serde_json::from_value(result).map_err(|error| TurnFailure::Unusable(error.to_string()));
         ready(result).boxed()
+    }
+
+    fn undo(&mut self) {
+        self.count = self.before;
     }
 
     fn commit(&mut self) -> Box<dyn FnOnce() -> std::result::Result<HeapCommit, TurnFailure> + Send> {

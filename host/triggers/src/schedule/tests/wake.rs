@@ -1,6 +1,6 @@
 //! The pauses between looks, by a clock that only moves when a host sleeps.
 
-use super::super::{CatchUp, Decision, Overlap, PAUSE_MAX, PAUSE_MIN, Recurrence, Schedule, ScheduleState, pause};
+use super::super::{CatchUp, Decision, Overlap, PAUSE_MAX, PAUSE_MIN, Recurrence, Schedule, ScheduleState, poll_delay};
 use super::at;
 use elias_delivery::clock::Now;
 use std::time::Duration;
@@ -31,7 +31,7 @@ fn a_pause_ends_with_the_next_due_time_within_its_bounds() {
         (Some(10_000), PAUSE_MIN),
         (Some(0), PAUSE_MIN),
     ] {
-        assert_eq!(pause(now, due.map(Now::from_unix_ms)), expected, "{due:?}");
+        assert_eq!(poll_delay(now, due.map(Now::from_unix_ms)), expected, "{due:?}");
     }
 }
 
@@ -55,7 +55,7 @@ fn ticks_are_late_by_milliseconds_whenever_the_host_began() {
             }
             next_due = decided.next_due;
             now = after(now, look_takes);
-            now = after(now, pause(now, next_due));
+            now = after(now, poll_delay(now, next_due));
         }
         assert!(looks <= 4 * fired, "{looks} looks for {fired} ticks");
     }
@@ -68,7 +68,7 @@ fn what_another_host_arms_is_seen_within_a_second() {
     let known = Some(at("2026-01-02T00:00:00Z"));
     let armed = after(now, Duration::from_millis(1_400));
     while now < armed {
-        now = after(now, pause(now, known));
+        now = after(now, poll_delay(now, known));
     }
     assert!(now.unix_ms() - armed.unix_ms() <= 1_000);
 }
