@@ -54,8 +54,8 @@ pub struct ExecutionRecord {
     pub lines: Option<Value>,
 }
 
-/// The job that an execution ran: also a tick of a schedule and the delivery of an event are jobs. Of a turn of a service
-/// worker the message that it handled, which is a job's where a trigger sent it.
+/// The job that an execution ran: also a tick of a schedule and the delivery of an event are jobs. Of a turn of a
+/// service worker the message that it handled, which is a job's where a trigger sent it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct RecordedRun {
     /// The id of the job; else the message's, a UUID.

@@ -173,8 +173,8 @@ impl LocalWorkersBuilder {
         self
     }
 
-    /// Tells `listener` of what a worker emits in a turn, once that is committed. It must not wait. What it is told last
-    /// may be lost with the process; a store gets the same [within the commit](crate::WorkerCommit::events).
+    /// Tells `listener` of what a worker emits in a turn, once that is committed. It must not wait. What it is told
+    /// last may be lost with the process; a store gets the same [within the commit](crate::WorkerCommit::events).
     #[must_use]
     pub fn on_events(mut self, listener: impl Fn(&WorkerKey, TurnEvents) + Send + Sync + 'static) -> Self {
         let listener: OnEvents = Arc::new(listener);

@@ -80,8 +80,8 @@ impl RunningWorkers {
         self.manager.call(key, Content::Value { method, value }, cause)
     }
 
-    /// The same with a message that has this id, which is a UUID: turns that handle it have it, and so the log. Any other
-    /// text is as none.
+    /// The same with a message that has this id, which is a UUID: turns that handle it have it, and so the log. Any
+    /// other text is as none.
     ///
     /// # Errors
     /// As of [`Self::call`].

@@ -61,7 +61,8 @@ impl Platform {
     }
 }
 
-/// Has a worker of a server without a platform respond to a request of a route, as [`Platform::respond_by_worker`] does.
+/// Has a worker of a server without a platform respond to a request of a route, as [`Platform::respond_by_worker`]
+/// does.
 ///
 /// # Errors
 /// As there, but for quotas.

@@ -142,7 +142,7 @@ mod tests {
         let large = [emitted("cart.paid", &format!("[1,{:?}]", "x".repeat(20)))];
         assert!(check_granted(&grant(), &large, &cause).is_err_and(|error| error.contains("payload-bytes")));
         let circle = |hops: u8| Cause { hops: hops.into(), traceparent: None };
-        assert_eq!(check_granted(&grant(), &[paid.clone()], &circle(HOPS_MAX)), Ok(()));
+        assert_eq!(check_granted(&grant(), std::slice::from_ref(&paid), &circle(HOPS_MAX)), Ok(()));
         let refused = check_granted(&grant(), &[paid], &circle(HOPS_MAX.saturating_add(1)));
         assert!(refused.is_err_and(|error| error.starts_with(TooManyHops.code())));
         assert_eq!(check_granted(&grant(), &others, &circle(HOPS_MAX.saturating_add(1))), Ok(()));

@@ -126,8 +126,8 @@ impl Platform {
         self.workers().start_worker(service, key).await.map_err(refusal)
     }
 
-    /// The events about a worker, and those that it emits, after a position of the tenant's log, and the position up to which was looked; without
-    /// a position none, and where the log ends now.
+    /// The events about a worker, and those that it emits, after a position of the tenant's log, and the position up to
+    /// which was looked; without a position none, and where the log ends now.
     ///
     /// # Errors
     /// `forbidden`, `store-unavailable`.

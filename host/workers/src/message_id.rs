@@ -1,7 +1,7 @@
 //! The ids of messages.
 
-/// Whether a text is a UUID as it is written (RFC 9562, 4), in lower-case digits: such ids of messages are random, while
-/// a message that comes again has the id that its sender has for it.
+/// Whether a text is a UUID as it is written (RFC 9562, 4), in lower-case digits: such ids of messages are random,
+/// while a message that comes again has the id that its sender has for it.
 #[must_use]
 pub fn is_uuid(text: &str) -> bool {
     let digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');

@@ -315,7 +315,8 @@ async fn a_route_of_a_platform_takes_sockets_within_its_rules() {
 #[tokio::test]
 async fn a_route_of_a_project_leads_a_socket_to_its_worker() {
     let config = "[capabilities.workers]\n\
-        [[gateway.routes]]\npath = \"/rooms/{room}\"\nworker = { class = \"Echo\", name = \"{room}\", sockets = true }\n\
+        [[gateway.routes]]\npath = \"/rooms/{room}\"\n\
+        worker = { class = \"Echo\", name = \"{room}\", sockets = true }\n\
         cors = { origins = [\"https://shop.test\"] }\n\
         [[gateway.routes]]\npath = \"/mute\"\nworker = { class = \"Echo\", name = \"a\" }\n\
         [[gateway.routes]]\n";

@@ -4,8 +4,8 @@ import native from "elias:native";
 import { decode, encode, errorNamed } from "../messaging/clone-encoding.js";
 
 /**
- * Calls a method of a worker, or sends a message where that is null. A promise of the answer, once it is committed. `id`
- * is the message's UUID, if it has one.
+ * Calls a method of a worker, or sends a message where that is null. A promise of the answer, once it is committed.
+ * `id` is the message's UUID, if it has one.
  */
 export async function callFromHandler(className, name, method, value, id) {
   const text = encode(value, method === null ? "the message" : `the arguments of ${method}`);

@@ -13,8 +13,8 @@ const calls = new Map();
 let lastCall = 0;
 
 /**
- * Calls a method of another worker, or sends a message where that is null. A promise of the answer. `id` is the message's
- * UUID, if it has one.
+ * Calls a method of another worker, or sends a message where that is null. A promise of the answer. `id` is the
+ * message's UUID, if it has one.
  */
 export async function callWorker(className, name, method, value, id) {
   const { handler, output } = instance;

@@ -293,8 +293,8 @@ impl Actor {
         self.hold_back(Departure::Answer { sender, id, answer });
     }
 
-    /// Takes over into the record what a turn that has run sent and set. A turn with too many calls, or with events that
-    /// may not be published, is undone.
+    /// Takes over into the record what a turn that has run sent and set. A turn with too many calls, or with events
+    /// that may not be published, is undone.
     async fn take_over_turn(&mut self, cause: &Cause, result: TurnResult) -> Result<Effects, NoTurn> {
         if let Err(message) = self.check_turn(cause, &result) {
             self.flush_earlier().await.map_err(|_| NoTurn::Changed)?;

@@ -133,8 +133,8 @@ pub struct WorkerCommit {
     pub record: WorkerRecord,
     /// What becomes of the heap.
     pub heap: HeapCommit,
-    /// What the turns emitted, in their order; of each turn that emitted something. A store that publishes events does so
-    /// in the same transaction, so that each is published once.
+    /// What the turns emitted, in their order; of each turn that emitted something. A store that publishes events does
+    /// so in the same transaction, so that each is published once.
     pub events: Vec<TurnEvents>,
 }
 

@@ -53,8 +53,9 @@ impl Lines {
         (!lines.lines.is_empty()).then_some(Value::Array(lines.lines))
     }
 
-    /// Says that an execution is a turn of a service worker, `CLASS/NAME`, which handles the message with this id: those
-    /// who follow its lines know them by that. It is said before the turn begins, and holds until [`Lines::take`].
+    /// Says that an execution is a turn of a service worker, `CLASS/NAME`, which handles the message with this id:
+    /// those who follow its lines know them by that. It is said before the turn begins, and holds until
+    /// [`Lines::take`].
     pub(crate) fn of_worker(&self, execution: &str, worker: &str, message: &str) {
         let mut kept = self.kept();
         let lines = kept.entry(execution.to_owned()).or_default();

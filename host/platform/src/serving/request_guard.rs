@@ -206,7 +206,8 @@ impl RequestGuard {
     }
 
     /// Says which worker's turn it is, for who lists what runs, and for the record the id of the message that it
-    /// handles, which attempt it is, and the cause. The message of a job has the job's id; those of all others are UUIDs.
+    /// handles, which attempt it is, and the cause. The message of a job has the job's id; those of all others are
+    /// UUIDs.
     pub(crate) fn set_turn(&mut self, worker: &str, id: &str, attempt: u32, cause: &Cause) {
         let handled = Some(RecordedRun { job: id.to_owned(), attempt, cause: cause.traceparent.clone() });
         if is_uuid(id) {

@@ -47,8 +47,8 @@ impl Commits {
     /// Commits together with what others commit at the same time.
     ///
     /// # Errors
-    /// `store-unavailable`, `too-large`, `quota-exceeded` for its events. Nothing is committed then, as far as this host
-    /// knows.
+    /// `store-unavailable`, `too-large`, `quota-exceeded` for its events. Nothing is committed then, as far as this
+    /// host knows.
     pub(super) async fn commit(&self, commit: PreparedCommit) -> Result<CommitOutcome> {
         self.0.write(Arc::new(commit)).await?
     }
