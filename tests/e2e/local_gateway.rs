@@ -141,3 +141,69 @@ async fn a_development_server_follows_the_rules_and_the_files() {
     server.logged("gateway.nothing").await;
     assert_eq!(server.get("/").await.headers["x-team"], "shop", "the last good rules go on");
 }
+
+const WORKER_CONFIG: &str = r#"
+[gateway.headers]
+set = { x-team = "shop" }
+
+[[gateway.routes]]
+path = "/carts/{user}"
+worker = { class = "Cart", name = "cart-{user}", method = "view" }
+
+[[gateway.routes]]
+path = "/checked/{user}"
+worker = { class = "Cart", name = "{user}" }
+validate = { body = { type = "object", required = ["sku"] }, max-body-bytes = 1000 }
+response-transform = "{ sku }"
+
+[[gateway.routes]]
+path = "/nobody"
+worker = { class = "Nobody", name = "a" }
+
+[[gateway.routes]]
+path = "/open"
+"#;
+
+const WORKER_SOURCE: &str = r#"
+import { worker } from "elias";
+
+export class Cart extends worker.Worker {
+  items = [];
+  onMessage(item) {
+    if (item.sku === "bad") throw new RangeError("as told");
+    this.items.push(item);
+    return { ...item, count: this.items.length };
+  }
+  view(query) { return { query, items: this.items, who: worker.name }; }
+}
+
+export default { fetch() { return new Response("the component"); } };
+"#;
+
+#[tokio::test]
+async fn routes_to_workers_lead_to_those_of_the_process() {
+    let files = [("elias.toml", WORKER_CONFIG), ("package.json", r#"{"name":"app"}"#), ("src/index.js", WORKER_SOURCE)];
+    let project = Project::new(&files);
+    project.write("app.wasm", project.build("src/index.js"));
+    let server = Server::of_project(project, "app.wasm", &[]);
+    let json = || http::Request::post("/").header("content-type", "application/json");
+    let added = server.send(json(), "/carts/ada", r#"{"sku":"tea"}"#).await;
+    assert_eq!((added.status, added.json()), (200, serde_json::json!({ "sku": "tea", "count": 1 })));
+    assert_eq!(added.headers["x-team"], "shop");
+    let view = server.get("/carts/ada?a=1&b=2&b=3").await.json();
+    let query = serde_json::json!({ "a": "1", "b": ["2", "3"] });
+    assert_eq!(view, serde_json::json!({ "query": query, "items": [{ "sku": "tea" }], "who": "cart-ada" }));
+    let checked = server.send(json(), "/checked/bo", r#"{"sku":"tea"}"#).await;
+    assert_eq!(checked.body, r#"{"sku":"tea"}"#, "checked and transformed");
+    for (path, body, status, code) in [
+        ("/checked/bo", "{}", 422, "invalid-request"),
+        ("/carts/ada", "{", 400, "malformed-json"),
+        ("/carts/ada", r#"{"sku":"bad"}"#, 500, "exception"),
+        ("/nobody", "{}", 503, "unavailable"),
+    ] {
+        let refused = server.send(json(), path, body).await;
+        assert_eq!((refused.status, refused.code().as_str()), (status, code), "{path} {body}");
+    }
+    assert_eq!(server.get("/checked/bo").await.code(), "method-not-allowed");
+    assert_eq!(server.get("/open").await.body, "the component");
+}

@@ -80,6 +80,7 @@ mod uncaught;
 mod url_pattern;
 mod web_apis;
 mod webhooks;
+mod worker_event_streams;
 mod worker_groups;
 mod worker_smoke_test;
 mod worker_sockets;

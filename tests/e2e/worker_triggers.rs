@@ -130,6 +130,13 @@ async fn a_platform_has_workers_handle_events() {
     .await;
     let error = dead["error"].as_str().expect("an error");
     assert!(error.contains("worker-exception: RangeError: as told"), "{dead}");
+    let job = dead["id"].as_str().expect("an id");
+    let turn = until("its turn is recorded", async || {
+        let found = team.done("GET", &format!("/executions?job={job}"), Value::Null).await;
+        found["items"].as_array().expect("a list").first().cloned()
+    })
+    .await;
+    assert_eq!((&turn["source"], &turn["outcome"]), (&json!("worker Cart/bo"), &json!("failed")), "{turn}");
 
     // Once more, but not by a former version.
     let replay = service("shop", "production", "/subscriptions/carts/events");
@@ -157,4 +164,111 @@ async fn a_class_that_is_not_there_is_refused_with_its_place() {
     let (code, detail) = team.refused("POST", "/components/shop/versions", version).await;
     assert_eq!(code, "bad-input");
     assert!(detail.contains("triggers.event[0].worker.class") && detail.contains("export class Cart"), "{detail}");
+}
+
+const EMITTING: &str = r#"
+import { worker } from "elias";
+
+export class Cart extends worker.Worker {
+  paid = 0;
+  pay(sum) {
+    this.paid += sum;
+    worker.emit("cart.paid", { sum, at: new Date(0) });
+    worker.emit("seen by nobody");
+    if (sum < 0) throw new RangeError("as told");
+    return this.paid;
+  }
+  onMessage() { worker.emit("circle.again"); }
+}
+
+export class Ledger extends worker.Worker {
+  sums = [];
+  onMessage({ source, subject, data }) { this.sums.push([source, subject, data]); }
+  list() { return this.sums; }
+}
+
+export default { fetch() { return new Response("up"); } };
+"#;
+
+#[tokio::test]
+async fn what_a_worker_emits_is_an_event_of_its_component_once_and_no_circle_goes_on_for_ever() {
+    let mut platform = Platform::start(&[]);
+    let subscription = |name: &str, class: &str, event_type: &str| {
+        let worker = json!({ "class": class, "name": "all" });
+        json!({ "name": name, "type": event_type, "worker": worker, "retry": { "attempts": 1 } })
+    };
+    let settings = json!({
+        "capabilities": { "events": { "types": ["cart.*", "circle.*"] } },
+        "triggers": { "event": [
+            subscription("paid", "Ledger", "cart.*"),
+            subscription("circle", "Cart", "circle.*"),
+        ] },
+    });
+    platform.default_tenant().serve("shop", &component(EMITTING), settings).await;
+    let team = platform.default_tenant();
+    let messages =
+        |class: &str, name: &str| service("shop", "production", &format!("/workers/{class}/{name}/messages"));
+    let pay = |sum: i32| json!({ "method": "pay", "args": [sum] });
+    assert_eq!(team.done("POST", &messages("Cart", "ada"), pay(7)).await["answer"], json!(7));
+    assert_eq!(team.refused("POST", &messages("Cart", "ada"), pay(-1)).await.0, "worker-exception");
+    platform.kill();
+    platform.restart();
+    let team = platform.default_tenant();
+    assert_eq!(team.done("POST", &messages("Cart", "ada"), pay(5)).await["answer"], json!(12));
+    let paid = |sum: i32| {
+        let data = json!({ "sum": sum, "at": "1970-01-01T00:00:00.000Z" });
+        json!(["/shop/production", "shop/production/Cart/ada", data])
+    };
+    let all = json!([paid(7), paid(5)]);
+    until("both are delivered, and what was undone is not", async || {
+        let list = team.done("POST", &messages("Ledger", "all"), json!({ "method": "list" })).await;
+        (list["answer"] == all).then_some(())
+    })
+    .await;
+
+    team.done("POST", &messages("Cart", "all"), json!({ "message": null })).await;
+    let dead = until("the circle ends", async || {
+        let jobs = team.done("GET", "/jobs?state=dead", Value::Null).await;
+        jobs["items"].as_array().expect("a list").first().cloned()
+    })
+    .await;
+    assert!(dead["error"].as_str().expect("an error").contains("too-many-hops"), "{dead}");
+}
+
+const SERVICE: &str = r#"
+import { registry } from "elias/eiasw";
+
+registry.register("front", {
+  onMessage: async (message) => {
+    const sent = registry.send("counter", message);
+    await sent;
+    return sent.id;
+  },
+});
+registry.register("counter", { onMessage: async ({ by }, context) => (context.count = (context.count ?? 0) + by) });
+
+export default {
+  async fetch() {
+    const sent = registry.send("front", { by: 1 });
+    return Response.json([sent.id, await sent]);
+  },
+};
+"#;
+
+#[tokio::test]
+async fn a_turn_is_found_by_the_uuid_that_its_sender_has() {
+    let platform = Platform::start(&[]);
+    let team = platform.default_tenant();
+    let settings = json!({ "capabilities": { "workers": {} }, "smoke": { "path": "" } });
+    team.serve("shop", &component(SERVICE), settings).await;
+    let ids = platform.ask_with(Request::get("/"), &team.host("shop"), "/", "").await.json();
+    for (id, source) in [(&ids[0], "worker front/front"), (&ids[1], "worker counter/counter")] {
+        let id = id.as_str().expect("an id");
+        let turn = until("its turn is recorded", async || {
+            let found = team.done("GET", &format!("/executions?job={id}"), Value::Null).await;
+            found["items"].as_array().expect("a list").first().cloned()
+        })
+        .await;
+        assert_eq!((&turn["source"], &turn["run"]["job"]), (&json!(source), &json!(id)), "{turn}");
+    }
 }

@@ -2,7 +2,9 @@
 //! is, and has sockets.
 
 use crate::workers::{call, load, moved, run, started, turn};
-use elias_host::{ErrorCode, SocketAction, SocketContent, SocketRequest, SocketSend, TurnKind, TurnState, Worker};
+use elias_host::{
+    ErrorCode, SocketAction, SocketContent, SocketKind, SocketRequest, SocketSend, TurnKind, TurnState, Worker,
+};
 use elias_tests::build::component;
 use serde_json::json;
 
@@ -183,6 +185,7 @@ async fn the_sockets_of_a_worker_survive_its_host() {
             url: text("http://chat.example/rooms/a"),
             headers: vec![(text("X-Name"), text(name))],
             protocol: text("chat"),
+            kind: SocketKind::WebSocket,
         };
         let open = TurnKind::Open { socket: text(socket), request };
         assert_eq!(sent(&mut worker, open).await, [to(socket, SocketAction::Text(text("/rooms/a,chat")))]);

@@ -21,10 +21,16 @@ export interface FormerVersion<Context extends object = Record<string, any>> {
 export interface Socket<Data extends object = Record<string, any>> {
   /** Identifies it among all sockets. */
   readonly id: string;
+  /** What it is: an event stream is an {@link EventStream}. */
+  readonly kind: "websocket" | "event-stream";
   /** An object of the author's. */
   data: Data;
-  /** Sends a text or bytes, once the turn is committed: at most 1,048,576 characters, bytes counted in base64. */
-  send(message: string | ArrayBuffer | ArrayBufferView): void;
+  /**
+   * Sends a text or bytes, once the turn is committed: at most 1,048,576 characters, bytes counted in base64.
+   *
+   * @param options Of an event stream alone, which sends texts.
+   */
+  send(message: string | ArrayBuffer | ArrayBufferView, options?: ServerSentEventOptions): void;
   /**
    * Closes it, once the turn is committed. `onClose` is not called for it.
    *
@@ -40,6 +46,37 @@ export interface SocketRequest {
   readonly headers: Headers;
   /** The subprotocol that was agreed on; empty without one. */
   readonly protocol: string;
+}
+
+/** What an event of an event stream has beside its data. */
+export interface ServerSentEventOptions {
+  /** Its name, one line; clients call it `message` without one. */
+  event?: string;
+  /** Its id, one line: a client that connects again sends the last as `lastEventId`. */
+  id?: string | number;
+  /** After how many milliseconds the client is to connect again. */
+  retry?: number;
+}
+
+/** A stream of server-sent events to a client: a socket that can only send. */
+export interface EventStream<Data extends object = Record<string, any>> {
+  /** Identifies it among all sockets. */
+  readonly id: string;
+  readonly kind: "event-stream";
+  /** An object of the author's. */
+  data: Data;
+  /** Sends an event with these data, once the turn is committed: at most 1,048,576 characters with its fields. */
+  send(data: string, options?: ServerSentEventOptions): void;
+  /** Ends the stream, once the turn is committed. `onClose` is not called for it. The client connects again. */
+  close(): void;
+}
+
+/** The request for an event stream. */
+export interface EventStreamRequest {
+  readonly url: string;
+  readonly headers: Headers;
+  /** The id of the last event that the client has, `Last-Event-ID`; empty without one. */
+  readonly lastEventId: string;
 }
 
 /** Handlers that a class of workers may have. */
@@ -59,6 +96,8 @@ export interface WorkerEvents<Context extends object = Record<string, any>> {
   onOpen?(socket: Socket, request: SocketRequest): void | Promise<void>;
   /** Handles a message of a socket, a text or bytes. A class without it takes no sockets. */
   onWebSocketMessage?(socket: Socket, message: string | Uint8Array): void | Promise<void>;
+  /** Called when a client has asked for an event stream. If it throws, there is none. */
+  onEventStream?(stream: EventStream, request: EventStreamRequest): void | Promise<void>;
   /** Called when the client has closed a socket, or the connection is lost, then with the code 1006. */
   onClose?(socket: Socket, code: number, reason: string): void | Promise<void>;
 }
@@ -143,7 +182,10 @@ export interface WorkerFactory {
   after(milliseconds: number, name: string): void;
   /** Clears an alarm; whether it was set. */
   cancel(name: string): boolean;
-  /** Tells the host of an event of the worker. The value is a copy, made by structured clone. */
+  /**
+   * Emits an event when the turn is committed. The value is a copy, made by structured clone. On a platform it is in
+   * the log of events, with its name as the type, if the component has the grant `events`.
+   */
   emit(event: string, value?: unknown): void;
 }
 

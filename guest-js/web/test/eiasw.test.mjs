@@ -43,8 +43,10 @@ async function serviced(define) {
     }
     return workers.get(name);
   }
-  native.workersCall = async (className, name, method, value) => {
+  native.workersCall = async (className, name, method, value, id) => {
     assert.equal(name, className);
+    // The host's message has the UUID that `send` gives.
+    assert.equal(id, method === "deliver" ? JSON.parse(value)[2][1] : undefined);
     try {
       const { turn } = await workerOf(name);
       return encode(await turn("call", { method, args: value }));

@@ -179,3 +179,66 @@ test("sockets move with a worker into a new version", async () => {
   assert.deepEqual(sockets, [{ socket: "s1", text: "s1,s2" }]);
   await assert.rejects(call("give"), /the socket s2 cannot be cloned/);
 });
+
+const eventRequest = {
+  url: "http://shop.example/feed",
+  headers: [["last-event-id", "7"]],
+  protocol: "",
+  kind: "event-stream",
+};
+
+/** A worker that sends what it is told to the streams that are open: one. */
+async function feed() {
+  const made = await component(({ worker }) => ({
+    Cart: class extends worker.Worker {
+      onEventStream(stream, { url, headers, lastEventId, protocol }) {
+        stream.send(`${url} ${headers.get("last-event-id")} ${lastEventId} ${protocol}`, { event: "hello", id: 8 });
+      }
+      onClose(stream, code) {
+        this.left = [stream.kind, code];
+      }
+      say(...args) {
+        for (const stream of this.sockets) stream.send(...args);
+      }
+      end() {
+        this.sockets[0].close();
+      }
+      seen() {
+        return [this.left, this.sockets.map(({ kind }) => kind)];
+      }
+    },
+  }));
+  await made.run("start");
+  return { ...made, opened: await made.run("open", { socket: "s1", request: eventRequest }) };
+}
+
+test("an event stream is a socket that sends events and takes no messages", async () => {
+  const { run, call, opened } = await feed();
+  const hello = "event: hello\nid: 8\ndata: http://shop.example/feed 7 7 undefined\n\n";
+  assert.deepEqual(opened.sockets, [{ socket: "s1", text: hello }]);
+  const sent = async (...args) => (await call("say", ...args)).sockets[0].text;
+  assert.equal(await sent("a\r\nb\rc\nd"), "data: a\ndata: b\ndata: c\ndata: d\n\n");
+  assert.equal(await sent("", { retry: 5_000 }), "retry: 5000\ndata: \n\n");
+  assert.deepEqual((await call("seen")).answer, [undefined, ["event-stream"]]);
+  await run("open", { socket: "s2", request: eventRequest });
+  await run("close", { socket: "s2", code: 1006, reason: "" });
+  assert.deepEqual((await call("seen")).answer, [["event-stream", 1006], ["event-stream"]]);
+  assert.deepEqual((await call("end")).sockets, [{ socket: "s1", close: { code: 1000, reason: "" } }]);
+});
+
+test("what is no event is refused", async () => {
+  for (const [wrong, message] of [
+    [[new Uint8Array(1)], /sends strings/],
+    [["a", { event: "a\nb" }], /name of an event is one line/],
+    [["a", { id: "a\0" }], /no NUL/],
+    [["a", { id: "a\r" }], /id of an event is one line/],
+    [["a", { retry: -1 }], /number of milliseconds/],
+  ]) {
+    await assert.rejects((await feed()).call("say", ...wrong), message);
+  }
+});
+
+test("a class without onEventStream takes no event streams", async () => {
+  const { run } = await room();
+  await assert.rejects(run("open", { socket: "s1", request: eventRequest }), /has no onEventStream/);
+});

@@ -298,8 +298,8 @@ test("other handlers call workers by the capability", async () => {
   assert.deepEqual(await workers.get("Cart", "a").add("A1", 2), new Map([["A1", 2]]));
   await workers.get("Cart", "b").send(5);
   assert.deepEqual(native.calls.filter(([name]) => name === "workersCall"), [
-    ["workersCall", "Cart", "a", "add", encode(["A1", 2])],
-    ["workersCall", "Cart", "b", undefined, encode(5)],
+    ["workersCall", "Cart", "a", "add", encode(["A1", 2]), undefined],
+    ["workersCall", "Cart", "b", undefined, encode(5), undefined],
   ]);
   await assert.rejects(workers.get("Cart", "a").add(() => {}), /the arguments of add/);
   native.workerAnswer = { code: "exception", name: "RangeError", message: "too many" };

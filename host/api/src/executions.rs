@@ -54,10 +54,11 @@ pub struct ExecutionRecord {
     pub lines: Option<Value>,
 }
 
-/// The job that an execution ran: also a tick of a schedule and the delivery of an event are jobs.
+/// The job that an execution ran: also a tick of a schedule and the delivery of an event are jobs. Of a turn of a
+/// service worker the message that it handled, which is a job's where a trigger sent it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct RecordedRun {
-    /// The id of the job.
+    /// The id of the job; else the message's, a UUID.
     pub job: String,
     /// The number of the attempt, from 1.
     pub attempt: u32,
@@ -85,7 +86,8 @@ pub struct ExecutionFilter {
     pub component: Option<ComponentName>,
     /// Only executions in this environment; absent for all.
     pub environment: Option<Environment>,
-    /// Only runs of the job with this id, a tick or a delivery too; absent for all.
+    /// Only runs of the job with this id, a tick or a delivery too, and turns of service workers that handled it or the
+    /// message with this id; absent for all.
     pub job: Option<String>,
     /// Only executions of the trace with this id, 32 hexadecimal digits: a request, and all that it has caused. A whole
     /// `traceparent` stands for its trace. Absent for all.
@@ -134,6 +136,8 @@ pub struct FollowedLine {
     pub execution: String,
     /// The service worker whose turn the execution is, `CLASS/NAME` with control characters escaped; null for others.
     pub worker: Option<String>,
+    /// The id of the message that the worker handles, a job's where it is the message of one; null for others.
+    pub message_id: Option<String>,
     /// The level: `TRACE`, `DEBUG`, `INFO`, `WARN` or `ERROR`.
     pub level: &'static str,
     /// The message.

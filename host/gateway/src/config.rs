@@ -145,6 +145,21 @@ impl<'de> Deserialize<'de> for GatewayConfig {
 }
 
 impl GatewayConfig {
+    /// Checks that a component which exports these classes of workers has those that the routes name.
+    ///
+    /// # Errors
+    /// The first class that is not there, with the place of its route.
+    pub fn check_worker_classes(&self, classes: &[String]) -> Result<(), ConfigError> {
+        for (number, route) in self.routes.iter().enumerate() {
+            let class = route.worker.as_ref().map(|worker| worker.class());
+            if let Some(class) = class.filter(|class| !classes.iter().any(|known| known == class)) {
+                let message = format!("the component exports no worker class {}", class.escape_debug());
+                return Err(ConfigError::new(&format!("gateway.routes[{number}].worker"), message));
+            }
+        }
+        Ok(())
+    }
+
     /// Reads and checks the table `[gateway]`, so that no rule can fail when requests come.
     ///
     /// # Errors
@@ -302,7 +317,7 @@ impl RouteConfig {
         if !has_use_for(&self.methods, worker) {
             return wrong(
                 "methods",
-                "must have POST, PUT or, for `worker.method` and `worker.sockets`, GET".to_owned(),
+                "must have POST, PUT or, for `worker.method`, `worker.sockets` and `worker.events`, GET".to_owned(),
             );
         }
         let RuleSet { assets, cache, idempotency, .. } = &self.rules;

@@ -114,6 +114,8 @@ pub struct AdmittedRequest {
     pub worker: Option<WorkerRequest>,
     /// The service worker that takes the request as a WebSocket.
     pub socket: Option<SocketTarget>,
+    /// The service worker whose stream of server-sent events the request asks for.
+    pub event_stream: Option<SocketTarget>,
     context: ResponseContext,
 }
 
@@ -317,7 +319,8 @@ impl Rules {
         if let Some(worker) = &self.worker {
             let identity = admitted.identity.as_deref();
             admitted.socket = worker.socket(request, &matched.params, identity)?;
-            if admitted.socket.is_none() {
+            admitted.event_stream = worker.event_stream(request, &matched.params, identity)?;
+            if admitted.socket.is_none() && admitted.event_stream.is_none() {
                 admitted.worker = Some(worker.request(request, &matched.params, identity)?);
             }
         }

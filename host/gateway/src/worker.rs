@@ -9,6 +9,7 @@ use crate::path::{PathParams, decode};
 use crate::problem::{Code, Refusal};
 use crate::rule::{ConfigError, Rule, header_name};
 use crate::validate::check_json_headers;
+use http::header::ACCEPT;
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method};
 use serde::Deserialize;
@@ -31,6 +32,7 @@ pub struct WorkerRules {
     name: Vec<NamePart>,
     method: Option<Box<str>>,
     sockets: bool,
+    events: bool,
 }
 
 /// A part of a worker's name.
@@ -54,13 +56,15 @@ pub(crate) struct WorkerTable {
     method: Option<String>,
     #[serde(default)]
     sockets: bool,
+    #[serde(default)]
+    events: bool,
 }
 
 /// In the extensions of a request that is the handshake of a WebSocket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SocketHandshake;
 
-/// The worker in which a WebSocket ends.
+/// The worker in which a WebSocket ends, or from which a stream of events comes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SocketTarget {
     /// The worker's class.
@@ -107,7 +111,8 @@ impl Rule for WorkerRules {
         };
         let name = name_parts(&table.name, &format!("{at}.name"))?;
         let method = table.method.as_deref().map(|method| named("method", method)).transpose()?;
-        Ok(Self { class: named("class", &table.class)?, name, method, sockets: table.sockets })
+        let WorkerTable { sockets, events, .. } = table;
+        Ok(Self { class: named("class", &table.class)?, name, method, sockets, events })
     }
 }
 
@@ -191,6 +196,23 @@ impl WorkerRules {
         Ok(Some(SocketTarget { class: self.class.to_string(), name }))
     }
 
+    /// The worker whose stream of events the request asks for; none if it asks for none, or the route has none.
+    ///
+    /// # Errors
+    /// [`Code::WorkerName`].
+    pub(crate) fn event_stream(
+        &self,
+        request: &Parts,
+        params: &PathParams<'_, '_>,
+        identity: Option<&Identity>,
+    ) -> Result<Option<SocketTarget>, Refusal> {
+        if !self.events || request.method != Method::GET || !accepts_events(request) {
+            return Ok(None);
+        }
+        let name = self.name_for(request, params, identity)?;
+        Ok(Some(SocketTarget { class: self.class.to_string(), name }))
+    }
+
     /// What a worker is told by a request, and which.
     ///
     /// # Errors
@@ -252,8 +274,15 @@ impl WorkerRules {
 
 /// The methods that a route to a worker has a use for.
 pub(crate) fn has_use_for(methods: &Methods, rules: &WorkerRules) -> bool {
-    let reads = (rules.method.is_some() || rules.sockets) && methods.allow(&Method::GET);
+    let reads = (rules.method.is_some() || rules.sockets || rules.events) && methods.allow(&Method::GET);
     reads || methods.allow(&Method::POST) || methods.allow(&Method::PUT)
+}
+
+/// Whether the client names `text/event-stream`, as `EventSource` does; that it takes anything is not enough.
+fn accepts_events(request: &Parts) -> bool {
+    let fields = request.headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let mut types = fields.flat_map(|field| field.split(',')).filter_map(|range| range.split(';').next());
+    types.any(|media_type| media_type.trim().eq_ignore_ascii_case("text/event-stream"))
 }
 
 fn characters(text: &str) -> usize {
@@ -305,6 +334,28 @@ mod tests {
         };
         let request = rules.request(&parts, &PathParams::new(matched.params), Some(&identity));
         request.map_err(|refusal| refusal.code())
+    }
+
+    #[test]
+    fn a_stream_of_events_is_asked_for_by_its_media_type() {
+        let mut patterns = matchit::Router::new();
+        patterns.insert("/feed", ()).expect("a pattern");
+        let params = PathParams::new(patterns.at("/feed").expect("it matches").params);
+        let events = rules(json!({ "class": "Feed", "name": "all", "events": true, "method": "view" }));
+        let without = rules(json!({ "class": "Feed", "name": "all", "method": "view" }));
+        for (method, accept, is_stream) in [
+            (Method::GET, "text/event-stream", true),
+            (Method::GET, "text/html, Text/Event-Stream;q=0.5", true),
+            (Method::GET, "*/*", false),
+            (Method::HEAD, "text/event-stream", false),
+            (Method::POST, "text/event-stream", false),
+        ] {
+            let request = Request::builder().method(method).uri("/feed").header("accept", accept);
+            let (parts, ()) = request.body(()).expect("a request").into_parts();
+            let target = events.event_stream(&parts, &params, None).expect("a name");
+            assert_eq!(target.map(|target| target.name), is_stream.then(|| "all".to_owned()), "{accept}");
+            assert_eq!(without.event_stream(&parts, &params, None).expect("a name"), None);
+        }
     }
 
     fn post(path: &str) -> http::request::Builder {

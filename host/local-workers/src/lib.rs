@@ -79,8 +79,8 @@ pub use running::{RunningWorkers, WorkerFilter};
 pub use settings::{OtherVersion, WorkerChange, WorkerSettings};
 pub use sockets::{SocketClose, SocketFrame};
 pub use store::{
-    AcquiredWorker, FolderStore, HeapCommit, MemoryStore, StoreError, WorkerCommit, WorkerRecord, WorkerStore,
-    WorkerSummary, merge_heap,
+    AcquiredWorker, FolderStore, HeapCommit, MemoryStore, StoreError, TurnEvents, WorkerCommit, WorkerRecord,
+    WorkerStore, WorkerSummary, merge_heap,
 };
 
 pub use handle::{WorkerCondition, WorkerStatus};

@@ -6,12 +6,12 @@ use crate::manager::Manager;
 use crate::message::{Answer, Content, failed};
 use crate::running::RunningWorkers;
 use crate::settings::{
-    AWAKE, MEMORY, MEMORY_BYTES, OnChange, OnEvent, OtherVersion, Settings, WorkerChange, WorkerSettings,
+    AWAKE, CheckEvents, MEMORY, MEMORY_BYTES, OnChange, OnEvents, OtherVersion, Settings, WorkerChange, WorkerSettings,
 };
-use crate::store::{MemoryStore, StoreError, WorkerStore};
-use elias_capabilities::Workers;
+use crate::store::{MemoryStore, StoreError, TurnEvents, WorkerStore};
 use elias_capabilities::trigger::{Clock, Origin};
 use elias_capabilities::workers::{ErrorCode, WorkerBackend, WorkerCall};
+use elias_capabilities::{Cause, Workers};
 use elias_host::EmittedEvent;
 use elias_workers::config::{Durability, InvalidSetting, WorkersConfig};
 use elias_workers::{MailboxLimits, MemoryBudget, SocketLimits, SupervisionPolicy, WorkerKey};
@@ -48,7 +48,8 @@ impl LocalWorkers {
             groups: Vec::new(),
             trees: Vec::new(),
             on_change: None,
-            on_event: None,
+            on_events: None,
+            check_events: None,
             memory: MemoryBudget::new(MEMORY, MEMORY_BYTES),
         };
         let unstored_bytes = MemoryStore::BYTES_MAX;
@@ -178,11 +179,24 @@ impl LocalWorkersBuilder {
         self
     }
 
-    /// Tells `listener` of each event that a worker emits, once its turn is committed. It must not wait.
+    /// Tells `listener` of what a worker emits in a turn, once that is committed. It must not wait. What it is told
+    /// last may be lost with the process; a store gets the same [within the commit](crate::WorkerCommit::events).
     #[must_use]
-    pub fn on_event(mut self, listener: impl Fn(&WorkerKey, &EmittedEvent) + Send + Sync + 'static) -> Self {
-        let listener: OnEvent = Arc::new(listener);
-        self.settings.on_event = Some(listener);
+    pub fn on_events(mut self, listener: impl Fn(&WorkerKey, TurnEvents) + Send + Sync + 'static) -> Self {
+        let listener: OnEvents = Arc::new(listener);
+        self.settings.on_events = Some(listener);
+        self
+    }
+
+    /// Has `check` look at what a turn emits, before it is committed: with an error the turn is undone, and its sender
+    /// gets a `RangeError` with this message. It must not wait.
+    #[must_use]
+    pub fn check_events(
+        mut self,
+        check: impl Fn(&[EmittedEvent], &Cause) -> Result<(), String> + Send + Sync + 'static,
+    ) -> Self {
+        let check: CheckEvents = Arc::new(check);
+        self.settings.check_events = Some(check);
         self
     }
 
@@ -208,7 +222,8 @@ impl WorkerBackend for CapabilityCalls {
         let Some(manager) = self.0.upgrade() else {
             return ready(Err(failed(ErrorCode::Unavailable, "the workers were stopped"))).boxed();
         };
-        let WorkerCall { class, name, method, value } = call;
-        manager.call(WorkerKey::new(class, name), Content::Value { method, value }, origin.cause.clone()).boxed()
+        let WorkerCall { class, name, method, value, id } = call;
+        let (key, content) = (WorkerKey::new(class, name), Content::Value { method, value });
+        manager.call_as(id, key, content, origin.cause.clone()).boxed()
     }
 }

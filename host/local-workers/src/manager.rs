@@ -5,7 +5,7 @@ use crate::directory::Directory;
 use crate::groups::Groups;
 use crate::handle::{WorkerHandle, WorkerStatus};
 use crate::health::HealthRecords;
-use crate::message::{Answer, Content, Message, Reply, Sender, Stop, failed, new_id, reply_of};
+use crate::message::{Answer, Content, Message, Reply, Sender, Stop, failed, id_of, reply_of};
 use crate::settings::{Settings, WorkerSettings};
 use crate::sockets::{SocketClose, SocketTable, close_code};
 use crate::store::{AcquiredWorker, StoreError, WorkerRecord, WorkerStore};
@@ -126,8 +126,19 @@ impl Manager {
         content: Content,
         cause: Cause,
     ) -> impl Future<Output = Answer> + Send + use<> {
+        self.call_as(None, key, content, cause)
+    }
+
+    /// The same with a message that has this id, if it is a UUID.
+    pub(crate) fn call_as(
+        &self,
+        id: Option<String>,
+        key: WorkerKey,
+        content: Content,
+        cause: Cause,
+    ) -> impl Future<Output = Answer> + Send + use<> {
         let (sender, answer) = oneshot::channel();
-        self.ask(key, Message::new(new_id(), content, Sender::Outside(sender), cause), answer)
+        self.ask(key, Message::new(id_of(id), content, Sender::Outside(sender), cause), answer)
     }
 
     /// The same with a message that may come again with this id.

@@ -3,7 +3,7 @@
 use elias_capabilities::Cause;
 use elias_capabilities::workers::{Error, ErrorCode};
 use elias_host::{ReplyError, ReplyResult, SocketContent, TurnKind};
-use elias_workers::{MemoryBudget, MemoryFull, MemoryReservation, WorkerKey};
+use elias_workers::{MemoryBudget, MemoryFull, MemoryReservation, WorkerKey, is_uuid};
 use serde_json::Value;
 use std::sync::Arc;
 use tokio::sync::oneshot;
@@ -178,6 +178,11 @@ pub(crate) fn failed(code: ErrorCode, message: impl Into<String>) -> Error {
     Error::new(code, message)
 }
 
+/// The id of a message: the UUID that its sender gave it, or else a new one.
+pub(crate) fn id_of(given: Option<String>) -> String {
+    given.filter(|id| is_uuid(id)).unwrap_or_else(new_id)
+}
+
 /// A random UUID (version 4).
 pub(crate) fn new_id() -> String {
     let bits = rand::random::<u128>() & !(0xf << 76) & !(0x3 << 62) | (0x4 << 76) | (0x2 << 62);
@@ -197,5 +202,8 @@ mod tests {
         assert_eq!(id.as_bytes()[14], b'4', "{id}");
         assert!(matches!(id.as_bytes()[19], b'8' | b'9' | b'a' | b'b'), "{id}");
         assert_ne!(id, new_id());
+        assert!(is_uuid(&id));
+        assert_eq!(id_of(Some(id.clone())), id);
+        assert!(is_uuid(&id_of(Some("mine".to_owned()))) && is_uuid(&id_of(None)));
     }
 }

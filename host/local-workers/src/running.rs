@@ -81,6 +81,22 @@ impl RunningWorkers {
         self.manager.call(key, Content::Value { method, value }, cause)
     }
 
+    /// The same with a message that has this id, which is a UUID: turns that handle it have it, and so the log. Any
+    /// other text is as none.
+    ///
+    /// # Errors
+    /// As of [`Self::call`].
+    pub fn call_as(
+        &self,
+        id: Option<String>,
+        key: WorkerKey,
+        method: Option<String>,
+        value: String,
+        cause: Cause,
+    ) -> impl Future<Output = Answer> + Send + use<> {
+        self.manager.call_as(id, key, Content::Value { method, value }, cause)
+    }
+
     /// The same with a message that the caller sends again, with the same id, until it has an answer: the worker handles
     /// it once. It keeps the ids of the last 128 such messages that it has handled, with what they changed; one that
     /// comes again after it was handled is answered with `undefined`. One whose handler threw is handled anew. The id

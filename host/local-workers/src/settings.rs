@@ -1,5 +1,7 @@
 //! The settings of workers.
 
+use crate::store::TurnEvents;
+use elias_capabilities::Cause;
 use elias_host::EmittedEvent;
 use elias_workers::config::{Durability, GroupConfig, HealthConfig, WorkersConfig};
 use elias_workers::{MailboxLimits, MemoryBudget, SocketLimits, SupervisionPolicy, SupervisionTree, WorkerKey};
@@ -70,8 +72,11 @@ pub enum WorkerChange {
 /// Told of what became of a worker.
 pub(crate) type OnChange = Arc<dyn Fn(&WorkerKey, WorkerChange) + Send + Sync>;
 
-/// Told of an event that a worker emitted, after its turn was committed.
-pub(crate) type OnEvent = Arc<dyn Fn(&WorkerKey, &EmittedEvent) + Send + Sync>;
+/// Told of the events that a worker emitted in a turn, after that was committed.
+pub(crate) type OnEvents = Arc<dyn Fn(&WorkerKey, TurnEvents) + Send + Sync>;
+
+/// Refuses a turn for the events that it emitted, with the message of the error that its sender gets.
+pub(crate) type CheckEvents = Arc<dyn Fn(&[EmittedEvent], &Cause) -> Result<(), String> + Send + Sync>;
 
 /// The name of the bound of memory, and the bound, unless a program has its own.
 pub(crate) const MEMORY: &str = "worker-memory-bytes";
@@ -130,7 +135,8 @@ pub(crate) struct Settings {
     /// Supervision trees, by name.
     pub(crate) trees: Vec<(String, SupervisionTree<WorkerKey>)>,
     pub(crate) on_change: Option<OnChange>,
-    pub(crate) on_event: Option<OnEvent>,
+    pub(crate) on_events: Option<OnEvents>,
+    pub(crate) check_events: Option<CheckEvents>,
     /// What messages, calls and answers of all workers may hold.
     pub(crate) memory: Arc<MemoryBudget>,
 }

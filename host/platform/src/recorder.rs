@@ -4,6 +4,7 @@ use crate::platform_events;
 use elias_api::ExecutionRecord;
 use elias_names::{ServiceId, TenantId};
 use elias_store::{AllowedServices, Store, now_ms};
+use elias_workers::is_uuid;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,6 +22,8 @@ const GATHER: Duration = Duration::from_millis(250);
 /// Tenants of which one batch publishes that executions ended, and services of each.
 const TENANTS_TOLD: usize = 20;
 const SERVICES_TOLD: usize = 20;
+/// The source of a turn begins with this word.
+pub(crate) const WORKER: &str = "worker";
 /// The events that say so.
 const FAILED: &str = "execution.failed";
 const COMPLETED: &str = "execution.completed";
@@ -90,7 +93,7 @@ impl Recorder {
     /// Records what ran if its service has no more than are recorded, and the store can keep up; counts it otherwise.
     pub(crate) fn record_if(&self, is_taken: bool, record: ExecutionRecord) {
         if !is_taken {
-            self.unrecorded[usize::from(record.run.is_some())].fetch_add(1, Ordering::Relaxed);
+            self.unrecorded[usize::from(is_run(&record))].fetch_add(1, Ordering::Relaxed);
         } else if self.sender.try_send(Item::Record(Box::new(record))).is_err() {
             self.dropped.fetch_add(1, Ordering::Relaxed);
         } else if self.sender.max_capacity() - self.sender.capacity() >= BATCH {
@@ -185,6 +188,12 @@ async fn insert(store: &Store, batch: &[ExecutionRecord]) -> elias_api::Result<(
     Ok(())
 }
 
+/// Whether an execution ran a job, and is not a worker's turn for a message of somebody else.
+fn is_run(record: &ExecutionRecord) -> bool {
+    let is_turn = record.source.strip_prefix(WORKER).is_some_and(|rest| rest.starts_with(' '));
+    record.run.as_ref().is_some_and(|run| !is_turn || !is_uuid(&run.job))
+}
+
 /// Of the executions of a batch that ended in the same way, by service and event: the first one, and how many.
 type Ended<'a> = BTreeMap<(ServiceId, &'static str), (&'a ExecutionRecord, u32)>;
 
@@ -198,7 +207,7 @@ async fn tell(store: &Store, batch: &[ExecutionRecord]) -> elias_api::Result<()>
             "completed" => COMPLETED,
             _ => continue,
         };
-        if record.run.is_some() && !record.source.starts_with("schedule ") {
+        if is_run(record) && !record.source.starts_with("schedule ") {
             continue;
         }
         let (tenant, component) = (record.tenant.clone(), record.component.clone());

@@ -3,13 +3,13 @@
 use crate::platform::Platform;
 use crate::serving::{NotAdmitted, Service};
 use crate::triggers::checked_traceparent;
-use crate::workers::{WorkerCallFrom, WorkerRunner};
+use crate::workers::{MessageId, WorkerCallFrom, WorkerRunner};
 use elias_api::{Code, Error, Result};
 use elias_capabilities::trigger::Cause;
 use elias_capabilities::workers::{Error as CallError, ErrorCode as CallErrorCode};
 use elias_gateway::worker::{SocketTarget, WorkerContent, WorkerRequest};
 use elias_host::SocketRequest;
-use elias_local_workers::SocketConnection;
+use elias_local_workers::{RunningWorkers, SocketConnection};
 use elias_names::ServiceId;
 use elias_workers::WorkerKey;
 use elias_workers::value::{ValueError, from_json, to_json};
@@ -35,13 +35,8 @@ impl Platform {
         traceparent: Option<String>,
     ) -> Result<Value, NotAdmitted> {
         self.serving().may_send(service).await?;
-        let WorkerRequest { class, name, content } = request;
-        let (method, value) = match content {
-            WorkerContent::Body => (None, body),
-            WorkerContent::Query { method, query } => (Some(method), json!([query])),
-        };
-        let key = WorkerKey::new(class, name);
-        Ok(call(self.workers(), &service.id, key, (method, value), traceparent).await?)
+        let (key, content) = message_of(request, body);
+        Ok(call(self.workers(), &service.id, key, content, traceparent).await?)
     }
 
     /// Opens a WebSocket of a route that ends in a worker of a service.
@@ -66,6 +61,28 @@ impl Platform {
     }
 }
 
+/// Has a worker of a server without a platform respond to a request of a route, as [`Platform::respond_by_worker`]
+/// does.
+///
+/// # Errors
+/// As there, but for quotas.
+pub async fn respond_by_local_worker(workers: &RunningWorkers, request: WorkerRequest, body: Value) -> Result<Value> {
+    let (key, (method, value)) = message_of(request, body);
+    let value = encoded(method.as_deref(), &value)?;
+    let answer = workers.call_from(key, method, value, Cause::default());
+    shown(&answered(answer, ANSWER_WAIT).await?)
+}
+
+/// The worker that a request is for, and the message or the call that it is.
+fn message_of(request: WorkerRequest, body: Value) -> (WorkerKey, (Option<String>, Value)) {
+    let WorkerRequest { class, name, content } = request;
+    let content = match content {
+        WorkerContent::Body => (None, body),
+        WorkerContent::Query { method, query } => (Some(method), json!([query])),
+    };
+    (WorkerKey::new(class, name), content)
+}
+
 /// Has a worker handle a message, or a call of a method with the list of its arguments; gives what the handler
 /// returned, once the turn is committed.
 ///
@@ -80,16 +97,19 @@ pub(crate) async fn call(
     (method, value): (Option<String>, Value),
     traceparent: Option<String>,
 ) -> Result<Value> {
-    if let Some(method) = &method {
-        check_method(method)?;
-    }
-    let value = from_json(&value).map_err(|error| {
+    let value = encoded(method.as_deref(), &value)?;
+    let cause = Cause { traceparent: checked_traceparent(traceparent), hops: 0 };
+    let answer = runner.call(service, WorkerCallFrom { id: MessageId::Unique(None), key, method, value, cause });
+    shown(&answered(answer, ANSWER_WAIT).await?)
+}
+
+/// A message or the arguments of a call, encoded.
+fn encoded(method: Option<&str>, value: &Value) -> Result<String> {
+    method.map_or(Ok(()), check_method)?;
+    from_json(value).map_err(|error| {
         let code = if error == ValueError::TooLarge { Code::TooLarge } else { Code::BadInput };
         Error::new(code, error.to_string())
-    })?;
-    let cause = Cause { traceparent: checked_traceparent(traceparent), hops: 0 };
-    let answer = runner.call(service, WorkerCallFrom { id: None, key, method, value, cause });
-    shown(&answered(answer, ANSWER_WAIT).await?)
+    })
 }
 
 /// Checks the name of a method, which has the bounds of a worker's.

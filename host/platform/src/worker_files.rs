@@ -5,8 +5,10 @@ use crate::access::Permission;
 use crate::platform::Platform;
 use crate::platform_events::SOURCE;
 use crate::session::Session;
+use crate::triggers::source_of;
 use crate::worker_calls::{ANSWER_WAIT, in_time, refusal, shown};
-use crate::workers::WorkerCallFrom;
+use crate::worker_events::subject_of;
+use crate::workers::{MessageId, WorkerCallFrom};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use elias_api::{Code, Error, EventRecord, Result};
@@ -124,8 +126,8 @@ impl Platform {
         self.workers().start_worker(service, key).await.map_err(refusal)
     }
 
-    /// The events about a worker after a position of the tenant's log, and the position up to which was looked; without
-    /// a position none, and where the log ends now.
+    /// The events about a worker, and those that it emits, after a position of the tenant's log, and the position up to
+    /// which was looked; without a position none, and where the log ends now.
     ///
     /// # Errors
     /// `forbidden`, `store-unavailable`.
@@ -142,10 +144,10 @@ impl Platform {
         };
         let mut events = scope.events(after, EVENTS_MAX).await?;
         let position = events.last().map_or(after, |event| event.position);
-        let subject = format!("{}/{key}", service.subject());
+        let (subject, own) = (subject_of(service, key), source_of(service));
         events.retain(|event| {
-            let is_of_worker = event.subject.as_deref() == Some(subject.as_str());
-            is_of_worker && event.source == SOURCE && event.event_type.starts_with("worker.")
+            let is_about_worker = event.source == SOURCE && event.event_type.starts_with("worker.");
+            event.subject.as_deref() == Some(subject.as_str()) && (is_about_worker || event.source == own)
         });
         Ok((events, position))
     }
@@ -215,7 +217,13 @@ impl Platform {
             return Err(Error::new(Code::BadInput, problem));
         }
         let cause = Cause { traceparent: None, hops: 0 };
-        let call = WorkerCallFrom { id: None, key: key.clone(), method: Some(method.to_owned()), value, cause };
+        let call = WorkerCallFrom {
+            id: MessageId::Unique(None),
+            key: key.clone(),
+            method: Some(method.to_owned()),
+            value,
+            cause,
+        };
         in_time(self.workers().call(service, call), ANSWER_WAIT).await?.map_err(failure)
     }
 }

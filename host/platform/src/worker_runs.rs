@@ -3,7 +3,7 @@
 
 use crate::triggers::{Message, Run, cancellation};
 use crate::worker_calls::refusal;
-use crate::workers::{WorkerCallFrom, WorkerRunner};
+use crate::workers::{MessageId, WorkerCallFrom, WorkerRunner};
 use elias_api::Code;
 use elias_capabilities::workers::Error as CallError;
 use elias_triggers::config::{WorkerMessage, WorkerTarget};
@@ -30,7 +30,7 @@ pub(crate) async fn execute(workers: &WorkerRunner, target: &WorkerTarget, run: 
         let error = refusal(error);
         return AttemptResult::NotRun { times: 1, reason: format!("{}: {error}", error.code()) };
     }
-    let call = WorkerCallFrom { id: Some(record.job), key, method, value, cause };
+    let call = WorkerCallFrom { id: MessageId::Repeating(record.job), key, method, value, cause };
     let mut answer = std::pin::pin!(tokio::time::timeout(timeout, workers.call(&service, call)));
     tokio::select! {
         answer = &mut answer => match answer {

@@ -5,20 +5,24 @@ use crate::platform::Inner;
 use crate::platform_events;
 use crate::serving::{LoadContext, Release, RequestGuard, RequestOutcome, Serving, WORKER};
 use crate::trigger_runs::{ServedServices, former_release};
+use crate::worker_events;
 use crate::workers::{
     AwakeSlot, CanaryComponent, HeapVersion, ServedComponent, ServedWorkers, TurnSite, WorkerCanary, WorkerServices,
 };
 use elias_api::{Code, Error, Result};
 use elias_delivery::rollout::RolloutState;
 use elias_host::{
-    App, CallOptions, Caller, Error as HostError, ErrorCode, Turn, TurnKind, TurnOutcome, TurnResult, Worker,
-    WorkerHeap,
+    App, CallOptions, Caller, EmittedEvent, Error as HostError, ErrorCode, Turn, TurnKind, TurnOutcome, TurnResult,
+    Worker, WorkerHeap,
+};
+use elias_local_workers::{
+    AwakeWorker, Cause, TurnContext, TurnEvents, TurnFailure, WorkerComponent, WriteDown, write_down,
 };
 use elias_local_workers::{
     AwakeWorker, DeploymentPhase, TurnContext, TurnFailure, WorkerComponent, WriteDown, write_down,
 };
 use elias_names::{Digest, ServiceId};
-use elias_store::ReleaseTarget;
+use elias_store::{NewEvent, ReleaseTarget};
 use elias_workers::WorkerKey;
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -75,6 +79,25 @@ impl WorkerServices for ServedServices {
     fn publish(&self, id: &ServiceId, event_type: &'static str, subject: String, data: Value) {
         let Some(platform) = self.platform() else { return };
         publish(&platform, id, event_type, subject, &data);
+    }
+
+    fn check_events(&self, id: &ServiceId, events: &[EmittedEvent], cause: &Cause) -> std::result::Result<(), String> {
+        self.platform().map_or(Ok(()), |platform| worker_events::check(&platform, id, events, cause))
+    }
+
+    fn new_events(&self, id: &ServiceId, key: &WorkerKey, turns: &[TurnEvents]) -> Vec<NewEvent> {
+        self.platform().map_or_else(Vec::new, |platform| worker_events::new_events(&platform, id, key, turns))
+    }
+
+    fn publish_later(&self, id: &ServiceId, events: Vec<NewEvent>) {
+        let Some(platform) = self.platform() else { return };
+        worker_events::publish_later(&platform, id, events);
+    }
+
+    fn events_published(&self) {
+        if let Some(platform) = self.platform() {
+            platform.runner.look();
+        }
     }
 }
 
@@ -305,7 +328,7 @@ impl ReleaseWorker {
         let serving = &platform.serving;
         let mut guard = self.admit(serving).await?;
         let name = key.to_string();
-        guard.set_turn(&name, &context.cause);
+        guard.set_turn(&name, &turn.id, context.attempt, &context.cause);
         if matches!(turn.kind, TurnKind::Export | TurnKind::Upgrade { .. } | TurnKind::Inspect | TurnKind::Copy { .. })
         {
             guard.leave_out_of_comparison();
@@ -337,7 +360,7 @@ impl ReleaseWorker {
                         "code": code.as_str(),
                         "reason": reason,
                     });
-                    let subject = format!("{}/{key}", self.service.subject());
+                    let subject = worker_events::subject_of(&self.service, key);
                     publish(platform, &self.service, "worker.failed", subject, &data);
                 }
                 Err(failure)

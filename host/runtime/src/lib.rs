@@ -65,6 +65,6 @@ pub use schedule::{CpuLoad, CpuShare};
 pub use trigger::{EventBatch, EventMessage, Job, RunOutcome, RunResult, Tick};
 pub use worker::{
     Alarm, AlarmChange, EmittedEvent, HeapChange, ReplyError, ReplyResult, SetTimer, SocketAction, SocketContent,
-    SocketRequest, SocketSend, TimerChanges, Turn, TurnKind, TurnOutcome, TurnResult, TurnState, Worker, WorkerHeap,
-    WorkerSend,
+    SocketKind, SocketRequest, SocketSend, TimerChanges, Turn, TurnKind, TurnOutcome, TurnResult, TurnState, Worker,
+    WorkerHeap, WorkerSend,
 };

@@ -1,9 +1,11 @@
 //! The gateway before the only component of a server: the routes and rules of its elias.toml, without a platform.
 //!
 //! A route is refused if it needs what only a platform has: credentials and the keys that they are checked with, a store
-//! for idempotency keys, other components as middleware, or service workers that respond (`worker`). Without them the
-//! route would be open to everyone, or do twice what it promises to do once. The rule `cache` is accepted, but responses
-//! are not cached: a client cannot tell that from an empty cache.
+//! for idempotency keys, or other components as middleware. Without them the route would be open to everyone, or do
+//! twice what it promises to do once. The rule `cache` is accepted, but responses are not cached: a client cannot tell
+//! that from an empty cache. Routes to service workers lead to those of the server ([`AppSource::with_workers`]).
+//!
+//! [`AppSource::with_workers`]: crate::AppSource::with_workers
 
 use elias_delivery::clock::Clock;
 use elias_gateway::assets::AssetError;
@@ -85,8 +87,7 @@ impl LocalGateway {
         before: Option<&Self>,
     ) -> Result<Self, LocalGatewayError> {
         for route in &config.routes {
-            let worker = route.worker.as_ref().map(|_| "worker");
-            if let Some(key) = needs_platform(&route.rules).or(worker) {
+            if let Some(key) = needs_platform(&route.rules) {
                 let route = route.paths.first().map_or_else(|| "/".to_owned(), ToString::to_string);
                 return Err(LocalGatewayError::NeedsPlatform { key, route });
             }
@@ -227,6 +228,8 @@ mod tests {
         }
         let others = json!({ "cache": {}, "compress": {}, "headers": {}, "response-transform": "." });
         assert!(gateway(others, None).is_ok());
+        let worker = json!({ "class": "Cart", "name": "{user}", "sockets": true });
+        assert!(gateway(json!({ "routes": [{ "path": "/carts/{user}", "worker": worker }] }), None).is_ok());
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! - [`key`](WorkerKey): which worker.
 //! - [`mailbox`](Mailbox): messages in their order, bounded by number and bytes.
 //! - [`memory`](MemoryBudget): the bytes that all workers of somebody hold together.
+//! - [`mailbox`](Mailbox): messages in their order, bounded by number and bytes. [`message_id`](is_uuid): their ids.
 //! - [`timers`](Timers): the durable timers and alarms of a worker, and which is due next.
 //! - [`queue`](TurnQueue): a worker's mailbox, replies and timers together: what enters next.
 //! - [`supervision`](Supervisor): retries, backoff, dead letters, and the restart intensity.
@@ -21,6 +22,7 @@ mod group;
 mod key;
 mod mailbox;
 mod memory;
+mod message_id;
 #[cfg(test)]
 mod properties;
 mod queue;
@@ -35,6 +37,7 @@ pub use group::{Balance, WorkerGroup};
 pub use key::WorkerKey;
 pub use mailbox::{Admission, Mailbox, MailboxFull, MailboxLimits, OverflowPolicy};
 pub use memory::{MemoryBudget, MemoryFull, MemoryReservation};
+pub use message_id::is_uuid;
 pub use queue::{Incoming, TurnQueue};
 pub use sockets::SocketLimits;
 pub use supervision::{AttemptDecision, SupervisionPolicy, Supervisor};

@@ -1,6 +1,7 @@
 //! Cases of Autobahn's test suite, by frames as they are on the wire.
 
 use super::{ECHO_COMPONENT, echo, show};
+use elias_tests::build::Project;
 use elias_tests::platform::{Platform, until};
 use elias_tests::serve::{PATIENCE, Server};
 use serde_json::json;
@@ -309,4 +310,31 @@ async fn a_route_of_a_platform_takes_sockets_within_its_rules() {
         (shown == json!({ "open": 0, "closes": [[1000, ""], [1000, ""]] })).then_some(())
     };
     until("the worker knows", shown).await;
+}
+
+#[tokio::test]
+async fn a_route_of_a_project_leads_a_socket_to_its_worker() {
+    let config = "[capabilities.workers]\n\
+        [[gateway.routes]]\npath = \"/rooms/{room}\"\n\
+        worker = { class = \"Echo\", name = \"{room}\", sockets = true }\n\
+        cors = { origins = [\"https://shop.test\"] }\n\
+        [[gateway.routes]]\npath = \"/mute\"\nworker = { class = \"Echo\", name = \"a\" }\n\
+        [[gateway.routes]]\n";
+    let project = Project::new(&[("elias.toml", config)]);
+    project.write("app.wasm", &*ECHO_COMPONENT);
+    let server = Server::of_project(project, "app.wasm", &[]);
+    for fields in ["host: here.test", "host: here.test\r\norigin: https://shop.test"] {
+        let (mut stream, head) = ask(server.address, "/rooms/one", fields).await;
+        assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
+        stream.write_all(&frame(FIN | TEXT, "hello")).await.expect("it reads");
+        assert_eq!(read(&mut stream).await, Some((TEXT, b"hello".to_vec())));
+    }
+    for (path, fields, status) in [
+        ("/rooms/one", "host: here.test\r\norigin: https://other.test", "403"),
+        ("/mute", "host: here.test", "405"),
+        ("/else", "host: here.test", "501"),
+    ] {
+        let (_, head) = ask(server.address, path, fields).await;
+        assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{path}: {head}");
+    }
 }

@@ -34,11 +34,15 @@ pub(crate) fn check(config: &ConfigFile) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Checks that `[triggers]` fits the handlers and the classes of workers of the component.
+/// Checks that `[triggers]` fits the handlers and the classes of workers of the component, and `[gateway]` the classes.
 ///
 /// # Errors
-/// `bad-configuration`, `config`.
+/// `bad-configuration`, `config`, `invalid-gateway-config`.
 pub(crate) fn check_handlers(config: &ConfigFile, handlers: &[String], classes: &[String]) -> Result<(), Failure> {
+    if let Some(table) = &config.gateway {
+        let checked = GatewayConfig::parse(table).and_then(|gateway| gateway.check_worker_classes(classes));
+        checked.map_err(|error| Failure::new(ConfigError::CODE, error))?;
+    }
     triggers(config.triggers.as_ref())?.check_handlers(handlers, classes).map_err(refused)
 }
 
@@ -148,6 +152,11 @@ mod tests {
         assert!(check(&event).is_ok() && check_handlers(&event, &[], &["Cart".to_owned()]).is_ok());
         let error = check_handlers(&event, &[], &[]).expect_err("no class").to_string();
         assert!(error.contains("triggers.event[0].worker.class"), "{error}");
+        let route = json!({ "path": "/cart", "worker": { "class": "Cart", "name": "a" } });
+        let route = config("gateway", json!({ "routes": [route] }));
+        assert!(check_handlers(&route, &[], &["Cart".to_owned()]).is_ok());
+        let error = check_handlers(&route, &[], &[]).expect_err("no class").to_string();
+        assert!(error.contains("gateway.routes[0].worker"), "{error}");
         let group = json!({ "group": [{ "name": "pool", "class": "Cart", "size": 2 }] });
         let pool = config("workers", group);
         assert!(check(&pool).is_ok() && check_classes(&pool, &["Cart".to_owned()]).is_ok());

@@ -279,7 +279,7 @@ mod tests {
         for turns in [1, 2] {
             let mut record = WorkerRecord::new(key.clone());
             record.turns = turns;
-            let commit = WorkerCommit { epoch, record, heap: HeapCommit::Whole(vec![1]) };
+            let commit = WorkerCommit { epoch, record, heap: HeapCommit::Whole(vec![1]), events: Vec::new() };
             store.commit(commit).await.expect("there is room");
         }
         store.release(&key, epoch).await.expect("it is its owner");

@@ -12,16 +12,18 @@ pub(crate) fn add(native: &Object<'_>) -> Result<()> {
 }
 
 /// A promise of the answer, which is a string, or of the failure, an object with `code`, `name` and `message`. Without a
-/// method it is a message.
+/// method it is a message. `id` is its UUID, if it has one.
 fn call<'js>(
     ctx: Ctx<'js>,
     UsvString(class): UsvString,
     UsvString(name): UsvString,
     method: Option<UsvString>,
     UsvString(value): UsvString,
+    id: Option<UsvString>,
 ) -> Result<Value<'js>> {
     require(&ctx, Import::Workers, "calling a worker")?;
-    let request = CallRequest { class, name, method: method.map(|method| method.0), value };
+    let (method, id) = (method.map(|method| method.0), id.map(|id| id.0));
+    let request = CallRequest { class, name, method, value, id };
     promise_of_operation(&ctx, workers::call(&request), Pending::take, Pending::subscribe, convert)
 }
 

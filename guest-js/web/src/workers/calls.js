@@ -12,8 +12,11 @@ const CALLS_MAX = 10_000;
 const calls = new Map();
 let lastCall = 0;
 
-/** Calls a method of another worker, or sends a message where that is null. A promise of the answer. */
-export async function callWorker(className, name, method, value) {
+/**
+ * Calls a method of another worker, or sends a message where that is null. A promise of the answer. `id` is the
+ * message's UUID, if it has one.
+ */
+export async function callWorker(className, name, method, value, id) {
   const { handler, output } = instance;
   const what = method === null ? "the message" : `the arguments of ${method}`;
   if (calls.size >= CALLS_MAX) {
@@ -21,7 +24,7 @@ export async function callWorker(className, name, method, value) {
   }
   const text = countValue(output.sends, encode(value, what));
   const call = (lastCall += 1);
-  output.sends.push({ call, class: className, name, method, value: text });
+  output.sends.push({ call, class: className, name, method, value: text, id });
   return new Promise((resolve, reject) => calls.set(call, { resolve, reject, caller: handler?.id }));
 }
 

@@ -149,9 +149,9 @@ export class ServiceWorker extends Emitter {
     return this.#own === undefined ? this.#context : contextOf();
   }
 
-  #call(method, args = []) {
+  #call(method, args = [], id = undefined) {
     if (isTopLevel()) throw new Error("the top level runs when the component is built, and cannot ask a service");
-    return callOf(this.#name, this.#name, method, args);
+    return callOf(this.#name, this.#name, method, args, id);
   }
 
   #tell(event, more) {
@@ -216,7 +216,7 @@ export class ServiceWorker extends Emitter {
   async #deliver(id, message) {
     this.#queueLength += 1;
     try {
-      const answer = await this.#call("deliver", [id, message]);
+      const answer = await this.#call("deliver", [id, message], id);
       this.#state = "running";
       this.#tell("message", { id });
       return answer;

@@ -19,18 +19,26 @@ const REASON_BYTES_MAX = 123;
 /** Those that are open, by id. */
 const open = new Map();
 
+/** The kind of sockets that can only send: streams of server-sent events. */
+const EVENT_STREAM = "event-stream";
+
 /** A socket. `data` is the author's, and stays with it. */
 export class Socket {
-  constructor(id) {
+  constructor(id, kind) {
     this.id = id;
     this.data = {};
+    if (kind === EVENT_STREAM) this.kind = kind;
     keepId(this);
   }
 
-  /** Sends a text, or bytes: an ArrayBuffer or a view of one. It leaves when the turn is committed. */
-  send(message) {
+  /**
+   * Sends a text, or bytes: an ArrayBuffer or a view of one. To an event stream it sends an event with this text, and
+   * with the name, the id and the time to connect again that `options` has. It leaves when the turn is committed.
+   */
+  send(message, options) {
     const output = requireOpen(this, "socket.send");
-    if (typeof message === "string") add(output, { socket: this.id, text: message.toWellFormed() });
+    if (this.kind === EVENT_STREAM) add(output, { socket: this.id, text: eventOf(message, options) });
+    else if (typeof message === "string") add(output, { socket: this.id, text: message.toWellFormed() });
     else add(output, { socket: this.id, bytes: base64Of(bytesOf(message)) });
   }
 
@@ -47,6 +55,33 @@ export class Socket {
     add(output, { socket: this.id, close: { code, reason: text } });
     open.delete(this.id);
   }
+}
+
+// On the prototype, so that sockets of former versions have it: `websocket` or `event-stream`.
+Object.defineProperty(Socket.prototype, "kind", { value: "websocket", writable: true, configurable: true });
+
+/** An event as the text/event-stream of the HTML standard has it. */
+function eventOf(data, { event, id, retry } = {}) {
+  if (typeof data !== "string") throw new TypeError("an event stream sends strings");
+  let text = "";
+  if (event !== undefined) text += `event: ${lineOf(event, "the name of an event")}\n`;
+  if (id !== undefined) {
+    const line = lineOf(id, "the id of an event");
+    if (line.includes("\0")) throw new TypeError("the id of an event has no NUL");
+    text += `id: ${line}\n`;
+  }
+  if (retry !== undefined) {
+    if (!Number.isSafeInteger(retry) || retry < 0) throw new RangeError("retry is a number of milliseconds");
+    text += `retry: ${retry}\n`;
+  }
+  for (const line of data.toWellFormed().split(/\r\n|\r|\n/)) text += `data: ${line}\n`;
+  return `${text}\n`;
+}
+
+function lineOf(value, what) {
+  const line = `${value}`.toWellFormed();
+  if (/[\r\n]/.test(line)) throw new TypeError(`${what} is one line`);
+  return line;
 }
 
 /** Has a socket keep its id, by which the host knows it, and be no value of messages. */
@@ -93,14 +128,19 @@ function add(output, message) {
 export const openSockets = () => [...open.values()];
 
 /** The socket that a turn opens, and the request that it came with, as `onOpen` takes them. */
-export function openSocket({ socket: id, request: { url, headers, protocol } }) {
+export function openSocket({ socket: id, request: { url, headers, protocol, kind } }) {
   checkName(id, "the id of a socket");
   if (open.has(id)) throw new Error(`the socket ${id} is open already`);
   if (open.size >= SOCKETS_MAX) throw new RangeError(`${SOCKETS_MAX} sockets are open, which is the most`);
-  const socket = new Socket(id);
+  const socket = new Socket(id, kind);
   open.set(id, socket);
-  return [socket, { url, headers: new Headers(headers), protocol: protocol ?? "" }];
+  const request = { url, headers: new Headers(headers) };
+  if (kind === EVENT_STREAM) return [socket, { ...request, lastEventId: request.headers.get("last-event-id") ?? "" }];
+  return [socket, { ...request, protocol: protocol ?? "" }];
 }
+
+/** Whether a turn opens a stream of events. */
+export const opensEventStream = ({ request }) => request.kind === EVENT_STREAM;
 
 /** The socket of a message, and the message; undefined if the worker has closed it. */
 export function receive({ socket: id, text, bytes }) {

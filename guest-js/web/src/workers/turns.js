@@ -6,7 +6,7 @@ import { finishAlarm } from "./alarms.js";
 import { callerOf, countCalls, settleCall } from "./calls.js";
 import { classNamed, findClasses, methodOf } from "./classes.js";
 import { checkName } from "./names.js";
-import { closeSocket, forgetSockets, openSocket, receive } from "./sockets.js";
+import { closeSocket, forgetSockets, openSocket, opensEventStream, receive } from "./sockets.js";
 import { exportState, inspectState, startOf, upgrade } from "./state.js";
 import { beginOutput, countValue, instance, requireTurn } from "./turn.js";
 
@@ -41,6 +41,7 @@ const HANDLERS = {
   export: exportState,
   upgrade,
   open(turn) {
+    if (opensEventStream(turn)) return handlerOf("onEventStream")(...openSocket(turn));
     // Whoever opens it learns here that nothing would come of its messages.
     handlerOf("onWebSocketMessage");
     const opened = openSocket(turn);

@@ -2,16 +2,13 @@
 
 use super::backend::{EventLog, NewEvent};
 use super::contract::{Error, ErrorCode, PublishReply, PublishRequest};
-use super::grant::{EventsGrant, is_type};
+use super::grant::{EventsGrant, TEXT_BYTES_MAX, is_type};
 use super::outbox;
 use crate::outbox::new_id;
 use crate::trigger::{Clock, MakeRow, Origin, Pending, Submit, check_text};
 use elias_host::capability::{CallMeter, HostCall};
 use elias_triggers::event::{HOPS_MAX, TooManyHops};
 use std::sync::Arc;
-
-/// Bytes of a type, of a subject and of a key.
-const TEXT_BYTES_MAX: usize = 256;
 
 /// The state of one instance for the log of events.
 pub struct EventsContext {

@@ -18,6 +18,8 @@ pub(super) const AMOUNTS: &[Amount] = &[
 
 /// The most that `publishes` can say.
 const PUBLISHES_MAX: u64 = 1_000_000;
+/// Bytes of a type, of a subject and of a key.
+pub(super) const TEXT_BYTES_MAX: usize = 256;
 /// The most patterns of types.
 const TYPES_MAX: usize = 100;
 
@@ -72,6 +74,36 @@ impl EventsGrant {
         }
     }
 
+    /// Reads the table as a platform has it, for events that it publishes in the component's name.
+    ///
+    /// # Errors
+    /// [`ConfigureError::Invalid`] for what is wrong, with the key.
+    pub fn parse(table: &Value) -> Result<Self, ConfigureError> {
+        Self::read(Some(table))
+    }
+
+    /// Whether an event of this name is one that the component may publish: a type, and among those that were granted.
+    #[must_use]
+    pub fn allows_name(&self, name: &str) -> bool {
+        name.len() <= TEXT_BYTES_MAX && is_type(name) && self.allows(name)
+    }
+
+    /// Checks how many events one execution publishes, and the bytes of their data.
+    ///
+    /// # Errors
+    /// A message with the key of the amount that is exceeded.
+    pub fn check_amounts(&self, bytes: impl IntoIterator<Item = usize>) -> Result<(), String> {
+        for (bytes, number) in bytes.into_iter().zip(1..) {
+            if number > self.publishes {
+                return Err(format!("one execution may publish {} events (publishes)", self.publishes));
+            }
+            if bytes as u64 > self.payload_bytes {
+                return Err(format!("the data have {bytes} bytes; payload-bytes is {}", self.payload_bytes));
+            }
+        }
+        Ok(())
+    }
+
     /// Whether events of this type may be published.
     pub(super) fn allows(&self, event_type: &str) -> bool {
         self.types.iter().any(|pattern| pattern.matches(event_type))
@@ -90,6 +122,19 @@ fn is_part(part: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_platform_publishes_for_a_component_keeps_to_the_grant() {
+        let table = serde_json::json!({ "types": ["order.*"], "publishes": 2, "payload-bytes": 10 });
+        let grant = EventsGrant::parse(&table).expect("a grant");
+        assert!(grant.allows_name("order.paid"));
+        let long = format!("order.{}", "x".repeat(TEXT_BYTES_MAX));
+        assert!(!["", "order", "order.paid twice", "cart.paid", &long].into_iter().any(|name| grant.allows_name(name)));
+        assert_eq!(grant.check_amounts([10, 10]), Ok(()));
+        assert!(grant.check_amounts([11]).is_err_and(|error| error.contains("payload-bytes is 10")));
+        assert!(grant.check_amounts([1, 1, 1]).is_err_and(|error| error.contains("2 events (publishes)")));
+        assert!(EventsGrant::parse(&serde_json::json!({ "publishes": 0 })).is_err());
+    }
 
     #[test]
     fn a_type_is_parts_and_dots() {

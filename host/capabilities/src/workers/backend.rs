@@ -18,6 +18,8 @@ pub struct WorkerCall {
     pub method: Option<String>,
     /// The list of arguments, or the message, in the structured clone encoding: at most 1 MiB.
     pub value: String,
+    /// The id that the component gave the message: of 36 bytes, and to be used if it is a UUID.
+    pub id: Option<String>,
 }
 
 /// Workers of components.

@@ -7,6 +7,9 @@ use elias_host::capability::wasmtime;
 use elias_host::capability::wasmtime::component::{ComponentType, Lift, Lower};
 use std::fmt;
 
+/// Bytes of a UUID as it is written.
+const UUID_BYTES: usize = 36;
+
 /// Why a call has no answer.
 #[derive(ComponentType, Lower, Debug, Clone, Copy, PartialEq, Eq)]
 #[component(enum)]
@@ -80,17 +83,18 @@ pub(super) struct CallRequest {
     pub(super) name: String,
     pub(super) method: Option<String>,
     pub(super) value: String,
+    pub(super) id: Option<String>,
 }
 
 impl Payload for CallRequest {
     fn units(&self) -> u64 {
-        self.class.units() + self.name.units() + self.method.units() + self.value.units()
+        self.class.units() + self.name.units() + self.method.units() + self.value.units() + self.id.units()
     }
 }
 
 impl From<CallRequest> for WorkerCall {
-    fn from(CallRequest { class, name, method, value }: CallRequest) -> Self {
-        Self { class, name, method, value }
+    fn from(CallRequest { class, name, method, value, id }: CallRequest) -> Self {
+        Self { class, name, method, value, id: id.filter(|id| id.len() == UUID_BYTES) }
     }
 }
 

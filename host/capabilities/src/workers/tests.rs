@@ -2,6 +2,7 @@
 
 use super::backend::{NoWorkers, WorkerBackend, WorkerCall};
 use super::context::check;
+use super::contract::CallRequest;
 use super::grant::PAYLOAD_BYTES_MAX;
 use super::{ErrorCode, WorkersGrant};
 use elias_host::capability::ConfigureError;
@@ -10,7 +11,13 @@ use serde_json::json;
 use std::sync::Arc;
 
 fn call() -> WorkerCall {
-    WorkerCall { class: "Cart".into(), name: "a".into(), method: Some("add".into()), value: "[1,null]".into() }
+    WorkerCall {
+        class: "Cart".into(),
+        name: "a".into(),
+        method: Some("add".into()),
+        value: "[1,null]".into(),
+        id: None,
+    }
 }
 
 #[test]
@@ -35,6 +42,17 @@ fn calls_have_bounds() {
         assert_eq!(error.code, code);
         assert!(error.message.contains(what), "{}", error.message);
     }
+}
+
+#[test]
+fn an_id_has_the_length_of_a_uuid_or_is_none() {
+    let id_of = |id: &str| {
+        let WorkerCall { class, name, method, value, .. } = call();
+        WorkerCall::from(CallRequest { class, name, method, value, id: Some(id.to_owned()) }).id
+    };
+    let id = "3f2504e0-4f89-41d3-9a0c-0305e82c3301";
+    assert_eq!(id_of(id).as_deref(), Some(id));
+    assert_eq!((id_of("1"), id_of(&"x".repeat(1 << 20))), (None, None));
 }
 
 #[test]

@@ -4,10 +4,10 @@ use super::Actor;
 use super::ownership::error_of_store;
 use crate::component::WriteDown;
 use crate::message::{Answer, Sender};
-use crate::store::{HeapCommit, StoreError, WorkerCommit};
+use crate::store::{HeapCommit, StoreError, TurnEvents, WorkerCommit};
 use elias_capabilities::Cause;
 use elias_capabilities::trigger::ActiveWork;
-use elias_host::{EmittedEvent, SocketAction, SocketSend, WorkerSend};
+use elias_host::{SocketAction, SocketSend, WorkerSend};
 use elias_workers::WorkerKey;
 use elias_workers::config::Durability;
 use std::sync::Arc;
@@ -34,7 +34,7 @@ pub(super) struct Effects {
     pub(super) calls: Vec<u64>,
     /// Messages that nobody waits for.
     pub(super) messages: Vec<WorkerSend>,
-    pub(super) emitted: Vec<EmittedEvent>,
+    pub(super) events: TurnEvents,
     pub(super) sockets: Vec<SocketSend>,
     pub(super) cause: Cause,
 }
@@ -42,7 +42,7 @@ pub(super) struct Effects {
 impl Effects {
     fn bytes(&self) -> usize {
         let messages = self.messages.iter().map(|message| message.value.len());
-        let events = self.emitted.iter().map(|event| event.value.len());
+        let events = self.events.events.iter().map(|event| event.value.len());
         let sockets = self.sockets.iter().map(|sent| match &sent.action {
             SocketAction::Text(text) | SocketAction::Bytes(text) => text.len(),
             SocketAction::Close { reason, .. } => reason.len(),
@@ -94,6 +94,15 @@ impl Batch {
 
     pub(super) fn has_turns(&self) -> bool {
         self.turns > 0
+    }
+
+    /// What its turns emitted.
+    fn events(&self) -> Vec<TurnEvents> {
+        let of = |departure: &Departure| match departure {
+            Departure::Effects(effects) if !effects.events.events.is_empty() => Some(effects.events.clone()),
+            _ => None,
+        };
+        self.departures.iter().filter_map(of).collect()
     }
 }
 
@@ -229,7 +238,7 @@ impl Actor {
             (None, None) => HeapCommit::Unchanged,
         };
         let store = Arc::clone(&self.manager.store);
-        store.commit(WorkerCommit { epoch, record: self.record.clone(), heap }).await
+        store.commit(WorkerCommit { epoch, record: self.record.clone(), heap, events: batch.events() }).await
     }
 
     /// Tells whoever waits for a batch that it was lost.

@@ -6,8 +6,8 @@ use super::ownership::error_of_store;
 use super::turn::NoTurn;
 use crate::component::TurnFailure;
 use crate::manager::Manager;
-use crate::message::{Answer, Content, Message, Reply, Sender, UNDEFINED, new_id, reply_of};
-use crate::store::{OutgoingCall, StoreError, WaitingHandler, WorkerRecord};
+use crate::message::{Answer, Content, Message, Reply, Sender, UNDEFINED, id_of, reply_of};
+use crate::store::{OutgoingCall, StoreError, TurnEvents, WaitingHandler, WorkerRecord};
 use elias_capabilities::Cause;
 use elias_capabilities::trigger::ActiveWork;
 use elias_host::{ReplyError, ReplyResult, SocketAction, SocketSend, TurnKind, TurnResult, TurnState, WorkerSend};
@@ -301,13 +301,16 @@ impl Actor {
         self.hold_back(Departure::Answer { sender, id, answer });
     }
 
-    /// Takes over into the record what a turn that has run sent and set. A turn with too many calls is undone, as is one
-    /// for whose calls, and for whose answer of so many bytes that is kept, there is no room in memory.
+    /// Takes over into the record what a turn that has run sent and set. A turn with too many calls, or with events
+    /// that may not be published, is undone, as is one for whose calls, and for whose answer of so many bytes that is
+    /// kept, there is no room in memory.
     async fn take_over_turn(&mut self, cause: &Cause, result: TurnResult, kept: usize) -> Result<Effects, NoTurn> {
         let bytes = result.sends.iter().filter(|send| send.call.is_some()).map(|send| send.value.len()).sum::<usize>();
         let calls = self.record.call_bytes();
         let refusal = if calls + bytes > CALL_BYTES_MAX {
             Some(format!("the calls of a worker without an answer have at most {CALL_BYTES_MAX} bytes together"))
+        } else if let Err(message) = self.check_events(cause, &result) {
+            Some(message)
         } else {
             // A handler that waits from now on keeps the calls of before it, too.
             let before = if self.record.is_waiting() || result.state == TurnState::Done { 0 } else { calls };
@@ -327,6 +330,14 @@ impl Actor {
         if more == 0 { Ok(()) } else { memory.resize(self.record.memory_bytes() + more) }
     }
 
+    /// Refuses a turn that has run, before anything of it is kept, for its events.
+    fn check_events(&self, cause: &Cause, result: &TurnResult) -> Result<(), String> {
+        match &self.manager.settings.check_events {
+            Some(check) if !result.emitted.is_empty() => check(&result.emitted, cause),
+            _ => Ok(()),
+        }
+    }
+
     fn hold_back_effects(&mut self, effects: Effects) {
         self.hold_back(Departure::Effects(Box::new(effects)));
     }
@@ -341,17 +352,17 @@ impl Actor {
 
     /// Lets leave what a committed turn sent.
     pub(super) fn release(&mut self, effects: Effects) {
-        let Effects { calls, messages, emitted, sockets, cause } = effects;
+        let Effects { calls, messages, events, sockets, cause } = effects;
         for call in calls {
             self.send_call(call, false);
         }
-        for WorkerSend { class, name, method, value, .. } in messages {
+        for WorkerSend { class, name, method, value, id, .. } in messages {
             let content = Content::Value { method, value };
-            let message = Message::new(new_id(), content, Sender::Nobody, cause.clone());
+            let message = Message::new(id_of(id), content, Sender::Nobody, cause.clone());
             self.manager.send(&WorkerKey::new(class, name), message);
         }
-        if let Some(on_event) = &self.manager.settings.on_event {
-            emitted.iter().for_each(|event| on_event(&self.handle.key, event));
+        if let Some(on_events) = self.manager.settings.on_events.as_ref().filter(|_| !events.events.is_empty()) {
+            on_events(&self.handle.key, events);
         }
         self.manager.sockets.deliver(&self.handle.key, sockets);
     }
@@ -390,12 +401,15 @@ pub(super) fn take_over(
         // The worker knows the alarm by its time.
         record.timers.delay_alarm(&alarm.name, least);
     }
-    let mut effects = Effects { emitted, sockets, cause, ..Effects::default() };
+    let events = TurnEvents { events: emitted, cause: cause.clone() };
+    let mut effects = Effects { events, sockets, cause, ..Effects::default() };
     for send in sends {
         match send.call {
             Some(call) => {
-                let WorkerSend { class, name, method, value, .. } = send;
-                let (id, to, cause) = (new_id(), WorkerKey::new(class, name), effects.cause.clone());
+                let WorkerSend { class, name, method, value, id, .. } = send;
+                // Callees keep answers by id: no two calls of the worker have the same.
+                let id = id.filter(|id| record.calls.values().all(|call| call.id != *id));
+                let (id, to, cause) = (id_of(id), WorkerKey::new(class, name), effects.cause.clone());
                 // A call that is made again is for the same member, which has kept the answer.
                 let to = manager.member(&to, None).ok().flatten().unwrap_or(to);
                 record.calls.insert(call, OutgoingCall { id, to, method, value, cause });

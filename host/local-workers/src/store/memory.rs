@@ -71,7 +71,7 @@ impl MemoryStore {
     }
 
     fn keep(&self, commit: WorkerCommit) -> Result<(), StoreError> {
-        let WorkerCommit { epoch, record, heap } = commit;
+        let WorkerCommit { epoch, record, heap, .. } = commit;
         let workers = &mut *self.workers.lock();
         if workers.owners.get(&record.key) != Some(&epoch) {
             return Err(StoreError::NotOwner);
@@ -242,7 +242,7 @@ mod tests {
         let key = WorkerKey::new("Cart", name);
         let epoch = store.acquire(&key).await.expect("nobody else has it").epoch;
         let record = WorkerRecord { turns, ..WorkerRecord::new(key) };
-        store.commit(WorkerCommit { epoch, record, heap }).await
+        store.commit(WorkerCommit { epoch, record, heap, events: Vec::new() }).await
     }
 
     #[tokio::test]
@@ -304,10 +304,14 @@ mod tests {
         let former = store.acquire(&key).await.expect("it is there").epoch;
         let AcquiredWorker { epoch, record } = store.acquire(&key).await.expect("it is there");
         let record = record.expect("it was committed");
-        let late = WorkerCommit { epoch: former, record: record.clone(), heap: HeapCommit::Unchanged };
+        let late =
+            WorkerCommit { epoch: former, record: record.clone(), heap: HeapCommit::Unchanged, events: Vec::new() };
         assert!(matches!(store.commit(late).await, Err(StoreError::NotOwner)));
         assert!(matches!(store.remove(&key, former).await, Err(StoreError::NotOwner)));
         store.release(&key, former).await.expect("it does not matter");
-        store.commit(WorkerCommit { epoch, record, heap: HeapCommit::Unchanged }).await.expect("it is the owner");
+        store
+            .commit(WorkerCommit { epoch, record, heap: HeapCommit::Unchanged, events: Vec::new() })
+            .await
+            .expect("it is the owner");
     }
 }

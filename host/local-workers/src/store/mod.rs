@@ -16,6 +16,8 @@ pub use record::WorkerRecord;
 
 pub(crate) use record::{BeforeUpgrade, HandledMessages, OutgoingCall, WaitingHandler};
 
+use elias_capabilities::Cause;
+use elias_host::EmittedEvent;
 use elias_workers::WorkerKey;
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -160,6 +162,18 @@ pub struct WorkerCommit {
     pub record: WorkerRecord,
     /// What becomes of the heap.
     pub heap: HeapCommit,
+    /// What the turns emitted, in their order; of each turn that emitted something. A store that publishes events does
+    /// so in the same transaction, so that each is published once.
+    pub events: Vec<TurnEvents>,
+}
+
+/// The events of one turn.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TurnEvents {
+    /// In the order in which the worker emitted them.
+    pub events: Vec<EmittedEvent>,
+    /// What caused the turn.
+    pub cause: Cause,
 }
 
 /// What becomes of a worker's heap in a commit.

@@ -1,7 +1,10 @@
 //! Turns that share a commit.
 
 use super::{World, eventually, key};
-use crate::{CallErrorCode, Durability, WorkerCondition};
+use crate::{CallErrorCode, Cause, Durability, TurnEvents, WorkerCondition};
+use elias_host::EmittedEvent;
+use parking_lot::Mutex;
+use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
@@ -137,4 +140,34 @@ async fn workers_that_are_not_stored_have_a_bound_of_bytes() {
     let (code, message) = world.fails("a", "add", "1").await;
     assert_eq!(code, CallErrorCode::QuotaExceeded);
     assert!(message.contains("more than 10 bytes"), "{message}");
+}
+
+#[tokio::test]
+async fn what_turns_emit_is_part_of_their_commit_and_told_after_it() {
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let noted = Arc::clone(&told);
+    let check = |events: &[EmittedEvent], _: &Cause| match events.iter().find(|event| event.value == "no") {
+        Some(event) => Err(format!("{} may not be emitted", event.event)),
+        None => Ok(()),
+    };
+    let world = World::with(|builder| {
+        builder.check_events(check).on_events(move |key, turn| noted.lock().push((key.clone(), turn)))
+    })
+    .await;
+    let answers = held_up(&world, &[("emit", "1"), ("emit", "no"), ("throw", "no"), ("emit", "2")]).await;
+    let thrown = |message: &str| Err((CallErrorCode::Exception, message.to_owned()));
+    let expected = [Ok("2".to_owned()), thrown("counted may not be emitted"), thrown("no"), Ok("3".to_owned())];
+    assert_eq!(answers, expected, "a turn that is refused is undone alone");
+    let values = |turns: Vec<TurnEvents>| -> Vec<String> {
+        turns.into_iter().flat_map(|turn| turn.events).map(|event| event.value).collect()
+    };
+    assert_eq!(values(world.store.events()), ["1", "2"]);
+    assert_eq!(
+        told.lock().iter().map(|(key, turn)| (key.clone(), turn.events.len())).collect::<Vec<_>>(),
+        [(key("a"), 1), (key("a"), 1),]
+    );
+    // What is not kept is not told.
+    world.store.is_full.store(true, SeqCst);
+    assert_eq!(world.fails("a", "emit", "3").await.0, CallErrorCode::Unavailable);
+    assert_eq!((values(world.store.events()).len(), told.lock().len()), (2, 2));
 }

@@ -4,8 +4,8 @@ use crate::component::{AwakeWorker, ComponentSource, DeploymentPhase, TurnContex
 use crate::store::HeapCommit;
 use elias_capabilities::Cause;
 use elias_host::{
-    AlarmChange, ReplyResult, SetTimer, SocketAction, SocketContent, SocketSend, TimerChanges, Turn, TurnKind,
-    TurnResult, TurnState, WorkerSend,
+    AlarmChange, EmittedEvent, ReplyResult, SetTimer, SocketAction, SocketContent, SocketSend, TimerChanges, Turn,
+    TurnKind, TurnResult, TurnState, WorkerSend,
 };
 use elias_workers::WorkerKey;
 use futures::FutureExt;
@@ -441,6 +441,11 @@ impl FakeWorker {
             }
             "not-run" => Err(TurnFailure::NotRun("overloaded: there is no room".to_owned())),
             "echo" => Ok(done(turn, args)),
+            "emit" => {
+                heap.count += 1;
+                let emitted = vec![EmittedEvent { event: "counted".to_owned(), value: args.to_owned() }];
+                Ok(TurnResult { emitted, ..done(turn, heap.count.to_string()) })
+            }
             "throw" => {
                 heap.count = 0;
                 thrown(args)
@@ -453,7 +458,7 @@ impl FakeWorker {
                 heap.count += 1;
                 heap.waits = true;
                 let value = words.next().unwrap_or_default();
-                let send = WorkerSend { call: Some(heap.calls), class: "A".to_owned(), name, method, value };
+                let send = WorkerSend { call: Some(heap.calls), class: "A".to_owned(), name, method, value, id: None };
                 Ok(TurnResult { state: TurnState::Waiting, answer: None, sends: vec![send], ..done(turn, "") })
             }
             // Waits for a timer that is due in a year.

@@ -22,7 +22,7 @@ async fn a_turn_whose_worker_was_taken_is_lost_and_what_was_not_begun_is_handled
     assert!(error.message.contains("another host"), "{}", error.message);
     assert_eq!(later.await.expect("it was not begun"), "2", "the worker was acquired again");
     let record = taken.record.expect("it was there");
-    let late = WorkerCommit { epoch: taken.epoch, record, heap: HeapCommit::Unchanged };
+    let late = WorkerCommit { epoch: taken.epoch, record, heap: HeapCommit::Unchanged, events: Vec::new() };
     let refused = crate::WorkerStore::commit(&*world.store, late).await;
     assert!(matches!(refused, Err(crate::StoreError::NotOwner)), "{refused:?}");
 }

@@ -6,7 +6,7 @@ use crate::{
     CallErrorCode, Cause, LocalWorkers, LocalWorkersBuilder, ManualClock, MemoryStore, OtherVersion, RunningWorkers,
     SocketClose, SocketConnection, SocketFrame, SocketLimits, WorkerCondition,
 };
-use elias_host::{SocketContent, SocketRequest};
+use elias_host::{SocketContent, SocketKind, SocketRequest};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -50,7 +50,7 @@ impl Sockets {
 }
 
 fn request(url: &str) -> SocketRequest {
-    SocketRequest { url: url.to_owned(), headers: Vec::new(), protocol: String::new() }
+    SocketRequest { url: url.to_owned(), headers: Vec::new(), protocol: String::new(), kind: SocketKind::default() }
 }
 
 fn send(socket: &mut SocketConnection, message: &str) {

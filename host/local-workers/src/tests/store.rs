@@ -1,7 +1,9 @@
 //! A store in memory that counts commits, holds them up, and fails when it is told so.
 
 use super::{fake, key};
-use crate::store::{AcquiredWorker, MemoryStore, StoreError, WorkerCommit, WorkerRecord, WorkerStore, WorkerSummary};
+use crate::store::{
+    AcquiredWorker, MemoryStore, StoreError, TurnEvents, WorkerCommit, WorkerRecord, WorkerStore, WorkerSummary,
+};
 use elias_workers::WorkerKey;
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -32,6 +34,7 @@ pub(super) struct TestStore {
     /// Whether another host was asked to give a worker up.
     pub(super) has_asked: AtomicBool,
     commits: AtomicUsize,
+    events: Mutex<Vec<TurnEvents>>,
     released: Mutex<Vec<WorkerKey>>,
 }
 
@@ -51,6 +54,7 @@ impl Default for TestStore {
             reads: AtomicUsize::new(0),
             has_asked: AtomicBool::new(false),
             commits: AtomicUsize::new(0),
+            events: Mutex::default(),
             released: Mutex::default(),
         }
     }
@@ -60,6 +64,11 @@ impl TestStore {
     /// How many commits there were.
     pub(super) fn commits(&self) -> usize {
         self.commits.load(SeqCst)
+    }
+
+    /// What turns emitted, with the commits that were kept.
+    pub(super) fn events(&self) -> Vec<TurnEvents> {
+        self.events.lock().clone()
     }
 
     /// Workers that are being read, and how many there were at most at a time.
@@ -147,7 +156,9 @@ impl WorkerStore for TestStore {
             }
             self.commits.fetch_add(1, SeqCst);
             let name = commit.record.key.name.clone();
+            let events = commit.events.clone();
             self.memory.commit(commit).await?;
+            self.events.lock().extend(events);
             let mut loses = self.loses_response_of.lock();
             if loses.as_ref() == Some(&name) {
                 *loses = None;

@@ -23,15 +23,7 @@ fn routes(gateway: Option<&Value>, classes: &[String]) -> Result<()> {
     let bad = |message: String| Error::new(Code::BadInput, message);
     let Some(table) = gateway else { return Ok(()) };
     let config = GatewayConfig::parse(table).map_err(|error| bad(error.to_string()))?;
-    for (number, route) in config.routes.iter().enumerate() {
-        let class = route.worker.as_ref().map(|worker| worker.class());
-        if let Some(class) = class.filter(|class| !classes.iter().any(|known| known == class)) {
-            let class = class.escape_debug();
-            let message = format!("[gateway.routes[{number}].worker] the component exports no worker class {class}");
-            return Err(bad(message));
-        }
-    }
-    Ok(())
+    config.check_worker_classes(classes).map_err(|error| bad(error.to_string()))
 }
 
 #[cfg(test)]

@@ -31,6 +31,8 @@ pub(crate) struct Lines {
 struct ExecutionLines {
     /// The service worker, `CLASS/NAME`, if the execution is a turn of one.
     worker: Option<Arc<str>>,
+    /// The id of the message that the worker handles.
+    message: Option<Arc<str>>,
     lines: Vec<Value>,
     bytes: usize,
 }
@@ -63,11 +65,13 @@ impl Lines {
         (!lines.lines.is_empty()).then_some(Value::Array(lines.lines))
     }
 
-    /// Says that an execution is a turn of a service worker, `CLASS/NAME`, whose lines those who follow it know by that.
-    /// It is said before the turn begins, and holds until [`Lines::take`].
-    pub(crate) fn of_worker(&self, execution: &str, worker: &str) {
+    /// Says that an execution is a turn of a service worker, `CLASS/NAME`, which handles the message with this id:
+    /// those who follow its lines know them by that. It is said before the turn begins, and holds until
+    /// [`Lines::take`].
+    pub(crate) fn of_worker(&self, execution: &str, worker: &str, message: &str) {
         let mut kept = self.kept();
-        kept.entry(execution.to_owned()).or_default().worker = Some(worker.into());
+        let lines = kept.entry(execution.to_owned()).or_default();
+        (lines.worker, lines.message) = (Some(worker.into()), Some(message.into()));
         self.executions.store(kept.len(), Ordering::Relaxed);
     }
 
@@ -95,15 +99,15 @@ impl Observer for Lines {
         if kept.lines.len() < LINES_MAX && kept.bytes <= BYTES_MAX {
             kept.lines.push(Value::from(vec![level.to_ascii_lowercase(), text]));
         }
-        let worker = kept.worker.clone();
+        let (worker, handled) = (kept.worker.clone(), kept.message.clone());
         self.executions.store(all.len(), Ordering::Relaxed);
         drop(all);
         if let Some(followers) = self.followers.get().filter(|followers| followers.receiver_count() > 0) {
             let (message, fields) = (line.message.to_owned(), line.fields.to_owned());
-            // Whoever followed has left.
-            let worker = worker.map(|worker| worker.to_string());
-            let _ =
-                followers.send(FollowedLine { execution: line.execution.to_owned(), worker, level, message, fields });
+            let (execution, worker) = (line.execution.to_owned(), worker.map(|worker| worker.to_string()));
+            let message_id = handled.map(|id| id.to_string());
+            // Whoever followed may have left.
+            let _ = followers.send(FollowedLine { execution, worker, message_id, level, message, fields });
         }
     }
 }
@@ -140,13 +144,14 @@ mod tests {
     fn lines_of_a_turn_name_their_worker() {
         let lines = Lines::default();
         let mut followed = lines.follow();
-        lines.of_worker("a", "Cart/ada");
-        lines.of_worker("b", "Cart/bo");
+        lines.of_worker("a", "Cart/ada", "1");
+        lines.of_worker("b", "Cart/bo", "2");
         for execution in ["a", "c"] {
             lines.line(Line { execution, level: tracing::Level::INFO, message: "m", fields: "" });
         }
-        let workers = [followed.try_recv(), followed.try_recv()].map(|line| line.expect("a line").worker);
-        assert_eq!(workers, [Some("Cart/ada".to_owned()), None]);
+        let lines_of = [followed.try_recv(), followed.try_recv()].map(|line| line.expect("a line"));
+        let workers = lines_of.map(|line| (line.worker, line.message_id));
+        assert_eq!(workers, [(Some("Cart/ada".to_owned()), Some("1".to_owned())), (None, None)]);
         assert!(lines.take("a").is_some() && lines.take("c").is_some());
         assert_eq!((lines.take("b"), lines.kept().len()), (None, 0), "a turn without lines has none");
     }

@@ -7,7 +7,7 @@ use super::meter::ExecutionOutcome;
 use super::quota::QuotaPermit;
 use super::release::{CircuitKind, Release};
 use super::service::{ActiveExecution, ReleaseChoice, Service, Source, State};
-use crate::recorder::Recorder;
+use crate::recorder::{self, Recorder};
 use elias_api::{Code, Error, ExecutionRecord, RecordedCalls, RecordedRun, Result};
 use elias_capabilities::Cause;
 use elias_delivery::clock::{Clock, Now};
@@ -15,6 +15,7 @@ use elias_delivery::experiment::Observation;
 use elias_delivery::supervision::{CircuitPermit, Permit};
 use elias_host::{App, Caller, ErrorCode, Execution, ExecutionHandle, HostCalls, Outcome};
 use elias_names::TenantId;
+use elias_workers::is_uuid;
 use http::{Method, Request, Uri};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -38,8 +39,10 @@ pub struct RequestGuard {
     clock: Clock,
     recorder: Recorder,
     transitions: mpsc::UnboundedSender<RolloutTransition>,
-    /// The job, if it runs one.
+    /// The job, if it runs one; also a turn of a worker that handles its message.
     run: Option<RecordedRun>,
+    /// The message that a turn of a worker handles, if it is no job's.
+    message: Option<RecordedRun>,
     /// The trace that it belongs to.
     trace: Option<String>,
     /// Whether the run is recorded however many others are.
@@ -94,7 +97,7 @@ pub struct CompletedExecution {
 }
 
 /// The kind of the source of a turn of a service worker.
-pub(crate) const WORKER: &str = "worker";
+pub(crate) const WORKER: &str = recorder::WORKER;
 
 /// Bytes that are kept of a request's method and path, and of an error.
 const SOURCE_BYTES_MAX: usize = 512;
@@ -137,6 +140,7 @@ impl RequestGuard {
             recorder: serving.recorder.clone(),
             transitions: serving.transitions.clone(),
             run: None,
+            message: None,
             trace: None,
             is_recorded_anyway: false,
             is_compared: true,
@@ -197,12 +201,20 @@ impl RequestGuard {
         self.trace = cause.trace_id().map(str::to_owned);
     }
 
-    /// Says which worker's turn it is, for who lists what runs, and the cause for the record.
-    pub(crate) fn set_turn(&mut self, worker: &str, cause: &Cause) {
+    /// Says which worker's turn it is, for who lists what runs, and for the record the id of the message that it
+    /// handles, which attempt it is, and the cause. The message of a job has the job's id; those of all others are
+    /// UUIDs.
+    pub(crate) fn set_turn(&mut self, worker: &str, id: &str, attempt: u32, cause: &Cause) {
+        let handled = Some(RecordedRun { job: id.to_owned(), attempt, cause: cause.traceparent.clone() });
+        if is_uuid(id) {
+            self.message = handled;
+        } else {
+            self.run = handled;
+        }
         if let Some(under_way) = self.under_way {
             self.service.set_source(under_way, Source::Trigger(WORKER, worker.into()));
         }
-        self.service.lines.of_worker(self.running.id(), worker);
+        self.service.lines.of_worker(self.running.id(), worker, id);
         self.trace = cause.trace_id().map(str::to_owned);
     }
 
@@ -327,7 +339,7 @@ impl RequestGuard {
             environment: id.environment,
             version: self.version(),
             source: source(self.is_mirrored, outcome.method, outcome.path),
-            run: self.run.clone(),
+            run: self.run.clone().or_else(|| self.message.clone()),
             trace: self.trace.clone(),
             started_at: i64::try_from(self.clock.now().unix_ms().saturating_sub(duration_us / 1_000))
                 .unwrap_or(i64::MAX),

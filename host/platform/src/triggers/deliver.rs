@@ -108,7 +108,7 @@ impl Compiled {
 }
 
 /// The source of a service's events. It names the environment, whose subscriptions alone get them.
-pub(super) fn source_of(service: &ServiceId) -> String {
+pub(crate) fn source_of(service: &ServiceId) -> String {
     format!("/{}/{}", service.component, service.environment)
 }
 

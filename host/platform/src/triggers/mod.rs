@@ -49,7 +49,7 @@ mod writes;
 
 pub use backends::TriggerBackends;
 pub(crate) use cause::{checked as checked_traceparent, child_of as child_traceparent};
-pub(crate) use deliver::cloud_event;
+pub(crate) use deliver::{cloud_event, source_of};
 pub(crate) use meters::LatencyKind;
 pub(crate) use new_job::JobRequest;
 pub(crate) use replay::Replay;

@@ -1,6 +1,6 @@
 //! The backend of the capability `workers` on a platform.
 
-use super::runner::{WorkerCallFrom, WorkerRunner};
+use super::runner::{MessageId, WorkerCallFrom, WorkerRunner};
 use elias_capabilities::Workers;
 use elias_capabilities::trigger::Origin;
 use elias_capabilities::workers::{Error, ErrorCode, WorkerBackend, WorkerCall};
@@ -45,9 +45,9 @@ impl WorkerBackend for WorkerBackends {
             // Components are loaded under the name of their service.
             let service = origin.component.parse::<ServiceId>();
             let service = service.map_err(|_| unavailable("the component is no service of a platform"))?;
-            let WorkerCall { class, name, method, value } = call;
+            let WorkerCall { class, name, method, value, id } = call;
             let (key, cause) = (WorkerKey::new(class, name), origin.cause.clone());
-            let call = WorkerCallFrom { id: None, key, method, value, cause };
+            let call = WorkerCallFrom { id: MessageId::Unique(id), key, method, value, cause };
             runner.call(&service, call).await
         }
         .boxed()

@@ -34,6 +34,6 @@ mod views;
 
 pub(crate) use awake::{AwakeSlot, AwakeSlots};
 pub use backends::WorkerBackends;
-pub(crate) use runner::{WorkerCallFrom, WorkerParts, WorkerRunner};
+pub(crate) use runner::{MessageId, WorkerCallFrom, WorkerParts, WorkerRunner};
 pub(crate) use services::{CanaryComponent, ServedComponent, ServedWorkers, TurnSite, WorkerCanary, WorkerServices};
 pub(crate) use versions::HeapVersion;

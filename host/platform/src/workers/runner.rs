@@ -52,11 +52,19 @@ pub(crate) struct WorkerParts {
     pub(crate) awake: u32,
 }
 
+/// The id of a message.
+#[derive(Debug, Clone)]
+pub(crate) enum MessageId {
+    /// A UUID that its sender gave it, or else a new one.
+    Unique(Option<String>),
+    /// That of a message that its sender may send again: the worker handles it once.
+    Repeating(String),
+}
+
 /// A message to a worker from outside of workers.
 #[derive(Debug, Clone)]
 pub(crate) struct WorkerCallFrom {
-    /// The id of a message that its sender may send again: the worker handles it once. None of one that is sent once.
-    pub(crate) id: Option<String>,
+    pub(crate) id: MessageId,
     /// Which worker of the service.
     pub(crate) key: WorkerKey,
     /// The method; none for a message.

@@ -1,15 +1,15 @@
 //! The workers of one service on this host: their manager, and the component that runs their turns.
 
 use super::awake::AwakeSlots;
-use super::runner::WorkerCallFrom;
+use super::runner::{MessageId, WorkerCallFrom};
 use super::services::{ServedComponent, ServedWorkers, TurnSite, WorkerCanary};
 use super::store::{PlatformWorkerStore, StoreParts};
 use super::versions::HeapVersions;
 use elias_api::Code;
 use elias_host::SocketRequest;
 use elias_local_workers::{
-    CallError, CallErrorCode, Cause, ComponentSource, LocalWorkers, OtherVersion, RunningWorkers, SocketConnection,
-    WorkerChange, WorkerSettings, WorkerStore,
+    CallError, CallErrorCode, Cause, ComponentSource, LocalWorkers, LocalWorkersBuilder, OtherVersion, RunningWorkers,
+    SocketConnection, WorkerChange, WorkerSettings, WorkerStore,
 };
 use elias_names::ServiceId;
 use elias_workers::WorkerKey;
@@ -87,11 +87,12 @@ impl ServiceWorkers {
         let _call = self.begin();
         let WorkerCallFrom { id, key, method, value, cause } = call;
         let running = self.running().await?;
-        let key = running.member(key, id.as_deref())?;
+        let repeated = if let MessageId::Repeating(id) = &id { Some(id.as_str()) } else { None };
+        let key = running.member(key, repeated)?;
         self.check_new(&key).await?;
         match id {
-            Some(id) => running.call_once(id, key, method, value, cause).await,
-            None => running.call_from(key, method, value, cause).await,
+            MessageId::Repeating(id) => running.call_once(id, key, method, value, cause).await,
+            MessageId::Unique(id) => running.call_as(id, key, method, value, cause).await,
         }
     }
 
@@ -225,12 +226,28 @@ impl ServiceWorkers {
             .on_change(self.changes())
             // Places in memory are the host's, and are taken by turns.
             .awake(usize::MAX >> 3)
-            .other_version(OtherVersion::Upgrade)
-            .build();
+            .other_version(OtherVersion::Upgrade);
+        let workers = self.with_events(workers, durability).build();
         workers.start(ComponentSource::by_worker(current)).await.map_err(|error| {
             tracing::error!(service = %self.service, %error, "the workers of a service cannot run");
             let message = "the platform's store cannot be reached; try again";
             CallError::new(CallErrorCode::Unavailable, message)
+        })
+    }
+
+    /// Has what workers emit be checked, and published: with the commit of a turn, or after it where there is none.
+    fn with_events(&self, workers: LocalWorkersBuilder, durability: Durability) -> LocalWorkersBuilder {
+        let (services, service) = (Arc::clone(&self.parts.services), self.service.clone());
+        let workers = workers.check_events(move |events, cause| services.check_events(&service, events, cause));
+        if durability != Durability::None {
+            return workers;
+        }
+        let (services, service) = (Arc::clone(&self.parts.services), self.service.clone());
+        workers.on_events(move |key, turn| {
+            let events = services.new_events(&service, key, &[turn]);
+            if !events.is_empty() {
+                services.publish_later(&service, events);
+            }
         })
     }
 

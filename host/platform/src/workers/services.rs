@@ -3,8 +3,11 @@
 use super::awake::AwakeSlots;
 use super::versions::HeapVersions;
 use elias_api::{Quotas, Result};
-use elias_local_workers::WorkerComponent;
+use elias_capabilities::Cause;
+use elias_host::EmittedEvent;
+use elias_local_workers::{TurnEvents, WorkerComponent};
 use elias_names::ServiceId;
+use elias_store::NewEvent;
 use elias_workers::WorkerKey;
 use elias_workers::config::WorkersConfig;
 use futures::future::BoxFuture;
@@ -28,6 +31,21 @@ pub(crate) trait WorkerServices: Send + Sync + 'static {
 
     /// Publishes an event of a service in the log of its tenant, later: what it tells of does not wait for it.
     fn publish(&self, id: &ServiceId, event_type: &'static str, subject: String, data: Value);
+
+    /// Refuses the events of a turn of the service before it is committed.
+    ///
+    /// # Errors
+    /// The message that the turn fails with.
+    fn check_events(&self, id: &ServiceId, events: &[EmittedEvent], cause: &Cause) -> std::result::Result<(), String>;
+
+    /// What is published of the events of a worker, in the name of the service.
+    fn new_events(&self, id: &ServiceId, key: &WorkerKey, turns: &[TurnEvents]) -> Vec<NewEvent>;
+
+    /// Publishes events of turns that no store has, later.
+    fn publish_later(&self, id: &ServiceId, events: Vec<NewEvent>);
+
+    /// Events were published with turns: whoever delivers them need not wait until it looks the next time.
+    fn events_published(&self);
 }
 
 /// The properties of a service that the runner uses.

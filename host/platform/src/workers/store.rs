@@ -12,11 +12,14 @@ use super::quota::WorkerQuotas;
 use super::services::WorkerServices;
 use super::versions::{HeapVersion, HeapVersions, event_of};
 use crate::artifacts::Artifacts;
-use elias_api::Result;
-use elias_local_workers::{AcquiredWorker, HeapCommit, StoreError, WorkerCommit, WorkerStore, WorkerSummary};
+use elias_api::{Code, Result};
+use elias_local_workers::{
+    AcquiredWorker, HeapCommit, StoreError, TurnEvents, WorkerCommit, WorkerStore, WorkerSummary,
+};
 use elias_names::ServiceId;
 use elias_store::{
-    CommitOutcome, HeapCommitRow, Store, TurnPages, WorkerCommitRow, WorkerFilter, WorkerRetention, WorkerSummaryRow,
+    CommitOutcome, HeapCommitRow, NewEvent, Store, TurnPages, WorkerCommitRow, WorkerFilter, WorkerRetention,
+    WorkerSummaryRow,
 };
 use elias_workers::WorkerKey;
 use elias_workers::config::HistoryConfig;
@@ -159,7 +162,7 @@ impl PlatformWorkerStore {
     }
 
     async fn commit_now(&self, commit: WorkerCommit) -> Result<(), StoreError> {
-        let WorkerCommit { epoch, record, heap } = commit;
+        let WorkerCommit { epoch, record, heap, events } = commit;
         let (key, turn) = (record.key.clone(), record.turns);
         let Some(version) = self.versions.get(&key) else {
             let why = format!("no turn of the worker {key} has run here");
@@ -210,8 +213,12 @@ impl PlatformWorkerStore {
             key: key.clone(),
         };
         let served = self.parts.services.find(&self.service);
+        let quotas = served.as_ref().map(|served| served.quotas);
         let retention = served.map_or_else(WorkerRetention::default, |served| retention(&served.config.history));
-        match self.parts.commits.commit(PreparedCommit { row, retention }).await.map_err(of_api)? {
+        let events = self.new_events(&key, events).await?;
+        let publishes = !events.is_empty();
+        match self.parts.commits.commit(PreparedCommit { row, retention, events, quotas }).await.map_err(of_commit)? {
+            CommitOutcome::Committed if publishes => self.parts.services.events_published(),
             CommitOutcome::Committed | CommitOutcome::AlreadyCommitted => {}
             CommitOutcome::NotOwner => return Err(StoreError::NotOwner),
             CommitOutcome::NoSuchTurn => return Err(StoreError::NoSuchTurn(turn)),
@@ -230,6 +237,16 @@ impl PlatformWorkerStore {
             self.publish(&key, event_type, data);
         }
         Ok(())
+    }
+
+    /// What is published of the events of turns, in the transaction that commits them.
+    async fn new_events(&self, key: &WorkerKey, turns: Vec<TurnEvents>) -> Result<Vec<NewEvent>, StoreError> {
+        if turns.is_empty() {
+            return Ok(Vec::new());
+        }
+        let bytes = turns.iter().flat_map(|turn| &turn.events).map(|event| event.value.len()).sum();
+        let (services, service, key) = (Arc::clone(&self.parts.services), self.service.clone(), key.clone());
+        aside(bytes, move || services.new_events(&service, &key, &turns)).await
     }
 
     /// Encrypts pages, within the tenant's quota of bytes.
@@ -384,6 +401,14 @@ fn retention(history: &HistoryConfig) -> WorkerRetention {
 fn summary(row: WorkerSummaryRow) -> WorkerSummary {
     let WorkerSummaryRow { key, turns, is_waiting, next_due, has_calls, heap_bytes, .. } = row;
     WorkerSummary { key, turns, is_waiting, next_due, has_calls, heap_bytes }
+}
+
+/// An error of a commit: what a turn may not publish is told to whoever sent its message.
+fn of_commit(error: elias_api::Error) -> StoreError {
+    match error.code() {
+        Code::QuotaExceeded => StoreError::QuotaExceeded(error.to_string()),
+        _ => of_api(error),
+    }
 }
 
 fn of_store(error: elias_store::Error) -> StoreError {

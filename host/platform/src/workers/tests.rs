@@ -1,13 +1,14 @@
 //! The runner on a real store, with workers that are functions: nothing that was answered is lost or done twice.
 
 mod canary;
+mod events;
 mod fake;
 mod hosts;
 mod trees;
 
 use super::store::{PlatformWorkerStore, StoreParts};
 use super::versions::HeapVersion;
-use super::{WorkerCallFrom, WorkerParts, WorkerRunner};
+use super::{MessageId, WorkerCallFrom, WorkerParts, WorkerRunner};
 use crate::artifacts::Artifacts;
 use crate::vault::Vault;
 use cap_std::ambient_authority;
@@ -92,7 +93,7 @@ impl Bench {
 
 async fn call(runner: &WorkerRunner, name: &str, method: &str) -> Result<String, CallError> {
     let (key, method, cause) = (counter(name), Some(method.to_owned()), Cause::default());
-    runner.call(&shop(), WorkerCallFrom { id: None, key, method, value: String::new(), cause }).await
+    runner.call(&shop(), WorkerCallFrom { id: MessageId::Unique(None), key, method, value: String::new(), cause }).await
 }
 
 async fn add(runner: &WorkerRunner, name: &str) -> String {
@@ -101,7 +102,8 @@ async fn add(runner: &WorkerRunner, name: &str) -> String {
 
 /// Has the worker `a` count a message that may come again with this id.
 async fn add_once(runner: &WorkerRunner, id: &str) -> Result<String, CallError> {
-    let (id, key, method, cause) = (Some(id.to_owned()), counter("a"), Some("add".to_owned()), Cause::default());
+    let id = MessageId::Repeating(id.to_owned());
+    let (key, method, cause) = (counter("a"), Some("add".to_owned()), Cause::default());
     runner.ready(&shop()).await?;
     runner.call(&shop(), WorkerCallFrom { id, key, method, value: String::new(), cause }).await
 }
@@ -119,7 +121,7 @@ async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
 fn commit(name: &str, epoch: u64, turn: u64, heap: Vec<u8>) -> WorkerCommit {
     let mut record = WorkerRecord::new(counter(name));
     record.turns = turn;
-    WorkerCommit { epoch, record, heap: HeapCommit::Whole(heap) }
+    WorkerCommit { epoch, record, heap: HeapCommit::Whole(heap), events: Vec::new() }
 }
 
 fn version() -> HeapVersion {

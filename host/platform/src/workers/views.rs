@@ -233,7 +233,7 @@ impl WorkerRunner {
         store.set_version(&copy, HeapVersion { number, digest });
         let mut record = WorkerRecord::new(copy.clone());
         (record.turns, record.now) = (1, u64::try_from(now_ms()).unwrap_or_default());
-        let commit = WorkerCommit { epoch: acquired.epoch, record, heap: HeapCommit::Whole(heap) };
+        let commit = WorkerCommit { epoch: acquired.epoch, record, heap: HeapCommit::Whole(heap), events: Vec::new() };
         let committed = store.commit(commit).await;
         store.release(&copy, acquired.epoch).await.map_err(of_storing)?;
         committed.map_err(of_storing)?;

@@ -27,8 +27,8 @@ mod turn;
 
 pub use heap::{HeapChange, WorkerHeap};
 pub use turn::{
-    Alarm, AlarmChange, EmittedEvent, ReplyError, ReplyResult, SetTimer, SocketAction, SocketContent, SocketRequest,
-    SocketSend, TimerChanges, Turn, TurnKind, TurnOutcome, TurnResult, TurnState, WorkerSend,
+    Alarm, AlarmChange, EmittedEvent, ReplyError, ReplyResult, SetTimer, SocketAction, SocketContent, SocketKind,
+    SocketRequest, SocketSend, TimerChanges, Turn, TurnKind, TurnOutcome, TurnResult, TurnState, WorkerSend,
 };
 
 pub(crate) use heap::{HeapLayout, HeapOrigin};

@@ -160,6 +160,21 @@ pub struct SocketRequest {
     pub headers: Vec<(String, String)>,
     /// The subprotocol that was agreed on; empty without one.
     pub protocol: String,
+    /// What the client takes.
+    #[serde(default)]
+    pub kind: SocketKind,
+}
+
+/// What a socket is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SocketKind {
+    /// A WebSocket.
+    #[default]
+    #[serde(rename = "websocket")]
+    WebSocket,
+    /// A stream of server-sent events: the client sends nothing, and the worker texts of `text/event-stream`.
+    EventStream,
 }
 
 /// A message of a socket.
@@ -262,7 +277,10 @@ impl TurnResult {
         let TimerChanges { set, cleared, alarm } = timers;
         let sent = sends.iter().map(|send| &send.value);
         let values = || sent.clone().chain(emitted.iter().map(|event| &event.value));
-        let of_sends = sends.iter().flat_map(|send| [Some(&send.class), Some(&send.name), send.method.as_ref()]);
+        let of_sends = sends.iter().flat_map(|send| {
+            let WorkerSend { class, name, method, id, .. } = send;
+            [Some(class), Some(name), method.as_ref(), id.as_ref()]
+        });
         let of_sockets = sockets.iter().map(|send| &send.socket);
         let mut names =
             of_sends.flatten().chain(emitted.iter().map(|event| &event.event)).chain([id]).chain(of_sockets);
@@ -317,6 +335,9 @@ pub struct WorkerSend {
     pub method: Option<String>,
     /// The list of arguments, or the message.
     pub value: String,
+    /// The message's UUID, if the worker gave it one.
+    #[serde(default)]
+    pub id: Option<String>,
 }
 
 /// A message for a socket, or the end of the connection.

@@ -3,9 +3,9 @@
 //! 1. The headers are checked, which says who responds ([`check`]). The request is counted for its host and address.
 //! 2. The server itself, the admin API, the only component or a component of the platform responds. A service worker
 //!    may take a WebSocket in the component's place. For the platform: trace context, the rules of the route, the limit
-//!    of the service, the middleware of the route, a WebSocket, a static file, the body's schema, a service worker, the
-//!    idempotency key, the response cache, and at last the component, with retries; its response is mirrored, buffered
-//!    for its client, stored and transformed.
+//!    of the service, the middleware of the route, a WebSocket or a stream of events, a static file, the body's schema,
+//!    a service worker, the idempotency key, the response cache, and at last the component, with retries; its response
+//!    is mirrored, buffered for its client, stored and transformed.
 //! 3. A failure becomes a problem document; the route's headers and compression are added; HEAD loses its content.
 //!
 //! These are named steps and not layers of `tower`, since they share one [`Exchange`]. A step borrows it while it
@@ -16,6 +16,7 @@ mod admin_api;
 mod attempt;
 mod check;
 mod component;
+mod event_stream;
 mod idempotent;
 mod json_transform;
 mod middleware;
@@ -162,6 +163,7 @@ async fn platform_responds(
     let (asset, identity, checks_body) = (admitted.asset.take(), admitted.identity.clone(), admitted.checks_body);
     let (key, worker) = (admitted.idempotency.take(), admitted.worker.take());
     let socket = admitted.socket.take().map(|target| (target, admitted.is_origin_allowed()));
+    let events = admitted.event_stream.take();
     if handshake.is_some() && socket.is_none() {
         return Err(Refusal::UpgradeNotSupported.into());
     }
@@ -184,6 +186,10 @@ async fn platform_responds(
     // A service worker, which takes a WebSocket.
     if let (Some(handshake), Some(socket)) = (handshake, socket) {
         return websocket::respond_routed(exchange, (platform, &service), socket, parts, handshake).await;
+    }
+    // Or sends a stream of events.
+    if let Some(target) = events {
+        return event_stream::respond_routed(exchange, (platform, &service), target, &parts).await;
     }
 
     // A static file.

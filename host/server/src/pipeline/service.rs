@@ -9,7 +9,7 @@ use crate::exchange::Exchange;
 use crate::failure::Failure;
 use crate::features::response_cache::{self, CacheLookup, ResponseVariance, RevalidationContext};
 use bytes::Bytes;
-use elias_gateway::worker::{WorkerContent, WorkerRequest};
+use elias_gateway::worker::WorkerRequest;
 use elias_gateway::{CacheRules, IdempotencyKey, Identity, Rules};
 use elias_platform::RequestGuard;
 use http::request::Parts;
@@ -49,11 +49,7 @@ pub(super) async fn respond(
 
     // A service worker, in the component's place.
     if let Some(request) = worker {
-        let bytes = match &request.content {
-            _ if checks_body => whole_body::read_checked(exchange, rules.max_body_bytes(), body).await?,
-            WorkerContent::Body => whole_body::read_message(exchange, body).await?,
-            WorkerContent::Query { .. } => Bytes::new(),
-        };
+        let bytes = worker::read_body(exchange, (rules, checks_body), &request, body).await?;
         return worker::respond(exchange, (platform, Arc::clone(service)), request, &parts.headers, &bytes).await;
     }
 

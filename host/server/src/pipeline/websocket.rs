@@ -8,7 +8,7 @@ use crate::failure::{Failure, Refusal};
 use crate::source::Ingress;
 use elias_api::Code;
 use elias_gateway::worker::{SocketHandshake, SocketTarget};
-use elias_host::{ErrorCode, SocketRequest};
+use elias_host::{ErrorCode, SocketKind, SocketRequest};
 use elias_local_workers::{CallErrorCode, Cause, SocketConnection};
 use elias_platform::{NotAdmitted, Platform, Service};
 use elias_workers::WorkerKey;
@@ -25,7 +25,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use yawc::{HttpWebSocket, Options};
 
-/// Where the workers of a single project take sockets: `/workers/{class}/{name}`.
+/// Where the workers of a single project take sockets, beside its routes: `/workers/{class}/{name}`.
 const PATH: &str = "/workers/";
 
 /// Bytes of a message below which it is not worth its compression.
@@ -35,7 +35,7 @@ const COMPRESSED_BYTES_MIN: usize = 128;
 const OF_HANDSHAKE: [HeaderName; 4] =
     [SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_PROTOCOL];
 
-/// The worker that a request for a WebSocket is for; none where the routes of a platform say it.
+/// The worker that a request for a WebSocket is for; none where routes say it.
 ///
 /// # Errors
 /// No workers take sockets here; or the request is no handshake.
@@ -48,7 +48,10 @@ pub(super) fn worker_of<B>(exchange: &Exchange, request: &mut Request<B>) -> Res
             return Ok(None);
         }
     }
-    let rest = request.uri().path().strip_prefix(PATH).ok_or(Refusal::UpgradeNotSupported)?;
+    let Some(rest) = request.uri().path().strip_prefix(PATH) else {
+        request.extensions_mut().insert(SocketHandshake);
+        return Ok(None);
+    };
     let (class, name) = rest.split_once('/').ok_or(Refusal::SocketNotFound)?;
     let decode =
         |text| percent_decode_str(text).decode_utf8().map(Cow::into_owned).map_err(|_| Refusal::SocketNotFound);
@@ -81,14 +84,42 @@ pub(super) async fn respond(
     key: WorkerKey,
     mut request: Request<Incoming>,
 ) -> Result<Response<Content>, Failure> {
-    let workers = exchange.connection.server.ingress.workers().cloned().ok_or(Refusal::UpgradeNotSupported)?;
     let upgrade = request.extensions_mut().remove::<OnUpgrade>().ok_or(Refusal::SocketHandshake)?;
     let (parts, _) = request.into_parts();
-    if !is_origin_allowed(&parts, exchange.config().dev) {
+    open_locally(exchange, key, false, parts, upgrade).await
+}
+
+/// Opens a socket of a worker of a server without a platform, to which its route leads, likewise. `is_allowed`: whether
+/// the route allows the origin of the request.
+///
+/// # Errors
+/// As of [`respond`]; and the request is no handshake.
+pub(super) async fn respond_by_local_route(
+    exchange: &mut Exchange,
+    (target, is_allowed): (SocketTarget, bool),
+    parts: Parts,
+    Handshake(upgrade): Handshake,
+) -> Result<Response<Content>, Failure> {
+    let upgrade = upgrade.ok_or(Refusal::SocketHandshake)?;
+    check_handshake(&parts.method, parts.version, &parts.headers)?;
+    open_locally(exchange, WorkerKey::new(target.class, target.name), is_allowed, parts, upgrade).await
+}
+
+async fn open_locally(
+    exchange: &mut Exchange,
+    key: WorkerKey,
+    is_allowed: bool,
+    parts: Parts,
+    upgrade: OnUpgrade,
+) -> Result<Response<Content>, Failure> {
+    let workers = exchange.connection.server.ingress.workers().cloned().ok_or(Refusal::UpgradeNotSupported)?;
+    if !is_allowed && !is_origin_allowed(&parts, exchange.config().dev) {
         return Err(Refusal::SocketOrigin.into());
     }
     let protocol = agreed_protocol(&parts.headers);
-    let opened = workers.open_socket(key, socket_request(&parts, protocol.as_ref()), Cause::default()).await;
+    let opened = workers
+        .open_socket(key, socket_request(&parts, protocol.as_ref(), SocketKind::WebSocket), Cause::default())
+        .await;
     let worker = opened.map_err(|error| {
         tracing::debug!("a WebSocket is refused: {}", error.message);
         refusal(error.code)
@@ -96,7 +127,7 @@ pub(super) async fn respond(
     accept(exchange, parts, upgrade, protocol, worker, None)
 }
 
-/// What a request to a platform that asks for a WebSocket has of its connection.
+/// What a request that asks for a WebSocket, and is led by routes, has of its connection.
 pub(super) struct Handshake(Option<OnUpgrade>);
 
 impl Handshake {
@@ -129,7 +160,8 @@ pub(super) async fn respond_routed(
     }
     let protocol = agreed_protocol(&parts.headers);
     let traceparent = parts.headers.get("traceparent").and_then(|value| value.to_str().ok()).map(str::to_owned);
-    let opened = platform.open_worker_socket(service, target, socket_request(&parts, protocol.as_ref()), traceparent);
+    let request = socket_request(&parts, protocol.as_ref(), SocketKind::WebSocket);
+    let opened = platform.open_worker_socket(service, target, request, traceparent);
     let worker = opened.await.map_err(failure)?;
     exchange.served_by_host = Some(Arc::clone(service));
     let (platform, service) = (platform.clone(), Arc::clone(service));
@@ -170,7 +202,7 @@ fn options(worker: &SocketConnection) -> Options {
 }
 
 /// Why there is no socket.
-fn refusal(code: CallErrorCode) -> Refusal {
+pub(super) fn refusal(code: CallErrorCode) -> Refusal {
     match code {
         CallErrorCode::Exception => Refusal::SocketRefused,
         CallErrorCode::NotFound | CallErrorCode::Invalid => Refusal::SocketNotFound,
@@ -181,7 +213,7 @@ fn refusal(code: CallErrorCode) -> Refusal {
 }
 
 /// Why there is no socket on a platform, as the client is told it.
-fn failure(refused: NotAdmitted) -> Failure {
+pub(super) fn failure(refused: NotAdmitted) -> Failure {
     let refusal = match refused.error.code() {
         Code::WorkerException => Refusal::SocketRefused,
         // Or another version of the component serves than the one whose routes these are.
@@ -220,7 +252,7 @@ fn agreed_protocol(headers: &HeaderMap) -> Option<HeaderValue> {
 }
 
 /// The request, as the worker gets it.
-fn socket_request(parts: &Parts, protocol: Option<&HeaderValue>) -> SocketRequest {
+pub(super) fn socket_request(parts: &Parts, protocol: Option<&HeaderValue>, kind: SocketKind) -> SocketRequest {
     // Bytes beyond ASCII are characters of the same number, as in `fetch` (isomorphic decode).
     let text = |value: &HeaderValue| value.as_bytes().iter().map(|byte| char::from(*byte)).collect::<String>();
     let headers = parts.headers.iter().filter(|(name, _)| !OF_HANDSHAKE.contains(name));
@@ -228,6 +260,7 @@ fn socket_request(parts: &Parts, protocol: Option<&HeaderValue>) -> SocketReques
         url: parts.uri.to_string(),
         headers: headers.map(|(name, value)| (name.as_str().to_owned(), text(value))).collect(),
         protocol: protocol.map(text).unwrap_or_default(),
+        kind,
     }
 }
 
@@ -296,7 +329,8 @@ mod tests {
             .header("sec-websocket-protocol", "chat")
             .body(())
             .expect("a request");
-        let request = socket_request(&request.into_parts().0, Some(&HeaderValue::from_static("chat")));
+        let request =
+            socket_request(&request.into_parts().0, Some(&HeaderValue::from_static("chat")), SocketKind::WebSocket);
         assert_eq!(request.url, "http://shop.test/workers/Room/a?name=ada");
         let headers = [("cookie", "a=b"), ("x-name", "\u{e9}")];
         assert_eq!(request.headers, headers.map(|(name, value)| (name.to_owned(), value.to_owned())));

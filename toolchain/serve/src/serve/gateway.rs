@@ -3,6 +3,7 @@
 use elias_command_line::{CliErrorCode, Failure};
 use elias_gateway::assets::{AssetError, is_hidden};
 use elias_gateway::{ConfigError, GatewayConfig};
+use elias_host::App;
 use elias_project::files::{self, FilesError};
 use elias_server::{LocalGateway, LocalGatewayError};
 use serde_json::Value;
@@ -14,6 +15,7 @@ use std::sync::Arc;
 pub(crate) struct FollowedGateway {
     /// Whether the server was told to apply it.
     is_applied: bool,
+    config: Option<GatewayConfig>,
     rules: Option<Arc<LocalGateway>>,
     watched: Vec<PathBuf>,
 }
@@ -25,7 +27,7 @@ impl FollowedGateway {
     /// `invalid-gateway-config`; `config` for a rule that only a platform can apply, with its key, and for a folder
     /// that is not there; `route-conflict` and its like; `invalid-asset`, `bad-file`, `io` for files.
     pub(crate) fn read(is_applied: bool, table: Option<&Value>, folder: &Path) -> Result<Self, Failure> {
-        let mut gateway = Self { is_applied, rules: None, watched: Vec::new() };
+        let mut gateway = Self { is_applied, config: None, rules: None, watched: Vec::new() };
         gateway.update(table, folder)?;
         Ok(gateway)
     }
@@ -36,7 +38,7 @@ impl FollowedGateway {
     /// As [`FollowedGateway::read`]; then nothing has changed.
     pub(crate) fn update(&mut self, table: Option<&Value>, folder: &Path) -> Result<(), Failure> {
         let Some(table) = table.filter(|_| self.is_applied) else {
-            (self.rules, self.watched) = (None, Vec::new());
+            (self.config, self.rules, self.watched) = (None, None, Vec::new());
             return Ok(());
         };
         let config = GatewayConfig::parse(table).map_err(|error| Failure::new(ConfigError::CODE, error))?;
@@ -44,6 +46,7 @@ impl FollowedGateway {
         let rules = LocalGateway::new(&config, &files, self.rules.as_deref()).map_err(|error| of_rules(&error))?;
         // A folder is followed for a file in it. One that is empty so far has none: any name will do.
         let in_folders = folders.into_iter().flat_map(|folder| [folder.join("*"), folder]);
+        self.config = Some(config);
         (self.rules, self.watched) = (Some(Arc::new(rules)), files.into_values().chain(in_folders).collect());
         Ok(())
     }
@@ -51,6 +54,14 @@ impl FollowedGateway {
     /// The rules that requests meet, if there are any.
     pub(crate) fn rules(&self) -> Option<Arc<LocalGateway>> {
         self.rules.clone()
+    }
+
+    /// Warns if a route is to a class of workers that a component does not export.
+    pub(crate) fn warn_of_workers(&self, app: &App) {
+        let (Some(config), Some(manifest)) = (&self.config, app.manifest()) else { return };
+        if let Err(error) = config.check_worker_classes(&manifest.workers) {
+            tracing::warn!("{}", Failure::new(ConfigError::CODE, error));
+        }
     }
 
     /// The files and folders that have to be read again if they change, or if files come or go beside them.

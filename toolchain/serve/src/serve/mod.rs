@@ -214,6 +214,7 @@ async fn run(serving: &Serving, settings: Settings) -> Result<(), Failure> {
     } else {
         let app = origin.load(&host, &given).await?.0;
         triggers::warn_of_handlers(&triggers, &app);
+        gateway.warn_of_workers(&app);
         source.set_gateway(gateway.rules());
         source.swap(app);
         // Those of supervision trees start.

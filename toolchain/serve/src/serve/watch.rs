@@ -145,6 +145,7 @@ impl Follower {
             match loaded {
                 Ok((app, files)) => {
                     triggers::warn_of_handlers(&self.config.triggers.1, &app);
+                    self.config.gateway.warn_of_workers(&app);
                     self.source.set_gateway(self.config.gateway.rules());
                     let version = (app.digest().to_owned(), self.given.grants.clone());
                     if self.served.as_ref() == Some(&version) {

@@ -160,6 +160,7 @@ mod tests {
         FollowedLine {
             execution: "01".to_owned(),
             worker: worker.map(str::to_owned),
+            message_id: None,
             level: "INFO",
             message: message.to_owned(),
             fields: String::new(),

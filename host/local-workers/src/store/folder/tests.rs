@@ -44,7 +44,7 @@ fn waiting(name: &str, turns: u64, restorable: u64) -> WorkerRecord {
 /// Commits as the owner.
 async fn commit(store: &FolderStore, record: WorkerRecord, heap: HeapCommit) -> Result<(), StoreError> {
     let epoch = store.acquire(&record.key).await?.epoch;
-    store.commit(WorkerCommit { epoch, record, heap }).await
+    store.commit(WorkerCommit { epoch, record, heap, events: Vec::new() }).await
 }
 
 /// A heap of a first turn, and a letter for each turn up to this one.
@@ -146,11 +146,11 @@ async fn who_is_not_the_owner_commits_nothing() {
     commit_turns(&store, "a", 1..=1).await;
     let former = store.acquire(&key("a")).await.expect("it is there").epoch;
     let epoch = store.acquire(&key("a")).await.expect("it is there").epoch;
-    let late = WorkerCommit { epoch: former, record: record("a", 2), heap: HeapCommit::Unchanged };
+    let late = WorkerCommit { epoch: former, record: record("a", 2), heap: HeapCommit::Unchanged, events: Vec::new() };
     assert!(matches!(store.commit(late).await, Err(StoreError::NotOwner)));
     assert!(matches!(store.remove(&key("a"), former).await, Err(StoreError::NotOwner)));
     store.release(&key("a"), former).await.expect("it does not matter");
-    let owners = WorkerCommit { epoch, record: record("a", 2), heap: HeapCommit::Unchanged };
+    let owners = WorkerCommit { epoch, record: record("a", 2), heap: HeapCommit::Unchanged, events: Vec::new() };
     store.commit(owners).await.expect("it is the owner");
     assert_eq!(state(&store, "a").await, some(2, "a"));
 }
@@ -347,7 +347,7 @@ async fn commits_of_many_workers_share_a_sync() {
     for number in 0..100 {
         let record = record(&number.to_string(), 1);
         let epoch = store.acquire(&record.key).await.expect("it is new").epoch;
-        commits.push(WorkerCommit { epoch, record, heap: HeapCommit::Whole(letter(1)) });
+        commits.push(WorkerCommit { epoch, record, heap: HeapCommit::Whole(letter(1)), events: Vec::new() });
     }
     let held = gate.lock();
     let waiting: Vec<_> = commits.into_iter().map(|commit| store.commit(commit)).collect();
@@ -477,7 +477,12 @@ async fn a_new_owner_reads_what_is_being_written_of_the_former_one() {
     is_syncing.store(false, SeqCst);
     let held = gate.lock();
     // Nobody waits for it any more, as where its task was ended.
-    drop(store.commit(WorkerCommit { epoch, record: record("a", 2), heap: HeapCommit::Change(letter(2)) }));
+    drop(store.commit(WorkerCommit {
+        epoch,
+        record: record("a", 2),
+        heap: HeapCommit::Change(letter(2)),
+        events: Vec::new(),
+    }));
     while !is_syncing.load(SeqCst) {
         std::thread::yield_now();
     }
@@ -491,7 +496,12 @@ async fn a_new_owner_reads_what_is_being_written_of_the_former_one() {
     drop(held);
     let acquired = acquiring.await.expect("it does not panic").expect("it is read");
     assert_eq!(acquired.record.expect("it is there").turns, 2);
-    let next = WorkerCommit { epoch: acquired.epoch, record: record("a", 3), heap: HeapCommit::Change(letter(3)) };
+    let next = WorkerCommit {
+        epoch: acquired.epoch,
+        record: record("a", 3),
+        heap: HeapCommit::Change(letter(3)),
+        events: Vec::new(),
+    };
     store.commit(next).await.expect("there is room");
     assert_eq!(state(&store, "a").await, some(3, "abc"));
 }

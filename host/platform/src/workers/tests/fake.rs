@@ -4,9 +4,13 @@ use crate::workers::{
     CanaryComponent, HeapVersion, ServedComponent, ServedWorkers, TurnSite, WorkerCanary, WorkerServices,
 };
 use elias_api::{Quotas, Result};
-use elias_host::{Turn, TurnKind, TurnResult};
-use elias_local_workers::{AwakeWorker, DeploymentPhase, HeapCommit, TurnContext, TurnFailure, WorkerComponent};
+use elias_capabilities::Cause;
+use elias_host::{EmittedEvent, Turn, TurnKind, TurnResult};
+use elias_local_workers::{
+    AwakeWorker, DeploymentPhase, HeapCommit, TurnContext, TurnEvents, TurnFailure, WorkerComponent,
+};
 use elias_names::{Digest, ServiceId};
+use elias_store::NewEvent;
 use elias_workers::WorkerKey;
 use elias_workers::config::{Durability, WorkersConfig};
 use futures::FutureExt;
@@ -14,9 +18,11 @@ use futures::future::{BoxFuture, ready};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 /// One service, each of whose workers counts the calls of `add`. `ask` awaits a worker whose turn never ends, `alarm` has
-/// an alarm called in a second. A canary has the workers whose names begin with `canary`, in version 2.
+/// an alarm called in a second, and `emit` emits its arguments as the value of an event. A canary has the workers whose
+/// names begin with `canary`, in version 2.
 #[derive(Default)]
 pub(super) struct FakeServices {
     served: Mutex<Option<ServedWorkers>>,
@@ -25,6 +31,10 @@ pub(super) struct FakeServices {
     phase: Arc<Mutex<Option<DeploymentPhase>>>,
     /// What was published: the type, and the data.
     pub(super) events: Mutex<Vec<(&'static str, Value)>>,
+    /// Events of workers that no store has.
+    pub(super) later: Mutex<Vec<NewEvent>>,
+    /// How many commits have published events.
+    pub(super) published: AtomicUsize,
 }
 
 impl FakeServices {
@@ -109,6 +119,37 @@ impl WorkerServices for FakeServices {
 
     fn publish(&self, _: &ServiceId, event_type: &'static str, _: String, data: Value) {
         self.events.lock().push((event_type, data));
+    }
+
+    fn check_events(&self, _: &ServiceId, events: &[EmittedEvent], _: &Cause) -> std::result::Result<(), String> {
+        if events.iter().any(|event| event.value.is_empty()) {
+            Err("an event without a value".to_owned())
+        } else {
+            Ok(())
+        }
+    }
+
+    fn new_events(&self, id: &ServiceId, key: &WorkerKey, turns: &[TurnEvents]) -> Vec<NewEvent> {
+        let event = |EmittedEvent { event, value }: &EmittedEvent| NewEvent {
+            id: ulid::Ulid::new().to_string(),
+            event_type: event.clone(),
+            source: id.subject(),
+            subject: Some(key.to_string()),
+            data: value.clone(),
+            time: 0,
+            key: None,
+            hops: 0,
+            cause: None,
+        };
+        turns.iter().flat_map(|turn| &turn.events).map(event).collect()
+    }
+
+    fn publish_later(&self, _: &ServiceId, events: Vec<NewEvent>) {
+        self.later.lock().extend(events);
+    }
+
+    fn events_published(&self) {
+        self.published.fetch_add(1, Relaxed);
     }
 }
 
@@ -217,7 +258,13 @@ impl AwakeWorker for Counter {
         };
         let version = Counters::heap_version(self.component.version);
         self.component.site.versions.set(&WorkerKey::new(turn.class.clone(), turn.name.clone()), &version);
-        let result = json!({ "state": state, "id": turn.id, "answer": answer, "sends": sends, "timers": timers });
+        let emitted = match &turn.kind {
+            TurnKind::Call { method, args } if method == "emit" => json!([{ "event": "counted", "value": args }]),
+            _ => json!([]),
+        };
+        let result = json!({
+            "state": state, "id": turn.id, "answer": answer, "sends": sends, "timers": timers, "emitted": emitted,
+        });
         let result = serde_json::from_value(result).map_err(|error| TurnFailure::Unusable(error.to_string()));
         ready(result).boxed()
     }

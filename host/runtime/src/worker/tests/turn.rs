@@ -1,8 +1,8 @@
 //! Turns and their results as JSON, as wit/triggers/triggers.wit has them.
 
 use crate::{
-    Alarm, AlarmChange, EmittedEvent, ReplyError, ReplyResult, SetTimer, SocketAction, SocketContent, SocketRequest,
-    SocketSend, TimerChanges, Turn, TurnKind, TurnResult, TurnState, WorkerSend,
+    Alarm, AlarmChange, EmittedEvent, ReplyError, ReplyResult, SetTimer, SocketAction, SocketContent, SocketKind,
+    SocketRequest, SocketSend, TimerChanges, Turn, TurnKind, TurnResult, TurnState, WorkerSend,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -12,7 +12,8 @@ fn each_kind_of_turn_has_its_members() {
     let text = str::to_owned;
     let error = ReplyError { name: text("TypeError"), message: text("no") };
     let headers = vec![(text("accept"), text("*/*"))];
-    let request = SocketRequest { url: text("http://a.example/"), headers, protocol: text("chat") };
+    let kind = SocketKind::WebSocket;
+    let request = SocketRequest { url: text("http://a.example/"), headers, protocol: text("chat"), kind };
     for (kind, members) in [
         (TurnKind::Start, json!({ "kind": "start" })),
         (
@@ -45,7 +46,7 @@ fn each_kind_of_turn_has_its_members() {
         (
             TurnKind::Open { socket: text("s"), request },
             json!({ "kind": "open", "socket": "s", "request": {
-                "url": "http://a.example/", "headers": [["accept", "*/*"]], "protocol": "chat",
+                "url": "http://a.example/", "headers": [["accept", "*/*"]], "protocol": "chat", "kind": "websocket",
             } }),
         ),
         (
@@ -100,6 +101,7 @@ fn a_result_is_read_whole() {
         name: text("all"),
         method: method.map(text),
         value: text(value),
+        id: None,
     };
     let wanted = TurnResult {
         state: TurnState::Waiting,
