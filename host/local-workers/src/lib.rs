@@ -53,6 +53,7 @@ mod handle;
 mod health;
 mod local;
 mod manager;
+mod members;
 mod message;
 mod running;
 mod settings;

@@ -16,10 +16,7 @@ use elias_host::{
     Worker, WorkerHeap,
 };
 use elias_local_workers::{
-    AwakeWorker, Cause, TurnContext, TurnEvents, TurnFailure, WorkerComponent, WriteDown, write_down,
-};
-use elias_local_workers::{
-    AwakeWorker, DeploymentPhase, TurnContext, TurnFailure, WorkerComponent, WriteDown, write_down,
+    AwakeWorker, Cause, DeploymentPhase, TurnContext, TurnEvents, TurnFailure, WorkerComponent, WriteDown, write_down,
 };
 use elias_names::{Digest, ServiceId};
 use elias_store::{NewEvent, ReleaseTarget};

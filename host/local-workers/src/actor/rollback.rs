@@ -25,7 +25,7 @@ impl Actor {
             return false;
         }
         if self.followed.replace(generation).is_some() {
-            self.supervisor = Supervisor::new(self.manager.settings.supervision);
+            self.supervisor = Supervisor::new(self.manager.live().supervision);
             self.handle.stopped_until.store(0, SeqCst);
         }
         if !self.record.is_waiting() || self.record.before_upgrade.is_none() {

@@ -3,7 +3,7 @@
 use super::{NOW, World, eventually, key};
 use crate::component::DeploymentPhase;
 use crate::{CallErrorCode, Cause, OtherVersion, SupervisionPolicy, WorkerCondition};
-use elias_host::SocketRequest;
+use elias_host::{SocketKind, SocketRequest};
 use std::time::Duration;
 
 /// Version 1 serves.
@@ -95,7 +95,8 @@ async fn a_handler_that_waits_in_a_canary_is_not_waited_for() {
 async fn sockets_of_before_are_left_and_those_of_the_canary_are_closed() {
     let world = world().await;
     let open = async || {
-        let request = SocketRequest { url: "/".to_owned(), headers: Vec::new(), protocol: String::new() };
+        let (url, kind) = ("/".to_owned(), SocketKind::default());
+        let request = SocketRequest { url, headers: Vec::new(), protocol: String::new(), kind };
         world.workers.open_socket(key("canary"), request, Cause::default()).await
     };
     let _first = open().await.expect("it opens");

@@ -87,7 +87,7 @@ struct SmokeWorkers {
 impl WorkerBackend for SmokeWorkers {
     fn call(&self, origin: Arc<Origin>, call: WorkerCall) -> BoxFuture<'static, Result<String, CallError>> {
         let Some(running) = self.running.get() else { return ended() };
-        let WorkerCall { class, name, method, value } = call;
+        let WorkerCall { class, name, method, value, .. } = call;
         running.call_from(WorkerKey::new(class, name), method, value, origin.cause.clone()).boxed()
     }
 }
@@ -156,7 +156,7 @@ impl SmokeWorker {
         };
         options.extensions.insert(context.cause);
         options.extensions.insert(ExecutionWorkers::new(Arc::new(WorkersOfTurn(Weak::clone(&self.workers)))));
-        site.lines.of_worker(options.running.id(), &name);
+        site.lines.of_worker(options.running.id(), &name, &turn.id);
         let _lines = site.lines.unrecorded(options.running.id());
         Ok(self.worker.turn(turn, options).await?.result)
     }

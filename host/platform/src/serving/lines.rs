@@ -133,7 +133,7 @@ mod tests {
     fn lines_that_nobody_records_are_dropped() {
         let lines = Lines::default();
         let kept = lines.unrecorded("a");
-        lines.of_worker("a", "Cart/ada");
+        lines.of_worker("a", "Cart/ada", "1");
         lines.line(Line { execution: "a", level: tracing::Level::INFO, message: "m", fields: "" });
         assert_eq!(lines.kept().len(), 1);
         drop(kept);

@@ -110,7 +110,13 @@ impl AwakeWorker for Counter {
 }
 
 fn call(name: &str, method: &str) -> WorkerCall {
-    WorkerCall { class: "Counter".into(), name: name.into(), method: Some(method.into()), value: String::new() }
+    WorkerCall {
+        class: "Counter".into(),
+        name: name.into(),
+        method: Some(method.into()),
+        value: String::new(),
+        id: None,
+    }
 }
 
 /// Workers of a test, and what is seen of them.
@@ -192,7 +198,8 @@ async fn workers_end_with_the_execution_that_has_them() {
     let backend = workers.backend();
     let of_turn = Arc::new(Mutex::new(None));
     let kept = Arc::clone(&of_turn);
-    let started = start_with(&WorkersConfig::default(), 0, move |workers| {
+    let config = WorkersConfig::default();
+    let started = start_with(&config, 0, move |workers| {
         *kept.lock() = Some(Weak::clone(&workers));
         Arc::new(Counters { workers, observed: Arc::default() })
     });

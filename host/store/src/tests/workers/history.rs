@@ -166,7 +166,7 @@ async fn the_turn_before_an_upgrade_is_kept_beside_the_restorable_one(TestStore 
     turn(store, &shop, &key, epoch, 1, whole("a")).await;
     turn(store, &shop, &key, epoch, 2, change("b")).await;
     let commit = async |turns, upgraded_from_turn, restorable_turn, heap| {
-        let row = WorkerCommitRow { upgraded_from_turn, restorable_turn, ..row(&shop, &key, epoch, turns, heap) };
+        let row = WorkerCommitRow { restorable_turn, upgraded_from_turn, ..row(&shop, &key, epoch, turns, heap) };
         commit_kept(store, &a, &[row], &retention).await
     };
     for turns in 3..=9 {
