@@ -128,7 +128,8 @@ async fn workers_of_a_platform_are_listed_by_class_tag_and_health() {
     let group = json!([{ "name": "pool", "class": "Resizer", "size": 2 }]);
     let table = json!({ "tags": { "Resizer": ["edge"] }, "group": group, "health": { "interval": "1s" } });
     let bytes = component(SOURCE);
-    team.serve("shop", &bytes, json!({ "workers": table, "capabilities": { "workers": {} } })).await;
+    let settings = json!({ "workers": table, "capabilities": { "workers": {} }, "smoke": { "path": "" } });
+    team.serve("shop", &bytes, settings).await;
     let path = |rest: &str| service("shop", "production", &format!("/workers{rest}"));
     let (resize, write) = (json!({ "method": "resize" }), json!({ "method": "write" }));
     for name in ["pool#1", "pool#2"] {
