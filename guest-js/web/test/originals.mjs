@@ -3,7 +3,7 @@ const { AbortSignal, URL, URLSearchParams, TextEncoder, TextDecoder, setTimeout,
 globalThis.originals ??= { AbortSignal, URL, URLSearchParams, TextEncoder, TextDecoder, setTimeout, setInterval, clearTimeout };
 
 // Built-ins that our modules take from QuickJS, and that older versions of Node.js lack.
-const { Buffer, structuredClone } = globalThis;
+const { Buffer, Uint8Array, structuredClone } = globalThis;
 if (Uint8Array.fromBase64 === undefined) {
   const bytes = (text, encoding) => Uint8Array.from(Buffer.from(text, encoding));
   Object.assign(Uint8Array, {
