@@ -15,6 +15,12 @@ const COMMON: &str = r#"
 (memory (export "memory") 768)
 (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 25165824))
 (func $fail-if (param i32) (if (local.get 0) (then (unreachable))))
+;; Why the host refused something: a text, which is the message of the exception that the handler ends with.
+(global $refusal (mut i32) (i32.const 0))
+(global $refusal-bytes (mut i32) (i32.const 0))
+(func $refused (param $text i32) (param $bytes i32)
+  (global.set $refusal (local.get $text))
+  (global.set $refusal-bytes (local.get $bytes)))
 ;; A JSON string of so many bytes, as arguments.
 (func $quoted (param $bytes i32)
   (memory.fill (i32.const 65536) (i32.const 97) (local.get $bytes))
@@ -41,6 +47,14 @@ pub(crate) fn component(probe: &Probe, size: u32) -> Vec<u8> {
     {each}
     (local.set $n (i32.add (local.get $n) (i32.const 1)))
     (br_if $again (i32.lt_u (local.get $n) (i32.const {times}))))
+  (if (global.get $refusal)
+    (then
+      (i32.store8 (i32.const 16) (i32.const 1))
+      (i64.store (i32.const 20) (i64.const 0))
+      (i32.store (i32.const 28) (global.get $refusal))
+      (i32.store (i32.const 32) (global.get $refusal-bytes))
+      (i64.store (i32.const 36) (i64.const 0))
+      (return (i32.const 16))))
   ;; The answer is the JSON text 1.
   (i32.store8 (i32.const 48) (i32.const 49))
   (i32.store8 (i32.const 16) (i32.const 0))

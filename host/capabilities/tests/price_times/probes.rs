@@ -238,11 +238,14 @@ fn cache() -> Vec<Probe> {
 
 /// Runs a statement to its end.
 const QUERY: &str = r#"
+(func $check
+  (if (i32.load8_u (i32.const 136))
+    (then (call $refused (i32.load (i32.const 160)) (i32.load (i32.const 164))))))
 (func $query (param $sql i32) (param $bytes i32) (param $values i32) (param $count i32)
   (local $running i32) (local $pollable i32)
   (call $execute (local.get $sql) (local.get $bytes) (local.get $values) (local.get $count) (i32.const 128))
   (if (i32.eqz (i32.load8_u (i32.const 128)))
-    (then (call $fail-if (i32.load8_u (i32.const 136))) (return)))
+    (then (call $check) (return)))
   (local.set $running (i32.load (i32.const 136)))
   (loop $again
     (local.set $pollable (call $subscribe (local.get $running)))
@@ -250,7 +253,7 @@ const QUERY: &str = r#"
     (call $drop-pollable (local.get $pollable))
     (call $next (local.get $running) (i32.const 128))
     (br_if $again (i32.eqz (i32.load8_u (i32.const 128))))
-    (call $fail-if (i32.load8_u (i32.const 136)))
+    (call $check)
     (br_if $again (i32.eqz (i32.load8_u (i32.const 160)))))
   (call $drop (local.get $running)))
 (data (i32.const 512) "select length($1)")

@@ -118,7 +118,8 @@ impl Fake {
         self.turns.load(SeqCst)
     }
 
-    /// How turns for the health of workers end from now on: `false`, `throw`, `hang`, `wait`; well otherwise.
+    /// How turns for the health of workers end from now on: `false`, `throw`, `throw once`, `hang`, `wait`; well
+    /// otherwise.
     pub(super) fn set_health(&self, health: &'static str) {
         *self.health.lock() = health;
     }
@@ -373,6 +374,10 @@ impl FakeWorker {
         match health {
             "false" => Ok(done(turn, "[1,false]")),
             "throw" => thrown("no disk"),
+            "throw once" => {
+                self.fake.set_health("");
+                thrown("no disk")
+            }
             "hang" => std::future::pending().await,
             "wait" => Ok(TurnResult { state: TurnState::Waiting, answer: None, ..done(turn, "") }),
             _ => Ok(done(turn, "well")),

@@ -148,7 +148,7 @@ async fn a_worker_that_is_not_well_is_restarted() {
     let (world, changes) = supervised(json!([{ "name": "all", "children": children(&["a"]) }])).await;
     world.call("a", "add", "5").await;
     eventually(async || world.fake.health_turns() == 1).await;
-    world.fake.set_health("throw");
+    world.fake.set_health("throw once");
     world.clock.advance(Duration::from_secs(10));
     until_started(&world, 2).await;
     assert_eq!(world.call("a", "get", "").await, "0");

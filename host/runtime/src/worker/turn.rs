@@ -336,7 +336,7 @@ pub struct WorkerSend {
     /// The list of arguments, or the message.
     pub value: String,
     /// The message's UUID, if the worker gave it one.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
 }
 

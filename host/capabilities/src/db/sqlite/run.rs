@@ -111,9 +111,13 @@ pub(super) fn transaction(session: Result<&mut Session, Error>, begin: BeginOpti
     while let Some(command) = commands.blocking_recv() {
         let output = command.output;
         if session.connection.is_autocommit() {
-            // SQLite itself has rolled back: a write was interrupted, or the disk is full.
+            // SQLite itself has rolled back: a statement was interrupted, or the disk is full.
+            if matches!(command.action, Action::Rollback) {
+                output.finish();
+                break;
+            }
             output.fail(Error::transaction_failed());
-            if matches!(command.action, Action::Commit | Action::Rollback) {
+            if matches!(command.action, Action::Commit) {
                 break;
             }
             continue;

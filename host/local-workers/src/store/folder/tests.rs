@@ -411,7 +411,8 @@ async fn heaps_are_their_owners_alone() {
     let mode = |path: &Path| std::fs::metadata(path).expect("it is there").permissions().mode() & 0o777;
     assert_eq!(mode(&path), 0o700);
     let files = files(&path, "");
-    assert_eq!(files.len(), 4, "the lock, the journal, the worker and the one before: {files:?}");
+    // The worker of before is there if the journal was written down in between.
+    assert!((3..=4).contains(&files.len()), "the lock, the journal and the worker: {files:?}");
     for file in files {
         assert_eq!(mode(&file), 0o600, "{}", file.display());
     }
