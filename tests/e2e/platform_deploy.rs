@@ -118,7 +118,7 @@ async fn a_difference_names_imports_packages_sources_and_settings() {
 
 #[tokio::test]
 async fn an_upload_that_is_refused_makes_no_version() {
-    let most = answering().len() + 100_000;
+    let most = answering().len() + 1_000_000;
     let platform = Platform::start(&["--component-bytes", &most.to_string()]);
     let team = platform.default_tenant();
     team.serve("shop", answering(), answers("one")).await;

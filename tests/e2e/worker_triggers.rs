@@ -246,6 +246,7 @@ registry.register("front", {
   },
 });
 registry.register("counter", { onMessage: async ({ by }, context) => (context.count = (context.count ?? 0) + by) });
+registry.startAll();
 
 export default {
   async fetch() {
