@@ -122,12 +122,13 @@ fn triggers() -> Vec<Probe> {
             times: 16,
             imports: pending(
                 "elias:workers/workers@0.1.0",
-                &[("call", "$call (param i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)")],
+                &[("call", "$call (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)")],
             ),
             code: FINISH,
             before: "(call $quoted (global.get $size))",
             each: "(call $finish (call $call (i32.const 512) (i32.const 4) (i32.const 512) (i32.const 4)
-                     (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 65536) (global.get $size)))",
+                     (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 65536) (global.get $size)
+                     (i32.const 0) (i32.const 0) (i32.const 0)))",
             capability: Some(("workers", |_| json!({ "calls": 10_000 }))),
         },
     ]
@@ -254,7 +255,7 @@ const QUERY: &str = r#"
     (call $next (local.get $running) (i32.const 128))
     (br_if $again (i32.eqz (i32.load8_u (i32.const 128))))
     (call $check)
-    (br_if $again (i32.eqz (i32.load8_u (i32.const 160)))))
+    (br_if $again (i32.and (i32.eqz (global.get $refusal)) (i32.eqz (i32.load8_u (i32.const 160))))))
   (call $drop (local.get $running)))
 (data (i32.const 512) "select length($1)")
 (data (i32.const 544) "select zeroblob($1)")
@@ -290,7 +291,7 @@ fn database() -> Vec<Probe> {
         statement(
             "a statement's text",
             &["elias:db/db#execute"],
-            [1 << 10, 16 << 10, 256 << 10],
+            [1 << 10, 8 << 10, 60 << 10],
             16,
             "(memory.fill (i32.const 65536) (i32.const 97) (global.get $size))
              (memory.copy (i32.const 65536) (i32.const 720) (i32.const 15))
