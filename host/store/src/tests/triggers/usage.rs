@@ -16,7 +16,6 @@ async fn records_of_before_an_upgrade_count(test_store: &TestStore) {
         "DROP TABLE data_keys",
         "ALTER TABLE deployments DROP COLUMN restores_workers",
         "ALTER TABLE hosts DROP COLUMN key_id",
-        "ALTER TABLE hosts DROP COLUMN key_id",
         "DROP TABLE workers",
         "DROP TABLE worker_turns",
         "DROP TABLE worker_counts",
