@@ -82,6 +82,7 @@ impl Actor {
         };
         self.instance = None;
         component.restores(&self.handle.key, &before.version, &heap);
+        self.manager.health.forget(&self.handle.key);
         let BeforeUpgrade { deployment, version, turn, timers, calls, sockets, .. } = before;
         tracing::warn!(
             worker = %self.handle.key, deployment, version, turn, lost = self.record.turns.saturating_sub(turn),

@@ -42,6 +42,8 @@ impl Actor {
             None => None,
         };
         tracing::info!(worker = %self.handle.key, former = former.version(), "the worker was moved to another version");
+        // Checks that failed in the former version do not count for this one.
+        self.manager.health.forget(&self.handle.key);
         self.record.before_upgrade = before_upgrade;
         // The new heap knows neither: answers to the calls are nobody's.
         self.record.timers.clear_timers();

@@ -118,8 +118,8 @@ impl Fake {
         self.turns.load(SeqCst)
     }
 
-    /// How turns for the health of workers end from now on: `false`, `throw`, `throw once`, `hang`, `wait`; well
-    /// otherwise.
+    /// How turns for the health of workers end from now on: `false`, `false in 2` (that version), `throw`,
+    /// `throw once`, `hang`, `wait`; well otherwise.
     pub(super) fn set_health(&self, health: &'static str) {
         *self.health.lock() = health;
     }
@@ -373,6 +373,7 @@ impl FakeWorker {
         let health = *self.fake.health.lock();
         match health {
             "false" => Ok(done(turn, "[1,false]")),
+            "false in 2" if self.version == 2 => Ok(done(turn, "[1,false]")),
             "throw" => thrown("no disk"),
             "throw once" => {
                 self.fake.set_health("");

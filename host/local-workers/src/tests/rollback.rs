@@ -1,16 +1,36 @@
 //! Workers that a rollout moves to another version, and that go back when it is rolled back.
 
-use super::{NOW, World, eventually, key};
+use super::{NOW, World, config, eventually, key};
 use crate::component::DeploymentPhase;
-use crate::{CallErrorCode, Cause, OtherVersion, SupervisionPolicy, WorkerCondition};
+use crate::{CallErrorCode, Cause, OtherVersion, SupervisionPolicy, WorkerChange, WorkerCondition, WorkerHealth};
 use elias_host::{SocketKind, SocketRequest};
+use parking_lot::Mutex;
+use serde_json::json;
+use std::sync::Arc;
 use std::time::Duration;
+
+/// How often workers are checked by [`checked`].
+const INTERVAL: Duration = Duration::from_secs(10);
 
 /// Version 1 serves.
 async fn world() -> World {
     let world = World::with(|builder| builder.other_version(OtherVersion::Upgrade)).await;
     world.fake.set_former(true, false);
     world
+}
+
+/// The same, with workers that are not well after so many checks that failed, and the changes that were told.
+async fn checked(threshold: u32) -> (World, Arc<Mutex<Vec<WorkerChange>>>) {
+    let changes = Arc::<Mutex<Vec<WorkerChange>>>::default();
+    let told = Arc::clone(&changes);
+    let table = config(json!({ "health": { "interval": "10s", "threshold": threshold } }));
+    let world = World::with(|builder| {
+        let builder = builder.config(&table).expect("it is within its bounds").other_version(OtherVersion::Upgrade);
+        builder.on_change(move |_, change| told.lock().push(change))
+    });
+    let world = world.await;
+    world.fake.set_former(true, false);
+    (world, changes)
 }
 
 impl World {
@@ -174,4 +194,39 @@ async fn a_worker_that_failed_too_often_in_a_canary_goes_on_after_the_rollback()
     assert!(message.contains("failed too often"), "{message}");
     world.roll_back();
     assert_eq!(world.call("canary", "get", "").await, "2");
+}
+
+#[tokio::test]
+async fn a_version_that_was_rolled_back_is_not_asked_for_the_health_of_its_workers() {
+    let (world, changes) = checked(1).await;
+    world.call("canary", "add", "2").await;
+    world.until("canary", |one| one.health == WorkerHealth::Healthy).await;
+    world.begin_canary();
+    assert_eq!(world.call("canary", "add", "5").await, "7");
+    world.fake.set_health("false in 2");
+    world.roll_back();
+    world.clock.advance(INTERVAL);
+    assert_eq!(world.call("canary", "get", "").await, "2");
+    assert!(changes.lock().is_empty(), "or its tree would have begun it anew");
+    world.clock.advance(INTERVAL);
+    world.until("canary", |one| one.health == WorkerHealth::Healthy).await;
+}
+
+#[tokio::test]
+async fn checks_that_failed_in_another_version_do_not_count() {
+    let (world, changes) = checked(2).await;
+    world.call("canary", "add", "2").await;
+    world.until("canary", |one| one.health == WorkerHealth::Healthy).await;
+    world.begin_canary();
+    assert_eq!(world.call("canary", "add", "5").await, "7");
+    world.fake.set_health("false");
+    world.clock.advance(INTERVAL);
+    world.until("canary", |one| one.health_error.is_some()).await;
+    world.roll_back();
+    assert_eq!(world.call("canary", "get", "").await, "2");
+    let turns = world.fake.health_turns();
+    world.clock.advance(INTERVAL);
+    eventually(async || world.fake.health_turns() > turns).await;
+    world.until("canary", |one| one.health_error.is_some() && one.health == WorkerHealth::Healthy).await;
+    assert!(changes.lock().is_empty(), "one check has failed in each version");
 }
