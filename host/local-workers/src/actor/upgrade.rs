@@ -2,7 +2,7 @@
 
 use super::Actor;
 use super::batch::Departure;
-use super::commit::take_over;
+use super::commit::{refused, take_over};
 use crate::component::{AwakeWorker, DeploymentPhase, TurnContext, TurnFailure, WorkerComponent};
 use crate::message::new_id;
 use crate::store::{BeforeUpgrade, WorkerRecord};
@@ -34,6 +34,11 @@ impl Actor {
             let message = "onUpgrade must not wait for other workers or timers".to_owned();
             return Err(TurnFailure::Thrown { name: "Error".to_owned(), message });
         }
+        if let Some(message) = self.refusal_of(&Cause::default(), &result) {
+            return Err(refused(message));
+        }
+        // Another time there is room: that is no fault of the version.
+        self.reserve_for(&result, 0).map_err(|full| TurnFailure::NotRun(full.to_string()))?;
         let before_upgrade = match component.deployment() {
             Some(deployment) => {
                 let is_kept = component.phase(&deployment).await? == DeploymentPhase::Rollout;

@@ -46,6 +46,8 @@ pub(super) struct Fake {
     /// Whether former versions are there, and whether the new one refuses to take over.
     has_former: AtomicBool,
     refuses_upgrade: AtomicBool,
+    /// The value of the event that workers emit as they are moved; none if it is empty.
+    pub(super) emits_on_upgrade: Mutex<String>,
     /// What caused each turn of a call.
     causes: Mutex<Vec<Cause>>,
     /// The codes with which sockets were closed.
@@ -347,7 +349,9 @@ impl FakeWorker {
                 self.heap.count = state.next().and_then(|count| count.parse().ok()).expect("a number");
                 self.heap.sockets = state.map(str::to_owned).collect();
                 self.heap.from = format!("{version} to {}", self.version);
-                Ok(done(turn, ""))
+                let value = self.fake.emits_on_upgrade.lock().clone();
+                let event = (!value.is_empty()).then(|| EmittedEvent { event: "moved".to_owned(), value });
+                Ok(TurnResult { emitted: event.into_iter().collect(), ..done(turn, "") })
             }
             TurnKind::Health => self.health(turn).await,
             TurnKind::Open { socket, request } => {
