@@ -64,6 +64,8 @@ struct Actor {
     supervisor: Supervisor,
     /// The generation of the component whose failures it counts.
     followed: Option<u64>,
+    /// When it is to be asked what became of the version in which a handler waits.
+    follows_at: Option<u64>,
     /// Since when it has had no turn but those that ask for its health.
     idle_since: Option<u64>,
     /// When it may be asked for its health next.
@@ -106,6 +108,7 @@ impl Actor {
             instance: None,
             supervisor,
             followed: None,
+            follows_at: None,
             idle_since: None,
             health_due: 0,
             waiting_sender: None,
@@ -239,7 +242,7 @@ impl Actor {
         let runs_again = self.supervisor.stopped_until(self.manager.now()).unwrap_or(u64::MAX);
         let asks_again = self.asked_at.saturating_add(ASK_AGAIN_MS);
         let goes_on = if self.record.calls.is_empty() { runs_again } else { runs_again.min(asks_again) };
-        goes_on.min(self.health_due().unwrap_or(u64::MAX))
+        [self.health_due(), self.follows_at()].into_iter().flatten().fold(goes_on, u64::min)
     }
 
     /// Makes the calls again that have had no answer for a while. A callee that has them here takes them once.

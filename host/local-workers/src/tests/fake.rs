@@ -64,6 +64,8 @@ pub(super) struct Fake {
     canary: AtomicU32,
     /// What became of the deployments of versions; the others are none.
     phases: Mutex<HashMap<String, DeploymentPhase>>,
+    /// How often it could not be told what became of one.
+    pub(super) unknown_phases: AtomicUsize,
     /// Workers that could not be moved.
     failed_upgrades: Mutex<Vec<String>>,
 }
@@ -91,9 +93,13 @@ impl Fake {
         self.canary.store(version, SeqCst);
     }
 
-    /// Says what became of the deployment of a version.
-    pub(super) fn set_phase(&self, version: u32, phase: DeploymentPhase) {
-        self.phases.lock().insert(version.to_string(), phase);
+    /// Says what became of the deployment of a version; that it cannot be known by none.
+    pub(super) fn set_phase(&self, version: u32, phase: impl Into<Option<DeploymentPhase>>) {
+        let (version, mut phases) = (version.to_string(), self.phases.lock());
+        match phase.into() {
+            Some(phase) => phases.insert(version, phase),
+            None => phases.remove(&version),
+        };
     }
 
     /// The names of workers that could not be moved.
@@ -222,6 +228,9 @@ impl WorkerComponent for FakeComponent {
 
     fn phase<'a>(&'a self, deployment: &'a str) -> BoxFuture<'a, Result<DeploymentPhase, TurnFailure>> {
         let phase = self.fake.phases.lock().get(deployment).copied();
+        if phase.is_none() {
+            self.fake.unknown_phases.fetch_add(1, SeqCst);
+        }
         ready(phase.ok_or_else(|| TurnFailure::NotRun("it is not known".to_owned()))).boxed()
     }
 

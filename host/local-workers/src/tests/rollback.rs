@@ -7,6 +7,7 @@ use elias_host::{SocketKind, SocketRequest};
 use parking_lot::Mutex;
 use serde_json::json;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
 /// How often workers are checked by [`checked`].
@@ -108,6 +109,27 @@ async fn a_handler_that_waits_in_a_canary_is_not_waited_for() {
     world.fake.let_go();
     eventually(async || !world.fake.is_holding()).await;
     assert_eq!(world.call("b", "get", "").await, "1");
+    assert_eq!(world.call("canary", "get", "").await, "2");
+}
+
+#[tokio::test]
+async fn what_became_of_the_version_of_a_handler_that_waits_is_asked_for_until_it_is_known() {
+    let world = world().await;
+    world.call("canary", "add", "2").await;
+    world.begin_canary();
+    assert_eq!(world.call("canary", "add", "5").await, "7");
+    let asked = world.workers.call(key("canary"), "ask", "b hold");
+    eventually(async || world.fake.is_holding()).await;
+    world.until("canary", |one| one.condition == WorkerCondition::Waiting).await;
+    world.fake.set_canary(0);
+    world.fake.set_phase(2, None);
+    world.workers.reload();
+    eventually(async || world.fake.unknown_phases.load(SeqCst) > 0).await;
+    world.fake.set_phase(2, DeploymentPhase::RolledBack);
+    world.clock.advance(Duration::from_secs(1));
+    let error = asked.await.expect_err("its version was rolled back");
+    assert!(error.message.contains("was rolled back"), "{}", error.message);
+    world.fake.let_go();
     assert_eq!(world.call("canary", "get", "").await, "2");
 }
 
