@@ -327,7 +327,7 @@ impl RunningWorkers {
         self.manager.configure(settings);
     }
 
-    /// Has these be the groups, from the next message on. A message that was sent stays with the member that it went to.
+    /// Has these be the groups, from the next message on. One that was sent stays with the member that it went to.
     pub fn configure_groups(&self, groups: &[GroupConfig]) {
         self.manager.groups.configure(groups);
     }

@@ -62,7 +62,7 @@ impl Actor {
     /// Runs the turn, and undoes it.
     async fn ask_health(&mut self, config: &HealthConfig) -> Result<(), TurnFailure> {
         self.handle.show(WorkerCondition::Running, &self.record);
-        // In the component as it is now: a version that was rolled back says nothing about what the worker goes back to.
+        // In the component as it is now: a version that was rolled back says nothing of what the worker goes back to.
         match self.wake().await {
             Ok(()) if self.is_started() => {}
             Ok(()) | Err(NoTurn::Changed) => return Err(TurnFailure::NotRun("it is not what it was".to_owned())),

@@ -445,7 +445,7 @@ impl Actor {
         if existed {
             let kind = TurnKind::Stop { reason };
             let mut turn = self.attempt(&new_id(), &kind, &Cause::default()).await;
-            if matches!(turn, Err(NoTurn::Changed)) && self.epoch.is_some() && self.is_started() {
+            while matches!(turn, Err(NoTurn::Changed)) && self.epoch.is_some() && self.is_started() {
                 // It has gone back to what it was before a deployment that was rolled back.
                 turn = self.attempt(&new_id(), &kind, &Cause::default()).await;
             }

@@ -94,6 +94,7 @@ impl Actor {
                     "the worker cannot go back to before the version that was rolled back, and takes its state along: \
                      {error}"
                 );
+                self.record.before_upgrade = before.earlier.map(|earlier| *earlier);
                 return Ok(());
             }
             Err(no_turn) => {
@@ -104,7 +105,9 @@ impl Actor {
         self.instance = None;
         component.restores(&self.handle.key, &before.version, &heap);
         self.manager.health.forget(&self.handle.key);
-        let BeforeUpgrade { deployment, version, turn, timers, calls, sockets, .. } = before;
+        let BeforeUpgrade { deployment, version, turn, timers, calls, sockets, earlier, .. } = before;
+        // The deployment before it may be rolled back, too, or is later.
+        self.record.before_upgrade = earlier.map(|earlier| *earlier);
         tracing::warn!(
             worker = %self.handle.key, deployment, version, turn, lost = self.record.turns.saturating_sub(turn),
             "the worker goes back to what it was before the version that was rolled back: the turns since are lost"

@@ -61,9 +61,10 @@ impl Actor {
 
     /// What the worker is before it is moved by a deployment. All its turns are committed, and no handler waits.
     fn before_upgrade(&self, deployment: String, version: String, is_kept: bool) -> BeforeUpgrade {
-        let WorkerRecord { turns, timers, calls, sockets, .. } = &self.record;
+        let WorkerRecord { turns, timers, calls, sockets, before_upgrade, .. } = &self.record;
+        let earlier = before_upgrade.clone().map(|earlier| Box::new(BeforeUpgrade { earlier: None, ..earlier }));
         let (timers, calls, sockets) = (timers.clone(), calls.clone(), sockets.clone());
-        BeforeUpgrade { deployment, version, turn: *turns, is_kept, timers, calls, sockets }
+        BeforeUpgrade { deployment, version, turn: *turns, is_kept, timers, calls, sockets, earlier }
     }
 
     async fn run_turn_in(&mut self, worker: &mut dyn AwakeWorker, kind: TurnKind) -> Result<TurnResult, TurnFailure> {

@@ -101,7 +101,8 @@ impl WorkerRecord {
     /// and of answers.
     pub(crate) fn value_bytes(&self) -> usize {
         let before = self.waiting.as_ref().map_or(0, |waiting| bytes_of_calls(&waiting.calls));
-        let moved = self.before_upgrade.as_ref().map_or(0, |before| bytes_of_calls(&before.calls));
+        let upgrades = self.before_upgrade.iter().flat_map(|last| std::iter::once(last).chain(last.earlier.as_deref()));
+        let moved = upgrades.map(|before| bytes_of_calls(&before.calls)).sum::<usize>();
         self.call_bytes() + before + moved + self.answers.bytes()
     }
 
@@ -155,6 +156,10 @@ pub(crate) struct BeforeUpgrade {
     pub(crate) calls: BTreeMap<u64, OutgoingCall>,
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub(crate) sockets: BTreeSet<String>,
+    /// What it was before the deployment that this one is to take the place of: both may be rolled back at once. No
+    /// earlier ones are there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) earlier: Option<Box<BeforeUpgrade>>,
 }
 
 /// A call to another worker.
@@ -295,6 +300,7 @@ mod tests {
             timers: Timers::default(),
             calls: BTreeMap::from([(1, call)]),
             sockets: BTreeSet::new(),
+            earlier: None,
         });
         assert!(record.memory_bytes() >= empty + 100);
     }

@@ -79,6 +79,27 @@ async fn workers_of_a_canary_are_moved_and_a_rollback_brings_back_what_they_were
 }
 
 #[tokio::test]
+async fn a_worker_that_goes_back_still_knows_what_it_was_before_the_deployment_before() {
+    let world = world().await;
+    let before = |name: &str| world.store.record(name).before_upgrade.expect("it was moved");
+    world.call("canary", "add", "2").await;
+    world.begin_canary();
+    assert_eq!(world.call("canary", "add", "5").await, "7");
+    let first = before("canary");
+    world.fake.set_phase(2, DeploymentPhase::Serving);
+    world.fake.set_canary(3);
+    world.fake.set_phase(3, DeploymentPhase::Rollout);
+    world.workers.reload();
+    assert_eq!(world.call("canary", "add", "1").await, "8");
+    assert_eq!(before("canary").deployment, "3");
+    world.fake.set_canary(2);
+    world.fake.set_phase(3, DeploymentPhase::RolledBack);
+    world.workers.reload();
+    assert_eq!(world.call("canary", "add", "1").await, "8", "7 of version 2, and one");
+    assert_eq!((before("canary").deployment, before("canary").turn), (first.deployment, first.turn));
+}
+
+#[tokio::test]
 async fn a_worker_that_was_asleep_goes_back_too() {
     let world = world().await;
     world.call("canary", "add", "2").await;
