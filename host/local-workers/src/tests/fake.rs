@@ -1,5 +1,7 @@
 //! A component whose workers count, by turns that are written in Rust. Values are plain texts.
 
+mod control;
+
 use crate::component::{AwakeWorker, ComponentSource, DeploymentPhase, TurnContext, TurnFailure, WorkerComponent};
 use crate::store::HeapCommit;
 use elias_capabilities::Cause;
@@ -86,96 +88,6 @@ impl Fake {
             (!fake.unloaded.load(SeqCst)).then(|| Arc::new(component) as Arc<dyn WorkerComponent>)
         };
         ComponentSource::by_worker(loaded)
-    }
-
-    /// Runs the workers whose names begin with `canary` in this version; 0: like all others.
-    pub(super) fn set_canary(&self, version: u32) {
-        self.canary.store(version, SeqCst);
-    }
-
-    /// Says what became of the deployment of a version; that it cannot be known by none.
-    pub(super) fn set_phase(&self, version: u32, phase: impl Into<Option<DeploymentPhase>>) {
-        let (version, mut phases) = (version.to_string(), self.phases.lock());
-        match phase.into() {
-            Some(phase) => phases.insert(version, phase),
-            None => phases.remove(&version),
-        };
-    }
-
-    /// The names of workers that could not be moved.
-    pub(super) fn failed_upgrades(&self) -> Vec<String> {
-        self.failed_upgrades.lock().clone()
-    }
-
-    pub(super) fn set_former(&self, has_former: bool, refuses_upgrade: bool) {
-        self.has_former.store(has_former, SeqCst);
-        self.refuses_upgrade.store(refuses_upgrade, SeqCst);
-    }
-
-    pub(super) fn causes(&self) -> Vec<Cause> {
-        self.causes.lock().clone()
-    }
-
-    /// The codes with which workers were told that sockets are closed.
-    pub(super) fn closed(&self) -> Vec<u16> {
-        self.closed.lock().clone()
-    }
-
-    /// Turns that were run so far.
-    pub(super) fn turns(&self) -> usize {
-        self.turns.load(SeqCst)
-    }
-
-    /// How turns for the health of workers end from now on: `false`, `false in 2` (that version), `throw`,
-    /// `throw once`, `hang`, `wait`; well otherwise.
-    pub(super) fn set_health(&self, health: &'static str) {
-        *self.health.lock() = health;
-    }
-
-    /// Turns for the health of workers so far.
-    pub(super) fn health_turns(&self) -> usize {
-        self.health_turns.load(SeqCst)
-    }
-
-    /// Names of workers in the order in which they were to start.
-    pub(super) fn started(&self) -> Vec<String> {
-        self.started.lock().clone()
-    }
-
-    /// Whether workers refuse to start.
-    pub(super) fn set_refuses_start(&self, refuses: bool) {
-        self.refuses_start.store(refuses, SeqCst);
-    }
-
-    /// Whether no component is loaded.
-    pub(super) fn set_unloaded(&self, unloaded: bool) {
-        self.unloaded.store(unloaded, SeqCst);
-    }
-
-    pub(super) fn set_version(&self, version: u32) {
-        self.version.store(version, SeqCst);
-    }
-
-    /// Workers that are in memory, and how many there were at most.
-    pub(super) fn awake(&self) -> usize {
-        self.awake.load(SeqCst)
-    }
-
-    pub(super) fn most_awake(&self) -> usize {
-        self.most_awake.load(SeqCst)
-    }
-
-    /// Whether a turn is in `hold`, which `let_go` ends.
-    pub(super) fn is_holding(&self) -> bool {
-        self.holding.load(SeqCst)
-    }
-
-    pub(super) fn let_go(&self) {
-        self.gone.notify_one();
-    }
-
-    pub(super) fn stopped(&self) -> Vec<String> {
-        self.stopped.lock().clone()
     }
 }
 
