@@ -72,7 +72,7 @@ pub use elias_atomic_write::Fsync;
 pub use elias_capabilities::Cause;
 pub use elias_capabilities::trigger::{Clock, ManualClock};
 pub use elias_capabilities::workers::{Error as CallError, ErrorCode as CallErrorCode};
-pub use elias_workers::config::{Durability, HealthConfig, WorkersConfig};
+pub use elias_workers::config::{Durability, GroupConfig, HealthConfig, WorkersConfig};
 pub use elias_workers::{MailboxLimits, MemoryBudget, OverflowPolicy, SocketLimits, SupervisionPolicy, WorkerKey};
 pub use health::WorkerHealth;
 pub use local::{LocalWorkers, LocalWorkersBuilder};

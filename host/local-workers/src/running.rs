@@ -11,6 +11,7 @@ use elias_capabilities::Cause;
 use elias_capabilities::workers::{Error, ErrorCode};
 use elias_host::{SocketRequest, TurnKind};
 use elias_workers::WorkerKey;
+use elias_workers::config::GroupConfig;
 use futures::future::join_all;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -324,6 +325,11 @@ impl RunningWorkers {
     /// next, what becomes of the next turn that is ended. Sockets that are open keep their bounds of what waits for them.
     pub fn configure(&self, settings: WorkerSettings) {
         self.manager.configure(settings);
+    }
+
+    /// Has these be the groups, from the next message on. One that was sent stays with the member that it went to.
+    pub fn configure_groups(&self, groups: &[GroupConfig]) {
+        self.manager.groups.configure(groups);
     }
 
     /// Says that the component was exchanged: each worker goes on in the new one from its next turn on, if its heap

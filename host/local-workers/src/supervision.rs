@@ -90,6 +90,10 @@ impl Manager {
             }
         }
         for key in &start {
+            // By one of those before: whatever of it has started is stopped next.
+            if tree.given_up().is_some() {
+                return;
+            }
             if self.start_worker_of(tree, key).await {
                 self.tell(key, WorkerChange::Restarted { tree: name(), reason: reason.to_owned() });
             }

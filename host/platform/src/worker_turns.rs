@@ -9,7 +9,7 @@ use crate::worker_events;
 use crate::workers::{
     AwakeSlot, CanaryComponent, HeapVersion, ServedComponent, ServedWorkers, TurnSite, WorkerCanary, WorkerServices,
 };
-use elias_api::{Code, Error, Result};
+use elias_api::{Code, Error, Result, Service};
 use elias_delivery::rollout::RolloutState;
 use elias_host::{
     App, CallOptions, Caller, EmittedEvent, Error as HostError, ErrorCode, Turn, TurnKind, TurnOutcome, TurnResult,
@@ -181,21 +181,30 @@ impl ReleaseWorkers {
         if rollout.is_some() && !is_ended {
             return Ok(DeploymentPhase::Rollout);
         }
-        let restores = restores_workers(&platform, &self.service, deployment).await;
-        if restores.map_err(|error| not_run(format!("{}: {error}", error.code())))? {
-            return Ok(DeploymentPhase::RolledBack);
-        }
-        if is_ended {
-            // So far it is the decision of this host: another one may have stored something else first.
-            return Err(not_run("the rollback of the version is not stored yet".to_owned()));
-        }
-        Ok(DeploymentPhase::Superseded)
+        let stored = stored_phase(&platform, &self.service, deployment).await;
+        let stored = stored.map_err(|error| not_run(format!("{}: {error}", error.code())))?;
+        stored.ok_or_else(|| {
+            not_run("what became of its deployment is not the same here and in the store yet".to_owned())
+        })
     }
 }
 
-/// Whether workers that a deployment moved go back to what they were before.
-async fn restores_workers(platform: &Inner, service: &ServiceId, deployment: &str) -> Result<bool> {
-    Ok(platform.store.read(&service.tenant).await?.restores_workers(deployment).await?)
+/// What became of a deployment by which this host does not run the service, as the store has it.
+async fn stored_phase(platform: &Inner, service: &ServiceId, deployment: &str) -> Result<Option<DeploymentPhase>> {
+    let mut scope = platform.store.read(&service.tenant).await?;
+    let restores = scope.restores_workers(deployment).await?;
+    Ok(phase_in_store(restores, scope.service(service).await?.as_ref(), deployment))
+}
+
+/// The same by whether workers that the deployment moved go back, and by the service. None while it runs there: this
+/// host has yet to follow, or its own rollback is not stored, and another host may store something else first.
+fn phase_in_store(restores: bool, service: Option<&Service>, deployment: &str) -> Option<DeploymentPhase> {
+    let runs = |service: &Service| service.deployment == deployment || service.canary.as_deref() == Some(deployment);
+    match service {
+        _ if restores => Some(DeploymentPhase::RolledBack),
+        Some(service) if runs(service) => None,
+        _ => Some(DeploymentPhase::Superseded),
+    }
 }
 
 /// The release of the version with this component, as it served last.
@@ -418,5 +427,33 @@ fn describe(error: &HostError) -> String {
     match error.stack().filter(|stack| !stack.is_empty()) {
         Some(stack) => format!("{error}\n{stack}"),
         None => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use elias_names::Environment;
+
+    #[test]
+    fn a_deployment_that_runs_by_the_store_is_not_over_though_this_host_does_not_run_it() {
+        let service = |deployment: &str, canary: Option<&str>| Service {
+            component: "shop".parse().expect("a name"),
+            environment: Environment::Production,
+            revision: 1,
+            version: 1,
+            deployment: deployment.to_owned(),
+            canary: canary.map(str::to_owned),
+            stopped: false,
+            flags: Vec::new(),
+            experiment: None,
+        };
+        let phase = |restores, service: Option<Service>| phase_in_store(restores, service.as_ref(), "d2");
+        // A rollback that was made here while the store was away, and is to be stored; a rollout that began elsewhere.
+        assert_eq!(phase(false, Some(service("d1", Some("d2")))), None);
+        assert_eq!(phase(false, Some(service("d2", None))), None);
+        assert_eq!(phase(true, Some(service("d1", None))), Some(DeploymentPhase::RolledBack));
+        assert_eq!(phase(false, Some(service("d3", None))), Some(DeploymentPhase::Superseded));
+        assert_eq!(phase(false, None), Some(DeploymentPhase::Superseded));
     }
 }

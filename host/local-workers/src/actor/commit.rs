@@ -301,27 +301,34 @@ impl Actor {
         self.hold_back(Departure::Answer { sender, id, answer });
     }
 
-    /// Takes over into the record what a turn that has run sent and set. A turn with too many calls, or with events
-    /// that may not be published, is undone, as is one for whose calls, and for whose answer of so many bytes that is
-    /// kept, there is no room in memory.
+    /// Takes over into the record what a turn that has run sent and set. One that is refused is undone.
     async fn take_over_turn(&mut self, cause: &Cause, result: TurnResult, kept: usize) -> Result<Effects, NoTurn> {
-        let bytes = result.sends.iter().filter(|send| send.call.is_some()).map(|send| send.value.len()).sum::<usize>();
-        let calls = self.record.call_bytes();
-        let refusal = if calls + bytes > CALL_BYTES_MAX {
-            Some(format!("the calls of a worker without an answer have at most {CALL_BYTES_MAX} bytes together"))
-        } else if let Err(message) = self.check_events(cause, &result) {
-            Some(message)
-        } else {
-            // A handler that waits from now on keeps the calls of before it, too.
-            let before = if self.record.is_waiting() || result.state == TurnState::Done { 0 } else { calls };
-            self.reserve_more(bytes + before + kept).err().map(|full| full.to_string())
-        };
+        let refusal = self.refusal_of(cause, &result);
+        let refusal = refusal.or_else(|| self.reserve_for(&result, kept).err().map(|full| full.to_string()));
         let Some(message) = refusal else {
             return Ok(take_over(&self.manager, &mut self.record, self.turn_now, cause.clone(), result));
         };
         self.flush_earlier().await.map_err(|_| NoTurn::Changed)?;
         self.instance = None;
-        Err(TurnFailure::Thrown { name: "RangeError".to_owned(), message }.into())
+        Err(refused(message).into())
+    }
+
+    /// Why a turn that has run may not be kept: it has too many calls, or events that may not be published.
+    pub(super) fn refusal_of(&self, cause: &Cause, result: &TurnResult) -> Option<String> {
+        if self.record.call_bytes() + bytes_of_sent_calls(result) > CALL_BYTES_MAX {
+            return Some(format!(
+                "the calls of a worker without an answer have at most {CALL_BYTES_MAX} bytes together"
+            ));
+        }
+        self.check_events(cause, result).err()
+    }
+
+    /// Reserves room in memory for the calls of a turn, and for its answer of so many bytes that is kept.
+    pub(super) fn reserve_for(&mut self, result: &TurnResult, kept: usize) -> Result<(), MemoryFull> {
+        // A handler that waits from now on keeps the calls of before it, too.
+        let begins_to_wait = !self.record.is_waiting() && result.state == TurnState::Waiting;
+        let before = if begins_to_wait { self.record.call_bytes() } else { 0 };
+        self.reserve_more(bytes_of_sent_calls(result) + before + kept)
     }
 
     /// Reserves so many bytes more than the record has, until it is counted anew after the commit.
@@ -375,6 +382,11 @@ pub(super) struct Handled {
     pub(super) cause: Cause,
 }
 
+/// The failure of a turn that has run and is not kept.
+pub(super) fn refused(message: String) -> TurnFailure {
+    TurnFailure::Thrown { name: "RangeError".to_owned(), message }
+}
+
 /// Takes over into the record what a turn of this time sent and set.
 pub(super) fn take_over(
     manager: &Manager,
@@ -419,6 +431,11 @@ pub(super) fn take_over(
         }
     }
     effects
+}
+
+/// Bytes of the values of the calls that a turn has made.
+fn bytes_of_sent_calls(result: &TurnResult) -> usize {
+    result.sends.iter().filter(|send| send.call.is_some()).map(|send| send.value.len()).sum()
 }
 
 /// Bytes of an answer, as they are kept for a worker that may ask again.

@@ -1,6 +1,7 @@
 //! Whether the worker is well: a turn of `onHealth`, which is undone.
 
 use super::Actor;
+use super::turn::NoTurn;
 use crate::component::{TurnContext, TurnFailure};
 use crate::handle::WorkerCondition;
 use crate::message::new_id;
@@ -61,6 +62,12 @@ impl Actor {
     /// Runs the turn, and undoes it.
     async fn ask_health(&mut self, config: &HealthConfig) -> Result<(), TurnFailure> {
         self.handle.show(WorkerCondition::Running, &self.record);
+        // In the component as it is now: a version that was rolled back says nothing of what the worker goes back to.
+        match self.wake().await {
+            Ok(()) if self.is_started() => {}
+            Ok(()) | Err(NoTurn::Changed) => return Err(TurnFailure::NotRun("it is not what it was".to_owned())),
+            Err(NoTurn::Failed(failure)) => return Err(TurnFailure::NotRun(failure.to_string())),
+        }
         let turn = self.turn(&new_id(), TurnKind::Health);
         let timeout = config.timeout();
         let until = self.manager.now().saturating_add(timeout.as_millis());

@@ -1,7 +1,7 @@
 //! One worker: a task that handles its queue, one turn at a time.
 //!
-//! - here: what enters, and what becomes of it. `turn`: how a turn is tried. `upgrade`: how a worker is moved to
-//!   another version, `rollback`: how it goes back.
+//! - here: what is done next. `incoming`: what enters, and what becomes of it. `turn`: how a turn is tried.
+//! - `upgrade`: how a worker is moved to another version, `rollback`: how it goes back.
 //! - `health`: a turn that asks the worker whether it is well.
 //! - `commit`: what follows from a turn. `batch`: turns that share a commit, and what leaves after it.
 //! - `ownership`: reading the worker, and leaving it to others.
@@ -9,6 +9,7 @@
 mod batch;
 mod commit;
 mod health;
+mod incoming;
 mod ownership;
 mod rollback;
 mod turn;
@@ -17,21 +18,17 @@ mod upgrade;
 use crate::component::TurnFailure;
 use crate::handle::{WorkerCondition, WorkerHandle};
 use crate::manager::Manager;
-use crate::message::{Answer, Content, Message, Reply, Sender, Stop, UNDEFINED, answer_of, failed, new_id};
+use crate::message::{Answer, Message, Reply, Sender, failed};
 use crate::store::WorkerRecord;
 use batch::Batch;
-use commit::Handled;
-use elias_capabilities::Cause;
 use elias_capabilities::workers::{Error, ErrorCode};
-use elias_host::{Alarm, TurnKind};
-use elias_workers::{DueTimer, Incoming, MemoryReservation, Supervisor};
+use elias_workers::{Incoming, MemoryReservation, Supervisor};
 use futures::FutureExt;
-use ownership::error_of_store;
 use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
-use turn::{Instance, NoTurn};
+use turn::Instance;
 
 /// How long a call has no answer, in milliseconds, before it is made again if nobody here handles it: its callee may
 /// have gone to another host, and has kept the answer then.
@@ -64,6 +61,8 @@ struct Actor {
     supervisor: Supervisor,
     /// The generation of the component whose failures it counts.
     followed: Option<u64>,
+    /// When it is to be asked what became of the version in which a handler waits.
+    follows_at: Option<u64>,
     /// Since when it has had no turn but those that ask for its health.
     idle_since: Option<u64>,
     /// When it may be asked for its health next.
@@ -106,6 +105,7 @@ impl Actor {
             instance: None,
             supervisor,
             followed: None,
+            follows_at: None,
             idle_since: None,
             health_due: 0,
             waiting_sender: None,
@@ -239,7 +239,7 @@ impl Actor {
         let runs_again = self.supervisor.stopped_until(self.manager.now()).unwrap_or(u64::MAX);
         let asks_again = self.asked_at.saturating_add(ASK_AGAIN_MS);
         let goes_on = if self.record.calls.is_empty() { runs_again } else { runs_again.min(asks_again) };
-        goes_on.min(self.health_due().unwrap_or(u64::MAX))
+        [self.health_due(), self.follows_at()].into_iter().flatten().fold(goes_on, u64::min)
     }
 
     /// Makes the calls again that have had no answer for a while. A callee that has them here takes them once.
@@ -268,231 +268,9 @@ impl Actor {
         }
     }
 
-    async fn take_message(&mut self, message: Message) {
-        let Message { id, content, sender, cause, reservation } = message;
-        // A call that was made again, for its caller was put back to what it was before.
-        if let Some(result) = self.record.answers.get(&id).cloned() {
-            self.answer_in_order(sender, id, answer_of(result));
-            return;
-        }
-        if self.record.handled.contains(&id) {
-            self.answer_in_order(sender, id, Ok(UNDEFINED.to_owned()));
-            return;
-        }
-        // One that is not a worker's comes again only once no handler waits: the former one has failed then.
-        if self.resumed.as_ref() == Some(&id) && sender.caller().is_some() {
-            // Its handler waited when the worker was read, and answers the caller that the record names.
-            return;
-        }
-        if let Some(until) = self.supervisor.stopped_until(self.manager.now()) {
-            let message = format!("{} failed too often, and takes no message until {until}", self.handle.key);
-            self.answer_in_order(sender, id, Err(failed(ErrorCode::Failed, message)));
-            return;
-        }
-        loop {
-            if self.epoch.is_none() {
-                // What it was is lost; the message was not begun.
-                self.postponed.push_front(Message { id, content, sender, cause, reservation });
-                return;
-            }
-            if let Content::Turn(TurnKind::SocketMessage { socket, .. } | TurnKind::Close { socket, .. }) = &content
-                && !self.record.sockets.contains(socket)
-            {
-                // The worker closed it, or is another one by now.
-                self.answer_in_order(sender, id, Ok(UNDEFINED.to_owned()));
-                return;
-            }
-            let only_wakes = matches!(content, Content::Wake);
-            if !self.is_started() && !only_wakes {
-                match self.start(&cause).await {
-                    Ok(()) => {
-                        if self.is_batch_full()
-                            && let Err(error) = self.flush().await
-                        {
-                            let answer = Err(error_of_store(&self.handle.key, &error));
-                            self.answer(sender, id, answer);
-                            return;
-                        }
-                    }
-                    Err(NoTurn::Changed) => continue,
-                    Err(NoTurn::Failed(failure)) => {
-                        let answer = Err(self.error_of(failure));
-                        self.answer_in_order(sender, id, answer);
-                        return;
-                    }
-                }
-            }
-            if self.record.is_waiting() {
-                match self.refusal() {
-                    Some(refusal) => {
-                        let answer = Err(self.error_of(refusal));
-                        self.answer_in_order(sender, id, answer);
-                    }
-                    None => self.postponed.push_back(Message { id, content, sender, cause, reservation }),
-                }
-                return;
-            }
-            if only_wakes && self.is_started() {
-                match self.wake().await {
-                    Ok(()) => {}
-                    Err(NoTurn::Changed) => continue,
-                    Err(NoTurn::Failed(failure)) => {
-                        let answer = Err(self.error_of(failure));
-                        self.answer_in_order(sender, id, answer);
-                        return;
-                    }
-                }
-            }
-            let Some(kind) = content.turn() else {
-                self.answer_in_order(sender, id, Ok(UNDEFINED.to_owned()));
-                return;
-            };
-            match self.attempt(&id, &kind, &cause).await {
-                Err(NoTurn::Changed) => {}
-                Err(NoTurn::Failed(failure)) => {
-                    let answer = Err(self.error_of(failure));
-                    self.answer_and_keep(sender, id, answer);
-                    return;
-                }
-                Ok((result, active)) => {
-                    self.commit_message(sender, Handled { id, kind, cause }, result, active).await;
-                    return;
-                }
-            }
-        }
-    }
-
-    /// The first turn.
-    async fn start(&mut self, cause: &Cause) -> Result<(), NoTurn> {
-        let id = new_id();
-        let (result, active) = self.attempt(&id, &TurnKind::Start, cause).await?;
-        self.commit_start(id, cause.clone(), result, active).await
-    }
-
-    async fn take_reply(&mut self, reply: Reply) {
-        let Reply { call, id, result, reservation } = reply;
-        let Some(made) = self.record.calls.get(&call).filter(|made| made.id == id) else {
-            // Of a handler that was undone; nobody will ask for it again.
-            return;
-        };
-        let (callee, cause) = (made.to.clone(), made.cause.clone());
-        let turn_id = self.record.waiting.as_ref().map_or_else(|| id.clone(), |waiting| waiting.id.clone());
-        let generation = self.manager.generation();
-        let kind = TurnKind::Reply { call, result };
-        let failure = match self.attempt(&turn_id, &kind, &cause).await {
-            Ok((result, active)) => return self.commit_reply(call, callee, id, result, active).await,
-            // Where the worker was read again, the call is made again.
-            Err(NoTurn::Changed) => return,
-            Err(NoTurn::Failed(failure)) => failure,
-        };
-        match failure {
-            TurnFailure::OtherVersion(_) | TurnFailure::NotRun(_) => {
-                if let TurnKind::Reply { call, result } = kind {
-                    self.handle.queue.lock().push_reply(Reply { call, id, result, reservation });
-                }
-                self.wait_for_component(generation, failure);
-            }
-            failure if self.record.is_waiting() => self.undo_handler(failure).await,
-            failure => {
-                tracing::error!(worker = %self.handle.key, "the answer of {callee} is dropped: {failure:?}");
-                self.record.calls.remove(&call);
-                self.change_record(true);
-            }
-        }
-    }
-
-    async fn take_timer(&mut self, due: DueTimer) {
-        let kind = match &due {
-            DueTimer::Timer(timer) => TurnKind::Timer { timer: *timer },
-            DueTimer::Alarm { name, at } => TurnKind::Alarm { alarm: Alarm { name: name.clone(), at: *at } },
-        };
-        let waiting = self.record.waiting.as_ref();
-        let id = waiting.map_or_else(new_id, |waiting| waiting.id.clone());
-        let cause = waiting.map(|waiting| waiting.cause.clone()).unwrap_or_default();
-        let generation = self.manager.generation();
-        let failure = match self.attempt(&id, &kind, &cause).await {
-            Ok((result, active)) => return self.commit_timer(&due, result, active).await,
-            Err(NoTurn::Changed) => return,
-            Err(NoTurn::Failed(failure)) => failure,
-        };
-        match failure {
-            TurnFailure::OtherVersion(_) | TurnFailure::NotRun(_) => self.wait_for_component(generation, failure),
-            failure if self.record.is_waiting() => self.undo_handler(failure).await,
-            failure => {
-                tracing::error!(worker = %self.handle.key, "{due:?} failed, and is not called again: {failure:?}");
-                self.record.timers.finish(&due);
-                self.change_record(true);
-            }
-        }
-    }
-
-    /// The last turn.
-    async fn stop(&mut self, stop: Stop) {
-        let Stop { reason, done } = stop;
-        let mut is_read = self.flush().await.is_ok();
-        if is_read && self.record.is_waiting() {
-            self.undo_handler(TurnFailure::Ended("the worker was stopped".to_owned())).await;
-            is_read = self.epoch.is_some();
-        }
-        if !is_read {
-            self.handle.stops.lock().push_front(Stop { reason, done });
-            return;
-        }
-        let existed = self.is_started();
-        if existed {
-            let kind = TurnKind::Stop { reason };
-            let mut turn = self.attempt(&new_id(), &kind, &Cause::default()).await;
-            if matches!(turn, Err(NoTurn::Changed)) && self.epoch.is_some() && self.is_started() {
-                // It has gone back to what it was before a deployment that was rolled back.
-                turn = self.attempt(&new_id(), &kind, &Cause::default()).await;
-            }
-            if let Err(NoTurn::Failed(failure)) = turn {
-                tracing::warn!(worker = %self.handle.key, "onStop failed, and the worker ends without it: {failure:?}");
-            }
-        }
-        self.instance = None;
-        let outcome = match self.remove().await {
-            Ok(()) => {
-                let postponed = std::mem::take(&mut self.postponed);
-                let waiting = self.handle.queue.lock().drain();
-                // What it did before does not count for the next of its name.
-                self.supervisor = Supervisor::new(self.manager.live().supervision);
-                self.handle.stopped_until.store(0, SeqCst);
-                for Message { id, sender, .. } in postponed.into_iter().chain(waiting) {
-                    let message = format!("{} was stopped before it had the message", self.handle.key);
-                    self.answer(sender, id, Err(failed(ErrorCode::Failed, message)));
-                }
-                Ok(existed)
-            }
-            Err(error) => {
-                tracing::error!(worker = %self.handle.key, "the worker cannot be removed: {error}");
-                Err(failed(ErrorCode::Unavailable, "the worker cannot be removed; see the log of the host"))
-            }
-        };
-        self.handle.show(WorkerCondition::Asleep, &self.record);
-        // Whoever asked may have left.
-        drop(done.send(outcome));
-    }
-
     /// Whether the worker has had its first turn.
     fn is_started(&self) -> bool {
         self.record.turns > 0
-    }
-
-    /// Keeps timers and replies from entering until the component is exchanged, if this generation of it refused the
-    /// heap. If it could not run a turn for long, messages that wait behind it are told so.
-    fn wait_for_component(&mut self, generation: u64, failure: TurnFailure) {
-        if let TurnFailure::OtherVersion(why) = &failure {
-            tracing::error!(worker = %self.handle.key, "timers and replies wait for another version: {why}");
-            self.refused = Some((generation, why.clone()));
-            return;
-        }
-        let error = self.error_of(failure);
-        let messages = self.handle.queue.lock().drain_messages();
-        let postponed = std::mem::take(&mut self.postponed);
-        for Message { id, sender, .. } in postponed.into_iter().chain(messages) {
-            self.answer(sender, id, Err(error.clone()));
-        }
     }
 
     /// Why nothing but messages enters now, which fail; none if the component was exchanged since it refused the heap.

@@ -15,25 +15,46 @@ use std::sync::atomic::Ordering::SeqCst;
 /// Why a socket is closed that was opened in the version which was rolled back.
 const SOCKET_CLOSED: &str = "the version that opened the socket was rolled back";
 
+/// After how long it is asked again what became of a deployment, in milliseconds.
+const FOLLOW_AGAIN_MS: u64 = 1_000;
+
 impl Actor {
     /// Does what follows at once from an exchange of the component; whether the worker was put back. How often turns
     /// failed in the components of before is forgotten: another version gets another chance, and so does the one that a
-    /// rollback brings back. A handler that waits in a version which was rolled back is not waited for.
+    /// rollback brings back. A handler that waits in a version which was rolled back is not waited for: as long as it
+    /// cannot be known what became of that version, it is asked for again.
     pub(super) async fn follow_generation(&mut self) -> bool {
-        let generation = self.manager.generation();
-        if self.followed == Some(generation) {
+        let (generation, now) = (self.manager.generation(), self.manager.now());
+        let former = self.followed.replace(generation);
+        if former != Some(generation) {
+            if former.is_some() {
+                self.supervisor = Supervisor::new(self.manager.live().supervision);
+                self.handle.stopped_until.store(0, SeqCst);
+            }
+            self.follows_at = Some(now);
+        }
+        if self.follows_at.is_none_or(|at| at > now) {
             return false;
         }
-        if self.followed.replace(generation).is_some() {
-            self.supervisor = Supervisor::new(self.manager.live().supervision);
-            self.handle.stopped_until.store(0, SeqCst);
-        }
+        self.follows_at = None;
         if !self.record.is_waiting() || self.record.before_upgrade.is_none() {
             return false;
         }
         let Some(component) = self.manager.component(&self.handle.key) else { return false };
-        // Why the turns of before cannot be kept is in the log; what cannot be known now is asked for at the next turn.
-        self.flush().await.is_err() || matches!(self.follow_deployment(&*component).await, Err(NoTurn::Changed))
+        // Why the turns of before cannot be kept is in the log.
+        let followed = match self.flush().await {
+            Ok(()) => self.follow_deployment(&*component).await,
+            Err(_) => Err(NoTurn::Changed),
+        };
+        if followed.is_err() {
+            self.follows_at = Some(now.saturating_add(FOLLOW_AGAIN_MS));
+        }
+        matches!(followed, Err(NoTurn::Changed))
+    }
+
+    /// When it is to be asked again what became of the version in which a handler waits, if it is.
+    pub(super) fn follows_at(&self) -> Option<u64> {
+        self.follows_at.filter(|_| self.record.is_waiting())
     }
 
     /// Does what follows for the worker from what became of the deployment that moved it.
@@ -73,6 +94,7 @@ impl Actor {
                     "the worker cannot go back to before the version that was rolled back, and takes its state along: \
                      {error}"
                 );
+                self.record.before_upgrade = before.earlier.map(|earlier| *earlier);
                 return Ok(());
             }
             Err(no_turn) => {
@@ -82,7 +104,10 @@ impl Actor {
         };
         self.instance = None;
         component.restores(&self.handle.key, &before.version, &heap);
-        let BeforeUpgrade { deployment, version, turn, timers, calls, sockets, .. } = before;
+        self.manager.health.forget(&self.handle.key);
+        let BeforeUpgrade { deployment, version, turn, timers, calls, sockets, earlier, .. } = before;
+        // The deployment before it may be rolled back, too, or is later.
+        self.record.before_upgrade = earlier.map(|earlier| *earlier);
         tracing::warn!(
             worker = %self.handle.key, deployment, version, turn, lost = self.record.turns.saturating_sub(turn),
             "the worker goes back to what it was before the version that was rolled back: the turns since are lost"

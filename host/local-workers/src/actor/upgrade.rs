@@ -2,7 +2,7 @@
 
 use super::Actor;
 use super::batch::Departure;
-use super::commit::take_over;
+use super::commit::{refused, take_over};
 use crate::component::{AwakeWorker, DeploymentPhase, TurnContext, TurnFailure, WorkerComponent};
 use crate::message::new_id;
 use crate::store::{BeforeUpgrade, WorkerRecord};
@@ -34,6 +34,11 @@ impl Actor {
             let message = "onUpgrade must not wait for other workers or timers".to_owned();
             return Err(TurnFailure::Thrown { name: "Error".to_owned(), message });
         }
+        if let Some(message) = self.refusal_of(&Cause::default(), &result) {
+            return Err(refused(message));
+        }
+        // Another time there is room: that is no fault of the version.
+        self.reserve_for(&result, 0).map_err(|full| TurnFailure::NotRun(full.to_string()))?;
         let before_upgrade = match component.deployment() {
             Some(deployment) => {
                 let is_kept = component.phase(&deployment).await? == DeploymentPhase::Rollout;
@@ -42,6 +47,8 @@ impl Actor {
             None => None,
         };
         tracing::info!(worker = %self.handle.key, former = former.version(), "the worker was moved to another version");
+        // Checks that failed in the former version do not count for this one.
+        self.manager.health.forget(&self.handle.key);
         self.record.before_upgrade = before_upgrade;
         // The new heap knows neither: answers to the calls are nobody's.
         self.record.timers.clear_timers();
@@ -54,9 +61,10 @@ impl Actor {
 
     /// What the worker is before it is moved by a deployment. All its turns are committed, and no handler waits.
     fn before_upgrade(&self, deployment: String, version: String, is_kept: bool) -> BeforeUpgrade {
-        let WorkerRecord { turns, timers, calls, sockets, .. } = &self.record;
+        let WorkerRecord { turns, timers, calls, sockets, before_upgrade, .. } = &self.record;
+        let earlier = before_upgrade.clone().map(|earlier| Box::new(BeforeUpgrade { earlier: None, ..earlier }));
         let (timers, calls, sockets) = (timers.clone(), calls.clone(), sockets.clone());
-        BeforeUpgrade { deployment, version, turn: *turns, is_kept, timers, calls, sockets }
+        BeforeUpgrade { deployment, version, turn: *turns, is_kept, timers, calls, sockets, earlier }
     }
 
     async fn run_turn_in(&mut self, worker: &mut dyn AwakeWorker, kind: TurnKind) -> Result<TurnResult, TurnFailure> {

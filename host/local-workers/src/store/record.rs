@@ -97,10 +97,13 @@ impl WorkerRecord {
         bytes_of_calls(&self.calls)
     }
 
-    /// Bytes of all values in it: of calls, of those that a handler that waits is put back to, and of answers.
+    /// Bytes of all values in it: of calls, of those that a handler that waits or a rollback puts the worker back to,
+    /// and of answers.
     pub(crate) fn value_bytes(&self) -> usize {
         let before = self.waiting.as_ref().map_or(0, |waiting| bytes_of_calls(&waiting.calls));
-        self.call_bytes() + before + self.answers.bytes()
+        let upgrades = self.before_upgrade.iter().flat_map(|last| std::iter::once(last).chain(last.earlier.as_deref()));
+        let moved = upgrades.map(|before| bytes_of_calls(&before.calls)).sum::<usize>();
+        self.call_bytes() + before + moved + self.answers.bytes()
     }
 
     /// Bytes that it takes in memory: those of its values, and as many for the rest as a worker takes without any.
@@ -153,6 +156,10 @@ pub(crate) struct BeforeUpgrade {
     pub(crate) calls: BTreeMap<u64, OutgoingCall>,
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub(crate) sockets: BTreeSet<String>,
+    /// What it was before the deployment that this one is to take the place of: both may be rolled back at once. No
+    /// earlier ones are there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) earlier: Option<Box<BeforeUpgrade>>,
 }
 
 /// A call to another worker.
@@ -271,6 +278,31 @@ mod tests {
         assert_eq!(answers.keep("more", value(2)), 0, "in place of the one of its id");
         assert!(answers.keep("large", value(KeptAnswers::BYTES_MAX)) >= KeptAnswers::MAX - 1);
         assert!(answers.forget("large") && !answers.forget("large") && answers.is_empty());
+    }
+
+    #[test]
+    fn calls_that_a_rollback_brings_back_are_counted() {
+        let key = WorkerKey::new("A", "a");
+        let call = OutgoingCall {
+            id: "id".to_owned(),
+            to: key.clone(),
+            method: None,
+            value: "x".repeat(100),
+            cause: Cause::default(),
+        };
+        let mut record = WorkerRecord::new(key);
+        let empty = record.memory_bytes();
+        record.before_upgrade = Some(BeforeUpgrade {
+            deployment: "d".to_owned(),
+            version: "1".to_owned(),
+            turn: 1,
+            is_kept: true,
+            timers: Timers::default(),
+            calls: BTreeMap::from([(1, call)]),
+            sockets: BTreeSet::new(),
+            earlier: None,
+        });
+        assert!(record.memory_bytes() >= empty + 100);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! A component whose workers count, by turns that are written in Rust. Values are plain texts.
 
+mod control;
+
 use crate::component::{AwakeWorker, ComponentSource, DeploymentPhase, TurnContext, TurnFailure, WorkerComponent};
 use crate::store::HeapCommit;
 use elias_capabilities::Cause;
@@ -46,6 +48,8 @@ pub(super) struct Fake {
     /// Whether former versions are there, and whether the new one refuses to take over.
     has_former: AtomicBool,
     refuses_upgrade: AtomicBool,
+    /// The value of the event that workers emit as they are moved; none if it is empty.
+    pub(super) emits_on_upgrade: Mutex<String>,
     /// What caused each turn of a call.
     causes: Mutex<Vec<Cause>>,
     /// The codes with which sockets were closed.
@@ -62,6 +66,8 @@ pub(super) struct Fake {
     canary: AtomicU32,
     /// What became of the deployments of versions; the others are none.
     phases: Mutex<HashMap<String, DeploymentPhase>>,
+    /// How often it could not be told what became of one.
+    pub(super) unknown_phases: AtomicUsize,
     /// Workers that could not be moved.
     failed_upgrades: Mutex<Vec<String>>,
 }
@@ -82,92 +88,6 @@ impl Fake {
             (!fake.unloaded.load(SeqCst)).then(|| Arc::new(component) as Arc<dyn WorkerComponent>)
         };
         ComponentSource::by_worker(loaded)
-    }
-
-    /// Runs the workers whose names begin with `canary` in this version; 0: like all others.
-    pub(super) fn set_canary(&self, version: u32) {
-        self.canary.store(version, SeqCst);
-    }
-
-    /// Says what became of the deployment of a version.
-    pub(super) fn set_phase(&self, version: u32, phase: DeploymentPhase) {
-        self.phases.lock().insert(version.to_string(), phase);
-    }
-
-    /// The names of workers that could not be moved.
-    pub(super) fn failed_upgrades(&self) -> Vec<String> {
-        self.failed_upgrades.lock().clone()
-    }
-
-    pub(super) fn set_former(&self, has_former: bool, refuses_upgrade: bool) {
-        self.has_former.store(has_former, SeqCst);
-        self.refuses_upgrade.store(refuses_upgrade, SeqCst);
-    }
-
-    pub(super) fn causes(&self) -> Vec<Cause> {
-        self.causes.lock().clone()
-    }
-
-    /// The codes with which workers were told that sockets are closed.
-    pub(super) fn closed(&self) -> Vec<u16> {
-        self.closed.lock().clone()
-    }
-
-    /// Turns that were run so far.
-    pub(super) fn turns(&self) -> usize {
-        self.turns.load(SeqCst)
-    }
-
-    /// How turns for the health of workers end from now on: `false`, `throw`, `throw once`, `hang`, `wait`; well
-    /// otherwise.
-    pub(super) fn set_health(&self, health: &'static str) {
-        *self.health.lock() = health;
-    }
-
-    /// Turns for the health of workers so far.
-    pub(super) fn health_turns(&self) -> usize {
-        self.health_turns.load(SeqCst)
-    }
-
-    /// Names of workers in the order in which they were to start.
-    pub(super) fn started(&self) -> Vec<String> {
-        self.started.lock().clone()
-    }
-
-    /// Whether workers refuse to start.
-    pub(super) fn set_refuses_start(&self, refuses: bool) {
-        self.refuses_start.store(refuses, SeqCst);
-    }
-
-    /// Whether no component is loaded.
-    pub(super) fn set_unloaded(&self, unloaded: bool) {
-        self.unloaded.store(unloaded, SeqCst);
-    }
-
-    pub(super) fn set_version(&self, version: u32) {
-        self.version.store(version, SeqCst);
-    }
-
-    /// Workers that are in memory, and how many there were at most.
-    pub(super) fn awake(&self) -> usize {
-        self.awake.load(SeqCst)
-    }
-
-    pub(super) fn most_awake(&self) -> usize {
-        self.most_awake.load(SeqCst)
-    }
-
-    /// Whether a turn is in `hold`, which `let_go` ends.
-    pub(super) fn is_holding(&self) -> bool {
-        self.holding.load(SeqCst)
-    }
-
-    pub(super) fn let_go(&self) {
-        self.gone.notify_one();
-    }
-
-    pub(super) fn stopped(&self) -> Vec<String> {
-        self.stopped.lock().clone()
     }
 }
 
@@ -220,6 +140,9 @@ impl WorkerComponent for FakeComponent {
 
     fn phase<'a>(&'a self, deployment: &'a str) -> BoxFuture<'a, Result<DeploymentPhase, TurnFailure>> {
         let phase = self.fake.phases.lock().get(deployment).copied();
+        if phase.is_none() {
+            self.fake.unknown_phases.fetch_add(1, SeqCst);
+        }
         ready(phase.ok_or_else(|| TurnFailure::NotRun("it is not known".to_owned()))).boxed()
     }
 
@@ -347,7 +270,9 @@ impl FakeWorker {
                 self.heap.count = state.next().and_then(|count| count.parse().ok()).expect("a number");
                 self.heap.sockets = state.map(str::to_owned).collect();
                 self.heap.from = format!("{version} to {}", self.version);
-                Ok(done(turn, ""))
+                let value = self.fake.emits_on_upgrade.lock().clone();
+                let event = (!value.is_empty()).then(|| EmittedEvent { event: "moved".to_owned(), value });
+                Ok(TurnResult { emitted: event.into_iter().collect(), ..done(turn, "") })
             }
             TurnKind::Health => self.health(turn).await,
             TurnKind::Open { socket, request } => {
@@ -373,6 +298,7 @@ impl FakeWorker {
         let health = *self.fake.health.lock();
         match health {
             "false" => Ok(done(turn, "[1,false]")),
+            "false in 2" if self.version == 2 => Ok(done(turn, "[1,false]")),
             "throw" => thrown("no disk"),
             "throw once" => {
                 self.fake.set_health("");

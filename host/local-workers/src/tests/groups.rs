@@ -1,6 +1,6 @@
 //! Several workers behind one name.
 
-use super::{World, eventually, key};
+use super::{World, config, eventually, key};
 use crate::{CallErrorCode, WorkerCondition, WorkerFilter};
 use serde_json::json;
 
@@ -92,4 +92,23 @@ async fn workers_are_listed_by_class_and_tag() {
     }
     let status = world.workers.status(&key("a")).await.expect("it is read").expect("it is there");
     assert_eq!(status.tags, ["edge", "io"]);
+}
+
+#[tokio::test]
+async fn groups_that_are_configured_while_workers_run_get_their_messages() {
+    let world = World::new().await;
+    assert_eq!(world.call("pool", "name", "").await, "pool", "it is a worker like others");
+    let pool = |size: u32| config(json!({ "group": [{ "name": "pool", "class": "A", "size": size }] })).group;
+    world.workers.configure_groups(&pool(1));
+    for _ in 0..2 {
+        assert_eq!(world.call("pool", "name", "").await, "pool#1");
+    }
+    world.workers.configure_groups(&pool(2));
+    assert_eq!([world.call("pool", "name", "").await, world.call("pool", "name", "").await], ["pool#1", "pool#2"]);
+    // What does not change leaves the turns of members as they are.
+    world.call("pool", "name", "").await;
+    world.workers.configure_groups(&pool(2));
+    assert_eq!(world.call("pool", "name", "").await, "pool#2");
+    world.workers.configure_groups(&[]);
+    assert_eq!(world.call("pool", "name", "").await, "pool");
 }

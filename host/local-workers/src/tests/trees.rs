@@ -176,3 +176,17 @@ async fn a_tree_leaves_workers_alone_that_are_there_and_waits_for_a_component() 
     assert_eq!(world.fake.started()[2..], ["b"]);
     assert_eq!(world.call("a", "get", "").await, "5");
 }
+
+#[tokio::test]
+async fn a_tree_that_is_given_up_in_a_restart_starts_no_more_of_its_workers() {
+    let children = children(&["a", "b"]);
+    let tree = json!([{ "name": "all", "strategy": "one-for-all", "children": children, "failures": 1 }]);
+    let (world, changes) = supervised(tree).await;
+    until_started(&world, 2).await;
+    world.fake.set_refuses_start(true);
+    fail(&world, "b").await;
+    eventually(async || matches!(changes.lock().last(), Some((_, WorkerChange::GivenUp { .. })))).await;
+    let told = changes.lock().clone();
+    let failed = told.iter().filter(|(_, change)| matches!(change, WorkerChange::Failed { .. }));
+    assert_eq!(failed.map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["b", "a"], "{told:?}");
+}

@@ -87,8 +87,8 @@ struct SmokeWorkers {
 impl WorkerBackend for SmokeWorkers {
     fn call(&self, origin: Arc<Origin>, call: WorkerCall) -> BoxFuture<'static, Result<String, CallError>> {
         let Some(running) = self.running.get() else { return ended() };
-        let WorkerCall { class, name, method, value, .. } = call;
-        running.call_from(WorkerKey::new(class, name), method, value, origin.cause.clone()).boxed()
+        let WorkerCall { class, name, method, value, id } = call;
+        running.call_as(id, WorkerKey::new(class, name), method, value, origin.cause.clone()).boxed()
     }
 }
 

@@ -196,6 +196,7 @@ impl ServiceWorkers {
     fn configure(&self, running: &RunningWorkers) {
         if let Some(served) = self.parts.services.find(&self.service) {
             running.configure(WorkerSettings::from(&*served.config));
+            running.configure_groups(&served.config.group);
         }
     }
 

@@ -201,6 +201,17 @@ async fn a_copy_cannot_have_the_name_of_a_group_which_gets_its_messages() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn groups_of_a_version_that_is_deployed_later_get_their_messages() {
+    let bench = bench().await;
+    let runner = bench.runner("one/1");
+    assert_eq!(call(&runner, "pool", "name").await.as_deref(), Ok("pool"));
+    let pool = GroupConfig { name: "pool".into(), class: "Counter".into(), size: 1, balance: Balance::default() };
+    bench.services.configure(WorkersConfig { group: vec![pool], ..WorkersConfig::default() }, 2);
+    assert_eq!(call(&runner, "pool", "name").await.as_deref(), Ok("pool#1"));
+    runner.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_turn_in_which_a_handler_waited_is_not_copied_also_when_that_is_over() {
     let bench = bench().await;
     let runner = bench.runner("one/1");

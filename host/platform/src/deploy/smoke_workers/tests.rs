@@ -81,6 +81,7 @@ impl AwakeWorker for Counter {
                     self.is_filled = true;
                     String::new()
                 }
+                TurnKind::Call { method, .. } if method == "id" => turn.id.clone(),
                 TurnKind::Call { .. } => {
                     self.count += 1;
                     self.count.to_string()
@@ -146,6 +147,14 @@ async fn each_test_has_workers_of_its_own_which_begin_with_nothing() {
         let refused = workers.backend().call(Arc::default(), unknown).await.expect_err("there is no such class");
         assert_eq!(refused.code, CallErrorCode::NotFound, "{}", refused.message);
     }
+}
+
+#[tokio::test]
+async fn a_turn_has_the_id_that_the_test_gives_its_message() {
+    let (workers, _) = workers(&WorkersConfig::default(), 0).await;
+    let id = "0b1c2d3e-4f50-4172-8394-a5b6c7d8e9f0";
+    let message = WorkerCall { id: Some(id.to_owned()), ..call("a", "id") };
+    assert_eq!(workers.backend().call(Arc::default(), message).await.as_deref(), Ok(id));
 }
 
 #[tokio::test]
