@@ -7,6 +7,7 @@ use crate::namespace::{Node, OpenFile};
 use crate::request::{NO_FID, OpenMode};
 use std::collections::HashMap;
 use std::sync::Arc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// A file and the directories on the way to it.
 pub(crate) struct Place {
@@ -40,6 +41,12 @@ pub(crate) enum Open {
     Directory(tokio::sync::Mutex<Listing>),
 }
 
+/// What is open, with its share of the open files: it is counted until it is closed and no request uses it any more.
+pub(crate) struct Opened {
+    pub(crate) open: Open,
+    _slot: OwnedSemaphorePermit,
+}
+
 /// What a fid stands for.
 pub(crate) enum Fid {
     /// It is being attached or walked to.
@@ -49,17 +56,17 @@ pub(crate) enum Fid {
     /// A file that is not open.
     Closed(Arc<Place>),
     /// A file that is being opened.
-    Opening(Arc<Place>),
+    Opening(Arc<Place>, OwnedSemaphorePermit),
     /// A file that is open.
-    Open(Arc<Place>, Arc<Open>),
+    Open(Arc<Place>, Arc<Opened>),
 }
 
 /// The fids of a connection, by number.
 pub(crate) struct Fids {
     fids: HashMap<u32, Fid>,
-    open: usize,
+    /// As many permits as further files may be open.
+    slots: Arc<Semaphore>,
     fids_max: usize,
-    open_max: usize,
 }
 
 /// `EBADF`.
@@ -69,7 +76,8 @@ pub(crate) fn bad_fid() -> FileError {
 
 impl Fids {
     pub(crate) fn new(limits: &Limits) -> Self {
-        Self { fids: HashMap::new(), open: 0, fids_max: limits.fids, open_max: limits.open_files }
+        let slots = Arc::new(Semaphore::new(limits.open_files.min(Semaphore::MAX_PERMITS)));
+        Self { fids: HashMap::new(), slots, fids_max: limits.fids }
     }
 
     /// Takes a number that stands for nothing yet.
@@ -115,7 +123,7 @@ impl Fids {
     /// The file that a fid stands for, open or not.
     pub(crate) fn place(&self, fid: u32) -> FileResult<Arc<Place>> {
         match self.get(fid)? {
-            Fid::Closed(place) | Fid::Opening(place) | Fid::Open(place, _) => Ok(Arc::clone(place)),
+            Fid::Closed(place) | Fid::Opening(place, _) | Fid::Open(place, _) => Ok(Arc::clone(place)),
             Fid::Reserved | Fid::Token(_) => Err(bad_fid()),
         }
     }
@@ -129,9 +137,9 @@ impl Fids {
     }
 
     /// What is open by a fid.
-    pub(crate) fn open(&self, fid: u32) -> FileResult<(Arc<Place>, Arc<Open>)> {
+    pub(crate) fn open(&self, fid: u32) -> FileResult<(Arc<Place>, Arc<Opened>)> {
         match self.get(fid)? {
-            Fid::Open(place, open) => Ok((Arc::clone(place), Arc::clone(open))),
+            Fid::Open(place, opened) => Ok((Arc::clone(place), Arc::clone(opened))),
             _ => Err(bad_fid()),
         }
     }
@@ -142,11 +150,9 @@ impl Fids {
     /// `EBADF`, `EMFILE`.
     pub(crate) fn begin_open(&mut self, fid: u32) -> FileResult<Arc<Place>> {
         let place = self.closed(fid)?;
-        if self.open >= self.open_max {
-            return Err(FileError::new(Errno::TooManyFiles, "too many open files"));
-        }
-        self.open += 1;
-        self.fids.insert(fid, Fid::Opening(Arc::clone(&place)));
+        let slot = Arc::clone(&self.slots).try_acquire_owned();
+        let slot = slot.map_err(|_| FileError::new(Errno::TooManyFiles, "too many open files"))?;
+        self.fids.insert(fid, Fid::Opening(Arc::clone(&place), slot));
         Ok(place)
     }
 
@@ -161,19 +167,22 @@ impl Fids {
         begun: &Arc<Place>,
         opened: Option<(Arc<Place>, Open)>,
     ) -> FileResult<()> {
-        let is_begun = matches!(self.fids.get(&fid), Some(Fid::Opening(place)) if Arc::ptr_eq(place, begun));
-        if !is_begun {
-            return Err(bad_fid());
-        }
-        let state = match opened {
-            Some((place, open)) => Fid::Open(place, Arc::new(open)),
-            None => {
-                self.open -= 1;
-                Fid::Closed(Arc::clone(begun))
+        match self.fids.remove(&fid) {
+            Some(Fid::Opening(place, slot)) if Arc::ptr_eq(&place, begun) => {
+                let state = match opened {
+                    Some((place, open)) => Fid::Open(place, Arc::new(Opened { open, _slot: slot })),
+                    None => Fid::Closed(place),
+                };
+                self.fids.insert(fid, state);
+                Ok(())
             }
-        };
-        self.fids.insert(fid, state);
-        Ok(())
+            other => {
+                if let Some(other) = other {
+                    self.fids.insert(fid, other);
+                }
+                Err(bad_fid())
+            }
+        }
     }
 
     /// Has a fid that is not open stand for another file.
@@ -190,20 +199,13 @@ impl Fids {
     ///
     /// # Errors
     /// `EBADF`.
-    pub(crate) fn remove(&mut self, fid: u32) -> FileResult<Option<Arc<Open>>> {
-        match self.get(fid)? {
-            Fid::Reserved => Err(bad_fid()),
-            Fid::Token(_) | Fid::Closed(_) => {
-                self.fids.remove(&fid);
-                Ok(None)
-            }
-            Fid::Opening(_) | Fid::Open(..) => {
-                self.open -= 1;
-                match self.fids.remove(&fid) {
-                    Some(Fid::Open(_, open)) => Ok(Some(open)),
-                    _ => Ok(None),
-                }
-            }
+    pub(crate) fn remove(&mut self, fid: u32) -> FileResult<Option<Arc<Opened>>> {
+        if matches!(self.get(fid)?, Fid::Reserved) {
+            return Err(bad_fid());
+        }
+        match self.fids.remove(&fid) {
+            Some(Fid::Open(_, opened)) => Ok(Some(opened)),
+            _ => Ok(None),
         }
     }
 }

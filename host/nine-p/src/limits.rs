@@ -11,7 +11,7 @@ pub struct Limits {
     pub message_bytes: u32,
     /// Fids of a connection.
     pub fids: usize,
-    /// Files and directories that a connection has open.
+    /// Files and directories that a connection has open, those among them that are being closed.
     pub open_files: usize,
     /// Requests of a connection that are not answered yet, reads that wait among them; further ones are refused.
     pub requests: usize,

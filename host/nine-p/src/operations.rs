@@ -1,7 +1,7 @@
 //! What a request does. Each is a future that can be dropped at any time, and leaves no trace then.
 
 use crate::errno::{Errno, FileError, FileResult};
-use crate::fids::{Fid, Fids, Open, Place};
+use crate::fids::{Fid, Fids, Open, Opened, Place};
 use crate::limits::{Limits, TOKEN_BYTES_MAX};
 use crate::namespace::{AttachRequest, Namespace};
 use crate::reply::Reply;
@@ -190,8 +190,8 @@ impl Context {
     }
 
     async fn read(&self, fid: u32, offset: u64, count: u32) -> FileResult<Reply> {
-        let open = self.fids.lock().open(fid)?.1;
-        match &*open {
+        let opened = self.fids.lock().open(fid)?.1;
+        match &opened.open {
             Open::File { file, mode } if mode.read => {
                 let count = count.min(self.io_unit());
                 let mut bytes = file.read(offset, count).await?;
@@ -207,8 +207,8 @@ impl Context {
     }
 
     async fn read_directory(&self, fid: u32, offset: u64, count: u32) -> FileResult<Vec<u8>> {
-        let (place, open) = self.fids.lock().open(fid)?;
-        let Open::Directory(listing) = &*open else {
+        let (place, opened) = self.fids.lock().open(fid)?;
+        let Open::Directory(listing) = &opened.open else {
             return Err(FileError::new(Errno::NotADirectory, "not a directory"));
         };
         let mut listing = listing.lock().await;
@@ -224,8 +224,8 @@ impl Context {
             // At most the bytes of a token.
             return Ok(Reply::Write(u32::try_from(data.len()).unwrap_or(u32::MAX)));
         }
-        let open = self.fids.lock().open(fid)?.1;
-        match &*open {
+        let opened = self.fids.lock().open(fid)?.1;
+        match &opened.open {
             Open::File { file, mode } if mode.write => Ok(Reply::Write(file.write(offset, data).await?)),
             Open::File { .. } => Err(FileError::new(Errno::BadFid, "the file is not open for writing")),
             Open::Directory(_) => Err(FileError::new(Errno::IsADirectory, "is a directory")),
@@ -244,8 +244,8 @@ impl Context {
 }
 
 /// Closes what was open by a fid that is forgotten.
-pub(crate) async fn close(open: Option<Arc<Open>>) -> FileResult<()> {
-    match open.as_deref() {
+pub(crate) async fn close(opened: Option<Arc<Opened>>) -> FileResult<()> {
+    match opened.as_deref().map(|opened| &opened.open) {
         Some(Open::File { file, .. }) => file.close().await,
         Some(Open::Directory(_)) | None => Ok(()),
     }

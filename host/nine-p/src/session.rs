@@ -173,7 +173,8 @@ impl<S: AsyncRead + AsyncWrite + Send + 'static> Session<S> {
     }
 
     /// Forgets a fid and closes its file, which ends the reads that wait for it. It is not counted among the requests
-    /// under way: a client must be able to close what it has open.
+    /// under way: a client must be able to close what it has open. Until it is closed the file is counted as open, so
+    /// that there are no more of these than files may be open.
     async fn clunk(
         &mut self,
         context: &Arc<Context>,

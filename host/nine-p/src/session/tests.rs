@@ -266,6 +266,21 @@ async fn requests_under_way_are_bounded_and_files_can_be_closed() {
 }
 
 #[tokio::test]
+async fn a_file_that_is_being_closed_is_counted_as_open() {
+    let mut client = Client::attached(Limits { open_files: 1, ..Limits::default() }).await;
+    client.walk(1, "stuck").await;
+    client.open(1, READ_WRITE).await;
+    client.request(120, 5, &[&number(1)]).await;
+    // The fid is free at once.
+    client.walk(1, "hello").await;
+    assert_eq!(errno(&client.call(12, &[&number(1), &number(0)]).await), 24, "too many open files");
+    // Closing is given up.
+    client.exchange("09000000 6c 0600 0500", "07000000 6d 0600").await;
+    client.open(1, 0).await;
+    assert_eq!(client.leave().await.open.load(Ordering::Relaxed), 0);
+}
+
+#[tokio::test]
 async fn ten_thousand_opens_leave_nothing() {
     let mut client = Client::attached(Limits { fids: 2, open_files: 1, ..Limits::default() }).await;
     for _ in 0..10_000 {
