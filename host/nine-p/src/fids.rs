@@ -67,6 +67,7 @@ pub(crate) struct Fids {
     /// As many permits as further files may be open.
     slots: Arc<Semaphore>,
     fids_max: usize,
+    open_max: usize,
 }
 
 /// `EBADF`.
@@ -76,8 +77,14 @@ pub(crate) fn bad_fid() -> FileError {
 
 impl Fids {
     pub(crate) fn new(limits: &Limits) -> Self {
-        let slots = Arc::new(Semaphore::new(limits.open_files.min(Semaphore::MAX_PERMITS)));
-        Self { fids: HashMap::new(), slots, fids_max: limits.fids }
+        let open_max = limits.open_files.min(Semaphore::MAX_PERMITS);
+        Self { fids: HashMap::new(), slots: Arc::new(Semaphore::new(open_max)), fids_max: limits.fids, open_max }
+    }
+
+    /// Whether somebody has attached, and not forgotten all files since or still closes some.
+    pub(crate) fn is_attached(&self) -> bool {
+        let is_file = |fid: &Fid| matches!(fid, Fid::Closed(_) | Fid::Opening(..) | Fid::Open(..));
+        self.slots.available_permits() < self.open_max || self.fids.values().any(is_file)
     }
 
     /// Takes a number that stands for nothing yet.

@@ -17,7 +17,7 @@ pub struct Limits {
     pub requests: usize,
     /// Directories above a file.
     pub depth: usize,
-    /// How long a client may take to agree on a version and attach.
+    /// How long a client may take to agree on a version and attach, and how long it may have no fid of a file later.
     pub attach_timeout: Duration,
     /// How long a connection may have no request under way.
     pub idle_timeout: Duration,

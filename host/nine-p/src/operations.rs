@@ -8,7 +8,6 @@ use crate::reply::Reply;
 use crate::request::{Dialect, NO_FID, OpenMode, Request};
 use parking_lot::Mutex;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Bytes of a name: more than any file here has.
 const NAME_BYTES_MAX: usize = 1_024;
@@ -25,8 +24,6 @@ pub(crate) struct Context {
     /// Bytes of a message, as agreed.
     pub(crate) message_bytes: u32,
     pub(crate) fids: Mutex<Fids>,
-    /// Whether somebody has attached.
-    pub(crate) is_attached: AtomicBool,
 }
 
 impl Context {
@@ -106,7 +103,6 @@ impl Context {
         let place = Place::root(Arc::clone(&place.node));
         let id = place.node.id();
         reservation.settle(place);
-        self.is_attached.store(true, Ordering::Relaxed);
         Ok(Reply::Attach(id))
     }
 

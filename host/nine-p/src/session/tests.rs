@@ -388,6 +388,16 @@ async fn clients_have_little_time_to_attach_and_much_to_be_idle() {
     client.wait(1, 5).await;
     tokio::time::sleep(3 * limits.idle_timeout).await;
     client.exchange("09000000 6c 0600 0500", "07000000 6d 0600").await;
+
+    // One that has forgotten all files is as one that has not attached, once they are closed.
+    let mut client = Client::attached(limits.clone()).await;
+    client.walk(1, "stuck").await;
+    client.open(1, READ_WRITE).await;
+    client.request(120, 5, &[&number(1)]).await;
+    client.clunk(0).await;
+    tokio::time::sleep(3 * limits.attach_timeout).await;
+    client.exchange("09000000 6c 0600 0500", "07000000 6d 0600").await;
+    assert!(matches!(client.end().await, SessionError::AttachTimeout));
 }
 
 #[tokio::test(start_paused = true)]
