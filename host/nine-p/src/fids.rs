@@ -9,6 +9,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+/// Bytes that a place takes without names, and each name of a path beside its characters, about.
+const PLACE_BYTES: usize = 512;
+const NAME_BYTES: usize = 64;
+
 /// A file and the directories on the way to it.
 pub(crate) struct Place {
     pub(crate) node: Arc<dyn Node>,
@@ -18,21 +22,48 @@ pub(crate) struct Place {
     pub(crate) parent: Option<Arc<Place>>,
     /// Directories above it.
     pub(crate) depth: usize,
+    /// Bytes of the names from the root on.
+    path_bytes: usize,
+    _held: OwnedSemaphorePermit,
 }
 
 impl Place {
-    pub(crate) fn root(node: Arc<dyn Node>) -> Arc<Self> {
-        Arc::new(Self { node, name: "/".to_owned(), parent: None, depth: 0 })
+    /// The root. Like every place it is held within the bytes of its connection.
+    ///
+    /// # Errors
+    /// `EMFILE` if the connection holds too many.
+    pub(crate) fn root(node: Arc<dyn Node>, bytes: &Arc<Semaphore>) -> FileResult<Arc<Self>> {
+        let held = hold(bytes, 0)?;
+        Ok(Arc::new(Self { node, name: "/".to_owned(), parent: None, depth: 0, path_bytes: 0, _held: held }))
     }
 
-    pub(crate) fn child(parent: &Arc<Self>, name: &str, node: Arc<dyn Node>) -> Arc<Self> {
-        Arc::new(Self { node, name: name.to_owned(), parent: Some(Arc::clone(parent)), depth: parent.depth + 1 })
+    /// A file of a directory.
+    ///
+    /// # Errors
+    /// As of [`Place::root`].
+    pub(crate) fn child(
+        parent: &Arc<Self>,
+        name: &str,
+        node: Arc<dyn Node>,
+        bytes: &Arc<Semaphore>,
+    ) -> FileResult<Arc<Self>> {
+        let path_bytes = parent.path_bytes + NAME_BYTES + name.len();
+        let held = hold(bytes, path_bytes)?;
+        let (depth, name, parent) = (parent.depth + 1, name.to_owned(), Some(Arc::clone(parent)));
+        Ok(Arc::new(Self { node, name, parent, depth, path_bytes, _held: held }))
     }
 
     /// The directory above; that of the root is the root.
     pub(crate) fn above(place: &Arc<Self>) -> Arc<Self> {
         Arc::clone(place.parent.as_ref().unwrap_or(place))
     }
+}
+
+/// Takes what a place needs, whose node may have its whole path. It is free again when the place is forgotten.
+fn hold(bytes: &Arc<Semaphore>, path_bytes: usize) -> FileResult<OwnedSemaphorePermit> {
+    let full = || FileError::new(Errno::TooManyFiles, "the fids hold too many names");
+    let needed = u32::try_from(PLACE_BYTES + path_bytes).map_err(|_| full())?;
+    Arc::clone(bytes).try_acquire_many_owned(needed).map_err(|_| full())
 }
 
 /// What is open.

@@ -8,6 +8,7 @@ use crate::reply::Reply;
 use crate::request::{Dialect, NO_FID, OpenMode, Request};
 use parking_lot::Mutex;
 use std::sync::Arc;
+use tokio::sync::Semaphore;
 
 /// Bytes of a name: more than any file here has.
 const NAME_BYTES_MAX: usize = 1_024;
@@ -24,6 +25,8 @@ pub(crate) struct Context {
     /// Bytes of a message, as agreed.
     pub(crate) message_bytes: u32,
     pub(crate) fids: Mutex<Fids>,
+    /// As many permits as further bytes may be held by places.
+    pub(crate) place_bytes: Arc<Semaphore>,
 }
 
 impl Context {
@@ -95,12 +98,12 @@ impl Context {
             None => token,
         };
         let request = AttachRequest { token, scope, peer: &self.peer };
-        let mut place = Place::root(self.namespace.attach(request).await?);
+        let mut place = Place::root(self.namespace.attach(request).await?, &self.place_bytes)?;
         for name in path.split('/').filter(|name| !name.is_empty()) {
             place = self.step(&place, name).await?;
         }
         // Nothing above it can be walked to.
-        let place = Place::root(Arc::clone(&place.node));
+        let place = Place::root(Arc::clone(&place.node), &self.place_bytes)?;
         let id = place.node.id();
         reservation.settle(place);
         Ok(Reply::Attach(id))
@@ -144,7 +147,7 @@ impl Context {
         if place.depth >= self.limits.depth {
             return Err(FileError::new(Errno::NameTooLong, "too many directories above the file"));
         }
-        Ok(Place::child(place, name, place.node.walk(name).await?))
+        Place::child(place, name, place.node.walk(name).await?, &self.place_bytes)
     }
 
     async fn open(&self, fid: u32, mode: OpenMode) -> FileResult<Reply> {
@@ -181,7 +184,8 @@ impl Context {
         }
         let (node, file) = directory.node.create(name, mode).await?;
         let id = node.id();
-        opening.settle(Place::child(&directory, name, node), Open::File { file, mode })?;
+        let place = Place::child(&directory, name, node, &self.place_bytes)?;
+        opening.settle(place, Open::File { file, mode })?;
         Ok(Reply::Create { id, io_unit: self.io_unit() })
     }
 

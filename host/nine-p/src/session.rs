@@ -18,6 +18,7 @@ use std::io;
 use std::sync::Arc;
 use std::task::Poll;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep_until, timeout};
 
 /// Bytes that are read at once, at least.
@@ -162,6 +163,7 @@ impl<S: AsyncRead + AsyncWrite + Send + 'static> Session<S> {
             dialect,
             message_bytes,
             fids: Mutex::new(Fids::new(&self.limits)),
+            place_bytes: Arc::new(Semaphore::new(self.limits.place_bytes.min(Semaphore::MAX_PERMITS))),
         }));
         let version = match dialect {
             Dialect::Linux => "9P2000.L",

@@ -199,6 +199,25 @@ async fn fids_are_what_the_client_made_them() {
 }
 
 #[tokio::test]
+async fn what_fids_hold_is_bounded_and_counted_once() {
+    let mut client = Client::attached(Limits { place_bytes: 4_096, ..Limits::default() }).await;
+    let walk = |fid: u32| [&number(0)[..], &number(fid), b"\x01\0\x05\0hello"].concat();
+    let mut fid = 0;
+    let refused = loop {
+        fid += 1;
+        let response = client.call(110, &[&walk(fid)]).await;
+        if response.0 != 111 {
+            break errno(&response);
+        }
+    };
+    assert_eq!((refused, fid), (24, 7), "EMFILE");
+    // Another fid of the same file holds nothing more, and one that is forgotten nothing at all.
+    assert_eq!(client.call(110, &[&number(1), &number(7), b"\0\0"]).await.0, 111);
+    client.clunk(2).await;
+    assert_eq!(client.call(110, &[&walk(2)]).await.0, 111);
+}
+
+#[tokio::test]
 async fn a_length_of_nothing_and_times_are_set_and_nothing_else_is() {
     let mut client = Client::attached(Limits::default()).await;
     client.walk(1, "box").await;
