@@ -190,8 +190,8 @@ impl Client {
         }
     }
 
-    /// The next frame. The pongs to pings before it are sent first: a client that does not read them is not read either,
-    /// or they would wait for it without bound.
+    /// The next frame. The pongs to pings before it are sent first: a client that does not read them is not read
+    /// either, or they would wait for it without bound.
     async fn next_frame(&mut self) -> Result<Frame, WebSocketError> {
         poll_fn(|context| self.stream.poll_ready_unpin(context)).await?;
         self.stream.next_frame().await
