@@ -4,7 +4,7 @@ mod client;
 
 use client::{Client, READ, READ_WRITE, WRITE, text};
 use elias_tests::build::{binary, component};
-use elias_tests::platform::Platform;
+use elias_tests::platform::{Platform, until};
 use elias_tests::serve::PATIENCE;
 use elias_tests::tenant::Tenant;
 use serde_json::{Value, json};
@@ -280,6 +280,27 @@ async fn the_role_of_the_token_decides() {
         assert_eq!(Client::attach(&served.socket, &aname).await.err(), Some(13), "{aname}");
     }
     assert!(Client::attach(&served.socket, &format!("{own}/services/shop")).await.is_ok());
+}
+
+#[tokio::test]
+async fn what_was_opened_is_not_read_after_its_token() {
+    let served = Served::start();
+    let team = served.team().await;
+    let token = team.with_role("operator", None).await.token;
+    let mut client = Client::attach(&served.socket, &token).await.expect("attached");
+    let ada = "services/shop/Cart/ada";
+    let message = add("tea").to_string();
+    let mailbox = client.open(&format!("{ada}/mailbox"), READ_WRITE).await.expect("opened");
+    client.write(mailbox, 0, &message).await.expect("written");
+    let answer = client.read(mailbox, message.len()).await.expect("read");
+    assert!(answer.contains("tea"), "{answer}");
+    let status = client.open(&format!("{ada}/status"), READ).await.expect("opened");
+    assert!(client.read(status, 0).await.expect("read").contains("ada"));
+    let id = token.split('_').nth(1).expect("tokens have an id");
+    team.done("DELETE", &format!("/tokens/{id}"), Value::Null).await;
+    until("the token is forgotten", async || (client.walk("services/shop").await == Err(13)).then_some(())).await;
+    assert_eq!(client.read(status, 0).await, Err(13));
+    assert_eq!(client.read(mailbox, message.len()).await, Err(13));
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 // elias/clients: the worker's end of elias/client. Calls, messages and subscriptions of many clients, each over one
 // socket at a time; what a client has not received waits in the worker's heap, and is sent again when it comes back.
 //
-// A client sends lists as JSON, each with the number of the last that it received:
+// A client sends lists as JSON, each with the number of the last that it received, and `hello` first and once:
 //   ["hello", received, session or null, credentials]
 //   ["call", received, number, method, arguments]       ["send", received, number, message]
 //   ["subscribe", received, number, topic]              ["unsubscribe", received, number, topic]
@@ -121,6 +121,8 @@ export const clientsOf = (Base) => class extends Base {
   }
 
   async #hello(socket, received, id, credentials) {
+    // Each would leave a session behind: one connection would have all that there may be.
+    if (socket.data.session !== undefined) return this.#close(socket, MALFORMED, "hello is said once");
     let user;
     try {
       user = await this.authenticate(decode(credentials));
@@ -128,7 +130,6 @@ export const clientsOf = (Base) => class extends Base {
       socket.send(JSON.stringify(["refused", encodeError(error)]));
       return this.#close(socket, REFUSED, "the credentials are refused");
     }
-    this.#detach(socket);
     const known = this.clientSessions.get(id);
     // Whoever found a session of another user does not get what waits there.
     const isOwn = known !== undefined && encode(known.user) === encode(user);

@@ -233,6 +233,17 @@ test("a session is its user's alone, and has one connection", async () => {
   assert.equal(links.size, 0);
 });
 
+test("a connection says hello once, and has one session", async () => {
+  const { room } = world(Room);
+  const sent = [];
+  const handle = { id: "raw", data: {}, send: () => {}, close: (code) => sent.push(code) };
+  const hello = JSON.stringify(["hello", 0, null, encode(null)]);
+  await room.onWebSocketMessage(handle, hello);
+  assert.deepEqual(sent, []);
+  await room.onWebSocketMessage(handle, hello);
+  assert.deepEqual([sent, room.clientSessions.size], [[4400], 1]);
+});
+
 test("what is malformed ends the connection", async () => {
   const { room } = world(Room);
   const malformed = ["", "{}", "[]", '["hello"]', '["call",0,1]', '["other",0]', '["ack",-1]', '["ack",1.5]', "null"];

@@ -7,6 +7,11 @@ use crate::namespace::{Node, OpenFile};
 use crate::request::{NO_FID, OpenMode};
 use std::collections::HashMap;
 use std::sync::Arc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// Bytes that a place takes without names, and each name of a path beside its characters, about.
+const PLACE_BYTES: usize = 512;
+const NAME_BYTES: usize = 64;
 
 /// A file and the directories on the way to it.
 pub(crate) struct Place {
@@ -17,15 +22,35 @@ pub(crate) struct Place {
     pub(crate) parent: Option<Arc<Place>>,
     /// Directories above it.
     pub(crate) depth: usize,
+    /// Bytes of the names from the root on.
+    path_bytes: usize,
+    _held: OwnedSemaphorePermit,
 }
 
 impl Place {
-    pub(crate) fn root(node: Arc<dyn Node>) -> Arc<Self> {
-        Arc::new(Self { node, name: "/".to_owned(), parent: None, depth: 0 })
+    /// The root. Like every place it is held within the bytes of its connection.
+    ///
+    /// # Errors
+    /// `EMFILE` if the connection holds too many.
+    pub(crate) fn root(node: Arc<dyn Node>, bytes: &Arc<Semaphore>) -> FileResult<Arc<Self>> {
+        let held = hold(bytes, 0)?;
+        Ok(Arc::new(Self { node, name: "/".to_owned(), parent: None, depth: 0, path_bytes: 0, _held: held }))
     }
 
-    pub(crate) fn child(parent: &Arc<Self>, name: &str, node: Arc<dyn Node>) -> Arc<Self> {
-        Arc::new(Self { node, name: name.to_owned(), parent: Some(Arc::clone(parent)), depth: parent.depth + 1 })
+    /// A file of a directory.
+    ///
+    /// # Errors
+    /// As of [`Place::root`].
+    pub(crate) fn child(
+        parent: &Arc<Self>,
+        name: &str,
+        node: Arc<dyn Node>,
+        bytes: &Arc<Semaphore>,
+    ) -> FileResult<Arc<Self>> {
+        let path_bytes = parent.path_bytes + NAME_BYTES + name.len();
+        let held = hold(bytes, path_bytes)?;
+        let (depth, name, parent) = (parent.depth + 1, name.to_owned(), Some(Arc::clone(parent)));
+        Ok(Arc::new(Self { node, name, parent, depth, path_bytes, _held: held }))
     }
 
     /// The directory above; that of the root is the root.
@@ -34,10 +59,23 @@ impl Place {
     }
 }
 
+/// Takes what a place needs, whose node may have its whole path. It is free again when the place is forgotten.
+fn hold(bytes: &Arc<Semaphore>, path_bytes: usize) -> FileResult<OwnedSemaphorePermit> {
+    let full = || FileError::new(Errno::TooManyFiles, "the fids hold too many names");
+    let needed = u32::try_from(PLACE_BYTES + path_bytes).map_err(|_| full())?;
+    Arc::clone(bytes).try_acquire_many_owned(needed).map_err(|_| full())
+}
+
 /// What is open.
 pub(crate) enum Open {
     File { file: Box<dyn OpenFile>, mode: OpenMode },
     Directory(tokio::sync::Mutex<Listing>),
+}
+
+/// What is open, with its share of the open files: it is counted until it is closed and no request uses it any more.
+pub(crate) struct Opened {
+    pub(crate) open: Open,
+    _slot: OwnedSemaphorePermit,
 }
 
 /// What a fid stands for.
@@ -49,15 +87,16 @@ pub(crate) enum Fid {
     /// A file that is not open.
     Closed(Arc<Place>),
     /// A file that is being opened.
-    Opening(Arc<Place>),
+    Opening(Arc<Place>, OwnedSemaphorePermit),
     /// A file that is open.
-    Open(Arc<Place>, Arc<Open>),
+    Open(Arc<Place>, Arc<Opened>),
 }
 
 /// The fids of a connection, by number.
 pub(crate) struct Fids {
     fids: HashMap<u32, Fid>,
-    open: usize,
+    /// As many permits as further files may be open.
+    slots: Arc<Semaphore>,
     fids_max: usize,
     open_max: usize,
 }
@@ -69,7 +108,14 @@ pub(crate) fn bad_fid() -> FileError {
 
 impl Fids {
     pub(crate) fn new(limits: &Limits) -> Self {
-        Self { fids: HashMap::new(), open: 0, fids_max: limits.fids, open_max: limits.open_files }
+        let open_max = limits.open_files.min(Semaphore::MAX_PERMITS);
+        Self { fids: HashMap::new(), slots: Arc::new(Semaphore::new(open_max)), fids_max: limits.fids, open_max }
+    }
+
+    /// Whether somebody has attached, and not forgotten all files since or still closes some.
+    pub(crate) fn is_attached(&self) -> bool {
+        let is_file = |fid: &Fid| matches!(fid, Fid::Closed(_) | Fid::Opening(..) | Fid::Open(..));
+        self.slots.available_permits() < self.open_max || self.fids.values().any(is_file)
     }
 
     /// Takes a number that stands for nothing yet.
@@ -115,7 +161,7 @@ impl Fids {
     /// The file that a fid stands for, open or not.
     pub(crate) fn place(&self, fid: u32) -> FileResult<Arc<Place>> {
         match self.get(fid)? {
-            Fid::Closed(place) | Fid::Opening(place) | Fid::Open(place, _) => Ok(Arc::clone(place)),
+            Fid::Closed(place) | Fid::Opening(place, _) | Fid::Open(place, _) => Ok(Arc::clone(place)),
             Fid::Reserved | Fid::Token(_) => Err(bad_fid()),
         }
     }
@@ -129,9 +175,9 @@ impl Fids {
     }
 
     /// What is open by a fid.
-    pub(crate) fn open(&self, fid: u32) -> FileResult<(Arc<Place>, Arc<Open>)> {
+    pub(crate) fn open(&self, fid: u32) -> FileResult<(Arc<Place>, Arc<Opened>)> {
         match self.get(fid)? {
-            Fid::Open(place, open) => Ok((Arc::clone(place), Arc::clone(open))),
+            Fid::Open(place, opened) => Ok((Arc::clone(place), Arc::clone(opened))),
             _ => Err(bad_fid()),
         }
     }
@@ -142,11 +188,9 @@ impl Fids {
     /// `EBADF`, `EMFILE`.
     pub(crate) fn begin_open(&mut self, fid: u32) -> FileResult<Arc<Place>> {
         let place = self.closed(fid)?;
-        if self.open >= self.open_max {
-            return Err(FileError::new(Errno::TooManyFiles, "too many open files"));
-        }
-        self.open += 1;
-        self.fids.insert(fid, Fid::Opening(Arc::clone(&place)));
+        let slot = Arc::clone(&self.slots).try_acquire_owned();
+        let slot = slot.map_err(|_| FileError::new(Errno::TooManyFiles, "too many open files"))?;
+        self.fids.insert(fid, Fid::Opening(Arc::clone(&place), slot));
         Ok(place)
     }
 
@@ -161,19 +205,22 @@ impl Fids {
         begun: &Arc<Place>,
         opened: Option<(Arc<Place>, Open)>,
     ) -> FileResult<()> {
-        let is_begun = matches!(self.fids.get(&fid), Some(Fid::Opening(place)) if Arc::ptr_eq(place, begun));
-        if !is_begun {
-            return Err(bad_fid());
-        }
-        let state = match opened {
-            Some((place, open)) => Fid::Open(place, Arc::new(open)),
-            None => {
-                self.open -= 1;
-                Fid::Closed(Arc::clone(begun))
+        match self.fids.remove(&fid) {
+            Some(Fid::Opening(place, slot)) if Arc::ptr_eq(&place, begun) => {
+                let state = match opened {
+                    Some((place, open)) => Fid::Open(place, Arc::new(Opened { open, _slot: slot })),
+                    None => Fid::Closed(place),
+                };
+                self.fids.insert(fid, state);
+                Ok(())
             }
-        };
-        self.fids.insert(fid, state);
-        Ok(())
+            other => {
+                if let Some(other) = other {
+                    self.fids.insert(fid, other);
+                }
+                Err(bad_fid())
+            }
+        }
     }
 
     /// Has a fid that is not open stand for another file.
@@ -190,20 +237,13 @@ impl Fids {
     ///
     /// # Errors
     /// `EBADF`.
-    pub(crate) fn remove(&mut self, fid: u32) -> FileResult<Option<Arc<Open>>> {
-        match self.get(fid)? {
-            Fid::Reserved => Err(bad_fid()),
-            Fid::Token(_) | Fid::Closed(_) => {
-                self.fids.remove(&fid);
-                Ok(None)
-            }
-            Fid::Opening(_) | Fid::Open(..) => {
-                self.open -= 1;
-                match self.fids.remove(&fid) {
-                    Some(Fid::Open(_, open)) => Ok(Some(open)),
-                    _ => Ok(None),
-                }
-            }
+    pub(crate) fn remove(&mut self, fid: u32) -> FileResult<Option<Arc<Opened>>> {
+        if matches!(self.get(fid)?, Fid::Reserved) {
+            return Err(bad_fid());
+        }
+        match self.fids.remove(&fid) {
+            Some(Fid::Open(_, opened)) => Ok(Some(opened)),
+            _ => Ok(None),
         }
     }
 }

@@ -11,13 +11,16 @@ pub struct Limits {
     pub message_bytes: u32,
     /// Fids of a connection.
     pub fids: usize,
-    /// Files and directories that a connection has open.
+    /// Bytes that the files of the fids of a connection hold, with the directories above them: about those of their
+    /// paths.
+    pub place_bytes: usize,
+    /// Files and directories that a connection has open, those among them that are being closed.
     pub open_files: usize,
     /// Requests of a connection that are not answered yet, reads that wait among them; further ones are refused.
     pub requests: usize,
     /// Directories above a file.
     pub depth: usize,
-    /// How long a client may take to agree on a version and attach.
+    /// How long a client may take to agree on a version and attach, and how long it may have no fid of a file later.
     pub attach_timeout: Duration,
     /// How long a connection may have no request under way.
     pub idle_timeout: Duration,
@@ -43,6 +46,7 @@ impl Default for Limits {
             connections: 64,
             message_bytes: 64 << 10,
             fids: 4_096,
+            place_bytes: 8 << 20,
             open_files: 64,
             requests: 32,
             depth: 64,

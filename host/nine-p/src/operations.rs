@@ -1,14 +1,14 @@
 //! What a request does. Each is a future that can be dropped at any time, and leaves no trace then.
 
 use crate::errno::{Errno, FileError, FileResult};
-use crate::fids::{Fid, Fids, Open, Place};
+use crate::fids::{Fid, Fids, Open, Opened, Place};
 use crate::limits::{Limits, TOKEN_BYTES_MAX};
 use crate::namespace::{AttachRequest, Namespace};
 use crate::reply::Reply;
 use crate::request::{Dialect, NO_FID, OpenMode, Request};
 use parking_lot::Mutex;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::sync::Semaphore;
 
 /// Bytes of a name: more than any file here has.
 const NAME_BYTES_MAX: usize = 1_024;
@@ -25,8 +25,8 @@ pub(crate) struct Context {
     /// Bytes of a message, as agreed.
     pub(crate) message_bytes: u32,
     pub(crate) fids: Mutex<Fids>,
-    /// Whether somebody has attached.
-    pub(crate) is_attached: AtomicBool,
+    /// As many permits as further bytes may be held by places.
+    pub(crate) place_bytes: Arc<Semaphore>,
 }
 
 impl Context {
@@ -98,15 +98,14 @@ impl Context {
             None => token,
         };
         let request = AttachRequest { token, scope, peer: &self.peer };
-        let mut place = Place::root(self.namespace.attach(request).await?);
+        let mut place = Place::root(self.namespace.attach(request).await?, &self.place_bytes)?;
         for name in path.split('/').filter(|name| !name.is_empty()) {
             place = self.step(&place, name).await?;
         }
         // Nothing above it can be walked to.
-        let place = Place::root(Arc::clone(&place.node));
+        let place = Place::root(Arc::clone(&place.node), &self.place_bytes)?;
         let id = place.node.id();
         reservation.settle(place);
-        self.is_attached.store(true, Ordering::Relaxed);
         Ok(Reply::Attach(id))
     }
 
@@ -148,7 +147,7 @@ impl Context {
         if place.depth >= self.limits.depth {
             return Err(FileError::new(Errno::NameTooLong, "too many directories above the file"));
         }
-        Ok(Place::child(place, name, place.node.walk(name).await?))
+        Place::child(place, name, place.node.walk(name).await?, &self.place_bytes)
     }
 
     async fn open(&self, fid: u32, mode: OpenMode) -> FileResult<Reply> {
@@ -185,13 +184,14 @@ impl Context {
         }
         let (node, file) = directory.node.create(name, mode).await?;
         let id = node.id();
-        opening.settle(Place::child(&directory, name, node), Open::File { file, mode })?;
+        let place = Place::child(&directory, name, node, &self.place_bytes)?;
+        opening.settle(place, Open::File { file, mode })?;
         Ok(Reply::Create { id, io_unit: self.io_unit() })
     }
 
     async fn read(&self, fid: u32, offset: u64, count: u32) -> FileResult<Reply> {
-        let open = self.fids.lock().open(fid)?.1;
-        match &*open {
+        let opened = self.fids.lock().open(fid)?.1;
+        match &opened.open {
             Open::File { file, mode } if mode.read => {
                 let count = count.min(self.io_unit());
                 let mut bytes = file.read(offset, count).await?;
@@ -207,8 +207,8 @@ impl Context {
     }
 
     async fn read_directory(&self, fid: u32, offset: u64, count: u32) -> FileResult<Vec<u8>> {
-        let (place, open) = self.fids.lock().open(fid)?;
-        let Open::Directory(listing) = &*open else {
+        let (place, opened) = self.fids.lock().open(fid)?;
+        let Open::Directory(listing) = &opened.open else {
             return Err(FileError::new(Errno::NotADirectory, "not a directory"));
         };
         let mut listing = listing.lock().await;
@@ -224,8 +224,8 @@ impl Context {
             // At most the bytes of a token.
             return Ok(Reply::Write(u32::try_from(data.len()).unwrap_or(u32::MAX)));
         }
-        let open = self.fids.lock().open(fid)?.1;
-        match &*open {
+        let opened = self.fids.lock().open(fid)?.1;
+        match &opened.open {
             Open::File { file, mode } if mode.write => Ok(Reply::Write(file.write(offset, data).await?)),
             Open::File { .. } => Err(FileError::new(Errno::BadFid, "the file is not open for writing")),
             Open::Directory(_) => Err(FileError::new(Errno::IsADirectory, "is a directory")),
@@ -244,8 +244,8 @@ impl Context {
 }
 
 /// Closes what was open by a fid that is forgotten.
-pub(crate) async fn close(open: Option<Arc<Open>>) -> FileResult<()> {
-    match open.as_deref() {
+pub(crate) async fn close(opened: Option<Arc<Opened>>) -> FileResult<()> {
+    match opened.as_deref().map(|opened| &opened.open) {
         Some(Open::File { file, .. }) => file.close().await,
         Some(Open::Directory(_)) | None => Ok(()),
     }

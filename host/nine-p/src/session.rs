@@ -16,9 +16,9 @@ use parking_lot::Mutex;
 use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep_until, timeout};
 
 /// Bytes that are read at once, at least.
@@ -63,17 +63,17 @@ impl<S: AsyncRead + AsyncWrite + Send + 'static> Session<S> {
 
     /// Serves until the client leaves.
     pub(crate) async fn run(mut self) -> Result<(), SessionError> {
-        let begun = Instant::now();
-        let mut active = begun;
-        let mut was_attached = false;
+        let mut active = Instant::now();
+        // Who has nothing attached is nobody's client, and must not keep others out for long.
+        let mut unattached_since = Some(active);
         loop {
-            was_attached |= self.context.as_ref().is_some_and(|context| context.is_attached.load(Ordering::Relaxed));
-            let (deadline, late) = if was_attached {
-                (active + self.limits.idle_timeout, SessionError::Idle)
-            } else {
-                (begun + self.limits.attach_timeout, SessionError::AttachTimeout)
+            let is_attached = self.context.as_ref().is_some_and(|context| context.fids.lock().is_attached());
+            unattached_since = (!is_attached).then(|| unattached_since.unwrap_or_else(Instant::now));
+            let (deadline, late) = match unattached_since {
+                Some(since) => (since + self.limits.attach_timeout, SessionError::AttachTimeout),
+                None => (active + self.limits.idle_timeout, SessionError::Idle),
             };
-            let has_deadline = !was_attached || self.under_way.0.is_empty();
+            let has_deadline = unattached_since.is_some() || self.under_way.0.is_empty();
             // Of all messages but the first the agreed size is the bound.
             let most = self.context.as_ref().map_or(self.limits.message_bytes, |context| context.message_bytes);
             tokio::select! {
@@ -163,7 +163,7 @@ impl<S: AsyncRead + AsyncWrite + Send + 'static> Session<S> {
             dialect,
             message_bytes,
             fids: Mutex::new(Fids::new(&self.limits)),
-            is_attached: AtomicBool::new(false),
+            place_bytes: Arc::new(Semaphore::new(self.limits.place_bytes.min(Semaphore::MAX_PERMITS))),
         }));
         let version = match dialect {
             Dialect::Linux => "9P2000.L",
@@ -173,7 +173,8 @@ impl<S: AsyncRead + AsyncWrite + Send + 'static> Session<S> {
     }
 
     /// Forgets a fid and closes its file, which ends the reads that wait for it. It is not counted among the requests
-    /// under way: a client must be able to close what it has open.
+    /// under way: a client must be able to close what it has open. Until it is closed the file is counted as open, so
+    /// that there are no more of these than files may be open.
     async fn clunk(
         &mut self,
         context: &Arc<Context>,

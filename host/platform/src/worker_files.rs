@@ -21,8 +21,8 @@ use elias_workers::value::{Content, ENCODED_BYTES_MAX, from_json, to_content};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-/// Events that are looked at at once.
-const EVENTS_MAX: u32 = 1_000;
+/// Events that are looked at at once: each has up to 256 KiB.
+const EVENTS_MAX: u32 = 100;
 
 /// Entries of a directory that a worker serves.
 const ENTRIES_MAX: usize = 4_096;

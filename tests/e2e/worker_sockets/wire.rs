@@ -263,6 +263,24 @@ async fn a_connection_that_is_lost_is_told_to_the_worker_and_a_quiet_one_is_aske
 }
 
 #[tokio::test]
+async fn a_client_that_does_not_read_its_pongs_is_not_read_either() {
+    let server = echo(&["--write-timeout-ms", "5000"]);
+    let mut stream = open(&server, "pings").await;
+    let pings = frame(FIN | PING, [b'x'; 125]).repeat(1_000);
+    // More than the buffers of both ends hold.
+    let write = async {
+        for _ in 0..500 {
+            stream.write_all(&pings).await?;
+        }
+        std::io::Result::Ok(())
+    };
+    let written = tokio::time::timeout(PATIENCE, write).await.expect("the server ends the connection");
+    assert!(written.is_err(), "the server took all pings");
+    until("the worker knows", async || (show(&server, "pings").await["closes"] == json!([[1006, ""]])).then_some(()))
+        .await;
+}
+
+#[tokio::test]
 async fn a_route_of_a_platform_takes_sockets_within_its_rules() {
     let platform = Platform::start(&[]);
     let team = platform.default_tenant();

@@ -199,6 +199,25 @@ async fn fids_are_what_the_client_made_them() {
 }
 
 #[tokio::test]
+async fn what_fids_hold_is_bounded_and_counted_once() {
+    let mut client = Client::attached(Limits { place_bytes: 4_096, ..Limits::default() }).await;
+    let walk = |fid: u32| [&number(0)[..], &number(fid), b"\x01\0\x05\0hello"].concat();
+    let mut fid = 0;
+    let refused = loop {
+        fid += 1;
+        let response = client.call(110, &[&walk(fid)]).await;
+        if response.0 != 111 {
+            break errno(&response);
+        }
+    };
+    assert_eq!((refused, fid), (24, 7), "EMFILE");
+    // Another fid of the same file holds nothing more, and one that is forgotten nothing at all.
+    assert_eq!(client.call(110, &[&number(1), &number(7), b"\0\0"]).await.0, 111);
+    client.clunk(2).await;
+    assert_eq!(client.call(110, &[&walk(2)]).await.0, 111);
+}
+
+#[tokio::test]
 async fn a_length_of_nothing_and_times_are_set_and_nothing_else_is() {
     let mut client = Client::attached(Limits::default()).await;
     client.walk(1, "box").await;
@@ -263,6 +282,21 @@ async fn requests_under_way_are_bounded_and_files_can_be_closed() {
     let tags = [client.response().await.1, client.response().await.1, client.response().await.1];
     assert_eq!(tags, [1, 2, 3]);
     client.walk(1, "hello").await;
+}
+
+#[tokio::test]
+async fn a_file_that_is_being_closed_is_counted_as_open() {
+    let mut client = Client::attached(Limits { open_files: 1, ..Limits::default() }).await;
+    client.walk(1, "stuck").await;
+    client.open(1, READ_WRITE).await;
+    client.request(120, 5, &[&number(1)]).await;
+    // The fid is free at once.
+    client.walk(1, "hello").await;
+    assert_eq!(errno(&client.call(12, &[&number(1), &number(0)]).await), 24, "too many open files");
+    // Closing is given up.
+    client.exchange("09000000 6c 0600 0500", "07000000 6d 0600").await;
+    client.open(1, 0).await;
+    assert_eq!(client.leave().await.open.load(Ordering::Relaxed), 0);
 }
 
 #[tokio::test]
@@ -373,6 +407,16 @@ async fn clients_have_little_time_to_attach_and_much_to_be_idle() {
     client.wait(1, 5).await;
     tokio::time::sleep(3 * limits.idle_timeout).await;
     client.exchange("09000000 6c 0600 0500", "07000000 6d 0600").await;
+
+    // One that has forgotten all files is as one that has not attached, once they are closed.
+    let mut client = Client::attached(limits.clone()).await;
+    client.walk(1, "stuck").await;
+    client.open(1, READ_WRITE).await;
+    client.request(120, 5, &[&number(1)]).await;
+    client.clunk(0).await;
+    tokio::time::sleep(3 * limits.attach_timeout).await;
+    client.exchange("09000000 6c 0600 0500", "07000000 6d 0600").await;
+    assert!(matches!(client.end().await, SessionError::AttachTimeout));
 }
 
 #[tokio::test(start_paused = true)]

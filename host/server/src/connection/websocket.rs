@@ -9,6 +9,7 @@ use elias_host::SocketContent;
 use elias_local_workers::{SocketClose, SocketConnection, SocketFrame};
 use futures::SinkExt;
 use http_body::SizeHint;
+use std::future::poll_fn;
 use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 use yawc::close::CloseCode;
@@ -171,7 +172,7 @@ impl Client {
     /// What the client sends next. Pings are answered. Nothing is lost if this is dropped while it waits.
     async fn next(&mut self) -> Result<Received, WebSocketError> {
         loop {
-            let frame = self.stream.next_frame().await?;
+            let frame = self.next_frame().await?;
             self.is_heard = true;
             if frame.opcode().is_control() && frame.payload().len() > CONTROL_BYTES_MAX {
                 return Ok(Received::Fault(close(code::PROTOCOL_ERROR, "a control frame is too large")));
@@ -187,6 +188,13 @@ impl Client {
                 return Ok(received);
             }
         }
+    }
+
+    /// The next frame. The pongs to pings before it are sent first: a client that does not read them is not read
+    /// either, or they would wait for it without bound.
+    async fn next_frame(&mut self) -> Result<Frame, WebSocketError> {
+        poll_fn(|context| self.stream.poll_ready_unpin(context)).await?;
+        self.stream.next_frame().await
     }
 
     /// Sends a message.
@@ -251,7 +259,7 @@ impl Client {
             let frame = Frame::close(CloseCode::from(close.code), &close.reason);
             if self.stream.send(frame).await.is_ok() {
                 // Messages that are under way are nobody's any more.
-                while self.stream.next_frame().await.is_ok_and(|frame| frame.opcode() != OpCode::Close) {}
+                while self.next_frame().await.is_ok_and(|frame| frame.opcode() != OpCode::Close) {}
                 let _ = self.stream.close().await;
             }
         };

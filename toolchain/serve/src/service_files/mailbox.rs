@@ -1,9 +1,9 @@
 //! `mailbox`: what is written in one open is a message, and what is read then is its answer.
 
-use super::Visit;
 use super::errors::refused;
 use super::share::HeldBytes;
 use super::tree::WorkerPath;
+use super::{LOOK_EVERY, Visit};
 use elias_api::{Code, Error, WorkerMessage};
 use elias_nine_p::{Errno, FileError, FileResult, OpenFile, OpenMode};
 use elias_platform::access::Permission;
@@ -12,6 +12,7 @@ use futures::future::BoxFuture;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use tokio::sync::Mutex;
+use tokio::time::timeout;
 
 /// Bytes of a message, as of a request to the admin API.
 const MESSAGE_BYTES_MAX: usize = 2 << 20;
@@ -41,6 +42,11 @@ impl Mailbox {
         Ok(Self { visit, worker, state: Mutex::new(State::Written(HeldBytes::default())) })
     }
 
+    /// Checks that the token may still send messages and have their answers.
+    async fn confirm(&self) -> FileResult<()> {
+        self.visit.confirm(Permission::CallWorkers, &self.worker.service).await
+    }
+
     async fn add(&self, offset: u64, data: &[u8]) -> FileResult<u32> {
         let mut state = self.state.lock().await;
         let State::Written(message) = &mut *state else {
@@ -64,12 +70,18 @@ impl Mailbox {
             if message.as_slice().is_empty() {
                 return Ok(false);
             }
-            self.visit.confirm(Permission::CallWorkers, &self.worker.service).await?;
+            self.confirm().await?;
             let parsed = serde_json::from_slice::<WorkerMessage>(message.as_slice());
             *state = State::Sent(self.send(parsed));
         }
         if let State::Sent(call) = state {
-            let (text, failure) = match call.await {
+            let answered = loop {
+                match timeout(LOOK_EVERY, &mut *call).await {
+                    Ok(answered) => break answered,
+                    Err(_) => self.confirm().await?,
+                }
+            };
+            let (text, failure) = match answered {
                 Ok(answer) => (json!({ "answer": answer }), None),
                 Err(error) => {
                     let text = json!({ "code": error.code().as_str(), "detail": error.to_string() });
@@ -104,6 +116,7 @@ impl Mailbox {
         if !self.answer(&mut state).await? {
             return Ok(Vec::new());
         }
+        self.confirm().await?;
         let State::Answered { text, start, failure } = &mut *state else { return Ok(Vec::new()) };
         match failure {
             // There was no room for the answer.

@@ -28,7 +28,11 @@ use futures::future::BoxFuture;
 use share::{Share, Shares};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
+use std::time::Duration;
 use tree::{Location, TreeNode, WorkerPath};
+
+/// How often it is asked whether the token of a read that waits is still valid, and looked for events.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// The service workers of a platform as files.
 pub(crate) struct ServiceFiles {

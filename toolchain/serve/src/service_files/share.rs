@@ -7,8 +7,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Attachments of a tenant at once.
-const ATTACHMENTS_MAX: usize = 128;
+/// Attachments of a tenant at once: half of the connections of the server, so that others can attach.
+const ATTACHMENTS_MAX: usize = 32;
 
 /// Bytes that the open files of a tenant hold, and those of all tenants.
 const TENANT_BYTES_MAX: usize = 16 << 20;
@@ -154,6 +154,11 @@ mod tests {
         assert!(HeldBytes::new(&share, vec![0]).is_err());
         drop(held);
         assert!(HeldBytes::new(&share, vec![0]).is_ok());
+    }
+
+    #[test]
+    fn no_tenant_takes_all_connections() {
+        assert!(2 * ATTACHMENTS_MAX <= elias_nine_p::Limits::default().connections);
     }
 
     #[test]

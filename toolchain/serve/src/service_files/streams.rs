@@ -3,24 +3,23 @@
 //! A read that is dropped, because it was flushed or its file closed, loses nothing: the next one goes on. The offsets
 //! of reads mean nothing here.
 
-use super::Visit;
 use super::errors::refused;
 use super::tree::WorkerPath;
-use elias_api::FollowedLine;
+use super::{LOOK_EVERY, Visit};
+use elias_api::{EventRecord, FollowedLine};
 use elias_nine_p::{Errno, FileError, FileResult, OpenFile};
 use elias_platform::access::Permission;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use serde_json::json;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::{sleep, timeout};
 
-/// How often it is looked for events, and whether the token of one who waits is still valid.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// Bytes of events that wait to be read, with which no further event is added to them.
+const PENDING_BYTES: usize = 64 << 10;
 
 /// The events of a worker from the opening of the file on, a JSON object a line.
 pub(super) struct EventStream {
@@ -30,7 +29,7 @@ pub(super) struct EventStream {
 }
 
 struct EventState {
-    /// The position of the log up to which was looked.
+    /// The position of the log up to which was looked, or the last event of which was read.
     after: u64,
     /// Bytes that were not read yet.
     pending: Vec<u8>,
@@ -56,17 +55,25 @@ impl EventStream {
             let found = self.visit.platform.worker_events(&self.visit.session, service, key, after).await;
             let (events, position) = found.map_err(refused)?;
             let is_end = position == state.after;
-            state.after = position;
-            for event in events {
-                serde_json::to_writer(&mut state.pending, &event)
-                    .map_err(|error| FileError::new(Errno::Io, error.to_string()))?;
-                state.pending.push(b'\n');
-            }
+            state.after = add_lines(&mut state.pending, &events)?.unwrap_or(position);
             if is_end {
                 sleep(LOOK_EVERY).await;
             }
         }
     }
+}
+
+/// Adds events, a line each, until there are enough to be read; gives the position of the last one then, behind which
+/// there may be others.
+fn add_lines(pending: &mut Vec<u8>, events: &[EventRecord]) -> FileResult<Option<u64>> {
+    for event in events {
+        serde_json::to_writer(&mut *pending, event).map_err(|error| FileError::new(Errno::Io, error.to_string()))?;
+        pending.push(b'\n');
+        if pending.len() >= PENDING_BYTES {
+            return Ok(Some(event.position));
+        }
+    }
+    Ok(None)
 }
 
 /// The log lines of a worker on this host from the opening of the file on, a JSON object a line.
@@ -184,6 +191,31 @@ mod tests {
             assert!(next_line(&mut lines, "Cart/ada").await.is_some());
         }
         assert_eq!(next_line(&mut lines, "Cart/ada").await, None);
+    }
+
+    #[test]
+    fn few_events_wait_to_be_read() {
+        let event = |position: u64| EventRecord {
+            position,
+            id: position.to_string(),
+            event_type: "a".to_owned(),
+            source: "/a".to_owned(),
+            subject: None,
+            data: format!("\"{}\"", "x".repeat(PENDING_BYTES / 3)),
+            time: 0,
+            key: None,
+            hops: 0,
+            cause: None,
+            published_at: 0,
+        };
+        let events: Vec<_> = (1..=9).map(event).collect();
+        let lines = |bytes: &[u8]| bytes.iter().filter(|byte| **byte == b'\n').count();
+        let mut pending = Vec::new();
+        assert_eq!(add_lines(&mut pending, &events).expect("added"), Some(3));
+        assert_eq!(lines(&pending), 3);
+        pending.clear();
+        assert_eq!(add_lines(&mut pending, &events[7..]).expect("added"), None);
+        assert_eq!(lines(&pending), 2);
     }
 
     #[test]

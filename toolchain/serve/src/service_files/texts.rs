@@ -18,34 +18,49 @@ const COMMAND_BYTES_MAX: usize = 4_096;
 /// What a read of `ctl` gives.
 const COMMANDS: &str = "start\nstop [REASON]\nrestart [REASON]\nfork NAME [TURN]\n";
 
-/// A text as it was when the file was opened.
-pub(super) struct Snapshot(HeldBytes);
+/// A text as it was when the file was opened, for whom may still read it.
+pub(super) struct Snapshot {
+    visit: Arc<Visit>,
+    worker: WorkerPath,
+    permission: Permission,
+    text: HeldBytes,
+}
 
 impl Snapshot {
     /// What a worker does.
-    pub(super) async fn of_status(visit: &Visit, worker: &WorkerPath) -> FileResult<Self> {
-        visit.open(Permission::Read, worker).await?;
+    pub(super) async fn of_status(visit: Arc<Visit>, worker: WorkerPath) -> FileResult<Self> {
+        visit.open(Permission::Read, &worker).await?;
         let status = visit.platform.worker(&visit.session, &worker.service, &worker.key).await.map_err(refused)?;
-        Self::of_json(visit, &status)
+        Self::of_json(visit, worker, Permission::Read, &status)
     }
 
     /// The state of a worker.
-    pub(super) async fn of_state(visit: &Visit, worker: &WorkerPath) -> FileResult<Self> {
-        visit.open(Permission::ReadData, worker).await?;
+    pub(super) async fn of_state(visit: Arc<Visit>, worker: WorkerPath) -> FileResult<Self> {
+        visit.open(Permission::ReadData, &worker).await?;
         let state = visit.platform.worker_state(&visit.session, &worker.service, &worker.key, None).await;
-        Self::of_json(visit, &state.map_err(refused)?)
+        Self::of_json(visit, worker, Permission::ReadData, &state.map_err(refused)?)
     }
 
-    fn of_json(visit: &Visit, value: &impl serde::Serialize) -> FileResult<Self> {
+    fn of_json(
+        visit: Arc<Visit>,
+        worker: WorkerPath,
+        permission: Permission,
+        value: &impl serde::Serialize,
+    ) -> FileResult<Self> {
         let text = serde_json::to_string_pretty(value);
         let text = text.map_err(|error| FileError::new(Errno::Io, error.to_string()))? + "\n";
-        Ok(Self(HeldBytes::new(&visit.share, text.into_bytes())?))
+        let text = HeldBytes::new(&visit.share, text.into_bytes())?;
+        Ok(Self { visit, worker, permission, text })
     }
 }
 
 impl OpenFile for Snapshot {
     fn read(&self, offset: u64, count: u32) -> BoxFuture<'_, FileResult<Vec<u8>>> {
-        std::future::ready(Ok(self.0.part(offset, count))).boxed()
+        async move {
+            self.visit.confirm(self.permission, &self.worker.service).await?;
+            Ok(self.text.part(offset, count))
+        }
+        .boxed()
     }
 
     fn write(&self, _: u64, _: Vec<u8>) -> BoxFuture<'_, FileResult<u32>> {

@@ -259,8 +259,8 @@ impl TreeNode {
                 let file: Box<dyn OpenFile> = match name {
                     WorkerFileName::Control => Box::new(Control::open(visit, worker, mode).await?),
                     WorkerFileName::Mailbox => Box::new(Mailbox::open(visit, worker, mode).await?),
-                    WorkerFileName::Status => Box::new(Snapshot::of_status(&visit, &worker).await?),
-                    WorkerFileName::State => Box::new(Snapshot::of_state(&visit, &worker).await?),
+                    WorkerFileName::Status => Box::new(Snapshot::of_status(visit, worker).await?),
+                    WorkerFileName::State => Box::new(Snapshot::of_state(visit, worker).await?),
                     WorkerFileName::Events => Box::new(EventStream::open(visit, worker).await?),
                     WorkerFileName::Log => Box::new(LogStream::open(visit, worker).await?),
                 };

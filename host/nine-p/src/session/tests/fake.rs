@@ -31,7 +31,7 @@ pub(super) struct Shared {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
-    /// `hello`, `wait`, `box`, `many`, `deep`.
+    /// `hello`, `wait`, `box`, `many`, `deep`, `stuck`.
     Root = 1,
     /// The text `hello`.
     Hello,
@@ -43,10 +43,18 @@ enum Kind {
     Many,
     /// A directory that has itself in it.
     Deep,
+    /// Closing it has no end.
+    Stuck,
 }
 
-const NAMES: [(&str, Kind); 5] =
-    [("box", Kind::Box), ("deep", Kind::Deep), ("hello", Kind::Hello), ("many", Kind::Many), ("wait", Kind::Wait)];
+const NAMES: [(&str, Kind); 6] = [
+    ("box", Kind::Box),
+    ("deep", Kind::Deep),
+    ("hello", Kind::Hello),
+    ("many", Kind::Many),
+    ("stuck", Kind::Stuck),
+    ("wait", Kind::Wait),
+];
 
 pub(super) struct Fake(pub(super) Arc<Shared>);
 
@@ -147,6 +155,9 @@ impl OpenFile for FakeFile {
     }
 
     fn close(&self) -> BoxFuture<'_, FileResult<()>> {
+        if self.kind == Kind::Stuck {
+            return std::future::pending().boxed();
+        }
         let written = String::from_utf8_lossy(&self.written.lock()).into_owned();
         if !written.is_empty() {
             self.shared.sent.lock().push(written);
