@@ -1,6 +1,7 @@
 //! SQLite's errors, with the nearest SQLSTATE.
 
 use super::super::bindings::{Error, ErrorCode};
+use super::reads::TOLD_TO_END;
 use rusqlite::ffi;
 
 /// Beginnings and parts of messages, and the states of what they tell.
@@ -39,6 +40,9 @@ pub(super) fn error(error: &rusqlite::Error) -> Error {
         rusqlite::Error::MultipleStatement => return Error::denied("one statement at a time"),
         _ => return Error::database("HY000", "SQLite could not do that"),
     };
+    if code == TOLD_TO_END {
+        return Error::timeout();
+    }
     let text = message.unwrap_or_else(|| ffi::code_to_str(code).to_owned());
     let state = match code & 0xff {
         ffi::SQLITE_AUTH => return Error::denied(format!("the statement does what components may not do: {text}")),

@@ -5,6 +5,10 @@
 //! allocated. But every page that is not in the cache (of 2 MB) is read from a file. So the files of a connection have
 //! SQLite's own functions with that one replaced: it fails once where what is under way is to end, and SQLite rolls
 //! back, as after any interruption. A VFS of ours would do the same and have to know all of the other functions.
+//!
+//! The error is of the class SQLITE_IOERR, and not SQLITE_INTERRUPT: the read may be one that SQLite needs to roll back,
+//! of a page that is in use. After an error of that class it forgets all pages of its cache. After any other it goes on
+//! with pages that it has not undone yet, as if they were committed, and damages the file.
 
 use super::memory;
 use rusqlite::{Connection, Error, Result, ffi};
@@ -25,6 +29,9 @@ const DATABASE: usize = 0;
 const LOG: usize = 1;
 
 static METHODS: [OnceLock<Methods>; 2] = [const { OnceLock::new() }; 2];
+
+/// The error of the read that fails. SQLite itself has no use for this one any more.
+pub(super) const TOLD_TO_END: c_int = ffi::SQLITE_IOERR_BLOCKED;
 
 /// Makes the reads of a connection fail once its statement is to end.
 pub(super) fn watch(connection: &Connection) -> Result<()> {
@@ -71,7 +78,7 @@ unsafe extern "C" fn read<const KIND: usize>(
     offset: ffi::sqlite3_int64,
 ) -> c_int {
     if memory::is_to_end() {
-        return ffi::SQLITE_INTERRUPT;
+        return TOLD_TO_END;
     }
     let Some(own) = METHODS[KIND].get().and_then(|methods| methods.own.xRead) else { return ffi::SQLITE_MISUSE };
     // SAFETY: it is SQLite's own function, with what SQLite gave for it.
@@ -80,6 +87,8 @@ unsafe extern "C" fn read<const KIND: usize>(
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::bindings::ErrorCode;
+    use super::super::error::error;
     use super::super::memory::{Account, on_account};
     use super::*;
     use std::sync::atomic::{AtomicBool, Ordering};
@@ -103,7 +112,8 @@ mod tests {
                 stopped.store(true, Ordering::Relaxed);
                 // Each piece of work is interrupted once: what SQLite reads to roll back, it reads.
                 let ended = on_account(&account, &stopped, || connection.execute_batch(sql)).unwrap_err();
-                assert_eq!(ended.sqlite_error_code(), Some(rusqlite::ErrorCode::OperationInterrupted), "{sql}");
+                assert_eq!(ended.sqlite_error().map(|error| error.extended_code), Some(TOLD_TO_END), "{sql}");
+                assert_eq!(error(&ended).code, ErrorCode::Timeout, "{sql}");
                 stopped.store(false, Ordering::Relaxed);
                 assert_eq!(count().unwrap(), 3_000, "{sql}");
             }
@@ -112,6 +122,36 @@ mod tests {
                 "ok"
             );
             connection.execute_batch("DROP TABLE t").unwrap();
+        });
+    }
+
+    #[test]
+    fn a_rollback_that_is_told_to_end_leaves_nothing_of_its_transaction() {
+        let folder = tempfile::tempdir().unwrap();
+        let (account, stopped) = (Account::new(64 << 20), AtomicBool::new(false));
+        let connection = on_account(&account, &stopped, || {
+            let connection = Connection::open(folder.path().join("test.sqlite")).unwrap();
+            connection.pragma_update(None, "journal_mode", "WAL").unwrap();
+            watch(&connection).unwrap();
+            connection.execute_batch("CREATE TABLE t (a, b); INSERT INTO t VALUES (0, 0)").unwrap();
+            let filled = "BEGIN IMMEDIATE; INSERT INTO t WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL \
+                          SELECT i + 1 FROM n LIMIT 300) SELECT i, randomblob(2000) FROM n";
+            connection.execute_batch(filled).unwrap();
+            connection
+        });
+        // As when the progress handler ends a statement: the first read after that is one of the rollback.
+        stopped.store(true, Ordering::Relaxed);
+        let _ = on_account(&account, &stopped, || connection.execute_batch("ROLLBACK"));
+        stopped.store(false, Ordering::Relaxed);
+        on_account(&account, &stopped, || {
+            assert!(connection.is_autocommit());
+            let count = || connection.query_row("SELECT count(*) FROM t", [], |row| row.get::<_, i64>(0));
+            assert_eq!(count().unwrap(), 1);
+            connection.execute_batch("INSERT INTO t VALUES (1, 1)").unwrap();
+            assert_eq!(count().unwrap(), 2);
+            let check = connection.pragma_query_value(None, "integrity_check", |row| row.get::<_, String>(0));
+            assert_eq!(check.unwrap(), "ok");
+            drop(connection);
         });
     }
 }
