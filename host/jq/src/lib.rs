@@ -25,6 +25,9 @@ const EXPRESSION_BYTES_MAX: usize = 4_096;
 const STEPS_MAX: u64 = 1_000_000;
 /// Characters of an error's text that are shown.
 const ERROR_CHARS_MAX: usize = 500;
+/// Digits in a row of a number in an input. To read an integer and to write it takes a time that grows with their
+/// square: for a million of them, seconds.
+const DIGITS_MAX: usize = 1_000;
 /// The stack that an expression is parsed and compiled on, which goes into each other as deep as its brackets do.
 const COMPILE_STACK_BYTES: usize = 128 * 1024 * 1024;
 
@@ -165,8 +168,11 @@ impl InvalidTransform {
 /// Why a transformation failed. It fails for the same input each time.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TransformError {
-    /// Its input is not JSON, or nested more than 100 levels deep.
-    #[error("the input of the transformation is not JSON, or nested more than {DEPTH_MAX} levels deep")]
+    /// Its input is not JSON, nested more than 100 levels deep, or has a number with more than 1,000 digits in a row.
+    #[error(
+        "the input of the transformation is not JSON, nested more than {DEPTH_MAX} levels deep, \
+         or has a number with more than {DIGITS_MAX} digits"
+    )]
     InputNotJson,
     /// The expression's own error, such as an index into a text.
     #[error("the transformation failed: {0}")]
@@ -225,7 +231,7 @@ impl Transform {
     /// Why it failed.
     pub fn run(&self, input: &[u8]) -> Result<Option<String>, TransformError> {
         // jaq's parser goes into itself as deep as its input is nested, and reads more than JSON.
-        if is_too_deep(input) || serde_json::from_slice::<IgnoredAny>(input).is_err() {
+        if is_out_of_bounds(input) || serde_json::from_slice::<IgnoredAny>(input).is_err() {
             return Err(TransformError::InputNotJson);
         }
         let input = jaq_json::read::parse_single(input).map_err(|_| TransformError::InputNotJson)?;
@@ -253,10 +259,11 @@ impl Transform {
     }
 }
 
-/// Whether arrays and objects of a JSON text are nested deeper than values may be.
-fn is_too_deep(json: &[u8]) -> bool {
-    let (mut depth, mut in_text, mut is_escaped) = (0_usize, false, false);
+/// Whether arrays and objects of a JSON text are nested deeper than values may be, or a number has too many digits.
+fn is_out_of_bounds(json: &[u8]) -> bool {
+    let (mut depth, mut digits, mut in_text, mut is_escaped) = (0_usize, 0_usize, false, false);
     for byte in json {
+        digits = if byte.is_ascii_digit() && !in_text { digits + 1 } else { 0 };
         match byte {
             _ if is_escaped => is_escaped = false,
             b'\\' if in_text => is_escaped = true,
@@ -266,7 +273,7 @@ fn is_too_deep(json: &[u8]) -> bool {
             b']' | b'}' => depth = depth.saturating_sub(1),
             _ => {}
         }
-        if depth > DEPTH_MAX {
+        if depth > DEPTH_MAX || digits > DIGITS_MAX {
             return true;
         }
     }

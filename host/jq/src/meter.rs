@@ -50,7 +50,7 @@ impl Meter<'_> {
                 };
                 measure(Term::Obj(members.into_iter().map(member).collect::<Result<_, InvalidTransform>>()?))
             }
-            Term::Neg(term) => step(Term::Neg(boxed(term)?)),
+            Term::Neg(term) => measure(Term::Neg(boxed(term)?)),
             Term::BinOp(left, operator, right) => self.binary(*left, operator, *right, depth)?,
             Term::Label(name, term) => Term::Label(name, boxed(term)?),
             Term::Fold(kind, items, pattern, arguments) => {

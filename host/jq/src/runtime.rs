@@ -50,7 +50,8 @@ impl Budget {
         };
         let text_steps = |bytes: usize| u64::try_from(bytes / STEP_BYTES).unwrap_or(u64::MAX).saturating_add(1);
         match value {
-            Val::Null | Val::Bool(_) | Val::Num(Num::Int(_) | Num::Float(_) | Num::BigInt(_)) => self.spend(1),
+            Val::Null | Val::Bool(_) | Val::Num(Num::Int(_) | Num::Float(_)) => self.spend(1),
+            Val::Num(Num::BigInt(integer)) => self.spend(integer_steps(integer.bits())),
             Val::Num(Num::Dec(digits)) => self.spend(text_steps(digits.len())),
             Val::BStr(text) | Val::TStr(text) => self.spend(text_steps(text.len())),
             Val::Arr(items) => self.spend(1) && items.iter().all(|item| self.measure(item, depth_left)),
@@ -61,6 +62,13 @@ impl Budget {
             }
         }
     }
+}
+
+/// The steps of an integer of so many bits: as many as of a text of its bytes, and a share of their square, by which
+/// the time grows that it takes to write it.
+fn integer_steps(bits: u64) -> u64 {
+    let words = bits.div_ceil(64);
+    words.saturating_mul(words).saturating_div(64).saturating_add(words.saturating_mul(2)).saturating_add(1)
 }
 
 /// The kind of values and data that programs run with.

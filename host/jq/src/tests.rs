@@ -137,9 +137,35 @@ fn inputs_that_are_not_json_or_too_deep_are_refused_and_numbers_keep_their_digit
     for wrong in ["", "{", "1 2", "NaN", "# nothing\n1", "{a:1}", &nested(DEPTH_MAX + 1), &nested(1 << 20)] {
         assert_eq!(same.run(wrong.as_bytes()), Err(TransformError::InputNotJson), "{:.20}", wrong);
     }
+    let digits = |count: usize| "9".repeat(count);
+    for wrong in [digits(DIGITS_MAX + 1), format!("[1, -{}]", digits(1 << 20)), format!("0.{}", digits(DIGITS_MAX + 1))]
+    {
+        assert_eq!(same.run(wrong.as_bytes()), Err(TransformError::InputNotJson), "{wrong:.20}");
+    }
+    for good in [digits(DIGITS_MAX), format!("[\"{}\"]", digits(DIGITS_MAX + 1))] {
+        assert_eq!(same.run(good.as_bytes()), Ok(Some(good.clone())), "{good:.20}");
+    }
     let brackets_in_a_text = format!("[{:?}]", "[\"\\".repeat(1_000));
     let large = "{\"id\":123456789012345678901234567890}";
     for good in [large, "[1.10]", nested(DEPTH_MAX).as_str(), brackets_in_a_text.as_str()] {
         assert_eq!(same.run(good.as_bytes()), Ok(Some(good.to_owned())), "{:.20}", good);
     }
+}
+
+#[test]
+fn large_integers_cost_their_size() {
+    // Each has 416 bytes, and is in a host's memory as long as the array is.
+    let input = "9".repeat(DIGITS_MAX);
+    for expression in [
+        "[range(900000) as $i | . + $i] | length",
+        ". as $n | [range(100000)] | map($n - .) | length",
+        "[range(100000) as $i | -.] | length",
+        "[range(100000) as $i | . % 7] | length",
+        "last(range(100000) as $i | . + 1 | tostring)",
+    ] {
+        let transform = Transform::compile(expression).expect("an expression");
+        assert_eq!(transform.run(input.as_bytes()), Err(TransformError::TooManySteps), "{expression}");
+    }
+    let sum = Transform::compile("[range(100) as $i | . + $i] | length").expect("an expression");
+    assert_eq!(sum.run(input.as_bytes()), Ok(Some("100".to_owned())));
 }
