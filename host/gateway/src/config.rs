@@ -205,6 +205,7 @@ impl GatewayConfig {
             let at = if tables.is_empty() { "gateway".to_owned() } else { format!("gateway.routes[{i}]") };
             route.rules.check_together(&at)?;
             route.check_worker(&at)?;
+            route.check_worker_headers(&at, &routes)?;
         }
         let config = Self { routes };
         config.check_totals()?;
@@ -302,6 +303,21 @@ impl RouteConfig {
             None => None,
         };
         Ok(Self { host, paths, methods, version, worker, rules })
+    }
+
+    /// Checks that no middleware of the service sets a header that the worker's name is made of. The name is made before
+    /// the first one is called, of what the client wrote.
+    fn check_worker_headers(&self, at: &str, routes: &[Self]) -> Result<(), ConfigError> {
+        let Some(worker) = &self.worker else { return Ok(()) };
+        let mut set =
+            routes.iter().filter_map(|route| route.rules.middleware.as_ref()).flat_map(|all| all.set_headers());
+        match set.find(|name| worker.name_headers().any(|header| header == *name)) {
+            Some(name) => {
+                let message = format!("has {name}, which `middleware` sets: the name is made before that");
+                Err(ConfigError::new(&format!("{at}.worker.name"), message))
+            }
+            None => Ok(()),
+        }
     }
 
     /// Checks that a route to a worker has what names the worker, and no rule that is about responses of the component.

@@ -169,6 +169,14 @@ impl WorkerRules {
         self.name.contains(&NamePart::Identity)
     }
 
+    /// The headers that the name is made of.
+    pub(crate) fn name_headers(&self) -> impl Iterator<Item = &HeaderName> {
+        self.name.iter().filter_map(|part| match part {
+            NamePart::Header(name) => Some(name),
+            NamePart::Text(_) | NamePart::Path(_) | NamePart::Identity => None,
+        })
+    }
+
     /// A parameter of the name that a pattern does not have.
     pub(crate) fn missing_parameter(&self, pattern: &str) -> Option<&str> {
         let parameters = pattern.split('{').skip(1).filter_map(|rest| rest.split('}').next());

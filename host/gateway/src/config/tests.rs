@@ -219,3 +219,19 @@ fn every_code_is_documented_with_its_status() {
         assert!(DOCUMENTATION.contains(&row), "{row}");
     }
 }
+
+#[test]
+fn no_worker_is_named_by_a_header_that_middleware_sets() {
+    let routes = |header: &str| {
+        let worker = json!({ "class": "Cart", "name": format!("cart-{{header:{header}}}") });
+        parse(json!({ "routes": [
+            { "path": "/carts", "worker": worker },
+            { "path": "/other", "middleware": [{ "component": "auth", "sets": ["x-user"] }] },
+        ] }))
+    };
+    // The client would choose the worker by what it writes there, whatever the middleware says of it.
+    let error = routes("X-User").expect_err("it is the client's word");
+    assert_eq!(error.at(), "gateway.routes[0].worker.name");
+    assert!(error.to_string().contains("x-user"), "{error}");
+    assert!(routes("x-shop").is_ok());
+}

@@ -6,9 +6,9 @@
 //! SQLite's own functions with that one replaced: it fails once where what is under way is to end, and SQLite rolls
 //! back, as after any interruption. A VFS of ours would do the same and have to know all of the other functions.
 //!
-//! The error is of the class SQLITE_IOERR, and not SQLITE_INTERRUPT: the read may be one that SQLite needs to roll back,
-//! of a page that is in use. After an error of that class it forgets all pages of its cache. After any other it goes on
-//! with pages that it has not undone yet, as if they were committed, and damages the file.
+//! The error is of the class SQLITE_IOERR, and not SQLITE_INTERRUPT: SQLite may need the page to roll back. After an
+//! error of that class it forgets all pages of its cache. After any other it goes on with pages that it has not undone
+//! yet, as if they were committed, and damages the file.
 
 use super::memory;
 use rusqlite::{Connection, Error, Result, ffi};
