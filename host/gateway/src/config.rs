@@ -305,8 +305,8 @@ impl RouteConfig {
         Ok(Self { host, paths, methods, version, worker, rules })
     }
 
-    /// Checks that no middleware of the service sets a header that the worker's name is made of. The name is made before
-    /// the first one is called, of what the client wrote.
+    /// Checks that no middleware of the service sets a header that the worker's name is made of. It is made before they
+    /// are called, of what the client wrote.
     fn check_worker_headers(&self, at: &str, routes: &[Self]) -> Result<(), ConfigError> {
         let Some(worker) = &self.worker else { return Ok(()) };
         let mut set =
