@@ -379,3 +379,30 @@ async fn a_middleware_is_not_told_by_a_client_what_its_own_middleware_tell_it() 
     let seen = send(&platform, &team, "/", &forged).await.json();
     assert_eq!(seen["x-trail"], "null ada", "what the route's own middleware said counts");
 }
+
+#[tokio::test]
+async fn a_canary_is_not_told_by_a_client_what_its_own_middleware_would_tell_it() {
+    let platform = Platform::start(&[]);
+    let team = platform.default_tenant();
+    team.serve("auth", &auth(), json!({})).await;
+    team.serve("shop", &shop(), json!({})).await;
+    let next = component(
+        "export default { fetch: (request) => Response.json({ next: true, user: request.headers.get('x-user') }) };",
+    );
+    let steps = json!([{ "component": "auth", "sets": ["x-user"] }]);
+    let version = team.version("shop", &next, json!({ "gateway": { "middleware": steps } })).await;
+    let rollout = json!({ "steps": [50.0], "every-ms": 3_600_000, "requests": 1_000_000 });
+    assert_eq!(team.deploy("shop", "production", version, rollout).await["state"], "canary");
+    let (mut of_former, mut of_canary) = (None, None);
+    until("both versions have responded", async || {
+        let seen = send(&platform, &team, "/", &[("x-user", "root")]).await.json();
+        match seen["next"] {
+            Value::Bool(true) => of_canary = Some(seen["user"].clone()),
+            _ => of_former = Some(seen["x-user"].clone()),
+        }
+        (of_former.is_some() && of_canary.is_some()).then_some(())
+    })
+    .await;
+    assert_eq!(of_former, Some(json!("root")), "it has no middleware, and the header is the client's");
+    assert_eq!(of_canary, Some(Value::Null));
+}

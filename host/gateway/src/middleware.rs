@@ -13,6 +13,7 @@ use http::header::{CONTENT_TYPE, EXPECT, IF_MATCH, IF_NONE_MATCH, RANGE, SET_COO
 use http::{HeaderMap, HeaderName};
 use serde::Deserialize;
 use serde_json::Value;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The response header by which a middleware lets the request go on: `elias-middleware: continue`.
@@ -141,6 +142,43 @@ pub(crate) fn middleware(value: &Value, at: &str) -> Result<Option<MiddlewareRul
     Ok((!steps.is_empty()).then_some(MiddlewareRules { steps }))
 }
 
+/// In the extensions of a request: the headers that it has from middleware alone, since the gateway has removed those
+/// of the client.
+#[derive(Debug, Clone)]
+pub struct FromMiddleware(Arc<[HeaderName]>);
+
+impl FromMiddleware {
+    /// A request has these headers from middleware.
+    #[must_use]
+    pub fn new(headers: &[HeaderName]) -> Self {
+        Self(headers.into())
+    }
+
+    /// Whether the request can have this header from middleware alone.
+    #[must_use]
+    pub fn has(&self, header: &HeaderName) -> bool {
+        self.0.contains(header)
+    }
+}
+
+/// The request headers that middleware sets by the table `[gateway]` of a version, which was checked before: without
+/// preparing its other rules.
+#[must_use]
+pub fn headers_of_middleware(table: &Value) -> Vec<HeaderName> {
+    let inherited = table.get("middleware");
+    let routes = table.get("routes").and_then(Value::as_array).filter(|routes| !routes.is_empty());
+    let steps: Vec<&Value> = match routes {
+        Some(routes) => routes.iter().filter_map(|route| route.get("middleware").or(inherited)).collect(),
+        None => inherited.into_iter().collect(),
+    };
+    let steps = steps.into_iter().filter_map(Value::as_array).flatten();
+    let names = steps.filter_map(|step| step.get("sets")?.as_array()).flatten().filter_map(Value::as_str);
+    let mut headers: Vec<_> = names.filter_map(|name| HeaderName::from_bytes(name.as_bytes()).ok()).collect();
+    headers.sort_unstable_by(|one, other| one.as_str().cmp(other.as_str()));
+    headers.dedup();
+    headers
+}
+
 impl MiddlewareRules {
     /// The middleware, in the order in which they are called.
     #[must_use]
@@ -215,6 +253,28 @@ mod tests {
         assert_eq!([auth, sign, size].map(Middleware::takes_body), [false, true, true]);
         assert_eq!(rules.max_body_bytes(), Some(10), "a body that one of them may not have reaches none");
         assert_eq!(rules.set_headers().map(HeaderName::as_str).collect::<Vec<_>>(), ["x-user"]);
+    }
+
+    #[test]
+    fn the_headers_of_a_version_are_those_of_its_routes() {
+        let with = |name: &str| json!([{ "component": "auth", "sets": [name] }, { "component": "log" }]);
+        let cases: [(Value, &[&str]); 5] = [
+            (json!({}), &[]),
+            (json!({ "middleware": with("X-User") }), &["x-user"]),
+            (json!({ "middleware": with("x-user"), "routes": [] }), &["x-user"]),
+            (json!({ "middleware": with("x-user"), "routes": [{ "middleware": false }] }), &[]),
+            (
+                json!({ "middleware": with("x-user"), "routes": [{}, {}, { "middleware": with("x-role") }] }),
+                &["x-role", "x-user"],
+            ),
+        ];
+        for (table, names) in cases {
+            let found = headers_of_middleware(&table);
+            assert_eq!(found.iter().map(HeaderName::as_str).collect::<Vec<_>>(), names, "{table}");
+            let config = crate::GatewayConfig::parse(&table).expect("a table");
+            let rules = crate::Rules::prepare(&config, &crate::SharedState::default(), None, None);
+            assert_eq!(rules[0].reserved_headers(), found, "{table}");
+        }
     }
 
     #[test]

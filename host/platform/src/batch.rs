@@ -3,8 +3,10 @@
 
 use elias_api::{Code, Error, Result};
 use elias_names::TenantId;
+use futures::FutureExt;
 use futures::future::BoxFuture;
 use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
 use tokio::sync::{mpsc, oneshot};
 
 /// Writes that may wait; whoever comes then waits for a place.
@@ -67,7 +69,10 @@ async fn work<T: TenantWrite, R>(
             let mut parts = vec![first_rows(&mut items)];
             while let Some(part) = parts.pop() {
                 let values: Vec<T> = part.iter().map(|item| item.value.clone()).collect();
-                match write(values).await {
+                // A panic is one write's, too: it must not end this task, and with it the writes of all for good.
+                let written = AssertUnwindSafe(write(values)).catch_unwind().await;
+                let panicked = |_| Err(Error::new(Code::Internal, "the host failed while it wrote this"));
+                match written.unwrap_or_else(panicked) {
                     Ok(results) => part.into_iter().zip(results).for_each(|(item, result)| answer(item, Ok(result))),
                     // One that is refused takes the others' transaction with it. The first part is next.
                     Err(error) if part.len() > 1 && error.code() != Code::StoreUnavailable => {
@@ -117,7 +122,6 @@ fn answer<T, R>(item: Item<T, R>, result: Result<R>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use futures::FutureExt;
     use parking_lot::Mutex;
     use std::sync::Arc;
 
@@ -142,7 +146,7 @@ mod tests {
     /// The numbers of each transaction.
     type Transactions = Arc<Mutex<Vec<Vec<u32>>>>;
 
-    /// Doubles numbers, except for seven.
+    /// Doubles numbers, except for seven; fails at thirteen.
     fn doubles() -> (Batch<Number, u32>, Transactions) {
         let transactions = Transactions::default();
         let noted = Arc::clone(&transactions);
@@ -150,6 +154,7 @@ mod tests {
             noted.lock().push(values.iter().map(|value| value.1).collect());
             let double = |value: Number| match value.1 {
                 7 => Err(Error::new(Code::BadInput, "seven")),
+                13 => panic!("thirteen"),
                 value => Ok(value * 2),
             };
             async move {
@@ -169,6 +174,14 @@ mod tests {
         assert!(transactions.lock().len() < 10, "{transactions:?}");
         let (one, other) = tokio::join!(batch.write(number("a", 7)), batch.write(number("a", 8)));
         assert_eq!((one.expect_err("refused").code(), other.expect("written")), (Code::BadInput, 16));
+    }
+
+    #[tokio::test]
+    async fn a_write_at_which_the_host_fails_is_refused_alone() {
+        let (batch, _) = doubles();
+        let (one, other) = tokio::join!(batch.write(number("a", 13)), batch.write(number("a", 8)));
+        assert_eq!((one.expect_err("refused").code(), other.expect("written")), (Code::Internal, 16));
+        assert_eq!(batch.write(number("b", 9)).await.expect("written"), 18);
     }
 
     #[tokio::test]

@@ -7,8 +7,10 @@ use elias_api::{Error, Result};
 use elias_delivery::clock::Now;
 use elias_delivery::rollout::ReleaseStats;
 use elias_delivery::supervision::{Breaker, SupervisionConfig};
+use elias_gateway::middleware::{FromMiddleware, headers_of_middleware};
 use elias_host::App;
 use elias_store::ReleaseTarget;
+use http::{HeaderName, Request};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::Mutex;
@@ -57,6 +59,8 @@ pub(crate) struct Release {
     /// Held while loading, so that a hundred first requests load it once.
     loading: Mutex<()>,
     used_ms: AtomicU64,
+    /// The request headers that its component believes, since middleware sets them by the routes of its version.
+    reserved_headers: Vec<HeaderName>,
 }
 
 impl Release {
@@ -68,6 +72,7 @@ impl Release {
         now: Now,
     ) -> Arc<Self> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
+        let reserved_headers = target.settings.gateway.as_ref().map(headers_of_middleware).unwrap_or_default();
         Arc::new(Self {
             target,
             serial: NEXT.fetch_add(1, Ordering::Relaxed),
@@ -80,7 +85,19 @@ impl Release {
             problem: ArcSwapOption::empty(),
             loading: Mutex::new(()),
             used_ms: AtomicU64::new(now.unix_ms()),
+            reserved_headers,
         })
+    }
+
+    /// Removes the headers of a request that its component would believe and that middleware did not set. The request
+    /// may have come past the routes of the service, or by those of another version: a canary gets requests by the
+    /// routes of the version that serves, and so does a version that is deployed while a request is under way.
+    pub(crate) fn remove_reserved_headers<B>(&self, request: &mut Request<B>) {
+        for name in &self.reserved_headers {
+            if !request.extensions().get::<FromMiddleware>().is_some_and(|known| known.has(name)) {
+                request.headers_mut().remove(name);
+            }
+        }
     }
 
     /// The circuit breaker of a kind of executions.

@@ -231,8 +231,10 @@ impl RequestGuard {
     }
 
     /// Tells the host on whose behalf the request runs, by which name it can be cancelled, and what causes the jobs and
-    /// events of its execution: the request, by its `traceparent`, which the server has set.
+    /// events of its execution: the request, by its `traceparent`, which the server has set. Removes headers that the
+    /// component would take for those of its middleware.
     pub fn prepare<B>(&mut self, request: &mut Request<B>, mut caller: Caller) {
+        self.release.remove_reserved_headers(request);
         caller.tenant_id = Some(self.service.id.tenant.to_string());
         let traceparent = request.headers().get("traceparent").and_then(|value| value.to_str().ok());
         let cause = Cause { traceparent: traceparent.map(str::to_owned), hops: 0 };

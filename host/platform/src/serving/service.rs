@@ -18,7 +18,7 @@ use elias_names::{ServiceId, TenantId};
 use elias_store::ReleaseTarget;
 use elias_triggers::config::TriggersConfig;
 use elias_workers::config::WorkersConfig;
-use http::{HeaderMap, HeaderName, Method, Uri};
+use http::{Method, Uri};
 use parking_lot::{Mutex, MutexGuard};
 use serde::Deserialize;
 use slab::Slab;
@@ -230,16 +230,6 @@ impl Service {
     #[must_use]
     pub fn tenant(&self) -> &TenantId {
         &self.id.tenant
-    }
-
-    /// Removes from a request that gets here past its routes the headers that its own middleware sets, but for those
-    /// that `known` has set: its component would take what a client wrote for their word.
-    pub fn remove_reserved_headers(&self, request: &mut HeaderMap, known: &[HeaderName]) {
-        let state = self.state();
-        let reserved = state.rules.first().map(|rules| rules.reserved_headers()).unwrap_or_default();
-        for name in reserved.iter().filter(|name| !known.contains(name)) {
-            request.remove(name);
-        }
     }
 
     /// The usage of its requests on this host.

@@ -5,6 +5,7 @@ use crate::failure::describe;
 use crate::state::ServerState;
 use bytes::{Bytes, BytesMut};
 use elias_delivery::experiment::{ResponseReader, ResponseSummary};
+use elias_gateway::middleware::FromMiddleware;
 use elias_host::{Caller, Error, ExecutionHandle};
 use elias_platform::{CompletedExecution, MirroredRequest, Platform, RequestGuard, RequestOutcome};
 use http::{HeaderMap, Method, Request, Uri};
@@ -25,6 +26,7 @@ pub(crate) struct Mirroring {
     method: Method,
     uri: Uri,
     headers: HeaderMap,
+    from_middleware: Option<FromMiddleware>,
     caller: Caller,
     captured: Arc<CaptureBuffer>,
 }
@@ -80,6 +82,7 @@ impl Mirroring {
             method: request.method().clone(),
             uri: request.uri().clone(),
             headers: request.headers().clone(),
+            from_middleware: request.extensions().get().cloned(),
             caller: caller.clone(),
             captured: Arc::new(CaptureBuffer {
                 request: Mutex::new(sent),
@@ -139,6 +142,9 @@ impl Mirroring {
         *request.uri_mut() = self.uri.clone();
         *request.headers_mut() = self.headers.clone();
         guard.set_request(&self.method, &self.uri);
+        if let Some(from_middleware) = &self.from_middleware {
+            request.extensions_mut().insert(from_middleware.clone());
+        }
         guard.prepare(&mut request, self.caller.clone());
         let app = guard.app().clone();
         let ignored = self.mirrored.ignored();

@@ -16,7 +16,7 @@ use elias_gateway::{Code, Middleware, Refusal, Rules};
 use elias_host::RequestLimits;
 use http::header::{CONTENT_LENGTH, EXPECT};
 use http::request::Parts;
-use http::{HeaderName, Request, Response};
+use http::{Request, Response};
 use http_body::Body;
 use http_body_util::{BodyExt, Full};
 
@@ -56,9 +56,8 @@ pub(super) async fn run(
             ReceivedBody::Whole(bytes) if step.takes_body() => bytes.clone(),
             _ => Bytes::new(),
         };
-        let given = GivenRequest { parts, known: rules.reserved_headers(), body: bytes };
         // Boxed: most requests have no middleware, and are not to have room for the call of one.
-        match Box::pin(call(exchange, attempt, step, given)).await {
+        match Box::pin(call(exchange, attempt, step, parts, bytes)).await {
             Ok(response) if step.proceed(response.headers(), &mut parts.headers) => {
                 let status = response.status().as_u16();
                 read_unused(response.into_body()).await;
@@ -79,28 +78,19 @@ pub(super) async fn run(
     Ok(MiddlewareOutcome::Proceed(body))
 }
 
-/// The request as a middleware gets it.
-struct GivenRequest<'a> {
-    parts: &'a Parts,
-    /// The headers that the route's service has from its middleware alone.
-    known: &'a [HeaderName],
-    body: Bytes,
-}
-
-/// Calls one middleware.
+/// Calls one middleware with this body.
 async fn call(
     exchange: &mut Exchange,
     attempt: &Attempt<'_>,
     step: &Middleware,
-    request: GivenRequest<'_>,
+    parts: &Parts,
+    body: Bytes,
 ) -> Result<Response<Content>, Failure> {
-    let GivenRequest { parts, known, body } = request;
     let Some(service) = attempt.platform.serving().beside(attempt.service, &step.component) else {
         let reason = format!("the middleware {} is not deployed", step.component);
         return Err(Refusal::new(Code::MiddlewareMissing).with_reason(reason).into());
     };
     let mut parts = parts.clone();
-    service.remove_reserved_headers(&mut parts.headers, known);
     if body.is_empty() {
         parts.headers.remove(CONTENT_LENGTH);
         parts.headers.remove(EXPECT);
