@@ -59,7 +59,9 @@ async def main(url, *protocols):
         status = error.status_code if hasattr(error, "status_code") else error.response.status_code
         say(f"refused {status}")
         return
-    extensions = ",".join(extension.name for extension in socket.extensions)
+    # Since version 14 of the library they are of its protocol object.
+    agreed = socket.extensions if hasattr(socket, "extensions") else socket.protocol.extensions
+    extensions = ",".join(extension.name for extension in agreed)
     say(f"open {socket.subprotocol or '-'} {extensions or '-'}")
     receiver = asyncio.ensure_future(receive(socket))
     while line := await asyncio.to_thread(sys.stdin.readline):
