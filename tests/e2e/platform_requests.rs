@@ -2,10 +2,8 @@
 
 use elias_tests::answering::{answering, answers};
 use elias_tests::platform::Platform;
-use elias_tests::serve::PATIENCE;
 use elias_tests::tenant::service;
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 #[tokio::test]
 async fn a_request_that_comes_again_with_its_key_is_done_once() {
@@ -180,33 +178,9 @@ async fn paths_methods_names_and_bodies_that_make_no_sense_are_refused_as_proble
 
 #[tokio::test]
 async fn fifty_megabytes_of_json_are_too_large() {
-    const MEGABYTES: usize = 50;
     let platform = Platform::start(&[]);
     let path = "/v1/tenants/default/components/shop/versions";
-    let stream = tokio::net::TcpStream::connect(platform.admin_address).await.expect("it listens");
-    let (mut reader, mut writer) = stream.into_split();
-    let head = format!(
-        "POST {path} HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {}\r\ncontent-type: application/json\r\n\
-         content-length: {}\r\n\
-         connection: close\r\n\r\n{{\"digest\":\"",
-        platform.token,
-        MEGABYTES << 20
-    );
-    let send = async {
-        // The server may close while we write.
-        let _ = writer.write_all(head.as_bytes()).await;
-        for _ in 0..MEGABYTES {
-            if writer.write_all(&vec![b'a'; 1 << 20]).await.is_err() {
-                break;
-            }
-        }
-    };
-    let mut answer = Vec::new();
-    let read = async {
-        let _ = reader.read_to_end(&mut answer).await; // a reset ends the answer too
-    };
-    tokio::time::timeout(PATIENCE, async { tokio::join!(send, read) }).await.expect("something happens");
-    let answer = String::from_utf8_lossy(&answer);
+    let answer = platform.post_mebibytes(path, r#"{"digest":""#, 50).await;
     assert!(answer.starts_with("HTTP/1.1 413") && answer.contains("too-large"), "{answer}");
     assert_eq!(platform.admin("GET", "/v1/whoami", Value::Null).await.0, 200, "it goes on");
 }

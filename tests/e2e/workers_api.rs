@@ -2,13 +2,11 @@
 
 use elias_tests::build::component;
 use elias_tests::platform::Platform;
-use elias_tests::serve::PATIENCE;
 use elias_tests::tenant::{Tenant, service};
 use elias_tests::terminal::Terminal;
 use http::Request;
 use serde_json::{Value, json};
 use std::sync::LazyLock;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 const SOURCE: &str = r#"
 import { worker } from "elias";
@@ -138,34 +136,11 @@ async fn what_no_worker_can_take_is_refused_by_name() {
 
 #[tokio::test]
 async fn a_message_of_100_mb_is_refused() {
-    const MEGABYTES: usize = 100;
     let platform = Platform::start(&[]);
     let team = platform.default_tenant();
     serve(&team).await;
-    let stream = tokio::net::TcpStream::connect(platform.admin_address).await.expect("it listens");
-    let (mut reader, mut writer) = stream.into_split();
-    let head = format!(
-        "POST {} HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {}\r\ncontent-type: application/json\r\n\
-         content-length: {}\r\nconnection: close\r\n\r\n{{\"message\":\"",
-        team.path(&cart("ada", "/messages")),
-        platform.token,
-        MEGABYTES << 20
-    );
-    let write = async {
-        // The server may close while we write.
-        let _ = writer.write_all(head.as_bytes()).await;
-        for _ in 0..MEGABYTES {
-            if writer.write_all(&vec![b'a'; 1 << 20]).await.is_err() {
-                break;
-            }
-        }
-    };
-    let mut answer = Vec::new();
-    let read = async {
-        let _ = reader.read_to_end(&mut answer).await; // a reset ends the answer too
-    };
-    tokio::time::timeout(PATIENCE, async { tokio::join!(write, read) }).await.expect("something happens");
-    let answer = String::from_utf8_lossy(&answer);
+    let path = team.path(&cart("ada", "/messages"));
+    let answer = platform.post_mebibytes(&path, r#"{"message":""#, 100).await;
     assert!(answer.starts_with("HTTP/1.1 413") && answer.contains("too-large"), "{answer}");
     assert_eq!(send(&team, "ada", call("add", json!(["tea", 1]))).await, json!({ "tea": 1 }), "it goes on");
 }

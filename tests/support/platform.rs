@@ -15,6 +15,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 /// A platform that is ended when dropped.
 pub struct Platform {
@@ -281,6 +283,38 @@ impl Platform {
         body: impl Into<Bytes>,
     ) -> Result<Answer, Broken> {
         self.send(request.uri(format!("http://{}{path}", self.admin_address)), body.into()).await
+    }
+
+    /// The response to a POST of JSON of so many MiB to the admin API, whole, as it is on the wire. The document begins
+    /// with `start`, and goes on with letters.
+    ///
+    /// # Panics
+    /// If the connection does not end.
+    pub async fn post_mebibytes(&self, path: &str, start: &str, count: usize) -> String {
+        let stream = TcpStream::connect(self.admin_address).await.expect("it listens");
+        let (mut reader, mut writer) = stream.into_split();
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {}\r\ncontent-type: application/json\r\n\
+             content-length: {}\r\nconnection: close\r\n\r\n{start}",
+            self.token,
+            start.len() + (count << 20)
+        );
+        let write = async {
+            // The server may close while we write.
+            let _ = writer.write_all(head.as_bytes()).await;
+            let part = vec![b'a'; 1 << 20];
+            for _ in 0..count {
+                if writer.write_all(&part).await.is_err() {
+                    break;
+                }
+            }
+        };
+        let mut answer = Vec::new();
+        let read = async {
+            let _ = reader.read_to_end(&mut answer).await; // a reset ends the answer too
+        };
+        tokio::time::timeout(PATIENCE, async { tokio::join!(write, read) }).await.expect("something happens");
+        String::from_utf8_lossy(&answer).into_owned()
     }
 
     /// `GET path` of the component that answers at a host.
