@@ -118,7 +118,8 @@ async fn a_heap_survives_that_its_process_is_killed() {
 #[tokio::test]
 async fn a_handler_that_waits_goes_on_in_the_next_process() {
     let folder = tempfile::tempdir().expect("a folder");
-    // Where the machine stalls until the timer is due, the handler is over before its process: then another waits longer.
+    // Where the machine stalls until the timer is due, the handler is over before its process: then another waits
+    // longer.
     for (name, ms) in [("a", 5_000), ("b", 10_000), ("c", 20_000)] {
         let server = serve(folder.path());
         json(&server, &format!("/{name}/add?args=[5]")).await;

@@ -1,5 +1,5 @@
-//! Requests of 9P (host/nine-p), in both dialects: whatever the bytes are, nothing panics, and nothing is larger than the
-//! message it came in.
+//! Requests of 9P (host/nine-p), in both dialects: whatever the bytes are, nothing panics, and nothing is larger than
+//! the message it came in.
 #![no_main]
 
 #[allow(dead_code)]
