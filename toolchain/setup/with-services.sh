@@ -43,7 +43,8 @@ python_with_websockets() {
     "$python" -c 'import websockets' 2>/dev/null && echo "$python" && return
   done
 }
-node_ws() { NODE_PATH=/usr/share/nodejs node -p 'require.resolve("ws")' 2>/dev/null || true; }
+# Debian's Node.js looks in this folder, others do not.
+node_ws() { NODE_PATH=${NODE_PATH:+$NODE_PATH:}/usr/share/nodejs node -p 'require.resolve("ws")' 2>/dev/null || true; }
 python=$(python_with_websockets || true)
 [ -n "$python" ] || { "$here/system.sh" python3 python3-websockets; python=$(python_with_websockets); }
 ws=$(node_ws)
