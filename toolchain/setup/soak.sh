@@ -25,7 +25,7 @@ for part in ${SOAK_PARTS:-recycling simulation plans soak soak-triggers soak-wor
         schedule::tests::simulation::every_due_time_is_run_or_skipped_exactly_once ;;
     plans)
       ELIAS_PLAN_ROWS=${PLAN_ROWS:-1000000} toolchain/setup/with-services.sh cargo test --locked --release --package elias-store --lib \
-        -- tests::triggers::plans ;;
+        -- tests::triggers::plans tests::workers::plans ;;
     soak | soak-triggers | soak-queue | soak-workers | soak-components) bench+=("$part") ;;
     *)
       echo "SOAK_PARTS: there is no part $part" >&2
