@@ -1,9 +1,9 @@
 //! The gateway before the only component of a server: the routes and rules of its elias.toml, without a platform.
 //!
-//! A route is refused if it needs what only a platform has: credentials and the keys that they are checked with, a store
-//! for idempotency keys, or other components as middleware. Without them the route would be open to everyone, or do
-//! twice what it promises to do once. The rule `cache` is accepted, but responses are not cached: a client cannot tell
-//! that from an empty cache. Routes to service workers lead to those of the server ([`AppSource::with_workers`]).
+//! A route is refused if it needs what only a platform has: credentials and the keys that they are checked with, a
+//! store for idempotency keys, or other components as middleware. Without them the route would be open to everyone, or
+//! do twice what it promises to do once. The rule `cache` is accepted, but responses are not cached: a client cannot
+//! tell that from an empty cache. Routes to service workers lead to those of the server ([`AppSource::with_workers`]).
 //!
 //! [`AppSource::with_workers`]: crate::AppSource::with_workers
 
