@@ -5,6 +5,7 @@
 //! lists them, and they are taken out of every request to the service, whichever route it takes: see
 //! [`Rules::remove_reserved_headers`](crate::Rules::remove_reserved_headers).
 
+use crate::config::RouteConfig;
 use crate::field::single;
 use crate::headers;
 use crate::rule::{ConfigError, Rule, header_names, parse_rule, within};
@@ -148,10 +149,17 @@ pub(crate) fn middleware(value: &Value, at: &str) -> Result<Option<MiddlewareRul
 pub struct FromMiddleware(Arc<[HeaderName]>);
 
 impl FromMiddleware {
-    /// A request has these headers from middleware.
+    /// The headers that middleware of some route of a service sets; `None` if there are none.
+    pub(crate) fn of(routes: &[RouteConfig]) -> Option<Self> {
+        let middleware = routes.iter().filter_map(|route| route.rules.middleware.as_ref());
+        let headers = distinct(middleware.flat_map(|middleware| middleware.set_headers()).cloned());
+        (!headers.is_empty()).then(|| Self(headers.into()))
+    }
+
+    /// The headers, each once.
     #[must_use]
-    pub fn new(headers: &[HeaderName]) -> Self {
-        Self(headers.into())
+    pub fn headers(&self) -> &[HeaderName] {
+        &self.0
     }
 
     /// Whether the request can have this header from middleware alone.
@@ -173,7 +181,12 @@ pub fn headers_of_middleware(table: &Value) -> Vec<HeaderName> {
     };
     let steps = steps.into_iter().filter_map(Value::as_array).flatten();
     let names = steps.filter_map(|step| step.get("sets")?.as_array()).flatten().filter_map(Value::as_str);
-    let mut headers: Vec<_> = names.filter_map(|name| HeaderName::from_bytes(name.as_bytes()).ok()).collect();
+    distinct(names.filter_map(|name| HeaderName::from_bytes(name.as_bytes()).ok()))
+}
+
+/// The headers in order, each once.
+fn distinct(headers: impl Iterator<Item = HeaderName>) -> Vec<HeaderName> {
+    let mut headers: Vec<_> = headers.collect();
     headers.sort_unstable_by(|one, other| one.as_str().cmp(other.as_str()));
     headers.dedup();
     headers

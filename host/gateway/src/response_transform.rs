@@ -7,6 +7,7 @@
 use crate::field::{elements, weighted};
 use crate::problem::{Code, Refusal};
 use crate::rule::ConfigError;
+use elias_contract::digest;
 use elias_jq::Transform;
 use http::header::{
     ACCEPT_ENCODING, ACCEPT_RANGES, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, IF_MATCH,
@@ -15,8 +16,6 @@ use http::header::{
 use http::response::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde_json::Value;
-use sha2::{Digest, Sha256};
-use std::fmt::Write;
 
 /// The longest response that is transformed, in bytes.
 pub const MAX_RESPONSE_BYTES: usize = 1 << 20;
@@ -47,11 +46,8 @@ pub(crate) fn response_transform(value: &Value, at: &str) -> Result<Option<Respo
         _ => return Err(ConfigError::new(at, "must be a text with a jq program")),
     };
     let program = Transform::compile(text).map_err(|error| ConfigError::new(at, error.to_string()))?;
-    let mut suffix = "-jq".to_owned();
-    for byte in Sha256::digest(text.as_bytes()).iter().take(4) {
-        let _ = write!(suffix, "{byte:02x}"); // writing to a String cannot fail
-    }
-    Ok(Some(ResponseTransform { program, text: text.as_str().into(), suffix: suffix.into() }))
+    let suffix = format!("-jq{}", &digest(text.as_bytes())[..8]).into();
+    Ok(Some(ResponseTransform { program, text: text.as_str().into(), suffix }))
 }
 
 impl ResponseTransform {

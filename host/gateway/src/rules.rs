@@ -11,7 +11,7 @@ use crate::field::add_vary;
 use crate::headers::HeaderRules;
 use crate::idempotency::{IdempotencyKey, IdempotencyRules};
 use crate::methods::Methods;
-use crate::middleware::MiddlewareRules;
+use crate::middleware::{FromMiddleware, MiddlewareRules};
 use crate::problem::{Code, Refusal};
 use crate::rate_limit::{Limiter, RateLimit, RateLimitKey};
 use crate::response_transform::ResponseTransform;
@@ -69,7 +69,7 @@ pub struct Rules {
     methods: Methods,
     worker: Option<Arc<WorkerRules>>,
     /// The request headers that middleware of some route of the service sets.
-    reserved_headers: Arc<[HeaderName]>,
+    reserved_headers: Option<FromMiddleware>,
     prepared: Option<Box<PreparedRules>>,
 }
 
@@ -172,24 +172,22 @@ impl Rules {
     ) -> Vec<Arc<Self>> {
         let none = Arc::default();
         let assets = assets.unwrap_or(&none);
-        let middleware = config.routes.iter().filter_map(|route| route.rules.middleware.as_ref());
-        let mut reserved: Vec<HeaderName> =
-            middleware.flat_map(|middleware| middleware.set_headers()).cloned().collect();
-        reserved.sort_unstable_by(|one, other| one.as_str().cmp(other.as_str()));
-        reserved.dedup();
-        let reserved = Arc::from(reserved);
-        config.routes.iter().map(|route| Arc::new(Self::of(route, &reserved, shared, api_keys, assets))).collect()
+        let reserved = FromMiddleware::of(&config.routes);
+        config
+            .routes
+            .iter()
+            .map(|route| Arc::new(Self::of(route, reserved.clone(), shared, api_keys, assets)))
+            .collect()
     }
 
     fn of(
         route: &RouteConfig,
-        reserved_headers: &Arc<[HeaderName]>,
+        reserved_headers: Option<FromMiddleware>,
         shared: &SharedState,
         api_keys: Option<&Arc<dyn ApiKeys>>,
         assets: &Arc<AssetTable>,
     ) -> Self {
         let (methods, worker, rules) = (route.methods.clone(), route.worker.clone(), &route.rules);
-        let reserved_headers = Arc::clone(reserved_headers);
         if rules.is_empty() {
             return Self { methods, worker, reserved_headers, prepared: None };
         }
@@ -352,17 +350,14 @@ impl Rules {
     }
 
     /// Removes from a client's request the headers that middleware set: also on the routes of the service that have no
-    /// middleware, since the component believes them on all.
-    pub fn remove_reserved_headers(&self, request: &mut HeaderMap) {
-        for name in self.reserved_headers.iter() {
-            request.remove(name);
+    /// middleware, since the component believes them on all. From then on the request has them from middleware alone,
+    /// as its extension [`FromMiddleware`] says.
+    pub fn remove_reserved_headers(&self, request: &mut request::Parts) {
+        let Some(reserved) = &self.reserved_headers else { return };
+        for name in reserved.headers() {
+            request.headers.remove(name);
         }
-    }
-
-    /// The headers which [`Rules::remove_reserved_headers`] removes. Those on a request are its middleware's.
-    #[must_use]
-    pub fn reserved_headers(&self) -> &[HeaderName] {
-        &self.reserved_headers
+        request.extensions.insert(reserved.clone());
     }
 
     /// Checks a body, where [`AdmittedRequest::checks_body`] says so.

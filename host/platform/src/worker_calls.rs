@@ -16,8 +16,8 @@ use elias_workers::value::{ValueError, from_json, to_json};
 use serde_json::{Value, json};
 use std::time::Duration;
 
-/// How long the answer of a worker is waited for: its handler may wait for days.
-pub(crate) const ANSWER_WAIT: Duration = Duration::from_secs(120);
+/// How long the answer of a worker is waited for, and a socket that it opens: its handler may wait for days.
+pub const ANSWER_WAIT: Duration = Duration::from_secs(120);
 
 impl Platform {
     /// Has a worker of a service respond to a request of a route, whose body is `body` if it has one; gives the answer.

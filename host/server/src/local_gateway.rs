@@ -1,12 +1,13 @@
 //! The gateway before the only component of a server: the routes and rules of its elias.toml, without a platform.
 //!
-//! A route is refused if it needs what only a platform has: credentials and the keys that they are checked with, a store
-//! for idempotency keys, or other components as middleware. Without them the route would be open to everyone, or do
-//! twice what it promises to do once. The rule `cache` is accepted, but responses are not cached: a client cannot tell
-//! that from an empty cache. Routes to service workers lead to those of the server ([`AppSource::with_workers`]).
+//! A route is refused if it needs what only a platform has: credentials and the keys that they are checked with, a
+//! store for idempotency keys, or other components as middleware. Without them the route would be open to everyone, or
+//! do twice what it promises to do once. The rule `cache` is accepted, but responses are not cached: a client cannot
+//! tell that from an empty cache. Routes to service workers lead to those of the server ([`AppSource::with_workers`]).
 //!
 //! [`AppSource::with_workers`]: crate::AppSource::with_workers
 
+use elias_contract::hexadecimal;
 use elias_delivery::clock::Clock;
 use elias_gateway::assets::AssetError;
 use elias_gateway::config::RuleSet;
@@ -17,7 +18,6 @@ use elias_gateway::{
 use http::request::Parts;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, HashMap};
-use std::fmt::Write;
 use std::fs::{File, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -107,7 +107,7 @@ impl LocalGateway {
                 Some((digest, same)) if **same == state => **digest,
                 _ => digest_of(&mut opened).map_err(failed)?,
             };
-            let sha256 = hex(&digest);
+            let sha256 = hexadecimal(&digest);
             let (content_type, encodings) = (None, Vec::new());
             entries.push(AssetEntry { path: path.clone(), sha256, bytes: state.bytes, content_type, encodings });
             by_digest.insert(digest, LocalFile { path: file.clone(), state });
@@ -175,13 +175,6 @@ fn digest_of(file: &mut File) -> io::Result<[u8; 32]> {
     Ok(hasher.finalize().into())
 }
 
-fn hex(digest: &[u8; 32]) -> String {
-    digest.iter().fold(String::with_capacity(64), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}"); // writing to a String cannot fail
-        text
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -240,10 +233,10 @@ mod tests {
         let config = GatewayConfig::parse(&json!({ "assets": { "folder": "public" } })).expect("a table");
         let first = LocalGateway::new(&config, &files, None).expect("rules");
         let digest = |gateway: &LocalGateway| *gateway.files.keys().next().expect("a file");
-        assert_eq!(hex(&digest(&first)), hex(&Sha256::digest("one").into()));
+        assert_eq!(digest(&first)[..], Sha256::digest("one")[..]);
         std::fs::write(&file, "another").expect("written");
         let second = LocalGateway::new(&config, &files, Some(&first)).expect("rules");
-        assert_eq!(hex(&digest(&second)), hex(&Sha256::digest("another").into()));
+        assert_eq!(digest(&second)[..], Sha256::digest("another")[..]);
         let metadata = std::fs::metadata(&file).expect("a file");
         assert!(second.file(&digest(&second)).expect("it").is_same(&metadata));
         assert!(!first.file(&digest(&first)).expect("it").is_same(&metadata));

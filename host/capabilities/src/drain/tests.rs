@@ -62,6 +62,11 @@ async fn grants(jobs: Value, events: Value) -> Arc<Grants> {
     Arc::new(Grants { jobs: Some(Arc::new(jobs)), events: Some(Arc::new(events)) })
 }
 
+/// A queue and a log whose jobs and events nobody reads.
+fn unread() -> (Arc<dyn JobQueue>, Arc<dyn EventLog>) {
+    (Arc::new(MemoryQueue::new(Clock::system()).0), Arc::new(MemoryLog::new(Clock::system()).0))
+}
+
 fn names(receiver: &mut JobReceiver) -> Vec<(String, String)> {
     std::iter::from_fn(|| receiver.try_next()).map(|job| (job.id, job.name)).collect()
 }
@@ -192,8 +197,7 @@ async fn rows_that_the_component_could_not_have_sent_are_dropped() {
 async fn of_many_refused_rows_some_are_told_and_all_are_counted() {
     let folder = tempfile::tempdir().expect("a folder");
     let database = database(folder.path()).await;
-    let (queue, log): (Arc<dyn JobQueue>, Arc<dyn EventLog>) =
-        (Arc::new(MemoryQueue::new(Clock::system()).0), Arc::new(MemoryLog::new(Clock::system()).0));
+    let (queue, log) = unread();
     let grants = grants(json!({}), json!({ "types": ["order.*"] })).await;
     run(&database, CREATE, &[]).await;
     for at in 0..60 {
@@ -208,8 +212,7 @@ async fn of_many_refused_rows_some_are_told_and_all_are_counted() {
 async fn refused_rows_are_told_of_although_a_later_round_fails() {
     let folder = tempfile::tempdir().expect("a folder");
     let database = database(folder.path()).await;
-    let (queue, log): (Arc<dyn JobQueue>, Arc<dyn EventLog>) =
-        (Arc::new(MemoryQueue::new(Clock::system()).0), Arc::new(MemoryLog::new(Clock::system()).0));
+    let (queue, log) = unread();
     let grants = grants(json!({}), json!({ "types": ["order.*"] })).await;
     run(&database, CREATE, &[]).await;
     for at in 100..150 {
@@ -247,8 +250,7 @@ async fn no_poll_parses_rows() {
 async fn a_table_that_the_host_did_not_make_is_not_read() {
     let folder = tempfile::tempdir().expect("a folder");
     let database = database(folder.path()).await;
-    let (queue, log): (Arc<dyn JobQueue>, Arc<dyn EventLog>) =
-        (Arc::new(MemoryQueue::new(Clock::system()).0), Arc::new(MemoryLog::new(Clock::system()).0));
+    let (queue, log) = unread();
     let grants = grants(json!({}), json!({ "types": ["order.*"] })).await;
     run(&database, "CREATE VIEW elias_outbox AS SELECT 'a' AS id, 'job' AS kind, '{}' AS body", &[]).await;
     let error = hand_over(&database, &grants, &queue, &log).await.expect_err("it would never be empty");

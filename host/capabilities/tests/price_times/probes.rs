@@ -3,6 +3,9 @@
 //! `$size` is the size; arguments are where [`crate::guest`] says. A function that refuses what it is given does no
 //! work to be measured, so each guest fails unless its calls succeed.
 
+mod database;
+mod fields;
+
 use serde_json::{Map, Value, json};
 
 /// A core function that a guest imports: of an interface, by its name, with the WAT of its own name and type.
@@ -41,8 +44,8 @@ pub(crate) fn all() -> Vec<Probe> {
     let mut probes = triggers();
     probes.extend(steps());
     probes.extend(cache());
-    probes.extend(database());
-    probes.extend(fields());
+    probes.extend(database::probes());
+    probes.extend(fields::probes());
     probes.extend(others());
     probes
 }
@@ -234,218 +237,6 @@ fn cache() -> Vec<Probe> {
                    (call $started)",
             capability: Some(("cache", grant)),
         },
-    ]
-}
-
-/// Runs a statement to its end.
-const QUERY: &str = r#"
-(func $check
-  (if (i32.load8_u (i32.const 136))
-    (then (call $refused (i32.load (i32.const 160)) (i32.load (i32.const 164))))))
-(func $query (param $sql i32) (param $bytes i32) (param $values i32) (param $count i32)
-  (local $running i32) (local $pollable i32)
-  (call $execute (local.get $sql) (local.get $bytes) (local.get $values) (local.get $count) (i32.const 128))
-  (if (i32.eqz (i32.load8_u (i32.const 128)))
-    (then (call $check) (return)))
-  (local.set $running (i32.load (i32.const 136)))
-  (loop $again
-    (local.set $pollable (call $subscribe (local.get $running)))
-    (call $block (local.get $pollable))
-    (call $drop-pollable (local.get $pollable))
-    (call $next (local.get $running) (i32.const 128))
-    (br_if $again (i32.eqz (i32.load8_u (i32.const 128))))
-    (call $check)
-    (br_if $again (i32.and (i32.eqz (global.get $refusal)) (i32.eqz (i32.load8_u (i32.const 160))))))
-  (call $drop (local.get $running)))
-(data (i32.const 512) "select length($1)")
-(data (i32.const 544) "select zeroblob($1)")
-(data (i32.const 576) "with recursive n(i) as (select 1 union all select i + 1 from n limit $1) select i from n")
-(data (i32.const 704) "select 0 in (")
-(data (i32.const 720) "select length('")
-"#;
-
-fn database() -> Vec<Probe> {
-    const DB: &str = "elias:db/db@0.1.0";
-    let statement = |what, functions: &'static [&'static str], sizes, times, before, each| Probe {
-        what,
-        functions,
-        sizes,
-        times,
-        imports: vec![
-            BLOCK,
-            DROP_POLLABLE,
-            (DB, "execute", "$execute (param i32 i32 i32 i32 i32)"),
-            (DB, "[method]query.subscribe", "$subscribe (param i32) (result i32)"),
-            (DB, "[method]query.next", "$next (param i32 i32)"),
-            (DB, "[resource-drop]query", "$drop (param i32)"),
-        ],
-        code: QUERY,
-        before,
-        each,
-        capability: Some((
-            "db",
-            |_| json!({ "statement-bytes": 1 << 20, "parameters": 32_000, "parameter-bytes": 16 << 20 }),
-        )),
-    };
-    vec![
-        statement(
-            "a statement's text",
-            &["elias:db/db#execute"],
-            [1 << 10, 8 << 10, 60 << 10],
-            16,
-            "(memory.fill (i32.const 65536) (i32.const 97) (global.get $size))
-             (memory.copy (i32.const 65536) (i32.const 720) (i32.const 15))
-             (i32.store8 (i32.add (i32.const 65534) (global.get $size)) (i32.const 39))
-             (i32.store8 (i32.add (i32.const 65535) (global.get $size)) (i32.const 41))",
-            "(call $query (i32.const 65536) (global.get $size) (i32.const 256) (i32.const 0))",
-        ),
-        statement(
-            "a statement's parameter",
-            &[],
-            BYTES,
-            16,
-            // A value of 16 bytes: a text.
-            "(memory.fill (i32.const 65536) (i32.const 97) (global.get $size))
-             (i32.store8 (i32.const 256) (i32.const 4)) (i32.store (i32.const 264) (i32.const 65536))
-             (i32.store (i32.const 268) (global.get $size))",
-            "(call $query (i32.const 512) (i32.const 17) (i32.const 256) (i32.const 1))",
-        ),
-        statement(
-            "a statement's parameters",
-            &[],
-            [10, 100, 900],
-            16,
-            // select 0 in (?,?,...,9), with nulls from 1 MiB on.
-            "(memory.copy (i32.const 65536) (i32.const 704) (i32.const 13))
-             (loop $fill
-               (i32.store16 (i32.add (i32.const 65549) (i32.mul (i32.const 2) (local.get $i))) (i32.const 0x2c3f))
-               (local.set $i (i32.add (local.get $i) (i32.const 1)))
-               (br_if $fill (i32.lt_u (local.get $i) (global.get $size))))
-             (i32.store16 (i32.add (i32.const 65549) (i32.mul (i32.const 2) (global.get $size))) (i32.const 0x2939))",
-            "(call $query (i32.const 65536) (i32.add (i32.const 15) (i32.mul (i32.const 2) (global.get $size)))
-               (i32.const 1048576) (global.get $size))",
-        ),
-        statement(
-            "a result's bytes",
-            &[],
-            BYTES,
-            16,
-            "(i32.store8 (i32.const 256) (i32.const 2))
-             (i64.store (i32.const 264) (i64.extend_i32_u (global.get $size)))",
-            "(call $query (i32.const 544) (i32.const 19) (i32.const 256) (i32.const 1))",
-        ),
-        statement(
-            "a result's rows",
-            &[],
-            [100, 1_000, 20_000],
-            4,
-            "(i32.store8 (i32.const 256) (i32.const 2))
-             (i64.store (i32.const 264) (i64.extend_i32_u (global.get $size)))",
-            "(call $query (i32.const 576) (i32.const 88) (i32.const 256) (i32.const 1))",
-        ),
-    ]
-}
-
-/// `$size` pairs of a name and a value, whose names are three letters and differ.
-const FIELDS: &str = r#"
-(func $names (local $i i32) (local $entry i32) (local $text i32)
-  (loop $fill
-    (local.set $entry (i32.add (i32.const 65536) (i32.mul (i32.const 16) (local.get $i))))
-    (local.set $text (i32.add (i32.const 1048576) (i32.mul (i32.const 4) (local.get $i))))
-    (i32.store8 (local.get $text) (i32.add (i32.const 97) (i32.and (local.get $i) (i32.const 15))))
-    (i32.store8 offset=1 (local.get $text)
-      (i32.add (i32.const 97) (i32.and (i32.shr_u (local.get $i) (i32.const 4)) (i32.const 15))))
-    (i32.store8 offset=2 (local.get $text)
-      (i32.add (i32.const 97) (i32.and (i32.shr_u (local.get $i) (i32.const 8)) (i32.const 15))))
-    (i32.store (local.get $entry) (local.get $text))
-    (i32.store offset=4 (local.get $entry) (i32.const 3))
-    (i32.store offset=8 (local.get $entry) (i32.const 512))
-    (i32.store offset=12 (local.get $entry) (i32.const 1))
-    (local.set $i (i32.add (local.get $i) (i32.const 1)))
-    (br_if $fill (i32.lt_u (local.get $i) (global.get $size)))))
-;; Lists of one byte, as many.
-(func $values (local $i i32) (local $entry i32)
-  (loop $fill
-    (local.set $entry (i32.add (i32.const 65536) (i32.mul (i32.const 8) (local.get $i))))
-    (i32.store (local.get $entry) (i32.const 512))
-    (i32.store offset=4 (local.get $entry) (i32.const 1))
-    (local.set $i (i32.add (local.get $i) (i32.const 1)))
-    (br_if $fill (i32.lt_u (local.get $i) (global.get $size)))))
-(func $made (result i32)
-  (call $from-list (i32.const 65536) (global.get $size) (i32.const 128))
-  (call $fail-if (i32.load8_u (i32.const 128)))
-  (i32.load (i32.const 132)))
-(func $done (call $fail-if (i32.load8_u (i32.const 128))))
-(data (i32.const 512) "v")
-(data (i32.const 516) "aaa")
-"#;
-
-fn fields() -> Vec<Probe> {
-    const TYPES: &str = "wasi:http/types@0.2.12";
-    let of = |what, functions: &'static [&'static str], before, each| Probe {
-        what,
-        functions,
-        sizes: [16, 128, 1_024],
-        times: 32,
-        imports: vec![
-            (TYPES, "[static]fields.from-list", "$from-list (param i32 i32 i32)"),
-            (TYPES, "[constructor]fields", "$new (result i32)"),
-            (TYPES, "[method]fields.get", "$get (param i32 i32 i32 i32)"),
-            (TYPES, "[method]fields.set", "$set (param i32 i32 i32 i32 i32 i32)"),
-            (TYPES, "[method]fields.delete", "$delete (param i32 i32 i32 i32)"),
-            (TYPES, "[method]fields.append", "$append (param i32 i32 i32 i32 i32 i32)"),
-            (TYPES, "[method]fields.entries", "$entries (param i32 i32)"),
-            (TYPES, "[method]fields.clone", "$clone (param i32) (result i32)"),
-            (TYPES, "[resource-drop]fields", "$drop (param i32)"),
-        ],
-        code: FIELDS,
-        before,
-        each,
-        capability: None,
-    };
-    const MADE: &str = "(call $names) (local.set $handle (call $made))";
-    vec![
-        of(
-            "fields that are made",
-            &["wasi:http/types#[static]fields.from-list"],
-            "(call $names)",
-            "(call $drop (call $made))",
-        ),
-        of(
-            "fields that are listed",
-            &["wasi:http/types#[method]fields.entries"],
-            MADE,
-            "(call $entries (local.get $handle) (i32.const 128))",
-        ),
-        of(
-            "values of a field that are set and got",
-            &["wasi:http/types#[method]fields.set", "wasi:http/types#[method]fields.get"],
-            "(call $values) (local.set $handle (call $new))",
-            "(call $set (local.get $handle) (i32.const 516) (i32.const 3) (i32.const 65536) (global.get $size)
-               (i32.const 128))
-             (call $done)
-             (call $get (local.get $handle) (i32.const 516) (i32.const 3) (i32.const 128))",
-        ),
-        // Each time on a copy, whose fields are copied with the first change.
-        of(
-            "fields to which one is added",
-            &["wasi:http/types#[method]fields.append"],
-            MADE,
-            "(local.set $copy (call $clone (local.get $handle)))
-             (call $append (local.get $copy) (i32.const 516) (i32.const 3) (i32.const 512) (i32.const 1)
-               (i32.const 128))
-             (call $done)
-             (call $drop (local.get $copy))",
-        ),
-        of(
-            "fields of which one is deleted",
-            &["wasi:http/types#[method]fields.delete"],
-            MADE,
-            "(local.set $copy (call $clone (local.get $handle)))
-             (call $delete (local.get $copy) (i32.const 516) (i32.const 3) (i32.const 128))
-             (call $done)
-             (call $drop (local.get $copy))",
-        ),
     ]
 }
 

@@ -30,7 +30,7 @@ elias_contract::error_codes! {
         SocketRefused = "socket-refused", 403, "The worker refused the WebSocket";
         /// The worker has as many sockets or messages as it may.
         SocketLimit = "socket-limit", 503, "The worker takes no further WebSocket now";
-        /// The worker failed, or cannot run now.
+        /// The worker failed, cannot run now, or has not opened the socket in time.
         SocketUnavailable = "socket-unavailable", 503, "The worker cannot take the WebSocket";
         /// Too many connections of the client's address.
         AddressConnections = "address-connections", 429, "Too many connections of this address are open";

@@ -4,6 +4,7 @@ use crate::body::Content;
 use crate::failure::{Failure, Refusal};
 use crate::local_gateway::{LocalFile, LocalGateway};
 use bytes::Bytes;
+use elias_contract::hexadecimal;
 use elias_gateway::AssetResponse;
 use elias_host::{Error, ErrorCode};
 use elias_names::Digest;
@@ -11,7 +12,7 @@ use elias_platform::Platform;
 use futures::{Stream, TryStreamExt};
 use http::Response;
 use http_body::{Body, Frame, SizeHint};
-use std::fmt::{Display, Write};
+use std::fmt::Display;
 use std::io::{self, SeekFrom};
 use std::ops::Range;
 use std::pin::Pin;
@@ -54,7 +55,7 @@ impl FileStore<'_> {
         };
         match self {
             Self::Platform(platform) => {
-                let chunks = platform.artifacts().stream(&hex(digest)?, range).await;
+                let chunks = platform.artifacts().stream(&artifact(digest)?, range).await;
                 let chunks = chunks.map_err(|error| failed(&error))?.map_err(|error| unreadable(&error));
                 Ok(Content::boxed(FileBody { chunks, left_bytes }))
             }
@@ -82,12 +83,9 @@ async fn open(file: &LocalFile, offset: u64) -> io::Result<File> {
     Ok(opened)
 }
 
-fn hex(digest: [u8; 32]) -> Result<Digest, Failure> {
-    let text = digest.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}"); // writing to a String cannot fail
-        text
-    });
-    text.parse().map_err(|_| Refusal::Host(ErrorCode::Internal).into())
+/// The name of an artifact with this SHA-256.
+fn artifact(digest: [u8; 32]) -> Result<Digest, Failure> {
+    hexadecimal(&digest).parse().map_err(|_| Refusal::Host(ErrorCode::Internal).into())
 }
 
 /// A file, as it is read. Its length is known.

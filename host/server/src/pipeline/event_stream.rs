@@ -1,7 +1,7 @@
 //! The step of a request in which a service worker sends a stream of server-sent events
 //! (<https://html.spec.whatwg.org/multipage/server-sent-events.html>): a socket that the client can only read.
 
-use super::websocket::{failure, refusal, socket_request};
+use super::websocket::{failure, open_socket, socket_request};
 use crate::body::Content;
 use crate::config::milliseconds;
 use crate::exchange::Exchange;
@@ -9,7 +9,7 @@ use crate::failure::Failure;
 use bytes::Bytes;
 use elias_gateway::worker::SocketTarget;
 use elias_host::SocketKind;
-use elias_local_workers::{Cause, RunningWorkers, SocketConnection, SocketFrame};
+use elias_local_workers::{RunningWorkers, SocketConnection, SocketFrame};
 use elias_platform::{Platform, Service};
 use elias_workers::WorkerKey;
 use futures::future::BoxFuture;
@@ -56,11 +56,7 @@ pub(super) async fn respond_locally(
 ) -> Result<Response<Content>, Failure> {
     let key = WorkerKey::new(target.class, target.name);
     let request = socket_request(parts, None, SocketKind::EventStream);
-    let opened = workers.open_socket(key, request, Cause::default()).await;
-    let worker = opened.map_err(|error| {
-        tracing::debug!("a stream of events is refused: {}", error.message);
-        refusal(error.code)
-    })?;
+    let worker = open_socket(workers, key, request).await?;
     Ok(response(exchange, worker))
 }
 

@@ -8,6 +8,7 @@ use crate::failure::{Failure, Refusal, describe};
 use crate::state::ServerState;
 use bytes::{Bytes, BytesMut};
 use elias_delivery::supervision::{SharedPermit, UsageReservation};
+use elias_gateway::middleware::FromMiddleware;
 use elias_gateway::{IdempotencyKey, Identity};
 use elias_host::{Body, Caller, Error, ErrorCode, ExecutionHandle};
 use elias_platform::{
@@ -16,7 +17,7 @@ use elias_platform::{
 };
 use futures::StreamExt;
 use http::request::Parts;
-use http::{HeaderName, Method, Request, Response};
+use http::{Method, Request, Response};
 use http_body_util::{BodyExt, Full};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -30,8 +31,6 @@ pub(super) struct ExecutionContext {
     pub(super) identity: Option<Arc<Identity>>,
     pub(super) caller: Caller,
     pub(super) ip: IpAddr,
-    /// The request headers that its middleware may have set.
-    pub(super) from_middleware: Vec<HeaderName>,
 }
 
 /// A request that the component was to get, with its permits.
@@ -62,7 +61,8 @@ pub(super) async fn respond(
     body: Bytes,
 ) -> Result<Response<Content>, Failure> {
     let (platform, service) = (context.platform.clone(), Arc::clone(&context.service));
-    let (identity, from_middleware) = (context.identity.as_deref(), &context.from_middleware);
+    let from_middleware = parts.extensions.get::<FromMiddleware>().map(FromMiddleware::headers).unwrap_or_default();
+    let identity = context.identity.as_deref();
     let keyed = KeyedRequest::new(&platform, &service, key, &parts, &body, identity, from_middleware);
     // Also without a permit: a response that is there takes none.
     if let Some(known) = keyed.look_up().await.map_err(NotAdmitted::from)? {
@@ -162,7 +162,7 @@ async fn execute(
     keyed: KeyedRequest,
     mut request: Request<Full<Bytes>>,
 ) -> Executed {
-    let ExecutionContext { platform, service, identity, caller, ip, .. } = context;
+    let ExecutionContext { platform, service, identity, caller, ip } = context;
     let admitted = platform.serving().admit(&service, request.headers(), Some(ip), identity.as_deref()).await;
     let mut guard = match admitted {
         Ok(guard) => guard,

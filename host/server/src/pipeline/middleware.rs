@@ -111,3 +111,26 @@ async fn read_unused(mut content: Content) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures::StreamExt;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    #[tokio::test]
+    async fn of_content_that_nobody_uses_a_bounded_part_is_read() {
+        const CHUNK_BYTES: usize = 1 << 10;
+        for (chunks, expected) in [(10, 10), (10_000, UNUSED_BYTES_MAX / CHUNK_BYTES + 1)] {
+            let read = Arc::new(AtomicUsize::new(0));
+            let count = Arc::clone(&read);
+            let content = Content::stream(futures::stream::iter(0..chunks).map(move |_| {
+                count.fetch_add(1, Ordering::Relaxed);
+                Ok(Bytes::from(vec![b'x'; CHUNK_BYTES]))
+            }));
+            read_unused(content).await;
+            assert_eq!(read.load(Ordering::Relaxed), expected);
+        }
+    }
+}

@@ -40,7 +40,6 @@ use crate::headers::HostCache;
 use crate::source::{CurrentComponent, Ingress, Reader};
 use attempt::Attempt;
 use check::Target;
-use elias_gateway::middleware::FromMiddleware;
 use elias_gateway::{CacheRules, Client, LocalReply, MiddlewareRules, TraceContext};
 use elias_host::ErrorCode;
 use elias_platform::{Platform, RoutedRequest};
@@ -160,10 +159,7 @@ async fn platform_responds(
         Err(refused) => return Err(refused.into()),
     };
     exchange.count_for(&service)?;
-    rules.remove_reserved_headers(&mut parts.headers);
-    if !rules.reserved_headers().is_empty() {
-        parts.extensions.insert(FromMiddleware::new(rules.reserved_headers()));
-    }
+    rules.remove_reserved_headers(&mut parts);
     let (asset, identity, checks_body) = (admitted.asset.take(), admitted.identity.clone(), admitted.checks_body);
     let (key, worker) = (admitted.idempotency.take(), admitted.worker.take());
     let socket = admitted.socket.take().map(|target| (target, admitted.is_origin_allowed()));

@@ -60,8 +60,7 @@ pub(super) async fn respond(
             false => whole_body::read_keyed(exchange, body).await?,
         };
         let (platform, service, identity) = (platform.clone(), Arc::clone(service), identity.cloned());
-        let from_middleware = rules.reserved_headers().to_vec();
-        let context = ExecutionContext { platform, service, identity, caller: caller.clone(), ip, from_middleware };
+        let context = ExecutionContext { platform, service, identity, caller: caller.clone(), ip };
         return idempotent::respond(exchange, context, key, parts, bytes).await;
     }
 

@@ -9,8 +9,8 @@ use crate::source::Ingress;
 use elias_api::Code;
 use elias_gateway::worker::{SocketHandshake, SocketTarget};
 use elias_host::{ErrorCode, SocketKind, SocketRequest};
-use elias_local_workers::{CallErrorCode, Cause, SocketConnection};
-use elias_platform::{NotAdmitted, Platform, Service};
+use elias_local_workers::{CallError, CallErrorCode, Cause, RunningWorkers, SocketConnection};
+use elias_platform::{ANSWER_WAIT, NotAdmitted, Platform, Service};
 use elias_workers::WorkerKey;
 use http::header::{
     HeaderName, ORIGIN, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION,
@@ -23,6 +23,8 @@ use hyper::upgrade::OnUpgrade;
 use percent_encoding::percent_decode_str;
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::timeout;
 use yawc::{HttpWebSocket, Options};
 
 /// Where the workers of a single project take sockets, beside its routes: `/workers/{class}/{name}`.
@@ -117,14 +119,36 @@ async fn open_locally(
         return Err(Refusal::SocketOrigin.into());
     }
     let protocol = agreed_protocol(&parts.headers);
-    let opened = workers
-        .open_socket(key, socket_request(&parts, protocol.as_ref(), SocketKind::WebSocket), Cause::default())
-        .await;
-    let worker = opened.map_err(|error| {
-        tracing::debug!("a WebSocket is refused: {}", error.message);
-        refusal(error.code)
-    })?;
+    let request = socket_request(&parts, protocol.as_ref(), SocketKind::WebSocket);
+    let worker = open_socket(&workers, key, request).await?;
     accept(exchange, parts, upgrade, protocol, worker, None)
+}
+
+/// Opens a socket of a worker of a server without a platform.
+///
+/// # Errors
+/// The worker refuses the socket, or cannot take it, or has not taken it within [`ANSWER_WAIT`].
+pub(super) async fn open_socket(
+    workers: &RunningWorkers,
+    key: WorkerKey,
+    request: SocketRequest,
+) -> Result<SocketConnection, Refusal> {
+    opened(workers.open_socket(key, request, Cause::default()), ANSWER_WAIT).await
+}
+
+/// The socket that a worker opens, if it does so within this time.
+async fn opened<S>(opening: impl Future<Output = Result<S, CallError>>, wait: Duration) -> Result<S, Refusal> {
+    match timeout(wait, opening).await {
+        Ok(Ok(socket)) => Ok(socket),
+        Ok(Err(error)) => {
+            tracing::debug!("a socket is refused: {}", error.message);
+            Err(refusal(error.code))
+        }
+        Err(_) => {
+            tracing::debug!("a socket is refused: onOpen has not ended within {} s", wait.as_secs());
+            Err(Refusal::SocketUnavailable)
+        }
+    }
 }
 
 /// What a request that asks for a WebSocket, and is led by routes, has of its connection.
@@ -202,7 +226,7 @@ fn options(worker: &SocketConnection) -> Options {
 }
 
 /// Why there is no socket.
-pub(super) fn refusal(code: CallErrorCode) -> Refusal {
+fn refusal(code: CallErrorCode) -> Refusal {
     match code {
         CallErrorCode::Exception => Refusal::SocketRefused,
         CallErrorCode::NotFound | CallErrorCode::Invalid => Refusal::SocketNotFound,
@@ -347,5 +371,12 @@ mod tests {
         ] {
             assert_eq!(refusal(code), refused);
         }
+    }
+
+    #[tokio::test]
+    async fn a_worker_that_does_not_open_a_socket_in_time_has_none() {
+        let waits = std::future::pending::<Result<(), CallError>>();
+        assert_eq!(opened(waits, Duration::ZERO).await, Err(Refusal::SocketUnavailable));
+        assert_eq!(opened(std::future::ready(Ok(1)), ANSWER_WAIT).await, Ok(1));
     }
 }
