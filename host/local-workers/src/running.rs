@@ -98,10 +98,10 @@ impl RunningWorkers {
         self.manager.call_as(id, key, Content::Value { method, value }, cause)
     }
 
-    /// The same with a message that the caller sends again, with the same id, until it has an answer: the worker handles
-    /// it once. It keeps the ids of the last 128 such messages that it has handled, with what they changed; one that
-    /// comes again after it was handled is answered with `undefined`. One whose handler threw is handled anew. The id
-    /// has at most 64 bytes, and no other message has it.
+    /// The same with a message that the caller sends again, with the same id, until it has an answer: the worker
+    /// handles it once. It keeps the ids of the last 128 such messages that it has handled, with what they changed; one
+    /// that comes again after it was handled is answered with `undefined`. One whose handler threw is handled anew. The
+    /// id has at most 64 bytes, and no other message has it.
     ///
     /// # Errors
     /// As of [`Self::call`].
@@ -321,8 +321,9 @@ impl RunningWorkers {
         self.manager.resume(key);
     }
 
-    /// Changes the settings, from now on and of all workers: how long those rest that do so now, what waits in mailboxes
-    /// next, what becomes of the next turn that is ended. Sockets that are open keep their bounds of what waits for them.
+    /// Changes the settings, from now on and of all workers: how long those rest that do so now, what waits in
+    /// mailboxes next, what becomes of the next turn that is ended. Sockets that are open keep their bounds of what
+    /// waits for them.
     pub fn configure(&self, settings: WorkerSettings) {
         self.manager.configure(settings);
     }

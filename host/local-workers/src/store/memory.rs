@@ -51,8 +51,8 @@ impl MemoryStore {
         Self { bytes_max, forgets: false, merge, workers: Arc::default() }
     }
 
-    /// A store that takes heaps of so many bytes together, and forgets each worker which leaves memory, unless it has to
-    /// go on without a message.
+    /// A store that takes heaps of so many bytes together, and forgets each worker which leaves memory, unless it has
+    /// to go on without a message.
     #[must_use]
     pub fn forgetting(bytes_max: usize) -> Self {
         Self { forgets: true, ..Self::with_bytes_max(bytes_max) }

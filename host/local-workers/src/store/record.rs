@@ -220,8 +220,8 @@ impl KeptAnswers {
     }
 }
 
-/// The ids of the last messages that a worker has handled and that may come again, the oldest first: a trigger sends its
-/// message until it is told that it was handled.
+/// The ids of the last messages that a worker has handled and that may come again, the oldest first: a trigger sends
+/// its message until it is told that it was handled.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct HandledMessages(VecDeque<String>);
