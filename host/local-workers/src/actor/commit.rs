@@ -69,8 +69,8 @@ impl Actor {
         if let TurnKind::Open { socket, .. } = kind {
             self.record.sockets.insert(socket);
         }
-        let kept = if caller.is_some() { bytes_of_answer(&answer) } else { 0 };
-        let effects = match self.take_over_turn(&cause, result, kept).await {
+        let stored = if caller.is_some() { reply_bytes(&answer) } else { 0 };
+        let effects = match self.take_over_turn(&cause, result, stored).await {
             Ok(effects) => effects,
             Err(no_turn) => {
                 if let Some(sockets) = sockets {
@@ -80,7 +80,7 @@ impl Actor {
                     NoTurn::Failed(failure) => self.error_of(failure),
                     NoTurn::Changed => error_of_store(&self.handle.key, &StoreError::NotOwner),
                 });
-                self.answer_and_keep(sender, id, answer);
+                self.answer_and_store(sender, id, answer);
                 return;
             }
         };
@@ -90,7 +90,7 @@ impl Actor {
             self.waiting_sender = sender.is_outside().then_some((id, sender));
         } else {
             if caller.is_some() {
-                keep_answer(&mut self.record, &id, &answer);
+                store_reply(&mut self.record, &id, &answer);
             }
             if sender.repeats() {
                 self.record.handled.add(&id);
@@ -167,9 +167,9 @@ impl Actor {
         let is_done = result.state == TurnState::Done;
         let was_waiting = self.record.is_waiting();
         let cause = self.record.waiting.as_ref().map(|waiting| waiting.cause.clone()).unwrap_or_default();
-        let is_kept = is_done && self.record.waiting.as_ref().is_some_and(|waiting| waiting.caller.is_some());
-        let kept = if is_kept { bytes_of_answer(&answer) } else { 0 };
-        let effects = match self.take_over_turn(&cause, result, kept).await {
+        let is_stored = is_done && self.record.waiting.as_ref().is_some_and(|waiting| waiting.caller.is_some());
+        let stored = if is_stored { reply_bytes(&answer) } else { 0 };
+        let effects = match self.take_over_turn(&cause, result, stored).await {
             Ok(effects) => effects,
             Err(NoTurn::Changed) => return,
             Err(NoTurn::Failed(failure)) => {
@@ -187,7 +187,7 @@ impl Actor {
         if is_done {
             if let Some(handler) = self.record.waiting.take() {
                 if handler.caller.is_some() {
-                    keep_answer(&mut self.record, &handler.id, &answer);
+                    store_reply(&mut self.record, &handler.id, &answer);
                 }
                 if handler.repeats {
                     self.record.handled.add(&handler.id);
@@ -233,7 +233,7 @@ impl Actor {
         self.record.sockets.clone_from(&handler.sockets);
         self.close_lost_sockets();
         if handler.caller.is_some() {
-            keep_answer(&mut self.record, &handler.id, &answer);
+            store_reply(&mut self.record, &handler.id, &answer);
         }
         self.batch.back_to = Some(restorable);
         self.change_record(true);
@@ -244,10 +244,10 @@ impl Actor {
         drop(self.flush().await);
     }
 
-    /// Answers a sender after the turns before, and keeps the answer first if it is a worker, which may ask again.
-    pub(super) fn answer_and_keep(&mut self, sender: Sender, id: String, answer: Answer) {
+    /// Answers a sender after the turns before, and stores the reply first if it is a worker, which may ask again.
+    pub(super) fn answer_and_store(&mut self, sender: Sender, id: String, answer: Answer) {
         if matches!(sender, Sender::Worker { .. }) && self.is_started() && self.epoch.is_some() {
-            keep_answer(&mut self.record, &id, &answer);
+            store_reply(&mut self.record, &id, &answer);
             self.change_record(false);
         }
         self.answer_in_order(sender, id, answer);
@@ -302,9 +302,9 @@ impl Actor {
     }
 
     /// Takes over into the record what a turn that has run sent and set. One that is refused is undone.
-    async fn take_over_turn(&mut self, cause: &Cause, result: TurnResult, kept: usize) -> Result<Effects, NoTurn> {
+    async fn take_over_turn(&mut self, cause: &Cause, result: TurnResult, stored: usize) -> Result<Effects, NoTurn> {
         let refusal = self.refusal_of(cause, &result);
-        let refusal = refusal.or_else(|| self.reserve_for(&result, kept).err().map(|full| full.to_string()));
+        let refusal = refusal.or_else(|| self.reserve_for(&result, stored).err().map(|full| full.to_string()));
         let Some(message) = refusal else {
             return Ok(take_over(&self.manager, &mut self.record, self.turn_now, cause.clone(), result));
         };
@@ -323,12 +323,12 @@ impl Actor {
         self.check_events(cause, result).err()
     }
 
-    /// Reserves room in memory for the calls of a turn, and for its answer of so many bytes that is kept.
-    pub(super) fn reserve_for(&mut self, result: &TurnResult, kept: usize) -> Result<(), MemoryFull> {
+    /// Reserves room in memory for the calls of a turn, and for its stored reply of so many bytes.
+    pub(super) fn reserve_for(&mut self, result: &TurnResult, stored: usize) -> Result<(), MemoryFull> {
         // A handler that waits from now on keeps the calls of before it, too.
         let begins_to_wait = !self.record.is_waiting() && result.state == TurnState::Waiting;
         let before = if begins_to_wait { self.record.call_bytes() } else { 0 };
-        self.reserve_more(bytes_of_sent_calls(result) + before + kept)
+        self.reserve_more(bytes_of_sent_calls(result) + before + stored)
     }
 
     /// Reserves so many bytes more than the record has, until it is counted anew after the commit.
@@ -419,10 +419,10 @@ pub(super) fn take_over(
         match send.call {
             Some(call) => {
                 let WorkerSend { class, name, method, value, id, .. } = send;
-                // Callees keep answers by id: no two calls of the worker have the same.
+                // Callees store replies by id: no two calls of the worker have the same.
                 let id = id.filter(|id| record.calls.values().all(|call| call.id != *id));
                 let (id, to, cause) = (id_of(id), WorkerKey::new(class, name), effects.cause.clone());
-                // A call that is made again is for the same member, which has kept the answer.
+                // A call that is made again is for the same member, which has stored the reply.
                 let to = manager.member(&to, None).ok().flatten().unwrap_or(to);
                 record.calls.insert(call, OutgoingCall { id, to, method, value, cause });
                 effects.calls.push(call);
@@ -438,15 +438,15 @@ fn bytes_of_sent_calls(result: &TurnResult) -> usize {
     result.sends.iter().filter(|send| send.call.is_some()).map(|send| send.value.len()).sum()
 }
 
-/// Bytes of an answer, as they are kept for a worker that may ask again.
-fn bytes_of_answer(answer: &Answer) -> usize {
+/// Bytes of an answer, as they are stored for a worker that may ask again.
+fn reply_bytes(answer: &Answer) -> usize {
     answer.as_ref().map_or(0, String::len)
 }
 
-/// Keeps an answer for a worker that may ask again.
-pub(super) fn keep_answer(record: &mut WorkerRecord, id: &str, answer: &Answer) {
-    let forgotten = record.answers.keep(id, reply_of(answer.clone()));
+/// Stores an answer as the reply to a worker that may ask again.
+pub(super) fn store_reply(record: &mut WorkerRecord, id: &str, answer: &Answer) {
+    let forgotten = record.replies.store(id, reply_of(answer.clone()));
     if forgotten > 0 {
-        tracing::warn!(worker = %record.key, forgotten, "answers that their callers did not take are forgotten");
+        tracing::warn!(worker = %record.key, forgotten, "replies that their callers did not take are forgotten");
     }
 }

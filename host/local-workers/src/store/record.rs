@@ -27,9 +27,9 @@ pub struct WorkerRecord {
     /// Its calls to others that have no answer, by number.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) calls: BTreeMap<u64, OutgoingCall>,
-    /// Answers to calls of other workers, until the caller has committed them.
-    #[serde(default, skip_serializing_if = "KeptAnswers::is_empty")]
-    pub(crate) answers: KeptAnswers,
+    /// Replies to calls of other workers, until the caller has committed them.
+    #[serde(default, rename = "answers", skip_serializing_if = "StoredReplies::is_empty")]
+    pub(crate) replies: StoredReplies,
     /// The ids of the sockets that its heap has.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub(crate) sockets: BTreeSet<String>,
@@ -52,7 +52,7 @@ impl WorkerRecord {
             timers: Timers::default(),
             waiting: None,
             calls: BTreeMap::new(),
-            answers: KeptAnswers::default(),
+            replies: StoredReplies::default(),
             sockets: BTreeSet::new(),
             handled: HandledMessages::default(),
             before_upgrade: None,
@@ -98,12 +98,12 @@ impl WorkerRecord {
     }
 
     /// Bytes of all values in it: of calls, of those that a handler that waits or a rollback puts the worker back to,
-    /// and of answers.
+    /// and of stored replies.
     pub(crate) fn value_bytes(&self) -> usize {
         let before = self.waiting.as_ref().map_or(0, |waiting| bytes_of_calls(&waiting.calls));
         let upgrades = self.before_upgrade.iter().flat_map(|last| std::iter::once(last).chain(last.earlier.as_deref()));
         let moved = upgrades.map(|before| bytes_of_calls(&before.calls)).sum::<usize>();
-        self.call_bytes() + before + moved + self.answers.bytes()
+        self.call_bytes() + before + moved + self.replies.bytes()
     }
 
     /// Bytes that it takes in memory: those of its values, and as many for the rest as a worker takes without any.
@@ -174,20 +174,20 @@ pub(crate) struct OutgoingCall {
     pub(crate) cause: Cause,
 }
 
-/// The answers that a worker keeps for other workers, the oldest first. Callers fetch theirs at once; those whose
-/// answers are left were put back or ended.
+/// The replies that a worker has stored for other workers, the oldest first. Callers fetch theirs at once; those whose
+/// replies are left were put back or ended.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub(crate) struct KeptAnswers(VecDeque<(String, ReplyResult)>);
+pub(crate) struct StoredReplies(VecDeque<(String, ReplyResult)>);
 
-impl KeptAnswers {
-    /// Answers at most.
+impl StoredReplies {
+    /// Replies at most.
     pub(crate) const MAX: usize = 1_000;
     /// Bytes of them at most, by which a record is bounded that is written with each turn. One alone may have more.
     pub(crate) const BYTES_MAX: usize = 16 << 20;
 
-    /// Keeps the answer to the call of this id. Gives how many older ones are forgotten for it.
-    pub(crate) fn keep(&mut self, id: &str, result: ReplyResult) -> usize {
+    /// Stores the reply to the call of this id. Gives how many older ones are forgotten for it.
+    pub(crate) fn store(&mut self, id: &str, result: ReplyResult) -> usize {
         self.forget(id);
         let mut bytes = self.bytes() + bytes_of(id, &result);
         let mut forgotten = 0;
@@ -200,14 +200,14 @@ impl KeptAnswers {
         forgotten
     }
 
-    /// The answer to the call of this id.
+    /// The reply to the call of this id.
     pub(crate) fn get(&self, id: &str) -> Option<&ReplyResult> {
-        self.0.iter().find(|(kept, _)| kept == id).map(|(_, result)| result)
+        self.0.iter().find(|(stored, _)| stored == id).map(|(_, result)| result)
     }
 
-    /// Forgets the answer to the call of this id; whether there was one.
+    /// Forgets the reply to the call of this id; whether there was one.
     pub(crate) fn forget(&mut self, id: &str) -> bool {
-        let position = self.0.iter().position(|(kept, _)| kept == id);
+        let position = self.0.iter().position(|(stored, _)| stored == id);
         position.and_then(|position| self.0.remove(position)).is_some()
     }
 
@@ -267,17 +267,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn kept_answers_are_bounded_by_number_and_bytes_and_the_oldest_go() {
+    fn stored_replies_are_bounded_by_number_and_bytes_and_the_oldest_go() {
         let value = |bytes: usize| ReplyResult::Value("x".repeat(bytes));
-        let mut answers = KeptAnswers::default();
-        for number in 0..KeptAnswers::MAX {
-            assert_eq!(answers.keep(&number.to_string(), value(1)), 0);
+        let mut replies = StoredReplies::default();
+        for number in 0..StoredReplies::MAX {
+            assert_eq!(replies.store(&number.to_string(), value(1)), 0);
         }
-        assert_eq!(answers.keep("more", value(1)), 1);
-        assert_eq!((answers.get("0"), answers.get("more")), (None, Some(&value(1))));
-        assert_eq!(answers.keep("more", value(2)), 0, "in place of the one of its id");
-        assert!(answers.keep("large", value(KeptAnswers::BYTES_MAX)) >= KeptAnswers::MAX - 1);
-        assert!(answers.forget("large") && !answers.forget("large") && answers.is_empty());
+        assert_eq!(replies.store("more", value(1)), 1);
+        assert_eq!((replies.get("0"), replies.get("more")), (None, Some(&value(1))));
+        assert_eq!(replies.store("more", value(2)), 0, "in place of the one of its id");
+        assert!(replies.store("large", value(StoredReplies::BYTES_MAX)) >= StoredReplies::MAX - 1);
+        assert!(replies.forget("large") && !replies.forget("large") && replies.is_empty());
     }
 
     #[test]
@@ -316,12 +316,13 @@ mod tests {
     #[test]
     fn a_record_is_read_as_it_was_written() {
         let mut record = WorkerRecord::new(WorkerKey::new("A", "a"));
-        record.answers.keep("1", ReplyResult::Value("2".to_owned()));
+        record.replies.store("1", ReplyResult::Value("2".to_owned()));
         record.handled.add("job");
         let cause = Cause { traceparent: Some("00-1-2-3".to_owned()), hops: 2 };
         let call = OutgoingCall { id: "1".into(), to: record.key.clone(), method: None, value: "3".into(), cause };
         record.calls.insert(7, call);
         let text = serde_json::to_string(&record).expect("it is written");
+        assert!(text.contains(r#""answers":[["1","#), "as stores have it: {text}");
         assert_eq!(serde_json::from_str::<WorkerRecord>(&text).expect("it is read"), record);
     }
 }
