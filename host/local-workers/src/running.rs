@@ -225,8 +225,8 @@ impl RunningWorkers {
         mut after: Option<WorkerKey>,
         limit: usize,
     ) -> Result<Vec<WorkerStatus>, StoreError> {
-        if filter.health.is_some_and(|health| health != WorkerHealth::Unknown) {
-            return self.list_checked(filter, after, limit).await;
+        if let Some(health) = filter.health.filter(|health| *health != WorkerHealth::Unknown) {
+            return self.list_checked(health, filter, after, limit).await;
         }
         if let Some(class) = &filter.class {
             // No name is before the empty one, which no worker has.
@@ -246,15 +246,17 @@ impl RunningWorkers {
         }
     }
 
-    /// The same for workers that were checked lately, without a look at all others.
+    /// The same for workers that were checked lately, without a look at all others. Those of another health are passed
+    /// over before the store is asked: hundreds of thousands may have been checked, and a few of them are not well.
     async fn list_checked(
         &self,
+        health: WorkerHealth,
         filter: &WorkerFilter,
         after: Option<WorkerKey>,
         limit: usize,
     ) -> Result<Vec<WorkerStatus>, StoreError> {
         let mut keys = self.manager.health.checked();
-        keys.retain(|key| after.as_ref().is_none_or(|after| key > after));
+        keys.retain(|key| after.as_ref().is_none_or(|after| key > after) && self.manager.health_of(key).0 == health);
         keys.sort();
         let mut all = Vec::new();
         for key in keys {
