@@ -12,6 +12,7 @@ use elias_capabilities::Cause;
 use elias_capabilities::trigger::ActiveWork;
 use elias_host::{ReplyError, ReplyResult, SocketAction, SocketSend, TurnKind, TurnResult, TurnState, WorkerSend};
 use elias_workers::{DueTimer, MemoryFull, WorkerKey};
+use std::collections::VecDeque;
 
 /// Bytes of the values of a worker's calls without an answer. They are written down with each of its turns.
 const CALL_BYTES_MAX: usize = 32 << 20;
@@ -126,7 +127,7 @@ impl Actor {
         self.record.calls.remove(&call);
         match &mut self.record.waiting {
             // The callee keeps it: a worker that is put back asks again.
-            Some(waiting) => waiting.received.push((callee, id)),
+            Some(waiting) => waiting.receive(callee, id),
             None => self.hold_back(Departure::Forget { callee, id }),
         }
         self.commit_continuation(handler, result, active).await;
@@ -238,7 +239,7 @@ impl Actor {
         self.batch.back_to = Some(restorable);
         self.change_record(true);
         self.hold_back(Departure::WaitsEnd);
-        self.answer_handler(WaitingHandler { received: Vec::new(), ..handler }, answer);
+        self.answer_handler(WaitingHandler { received: VecDeque::new(), ..handler }, answer);
         self.hold_back_effects(Effects { calls: asked_again, ..Effects::default() });
         // Why it failed is in the log.
         drop(self.flush().await);
@@ -282,7 +283,7 @@ impl Actor {
     ) -> WaitingHandler {
         let WorkerRecord { timers, calls, sockets, .. } = &self.record;
         let (timers, calls, sockets) = (timers.clone(), calls.clone(), sockets.clone());
-        let received = Vec::new();
+        let received = VecDeque::new();
         WaitingHandler { id, caller, repeats: false, cause, restorable_turn, timers, calls, sockets, received }
     }
 

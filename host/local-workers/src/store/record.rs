@@ -136,7 +136,21 @@ pub(crate) struct WaitingHandler {
     /// The answers that the worker has had meanwhile, by callee and id. Their callees keep them until the handler is
     /// done: a worker that is put back asks again.
     #[serde(default)]
-    pub(crate) received: Vec<(WorkerKey, String)>,
+    pub(crate) received: VecDeque<(WorkerKey, String)>,
+}
+
+impl WaitingHandler {
+    /// Answers that it remembers at most: they are written with each turn, and a handler may go on for ever.
+    pub(crate) const RECEIVED_MAX: usize = StoredReplies::MAX;
+
+    /// Remembers an answer. Of the oldest, if there are too many, the callee is not told that it may forget it: it
+    /// does so when it has stored too many others.
+    pub(crate) fn receive(&mut self, callee: WorkerKey, id: String) {
+        if self.received.len() >= Self::RECEIVED_MAX {
+            self.received.pop_front();
+        }
+        self.received.push_back((callee, id));
+    }
 }
 
 /// What a worker was before it was moved to another version.
@@ -175,7 +189,7 @@ pub(crate) struct OutgoingCall {
 }
 
 /// The replies that a worker has stored for other workers, the oldest first. Callers fetch theirs at once; those whose
-/// replies are left were put back or ended.
+/// replies are left were put back or ended, or have gone on with one handler for long.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct StoredReplies(VecDeque<(String, ReplyResult)>);
@@ -278,6 +292,18 @@ mod tests {
         assert_eq!(replies.store("more", value(2)), 0, "in place of the one of its id");
         assert!(replies.store("large", value(StoredReplies::BYTES_MAX)) >= StoredReplies::MAX - 1);
         assert!(replies.forget("large") && !replies.forget("large") && replies.is_empty());
+    }
+
+    #[test]
+    fn the_last_answers_of_a_handler_that_goes_on_are_remembered() {
+        let text =
+            r#"{ "id": "1", "timers": {}, "calls": {}, "received": [[{ "class": "A", "name": "a" }, "first"]] }"#;
+        let mut handler: WaitingHandler = serde_json::from_str(text).expect("it is read");
+        for number in 0..WaitingHandler::RECEIVED_MAX {
+            handler.receive(WorkerKey::new("A", "a"), number.to_string());
+        }
+        assert_eq!(handler.received.len(), WaitingHandler::RECEIVED_MAX);
+        assert_eq!(handler.received.front(), Some(&(WorkerKey::new("A", "a"), "0".to_owned())));
     }
 
     #[test]
