@@ -7,7 +7,7 @@ use super::turn::NoTurn;
 use crate::component::TurnFailure;
 use crate::manager::Manager;
 use crate::message::{Answer, Content, Message, Reply, Sender, UNDEFINED, id_of, reply_of};
-use crate::store::{OutgoingCall, StoreError, TurnEvents, WaitingHandler, WorkerRecord};
+use crate::store::{OutgoingCall, StoreError, TurnEvents, WaitingHandler, WorkerRecord, bytes_of_call};
 use elias_capabilities::Cause;
 use elias_capabilities::trigger::ActiveWork;
 use elias_host::{ReplyError, ReplyResult, SocketAction, SocketSend, TurnKind, TurnResult, TurnState, WorkerSend};
@@ -316,7 +316,8 @@ impl Actor {
 
     /// Why a turn that has run may not be kept: it has too many calls, or events that may not be published.
     pub(super) fn refusal_of(&self, cause: &Cause, result: &TurnResult) -> Option<String> {
-        if self.record.call_bytes() + bytes_of_sent_calls(result) > CALL_BYTES_MAX {
+        let sent = sent_calls(result).map(|send| send.value.len()).sum::<usize>();
+        if self.record.call_bytes() + sent > CALL_BYTES_MAX {
             return Some(format!(
                 "the calls of a worker without an answer have at most {CALL_BYTES_MAX} bytes together"
             ));
@@ -328,8 +329,8 @@ impl Actor {
     pub(super) fn reserve_for(&mut self, result: &TurnResult, stored: usize) -> Result<(), MemoryFull> {
         // A handler that waits from now on keeps the calls of before it, too.
         let begins_to_wait = !self.record.is_waiting() && result.state == TurnState::Waiting;
-        let before = if begins_to_wait { self.record.call_bytes() } else { 0 };
-        self.reserve_more(bytes_of_sent_calls(result) + before + stored)
+        let before = if begins_to_wait { self.record.call_memory_bytes() } else { 0 };
+        self.reserve_more(memory_of_sent_calls(result) + before + stored)
     }
 
     /// Reserves so many bytes more than the record has, until it is counted anew after the commit.
@@ -434,9 +435,17 @@ pub(super) fn take_over(
     effects
 }
 
-/// Bytes of the values of the calls that a turn has made.
-fn bytes_of_sent_calls(result: &TurnResult) -> usize {
-    result.sends.iter().filter(|send| send.call.is_some()).map(|send| send.value.len()).sum()
+/// The calls that a turn has made.
+fn sent_calls(result: &TurnResult) -> impl Iterator<Item = &WorkerSend> {
+    result.sends.iter().filter(|send| send.call.is_some())
+}
+
+/// Bytes that the calls that a turn has made take in memory.
+fn memory_of_sent_calls(result: &TurnResult) -> usize {
+    let bytes = |WorkerSend { class, name, method, value, .. }: &WorkerSend| {
+        bytes_of_call(class, name, method.as_deref(), value)
+    };
+    sent_calls(result).map(bytes).sum()
 }
 
 /// Bytes of an answer, as they are stored for a worker that may ask again.

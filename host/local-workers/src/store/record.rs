@@ -9,6 +9,9 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 /// Bytes that a worker with a task takes beside the values in its record, as they are counted.
 const RECORD_BYTES: usize = 1_024;
 
+/// Bytes that a call takes beside its texts, as they are counted: its id, its cause, its place in the record.
+const CALL_BYTES: usize = 256;
+
 /// What is kept of a worker beside its heap. Stores keep it as JSON, by serde, and look into it by its methods alone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WorkerRecord {
@@ -94,16 +97,23 @@ impl WorkerRecord {
 
     /// Bytes of the values of calls that have no answer.
     pub(crate) fn call_bytes(&self) -> usize {
+        self.calls.values().map(|call| call.value.len()).sum()
+    }
+
+    /// Bytes that calls without an answer take in memory: a worker may have 10,000 of them that have no values, and
+    /// names that are long.
+    pub(crate) fn call_memory_bytes(&self) -> usize {
         bytes_of_calls(&self.calls)
     }
 
-    /// Bytes of all values in it: of calls, of those that a handler that waits or a rollback puts the worker back to,
-    /// and of stored replies.
+    /// Bytes of what its worker may have much of: of calls, of those that a handler that waits or a rollback puts the
+    /// worker back to, of the answers that the handler has had, and of stored replies.
     pub(crate) fn value_bytes(&self) -> usize {
-        let before = self.waiting.as_ref().map_or(0, |waiting| bytes_of_calls(&waiting.calls));
+        let bytes_before = |waiting: &WaitingHandler| bytes_of_calls(&waiting.calls) + waiting.received_bytes();
+        let before = self.waiting.as_ref().map_or(0, bytes_before);
         let upgrades = self.before_upgrade.iter().flat_map(|last| std::iter::once(last).chain(last.earlier.as_deref()));
         let moved = upgrades.map(|before| bytes_of_calls(&before.calls)).sum::<usize>();
-        self.call_bytes() + before + moved + self.replies.bytes()
+        self.call_memory_bytes() + before + moved + self.replies.bytes()
     }
 
     /// Bytes that it takes in memory: those of its values, and as many for the rest as a worker takes without any.
@@ -150,6 +160,10 @@ impl WaitingHandler {
             self.received.pop_front();
         }
         self.received.push_back((callee, id));
+    }
+
+    fn received_bytes(&self) -> usize {
+        self.received.iter().map(|(callee, id)| callee.class.len() + callee.name.len() + id.len()).sum()
     }
 }
 
@@ -263,9 +277,17 @@ impl HandledMessages {
     }
 }
 
-/// Bytes of the values of calls.
+/// Bytes that a call takes in memory.
+pub(crate) fn bytes_of_call(class: &str, name: &str, method: Option<&str>, value: &str) -> usize {
+    CALL_BYTES + class.len() + name.len() + method.map_or(0, str::len) + value.len()
+}
+
+/// Bytes that calls take in memory.
 fn bytes_of_calls(calls: &BTreeMap<u64, OutgoingCall>) -> usize {
-    calls.values().map(|call| call.value.len()).sum()
+    let bytes = |OutgoingCall { to, method, value, .. }: &OutgoingCall| {
+        bytes_of_call(&to.class, &to.name, method.as_deref(), value)
+    };
+    calls.values().map(bytes).sum()
 }
 
 fn bytes_of(id: &str, result: &ReplyResult) -> usize {
@@ -329,6 +351,24 @@ mod tests {
             earlier: None,
         });
         assert!(record.memory_bytes() >= empty + 100);
+    }
+
+    #[test]
+    fn the_names_of_calls_and_of_those_who_answered_are_counted_as_their_values_are() {
+        let mut record = WorkerRecord::new(WorkerKey::new("A", "a"));
+        let (empty, to, cause) = (record.memory_bytes(), WorkerKey::new("B", "x".repeat(100)), Cause::default());
+        let method = Some("y".repeat(200));
+        record
+            .calls
+            .insert(1, OutgoingCall { id: "id".to_owned(), to: to.clone(), method, value: String::new(), cause });
+        let with_call = record.memory_bytes();
+        assert!(with_call >= empty + 300, "{with_call}");
+        assert_eq!(record.call_bytes(), 0, "the bound of their values is another one");
+        let text = r#"{ "id": "1", "timers": {}, "calls": {} }"#;
+        let mut handler: WaitingHandler = serde_json::from_str(text).expect("it is read");
+        handler.receive(to, "id".to_owned());
+        record.waiting = Some(handler);
+        assert!(record.memory_bytes() >= with_call + 100);
     }
 
     #[test]
