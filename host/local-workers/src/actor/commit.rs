@@ -11,7 +11,7 @@ use crate::store::{OutgoingCall, StoreError, TurnEvents, WaitingHandler, WorkerR
 use elias_capabilities::Cause;
 use elias_capabilities::trigger::ActiveWork;
 use elias_host::{ReplyError, ReplyResult, SocketAction, SocketSend, TurnKind, TurnResult, TurnState, WorkerSend};
-use elias_workers::{DueTimer, MemoryFull, WorkerKey};
+use elias_workers::{DueTimer, MemoryFull, Timers, WorkerKey};
 use std::collections::VecDeque;
 
 /// Bytes of the values of a worker's calls without an answer. They are written down with each of its turns.
@@ -325,12 +325,12 @@ impl Actor {
         self.check_events(cause, result).err()
     }
 
-    /// Reserves room in memory for the calls of a turn, and for its stored reply of so many bytes.
+    /// Reserves room in memory for the calls and timers of a turn, and for its stored reply of so many bytes.
     pub(super) fn reserve_for(&mut self, result: &TurnResult, stored: usize) -> Result<(), MemoryFull> {
-        // A handler that waits from now on keeps the calls of before it, too.
+        // A handler that waits from now on keeps the calls and timers of before it, too.
         let begins_to_wait = !self.record.is_waiting() && result.state == TurnState::Waiting;
-        let before = if begins_to_wait { self.record.call_memory_bytes() } else { 0 };
-        self.reserve_more(memory_of_sent_calls(result) + before + stored)
+        let before = if begins_to_wait { self.record.undoable_bytes() } else { 0 };
+        self.reserve_more(memory_of(result) + before + stored)
     }
 
     /// Reserves so many bytes more than the record has, until it is counted anew after the commit.
@@ -440,12 +440,14 @@ fn sent_calls(result: &TurnResult) -> impl Iterator<Item = &WorkerSend> {
     result.sends.iter().filter(|send| send.call.is_some())
 }
 
-/// Bytes that the calls that a turn has made take in memory.
-fn memory_of_sent_calls(result: &TurnResult) -> usize {
+/// Bytes that the calls, timers and alarms take in memory that a turn has made and set.
+fn memory_of(result: &TurnResult) -> usize {
     let bytes = |WorkerSend { class, name, method, value, .. }: &WorkerSend| {
         bytes_of_call(class, name, method.as_deref(), value)
     };
-    sent_calls(result).map(bytes).sum()
+    let alarms = result.timers.alarm.iter().filter(|alarm| alarm.at.is_some());
+    let alarms = alarms.map(|alarm| Timers::BYTES_EACH + alarm.name.len());
+    sent_calls(result).map(bytes).sum::<usize>() + alarms.sum::<usize>() + Timers::BYTES_EACH * result.timers.set.len()
 }
 
 /// Bytes of an answer, as they are stored for a worker that may ask again.

@@ -100,20 +100,22 @@ impl WorkerRecord {
         self.calls.values().map(|call| call.value.len()).sum()
     }
 
-    /// Bytes that calls without an answer take in memory: a worker may have 10,000 of them that have no values, and
-    /// names that are long.
-    pub(crate) fn call_memory_bytes(&self) -> usize {
-        bytes_of_calls(&self.calls)
+    /// Bytes that calls without an answer and timers take in memory, which a handler that waits keeps once more to be
+    /// undone: a worker may have 10,000 of them that have no values, and names that are long.
+    pub(crate) fn undoable_bytes(&self) -> usize {
+        bytes_of_calls(&self.calls) + self.timers.memory_bytes()
     }
 
-    /// Bytes of what its worker may have much of: of calls, of those that a handler that waits or a rollback puts the
-    /// worker back to, of the answers that the handler has had, and of stored replies.
+    /// Bytes of what its worker may have much of: of calls and timers, of those that a handler that waits or a rollback
+    /// puts the worker back to, of the answers that the handler has had, and of stored replies.
     pub(crate) fn value_bytes(&self) -> usize {
-        let bytes_before = |waiting: &WaitingHandler| bytes_of_calls(&waiting.calls) + waiting.received_bytes();
+        let bytes_before = |waiting: &WaitingHandler| {
+            bytes_of_calls(&waiting.calls) + waiting.timers.memory_bytes() + waiting.received_bytes()
+        };
         let before = self.waiting.as_ref().map_or(0, bytes_before);
         let upgrades = self.before_upgrade.iter().flat_map(|last| std::iter::once(last).chain(last.earlier.as_deref()));
-        let moved = upgrades.map(|before| bytes_of_calls(&before.calls)).sum::<usize>();
-        self.call_memory_bytes() + before + moved + self.replies.bytes()
+        let moved = upgrades.map(|before| bytes_of_calls(&before.calls) + before.timers.memory_bytes()).sum::<usize>();
+        self.undoable_bytes() + before + moved + self.replies.bytes()
     }
 
     /// Bytes that it takes in memory: those of its values, and as many for the rest as a worker takes without any.
@@ -354,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn the_names_of_calls_and_of_those_who_answered_are_counted_as_their_values_are() {
+    fn the_names_of_calls_callees_and_alarms_are_counted_as_values_are() {
         let mut record = WorkerRecord::new(WorkerKey::new("A", "a"));
         let (empty, to, cause) = (record.memory_bytes(), WorkerKey::new("B", "x".repeat(100)), Cause::default());
         let method = Some("y".repeat(200));
@@ -368,7 +370,10 @@ mod tests {
         let mut handler: WaitingHandler = serde_json::from_str(text).expect("it is read");
         handler.receive(to, "id".to_owned());
         record.waiting = Some(handler);
-        assert!(record.memory_bytes() >= with_call + 100);
+        let with_handler = record.memory_bytes();
+        assert!(with_handler >= with_call + 100, "{with_handler}");
+        record.timers.set_alarm("z".repeat(100), Some(1));
+        assert!(record.memory_bytes() >= with_handler + 100);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::sync::{Arc, Weak};
 /// The name of the bound.
 const NAME: &str = "worker-memory-bytes";
 
-/// Bytes of messages that wait, of calls without an answer and of stored replies, of all services of a tenant on a
+/// Bytes of messages that wait, of calls without an answer, timers and stored replies, of all services of a tenant on a
 /// host: some mailboxes that are full.
 const BYTES_MAX: usize = 256 << 20;
 
