@@ -31,7 +31,7 @@
 //! A turn is committed when the store has what it changed of its heap: only then do its messages leave, and only then
 //! is it answered. Turns of one worker that wait share a commit. The messages that wait in a mailbox are in memory
 //! alone: whoever sent one has no answer yet. A call that a worker made is kept with its turn, and is made again when
-//! the process starts anew; since the callee keeps its answer until the caller has it, it handles the call once.
+//! the process starts anew; since the callee stores its reply until the caller has it, it handles the call once.
 //!
 //! - `local`, `running`: what a program has of them. `settings`: how they run.
 //! - `manager`: which workers there are; messages, replies and timers get to them here. `directory`: those that have

@@ -161,10 +161,11 @@ impl LocalWorkersBuilder {
         self
     }
 
-    /// What messages that wait, calls without an answer and answers that are kept may hold of the memory, of all workers
-    /// together that are given this budget; 256 MiB of these workers by default. Messages for which there is no room are
-    /// refused (`mailbox-full`), a turn with calls for which there is none is undone, and a worker whose calls do not
-    /// fit is read later. Instances and what waits for clients of sockets are bounded beside it.
+    /// What messages that wait, calls without an answer, timers and stored replies may hold of the memory, of all
+    /// workers together that are given this budget; 256 MiB of these workers by default. Messages for which there is no
+    /// room are refused (`mailbox-full`), a turn with calls or timers for which there is none is undone, and a worker
+    /// whose calls and timers do not fit is read later. Instances and what waits for clients of sockets are bounded
+    /// beside it.
     #[must_use]
     pub fn memory(mut self, budget: Arc<MemoryBudget>) -> Self {
         self.settings.memory = budget;

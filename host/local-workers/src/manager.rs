@@ -369,8 +369,8 @@ impl Manager {
         cut
     }
 
-    /// Makes a task the owner of a worker, and reads its record. Where nobody has asked for the worker, one that another
-    /// host has stays that host's.
+    /// Makes a task the owner of a worker, and reads its record. Where nobody has asked for the worker, one that
+    /// another host has stays that host's.
     ///
     /// # Errors
     /// As of [`WorkerStore::acquire`].

@@ -165,7 +165,7 @@ pub(crate) fn reply_of(answer: Answer) -> ReplyResult {
     }
 }
 
-/// An answer that was kept, as its caller is given it.
+/// A stored reply, as its caller is given it.
 pub(crate) fn answer_of(result: ReplyResult) -> Answer {
     match result {
         ReplyResult::Value(value) => Ok(value),

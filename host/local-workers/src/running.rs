@@ -98,10 +98,10 @@ impl RunningWorkers {
         self.manager.call_as(id, key, Content::Value { method, value }, cause)
     }
 
-    /// The same with a message that the caller sends again, with the same id, until it has an answer: the worker handles
-    /// it once. It keeps the ids of the last 128 such messages that it has handled, with what they changed; one that
-    /// comes again after it was handled is answered with `undefined`. One whose handler threw is handled anew. The id
-    /// has at most 64 bytes, and no other message has it.
+    /// The same with a message that the caller sends again, with the same id, until it has an answer: the worker
+    /// handles it once. It keeps the ids of the last 128 such messages that it has handled, with what they changed; one
+    /// that comes again after it was handled is answered with `undefined`. One whose handler threw is handled anew. The
+    /// id has at most 64 bytes, and no other message has it.
     ///
     /// # Errors
     /// As of [`Self::call`].
@@ -225,8 +225,8 @@ impl RunningWorkers {
         mut after: Option<WorkerKey>,
         limit: usize,
     ) -> Result<Vec<WorkerStatus>, StoreError> {
-        if filter.health.is_some_and(|health| health != WorkerHealth::Unknown) {
-            return self.list_checked(filter, after, limit).await;
+        if let Some(health) = filter.health.filter(|health| *health != WorkerHealth::Unknown) {
+            return self.list_checked(health, filter, after, limit).await;
         }
         if let Some(class) = &filter.class {
             // No name is before the empty one, which no worker has.
@@ -246,15 +246,17 @@ impl RunningWorkers {
         }
     }
 
-    /// The same for workers that were checked lately, without a look at all others.
+    /// The same for workers that were checked lately, without a look at all others. Those of another health are passed
+    /// over before the store is asked: hundreds of thousands may have been checked, and a few of them are not well.
     async fn list_checked(
         &self,
+        health: WorkerHealth,
         filter: &WorkerFilter,
         after: Option<WorkerKey>,
         limit: usize,
     ) -> Result<Vec<WorkerStatus>, StoreError> {
         let mut keys = self.manager.health.checked();
-        keys.retain(|key| after.as_ref().is_none_or(|after| key > after));
+        keys.retain(|key| after.as_ref().is_none_or(|after| key > after) && self.manager.health_of(key).0 == health);
         keys.sort();
         let mut all = Vec::new();
         for key in keys {
@@ -321,8 +323,9 @@ impl RunningWorkers {
         self.manager.resume(key);
     }
 
-    /// Changes the settings, from now on and of all workers: how long those rest that do so now, what waits in mailboxes
-    /// next, what becomes of the next turn that is ended. Sockets that are open keep their bounds of what waits for them.
+    /// Changes the settings, from now on and of all workers: how long those rest that do so now, what waits in
+    /// mailboxes next, what becomes of the next turn that is ended. Sockets that are open keep their bounds of what
+    /// waits for them.
     pub fn configure(&self, settings: WorkerSettings) {
         self.manager.configure(settings);
     }

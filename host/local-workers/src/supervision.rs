@@ -131,7 +131,8 @@ impl Manager {
         self.existing(key).map_or(0, |handle| handle.load(now))
     }
 
-    fn health_of(&self, key: &WorkerKey) -> (WorkerHealth, Option<String>) {
+    /// Whether a worker is well, and why its last check failed, if it did.
+    pub(crate) fn health_of(&self, key: &WorkerKey) -> (WorkerHealth, Option<String>) {
         let threshold = self.live().health.map(|health| health.threshold);
         threshold.map_or((WorkerHealth::Unknown, None), |threshold| self.health.health(key, threshold))
     }

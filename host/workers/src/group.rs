@@ -214,7 +214,11 @@ mod tests {
 
         /// Where a member goes, its keys alone move; where one comes, keys move to it alone.
         #[test]
-        fn only_the_keys_of_a_member_move_with_it(members in 2usize..9, gone in 0usize..9, keys in prop::collection::vec(0u32..10_000, 0..60)) {
+        fn only_the_keys_of_a_member_move_with_it(
+            members in 2usize..9,
+            gone in 0usize..9,
+            keys in prop::collection::vec(0u32..10_000, 0..60),
+        ) {
             let before = group(members);
             let mut after = before.clone();
             let gone = key(gone % members);

@@ -30,6 +30,9 @@ pub struct Timers {
 }
 
 impl Timers {
+    /// Bytes that a timer takes in memory, as they are counted; an alarm takes those of its name beside them.
+    pub const BYTES_EACH: usize = 64;
+
     /// Sets a timer, or has it due at another time.
     pub fn set(&mut self, timer: u64, at: u64) {
         self.timers.insert(timer, at);
@@ -96,6 +99,13 @@ impl Timers {
         self.timers.len() + self.alarms.len()
     }
 
+    /// Bytes that they take in memory.
+    #[must_use]
+    pub fn memory_bytes(&self) -> usize {
+        let names = self.alarms.keys().chain(self.delayed.keys()).map(String::len);
+        Self::BYTES_EACH * self.len() + names.sum::<usize>()
+    }
+
     /// Whether none is set.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -127,6 +137,17 @@ mod tests {
         assert_eq!(timers.len(), 1, "the alarm is left");
         timers.set_alarm("expire", None);
         assert!(timers.is_empty());
+    }
+
+    #[test]
+    fn timers_take_memory_and_alarms_that_of_their_names() {
+        let mut timers = Timers::default();
+        assert_eq!(timers.memory_bytes(), 0);
+        timers.set(1, 500);
+        timers.set_alarm("expire", Some(200));
+        assert_eq!(timers.memory_bytes(), 2 * Timers::BYTES_EACH + "expire".len());
+        timers.finish(&DueTimer::Alarm { name: "expire".into(), at: 200 });
+        assert_eq!(timers.memory_bytes(), Timers::BYTES_EACH);
     }
 
     #[test]

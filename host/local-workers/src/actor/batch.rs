@@ -59,7 +59,7 @@ pub(super) enum Departure {
         answer: Answer,
     },
     Effects(Box<Effects>),
-    /// A callee need not keep its answer any more.
+    /// A callee need not store its reply any more.
     Forget {
         callee: WorkerKey,
         id: String,
@@ -278,7 +278,7 @@ impl Actor {
         match departure {
             Departure::Answer { sender, id, answer } => self.answer(sender, id, answer),
             Departure::Effects(effects) => self.release(*effects),
-            Departure::Forget { callee, id } => self.manager.forget_answer(&callee, id),
+            Departure::Forget { callee, id } => self.manager.forget_reply(&callee, id),
             Departure::WaitsEnd => self.manager.finish_waits(&self.handle.key),
         }
     }

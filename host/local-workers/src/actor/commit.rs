@@ -7,11 +7,12 @@ use super::turn::NoTurn;
 use crate::component::TurnFailure;
 use crate::manager::Manager;
 use crate::message::{Answer, Content, Message, Reply, Sender, UNDEFINED, id_of, reply_of};
-use crate::store::{OutgoingCall, StoreError, TurnEvents, WaitingHandler, WorkerRecord};
+use crate::store::{OutgoingCall, StoreError, TurnEvents, WaitingHandler, WorkerRecord, bytes_of_call};
 use elias_capabilities::Cause;
 use elias_capabilities::trigger::ActiveWork;
 use elias_host::{ReplyError, ReplyResult, SocketAction, SocketSend, TurnKind, TurnResult, TurnState, WorkerSend};
-use elias_workers::{DueTimer, MemoryFull, WorkerKey};
+use elias_workers::{DueTimer, MemoryFull, Timers, WorkerKey};
+use std::collections::VecDeque;
 
 /// Bytes of the values of a worker's calls without an answer. They are written down with each of its turns.
 const CALL_BYTES_MAX: usize = 32 << 20;
@@ -69,8 +70,8 @@ impl Actor {
         if let TurnKind::Open { socket, .. } = kind {
             self.record.sockets.insert(socket);
         }
-        let kept = if caller.is_some() { bytes_of_answer(&answer) } else { 0 };
-        let effects = match self.take_over_turn(&cause, result, kept).await {
+        let stored = if caller.is_some() { reply_bytes(&answer) } else { 0 };
+        let effects = match self.take_over_turn(&cause, result, stored).await {
             Ok(effects) => effects,
             Err(no_turn) => {
                 if let Some(sockets) = sockets {
@@ -80,7 +81,7 @@ impl Actor {
                     NoTurn::Failed(failure) => self.error_of(failure),
                     NoTurn::Changed => error_of_store(&self.handle.key, &StoreError::NotOwner),
                 });
-                self.answer_and_keep(sender, id, answer);
+                self.answer_and_store(sender, id, answer);
                 return;
             }
         };
@@ -90,7 +91,7 @@ impl Actor {
             self.waiting_sender = sender.is_outside().then_some((id, sender));
         } else {
             if caller.is_some() {
-                keep_answer(&mut self.record, &id, &answer);
+                store_reply(&mut self.record, &id, &answer);
             }
             if sender.repeats() {
                 self.record.handled.add(&id);
@@ -126,7 +127,7 @@ impl Actor {
         self.record.calls.remove(&call);
         match &mut self.record.waiting {
             // The callee keeps it: a worker that is put back asks again.
-            Some(waiting) => waiting.received.push((callee, id)),
+            Some(waiting) => waiting.receive(callee, id),
             None => self.hold_back(Departure::Forget { callee, id }),
         }
         self.commit_continuation(handler, result, active).await;
@@ -167,9 +168,9 @@ impl Actor {
         let is_done = result.state == TurnState::Done;
         let was_waiting = self.record.is_waiting();
         let cause = self.record.waiting.as_ref().map(|waiting| waiting.cause.clone()).unwrap_or_default();
-        let is_kept = is_done && self.record.waiting.as_ref().is_some_and(|waiting| waiting.caller.is_some());
-        let kept = if is_kept { bytes_of_answer(&answer) } else { 0 };
-        let effects = match self.take_over_turn(&cause, result, kept).await {
+        let is_stored = is_done && self.record.waiting.as_ref().is_some_and(|waiting| waiting.caller.is_some());
+        let stored = if is_stored { reply_bytes(&answer) } else { 0 };
+        let effects = match self.take_over_turn(&cause, result, stored).await {
             Ok(effects) => effects,
             Err(NoTurn::Changed) => return,
             Err(NoTurn::Failed(failure)) => {
@@ -187,7 +188,7 @@ impl Actor {
         if is_done {
             if let Some(handler) = self.record.waiting.take() {
                 if handler.caller.is_some() {
-                    keep_answer(&mut self.record, &handler.id, &answer);
+                    store_reply(&mut self.record, &handler.id, &answer);
                 }
                 if handler.repeats {
                     self.record.handled.add(&handler.id);
@@ -233,21 +234,21 @@ impl Actor {
         self.record.sockets.clone_from(&handler.sockets);
         self.close_lost_sockets();
         if handler.caller.is_some() {
-            keep_answer(&mut self.record, &handler.id, &answer);
+            store_reply(&mut self.record, &handler.id, &answer);
         }
         self.batch.back_to = Some(restorable);
         self.change_record(true);
         self.hold_back(Departure::WaitsEnd);
-        self.answer_handler(WaitingHandler { received: Vec::new(), ..handler }, answer);
+        self.answer_handler(WaitingHandler { received: VecDeque::new(), ..handler }, answer);
         self.hold_back_effects(Effects { calls: asked_again, ..Effects::default() });
         // Why it failed is in the log.
         drop(self.flush().await);
     }
 
-    /// Answers a sender after the turns before, and keeps the answer first if it is a worker, which may ask again.
-    pub(super) fn answer_and_keep(&mut self, sender: Sender, id: String, answer: Answer) {
+    /// Answers a sender after the turns before, and stores the reply first if it is a worker, which may ask again.
+    pub(super) fn answer_and_store(&mut self, sender: Sender, id: String, answer: Answer) {
         if matches!(sender, Sender::Worker { .. }) && self.is_started() && self.epoch.is_some() {
-            keep_answer(&mut self.record, &id, &answer);
+            store_reply(&mut self.record, &id, &answer);
             self.change_record(false);
         }
         self.answer_in_order(sender, id, answer);
@@ -282,7 +283,7 @@ impl Actor {
     ) -> WaitingHandler {
         let WorkerRecord { timers, calls, sockets, .. } = &self.record;
         let (timers, calls, sockets) = (timers.clone(), calls.clone(), sockets.clone());
-        let received = Vec::new();
+        let received = VecDeque::new();
         WaitingHandler { id, caller, repeats: false, cause, restorable_turn, timers, calls, sockets, received }
     }
 
@@ -302,9 +303,9 @@ impl Actor {
     }
 
     /// Takes over into the record what a turn that has run sent and set. One that is refused is undone.
-    async fn take_over_turn(&mut self, cause: &Cause, result: TurnResult, kept: usize) -> Result<Effects, NoTurn> {
+    async fn take_over_turn(&mut self, cause: &Cause, result: TurnResult, stored: usize) -> Result<Effects, NoTurn> {
         let refusal = self.refusal_of(cause, &result);
-        let refusal = refusal.or_else(|| self.reserve_for(&result, kept).err().map(|full| full.to_string()));
+        let refusal = refusal.or_else(|| self.reserve_for(&result, stored).err().map(|full| full.to_string()));
         let Some(message) = refusal else {
             return Ok(take_over(&self.manager, &mut self.record, self.turn_now, cause.clone(), result));
         };
@@ -315,7 +316,8 @@ impl Actor {
 
     /// Why a turn that has run may not be kept: it has too many calls, or events that may not be published.
     pub(super) fn refusal_of(&self, cause: &Cause, result: &TurnResult) -> Option<String> {
-        if self.record.call_bytes() + bytes_of_sent_calls(result) > CALL_BYTES_MAX {
+        let sent = sent_calls(result).map(|send| send.value.len()).sum::<usize>();
+        if self.record.call_bytes() + sent > CALL_BYTES_MAX {
             return Some(format!(
                 "the calls of a worker without an answer have at most {CALL_BYTES_MAX} bytes together"
             ));
@@ -323,12 +325,12 @@ impl Actor {
         self.check_events(cause, result).err()
     }
 
-    /// Reserves room in memory for the calls of a turn, and for its answer of so many bytes that is kept.
-    pub(super) fn reserve_for(&mut self, result: &TurnResult, kept: usize) -> Result<(), MemoryFull> {
-        // A handler that waits from now on keeps the calls of before it, too.
+    /// Reserves room in memory for the calls and timers of a turn, and for its stored reply of so many bytes.
+    pub(super) fn reserve_for(&mut self, result: &TurnResult, stored: usize) -> Result<(), MemoryFull> {
+        // A handler that waits from now on keeps the calls and timers of before it, too.
         let begins_to_wait = !self.record.is_waiting() && result.state == TurnState::Waiting;
-        let before = if begins_to_wait { self.record.call_bytes() } else { 0 };
-        self.reserve_more(bytes_of_sent_calls(result) + before + kept)
+        let before = if begins_to_wait { self.record.undoable_bytes() } else { 0 };
+        self.reserve_more(memory_of(result) + before + stored)
     }
 
     /// Reserves so many bytes more than the record has, until it is counted anew after the commit.
@@ -419,10 +421,10 @@ pub(super) fn take_over(
         match send.call {
             Some(call) => {
                 let WorkerSend { class, name, method, value, id, .. } = send;
-                // Callees keep answers by id: no two calls of the worker have the same.
+                // Callees store replies by id: no two calls of the worker have the same.
                 let id = id.filter(|id| record.calls.values().all(|call| call.id != *id));
                 let (id, to, cause) = (id_of(id), WorkerKey::new(class, name), effects.cause.clone());
-                // A call that is made again is for the same member, which has kept the answer.
+                // A call that is made again is for the same member, which has stored the reply.
                 let to = manager.member(&to, None).ok().flatten().unwrap_or(to);
                 record.calls.insert(call, OutgoingCall { id, to, method, value, cause });
                 effects.calls.push(call);
@@ -433,20 +435,30 @@ pub(super) fn take_over(
     effects
 }
 
-/// Bytes of the values of the calls that a turn has made.
-fn bytes_of_sent_calls(result: &TurnResult) -> usize {
-    result.sends.iter().filter(|send| send.call.is_some()).map(|send| send.value.len()).sum()
+/// The calls that a turn has made.
+fn sent_calls(result: &TurnResult) -> impl Iterator<Item = &WorkerSend> {
+    result.sends.iter().filter(|send| send.call.is_some())
 }
 
-/// Bytes of an answer, as they are kept for a worker that may ask again.
-fn bytes_of_answer(answer: &Answer) -> usize {
+/// Bytes that the calls, timers and alarms take in memory that a turn has made and set.
+fn memory_of(result: &TurnResult) -> usize {
+    let bytes = |WorkerSend { class, name, method, value, .. }: &WorkerSend| {
+        bytes_of_call(class, name, method.as_deref(), value)
+    };
+    let alarms = result.timers.alarm.iter().filter(|alarm| alarm.at.is_some());
+    let alarms = alarms.map(|alarm| Timers::BYTES_EACH + alarm.name.len());
+    sent_calls(result).map(bytes).sum::<usize>() + alarms.sum::<usize>() + Timers::BYTES_EACH * result.timers.set.len()
+}
+
+/// Bytes of an answer, as they are stored for a worker that may ask again.
+fn reply_bytes(answer: &Answer) -> usize {
     answer.as_ref().map_or(0, String::len)
 }
 
-/// Keeps an answer for a worker that may ask again.
-pub(super) fn keep_answer(record: &mut WorkerRecord, id: &str, answer: &Answer) {
-    let forgotten = record.answers.keep(id, reply_of(answer.clone()));
+/// Stores an answer as the reply to a worker that may ask again.
+pub(super) fn store_reply(record: &mut WorkerRecord, id: &str, answer: &Answer) {
+    let forgotten = record.replies.store(id, reply_of(answer.clone()));
     if forgotten > 0 {
-        tracing::warn!(worker = %record.key, forgotten, "answers that their callers did not take are forgotten");
+        tracing::warn!(worker = %record.key, forgotten, "replies that their callers did not take are forgotten");
     }
 }

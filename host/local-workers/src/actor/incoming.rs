@@ -17,7 +17,7 @@ impl Actor {
     pub(super) async fn take_message(&mut self, message: Message) {
         let Message { id, content, sender, cause, reservation } = message;
         // A call that was made again, for its caller was put back to what it was before.
-        if let Some(result) = self.record.answers.get(&id).cloned() {
+        if let Some(result) = self.record.replies.get(&id).cloned() {
             self.answer_in_order(sender, id, answer_of(result));
             return;
         }
@@ -97,7 +97,7 @@ impl Actor {
                 Err(NoTurn::Changed) => {}
                 Err(NoTurn::Failed(failure)) => {
                     let answer = Err(self.error_of(failure));
-                    self.answer_and_keep(sender, id, answer);
+                    self.answer_and_store(sender, id, answer);
                     return;
                 }
                 Ok((result, active)) => {

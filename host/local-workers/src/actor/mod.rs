@@ -31,7 +31,7 @@ use std::sync::atomic::Ordering::SeqCst;
 use turn::Instance;
 
 /// How long a call has no answer, in milliseconds, before it is made again if nobody here handles it: its callee may
-/// have gone to another host, and has kept the answer then.
+/// have gone to another host, and has stored the reply then.
 const ASK_AGAIN_MS: u64 = 10_000;
 
 /// Runs a worker until nothing is to be done, and nothing of it is in memory.
@@ -69,7 +69,7 @@ struct Actor {
     health_due: u64,
     /// Who waits for the handler that waits, where that is not a worker; with the id of its message.
     waiting_sender: Option<(String, Sender)>,
-    /// Whether answers were dropped from the record since the last commit.
+    /// Whether replies were dropped from the record since the last commit.
     is_stale: bool,
     /// When the calls that have no answer were made, or made again.
     asked_at: u64,
@@ -279,10 +279,10 @@ impl Actor {
         (*generation == self.manager.generation()).then(|| TurnFailure::OtherVersion(why.clone()))
     }
 
-    /// Drops answers that their callers have committed. That is kept with the next commit, or when the task ends.
+    /// Drops replies that their callers have committed. That is written with the next commit, or when the task ends.
     fn forget_received(&mut self) {
         for id in self.handle.received.lock().drain(..) {
-            self.is_stale |= self.record.answers.forget(&id);
+            self.is_stale |= self.record.replies.forget(&id);
         }
     }
 

@@ -248,8 +248,8 @@ pub(super) fn error_of_store(key: &WorkerKey, error: &StoreError) -> Error {
         )),
         StoreError::MemoryFull(_) => failed(ErrorCode::MailboxFull, format!("{key}: {error}")),
         StoreError::OwnedElsewhere { .. } => unavailable(format!(
-            "the worker {key} runs on another host, which did not give it up in time: a turn of it takes long there, or \
-             that host was just lost; send the message again in half a minute"
+            "the worker {key} runs on another host, which did not give it up in time: a turn of it takes long there, \
+             or that host was just lost; send the message again in half a minute"
         )),
         StoreError::NotOwner => {
             unavailable(format!("{key} moved to another host in the turn, which was undone; send the message again"))

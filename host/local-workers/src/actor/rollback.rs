@@ -2,7 +2,7 @@
 
 use super::Actor;
 use super::batch::{Departure, Effects};
-use super::commit::keep_answer;
+use super::commit::store_reply;
 use super::turn::NoTurn;
 use crate::component::{DeploymentPhase, TurnFailure, WorkerComponent};
 use crate::message::Answer;
@@ -124,12 +124,12 @@ impl Actor {
             let failure = TurnFailure::Ended("the version that ran its handler was rolled back".to_owned());
             let answer: Answer = Err(self.error_of(failure));
             if handler.caller.is_some() {
-                keep_answer(&mut self.record, &handler.id, &answer);
+                store_reply(&mut self.record, &handler.id, &answer);
             }
             self.hold_back(Departure::WaitsEnd);
             self.answer_handler(handler, answer);
         }
-        // Those that the worker had made before have had no answer: a callee that has handled one has kept the answer.
+        // Those that the worker had made before have had no answer: a callee that has handled one has stored the reply.
         self.hold_back(Departure::Effects(Box::new(Effects { calls: asked_again, ..Effects::default() })));
         // Why it failed is in the log: then the worker is read again.
         drop(self.flush().await);

@@ -20,7 +20,8 @@ use tokio::sync::OwnedSemaphorePermit;
 const NOT_RUN_DELAY_MS: u64 = 200;
 const NOT_RUN_DELAY_MAX_MS: u64 = 6_400;
 
-/// For how long a worker that is to be tried again keeps its place in memory, in milliseconds: its backoff may be hours.
+/// For how long a worker that is to be tried again keeps its place in memory, in milliseconds: its backoff may be
+/// hours.
 const KEEPS_PLACE_MS: u64 = 1_000;
 
 /// For how long it is tried whether a turn can begin, in milliseconds.

@@ -164,9 +164,9 @@ impl Manager {
         }
     }
 
-    /// A caller has committed the answer to its call: the callee need not keep it. One that has no task keeps it until
+    /// A caller has committed the reply to its call: the callee need not store it. One that has no task keeps it until
     /// there are too many, which costs it some bytes.
-    pub(crate) fn forget_answer(&self, callee: &WorkerKey, id: String) {
+    pub(crate) fn forget_reply(&self, callee: &WorkerKey, id: String) {
         if let Some(handle) = self.directory.lock().handles.get(callee) {
             handle.received.lock().push(id);
         }

@@ -51,8 +51,8 @@ impl MemoryStore {
         Self { bytes_max, forgets: false, merge, workers: Arc::default() }
     }
 
-    /// A store that takes heaps of so many bytes together, and forgets each worker which leaves memory, unless it has to
-    /// go on without a message.
+    /// A store that takes heaps of so many bytes together, and forgets each worker which leaves memory, unless it has
+    /// to go on without a message.
     #[must_use]
     pub fn forgetting(bytes_max: usize) -> Self {
         Self { forgets: true, ..Self::with_bytes_max(bytes_max) }
@@ -268,11 +268,11 @@ mod tests {
         let epoch = store.acquire(&key).await.expect("nobody else has it").epoch;
         let heap = || HeapCommit::Whole(vec![b'x'; 50]);
         let mut record = WorkerRecord { turns: 1, ..WorkerRecord::new(key.clone()) };
-        record.answers.keep("1", ReplyResult::Value("x".repeat(60)));
+        record.replies.store("1", ReplyResult::Value("x".repeat(60)));
         let refused =
             store.commit(WorkerCommit { epoch, record: record.clone(), heap: heap(), events: Vec::new() }).await;
         assert!(matches!(refused, Err(StoreError::Full(100))), "{refused:?}");
-        record.answers.forget("1");
+        record.replies.forget("1");
         store.commit(WorkerCommit { epoch, record, heap: heap(), events: Vec::new() }).await.expect("there is room");
         let summary = store.summary(&key).await.expect("it is read").expect("it is there");
         assert_eq!(summary.heap_bytes, 50);

@@ -14,7 +14,7 @@ pub use folder::FolderStore;
 pub use memory::MemoryStore;
 pub use record::WorkerRecord;
 
-pub(crate) use record::{BeforeUpgrade, HandledMessages, OutgoingCall, WaitingHandler};
+pub(crate) use record::{BeforeUpgrade, HandledMessages, OutgoingCall, WaitingHandler, bytes_of_call};
 
 use elias_capabilities::Cause;
 use elias_host::EmittedEvent;

@@ -9,6 +9,9 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 /// Bytes that a worker with a task takes beside the values in its record, as they are counted.
 const RECORD_BYTES: usize = 1_024;
 
+/// Bytes that a call takes beside its texts, as they are counted: its id, its cause, its place in the record.
+const CALL_BYTES: usize = 256;
+
 /// What is kept of a worker beside its heap. Stores keep it as JSON, by serde, and look into it by its methods alone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WorkerRecord {
@@ -27,9 +30,9 @@ pub struct WorkerRecord {
     /// Its calls to others that have no answer, by number.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) calls: BTreeMap<u64, OutgoingCall>,
-    /// Answers to calls of other workers, until the caller has committed them.
-    #[serde(default, skip_serializing_if = "KeptAnswers::is_empty")]
-    pub(crate) answers: KeptAnswers,
+    /// Replies to calls of other workers, until the caller has committed them.
+    #[serde(default, rename = "answers", skip_serializing_if = "StoredReplies::is_empty")]
+    pub(crate) replies: StoredReplies,
     /// The ids of the sockets that its heap has.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub(crate) sockets: BTreeSet<String>,
@@ -52,7 +55,7 @@ impl WorkerRecord {
             timers: Timers::default(),
             waiting: None,
             calls: BTreeMap::new(),
-            answers: KeptAnswers::default(),
+            replies: StoredReplies::default(),
             sockets: BTreeSet::new(),
             handled: HandledMessages::default(),
             before_upgrade: None,
@@ -94,16 +97,25 @@ impl WorkerRecord {
 
     /// Bytes of the values of calls that have no answer.
     pub(crate) fn call_bytes(&self) -> usize {
-        bytes_of_calls(&self.calls)
+        self.calls.values().map(|call| call.value.len()).sum()
     }
 
-    /// Bytes of all values in it: of calls, of those that a handler that waits or a rollback puts the worker back to,
-    /// and of answers.
+    /// Bytes that calls without an answer and timers take in memory, which a handler that waits keeps once more to be
+    /// undone: a worker may have 10,000 of them that have no values, and names that are long.
+    pub(crate) fn undoable_bytes(&self) -> usize {
+        bytes_of_calls(&self.calls) + self.timers.memory_bytes()
+    }
+
+    /// Bytes of what its worker may have much of: of calls and timers, of those that a handler that waits or a rollback
+    /// puts the worker back to, of the answers that the handler has had, and of stored replies.
     pub(crate) fn value_bytes(&self) -> usize {
-        let before = self.waiting.as_ref().map_or(0, |waiting| bytes_of_calls(&waiting.calls));
+        let bytes_before = |waiting: &WaitingHandler| {
+            bytes_of_calls(&waiting.calls) + waiting.timers.memory_bytes() + waiting.received_bytes()
+        };
+        let before = self.waiting.as_ref().map_or(0, bytes_before);
         let upgrades = self.before_upgrade.iter().flat_map(|last| std::iter::once(last).chain(last.earlier.as_deref()));
-        let moved = upgrades.map(|before| bytes_of_calls(&before.calls)).sum::<usize>();
-        self.call_bytes() + before + moved + self.answers.bytes()
+        let moved = upgrades.map(|before| bytes_of_calls(&before.calls) + before.timers.memory_bytes()).sum::<usize>();
+        self.undoable_bytes() + before + moved + self.replies.bytes()
     }
 
     /// Bytes that it takes in memory: those of its values, and as many for the rest as a worker takes without any.
@@ -136,7 +148,25 @@ pub(crate) struct WaitingHandler {
     /// The answers that the worker has had meanwhile, by callee and id. Their callees keep them until the handler is
     /// done: a worker that is put back asks again.
     #[serde(default)]
-    pub(crate) received: Vec<(WorkerKey, String)>,
+    pub(crate) received: VecDeque<(WorkerKey, String)>,
+}
+
+impl WaitingHandler {
+    /// Answers that it remembers at most: they are written with each turn, and a handler may go on for ever.
+    pub(crate) const RECEIVED_MAX: usize = StoredReplies::MAX;
+
+    /// Remembers an answer. Of the oldest, if there are too many, the callee is not told that it may forget it: it
+    /// does so when it has stored too many others.
+    pub(crate) fn receive(&mut self, callee: WorkerKey, id: String) {
+        if self.received.len() >= Self::RECEIVED_MAX {
+            self.received.pop_front();
+        }
+        self.received.push_back((callee, id));
+    }
+
+    fn received_bytes(&self) -> usize {
+        self.received.iter().map(|(callee, id)| callee.class.len() + callee.name.len() + id.len()).sum()
+    }
 }
 
 /// What a worker was before it was moved to another version.
@@ -174,20 +204,20 @@ pub(crate) struct OutgoingCall {
     pub(crate) cause: Cause,
 }
 
-/// The answers that a worker keeps for other workers, the oldest first. Callers fetch theirs at once; those whose
-/// answers are left were put back or ended.
+/// The replies that a worker has stored for other workers, the oldest first. Callers fetch theirs at once; those whose
+/// replies are left were put back or ended, or have gone on with one handler for long.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub(crate) struct KeptAnswers(VecDeque<(String, ReplyResult)>);
+pub(crate) struct StoredReplies(VecDeque<(String, ReplyResult)>);
 
-impl KeptAnswers {
-    /// Answers at most.
+impl StoredReplies {
+    /// Replies at most.
     pub(crate) const MAX: usize = 1_000;
     /// Bytes of them at most, by which a record is bounded that is written with each turn. One alone may have more.
     pub(crate) const BYTES_MAX: usize = 16 << 20;
 
-    /// Keeps the answer to the call of this id. Gives how many older ones are forgotten for it.
-    pub(crate) fn keep(&mut self, id: &str, result: ReplyResult) -> usize {
+    /// Stores the reply to the call of this id. Gives how many older ones are forgotten for it.
+    pub(crate) fn store(&mut self, id: &str, result: ReplyResult) -> usize {
         self.forget(id);
         let mut bytes = self.bytes() + bytes_of(id, &result);
         let mut forgotten = 0;
@@ -200,14 +230,14 @@ impl KeptAnswers {
         forgotten
     }
 
-    /// The answer to the call of this id.
+    /// The reply to the call of this id.
     pub(crate) fn get(&self, id: &str) -> Option<&ReplyResult> {
-        self.0.iter().find(|(kept, _)| kept == id).map(|(_, result)| result)
+        self.0.iter().find(|(stored, _)| stored == id).map(|(_, result)| result)
     }
 
-    /// Forgets the answer to the call of this id; whether there was one.
+    /// Forgets the reply to the call of this id; whether there was one.
     pub(crate) fn forget(&mut self, id: &str) -> bool {
-        let position = self.0.iter().position(|(kept, _)| kept == id);
+        let position = self.0.iter().position(|(stored, _)| stored == id);
         position.and_then(|position| self.0.remove(position)).is_some()
     }
 
@@ -220,8 +250,8 @@ impl KeptAnswers {
     }
 }
 
-/// The ids of the last messages that a worker has handled and that may come again, the oldest first: a trigger sends its
-/// message until it is told that it was handled.
+/// The ids of the last messages that a worker has handled and that may come again, the oldest first: a trigger sends
+/// its message until it is told that it was handled.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct HandledMessages(VecDeque<String>);
@@ -249,9 +279,17 @@ impl HandledMessages {
     }
 }
 
-/// Bytes of the values of calls.
+/// Bytes that a call takes in memory.
+pub(crate) fn bytes_of_call(class: &str, name: &str, method: Option<&str>, value: &str) -> usize {
+    CALL_BYTES + class.len() + name.len() + method.map_or(0, str::len) + value.len()
+}
+
+/// Bytes that calls take in memory.
 fn bytes_of_calls(calls: &BTreeMap<u64, OutgoingCall>) -> usize {
-    calls.values().map(|call| call.value.len()).sum()
+    let bytes = |OutgoingCall { to, method, value, .. }: &OutgoingCall| {
+        bytes_of_call(&to.class, &to.name, method.as_deref(), value)
+    };
+    calls.values().map(bytes).sum()
 }
 
 fn bytes_of(id: &str, result: &ReplyResult) -> usize {
@@ -267,17 +305,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn kept_answers_are_bounded_by_number_and_bytes_and_the_oldest_go() {
+    fn stored_replies_are_bounded_by_number_and_bytes_and_the_oldest_go() {
         let value = |bytes: usize| ReplyResult::Value("x".repeat(bytes));
-        let mut answers = KeptAnswers::default();
-        for number in 0..KeptAnswers::MAX {
-            assert_eq!(answers.keep(&number.to_string(), value(1)), 0);
+        let mut replies = StoredReplies::default();
+        for number in 0..StoredReplies::MAX {
+            assert_eq!(replies.store(&number.to_string(), value(1)), 0);
         }
-        assert_eq!(answers.keep("more", value(1)), 1);
-        assert_eq!((answers.get("0"), answers.get("more")), (None, Some(&value(1))));
-        assert_eq!(answers.keep("more", value(2)), 0, "in place of the one of its id");
-        assert!(answers.keep("large", value(KeptAnswers::BYTES_MAX)) >= KeptAnswers::MAX - 1);
-        assert!(answers.forget("large") && !answers.forget("large") && answers.is_empty());
+        assert_eq!(replies.store("more", value(1)), 1);
+        assert_eq!((replies.get("0"), replies.get("more")), (None, Some(&value(1))));
+        assert_eq!(replies.store("more", value(2)), 0, "in place of the one of its id");
+        assert!(replies.store("large", value(StoredReplies::BYTES_MAX)) >= StoredReplies::MAX - 1);
+        assert!(replies.forget("large") && !replies.forget("large") && replies.is_empty());
+    }
+
+    #[test]
+    fn the_last_answers_of_a_handler_that_goes_on_are_remembered() {
+        let text =
+            r#"{ "id": "1", "timers": {}, "calls": {}, "received": [[{ "class": "A", "name": "a" }, "first"]] }"#;
+        let mut handler: WaitingHandler = serde_json::from_str(text).expect("it is read");
+        for number in 0..WaitingHandler::RECEIVED_MAX {
+            handler.receive(WorkerKey::new("A", "a"), number.to_string());
+        }
+        assert_eq!(handler.received.len(), WaitingHandler::RECEIVED_MAX);
+        assert_eq!(handler.received.front(), Some(&(WorkerKey::new("A", "a"), "0".to_owned())));
     }
 
     #[test]
@@ -306,6 +356,27 @@ mod tests {
     }
 
     #[test]
+    fn the_names_of_calls_callees_and_alarms_are_counted_as_values_are() {
+        let mut record = WorkerRecord::new(WorkerKey::new("A", "a"));
+        let (empty, to, cause) = (record.memory_bytes(), WorkerKey::new("B", "x".repeat(100)), Cause::default());
+        let method = Some("y".repeat(200));
+        record
+            .calls
+            .insert(1, OutgoingCall { id: "id".to_owned(), to: to.clone(), method, value: String::new(), cause });
+        let with_call = record.memory_bytes();
+        assert!(with_call >= empty + 300, "{with_call}");
+        assert_eq!(record.call_bytes(), 0, "the bound of their values is another one");
+        let text = r#"{ "id": "1", "timers": {}, "calls": {} }"#;
+        let mut handler: WaitingHandler = serde_json::from_str(text).expect("it is read");
+        handler.receive(to, "id".to_owned());
+        record.waiting = Some(handler);
+        let with_handler = record.memory_bytes();
+        assert!(with_handler >= with_call + 100, "{with_handler}");
+        record.timers.set_alarm("z".repeat(100), Some(1));
+        assert!(record.memory_bytes() >= with_handler + 100);
+    }
+
+    #[test]
     fn the_last_messages_are_remembered() {
         let mut handled = HandledMessages::default();
         (0..=HandledMessages::MAX).for_each(|number| handled.add(&number.to_string()));
@@ -316,12 +387,13 @@ mod tests {
     #[test]
     fn a_record_is_read_as_it_was_written() {
         let mut record = WorkerRecord::new(WorkerKey::new("A", "a"));
-        record.answers.keep("1", ReplyResult::Value("2".to_owned()));
+        record.replies.store("1", ReplyResult::Value("2".to_owned()));
         record.handled.add("job");
         let cause = Cause { traceparent: Some("00-1-2-3".to_owned()), hops: 2 };
         let call = OutgoingCall { id: "1".into(), to: record.key.clone(), method: None, value: "3".into(), cause };
         record.calls.insert(7, call);
         let text = serde_json::to_string(&record).expect("it is written");
+        assert!(text.contains(r#""answers":[["1","#), "as stores have it: {text}");
         assert_eq!(serde_json::from_str::<WorkerRecord>(&text).expect("it is read"), record);
     }
 }

@@ -91,6 +91,26 @@ async fn a_worker_is_unhealthy_after_as_many_failures_as_the_threshold_says_unti
 }
 
 #[tokio::test]
+async fn a_list_of_workers_that_are_not_well_reads_none_of_the_others() {
+    let (world, _) = checked().await;
+    let list = async |health| {
+        let filter = WorkerFilter { health: Some(health), ..WorkerFilter::default() };
+        world.workers.list_matching(&filter, None, 10).await.expect("it is read").len()
+    };
+    world.call("a", "add", "1").await;
+    world.until("a", |one| one.health == WorkerHealth::Healthy).await;
+    world.workers.give_up(&key("a"));
+    // Once it has no task, the store is asked for it.
+    eventually(async || {
+        let before = world.store.summaries();
+        list(WorkerHealth::Healthy).await == 1 && world.store.summaries() > before
+    })
+    .await;
+    let before = world.store.summaries();
+    assert_eq!((list(WorkerHealth::Unhealthy).await, world.store.summaries()), (0, before));
+}
+
+#[tokio::test]
 async fn a_check_that_hangs_is_cut_off_and_has_failed() {
     let (world, _) = checked().await;
     world.fake.set_health("hang");

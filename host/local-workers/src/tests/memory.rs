@@ -41,6 +41,10 @@ async fn a_turn_with_calls_for_which_there_is_no_room_is_undone() {
     assert_eq!(code, CallErrorCode::Exception);
     assert!(message.contains("`test-bytes`"), "{message}");
     assert_eq!(world.call("a", "get", "").await, "0");
+    let turns = world.store.record("a").turns;
+    let (_, message) = world.fails("a", "ask", &format!("b {}", text(60_000))).await;
+    assert!(message.contains("`test-bytes`"), "{message}");
+    assert_eq!(world.store.record("a").turns, turns, "a method without arguments is held as they are");
     assert_eq!(world.call("a", "ask", &format!("b echo {}", text(10_000))).await.len(), 10_000 + "asked: ".len());
     world.clock.advance(Duration::from_secs(120));
     eventually(async || world.fake.awake() == 0 && budget.reserved() == 0).await;

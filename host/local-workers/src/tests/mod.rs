@@ -134,7 +134,7 @@ async fn workers_call_each_other_and_answers_are_kept_no_longer_than_needed() {
     // When it has nothing to do the callee forgets what the caller has.
     world.until("b", |one| one.condition == WorkerCondition::Idle).await;
     world.clock.advance(Duration::from_secs(120));
-    let is_forgotten = async || world.store.record("b").answers.is_empty();
+    let is_forgotten = async || world.store.record("b").replies.is_empty();
     eventually(is_forgotten).await;
     let record = world.store.record("a");
     assert!(!record.has_calls() && record.restorable_turn().is_none() && !record.is_waiting());

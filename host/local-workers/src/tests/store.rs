@@ -31,6 +31,8 @@ pub(super) struct TestStore {
     most_readers: AtomicUsize,
     /// How often one was read.
     reads: AtomicUsize,
+    /// How often the summary of one was asked for.
+    summaries: AtomicUsize,
     /// Whether another host was asked to give a worker up.
     pub(super) has_asked: AtomicBool,
     commits: AtomicUsize,
@@ -52,6 +54,7 @@ impl Default for TestStore {
             readers: AtomicUsize::new(0),
             most_readers: AtomicUsize::new(0),
             reads: AtomicUsize::new(0),
+            summaries: AtomicUsize::new(0),
             has_asked: AtomicBool::new(false),
             commits: AtomicUsize::new(0),
             events: Mutex::default(),
@@ -79,6 +82,11 @@ impl TestStore {
     /// How often a worker was read.
     pub(super) fn reads(&self) -> usize {
         self.reads.load(SeqCst)
+    }
+
+    /// How often the summary of a worker was asked for.
+    pub(super) fn summaries(&self) -> usize {
+        self.summaries.load(SeqCst)
     }
 
     async fn read(&self, key: &WorkerKey) -> Result<AcquiredWorker, StoreError> {
@@ -122,6 +130,7 @@ impl WorkerStore for TestStore {
     }
 
     fn summary(&self, key: &WorkerKey) -> BoxFuture<'_, Result<Option<WorkerSummary>, StoreError>> {
+        self.summaries.fetch_add(1, SeqCst);
         self.memory.summary(key)
     }
 

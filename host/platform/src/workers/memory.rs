@@ -9,8 +9,8 @@ use std::sync::{Arc, Weak};
 /// The name of the bound.
 const NAME: &str = "worker-memory-bytes";
 
-/// Bytes of messages that wait, of calls without an answer and of answers that are kept, of all services of a tenant on
-/// a host: some mailboxes that are full.
+/// Bytes of messages that wait, of calls without an answer, timers and stored replies, of all services of a tenant on a
+/// host: some mailboxes that are full.
 const BYTES_MAX: usize = 256 << 20;
 
 /// The budget of each tenant whose workers run.
