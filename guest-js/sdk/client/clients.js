@@ -52,7 +52,7 @@ function parse(text) {
   return isWell && shape.every((is, at) => is(list[at + 2])) ? list : undefined;
 }
 
-/** Whether clients may call a method: it is listed, and none of the handlers. */
+/** Whether clients may call a method: its class lists it, and has it. */
 const isCallable = (Class, object, method) =>
   Array.isArray(Class.methods) && Class.methods.includes(method) && typeof object[method] === "function";
 
@@ -60,15 +60,15 @@ const isCallable = (Class, object, method) =>
  * A class of workers that take clients, on top of `Base`, which is `worker.Worker` or one that extends it.
  *
  * Its own static members: `methods`, the names of those that clients may call; `topics`, of those that they may
- * subscribe to; `sessions` (1,000), `waiting` (1,000) and `waitingBytes` (1 MiB): sessions at most, and messages that
- * wait for a client and their characters; `sessionMs` (300,000): for how long a session waits for its client.
+ * subscribe to; `sessions` (1,000), `waiting` (1,000) and `waitingCharacters` (1,048,576): sessions at most, and messages
+ * that wait for a client and their characters; `sessionMs` (300,000): for how long a session waits for its client.
  */
 export const clientsOf = (Base) => class extends Base {
   static methods = [];
   static topics = [];
   static sessions = 1_000;
   static waiting = 1_000;
-  static waitingBytes = 1 << 20;
+  static waitingCharacters = 1 << 20;
   static sessionMs = 300_000;
 
   /** What is kept of each client, by its session. */
@@ -198,10 +198,11 @@ export const clientsOf = (Base) => class extends Base {
     const text = JSON.stringify([kind, session.sent, ...rest]);
     session.waiting.push(text);
     session.characters += text.length;
-    const { waiting, waitingBytes } = this.constructor;
-    if (session.waiting.length > waiting || session.characters > waitingBytes) {
+    const { waiting, waitingCharacters } = this.constructor;
+    if (session.waiting.length > waiting || session.characters > waitingCharacters) {
+      // Also from the socket: the turn may have more for this client, and a closed one is not closed twice.
+      if (session.socket !== null) this.#close(session.socket, BEHIND, "the client is too far behind");
       this.clientSessions.delete(session.id);
-      session.socket?.close(BEHIND, "the client is too far behind");
     } else {
       session.socket?.send(text);
     }

@@ -29,7 +29,12 @@ function world(Room) {
         id: `s${(lastId += 1)}`,
         data: {},
         send: (text) => this.deliver(text),
-        close: (code, reason) => this.drop(code, reason),
+        // One that the worker has closed is closed: the second time throws.
+        close: (code, reason) => {
+          if (this.isClosed) throw new Error("socket.close: the socket is closed");
+          this.isClosed = true;
+          this.drop(code, reason);
+        },
       };
       turn(() => {
         if (this.isOver) return;
@@ -74,7 +79,7 @@ function world(Room) {
 class Worker {}
 
 class Room extends clientsOf(Worker) {
-  static methods = ["add", "fail", "whoami", "say", "onClose2"];
+  static methods = ["add", "fail", "whoami", "say", "sayOften", "missing"];
   static topics = ["said"];
   count = 0;
   add(amount) {
@@ -89,6 +94,9 @@ class Room extends clientsOf(Worker) {
   }
   say(text) {
     this.publish("said", { text, at: new Date(0) });
+  }
+  sayOften(times) {
+    for (let time = 0; time < times; time += 1) this.say(`${time}`);
   }
   secret() {}
   onMessage(message, { user }) {
@@ -114,7 +122,7 @@ test("calls, messages and errors come back as they were", async () => {
   assert.deepEqual(await room.methods.add(3), new Map([["count", 5]]));
   await assert.rejects(room.call("fail", "too much"), { name: "RangeError", message: "too much" });
   assert.deepEqual(await room.send({ any: "message" }), [{ any: "message" }, null]);
-  for (const hidden of ["secret", "authenticate", "publish", "constructor", "onWebSocketMessage", "onClose2"]) {
+  for (const hidden of ["secret", "authenticate", "publish", "constructor", "onWebSocketMessage", "missing"]) {
     await assert.rejects(room.call(hidden), { name: "TypeError", message: `clients cannot call ${hidden}` });
   }
   assert.throws(() => room.call("add", () => 1), { name: "DataCloneError" });
@@ -205,6 +213,64 @@ test("a client that is too far behind begins anew", async () => {
   room.publish("said", { text: "new", at: new Date() });
   await settle();
   assert.deepEqual([said, resets], [["new"], 1]);
+});
+
+test("a call that sends its own client too much ends the session, and is not undone", async () => {
+  class Short extends Room {
+    static waiting = 10;
+    sayOften(times) {
+      this.count += 1;
+      super.sayOften(times);
+    }
+  }
+  const { client, room, wait } = world(Short);
+  const one = client();
+  await one.subscribe("said", () => {});
+  const lost = assert.rejects(one.call("sayOften", 12), { name: "ClosedError" });
+  await settle();
+  wait();
+  await lost;
+  assert.deepEqual(await one.call("add", 0), new Map([["count", 1]]));
+  assert.equal(room.clientSessions.size, 1);
+});
+
+test("the characters that wait for a client are bounded", async () => {
+  class Short extends Room {
+    static waitingCharacters = 2_000;
+  }
+  const { client, room, breakAll } = world(Short);
+  await client().subscribe("said", () => {});
+  breakAll();
+  await settle();
+  room.publish("said", "a".repeat(1_000));
+  assert.equal(room.clientSessions.size, 1);
+  room.publish("said", "a".repeat(1_000));
+  assert.equal(room.clientSessions.size, 0);
+});
+
+test("sessions are bounded, and one whose client stays away makes room for another", async (context) => {
+  class Small extends Room {
+    static sessions = 1;
+  }
+  context.mock.timers.enable({ apis: ["Date"] });
+  const { client, room, breakAll, wait } = world(Small);
+  await client().call("add", 1);
+  const late = client();
+  const answer = late.call("add", 1);
+  await settle();
+  assert.deepEqual([late.state, room.clientSessions.size], ["waiting", 1]);
+  breakAll();
+  await settle();
+  context.mock.timers.tick(Small.sessionMs);
+  wait();
+  await settle();
+  // The first has come back, in time; the second is still too much.
+  assert.deepEqual([late.state, room.clientSessions.size], ["waiting", 1]);
+  breakAll();
+  await settle();
+  context.mock.timers.tick(Small.sessionMs + 1);
+  wait();
+  assert.deepEqual(await answer, new Map([["count", 2]]));
 });
 
 test("a session is its user's alone, and has one connection", async () => {
