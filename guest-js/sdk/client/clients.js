@@ -5,7 +5,7 @@
 //   ["hello", received, session or null, credentials]
 //   ["call", received, number, method, arguments]       ["send", received, number, message]
 //   ["subscribe", received, number, topic]              ["unsubscribe", received, number, topic]
-//   ["ack", received]
+//   ["skip", received, number]                          ["ack", received]
 // The worker sends
 //   ["welcome", session, number of the last that it handled]          ["refused", error]
 //   ["answer", number, number of the client's, value]                 ["error", number, number of the client's, error]
@@ -37,6 +37,7 @@ const SHAPES = {
   send: [Number.isSafeInteger, (value) => typeof value === "string"],
   subscribe: [Number.isSafeInteger, (value) => typeof value === "string"],
   unsubscribe: [Number.isSafeInteger, (value) => typeof value === "string"],
+  skip: [Number.isSafeInteger],
   ack: [],
 };
 
@@ -60,8 +61,9 @@ const isCallable = (Class, object, method) =>
  * A class of workers that take clients, on top of `Base`, which is `worker.Worker` or one that extends it.
  *
  * Its own static members: `methods`, the names of those that clients may call; `topics`, of those that they may
- * subscribe to; `sessions` (1,000), `waiting` (1,000) and `waitingCharacters` (1,048,576): sessions at most, and messages
- * that wait for a client and their characters; `sessionMs` (300,000): for how long a session waits for its client.
+ * subscribe to; `sessions` (1,000), `waiting` (1,000) and `waitingCharacters` (1,048,576): sessions at most, and
+ * messages that wait for a client and their characters; `sessionMs` (300,000): for how long a session waits for its
+ * client.
  */
 export const clientsOf = (Base) => class extends Base {
   static methods = [];
@@ -100,8 +102,9 @@ export const clientsOf = (Base) => class extends Base {
     forget(session, received);
     if (kind === "ack") return undefined;
     const [number] = rest;
-    // One that was sent again, for its answer had not come: the answer waits or is under way.
-    if (number <= session.handled) return undefined;
+    // One that was sent again, for its answer had not come: the answer waits or is under way. Or one after another that
+    // failed, and was undone: the socket is being closed, and the client sends it again.
+    if (number !== session.handled + 1) return undefined;
     session.handled = number;
     return this.#handle(session, kind, ...rest);
   }
@@ -187,6 +190,8 @@ export const clientsOf = (Base) => class extends Base {
       case "subscribe":
         if (!this.constructor.topics.includes(what)) throw new TypeError(`there is no topic ${what}`);
         return void session.topics.add(what);
+      case "skip":
+        return undefined;
       default:
         return void session.topics.delete(what);
     }

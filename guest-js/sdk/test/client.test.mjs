@@ -12,8 +12,11 @@ const settle = async () => {
   for (let turn = 0; turn < 20; turn += 1) await new Promise((resolve) => setImmediate(resolve));
 };
 
-/** A worker whose sockets are those of this process, and a class of client sockets that lead to it. */
-function world(Room) {
+/**
+ * A worker whose sockets are those of this process, and a class of client sockets that lead to it. `closeCodeOf` gives
+ * the code with which the host closes a socket for a text, in place of having the worker handle it.
+ */
+function world(Room, closeCodeOf = () => undefined) {
   const room = new Room();
   const links = new Set();
   let lastId = 0;
@@ -56,7 +59,13 @@ function world(Room) {
       turn(() => room.onClose(this.handle, code, reason));
     }
     send(text) {
-      turn(() => this.isOver || room.onWebSocketMessage(this.handle, text));
+      if (this.isOver) return;
+      // What the host has read is handled, also after the message that it closes the socket for.
+      turn(() => {
+        if (this.isClosed) return undefined;
+        const code = closeCodeOf(text);
+        return code === undefined ? room.onWebSocketMessage(this.handle, text) : this.drop(code);
+      });
     }
     close(code = 1000, reason) {
       this.drop(code, reason);
@@ -148,6 +157,28 @@ test("what had no answer is handled once, however often the connection is lost",
   await one.call("add", 0);
   await settle();
   assert.ok(session.waiting.length <= 2, "what was received is forgotten");
+});
+
+test("a request that the host closes the connection for is rejected, and those after it are handled", async () => {
+  const closeCodeOf = (text) => (text.includes("endless") ? 1011 : text.length > 1_000 ? 1009 : undefined);
+  const { client, room, wait } = world(Room, closeCodeOf);
+  const one = client();
+  await one.call("add", 1);
+  const before = one.call("add", 1);
+  const failed = assert.rejects(one.call("endless"), { name: "ClosedError", code: 1011 });
+  const after = one.call("add", 1);
+  assert.deepEqual(await before, new Map([["count", 2]]));
+  await settle();
+  assert.equal(one.state, "waiting");
+  wait();
+  await failed;
+  assert.deepEqual(await after, new Map([["count", 3]]));
+  const large = assert.rejects(one.send("é".repeat(1_000)), { name: "ClosedError", code: 1009 });
+  const last = one.call("add", 1);
+  await settle();
+  wait();
+  await large;
+  assert.deepEqual([await last, room.count], [new Map([["count", 4]]), 4]);
 });
 
 test("a subscription goes on, and what was missed follows", async () => {
@@ -331,6 +362,12 @@ test("requests without an answer are bounded, and a closed client rejects them",
   const all = Array.from({ length: 1_000 }, () => one.call("add", 1));
   await assert.rejects(one.call("add", 1), RangeError);
   one.close();
+  const other = client();
+  const longest = "a".repeat(1_000_000);
+  const long = Array.from({ length: 8 }, () => other.send(longest));
+  await assert.rejects(other.send(longest), RangeError);
+  other.close();
+  all.push(...long);
   for (const call of all) await assert.rejects(call, { name: "ClosedError", code: 1000 });
   assert.throws(() => new Client("ws://here", { WebSocket: null }), globalThis.WebSocket ? /Invalid|URL/ : TypeError);
 });
