@@ -323,8 +323,8 @@ class Encoder {
 }
 
 /**
- * How a path goes on: to an item, by its number; to a Map's value, by its key; to what a method gives, by its name and a
- * number; to a property.
+ * How a path goes on: to an item, by its number; to a Map's value, by its key; to what a method gives, by its name and
+ * a number; to a property.
  */
 function stepText(step) {
   if (typeof step === "number") return `[${step}]`;
