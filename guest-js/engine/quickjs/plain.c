@@ -28,7 +28,8 @@ bool elias_prototypes_are_plain(JSContext *ctx, JSValueConst object, JSAtom cust
     elias_says_nothing(of_arrays, ctx->array_ctor, custom);
 }
 
-/* The kind of a value: an object literal with so many properties to look at, an array without holes, or anything else. */
+/* The kind of a value: an object literal with so many properties to look at, an array without holes, or anything
+   else. */
 int elias_kind(JSContext *ctx, JSValueConst value, uint32_t *count) {
   JSObject *object, *prototype;
   JSValue length;

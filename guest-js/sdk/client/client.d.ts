@@ -8,8 +8,8 @@ export class ClosedError extends Error {
 
 export interface ClientOptions {
   /**
-   * What the worker's `authenticate` is given, for each connection: a value that structured clone can copy, or a function
-   * that gives one.
+   * What the worker's `authenticate` is given, for each connection: a value that structured clone can copy, or a
+   * function that gives one.
    */
   credentials?: unknown | (() => unknown | Promise<unknown>);
   /** The class of sockets, where there is no global one. */
@@ -22,8 +22,8 @@ type Methods<Worker> = {
 };
 
 /**
- * A client of one worker. Events: `connecting`, `open`, `waiting` and `closed`, when the state changes; `reset` when the
- * worker does not know the session any more: values of topics may have been missed.
+ * A client of one worker. Events: `connecting`, `open`, `waiting` and `closed`, when the state changes; `reset` when
+ * the worker does not know the session any more: values of topics may have been missed.
  */
 export class Client<Worker = Record<string, (...args: any[]) => any>> extends EventTarget {
   /** Where it is: `waiting` before it connects again. */

@@ -19,6 +19,12 @@ const CHARACTERS_MAX = 8 << 20;
 /** The client is too far behind: it begins anew. */
 const BEHIND = 4408;
 
+/** The host closes with these for one request, which would end each connection that it is sent over. */
+const TOO_LARGE = 1009;
+const FAILED = 1011;
+
+const bytesOf = ({ list }) => new TextEncoder().encode(JSON.stringify(list)).length;
+
 const lengthOf = (parts) => parts.reduce((sum, part) => sum + part.length, 0);
 
 /** The end of a connection for good. */
@@ -47,6 +53,8 @@ export class Client extends EventTarget {
   /** The functions that each topic's values are given. */
   #listeners = new Map();
   #attempts = 0;
+  /** The code with which the last connection was closed that was open. */
+  #closedWith;
   #timer;
 
   /** See `connect`. */
@@ -161,10 +169,27 @@ export class Client extends EventTarget {
       // are not sent twice.
       if (this.#session !== null) this.#beginAnew();
       this.#session = session;
+    } else {
+      this.#giveUpCause(handled);
     }
     this.#attempts = 0;
     this.#setState("open");
     for (const [number, { list }] of this.#unanswered) if (number > handled) this.#transmit(list);
+  }
+
+  /** Rejects the request for which the connection before was closed, and has the worker pass over its number. */
+  #giveUpCause(handled) {
+    const code = this.#closedWith;
+    if (code !== FAILED && code !== TOO_LARGE) return;
+    const sent = [...this.#unanswered].filter(([number, { wasSent }]) => wasSent && number > handled);
+    if (sent.length === 0) return;
+    // Requests are handled in their order. The limit of the host is not known, but that the longest is above it.
+    const [first] = sent;
+    const longer = (one, other) => (bytesOf(other[1]) > bytesOf(one[1]) ? other : one);
+    const [number, entry] = code === FAILED ? first : sent.reduce(longer);
+    const why = code === FAILED ? "the worker failed to handle this" : "this is larger than the host takes";
+    entry.settle.reject(new ClosedError(why, code));
+    entry.list = ["skip", number];
   }
 
   #beginAnew() {
@@ -249,6 +274,7 @@ export class Client extends EventTarget {
   #lost(code, reason) {
     this.#socket = undefined;
     if (this.#state === "closed") return;
+    if (this.#state === "open") this.#closedWith = code;
     if (code >= 4400 && code <= 4499 && code !== BEHIND) {
       this.#end(new ClosedError(reason || `the worker closed the socket with ${code}`, code));
       return;

@@ -30,7 +30,7 @@ export interface ClientStatics {
   /** Messages that wait for a client at most: 1,000. */
   waiting: number;
   /** Their characters: 1,048,576. */
-  waitingBytes: number;
+  waitingCharacters: number;
   /** For how long a session waits for its client to come back, in milliseconds: 300,000. */
   sessionMs: number;
 }

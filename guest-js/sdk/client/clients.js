@@ -5,7 +5,7 @@
 //   ["hello", received, session or null, credentials]
 //   ["call", received, number, method, arguments]       ["send", received, number, message]
 //   ["subscribe", received, number, topic]              ["unsubscribe", received, number, topic]
-//   ["ack", received]
+//   ["skip", received, number]                          ["ack", received]
 // The worker sends
 //   ["welcome", session, number of the last that it handled]          ["refused", error]
 //   ["answer", number, number of the client's, value]                 ["error", number, number of the client's, error]
@@ -37,6 +37,7 @@ const SHAPES = {
   send: [Number.isSafeInteger, (value) => typeof value === "string"],
   subscribe: [Number.isSafeInteger, (value) => typeof value === "string"],
   unsubscribe: [Number.isSafeInteger, (value) => typeof value === "string"],
+  skip: [Number.isSafeInteger],
   ack: [],
 };
 
@@ -52,7 +53,7 @@ function parse(text) {
   return isWell && shape.every((is, at) => is(list[at + 2])) ? list : undefined;
 }
 
-/** Whether clients may call a method: it is listed, and none of the handlers. */
+/** Whether clients may call a method: its class lists it, and has it. */
 const isCallable = (Class, object, method) =>
   Array.isArray(Class.methods) && Class.methods.includes(method) && typeof object[method] === "function";
 
@@ -60,15 +61,16 @@ const isCallable = (Class, object, method) =>
  * A class of workers that take clients, on top of `Base`, which is `worker.Worker` or one that extends it.
  *
  * Its own static members: `methods`, the names of those that clients may call; `topics`, of those that they may
- * subscribe to; `sessions` (1,000), `waiting` (1,000) and `waitingBytes` (1 MiB): sessions at most, and messages that
- * wait for a client and their characters; `sessionMs` (300,000): for how long a session waits for its client.
+ * subscribe to; `sessions` (1,000), `waiting` (1,000) and `waitingCharacters` (1,048,576): sessions at most, and
+ * messages that wait for a client and their characters; `sessionMs` (300,000): for how long a session waits for its
+ * client.
  */
 export const clientsOf = (Base) => class extends Base {
   static methods = [];
   static topics = [];
   static sessions = 1_000;
   static waiting = 1_000;
-  static waitingBytes = 1 << 20;
+  static waitingCharacters = 1 << 20;
   static sessionMs = 300_000;
 
   /** What is kept of each client, by its session. */
@@ -100,8 +102,9 @@ export const clientsOf = (Base) => class extends Base {
     forget(session, received);
     if (kind === "ack") return undefined;
     const [number] = rest;
-    // One that was sent again, for its answer had not come: the answer waits or is under way.
-    if (number <= session.handled) return undefined;
+    // One that was sent again, for its answer had not come: the answer waits or is under way. Or one after another that
+    // failed, and was undone: the socket is being closed, and the client sends it again.
+    if (number !== session.handled + 1) return undefined;
     session.handled = number;
     return this.#handle(session, kind, ...rest);
   }
@@ -187,6 +190,8 @@ export const clientsOf = (Base) => class extends Base {
       case "subscribe":
         if (!this.constructor.topics.includes(what)) throw new TypeError(`there is no topic ${what}`);
         return void session.topics.add(what);
+      case "skip":
+        return undefined;
       default:
         return void session.topics.delete(what);
     }
@@ -198,10 +203,11 @@ export const clientsOf = (Base) => class extends Base {
     const text = JSON.stringify([kind, session.sent, ...rest]);
     session.waiting.push(text);
     session.characters += text.length;
-    const { waiting, waitingBytes } = this.constructor;
-    if (session.waiting.length > waiting || session.characters > waitingBytes) {
+    const { waiting, waitingCharacters } = this.constructor;
+    if (session.waiting.length > waiting || session.characters > waitingCharacters) {
+      // Also from the socket: the turn may have more for this client, and a closed one is not closed twice.
+      if (session.socket !== null) this.#close(session.socket, BEHIND, "the client is too far behind");
       this.clientSessions.delete(session.id);
-      session.socket?.close(BEHIND, "the client is too far behind");
     } else {
       session.socket?.send(text);
     }

@@ -206,8 +206,8 @@ export type WorkerReference<Instance = Record<string, (...args: any[]) => any>> 
 };
 
 /**
- * Why a handler that is not a worker has no answer to a call. An exception of the worker is thrown as it is, by its name
- * and message, and has no such code.
+ * Why a handler that is not a worker has no answer to a call. An exception of the worker is thrown as it is, by its
+ * name and message, and has no such code.
  */
 export interface WorkersError extends Error {
   readonly code: "invalid" | "too-large" | "quota-exceeded" | "not-found" | "mailbox-full" | "failed" | "unavailable";

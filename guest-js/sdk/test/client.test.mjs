@@ -12,8 +12,11 @@ const settle = async () => {
   for (let turn = 0; turn < 20; turn += 1) await new Promise((resolve) => setImmediate(resolve));
 };
 
-/** A worker whose sockets are those of this process, and a class of client sockets that lead to it. */
-function world(Room) {
+/**
+ * A worker whose sockets are those of this process, and a class of client sockets that lead to it. `closeCodeOf` gives
+ * the code with which the host closes a socket for a text, in place of having the worker handle it.
+ */
+function world(Room, closeCodeOf = () => undefined) {
   const room = new Room();
   const links = new Set();
   let lastId = 0;
@@ -29,7 +32,12 @@ function world(Room) {
         id: `s${(lastId += 1)}`,
         data: {},
         send: (text) => this.deliver(text),
-        close: (code, reason) => this.drop(code, reason),
+        // One that the worker has closed is closed: the second time throws.
+        close: (code, reason) => {
+          if (this.isClosed) throw new Error("socket.close: the socket is closed");
+          this.isClosed = true;
+          this.drop(code, reason);
+        },
       };
       turn(() => {
         if (this.isOver) return;
@@ -51,7 +59,13 @@ function world(Room) {
       turn(() => room.onClose(this.handle, code, reason));
     }
     send(text) {
-      turn(() => this.isOver || room.onWebSocketMessage(this.handle, text));
+      if (this.isOver) return;
+      // What the host has read is handled, also after the message that it closes the socket for.
+      turn(() => {
+        if (this.isClosed) return undefined;
+        const code = closeCodeOf(text);
+        return code === undefined ? room.onWebSocketMessage(this.handle, text) : this.drop(code);
+      });
     }
     close(code = 1000, reason) {
       this.drop(code, reason);
@@ -74,7 +88,7 @@ function world(Room) {
 class Worker {}
 
 class Room extends clientsOf(Worker) {
-  static methods = ["add", "fail", "whoami", "say", "onClose2"];
+  static methods = ["add", "fail", "whoami", "say", "sayOften", "missing"];
   static topics = ["said"];
   count = 0;
   add(amount) {
@@ -89,6 +103,9 @@ class Room extends clientsOf(Worker) {
   }
   say(text) {
     this.publish("said", { text, at: new Date(0) });
+  }
+  sayOften(times) {
+    for (let time = 0; time < times; time += 1) this.say(`${time}`);
   }
   secret() {}
   onMessage(message, { user }) {
@@ -114,7 +131,7 @@ test("calls, messages and errors come back as they were", async () => {
   assert.deepEqual(await room.methods.add(3), new Map([["count", 5]]));
   await assert.rejects(room.call("fail", "too much"), { name: "RangeError", message: "too much" });
   assert.deepEqual(await room.send({ any: "message" }), [{ any: "message" }, null]);
-  for (const hidden of ["secret", "authenticate", "publish", "constructor", "onWebSocketMessage", "onClose2"]) {
+  for (const hidden of ["secret", "authenticate", "publish", "constructor", "onWebSocketMessage", "missing"]) {
     await assert.rejects(room.call(hidden), { name: "TypeError", message: `clients cannot call ${hidden}` });
   }
   assert.throws(() => room.call("add", () => 1), { name: "DataCloneError" });
@@ -140,6 +157,28 @@ test("what had no answer is handled once, however often the connection is lost",
   await one.call("add", 0);
   await settle();
   assert.ok(session.waiting.length <= 2, "what was received is forgotten");
+});
+
+test("a request that the host closes the connection for is rejected, and those after it are handled", async () => {
+  const closeCodeOf = (text) => (text.includes("endless") ? 1011 : text.length > 1_000 ? 1009 : undefined);
+  const { client, room, wait } = world(Room, closeCodeOf);
+  const one = client();
+  await one.call("add", 1);
+  const before = one.call("add", 1);
+  const failed = assert.rejects(one.call("endless"), { name: "ClosedError", code: 1011 });
+  const after = one.call("add", 1);
+  assert.deepEqual(await before, new Map([["count", 2]]));
+  await settle();
+  assert.equal(one.state, "waiting");
+  wait();
+  await failed;
+  assert.deepEqual(await after, new Map([["count", 3]]));
+  const large = assert.rejects(one.send("é".repeat(1_000)), { name: "ClosedError", code: 1009 });
+  const last = one.call("add", 1);
+  await settle();
+  wait();
+  await large;
+  assert.deepEqual([await last, room.count], [new Map([["count", 4]]), 4]);
 });
 
 test("a subscription goes on, and what was missed follows", async () => {
@@ -207,6 +246,64 @@ test("a client that is too far behind begins anew", async () => {
   assert.deepEqual([said, resets], [["new"], 1]);
 });
 
+test("a call that sends its own client too much ends the session, and is not undone", async () => {
+  class Short extends Room {
+    static waiting = 10;
+    sayOften(times) {
+      this.count += 1;
+      super.sayOften(times);
+    }
+  }
+  const { client, room, wait } = world(Short);
+  const one = client();
+  await one.subscribe("said", () => {});
+  const lost = assert.rejects(one.call("sayOften", 12), { name: "ClosedError" });
+  await settle();
+  wait();
+  await lost;
+  assert.deepEqual(await one.call("add", 0), new Map([["count", 1]]));
+  assert.equal(room.clientSessions.size, 1);
+});
+
+test("the characters that wait for a client are bounded", async () => {
+  class Short extends Room {
+    static waitingCharacters = 2_000;
+  }
+  const { client, room, breakAll } = world(Short);
+  await client().subscribe("said", () => {});
+  breakAll();
+  await settle();
+  room.publish("said", "a".repeat(1_000));
+  assert.equal(room.clientSessions.size, 1);
+  room.publish("said", "a".repeat(1_000));
+  assert.equal(room.clientSessions.size, 0);
+});
+
+test("sessions are bounded, and one whose client stays away makes room for another", async (context) => {
+  class Small extends Room {
+    static sessions = 1;
+  }
+  context.mock.timers.enable({ apis: ["Date"] });
+  const { client, room, breakAll, wait } = world(Small);
+  await client().call("add", 1);
+  const late = client();
+  const answer = late.call("add", 1);
+  await settle();
+  assert.deepEqual([late.state, room.clientSessions.size], ["waiting", 1]);
+  breakAll();
+  await settle();
+  context.mock.timers.tick(Small.sessionMs);
+  wait();
+  await settle();
+  // The first has come back, in time; the second is still too much.
+  assert.deepEqual([late.state, room.clientSessions.size], ["waiting", 1]);
+  breakAll();
+  await settle();
+  context.mock.timers.tick(Small.sessionMs + 1);
+  wait();
+  assert.deepEqual(await answer, new Map([["count", 2]]));
+});
+
 test("a session is its user's alone, and has one connection", async () => {
   class Named extends Room {
     authenticate(name) {
@@ -265,6 +362,12 @@ test("requests without an answer are bounded, and a closed client rejects them",
   const all = Array.from({ length: 1_000 }, () => one.call("add", 1));
   await assert.rejects(one.call("add", 1), RangeError);
   one.close();
+  const other = client();
+  const longest = "a".repeat(1_000_000);
+  const long = Array.from({ length: 8 }, () => other.send(longest));
+  await assert.rejects(other.send(longest), RangeError);
+  other.close();
+  all.push(...long);
   for (const call of all) await assert.rejects(call, { name: "ClosedError", code: 1000 });
   assert.throws(() => new Client("ws://here", { WebSocket: null }), globalThis.WebSocket ? /Invalid|URL/ : TypeError);
 });

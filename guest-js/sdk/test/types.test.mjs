@@ -17,8 +17,8 @@ function membersOf(types, name) {
 }
 
 const INTERFACES = {
-  cache: "Cache", config: "Config", db: "Database", events: "Events", forms: "Forms", http: "Http", jobs: "Jobs", log: "Log",
-  workers: "Workers", workflow: "Step",
+  cache: "Cache", config: "Config", db: "Database", events: "Events", forms: "Forms", http: "Http", jobs: "Jobs",
+  log: "Log", workers: "Workers", workflow: "Step",
 };
 /** The names of what modules export, where they are not those of the modules. */
 const EXPORTS = { forms: "ELIAS", workflow: "step" };
@@ -30,7 +30,9 @@ test("every module that can be imported has types, and the other way round", () 
   assert.deepEqual(exported.sort(), modules.sort());
   for (const entry of index.filter((entry) => entry.exports)) {
     const types = read(`guest-js/sdk/modules/${nameOf(entry)}.d.ts`);
-    for (const name of entry.exports) assert.match(types, new RegExp(`export (?:const|function|class) ${name}\\b`), name);
+    for (const name of entry.exports) {
+      assert.match(types, new RegExp(`export (?:const|function|class) ${name}\\b`), name);
+    }
   }
 });
 

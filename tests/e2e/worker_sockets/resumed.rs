@@ -12,7 +12,7 @@ import { worker, workers } from "elias";
 import { clientsOf } from "elias/clients";
 
 export class Room extends clientsOf(worker.Worker) {
-  static methods = ["add", "fail"];
+  static methods = ["add", "fail", "never"];
   static topics = ["added"];
   all = new Map();
   authenticate(credentials) {
@@ -26,6 +26,9 @@ export class Room extends clientsOf(worker.Worker) {
   }
   fail(message) {
     throw new TypeError(message);
+  }
+  never() {
+    return new Promise(() => {});
   }
 }
 export default {
@@ -77,4 +80,17 @@ async fn calls_and_subscriptions_go_on_when_the_host_is_killed() {
     assert_eq!(said(&mut client), r#"event {"by":"nobody","all":[["tea",2],["cup",1]]}"#);
     assert_eq!(said(&mut client), r#"event {"by":"ada","all":[["tea",3],["cup",1]]}"#);
     assert_eq!(said(&mut client), r#"answer [["tea",3],["cup",1]]"#);
+}
+
+#[tokio::test]
+async fn a_call_that_the_worker_fails_to_handle_is_rejected_and_the_next_one_is_handled() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = serve(folder.path());
+    let mut client = Client::start("elias-client.mjs", &server, "/workers/Room/b", None);
+    client.command(r#"call add ["tea",2]"#);
+    assert_eq!(said(&mut client), r#"answer [["tea",2]]"#);
+    client.command("call never []");
+    client.command(r#"call add ["tea",1]"#);
+    assert_eq!(said(&mut client), "error ClosedError: the worker failed to handle this");
+    assert_eq!(said(&mut client), r#"answer [["tea",3]]"#);
 }

@@ -11,8 +11,8 @@ pub(crate) fn add(native: &Object<'_>) -> Result<()> {
     native.set("workersCall", Function::new(native.ctx().clone(), call)?)
 }
 
-/// A promise of the answer, which is a string, or of the failure, an object with `code`, `name` and `message`. Without a
-/// method it is a message. `id` is its UUID, if it has one.
+/// A promise of the answer, which is a string, or of the failure, an object with `code`, `name` and `message`. Without
+/// a method it is a message. `id` is its UUID, if it has one.
 fn call<'js>(
     ctx: Ctx<'js>,
     UsvString(class): UsvString,

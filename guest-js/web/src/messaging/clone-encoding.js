@@ -4,7 +4,7 @@
 // The text is a table: `[1, root, entry, ...]`. A *slot*, such as the root or the value of a property, has a value
 // itself, if JSON has it, or the number of its entry. So nothing nests, however deep the value does, and what is met
 // twice is there once.
-import { atob, btoa } from "../encoding/base64.js";
+import { base64Of, bufferOf } from "../encoding/base64-bytes.js";
 import { isArrayBuffer } from "../webidl/bytes.js";
 import { DOMException } from "../webidl/dom-exception.js";
 import { ERRORS, hiddenState, tracksLength } from "./structured-clone.js";
@@ -23,9 +23,6 @@ export const ENCODED_MAX = 1 << 20;
 /** How many of a path's steps, and of a key's characters, an error shows. */
 const STEPS_SHOWN = 20;
 const KEY_SHOWN = 40;
-
-/** Bytes that become characters in one call: the arguments lie on the stack. */
-const BYTES_PER_CALL = 3 * 1024;
 
 /** The views by name. A text cannot name any other function of the global scope. */
 const VIEWS = Object.create(null);
@@ -257,8 +254,8 @@ class Encoder {
 }
 
 /**
- * How a path goes on: to an item, by its number; to a Map's value, by its key; to what a method gives, by its name and a
- * number; to a property.
+ * How a path goes on: to an item, by its number; to a Map's value, by its key; to what a method gives, by its name and
+ * a number; to a property.
  */
 function stepText(step) {
   if (typeof step === "number") return `[${step}]`;
@@ -471,38 +468,6 @@ function attempt(make, why) {
   } catch {
     throw malformed(why);
   }
-}
-
-// Engines that have these are an order of magnitude faster than what goes by strings.
-const { set, toBase64 } = Uint8Array.prototype;
-const { fromBase64 } = Uint8Array;
-
-/** Bytes as base64. */
-export function base64Of(bytes) {
-  if (toBase64 !== undefined) return toBase64.call(bytes);
-  const parts = [];
-  for (let at = 0; at < bytes.length; at += BYTES_PER_CALL) {
-    parts.push(btoa(String.fromCharCode(...bytes.subarray(at, at + BYTES_PER_CALL))));
-  }
-  return parts.join("");
-}
-
-/** The bytes of a text in base64. */
-function bytesOf(text) {
-  if (fromBase64 !== undefined) return fromBase64.call(Uint8Array, text);
-  const characters = atob(text);
-  const bytes = new Uint8Array(characters.length);
-  for (let at = 0; at < characters.length; at += 1) bytes[at] = characters.charCodeAt(at);
-  return bytes;
-}
-
-/** The buffer of a text in base64, resizable if it has a `maxByteLength`. */
-export function bufferOf(text, maxByteLength) {
-  const bytes = bytesOf(text);
-  const options = maxByteLength === undefined ? undefined : { maxByteLength };
-  const buffer = new ArrayBuffer(bytes.length, options);
-  set.call(new Uint8Array(buffer), bytes);
-  return buffer;
 }
 
 /**

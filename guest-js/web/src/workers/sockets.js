@@ -1,6 +1,7 @@
 // The sockets of a worker: handles that live on with its heap, while the host has the connections.
+import { base64Of, bufferOf } from "../encoding/base64-bytes.js";
 import { Headers } from "../fetch/headers.js";
-import { base64Of, bufferOf, refuseToEncode } from "../messaging/clone-encoding.js";
+import { refuseToEncode } from "../messaging/clone-encoding.js";
 import { isArrayBuffer } from "../webidl/bytes.js";
 import { checkName } from "./names.js";
 import { requireTurn } from "./turn.js";
