@@ -88,9 +88,9 @@ impl Platform {
     /// once the turn is committed. `cause` is the `traceparent` of the request.
     ///
     /// # Errors
-    /// `worker-exception` if the handler threw: the worker is as before the message; `answer-timeout` after two minutes:
-    /// the worker handles it all the same; `worker-failed`, `mailbox-full`, `workers-unavailable`; `not-found` for the
-    /// service or the class; `bad-input`, `too-large`, `quota-exceeded`, `forbidden`.
+    /// `worker-exception` if the handler threw: the worker is as before the message; `answer-timeout` after two
+    /// minutes: the worker handles it all the same; `worker-failed`, `mailbox-full`, `workers-unavailable`; `not-found`
+    /// for the service or the class; `bad-input`, `too-large`, `quota-exceeded`, `forbidden`.
     pub async fn send_to_worker(
         &self,
         session: &Session,

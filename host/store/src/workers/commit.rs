@@ -353,12 +353,13 @@ pub(super) fn insert_turns(dialect: Dialect, count: usize) -> String {
         let (pages, digest, bytes, version, is_waiting) = (place(4), place(5), place(6), place(7), place(8));
         format!(
             "($1, ${worker}, ${turn}, {now}, ${kind}, (SELECT MAX(t.turn) FROM worker_turns t WHERE t.tenant = $1 \
-             AND t.worker = ${worker} AND t.turn <= ${at_most}), ${pages}, ${digest}, ${bytes}, ${version}, ${is_waiting})"
+             AND t.worker = ${worker} AND t.turn <= ${at_most}), ${pages}, ${digest}, ${bytes}, ${version}, \
+             ${is_waiting})"
         )
     });
     let rows = rows.collect::<Vec<_>>().join(", ");
     format!(
-        "INSERT INTO worker_turns (tenant, worker, turn, at, kind, previous, pages, digest, bytes, version, is_waiting) \
-         VALUES {rows}"
+        "INSERT INTO worker_turns (tenant, worker, turn, at, kind, previous, pages, digest, bytes, version, \
+         is_waiting) VALUES {rows}"
     )
 }
