@@ -35,6 +35,8 @@ mod running;
 mod serving;
 mod session;
 mod tenancy;
+#[cfg(test)]
+mod test_store;
 mod trigger_admin;
 mod trigger_runs;
 mod triggers;
