@@ -117,7 +117,7 @@ impl WorkerServices for FakeServices {
         ready(Ok(ServedComponent { component: component(release, 1), canary })).boxed()
     }
 
-    fn publish(&self, _: &ServiceId, event_type: &'static str, _: String, data: Value) {
+    fn publish(&self, _: &ServiceId, _: &WorkerKey, event_type: &'static str, data: Value) {
         self.events.lock().push((event_type, data));
     }
 
