@@ -16,6 +16,7 @@ mod databases;
 mod deploy;
 mod doctor;
 mod executions;
+mod histogram;
 mod idempotency;
 mod key_rotation;
 mod log;
