@@ -4,9 +4,10 @@
 //! - [`experiment`]: several variants of one component that serve at the same time, and which is better.
 //! - [`supervision`]: circuit breaker, concurrency limits, queues by tenant, rate limiters, health.
 //! - [`statistics`]: what the first two judge by.
-//! - [`clock`], [`duration`] and [`setting`]: time as it is given, durations as elias.toml writes them, and settings
-//!   that are out of bounds.
+//! - [`clock`], [`civil`], [`duration`] and [`setting`]: time as it is given, dates, durations as elias.toml writes
+//!   them, and settings that are out of bounds.
 
+pub mod civil;
 pub mod clock;
 pub mod duration;
 pub mod experiment;

@@ -3,8 +3,8 @@
 //! `elias keys rotate` puts a new key in place of the old one, which stays beside it until the next start has encrypted
 //! everything anew. Hosts that have the key from their environment are given both.
 //!
-//! A host that has the old key alone can encrypt with it what is made meanwhile, such as the data key of a new tenant. So
-//! the rotation is repeated, and the old key kept, for as long as such a host is seen.
+//! A host that has the old key alone can encrypt with it what is made meanwhile, such as the data key of a new tenant.
+//! So the rotation is repeated, and the old key kept, for as long as such a host is seen.
 
 use crate::platform::{Inner, Platform};
 use crate::vault::forget_former;
@@ -14,8 +14,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-/// How long to wait before a store that is away is asked again, and before what hosts with the old key have encrypted is
-/// looked for again.
+/// How long to wait before a store that is away is asked again, and before what hosts with the old key have encrypted
+/// is looked for again.
 const RETRY: Duration = Duration::from_secs(10);
 
 /// What is stored of a tenant, encrypted.

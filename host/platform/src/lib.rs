@@ -16,6 +16,7 @@ mod databases;
 mod deploy;
 mod doctor;
 mod executions;
+mod histogram;
 mod idempotency;
 mod key_rotation;
 mod log;
@@ -35,6 +36,8 @@ mod running;
 mod serving;
 mod session;
 mod tenancy;
+#[cfg(test)]
+mod test_store;
 mod trigger_admin;
 mod trigger_runs;
 mod triggers;

@@ -3,9 +3,10 @@
 use crate::access::Permission;
 use crate::platform::Platform;
 use crate::session::Session;
-use crate::worker_calls::{call, refusal, shown};
+use crate::worker_calls::{call, check_worker, refusal, shown};
+use crate::worker_events::subject_of;
 use elias_api::{
-    Code, Error, Result, WorkerFilter, WorkerForkRequest, WorkerId, WorkerMessage, WorkerRollback, WorkerStatus,
+    Error, Result, WorkerFilter, WorkerForkRequest, WorkerId, WorkerMessage, WorkerRollback, WorkerStatus,
     WorkerStopRequest, WorkerTurn,
 };
 use elias_names::ServiceId;
@@ -40,7 +41,7 @@ impl Platform {
     /// `not-found`, `bad-input` for a class or a name that none can have; `forbidden`, `store-unavailable`.
     pub async fn worker(&self, session: &Session, service: &ServiceId, key: &WorkerKey) -> Result<WorkerStatus> {
         session.require(Permission::Read, &service.tenant, service)?;
-        check(key)?;
+        check_worker(key)?;
         let worker = self.existing_worker(service, key).await?;
         let history = self.workers().history(service, key, None, LISTED_MAX as usize).await?;
         Ok(WorkerStatus { rolled_back: WorkerRollback::last(&history), ..worker })
@@ -60,7 +61,7 @@ impl Platform {
         at: Option<u64>,
     ) -> Result<Value> {
         session.require(Permission::ReadData, &service.tenant, service)?;
-        check(key)?;
+        check_worker(key)?;
         self.require_deployed(service)?;
         self.existing_worker(service, key).await?;
         shown(&self.workers().state(service, key, at).await?)
@@ -79,7 +80,7 @@ impl Platform {
         limit: u32,
     ) -> Result<Vec<WorkerTurn>> {
         session.require(Permission::Read, &service.tenant, service)?;
-        check(key)?;
+        check_worker(key)?;
         self.existing_worker(service, key).await?;
         self.workers().history(service, key, before, limit.min(LISTED_MAX) as usize).await
     }
@@ -88,9 +89,9 @@ impl Platform {
     /// once the turn is committed. `cause` is the `traceparent` of the request.
     ///
     /// # Errors
-    /// `worker-exception` if the handler threw: the worker is as before the message; `answer-timeout` after two minutes:
-    /// the worker handles it all the same; `worker-failed`, `mailbox-full`, `workers-unavailable`; `not-found` for the
-    /// service or the class; `bad-input`, `too-large`, `quota-exceeded`, `forbidden`.
+    /// `worker-exception` if the handler threw: the worker is as before the message; `answer-timeout` after two
+    /// minutes: the worker handles it all the same; `worker-failed`, `mailbox-full`, `workers-unavailable`; `not-found`
+    /// for the service or the class; `bad-input`, `too-large`, `quota-exceeded`, `forbidden`.
     pub async fn send_to_worker(
         &self,
         session: &Session,
@@ -100,7 +101,7 @@ impl Platform {
         cause: Option<String>,
     ) -> Result<Value> {
         session.require(Permission::CallWorkers, &service.tenant, service)?;
-        check(&key)?;
+        check_worker(&key)?;
         self.require_deployed(service)?;
         call(self.workers(), service, key, message.split()?, cause).await
     }
@@ -161,8 +162,8 @@ impl Platform {
         request: &WorkerForkRequest,
     ) -> Result<WorkerId> {
         session.require(Permission::OperateWorkers, &service.tenant, service)?;
-        check(key)?;
-        check(&WorkerKey::new(key.class.clone(), request.name.clone()))?;
+        check_worker(key)?;
+        check_worker(&WorkerKey::new(key.class.clone(), request.name.clone()))?;
         self.existing_worker(service, key).await?;
         self.audit_worker(session, service, key, "worker.fork", Some(request)).await?;
         let WorkerKey { class, name } = self.workers().fork(service, key, request.at, &request.name).await?;
@@ -188,7 +189,7 @@ impl Platform {
         action: &str,
     ) -> Result<Value> {
         session.require(Permission::OperateWorkers, &service.tenant, service)?;
-        check(key)?;
+        check_worker(key)?;
         request.check()?;
         self.existing_worker(service, key).await?;
         let reason = request.reason.unwrap_or_else(|| format!("stopped by {}", session.principal.name));
@@ -206,30 +207,11 @@ impl Platform {
         details: Option<&(impl Serialize + Sync)>,
     ) -> Result<()> {
         session.require(Permission::OperateWorkers, &service.tenant, service)?;
-        check(key)?;
+        check_worker(key)?;
         self.require_deployed(service)?;
         let mut scope = self.store().write(&service.tenant).await?;
         // The key is shown with its control characters escaped: a text in PostgreSQL has no NUL.
-        let subject = format!("{}/{key}", service.subject());
-        scope.audit(&session.actor(), action, subject, NOTHING, details).await?;
+        scope.audit(&session.actor(), action, subject_of(service, key), NOTHING, details).await?;
         Ok(scope.commit().await?)
-    }
-}
-
-/// Checks a class and a name.
-fn check(key: &WorkerKey) -> Result<()> {
-    key.problem().map_or(Ok(()), |problem| Err(Error::new(Code::BadInput, problem)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_class_and_a_name_have_bounds() {
-        assert!(check(&WorkerKey::new("Cart", "../\0")).is_ok());
-        for key in [WorkerKey::new("Cart", "x".repeat(257)), WorkerKey::new("", "x")] {
-            assert_eq!(check(&key).expect_err("out of bounds").code(), Code::BadInput);
-        }
     }
 }

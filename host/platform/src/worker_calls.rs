@@ -122,6 +122,14 @@ fn check_method(method: &str) -> Result<()> {
     Err(Error::new(Code::BadInput, message))
 }
 
+/// Checks a class and a name.
+///
+/// # Errors
+/// `bad-input`.
+pub(crate) fn check_worker(key: &WorkerKey) -> Result<()> {
+    key.problem().map_or(Ok(()), |problem| Err(Error::new(Code::BadInput, problem)))
+}
+
 /// The answer to a call, if it comes within this time.
 async fn answered(call: impl Future<Output = Result<String, CallError>>, wait: Duration) -> Result<String> {
     in_time(call, wait).await?.map_err(refusal)
@@ -171,6 +179,14 @@ mod tests {
         assert!(check_method("add").is_ok());
         for method in [String::new(), "x".repeat(257)] {
             assert_eq!(check_method(&method).expect_err("out of bounds").code(), Code::BadInput);
+        }
+    }
+
+    #[test]
+    fn a_class_and_a_name_have_bounds() {
+        assert!(check_worker(&WorkerKey::new("Cart", "../\0")).is_ok());
+        for key in [WorkerKey::new("Cart", "x".repeat(257)), WorkerKey::new("", "x")] {
+            assert_eq!(check_worker(&key).expect_err("out of bounds").code(), Code::BadInput);
         }
     }
 

@@ -17,20 +17,9 @@ use elias_workers::WorkerKey;
 use elias_workers::value::to_json;
 use std::sync::Arc;
 
-/// The grant of the version that serves, within the tenant's ceilings; none without one.
-fn grant(platform: &Inner, id: &ServiceId) -> Option<EventsGrant> {
-    let service = platform.serving.service(id)?;
-    let state = service.state();
-    let settings = &state.release.target.settings;
-    settings.capabilities.get("events")?;
-    let grants = platform.serving.loader.ceilings.grants(&state.snapshot.target.tenant, settings);
-    match EventsGrant::parse(grants.get("events")?) {
-        Ok(grant) => Some(grant),
-        Err(error) => {
-            tracing::warn!(service = %id, %error, "workers publish no events: the grant cannot be read");
-            None
-        }
-    }
+/// The grant of the version that serves; none without one.
+fn grant(platform: &Inner, id: &ServiceId) -> Option<Arc<EventsGrant>> {
+    platform.serving.service(id)?.state().events.clone()
 }
 
 /// Refuses the events of a turn, if they are more or larger than the component may publish, or too many events have led

@@ -6,7 +6,7 @@ use crate::platform::Platform;
 use crate::platform_events::SOURCE;
 use crate::session::Session;
 use crate::triggers::source_of;
-use crate::worker_calls::{ANSWER_WAIT, in_time, refusal, shown};
+use crate::worker_calls::{ANSWER_WAIT, check_worker, in_time, refusal, shown};
 use crate::worker_events::subject_of;
 use crate::workers::{MessageId, WorkerCallFrom};
 use base64::Engine;
@@ -120,9 +120,7 @@ impl Platform {
         if !is_started || session.require(Permission::CallWorkers, &service.tenant, service).is_err() {
             return Ok(());
         }
-        if let Some(problem) = key.problem() {
-            return Err(Error::new(Code::BadInput, problem));
-        }
+        check_worker(key)?;
         self.workers().start_worker(service, key).await.map_err(refusal)
     }
 
@@ -213,9 +211,7 @@ impl Platform {
         value: String,
     ) -> Result<String> {
         session.require(Permission::CallWorkers, &service.tenant, service)?;
-        if let Some(problem) = key.problem() {
-            return Err(Error::new(Code::BadInput, problem));
-        }
+        check_worker(key)?;
         let cause = Cause { traceparent: None, hops: 0 };
         let call = WorkerCallFrom {
             id: MessageId::Unique(None),

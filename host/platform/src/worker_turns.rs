@@ -73,9 +73,9 @@ impl WorkerServices for ServedServices {
         .boxed()
     }
 
-    fn publish(&self, id: &ServiceId, event_type: &'static str, subject: String, data: Value) {
+    fn publish(&self, id: &ServiceId, key: &WorkerKey, event_type: &'static str, data: Value) {
         let Some(platform) = self.platform() else { return };
-        publish(&platform, id, event_type, subject, &data);
+        publish(&platform, id, key, event_type, &data);
     }
 
     fn check_events(&self, id: &ServiceId, events: &[EmittedEvent], cause: &Cause) -> std::result::Result<(), String> {
@@ -99,9 +99,9 @@ impl WorkerServices for ServedServices {
 }
 
 /// Publishes an event about a worker, beside what it tells of.
-fn publish(platform: &Inner, id: &ServiceId, event_type: &'static str, subject: String, data: &Value) {
+fn publish(platform: &Inner, id: &ServiceId, key: &WorkerKey, event_type: &'static str, data: &Value) {
     let (runner, id) = (Arc::clone(&platform.runner), id.clone());
-    let event = platform_events::event(event_type, subject, data);
+    let event = platform_events::event(event_type, worker_events::subject_of(&id, key), data);
     tokio::spawn(async move {
         // The quota is for what tenants publish.
         if let Err(error) = runner.publish(&id.tenant, event, None).await {
@@ -366,8 +366,7 @@ impl ReleaseWorker {
                         "code": code.as_str(),
                         "reason": reason,
                     });
-                    let subject = worker_events::subject_of(&self.service, key);
-                    publish(platform, &self.service, "worker.failed", subject, &data);
+                    publish(platform, &self.service, key, "worker.failed", &data);
                 }
                 Err(failure)
             }

@@ -325,8 +325,8 @@ async fn check_keys(store: &Store, folder: &Path, notes: &mut Vec<String>) -> Re
         if !data_keys.is_empty() {
             let count = data_keys.len();
             notes.push(format!(
-                "it has service workers of {count} tenants and no key: serve it with the variable ELIAS_SECRET_KEY that \
-                 they were kept with, or they cannot be read"
+                "it has service workers of {count} tenants and no key: serve it with the variable ELIAS_SECRET_KEY \
+                 that they were kept with, or they cannot be read"
             ));
         }
         if !secrets.is_empty() {

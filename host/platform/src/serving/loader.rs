@@ -8,6 +8,7 @@ use crate::ceilings::Ceilings;
 use crate::vault::Vault;
 use cap_std::fs::Dir;
 use elias_api::{Code, Error, Result, TenantSettings, VersionSettings};
+use elias_capabilities::events::EventsGrant;
 use elias_delivery::supervision::TenantQueue;
 use elias_gateway::GatewayConfig;
 use elias_gateway::assets::content_type_of;
@@ -145,6 +146,25 @@ impl Loader {
             grants = grants.with(name, table);
         }
         Ok(grants)
+    }
+
+    /// The grant `events` of a version of a service within the tenant's ceilings, by which its workers publish events;
+    /// none without one.
+    pub(super) fn events_grant(
+        &self,
+        service: &ServiceId,
+        tenant: &TenantSettings,
+        settings: &VersionSettings,
+    ) -> Option<EventsGrant> {
+        settings.capabilities.get("events")?;
+        let grants = self.ceilings.grants(tenant, settings);
+        match EventsGrant::parse(grants.get("events")?) {
+            Ok(grant) => Some(grant),
+            Err(error) => {
+                tracing::warn!(%service, %error, "workers publish no events: the grant cannot be read");
+                None
+            }
+        }
     }
 
     /// Puts the values of secrets where `[capabilities.config]` names variables of the environment: a tenant never

@@ -382,6 +382,7 @@ impl Serving {
             _ => admission,
         };
         let tenant = self.tenant(&target.id.tenant, &target.tenant);
+        let events = self.loader.events_grant(&target.id, &target.tenant, &target.release.settings);
         let shared = before.map(|before| Arc::clone(&before.shared)).unwrap_or_default();
         let assets = table::assets(&tables.gateway, &target.release.settings.files, &self.context.artifacts)?;
         let api_keys = self.access.api_keys(&target.id);
@@ -397,6 +398,7 @@ impl Serving {
             supervision,
             triggers: Arc::new(triggers),
             workers: Arc::new(workers),
+            events: events.map(Arc::new),
             gateway,
             rules,
             shared,

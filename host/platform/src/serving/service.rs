@@ -9,6 +9,7 @@ use super::request_guard::{self, VariantAssignment};
 use super::snapshot::ServiceSnapshot;
 use arc_swap::{ArcSwap, Guard};
 use elias_api::{Code, Error, Result, RunningExecution, VersionSettings};
+use elias_capabilities::events::EventsGrant;
 use elias_delivery::clock::Now;
 use elias_delivery::rollout::{Assigner, Caller, FlagTable, Rollout, RolloutPlan};
 use elias_delivery::supervision::{Admission, ResourceUsage, SupervisionConfig};
@@ -73,6 +74,8 @@ pub(crate) struct State {
     pub(crate) triggers: Arc<TriggersConfig>,
     /// How its service workers run.
     pub(crate) workers: Arc<WorkersConfig>,
+    /// By which its service workers publish events; none if they may not.
+    pub(crate) events: Option<Arc<EventsGrant>>,
     /// The routes and their rules, as read and prepared once.
     pub(crate) gateway: GatewayConfig,
     pub(crate) rules: Vec<Arc<Rules>>,

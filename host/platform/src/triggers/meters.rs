@@ -1,9 +1,9 @@
 //! The counters of the runner for the metrics.
 
+use crate::histogram::Histogram;
 use elias_names::TenantId;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Ends of the buckets of latencies, in milliseconds.
 const BUCKETS_MS: [u64; 14] = [1, 2, 5, 10, 25, 50, 100, 250, 500, 1_000, 5_000, 30_000, 300_000, 3_600_000];
@@ -21,36 +21,21 @@ pub(crate) enum LatencyKind {
     Delivery,
 }
 
-/// The number of latencies in each bucket.
-#[derive(Debug, Default)]
-pub(crate) struct Histogram {
-    /// The last has those that were longer than all ends.
-    buckets: [AtomicU64; BUCKETS_MS.len() + 1],
-    sum_ms: AtomicU64,
-}
-
-impl Histogram {
-    fn record(&self, ms: u64) {
-        self.buckets[BUCKETS_MS.partition_point(|end| *end < ms)].fetch_add(1, Ordering::Relaxed);
-        self.sum_ms.fetch_add(ms, Ordering::Relaxed);
-    }
-
-    /// Seconds of all together, and how many there are in each bucket, by its end in seconds.
-    pub(crate) fn read(&self) -> (f64, Vec<(f64, u64)>) {
-        let ends = BUCKETS_MS.iter().map(|ms| *ms as f64 / 1e3).chain([f64::INFINITY]);
-        let counts = self.buckets.iter().map(|count| count.load(Ordering::Relaxed));
-        (self.sum_ms.load(Ordering::Relaxed) as f64 / 1e3, ends.zip(counts).collect())
-    }
-}
-
 /// The counts.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct TriggerMeters {
     schedule: Histogram,
     start: Histogram,
     delivery: Histogram,
     /// Jobs that became dead here, by tenant; `None` are those of the tenants that are not told apart.
     dead: Mutex<BTreeMap<Option<TenantId>, u64>>,
+}
+
+impl Default for TriggerMeters {
+    fn default() -> Self {
+        let latencies = || Histogram::new(&BUCKETS_MS, 1e3);
+        Self { schedule: latencies(), start: latencies(), delivery: latencies(), dead: Mutex::default() }
+    }
 }
 
 impl TriggerMeters {

@@ -18,6 +18,7 @@ use super::backends::TriggerBackends;
 use super::registration;
 use super::run::{Message, Run, RunEnd, ServedTriggers, Services, WebhookDelivery};
 use super::{JobRequest, Runner};
+use crate::test_store;
 use elias_api::{Actor, JobFilter, JobRecord, JobState, Quotas, TenantSettings, VersionSettings};
 use elias_capabilities::events::EventLog;
 use elias_capabilities::jobs::{ErrorCode, JobQueue, NewJob, StartTime};
@@ -173,16 +174,13 @@ fn counts_runs() -> (Handler, Arc<AtomicU32>) {
 
 /// A store with a tenant whose service `shop` has these triggers.
 async fn bench(triggers: Value, handler: Handler) -> Bench {
-    let folder = tempfile::tempdir().expect("a folder");
-    let store = Store::open(folder.path(), None).expect("it opens");
+    let (store, folder) = test_store::sqlite();
     bench_on(store, folder, triggers, handler).await
 }
 
 /// The same on this store, whose data directory is `folder`.
 async fn bench_on(store: Store, folder: tempfile::TempDir, triggers: Value, handler: Handler) -> Bench {
-    let mut scope = store.write(&shop().tenant).await.expect("a scope");
-    scope.create_tenant(&TenantSettings::default(), &Actor::host()).await.expect("made");
-    scope.commit().await.expect("committed");
+    test_store::create_tenant(&store, &shop().tenant).await;
     let settings = VersionSettings { triggers: Some(triggers), ..VersionSettings::default() };
     let config = Arc::new(registration::check(&settings).expect("they are right"));
     let services = Fake {

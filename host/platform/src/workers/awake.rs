@@ -2,8 +2,8 @@
 //!
 //! A tenant gets another place while it holds less than its share ([`dynamic_threshold`]), so that one with many
 //! workers leaves some to others without a number that somebody would have to set. Where there is none, the worker
-//! leaves memory that has had nothing to do for longest: of the tenant itself if it has its share, else of the tenant
-//! that has most.
+//! leaves memory that has had nothing to do for longest: of the tenant that has most, if that has more than the one
+//! that needs the place, else of that one itself.
 
 use elias_delivery::supervision::dynamic_threshold;
 use elias_names::{ServiceId, TenantId};
@@ -103,19 +103,12 @@ impl AwakeSlots {
         let mut state = self.state.lock();
         let held = |state: &SlotState, tenant: &TenantId| state.held.get(tenant).copied().unwrap_or_default();
         let own = held(&state, tenant);
-        let is_own = most > 0 && own >= most || self.total > state.taken;
-        let of = if is_own {
-            Some(tenant.clone())
-        } else {
-            let with_idle = state.idle.iter().filter(|(_, idle)| !idle.is_empty()).map(|(tenant, _)| tenant);
-            with_idle.max_by_key(|tenant| held(&state, tenant)).cloned()
-        };
-        let idle = match &of {
-            Some(tenant) => state.idle.get_mut(tenant),
-            None => None,
-        };
-        let victim = idle.and_then(BTreeMap::pop_first);
-        if let Some((_, worker)) = victim {
+        // Of one that has less nothing is taken: it would be for a tenant that has its share already.
+        let has_more = |other: &&TenantId| held(&state, other) > own;
+        let with_idle = state.idle.iter().filter(|(_, idle)| !idle.is_empty()).map(|(tenant, _)| tenant);
+        let largest = with_idle.filter(has_more).max_by_key(|other| held(&state, other)).cloned();
+        let of = largest.filter(|_| most == 0 || own < most).unwrap_or_else(|| tenant.clone());
+        if let Some((_, worker)) = state.idle.get_mut(&of).and_then(BTreeMap::pop_first) {
             // The receiver ends with the platform.
             let _ = self.evicted.send(worker);
         }
@@ -250,6 +243,48 @@ mod tests {
         let _third = took(&slots, "b", "3").await;
         assert!(slots.take(worker("c", "4"), 0).now_or_never().is_none());
         assert!(victims.try_recv().is_err());
+    }
+
+    #[tokio::test]
+    async fn a_tenant_makes_no_worker_of_one_that_has_less_leave() {
+        let (slots, mut victims) = slots(4);
+        let mut held = Vec::new();
+        for number in 0..3 {
+            held.push(took(&slots, "a", &number.to_string()).await);
+        }
+        let mut other = took(&slots, "b", "0").await;
+        other.rest();
+        assert!(slots.take(worker("a", "3"), 0).now_or_never().is_none());
+        assert!(victims.try_recv().is_err(), "it has more than the other");
+        held[1].rest();
+        assert!(slots.take(worker("a", "3"), 0).now_or_never().is_none());
+        assert_eq!(victims.try_recv().ok(), Some(worker("a", "1")), "its own makes room");
+    }
+
+    #[tokio::test]
+    async fn the_tenant_that_has_most_makes_as_much_room_as_another_needs() {
+        let (slots, mut victims) = slots(8);
+        let (mut large, mut small) = (Vec::new(), Vec::new());
+        for number in 0..6 {
+            let mut slot = took(&slots, "a", &number.to_string()).await;
+            slot.rest();
+            large.push(slot);
+        }
+        for number in 0..2 {
+            small.push(took(&slots, "b", &number.to_string()).await);
+        }
+        let mut victim = 0;
+        for needed in [1, 2] {
+            let mut next = Box::pin(slots.take(worker("b", "next"), 0));
+            for _ in 0..needed {
+                assert!((&mut next).now_or_never().is_none());
+                assert_eq!(victims.try_recv().ok(), Some(worker("a", &victim.to_string())));
+                drop(large.remove(0));
+                victim += 1;
+            }
+            small.push(next.await.expect("there is room"));
+        }
+        assert_eq!((large.len(), small.len()), (3, 4));
     }
 
     #[tokio::test]

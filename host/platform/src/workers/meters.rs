@@ -1,5 +1,6 @@
 //! The counters of service workers for the metrics.
 
+use crate::histogram::Histogram;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -8,44 +9,15 @@ const TIMES_US: [u64; 12] =
     [250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 500_000, 2_500_000, 10_000_000];
 const SIZES: [u64; 10] = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512];
 
-/// How many values there were in each bucket. The last has those that were beyond all ends.
-#[derive(Debug)]
-pub(crate) struct Histogram<const BUCKETS: usize> {
-    ends: &'static [u64],
-    /// By how much a value is divided where it is read.
-    unit: f64,
-    buckets: [AtomicU64; BUCKETS],
-    sum: AtomicU64,
-}
-
-impl<const BUCKETS: usize> Histogram<BUCKETS> {
-    fn new(ends: &'static [u64], unit: f64) -> Self {
-        Self { ends, unit, buckets: std::array::from_fn(|_| AtomicU64::new(0)), sum: AtomicU64::new(0) }
-    }
-
-    fn record(&self, value: u64) {
-        let at = self.ends.partition_point(|end| *end < value).min(BUCKETS - 1);
-        self.buckets[at].fetch_add(1, Ordering::Relaxed);
-        self.sum.fetch_add(value, Ordering::Relaxed);
-    }
-
-    /// All values together, and how many there are in each bucket, by its end.
-    pub(crate) fn read(&self) -> (f64, Vec<(f64, u64)>) {
-        let ends = self.ends.iter().map(|end| *end as f64 / self.unit).chain([f64::INFINITY]);
-        let counts = self.buckets.iter().map(|count| count.load(Ordering::Relaxed));
-        (self.sum.load(Ordering::Relaxed) as f64 / self.unit, ends.zip(counts).collect())
-    }
-}
-
 /// The counts.
 #[derive(Debug)]
 pub(crate) struct WorkerMeters {
     turns: AtomicU64,
     wakes: AtomicU64,
     /// Seconds of transactions that commit turns.
-    pub(crate) commit_times: Histogram<{ TIMES_US.len() + 1 }>,
+    pub(crate) commit_times: Histogram,
     /// Commits of a transaction.
-    pub(crate) batch_sizes: Histogram<{ SIZES.len() + 1 }>,
+    pub(crate) batch_sizes: Histogram,
 }
 
 impl Default for WorkerMeters {

@@ -8,7 +8,8 @@
 //!   shown of workers, and copies.
 //! - `store`: where workers are kept; `commits` several in one transaction, `heaps` their bytes, `cipher` encrypted
 //!   with a key of the tenant, `versions` which version they belong to, `quota` within the tenant's quotas.
-//! - `ownership`: which workers are this host's. `awake`: which are in memory, `memory`: what else they hold there. `upkeep`: compaction, history, counts.
+//! - `ownership`: which workers are this host's. `awake`: which are in memory, `memory`: what else they hold there.
+//!   `upkeep`: compaction, history, counts.
 //! - [`WorkerBackends`]: calls by the capability `workers`.
 //!
 //! It knows no platform: the services of the host are behind the trait [`WorkerServices`].

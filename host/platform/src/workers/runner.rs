@@ -119,11 +119,7 @@ impl WorkerRunner {
     /// # Errors
     /// As the interface `elias:workers/workers` has them.
     pub(crate) async fn call(&self, service: &ServiceId, call: WorkerCallFrom) -> Result<String, CallError> {
-        let workers = self.workers(service)?;
-        if let Some(refusal) = self.parts.services.refusal(service) {
-            return Err(CallError::new(CallErrorCode::QuotaExceeded, refusal));
-        }
-        workers.call(call).await
+        self.admitting(service)?.call(call).await
     }
 
     /// Opens a socket of a worker, which is started if it does not exist.
@@ -137,11 +133,7 @@ impl WorkerRunner {
         request: SocketRequest,
         cause: Cause,
     ) -> Result<SocketConnection, CallError> {
-        let workers = self.workers(service)?;
-        if let Some(refusal) = self.parts.services.refusal(service) {
-            return Err(CallError::new(CallErrorCode::QuotaExceeded, refusal));
-        }
-        workers.open_socket(key, request, cause).await
+        self.admitting(service)?.open_socket(key, request, cause).await
     }
 
     /// Makes workers of a service ready to handle messages, so that what still fails then is one worker's affair.
@@ -149,11 +141,7 @@ impl WorkerRunner {
     /// # Errors
     /// As of [`Self::call`]: the service is not served here, its component cannot be loaded, or a quota refuses turns.
     pub(crate) async fn ready(&self, service: &ServiceId) -> Result<(), CallError> {
-        let workers = self.workers(service)?;
-        if let Some(refusal) = self.parts.services.refusal(service) {
-            return Err(CallError::new(CallErrorCode::QuotaExceeded, refusal));
-        }
-        workers.running().await.map(drop)
+        self.admitting(service)?.running().await.map(drop)
     }
 
     /// Starts a worker. One that exists is left as it is.
@@ -199,6 +187,15 @@ impl WorkerRunner {
         }
         self.retire(workers);
         Ok(self.entry(service))
+    }
+
+    /// The workers of a service that this host serves, unless a quota refuses turns of it now.
+    fn admitting(&self, service: &ServiceId) -> Result<Arc<ServiceWorkers>, CallError> {
+        let workers = self.workers(service)?;
+        match self.parts.services.refusal(service) {
+            Some(refusal) => Err(CallError::new(CallErrorCode::QuotaExceeded, refusal)),
+            None => Ok(workers),
+        }
     }
 
     /// Ends the workers of a service. A turn that takes long delays nothing else.

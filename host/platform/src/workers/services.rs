@@ -29,8 +29,9 @@ pub(crate) trait WorkerServices: Send + Sync + 'static {
     /// What keeps it from being loaded.
     fn component(&self, id: &ServiceId, site: TurnSite) -> BoxFuture<'static, Result<ServedComponent>>;
 
-    /// Publishes an event of a service in the log of its tenant, later: what it tells of does not wait for it.
-    fn publish(&self, id: &ServiceId, event_type: &'static str, subject: String, data: Value);
+    /// Publishes an event about a worker of a service in the log of its tenant, later: what it tells of does not wait
+    /// for it.
+    fn publish(&self, id: &ServiceId, key: &WorkerKey, event_type: &'static str, data: Value);
 
     /// Refuses the events of a turn of the service before it is committed.
     ///

@@ -157,8 +157,7 @@ impl PlatformWorkerStore {
 
     /// Publishes an event about a worker.
     pub(super) fn publish(&self, key: &WorkerKey, event_type: &'static str, data: serde_json::Value) {
-        let subject = format!("{}/{key}", self.service.subject());
-        self.parts.services.publish(&self.service, event_type, subject, data);
+        self.parts.services.publish(&self.service, key, event_type, data);
     }
 
     async fn commit_now(&self, commit: WorkerCommit) -> Result<(), StoreError> {

@@ -10,10 +10,11 @@ use super::store::{PlatformWorkerStore, StoreParts};
 use super::versions::HeapVersion;
 use super::{MessageId, WorkerCallFrom, WorkerParts, WorkerRunner};
 use crate::artifacts::Artifacts;
+use crate::test_store;
 use crate::vault::Vault;
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
-use elias_api::{Actor, Quotas, TenantSettings, WorkerFilter};
+use elias_api::{Quotas, WorkerFilter};
 use elias_capabilities::Cause;
 use elias_local_workers::{CallError, CallErrorCode, HeapCommit, StoreError, WorkerCommit, WorkerRecord, WorkerStore};
 use elias_names::{Digest, Environment, ServiceId, TenantId};
@@ -50,15 +51,12 @@ fn counter(name: &str) -> WorkerKey {
 }
 
 async fn bench() -> Bench {
-    let folder = tempfile::tempdir().expect("a folder");
-    let store = Store::open(folder.path(), None).expect("it opens");
+    let (store, folder) = test_store::sqlite();
     bench_on(store, folder).await
 }
 
 async fn bench_on(store: Store, folder: tempfile::TempDir) -> Bench {
-    let mut scope = store.write(&shop().tenant).await.expect("a scope");
-    scope.create_tenant(&TenantSettings::default(), &Actor::host()).await.expect("made");
-    scope.commit().await.expect("committed");
+    test_store::create_tenant(&store, &shop().tenant).await;
     std::fs::create_dir(folder.path().join("artifacts")).expect("a folder");
     Bench { store, services: Arc::default(), folder }
 }
@@ -71,10 +69,14 @@ impl Bench {
 
     /// A runner of a process, `HOST/RUN`.
     fn runner(&self, owner: &str) -> Arc<WorkerRunner> {
+        self.runner_with_key(owner, KEY)
+    }
+
+    fn runner_with_key(&self, owner: &str, key: &str) -> Arc<WorkerRunner> {
         let parts = WorkerParts {
             store: self.store.clone(),
             artifacts: self.artifacts(),
-            vault: Arc::new(Vault::of(KEY).expect("a key")),
+            vault: Arc::new(Vault::of(key).expect("a key")),
             owner: owner.to_owned(),
             awake: 16,
         };
@@ -126,6 +128,13 @@ fn commit(name: &str, epoch: u64, turn: u64, heap: Vec<u8>) -> WorkerCommit {
 
 fn version() -> HeapVersion {
     HeapVersion { number: 1, digest: Digest::of(b"a component") }
+}
+
+/// Acquires a worker, whose heap belongs to [`version`] from here on; gives its epoch.
+async fn acquire(store: &PlatformWorkerStore, name: &str) -> u64 {
+    let acquired = store.acquire(&counter(name)).await.expect("acquired");
+    store.set_version(&counter(name), version());
+    acquired.epoch
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -216,10 +225,9 @@ async fn a_turn_in_which_a_handler_waited_is_not_copied_also_when_that_is_over()
     let bench = bench().await;
     let runner = bench.runner("one/1");
     let store = bench.workers(&runner.parts);
-    let acquired = store.acquire(&counter("a")).await.expect("acquired");
-    store.set_version(&counter("a"), version());
+    let epoch = acquire(&store, "a").await;
     for turn in 1..=3 {
-        let mut next = commit("a", acquired.epoch, turn, vec![turn as u8]);
+        let mut next = commit("a", epoch, turn, vec![turn as u8]);
         if turn == 2 {
             let mut record = serde_json::to_value(&next.record).expect("a record");
             let timers = record["timers"].clone();
@@ -228,7 +236,7 @@ async fn a_turn_in_which_a_handler_waited_is_not_copied_also_when_that_is_over()
         }
         store.commit(next).await.expect("committed");
     }
-    store.release(&counter("a"), acquired.epoch).await.expect("released");
+    store.release(&counter("a"), epoch).await.expect("released");
     let refused = runner.fork(&shop(), &counter("a"), Some(2), "copy").await.expect_err("its promise never settles");
     assert_eq!(refused.code(), elias_api::Code::WrongState, "{refused}");
     assert!(refused.to_string().contains("in turn 2") && refused.to_string().contains("such as 1"), "{refused}");
@@ -317,12 +325,11 @@ async fn a_quota_is_named_where_it_refuses() {
     let parts = Arc::clone(&runner.parts);
     bench.services.set_quotas(Quotas { worker_bytes: 1_000_000, ..Quotas::default() });
     let store = bench.workers(&parts);
-    let acquired = store.acquire(&counter("large")).await.expect("acquired");
-    store.set_version(&counter("large"), version());
-    let refused = store.commit(commit("large", acquired.epoch, 1, vec![7; 1_000_001])).await.expect_err("too large");
+    let epoch = acquire(&store, "large").await;
+    let refused = store.commit(commit("large", epoch, 1, vec![7; 1_000_001])).await.expect_err("too large");
     assert!(matches!(refused, StoreError::QuotaExceeded(_)), "{refused}");
     assert!(refused.to_string().contains("the quota `worker-bytes` of tenant acme is 1000000"), "{refused}");
-    store.commit(commit("large", acquired.epoch, 1, vec![7; 10])).await.expect("it fits");
+    store.commit(commit("large", epoch, 1, vec![7; 10])).await.expect("it fits");
     runner.stop().await;
 }
 
@@ -331,22 +338,21 @@ async fn large_heaps_are_artifacts_and_none_can_be_read_in_the_store() {
     let bench = bench().await;
     let runner = bench.runner("one/1");
     let store = bench.workers(&runner.parts);
-    let acquired = store.acquire(&counter("a")).await.expect("acquired");
-    store.set_version(&counter("a"), version());
+    let epoch = acquire(&store, "a").await;
     let small = b"a text that is nobody else's".repeat(10);
-    store.commit(commit("a", acquired.epoch, 1, small.clone())).await.expect("committed");
+    store.commit(commit("a", epoch, 1, small.clone())).await.expect("committed");
     let artifacts = || {
         let folders = std::fs::read_dir(bench.folder.path().join("artifacts")).expect("a folder");
         folders.filter(|entry| entry.as_ref().is_ok_and(|entry| entry.file_name() != "partial")).count()
     };
     assert_eq!(artifacts(), 0);
     let large = small.repeat(1_000);
-    store.commit(commit("a", acquired.epoch, 2, large.clone())).await.expect("committed");
+    store.commit(commit("a", epoch, 2, large.clone())).await.expect("committed");
     assert_eq!(artifacts(), 1);
     assert_eq!(store.heap(&counter("a"), 2).await.expect("read"), large);
     assert_eq!(store.heap(&counter("a"), 1).await.expect("read"), small, "it is kept for a while");
     assert!(matches!(store.heap(&counter("a"), 3).await, Err(StoreError::NoSuchTurn(3))));
-    store.release(&counter("a"), acquired.epoch).await.expect("released");
+    store.release(&counter("a"), epoch).await.expect("released");
     for file in [STORE_FILE.to_owned(), format!("{STORE_FILE}-wal")] {
         let bytes = std::fs::read(bench.folder.path().join(file)).unwrap_or_default();
         let found = bytes.windows(20).any(|window| window == &small[..20]);
@@ -359,10 +365,9 @@ async fn a_heap_with_a_flipped_byte_is_refused_and_the_turn_before_is_taken() {
     let bench = bench().await;
     let runner = bench.runner("one/1");
     let store = bench.workers(&runner.parts);
-    let acquired = store.acquire(&counter("a")).await.expect("acquired");
-    store.set_version(&counter("a"), version());
+    let epoch = acquire(&store, "a").await;
     for turn in 1..=3 {
-        store.commit(commit("a", acquired.epoch, turn, vec![turn as u8; 9])).await.expect("committed");
+        store.commit(commit("a", epoch, turn, vec![turn as u8; 9])).await.expect("committed");
     }
     let flip = |turn: u64| {
         let file = rusqlite::Connection::open(bench.folder.path().join(STORE_FILE)).expect("a database");
@@ -377,7 +382,7 @@ async fn a_heap_with_a_flipped_byte_is_refused_and_the_turn_before_is_taken() {
     let (event, data) = bench.services.events.lock().pop().expect("it is said");
     assert_eq!((event, &data["turn"], &data["former"]), ("worker.failed", &json!(3), &json!(2)));
     // From there it goes on, whole.
-    let mut next = commit("a", acquired.epoch, 4, Vec::new());
+    let mut next = commit("a", epoch, 4, Vec::new());
     next.heap = HeapCommit::Unchanged;
     store.commit(next).await.expect("committed");
     assert_eq!(store.heap(&counter("a"), 4).await.expect("read"), vec![2; 9]);
@@ -385,7 +390,7 @@ async fn a_heap_with_a_flipped_byte_is_refused_and_the_turn_before_is_taken() {
     flip(4);
     assert_eq!(store.heap(&counter("a"), 4).await.expect("the one before"), vec![2; 9]);
     for (turn, heap) in [(5, HeapCommit::BackTo(1)), (6, HeapCommit::Unchanged)] {
-        let next = WorkerCommit { heap, ..commit("a", acquired.epoch, turn, Vec::new()) };
+        let next = WorkerCommit { heap, ..commit("a", epoch, turn, Vec::new()) };
         store.commit(next).await.expect("committed");
     }
     assert_eq!(store.heap(&counter("a"), 6).await.expect("read"), vec![1; 9]);
@@ -423,10 +428,9 @@ async fn a_key_that_was_exchanged_reads_what_the_former_encrypted() {
     let bench = bench().await;
     let runner = bench.runner("one/1");
     let store = bench.workers(&runner.parts);
-    let acquired = store.acquire(&counter("a")).await.expect("acquired");
-    store.set_version(&counter("a"), version());
-    store.commit(commit("a", acquired.epoch, 1, vec![5; 9])).await.expect("committed");
-    store.release(&counter("a"), acquired.epoch).await.expect("released");
+    let epoch = acquire(&store, "a").await;
+    store.commit(commit("a", epoch, 1, vec![5; 9])).await.expect("committed");
+    store.release(&counter("a"), epoch).await.expect("released");
     let other_key = "BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBA=";
     let tenant: TenantId = shop().tenant;
     let sealed = bench.store.read(&tenant).await.expect("a scope").data_key().await.expect("read").expect("a key");
@@ -435,19 +439,9 @@ async fn a_key_that_was_exchanged_reads_what_the_former_encrypted() {
     let mut scope = bench.store.write(&tenant).await.expect("a scope");
     scope.exchange_data_key(&sealed, &resealed).await.expect("exchanged");
     scope.commit().await.expect("committed");
-    let with_key = |key: &str| {
-        let parts = WorkerParts {
-            store: bench.store.clone(),
-            artifacts: bench.artifacts(),
-            vault: Arc::new(Vault::of(key).expect("a key")),
-            owner: "one/2".to_owned(),
-            awake: 1,
-        };
-        WorkerRunner::new(parts, Arc::clone(&bench.services) as _)
-    };
-    let after = with_key(other_key);
+    let after = bench.runner_with_key("one/2", other_key);
     assert_eq!(bench.workers(&after.parts).heap(&counter("a"), 1).await.expect("read"), vec![5; 9]);
-    let before = with_key(KEY);
+    let before = bench.runner_with_key("one/2", KEY);
     let refused = bench.workers(&before.parts).heap(&counter("a"), 1).await.expect_err("it is encrypted anew");
     assert!(refused.to_string().contains("ELIAS_SECRET_KEY_FORMER"), "{refused}");
 }

@@ -16,8 +16,8 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 const SECOND: Duration = Duration::from_secs(1);
 /// Heaps that are made whole after one look; looks follow each other for a second, as long as there are more.
 const COMPACTED: u32 = 16;
-/// How many seconds pass between looks at services without workers in memory, and between sweeps. What a sweep could not
-/// do it goes on with in the next second: it has to be faster than commits are.
+/// How many seconds pass between looks at services without workers in memory, and between sweeps. What a sweep could
+/// not do it goes on with in the next second: it has to be faster than commits are.
 const RESTING_SECONDS: u64 = 5;
 const SWEEP_SECONDS: u64 = 60;
 /// Commits that are deleted in one transaction, and transactions of one sweep.

@@ -240,8 +240,8 @@ impl WorkerRunner {
         Ok(copy)
     }
 
-    /// The version that ran a turn, if its commit is known; refuses one in which a handler waited, whether or not that is
-    /// over by now.
+    /// The version that ran a turn, if its commit is known; refuses one in which a handler waited, whether or not that
+    /// is over by now.
     async fn copyable_version(&self, service: &ServiceId, key: &WorkerKey, turn: u64) -> Result<Option<u32>> {
         let mut scope = self.parts.store.read(&service.tenant).await?;
         let commits = scope.worker_history(service, key, turn.checked_add(1), LOOKED_AT).await?;
@@ -254,8 +254,8 @@ impl WorkerRunner {
             None => "name one of before it".to_owned(),
         };
         let message = format!(
-            "a handler of {key} waited in turn {turn}: what it waited for would not come to a copy, whose promise would \
-             never settle; {before}"
+            "a handler of {key} waited in turn {turn}: what it waited for would not come to a copy, whose promise \
+             would never settle; {before}"
         );
         Err(Error::new(Code::WrongState, message))
     }

@@ -2,18 +2,10 @@
 
 use super::{batches, events, finish, jobs, queue, schedules, segments, steps, waiting, workflows};
 use crate::Dialect;
+use crate::tests::plans::Value;
 
 pub(crate) use queue::{known_queues, ready_queues};
 pub(crate) use segments::EVENT_TABLES;
-
-/// A value of a parameter.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Value {
-    /// A JSON array of jobs, claims, turns and keys.
-    Items,
-    Text(&'static str),
-    Number(i64),
-}
 
 /// The statements, with values for their parameters.
 pub(crate) fn hot_statements(dialect: Dialect) -> Vec<(String, Vec<Value>)> {

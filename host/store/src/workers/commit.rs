@@ -1,13 +1,12 @@
 //! Committing turns: several workers' in one transaction.
 
-use super::{IS_WORKER, WORKER_PAGES_INLINE_MAX, WorkerRetention, key, stored};
+use super::{IS_WORKER, WORKER_PAGES_INLINE_MAX, WorkerRef, WorkerRetention, stored, worker_ref};
 use crate::error::{Error, Result};
 use crate::triggers::{by_powers_of_two, signed, span};
 use crate::{Dialect, Query, TenantScope, get, number};
 use elias_api::Code;
 use elias_names::{Digest, ServiceId};
 use elias_workers::WorkerKey;
-use sqlx::any::AnyRow;
 use std::collections::{HashMap, HashSet};
 
 /// Workers of one statement, at most: 19 parameters each, and up to 64 KiB of pages.
@@ -137,10 +136,10 @@ impl TenantScope {
         rows: &[WorkerCommitRow],
         retention: &WorkerRetention,
     ) -> Result<Vec<CommitOutcome>> {
-        let mut places = HashSet::new();
+        let mut workers = HashSet::new();
         for row in rows {
             row.heap.pages().map_or(Ok(()), TurnPages::check)?;
-            if !places.insert(Place::of(row)) {
+            if !workers.insert(row.worker()) {
                 return Err(Error::new(Code::Internal, format!("the worker {} is committed twice at once", row.key)));
             }
         }
@@ -148,7 +147,7 @@ impl TenantScope {
         for batch in by_powers_of_two(rows, ROWS_MAX) {
             growth += self.commit_records(batch, retention, &mut ids).await?;
         }
-        let id = |row: &WorkerCommitRow| ids.get(&Place::of(row));
+        let id = |row: &WorkerCommitRow| ids.get(&row.worker());
         let with_heaps = rows.iter().filter(|row| row.heap != HeapCommitRow::Unchanged);
         let turns: Vec<_> = with_heaps.filter_map(|row| Some((row, id(row)?.as_str()))).collect();
         for batch in by_powers_of_two(&turns, ROWS_MAX) {
@@ -170,7 +169,7 @@ impl TenantScope {
         &mut self,
         rows: &[WorkerCommitRow],
         retention: &WorkerRetention,
-        ids: &mut HashMap<Place, String>,
+        ids: &mut HashMap<WorkerRef, String>,
     ) -> Result<i64> {
         let query = self.query_text(commit_workers(self.dialect, rows.len()));
         let query = query.bind(i64::from(retention.chain_changes)).bind(signed(retention.chain_bytes));
@@ -178,7 +177,7 @@ impl TenantScope {
         let query = query.bind(i64::from(retention.history_turns.max(1)));
         let mut growth = 0;
         for row in &self.rows(rows.iter().fold(query, |query, row| row.bind_record(query))).await? {
-            ids.insert(Place::read(row)?, get(row, "id")?);
+            ids.insert(worker_ref(row)?, get(row, "id")?);
             growth += get::<i64>(row, "growth")?;
         }
         Ok(growth)
@@ -191,25 +190,6 @@ impl TenantScope {
         let Some(found) = self.row(query).await? else { return Ok(CommitOutcome::NotOwner) };
         let is_behind = row.turns <= number::<u64>(&found, "turns")?;
         Ok(if is_behind { CommitOutcome::AlreadyCommitted } else { CommitOutcome::NoSuchTurn })
-    }
-}
-
-/// Which worker of the scope's tenant, by what statements give back.
-#[derive(Debug, PartialEq, Eq, Hash)]
-struct Place {
-    component: String,
-    environment: String,
-    key: WorkerKey,
-}
-
-impl Place {
-    fn of(row: &WorkerCommitRow) -> Self {
-        let (component, environment) = (row.service.component.to_string(), row.service.environment.as_str().to_owned());
-        Self { component, environment, key: row.key.clone() }
-    }
-
-    fn read(row: &AnyRow) -> Result<Self> {
-        Ok(Self { component: get(row, "component")?, environment: get(row, "environment")?, key: key(row)? })
     }
 }
 
@@ -259,6 +239,10 @@ const COMMIT_COLUMNS: [&str; 19] = [
 ];
 
 impl WorkerCommitRow {
+    fn worker(&self) -> WorkerRef {
+        WorkerRef { service: self.service.clone(), key: self.key.clone() }
+    }
+
     fn bind_record(&self, query: Query) -> Query {
         let next_due = self.next_due.map(signed);
         let wake_at = if self.has_calls { Some(0) } else { next_due };
@@ -338,8 +322,8 @@ pub(super) fn commit_workers(dialect: Dialect, count: usize) -> String {
          AND (workers.turns < c.turns OR workers.record IS NULL OR (c.kind = 'none' AND workers.turns = c.turns)) \
          AND (c.kind <> 'back' OR (c.back_to <= workers.turns AND (c.back_to >= workers.kept_from \
              OR c.back_to = workers.restorable_turn OR c.back_to = workers.upgraded_from_turn))) \
-         RETURNING workers.component AS component, workers.environment AS environment, workers.class AS class, \
-         workers.name AS name, workers.id AS id, workers.growth AS growth"
+         RETURNING workers.tenant AS tenant, workers.component AS component, workers.environment AS environment, \
+         workers.class AS class, workers.name AS name, workers.id AS id, workers.growth AS growth"
     )
 }
 
@@ -353,12 +337,13 @@ pub(super) fn insert_turns(dialect: Dialect, count: usize) -> String {
         let (pages, digest, bytes, version, is_waiting) = (place(4), place(5), place(6), place(7), place(8));
         format!(
             "($1, ${worker}, ${turn}, {now}, ${kind}, (SELECT MAX(t.turn) FROM worker_turns t WHERE t.tenant = $1 \
-             AND t.worker = ${worker} AND t.turn <= ${at_most}), ${pages}, ${digest}, ${bytes}, ${version}, ${is_waiting})"
+             AND t.worker = ${worker} AND t.turn <= ${at_most}), ${pages}, ${digest}, ${bytes}, ${version}, \
+             ${is_waiting})"
         )
     });
     let rows = rows.collect::<Vec<_>>().join(", ");
     format!(
-        "INSERT INTO worker_turns (tenant, worker, turn, at, kind, previous, pages, digest, bytes, version, is_waiting) \
-         VALUES {rows}"
+        "INSERT INTO worker_turns (tenant, worker, turn, at, kind, previous, pages, digest, bytes, version, \
+         is_waiting) VALUES {rows}"
     )
 }

@@ -37,8 +37,8 @@ pub struct WorkerTurnRow {
     pub at: i64,
     /// The former turn of which it has the heap, if it went back to one.
     pub back_to: Option<u64>,
-    /// Whether a handler waited after it, which its heap waits with. Not known, and `false`, of commits of before a store
-    /// kept it.
+    /// Whether a handler waited after it, which its heap waits with. Not known, and `false`, of commits of before a
+    /// store kept it.
     pub is_waiting: bool,
     /// Bytes of its pages as they are kept.
     pub bytes: u64,

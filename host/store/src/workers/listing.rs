@@ -125,8 +125,8 @@ impl TenantScope {
 
 impl HostScope {
     /// Workers that have to go on without a message by the time `due_before`, in milliseconds since 1970, and that no
-    /// process owns, at most so many after the first `passed`. Those of services that are stopped wait. It takes time by
-    /// the number of processes that own workers, and by `passed`.
+    /// process owns, at most so many after the first `passed`. Those of services that are stopped wait. It takes time
+    /// by the number of processes that own workers, and by `passed`.
     ///
     /// # Errors
     /// `store-unavailable`.

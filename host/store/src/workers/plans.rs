@@ -2,16 +2,7 @@
 
 use super::{WorkerFilter, acquire, commit, compact, heaps, listing, sweep};
 use crate::Dialect;
-
-/// A value of a parameter.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Value {
-    /// A JSON array of ids.
-    Items,
-    Text(&'static str),
-    Bytes(&'static str),
-    Number(i64),
-}
+use crate::tests::plans::Value;
 
 /// The statements, with values for their parameters.
 pub(crate) fn hot_statements(dialect: Dialect) -> Vec<(String, Vec<Value>)> {

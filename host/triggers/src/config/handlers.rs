@@ -5,12 +5,12 @@ use super::TriggersConfig;
 use super::error::InvalidTrigger;
 
 impl TriggersConfig {
-    /// Checks that the triggers of a component fit its handlers and its classes of service workers, both as its manifest
-    /// has them. Jobs need no table.
+    /// Checks that the triggers of a component fit its handlers and its classes of service workers, both as its
+    /// manifest has them. Jobs need no table.
     ///
     /// # Errors
-    /// [`InvalidTrigger`] for a trigger without its handler or class, or a handler that nothing would ever run, with the
-    /// lines to add.
+    /// [`InvalidTrigger`] for a trigger without its handler or class, or a handler that nothing would ever run, with
+    /// the lines to add.
     pub fn check_handlers(&self, handlers: &[String], classes: &[String]) -> Result<(), InvalidTrigger> {
         self.check_classes(classes)?;
         let has = |name: &str| handlers.iter().any(|handler| handler == name);

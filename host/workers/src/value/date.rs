@@ -1,5 +1,7 @@
 //! Dates as texts, as JavaScript's `toISOString` writes them.
 
+use elias_delivery::civil::date_of;
+
 const DAY_MS: i64 = 86_400_000;
 
 /// The furthest that a Date is from 1970, in milliseconds.
@@ -11,7 +13,7 @@ pub(super) fn iso(ms: i64) -> Option<String> {
         return None;
     }
     let (day, time) = (ms.div_euclid(DAY_MS), ms.rem_euclid(DAY_MS));
-    let (year, month, date) = civil(day);
+    let (year, month, date) = date_of(day);
     let year = match year {
         0..=9999 => format!("{year:04}"),
         _ => format!("{year:+07}"),
@@ -19,20 +21,6 @@ pub(super) fn iso(ms: i64) -> Option<String> {
     let (hours, minutes) = (time / 3_600_000, time / 60_000 % 60);
     let (seconds, milliseconds) = (time / 1_000 % 60, time % 1_000);
     Some(format!("{year}-{month:02}-{date:02}T{hours:02}:{minutes:02}:{seconds:02}.{milliseconds:03}Z"))
-}
-
-/// Year, month and day of the day with this number since 1970 in the Gregorian calendar (Howard Hinnant,
-/// `civil_from_days`): years begin in March, so that the leap day is the last.
-fn civil(day: i64) -> (i64, i64, i64) {
-    let day = day + 719_468;
-    let (era, day_of_era) = (day.div_euclid(146_097), day.rem_euclid(146_097));
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let date = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    (year, month, date)
 }
 
 #[cfg(test)]

@@ -28,8 +28,8 @@ impl Default for Observed {
     }
 }
 
-/// Workers that count their calls. `ask` calls the capability, as a turn of a component of another toolchain can; `hold`
-/// waits for the gate, and `fill` has a heap that is too large.
+/// Workers that count their calls. `ask` calls the capability, as a turn of a component of another toolchain can;
+/// `hold` waits for the gate, and `fill` has a heap that is too large.
 struct Counters {
     workers: Weak<SmokeWorkers>,
     observed: Arc<Observed>,

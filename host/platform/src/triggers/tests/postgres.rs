@@ -1,20 +1,10 @@
 //! The runner on PostgreSQL, where claims and ends are tasks side by side (where ELIAS_TEST_POSTGRES is set).
 
 use super::*;
-use std::path::Path;
-use std::process::Command;
 
 /// A database of its own on the server of the tests.
 async fn bench_on_postgres(triggers: Value, handler: Handler) -> Option<Bench> {
-    let server = std::env::var("ELIAS_TEST_POSTGRES").ok()?;
-    let programs = std::env::var("ELIAS_TEST_POSTGRES_BIN").expect("it is set beside the server's URL");
-    let name = format!("triggers_{}", ulid::Ulid::new().to_string().to_lowercase());
-    let mut psql = Command::new(Path::new(&programs).join("psql"));
-    let made = psql.args(["-q", &server, "-c", &format!("CREATE DATABASE {name}")]).output().expect("psql runs");
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-    let url = format!("{}/{name}", server.rsplit_once('/').expect("a URL with a database").0);
-    let folder = tempfile::tempdir().expect("a folder");
-    let store = Store::open(folder.path(), Some(&url)).expect("it opens");
+    let (store, folder) = test_store::postgres()?;
     Some(bench_on(store, folder, triggers, handler).await)
 }
 

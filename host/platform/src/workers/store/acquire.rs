@@ -70,8 +70,8 @@ impl PlatformWorkerStore {
         Ok((Some(record), heap_bytes))
     }
 
-    /// Acquires the row of a worker; gives its sealed record beside it. Another host that has it is asked to give it up,
-    /// and waited for; or it stays that host's.
+    /// Acquires the row of a worker; gives its sealed record beside it. Another host that has it is asked to give it
+    /// up, and waited for; or it stays that host's.
     pub(super) async fn acquire_row(
         &self,
         key: &WorkerKey,

@@ -20,9 +20,9 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-/// One service, each of whose workers counts the calls of `add`. `ask` awaits a worker whose turn never ends, `alarm` has
-/// an alarm called in a second, and `emit` emits its arguments as the value of an event. A canary has the workers whose
-/// names begin with `canary`, in version 2.
+/// One service, each of whose workers counts the calls of `add`. `ask` awaits a worker whose turn never ends, `alarm`
+/// has an alarm called in a second, and `emit` emits its arguments as the value of an event. A canary has the workers
+/// whose names begin with `canary`, in version 2.
 #[derive(Default)]
 pub(super) struct FakeServices {
     served: Mutex<Option<ServedWorkers>>,
@@ -117,7 +117,7 @@ impl WorkerServices for FakeServices {
         ready(Ok(ServedComponent { component: component(release, 1), canary })).boxed()
     }
 
-    fn publish(&self, _: &ServiceId, event_type: &'static str, _: String, data: Value) {
+    fn publish(&self, _: &ServiceId, _: &WorkerKey, event_type: &'static str, data: Value) {
         self.events.lock().push((event_type, data));
     }
 

@@ -1,30 +1,27 @@
 //! Several hosts on one store: a worker has one owner, and nobody else commits.
 
 use super::*;
-use std::path::Path;
-use std::process::Command;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_hosts_never_both_commit() {
     let bench = bench().await;
     let (one, two) = (bench.runner("one/1"), bench.runner("two/1"));
     let (of_one, of_two) = (bench.workers(&one.parts), bench.workers(&two.parts));
-    let first = of_one.acquire(&counter("a")).await.expect("acquired");
-    of_one.set_version(&counter("a"), version());
-    of_one.commit(commit("a", first.epoch, 1, vec![1])).await.expect("committed");
+    let first = acquire(&of_one, "a").await;
+    of_one.commit(commit("a", first, 1, vec![1])).await.expect("committed");
     let refused = of_two.acquire(&counter("a")).await.expect_err("the other one has it");
     assert!(matches!(&refused, StoreError::OwnedElsewhere { owner } if owner == "one"), "{refused}");
     // Its host is gone, as far as the store can know.
     super::super::ownership::end(&one).await.expect("ended");
     let second = of_two.acquire(&counter("a")).await.expect("acquired");
-    assert!(second.epoch > first.epoch && second.record.is_some_and(|record| record.turns == 1));
+    assert!(second.epoch > first && second.record.is_some_and(|record| record.turns == 1));
     of_two.set_version(&counter("a"), version());
-    assert!(matches!(of_one.commit(commit("a", first.epoch, 2, vec![2])).await, Err(StoreError::NotOwner)));
-    assert!(matches!(of_one.remove(&counter("a"), first.epoch).await, Err(StoreError::NotOwner)));
+    assert!(matches!(of_one.commit(commit("a", first, 2, vec![2])).await, Err(StoreError::NotOwner)));
+    assert!(matches!(of_one.remove(&counter("a"), first).await, Err(StoreError::NotOwner)));
     of_two.commit(commit("a", second.epoch, 2, vec![3])).await.expect("committed");
     assert_eq!(of_two.heap(&counter("a"), 2).await.expect("read"), [3]);
     // What the former owner gives up is not the other's.
-    of_one.release(&counter("a"), first.epoch).await.expect("it does not matter");
+    of_one.release(&counter("a"), first).await.expect("it does not matter");
     of_two.commit(commit("a", second.epoch, 3, vec![4])).await.expect("it is still the owner");
 }
 
@@ -33,14 +30,13 @@ async fn a_worker_that_was_removed_begins_anew_with_its_owner() {
     let bench = bench().await;
     let runner = bench.runner("one/1");
     let store = bench.workers(&runner.parts);
-    let acquired = store.acquire(&counter("a")).await.expect("acquired");
-    store.set_version(&counter("a"), version());
-    store.commit(commit("a", acquired.epoch, 1, vec![1])).await.expect("committed");
-    store.remove(&counter("a"), acquired.epoch).await.expect("removed");
+    let epoch = acquire(&store, "a").await;
+    store.commit(commit("a", epoch, 1, vec![1])).await.expect("committed");
+    store.remove(&counter("a"), epoch).await.expect("removed");
     assert!(store.summary(&counter("a")).await.expect("a look").is_none());
-    store.commit(commit("a", acquired.epoch, 1, vec![2])).await.expect("by the epoch that the owner knows");
+    store.commit(commit("a", epoch, 1, vec![2])).await.expect("by the epoch that the owner knows");
     assert_eq!(store.heap(&counter("a"), 1).await.expect("read"), [2]);
-    store.release(&counter("a"), acquired.epoch).await.expect("released");
+    store.release(&counter("a"), epoch).await.expect("released");
     let again = store.acquire(&counter("a")).await.expect("acquired");
     store.release(&counter("a"), again.epoch).await.expect("released");
     // One that was never committed leaves nothing.
@@ -101,15 +97,7 @@ async fn a_handler_that_waits_keeps_no_other_worker_from_being_taken_over() {
 
 /// A database of its own on the server of the tests (where ELIAS_TEST_POSTGRES is set).
 async fn bench_on_postgres() -> Option<Bench> {
-    let server = std::env::var("ELIAS_TEST_POSTGRES").ok()?;
-    let programs = std::env::var("ELIAS_TEST_POSTGRES_BIN").expect("it is set beside the server's URL");
-    let name = format!("workers_{}", ulid::Ulid::new().to_string().to_lowercase());
-    let mut psql = Command::new(Path::new(&programs).join("psql"));
-    let made = psql.args(["-q", &server, "-c", &format!("CREATE DATABASE {name}")]).output().expect("psql runs");
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-    let url = format!("{}/{name}", server.rsplit_once('/').expect("a URL with a database").0);
-    let folder = tempfile::tempdir().expect("a folder");
-    let store = Store::open(folder.path(), Some(&url)).expect("it opens");
+    let (store, folder) = test_store::postgres()?;
     Some(bench_on(store, folder).await)
 }
 

@@ -1,10 +1,8 @@
 //! The statements that run all the time find their rows by an index.
 
 use super::*;
-use crate::triggers::plans::{EVENT_TABLES, TRACE_INDEX, Value, hot_statements};
-
-/// Rows of each table, where `ELIAS_PLAN_ROWS` does not say more.
-const ROWS: usize = 20_000;
+use crate::tests::plans::{fill, plan, reads_all, rows_max};
+use crate::triggers::plans::{EVENT_TABLES, TRACE_INDEX, hot_statements};
 
 /// Fills the tables; `n.i` counts the rows.
 const FILL: [&str; 11] = [
@@ -56,18 +54,14 @@ const NOT_TABLES: [&str; 13] = [
 
 async fn hot_statements_use_an_index(TestStore { store, .. }: &TestStore) {
     create_tenant(store, "a").await;
-    let rows_max = std::env::var("ELIAS_PLAN_ROWS").map_or(ROWS, |rows| rows.parse().expect("a number of rows"));
-    let first = "SELECT CAST(1 AS BIGINT)";
-    let rows = format!("WITH RECURSIVE n(i) AS ({first} UNION ALL SELECT i + 1 FROM n WHERE i < {rows_max})");
     let tables = usize::try_from(EVENT_TABLES).expect("a number");
     let fill_segment = |segment: usize| {
-        let (first, last) = (segment * rows_max / tables, (segment + 1) * rows_max / tables);
+        let (first, last) = (segment * rows_max() / tables, (segment + 1) * rows_max() / tables);
         let fill = FILL_SEGMENT.replace("TABLE", &format!("events_{segment}"));
         fill.replace("FIRST", &first.to_string()).replace("LAST", &last.to_string())
     };
-    for fill in FILL.map(str::to_owned).into_iter().chain((0..tables).map(fill_segment)) {
-        let fill = fill.replace("ROWS", &rows);
-        sqlx::query(AssertSqlSafe(fill)).execute(&store.pool).await.expect("filled");
+    for table in FILL.map(str::to_owned).into_iter().chain((0..tables).map(fill_segment)) {
+        fill(store, &table).await;
     }
     sqlx::query("ANALYZE").execute(&store.pool).await.expect("analyzed");
     let items: Vec<_> = (1..=50)
@@ -80,29 +74,10 @@ async fn hot_statements_use_an_index(TestStore { store, .. }: &TestStore) {
     let items = to_json(&items).expect("JSON");
     let mut scope = store.queue_write().await.expect("a scope");
     for (sql, values) in hot_statements(store.dialect) {
-        let explain = match store.dialect {
-            Dialect::Sqlite => "EXPLAIN QUERY PLAN",
-            Dialect::Postgres => "EXPLAIN",
-        };
-        let mut query = sqlx::query(AssertSqlSafe(format!("{explain} {sql}")));
-        for value in values {
-            query = match value {
-                Value::Items => query.bind(items.clone()),
-                Value::Text(text) => query.bind(text),
-                Value::Number(number) => query.bind(number),
-            };
-        }
-        let rows = query.fetch_all(&mut *scope.tx).await.expect("explained");
-        let column = if store.dialect == Dialect::Sqlite { "detail" } else { "QUERY PLAN" };
-        let plan: Vec<String> = rows.iter().map(|row| get(row, column).expect("a line")).collect();
-        let reads_all = |line: &String| match store.dialect {
-            Dialect::Sqlite => line.strip_prefix("SCAN ").is_some_and(|rest| {
-                let table = rest.split(' ').next().unwrap_or_default();
-                // All tenants are read, one by one, to find the last execution of each.
-                table != "t" && !table.starts_with("(subquery") && !NOT_TABLES.contains(&table)
-            }),
-            Dialect::Postgres => line.contains("Seq Scan on"),
-        };
+        let plan = plan(&mut scope, &sql, values, &items).await;
+        // All tenants are read, one by one, to find the last execution of each.
+        let is_allowed = |source: &str, _: &str| source == "t" || NOT_TABLES.contains(&source);
+        let reads_all = |line: &String| reads_all(store.dialect, line, is_allowed);
         assert!(!plan.is_empty() && !plan.iter().any(reads_all), "{sql}\n{}", plan.join("\n"));
         // By the primary key a trace would be looked for among all that the tenant has.
         let is_by_trace = sql.contains("AND trace = $8");

@@ -1,10 +1,8 @@
 //! The statements that run all the time find their rows by an index.
 
 use super::*;
-use crate::workers::plans::{Value, hot_statements};
-
-/// Workers, where `ELIAS_PLAN_ROWS` does not say more.
-const ROWS: usize = 20_000;
+use crate::tests::plans::{fill, plan, reads_all};
+use crate::workers::plans::hot_statements;
 
 /// Fills the tables; `n.i` counts the rows.
 const FILL: [&str; 3] = [
@@ -28,45 +26,21 @@ const SMALL_INDEX: &str = "USING INDEX workers_to_compact";
 
 async fn hot_statements_of_workers_use_an_index(TestStore { store, .. }: &TestStore) {
     create_tenant(store, "a").await;
-    let rows_max = std::env::var("ELIAS_PLAN_ROWS").map_or(ROWS, |rows| rows.parse().expect("a number of rows"));
-    let first = "SELECT CAST(1 AS BIGINT)";
-    let rows = format!("WITH RECURSIVE n(i) AS ({first} UNION ALL SELECT i + 1 FROM n WHERE i < {rows_max})");
     let (class, name) = match store.dialect {
         Dialect::Sqlite => ("CAST('Cart' AS BLOB)", "CAST(CAST(i AS TEXT) AS BLOB)"),
         Dialect::Postgres => ("CAST('Cart' AS BYTEA)", "convert_to(CAST(i AS TEXT), 'UTF8')"),
     };
-    for fill in FILL {
-        let fill = fill.replace("ROWS", &rows).replace("CLASS", class).replace("NAME", name);
-        sqlx::query(AssertSqlSafe(fill)).execute(&store.pool).await.expect("filled");
+    for table in FILL {
+        fill(store, &table.replace("CLASS", class).replace("NAME", name)).await;
     }
     sqlx::query("ANALYZE").execute(&store.pool).await.expect("analyzed");
     let items: Vec<_> = (1..=50).map(|number| json!({ "id": number.to_string() })).collect();
     let items = to_json(&items).expect("JSON");
     let mut scope = store.queue_write().await.expect("a scope");
     for (sql, values) in hot_statements(store.dialect) {
-        let explain = match store.dialect {
-            Dialect::Sqlite => "EXPLAIN QUERY PLAN",
-            Dialect::Postgres => "EXPLAIN",
-        };
-        let mut query = sqlx::query(AssertSqlSafe(format!("{explain} {sql}")));
-        for value in values {
-            query = match value {
-                Value::Items => query.bind(items.clone()),
-                Value::Text(text) => query.bind(text),
-                Value::Bytes(text) => query.bind(text.as_bytes().to_vec()),
-                Value::Number(number) => query.bind(number),
-            };
-        }
-        let rows = query.fetch_all(&mut *scope.tx).await.expect("explained");
-        let column = if store.dialect == Dialect::Sqlite { "detail" } else { "QUERY PLAN" };
-        let plan: Vec<String> = rows.iter().map(|row| get(row, column).expect("a line")).collect();
-        let reads_all = |line: &String| match store.dialect {
-            Dialect::Sqlite => line.strip_prefix("SCAN ").is_some_and(|rest| {
-                let table = rest.split(' ').next().unwrap_or_default();
-                !rest.contains(SMALL_INDEX) && !table.starts_with("(subquery") && !NOT_TABLES.contains(&table)
-            }),
-            Dialect::Postgres => line.contains("Seq Scan on"),
-        };
+        let plan = plan(&mut scope, &sql, values, &items).await;
+        let is_allowed = |source: &str, line: &str| line.contains(SMALL_INDEX) || NOT_TABLES.contains(&source);
+        let reads_all = |line: &String| reads_all(store.dialect, line, is_allowed);
         assert!(!plan.is_empty() && !plan.iter().any(reads_all), "{sql}\n{}", plan.join("\n"));
         // An index that is only entered by the tenant reads all that the tenant has.
         let reads_tenant = |line: &String| match store.dialect {
