@@ -172,7 +172,8 @@ impl Rules {
     ) -> Vec<Arc<Self>> {
         let none = Arc::default();
         let assets = assets.unwrap_or(&none);
-        let reserved = FromMiddleware::of(&config.routes);
+        let middleware = config.routes.iter().filter_map(|route| route.rules.middleware.as_deref());
+        let reserved = FromMiddleware::of(middleware);
         config
             .routes
             .iter()

@@ -160,7 +160,7 @@ fn interface(connection: &Connection) -> Result<*mut ffi::fts5_api> {
 }
 
 /// What SQLite gives nobody, read by a function from a table of a connection of its own.
-struct Found {
+struct FtsModule {
     module: *const ffi::sqlite3_module,
     tokenize: Option<Tokenize>,
 }
@@ -168,7 +168,7 @@ struct Found {
 /// FTS5's module, and its function that makes words of a text.
 fn module() -> Result<(ffi::sqlite3_module, Tokenize)> {
     let connection = Connection::open_in_memory()?;
-    let mut found = Found { module: ptr::null(), tokenize: None };
+    let mut found = FtsModule { module: ptr::null(), tokenize: None };
     let place = (&raw mut found).cast::<c_void>();
     define_function(interface(&connection)?, c"elias_module", place, Some(read_module), None)?;
     connection.execute_batch("CREATE VIRTUAL TABLE t USING fts5(a); INSERT INTO t VALUES ('a')")?;
@@ -191,7 +191,7 @@ unsafe extern "C" fn read_module(
         let Some(data) = (*api).xUserData else { return };
         let cursor = fts.cast::<ffi::sqlite3_vtab_cursor>();
         let module = (*(*cursor).pVtab).pModule;
-        data(fts).cast::<Found>().write(Found { module, tokenize: (*api).xTokenize });
+        data(fts).cast::<FtsModule>().write(FtsModule { module, tokenize: (*api).xTokenize });
     }
 }
 
