@@ -1,0 +1,2 @@
+//! What is told of executions, and when somebody is told: spans, series, issues and alerts, as values and state
+//! machines that are told the time.
