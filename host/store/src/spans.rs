@@ -144,15 +144,9 @@ impl TenantScope {
     ///
     /// # Errors
     /// `store-unavailable`.
-    pub async fn trace(
-        &mut self,
-        trace: &str,
-        allowed: &AllowedServices,
-        limit: u32,
-    ) -> Result<Vec<ExecutionTrace>> {
+    pub async fn trace(&mut self, trace: &str, allowed: &AllowedServices, limit: u32) -> Result<Vec<ExecutionTrace>> {
         let condition = allowed.condition(self.dialect, 4);
-        let select =
-            format!("SELECT * FROM spans WHERE tenant = $1 AND trace = $2 {condition} ORDER BY id LIMIT $3");
+        let select = format!("SELECT * FROM spans WHERE tenant = $1 AND trace = $2 {condition} ORDER BY id LIMIT $3");
         let query = self.query_text(select).bind(trace.to_owned()).bind(i64::from(limit));
         self.rows(allowed.bind(query)?).await?.iter().map(execution).collect()
     }

@@ -138,9 +138,8 @@ mod tests {
     fn a_caller_that_has_all_traces_kept_displaces_neither_others_nor_failures() {
         let (used, bounds) = (TraceUse::default(), TraceBounds::default());
         let none = SampleRate::new(0.0);
-        let asked = |now| {
-            (0..1_000).filter(|_| used.keeps_from_start(&context(0, true), true, none, &bounds, now)).count()
-        };
+        let asked =
+            |now| (0..1_000).filter(|_| used.keeps_from_start(&context(0, true), true, none, &bounds, now)).count();
         assert_eq!((asked(5_000), asked(5_999), asked(6_000)), (20, 0, 20));
         // By its ids as well: they are the caller's.
         let half = SampleRate::new(0.5);

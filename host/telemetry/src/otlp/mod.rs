@@ -180,10 +180,9 @@ fn otlp_span(trace: TraceId, span: &Span) -> OtlpSpan {
         SpanKind::Producer => OtlpKind::Producer,
         SpanKind::Consumer => OtlpKind::Consumer,
     };
-    let status = span.failed.then(|| Status {
-        message: span.message.clone().unwrap_or_default(),
-        code: StatusCode::Error as i32,
-    });
+    let status = span
+        .failed
+        .then(|| Status { message: span.message.clone().unwrap_or_default(), code: StatusCode::Error as i32 });
     let attributes = span.attributes.iter().map(|(name, value)| match value {
         AttributeValue::Text(value) => text(name, value.clone().into_owned()),
         AttributeValue::Number(value) => attribute(name, Value::IntValue(*value)),

@@ -111,7 +111,8 @@ mod tests {
         assert_eq!(waits("99999999999"), Some(WAIT_MAX));
         assert_eq!(waits("soon"), None);
         assert!(retry_delay(0, waits("7"), 0.0) == Duration::from_secs(7));
-        for (failures, least, most) in [(0, 500, 1_000), (2, 2_000, 4_000), (50, 30_000, 60_000), (u32::MAX, 30_000, 60_000)]
+        for (failures, least, most) in
+            [(0, 500, 1_000), (2, 2_000, 4_000), (50, 30_000, 60_000), (u32::MAX, 30_000, 60_000)]
         {
             let bounds = [0.0, 1.0].map(|random| retry_delay(failures, None, random));
             assert_eq!(bounds, [least, most].map(Duration::from_millis), "{failures}");

@@ -125,7 +125,10 @@ mod tests {
     #[test]
     fn values_are_left_out_and_names_stay() {
         for (sql, told) in [
-            ("SELECT a1, \"b 2\" FROM t WHERE x = 'it''s' AND y > 1.5e-3", "SELECT a1, \"b 2\" FROM t WHERE x = ? AND y > ?"),
+            (
+                "SELECT a1, \"b 2\" FROM t WHERE x = 'it''s' AND y > 1.5e-3",
+                "SELECT a1, \"b 2\" FROM t WHERE x = ? AND y > ?",
+            ),
             ("SELECT $1, ?2, :x3, @p4, 0xFF", "SELECT $1, ?2, :x3, @p4, ?"),
             (r"SELECT E'a\'secret', 'b'", "SELECT E?, ?"),
             (r"SELECT 'a\', 'secret'", "SELECT ?, ?"),
