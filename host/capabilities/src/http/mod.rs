@@ -24,10 +24,12 @@ mod error;
 mod grant;
 mod granted_client;
 mod public;
+mod public_post;
 mod rule;
 
 pub use granted_client::{GrantedClient, PostResponse, check_url};
 pub use public::PublicFetch;
+pub use public_post::{PublicPost, PublicResponse};
 
 use crate::cause::{Cause, trace_id};
 use client::Client;
