@@ -371,3 +371,32 @@ async fn what_a_collector_refuses_is_counted_to_the_unit() {
     .await;
     assert!(collector.spans().is_empty());
 }
+
+#[tokio::test]
+async fn a_tenant_gets_its_own_spans_and_no_others() {
+    let (collector, upstream) = (Collector::start().await, Upstream::start().await);
+    let platform = Platform::start(&["--trace-sample-rate", "1", "--private-network", "127.0.0.0/8"]);
+    let team = serve(&platform, upstream.address()).await;
+    let other = platform.default_tenant();
+    other.serve("blog", &component("export default { fetch() { return new Response('up'); } };"), json!({})).await;
+    let settings = json!({ "trusted": true, "otlp-endpoint": format!("http://{}", collector.address) });
+    let path = "/v1/tenants/acme";
+    let (status, refused) = platform.admin("PUT", path, json!({ "otlp-endpoint": "http://a@b" })).await;
+    assert_eq!((status, &refused["code"]), (400, &json!("bad-input")), "{refused}");
+    let (status, answer) = platform.admin("PUT", path, settings).await;
+    assert_eq!(status, 200, "{answer}");
+    until("the setting holds, and the collector has spans", async || {
+        assert_eq!(other.get("blog", "/").await.status, 200);
+        ask(&platform, "/order", "00").await;
+        (!collector.spans().is_empty()).then_some(())
+    })
+    .await;
+    trace_with(&team, "http").await;
+    let own = async |tenant: &Tenant<'_>| {
+        let listed = tenant.done("GET", "/traces?limit=1000", Value::Null).await;
+        let ids = listed["items"].as_array().expect("a list").iter().filter_map(|one| one["trace"].as_str());
+        ids.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let foreign = own(&other).await;
+    assert!(collector.spans().iter().all(|span| !foreign.contains(&hex(&span.trace_id))));
+}

@@ -214,16 +214,18 @@ impl Telling {
         let link = timing.as_ref().map(|timing| timing.link);
         if let Some(exporter) = self.exporter.as_deref()
             && is_listed
+            && exporter.takes_logs()
             && let Some(logs) = spans::logs(&record, link.as_ref(), &self.host)
         {
-            exporter.logs(&record.tenant, &logs);
+            exporter.logs(&logs);
         }
-        if let Some(timing) = timing {
+        if let Some(mut timing) = timing {
             self.timing_bytes.fetch_sub(timing.bytes(), Ordering::Relaxed);
+            let endpoint = timing.endpoint.take();
             let made = timing.into_spans(&record, &self.host);
             batch.traces.push(spans::stored(&record, &made));
             if let Some(exporter) = self.exporter.as_deref() {
-                exporter.spans(&record.tenant, &made);
+                exporter.spans(&record.tenant, endpoint.as_deref(), &made);
             }
         }
         if is_listed {

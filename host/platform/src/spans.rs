@@ -49,11 +49,14 @@ impl Default for TraceConfig {
 /// Sends what is recorded of executions to collectors. The command line provides it: the platform knows no HTTP client.
 /// Nothing here waits.
 pub trait TelemetryExporter: Send + Sync {
-    /// Takes the spans of an execution.
-    fn spans(&self, tenant: &TenantId, spans: &ExecutionSpans);
+    /// Takes the spans of an execution of a tenant, whose own collector is at `endpoint` if it has one.
+    fn spans(&self, tenant: &TenantId, endpoint: Option<&str>, spans: &ExecutionSpans);
+
+    /// Whether it takes log lines.
+    fn takes_logs(&self) -> bool;
 
     /// Takes the log lines of an execution.
-    fn logs(&self, tenant: &TenantId, logs: &ExecutionLogs);
+    fn logs(&self, logs: &ExecutionLogs);
 
     /// What was sent, for the host's metrics.
     fn counts(&self) -> Vec<ExportCounts>;
@@ -62,7 +65,7 @@ pub trait TelemetryExporter: Send + Sync {
 /// What became of the spans or log lines for a collector, since the host began.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExportCounts {
-    /// `traces` or `logs`.
+    /// `traces` or `logs`; `tenant-traces` for the spans that go to collectors of tenants.
     pub signal: &'static str,
     /// Spans or lines that the collector has taken.
     pub exported: u64,
@@ -120,6 +123,8 @@ pub(crate) struct ExecutionTiming {
     /// The beginning of the execution, in microseconds since 1970.
     pub(crate) start_us: u64,
     pub(crate) timeline: Option<Arc<Timeline>>,
+    /// The collector of the tenant.
+    pub(crate) endpoint: Option<String>,
 }
 
 #[derive(Debug)]
@@ -152,7 +157,7 @@ impl ExecutionTiming {
 
     /// The spans of the execution with this record.
     pub(crate) fn into_spans(self, record: &ExecutionRecord, host: &str) -> ExecutionSpans {
-        let Self { link, request, queued, start_us, timeline } = self;
+        let Self { link, request, queued, start_us, timeline, .. } = self;
         let request = request.map(|timing| RequestSpan {
             span: link.parent.unwrap_or(link.context.span),
             parent: link.caller,
@@ -317,7 +322,14 @@ mod tests {
             method: "GET".to_owned(),
             path: "/cart/42".to_owned(),
         };
-        ExecutionTiming { link, request: Some(request), queued: Duration::ZERO, start_us: 5_000, timeline: None }
+        ExecutionTiming {
+            link,
+            request: Some(request),
+            queued: Duration::ZERO,
+            start_us: 5_000,
+            timeline: None,
+            endpoint: None,
+        }
     }
 
     #[test]

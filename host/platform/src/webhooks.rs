@@ -212,7 +212,8 @@ impl EndedDelivery<'_> {
         });
         let timing = timing.map(|link| {
             let (queued, start_us) = (Duration::ZERO, unix_us(self.started));
-            Box::new(ExecutionTiming { link, request: None, queued, start_us, timeline: None })
+            let endpoint = self.state.snapshot.target.tenant.otlp_endpoint.clone();
+            Box::new(ExecutionTiming { link, request: None, queued, start_us, timeline: None, endpoint })
         });
         serving.recorder.record_if(is_taken, record, timing);
     }

@@ -77,16 +77,15 @@ impl FetchKeys for Keys {
     }
 }
 
-/// Starts the export to the collector that the arguments name, if they name one.
-fn exporter(arguments: &PlatformArguments) -> Result<Option<Arc<OtlpExporter>>, Failure> {
-    let Some(endpoint) = arguments.otlp_endpoint.as_deref().filter(|endpoint| !endpoint.is_empty()) else {
-        return Ok(None);
-    };
-    let collector = Collector::new(endpoint, &arguments.otlp_protocol, arguments.otlp_headers.as_deref());
+/// Starts the export to the collector that the arguments name, if they name one, and to those of tenants.
+fn exporter(arguments: &PlatformArguments) -> Result<Arc<OtlpExporter>, Failure> {
+    let endpoint = arguments.otlp_endpoint.as_deref().filter(|endpoint| !endpoint.is_empty());
+    let (protocol, headers) = (&arguments.otlp_protocol, arguments.otlp_headers.as_deref());
+    let collector = endpoint.map(|endpoint| Collector::new(endpoint, protocol, headers)).transpose();
     let collector = collector
         .map_err(|why| Failure::new(CliErrorCode::BadInput, format_args!("the collector of telemetry: {why}")))?;
-    let exporter = OtlpExporter::start(&collector).map_err(|error| Failure::new(CliErrorCode::Io, error))?;
-    Ok(Some(exporter))
+    let started = OtlpExporter::start(collector, arguments.private_network.clone());
+    started.map_err(|error| Failure::new(CliErrorCode::Io, error))
 }
 
 /// Serves a platform until a signal says to stop, and then until the requests in flight have ended.
@@ -109,7 +108,7 @@ pub(crate) async fn run(
     // Uploads of tenants are compiled in a process of its own: it can be killed, a thread cannot.
     let mut config = config(arguments, data_dir)?;
     let exporter = exporter(arguments)?;
-    config.traces.exporter = exporter.clone().map(|exporter| exporter as _);
+    config.traces.exporter = Some(Arc::clone(&exporter) as _);
     let cpu_seconds = config.compile_timeout_ms.div_ceil(1_000);
     let host = host::builder(&settings, data_dir.join(DATABASES), config.triggers.outbox()).compiler(this_program()?);
     // The triggers of components are in the platform's store.
@@ -151,9 +150,7 @@ pub(crate) async fn run(
     let (drained, _, ()) = tokio::join!(server.run(stop.clone()), admin.run(stop.clone()), files.run(stop));
     warn_of_cut(&drained);
     platform.flush().await;
-    if let Some(exporter) = exporter {
-        exporter.flush().await;
-    }
+    exporter.flush().await;
     Ok(())
 }
 

@@ -16,6 +16,7 @@ use http::header::{CONTENT_TYPE, RETRY_AFTER, TE};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use ipnet::IpNet;
 use parking_lot::Mutex;
+use std::collections::HashMap;
 use std::fmt::{self, Display, Formatter};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -23,8 +24,11 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 
-/// Bytes that wait of each signal.
+/// Bytes that wait of each signal for the operator's collector.
 const RING_BYTES_MAX: usize = 32 << 20;
+/// Bytes that wait for the collector of a tenant, and tenants that have one at a time.
+const TENANT_RING_BYTES_MAX: usize = 256 << 10;
+const TENANTS_MAX: usize = 200;
 /// Bytes of a request: collectors take 4 MiB over gRPC.
 const REQUEST_BYTES_MAX: usize = 1 << 20;
 /// How long what is recorded waits for more, to be sent together.
@@ -52,6 +56,11 @@ pub(crate) struct Collector {
 }
 
 impl Collector {
+    /// That of a tenant, whose endpoint was checked when it was set.
+    fn of_tenant(endpoint: &str) -> Self {
+        Self { endpoint: endpoint.to_owned(), protocol: OtlpProtocol::Http, headers: HeaderMap::new() }
+    }
+
     /// Reads the arguments. The protocol is `grpc` or `http/protobuf`; headers are `name=value`, separated by commas, as
     /// OpenTelemetry's environment variables have them.
     ///
@@ -80,16 +89,27 @@ impl Collector {
     }
 }
 
-/// Exports to one collector. What waits is lost with the process, after a last attempt.
+/// Exports to the operator's collector, if there is one, and to those of tenants. What waits is lost with the process,
+/// after a last attempt.
 pub(crate) struct OtlpExporter {
-    traces: Arc<Queue>,
-    logs: Arc<Queue>,
+    /// Spans and log lines for the operator.
+    operator: Option<[Arc<Queue>; 2]>,
+    tenants: TenantQueues,
+}
+
+/// The spans that wait for the collectors of tenants.
+struct TenantQueues {
+    client: PublicPost,
+    queues: Mutex<HashMap<TenantId, Arc<Queue>>>,
+    /// Spans of tenants that were more than have a queue.
+    left_out: AtomicU64,
 }
 
 /// What waits of one signal.
 struct Queue {
     signal: Signal,
     ring: Mutex<ExportRing>,
+    collector: Mutex<Arc<Collector>>,
     /// Something was added, or the process ends.
     added: Notify,
     exported: AtomicU64,
@@ -98,31 +118,32 @@ struct Queue {
 }
 
 impl OtlpExporter {
-    /// Starts the export to a collector. The operator's collector may be anywhere.
+    /// Starts the export. The operator's collector may be anywhere, those of tenants at public addresses and in the
+    /// private networks that the operator names.
     ///
     /// # Errors
-    /// Why there is no client for it.
-    pub(crate) fn start(collector: &Collector) -> Result<Arc<Self>, String> {
-        let everywhere = ["0.0.0.0/0", "::/0"].map(|network| network.parse::<IpNet>().expect("a network"));
-        let client = PublicPost::new(everywhere.to_vec(), collector.protocol == OtlpProtocol::Grpc)?;
-        let [traces, logs] = Signal::ALL.map(|signal| {
-            let queue = Arc::new(Queue {
-                signal,
-                ring: Mutex::new(ExportRing::new(RING_BYTES_MAX)),
-                added: Notify::new(),
-                exported: AtomicU64::new(0),
-                emptied: Notify::new(),
-            });
-            let sender = Sender { queue: Arc::clone(&queue), client: client.clone(), collector: collector.clone() };
-            tokio::spawn(sender.run());
-            queue
-        });
-        Ok(Arc::new(Self { traces, logs }))
+    /// Why there is no client.
+    pub(crate) fn start(operator: Option<Collector>, private: Vec<IpNet>) -> Result<Arc<Self>, String> {
+        let tenants = TenantQueues {
+            client: PublicPost::new(private, false)?,
+            queues: Mutex::default(),
+            left_out: AtomicU64::new(0),
+        };
+        let operator = match operator.map(Arc::new) {
+            Some(collector) => {
+                let everywhere = ["0.0.0.0/0", "::/0"].map(|network| network.parse::<IpNet>().expect("a network"));
+                let client = PublicPost::new(everywhere.to_vec(), collector.protocol == OtlpProtocol::Grpc)?;
+                Some(Signal::ALL.map(|signal| Queue::start(signal, RING_BYTES_MAX, &collector, &client)))
+            }
+            None => None,
+        };
+        Ok(Arc::new(Self { operator, tenants }))
     }
 
-    /// Waits until what was recorded so far has left, or a few seconds: the process is about to end.
+    /// Waits until what was recorded so far has left for the operator's collector, or a few seconds: the process is
+    /// about to end.
     pub(crate) async fn flush(&self) {
-        for queue in [&self.traces, &self.logs] {
+        for queue in self.operator.iter().flatten() {
             let emptied = async {
                 loop {
                     let told = queue.emptied.notified();
@@ -138,7 +159,56 @@ impl OtlpExporter {
     }
 }
 
+impl TenantQueues {
+    /// Has spans sent to the collector of their tenant. Where the tenant names another one than before, what waits goes
+    /// there too.
+    fn push(&self, tenant: &TenantId, endpoint: &str, request: EncodedRequest) {
+        let mut queues = self.queues.lock();
+        if let Some(queue) = queues.get(tenant) {
+            let mut collector = queue.collector.lock();
+            if collector.endpoint != endpoint {
+                *collector = Arc::new(Collector::of_tenant(endpoint));
+            }
+            drop(collector);
+            queue.push(request);
+        } else if queues.len() < TENANTS_MAX {
+            let collector = Arc::new(Collector::of_tenant(endpoint));
+            let queue = Queue::start(Signal::Traces, TENANT_RING_BYTES_MAX, &collector, &self.client);
+            queue.push(request);
+            queues.insert(tenant.clone(), queue);
+        } else {
+            self.left_out.fetch_add(request.items, Ordering::Relaxed);
+        }
+    }
+
+    /// What became of the spans of all tenants together.
+    fn counts(&self) -> ExportCounts {
+        let dropped = self.left_out.load(Ordering::Relaxed);
+        let none = ExportCounts { signal: "tenant-traces", exported: 0, dropped, waiting_bytes: 0 };
+        self.queues.lock().values().map(|queue| queue.counts()).fold(none, |sum, of| ExportCounts {
+            signal: sum.signal,
+            exported: sum.exported + of.exported,
+            dropped: sum.dropped + of.dropped,
+            waiting_bytes: sum.waiting_bytes + of.waiting_bytes,
+        })
+    }
+}
+
 impl Queue {
+    /// An empty queue whose content is sent from now on.
+    fn start(signal: Signal, bytes_max: usize, collector: &Arc<Collector>, client: &PublicPost) -> Arc<Self> {
+        let queue = Arc::new(Self {
+            signal,
+            ring: Mutex::new(ExportRing::new(bytes_max)),
+            collector: Mutex::new(Arc::clone(collector)),
+            added: Notify::new(),
+            exported: AtomicU64::new(0),
+            emptied: Notify::new(),
+        });
+        tokio::spawn(Sender { queue: Arc::clone(&queue), client: client.clone() }.run());
+        queue
+    }
+
     fn push(&self, request: EncodedRequest) {
         self.ring.lock().push(request);
         self.added.notify_one();
@@ -156,16 +226,32 @@ impl Queue {
 }
 
 impl TelemetryExporter for OtlpExporter {
-    fn spans(&self, _: &TenantId, spans: &ExecutionSpans) {
-        self.traces.push(encode_spans(spans));
+    fn spans(&self, tenant: &TenantId, endpoint: Option<&str>, spans: &ExecutionSpans) {
+        if self.operator.is_none() && endpoint.is_none() {
+            return;
+        }
+        let request = encode_spans(spans);
+        if let Some(endpoint) = endpoint {
+            self.tenants.push(tenant, endpoint, request.clone());
+        }
+        if let Some([traces, _]) = &self.operator {
+            traces.push(request);
+        }
     }
 
-    fn logs(&self, _: &TenantId, logs: &ExecutionLogs) {
-        self.logs.push(encode_logs(logs));
+    fn takes_logs(&self) -> bool {
+        self.operator.is_some()
+    }
+
+    fn logs(&self, logs: &ExecutionLogs) {
+        if let Some([_, lines]) = &self.operator {
+            lines.push(encode_logs(logs));
+        }
     }
 
     fn counts(&self) -> Vec<ExportCounts> {
-        vec![self.traces.counts(), self.logs.counts()]
+        let operator = self.operator.iter().flatten().map(|queue| queue.counts());
+        operator.chain([self.tenants.counts()]).collect()
     }
 }
 
@@ -173,7 +259,6 @@ impl TelemetryExporter for OtlpExporter {
 struct Sender {
     queue: Arc<Queue>,
     client: PublicPost,
-    collector: Collector,
 }
 
 impl Sender {
@@ -185,9 +270,11 @@ impl Sender {
                 // The next ones come with it. Whoever waits for the end says so, and it is sent at once.
                 let _ = timeout(GATHER, self.queue.added.notified()).await;
             }
-            let Some(batch) = self.queue.ring.lock().next_batch(REQUEST_BYTES_MAX) else { continue };
-            self.deliver(&batch).await;
-            self.queue.ring.lock().done(&batch);
+            let next = self.queue.ring.lock().next_batch(REQUEST_BYTES_MAX);
+            if let Some(batch) = next {
+                self.deliver(&batch).await;
+                self.queue.ring.lock().done(&batch);
+            }
         }
     }
 
@@ -195,7 +282,8 @@ impl Sender {
     async fn deliver(&self, batch: &Batch) {
         let signal = self.queue.signal.as_str();
         let bytes = Bytes::copy_from_slice(&batch.bytes);
-        for failures in 0_u32.. {
+        let mut failures = 0_u32;
+        loop {
             let (wait, reason) = match self.send(bytes.clone()).await {
                 Ok(ExportOutcome::Accepted { rejected, message }) => {
                     let rejected = rejected.min(batch.items);
@@ -218,11 +306,13 @@ impl Sender {
                 tracing::warn!(signal, %reason, "the collector cannot be reached; retrying");
             }
             sleep(retry_delay(failures, wait, rand::random())).await;
+            failures = failures.saturating_add(1);
         }
     }
 
     async fn send(&self, message: Bytes) -> Result<ExportOutcome, String> {
-        let Self { queue, client, collector } = self;
+        let Self { queue, client } = self;
+        let collector = Arc::clone(&queue.collector.lock());
         let (signal, mut headers) = (queue.signal, collector.headers.clone());
         match collector.protocol {
             OtlpProtocol::Http => {

@@ -68,6 +68,7 @@ impl RequestGuard {
         });
         let queued = ran.started.saturating_duration_since(self.started);
         let (start_us, timeline) = (unix_us(ran.started), ran.timeline.clone());
-        Some(Box::new(ExecutionTiming { link, request, queued, start_us, timeline }))
+        let endpoint = self.state.snapshot.target.tenant.otlp_endpoint.clone();
+        Some(Box::new(ExecutionTiming { link, request, queued, start_us, timeline, endpoint }))
     }
 }
