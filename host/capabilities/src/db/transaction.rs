@@ -69,7 +69,7 @@ impl Action {
     /// The name of the operation, and the statement if it runs one.
     pub(super) fn described(&self) -> (&'static str, &str) {
         match self {
-            Self::Run(statement) => ("query", &statement.sql),
+            Self::Run(statement) => ("query", statement.sql.as_str()),
             Self::Savepoint(_) => ("savepoint", ""),
             Self::Release(_) => ("release", ""),
             Self::RollbackTo(_) => ("rollback to", ""),

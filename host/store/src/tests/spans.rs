@@ -73,7 +73,7 @@ async fn traces_are_listed_and_shown(TestStore { store, .. }: &TestStore) {
     let of = |numbers: [u64; 3], executions| numbers.map(|number| (id(number), executions)).to_vec();
     assert_eq!(found(TraceFilter::default(), Some(listed[1].last.clone()), &every).await, of([298, 297, 296], 3));
     let long = TraceFilter { min_duration_ms: Some(1), ..TraceFilter::default() };
-    assert_eq!(found(long, None, &every).await, [], "none took a millisecond");
+    assert!(found(long, None, &every).await.is_empty(), "none took a millisecond");
     let failed = TraceFilter { failed: Some(true), until: Some(10_000), ..TraceFilter::default() };
     assert_eq!(found(failed, None, &every).await, of([4, 3, 2], 3), "a trace is counted whole");
     let since = TraceFilter { since: Some(897_500), ..TraceFilter::default() };
