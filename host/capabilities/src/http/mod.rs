@@ -203,3 +203,21 @@ fn as_own_span(traceparent: &HeaderValue, call: &mut HostCall) -> Option<HeaderV
     call.span(span.to_be_bytes());
     Some(value)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_is_a_span_of_its_own_in_the_trace() {
+        let mut call = CallMeter::default().begin();
+        let given = HeaderValue::from_static("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01");
+        let own = as_own_span(&given, &mut call).expect("a value");
+        let text = own.to_str().expect("it is plain");
+        assert_eq!((text.len(), &text[..36], &text[52..]), (55, "00-4bf92f3577b34da6a3ce929d0e0e4736-", "-01"));
+        assert_ne!(own, given);
+        for wrong in ["", "00-1-2-3", "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01"] {
+            assert!(as_own_span(&HeaderValue::from_static(wrong), &mut call).is_none(), "{wrong}");
+        }
+    }
+}

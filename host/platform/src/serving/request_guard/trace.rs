@@ -15,8 +15,9 @@ impl RequestGuard {
     /// of what the execution does.
     pub(super) fn join_trace_of<B>(&mut self, request: &mut Request<B>) -> Cause {
         let traceparent = request.headers().get(TRACEPARENT).and_then(|value| value.to_str().ok());
-        let mut cause = Cause { traceparent: traceparent.map(str::to_owned), hops: 0 };
-        let Some(parent) = traceparent.and_then(TraceContext::parse) else { return cause };
+        let Some(parent) = traceparent.and_then(TraceContext::parse) else {
+            return Cause { traceparent: traceparent.map(str::to_owned), hops: 0 };
+        };
         let received = request.extensions().get::<elias_gateway::TraceContext>();
         let caller = received.and_then(|received| received.parent_id).map(SpanId);
         let context = TraceContext { span: new_span(), ..parent };
@@ -25,8 +26,7 @@ impl RequestGuard {
         if let Ok(value) = HeaderValue::try_from(own.as_str()) {
             request.headers_mut().insert(TRACEPARENT, value);
         }
-        cause.traceparent = Some(own);
-        cause
+        Cause { traceparent: Some(own), hops: 0 }
     }
 
     /// Joins the trace of a trigger's run or a turn, whose own span the cause names.
