@@ -45,8 +45,8 @@ pub struct TenantSettings {
     /// as `capabilities.db.connections`, to the maximum.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub ceilings: BTreeMap<String, u64>,
-    /// The URL of an OpenTelemetry collector that the spans of its executions are sent to by OTLP over HTTP, without its
-    /// path `/v1/traces`, such as `https://otlp.example.com`; none by default. Its address must be public, or in a
+    /// The URL of an OpenTelemetry collector that the spans of its executions are sent to by OTLP over HTTP, without
+    /// its path `/v1/traces`, such as `https://otlp.example.com`; none by default. Its address must be public, or in a
     /// private network that the platform operators named.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub otlp_endpoint: Option<String>,

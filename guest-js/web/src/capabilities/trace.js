@@ -1,7 +1,7 @@
 // The module `elias/trace`: an author's own spans in the trace of an execution.
 //
-// The span that is under way follows the flow of control in the async context, which `node:async_hooks` keeps its stores in,
-// too. The host has the spans by numbers; 0 is none, and then nothing is done here either.
+// The span that is under way follows the flow of control in the async context, in which `node:async_hooks` keeps its
+// stores, too. The host has the spans by numbers; 0 is none, and then nothing is done here either.
 import native from "elias:native";
 
 const current = native.asyncContext;
