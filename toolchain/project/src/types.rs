@@ -26,7 +26,7 @@ const TSCONFIG: &str = r#"{
 "#;
 
 /// Files of the package, by their paths in `.elias`.
-const FILES: [(&str, &str); 20] = [
+const FILES: [(&str, &str); 21] = [
     ("tsconfig.json", TSCONFIG),
     ("types/index.d.ts", include_str!("../../../guest-js/sdk/index.d.ts")),
     ("types/files.d.ts", include_str!("../../../guest-js/sdk/files.d.ts")),
