@@ -114,7 +114,7 @@ fn public_scheme(text: &str) -> Result<(String, Option<u16>), String> {
 
 /// Reads a share, from 0 to 1.
 fn share(text: &str) -> Result<f64, String> {
-    let share = text.parse().ok().filter(|share| (0.0..=1.0).contains(share));
+    let share = text.parse::<f64>().ok().filter(|share| (0.0..=1.0).contains(share));
     share.ok_or_else(|| "must be a number from 0 to 1".to_owned())
 }
 

@@ -34,7 +34,7 @@ pub fn http_outcome(signal: Signal, status: u16, retry_after: Option<&str>, body
     match status {
         200..=299 => accepted(signal, body),
         429 | 502 | 503 | 504 => {
-            let seconds = retry_after.and_then(|text| text.trim().parse().ok());
+            let seconds = retry_after.and_then(|text| text.trim().parse::<u64>().ok());
             ExportOutcome::Retry(seconds.map(|seconds| Duration::from_secs(seconds).min(WAIT_MAX)))
         }
         status => ExportOutcome::Refused(format!("the response has status {status}")),
@@ -45,7 +45,7 @@ pub fn http_outcome(signal: Signal, status: u16, retry_after: Option<&str>, body
 /// and the message.
 #[must_use]
 pub fn grpc_outcome(signal: Signal, code: u32, pushback_ms: Option<&str>, body: &[u8]) -> ExportOutcome {
-    let wait = pushback_ms.and_then(|text| text.trim().parse().ok());
+    let wait = pushback_ms.and_then(|text| text.trim().parse::<u64>().ok());
     let wait = wait.map(|milliseconds| Duration::from_millis(milliseconds).min(WAIT_MAX));
     match code {
         0 => accepted(signal, body),

@@ -352,7 +352,7 @@ fn outcome_of_grpc(signal: Signal, response: &PublicResponse) -> ExportOutcome {
         let value = response.trailers.get(name).or_else(|| response.headers.get(name));
         value.and_then(|value| value.to_str().ok())
     };
-    match field("grpc-status").and_then(|text| text.parse().ok()) {
+    match field("grpc-status").and_then(|text| text.parse::<u32>().ok()) {
         Some(code) => {
             let message = response.body.get(GRPC_PREFIX..).unwrap_or_default();
             grpc_outcome(signal, code, field("grpc-retry-pushback-ms"), message)
