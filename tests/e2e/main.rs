@@ -72,6 +72,7 @@ mod shares;
 mod signing;
 mod step_transactions;
 mod test_triggers;
+mod traces;
 mod trigger_quotas;
 mod triggers;
 mod triggers_bad_input;

@@ -28,6 +28,7 @@ async fn routes(platform: &Platform) -> Vec<Route> {
         ("environment", "production"),
         ("token", "01ARZ3NDEKTSV4RRFFQ69G5FAV"),
         ("execution", "01ARZ3NDEKTSV4RRFFQ69G5FAV"),
+        ("trace", "4bf92f3577b34da6a3ce929d0e0e4736"),
         ("key", "some-key"),
         ("name", "TOKEN"),
         ("role", "deployer"),

@@ -11,6 +11,7 @@ mod findings;
 mod members;
 mod services;
 mod tenants;
+mod traces;
 mod trigger_requests;
 mod triggers;
 mod versions;
@@ -38,6 +39,7 @@ pub use tenants::{
     CPU_WEIGHT_DEFAULT, CPU_WEIGHT_MAX, Ceiling, EVENT_RETENTION_DEFAULT, EVENT_RETENTION_MAX, QuotaAction, Quotas,
     Tenant, TenantSettings,
 };
+pub use traces::{ExecutionTrace, Span, Trace, TraceFilter, TraceSummary};
 pub use trigger_requests::{
     ChangedJobs, EnqueueRequest, EnqueuedJob, JobSelection, PublishedEvents, ReplayRequest, ReplaySelection,
     ReplayedEvents, TriggerFilter,

@@ -3,6 +3,7 @@
 use crate::access::{FetchKeys, OidcConfig};
 use crate::component_databases::ComponentDatabases;
 use crate::recorder::Retention;
+use crate::spans::TraceConfig;
 use crate::triggers::TriggerBackends;
 use crate::webhook_sender::WebhookSender;
 use crate::workers::WorkerBackends;
@@ -49,6 +50,8 @@ pub struct PlatformConfig {
     pub ceilings: BTreeMap<String, u64>,
     /// How many executions are kept.
     pub retention: Retention,
+    /// Which traces are kept, and who else gets them.
+    pub traces: TraceConfig,
     /// How many runs of triggers that went well are recorded of each service a second. Those that failed, were run
     /// again or are to be run again are always recorded.
     pub recorded_runs_per_second: u32,
@@ -92,6 +95,7 @@ impl PlatformConfig {
             compiled_bytes: 10 << 30,
             ceilings: BTreeMap::new(),
             retention: Retention::default(),
+            traces: TraceConfig::default(),
             recorded_runs_per_second: 100,
             oidc: None,
             require_log: false,

@@ -45,7 +45,7 @@ impl Platform {
 }
 
 /// The id of a trace that is asked for by it, or by a whole `traceparent`.
-fn trace_of(text: &str) -> Result<String> {
+pub(crate) fn trace_of(text: &str) -> Result<String> {
     let text = text.to_ascii_lowercase();
     // An id is valid if it is within a `traceparent`.
     let around = format!("00-{text}-0000000000000001-00");

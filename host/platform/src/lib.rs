@@ -35,9 +35,11 @@ mod roles;
 mod running;
 mod serving;
 mod session;
+mod spans;
 mod tenancy;
 #[cfg(test)]
 mod test_store;
+mod traces;
 mod trigger_admin;
 mod trigger_runs;
 mod triggers;
@@ -66,6 +68,7 @@ pub use serving::{
     CompletedExecution, MirroredRequest, NotAdmitted, RequestGuard, RequestOutcome, RoutedRequest, Service, Serving,
 };
 pub use session::Session;
+pub use spans::{ExportCounts, TelemetryExporter, TraceConfig};
 pub use trigger_admin::ReplayFrom;
 pub use triggers::TriggerBackends;
 pub use vault::{FORMER_KEY_VARIABLE, KEY_VARIABLE};

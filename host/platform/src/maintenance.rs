@@ -83,7 +83,7 @@ async fn tick(platform: Weak<Inner>) {
             update_experiments(&platform, true).await;
         }
         if count % PRUNE_TICKS == PRUNE_TICKS - 1
-            && let Err(error) = recorder::prune(platform.store(), config.retention).await
+            && let Err(error) = recorder::prune(platform.store(), config.retention, &config.traces).await
         {
             tracing::warn!(%error, "old executions cannot be deleted");
         }

@@ -1,6 +1,7 @@
 //! The host's metrics for Prometheus, in the OpenMetrics text format. Each request reads them from counters that exist
 //! anyway.
 
+mod telemetry;
 mod workers;
 mod writer;
 
@@ -25,6 +26,7 @@ use prometheus_client::registry::{Registry, Unit};
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::Arc;
+use telemetry::TelemetryFigures;
 use workers::WorkerFigures;
 use writer::{counter, gauge};
 
@@ -86,6 +88,7 @@ struct MetricsSnapshot {
     dropped: u64,
     /// Executions that were more than are recorded: of requests, and of triggers.
     unrecorded: [u64; 2],
+    telemetry: TelemetryFigures,
     tenants: Vec<(String, Arc<QuotaCounts>)>,
     /// Tenant, quota, how much is used if that is known, and how much there is.
     levels: Vec<(String, &'static str, Option<u64>, u64)>,
@@ -232,6 +235,7 @@ impl MetricsSnapshot {
             recorded,
             dropped,
             unrecorded,
+            telemetry: TelemetryFigures::read(&serving.recorder, platform.config()),
             tenants,
             levels,
             jobs,
@@ -480,7 +484,8 @@ impl Collector for MetricsSnapshot {
         self.encode_services(&mut encoder)?;
         self.encode_tenants(&mut encoder)?;
         self.jobs.encode(&mut encoder)?;
-        self.workers.encode(&mut encoder)
+        self.workers.encode(&mut encoder)?;
+        self.telemetry.encode(&mut encoder)
     }
 }
 

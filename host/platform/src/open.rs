@@ -69,7 +69,9 @@ impl Platform {
             compile_timeout: Duration::from_millis(config.compile_timeout_ms),
             compiling: compile_queue(Duration::from_millis(config.compile_timeout_ms)),
         };
-        let (recorder, recording) = Recorder::new(store.clone(), config.recorded_runs_per_second);
+        let host_id = peers::host_id(&dir)?;
+        let (recorder, recording) =
+            Recorder::new(store.clone(), config.recorded_runs_per_second, &config.traces, host_id.clone());
         let (transitions, received_transitions) = mpsc::unbounded_channel();
         let context = TableContext { domain: config.domain.clone(), artifacts: artifacts.clone() };
         let snapshots = SnapshotStore::open(sub("services")?);
@@ -83,7 +85,6 @@ impl Platform {
         let slots = config.concurrent_jobs.unwrap_or(concurrent_executions / 2);
         let runner = Runner::new(store.clone(), run_id.clone(), Arc::clone(&services) as _, slots);
         config.triggers.bind(Arc::clone(&runner));
-        let host_id = peers::host_id(&dir)?;
         let of_workers = WorkerParts {
             store: store.clone(),
             artifacts: artifacts.clone(),

@@ -1,14 +1,15 @@
 //! Records executions in the store, in batches and off the requests' path.
 
 use crate::platform_events;
-use elias_api::ExecutionRecord;
+use crate::spans::{self, ExecutionTiming, Sampling, TelemetryExporter, TraceConfig};
+use elias_api::{ExecutionRecord, ExecutionTrace};
 use elias_names::{ServiceId, TenantId};
 use elias_store::{AllowedServices, Store, now_ms};
 use elias_workers::is_uuid;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::{sleep, timeout};
@@ -27,6 +28,8 @@ pub(crate) const WORKER: &str = "worker";
 /// The events that say so.
 const FAILED: &str = "execution.failed";
 const COMPLETED: &str = "execution.completed";
+/// Bytes of what waits for spans to be made of it; beyond it an execution has none, which is counted.
+const TIMING_BYTES_MAX: usize = 16 << 20;
 /// How long to wait before a store that is away is tried again.
 const RETRY: Duration = Duration::from_secs(1);
 /// How long the end of the process waits for the store.
@@ -49,9 +52,17 @@ impl Default for Retention {
 
 /// The messages to the writer.
 enum Item {
-    Record(Box<ExecutionRecord>),
+    Record(Box<RecordedExecution>),
     /// Answered when all before it is written.
     Flush(oneshot::Sender<()>),
+}
+
+/// An execution on its way to the store.
+struct RecordedExecution {
+    record: ExecutionRecord,
+    /// Whether it is among those that are recorded; else only its spans are kept.
+    is_listed: bool,
+    timing: Option<Box<ExecutionTiming>>,
 }
 
 /// Records executions; a cheap handle.
@@ -65,12 +76,22 @@ pub(crate) struct Recorder {
     /// Executions that were more than are recorded in a second: of requests, and of triggers.
     unrecorded: Arc<[AtomicU64; 2]>,
     runs_per_second: u32,
+    sampling: Arc<Sampling>,
+    /// Bytes of what waits for spans to be made of it.
+    timing_bytes: Arc<AtomicUsize>,
+    /// Executions that were to have spans, and have none.
+    spans_dropped: Arc<AtomicU64>,
 }
 
 impl Recorder {
     /// A recorder, and the work that it needs done. Of each service `runs_per_second` runs of triggers are recorded
     /// that went well.
-    pub(crate) fn new(store: Store, runs_per_second: u32) -> (Self, impl Future<Output = ()> + Send) {
+    pub(crate) fn new(
+        store: Store,
+        runs_per_second: u32,
+        traces: &TraceConfig,
+        host: String,
+    ) -> (Self, impl Future<Output = ()> + Send + use<>) {
         let (sender, receiver) = mpsc::channel(WAITING);
         let this = Self {
             sender,
@@ -79,10 +100,24 @@ impl Recorder {
             dropped: Arc::default(),
             unrecorded: Arc::default(),
             runs_per_second,
+            sampling: Arc::new(Sampling::new(traces)),
+            timing_bytes: Arc::default(),
+            spans_dropped: Arc::default(),
         };
-        let (recorded, dropped) = (Arc::clone(&this.recorded), Arc::clone(&this.dropped));
+        let telling = Telling {
+            host,
+            exporter: traces.exporter.clone(),
+            timing_bytes: Arc::clone(&this.timing_bytes),
+            recorded: Arc::clone(&this.recorded),
+            dropped: Arc::clone(&this.dropped),
+        };
         let urgent = Arc::clone(&this.urgent);
-        (this, write(store, receiver, urgent, recorded, dropped))
+        (this, write(store, receiver, urgent, telling))
+    }
+
+    /// By what executions are sampled.
+    pub(crate) fn sampling(&self) -> &Sampling {
+        &self.sampling
     }
 
     /// The number of successful runs of triggers that are recorded of each service a second.
@@ -91,14 +126,41 @@ impl Recorder {
     }
 
     /// Records what ran if its service has no more than are recorded, and the store can keep up; counts it otherwise.
-    pub(crate) fn record_if(&self, is_taken: bool, record: ExecutionRecord) {
+    /// With `timing` it has spans, also if it is not recorded itself.
+    pub(crate) fn record_if(&self, is_taken: bool, record: ExecutionRecord, timing: Option<Box<ExecutionTiming>>) {
         if !is_taken {
             self.unrecorded[usize::from(is_run(&record))].fetch_add(1, Ordering::Relaxed);
-        } else if self.sender.try_send(Item::Record(Box::new(record))).is_err() {
-            self.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+        let timing = timing.filter(|timing| self.has_room(timing.bytes()));
+        if !is_taken && timing.is_none() {
+            return;
+        }
+        let (bytes, has_spans) = (timing.as_deref().map_or(0, ExecutionTiming::bytes), timing.is_some());
+        let execution = Box::new(RecordedExecution { record, is_listed: is_taken, timing });
+        if self.sender.try_send(Item::Record(execution)).is_err() {
+            self.timing_bytes.fetch_sub(bytes, Ordering::Relaxed);
+            self.dropped.fetch_add(u64::from(is_taken), Ordering::Relaxed);
+            self.spans_dropped.fetch_add(u64::from(has_spans), Ordering::Relaxed);
         } else if self.sender.max_capacity() - self.sender.capacity() >= BATCH {
             self.urgent.notify_one();
         }
+    }
+
+    /// Whether there is room for what spans are made of, which is then taken; counts the execution otherwise.
+    fn has_room(&self, bytes: usize) -> bool {
+        // Others may add between the look and the sum: by some executions more the bound is no other one.
+        let has_room = self.timing_bytes.load(Ordering::Relaxed) + bytes <= TIMING_BYTES_MAX;
+        if has_room {
+            self.timing_bytes.fetch_add(bytes, Ordering::Relaxed);
+        } else {
+            self.spans_dropped.fetch_add(1, Ordering::Relaxed);
+        }
+        has_room
+    }
+
+    /// Executions that were to have spans and have none since the host began: the store was too slow.
+    pub(crate) fn spans_dropped(&self) -> u64 {
+        self.spans_dropped.load(Ordering::Relaxed)
     }
 
     /// Waits until all records so far are written, or could not be: the process is about to end.
@@ -126,14 +188,55 @@ impl Recorder {
     }
 }
 
-async fn write(
-    store: Store,
-    mut receiver: mpsc::Receiver<Item>,
-    urgent: Arc<Notify>,
+/// What the writer tells of executions, beside the store.
+struct Telling {
+    /// The host's name in spans.
+    host: String,
+    exporter: Option<Arc<dyn TelemetryExporter>>,
+    timing_bytes: Arc<AtomicUsize>,
     recorded: Arc<AtomicU64>,
     dropped: Arc<AtomicU64>,
-) {
-    let (mut batch, mut flushes) = (Vec::with_capacity(BATCH), Vec::new());
+}
+
+/// The rows of one transaction.
+#[derive(Default)]
+struct Batch {
+    records: Vec<ExecutionRecord>,
+    traces: Vec<ExecutionTrace>,
+    /// Executions that are in it.
+    executions: usize,
+}
+
+impl Telling {
+    /// Makes the spans of an execution, has them exported, and puts all of it into the batch.
+    fn add(&self, execution: RecordedExecution, batch: &mut Batch) {
+        let RecordedExecution { record, is_listed, timing } = execution;
+        let link = timing.as_ref().map(|timing| timing.link);
+        if let Some(exporter) = self.exporter.as_deref()
+            && is_listed
+            && exporter.takes_logs()
+            && let Some(logs) = spans::logs(&record, link.as_ref(), &self.host)
+        {
+            exporter.logs(&logs);
+        }
+        if let Some(mut timing) = timing {
+            self.timing_bytes.fetch_sub(timing.bytes(), Ordering::Relaxed);
+            let endpoint = timing.endpoint.take();
+            let made = timing.into_spans(&record, &self.host);
+            batch.traces.push(spans::stored(&record, &made));
+            if let Some(exporter) = self.exporter.as_deref() {
+                exporter.spans(&record.tenant, endpoint.as_deref(), &made);
+            }
+        }
+        if is_listed {
+            batch.records.push(record);
+        }
+        batch.executions += 1;
+    }
+}
+
+async fn write(store: Store, mut receiver: mpsc::Receiver<Item>, urgent: Arc<Notify>, telling: Telling) {
+    let (mut batch, mut flushes) = (Batch::default(), Vec::new());
     let mut told = 0;
     while let Some(first) = receiver.recv().await {
         // Nobody waits at the channel meanwhile, so that a record wakes nobody.
@@ -143,31 +246,31 @@ async fn write(
         let mut next = Some(first);
         while let Some(item) = next.take() {
             match item {
-                Item::Record(record) => batch.push(*record),
+                Item::Record(execution) => telling.add(*execution, &mut batch),
                 Item::Flush(done) => {
                     flushes.push(done);
                     break;
                 }
             }
-            if batch.len() < BATCH {
+            if batch.executions < BATCH {
                 next = receiver.try_recv().ok();
             }
         }
         // While the store is away records wait, and then those that follow are dropped and counted.
         while let Err(error) = insert(&store, &batch).await {
-            tracing::warn!(%error, records = batch.len(), "executions cannot be recorded; retrying");
+            tracing::warn!(%error, records = batch.executions, "executions cannot be recorded; retrying");
             sleep(RETRY).await;
             if receiver.is_closed() {
                 return;
             }
         }
-        recorded.fetch_add(batch.len() as u64, Ordering::Relaxed);
-        batch.clear();
+        telling.recorded.fetch_add(batch.records.len() as u64, Ordering::Relaxed);
+        batch = Batch::default();
         for done in flushes.drain(..) {
             // Whoever waited has given up.
             let _ = done.send(());
         }
-        let dropped = dropped.load(Ordering::Relaxed);
+        let dropped = telling.dropped.load(Ordering::Relaxed);
         if dropped > told {
             tracing::warn!(executions = dropped - told, "executions were not recorded: the store is too slow");
             told = dropped;
@@ -175,14 +278,15 @@ async fn write(
     }
 }
 
-async fn insert(store: &Store, batch: &[ExecutionRecord]) -> elias_api::Result<()> {
-    if batch.is_empty() {
+async fn insert(store: &Store, batch: &Batch) -> elias_api::Result<()> {
+    if batch.executions == 0 {
         return Ok(());
     }
     let mut scope = store.host_write().await?;
-    scope.insert_executions(batch).await?;
+    scope.insert_executions(&batch.records).await?;
+    scope.insert_spans(&batch.traces).await?;
     scope.commit().await?;
-    if let Err(error) = tell(store, batch).await {
+    if let Err(error) = tell(store, &batch.records).await {
         tracing::debug!(%error, "that executions ended was not published");
     }
     Ok(())
@@ -250,7 +354,7 @@ fn wants(config: &Value, event_type: &str) -> bool {
 }
 
 /// Deletes what is kept no longer.
-pub(crate) async fn prune(store: &Store, retention: Retention) -> elias_api::Result<()> {
+pub(crate) async fn prune(store: &Store, retention: Retention, traces: &TraceConfig) -> elias_api::Result<()> {
     const DAY_MS: i64 = 24 * 3600 * 1000;
     /// Lines of a tenant's audit trail, and deployments of a service, that are kept.
     const AUDIT_MAX: u32 = 100_000;
@@ -258,8 +362,9 @@ pub(crate) async fn prune(store: &Store, retention: Retention) -> elias_api::Res
     /// Requests with an idempotency key that one transaction deletes.
     const REQUESTS_AT_ONCE: u32 = 500;
     let mut scope = store.host_write().await?;
-    let before = now_ms().saturating_sub(i64::from(retention.days).saturating_mul(DAY_MS));
-    scope.prune_executions(before, retention.per_tenant).await?;
+    let before = |days: u32| now_ms().saturating_sub(i64::from(days).saturating_mul(DAY_MS));
+    scope.prune_executions(before(retention.days), retention.per_tenant).await?;
+    scope.prune_spans(before(traces.days), traces.per_tenant).await?;
     scope.prune_idempotency(now_ms().saturating_sub(DAY_MS)).await?;
     scope.prune_audit(AUDIT_MAX).await?;
     scope.prune_deployments(DEPLOYMENTS_MAX).await?;

@@ -51,7 +51,9 @@ pub use call::CallOutput;
 pub use elias_contract::ErrorCode;
 pub use elias_contract::manifest::Manifest;
 pub use error::{Error, Exception};
-pub use execution::{Caller, Execution, ExecutionHandle, HostCalls, Outcome};
+pub use execution::{
+    Caller, DETAIL_BYTES_MAX, Execution, ExecutionHandle, HostCalls, Outcome, SPAN, SpanId, TimedCall, Timeline,
+};
 pub use fetch::Body;
 pub use grants::Grants;
 pub use handlers::Handlers;

@@ -31,6 +31,7 @@ mod organizations;
 mod roles;
 mod secrets;
 mod services;
+mod spans;
 mod tenants;
 #[cfg(test)]
 mod tests;
@@ -106,6 +107,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("data_keys", include_str!("schema/13_data_keys.sql")),
     ("waiting_turns", include_str!("schema/14_waiting_turns.sql")),
     ("host_keys", include_str!("schema/15_host_keys.sql")),
+    ("spans", include_str!("schema/16_spans.sql")),
 ];
 
 /// The tables with a tenant's rows, which row-level security guards on PostgreSQL.
@@ -156,6 +158,7 @@ const TENANT_TABLES: &[&str] = &[
     "workers",
     "worker_turns",
     "worker_counts",
+    "spans",
 ];
 
 /// Begins a transaction on PostgreSQL whose statements are planned as for large tables: some are empty at one time and

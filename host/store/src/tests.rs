@@ -15,6 +15,7 @@ mod durability;
 mod idempotent_requests;
 mod identity;
 pub(crate) mod plans;
+mod spans;
 mod tls;
 mod triggers;
 mod workers;

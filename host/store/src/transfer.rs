@@ -27,6 +27,7 @@ pub(super) const TABLES: &[&str] = &[
     "data_keys",
     "audit",
     "executions",
+    "spans",
     "idempotency",
     "idempotent_requests",
     "log_records",

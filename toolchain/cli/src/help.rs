@@ -97,6 +97,7 @@ const GROUPS: &[Group] = &[
         commands: &[
             command("status", "elias status", "elias status shop --json"),
             command("executions", "elias executions --component shop --failed", "elias executions --running"),
+            command("traces", "elias traces list --failed", "elias traces show 4bf92f3577b34da6a3ce929d0e0e4736"),
             command("logs", "elias logs shop --follow", "elias logs shop --env staging --limit 50"),
             command("cancel", "elias cancel 01J9ZQ4T8C", "elias cancel 01J9ZQ4T8C --json"),
             command("db", "elias db shop", "elias db shop 'select * from orders' --limit 20"),

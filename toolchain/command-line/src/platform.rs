@@ -73,6 +73,24 @@ pub struct PlatformArguments {
     /// Successful runs of triggers that are recorded, per service and second [default: 100]
     #[arg(long, value_name = "N", requires = "platform")]
     pub recorded_runs_per_second: Option<u32>,
+    /// Share of traces that are kept however they end, from 0 to 1 [default: 0.01]
+    #[arg(long, value_name = "SHARE", value_parser = share, requires = "platform")]
+    pub trace_sample_rate: Option<f64>,
+    /// Duration from which on the spans of an execution are kept, in milliseconds [default: 1000]
+    #[arg(long, value_name = "N", requires = "platform")]
+    pub trace_slow_ms: Option<u64>,
+    /// Retention of spans, in days [default: 3]
+    #[arg(long, value_name = "N", requires = "platform")]
+    pub trace_days: Option<u32>,
+    /// URL of an OpenTelemetry collector that spans and log lines are sent to [default: none]
+    #[arg(long, value_name = "URL", env = "OTEL_EXPORTER_OTLP_ENDPOINT")]
+    pub otlp_endpoint: Option<String>,
+    /// Protocol of the collector: http/protobuf or grpc
+    #[arg(long, value_name = "PROTOCOL", env = "OTEL_EXPORTER_OTLP_PROTOCOL", default_value = "http/protobuf")]
+    pub otlp_protocol: String,
+    /// Headers of requests to the collector, NAME=VALUE separated by commas
+    #[arg(long, value_name = "HEADERS", env = "OTEL_EXPORTER_OTLP_HEADERS", hide_env_values = true)]
+    pub otlp_headers: Option<String>,
     /// Serve service workers as files over 9P at unix:/PATH or tcp:ADDRESS:PORT; repeatable
     #[arg(long = "9p", value_name = "ENDPOINT", requires = "platform")]
     pub nine_p: Vec<String>,
@@ -94,6 +112,12 @@ fn public_scheme(text: &str) -> Result<(String, Option<u16>), String> {
     Ok((scheme.to_owned(), port))
 }
 
+/// Reads a share, from 0 to 1.
+fn share(text: &str) -> Result<f64, String> {
+    let share = text.parse::<f64>().ok().filter(|share| (0.0..=1.0).contains(share));
+    share.ok_or_else(|| "must be a number from 0 to 1".to_owned())
+}
+
 /// Reads a ceiling, `KEY=N`.
 ///
 /// # Errors
@@ -107,6 +131,14 @@ pub fn ceiling(text: &str) -> Result<(String, u64), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_share_is_from_0_to_1() {
+        assert_eq!((share("0"), share("0.25"), share("1")), (Ok(0.0), Ok(0.25), Ok(1.0)));
+        for text in ["", "-0.1", "1.1", "NaN", "inf", "1%"] {
+            assert!(share(text).is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn a_scheme_has_a_port_or_none() {

@@ -38,14 +38,7 @@ impl PublicFetch {
     /// # Errors
     /// Why it cannot be had.
     pub async fn get(&self, url: &str) -> Result<Vec<u8>, String> {
-        let url = Url::parse(url).map_err(|error| error.to_string())?;
-        let literal = url.host_str().and_then(|host| host.trim_matches(['[', ']']).parse::<IpAddr>().ok());
-        if literal.is_some_and(|address| !self.addresses.allow(address)) {
-            return Err(
-                "its address must be public; platform operators allow a private network with --private-network"
-                    .to_owned(),
-            );
-        }
+        let url = allowed_url(&self.addresses, url)?;
         let mut response = self.client.get(url).send().await.map_err(|error| error.to_string())?;
         if !response.status().is_success() {
             return Err(format!("the response has status {}, and must be successful", response.status()));
@@ -59,6 +52,18 @@ impl PublicFetch {
         }
         Ok(bytes)
     }
+}
+
+/// The URL, if it names no address that may not be dialled. Those of names are checked when they are resolved.
+pub(super) fn allowed_url(addresses: &Addresses, url: &str) -> Result<Url, String> {
+    let url = Url::parse(url).map_err(|error| error.to_string())?;
+    let literal = url.host_str().and_then(|host| host.trim_matches(['[', ']']).parse::<IpAddr>().ok());
+    if literal.is_some_and(|address| !addresses.allow(address)) {
+        return Err(
+            "its address must be public; platform operators allow a private network with --private-network".to_owned()
+        );
+    }
+    Ok(url)
 }
 
 #[cfg(test)]

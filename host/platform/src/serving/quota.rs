@@ -5,6 +5,7 @@ use super::request_guard::NotAdmitted;
 use elias_api::{Code, Error, QuotaAction, Quotas};
 use elias_delivery::supervision::GcraLimiter;
 use elias_names::TenantId;
+use elias_telemetry::sampling::TraceUse;
 use futures::future::{Either, select};
 use std::pin::pin;
 use std::sync::Arc;
@@ -24,6 +25,8 @@ pub(crate) struct TenantQuotas {
     fuel: Option<GcraLimiter>,
     egress: Option<GcraLimiter>,
     pub(crate) counts: Arc<QuotaCounts>,
+    /// The executions whose spans are kept.
+    pub(crate) traces: TraceUse,
 }
 
 /// A slot of the tenant's quota of concurrent executions; `None` if that is unlimited.
@@ -84,6 +87,7 @@ impl TenantQuotas {
             fuel: GcraLimiter::new(quotas.fuel_per_hour, HOUR),
             egress: GcraLimiter::new(quotas.egress_bytes_per_hour, HOUR),
             counts,
+            traces: TraceUse::default(),
         })
     }
 

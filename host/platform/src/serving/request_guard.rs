@@ -1,4 +1,8 @@
 //! The guard of a request, from its admission to its end.
+//!
+//! - `trace`: its place in a trace, and what its spans are made of.
+
+mod trace;
 
 use super::Serving;
 use super::canary::{self, RolloutTransition};
@@ -8,6 +12,8 @@ use super::quota::QuotaPermit;
 use super::release::{CircuitKind, Release};
 use super::service::{ActiveExecution, ReleaseChoice, Service, Source, State};
 use crate::recorder::{self, Recorder};
+use crate::spans::{ExecutionTiming, TraceLink};
+use crate::triggers::child_traceparent;
 use elias_api::{Code, Error, ExecutionRecord, RecordedCalls, RecordedRun, Result};
 use elias_capabilities::Cause;
 use elias_delivery::clock::{Clock, Now};
@@ -15,6 +21,7 @@ use elias_delivery::experiment::Observation;
 use elias_delivery::supervision::{CircuitPermit, Permit};
 use elias_host::{App, Caller, ErrorCode, Execution, ExecutionHandle, HostCalls, Outcome};
 use elias_names::TenantId;
+use elias_telemetry::span::TraceContext;
 use elias_workers::is_uuid;
 use http::{Method, Request, Uri};
 use std::sync::Arc;
@@ -43,8 +50,8 @@ pub struct RequestGuard {
     run: Option<RecordedRun>,
     /// The message that a turn of a worker handles, if it is no job's.
     message: Option<RecordedRun>,
-    /// The trace that it belongs to.
-    trace: Option<String>,
+    /// Where it is in its trace.
+    link: Option<TraceLink>,
     /// Whether the run is recorded however many others are.
     is_recorded_anyway: bool,
     /// Whether the version is compared with others by it.
@@ -78,6 +85,9 @@ pub struct RequestOutcome<'a> {
     pub method: &'a str,
     /// The path of its target; the trigger's name.
     pub path: &'a str,
+    /// When the request was received, if this is the end of all that it led to; none for a step before, and for what no
+    /// client asked for.
+    pub received: Option<Instant>,
     /// The response's status; 0 if there was none. Of a failed run of a trigger that of its error.
     pub status: u16,
     /// Bytes of the response's body that were sent.
@@ -94,6 +104,8 @@ pub struct CompletedExecution {
     pub(super) record: ExecutionRecord,
     /// Whether it is one of those that are recorded anyway.
     pub(super) is_taken: bool,
+    /// What its spans are made of, if it has some.
+    pub(super) timing: Option<Box<ExecutionTiming>>,
 }
 
 /// The kind of the source of a turn of a service worker.
@@ -141,7 +153,7 @@ impl RequestGuard {
             transitions: serving.transitions.clone(),
             run: None,
             message: None,
-            trace: None,
+            link: None,
             is_recorded_anyway: false,
             is_compared: true,
             ended: false,
@@ -192,19 +204,21 @@ impl RequestGuard {
     }
 
     /// Says which trigger it is by its kind and name, for who lists what runs, and the job and the cause for the
-    /// record.
-    pub(crate) fn set_run(&mut self, kind: &'static str, name: &str, run: RecordedRun, cause: &Cause) {
+    /// record. The cause then says whether its trace is kept.
+    pub(crate) fn set_run(&mut self, kind: &'static str, name: &str, run: RecordedRun, cause: &mut Cause) {
         if let Some(under_way) = self.under_way {
             self.service.set_source(under_way, Source::Trigger(kind, name.into()));
         }
+        let parent = run.cause.as_deref().and_then(TraceContext::parse).map(|parent| parent.span);
         self.run = Some(run);
-        self.trace = cause.trace_id().map(str::to_owned);
+        self.join_trace(cause, parent);
     }
 
     /// Says which worker's turn it is, for who lists what runs, and for the record the id of the message that it
     /// handles, which attempt it is, and the cause. The message of a job has the job's id; those of all others are
-    /// UUIDs.
-    pub(crate) fn set_turn(&mut self, worker: &str, id: &str, attempt: u32, cause: &Cause) {
+    /// UUIDs. The cause is then that of what the turn does: a span of its own in the trace of the message, or in a new
+    /// trace.
+    pub(crate) fn set_turn(&mut self, worker: &str, id: &str, attempt: u32, cause: &mut Cause) {
         let handled = Some(RecordedRun { job: id.to_owned(), attempt, cause: cause.traceparent.clone() });
         if is_uuid(id) {
             self.message = handled;
@@ -215,7 +229,9 @@ impl RequestGuard {
             self.service.set_source(under_way, Source::Trigger(WORKER, worker.into()));
         }
         self.service.lines.of_worker(self.running.id(), worker, id);
-        self.trace = cause.trace_id().map(str::to_owned);
+        let parent = cause.traceparent.as_deref().and_then(TraceContext::parse).map(|parent| parent.span);
+        cause.traceparent = Some(child_traceparent(cause.traceparent.as_deref()));
+        self.join_trace(cause, parent);
     }
 
     /// Has the run of a trigger recorded though it went well and its service has more runs than are recorded: its
@@ -236,9 +252,7 @@ impl RequestGuard {
     pub fn prepare<B>(&mut self, request: &mut Request<B>, mut caller: Caller) {
         self.release.remove_reserved_headers(request);
         caller.tenant_id = Some(self.service.id.tenant.to_string());
-        let traceparent = request.headers().get("traceparent").and_then(|value| value.to_str().ok());
-        let cause = Cause { traceparent: traceparent.map(str::to_owned), hops: 0 };
-        self.trace = cause.trace_id().map(str::to_owned);
+        let cause = self.join_trace_of(request);
         let extensions = request.extensions_mut();
         extensions.insert(cause);
         extensions.insert(Arc::new(caller));
@@ -261,7 +275,7 @@ impl RequestGuard {
     /// The request has ended.
     pub fn end(mut self, outcome: RequestOutcome<'_>) {
         if let Some(completed) = self.settle(outcome) {
-            self.recorder.record_if(completed.is_taken, completed.record);
+            self.recorder.record_if(completed.is_taken, completed.record, completed.timing);
         }
     }
 
@@ -320,7 +334,8 @@ impl RequestGuard {
                 is_special || sampler.should_record_run(self.recorder.runs_per_second(), now.unix_ms())
             }
         };
-        Some(CompletedExecution { record: self.record(outcome, duration, fuel, ended, lines), is_taken })
+        let timing = self.timing(&outcome, ended, now.unix_ms());
+        Some(CompletedExecution { record: self.record(outcome, duration, fuel, ended, lines), is_taken, timing })
     }
 
     fn record(
@@ -342,7 +357,7 @@ impl RequestGuard {
             version: self.version(),
             source: source(self.is_mirrored, outcome.method, outcome.path),
             run: self.run.clone().or_else(|| self.message.clone()),
-            trace: self.trace.clone(),
+            trace: self.link.map(|link| link.context.trace.to_string()),
             started_at: i64::try_from(self.clock.now().unix_ms().saturating_sub(duration_us / 1_000))
                 .unwrap_or(i64::MAX),
             duration_us,

@@ -2,7 +2,7 @@
 
 use super::LoadedComponent;
 use crate::background;
-use crate::execution::{CallMeter, Caller, Meter};
+use crate::execution::{CallMeter, Caller, Meter, span_name};
 use crate::limits::Limits;
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -85,6 +85,19 @@ impl InstanceInfo {
     /// `log_bytes_per_second`: what is over is dropped, and counted in the next line that is let through.
     pub fn log(&self, level: tracing::Level, message: &str, fields: &[(String, String)]) {
         self.component.log.write(&self.execution, level, message, fields);
+    }
+
+    /// Begins a span of the guest, as a part of the span with the number `parent`, which is 0 for none; gives its number,
+    /// which is 0 if the execution keeps no more of them. Secrets in its name are redacted. The name is cut to 128
+    /// bytes.
+    #[must_use]
+    pub fn begin_span(&self, name: &str, parent: u32) -> u32 {
+        self.meter.begin_span(&self.redact(span_name(name)), parent)
+    }
+
+    /// Ends a span of the guest. One that is not open stays as it is.
+    pub fn end_span(&self, number: u32, failed: bool) {
+        self.meter.end_span(number, failed);
     }
 
     /// Writes into the audit log (the target `elias::audit`) that the secret of this name was read. The line counts

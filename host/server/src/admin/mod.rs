@@ -20,6 +20,7 @@ mod schedules;
 mod service_log;
 mod services;
 mod tenants;
+mod traces;
 mod versions;
 mod workers;
 mod workflows;
@@ -94,6 +95,7 @@ fn routes() -> OpenApiRouter<Platform> {
         .merge(experiments::routes())
         .merge(databases::routes())
         .merge(executions::routes())
+        .merge(traces::routes())
         .merge(schedules::routes())
         .merge(jobs::routes())
         .merge(workflows::routes())

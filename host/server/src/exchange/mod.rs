@@ -195,7 +195,7 @@ impl Exchange {
         let (method, path) = (record.method.clone(), record.uri.path().to_owned());
         let end = move |execution: Option<&Execution>| {
             let (method, path) = (method.as_str(), path.as_str());
-            guard.end(RequestOutcome { method, path, status, sent_bytes: 0, execution, error: None });
+            guard.end(RequestOutcome { method, path, received: None, status, sent_bytes: 0, execution, error: None });
         };
         match running {
             Some(running) if running.execution().is_none() => {

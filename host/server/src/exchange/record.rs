@@ -76,6 +76,7 @@ impl RequestRecord {
         RequestOutcome {
             method: self.method.as_str(),
             path: self.uri.path(),
+            received: Some(self.started),
             status: self.status,
             sent_bytes: self.sent_bytes,
             execution: self.execution.as_ref(),
@@ -88,6 +89,7 @@ impl RequestRecord {
         RequestOutcome {
             method: self.method.as_str(),
             path: self.uri.path(),
+            received: None,
             status: error.code().status(),
             sent_bytes: 0,
             execution: error.execution(),

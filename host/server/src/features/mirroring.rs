@@ -168,6 +168,7 @@ impl Mirroring {
         let completed = guard.settle(RequestOutcome {
             method: self.method.as_str(),
             path: self.uri.path(),
+            received: None,
             status: summary.status,
             sent_bytes: 0,
             execution: execution.as_ref(),

@@ -157,6 +157,7 @@ pub(crate) async fn revalidate(server: Arc<ServerState>, context: RevalidationCo
             guard.end(RequestOutcome {
                 method,
                 path,
+                received: None,
                 status,
                 sent_bytes: 0,
                 execution: execution.as_ref(),
@@ -168,6 +169,7 @@ pub(crate) async fn revalidate(server: Arc<ServerState>, context: RevalidationCo
             guard.end(RequestOutcome {
                 method,
                 path,
+                received: None,
                 status,
                 sent_bytes: 0,
                 execution: error.execution(),

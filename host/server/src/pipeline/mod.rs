@@ -146,6 +146,7 @@ async fn platform_responds(
     // The trace goes on under a span of this host, which the component and the access log get.
     let trace = TraceContext::continued(&parts.headers, rand::random());
     trace.apply(&mut parts.headers);
+    parts.extensions.insert(trace);
     exchange.note(|record| record.trace = Some(trace));
 
     // From here on the body has its bounds and its clock, whoever reads it or leaves it.

@@ -17,7 +17,7 @@ use administration::{backup, tenants};
 use clap::Subcommand;
 use delivery::{comparison, deploy, flags, rollouts, services, stages, versions};
 use elias_command_line::Failure;
-use observe::{audit, doctor, executions, status};
+use observe::{audit, doctor, executions, status, traces};
 use triggers::{events, jobs, schedules, subscriptions, workflows};
 
 /// The commands that call a platform: a host with `elias serve --platform`.
@@ -55,6 +55,8 @@ pub(crate) enum RemoteCommand {
     Status(status::StatusArguments),
     /// List executions, or show one
     Executions(executions::ExecutionsArguments),
+    /// List traces, or show one as a tree of spans
+    Traces(traces::TracesArguments),
     /// Show or follow a component's logs
     Logs(executions::LogsArguments),
     /// Cancel a running execution
@@ -116,6 +118,7 @@ impl RemoteCommand {
             Self::Purge(arguments) => services::purge(arguments),
             Self::Status(arguments) => status::status(arguments),
             Self::Executions(arguments) => executions::executions(arguments),
+            Self::Traces(arguments) => traces::traces(arguments),
             Self::Logs(arguments) => executions::logs(arguments),
             Self::Cancel(arguments) => executions::cancel(arguments),
             Self::Schedules(arguments) => schedules::schedules(arguments),
@@ -202,6 +205,8 @@ mod tests {
             "executions --component shop --env staging --failed --limit 5",
             "executions --trace 4bf92f3577b34da6a3ce929d0e0e4736 --failed",
             "executions show 01J0 --json",
+            "traces list --component shop --env staging --failed --min-duration-ms 500 --limit 5",
+            "traces show 4bf92f3577b34da6a3ce929d0e0e4736 --json",
             "logs shop --follow",
             "cancel 01J0",
             "schedules --component shop --env staging --limit 5 --json",
@@ -310,6 +315,8 @@ mod tests {
             "events --limit 0",
             "subscriptions replay shop paid",
             "subscriptions replay shop paid --after 0 --since 2h",
+            "traces",
+            "traces show",
             "workers",
             "workers list",
             "workers list shop --health ill",

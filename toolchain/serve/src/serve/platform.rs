@@ -6,6 +6,7 @@ use super::shutdown::{self, warn_of_cut};
 use super::{nats, nine_p};
 use crate::data::DATABASES;
 use crate::settings::Settings;
+use crate::telemetry::{Collector, OtlpExporter};
 use crate::webhooks::PlatformWebhooks;
 use crate::{failure, host};
 use elias_capabilities::Workflow;
@@ -45,6 +46,9 @@ fn config(arguments: &PlatformArguments, data_dir: &Path) -> Result<PlatformConf
     config.retention.days = arguments.execution_days.unwrap_or(config.retention.days);
     let runs = arguments.recorded_runs_per_second;
     config.recorded_runs_per_second = runs.unwrap_or(config.recorded_runs_per_second);
+    config.traces.sample_rate = arguments.trace_sample_rate.unwrap_or(config.traces.sample_rate);
+    config.traces.slow_ms = arguments.trace_slow_ms.unwrap_or(config.traces.slow_ms);
+    config.traces.days = arguments.trace_days.unwrap_or(config.traces.days);
     let fetch =
         PublicFetch::new(arguments.private_network.clone()).map_err(|error| Failure::new(CliErrorCode::Io, error))?;
     config.fetch = Some(Arc::new(Keys(fetch)));
@@ -73,6 +77,17 @@ impl FetchKeys for Keys {
     }
 }
 
+/// Starts the export to the collector that the arguments name, if they name one, and to those of tenants.
+fn exporter(arguments: &PlatformArguments) -> Result<Arc<OtlpExporter>, Failure> {
+    let endpoint = arguments.otlp_endpoint.as_deref().filter(|endpoint| !endpoint.is_empty());
+    let (protocol, headers) = (&arguments.otlp_protocol, arguments.otlp_headers.as_deref());
+    let collector = endpoint.map(|endpoint| Collector::new(endpoint, protocol, headers)).transpose();
+    let collector = collector
+        .map_err(|why| Failure::new(CliErrorCode::BadInput, format_args!("the collector of telemetry: {why}")))?;
+    let started = OtlpExporter::start(collector, arguments.private_network.clone());
+    started.map_err(|error| Failure::new(CliErrorCode::Io, error))
+}
+
 /// Serves a platform until a signal says to stop, and then until the requests in flight have ended.
 ///
 /// # Errors
@@ -91,7 +106,9 @@ pub(crate) async fn run(
     // code runs in this process.
     rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
     // Uploads of tenants are compiled in a process of its own: it can be killed, a thread cannot.
-    let config = config(arguments, data_dir)?;
+    let mut config = config(arguments, data_dir)?;
+    let exporter = exporter(arguments)?;
+    config.traces.exporter = Some(Arc::clone(&exporter) as _);
     let cpu_seconds = config.compile_timeout_ms.div_ceil(1_000);
     let host = host::builder(&settings, data_dir.join(DATABASES), config.triggers.outbox()).compiler(this_program()?);
     // The triggers of components are in the platform's store.
@@ -133,6 +150,7 @@ pub(crate) async fn run(
     let (drained, _, ()) = tokio::join!(server.run(stop.clone()), admin.run(stop.clone()), files.run(stop));
     warn_of_cut(&drained);
     platform.flush().await;
+    exporter.flush().await;
     Ok(())
 }
 

@@ -14,6 +14,7 @@ async fn records_of_before_an_upgrade_count(test_store: &TestStore) {
     // As the ninth step of the schema leaves it: the input of the unfinished job counts, and executions have no trace.
     for undo in [
         "DROP TABLE data_keys",
+        "DROP TABLE spans",
         "ALTER TABLE deployments DROP COLUMN restores_workers",
         "ALTER TABLE hosts DROP COLUMN key_id",
         "DROP TABLE workers",

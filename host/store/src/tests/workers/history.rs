@@ -299,6 +299,7 @@ async fn a_commit_says_whether_a_handler_waited_also_when_that_is_over(test_stor
     for undo in [
         "ALTER TABLE worker_turns DROP COLUMN is_waiting",
         "ALTER TABLE hosts DROP COLUMN key_id",
+        "DROP TABLE spans",
         "DELETE FROM _sqlx_migrations WHERE version > 13",
     ] {
         store.pool.execute(undo).await.expect(undo);

@@ -75,6 +75,9 @@ struct SettingsFlags {
     /// Require signatures of versions; --require-signature=false turns it off
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     require_signature: Option<bool>,
+    /// URL of an OpenTelemetry collector that the spans of its executions are sent to; --otlp-endpoint= for none
+    #[arg(long, value_name = "URL")]
+    otlp_endpoint: Option<String>,
     #[command(flatten)]
     packages: PolicyFlags,
     /// Maximum that versions may request for a key of elias.toml, such as capabilities.db.connections=4 or
@@ -114,6 +117,9 @@ impl SettingsFlags {
         }
         settings.trusted = self.trusted.unwrap_or(settings.trusted);
         settings.require_signature = self.require_signature.unwrap_or(settings.require_signature);
+        if let Some(endpoint) = &self.otlp_endpoint {
+            settings.otlp_endpoint = Some(endpoint.clone()).filter(|endpoint| !endpoint.is_empty());
+        }
         self.packages.apply(&mut settings.packages)?;
         for (key, ceiling) in &self.ceilings {
             match ceiling {
@@ -249,6 +255,9 @@ mod tests {
         assert_eq!(capped.ceilings.get("limits.fuel"), Some(&5));
         let kept = apply("elias --ceiling limits.fuel=", capped).expect("good").ceilings;
         assert_eq!(kept.into_iter().collect::<Vec<_>>(), [("capabilities.db.rows".to_owned(), 7)]);
+        let collected = apply("elias --otlp-endpoint https://otlp.example.com", before.clone()).expect("good");
+        assert_eq!(collected.otlp_endpoint.as_deref(), Some("https://otlp.example.com"));
+        assert_eq!(apply("elias --otlp-endpoint=", collected), Ok(before.clone()));
         assert!(apply("elias --host ", before).expect("an empty list").hosts.is_empty());
     }
 
@@ -260,6 +269,7 @@ mod tests {
             "elias --quota versions=many",
             "elias --host A_B",
             "elias --trusted=so",
+            "elias --otlp-endpoint otlp.example.com",
             "elias --ceiling limits.fuel",
             "elias --ceiling limits.fuel=-1",
         ] {

@@ -5,3 +5,4 @@ pub(crate) mod database;
 pub(crate) mod doctor;
 pub(crate) mod executions;
 pub(crate) mod status;
+pub(crate) mod traces;
