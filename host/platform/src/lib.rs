@@ -41,6 +41,7 @@ mod test_store;
 mod trigger_admin;
 mod trigger_runs;
 mod triggers;
+mod usage_journal;
 mod vault;
 mod webhook_sender;
 mod webhooks;

@@ -12,6 +12,7 @@ use crate::response_cache::ResponseCache;
 use crate::serving::{Loader, Proofs, ServiceSnapshot, Serving, SnapshotStore, TableContext, compile_queue};
 use crate::trigger_runs::ServedServices;
 use crate::triggers::Runner;
+use crate::usage_journal::UsageJournal;
 use crate::vault::Vault;
 use crate::workers::{WorkerParts, WorkerRunner};
 use crate::{data_dir, key_rotation, log, maintenance, peers};
@@ -73,12 +74,14 @@ impl Platform {
         let (transitions, received_transitions) = mpsc::unbounded_channel();
         let context = TableContext { domain: config.domain.clone(), artifacts: artifacts.clone() };
         let snapshots = SnapshotStore::open(sub("services")?);
-        let serving = Serving::new(loader, snapshots, recorder, Arc::clone(&access), context, transitions);
+        let run_id = ulid::Ulid::new().to_string();
+        let usage_journal = UsageJournal::open(sub("usage")?, &run_id)?;
+        let serving =
+            Serving::new(loader, snapshots, recorder, usage_journal, Arc::clone(&access), context, transitions);
         let advisories = match config.advisories.clone() {
             Some(path) => Some(Advisories::open(path).await?),
             None => None,
         };
-        let run_id = ulid::Ulid::new().to_string();
         let services = Arc::new(ServedServices::default());
         let slots = config.concurrent_jobs.unwrap_or(concurrent_executions / 2);
         let runner = Runner::new(store.clone(), run_id.clone(), Arc::clone(&services) as _, slots);

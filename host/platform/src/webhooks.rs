@@ -7,6 +7,7 @@ use crate::webhook_sender::{WebhookSender, WebhookTarget};
 use elias_api::{Code, Error, ExecutionRecord, RecordedRun, Result, VersionSettings};
 use elias_capabilities::trace_id;
 use elias_names::ServiceId;
+use elias_telemetry::usage::UsageAmounts;
 use elias_triggers::config::WebhookConfig;
 use elias_triggers::queue::AttemptResult;
 use elias_triggers::webhook_delivery::WebhookRequest;
@@ -165,6 +166,8 @@ impl EndedDelivery<'_> {
         };
         let now_ms = serving.clock.now().unix_ms();
         self.state.tenant.sent(self.sent_bytes, now_ms);
+        let amounts = UsageAmounts { bytes_out: self.sent_bytes, ..UsageAmounts::default() };
+        self.state.tenant.usage.book(amounts, now_ms);
         self.service.meter.record(outcome, self.duration);
         // As of runs of handlers: whoever looks at deliveries looks for these.
         let is_special = outcome != ExecutionOutcome::Completed || self.record.attempt > 1;

@@ -351,7 +351,15 @@ impl ReleaseWorker {
             Ok(outcome) => (0, None, Some(&outcome.execution)),
             Err(error) => (status(error), Some(describe(error)), error.execution()),
         };
-        guard.end(RequestOutcome { method: WORKER, path: &name, status, sent_bytes: 0, execution, error });
+        guard.end(RequestOutcome {
+            method: WORKER,
+            path: &name,
+            status,
+            sent_bytes: 0,
+            received_bytes: 0,
+            execution,
+            error,
+        });
         match outcome {
             Ok(TurnOutcome { result, .. }) => Ok(result),
             Err(error) => {

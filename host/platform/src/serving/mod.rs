@@ -34,6 +34,7 @@ pub(crate) use table::{Table, TableContext, own_host};
 
 use crate::access::Access;
 use crate::recorder::Recorder;
+use crate::usage_journal::UsageJournal;
 use arc_swap::ArcSwap;
 use elias_api::{Code, Error, Result, TenantSettings};
 use elias_delivery::clock::Clock;
@@ -63,6 +64,8 @@ pub struct Serving {
     pub(crate) clock: Clock,
     pub(crate) recorder: Recorder,
     pub(crate) meters: HostMeters,
+    /// The usage of tenants, as this host counts it.
+    pub(crate) usage_journal: UsageJournal,
     access: Arc<Access>,
     context: Arc<TableContext>,
     pub(crate) table: ArcSwap<Table>,
@@ -78,6 +81,7 @@ impl Serving {
         loader: Loader,
         snapshots: SnapshotStore,
         recorder: Recorder,
+        usage_journal: UsageJournal,
         access: Arc<Access>,
         context: TableContext,
         transitions: mpsc::UnboundedSender<RolloutTransition>,
@@ -88,6 +92,7 @@ impl Serving {
             clock: Clock::start(),
             recorder,
             meters: HostMeters::default(),
+            usage_journal,
             access,
             context: Arc::new(context),
             table: ArcSwap::default(),
@@ -413,7 +418,8 @@ impl Serving {
         match tenants.get(tenant) {
             Some(known) if *known.quotas() == settings.quotas => Arc::clone(known),
             _ => {
-                let made = TenantQuotas::new(tenant.clone(), settings.quotas, self.meters.tenants.of(tenant));
+                let (counts, usage) = (self.meters.tenants.of(tenant), self.usage_journal.account(tenant));
+                let made = TenantQuotas::new(tenant.clone(), settings.quotas, counts, usage);
                 tenants.insert(tenant.clone(), Arc::clone(&made));
                 self.loader.set_cpu_weight(tenant, settings.quotas.cpu_weight);
                 made

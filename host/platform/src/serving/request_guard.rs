@@ -15,6 +15,7 @@ use elias_delivery::experiment::Observation;
 use elias_delivery::supervision::{CircuitPermit, Permit};
 use elias_host::{App, Caller, ErrorCode, Execution, ExecutionHandle, HostCalls, Outcome};
 use elias_names::TenantId;
+use elias_telemetry::usage::UsageAmounts;
 use elias_workers::is_uuid;
 use http::{Method, Request, Uri};
 use std::sync::Arc;
@@ -49,6 +50,8 @@ pub struct RequestGuard {
     is_recorded_anyway: bool,
     /// Whether the version is compared with others by it.
     is_compared: bool,
+    /// The part of its usage that is counted already.
+    booked: UsageAmounts,
     ended: bool,
 }
 
@@ -82,6 +85,8 @@ pub struct RequestOutcome<'a> {
     pub status: u16,
     /// Bytes of the response's body that were sent.
     pub sent_bytes: u64,
+    /// Bytes of the request's body that were read.
+    pub received_bytes: u64,
     /// The execution with its cost; none if it never ran.
     pub execution: Option<&'a Execution>,
     /// Why it failed, with its stack, in positions of the original source.
@@ -144,6 +149,7 @@ impl RequestGuard {
             trace: None,
             is_recorded_anyway: false,
             is_compared: true,
+            booked: UsageAmounts::default(),
             ended: false,
         }
     }
@@ -252,6 +258,23 @@ impl RequestGuard {
         self.leave();
     }
 
+    /// Counts the usage so far: an execution, if `is_execution`, and bytes of the bodies of its request and response.
+    /// To be called before a part of the response leaves, so that no client has what is not counted. The fuel is known
+    /// when the execution has ended, and is counted by the next call or at the end.
+    pub fn book(&mut self, is_execution: bool, received_bytes: u64, sent_bytes: u64) {
+        let execution = self.running.execution();
+        let executions = u64::from(is_execution || execution.is_some());
+        let (fuel, to_others) = execution.map_or((0, 0), |ran| (ran.fuel, ran.sent_bytes));
+        let bytes_out = sent_bytes.saturating_add(to_others);
+        self.book_amounts(UsageAmounts { executions, fuel, bytes_in: received_bytes, bytes_out });
+    }
+
+    fn book_amounts(&mut self, amounts: UsageAmounts) {
+        let more = amounts.since(&self.booked);
+        self.booked = amounts.max(&self.booked);
+        self.state.tenant.usage.book(more, self.clock.now().unix_ms());
+    }
+
     fn leave(&mut self) {
         if let Some(under_way) = self.under_way.take() {
             self.service.end(under_way);
@@ -301,7 +324,10 @@ impl RequestGuard {
         }
         self.state.tenant.spend(fuel, now.unix_ms());
         let to_others = outcome.execution.map_or(0, |ran| ran.sent_bytes);
-        self.state.tenant.sent(outcome.sent_bytes.saturating_add(to_others), now.unix_ms());
+        let bytes_out = outcome.sent_bytes.saturating_add(to_others);
+        self.state.tenant.sent(bytes_out, now.unix_ms());
+        let executions = u64::from(outcome.execution.is_some());
+        self.book_amounts(UsageAmounts { executions, fuel, bytes_in: outcome.received_bytes, bytes_out });
         let lines = self.service.lines.take(self.running.id());
         let failed = !cancelled && (failed || matches!(execution_outcome, Some(Outcome::Failed(_))));
         outcome.execution?;

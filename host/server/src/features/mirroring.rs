@@ -170,6 +170,7 @@ impl Mirroring {
             path: self.uri.path(),
             status: summary.status,
             sent_bytes: 0,
+            received_bytes: 0,
             execution: execution.as_ref(),
             error: error.as_ref().map(describe),
         });

@@ -159,6 +159,7 @@ pub(crate) async fn revalidate(server: Arc<ServerState>, context: RevalidationCo
                 path,
                 status,
                 sent_bytes: 0,
+                received_bytes: 0,
                 execution: execution.as_ref(),
                 error: None,
             });
@@ -170,6 +171,7 @@ pub(crate) async fn revalidate(server: Arc<ServerState>, context: RevalidationCo
                 path,
                 status,
                 sent_bytes: 0,
+                received_bytes: 0,
                 execution: error.execution(),
                 error: Some(describe(&error)),
             });
