@@ -17,6 +17,7 @@ mod identity;
 pub(crate) mod plans;
 mod tls;
 mod triggers;
+mod usage;
 mod workers;
 
 use super::audit::NOTHING;
