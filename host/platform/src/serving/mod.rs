@@ -13,6 +13,7 @@ mod request_guard;
 mod routing;
 mod sampler;
 mod service;
+mod service_meter;
 mod snapshot;
 mod table;
 
@@ -21,7 +22,7 @@ pub(crate) use experiment::ActiveExperiment;
 pub use experiment::MirroredRequest;
 pub(crate) use lines::Lines;
 pub(crate) use loader::{LoadContext, Loader, compile_queue, limits};
-pub(crate) use meter::{ExecutionOutcome, IdempotencyOutcome, QuotaCounts, QuotaDecision, QuotaKind, ServiceMeter};
+pub(crate) use meter::{ExecutionOutcome, IdempotencyOutcome, QuotaCounts, QuotaDecision, QuotaKind};
 pub(crate) use proofs::{Proofs, file_name as proof_file};
 pub(crate) use release::{CircuitKind, Release};
 pub(crate) use request_guard::WORKER;
@@ -29,6 +30,7 @@ pub use request_guard::{CompletedExecution, NotAdmitted, RequestGuard, RequestOu
 pub use routing::RoutedRequest;
 pub use service::Service;
 pub(crate) use service::{Canary, State, Tables};
+pub(crate) use service_meter::{EndedExecution, Exemplar, SeriesKey, ServiceMeter};
 pub(crate) use snapshot::{PendingAct, ServiceSnapshot, SnapshotStore};
 pub(crate) use table::{Table, TableContext, own_host};
 

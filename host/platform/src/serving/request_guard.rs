@@ -7,6 +7,7 @@ use super::meter::ExecutionOutcome;
 use super::quota::QuotaPermit;
 use super::release::{CircuitKind, Release};
 use super::service::{ActiveExecution, ReleaseChoice, Service, Source, State};
+use super::service_meter::EndedExecution;
 use crate::recorder::{self, Recorder};
 use elias_api::{Code, Error, ExecutionRecord, RecordedCalls, RecordedRun, Result};
 use elias_capabilities::Cause;
@@ -336,7 +337,13 @@ impl RequestGuard {
             (false, true) => ExecutionOutcome::Failed,
             (false, false) => ExecutionOutcome::Completed,
         };
-        self.service.meter.record(ended, duration);
+        let kind = match (is_turn, &self.run) {
+            (true, _) => CircuitKind::Workers,
+            (false, Some(_)) => CircuitKind::Triggers,
+            (false, None) => CircuitKind::Requests,
+        };
+        let memory_bytes = outcome.execution.map_or(0, |ran| ran.memory_peak_bytes);
+        self.service.meter.record(&EndedExecution { kind, outcome: ended, duration, fuel, memory_bytes });
         let sampler = &self.service.sampler;
         let is_taken = match &self.run {
             None => sampler.should_record(failed, now.unix_ms()),
@@ -346,6 +353,9 @@ impl RequestGuard {
                 is_special || sampler.should_record_run(self.recorder.runs_per_second(), now.unix_ms())
             }
         };
+        if is_taken && let Some(trace) = &self.trace {
+            self.service.meter.set_exemplar(duration, trace, now.unix_ms());
+        }
         Some(CompletedExecution { record: self.record(outcome, duration, fuel, ended, lines), is_taken })
     }
 

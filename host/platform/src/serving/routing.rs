@@ -231,6 +231,7 @@ impl Serving {
             )
         })?;
         let quota = state.tenant.enter(self.clock.now().unix_ms()).await?;
+        service.meter.record_wait(started.elapsed());
         let app = match load(self, service, state, release).await {
             Ok(app) => app,
             Err(error) => {
