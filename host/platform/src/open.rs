@@ -9,13 +9,14 @@ use crate::connector_state::ConnectorState;
 use crate::platform::{Inner, Platform};
 use crate::recorder::Recorder;
 use crate::response_cache::ResponseCache;
+use crate::series_state::SeriesState;
 use crate::serving::{Loader, Proofs, ServiceSnapshot, Serving, SnapshotStore, TableContext, compile_queue};
 use crate::trigger_runs::ServedServices;
 use crate::triggers::Runner;
 use crate::usage_journal::UsageJournal;
 use crate::vault::Vault;
 use crate::workers::{WorkerParts, WorkerRunner};
-use crate::{data_dir, key_rotation, log, maintenance, peers};
+use crate::{data_dir, key_rotation, log, maintenance, peers, usage};
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use elias_api::{Code, DEFAULT_TENANT, Result};
@@ -96,6 +97,7 @@ impl Platform {
         };
         let workers = WorkerRunner::new(of_workers, Arc::clone(&services) as _);
         config.workers.bind(Arc::downgrade(&workers));
+        let series = SeriesState::new(serving.clock.now().unix_ms());
         let inner = Inner {
             store,
             artifacts,
@@ -106,6 +108,8 @@ impl Platform {
             runner,
             workers,
             connectors: ConnectorState::default(),
+            series,
+            usage_folding: tokio::sync::Mutex::default(),
             config,
             run_id,
             host_id,
@@ -123,6 +127,7 @@ impl Platform {
         platform.workers().start();
         maintenance::start(&platform, received_transitions);
         key_rotation::start(&platform);
+        usage::start(&platform);
         Ok(platform)
     }
 

@@ -45,8 +45,8 @@ impl ServiceFigures {
         for (key, meter) in meters {
             let labels = match &key {
                 SeriesKey::Service(id) => labels(id),
-                SeriesKey::RestOf(tenant, count) => {
-                    left_out.push((tenant.to_string(), *count));
+                SeriesKey::RestOf(tenant) => {
+                    left_out.push((tenant.to_string(), meter.left_out()));
                     [tenant.to_string(), OTHER.to_owned(), OTHER.to_owned()]
                 }
                 SeriesKey::Others => std::array::from_fn(|_| OTHER.to_owned()),

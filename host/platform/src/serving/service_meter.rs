@@ -53,6 +53,8 @@ pub(crate) struct ServiceMeter {
     memory_max_bytes: AtomicU64,
     queue_age_max_ms: AtomicU64,
     wait_max_us: AtomicU64,
+    /// The services that share it beyond their tenant's budget of series.
+    left_out: AtomicU64,
     /// The last recorded execution of each bucket.
     exemplars: Mutex<[Option<Exemplar>; BUCKETS]>,
 }
@@ -139,8 +141,13 @@ impl ServiceMeter {
             pool_waits: read(&self.waits),
             pool_wait_us: read(&self.wait_us),
             pool_wait_max_us: self.wait_max_us.swap(0, Ordering::Relaxed),
-            left_out: 0,
+            left_out: self.left_out(),
         }
+    }
+
+    /// The services that share it beyond their tenant's budget of series; 0 for the counters of one service.
+    pub(crate) fn left_out(&self) -> u64 {
+        self.left_out.load(Ordering::Relaxed)
     }
 }
 
@@ -170,8 +177,8 @@ struct TenantServices {
 pub(crate) enum SeriesKey {
     /// A service.
     Service(ServiceId),
-    /// The services of a tenant that are beyond its budget, and how many they are.
-    RestOf(TenantId, u64),
+    /// The services of a tenant that are beyond its budget.
+    RestOf(TenantId),
     /// The services of all tenants that are not told apart.
     Others,
 }
@@ -194,6 +201,7 @@ impl ServiceMeters {
         let is_full = services.named.len() >= SERVICES_PER_TENANT_MAX || total >= SERVICES_MAX;
         if is_full || services.left_out.contains(id) {
             services.left_out.insert(id.clone());
+            services.others.left_out.store(services.left_out.len() as u64, Ordering::Relaxed);
             return Arc::clone(&services.others);
         }
         let meter = Arc::<ServiceMeter>::default();
@@ -210,8 +218,7 @@ impl ServiceMeters {
             all.extend(named.filter_map(|(id, meter)| Some((SeriesKey::Service(id.clone()), meter.upgrade()?))));
         }
         for (tenant, services) in tenants.iter().filter(|(_, services)| !services.left_out.is_empty()) {
-            let rest = SeriesKey::RestOf(tenant.clone(), services.left_out.len() as u64);
-            all.push((rest, Arc::clone(&services.others)));
+            all.push((SeriesKey::RestOf(tenant.clone()), Arc::clone(&services.others)));
         }
         all.push((SeriesKey::Others, Arc::clone(&self.others)));
         all
@@ -244,8 +251,9 @@ mod tests {
         };
         assert_eq!(key(&other), SeriesKey::Service(service("other", 0)));
         assert_eq!(key(&held[0]), SeriesKey::Service(service("many", 0)));
-        let rest = SeriesKey::RestOf("many".parse().expect("a name"), 3);
-        assert_eq!((key(&held[SERVICES_PER_TENANT_MAX]), all.len()), (rest, SERVICES_PER_TENANT_MAX + 3));
+        let shared = &held[SERVICES_PER_TENANT_MAX];
+        assert_eq!(key(shared), SeriesKey::RestOf("many".parse().expect("a name")));
+        assert_eq!((shared.left_out(), held[0].left_out(), all.len()), (3, 0, SERVICES_PER_TENANT_MAX + 3));
     }
 
     #[test]
