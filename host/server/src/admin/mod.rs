@@ -20,6 +20,7 @@ mod schedules;
 mod service_log;
 mod services;
 mod tenants;
+mod usage;
 mod versions;
 mod workers;
 mod workflows;
@@ -103,6 +104,7 @@ fn routes() -> OpenApiRouter<Platform> {
         .merge(packages::routes())
         .merge(members::routes())
         .merge(roles::routes())
+        .merge(usage::routes())
         .merge(host::routes());
     OpenApiRouter::with_openapi(document).nest("/v1", v1)
 }
