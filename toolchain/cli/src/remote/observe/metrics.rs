@@ -61,11 +61,7 @@ pub(crate) fn metrics(arguments: &MetricsArguments) -> Result<(), Failure> {
 fn format(series: &MetricSeries) -> String {
     let row = |service: &ServiceSeries| {
         let values = &service.values;
-        let most = values
-            .iter()
-            .flatten()
-            .copied()
-            .fold(None, |most: Option<f64>, value| Some(most.map_or(value, |most| most.max(value))));
+        let most = values.iter().flatten().copied().reduce(f64::max);
         let last = values.iter().rev().find_map(|value| *value);
         let shown = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| figure(value, series));
         let component = service.component.as_ref().map_or_else(|| "(others)".to_owned(), ToString::to_string);
