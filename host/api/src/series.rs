@@ -9,7 +9,7 @@ use std::str::FromStr;
 macro_rules! metrics {
     ($($(#[$doc:meta])* $name:ident = $text:literal, $unit:literal;)*) => {
         /// A metric of a service.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+        #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
         #[serde(rename_all = "kebab-case")]
         pub enum MetricName {
             $($(#[$doc])* $name,)*
@@ -36,6 +36,7 @@ macro_rules! metrics {
 
 metrics! {
     /// Executions of requests.
+    #[default]
     Requests = "requests", "1";
     /// Runs of triggers.
     Runs = "runs", "1";
@@ -85,27 +86,23 @@ impl FromStr for MetricName {
 }
 
 /// Which metric to show, of which services, and when.
-#[derive(Debug, Clone, Deserialize, utoipa::IntoParams)]
+#[derive(Debug, Clone, Default, Deserialize, utoipa::IntoParams)]
+#[serde(default)]
 #[into_params(parameter_in = Query)]
 pub struct MetricQuery {
-    /// The metric.
+    /// The metric; `requests` by default.
     pub metric: MetricName,
     /// Only services of this component; absent for all.
-    #[serde(default)]
     pub component: Option<ComponentName>,
     /// Only services in this environment; absent for all.
-    #[serde(default)]
     pub environment: Option<Environment>,
     /// The beginning, in milliseconds since 1970-01-01 UTC; an hour ago by default. Points of the last 24 hours are
     /// kept by the minute, those of the last 7 days by the hour.
-    #[serde(default)]
     pub from: Option<i64>,
     /// The end, in milliseconds since 1970-01-01 UTC; now by default.
-    #[serde(default)]
     pub to: Option<i64>,
     /// The length of a step in milliseconds: a multiple of 60000, and of 3600000 if `from` is more than 24 hours ago;
     /// the shortest by default. A response has at most 1,500 steps.
-    #[serde(default)]
     pub step: Option<u64>,
 }
 
