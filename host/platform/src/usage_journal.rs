@@ -87,11 +87,18 @@ impl UsageJournal {
             // A file with another name is not ours.
             let Ok(name) = entry?.file_name().into_string() else { continue };
             if ulid::Ulid::from_string(&name).is_ok() {
-                let slots = Page::read(&folder, &name)?;
-                former.push((name, slots));
+                match Page::read(&folder, &name) {
+                    Ok(slots) => former.push((name, slots)),
+                    // It stays for the next run.
+                    Err(error) => tracing::error!(%error, name, "a file with counts of usage cannot be read"),
+                }
             }
         }
-        let page = Page::create(&folder, source, slots)?;
+        let page = Page::create(&folder, source, slots).or_else(|error| {
+            // Serving comes first.
+            tracing::error!(%error, "usage is counted in memory alone: what the store is not told ends with the process");
+            Page::in_memory(slots)
+        })?;
         let free = Mutex::new((0..page.slots()).rev().collect());
         let slots = Arc::new(Slots { page, free, unassigned: Mutex::default() });
         let (accounts, told) = (Mutex::default(), Mutex::default());

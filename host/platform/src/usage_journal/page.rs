@@ -6,7 +6,7 @@
 use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt};
 use elias_names::TenantId;
 use elias_telemetry::usage::UsageAmounts;
-use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
+use rustix::mm::{MapFlags, ProtFlags, mmap, mmap_anonymous, munmap};
 use std::io::{self, ErrorKind, Write};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -22,6 +22,7 @@ const NAME: usize = NAME_BYTES + 1;
 /// The states of a slot.
 const FREE: u64 = 0;
 const IN_USE: u64 = 1;
+const PROTECTION: ProtFlags = ProtFlags::READ.union(ProtFlags::WRITE);
 
 const _: () = assert!(elias_names::NAME_BYTES_MAX <= (WORDS - NAME) * 8, "a name fits into a slot");
 
@@ -54,10 +55,18 @@ impl Page {
         let bytes = slots * WORDS * 8;
         // Written and not only extended: a page of a file with holes that finds the disk full ends the process.
         file.write_all(&vec![0; bytes])?;
-        let protection = ProtFlags::READ.union(ProtFlags::WRITE);
         // SAFETY: a new mapping, of which nothing else in this process knows. The file has as many bytes, and nobody
         // makes it shorter: the data directory has one process, and only this crate knows of the file.
-        let start = unsafe { mmap(std::ptr::null_mut(), bytes, protection, MapFlags::SHARED, &file, 0) }?;
+        let start = unsafe { mmap(std::ptr::null_mut(), bytes, PROTECTION, MapFlags::SHARED, &file, 0) }?;
+        let start = NonNull::new(start.cast()).ok_or(ErrorKind::OutOfMemory)?;
+        Ok(Self { start, slots })
+    }
+
+    /// Makes so many free slots in memory alone, for a host whose disk is full: they end with the process.
+    pub(super) fn in_memory(slots: usize) -> io::Result<Self> {
+        let bytes = slots * WORDS * 8;
+        // SAFETY: a new mapping, of which nothing else in this process knows.
+        let start = unsafe { mmap_anonymous(std::ptr::null_mut(), bytes, PROTECTION, MapFlags::PRIVATE) }?;
         let start = NonNull::new(start.cast()).ok_or(ErrorKind::OutOfMemory)?;
         Ok(Self { start, slots })
     }

@@ -154,6 +154,19 @@ fn many_threads_count_while_hours_end() {
 }
 
 #[test]
+fn without_a_file_the_host_counts_in_memory() {
+    let path = tempfile::tempdir().expect("a folder");
+    let source = ulid::Ulid::new().to_string();
+    // No file of this name can be made.
+    std::fs::create_dir(path.path().join(&source)).expect("made");
+    let journal = UsageJournal::with_slots(folder(path.path()), &source, 4).expect("a journal");
+    journal.account(&name("acme")).book(executions(3), 0);
+    let mut told = Told::new();
+    tell(&journal, &mut told, HOUR_MS);
+    assert_eq!(sum(&told, "acme", 0), 3);
+}
+
+#[test]
 fn files_that_are_damaged_or_not_ours_stop_nothing() {
     let path = tempfile::tempdir().expect("a folder");
     let dir = folder(path.path());
