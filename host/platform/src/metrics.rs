@@ -36,8 +36,8 @@ const OTHER: &str = "_other";
 pub const METRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 impl Platform {
-    /// The metrics of this host. The first 200 tenants have labels of their own, and the first 50 services of each, 1,000
-    /// of all. The others share the label `_other`. Durations have exemplars with the ids of traces.
+    /// The metrics of this host. The first 200 tenants have labels of their own, and so have the first 50 services of
+    /// each, 1,000 of all. The others share the label `_other`. Durations have exemplars with the ids of traces.
     ///
     /// # Errors
     /// `forbidden` for all but platform operators.

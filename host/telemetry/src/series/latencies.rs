@@ -65,7 +65,7 @@ impl Latencies {
         (count > 0).then(|| self.sum_us as f64 / count as f64 / 1e6)
     }
 
-    /// An estimate of the quantile `q` (0 to 1) in seconds, as Prometheus's `histogram_quantile` makes it: linear within
+    /// An estimate of the quantile `q` (0 to 1) in seconds, as `histogram_quantile` of Prometheus makes it: linear in
     /// the bucket, and the last end for what is beyond it. None without a latency.
     #[must_use]
     pub fn quantile(&self, q: f64) -> Option<f64> {
