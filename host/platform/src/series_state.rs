@@ -94,7 +94,7 @@ impl SeriesState {
 
 impl Waiting {
     fn forget(&mut self, count: usize) {
-        self.rows.drain(..count);
+        drop(self.rows.drain(..count));
         self.first += count as u64;
     }
 }
