@@ -13,12 +13,13 @@ run: engine
 	target/release/elias-build examples/hello/src/index.js -o target/hello.wasm
 	target/release/elias serve target/hello.wasm --listen 127.0.0.1:8787
 
-# Every test: the crates' own, the end-to-end tests of the shipped binaries, the web modules under Node, the admin API by its own document, and
-# the commands and samples of the documentation.
+# Every test: the crates' own, the end-to-end tests of the shipped binaries, the web modules under Node, the admin API by its own document,
+# the rules and dashboards for Prometheus, and the commands and samples of the documentation.
 test: build packages
 	toolchain/setup/with-services.sh cargo test --locked --release --no-fail-fast
 	cd guest-js/web && node --test test/*.test.mjs ../sdk/test/*.test.mjs
 	toolchain/setup/openapi.sh
+	toolchain/setup/prometheus.sh
 	toolchain/setup/with-services.sh node tests/docs/run.mjs
 
 # Formatting, clippy, and the engine's clippy for its own target.

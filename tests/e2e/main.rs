@@ -60,6 +60,7 @@ mod platform_roles;
 mod platform_rollout;
 mod platform_store;
 mod platform_triggers;
+mod platform_usage;
 mod platform_worker_canary;
 mod platform_workers_hosts;
 mod profile_parts;

@@ -9,11 +9,13 @@ mod error;
 mod executions;
 mod findings;
 mod members;
+mod series;
 mod services;
 mod tenants;
 mod traces;
 mod trigger_requests;
 mod triggers;
+mod usage;
 mod versions;
 mod workers;
 mod workflows;
@@ -31,6 +33,7 @@ pub use members::{
     EMAIL_BYTES_MAX, Organization, OrganizationSettings, TEXT_BYTES_MAX, User, UserSettings, check_text, is_email,
     is_text,
 };
+pub use series::{MetricName, MetricQuery, MetricSeries, ServiceSeries};
 pub use services::{
     DeployRequest, Deployment, DeploymentState, ExperimentReport, MirroringReport, ReleaseStatus, RolloutAction,
     Service, ServiceStatus,
@@ -48,6 +51,7 @@ pub use triggers::{
     EventRecord, JobCounts, JobFilter, JobRecord, JobState, JobTrigger, QueueId, ScheduleDetails, ScheduleRecord,
     StepKind, StepRecord, StepState, SubscriptionRecord, TickOutcome, TickRecord,
 };
+pub use usage::{AdoptionFilter, AdoptionWeek, SdkVersion, UsageFilter, UsageRecord};
 pub use versions::{Component, Diff, SmokeTest, UploadedVersion, Version, VersionSettings};
 pub use workers::{
     WorkerAnswer, WorkerCondition, WorkerFilter, WorkerForkRequest, WorkerHealth, WorkerId, WorkerMessage,

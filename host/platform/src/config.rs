@@ -7,10 +7,12 @@ use crate::spans::TraceConfig;
 use crate::triggers::TriggerBackends;
 use crate::webhook_sender::WebhookSender;
 use crate::workers::WorkerBackends;
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
+use zeroize::Zeroizing;
 
 /// Service workers in memory at a time, if nothing else is said.
 const AWAKE_WORKERS: u32 = 256;
@@ -67,6 +69,8 @@ pub struct PlatformConfig {
     pub databases: Option<Arc<dyn ComponentDatabases>>,
     /// The sender of webhooks; none: versions that have some are refused, and what is to be sent waits.
     pub webhooks: Option<Arc<dyn WebhookSender>>,
+    /// The webhook that is told the usage of each closed hour; none: usage is read by the admin API alone.
+    pub usage_webhook: Option<UsageWebhook>,
     /// The queue and the log of events that the host was built with, by its capabilities `jobs` and `events`.
     pub triggers: TriggerBackends,
     /// The service workers that the host was built with, by its capability `workers`.
@@ -103,12 +107,24 @@ impl PlatformConfig {
             fetch: None,
             databases: None,
             webhooks: None,
+            usage_webhook: None,
             triggers: TriggerBackends::new(),
             workers: WorkerBackends::new(),
             awake_workers: AWAKE_WORKERS,
             concurrent_jobs: None,
         }
     }
+}
+
+/// The webhook that is told the usage of each closed hour, for billing.
+#[derive(Clone)]
+pub struct UsageWebhook {
+    /// The URL.
+    pub url: String,
+    /// The secret that signs, `whsec_` and Base64; several are separated by spaces, and each signs.
+    pub secret: Zeroizing<String>,
+    /// What may be reached: the table `[capabilities.http]`.
+    pub http: Value,
 }
 
 /// The scheme and port by which clients reach services from outside.

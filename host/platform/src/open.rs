@@ -9,12 +9,14 @@ use crate::connector_state::ConnectorState;
 use crate::platform::{Inner, Platform};
 use crate::recorder::Recorder;
 use crate::response_cache::ResponseCache;
+use crate::series_state::SeriesState;
 use crate::serving::{Loader, Proofs, ServiceSnapshot, Serving, SnapshotStore, TableContext, compile_queue};
 use crate::trigger_runs::ServedServices;
 use crate::triggers::Runner;
+use crate::usage_journal::UsageJournal;
 use crate::vault::Vault;
 use crate::workers::{WorkerParts, WorkerRunner};
-use crate::{data_dir, key_rotation, log, maintenance, peers};
+use crate::{data_dir, key_rotation, log, maintenance, peers, usage};
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use elias_api::{Code, DEFAULT_TENANT, Result};
@@ -75,12 +77,14 @@ impl Platform {
         let (transitions, received_transitions) = mpsc::unbounded_channel();
         let context = TableContext { domain: config.domain.clone(), artifacts: artifacts.clone() };
         let snapshots = SnapshotStore::open(sub("services")?);
-        let serving = Serving::new(loader, snapshots, recorder, Arc::clone(&access), context, transitions);
+        let run_id = ulid::Ulid::new().to_string();
+        let usage_journal = UsageJournal::open(sub("usage")?, &run_id)?;
+        let serving =
+            Serving::new(loader, snapshots, recorder, usage_journal, Arc::clone(&access), context, transitions);
         let advisories = match config.advisories.clone() {
             Some(path) => Some(Advisories::open(path).await?),
             None => None,
         };
-        let run_id = ulid::Ulid::new().to_string();
         let services = Arc::new(ServedServices::default());
         let slots = config.concurrent_jobs.unwrap_or(concurrent_executions / 2);
         let runner = Runner::new(store.clone(), run_id.clone(), Arc::clone(&services) as _, slots);
@@ -94,6 +98,7 @@ impl Platform {
         };
         let workers = WorkerRunner::new(of_workers, Arc::clone(&services) as _);
         config.workers.bind(Arc::downgrade(&workers));
+        let series = SeriesState::new(serving.clock.now().unix_ms());
         let inner = Inner {
             store,
             artifacts,
@@ -104,6 +109,8 @@ impl Platform {
             runner,
             workers,
             connectors: ConnectorState::default(),
+            series,
+            usage_folding: tokio::sync::Mutex::default(),
             config,
             run_id,
             host_id,
@@ -121,6 +128,7 @@ impl Platform {
         platform.workers().start();
         maintenance::start(&platform, received_transitions);
         key_rotation::start(&platform);
+        usage::start(&platform);
         Ok(platform)
     }
 

@@ -6,6 +6,7 @@ use crate::artifacts::Artifacts;
 use crate::config::{PlatformConfig, PublicScheme};
 use crate::connector_state::ConnectorState;
 use crate::response_cache::ResponseCache;
+use crate::series_state::SeriesState;
 use crate::serving::{Release, ServiceSnapshot, Serving};
 use crate::session::{Credential, Session};
 use crate::triggers::Runner;
@@ -39,6 +40,10 @@ pub(crate) struct Inner {
     /// The runner of service workers.
     pub(crate) workers: Arc<WorkerRunner>,
     pub(crate) connectors: ConnectorState,
+    /// The points of metrics that the store is to be told of.
+    pub(crate) series: SeriesState,
+    /// Held while the store is told of usage.
+    pub(crate) usage_folding: tokio::sync::Mutex<()>,
     pub(crate) config: PlatformConfig,
     /// Whether something was stored that is not served yet.
     pub(crate) behind: AtomicBool,
@@ -83,6 +88,10 @@ impl Platform {
 
     pub(crate) fn connectors(&self) -> &ConnectorState {
         &self.inner.connectors
+    }
+
+    pub(crate) fn series(&self) -> &SeriesState {
+        &self.inner.series
     }
 
     pub(crate) fn access(&self) -> &Access {

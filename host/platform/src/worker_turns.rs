@@ -357,6 +357,7 @@ impl ReleaseWorker {
             received: None,
             status,
             sent_bytes: 0,
+            received_bytes: 0,
             execution,
             error,
         });

@@ -30,6 +30,7 @@ mod names;
 mod organizations;
 mod roles;
 mod secrets;
+mod series;
 mod services;
 mod spans;
 mod tenants;
@@ -39,6 +40,7 @@ mod tls;
 mod tokens;
 mod transfer;
 mod triggers;
+mod usage;
 mod users;
 mod versions;
 mod workers;
@@ -56,6 +58,7 @@ pub use idempotent_requests::{IdempotentRequest, KeyState, StoredReply};
 pub use identity::IDENTITY_FILE;
 pub use moving::{MovedStore, move_store};
 pub use roles::next_role;
+pub use series::{SeriesFilter, SeriesRow, week_of};
 pub use tenants::StoredUse;
 pub use triggers::{
     CancelledJob, ClaimShare, ClaimedJob, DueOutbox, DueSchedule, EnqueueOutcome, EventWait, FinishedJobs, JobEnd,
@@ -63,6 +66,7 @@ pub use triggers::{
     NewJob, NewSchedule, NewStep, NewSubscription, NewTick, NextDue, PendingSubscription, PublishedEvent, QueueLimit,
     ReadyLook, ReadyQueue, ScheduleCounts, ScheduleId, Step, SubscriptionId, TickAction, TriggerUse, UpcomingDue,
 };
+pub use usage::{UsageHour, UsageNotice, UsageRow};
 pub use versions::NewVersion;
 pub use workers::{
     AcquiredWorker, CommitOutcome, CompactableWorker, HeapCommitRow, PartKind, TurnPages, TurnPart,
@@ -108,6 +112,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("waiting_turns", include_str!("schema/14_waiting_turns.sql")),
     ("host_keys", include_str!("schema/15_host_keys.sql")),
     ("spans", include_str!("schema/16_spans.sql")),
+    ("series", include_str!("schema/17_series.sql")),
 ];
 
 /// The tables with a tenant's rows, which row-level security guards on PostgreSQL.
@@ -159,6 +164,10 @@ const TENANT_TABLES: &[&str] = &[
     "worker_turns",
     "worker_counts",
     "spans",
+    "series_points",
+    "usage_hours",
+    "usage_notices",
+    "active_components",
 ];
 
 /// Begins a transaction on PostgreSQL whose statements are planned as for large tables: some are empty at one time and

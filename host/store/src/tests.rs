@@ -18,6 +18,7 @@ pub(crate) mod plans;
 mod spans;
 mod tls;
 mod triggers;
+mod usage;
 mod workers;
 
 use super::audit::NOTHING;

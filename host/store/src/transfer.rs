@@ -62,6 +62,10 @@ pub(super) const TABLES: &[&str] = &[
     "workers",
     "worker_turns",
     "worker_counts",
+    "series_points",
+    "usage_hours",
+    "usage_notices",
+    "active_components",
     "leases",
 ];
 /// The tables that have rows in every new store.

@@ -4,3 +4,5 @@
 pub mod otlp;
 pub mod sampling;
 pub mod span;
+pub mod series;
+pub mod usage;

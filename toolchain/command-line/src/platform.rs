@@ -52,7 +52,12 @@ pub struct PlatformArguments {
     /// Claim with the role's name
     #[arg(long, value_name = "CLAIM", default_value = "elias_role")]
     pub oidc_role_claim: String,
-    /// Private network from which keys of identity providers may be fetched, such as 10.1.0.0/16; repeatable
+    /// URL to which the usage of each closed hour is sent for billing, signed by the secret in
+    /// ELIAS_USAGE_WEBHOOK_SECRET
+    #[arg(long, value_name = "URL", requires = "platform")]
+    pub usage_webhook: Option<String>,
+    /// Private network from which keys of identity providers may be fetched, and in which the receiver of usage may be,
+    /// such as 10.1.0.0/16; repeatable
     #[arg(long, value_name = "NETWORK", requires = "platform")]
     pub private_network: Vec<IpNet>,
     /// Load only versions with an inclusion proof of the transparency log

@@ -81,7 +81,7 @@ permissions! {
     Secrets: Operator,
     /// Delete versions.
     Delete: Operator,
-    /// Read the audit trail.
+    /// Read the audit trail, the usage and the adoption.
     Audit: Operator,
     /// Read the databases of components, and the state of their service workers.
     ReadData: Operator,

@@ -21,6 +21,7 @@ mod service_log;
 mod services;
 mod tenants;
 mod traces;
+mod usage;
 mod versions;
 mod workers;
 mod workflows;
@@ -105,6 +106,7 @@ fn routes() -> OpenApiRouter<Platform> {
         .merge(packages::routes())
         .merge(members::routes())
         .merge(roles::routes())
+        .merge(usage::routes())
         .merge(host::routes());
     OpenApiRouter::with_openapi(document).nest("/v1", v1)
 }

@@ -17,7 +17,7 @@ use administration::{backup, tenants};
 use clap::Subcommand;
 use delivery::{comparison, deploy, flags, rollouts, services, stages, versions};
 use elias_command_line::Failure;
-use observe::{audit, doctor, executions, status, traces};
+use observe::{audit, doctor, executions, metrics, status, traces, usage};
 use triggers::{events, jobs, schedules, subscriptions, workflows};
 
 /// The commands that call a platform: a host with `elias serve --platform`.
@@ -89,6 +89,12 @@ pub(crate) enum RemoteCommand {
     Packages(packages::PackagesArguments),
     /// Show the audit log: who changed what
     Audit(audit::AuditArguments),
+    /// Show a metric of components over the last week
+    Metrics(metrics::MetricsArguments),
+    /// Show executions, fuel, bytes and storage by hour, for billing
+    Usage(usage::UsageArguments),
+    /// Show active components, authors and deployments by week
+    Adoption(usage::AdoptionArguments),
     /// Check the health of a platform
     Doctor(doctor::DoctorArguments),
     /// Write a backup archive of a platform
@@ -135,6 +141,9 @@ impl RemoteCommand {
             Self::Tenants(arguments) => tenants::tenants(arguments),
             Self::Packages(arguments) => packages::packages(arguments),
             Self::Audit(arguments) => audit::audit(arguments),
+            Self::Metrics(arguments) => metrics::metrics(arguments),
+            Self::Usage(arguments) => usage::usage(arguments),
+            Self::Adoption(arguments) => usage::adoption(arguments),
             Self::Doctor(arguments) => doctor::doctor(arguments),
             Self::Backup(arguments) => backup::backup(arguments),
         }
@@ -273,6 +282,11 @@ mod tests {
             "packages policy",
             "packages policy --require-integrity=false --ignore-advisory GHSA-35jh-r3h4-6jhm --tenant acme",
             "audit --limit 5 --url http://a.example --token-file token",
+            "metrics",
+            "metrics latency-p99 --component shop --env staging --since 24h --step 5m --json",
+            "usage --since 7d --until 1d --csv --tenant acme",
+            "usage --all --limit 5 --json",
+            "adoption --weeks 4",
         ] {
             assert!(parse(line).is_ok(), "{line}: {:?}", parse(line));
         }
@@ -329,6 +343,11 @@ mod tests {
             "workers fork shop Cart ada copy --at -1",
             "users create",
             "users set ada --disabled=so",
+            "metrics latency",
+            "metrics --step soon",
+            "usage --since yesterday",
+            "usage --csv --json",
+            "adoption --weeks 0",
         ] {
             assert!(parse(line).is_err(), "{line}");
         }

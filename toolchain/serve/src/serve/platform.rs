@@ -10,19 +10,23 @@ use crate::telemetry::{Collector, OtlpExporter};
 use crate::webhooks::PlatformWebhooks;
 use crate::{failure, host};
 use elias_capabilities::Workflow;
-use elias_capabilities::http::PublicFetch;
+use elias_capabilities::http::{PublicFetch, check_url};
 use elias_command_line::{CliErrorCode, Failure, PlatformArguments};
 use elias_host::compiler::CompileLimits;
 use elias_nats::NatsConfig;
 use elias_platform::access::{FetchKeys, OidcConfig};
-use elias_platform::{Platform, PlatformConfig, PublicScheme};
+use elias_platform::{Platform, PlatformConfig, PublicScheme, UsageWebhook};
 use elias_server::{Ingress, Server, ServerConfig};
+use elias_triggers::event::webhook::WebhookSecret;
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use serde_json::json;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+/// The variable with the secret that signs the usage of tenants.
+const USAGE_SECRET: &str = "ELIAS_USAGE_WEBHOOK_SECRET";
 /// Where the admin API listens if nothing else is said.
 const ADMIN: &str = "127.0.0.1:8788";
 
@@ -54,6 +58,10 @@ fn config(arguments: &PlatformArguments, data_dir: &Path) -> Result<PlatformConf
     config.fetch = Some(Arc::new(Keys(fetch)));
     config.databases = Some(Arc::new(Databases));
     config.webhooks = Some(Arc::new(PlatformWebhooks::default()));
+    if let Some(url) = &arguments.usage_webhook {
+        let private: Vec<_> = arguments.private_network.iter().map(ToString::to_string).collect();
+        config.usage_webhook = Some(usage_webhook(url, std::env::var(USAGE_SECRET).unwrap_or_default(), &private)?);
+    }
     let oidc = (&arguments.oidc_issuer, &arguments.oidc_jwks, &arguments.oidc_audience);
     if let (Some(issuer), Some(jwks), Some(audience)) = oidc {
         config.oidc = Some(OidcConfig {
@@ -65,6 +73,22 @@ fn config(arguments: &PlatformArguments, data_dir: &Path) -> Result<PlatformConf
         });
     }
     Ok(config)
+}
+
+/// The webhook that is told the usage of tenants. It may reach the receiver alone, which may be in a `private` network.
+///
+/// # Errors
+/// `config` for a URL that must not be reached, or a secret that is none.
+fn usage_webhook(url: &str, secret: String, private: &[String]) -> Result<UsageWebhook, Failure> {
+    let bad = |why: String| Failure::new(CliErrorCode::Config, format_args!("--usage-webhook: {why}"));
+    let secrets: Vec<_> = secret.split_ascii_whitespace().map(str::parse::<WebhookSecret>).collect();
+    if secrets.is_empty() || secrets.iter().any(Result::is_err) {
+        return Err(bad(format!("{USAGE_SECRET} must have the secret that signs, `whsec_` and Base64")));
+    }
+    let origin = url.split('/').take(3).collect::<Vec<_>>().join("/");
+    let http = json!({ "allow": [origin], "private": private });
+    check_url(Some(&http), url).map_err(|why| bad(format!("the URL {why}")))?;
+    Ok(UsageWebhook { url: url.to_owned(), secret: secret.into(), http })
 }
 
 /// Fetches the keys of identity providers, which tenants name too: from public addresses, unless the operator says
@@ -173,8 +197,30 @@ mod tests {
     use super::*;
     use elias_api::{Code, TenantSettings, VersionSettings};
     use elias_platform::ceilings::Ceilings;
-    use serde_json::{Value, json};
+    use serde_json::Value;
     use std::collections::BTreeMap;
+
+    #[test]
+    fn the_webhook_for_usage_has_a_secret_and_reaches_its_receiver_alone() {
+        const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+        let webhook = |url: &str, secret: &str, private: &[&str]| {
+            let private: Vec<_> = private.iter().copied().map(str::to_owned).collect();
+            usage_webhook(url, secret.to_owned(), &private)
+        };
+        let good = webhook("https://billing.example/usage?a=/b", SECRET, &[]).expect("a webhook");
+        assert_eq!(good.http, json!({ "allow": ["https://billing.example"], "private": [] }));
+        assert!(webhook("http://127.0.0.1:9/usage", SECRET, &["127.0.0.0/8"]).is_ok());
+        for (url, secret) in [
+            ("https://billing.example/usage", ""),
+            ("https://billing.example/usage", "secret"),
+            ("http://127.0.0.1:9/usage", SECRET),
+            ("https://user:word@billing.example/", SECRET),
+            ("billing.example", SECRET),
+            ("file:///etc/passwd", SECRET),
+        ] {
+            assert!(webhook(url, secret, &[]).is_err(), "{url} {secret}");
+        }
+    }
 
     #[test]
     fn a_project_may_name_the_capabilities_that_a_tenant_may_be_granted() {

@@ -4,5 +4,7 @@ pub(crate) mod audit;
 pub(crate) mod database;
 pub(crate) mod doctor;
 pub(crate) mod executions;
+pub(crate) mod metrics;
 pub(crate) mod status;
 pub(crate) mod traces;
+pub(crate) mod usage;
