@@ -4,6 +4,7 @@
 //! A type here has what the OpenAPI document says of it: its doc comments are the descriptions there.
 
 mod access;
+mod alerts;
 mod databases;
 mod error;
 mod executions;
@@ -20,6 +21,7 @@ mod workflows;
 pub use access::{
     Actor, AuditEntry, NewToken, Role, RoleDefinition, RoleSettings, SigningKeyEntry, Token, TokenRole, TokenWithSecret,
 };
+pub use alerts::{Alert, AlertRule, Receiver, ReceiverTest, Silence};
 pub use databases::{DatabaseQuery, DatabaseResult};
 pub use error::{Code, Error, MAKE_ROOM, Result, is_full};
 pub use executions::{

@@ -4,6 +4,7 @@
 //! The data of a tenant are reached through a [`TenantScope`] alone: a transaction that has the tenant's name, and
 //! gives it to every statement as `$1`. What is the host's own is in [`HostScope`].
 
+mod alerts;
 mod allowed;
 mod artifacts;
 mod audit;
@@ -43,6 +44,7 @@ mod versions;
 mod workers;
 mod writer;
 
+pub use alerts::{AlertRow, DueNotification, GroupRow, NewNotification, StoredPoint, StoredReceiver};
 pub use allowed::AllowedServices;
 pub use audit::NOTHING;
 pub use error::{Error, Result};
@@ -106,6 +108,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("data_keys", include_str!("schema/13_data_keys.sql")),
     ("waiting_turns", include_str!("schema/14_waiting_turns.sql")),
     ("host_keys", include_str!("schema/15_host_keys.sql")),
+    ("alerts", include_str!("schema/19_alerts.sql")),
 ];
 
 /// The tables with a tenant's rows, which row-level security guards on PostgreSQL.
@@ -156,6 +159,12 @@ const TENANT_TABLES: &[&str] = &[
     "workers",
     "worker_turns",
     "worker_counts",
+    "alert_rules",
+    "silences",
+    "receivers",
+    "alerts",
+    "alert_groups",
+    "notifications",
 ];
 
 /// Begins a transaction on PostgreSQL whose statements are planned as for large tables: some are empty at one time and

@@ -61,6 +61,13 @@ pub(super) const TABLES: &[&str] = &[
     "workers",
     "worker_turns",
     "worker_counts",
+    "alert_rules",
+    "silences",
+    "receivers",
+    "alerts",
+    "alert_groups",
+    "notifications",
+    "alert_points",
     "leases",
 ];
 /// The tables that have rows in every new store.

@@ -57,7 +57,8 @@ metrics! {
     TimeoutsIncrease = "timeouts-increase": Service,
     /// Mean duration of the executions in the window, in milliseconds.
     DurationMs = "duration-ms": Service,
-    /// The same, less the mean duration in the hour before the window; no value with fewer than 20 executions in either.
+    /// The same, less the mean duration in the hour before the window; no value with fewer than 20 executions in one of
+    /// them.
     DurationAboveBaselineMs = "duration-above-baseline-ms": Service,
     /// Largest memory of an execution in the window, in percent of the memory limit.
     MemoryPercent = "memory-percent": Service,

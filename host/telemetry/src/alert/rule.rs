@@ -132,7 +132,8 @@ pub struct AlertRuleSettings {
     /// How severe the alert is.
     #[serde(default)]
     pub severity: Severity,
-    /// The labels by which alerts are grouped: each group has its own notifications. Without any, the rule is one group.
+    /// The labels by which alerts are grouped: each group has its own notifications. Without any, the rule is one
+    /// group.
     #[serde(default)]
     pub group_by: Vec<GroupLabel>,
     /// How long a new group waits for further alerts before its first notification, in seconds: up to 86,400.

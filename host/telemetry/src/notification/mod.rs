@@ -1,5 +1,5 @@
-//! Notifications: what receivers are told of a change of a group of alerts, in the form of each receiver, and when it is
-//! tried again.
+//! Notifications: what receivers are told of a change of a group of alerts, in the form of each receiver, and when
+//! they are sent again.
 
 mod format;
 mod receiver;

@@ -118,7 +118,7 @@ impl ReceiverSettings {
         match self {
             Self::Webhook { url, .. } | Self::Slack { url } => {
                 let origin: Vec<_> = url.splitn(4, '/').take(3).collect();
-                // A user and a password before the host are refused when the receiver is set; they are not shown either.
+                // Without a user and a password before the host.
                 let origin = origin.join("/");
                 let (scheme, authority) = origin.split_once("//").unwrap_or(("", &origin));
                 let host = authority.rsplit('@').next().unwrap_or_default();
