@@ -2,6 +2,7 @@
 
 use crate::access::{FetchKeys, OidcConfig};
 use crate::component_databases::ComponentDatabases;
+use crate::notifier::Notifier;
 use crate::recorder::Retention;
 use crate::triggers::TriggerBackends;
 use crate::webhook_sender::WebhookSender;
@@ -64,6 +65,11 @@ pub struct PlatformConfig {
     pub databases: Option<Arc<dyn ComponentDatabases>>,
     /// The sender of webhooks; none: versions that have some are refused, and what is to be sent waits.
     pub webhooks: Option<Arc<dyn WebhookSender>>,
+    /// The sender of notifications of alerts; none: receivers with a URL or an address are refused.
+    pub notifier: Option<Arc<dyn Notifier>>,
+    /// Reads how many of the connections to databases are in use, in percent of the maximum, of the server with the
+    /// most; `None` without a server.
+    pub connections_percent: Option<Arc<dyn Fn() -> Option<f64> + Send + Sync>>,
     /// The queue and the log of events that the host was built with, by its capabilities `jobs` and `events`.
     pub triggers: TriggerBackends,
     /// The service workers that the host was built with, by its capability `workers`.
@@ -99,6 +105,8 @@ impl PlatformConfig {
             fetch: None,
             databases: None,
             webhooks: None,
+            notifier: None,
+            connections_percent: None,
             triggers: TriggerBackends::new(),
             workers: WorkerBackends::new(),
             awake_workers: AWAKE_WORKERS,

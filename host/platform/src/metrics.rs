@@ -5,6 +5,7 @@ mod workers;
 mod writer;
 
 use crate::access::Permission;
+use crate::alerts;
 use crate::platform::Platform;
 use crate::serving::{
     CircuitKind, ExecutionOutcome, IdempotencyOutcome, QuotaCounts, QuotaDecision, QuotaKind, ServiceMeter,
@@ -50,16 +51,19 @@ impl Platform {
     pub async fn metrics(&self, session: &Session) -> Result<String> {
         session.require(Permission::Read, &TenantId::system(), None)?;
         let (mut stored, mut used, mut schedules) = (None, HashMap::new(), HashMap::new());
-        let mut workers = HashMap::new();
+        let (mut workers, mut evaluation_age_ms) = (HashMap::new(), None);
         if let Ok(mut scope) = self.store().host_read().await {
             stored = scope.stored_use().await.ok();
             used = scope.trigger_use_by_tenant().await.unwrap_or_default();
             let late_ms = u64::try_from(LATE.as_millis()).unwrap_or(u64::MAX);
             schedules = scope.schedule_counts(FAILING_RUNS, late_ms).await.unwrap_or_default();
             workers = scope.worker_use_by_tenant().await.unwrap_or_default();
+            evaluation_age_ms = alerts::evaluation_age_ms(&mut scope).await.ok().flatten();
         }
         let mut registry = Registry::with_prefix("elias");
-        registry.register_collector(Box::new(MetricsSnapshot::read(self, stored, &used, &schedules, &workers)));
+        let mut snapshot = MetricsSnapshot::read(self, stored, &used, &schedules, &workers);
+        snapshot.evaluation_age_ms = evaluation_age_ms;
+        registry.register_collector(Box::new(snapshot));
         let mut out = String::new();
         text::encode(&mut out, &registry)
             .map_err(|error| Error::new(Code::Internal, format!("writing the metrics: {error}")))?;
@@ -91,6 +95,10 @@ struct MetricsSnapshot {
     levels: Vec<(String, &'static str, Option<u64>, u64)>,
     jobs: JobFigures,
     workers: WorkerFigures,
+    /// The time since a host evaluated the alert rules, in milliseconds, if it is known.
+    evaluation_age_ms: Option<i64>,
+    /// Attempts at notifications by their result.
+    notifications: [(&'static str, u64); 3],
 }
 
 /// The upper bounds of a histogram's buckets in seconds, each with its count.
@@ -236,7 +244,24 @@ impl MetricsSnapshot {
             levels,
             jobs,
             workers,
+            evaluation_age_ms: None,
+            notifications: platform.notification_meters().counts(),
         }
+    }
+
+    fn encode_alerts(&self, out: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        if let Some(ms) = self.evaluation_age_ms {
+            let text = "Time since any host evaluated the alert rules";
+            let encoder =
+                out.encode_descriptor("alert_evaluation_age", text, Some(&Unit::Seconds), MetricType::Gauge)?;
+            ConstGauge::new(ms as f64 / 1e3).encode(encoder)?;
+        }
+        let text = "Number of attempts of this host to send notifications of alerts, by their result";
+        let mut notifications = counter(out, "notifications", text, None)?;
+        for (result, count) in self.notifications {
+            notifications.labelled([("result", result)], count)?;
+        }
+        Ok(())
     }
 
     fn encode_host(&self, out: &mut DescriptorEncoder<'_>) -> fmt::Result {
@@ -480,6 +505,7 @@ impl Collector for MetricsSnapshot {
         self.encode_services(&mut encoder)?;
         self.encode_tenants(&mut encoder)?;
         self.jobs.encode(&mut encoder)?;
+        self.encode_alerts(&mut encoder)?;
         self.workers.encode(&mut encoder)
     }
 }

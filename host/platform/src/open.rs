@@ -2,6 +2,7 @@
 
 use crate::access::Access;
 use crate::advisories::Advisories;
+use crate::alerts::{self, NotificationMeters};
 use crate::artifacts::Artifacts;
 use crate::ceilings::Ceilings;
 use crate::config::PlatformConfig;
@@ -103,6 +104,7 @@ impl Platform {
             runner,
             workers,
             connectors: ConnectorState::default(),
+            notification_meters: NotificationMeters::default(),
             config,
             run_id,
             host_id,
@@ -120,6 +122,7 @@ impl Platform {
         platform.workers().start();
         maintenance::start(&platform, received_transitions);
         key_rotation::start(&platform);
+        alerts::start(&platform);
         Ok(platform)
     }
 

@@ -2,6 +2,7 @@
 
 use crate::access::{Access, AccessTarget, Permission};
 use crate::advisories::Advisories;
+use crate::alerts::NotificationMeters;
 use crate::artifacts::Artifacts;
 use crate::config::{PlatformConfig, PublicScheme};
 use crate::connector_state::ConnectorState;
@@ -39,6 +40,7 @@ pub(crate) struct Inner {
     /// The runner of service workers.
     pub(crate) workers: Arc<WorkerRunner>,
     pub(crate) connectors: ConnectorState,
+    pub(crate) notification_meters: NotificationMeters,
     pub(crate) config: PlatformConfig,
     /// Whether something was stored that is not served yet.
     pub(crate) behind: AtomicBool,
@@ -83,6 +85,10 @@ impl Platform {
 
     pub(crate) fn connectors(&self) -> &ConnectorState {
         &self.inner.connectors
+    }
+
+    pub(crate) fn notification_meters(&self) -> &NotificationMeters {
+        &self.inner.notification_meters
     }
 
     pub(crate) fn access(&self) -> &Access {

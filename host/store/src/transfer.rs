@@ -68,6 +68,7 @@ pub(super) const TABLES: &[&str] = &[
     "alert_groups",
     "notifications",
     "alert_points",
+    "alert_evaluations",
     "leases",
 ];
 /// The tables that have rows in every new store.

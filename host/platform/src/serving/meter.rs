@@ -72,6 +72,10 @@ pub(crate) struct ServiceMeter {
     /// The last has those that took longer than all ends.
     durations: [AtomicU64; BUCKETS_US.len() + 1],
     duration_us: AtomicU64,
+    /// Executions that exceeded their deadline.
+    timeouts: AtomicU64,
+    /// The largest memory of an execution since it was last taken, in hundredths of a percent of the limit.
+    memory_peak: AtomicU64,
 }
 
 impl ServiceMeter {
@@ -80,6 +84,33 @@ impl ServiceMeter {
         self.ended[ended as usize].fetch_add(1, Ordering::Relaxed);
         self.durations[BUCKETS_US.partition_point(|end| *end < us)].fetch_add(1, Ordering::Relaxed);
         self.duration_us.fetch_add(us, Ordering::Relaxed);
+    }
+
+    /// Counts what alert rules look at beside outcome and duration.
+    pub(crate) fn record_limits(&self, timed_out: bool, memory_bytes: u64, memory_limit_bytes: u64) {
+        if timed_out {
+            self.timeouts.fetch_add(1, Ordering::Relaxed);
+        }
+        let share = memory_bytes.saturating_mul(10_000) / memory_limit_bytes.max(1);
+        // Mostly it is no new peak: then nothing is written, and no other core has to fetch the line.
+        if share > self.memory_peak.load(Ordering::Relaxed) {
+            self.memory_peak.fetch_max(share, Ordering::Relaxed);
+        }
+    }
+
+    /// Executions that exceeded their deadline.
+    pub(crate) fn timeouts(&self) -> u64 {
+        self.timeouts.load(Ordering::Relaxed)
+    }
+
+    /// The largest memory of an execution since the last call, in percent of the limit.
+    pub(crate) fn take_memory_percent(&self) -> f64 {
+        self.memory_peak.swap(0, Ordering::Relaxed) as f64 / 100.0
+    }
+
+    /// The time of all executions together, in microseconds.
+    pub(crate) fn duration_us(&self) -> u64 {
+        self.duration_us.load(Ordering::Relaxed)
     }
 
     pub(crate) fn ended(&self, ended: ExecutionOutcome) -> u64 {
@@ -236,6 +267,16 @@ mod tests {
         meters.of(&9_999).sent(1);
         assert_eq!(meters.all().1.bytes(), 7, "who came later has a place of its own");
         assert!(Arc::ptr_eq(&late, &others), "and who was among the others stays there");
+    }
+
+    #[test]
+    fn the_peak_of_memory_is_taken_once_and_timeouts_are_counted() {
+        let meter = ServiceMeter::default();
+        meter.record_limits(false, 50, 100);
+        meter.record_limits(true, 81, 100);
+        meter.record_limits(false, 10, 0);
+        assert_eq!((meter.timeouts(), meter.take_memory_percent()), (1, 1_000.0), "a limit of nothing divides nothing");
+        assert_eq!((meter.timeouts(), meter.take_memory_percent()), (1, 0.0));
     }
 
     #[test]

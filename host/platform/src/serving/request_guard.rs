@@ -304,13 +304,15 @@ impl RequestGuard {
         self.state.tenant.sent(outcome.sent_bytes.saturating_add(to_others), now.unix_ms());
         let lines = self.service.lines.take(self.running.id());
         let failed = !cancelled && (failed || matches!(execution_outcome, Some(Outcome::Failed(_))));
-        outcome.execution?;
+        let execution = outcome.execution?;
         let ended = match (cancelled, failed) {
             (true, _) => ExecutionOutcome::Cancelled,
             (false, true) => ExecutionOutcome::Failed,
             (false, false) => ExecutionOutcome::Completed,
         };
         self.service.meter.record(ended, duration);
+        let timed_out = execution.outcome == Outcome::Failed(ErrorCode::Deadline);
+        self.service.meter.record_limits(timed_out, execution.memory_peak_bytes, self.app.limits().memory_bytes);
         let sampler = &self.service.sampler;
         let is_taken = match &self.run {
             None => sampler.should_record(failed, now.unix_ms()),

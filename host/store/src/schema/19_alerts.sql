@@ -78,5 +78,11 @@ CREATE TABLE alert_points (
 );
 CREATE INDEX alert_points_by_time ON alert_points (at);
 
+-- Likewise: when each host evaluated the rules last.
+CREATE TABLE alert_evaluations (
+    host TEXT NOT NULL PRIMARY KEY,
+    at BIGINT NOT NULL
+);
+
 -- Rollouts that were rolled back lately are looked for each ten seconds.
 CREATE INDEX deployments_rolled_back ON deployments (ended_at) WHERE state = 'rolled-back';
