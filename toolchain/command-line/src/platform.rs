@@ -52,9 +52,16 @@ pub struct PlatformArguments {
     /// Claim with the role's name
     #[arg(long, value_name = "CLAIM", default_value = "elias_role")]
     pub oidc_role_claim: String,
-    /// Private network from which keys of identity providers may be fetched, such as 10.1.0.0/16; repeatable
+    /// Private network from which keys of identity providers may be fetched and to which notifications of alerts may
+    /// be sent, such as 10.1.0.0/16; repeatable
     #[arg(long, value_name = "NETWORK", requires = "platform")]
     pub private_network: Vec<IpNet>,
+    /// Mail server for notifications of alerts, such as smtps://USER:PASSWORD@mail.example.com
+    #[arg(long, value_name = "URL", env = "ELIAS_SMTP", hide_env_values = true)]
+    pub smtp: Option<String>,
+    /// Sender of the mails, such as elias@example.com
+    #[arg(long, value_name = "ADDRESS", requires = "platform")]
+    pub smtp_from: Option<String>,
     /// Load only versions with an inclusion proof of the transparency log
     #[arg(long, requires = "platform")]
     pub require_log: bool,

@@ -6,6 +6,7 @@ use super::shutdown::{self, warn_of_cut};
 use super::{nats, nine_p};
 use crate::data::DATABASES;
 use crate::settings::Settings;
+use crate::telemetry::{MailServer, PlatformNotifier};
 use crate::webhooks::PlatformWebhooks;
 use crate::{failure, host};
 use elias_capabilities::Workflow;
@@ -50,6 +51,8 @@ fn config(arguments: &PlatformArguments, data_dir: &Path) -> Result<PlatformConf
     config.fetch = Some(Arc::new(Keys(fetch)));
     config.databases = Some(Arc::new(Databases));
     config.webhooks = Some(Arc::new(PlatformWebhooks::default()));
+    let private = arguments.private_network.iter().map(ToString::to_string).collect();
+    config.notifier = Some(Arc::new(PlatformNotifier::new(private, mail_server(arguments)?)));
     let oidc = (&arguments.oidc_issuer, &arguments.oidc_jwks, &arguments.oidc_audience);
     if let (Some(issuer), Some(jwks), Some(audience)) = oidc {
         config.oidc = Some(OidcConfig {
@@ -61,6 +64,16 @@ fn config(arguments: &PlatformArguments, data_dir: &Path) -> Result<PlatformConf
         });
     }
     Ok(config)
+}
+
+/// The mail server for notifications, if there is one.
+fn mail_server(arguments: &PlatformArguments) -> Result<Option<MailServer>, Failure> {
+    let wrong = |error: String| Failure::new(CliErrorCode::Config, format_args!("--smtp: {error}"));
+    match (&arguments.smtp, &arguments.smtp_from) {
+        (None, _) => Ok(None),
+        (Some(_), None) => Err(wrong("give the sender with --smtp-from".to_owned())),
+        (Some(url), Some(from)) => MailServer::new(url, from).map(Some).map_err(wrong),
+    }
 }
 
 /// Fetches the keys of identity providers, which tenants name too: from public addresses, unless the operator says
@@ -91,9 +104,11 @@ pub(crate) async fn run(
     // code runs in this process.
     rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
     // Uploads of tenants are compiled in a process of its own: it can be killed, a thread cannot.
-    let config = config(arguments, data_dir)?;
+    let mut config = config(arguments, data_dir)?;
     let cpu_seconds = config.compile_timeout_ms.div_ceil(1_000);
-    let host = host::builder(&settings, data_dir.join(DATABASES), config.triggers.outbox()).compiler(this_program()?);
+    let database = host::database(&settings, data_dir.join(DATABASES), config.triggers.outbox());
+    config.connections_percent = Some(database.connections_percent());
+    let host = host::builder_with(&settings, database).compiler(this_program()?);
     // The triggers of components are in the platform's store.
     let host = host.capability(config.triggers.jobs()).capability(config.triggers.events()).capability(Workflow);
     // So are their service workers, each of which has an instance while it is in memory.
