@@ -22,6 +22,7 @@ pub use access::{
     Actor, AuditEntry, NewToken, Role, RoleDefinition, RoleSettings, SigningKeyEntry, Token, TokenRole, TokenWithSecret,
 };
 pub use alerts::{Alert, AlertRule, Receiver, ReceiverTest, Silence};
+pub use elias_telemetry::alert::{AlertMatcher, Comparison, SILENCE_MAX_SECONDS, Severity, SilenceSettings};
 pub use databases::{DatabaseQuery, DatabaseResult};
 pub use error::{Code, Error, MAKE_ROOM, Result, is_full};
 pub use executions::{

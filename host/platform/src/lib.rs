@@ -25,6 +25,7 @@ mod maintenance;
 mod members;
 mod metrics;
 mod moving;
+mod notification_meters;
 mod notifier;
 mod open;
 mod packages;

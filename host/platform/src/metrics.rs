@@ -5,7 +5,6 @@ mod workers;
 mod writer;
 
 use crate::access::Permission;
-use crate::alerts;
 use crate::platform::Platform;
 use crate::serving::{
     CircuitKind, ExecutionOutcome, IdempotencyOutcome, QuotaCounts, QuotaDecision, QuotaKind, ServiceMeter,
@@ -58,7 +57,7 @@ impl Platform {
             let late_ms = u64::try_from(LATE.as_millis()).unwrap_or(u64::MAX);
             schedules = scope.schedule_counts(FAILING_RUNS, late_ms).await.unwrap_or_default();
             workers = scope.worker_use_by_tenant().await.unwrap_or_default();
-            evaluation_age_ms = alerts::evaluation_age_ms(&mut scope).await.ok().flatten();
+            evaluation_age_ms = scope.alert_evaluation_age_ms().await.ok().flatten();
         }
         let mut registry = Registry::with_prefix("elias");
         let mut snapshot = MetricsSnapshot::read(self, stored, &used, &schedules, &workers);

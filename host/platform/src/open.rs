@@ -2,11 +2,11 @@
 
 use crate::access::Access;
 use crate::advisories::Advisories;
-use crate::alerts::{self, NotificationMeters};
 use crate::artifacts::Artifacts;
 use crate::ceilings::Ceilings;
 use crate::config::PlatformConfig;
 use crate::connector_state::ConnectorState;
+use crate::notification_meters::NotificationMeters;
 use crate::platform::{Inner, Platform};
 use crate::recorder::Recorder;
 use crate::response_cache::ResponseCache;
@@ -15,7 +15,7 @@ use crate::trigger_runs::ServedServices;
 use crate::triggers::Runner;
 use crate::vault::Vault;
 use crate::workers::{WorkerParts, WorkerRunner};
-use crate::{data_dir, key_rotation, log, maintenance, peers};
+use crate::{alerts, data_dir, key_rotation, log, maintenance, peers};
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use elias_api::{Code, DEFAULT_TENANT, Result};

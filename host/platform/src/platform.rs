@@ -2,10 +2,10 @@
 
 use crate::access::{Access, AccessTarget, Permission};
 use crate::advisories::Advisories;
-use crate::alerts::NotificationMeters;
 use crate::artifacts::Artifacts;
 use crate::config::{PlatformConfig, PublicScheme};
 use crate::connector_state::ConnectorState;
+use crate::notification_meters::NotificationMeters;
 use crate::response_cache::ResponseCache;
 use crate::serving::{Release, ServiceSnapshot, Serving};
 use crate::session::{Credential, Session};

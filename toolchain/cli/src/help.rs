@@ -99,6 +99,11 @@ const GROUPS: &[Group] = &[
             command("executions", "elias executions --component shop --failed", "elias executions --running"),
             command("logs", "elias logs shop --follow", "elias logs shop --env staging --limit 50"),
             command("cancel", "elias cancel 01J9ZQ4T8C", "elias cancel 01J9ZQ4T8C --json"),
+            command(
+                "alerts",
+                "elias alerts list",
+                "elias alerts silence --rule errors --component shop --for 2h --reason 'known, mended by 5 pm'",
+            ),
             command("db", "elias db shop", "elias db shop 'select * from orders' --limit 20"),
             command("doctor", "elias doctor", "elias doctor --json"),
             command("audit", "elias audit --limit 100", "elias audit --tenant acme --json"),

@@ -11,7 +11,6 @@ use elias_triggers::queue::AttemptResult;
 use elias_triggers::webhook_delivery::WebhookRequest;
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -24,27 +23,6 @@ const IN_A_ROW_MAX: usize = 20;
 const CONCURRENT_MAX: usize = 64;
 /// Characters of an error that are kept.
 const ERROR_CHARS_MAX: usize = 500;
-
-/// What became of notifications on this host.
-#[derive(Debug, Default)]
-pub(crate) struct NotificationMeters {
-    delivered: AtomicU64,
-    failed: AtomicU64,
-    given_up: AtomicU64,
-}
-
-impl NotificationMeters {
-    /// Notifications that were given up, after their attempts or for newer ones.
-    pub(super) fn given_up(&self, count: u64) {
-        self.given_up.fetch_add(count, Ordering::Relaxed);
-    }
-
-    /// Attempts by their result, and notifications that were given up.
-    pub(crate) fn counts(&self) -> [(&'static str, u64); 3] {
-        let of = |count: &AtomicU64| count.load(Ordering::Relaxed);
-        [("delivered", of(&self.delivered)), ("failed", of(&self.failed)), ("given-up", of(&self.given_up))]
-    }
-}
 
 /// How an attempt ended.
 enum Attempt {
@@ -167,19 +145,19 @@ async fn send_one(platform: &Platform, receiver: &mut StoredReceiver, due: &DueN
     receiver.circuit.record(delivered, now);
     let error = match ended {
         Attempt::Delivered => {
-            meters.delivered.fetch_add(1, Ordering::Relaxed);
+            meters.delivered();
             scope.delete_notification(&due.notification).await?;
             None
         }
         Attempt::Failed(reason, after) if attempts < ATTEMPTS_MAX => {
-            meters.failed.fetch_add(1, Ordering::Relaxed);
+            meters.failed();
             let asked_ms = after.map_or(0, |after| i64::try_from(after.as_millis()).unwrap_or(i64::MAX));
             let next = now.saturating_add(retry_delay_ms(attempts).max(asked_ms));
             scope.postpone_notification(&due.notification, attempts, next).await?;
             Some(reason)
         }
         Attempt::Failed(reason, _) | Attempt::GivenUp(reason) => {
-            meters.failed.fetch_add(1, Ordering::Relaxed);
+            meters.failed();
             meters.given_up(1);
             scope.delete_notification(&due.notification).await?;
             let (tenant, name) = (&receiver.tenant, &receiver.receiver.name);

@@ -40,12 +40,6 @@ pub(crate) fn start(platform: &Platform) {
     tokio::spawn(run(Arc::downgrade(&platform.inner)));
 }
 
-/// The time since the rules were last evaluated by any host, in milliseconds; `None` if that never happened.
-pub(crate) async fn evaluation_age_ms(scope: &mut HostScope) -> elias_store::Result<Option<i64>> {
-    let now = scope.now().await?;
-    Ok(scope.alerts_evaluated_at().await?.map(|at| now.saturating_sub(at).max(0)))
-}
-
 async fn run(platform: Weak<Inner>) {
     let mut ticks = interval(Duration::from_millis(POINT_INTERVAL_MS.unsigned_abs()));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -292,7 +286,7 @@ mod tests {
     use elias_store::Store;
 
     async fn age(store: &Store) -> Option<i64> {
-        evaluation_age_ms(&mut store.host_read().await.expect("a scope")).await.expect("read")
+        store.host_read().await.expect("a scope").alert_evaluation_age_ms().await.expect("read")
     }
 
     /// Every host sees when the rules were evaluated last, and a host whose lease has ended writes nothing more.

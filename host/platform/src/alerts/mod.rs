@@ -11,5 +11,4 @@ mod evaluation;
 mod evaluator;
 mod readings;
 
-pub(crate) use delivery::NotificationMeters;
-pub(crate) use evaluator::{evaluation_age_ms, start};
+pub(crate) use evaluator::start;

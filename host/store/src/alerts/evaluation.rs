@@ -261,6 +261,15 @@ impl HostScope {
         get(&row, "at")
     }
 
+    /// The time since a host evaluated the rules last, in milliseconds; `None` if none has within two hours.
+    ///
+    /// # Errors
+    /// `store-unavailable`.
+    pub async fn alert_evaluation_age_ms(&mut self) -> Result<Option<i64>> {
+        let now = self.now().await?;
+        Ok(self.alerts_evaluated_at().await?.map(|at| now.saturating_sub(at).max(0)))
+    }
+
     /// The rollouts of each service that were rolled back since `since_ms`: tenant, component and environment, and how
     /// many.
     ///
