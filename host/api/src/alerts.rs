@@ -1,7 +1,7 @@
 //! Alerts, the rules that make them, silences, and receivers of notifications.
 
 use elias_names::{AlertRuleName, ComponentName, Environment, ReceiverName};
-use elias_telemetry::alert::{AlertMatcher, AlertRuleSettings, AlertState, Severity};
+use elias_telemetry::alert::{AlertMatcher, AlertRuleSettings, AlertSeverity, AlertState};
 use elias_telemetry::notification::ReceiverKind;
 use serde::{Deserialize, Serialize};
 
@@ -44,7 +44,7 @@ pub struct Alert {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value: Option<f64>,
     /// The severity.
-    pub severity: Severity,
+    pub severity: AlertSeverity,
     /// What it means.
     pub summary: String,
     /// The page of the runbook.

@@ -22,8 +22,8 @@ pub use access::{
     Actor, AuditEntry, NewToken, Role, RoleDefinition, RoleSettings, SigningKeyEntry, Token, TokenRole, TokenWithSecret,
 };
 pub use alerts::{Alert, AlertRule, Receiver, ReceiverTest, Silence};
-pub use elias_telemetry::alert::{AlertMatcher, Comparison, SILENCE_MAX_SECONDS, Severity, SilenceSettings};
 pub use databases::{DatabaseQuery, DatabaseResult};
+pub use elias_telemetry::alert::{AlertCondition, AlertMatcher, AlertSeverity, SilenceSettings};
 pub use error::{Code, Error, MAKE_ROOM, Result, is_full};
 pub use executions::{
     ExecutionFilter, ExecutionRecord, FollowedLine, RecordedCalls, RecordedRun, RunningExecution, RunningFilter,

@@ -95,7 +95,7 @@ label!(
 
 label!(
     /// The name of an alert rule of a tenant.
-    AlertRuleName, "alert rule"
+    AlertRuleName, "rule"
 );
 
 label!(

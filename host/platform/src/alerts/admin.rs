@@ -6,7 +6,7 @@ use crate::session::Session;
 use elias_api::{Alert, AlertRule, Code, Error, Receiver, ReceiverTest, Result, Silence};
 use elias_names::{AlertRuleName, ComponentName, Environment, ReceiverName, TenantId};
 use elias_store::now_ms;
-use elias_telemetry::alert::{AlertRuleSettings, Severity, SilenceSettings, built_in_rules};
+use elias_telemetry::alert::{AlertRuleSettings, AlertSeverity, SilenceSettings, built_in_rules};
 use elias_telemetry::notification::{Notification, ReceiverSettings};
 use elias_triggers::event::webhook::WebhookSecret;
 use std::collections::BTreeMap;
@@ -268,7 +268,7 @@ impl Platform {
             at: now_ms(),
             tenant: tenant.clone(),
             rule: "test".parse()?,
-            severity: Severity::Info,
+            severity: AlertSeverity::Info,
             summary: "This is a test of the receiver: nothing is wrong.".to_owned(),
             runbook: None,
             firing: Vec::new(),

@@ -7,7 +7,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use elias_api::{Alert, AlertRule, Receiver, ReceiverTest, Silence};
-use elias_names::{AlertRuleName, ReceiverName, TenantId};
+use elias_names::{AlertRuleName, ComponentName, Environment, ReceiverName, TenantId};
 use elias_platform::Platform;
 use elias_telemetry::alert::{AlertRuleSettings, SilenceSettings};
 use elias_telemetry::notification::ReceiverSettings;
@@ -48,8 +48,8 @@ async fn list(
     ApiQuery(page): ApiQuery<PageQuery>,
 ) -> Result<Json<Page<Alert>>, Problem> {
     let key = |alert: &Alert| {
-        let component = alert.component.as_ref().map_or("", |component| component.as_str());
-        let environment = alert.environment.map_or("", |environment| environment.as_str());
+        let component = alert.component.as_ref().map_or("", ComponentName::as_str);
+        let environment = alert.environment.map_or("", Environment::as_str);
         format!("{}/{component}/{environment}", alert.rule)
     };
     Ok(Json(Page::of_list(platform.alerts(&session, &tenant).await?, &page, key)?))

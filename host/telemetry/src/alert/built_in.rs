@@ -1,7 +1,7 @@
 //! The rules that every tenant has, until it sets its own of the same name.
 
 use super::metric::{MetricName, MetricScope};
-use super::rule::{AlertRuleSettings, Comparison, GroupLabel, NoData, Severity};
+use super::rule::{AlertCondition, AlertRuleSettings, AlertSeverity, GroupLabel, NoData};
 use elias_names::{AlertRuleName, Environment, TenantId};
 
 /// The page of the runbook, with a section for each rule.
@@ -14,7 +14,7 @@ struct BuiltIn {
     threshold: f64,
     window_seconds: u64,
     for_seconds: u64,
-    severity: Severity,
+    severity: AlertSeverity,
     summary: &'static str,
 }
 
@@ -24,7 +24,7 @@ const fn rule(
     metric: MetricName,
     threshold: f64,
     (window_seconds, for_seconds): (u64, u64),
-    severity: Severity,
+    severity: AlertSeverity,
     summary: &'static str,
 ) -> BuiltIn {
     BuiltIn { name, metric, threshold, window_seconds, for_seconds, severity, summary }
@@ -37,7 +37,7 @@ const BUILT_IN: &[BuiltIn] = &[
         MetricName::ErrorPercent,
         5.0,
         (60, 300),
-        Severity::Critical,
+        AlertSeverity::Critical,
         "More than 5 % of the executions have failed for 5 minutes.",
     ),
     rule(
@@ -45,7 +45,7 @@ const BUILT_IN: &[BuiltIn] = &[
         MetricName::TimeoutsIncrease,
         5.0,
         (300, 0),
-        Severity::Warning,
+        AlertSeverity::Warning,
         "More executions exceeded their deadline in the last 5 minutes than in the 5 minutes before.",
     ),
     rule(
@@ -53,7 +53,7 @@ const BUILT_IN: &[BuiltIn] = &[
         MetricName::DurationAboveBaselineMs,
         100.0,
         (300, 300),
-        Severity::Warning,
+        AlertSeverity::Warning,
         "Executions take 100 ms longer than in the hour before.",
     ),
     rule(
@@ -61,16 +61,16 @@ const BUILT_IN: &[BuiltIn] = &[
         MetricName::MemoryPercent,
         80.0,
         (300, 60),
-        Severity::Warning,
+        AlertSeverity::Warning,
         "Executions use more than 80 % of their memory limit.",
     ),
-    rule("rolled-back", MetricName::Rollbacks, 0.0, (600, 0), Severity::Warning, "A canary was rolled back."),
+    rule("rolled-back", MetricName::Rollbacks, 0.0, (600, 0), AlertSeverity::Warning, "A canary was rolled back."),
     rule(
         "queue-age",
         MetricName::QueueAgeSeconds,
         300.0,
         (60, 60),
-        Severity::Warning,
+        AlertSeverity::Warning,
         "Jobs that are ready have not started for more than 5 minutes.",
     ),
     rule(
@@ -78,7 +78,7 @@ const BUILT_IN: &[BuiltIn] = &[
         MetricName::DeadLetters,
         0.0,
         (600, 0),
-        Severity::Warning,
+        AlertSeverity::Warning,
         "Jobs or deliveries became dead: they are not tried again.",
     ),
     rule(
@@ -86,7 +86,7 @@ const BUILT_IN: &[BuiltIn] = &[
         MetricName::LateSchedules,
         0.0,
         (60, 60),
-        Severity::Warning,
+        AlertSeverity::Warning,
         "A schedule should have run and did not.",
     ),
     rule(
@@ -94,7 +94,7 @@ const BUILT_IN: &[BuiltIn] = &[
         MetricName::FailingSchedules,
         0.0,
         (60, 60),
-        Severity::Warning,
+        AlertSeverity::Warning,
         "The last runs of a schedule have failed.",
     ),
     rule(
@@ -102,7 +102,7 @@ const BUILT_IN: &[BuiltIn] = &[
         MetricName::InstancesPercent,
         95.0,
         (60, 60),
-        Severity::Critical,
+        AlertSeverity::Critical,
         "A host has hardly any component instances left; further requests fail as overloaded.",
     ),
     rule(
@@ -110,16 +110,23 @@ const BUILT_IN: &[BuiltIn] = &[
         MetricName::ConnectionsPercent,
         90.0,
         (60, 60),
-        Severity::Critical,
+        AlertSeverity::Critical,
         "More than 90 % of the connections to a database are in use.",
     ),
-    rule("disk", MetricName::DiskPercent, 85.0, (60, 300), Severity::Critical, "The disk of a host is nearly full."),
+    rule(
+        "disk",
+        MetricName::DiskPercent,
+        85.0,
+        (60, 300),
+        AlertSeverity::Critical,
+        "The disk of a host is nearly full.",
+    ),
     rule(
         "certificate",
         MetricName::CertificateDays,
         14.0,
         (60, 0),
-        Severity::Critical,
+        AlertSeverity::Critical,
         "A TLS certificate expires within 14 days.",
     ),
     rule(
@@ -127,7 +134,7 @@ const BUILT_IN: &[BuiltIn] = &[
         MetricName::CheckpointAgeSeconds,
         900.0,
         (60, 0),
-        Severity::Critical,
+        AlertSeverity::Critical,
         "The transparency log has had no valid checkpoint for 15 minutes.",
     ),
     rule(
@@ -135,7 +142,7 @@ const BUILT_IN: &[BuiltIn] = &[
         MetricName::EvaluationAgeSeconds,
         60.0,
         (60, 0),
-        Severity::Critical,
+        AlertSeverity::Critical,
         "No host evaluated the alert rules for a minute.",
     ),
 ];
@@ -149,7 +156,7 @@ impl BuiltIn {
         AlertRuleSettings {
             environment,
             window_seconds: self.window_seconds,
-            condition: if is_below { Comparison::Below } else { Comparison::Above },
+            condition: if is_below { AlertCondition::Below } else { AlertCondition::Above },
             threshold: self.threshold,
             for_seconds: self.for_seconds,
             no_data: NoData::Ok,

@@ -26,7 +26,7 @@ const RECEIVERS_MAX: usize = 20;
     Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema,
 )]
 #[serde(rename_all = "lowercase")]
-pub enum Severity {
+pub enum AlertSeverity {
     /// Worth knowing.
     Info,
     /// To be looked at during working hours.
@@ -36,7 +36,7 @@ pub enum Severity {
     Critical,
 }
 
-impl Severity {
+impl AlertSeverity {
     /// Its name.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -48,7 +48,7 @@ impl Severity {
     }
 }
 
-impl FromStr for Severity {
+impl FromStr for AlertSeverity {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -61,7 +61,7 @@ impl FromStr for Severity {
 /// The comparison of a metric with the threshold.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
-pub enum Comparison {
+pub enum AlertCondition {
     /// The value is greater than the threshold.
     #[default]
     Above,
@@ -114,7 +114,7 @@ pub struct AlertRuleSettings {
     pub window_seconds: u64,
     /// The comparison of the metric with the threshold.
     #[serde(default)]
-    pub condition: Comparison,
+    pub condition: AlertCondition,
     /// The threshold, in the metric's unit.
     pub threshold: f64,
     /// How long the condition must be true before the alert fires, in seconds: up to 86,400.
@@ -131,7 +131,7 @@ pub struct AlertRuleSettings {
     pub no_data: NoData,
     /// How severe the alert is.
     #[serde(default)]
-    pub severity: Severity,
+    pub severity: AlertSeverity,
     /// The labels by which alerts are grouped: each group has its own notifications. Without any, the rule is one
     /// group.
     #[serde(default)]
@@ -185,12 +185,12 @@ impl AlertRuleSettings {
             component: None,
             environment: None,
             window_seconds: five_minutes(),
-            condition: Comparison::Above,
+            condition: AlertCondition::Above,
             threshold: 0.0,
             for_seconds: 0,
             keep_firing_for_seconds: five_minutes(),
             no_data: NoData::Ok,
-            severity: Severity::Warning,
+            severity: AlertSeverity::Warning,
             group_by: Vec::new(),
             group_wait_seconds: 0,
             group_interval_seconds: five_minutes(),
@@ -278,8 +278,8 @@ impl AlertRuleSettings {
     #[must_use]
     pub fn holds(&self, value: f64) -> bool {
         match self.condition {
-            Comparison::Above => value > self.threshold,
-            Comparison::Below => value < self.threshold,
+            AlertCondition::Above => value > self.threshold,
+            AlertCondition::Below => value < self.threshold,
         }
     }
 

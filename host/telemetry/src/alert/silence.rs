@@ -1,6 +1,6 @@
 //! Silences: alerts that receivers are not told of, for a time.
 
-use super::rule::Severity;
+use super::rule::AlertSeverity;
 use elias_names::{AlertRuleName, ComponentName, Environment, ServiceId};
 use serde::{Deserialize, Serialize};
 
@@ -24,13 +24,13 @@ pub struct AlertMatcher {
     pub environment: Option<Environment>,
     /// The severity.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub severity: Option<Severity>,
+    pub severity: Option<AlertSeverity>,
 }
 
 impl AlertMatcher {
     /// Whether it names an alert. One that names neither component nor environment matches alerts of the tenant too.
     #[must_use]
-    pub fn matches(&self, rule: &AlertRuleName, severity: Severity, service: Option<&ServiceId>) -> bool {
+    pub fn matches(&self, rule: &AlertRuleName, severity: AlertSeverity, service: Option<&ServiceId>) -> bool {
         let component = |wanted: &ComponentName| service.is_some_and(|service| service.component == *wanted);
         let environment = |wanted: Environment| service.is_some_and(|service| service.environment == wanted);
         self.rule.as_ref().is_none_or(|wanted| wanted == rule)
@@ -100,15 +100,19 @@ mod tests {
             environment: Environment::Staging,
         };
         let errors = name("errors");
-        let matches = |matcher: &AlertMatcher, service| matcher.matches(&errors, Severity::Warning, service);
+        let matches = |matcher: &AlertMatcher, service| matcher.matches(&errors, AlertSeverity::Warning, service);
         let shop = AlertMatcher { component: Some(service.component.clone()), ..AlertMatcher::default() };
         assert!(matches(&shop, Some(&service)) && !matches(&shop, None));
         let production = AlertMatcher { environment: Some(Environment::Production), ..shop.clone() };
         assert!(!matches(&production, Some(&service)));
         let rule = AlertMatcher { rule: Some(errors.clone()), ..AlertMatcher::default() };
         assert!(matches(&rule, Some(&service)) && matches(&rule, None));
-        assert!(!AlertMatcher { rule: Some(name("other")), ..shop }.matches(&errors, Severity::Info, Some(&service)));
-        let critical = AlertMatcher { severity: Some(Severity::Critical), ..AlertMatcher::default() };
+        assert!(!AlertMatcher { rule: Some(name("other")), ..shop }.matches(
+            &errors,
+            AlertSeverity::Info,
+            Some(&service)
+        ));
+        let critical = AlertMatcher { severity: Some(AlertSeverity::Critical), ..AlertMatcher::default() };
         assert!(!matches(&critical, None));
     }
 

@@ -1,6 +1,6 @@
 //! A notification, and its form for each kind of receiver.
 
-use crate::alert::{FIRING_EVENT, RESOLVED_EVENT, Severity};
+use crate::alert::{AlertSeverity, FIRING_EVENT, RESOLVED_EVENT};
 use elias_names::{AlertRuleName, ComponentName, Environment, TenantId};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -42,7 +42,7 @@ pub struct Notification {
     /// The rule.
     pub rule: AlertRuleName,
     /// The severity.
-    pub severity: Severity,
+    pub severity: AlertSeverity,
     /// What the alert means.
     pub summary: String,
     /// The page of the runbook.
@@ -201,7 +201,7 @@ mod tests {
             at: 90_000,
             tenant: "acme".parse().expect("a name"),
             rule: "errors".parse().expect("a name"),
-            severity: Severity::Critical,
+            severity: AlertSeverity::Critical,
             summary: "Too many <!channel> errors & more\r\nBcc: x@y\u{1b}[31m".to_owned(),
             runbook: Some("https://runbook.example/errors".to_owned()),
             firing: vec![alert],

@@ -15,8 +15,8 @@ const DELAY_MAX_MS: i64 = 15 * 60_000;
 /// [`ATTEMPTS_MAX`] attempts a receiver may be away for an hour and a half.
 #[must_use]
 pub fn retry_delay_ms(failures: u32) -> i64 {
-    let doubled = DELAY_MIN_MS.checked_shl(failures.saturating_sub(1)).filter(|delay| *delay > 0);
-    if failures > 16 { DELAY_MAX_MS } else { doubled.unwrap_or(DELAY_MAX_MS).min(DELAY_MAX_MS) }
+    // Doubled seven times it is longer than the longest delay.
+    (DELAY_MIN_MS << failures.saturating_sub(1).min(7)).min(DELAY_MAX_MS)
 }
 
 /// The circuit of a receiver: while it is open, no notification is sent to it, so that one that hangs is not waited for

@@ -4,7 +4,7 @@ use crate::remote::connection::client::{Client, named, read};
 use crate::remote::connection::output::{self, time};
 use clap::{Args, Subcommand};
 use elias_api::{
-    Alert, AlertMatcher, AlertRule, Comparison, Receiver, ReceiverTest, Severity, Silence, SilenceSettings,
+    Alert, AlertCondition, AlertMatcher, AlertRule, AlertSeverity, Receiver, ReceiverTest, Silence, SilenceSettings,
 };
 use elias_command_line::text::plain;
 use elias_command_line::{CliErrorCode, Failure, Target};
@@ -113,7 +113,7 @@ struct MatcherArguments {
     environment: Option<Environment>,
     /// Alerts of this severity: info, warning or critical
     #[arg(long, value_name = "SEVERITY")]
-    severity: Option<Severity>,
+    severity: Option<AlertSeverity>,
 }
 
 /// Lists alerts, silences them, and looks after rules and receivers.
@@ -230,8 +230,8 @@ fn alert_row(alert: Alert) -> [String; 8] {
 fn rule_row(response: &Value, rule: &AlertRule) -> [String; 6] {
     let settings = &rule.settings;
     let than = match settings.condition {
-        Comparison::Above => ">",
-        Comparison::Below => "<",
+        AlertCondition::Above => ">",
+        AlertCondition::Below => "<",
     };
     let condition = match &settings.pattern {
         Some(pattern) => format!("{} of \"{pattern}\" {than} {}", settings.metric, shown(settings.threshold)),
