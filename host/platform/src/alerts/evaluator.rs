@@ -105,6 +105,12 @@ impl Evaluator {
         let now = scope.now().await?;
         scope.add_alert_point(platform.run_id(), now, point).await?;
         if self.lease.is_none() {
+            // No other process has this store: a former one of this host has the lease, or this one could not evaluate.
+            if !platform.store().is_shared()
+                && let Some(former) = scope.lease(LEASE).await?
+            {
+                scope.release_lease(&former).await?;
+            }
             self.lease = scope.acquire_lease(LEASE, platform.run_id(), LEASE_MS).await?;
             self.evaluated_at = scope.alerts_evaluated_at().await?;
             if self.evaluated_at.is_some_and(|at| now.saturating_sub(at) > OVERDUE_MS) {
