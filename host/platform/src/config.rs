@@ -70,6 +70,8 @@ pub struct PlatformConfig {
     /// Reads how many of the connections to databases are in use, in percent of the maximum, of the server with the
     /// most; `None` without a server.
     pub connections_percent: Option<Arc<dyn Fn() -> Option<f64> + Send + Sync>>,
+    /// The files of the TLS certificates that the host serves with, as PEM, for the alert about their end.
+    pub certificates: Vec<PathBuf>,
     /// The queue and the log of events that the host was built with, by its capabilities `jobs` and `events`.
     pub triggers: TriggerBackends,
     /// The service workers that the host was built with, by its capability `workers`.
@@ -107,6 +109,7 @@ impl PlatformConfig {
             webhooks: None,
             notifier: None,
             connections_percent: None,
+            certificates: Vec::new(),
             triggers: TriggerBackends::new(),
             workers: WorkerBackends::new(),
             awake_workers: AWAKE_WORKERS,

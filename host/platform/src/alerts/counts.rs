@@ -3,12 +3,15 @@
 use crate::platform::Platform;
 use crate::serving::{ExecutionOutcome, ServiceMeter};
 use elias_names::{ServiceId, TenantId};
-use elias_telemetry::alert::{HostPoint, MetricName, ServicePoint};
-use std::collections::HashMap;
+use elias_store::now_ms;
+use elias_telemetry::alert::{HostPoint, MetricName, ServicePoint, certificate_expiry_ms};
+use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
-/// How often the checkpoint of the transparency log is made and checked.
-const CHECKPOINT_EVERY: Duration = Duration::from_secs(60);
+/// How often the checkpoint of the transparency log is made and checked, and certificates are read.
+const LOOK_EVERY: Duration = Duration::from_secs(60);
+/// Milliseconds of a day.
+const DAY_MS: f64 = 86_400_000.0;
 
 /// The counters of a service at the end of the last point.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -48,9 +51,12 @@ impl Totals {
 pub(super) struct HostCounts {
     services: HashMap<ServiceId, Totals>,
     dead: HashMap<TenantId, u64>,
-    /// When the checkpoint of the log was last looked at, and when it last was good.
-    checkpoint_looked_at: Option<Instant>,
+    /// When the checkpoint of the log and the certificates were last looked at.
+    looked_at: Option<Instant>,
+    /// When the checkpoint last was good.
     checkpoint_good_at: Instant,
+    /// When the first certificate expires, in milliseconds since 1970.
+    certificate_expiry_ms: Option<i64>,
 }
 
 impl HostCounts {
@@ -58,8 +64,9 @@ impl HostCounts {
         Self {
             services: HashMap::new(),
             dead: HashMap::new(),
-            checkpoint_looked_at: None,
+            looked_at: None,
             checkpoint_good_at: Instant::now(),
+            certificate_expiry_ms: None,
         }
     }
 
@@ -87,7 +94,7 @@ impl HostCounts {
             totals.insert(id, now);
         }
         self.services = totals;
-        let mut dead = std::collections::BTreeMap::new();
+        let mut dead = BTreeMap::new();
         for (tenant, count) in platform.runner().meters().dead_jobs() {
             let Some(tenant) = tenant else { continue };
             let before = self.dead.insert(tenant.clone(), count).unwrap_or(0);
@@ -95,34 +102,46 @@ impl HostCounts {
                 dead.insert(tenant, count - before);
             }
         }
-        let mut host = std::collections::BTreeMap::new();
+        let mut host = BTreeMap::new();
         let instances = platform.serving().loader.host.instance_counts();
         if instances.instances_max > 0 {
             let used = instances.instances.saturating_sub(instances.idle);
             host.insert(MetricName::InstancesPercent, 100.0 * used as f64 / instances.instances_max as f64);
         }
-        let config = platform.config();
-        host.extend(config.connections_percent.as_ref().and_then(|read| read()).map(connections));
+        if let Some(read) = &platform.config().connections_percent
+            && let Some(percent) = read()
+        {
+            host.insert(MetricName::ConnectionsPercent, percent);
+        }
         host.extend(disk_percent(platform).map(|percent| (MetricName::DiskPercent, percent)));
-        host.insert(MetricName::CheckpointAgeSeconds, self.checkpoint_age(platform).await.as_secs_f64());
+        if self.looked_at.is_none_or(|at| at.elapsed() >= LOOK_EVERY) {
+            self.looked_at = Some(Instant::now());
+            self.look(platform).await;
+        }
+        host.insert(MetricName::CheckpointAgeSeconds, self.checkpoint_good_at.elapsed().as_secs_f64());
+        if let Some(expiry) = self.certificate_expiry_ms {
+            let days = expiry.saturating_sub(now_ms()) as f64 / DAY_MS;
+            host.insert(MetricName::CertificateDays, days);
+        }
         HostPoint { services, dead, host }
     }
 
-    /// The time since the checkpoint of the transparency log could last be made.
-    async fn checkpoint_age(&mut self, platform: &Platform) -> Duration {
-        if self.checkpoint_looked_at.is_none_or(|at| at.elapsed() >= CHECKPOINT_EVERY) {
-            self.checkpoint_looked_at = Some(Instant::now());
-            match platform.log_checkpoint().await {
-                Ok(_) => self.checkpoint_good_at = Instant::now(),
-                Err(error) => tracing::warn!(%error, "the checkpoint of the transparency log cannot be made"),
-            }
+    /// Looks at what changes rarely.
+    async fn look(&mut self, platform: &Platform) {
+        match platform.log_checkpoint().await {
+            Ok(_) => self.checkpoint_good_at = Instant::now(),
+            Err(error) => tracing::warn!(%error, "the checkpoint of the transparency log cannot be made"),
         }
-        self.checkpoint_good_at.elapsed()
+        let mut expiries = Vec::new();
+        for file in &platform.config().certificates {
+            let expiry = tokio::fs::read_to_string(file).await.ok().and_then(|pem| certificate_expiry_ms(&pem));
+            if expiry.is_none() {
+                tracing::warn!(file = %file.display(), "the end of a certificate cannot be read");
+            }
+            expiries.extend(expiry);
+        }
+        self.certificate_expiry_ms = expiries.into_iter().min();
     }
-}
-
-fn connections(percent: f64) -> (MetricName, f64) {
-    (MetricName::ConnectionsPercent, percent)
 }
 
 /// The space that is used on the disk of the data directory, in percent.

@@ -147,6 +147,7 @@ impl Evaluator {
         for (tenant, known) in tenants {
             evaluate(&tenant, known, &readings, now, &mut changes);
         }
+        drop(readings);
         let mut scope = platform.store().host_write().await?;
         // First: if another host has taken over, this one must not write.
         if !scope.renew_lease(&lease, LEASE_MS).await? {

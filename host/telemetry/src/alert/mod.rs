@@ -4,6 +4,7 @@
 //! waits, stores or sends.
 
 mod built_in;
+mod certificate;
 mod group;
 mod metric;
 mod points;
@@ -12,6 +13,7 @@ mod silence;
 mod state;
 
 pub use built_in::built_in_rules;
+pub use certificate::certificate_expiry_ms;
 pub use group::{AlertGroup, GroupChange, GroupMember};
 pub use metric::{Metric, MetricName, MetricScope, Readings};
 pub use points::{BASELINE_MS, HostPoint, POINT_INTERVAL_MS, PointWindow, ServicePoint};

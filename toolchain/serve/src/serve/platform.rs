@@ -52,6 +52,7 @@ fn config(arguments: &PlatformArguments, data_dir: &Path) -> Result<PlatformConf
     config.databases = Some(Arc::new(Databases));
     config.webhooks = Some(Arc::new(PlatformWebhooks::default()));
     let private = arguments.private_network.iter().map(ToString::to_string).collect();
+    config.certificates = arguments.nine_p_certificate.iter().cloned().collect();
     config.notifier = Some(Arc::new(PlatformNotifier::new(private, mail_server(arguments)?)));
     let oidc = (&arguments.oidc_issuer, &arguments.oidc_jwks, &arguments.oidc_audience);
     if let (Some(issuer), Some(jwks), Some(audience)) = oidc {
