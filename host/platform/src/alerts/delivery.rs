@@ -15,10 +15,8 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::sync::Semaphore;
 
-/// Notifications that are looked at each time.
-const DUE_MAX: u32 = 1_000;
-/// Notifications that a receiver gets in a row, before others are looked at again.
-const IN_A_ROW_MAX: usize = 20;
+/// Notifications that a receiver gets in a row, before what is due is looked at again.
+const IN_A_ROW_MAX: u32 = 20;
 /// Receivers that are sent to at a time.
 const CONCURRENT_MAX: usize = 64;
 /// Characters of an error that are kept.
@@ -63,7 +61,7 @@ impl Deliveries {
     pub(super) async fn start_due(&self, platform: &Platform) -> Result<()> {
         let mut scope = platform.store().host_read().await?;
         let now = scope.now().await?;
-        let due = scope.due_notifications(now, DUE_MAX).await?;
+        let due = scope.due_notifications(now, IN_A_ROW_MAX).await?;
         if due.is_empty() {
             return Ok(());
         }
@@ -116,7 +114,7 @@ async fn postpone(platform: &Platform, due: &[DueNotification], until_ms: i64) -
 /// Sends notifications to a receiver one after the other, until one fails.
 async fn send_all(platform: Weak<Inner>, mut receiver: StoredReceiver, due: Vec<DueNotification>, busy: Busy) {
     let Ok(_slot) = Arc::clone(&busy.deliveries.slots).acquire_owned().await else { return };
-    for due in due.into_iter().take(IN_A_ROW_MAX) {
+    for due in due {
         let Some(inner) = platform.upgrade() else { return };
         let platform = Platform::of(inner);
         match send_one(&platform, &mut receiver, &due).await {

@@ -136,13 +136,15 @@ impl HostScope {
         Ok(query.bind(i64::from(most)).execute(&mut *self.tx).await?.rows_affected())
     }
 
-    /// The notifications that are due at `now_ms`, the oldest first.
+    /// The notifications that are due at `now_ms`, of each receiver the oldest `each`: many for one delay no other's.
     ///
     /// # Errors
     /// `store-unavailable`.
-    pub async fn due_notifications(&mut self, now_ms: i64, limit: u32) -> Result<Vec<DueNotification>> {
-        let select = "SELECT * FROM notifications WHERE due <= $1 ORDER BY due, id LIMIT $2";
-        let rows = sqlx::query(select).bind(now_ms).bind(i64::from(limit)).fetch_all(&mut *self.tx).await?;
+    pub async fn due_notifications(&mut self, now_ms: i64, each: u32) -> Result<Vec<DueNotification>> {
+        let select = "SELECT tenant, id, receiver, body, attempts FROM (SELECT n.*, ROW_NUMBER() OVER \
+                      (PARTITION BY n.tenant, n.receiver ORDER BY n.id) AS place FROM notifications n \
+                      WHERE n.due <= $1) AS due_now WHERE place <= $2 ORDER BY tenant, receiver, id";
+        let rows = sqlx::query(select).bind(now_ms).bind(i64::from(each)).fetch_all(&mut *self.tx).await?;
         let due = |row: &AnyRow| {
             let notification = NewNotification {
                 tenant: text(row, "tenant")?,

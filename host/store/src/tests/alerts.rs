@@ -116,6 +116,11 @@ pub(super) async fn notifications_wait_for_their_receiver(test: &TestStore) {
     assert!(host.due_notifications(99, 10).await.expect("read").is_empty());
     let due = host.due_notifications(100, 2).await.expect("read");
     assert_eq!(due.iter().map(|due| &due.notification).collect::<Vec<_>>(), [&new[0], &new[1]]);
+    let other = NewNotification { receiver: "other".parse().expect("a name"), ..notification(9) };
+    host.add_notifications(&[other.clone()], 100).await.expect("added");
+    let due = host.due_notifications(100, 1).await.expect("read");
+    assert_eq!(due.iter().map(|due| &due.notification).collect::<Vec<_>>(), [&other, &new[0]], "of each receiver");
+    host.delete_notification(&other).await.expect("deleted");
     host.postpone_notification(&new[0], 1, 500).await.expect("postponed");
     host.delete_notification(&new[1]).await.expect("deleted");
     assert_eq!(host.bound_notifications(&acme(), &receiver("team").name, 2).await.expect("bounded"), 2);
