@@ -4,7 +4,7 @@ use crate::access::{AccessTarget, Permission};
 use crate::platform::Platform;
 use crate::session::Session;
 use elias_api::{Alert, AlertRule, Code, Error, Receiver, ReceiverTest, Result, Silence};
-use elias_names::{AlertRuleName, ComponentName, Environment, ReceiverName, TenantId};
+use elias_names::{AlertRuleName, ComponentName, Environment, ReceiverName, ServiceId, TenantId};
 use elias_store::now_ms;
 use elias_telemetry::alert::{AlertRuleSettings, AlertSeverity, SilenceSettings, built_in_rules};
 use elias_telemetry::notification::{Notification, ReceiverSettings};
@@ -35,7 +35,7 @@ impl Platform {
             }
             // A rule that was deleted since the last evaluation.
             let Some(rule) = rules.get(&row.rule) else { continue };
-            let id = service.clone().map(|(component, environment)| elias_names::ServiceId {
+            let id = service.clone().map(|(component, environment)| ServiceId {
                 tenant: tenant.clone(),
                 component,
                 environment,

@@ -190,7 +190,7 @@ impl TenantScope {
     /// `not-found`.
     pub async fn delete_alert_rule(&mut self, name: &AlertRuleName, actor: &Actor) -> Result<()> {
         let Some(before) = self.alert_rule(name).await? else {
-            return Err(Error::not_listed(format_args!("alert rule `{name}` of its own"), "elias alerts rules"));
+            return Err(Error::not_listed(format_args!("alert rule `{name}` of the tenant"), "elias alerts rules"));
         };
         let query = self.query("DELETE FROM alert_rules WHERE tenant = $1 AND name = $2");
         self.run(query.bind(name.as_str().to_owned())).await?;

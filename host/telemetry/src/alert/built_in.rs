@@ -176,7 +176,7 @@ pub fn built_in_rules(tenant: &TenantId) -> Vec<(AlertRuleName, AlertRuleSetting
     let rules = BUILT_IN.iter().filter(is_of_host);
     // The names of the table are names, which a test checks.
     let mut rules: Vec<_> = rules.filter_map(|rule| Some((rule.name.parse().ok()?, rule.settings()))).collect();
-    rules.sort_by(|(a, _): &(AlertRuleName, _), (b, _)| a.cmp(b));
+    rules.sort_by(|a, b| a.0.cmp(&b.0));
     rules
 }
 
