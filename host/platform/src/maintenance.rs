@@ -155,6 +155,7 @@ async fn flush(platform: &Platform) {
     }
     platform.serving().recorder.flush().await;
     // One that is away finds out by itself.
+    let _ = timeout(FLUSH_MAX, platform.leave_alerts()).await;
     let _ = timeout(FLUSH_MAX, platform.leave_hosts()).await;
 }
 

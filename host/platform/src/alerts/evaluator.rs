@@ -40,6 +40,22 @@ pub(crate) fn start(platform: &Platform) {
     tokio::spawn(run(Arc::downgrade(&platform.inner)));
 }
 
+impl Platform {
+    /// Lets another host evaluate the alert rules at once, at the end of the process.
+    ///
+    /// # Errors
+    /// `store-unavailable`.
+    pub(crate) async fn leave_alerts(&self) -> Result<()> {
+        let mut scope = self.store().host_write().await?;
+        if let Some(lease) = scope.lease(LEASE).await?
+            && lease.owner == self.run_id()
+        {
+            scope.release_lease(&lease).await?;
+        }
+        Ok(scope.commit().await?)
+    }
+}
+
 async fn run(platform: Weak<Inner>) {
     let mut ticks = interval(Duration::from_millis(POINT_INTERVAL_MS.unsigned_abs()));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
