@@ -178,7 +178,7 @@ mod tests {
         ) {
             const KEYS: [&str; 4] = ["a", "b", "c", "d"];
             let (mut group, mut known) = (AlertGroup::default(), BTreeSet::<String>::new());
-            let (mut now, mut last) = (0, None);
+            let (mut now, mut last) = (0_i64, None::<i64>);
             let mut tell = |group: &mut AlertGroup, firing: u8, silenced: u8, now: i64| {
                 let members = KEYS.into_iter().enumerate().map(|(at, key)| GroupMember {
                     key,
