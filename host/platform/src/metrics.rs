@@ -1,6 +1,7 @@
 //! The host's metrics for Prometheus, in the OpenMetrics text format. Each request reads them from counters that exist
 //! anyway.
 
+mod alerts;
 mod workers;
 mod writer;
 
@@ -11,6 +12,7 @@ use crate::serving::{
 };
 use crate::session::Session;
 use crate::triggers::{FAILING_RUNS, LATE, LatencyKind};
+use alerts::AlertFigures;
 use elias_api::{Code, Error, Result};
 use elias_delivery::supervision::{Health, Resource};
 use elias_host::capability::pricing::CallTimes;
@@ -60,8 +62,8 @@ impl Platform {
             evaluation_age_ms = scope.alert_evaluation_age_ms().await.ok().flatten();
         }
         let mut registry = Registry::with_prefix("elias");
-        let mut snapshot = MetricsSnapshot::read(self, stored, &used, &schedules, &workers);
-        snapshot.evaluation_age_ms = evaluation_age_ms;
+        let alerts = AlertFigures { evaluation_age_ms, notifications: self.notification_meters().counts() };
+        let snapshot = MetricsSnapshot::read(self, stored, &used, &schedules, &workers, alerts);
         registry.register_collector(Box::new(snapshot));
         let mut out = String::new();
         text::encode(&mut out, &registry)
@@ -94,10 +96,7 @@ struct MetricsSnapshot {
     levels: Vec<(String, &'static str, Option<u64>, u64)>,
     jobs: JobFigures,
     workers: WorkerFigures,
-    /// The time since a host evaluated the alert rules, in milliseconds, if it is known.
-    evaluation_age_ms: Option<i64>,
-    /// Attempts at notifications by their result.
-    notifications: [(&'static str, u64); 3],
+    alerts: AlertFigures,
 }
 
 /// The upper bounds of a histogram's buckets in seconds, each with its count.
@@ -159,6 +158,7 @@ impl MetricsSnapshot {
         triggers: &HashMap<TenantId, TriggerUse>,
         schedules: &HashMap<TenantId, ScheduleCounts>,
         workers: &HashMap<TenantId, WorkerUse>,
+        alerts: AlertFigures,
     ) -> Self {
         let serving = platform.serving();
         let now = serving.clock.now();
@@ -243,24 +243,8 @@ impl MetricsSnapshot {
             levels,
             jobs,
             workers,
-            evaluation_age_ms: None,
-            notifications: platform.notification_meters().counts(),
+            alerts,
         }
-    }
-
-    fn encode_alerts(&self, out: &mut DescriptorEncoder<'_>) -> fmt::Result {
-        if let Some(ms) = self.evaluation_age_ms {
-            let text = "Time since any host evaluated the alert rules";
-            let encoder =
-                out.encode_descriptor("alert_evaluation_age", text, Some(&Unit::Seconds), MetricType::Gauge)?;
-            ConstGauge::new(ms as f64 / 1e3).encode(encoder)?;
-        }
-        let text = "Number of attempts of this host to send notifications of alerts, by their result";
-        let mut notifications = counter(out, "notifications", text, None)?;
-        for (result, count) in self.notifications {
-            notifications.labelled([("result", result)], count)?;
-        }
-        Ok(())
     }
 
     fn encode_host(&self, out: &mut DescriptorEncoder<'_>) -> fmt::Result {
@@ -504,7 +488,7 @@ impl Collector for MetricsSnapshot {
         self.encode_services(&mut encoder)?;
         self.encode_tenants(&mut encoder)?;
         self.jobs.encode(&mut encoder)?;
-        self.encode_alerts(&mut encoder)?;
+        self.alerts.encode(&mut encoder)?;
         self.workers.encode(&mut encoder)
     }
 }
