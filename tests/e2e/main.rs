@@ -38,6 +38,7 @@ mod outbox;
 mod packages;
 mod plain_wasi_host;
 mod platform_access;
+mod platform_alerts;
 mod platform_assets;
 mod platform_bucket;
 mod platform_cache;

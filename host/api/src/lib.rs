@@ -4,6 +4,7 @@
 //! A type here has what the OpenAPI document says of it: its doc comments are the descriptions there.
 
 mod access;
+mod alerts;
 mod databases;
 mod error;
 mod executions;
@@ -23,7 +24,9 @@ mod workflows;
 pub use access::{
     Actor, AuditEntry, NewToken, Role, RoleDefinition, RoleSettings, SigningKeyEntry, Token, TokenRole, TokenWithSecret,
 };
+pub use alerts::{Alert, AlertRule, Receiver, ReceiverTest, Silence};
 pub use databases::{DatabaseQuery, DatabaseResult};
+pub use elias_telemetry::alert::{AlertCondition, AlertMatcher, AlertSeverity, SilenceSettings};
 pub use error::{Code, Error, MAKE_ROOM, Result, is_full};
 pub use executions::{
     ExecutionFilter, ExecutionRecord, FollowedLine, RecordedCalls, RecordedRun, RunningExecution, RunningFilter,

@@ -2,6 +2,7 @@
 
 use crate::access::{FetchKeys, OidcConfig};
 use crate::component_databases::ComponentDatabases;
+use crate::notifier::Notifier;
 use crate::recorder::Retention;
 use crate::spans::TraceConfig;
 use crate::triggers::TriggerBackends;
@@ -71,6 +72,13 @@ pub struct PlatformConfig {
     pub webhooks: Option<Arc<dyn WebhookSender>>,
     /// The webhook that is told the usage of each closed hour; none: usage is read by the admin API alone.
     pub usage_webhook: Option<UsageWebhook>,
+    /// The sender of notifications of alerts; none: receivers with a URL or an address are refused.
+    pub notifier: Option<Arc<dyn Notifier>>,
+    /// Reads how many of the connections to databases are in use, in percent of the maximum, of the server with the
+    /// most; `None` without a server.
+    pub connections_percent: Option<Arc<dyn Fn() -> Option<f64> + Send + Sync>>,
+    /// The files of the TLS certificates that the host serves with, as PEM, for the alert about their end.
+    pub certificates: Vec<PathBuf>,
     /// The queue and the log of events that the host was built with, by its capabilities `jobs` and `events`.
     pub triggers: TriggerBackends,
     /// The service workers that the host was built with, by its capability `workers`.
@@ -108,6 +116,9 @@ impl PlatformConfig {
             databases: None,
             webhooks: None,
             usage_webhook: None,
+            notifier: None,
+            connections_percent: None,
+            certificates: Vec::new(),
             triggers: TriggerBackends::new(),
             workers: WorkerBackends::new(),
             awake_workers: AWAKE_WORKERS,

@@ -3,6 +3,7 @@
 
 pub mod access;
 mod advisories;
+mod alerts;
 pub mod artifacts;
 mod backup;
 mod batch;
@@ -24,6 +25,8 @@ mod maintenance;
 mod members;
 mod metrics;
 mod moving;
+mod notification_meters;
+mod notifier;
 mod open;
 mod packages;
 mod peers;
@@ -65,6 +68,7 @@ pub use connectors::ConnectorBatch;
 pub use idempotency::{KeyedRequest, KnownReply, REPLY_BYTES_MAX};
 pub use metrics::METRICS_TYPE;
 pub use moving::move_store;
+pub use notifier::Notifier;
 pub use platform::Platform;
 pub use recorder::Retention;
 pub use response_cache::{CacheFill, CachedResponse, LookupResult, ResponseCache};

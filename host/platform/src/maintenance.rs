@@ -200,6 +200,7 @@ async fn flush(platform: &Platform) {
         tracing::warn!("the store takes too long: the metrics of the last minute are lost");
     }
     // One that is away finds out by itself.
+    let _ = timeout(FLUSH_MAX, platform.leave_alerts()).await;
     let _ = timeout(FLUSH_MAX, platform.leave_hosts()).await;
 }
 

@@ -3,6 +3,7 @@
 
 mod telemetry;
 mod services;
+mod alerts;
 mod workers;
 mod writer;
 
@@ -11,6 +12,7 @@ use crate::platform::Platform;
 use crate::serving::{QuotaCounts, QuotaDecision, QuotaKind};
 use crate::session::Session;
 use crate::triggers::{FAILING_RUNS, LATE, LatencyKind};
+use alerts::AlertFigures;
 use elias_api::{Code, Error, Result};
 use elias_delivery::supervision::Resource;
 use elias_host::capability::pricing::CallTimes;
@@ -46,16 +48,18 @@ impl Platform {
     pub async fn metrics(&self, session: &Session) -> Result<String> {
         session.require(Permission::Read, &TenantId::system(), None)?;
         let (mut stored, mut used, mut schedules) = (None, HashMap::new(), HashMap::new());
-        let mut workers = HashMap::new();
+        let (mut workers, mut evaluation_age_ms) = (HashMap::new(), None);
         if let Ok(mut scope) = self.store().host_read().await {
             stored = scope.stored_use().await.ok();
             used = scope.trigger_use_by_tenant().await.unwrap_or_default();
             let late_ms = u64::try_from(LATE.as_millis()).unwrap_or(u64::MAX);
             schedules = scope.schedule_counts(FAILING_RUNS, late_ms).await.unwrap_or_default();
             workers = scope.worker_use_by_tenant().await.unwrap_or_default();
+            evaluation_age_ms = scope.alert_evaluation_age_ms().await.ok().flatten();
         }
         let mut registry = Registry::with_prefix("elias");
-        let snapshot = MetricsSnapshot::read(self, stored, &used, &schedules, &workers);
+        let alerts = AlertFigures { evaluation_age_ms, notifications: self.notification_meters().counts() };
+        let snapshot = MetricsSnapshot::read(self, stored, &used, &schedules, &workers, alerts);
         let exemplars = snapshot.services.exemplars();
         registry.register_collector(Box::new(snapshot));
         let mut out = String::new();
@@ -89,6 +93,7 @@ struct MetricsSnapshot {
     levels: Vec<(String, &'static str, Option<u64>, u64)>,
     jobs: JobFigures,
     workers: WorkerFigures,
+    alerts: AlertFigures,
 }
 
 /// The upper bounds of a histogram's buckets in seconds, each with its count.
@@ -150,6 +155,7 @@ impl MetricsSnapshot {
         triggers: &HashMap<TenantId, TriggerUse>,
         schedules: &HashMap<TenantId, ScheduleCounts>,
         workers: &HashMap<TenantId, WorkerUse>,
+        alerts: AlertFigures,
     ) -> Self {
         let serving = platform.serving();
         let now = serving.clock.now();
@@ -211,6 +217,7 @@ impl MetricsSnapshot {
             levels,
             jobs,
             workers,
+            alerts,
         }
     }
 
@@ -411,7 +418,8 @@ impl Collector for MetricsSnapshot {
         self.services.encode(&mut encoder)?;
         self.encode_tenants(&mut encoder)?;
         self.jobs.encode(&mut encoder)?;
-        self.workers.encode(&mut encoder)?;
-        self.telemetry.encode(&mut encoder)
+        self.telemetry.encode(&mut encoder)?;
+        self.alerts.encode(&mut encoder)?;
+        self.workers.encode(&mut encoder)
     }
 }

@@ -6,6 +6,7 @@ use crate::artifacts::Artifacts;
 use crate::ceilings::Ceilings;
 use crate::config::PlatformConfig;
 use crate::connector_state::ConnectorState;
+use crate::notification_meters::NotificationMeters;
 use crate::platform::{Inner, Platform};
 use crate::recorder::Recorder;
 use crate::response_cache::ResponseCache;
@@ -16,7 +17,7 @@ use crate::triggers::Runner;
 use crate::usage_journal::UsageJournal;
 use crate::vault::Vault;
 use crate::workers::{WorkerParts, WorkerRunner};
-use crate::{data_dir, key_rotation, log, maintenance, peers, usage};
+use crate::{alerts, data_dir, key_rotation, log, maintenance, peers, usage};
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use elias_api::{Code, DEFAULT_TENANT, Result};
@@ -111,6 +112,7 @@ impl Platform {
             connectors: ConnectorState::default(),
             series,
             usage_folding: tokio::sync::Mutex::default(),
+            notification_meters: NotificationMeters::default(),
             config,
             run_id,
             host_id,
@@ -129,6 +131,7 @@ impl Platform {
         maintenance::start(&platform, received_transitions);
         key_rotation::start(&platform);
         usage::start(&platform);
+        alerts::start(&platform);
         Ok(platform)
     }
 

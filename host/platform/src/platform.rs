@@ -5,6 +5,7 @@ use crate::advisories::Advisories;
 use crate::artifacts::Artifacts;
 use crate::config::{PlatformConfig, PublicScheme};
 use crate::connector_state::ConnectorState;
+use crate::notification_meters::NotificationMeters;
 use crate::response_cache::ResponseCache;
 use crate::series_state::SeriesState;
 use crate::serving::{Release, ServiceSnapshot, Serving};
@@ -44,6 +45,7 @@ pub(crate) struct Inner {
     pub(crate) series: SeriesState,
     /// Held while the store is told of usage.
     pub(crate) usage_folding: tokio::sync::Mutex<()>,
+    pub(crate) notification_meters: NotificationMeters,
     pub(crate) config: PlatformConfig,
     /// Whether something was stored that is not served yet.
     pub(crate) behind: AtomicBool,
@@ -92,6 +94,10 @@ impl Platform {
 
     pub(crate) fn series(&self) -> &SeriesState {
         &self.inner.series
+    }
+
+    pub(crate) fn notification_meters(&self) -> &NotificationMeters {
+        &self.inner.notification_meters
     }
 
     pub(crate) fn access(&self) -> &Access {

@@ -4,6 +4,7 @@
 //! The data of a tenant are reached through a [`TenantScope`] alone: a transaction that has the tenant's name, and
 //! gives it to every statement as `$1`. What is the host's own is in [`HostScope`].
 
+mod alerts;
 mod allowed;
 mod artifacts;
 mod audit;
@@ -46,6 +47,7 @@ mod versions;
 mod workers;
 mod writer;
 
+pub use alerts::{AlertRow, DueNotification, GroupRow, NewNotification, StoredPoint, StoredReceiver};
 pub use allowed::AllowedServices;
 pub use audit::NOTHING;
 pub use error::{Error, Result};
@@ -113,6 +115,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("host_keys", include_str!("schema/15_host_keys.sql")),
     ("spans", include_str!("schema/16_spans.sql")),
     ("series", include_str!("schema/17_series.sql")),
+    ("alerts", include_str!("schema/19_alerts.sql")),
 ];
 
 /// The tables with a tenant's rows, which row-level security guards on PostgreSQL.
@@ -168,6 +171,12 @@ const TENANT_TABLES: &[&str] = &[
     "usage_hours",
     "usage_notices",
     "active_components",
+    "alert_rules",
+    "silences",
+    "receivers",
+    "alerts",
+    "alert_groups",
+    "notifications",
 ];
 
 /// Begins a transaction on PostgreSQL whose statements are planned as for large tables: some are empty at one time and

@@ -11,6 +11,7 @@ macro_rules! on_both {
 }
 
 mod access;
+mod alerts;
 mod durability;
 mod idempotent_requests;
 mod identity;
@@ -25,6 +26,11 @@ use super::audit::NOTHING;
 use super::versions::NewVersion;
 use super::*;
 use access::{roles_have_revisions_and_are_bounded, users_are_a_tenants_and_bounded};
+use alerts::{
+    alert_rules_have_revisions_and_are_bounded, executions_are_found_by_the_text_of_their_lines,
+    notifications_wait_for_their_receiver, silences_end_and_are_bounded,
+    the_state_of_alerts_and_the_counts_of_hosts_survive,
+};
 use elias_api::{
     Actor, Deployment, DeploymentState, ExecutionFilter, ExecutionRecord, RecordedCalls, RecordedRun, Service,
     TenantSettings, Version, VersionSettings,
@@ -465,4 +471,9 @@ on_both! {
     executions_are_found_and_pruned
     roles_have_revisions_and_are_bounded
     users_are_a_tenants_and_bounded
+    alert_rules_have_revisions_and_are_bounded
+    silences_end_and_are_bounded
+    notifications_wait_for_their_receiver
+    the_state_of_alerts_and_the_counts_of_hosts_survive
+    executions_are_found_by_the_text_of_their_lines
 }

@@ -66,6 +66,14 @@ pub(super) const TABLES: &[&str] = &[
     "usage_hours",
     "usage_notices",
     "active_components",
+    "alert_rules",
+    "silences",
+    "receivers",
+    "alerts",
+    "alert_groups",
+    "notifications",
+    "alert_points",
+    "alert_evaluations",
     "leases",
 ];
 /// The tables that have rows in every new store.

@@ -6,3 +6,5 @@ pub mod sampling;
 pub mod span;
 pub mod series;
 pub mod usage;
+pub mod alert;
+pub mod notification;

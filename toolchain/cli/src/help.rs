@@ -100,6 +100,11 @@ const GROUPS: &[Group] = &[
             command("traces", "elias traces list --failed", "elias traces show 4bf92f3577b34da6a3ce929d0e0e4736"),
             command("logs", "elias logs shop --follow", "elias logs shop --env staging --limit 50"),
             command("cancel", "elias cancel 01J9ZQ4T8C", "elias cancel 01J9ZQ4T8C --json"),
+            command(
+                "alerts",
+                "elias alerts list",
+                "elias alerts silence --rule errors --component shop --for 2h --reason 'known, mended by 5 pm'",
+            ),
             command("db", "elias db shop", "elias db shop 'select * from orders' --limit 20"),
             command("metrics", "elias metrics", "elias metrics latency-p99 --component shop --since 24h --step 5m"),
             command("usage", "elias usage --since 7d", "elias usage --all --csv"),

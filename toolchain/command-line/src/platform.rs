@@ -56,10 +56,16 @@ pub struct PlatformArguments {
     /// ELIAS_USAGE_WEBHOOK_SECRET
     #[arg(long, value_name = "URL", requires = "platform")]
     pub usage_webhook: Option<String>,
-    /// Private network from which keys of identity providers may be fetched, and in which the receiver of usage may be,
-    /// such as 10.1.0.0/16; repeatable
+    /// Private network from which keys of identity providers may be fetched, and in which the receivers of usage and of
+    /// notifications may be, such as 10.1.0.0/16; repeatable
     #[arg(long, value_name = "NETWORK", requires = "platform")]
     pub private_network: Vec<IpNet>,
+    /// Mail server for notifications of alerts, such as smtps://USER:PASSWORD@mail.example.com
+    #[arg(long, value_name = "URL", env = "ELIAS_SMTP", hide_env_values = true)]
+    pub smtp: Option<String>,
+    /// Sender of the mails, such as elias@example.com
+    #[arg(long, value_name = "ADDRESS", requires = "platform")]
+    pub smtp_from: Option<String>,
     /// Load only versions with an inclusion proof of the transparency log
     #[arg(long, requires = "platform")]
     pub require_log: bool,

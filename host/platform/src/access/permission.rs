@@ -75,6 +75,8 @@ permissions! {
     CallWorkers: Operator,
     /// Start, stop, restart and fork service workers.
     OperateWorkers: Operator,
+    /// Set and delete alert rules, silences and receivers.
+    ManageAlerts: Operator,
     /// End an execution.
     Cancel: Operator,
     /// Set and delete secrets; nobody can read them.

@@ -345,7 +345,7 @@ impl RequestGuard {
         self.book_amounts(UsageAmounts { executions, fuel, bytes_in: outcome.received_bytes, bytes_out });
         let lines = self.service.lines.take(self.running.id());
         let failed = !cancelled && (failed || matches!(execution_outcome, Some(Outcome::Failed(_))));
-        outcome.execution?;
+        let execution = outcome.execution?;
         let ended = match (cancelled, failed) {
             (true, _) => ExecutionOutcome::Cancelled,
             (false, true) => ExecutionOutcome::Failed,
@@ -358,6 +358,8 @@ impl RequestGuard {
         };
         let memory_bytes = outcome.execution.map_or(0, |ran| ran.memory_peak_bytes);
         self.service.meter.record(&EndedExecution { kind, outcome: ended, duration, fuel, memory_bytes });
+        let timed_out = execution_outcome == Some(Outcome::Failed(ErrorCode::Deadline));
+        self.service.meter.record_limits(timed_out, memory_bytes, self.app.limits().memory_bytes);
         let sampler = &self.service.sampler;
         let is_taken = match &self.run {
             None => sampler.should_record(failed, now.unix_ms()),

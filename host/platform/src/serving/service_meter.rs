@@ -53,6 +53,10 @@ pub(crate) struct ServiceMeter {
     memory_max_bytes: AtomicU64,
     queue_age_max_ms: AtomicU64,
     wait_max_us: AtomicU64,
+    /// Executions that exceeded their deadline.
+    timeouts: AtomicU64,
+    /// The largest memory of an execution since it was last taken, in hundredths of a percent of the limit.
+    memory_peak: AtomicU64,
     /// The services that share it beyond their tenant's budget of series.
     left_out: AtomicU64,
     /// The last recorded execution of each bucket.
@@ -72,6 +76,33 @@ impl ServiceMeter {
         if self.memory_max_bytes.load(Ordering::Relaxed) < ended.memory_bytes {
             self.memory_max_bytes.fetch_max(ended.memory_bytes, Ordering::Relaxed);
         }
+    }
+
+    /// Counts what alert rules look at beside outcome and duration.
+    pub(crate) fn record_limits(&self, timed_out: bool, memory_bytes: u64, memory_limit_bytes: u64) {
+        if timed_out {
+            self.timeouts.fetch_add(1, Ordering::Relaxed);
+        }
+        let share = memory_bytes.saturating_mul(10_000) / memory_limit_bytes.max(1);
+        // As above.
+        if share > self.memory_peak.load(Ordering::Relaxed) {
+            self.memory_peak.fetch_max(share, Ordering::Relaxed);
+        }
+    }
+
+    /// Executions that exceeded their deadline.
+    pub(crate) fn timeouts(&self) -> u64 {
+        self.timeouts.load(Ordering::Relaxed)
+    }
+
+    /// The largest memory of an execution since the last call, in percent of the limit.
+    pub(crate) fn take_memory_percent(&self) -> f64 {
+        self.memory_peak.swap(0, Ordering::Relaxed) as f64 / 100.0
+    }
+
+    /// The time of all executions together, in microseconds.
+    pub(crate) fn duration_us(&self) -> u64 {
+        self.duration_us.load(Ordering::Relaxed)
     }
 
     /// Counts the wait of an execution for its slots.
@@ -237,6 +268,16 @@ mod tests {
 
     fn ended(kind: CircuitKind, outcome: ExecutionOutcome, us: u64) -> EndedExecution {
         EndedExecution { kind, outcome, duration: Duration::from_micros(us), fuel: 10, memory_bytes: us }
+    }
+
+    #[test]
+    fn the_peak_of_memory_is_taken_once_and_timeouts_are_counted() {
+        let meter = ServiceMeter::default();
+        meter.record_limits(false, 50, 100);
+        meter.record_limits(true, 81, 100);
+        meter.record_limits(false, 10, 0);
+        assert_eq!((meter.timeouts(), meter.take_memory_percent()), (1, 1_000.0), "a limit of nothing divides nothing");
+        assert_eq!((meter.timeouts(), meter.take_memory_percent()), (1, 0.0));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The admin API: REST under /v1. Every handler calls the platform, which checks permissions. The OpenAPI document is
 //! generated from the handlers.
 
+mod alerts;
 mod confirmed;
 mod databases;
 mod etag;
@@ -102,6 +103,7 @@ fn routes() -> OpenApiRouter<Platform> {
         .merge(workflows::routes())
         .merge(workers::routes())
         .merge(events::routes())
+        .merge(alerts::routes())
         .merge(log::routes())
         .merge(packages::routes())
         .merge(members::routes())

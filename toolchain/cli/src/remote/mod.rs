@@ -17,7 +17,7 @@ use administration::{backup, tenants};
 use clap::Subcommand;
 use delivery::{comparison, deploy, flags, rollouts, services, stages, versions};
 use elias_command_line::Failure;
-use observe::{audit, doctor, executions, metrics, status, traces, usage};
+use observe::{alerts, audit, doctor, executions, metrics, status, traces, usage};
 use triggers::{events, jobs, schedules, subscriptions, workflows};
 
 /// The commands that call a platform: a host with `elias serve --platform`.
@@ -61,6 +61,8 @@ pub(crate) enum RemoteCommand {
     Logs(executions::LogsArguments),
     /// Cancel a running execution
     Cancel(executions::CancelArguments),
+    /// List and silence alerts, set their rules and receivers
+    Alerts(alerts::AlertsArguments),
     /// List, show, pause, resume and run schedules
     Schedules(schedules::SchedulesArguments),
     /// List, show, enqueue, cancel and retry jobs
@@ -127,6 +129,7 @@ impl RemoteCommand {
             Self::Traces(arguments) => traces::traces(arguments),
             Self::Logs(arguments) => executions::logs(arguments),
             Self::Cancel(arguments) => executions::cancel(arguments),
+            Self::Alerts(arguments) => alerts::alerts(arguments),
             Self::Schedules(arguments) => schedules::schedules(arguments),
             Self::Jobs(arguments) => jobs::jobs(arguments),
             Self::Workflows(arguments) => workflows::workflows(arguments),
@@ -218,6 +221,18 @@ mod tests {
             "traces show 4bf92f3577b34da6a3ce929d0e0e4736 --json",
             "logs shop --follow",
             "cancel 01J0",
+            "alerts list --json",
+            "alerts rules",
+            "alerts show-rule errors",
+            "alerts set-rule errors rule.json",
+            "alerts delete-rule errors",
+            "alerts silence --rule errors --component shop --env staging --severity critical --for 2h --reason known",
+            "alerts silences --tenant system",
+            "alerts unsilence 01J0",
+            "alerts receivers",
+            "alerts set-receiver team -",
+            "alerts delete-receiver team",
+            "alerts test team",
             "schedules --component shop --env staging --limit 5 --json",
             "schedules show shop nightly",
             "schedules pause shop nightly --env staging",
@@ -318,6 +333,11 @@ mod tests {
             "secrets set shop",
             "secrets set shop NAME value",
             "status --tenant A/B",
+            "alerts",
+            "alerts silence --for 2h --reason known",
+            "alerts silence --rule errors --reason known",
+            "alerts silence --rule errors --for 2h",
+            "alerts silence --severity bad --for 2h --reason known",
             "schedules show shop",
             "schedules --limit 5 show shop nightly",
             "jobs --state broken",

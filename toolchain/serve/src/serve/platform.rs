@@ -6,7 +6,7 @@ use super::shutdown::{self, warn_of_cut};
 use super::{nats, nine_p};
 use crate::data::DATABASES;
 use crate::settings::Settings;
-use crate::telemetry::{Collector, OtlpExporter};
+use crate::telemetry::{Collector, MailServer, OtlpExporter, PlatformNotifier};
 use crate::webhooks::PlatformWebhooks;
 use crate::{failure, host};
 use elias_capabilities::Workflow;
@@ -58,10 +58,12 @@ fn config(arguments: &PlatformArguments, data_dir: &Path) -> Result<PlatformConf
     config.fetch = Some(Arc::new(Keys(fetch)));
     config.databases = Some(Arc::new(Databases));
     config.webhooks = Some(Arc::new(PlatformWebhooks::default()));
+    let private: Vec<_> = arguments.private_network.iter().map(ToString::to_string).collect();
     if let Some(url) = &arguments.usage_webhook {
-        let private: Vec<_> = arguments.private_network.iter().map(ToString::to_string).collect();
         config.usage_webhook = Some(usage_webhook(url, std::env::var(USAGE_SECRET).unwrap_or_default(), &private)?);
     }
+    config.certificates = arguments.nine_p_certificate.iter().cloned().collect();
+    config.notifier = Some(Arc::new(PlatformNotifier::new(private, mail_server(arguments)?)));
     let oidc = (&arguments.oidc_issuer, &arguments.oidc_jwks, &arguments.oidc_audience);
     if let (Some(issuer), Some(jwks), Some(audience)) = oidc {
         config.oidc = Some(OidcConfig {
@@ -89,6 +91,16 @@ fn usage_webhook(url: &str, secret: String, private: &[String]) -> Result<UsageW
     let http = json!({ "allow": [origin], "private": private });
     check_url(Some(&http), url).map_err(|why| bad(format!("the URL {why}")))?;
     Ok(UsageWebhook { url: url.to_owned(), secret: secret.into(), http })
+}
+
+/// The mail server for notifications, if there is one.
+fn mail_server(arguments: &PlatformArguments) -> Result<Option<MailServer>, Failure> {
+    let wrong = |error: String| Failure::new(CliErrorCode::Config, format_args!("--smtp: {error}"));
+    match (&arguments.smtp, &arguments.smtp_from) {
+        (None, _) => Ok(None),
+        (Some(_), None) => Err(wrong("give the sender with --smtp-from".to_owned())),
+        (Some(url), Some(from)) => MailServer::new(url, from).map(Some).map_err(wrong),
+    }
 }
 
 /// Fetches the keys of identity providers, which tenants name too: from public addresses, unless the operator says
@@ -134,7 +146,9 @@ pub(crate) async fn run(
     let exporter = exporter(arguments)?;
     config.traces.exporter = Some(Arc::clone(&exporter) as _);
     let cpu_seconds = config.compile_timeout_ms.div_ceil(1_000);
-    let host = host::builder(&settings, data_dir.join(DATABASES), config.triggers.outbox()).compiler(this_program()?);
+    let database = host::database(&settings, data_dir.join(DATABASES), config.triggers.outbox());
+    config.connections_percent = Some(database.connections_percent());
+    let host = host::builder_with(&settings, database).compiler(this_program()?);
     // The triggers of components are in the platform's store.
     let host = host.capability(config.triggers.jobs()).capability(config.triggers.events()).capability(Workflow);
     // So are their service workers, each of which has an instance while it is in memory.

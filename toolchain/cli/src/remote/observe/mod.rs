@@ -1,5 +1,6 @@
 //! Observation: status, logs, stored data and the audit trail.
 
+pub(crate) mod alerts;
 pub(crate) mod audit;
 pub(crate) mod database;
 pub(crate) mod doctor;
