@@ -1,2 +1,6 @@
 //! What is told of executions, and when somebody is told: spans, series, issues and alerts, as values and state
 //! machines that are told the time.
+
+pub mod issue;
+pub mod security;
+pub mod sentry;
