@@ -63,9 +63,10 @@ fn values(first: usize) -> String {
 }
 
 impl HostScope {
-    /// Stores a batch of executions of whatever tenants.
-    pub async fn insert_executions(&mut self, batch: &[ExecutionRecord]) -> Result<()> {
+    /// Stores a batch of executions of whatever tenants; says how many were not there.
+    pub async fn insert_executions(&mut self, batch: &[ExecutionRecord]) -> Result<u64> {
         let signed = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
+        let mut inserted = 0;
         for rows in batch.chunks(ROWS_PER_INSERT) {
             // sqlx's QueryBuilder writes `?`, which PostgreSQL does not know.
             let places: Vec<_> = (0..rows.len()).map(|row| values(1 + row * COLUMNS)).collect();
@@ -82,9 +83,9 @@ impl HostScope {
                 query = query.bind((!row.host_calls.is_empty()).then(|| to_json(&row.host_calls)).transpose()?);
                 query = query.bind(row.run.as_ref().map(to_json).transpose()?).bind(row.trace.clone());
             }
-            query.execute(&mut *self.tx).await?;
+            inserted += query.execute(&mut *self.tx).await?.rows_affected();
         }
-        Ok(())
+        Ok(inserted)
     }
 
     /// Deletes executions that began before `before_ms`, and of each tenant all but the newest `keep`; says how many.

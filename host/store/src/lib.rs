@@ -23,6 +23,7 @@ mod hosts;
 mod idempotency;
 mod idempotent_requests;
 mod identity;
+mod issues;
 mod keys;
 mod log;
 mod moving;
@@ -30,6 +31,7 @@ mod names;
 mod organizations;
 mod roles;
 mod secrets;
+mod security;
 mod services;
 mod tenants;
 #[cfg(test)]
@@ -53,8 +55,10 @@ pub use hosts::HostEntry;
 pub use idempotency::StoredResponse;
 pub use idempotent_requests::{IdempotentRequest, KeyState, StoredReply};
 pub use identity::IDENTITY_FILE;
+pub use issues::{IssueCounts, IssueQuery, IssueRow};
 pub use moving::{MovedStore, move_store};
 pub use roles::next_role;
+pub use security::{SecurityEventQuery, SecurityEventRow};
 pub use tenants::StoredUse;
 pub use triggers::{
     CancelledJob, ClaimShare, ClaimedJob, DueOutbox, DueSchedule, EnqueueOutcome, EventWait, FinishedJobs, JobEnd,
@@ -106,6 +110,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("data_keys", include_str!("schema/13_data_keys.sql")),
     ("waiting_turns", include_str!("schema/14_waiting_turns.sql")),
     ("host_keys", include_str!("schema/15_host_keys.sql")),
+    ("issues", include_str!("schema/18_issues.sql")),
 ];
 
 /// The tables with a tenant's rows, which row-level security guards on PostgreSQL.
@@ -156,6 +161,9 @@ const TENANT_TABLES: &[&str] = &[
     "workers",
     "worker_turns",
     "worker_counts",
+    "issues",
+    "issue_counts",
+    "security_events",
 ];
 
 /// Begins a transaction on PostgreSQL whose statements are planned as for large tables: some are empty at one time and

@@ -14,6 +14,7 @@ mod access;
 mod durability;
 mod idempotent_requests;
 mod identity;
+mod issues;
 pub(crate) mod plans;
 mod tls;
 mod triggers;

@@ -61,6 +61,9 @@ pub(super) const TABLES: &[&str] = &[
     "workers",
     "worker_turns",
     "worker_counts",
+    "issues",
+    "issue_counts",
+    "security_events",
     "leases",
 ];
 /// The tables that have rows in every new store.
