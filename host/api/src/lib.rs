@@ -8,6 +8,7 @@ mod databases;
 mod error;
 mod executions;
 mod findings;
+mod issues;
 mod members;
 mod services;
 mod tenants;
@@ -26,6 +27,10 @@ pub use executions::{
     ExecutionFilter, ExecutionRecord, FollowedLine, RecordedCalls, RecordedRun, RunningExecution, RunningFilter,
 };
 pub use findings::Finding;
+pub use issues::{
+    ASSIGNEE_BYTES_MAX, IGNORED_COUNT_MAX, Issue, IssueChange, IssueFilter, IssueOccurrence, IssueState, IssueTotals,
+    SecurityEvent, SecurityFilter, SecurityKind, SourceExcerpt, SourcePlace,
+};
 pub use members::{
     EMAIL_BYTES_MAX, Organization, OrganizationSettings, TEXT_BYTES_MAX, User, UserSettings, check_text, is_email,
     is_text,

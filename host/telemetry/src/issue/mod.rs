@@ -10,4 +10,4 @@ mod state;
 
 pub use grouping::{Failure, Group, Place, group};
 pub use message::normalise;
-pub use state::{HOURS_KEPT, IGNORED_COUNT_MAX, Issue, Occurrences, SAMPLES_MAX, Seen, Status, Transition, hour_of};
+pub use state::{HOURS_KEPT, Issue, Occurrences, SAMPLES_MAX, Seen, Status, Transition, hour_of};

@@ -7,8 +7,6 @@ use std::collections::BTreeMap;
 pub const HOURS_KEPT: i64 = 7 * 24;
 /// Executions that an issue names, the newest ones.
 pub const SAMPLES_MAX: usize = 10;
-/// The most occurrences that an issue may be ignored for.
-pub const IGNORED_COUNT_MAX: u64 = 1_000_000_000;
 
 const HOUR_MS: i64 = 3_600_000;
 
