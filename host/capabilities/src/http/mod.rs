@@ -72,6 +72,7 @@ pub struct HttpContext {
     /// KiB of decoders' windows.
     windows: Arc<Semaphore>,
     calls: CallMeter,
+    instance: InstanceInfo,
     /// The `traceparent` of the execution, if it is part of a trace.
     traceparent: Option<HeaderValue>,
 }
@@ -120,7 +121,7 @@ impl Capability for Http {
         let traceparent = instance.extension::<Cause>().and_then(|cause| cause.traceparent.as_deref());
         let traceparent = traceparent.and_then(|text| HeaderValue::from_str(text).ok());
         let calls = instance.call_meter(self.name());
-        HttpContext { grant: Arc::clone(grant), open, windows, calls, traceparent }
+        HttpContext { grant: Arc::clone(grant), open, windows, calls, instance: instance.clone(), traceparent }
     }
 }
 
@@ -138,7 +139,7 @@ impl WasiHttpHooks for HttpContext {
         options: Option<RequestOptions>,
         _: Box<dyn Future<Output = Result<(), Error>> + Send>,
     ) -> Box<dyn Future<Output = SendResult> + Send> {
-        let Self { grant, open, windows, calls, traceparent } = self.clone();
+        let Self { grant, open, windows, calls, instance, traceparent } = self.clone();
         if let Some(traceparent) = traceparent {
             request.headers_mut().entry(TRACEPARENT).or_insert(traceparent);
         }
@@ -152,8 +153,14 @@ impl WasiHttpHooks for HttpContext {
             let permit = tokio::time::timeout_at(ends, open.acquire_owned()).await;
             let permit = permit.map_err(|_| Error::ConnectionLimitReached)?;
             let permit = permit.map_err(|_| Error::ConnectionLimitReached)?;
-            let response =
-                grant.client.send(request, options.unwrap_or_default(), ends, permit, windows, calls).await?;
+            let server = request.uri().authority().cloned();
+            let response = grant.client.send(request, options.unwrap_or_default(), ends, permit, windows, calls).await;
+            if let (Err(Error::HttpRequestDenied | Error::DestinationIpProhibited), Some(server)) = (&response, server)
+            {
+                // A user and a password may stand before the host.
+                instance.egress_refused(server.as_str().rsplit('@').next().unwrap_or_default());
+            }
+            let response = response?;
             let sent: Box<dyn Future<Output = Result<(), Error>> + Send> = Box::new(std::future::ready(Ok(())));
             Ok((response, sent))
         })
