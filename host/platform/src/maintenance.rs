@@ -154,6 +154,9 @@ async fn flush(platform: &Platform) {
         tracing::warn!("the store takes too long: the last measurements of experiments are lost");
     }
     platform.serving().recorder.flush().await;
+    if !matches!(timeout(FLUSH_MAX, platform.store_security()).await, Ok(Ok(()))) {
+        tracing::warn!("the store takes too long: the last security events are lost");
+    }
     // One that is away finds out by itself.
     let _ = timeout(FLUSH_MAX, platform.leave_hosts()).await;
 }

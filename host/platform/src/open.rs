@@ -7,17 +7,17 @@ use crate::ceilings::Ceilings;
 use crate::config::PlatformConfig;
 use crate::connector_state::ConnectorState;
 use crate::platform::{Inner, Platform};
-use crate::recorder::Recorder;
+use crate::recorder::{BatchObserver, Recorder};
 use crate::response_cache::ResponseCache;
 use crate::serving::{Loader, Proofs, ServiceSnapshot, Serving, SnapshotStore, TableContext, compile_queue};
 use crate::trigger_runs::ServedServices;
 use crate::triggers::Runner;
 use crate::vault::Vault;
 use crate::workers::{WorkerParts, WorkerRunner};
-use crate::{data_dir, key_rotation, log, maintenance, peers};
+use crate::{data_dir, key_rotation, log, maintenance, peers, security};
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
-use elias_api::{Code, DEFAULT_TENANT, Result};
+use elias_api::{Code, DEFAULT_TENANT, ExecutionRecord, Result};
 use elias_host::{Host, Limits};
 use elias_names::{ServiceId, TenantId};
 use elias_store::{Store, TargetFilter};
@@ -69,7 +69,9 @@ impl Platform {
             compile_timeout: Duration::from_millis(config.compile_timeout_ms),
             compiling: compile_queue(Duration::from_millis(config.compile_timeout_ms)),
         };
-        let (recorder, recording) = Recorder::new(store.clone(), config.recorded_runs_per_second);
+        let observed = Arc::clone(&access);
+        let limits_hit: BatchObserver = Arc::new(move |batch: &[ExecutionRecord]| observed.security().executions(batch));
+        let (recorder, recording) = Recorder::new(store.clone(), config.recorded_runs_per_second, vec![limits_hit]);
         let (transitions, received_transitions) = mpsc::unbounded_channel();
         let context = TableContext { domain: config.domain.clone(), artifacts: artifacts.clone() };
         let snapshots = SnapshotStore::open(sub("services")?);
@@ -120,6 +122,7 @@ impl Platform {
         platform.workers().start();
         maintenance::start(&platform, received_transitions);
         key_rotation::start(&platform);
+        security::start(&platform);
         Ok(platform)
     }
 

@@ -1,6 +1,6 @@
 //! The platform as the server and the command line see it.
 
-use crate::access::{Access, AccessTarget, Permission};
+use crate::access::{Access, AccessTarget, Permission, Principal};
 use crate::advisories::Advisories;
 use crate::artifacts::Artifacts;
 use crate::config::{PlatformConfig, PublicScheme};
@@ -14,6 +14,7 @@ use elias_api::{Code, Error, Result};
 use elias_contract::note::SigningKey;
 use elias_names::{ServiceId, TenantId};
 use elias_store::{ServiceTarget, Store, TargetFilter, TenantScope};
+use serde_json::json;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -150,7 +151,11 @@ impl Platform {
         let address = address.into();
         let principal = self.inner.access.authenticate(token, &address).await?;
         let credential = Some(Credential(Arc::new(Zeroizing::new(token.to_owned()))));
-        Ok(Session { principal, address, credential })
+        let session = Session { principal, address, credential };
+        let Principal { tenant, given, user_id, .. } = &*session.principal;
+        let details = || json!({ "role": given.to_string(), "user": user_id });
+        self.access().security().signed_in(tenant, &session.actor(), details);
+        Ok(session)
     }
 
     /// Whether a session may still do what it was found to be allowed: its token was not revoked and has not expired,

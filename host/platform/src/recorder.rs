@@ -1,10 +1,12 @@
 //! Records executions in the store, in batches and off the requests' path.
 
+use crate::issues::{self, ChangedIssue, Unrecorded};
 use crate::platform_events;
-use elias_api::ExecutionRecord;
+use elias_api::{Code, ExecutionRecord};
 use elias_names::{ServiceId, TenantId};
 use elias_store::{AllowedServices, Store, now_ms};
 use elias_workers::is_uuid;
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -32,18 +34,20 @@ const RETRY: Duration = Duration::from_secs(1);
 /// How long the end of the process waits for the store.
 const FLUSH: Duration = Duration::from_secs(3);
 
-/// How long recorded executions are kept, and how many of each tenant.
+/// How long recorded executions are kept, and how many of each tenant; and how long audit trails are.
 #[derive(Debug, Clone, Copy)]
 pub struct Retention {
     /// Days.
     pub days: u32,
     /// Executions of each tenant.
     pub per_tenant: u32,
+    /// Days for which entries of audit trails are kept; 0 for no limit but that of their number.
+    pub audit_days: u32,
 }
 
 impl Default for Retention {
     fn default() -> Self {
-        Self { days: 7, per_tenant: 100_000 }
+        Self { days: 7, per_tenant: 100_000, audit_days: 0 }
     }
 }
 
@@ -64,13 +68,22 @@ pub(crate) struct Recorder {
     dropped: Arc<AtomicU64>,
     /// Executions that were more than are recorded in a second: of requests, and of triggers.
     unrecorded: Arc<[AtomicU64; 2]>,
+    /// Failures among them, and those that were dropped, since the last batch.
+    unrecorded_failures: Arc<Mutex<Unrecorded>>,
     runs_per_second: u32,
 }
+
+/// Gets the executions of each batch once they are recorded, on the task that records: it must not wait.
+pub(crate) type BatchObserver = Arc<dyn Fn(&[ExecutionRecord]) + Send + Sync>;
 
 impl Recorder {
     /// A recorder, and the work that it needs done. Of each service `runs_per_second` runs of triggers are recorded
     /// that went well.
-    pub(crate) fn new(store: Store, runs_per_second: u32) -> (Self, impl Future<Output = ()> + Send) {
+    pub(crate) fn new(
+        store: Store,
+        runs_per_second: u32,
+        observers: Vec<BatchObserver>,
+    ) -> (Self, impl Future<Output = ()> + Send) {
         let (sender, receiver) = mpsc::channel(WAITING);
         let this = Self {
             sender,
@@ -78,11 +91,21 @@ impl Recorder {
             recorded: Arc::default(),
             dropped: Arc::default(),
             unrecorded: Arc::default(),
+            unrecorded_failures: Arc::default(),
             runs_per_second,
         };
-        let (recorded, dropped) = (Arc::clone(&this.recorded), Arc::clone(&this.dropped));
-        let urgent = Arc::clone(&this.urgent);
-        (this, write(store, receiver, urgent, recorded, dropped))
+        let recording = write(store, receiver, this.counts(), observers);
+        (this, recording)
+    }
+
+    /// What the writer shares with the recorder, beside the channel: with its sender the channel would never end.
+    fn counts(&self) -> Counts {
+        Counts {
+            urgent: Arc::clone(&self.urgent),
+            recorded: Arc::clone(&self.recorded),
+            dropped: Arc::clone(&self.dropped),
+            unrecorded_failures: Arc::clone(&self.unrecorded_failures),
+        }
     }
 
     /// The number of successful runs of triggers that are recorded of each service a second.
@@ -94,10 +117,27 @@ impl Recorder {
     pub(crate) fn record_if(&self, is_taken: bool, record: ExecutionRecord) {
         if !is_taken {
             self.unrecorded[usize::from(is_run(&record))].fetch_add(1, Ordering::Relaxed);
-        } else if self.sender.try_send(Item::Record(Box::new(record))).is_err() {
+            self.count_failure(&record);
+        } else if let Err(full) = self.sender.try_send(Item::Record(Box::new(record))) {
             self.dropped.fetch_add(1, Ordering::Relaxed);
+            if let Item::Record(record) = full.into_inner() {
+                self.count_failure(&record);
+            }
         } else if self.sender.max_capacity() - self.sender.capacity() >= BATCH {
             self.urgent.notify_one();
+        }
+    }
+
+    /// Counts an execution that is not recorded, if it has failed.
+    fn count_failure(&self, record: &ExecutionRecord) {
+        if issues::is_failure(record) {
+            let mut failures = self.unrecorded_failures.lock();
+            match failures.get_mut(&record.tenant) {
+                Some(count) => *count += 1,
+                None => {
+                    failures.insert(record.tenant.clone(), 1);
+                }
+            }
         }
     }
 
@@ -126,13 +166,16 @@ impl Recorder {
     }
 }
 
-async fn write(
-    store: Store,
-    mut receiver: mpsc::Receiver<Item>,
+/// The counts of a recorder that its writer reads and changes.
+struct Counts {
     urgent: Arc<Notify>,
     recorded: Arc<AtomicU64>,
     dropped: Arc<AtomicU64>,
-) {
+    unrecorded_failures: Arc<Mutex<Unrecorded>>,
+}
+
+async fn write(store: Store, mut receiver: mpsc::Receiver<Item>, counts: Counts, observers: Vec<BatchObserver>) {
+    let Counts { urgent, recorded, dropped, unrecorded_failures } = counts;
     let (mut batch, mut flushes) = (Vec::with_capacity(BATCH), Vec::new());
     let mut told = 0;
     while let Some(first) = receiver.recv().await {
@@ -153,8 +196,9 @@ async fn write(
                 next = receiver.try_recv().ok();
             }
         }
+        let unrecorded = std::mem::take(&mut *unrecorded_failures.lock());
         // While the store is away records wait, and then those that follow are dropped and counted.
-        while let Err(error) = insert(&store, &batch).await {
+        while let Err(error) = insert(&store, &batch, &unrecorded).await {
             tracing::warn!(%error, records = batch.len(), "executions cannot be recorded; retrying");
             sleep(RETRY).await;
             if receiver.is_closed() {
@@ -162,6 +206,7 @@ async fn write(
             }
         }
         recorded.fetch_add(batch.len() as u64, Ordering::Relaxed);
+        observers.iter().for_each(|observer| observer(&batch));
         batch.clear();
         for done in flushes.drain(..) {
             // Whoever waited has given up.
@@ -175,17 +220,44 @@ async fn write(
     }
 }
 
-async fn insert(store: &Store, batch: &[ExecutionRecord]) -> elias_api::Result<()> {
-    if batch.is_empty() {
+async fn insert(store: &Store, batch: &[ExecutionRecord], unrecorded: &Unrecorded) -> elias_api::Result<()> {
+    if batch.is_empty() && unrecorded.is_empty() {
         return Ok(());
     }
-    let mut scope = store.host_write().await?;
-    scope.insert_executions(batch).await?;
-    scope.commit().await?;
+    let changed = match insert_with_issues(store, batch, unrecorded).await {
+        // What is wrong with an issue must not keep executions from being recorded.
+        Err(error) if error.code() == Code::Internal => {
+            tracing::error!(%error, "the failures of a batch of executions are in no issue");
+            let mut scope = store.host_write().await?;
+            scope.insert_executions(batch).await?;
+            scope.commit().await?;
+            Vec::new()
+        }
+        changed => changed?,
+    };
+    if let Err(error) = issues::tell(store, &changed).await {
+        tracing::debug!(%error, "that issues are new or back was not published");
+    }
     if let Err(error) = tell(store, batch).await {
         tracing::debug!(%error, "that executions ended was not published");
     }
     Ok(())
+}
+
+/// Stores a batch, and counts its failures in their issues in the same transaction; gives the issues of which somebody
+/// has to be told.
+async fn insert_with_issues(
+    store: &Store,
+    batch: &[ExecutionRecord],
+    unrecorded: &Unrecorded,
+) -> elias_api::Result<Vec<ChangedIssue>> {
+    let mut scope = store.host_write().await?;
+    let inserted = scope.insert_executions(batch).await?;
+    // All of a batch is there if the answer to the commit of a former try was lost; then its failures are counted too.
+    let is_new = inserted > 0 || batch.is_empty();
+    let changed = if is_new { issues::record(&mut scope, batch, unrecorded).await? } else { Vec::new() };
+    scope.commit().await?;
+    Ok(changed)
 }
 
 /// Whether an execution ran a job, and is not a worker's turn for a message of somebody else.
@@ -255,13 +327,21 @@ pub(crate) async fn prune(store: &Store, retention: Retention) -> elias_api::Res
     /// Lines of a tenant's audit trail, and deployments of a service, that are kept.
     const AUDIT_MAX: u32 = 100_000;
     const DEPLOYMENTS_MAX: u32 = 1_000;
+    /// Days for which security events are kept, and events of a tenant.
+    const SECURITY_DAYS: i64 = 90;
+    const SECURITY_EVENTS_MAX: u32 = 10_000;
     /// Requests with an idempotency key that one transaction deletes.
     const REQUESTS_AT_ONCE: u32 = 500;
     let mut scope = store.host_write().await?;
-    let before = now_ms().saturating_sub(i64::from(retention.days).saturating_mul(DAY_MS));
-    scope.prune_executions(before, retention.per_tenant).await?;
-    scope.prune_idempotency(now_ms().saturating_sub(DAY_MS)).await?;
+    let days_ago = |days: i64| now_ms().saturating_sub(days.saturating_mul(DAY_MS));
+    scope.prune_executions(days_ago(retention.days.into()), retention.per_tenant).await?;
+    scope.prune_idempotency(days_ago(1)).await?;
     scope.prune_audit(AUDIT_MAX).await?;
+    if retention.audit_days > 0 {
+        scope.prune_audit_before(days_ago(retention.audit_days.into())).await?;
+    }
+    scope.prune_issues(days_ago(issues::KEPT_DAYS)).await?;
+    scope.prune_security_events(days_ago(SECURITY_DAYS), SECURITY_EVENTS_MAX).await?;
     scope.prune_deployments(DEPLOYMENTS_MAX).await?;
     scope.commit().await?;
     loop {

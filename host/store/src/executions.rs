@@ -79,7 +79,9 @@ impl HostScope {
                 query = query.bind(i64::from(row.version)).bind(row.source.clone()).bind(row.started_at);
                 query = query.bind(signed(row.duration_us)).bind(signed(row.fuel)).bind(signed(row.memory_bytes));
                 query = query.bind(i64::from(row.status)).bind(row.outcome.clone()).bind(row.code.clone());
-                query = query.bind(row.error.clone()).bind(row.lines.as_ref().map(to_json).transpose()?);
+                // A guest may put the character 0 into a message, which PostgreSQL cannot hold.
+                query = query.bind(row.error.as_ref().map(|error| error.replace('\0', "\u{fffd}")));
+                query = query.bind(row.lines.as_ref().map(to_json).transpose()?);
                 query = query.bind((!row.host_calls.is_empty()).then(|| to_json(&row.host_calls)).transpose()?);
                 query = query.bind(row.run.as_ref().map(to_json).transpose()?).bind(row.trace.clone());
             }

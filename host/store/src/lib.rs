@@ -46,7 +46,7 @@ mod workers;
 mod writer;
 
 pub use allowed::AllowedServices;
-pub use audit::NOTHING;
+pub use audit::{AuditNote, NOTHING};
 pub use error::{Error, Result};
 pub use file::{BESIDE, STORE_FILE};
 pub use hints::Hints;
