@@ -4,6 +4,7 @@
 pub mod access;
 mod advisories;
 pub mod artifacts;
+mod audit_export;
 mod backup;
 mod batch;
 pub mod ceilings;

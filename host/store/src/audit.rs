@@ -84,14 +84,14 @@ impl TenantScope {
         self.rows(query).await?.iter().map(entry).collect()
     }
 
-    /// The audit trail, newest first, from before the entry `before`.
+    /// The audit trail since a time, in milliseconds since 1970, newest first, from before the entry `before`.
     ///
     /// # Errors
     /// `store-unavailable`.
-    pub async fn audit_entries(&mut self, before: Option<&str>, limit: u32) -> Result<Vec<AuditEntry>> {
-        let select = "SELECT * FROM audit WHERE tenant = $1 AND id < $2 ORDER BY id DESC LIMIT $3";
-        let query = self.query(select).bind(before.unwrap_or("~").to_owned()).bind(i64::from(limit));
-        self.rows(query).await?.iter().map(entry).collect()
+    pub async fn audit_entries(&mut self, before: Option<&str>, since_ms: i64, limit: u32) -> Result<Vec<AuditEntry>> {
+        let select = "SELECT * FROM audit WHERE tenant = $1 AND id < $2 AND at >= $3 ORDER BY id DESC LIMIT $4";
+        let query = self.query(select).bind(before.unwrap_or("~").to_owned());
+        self.rows(query.bind(since_ms).bind(i64::from(limit))).await?.iter().map(entry).collect()
     }
 }
 

@@ -16,7 +16,7 @@ pub const TENANTS_MAX: usize = 2_000;
 pub const WINDOW_MS: i64 = 60_000;
 /// Bytes of each text of an event.
 pub const TEXT_BYTES_MAX: usize = 256;
-/// Who did it, where that is not told apart.
+/// Actor and object, where these are not told apart.
 pub const OTHERS: &str = "(others)";
 
 /// The time within which repeats are one event, in milliseconds.
@@ -96,8 +96,8 @@ impl SecurityEventKey {
     }
 
     fn folded(kind: SecurityEventKind) -> Self {
-        let (actor, address, subject, code) = (OTHERS.to_owned(), String::new(), String::new(), String::new());
-        Self { kind, actor, address, service: None, subject, code }
+        let (actor, subject) = (OTHERS.to_owned(), OTHERS.to_owned());
+        Self { kind, actor, address: String::new(), service: None, subject, code: String::new() }
     }
 }
 

@@ -1,6 +1,7 @@
 //! The admin API: REST under /v1. Every handler calls the platform, which checks permissions. The OpenAPI document is
 //! generated from the handlers.
 
+mod audit;
 mod confirmed;
 mod databases;
 mod etag;
@@ -10,6 +11,7 @@ mod experiments;
 mod extract;
 mod host;
 mod idempotency;
+mod issues;
 mod jobs;
 mod log;
 mod members;
@@ -17,6 +19,7 @@ mod packages;
 mod problem;
 mod roles;
 mod schedules;
+mod security;
 mod service_log;
 mod services;
 mod tenants;
@@ -53,6 +56,7 @@ pub(crate) fn router(platform: Platform) -> Router {
             (platform.clone(), idempotency::KeyedRequests::default()),
             idempotency::remember,
         ))
+        .layer(axum::middleware::from_fn_with_state(platform.clone(), security::note_denials))
         .with_state(platform)
 }
 
@@ -88,12 +92,15 @@ fn routes() -> OpenApiRouter<Platform> {
     document.components.get_or_insert_default().add_security_scheme("token", scheme);
     let v1 = OpenApiRouter::new()
         .merge(tenants::routes())
+        .merge(audit::routes())
         .merge(versions::routes())
         .merge(services::routes())
         .merge(service_log::routes())
         .merge(experiments::routes())
         .merge(databases::routes())
         .merge(executions::routes())
+        .merge(issues::routes())
+        .merge(security::routes())
         .merge(schedules::routes())
         .merge(jobs::routes())
         .merge(workflows::routes())
