@@ -16,13 +16,13 @@ impl Platform {
     /// # Errors
     /// `forbidden`, `store-unavailable`; the stream ends with these too.
     pub async fn audit_lines(
-        &self,
+        self,
         session: Session,
         tenant: TenantId,
         since_ms: i64,
     ) -> Result<impl Stream<Item = Result<Bytes>> + Send + 'static> {
         let first = self.audit_page(&session, &tenant, since_ms, "").await?;
-        let state = Some((self.clone(), session, tenant, first));
+        let state = Some((self, session, tenant, first));
         Ok(futures::stream::unfold(state, move |state| async move {
             let (platform, session, tenant, page) = state?;
             let last = page.last()?.id.clone();

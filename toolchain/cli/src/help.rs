@@ -97,11 +97,13 @@ const GROUPS: &[Group] = &[
         commands: &[
             command("status", "elias status", "elias status shop --json"),
             command("executions", "elias executions --component shop --failed", "elias executions --running"),
+            command("issues", "elias issues list --state new", "elias issues resolve 5f0c9d2e41b7a860 --version 4"),
             command("logs", "elias logs shop --follow", "elias logs shop --env staging --limit 50"),
             command("cancel", "elias cancel 01J9ZQ4T8C", "elias cancel 01J9ZQ4T8C --json"),
             command("db", "elias db shop", "elias db shop 'select * from orders' --limit 20"),
             command("doctor", "elias doctor", "elias doctor --json"),
-            command("audit", "elias audit --limit 100", "elias audit --tenant acme --json"),
+            command("audit", "elias audit --limit 100", "elias audit export --since 7days > audit.jsonl"),
+            command("security", "elias security events", "elias security events --kind denied --since 2h"),
         ],
     },
     Group {

@@ -17,7 +17,7 @@ use administration::{backup, tenants};
 use clap::Subcommand;
 use delivery::{comparison, deploy, flags, rollouts, services, stages, versions};
 use elias_command_line::Failure;
-use observe::{audit, doctor, executions, status};
+use observe::{audit, doctor, executions, issues, security, status};
 use triggers::{events, jobs, schedules, subscriptions, workflows};
 
 /// The commands that call a platform: a host with `elias serve --platform`.
@@ -85,8 +85,12 @@ pub(crate) enum RemoteCommand {
     Tenants(tenants::TenantsArguments),
     /// Audit npm packages, and show or set the package policy
     Packages(packages::PackagesArguments),
-    /// Show the audit log: who changed what
+    /// List, show, resolve, ignore and assign issues, which are groups of failures
+    Issues(issues::IssuesArguments),
+    /// Show the audit log, who changed what, or export it
     Audit(audit::AuditArguments),
+    /// List security events: denials, refused servers and tokens, limits
+    Security(security::SecurityArguments),
     /// Check the health of a platform
     Doctor(doctor::DoctorArguments),
     /// Write a backup archive of a platform
@@ -131,7 +135,9 @@ impl RemoteCommand {
             Self::Organizations(arguments) => members::organizations(arguments),
             Self::Tenants(arguments) => tenants::tenants(arguments),
             Self::Packages(arguments) => packages::packages(arguments),
+            Self::Issues(arguments) => issues::issues(arguments),
             Self::Audit(arguments) => audit::audit(arguments),
+            Self::Security(arguments) => security::security(arguments),
             Self::Doctor(arguments) => doctor::doctor(arguments),
             Self::Backup(arguments) => backup::backup(arguments),
         }
@@ -268,6 +274,15 @@ mod tests {
             "packages policy",
             "packages policy --require-integrity=false --ignore-advisory GHSA-35jh-r3h4-6jhm --tenant acme",
             "audit --limit 5 --url http://a.example --token-file token",
+            "audit export --since 2h --tenant acme",
+            "issues list --state new --state regressed --component shop --env staging --text late --since 2h",
+            "issues show 00ff00ff00ff00ff --json",
+            "issues resolve 00ff00ff00ff00ff --version 4",
+            "issues ignore 00ff00ff00ff00ff --count 100 --for 7days",
+            "issues assign 00ff00ff00ff00ff ada",
+            "issues assign 00ff00ff00ff00ff",
+            "issues reopen 00ff00ff00ff00ff",
+            "security events --kind egress-refused --since 7days --limit 5",
         ] {
             assert!(parse(line).is_ok(), "{line}: {:?}", parse(line));
         }
@@ -308,6 +323,11 @@ mod tests {
             "jobs cancel",
             "events publish",
             "events --limit 0",
+            "issues",
+            "issues list --state open",
+            "issues resolve",
+            "security events --kind other",
+            "audit export --limit 5",
             "subscriptions replay shop paid",
             "subscriptions replay shop paid --after 0 --since 2h",
             "workers",

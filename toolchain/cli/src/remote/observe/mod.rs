@@ -4,4 +4,6 @@ pub(crate) mod audit;
 pub(crate) mod database;
 pub(crate) mod doctor;
 pub(crate) mod executions;
+pub(crate) mod issues;
+pub(crate) mod security;
 pub(crate) mod status;
