@@ -45,6 +45,10 @@ pub struct TenantSettings {
     /// as `capabilities.db.connections`, to the maximum.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub ceilings: BTreeMap<String, u64>,
+    /// The DSN of a server that speaks Sentry's protocol, such as `https://KEY@sentry.example.com/1`, which gets the
+    /// tenant's failures; none if absent. It may be in a private network only if the tenant is trusted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sentry_dsn: Option<String>,
     /// The quotas.
     pub quotas: Quotas,
 }
@@ -143,6 +147,7 @@ impl Default for TenantSettings {
             packages: PackagePolicy::default(),
             own_packages: PackagePolicy::default(),
             ceilings: BTreeMap::new(),
+            sentry_dsn: None,
             quotas: Quotas::default(),
         }
     }

@@ -3,6 +3,7 @@
 use crate::access::{FetchKeys, OidcConfig};
 use crate::component_databases::ComponentDatabases;
 use crate::recorder::Retention;
+use crate::reports::EnvelopeSender;
 use crate::triggers::TriggerBackends;
 use crate::webhook_sender::WebhookSender;
 use crate::workers::WorkerBackends;
@@ -64,6 +65,10 @@ pub struct PlatformConfig {
     pub databases: Option<Arc<dyn ComponentDatabases>>,
     /// The sender of webhooks; none: versions that have some are refused, and what is to be sent waits.
     pub webhooks: Option<Arc<dyn WebhookSender>>,
+    /// The DSN of a server that speaks Sentry's protocol, which gets the failures of all tenants.
+    pub sentry_dsn: Option<String>,
+    /// The sender of failures to such servers, this one and those of tenants; none: they are only in issues.
+    pub envelopes: Option<Arc<dyn EnvelopeSender>>,
     /// The queue and the log of events that the host was built with, by its capabilities `jobs` and `events`.
     pub triggers: TriggerBackends,
     /// The service workers that the host was built with, by its capability `workers`.
@@ -99,6 +104,8 @@ impl PlatformConfig {
             fetch: None,
             databases: None,
             webhooks: None,
+            sentry_dsn: None,
+            envelopes: None,
             triggers: TriggerBackends::new(),
             workers: WorkerBackends::new(),
             awake_workers: AWAKE_WORKERS,

@@ -33,6 +33,7 @@ mod peers;
 mod platform;
 mod platform_events;
 mod recorder;
+mod reports;
 mod response_cache;
 mod roles;
 mod running;
@@ -66,6 +67,7 @@ pub use metrics::METRICS_TYPE;
 pub use moving::move_store;
 pub use platform::Platform;
 pub use recorder::Retention;
+pub use reports::{EnvelopeResponse, EnvelopeSender, EnvelopeTarget};
 pub use response_cache::{CacheFill, CachedResponse, LookupResult, ResponseCache};
 pub use serving::{
     CompletedExecution, MirroredRequest, NotAdmitted, RequestGuard, RequestOutcome, RoutedRequest, Service, Serving,

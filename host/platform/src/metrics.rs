@@ -86,6 +86,8 @@ struct MetricsSnapshot {
     dropped: u64,
     /// Executions that were more than are recorded: of requests, and of triggers.
     unrecorded: [u64; 2],
+    /// Failures that servers for errors took, and that none took.
+    reported: [u64; 2],
     tenants: Vec<(String, Arc<QuotaCounts>)>,
     /// Tenant, quota, how much is used if that is known, and how much there is.
     levels: Vec<(String, &'static str, Option<u64>, u64)>,
@@ -232,6 +234,7 @@ impl MetricsSnapshot {
             recorded,
             dropped,
             unrecorded,
+            reported: [platform.reports().counts().sent(), platform.reports().counts().lost()],
             tenants,
             levels,
             jobs,
@@ -270,6 +273,11 @@ impl MetricsSnapshot {
         let mut unrecorded = counter(out, "executions_unrecorded", text, None)?;
         for (source, count) in ["request", "trigger"].into_iter().zip(self.unrecorded) {
             unrecorded.labelled([("source", source)], count)?;
+        }
+        let text = "Number of failures for servers that speak Sentry's protocol, by outcome";
+        let mut reported = counter(out, "sentry_events", text, None)?;
+        for (outcome, count) in ["sent", "lost"].into_iter().zip(self.reported) {
+            reported.labelled([("outcome", outcome)], count)?;
         }
         let mut services =
             gauge(out, "services", "Number of services by the state of the circuit breaker of their requests")?;

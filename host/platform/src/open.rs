@@ -8,6 +8,7 @@ use crate::config::PlatformConfig;
 use crate::connector_state::ConnectorState;
 use crate::platform::{Inner, Platform};
 use crate::recorder::{BatchObserver, Recorder};
+use crate::reports::Reports;
 use crate::response_cache::ResponseCache;
 use crate::serving::{Loader, Proofs, ServiceSnapshot, Serving, SnapshotStore, TableContext, compile_queue};
 use crate::trigger_runs::ServedServices;
@@ -70,8 +71,13 @@ impl Platform {
             compiling: compile_queue(Duration::from_millis(config.compile_timeout_ms)),
         };
         let observed = Arc::clone(&access);
-        let limits_hit: BatchObserver = Arc::new(move |batch: &[ExecutionRecord]| observed.security().executions(batch));
-        let (recorder, recording) = Recorder::new(store.clone(), config.recorded_runs_per_second, vec![limits_hit]);
+        let limits_hit: BatchObserver =
+            Arc::new(move |batch: &[ExecutionRecord]| observed.security().executions(batch));
+        let reports = Arc::new(Reports::new(&config)?);
+        let offered = Arc::clone(&reports);
+        let failures: BatchObserver = Arc::new(move |batch: &[ExecutionRecord]| offered.offer(batch));
+        let observers = vec![limits_hit, failures];
+        let (recorder, recording) = Recorder::new(store.clone(), config.recorded_runs_per_second, observers);
         let (transitions, received_transitions) = mpsc::unbounded_channel();
         let context = TableContext { domain: config.domain.clone(), artifacts: artifacts.clone() };
         let snapshots = SnapshotStore::open(sub("services")?);
@@ -105,6 +111,7 @@ impl Platform {
             runner,
             workers,
             connectors: ConnectorState::default(),
+            reports,
             config,
             run_id,
             host_id,
@@ -116,6 +123,7 @@ impl Platform {
         };
         let platform = Self::of(Arc::new(inner));
         services.bind(Arc::downgrade(&platform.inner));
+        platform.reports().bind(Arc::downgrade(&platform.inner));
         platform.begin().await?;
         tokio::spawn(recording);
         platform.runner().start();

@@ -5,6 +5,7 @@ use crate::advisories::Advisories;
 use crate::artifacts::Artifacts;
 use crate::config::{PlatformConfig, PublicScheme};
 use crate::connector_state::ConnectorState;
+use crate::reports::Reports;
 use crate::response_cache::ResponseCache;
 use crate::serving::{Release, ServiceSnapshot, Serving};
 use crate::session::{Credential, Session};
@@ -40,6 +41,8 @@ pub(crate) struct Inner {
     /// The runner of service workers.
     pub(crate) workers: Arc<WorkerRunner>,
     pub(crate) connectors: ConnectorState,
+    /// Failures on their way to servers for errors.
+    pub(crate) reports: Arc<Reports>,
     pub(crate) config: PlatformConfig,
     /// Whether something was stored that is not served yet.
     pub(crate) behind: AtomicBool,
@@ -84,6 +87,10 @@ impl Platform {
 
     pub(crate) fn connectors(&self) -> &ConnectorState {
         &self.inner.connectors
+    }
+
+    pub(crate) fn reports(&self) -> &Reports {
+        &self.inner.reports
     }
 
     pub(crate) fn access(&self) -> &Access {

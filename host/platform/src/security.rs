@@ -8,7 +8,7 @@ use elias_api::{Code, Result, SecurityEvent, SecurityFilter, SecurityKind};
 use elias_names::TenantId;
 use elias_store::{SecurityEventQuery, SecurityEventRow};
 use elias_telemetry::security::{SecurityEventKey, SecurityEventKind};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::time::{MissedTickBehavior, interval};
@@ -30,6 +30,7 @@ async fn gather(platform: Weak<Inner>) {
         let Some(inner) = platform.upgrade() else { return };
         let platform = Platform::of(inner);
         platform.quota_events(&mut rejected);
+        platform.update_reports();
         if let Err(error) = platform.store_security().await {
             tracing::debug!(%error, "security events cannot be stored; retrying");
         }
@@ -45,6 +46,20 @@ impl Platform {
             log.notices(&service.id, service.lines.take_notices());
         }
         log.flush(self.store()).await
+    }
+
+    /// Says which servers for errors the tenants have now.
+    fn update_reports(&self) {
+        let table = self.serving().table.load_full();
+        let states: Vec<_> = table.services.values().map(|service| (&service.id.tenant, service.state())).collect();
+        let mut wanted = BTreeMap::new();
+        for (tenant, state) in &states {
+            let settings = &state.snapshot.target.tenant;
+            if let Some(dsn) = &settings.sentry_dsn {
+                wanted.insert(*tenant, (dsn.as_str(), settings.trusted));
+            }
+        }
+        self.reports().update(&wanted);
     }
 
     /// Makes events of what the quotas have refused since the last look, which `before` has.

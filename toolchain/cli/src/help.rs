@@ -102,7 +102,7 @@ const GROUPS: &[Group] = &[
             command("cancel", "elias cancel 01J9ZQ4T8C", "elias cancel 01J9ZQ4T8C --json"),
             command("db", "elias db shop", "elias db shop 'select * from orders' --limit 20"),
             command("doctor", "elias doctor", "elias doctor --json"),
-            command("audit", "elias audit --limit 100", "elias audit export --since 7days > audit.jsonl"),
+            command("audit", "elias audit --limit 100", "elias audit export --since 7days"),
             command("security", "elias security events", "elias security events --kind denied --since 2h"),
         ],
     },
