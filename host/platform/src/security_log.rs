@@ -115,8 +115,8 @@ impl SecurityLog {
     pub(crate) fn signed_in(&self, tenant: &TenantId, actor: &Actor, details: impl FnOnce() -> Value) {
         let action = "session.sign-in";
         if self.is_first((action, tenant.as_str(), &actor.name, &actor.address)) {
-            let (actor, subject, after) = (actor.clone(), actor.name.clone(), Some(details()));
-            self.audit(tenant, AuditNote { at: now_ms(), actor, action, subject, after });
+            let (actor, subject) = (actor.clone(), actor.name.clone());
+            self.audit(tenant, note_now(actor, action, subject, Some(details())));
         }
     }
 
@@ -125,7 +125,7 @@ impl SecurityLog {
         let (action, reader) = ("secret.read", service.subject());
         if self.is_first((action, service.tenant.as_str(), &reader, name)) {
             let (actor, subject) = (Actor { name: reader.clone(), ..Actor::host() }, format!("{reader}/{name}"));
-            self.audit(&service.tenant, AuditNote { at: now_ms(), actor, action, subject, after: None });
+            self.audit(&service.tenant, note_now(actor, action, subject, None));
         }
     }
 
@@ -191,6 +191,10 @@ impl SecurityLog {
         }
         failed.map_or(Ok(()), Err)
     }
+}
+
+fn note_now(actor: Actor, action: &'static str, subject: String, after: Option<Value>) -> AuditNote {
+    AuditNote { id: ulid::Ulid::new().to_string(), at: now_ms(), actor, action, subject, after }
 }
 
 async fn store_events(store: &Store, events: &PendingEvents) -> Result<()> {

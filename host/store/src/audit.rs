@@ -9,6 +9,8 @@ use serde_json::Value;
 /// An act that is no change of the store, and is written into the audit trail later.
 #[derive(Debug, Clone)]
 pub struct AuditNote {
+    /// The id, a ULID of the time: it stands where it belongs, though it is written later.
+    pub id: String,
     /// The time, in milliseconds since 1970.
     pub at: i64,
     /// Who did it.
@@ -65,7 +67,7 @@ impl TenantScope {
         for note in notes {
             let insert = "INSERT INTO audit (tenant, id, at, actor, address, action, subject, before, after) \
                           VALUES ($1, $2, $3, $4, $5, $6, $7, NULL, $8)";
-            let query = self.query(insert).bind(ulid::Ulid::new().to_string()).bind(note.at);
+            let query = self.query(insert).bind(note.id.clone()).bind(note.at);
             let query = query.bind(note.actor.name.clone()).bind(note.actor.address.clone()).bind(note.action);
             let query = query.bind(note.subject.clone()).bind(note.after.as_ref().map(to_json).transpose()?);
             self.run(query).await?;
