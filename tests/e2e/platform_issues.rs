@@ -149,7 +149,8 @@ async fn denials_refused_servers_tokens_and_limits_are_security_events() {
     let platform = Platform::start(&[]);
     let team = platform.new_tenant("acme", json!({})).await;
     let source = "export default { async fetch() { await fetch(\"http://user:secret@other.example:81/x?token=1\")\
-                  .catch(() => {}); await fetch(\"http://other.example:81/x?token=1\"); } };";
+                  .catch(() => {}); await fetch(\"http://other.example:81/x?token=1\").catch(() => {});\
+                  return new Response(\"fine\"); } };";
     let settings = json!({ "capabilities": { "http": { "allow": ["https://allowed.example"] } } });
     team.serve("caller", &elias_tests::build::component(source), settings).await;
     let viewer = team.with_role("viewer", None).await;

@@ -120,8 +120,8 @@ impl Platform {
     }
 }
 
-/// An event as the API has it; also what exporters send.
-pub(crate) fn shown(row: SecurityEventRow) -> SecurityEvent {
+/// An event as the API has it.
+fn shown(row: SecurityEventRow) -> SecurityEvent {
     let SecurityEventRow { id, key, repeats } = row;
     let kind = match key.kind {
         SecurityEventKind::Denied => SecurityKind::Denied,

@@ -1,6 +1,6 @@
 //! The records of executions.
 
-use super::{AllowedServices, HostScope, TenantScope, get, number, optional_json, text, to_json};
+use super::{AllowedServices, HostScope, TenantScope, get, number, optional_json, storable, text, to_json};
 use crate::error::Result;
 use elias_api::{ExecutionFilter, ExecutionRecord};
 use elias_names::Environment;
@@ -79,8 +79,7 @@ impl HostScope {
                 query = query.bind(i64::from(row.version)).bind(row.source.clone()).bind(row.started_at);
                 query = query.bind(signed(row.duration_us)).bind(signed(row.fuel)).bind(signed(row.memory_bytes));
                 query = query.bind(i64::from(row.status)).bind(row.outcome.clone()).bind(row.code.clone());
-                // A guest may put the character 0 into a message, which PostgreSQL cannot hold.
-                query = query.bind(row.error.as_ref().map(|error| error.replace('\0', "\u{fffd}")));
+                query = query.bind(row.error.as_deref().map(storable));
                 query = query.bind(row.lines.as_ref().map(to_json).transpose()?);
                 query = query.bind((!row.host_calls.is_empty()).then(|| to_json(&row.host_calls)).transpose()?);
                 query = query.bind(row.run.as_ref().map(to_json).transpose()?).bind(row.trace.clone());

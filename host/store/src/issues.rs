@@ -3,7 +3,7 @@
 //! What changes issues of a tenant locks the tenant's row in `issue_counts` first: counts are read, changed and
 //! written, by several hosts and users at a time.
 
-use super::{AllowedServices, HostScope, Query, TenantScope, damaged, get, json, number, text, to_json};
+use super::{AllowedServices, HostScope, Query, TenantScope, damaged, get, number, storable, text, to_json};
 use crate::error::Result;
 use elias_names::{ComponentName, Environment, ServiceId, TenantId};
 use elias_telemetry::issue::{Issue, Place, Seen, Status};
@@ -99,10 +99,10 @@ fn put(tenant: &TenantId, row: &IssueRow) -> Result<Query> {
     let IssueRow { component, environment, issue } = row;
     let query = sqlx::query(AssertSqlSafe(upsert)).bind(tenant.as_str().to_owned()).bind(issue.id.clone());
     let query = query.bind(component.as_str().to_owned()).bind(environment.as_str());
-    let query = query.bind(issue.code.clone()).bind(stored(&issue.title));
+    let query = query.bind(issue.code.clone()).bind(storable(&issue.title));
     let place = issue.place.as_ref();
-    let query = query.bind(place.and_then(|place| place.function.as_deref()).map(stored));
-    let query = query.bind(place.map(|place| stored(&place.file)));
+    let query = query.bind(place.and_then(|place| place.function.as_deref()).map(storable));
+    let query = query.bind(place.map(|place| storable(&place.file)));
     let query = query.bind(place.map_or(0, |place| i64::from(place.line)));
     let query = query.bind(place.map_or(0, |place| i64::from(place.column)));
     let (version, until_count, until_ms) = match issue.status {
@@ -117,11 +117,6 @@ fn put(tenant: &TenantId, row: &IssueRow) -> Result<Query> {
     let query = query.bind(last.at_ms).bind(i64::from(last.version)).bind(last.execution.clone());
     let query = query.bind(i64::from(issue.newest_version)).bind(to_json(&issue.hours)?);
     Ok(query.bind(issue.samples.join(" ")).bind(signed(issue.revision)))
-}
-
-/// A text as PostgreSQL can hold it: a guest may put the character 0 into its messages.
-fn stored(text: &str) -> String {
-    text.replace('\0', "\u{fffd}")
 }
 
 fn read(row: &sqlx::any::AnyRow) -> Result<IssueRow> {
@@ -144,7 +139,7 @@ fn read(row: &sqlx::any::AnyRow) -> Result<IssueRow> {
     let seen = |at: &str, version: &str, execution: &str| -> Result<Seen> {
         Ok(Seen { at_ms: get(row, at)?, version: number(row, version)?, execution: get(row, execution)? })
     };
-    let hours: BTreeMap<i64, u64> = json(row, "hours")?;
+    let hours: BTreeMap<i64, u64> = super::json(row, "hours")?;
     let samples: String = get(row, "samples")?;
     let issue = Issue {
         id: get(row, "id")?,
@@ -294,6 +289,6 @@ fn pattern(part: &str) -> String {
     if part.is_empty() {
         return String::new();
     }
-    let part = stored(part).to_lowercase().replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+    let part = storable(part).to_lowercase().replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
     format!("%{part}%")
 }

@@ -443,6 +443,11 @@ fn text<T: std::str::FromStr>(row: &AnyRow, column: &str) -> Result<T> {
     get::<String>(row, column)?.parse().map_err(|_| damaged(column))
 }
 
+/// A text as PostgreSQL can hold it: a guest may put the character 0 into its messages.
+fn storable(text: &str) -> String {
+    text.replace('\0', "\u{fffd}")
+}
+
 /// A column that holds JSON.
 fn json<T: DeserializeOwned>(row: &AnyRow, column: &str) -> Result<T> {
     serde_json::from_str(&get::<String>(row, column)?).map_err(|_| damaged(column))

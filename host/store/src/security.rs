@@ -1,6 +1,6 @@
 //! Security events.
 
-use super::{HostScope, TenantScope, damaged, get, number, text};
+use super::{HostScope, TenantScope, damaged, get, number, storable, text};
 use crate::error::Result;
 use elias_names::{ComponentName, Environment, TenantId};
 use elias_telemetry::security::{Repeats, SecurityEventKey, SecurityEventKind};
@@ -25,11 +25,6 @@ pub struct SecurityEventQuery {
     pub since_ms: i64,
     /// Only those before the one with this id.
     pub before: Option<String>,
-}
-
-/// A text as PostgreSQL can hold it.
-fn stored(text: &str) -> String {
-    text.replace('\0', "\u{fffd}")
 }
 
 fn read(row: &sqlx::any::AnyRow) -> Result<SecurityEventRow> {
@@ -68,8 +63,8 @@ impl HostScope {
             None => (None, None),
         };
         let query = sqlx::query(upsert).bind(tenant.as_str().to_owned()).bind(key.id(repeats.first_ms));
-        let query = query.bind(key.kind.as_str()).bind(stored(&key.actor)).bind(stored(&key.address));
-        let query = query.bind(component).bind(environment).bind(stored(&key.subject)).bind(stored(&key.code));
+        let query = query.bind(key.kind.as_str()).bind(storable(&key.actor)).bind(storable(&key.address));
+        let query = query.bind(component).bind(environment).bind(storable(&key.subject)).bind(storable(&key.code));
         let query = query.bind(i64::try_from(repeats.count).unwrap_or(i64::MAX));
         query.bind(repeats.first_ms).bind(repeats.last_ms).execute(&mut *self.tx).await?;
         Ok(())

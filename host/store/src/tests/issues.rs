@@ -10,6 +10,7 @@ on_both! {
     lists_of_issues_have_pages_and_filters
     no_occurrence_is_lost_to_a_change_at_the_same_time
     repeats_of_a_security_event_are_one_row
+    an_error_with_a_character_0_is_recorded
 }
 
 fn row(of: &ServiceId, error: &str, at_ms: i64) -> IssueRow {
@@ -162,4 +163,34 @@ async fn repeats_of_a_security_event_are_one_row(TestStore { store, .. }: &TestS
     scope.prune_security_events(6, 1).await.expect("pruned");
     scope.commit().await.expect("committed");
     assert_eq!(list(&a, SecurityEventQuery::default()).await, all[..1]);
+}
+
+async fn an_error_with_a_character_0_is_recorded(TestStore { store, .. }: &TestStore) {
+    let a = create_tenant(store, "a").await;
+    let record = ExecutionRecord {
+        tenant: a.clone(),
+        id: "01J".into(),
+        component: shop(),
+        environment: Environment::Production,
+        version: 1,
+        source: "GET /".into(),
+        run: None,
+        trace: None,
+        started_at: 1,
+        duration_us: 1,
+        fuel: 1,
+        memory_bytes: 1,
+        host_calls: Vec::new(),
+        status: 500,
+        outcome: "failed".into(),
+        code: Some("exception".into()),
+        error: Some("Error: a\0b".into()),
+        lines: Some(json!([["info", "a\0b"]])),
+    };
+    let mut scope = store.host_write().await.expect("a scope");
+    assert_eq!(scope.insert_executions(std::slice::from_ref(&record)).await.expect("stored"), 1);
+    assert_eq!(scope.insert_executions(&[record]).await.expect("stored"), 0, "it is there already");
+    scope.commit().await.expect("committed");
+    let found = store.read(&a).await.expect("a scope").execution("01J").await.expect("read").expect("it is there");
+    assert_eq!(found.error.as_deref(), Some("Error: a\u{fffd}b"));
 }
