@@ -4,10 +4,13 @@
 use elias_tests::answering::{answering, answers};
 use elias_tests::build::Project;
 use elias_tests::platform::{Platform, until};
+use elias_tests::serve::PATIENCE;
 use elias_tests::tenant::Tenant;
 use elias_tests::terminal::Terminal;
 use serde_json::{Value, json};
 use std::fmt::Write;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
 
 /// Kinds of failures of the component, and how often each occurs.
 const KINDS: usize = 50;
@@ -131,6 +134,51 @@ async fn an_issue_is_resolved_by_the_command_and_comes_back_in_a_later_version()
     assert_eq!(issues(&team, 5).await[0]["state"], "new", "it was ignored for two more");
     let audit = team.done("GET", "/audit", Value::Null).await.to_string();
     assert!(audit.contains("issue.change") && audit.contains(&id), "{audit}");
+}
+
+/// Takes one request, answers it with 200, and gives its headers and body.
+async fn take(server: &TcpListener) -> (String, String) {
+    let (mut stream, _) = server.accept().await.expect("someone calls");
+    let mut request = String::new();
+    loop {
+        if let Some((headers, body)) = request.split_once("\r\n\r\n") {
+            let length = headers.lines().find_map(|line| line.strip_prefix("content-length: "));
+            if body.len() >= length.and_then(|length| length.parse().ok()).unwrap_or(0) {
+                stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await.expect("written");
+                return (headers.to_owned(), body.to_owned());
+            }
+        }
+        let mut bytes = [0; 8_192];
+        let count = stream.read(&mut bytes).await.expect("a request");
+        assert_ne!(count, 0, "{request}");
+        request.push_str(&String::from_utf8_lossy(&bytes[..count]));
+    }
+}
+
+#[tokio::test]
+async fn a_failure_is_reported_to_the_server_that_is_configured() {
+    let server = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let dsn = format!("http://key@{}/7", server.local_addr().expect("it listens"));
+    let platform = Platform::start(&["--sentry-dsn", &dsn]);
+    let team = platform.default_tenant();
+    let project = Project::new(&[(
+        "src/index.ts",
+        "export default {\n  fetch(request: Request): Response {\n    console.warn(\"about to fail\");\n    \
+         if (request.url.endsWith(\"/fail\")) throw new RangeError(\"no\");\n    return new Response();\n  },\n};\n",
+    )]);
+    team.serve("shop", &project.build("src/index.ts"), json!({})).await;
+    let failed = team.get("shop", "/fail").await;
+    let id = failed.headers["elias-execution-id"].to_str().expect("ASCII").to_owned();
+    let (headers, body) = tokio::time::timeout(PATIENCE, take(&server)).await.expect("it is reported");
+    assert!(headers.starts_with("POST /api/7/envelope/ HTTP/1.1") && headers.contains("sentry_key=key"), "{headers}");
+    let event: Value = serde_json::from_str(body.lines().nth(2).expect("an item")).expect("an event");
+    assert_eq!((&event["release"], &event["tags"]["execution"]), (&json!("shop@1"), &json!(id)));
+    let exception = &event["exception"]["values"][0];
+    assert_eq!((&exception["type"], &exception["value"]), (&json!("RangeError"), &json!("no")));
+    let frame = exception["stacktrace"]["frames"].as_array().and_then(|frames| frames.last()).expect("a frame");
+    assert_eq!((&frame["filename"], &frame["lineno"]), (&json!("src/index.ts"), &json!(4)));
+    assert!(frame["context_line"].as_str().is_some_and(|line| line.contains("throw new RangeError")), "{frame}");
+    assert_eq!(event["breadcrumbs"]["values"][0]["message"], "about to fail");
 }
 
 /// The tenant's security events of a kind, once so many have happened.

@@ -59,14 +59,14 @@ impl TenantScope {
         Ok(())
     }
 
-    /// Writes acts into the audit trail that were no change of the store.
+    /// Writes acts into the audit trail that were no change of the store. Those that are there already stay as they are.
     ///
     /// # Errors
     /// `store-unavailable`.
     pub async fn audit_notes(&mut self, notes: &[AuditNote]) -> Result<()> {
         for note in notes {
             let insert = "INSERT INTO audit (tenant, id, at, actor, address, action, subject, before, after) \
-                          VALUES ($1, $2, $3, $4, $5, $6, $7, NULL, $8)";
+                          VALUES ($1, $2, $3, $4, $5, $6, $7, NULL, $8) ON CONFLICT DO NOTHING";
             let query = self.query(insert).bind(note.id.clone()).bind(note.at);
             let query = query.bind(note.actor.name.clone()).bind(note.actor.address.clone()).bind(note.action);
             let query = query.bind(note.subject.clone()).bind(note.after.as_ref().map(to_json).transpose()?);
