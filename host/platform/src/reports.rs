@@ -165,7 +165,7 @@ impl Reports {
     }
 
     /// Says which servers the tenants have, by their DSNs, and whether each may be in a private network.
-    pub(crate) fn update(&self, wanted: &BTreeMap<&TenantId, (&str, bool)>) {
+    pub(crate) fn update(&self, wanted: &BTreeMap<TenantId, (String, bool)>) {
         let present = self.destinations.load();
         let is_as_wanted = |tenant: &TenantId, dsn: &str, may_be_private: bool| {
             let known = present.tenants.get(tenant);
@@ -177,8 +177,8 @@ impl Reports {
             return;
         }
         let tenants = wanted.iter().filter_map(|(tenant, (dsn, may_be_private))| {
-            let known = present.tenants.get(*tenant).filter(|_| is_as_wanted(tenant, dsn, *may_be_private));
-            Some(((*tenant).clone(), known.cloned().or_else(|| self.destination(dsn, *may_be_private))?))
+            let known = present.tenants.get(tenant).filter(|_| is_as_wanted(tenant, dsn, *may_be_private));
+            Some((tenant.clone(), known.cloned().or_else(|| self.destination(dsn, *may_be_private))?))
         });
         let next = Destinations { host: present.host.clone(), tenants: tenants.collect() };
         self.destinations.store(Arc::new(next));

@@ -51,12 +51,12 @@ impl Platform {
     /// Says which servers for errors the tenants have now.
     fn update_reports(&self) {
         let table = self.serving().table.load_full();
-        let states: Vec<_> = table.services.values().map(|service| (&service.id.tenant, service.state())).collect();
         let mut wanted = BTreeMap::new();
-        for (tenant, state) in &states {
+        for service in table.services.values() {
+            let state = service.state();
             let settings = &state.snapshot.target.tenant;
             if let Some(dsn) = &settings.sentry_dsn {
-                wanted.insert(*tenant, (dsn.as_str(), settings.trusted));
+                wanted.insert(service.id.tenant.clone(), (dsn.clone(), settings.trusted));
             }
         }
         self.reports().update(&wanted);

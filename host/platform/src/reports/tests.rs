@@ -87,8 +87,7 @@ async fn counted(reports: &Reports, count: u64) -> (u64, u64) {
 async fn failures_reach_the_server_of_the_host_and_that_of_the_tenant() {
     let server = Server::new(&[], 100);
     let reports = reports(&server, Some(DSN));
-    let acme = acme();
-    reports.update(&BTreeMap::from([(&acme, ("https://key@errors.acme.example/2", false))]));
+    reports.update(&BTreeMap::from([(acme(), ("https://key@errors.acme.example/2".to_owned(), false))]));
     let completed = ExecutionRecord { outcome: "completed".into(), ..failure("") };
     reports.offer(&[failure("Error: a"), completed]);
     assert_eq!(counted(&reports, 2).await, (2, 0));
