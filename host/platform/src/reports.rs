@@ -31,6 +31,9 @@ const RETRY_AFTER_MAX: u64 = 60;
 /// Places whose source is remembered.
 const SOURCES_REMEMBERED: u64 = 500;
 
+/// The source around places: by service, version, file and line.
+type Sources = Cache<(ServiceId, u32, String, u32), Option<SourceContext>>;
+
 /// Where an envelope goes.
 #[derive(Debug, Clone, Copy)]
 pub struct EnvelopeTarget<'a> {
@@ -114,7 +117,7 @@ pub(crate) struct Reports {
     destinations: ArcSwap<Destinations>,
     counts: Arc<ReportCounts>,
     platform: Arc<OnceLock<Weak<Inner>>>,
-    sources: Cache<(ServiceId, u32, String, u32), Option<SourceContext>>,
+    sources: Sources,
 }
 
 /// Reads a DSN of the settings.
@@ -250,7 +253,7 @@ struct Task {
     waiting_bytes: Arc<AtomicUsize>,
     counts: Arc<ReportCounts>,
     platform: Arc<OnceLock<Weak<Inner>>>,
-    sources: Cache<(ServiceId, u32, String, u32), Option<SourceContext>>,
+    sources: Sources,
 }
 
 impl Task {

@@ -67,7 +67,7 @@ fn word(text: &str) -> (usize, &str) {
     if whole.starts_with('/') || whole.contains("://") || whole.contains('@') {
         return (whole.len().max(1), VALUE);
     }
-    let taken = &whole[..whole.find(|one| !is_word(one) && one != '-').unwrap_or(whole.len())];
+    let taken = &whole[..whole.find(|one: char| !is_word(one) && one != '-').unwrap_or(whole.len())];
     // One of the characters that are words by themselves is at the beginning, so this is never empty.
     let has_digit = taken.bytes().any(|byte| byte.is_ascii_digit());
     let is_number = taken.bytes().all(|byte| byte.is_ascii_digit());
