@@ -85,11 +85,11 @@ pub(crate) enum RemoteCommand {
     Tenants(tenants::TenantsArguments),
     /// Audit npm packages, and show or set the package policy
     Packages(packages::PackagesArguments),
-    /// List, show, resolve, ignore and assign issues, which are groups of failures
+    /// List, show, resolve, ignore and assign groups of failures
     Issues(issues::IssuesArguments),
-    /// Show the audit log, who changed what, or export it
+    /// Show or export the audit log: who changed what
     Audit(audit::AuditArguments),
-    /// List security events: denials, refused servers and tokens, limits
+    /// List denials, refused servers and tokens, and limits hit
     Security(security::SecurityArguments),
     /// Check the health of a platform
     Doctor(doctor::DoctorArguments),
