@@ -50,6 +50,7 @@ mod platform_executions;
 mod platform_experiments;
 mod platform_gateway;
 mod platform_idempotency;
+mod platform_issues;
 mod platform_log_required;
 mod platform_members;
 mod platform_metrics;

@@ -237,3 +237,24 @@ pub struct AuditEntry {
     /// The state after the change, without secrets; null if there is none.
     pub after: Option<Value>,
 }
+
+/// The form of an audit trail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum AuditFormat {
+    /// A page of a list, newest entry first.
+    Json,
+    /// All entries as JSON Lines, oldest first: an object on each line.
+    Lines,
+}
+
+/// A filter for the audit trail.
+#[derive(Debug, Clone, Default, Deserialize, utoipa::IntoParams)]
+#[serde(default)]
+#[into_params(parameter_in = Query)]
+pub struct AuditFilter {
+    /// Only entries since this time, in milliseconds since 1970-01-01 UTC; absent for all.
+    pub since: Option<i64>,
+    /// `lines` for all entries as JSON Lines, as `Accept: application/x-ndjson`; `json`, the default, for a page.
+    pub format: Option<AuditFormat>,
+}

@@ -9,6 +9,7 @@ mod databases;
 mod error;
 mod executions;
 mod findings;
+mod issues;
 mod members;
 mod series;
 mod services;
@@ -22,7 +23,8 @@ mod workers;
 mod workflows;
 
 pub use access::{
-    Actor, AuditEntry, NewToken, Role, RoleDefinition, RoleSettings, SigningKeyEntry, Token, TokenRole, TokenWithSecret,
+    Actor, AuditEntry, AuditFilter, AuditFormat, NewToken, Role, RoleDefinition, RoleSettings, SigningKeyEntry, Token,
+    TokenRole, TokenWithSecret,
 };
 pub use alerts::{Alert, AlertRule, Receiver, ReceiverTest, Silence};
 pub use databases::{DatabaseQuery, DatabaseResult};
@@ -32,6 +34,10 @@ pub use executions::{
     ExecutionFilter, ExecutionRecord, FollowedLine, RecordedCalls, RecordedRun, RunningExecution, RunningFilter,
 };
 pub use findings::Finding;
+pub use issues::{
+    ASSIGNEE_BYTES_MAX, IGNORED_COUNT_MAX, Issue, IssueChange, IssueFilter, IssueOccurrence, IssueState, IssueTotals,
+    SecurityEvent, SecurityFilter, SecurityKind, SourceExcerpt, SourcePlace,
+};
 pub use members::{
     EMAIL_BYTES_MAX, Organization, OrganizationSettings, TEXT_BYTES_MAX, User, UserSettings, check_text, is_email,
     is_text,

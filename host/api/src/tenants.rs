@@ -50,6 +50,10 @@ pub struct TenantSettings {
     /// private network that the platform operators named.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub otlp_endpoint: Option<String>,
+    /// The DSN of a server that speaks Sentry's protocol, such as `https://KEY@sentry.example.com/1`, which gets the
+    /// tenant's failures; none if absent. It may be in a private network only if the tenant is trusted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sentry_dsn: Option<String>,
     /// The quotas.
     pub quotas: Quotas,
 }
@@ -149,6 +153,7 @@ impl Default for TenantSettings {
             own_packages: PackagePolicy::default(),
             ceilings: BTreeMap::new(),
             otlp_endpoint: None,
+            sentry_dsn: None,
             quotas: Quotas::default(),
         }
     }

@@ -5,6 +5,7 @@ use crate::component_databases::ComponentDatabases;
 use crate::notifier::Notifier;
 use crate::recorder::Retention;
 use crate::spans::TraceConfig;
+use crate::reports::EnvelopeSender;
 use crate::triggers::TriggerBackends;
 use crate::webhook_sender::WebhookSender;
 use crate::workers::WorkerBackends;
@@ -79,6 +80,10 @@ pub struct PlatformConfig {
     pub connections_percent: Option<Arc<dyn Fn() -> Option<f64> + Send + Sync>>,
     /// The files of the TLS certificates that the host serves with, as PEM, for the alert about their end.
     pub certificates: Vec<PathBuf>,
+    /// The DSN of a server that speaks Sentry's protocol, which gets the failures of all tenants.
+    pub sentry_dsn: Option<String>,
+    /// The sender of failures to such servers, this one and those of tenants; none: they are only in issues.
+    pub envelopes: Option<Arc<dyn EnvelopeSender>>,
     /// The queue and the log of events that the host was built with, by its capabilities `jobs` and `events`.
     pub triggers: TriggerBackends,
     /// The service workers that the host was built with, by its capability `workers`.
@@ -119,6 +124,8 @@ impl PlatformConfig {
             notifier: None,
             connections_percent: None,
             certificates: Vec::new(),
+            sentry_dsn: None,
+            envelopes: None,
             triggers: TriggerBackends::new(),
             workers: WorkerBackends::new(),
             awake_workers: AWAKE_WORKERS,

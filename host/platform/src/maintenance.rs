@@ -199,6 +199,9 @@ async fn flush(platform: &Platform) {
     if timeout(FLUSH_MAX, telemetry).await.is_err() {
         tracing::warn!("the store takes too long: the metrics of the last minute are lost");
     }
+    if !matches!(timeout(FLUSH_MAX, platform.store_security()).await, Ok(Ok(()))) {
+        tracing::warn!("the store takes too long: the last security events are lost");
+    }
     // One that is away finds out by itself.
     let _ = timeout(FLUSH_MAX, platform.leave_alerts()).await;
     let _ = timeout(FLUSH_MAX, platform.leave_hosts()).await;

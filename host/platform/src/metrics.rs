@@ -88,6 +88,8 @@ struct MetricsSnapshot {
     unassigned_usage: UsageAmounts,
     /// Points of the metrics of services that were not stored.
     dropped_points: u64,
+    /// Failures that servers for errors took, and that none took.
+    reported: [u64; 2],
     tenants: Vec<(String, Arc<QuotaCounts>)>,
     /// Tenant, quota, how much is used if that is known, and how much there is.
     levels: Vec<(String, &'static str, Option<u64>, u64)>,
@@ -213,6 +215,7 @@ impl MetricsSnapshot {
             dropped,
             unrecorded,
             telemetry: TelemetryFigures::read(&serving.recorder, platform.config()),
+            reported: [platform.reports().counts().sent(), platform.reports().counts().lost()],
             tenants,
             levels,
             jobs,
@@ -257,6 +260,16 @@ impl MetricsSnapshot {
         counter(out, "usage_unassigned_executions", text, None)?.one(self.unassigned_usage.executions)?;
         let text = "Number of points of the metrics of services that were not stored because the store was away";
         counter(out, "series_dropped_points", text, None)?.one(self.dropped_points)?;
+        let text = "Number of failures for servers that speak Sentry's protocol, by outcome";
+        let mut reported = counter(out, "sentry_events", text, None)?;
+        for (outcome, count) in ["sent", "lost"].into_iter().zip(self.reported) {
+            reported.labelled([("outcome", outcome)], count)?;
+        }
+        let mut services =
+            gauge(out, "services", "Number of services by the state of the circuit breaker of their requests")?;
+        for ((_, name), count) in HEALTH.iter().zip(self.states) {
+            services.labelled([("state", *name)], count)?;
+        }
         Ok(())
     }
 

@@ -8,7 +8,8 @@ use crate::config::PlatformConfig;
 use crate::connector_state::ConnectorState;
 use crate::notification_meters::NotificationMeters;
 use crate::platform::{Inner, Platform};
-use crate::recorder::Recorder;
+use crate::recorder::{BatchObserver, Recorder, Telling};
+use crate::reports::Reports;
 use crate::response_cache::ResponseCache;
 use crate::series_state::SeriesState;
 use crate::serving::{Loader, Proofs, ServiceSnapshot, Serving, SnapshotStore, TableContext, compile_queue};
@@ -17,10 +18,10 @@ use crate::triggers::Runner;
 use crate::usage_journal::UsageJournal;
 use crate::vault::Vault;
 use crate::workers::{WorkerParts, WorkerRunner};
-use crate::{alerts, data_dir, key_rotation, log, maintenance, peers, usage};
+use crate::{alerts, data_dir, key_rotation, log, maintenance, peers, security, usage};
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
-use elias_api::{Code, DEFAULT_TENANT, Result};
+use elias_api::{Code, DEFAULT_TENANT, ExecutionRecord, Result};
 use elias_host::{Host, Limits};
 use elias_names::{ServiceId, TenantId};
 use elias_store::{Store, TargetFilter};
@@ -72,9 +73,16 @@ impl Platform {
             compile_timeout: Duration::from_millis(config.compile_timeout_ms),
             compiling: compile_queue(Duration::from_millis(config.compile_timeout_ms)),
         };
+        let observed = Arc::clone(&access);
+        let limits_hit: BatchObserver =
+            Arc::new(move |batch: &[ExecutionRecord]| observed.security().executions(batch));
+        let reports = Arc::new(Reports::new(&config)?);
+        let offered = Arc::clone(&reports);
+        let failures: BatchObserver = Arc::new(move |batch: &[ExecutionRecord]| offered.offer(batch));
         let host_id = peers::host_id(&dir)?;
+        let telling = Telling { host: host_id.clone(), observers: vec![limits_hit, failures] };
         let (recorder, recording) =
-            Recorder::new(store.clone(), config.recorded_runs_per_second, &config.traces, host_id.clone());
+            Recorder::new(store.clone(), config.recorded_runs_per_second, &config.traces, telling);
         let (transitions, received_transitions) = mpsc::unbounded_channel();
         let context = TableContext { domain: config.domain.clone(), artifacts: artifacts.clone() };
         let snapshots = SnapshotStore::open(sub("services")?);
@@ -113,6 +121,7 @@ impl Platform {
             series,
             usage_folding: tokio::sync::Mutex::default(),
             notification_meters: NotificationMeters::default(),
+            reports,
             config,
             run_id,
             host_id,
@@ -124,6 +133,7 @@ impl Platform {
         };
         let platform = Self::of(Arc::new(inner));
         services.bind(Arc::downgrade(&platform.inner));
+        platform.reports().bind(Arc::downgrade(&platform.inner));
         platform.begin().await?;
         tokio::spawn(recording);
         platform.runner().start();
@@ -132,6 +142,7 @@ impl Platform {
         key_rotation::start(&platform);
         usage::start(&platform);
         alerts::start(&platform);
+        security::start(&platform);
         Ok(platform)
     }
 

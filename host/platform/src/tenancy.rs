@@ -2,6 +2,7 @@
 
 use crate::access::Permission;
 use crate::platform::Platform;
+use crate::reports;
 use crate::session::Session;
 use bytes::Bytes;
 use elias_api::{
@@ -39,6 +40,7 @@ impl Platform {
     ) -> Result<Tenant> {
         let mut scope = self.write(session, Permission::Tenants, tenant, None).await?;
         self.serving().loader.ceilings.check_keys(&settings.ceilings)?;
+        reports::check_settings(settings)?;
         let made = scope.create_tenant(settings, &session.actor()).await?;
         scope.commit().await?;
         Ok(made)
@@ -67,6 +69,7 @@ impl Platform {
     ) -> Result<Tenant> {
         let mut scope = self.write(session, Permission::Tenants, tenant, None).await?;
         self.serving().loader.ceilings.check_keys(&settings.ceilings)?;
+        reports::check_settings(settings)?;
         let changed = scope.set_tenant(settings, revision, &session.actor()).await?;
         scope.commit().await?;
         self.follow_tenant(tenant).await?;

@@ -24,6 +24,7 @@ mod hosts;
 mod idempotency;
 mod idempotent_requests;
 mod identity;
+mod issues;
 mod keys;
 mod log;
 mod moving;
@@ -32,6 +33,7 @@ mod organizations;
 mod roles;
 mod secrets;
 mod series;
+mod security;
 mod services;
 mod spans;
 mod tenants;
@@ -49,7 +51,7 @@ mod writer;
 
 pub use alerts::{AlertRow, DueNotification, GroupRow, NewNotification, StoredPoint, StoredReceiver};
 pub use allowed::AllowedServices;
-pub use audit::NOTHING;
+pub use audit::{AuditNote, NOTHING};
 pub use error::{Error, Result};
 pub use file::{BESIDE, STORE_FILE};
 pub use hints::Hints;
@@ -58,9 +60,11 @@ pub use hosts::HostEntry;
 pub use idempotency::StoredResponse;
 pub use idempotent_requests::{IdempotentRequest, KeyState, StoredReply};
 pub use identity::IDENTITY_FILE;
+pub use issues::{IssueCounts, IssueQuery, IssueRow};
 pub use moving::{MovedStore, move_store};
 pub use roles::next_role;
 pub use series::{SeriesFilter, SeriesRow, week_of};
+pub use security::{SecurityEventQuery, SecurityEventRow};
 pub use tenants::StoredUse;
 pub use triggers::{
     CancelledJob, ClaimShare, ClaimedJob, DueOutbox, DueSchedule, EnqueueOutcome, EventWait, FinishedJobs, JobEnd,
@@ -116,6 +120,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("spans", include_str!("schema/16_spans.sql")),
     ("series", include_str!("schema/17_series.sql")),
     ("alerts", include_str!("schema/19_alerts.sql")),
+    ("issues", include_str!("schema/18_issues.sql")),
 ];
 
 /// The tables with a tenant's rows, which row-level security guards on PostgreSQL.
@@ -177,6 +182,9 @@ const TENANT_TABLES: &[&str] = &[
     "alerts",
     "alert_groups",
     "notifications",
+    "issues",
+    "issue_counts",
+    "security_events",
 ];
 
 /// Begins a transaction on PostgreSQL whose statements are planned as for large tables: some are empty at one time and
@@ -454,6 +462,11 @@ fn number<T: TryFrom<i64>>(row: &AnyRow, column: &str) -> Result<T> {
 /// A column whose text is read as a name or the like.
 fn text<T: std::str::FromStr>(row: &AnyRow, column: &str) -> Result<T> {
     get::<String>(row, column)?.parse().map_err(|_| damaged(column))
+}
+
+/// A text as PostgreSQL can hold it: a guest may put the character 0 into its messages.
+fn storable(text: &str) -> String {
+    text.replace('\0', "\u{fffd}")
 }
 
 /// A column that holds JSON.

@@ -15,6 +15,7 @@ mod alerts;
 mod durability;
 mod idempotent_requests;
 mod identity;
+mod issues;
 pub(crate) mod plans;
 mod spans;
 mod tls;
@@ -168,7 +169,7 @@ async fn tenants_see_only_what_is_theirs(TestStore { store, .. }: &TestStore) {
     let mut scope = store.read(&b).await.expect("a scope");
     let versions = scope.versions(&shop(), None, 10).await.expect("read");
     assert_eq!(versions.iter().map(|version| version.digest.clone()).collect::<Vec<_>>(), [Digest::of(b"of b")]);
-    assert_eq!(scope.audit_entries(None, 10).await.expect("read").len(), 2, "its own creation, its own version");
+    assert_eq!(scope.audit_entries(None, 0, 10).await.expect("read").len(), 2, "its own creation, its own version");
     // PostgreSQL guards the rows also from a statement that forgets the tenant.
     if store.dialect == Dialect::Postgres {
         let rows = sqlx::query("SELECT tenant FROM versions").fetch_all(&mut *scope.tx).await.expect("read");
@@ -295,7 +296,7 @@ async fn what_is_not_committed_never_was(TestStore { store, .. }: &TestStore) {
     drop(scope);
     let mut scope = store.read(&a).await.expect("a scope");
     assert!(scope.components("", None, 10).await.expect("read").is_empty());
-    assert_eq!(scope.audit_entries(None, 10).await.expect("read").len(), 1, "the tenant's creation");
+    assert_eq!(scope.audit_entries(None, 0, 10).await.expect("read").len(), 1, "the tenant's creation");
 }
 
 async fn quotas_of_components_hold(TestStore { store, .. }: &TestStore) {
@@ -337,7 +338,7 @@ async fn of_what_was_done_the_newest_is_kept_and_what_serves(TestStore { store, 
     scope.commit().await.expect("committed");
     let mut scope = store.read(&a).await.expect("a scope");
     assert_eq!(scope.deployments(&service(&a), None, 10).await.expect("read").len(), 1);
-    let audit = scope.audit_entries(None, 10).await.expect("read");
+    let audit = scope.audit_entries(None, 0, 10).await.expect("read");
     assert!(deleted > 0 && audit.len() == 1 && audit[0].action.starts_with("version"), "{deleted} {audit:?}");
 }
 

@@ -74,6 +74,9 @@ pub(super) const TABLES: &[&str] = &[
     "notifications",
     "alert_points",
     "alert_evaluations",
+    "issues",
+    "issue_counts",
+    "security_events",
     "leases",
 ];
 /// The tables that have rows in every new store.

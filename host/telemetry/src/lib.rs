@@ -8,3 +8,6 @@ pub mod series;
 pub mod usage;
 pub mod alert;
 pub mod notification;
+pub mod issue;
+pub mod security;
+pub mod sentry;

@@ -98,6 +98,7 @@ const GROUPS: &[Group] = &[
             command("status", "elias status", "elias status shop --json"),
             command("executions", "elias executions --component shop --failed", "elias executions --running"),
             command("traces", "elias traces list --failed", "elias traces show 4bf92f3577b34da6a3ce929d0e0e4736"),
+            command("issues", "elias issues list --state new", "elias issues resolve 5f0c9d2e41b7a860 --version 4"),
             command("logs", "elias logs shop --follow", "elias logs shop --env staging --limit 50"),
             command("cancel", "elias cancel 01J9ZQ4T8C", "elias cancel 01J9ZQ4T8C --json"),
             command(
@@ -110,7 +111,8 @@ const GROUPS: &[Group] = &[
             command("usage", "elias usage --since 7d", "elias usage --all --csv"),
             command("adoption", "elias adoption", "elias adoption --weeks 26 --tenant acme"),
             command("doctor", "elias doctor", "elias doctor --json"),
-            command("audit", "elias audit --limit 100", "elias audit --tenant acme --json"),
+            command("audit", "elias audit --limit 100", "elias audit export --since 7days"),
+            command("security", "elias security events", "elias security events --kind denied --since 2h"),
         ],
     },
     Group {

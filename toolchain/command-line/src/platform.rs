@@ -81,6 +81,12 @@ pub struct PlatformArguments {
     /// Retention of execution records, in days [default: 7]
     #[arg(long, value_name = "N", requires = "platform")]
     pub execution_days: Option<u32>,
+    /// Retention of audit trails, in days; 0: without a limit of time [default: 0]
+    #[arg(long, value_name = "N", requires = "platform")]
+    pub audit_days: Option<u32>,
+    /// Server that speaks Sentry's protocol and gets the failures of all tenants
+    #[arg(long, value_name = "DSN", env = "ELIAS_SENTRY_DSN", hide_env_values = true)]
+    pub sentry_dsn: Option<String>,
     /// Successful runs of triggers that are recorded, per service and second [default: 100]
     #[arg(long, value_name = "N", requires = "platform")]
     pub recorded_runs_per_second: Option<u32>,

@@ -77,6 +77,7 @@ pub struct HttpContext {
     /// KiB of decoders' windows.
     windows: Arc<Semaphore>,
     calls: CallMeter,
+    instance: InstanceInfo,
     /// The `traceparent` of the execution, if it is part of a trace.
     traceparent: Option<HeaderValue>,
 }
@@ -125,7 +126,7 @@ impl Capability for Http {
         let traceparent = instance.extension::<Cause>().and_then(|cause| cause.traceparent.as_deref());
         let traceparent = traceparent.and_then(|text| HeaderValue::from_str(text).ok());
         let calls = instance.call_meter(self.name());
-        HttpContext { grant: Arc::clone(grant), open, windows, calls, traceparent }
+        HttpContext { grant: Arc::clone(grant), open, windows, calls, instance: instance.clone(), traceparent }
     }
 }
 
@@ -143,7 +144,7 @@ impl WasiHttpHooks for HttpContext {
         options: Option<RequestOptions>,
         _: Box<dyn Future<Output = Result<(), Error>> + Send>,
     ) -> Box<dyn Future<Output = SendResult> + Send> {
-        let Self { grant, open, windows, calls, traceparent } = self.clone();
+        let Self { grant, open, windows, calls, instance, traceparent } = self.clone();
         // To the answer's head: when the rest of it comes is for the guest to say.
         let mut call = calls.begin();
         if call.keeps_details() {
@@ -160,6 +161,7 @@ impl WasiHttpHooks for HttpContext {
             let ends = Instant::now() + total;
             // More requests than may be open wait for their turn, inside their own time.
             let permit = tokio::time::timeout_at(ends, open.acquire_owned()).await;
+            let server = request.uri().authority().cloned();
             let response = match permit {
                 Ok(Ok(permit)) => {
                     grant.client.send(request, options.unwrap_or_default(), ends, permit, windows, calls).await
@@ -177,6 +179,11 @@ impl WasiHttpHooks for HttpContext {
                 Err(_) => call.fail(),
             }
             drop(call);
+            if let (Err(Error::HttpRequestDenied | Error::DestinationIpProhibited), Some(server)) = (&response, server)
+            {
+                // A user and a password may stand before the host.
+                instance.egress_refused(server.as_str().rsplit('@').next().unwrap_or_default());
+            }
             let sent: Box<dyn Future<Output = Result<(), Error>> + Send> = Box::new(std::future::ready(Ok(())));
             Ok((response?, sent))
         })

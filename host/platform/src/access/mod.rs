@@ -19,6 +19,7 @@ pub use permission::{Permission, Principal};
 pub use target::AccessTarget;
 pub use token::TOKEN_DAYS_MAX;
 
+use crate::security_log::SecurityLog;
 use attempts::Attempts;
 use cap_std::fs::Dir;
 use elias_api::{Actor, Code, Error, NewToken, Result, Role, TokenRole, TokenWithSecret};
@@ -68,6 +69,8 @@ pub(crate) struct Access {
     slow_hashes: SlowHashes,
     operator: [u8; 32],
     oidc: Option<Oidc>,
+    /// Who signed in and who could not.
+    security: SecurityLog,
 }
 
 impl Access {
@@ -86,7 +89,13 @@ impl Access {
             slow_hashes: SlowHashes::new(),
             operator: Sha256::digest(operator.trim().as_bytes()).into(),
             oidc: oidc.map(Oidc::new).transpose()?,
+            security: SecurityLog::default(),
         })
+    }
+
+    /// Where security events are gathered.
+    pub(crate) fn security(&self) -> &SecurityLog {
+        &self.security
     }
 
     /// Remembers whose token this is for the rules of routes, which cannot wait. What is refused is not remembered.
@@ -115,12 +124,18 @@ impl Access {
         // The attempts of others from the same address do not limit a token that was valid before.
         let ip = address.parse().ok().filter(|_| !self.known.contains_key(&key));
         let now_ms = u64::try_from(now_ms()).unwrap_or_default();
-        self.attempts.check(ip, now_ms)?;
-        let looked_up = self.find(token, &key, address).await;
+        if let Err(error) = self.attempts.check(ip, now_ms) {
+            self.security.sign_in_failed(None, None, address, error.code());
+            return Err(error);
+        }
+        let mut owner = None;
+        let looked_up = self.find(token, &key, address, &mut owner).await;
         if let Err(error) = &looked_up
             && matches!(error.code(), Code::Unauthenticated | Code::TokenExpired | Code::NoRole)
         {
             self.attempts.count(ip, now_ms);
+            let bearer = token.parse::<Bearer>().ok();
+            self.security.sign_in_failed(owner.as_ref(), bearer.as_ref().map(Bearer::id), address, error.code());
         }
         looked_up
     }
@@ -135,7 +150,7 @@ impl Access {
         if let Some(principal) = self.confirmed.get(&key).filter(still) {
             return Ok(principal);
         }
-        let principal = self.find(token, &key, address).await?;
+        let principal = self.find(token, &key, address, &mut None).await?;
         self.confirmed.insert(key, Arc::clone(&principal));
         Ok(principal)
     }
@@ -144,15 +159,22 @@ impl Access {
         key.ct_eq(&self.operator).into()
     }
 
-    /// Looks up the principal of a token, the identity provider's or ours, and caches it.
-    async fn find(&self, token: &str, key: &[u8; 32], address: &str) -> Result<Arc<Principal>> {
+    /// Looks up the principal of a token, the identity provider's or ours, and caches it. Of a token that is refused
+    /// `owner` becomes the tenant, if there is one with its id.
+    async fn find(
+        &self,
+        token: &str,
+        key: &[u8; 32],
+        address: &str,
+        owner: &mut Option<TenantId>,
+    ) -> Result<Arc<Principal>> {
         let key = *key;
         if let Some(oidc) = self.oidc.as_ref().filter(|_| !token.starts_with("elias_")) {
             return self.find_user(oidc, token, address).await;
         }
         let bearer: Bearer = token.parse().map_err(|()| refused())?;
         let forgotten = self.forgotten.load(Ordering::SeqCst);
-        match self.look_up(&bearer).await {
+        match self.look_up(&bearer, owner).await {
             Ok(Some(principal)) => {
                 let principal = Arc::new(principal);
                 self.valid.insert(key, Arc::clone(&principal));
@@ -179,8 +201,9 @@ impl Access {
         }
     }
 
-    async fn look_up(&self, bearer: &Bearer) -> Result<Option<Principal>> {
+    async fn look_up(&self, bearer: &Bearer, owner: &mut Option<TenantId>) -> Result<Option<Principal>> {
         let Some((token, hash)) = self.store.host_read().await?.token(bearer.id()).await? else { return Ok(None) };
+        *owner = Some(token.tenant.clone());
         if token.revoked_at.is_some() || token.expires_at <= now_ms() {
             return Ok(None);
         }

@@ -79,6 +79,8 @@ permissions! {
     ManageAlerts: Operator,
     /// End an execution.
     Cancel: Operator,
+    /// Resolve, ignore and assign issues.
+    ManageIssues: Developer,
     /// Set and delete secrets; nobody can read them.
     Secrets: Operator,
     /// Delete versions.

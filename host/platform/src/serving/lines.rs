@@ -2,11 +2,11 @@
 //! log.
 
 use elias_api::FollowedLine;
-use elias_host::{Line, Observer};
+use elias_host::{Line, Notice, Observer};
 use parking_lot::{Mutex, MutexGuard};
 use serde_json::Value;
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use tokio::sync::broadcast;
 
@@ -17,12 +17,29 @@ const BYTES_MAX: usize = 64 << 10;
 /// Lines that wait for one who follows; who is slower loses some, and is told so.
 const FOLLOWED: usize = 1_000;
 
+/// Different notices of a service that are told apart until they are taken.
+const NOTICES_MAX: usize = 100;
+/// Bytes of the text of a notice.
+const NOTICE_BYTES_MAX: usize = 256;
+
+/// What a component did beside writing lines.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum ServiceNotice {
+    /// It read the secret of this name.
+    SecretRead(String),
+    /// It asked for a server that it is not granted; `None` for further ones than are told apart.
+    EgressRefused(Option<String>),
+}
+
 /// The lines of one service's executions under way.
 #[derive(Default)]
 pub(crate) struct Lines {
     /// How many executions have lines: those that have none, as most, take no lock.
     executions: AtomicUsize,
     kept: Mutex<HashMap<String, ExecutionLines>>,
+    /// Notices since they were taken last, and how often each.
+    notices: Mutex<BTreeMap<ServiceNotice, u64>>,
+    has_notices: AtomicBool,
     /// Made for the first who follows: its thousand places take 100 KB, which ten thousand services would feel.
     followers: OnceLock<broadcast::Sender<FollowedLine>>,
 }
@@ -80,6 +97,15 @@ impl Lines {
         UnrecordedLines { lines: self, execution: execution.to_owned() }
     }
 
+    /// What the service's executions did since this was asked last, and how often.
+    pub(crate) fn take_notices(&self) -> BTreeMap<ServiceNotice, u64> {
+        // Most services have none, most of the time.
+        if !self.has_notices.swap(false, Ordering::AcqRel) {
+            return BTreeMap::new();
+        }
+        std::mem::take(&mut *self.notices.lock())
+    }
+
     /// The lines from now on.
     pub(crate) fn follow(&self) -> broadcast::Receiver<FollowedLine> {
         self.followers.get_or_init(|| broadcast::Sender::new(FOLLOWED)).subscribe()
@@ -87,6 +113,22 @@ impl Lines {
 }
 
 impl Observer for Lines {
+    fn notice(&self, notice: Notice<'_>) {
+        let text = |text: &str| text[..text.floor_char_boundary(NOTICE_BYTES_MAX)].to_owned();
+        let mut notice = match notice {
+            Notice::SecretRead(name) => ServiceNotice::SecretRead(text(name)),
+            Notice::EgressRefused(server) => ServiceNotice::EgressRefused(Some(text(server))),
+        };
+        let mut notices = self.notices.lock();
+        // The names of secrets are those of the grant, so there are not many.
+        if notices.len() >= NOTICES_MAX && matches!(notice, ServiceNotice::EgressRefused(_)) {
+            notice = if notices.contains_key(&notice) { notice } else { ServiceNotice::EgressRefused(None) };
+        }
+        *notices.entry(notice).or_default() += 1;
+        drop(notices);
+        self.has_notices.store(true, Ordering::Release);
+    }
+
     fn line(&self, line: Line<'_>) {
         let level = line.level.as_str();
         let text = match (line.message, line.fields) {
@@ -115,6 +157,21 @@ impl Observer for Lines {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn notices_are_counted_and_bounded() {
+        let lines = Lines::default();
+        assert!(lines.take_notices().is_empty());
+        for number in 0..1_000 {
+            lines.notice(Notice::EgressRefused(&format!("h{number}.example")));
+            lines.notice(Notice::SecretRead("TOKEN"));
+        }
+        let notices = lines.take_notices();
+        assert!(notices.len() <= NOTICES_MAX + 1, "{}", notices.len());
+        assert_eq!(notices[&ServiceNotice::SecretRead("TOKEN".into())], 1_000);
+        assert_eq!(notices.values().sum::<u64>(), 2_000, "none is lost");
+        assert!(lines.take_notices().is_empty());
+    }
 
     #[test]
     fn an_execution_keeps_its_own_lines_up_to_a_bound() {

@@ -1,6 +1,7 @@
 //! Extractors of the admin API, with refusals that are problem documents.
 
 use super::problem::Problem;
+use super::security::SessionSlot;
 use axum::Json;
 use axum::extract::rejection::{BytesRejection, JsonRejection, PathRejection, QueryRejection};
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
@@ -46,6 +47,9 @@ impl FromRequestParts<Platform> for Authenticated {
         let address =
             parts.extensions.get::<PeerAddress>().map_or_else(|| "unknown".to_owned(), |peer| peer.0.to_string());
         let session = platform.authenticate(token, address).await?;
+        if let Some(slot) = parts.extensions.get::<SessionSlot>() {
+            slot.fill(&session);
+        }
         parts.extensions.insert(session.clone());
         Ok(Self(session))
     }

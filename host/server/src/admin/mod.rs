@@ -2,6 +2,7 @@
 //! generated from the handlers.
 
 mod alerts;
+mod audit;
 mod confirmed;
 mod databases;
 mod etag;
@@ -11,6 +12,7 @@ mod experiments;
 mod extract;
 mod host;
 mod idempotency;
+mod issues;
 mod jobs;
 mod log;
 mod members;
@@ -18,6 +20,7 @@ mod packages;
 mod problem;
 mod roles;
 mod schedules;
+mod security;
 mod service_log;
 mod services;
 mod tenants;
@@ -56,6 +59,7 @@ pub(crate) fn router(platform: Platform) -> Router {
             (platform.clone(), idempotency::KeyedRequests::default()),
             idempotency::remember,
         ))
+        .layer(axum::middleware::from_fn_with_state(platform.clone(), security::note_denials))
         .with_state(platform)
 }
 
@@ -91,6 +95,7 @@ fn routes() -> OpenApiRouter<Platform> {
     document.components.get_or_insert_default().add_security_scheme("token", scheme);
     let v1 = OpenApiRouter::new()
         .merge(tenants::routes())
+        .merge(audit::routes())
         .merge(versions::routes())
         .merge(services::routes())
         .merge(service_log::routes())
@@ -98,6 +103,8 @@ fn routes() -> OpenApiRouter<Platform> {
         .merge(databases::routes())
         .merge(executions::routes())
         .merge(traces::routes())
+        .merge(issues::routes())
+        .merge(security::routes())
         .merge(schedules::routes())
         .merge(jobs::routes())
         .merge(workflows::routes())

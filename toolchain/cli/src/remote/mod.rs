@@ -17,7 +17,7 @@ use administration::{backup, tenants};
 use clap::Subcommand;
 use delivery::{comparison, deploy, flags, rollouts, services, stages, versions};
 use elias_command_line::Failure;
-use observe::{alerts, audit, doctor, executions, metrics, status, traces, usage};
+use observe::{alerts, audit, doctor, executions, issues, metrics, security, status, traces, usage};
 use triggers::{events, jobs, schedules, subscriptions, workflows};
 
 /// The commands that call a platform: a host with `elias serve --platform`.
@@ -89,7 +89,9 @@ pub(crate) enum RemoteCommand {
     Tenants(tenants::TenantsArguments),
     /// Audit npm packages, and show or set the package policy
     Packages(packages::PackagesArguments),
-    /// Show the audit log: who changed what
+    /// List, show, resolve, ignore and assign groups of failures
+    Issues(issues::IssuesArguments),
+    /// Show or export the audit log: who changed what
     Audit(audit::AuditArguments),
     /// Show a metric of components over the last week
     Metrics(metrics::MetricsArguments),
@@ -97,6 +99,8 @@ pub(crate) enum RemoteCommand {
     Usage(usage::UsageArguments),
     /// Show active components, authors and deployments by week
     Adoption(usage::AdoptionArguments),
+    /// List denials, refused servers and tokens, and limits hit
+    Security(security::SecurityArguments),
     /// Check the health of a platform
     Doctor(doctor::DoctorArguments),
     /// Write a backup archive of a platform
@@ -143,10 +147,12 @@ impl RemoteCommand {
             Self::Organizations(arguments) => members::organizations(arguments),
             Self::Tenants(arguments) => tenants::tenants(arguments),
             Self::Packages(arguments) => packages::packages(arguments),
+            Self::Issues(arguments) => issues::issues(arguments),
             Self::Audit(arguments) => audit::audit(arguments),
             Self::Metrics(arguments) => metrics::metrics(arguments),
             Self::Usage(arguments) => usage::usage(arguments),
             Self::Adoption(arguments) => usage::adoption(arguments),
+            Self::Security(arguments) => security::security(arguments),
             Self::Doctor(arguments) => doctor::doctor(arguments),
             Self::Backup(arguments) => backup::backup(arguments),
         }
@@ -302,6 +308,15 @@ mod tests {
             "usage --since 7d --until 1d --csv --tenant acme",
             "usage --all --limit 5 --json",
             "adoption --weeks 4",
+            "audit export --since 2h --tenant acme",
+            "issues list --state new --state regressed --component shop --env staging --text late --since 2h",
+            "issues show 00ff00ff00ff00ff --json",
+            "issues resolve 00ff00ff00ff00ff --version 4",
+            "issues ignore 00ff00ff00ff00ff --count 100 --for 7days",
+            "issues assign 00ff00ff00ff00ff ada",
+            "issues assign 00ff00ff00ff00ff",
+            "issues reopen 00ff00ff00ff00ff",
+            "security events --kind egress-refused --since 7days --limit 5",
         ] {
             assert!(parse(line).is_ok(), "{line}: {:?}", parse(line));
         }
@@ -347,6 +362,11 @@ mod tests {
             "jobs cancel",
             "events publish",
             "events --limit 0",
+            "issues",
+            "issues list --state open",
+            "issues resolve",
+            "security events --kind other",
+            "audit export --limit 5",
             "subscriptions replay shop paid",
             "subscriptions replay shop paid --after 0 --since 2h",
             "traces",

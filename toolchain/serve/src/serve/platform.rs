@@ -6,7 +6,7 @@ use super::shutdown::{self, warn_of_cut};
 use super::{nats, nine_p};
 use crate::data::DATABASES;
 use crate::settings::Settings;
-use crate::telemetry::{Collector, MailServer, OtlpExporter, PlatformNotifier};
+use crate::telemetry::{Collector, Envelopes, MailServer, OtlpExporter, PlatformNotifier};
 use crate::webhooks::PlatformWebhooks;
 use crate::{failure, host};
 use elias_capabilities::Workflow;
@@ -48,6 +48,9 @@ fn config(arguments: &PlatformArguments, data_dir: &Path) -> Result<PlatformConf
     config.loaded_components = arguments.loaded_components.unwrap_or(config.loaded_components);
     config.compile_timeout_ms = arguments.compile_timeout_ms.unwrap_or(config.compile_timeout_ms).max(1);
     config.retention.days = arguments.execution_days.unwrap_or(config.retention.days);
+    config.retention.audit_days = arguments.audit_days.unwrap_or(config.retention.audit_days);
+    config.sentry_dsn.clone_from(&arguments.sentry_dsn);
+    config.envelopes = Some(Arc::new(Envelopes::default()));
     let runs = arguments.recorded_runs_per_second;
     config.recorded_runs_per_second = runs.unwrap_or(config.recorded_runs_per_second);
     config.traces.sample_rate = arguments.trace_sample_rate.unwrap_or(config.traces.sample_rate);

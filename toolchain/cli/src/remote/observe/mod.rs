@@ -6,6 +6,8 @@ pub(crate) mod database;
 pub(crate) mod doctor;
 pub(crate) mod executions;
 pub(crate) mod metrics;
+pub(crate) mod issues;
+pub(crate) mod security;
 pub(crate) mod status;
 pub(crate) mod traces;
 pub(crate) mod usage;
