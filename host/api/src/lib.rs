@@ -18,7 +18,8 @@ mod workers;
 mod workflows;
 
 pub use access::{
-    Actor, AuditEntry, NewToken, Role, RoleDefinition, RoleSettings, SigningKeyEntry, Token, TokenRole, TokenWithSecret,
+    Actor, AuditEntry, ConsoleSession, NewToken, Role, RoleDefinition, RoleSettings, SignInClient, SigningKeyEntry,
+    Token, TokenRole, TokenWithSecret,
 };
 pub use databases::{DatabaseQuery, DatabaseResult};
 pub use error::{Code, Error, MAKE_ROOM, Result, is_full};

@@ -11,6 +11,7 @@ mod component_databases;
 mod config;
 mod connector_state;
 mod connectors;
+mod console_sessions;
 mod data_dir;
 mod databases;
 mod deploy;

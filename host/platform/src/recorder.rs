@@ -1,5 +1,6 @@
 //! Records executions in the store, in batches and off the requests' path.
 
+use crate::access::{SESSION_IDLE, millis};
 use crate::platform_events;
 use elias_api::ExecutionRecord;
 use elias_names::{ServiceId, TenantId};
@@ -261,6 +262,7 @@ pub(crate) async fn prune(store: &Store, retention: Retention) -> elias_api::Res
     let before = now_ms().saturating_sub(i64::from(retention.days).saturating_mul(DAY_MS));
     scope.prune_executions(before, retention.per_tenant).await?;
     scope.prune_idempotency(now_ms().saturating_sub(DAY_MS)).await?;
+    scope.prune_sessions(now_ms(), now_ms().saturating_sub(millis(SESSION_IDLE))).await?;
     scope.prune_audit(AUDIT_MAX).await?;
     scope.prune_deployments(DEPLOYMENTS_MAX).await?;
     scope.commit().await?;

@@ -31,6 +31,7 @@ mod organizations;
 mod roles;
 mod secrets;
 mod services;
+mod sessions;
 mod tenants;
 #[cfg(test)]
 mod tests;
@@ -55,6 +56,7 @@ pub use idempotent_requests::{IdempotentRequest, KeyState, StoredReply};
 pub use identity::IDENTITY_FILE;
 pub use moving::{MovedStore, move_store};
 pub use roles::next_role;
+pub use sessions::StoredSession;
 pub use tenants::StoredUse;
 pub use triggers::{
     CancelledJob, ClaimShare, ClaimedJob, DueOutbox, DueSchedule, EnqueueOutcome, EventWait, FinishedJobs, JobEnd,
@@ -106,6 +108,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("data_keys", include_str!("schema/13_data_keys.sql")),
     ("waiting_turns", include_str!("schema/14_waiting_turns.sql")),
     ("host_keys", include_str!("schema/15_host_keys.sql")),
+    ("sessions", include_str!("schema/20_sessions.sql")),
 ];
 
 /// The tables with a tenant's rows, which row-level security guards on PostgreSQL.
@@ -113,6 +116,7 @@ const TENANT_TABLES: &[&str] = &[
     "artifacts",
     "tenants",
     "tokens",
+    "sessions",
     "signing_keys",
     "components",
     "versions",

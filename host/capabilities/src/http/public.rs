@@ -2,8 +2,9 @@
 
 use super::client::Addresses;
 use ipnet::IpNet;
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use reqwest::redirect::Policy;
-use reqwest::{Client, Url};
+use reqwest::{Client, RequestBuilder, StatusCode, Url};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,6 +39,37 @@ impl PublicFetch {
     /// # Errors
     /// Why it cannot be had.
     pub async fn get(&self, url: &str) -> Result<Vec<u8>, String> {
+        let (status, bytes) = self.exchange(self.client.get(self.allowed(url)?)).await?;
+        if !status.is_success() {
+            return Err(format!("the response has status {status}, and must be successful"));
+        }
+        Ok(bytes)
+    }
+
+    /// The status and the content, of at most 1 MiB, of the response to a form that is sent by POST, with a value of
+    /// the header `Authorization` if it is given.
+    ///
+    /// # Errors
+    /// Why there is no response.
+    pub async fn post_form(
+        &self,
+        url: &str,
+        form: String,
+        authorization: Option<&str>,
+    ) -> Result<(u16, Vec<u8>), String> {
+        let mut request = self.client.post(self.allowed(url)?).body(form).header(ACCEPT, "application/json");
+        request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+        if let Some(authorization) = authorization {
+            let mut value = HeaderValue::from_str(authorization).map_err(|error| error.to_string())?;
+            value.set_sensitive(true);
+            request = request.header(AUTHORIZATION, value);
+        }
+        let (status, bytes) = self.exchange(request).await?;
+        Ok((status.as_u16(), bytes))
+    }
+
+    /// A URL, unless its host is an address that may not be dialled. The addresses of a name are checked later.
+    fn allowed(&self, url: &str) -> Result<Url, String> {
         let url = Url::parse(url).map_err(|error| error.to_string())?;
         let literal = url.host_str().and_then(|host| host.trim_matches(['[', ']']).parse::<IpAddr>().ok());
         if literal.is_some_and(|address| !self.addresses.allow(address)) {
@@ -46,10 +78,11 @@ impl PublicFetch {
                     .to_owned(),
             );
         }
-        let mut response = self.client.get(url).send().await.map_err(|error| error.to_string())?;
-        if !response.status().is_success() {
-            return Err(format!("the response has status {}, and must be successful", response.status()));
-        }
+        Ok(url)
+    }
+
+    async fn exchange(&self, request: RequestBuilder) -> Result<(StatusCode, Vec<u8>), String> {
+        let mut response = request.send().await.map_err(|error| error.to_string())?;
         let mut bytes = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(|error| error.to_string())? {
             if bytes.len() + chunk.len() > BYTES_MAX {
@@ -57,7 +90,7 @@ impl PublicFetch {
             }
             bytes.extend_from_slice(&chunk);
         }
-        Ok(bytes)
+        Ok((response.status(), bytes))
     }
 }
 
