@@ -1,6 +1,7 @@
 //! Records executions in the store, in batches and off the requests' path.
 
 use crate::access::{SESSION_IDLE, millis};
+use crate::execution_feed::ExecutionFeeds;
 use crate::platform_events;
 use elias_api::ExecutionRecord;
 use elias_names::{ServiceId, TenantId};
@@ -66,6 +67,7 @@ pub(crate) struct Recorder {
     /// Executions that were more than are recorded in a second: of requests, and of triggers.
     unrecorded: Arc<[AtomicU64; 2]>,
     runs_per_second: u32,
+    feeds: ExecutionFeeds,
 }
 
 impl Recorder {
@@ -80,10 +82,16 @@ impl Recorder {
             dropped: Arc::default(),
             unrecorded: Arc::default(),
             runs_per_second,
+            feeds: ExecutionFeeds::default(),
         };
         let (recorded, dropped) = (Arc::clone(&this.recorded), Arc::clone(&this.dropped));
-        let urgent = Arc::clone(&this.urgent);
-        (this, write(store, receiver, urgent, recorded, dropped))
+        let (urgent, feeds) = (Arc::clone(&this.urgent), this.feeds.clone());
+        (this, write(store, receiver, urgent, recorded, dropped, feeds))
+    }
+
+    /// Those who follow executions as they are recorded.
+    pub(crate) fn feeds(&self) -> &ExecutionFeeds {
+        &self.feeds
     }
 
     /// The number of successful runs of triggers that are recorded of each service a second.
@@ -133,6 +141,7 @@ async fn write(
     urgent: Arc<Notify>,
     recorded: Arc<AtomicU64>,
     dropped: Arc<AtomicU64>,
+    feeds: ExecutionFeeds,
 ) {
     let (mut batch, mut flushes) = (Vec::with_capacity(BATCH), Vec::new());
     let mut told = 0;
@@ -163,6 +172,7 @@ async fn write(
             }
         }
         recorded.fetch_add(batch.len() as u64, Ordering::Relaxed);
+        feeds.publish(&batch);
         batch.clear();
         for done in flushes.drain(..) {
             // Whoever waited has given up.

@@ -8,6 +8,7 @@ mod events;
 mod executions;
 mod experiments;
 mod extract;
+mod followed;
 mod host;
 mod idempotency;
 mod jobs;
