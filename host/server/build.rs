@@ -51,8 +51,8 @@ fn main() {
         bytes.hash(&mut hasher);
         let _ = writeln!(
             table,
-            "    File {{ path: {path:?}, media_type: {media_type:?}, tag: \"{:016x}\", bytes: include_bytes!({file:?}), \
-             brotli: {}, gzip: {} }},",
+            "    File {{ path: {path:?}, media_type: {media_type:?}, tag: \"{:016x}\", bytes: \
+             include_bytes!({file:?}), brotli: {}, gzip: {} }},",
             hasher.finish(),
             compressed(file, "br"),
             compressed(file, "gz"),

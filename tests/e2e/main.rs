@@ -79,6 +79,7 @@ mod triggers_example;
 mod uncaught;
 mod url_pattern;
 mod web_apis;
+mod web_console;
 mod webhooks;
 mod worker_event_streams;
 mod worker_groups;

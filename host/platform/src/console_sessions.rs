@@ -97,8 +97,8 @@ impl Platform {
         Ok(self.store().read(tenant).await?.sessions(owner, after, limit).await?)
     }
 
-    /// Ends a session of a browser, here at once and on other hosts within seconds: one's own, or with the permission to
-    /// manage access any of the tenant's.
+    /// Ends a session of a browser, here at once and on other hosts within seconds: one's own, or with the permission
+    /// to manage access any of the tenant's.
     ///
     /// # Errors
     /// `not-found`, also for another's session; `forbidden` for another tenant; `store-unavailable`.

@@ -83,8 +83,8 @@ impl Access {
     /// Opens a session for the owner of a token of ours.
     ///
     /// # Errors
-    /// As [`authenticate`](Self::authenticate); `unauthenticated` for a token of the identity provider, whose users sign
-    /// in there.
+    /// As [`authenticate`](Self::authenticate); `unauthenticated` for a token of the identity provider, whose users
+    /// sign in there.
     pub(crate) async fn open_session(&self, token: &str, browser: &Browser) -> Result<OpenedSession> {
         let is_operator = self.is_operator(&key_of(token));
         if !is_operator && !token.starts_with("elias_") {

@@ -13,6 +13,7 @@ use super::{Access, Browser, OpenedSession};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use elias_api::{Code, Error, Result, SignInClient};
+use elias_store::now_ms;
 use rand::RngCore;
 use rand::rngs::OsRng;
 use serde::Deserialize;
@@ -255,8 +256,26 @@ impl Access {
     ///
     /// # Errors
     /// `sign-in-failed`, with the reason in the log; `no-role`, `auth-unavailable`, `unauthenticated` for a user who is
-    /// disabled, `store-unavailable`.
+    /// disabled, `rate-limited` for an address with many that fail, `store-unavailable`.
     pub(crate) async fn end_sign_in(
+        &self,
+        fetch: &dyn FetchKeys,
+        cookie: &SignInCookie,
+        answer: &SignInAnswer,
+        redirect_uri: &str,
+        browser: &Browser,
+    ) -> Result<OpenedSession> {
+        // A stranger who makes up cookies could else have the host ask the provider without end.
+        let (address, now_ms) = (browser.address.parse().ok(), u64::try_from(now_ms()).unwrap_or_default());
+        self.attempts.check(address, now_ms)?;
+        let ended = self.exchange_code(fetch, cookie, answer, redirect_uri, browser).await;
+        if ended.is_err() {
+            self.attempts.count(address, now_ms);
+        }
+        ended
+    }
+
+    async fn exchange_code(
         &self,
         fetch: &dyn FetchKeys,
         cookie: &SignInCookie,

@@ -106,8 +106,9 @@ async fn serve(mut stream: TcpStream, read: impl Fn(&str) -> Answer) -> Option<A
         Answer::Other => ("404 Not Found", "This is not the end of a sign-in.\n"),
     };
     let response = format!(
-        "HTTP/1.1 {status}\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: {}\r\ncache-control: \
-         no-store\r\nreferrer-policy: no-referrer\r\nx-content-type-options: nosniff\r\nconnection: close\r\n\r\n{text}",
+        "HTTP/1.1 {status}\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: {}\r\n\
+         cache-control: no-store\r\nreferrer-policy: no-referrer\r\nx-content-type-options: nosniff\r\n\
+         connection: close\r\n\r\n{text}",
         text.len()
     );
     let _ = stream.write_all(response.as_bytes()).await; // the browser may have left
