@@ -25,7 +25,7 @@ pub(super) fn routes() -> OpenApiRouter<Platform> {
     tag = "access",
     security(()),
     responses(
-        (status = 200, description = "The client, by which a program gets tokens of the provider.", body = SignInClient),
+        (status = 200, description = "The client, with its provider.", body = SignInClient),
         (status = "default", description = refused!(404 "not-found"), body = ProblemDocument, content_type = PROBLEM),
     ),
 )]
