@@ -12,8 +12,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// A browser that has signed in, or not yet.
 pub(crate) struct Browser<'a> {
-    platform: &'a Platform,
-    origin: String,
+    pub(crate) platform: &'a Platform,
+    pub(crate) origin: String,
     pub(crate) cookie: String,
 }
 
