@@ -463,4 +463,5 @@ on_both! {
     executions_are_found_and_pruned
     roles_have_revisions_and_are_bounded
     users_are_a_tenants_and_bounded
+    sessions_are_a_tenants_and_end
 }
