@@ -22,7 +22,7 @@ mod workers;
 use super::audit::NOTHING;
 use super::versions::NewVersion;
 use super::*;
-use access::{roles_have_revisions_and_are_bounded, users_are_a_tenants_and_bounded};
+use access::{roles_have_revisions_and_are_bounded, sessions_are_a_tenants_and_end, users_are_a_tenants_and_bounded};
 use elias_api::{
     Actor, Deployment, DeploymentState, ExecutionFilter, ExecutionRecord, RecordedCalls, RecordedRun, Service,
     TenantSettings, Version, VersionSettings,

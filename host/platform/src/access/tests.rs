@@ -161,9 +161,8 @@ async fn a_session_ends_when_it_is_not_used_and_after_its_time() {
     let bench = bench();
     let bearer = bench.token("acme", Bearer::hash).await;
     let opened = bench.access.open_session(&bearer.to_string(), &browser()).await.expect("opened");
-    let ends_at = |principal: Arc<Principal>| principal.expires_at;
-    let idle = ends_at(bench.access.authenticate_session(&opened.cookie, "").await.expect("it is open"));
-    assert_eq!(idle, opened.session.used_at + millis(SESSION_IDLE), "a token of an hour, and a session unused since");
+    let principal = bench.access.authenticate_session(&opened.cookie, "").await.expect("it is open");
+    assert!(principal.expires_at <= opened.session.used_at + millis(SESSION_IDLE), "also while the store is away");
     // Sessions as they are after an hour without a request, and after twelve.
     for (id, used_at, expires_at) in [(1, now_ms() - millis(SESSION_IDLE), i64::MAX), (2, now_ms(), now_ms())] {
         let secret = Bearer::generate();
