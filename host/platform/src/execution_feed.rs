@@ -1,10 +1,7 @@
 //! Executions as they are recorded, for those who follow those of a tenant.
 
-use crate::access::{AccessTarget, Permission};
 use crate::feed::{Feed, FeedBounds, Follower};
-use crate::platform::Platform;
-use crate::session::Session;
-use elias_api::{ExecutionRecord, Result};
+use elias_api::ExecutionRecord;
 use elias_names::TenantId;
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -49,7 +46,8 @@ impl ExecutionFeeds {
         }
     }
 
-    fn follow(&self, tenant: &TenantId, after: Option<u64>) -> Follower<Arc<ExecutionRecord>> {
+    /// Follows the executions of a tenant after the one at the position `after`, or from now on.
+    pub(crate) fn follow(&self, tenant: &TenantId, after: Option<u64>) -> Follower<Arc<ExecutionRecord>> {
         let mut feeds = self.0.lock();
         let new = || TenantFeed { feed: Feed::new(BOUNDS), followed_at: Instant::now() };
         feeds.entry(tenant.clone()).or_insert_with(new).feed.follow(after)
@@ -61,33 +59,4 @@ fn bytes_of(record: &ExecutionRecord) -> usize {
     let lines = record.lines.as_ref().and_then(|lines| lines.as_array());
     let texts = lines.into_iter().flatten().filter_map(|line| line.get(1)?.as_str()).map(|text| text.len() + 64);
     RECORD_BYTES + record.source.len() + record.error.as_ref().map_or(0, String::len) + texts.sum::<usize>()
-}
-
-impl Platform {
-    /// Follows the executions of a tenant that this host records, after the one at the position `after` or from now on.
-    /// Those of services that the session may not read are among them: see [`Platform::may_read`].
-    ///
-    /// # Errors
-    /// `forbidden`.
-    pub fn follow_executions(
-        &self,
-        session: &Session,
-        tenant: &TenantId,
-        after: Option<u64>,
-    ) -> Result<Follower<Arc<ExecutionRecord>>> {
-        session.require(Permission::Read, tenant, AccessTarget::Tenant)?;
-        Ok(self.serving().recorder.feeds().follow(tenant, after))
-    }
-
-    /// Whether a session may still read an execution, as [`confirm`](Platform::confirm) says.
-    pub async fn may_read(&self, session: &Session, record: &ExecutionRecord) -> bool {
-        let about = AccessTarget::Service(&record.component, record.environment);
-        self.confirm(session, Permission::Read, &record.tenant, about).await.is_ok()
-    }
-
-    /// Names this run of the host: positions of feeds are those of one run.
-    #[must_use]
-    pub fn run_name(&self) -> &str {
-        self.run_id()
-    }
 }

@@ -12,6 +12,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 include!(concat!(env!("OUT_DIR"), "/console_files.rs"));
 
 /// A file of the console.
+#[allow(dead_code, reason = "there is none in a build without the console")]
 struct File {
     /// The path below `/console/`.
     path: &'static str,

@@ -29,8 +29,9 @@ const BODY_BYTES_MAX: usize = 64 << 10;
 
 /// The web console of a platform.
 pub(crate) fn router(platform: Platform) -> Router {
-    let file =
-        async |parts: Parts| files::respond(parts.uri.path().strip_prefix(HOME).unwrap_or_default(), &parts.headers);
+    let file = |parts: Parts| async move {
+        files::respond(parts.uri.path().strip_prefix(HOME).unwrap_or_default(), &parts.headers)
+    };
     Router::new()
         .route("/console", get(async || Redirect::permanent(HOME)))
         .route(HOME, get(file))
