@@ -65,12 +65,6 @@ impl Platform {
         let about = AccessTarget::Service(&record.component, record.environment);
         self.confirm(session, Permission::Read, &record.tenant, about).await.is_ok()
     }
-
-    /// Names this run of the host: positions of feeds are those of one run.
-    #[must_use]
-    pub fn run_name(&self) -> &str {
-        self.run_id()
-    }
 }
 
 /// The id of a trace that is asked for by it, or by a whole `traceparent`.

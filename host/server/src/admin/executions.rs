@@ -136,7 +136,7 @@ async fn stream(
             is_given.then(|| Event::default().event("execution").data(text))
         }
     };
-    let run = platform.run_name().to_owned();
+    let run = platform.run_id().to_owned();
     let confirm = move || {
         let (platform, session, tenant) = (platform.clone(), session.clone(), tenant.clone());
         async move { platform.confirm(&session, Permission::Read, &tenant, None).await }

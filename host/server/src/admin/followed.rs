@@ -34,7 +34,7 @@ impl FromRequestParts<Platform> for Resumption {
 
     async fn from_request_parts(parts: &mut Parts, platform: &Platform) -> Result<Self, Infallible> {
         let id = parts.headers.get(LAST_EVENT_ID).map(|value| value.to_str().unwrap_or_default());
-        Ok(id.map_or(Self::New, |id| Self::of(id, platform.run_name())))
+        Ok(id.map_or(Self::New, |id| Self::of(id, platform.run_id())))
     }
 }
 

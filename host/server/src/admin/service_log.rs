@@ -48,7 +48,7 @@ async fn logs(
         let text = serde_json::to_string(&line).unwrap_or_default();
         std::future::ready(Some(Event::default().event("line").data(text)))
     };
-    let run = platform.run_name().to_owned();
+    let run = platform.run_id().to_owned();
     let confirm = move || {
         let (platform, session, id) = (platform.clone(), session.clone(), id.clone());
         async move { platform.confirm(&session, Permission::Read, &id.tenant, &id).await }
