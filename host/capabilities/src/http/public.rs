@@ -119,4 +119,28 @@ mod tests {
         let (got, ()) = tokio::join!(fetch.get(&url), answer);
         assert_eq!(got.expect("allowed"), b"{}");
     }
+
+    #[tokio::test]
+    async fn a_form_is_sent_and_its_refusal_read() {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let server = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let url = format!("http://{}/token", server.local_addr().expect("it listens"));
+        let form = || "grant_type=x".to_owned();
+        let elsewhere = PublicFetch::new(Vec::new()).expect("a client");
+        assert!(elsewhere.post_form(&url, form(), None).await.is_err(), "its network was not named");
+        let answer = async {
+            let (mut stream, _) = server.accept().await.expect("someone calls");
+            let mut sent = Vec::new();
+            while !sent.ends_with(b"grant_type=x") {
+                assert!(stream.read_buf(&mut sent).await.expect("a request") > 0);
+            }
+            stream.write_all(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 2\r\n\r\n{}").await.expect("written");
+            String::from_utf8(sent).expect("text").to_ascii_lowercase()
+        };
+        let fetch = PublicFetch::new(vec!["127.0.0.0/8".parse().expect("a network")]).expect("a client");
+        let (got, sent) = tokio::join!(fetch.post_form(&url, form(), Some("Basic YQ==")), answer);
+        assert_eq!(got.expect("a response"), (400, b"{}".to_vec()));
+        assert!(sent.starts_with("post /token ") && sent.contains("authorization: basic yq=="), "{sent}");
+        assert!(sent.contains("content-type: application/x-www-form-urlencoded"), "{sent}");
+    }
 }
