@@ -63,12 +63,15 @@ fn main() {
     fs::write(out.join("console_files.rs"), table).expect("writing to OUT_DIR");
 }
 
-/// The files in a folder and those below it.
+/// The files in a folder and those below it, but for what is hidden, such as Vite's manifest.
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
     println!("cargo:rerun-if-changed={}", folder.display());
     let entries = fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
     for entry in entries {
         let path = entry.unwrap_or_else(|error| panic!("{}: {error}", folder.display())).path();
+        if path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b".")) {
+            continue;
+        }
         if path.is_dir() {
             collect(&path, files);
         } else {
