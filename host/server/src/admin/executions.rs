@@ -131,9 +131,11 @@ async fn stream(
         let ((platform, session), filter) = (reader.clone(), Arc::clone(&filter));
         async move {
             // Of what it may not read a client does not learn that it is there.
-            let is_given = filter.matches(&record) && platform.may_read(&session, &record).await;
+            if !filter.matches(&record) || !platform.may_read(&session, &record).await {
+                return None;
+            }
             let text = serde_json::to_string(&*record).unwrap_or_default();
-            is_given.then(|| Event::default().event("execution").data(text))
+            Some(Event::default().event("execution").data(text))
         }
     };
     let run = platform.run_id().to_owned();
