@@ -1,6 +1,6 @@
 # The commands a newcomer has to know. Each does its own set-up, and is quick when that has been done.
 
-.PHONY: run test lint docs coverage mutants bench soak conformance fuzz engine build packages clean
+.PHONY: run test lint docs coverage mutants bench soak conformance fuzz engine console build packages clean
 
 # Compiled engine code of this checkout stays in it.
 export ELIAS_CACHE_DIR ?= $(CURDIR)/target/elias-cache
@@ -64,7 +64,7 @@ fuzz: engine
 	toolchain/setup/fuzz.sh
 
 # The binaries `elias`, `elias-build` and `elias-serve`.
-build: engine
+build: engine console
 	cargo build --locked --release
 	target/release/elias-build prepare
 
@@ -74,6 +74,11 @@ engine:
 	toolchain/setup/web.sh
 	toolchain/setup/engine.sh
 	node toolchain/setup/base.mjs
+
+# The files of the web console, which elias-serve embeds; a `cargo build` without them makes one that has none.
+console:
+	toolchain/setup/console.sh
+	node toolchain/setup/precompress.mjs host/console/dist
 
 # What the examples and tests take from npm, by their lockfiles; install scripts never run.
 packages:

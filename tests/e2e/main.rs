@@ -83,6 +83,8 @@ mod triggers_example;
 mod uncaught;
 mod url_pattern;
 mod web_apis;
+mod web_console;
+mod web_console_sign_in;
 mod webhooks;
 mod worker_event_streams;
 mod worker_groups;

@@ -23,8 +23,8 @@ mod workers;
 mod workflows;
 
 pub use access::{
-    Actor, AuditEntry, AuditFilter, AuditFormat, NewToken, Role, RoleDefinition, RoleSettings, SigningKeyEntry, Token,
-    TokenRole, TokenWithSecret,
+    Actor, AuditEntry, AuditFilter, AuditFormat, ConsoleSession, NewToken, Role, RoleDefinition, RoleSettings,
+    SignInClient, SigningKeyEntry, Token, TokenRole, TokenWithSecret,
 };
 pub use alerts::{Alert, AlertRule, Receiver, ReceiverTest, Silence};
 pub use databases::{DatabaseQuery, DatabaseResult};

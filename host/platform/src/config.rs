@@ -61,6 +61,9 @@ pub struct PlatformConfig {
     pub recorded_runs_per_second: u32,
     /// An identity provider whose users may use the admin API.
     pub oidc: Option<OidcConfig>,
+    /// The origin at which browsers reach the admin API and the web console, such as `https://elias.example.com`; none:
+    /// `http` and whatever host a request names.
+    pub console_origin: Option<String>,
     /// Whether only versions are loaded that the transparency log proves.
     pub require_log: bool,
     /// A file or a folder with advisories about npm packages, in the OSV format.
@@ -115,6 +118,7 @@ impl PlatformConfig {
             traces: TraceConfig::default(),
             recorded_runs_per_second: 100,
             oidc: None,
+            console_origin: None,
             require_log: false,
             advisories: None,
             fetch: None,

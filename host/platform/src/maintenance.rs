@@ -252,7 +252,7 @@ fn fetch_keys(platform: &Platform) {
     let now = gateway_now(&platform.serving().clock);
     let table = platform.serving().table();
     let of_services = table.services.values().flat_map(|service| service.state().shared.verifiers());
-    for verifier in of_services.chain(platform.access().verifier()).filter(|verifier| verifier.needs_keys(now)) {
+    for verifier in of_services.chain(platform.access().verifiers()).filter(|verifier| verifier.needs_keys(now)) {
         let (fetch, clock) = (Arc::clone(fetch), platform.serving().clock.clone());
         tokio::spawn(async move {
             let url = verifier.rules().jwks();

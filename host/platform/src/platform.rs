@@ -124,7 +124,9 @@ impl Platform {
         &self.inner.config
     }
 
-    pub(crate) fn run_id(&self) -> &str {
+    /// Names this run of the host. Positions in what is [followed](crate::Follower) are those of one run.
+    #[must_use]
+    pub fn run_id(&self) -> &str {
         &self.inner.run_id
     }
 

@@ -1,5 +1,7 @@
 //! Records executions in the store, in batches and off the requests' path.
 
+use crate::access::{SESSION_IDLE, millis};
+use crate::execution_feed::ExecutionFeeds;
 use crate::issues::{self, ChangedIssue, Unrecorded};
 use crate::platform_events;
 use crate::spans::{self, ExecutionTiming, Sampling, TelemetryExporter, TraceConfig};
@@ -87,6 +89,7 @@ pub(crate) struct Recorder {
     timing_bytes: Arc<AtomicUsize>,
     /// Executions that were to have spans, and have none.
     spans_dropped: Arc<AtomicU64>,
+    feeds: ExecutionFeeds,
 }
 
 /// Gets the executions of each batch once they are recorded, on the task that records: it must not wait.
@@ -120,6 +123,7 @@ impl Recorder {
             sampling: Arc::new(Sampling::new(traces)),
             timing_bytes: Arc::default(),
             spans_dropped: Arc::default(),
+            feeds: ExecutionFeeds::default(),
         };
         let writer = Writer {
             store,
@@ -130,8 +134,14 @@ impl Recorder {
             recorded: Arc::clone(&this.recorded),
             dropped: Arc::clone(&this.dropped),
             unrecorded_failures: Arc::clone(&this.unrecorded_failures),
+            feeds: this.feeds.clone(),
         };
         (this, writer.write(receiver))
+    }
+
+    /// Those who follow executions as they are recorded.
+    pub(crate) fn feeds(&self) -> &ExecutionFeeds {
+        &self.feeds
     }
 
     /// By what executions are sampled.
@@ -237,6 +247,7 @@ struct Writer {
     recorded: Arc<AtomicU64>,
     dropped: Arc<AtomicU64>,
     unrecorded_failures: Arc<Mutex<Unrecorded>>,
+    feeds: ExecutionFeeds,
 }
 
 /// The rows of one transaction.
@@ -309,6 +320,7 @@ impl Writer {
             }
             self.recorded.fetch_add(batch.records.len() as u64, Ordering::Relaxed);
             self.telling.observers.iter().for_each(|observer| observer(&batch.records));
+            self.feeds.publish(&batch.records);
             batch = Batch::default();
             for done in flushes.drain(..) {
                 // Whoever waited has given up.
@@ -439,6 +451,7 @@ pub(crate) async fn prune(store: &Store, retention: Retention, traces: &TraceCon
     scope.prune_executions(days_ago(retention.days.into()), retention.per_tenant).await?;
     scope.prune_spans(days_ago(traces.days.into()), traces.per_tenant).await?;
     scope.prune_idempotency(days_ago(1)).await?;
+    scope.prune_sessions(now_ms(), now_ms().saturating_sub(millis(SESSION_IDLE))).await?;
     scope.prune_audit(AUDIT_MAX).await?;
     if retention.audit_days > 0 {
         scope.prune_audit_before(days_ago(retention.audit_days.into())).await?;

@@ -36,6 +36,7 @@ mod series;
 mod security;
 mod services;
 mod spans;
+mod sessions;
 mod tenants;
 #[cfg(test)]
 mod tests;
@@ -65,6 +66,7 @@ pub use moving::{MovedStore, move_store};
 pub use roles::next_role;
 pub use series::{SeriesFilter, SeriesRow, week_of};
 pub use security::{SecurityEventQuery, SecurityEventRow};
+pub use sessions::StoredSession;
 pub use tenants::StoredUse;
 pub use triggers::{
     CancelledJob, ClaimShare, ClaimedJob, DueOutbox, DueSchedule, EnqueueOutcome, EventWait, FinishedJobs, JobEnd,
@@ -119,8 +121,9 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("host_keys", include_str!("schema/15_host_keys.sql")),
     ("spans", include_str!("schema/16_spans.sql")),
     ("series", include_str!("schema/17_series.sql")),
-    ("alerts", include_str!("schema/19_alerts.sql")),
     ("issues", include_str!("schema/18_issues.sql")),
+    ("alerts", include_str!("schema/19_alerts.sql")),
+    ("sessions", include_str!("schema/20_sessions.sql")),
 ];
 
 /// The tables with a tenant's rows, which row-level security guards on PostgreSQL.
@@ -128,6 +131,7 @@ const TENANT_TABLES: &[&str] = &[
     "artifacts",
     "tenants",
     "tokens",
+    "sessions",
     "signing_keys",
     "components",
     "versions",

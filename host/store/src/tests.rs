@@ -26,7 +26,7 @@ mod workers;
 use super::audit::NOTHING;
 use super::versions::NewVersion;
 use super::*;
-use access::{roles_have_revisions_and_are_bounded, users_are_a_tenants_and_bounded};
+use access::{roles_have_revisions_and_are_bounded, sessions_are_a_tenants_and_end, users_are_a_tenants_and_bounded};
 use alerts::{
     alert_rules_have_revisions_and_are_bounded, executions_are_found_by_the_text_of_their_lines,
     notifications_wait_for_their_receiver, silences_end_and_are_bounded,
@@ -472,6 +472,7 @@ on_both! {
     executions_are_found_and_pruned
     roles_have_revisions_and_are_bounded
     users_are_a_tenants_and_bounded
+    sessions_are_a_tenants_and_end
     alert_rules_have_revisions_and_are_bounded
     silences_end_and_are_bounded
     notifications_wait_for_their_receiver

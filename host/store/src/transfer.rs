@@ -16,6 +16,7 @@ pub(super) const TABLES: &[&str] = &[
     "users",
     "roles",
     "tokens",
+    "sessions",
     "signing_keys",
     "artifacts",
     "components",

@@ -56,7 +56,7 @@ const GROUPS: &[Group] = &[
             command(
                 "login",
                 "elias login http://127.0.0.1:8788 --data-dir .elias",
-                "elias login https://admin.example.com --token-file token --tenant acme",
+                "elias login https://admin.example.com --browser",
             ),
             command("logout", "elias logout", "ELIAS_CONFIG_DIR=ci elias logout"),
             command("deploy", "elias deploy --env staging", "elias deploy shop.wasm --canary 10 --step 25,50,100"),
@@ -140,6 +140,7 @@ const GROUPS: &[Group] = &[
                 "elias tokens create ci --role developer --days 30 --component shop",
                 "elias tokens list",
             ),
+            command("sessions", "elias sessions list", "elias sessions end 01JZ8Q4M3V5T6N7P8R9S0A1B2C"),
             command(
                 "roles",
                 "elias roles set shop-deployer --policy shop.cedar --ceiling developer",

@@ -62,6 +62,8 @@ elias_contract::error_codes! {
         PackageVulnerable = "package-vulnerable";
         /// A statement writes, and must not.
         ReadOnly = "read-only";
+        /// The identity provider gives no token.
+        SignInFailed = "sign-in-failed";
         /// A statement on a database is refused.
         Sql = "sql";
         /// No server responds at the platform's URL.

@@ -6,6 +6,8 @@ mod members;
 mod oidc;
 mod permission;
 mod roles;
+mod sessions;
+mod sign_in;
 mod slow_hash;
 mod target;
 #[cfg(test)]
@@ -14,15 +16,18 @@ mod token;
 
 pub use custom_role::CustomRole;
 pub(crate) use custom_role::read_policies;
-pub use oidc::{FetchKeys, OidcConfig};
+pub use oidc::{FetchKeys, OidcClient, OidcConfig};
 pub use permission::{Permission, Principal};
+pub use sessions::{Browser, OpenedSession, SESSION_IDLE, SESSION_LASTS, SESSIONS_MAX};
+pub(crate) use sessions::{credential_of, millis, session_id};
+pub use sign_in::{BegunSignIn, SignInAnswer, SignInCookie};
 pub use target::AccessTarget;
 pub use token::TOKEN_DAYS_MAX;
 
 use crate::security_log::SecurityLog;
 use attempts::Attempts;
 use cap_std::fs::Dir;
-use elias_api::{Actor, Code, Error, NewToken, Result, Role, TokenRole, TokenWithSecret};
+use elias_api::{Actor, Code, Error, NewToken, Result, Role, Token, TokenRole, TokenWithSecret};
 use elias_gateway::{ApiKeys, AuthMethod, Identity, JwtVerifier};
 use elias_names::{ServiceId, TenantId};
 use elias_store::{Store, now_ms};
@@ -30,6 +35,7 @@ use members::Members;
 use moka::sync::Cache;
 use oidc::Oidc;
 use roles::Roles;
+use sessions::SESSION;
 use sha2::{Digest, Sha256};
 use slow_hash::SlowHashes;
 use std::net::IpAddr;
@@ -63,6 +69,8 @@ pub(crate) struct Access {
     valid: TokenCache,
     known: TokenCache,
     confirmed: TokenCache,
+    /// Sessions of which it was just written down that they were used.
+    touched: Cache<[u8; 32], ()>,
     attempts: Attempts,
     /// How often all that is remembered was forgotten.
     forgotten: AtomicU64,
@@ -84,6 +92,7 @@ impl Access {
             valid: Cache::builder().max_capacity(REMEMBERED).time_to_live(VALID_FOR).build(),
             known: Cache::builder().max_capacity(REMEMBERED).time_to_live(VALID_WHILE_AWAY).build(),
             confirmed: Cache::builder().max_capacity(REMEMBERED).time_to_live(CONFIRMED_FOR).build(),
+            touched: Cache::builder().max_capacity(REMEMBERED).time_to_live(sessions::TOUCH_EVERY).build(),
             attempts: Attempts::new(),
             forgotten: AtomicU64::new(0),
             slow_hashes: SlowHashes::new(),
@@ -112,8 +121,17 @@ impl Access {
         }
     }
 
-    /// Authenticates the token of a request from `address`.
+    /// Authenticates the token of a request from `address`. A session is no token: it is taken from a cookie alone,
+    /// whose requests are checked for where they come from.
     pub(crate) async fn authenticate(&self, token: &str, address: &str) -> Result<Arc<Principal>> {
+        if token.starts_with(SESSION) {
+            return Err(refused());
+        }
+        self.authenticate_credential(token, address).await
+    }
+
+    /// Authenticates a token or a session.
+    async fn authenticate_credential(&self, token: &str, address: &str) -> Result<Arc<Principal>> {
         let key = key_of(token);
         if self.is_operator(&key) {
             return Ok(Arc::new(Principal::operator()));
@@ -169,12 +187,16 @@ impl Access {
         owner: &mut Option<TenantId>,
     ) -> Result<Arc<Principal>> {
         let key = *key;
-        if let Some(oidc) = self.oidc.as_ref().filter(|_| !token.starts_with("elias_")) {
+        let session = token.strip_prefix(SESSION);
+        if let Some(oidc) = self.oidc.as_ref().filter(|_| session.is_none() && !token.starts_with("elias_")) {
             return self.find_user(oidc, token, address).await;
         }
-        let bearer: Bearer = token.parse().map_err(|()| refused())?;
         let forgotten = self.forgotten.load(Ordering::SeqCst);
-        match self.look_up(&bearer, owner).await {
+        let looked_up = match session {
+            Some(cookie) => self.look_up_session(cookie, address).await,
+            None => self.look_up(&token.parse().map_err(|()| refused())?, owner).await,
+        };
+        match looked_up {
             Ok(Some(principal)) => {
                 let principal = Arc::new(principal);
                 self.valid.insert(key, Arc::clone(&principal));
@@ -188,7 +210,7 @@ impl Access {
             }
             Ok(None) => {
                 self.known.invalidate(&key);
-                Err(refused())
+                Err(if session.is_some() { ended() } else { refused() })
             }
             Err(error) if error.code() == Code::StoreUnavailable => match self.known.get(&key) {
                 Some(principal) if still(&principal) => Ok(principal),
@@ -204,12 +226,11 @@ impl Access {
     async fn look_up(&self, bearer: &Bearer, owner: &mut Option<TenantId>) -> Result<Option<Principal>> {
         let Some((token, hash)) = self.store.host_read().await?.token(bearer.id()).await? else { return Ok(None) };
         *owner = Some(token.tenant.clone());
-        if token.revoked_at.is_some() || token.expires_at <= now_ms() {
-            return Ok(None);
-        }
         match bearer.matches(&hash) {
             Match::Yes => {}
             Match::No => return Ok(None),
+            // Nobody is to cause slow work with a token that is not valid any more.
+            Match::Slow if !is_in_force(&token) => return Ok(None),
             Match::Slow => {
                 if !self.slow_hashes.verify(&token.tenant, bearer, hash.clone()).await? {
                     return Ok(None);
@@ -222,10 +243,18 @@ impl Access {
                 }
             }
         }
-        let Some(resolved) = self.members.of_token(&token).await? else { return Ok(None) };
+        self.principal_of_token(&token).await
+    }
+
+    /// The principal of a token in the store; `None` if it is not valid any more.
+    async fn principal_of_token(&self, token: &Token) -> Result<Option<Principal>> {
+        if !is_in_force(token) {
+            return Ok(None);
+        }
+        let Some(resolved) = self.members.of_token(token).await? else { return Ok(None) };
         let permissions =
             self.roles.effective_permissions(&token.tenant, &token.role, resolved.boundary.as_ref()).await?;
-        Ok(Some(Principal::of(&token, permissions, resolved)))
+        Ok(Some(Principal::of(token, permissions, resolved)))
     }
 
     async fn replace_hash(&self, tenant: &TenantId, bearer: &Bearer, before: &str) -> Result<()> {
@@ -237,14 +266,13 @@ impl Access {
     /// The principal of a token of the identity provider. The reason of a refusal is in the log; the client is told
     /// what only a token with a right signature brings to light.
     async fn find_user(&self, oidc: &Oidc, token: &str, address: &str) -> Result<Arc<Principal>> {
-        let log = |reason: &str| tracing::info!(%reason, %address, "a token of the identity provider was refused");
-        let user = match oidc.user(token) {
-            Ok(user) => user,
-            Err(denied) => {
-                log(&denied.reason);
-                return Err(denied.error.unwrap_or_else(refused));
-            }
-        };
+        let user = oidc.user(token).map_err(|denied| denied.told(address))?;
+        Ok(Arc::new(self.principal_of_user(user, address).await?))
+    }
+
+    /// The principal of a user of the identity provider.
+    async fn principal_of_user(&self, user: oidc::User, address: &str) -> Result<Principal> {
+        let log = |reason: &str| oidc::log_refusal(reason, address);
         let Some(resolved) = self.members.of_provider(&user, address).await? else {
             log("its user, or the user's organization, is disabled or deleted");
             return Err(refused());
@@ -260,7 +288,7 @@ impl Access {
             }
             _ => error,
         })?;
-        Ok(Arc::new(user.principal(permissions, resolved)))
+        Ok(user.principal(permissions, resolved))
     }
 
     /// Makes a token; its secret is in the response and nowhere else.
@@ -289,9 +317,9 @@ impl Access {
         Ok(TokenWithSecret { token, secret: bearer.to_string() })
     }
 
-    /// The verifier of the identity provider's tokens, if there is one.
-    pub(crate) fn verifier(&self) -> Option<Arc<JwtVerifier>> {
-        self.oidc.as_ref().map(Oidc::verifier)
+    /// The verifiers of the identity provider's tokens, if there is one.
+    pub(crate) fn verifiers(&self) -> impl Iterator<Item = Arc<JwtVerifier>> {
+        self.oidc.iter().flat_map(Oidc::verifiers)
     }
 
     /// The verifier of the API keys of a service, among those that were [authenticated](Self::authenticate) just
@@ -322,6 +350,14 @@ fn still(principal: &Arc<Principal>) -> bool {
 fn refused() -> Error {
     let message = "the token is not valid: unknown, expired or revoked, or its user is disabled";
     Error::new(Code::Unauthenticated, message)
+}
+
+fn ended() -> Error {
+    Error::new(Code::Unauthenticated, "the session has ended: sign in again")
+}
+
+fn is_in_force(token: &Token) -> bool {
+    token.revoked_at.is_none() && token.expires_at > now_ms()
 }
 
 /// The API keys of a service: its tenant's tokens that are for its component too.

@@ -1,6 +1,7 @@
 //! The log lines of components, by execution: kept until the execution is recorded, and sent to those who follow the
 //! log.
 
+use crate::feed::{Feed, FeedBounds, Follower};
 use elias_api::FollowedLine;
 use elias_host::{Line, Notice, Observer};
 use parking_lot::{Mutex, MutexGuard};
@@ -8,14 +9,15 @@ use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
-use tokio::sync::broadcast;
 
 /// Lines that are kept of one execution.
 const LINES_MAX: usize = 100;
 /// Bytes that are kept of one execution's lines.
 const BYTES_MAX: usize = 64 << 10;
-/// Lines that wait for one who follows; who is slower loses some, and is told so.
-const FOLLOWED: usize = 1_000;
+/// Lines that wait for those who follow; who is slower loses some, and is told so.
+const FOLLOWED: FeedBounds = FeedBounds { items: 1_000, bytes: 1 << 20 };
+/// What a line takes beside its texts, about.
+const LINE_BYTES: usize = 200;
 
 /// Different notices of a service that are told apart until they are taken.
 const NOTICES_MAX: usize = 100;
@@ -40,8 +42,8 @@ pub(crate) struct Lines {
     /// Notices since they were taken last, and how often each.
     notices: Mutex<BTreeMap<ServiceNotice, u64>>,
     has_notices: AtomicBool,
-    /// Made for the first who follows: its thousand places take 100 KB, which ten thousand services would feel.
-    followers: OnceLock<broadcast::Sender<FollowedLine>>,
+    /// Made for the first who follows: its thousand lines take 200 KB, which ten thousand services would feel.
+    followers: OnceLock<Feed<FollowedLine>>,
 }
 
 #[derive(Default)]
@@ -106,9 +108,9 @@ impl Lines {
         std::mem::take(&mut *self.notices.lock())
     }
 
-    /// The lines from now on.
-    pub(crate) fn follow(&self) -> broadcast::Receiver<FollowedLine> {
-        self.followers.get_or_init(|| broadcast::Sender::new(FOLLOWED)).subscribe()
+    /// The lines after the one at the position `after`, or from now on.
+    pub(crate) fn follow(&self, after: Option<u64>) -> Follower<FollowedLine> {
+        self.followers.get_or_init(|| Feed::new(FOLLOWED)).follow(after)
     }
 }
 
@@ -144,12 +146,12 @@ impl Observer for Lines {
         let (worker, handled) = (kept.worker.clone(), kept.message.clone());
         self.executions.store(all.len(), Ordering::Relaxed);
         drop(all);
-        if let Some(followers) = self.followers.get().filter(|followers| followers.receiver_count() > 0) {
+        if let Some(followers) = self.followers.get() {
+            let bytes = LINE_BYTES + line.message.len() + line.fields.len();
             let (message, fields) = (line.message.to_owned(), line.fields.to_owned());
             let (execution, worker) = (line.execution.to_owned(), worker.map(|worker| worker.to_string()));
             let message_id = handled.map(|id| id.to_string());
-            // Whoever followed may have left.
-            let _ = followers.send(FollowedLine { execution, worker, message_id, level, message, fields });
+            followers.push(FollowedLine { execution, worker, message_id, level, message, fields }, bytes);
         }
     }
 }
@@ -157,6 +159,8 @@ impl Observer for Lines {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::feed::Followed;
+    use futures::FutureExt;
 
     #[test]
     fn notices_are_counted_and_bounded() {
@@ -200,14 +204,17 @@ mod tests {
     #[test]
     fn lines_of_a_turn_name_their_worker() {
         let lines = Lines::default();
-        let mut followed = lines.follow();
+        let mut followed = lines.follow(None);
         lines.of_worker("a", "Cart/ada", "1");
         lines.of_worker("b", "Cart/bo", "2");
         for execution in ["a", "c"] {
             lines.line(Line { execution, level: tracing::Level::INFO, message: "m", fields: "" });
         }
-        let lines_of = [followed.try_recv(), followed.try_recv()].map(|line| line.expect("a line"));
-        let workers = lines_of.map(|line| (line.worker, line.message_id));
+        let mut next = || match followed.next().now_or_never().flatten() {
+            Some(Followed::Item(_, line)) => (line.worker, line.message_id),
+            other => panic!("a line, and not {other:?}"),
+        };
+        let workers = [next(), next()];
         assert_eq!(workers, [(Some("Cart/ada".to_owned()), Some("1".to_owned())), (None, None)]);
         assert!(lines.take("a").is_some() && lines.take("c").is_some());
         assert_eq!((lines.take("b"), lines.kept().len()), (None, 0), "a turn without lines has none");

@@ -10,6 +10,7 @@ mod events;
 mod executions;
 mod experiments;
 mod extract;
+mod followed;
 mod host;
 mod idempotency;
 mod issues;
@@ -23,6 +24,7 @@ mod schedules;
 mod security;
 mod service_log;
 mod services;
+mod sessions;
 mod tenants;
 mod traces;
 mod usage;
@@ -30,12 +32,12 @@ mod versions;
 mod workers;
 mod workflows;
 
-pub(crate) use extract::PeerAddress;
+pub(crate) use extract::{Authenticated, PeerAddress, bad_input, client_address};
+pub(crate) use problem::Problem;
 
 use axum::{Json, Router};
 use elias_api::{Code, Error};
 use elias_platform::Platform;
-use problem::Problem;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{InfoBuilder, OpenApi, OpenApiBuilder, SecurityRequirement};
 use utoipa_axum::router::OpenApiRouter;
@@ -70,6 +72,7 @@ const DESCRIPTION: &str = "Manage tenants, versions, deployments, executions and
     - `bad-input` (400): a parameter, a header or the body is malformed; `too-large` (413): the body is over 2 MiB\n\
     - `unauthenticated`, `token-expired` (401), `no-role`, `forbidden` (403), `rate-limited` (429), \
     `auth-unavailable` (503): the token is missing, invalid or has too few permissions, or cannot be checked\n\
+    - `cross-origin` (403): the cookie of a session of the web console came from a page of another origin\n\
     - `idempotency-mismatch` (409): the `Idempotency-Key` of a POST request belongs to another request\n\
     - `store-unavailable`, `store-missing`, `store-mismatch` (503), `no-space-left`, `storage-failed` (507), \
     `internal` (500): the host failed";
@@ -116,6 +119,7 @@ fn routes() -> OpenApiRouter<Platform> {
         .merge(members::routes())
         .merge(roles::routes())
         .merge(usage::routes())
+        .merge(sessions::routes())
         .merge(host::routes());
     OpenApiRouter::with_openapi(document).nest("/v1", v1)
 }

@@ -32,7 +32,7 @@ pub(super) use refused;
 
 /// An error on its way to the client.
 #[derive(Debug)]
-pub(super) struct Problem(pub(super) Error);
+pub(crate) struct Problem(pub(crate) Error);
 
 /// A problem document (RFC 9457).
 #[derive(Debug, Serialize, utoipa::ToSchema)]

@@ -28,6 +28,7 @@ mod whole_body;
 mod worker;
 
 use crate::body::{Content, ReceivedBody};
+use crate::browser;
 use crate::connection::Connection;
 use crate::error_page::{self, Audience};
 use crate::exchange::{Exchange, ResponseBody};
@@ -226,6 +227,9 @@ fn finish(
     });
     if let Some(transform) = exchange.response_transform.take() {
         response = transform.apply(response);
+    }
+    if !exchange.connection.server.ingress.is_admin() {
+        browser::withhold_set_cookies(response.headers_mut());
     }
     if is_head {
         response = own_response::without_content(response);

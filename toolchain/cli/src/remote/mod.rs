@@ -12,7 +12,7 @@ mod workers;
 pub(crate) use access::tenant_keys::TenantKeysCommand;
 pub(crate) use observe::database::query as query_database;
 
-use access::{account, members, roles, secrets, tenant_keys, tokens};
+use access::{account, members, roles, secrets, sessions, tenant_keys, tokens};
 use administration::{backup, tenants};
 use clap::Subcommand;
 use delivery::{comparison, deploy, flags, rollouts, services, stages, versions};
@@ -79,6 +79,8 @@ pub(crate) enum RemoteCommand {
     Secrets(secrets::SecretsArguments),
     /// List, create and revoke access tokens
     Tokens(tokens::TokensArguments),
+    /// List and end sessions of browsers in the web console
+    Sessions(sessions::SessionsArguments),
     /// List, show, set and delete custom roles
     Roles(roles::RolesArguments),
     /// List, create, show, change and delete users
@@ -142,6 +144,7 @@ impl RemoteCommand {
             Self::Workers(arguments) => workers::workers(arguments),
             Self::Secrets(arguments) => secrets::secrets(arguments),
             Self::Tokens(arguments) => tokens::tokens(arguments),
+            Self::Sessions(arguments) => sessions::sessions(arguments),
             Self::Roles(arguments) => roles::roles(arguments),
             Self::Users(arguments) => members::users(arguments),
             Self::Organizations(arguments) => members::organizations(arguments),

@@ -14,7 +14,7 @@ use elias_capabilities::http::{PublicFetch, check_url};
 use elias_command_line::{CliErrorCode, Failure, PlatformArguments};
 use elias_host::compiler::CompileLimits;
 use elias_nats::NatsConfig;
-use elias_platform::access::{FetchKeys, OidcConfig};
+use elias_platform::access::{FetchKeys, OidcClient, OidcConfig};
 use elias_platform::{Platform, PlatformConfig, PublicScheme, UsageWebhook};
 use elias_server::{Ingress, Server, ServerConfig};
 use elias_triggers::event::webhook::WebhookSecret;
@@ -75,8 +75,10 @@ fn config(arguments: &PlatformArguments, data_dir: &Path) -> Result<PlatformConf
             audience: audience.clone(),
             tenant_claim: arguments.oidc_tenant_claim.clone(),
             role_claim: arguments.oidc_role_claim.clone(),
+            client: oidc_client(arguments)?,
         });
     }
+    config.console_origin.clone_from(&arguments.console_origin);
     Ok(config)
 }
 
@@ -106,6 +108,24 @@ fn mail_server(arguments: &PlatformArguments) -> Result<Option<MailServer>, Fail
     }
 }
 
+/// The host as a client of the identity provider, as the arguments say.
+fn oidc_client(arguments: &PlatformArguments) -> Result<Option<OidcClient>, Failure> {
+    let Some(id) = arguments.oidc_client_id.clone() else { return Ok(None) };
+    let secret = match &arguments.oidc_client_secret_file {
+        None => None,
+        Some(path) => {
+            let failed = |error| {
+                Failure::new(CliErrorCode::Io, format_args!("cannot read the secret in {}: {error}", path.display()))
+            };
+            Some(std::fs::read_to_string(path).map_err(failed)?.trim().to_owned().into())
+        }
+    };
+    // The command line cannot keep a secret: it is the same client only if that has none.
+    let own = || secret.is_none().then(|| id.clone());
+    let command_line = arguments.oidc_cli_client_id.clone().or_else(own);
+    Ok(Some(OidcClient { id, secret, command_line, scopes: arguments.oidc_scopes.clone() }))
+}
+
 /// Fetches the keys of identity providers, which tenants name too: from public addresses, unless the operator says
 /// more.
 struct Keys(PublicFetch);
@@ -113,6 +133,15 @@ struct Keys(PublicFetch);
 impl FetchKeys for Keys {
     fn fetch<'a>(&'a self, url: &'a str) -> BoxFuture<'a, Result<Vec<u8>, String>> {
         self.0.get(url).boxed()
+    }
+
+    fn post_form<'a>(
+        &'a self,
+        url: &'a str,
+        form: String,
+        authorization: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<(u16, Vec<u8>), String>> {
+        self.0.post_form(url, form, authorization).boxed()
     }
 }
 
@@ -177,10 +206,11 @@ pub(crate) async fn run(
     let files = nine_p::bind(arguments, &platform).await?;
     let mut text = format!(
         "serving the platform at http://{}\n  admin API at http://{}/v1, the operator's token is in \
-        {}/operator-token\n",
+        {}/operator-token\n  web console at {}/console/\n",
         server.local_addr(),
         admin.local_addr(),
-        data_dir.display()
+        data_dir.display(),
+        platform.console_origin().map_or_else(|| format!("http://{}", admin.local_addr()), str::to_owned),
     );
     for endpoint in files.endpoints() {
         text.push_str(&format!("  service workers as files over 9P at {endpoint}\n"));

@@ -325,7 +325,7 @@ pub(crate) fn named(list: &Value, id: &str) -> String {
 }
 
 /// The failure for a problem document.
-fn refused(base: &Url, status: StatusCode, body: &[u8]) -> Failure {
+pub(super) fn refused(base: &Url, status: StatusCode, body: &[u8]) -> Failure {
     let Ok(Problem { code, detail }) = serde_json::from_slice(body) else { return foreign(base, status) };
     // They come over the network: a terminal must not be steered by them.
     let failure = Failure::new(plain(&code), plain_lines(&detail));
@@ -369,7 +369,7 @@ mod tests {
 
     fn client(url: &str) -> Client {
         let tenant = "acme".parse().expect("a name");
-        Client::new(&Login { url: url.into(), token: "secret".into(), tenant }).expect("a client")
+        Client::new(&Login { url: url.into(), token: "secret".into(), tenant, renewal: None }).expect("a client")
     }
 
     #[test]
