@@ -1,9 +1,9 @@
 //! The host's metrics for Prometheus, in the OpenMetrics text format. Each request reads them from counters that exist
 //! anyway.
 
-mod telemetry;
-mod services;
 mod alerts;
+mod services;
+mod telemetry;
 mod workers;
 mod writer;
 

@@ -32,11 +32,11 @@ mod names;
 mod organizations;
 mod roles;
 mod secrets;
-mod series;
 mod security;
+mod series;
 mod services;
-mod spans;
 mod sessions;
+mod spans;
 mod tenants;
 #[cfg(test)]
 mod tests;
@@ -64,8 +64,8 @@ pub use identity::IDENTITY_FILE;
 pub use issues::{IssueCounts, IssueQuery, IssueRow};
 pub use moving::{MovedStore, move_store};
 pub use roles::next_role;
-pub use series::{SeriesFilter, SeriesRow, week_of};
 pub use security::{SecurityEventQuery, SecurityEventRow};
+pub use series::{SeriesFilter, SeriesRow, week_of};
 pub use sessions::StoredSession;
 pub use tenants::StoredUse;
 pub use triggers::{

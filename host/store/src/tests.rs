@@ -90,6 +90,30 @@ fn service(tenant: &TenantId) -> ServiceId {
     ServiceId { tenant: tenant.clone(), component: shop(), environment: Environment::Production }
 }
 
+/// Takes back the tables, columns and indexes of all steps of the schema after `version`: a store as a host of before
+/// has left it, but for what those steps changed in rows.
+async fn undo_steps_after(store: &Store, version: usize) {
+    let added = crate::MIGRATIONS[version..].iter().map(|(_, sql)| *sql).collect::<Vec<_>>().join("\n");
+    let words: Vec<_> = added.split_whitespace().collect();
+    let (mut indexes, mut columns, mut tables) = (Vec::new(), Vec::new(), Vec::new());
+    for window in words.windows(6) {
+        match window {
+            ["CREATE", "INDEX", name, ..] | ["CREATE", "UNIQUE", "INDEX", name, ..] => {
+                indexes.push(format!("DROP INDEX {name}"));
+            }
+            ["ALTER", "TABLE", table, "ADD", "COLUMN", column] => {
+                columns.push(format!("ALTER TABLE {table} DROP COLUMN {column}"));
+            }
+            ["CREATE", "TABLE", name, ..] => tables.push(format!("DROP TABLE {name}")),
+            _ => {}
+        }
+    }
+    let forget = format!("DELETE FROM _sqlx_migrations WHERE version > {version}");
+    for undo in indexes.into_iter().chain(columns).chain(tables).chain([forget]) {
+        store.pool.execute(AssertSqlSafe(undo.clone())).await.expect(&undo);
+    }
+}
+
 async fn create_tenant(store: &Store, name: &str) -> TenantId {
     let tenant = tenant(name);
     let mut scope = store.write(&tenant).await.expect("a scope");

@@ -57,7 +57,8 @@ impl PublicFetch {
         form: String,
         authorization: Option<&str>,
     ) -> Result<(u16, Vec<u8>), String> {
-        let mut request = self.client.post(allowed_url(&self.addresses, url)?).body(form).header(ACCEPT, "application/json");
+        let mut request =
+            self.client.post(allowed_url(&self.addresses, url)?).body(form).header(ACCEPT, "application/json");
         request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded");
         if let Some(authorization) = authorization {
             let mut value = HeaderValue::from_str(authorization).map_err(|error| error.to_string())?;
