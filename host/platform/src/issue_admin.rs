@@ -53,8 +53,8 @@ impl Platform {
         let mut scope = self.read(session, Permission::Read, tenant, None).await?;
         let counts = scope.issue_counts().await?;
         drop(scope);
-        let (services, _) = self.serving().meters.services.all();
-        let own = services.iter().filter(|(id, _)| id.tenant == *tenant);
+        let services = self.serving().meters.services.all();
+        let own = services.iter().filter(|(key, _)| key.tenant() == Some(tenant));
         let failures = own.map(|(_, meter)| meter.ended(ExecutionOutcome::Failed)).sum();
         Ok(IssueTotals { failures, folded: counts.folded, unrecorded: counts.unrecorded })
     }

@@ -265,11 +265,6 @@ impl MetricsSnapshot {
         for (outcome, count) in ["sent", "lost"].into_iter().zip(self.reported) {
             reported.labelled([("outcome", outcome)], count)?;
         }
-        let mut services =
-            gauge(out, "services", "Number of services by the state of the circuit breaker of their requests")?;
-        for ((_, name), count) in HEALTH.iter().zip(self.states) {
-            services.labelled([("state", *name)], count)?;
-        }
         Ok(())
     }
 

@@ -130,7 +130,8 @@ impl Oidc {
 
     /// The user of a token, if it is valid and names a tenant and a role.
     pub(super) fn user(&self, token: &str) -> Result<User, Denial> {
-        self.user_of(&self.verified(&self.verifier, token)?)
+        let identity = self.verified(&self.verifier, token)?;
+        self.user_of(&identity)
     }
 
     /// The user of an ID token, if it is valid, was made for this client and in answer to the request with this nonce

@@ -1,7 +1,7 @@
 //! What this host counts for alert rules, in points of ten seconds: the differences of counters that exist anyway.
 
 use crate::platform::Platform;
-use crate::serving::{ExecutionOutcome, ServiceMeter};
+use crate::serving::{ExecutionOutcome, SeriesKey, ServiceMeter};
 use elias_names::{ServiceId, TenantId};
 use elias_store::now_ms;
 use elias_telemetry::alert::{HostPoint, MetricName, ServicePoint, certificate_expiry_ms};
@@ -72,10 +72,11 @@ impl HostCounts {
 
     /// The point since the last call. Services that the metrics do not tell apart are not in it.
     pub(super) async fn take(&mut self, platform: &Platform) -> HostPoint {
-        let (meters, _) = platform.serving().meters.services.all();
+        let meters = platform.serving().meters.services.all();
         let mut totals = HashMap::with_capacity(meters.len());
         let mut services = Vec::new();
-        for (id, meter) in meters {
+        for (key, meter) in meters {
+            let SeriesKey::Service(id) = key else { continue };
             let now = Totals::of(&meter);
             let since = now.since(self.services.get(&id).copied().unwrap_or_default());
             if since.executions > 0 {
@@ -156,14 +157,19 @@ fn disk_percent(platform: &Platform) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::serving::{CircuitKind, EndedExecution};
 
     #[test]
     fn a_point_has_what_was_counted_since_the_last_one() {
         let meter = ServiceMeter::default();
-        meter.record(ExecutionOutcome::Completed, Duration::from_millis(2));
+        let ended = |outcome, ms| {
+            let duration = Duration::from_millis(ms);
+            meter.record(&EndedExecution { kind: CircuitKind::Requests, outcome, duration, fuel: 0, memory_bytes: 0 });
+        };
+        ended(ExecutionOutcome::Completed, 2);
         let first = Totals::of(&meter);
-        meter.record(ExecutionOutcome::Failed, Duration::from_millis(3));
-        meter.record(ExecutionOutcome::Cancelled, Duration::from_millis(4));
+        ended(ExecutionOutcome::Failed, 3);
+        ended(ExecutionOutcome::Cancelled, 4);
         meter.record_limits(true, 0, 1);
         let since = Totals::of(&meter).since(first);
         assert_eq!(since, Totals { executions: 2, failed: 1, timeouts: 1, duration_us: 7_000 });

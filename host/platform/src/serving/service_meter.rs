@@ -214,6 +214,17 @@ pub(crate) enum SeriesKey {
     Others,
 }
 
+impl SeriesKey {
+    /// The tenant, if it is one tenant's.
+    pub(crate) fn tenant(&self) -> Option<&TenantId> {
+        match self {
+            Self::Service(id) => Some(&id.tenant),
+            Self::RestOf(tenant) => Some(tenant),
+            Self::Others => None,
+        }
+    }
+}
+
 impl ServiceMeters {
     /// The counters of a service: those that are there, new ones, or those that it shares.
     pub(crate) fn of(&self, id: &ServiceId) -> Arc<ServiceMeter> {

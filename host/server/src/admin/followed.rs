@@ -60,13 +60,13 @@ pub(super) fn respond<T, E, C>(
     run: String,
     follower: Follower<T>,
     resumption: Resumption,
-    event: impl Fn(T) -> E + Send + Sync,
-    confirm: impl Fn() -> C + Send + Sync,
+    event: impl Fn(T) -> E + Send + Sync + 'static,
+    confirm: impl Fn() -> C + Send + Sync + 'static,
 ) -> Sse<impl Stream<Item = Result<Event, Infallible>> + Send>
 where
-    T: Clone + Send,
-    E: Future<Output = Option<Event>> + Send,
-    C: Future<Output = Result<(), Error>> + Send,
+    T: Clone + Send + 'static,
+    E: Future<Output = Option<Event>> + Send + 'static,
+    C: Future<Output = Result<(), Error>> + Send + 'static,
 {
     let items = futures::stream::unfold((follower, event, run), |(mut follower, event, run)| async move {
         loop {

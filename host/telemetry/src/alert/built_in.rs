@@ -175,7 +175,8 @@ pub fn built_in_rules(tenant: &TenantId) -> Vec<(AlertRuleName, AlertRuleSetting
     let is_of_host = |rule: &&BuiltIn| (rule.metric.scope() == MetricScope::Host) == tenant.is_system();
     let rules = BUILT_IN.iter().filter(is_of_host);
     // The names of the table are names, which a test checks.
-    let mut rules: Vec<_> = rules.filter_map(|rule| Some((rule.name.parse().ok()?, rule.settings()))).collect();
+    let named = rules.filter_map(|rule| Some((rule.name.parse::<AlertRuleName>().ok()?, rule.settings())));
+    let mut rules: Vec<_> = named.collect();
     rules.sort_by(|a, b| a.0.cmp(&b.0));
     rules
 }
