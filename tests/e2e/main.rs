@@ -82,6 +82,7 @@ mod web_apis;
 mod webhooks;
 mod worker_event_streams;
 mod worker_groups;
+mod worker_outward_calls;
 mod worker_smoke_test;
 mod worker_sockets;
 mod worker_triggers;

@@ -2,6 +2,7 @@
 
 use crate::store::HeapCommit;
 use elias_capabilities::Cause;
+use elias_capabilities::turn::TurnCalls;
 use elias_host::{App, CallOptions, Error, ErrorCode, HeapChange, Turn, TurnResult, Worker, WorkerHeap};
 use elias_workers::WorkerKey;
 use futures::FutureExt;
@@ -167,13 +168,25 @@ pub fn write_down(committed_bytes: &mut Option<u64>, change: HeapChange, heap: W
 }
 
 /// What goes with a turn beside what the worker sees of it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub struct TurnContext {
     /// What caused it: that of the message's sender. A turn that goes on with a handler has that of the handler, and
     /// a timer or an alarm that begins one has none.
     pub cause: Cause,
     /// Which attempt this is, from 1.
     pub attempt: u32,
+    /// Its outward calls; none of a turn that is not kept, such as a check of health.
+    pub calls: Option<TurnCalls>,
+}
+
+impl TurnContext {
+    /// Puts what capabilities ask for into the extensions of the turn's execution.
+    pub fn extend(self, options: &mut CallOptions) {
+        options.extensions.insert(self.cause);
+        if let Some(calls) = self.calls {
+            options.extensions.insert(calls);
+        }
+    }
 }
 
 /// Why a turn did not go well.
@@ -188,6 +201,8 @@ pub enum TurnFailure {
     },
     /// The turn was ended: a trap, no more fuel, memory or time.
     Ended(String),
+    /// A further attempt went another way than one that was ended: it has not made a call that the other has made.
+    Nondeterministic(String),
     /// It did not begin; it may later.
     NotRun(String),
     /// The heap is of another version of the component, or the component has no workers any more.
@@ -200,7 +215,11 @@ impl fmt::Display for TurnFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Thrown { name, message } => write!(f, "{name}: {message}"),
-            Self::Ended(why) | Self::NotRun(why) | Self::OtherVersion(why) | Self::Unusable(why) => f.write_str(why),
+            Self::Ended(why)
+            | Self::Nondeterministic(why)
+            | Self::NotRun(why)
+            | Self::OtherVersion(why)
+            | Self::Unusable(why) => f.write_str(why),
         }
     }
 }
@@ -277,7 +296,7 @@ impl AwakeWorker for AppWorker {
     fn turn<'a>(&'a mut self, turn: &'a Turn, context: TurnContext) -> BoxFuture<'a, Result<TurnResult, TurnFailure>> {
         async move {
             let mut options = CallOptions::default();
-            options.extensions.insert(context.cause);
+            context.extend(&mut options);
             Ok(self.worker.turn(turn, options).await?.result)
         }
         .boxed()

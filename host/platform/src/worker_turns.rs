@@ -344,7 +344,8 @@ impl ReleaseWorker {
             running: guard.running().clone(),
             ..CallOptions::default()
         };
-        options.extensions.insert(context.cause);
+        let attempt = context.attempt;
+        context.extend(&mut options);
         let outcome = self.worker.turn(turn, options).await;
         platform.workers.meters().turn();
         let (status, error, execution) = match &outcome {
@@ -362,7 +363,7 @@ impl ReleaseWorker {
                         "class": key.class,
                         "name": key.name,
                         "version": self.version.number,
-                        "attempt": context.attempt,
+                        "attempt": attempt,
                         "code": code.as_str(),
                         "reason": reason,
                     });

@@ -9,7 +9,9 @@
 //! are decoded here (`content-encoding`), as the guest reads them; the cap on their bytes counts what arrives and what
 //! comes out.
 //!
-//! A request has the trace context of the execution that sends it ([`Cause`]), if the component gives it none.
+//! A request has the trace context of the execution that sends it ([`Cause`]), if the component gives it none. In a
+//! turn of a service worker ([`TurnCalls`]) one with an unsafe method has an idempotency key, and a further attempt of
+//! the turn gets the response that an earlier one has read.
 //!
 //! [`GrantedClient`] is for requests that the host itself sends for a component, such as webhooks: by the same grant,
 //! with the same checks.
@@ -23,12 +25,14 @@ mod error;
 mod grant;
 mod granted_client;
 mod public;
+mod recorded;
 mod rule;
 
 pub use granted_client::{GrantedClient, PostResponse, check_url};
 pub use public::PublicFetch;
 
 use crate::cause::Cause;
+use crate::turn::{TurnCall, TurnCalls};
 use client::Client;
 use elias_host::capability::pricing::Price;
 use elias_host::capability::wasmtime::StoreContextMut;
@@ -38,6 +42,7 @@ use elias_host::capability::{
 };
 use elias_host::grants;
 use http::{HeaderName, HeaderValue};
+use recorded::RecordedResponse;
 use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
@@ -54,6 +59,9 @@ const REQUEST: u64 = 200_000;
 
 /// The header of W3C Trace Context.
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+
+/// The header of a request that is to be done once (draft-ietf-httpapi-idempotency-key-header).
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// The http capability.
 #[derive(Debug, Default)]
@@ -74,6 +82,9 @@ pub struct HttpContext {
     calls: CallMeter,
     /// The `traceparent` of the execution, if it is part of a trace.
     traceparent: Option<HeaderValue>,
+    component: Arc<str>,
+    /// The turn of a service worker that the execution is.
+    turn: Option<TurnCalls>,
 }
 
 impl Capability for Http {
@@ -120,7 +131,22 @@ impl Capability for Http {
         let traceparent = instance.extension::<Cause>().and_then(|cause| cause.traceparent.as_deref());
         let traceparent = traceparent.and_then(|text| HeaderValue::from_str(text).ok());
         let calls = instance.call_meter(self.name());
-        HttpContext { grant: Arc::clone(grant), open, windows, calls, traceparent }
+        let (component, turn) = (Arc::from(instance.component()), instance.extension().cloned());
+        HttpContext { grant: Arc::clone(grant), open, windows, calls, traceparent, component, turn }
+    }
+}
+
+impl HttpContext {
+    /// The call of a worker's turn that a request is, whose key the request gets if it has none: none outside of turns,
+    /// and for safe methods.
+    fn turn_call(&self, request: &mut http::Request<WasiBody>) -> Option<TurnCall> {
+        let turn = self.turn.as_ref().filter(|_| !request.method().is_safe())?;
+        let url = request.uri().to_string();
+        let call = turn.begin(&self.component, "http.request", &[request.method().as_str().as_bytes(), url.as_bytes()]);
+        if let Ok(key) = HeaderValue::from_str(&format!("\"{}\"", call.key())) {
+            request.headers_mut().entry(IDEMPOTENCY_KEY).or_insert(key);
+        }
+        Some(call)
     }
 }
 
@@ -138,7 +164,8 @@ impl WasiHttpHooks for HttpContext {
         options: Option<RequestOptions>,
         _: Box<dyn Future<Output = Result<(), Error>> + Send>,
     ) -> Box<dyn Future<Output = SendResult> + Send> {
-        let Self { grant, open, windows, calls, traceparent } = self.clone();
+        let turn_call = self.turn_call(&mut request);
+        let Self { grant, open, windows, calls, traceparent, .. } = self.clone();
         if let Some(traceparent) = traceparent {
             request.headers_mut().entry(TRACEPARENT).or_insert(traceparent);
         }
@@ -146,6 +173,10 @@ impl WasiHttpHooks for HttpContext {
         let call = calls.begin();
         Box::new(async move {
             let _call = call;
+            let sent: Box<dyn Future<Output = Result<(), Error>> + Send> = Box::new(std::future::ready(Ok(())));
+            if let Some(response) = turn_call.as_ref().and_then(TurnCall::recorded::<RecordedResponse>) {
+                return Ok((response.replay(request.into_body()), sent));
+            }
             let total = Duration::from_millis(grant.client.grant().total_timeout_ms);
             let ends = Instant::now() + total;
             // More requests than may be open wait for their turn, inside their own time.
@@ -154,7 +185,10 @@ impl WasiHttpHooks for HttpContext {
             let permit = permit.map_err(|_| Error::ConnectionLimitReached)?;
             let response =
                 grant.client.send(request, options.unwrap_or_default(), ends, permit, windows, calls).await?;
-            let sent: Box<dyn Future<Output = Result<(), Error>> + Send> = Box::new(std::future::ready(Ok(())));
+            let response = match turn_call {
+                Some(call) => recorded::record(response, call).await?,
+                None => response,
+            };
             Ok((response, sent))
         })
     }

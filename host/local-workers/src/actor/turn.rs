@@ -8,7 +8,8 @@ use crate::settings::OtherVersion;
 use crate::store::StoreError;
 use elias_capabilities::Cause;
 use elias_capabilities::trigger::ActiveWork;
-use elias_host::{Turn, TurnKind, TurnResult};
+use elias_capabilities::turn::TurnCalls;
+use elias_host::{ErrorCode, Turn, TurnKind, TurnResult};
 use elias_workers::AttemptDecision;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -63,8 +64,8 @@ impl Actor {
     /// pending until it is committed, for which the second value goes into the batch.
     ///
     /// # Errors
-    /// Why it failed for good. A turn that cannot begin is tried for half a minute. The worker has changed if another
-    /// host was given it before an attempt.
+    /// Why it failed for good. A turn that cannot begin is tried for half a minute. A further attempt that does not
+    /// make the calls of a former one is undone. The worker has changed if another host was given it before an attempt.
     pub(super) async fn attempt(
         &mut self,
         id: &str,
@@ -75,6 +76,7 @@ impl Actor {
         let mut attempt = interrupted.map_or(1, |(_, attempt)| attempt);
         let (mut delay, began) = (NOT_RUN_DELAY_MS, self.manager.now());
         self.idle_since = None;
+        let journal = self.journal(id, kind);
         loop {
             if self.manager.is_stopping() {
                 // Why it failed is in the log.
@@ -83,8 +85,10 @@ impl Actor {
                 return std::future::pending().await;
             }
             self.handle.show(WorkerCondition::Running, &self.record);
-            let failure = match self.run_once(id, kind, TurnContext { cause: cause.clone(), attempt }).await {
-                Ok(result) => return Ok(result),
+            let calls = journal.attempt();
+            let context = TurnContext { cause: cause.clone(), attempt, calls: Some(calls.clone()) };
+            let failure = match self.run_once(id, kind, context).await {
+                Ok(result) => return self.check_calls(&calls).await.map(|()| result),
                 Err(NoTurn::Changed) => return Err(NoTurn::Changed),
                 Err(NoTurn::Failed(failure)) => failure,
             };
@@ -127,6 +131,21 @@ impl Actor {
                 return Err(NoTurn::Changed);
             }
         }
+    }
+
+    /// Undoes a turn that has run, if it has not made a call that a former attempt has made: what the worker holds then
+    /// does not fit what was done outside.
+    async fn check_calls(&mut self, calls: &TurnCalls) -> Result<(), NoTurn> {
+        let Some(missed) = calls.missed() else { return Ok(()) };
+        self.flush_earlier().await.map_err(|_| NoTurn::Changed)?;
+        self.instance = None;
+        let why = format!(
+            "{}: an attempt of the turn that was ended has called {missed}, and this one went another way and has not; \
+             outward calls of a turn must not depend on the time, on random numbers or on requests that are not kept",
+            ErrorCode::NondeterministicTurn.as_str()
+        );
+        tracing::error!(worker = %self.handle.key, "a turn is undone: {why}");
+        Err(TurnFailure::Nondeterministic(why).into())
     }
 
     /// Waits until a turn is to be tried again. Another host that needs the worker gets it at once; a message is not

@@ -5,6 +5,7 @@ mod fake;
 mod faults;
 mod groups;
 mod health;
+mod journal;
 mod memory;
 mod moving;
 mod repeats;

@@ -154,7 +154,7 @@ impl SmokeWorker {
             running: ExecutionHandle::new(),
             ..CallOptions::default()
         };
-        options.extensions.insert(context.cause);
+        context.extend(&mut options);
         options.extensions.insert(ExecutionWorkers::new(Arc::new(WorkersOfTurn(Weak::clone(&self.workers)))));
         site.lines.of_worker(options.running.id(), &name, &turn.id);
         let _lines = site.lines.unrecorded(options.running.id());

@@ -380,7 +380,10 @@ fn of_turn(failure: TurnFailure) -> Error {
     let code = match &failure {
         TurnFailure::Thrown { .. } => Code::WorkerException,
         TurnFailure::NotRun(_) => Code::WorkersUnavailable,
-        TurnFailure::Ended(_) | TurnFailure::OtherVersion(_) | TurnFailure::Unusable(_) => Code::WorkerFailed,
+        TurnFailure::Ended(_)
+        | TurnFailure::Nondeterministic(_)
+        | TurnFailure::OtherVersion(_)
+        | TurnFailure::Unusable(_) => Code::WorkerFailed,
     };
     Error::new(code, failure.to_string())
 }
