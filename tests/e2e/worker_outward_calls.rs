@@ -11,7 +11,7 @@ async fn served() -> (Server, Upstream) {
     let address = upstream.address();
     let source = format!(
         r#"
-        import {{ jobs, worker, workers }} from "elias";
+        import {{ db, jobs, step, worker, workers }} from "elias";
         const upstream = "http://{address}";
         const post = async (headers) => (await fetch(upstream + "/keys", {{ method: "POST", headers }})).text();
         // The first attempt runs out of fuel, and the second goes on.
@@ -23,6 +23,17 @@ async fn served() -> (Server, Upstream) {
             const job = await jobs.enqueue("ship", {{ paid }});
             await endFirst();
             return [...paid, job, await post({{ "idempotency-key": "mine" }})];
+          }}
+          async store() {{
+            await db.query("create table if not exists orders (paid text not null)");
+            const paid = await step("post", () => post({{ "idempotency-key": "" + Math.random() }}));
+            const count = await step.transaction("store", async (tx) => {{
+              await tx.query("insert into orders (paid) values ($1)", paid);
+              return (await tx.first("select count(*) as n from orders")).n;
+            }});
+            await endFirst();
+            const refused = await step.sleep("a day", 86_400_000).catch((error) => error.code);
+            return [paid, count, (await db.first("select count(*) as n from orders")).n, refused];
           }}
           async stray() {{
             const first = this.ran === 0 && await (await fetch(upstream + "/count")).text() === "1";
@@ -46,8 +57,8 @@ async fn served() -> (Server, Upstream) {
     let project = Project::new(&[]);
     project.write("app.wasm", component(&source));
     let grant = format!(
-        "[capabilities.workers]\n[capabilities.jobs]\n[capabilities.http]\nallow = [\"http://{address}\"]\n\
-         private = [\"127.0.0.1/32\"]\n"
+        "[capabilities.workers]\n[capabilities.jobs]\n[capabilities.db]\n[capabilities.workflow]\n\
+         [capabilities.http]\nallow = [\"http://{address}\"]\nprivate = [\"127.0.0.1/32\"]\n"
     );
     project.write("elias.toml", grant);
     (Server::of_project(project, "app.wasm", &["--fuel", "300000000"]), upstream)
@@ -77,5 +88,13 @@ async fn a_turn_that_goes_another_way_when_it_is_tried_again_is_undone() {
     assert_eq!((refused.status, &refused.json()["code"]), (500, &json!("failed")), "{refused:?}");
     let message = refused.json()["message"].as_str().expect("a message").to_owned();
     assert!(message.contains("nondeterministic-turn") && message.contains("http.request"), "{message}");
+    assert_eq!(upstream.keys().len(), 1);
+}
+
+#[tokio::test]
+async fn a_step_of_a_turn_that_is_tried_again_is_done_once_and_so_is_its_transaction() {
+    let (server, upstream) = served().await;
+    let answer = server.get("/store").await;
+    assert_eq!(answer.json(), json!(["1", 1, 1, "not-in-a-job"]), "{answer:?}\n{}", server.log());
     assert_eq!(upstream.keys().len(), 1);
 }

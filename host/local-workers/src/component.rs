@@ -3,6 +3,7 @@
 use crate::store::HeapCommit;
 use elias_capabilities::Cause;
 use elias_capabilities::turn::TurnCalls;
+use elias_capabilities::workflow::JournalHandle;
 use elias_host::{App, CallOptions, Error, ErrorCode, HeapChange, Turn, TurnResult, Worker, WorkerHeap};
 use elias_workers::WorkerKey;
 use futures::FutureExt;
@@ -177,6 +178,8 @@ pub struct TurnContext {
     pub attempt: u32,
     /// Its outward calls; none of a turn that is not kept, such as a check of health.
     pub calls: Option<TurnCalls>,
+    /// The journal of its steps; none likewise.
+    pub steps: Option<JournalHandle>,
 }
 
 impl TurnContext {
@@ -185,6 +188,9 @@ impl TurnContext {
         options.extensions.insert(self.cause);
         if let Some(calls) = self.calls {
             options.extensions.insert(calls);
+        }
+        if let Some(steps) = self.steps {
+            options.extensions.insert(steps);
         }
     }
 }

@@ -8,7 +8,6 @@ use crate::settings::OtherVersion;
 use crate::store::StoreError;
 use elias_capabilities::Cause;
 use elias_capabilities::trigger::ActiveWork;
-use elias_capabilities::turn::TurnCalls;
 use elias_host::{ErrorCode, Turn, TurnKind, TurnResult};
 use elias_workers::AttemptDecision;
 use std::sync::Arc;
@@ -85,10 +84,10 @@ impl Actor {
                 return std::future::pending().await;
             }
             self.handle.show(WorkerCondition::Running, &self.record);
-            let calls = journal.attempt();
-            let context = TurnContext { cause: cause.clone(), attempt, calls: Some(calls.clone()) };
+            let (calls, steps) = journal.attempt();
+            let context = TurnContext { cause: cause.clone(), attempt, calls: Some(calls.clone()), steps: Some(steps) };
             let failure = match self.run_once(id, kind, context).await {
-                Ok(result) => return self.check_calls(&calls).await.map(|()| result),
+                Ok(result) => return self.check_calls(journal.missed(&calls)).await.map(|()| result),
                 Err(NoTurn::Changed) => return Err(NoTurn::Changed),
                 Err(NoTurn::Failed(failure)) => failure,
             };
@@ -135,8 +134,8 @@ impl Actor {
 
     /// Undoes a turn that has run, if it has not made a call that a former attempt has made: what the worker holds then
     /// does not fit what was done outside.
-    async fn check_calls(&mut self, calls: &TurnCalls) -> Result<(), NoTurn> {
-        let Some(missed) = calls.missed() else { return Ok(()) };
+    async fn check_calls(&mut self, missed: Option<String>) -> Result<(), NoTurn> {
+        let Some(missed) = missed else { return Ok(()) };
         self.flush_earlier().await.map_err(|_| NoTurn::Changed)?;
         self.instance = None;
         let why = format!(
