@@ -35,6 +35,7 @@ async fn served() -> (Server, Upstream) {
             const refused = await step.sleep("a day", 86_400_000).catch((error) => error.code);
             return [paid, count, (await db.first("select count(*) as n from orders")).n, refused];
           }}
+          spin() {{ for (;;); }}
           async stray() {{
             const first = this.ran === 0 && await (await fetch(upstream + "/count")).text() === "1";
             if (first) {{ await post(); for (;;); }}
@@ -58,10 +59,11 @@ async fn served() -> (Server, Upstream) {
     project.write("app.wasm", component(&source));
     let grant = format!(
         "[capabilities.workers]\n[capabilities.jobs]\n[capabilities.db]\n[capabilities.workflow]\n\
+         [workers.limits]\nfuel = 300000000\n\
          [capabilities.http]\nallow = [\"http://{address}\"]\nprivate = [\"127.0.0.1/32\"]\n"
     );
     project.write("elias.toml", grant);
-    (Server::of_project(project, "app.wasm", &["--fuel", "300000000"]), upstream)
+    (Server::of_project(project, "app.wasm", &[]), upstream)
 }
 
 #[tokio::test]
@@ -97,4 +99,13 @@ async fn a_step_of_a_turn_that_is_tried_again_is_done_once_and_so_is_its_transac
     let answer = server.get("/store").await;
     assert_eq!(answer.json(), json!(["1", 1, 1, "not-in-a-job"]), "{answer:?}\n{}", server.log());
     assert_eq!(upstream.keys().len(), 1);
+}
+
+#[tokio::test]
+async fn a_turn_ends_where_its_own_fuel_is_used_up() {
+    let (server, _upstream) = served().await;
+    let refused = server.get("/spin").await.json();
+    let message = refused["message"].as_str().expect("a message");
+    let wanted = "a turn has 300000000 at most (fuel of [workers.limits])";
+    assert!(message.contains("out-of-fuel") && message.contains(wanted), "{refused}");
 }

@@ -180,11 +180,14 @@ pub struct TurnContext {
     pub calls: Option<TurnCalls>,
     /// The journal of its steps; none likewise.
     pub steps: Option<JournalHandle>,
+    /// Units of fuel that it may use, where that is lower than the limit `fuel` of the component.
+    pub fuel: Option<u64>,
 }
 
 impl TurnContext {
-    /// Puts what capabilities ask for into the extensions of the turn's execution.
+    /// Has the turn's execution be bounded, and puts what capabilities ask for into its extensions.
     pub fn extend(self, options: &mut CallOptions) {
+        options.fuel = self.fuel;
         options.extensions.insert(self.cause);
         if let Some(calls) = self.calls {
             options.extensions.insert(calls);

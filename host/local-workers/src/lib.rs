@@ -72,12 +72,12 @@ pub use elias_atomic_write::Fsync;
 pub use elias_capabilities::Cause;
 pub use elias_capabilities::trigger::{Clock, ManualClock};
 pub use elias_capabilities::workers::{Error as CallError, ErrorCode as CallErrorCode};
-pub use elias_workers::config::{Durability, GroupConfig, HealthConfig, WorkersConfig};
+pub use elias_workers::config::{Durability, GroupConfig, HealthConfig, LimitsConfig, WorkersConfig};
 pub use elias_workers::{MailboxLimits, MemoryBudget, OverflowPolicy, SocketLimits, SupervisionPolicy, WorkerKey};
 pub use health::WorkerHealth;
 pub use local::{LocalWorkers, LocalWorkersBuilder};
 pub use running::{RunningWorkers, WorkerFilter};
-pub use settings::{OtherVersion, WorkerChange, WorkerSettings};
+pub use settings::{OtherVersion, TimerLimit, WorkerChange, WorkerSettings};
 pub use sockets::{SocketClose, SocketFrame};
 pub use store::{
     AcquiredWorker, FolderStore, HeapCommit, MemoryStore, StoreError, TurnEvents, WorkerCommit, WorkerRecord,

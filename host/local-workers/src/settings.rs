@@ -3,7 +3,7 @@
 use crate::store::TurnEvents;
 use elias_capabilities::Cause;
 use elias_host::EmittedEvent;
-use elias_workers::config::{Durability, GroupConfig, HealthConfig, WorkersConfig};
+use elias_workers::config::{Durability, GroupConfig, HealthConfig, LimitsConfig, WorkersConfig};
 use elias_workers::{MailboxLimits, MemoryBudget, SocketLimits, SupervisionPolicy, SupervisionTree, WorkerKey};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -92,6 +92,10 @@ pub struct WorkerSettings {
     pub mailbox: MailboxLimits,
     /// The bounds of the sockets of each worker.
     pub sockets: SocketLimits,
+    /// The bound of the timers and alarms of each worker. A turn that sets more is undone.
+    pub timers: TimerLimit,
+    /// Units of fuel of a turn, where that is lower than the limit `fuel` of the component.
+    pub turn_fuel: Option<u64>,
     /// What becomes of turns that are ended by a trap or a limit.
     pub supervision: SupervisionPolicy,
     /// When workers in memory are asked whether they are well; never where this is none.
@@ -105,6 +109,8 @@ impl Default for WorkerSettings {
             idle: IDLE,
             mailbox: MailboxLimits::default(),
             sockets: SocketLimits::default(),
+            timers: TimerLimit::from(&LimitsConfig::default()),
+            turn_fuel: None,
             supervision: SupervisionPolicy::default(),
             health: None,
         }
@@ -117,9 +123,26 @@ impl From<&WorkersConfig> for WorkerSettings {
             idle: config.idle(),
             mailbox: config.mailbox.limits(),
             sockets: config.sockets.limits(),
+            timers: TimerLimit::from(&config.limits),
+            turn_fuel: config.limits.fuel,
             supervision: config.supervision.policy(),
             health: config.health,
         }
+    }
+}
+
+/// The bound of the timers and alarms that a worker may have set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TimerLimit {
+    /// How many, timers and alarms together.
+    pub most: usize,
+    /// The setting that says so, for those who are refused.
+    pub setting: &'static str,
+}
+
+impl From<&LimitsConfig> for TimerLimit {
+    fn from(limits: &LimitsConfig) -> Self {
+        Self { most: limits.timers as usize, setting: "timers of [workers.limits]" }
     }
 }
 

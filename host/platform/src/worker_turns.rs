@@ -46,8 +46,11 @@ impl WorkerServices for ServedServices {
 
     fn refusal(&self, id: &ServiceId) -> Option<String> {
         let platform = self.platform()?;
-        let tenant = Arc::clone(&platform.serving.service(id)?.state().tenant);
-        tenant.refusal(platform.serving.clock.now().unix_ms()).map(|refused| refused.error.to_string())
+        let service = platform.serving.service(id)?;
+        let (state, now_ms) = (Arc::clone(&service.state()), platform.serving.clock.now().unix_ms());
+        let of_service = || service.worker_fuel.refusal(id, state.workers.limits.fuel_per_hour, now_ms);
+        let refused = state.tenant.refusal(now_ms).map(|refused| refused.error).or_else(of_service);
+        refused.map(|error| error.to_string())
     }
 
     fn component(&self, id: &ServiceId, site: TurnSite) -> BoxFuture<'static, Result<ServedComponent>> {
@@ -352,6 +355,7 @@ impl ReleaseWorker {
             Ok(outcome) => (0, None, Some(&outcome.execution)),
             Err(error) => (status(error), Some(describe(error)), error.execution()),
         };
+        self.spend(serving, execution.map_or(0, |execution| execution.fuel));
         guard.end(RequestOutcome { method: WORKER, path: &name, status, sent_bytes: 0, execution, error });
         match outcome {
             Ok(TurnOutcome { result, .. }) => Ok(result),
@@ -379,8 +383,20 @@ impl ReleaseWorker {
             return Err(TurnFailure::NotRun(format!("{} is not served by this host any more", self.service)));
         };
         // Stopped, failing, or over a quota: another time it may go.
+        let (most, now_ms) = (service.state().workers.limits.fuel_per_hour, serving.clock.now().unix_ms());
+        if let Some(error) = service.worker_fuel.refusal(&self.service, most, now_ms) {
+            return Err(TurnFailure::NotRun(format!("{}: {error}", error.code())));
+        }
         let admitted = serving.admit_turn(&service, &self.release, &self.app).await;
         admitted.map_err(|refused| TurnFailure::NotRun(format!("{}: {}", refused.error.code(), refused.error)))
+    }
+
+    /// Counts the fuel of a turn that has run.
+    fn spend(&self, serving: &Serving, fuel: u64) {
+        if let Some(service) = serving.service(&self.service) {
+            let most = service.state().workers.limits.fuel_per_hour;
+            service.worker_fuel.spend(most, fuel, serving.clock.now().unix_ms());
+        }
     }
 
     /// The pages that are committed next belong to this version: of turns that are undone nothing is said.

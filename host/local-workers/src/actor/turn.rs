@@ -85,7 +85,13 @@ impl Actor {
             }
             self.handle.show(WorkerCondition::Running, &self.record);
             let (calls, steps) = journal.attempt();
-            let context = TurnContext { cause: cause.clone(), attempt, calls: Some(calls.clone()), steps: Some(steps) };
+            let context = TurnContext {
+                cause: cause.clone(),
+                attempt,
+                calls: Some(calls.clone()),
+                steps: Some(steps),
+                fuel: self.manager.live().turn_fuel,
+            };
             let failure = match self.run_once(id, kind, context).await {
                 Ok(result) => return self.check_calls(journal.missed(&calls)).await.map(|()| result),
                 Err(NoTurn::Changed) => return Err(NoTurn::Changed),
@@ -189,8 +195,9 @@ impl Actor {
             return Err(TurnFailure::NotRun("it is asleep".to_owned()).into());
         };
         instance.turns = instance.turns.saturating_add(1);
-        let active = self.manager.tasks.begin();
-        Ok((instance.worker.turn(&turn, context).await?, active))
+        let (active, fuel) = (self.manager.tasks.begin(), context.fuel);
+        let result = instance.worker.turn(&turn, context).await;
+        Ok((result.map_err(|failure| name_fuel(failure, fuel))?, active))
     }
 
     /// A turn that begins now.
@@ -305,6 +312,16 @@ impl Actor {
         tracing::warn!(worker = %self.handle.key, "the worker begins anew, without what it held: {why}");
         self.remove().await.map_err(|error| TurnFailure::Unusable(format!("it cannot begin anew: {error}")))?;
         Ok((component.wake(None)?, false))
+    }
+}
+
+/// A failure; where the fuel was used up that turns have by a setting of workers, it says so.
+fn name_fuel(failure: TurnFailure, fuel: Option<u64>) -> TurnFailure {
+    match (failure, fuel) {
+        (TurnFailure::Ended(why), Some(most)) if why.starts_with(ErrorCode::OutOfFuel.as_str()) => {
+            TurnFailure::Ended(format!("{why}; a turn has {most} at most (fuel of [workers.limits])"))
+        }
+        (failure, _) => failure,
     }
 }
 

@@ -125,7 +125,7 @@ impl WorkerComponent for FakeComponent {
         let awake = self.fake.awake.fetch_add(1, SeqCst) + 1;
         self.fake.most_awake.fetch_max(awake, SeqCst);
         let fake = Arc::clone(&self.fake);
-        Ok(Box::new(FakeWorker { fake, version, is_new, heap: heap.clone(), earlier: heap, calls: None }))
+        Ok(Box::new(FakeWorker { fake, version, is_new, heap: heap.clone(), earlier: heap, calls: None, fuel: None }))
     }
 
     fn predecessor<'a>(&'a self, heap: &'a [u8]) -> BoxFuture<'a, Option<Arc<dyn WorkerComponent>>> {
@@ -164,6 +164,8 @@ struct FakeWorker {
     earlier: Heap,
     /// The outward calls of the turn that runs.
     calls: Option<TurnCalls>,
+    /// The fuel that it may use.
+    fuel: Option<u64>,
 }
 
 impl Drop for FakeWorker {
@@ -187,7 +189,7 @@ impl AwakeWorker for FakeWorker {
         async move {
             self.earlier = self.heap.clone();
             self.fake.turns.fetch_add(1, SeqCst);
-            self.calls = context.calls;
+            (self.calls, self.fuel) = (context.calls, context.fuel);
             if matches!(turn.kind, TurnKind::Call { .. }) {
                 self.fake.causes.lock().push(context.cause);
             }
@@ -425,6 +427,7 @@ impl FakeWorker {
                 Ok(done(turn, format!("attempt {attempt}")))
             }
             "outward" => self.outward(turn, args),
+            "fuel" => Ok(done(turn, format!("{:?}", self.fuel))),
             other => thrown(format!("no such method: {other}")),
         }
     }

@@ -15,6 +15,7 @@ mod sampler;
 mod service;
 mod snapshot;
 mod table;
+mod worker_fuel;
 
 pub(crate) use canary::RolloutTransition;
 pub(crate) use experiment::ActiveExperiment;

@@ -9,7 +9,7 @@ use elias_api::Code;
 use elias_host::SocketRequest;
 use elias_local_workers::{
     CallError, CallErrorCode, Cause, ComponentSource, LocalWorkers, LocalWorkersBuilder, OtherVersion, RunningWorkers,
-    SocketConnection, WorkerChange, WorkerSettings, WorkerStore,
+    SocketConnection, TimerLimit, WorkerChange, WorkerSettings, WorkerStore,
 };
 use elias_names::ServiceId;
 use elias_workers::WorkerKey;
@@ -195,7 +195,7 @@ impl ServiceWorkers {
     /// Has workers run by the settings of the version that serves.
     fn configure(&self, running: &RunningWorkers) {
         if let Some(served) = self.parts.services.find(&self.service) {
-            running.configure(WorkerSettings::from(&*served.config));
+            running.configure(settings_of(&served));
             running.configure_groups(&served.config.group);
         }
     }
@@ -351,10 +351,40 @@ impl ServiceWorkers {
     }
 }
 
+/// How the workers of a service run, within the quotas of its tenant.
+fn settings_of(served: &ServedWorkers) -> WorkerSettings {
+    let settings = WorkerSettings::from(&*served.config);
+    let most = served.quotas.worker_timers as usize;
+    if most == 0 || most >= settings.timers.most {
+        return settings;
+    }
+    let timers = TimerLimit { most, setting: "the tenant's quota `worker-timers`" };
+    WorkerSettings { timers, ..settings }
+}
+
 impl Drop for CallUnderWay<'_> {
     fn drop(&mut self) {
         let now = u64::try_from(self.0.made.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.0.used_ms.store(now, Ordering::Relaxed);
         self.0.calls.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use elias_api::Quotas;
+
+    #[test]
+    fn the_quota_of_timers_holds_where_it_is_lower_than_what_the_service_says() {
+        let timers = |worker_timers| {
+            let quotas = Quotas { worker_timers, ..Quotas::default() };
+            let served = ServedWorkers { config: Arc::default(), quotas, is_stopped: false, release: 1, canary: None };
+            settings_of(&served).timers
+        };
+        let own = WorkerSettings::default().timers;
+        assert_eq!((timers(0), timers(u32::MAX)), (own, own));
+        let lower = timers(5);
+        assert!(lower.most == 5 && lower.setting.contains("`worker-timers`"), "{lower:?}");
     }
 }
