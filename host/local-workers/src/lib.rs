@@ -77,7 +77,7 @@ pub use elias_workers::{MailboxLimits, MemoryBudget, OverflowPolicy, SocketLimit
 pub use health::WorkerHealth;
 pub use local::{LocalWorkers, LocalWorkersBuilder};
 pub use running::{RunningWorkers, WorkerFilter};
-pub use settings::{OtherVersion, TimerLimit, WorkerChange, WorkerSettings};
+pub use settings::{OtherVersion, TimerLimit, WorkerChange, WorkerLifecycle, WorkerSettings};
 pub use sockets::{SocketClose, SocketFrame};
 pub use store::{
     AcquiredWorker, FolderStore, HeapCommit, MemoryStore, StoreError, TurnEvents, WorkerCommit, WorkerRecord,

@@ -6,7 +6,8 @@ use crate::manager::Manager;
 use crate::message::{Answer, Content, failed};
 use crate::running::RunningWorkers;
 use crate::settings::{
-    AWAKE, CheckEvents, MEMORY, MEMORY_BYTES, OnChange, OnEvents, OtherVersion, Settings, WorkerChange, WorkerSettings,
+    AWAKE, CheckEvents, MEMORY, MEMORY_BYTES, OnChange, OnEvents, OnLifecycle, OtherVersion, Settings, WorkerChange,
+    WorkerLifecycle, WorkerSettings,
 };
 use crate::store::{MemoryStore, StoreError, TurnEvents, WorkerStore};
 use elias_capabilities::trigger::{Clock, Origin};
@@ -48,6 +49,7 @@ impl LocalWorkers {
             groups: Vec::new(),
             trees: Vec::new(),
             on_change: None,
+            on_lifecycle: None,
             on_events: None,
             check_events: None,
             memory: MemoryBudget::new(MEMORY, MEMORY_BYTES),
@@ -177,6 +179,15 @@ impl LocalWorkersBuilder {
     pub fn on_change(mut self, listener: impl Fn(&WorkerKey, WorkerChange) + Send + Sync + 'static) -> Self {
         let listener: OnChange = Arc::new(listener);
         self.settings.on_change = Some(listener);
+        self
+    }
+
+    /// Tells `listener` of workers that were started, stopped and moved to another version, once that is committed. It
+    /// must not wait. What it is told last may be lost with the process.
+    #[must_use]
+    pub fn on_lifecycle(mut self, listener: impl Fn(&WorkerKey, WorkerLifecycle) + Send + Sync + 'static) -> Self {
+        let listener: OnLifecycle = Arc::new(listener);
+        self.settings.on_lifecycle = Some(listener);
         self
     }
 

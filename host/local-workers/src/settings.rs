@@ -69,6 +69,25 @@ pub enum WorkerChange {
     },
 }
 
+/// A change in the life of a worker that was committed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WorkerLifecycle {
+    /// It had its first turn.
+    Started,
+    /// It was stopped, or begins anew: what it held is forgotten.
+    Stopped,
+    /// It was moved to another version of its component.
+    Upgraded {
+        /// The former version.
+        from: String,
+        /// The version that it runs in.
+        to: String,
+    },
+}
+
+/// Told of a change in the life of a worker.
+pub(crate) type OnLifecycle = Arc<dyn Fn(&WorkerKey, WorkerLifecycle) + Send + Sync>;
+
 /// Told of what became of a worker.
 pub(crate) type OnChange = Arc<dyn Fn(&WorkerKey, WorkerChange) + Send + Sync>;
 
@@ -158,6 +177,7 @@ pub(crate) struct Settings {
     /// Supervision trees, by name.
     pub(crate) trees: Vec<(String, SupervisionTree<WorkerKey>)>,
     pub(crate) on_change: Option<OnChange>,
+    pub(crate) on_lifecycle: Option<OnLifecycle>,
     pub(crate) on_events: Option<OnEvents>,
     pub(crate) check_events: Option<CheckEvents>,
     /// What messages, calls and answers of all workers may hold.

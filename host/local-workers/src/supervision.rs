@@ -4,7 +4,7 @@ use crate::handle::WorkerStatus;
 use crate::health::WorkerHealth;
 use crate::manager::Manager;
 use crate::message::{Content, Stop};
-use crate::settings::WorkerChange;
+use crate::settings::{WorkerChange, WorkerLifecycle};
 use crate::trees::Tree;
 use elias_capabilities::Cause;
 use elias_capabilities::workers::ErrorCode;
@@ -119,6 +119,13 @@ impl Manager {
     fn tell(&self, key: &WorkerKey, change: WorkerChange) {
         if let Some(on_change) = &self.settings.on_change {
             on_change(key, change);
+        }
+    }
+
+    /// Tells of a change in the life of a worker, which is committed.
+    pub(crate) fn tell_lifecycle(&self, key: &WorkerKey, change: WorkerLifecycle) {
+        if let Some(on_lifecycle) = &self.settings.on_lifecycle {
+            on_lifecycle(key, change);
         }
     }
 

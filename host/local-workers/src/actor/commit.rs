@@ -7,7 +7,7 @@ use super::turn::NoTurn;
 use crate::component::TurnFailure;
 use crate::manager::Manager;
 use crate::message::{Answer, Content, Message, Reply, Sender, UNDEFINED, id_of, reply_of};
-use crate::settings::TimerLimit;
+use crate::settings::{TimerLimit, WorkerLifecycle};
 use crate::store::{OutgoingCall, StoreError, TurnEvents, WaitingHandler, WorkerRecord, bytes_of_call};
 use elias_capabilities::Cause;
 use elias_capabilities::trigger::ActiveWork;
@@ -39,6 +39,7 @@ impl Actor {
             self.record.waiting = Some(self.handler(id, None, cause, None));
         }
         self.add_turn(active);
+        self.hold_back(Departure::Lifecycle(WorkerLifecycle::Started));
         self.hold_back_effects(effects);
         Ok(())
     }

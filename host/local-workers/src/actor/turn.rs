@@ -1,10 +1,11 @@
 //! Tries one turn of a worker: in memory, within the permits, and again if it was interrupted.
 
 use super::Actor;
+use super::batch::Departure;
 use crate::component::{AwakeWorker, TurnContext, TurnFailure, WorkerComponent};
 use crate::handle::WorkerCondition;
 use crate::manager::Manager;
-use crate::settings::OtherVersion;
+use crate::settings::{OtherVersion, WorkerLifecycle};
 use crate::store::StoreError;
 use elias_capabilities::Cause;
 use elias_capabilities::trigger::ActiveWork;
@@ -288,6 +289,8 @@ impl Actor {
                 Some(former) => match self.upgrade(&component, &former, &heap).await {
                     Ok(worker) => {
                         self.handle.show_upgrade_error(None);
+                        let (from, to) = (former.version(), component.version());
+                        self.hold_back(Departure::Lifecycle(WorkerLifecycle::Upgraded { from, to }));
                         return Ok((worker, false));
                     }
                     // It may go well later.

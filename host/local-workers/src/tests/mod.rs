@@ -6,6 +6,7 @@ mod faults;
 mod groups;
 mod health;
 mod journal;
+mod lifecycle;
 mod memory;
 mod moving;
 mod repeats;
