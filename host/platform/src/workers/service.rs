@@ -13,7 +13,7 @@ use elias_local_workers::{
 };
 use elias_names::ServiceId;
 use elias_workers::WorkerKey;
-use elias_workers::config::Durability;
+use elias_workers::config::{Durability, WorkersConfig};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -37,6 +37,8 @@ pub(crate) struct ServiceWorkers {
     running: OnceCell<RunningWorkers>,
     /// When it stores turns, known once it was to be made.
     durability: OnceLock<Durability>,
+    /// The table of which the manager has tags, groups and supervision trees.
+    configured: Mutex<Option<Arc<WorkersConfig>>>,
     component: Arc<Mutex<Option<LoadedComponent>>>,
     /// Held while the component is loaded.
     loading: tokio::sync::Mutex<()>,
@@ -67,6 +69,7 @@ impl ServiceWorkers {
             store: Arc::new(store),
             running: OnceCell::new(),
             durability: OnceLock::new(),
+            configured: Mutex::default(),
             component: Arc::default(),
             loading: tokio::sync::Mutex::default(),
             calls: AtomicUsize::new(0),
@@ -194,9 +197,13 @@ impl ServiceWorkers {
 
     /// Has workers run by the settings of the version that serves.
     fn configure(&self, running: &RunningWorkers) {
-        if let Some(served) = self.parts.services.find(&self.service) {
-            running.configure(settings_of(&served));
-            running.configure_groups(&served.config.group);
+        let Some(served) = self.parts.services.find(&self.service) else { return };
+        running.configure(settings_of(&served));
+        // Each call of a worker comes here, and trees may be large.
+        let mut configured = self.configured.lock();
+        if configured.as_ref().is_none_or(|known| !Arc::ptr_eq(known, &served.config)) {
+            running.configure_registry(&served.config);
+            *configured = Some(served.config);
         }
     }
 
