@@ -65,7 +65,7 @@ mod tests;
 mod trees;
 
 pub use component::{
-    AwakeWorker, ComponentSource, DeploymentPhase, TurnContext, TurnFailure, WorkerComponent, WriteDown, write_down,
+    AppWorker, AwakeWorker, ComponentSource, DeploymentPhase, TurnContext, TurnFailure, WorkerComponent, WriteDown,
 };
 pub use connection::SocketConnection;
 pub use elias_atomic_write::Fsync;

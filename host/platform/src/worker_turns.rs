@@ -13,10 +13,10 @@ use elias_api::{Code, Error, Result, Service};
 use elias_delivery::rollout::RolloutState;
 use elias_host::{
     App, CallOptions, Caller, EmittedEvent, Error as HostError, ErrorCode, Turn, TurnKind, TurnOutcome, TurnResult,
-    Worker, WorkerHeap,
+    WorkerHeap,
 };
 use elias_local_workers::{
-    AwakeWorker, Cause, DeploymentPhase, TurnContext, TurnEvents, TurnFailure, WorkerComponent, WriteDown, write_down,
+    AppWorker, AwakeWorker, Cause, DeploymentPhase, TurnContext, TurnEvents, TurnFailure, WorkerComponent, WriteDown,
 };
 use elias_names::{Digest, ServiceId};
 use elias_store::{NewEvent, ReleaseTarget};
@@ -229,14 +229,9 @@ impl WorkerComponent for ReleaseWorkers {
     }
 
     fn wake(&self, heap: Option<&[u8]>) -> Result<Box<dyn AwakeWorker>, TurnFailure> {
-        let worker = match heap {
-            None => self.app.start_worker()?,
-            Some(bytes) => self.app.restore_worker(&WorkerHeap::from_bytes(bytes, self.app.limits().memory_bytes)?)?,
-        };
-        let committed_bytes = heap.map(|_| worker.heap().memory_bytes());
+        let worker = AppWorker::wake(&self.app, heap)?;
         Ok(Box::new(ReleaseWorker {
             worker,
-            committed_bytes,
             slot: None,
             key: None,
             service: self.service.clone(),
@@ -280,9 +275,7 @@ impl WorkerComponent for ReleaseWorkers {
 
 /// A worker that is awake in a release.
 struct ReleaseWorker {
-    worker: Worker,
-    /// Bytes of its memory as of the last commit; none before the first.
-    committed_bytes: Option<u64>,
+    worker: AppWorker,
     /// Its place in memory, from its first turn on.
     slot: Option<AwakeSlot>,
     /// Which worker it is, from its first turn on.
@@ -342,14 +335,13 @@ impl ReleaseWorker {
         {
             guard.leave_out_of_comparison();
         }
-        let mut options = CallOptions {
+        let options = CallOptions {
             caller: Arc::new(Caller { tenant_id: Some(self.service.tenant.to_string()), ..Caller::default() }),
             running: guard.running().clone(),
             ..CallOptions::default()
         };
         let attempt = context.attempt;
-        context.extend(&mut options);
-        let outcome = self.worker.turn(turn, options).await;
+        let outcome = self.worker.execute(turn, context, options).await;
         platform.workers.meters().turn();
         let (status, error, execution) = match &outcome {
             Ok(outcome) => (0, None, Some(&outcome.execution)),
@@ -418,14 +410,12 @@ impl AwakeWorker for ReleaseWorker {
 
     fn commit(&mut self) -> WriteDown {
         self.say_version();
-        let change = self.worker.commit();
-        write_down(&mut self.committed_bytes, change, self.worker.heap())
+        self.worker.commit()
     }
 
     fn commit_earlier(&mut self) -> WriteDown {
         self.say_version();
-        let change = self.worker.commit_earlier();
-        write_down(&mut self.committed_bytes, change, self.worker.heap())
+        self.worker.commit_earlier()
     }
 }
 
