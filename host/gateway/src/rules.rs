@@ -17,7 +17,7 @@ use crate::rate_limit::{Limiter, RateLimit, RateLimitKey};
 use crate::response_transform::ResponseTransform;
 use crate::router::RouteMatch;
 use crate::validate::Validation;
-use crate::worker::{SocketTarget, WorkerRequest, WorkerRules};
+use crate::worker::{RequestTarget, WorkerRules};
 use http::header::RETRY_AFTER;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, request, response};
 use parking_lot::Mutex;
@@ -110,12 +110,8 @@ pub struct AdmittedRequest {
     pub checks_body: bool,
     /// The idempotency key: the request is executed once for it.
     pub idempotency: Option<IdempotencyKey>,
-    /// The request to a service worker that it is, in place of one to the component.
-    pub worker: Option<WorkerRequest>,
-    /// The service worker that takes the request as a WebSocket.
-    pub socket: Option<SocketTarget>,
-    /// The service worker whose stream of server-sent events the request asks for.
-    pub event_stream: Option<SocketTarget>,
+    /// What responds to the request.
+    pub target: RequestTarget,
     context: ResponseContext,
 }
 
@@ -316,12 +312,7 @@ impl Rules {
             rules.identify(request, matched, client, now, admitted)?;
         }
         if let Some(worker) = &self.worker {
-            let identity = admitted.identity.as_deref();
-            admitted.socket = worker.socket(request, &matched.params, identity)?;
-            admitted.event_stream = worker.event_stream(request, &matched.params, identity)?;
-            if admitted.socket.is_none() && admitted.event_stream.is_none() {
-                admitted.worker = Some(worker.request(request, &matched.params, identity)?);
-            }
+            admitted.target = worker.target(request, &matched.params, admitted.identity.as_deref())?;
         }
         Ok(())
     }

@@ -289,7 +289,7 @@ fn a_route_to_a_worker_has_its_rules_and_names_the_worker() {
     let router = router(table, &SharedState::default());
     let key = ("x-api-key", "key-ada");
     let outcome = admit(&router, &request("GET", "/cart?a=1", &[key]), 1).1.expect("it passes");
-    let worker = outcome.worker.expect("it is for a worker");
+    let RequestTarget::Worker(worker) = outcome.target else { panic!("it is for a worker") };
     assert_eq!((worker.class.as_str(), worker.name.as_str()), ("Cart", "cart-ada"));
     let unidentified = refused(admit(&router, &request("GET", "/cart", &[]), 1).1);
     assert_eq!(unidentified.code(), Code::Unauthenticated);

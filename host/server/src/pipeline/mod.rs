@@ -40,6 +40,7 @@ use crate::headers::HostCache;
 use crate::source::{CurrentComponent, Ingress, Reader};
 use attempt::Attempt;
 use check::Target;
+use elias_gateway::worker::RequestTarget;
 use elias_gateway::{CacheRules, Client, LocalReply, MiddlewareRules, TraceContext};
 use elias_host::ErrorCode;
 use elias_platform::{Platform, RoutedRequest};
@@ -161,10 +162,9 @@ async fn platform_responds(
     exchange.count_for(&service)?;
     rules.remove_reserved_headers(&mut parts);
     let (asset, identity, checks_body) = (admitted.asset.take(), admitted.identity.clone(), admitted.checks_body);
-    let (key, worker) = (admitted.idempotency.take(), admitted.worker.take());
-    let socket = admitted.socket.take().map(|target| (target, admitted.is_origin_allowed()));
-    let events = admitted.event_stream.take();
-    if handshake.is_some() && socket.is_none() {
+    let (key, target) = (admitted.idempotency.take(), std::mem::take(&mut admitted.target));
+    let is_origin_allowed = admitted.is_origin_allowed();
+    if handshake.is_some() && !matches!(target, RequestTarget::Socket(_)) {
         return Err(Refusal::UpgradeNotSupported.into());
     }
     let is_named = |middleware: &Arc<MiddlewareRules>| middleware.set_headers().next().is_some();
@@ -183,14 +183,18 @@ async fn platform_responds(
         MiddlewareOutcome::Respond(response) => return Ok(response),
     };
 
-    // A service worker, which takes a WebSocket.
-    if let (Some(handshake), Some(socket)) = (handshake, socket) {
-        return websocket::respond_routed(exchange, (platform, &service), socket, parts, handshake).await;
-    }
-    // Or sends a stream of events.
-    if let Some(target) = events {
-        return event_stream::respond_routed(exchange, (platform, &service), target, &parts).await;
-    }
+    // A service worker, which takes a WebSocket, sends a stream of events, or responds in the component's place.
+    let worker = match (target, handshake) {
+        (RequestTarget::Socket(target), Some(handshake)) => {
+            let socket = (target, is_origin_allowed);
+            return websocket::respond_routed(exchange, (platform, &service), socket, parts, handshake).await;
+        }
+        (RequestTarget::EventStream(target), _) => {
+            return event_stream::respond_routed(exchange, (platform, &service), target, &parts).await;
+        }
+        (RequestTarget::Worker(request), _) => Some(request),
+        (RequestTarget::Component | RequestTarget::Socket(_), _) => None,
+    };
 
     // A static file.
     if let Some(asset) = asset {
