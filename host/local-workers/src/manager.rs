@@ -80,7 +80,7 @@ impl Manager {
         let slots = Arc::new(Semaphore::new(settings.awake.max(1)));
         let (groups, trees) = (Groups::new(&settings.groups), Trees::new(settings.trees.clone()));
         let tags = RwLock::new(settings.tags.clone());
-        let sockets = SocketTable::new(settings.initial.sockets);
+        let sockets = SocketTable::new(settings.initial.sockets, Arc::clone(&settings.socket_memory));
         let live = RwLock::new(settings.initial);
         Arc::new_cyclic(|own| Self {
             source: OnceLock::new(),

@@ -101,6 +101,10 @@ pub(crate) type CheckEvents = Arc<dyn Fn(&[EmittedEvent], &Cause) -> Result<(), 
 pub(crate) const MEMORY: &str = "worker-memory-bytes";
 pub(crate) const MEMORY_BYTES: usize = 256 << 20;
 
+/// The same of what waits for clients of sockets.
+pub(crate) const SOCKET_MEMORY: &str = "worker-socket-bytes";
+pub(crate) const SOCKET_MEMORY_BYTES: usize = 256 << 20;
+
 /// The settings that can be changed while workers run
 /// ([`RunningWorkers::configure`](crate::RunningWorkers::configure)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -182,4 +186,6 @@ pub(crate) struct Settings {
     pub(crate) check_events: Option<CheckEvents>,
     /// What messages, calls and answers of all workers may hold.
     pub(crate) memory: Arc<MemoryBudget>,
+    /// What may wait for the clients of all sockets.
+    pub(crate) socket_memory: Arc<MemoryBudget>,
 }

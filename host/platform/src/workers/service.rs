@@ -231,6 +231,7 @@ impl ServiceWorkers {
             .durability(durability)
             .unstored_bytes(UNSTORED_BYTES_MAX)
             .memory(self.parts.memory.of(&self.service.tenant))
+            .socket_memory(self.parts.socket_memory.of(&self.service.tenant))
             .on_change(self.changes())
             // Places in memory are the host's, and are taken by turns.
             .awake(usize::MAX >> 3)
