@@ -317,6 +317,13 @@ impl Rules {
         Ok(())
     }
 
+    /// When the credentials of an identity expire, in seconds since 1970: a response that goes on, such as a WebSocket,
+    /// ends then. None for credentials without an end.
+    #[must_use]
+    pub fn expires_at(&self, identity: &Identity) -> Option<u64> {
+        self.prepared.as_ref()?.auth.as_ref()?.expires_at(identity)
+    }
+
     /// How many bytes of a body are to be read for [`Rules::check_body`], and one more to see that there are too many.
     #[must_use]
     pub fn max_body_bytes(&self) -> usize {

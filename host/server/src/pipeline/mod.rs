@@ -55,7 +55,7 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use websocket::Handshake;
+use websocket::{Handshake, RoutedSocket};
 
 /// Responds to the requests of one connection.
 pub(crate) struct RequestHandler {
@@ -164,6 +164,7 @@ async fn platform_responds(
     let (asset, identity, checks_body) = (admitted.asset.take(), admitted.identity.clone(), admitted.checks_body);
     let (key, target) = (admitted.idempotency.take(), std::mem::take(&mut admitted.target));
     let is_origin_allowed = admitted.is_origin_allowed();
+    let expires = websocket::expiry(&rules, identity.as_deref());
     if handshake.is_some() && !matches!(target, RequestTarget::Socket(_)) {
         return Err(Refusal::UpgradeNotSupported.into());
     }
@@ -186,11 +187,11 @@ async fn platform_responds(
     // A service worker, which takes a WebSocket, sends a stream of events, or responds in the component's place.
     let worker = match (target, handshake) {
         (RequestTarget::Socket(target), Some(handshake)) => {
-            let socket = (target, is_origin_allowed);
+            let socket = RoutedSocket { target, is_origin_allowed, expires };
             return websocket::respond_routed(exchange, (platform, &service), socket, parts, handshake).await;
         }
         (RequestTarget::EventStream(target), _) => {
-            return event_stream::respond_routed(exchange, (platform, &service), target, &parts).await;
+            return event_stream::respond_routed(exchange, (platform, &service), target, &parts, expires).await;
         }
         (RequestTarget::Worker(request), _) => Some(request),
         (RequestTarget::Component | RequestTarget::Socket(_), _) => None,
