@@ -3,9 +3,9 @@
 //! 1. The headers are checked, which says who responds ([`check`]). The request is counted for its host and address.
 //! 2. The server itself, the admin API, the only component or a component of the platform responds. A service worker
 //!    may take a WebSocket in the component's place. For the platform: trace context, the rules of the route, the limit
-//!    of the service, the middleware of the route, a WebSocket or a stream of events, a static file, the body's schema,
-//!    a service worker, the idempotency key, the response cache, and at last the component, with retries; its response
-//!    is mirrored, buffered for its client, stored and transformed.
+//!    of the service, the middleware of the route and the rate limits by what they set, a WebSocket or a stream of
+//!    events, a static file, the body's schema, a service worker, the idempotency key, the response cache, and at last
+//!    the component, with retries; its response is mirrored, buffered for its client, stored and transformed.
 //! 3. A failure becomes a problem document; the route's headers and compression are added; HEAD loses its content.
 //!
 //! These are named steps and not layers of `tower`, since they share one [`Exchange`]. A step borrows it while it
@@ -183,6 +183,7 @@ async fn platform_responds(
         MiddlewareOutcome::Proceed(body) => body,
         MiddlewareOutcome::Respond(response) => return Ok(response),
     };
+    platform.serving().limit_after_middleware(&rules, &parts.headers, client)?;
 
     // A service worker, which takes a WebSocket, sends a stream of events, or responds in the component's place.
     let worker = match (target, handshake) {
