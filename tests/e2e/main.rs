@@ -88,6 +88,7 @@ mod web_console_sign_in;
 mod webhooks;
 mod worker_event_streams;
 mod worker_groups;
+mod worker_outward_calls;
 mod worker_smoke_test;
 mod worker_sockets;
 mod worker_triggers;

@@ -2,7 +2,9 @@
 
 use crate::store::HeapCommit;
 use elias_capabilities::Cause;
-use elias_host::{App, CallOptions, Error, ErrorCode, HeapChange, Turn, TurnResult, Worker, WorkerHeap};
+use elias_capabilities::turn::TurnCalls;
+use elias_capabilities::workflow::JournalHandle;
+use elias_host::{App, CallOptions, Error, ErrorCode, HeapChange, Turn, TurnOutcome, TurnResult, Worker, WorkerHeap};
 use elias_workers::WorkerKey;
 use futures::FutureExt;
 use futures::future::{BoxFuture, ready};
@@ -152,28 +154,88 @@ pub trait AwakeWorker: Send {
 /// What writes a commit down; it takes a while, and may be called on another thread.
 pub type WriteDown = Box<dyn FnOnce() -> Result<HeapCommit, TurnFailure> + Send>;
 
-/// What writes down a commit of these pages, of this heap. `committed_bytes` are those of the memory as of the last
-/// commit, none before the first, which is whole; as is one whose change would be larger than the heap.
-pub fn write_down(committed_bytes: &mut Option<u64>, change: HeapChange, heap: WorkerHeap) -> WriteDown {
-    let before = committed_bytes.replace(heap.memory_bytes());
-    Box::new(move || {
-        let is_unchanged = change.pages().len() == 0 && before == Some(heap.memory_bytes());
-        Ok(match before {
-            Some(_) if is_unchanged => HeapCommit::Unchanged,
-            Some(_) if change.bytes() < heap.bytes() => HeapCommit::Change(change.to_bytes()?),
-            _ => HeapCommit::Whole(heap.to_bytes()?),
+/// A worker of an [`App`] that is in memory, with what of its heap is committed.
+///
+/// Other [`AwakeWorker`]s that run a component are one of these, and what their turns have around them.
+#[derive(Debug)]
+pub struct AppWorker {
+    worker: Worker,
+    /// Bytes of its memory as of the last commit; none before the first.
+    committed_bytes: Option<u64>,
+}
+
+impl AppWorker {
+    /// A new worker, or one that goes on with this heap.
+    ///
+    /// # Errors
+    /// As of [`WorkerComponent::wake`].
+    pub fn wake(app: &App, heap: Option<&[u8]>) -> Result<Self, TurnFailure> {
+        let worker = match heap {
+            None => app.start_worker()?,
+            Some(bytes) => app.restore_worker(&WorkerHeap::from_bytes(bytes, app.limits().memory_bytes)?)?,
+        };
+        let committed_bytes = heap.map(|_| worker.heap().memory_bytes());
+        Ok(Self { worker, committed_bytes })
+    }
+
+    /// Runs a turn as an execution with these options, and within what its context says.
+    ///
+    /// # Errors
+    /// As of [`Worker::turn`].
+    pub async fn execute(
+        &mut self,
+        turn: &Turn,
+        context: TurnContext,
+        mut options: CallOptions,
+    ) -> Result<TurnOutcome, Error> {
+        context.extend(&mut options);
+        self.worker.turn(turn, options).await
+    }
+
+    /// What writes down a commit of these pages. The first one is whole, as is one whose change would be larger than
+    /// the heap.
+    fn write_down(&mut self, change: HeapChange) -> WriteDown {
+        let heap = self.worker.heap();
+        let before = self.committed_bytes.replace(heap.memory_bytes());
+        Box::new(move || {
+            let is_unchanged = change.pages().len() == 0 && before == Some(heap.memory_bytes());
+            Ok(match before {
+                Some(_) if is_unchanged => HeapCommit::Unchanged,
+                Some(_) if change.bytes() < heap.bytes() => HeapCommit::Change(change.to_bytes()?),
+                _ => HeapCommit::Whole(heap.to_bytes()?),
+            })
         })
-    })
+    }
 }
 
 /// What goes with a turn beside what the worker sees of it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub struct TurnContext {
     /// What caused it: that of the message's sender. A turn that goes on with a handler has that of the handler, and
     /// a timer or an alarm that begins one has none.
     pub cause: Cause,
     /// Which attempt this is, from 1.
     pub attempt: u32,
+    /// Its outward calls; none of a turn that is not kept, such as a check of health.
+    pub calls: Option<TurnCalls>,
+    /// The journal of its steps; none likewise.
+    pub steps: Option<JournalHandle>,
+    /// Units of fuel that it may use, where that is lower than the limit `fuel` of the component.
+    pub fuel: Option<u64>,
+}
+
+impl TurnContext {
+    /// Has the turn's execution be bounded, and puts what capabilities ask for into its extensions.
+    fn extend(self, options: &mut CallOptions) {
+        options.fuel = self.fuel;
+        options.extensions.insert(self.cause);
+        if let Some(calls) = self.calls {
+            options.extensions.insert(calls);
+        }
+        if let Some(steps) = self.steps {
+            options.extensions.insert(steps);
+        }
+    }
 }
 
 /// Why a turn did not go well.
@@ -188,6 +250,8 @@ pub enum TurnFailure {
     },
     /// The turn was ended: a trap, no more fuel, memory or time.
     Ended(String),
+    /// A further attempt went another way than one that was ended: it has not made a call that the other has made.
+    Nondeterministic(String),
     /// It did not begin; it may later.
     NotRun(String),
     /// The heap is of another version of the component, or the component has no workers any more.
@@ -200,7 +264,11 @@ impl fmt::Display for TurnFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Thrown { name, message } => write!(f, "{name}: {message}"),
-            Self::Ended(why) | Self::NotRun(why) | Self::OtherVersion(why) | Self::Unusable(why) => f.write_str(why),
+            Self::Ended(why)
+            | Self::Nondeterministic(why)
+            | Self::NotRun(why)
+            | Self::OtherVersion(why)
+            | Self::Unusable(why) => f.write_str(why),
         }
     }
 }
@@ -231,12 +299,7 @@ impl WorkerComponent for App {
     }
 
     fn wake(&self, heap: Option<&[u8]>) -> Result<Box<dyn AwakeWorker>, TurnFailure> {
-        let worker = match heap {
-            None => self.start_worker()?,
-            Some(bytes) => self.restore_worker(&WorkerHeap::from_bytes(bytes, self.limits().memory_bytes)?)?,
-        };
-        let committed_bytes = heap.map(|_| worker.heap().memory_bytes());
-        Ok(Box::new(AppWorker { worker, committed_bytes }))
+        Ok(Box::new(AppWorker::wake(self, heap)?))
     }
 }
 
@@ -266,21 +329,9 @@ impl WorkerComponent for VersionedApp {
     }
 }
 
-/// A worker of an [`App`].
-struct AppWorker {
-    worker: Worker,
-    /// Bytes of its memory as of the last commit; none before the first.
-    committed_bytes: Option<u64>,
-}
-
 impl AwakeWorker for AppWorker {
     fn turn<'a>(&'a mut self, turn: &'a Turn, context: TurnContext) -> BoxFuture<'a, Result<TurnResult, TurnFailure>> {
-        async move {
-            let mut options = CallOptions::default();
-            options.extensions.insert(context.cause);
-            Ok(self.worker.turn(turn, options).await?.result)
-        }
-        .boxed()
+        async move { Ok(self.execute(turn, context, CallOptions::default()).await?.result) }.boxed()
     }
 
     fn undo(&mut self) {
@@ -289,11 +340,11 @@ impl AwakeWorker for AppWorker {
 
     fn commit(&mut self) -> WriteDown {
         let change = self.worker.commit();
-        write_down(&mut self.committed_bytes, change, self.worker.heap())
+        self.write_down(change)
     }
 
     fn commit_earlier(&mut self) -> WriteDown {
         let change = self.worker.commit_earlier();
-        write_down(&mut self.committed_bytes, change, self.worker.heap())
+        self.write_down(change)
     }
 }

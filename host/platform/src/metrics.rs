@@ -183,6 +183,7 @@ impl MetricsSnapshot {
             levels.push((name.clone(), "workers", workers.map(|used| used.workers), quotas.workers));
             levels.push((name.clone(), "worker-bytes", workers.map(|used| used.bytes), quotas.worker_bytes));
             levels.push((name.clone(), "awake-workers", None, quotas.awake_workers.into()));
+            levels.push((name.clone(), "worker-timers", None, quotas.worker_timers.into()));
             levels.push((name, "memory-bytes", None, quotas.memory_bytes));
         }
         levels.retain(|(.., most)| *most > 0);

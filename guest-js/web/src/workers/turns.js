@@ -148,6 +148,7 @@ function finish(isSettled, timers, changes) {
   const alarm = [...output.alarms].map(([name, at]) => ({ name, at }));
   instance.output = undefined;
   registry.forgetEnv?.();
+  registry.forgetSteps?.();
   const state = isSettled ? "done" : "waiting";
   return JSON.stringify({ state, id, answer, sends, timers: { ...JSON.parse(changes), alarm }, emitted, sockets });
 }

@@ -5,6 +5,7 @@ mod control;
 use crate::component::{AwakeWorker, ComponentSource, DeploymentPhase, TurnContext, TurnFailure, WorkerComponent};
 use crate::store::HeapCommit;
 use elias_capabilities::Cause;
+use elias_capabilities::turn::TurnCalls;
 use elias_host::{
     AlarmChange, EmittedEvent, ReplyResult, SetTimer, SocketAction, SocketContent, SocketSend, TimerChanges, Turn,
     TurnKind, TurnResult, TurnState, WorkerSend,
@@ -52,6 +53,8 @@ pub(super) struct Fake {
     pub(super) emits_on_upgrade: Mutex<String>,
     /// What caused each turn of a call.
     causes: Mutex<Vec<Cause>>,
+    /// The keys of the outward calls of each attempt.
+    keys: Mutex<Vec<Vec<String>>>,
     /// The codes with which sockets were closed.
     closed: Mutex<Vec<u16>>,
     /// Turns that were run.
@@ -122,7 +125,7 @@ impl WorkerComponent for FakeComponent {
         let awake = self.fake.awake.fetch_add(1, SeqCst) + 1;
         self.fake.most_awake.fetch_max(awake, SeqCst);
         let fake = Arc::clone(&self.fake);
-        Ok(Box::new(FakeWorker { fake, version, is_new, heap: heap.clone(), earlier: heap }))
+        Ok(Box::new(FakeWorker { fake, version, is_new, heap: heap.clone(), earlier: heap, calls: None, fuel: None }))
     }
 
     fn predecessor<'a>(&'a self, heap: &'a [u8]) -> BoxFuture<'a, Option<Arc<dyn WorkerComponent>>> {
@@ -159,6 +162,10 @@ struct FakeWorker {
     heap: Heap,
     /// The heap of before the last turn.
     earlier: Heap,
+    /// The outward calls of the turn that runs.
+    calls: Option<TurnCalls>,
+    /// The fuel that it may use.
+    fuel: Option<u64>,
 }
 
 impl Drop for FakeWorker {
@@ -182,6 +189,7 @@ impl AwakeWorker for FakeWorker {
         async move {
             self.earlier = self.heap.clone();
             self.fake.turns.fetch_add(1, SeqCst);
+            (self.calls, self.fuel) = (context.calls, context.fuel);
             if matches!(turn.kind, TurnKind::Call { .. }) {
                 self.fake.causes.lock().push(context.cause);
             }
@@ -418,7 +426,30 @@ impl FakeWorker {
                 }
                 Ok(done(turn, format!("attempt {attempt}")))
             }
+            "outward" => self.outward(turn, args),
+            "fuel" => Ok(done(turn, format!("{:?}", self.fuel))),
             other => thrown(format!("no such method: {other}")),
         }
+    }
+    /// `NAMES|NAMES`: what each attempt calls outside; one whose names end with `!` is ended then. The answer has what
+    /// the calls gave: which attempt made them. `big` gives 60,000 bytes.
+    fn outward(&mut self, turn: &Turn, args: &str) -> Result<TurnResult, TurnFailure> {
+        let attempt = self.fake.attempts.fetch_add(1, SeqCst);
+        let names = args.split('|').nth(attempt as usize).expect("there is no further attempt");
+        let calls = self.calls.as_ref().expect("turns that are kept have outward calls");
+        let (mut keys, mut results) = (Vec::new(), Vec::new());
+        for name in names.trim_end_matches('!').split_whitespace() {
+            let call = calls.begin("fake", name, &[]);
+            let result = call.recorded::<String>().unwrap_or_else(|| format!("{name} {attempt}"));
+            call.record(result.clone(), if name == "big" { 60_000 } else { result.len() });
+            keys.push(call.key().to_owned());
+            results.push(result);
+        }
+        self.fake.keys.lock().push(keys);
+        self.heap.count += 1;
+        if names.ends_with('!') {
+            return Err(TurnFailure::Ended("out of fuel".to_owned()));
+        }
+        Ok(done(turn, results.join(", ")))
     }
 }

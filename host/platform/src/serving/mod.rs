@@ -16,6 +16,7 @@ mod service;
 mod service_meter;
 mod snapshot;
 mod table;
+mod worker_fuel;
 
 pub(crate) use canary::RolloutTransition;
 pub(crate) use experiment::ActiveExperiment;

@@ -52,6 +52,14 @@ impl Serving {
         Ok(RoutedRequest { service, rules, admitted })
     }
 
+    /// Counts a request that the middleware of its route let go on against the limits by what they set.
+    ///
+    /// # Errors
+    /// One of the limits is used up.
+    pub fn limit_after_middleware(&self, rules: &Rules, headers: &HeaderMap, client: Client) -> Result<(), Refusal> {
+        rules.limit_after_middleware(headers, client, gateway_now(&self.clock))
+    }
+
     /// The service of another component beside this one: of the same tenant, in the same environment. None if nothing
     /// was deployed to it.
     #[must_use]

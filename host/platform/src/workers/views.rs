@@ -88,9 +88,14 @@ impl WorkerRunner {
         });
         let (class, tag) = (filter.class.clone(), filter.tag.clone());
         let here = elias_local_workers::WorkerFilter { class, tag, health };
-        let mut found = Vec::new();
-        for one in running.list_matching(&here, after, limit).await.map_err(of_storing)? {
-            found.extend(self.status(service, &one.key).await?);
+        let listed = running.list_matching(&here, after, limit).await.map_err(of_storing)?;
+        let config = self.config(service);
+        // One transaction for all of them.
+        let mut scope = self.parts.store.read(&service.tenant).await?;
+        let mut found = Vec::with_capacity(listed.len());
+        for here in listed {
+            let row = scope.worker(service, &here.key).await?;
+            found.push(with_memory(row.map(|row| of_row(row, &config)), here));
         }
         Ok(found)
     }
@@ -380,7 +385,10 @@ fn of_turn(failure: TurnFailure) -> Error {
     let code = match &failure {
         TurnFailure::Thrown { .. } => Code::WorkerException,
         TurnFailure::NotRun(_) => Code::WorkersUnavailable,
-        TurnFailure::Ended(_) | TurnFailure::OtherVersion(_) | TurnFailure::Unusable(_) => Code::WorkerFailed,
+        TurnFailure::Ended(_)
+        | TurnFailure::Nondeterministic(_)
+        | TurnFailure::OtherVersion(_)
+        | TurnFailure::Unusable(_) => Code::WorkerFailed,
     };
     Error::new(code, failure.to_string())
 }

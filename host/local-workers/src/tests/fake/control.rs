@@ -34,6 +34,11 @@ impl Fake {
         self.causes.lock().clone()
     }
 
+    /// The keys of the outward calls of each attempt.
+    pub(in crate::tests) fn keys(&self) -> Vec<Vec<String>> {
+        self.keys.lock().clone()
+    }
+
     /// The codes with which workers were told that sockets are closed.
     pub(in crate::tests) fn closed(&self) -> Vec<u16> {
         self.closed.lock().clone()
