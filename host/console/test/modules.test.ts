@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { clean, cut } from "../src/lib/clean";
+import { LogBuffer, type Line } from "../src/lib/log-buffer";
 import { match, path } from "../src/lib/router.svelte";
 import { fieldsOf, valueOf, type JsonSchema } from "../src/lib/schema";
 import { EventParser } from "../src/lib/sse";
@@ -52,10 +53,10 @@ describe("addresses", () => {
 
 describe("server-sent events", () => {
   test("are the same wherever the stream is cut", () => {
-    const stream = ": hello\n\nevent: line\ndata: {\"a\":1}\ndata: more\r\n\r\nevent: lost\ndata: 3\n\nevent: none\n\n";
+    const stream = ": hello\n\nid: 7\nevent: line\ndata: {\"a\":1}\ndata: more\r\n\r\nevent: lost\ndata: 3\n\nevent: none\n\n";
     const whole = [
-      { event: "line", data: '{"a":1}\nmore' },
-      { event: "lost", data: "3" },
+      { event: "line", data: '{"a":1}\nmore', id: "7" },
+      { event: "lost", data: "3", id: "7" },
     ];
     for (let size = 1; size < stream.length; size += 1) {
       const parser = new EventParser();
@@ -128,4 +129,37 @@ test("intervals hold the share that they are about", () => {
   // Wilson's interval of 1 of 10, from tables.
   expect(wilson(1, 10).low).toBeCloseTo(0.0179, 4);
   expect(wilson(1, 10).high).toBeCloseTo(0.4042, 4);
+});
+
+describe("the lines of a log", () => {
+  const line = (number: number, text: string, level = "INFO"): Line => ({ number, at: 0, level, text, low: text.toLowerCase(), execution: "" });
+
+  test("are filtered by words and level, those that come later too", () => {
+    const buffer = new LogBuffer(100);
+    buffer.add([line(1, "One order"), line(2, "two", "ERROR")]);
+    buffer.filter("ORDER one", "INFO");
+    buffer.add([line(3, "order ONE again", "WARN"), line(4, "order one", "DEBUG")]);
+    expect(buffer.matching.map(({ number }) => number)).toEqual([1, 3]);
+    buffer.filter("", "WARN");
+    expect(buffer.matching.map(({ number }) => number)).toEqual([2, 3]);
+    buffer.clear();
+    expect([buffer.size, buffer.matching.length]).toEqual([0, 0]);
+  });
+
+  test("are bounded: the oldest go, from what is shown too", () => {
+    const buffer = new LogBuffer(100);
+    for (let number = 1; number <= 250; number += 1) buffer.add([line(number, "x")]);
+    expect(buffer.size).toBeLessThanOrEqual(100);
+    expect(buffer.matching).toHaveLength(buffer.size);
+    expect(buffer.matching.at(-1)?.number).toBe(250);
+  });
+
+  test("a million of them are looked at whole", () => {
+    const buffer = new LogBuffer(1_000_000);
+    for (let part = 0; part < 100; part += 1) {
+      buffer.add(Array.from({ length: 10_000 }, (_, index) => line(part * 10_000 + index, `line ${part * 10_000 + index} of many`)));
+    }
+    buffer.filter("999999", "TRACE");
+    expect(buffer.matching.map(({ number }) => number)).toEqual([999_999]);
+  });
 });

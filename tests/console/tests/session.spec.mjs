@@ -73,3 +73,17 @@ test("a page that there is not says so", async ({ signedIn: page }) => {
   await page.goto("/console/t/default/jobs/01ARZ3NDEKTSV4RRFFQ69G5FAV");
   await expect(page.getByRole("alert")).toContainText("There is no such thing");
 });
+
+test("what was typed outlives a platform that does not respond", async ({ signedIn: page }) => {
+  await page.goto("/console/t/default/organizations");
+  await page.getByRole("button", { name: "Create organization" }).click();
+  const dialog = page.getByRole("dialog", { name: "Create organization" });
+  await dialog.getByLabel("Name").fill("Analytical Engines");
+  await page.route("**/organizations", (route) => (route.request().method() === "POST" ? route.abort() : route.continue()));
+  await dialog.getByRole("button", { name: "Create organization" }).click();
+  await expect(dialog.getByRole("alert")).toContainText("The platform does not respond; what you typed is kept.");
+  await expect(dialog.getByLabel("Name")).toHaveValue("Analytical Engines");
+  await page.unroute("**/organizations");
+  await dialog.getByRole("button", { name: "Create organization" }).click();
+  await expect(page.getByRole("row", { name: /Analytical Engines/ })).toBeVisible();
+});

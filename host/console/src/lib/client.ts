@@ -78,9 +78,10 @@ export function ifMatch(revision: number): { "if-match": string } {
   return { "if-match": `"${revision}"` };
 }
 
-/** A stream of the admin API, such as the log of a service. */
-export async function stream(address: string, signal: AbortSignal): Promise<Response> {
-  return send(new Request(address, { headers: { accept: "text/event-stream" }, signal }));
+/** A stream of the admin API, such as the log of a service, from after the event `last` on if that is given. */
+export async function stream(address: string, signal: AbortSignal, last: string): Promise<Response> {
+  const headers = { accept: "text/event-stream", ...(last === "" ? {} : { "last-event-id": last }) };
+  return send(new Request(address, { headers, signal }));
 }
 
 /** All pages of a list up to `most` rows, for choices. */

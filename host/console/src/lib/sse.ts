@@ -3,6 +3,8 @@
 export interface ServerEvent {
   event: string;
   data: string;
+  /** Where the stream goes on for who was cut off; empty if the server has no such place. */
+  id: string;
 }
 
 /** Takes pieces of a stream and gives the events that they complete. */
@@ -10,6 +12,7 @@ export class EventParser {
   #rest = "";
   #event = "";
   #data: string[] = [];
+  #id = "";
 
   push(piece: string): ServerEvent[] {
     const events: ServerEvent[] = [];
@@ -18,7 +21,7 @@ export class EventParser {
     this.#rest = lines.pop() ?? "";
     for (const line of lines) {
       if (line === "") {
-        if (this.#data.length > 0) events.push({ event: this.#event || "message", data: this.#data.join("\n") });
+        if (this.#data.length > 0) events.push({ event: this.#event || "message", data: this.#data.join("\n"), id: this.#id });
         this.#event = "";
         this.#data = [];
         continue;
@@ -28,6 +31,7 @@ export class EventParser {
       const value = colon < 0 ? "" : line.slice(colon + 1).replace(/^ /, "");
       if (field === "event") this.#event = value;
       else if (field === "data") this.#data.push(value);
+      else if (field === "id" && !value.includes("\0")) this.#id = value;
     }
     return events;
   }

@@ -60,6 +60,7 @@ const ACTIONS = {
   start: [() => m.act_start(), ofService("overview")],
   "start-worker": [() => m.act_start_worker(), ofService("workers")],
   "restart-worker": [() => m.act_restart_worker(), ofService("workers")],
+  send: [() => m.send_message(), ofService("workers")],
   workers: [() => m.act_workers(), ofService("workers")],
   resume: [() => m.act_resume(), inTenant("schedules")],
   "resume-subscription": [() => m.act_resume_subscription(), inTenant("subscriptions")],
@@ -173,7 +174,7 @@ export const TABLE = {
     paused: [m.why_subscription_paused, "resume-subscription", "wait"],
   },
   worker: {
-    asleep: [m.why_worker_asleep, "workers", "wait"],
+    asleep: [m.why_worker_asleep, "send", "wait"],
     waiting: [m.why_worker_waiting, "workers", "wait"],
   } satisfies Record<Exclude<Schemas["WorkerCondition"], "idle" | "running">, Row>,
   "worker-health": {
