@@ -35,7 +35,13 @@ export function send(component, path = "/", options = {}) {
   const url = new URL(process.env.CONSOLE_SERVICES);
   return new Promise((resolve, reject) => {
     const sent = httpRequest(
-      { host: url.hostname, port: url.port, path, method: options.method ?? "GET", headers: { host: `${component}.default.localhost`, ...options.headers } },
+      {
+        host: url.hostname,
+        port: url.port,
+        path,
+        method: options.method ?? "GET",
+        headers: { host: `${component}.default.localhost`, ...options.headers },
+      },
       (response) => {
         let body = "";
         response.on("data", (piece) => (body += piece));
@@ -67,18 +73,20 @@ export const test = base.extend({
     // No request leaves the origin of the console.
     page.on("request", (request) => {
       const { origin, protocol } = new URL(request.url());
-      if (protocol !== "blob:" && origin !== new URL(process.env.CONSOLE_URL).origin) refused.push(`a request to ${request.url()}`);
+      if (protocol !== "blob:" && origin !== new URL(process.env.CONSOLE_URL).origin)
+        refused.push(`a request to ${request.url()}`);
     });
     await use(page);
     expect(refused).toEqual([]);
   },
   /** The page, signed in as the operator. */
-  signedIn: async ({ page, baseURL }, use) => {
-    const response = await page.request.post("/console/session", {
-      data: { token: process.env.CONSOLE_TOKEN },
-      headers: { origin: baseURL },
-    });
-    expect(response.status()).toBe(201);
+  signedIn: async ({ page }, use) => {
+    await page.goto("/console/signed-in");
+    const status = await page.evaluate(async (token) => {
+      const headers = { "content-type": "application/json" };
+      return (await fetch("/console/session", { method: "POST", headers, body: JSON.stringify({ token }) })).status;
+    }, process.env.CONSOLE_TOKEN);
+    expect(status).toBe(201);
     await use(page);
   },
 });

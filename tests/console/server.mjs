@@ -6,14 +6,20 @@ import { readFileSync, statSync } from "node:fs";
 import { join, normalize } from "node:path";
 
 export const APPLICATION =
-  "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self'; " +
-  "frame-src 'self'; worker-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'self'; " +
+  "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; " +
+  "font-src 'self'; connect-src 'self'; frame-src 'self'; worker-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'self'; " +
   "frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types svelte-trusted-html elias";
 const EDITOR =
   "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self'; " +
   "connect-src 'none'; worker-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'";
 const SCRIPT = "default-src 'none'; script-src 'self'";
-const TYPES = { html: "text/html; charset=utf-8", js: "text/javascript", css: "text/css", svg: "image/svg+xml", ttf: "font/ttf" };
+const TYPES = {
+  html: "text/html; charset=utf-8",
+  js: "text/javascript",
+  css: "text/css",
+  svg: "image/svg+xml",
+  ttf: "font/ttf",
+};
 
 /** Serves the console of a platform whose admin API is at `admin`; gives the URL and what ends it. */
 export function serve(admin, dist) {
@@ -70,7 +76,11 @@ export function serve(admin, dist) {
     if (file === undefined) return json(404, { code: "not-found" });
     const type = TYPES[file.split(".").pop()] ?? "application/octet-stream";
     const policy = file === "editor.html" ? EDITOR : file.endsWith(".html") ? APPLICATION : SCRIPT;
-    outgoing.writeHead(200, { "content-type": type, "content-security-policy": policy, "referrer-policy": "same-origin" });
+    outgoing.writeHead(200, {
+      "content-type": type,
+      "content-security-policy": policy,
+      "referrer-policy": "same-origin",
+    });
     outgoing.end(readFileSync(join(dist, file)));
   });
   return new Promise((resolve) => {

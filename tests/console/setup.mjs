@@ -5,7 +5,8 @@ const FAULTY = `export default {
   fetch(request) {
     const url = new URL(request.url);
     if (url.searchParams.has("fail")) throw new Error("<img src=x onerror=alert(1)> failed");
-    if (url.searchParams.has("log")) console.log("\\u001b[31mred\\u001b[0m <b>bold</b> \\u202etxt " + url.searchParams.get("log"));
+    const log = url.searchParams.get("log");
+    if (log) console.log("\\u001b[31mred\\u001b[0m <b>bold</b> \\u202etxt " + log);
     return new Response("fine");
   },
 };`;

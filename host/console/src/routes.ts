@@ -63,14 +63,19 @@ export const ROUTES: [pattern: string, load: Load][] = [
       }),
   ],
   ["/t/:tenant/executions", (p) => list(executions().then((page) => any(page.executions(get(p, "tenant")))))],
-  ["/t/:tenant/executions/:id", (p) => detail(executions().then((page) => page.execution(get(p, "tenant"), get(p, "id"))))],
+  [
+    "/t/:tenant/executions/:id",
+    (p) => detail(executions().then((page) => page.execution(get(p, "tenant"), get(p, "id")))),
+  ],
   ["/t/:tenant/running", (p) => list(executions().then((page) => any(page.running(get(p, "tenant")))))],
   ["/t/:tenant/schedules", (p) => list(triggers().then((page) => any(page.schedules(get(p, "tenant")))))],
   [
     "/t/:tenant/schedules/:component/:environment/:name",
     (p) =>
       detail(
-        triggers().then((page) => page.schedule(get(p, "tenant"), get(p, "component"), get(p, "environment"), get(p, "name"))),
+        triggers().then((page) =>
+          page.schedule(get(p, "tenant"), get(p, "component"), get(p, "environment"), get(p, "name")),
+        ),
       ),
   ],
   ["/t/:tenant/jobs", (p) => list(jobs().then((page) => any(page.jobs(get(p, "tenant")))))],
@@ -111,7 +116,10 @@ export const ROUTES: [pattern: string, load: Load][] = [
 ];
 
 /** What is at an address; parameters of the address that select another page are read too. */
-export function find(path: string, query: Query): { load: () => Promise<Page>; params: Params; key: string } | undefined {
+export function find(
+  path: string,
+  query: Query,
+): { load: () => Promise<Page>; params: Params; key: string } | undefined {
   for (const [pattern, load] of ROUTES) {
     const params = match(pattern, path);
     if (params !== undefined) {

@@ -53,7 +53,8 @@ describe("addresses", () => {
 
 describe("server-sent events", () => {
   test("are the same wherever the stream is cut", () => {
-    const stream = ": hello\n\nid: 7\nevent: line\ndata: {\"a\":1}\ndata: more\r\n\r\nevent: lost\ndata: 3\n\nevent: none\n\n";
+    const stream =
+      ': hello\n\nid: 7\nevent: line\ndata: {"a":1}\ndata: more\r\n\r\nevent: lost\ndata: 3\n\nevent: none\n\n';
     const whole = [
       { event: "line", data: '{"a":1}\nmore', id: "7" },
       { event: "lost", data: "3", id: "7" },
@@ -91,12 +92,11 @@ describe("forms from a schema", () => {
       ["note", "area", false],
     ]);
     const size = fieldsOf(schema)?.[1];
-    expect([size?.check?.("0"), size?.check?.("1.5"), size?.check?.("10"), size?.check?.("9")].map((found) => found === undefined)).toEqual([
-      false,
-      false,
-      false,
-      true,
-    ]);
+    expect(
+      [size?.check?.("0"), size?.check?.("1.5"), size?.check?.("10"), size?.check?.("9")].map(
+        (found) => found === undefined,
+      ),
+    ).toEqual([false, false, false, true]);
   });
 
   test("give the value back, and leave out what was left empty", () => {
@@ -120,7 +120,13 @@ describe("forms from a schema", () => {
 
 test("intervals hold the share that they are about", () => {
   expect(wilson(0, 0)).toEqual({ estimate: 0, low: 0, high: 1 });
-  for (const [failures, requests] of [[0, 10], [1, 10], [5, 10], [10, 10], [50, 1000]] as const) {
+  for (const [failures, requests] of [
+    [0, 10],
+    [1, 10],
+    [5, 10],
+    [10, 10],
+    [50, 1000],
+  ] as const) {
     const { estimate, low, high } = wilson(failures, requests);
     expect(low).toBeLessThanOrEqual(estimate + 1e-12);
     expect(high).toBeGreaterThanOrEqual(estimate - 1e-12);
@@ -132,7 +138,14 @@ test("intervals hold the share that they are about", () => {
 });
 
 describe("the lines of a log", () => {
-  const line = (number: number, text: string, level = "INFO"): Line => ({ number, at: 0, level, text, low: text.toLowerCase(), execution: "" });
+  const line = (number: number, text: string, level = "INFO"): Line => ({
+    number,
+    at: 0,
+    level,
+    text,
+    low: text.toLowerCase(),
+    execution: "",
+  });
 
   test("are filtered by words and level, those that come later too", () => {
     const buffer = new LogBuffer(100);
@@ -157,7 +170,11 @@ describe("the lines of a log", () => {
   test("a million of them are looked at whole", () => {
     const buffer = new LogBuffer(1_000_000);
     for (let part = 0; part < 100; part += 1) {
-      buffer.add(Array.from({ length: 10_000 }, (_, index) => line(part * 10_000 + index, `line ${part * 10_000 + index} of many`)));
+      buffer.add(
+        Array.from({ length: 10_000 }, (_, index) =>
+          line(part * 10_000 + index, `line ${part * 10_000 + index} of many`),
+        ),
+      );
     }
     buffer.filter("999999", "TRACE");
     expect(buffer.matching.map(({ number }) => number)).toEqual([999_999]);

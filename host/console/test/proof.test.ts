@@ -28,7 +28,9 @@ async function root(leaves: Hash[]): Promise<Hash> {
 
 /** A log of some entries as its files. */
 async function logOf(size: number): Promise<{ files: Map<string, Uint8Array<ArrayBuffer>>; leaves: Hash[] }> {
-  const records = Array.from({ length: size }, (_, index) => bytes(JSON.stringify({ version: index, component: "shop" })));
+  const records = Array.from({ length: size }, (_, index) =>
+    bytes(JSON.stringify({ version: index, component: "shop" })),
+  );
   const leaves = await Promise.all(records.map(leafHash));
   const files = new Map<string, Uint8Array<ArrayBuffer>>();
   let row = leaves;
@@ -117,10 +119,14 @@ describe("checkpoints", () => {
     const name = bytes("example.com/log\n");
     const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", new Uint8Array([...name, ...key]))).slice(0, 4);
     verifier = `example.com/log+${toHex(hash)}+${toBase64(key)}`;
-    signature = new Uint8Array([...hash, ...new Uint8Array(await crypto.subtle.sign("Ed25519", pair.privateKey, bytes(text)))]);
+    signature = new Uint8Array([
+      ...hash,
+      ...new Uint8Array(await crypto.subtle.sign("Ed25519", pair.privateKey, bytes(text))),
+    ]);
   });
 
-  const note = (content: string, signed: Uint8Array): string => `${content}\n\u2014 example.com/log ${toBase64(signed)}\n`;
+  const note = (content: string, signed: Uint8Array): string =>
+    `${content}\n\u2014 example.com/log ${toBase64(signed)}\n`;
 
   test("that the key has signed are opened", async () => {
     expect(await openCheckpoint(note(text, signature), verifier)).toMatchObject({ origin: "example.com/log", size: 2 });

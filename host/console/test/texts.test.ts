@@ -7,7 +7,10 @@ import { ago, bytes, duration, number } from "../src/lib/format";
 const root = join(import.meta.dirname, "..");
 const read = (locale: Locale): Record<string, Text> =>
   JSON.parse(readFileSync(join(root, `messages/${locale}.json`), "utf8")) as Record<string, Text>;
-const texts = Object.fromEntries(LOCALES.map((locale) => [locale, read(locale)])) as Record<Locale, Record<string, Text>>;
+const texts = Object.fromEntries(LOCALES.map((locale) => [locale, read(locale)])) as Record<
+  Locale,
+  Record<string, Text>
+>;
 
 const forms = (text: Text): string[] =>
   typeof text === "string" ? [text] : Object.entries(text).flatMap(([name, form]) => (name === "by" ? [] : [form]));
@@ -41,7 +44,12 @@ describe.each(LOCALES)("the texts in %s", (locale) => {
     const { pluralCategories } = new Intl.PluralRules(locale).resolvedOptions();
     for (const [key, text] of Object.entries(texts[locale])) {
       if (typeof text === "string") continue;
-      expect(Object.keys(text).filter((name) => name !== "by").sort(), key).toEqual([...pluralCategories].sort());
+      expect(
+        Object.keys(text)
+          .filter((name) => name !== "by")
+          .sort(),
+        key,
+      ).toEqual([...pluralCategories].sort());
     }
   });
 });
@@ -83,7 +91,10 @@ function topLevelNames(literal: string): string[] {
     } else piece += character;
   }
   names.push(piece);
-  return names.map((name) => (name.split(":")[0] ?? "").trim()).filter(Boolean).sort();
+  return names
+    .map((name) => (name.split(":")[0] ?? "").trim())
+    .filter(Boolean)
+    .sort();
 }
 
 test("numbers take the forms of their language", async () => {
@@ -113,7 +124,12 @@ test("sizes, durations and times are in the language of the page", async () => {
   expect(number(1234567.891).replace(/\s/g, " ")).toBe("1 234 567,89");
   await useLocale("en");
   expect([bytes(999), bytes(1_500), bytes(12_345_678)]).toEqual(["999 byte", "1.5 kB", "12.3 MB"]);
-  expect([duration(12), duration(2_500), duration(3_000_000), duration(600_000_000)]).toEqual(["12 μs", "2.5 ms", "3 sec", "10 min"]);
+  expect([duration(12), duration(2_500), duration(3_000_000), duration(600_000_000)]).toEqual([
+    "12 μs",
+    "2.5 ms",
+    "3 sec",
+    "10 min",
+  ]);
   const now = 1_800_000_000_000;
   expect([ago(now - 5_000, now), ago(now + 3_600_000 * 3, now)]).toEqual(["5 sec. ago", "in 3 hr."]);
 });

@@ -9,7 +9,8 @@ import { FINE, TABLE, actionHref, actionLabel, actionNames, why, type Domain } f
 const repository = join(import.meta.dirname, "../../..");
 const source = (path: string): string => readFileSync(join(repository, path), "utf8");
 /** The codes of an enumeration that `error_codes!` declares. */
-const codes = (path: string): string[] => [...source(path).matchAll(/^\s+\w+ = "([a-z0-9-]+)", \d{3}/gm)].map((found) => found[1] ?? "");
+const codes = (path: string): string[] =>
+  [...source(path).matchAll(/^\s+\w+ = "([a-z0-9-]+)", \d{3}/gm)].map((found) => found[1] ?? "");
 
 const domains = Object.keys(TABLE) as Domain[];
 const rows = domains.flatMap((domain) => Object.keys(TABLE[domain]).map((state) => [domain, state] as const));
@@ -51,7 +52,17 @@ test.each(ENUMERATIONS)("each state of %s has a sentence, or is as it should be"
 // Enumerations of states that the console does not know of yet are noticed here: a further one gets a domain, or is
 // named as one that says nothing of what runs.
 test("no enumeration of states in the OpenAPI document is forgotten", () => {
-  const known = ["environment", "jobTrigger", "role", "rolloutAction", "severity", "quotaAction", "stepKind", "stickyOneOf0", "stickyOneOf3"];
+  const known = [
+    "environment",
+    "jobTrigger",
+    "role",
+    "rolloutAction",
+    "severity",
+    "quotaAction",
+    "stepKind",
+    "stickyOneOf0",
+    "stickyOneOf3",
+  ];
   const asked = new Set(ENUMERATIONS.flatMap(([, states]) => states.map(String)));
   for (const [name, values] of Object.entries(schema)) {
     if (known.includes(name.replace(/Values$/, "")) || name === "tickOutcomeValues") continue;
@@ -77,7 +88,9 @@ test("each code of the host has a sentence, also as a refusal", () => {
 test("each code of runs of triggers has a sentence", () => {
   const page = source("docs/reference/errors.md");
   const part = page.slice(page.indexOf("## Of triggers"), page.indexOf("## On the command line"));
-  const found = [...part.matchAll(/^\| (`[^|]+)\|/gm)].flatMap((row) => [...(row[1] ?? "").matchAll(/`([a-z-]+)`/g)].map((code) => code[1] ?? ""));
+  const found = [...part.matchAll(/^\| (`[^|]+)\|/gm)].flatMap((row) =>
+    [...(row[1] ?? "").matchAll(/`([a-z-]+)`/g)].map((code) => code[1] ?? ""),
+  );
   expect(found.length).toBeGreaterThan(5);
   for (const code of found) expect(code in TABLE.execution, code).toBe(true);
 });

@@ -40,12 +40,24 @@ for (const scheme of ["light", "dark"]) {
       await settled(page);
       const { violations } = await new AxeBuilder({ page }).analyze();
       const serious = violations.filter(({ impact }) => impact === "serious" || impact === "critical");
-      expect.soft(serious.map(({ id, nodes }) => `${path}: ${id}: ${nodes.map((node) => node.html).join(" ").slice(0, 400)}`)).toEqual([]);
+      expect
+        .soft(
+          serious.map(
+            ({ id, nodes }) =>
+              `${path}: ${id}: ${nodes
+                .map((node) => node.html)
+                .join(" ")
+                .slice(0, 400)}`,
+          ),
+        )
+        .toEqual([]);
     }
     await page.goto("/console/t/default/tokens");
     await page.getByRole("button", { name: "Create token" }).click();
     const { violations } = await new AxeBuilder({ page }).include("dialog").analyze();
-    expect(violations.filter(({ impact }) => impact === "serious" || impact === "critical").map(({ id }) => id)).toEqual([]);
+    expect(
+      violations.filter(({ impact }) => impact === "serious" || impact === "critical").map(({ id }) => id),
+    ).toEqual([]);
   });
 }
 

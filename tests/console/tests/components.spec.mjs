@@ -53,7 +53,12 @@ test("a component that was stopped says why, and one button starts it", async ({
 test("an execution that failed has its stack, its timeline and the reason", async ({ signedIn: page }) => {
   expect((await send("faulty", "/?fail=1")).status).toBe(500);
   await page.goto("/console/t/default/executions?component=faulty&failed=true");
-  await page.getByRole("row", { name: /exception/ }).first().getByRole("link").first().click();
+  await page
+    .getByRole("row", { name: /exception/ })
+    .first()
+    .getByRole("link")
+    .first()
+    .click();
   await expect(page.getByRole("region", { name: "Why?" })).toContainText("An exception left the handler");
   // Hostile text is text.
   await expect(page.getByRole("region", { name: "Error" })).toContainText("<img src=x onerror=alert(1)> failed");
@@ -96,7 +101,10 @@ test("secrets are set and deleted, and never shown", async ({ signedIn: page }) 
   await expect(page.getByRole("row", { name: /API_KEY/ })).toBeVisible();
   expect(await elias("secrets", "list", "shop")).toContain("API_KEY");
   expect(await page.content()).not.toContain("s3cr3t-value");
-  await page.getByRole("row", { name: /API_KEY/ }).getByRole("button", { name: "Delete" }).click();
+  await page
+    .getByRole("row", { name: /API_KEY/ })
+    .getByRole("button", { name: "Delete" })
+    .click();
   await page.getByRole("dialog").getByRole("button", { name: "Delete" }).click();
   await expect(page.getByText("No secrets in this environment.")).toBeVisible();
   expect(await elias("secrets", "list", "shop")).not.toContain("API_KEY");
@@ -105,7 +113,10 @@ test("secrets are set and deleted, and never shown", async ({ signedIn: page }) 
 test("a canary is drawn beside its base, and aborted by the page", async ({ signedIn: page }) => {
   await elias("rollback", "greeting", "--to", "2").catch(() => {});
   await open(page, "greeting", "?environment=dev");
-  for (const [version, canary] of [["1", ""], ["2", "20, 100"]]) {
+  for (const [version, canary] of [
+    ["1", ""],
+    ["2", "20, 100"],
+  ]) {
     await page.getByRole("button", { name: "Deploy a version" }).click();
     const dialog = page.getByRole("dialog", { name: "Deploy a version" });
     await dialog.getByLabel("Version").fill(version);
@@ -160,7 +171,11 @@ test("an HTTP request is composed in the address, and a worker's message sent", 
 test("workers are shown at a turn, asked, and forked", async ({ signedIn: page }) => {
   for (const sku of ["tea", "cup"]) await send("cart", `/carts/ada/${sku}`, { method: "POST" });
   await page.goto("/console/t/default/workers");
-  await page.getByRole("row", { name: /ada.*Cart/ }).getByRole("link").first().click();
+  await page
+    .getByRole("row", { name: /ada.*Cart/ })
+    .getByRole("link")
+    .first()
+    .click();
   await expect(page.getByRole("heading", { name: "Cart/ada" })).toBeVisible();
   await expect(page.getByRole("region", { name: "State" }).first()).toContainText("cup");
   await page.getByRole("button", { name: "Send a message" }).click();

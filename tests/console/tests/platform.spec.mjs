@@ -14,14 +14,29 @@ test("a schedule is paused, resumed and run, by the page and by the command line
   expect(await paused()).toBe(false);
   await page.getByRole("button", { name: "Run now" }).click();
   await expect(page.getByText(/Enqueued: 01/)).toBeVisible();
-  await expect.poll(async () => (await read("jobs")).items.some((job) => job.name === "report" && job.state === "done")).toBe(true);
+  await expect
+    .poll(async () => (await read("jobs")).items.some((job) => job.name === "report" && job.state === "done"))
+    .toBe(true);
 });
 
 test("a job is enqueued with its input, runs its steps, and is found by its id", async ({ signedIn: page }) => {
   const order = { id: "o-1", customer: "ada", item: "tea", total: 900 };
-  expect((await send("shop", "/orders", { method: "POST", body: JSON.stringify(order), headers: { "content-type": "application/json" } })).status).toBe(202);
+  expect(
+    (
+      await send("shop", "/orders", {
+        method: "POST",
+        body: JSON.stringify(order),
+        headers: { "content-type": "application/json" },
+      })
+    ).status,
+  ).toBe(202);
   await page.goto("/console/t/default/workflows");
-  await page.getByRole("row", { name: /fulfil/ }).first().getByRole("link").first().click();
+  await page
+    .getByRole("row", { name: /fulfil/ })
+    .first()
+    .getByRole("link")
+    .first()
+    .click();
   await expect(page.getByRole("region", { name: "Steps" })).toContainText("charge");
   await expect(page.getByRole("region", { name: "Steps" })).toContainText("book parcel");
 
@@ -39,7 +54,9 @@ test("a job is enqueued with its input, runs its steps, and is found by its id",
   expect((await read("jobs")).items.map((job) => job.id)).toContain(id);
 });
 
-test("an event is published by the page and read by the command line, and hostile ones are text", async ({ signedIn: page }) => {
+test("an event is published by the page and read by the command line, and hostile ones are text", async ({
+  signedIn: page,
+}) => {
   await page.goto("/console/t/default/events");
   await page.getByRole("button", { name: "Publish an event" }).click();
   const dialog = page.getByRole("dialog", { name: "Publish an event" });
@@ -65,10 +82,15 @@ test("a token is created, works, and is revoked", async ({ signedIn: page }) => 
   await dialog.getByRole("button", { name: "Create token" }).click();
   const token = await page.getByRole("dialog").locator("code").innerText();
   const whoami = () =>
-    fetch(`${process.env.CONSOLE_ADMIN}/v1/whoami`, { headers: { authorization: `Bearer ${token}` } }).then((response) => response.status);
+    fetch(`${process.env.CONSOLE_ADMIN}/v1/whoami`, { headers: { authorization: `Bearer ${token}` } }).then(
+      (response) => response.status,
+    );
   expect(await whoami()).toBe(200);
   await page.keyboard.press("Escape");
-  await page.getByRole("row", { name: /from-the-page/ }).getByRole("button", { name: "Revoke" }).click();
+  await page
+    .getByRole("row", { name: /from-the-page/ })
+    .getByRole("button", { name: "Revoke" })
+    .click();
   await page.getByRole("dialog").getByRole("button", { name: "Revoke" }).click();
   await expect(page.getByRole("row", { name: /from-the-page.*Revoked/ })).toBeVisible();
   expect(await whoami()).toBe(401);
@@ -83,7 +105,11 @@ test("who changes what somebody else has changed is told, and loses nothing", as
   const admin = process.env.CONSOLE_ADMIN;
   const headers = { authorization: `Bearer ${process.env.CONSOLE_TOKEN}`, "content-type": "application/json" };
   const { settings } = await fetch(`${admin}/v1/tenants/shared`, { headers }).then((response) => response.json());
-  await fetch(`${admin}/v1/tenants/shared`, { method: "PUT", headers, body: JSON.stringify({ ...settings, trusted: true }) });
+  await fetch(`${admin}/v1/tenants/shared`, {
+    method: "PUT",
+    headers,
+    body: JSON.stringify({ ...settings, trusted: true }),
+  });
   await dialog.getByRole("button", { name: "Edit quotas" }).click();
   await expect(dialog.getByRole("alert")).toContainText("Somebody else changed it in the meantime");
   await expect(dialog.getByLabel("components")).toHaveValue("7");
@@ -108,11 +134,16 @@ test("an entry of the transparency log is proved in the browser", async ({ signe
   // A server that shows other files is found out.
   await page.route("**/v1/log/tile/entries/**", async (route) => {
     const response = await route.fetch();
-    const body = Buffer.from((await response.body()).toString("latin1").replaceAll('"version":1', '"version":9'), "latin1");
+    const body = Buffer.from(
+      (await response.body()).toString("latin1").replaceAll('"version":1', '"version":9'),
+      "latin1",
+    );
     await route.fulfill({ response, body });
   });
   await page.reload();
-  await expect(page.getByRole("region", { name: "Why?" })).toContainText("The entry does not lead to the root that was signed");
+  await expect(page.getByRole("region", { name: "Why?" })).toContainText(
+    "The entry does not lead to the root that was signed",
+  );
 });
 
 test("users, roles and packages are changed by the page", async ({ signedIn: page }) => {

@@ -11,7 +11,7 @@ test("a token that is wrong is refused, a good one signs in, and signing out end
   await expect(page.getByRole("heading", { name: "Jobs" })).toBeVisible();
   await page.getByRole("button", { name: "Sign out" }).click();
   await expect(page.getByLabel("Token")).toBeVisible();
-  expect((await page.request.get("/v1/whoami")).status()).toBe(401);
+  expect(await page.evaluate(async () => (await fetch("/v1/whoami")).status)).toBe(401);
 });
 
 test("a token is not readable for scripts, nor kept by the page", async ({ signedIn: page }) => {
@@ -79,7 +79,9 @@ test("what was typed outlives a platform that does not respond", async ({ signed
   await page.getByRole("button", { name: "Create organization" }).click();
   const dialog = page.getByRole("dialog", { name: "Create organization" });
   await dialog.getByLabel("Name").fill("Analytical Engines");
-  await page.route("**/organizations", (route) => (route.request().method() === "POST" ? route.abort() : route.continue()));
+  await page.route("**/organizations", (route) =>
+    route.request().method() === "POST" ? route.abort() : route.continue(),
+  );
   await dialog.getByRole("button", { name: "Create organization" }).click();
   await expect(dialog.getByRole("alert")).toContainText("The platform does not respond; what you typed is kept.");
   await expect(dialog.getByLabel("Name")).toHaveValue("Analytical Engines");

@@ -27,7 +27,12 @@ self.MonacoEnvironment = {
 };
 
 const place = document.getElementById("editor") as HTMLElement;
-const common = { automaticLayout: true, minimap: { enabled: false }, scrollBeyondLastLine: false, fontSize: 13 } as const;
+const common = {
+  automaticLayout: true,
+  minimap: { enabled: false },
+  scrollBeyondLastLine: false,
+  fontSize: 13,
+} as const;
 let shown: { dispose(): void } | undefined;
 
 function serve(port: MessagePort): void {
@@ -61,5 +66,6 @@ function serve(port: MessagePort): void {
 }
 
 window.addEventListener("message", ({ data, origin, source, ports }) => {
-  if (origin === window.location.origin && source === window.parent && data === HELLO && ports[0] !== undefined) serve(ports[0]);
+  if (origin === window.location.origin && source === window.parent && data === HELLO && ports[0] !== undefined)
+    serve(ports[0]);
 });

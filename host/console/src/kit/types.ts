@@ -136,4 +136,7 @@ export const tags = (list: string[] | null | undefined): Cell => ({ kind: "tags"
 export const json = (value: unknown): Cell => ({ kind: "json", value });
 
 /** A list of one kind of row among those of other kinds. */
-export const section = <Row>(title: string, list: List<Row>): Section => ({ title, list: list as unknown as List<never> });
+export const section = <Row>(title: string, list: List<Row>): Section => ({
+  title,
+  list: list as unknown as List<never>,
+});

@@ -84,6 +84,10 @@ export async function stream(address: string, signal: AbortSignal, last: string)
   return send(new Request(address, { headers, signal }));
 }
 
+/** An address below `/v1` from its parts, for what the client made of the OpenAPI document does not read: streams. */
+export const address = (...parts: string[]): string =>
+  `/v1${parts.map((part) => `/${encodeURIComponent(part)}`).join("")}`;
+
 /** All pages of a list up to `most` rows, for choices. */
 export async function all<Row>(load: (after: string | undefined) => Promise<Page<Row>>, most = 1_000): Promise<Row[]> {
   const rows: Row[] = [];

@@ -1,5 +1,5 @@
-// The lines of a log in memory, and those of them that a filter lets through. New lines are looked at alone; a change of
-// the filter looks at all.
+// The lines of a log in memory, and those of them that a filter lets through. New lines are looked at alone; a change
+// of the filter looks at all.
 
 export interface Line {
   number: number;
@@ -58,6 +58,9 @@ export class LogBuffer {
   }
 
   #fits(line: Line): boolean {
-    return LEVELS.indexOf(line.level as (typeof LEVELS)[number]) >= this.#least && this.#words.every((word) => line.low.includes(word));
+    return (
+      LEVELS.indexOf(line.level as (typeof LEVELS)[number]) >= this.#least &&
+      this.#words.every((word) => line.low.includes(word))
+    );
   }
 }

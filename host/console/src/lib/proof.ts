@@ -86,7 +86,8 @@ export function tilePath(level: number | "entries", index: number, width: number
 export async function openCheckpoint(note: string, key: string): Promise<Checkpoint> {
   const [name = "", hash = "", encoded = ""] = splitKey(key.trim());
   const bytes = fromBase64(encoded);
-  if (bytes.length !== HASH_BYTES + 1 || bytes[0] !== 1) throw new ProofError("bad-key", "the log's key is not Ed25519");
+  if (bytes.length !== HASH_BYTES + 1 || bytes[0] !== 1)
+    throw new ProofError("bad-key", "the log's key is not Ed25519");
   const split = note.indexOf("\n\n");
   if (split < 0) throw new ProofError("log-malformed", "the checkpoint is not a signed note");
   const text = note.slice(0, split + 1);
@@ -120,15 +121,17 @@ function splitKey(key: string): [string, string, string] {
   return [key.slice(0, first), key.slice(first + 1, second), key.slice(second + 1)];
 }
 
-export const toHex = (bytes: Uint8Array): string => Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+export const toHex = (bytes: Uint8Array): string =>
+  Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 
 /** The entries of a bundle: each after its length in 16 bits. */
 export function readBundle(bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer>[] {
   const entries: Uint8Array<ArrayBuffer>[] = [];
-  for (let at = 0; at < bytes.length; ) {
+  for (let at = 0; at < bytes.length;) {
     const length = ((bytes[at] ?? 0) << 8) | (bytes[at + 1] ?? 0);
     const end = at + 2 + length;
-    if (at + 2 > bytes.length || end > bytes.length) throw new ProofError("log-malformed", "a tile of entries is cut short");
+    if (at + 2 > bytes.length || end > bytes.length)
+      throw new ProofError("log-malformed", "a tile of entries is cut short");
     entries.push(bytes.slice(at + 2, end));
     at = end;
   }

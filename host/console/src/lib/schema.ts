@@ -32,7 +32,15 @@ function typeOf(schema: JsonSchema): string | undefined {
 }
 
 const shown = (value: unknown): string =>
-  value === undefined ? "" : typeof value === "string" ? value : typeof value === "boolean" ? (value ? "true" : "") : JSON.stringify(value);
+  value === undefined
+    ? ""
+    : typeof value === "string"
+      ? value
+      : typeof value === "boolean"
+        ? value
+          ? "true"
+          : ""
+        : JSON.stringify(value);
 
 function problem(schema: JsonSchema, text: string): string | undefined {
   const type = typeOf(schema);
@@ -43,8 +51,10 @@ function problem(schema: JsonSchema, text: string): string | undefined {
     if (schema.maximum !== undefined && value > schema.maximum) return m.field_maximum({ maximum: schema.maximum });
   }
   if (type === "string") {
-    if (schema.minLength !== undefined && text.length < schema.minLength) return m.field_min_length({ length: schema.minLength });
-    if (schema.maxLength !== undefined && text.length > schema.maxLength) return m.field_max_length({ length: schema.maxLength });
+    if (schema.minLength !== undefined && text.length < schema.minLength)
+      return m.field_min_length({ length: schema.minLength });
+    if (schema.maxLength !== undefined && text.length > schema.maxLength)
+      return m.field_max_length({ length: schema.maxLength });
   }
   return undefined;
 }
@@ -67,8 +77,14 @@ export function fieldsOf(schema: JsonSchema | undefined): Field[] | undefined {
     };
     if (type === "enum") {
       const choices = (member.enum ?? []).map((value) => ({ value: JSON.stringify(value), label: shown(value) }));
-      const value = member.default === undefined ? (required ? (choices[0]?.value ?? "") : "") : JSON.stringify(member.default);
-      return { ...common, kind: "choice", choices: required ? choices : [{ value: "", label: "\u2013" }, ...choices], value };
+      const value =
+        member.default === undefined ? (required ? (choices[0]?.value ?? "") : "") : JSON.stringify(member.default);
+      return {
+        ...common,
+        kind: "choice",
+        choices: required ? choices : [{ value: "", label: "\u2013" }, ...choices],
+        value,
+      };
     }
     if (type === "boolean") return { ...common, kind: "check" };
     if (type === "number" || type === "integer") return { ...common, kind: "number" };

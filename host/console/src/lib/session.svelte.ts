@@ -65,7 +65,10 @@ class Session {
     });
     if (!response.ok) {
       const problem = (await response.json().catch(() => ({}))) as Partial<Refused>;
-      return { code: problem.code ?? "bad-answer", detail: problem.detail ?? `${response.status} ${response.statusText}` };
+      return {
+        code: problem.code ?? "bad-answer",
+        detail: problem.detail ?? `${response.status} ${response.statusText}`,
+      };
     }
     await this.load();
     this.#channel?.postMessage("signed-in");

@@ -1,6 +1,9 @@
 // The texts of the console: messages/LOCALE.json, of which a browser fetches one. `m.KEY(values)` is a text in the
-// language of the page; forms for numbers are those of Intl.PluralRules. test/texts.test.ts holds the three languages and
-// the uses against each other.
+// language of the page; forms for numbers are those of Intl.PluralRules. test/texts.test.ts holds the three languages
+// and the uses against each other.
+
+// A compiler of texts into functions (paraglide) was tried: it makes all languages part of each page, and brings a
+// native library into the build.
 
 import type en from "../../messages/en.json";
 

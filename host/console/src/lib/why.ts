@@ -1,8 +1,8 @@
 // Why something is not running as it should: one sentence with the reason, and one action that helps.
 //
 // The table is the only place where states and codes get a sentence. test/why.test.ts compares it with the OpenAPI
-// document's enumerations and with the error codes of the Rust sources, and wants a sentence of its own for each state in
-// each language.
+// document's enumerations and with the error codes of the Rust sources, and wants a sentence of its own for each state
+// in each language.
 
 import type { Schemas } from "./client";
 import { path } from "./router.svelte";
@@ -22,16 +22,20 @@ export interface Reason {
 type Context = Record<string, string | undefined>;
 type Row = [sentence: () => string, action: ActionName, tone: ReasonTone];
 
-const inTenant = (...rest: string[]) => (context: Context): string | undefined =>
-  context["tenant"] === undefined ? undefined : path("t", context["tenant"], ...rest);
+const inTenant =
+  (...rest: string[]) =>
+  (context: Context): string | undefined =>
+    context["tenant"] === undefined ? undefined : path("t", context["tenant"], ...rest);
 
-const ofService = (tab: string) => (context: Context): string | undefined => {
-  const { tenant, component, environment } = context;
-  if (tenant === undefined || component === undefined) return undefined;
-  const query = new URLSearchParams({ tab });
-  if (environment !== undefined) query.set("environment", environment);
-  return `${path("t", tenant, "components", component)}?${query.toString()}`;
-};
+const ofService =
+  (tab: string) =>
+  (context: Context): string | undefined => {
+    const { tenant, component, environment } = context;
+    if (tenant === undefined || component === undefined) return undefined;
+    const query = new URLSearchParams({ tab });
+    if (environment !== undefined) query.set("environment", environment);
+    return `${path("t", tenant, "components", component)}?${query.toString()}`;
+  };
 
 const failedExecutions = (context: Context): string | undefined => {
   const list = inTenant("executions")(context);

@@ -34,7 +34,11 @@ export function tokens(tenant: string): List<Token> {
       { label: m.name(), cell: (token) => text(token.name) },
       { label: m.state(), cell: tokenState },
       { label: m.role(), cell: (token) => mono(token.role) },
-      { label: m.components(), wide: true, cell: (token) => (token.components ? tags(token.components) : text(m.all())) },
+      {
+        label: m.components(),
+        wide: true,
+        cell: (token) => (token.components ? tags(token.components) : text(m.all())),
+      },
       { label: m.expires(), cell: (token) => time(token.expires_at) },
       { label: m.created(), wide: true, cell: (token) => time(token.created_at) },
       { label: m.id(), wide: true, cell: (token) => mono(token.id) },
@@ -49,7 +53,9 @@ export function tokens(tenant: string): List<Token> {
               tone: "danger",
               confirm: m.revoke_confirm(),
               async run() {
-                await take(api.DELETE("/v1/tenants/{tenant}/tokens/{token}", { params: { path: { tenant, token: token.id } } }));
+                await take(
+                  api.DELETE("/v1/tenants/{tenant}/tokens/{token}", { params: { path: { tenant, token: token.id } } }),
+                );
               },
             },
           ],
@@ -60,7 +66,14 @@ export function tokens(tenant: string): List<Token> {
         tone: "primary",
         fields: [
           { name: "name", label: m.name(), kind: "text", required: true },
-          { name: "role", label: m.role(), kind: "text", value: "viewer", required: true, hint: m.role_hint({ roles: ROLES.join(", ") }) },
+          {
+            name: "role",
+            label: m.role(),
+            kind: "text",
+            value: "viewer",
+            required: true,
+            hint: m.role_hint({ roles: ROLES.join(", ") }),
+          },
           { name: "days", label: m.days(), kind: "number", value: "90", required: true },
           { name: "components", label: m.components(), kind: "text", hint: m.token_components_hint() },
         ],
@@ -68,7 +81,12 @@ export function tokens(tenant: string): List<Token> {
           const made = await take(
             api.POST("/v1/tenants/{tenant}/tokens", {
               params,
-              body: { name, role, days: Number(days), ...(words(components).length > 0 ? { components: words(components) } : {}) },
+              body: {
+                name,
+                role,
+                days: Number(days),
+                ...(words(components).length > 0 ? { components: words(components) } : {}),
+              },
             }),
           );
           return { secret: made.secret };
@@ -80,7 +98,10 @@ export function tokens(tenant: string): List<Token> {
   };
 }
 
-function memberState(row: { deleted_at?: number | null; disabled_at?: number | null }, kind: "user" | "organization"): Cell {
+function memberState(
+  row: { deleted_at?: number | null; disabled_at?: number | null },
+  kind: "user" | "organization",
+): Cell {
   if (since(row.deleted_at)) return { ...state("deleted"), why: why("access", `${kind}-deleted`) } as Cell;
   if (since(row.disabled_at)) return { ...state("disabled"), why: why("access", `${kind}-disabled`) } as Cell;
   return state("good");
@@ -139,7 +160,9 @@ export function users(tenant: string): List<User> {
               tone: "danger",
               confirm: m.delete_confirm({ name: user.name || user.id }),
               async run() {
-                await take(api.DELETE("/v1/tenants/{tenant}/users/{user}", { params: { path: { tenant, user: user.id } } }));
+                await take(
+                  api.DELETE("/v1/tenants/{tenant}/users/{user}", { params: { path: { tenant, user: user.id } } }),
+                );
               },
             },
           ],
@@ -161,7 +184,13 @@ export function users(tenant: string): List<User> {
               params,
               body: {
                 ...(id ? { id } : {}),
-                settings: { name, email: email || null, role: role || null, organization: organization || null, disabled: false },
+                settings: {
+                  name,
+                  email: email || null,
+                  role: role || null,
+                  organization: organization || null,
+                  disabled: false,
+                },
               },
             }),
           );
@@ -180,7 +209,8 @@ export function organizations(tenant: string): List<Organization> {
   const params = { path: { tenant } };
   return {
     title: m.organizations(),
-    load: (after) => take(api.GET("/v1/tenants/{tenant}/organizations", { params: { ...params, query: given({ after }) } })),
+    load: (after) =>
+      take(api.GET("/v1/tenants/{tenant}/organizations", { params: { ...params, query: given({ after }) } })),
     key: (row) => row.id,
     href: (row) => `${path("t", tenant, "users")}?organization=${encodeURIComponent(row.id)}`,
     columns: [
@@ -217,7 +247,9 @@ export function organizations(tenant: string): List<Organization> {
               confirm: m.delete_confirm({ name: row.name || row.id }),
               async run() {
                 await take(
-                  api.DELETE("/v1/tenants/{tenant}/organizations/{organization}", { params: { path: { tenant, organization: row.id } } }),
+                  api.DELETE("/v1/tenants/{tenant}/organizations/{organization}", {
+                    params: { path: { tenant, organization: row.id } },
+                  }),
                 );
               },
             },
@@ -260,7 +292,8 @@ export function roles(tenant: string): List<Role> {
   return {
     title: m.roles(),
     intro: m.roles_intro({ roles: ROLES.join(", ") }),
-    load: (after) => take(api.GET("/v1/tenants/{tenant}/roles", { params: { path: { tenant }, query: given({ after }) } })),
+    load: (after) =>
+      take(api.GET("/v1/tenants/{tenant}/roles", { params: { path: { tenant }, query: given({ after }) } })),
     key: (row) => row.name,
     columns: [
       { label: m.name(), cell: (row) => mono(row.name) },
@@ -274,7 +307,13 @@ export function roles(tenant: string): List<Role> {
         id: "edit-role",
         label: m.edit(),
         fields: [
-          { name: "ceiling", label: m.permission_boundary(), kind: "choice", choices: roleChoices(), value: row.ceiling },
+          {
+            name: "ceiling",
+            label: m.permission_boundary(),
+            kind: "choice",
+            choices: roleChoices(),
+            value: row.ceiling,
+          },
           { name: "policy", label: m.policy(), kind: "area", value: row.policy, required: true },
         ],
         run: ({ ceiling = "", policy = "" }) => put(row.name, policy, ceiling, row.revision),
@@ -296,7 +335,13 @@ export function roles(tenant: string): List<Role> {
         tone: "primary",
         fields: [
           { name: "name", label: m.name(), kind: "text", required: true },
-          { name: "ceiling", label: m.permission_boundary(), kind: "choice", choices: roleChoices(), value: "developer" },
+          {
+            name: "ceiling",
+            label: m.permission_boundary(),
+            kind: "choice",
+            choices: roleChoices(),
+            value: "developer",
+          },
           { name: "policy", label: m.policy(), kind: "area", value: POLICY, required: true, hint: m.policy_hint() },
         ],
         run: ({ name = "", ceiling = "", policy = "" }) => put(name, policy, ceiling),
@@ -315,7 +360,8 @@ export function keys(tenant: string): List<Key> {
       { label: m.name(), cell: (row) => mono(row.name) },
       {
         label: m.state(),
-        cell: (row) => (since(row.revoked_at) ? ({ ...state("revoked"), why: why("access", "key-revoked") } as Cell) : state("good")),
+        cell: (row) =>
+          since(row.revoked_at) ? ({ ...state("revoked"), why: why("access", "key-revoked") } as Cell) : state("good"),
       },
       { label: m.key(), cell: (row) => mono(row.verifier) },
       { label: m.created(), wide: true, cell: (row) => time(row.created_at) },
@@ -330,7 +376,9 @@ export function keys(tenant: string): List<Key> {
               tone: "danger",
               confirm: m.revoke_confirm(),
               async run() {
-                await take(api.DELETE("/v1/tenants/{tenant}/keys/{key}", { params: { path: { tenant, key: row.name } } }));
+                await take(
+                  api.DELETE("/v1/tenants/{tenant}/keys/{key}", { params: { path: { tenant, key: row.name } } }),
+                );
               },
             },
           ],
@@ -341,7 +389,12 @@ export function keys(tenant: string): List<Key> {
         tone: "primary",
         fields: [{ name: "verifier", label: m.key(), kind: "area", required: true, hint: m.verifier_hint() }],
         async run({ verifier = "" }) {
-          await take(api.POST("/v1/tenants/{tenant}/keys", { params: { path: { tenant } }, body: { verifier: verifier.trim() } }));
+          await take(
+            api.POST("/v1/tenants/{tenant}/keys", {
+              params: { path: { tenant } },
+              body: { verifier: verifier.trim() },
+            }),
+          );
         },
       },
     ],

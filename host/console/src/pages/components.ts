@@ -42,10 +42,16 @@ export function components(tenant: string): List<Row> {
     title: m.components(),
     async load(after, filters): Promise<Page<Row>> {
       const [page, services, executions] = await Promise.all([
-        take(api.GET("/v1/tenants/{tenant}/components", { params: { ...params, query: { limit: 200, ...(after ? { after } : {}) } } })),
+        take(
+          api.GET("/v1/tenants/{tenant}/components", {
+            params: { ...params, query: { limit: 200, ...(after ? { after } : {}) } },
+          }),
+        ),
         take(api.GET("/v1/tenants/{tenant}/services", { params: { ...params, query: {} } })),
         // Who may not see executions sees no line.
-        take(api.GET("/v1/tenants/{tenant}/executions", { params: { ...params, query: { limit: 1000 } } })).catch(() => ({ items: [] })),
+        take(api.GET("/v1/tenants/{tenant}/executions", { params: { ...params, query: { limit: 1000 } } })).catch(
+          () => ({ items: [] }),
+        ),
       ]);
       const lines = traffic(executions.items, Date.now());
       const rows = page.items.map((component) => ({
@@ -113,7 +119,11 @@ export function components(tenant: string): List<Row> {
 /** The names of a tenant's components, for choices. */
 export async function componentNames(tenant: string): Promise<string[]> {
   const list = await all((after) =>
-    take(api.GET("/v1/tenants/{tenant}/components", { params: { path: { tenant }, query: { limit: 1000, ...(after ? { after } : {}) } } })),
+    take(
+      api.GET("/v1/tenants/{tenant}/components", {
+        params: { path: { tenant }, query: { limit: 1000, ...(after ? { after } : {}) } },
+      }),
+    ),
   );
   return list.map((component) => component.component);
 }

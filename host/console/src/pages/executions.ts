@@ -3,7 +3,18 @@ import { path } from "../lib/router.svelte";
 import { bytes, compact, date, duration, number } from "../lib/format";
 import { state } from "../lib/states";
 import { why } from "../lib/why";
-import { link, mono, section, text, time, type Action, type DetailPage, type Fact, type List, type Section } from "../kit/types";
+import {
+  link,
+  mono,
+  section,
+  text,
+  time,
+  type Action,
+  type DetailPage,
+  type Fact,
+  type List,
+  type Section,
+} from "../kit/types";
 import { m } from "../lib/texts";
 import { componentFilter, environmentFilter, environmentName, given } from "./common";
 
@@ -11,7 +22,11 @@ type Execution = Schemas["ExecutionRecord"];
 
 const outcome = (row: Execution) => ({ ...state(row.outcome), why: why("execution", row.code, row.error) });
 
-export function executions(tenant: string, fixed: Record<string, string> = {}, title = m.executions()): List<Execution> {
+export function executions(
+  tenant: string,
+  fixed: Record<string, string> = {},
+  title = m.executions(),
+): List<Execution> {
   return {
     title,
     intro: m.executions_intro(),
@@ -37,7 +52,12 @@ export function executions(tenant: string, fixed: Record<string, string> = {}, t
       { label: m.code(), cell: (row) => (row.code ? mono(row.code) : text(row.status || "")) },
       ...(fixed["component"]
         ? []
-        : [{ label: m.component(), cell: (row: Execution) => link(row.component, path("t", tenant, "components", row.component)) }]),
+        : [
+            {
+              label: m.component(),
+              cell: (row: Execution) => link(row.component, path("t", tenant, "components", row.component)),
+            },
+          ]),
       { label: m.source(), cell: (row) => mono(row.source) },
       { label: m.environment(), wide: true, cell: (row) => text(environmentName(row.environment)) },
       { label: m.version(), right: true, wide: true, cell: (row) => text(row.version) },
@@ -71,7 +91,9 @@ export function cancelExecution(tenant: string, execution: string): Action {
     tone: "danger",
     confirm: m.cancel_execution_confirm(),
     async run() {
-      await take(api.POST("/v1/tenants/{tenant}/executions/{execution}/cancel", { params: { path: { tenant, execution } } }));
+      await take(
+        api.POST("/v1/tenants/{tenant}/executions/{execution}/cancel", { params: { path: { tenant, execution } } }),
+      );
     },
   };
 }
@@ -107,17 +129,23 @@ export function running(tenant: string): List<Schemas["RunningExecution"]> {
 function logText(lines: unknown): string {
   if (!Array.isArray(lines)) return "";
   return lines
-    .map((line) => (Array.isArray(line) ? `${String(line[0]).padEnd(5)} ${String(line[1] ?? "")}` : JSON.stringify(line)))
+    .map((line) =>
+      Array.isArray(line) ? `${String(line[0]).padEnd(5)} ${String(line[1] ?? "")}` : JSON.stringify(line),
+    )
     .join("\n");
 }
 
 // What runs has no record yet.
 async function record(tenant: string, execution: string): Promise<Execution | Schemas["RunningExecution"]> {
   try {
-    return await take(api.GET("/v1/tenants/{tenant}/executions/{execution}", { params: { path: { tenant, execution } } }));
+    return await take(
+      api.GET("/v1/tenants/{tenant}/executions/{execution}", { params: { path: { tenant, execution } } }),
+    );
   } catch (error) {
     if (!(error instanceof ApiError) || error.code !== "not-found") throw error;
-    const now = await take(api.GET("/v1/tenants/{tenant}/executions/running", { params: { path: { tenant }, query: { limit: 1000 } } }));
+    const now = await take(
+      api.GET("/v1/tenants/{tenant}/executions/running", { params: { path: { tenant }, query: { limit: 1000 } } }),
+    );
     const found = now.items.find((item) => item.id === execution);
     if (found === undefined) throw error;
     return found;
@@ -132,7 +160,10 @@ export function execution(tenant: string, id: string): DetailPage {
       const service: Fact[] = [
         { label: m.component(), cell: link(row.component, path("t", tenant, "components", row.component)) },
         { label: m.environment(), cell: text(environmentName(row.environment)) },
-        { label: m.version(), cell: link(String(row.version), path("t", tenant, "components", row.component, "versions", row.version)) },
+        {
+          label: m.version(),
+          cell: link(String(row.version), path("t", tenant, "components", row.component, "versions", row.version)),
+        },
         { label: m.started(), cell: text(date(row.started_at)) },
       ];
       if (!("outcome" in row)) {
@@ -175,7 +206,12 @@ export function execution(tenant: string, id: string): DetailPage {
           { label: m.fuel(), cell: text(number(row.fuel)) },
           { label: m.memory(), cell: text(bytes(row.memory_bytes)) },
           { label: m.id(), cell: mono(row.id) },
-          { label: m.trace(), cell: trace ? link(trace, `${path("t", tenant, "executions")}?trace=${encodeURIComponent(trace)}`) : text("") },
+          {
+            label: m.trace(),
+            cell: trace
+              ? link(trace, `${path("t", tenant, "executions")}?trace=${encodeURIComponent(trace)}`)
+              : text(""),
+          },
           ...(row.run
             ? [
                 { label: m.job(), cell: link(row.run.job, path("t", tenant, "jobs", row.run.job)) },
@@ -188,7 +224,14 @@ export function execution(tenant: string, id: string): DetailPage {
           ...(row.error ? [{ title: m.error(), text: row.error }] : []),
           timeline,
           ...(log === "" ? [] : [{ title: m.log(), text: log }]),
-          ...(trace ? [section(m.same_trace(), { ...executions(tenant, { trace }, m.same_trace()), intro: m.same_trace_intro() })] : []),
+          ...(trace
+            ? [
+                section(m.same_trace(), {
+                  ...executions(tenant, { trace }, m.same_trace()),
+                  intro: m.same_trace_intro(),
+                }),
+              ]
+            : []),
         ],
       };
     },

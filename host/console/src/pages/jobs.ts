@@ -15,14 +15,17 @@ const TRIGGERS = ["schedule", "job", "event", "webhook"] as const;
 const STATES = ["waiting", "ready", "leased", "done", "dead", "cancelled"] as const;
 
 export const triggerName = (trigger: string): string =>
-  ({ schedule: m.trigger_schedule(), job: m.trigger_job(), event: m.trigger_event(), webhook: m.trigger_webhook() })[trigger] ?? trigger;
+  ({ schedule: m.trigger_schedule(), job: m.trigger_job(), event: m.trigger_event(), webhook: m.trigger_webhook() })[
+    trigger
+  ] ?? trigger;
 
 /** Why a job is not running, as closely as its record says. */
 export function whyJob(job: Job): Reason | undefined {
   const context = { component: job.component, environment: job.environment };
   if (job.cancelling) return why("job-waits-for", "cancelling", undefined, context);
   if (job.state !== "waiting") return why("job", job.state, job.error, context);
-  if (job.attempt > 0 && job.waits_for === "time" && job.error) return why("job-waits-for", "retry", job.error, context);
+  if (job.attempt > 0 && job.waits_for === "time" && job.error)
+    return why("job-waits-for", "retry", job.error, context);
   return why("job-waits-for", job.waits_for, undefined, context) ?? why("job", "waiting", undefined, context);
 }
 
@@ -99,7 +102,11 @@ export function jobs(tenant: string, fixed: Record<string, string> = {}): List<J
       componentFilter(),
       environmentFilter(),
       { name: "trigger", label: m.trigger(), choices: TRIGGERS.map((value) => ({ value, label: triggerName(value) })) },
-      { name: "state", label: m.state(), choices: STATES.map((value) => ({ value, label: (state(value) as { text: string }).text })) },
+      {
+        name: "state",
+        label: m.state(),
+        choices: STATES.map((value) => ({ value, label: (state(value) as { text: string }).text })),
+      },
       { name: "name", label: m.name() },
     ],
     empty: m.jobs_empty(),
@@ -109,7 +116,11 @@ export function jobs(tenant: string, fixed: Record<string, string> = {}): List<J
 
 export function deadLetters(tenant: string): List<Job> {
   const selection = (values: Record<string, string>) => ({
-    body: given({ component: values["component"], environment: values["environment"], name: values["name"] }) as Schemas["JobSelection"],
+    body: given({
+      component: values["component"],
+      environment: values["environment"],
+      name: values["name"],
+    }) as Schemas["JobSelection"],
     params: { path: { tenant } },
   });
   const fields = () => [
@@ -168,14 +179,21 @@ const stepColumns = (): List<Step>["columns"] => [
   { label: m.time(), cell: (step) => time(step.at) },
   { label: m.until(), wide: true, cell: (step) => time(step.until) },
   { label: m.waits_for(), wide: true, cell: (step) => mono(step.waits_for) },
-  { label: m.result(), cell: (step) => (step.error ? mono(step.error) : step.result ? json(parsed(step.result)) : text("")) },
+  {
+    label: m.result(),
+    cell: (step) => (step.error ? mono(step.error) : step.result ? json(parsed(step.result)) : text("")),
+  },
 ];
 
 export function steps(tenant: string, job: string): List<Step> {
   return {
     title: m.steps(),
     load: (after) =>
-      take(api.GET("/v1/tenants/{tenant}/jobs/{job}/steps", { params: { path: { tenant, job }, query: given({ after }) } })),
+      take(
+        api.GET("/v1/tenants/{tenant}/jobs/{job}/steps", {
+          params: { path: { tenant, job }, query: given({ after }) },
+        }),
+      ),
     key: (step) => String(step.position),
     columns: stepColumns(),
     empty: m.steps_empty(),
@@ -266,7 +284,9 @@ export function workflow(tenant: string, id: string): DetailPage {
   return {
     crumbs: [{ text: m.workflows(), href: path("t", tenant, "workflows") }],
     async load() {
-      const row = await take(api.GET("/v1/tenants/{tenant}/workflows/{job}", { params: { path: { tenant, job: id } } }));
+      const row = await take(
+        api.GET("/v1/tenants/{tenant}/workflows/{job}", { params: { path: { tenant, job: id } } }),
+      );
       const record = await take(api.GET("/v1/tenants/{tenant}/jobs/{job}", { params: { path: { tenant, job: id } } }));
       return {
         title: row.name,

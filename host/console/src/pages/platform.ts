@@ -3,7 +3,20 @@ import { path } from "../lib/router.svelte";
 import { bytes, date, number } from "../lib/format";
 import { state } from "../lib/states";
 import { why } from "../lib/why";
-import { json, mono, section, tags, text, time, type Action, type Cell, type DetailPage, type Fact, type Field, type List } from "../kit/types";
+import {
+  json,
+  mono,
+  section,
+  tags,
+  text,
+  time,
+  type Action,
+  type Cell,
+  type DetailPage,
+  type Fact,
+  type Field,
+  type List,
+} from "../kit/types";
 import { m } from "../lib/texts";
 import { given, words } from "./common";
 
@@ -78,14 +91,23 @@ function change(row: Tenant, settings: Settings): Promise<unknown> {
 /** What of the quotas is in use, as far as it can be counted from lists. */
 async function used(tenant: string, quotas: Quotas): Promise<Fact[]> {
   const components = await all((after) =>
-    take(api.GET("/v1/tenants/{tenant}/components", { params: { path: { tenant }, query: { limit: 1000, ...(after ? { after } : {}) } } })),
+    take(
+      api.GET("/v1/tenants/{tenant}/components", {
+        params: { path: { tenant }, query: { limit: 1000, ...(after ? { after } : {}) } },
+      }),
+    ),
   );
   const meter = (label: string, count: number, most: number | undefined): Fact => ({
     label,
-    cell: most ? { kind: "meter", used: count, most, text: m.used_of({ used: number(count), most: number(most) }) } : text(number(count)),
+    cell: most
+      ? { kind: "meter", used: count, most, text: m.used_of({ used: number(count), most: number(most) }) }
+      : text(number(count)),
   });
   const versions = components.reduce((most, component) => Math.max(most, component.versions), 0);
-  return [meter(m.components(), components.length, quotas.components), meter(m.most_versions(), versions, quotas.versions)];
+  return [
+    meter(m.components(), components.length, quotas.components),
+    meter(m.most_versions(), versions, quotas.versions),
+  ];
 }
 
 export function quotas(tenant: string): DetailPage {
@@ -101,9 +123,18 @@ export function quotas(tenant: string): DetailPage {
           id: "edit-quotas",
           label: m.edit_quotas(),
           tone: "primary",
-          fields: numbers(limits).map(([name, value]): Field => ({ name, label: name, kind: "number", value: String(value), required: true })),
+          fields: numbers(limits).map(([name, value]): Field => ({
+            name,
+            label: name,
+            kind: "number",
+            value: String(value),
+            required: true,
+          })),
           async run(values) {
-            const next = { ...limits, ...Object.fromEntries(numbers(limits).map(([name]) => [name, Number(values[name])])) };
+            const next = {
+              ...limits,
+              ...Object.fromEntries(numbers(limits).map(([name]) => [name, Number(values[name])])),
+            };
             await change(row, { ...settings, quotas: next });
           },
         },
@@ -111,10 +142,32 @@ export function quotas(tenant: string): DetailPage {
           id: "edit-tenant",
           label: m.edit_settings(),
           fields: [
-            { name: "hosts", label: m.hosts(), kind: "area", value: (settings.hosts ?? []).join("\n"), hint: m.hosts_hint() },
-            { name: "capabilities", label: m.capabilities(), kind: "area", value: (settings.capabilities ?? []).join("\n") },
-            { name: "trusted", label: m.trusted(), kind: "check", value: settings.trusted ? "true" : "", hint: m.trusted_hint() },
-            { name: "signed", label: m.signed_only(), kind: "check", value: settings["require-signature"] ? "true" : "" },
+            {
+              name: "hosts",
+              label: m.hosts(),
+              kind: "area",
+              value: (settings.hosts ?? []).join("\n"),
+              hint: m.hosts_hint(),
+            },
+            {
+              name: "capabilities",
+              label: m.capabilities(),
+              kind: "area",
+              value: (settings.capabilities ?? []).join("\n"),
+            },
+            {
+              name: "trusted",
+              label: m.trusted(),
+              kind: "check",
+              value: settings.trusted ? "true" : "",
+              hint: m.trusted_hint(),
+            },
+            {
+              name: "signed",
+              label: m.signed_only(),
+              kind: "check",
+              value: settings["require-signature"] ? "true" : "",
+            },
           ],
           async run({ hosts = "", capabilities = "", trusted, signed }) {
             await change(row, {
@@ -134,8 +187,16 @@ export function quotas(tenant: string): DetailPage {
         key: (ceiling) => ceiling.key,
         columns: [
           { label: m.key(), cell: (ceiling) => mono(ceiling.key) },
-          { label: m.ceiling(), right: true, cell: (ceiling) => text(ceiling.ceiling === null ? "" : number(ceiling.ceiling ?? 0)) },
-          { label: m.default_value(), right: true, cell: (ceiling) => text(ceiling.default === null ? "" : number(ceiling.default ?? 0)) },
+          {
+            label: m.ceiling(),
+            right: true,
+            cell: (ceiling) => text(ceiling.ceiling === null ? "" : number(ceiling.ceiling ?? 0)),
+          },
+          {
+            label: m.default_value(),
+            right: true,
+            cell: (ceiling) => text(ceiling.default === null ? "" : number(ceiling.default ?? 0)),
+          },
           { label: m.own_ceiling(), cell: (ceiling) => text(ceiling.own ? m.yes() : "") },
         ],
         empty: m.none(),
@@ -195,7 +256,13 @@ export function packages(tenant: string): DetailPage {
             label: m.edit_policy(),
             tone: "primary",
             fields: [
-              { name: "allow", label: m.packages_allowed(), kind: "area", value: (own.allow ?? []).join("\n"), hint: m.packages_hint() },
+              {
+                name: "allow",
+                label: m.packages_allowed(),
+                kind: "area",
+                value: (own.allow ?? []).join("\n"),
+                hint: m.packages_hint(),
+              },
               { name: "deny", label: m.packages_denied(), kind: "area", value: (own.deny ?? []).join("\n") },
               { name: "ignore", label: m.advisories_ignored(), kind: "area", value: (own.ignore ?? []).join("\n") },
               {
@@ -205,7 +272,12 @@ export function packages(tenant: string): DetailPage {
                 value: own.refuse ?? "none",
                 choices: SEVERITIES.map((value) => ({ value, label: value })),
               },
-              { name: "integrity", label: m.require_integrity(), kind: "check", value: own["require-integrity"] ? "true" : "" },
+              {
+                name: "integrity",
+                label: m.require_integrity(),
+                kind: "check",
+                value: own["require-integrity"] ? "true" : "",
+              },
             ],
             async run({ allow = "", deny = "", ignore = "", refuse, integrity }) {
               await take(
@@ -245,11 +317,16 @@ export function packageReport(tenant: string, component: string, version: number
     columns: [
       { label: m.name(), cell: (row) => mono(row.name) },
       { label: m.version(), cell: (row) => mono(row.version) },
-      { label: m.advisories(), cell: (row) => tags(row.vulnerabilities.map((found) => `${found.id} (${found.severity})`)) },
+      {
+        label: m.advisories(),
+        cell: (row) => tags(row.vulnerabilities.map((found) => `${found.id} (${found.severity})`)),
+      },
       {
         label: m.why(),
         cell: (row): Cell => {
-          const worst = [...row.vulnerabilities].sort((left, right) => SEVERITIES.indexOf(right.severity) - SEVERITIES.indexOf(left.severity))[0];
+          const worst = [...row.vulnerabilities].sort(
+            (left, right) => SEVERITIES.indexOf(right.severity) - SEVERITIES.indexOf(left.severity),
+          )[0];
           return text(worst === undefined ? "" : `${why("package", worst.severity)?.sentence ?? ""} ${worst.summary}`);
         },
       },
@@ -261,7 +338,8 @@ export function packageReport(tenant: string, component: string, version: number
 export function audit(tenant: string): List<Schemas["AuditEntry"]> {
   return {
     title: m.audit_trail(),
-    load: (after) => take(api.GET("/v1/tenants/{tenant}/audit", { params: { path: { tenant }, query: given({ after }) } })),
+    load: (after) =>
+      take(api.GET("/v1/tenants/{tenant}/audit", { params: { path: { tenant }, query: given({ after }) } })),
     key: (row) => row.id,
     columns: [
       { label: m.time(), cell: (row) => text(date(row.at)) },
@@ -287,7 +365,8 @@ export function health(): List<Schemas["Finding"]> {
       { label: m.subject(), cell: (row) => text(row.subject) },
       {
         label: m.state(),
-        cell: (row) => (row.good ? state("good") : ({ ...state("attention"), why: why("platform", "finding") } as Cell)),
+        cell: (row) =>
+          row.good ? state("good") : ({ ...state("attention"), why: why("platform", "finding") } as Cell),
       },
       { label: m.detail(), cell: (row) => text(row.detail) },
     ],

@@ -5,7 +5,18 @@ import { path } from "../lib/router.svelte";
 import { bytes, number } from "../lib/format";
 import { state } from "../lib/states";
 import { why, type Reason } from "../lib/why";
-import { json, link, mono, section, text, time, type Action, type DetailPage, type Fact, type List } from "../kit/types";
+import {
+  json,
+  link,
+  mono,
+  section,
+  text,
+  time,
+  type Action,
+  type DetailPage,
+  type Fact,
+  type List,
+} from "../kit/types";
 import { m } from "../lib/texts";
 import { ENVIRONMENTS, environmentChoices, environmentName, given, reasonField } from "./common";
 import { packageReport } from "./platform";
@@ -22,19 +33,39 @@ export interface Place {
 
 const BASE = "/v1/tenants/{tenant}/components/{component}/environments/{environment}";
 
-export function deployAction(place: Omit<Place, "environment">, version: number | undefined, environment?: Environment, service?: Service): Action {
+export function deployAction(
+  place: Omit<Place, "environment">,
+  version: number | undefined,
+  environment?: Environment,
+  service?: Service,
+): Action {
   return {
     id: "deploy",
     label: m.act_deploy(),
     tone: "primary",
     fields: [
-      { name: "version", label: m.version(), kind: "number", value: version === undefined ? "" : String(version), required: true },
-      { name: "environment", label: m.environment(), kind: "choice", choices: environmentChoices(), value: environment ?? "production" },
+      {
+        name: "version",
+        label: m.version(),
+        kind: "number",
+        value: version === undefined ? "" : String(version),
+        required: true,
+      },
+      {
+        name: "environment",
+        label: m.environment(),
+        kind: "choice",
+        choices: environmentChoices(),
+        value: environment ?? "production",
+      },
       { name: "canary", label: m.canary_steps(), kind: "text", hint: m.canary_steps_hint() },
       reasonField(),
     ],
     async run({ version: wanted, environment: where = "production", canary = "", reason = "" }) {
-      const steps = canary.split(/[\s,]+/).filter(Boolean).map(Number);
+      const steps = canary
+        .split(/[\s,]+/)
+        .filter(Boolean)
+        .map(Number);
       const target = { ...place, environment: where as Environment };
       await take(
         api.POST(`${BASE}/deployments`, {
@@ -83,7 +114,11 @@ export function serviceActions(place: Place, service: Service): Action[] {
       fields: [{ name: "to", label: m.version(), kind: "number", hint: m.rollback_hint() }],
       async run({ to }) {
         await take(
-          api.POST(`${BASE}/rollback`, { params, headers: ifMatch(service.revision), body: to ? { to: Number(to) } : {} }),
+          api.POST(`${BASE}/rollback`, {
+            params,
+            headers: ifMatch(service.revision),
+            body: to ? { to: Number(to) } : {},
+          }),
         );
       },
     },
@@ -139,18 +174,30 @@ export function serviceReasons(service: Service): (Reason | undefined)[] {
 export const figures = (metrics: Schemas["VersionMetrics"]): Fact[] => [
   { label: m.requests(), cell: text(number(metrics.requests)) },
   { label: m.failures(), cell: text(number(metrics.failures)) },
-  { label: "p99", cell: text(metrics.p99_us === null || metrics.p99_us === undefined ? "" : `${number(metrics.p99_us / 1000)} ms`) },
+  {
+    label: "p99",
+    cell: text(metrics.p99_us === null || metrics.p99_us === undefined ? "" : `${number(metrics.p99_us / 1000)} ms`),
+  },
   { label: m.fuel_mean(), cell: text(number(metrics.fuel_mean)) },
 ];
 
 export function serviceFacts(place: Place, service: Service): Fact[] {
   const { release } = service;
   return [
-    { label: m.health(), cell: state(service.stopped ? "stopped" : release.health.state, "service", release.health.reason) },
-    { label: m.trigger_health(), cell: state(release.trigger_health.state, "trigger-health", release.trigger_health.reason) },
+    {
+      label: m.health(),
+      cell: state(service.stopped ? "stopped" : release.health.state, "service", release.health.reason),
+    },
+    {
+      label: m.trigger_health(),
+      cell: state(release.trigger_health.state, "trigger-health", release.trigger_health.reason),
+    },
     {
       label: m.serving_version(),
-      cell: link(String(release.version), path("t", place.tenant, "components", place.component, "versions", release.version)),
+      cell: link(
+        String(release.version),
+        path("t", place.tenant, "components", place.component, "versions", release.version),
+      ),
     },
     { label: m.loaded(), cell: text(release.loaded ? m.yes() : m.no()) },
     { label: m.address(), cell: mono(service.url ?? service.host) },
@@ -161,7 +208,12 @@ export function serviceFacts(place: Place, service: Service): Fact[] {
   ];
 }
 
-export function versions(tenant: string, component: string, environment: Environment, service?: Service): List<Version> {
+export function versions(
+  tenant: string,
+  component: string,
+  environment: Environment,
+  service?: Service,
+): List<Version> {
   return {
     title: m.versions(),
     load: (after) =>
@@ -179,7 +231,12 @@ export function versions(tenant: string, component: string, environment: Environ
       { label: m.created(), cell: (row) => time(row.created_at) },
       { label: m.by(), cell: (row, names) => text(names[row.created_by] ?? row.created_by) },
       { label: m.signed_by(), wide: true, cell: (row) => mono(row.signed_by) },
-      { label: m.log_entry(), wide: true, right: true, cell: (row) => link(String(row.log_index), `/log?entry=${row.log_index}`) },
+      {
+        label: m.log_entry(),
+        wide: true,
+        right: true,
+        cell: (row) => link(String(row.log_index), `/log?entry=${row.log_index}`),
+      },
       { label: m.digest(), wide: true, cell: (row) => mono(row.digest.slice(0, 12)) },
     ],
     rowActions: (row) => [deployAction({ tenant, component }, row.number, environment, service)],
@@ -197,7 +254,8 @@ export function deployments(place: Place): List<Deployment> {
       {
         label: m.version(),
         right: true,
-        cell: (row) => link(String(row.version), path("t", place.tenant, "components", place.component, "versions", row.version)),
+        cell: (row) =>
+          link(String(row.version), path("t", place.tenant, "components", place.component, "versions", row.version)),
       },
       { label: m.state(), cell: (row) => state(row.state, "deployment", row.reason) },
       { label: m.replaces(), right: true, wide: true, cell: (row) => text(row.replaces) },
@@ -288,8 +346,17 @@ export function version(tenant: string, component: string, number_: number, othe
           {
             id: "compare",
             label: m.compare(),
-            fields: [{ name: "other", label: m.version(), kind: "number", required: true, value: String(Math.max(1, number_ - 1)) }],
-            run: ({ other: wanted = "" }) => Promise.resolve({ text: m.compare(), go: `${self}?with=${Number(wanted)}` }),
+            fields: [
+              {
+                name: "other",
+                label: m.version(),
+                kind: "number",
+                required: true,
+                value: String(Math.max(1, number_ - 1)),
+              },
+            ],
+            run: ({ other: wanted = "" }) =>
+              Promise.resolve({ text: m.compare(), go: `${self}?with=${Number(wanted)}` }),
           },
           {
             id: "compare-lines",
@@ -315,9 +382,33 @@ export function version(tenant: string, component: string, number_: number, othe
                   title: m.changes_since({ version: before }),
                   facts: [
                     { label: m.changes(), cell: mono(listed(diff.changes)) },
-                    { label: m.sources(), cell: mono(listed([...diff.sources_removed.map((name) => `- ${name}`), ...diff.sources_added.map((name) => `+ ${name}`)])) },
-                    { label: m.imports(), cell: mono(listed([...diff.imports_removed.map((name) => `- ${name}`), ...diff.imports_added.map((name) => `+ ${name}`)])) },
-                    { label: m.packages(), cell: mono(listed([...diff.packages_removed.map((name) => `- ${name}`), ...diff.packages_added.map((name) => `+ ${name}`)])) },
+                    {
+                      label: m.sources(),
+                      cell: mono(
+                        listed([
+                          ...diff.sources_removed.map((name) => `- ${name}`),
+                          ...diff.sources_added.map((name) => `+ ${name}`),
+                        ]),
+                      ),
+                    },
+                    {
+                      label: m.imports(),
+                      cell: mono(
+                        listed([
+                          ...diff.imports_removed.map((name) => `- ${name}`),
+                          ...diff.imports_added.map((name) => `+ ${name}`),
+                        ]),
+                      ),
+                    },
+                    {
+                      label: m.packages(),
+                      cell: mono(
+                        listed([
+                          ...diff.packages_removed.map((name) => `- ${name}`),
+                          ...diff.packages_added.map((name) => `+ ${name}`),
+                        ]),
+                      ),
+                    },
                   ],
                 },
               ]),
@@ -336,7 +427,10 @@ export function limitFacts(row: Version): Fact[] {
   const limits = Object.entries(row.settings.limits ?? {});
   return limits.length === 0
     ? [{ label: m.limits(), cell: text(m.limits_default()) }]
-    : limits.map(([name, value]) => ({ label: name, cell: text(name.includes("bytes") ? bytes(value) : number(value)) }));
+    : limits.map(([name, value]) => ({
+        label: name,
+        cell: text(name.includes("bytes") ? bytes(value) : number(value)),
+      }));
 }
 
 /** The routes, rules and limits of what serves. */

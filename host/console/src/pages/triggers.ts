@@ -3,7 +3,19 @@ import { path } from "../lib/router.svelte";
 import { date, number } from "../lib/format";
 import { state } from "../lib/states";
 import { why, type Reason } from "../lib/why";
-import { json, link, mono, section, text, time, type Action, type Cell, type DetailPage, type Fact, type List } from "../kit/types";
+import {
+  json,
+  link,
+  mono,
+  section,
+  text,
+  time,
+  type Action,
+  type Cell,
+  type DetailPage,
+  type Fact,
+  type List,
+} from "../kit/types";
 import { m } from "../lib/texts";
 import { componentFilter, environmentFilter, environmentName, given, milliseconds, parsed, words } from "./common";
 import { jobs } from "./jobs";
@@ -17,7 +29,11 @@ const LATE_MS = 60_000;
 
 const member = (config: unknown, name: string): string | undefined => {
   const value = typeof config === "object" && config !== null ? (config as Record<string, unknown>)[name] : undefined;
-  return value === undefined || value === null ? undefined : typeof value === "object" ? JSON.stringify(value) : String(value);
+  return value === undefined || value === null
+    ? undefined
+    : typeof value === "object"
+      ? JSON.stringify(value)
+      : String(value);
 };
 
 function scheduleTrouble(schedule: Schedule): string | undefined {
@@ -37,7 +53,8 @@ const whySchedule = (schedule: Schedule): Reason | undefined =>
 
 function scheduleState(schedule: Schedule): Cell {
   const trouble = scheduleTrouble(schedule);
-  const shown = { paused: "paused", "no-next": "attention", late: "late", failing: "failed" }[trouble ?? ""] ?? "enabled";
+  const shown =
+    { paused: "paused", "no-next": "attention", late: "late", failing: "failed" }[trouble ?? ""] ?? "enabled";
   return { ...state(shown), why: whySchedule(schedule) } as Cell;
 }
 
@@ -54,7 +71,9 @@ export function scheduleActions(tenant: string, schedule: Schedule): Action[] {
       label: m.act_run_now(),
       async run() {
         const { id } = await take(
-          api.POST("/v1/tenants/{tenant}/components/{component}/environments/{environment}/schedules/{schedule}/run", { params }),
+          api.POST("/v1/tenants/{tenant}/components/{component}/environments/{environment}/schedules/{schedule}/run", {
+            params,
+          }),
         );
         return { text: m.job_enqueued({ id }) };
       },
@@ -65,10 +84,13 @@ export function scheduleActions(tenant: string, schedule: Schedule): Action[] {
           label: m.resume(),
           async run() {
             await take(
-              api.POST("/v1/tenants/{tenant}/components/{component}/environments/{environment}/schedules/{schedule}/resume", {
-                params,
-                headers,
-              }),
+              api.POST(
+                "/v1/tenants/{tenant}/components/{component}/environments/{environment}/schedules/{schedule}/resume",
+                {
+                  params,
+                  headers,
+                },
+              ),
             );
           },
         }
@@ -77,10 +99,13 @@ export function scheduleActions(tenant: string, schedule: Schedule): Action[] {
           label: m.pause(),
           async run() {
             await take(
-              api.POST("/v1/tenants/{tenant}/components/{component}/environments/{environment}/schedules/{schedule}/pause", {
-                params,
-                headers,
-              }),
+              api.POST(
+                "/v1/tenants/{tenant}/components/{component}/environments/{environment}/schedules/{schedule}/pause",
+                {
+                  params,
+                  headers,
+                },
+              ),
             );
           },
         },
@@ -96,7 +121,9 @@ export function schedules(tenant: string, fixed: Record<string, string> = {}): L
     load(after, filters) {
       const { component, environment } = { ...filters, ...fixed };
       return take(
-        api.GET("/v1/tenants/{tenant}/schedules", { params: { path: { tenant }, query: given({ after, component, environment }) } }),
+        api.GET("/v1/tenants/{tenant}/schedules", {
+          params: { path: { tenant }, query: given({ after, component, environment }) },
+        }),
       );
     },
     key: (row) => `${row.component}/${row.environment}/${row.name}`,
@@ -123,7 +150,11 @@ export function schedule(tenant: string, component: string, environment: string,
   return {
     crumbs: [{ text: m.schedules(), href: path("t", tenant, "schedules") }],
     async load() {
-      const { schedule: row, next, ticks } = await take(
+      const {
+        schedule: row,
+        next,
+        ticks,
+      } = await take(
         api.GET("/v1/tenants/{tenant}/components/{component}/environments/{environment}/schedules/{schedule}", {
           params: { path: { tenant, component, environment: environment as Environment, schedule: name } },
         }),
@@ -149,7 +180,10 @@ export function schedule(tenant: string, component: string, environment: string,
         ],
         actions: scheduleActions(tenant, row),
         sections: [
-          { title: m.next_runs(), facts: next.map((due, index): Fact => ({ label: `${index + 1}.`, cell: text(date(due)) })) },
+          {
+            title: m.next_runs(),
+            facts: next.map((due, index): Fact => ({ label: `${index + 1}.`, cell: text(date(due)) })),
+          },
           section(m.last_runs(), {
             title: m.last_runs(),
             load: () => Promise.resolve({ items: ticks }),
@@ -158,7 +192,10 @@ export function schedule(tenant: string, component: string, environment: string,
               { label: m.due(), cell: (tick) => text(date(tick.due)) },
               { label: m.outcome(), cell: (tick) => state(tick.outcome) },
               { label: m.why(), cell: (tick) => text(why("skipped-tick", tick.reason)?.sentence ?? tick.reason) },
-              { label: m.job(), cell: (tick) => (tick.job ? link(tick.job, path("t", tenant, "jobs", tick.job)) : text("")) },
+              {
+                label: m.job(),
+                cell: (tick) => (tick.job ? link(tick.job, path("t", tenant, "jobs", tick.job)) : text("")),
+              },
               { label: m.host(), wide: true, cell: (tick) => mono(tick.host) },
             ],
             empty: m.ticks_empty(),
@@ -236,7 +273,9 @@ export function subscriptions(tenant: string): List<Subscription> {
     intro: m.subscriptions_intro(),
     load: (after, { component, environment }) =>
       take(
-        api.GET("/v1/tenants/{tenant}/subscriptions", { params: { path: { tenant }, query: given({ after, component, environment }) } }),
+        api.GET("/v1/tenants/{tenant}/subscriptions", {
+          params: { path: { tenant }, query: given({ after, component, environment }) },
+        }),
       ),
     key: (row) => `${row.component}/${row.environment}/${row.name}`,
     columns: [
@@ -263,7 +302,9 @@ async function latestEvents(tenant: string): Promise<Event[]> {
   let after: string | undefined;
   for (let pages = 0; pages < 20; pages += 1) {
     const page = await take(
-      api.GET("/v1/tenants/{tenant}/events", { params: { path: { tenant }, query: { limit: 1000, ...(after ? { after } : {}) } } }),
+      api.GET("/v1/tenants/{tenant}/events", {
+        params: { path: { tenant }, query: { limit: 1000, ...(after ? { after } : {}) } },
+      }),
     );
     rows.push(...page.items);
     after = page.next ?? undefined;
@@ -332,7 +373,13 @@ export function enqueue(tenant: string, component: string, environment: Environm
     tone: "primary",
     fields: [
       names.length > 0
-        ? { name: "name", label: m.name(), kind: "choice", choices: names.map((value) => ({ value, label: value })), value: names[0] ?? "" }
+        ? {
+            name: "name",
+            label: m.name(),
+            kind: "choice",
+            choices: names.map((value) => ({ value, label: value })),
+            value: names[0] ?? "",
+          }
         : { name: "name", label: m.name(), kind: "text", required: true },
       { name: "input", label: m.input(), kind: "json", value: "{}", required: true },
       { name: "run_at", label: m.run_at(), kind: "time" },

@@ -3,7 +3,18 @@ import { path } from "../lib/router.svelte";
 import { bytes, number } from "../lib/format";
 import { state } from "../lib/states";
 import { why, type Reason } from "../lib/why";
-import { link, mono, section, tags, text, time, type Action, type Cell, type DetailPage, type List } from "../kit/types";
+import {
+  link,
+  mono,
+  section,
+  tags,
+  text,
+  time,
+  type Action,
+  type Cell,
+  type DetailPage,
+  type List,
+} from "../kit/types";
 import { m } from "../lib/texts";
 import { componentFilter, environmentFilter, environmentName, given } from "./common";
 
@@ -17,7 +28,9 @@ function reasons(row: Status, context: Record<string, string>): (Reason | undefi
   return [
     row.given_up ? why("worker-trouble", "given-up", row.given_up, context) : undefined,
     row.upgrade_error ? why("worker-trouble", "upgrade-error", row.upgrade_error, context) : undefined,
-    row.rolled_back ? why("worker-trouble", "rolled-back", m.turns_lost({ count: row.rolled_back.lost }), context) : undefined,
+    row.rolled_back
+      ? why("worker-trouble", "rolled-back", m.turns_lost({ count: row.rolled_back.lost }), context)
+      : undefined,
     row.dropped > 0 ? why("worker-trouble", "dropped", number(row.dropped), context) : undefined,
     row.health === "unhealthy" ? why("worker-health", "unhealthy", row.health_error, context) : undefined,
     why("worker", row.condition, undefined, context),
@@ -33,7 +46,12 @@ function condition(row: Status): Cell {
 const workerPath = (tenant: string, row: WorkerRow): string =>
   path("t", tenant, "workers", row.component, row.environment, row.class, row.name);
 
-async function ofService(tenant: string, component: string, environment: Environment, query: Record<string, string>): Promise<Page<WorkerRow>> {
+async function ofService(
+  tenant: string,
+  component: string,
+  environment: Environment,
+  query: Record<string, string>,
+): Promise<Page<WorkerRow>> {
   const page = await take(api.GET(BASE, { params: { path: { tenant, component, environment }, query } }));
   return { items: page.items.map((row) => ({ ...row, component, environment })), next: page.next ?? null };
 }
@@ -46,7 +64,8 @@ export function workers(tenant: string, service?: { component: string; environme
     async load(after, filters) {
       const { component, environment, class: wanted, tag, health } = filters;
       const query = given({ class: wanted, tag, health });
-      if (service !== undefined) return ofService(tenant, service.component, service.environment, { ...query, ...given({ after }) });
+      if (service !== undefined)
+        return ofService(tenant, service.component, service.environment, { ...query, ...given({ after }) });
       const services = await take(
         api.GET("/v1/tenants/{tenant}/services", { params: { path: { tenant }, query: given({ component }) } }),
       );
@@ -64,7 +83,12 @@ export function workers(tenant: string, service?: { component: string; environme
       { label: m.worker_class(), cell: (row) => mono(row.class) },
       { label: m.state(), cell: condition },
       ...(service === undefined
-        ? [{ label: m.component(), cell: (row: WorkerRow) => link(row.component, path("t", tenant, "components", row.component)) }]
+        ? [
+            {
+              label: m.component(),
+              cell: (row: WorkerRow) => link(row.component, path("t", tenant, "components", row.component)),
+            },
+          ]
         : []),
       { label: m.turns(), right: true, cell: (row) => text(number(row.turns)) },
       { label: m.mailbox(), right: true, cell: (row) => text(number(row.messages)) },
@@ -91,7 +115,14 @@ export function workers(tenant: string, service?: { component: string; environme
   };
 }
 
-export function worker(tenant: string, component: string, environment: string, kind: string, name: string, turn: number | undefined): DetailPage {
+export function worker(
+  tenant: string,
+  component: string,
+  environment: string,
+  kind: string,
+  name: string,
+  turn: number | undefined,
+): DetailPage {
   const at = { tenant, component, environment: environment as Environment, class: kind, name };
   const params = { path: at };
   const self = path("t", tenant, "workers", component, environment, kind, name);
@@ -103,7 +134,14 @@ export function worker(tenant: string, component: string, environment: string, k
       tone: "primary",
       fields: [
         { name: "method", label: m.method(), kind: "text", hint: m.method_hint() },
-        { name: "content", label: m.arguments_or_message(), kind: "json", value: "[]", required: true, hint: m.arguments_hint() },
+        {
+          name: "content",
+          label: m.arguments_or_message(),
+          kind: "json",
+          value: "[]",
+          required: true,
+          hint: m.arguments_hint(),
+        },
       ],
       async run({ method, content = "null" }) {
         const value = JSON.parse(content) as unknown;
@@ -138,7 +176,13 @@ export function worker(tenant: string, component: string, environment: string, k
       label: m.fork(),
       fields: [
         { name: "name", label: m.fork_name(), kind: "text", required: true },
-        { name: "at", label: m.turn(), kind: "number", value: turn === undefined ? "" : String(turn), hint: m.fork_hint() },
+        {
+          name: "at",
+          label: m.turn(),
+          kind: "number",
+          value: turn === undefined ? "" : String(turn),
+          hint: m.fork_hint(),
+        },
       ],
       async run({ name: copy = "", at: which }) {
         const id = await take(
@@ -205,7 +249,9 @@ export function worker(tenant: string, component: string, environment: string, k
           "value" in held
             ? { title: turn === undefined ? m.state_now() : m.state_at({ turn }), json: held.value.state }
             : { title: m.state_now(), text: String((held.error as Error).message) },
-          ...(turn === undefined ? [] : [{ title: m.present_state(), facts: [{ label: m.state(), cell: link(m.show_present(), self) }] }]),
+          ...(turn === undefined
+            ? []
+            : [{ title: m.present_state(), facts: [{ label: m.state(), cell: link(m.show_present(), self) }] }]),
           section(m.history(), history),
         ],
       };
@@ -213,4 +259,3 @@ export function worker(tenant: string, component: string, environment: string, k
     ...(turn === undefined ? { every: 4_000 } : {}),
   };
 }
-
