@@ -26,6 +26,11 @@ export default async function setup() {
   await platform.deploy("cart");
   await platform.deploy("faulty", module("faulty", FAULTY));
   for (const text of ["first", "second"]) await platform.deploy("greeting", module("greeting", hello(text)));
+  const refusing = `export default { event: (event) => event.reject("there is no order " + event.data.order) };`;
+  await platform.deploy("refusing", {
+    ...module("refusing", refusing),
+    "elias.toml": '[[triggers.event]]\nname = "refused"\ntype = "order.refused"\n',
+  });
   await platform.deploy("stopping", module("stopping", hello("here")));
   Object.assign(process.env, {
     CONSOLE_URL: server.url,

@@ -184,3 +184,29 @@ test("users, roles and packages are changed by the page", async ({ signedIn: pag
   await page.goto("/console/health");
   await expect(page.getByRole("row", { name: /transparency log/ })).toBeVisible();
 });
+
+test("a dead letter says why, is retried and discarded", async ({ signedIn: page }) => {
+  await elias("events", "publish", "order.refused", "--data", '{"order":"o-7"}');
+  const dead = async () => (await read("jobs", "--state", "dead")).items.filter((job) => job.name === "refused");
+  await expect.poll(async () => (await dead()).length).toBe(1);
+  await page.goto("/console/t/default/dead-letters");
+  await page
+    .getByRole("row", { name: /refused/ })
+    .getByRole("link")
+    .first()
+    .click();
+  const why = page.getByRole("region", { name: "Why?" });
+  await expect(why).toContainText("The job failed for good");
+  await expect(why).toContainText("there is no order o-7");
+  const [{ attempt }] = await dead();
+  await why.getByRole("button", { name: "Retry" }).click();
+  await expect.poll(async () => (await dead())[0]?.attempt ?? 0).not.toBe(attempt);
+  await page.goto("/console/t/default/dead-letters");
+  await page
+    .getByRole("row", { name: /refused/ })
+    .getByRole("button", { name: "Discard" })
+    .click();
+  await page.getByRole("dialog").getByRole("button", { name: "Discard" }).click();
+  await expect(page.getByText("No delivery has failed for good.")).toBeVisible();
+  expect(await dead()).toEqual([]);
+});
