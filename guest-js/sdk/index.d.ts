@@ -179,6 +179,7 @@ export { ELIAS, HttpError, component, createAPI, createComponent } from "./modul
 export { http } from "./modules/http.js";
 export { jobs } from "./modules/jobs.js";
 export { log } from "./modules/log.js";
+export { trace } from "./modules/trace.js";
 export { worker, workers } from "./modules/workers.js";
 export { step } from "./modules/workflow.js";
 
@@ -198,6 +199,7 @@ declare const sdk: {
   readonly log: import("./modules/log.js").Log;
   readonly sql: typeof import("./modules/db.js").sql;
   readonly step: import("./modules/workflow.js").Step;
+  readonly trace: import("./modules/trace.js").Trace;
   readonly worker: import("./modules/workers.js").WorkerFactory;
   readonly workers: import("./modules/workers.js").Workers;
 };

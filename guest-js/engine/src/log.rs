@@ -23,6 +23,16 @@ fn write_thrown(what: &str, thrown: &ExceptionText) {
     write(4, &message, &[("stack".to_owned(), stack)]);
 }
 
+/// Begins a span as a part of the span with the number `parent`; gives its number, which is 0 if nobody keeps it.
+pub(crate) fn begin_span(name: &str, parent: u32) -> u32 {
+    if phase::building() || !phase::wired(Import::Log) { 0 } else { log::begin_span(name, parent) }
+}
+
+/// Ends a span that was begun.
+pub(crate) fn end_span(span: u32, failed: bool) {
+    log::end_span(span, failed);
+}
+
 /// Writes a line. Levels are from 0, trace, to 4, error; fields are names and JSON.
 pub(crate) fn write(level: u32, message: &str, fields: &[(String, String)]) {
     if phase::building() {

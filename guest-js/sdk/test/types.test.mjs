@@ -18,7 +18,7 @@ function membersOf(types, name) {
 
 const INTERFACES = {
   cache: "Cache", config: "Config", db: "Database", events: "Events", forms: "Forms", http: "Http", jobs: "Jobs",
-  log: "Log", workers: "Workers", workflow: "Step",
+  log: "Log", trace: "Trace", workers: "Workers", workflow: "Step",
 };
 /** The names of what modules export, where they are not those of the modules. */
 const EXPORTS = { forms: "ELIAS", workflow: "step" };

@@ -67,6 +67,8 @@ const native = {
   logScripted: () => {},
   dbControl: () => {},
   dbEnd: () => {},
+  beginSpan: () => 0,
+  endSpan: () => {},
   log: (level, message, json) => void native.logs.push({ level, message, json }),
   onUncaught: (hook) => void (native.uncaught = hook),
   reportException(error) {

@@ -45,6 +45,15 @@ pub struct TenantSettings {
     /// as `capabilities.db.connections`, to the maximum.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub ceilings: BTreeMap<String, u64>,
+    /// The URL of an OpenTelemetry collector that the spans of its executions are sent to by OTLP over HTTP, without
+    /// its path `/v1/traces`, such as `https://otlp.example.com`; none by default. Its address must be public, or in a
+    /// private network that the platform operators named.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub otlp_endpoint: Option<String>,
+    /// The DSN of a server that speaks Sentry's protocol, such as `https://KEY@sentry.example.com/1`, which gets the
+    /// tenant's failures; none if absent. It may be in a private network only if the tenant is trusted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sentry_dsn: Option<String>,
     /// The quotas.
     pub quotas: Quotas,
 }
@@ -143,6 +152,8 @@ impl Default for TenantSettings {
             packages: PackagePolicy::default(),
             own_packages: PackagePolicy::default(),
             ceilings: BTreeMap::new(),
+            otlp_endpoint: None,
+            sentry_dsn: None,
             quotas: Quotas::default(),
         }
     }
@@ -180,6 +191,17 @@ impl Default for Quotas {
 /// Entries that a list in a tenant's settings may have.
 const LIST_MAX: usize = 1_000;
 
+/// Bytes of the URL of a collector.
+const ENDPOINT_BYTES_MAX: usize = 1_024;
+
+/// Whether a text is the URL of a collector, as far as can be said without looking up its host.
+fn is_endpoint(text: &str) -> bool {
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    let has_host = rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with(['/', ':']));
+    let is_plain = text.bytes().all(|byte| byte.is_ascii_graphic() && !b"@?#\\\"<>".contains(&byte));
+    has_host && is_plain && !text.ends_with('/') && text.len() <= ENDPOINT_BYTES_MAX
+}
+
 impl TenantSettings {
     /// Checks what types cannot.
     ///
@@ -199,6 +221,15 @@ impl TenantSettings {
         }
         for engine in &self.engines {
             engine.parse::<Digest>()?;
+        }
+        if let Some(endpoint) = &self.otlp_endpoint
+            && !is_endpoint(endpoint)
+        {
+            return bad(
+                "otlp-endpoint must be a URL with http:// or https:// and a host, without a user, a query and \
+                a slash at the end; at most 1,024 bytes"
+                    .to_owned(),
+            );
         }
         self.packages.check()?;
         self.own_packages.check()?;
@@ -243,4 +274,35 @@ pub struct Ceiling {
     pub default: Option<u64>,
     /// Whether the ceiling was set for this tenant; false if it is the one of the host.
     pub own: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_endpoint_of_a_collector_is_a_plain_url() {
+        let check = |endpoint: &str| {
+            TenantSettings { otlp_endpoint: Some(endpoint.to_owned()), ..TenantSettings::default() }.check()
+        };
+        for good in ["https://otlp.example.com", "http://127.0.0.1:4318", "https://[::1]:4318/otlp/team"] {
+            assert!(check(good).is_ok(), "{good}");
+        }
+        let long = format!("https://{}", "a".repeat(ENDPOINT_BYTES_MAX));
+        for wrong in [
+            "",
+            "otlp.example.com",
+            "ftp://a",
+            "https://",
+            "https:///x",
+            "https://a/",
+            "https://user@a",
+            "https://a?x",
+            "https://a\u{1b}[2J",
+            "https://ä",
+            &long,
+        ] {
+            assert!(check(wrong).is_err(), "{wrong}");
+        }
+    }
 }

@@ -110,7 +110,7 @@ impl Services for ServedServices {
             error: Some(error),
             lines: None,
         };
-        serving.recorder.record_if(true, record);
+        serving.recorder.record_if(true, record, None);
     }
 }
 
@@ -154,8 +154,8 @@ async fn execute(platform: &Inner, mut run: Run) -> RunEnd {
             return RunEnd { ending: not_run(reason), version: None };
         }
     };
-    let Run { source: (kind, name), record, message, timeout, cause, journal, mut cancelled, .. } = run;
-    guard.set_run(kind, &name, record, &cause);
+    let Run { source: (kind, name), record, message, timeout, mut cause, journal, mut cancelled, .. } = run;
+    guard.set_run(kind, &name, record, &mut cause);
     let version = Some(guard.version());
     let mut options = CallOptions {
         caller: Arc::new(Caller { tenant_id: Some(guard.tenant().to_string()), ..Caller::default() }),
@@ -184,7 +184,16 @@ async fn execute(platform: &Inner, mut run: Run) -> RunEnd {
         Ok(outcome) => (0, None, Some(&outcome.execution)),
         Err(error) => (error.code().status(), Some(describe(error)), error.execution()),
     };
-    guard.end(RequestOutcome { method: kind, path: &name, status, sent_bytes: 0, execution, error });
+    guard.end(RequestOutcome {
+        method: kind,
+        path: &name,
+        received: None,
+        status,
+        sent_bytes: 0,
+        received_bytes: 0,
+        execution,
+        error,
+    });
     RunEnd { ending, version }
 }
 

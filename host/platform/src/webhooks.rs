@@ -1,12 +1,14 @@
 //! Webhooks: checks those that a version asks for, and delivers events to their URLs. No component runs for a delivery,
 //! so neither a full concurrency limit nor an open circuit delays it.
 
-use crate::serving::{ExecutionOutcome, Service, Serving, State};
+use crate::serving::{CircuitKind, EndedExecution, ExecutionOutcome, Service, Serving, State};
+use crate::spans::{ExecutionTiming, TraceLink, unix_us};
 use crate::triggers::{RunEnd, WebhookDelivery, child_traceparent, registration};
 use crate::webhook_sender::{WebhookSender, WebhookTarget};
 use elias_api::{Code, Error, ExecutionRecord, RecordedRun, Result, VersionSettings};
-use elias_capabilities::trace_id;
 use elias_names::ServiceId;
+use elias_telemetry::span::{SpanKind, TraceContext};
+use elias_telemetry::usage::UsageAmounts;
 use elias_triggers::config::WebhookConfig;
 use elias_triggers::queue::AttemptResult;
 use elias_triggers::webhook_delivery::WebhookRequest;
@@ -68,8 +70,9 @@ pub(crate) async fn deliver(
     };
     let Some(sender) = sender else { return not_run("this host sends no webhooks".to_owned()) };
     let state = Arc::clone(&service.state());
-    let traceparent = child_traceparent(record.cause.as_deref());
-    let trace = trace_id(&traceparent).map(str::to_owned);
+    let link = link(serving, &state, record.cause.as_deref());
+    let traceparent =
+        link.map_or_else(|| child_traceparent(record.cause.as_deref()), |link| link.context.traceparent());
     let message = Message { id, event, traceparent };
     let sent_bytes = Arc::<AtomicU64>::default();
     let started = Instant::now();
@@ -80,7 +83,7 @@ pub(crate) async fn deliver(
     };
     let (duration, sent_bytes) = (started.elapsed(), sent_bytes.load(Ordering::Relaxed));
     let (service, state, name) = (&*service, &*state, name.as_str());
-    let ended = EndedDelivery { service, state, name, record, trace, duration, sent_bytes };
+    let ended = EndedDelivery { service, state, name, record, link, started, duration, sent_bytes };
     ended.record(serving, &sent);
     RunEnd { ending: sent.ending, version: Some(state.release.target.version) }
 }
@@ -140,13 +143,24 @@ fn sign(
     request.map_err(|error| format!("the secret {name} {error}; {remedy}"))
 }
 
+/// The place of a delivery in the trace of what published its event.
+fn link(serving: &Serving, state: &State, cause: Option<&str>) -> Option<TraceLink> {
+    let mut context = TraceContext::parse(&child_traceparent(cause))?;
+    let (sampling, now_ms) = (serving.recorder.sampling(), serving.clock.now().unix_ms());
+    let used = &state.tenant.traces;
+    context.sampled = used.keeps_from_start(&context, false, sampling.rate, &sampling.bounds, now_ms);
+    let parent = cause.and_then(TraceContext::parse).map(|parent| parent.span);
+    Some(TraceLink { context, parent, caller: None, kind: SpanKind::Client })
+}
+
 /// A delivery that has ended.
 struct EndedDelivery<'a> {
     service: &'a Service,
     state: &'a State,
     name: &'a str,
     record: RecordedRun,
-    trace: Option<String>,
+    link: Option<TraceLink>,
+    started: Instant,
     duration: Duration,
     sent_bytes: u64,
 }
@@ -165,7 +179,10 @@ impl EndedDelivery<'_> {
         };
         let now_ms = serving.clock.now().unix_ms();
         self.state.tenant.sent(self.sent_bytes, now_ms);
-        self.service.meter.record(outcome, self.duration);
+        let amounts = UsageAmounts { bytes_out: self.sent_bytes, ..UsageAmounts::default() };
+        self.state.tenant.usage.book(amounts, now_ms);
+        let (kind, duration) = (CircuitKind::Triggers, self.duration);
+        self.service.meter.record(&EndedExecution { kind, outcome, duration, fuel: 0, memory_bytes: 0 });
         // As of runs of handlers: whoever looks at deliveries looks for these.
         let is_special = outcome != ExecutionOutcome::Completed || self.record.attempt > 1;
         let runs_per_second = serving.recorder.runs_per_second();
@@ -180,7 +197,7 @@ impl EndedDelivery<'_> {
             version: self.state.release.target.version,
             source: format!("{KIND} {}", self.name),
             run: Some(self.record),
-            trace: self.trace,
+            trace: self.link.map(|link| link.context.trace.to_string()),
             started_at: i64::try_from(now_ms.saturating_sub(duration_us / 1_000)).unwrap_or(i64::MAX),
             duration_us,
             fuel: 0,
@@ -192,6 +209,16 @@ impl EndedDelivery<'_> {
             error,
             lines: None,
         };
-        serving.recorder.record_if(is_taken, record);
+        let timing = self.link.filter(|link| {
+            let sampling = serving.recorder.sampling();
+            let is_special = outcome == ExecutionOutcome::Failed || self.duration >= sampling.slow;
+            link.context.sampled || (is_special && self.state.tenant.traces.keeps_at_end(&sampling.bounds, now_ms))
+        });
+        let timing = timing.map(|link| {
+            let (queued, start_us) = (Duration::ZERO, unix_us(self.started));
+            let endpoint = self.state.snapshot.target.tenant.otlp_endpoint.clone();
+            Box::new(ExecutionTiming { link, request: None, queued, start_us, timeline: None, endpoint })
+        });
+        serving.recorder.record_if(is_taken, record, timing);
     }
 }

@@ -329,12 +329,12 @@ impl ReleaseWorker {
         platform: &Inner,
         key: &WorkerKey,
         turn: &Turn,
-        context: TurnContext,
+        mut context: TurnContext,
     ) -> Result<TurnResult, TurnFailure> {
         let serving = &platform.serving;
         let mut guard = self.admit(serving).await?;
         let name = key.to_string();
-        guard.set_turn(&name, &turn.id, context.attempt, &context.cause);
+        guard.set_turn(&name, &turn.id, context.attempt, &mut context.cause);
         if matches!(turn.kind, TurnKind::Export | TurnKind::Upgrade { .. } | TurnKind::Inspect | TurnKind::Copy { .. })
         {
             guard.leave_out_of_comparison();
@@ -351,7 +351,16 @@ impl ReleaseWorker {
             Ok(outcome) => (0, None, Some(&outcome.execution)),
             Err(error) => (status(error), Some(describe(error)), error.execution()),
         };
-        guard.end(RequestOutcome { method: WORKER, path: &name, status, sent_bytes: 0, execution, error });
+        guard.end(RequestOutcome {
+            method: WORKER,
+            path: &name,
+            received: None,
+            status,
+            sent_bytes: 0,
+            received_bytes: 0,
+            execution,
+            error,
+        });
         match outcome {
             Ok(TurnOutcome { result, .. }) => Ok(result),
             Err(error) => {

@@ -51,7 +51,9 @@ pub use call::CallOutput;
 pub use elias_contract::ErrorCode;
 pub use elias_contract::manifest::Manifest;
 pub use error::{Error, Exception};
-pub use execution::{Caller, Execution, ExecutionHandle, HostCalls, Outcome};
+pub use execution::{
+    Caller, DETAIL_BYTES_MAX, Execution, ExecutionHandle, HostCalls, Outcome, SPAN, SpanId, TimedCall, Timeline,
+};
 pub use fetch::Body;
 pub use grants::Grants;
 pub use handlers::Handlers;
@@ -59,7 +61,7 @@ pub use host::{Host, HostBuilder};
 pub use json_export::CallOptions;
 pub use limits::{Limits, RequestLimits};
 pub use load::{CompiledComponent, LoadOptions};
-pub use log::{Line, Observer};
+pub use log::{Line, Notice, Observer};
 pub use recycling::{IdleLimits, InstanceCounts};
 pub use schedule::{CpuLoad, CpuShare};
 pub use trigger::{EventBatch, EventMessage, Job, RunOutcome, RunResult, Tick};

@@ -56,7 +56,7 @@ const GROUPS: &[Group] = &[
             command(
                 "login",
                 "elias login http://127.0.0.1:8788 --data-dir .elias",
-                "elias login https://admin.example.com --token-file token --tenant acme",
+                "elias login https://admin.example.com --browser",
             ),
             command("logout", "elias logout", "ELIAS_CONFIG_DIR=ci elias logout"),
             command("deploy", "elias deploy --env staging", "elias deploy shop.wasm --canary 10 --step 25,50,100"),
@@ -97,11 +97,22 @@ const GROUPS: &[Group] = &[
         commands: &[
             command("status", "elias status", "elias status shop --json"),
             command("executions", "elias executions --component shop --failed", "elias executions --running"),
+            command("traces", "elias traces list --failed", "elias traces show 4bf92f3577b34da6a3ce929d0e0e4736"),
+            command("issues", "elias issues list --state new", "elias issues resolve 5f0c9d2e41b7a860 --version 4"),
             command("logs", "elias logs shop --follow", "elias logs shop --env staging --limit 50"),
             command("cancel", "elias cancel 01J9ZQ4T8C", "elias cancel 01J9ZQ4T8C --json"),
+            command(
+                "alerts",
+                "elias alerts list",
+                "elias alerts silence --rule errors --component shop --for 2h --reason 'known, mended by 5 pm'",
+            ),
             command("db", "elias db shop", "elias db shop 'select * from orders' --limit 20"),
+            command("metrics", "elias metrics", "elias metrics latency-p99 --component shop --since 24h --step 5m"),
+            command("usage", "elias usage --since 7d", "elias usage --all --csv"),
+            command("adoption", "elias adoption", "elias adoption --weeks 26 --tenant acme"),
             command("doctor", "elias doctor", "elias doctor --json"),
-            command("audit", "elias audit --limit 100", "elias audit --tenant acme --json"),
+            command("audit", "elias audit --limit 100", "elias audit export --since 7days"),
+            command("security", "elias security events", "elias security events --kind denied --since 2h"),
         ],
     },
     Group {
@@ -129,6 +140,7 @@ const GROUPS: &[Group] = &[
                 "elias tokens create ci --role developer --days 30 --component shop",
                 "elias tokens list",
             ),
+            command("sessions", "elias sessions list", "elias sessions end 01JZ8Q4M3V5T6N7P8R9S0A1B2C"),
             command(
                 "roles",
                 "elias roles set shop-deployer --policy shop.cedar --ceiling developer",

@@ -26,7 +26,7 @@ const TSCONFIG: &str = r#"{
 "#;
 
 /// Files of the package, by their paths in `.elias`.
-const FILES: [(&str, &str); 20] = [
+const FILES: [(&str, &str); 21] = [
     ("tsconfig.json", TSCONFIG),
     ("types/index.d.ts", include_str!("../../../guest-js/sdk/index.d.ts")),
     ("types/files.d.ts", include_str!("../../../guest-js/sdk/files.d.ts")),
@@ -45,6 +45,7 @@ const FILES: [(&str, &str); 20] = [
     ("types/modules/jobs.d.ts", include_str!("../../../guest-js/sdk/modules/jobs.d.ts")),
     ("types/modules/log.d.ts", include_str!("../../../guest-js/sdk/modules/log.d.ts")),
     ("types/modules/test.d.ts", include_str!("../../../guest-js/sdk/modules/test.d.ts")),
+    ("types/modules/trace.d.ts", include_str!("../../../guest-js/sdk/modules/trace.d.ts")),
     ("types/modules/workers.d.ts", include_str!("../../../guest-js/sdk/modules/workers.d.ts")),
     ("types/modules/workflow.d.ts", include_str!("../../../guest-js/sdk/modules/workflow.d.ts")),
 ];

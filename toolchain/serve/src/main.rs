@@ -13,6 +13,7 @@ mod serve;
 mod service_files;
 mod service_tables;
 mod settings;
+mod telemetry;
 mod testing;
 mod trial;
 mod triggers;

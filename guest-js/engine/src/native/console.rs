@@ -1,4 +1,4 @@
-//! `console.*` and `elias/log`: lines for the log.
+//! `console.*` and `elias/log`: lines for the log. `elias/trace`: spans.
 //!
 //! Plain data are formatted here, as `console/format.js` formats them; `console/console.js` has everything else.
 
@@ -58,7 +58,11 @@ pub(crate) fn add(native: &Object<'_>) -> Result<()> {
                 log::write(level, &message, &fields[..said]);
             },
         )?,
-    )
+    )?;
+    let ctx = native.ctx().clone();
+    let begin = |UsvString(name): UsvString, parent: u32| log::begin_span(&name, parent);
+    native.set("beginSpan", Function::new(ctx.clone(), begin)?)?;
+    native.set("endSpan", Function::new(ctx, |span: u32, failed: bool| log::end_span(span, failed))?)
 }
 
 /// Makes the native that replaces a method of the console.

@@ -115,6 +115,23 @@ pub(super) enum Command {
     Lease(String),
 }
 
+impl Command {
+    /// The name of the operation.
+    pub(super) fn operation(&self) -> &'static str {
+        match self {
+            Self::Get(_) => "get",
+            Self::GetMany(_) => "get-many",
+            Self::Set(_) => "set",
+            Self::SetIfAbsent(_) => "set-if-absent",
+            Self::CompareAndSwap(_) => "compare-and-swap",
+            Self::Delete(_) => "delete",
+            Self::Increment(_) => "increment",
+            Self::Expire(_) => "expire",
+            Self::Lease(_) => "lease",
+        }
+    }
+}
+
 /// The result of a command. `L` is the handle to a lease for the component, the lease itself on the host, and nothing
 /// for backends, which have none.
 #[derive(ComponentType, Lower)]

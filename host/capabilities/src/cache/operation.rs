@@ -69,13 +69,13 @@ enum State {
 impl CommandRunner {
     /// Runs a command that takes no lease, for a caller that waits.
     pub(super) async fn run(&self, command: Command) -> Outcome {
-        let _call = self.calls.begin();
+        let _call = self.calls.begin().named(command.operation());
         run(&*self.backend, self.caps.check(command)?).await
     }
 
     /// Starts a command. One that the backend can do at once never becomes an operation.
     pub(super) fn start(&self, command: Command) -> StartOutcome {
-        let call = self.calls.begin();
+        let call = self.calls.begin().named(command.operation());
         let command = match self.caps.check(command) {
             Ok(command) => command,
             Err(error) => return StartOutcome::Done(Err(error)),

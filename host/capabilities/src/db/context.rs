@@ -2,6 +2,7 @@
 
 use super::bindings::{Error, Isolation, Value};
 use super::database::Database;
+use super::dialect::Dialect;
 use super::output::{self, Caps, Output, Part};
 use super::query::Query;
 use super::statement::Statement;
@@ -50,6 +51,22 @@ impl DbContext {
         Ok((output, Query::new(parts, budget).timed(call)))
     }
 
+    /// A call that runs a statement, which begins now. The values of its parameters are not told.
+    pub(super) fn begin_call(&self, operation: &'static str, sql: &str) -> HostCall {
+        let mut call = self.calls.begin().named(operation);
+        if call.keeps_details() {
+            let system = match self.database.backend.dialect() {
+                Dialect::Sqlite => "sqlite",
+                Dialect::Postgres => "postgresql",
+            };
+            call.label("db.system.name", system);
+            if !sql.is_empty() {
+                call.text("db.query.text", sql);
+            }
+        }
+        call
+    }
+
     /// A place within the budget of queries.
     pub(super) fn reserve(&self) -> Result<Arc<OwnedSemaphorePermit>, Error> {
         let budget = Arc::clone(&self.budget).try_acquire_owned();
@@ -71,8 +88,11 @@ impl DbContext {
             Ok(statement) => statement,
             Err(error) => return StartOutcome::Done(Err(error)),
         };
-        let call = self.calls.begin();
+        let mut call = self.begin_call("query", sql);
         if let Some(part) = self.database.backend.run_now(&statement, self.caps()) {
+            if part.is_err() {
+                call.fail();
+            }
             return StartOutcome::Done(part);
         }
         match self.start(call) {

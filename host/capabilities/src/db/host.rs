@@ -16,7 +16,11 @@ fn act(
     action: impl FnOnce(&DbContext) -> Result<Action, Error>,
 ) -> wasmtime::Result<Resource<Query>> {
     let context = state.context::<Db>();
-    let started = action(context).and_then(|action| Ok((action, context.start(context.calls.begin())?)));
+    let started = action(context).and_then(|action| {
+        let (operation, sql) = action.described();
+        let ends = context.start(context.begin_call(operation, sql))?;
+        Ok((action, ends))
+    });
     let query = match started {
         Ok((action, (output, query))) => {
             state.table().get_mut(transaction)?.send(action, output);

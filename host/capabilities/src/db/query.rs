@@ -77,6 +77,14 @@ impl Query {
         query
     }
 
+    fn end_call(&mut self, failed: bool) {
+        if let Some(mut call) = self.call.take()
+            && failed
+        {
+            call.fail();
+        }
+    }
+
     /// `query.next`.
     ///
     /// # Errors
@@ -94,7 +102,7 @@ impl Query {
         if is_last(&part) {
             self.state = State::Over;
             self.budget = None;
-            self.call = None;
+            self.end_call(part.is_err());
         }
         Ok(Some(part))
     }
@@ -123,8 +131,9 @@ impl Pollable for Query {
                 () = running => self.running = None,
             }
         }
-        if self.seen.as_ref().is_some_and(|(part, _)| is_last(part)) {
-            self.call = None;
+        if let Some((part, _)) = self.seen.as_ref().filter(|(part, _)| is_last(part)) {
+            let failed = part.is_err();
+            self.end_call(failed);
         }
     }
 }

@@ -65,6 +65,20 @@ pub(crate) enum Action {
     Rollback,
 }
 
+impl Action {
+    /// The name of the operation, and the statement if it runs one.
+    pub(super) fn described(&self) -> (&'static str, &str) {
+        match self {
+            Self::Run(statement) => ("query", statement.sql.as_str()),
+            Self::Savepoint(_) => ("savepoint", ""),
+            Self::Release(_) => ("release", ""),
+            Self::RollbackTo(_) => ("rollback to", ""),
+            Self::Commit => ("commit", ""),
+            Self::Rollback => ("rollback", ""),
+        }
+    }
+}
+
 /// The receiver of a transaction's commands. The budget that each command's output holds bounds their number.
 pub(crate) type Commands = mpsc::UnboundedReceiver<Command>;
 

@@ -50,7 +50,8 @@ impl Submit for EventsContext {
     }
 
     fn submit(&self, event: NewEvent) -> Pending<PublishReply> {
-        let call = self.calls.begin();
+        let mut call = self.calls.begin().named("publish");
+        call.text("messaging.destination.name", &event.event_type);
         Pending::start(call, self.log.publish(Arc::clone(&self.origin), event))
     }
 
@@ -67,7 +68,7 @@ impl Submit for EventsContext {
     }
 
     fn begin_call(&self) -> HostCall {
-        self.calls.begin()
+        self.calls.begin().named("publish")
     }
 }
 

@@ -9,7 +9,8 @@
 //! are decoded here (`content-encoding`), as the guest reads them; the cap on their bytes counts what arrives and what
 //! comes out.
 //!
-//! A request has the trace context of the execution that sends it ([`Cause`]), if the component gives it none.
+//! A request has the trace context of the execution that sends it ([`Cause`]), if the component gives it none: as a
+//! span of its own where the execution keeps its calls.
 //!
 //! [`GrantedClient`] is for requests that the host itself sends for a component, such as webhooks: by the same grant,
 //! with the same checks.
@@ -23,21 +24,25 @@ mod error;
 mod grant;
 mod granted_client;
 mod public;
+mod public_post;
 mod rule;
 
 pub use granted_client::{GrantedClient, PostResponse, check_url};
 pub use public::PublicFetch;
+pub use public_post::{PublicPost, PublicResponse};
 
-use crate::cause::Cause;
+use crate::cause::{Cause, trace_id};
 use client::Client;
 use elias_host::capability::pricing::Price;
 use elias_host::capability::wasmtime::StoreContextMut;
 use elias_host::capability::wasmtime::component::Resource;
 use elias_host::capability::{
-    Amount, CallMeter, Capability, ComponentInfo, ConfigureError, HostLinker, InstanceInfo, InstanceState, wasmtime,
+    Amount, CallMeter, Capability, ComponentInfo, ConfigureError, HostCall, HostLinker, InstanceInfo, InstanceState,
+    wasmtime,
 };
 use elias_host::grants;
-use http::{HeaderName, HeaderValue};
+use http::header::Entry;
+use http::{HeaderName, HeaderValue, Method, Uri};
 use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
@@ -72,6 +77,7 @@ pub struct HttpContext {
     /// KiB of decoders' windows.
     windows: Arc<Semaphore>,
     calls: CallMeter,
+    instance: InstanceInfo,
     /// The `traceparent` of the execution, if it is part of a trace.
     traceparent: Option<HeaderValue>,
 }
@@ -120,7 +126,7 @@ impl Capability for Http {
         let traceparent = instance.extension::<Cause>().and_then(|cause| cause.traceparent.as_deref());
         let traceparent = traceparent.and_then(|text| HeaderValue::from_str(text).ok());
         let calls = instance.call_meter(self.name());
-        HttpContext { grant: Arc::clone(grant), open, windows, calls, traceparent }
+        HttpContext { grant: Arc::clone(grant), open, windows, calls, instance: instance.clone(), traceparent }
     }
 }
 
@@ -138,24 +144,87 @@ impl WasiHttpHooks for HttpContext {
         options: Option<RequestOptions>,
         _: Box<dyn Future<Output = Result<(), Error>> + Send>,
     ) -> Box<dyn Future<Output = SendResult> + Send> {
-        let Self { grant, open, windows, calls, traceparent } = self.clone();
-        if let Some(traceparent) = traceparent {
-            request.headers_mut().entry(TRACEPARENT).or_insert(traceparent);
-        }
+        let Self { grant, open, windows, calls, instance, traceparent } = self.clone();
         // To the answer's head: when the rest of it comes is for the guest to say.
-        let call = calls.begin();
+        let mut call = calls.begin();
+        if call.keeps_details() {
+            describe(&mut call, request.method(), request.uri());
+        }
+        if let Some(traceparent) = traceparent
+            && let Entry::Vacant(vacant) = request.headers_mut().entry(TRACEPARENT)
+        {
+            let own = if call.keeps_details() { as_own_span(&traceparent, &mut call) } else { None };
+            vacant.insert(own.unwrap_or(traceparent));
+        }
         Box::new(async move {
-            let _call = call;
             let total = Duration::from_millis(grant.client.grant().total_timeout_ms);
             let ends = Instant::now() + total;
             // More requests than may be open wait for their turn, inside their own time.
             let permit = tokio::time::timeout_at(ends, open.acquire_owned()).await;
-            let permit = permit.map_err(|_| Error::ConnectionLimitReached)?;
-            let permit = permit.map_err(|_| Error::ConnectionLimitReached)?;
-            let response =
-                grant.client.send(request, options.unwrap_or_default(), ends, permit, windows, calls).await?;
+            let server = request.uri().authority().cloned();
+            let response = match permit {
+                Ok(Ok(permit)) => {
+                    grant.client.send(request, options.unwrap_or_default(), ends, permit, windows, calls).await
+                }
+                _ => Err(Error::ConnectionLimitReached),
+            };
+            match &response {
+                Ok(response) => {
+                    let status = response.status();
+                    call.number("http.response.status_code", i64::from(status.as_u16()));
+                    if status.is_client_error() || status.is_server_error() {
+                        call.fail();
+                    }
+                }
+                Err(_) => call.fail(),
+            }
+            drop(call);
+            if let (Err(Error::HttpRequestDenied | Error::DestinationIpProhibited), Some(server)) = (&response, server)
+            {
+                // A user and a password may stand before the host.
+                instance.egress_refused(server.as_str().rsplit('@').next().unwrap_or_default());
+            }
             let sent: Box<dyn Future<Output = Result<(), Error>> + Send> = Box::new(std::future::ready(Ok(())));
-            Ok((response, sent))
+            Ok((response?, sent))
         })
+    }
+}
+
+/// Says of a call which server it asks. The path and the query are left out: they have what users sent.
+fn describe(call: &mut HostCall, method: &Method, uri: &Uri) {
+    call.text("http.request.method", method.as_str());
+    if let Some(host) = uri.host() {
+        call.text("server.address", host);
+    }
+    if let Some(port) = uri.port_u16() {
+        call.number("server.port", i64::from(port));
+    }
+}
+
+/// The `traceparent` of a request that is a span of its own in the trace, which the call is told.
+fn as_own_span(traceparent: &HeaderValue, call: &mut HostCall) -> Option<HeaderValue> {
+    let text = traceparent.to_str().ok()?;
+    let (trace, flags) = (trace_id(text)?, text.get(53..)?);
+    let span = rand::random::<u64>().max(1);
+    let value = HeaderValue::try_from(format!("00-{trace}-{span:016x}-{flags}")).ok()?;
+    call.span(span.to_be_bytes());
+    Some(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_is_a_span_of_its_own_in_the_trace() {
+        let mut call = CallMeter::default().begin();
+        let given = HeaderValue::from_static("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01");
+        let own = as_own_span(&given, &mut call).expect("a value");
+        let text = own.to_str().expect("it is plain");
+        assert_eq!((text.len(), &text[..36], &text[52..]), (55, "00-4bf92f3577b34da6a3ce929d0e0e4736-", "-01"));
+        assert_ne!(own, given);
+        for wrong in ["", "00-1-2-3", "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01"] {
+            assert!(as_own_span(&HeaderValue::from_static(wrong), &mut call).is_none(), "{wrong}");
+        }
     }
 }

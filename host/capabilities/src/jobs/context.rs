@@ -49,7 +49,7 @@ impl JobsContext {
             return Pending::done(Err(error));
         }
         let cancelled = self.queue.cancel(Arc::clone(&self.origin), id.clone());
-        Pending::start(self.calls.begin(), Box::pin(async move { cancelled.await.map(|()| id) }))
+        Pending::start(self.calls.begin().named("cancel"), Box::pin(async move { cancelled.await.map(|()| id) }))
     }
 }
 
@@ -73,7 +73,8 @@ impl Submit for JobsContext {
     }
 
     fn submit(&self, job: NewJob) -> Pending<JobReply> {
-        let call = self.calls.begin();
+        let mut call = self.calls.begin().named("enqueue");
+        call.text("messaging.destination.name", &job.name);
         Pending::start(call, self.queue.enqueue(Arc::clone(&self.origin), job))
     }
 
@@ -86,7 +87,7 @@ impl Submit for JobsContext {
     }
 
     fn begin_call(&self) -> HostCall {
-        self.calls.begin()
+        self.calls.begin().named("enqueue")
     }
 }
 

@@ -36,7 +36,10 @@ impl WorkersContext {
         if let Err(error) = check(&self.grant, &call).and_then(|()| self.take_one()) {
             return Pending::done(Err(error));
         }
-        Pending::start(self.calls.begin(), self.backend.call(Arc::clone(&self.origin), call))
+        let mut measured = self.calls.begin().named("call");
+        measured.text("elias.worker.class", &call.class);
+        measured.text("rpc.method", call.method.as_deref().unwrap_or("onMessage"));
+        Pending::start(measured, self.backend.call(Arc::clone(&self.origin), call))
     }
 
     /// Takes one of the calls that the execution may make.

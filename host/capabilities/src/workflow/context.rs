@@ -87,7 +87,9 @@ impl WorkflowContext {
         check_text("the step's name", &step.name, NAME_BYTES_MAX).map_err(Error::invalid)?;
         check_input_hash(&step.input_hash)?;
         self.check_outcome(outcome)?;
-        Ok((journal, self.calls.begin()))
+        let mut call = self.calls.begin().named("step in a transaction");
+        call.text("elias.step.name", &step.name);
+        Ok((journal, call))
     }
 
     /// Refuses a position at which no step was begun.
@@ -107,17 +109,24 @@ impl WorkflowContext {
         Ok(())
     }
 
-    fn start(&self, asked: JournalCall) -> Pending<StepReply> {
+    /// Starts a call about the step of this name.
+    fn start(&self, operation: &'static str, step: &str, asked: JournalCall) -> Pending<StepReply> {
         match asked {
-            Ok(running) => Pending::start(self.calls.begin(), running),
+            Ok(running) => {
+                let mut call = self.calls.begin().named(operation);
+                if !step.is_empty() {
+                    call.text("elias.step.name", step);
+                }
+                Pending::start(call, running)
+            }
             Err(error) => Pending::done(Err(error)),
         }
     }
 
     /// Begins the next step.
     pub(super) fn begin(&mut self, name: String, input_hash: String) -> Pending<StepReply> {
-        let asked = self.try_begin(name, input_hash);
-        self.start(asked)
+        let asked = self.try_begin(name.clone(), input_hash);
+        self.start("begin", &name, asked)
     }
 
     fn try_begin(&mut self, name: String, input_hash: String) -> JournalCall {
@@ -130,7 +139,7 @@ impl WorkflowContext {
     /// Records the outcome of the step at a position.
     pub(super) fn finish(&self, position: u32, outcome: String) -> Pending<StepReply> {
         let asked = self.try_finish(position, outcome);
-        self.start(asked)
+        self.start("finish", "", asked)
     }
 
     fn try_finish(&self, position: u32, outcome: String) -> JournalCall {
@@ -143,8 +152,8 @@ impl WorkflowContext {
 
     /// Sleeps.
     pub(super) fn sleep(&mut self, name: String, ms: u64) -> Pending<StepReply> {
-        let asked = self.try_sleep(name, ms);
-        self.start(asked)
+        let asked = self.try_sleep(name.clone(), ms);
+        self.start("sleep", &name, asked)
     }
 
     fn try_sleep(&mut self, name: String, ms: u64) -> JournalCall {
@@ -162,8 +171,8 @@ impl WorkflowContext {
         filter: String,
         timeout_ms: Option<u64>,
     ) -> Pending<StepReply> {
-        let asked = self.try_wait_for(name, event_type, filter, timeout_ms);
-        self.start(asked)
+        let asked = self.try_wait_for(name.clone(), event_type, filter, timeout_ms);
+        self.start("wait", &name, asked)
     }
 
     fn try_wait_for(

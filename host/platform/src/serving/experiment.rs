@@ -198,7 +198,7 @@ impl MirroredRequest {
             let differs = differing.contains(&position) || (position == 0 && !differing.is_empty());
             let now = serving.clock.now().unix_ms();
             let is_taken = completed.is_taken || (differs && self.service.sampler.should_record(true, now));
-            serving.recorder.record_if(is_taken, completed.record);
+            serving.recorder.record_if(is_taken, completed.record, completed.timing);
         }
     }
 

@@ -2,9 +2,11 @@
 
 use super::meter::{QuotaCounts, QuotaDecision, QuotaKind};
 use super::request_guard::NotAdmitted;
+use crate::usage_journal::UsageAccount;
 use elias_api::{Code, Error, QuotaAction, Quotas};
 use elias_delivery::supervision::GcraLimiter;
 use elias_names::TenantId;
+use elias_telemetry::sampling::TraceUse;
 use futures::future::{Either, select};
 use std::pin::pin;
 use std::sync::Arc;
@@ -24,6 +26,10 @@ pub(crate) struct TenantQuotas {
     fuel: Option<GcraLimiter>,
     egress: Option<GcraLimiter>,
     pub(crate) counts: Arc<QuotaCounts>,
+    /// The executions whose spans are kept.
+    pub(crate) traces: TraceUse,
+    /// What the tenant is billed for.
+    pub(crate) usage: Arc<UsageAccount>,
 }
 
 /// A slot of the tenant's quota of concurrent executions; `None` if that is unlimited.
@@ -74,7 +80,12 @@ impl<T: Timer> Waiting<T> {
 }
 
 impl TenantQuotas {
-    pub(crate) fn new(tenant: TenantId, quotas: Quotas, counts: Arc<QuotaCounts>) -> Arc<Self> {
+    pub(crate) fn new(
+        tenant: TenantId,
+        quotas: Quotas,
+        counts: Arc<QuotaCounts>,
+        usage: Arc<UsageAccount>,
+    ) -> Arc<Self> {
         let slots = (quotas.concurrent_executions > 0).then_some(quotas.concurrent_executions as usize);
         Arc::new(Self {
             tenant,
@@ -84,6 +95,8 @@ impl TenantQuotas {
             fuel: GcraLimiter::new(quotas.fuel_per_hour, HOUR),
             egress: GcraLimiter::new(quotas.egress_bytes_per_hour, HOUR),
             counts,
+            traces: TraceUse::default(),
+            usage,
         })
     }
 
@@ -288,7 +301,7 @@ mod tests {
     fn tenant(change: impl FnOnce(&mut Quotas)) -> Arc<TenantQuotas> {
         let mut quotas = Quotas::default();
         change(&mut quotas);
-        TenantQuotas::new("acme".parse().expect("a name"), quotas, Arc::default())
+        TenantQuotas::new("acme".parse().expect("a name"), quotas, Arc::default(), UsageAccount::for_tests())
     }
 
     /// Time that passes by waiting alone, and at once.

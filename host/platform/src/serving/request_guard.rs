@@ -1,4 +1,8 @@
 //! The guard of a request, from its admission to its end.
+//!
+//! - `trace`: its place in a trace, and what its spans are made of.
+
+mod trace;
 
 use super::Serving;
 use super::canary::{self, RolloutTransition};
@@ -7,7 +11,10 @@ use super::meter::ExecutionOutcome;
 use super::quota::QuotaPermit;
 use super::release::{CircuitKind, Release};
 use super::service::{ActiveExecution, ReleaseChoice, Service, Source, State};
+use super::service_meter::EndedExecution;
 use crate::recorder::{self, Recorder};
+use crate::spans::{ExecutionTiming, TraceLink};
+use crate::triggers::child_traceparent;
 use elias_api::{Code, Error, ExecutionRecord, RecordedCalls, RecordedRun, Result};
 use elias_capabilities::Cause;
 use elias_delivery::clock::{Clock, Now};
@@ -15,6 +22,8 @@ use elias_delivery::experiment::Observation;
 use elias_delivery::supervision::{CircuitPermit, Permit};
 use elias_host::{App, Caller, ErrorCode, Execution, ExecutionHandle, HostCalls, Outcome};
 use elias_names::TenantId;
+use elias_telemetry::span::TraceContext;
+use elias_telemetry::usage::UsageAmounts;
 use elias_workers::is_uuid;
 use http::{Method, Request, Uri};
 use std::sync::Arc;
@@ -43,12 +52,14 @@ pub struct RequestGuard {
     run: Option<RecordedRun>,
     /// The message that a turn of a worker handles, if it is no job's.
     message: Option<RecordedRun>,
-    /// The trace that it belongs to.
-    trace: Option<String>,
+    /// Where it is in its trace.
+    link: Option<TraceLink>,
     /// Whether the run is recorded however many others are.
     is_recorded_anyway: bool,
     /// Whether the version is compared with others by it.
     is_compared: bool,
+    /// The part of its usage that is counted already.
+    booked: UsageAmounts,
     ended: bool,
 }
 
@@ -78,10 +89,15 @@ pub struct RequestOutcome<'a> {
     pub method: &'a str,
     /// The path of its target; the trigger's name.
     pub path: &'a str,
+    /// When the request was received, if this is the end of all that it led to; none for a step before, and for what no
+    /// client asked for.
+    pub received: Option<Instant>,
     /// The response's status; 0 if there was none. Of a failed run of a trigger that of its error.
     pub status: u16,
     /// Bytes of the response's body that were sent.
     pub sent_bytes: u64,
+    /// Bytes of the request's body that were read.
+    pub received_bytes: u64,
     /// The execution with its cost; none if it never ran.
     pub execution: Option<&'a Execution>,
     /// Why it failed, with its stack, in positions of the original source.
@@ -94,6 +110,8 @@ pub struct CompletedExecution {
     pub(super) record: ExecutionRecord,
     /// Whether it is one of those that are recorded anyway.
     pub(super) is_taken: bool,
+    /// What its spans are made of, if it has some.
+    pub(super) timing: Option<Box<ExecutionTiming>>,
 }
 
 /// The kind of the source of a turn of a service worker.
@@ -141,9 +159,10 @@ impl RequestGuard {
             transitions: serving.transitions.clone(),
             run: None,
             message: None,
-            trace: None,
+            link: None,
             is_recorded_anyway: false,
             is_compared: true,
+            booked: UsageAmounts::default(),
             ended: false,
         }
     }
@@ -192,19 +211,21 @@ impl RequestGuard {
     }
 
     /// Says which trigger it is by its kind and name, for who lists what runs, and the job and the cause for the
-    /// record.
-    pub(crate) fn set_run(&mut self, kind: &'static str, name: &str, run: RecordedRun, cause: &Cause) {
+    /// record. The cause then says whether its trace is kept.
+    pub(crate) fn set_run(&mut self, kind: &'static str, name: &str, run: RecordedRun, cause: &mut Cause) {
         if let Some(under_way) = self.under_way {
             self.service.set_source(under_way, Source::Trigger(kind, name.into()));
         }
+        let parent = run.cause.as_deref().and_then(TraceContext::parse).map(|parent| parent.span);
         self.run = Some(run);
-        self.trace = cause.trace_id().map(str::to_owned);
+        self.join_trace(cause, parent);
     }
 
     /// Says which worker's turn it is, for who lists what runs, and for the record the id of the message that it
     /// handles, which attempt it is, and the cause. The message of a job has the job's id; those of all others are
-    /// UUIDs.
-    pub(crate) fn set_turn(&mut self, worker: &str, id: &str, attempt: u32, cause: &Cause) {
+    /// UUIDs. The cause is then that of what the turn does: a span of its own in the trace of the message, or in a new
+    /// trace.
+    pub(crate) fn set_turn(&mut self, worker: &str, id: &str, attempt: u32, cause: &mut Cause) {
         let handled = Some(RecordedRun { job: id.to_owned(), attempt, cause: cause.traceparent.clone() });
         if is_uuid(id) {
             self.message = handled;
@@ -215,7 +236,9 @@ impl RequestGuard {
             self.service.set_source(under_way, Source::Trigger(WORKER, worker.into()));
         }
         self.service.lines.of_worker(self.running.id(), worker, id);
-        self.trace = cause.trace_id().map(str::to_owned);
+        let parent = cause.traceparent.as_deref().and_then(TraceContext::parse).map(|parent| parent.span);
+        cause.traceparent = Some(child_traceparent(cause.traceparent.as_deref()));
+        self.join_trace(cause, parent);
     }
 
     /// Has the run of a trigger recorded though it went well and its service has more runs than are recorded: its
@@ -236,9 +259,7 @@ impl RequestGuard {
     pub fn prepare<B>(&mut self, request: &mut Request<B>, mut caller: Caller) {
         self.release.remove_reserved_headers(request);
         caller.tenant_id = Some(self.service.id.tenant.to_string());
-        let traceparent = request.headers().get("traceparent").and_then(|value| value.to_str().ok());
-        let cause = Cause { traceparent: traceparent.map(str::to_owned), hops: 0 };
-        self.trace = cause.trace_id().map(str::to_owned);
+        let cause = self.join_trace_of(request);
         let extensions = request.extensions_mut();
         extensions.insert(cause);
         extensions.insert(Arc::new(caller));
@@ -252,6 +273,23 @@ impl RequestGuard {
         self.leave();
     }
 
+    /// Counts the usage so far: an execution, if `is_execution`, and bytes of the bodies of its request and response.
+    /// To be called before a part of the response leaves, so that no client has what is not counted. The fuel is known
+    /// when the execution has ended, and is counted by the next call or at the end.
+    pub fn book(&mut self, is_execution: bool, received_bytes: u64, sent_bytes: u64) {
+        let execution = self.running.execution();
+        let executions = u64::from(is_execution || execution.is_some());
+        let (fuel, to_others) = execution.map_or((0, 0), |ran| (ran.fuel, ran.sent_bytes));
+        let bytes_out = sent_bytes.saturating_add(to_others);
+        self.book_amounts(UsageAmounts { executions, fuel, bytes_in: received_bytes, bytes_out });
+    }
+
+    fn book_amounts(&mut self, amounts: UsageAmounts) {
+        let more = amounts.since(&self.booked);
+        self.booked = amounts.max(&self.booked);
+        self.state.tenant.usage.book(more, self.clock.now().unix_ms());
+    }
+
     fn leave(&mut self) {
         if let Some(under_way) = self.under_way.take() {
             self.service.end(under_way);
@@ -261,7 +299,7 @@ impl RequestGuard {
     /// The request has ended.
     pub fn end(mut self, outcome: RequestOutcome<'_>) {
         if let Some(completed) = self.settle(outcome) {
-            self.recorder.record_if(completed.is_taken, completed.record);
+            self.recorder.record_if(completed.is_taken, completed.record, completed.timing);
         }
     }
 
@@ -301,16 +339,27 @@ impl RequestGuard {
         }
         self.state.tenant.spend(fuel, now.unix_ms());
         let to_others = outcome.execution.map_or(0, |ran| ran.sent_bytes);
-        self.state.tenant.sent(outcome.sent_bytes.saturating_add(to_others), now.unix_ms());
+        let bytes_out = outcome.sent_bytes.saturating_add(to_others);
+        self.state.tenant.sent(bytes_out, now.unix_ms());
+        let executions = u64::from(outcome.execution.is_some());
+        self.book_amounts(UsageAmounts { executions, fuel, bytes_in: outcome.received_bytes, bytes_out });
         let lines = self.service.lines.take(self.running.id());
         let failed = !cancelled && (failed || matches!(execution_outcome, Some(Outcome::Failed(_))));
-        outcome.execution?;
+        let execution = outcome.execution?;
         let ended = match (cancelled, failed) {
             (true, _) => ExecutionOutcome::Cancelled,
             (false, true) => ExecutionOutcome::Failed,
             (false, false) => ExecutionOutcome::Completed,
         };
-        self.service.meter.record(ended, duration);
+        let kind = match (is_turn, &self.run) {
+            (true, _) => CircuitKind::Workers,
+            (false, Some(_)) => CircuitKind::Triggers,
+            (false, None) => CircuitKind::Requests,
+        };
+        let memory_bytes = outcome.execution.map_or(0, |ran| ran.memory_peak_bytes);
+        self.service.meter.record(&EndedExecution { kind, outcome: ended, duration, fuel, memory_bytes });
+        let timed_out = execution_outcome == Some(Outcome::Failed(ErrorCode::Deadline));
+        self.service.meter.record_limits(timed_out, memory_bytes, self.app.limits().memory_bytes);
         let sampler = &self.service.sampler;
         let is_taken = match &self.run {
             None => sampler.should_record(failed, now.unix_ms()),
@@ -320,7 +369,11 @@ impl RequestGuard {
                 is_special || sampler.should_record_run(self.recorder.runs_per_second(), now.unix_ms())
             }
         };
-        Some(CompletedExecution { record: self.record(outcome, duration, fuel, ended, lines), is_taken })
+        if is_taken && let Some(link) = &self.link {
+            self.service.meter.set_exemplar(duration, &link.context.trace.to_string(), now.unix_ms());
+        }
+        let timing = self.timing(&outcome, ended, now.unix_ms());
+        Some(CompletedExecution { record: self.record(outcome, duration, fuel, ended, lines), is_taken, timing })
     }
 
     fn record(
@@ -342,7 +395,7 @@ impl RequestGuard {
             version: self.version(),
             source: source(self.is_mirrored, outcome.method, outcome.path),
             run: self.run.clone().or_else(|| self.message.clone()),
-            trace: self.trace.clone(),
+            trace: self.link.map(|link| link.context.trace.to_string()),
             started_at: i64::try_from(self.clock.now().unix_ms().saturating_sub(duration_us / 1_000))
                 .unwrap_or(i64::MAX),
             duration_us,

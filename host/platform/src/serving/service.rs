@@ -2,10 +2,10 @@
 
 use super::experiment::ActiveExperiment;
 use super::lines::Lines;
-use super::meter::ServiceMeter;
 use super::quota::TenantQuotas;
 use super::release::Release;
 use super::request_guard::{self, VariantAssignment};
+use super::service_meter::ServiceMeter;
 use super::snapshot::ServiceSnapshot;
 use arc_swap::{ArcSwap, Guard};
 use elias_api::{Code, Error, Result, RunningExecution, VersionSettings};

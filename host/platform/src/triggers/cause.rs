@@ -8,14 +8,15 @@ pub(crate) fn checked(traceparent: Option<String>) -> Option<String> {
     traceparent.filter(|text| trace_id(text).is_some())
 }
 
-/// A `traceparent` for an execution that `parent` causes: in its trace, or in a new one without `parent`.
+/// A `traceparent` for an execution that `parent` causes: in its trace, or in a new one without `parent`, which nobody
+/// has had recorded yet.
 pub(crate) fn child_of(parent: Option<&str>) -> String {
     let mut random = rand::thread_rng();
     let span: u64 = random.gen_range(1..=u64::MAX);
     let trace =
         parent.and_then(trace_id).map_or_else(|| format!("{:032x}", random.gen_range(1..=u128::MAX)), str::to_owned);
     let flags = parent.and_then(|parent| parent.get(53..55)).filter(|_| parent.and_then(trace_id).is_some());
-    format!("00-{trace}-{span:016x}-{}", flags.unwrap_or("01"))
+    format!("00-{trace}-{span:016x}-{}", flags.unwrap_or("00"))
 }
 
 #[cfg(test)]
@@ -39,7 +40,7 @@ mod tests {
         assert_ne!(child, PARENT);
         for other in [None, Some("x"), Some("00-00000000000000000000000000000000-00f067aa0ba902b7-01")] {
             let child = child_of(other);
-            assert!(trace_id(&child).is_some() && child.ends_with("-01"), "{child}");
+            assert!(trace_id(&child).is_some() && child.ends_with("-00"), "{child}");
         }
     }
 }

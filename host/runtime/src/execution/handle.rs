@@ -4,7 +4,7 @@ use super::Execution;
 use futures::task::AtomicWaker;
 use parking_lot::Mutex;
 use std::any::Any;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::Context;
 use tokio::sync::Notify;
@@ -22,6 +22,8 @@ struct Shared {
     record: OnceLock<Execution>,
     ended: Notify,
     cancelled: AtomicBool,
+    /// Calls to capabilities whose times are kept.
+    kept_calls: AtomicU32,
     /// Wakes whoever polls the guest.
     guest: AtomicWaker,
     held: Held,
@@ -62,6 +64,7 @@ impl ExecutionHandle {
                 record: OnceLock::new(),
                 ended: Notify::new(),
                 cancelled: AtomicBool::new(false),
+                kept_calls: AtomicU32::new(0),
                 guest: AtomicWaker::new(),
                 held: Held(Mutex::new(Some(Vec::new()))),
             }),
@@ -87,6 +90,17 @@ impl ExecutionHandle {
     /// The values held for the execution, for something of its instance that is still there.
     pub(crate) fn take_held(&self) -> impl Send + use<> {
         HeldUntilDropped(self.shared.held.0.lock().take().unwrap_or_default())
+    }
+
+    /// Has the times of the execution's first calls to capabilities kept, at most so many, and of the guest's spans.
+    /// Nothing is kept unless this was said before the execution begins.
+    pub fn keep_calls(&self, most: u32) {
+        self.shared.kept_calls.store(most, Ordering::Relaxed);
+    }
+
+    /// How many calls are kept.
+    pub(crate) fn kept_calls(&self) -> u32 {
+        self.shared.kept_calls.load(Ordering::Relaxed)
     }
 
     /// Ends the guest with the error `cancelled`, unless it has ended already. It is ended where it next lets others

@@ -1,5 +1,6 @@
 //! The resource usage of an execution, and the measurement of its calls to capabilities.
 
+use super::timeline::{CallDetails, SpanId, TimedCalls};
 use super::{Execution, HostCalls, Outcome};
 use parking_lot::{Mutex, MutexGuard};
 use std::sync::Arc;
@@ -7,33 +8,84 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// The resource usage of an execution so far, readable after its instance is gone.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Meter {
+    started: Instant,
     fuel: AtomicU64,
     memory_peak_bytes: AtomicU64,
     /// The cap that the guest reached; 0 if it did not.
     reached_memory_cap: AtomicU64,
     request_too_large: AtomicBool,
-    host_calls: Mutex<Vec<HostCalls>>,
+    calls: Mutex<Calls>,
+    /// Whether the next call has a place on the timeline, so that most calls do not make texts that are left out.
+    has_place: AtomicBool,
     sent_bytes: AtomicU64,
     /// Units of fuel for work that is not charged yet.
     work: AtomicU64,
 }
 
+/// The calls to capabilities: in sum, and each.
+#[derive(Debug)]
+struct Calls {
+    totals: Vec<HostCalls>,
+    timed: TimedCalls,
+}
+
+impl Default for Meter {
+    fn default() -> Self {
+        Self::new(Instant::now(), 0)
+    }
+}
+
 impl Meter {
-    fn host_calls(&self) -> MutexGuard<'_, Vec<HostCalls>> {
-        self.host_calls.lock() // whole after every operation
+    /// The meter of an execution that began at `started` and keeps the times of `calls_max` calls.
+    pub(crate) fn new(started: Instant, calls_max: u32) -> Self {
+        Self {
+            started,
+            fuel: AtomicU64::new(0),
+            memory_peak_bytes: AtomicU64::new(0),
+            reached_memory_cap: AtomicU64::new(0),
+            request_too_large: AtomicBool::new(false),
+            calls: Mutex::new(Calls { totals: Vec::new(), timed: TimedCalls::new(calls_max) }),
+            has_place: AtomicBool::new(calls_max > 0),
+            sent_bytes: AtomicU64::new(0),
+            work: AtomicU64::new(0),
+        }
     }
 
-    /// A call to a capability has ended.
-    pub(crate) fn host_call(&self, capability: &'static str, time: Duration) {
-        let mut all = self.host_calls();
-        match all.iter_mut().find(|calls| calls.capability == capability) {
+    fn calls(&self) -> MutexGuard<'_, Calls> {
+        self.calls.lock() // whole after every operation
+    }
+
+    /// A call to a capability, which began at `began`, has ended now.
+    fn host_call(&self, capability: &'static str, began: Instant, details: CallDetails) {
+        let time = began.elapsed();
+        let offset = began.saturating_duration_since(self.started);
+        let mut all = self.calls();
+        match all.totals.iter_mut().find(|calls| calls.capability == capability) {
             Some(calls) => {
                 calls.calls = calls.calls.saturating_add(1);
                 calls.time = calls.time.saturating_add(time);
             }
-            None => all.push(HostCalls { capability, calls: 1, time }),
+            None => all.totals.push(HostCalls { capability, calls: 1, time }),
+        }
+        if !all.timed.add(capability, offset, time, details) {
+            self.has_place.store(false, Ordering::Relaxed);
+        }
+    }
+
+    /// A span of the guest's begins now, as a part of the span `parent`, which is 0 for none; gives its number, which
+    /// is 0 if it has no place.
+    pub(crate) fn begin_span(&self, name: &str, parent: u32) -> u32 {
+        let offset = self.started.elapsed();
+        self.calls().timed.begin_span(name, parent, offset)
+    }
+
+    /// A span of the guest's ends now.
+    pub(crate) fn end_span(&self, number: u32, failed: bool) {
+        if number > 0 {
+            let offset = self.started.elapsed();
+            self.calls().timed.end_span(number, offset, failed);
         }
     }
 
@@ -85,12 +137,18 @@ impl Meter {
 
     /// The record of the execution, which is over. It takes the calls to capabilities out of the meter.
     pub(crate) fn take_record(&self, id: &str, duration: Duration, outcome: Outcome) -> Execution {
+        let (host_calls, timeline) = {
+            let mut calls = self.calls();
+            (std::mem::take(&mut calls.totals), calls.timed.take(duration))
+        };
         Execution {
             id: id.to_owned(),
+            started: self.started,
             duration,
             fuel: self.fuel.load(Ordering::Relaxed),
             memory_peak_bytes: self.memory_peak_bytes.load(Ordering::Relaxed),
-            host_calls: std::mem::take(&mut *self.host_calls()),
+            host_calls,
+            timeline: timeline.map(Arc::new),
             sent_bytes: self.sent_bytes.load(Ordering::Relaxed),
             outcome,
         }
@@ -113,7 +171,8 @@ impl CallMeter {
     /// A call begins now, and ends when what is given is dropped.
     #[must_use]
     pub fn begin(&self) -> HostCall {
-        HostCall { meter: self.clone(), began: Instant::now() }
+        let details = CallDetails::new(self.meter.has_place.load(Ordering::Relaxed));
+        HostCall { meter: self.clone(), began: Instant::now(), details }
     }
 
     /// Charges units of fuel for work that has no price in advance, such as decoding the bytes that the instance reads.
@@ -128,15 +187,96 @@ impl CallMeter {
     }
 }
 
-/// A call to a capability, which is under way until this is dropped.
+/// A call to a capability, which is under way until this is dropped. What is told of it is on the timeline of the
+/// execution, if that has a place for it.
 #[derive(Debug)]
 pub struct HostCall {
     meter: CallMeter,
     began: Instant,
+    details: CallDetails,
+}
+
+impl HostCall {
+    /// Whether details are kept: whoever would make a text for one asks first.
+    #[must_use]
+    pub fn keeps_details(&self) -> bool {
+        self.details.is_kept
+    }
+
+    /// What the call does, such as `get`.
+    #[must_use]
+    pub fn named(mut self, operation: &'static str) -> Self {
+        self.details.operation = operation;
+        self
+    }
+
+    /// A text about the call under the name of the field's conventions, such as `db.query.text`. It is cut to
+    /// [`DETAIL_BYTES_MAX`](super::DETAIL_BYTES_MAX) bytes. Nothing of what users sent may be in it.
+    pub fn text(&mut self, name: &'static str, value: &str) {
+        self.details.text(name, value);
+    }
+
+    /// A text about the call that is the same for many, such as the kind of a database.
+    pub fn label(&mut self, name: &'static str, value: &'static str) {
+        self.details.label(name, value);
+    }
+
+    /// A number about the call, such as the status of its response.
+    pub fn number(&mut self, name: &'static str, value: i64) {
+        self.details.number(name, value);
+    }
+
+    /// The call has failed.
+    pub fn fail(&mut self) {
+        self.details.failed = true;
+    }
+
+    /// The call has this id in its trace, which the other server was told.
+    pub fn span(&mut self, id: SpanId) {
+        self.details.span = Some(id);
+    }
 }
 
 impl Drop for HostCall {
     fn drop(&mut self) {
-        self.meter.meter.host_call(self.meter.capability, self.began.elapsed());
+        let details = std::mem::take(&mut self.details);
+        self.meter.meter.host_call(self.meter.capability, self.began, details);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_meter_keeps_the_times_of_some_calls_and_counts_all() {
+        let meter = Arc::new(Meter::new(Instant::now(), 2));
+        let calls = CallMeter::new(&meter, "db");
+        for _ in 0..2 {
+            let mut call = calls.begin().named("query");
+            assert!(call.keeps_details());
+            call.text("db.query.text", "SELECT 1");
+        }
+        let third = calls.begin();
+        assert!(third.keeps_details(), "nobody knows yet that it has no place");
+        drop(third);
+        assert!(!calls.begin().keeps_details());
+        let record = meter.take_record("x", Duration::from_secs(1), Outcome::Completed);
+        assert_eq!(record.host_calls[0].calls, 4);
+        let timeline = record.timeline.expect("calls were kept");
+        assert_eq!((timeline.calls.len(), timeline.left_out), (2, 2));
+        assert_eq!((timeline.calls[0].operation, timeline.calls[0].texts.len()), ("query", 1));
+    }
+
+    #[test]
+    fn a_meter_that_keeps_no_times_has_no_timeline() {
+        let meter = Arc::new(Meter::default());
+        let call = CallMeter::new(&meter, "db").begin();
+        assert!(!call.keeps_details());
+        drop(call);
+        assert_eq!(meter.begin_span("a", 0), 0);
+        let record = meter.take_record("x", Duration::from_secs(1), Outcome::Completed);
+        assert!(record.timeline.is_none());
+        assert_eq!(record.host_calls[0].calls, 1);
     }
 }

@@ -2,21 +2,27 @@
 
 mod handle;
 mod meter;
+mod timeline;
 
 pub use handle::ExecutionHandle;
 pub use meter::{CallMeter, HostCall};
+pub use timeline::{DETAIL_BYTES_MAX, SPAN, SpanId, TimedCall, Timeline};
 
 pub(crate) use meter::Meter;
+pub(crate) use timeline::span_name;
 
 use elias_contract::ErrorCode;
 use std::net::IpAddr;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// The record of one execution.
 #[derive(Debug, Clone)]
 pub struct Execution {
     /// Its id, unique and sortable by time: a ULID, 26 characters.
     pub id: String,
+    /// When it began.
+    pub started: Instant,
     /// Wall clock from the request to the end of everything the guest did.
     pub duration: Duration,
     /// Units of fuel used.
@@ -25,6 +31,8 @@ pub struct Execution {
     pub memory_peak_bytes: u64,
     /// The calls to capabilities, in the order of the first calls.
     pub host_calls: Vec<HostCalls>,
+    /// The calls, each with its time; none if there was none, or none was to be kept.
+    pub timeline: Option<Arc<Timeline>>,
     /// Bytes of the bodies of requests that it sent to other servers.
     pub sent_bytes: u64,
     /// How it ended.

@@ -2,8 +2,9 @@
 
 use super::LoadedComponent;
 use crate::background;
-use crate::execution::{CallMeter, Caller, Meter};
+use crate::execution::{CallMeter, Caller, Meter, span_name};
 use crate::limits::Limits;
+use crate::log::Notice;
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::task::Poll;
@@ -87,10 +88,30 @@ impl InstanceInfo {
         self.component.log.write(&self.execution, level, message, fields);
     }
 
+    /// Begins a span of the guest, as a part of the span with the number `parent`, which is 0 for none; gives its number,
+    /// which is 0 if the execution keeps no more of them. Secrets in its name are redacted. The name is cut to 128
+    /// bytes.
+    #[must_use]
+    pub fn begin_span(&self, name: &str, parent: u32) -> u32 {
+        self.meter.begin_span(&self.redact(span_name(name)), parent)
+    }
+
+    /// Ends a span of the guest. One that is not open stays as it is.
+    pub fn end_span(&self, number: u32, failed: bool) {
+        self.meter.end_span(number, failed);
+    }
+
     /// Writes into the audit log (the target `elias::audit`) that the secret of this name was read. The line counts
     /// against the limit `log_bytes_per_second`; a capability writes it once for a secret and an instance.
     pub fn secret_read(&self, key: &str) {
         self.component.log.secret_read(&self.execution, key);
+    }
+
+    /// Tells the host's observer that the component asked for a server that it is not granted: a host with its port. The
+    /// component's secrets in it are redacted.
+    pub fn egress_refused(&self, server: &str) {
+        let server = self.redact(server);
+        self.component.log.notice(Notice::EgressRefused(&server));
     }
 
     /// Does work that can take longer than a millisecond on one of the host's threads for such work, while the instance

@@ -112,7 +112,8 @@ impl ExecutionRecord {
         let deadline = deadline.unwrap_or_else(|| Duration::from_millis(component.limits.deadline_ms));
         let (component, deadline) = (Arc::clone(component), deadline.min(DEADLINE_MAX));
         let (fuel, memory_bytes) = (component.limits.fuel, component.limits.memory_bytes);
-        let (started, meter) = (Instant::now(), Arc::new(Meter::default()));
+        let started = Instant::now();
+        let meter = Arc::new(Meter::new(started, running.kept_calls()));
         Self { component, running, started, deadline, fuel, memory_bytes, meter }
     }
 

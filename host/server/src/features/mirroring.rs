@@ -168,8 +168,10 @@ impl Mirroring {
         let completed = guard.settle(RequestOutcome {
             method: self.method.as_str(),
             path: self.uri.path(),
+            received: None,
             status: summary.status,
             sent_bytes: 0,
+            received_bytes: 0,
             execution: execution.as_ref(),
             error: error.as_ref().map(describe),
         });

@@ -157,8 +157,10 @@ pub(crate) async fn revalidate(server: Arc<ServerState>, context: RevalidationCo
             guard.end(RequestOutcome {
                 method,
                 path,
+                received: None,
                 status,
                 sent_bytes: 0,
+                received_bytes: 0,
                 execution: execution.as_ref(),
                 error: None,
             });
@@ -168,8 +170,10 @@ pub(crate) async fn revalidate(server: Arc<ServerState>, context: RevalidationCo
             guard.end(RequestOutcome {
                 method,
                 path,
+                received: None,
                 status,
                 sent_bytes: 0,
+                received_bytes: 0,
                 execution: error.execution(),
                 error: Some(describe(&error)),
             });

@@ -28,6 +28,7 @@ mod whole_body;
 mod worker;
 
 use crate::body::{Content, ReceivedBody};
+use crate::browser;
 use crate::connection::Connection;
 use crate::error_page::{self, Audience};
 use crate::exchange::{Exchange, ResponseBody};
@@ -146,6 +147,7 @@ async fn platform_responds(
     // The trace goes on under a span of this host, which the component and the access log get.
     let trace = TraceContext::continued(&parts.headers, rand::random());
     trace.apply(&mut parts.headers);
+    parts.extensions.insert(trace);
     exchange.note(|record| record.trace = Some(trace));
 
     // From here on the body has its bounds and its clock, whoever reads it or leaves it.
@@ -225,6 +227,9 @@ fn finish(
     });
     if let Some(transform) = exchange.response_transform.take() {
         response = transform.apply(response);
+    }
+    if !exchange.connection.server.ingress.is_admin() {
+        browser::withhold_set_cookies(response.headers_mut());
     }
     if is_head {
         response = own_response::without_content(response);

@@ -189,7 +189,10 @@ pub(super) async fn respond_routed(
     let worker = opened.await.map_err(failure)?;
     exchange.served_by_host = Some(Arc::clone(service));
     let (platform, service) = (platform.clone(), Arc::clone(service));
-    let count_sent: CountSent = Box::new(move |bytes| platform.serving().sent(&service, bytes));
+    let count_sent: CountSent = Box::new(move |bytes| {
+        platform.serving().book_sent(&service, bytes);
+        platform.serving().sent(&service, bytes);
+    });
     accept(exchange, parts, upgrade, protocol, worker, Some(count_sent))
 }
 

@@ -17,6 +17,7 @@ use std::ffi::{c_int, c_void};
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 /// Allocations from this size on ask whether the statement may go on: what takes long allocates what it makes.
 const ASKS_BYTES: usize = 64 << 10;
@@ -74,23 +75,46 @@ struct Work {
     account: NonNull<Account>,
     /// Whether what is under way is to end. It is looked at when something large is allocated, or a page is read.
     stopped: NonNull<AtomicBool>,
+    /// When it is to end, if whoever reads pages is to look at the clock too.
+    until: Option<Instant>,
 }
+
+/// Pages that are read between two looks at the clock.
+const LOOK_READS: u32 = 32;
 
 thread_local! {
     static WORK: Cell<Option<Work>> = const { Cell::new(None) };
     /// Whether the work was told to end by [`is_to_end`].
     static TOLD: Cell<bool> = const { Cell::new(false) };
+    /// Looks of [`is_to_end`].
+    static READS: Cell<u32> = const { Cell::new(0) };
 }
 
 /// Whether the work of this thread is to end; said once of each piece of work, since SQLite goes on reading to undo
-/// what was done.
+/// what was done. Sets the flag itself where the time is over: another thread that is to set it may wait for a core.
 pub(super) fn is_to_end() -> bool {
+    let Some(work) = WORK.get() else { return false };
     // SAFETY: it outlives the work that it is set for.
-    WORK.get().is_some_and(|work| unsafe { work.stopped.as_ref() }.load(Ordering::Relaxed)) && !TOLD.replace(true)
+    let stopped = unsafe { work.stopped.as_ref() };
+    let reads = READS.replace(READS.get().wrapping_add(1));
+    if reads.is_multiple_of(LOOK_READS) && work.until.is_some_and(|until| Instant::now() > until) {
+        stopped.store(true, Ordering::Relaxed);
+    }
+    stopped.load(Ordering::Relaxed) && !TOLD.replace(true)
 }
 
 /// Does something for an account. Large allocations fail once `stopped` is set, and one read of a file does.
 pub(super) fn on_account<T>(account: &Arc<Account>, stopped: &AtomicBool, work: impl FnOnce() -> T) -> T {
+    on_account_until(account, stopped, None, work)
+}
+
+/// The same for work whose reads of files set `stopped` themselves once the time is over.
+pub(super) fn on_account_until<T>(
+    account: &Arc<Account>,
+    stopped: &AtomicBool,
+    until: Option<Instant>,
+    work: impl FnOnce() -> T,
+) -> T {
     struct Restore(Option<Work>);
     impl Drop for Restore {
         fn drop(&mut self) {
@@ -98,8 +122,8 @@ pub(super) fn on_account<T>(account: &Arc<Account>, stopped: &AtomicBool, work: 
         }
     }
     TOLD.set(false);
-    let _restore =
-        Restore(WORK.replace(Some(Work { account: NonNull::from(&**account), stopped: NonNull::from(stopped) })));
+    let (account, stopped) = (NonNull::from(&**account), NonNull::from(stopped));
+    let _restore = Restore(WORK.replace(Some(Work { account, stopped, until })));
     work()
 }
 

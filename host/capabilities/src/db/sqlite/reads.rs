@@ -89,9 +89,10 @@ unsafe extern "C" fn read<const KIND: usize>(
 mod tests {
     use super::super::super::bindings::ErrorCode;
     use super::super::error::error;
-    use super::super::memory::{Account, on_account};
+    use super::super::memory::{Account, on_account, on_account_until};
     use super::*;
     use std::sync::atomic::{AtomicBool, Ordering};
+    use std::time::Instant;
 
     #[test]
     fn what_walks_over_all_pages_ends_when_it_is_told_to() {
@@ -115,6 +116,13 @@ mod tests {
                 assert_eq!(ended.sqlite_error().map(|error| error.extended_code), Some(TOLD_TO_END), "{sql}");
                 assert_eq!(error(&ended).code, ErrorCode::Timeout, "{sql}");
                 stopped.store(false, Ordering::Relaxed);
+                assert_eq!(count().unwrap(), 3_000, "{sql}");
+                // Where nobody sets the flag, reads look at the clock.
+                connection.execute_batch("PRAGMA shrink_memory").unwrap();
+                let over = Some(Instant::now());
+                let ended = on_account_until(&account, &stopped, over, || connection.execute_batch(sql)).unwrap_err();
+                assert_eq!(error(&ended).code, ErrorCode::Timeout, "{sql}");
+                assert!(stopped.swap(false, Ordering::Relaxed), "{sql}");
                 assert_eq!(count().unwrap(), 3_000, "{sql}");
             }
             assert_eq!(

@@ -6,7 +6,7 @@
 
 use super::super::output::Watch;
 use super::cores::{CORES, CoreClaim};
-use super::memory::{Account, on_account};
+use super::memory::{Account, on_account, on_account_until};
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use rusqlite::InterruptHandle;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -85,7 +85,7 @@ impl ConnectionControl {
         self.stopped.store(over(), Ordering::Relaxed);
         *self.running() = Some(RunningStatement { until, watch: watch.clone(), turn });
         WATCHDOG.add(self);
-        let done = on_account(&self.account, &self.stopped, work);
+        let done = on_account_until(&self.account, &self.stopped, Some(until), work);
         WATCHDOG.remove(self);
         if let Some(running) = self.running().take() {
             CORES.leave(&running.turn);

@@ -75,12 +75,18 @@ struct SettingsFlags {
     /// Require signatures of versions; --require-signature=false turns it off
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     require_signature: Option<bool>,
+    /// URL of an OpenTelemetry collector that the spans of its executions are sent to; --otlp-endpoint= for none
+    #[arg(long, value_name = "URL")]
+    otlp_endpoint: Option<String>,
     #[command(flatten)]
     packages: PolicyFlags,
     /// Maximum that versions may request for a key of elias.toml, such as capabilities.db.connections=4 or
     /// limits.fuel=100000000; KEY= restores the platform's; repeatable
     #[arg(long = "ceiling", value_name = "KEY=N", value_parser = ceiling)]
     ceilings: Vec<(String, Option<u64>)>,
+    /// Server that speaks Sentry's protocol and gets the tenant's failures; an empty one removes it
+    #[arg(long, value_name = "DSN")]
+    sentry_dsn: Option<String>,
     /// Quota, such as versions=50, storage-bytes=1000000000, executions-per-minute=600 or action=queue; 0: unlimited;
     /// repeatable
     #[arg(long = "quota", value_name = "NAME=N", value_parser = quota)]
@@ -114,12 +120,18 @@ impl SettingsFlags {
         }
         settings.trusted = self.trusted.unwrap_or(settings.trusted);
         settings.require_signature = self.require_signature.unwrap_or(settings.require_signature);
+        if let Some(endpoint) = &self.otlp_endpoint {
+            settings.otlp_endpoint = Some(endpoint.clone()).filter(|endpoint| !endpoint.is_empty());
+        }
         self.packages.apply(&mut settings.packages)?;
         for (key, ceiling) in &self.ceilings {
             match ceiling {
                 Some(ceiling) => settings.ceilings.insert(key.clone(), *ceiling),
                 None => settings.ceilings.remove(key),
             };
+        }
+        if let Some(dsn) = &self.sentry_dsn {
+            settings.sentry_dsn = Some(dsn.clone()).filter(|dsn| !dsn.is_empty());
         }
         let bad =
             |error: &dyn std::fmt::Display| Failure::new(CliErrorCode::BadInput, format_args!("--quota: {error}"));
@@ -249,6 +261,9 @@ mod tests {
         assert_eq!(capped.ceilings.get("limits.fuel"), Some(&5));
         let kept = apply("elias --ceiling limits.fuel=", capped).expect("good").ceilings;
         assert_eq!(kept.into_iter().collect::<Vec<_>>(), [("capabilities.db.rows".to_owned(), 7)]);
+        let collected = apply("elias --otlp-endpoint https://otlp.example.com", before.clone()).expect("good");
+        assert_eq!(collected.otlp_endpoint.as_deref(), Some("https://otlp.example.com"));
+        assert_eq!(apply("elias --otlp-endpoint=", collected), Ok(before.clone()));
         assert!(apply("elias --host ", before).expect("an empty list").hosts.is_empty());
     }
 
@@ -260,6 +275,7 @@ mod tests {
             "elias --quota versions=many",
             "elias --host A_B",
             "elias --trusted=so",
+            "elias --otlp-endpoint otlp.example.com",
             "elias --ceiling limits.fuel",
             "elias --ceiling limits.fuel=-1",
         ] {
