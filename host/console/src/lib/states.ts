@@ -46,6 +46,14 @@ const STATES: Record<string, [label: () => string, tone: Tone]> = {
   attention: [m.state_attention, "bad"],
   late: [m.state_late, "warn"],
   enabled: [m.state_enabled, "good"],
+  new: [m.state_new, "bad"],
+  regressed: [m.state_regressed, "bad"],
+  resolved: [m.state_resolved, "good"],
+  ignored: [m.state_ignored, "off"],
+  inactive: [m.state_inactive, "off"],
+  pending: [m.state_pending, "warn"],
+  firing: [m.state_firing, "bad"],
+  recovering: [m.state_recovering, "wait"],
 };
 
 /** Whether a state has a word in the languages of the console. */

@@ -212,6 +212,15 @@ export const TABLE = {
     high: [m.why_package_high, "packages", "bad"],
     critical: [m.why_package_critical, "packages", "bad"],
   } satisfies Record<Schemas["Severity"], Row>,
+  issue: {
+    new: [m.why_issue_new, "failures", "bad"],
+    regressed: [m.why_issue_regressed, "failures", "bad"],
+  },
+  alert: {
+    pending: [m.why_alert_pending, "health", "warn"],
+    firing: [m.why_alert_firing, "health", "bad"],
+    recovering: [m.why_alert_recovering, "health", "wait"],
+  },
   platform: {
     finding: [m.why_platform_finding, "health", "bad"],
     "log-lost": [m.why_platform_log_lost, "limits", "warn"],
@@ -352,6 +361,8 @@ export const FINE: Partial<Record<Domain, string[]>> = {
   step: ["done"],
   worker: ["idle", "running"],
   "worker-health": ["healthy"],
+  issue: ["resolved", "ignored"],
+  alert: ["inactive", "resolved"],
 };
 
 /** Why a thing in a state is not running as it should; `undefined` if it is. */
