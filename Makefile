@@ -14,16 +14,18 @@ run: engine
 	target/release/elias serve target/hello.wasm --listen 127.0.0.1:8787
 
 # Every test: the crates' own, the end-to-end tests of the shipped binaries, the web modules under Node, the admin API by its own document,
-# the rules and dashboards for Prometheus, and the commands and samples of the documentation.
+# the console in a browser, the rules and dashboards for Prometheus, and the commands and samples of the documentation.
 test: build packages
 	toolchain/setup/with-services.sh cargo test --locked --release --no-fail-fast
 	cd guest-js/web && node --test test/*.test.mjs ../sdk/test/*.test.mjs
 	toolchain/setup/openapi.sh
+	tests/console/run.sh
 	toolchain/setup/prometheus.sh
 	toolchain/setup/with-services.sh node tests/docs/run.mjs
 
 # Formatting, clippy, and the engine's clippy for its own target.
 lint: engine
+	toolchain/setup/console.sh check
 	toolchain/setup/lint.sh
 
 # Which lines the tests run; fails below 80 %, and 95 % in the crates of toolchain/setup/pure-crates.txt.
@@ -77,6 +79,7 @@ engine:
 
 # The files of the web console, which elias-serve embeds; a `cargo build` without them makes one that has none.
 console:
+	toolchain/setup/system.sh
 	toolchain/setup/console.sh
 	node toolchain/setup/precompress.mjs host/console/dist
 

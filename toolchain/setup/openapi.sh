@@ -27,6 +27,8 @@ admin=$(sed -n 's|.*admin API at \(http://[^/]*\)/v1.*|\1|p' "$folder/output")
 curl --silent --fail "$admin/v1/openapi.json" --output "$folder/openapi.json"
 "$tools/bin/openapi-spec-validator" "$folder/openapi.json"
 node tests/docs/admin-api.mjs "$folder/openapi.json"
+# The console's types are made from it.
+toolchain/setup/console.sh schema "$folder/openapi.json"
 # What a schema cannot say (which texts are names, which digests were uploaded) is refused too: that is no failure.
 # Logs and backups are streams, which a test of answers would wait for.
 (cd "$folder" && "$tools/bin/schemathesis" --no-color run openapi.json --url "$admin" \
