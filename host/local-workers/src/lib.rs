@@ -65,7 +65,8 @@ mod tests;
 mod trees;
 
 pub use component::{
-    AwakeWorker, ComponentSource, DeploymentPhase, TurnContext, TurnFailure, WorkerComponent, WriteDown, write_down,
+    AwakeWorker, ComponentSource, DeploymentPhase, SwappedComponent, TurnContext, TurnFailure, WorkerComponent,
+    WriteDown, write_down,
 };
 pub use connection::SocketConnection;
 pub use elias_atomic_write::Fsync;
@@ -80,8 +81,8 @@ pub use running::{RunningWorkers, WorkerFilter};
 pub use settings::{OtherVersion, WorkerChange, WorkerSettings};
 pub use sockets::{SocketClose, SocketFrame};
 pub use store::{
-    AcquiredWorker, FolderStore, HeapCommit, MemoryStore, StoreError, TurnEvents, WorkerCommit, WorkerRecord,
-    WorkerStore, WorkerSummary, merge_heap,
+    AcquiredWorker, FolderStore, HeapCommit, MemoryStore, StoreError, SwappedCode, TurnEvents, WorkerCommit,
+    WorkerRecord, WorkerStore, WorkerSummary, merge_heap,
 };
 
 pub use handle::{WorkerCondition, WorkerStatus};
