@@ -13,10 +13,11 @@ use elias_api::{Code, Error, Result, Service};
 use elias_delivery::rollout::RolloutState;
 use elias_host::{
     App, CallOptions, Caller, EmittedEvent, Error as HostError, ErrorCode, Turn, TurnKind, TurnOutcome, TurnResult,
-    Worker, WorkerHeap,
+    Worker, WorkerCode, WorkerHeap,
 };
 use elias_local_workers::{
-    AwakeWorker, Cause, DeploymentPhase, TurnContext, TurnEvents, TurnFailure, WorkerComponent, WriteDown, write_down,
+    AwakeWorker, Cause, DeploymentPhase, SwappedComponent, TurnContext, TurnEvents, TurnFailure, WorkerComponent,
+    WriteDown, write_down,
 };
 use elias_names::{Digest, ServiceId};
 use elias_store::{NewEvent, ReleaseTarget};
@@ -111,6 +112,7 @@ fn publish(platform: &Inner, id: &ServiceId, key: &WorkerKey, event_type: &'stat
 }
 
 /// The workers of one release of a service.
+#[derive(Clone)]
 struct ReleaseWorkers {
     service: ServiceId,
     release: Arc<Release>,
@@ -140,7 +142,8 @@ impl ReleaseWorkers {
         let digest: Digest =
             WorkerHeap::from_bytes(heap, self.app.limits().memory_bytes).ok()?.component().parse().ok()?;
         if digest == self.version.digest {
-            return None;
+            // It has the code of another version.
+            return Some(self.clone());
         }
         let found = async {
             let target = match former_target(&platform, &self.service, &digest).await {
@@ -162,6 +165,36 @@ impl ReleaseWorkers {
                 None
             }
         }
+    }
+
+    /// These workers with heaps of another version, such as this one: in that version's component, whose image they are
+    /// the difference to, with the settings and the guard of this release.
+    async fn swapped_into(&self, heap: &[u8]) -> Result<(Self, WorkerCode), String> {
+        let heap = WorkerHeap::from_bytes(heap, self.app.limits().memory_bytes).map_err(|error| error.to_string())?;
+        let digest = heap.component().parse::<Digest>().map_err(|error| error.to_string())?;
+        let image = match self.platform.upgrade() {
+            _ if digest == self.version.digest => self.app.clone(),
+            None => return Err("the host is about to end".to_owned()),
+            Some(platform) => {
+                // No version has this number: the releases of versions have their own settings.
+                let target = ReleaseTarget { version: 0, digest: digest.clone(), ..self.release.target.clone() };
+                let service = platform.serving.service(&self.service);
+                let service = service.ok_or_else(|| format!("{} is not served by this host any more", self.service))?;
+                let release = platform.serving.former_release(&service, target);
+                let image = Self::load(&platform, &self.service, release, self.site.clone()).await;
+                image.map_err(|error| format!("the version of its heap cannot be loaded: {error}"))?.app
+            }
+        };
+        let code = image.swap_into(&self.app).map_err(|error| error.to_string())?;
+        let swapped = Self {
+            service: self.service.clone(),
+            release: Arc::clone(&self.release),
+            app: image,
+            version: HeapVersion { number: self.version.number, digest },
+            site: self.site.clone(),
+            platform: Weak::clone(&self.platform),
+        };
+        Ok((swapped, code))
     }
 
     /// What became of a deployment of the service.
@@ -247,6 +280,14 @@ impl WorkerComponent for ReleaseWorkers {
 
     fn predecessor<'a>(&'a self, heap: &'a [u8]) -> BoxFuture<'a, Option<Arc<dyn WorkerComponent>>> {
         async move { self.former(heap).await.map(|former| Arc::new(former) as Arc<dyn WorkerComponent>) }.boxed()
+    }
+
+    fn swapped<'a>(&'a self, heap: &'a [u8]) -> BoxFuture<'a, Result<SwappedComponent, String>> {
+        async move {
+            let (component, code) = self.swapped_into(heap).await?;
+            Ok(SwappedComponent { component: Arc::new(component), code })
+        }
+        .boxed()
     }
 
     fn deployment(&self) -> Option<String> {
@@ -335,8 +376,8 @@ impl ReleaseWorker {
         let mut guard = self.admit(serving).await?;
         let name = key.to_string();
         guard.set_turn(&name, &turn.id, context.attempt, &mut context.cause);
-        if matches!(turn.kind, TurnKind::Export | TurnKind::Upgrade { .. } | TurnKind::Inspect | TurnKind::Copy { .. })
-        {
+        let is_move = matches!(turn.kind, TurnKind::Export | TurnKind::Upgrade { .. } | TurnKind::Swap { .. });
+        if is_move || matches!(turn.kind, TurnKind::Inspect | TurnKind::Copy { .. }) {
             guard.leave_out_of_comparison();
         }
         let mut options = CallOptions {
