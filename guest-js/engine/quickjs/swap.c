@@ -1,7 +1,7 @@
 /* Hot swap: puts the functions of another version of the application under the objects of a heap (docs/explanation/
    service-workers.md). The new version's module is compiled into the heap, where atoms, shapes and realm are the heap's own. Of
    its top level only the declarations of functions and classes run, and those of variables that the running version does not
-   have (patches/15-swap-statements.patch). variables that both versions have stay the running version's. Functions are then
+   have (patches/15-swap-statements.patch); variables that both versions have stay the running version's. Functions are then
    matched by where they are and what they capture, and each function object of the heap gets the bytecode of its match.
 
    Whatever does not match is an exception that says why. Nothing is undone then: the host puts the memory back. */

@@ -1,6 +1,6 @@
-/* Of the hot swap (swap.c): which function of the new version is in the place of which one of the running version. Functions and
-   classes that the module declares are found by their names, members of classes by theirs, and all others by the function around
-   them, how they begin, and their order. */
+/* Of the hot swap (swap.c): which function of the new version is in the place of which one of the running version. Functions
+   and classes that the module declares are found by their names, members of classes by theirs, and all others by the function
+   around them, how they begin, and their order. */
 
 /* --- functions and what they capture --- */
 
@@ -247,7 +247,8 @@ static int elias_pair_members(EliasSwap *swap, JSObject *old, JSObject *new, boo
       if (other && JS_DeleteProperty(ctx, holder, shape->atom, JS_PROP_THROW) < 0) return -1;
       if (JS_DefineProperty(ctx, holder, shape->atom, JS_UNDEFINED, getter ? JS_MKPTR(JS_TAG_OBJECT, getter) : JS_UNDEFINED,
           setter ? JS_MKPTR(JS_TAG_OBJECT, setter) : JS_UNDEFINED,
-                            JS_PROP_HAS_GET | JS_PROP_HAS_SET | JS_PROP_HAS_CONFIGURABLE | JS_PROP_HAS_ENUMERABLE | JS_PROP_THROW | (shape->flags & JS_PROP_C_W_E)) < 0)
+                            JS_PROP_HAS_GET | JS_PROP_HAS_SET | JS_PROP_HAS_CONFIGURABLE | JS_PROP_HAS_ENUMERABLE |
+                                JS_PROP_THROW | (shape->flags & JS_PROP_C_W_E)) < 0)
         return -1;
     } else if (kind == JS_PROP_NORMAL) {
       if (JS_DefinePropertyValue(ctx, holder, shape->atom, js_dup(property->u.value),

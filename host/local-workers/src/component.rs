@@ -34,8 +34,8 @@ impl ComponentSource {
         Self::versioned(current, former, false)
     }
 
-    /// The same, where `kept` gives former versions for as long as there are heaps of them, also in processes to come: a
-    /// worker keeps its heap then, which gets the code of the present version, if that has the same shape. The heap
+    /// The same, where `kept` gives former versions for as long as there are heaps of them, also in processes to come:
+    /// a worker keeps its heap then, which gets the code of the present version, if that has the same shape. The heap
     /// stays the difference to the image of its version ([`WorkerHeap::component`]), without which it cannot be read.
     #[must_use]
     pub fn with_kept_versions(

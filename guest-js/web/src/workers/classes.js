@@ -122,14 +122,16 @@ export function findClasses(exports) {
 }
 
 /**
- * Keeps the worker classes among the exports of another version of the module, of which those that both versions have are
- * the same objects. Throws if it does not export a class that the running version does.
+ * Keeps the worker classes among the exports of another version of the module, of which those that both versions have
+ * are the same objects. Throws if it does not export a class that the running version does.
  */
 export function exchangeClasses(exports) {
   for (const [name, value] of [...classes]) {
     if (exports[name] === value) continue;
     // The class of a service has its name without being exported, and is not made anew.
-    if (name in exports || !services.has(value)) throw new TypeError(`the new version exports no class ${name} for it`);
+    if (name in exports || !services.has(value)) {
+      throw new TypeError(`the new version does not export the class ${name}, or another value by that name`);
+    }
   }
   exported.clear();
   findClasses(exports);
