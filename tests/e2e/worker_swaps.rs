@@ -33,7 +33,13 @@ export class Cart extends Base {
 
   async *numbers() { yield "old 1"; yield "old 2"; }
   counter() { let count = 0; return () => `old ${++count}`; }
-  async wait() { return `old waited for ${await this.gate} ${price(2)} ${this.#secret}`; }
+  async wait() {
+    try {
+      return `old waited for ${await this.gate} ${price(2)} ${this.#secret}`;
+    } finally {
+      this.end = "old end";
+    }
+  }
   async begin() {
     this.items.set("a", new Item(1)).set("b", new Item(2));
     this.one = { marks: [] };
@@ -73,6 +79,7 @@ function price(count)"#;
       (await this.generator.next()).value,
       (await this.numbers().next()).value,
       await this.waiting,
+      this.end,
       this.describe(),
       this.secret(),
       extra(RATE),
@@ -134,6 +141,7 @@ async fn a_worker_keeps_all_that_it_holds_and_gets_the_new_code() {
         "old 2",
         "new 1",
         "new then old waited for news new 2 7",
+        "old end",
         "new base 1",
         7,
         "new 3 1 1",
@@ -168,7 +176,90 @@ async fn a_worker_is_swapped_again_and_back() {
     let third = load(&component(&new().replace("`new ", "`third ").replace("\"new ", "\"third "))).await;
     swap(&mut worker, &old, &next).await.expect("it fits");
     swap(&mut worker, &old, &third).await.expect("it fits");
-    assert_eq!(call(&mut worker, "check", json!([])).await[7], "third base 1");
+    assert_eq!(call(&mut worker, "check", json!([])).await[8], "third base 1");
+}
+
+/// Declarations, what a worker holds of them, and what it says afterwards. VERSION is `old` and then `new`.
+const KINDS: [(&str, &str, &str, &str); 6] = [
+    (
+        r#"
+        class A {
+          static #made = 0;
+          #method() { return "VERSION m"; }
+          get #getter() { return "VERSION g"; }
+          static #helper() { return "VERSION s"; }
+          static count() { return `${++A.#made} ${A.#helper()}`; }
+          static get kind() { return "VERSION kind"; }
+          all() { return `${this.#method()} ${this.#getter}`; }
+        }"#,
+        "(A.count(), new A())",
+        "[held.all(), A.count(), A.kind].join()",
+        "new m new g,2 new s,new kind",
+    ),
+    (
+        r#"
+        class A {
+          *[Symbol.iterator]() { yield "VERSION"; }
+          get [Symbol.toStringTag]() { return "VERSION tag"; }
+        }"#,
+        "new A()",
+        "[...held, String(held)].join()",
+        "new,[object new tag]",
+    ),
+    (
+        r#"
+        const Mixin = (Base) => class extends Base { x = 1; m() { return `VERSION m ${super.m()}`; } };
+        class Root { m() { return "VERSION root"; } }
+        class A extends Mixin(Root) {}"#,
+        "new A()",
+        "[held.m(), held.x, held instanceof A].join()",
+        "new m new root,1,true",
+    ),
+    (
+        r#"
+        function outer(a, b = () => a) {
+          let c = 1;
+          return (d) => { c += 1; return ["VERSION", a, b(), c, d].join(); };
+        }"#,
+        "outer(1)",
+        "held(3)",
+        "new,1,1,2,3",
+    ),
+    (
+        r#"
+        const handlers = Object.freeze({ a: (x) => `VERSION a ${x}`, get c() { return "VERSION c"; } });
+        const bound = handlers.a.bind(null, 1);"#,
+        "handlers",
+        "[held === handlers, held.a(2), held.c, bound()].join()",
+        "true,new a 2,new c,new a 1",
+    ),
+    (
+        r#"
+        function* inner() { try { yield "VERSION 1"; yield "VERSION 2"; } finally { yield "VERSION end"; } }
+        function* outer() { yield* inner(); yield "VERSION 3"; }
+        function begin() { const made = outer(); made.next(); return made; }"#,
+        "begin()",
+        "[...held, ...outer()].join()",
+        "old 2,old end,old 3,new 1,new 2,new end,new 3",
+    ),
+];
+
+#[tokio::test]
+async fn all_kinds_of_functions_get_the_new_code() {
+    for (declarations, held, check, expect) in KINDS {
+        let source = |version: &str| {
+            let declarations = declarations.replace("VERSION", version);
+            component(&format!(
+                "import {{ worker }} from \"elias\";\n{declarations}\nexport class Cart extends worker.Worker {{\n  \
+                 begin() {{ this.held = {held}; }}\n  check() {{ const {{ held }} = this; return {check}; }}\n}}\n"
+            ))
+        };
+        let (old, next) = (load(&source("old")).await, load(&source("new")).await);
+        let mut worker = started(&old).await;
+        call(&mut worker, "begin", json!([])).await;
+        swap(&mut worker, &old, &next).await.unwrap_or_else(|error| panic!("{declarations}: {error}"));
+        assert_eq!(call(&mut worker, "check", json!([])).await, expect, "{declarations}");
+    }
 }
 
 #[tokio::test]

@@ -311,14 +311,38 @@ static JSValue elias_fields_of(JSObject *constructor) {
   return JS_UNDEFINED;
 }
 
+/* Whether a class extends the same as before. A class that a function of the module has made, such as a mixin, was made anew:
+   the one that there is stays in its place. */
+static bool elias_same_parent(EliasSwap *swap, JSObject *old, JSObject *new) {
+  JSFunctionBytecode *old_code, *new_code;
+  const EliasNode *nodes = swap->old.nodes;
+  int old_node, new_node, new_parent;
+  if (elias_replaced(swap, new) == old) return true;
+  if (!old || !new || !js_class_has_bytecode(old->class_id) || !js_class_has_bytecode(new->class_id)) return false;
+  old_code = old->u.func.function_bytecode;
+  new_code = new->u.func.function_bytecode;
+  old_node = elias_node(&swap->old, old_code);
+  if (old_node < 0 || nodes[old_node].parent <= 0 || !elias_is_class(old_code) || !elias_is_class(new_code)) return false;
+  if (old_code != new_code) {
+    new_node = elias_node(&swap->new, new_code);
+    new_parent = new_node < 0 ? -1 : swap->new.nodes[new_node].parent;
+    if (new_parent <= 0 || swap->new.nodes[new_node].title != nodes[old_node].title) return false;
+    if (swap->new.nodes[new_parent].title != nodes[nodes[old_node].parent].title) return false;
+  }
+  if (!elias_prototype(old) || !elias_prototype(new)) return false;
+  if (!elias_same_parent(swap, old->shape->proto, new->shape->proto)) return false;
+  return !elias_swap_map_put(swap->ctx, &swap->objects, new, old) &&
+         !elias_swap_map_put(swap->ctx, &swap->objects, elias_prototype(new), elias_prototype(old));
+}
+
 static int elias_pair_classes(EliasSwap *swap, JSAtom name, JSObject *old, JSObject *new) {
   JSContext *ctx = swap->ctx;
   JSObject *old_prototype = elias_prototype(old), *new_prototype = elias_prototype(new), *old_fields, *new_fields;
   JSProperty *property;
   char text[64];
   JS_AtomGetStr(ctx, text, sizeof(text), name);
-  if (elias_replaced(swap, new->shape->proto) != old->shape->proto || elias_replaced(swap,
-      new_prototype->shape->proto) != old_prototype->shape->proto) {
+  if (!elias_same_parent(swap, old->shape->proto, new->shape->proto) ||
+      elias_replaced(swap, new_prototype->shape->proto) != old_prototype->shape->proto) {
     JS_ThrowTypeError(ctx, "the class %s extends another class than it did", text);
     return -1;
   }

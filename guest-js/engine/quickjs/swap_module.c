@@ -98,6 +98,24 @@ static JSVarRef **elias_variables_for(EliasSwap *swap, JSObject *function, int n
   return variables;
 }
 
+/* Whether two functions make the same functions, by how those begin, in their order. */
+static bool elias_makes_same(EliasSwap *swap, int old_node, int new_node) {
+  const EliasNode *old = swap->old.nodes, *new = swap->new.nodes;
+  int old_at = old_node + 1, new_at = new_node + 1;
+  while (old_at < old[old_node].end && new_at < new[new_node].end && old[old_at].title == new[new_at].title) {
+    old_at = old[old_at].end;
+    new_at = new[new_at].end;
+  }
+  return old_at == old[old_node].end && new_at == new[new_node].end;
+}
+
+/* Whether the class that a function is of, if it is of one that no declaration of the module has, can have its match. */
+static bool elias_fits_class(EliasSwap *swap, int node) {
+  const EliasNode *old = &swap->old.nodes[node], *new = &swap->new.nodes[old->match];
+  if (!old->code->source && !elias_same_fields(old->code, new->code)) return false;
+  return !elias_is_class(old->code) || old->parent == 0 || elias_makes_same(swap, old->parent, new->parent);
+}
+
 /* Puts the code of its match under a function. */
 static int elias_put_code(EliasSwap *swap, JSObject *function, int node) {
   JSContext *ctx = swap->ctx;
@@ -111,6 +129,8 @@ static int elias_put_code(EliasSwap *swap, JSObject *function, int node) {
   elias_title(ctx, code, title, sizeof(title));
   if (old->func_kind != code->func_kind && ((old->func_kind | code->func_kind) & JS_FUNC_GENERATOR))
     return JS_ThrowTypeError(ctx, "%s is a generator in one of the versions only", title), -1;
+  if (!new && !elias_fits_class(swap, node))
+    return JS_ThrowTypeError(ctx, "the members or the fields of a class within a function are others: %s", title), -1;
   if (code->need_home_object && !function->u.func.home_object && !home)
     return JS_ThrowTypeError(ctx, "%s uses super, which it does not in the running version", title), -1;
   variables = elias_variables_for(swap, function, node);
@@ -160,7 +180,8 @@ static int elias_keep_frame(EliasSwap *swap, JSStackFrame *frame) {
   }
   JS_FreeValue(ctx, frame->cur_func);
   frame->cur_func = value;
-  return 0;
+  /* It is not among the functions that get new code. */
+  return elias_swap_map_put(ctx, &swap->lived, own, own);
 }
 
 static int elias_keep_frames(EliasSwap *swap) {

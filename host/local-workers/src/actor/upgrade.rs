@@ -93,7 +93,7 @@ impl Actor {
 
     /// What the worker is before it is moved to this component, if deployments of it can be rolled back.
     async fn before_move(
-        &self,
+        &mut self,
         component: &Arc<dyn WorkerComponent>,
         former_version: &str,
     ) -> Result<Option<BeforeUpgrade>, TurnFailure> {

@@ -92,7 +92,8 @@ pub(crate) fn check(image: &SwapSide<'_>, next: &SwapSide<'_>) -> Result<WorkerC
     }
     let (had, needed) = (&before.0.modules, &code.0.modules);
     if let Some(module) = needed.iter().find(|module| !had.contains(module)) {
-        return refuse(format!("the new version uses {module}, and the version of the heap does not"));
+        let name = module.split('#').next().unwrap_or(module);
+        return refuse(format!("the new version uses {name}, and the version of the heap does not, or another one"));
     }
     Ok(code.clone())
 }
