@@ -293,6 +293,7 @@ async fn what_cannot_be_matched_is_named_and_changes_nothing() {
         ("async *numbers() { yield \"old 1\"; yield \"old 2\"; }", "async numbers() {}", "a generator in one of"),
         ("export class Cart", "export const made = await 1;\nexport class Cart", "the top level awaits"),
         ("export class Cart", "export const item = new Item(1);\nexport class Cart", "private fields"),
+        ("static made = 0;", "static made = 0;\n  static { Item.made += 1; }", "a static block"),
         ("check() {", "onUpgrade() {}\n  check() {", "another onUpgrade"),
         ("check() {", "random() { return Math.random(); }\n  check() {", "imports wasi:random/random"),
     ] {

@@ -68,6 +68,8 @@ typedef struct EliasStatement {
   int cpool_start, cpool_end;
   /* Whether its functions are found by the names that it declares: of functions, of a class, of new variables. */
   bool is_declaration;
+  /* Whether it declares a class that the running version has, too. */
+  bool is_known_class;
 } EliasStatement;
 
 /* How the new version declares a variable. */
@@ -215,6 +217,7 @@ static int elias_end_statement(JSParseState *s) {
   statement->cpool_start = swap->cpool_before;
   statement->cpool_end = function->cpool_count;
   statement->is_declaration = runs || functions > 0;
+  statement->is_known_class = runs && known > 0;
   return 0;
 }
 

@@ -461,25 +461,45 @@ static int elias_pair_declarations(EliasSwap *swap) {
   return 0;
 }
 
-/* Whether a function of the module is of a statement whose functions are found by the names that it declares. */
-static bool elias_is_declared(const EliasSwap *swap, const EliasNode *node) {
+/* The statement of the top level that a function of the module is of. */
+static const EliasStatement *elias_statement_of(const EliasSwap *swap, const EliasNode *node) {
   int at;
   for (at = 0; at < swap->statement_count; at++)
     if (node->in_cpool >= swap->statements[at].cpool_start && node->in_cpool < swap->statements[at].cpool_end)
-        return swap->statements[at].is_declaration;
-  return false;
+      return &swap->statements[at];
+  return NULL;
+}
+
+/* Static blocks of classes that are declared anew have run once more, and may have left something anywhere. */
+static int elias_refuse_static_blocks(EliasSwap *swap) {
+  const EliasNode *nodes = swap->new.nodes;
+  const EliasStatement *statement;
+  int node, around;
+  for (node = 1; node < swap->new.count; node++) {
+    around = nodes[node].parent;
+    if (around <= 0 || nodes[around].parent != 0 || nodes[around].code->source) continue;
+    if (!nodes[node].code->source || nodes[node].code->source[0] != '{') continue;
+    statement = elias_statement_of(swap, &nodes[around]);
+    if (!statement || !statement->is_known_class) continue;
+    JS_ThrowTypeError(swap->ctx, "a class has a static block, which would run again");
+    return -1;
+  }
+  return 0;
 }
 
 /* Matches the functions that are left: those of statements that did not run, and those within functions. */
 static int elias_match_rest(EliasSwap *swap) {
   JSContext *ctx = swap->ctx;
   int *olds = js_malloc(ctx, sizeof(int) * swap->old.count), *news = js_malloc(ctx, sizeof(int) * swap->new.count);
+  const EliasStatement *statement;
   int node, at, old_count, new_count, kept = 0, result = -1;
   if (!olds || !news) goto done;
   old_count = elias_inner_functions(&swap->old, 0, olds);
   new_count = elias_inner_functions(&swap->new, 0, news);
-  for (at = 0; at < new_count; at++)
-    if (!elias_is_declared(swap, &swap->new.nodes[news[at]])) news[kept++] = news[at];
+  for (at = 0; at < new_count; at++) {
+    statement = elias_statement_of(swap, &swap->new.nodes[news[at]]);
+    if (!statement || !statement->is_declaration) news[kept++] = news[at];
+  }
   if (elias_match_functions(swap, olds, old_count, news, kept, true)) goto done;
   /* Functions come before those within them. */
   for (node = 1; node < swap->old.count; node++) {

@@ -311,7 +311,7 @@ static JSModuleDef *elias_swap_in(EliasSwap *swap, const char *name, const char 
   if (js_execute_sync_module(ctx, module, &thrown)) return JS_Throw(ctx, thrown), NULL;
   if (elias_add_nodes(ctx, &swap->old, swap->running->u.func.function_bytecode, -1, 0)) return NULL;
   if (elias_add_nodes(ctx, &swap->new, swap->next->u.func.function_bytecode, -1, 0)) return NULL;
-  if (elias_pair_declarations(swap) || elias_match_rest(swap)) return NULL;
+  if (elias_refuse_static_blocks(swap) || elias_pair_declarations(swap) || elias_match_rest(swap)) return NULL;
   if (elias_keep_frames(swap) || elias_put_codes(swap) || elias_replace_all(swap, module)) return NULL;
   elias_swapped_module = module;
   JS_FreeValue(ctx, compiled);
