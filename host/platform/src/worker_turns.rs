@@ -1,6 +1,8 @@
 //! Turns of service workers in the services of this host, each as a recorded execution with a guard: circuit breakers
 //! and quotas hold as for requests.
 
+mod swapped;
+
 use crate::platform::Inner;
 use crate::platform_events;
 use crate::serving::{LoadContext, Release, RequestGuard, RequestOutcome, Serving, WORKER};
@@ -13,7 +15,7 @@ use elias_api::{Code, Error, Result, Service};
 use elias_delivery::rollout::RolloutState;
 use elias_host::{
     App, CallOptions, Caller, EmittedEvent, Error as HostError, ErrorCode, Turn, TurnKind, TurnOutcome, TurnResult,
-    Worker, WorkerCode, WorkerHeap,
+    Worker, WorkerHeap,
 };
 use elias_local_workers::{
     AwakeWorker, Cause, DeploymentPhase, SwappedComponent, TurnContext, TurnEvents, TurnFailure, WorkerComponent,
@@ -24,6 +26,7 @@ use elias_store::{NewEvent, ReleaseTarget};
 use elias_workers::WorkerKey;
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 use std::sync::{Arc, Weak};
 
@@ -120,6 +123,9 @@ struct ReleaseWorkers {
     version: HeapVersion,
     site: TurnSite,
     platform: Weak<Inner>,
+    /// The components of other versions whose heaps its workers have, the last one first: loading one takes longer than
+    /// waking a worker.
+    images: Arc<Mutex<Vec<(Digest, App)>>>,
 }
 
 impl ReleaseWorkers {
@@ -133,7 +139,8 @@ impl ReleaseWorkers {
         let context = LoadContext { service: id, tenant: &target.tenant, secrets: &target.secrets, observer };
         let app = release.load(&serving.loader, &context, serving.clock.now()).await?;
         let version = HeapVersion { number: release.target.version, digest: release.target.digest.clone() };
-        Ok(Self { service: id.clone(), release, app, version, site, platform: Arc::downgrade(platform) })
+        let (platform, images) = (Arc::downgrade(platform), Arc::default());
+        Ok(Self { service: id.clone(), release, app, version, site, platform, images })
     }
 
     /// The release of the version that a heap belongs to, also if that serves no more.
@@ -165,36 +172,6 @@ impl ReleaseWorkers {
                 None
             }
         }
-    }
-
-    /// These workers with heaps of another version, such as this one: in that version's component, whose image they are
-    /// the difference to, with the settings and the guard of this release.
-    async fn swapped_into(&self, heap: &[u8]) -> Result<(Self, WorkerCode), String> {
-        let heap = WorkerHeap::from_bytes(heap, self.app.limits().memory_bytes).map_err(|error| error.to_string())?;
-        let digest = heap.component().parse::<Digest>().map_err(|error| error.to_string())?;
-        let image = match self.platform.upgrade() {
-            _ if digest == self.version.digest => self.app.clone(),
-            None => return Err("the host is about to end".to_owned()),
-            Some(platform) => {
-                // No version has this number: the releases of versions have their own settings.
-                let target = ReleaseTarget { version: 0, digest: digest.clone(), ..self.release.target.clone() };
-                let service = platform.serving.service(&self.service);
-                let service = service.ok_or_else(|| format!("{} is not served by this host any more", self.service))?;
-                let release = platform.serving.former_release(&service, target);
-                let image = Self::load(&platform, &self.service, release, self.site.clone()).await;
-                image.map_err(|error| format!("the version of its heap cannot be loaded: {error}"))?.app
-            }
-        };
-        let code = image.swap_into(&self.app).map_err(|error| error.to_string())?;
-        let swapped = Self {
-            service: self.service.clone(),
-            release: Arc::clone(&self.release),
-            app: image,
-            version: HeapVersion { number: self.version.number, digest },
-            site: self.site.clone(),
-            platform: Weak::clone(&self.platform),
-        };
-        Ok((swapped, code))
     }
 
     /// What became of a deployment of the service.
