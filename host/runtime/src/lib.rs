@@ -68,5 +68,5 @@ pub use trigger::{EventBatch, EventMessage, Job, RunOutcome, RunResult, Tick};
 pub use worker::{
     Alarm, AlarmChange, EmittedEvent, HeapChange, ReplyError, ReplyResult, SetTimer, SocketAction, SocketContent,
     SocketKind, SocketRequest, SocketSend, TimerChanges, Turn, TurnKind, TurnOutcome, TurnResult, TurnState, Worker,
-    WorkerHeap, WorkerSend,
+    WorkerCode, WorkerHeap, WorkerSend,
 };
