@@ -109,7 +109,7 @@ async fn store_telemetry(platform: Weak<Inner>) {
 }
 
 async fn store_telemetry_at(platform: &Platform, count: u64) -> elias_api::Result<()> {
-    let is_usage_due = count % USAGE_TICKS == 0;
+    let is_usage_due = count.is_multiple_of(USAGE_TICKS);
     if is_usage_due || platform.series().is_due(platform.serving().clock.now().unix_ms()) {
         platform.store_series(false).await?;
     }
@@ -117,7 +117,7 @@ async fn store_telemetry_at(platform: &Platform, count: u64) -> elias_api::Resul
     if is_usage_due {
         platform.fold_usage().await?;
     }
-    if count % STORAGE_TICKS == 0 {
+    if count.is_multiple_of(STORAGE_TICKS) {
         platform.note_storage().await?;
     }
     if count % PRUNE_TICKS == PRUNE_TICKS - 1 {

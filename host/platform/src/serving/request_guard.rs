@@ -345,7 +345,7 @@ impl RequestGuard {
         self.book_amounts(UsageAmounts { executions, fuel, bytes_in: outcome.received_bytes, bytes_out });
         let lines = self.service.lines.take(self.running.id());
         let failed = !cancelled && (failed || matches!(execution_outcome, Some(Outcome::Failed(_))));
-        let execution = outcome.execution?;
+        outcome.execution?;
         let ended = match (cancelled, failed) {
             (true, _) => ExecutionOutcome::Cancelled,
             (false, true) => ExecutionOutcome::Failed,
