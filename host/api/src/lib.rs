@@ -4,12 +4,14 @@
 //! A type here has what the OpenAPI document says of it: its doc comments are the descriptions there.
 
 mod access;
+mod changes;
 mod databases;
 mod error;
 mod executions;
 mod findings;
 mod members;
 mod services;
+mod specification;
 mod tenants;
 mod traces;
 mod trigger_requests;
@@ -21,6 +23,7 @@ mod workflows;
 pub use access::{
     Actor, AuditEntry, NewToken, Role, RoleDefinition, RoleSettings, SigningKeyEntry, Token, TokenRole, TokenWithSecret,
 };
+pub use changes::{collect_changes, triggers_by_name};
 pub use databases::{DatabaseQuery, DatabaseResult};
 pub use error::{Code, Error, MAKE_ROOM, Result, is_full};
 pub use executions::{
@@ -35,6 +38,7 @@ pub use services::{
     DeployRequest, Deployment, DeploymentState, ExperimentReport, MirroringReport, ReleaseStatus, RolloutAction,
     Service, ServiceStatus,
 };
+pub use specification::{SPECIFICATION_FORMAT, Specification, SpecifiedDigests};
 pub use tenants::{
     CPU_WEIGHT_DEFAULT, CPU_WEIGHT_MAX, Ceiling, EVENT_RETENTION_DEFAULT, EVENT_RETENTION_MAX, QuotaAction, Quotas,
     Tenant, TenantSettings,

@@ -52,6 +52,7 @@ mod options;
 mod package;
 mod paths;
 mod sbom;
+mod schemas;
 mod web;
 mod workers;
 
@@ -205,6 +206,7 @@ impl Builder {
             return Err(explain::unknown_handler(name, options));
         }
         sbom::compare(&evaluated.report.dependencies, &sbom)?;
+        let (schemas, inexpressible) = schemas::read(&evaluated.report.schemas)?;
         let mut imports = needs.interfaces(&evaluated.report.handlers);
         imports.extend(imported.interfaces());
         imports.sort_unstable();
@@ -241,6 +243,7 @@ impl Builder {
             handlers: evaluated.report.handlers.clone(),
             workers: evaluated.report.workers.clone(),
             imports,
+            schemas,
             stage: (evaluated.report.of > 1)
                 .then_some(Stage { number: evaluated.report.stage, of: evaluated.report.of }),
             eval: options.eval,
@@ -262,6 +265,7 @@ impl Builder {
         if needs.has_workers() {
             warnings.extend(workers::warnings(&bundle));
         }
+        warnings.extend(inexpressible);
         warnings.extend(bundle.warnings);
         warnings.extend(unlocked);
         let logs = evaluated.report.logs.into_iter().map(|line| (line.level, line.message)).collect();
