@@ -70,7 +70,11 @@ impl DescribedSchema {
 
     fn name(&self) -> String {
         let (endpoint, part) = (&self.endpoint, &self.part);
-        if endpoint.is_empty() { format!("the schema `{part}`") } else { format!("`{part}` of the endpoint {endpoint}") }
+        if endpoint.is_empty() {
+            format!("the schema `{part}`")
+        } else {
+            format!("`{part}` of the endpoint {endpoint}")
+        }
     }
 }
 
@@ -136,7 +140,10 @@ mod tests {
         let with = |bytes: usize| format!("{{\"title\":\"{}\"}}", "x".repeat(bytes - 12));
         let one = described("", "input", &with(SCHEMA_BYTES_MAX));
         assert!(read(std::slice::from_ref(&one)).is_ok());
-        assert_eq!(read(&[described("", "input", &with(SCHEMA_BYTES_MAX + 1))]).expect_err("large").code(), "too-large");
+        assert_eq!(
+            read(&[described("", "input", &with(SCHEMA_BYTES_MAX + 1))]).expect_err("large").code(),
+            "too-large"
+        );
         let all: Vec<_> = (0..8).map(|at| described(&format!("GET /{at}"), "body", &with(SCHEMA_BYTES_MAX))).collect();
         assert_eq!(read(&all).expect_err("with their paths too large").code(), "too-large");
     }

@@ -103,10 +103,8 @@ fn add_route(paths: &mut Paths, route: &Value) {
         add(paths, &path, method, || {
             let id = format!("urn:elias:schema:{method}:{path}:body");
             let body = part("body").filter(|_| !matches!(method.to_ascii_uppercase().as_str(), "GET" | "HEAD"));
-            let mut operation = operation(
-                parameters(&path, part("path"), part("query")),
-                body.map(|body| with_id(body, &id)),
-            );
+            let mut operation =
+                operation(parameters(&path, part("path"), part("query")), body.map(|body| with_id(body, &id)));
             if route.get("auth").is_some() {
                 operation["responses"]["401"] = problem("The caller is not authenticated.");
             }

@@ -6,12 +6,7 @@ fn specification() -> Specification {
         format: SPECIFICATION_FORMAT,
         name: "shop".into(),
         version: "1.2.0".into(),
-        digests: SpecifiedDigests {
-            component: "a".repeat(64),
-            settings: "b".repeat(64),
-            engine: None,
-            source: None,
-        },
+        digests: SpecifiedDigests { component: "a".repeat(64), settings: "b".repeat(64), engine: None, source: None },
         exports: vec!["wasi:http/incoming-handler@0.2.12".into()],
         imports: vec!["elias:db/db@0.1.0".into()],
         handlers: vec!["fetch".into()],

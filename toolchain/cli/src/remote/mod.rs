@@ -15,7 +15,7 @@ pub(crate) use observe::database::query as query_database;
 use access::{account, members, roles, secrets, tenant_keys, tokens};
 use administration::{backup, tenants};
 use clap::Subcommand;
-use delivery::{comparison, deploy, flags, rollouts, services, stages, versions};
+use delivery::{comparison, deploy, flags, rollouts, services, spec, stages, versions};
 use elias_command_line::Failure;
 use observe::{audit, doctor, executions, status, traces};
 use triggers::{events, jobs, schedules, subscriptions, workflows};
@@ -33,6 +33,8 @@ pub(crate) enum RemoteCommand {
     Versions(versions::VersionsArguments),
     /// Compare two versions of a component
     Diff(versions::DiffArguments),
+    /// Print the specification of a component, or compare two
+    Spec(spec::SpecArguments),
     /// Serve an existing version in an environment
     Promote(versions::PromoteArguments),
     /// Serve a previous version again
@@ -107,6 +109,7 @@ impl RemoteCommand {
             Self::Deploy(arguments) => deploy::deploy(arguments),
             Self::Versions(arguments) => versions::versions(arguments),
             Self::Diff(arguments) => versions::diff(arguments),
+            Self::Spec(arguments) => spec::spec(arguments),
             Self::Promote(arguments) => versions::promote(arguments),
             Self::Rollback(arguments) => rollouts::rollback(arguments),
             Self::Canary(arguments) => rollouts::canary(arguments),
@@ -181,6 +184,9 @@ mod tests {
             "versions show shop 3 --json",
             "versions delete shop 3 --tenant acme",
             "diff shop 2 3",
+            "spec shop.wasm --config elias.toml",
+            "spec shop@3 --openapi",
+            "spec --diff shop@2 shop.wasm --json",
             "promote shop --from staging --to production --canary 10",
             "promote shop --version 3",
             "rollback shop",
@@ -294,6 +300,9 @@ mod tests {
             "promote shop",
             "promote shop --from staging --version 3",
             "diff shop 1",
+            "spec",
+            "spec shop.wasm --diff shop@1 shop@2",
+            "spec --diff shop@1",
             "canary shop",
             "tokens create ci",
             "tokens create ci --role King",

@@ -7,6 +7,7 @@ pub(crate) mod files;
 pub(crate) mod flags;
 pub(crate) mod rollouts;
 pub(crate) mod services;
+pub(crate) mod spec;
 pub(crate) mod stages;
 pub(crate) mod version_settings;
 pub(crate) mod versions;
