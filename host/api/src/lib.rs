@@ -6,6 +6,7 @@
 mod access;
 mod changes;
 mod databases;
+mod drafts;
 mod error;
 mod executions;
 mod findings;
@@ -25,6 +26,10 @@ pub use access::{
 };
 pub use changes::{collect_changes, triggers_by_name};
 pub use databases::{DatabaseQuery, DatabaseResult};
+pub use drafts::{
+    DRAFT_BYTES_MAX, DRAFT_FILE_BYTES_MAX, DRAFT_FILES_MAX, DRAFTS_MAX, Diagnostic, Draft, DraftBuild,
+    DraftBuildRequest, DraftConflict, DraftContent, DraftSummary, check_draft_files,
+};
 pub use error::{Code, Error, MAKE_ROOM, Result, is_full};
 pub use executions::{
     ExecutionFilter, ExecutionRecord, FollowedLine, RecordedCalls, RecordedRun, RunningExecution, RunningFilter,

@@ -2,6 +2,7 @@
 
 use crate::access::{FetchKeys, OidcConfig};
 use crate::component_databases::ComponentDatabases;
+use crate::draft_builder::DraftBuilder;
 use crate::recorder::Retention;
 use crate::spans::TraceConfig;
 use crate::triggers::TriggerBackends;
@@ -67,6 +68,8 @@ pub struct PlatformConfig {
     pub databases: Option<Arc<dyn ComponentDatabases>>,
     /// The sender of webhooks; none: versions that have some are refused, and what is to be sent waits.
     pub webhooks: Option<Arc<dyn WebhookSender>>,
+    /// The builder of drafts; none: drafts are kept and not built.
+    pub drafts: Option<Arc<dyn DraftBuilder>>,
     /// The queue and the log of events that the host was built with, by its capabilities `jobs` and `events`.
     pub triggers: TriggerBackends,
     /// The service workers that the host was built with, by its capability `workers`.
@@ -103,6 +106,7 @@ impl PlatformConfig {
             fetch: None,
             databases: None,
             webhooks: None,
+            drafts: None,
             triggers: TriggerBackends::new(),
             workers: WorkerBackends::new(),
             awake_workers: AWAKE_WORKERS,

@@ -6,6 +6,7 @@ use crate::artifacts::Artifacts;
 use crate::ceilings::Ceilings;
 use crate::config::PlatformConfig;
 use crate::connector_state::ConnectorState;
+use crate::drafts::BuildTurns;
 use crate::platform::{Inner, Platform};
 use crate::recorder::Recorder;
 use crate::response_cache::ResponseCache;
@@ -104,6 +105,7 @@ impl Platform {
             runner,
             workers,
             connectors: ConnectorState::default(),
+            builds: BuildTurns::default(),
             config,
             run_id,
             host_id,

@@ -5,6 +5,7 @@ use crate::advisories::Advisories;
 use crate::artifacts::Artifacts;
 use crate::config::{PlatformConfig, PublicScheme};
 use crate::connector_state::ConnectorState;
+use crate::drafts::BuildTurns;
 use crate::response_cache::ResponseCache;
 use crate::serving::{Release, ServiceSnapshot, Serving};
 use crate::session::{Credential, Session};
@@ -39,6 +40,8 @@ pub(crate) struct Inner {
     /// The runner of service workers.
     pub(crate) workers: Arc<WorkerRunner>,
     pub(crate) connectors: ConnectorState,
+    /// Whose draft is being built.
+    pub(crate) builds: BuildTurns,
     pub(crate) config: PlatformConfig,
     /// Whether something was stored that is not served yet.
     pub(crate) behind: AtomicBool,

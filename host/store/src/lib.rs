@@ -12,6 +12,7 @@ mod components;
 mod connect;
 mod data_keys;
 mod deployments;
+mod drafts;
 mod error;
 mod executions;
 mod experiments;
@@ -108,6 +109,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("waiting_turns", include_str!("schema/14_waiting_turns.sql")),
     ("host_keys", include_str!("schema/15_host_keys.sql")),
     ("spans", include_str!("schema/16_spans.sql")),
+    ("drafts", include_str!("schema/21_drafts.sql")),
 ];
 
 /// The tables with a tenant's rows, which row-level security guards on PostgreSQL.
@@ -159,6 +161,7 @@ const TENANT_TABLES: &[&str] = &[
     "worker_turns",
     "worker_counts",
     "spans",
+    "drafts",
 ];
 
 /// Begins a transaction on PostgreSQL whose statements are planned as for large tables: some are empty at one time and

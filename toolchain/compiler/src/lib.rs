@@ -41,6 +41,7 @@ pub mod child;
 pub mod command;
 mod componentize;
 pub mod diagnostic;
+pub mod draft;
 pub mod engine;
 mod evaluate;
 mod explain;

@@ -3,6 +3,7 @@
 
 mod confirmed;
 mod databases;
+mod drafts;
 mod etag;
 mod events;
 mod executions;
@@ -90,6 +91,7 @@ fn routes() -> OpenApiRouter<Platform> {
     let v1 = OpenApiRouter::new()
         .merge(tenants::routes())
         .merge(versions::routes())
+        .merge(drafts::routes())
         .merge(services::routes())
         .merge(service_log::routes())
         .merge(experiments::routes())

@@ -5,6 +5,7 @@ use super::of_listening;
 use super::shutdown::{self, warn_of_cut};
 use super::{nats, nine_p};
 use crate::data::DATABASES;
+use crate::draft_builder::ChildBuilder;
 use crate::settings::Settings;
 use crate::telemetry::{Collector, OtlpExporter};
 use crate::webhooks::PlatformWebhooks;
@@ -109,6 +110,7 @@ pub(crate) async fn run(
     let mut config = config(arguments, data_dir)?;
     let exporter = exporter(arguments)?;
     config.traces.exporter = Some(Arc::clone(&exporter) as _);
+    config.drafts = Some(Arc::new(ChildBuilder::new(data_dir, cache, settings.limits.component_bytes)));
     let cpu_seconds = config.compile_timeout_ms.div_ceil(1_000);
     let host = host::builder(&settings, data_dir.join(DATABASES), config.triggers.outbox()).compiler(this_program()?);
     // The triggers of components are in the platform's store.

@@ -1,0 +1,247 @@
+//! Drafts: projects that users edit on the platform, and build into versions.
+
+use crate::access::Permission;
+use crate::draft_builder::{BuiltDraft, DraftBuilder, DraftComponent};
+use crate::platform::Platform;
+use crate::session::Session;
+use bytes::Bytes;
+use elias_api::{
+    Code, Diagnostic, Draft, DraftBuild, DraftBuildRequest, DraftContent, DraftSummary, Error, Result, UploadedVersion,
+    check_draft_files,
+};
+use elias_names::{ComponentName, Digest, TenantId};
+use parking_lot::Mutex;
+use std::collections::{BTreeMap, HashMap};
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Instant;
+use tokio::sync::OwnedMutexGuard;
+
+/// Builds of a tenant that are under way or wait for it.
+const BUILDS_MAX: usize = 4;
+
+/// The end of a save.
+#[derive(Debug)]
+pub enum DraftSave {
+    /// It was saved.
+    Saved(Draft),
+    /// It was not: somebody else saved it before, as it is here.
+    Conflict(Draft),
+}
+
+/// Who builds: one build of a tenant at a time, and no tenant waits for another's.
+#[derive(Debug, Default)]
+pub(crate) struct BuildTurns(Mutex<HashMap<TenantId, Arc<tokio::sync::Mutex<()>>>>);
+
+impl BuildTurns {
+    /// Waits for the tenant's turn, which ends with the guard.
+    ///
+    /// # Errors
+    /// `quota-exceeded` if as many builds of the tenant wait already as may.
+    async fn turn(&self, tenant: &TenantId) -> Result<OwnedMutexGuard<()>> {
+        let lock = {
+            let mut all = self.0.lock();
+            all.retain(|_, lock| Arc::strong_count(lock) > 1);
+            let lock = all.entry(tenant.clone()).or_default();
+            // One count is the map's own.
+            if Arc::strong_count(lock) > BUILDS_MAX {
+                let message =
+                    format!("{BUILDS_MAX} builds of the tenant are under way or wait; try again when they end");
+                return Err(Error::new(Code::QuotaExceeded, message));
+            }
+            Arc::clone(lock)
+        };
+        Ok(lock.lock_owned().await)
+    }
+}
+
+impl Platform {
+    /// The drafts of a tenant that the session may see, by name.
+    ///
+    /// # Errors
+    /// `forbidden`, `store-unavailable`.
+    pub async fn drafts(&self, session: &Session, tenant: &TenantId) -> Result<Vec<DraftSummary>> {
+        let mut scope = self.read(session, Permission::Read, tenant, None).await?;
+        let mut drafts = scope.drafts().await?;
+        drop(scope);
+        drafts.retain(|draft| session.require(Permission::Read, tenant, Some(&draft.draft)).is_ok());
+        Ok(drafts)
+    }
+
+    /// A draft with its files.
+    ///
+    /// # Errors
+    /// `forbidden`, `not-found`, `store-unavailable`.
+    pub async fn draft(&self, session: &Session, tenant: &TenantId, name: &ComponentName) -> Result<Draft> {
+        let mut scope = self.read(session, Permission::Read, tenant, Some(name)).await?;
+        scope.draft(name).await?.ok_or_else(|| missing(name))
+    }
+
+    /// Saves all files of a draft, which is new, or still at `revision`.
+    ///
+    /// # Errors
+    /// `bad-input`, `too-large`; `not-found` for the revision of a draft that is not there; `quota-exceeded`;
+    /// `builds-unavailable` for a template on a host without any.
+    pub async fn save_draft(
+        &self,
+        session: &Session,
+        tenant: &TenantId,
+        name: &ComponentName,
+        content: DraftContent,
+        revision: Option<u64>,
+    ) -> Result<DraftSave> {
+        session.require(Permission::Upload, tenant, Some(name))?;
+        let files = match content {
+            DraftContent { files: Some(files), template: None } => files,
+            DraftContent { files: None, template: Some(template) } => {
+                let files = self.draft_builder()?.template(&template, name);
+                files.ok_or_else(|| {
+                    let shown: String = template.chars().take(40).collect();
+                    let message = format!("there is no template `{}`: hello is one", shown.escape_debug());
+                    Error::new(Code::BadInput, message)
+                })?
+            }
+            DraftContent { .. } => {
+                let message = "a draft is saved with `files`, or is new with `template`: send one of the two";
+                return Err(Error::new(Code::BadInput, message));
+            }
+        };
+        check_draft_files(&files)?;
+        let mut scope = self.store().write(tenant).await?;
+        scope.this_tenant().await?;
+        let before = scope.draft(name).await?;
+        if revision != before.as_ref().map(|before| before.revision) {
+            return before.map(DraftSave::Conflict).ok_or_else(|| missing(name));
+        }
+        match scope.save_draft(name, &files, before.as_ref(), &session.actor()).await? {
+            Some(saved) => {
+                scope.commit().await?;
+                Ok(DraftSave::Saved(saved))
+            }
+            // Another host was faster.
+            None => scope.draft(name).await?.map(DraftSave::Conflict).ok_or_else(|| missing(name)),
+        }
+    }
+
+    /// Deletes a draft, if it is still at `revision` where one is given. Its versions stay.
+    ///
+    /// # Errors
+    /// `forbidden`, `not-found`, `stale`.
+    pub async fn delete_draft(
+        &self,
+        session: &Session,
+        tenant: &TenantId,
+        name: &ComponentName,
+        revision: Option<u64>,
+    ) -> Result<()> {
+        let mut scope = self.write(session, Permission::Upload, tenant, Some(name)).await?;
+        scope.delete_draft(name, revision, &session.actor()).await?;
+        Ok(scope.commit().await?)
+    }
+
+    /// Builds a draft, and makes a version of it unless it is only checked. Waits for the tenant's other builds, and
+    /// for no other tenant's.
+    ///
+    /// What the sources or the version are refused for is among the diagnostics.
+    ///
+    /// # Errors
+    /// `forbidden`, `not-found`, `stale`, `builds-unavailable`, `build-limit`, `quota-exceeded` for too many builds,
+    /// `overloaded`, `store-unavailable`.
+    pub async fn build_draft(
+        &self,
+        session: &Session,
+        tenant: &TenantId,
+        name: &ComponentName,
+        request: &DraftBuildRequest,
+    ) -> Result<DraftBuild> {
+        session.require(Permission::Upload, tenant, Some(name))?;
+        let builder = Arc::clone(self.draft_builder()?);
+        let _turn = self.inner.builds.turn(tenant).await?;
+        let draft = self.store().read(tenant).await?.draft(name).await?.ok_or_else(|| missing(name))?;
+        if request.revision.is_some_and(|revision| revision != draft.revision) {
+            return Err(Error::new(Code::Stale, format!("the draft {name} was saved meanwhile: read it again")));
+        }
+        let started = Instant::now();
+        let BuiltDraft { component, mut diagnostics } = builder.build(&draft.files).await?;
+        let (built, bytes) =
+            (component.is_some(), component.as_ref().map_or(0, |component| component.wasm.len() as u64));
+        let mut version = None;
+        if let Some(component) = component.filter(|_| !request.check) {
+            match self.version_of_draft(session, tenant, name, component).await {
+                Ok(number) => version = Some(number),
+                Err(error) if error.code().status() < 500 => diagnostics.push(refusal(&error)),
+                Err(error) => return Err(error),
+            }
+        }
+        let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let (draft, revision) = (draft.draft, draft.revision);
+        Ok(DraftBuild { draft, revision, built, version, diagnostics, bytes, duration_ms })
+    }
+
+    /// Stores what was built, and makes a version of it as an upload would.
+    async fn version_of_draft(
+        &self,
+        session: &Session,
+        tenant: &TenantId,
+        name: &ComponentName,
+        component: DraftComponent,
+    ) -> Result<u32> {
+        let DraftComponent { wasm, mut settings, files } = component;
+        let mut stored = BTreeMap::new();
+        for (path, bytes) in files {
+            stored.insert(path, self.store_bytes(session, tenant, bytes).await?);
+        }
+        settings.files = stored;
+        let digest = self.store_bytes(session, tenant, wasm).await?;
+        let uploaded = UploadedVersion { digest, settings, signature: None };
+        Ok(self.create_version(session, tenant, name, &uploaded).await?.number)
+    }
+
+    async fn store_bytes(&self, session: &Session, tenant: &TenantId, bytes: Bytes) -> Result<Digest> {
+        let digest = Digest::of(&bytes);
+        let chunks = futures::stream::once(async move { Ok::<_, Infallible>(bytes) });
+        self.put_artifact(session, tenant, &digest, chunks).await?;
+        Ok(digest)
+    }
+
+    fn draft_builder(&self) -> Result<&Arc<dyn DraftBuilder>> {
+        self.config().drafts.as_ref().ok_or_else(|| {
+            let message = "this host builds no drafts: build on your own machine, with: elias deploy";
+            Error::new(Code::BuildsUnavailable, message)
+        })
+    }
+}
+
+fn missing(name: &ComponentName) -> Error {
+    Error::not_listed(format_args!("draft `{name}`"), "elias drafts list")
+}
+
+/// Why the platform takes no version of what was built.
+fn refusal(error: &Error) -> Diagnostic {
+    let (severity, code) = ("error".to_owned(), error.code().as_str().to_owned());
+    Diagnostic { severity, code, message: error.to_string(), ..Diagnostic::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures::FutureExt;
+
+    #[tokio::test]
+    async fn a_tenants_builds_wait_for_its_own_and_are_bounded() {
+        let turns = BuildTurns::default();
+        let (acme, other): (TenantId, TenantId) = ("acme".parse().expect("a name"), "other".parse().expect("a name"));
+        let first = turns.turn(&acme).await.expect("nobody builds");
+        let mut waiting: Vec<_> = (1..BUILDS_MAX).map(|_| Box::pin(turns.turn(&acme))).collect();
+        for turn in &mut waiting {
+            assert!(turn.as_mut().now_or_never().is_none(), "it waits for the first");
+        }
+        assert_eq!(turns.turn(&acme).await.expect_err("too many").code(), Code::QuotaExceeded);
+        turns.turn(&other).now_or_never().expect("another tenant does not wait").expect("it builds");
+        drop(first);
+        let next = waiting.remove(0).now_or_never().expect("its turn").expect("it builds");
+        drop((next, waiting));
+        turns.turn(&acme).now_or_never().expect("nobody builds").expect("it builds");
+        assert_eq!(turns.0.lock().len(), 1, "who does not build is forgotten");
+    }
+}
