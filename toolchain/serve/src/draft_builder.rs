@@ -52,7 +52,7 @@ pub(crate) struct ChildBuilder {
     /// Bytes of a component.
     component_bytes: u64,
     running: Semaphore,
-    /// Set once the engine is compiled: that takes seconds of CPU time, which are no tenant's.
+    /// Set once the engine is compiled, which takes seconds of CPU time that are no tenant's.
     prepared: OnceCell<()>,
 }
 
@@ -102,8 +102,12 @@ impl ChildBuilder {
         Ok(BuiltDraft { component, diagnostics })
     }
 
-    /// Has the engine compiled, if it is not yet.
+    /// Deletes what builds of a former process left, and has the engine compiled, if it is not yet.
     async fn prepare(&self) -> Result<()> {
+        match tokio::fs::remove_dir_all(&self.folder).await {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
+            _ => {}
+        }
         let mut command = elias_build().map_err(|failure| internal(&failure))?;
         command.arg("prepare").arg("--cache-dir").arg(&self.cache);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);

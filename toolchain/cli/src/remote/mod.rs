@@ -15,7 +15,7 @@ pub(crate) use observe::database::query as query_database;
 use access::{account, members, roles, secrets, tenant_keys, tokens};
 use administration::{backup, tenants};
 use clap::Subcommand;
-use delivery::{comparison, deploy, flags, rollouts, services, spec, stages, versions};
+use delivery::{comparison, deploy, drafts, flags, rollouts, services, spec, stages, versions};
 use elias_command_line::Failure;
 use observe::{audit, doctor, executions, status, traces};
 use triggers::{events, jobs, schedules, subscriptions, workflows};
@@ -35,6 +35,8 @@ pub(crate) enum RemoteCommand {
     Diff(versions::DiffArguments),
     /// Print the specification of a component, or compare two
     Spec(spec::SpecArguments),
+    /// List, pull, push, build and delete drafts: projects edited on the platform
+    Drafts(drafts::DraftsArguments),
     /// Serve an existing version in an environment
     Promote(versions::PromoteArguments),
     /// Serve a previous version again
@@ -110,6 +112,7 @@ impl RemoteCommand {
             Self::Versions(arguments) => versions::versions(arguments),
             Self::Diff(arguments) => versions::diff(arguments),
             Self::Spec(arguments) => spec::spec(arguments),
+            Self::Drafts(arguments) => drafts::drafts(arguments),
             Self::Promote(arguments) => versions::promote(arguments),
             Self::Rollback(arguments) => rollouts::rollback(arguments),
             Self::Canary(arguments) => rollouts::canary(arguments),
@@ -184,6 +187,13 @@ mod tests {
             "versions show shop 3 --json",
             "versions delete shop 3 --tenant acme",
             "diff shop 2 3",
+            "drafts list --json",
+            "drafts create shop --template api",
+            "drafts pull shop folder --force",
+            "drafts push",
+            "drafts push folder --draft shop --tenant acme",
+            "drafts build shop --check",
+            "drafts delete shop",
             "spec shop.wasm --config elias.toml",
             "spec shop@3 --openapi",
             "spec --diff shop@2 shop.wasm --json",
@@ -302,6 +312,9 @@ mod tests {
             "diff shop 1",
             "spec",
             "spec shop.wasm --diff shop@1 shop@2",
+            "drafts",
+            "drafts pull",
+            "drafts build Shop",
             "spec --diff shop@1",
             "canary shop",
             "tokens create ci",

@@ -3,6 +3,7 @@
 pub(crate) mod canary;
 pub(crate) mod comparison;
 pub(crate) mod deploy;
+pub(crate) mod drafts;
 pub(crate) mod files;
 pub(crate) mod flags;
 pub(crate) mod rollouts;
