@@ -156,8 +156,8 @@ pub fn check_draft_files(files: &BTreeMap<String, String>) -> Result<()> {
         if text.len() > DRAFT_FILE_BYTES_MAX {
             return too_large(format!("{path} has {} bytes; at most {DRAFT_FILE_BYTES_MAX} are taken", text.len()));
         }
-        let folders = path.match_indices('/').map(|(at, _)| &path[..at]);
-        if let Some(file) = folders.into_iter().find(|folder| files.contains_key(*folder)) {
+        let mut folders = path.match_indices('/').map(|(at, _)| &path[..at]);
+        if let Some(file) = folders.find(|folder| files.contains_key(*folder)) {
             return Err(Error::new(Code::BadInput, format!("{file} is a file, and the folder of {path}")));
         }
     }
@@ -187,9 +187,20 @@ mod tests {
     fn paths_stay_in_the_draft() {
         assert_eq!(check(&[("src/index.ts", 1), (".gitignore", 0), ("a b/é.txt", 1)]), Ok(()));
         let long = "x".repeat(PATH_BYTES_MAX + 1);
-        for path in
-            ["", "/a", "a/", "a//b", "../a", "a/../b", "./a", "a\\b", "a\0", "a\nb", "node_modules/x/index.js", &long]
-        {
+        for path in [
+            "",
+            "/a",
+            "a/",
+            "a//b",
+            "../a",
+            "a/../b",
+            "./a",
+            "a\\b",
+            "a\0",
+            "a\nb",
+            "node_modules/x/index.js",
+            long.as_str(),
+        ] {
             assert_eq!(check(&[(path, 1)]), Err(Code::BadInput), "{path}");
         }
         assert_eq!(check(&[("a", 1), ("a/b", 1)]), Err(Code::BadInput), "a file and a folder");

@@ -1,11 +1,17 @@
-//! The trait that builds drafts. The program that opens the platform implements it, since the platform knows no
-//! compiler itself.
+//! The trait that builds drafts, and whose turn it is. The program that opens the platform implements the trait, since
+//! the platform knows no compiler itself.
 
 use bytes::Bytes;
-use elias_api::{Diagnostic, Result, VersionSettings};
-use elias_names::ComponentName;
+use elias_api::{Code, Diagnostic, Error, Result, VersionSettings};
+use elias_names::{ComponentName, TenantId};
 use futures::future::BoxFuture;
-use std::collections::BTreeMap;
+use parking_lot::Mutex;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use tokio::sync::OwnedMutexGuard;
+
+/// Builds of a tenant that are under way or wait for it.
+const BUILDS_MAX: usize = 4;
 
 /// The result of a build that came to its end.
 #[derive(Debug, Default)]
@@ -38,4 +44,54 @@ pub trait DraftBuilder: Send + Sync {
     /// `build-limit` if it takes more than it may, or does not end; `overloaded` if the host has no room for another
     /// build; `storage-failed`, `no-space-left`, `internal`. What is wrong with a source is a diagnostic.
     fn build<'a>(&'a self, files: &'a BTreeMap<String, String>) -> BoxFuture<'a, Result<BuiltDraft>>;
+}
+
+/// Who builds: one build of a tenant at a time, and no tenant waits for another's.
+#[derive(Debug, Default)]
+pub(crate) struct BuildTurns(Mutex<HashMap<TenantId, Arc<tokio::sync::Mutex<()>>>>);
+
+impl BuildTurns {
+    /// Waits for the tenant's turn, which ends with the guard.
+    ///
+    /// # Errors
+    /// `quota-exceeded` if as many builds of the tenant wait already as may.
+    pub(crate) async fn turn(&self, tenant: &TenantId) -> Result<OwnedMutexGuard<()>> {
+        let lock = {
+            let mut all = self.0.lock();
+            all.retain(|_, lock| Arc::strong_count(lock) > 1);
+            let lock = all.entry(tenant.clone()).or_default();
+            // One count is the map's own.
+            if Arc::strong_count(lock) > BUILDS_MAX {
+                let message =
+                    format!("{BUILDS_MAX} builds of the tenant are under way or wait; try again when they end");
+                return Err(Error::new(Code::QuotaExceeded, message));
+            }
+            Arc::clone(lock)
+        };
+        Ok(lock.lock_owned().await)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures::FutureExt;
+
+    #[tokio::test]
+    async fn a_tenants_builds_wait_for_its_own_and_are_bounded() {
+        let turns = BuildTurns::default();
+        let (acme, other): (TenantId, TenantId) = ("acme".parse().expect("a name"), "other".parse().expect("a name"));
+        let first = turns.turn(&acme).await.expect("nobody builds");
+        let mut waiting: Vec<_> = (1..BUILDS_MAX).map(|_| Box::pin(turns.turn(&acme))).collect();
+        for turn in &mut waiting {
+            assert!(turn.as_mut().now_or_never().is_none(), "it waits for the first");
+        }
+        assert_eq!(turns.turn(&acme).await.expect_err("too many").code(), Code::QuotaExceeded);
+        turns.turn(&other).now_or_never().expect("another tenant does not wait").expect("it builds");
+        drop(first);
+        let next = waiting.remove(0).now_or_never().expect("its turn").expect("it builds");
+        drop((next, waiting));
+        turns.turn(&acme).now_or_never().expect("nobody builds").expect("it builds");
+        assert_eq!(turns.0.lock().len(), 1, "who does not build is forgotten");
+    }
 }

@@ -10,15 +10,10 @@ use elias_api::{
     check_draft_files,
 };
 use elias_names::{ComponentName, Digest, TenantId};
-use parking_lot::Mutex;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Instant;
-use tokio::sync::OwnedMutexGuard;
-
-/// Builds of a tenant that are under way or wait for it.
-const BUILDS_MAX: usize = 4;
 
 /// The end of a save.
 #[derive(Debug)]
@@ -27,32 +22,6 @@ pub enum DraftSave {
     Saved(Draft),
     /// It was not: somebody else saved it before, as it is here.
     Conflict(Draft),
-}
-
-/// Who builds: one build of a tenant at a time, and no tenant waits for another's.
-#[derive(Debug, Default)]
-pub(crate) struct BuildTurns(Mutex<HashMap<TenantId, Arc<tokio::sync::Mutex<()>>>>);
-
-impl BuildTurns {
-    /// Waits for the tenant's turn, which ends with the guard.
-    ///
-    /// # Errors
-    /// `quota-exceeded` if as many builds of the tenant wait already as may.
-    async fn turn(&self, tenant: &TenantId) -> Result<OwnedMutexGuard<()>> {
-        let lock = {
-            let mut all = self.0.lock();
-            all.retain(|_, lock| Arc::strong_count(lock) > 1);
-            let lock = all.entry(tenant.clone()).or_default();
-            // One count is the map's own.
-            if Arc::strong_count(lock) > BUILDS_MAX {
-                let message =
-                    format!("{BUILDS_MAX} builds of the tenant are under way or wait; try again when they end");
-                return Err(Error::new(Code::QuotaExceeded, message));
-            }
-            Arc::clone(lock)
-        };
-        Ok(lock.lock_owned().await)
-    }
 }
 
 impl Platform {
@@ -220,28 +189,4 @@ fn missing(name: &ComponentName) -> Error {
 fn refusal(error: &Error) -> Diagnostic {
     let (severity, code) = ("error".to_owned(), error.code().as_str().to_owned());
     Diagnostic { severity, code, message: error.to_string(), ..Diagnostic::default() }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use futures::FutureExt;
-
-    #[tokio::test]
-    async fn a_tenants_builds_wait_for_its_own_and_are_bounded() {
-        let turns = BuildTurns::default();
-        let (acme, other): (TenantId, TenantId) = ("acme".parse().expect("a name"), "other".parse().expect("a name"));
-        let first = turns.turn(&acme).await.expect("nobody builds");
-        let mut waiting: Vec<_> = (1..BUILDS_MAX).map(|_| Box::pin(turns.turn(&acme))).collect();
-        for turn in &mut waiting {
-            assert!(turn.as_mut().now_or_never().is_none(), "it waits for the first");
-        }
-        assert_eq!(turns.turn(&acme).await.expect_err("too many").code(), Code::QuotaExceeded);
-        turns.turn(&other).now_or_never().expect("another tenant does not wait").expect("it builds");
-        drop(first);
-        let next = waiting.remove(0).now_or_never().expect("its turn").expect("it builds");
-        drop((next, waiting));
-        turns.turn(&acme).now_or_never().expect("nobody builds").expect("it builds");
-        assert_eq!(turns.0.lock().len(), 1, "who does not build is forgotten");
-    }
 }

@@ -6,7 +6,7 @@ use crate::artifacts::Artifacts;
 use crate::ceilings::Ceilings;
 use crate::config::PlatformConfig;
 use crate::connector_state::ConnectorState;
-use crate::drafts::BuildTurns;
+use crate::draft_builder::BuildTurns;
 use crate::platform::{Inner, Platform};
 use crate::recorder::Recorder;
 use crate::response_cache::ResponseCache;

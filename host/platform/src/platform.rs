@@ -5,7 +5,7 @@ use crate::advisories::Advisories;
 use crate::artifacts::Artifacts;
 use crate::config::{PlatformConfig, PublicScheme};
 use crate::connector_state::ConnectorState;
-use crate::drafts::BuildTurns;
+use crate::draft_builder::BuildTurns;
 use crate::response_cache::ResponseCache;
 use crate::serving::{Release, ServiceSnapshot, Serving};
 use crate::session::{Credential, Session};
