@@ -4,41 +4,53 @@
 //! A type here has what the OpenAPI document says of it: its doc comments are the descriptions there.
 
 mod access;
+mod alerts;
 mod changes;
 mod databases;
 mod drafts;
 mod error;
 mod executions;
 mod findings;
+mod issues;
 mod members;
+mod series;
 mod services;
 mod specification;
 mod tenants;
 mod traces;
 mod trigger_requests;
 mod triggers;
+mod usage;
 mod versions;
 mod workers;
 mod workflows;
 
 pub use access::{
-    Actor, AuditEntry, NewToken, Role, RoleDefinition, RoleSettings, SigningKeyEntry, Token, TokenRole, TokenWithSecret,
+    Actor, AuditEntry, AuditFilter, AuditFormat, ConsoleSession, NewToken, Role, RoleDefinition, RoleSettings,
+    SignInClient, SigningKeyEntry, Token, TokenRole, TokenWithSecret,
 };
+pub use alerts::{Alert, AlertRule, Receiver, ReceiverTest, Silence};
 pub use changes::{collect_changes, triggers_by_name};
 pub use databases::{DatabaseQuery, DatabaseResult};
 pub use drafts::{
     DRAFT_BYTES_MAX, DRAFT_FILE_BYTES_MAX, DRAFT_FILES_MAX, DRAFTS_MAX, Diagnostic, Draft, DraftBuild,
     DraftBuildRequest, DraftConflict, DraftContent, DraftSummary, check_draft_files,
 };
+pub use elias_telemetry::alert::{AlertCondition, AlertMatcher, AlertSeverity, SilenceSettings};
 pub use error::{Code, Error, MAKE_ROOM, Result, is_full};
 pub use executions::{
     ExecutionFilter, ExecutionRecord, FollowedLine, RecordedCalls, RecordedRun, RunningExecution, RunningFilter,
 };
 pub use findings::Finding;
+pub use issues::{
+    ASSIGNEE_BYTES_MAX, IGNORED_COUNT_MAX, Issue, IssueChange, IssueFilter, IssueOccurrence, IssueState, IssueTotals,
+    SecurityEvent, SecurityFilter, SecurityKind, SourceExcerpt, SourcePlace,
+};
 pub use members::{
     EMAIL_BYTES_MAX, Organization, OrganizationSettings, TEXT_BYTES_MAX, User, UserSettings, check_text, is_email,
     is_text,
 };
+pub use series::{MetricName, MetricQuery, MetricSeries, ServiceSeries};
 pub use services::{
     DeployRequest, Deployment, DeploymentState, ExperimentReport, MirroringReport, ReleaseStatus, RolloutAction,
     Service, ServiceStatus,
@@ -57,6 +69,7 @@ pub use triggers::{
     EventRecord, JobCounts, JobFilter, JobRecord, JobState, JobTrigger, QueueId, ScheduleDetails, ScheduleRecord,
     StepKind, StepRecord, StepState, SubscriptionRecord, TickOutcome, TickRecord,
 };
+pub use usage::{AdoptionFilter, AdoptionWeek, SdkVersion, UsageFilter, UsageRecord};
 pub use versions::{Component, Diff, SmokeTest, UploadedVersion, Version, VersionSettings};
 pub use workers::{
     WorkerAnswer, WorkerCondition, WorkerFilter, WorkerForkRequest, WorkerHealth, WorkerId, WorkerMessage,
