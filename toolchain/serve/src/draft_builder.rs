@@ -64,9 +64,11 @@ struct DraftSettings {
 
 impl ChildBuilder {
     pub(crate) fn new(data_dir: &Path, cache: Option<&Path>, component_bytes: u64) -> Self {
+        // A child is in another folder.
+        let absolute = |path: PathBuf| std::path::absolute(&path).unwrap_or(path);
         Self {
-            folder: data_dir.join("builds"),
-            cache: cache.map_or_else(|| data_dir.join("build-cache"), Path::to_owned),
+            folder: absolute(data_dir.join("builds")),
+            cache: absolute(cache.map_or_else(|| data_dir.join("build-cache"), Path::to_owned)),
             component_bytes,
             running: Semaphore::new(RUNNING_MAX),
             prepared: OnceCell::new(),
@@ -208,17 +210,19 @@ async fn run(mut command: Command, wall: Duration, component_bytes: u64) -> Resu
     let Some(output) = child.stdout.take() else { return Err(internal(&"the child has no output")) };
     let most = component_bytes.saturating_add(RESPONSE_BYTES_MAX as u64);
     let mut bytes = Vec::new();
-    let reading = async {
+    let end = async {
         output.take(most.saturating_add(1)).read_to_end(&mut bytes).await?;
-        Ok::<_, std::io::Error>(bytes.len() as u64 > most)
+        if bytes.len() as u64 > most {
+            return Ok::<Option<ExitStatus>, std::io::Error>(None);
+        }
+        child.wait().await.map(Some)
     };
     // Dropped on the way out, the child is killed.
-    let is_too_large = tokio::time::timeout(wall, reading).await;
-    let is_too_large = is_too_large.map_err(|_| over(&format!("it was not done after {} s", wall.as_secs())))?;
-    if is_too_large.map_err(|error| internal(&error))? {
+    let ended = tokio::time::timeout(wall, end).await;
+    let ended = ended.map_err(|_| over(&format!("it was not done after {} s", wall.as_secs())))?;
+    let Some(status) = ended.map_err(|error| internal(&error))? else {
         return Err(over(&format!("the component has more than {component_bytes} bytes")));
-    }
-    let status = child.wait().await.map_err(|error| internal(&error))?;
+    };
     if !status.success() {
         return Err(died(status));
     }
