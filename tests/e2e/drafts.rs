@@ -1,9 +1,16 @@
 //! Drafts: projects that are edited on a platform, saved by several people, and built there.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use elias_tests::platform::Platform;
 use elias_tests::tenant::{Tenant, service};
 use elias_tests::terminal::Terminal;
 use serde_json::{Value, json};
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
 
 const SOURCE: &str = "export default { fetch: (): Response => new Response('one') };";
 
@@ -168,4 +175,77 @@ async fn a_draft_is_pulled_edited_pushed_and_built_on_the_command_line() {
     assert!(!broken.status.success() && said.contains("src/index.ts:1:") && said.contains("[syntax-error]"), "{said}");
     terminal.types("", &["drafts", "delete", "shop"]);
     assert_eq!(team.refused("GET", "/drafts/shop", Value::Null).await.0, "not-found");
+}
+
+/// A tarball of a package, as a registry has it, and the hash for a lockfile.
+fn tarball(source: &str) -> (Vec<u8>, String) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let package = folder.path().join("package");
+    std::fs::create_dir_all(&package).expect("a folder");
+    let scripts = r#"{ "postinstall": "touch /tmp/never" }"#;
+    let json = format!(r#"{{ "name": "tiny", "version": "1.0.0", "main": "index.js", "scripts": {scripts} }}"#);
+    std::fs::write(package.join("package.json"), json).expect("writing");
+    std::fs::write(package.join("index.js"), source).expect("writing");
+    let file = folder.path().join("tiny.tgz");
+    let packed = Command::new("tar").arg("-czf").arg(&file).arg("-C").arg(folder.path()).arg("package").status();
+    assert!(packed.is_ok_and(|status| status.success()));
+    let hashed = Command::new("sha512sum").arg(&file).output().expect("every Linux has it").stdout;
+    let hex = String::from_utf8_lossy(&hashed).chars().take(128).collect::<String>();
+    let digit = |at: usize| u8::from_str_radix(&hex[at..at + 2], 16).expect("two digits");
+    let digest: Vec<u8> = (0..hex.len()).step_by(2).map(digit).collect();
+    (std::fs::read(file).expect("it is there"), format!("sha512-{}", STANDARD.encode(digest)))
+}
+
+/// A registry with one tarball, which counts its requests.
+async fn registry(tarball: Vec<u8>) -> (String, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("it listens"));
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&asked);
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut head = vec![0; 4_096];
+            let read = stream.read(&mut head).await.unwrap_or_default();
+            count.fetch_add(1, Ordering::SeqCst);
+            let is_there = head[..read].starts_with(b"GET /tiny/-/tiny-1.0.0.tgz ");
+            let (status, body) = if is_there { ("200 OK", tarball.as_slice()) } else { ("404 Not Found", &b""[..]) };
+            let response = format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
+            // A client that is gone is none that this test asks about.
+            let _ = stream.write_all(&[response.as_bytes(), body].concat()).await;
+        }
+    });
+    (url, asked)
+}
+
+#[tokio::test]
+async fn packages_come_from_the_operators_registry_by_the_lockfile_and_the_tenants_policy() {
+    let (bytes, integrity) = tarball("module.exports = () => 'tiny';");
+    let (url, asked) = registry(bytes).await;
+    let platform = Platform::start(&["--npm-registry", &url, "--private-network", "127.0.0.0/8"]);
+    let team = platform.default_tenant();
+    let draft = |integrity: &str| {
+        let entry = json!({ "version": "1.0.0", "resolved": "http://evil.example/x.tgz", "integrity": integrity });
+        let lockfile = json!({ "lockfileVersion": 3, "packages": { "node_modules/tiny": entry } });
+        let source = "import tiny from 'tiny'; export default { fetch: () => new Response(tiny()) };";
+        let mut draft = files(source);
+        draft["files"]["package.json"] = json!(r#"{"name":"shop","version":"1.0.0","dependencies":{"tiny":"1.0.0"}}"#);
+        draft["files"]["package-lock.json"] = json!(lockfile.to_string());
+        draft
+    };
+    team.done("PUT", "/drafts/shop", draft(&integrity)).await;
+    let built = team.done("POST", "/drafts/shop/builds", json!({})).await;
+    assert_eq!(built["version"], 1, "{built}");
+    team.deploy("shop", "production", 1, Value::Null).await;
+    assert_eq!(team.get("shop", "/").await.body, "tiny");
+    // What the lockfile does not say is not installed.
+    let other = format!("sha512-{}", STANDARD.encode([0_u8; 64]));
+    team.done("PUT", "/drafts/other", draft(&other)).await;
+    let built = team.done("POST", "/drafts/other/builds", json!({})).await;
+    assert_eq!((&built["built"], &built["diagnostics"][0]["code"]), (&json!(false), &json!("integrity-mismatch")));
+    // A package that the tenant does not take is not even fetched.
+    team.done("PUT", "/packages", json!({ "deny": ["tiny"] })).await;
+    let before = asked.load(Ordering::SeqCst);
+    let built = team.done("POST", "/drafts/shop/builds", json!({})).await;
+    assert_eq!((&built["built"], &built["diagnostics"][0]["code"]), (&json!(false), &json!("package-denied")));
+    assert_eq!(asked.load(Ordering::SeqCst), before);
 }

@@ -2,6 +2,7 @@
 //! the platform knows no compiler itself.
 
 use bytes::Bytes;
+use elias_advisories::Package;
 use elias_api::{Code, Diagnostic, Error, Result, VersionSettings};
 use elias_names::{ComponentName, TenantId};
 use futures::future::BoxFuture;
@@ -38,11 +39,18 @@ pub trait DraftBuilder: Send + Sync {
     /// The files of a new draft that starts from a template; `None` if there is no such template.
     fn template(&self, template: &str, draft: &ComponentName) -> Option<BTreeMap<String, String>>;
 
+    /// The npm packages that a build of these files installs, by their lockfile, for the tenant's policy to look at.
+    ///
+    /// # Errors
+    /// `bad-input` or `too-large` for a lockfile that is not taken.
+    fn packages(&self, files: &BTreeMap<String, String>) -> Result<Vec<Package>>;
+
     /// Builds a project of these files, which are checked, within the limits of a build.
     ///
     /// # Errors
     /// `build-limit` if it takes more than it may, or does not end; `overloaded` if the host has no room for another
-    /// build; `storage-failed`, `no-space-left`, `internal`. What is wrong with a source is a diagnostic.
+    /// build; `builds-unavailable` if packages cannot be fetched; `storage-failed`, `no-space-left`, `internal`. What is
+    /// wrong with a source or a package is a diagnostic.
     fn build<'a>(&'a self, files: &'a BTreeMap<String, String>) -> BoxFuture<'a, Result<BuiltDraft>>;
 }
 

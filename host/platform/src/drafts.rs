@@ -126,12 +126,26 @@ impl Platform {
         session.require(Permission::Upload, tenant, Some(name))?;
         let builder = Arc::clone(self.draft_builder()?);
         let _turn = self.inner.builds.turn(tenant).await?;
-        let draft = self.store().read(tenant).await?.draft(name).await?.ok_or_else(|| missing(name))?;
+        let mut scope = self.store().read(tenant).await?;
+        let draft = scope.draft(name).await?.ok_or_else(|| missing(name))?;
+        let settings = scope.this_tenant().await?.settings;
+        drop(scope);
         if request.revision.is_some_and(|revision| revision != draft.revision) {
             return Err(Error::new(Code::Stale, format!("the draft {name} was saved meanwhile: read it again")));
         }
         let started = Instant::now();
-        let BuiltDraft { component, mut diagnostics } = builder.build(&draft.files).await?;
+        // A package that the tenant does not take is not fetched.
+        let examined = match builder.packages(&draft.files) {
+            Ok(packages) => self.examine_listed(Some(&packages), &settings).await,
+            Err(error) => Err(error),
+        };
+        let BuiltDraft { component, mut diagnostics } = match examined {
+            Ok(()) => builder.build(&draft.files).await?,
+            Err(error) if error.code().status() < 500 => {
+                BuiltDraft { component: None, diagnostics: vec![refusal(&error)] }
+            }
+            Err(error) => return Err(error),
+        };
         let (built, bytes) =
             (component.is_some(), component.as_ref().map_or(0, |component| component.wasm.len() as u64));
         let mut version = None;

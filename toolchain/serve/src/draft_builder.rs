@@ -1,12 +1,16 @@
 //! Builds the drafts of a platform by `elias-build`, as a child with limits: a temporary folder with the draft's files,
 //! no environment, no network, and bounds on CPU time, memory, time and output.
 
+mod packages;
+
 use crate::service_tables;
 use bytes::Bytes;
+use elias_advisories::Package;
 use elias_api::{Code, Diagnostic, Error, Result};
 use elias_build::BuildError;
 use elias_build::child::VERSION;
 use elias_build::draft::{self, DraftResponse};
+use elias_capabilities::http::PublicFetch;
 use elias_command_line::{Failure, Program, version_settings};
 use elias_gateway::GatewayConfig;
 use elias_gateway::assets::is_hidden;
@@ -51,6 +55,9 @@ pub(crate) struct ChildBuilder {
     cache: PathBuf,
     /// Bytes of a component.
     component_bytes: u64,
+    /// The registry of npm packages, without a slash at its end, and what fetches from it; none: packages are not
+    /// installed.
+    registry: Option<(String, PublicFetch)>,
     running: Semaphore,
     /// Set once the engine is compiled, which takes seconds of CPU time that are no tenant's.
     prepared: OnceCell<()>,
@@ -63,13 +70,19 @@ struct DraftSettings {
 }
 
 impl ChildBuilder {
-    pub(crate) fn new(data_dir: &Path, cache: Option<&Path>, component_bytes: u64) -> Self {
+    pub(crate) fn new(
+        data_dir: &Path,
+        cache: Option<&Path>,
+        component_bytes: u64,
+        registry: Option<(String, PublicFetch)>,
+    ) -> Self {
         // A child is in another folder.
         let absolute = |path: PathBuf| std::path::absolute(&path).unwrap_or(path);
         Self {
             folder: absolute(data_dir.join("builds")),
             cache: absolute(cache.map_or_else(|| data_dir.join("build-cache"), Path::to_owned)),
             component_bytes,
+            registry,
             running: Semaphore::new(RUNNING_MAX),
             prepared: OnceCell::new(),
         }
@@ -88,6 +101,14 @@ impl ChildBuilder {
             Ok(settings) => (Some(settings), Vec::new()),
             Err(diagnostics) => (None, diagnostics),
         };
+        if let Err(error) = self.install(files, folder.path()).await {
+            if error.code().status() >= 500 {
+                return Err(error);
+            }
+            let (severity, code) = ("error".to_owned(), error.code().as_str().to_owned());
+            diagnostics.push(Diagnostic { severity, code, message: error.to_string(), ..Diagnostic::default() });
+            return Ok(BuiltDraft { component: None, diagnostics });
+        }
         let mut command = elias_build().map_err(|failure| internal(&failure))?;
         command.arg(draft::ARGUMENT).arg(VERSION).arg(&self.cache);
         command.args([CPU_SECONDS.to_string(), MEMORY_BYTES.to_string()]);
@@ -102,6 +123,14 @@ impl ChildBuilder {
             files,
         });
         Ok(BuiltDraft { component, diagnostics })
+    }
+
+    /// Fetches the packages of the draft's lockfile, if there is a registry.
+    async fn install(&self, files: &BTreeMap<String, String>, project: &Path) -> Result<()> {
+        let Some((registry, fetch)) = &self.registry else { return Ok(()) };
+        let installed = packages::install(fetch, registry, packages::read(files)?, project);
+        let installed = tokio::time::timeout(WALL, installed).await;
+        installed.map_err(|_| over(&format!("its packages were not there after {} s", WALL.as_secs())))?
     }
 
     /// Deletes what builds of a former process left, and has the engine compiled, if it is not yet.
@@ -127,6 +156,12 @@ impl DraftBuilder for ChildBuilder {
         let files = Language::TypeScript.common().iter().chain(template.files(Language::TypeScript));
         let named = |text: &str| text.replace("{{name}}", draft.as_str());
         Some(files.map(|(path, text)| ((*path).to_owned(), named(text))).collect())
+    }
+
+    fn packages(&self, files: &BTreeMap<String, String>) -> Result<Vec<Package>> {
+        // Without a registry nothing is installed, whatever a lockfile says.
+        let packages = self.registry.as_ref().map_or_else(|| Ok(Vec::new()), |_| packages::read(files))?;
+        Ok(packages.iter().map(packages::LockedPackage::package).collect())
     }
 
     fn build<'a>(&'a self, files: &'a BTreeMap<String, String>) -> BoxFuture<'a, Result<BuiltDraft>> {

@@ -69,7 +69,7 @@ fn migrations_and_assets_go_with_the_version() {
 
 #[test]
 fn a_draft_starts_from_a_template() {
-    let builder = ChildBuilder::new(Path::new("/none"), None, 1);
+    let builder = ChildBuilder::new(Path::new("/none"), None, 1, None);
     let name: ComponentName = "shop".parse().expect("a name");
     for template in ["hello", "hono", "api", "worker", "schedule", "event"] {
         let files = builder.template(template, &name).expect(template);
