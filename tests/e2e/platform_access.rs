@@ -43,6 +43,7 @@ async fn routes(platform: &Platform) -> Vec<Route> {
         ("subscription", "orders"),
         ("job", "01ARZ3NDEKTSV4RRFFQ69G5FAV"),
         ("class", "Cart"),
+        ("draft", "shop"),
         ("path", "0/000"),
         ("*path", "0/000"),
     ];
@@ -84,6 +85,8 @@ fn body(method: &str, template: &str) -> Value {
         ("post", "silences") => json!({ "matcher": { "rule": "errors" }, "seconds": 60, "reason": "known" }),
         ("put", "{role}") => json!({ "policy": "permit (principal, action, resource);" }),
         ("put", "{name}") => json!({ "value": "x" }),
+        ("put", "{draft}") => json!({ "files": {} }),
+        ("post", "builds") => json!({ "check": true }),
         ("post", "jobs") => json!({ "name": "resize" }),
         ("post", "events") if template.contains("{subscription}") => json!({ "after": 0 }),
         ("post", "events") => json!({ "specversion": "1.0", "id": "1", "type": "order.paid", "source": "/shop" }),

@@ -18,6 +18,7 @@ mod payloads;
 pub mod signature;
 pub mod stack;
 pub mod swap;
+pub mod world;
 
 pub use error_code::ErrorCode;
 

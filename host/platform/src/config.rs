@@ -2,6 +2,7 @@
 
 use crate::access::{FetchKeys, OidcConfig};
 use crate::component_databases::ComponentDatabases;
+use crate::draft_builder::DraftBuilder;
 use crate::notifier::Notifier;
 use crate::recorder::Retention;
 use crate::reports::EnvelopeSender;
@@ -74,6 +75,8 @@ pub struct PlatformConfig {
     pub databases: Option<Arc<dyn ComponentDatabases>>,
     /// The sender of webhooks; none: versions that have some are refused, and what is to be sent waits.
     pub webhooks: Option<Arc<dyn WebhookSender>>,
+    /// The builder of drafts; none: drafts are kept and not built.
+    pub drafts: Option<Arc<dyn DraftBuilder>>,
     /// The webhook that is told the usage of each closed hour; none: usage is read by the admin API alone.
     pub usage_webhook: Option<UsageWebhook>,
     /// The sender of notifications of alerts; none: receivers with a URL or an address are refused.
@@ -124,6 +127,7 @@ impl PlatformConfig {
             fetch: None,
             databases: None,
             webhooks: None,
+            drafts: None,
             usage_webhook: None,
             notifier: None,
             connections_percent: None,

@@ -6,6 +6,7 @@ use crate::artifacts::Artifacts;
 use crate::ceilings::Ceilings;
 use crate::config::PlatformConfig;
 use crate::connector_state::ConnectorState;
+use crate::draft_builder::BuildTurns;
 use crate::notification_meters::NotificationMeters;
 use crate::platform::{Inner, Platform};
 use crate::recorder::{BatchObserver, Recorder, Telling};
@@ -118,6 +119,7 @@ impl Platform {
             runner,
             workers,
             connectors: ConnectorState::default(),
+            builds: BuildTurns::default(),
             series,
             usage_folding: tokio::sync::Mutex::default(),
             notification_meters: NotificationMeters::default(),

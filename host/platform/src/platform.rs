@@ -5,6 +5,7 @@ use crate::advisories::Advisories;
 use crate::artifacts::Artifacts;
 use crate::config::{PlatformConfig, PublicScheme};
 use crate::connector_state::ConnectorState;
+use crate::draft_builder::BuildTurns;
 use crate::notification_meters::NotificationMeters;
 use crate::reports::Reports;
 use crate::response_cache::ResponseCache;
@@ -43,6 +44,8 @@ pub(crate) struct Inner {
     /// The runner of service workers.
     pub(crate) workers: Arc<WorkerRunner>,
     pub(crate) connectors: ConnectorState,
+    /// Whose draft is being built.
+    pub(crate) builds: BuildTurns,
     /// The points of metrics that the store is to be told of.
     pub(crate) series: SeriesState,
     /// Held while the store is told of usage.

@@ -13,6 +13,7 @@ mod components;
 mod connect;
 mod data_keys;
 mod deployments;
+mod drafts;
 mod error;
 mod executions;
 mod experiments;
@@ -124,6 +125,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("issues", include_str!("schema/18_issues.sql")),
     ("alerts", include_str!("schema/19_alerts.sql")),
     ("sessions", include_str!("schema/20_sessions.sql")),
+    ("drafts", include_str!("schema/21_drafts.sql")),
 ];
 
 /// The tables with a tenant's rows, which row-level security guards on PostgreSQL.
@@ -189,6 +191,7 @@ const TENANT_TABLES: &[&str] = &[
     "issues",
     "issue_counts",
     "security_events",
+    "drafts",
 ];
 
 /// Begins a transaction on PostgreSQL whose statements are planned as for large tables: some are empty at one time and

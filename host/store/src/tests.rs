@@ -12,6 +12,7 @@ macro_rules! on_both {
 
 mod access;
 mod alerts;
+mod drafts;
 mod durability;
 mod idempotent_requests;
 mod identity;
@@ -32,6 +33,7 @@ use alerts::{
     notifications_wait_for_their_receiver, silences_end_and_are_bounded,
     the_state_of_alerts_and_the_counts_of_hosts_survive,
 };
+use drafts::drafts_have_revisions_and_are_bounded;
 use elias_api::{
     Actor, Deployment, DeploymentState, ExecutionFilter, ExecutionRecord, RecordedCalls, RecordedRun, Service,
     TenantSettings, Version, VersionSettings,
@@ -494,6 +496,7 @@ on_both! {
     answers_are_given_again_until_newer_ones_take_their_place
     metrics_of_variants_are_those_of_other_hosts_and_go_with_the_experiment
     executions_are_found_and_pruned
+    drafts_have_revisions_and_are_bounded
     roles_have_revisions_and_are_bounded
     users_are_a_tenants_and_bounded
     sessions_are_a_tenants_and_end

@@ -29,6 +29,7 @@ pub(super) const TABLES: &[&str] = &[
     "audit",
     "executions",
     "spans",
+    "drafts",
     "idempotency",
     "idempotent_requests",
     "log_records",

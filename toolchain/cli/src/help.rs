@@ -62,6 +62,8 @@ const GROUPS: &[Group] = &[
             command("deploy", "elias deploy --env staging", "elias deploy shop.wasm --canary 10 --step 25,50,100"),
             command("versions", "elias versions shop", "elias versions delete shop 1"),
             command("diff", "elias diff shop 2 3", "elias diff shop 2 3 --json"),
+            command("spec", "elias spec shop.wasm --openapi", "elias spec --diff shop@2 shop@3"),
+            command("drafts", "elias drafts pull shop", "elias drafts build shop --check"),
             command("promote", "elias promote shop --from staging --canary 10", "elias promote shop --version 3"),
             command("rollback", "elias rollback shop", "elias rollback shop --to 2 --env staging"),
             command("canary", "elias canary shop pause", "elias canary shop abort --reason latency"),

@@ -41,6 +41,7 @@ pub mod child;
 pub mod command;
 mod componentize;
 pub mod diagnostic;
+pub mod draft;
 pub mod engine;
 mod evaluate;
 mod explain;
@@ -52,6 +53,7 @@ mod options;
 mod package;
 mod paths;
 mod sbom;
+mod schemas;
 mod web;
 mod worker_code;
 mod workers;
@@ -208,6 +210,7 @@ impl Builder {
             return Err(explain::unknown_handler(name, options));
         }
         sbom::compare(&evaluated.report.dependencies, &sbom)?;
+        let (schemas, inexpressible) = schemas::read(&evaluated.report.schemas)?;
         let mut imports = needs.interfaces(&evaluated.report.handlers);
         imports.extend(imported.interfaces());
         imports.sort_unstable();
@@ -244,6 +247,7 @@ impl Builder {
             handlers: evaluated.report.handlers.clone(),
             workers: evaluated.report.workers.clone(),
             imports,
+            schemas,
             stage: (evaluated.report.of > 1)
                 .then_some(Stage { number: evaluated.report.stage, of: evaluated.report.of }),
             eval: options.eval,
@@ -270,6 +274,7 @@ impl Builder {
         if needs.has_workers() {
             warnings.extend(workers::warnings(&bundle));
         }
+        warnings.extend(inexpressible);
         warnings.extend(bundle.warnings);
         warnings.extend(unlocked);
         let logs = evaluated.report.logs.into_iter().map(|line| (line.level, line.message)).collect();

@@ -4,6 +4,7 @@ mod builder;
 mod changes;
 mod check;
 mod data;
+mod draft_builder;
 mod failure;
 mod host;
 mod logging;

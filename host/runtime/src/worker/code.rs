@@ -111,6 +111,7 @@ mod tests {
             handlers: Vec::new(),
             workers: vec!["Cart".to_owned()],
             imports: imports.iter().map(|&import| import.to_owned()).collect(),
+            schemas: Default::default(),
             stage: None,
             eval: false,
             engine: "0".repeat(64),

@@ -5,6 +5,7 @@ mod alerts;
 mod audit;
 mod confirmed;
 mod databases;
+mod drafts;
 mod etag;
 mod events;
 mod executions;
@@ -100,6 +101,7 @@ fn routes() -> OpenApiRouter<Platform> {
         .merge(tenants::routes())
         .merge(audit::routes())
         .merge(versions::routes())
+        .merge(drafts::routes())
         .merge(services::routes())
         .merge(service_log::routes())
         .merge(experiments::routes())
