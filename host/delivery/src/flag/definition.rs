@@ -80,7 +80,6 @@ pub struct TargetingRule {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attribute: Option<String>,
     /// The values of the attribute: strings, numbers and booleans.
-    #[schema(value_type = Vec<Object>)]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub values: Vec<Value>,
     /// The variant for all whom the rule includes. Cannot be combined with `split`.

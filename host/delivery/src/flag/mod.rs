@@ -32,4 +32,4 @@ pub use evaluation::{
     CLAIM_VALUES_MAX, EvaluationContext, EvaluationError, FlagErrorCode, Reason, Resolution, TARGETING_KEY_BYTES_MAX,
     ValueType,
 };
-pub use set::{FLAGS_MAX, Flag, FlagSet};
+pub use set::{FLAGS_MAX, Flag, FlagSet, WORK_MAX};

@@ -1,6 +1,8 @@
 //! Flags that are ready to be evaluated.
 
-use super::definition::{FlagDefinition, FlagState, Share, TargetingRule, check_flag_name};
+use super::definition::{
+    DEFINITION_BYTES_MAX, FlagDefinition, FlagState, RULES_MAX, Share, TargetingRule, check_flag_name,
+};
 use super::evaluation::{
     CLAIM_VALUES_MAX, EvaluationContext, EvaluationError, FlagErrorCode, Reason, Resolution, ValueType,
 };
@@ -12,6 +14,12 @@ use std::sync::Arc;
 
 /// Flags of a set: of one tenant in one environment.
 pub const FLAGS_MAX: usize = 500;
+
+/// The work of a value of a claim that is compared: a number is written as text before. In bytes that are compared.
+const CLAIM_VALUE_WORK: usize = 50;
+
+/// The most that [`Flag::work`] can be.
+pub const WORK_MAX: usize = DEFINITION_BYTES_MAX + RULES_MAX * CLAIM_VALUES_MAX * CLAIM_VALUE_WORK;
 
 /// Flags by name. A set that has changed is a new one: evaluations under way go on with theirs.
 #[derive(Debug, Default)]
@@ -127,14 +135,13 @@ impl Flag {
         })
     }
 
-    /// The size of the work of an evaluation whose caller has claims of so many bytes: bytes and values that are
-    /// compared.
+    /// The size of the work of an evaluation whose caller has claims of so many bytes, in bytes that are compared; at
+    /// most [`WORK_MAX`].
     #[must_use]
     pub fn work(&self, claims_bytes: usize) -> usize {
-        // An element of an array takes two bytes or more, and a number is written as text before it is compared.
-        const CLAIM_VALUE: usize = 50;
+        // An element of an array takes two bytes or more.
         let values = (claims_bytes / 2).min(CLAIM_VALUES_MAX);
-        self.bytes + self.claim_rules * values * CLAIM_VALUE
+        self.bytes + self.claim_rules * values * CLAIM_VALUE_WORK
     }
 
     /// The value for a context, where values of the type `wanted` are asked for.

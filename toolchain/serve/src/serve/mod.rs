@@ -17,6 +17,7 @@ use crate::worker_messages::ProjectWorkers;
 use crate::workers::{self, FormerVersions, Heaps};
 use crate::{failure, host, logging, service_tables, triggers, types};
 use elias_build::command::cache_dir;
+use elias_capabilities::Flags;
 use elias_command_line::{CliErrorCode, DevArguments, Failure, ServeArguments, ServerArguments};
 use elias_host::LoadOptions;
 use elias_local_triggers::ComponentSource;
@@ -179,6 +180,7 @@ async fn run(serving: &Serving, settings: Settings) -> Result<(), Failure> {
     let config = service_tables::workers(settings.service_workers.as_ref())?;
     let workers = workers::prepare(&serving.heaps, serving.watch, &config)?;
     let host = host::with_triggers(host, triggers.jobs(), triggers.events()).capability(workers.capability());
+    let host = host.capability(Flags::local());
     let host = host::build(host, cache.as_deref())?;
     let origin = Origin::of(&serving.file, &serving.config, cache)?;
     if !serving.watch && is_source(&serving.file) {
