@@ -8,6 +8,7 @@ mod databases;
 mod error;
 mod executions;
 mod findings;
+mod flags;
 mod members;
 mod services;
 mod tenants;
@@ -27,6 +28,7 @@ pub use executions::{
     ExecutionFilter, ExecutionRecord, FollowedLine, RecordedCalls, RecordedRun, RunningExecution, RunningFilter,
 };
 pub use findings::Finding;
+pub use flags::{FeatureFlag, FlagRevision};
 pub use members::{
     EMAIL_BYTES_MAX, Organization, OrganizationSettings, TEXT_BYTES_MAX, User, UserSettings, check_text, is_email,
     is_text,

@@ -2,6 +2,7 @@
 
 use crate::access::{FetchKeys, OidcConfig};
 use crate::component_databases::ComponentDatabases;
+use crate::flag_sets::FlagSets;
 use crate::recorder::Retention;
 use crate::spans::TraceConfig;
 use crate::triggers::TriggerBackends;
@@ -69,6 +70,8 @@ pub struct PlatformConfig {
     pub webhooks: Option<Arc<dyn WebhookSender>>,
     /// The queue and the log of events that the host was built with, by its capabilities `jobs` and `events`.
     pub triggers: TriggerBackends,
+    /// The feature flags that the host was built with, by its capability `flags`.
+    pub flags: FlagSets,
     /// The service workers that the host was built with, by its capability `workers`.
     pub workers: WorkerBackends,
     /// How many service workers are in memory at a time: each is one of the host's instances.
@@ -104,6 +107,7 @@ impl PlatformConfig {
             databases: None,
             webhooks: None,
             triggers: TriggerBackends::new(),
+            flags: FlagSets::new(),
             workers: WorkerBackends::new(),
             awake_workers: AWAKE_WORKERS,
             concurrent_jobs: None,

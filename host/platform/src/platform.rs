@@ -5,6 +5,7 @@ use crate::advisories::Advisories;
 use crate::artifacts::Artifacts;
 use crate::config::{PlatformConfig, PublicScheme};
 use crate::connector_state::ConnectorState;
+use crate::flag_sets::FlagSets;
 use crate::response_cache::ResponseCache;
 use crate::serving::{Release, ServiceSnapshot, Serving};
 use crate::session::{Credential, Session};
@@ -79,6 +80,10 @@ impl Platform {
 
     pub(crate) fn workers(&self) -> &Arc<WorkerRunner> {
         &self.inner.workers
+    }
+
+    pub(crate) fn flag_sets(&self) -> &FlagSets {
+        &self.inner.config.flags
     }
 
     pub(crate) fn connectors(&self) -> &ConnectorState {

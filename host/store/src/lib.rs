@@ -16,6 +16,7 @@ mod error;
 mod executions;
 mod experiments;
 mod file;
+mod flags;
 mod guard;
 mod hints;
 mod host;
@@ -108,6 +109,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("waiting_turns", include_str!("schema/14_waiting_turns.sql")),
     ("host_keys", include_str!("schema/15_host_keys.sql")),
     ("spans", include_str!("schema/16_spans.sql")),
+    ("flags", include_str!("schema/22_flags.sql")),
 ];
 
 /// The tables with a tenant's rows, which row-level security guards on PostgreSQL.
@@ -159,6 +161,8 @@ const TENANT_TABLES: &[&str] = &[
     "worker_turns",
     "worker_counts",
     "spans",
+    "flags",
+    "flag_revisions",
 ];
 
 /// Begins a transaction on PostgreSQL whose statements are planned as for large tables: some are empty at one time and

@@ -12,6 +12,7 @@ macro_rules! on_both {
 
 mod access;
 mod durability;
+mod flags;
 mod idempotent_requests;
 mod identity;
 pub(crate) mod plans;
@@ -406,6 +407,7 @@ async fn executions_are_found_and_pruned(TestStore { store, .. }: &TestStore) {
         fuel: 7,
         memory_bytes: 9,
         host_calls: vec![RecordedCalls { capability: "db".into(), calls: 2, duration_us: 3 }],
+        flags: [("banner".to_owned(), "on".to_owned())].into(),
         status: 200,
         outcome: outcome.into(),
         code: None,

@@ -62,6 +62,8 @@ pub(super) const TABLES: &[&str] = &[
     "workers",
     "worker_turns",
     "worker_counts",
+    "flags",
+    "flag_revisions",
     "leases",
 ];
 /// The tables that have rows in every new store.

@@ -40,7 +40,7 @@ impl FlagsGrant {
     ///
     /// # Errors
     /// [`ConfigureError::NotGranted`] for none; [`ConfigureError::Invalid`] for what is wrong, with the key.
-    pub(super) fn read(
+    pub(super) async fn read(
         granted: Option<&Value>,
         source: Option<&dyn FlagSource>,
         component: &str,
@@ -59,7 +59,7 @@ impl FlagsGrant {
         // Also where a source is asked: what is deployed must be what was tried.
         let local = local_flags(local)?;
         let flags = match source {
-            Some(source) => source.flags_of(component).map_err(invalid)?,
+            Some(source) => source.flags_of(component).await.map_err(invalid)?,
             None => Arc::new(LiveFlags::new(local)),
         };
         Ok(Self { names, flags })

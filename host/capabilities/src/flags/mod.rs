@@ -75,7 +75,7 @@ impl Capability for Flags {
         component: &ComponentInfo,
         granted: Option<&Value>,
     ) -> Result<FlagsGrant, ConfigureError> {
-        FlagsGrant::read(granted, self.source.as_deref(), &component.name)
+        FlagsGrant::read(granted, self.source.as_deref(), &component.name).await
     }
 
     fn prepare(&self, instance: &InstanceInfo, grant: &Arc<FlagsGrant>) -> FlagsContext {

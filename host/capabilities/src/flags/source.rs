@@ -1,17 +1,18 @@
 //! Where flags come from.
 
 use elias_delivery::flag::FlagSet;
+use futures::future::BoxFuture;
 use parking_lot::RwLock;
 use std::sync::Arc;
 
 /// Gives the flags of components.
 pub trait FlagSource: Send + Sync + 'static {
-    /// The flags of the component of this name, which it is told when it is loaded. They are shared by all components
-    /// that have the same.
+    /// The flags of the component of this name, which is about to be loaded. They are shared by all components that
+    /// have the same, and followed as long as somebody has them. Those that cannot be read now are read later.
     ///
     /// # Errors
     /// Why the component can have none: its name is none of this source's.
-    fn flags_of(&self, component: &str) -> Result<Arc<LiveFlags>, String>;
+    fn flags_of(&self, component: &str) -> BoxFuture<'static, Result<Arc<LiveFlags>, String>>;
 }
 
 /// Flags that may change at any time, while evaluations go on with those that they began with.

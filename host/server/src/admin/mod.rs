@@ -8,6 +8,7 @@ mod events;
 mod executions;
 mod experiments;
 mod extract;
+mod flags;
 mod host;
 mod idempotency;
 mod jobs;
@@ -105,6 +106,7 @@ fn routes() -> OpenApiRouter<Platform> {
         .merge(packages::routes())
         .merge(members::routes())
         .merge(roles::routes())
+        .merge(flags::routes())
         .merge(host::routes());
     OpenApiRouter::with_openapi(document).nest("/v1", v1)
 }
