@@ -146,7 +146,7 @@ impl FlagDefinition {
         Ok(value_type)
     }
 
-    /// The definition as JSON. Keys are sorted, so that equal definitions have equal texts.
+    /// The definition as JSON.
     #[must_use]
     pub fn json(&self) -> String {
         // Maps have strings as keys, and no number is NaN: `serde_json` has none.
