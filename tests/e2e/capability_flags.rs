@@ -29,7 +29,8 @@ async fn a_project_has_the_flags_of_its_own_table() {
             "import { flags } from 'elias/flags'; export default { fetch() { return Response.json({ \
              banner: flags.getBooleanValue('banner', false), limit: flags.getNumberValue('limit', 1), \
              theme: flags.getStringDetails('theme', 'x', { beta: true }), size: flags.getObjectValue('size', {}), \
-             wrong: flags.getStringDetails('limit', 'x').errorCode, none: flags.getStringDetails('none', 'x').errorCode, \
+             wrong: flags.getStringDetails('limit', 'x').errorCode, \
+             none: flags.getStringDetails('none', 'x').errorCode, \
              secret: flags.getBooleanDetails('other', false).errorMessage }); } };",
         ),
     );

@@ -314,6 +314,12 @@ mod tests {
     }
 
     #[test]
+    fn an_evaluation_of_flags_waits_for_nothing() {
+        let source = "import { flags } from 'elias/flags'; flags.getBooleanValue('a', false)";
+        assert_eq!(needs(source, &["call"]).0, ["elias:feature-flags/evaluation@0.1.0"]);
+    }
+
+    #[test]
     fn the_modules_of_workers_are_for_components_that_import_them() {
         let needs = |code: &str| Needs::of(&api_usage::scan(code, false));
         let loaded = |needs: &Needs| needs.modules().iter().any(|(name, _)| name.starts_with("elias:web/workers/"));

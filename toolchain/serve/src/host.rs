@@ -21,7 +21,8 @@ pub(crate) fn guest_threads(settings: &Settings) -> u32 {
     })
 }
 
-/// A host to be, with all capabilities. Feature flags are those of the component's own table. Jobs and events go into memory, and nothing runs them, nor service workers.
+/// A host to be, with all capabilities. Feature flags are those of the component's own table. Jobs and events go into
+/// memory, and nothing runs them, nor service workers.
 pub(crate) fn with_idle_triggers(settings: &Settings, data_dir: PathBuf) -> Result<HostBuilder, Failure> {
     let triggers = LocalTriggers::builder().build().map_err(|error| Failure::new("bad-configuration", error))?;
     let builder = builder(settings, data_dir, triggers.outbox());

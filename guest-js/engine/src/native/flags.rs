@@ -30,7 +30,7 @@ fn evaluate<'js>(
     let details = Object::new(ctx)?;
     match evaluation::evaluate(&flag, wanted, &context) {
         Ok(resolution) => {
-            details.set("variant", resolution.variant)?;
+            details.set("variant", resolution.variant_name)?;
             details.set("value", resolution.value)?;
             details.set("metadata", resolution.metadata)?;
             details.set("reason", reason_name(resolution.reason))?;

@@ -45,6 +45,7 @@ pub(super) enum Reason {
 #[derive(ComponentType, Lower, Debug, Clone, PartialEq, Eq)]
 #[component(record)]
 pub(super) struct Resolution {
+    #[component(name = "variant-name")]
     pub(super) variant: Option<Arc<str>>,
     pub(super) value: Option<Arc<str>>,
     pub(super) reason: Reason,

@@ -87,13 +87,13 @@ pub struct TargetingRule {
     pub variant: Option<String>,
     /// The variants that percentages of the targeting keys get. Keys in no share go on to the next rule.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub split: Vec<Share>,
+    pub split: Vec<SplitShare>,
 }
 
 /// A share of the targeting keys.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct Share {
+pub struct SplitShare {
     /// The name of the variant.
     pub variant: String,
     /// The percentage of the keys: 0 to 100, in steps of 0.01. The shares of a rule have at most 100 together.
@@ -178,7 +178,7 @@ impl FlagDefinition {
         }
     }
 
-    fn check_split(&self, split: &[Share]) -> Result<(), InvalidSetting> {
+    fn check_split(&self, split: &[SplitShare]) -> Result<(), InvalidSetting> {
         for share in split {
             self.check_variant("rules.split.variant", &share.variant)?;
             within("rules.split.percent", share.percent, 0.0..=100.0)?;

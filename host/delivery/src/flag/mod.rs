@@ -25,7 +25,7 @@ mod set;
 mod tests;
 
 pub use definition::{
-    DEFINITION_BYTES_MAX, FLAG_NAME_BYTES_MAX, FlagDefinition, FlagState, RULES_MAX, Share, TargetingRule,
+    DEFINITION_BYTES_MAX, FLAG_NAME_BYTES_MAX, FlagDefinition, FlagState, RULES_MAX, SplitShare, TargetingRule,
     VARIANTS_MAX, check_flag_name,
 };
 pub use evaluation::{

@@ -1,7 +1,7 @@
 //! Flags that are ready to be evaluated.
 
 use super::definition::{
-    DEFINITION_BYTES_MAX, FlagDefinition, FlagState, RULES_MAX, Share, TargetingRule, check_flag_name,
+    DEFINITION_BYTES_MAX, FlagDefinition, FlagState, RULES_MAX, SplitShare, TargetingRule, check_flag_name,
 };
 use super::evaluation::{
     CLAIM_VALUES_MAX, EvaluationContext, EvaluationError, FlagErrorCode, Reason, Resolution, ValueType,
@@ -112,7 +112,7 @@ impl Flag {
                 Some(name) => Decision::Variant(variant(name)?),
                 None => {
                     let mut total = 0.0;
-                    let end = |share: &Share| -> Result<_, InvalidSetting> {
+                    let end = |share: &SplitShare| -> Result<_, InvalidSetting> {
                         total += share.percent;
                         Ok((buckets_of(total), variant(&share.variant)?))
                     };

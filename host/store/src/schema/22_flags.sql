@@ -12,7 +12,7 @@ CREATE TABLE flags (
     PRIMARY KEY (tenant, environment, name)
 );
 CREATE INDEX flags_by_change ON flags (change);
--- Each revision of a flag; that of a deletion has no definition.
+-- Each revision of a flag, without a definition that of a deletion.
 CREATE TABLE flag_revisions (
     tenant TEXT NOT NULL,
     environment TEXT NOT NULL,
