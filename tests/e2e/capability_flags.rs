@@ -1,9 +1,11 @@
 //! `elias/flags`: feature flags of a project, and of a tenant on a platform.
 
-use elias_tests::build::{Project, component};
+use elias_tests::build::{Finish, Project, binary, component};
 use elias_tests::platform::{Platform, until};
 use elias_tests::serve::{Server, refused};
+use elias_tests::services::Postgres;
 use serde_json::{Value, json};
+use std::process::Command;
 
 /// Evaluates the flag `banner` for the user of the query.
 const BANNER: &str = r#"
@@ -185,4 +187,83 @@ async fn flags_are_changed_by_who_may_and_by_what_was_read() {
     });
     let set = team.done("PUT", &flag("staging", "hostile"), hostile.clone()).await;
     assert_eq!(set["definition"]["variants"], hostile["variants"], "it is given back as it is");
+}
+
+#[tokio::test]
+async fn hosts_on_one_store_follow_flags_and_keep_them_while_it_is_away() {
+    let postgres = Postgres::start();
+    let first = Platform::start(&["--store", &postgres.url()]);
+    let mut second = Platform::start(&["--store", &postgres.url()]);
+    let bytes = component(BANNER);
+    second.default_tenant().upload(&bytes).await;
+    first.default_tenant().serve("shop", &bytes, json!({ "capabilities": { "flags": {} } })).await;
+    let sees = async |platform: &Platform, expected: Value| {
+        let look = async || {
+            let answer = platform.ask("shop.default.localhost", "/?user=ada").await;
+            let details: Value = serde_json::from_str(&answer.body).ok()?;
+            (details["value"] == expected && details["reason"] != "ERROR").then_some(())
+        };
+        until(&format!("the flag is {expected}"), look).await;
+    };
+    first.default_tenant().done("PUT", &flag("production", "banner"), on_for("ada")).await;
+    sees(&second, json!(true)).await;
+    first.default_tenant().done("PUT", &flag("production", "banner"), on_for("bob")).await;
+    sees(&second, json!(false)).await;
+    second.default_tenant().done("PUT", &flag("production", "banner"), on_for("ada")).await;
+    sees(&first, json!(true)).await;
+    sees(&second, json!(true)).await;
+
+    postgres.stop();
+    sees(&second, json!(true)).await;
+    // A host that starts without the store has them from its file.
+    second.restart();
+    sees(&second, json!(true)).await;
+    postgres.restart();
+    let changed = async || {
+        let put = first.default_tenant().ask("PUT", &flag("production", "banner"), on_for("bob")).await;
+        (put.0 == 200).then_some(())
+    };
+    until("the store is back", changed).await;
+    sees(&second, json!(false)).await;
+}
+
+#[tokio::test]
+async fn the_command_line_sets_what_a_component_sees() {
+    let platform = Platform::start(&[]);
+    let team = platform.default_tenant();
+    team.serve("shop", &component(BANNER), json!({ "capabilities": { "flags": {} } })).await;
+    let project = Project::new(&[]);
+    project.write("banner.json", on_for("ada").to_string());
+    let file = project.path("banner.json").display().to_string();
+    let url = format!("http://{}", platform.admin_address);
+    let run = |arguments: &[&str]| {
+        let mut command = Command::new(binary("elias"));
+        command.args(arguments).env("ELIAS_URL", &url).env("ELIAS_TOKEN", &team.token);
+        let output = command.finish().expect("elias starts");
+        (output.status.success(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
+    };
+    let ok = |arguments: &[&str]| {
+        let (succeeded, said) = run(arguments);
+        assert!(succeeded, "{arguments:?}: {said}");
+        said
+    };
+    let value = async || platform.ask("shop.default.localhost", "/?user=ada").await.json()["value"].clone();
+    assert_eq!(
+        ok(&["flags", "set", "banner", "--from-file", &file]),
+        "banner is enabled in production, at revision 1\n"
+    );
+    assert_eq!(value().await, true);
+    let shown = ok(&["flags", "show", "banner"]);
+    assert!(shown.contains("boolean") && shown.contains("\"users\":[\"ada\"]"), "{shown}");
+    assert!(ok(&["flags", "set", "banner", "--disable"]).contains("disabled in production, at revision 2"));
+    assert_eq!(value().await, false);
+    let (succeeded, said) = run(&["flags", "set", "banner", "--enable", "--revision", "1"]);
+    assert!(!succeeded && said.contains("error[stale]"), "{said}");
+    assert!(ok(&["flags", "list"]).contains("disabled"));
+    assert_eq!(ok(&["flags", "list", "--env", "staging"]), "none\n");
+    ok(&["flags", "delete", "banner"]);
+    let history = ok(&["flags", "history", "banner"]);
+    assert!(history.contains("deleted") && history.lines().count() == 4, "{history}");
+    let (succeeded, said) = run(&["flags", "show", "banner"]);
+    assert!(!succeeded && said.contains("error[not-found]"), "{said}");
 }

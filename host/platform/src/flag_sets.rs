@@ -232,3 +232,6 @@ async fn save(origin: &Origin, key: &SetKey, definitions: &Definitions) -> Resul
         Err(panic) => Err(Error::new(Code::Internal, format!("writing feature flags: {panic}"))),
     }
 }
+
+#[cfg(test)]
+mod tests;
