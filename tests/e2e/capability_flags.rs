@@ -238,7 +238,8 @@ async fn the_command_line_sets_what_a_component_sees() {
     let url = format!("http://{}", platform.admin_address);
     let run = |arguments: &[&str]| {
         let mut command = Command::new(binary("elias"));
-        command.args(arguments).env("ELIAS_URL", &url).env("ELIAS_TOKEN", &team.token);
+        command.args(arguments).env("ELIAS_CONFIG_DIR", project.path("config"));
+        command.env("ELIAS_URL", &url).env("ELIAS_TOKEN", &team.token);
         let output = command.finish().expect("elias starts");
         (output.status.success(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
     };

@@ -99,8 +99,9 @@ impl Flag {
     fn new(scope: &str, name: &str, definition: FlagDefinition) -> Result<Self, InvalidSetting> {
         check_flag_name(name)?;
         let value_type = definition.check()?;
-        let texts =
-            |(name, value): (&String, &Value)| (name.clone(), (Arc::from(name.as_str()), Arc::from(value.to_string())));
+        let texts = |(name, value): (&String, &Value)| -> (String, VariantTexts) {
+            (name.clone(), (Arc::from(name.as_str()), Arc::from(value.to_string())))
+        };
         let variants: BTreeMap<String, VariantTexts> = definition.variants.iter().map(texts).collect();
         // Checked: every variant that is named is there.
         let variant = |name: &str| {

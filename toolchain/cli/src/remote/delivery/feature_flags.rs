@@ -63,7 +63,7 @@ enum FlagsCommand {
         /// Flag name
         name: String,
         /// Maximum number of revisions
-        #[arg(long, value_name = "COUNT", default_value_t = 20)]
+        #[arg(long, value_name = "N", default_value_t = 20)]
         limit: usize,
     },
 }
