@@ -1,6 +1,6 @@
 # The commands a newcomer has to know. Each does its own set-up, and is quick when that has been done.
 
-.PHONY: run test lint docs coverage mutants bench soak conformance fuzz engine build packages clean
+.PHONY: run test lint docs coverage mutants bench soak conformance fuzz engine console build packages clean
 
 # Compiled engine code of this checkout stays in it.
 export ELIAS_CACHE_DIR ?= $(CURDIR)/target/elias-cache
@@ -13,16 +13,19 @@ run: engine
 	target/release/elias-build examples/hello/src/index.js -o target/hello.wasm
 	target/release/elias serve target/hello.wasm --listen 127.0.0.1:8787
 
-# Every test: the crates' own, the end-to-end tests of the shipped binaries, the web modules under Node, the admin API by its own document, and
-# the commands and samples of the documentation.
+# Every test: the crates' own, the end-to-end tests of the shipped binaries, the web modules under Node, the admin API by its own document,
+# the console in a browser, the rules and dashboards for Prometheus, and the commands and samples of the documentation.
 test: build packages
 	toolchain/setup/with-services.sh cargo test --locked --release --no-fail-fast
 	cd guest-js/web && node --test test/*.test.mjs ../sdk/test/*.test.mjs
 	toolchain/setup/openapi.sh
+	tests/console/run.sh
+	toolchain/setup/prometheus.sh
 	toolchain/setup/with-services.sh node tests/docs/run.mjs
 
 # Formatting, clippy, and the engine's clippy for its own target.
 lint: engine
+	toolchain/setup/console.sh check
 	toolchain/setup/lint.sh
 
 # Which lines the tests run; fails below 80 %, and 95 % in the crates of toolchain/setup/pure-crates.txt.
@@ -63,7 +66,7 @@ fuzz: engine
 	toolchain/setup/fuzz.sh
 
 # The binaries `elias`, `elias-build` and `elias-serve`.
-build: engine
+build: engine console
 	cargo build --locked --release
 	target/release/elias-build prepare
 
@@ -73,6 +76,12 @@ engine:
 	toolchain/setup/web.sh
 	toolchain/setup/engine.sh
 	node toolchain/setup/base.mjs
+
+# The files of the web console, which elias-serve embeds; a `cargo build` without them makes one that has none.
+console:
+	toolchain/setup/system.sh
+	toolchain/setup/console.sh
+	node toolchain/setup/precompress.mjs host/console/dist
 
 # What the examples and tests take from npm, by their lockfiles; install scripts never run.
 packages:

@@ -197,6 +197,45 @@ async fn tokens_of_an_identity_provider_are_checked_and_their_claims_reach_the_c
 }
 
 #[tokio::test]
+async fn a_stream_of_events_ends_when_the_token_does_by_which_it_was_opened() {
+    let source = r#"
+import { worker } from "elias";
+export class Feed extends worker.Worker {
+  codes = [];
+  onEventStream(stream) { stream.send("welcome"); }
+  onClose(stream, code) { this.codes.push(code); }
+  view() { return this.codes; }
+}
+export default { fetch() { return new Response("up"); } };
+"#;
+    let issuer = Issuer::start().await;
+    let platform = Platform::start(&["--private-network", "127.0.0.0/8"]);
+    let team = platform.default_tenant();
+    let jwt = json!({ "jwks": issuer.url, "issuer": "https://id.test", "audience": "shop", "leeway-seconds": 0 });
+    let worker = json!({ "class": "Feed", "name": "all", "method": "view", "events": true });
+    let routes = json!([
+        { "path": "/feed", "worker": worker, "auth": { "jwt": jwt } },
+        { "path": "/codes", "worker": { "class": "Feed", "name": "all", "method": "view" } },
+    ]);
+    let grants = json!({ "workers": {} });
+    let settings = json!({ "capabilities": grants, "gateway": { "routes": routes }, "smoke": { "path": "" } });
+    team.serve("shop", &elias_tests::build::component(source), settings).await;
+    let host = team.host("shop");
+    let feed = async || {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs();
+        let token = issuer.token(json!({ "exp": now + 8 }));
+        let request = http::Request::get("/").header("authorization", format!("Bearer {token}"));
+        let request = request.header("accept", "text/event-stream");
+        // The response is read to its end.
+        Some(platform.ask_with(request, &host, "/feed", "").await).filter(|answer| answer.status == 200)
+    };
+    let answer = until("the keys are there", feed).await;
+    assert_eq!(answer.body, "data: welcome\n\n");
+    let codes = async || (platform.ask(&host, "/codes").await.json() == json!([1008])).then_some(());
+    until("the worker knows", codes).await;
+}
+
+#[tokio::test]
 async fn users_of_an_identity_provider_use_the_admin_api_as_their_claims_say() {
     let issuer = Issuer::start().await;
     let flags = ["--oidc-issuer", "https://id.test", "--oidc-jwks", &issuer.url, "--oidc-audience", "shop"];

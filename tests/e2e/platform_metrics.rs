@@ -31,6 +31,13 @@ fn parse(text: &str) -> Samples {
             }
             continue;
         }
+        let line = match line.split_once(" # {trace_id=\"") {
+            Some((line, exemplar)) => {
+                assert!(line.contains("_bucket{") && exemplar.as_bytes()[..32].is_ascii(), "{line}");
+                line
+            }
+            None => line,
+        };
         let (series, value) = line.rsplit_once(' ').unwrap_or_else(|| panic!("{line}"));
         let (name, labels) = series
             .split_once('{')
@@ -127,6 +134,12 @@ async fn figures_follow_the_requests_that_are_made() {
     assert_eq!(quota("used", "components"), 1.0);
     assert!(quota("used", "storage-bytes") >= answering().len() as f64);
     assert!(after.keys().any(|series| series.contains("tenant=\"_other\"")), "who is not told apart");
+    let request = http::Request::get("/").header("authorization", format!("Bearer {token}"));
+    let text = platform.call(request, "/v1/metrics", "").await.body;
+    let exemplar = text.lines().find_map(|line| line.split_once(" # {trace_id=\"")).expect("an exemplar").1;
+    let trace = exemplar.split('"').next().expect("a trace");
+    let found = team.done("GET", &format!("/executions?trace={trace}"), Value::Null).await;
+    assert_eq!(found["items"][0]["component"], "shop", "{found}");
 }
 
 #[tokio::test]

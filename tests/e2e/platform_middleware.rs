@@ -135,6 +135,29 @@ async fn a_body_is_given_to_those_who_ask_for_it_and_has_a_bound() {
 }
 
 #[tokio::test]
+async fn a_rate_limit_by_a_header_of_middleware_counts_each_user_by_what_middleware_says() {
+    let platform = Platform::start(&[]);
+    let team = platform.default_tenant();
+    team.serve("auth", &auth(), json!({})).await;
+    let gateway = json!({
+        "middleware": [{ "component": "auth", "sets": ["x-user"] }],
+        "rate-limit": { "requests": 2, "per-seconds": 3600, "by": "header", "header": "x-user" },
+    });
+    team.serve("shop", &shop(), json!({ "gateway": gateway })).await;
+    let ask = async |token: &str, forged: &str| {
+        let headers = [("authorization", token), ("x-user", forged)];
+        send(&platform, &team, "/", &headers).await
+    };
+    for forged in ["one", "two"] {
+        assert_eq!(ask("Bearer ada", forged).await.status, 200);
+    }
+    let refused = ask("Bearer ada", "three").await;
+    assert_eq!((refused.status, refused.headers.contains_key("retry-after")), (429, true), "{refused:?}");
+    assert!(refused.body.contains("rate-limited"), "{refused:?}");
+    assert_eq!(ask("Bearer bob", "ada").await.status, 200, "another user, who calls himself by the name of the first");
+}
+
+#[tokio::test]
 async fn a_call_has_the_limits_of_its_route_and_its_failure_is_the_requests_or_none() {
     let platform = Platform::start(&[]);
     let team = platform.default_tenant();

@@ -19,7 +19,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use tokio::net::TcpListener;
 
-const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+pub(crate) const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const NEXT: &str = "whsec_BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcH";
 const SOURCE: &str = "export default { fetch() { return new Response('up'); } };";
 
@@ -27,13 +27,13 @@ type Received = Arc<Mutex<Vec<(HeaderMap, Value)>>>;
 
 /// A server that keeps what it is sent. It responds with the status that the path says; to `/once` with 503 the first
 /// time, and to `/hang-up` not at all.
-struct Receiver {
-    address: SocketAddr,
+pub(crate) struct Receiver {
+    pub(crate) address: SocketAddr,
     received: Received,
 }
 
 impl Receiver {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("it is bound");
         let received = Received::default();
@@ -52,7 +52,7 @@ impl Receiver {
         Self { address, received }
     }
 
-    fn received(&self) -> Vec<(HeaderMap, Value)> {
+    pub(crate) fn received(&self) -> Vec<(HeaderMap, Value)> {
         self.received.lock().expect("no receiver panics").clone()
     }
 
@@ -91,7 +91,7 @@ async fn receive(request: Request<Incoming>, received: Received) -> std::io::Res
     Ok(response)
 }
 
-fn header<'h>(headers: &'h HeaderMap, name: &str) -> &'h str {
+pub(crate) fn header<'h>(headers: &'h HeaderMap, name: &str) -> &'h str {
     headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
 }
 

@@ -273,3 +273,35 @@ async fn a_turn_is_found_by_the_uuid_that_its_sender_has() {
         assert_eq!((&turn["source"], &turn["run"]["job"]), (&json!(source), &json!(id)), "{turn}");
     }
 }
+
+#[tokio::test]
+async fn a_projects_subscriptions_get_what_its_workers_emit_and_what_becomes_of_them() {
+    let source = r#"
+import { worker, workers } from "elias";
+export class Cart extends worker.Worker {
+  pay(sum) {
+    worker.emit("order.paid", { sum });
+    worker.emit("cart.paid", { sum });
+  }
+}
+export default {
+  async fetch() {
+    await workers.get(Cart, "ada").pay(7);
+    return new Response("paid");
+  },
+  event({ type, subject, data }) {
+    console.log(`heard ${type} ${subject.split("/").slice(-2).join("/")} ${data.sum ?? data.class}`);
+  },
+};
+"#;
+    let project = elias_tests::build::Project::new(&[]);
+    project.write("app.wasm", component(source));
+    let config = "[capabilities.workers]\n[capabilities.events]\ntypes = [\"cart.*\"]\n\
+                  [[triggers.event]]\ntype = \"**\"\n";
+    project.write("elias.toml", config);
+    let server = Server::of_project(project, "app.wasm", &[]);
+    assert_eq!(server.get("/").await.body, "paid");
+    server.logged("heard worker.started Cart/ada Cart").await;
+    let log = server.logged("heard cart.paid Cart/ada 7").await;
+    assert!(!log.contains("order.paid"), "the component may not publish it: {log}");
+}

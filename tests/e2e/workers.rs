@@ -166,6 +166,33 @@ async fn what_a_worker_holds_survives_its_host() {
     assert_eq!(call(&mut worker, "state", json!([])).await, json!([1, 0, 4]), "it was started once");
 }
 
+/// The engine of another release: the same code under another digest.
+fn other_engine() -> Vec<u8> {
+    // A custom section: its number, its length, and a name.
+    [elias_build::engine::ENGINE, &[0, 6, 5], b"later"].concat()
+}
+
+#[tokio::test]
+async fn a_worker_goes_on_in_a_host_of_a_release_that_has_another_engine() {
+    let component = component(CART);
+    let host = |engine: Vec<u8>| {
+        let host = Host::builder().limits(limits()).instances(8).capability(elias_capabilities::Log);
+        host.engine(engine).base(elias_build::engine::BASE).build().expect("a host")
+    };
+    let former = host(elias_build::engine::ENGINE.to_vec()).load(&component).await.expect("it loads");
+    let mut worker = started(&former).await;
+    assert_eq!(call(&mut worker, "count", json!([])).await, 1);
+    worker.commit();
+    let bytes = worker.heap().to_bytes().expect("bytes");
+    drop((worker, former));
+    // The component carries the engine that the heap needs, and the later host compiles it.
+    let later = host(other_engine()).load(&component).await.expect("it loads");
+    let heap = WorkerHeap::from_bytes(&bytes, limits().memory_bytes).expect("they are a heap");
+    assert_eq!(heap.engine(), elias_contract::digest(elias_build::engine::ENGINE));
+    let mut worker = later.restore_worker(&heap).expect("it is of this component");
+    assert_eq!(call(&mut worker, "count", json!([])).await, 2, "a closure goes on");
+}
+
 #[tokio::test]
 async fn a_promise_that_waits_for_a_timer_survives_its_host() {
     let component = component(CART);

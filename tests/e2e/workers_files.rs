@@ -106,12 +106,6 @@ impl Served {
     }
 }
 
-/// A port on which nobody listens.
-fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-    listener.local_addr().expect("an address").port()
-}
-
 fn add(sku: &str) -> Value {
     json!({ "method": "add", "args": [sku, 1] })
 }
@@ -120,9 +114,9 @@ fn add(sku: &str) -> Value {
 async fn diods_clients_list_and_read() {
     let folder = tempfile::tempdir().expect("a folder");
     let socket = folder.path().join("9p");
-    let tcp = format!("127.0.0.1:{}", free_port());
-    let (at_socket, at_port) = (format!("unix:{}", socket.display()), format!("tcp:{tcp}"));
-    let platform = Platform::start(&["--9p", &at_socket, "--9p", &at_port]);
+    let at_socket = format!("unix:{}", socket.display());
+    let platform = Platform::start(&["--9p", &at_socket, "--9p", "tcp:127.0.0.1:0"]);
+    let tcp = platform.nine_p_address().await.to_string();
     let served = Served { platform, socket, _folder: folder };
     served.team().await;
     let mut client = served.attach().await;
@@ -401,9 +395,8 @@ async fn tcp_beyond_loopback_is_with_tls() {
         rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
     std::fs::write(&certificate, cert.pem()).expect("written");
     std::fs::write(&key, signing_key.serialize_pem()).expect("written");
-    let port = free_port();
-    let endpoint = format!("tcp:0.0.0.0:{port}");
-    let platform = Platform::start(&["--9p", &endpoint, "--9p-certificate", &certificate, "--9p-key", &key]);
+    let platform = Platform::start(&["--9p", "tcp:0.0.0.0:0", "--9p-certificate", &certificate, "--9p-key", &key]);
+    let port = platform.nine_p_address().await.port();
     let mut roots = RootCertStore::empty();
     roots.add(cert.der().clone()).expect("a certificate");
     let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))

@@ -3,6 +3,7 @@
 
 pub mod answering;
 pub mod build;
+pub mod identity;
 pub mod platform;
 pub mod s3;
 pub mod serve;

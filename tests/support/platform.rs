@@ -30,6 +30,8 @@ pub struct Platform {
     flags: Vec<String>,
     environment: Vec<(String, String)>,
     log: Arc<Mutex<String>>,
+    /// What it prints beside its two addresses.
+    printed: Arc<Mutex<String>>,
     client: Client<HttpConnector, Full<Bytes>>,
     /// Unmounted before its folder is removed.
     _disk: Option<SmallDisk>,
@@ -67,12 +69,12 @@ impl Platform {
     fn start_in(folder: tempfile::TempDir, flags: &[&str], environment: &[(&str, String)]) -> Self {
         let environment: Vec<_> = environment.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
         let flags: Vec<_> = flags.iter().map(|&flag| flag.to_owned()).collect();
-        let log = Arc::default();
-        let (process, address, admin_address) = spawn(&folder, &flags, &environment, &log);
+        let (log, printed) = (Arc::default(), Arc::default());
+        let (process, address, admin_address) = spawn(&folder, &flags, &environment, &log, &printed);
         let token = std::fs::read_to_string(folder.path().join("data/operator-token"));
         let token = token.expect("the operator's token is in the data directory").trim().to_owned();
         let client = Client::builder(TokioExecutor::new()).build_http();
-        Self { process, address, admin_address, token, flags, environment, log, client, _disk: None, folder }
+        Self { process, address, admin_address, token, flags, environment, log, printed, client, _disk: None, folder }
     }
 
     /// Starts one whose data directory is on a file system of its own, with little room; nothing where the tests do not
@@ -113,7 +115,7 @@ impl Platform {
     pub fn restart(&mut self) {
         self.kill();
         (self.process, self.address, self.admin_address) =
-            spawn(&self.folder, &self.flags, &self.environment, &self.log);
+            spawn(&self.folder, &self.flags, &self.environment, &self.log, &self.printed);
         self.client = Client::builder(TokioExecutor::new()).build_http();
     }
 
@@ -220,6 +222,20 @@ impl Platform {
     /// Waits until the log says `text`, and gives the log.
     pub async fn logged(&self, text: &str) -> String {
         until(&format!("the log says {text}"), async || Some(self.log()).filter(|log| log.contains(text))).await
+    }
+
+    /// The address at which it says that it serves files over 9P, by TCP.
+    ///
+    /// # Panics
+    /// If that is none.
+    pub async fn nine_p_address(&self) -> SocketAddr {
+        let printed = || self.printed.lock().expect("no reader panics").clone();
+        let address = until("it says where it serves files", async || {
+            let printed = printed();
+            let (line, _) = printed.split_once("over 9P at tcp:")?.1.split_once('\n')?;
+            Some(line.to_owned())
+        });
+        address.await.parse().expect("an address")
     }
 
     /// The tenant that is there from the start, with the operator's token.
@@ -402,6 +418,7 @@ fn spawn(
     flags: &[String],
     environment: &[(String, String)],
     log: &Arc<Mutex<String>>,
+    printed: &Arc<Mutex<String>>,
 ) -> (Child, SocketAddr, SocketAddr) {
     let mut command = command(folder, flags, environment);
     let mut process = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("elias starts");
@@ -417,6 +434,13 @@ fn spawn(
     };
     let (address, admin_address) = (address(), address());
     // Whatever else it prints is read, so that it never waits for us.
-    std::thread::spawn(move || std::io::copy(&mut output, &mut std::io::sink()));
+    let printed = Arc::clone(printed);
+    std::thread::spawn(move || {
+        for line in output.lines().map_while(Result::ok) {
+            let mut printed = printed.lock().expect("no reader panics");
+            printed.push_str(&line);
+            printed.push('\n');
+        }
+    });
     (process, address, admin_address)
 }

@@ -10,8 +10,8 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::{Barrier, Semaphore};
@@ -38,15 +38,19 @@ struct State {
     held: AtomicUsize,
     /// Open once they are to be responded to.
     released: Semaphore,
+    /// Requests to `/count`.
+    counted: AtomicUsize,
+    /// The `idempotency-key` of each POST to `/keys`, or `none`.
+    keys: Mutex<Vec<String>>,
 }
 
 impl Upstream {
     /// Starts one. It answers: `/slow` after 200 ms; `/together` once [`TOGETHER`] ask for it at the same time; `/held`
     /// once they were [released](Self::release); `/never` never; `/never-started` with how many requests to `/never`
-    /// there were; `/version` with the protocol; `/echo` with the request's body, its `content-type`, and its
-    /// `x-encoding` as `content-encoding`; `/headers` with its headers as JSON; `/endless` with chunks as fast as they
-    /// are read; `/to/URL` with a redirect; `/bomb` with a gzip that is a thousand times its size; anything else with
-    /// its path.
+    /// there were; `/count` with how many requests to it there were; `/keys` with how many of its requests were POSTs;
+    /// `/version` with the protocol; `/echo` with the request's body, its `content-type`, and its `x-encoding` as
+    /// `content-encoding`; `/headers` with its headers as JSON; `/endless` with chunks as fast as they are read;
+    /// `/to/URL` with a redirect; `/bomb` with a gzip that is a thousand times its size; anything else with its path.
     ///
     /// # Panics
     /// If there is no free port.
@@ -83,6 +87,8 @@ impl Upstream {
             together: Barrier::new(TOGETHER),
             held: AtomicUsize::new(0),
             released: Semaphore::new(0),
+            counted: AtomicUsize::new(0),
+            keys: Mutex::default(),
         });
         let of_server = Arc::clone(&state);
         tokio::spawn(async move {
@@ -117,6 +123,12 @@ impl Upstream {
     #[must_use]
     pub fn held(&self) -> usize {
         self.state.held.load(Ordering::SeqCst)
+    }
+
+    /// The `idempotency-key` of each POST to `/keys` so far, or `none`.
+    #[must_use]
+    pub fn keys(&self) -> Vec<String> {
+        self.state.keys.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Responds to the requests to `/held`, those that wait and those that come.
@@ -165,6 +177,15 @@ async fn answer(request: Request<Incoming>, state: Arc<State>) -> Result<Respons
         }
         "/never-started" => {
             *response.body_mut() = whole(state.never_started.load(Ordering::SeqCst).to_string());
+        }
+        "/count" => *response.body_mut() = whole((state.counted.fetch_add(1, Ordering::SeqCst) + 1).to_string()),
+        "/keys" => {
+            let mut keys = state.keys.lock().unwrap_or_else(PoisonError::into_inner);
+            if request.method() == http::Method::POST {
+                let key = request.headers().get("idempotency-key").and_then(|key| key.to_str().ok());
+                keys.push(key.unwrap_or("none").to_owned());
+            }
+            *response.body_mut() = whole(keys.len().to_string());
         }
         "/version" => *response.body_mut() = whole(format!("{:?}", request.version())),
         "/echo" => {

@@ -59,6 +59,8 @@ crate::error_codes! {
         EngineMismatch = "engine-mismatch", 500, "The component was damaged or altered";
         /// A turn of a worker changed more of its heap than it may.
         TurnTooLarge = "turn-too-large", 500, "The worker changed too much at once";
+        /// A further attempt of a worker's turn did not make the calls of a former one.
+        NondeterministicTurn = "nondeterministic-turn", 500, "A further attempt of a turn went another way";
         /// A worker's heap belongs to another engine or image, or is in a format that this host does not read.
         HeapMismatch = "heap-mismatch", 500, "The worker's heap belongs to another version";
         /// A worker's heap was damaged or cut short.

@@ -17,6 +17,7 @@ pub mod note;
 mod payloads;
 pub mod signature;
 pub mod stack;
+pub mod swap;
 
 pub use error_code::ErrorCode;
 

@@ -1,5 +1,5 @@
-// elias/workflow: steps of a job, or of the delivery of an event, that are done once although the handler may run
-// several times.
+// elias/workflow: steps of a job, of the delivery of an event, or of a turn of a service worker, that are done once
+// although the handler may run several times.
 import type { Transaction } from "./db.js";
 import type { CloudEvent } from "./events.js";
 
@@ -34,9 +34,9 @@ export type TransactionSource<Tx> =
   | { transaction(): { execute(work: (tx: Tx) => Promise<any>): Promise<any> } };
 
 /**
- * Durable steps, in the handlers `job` and `event`. After a crash, a retry or a wait the handler runs again from its
- * beginning; steps that were done return their recorded results. The handler must call the same steps in the same
- * order.
+ * Durable steps, in the handlers `job` and `event`, and without sleeps and waits in those of service workers. After a
+ * crash, a retry or a wait the handler runs again from its beginning; steps that were done return their recorded
+ * results. The handler must call the same steps in the same order.
  *
  *     const charge = await step("charge", async () => (await http.post(url, order)).json());
  *     await step.transaction("store", (tx) => tx.query(sql`insert into charges (id) values (${charge.id})`));

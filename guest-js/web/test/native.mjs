@@ -181,6 +181,7 @@ const native = {
   workerTurns: (find, begin, finish) => void (native.worker = { find, begin, finish }),
   beginTurn: (...values) => void (native.turn = values),
   fireTimer: () => {},
+  swapCode: (code, source) => native.swapped(code, source),
   async workersCall(...call) {
     native.calls.push(["workersCall", ...call]);
     return native.workerAnswer;

@@ -51,7 +51,8 @@ class Journal {
       return this.answers[question[0]];
     };
     this.addTransactions(native);
-    const instance = { step, db, native, suspended: false };
+    const { registry } = await import(new URL(`../src/internal/registry.js${world}`, import.meta.url));
+    const instance = { step, db, native, registry, suspended: false };
     native.suspend = () => void (instance.suspended = true);
     return instance;
   }
@@ -348,3 +349,13 @@ test("the result of a step in a transaction is plain data, and what is not rolls
   const { step } = await new Journal().instance();
   for (const wrong of [() => step.transaction("", () => 1), () => step.transaction("a")]) await assert.rejects(wrong(), TypeError);
 });
+
+test("a failure that no step has recorded is none of the next turn of a worker", async () => {
+  const journal = new Journal();
+  const { step, registry } = await journal.instance();
+  await assert.rejects(step("charge", () => Promise.reject(new Error("declined"))), /declined/);
+  registry.forgetSteps();
+  await step("mail", () => 1);
+  assert.deepEqual(journal.asked, ["charge", "mail", "finish 1"]);
+});
+

@@ -159,6 +159,44 @@ pub struct TokenWithSecret {
     pub secret: String,
 }
 
+/// A session of a browser in the web console.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct ConsoleSession {
+    /// The id, a ULID such as `01JZ8Q4M3V5T6N7P8R9S0A1B2C`. Ids sort by time.
+    pub id: String,
+    /// The tenant of the principal.
+    pub tenant: TenantId,
+    /// The principal: the token's id, a user of the identity provider, or `operator` for the host's own token.
+    pub principal: String,
+    /// The IP address from which the principal signed in.
+    pub address: String,
+    /// The browser by its `User-Agent`, at most 200 characters.
+    pub user_agent: String,
+    /// The time of the sign-in, in milliseconds since 1970-01-01 UTC.
+    pub created_at: i64,
+    /// The time of the last request, to a minute, in milliseconds since 1970-01-01 UTC.
+    pub used_at: i64,
+    /// The time at which the session ends at the latest, in milliseconds since 1970-01-01 UTC. It ends sooner if it is
+    /// not used, and with the token or the user that it was opened for.
+    pub expires_at: i64,
+}
+
+/// The client of the identity provider that the command line is, for users who sign in with a browser.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct SignInClient {
+    /// The issuer, below which the provider's metadata are (`/.well-known/openid-configuration`).
+    pub issuer: String,
+    /// The id of the client, a public one.
+    pub client_id: String,
+    /// The scopes to ask for, separated by spaces.
+    pub scopes: String,
+    /// The audience of the tokens that the admin API accepts.
+    pub audience: String,
+    /// Whether the admin API accepts the client's ID tokens. If not, it accepts the access tokens, which must be JSON
+    /// Web Tokens for the audience.
+    pub uses_id_token: bool,
+}
+
 /// A custom role of a tenant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct RoleDefinition {
@@ -236,4 +274,25 @@ pub struct AuditEntry {
     pub before: Option<Value>,
     /// The state after the change, without secrets; null if there is none.
     pub after: Option<Value>,
+}
+
+/// The form of an audit trail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum AuditFormat {
+    /// A page of a list, newest entry first.
+    Json,
+    /// All entries as JSON Lines, oldest first: an object on each line.
+    Lines,
+}
+
+/// A filter for the audit trail.
+#[derive(Debug, Clone, Default, Deserialize, utoipa::IntoParams)]
+#[serde(default)]
+#[into_params(parameter_in = Query)]
+pub struct AuditFilter {
+    /// Only entries since this time, in milliseconds since 1970-01-01 UTC; absent for all.
+    pub since: Option<i64>,
+    /// `lines` for all entries as JSON Lines, as `Accept: application/x-ndjson`; `json`, the default, for a page.
+    pub format: Option<AuditFormat>,
 }

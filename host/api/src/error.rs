@@ -20,6 +20,10 @@ elias_contract::error_codes! {
         TokenExpired = "token-expired", 401, "The token has expired";
         /// The identity provider's token is valid, and names no tenant or no role that is there.
         NoRole = "no-role", 403, "The token must have a role";
+        /// The identity provider did not say who it is, or its answer was not for this browser.
+        SignInFailed = "sign-in-failed", 401, "The sign-in failed";
+        /// A request with the cookie of a session, or one that is to open a session, is not of the console's own pages.
+        CrossOrigin = "cross-origin", 403, "The request comes from another origin";
         /// The keys of the identity provider were not fetched yet.
         AuthUnavailable = "auth-unavailable", 503, "Tokens cannot be checked at the moment";
         /// Too many tokens that are not valid came from an address.

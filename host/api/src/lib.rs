@@ -4,35 +4,47 @@
 //! A type here has what the OpenAPI document says of it: its doc comments are the descriptions there.
 
 mod access;
+mod alerts;
 mod databases;
 mod error;
 mod executions;
 mod findings;
 mod flags;
+mod issues;
 mod members;
+mod series;
 mod services;
 mod tenants;
 mod traces;
 mod trigger_requests;
 mod triggers;
+mod usage;
 mod versions;
 mod workers;
 mod workflows;
 
 pub use access::{
-    Actor, AuditEntry, NewToken, Role, RoleDefinition, RoleSettings, SigningKeyEntry, Token, TokenRole, TokenWithSecret,
+    Actor, AuditEntry, AuditFilter, AuditFormat, ConsoleSession, NewToken, Role, RoleDefinition, RoleSettings,
+    SignInClient, SigningKeyEntry, Token, TokenRole, TokenWithSecret,
 };
+pub use alerts::{Alert, AlertRule, Receiver, ReceiverTest, Silence};
 pub use databases::{DatabaseQuery, DatabaseResult};
+pub use elias_telemetry::alert::{AlertCondition, AlertMatcher, AlertSeverity, SilenceSettings};
 pub use error::{Code, Error, MAKE_ROOM, Result, is_full};
 pub use executions::{
     ExecutionFilter, ExecutionRecord, FollowedLine, RecordedCalls, RecordedRun, RunningExecution, RunningFilter,
 };
 pub use findings::Finding;
 pub use flags::{FeatureFlag, FlagRevision};
+pub use issues::{
+    ASSIGNEE_BYTES_MAX, IGNORED_COUNT_MAX, Issue, IssueChange, IssueFilter, IssueOccurrence, IssueState, IssueTotals,
+    SecurityEvent, SecurityFilter, SecurityKind, SourceExcerpt, SourcePlace,
+};
 pub use members::{
     EMAIL_BYTES_MAX, Organization, OrganizationSettings, TEXT_BYTES_MAX, User, UserSettings, check_text, is_email,
     is_text,
 };
+pub use series::{MetricName, MetricQuery, MetricSeries, ServiceSeries};
 pub use services::{
     DeployRequest, Deployment, DeploymentState, ExperimentReport, MirroringReport, ReleaseStatus, RolloutAction,
     Service, ServiceStatus,
@@ -50,6 +62,7 @@ pub use triggers::{
     EventRecord, JobCounts, JobFilter, JobRecord, JobState, JobTrigger, QueueId, ScheduleDetails, ScheduleRecord,
     StepKind, StepRecord, StepState, SubscriptionRecord, TickOutcome, TickRecord,
 };
+pub use usage::{AdoptionFilter, AdoptionWeek, SdkVersion, UsageFilter, UsageRecord};
 pub use versions::{Component, Diff, SmokeTest, UploadedVersion, Version, VersionSettings};
 pub use workers::{
     WorkerAnswer, WorkerCondition, WorkerFilter, WorkerForkRequest, WorkerHealth, WorkerId, WorkerMessage,

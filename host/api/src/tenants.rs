@@ -50,6 +50,10 @@ pub struct TenantSettings {
     /// private network that the platform operators named.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub otlp_endpoint: Option<String>,
+    /// The DSN of a server that speaks Sentry's protocol, such as `https://KEY@sentry.example.com/1`, which gets the
+    /// tenant's failures; none if absent. It may be in a private network only if the tenant is trusted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sentry_dsn: Option<String>,
     /// The quotas.
     pub quotas: Quotas,
 }
@@ -99,6 +103,9 @@ pub struct Quotas {
     /// The maximum number of its service workers that are in memory at the same time on each host; 0 by default: its
     /// share of what the host has room for.
     pub awake_workers: u32,
+    /// The maximum number of timers and alarms that each of its service workers may have set; 0 by default: what
+    /// `timers` of `[workers.limits]` says.
+    pub worker_timers: u32,
     /// The number of days for which events are kept: 1 to 30; 7 by default.
     pub event_retention: u32,
     /// The weight for sharing the CPU with other tenants when it is busy: 1 to 10,000; 100 by default.
@@ -151,6 +158,7 @@ impl Default for TenantSettings {
             own_packages: PackagePolicy::default(),
             ceilings: BTreeMap::new(),
             otlp_endpoint: None,
+            sentry_dsn: None,
             quotas: Quotas::default(),
         }
     }
@@ -173,6 +181,7 @@ impl Default for Quotas {
             workers: 100_000,
             worker_bytes: 10 << 30,
             awake_workers: 0,
+            worker_timers: 0,
             event_retention: EVENT_RETENTION_DEFAULT,
             cpu_weight: CPU_WEIGHT_DEFAULT,
             action: QuotaAction::Reject,

@@ -39,6 +39,8 @@ pub mod log;
 pub mod outbox;
 #[cfg(any(feature = "events", feature = "jobs", feature = "workers", feature = "workflow"))]
 pub mod trigger;
+#[cfg(any(feature = "db", feature = "events", feature = "http", feature = "jobs", feature = "workers"))]
+pub mod turn;
 #[cfg(feature = "workers")]
 pub mod workers;
 #[cfg(feature = "workflow")]

@@ -214,6 +214,14 @@ impl Authenticator {
         })
     }
 
+    /// When an identity is not to be trusted any more, in seconds since 1970: the end of a token, by the leeway with
+    /// which it is checked. None for an API key.
+    #[must_use]
+    pub fn expires_at(&self, identity: &Identity) -> Option<u64> {
+        let is_token = identity.method == AuthMethod::Jwt;
+        self.verifier.as_ref().filter(|_| is_token)?.expires_at(&identity.claims)
+    }
+
     /// The API key of a request, for a host that has to look keys up before [`ApiKeys::verify`] is called.
     #[must_use]
     pub fn api_key<'h>(&self, headers: &'h HeaderMap) -> Option<&'h str> {

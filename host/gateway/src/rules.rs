@@ -17,7 +17,7 @@ use crate::rate_limit::{Limiter, RateLimit, RateLimitKey};
 use crate::response_transform::ResponseTransform;
 use crate::router::RouteMatch;
 use crate::validate::Validation;
-use crate::worker::{SocketTarget, WorkerRequest, WorkerRules};
+use crate::worker::{RequestTarget, WorkerRules};
 use http::header::RETRY_AFTER;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, request, response};
 use parking_lot::Mutex;
@@ -76,7 +76,7 @@ pub struct Rules {
 #[derive(Debug, Default)]
 struct PreparedRules {
     cors: Option<Arc<Cors>>,
-    limiters: Vec<Arc<Limiter>>,
+    limiters: Vec<(LimitPhase, Arc<Limiter>)>,
     policy: Option<HeaderValue>,
     auth: Option<Authenticator>,
     validate: Option<Arc<Validation>>,
@@ -87,6 +87,28 @@ struct PreparedRules {
     idempotency: Option<Arc<IdempotencyRules>>,
     middleware: Option<Arc<MiddlewareRules>>,
     response_transform: Option<Arc<ResponseTransform>>,
+}
+
+/// When a request is counted against a limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum LimitPhase {
+    /// Before credentials are looked at.
+    Unidentified,
+    /// When it is known who the caller is.
+    Identified,
+    /// When the middleware of the route have set their headers: the limit is by one of those. What the client sends as
+    /// such a header is its own choice, and never counted.
+    AfterMiddleware,
+}
+
+impl LimitPhase {
+    fn of(limit: &RateLimit, reserved: Option<&FromMiddleware>) -> Self {
+        match limit.by() {
+            RateLimitKey::Identity => Self::Identified,
+            RateLimitKey::Header(name) if reserved.is_some_and(|reserved| reserved.has(name)) => Self::AfterMiddleware,
+            RateLimitKey::Ip | RateLimitKey::Header(_) => Self::Unidentified,
+        }
+    }
 }
 
 /// The client of a request, as the connection shows it.
@@ -110,12 +132,8 @@ pub struct AdmittedRequest {
     pub checks_body: bool,
     /// The idempotency key: the request is executed once for it.
     pub idempotency: Option<IdempotencyKey>,
-    /// The request to a service worker that it is, in place of one to the component.
-    pub worker: Option<WorkerRequest>,
-    /// The service worker that takes the request as a WebSocket.
-    pub socket: Option<SocketTarget>,
-    /// The service worker whose stream of server-sent events the request asks for.
-    pub event_stream: Option<SocketTarget>,
+    /// What responds to the request.
+    pub target: RequestTarget,
     context: ResponseContext,
 }
 
@@ -203,7 +221,10 @@ impl Rules {
             limiters: rules
                 .rate_limits
                 .iter()
-                .map(|limit| get_or_insert(&shared.limiters, limit, Limiter::new))
+                .map(|limit| {
+                    let phase = LimitPhase::of(limit, reserved_headers.as_ref());
+                    (phase, get_or_insert(&shared.limiters, limit, Limiter::new))
+                })
                 .collect(),
             policy: HeaderValue::try_from(policies.join(", ")).ok().filter(|value| !value.is_empty()),
             auth: rules.auth.as_ref().map(authenticator),
@@ -271,7 +292,7 @@ impl Rules {
                 admitted.context.origin = rules.cors.as_ref().and_then(|cors| cors.origin(&request.headers));
                 admitted.context.coding =
                     rules.compress.as_ref().and_then(|compress| compress.negotiate(&request.headers));
-                rules.limit(&request.headers, client, now, &mut admitted, false)
+                rules.limit(&request.headers, client, now, &mut admitted, LimitPhase::Unidentified)
             }
         };
         match outcome {
@@ -316,14 +337,16 @@ impl Rules {
             rules.identify(request, matched, client, now, admitted)?;
         }
         if let Some(worker) = &self.worker {
-            let identity = admitted.identity.as_deref();
-            admitted.socket = worker.socket(request, &matched.params, identity)?;
-            admitted.event_stream = worker.event_stream(request, &matched.params, identity)?;
-            if admitted.socket.is_none() && admitted.event_stream.is_none() {
-                admitted.worker = Some(worker.request(request, &matched.params, identity)?);
-            }
+            admitted.target = worker.target(request, &matched.params, admitted.identity.as_deref())?;
         }
         Ok(())
+    }
+
+    /// When the credentials of an identity expire, in seconds since 1970: a response that goes on, such as a WebSocket,
+    /// ends then. None for credentials without an end.
+    #[must_use]
+    pub fn expires_at(&self, identity: &Identity) -> Option<u64> {
+        self.prepared.as_ref()?.auth.as_ref()?.expires_at(identity)
     }
 
     /// How many bytes of a body are to be read for [`Rules::check_body`], and one more to see that there are too many.
@@ -359,6 +382,16 @@ impl Rules {
             request.headers.remove(name);
         }
         request.extensions.insert(reserved.clone());
+    }
+
+    /// Counts a request that the middleware of its route let go on against the limits by a header that middleware set.
+    /// `headers` are those that they left: the ones of [`Rules::remove_reserved_headers`] are from them alone.
+    ///
+    /// # Errors
+    /// One of the limits is used up. [`Rules::finish`] adds the headers that the client's scripts need to read it.
+    pub fn limit_after_middleware(&self, headers: &HeaderMap, client: Client, now: Now) -> Result<(), Refusal> {
+        let Some(rules) = &self.prepared else { return Ok(()) };
+        rules.limit(headers, client, now, &mut AdmittedRequest::default(), LimitPhase::AfterMiddleware)
     }
 
     /// Checks a body, where [`AdmittedRequest::checks_body`] says so.
@@ -427,7 +460,7 @@ impl PreparedRules {
         let headers = &request.headers;
         if let Some(auth) = &self.auth {
             admitted.identity = auth.authenticate(headers, now)?;
-            self.limit(headers, client, now, admitted, true)?;
+            self.limit(headers, client, now, admitted, LimitPhase::Identified)?;
         }
         if let Some((rules, table)) = &self.assets {
             let is_private = self.auth.is_some() || self.middleware.is_some();
@@ -449,19 +482,18 @@ impl PreparedRules {
         Ok(())
     }
 
-    /// Counts the request against the limits that need an identity, or against the others.
+    /// Counts the request against the limits that are due then.
     fn limit(
         &self,
         headers: &HeaderMap,
         client: Client,
         now: Now,
         admitted: &mut AdmittedRequest,
-        identified: bool,
+        phase: LimitPhase,
     ) -> Result<(), Refusal> {
-        let due = |limiter: &&Arc<Limiter>| (*limiter.limit().by() == RateLimitKey::Identity) == identified;
         let mut text = String::new();
         let mut refused: Option<(u64, &Limiter)> = None;
-        for limiter in self.limiters.iter().filter(due) {
+        for (_, limiter) in self.limiters.iter().filter(|(due, _)| *due == phase) {
             let state = limiter.check(client.ip, headers, admitted.identity.as_deref(), now);
             let separator = if text.is_empty() { "" } else { ", " };
             let name = limiter.limit().name();

@@ -73,6 +73,20 @@ pub struct SocketTarget {
     pub name: String,
 }
 
+/// What responds to a request.
+#[derive(Debug, Default, Clone, PartialEq)]
+pub enum RequestTarget {
+    /// The component, or a file in its place.
+    #[default]
+    Component,
+    /// A service worker, in the component's place.
+    Worker(WorkerRequest),
+    /// A service worker, which takes the request as a WebSocket.
+    Socket(SocketTarget),
+    /// A service worker, by a stream of server-sent events.
+    EventStream(SocketTarget),
+}
+
 /// A request, as a worker gets it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct WorkerRequest {
@@ -187,11 +201,30 @@ impl WorkerRules {
         })
     }
 
+    /// How a worker responds to the request.
+    ///
+    /// # Errors
+    /// As of [`Self::request`].
+    pub(crate) fn target(
+        &self,
+        request: &Parts,
+        params: &PathParams<'_, '_>,
+        identity: Option<&Identity>,
+    ) -> Result<RequestTarget, Refusal> {
+        if let Some(target) = self.socket(request, params, identity)? {
+            return Ok(RequestTarget::Socket(target));
+        }
+        if let Some(target) = self.event_stream(request, params, identity)? {
+            return Ok(RequestTarget::EventStream(target));
+        }
+        self.request(request, params, identity).map(RequestTarget::Worker)
+    }
+
     /// The worker that takes the request as a WebSocket; none if the request asks for none, or the route has none.
     ///
     /// # Errors
     /// [`Code::WorkerName`].
-    pub(crate) fn socket(
+    fn socket(
         &self,
         request: &Parts,
         params: &PathParams<'_, '_>,
@@ -208,7 +241,7 @@ impl WorkerRules {
     ///
     /// # Errors
     /// [`Code::WorkerName`].
-    pub(crate) fn event_stream(
+    fn event_stream(
         &self,
         request: &Parts,
         params: &PathParams<'_, '_>,
@@ -225,7 +258,7 @@ impl WorkerRules {
     ///
     /// # Errors
     /// [`Code::MethodNotAllowed`], [`Code::UnsupportedMediaType`], [`Code::WorkerName`].
-    pub(crate) fn request(
+    fn request(
         &self,
         request: &Parts,
         params: &PathParams<'_, '_>,

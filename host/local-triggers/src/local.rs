@@ -69,6 +69,12 @@ impl LocalTriggers {
         Events::new(Arc::new(self.log.clone()))
     }
 
+    /// The log of events, for what the program itself publishes: events of the component's service workers.
+    #[must_use]
+    pub fn log(&self) -> MemoryLog {
+        self.log.clone()
+    }
+
     /// Hands over the outbox of the component's database, for the capability `db`
     /// ([`Db::outbox`](elias_capabilities::Db::outbox)): jobs and events of transactions.
     #[cfg(feature = "db")]

@@ -2,7 +2,11 @@
 
 use crate::store::HeapCommit;
 use elias_capabilities::Cause;
-use elias_host::{App, CallOptions, Error, ErrorCode, HeapChange, Turn, TurnResult, Worker, WorkerHeap};
+use elias_capabilities::turn::TurnCalls;
+use elias_capabilities::workflow::JournalHandle;
+use elias_host::{
+    App, CallOptions, Error, ErrorCode, HeapChange, Turn, TurnOutcome, TurnResult, Worker, WorkerCode, WorkerHeap,
+};
 use elias_workers::WorkerKey;
 use futures::FutureExt;
 use futures::future::{BoxFuture, ready};
@@ -31,9 +35,27 @@ impl ComponentSource {
         current: impl Fn() -> Option<App> + Send + Sync + 'static,
         former: impl Fn() -> Vec<App> + Send + Sync + 'static,
     ) -> Self {
-        let current =
-            move || current().map(|app| Arc::new(VersionedApp { app, former: former() }) as Arc<dyn WorkerComponent>);
-        Self::of(current)
+        Self::versioned(current, former, false)
+    }
+
+    /// The same, where `kept` gives former versions for as long as there are heaps of them, also in processes to come:
+    /// a worker keeps its heap then, which gets the code of the present version, if that has the same shape. The heap
+    /// stays the difference to the image of its version ([`WorkerHeap::component`]), without which it cannot be read.
+    #[must_use]
+    pub fn with_kept_versions(
+        current: impl Fn() -> Option<App> + Send + Sync + 'static,
+        kept: impl Fn() -> Vec<App> + Send + Sync + 'static,
+    ) -> Self {
+        Self::versioned(current, kept, true)
+    }
+
+    fn versioned(
+        current: impl Fn() -> Option<App> + Send + Sync + 'static,
+        former: impl Fn() -> Vec<App> + Send + Sync + 'static,
+        swaps: bool,
+    ) -> Self {
+        let versioned = move |app| Arc::new(VersionedApp { app, former: former(), swaps }) as Arc<dyn WorkerComponent>;
+        Self::of(move || current().map(&versioned))
     }
 
     /// A source of components of another kind than [`App`].
@@ -90,6 +112,15 @@ pub trait WorkerComponent: Send + Sync {
         ready(None).boxed()
     }
 
+    /// The component that runs workers in this version whose heaps, such as this one, are of another version with the
+    /// same shape ([hot swap](crate::WorkerRecord::code)), and the code that they have then.
+    ///
+    /// # Errors
+    /// Why there is none: what the versions differ in.
+    fn swapped<'a>(&'a self, _: &'a [u8]) -> BoxFuture<'a, Result<SwappedComponent, String>> {
+        ready(Err("the component has no code for workers of other versions".to_owned())).boxed()
+    }
+
     /// The id of the deployment by which it runs. A worker that is moved to it remembers what it was before, in case
     /// that deployment is rolled back; none where deployments are not.
     fn deployment(&self) -> Option<String> {
@@ -110,6 +141,14 @@ pub trait WorkerComponent: Send + Sync {
 
     /// A worker could not be moved to this component.
     fn upgrade_failed(&self, _: &WorkerKey) {}
+}
+
+/// A version as it runs workers whose heaps are of another one.
+pub struct SwappedComponent {
+    /// It is in every respect the new version, but takes heaps of the other one.
+    pub component: Arc<dyn WorkerComponent>,
+    /// The code that the heaps have.
+    pub code: WorkerCode,
 }
 
 /// What became of a deployment.
@@ -152,28 +191,88 @@ pub trait AwakeWorker: Send {
 /// What writes a commit down; it takes a while, and may be called on another thread.
 pub type WriteDown = Box<dyn FnOnce() -> Result<HeapCommit, TurnFailure> + Send>;
 
-/// What writes down a commit of these pages, of this heap. `committed_bytes` are those of the memory as of the last
-/// commit, none before the first, which is whole; as is one whose change would be larger than the heap.
-pub fn write_down(committed_bytes: &mut Option<u64>, change: HeapChange, heap: WorkerHeap) -> WriteDown {
-    let before = committed_bytes.replace(heap.memory_bytes());
-    Box::new(move || {
-        let is_unchanged = change.pages().len() == 0 && before == Some(heap.memory_bytes());
-        Ok(match before {
-            Some(_) if is_unchanged => HeapCommit::Unchanged,
-            Some(_) if change.bytes() < heap.bytes() => HeapCommit::Change(change.to_bytes()?),
-            _ => HeapCommit::Whole(heap.to_bytes()?),
+/// A worker of an [`App`] that is in memory, with what of its heap is committed.
+///
+/// Other [`AwakeWorker`]s that run a component are one of these, and what their turns have around them.
+#[derive(Debug)]
+pub struct AppWorker {
+    worker: Worker,
+    /// Bytes of its memory as of the last commit; none before the first.
+    committed_bytes: Option<u64>,
+}
+
+impl AppWorker {
+    /// A new worker, or one that goes on with this heap.
+    ///
+    /// # Errors
+    /// As of [`WorkerComponent::wake`].
+    pub fn wake(app: &App, heap: Option<&[u8]>) -> Result<Self, TurnFailure> {
+        let worker = match heap {
+            None => app.start_worker()?,
+            Some(bytes) => app.restore_worker(&WorkerHeap::from_bytes(bytes, app.limits().memory_bytes)?)?,
+        };
+        let committed_bytes = heap.map(|_| worker.heap().memory_bytes());
+        Ok(Self { worker, committed_bytes })
+    }
+
+    /// Runs a turn as an execution with these options, and within what its context says.
+    ///
+    /// # Errors
+    /// As of [`Worker::turn`].
+    pub async fn execute(
+        &mut self,
+        turn: &Turn,
+        context: TurnContext,
+        mut options: CallOptions,
+    ) -> Result<TurnOutcome, Error> {
+        context.extend(&mut options);
+        self.worker.turn(turn, options).await
+    }
+
+    /// What writes down a commit of these pages. The first one is whole, as is one whose change would be larger than
+    /// the heap.
+    fn write_down(&mut self, change: HeapChange) -> WriteDown {
+        let heap = self.worker.heap();
+        let before = self.committed_bytes.replace(heap.memory_bytes());
+        Box::new(move || {
+            let is_unchanged = change.pages().len() == 0 && before == Some(heap.memory_bytes());
+            Ok(match before {
+                Some(_) if is_unchanged => HeapCommit::Unchanged,
+                Some(_) if change.bytes() < heap.bytes() => HeapCommit::Change(change.to_bytes()?),
+                _ => HeapCommit::Whole(heap.to_bytes()?),
+            })
         })
-    })
+    }
 }
 
 /// What goes with a turn beside what the worker sees of it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub struct TurnContext {
     /// What caused it: that of the message's sender. A turn that goes on with a handler has that of the handler, and
     /// a timer or an alarm that begins one has none.
     pub cause: Cause,
     /// Which attempt this is, from 1.
     pub attempt: u32,
+    /// Its outward calls; none of a turn that is not kept, such as a check of health.
+    pub calls: Option<TurnCalls>,
+    /// The journal of its steps; none likewise.
+    pub steps: Option<JournalHandle>,
+    /// Units of fuel that it may use, where that is lower than the limit `fuel` of the component.
+    pub fuel: Option<u64>,
+}
+
+impl TurnContext {
+    /// Has the turn's execution be bounded, and puts what capabilities ask for into its extensions.
+    fn extend(self, options: &mut CallOptions) {
+        options.fuel = self.fuel;
+        options.extensions.insert(self.cause);
+        if let Some(calls) = self.calls {
+            options.extensions.insert(calls);
+        }
+        if let Some(steps) = self.steps {
+            options.extensions.insert(steps);
+        }
+    }
 }
 
 /// Why a turn did not go well.
@@ -188,6 +287,8 @@ pub enum TurnFailure {
     },
     /// The turn was ended: a trap, no more fuel, memory or time.
     Ended(String),
+    /// A further attempt went another way than one that was ended: it has not made a call that the other has made.
+    Nondeterministic(String),
     /// It did not begin; it may later.
     NotRun(String),
     /// The heap is of another version of the component, or the component has no workers any more.
@@ -200,7 +301,11 @@ impl fmt::Display for TurnFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Thrown { name, message } => write!(f, "{name}: {message}"),
-            Self::Ended(why) | Self::NotRun(why) | Self::OtherVersion(why) | Self::Unusable(why) => f.write_str(why),
+            Self::Ended(why)
+            | Self::Nondeterministic(why)
+            | Self::NotRun(why)
+            | Self::OtherVersion(why)
+            | Self::Unusable(why) => f.write_str(why),
         }
     }
 }
@@ -231,12 +336,7 @@ impl WorkerComponent for App {
     }
 
     fn wake(&self, heap: Option<&[u8]>) -> Result<Box<dyn AwakeWorker>, TurnFailure> {
-        let worker = match heap {
-            None => self.start_worker()?,
-            Some(bytes) => self.restore_worker(&WorkerHeap::from_bytes(bytes, self.limits().memory_bytes)?)?,
-        };
-        let committed_bytes = heap.map(|_| worker.heap().memory_bytes());
-        Ok(Box::new(AppWorker { worker, committed_bytes }))
+        Ok(Box::new(AppWorker::wake(self, heap)?))
     }
 }
 
@@ -244,6 +344,16 @@ impl WorkerComponent for App {
 struct VersionedApp {
     app: App,
     former: Vec<App>,
+    /// Whether former versions are there for as long as heaps of them.
+    swaps: bool,
+}
+
+impl VersionedApp {
+    /// The version that a heap belongs to; the last of several.
+    fn version_of(&self, heap: &[u8]) -> Option<&App> {
+        let of_heap = |app: &&App| !matches!(app.wake(Some(heap)), Err(TurnFailure::OtherVersion(_)));
+        std::iter::once(&self.app).chain(self.former.iter().rev()).find(of_heap)
+    }
 }
 
 impl WorkerComponent for VersionedApp {
@@ -260,27 +370,50 @@ impl WorkerComponent for VersionedApp {
     }
 
     fn predecessor<'a>(&'a self, heap: &'a [u8]) -> BoxFuture<'a, Option<Arc<dyn WorkerComponent>>> {
-        let of_heap = |app: &&App| !matches!(app.wake(Some(heap)), Err(TurnFailure::OtherVersion(_)));
-        let found = self.former.iter().rev().find(of_heap);
-        ready(found.map(|app| Arc::new(app.clone()) as Arc<dyn WorkerComponent>)).boxed()
+        let found = self.version_of(heap).map(|app| Arc::new(app.clone()) as Arc<dyn WorkerComponent>);
+        ready(found).boxed()
+    }
+
+    fn swapped<'a>(&'a self, heap: &'a [u8]) -> BoxFuture<'a, Result<SwappedComponent, String>> {
+        let swapped = || -> Result<SwappedComponent, String> {
+            if !self.swaps {
+                return Err("former versions are not kept here".to_owned());
+            }
+            let image = self.version_of(heap).ok_or("the version of its heap is not there any more")?;
+            let code = image.swap_into(&self.app).map_err(|error| error.to_string())?;
+            let component = Arc::new(SwappedApp { image: image.clone(), app: self.app.clone() });
+            Ok(SwappedComponent { component, code })
+        };
+        ready(swapped()).boxed()
     }
 }
 
-/// A worker of an [`App`].
-struct AppWorker {
-    worker: Worker,
-    /// Bytes of its memory as of the last commit; none before the first.
-    committed_bytes: Option<u64>,
+/// An [`App`], for workers whose heaps are of the version `image`.
+struct SwappedApp {
+    image: App,
+    app: App,
+}
+
+impl WorkerComponent for SwappedApp {
+    fn has_class(&self, class: &str) -> bool {
+        self.app.has_class(class)
+    }
+
+    fn version(&self) -> String {
+        WorkerComponent::version(&self.app)
+    }
+
+    fn wake(&self, heap: Option<&[u8]>) -> Result<Box<dyn AwakeWorker>, TurnFailure> {
+        match heap {
+            None => self.app.wake(None),
+            Some(_) => self.image.wake(heap),
+        }
+    }
 }
 
 impl AwakeWorker for AppWorker {
     fn turn<'a>(&'a mut self, turn: &'a Turn, context: TurnContext) -> BoxFuture<'a, Result<TurnResult, TurnFailure>> {
-        async move {
-            let mut options = CallOptions::default();
-            options.extensions.insert(context.cause);
-            Ok(self.worker.turn(turn, options).await?.result)
-        }
-        .boxed()
+        async move { Ok(self.execute(turn, context, CallOptions::default()).await?.result) }.boxed()
     }
 
     fn undo(&mut self) {
@@ -289,11 +422,11 @@ impl AwakeWorker for AppWorker {
 
     fn commit(&mut self) -> WriteDown {
         let change = self.worker.commit();
-        write_down(&mut self.committed_bytes, change, self.worker.heap())
+        self.write_down(change)
     }
 
     fn commit_earlier(&mut self) -> WriteDown {
         let change = self.worker.commit_earlier();
-        write_down(&mut self.committed_bytes, change, self.worker.heap())
+        self.write_down(change)
     }
 }

@@ -65,23 +65,24 @@ mod tests;
 mod trees;
 
 pub use component::{
-    AwakeWorker, ComponentSource, DeploymentPhase, TurnContext, TurnFailure, WorkerComponent, WriteDown, write_down,
+    AppWorker, AwakeWorker, ComponentSource, DeploymentPhase, SwappedComponent, TurnContext, TurnFailure,
+    WorkerComponent, WriteDown,
 };
 pub use connection::SocketConnection;
 pub use elias_atomic_write::Fsync;
 pub use elias_capabilities::Cause;
 pub use elias_capabilities::trigger::{Clock, ManualClock};
 pub use elias_capabilities::workers::{Error as CallError, ErrorCode as CallErrorCode};
-pub use elias_workers::config::{Durability, GroupConfig, HealthConfig, WorkersConfig};
+pub use elias_workers::config::{Durability, GroupConfig, HealthConfig, LimitsConfig, WorkersConfig};
 pub use elias_workers::{MailboxLimits, MemoryBudget, OverflowPolicy, SocketLimits, SupervisionPolicy, WorkerKey};
 pub use health::WorkerHealth;
 pub use local::{LocalWorkers, LocalWorkersBuilder};
 pub use running::{RunningWorkers, WorkerFilter};
-pub use settings::{OtherVersion, WorkerChange, WorkerSettings};
+pub use settings::{OtherVersion, TimerLimit, WorkerChange, WorkerLifecycle, WorkerSettings};
 pub use sockets::{SocketClose, SocketFrame};
 pub use store::{
-    AcquiredWorker, FolderStore, HeapCommit, MemoryStore, StoreError, TurnEvents, WorkerCommit, WorkerRecord,
-    WorkerStore, WorkerSummary, merge_heap,
+    AcquiredWorker, FolderStore, HeapCommit, MemoryStore, StoreError, SwappedCode, TurnEvents, WorkerCommit,
+    WorkerRecord, WorkerStore, WorkerSummary, merge_heap,
 };
 
 pub use handle::{WorkerCondition, WorkerStatus};

@@ -6,7 +6,8 @@ use crate::manager::Manager;
 use crate::message::{Answer, Content, failed};
 use crate::running::RunningWorkers;
 use crate::settings::{
-    AWAKE, CheckEvents, MEMORY, MEMORY_BYTES, OnChange, OnEvents, OtherVersion, Settings, WorkerChange, WorkerSettings,
+    AWAKE, CheckEvents, MEMORY, MEMORY_BYTES, OnChange, OnEvents, OnLifecycle, OtherVersion, SOCKET_MEMORY,
+    SOCKET_MEMORY_BYTES, Settings, WorkerChange, WorkerLifecycle, WorkerSettings,
 };
 use crate::store::{MemoryStore, StoreError, TurnEvents, WorkerStore};
 use elias_capabilities::trigger::{Clock, Origin};
@@ -48,9 +49,11 @@ impl LocalWorkers {
             groups: Vec::new(),
             trees: Vec::new(),
             on_change: None,
+            on_lifecycle: None,
             on_events: None,
             check_events: None,
             memory: MemoryBudget::new(MEMORY, MEMORY_BYTES),
+            socket_memory: MemoryBudget::new(SOCKET_MEMORY, SOCKET_MEMORY_BYTES),
         };
         let unstored_bytes = MemoryStore::BYTES_MAX;
         LocalWorkersBuilder { settings, clock: Clock::system(), store: None, unstored_bytes }
@@ -164,11 +167,19 @@ impl LocalWorkersBuilder {
     /// What messages that wait, calls without an answer, timers and stored replies may hold of the memory, of all
     /// workers together that are given this budget; 256 MiB of these workers by default. Messages for which there is no
     /// room are refused (`mailbox-full`), a turn with calls or timers for which there is none is undone, and a worker
-    /// whose calls and timers do not fit is read later. Instances and what waits for clients of sockets are bounded
-    /// beside it.
+    /// whose calls and timers do not fit is read later. Instances, and [what waits for clients of
+    /// sockets](Self::socket_memory), are bounded beside it.
     #[must_use]
     pub fn memory(mut self, budget: Arc<MemoryBudget>) -> Self {
         self.settings.memory = budget;
+        self
+    }
+
+    /// What may wait for the clients of sockets and event streams, of all workers together that are given this budget;
+    /// 256 MiB of these workers by default. A client for whose message there is no room is closed with 1013.
+    #[must_use]
+    pub fn socket_memory(mut self, budget: Arc<MemoryBudget>) -> Self {
+        self.settings.socket_memory = budget;
         self
     }
 
@@ -177,6 +188,15 @@ impl LocalWorkersBuilder {
     pub fn on_change(mut self, listener: impl Fn(&WorkerKey, WorkerChange) + Send + Sync + 'static) -> Self {
         let listener: OnChange = Arc::new(listener);
         self.settings.on_change = Some(listener);
+        self
+    }
+
+    /// Tells `listener` of workers that were started, stopped and moved to another version, once that is committed. It
+    /// must not wait. What it is told last may be lost with the process.
+    #[must_use]
+    pub fn on_lifecycle(mut self, listener: impl Fn(&WorkerKey, WorkerLifecycle) + Send + Sync + 'static) -> Self {
+        let listener: OnLifecycle = Arc::new(listener);
+        self.settings.on_lifecycle = Some(listener);
         self
     }
 

@@ -19,7 +19,7 @@ use elias_capabilities::workers::ErrorCode;
 use elias_workers::WorkerKey;
 use futures::future::{BoxFuture, join_all};
 use parking_lot::{Mutex, RwLock};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
@@ -48,6 +48,8 @@ pub(crate) struct Manager {
     pub(crate) store: Arc<dyn WorkerStore>,
     pub(crate) groups: Groups,
     pub(crate) trees: Trees,
+    /// The tags of classes.
+    pub(crate) tags: RwLock<BTreeMap<String, Vec<String>>>,
     pub(crate) health: HealthRecords,
     /// The sockets that are open.
     pub(crate) sockets: SocketTable,
@@ -77,12 +79,14 @@ impl Manager {
     pub(crate) fn new(settings: Settings, clock: Clock, store: Arc<dyn WorkerStore>, run: RunWorker) -> Arc<Self> {
         let slots = Arc::new(Semaphore::new(settings.awake.max(1)));
         let (groups, trees) = (Groups::new(&settings.groups), Trees::new(settings.trees.clone()));
-        let sockets = SocketTable::new(settings.initial.sockets);
+        let tags = RwLock::new(settings.tags.clone());
+        let sockets = SocketTable::new(settings.initial.sockets, Arc::clone(&settings.socket_memory));
         let live = RwLock::new(settings.initial);
         Arc::new_cyclic(|own| Self {
             source: OnceLock::new(),
             groups,
             trees,
+            tags,
             health: HealthRecords::default(),
             settings,
             live,

@@ -11,7 +11,7 @@ use elias_capabilities::Cause;
 use elias_capabilities::workers::{Error, ErrorCode};
 use elias_host::{SocketRequest, TurnKind};
 use elias_workers::WorkerKey;
-use elias_workers::config::GroupConfig;
+use elias_workers::config::WorkersConfig;
 use futures::future::join_all;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -330,9 +330,14 @@ impl RunningWorkers {
         self.manager.configure(settings);
     }
 
-    /// Has these be the groups, from the next message on. One that was sent stays with the member that it went to.
-    pub fn configure_groups(&self, groups: &[GroupConfig]) {
-        self.manager.groups.configure(groups);
+    /// Has the tags, groups and supervision trees be those of this table from now on, which was
+    /// [checked](WorkersConfig::check). A message that was sent stays with the member of the group that it went to. A
+    /// tree that is as it was keeps what has failed of it, and whether it was given up; the workers of others are
+    /// started with the next [`Self::reload`], and those of trees that are gone are left as they are.
+    pub fn configure_registry(&self, config: &WorkersConfig) {
+        self.manager.groups.configure(&config.group);
+        self.manager.trees.configure(config.trees());
+        self.manager.tags.write().clone_from(&config.tags);
     }
 
     /// Says that the component was exchanged: each worker goes on in the new one from its next turn on, if its heap

@@ -3,7 +3,7 @@
 use crate::store::TurnEvents;
 use elias_capabilities::Cause;
 use elias_host::EmittedEvent;
-use elias_workers::config::{Durability, GroupConfig, HealthConfig, WorkersConfig};
+use elias_workers::config::{Durability, GroupConfig, HealthConfig, LimitsConfig, WorkersConfig};
 use elias_workers::{MailboxLimits, MemoryBudget, SocketLimits, SupervisionPolicy, SupervisionTree, WorkerKey};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -69,6 +69,25 @@ pub enum WorkerChange {
     },
 }
 
+/// A change in the life of a worker that was committed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WorkerLifecycle {
+    /// It had its first turn.
+    Started,
+    /// It was stopped, or begins anew: what it held is forgotten.
+    Stopped,
+    /// It was moved to another version of its component.
+    Upgraded {
+        /// The former version.
+        from: String,
+        /// The version that it runs in.
+        to: String,
+    },
+}
+
+/// Told of a change in the life of a worker.
+pub(crate) type OnLifecycle = Arc<dyn Fn(&WorkerKey, WorkerLifecycle) + Send + Sync>;
+
 /// Told of what became of a worker.
 pub(crate) type OnChange = Arc<dyn Fn(&WorkerKey, WorkerChange) + Send + Sync>;
 
@@ -82,6 +101,10 @@ pub(crate) type CheckEvents = Arc<dyn Fn(&[EmittedEvent], &Cause) -> Result<(), 
 pub(crate) const MEMORY: &str = "worker-memory-bytes";
 pub(crate) const MEMORY_BYTES: usize = 256 << 20;
 
+/// The same of what waits for clients of sockets.
+pub(crate) const SOCKET_MEMORY: &str = "worker-socket-bytes";
+pub(crate) const SOCKET_MEMORY_BYTES: usize = 256 << 20;
+
 /// The settings that can be changed while workers run
 /// ([`RunningWorkers::configure`](crate::RunningWorkers::configure)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,6 +115,10 @@ pub struct WorkerSettings {
     pub mailbox: MailboxLimits,
     /// The bounds of the sockets of each worker.
     pub sockets: SocketLimits,
+    /// The bound of the timers and alarms of each worker. A turn that sets more is undone.
+    pub timers: TimerLimit,
+    /// Units of fuel of a turn, where that is lower than the limit `fuel` of the component.
+    pub turn_fuel: Option<u64>,
     /// What becomes of turns that are ended by a trap or a limit.
     pub supervision: SupervisionPolicy,
     /// When workers in memory are asked whether they are well; never where this is none.
@@ -105,6 +132,8 @@ impl Default for WorkerSettings {
             idle: IDLE,
             mailbox: MailboxLimits::default(),
             sockets: SocketLimits::default(),
+            timers: TimerLimit::from(&LimitsConfig::default()),
+            turn_fuel: None,
             supervision: SupervisionPolicy::default(),
             health: None,
         }
@@ -117,9 +146,26 @@ impl From<&WorkersConfig> for WorkerSettings {
             idle: config.idle(),
             mailbox: config.mailbox.limits(),
             sockets: config.sockets.limits(),
+            timers: TimerLimit::from(&config.limits),
+            turn_fuel: config.limits.fuel,
             supervision: config.supervision.policy(),
             health: config.health,
         }
+    }
+}
+
+/// The bound of the timers and alarms that a worker may have set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TimerLimit {
+    /// How many, timers and alarms together.
+    pub most: usize,
+    /// The setting that says so, for those who are refused.
+    pub setting: &'static str,
+}
+
+impl From<&LimitsConfig> for TimerLimit {
+    fn from(limits: &LimitsConfig) -> Self {
+        Self { most: limits.timers as usize, setting: "timers of [workers.limits]" }
     }
 }
 
@@ -135,8 +181,11 @@ pub(crate) struct Settings {
     /// Supervision trees, by name.
     pub(crate) trees: Vec<(String, SupervisionTree<WorkerKey>)>,
     pub(crate) on_change: Option<OnChange>,
+    pub(crate) on_lifecycle: Option<OnLifecycle>,
     pub(crate) on_events: Option<OnEvents>,
     pub(crate) check_events: Option<CheckEvents>,
     /// What messages, calls and answers of all workers may hold.
     pub(crate) memory: Arc<MemoryBudget>,
+    /// What may wait for the clients of all sockets.
+    pub(crate) socket_memory: Arc<MemoryBudget>,
 }

@@ -4,7 +4,7 @@ use crate::handle::WorkerStatus;
 use crate::health::WorkerHealth;
 use crate::manager::Manager;
 use crate::message::{Content, Stop};
-use crate::settings::WorkerChange;
+use crate::settings::{WorkerChange, WorkerLifecycle};
 use crate::trees::Tree;
 use elias_capabilities::Cause;
 use elias_capabilities::workers::ErrorCode;
@@ -18,40 +18,38 @@ impl Manager {
     /// its tree names are restarted by a task of their own.
     pub(crate) fn report_failure(&self, key: &WorkerKey, reason: &str) {
         self.tell(key, WorkerChange::Failed { reason: reason.to_owned() });
-        let Some(position) = self.trees.position_of(key) else { return };
-        let decision = self.trees.get(position).and_then(|tree| tree.fail(key, reason, self.now()));
+        let Some(tree) = self.trees.of(key) else { return };
+        let decision = tree.fail(key, reason, self.now());
         let (Some(decision), Some(manager)) = (decision, self.upgrade()) else { return };
         let (key, reason) = (key.clone(), reason.to_owned());
-        self.tasks.spawn(async move { manager.follow(position, decision, &key, &reason).await });
+        self.tasks.spawn(async move { manager.follow(&tree, decision, &key, &reason).await });
     }
 
     /// Starts the workers of trees that do not exist, each tree in its order.
     pub(crate) fn start_trees(&self) {
         let Some(manager) = self.upgrade() else { return };
-        for position in 0..self.trees.len() {
-            let first = self.trees.get(position).and_then(|tree| tree.workers.first());
+        for tree in self.trees.all() {
             // Once there is a component, whoever has loaded it says so.
-            if first.and_then(|key| self.component(key)).is_none() {
+            if tree.workers.first().and_then(|key| self.component(key)).is_none() {
                 continue;
             }
             let manager = Arc::clone(&manager);
-            self.tasks.spawn(async move { manager.start_tree(position).await });
+            self.tasks.spawn(async move { manager.start_tree(&tree).await });
         }
     }
 
     /// If a worker was given up with its tree, has that run again and starts its workers.
     pub(crate) async fn revive(&self, key: &WorkerKey) {
-        let Some(position) = self.trees.position_of(key) else { return };
-        if self.trees.get(position).is_some_and(Tree::revive) {
-            self.start_tree(position).await;
+        let Some(tree) = self.trees.of(key) else { return };
+        if tree.revive() {
+            self.start_tree(&tree).await;
         }
     }
 
-    async fn start_tree(&self, position: usize) {
-        let Some(tree) = self.trees.get(position) else { return };
+    async fn start_tree(&self, tree: &Arc<Tree>) {
         let _restarts = tree.restarts.lock().await;
         for key in &tree.workers {
-            if tree.given_up().is_some() {
+            if !self.runs(tree) {
                 return;
             }
             match self.store.summary(key).await {
@@ -66,11 +64,12 @@ impl Manager {
     }
 
     /// Does what a tree has decided since a worker of it failed.
-    async fn follow(&self, position: usize, decision: TreeDecision<WorkerKey>, failed: &WorkerKey, reason: &str) {
-        let Some(tree) = self.trees.get(position) else { return };
+    async fn follow(&self, tree: &Arc<Tree>, decision: TreeDecision<WorkerKey>, failed: &WorkerKey, reason: &str) {
         let name = || tree.name.clone();
         let _restarts = tree.restarts.lock().await;
         let (stop, start) = match decision {
+            // Meanwhile there is another tree in its place.
+            _ if !self.trees.has(tree) => return,
             // Meanwhile the tree was given up, which stops all of it.
             TreeDecision::Restart { .. } if tree.given_up().is_some() => return,
             TreeDecision::Restart { stop, start } => (stop, start),
@@ -91,13 +90,18 @@ impl Manager {
         }
         for key in &start {
             // By one of those before: whatever of it has started is stopped next.
-            if tree.given_up().is_some() {
+            if !self.runs(tree) {
                 return;
             }
             if self.start_worker_of(tree, key).await {
                 self.tell(key, WorkerChange::Restarted { tree: name(), reason: reason.to_owned() });
             }
         }
+    }
+
+    /// Whether the workers of a tree are started: it is one of those that are configured now, and was not given up.
+    fn runs(&self, tree: &Arc<Tree>) -> bool {
+        tree.given_up().is_none() && self.trees.has(tree)
     }
 
     /// Starts a worker of a tree; whether it started. That it fails to counts as a failure.
@@ -122,6 +126,13 @@ impl Manager {
         }
     }
 
+    /// Tells of a change in the life of a worker, which is committed.
+    pub(crate) fn tell_lifecycle(&self, key: &WorkerKey, change: WorkerLifecycle) {
+        if let Some(on_lifecycle) = &self.settings.on_lifecycle {
+            on_lifecycle(key, change);
+        }
+    }
+
     /// How much waits for a worker: [`usize::MAX`] if it takes nothing, or is not well.
     pub(crate) fn load(&self, key: &WorkerKey) -> usize {
         if self.trees.given_up(key).is_some() || self.health_of(key).0 == WorkerHealth::Unhealthy {
@@ -140,7 +151,7 @@ impl Manager {
     /// Adds to what is shown of a worker what its registration, its checks and its tree say.
     pub(crate) fn complete(&self, status: WorkerStatus) -> WorkerStatus {
         let (health, health_error) = self.health_of(&status.key);
-        let tags = self.settings.tags.get(&status.key.class).cloned().unwrap_or_default();
+        let tags = self.tags.read().get(&status.key.class).cloned().unwrap_or_default();
         WorkerStatus { health, health_error, tags, given_up: self.trees.given_up(&status.key), ..status }
     }
 }

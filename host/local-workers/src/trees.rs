@@ -1,14 +1,17 @@
 //! Supervision trees: which of their workers are being restarted, and which trees were given up.
 
 use elias_workers::{SupervisionTree, TreeDecision, WorkerKey};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 /// The supervision trees, none of which is below another.
-pub(crate) struct Trees {
-    trees: Vec<Tree>,
-    /// The tree of each worker, by its position.
-    of_worker: HashMap<WorkerKey, usize>,
+pub(crate) struct Trees(RwLock<KnownTrees>);
+
+struct KnownTrees {
+    trees: Vec<Arc<Tree>>,
+    /// The tree of each worker.
+    of_worker: HashMap<WorkerKey, Arc<Tree>>,
 }
 
 /// A supervision tree.
@@ -16,6 +19,8 @@ pub(crate) struct Tree {
     pub(crate) name: String,
     /// All workers, in the order in which they are started.
     pub(crate) workers: Vec<WorkerKey>,
+    /// The tree as it is configured, of which nothing has failed.
+    configured: SupervisionTree<WorkerKey>,
     state: Mutex<TreeState>,
     /// Held while workers are started or restarted: one restart follows another.
     pub(crate) restarts: tokio::sync::Mutex<()>,
@@ -31,52 +36,68 @@ struct TreeState {
 
 impl Trees {
     pub(crate) fn new(trees: Vec<(String, SupervisionTree<WorkerKey>)>) -> Self {
-        let made = trees.into_iter().map(|(name, supervisors)| Tree {
-            name,
-            workers: supervisors.workers(),
-            state: Mutex::new(TreeState { supervisors, restarting: HashSet::new(), given_up: None }),
-            restarts: tokio::sync::Mutex::default(),
+        let made = trees.into_iter().map(|(name, configured)| Arc::new(Tree::new(name, configured)));
+        Self(RwLock::new(KnownTrees::new(made.collect())))
+    }
+
+    /// Has these be the trees from now on. One that is as it was keeps what has failed of it, and whether it was given
+    /// up.
+    pub(crate) fn configure(&self, trees: Vec<(String, SupervisionTree<WorkerKey>)>) {
+        let mut known = self.0.write();
+        let configured = trees.into_iter().map(|(name, configured)| {
+            let same = known.trees.iter().find(|tree| tree.name == name && tree.configured == configured);
+            same.map_or_else(|| Arc::new(Tree::new(name, configured)), Arc::clone)
         });
-        let trees: Vec<Tree> = made.collect();
-        let workers = trees.iter().enumerate();
-        let of_worker =
-            workers.flat_map(|(position, tree)| tree.workers.iter().map(move |key| (key.clone(), position)));
-        let of_worker = of_worker.collect();
-        Self { trees, of_worker }
+        let configured = configured.collect();
+        *known = KnownTrees::new(configured);
     }
 
-    /// How many there are.
-    pub(crate) fn len(&self) -> usize {
-        self.trees.len()
+    /// All of them.
+    pub(crate) fn all(&self) -> Vec<Arc<Tree>> {
+        self.0.read().trees.clone()
     }
 
-    /// The tree at this position.
-    pub(crate) fn get(&self, position: usize) -> Option<&Tree> {
-        self.trees.get(position)
+    /// The tree of a worker; none if it is in none.
+    pub(crate) fn of(&self, key: &WorkerKey) -> Option<Arc<Tree>> {
+        self.0.read().of_worker.get(key).map(Arc::clone)
     }
 
-    /// The position of a worker's tree; none if it is in none.
-    pub(crate) fn position_of(&self, key: &WorkerKey) -> Option<usize> {
-        self.of_worker.get(key).copied()
-    }
-
-    fn of(&self, key: &WorkerKey) -> Option<&Tree> {
-        self.trees.get(self.position_of(key)?)
+    /// Whether a tree is still one of these.
+    pub(crate) fn has(&self, tree: &Arc<Tree>) -> bool {
+        self.0.read().trees.iter().any(|known| Arc::ptr_eq(known, tree))
     }
 
     /// Why a worker was given up with its tree, if it was.
     pub(crate) fn given_up(&self, key: &WorkerKey) -> Option<String> {
-        self.of(key)?.given_up()
+        self.0.read().of_worker.get(key)?.given_up()
     }
 
     /// The workers that were given up.
     pub(crate) fn all_given_up(&self) -> Vec<WorkerKey> {
-        let given_up = self.trees.iter().filter(|tree| tree.given_up().is_some());
+        let known = self.0.read();
+        let given_up = known.trees.iter().filter(|tree| tree.given_up().is_some());
         given_up.flat_map(|tree| tree.workers.iter().cloned()).collect()
     }
 }
 
+impl KnownTrees {
+    fn new(trees: Vec<Arc<Tree>>) -> Self {
+        let of_tree = |tree: &Arc<Tree>| {
+            let tree = Arc::clone(tree);
+            tree.workers.clone().into_iter().map(move |key| (key, Arc::clone(&tree)))
+        };
+        let of_worker = trees.iter().flat_map(of_tree).collect();
+        Self { trees, of_worker }
+    }
+}
+
 impl Tree {
+    fn new(name: String, configured: SupervisionTree<WorkerKey>) -> Self {
+        let state = TreeState { supervisors: configured.clone(), restarting: HashSet::new(), given_up: None };
+        let workers = configured.workers();
+        Self { name, workers, configured, state: Mutex::new(state), restarts: tokio::sync::Mutex::default() }
+    }
+
     /// Why it was given up, if it was.
     pub(crate) fn given_up(&self) -> Option<String> {
         self.state.lock().given_up.clone()

@@ -94,6 +94,16 @@ label!(
 );
 
 label!(
+    /// The name of an alert rule of a tenant.
+    AlertRuleName, "rule"
+);
+
+label!(
+    /// The name of a receiver of a tenant's notifications.
+    ReceiverName, "receiver"
+);
+
+label!(
     /// The name of a schedule, of a subscription to events or of a kind of jobs of a component.
     TriggerName, "trigger"
 );

@@ -5,11 +5,12 @@
 //! - `errno`, `namespace`: what is served, behind the traits [`Namespace`], [`Node`] and [`OpenFile`];
 //! - `fids`, `listing`: what a client has named and opened, and where it is in a directory;
 //! - `operations`: what each request does; `session`: a connection, what is under way on it, and its clocks;
-//! - `server`: listening; `limits`.
+//! - `server`: listening; `addresses`: how many connections each client address has; `limits`.
 //!
 //! The messages are our own, and not those of the crate `rs9p`: it has 9P2000.L alone, and its server bounds neither
 //! requests nor fids nor time, and has a task for each request that nothing ends, neither a flush nor the client's end.
 
+mod addresses;
 mod errno;
 mod fids;
 mod limits;

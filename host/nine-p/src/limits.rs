@@ -7,6 +7,8 @@ use std::time::Duration;
 pub struct Limits {
     /// Connections at once; further ones wait to be accepted.
     pub connections: usize,
+    /// Those of a client address among them, by TCP and not from this machine; further ones are closed.
+    pub connections_per_address: usize,
     /// Bytes of a message. Clients may agree on fewer.
     pub message_bytes: u32,
     /// Fids of a connection.
@@ -44,6 +46,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 64,
+            connections_per_address: 16,
             message_bytes: 64 << 10,
             fids: 4_096,
             place_bytes: 8 << 20,

@@ -1,5 +1,6 @@
 //! Listening on Unix sockets and on TCP, with TLS or on loopback.
 
+use crate::addresses::{AddressPermit, Addresses};
 use crate::limits::Limits;
 use crate::namespace::Namespace;
 use crate::session::Session;
@@ -165,7 +166,9 @@ impl Server {
         // Each socket has one in hand while it waits for the next connection.
         let connections = limits.connections.saturating_add(sockets.len()).saturating_sub(1);
         let permits = Arc::new(Semaphore::new(connections.clamp(1, Semaphore::MAX_PERMITS)));
-        let accept = join_all(sockets.iter().map(|socket| accept_all(socket, &namespace, &limits, &permits)));
+        let addresses = Addresses::new(limits.connections_per_address);
+        let accept = sockets.iter().map(|socket| accept_all(socket, &namespace, &limits, &permits, &addresses));
+        let accept = join_all(accept);
         tokio::select! {
             _ = accept => {}
             () = shutdown => {}
@@ -174,32 +177,41 @@ impl Server {
 }
 
 /// Accepts connections for ever. Those that are open end with it.
-async fn accept_all(socket: &Socket, namespace: &Arc<dyn Namespace>, limits: &Limits, permits: &Arc<Semaphore>) {
+async fn accept_all(
+    socket: &Socket,
+    namespace: &Arc<dyn Namespace>,
+    limits: &Limits,
+    permits: &Arc<Semaphore>,
+    addresses: &Addresses,
+) {
     let mut connections = JoinSet::new();
     loop {
         // The permit first: a connection for which there is none stays in the kernel's queue.
         let Ok(permit) = Arc::clone(permits).acquire_owned().await else { return };
+        let (namespace, limits) = (Arc::clone(namespace), limits.clone());
         let accepted = match socket {
             Socket::Unix(listener, _) => listener.accept().await.map(|(stream, _)| {
-                let serve = serve(stream, Arc::clone(namespace), limits.clone(), "unix".to_owned(), permit);
-                connections.spawn(serve)
+                connections.spawn(serve(stream, namespace, limits, "unix".to_owned(), (permit, None)));
             }),
-            Socket::Tcp(listener, None) => listener.accept().await.map(|(stream, peer)| {
+            Socket::Tcp(listener, tls) => listener.accept().await.map(|(stream, peer)| {
+                let Some(of_address) = addresses.take(peer.ip()) else {
+                    tracing::debug!(%peer, "a 9P connection is closed, for its address has as many as it may");
+                    return;
+                };
                 // Messages are small, and each is waited for.
                 let _ = stream.set_nodelay(true);
-                let serve = serve(stream, Arc::clone(namespace), limits.clone(), peer.ip().to_string(), permit);
-                connections.spawn(serve)
-            }),
-            Socket::Tcp(listener, Some(Tls(acceptor))) => listener.accept().await.map(|(stream, peer)| {
-                let _ = stream.set_nodelay(true);
-                let (acceptor, namespace, limits) = (acceptor.clone(), Arc::clone(namespace), limits.clone());
+                let (permits, shown) = ((permit, Some(of_address)), peer.ip().to_string());
+                let Some(Tls(acceptor)) = tls.clone() else {
+                    connections.spawn(serve(stream, namespace, limits, shown, permits));
+                    return;
+                };
                 connections.spawn(async move {
                     match tokio::time::timeout(limits.attach_timeout, acceptor.accept(stream)).await {
-                        Ok(Ok(stream)) => serve(stream, namespace, limits, peer.ip().to_string(), permit).await,
+                        Ok(Ok(stream)) => serve(stream, namespace, limits, shown, permits).await,
                         Ok(Err(error)) => tracing::debug!(%peer, %error, "a 9P connection has no TLS"),
                         Err(_) => tracing::debug!(%peer, "a 9P connection took too long for TLS"),
                     }
-                })
+                });
             }),
         };
         if let Err(error) = accepted {
@@ -215,13 +227,13 @@ async fn serve(
     namespace: Arc<dyn Namespace>,
     limits: Limits,
     peer: String,
-    permit: OwnedSemaphorePermit,
+    permits: (OwnedSemaphorePermit, Option<AddressPermit>),
 ) {
     let session = Session::new(stream, namespace, limits, peer.clone());
     if let Err(error) = session.run().await {
         tracing::debug!(%peer, %error, "a 9P connection was ended");
     }
-    drop(permit);
+    drop(permits);
 }
 
 /// Listens on a Unix socket, in place of one that a process left behind. Only the user can connect.

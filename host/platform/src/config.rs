@@ -3,15 +3,19 @@
 use crate::access::{FetchKeys, OidcConfig};
 use crate::component_databases::ComponentDatabases;
 use crate::flag_sets::FlagSets;
+use crate::notifier::Notifier;
 use crate::recorder::Retention;
+use crate::reports::EnvelopeSender;
 use crate::spans::TraceConfig;
 use crate::triggers::TriggerBackends;
 use crate::webhook_sender::WebhookSender;
 use crate::workers::WorkerBackends;
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
+use zeroize::Zeroizing;
 
 /// Service workers in memory at a time, if nothing else is said.
 const AWAKE_WORKERS: u32 = 256;
@@ -58,6 +62,9 @@ pub struct PlatformConfig {
     pub recorded_runs_per_second: u32,
     /// An identity provider whose users may use the admin API.
     pub oidc: Option<OidcConfig>,
+    /// The origin at which browsers reach the admin API and the web console, such as `https://elias.example.com`; none:
+    /// `http` and whatever host a request names.
+    pub console_origin: Option<String>,
     /// Whether only versions are loaded that the transparency log proves.
     pub require_log: bool,
     /// A file or a folder with advisories about npm packages, in the OSV format.
@@ -68,6 +75,19 @@ pub struct PlatformConfig {
     pub databases: Option<Arc<dyn ComponentDatabases>>,
     /// The sender of webhooks; none: versions that have some are refused, and what is to be sent waits.
     pub webhooks: Option<Arc<dyn WebhookSender>>,
+    /// The webhook that is told the usage of each closed hour; none: usage is read by the admin API alone.
+    pub usage_webhook: Option<UsageWebhook>,
+    /// The sender of notifications of alerts; none: receivers with a URL or an address are refused.
+    pub notifier: Option<Arc<dyn Notifier>>,
+    /// Reads how many of the connections to databases are in use, in percent of the maximum, of the server with the
+    /// most; `None` without a server.
+    pub connections_percent: Option<Arc<dyn Fn() -> Option<f64> + Send + Sync>>,
+    /// The files of the TLS certificates that the host serves with, as PEM, for the alert about their end.
+    pub certificates: Vec<PathBuf>,
+    /// The DSN of a server that speaks Sentry's protocol, which gets the failures of all tenants.
+    pub sentry_dsn: Option<String>,
+    /// The sender of failures to such servers, this one and those of tenants; none: they are only in issues.
+    pub envelopes: Option<Arc<dyn EnvelopeSender>>,
     /// The queue and the log of events that the host was built with, by its capabilities `jobs` and `events`.
     pub triggers: TriggerBackends,
     /// The feature flags that the host was built with, by its capability `flags`.
@@ -101,11 +121,18 @@ impl PlatformConfig {
             traces: TraceConfig::default(),
             recorded_runs_per_second: 100,
             oidc: None,
+            console_origin: None,
             require_log: false,
             advisories: None,
             fetch: None,
             databases: None,
             webhooks: None,
+            usage_webhook: None,
+            notifier: None,
+            connections_percent: None,
+            certificates: Vec::new(),
+            sentry_dsn: None,
+            envelopes: None,
             triggers: TriggerBackends::new(),
             flags: FlagSets::new(),
             workers: WorkerBackends::new(),
@@ -113,6 +140,17 @@ impl PlatformConfig {
             concurrent_jobs: None,
         }
     }
+}
+
+/// The webhook that is told the usage of each closed hour, for billing.
+#[derive(Clone)]
+pub struct UsageWebhook {
+    /// The URL.
+    pub url: String,
+    /// The secret that signs, `whsec_` and Base64; several are separated by spaces, and each signs.
+    pub secret: Zeroizing<String>,
+    /// What may be reached: the table `[capabilities.http]`.
+    pub http: Value,
 }
 
 /// The scheme and port by which clients reach services from outside.

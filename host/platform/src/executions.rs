@@ -1,11 +1,13 @@
-//! Recorded executions: the list of them, and one.
+//! Recorded executions: the list of them, one, and those to come.
 
 use crate::access::{AccessTarget, Permission};
+use crate::feed::Follower;
 use crate::platform::Platform;
 use crate::session::Session;
 use elias_api::{Code, Error, ExecutionFilter, ExecutionRecord, Result};
 use elias_capabilities::trace_id;
 use elias_names::TenantId;
+use std::sync::Arc;
 
 impl Platform {
     /// The recorded executions of the services that the session may read, the newest first and at most `limit`.
@@ -41,6 +43,27 @@ impl Platform {
             let why = "it is still running, was not sampled, or was deleted by age";
             Error::new(Code::NotFound, format!("execution `{id}` is not recorded: {why}"))
         })
+    }
+
+    /// Follows the executions of a tenant that this host records, after the one at the position `after` or from now on.
+    /// Those of services that the session may not read are among them: see [`Platform::may_read`].
+    ///
+    /// # Errors
+    /// `forbidden`.
+    pub fn follow_executions(
+        &self,
+        session: &Session,
+        tenant: &TenantId,
+        after: Option<u64>,
+    ) -> Result<Follower<Arc<ExecutionRecord>>> {
+        session.require(Permission::Read, tenant, AccessTarget::Tenant)?;
+        Ok(self.serving().recorder.feeds().follow(tenant, after))
+    }
+
+    /// Whether a session may still read an execution, as [`confirm`](Platform::confirm) says.
+    pub async fn may_read(&self, session: &Session, record: &ExecutionRecord) -> bool {
+        let about = AccessTarget::Service(&record.component, record.environment);
+        self.confirm(session, Permission::Read, &record.tenant, about).await.is_ok()
     }
 }
 

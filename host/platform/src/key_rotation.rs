@@ -9,7 +9,7 @@
 use crate::platform::{Inner, Platform};
 use crate::vault::forget_former;
 use elias_api::{Code, Result};
-use elias_names::{ServiceId, TenantId};
+use elias_names::{ReceiverName, ServiceId, TenantId};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -23,6 +23,7 @@ const RETRY: Duration = Duration::from_secs(10);
 struct SealedValues {
     secrets: Vec<(ServiceId, String, String)>,
     data_key: Option<String>,
+    receivers: Vec<(ReceiverName, String)>,
 }
 
 /// Re-encrypts the data of the former key, if there is one. The task ends with the platform, or when all is done.
@@ -94,10 +95,13 @@ impl Platform {
         for (tenant, sealed) in scope.all_data_keys().await? {
             tenants.entry(tenant).or_default().data_key = Some(sealed);
         }
+        for stored in scope.all_receivers().await? {
+            tenants.entry(stored.tenant).or_default().receivers.push((stored.receiver.name, stored.ciphertext));
+        }
         drop(scope);
         let vault = &self.serving().loader.vault;
         let mut count = 0;
-        for (tenant, SealedValues { secrets, data_key }) in tenants {
+        for (tenant, SealedValues { secrets, data_key, receivers }) in tenants {
             let mut scope = self.store().write(&tenant).await?;
             for (service, name, before) in secrets {
                 if let Some(after) = vault.reseal(&service, &name, &before)? {
@@ -110,6 +114,12 @@ impl Platform {
             {
                 scope.exchange_data_key(&before, &after).await?;
                 count += 1;
+            }
+            for (name, before) in receivers {
+                if let Some(after) = vault.reseal_receiver(&tenant, &name, &before)? {
+                    scope.exchange_receiver(&name, &before, &after).await?;
+                    count += 1;
+                }
             }
             scope.commit().await?;
         }

@@ -20,6 +20,9 @@ const EXPERIMENTS_TICKS: u64 = 10;
 /// How many ticks pass between looks at the other hosts on the store.
 const HOSTS_TICKS: u64 = 10;
 const PRUNE_TICKS: u64 = 600;
+/// How many ticks pass until the store is told of usage, and of the bytes that tenants have stored.
+const USAGE_TICKS: u64 = 10;
+const STORAGE_TICKS: u64 = 300;
 /// How long the end of the process waits for metrics of variants to be stored.
 const FLUSH_MAX: Duration = Duration::from_secs(3);
 /// How many ticks pass between sweeps of artifacts, and how old what is swept is at least.
@@ -30,6 +33,7 @@ const SWEPT_AGE: Duration = Duration::from_secs(24 * 3600);
 pub(crate) fn start(platform: &Platform, transitions: mpsc::UnboundedReceiver<RolloutTransition>) {
     tokio::spawn(persist_transitions(Arc::downgrade(&platform.inner), transitions));
     tokio::spawn(tick(Arc::downgrade(&platform.inner)));
+    tokio::spawn(store_telemetry(Arc::downgrade(&platform.inner)));
 }
 
 /// Stores the transitions of rollouts in their order.
@@ -88,6 +92,39 @@ async fn tick(platform: Weak<Inner>) {
             tracing::warn!(%error, "old executions cannot be deleted");
         }
     }
+}
+
+/// Tells the store what this host has measured and counted. Beside [`tick`], which does not wait for it: a store that
+/// is away takes seconds to say so.
+async fn store_telemetry(platform: Weak<Inner>) {
+    let mut ticks = interval(TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    for count in 0_u64.. {
+        ticks.tick().await;
+        let Some(inner) = platform.upgrade() else { return };
+        if let Err(error) = store_telemetry_at(&Platform::of(inner), count).await {
+            tracing::warn!(%error, "metrics and usage cannot be stored; retrying");
+        }
+    }
+}
+
+async fn store_telemetry_at(platform: &Platform, count: u64) -> elias_api::Result<()> {
+    let is_usage_due = count % USAGE_TICKS == 0;
+    if is_usage_due || platform.series().is_due(platform.serving().clock.now().unix_ms()) {
+        platform.store_series(false).await?;
+    }
+    // At once after the start: a former run may have left something.
+    if is_usage_due {
+        platform.fold_usage().await?;
+    }
+    if count % STORAGE_TICKS == 0 {
+        platform.note_storage().await?;
+    }
+    if count % PRUNE_TICKS == PRUNE_TICKS - 1 {
+        platform.prune_series().await?;
+        platform.prune_usage().await?;
+    }
+    Ok(())
 }
 
 /// Lets every rollout know that time has passed, and stores what could not be stored before.
@@ -154,7 +191,19 @@ async fn flush(platform: &Platform) {
         tracing::warn!("the store takes too long: the last measurements of experiments are lost");
     }
     platform.serving().recorder.flush().await;
+    let telemetry = async {
+        platform.store_series(true).await?;
+        platform.fold_usage().await
+    };
+    // What is not told of usage is in its file, for the next start.
+    if timeout(FLUSH_MAX, telemetry).await.is_err() {
+        tracing::warn!("the store takes too long: the metrics of the last minute are lost");
+    }
+    if !matches!(timeout(FLUSH_MAX, platform.store_security()).await, Ok(Ok(()))) {
+        tracing::warn!("the store takes too long: the last security events are lost");
+    }
     // One that is away finds out by itself.
+    let _ = timeout(FLUSH_MAX, platform.leave_alerts()).await;
     let _ = timeout(FLUSH_MAX, platform.leave_hosts()).await;
 }
 
@@ -210,7 +259,7 @@ fn fetch_keys(platform: &Platform) {
     let now = gateway_now(&platform.serving().clock);
     let table = platform.serving().table();
     let of_services = table.services.values().flat_map(|service| service.state().shared.verifiers());
-    for verifier in of_services.chain(platform.access().verifier()).filter(|verifier| verifier.needs_keys(now)) {
+    for verifier in of_services.chain(platform.access().verifiers()).filter(|verifier| verifier.needs_keys(now)) {
         let (fetch, clock) = (Arc::clone(fetch), platform.serving().clock.clone());
         tokio::spawn(async move {
             let url = verifier.rules().jwks();

@@ -1,28 +1,31 @@
 //! The host's metrics for Prometheus, in the OpenMetrics text format. Each request reads them from counters that exist
 //! anyway.
 
+mod alerts;
+mod services;
 mod telemetry;
 mod workers;
 mod writer;
 
 use crate::access::Permission;
 use crate::platform::Platform;
-use crate::serving::{
-    CircuitKind, ExecutionOutcome, IdempotencyOutcome, QuotaCounts, QuotaDecision, QuotaKind, ServiceMeter,
-};
+use crate::serving::{QuotaCounts, QuotaDecision, QuotaKind};
 use crate::session::Session;
 use crate::triggers::{FAILING_RUNS, LATE, LatencyKind};
+use alerts::AlertFigures;
 use elias_api::{Code, Error, Result};
-use elias_delivery::supervision::{Health, Resource};
+use elias_delivery::supervision::Resource;
 use elias_host::capability::pricing::CallTimes;
 use elias_host::{CpuLoad, InstanceCounts};
-use elias_names::{ServiceId, TenantId};
+use elias_names::TenantId;
 use elias_store::{ScheduleCounts, StoredUse, TriggerUse, WorkerUse};
+use elias_telemetry::usage::UsageAmounts;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, NoLabelSet, text};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::{Registry, Unit};
+use services::{ServiceFigures, add_exemplars};
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::Arc;
@@ -32,52 +35,44 @@ use writer::{counter, gauge};
 
 /// The label of all services, or tenants, without a label of their own. No name can be like it.
 const OTHER: &str = "_other";
-const HEALTH: [(Health, &str); 5] = [
-    (Health::Healthy, "healthy"),
-    (Health::Degraded, "degraded"),
-    (Health::Open, "open"),
-    (Health::HalfOpen, "half-open"),
-    (Health::Stopped, "stopped"),
-];
 
 /// The media type of [`Platform::metrics`].
 pub const METRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 impl Platform {
-    /// The metrics of this host. The first 200 services and the first 200 tenants have labels of their own. The others
-    /// share the label `_other`.
+    /// The metrics of this host. The first 200 tenants have labels of their own, and so have the first 50 services of
+    /// each, 1,000 of all. The others share the label `_other`. Durations have exemplars with the ids of traces.
     ///
     /// # Errors
     /// `forbidden` for all but platform operators.
     pub async fn metrics(&self, session: &Session) -> Result<String> {
         session.require(Permission::Read, &TenantId::system(), None)?;
         let (mut stored, mut used, mut schedules) = (None, HashMap::new(), HashMap::new());
-        let mut workers = HashMap::new();
+        let (mut workers, mut evaluation_age_ms) = (HashMap::new(), None);
         if let Ok(mut scope) = self.store().host_read().await {
             stored = scope.stored_use().await.ok();
             used = scope.trigger_use_by_tenant().await.unwrap_or_default();
             let late_ms = u64::try_from(LATE.as_millis()).unwrap_or(u64::MAX);
             schedules = scope.schedule_counts(FAILING_RUNS, late_ms).await.unwrap_or_default();
             workers = scope.worker_use_by_tenant().await.unwrap_or_default();
+            evaluation_age_ms = scope.alert_evaluation_age_ms().await.ok().flatten();
         }
         let mut registry = Registry::with_prefix("elias");
-        registry.register_collector(Box::new(MetricsSnapshot::read(self, stored, &used, &schedules, &workers)));
+        let alerts = AlertFigures { evaluation_age_ms, notifications: self.notification_meters().counts() };
+        let snapshot = MetricsSnapshot::read(self, stored, &used, &schedules, &workers, alerts);
+        let exemplars = snapshot.services.exemplars();
+        registry.register_collector(Box::new(snapshot));
         let mut out = String::new();
         text::encode(&mut out, &registry)
             .map_err(|error| Error::new(Code::Internal, format!("writing the metrics: {error}")))?;
-        Ok(out)
+        Ok(add_exemplars(&out, &exemplars))
     }
 }
 
 /// The values of all metrics at one moment.
 struct MetricsSnapshot {
     store_up: bool,
-    services: Vec<([String; 3], Arc<ServiceMeter>)>,
-    /// The circuits of services that are told apart, and how many of all are in each state.
-    circuits: Vec<([String; 3], CircuitKind, Health)>,
-    states: [i64; HEALTH.len()],
-    loaded: i64,
-    in_flight: i64,
+    services: ServiceFigures,
     /// Host functions of which calls were measured.
     host_calls: Vec<(String, CallTimes)>,
     cpu: CpuLoad,
@@ -89,11 +84,18 @@ struct MetricsSnapshot {
     /// Executions that were more than are recorded: of requests, and of triggers.
     unrecorded: [u64; 2],
     telemetry: TelemetryFigures,
+    /// Usage that could not be counted by tenant.
+    unassigned_usage: UsageAmounts,
+    /// Points of the metrics of services that were not stored.
+    dropped_points: u64,
+    /// Failures that servers for errors took, and that none took.
+    reported: [u64; 2],
     tenants: Vec<(String, Arc<QuotaCounts>)>,
     /// Tenant, quota, how much is used if that is known, and how much there is.
     levels: Vec<(String, &'static str, Option<u64>, u64)>,
     jobs: JobFigures,
     workers: WorkerFigures,
+    alerts: AlertFigures,
 }
 
 /// The upper bounds of a histogram's buckets in seconds, each with its count.
@@ -155,32 +157,11 @@ impl MetricsSnapshot {
         triggers: &HashMap<TenantId, TriggerUse>,
         schedules: &HashMap<TenantId, ScheduleCounts>,
         workers: &HashMap<TenantId, WorkerUse>,
+        alerts: AlertFigures,
     ) -> Self {
         let serving = platform.serving();
         let now = serving.clock.now();
-        let (named, others) = serving.meters.services.all();
-        let (mut circuits, mut states) = (Vec::new(), [0; HEALTH.len()]);
-        let (mut loaded, mut in_flight) = (0, 0);
-        let table = serving.table();
-        for service in table.services.values() {
-            let state = service.state();
-            let health = state.release.breaker(CircuitKind::Requests).health(now).state;
-            if let Some(at) = HEALTH.iter().position(|(one, _)| *one == health) {
-                states[at] += 1;
-            }
-            loaded += state.releases().filter(|release| release.idle_since_ms().is_some()).count() as i64;
-            in_flight += service.running_count() as i64;
-            if !Arc::ptr_eq(&service.meter, &others) {
-                for circuit in CircuitKind::ALL {
-                    circuits.push((labels(&service.id), circuit, state.release.breaker(circuit).health(now).state));
-                }
-            }
-        }
-        let mut services: Vec<_> = named.into_iter().map(|(id, meter)| (labels(&id), meter)).collect();
-        services.sort_by(|a, b| a.0.cmp(&b.0));
-        services.push((std::array::from_fn(|_| OTHER.to_owned()), others));
-        circuits.sort_by(|a, b| a.0.cmp(&b.0));
-
+        let services = ServiceFigures::read(serving, now);
         let (named, others) = serving.meters.tenants.all();
         let mut levels = Vec::new();
         for (tenant, used) in serving.tenants_in_use() {
@@ -202,6 +183,7 @@ impl MetricsSnapshot {
             levels.push((name.clone(), "workers", workers.map(|used| used.workers), quotas.workers));
             levels.push((name.clone(), "worker-bytes", workers.map(|used| used.bytes), quotas.worker_bytes));
             levels.push((name.clone(), "awake-workers", None, quotas.awake_workers.into()));
+            levels.push((name.clone(), "worker-timers", None, quotas.worker_timers.into()));
             levels.push((name, "memory-bytes", None, quotas.memory_bytes));
         }
         levels.retain(|(.., most)| *most > 0);
@@ -224,10 +206,8 @@ impl MetricsSnapshot {
         Self {
             store_up,
             services,
-            circuits,
-            states,
-            loaded,
-            in_flight,
+            unassigned_usage: serving.usage_journal.unassigned(),
+            dropped_points: platform.series().dropped(),
             host_calls,
             cpu,
             instances,
@@ -236,18 +216,20 @@ impl MetricsSnapshot {
             dropped,
             unrecorded,
             telemetry: TelemetryFigures::read(&serving.recorder, platform.config()),
+            reported: [platform.reports().counts().sent(), platform.reports().counts().lost()],
             tenants,
             levels,
             jobs,
             workers,
+            alerts,
         }
     }
 
     fn encode_host(&self, out: &mut DescriptorEncoder<'_>) -> fmt::Result {
         gauge(out, "store_up", "1 if the store is available, otherwise 0")?.one(i64::from(self.store_up))?;
-        gauge(out, "components_loaded", "Number of components that are loaded in memory")?.one(self.loaded)?;
+        gauge(out, "components_loaded", "Number of components that are loaded in memory")?.one(self.services.loaded)?;
         gauge(out, "executions_in_flight", "Number of executions that have started and not ended")?
-            .one(self.in_flight)?;
+            .one(self.services.in_flight)?;
         gauge(out, "cpu_cores", "Maximum number of executions that use a CPU at the same time")?
             .one(self.cpu.cores.into())?;
         gauge(out, "executions_running", "Number of executions that use a CPU now")?.one(self.cpu.running.into())?;
@@ -275,10 +257,14 @@ impl MetricsSnapshot {
         for (source, count) in ["request", "trigger"].into_iter().zip(self.unrecorded) {
             unrecorded.labelled([("source", source)], count)?;
         }
-        let mut services =
-            gauge(out, "services", "Number of services by the state of the circuit breaker of their requests")?;
-        for ((_, name), count) in HEALTH.iter().zip(self.states) {
-            services.labelled([("state", *name)], count)?;
+        let text = "Number of executions whose usage could not be counted for their tenant";
+        counter(out, "usage_unassigned_executions", text, None)?.one(self.unassigned_usage.executions)?;
+        let text = "Number of points of the metrics of services that were not stored because the store was away";
+        counter(out, "series_dropped_points", text, None)?.one(self.dropped_points)?;
+        let text = "Number of failures for servers that speak Sentry's protocol, by outcome";
+        let mut reported = counter(out, "sentry_events", text, None)?;
+        for (outcome, count) in ["sent", "lost"].into_iter().zip(self.reported) {
+            reported.labelled([("outcome", outcome)], count)?;
         }
         Ok(())
     }
@@ -334,49 +320,6 @@ impl MetricsSnapshot {
             let value = ConstGauge::new(measured.longest.as_secs_f64());
             let labels = [("function", &**function)];
             value.encode(longest.encode_family(&labels)?)?;
-        }
-        Ok(())
-    }
-
-    fn encode_services(&self, out: &mut DescriptorEncoder<'_>) -> fmt::Result {
-        let mut executions = counter(out, "executions", "Number of executions that have ended, by outcome", None)?;
-        for (service, meter) in &self.services {
-            let [tenant, component, environment] = of_service(service);
-            for ended in ExecutionOutcome::ALL {
-                let labels = [tenant, component, environment, ("outcome", ended.as_str())];
-                executions.labelled(labels, meter.ended(ended))?;
-            }
-        }
-        let text = "Number of requests with an idempotency key, by outcome";
-        let mut idempotent = counter(out, "idempotent_requests", text, None)?;
-        for (service, meter) in &self.services {
-            let [tenant, component, environment] = of_service(service);
-            for outcome in IdempotencyOutcome::ALL {
-                let labels = [tenant, component, environment, ("outcome", outcome.as_str())];
-                idempotent.labelled(labels, meter.idempotency(outcome))?;
-            }
-        }
-        let text = "Wall-clock time from the request to the end of all work of the component, waitUntil included";
-        let mut durations =
-            out.encode_descriptor("execution_duration", text, Some(&Unit::Seconds), MetricType::Histogram)?;
-        for (service, meter) in &self.services {
-            let (seconds, buckets) = meter.durations();
-            let count = buckets.iter().map(|(_, count)| count).sum();
-            let labels = of_service(service);
-            let mut metric = durations.encode_family(&labels)?;
-            metric.encode_histogram::<NoLabelSet>(seconds, count, &buckets, None)?;
-        }
-        let mut circuits = gauge(
-            out,
-            "circuit_state",
-            "1 for the current state of a circuit breaker of a service, 0 for its other states",
-        )?;
-        for (service, circuit, health) in &self.circuits {
-            let [tenant, component, environment] = of_service(service);
-            for (state, name) in HEALTH {
-                let labels = [tenant, component, environment, ("circuit", circuit.as_str()), ("state", name)];
-                circuits.labelled(labels, i64::from(state == *health))?;
-            }
         }
         Ok(())
     }
@@ -481,18 +424,11 @@ impl Collector for MetricsSnapshot {
         self.encode_host(&mut encoder)?;
         self.encode_instances(&mut encoder)?;
         self.encode_host_calls(&mut encoder)?;
-        self.encode_services(&mut encoder)?;
+        self.services.encode(&mut encoder)?;
         self.encode_tenants(&mut encoder)?;
         self.jobs.encode(&mut encoder)?;
-        self.workers.encode(&mut encoder)?;
-        self.telemetry.encode(&mut encoder)
+        self.telemetry.encode(&mut encoder)?;
+        self.alerts.encode(&mut encoder)?;
+        self.workers.encode(&mut encoder)
     }
-}
-
-fn labels(id: &ServiceId) -> [String; 3] {
-    [id.tenant.to_string(), id.component.to_string(), id.environment.to_string()]
-}
-
-fn of_service([tenant, component, environment]: &[String; 3]) -> [(&'static str, &str); 3] {
-    [("tenant", tenant), ("component", component), ("environment", environment)]
 }

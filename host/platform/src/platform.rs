@@ -1,12 +1,15 @@
 //! The platform as the server and the command line see it.
 
-use crate::access::{Access, AccessTarget, Permission};
+use crate::access::{Access, AccessTarget, Permission, Principal};
 use crate::advisories::Advisories;
 use crate::artifacts::Artifacts;
 use crate::config::{PlatformConfig, PublicScheme};
 use crate::connector_state::ConnectorState;
 use crate::flag_sets::FlagSets;
+use crate::notification_meters::NotificationMeters;
+use crate::reports::Reports;
 use crate::response_cache::ResponseCache;
+use crate::series_state::SeriesState;
 use crate::serving::{Release, ServiceSnapshot, Serving};
 use crate::session::{Credential, Session};
 use crate::triggers::Runner;
@@ -15,6 +18,7 @@ use elias_api::{Code, Error, Result};
 use elias_contract::note::SigningKey;
 use elias_names::{ServiceId, TenantId};
 use elias_store::{ServiceTarget, Store, TargetFilter, TenantScope};
+use serde_json::json;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -40,6 +44,13 @@ pub(crate) struct Inner {
     /// The runner of service workers.
     pub(crate) workers: Arc<WorkerRunner>,
     pub(crate) connectors: ConnectorState,
+    /// The points of metrics that the store is to be told of.
+    pub(crate) series: SeriesState,
+    /// Held while the store is told of usage.
+    pub(crate) usage_folding: tokio::sync::Mutex<()>,
+    pub(crate) notification_meters: NotificationMeters,
+    /// Failures on their way to servers for errors.
+    pub(crate) reports: Arc<Reports>,
     pub(crate) config: PlatformConfig,
     /// Whether something was stored that is not served yet.
     pub(crate) behind: AtomicBool,
@@ -90,6 +101,18 @@ impl Platform {
         &self.inner.connectors
     }
 
+    pub(crate) fn series(&self) -> &SeriesState {
+        &self.inner.series
+    }
+
+    pub(crate) fn notification_meters(&self) -> &NotificationMeters {
+        &self.inner.notification_meters
+    }
+
+    pub(crate) fn reports(&self) -> &Reports {
+        &self.inner.reports
+    }
+
     pub(crate) fn access(&self) -> &Access {
         &self.inner.access
     }
@@ -106,7 +129,9 @@ impl Platform {
         &self.inner.config
     }
 
-    pub(crate) fn run_id(&self) -> &str {
+    /// Names this run of the host. Positions in what is [followed](crate::Follower) are those of one run.
+    #[must_use]
+    pub fn run_id(&self) -> &str {
         &self.inner.run_id
     }
 
@@ -155,7 +180,11 @@ impl Platform {
         let address = address.into();
         let principal = self.inner.access.authenticate(token, &address).await?;
         let credential = Some(Credential(Arc::new(Zeroizing::new(token.to_owned()))));
-        Ok(Session { principal, address, credential })
+        let session = Session { principal, address, credential };
+        let Principal { tenant, given, user_id, .. } = &*session.principal;
+        let details = || json!({ "role": given.to_string(), "user": user_id });
+        self.access().security().signed_in(tenant, &session.actor(), details);
+        Ok(session)
     }
 
     /// Whether a session may still do what it was found to be allowed: its token was not revoked and has not expired,

@@ -1,11 +1,15 @@
 //! Records executions in the store, in batches and off the requests' path.
 
+use crate::access::{SESSION_IDLE, millis};
+use crate::execution_feed::ExecutionFeeds;
+use crate::issues::{self, ChangedIssue, Unrecorded};
 use crate::platform_events;
 use crate::spans::{self, ExecutionTiming, Sampling, TelemetryExporter, TraceConfig};
-use elias_api::{ExecutionRecord, ExecutionTrace};
+use elias_api::{Code, ExecutionRecord, ExecutionTrace};
 use elias_names::{ServiceId, TenantId};
 use elias_store::{AllowedServices, Store, now_ms};
 use elias_workers::is_uuid;
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -35,18 +39,20 @@ const RETRY: Duration = Duration::from_secs(1);
 /// How long the end of the process waits for the store.
 const FLUSH: Duration = Duration::from_secs(3);
 
-/// How long recorded executions are kept, and how many of each tenant.
+/// How long recorded executions are kept, and how many of each tenant; and how long audit trails are.
 #[derive(Debug, Clone, Copy)]
 pub struct Retention {
     /// Days.
     pub days: u32,
     /// Executions of each tenant.
     pub per_tenant: u32,
+    /// Days for which entries of audit trails are kept; 0 for no limit but that of their number.
+    pub audit_days: u32,
 }
 
 impl Default for Retention {
     fn default() -> Self {
-        Self { days: 7, per_tenant: 100_000 }
+        Self { days: 7, per_tenant: 100_000, audit_days: 0 }
     }
 }
 
@@ -75,12 +81,25 @@ pub(crate) struct Recorder {
     dropped: Arc<AtomicU64>,
     /// Executions that were more than are recorded in a second: of requests, and of triggers.
     unrecorded: Arc<[AtomicU64; 2]>,
+    /// Failures among them, and those that were dropped, since the last batch.
+    unrecorded_failures: Arc<Mutex<Unrecorded>>,
     runs_per_second: u32,
     sampling: Arc<Sampling>,
     /// Bytes of what waits for spans to be made of it.
     timing_bytes: Arc<AtomicUsize>,
     /// Executions that were to have spans, and have none.
     spans_dropped: Arc<AtomicU64>,
+    feeds: ExecutionFeeds,
+}
+
+/// Gets the executions of each batch once they are recorded, on the task that records: it must not wait.
+pub(crate) type BatchObserver = Arc<dyn Fn(&[ExecutionRecord]) + Send + Sync>;
+
+/// Who is told of executions, beside the store.
+pub(crate) struct Telling {
+    /// The host's name in spans.
+    pub(crate) host: String,
+    pub(crate) observers: Vec<BatchObserver>,
 }
 
 impl Recorder {
@@ -90,7 +109,7 @@ impl Recorder {
         store: Store,
         runs_per_second: u32,
         traces: &TraceConfig,
-        host: String,
+        telling: Telling,
     ) -> (Self, impl Future<Output = ()> + Send + use<>) {
         let (sender, receiver) = mpsc::channel(WAITING);
         let this = Self {
@@ -99,20 +118,30 @@ impl Recorder {
             recorded: Arc::default(),
             dropped: Arc::default(),
             unrecorded: Arc::default(),
+            unrecorded_failures: Arc::default(),
             runs_per_second,
             sampling: Arc::new(Sampling::new(traces)),
             timing_bytes: Arc::default(),
             spans_dropped: Arc::default(),
+            feeds: ExecutionFeeds::default(),
         };
-        let telling = Telling {
-            host,
+        let writer = Writer {
+            store,
+            telling,
             exporter: traces.exporter.clone(),
+            urgent: Arc::clone(&this.urgent),
             timing_bytes: Arc::clone(&this.timing_bytes),
             recorded: Arc::clone(&this.recorded),
             dropped: Arc::clone(&this.dropped),
+            unrecorded_failures: Arc::clone(&this.unrecorded_failures),
+            feeds: this.feeds.clone(),
         };
-        let urgent = Arc::clone(&this.urgent);
-        (this, write(store, receiver, urgent, telling))
+        (this, writer.write(receiver))
+    }
+
+    /// Those who follow executions as they are recorded.
+    pub(crate) fn feeds(&self) -> &ExecutionFeeds {
+        &self.feeds
     }
 
     /// By what executions are sampled.
@@ -130,19 +159,38 @@ impl Recorder {
     pub(crate) fn record_if(&self, is_taken: bool, record: ExecutionRecord, timing: Option<Box<ExecutionTiming>>) {
         if !is_taken {
             self.unrecorded[usize::from(is_run(&record))].fetch_add(1, Ordering::Relaxed);
+            self.count_failure(&record);
         }
         let timing = timing.filter(|timing| self.has_room(timing.bytes()));
         if !is_taken && timing.is_none() {
             return;
         }
-        let (bytes, has_spans) = (timing.as_deref().map_or(0, ExecutionTiming::bytes), timing.is_some());
         let execution = Box::new(RecordedExecution { record, is_listed: is_taken, timing });
-        if self.sender.try_send(Item::Record(execution)).is_err() {
-            self.timing_bytes.fetch_sub(bytes, Ordering::Relaxed);
-            self.dropped.fetch_add(u64::from(is_taken), Ordering::Relaxed);
-            self.spans_dropped.fetch_add(u64::from(has_spans), Ordering::Relaxed);
+        if let Err(full) = self.sender.try_send(Item::Record(execution)) {
+            let Item::Record(lost) = full.into_inner() else { return };
+            if let Some(timing) = lost.timing {
+                self.timing_bytes.fetch_sub(timing.bytes(), Ordering::Relaxed);
+                self.spans_dropped.fetch_add(1, Ordering::Relaxed);
+            }
+            if is_taken {
+                self.dropped.fetch_add(1, Ordering::Relaxed);
+                self.count_failure(&lost.record);
+            }
         } else if self.sender.max_capacity() - self.sender.capacity() >= BATCH {
             self.urgent.notify_one();
+        }
+    }
+
+    /// Counts an execution that is not recorded, if it has failed.
+    fn count_failure(&self, record: &ExecutionRecord) {
+        if issues::is_failure(record) {
+            let mut failures = self.unrecorded_failures.lock();
+            match failures.get_mut(&record.tenant) {
+                Some(count) => *count += 1,
+                None => {
+                    failures.insert(record.tenant.clone(), 1);
+                }
+            }
         }
     }
 
@@ -188,14 +236,18 @@ impl Recorder {
     }
 }
 
-/// What the writer tells of executions, beside the store.
-struct Telling {
-    /// The host's name in spans.
-    host: String,
+/// Writes what is recorded, and tells of it. It shares counts with the recorder, and not the channel's sender: with that
+/// the channel would never end.
+struct Writer {
+    store: Store,
+    telling: Telling,
     exporter: Option<Arc<dyn TelemetryExporter>>,
+    urgent: Arc<Notify>,
     timing_bytes: Arc<AtomicUsize>,
     recorded: Arc<AtomicU64>,
     dropped: Arc<AtomicU64>,
+    unrecorded_failures: Arc<Mutex<Unrecorded>>,
+    feeds: ExecutionFeeds,
 }
 
 /// The rows of one transaction.
@@ -205,9 +257,11 @@ struct Batch {
     traces: Vec<ExecutionTrace>,
     /// Executions that are in it.
     executions: usize,
+    /// Failures that are not recorded, by tenant.
+    unrecorded: Unrecorded,
 }
 
-impl Telling {
+impl Writer {
     /// Makes the spans of an execution, has them exported, and puts all of it into the batch.
     fn add(&self, execution: RecordedExecution, batch: &mut Batch) {
         let RecordedExecution { record, is_listed, timing } = execution;
@@ -215,14 +269,14 @@ impl Telling {
         if let Some(exporter) = self.exporter.as_deref()
             && is_listed
             && exporter.takes_logs()
-            && let Some(logs) = spans::logs(&record, link.as_ref(), &self.host)
+            && let Some(logs) = spans::logs(&record, link.as_ref(), &self.telling.host)
         {
             exporter.logs(&logs);
         }
         if let Some(mut timing) = timing {
             self.timing_bytes.fetch_sub(timing.bytes(), Ordering::Relaxed);
             let endpoint = timing.endpoint.take();
-            let made = timing.into_spans(&record, &self.host);
+            let made = timing.into_spans(&record, &self.telling.host);
             batch.traces.push(spans::stored(&record, &made));
             if let Some(exporter) = self.exporter.as_deref() {
                 exporter.spans(&record.tenant, endpoint.as_deref(), &made);
@@ -233,63 +287,91 @@ impl Telling {
         }
         batch.executions += 1;
     }
-}
 
-async fn write(store: Store, mut receiver: mpsc::Receiver<Item>, urgent: Arc<Notify>, telling: Telling) {
-    let (mut batch, mut flushes) = (Batch::default(), Vec::new());
-    let mut told = 0;
-    while let Some(first) = receiver.recv().await {
-        // Nobody waits at the channel meanwhile, so that a record wakes nobody.
-        if matches!(first, Item::Record(_)) && receiver.len() < BATCH {
-            let _ = timeout(GATHER, urgent.notified()).await;
-        }
-        let mut next = Some(first);
-        while let Some(item) = next.take() {
-            match item {
-                Item::Record(execution) => telling.add(*execution, &mut batch),
-                Item::Flush(done) => {
-                    flushes.push(done);
-                    break;
+    async fn write(self, mut receiver: mpsc::Receiver<Item>) {
+        let (mut batch, mut flushes) = (Batch::default(), Vec::new());
+        let mut told = 0;
+        while let Some(first) = receiver.recv().await {
+            // Nobody waits at the channel meanwhile, so that a record wakes nobody.
+            if matches!(first, Item::Record(_)) && receiver.len() < BATCH {
+                let _ = timeout(GATHER, self.urgent.notified()).await;
+            }
+            let mut next = Some(first);
+            while let Some(item) = next.take() {
+                match item {
+                    Item::Record(execution) => self.add(*execution, &mut batch),
+                    Item::Flush(done) => {
+                        flushes.push(done);
+                        break;
+                    }
+                }
+                if batch.executions < BATCH {
+                    next = receiver.try_recv().ok();
                 }
             }
-            if batch.executions < BATCH {
-                next = receiver.try_recv().ok();
+            batch.unrecorded = std::mem::take(&mut *self.unrecorded_failures.lock());
+            // While the store is away records wait, and then those that follow are dropped and counted.
+            while let Err(error) = insert(&self.store, &batch).await {
+                tracing::warn!(%error, records = batch.executions, "executions cannot be recorded; retrying");
+                sleep(RETRY).await;
+                if receiver.is_closed() {
+                    return;
+                }
             }
-        }
-        // While the store is away records wait, and then those that follow are dropped and counted.
-        while let Err(error) = insert(&store, &batch).await {
-            tracing::warn!(%error, records = batch.executions, "executions cannot be recorded; retrying");
-            sleep(RETRY).await;
-            if receiver.is_closed() {
-                return;
+            self.recorded.fetch_add(batch.records.len() as u64, Ordering::Relaxed);
+            self.telling.observers.iter().for_each(|observer| observer(&batch.records));
+            self.feeds.publish(&batch.records);
+            batch = Batch::default();
+            for done in flushes.drain(..) {
+                // Whoever waited has given up.
+                let _ = done.send(());
             }
-        }
-        telling.recorded.fetch_add(batch.records.len() as u64, Ordering::Relaxed);
-        batch = Batch::default();
-        for done in flushes.drain(..) {
-            // Whoever waited has given up.
-            let _ = done.send(());
-        }
-        let dropped = telling.dropped.load(Ordering::Relaxed);
-        if dropped > told {
-            tracing::warn!(executions = dropped - told, "executions were not recorded: the store is too slow");
-            told = dropped;
+            let dropped = self.dropped.load(Ordering::Relaxed);
+            if dropped > told {
+                tracing::warn!(executions = dropped - told, "executions were not recorded: the store is too slow");
+                told = dropped;
+            }
         }
     }
 }
 
 async fn insert(store: &Store, batch: &Batch) -> elias_api::Result<()> {
-    if batch.executions == 0 {
+    if batch.executions == 0 && batch.unrecorded.is_empty() {
         return Ok(());
     }
-    let mut scope = store.host_write().await?;
-    scope.insert_executions(&batch.records).await?;
-    scope.insert_spans(&batch.traces).await?;
-    scope.commit().await?;
+    let changed = match insert_with_issues(store, batch).await {
+        // What is wrong with an issue must not keep executions from being recorded.
+        Err(error) if error.code() == Code::Internal => {
+            tracing::error!(%error, "the failures of a batch of executions are in no issue");
+            let mut scope = store.host_write().await?;
+            scope.insert_executions(&batch.records).await?;
+            scope.insert_spans(&batch.traces).await?;
+            scope.commit().await?;
+            Vec::new()
+        }
+        changed => changed?,
+    };
+    if let Err(error) = issues::tell(store, &changed).await {
+        tracing::debug!(%error, "that issues are new or back was not published");
+    }
     if let Err(error) = tell(store, &batch.records).await {
         tracing::debug!(%error, "that executions ended was not published");
     }
     Ok(())
+}
+
+/// Stores a batch, and counts its failures in their issues in the same transaction; gives the issues of which somebody
+/// has to be told.
+async fn insert_with_issues(store: &Store, batch: &Batch) -> elias_api::Result<Vec<ChangedIssue>> {
+    let (records, unrecorded) = (&batch.records, &batch.unrecorded);
+    let mut scope = store.host_write().await?;
+    let inserted = scope.insert_executions(records).await?;
+    scope.insert_spans(&batch.traces).await?;
+    // All of a batch is there if the answer to the commit of a former try was lost; then its failures are counted too.
+    let is_new = inserted > 0 || records.is_empty();
+    let changed = if is_new { issues::record(&mut scope, records, unrecorded).await? } else { Vec::new() };
+    scope.commit().await?;
+    Ok(changed)
 }
 
 /// Whether an execution ran a job, and is not a worker's turn for a message of somebody else.
@@ -359,14 +441,23 @@ pub(crate) async fn prune(store: &Store, retention: Retention, traces: &TraceCon
     /// Lines of a tenant's audit trail, and deployments of a service, that are kept.
     const AUDIT_MAX: u32 = 100_000;
     const DEPLOYMENTS_MAX: u32 = 1_000;
+    /// Days for which security events are kept, and events of a tenant.
+    const SECURITY_DAYS: i64 = 90;
+    const SECURITY_EVENTS_MAX: u32 = 10_000;
     /// Requests with an idempotency key that one transaction deletes.
     const REQUESTS_AT_ONCE: u32 = 500;
     let mut scope = store.host_write().await?;
-    let before = |days: u32| now_ms().saturating_sub(i64::from(days).saturating_mul(DAY_MS));
-    scope.prune_executions(before(retention.days), retention.per_tenant).await?;
-    scope.prune_spans(before(traces.days), traces.per_tenant).await?;
-    scope.prune_idempotency(now_ms().saturating_sub(DAY_MS)).await?;
+    let days_ago = |days: i64| now_ms().saturating_sub(days.saturating_mul(DAY_MS));
+    scope.prune_executions(days_ago(retention.days.into()), retention.per_tenant).await?;
+    scope.prune_spans(days_ago(traces.days.into()), traces.per_tenant).await?;
+    scope.prune_idempotency(days_ago(1)).await?;
+    scope.prune_sessions(now_ms(), now_ms().saturating_sub(millis(SESSION_IDLE))).await?;
     scope.prune_audit(AUDIT_MAX).await?;
+    if retention.audit_days > 0 {
+        scope.prune_audit_before(days_ago(retention.audit_days.into())).await?;
+    }
+    scope.prune_issues(days_ago(issues::KEPT_DAYS)).await?;
+    scope.prune_security_events(days_ago(SECURITY_DAYS), SECURITY_EVENTS_MAX).await?;
     scope.prune_deployments(DEPLOYMENTS_MAX).await?;
     scope.commit().await?;
     loop {

@@ -1,7 +1,9 @@
 //! A tenant's resources beside its components: settings, tokens, artifacts, secrets, log.
 
 use crate::access::Permission;
+use crate::feed::Follower;
 use crate::platform::Platform;
+use crate::reports;
 use crate::session::Session;
 use bytes::Bytes;
 use elias_api::{
@@ -10,7 +12,6 @@ use elias_api::{
 use elias_names::{Digest, ServiceId, TenantId};
 use futures::Stream;
 use std::collections::{BTreeMap, BTreeSet};
-use tokio::sync::broadcast;
 
 impl Platform {
     /// The tenants after the name `after`: all of them for platform operators, its own for anyone else.
@@ -39,6 +40,7 @@ impl Platform {
     ) -> Result<Tenant> {
         let mut scope = self.write(session, Permission::Tenants, tenant, None).await?;
         self.serving().loader.ceilings.check_keys(&settings.ceilings)?;
+        reports::check_settings(settings)?;
         let made = scope.create_tenant(settings, &session.actor()).await?;
         scope.commit().await?;
         Ok(made)
@@ -67,6 +69,7 @@ impl Platform {
     ) -> Result<Tenant> {
         let mut scope = self.write(session, Permission::Tenants, tenant, None).await?;
         self.serving().loader.ceilings.check_keys(&settings.ceilings)?;
+        reports::check_settings(settings)?;
         let changed = scope.set_tenant(settings, revision, &session.actor()).await?;
         scope.commit().await?;
         self.follow_tenant(tenant).await?;
@@ -183,13 +186,13 @@ impl Platform {
         self.follow_store(id, &[]).await
     }
 
-    /// The log lines of a service on this host from now on.
+    /// The log lines of a service on this host, after the one at the position `after` or from now on.
     ///
     /// # Errors
     /// `forbidden`, `not-found`.
-    pub fn follow_log(&self, session: &Session, id: &ServiceId) -> Result<broadcast::Receiver<FollowedLine>> {
+    pub fn follow_log(&self, session: &Session, id: &ServiceId, after: Option<u64>) -> Result<Follower<FollowedLine>> {
         session.require(Permission::Read, &id.tenant, id)?;
         let service = self.serving().service(id);
-        Ok(service.ok_or_else(|| Error::not_deployed(id))?.lines.follow())
+        Ok(service.ok_or_else(|| Error::not_deployed(id))?.lines.follow(after))
     }
 }

@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use cap_std::fs::Dir;
 use elias_api::{Code, Error, Result};
 use elias_atomic_write::{Access, Fsync};
-use elias_names::{ServiceId, TenantId};
+use elias_names::{ReceiverName, ServiceId, TenantId};
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 use std::io::ErrorKind;
@@ -107,6 +107,36 @@ impl Vault {
         self.encrypt_anew(&format!("{service}/{name}"), sealed)
     }
 
+    /// Encrypts the settings of a receiver of notifications.
+    pub(crate) fn seal_receiver(&self, tenant: &TenantId, name: &ReceiverName, settings: &str) -> Result<String> {
+        self.encrypt(&of_receiver(tenant, name), settings.as_bytes())
+    }
+
+    /// Decrypts the settings of a receiver.
+    pub(crate) fn open_receiver(
+        &self,
+        tenant: &TenantId,
+        name: &ReceiverName,
+        sealed: &str,
+    ) -> Result<Zeroizing<Vec<u8>>> {
+        self.decrypt(&of_receiver(tenant, name), sealed).ok_or_else(|| {
+            let message = format!(
+                "the settings of the receiver {name} cannot be decrypted: the host's key is another one; set them again"
+            );
+            Error::new(Code::MissingConfiguration, message)
+        })
+    }
+
+    /// Re-encrypts the settings of a receiver that are encrypted with the former key; `None` if they are not.
+    pub(crate) fn reseal_receiver(
+        &self,
+        tenant: &TenantId,
+        name: &ReceiverName,
+        sealed: &str,
+    ) -> Result<Option<String>> {
+        self.encrypt_anew(&of_receiver(tenant, name), sealed)
+    }
+
     /// A new data key of a tenant, and the same encrypted.
     pub(crate) fn make_data_key(&self, tenant: &TenantId) -> Result<(DataKey, String)> {
         let mut key = DataKey::default();
@@ -158,6 +188,11 @@ impl Vault {
 /// What a tenant's data key is bound to. No secret is like it: services have three parts, and the name after them.
 fn of_data_key(tenant: &TenantId) -> String {
     format!("data-key/{tenant}")
+}
+
+/// What the settings of a receiver are bound to: nothing else is three parts of which this is the first.
+fn of_receiver(tenant: &TenantId, name: &ReceiverName) -> String {
+    format!("receiver/{tenant}/{name}")
 }
 
 fn cipher(text: &str, place: &str) -> Result<Aes256Gcm> {

@@ -1,13 +1,14 @@
 //! Webhooks: checks those that a version asks for, and delivers events to their URLs. No component runs for a delivery,
 //! so neither a full concurrency limit nor an open circuit delays it.
 
-use crate::serving::{ExecutionOutcome, Service, Serving, State};
+use crate::serving::{CircuitKind, EndedExecution, ExecutionOutcome, Service, Serving, State};
 use crate::spans::{ExecutionTiming, TraceLink, unix_us};
 use crate::triggers::{RunEnd, WebhookDelivery, child_traceparent, registration};
 use crate::webhook_sender::{WebhookSender, WebhookTarget};
 use elias_api::{Code, Error, ExecutionRecord, RecordedRun, Result, VersionSettings};
 use elias_names::ServiceId;
 use elias_telemetry::span::{SpanKind, TraceContext};
+use elias_telemetry::usage::UsageAmounts;
 use elias_triggers::config::WebhookConfig;
 use elias_triggers::queue::AttemptResult;
 use elias_triggers::webhook_delivery::WebhookRequest;
@@ -179,7 +180,10 @@ impl EndedDelivery<'_> {
         };
         let now_ms = serving.clock.now().unix_ms();
         self.state.tenant.sent(self.sent_bytes, now_ms);
-        self.service.meter.record(outcome, self.duration);
+        let amounts = UsageAmounts { bytes_out: self.sent_bytes, ..UsageAmounts::default() };
+        self.state.tenant.usage.book(amounts, now_ms);
+        let (kind, duration) = (CircuitKind::Triggers, self.duration);
+        self.service.meter.record(&EndedExecution { kind, outcome, duration, fuel: 0, memory_bytes: 0 });
         // As of runs of handlers: whoever looks at deliveries looks for these.
         let is_special = outcome != ExecutionOutcome::Completed || self.record.attempt > 1;
         let runs_per_second = serving.recorder.runs_per_second();

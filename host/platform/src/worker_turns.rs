@@ -1,6 +1,8 @@
 //! Turns of service workers in the services of this host, each as a recorded execution with a guard: circuit breakers
 //! and quotas hold as for requests.
 
+mod swapped;
+
 use crate::platform::Inner;
 use crate::platform_events;
 use crate::serving::{LoadContext, Release, RequestGuard, RequestOutcome, Serving, WORKER};
@@ -13,16 +15,18 @@ use elias_api::{Code, Error, Result, Service};
 use elias_delivery::rollout::RolloutState;
 use elias_host::{
     App, CallOptions, Caller, EmittedEvent, Error as HostError, ErrorCode, Turn, TurnKind, TurnOutcome, TurnResult,
-    Worker, WorkerHeap,
+    WorkerHeap,
 };
 use elias_local_workers::{
-    AwakeWorker, Cause, DeploymentPhase, TurnContext, TurnEvents, TurnFailure, WorkerComponent, WriteDown, write_down,
+    AppWorker, AwakeWorker, Cause, DeploymentPhase, SwappedComponent, TurnContext, TurnEvents, TurnFailure,
+    WorkerComponent, WriteDown,
 };
 use elias_names::{Digest, ServiceId};
 use elias_store::{NewEvent, ReleaseTarget};
 use elias_workers::WorkerKey;
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 use std::sync::{Arc, Weak};
 
@@ -46,8 +50,11 @@ impl WorkerServices for ServedServices {
 
     fn refusal(&self, id: &ServiceId) -> Option<String> {
         let platform = self.platform()?;
-        let tenant = Arc::clone(&platform.serving.service(id)?.state().tenant);
-        tenant.refusal(platform.serving.clock.now().unix_ms()).map(|refused| refused.error.to_string())
+        let service = platform.serving.service(id)?;
+        let (state, now_ms) = (Arc::clone(&service.state()), platform.serving.clock.now().unix_ms());
+        let of_service = || service.worker_fuel.refusal(id, state.workers.limits.fuel_per_hour, now_ms);
+        let refused = state.tenant.refusal(now_ms).map(|refused| refused.error).or_else(of_service);
+        refused.map(|error| error.to_string())
     }
 
     fn component(&self, id: &ServiceId, site: TurnSite) -> BoxFuture<'static, Result<ServedComponent>> {
@@ -111,6 +118,7 @@ fn publish(platform: &Inner, id: &ServiceId, key: &WorkerKey, event_type: &'stat
 }
 
 /// The workers of one release of a service.
+#[derive(Clone)]
 struct ReleaseWorkers {
     service: ServiceId,
     release: Arc<Release>,
@@ -118,6 +126,9 @@ struct ReleaseWorkers {
     version: HeapVersion,
     site: TurnSite,
     platform: Weak<Inner>,
+    /// The components of other versions whose heaps its workers have, the last one first: loading one takes longer than
+    /// waking a worker.
+    images: Arc<Mutex<Vec<(Digest, App)>>>,
 }
 
 impl ReleaseWorkers {
@@ -131,7 +142,8 @@ impl ReleaseWorkers {
         let context = LoadContext { service: id, tenant: &target.tenant, secrets: &target.secrets, observer };
         let app = release.load(&serving.loader, &context, serving.clock.now()).await?;
         let version = HeapVersion { number: release.target.version, digest: release.target.digest.clone() };
-        Ok(Self { service: id.clone(), release, app, version, site, platform: Arc::downgrade(platform) })
+        let (platform, images) = (Arc::downgrade(platform), Arc::default());
+        Ok(Self { service: id.clone(), release, app, version, site, platform, images })
     }
 
     /// The release of the version that a heap belongs to, also if that serves no more.
@@ -140,7 +152,8 @@ impl ReleaseWorkers {
         let digest: Digest =
             WorkerHeap::from_bytes(heap, self.app.limits().memory_bytes).ok()?.component().parse().ok()?;
         if digest == self.version.digest {
-            return None;
+            // It has the code of another version.
+            return Some(self.clone());
         }
         let found = async {
             let target = match former_target(&platform, &self.service, &digest).await {
@@ -226,14 +239,9 @@ impl WorkerComponent for ReleaseWorkers {
     }
 
     fn wake(&self, heap: Option<&[u8]>) -> Result<Box<dyn AwakeWorker>, TurnFailure> {
-        let worker = match heap {
-            None => self.app.start_worker()?,
-            Some(bytes) => self.app.restore_worker(&WorkerHeap::from_bytes(bytes, self.app.limits().memory_bytes)?)?,
-        };
-        let committed_bytes = heap.map(|_| worker.heap().memory_bytes());
+        let worker = AppWorker::wake(&self.app, heap)?;
         Ok(Box::new(ReleaseWorker {
             worker,
-            committed_bytes,
             slot: None,
             key: None,
             service: self.service.clone(),
@@ -247,6 +255,14 @@ impl WorkerComponent for ReleaseWorkers {
 
     fn predecessor<'a>(&'a self, heap: &'a [u8]) -> BoxFuture<'a, Option<Arc<dyn WorkerComponent>>> {
         async move { self.former(heap).await.map(|former| Arc::new(former) as Arc<dyn WorkerComponent>) }.boxed()
+    }
+
+    fn swapped<'a>(&'a self, heap: &'a [u8]) -> BoxFuture<'a, Result<SwappedComponent, String>> {
+        async move {
+            let (component, code) = self.swapped_into(heap).await?;
+            Ok(SwappedComponent { component: Arc::new(component), code })
+        }
+        .boxed()
     }
 
     fn deployment(&self) -> Option<String> {
@@ -277,9 +293,7 @@ impl WorkerComponent for ReleaseWorkers {
 
 /// A worker that is awake in a release.
 struct ReleaseWorker {
-    worker: Worker,
-    /// Bytes of its memory as of the last commit; none before the first.
-    committed_bytes: Option<u64>,
+    worker: AppWorker,
     /// Its place in memory, from its first turn on.
     slot: Option<AwakeSlot>,
     /// Which worker it is, from its first turn on.
@@ -335,28 +349,30 @@ impl ReleaseWorker {
         let mut guard = self.admit(serving).await?;
         let name = key.to_string();
         guard.set_turn(&name, &turn.id, context.attempt, &mut context.cause);
-        if matches!(turn.kind, TurnKind::Export | TurnKind::Upgrade { .. } | TurnKind::Inspect | TurnKind::Copy { .. })
-        {
+        let is_move = matches!(turn.kind, TurnKind::Export | TurnKind::Upgrade { .. } | TurnKind::Swap { .. });
+        if is_move || matches!(turn.kind, TurnKind::Inspect | TurnKind::Copy { .. }) {
             guard.leave_out_of_comparison();
         }
-        let mut options = CallOptions {
+        let options = CallOptions {
             caller: Arc::new(Caller { tenant_id: Some(self.service.tenant.to_string()), ..Caller::default() }),
             running: guard.running().clone(),
             ..CallOptions::default()
         };
-        options.extensions.insert(context.cause);
-        let outcome = self.worker.turn(turn, options).await;
+        let attempt = context.attempt;
+        let outcome = self.worker.execute(turn, context, options).await;
         platform.workers.meters().turn();
         let (status, error, execution) = match &outcome {
             Ok(outcome) => (0, None, Some(&outcome.execution)),
             Err(error) => (status(error), Some(describe(error)), error.execution()),
         };
+        self.spend(serving, execution.map_or(0, |execution| execution.fuel));
         guard.end(RequestOutcome {
             method: WORKER,
             path: &name,
             received: None,
             status,
             sent_bytes: 0,
+            received_bytes: 0,
             execution,
             error,
         });
@@ -370,7 +386,7 @@ impl ReleaseWorker {
                         "class": key.class,
                         "name": key.name,
                         "version": self.version.number,
-                        "attempt": context.attempt,
+                        "attempt": attempt,
                         "code": code.as_str(),
                         "reason": reason,
                     });
@@ -386,8 +402,20 @@ impl ReleaseWorker {
             return Err(TurnFailure::NotRun(format!("{} is not served by this host any more", self.service)));
         };
         // Stopped, failing, or over a quota: another time it may go.
+        let (most, now_ms) = (service.state().workers.limits.fuel_per_hour, serving.clock.now().unix_ms());
+        if let Some(error) = service.worker_fuel.refusal(&self.service, most, now_ms) {
+            return Err(TurnFailure::NotRun(format!("{}: {error}", error.code())));
+        }
         let admitted = serving.admit_turn(&service, &self.release, &self.app).await;
         admitted.map_err(|refused| TurnFailure::NotRun(format!("{}: {}", refused.error.code(), refused.error)))
+    }
+
+    /// Counts the fuel of a turn that has run.
+    fn spend(&self, serving: &Serving, fuel: u64) {
+        if let Some(service) = serving.service(&self.service) {
+            let most = service.state().workers.limits.fuel_per_hour;
+            service.worker_fuel.spend(most, fuel, serving.clock.now().unix_ms());
+        }
     }
 
     /// The pages that are committed next belong to this version: of turns that are undone nothing is said.
@@ -409,14 +437,12 @@ impl AwakeWorker for ReleaseWorker {
 
     fn commit(&mut self) -> WriteDown {
         self.say_version();
-        let change = self.worker.commit();
-        write_down(&mut self.committed_bytes, change, self.worker.heap())
+        self.worker.commit()
     }
 
     fn commit_earlier(&mut self) -> WriteDown {
         self.say_version();
-        let change = self.worker.commit_earlier();
-        write_down(&mut self.committed_bytes, change, self.worker.heap())
+        self.worker.commit_earlier()
     }
 }
 

@@ -6,6 +6,7 @@
 use crate::error::{Error, Exception};
 use crate::execution::{Caller, ExecutionHandle};
 use crate::instance::{InstanceState, LoadedComponent};
+use crate::limits::RequestLimits;
 use crate::recycling::{Handler, InstanceSource};
 use crate::run::{self, ActiveInstance, ExecutionRecord};
 use crate::schedule::Scheduled;
@@ -82,6 +83,8 @@ pub struct CallOptions {
     pub running: ExecutionHandle,
     /// Wall clock that the execution may take, in place of the limit `deadline_ms` of the component. At most a year.
     pub deadline: Option<Duration>,
+    /// Units of fuel that the execution may use, where that is lower than the limit `fuel` of the component.
+    pub fuel: Option<u64>,
     /// Values for capabilities in this execution, by type: they ask
     /// [`InstanceInfo::extension`](crate::capability::InstanceInfo::extension).
     pub extensions: http::Extensions,
@@ -95,9 +98,10 @@ pub(crate) async fn run<R: Lift + Send + Sync + 'static>(
     options: CallOptions,
 ) -> Result<(R, ExecutionRecord), Error> {
     let permit = component.admit()?;
-    let CallOptions { caller, running, deadline, extensions } = options;
+    let CallOptions { caller, running, deadline, fuel, extensions } = options;
     running.hold(permit);
     let record = ExecutionRecord::start(component, running, deadline);
+    let record = record.limited(RequestLimits { fuel, ..RequestLimits::default() });
     let input = match serde_json::to_string(input) {
         Ok(input) => input,
         Err(error) => {

@@ -62,12 +62,12 @@ pub use host::{Host, HostBuilder};
 pub use json_export::CallOptions;
 pub use limits::{Limits, RequestLimits};
 pub use load::{CompiledComponent, LoadOptions};
-pub use log::{Line, Observer};
+pub use log::{Line, Notice, Observer};
 pub use recycling::{IdleLimits, InstanceCounts};
 pub use schedule::{CpuLoad, CpuShare};
 pub use trigger::{EventBatch, EventMessage, Job, RunOutcome, RunResult, Tick};
 pub use worker::{
     Alarm, AlarmChange, EmittedEvent, HeapChange, ReplyError, ReplyResult, SetTimer, SocketAction, SocketContent,
     SocketKind, SocketRequest, SocketSend, TimerChanges, Turn, TurnKind, TurnOutcome, TurnResult, TurnState, Worker,
-    WorkerHeap, WorkerSend,
+    WorkerCode, WorkerHeap, WorkerSend,
 };

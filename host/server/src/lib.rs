@@ -27,12 +27,15 @@
 //! - `body`: bodies within their limits, and read ahead of slow clients;
 //! - `limits`: what each client address, service and connection may use; `local_gateway`: the routes and rules of the
 //!   only component;
-//! - `headers`; `failure`: why a request has no response of a component; `config`; `admin`: the admin API.
+//! - `headers`; `failure`: why a request has no response of a component; `config`; `console`: the web console's files
+//!   and sign-in; `admin`: the admin API; `browser`: cookies of sessions, and where their requests come from.
 
 mod admin;
 mod body;
+mod browser;
 mod config;
 mod connection;
+mod console;
 mod error_page;
 mod exchange;
 mod failure;

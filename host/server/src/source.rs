@@ -1,7 +1,7 @@
 //! The source of the components that respond, which can be replaced while requests are in flight.
 
-use crate::admin;
 use crate::local_gateway::LocalGateway;
+use crate::{admin, console};
 use axum::Router;
 use elias_host::App;
 use elias_local_workers::RunningWorkers;
@@ -117,15 +117,20 @@ pub enum Ingress {
     Component(AppSource),
     /// To whichever of a platform's components their routes name.
     Platform(Platform),
-    /// To the admin API of a platform.
+    /// To the admin API of a platform, and its web console.
     Admin(Box<Router>),
 }
 
 impl Ingress {
-    /// The admin API of a platform.
+    /// The admin API of a platform, and its web console.
     #[must_use]
     pub fn admin(platform: Platform) -> Self {
-        Self::Admin(Box::new(admin::router(platform)))
+        Self::Admin(Box::new(admin::router(platform.clone()).merge(console::router(platform))))
+    }
+
+    /// Whether it is the admin API, and not components.
+    pub(crate) fn is_admin(&self) -> bool {
+        matches!(self, Self::Admin(_))
     }
 
     /// A reader for one connection.

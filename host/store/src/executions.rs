@@ -1,6 +1,6 @@
 //! The records of executions.
 
-use super::{AllowedServices, HostScope, TenantScope, get, number, optional_json, text, to_json};
+use super::{AllowedServices, HostScope, TenantScope, get, number, optional_json, storable, text, to_json};
 use crate::error::Result;
 use elias_api::{ExecutionFilter, ExecutionRecord};
 use elias_names::Environment;
@@ -64,9 +64,10 @@ fn values(first: usize) -> String {
 }
 
 impl HostScope {
-    /// Stores a batch of executions of whatever tenants.
-    pub async fn insert_executions(&mut self, batch: &[ExecutionRecord]) -> Result<()> {
+    /// Stores a batch of executions of whatever tenants; says how many were not there.
+    pub async fn insert_executions(&mut self, batch: &[ExecutionRecord]) -> Result<u64> {
         let signed = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
+        let mut inserted = 0;
         for rows in batch.chunks(ROWS_PER_INSERT) {
             // sqlx's QueryBuilder writes `?`, which PostgreSQL does not know.
             let places: Vec<_> = (0..rows.len()).map(|row| values(1 + row * COLUMNS)).collect();
@@ -79,14 +80,15 @@ impl HostScope {
                 query = query.bind(i64::from(row.version)).bind(row.source.clone()).bind(row.started_at);
                 query = query.bind(signed(row.duration_us)).bind(signed(row.fuel)).bind(signed(row.memory_bytes));
                 query = query.bind(i64::from(row.status)).bind(row.outcome.clone()).bind(row.code.clone());
-                query = query.bind(row.error.clone()).bind(row.lines.as_ref().map(to_json).transpose()?);
+                query = query.bind(row.error.as_deref().map(storable));
+                query = query.bind(row.lines.as_ref().map(to_json).transpose()?);
                 query = query.bind((!row.host_calls.is_empty()).then(|| to_json(&row.host_calls)).transpose()?);
                 query = query.bind(row.run.as_ref().map(to_json).transpose()?).bind(row.trace.clone());
                 query = query.bind((!row.flags.is_empty()).then(|| to_json(&row.flags)).transpose()?);
             }
-            query.execute(&mut *self.tx).await?;
+            inserted += query.execute(&mut *self.tx).await?.rows_affected();
         }
-        Ok(())
+        Ok(inserted)
     }
 
     /// Deletes executions that began before `before_ms`, and of each tenant all but the newest `keep`; says how many.

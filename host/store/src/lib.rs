@@ -4,6 +4,7 @@
 //! The data of a tenant are reached through a [`TenantScope`] alone: a transaction that has the tenant's name, and
 //! gives it to every statement as `$1`. What is the host's own is in [`HostScope`].
 
+mod alerts;
 mod allowed;
 mod artifacts;
 mod audit;
@@ -24,6 +25,7 @@ mod hosts;
 mod idempotency;
 mod idempotent_requests;
 mod identity;
+mod issues;
 mod keys;
 mod log;
 mod moving;
@@ -31,7 +33,10 @@ mod names;
 mod organizations;
 mod roles;
 mod secrets;
+mod security;
+mod series;
 mod services;
+mod sessions;
 mod spans;
 mod tenants;
 #[cfg(test)]
@@ -40,13 +45,15 @@ mod tls;
 mod tokens;
 mod transfer;
 mod triggers;
+mod usage;
 mod users;
 mod versions;
 mod workers;
 mod writer;
 
+pub use alerts::{AlertRow, DueNotification, GroupRow, NewNotification, StoredPoint, StoredReceiver};
 pub use allowed::AllowedServices;
-pub use audit::NOTHING;
+pub use audit::{AuditNote, NOTHING};
 pub use error::{Error, Result};
 pub use file::{BESIDE, STORE_FILE};
 pub use hints::Hints;
@@ -55,8 +62,12 @@ pub use hosts::HostEntry;
 pub use idempotency::StoredResponse;
 pub use idempotent_requests::{IdempotentRequest, KeyState, StoredReply};
 pub use identity::IDENTITY_FILE;
+pub use issues::{IssueCounts, IssueQuery, IssueRow};
 pub use moving::{MovedStore, move_store};
 pub use roles::next_role;
+pub use security::{SecurityEventQuery, SecurityEventRow};
+pub use series::{SeriesFilter, SeriesRow, week_of};
+pub use sessions::StoredSession;
 pub use tenants::StoredUse;
 pub use triggers::{
     CancelledJob, ClaimShare, ClaimedJob, DueOutbox, DueSchedule, EnqueueOutcome, EventWait, FinishedJobs, JobEnd,
@@ -64,6 +75,7 @@ pub use triggers::{
     NewJob, NewSchedule, NewStep, NewSubscription, NewTick, NextDue, PendingSubscription, PublishedEvent, QueueLimit,
     ReadyLook, ReadyQueue, ScheduleCounts, ScheduleId, Step, SubscriptionId, TickAction, TriggerUse, UpcomingDue,
 };
+pub use usage::{UsageHour, UsageNotice, UsageRow};
 pub use versions::NewVersion;
 pub use workers::{
     AcquiredWorker, CommitOutcome, CompactableWorker, HeapCommitRow, PartKind, TurnPages, TurnPart,
@@ -109,6 +121,10 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("waiting_turns", include_str!("schema/14_waiting_turns.sql")),
     ("host_keys", include_str!("schema/15_host_keys.sql")),
     ("spans", include_str!("schema/16_spans.sql")),
+    ("series", include_str!("schema/17_series.sql")),
+    ("issues", include_str!("schema/18_issues.sql")),
+    ("alerts", include_str!("schema/19_alerts.sql")),
+    ("sessions", include_str!("schema/20_sessions.sql")),
     ("flags", include_str!("schema/22_flags.sql")),
 ];
 
@@ -117,6 +133,7 @@ const TENANT_TABLES: &[&str] = &[
     "artifacts",
     "tenants",
     "tokens",
+    "sessions",
     "signing_keys",
     "components",
     "versions",
@@ -161,6 +178,19 @@ const TENANT_TABLES: &[&str] = &[
     "worker_turns",
     "worker_counts",
     "spans",
+    "series_points",
+    "usage_hours",
+    "usage_notices",
+    "active_components",
+    "alert_rules",
+    "silences",
+    "receivers",
+    "alerts",
+    "alert_groups",
+    "notifications",
+    "issues",
+    "issue_counts",
+    "security_events",
     "flags",
     "flag_revisions",
 ];
@@ -440,6 +470,11 @@ fn number<T: TryFrom<i64>>(row: &AnyRow, column: &str) -> Result<T> {
 /// A column whose text is read as a name or the like.
 fn text<T: std::str::FromStr>(row: &AnyRow, column: &str) -> Result<T> {
     get::<String>(row, column)?.parse().map_err(|_| damaged(column))
+}
+
+/// A text as PostgreSQL can hold it: a guest may put the character 0 into its messages.
+fn storable(text: &str) -> String {
+    text.replace('\0', "\u{fffd}")
 }
 
 /// A column that holds JSON.

@@ -11,20 +11,28 @@ macro_rules! on_both {
 }
 
 mod access;
+mod alerts;
 mod durability;
 mod flags;
 mod idempotent_requests;
 mod identity;
+mod issues;
 pub(crate) mod plans;
 mod spans;
 mod tls;
 mod triggers;
+mod usage;
 mod workers;
 
 use super::audit::NOTHING;
 use super::versions::NewVersion;
 use super::*;
-use access::{roles_have_revisions_and_are_bounded, users_are_a_tenants_and_bounded};
+use access::{roles_have_revisions_and_are_bounded, sessions_are_a_tenants_and_end, users_are_a_tenants_and_bounded};
+use alerts::{
+    alert_rules_have_revisions_and_are_bounded, executions_are_found_by_the_text_of_their_lines,
+    notifications_wait_for_their_receiver, silences_end_and_are_bounded,
+    the_state_of_alerts_and_the_counts_of_hosts_survive,
+};
 use elias_api::{
     Actor, Deployment, DeploymentState, ExecutionFilter, ExecutionRecord, RecordedCalls, RecordedRun, Service,
     TenantSettings, Version, VersionSettings,
@@ -82,6 +90,30 @@ async fn later() {
 
 fn service(tenant: &TenantId) -> ServiceId {
     ServiceId { tenant: tenant.clone(), component: shop(), environment: Environment::Production }
+}
+
+/// Takes back the tables, columns and indexes of all steps of the schema after `version`: a store as a host of before
+/// has left it, but for what those steps changed in rows.
+async fn undo_steps_after(store: &Store, version: usize) {
+    let added = crate::MIGRATIONS[version..].iter().map(|(_, sql)| *sql).collect::<Vec<_>>().join("\n");
+    let words: Vec<_> = added.split_whitespace().collect();
+    let (mut indexes, mut columns, mut tables) = (Vec::new(), Vec::new(), Vec::new());
+    for window in words.windows(6) {
+        match window {
+            ["CREATE", "INDEX", name, ..] | ["CREATE", "UNIQUE", "INDEX", name, ..] => {
+                indexes.push(format!("DROP INDEX {name}"));
+            }
+            ["ALTER", "TABLE", table, "ADD", "COLUMN", column] => {
+                columns.push(format!("ALTER TABLE {table} DROP COLUMN {column}"));
+            }
+            ["CREATE", "TABLE", name, ..] => tables.push(format!("DROP TABLE {name}")),
+            _ => {}
+        }
+    }
+    let forget = format!("DELETE FROM _sqlx_migrations WHERE version > {version}");
+    for undo in indexes.into_iter().chain(columns).chain(tables).chain([forget]) {
+        store.pool.execute(AssertSqlSafe(undo.clone())).await.expect(&undo);
+    }
 }
 
 async fn create_tenant(store: &Store, name: &str) -> TenantId {
@@ -163,7 +195,7 @@ async fn tenants_see_only_what_is_theirs(TestStore { store, .. }: &TestStore) {
     let mut scope = store.read(&b).await.expect("a scope");
     let versions = scope.versions(&shop(), None, 10).await.expect("read");
     assert_eq!(versions.iter().map(|version| version.digest.clone()).collect::<Vec<_>>(), [Digest::of(b"of b")]);
-    assert_eq!(scope.audit_entries(None, 10).await.expect("read").len(), 2, "its own creation, its own version");
+    assert_eq!(scope.audit_entries(None, 0, 10).await.expect("read").len(), 2, "its own creation, its own version");
     // PostgreSQL guards the rows also from a statement that forgets the tenant.
     if store.dialect == Dialect::Postgres {
         let rows = sqlx::query("SELECT tenant FROM versions").fetch_all(&mut *scope.tx).await.expect("read");
@@ -290,7 +322,7 @@ async fn what_is_not_committed_never_was(TestStore { store, .. }: &TestStore) {
     drop(scope);
     let mut scope = store.read(&a).await.expect("a scope");
     assert!(scope.components("", None, 10).await.expect("read").is_empty());
-    assert_eq!(scope.audit_entries(None, 10).await.expect("read").len(), 1, "the tenant's creation");
+    assert_eq!(scope.audit_entries(None, 0, 10).await.expect("read").len(), 1, "the tenant's creation");
 }
 
 async fn quotas_of_components_hold(TestStore { store, .. }: &TestStore) {
@@ -332,7 +364,7 @@ async fn of_what_was_done_the_newest_is_kept_and_what_serves(TestStore { store, 
     scope.commit().await.expect("committed");
     let mut scope = store.read(&a).await.expect("a scope");
     assert_eq!(scope.deployments(&service(&a), None, 10).await.expect("read").len(), 1);
-    let audit = scope.audit_entries(None, 10).await.expect("read");
+    let audit = scope.audit_entries(None, 0, 10).await.expect("read");
     assert!(deleted > 0 && audit.len() == 1 && audit[0].action.starts_with("version"), "{deleted} {audit:?}");
 }
 
@@ -469,4 +501,10 @@ on_both! {
     executions_are_found_and_pruned
     roles_have_revisions_and_are_bounded
     users_are_a_tenants_and_bounded
+    sessions_are_a_tenants_and_end
+    alert_rules_have_revisions_and_are_bounded
+    silences_end_and_are_bounded
+    notifications_wait_for_their_receiver
+    the_state_of_alerts_and_the_counts_of_hosts_survive
+    executions_are_found_by_the_text_of_their_lines
 }

@@ -1,6 +1,13 @@
 //! What is told of executions, and when somebody is told: spans, series, issues and alerts, as values and state
 //! machines that are told the time.
 
+pub mod alert;
+pub mod issue;
+pub mod notification;
 pub mod otlp;
 pub mod sampling;
+pub mod security;
+pub mod sentry;
+pub mod series;
 pub mod span;
+pub mod usage;

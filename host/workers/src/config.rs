@@ -2,12 +2,14 @@
 
 mod groups;
 mod health;
+mod limits;
 mod trees;
 
 pub use crate::group::Balance;
 pub use elias_delivery::setting::InvalidSetting;
 pub use groups::GroupConfig;
 pub use health::HealthConfig;
+pub use limits::LimitsConfig;
 pub use trees::{ChildConfig, TreeConfig};
 
 use crate::{MailboxLimits, OverflowPolicy, SocketLimits, SupervisionPolicy, SupervisionTree, WorkerKey};
@@ -38,6 +40,8 @@ pub struct WorkersConfig {
     pub mailbox: MailboxConfig,
     /// The bounds of the sockets of each worker.
     pub sockets: SocketsConfig,
+    /// What the workers may take beside.
+    pub limits: LimitsConfig,
     /// What becomes of turns that are ended by a trap or a limit.
     pub supervision: SupervisionConfig,
     /// When workers are asked whether they are well; never without this.
@@ -149,6 +153,7 @@ impl Default for WorkersConfig {
             history: HistoryConfig::default(),
             mailbox: MailboxConfig::default(),
             sockets: SocketsConfig::default(),
+            limits: LimitsConfig::default(),
             supervision: SupervisionConfig::default(),
             health: None,
             tags: BTreeMap::new(),
@@ -201,6 +206,7 @@ impl WorkersConfig {
             history,
             mailbox,
             sockets,
+            limits,
             supervision,
             health,
             tags,
@@ -216,6 +222,7 @@ impl WorkersConfig {
         within("workers.sockets.message-bytes", sockets.message_bytes, 1..=MESSAGE_BYTES_MAX)?;
         within("workers.sockets.waiting-messages", sockets.waiting_messages, 1..=100_000)?;
         within("workers.sockets.waiting-bytes", sockets.waiting_bytes, 1 << 10..=256 << 20)?;
+        limits.check()?;
         within("workers.supervision.attempts", supervision.attempts, 1..=100)?;
         within("workers.supervision.backoff", supervision.backoff, DurationText::from_millis(1)..=HOUR)?;
         within("workers.supervision.backoff-max", supervision.backoff_max, supervision.backoff..=DAY)?;
@@ -353,6 +360,7 @@ mod tests {
                 history = { turns = 20, age = "2d" }
                 mailbox = { messages = 50, bytes = 1048576, overflow = "drop-oldest" }
                 sockets = { open = 20, message-bytes = 1000, waiting-messages = 5, waiting-bytes = 2048 }
+                limits = { timers = 5, fuel = 2000000, fuel-per-hour = 9 }
                 supervision = { attempts = 5, backoff = "1s", backoff-max = "1m", failures = 2, window = "10m" }
                 health = { interval = "10s", timeout = "1s", threshold = 2 }
                 tags = { Reader = ["io", "edge"] }
@@ -381,6 +389,7 @@ mod tests {
         let sockets = whole.sockets.limits();
         assert_eq!((sockets.sockets, sockets.message_bytes), (20, 1_000));
         assert_eq!((sockets.waiting_messages, sockets.waiting_bytes), (5, 2_048));
+        assert_eq!(whole.limits, LimitsConfig { timers: 5, fuel: Some(2_000_000), fuel_per_hour: 9 });
         let policy = whole.supervision.policy();
         assert_eq!((policy.attempts, policy.backoff_max), (5, Duration::from_secs(60)));
         assert_eq!(config(&toml::to_string(&whole).expect("a table")), whole);
@@ -437,6 +446,10 @@ mod tests {
             ("sockets = { message-bytes = 786_433 }", "workers.sockets.message-bytes"),
             ("sockets = { waiting-messages = 0 }", "workers.sockets.waiting-messages"),
             ("sockets = { waiting-bytes = 1 }", "workers.sockets.waiting-bytes"),
+            ("limits = { timers = 0 }", "workers.limits.timers"),
+            ("limits = { timers = 11_001 }", "workers.limits.timers"),
+            ("limits = { fuel = 999_999 }", "workers.limits.fuel"),
+            ("limits = { fuel-per-hour = 9_007_199_254_740_993 }", "workers.limits.fuel-per-hour"),
             ("supervision = { attempts = 0 }", "workers.supervision.attempts"),
             ("supervision = { backoff = \"0s\" }", "workers.supervision.backoff"),
             ("supervision = { backoff = \"1m\" }", "workers.supervision.backoff-max"),

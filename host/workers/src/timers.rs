@@ -81,6 +81,15 @@ impl Timers {
         }
     }
 
+    /// When something is due; none if it is not set. An alarm is known by the time that it was set for.
+    #[must_use]
+    pub fn due_at(&self, due: &DueTimer) -> Option<u64> {
+        match due {
+            DueTimer::Timer(timer) => self.timers.get(timer).copied(),
+            DueTimer::Alarm { name, at } => self.alarms.get(name).copied().filter(|set| set == at),
+        }
+    }
+
     /// Forgets what was due: its turn was committed. An alarm that was set anew meanwhile stays.
     pub fn finish(&mut self, due: &DueTimer) {
         match due {
@@ -127,6 +136,9 @@ mod tests {
         let expire = DueTimer::Alarm { name: "expire".into(), at: 200 };
         assert_eq!(timers.next(false), Some((200, expire.clone())));
         assert_eq!(timers.next(true), Some((300, DueTimer::Timer(2))));
+        assert_eq!((timers.due_at(&DueTimer::Timer(2)), timers.due_at(&DueTimer::Timer(9))), (Some(300), None));
+        assert_eq!(timers.due_at(&expire), Some(200));
+        assert_eq!(timers.due_at(&DueTimer::Alarm { name: "expire".into(), at: 100 }), None);
         timers.finish(&DueTimer::Timer(2));
         timers.set_alarm("expire", Some(900));
         timers.finish(&expire);

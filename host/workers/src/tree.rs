@@ -28,7 +28,7 @@ pub struct RestartIntensity {
 }
 
 /// A child of a supervisor.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SupervisedChild<K> {
     /// A worker, which is in a tree once.
     Worker(K),
@@ -37,7 +37,7 @@ pub enum SupervisedChild<K> {
 }
 
 /// A supervisor and what it supervises, in the order in which that is started.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SupervisionTree<K> {
     strategy: RestartStrategy,
     intensity: RestartIntensity,

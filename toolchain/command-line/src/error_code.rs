@@ -50,6 +50,8 @@ elias_contract::error_codes! {
         NoToken = "no-token";
         /// The file to deploy is not a component.
         NotAComponent = "not-a-component";
+        /// A receiver of notifications did not take a test.
+        NotDelivered = "not-delivered";
         /// A component, version or database does not exist.
         NotFound = "not-found";
         /// `elias doctor` found something that needs attention.
@@ -60,6 +62,8 @@ elias_contract::error_codes! {
         PackageVulnerable = "package-vulnerable";
         /// A statement writes, and must not.
         ReadOnly = "read-only";
+        /// The identity provider gives no token.
+        SignInFailed = "sign-in-failed";
         /// A statement on a database is refused.
         Sql = "sql";
         /// No server responds at the platform's URL.

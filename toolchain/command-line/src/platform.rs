@@ -52,9 +52,35 @@ pub struct PlatformArguments {
     /// Claim with the role's name
     #[arg(long, value_name = "CLAIM", default_value = "elias_role")]
     pub oidc_role_claim: String,
-    /// Private network from which keys of identity providers may be fetched, such as 10.1.0.0/16; repeatable
+    /// Client id at the identity provider, for users who sign in to the web console
+    #[arg(long, value_name = "ID", requires = "oidc_issuer")]
+    pub oidc_client_id: Option<String>,
+    /// File with the client's secret, if it has one
+    #[arg(long, value_name = "FILE", requires = "oidc_client_id")]
+    pub oidc_client_secret_file: Option<PathBuf>,
+    /// Client id of `elias login`, a public client [default: that of the console if it has no secret]
+    #[arg(long, value_name = "ID", requires = "oidc_client_id")]
+    pub oidc_cli_client_id: Option<String>,
+    /// Scopes to ask the identity provider for
+    #[arg(long, value_name = "SCOPES", default_value = "openid profile email")]
+    pub oidc_scopes: String,
+    /// Origin at which browsers reach the web console, such as https://elias.example.com
+    #[arg(long, value_name = "ORIGIN", requires = "platform", value_parser = console_origin)]
+    pub console_origin: Option<String>,
+    /// URL to which the usage of each closed hour is sent for billing, signed by the secret in
+    /// ELIAS_USAGE_WEBHOOK_SECRET
+    #[arg(long, value_name = "URL", requires = "platform")]
+    pub usage_webhook: Option<String>,
+    /// Private network from which keys of identity providers may be fetched, and in which the receivers of usage and of
+    /// notifications may be, such as 10.1.0.0/16; repeatable
     #[arg(long, value_name = "NETWORK", requires = "platform")]
     pub private_network: Vec<IpNet>,
+    /// Mail server for notifications of alerts, such as smtps://USER:PASSWORD@mail.example.com
+    #[arg(long, value_name = "URL", env = "ELIAS_SMTP", hide_env_values = true)]
+    pub smtp: Option<String>,
+    /// Sender of the mails, such as elias@example.com
+    #[arg(long, value_name = "ADDRESS", requires = "platform")]
+    pub smtp_from: Option<String>,
     /// Load only versions with an inclusion proof of the transparency log
     #[arg(long, requires = "platform")]
     pub require_log: bool,
@@ -70,6 +96,12 @@ pub struct PlatformArguments {
     /// Retention of execution records, in days [default: 7]
     #[arg(long, value_name = "N", requires = "platform")]
     pub execution_days: Option<u32>,
+    /// Retention of audit trails, in days; 0: without a limit of time [default: 0]
+    #[arg(long, value_name = "N", requires = "platform")]
+    pub audit_days: Option<u32>,
+    /// Server that speaks Sentry's protocol and gets the failures of all tenants
+    #[arg(long, value_name = "DSN", env = "ELIAS_SENTRY_DSN", hide_env_values = true)]
+    pub sentry_dsn: Option<String>,
     /// Successful runs of triggers that are recorded, per service and second [default: 100]
     #[arg(long, value_name = "N", requires = "platform")]
     pub recorded_runs_per_second: Option<u32>,
@@ -118,6 +150,21 @@ fn share(text: &str) -> Result<f64, String> {
     share.ok_or_else(|| "must be a number from 0 to 1".to_owned())
 }
 
+/// Reads an origin as browsers write it (RFC 6454): scheme, host and port, of which the scheme's own is left out.
+fn console_origin(text: &str) -> Result<String, String> {
+    let parts = text.split_once("://").filter(|(scheme, host)| matches!(*scheme, "http" | "https") && !host.is_empty());
+    let Some((scheme, host)) = parts else { return Err("write it as https://HOST or https://HOST:PORT".to_owned()) };
+    let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-.:[]".contains(&byte);
+    if !host.bytes().all(is_plain) {
+        return Err("write the host in lower case, without a path and a user".to_owned());
+    }
+    let own = if scheme == "https" { ":443" } else { ":80" };
+    if host.ends_with(own) {
+        return Err(format!("leave out {own}: browsers do"));
+    }
+    Ok(text.to_owned())
+}
+
 /// Reads a ceiling, `KEY=N`.
 ///
 /// # Errors
@@ -147,6 +194,28 @@ mod tests {
         }
         for text in ["", "ftp", "https:", "https:x", "https:99999", "https://a.b"] {
             assert!(public_scheme(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_origin_is_what_browsers_send() {
+        for text in ["https://elias.example.com", "https://elias.example.com:8443", "http://[::1]:8788"] {
+            assert_eq!(console_origin(text), Ok(text.to_owned()));
+        }
+        for text in [
+            "",
+            "elias.example.com",
+            "https://",
+            "ftp://a.b",
+            "https://a.b/",
+            "https://a.b/console",
+            "https://u@a.b",
+            "https://A.b",
+            "https://a.b:443",
+            "http://a.b:80",
+            "https://a.b?c",
+        ] {
+            assert!(console_origin(text).is_err(), "{text}");
         }
     }
 }

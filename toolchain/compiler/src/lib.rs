@@ -53,6 +53,7 @@ mod package;
 mod paths;
 mod sbom;
 mod web;
+mod worker_code;
 mod workers;
 
 pub use diagnostic::{BuildError, BuildWarning};
@@ -61,6 +62,7 @@ use capabilities::Capabilities;
 use diagnostic::Details;
 use elias_contract::layout::{self, BASE_SECTION, append_custom_section};
 use elias_contract::manifest::{FORMAT, MANIFEST_SECTION, Manifest, SBOM_SECTION, SOURCE_MAP_SECTION, Stage};
+use elias_contract::swap::{CODE_SECTION, Code};
 use elias_host::engine::CompiledCache;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -186,6 +188,7 @@ impl Builder {
         let locales = locales::module(&options.locales)?;
         let mut modules = needs.modules();
         modules.extend(locales.as_ref().map(|(name, source)| (name.clone(), source.as_str())));
+        let module_names = worker_code::module_names(&modules);
         let evaluated = self
             .evaluator
             .evaluate(&evaluate::Application {
@@ -253,6 +256,11 @@ impl Builder {
         append_custom_section(&mut wasm, MANIFEST_SECTION, &manifest.to_json());
         append_custom_section(&mut wasm, SBOM_SECTION, sbom.to_string().as_bytes());
         append_custom_section(&mut wasm, SOURCE_MAP_SECTION, bundle.map.as_bytes());
+        // Names in minified code are others in each version.
+        if !manifest.workers.is_empty() && !options.minify {
+            let code = Code { modules: &module_names, source: &bundle.code };
+            append_custom_section(&mut wasm, CODE_SECTION, &code.to_section());
+        }
         if wasm.len() > COMPONENT_BYTES_MAX {
             let message = format!("the component has {} bytes; at most {COMPONENT_BYTES_MAX} are allowed", wasm.len());
             let help = "move large data out of the source, for example into a database or object store";

@@ -36,7 +36,8 @@ pub(crate) fn with_triggers(host: HostBuilder, jobs: Jobs, events: Events) -> Ho
     host.capability(jobs).capability(events).capability(Workflow)
 }
 
-fn database(settings: &Settings, data_dir: PathBuf, outbox: Arc<dyn OutboxRelay>) -> elias_capabilities::Db {
+/// The capability `db`.
+pub(crate) fn database(settings: &Settings, data_dir: PathBuf, outbox: Arc<dyn OutboxRelay>) -> elias_capabilities::Db {
     let database = elias_capabilities::Db::new(data_dir).outbox(outbox);
     match settings.postgres_connections {
         Some(most) => database.postgres_connections(most),
@@ -52,6 +53,11 @@ pub(crate) fn instances(settings: &Settings) -> u32 {
 /// The builder of a host with all capabilities but those of triggers and workers. `outbox` hands over what components
 /// write into the outboxes of their databases.
 pub(crate) fn builder(settings: &Settings, data_dir: PathBuf, outbox: Arc<dyn OutboxRelay>) -> HostBuilder {
+    builder_with(settings, database(settings, data_dir, outbox))
+}
+
+/// The same with a capability `db` that was made already.
+pub(crate) fn builder_with(settings: &Settings, database: elias_capabilities::Db) -> HostBuilder {
     Host::builder()
         .limits(settings.limits.clone())
         .instances(instances(settings))
@@ -62,7 +68,7 @@ pub(crate) fn builder(settings: &Settings, data_dir: PathBuf, outbox: Arc<dyn Ou
         .capability(elias_capabilities::Cache::new())
         .capability(elias_capabilities::Config)
         .capability(elias_capabilities::Crypto)
-        .capability(database(settings, data_dir, outbox))
+        .capability(database)
         .capability(elias_capabilities::Http)
         .capability(elias_capabilities::Log)
 }

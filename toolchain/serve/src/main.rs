@@ -19,6 +19,7 @@ mod trial;
 mod triggers;
 mod types;
 mod webhooks;
+mod worker_events;
 mod worker_messages;
 mod workers;
 

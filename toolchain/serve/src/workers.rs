@@ -1,5 +1,6 @@
 //! The service workers of one project, which run in this process ([`elias_local_workers`]), and where their heaps are.
 
+use crate::worker_events::WorkerEvents;
 use elias_command_line::{CliErrorCode, Failure};
 use elias_host::App;
 use elias_local_workers::{
@@ -49,13 +50,26 @@ impl Heaps {
 }
 
 /// The workers, which do not run yet, by the table `[workers]`. Where the component is `followed` as it changes, a
-/// worker of another version is moved, or begins anew if it cannot be; else it is refused.
+/// worker of another version is moved, or begins anew if it cannot be; else it is refused. `events` publishes what they
+/// emit, and what becomes of them.
 ///
 /// # Errors
 /// `bad-configuration`, if the table is wrong; `io`, if the folder cannot be used.
-pub(crate) fn prepare(heaps: &Heaps, followed: bool, config: &WorkersConfig) -> Result<LocalWorkers, Failure> {
+pub(crate) fn prepare(
+    heaps: &Heaps,
+    followed: bool,
+    config: &WorkersConfig,
+    events: &Arc<WorkerEvents>,
+) -> Result<LocalWorkers, Failure> {
     let workers = LocalWorkers::builder().awake(AWAKE as usize).config(config);
     let workers = workers.map_err(|error| Failure::new(InvalidSetting::CODE, error))?;
+    let (checking, emitting) = (Arc::clone(events), Arc::clone(events));
+    let (changing, supervising) = (Arc::clone(events), Arc::clone(events));
+    let workers = workers
+        .check_events(move |events, cause| checking.check(events, cause))
+        .on_events(move |key, turn| emitting.emitted(key, &turn))
+        .on_lifecycle(move |key, change| changing.changed(key, change))
+        .on_change(move |key, change| supervising.supervised(key, change));
     let policy = if followed { OtherVersion::UpgradeOrBeginAnew } else { OtherVersion::Refuse };
     let workers = workers.other_version(policy);
     let workers = match heaps {
@@ -260,7 +274,14 @@ impl WorkerStore for DevelopmentStore {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use elias_local_workers::{HeapCommit, WorkerRecord};
+    use elias_capabilities::events::MemoryLog;
+    use elias_local_workers::{Clock, HeapCommit, WorkerRecord};
+    use elias_server::AppSource;
+
+    fn prepared(heaps: &Heaps, followed: bool) -> Result<LocalWorkers, Failure> {
+        let events = WorkerEvents::new(MemoryLog::new(Clock::system()).0, AppSource::empty());
+        prepare(heaps, followed, &WorkersConfig::default(), &Arc::new(events))
+    }
 
     #[tokio::test]
     async fn a_project_without_workers_gets_no_folder() {
@@ -273,7 +294,7 @@ mod tests {
         let AcquiredWorker { epoch, record } = store.acquire(&key).await.expect("there is none");
         assert_eq!(record, None);
         assert!(!path.exists());
-        drop(prepare(&heaps, true, &WorkersConfig::default()).expect("it is not used"));
+        drop(prepared(&heaps, true).expect("it is not used"));
         assert!(!path.exists());
         // The first commit makes it, and those that follow know the worker.
         for turns in [1, 2] {
@@ -285,10 +306,10 @@ mod tests {
         store.release(&key, epoch).await.expect("it is its owner");
         assert_eq!(store.acquire(&key).await.expect("it is there").record.map(|record| record.turns), Some(2));
         // Of two servers of one project the second is refused.
-        let refused = prepare(&heaps, true, &WorkersConfig::default()).err().expect("it is in use").to_string();
+        let refused = prepared(&heaps, true).err().expect("it is in use").to_string();
         assert!(refused.contains("in use by another process"), "{refused}");
         drop(store);
-        assert!(prepare(&Heaps::Folder(path), false, &WorkersConfig::default()).is_ok());
+        assert!(prepared(&Heaps::Folder(path), false).is_ok());
     }
 
     #[test]

@@ -1,15 +1,20 @@
-// The module `elias/workflow`: steps of a job, or of the delivery of an event, that are done once although the handler may
-// run several times.
+// The module `elias/workflow`: steps of a job, of the delivery of an event, or of a turn of a service worker, that are
+// done once although the handler may run several times.
 //
 // The host's journal has the steps in the order in which they were begun. A step that is in it returns what was recorded,
 // and is not done again. The promise of a step that waits durably stays pending: once nothing else is under way, the engine
 // ends the run, and the host runs the handler again when the wait is over.
 import native from "elias:native";
+import { registry } from "../internal/registry.js";
 import { jsonOf, milliseconds, optionalMilliseconds, optionalTransaction } from "./arguments.js";
 import { db } from "./db.js";
 
 /** Outcomes of failed steps that the journal does not have yet: position and JSON. */
 let failures = [];
+// Positions are those of one turn, where a service worker has steps.
+registry.forgetSteps = () => {
+  failures = [];
+};
 
 /**
  * Puts the next step's question to the journal. It is asked at once, since the order of the questions is that of the steps.

@@ -59,7 +59,7 @@ use std::sync::Arc;
 /// The db capability.
 pub struct Db {
     folder: PathBuf,
-    servers: postgres::Servers,
+    servers: Arc<postgres::Servers>,
     relay: Option<Arc<dyn OutboxRelay>>,
 }
 
@@ -70,7 +70,8 @@ impl Db {
     /// Databases that need no server are files in `db` in this folder, each named after its component.
     #[must_use]
     pub fn new(data_dir: PathBuf) -> Self {
-        Self { folder: data_dir.join("db"), servers: postgres::Servers::new(POSTGRES_CONNECTIONS), relay: None }
+        let servers = Arc::new(postgres::Servers::new(POSTGRES_CONNECTIONS));
+        Self { folder: data_dir.join("db"), servers, relay: None }
     }
 
     /// Lets components enqueue jobs and publish events within their transactions, which this hands over after the
@@ -85,7 +86,15 @@ impl Db {
     /// connections are closed for components that need one. Hosts that share a server each have as many.
     #[must_use]
     pub fn postgres_connections(self, most: u32) -> Self {
-        Self { servers: postgres::Servers::new(most), ..self }
+        Self { servers: Arc::new(postgres::Servers::new(most)), ..self }
+    }
+
+    /// Reads how many connections to PostgreSQL are in use, in percent of the maximum, of the server with the most;
+    /// `None` while there is no server.
+    #[must_use]
+    pub fn connections_percent(&self) -> Arc<dyn Fn() -> Option<f64> + Send + Sync> {
+        let servers = Arc::clone(&self.servers);
+        Arc::new(move || servers.used_percent())
     }
 
     /// The file of a component's SQLite database, if the capability was made with this folder.

@@ -6,6 +6,7 @@ use super::grant::{EventsGrant, TEXT_BYTES_MAX, is_type};
 use super::outbox;
 use crate::outbox::new_id;
 use crate::trigger::{Clock, MakeRow, Origin, Pending, Submit, check_text};
+use crate::turn::{TurnCall, TurnCalls};
 use elias_host::capability::{CallMeter, HostCall};
 use elias_triggers::event::{HOPS_MAX, TooManyHops};
 use std::sync::Arc;
@@ -18,11 +19,18 @@ pub struct EventsContext {
     /// The events that the execution has published.
     published: u64,
     calls: CallMeter,
+    /// The turn of a service worker that the execution is.
+    turn: Option<TurnCalls>,
 }
 
 impl EventsContext {
     pub(super) fn new(log: Arc<dyn EventLog>, grant: Arc<EventsGrant>, origin: Arc<Origin>, calls: CallMeter) -> Self {
-        Self { log, grant, origin, published: 0, calls }
+        Self { log, grant, origin, published: 0, calls, turn: None }
+    }
+
+    /// The same, where the execution is a turn of a service worker.
+    pub(super) fn in_turn(self, turn: Option<TurnCalls>) -> Self {
+        Self { turn, ..self }
     }
 }
 
@@ -43,6 +51,15 @@ impl Submit for EventsContext {
 
     fn payload(event: &mut NewEvent) -> &mut String {
         &mut event.data
+    }
+
+    fn turn_call(&self, event: &mut NewEvent) -> Option<TurnCall> {
+        let NewEvent { event_type, data, subject, key, .. } = &*event;
+        let texts = [Some(event_type), Some(data), subject.as_ref(), key.as_ref()];
+        let arguments = texts.map(|text| text.map_or(&[][..], String::as_bytes));
+        let call = self.turn.as_ref()?.begin(&self.origin.component, "events.publish", &arguments);
+        event.key.get_or_insert_with(|| call.key().to_owned());
+        Some(call)
     }
 
     fn not_json(why: &str) -> Error {

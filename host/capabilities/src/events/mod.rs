@@ -72,6 +72,6 @@ impl Capability for Events {
 
     fn prepare(&self, instance: &InstanceInfo, grant: &Arc<EventsGrant>) -> EventsContext {
         let (log, calls) = (Arc::clone(&self.log), instance.call_meter(self.name()));
-        EventsContext::new(log, Arc::clone(grant), Origin::of(instance), calls)
+        EventsContext::new(log, Arc::clone(grant), Origin::of(instance), calls).in_turn(instance.extension().cloned())
     }
 }

@@ -6,6 +6,7 @@ use super::contract::{Error, ErrorCode, PublishRequest};
 use super::grant::{AMOUNTS, EventsGrant};
 use super::memory::{EventReceiver, MemoryLog};
 use crate::trigger::{Clock, Origin, Submit};
+use crate::turn::TurnJournal;
 use elias_host::capability::CallMeter;
 use futures::FutureExt;
 use serde_json::{Value, json};
@@ -129,4 +130,25 @@ fn the_log_in_memory_is_bounded() {
     let (log, _receiver, _) = memory();
     let published = (0..10_001).take_while(|_| publish(&log, event("small")).is_ok()).count();
     assert_eq!(published, 10_000);
+}
+
+#[test]
+fn each_attempt_of_a_turn_publishes_the_same_event_once() {
+    let (log, mut receiver, _) = memory();
+    let log: Arc<dyn EventLog> = Arc::new(log);
+    let journal = TurnJournal::new(vec!["turn".to_owned()], |_| true);
+    let attempt = || {
+        let origin = Arc::new(Origin { component: "shop".to_owned(), ..Origin::default() });
+        let context = EventsContext::new(Arc::clone(&log), Arc::new(grant(json!({}))), origin, CallMeter::default());
+        let mut context = context.in_turn(Some(journal.attempt()));
+        ["order.paid", "order.paid", "order.sent"].map(|event_type| {
+            let mut event = context.check(request(event_type)).expect("it is within the bounds");
+            context.turn_call(&mut event).expect("it is in a turn");
+            context.submit(event).take().expect("it was not taken").expect("it is there").expect("it is published")
+        })
+    };
+    let first = attempt();
+    assert_eq!(attempt(), first);
+    let ids: Vec<String> = std::iter::from_fn(|| receiver.try_next()).map(|event| event.id).collect();
+    assert_eq!(ids, first);
 }

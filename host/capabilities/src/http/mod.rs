@@ -10,7 +10,8 @@
 //! comes out.
 //!
 //! A request has the trace context of the execution that sends it ([`Cause`]), if the component gives it none: as a
-//! span of its own where the execution keeps its calls.
+//! span of its own where the execution keeps its calls. In a turn of a service worker ([`TurnCalls`]) one with an unsafe
+//! method has an idempotency key, and a further attempt of the turn gets the response that an earlier one has read.
 //!
 //! [`GrantedClient`] is for requests that the host itself sends for a component, such as webhooks: by the same grant,
 //! with the same checks.
@@ -25,6 +26,7 @@ mod grant;
 mod granted_client;
 mod public;
 mod public_post;
+mod recorded;
 mod rule;
 
 pub use granted_client::{GrantedClient, PostResponse, check_url};
@@ -32,6 +34,7 @@ pub use public::PublicFetch;
 pub use public_post::{PublicPost, PublicResponse};
 
 use crate::cause::{Cause, trace_id};
+use crate::turn::{TurnCall, TurnCalls};
 use client::Client;
 use elias_host::capability::pricing::Price;
 use elias_host::capability::wasmtime::StoreContextMut;
@@ -43,6 +46,7 @@ use elias_host::capability::{
 use elias_host::grants;
 use http::header::Entry;
 use http::{HeaderName, HeaderValue, Method, Uri};
+use recorded::RecordedResponse;
 use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
@@ -59,6 +63,9 @@ const REQUEST: u64 = 200_000;
 
 /// The header of W3C Trace Context.
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+
+/// The header of a request that is to be done once (draft-ietf-httpapi-idempotency-key-header).
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// The http capability.
 #[derive(Debug, Default)]
@@ -77,8 +84,12 @@ pub struct HttpContext {
     /// KiB of decoders' windows.
     windows: Arc<Semaphore>,
     calls: CallMeter,
+    instance: InstanceInfo,
     /// The `traceparent` of the execution, if it is part of a trace.
     traceparent: Option<HeaderValue>,
+    component: Arc<str>,
+    /// The turn of a service worker that the execution is.
+    turn: Option<TurnCalls>,
 }
 
 impl Capability for Http {
@@ -125,7 +136,23 @@ impl Capability for Http {
         let traceparent = instance.extension::<Cause>().and_then(|cause| cause.traceparent.as_deref());
         let traceparent = traceparent.and_then(|text| HeaderValue::from_str(text).ok());
         let calls = instance.call_meter(self.name());
-        HttpContext { grant: Arc::clone(grant), open, windows, calls, traceparent }
+        let (component, turn) = (Arc::from(instance.component()), instance.extension().cloned());
+        let (grant, instance) = (Arc::clone(grant), instance.clone());
+        HttpContext { grant, open, windows, calls, instance, traceparent, component, turn }
+    }
+}
+
+impl HttpContext {
+    /// The call of a worker's turn that a request is, whose key the request gets if it has none: none outside of turns,
+    /// and for safe methods.
+    fn turn_call(&self, request: &mut http::Request<WasiBody>) -> Option<TurnCall> {
+        let turn = self.turn.as_ref().filter(|_| !request.method().is_safe())?;
+        let url = request.uri().to_string();
+        let call = turn.begin(&self.component, "http.request", &[request.method().as_str().as_bytes(), url.as_bytes()]);
+        if let Ok(key) = HeaderValue::from_str(&format!("\"{}\"", call.key())) {
+            request.headers_mut().entry(IDEMPOTENCY_KEY).or_insert(key);
+        }
+        Some(call)
     }
 }
 
@@ -143,7 +170,8 @@ impl WasiHttpHooks for HttpContext {
         options: Option<RequestOptions>,
         _: Box<dyn Future<Output = Result<(), Error>> + Send>,
     ) -> Box<dyn Future<Output = SendResult> + Send> {
-        let Self { grant, open, windows, calls, traceparent } = self.clone();
+        let turn_call = self.turn_call(&mut request);
+        let Self { grant, open, windows, calls, instance, traceparent, .. } = self.clone();
         // To the answer's head: when the rest of it comes is for the guest to say.
         let mut call = calls.begin();
         if call.keeps_details() {
@@ -156,10 +184,15 @@ impl WasiHttpHooks for HttpContext {
             vacant.insert(own.unwrap_or(traceparent));
         }
         Box::new(async move {
+            let sent: Box<dyn Future<Output = Result<(), Error>> + Send> = Box::new(std::future::ready(Ok(())));
+            if let Some(response) = turn_call.as_ref().and_then(TurnCall::recorded::<RecordedResponse>) {
+                return Ok((response.replay(request.into_body()), sent));
+            }
             let total = Duration::from_millis(grant.client.grant().total_timeout_ms);
             let ends = Instant::now() + total;
             // More requests than may be open wait for their turn, inside their own time.
             let permit = tokio::time::timeout_at(ends, open.acquire_owned()).await;
+            let server = request.uri().authority().cloned();
             let response = match permit {
                 Ok(Ok(permit)) => {
                     grant.client.send(request, options.unwrap_or_default(), ends, permit, windows, calls).await
@@ -177,8 +210,16 @@ impl WasiHttpHooks for HttpContext {
                 Err(_) => call.fail(),
             }
             drop(call);
-            let sent: Box<dyn Future<Output = Result<(), Error>> + Send> = Box::new(std::future::ready(Ok(())));
-            Ok((response?, sent))
+            if let (Err(Error::HttpRequestDenied | Error::DestinationIpProhibited), Some(server)) = (&response, server)
+            {
+                // A user and a password may stand before the host.
+                instance.egress_refused(server.as_str().rsplit('@').next().unwrap_or_default());
+            }
+            let response = match turn_call {
+                Some(call) => recorded::record(response?, call).await?,
+                None => response?,
+            };
+            Ok((response, sent))
         })
     }
 }

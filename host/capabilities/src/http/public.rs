@@ -2,8 +2,9 @@
 
 use super::client::Addresses;
 use ipnet::IpNet;
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use reqwest::redirect::Policy;
-use reqwest::{Client, Url};
+use reqwest::{Client, RequestBuilder, StatusCode, Url};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,11 +39,38 @@ impl PublicFetch {
     /// # Errors
     /// Why it cannot be had.
     pub async fn get(&self, url: &str) -> Result<Vec<u8>, String> {
-        let url = allowed_url(&self.addresses, url)?;
-        let mut response = self.client.get(url).send().await.map_err(|error| error.to_string())?;
-        if !response.status().is_success() {
-            return Err(format!("the response has status {}, and must be successful", response.status()));
+        let (status, bytes) = self.exchange(self.client.get(allowed_url(&self.addresses, url)?)).await?;
+        if !status.is_success() {
+            return Err(format!("the response has status {status}, and must be successful"));
         }
+        Ok(bytes)
+    }
+
+    /// The status and the content, of at most 1 MiB, of the response to a form that is sent by POST, with a value of
+    /// the header `Authorization` if it is given.
+    ///
+    /// # Errors
+    /// Why there is no response.
+    pub async fn post_form(
+        &self,
+        url: &str,
+        form: String,
+        authorization: Option<&str>,
+    ) -> Result<(u16, Vec<u8>), String> {
+        let mut request =
+            self.client.post(allowed_url(&self.addresses, url)?).body(form).header(ACCEPT, "application/json");
+        request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+        if let Some(authorization) = authorization {
+            let mut value = HeaderValue::from_str(authorization).map_err(|error| error.to_string())?;
+            value.set_sensitive(true);
+            request = request.header(AUTHORIZATION, value);
+        }
+        let (status, bytes) = self.exchange(request).await?;
+        Ok((status.as_u16(), bytes))
+    }
+
+    async fn exchange(&self, request: RequestBuilder) -> Result<(StatusCode, Vec<u8>), String> {
+        let mut response = request.send().await.map_err(|error| error.to_string())?;
         let mut bytes = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(|error| error.to_string())? {
             if bytes.len() + chunk.len() > BYTES_MAX {
@@ -50,7 +78,7 @@ impl PublicFetch {
             }
             bytes.extend_from_slice(&chunk);
         }
-        Ok(bytes)
+        Ok((response.status(), bytes))
     }
 }
 
@@ -90,5 +118,29 @@ mod tests {
         let url = format!("http://127.0.0.1:{port}/");
         let (got, ()) = tokio::join!(fetch.get(&url), answer);
         assert_eq!(got.expect("allowed"), b"{}");
+    }
+
+    #[tokio::test]
+    async fn a_form_is_sent_and_its_refusal_read() {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let server = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let url = format!("http://{}/token", server.local_addr().expect("it listens"));
+        let form = || "grant_type=x".to_owned();
+        let elsewhere = PublicFetch::new(Vec::new()).expect("a client");
+        assert!(elsewhere.post_form(&url, form(), None).await.is_err(), "its network was not named");
+        let answer = async {
+            let (mut stream, _) = server.accept().await.expect("someone calls");
+            let mut sent = Vec::new();
+            while !sent.ends_with(b"grant_type=x") {
+                assert!(stream.read_buf(&mut sent).await.expect("a request") > 0);
+            }
+            stream.write_all(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 2\r\n\r\n{}").await.expect("written");
+            String::from_utf8(sent).expect("text").to_ascii_lowercase()
+        };
+        let fetch = PublicFetch::new(vec!["127.0.0.0/8".parse().expect("a network")]).expect("a client");
+        let (got, sent) = tokio::join!(fetch.post_form(&url, form(), Some("Basic YQ==")), answer);
+        assert_eq!(got.expect("a response"), (400, b"{}".to_vec()));
+        assert!(sent.starts_with("post /token ") && sent.contains("authorization: basic yq=="), "{sent}");
+        assert!(sent.contains("content-type: application/x-www-form-urlencoded"), "{sent}");
     }
 }

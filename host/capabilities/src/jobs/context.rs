@@ -6,6 +6,7 @@ use super::grant::JobsGrant;
 use super::outbox;
 use crate::outbox::new_id;
 use crate::trigger::{Clock, MakeRow, Origin, Pending, Submit, check_text};
+use crate::turn::{TurnCall, TurnCalls};
 use elias_host::capability::{CallMeter, HostCall};
 use std::sync::Arc;
 
@@ -25,11 +26,18 @@ pub struct JobsContext {
     /// The jobs that the execution has enqueued.
     asked: u64,
     calls: CallMeter,
+    /// The turn of a service worker that the execution is.
+    turn: Option<TurnCalls>,
 }
 
 impl JobsContext {
     pub(super) fn new(queue: Arc<dyn JobQueue>, grant: Arc<JobsGrant>, origin: Arc<Origin>, calls: CallMeter) -> Self {
-        Self { queue, grant, origin, asked: 0, calls }
+        Self { queue, grant, origin, asked: 0, calls, turn: None }
+    }
+
+    /// The same, where the execution is a turn of a service worker.
+    pub(super) fn in_turn(self, turn: Option<TurnCalls>) -> Self {
+        Self { turn, ..self }
     }
 
     /// Takes one of the operations that the execution may ask for.
@@ -48,8 +56,15 @@ impl JobsContext {
         if let Err(error) = checked.and_then(|()| self.take_one()) {
             return Pending::done(Err(error));
         }
+        let component = &self.origin.component;
+        let call = self.turn.as_ref().map(|turn| turn.begin(component, "jobs.cancel", &[id.as_bytes()]));
+        if let Some(reply) = call.as_ref().and_then(TurnCall::recorded) {
+            return Pending::done(reply);
+        }
         let cancelled = self.queue.cancel(Arc::clone(&self.origin), id.clone());
-        Pending::start(self.calls.begin().named("cancel"), Box::pin(async move { cancelled.await.map(|()| id) }))
+        let calls = self.calls.begin().named("cancel");
+        let pending = Pending::start(calls, Box::pin(async move { cancelled.await.map(|()| id) }));
+        pending.recorded_by(call)
     }
 }
 
@@ -66,6 +81,15 @@ impl Submit for JobsContext {
 
     fn payload(job: &mut NewJob) -> &mut String {
         &mut job.input
+    }
+
+    fn turn_call(&self, job: &mut NewJob) -> Option<TurnCall> {
+        let NewJob { name, input, key, target, .. } = &*job;
+        let texts = [Some(name), Some(input), key.as_ref(), target.as_ref()];
+        let arguments = texts.map(|text| text.map_or(&[][..], String::as_bytes));
+        let call = self.turn.as_ref()?.begin(&self.origin.component, "jobs.enqueue", &arguments);
+        job.key.get_or_insert_with(|| call.key().to_owned());
+        Some(call)
     }
 
     fn not_json(why: &str) -> Error {

@@ -72,6 +72,6 @@ impl Capability for Jobs {
 
     fn prepare(&self, instance: &InstanceInfo, grant: &Arc<JobsGrant>) -> JobsContext {
         let (queue, calls) = (Arc::clone(&self.queue), instance.call_meter(self.name()));
-        JobsContext::new(queue, Arc::clone(grant), Origin::of(instance), calls)
+        JobsContext::new(queue, Arc::clone(grant), Origin::of(instance), calls).in_turn(instance.extension().cloned())
     }
 }

@@ -6,6 +6,7 @@ use super::contract::{EnqueueRequest, Error, ErrorCode, JobReply};
 use super::grant::JobsGrant;
 use super::memory::{JobReceiver, JobState, MemoryQueue};
 use crate::trigger::{Cause, Clock, Origin, Pending, Submit};
+use crate::turn::TurnJournal;
 use elias_host::capability::CallMeter;
 use futures::FutureExt;
 use futures::future::{BoxFuture, ready};
@@ -312,4 +313,27 @@ fn a_job_with_a_given_id_is_there_once() {
     assert_eq!(once("given", job("mail")), Ok("given".to_owned()));
     let second = receiver.try_next().expect("the other is done");
     assert_eq!((second.id.as_str(), receiver.try_next().is_none()), ("later", true));
+}
+
+#[test]
+fn each_attempt_of_a_turn_enqueues_the_same_job_once_and_others_beside_it() {
+    let (queue, mut receiver) = MemoryQueue::new(Clock::system());
+    let queue: Arc<dyn JobQueue> = Arc::new(queue);
+    let journal = TurnJournal::new(vec!["turn".to_owned()], |_| true);
+    let attempt = || {
+        let mut context = context(Arc::clone(&queue), JobsGrant::default()).in_turn(Some(journal.attempt()));
+        let mut enqueue = |request: EnqueueRequest| {
+            let mut job = context.check(request).expect("it is within the bounds");
+            let call = context.turn_call(&mut job).expect("it is in a turn");
+            let own = job.key.as_deref() == Some(call.key());
+            (own, reply(context.submit(job)).expect("it is enqueued"))
+        };
+        let keyed = EnqueueRequest { key: Some("own".to_owned()), ..request("resize") };
+        [enqueue(request("resize")), enqueue(request("resize")), enqueue(keyed)]
+    };
+    let first = attempt();
+    assert_eq!(attempt(), first);
+    assert_eq!(first.each_ref().map(|(has_key_of_turn, _)| *has_key_of_turn), [true, true, false]);
+    let ids: Vec<String> = std::iter::from_fn(|| receiver.try_next()).map(|job| job.id).collect();
+    assert_eq!(ids, first.map(|(_, id)| id));
 }

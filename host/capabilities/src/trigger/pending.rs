@@ -22,6 +22,8 @@ pub(crate) struct Pending<R> {
     state: State<R>,
     /// Ended when the reply is there for the guest.
     call: Option<HostCall>,
+    /// Has the reply before the guest gets it.
+    record: Option<Box<dyn FnOnce(&R) + Send>>,
 }
 
 enum State<R> {
@@ -33,7 +35,7 @@ enum State<R> {
 impl<R: Reply> Pending<R> {
     /// One whose reply is there.
     pub(crate) fn done(reply: R) -> Self {
-        Self { state: State::Ready(reply), call: None }
+        Self { state: State::Ready(reply), call: None, record: None }
     }
 
     /// Starts a call, which is measured as `call`. What is done when it is first polled never becomes a task.
@@ -47,7 +49,20 @@ impl<R: Reply> Pending<R> {
             // Nobody listens any more when the guest gave it up meanwhile.
             drop(sender.send(running.await));
         });
-        Self { state: State::Running(receiver), call: Some(call) }
+        Self { state: State::Running(receiver), call: Some(call), record: None }
+    }
+
+    /// The same, where the call is one of a worker's turn, which records the reply as the guest takes it.
+    #[cfg(any(feature = "events", feature = "jobs"))]
+    pub(crate) fn recorded_by(self, call: Option<crate::turn::TurnCall>) -> Self
+    where
+        R: Clone + Payload,
+    {
+        let Some(call) = call else { return self };
+        let record = move |reply: &R| {
+            call.record(reply.clone(), usize::try_from(reply.units()).unwrap_or(usize::MAX));
+        };
+        Self { record: Some(Box::new(record)), ..self }
     }
 
     /// Takes the reply, which can be taken once; `None` while the call runs.
@@ -68,6 +83,9 @@ impl<R: Reply> Pending<R> {
             },
         };
         self.call = None;
+        if let Some(record) = self.record.take() {
+            record(&reply);
+        }
         Ok(Some(reply))
     }
 }

@@ -6,6 +6,8 @@ use crate::db::write_outbox;
 #[cfg(not(feature = "db"))]
 use crate::outbox::write_outbox;
 use crate::outbox::{OutboxRow, WriteError};
+use crate::turn::TurnCall;
+use elias_host::capability::pricing::Payload;
 use elias_host::capability::wasmtime::StoreContextMut;
 use elias_host::capability::wasmtime::component::Resource;
 use elias_host::capability::{Capability, HostCall, InstanceState, wasmtime};
@@ -21,13 +23,17 @@ pub(crate) trait Submit {
     /// An item that was checked.
     type Item;
     /// The error of the interface.
-    type Error: From<WriteError> + Send + 'static;
+    type Error: From<WriteError> + Clone + Payload + Send + 'static;
 
     /// Checks all of an item but that its payload is JSON, and takes it from the execution's budget.
     fn check(&mut self, request: Self::Request) -> Result<Self::Item, Self::Error>;
 
     /// The payload of an item.
     fn payload(item: &mut Self::Item) -> &mut String;
+
+    /// The call of a worker's turn that an item is, whose key the item gets if it has none: however often the turn is
+    /// tried, it is submitted once. None outside of turns.
+    fn turn_call(&self, item: &mut Self::Item) -> Option<TurnCall>;
 
     /// The error for a payload that is not JSON.
     fn not_json(why: &str) -> Self::Error;
@@ -80,7 +86,14 @@ where
 {
     let state = store.data_mut();
     let pending = match check::<C>(state, request).await? {
-        Ok(item) => state.context::<C>().submit(item),
+        Ok(mut item) => {
+            let context = state.context::<C>();
+            let call = context.turn_call(&mut item);
+            match call.as_ref().and_then(TurnCall::recorded) {
+                Some(reply) => Pending::done(reply),
+                None => context.submit(item).recorded_by(call),
+            }
+        }
         Err(error) => Pending::done(Err(error)),
     };
     Ok((state.table().push(pending)?,))
@@ -101,7 +114,10 @@ where
     let row = match check::<C>(state, request).await? {
         Ok(mut item) => {
             let bytes = Context::<C>::payload(&mut item).len();
-            let make = state.context::<C>().row(item);
+            let context = state.context::<C>();
+            // The row itself is a part of its transaction.
+            drop(context.turn_call(&mut item));
+            let make = context.row(item);
             match make {
                 Ok(make) => work_on(state.info(), bytes, make).await?,
                 Err(error) => Err(error),

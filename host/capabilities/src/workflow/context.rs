@@ -20,7 +20,7 @@ pub(super) const FILTER_BYTES_MAX: usize = 8 << 10;
 
 /// The state of one instance for the journal.
 pub struct WorkflowContext {
-    /// None if what runs is neither a job nor the delivery of an event.
+    /// None if what runs is neither a job, nor the delivery of an event, nor a turn of a service worker.
     journal: Option<JournalHandle>,
     grant: Arc<WorkflowGrant>,
     /// The position of the next step.
@@ -53,8 +53,8 @@ impl WorkflowContext {
 
     fn journal(&self) -> Result<&JournalHandle, Error> {
         self.journal.as_ref().ok_or_else(|| {
-            let message =
-                "steps, sleeps and waits are for jobs and single events, and not for batches or other handlers";
+            let message = "steps, sleeps and waits are for jobs and single events, and steps also for turns of service \
+                           workers; batches and other handlers have none";
             Error::new(ErrorCode::NotInAJob, message)
         })
     }

@@ -1,8 +1,9 @@
 //! `elias:workflow`: steps of a job that are done once, although its handler may be run several times.
 //!
-//! Each job, and each delivery of an event, has a [`Journal`]. Whoever runs the handler gives it, for that execution
-//! alone, as a [`JournalHandle`] in [`CallOptions::extensions`](elias_host::CallOptions::extensions); executions
-//! without one get `not-in-a-job`. [`MemoryJournal`] is one in the memory of this process.
+//! Each job, each delivery of an event, and each turn of a service worker has a [`Journal`]. Whoever runs the handler
+//! gives it, for that execution alone, as a [`JournalHandle`] in
+//! [`CallOptions::extensions`](elias_host::CallOptions::extensions); executions without one get `not-in-a-job`.
+//! [`MemoryJournal`] is one in the memory of this process.
 //!
 //! The effect of a step and its record in the journal are not one transaction, so that a host that dies in between
 //! leaves the step to be done again. A step whose effect is in the component's own database can be a transaction of it:

@@ -234,6 +234,11 @@ impl JwtVerifier {
         self.check_claims(claims)
     }
 
+    /// When a token with these claims is refused, in seconds since 1970.
+    pub(super) fn expires_at(&self, claims: &Map<String, Value>) -> Option<u64> {
+        claims.get("exp").and_then(numeric_date).map(|until| until.saturating_add(self.rules.leeway_seconds))
+    }
+
     fn check_claims(&self, claims: Map<String, Value>) -> Result<VerifiedToken, Failure> {
         let text = |name: &str| claims.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
         if text("iss") != Some(&self.rules.issuer) {

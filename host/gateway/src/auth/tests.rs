@@ -101,6 +101,7 @@ fn a_token_says_who_calls() {
         assert_eq!(identity.organization_id.as_deref(), Some("acme"));
         assert_eq!(identity.claims["n"], json!([1]));
         assert_eq!(identity.method, AuthMethod::Jwt);
+        assert_eq!(auth.expires_at(&identity), Some(1_000_160), "a socket ends when the token would be refused");
     }
     let lower =
         HeaderMap::from_iter([(AUTHORIZATION, HeaderValue::from_str(&format!("bearer {token}")).expect("a value"))]);

@@ -289,7 +289,7 @@ fn a_route_to_a_worker_has_its_rules_and_names_the_worker() {
     let router = router(table, &SharedState::default());
     let key = ("x-api-key", "key-ada");
     let outcome = admit(&router, &request("GET", "/cart?a=1", &[key]), 1).1.expect("it passes");
-    let worker = outcome.worker.expect("it is for a worker");
+    let RequestTarget::Worker(worker) = outcome.target else { panic!("it is for a worker") };
     assert_eq!((worker.class.as_str(), worker.name.as_str()), ("Cart", "cart-ada"));
     let unidentified = refused(admit(&router, &request("GET", "/cart", &[]), 1).1);
     assert_eq!(unidentified.code(), Code::Unauthenticated);
@@ -324,6 +324,35 @@ fn what_middleware_sets_is_removed_on_every_route_of_the_service() {
         rules.remove_reserved_headers(&mut asked);
     }
     assert!(asked.headers.contains_key("x-user") && asked.extensions.get::<FromMiddleware>().is_none());
+}
+
+#[test]
+fn limits_by_a_header_of_middleware_count_what_middleware_set() {
+    let table = json!({
+        "rate-limit": { "name": "who", "requests": 1, "per-seconds": 60, "by": "header", "header": "x-user" },
+        "routes": [{ "path": "/a", "middleware": [{ "component": "auth", "sets": ["x-user"] }] }, { "path": "/open" }],
+    });
+    let router = router(table, &SharedState::default());
+    let now = Now { monotonic: Duration::from_secs(100), unix_seconds: 1_000_000 };
+    let client = |ip: u8| Client { ip: IpAddr::from([192, 0, 2, ip]), has_body: false };
+    let ask = |path: &str, ip: u8, user: Option<&'static str>| {
+        // Whatever the client says of itself, and however often: it is not counted.
+        let mut asked = request("GET", path, &[("x-user", "forged")]);
+        let (rules, outcome) = admit(&router, &asked, ip);
+        assert!(outcome.is_ok(), "{path}");
+        rules.remove_reserved_headers(&mut asked);
+        if let Some(user) = user {
+            asked.headers.insert("x-user", HeaderValue::from_static(user));
+        }
+        rules.limit_after_middleware(&asked.headers, client(ip), now)
+    };
+    assert!(ask("/a", 1, Some("ann")).is_ok());
+    let refusal = ask("/a", 2, Some("ann")).expect_err("Ann has asked from elsewhere");
+    assert_eq!((refusal.code(), &refusal.headers()[RETRY_AFTER]), (Code::RateLimited, &HeaderValue::from(60)));
+    assert!(ask("/a", 1, Some("ben")).is_ok(), "another one, at the same address");
+    // A route without middleware counts by address, since no header is left.
+    assert!(ask("/open", 3, None).is_ok());
+    assert!(ask("/open", 3, None).is_err() && ask("/open", 4, None).is_ok());
 }
 
 #[test]

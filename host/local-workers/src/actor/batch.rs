@@ -4,6 +4,7 @@ use super::Actor;
 use super::ownership::error_of_store;
 use crate::component::WriteDown;
 use crate::message::{Answer, Sender};
+use crate::settings::WorkerLifecycle;
 use crate::store::{HeapCommit, StoreError, TurnEvents, WorkerCommit};
 use elias_capabilities::Cause;
 use elias_capabilities::trigger::ActiveWork;
@@ -66,6 +67,8 @@ pub(super) enum Departure {
     },
     /// The worker's handler is done, and it waits for nobody any more.
     WaitsEnd,
+    /// A change in the life of the worker.
+    Lifecycle(WorkerLifecycle),
 }
 
 /// The turns and the changes of the record since the last commit.
@@ -149,7 +152,7 @@ impl Actor {
             Departure::Answer { answer: Ok(value), .. } => value.len(),
             Departure::Answer { answer: Err(error), .. } => error.message.len(),
             Departure::Effects(effects) => effects.bytes(),
-            Departure::Forget { .. } | Departure::WaitsEnd => 0,
+            Departure::Forget { .. } | Departure::WaitsEnd | Departure::Lifecycle(_) => 0,
         };
         self.batch.departures.push(departure);
     }
@@ -257,7 +260,7 @@ impl Actor {
                     self.handle.forget_call(&id);
                 }
                 Departure::Answer { sender, id, .. } => self.answer(sender, id, Err(lost.clone())),
-                Departure::Effects(_) | Departure::Forget { .. } | Departure::WaitsEnd => {}
+                Departure::Effects(_) | Departure::Forget { .. } | Departure::WaitsEnd | Departure::Lifecycle(_) => {}
             }
         }
         if batch.comes_again && !matches!(error, StoreError::NotOwner) {
@@ -280,6 +283,7 @@ impl Actor {
             Departure::Effects(effects) => self.release(*effects),
             Departure::Forget { callee, id } => self.manager.forget_reply(&callee, id),
             Departure::WaitsEnd => self.manager.finish_waits(&self.handle.key),
+            Departure::Lifecycle(change) => self.manager.tell_lifecycle(&self.handle.key, change),
         }
     }
 }

@@ -7,10 +7,13 @@ use super::turn::NoTurn;
 use crate::component::TurnFailure;
 use crate::manager::Manager;
 use crate::message::{Answer, Content, Message, Reply, Sender, UNDEFINED, id_of, reply_of};
+use crate::settings::{TimerLimit, WorkerLifecycle};
 use crate::store::{OutgoingCall, StoreError, TurnEvents, WaitingHandler, WorkerRecord, bytes_of_call};
 use elias_capabilities::Cause;
 use elias_capabilities::trigger::ActiveWork;
-use elias_host::{ReplyError, ReplyResult, SocketAction, SocketSend, TurnKind, TurnResult, TurnState, WorkerSend};
+use elias_host::{
+    ReplyError, ReplyResult, SocketAction, SocketSend, TimerChanges, TurnKind, TurnResult, TurnState, WorkerSend,
+};
 use elias_workers::{DueTimer, MemoryFull, Timers, WorkerKey};
 use std::collections::VecDeque;
 
@@ -36,6 +39,7 @@ impl Actor {
             self.record.waiting = Some(self.handler(id, None, cause, None));
         }
         self.add_turn(active);
+        self.hold_back(Departure::Lifecycle(WorkerLifecycle::Started));
         self.hold_back_effects(effects);
         Ok(())
     }
@@ -322,7 +326,23 @@ impl Actor {
                 "the calls of a worker without an answer have at most {CALL_BYTES_MAX} bytes together"
             ));
         }
-        self.check_events(cause, result).err()
+        self.refusal_of_timers(&result.timers).or_else(|| self.check_events(cause, result).err())
+    }
+
+    /// Why a turn may not be kept that sets more timers and alarms than a worker may have.
+    fn refusal_of_timers(&self, changes: &TimerChanges) -> Option<String> {
+        let TimerLimit { most, setting } = self.manager.live().timers;
+        let set = changes.set.len() + changes.alarm.iter().filter(|alarm| alarm.at.is_some()).count();
+        if set == 0 || self.record.timers.len() + set <= most {
+            return None;
+        }
+        // Those that it sets anew, or clears, are to be told from others.
+        let mut timers = self.record.timers.clone();
+        change_timers(&mut timers, changes, 0);
+        let count = timers.len();
+        (count > most).then(|| {
+            format!("{} would have {count} timers and alarms set; it may have {most} ({setting})", self.handle.key)
+        })
     }
 
     /// Reserves room in memory for the calls and timers of a turn, and for its stored reply of so many bytes.
@@ -404,17 +424,7 @@ pub(super) fn take_over(
             record.sockets.remove(socket);
         }
     }
-    for timer in timers.cleared {
-        record.timers.clear(timer);
-    }
-    for timer in timers.set {
-        record.timers.set(timer.timer, timer.at.max(least));
-    }
-    for alarm in timers.alarm {
-        record.timers.set_alarm(alarm.name.as_str(), alarm.at);
-        // The worker knows the alarm by its time.
-        record.timers.delay_alarm(&alarm.name, least);
-    }
+    change_timers(&mut record.timers, &timers, least);
     let events = TurnEvents { events: emitted, cause: cause.clone() };
     let mut effects = Effects { events, sockets, cause, ..Effects::default() };
     for send in sends {
@@ -433,6 +443,21 @@ pub(super) fn take_over(
         }
     }
     effects
+}
+
+/// Changes timers and alarms as a turn did, which are due at this time at the earliest.
+fn change_timers(timers: &mut Timers, changes: &TimerChanges, least: u64) {
+    for timer in &changes.cleared {
+        timers.clear(*timer);
+    }
+    for timer in &changes.set {
+        timers.set(timer.timer, timer.at.max(least));
+    }
+    for alarm in &changes.alarm {
+        timers.set_alarm(alarm.name.as_str(), alarm.at);
+        // The worker knows the alarm by its time.
+        timers.delay_alarm(&alarm.name, least);
+    }
 }
 
 /// The calls that a turn has made.

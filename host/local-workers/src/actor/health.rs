@@ -74,7 +74,7 @@ impl Actor {
         let Some(instance) = &mut self.instance else {
             return Err(TurnFailure::NotRun("it is asleep".to_owned()));
         };
-        let context = TurnContext { attempt: 1, ..TurnContext::default() };
+        let context = TurnContext { attempt: 1, fuel: self.manager.live().turn_fuel, ..TurnContext::default() };
         let ended = tokio::select! {
             ended = instance.worker.turn(&turn, context) => Some(ended),
             () = self.manager.clock.sleep_until(until) => None,

@@ -8,6 +8,7 @@ use crate::component::TurnFailure;
 use crate::handle::WorkerCondition;
 use crate::message::{Content, Message, Reply, Stop, UNDEFINED, answer_of, failed, new_id};
 use elias_capabilities::Cause;
+use elias_capabilities::turn::uuid_of;
 use elias_capabilities::workers::ErrorCode;
 use elias_host::{Alarm, TurnKind};
 use elias_workers::{DueTimer, Supervisor};
@@ -50,7 +51,7 @@ impl Actor {
             }
             let only_wakes = matches!(content, Content::Wake);
             if !self.is_started() && !only_wakes {
-                match self.start(&cause).await {
+                match self.start(&id, &cause).await {
                     Ok(()) => {
                         if self.is_batch_full()
                             && let Err(error) = self.flush().await
@@ -108,9 +109,9 @@ impl Actor {
         }
     }
 
-    /// The first turn.
-    async fn start(&mut self, cause: &Cause) -> Result<(), NoTurn> {
-        let id = new_id();
+    /// The first turn, for a message. It is the same turn where that comes again.
+    async fn start(&mut self, message: &str, cause: &Cause) -> Result<(), NoTurn> {
+        let id = uuid_of(&[message, "start"]);
         let (result, active) = self.attempt(&id, &TurnKind::Start, cause).await?;
         self.commit_start(id, cause.clone(), result, active).await
     }

@@ -1,6 +1,7 @@
 //! One worker: a task that handles its queue, one turn at a time.
 //!
-//! - here: what is done next. `incoming`: what enters, and what becomes of it. `turn`: how a turn is tried.
+//! - here: what is done next. `incoming`: what enters, and what becomes of it. `turn`: how a turn is tried. `journal`:
+//!   its outward calls, over all attempts.
 //! - `upgrade`: how a worker is moved to another version, `rollback`: how it goes back.
 //! - `health`: a turn that asks the worker whether it is well.
 //! - `commit`: what follows from a turn. `batch`: turns that share a commit, and what leaves after it.
@@ -10,6 +11,7 @@ mod batch;
 mod commit;
 mod health;
 mod incoming;
+mod journal;
 mod ownership;
 mod rollback;
 mod turn;
@@ -297,7 +299,9 @@ impl Actor {
         let key = &self.handle.key;
         match failure {
             TurnFailure::Thrown { name, message } => Error { code: ErrorCode::Exception, name, message },
-            TurnFailure::Ended(why) => failed(ErrorCode::Failed, format!("{key}: {why}")),
+            TurnFailure::Ended(why) | TurnFailure::Nondeterministic(why) => {
+                failed(ErrorCode::Failed, format!("{key}: {why}"))
+            }
             TurnFailure::NotRun(why) | TurnFailure::OtherVersion(why) => {
                 failed(ErrorCode::Unavailable, format!("{key}: {why}"))
             }

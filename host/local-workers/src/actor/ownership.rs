@@ -5,6 +5,7 @@ use super::batch::Batch;
 use crate::handle::WorkerCondition;
 use crate::manager::Manager;
 use crate::message::{Content, Message, Sender, Stop, failed, new_id};
+use crate::settings::WorkerLifecycle;
 use crate::sockets::{SocketClose, close_code};
 use crate::store::{AcquiredWorker, StoreError, WorkerRecord};
 use elias_capabilities::Cause;
@@ -204,6 +205,9 @@ impl Actor {
         self.manager.health.forget(&self.handle.key);
         self.manager.finish_waits(&self.handle.key);
         self.manager.set_due(&self.handle.key, None);
+        if ended.turns > 0 {
+            self.manager.tell_lifecycle(&self.handle.key, WorkerLifecycle::Stopped);
+        }
         if let Some(handler) = ended.waiting {
             let message = format!("{} began anew, and its handler ended with it", self.handle.key);
             self.answer_handler(handler, Err(failed(ErrorCode::Failed, message)));

@@ -1,14 +1,15 @@
 //! Tries one turn of a worker: in memory, within the permits, and again if it was interrupted.
 
 use super::Actor;
-use crate::component::{AwakeWorker, TurnContext, TurnFailure, WorkerComponent};
+use super::batch::Departure;
+use crate::component::{AwakeWorker, SwappedComponent, TurnContext, TurnFailure, WorkerComponent};
 use crate::handle::WorkerCondition;
 use crate::manager::Manager;
-use crate::settings::OtherVersion;
+use crate::settings::{OtherVersion, WorkerLifecycle};
 use crate::store::StoreError;
 use elias_capabilities::Cause;
 use elias_capabilities::trigger::ActiveWork;
-use elias_host::{Turn, TurnKind, TurnResult};
+use elias_host::{ErrorCode, Turn, TurnKind, TurnResult};
 use elias_workers::AttemptDecision;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -63,8 +64,8 @@ impl Actor {
     /// pending until it is committed, for which the second value goes into the batch.
     ///
     /// # Errors
-    /// Why it failed for good. A turn that cannot begin is tried for half a minute. The worker has changed if another
-    /// host was given it before an attempt.
+    /// Why it failed for good. A turn that cannot begin is tried for half a minute. A further attempt that does not
+    /// make the calls of a former one is undone. The worker has changed if another host was given it before an attempt.
     pub(super) async fn attempt(
         &mut self,
         id: &str,
@@ -75,6 +76,7 @@ impl Actor {
         let mut attempt = interrupted.map_or(1, |(_, attempt)| attempt);
         let (mut delay, began) = (NOT_RUN_DELAY_MS, self.manager.now());
         self.idle_since = None;
+        let journal = self.journal(id, kind);
         loop {
             if self.manager.is_stopping() {
                 // Why it failed is in the log.
@@ -83,8 +85,16 @@ impl Actor {
                 return std::future::pending().await;
             }
             self.handle.show(WorkerCondition::Running, &self.record);
-            let failure = match self.run_once(id, kind, TurnContext { cause: cause.clone(), attempt }).await {
-                Ok(result) => return Ok(result),
+            let (calls, steps) = journal.attempt();
+            let context = TurnContext {
+                cause: cause.clone(),
+                attempt,
+                calls: Some(calls.clone()),
+                steps: Some(steps),
+                fuel: self.manager.live().turn_fuel,
+            };
+            let failure = match self.run_once(id, kind, context).await {
+                Ok(result) => return self.check_calls(journal.missed(&calls)).await.map(|()| result),
                 Err(NoTurn::Changed) => return Err(NoTurn::Changed),
                 Err(NoTurn::Failed(failure)) => failure,
             };
@@ -129,6 +139,21 @@ impl Actor {
         }
     }
 
+    /// Undoes a turn that has run, if it has not made a call that a former attempt has made: what the worker holds then
+    /// does not fit what was done outside.
+    async fn check_calls(&mut self, missed: Option<String>) -> Result<(), NoTurn> {
+        let Some(missed) = missed else { return Ok(()) };
+        self.flush_earlier().await.map_err(|_| NoTurn::Changed)?;
+        self.instance = None;
+        let why = format!(
+            "{}: an attempt of the turn that was ended has called {missed}, and this one went another way and has not; \
+             outward calls of a turn must not depend on the time, on random numbers or on requests that are not kept",
+            ErrorCode::NondeterministicTurn.as_str()
+        );
+        tracing::error!(worker = %self.handle.key, "a turn is undone: {why}");
+        Err(TurnFailure::Nondeterministic(why).into())
+    }
+
     /// Waits until a turn is to be tried again. Another host that needs the worker gets it at once; a message is not
     /// tried again here before its time, and the worker is not asked for. Whether it was given up.
     async fn back_off(&mut self, until: u64, is_own: bool) -> bool {
@@ -171,8 +196,9 @@ impl Actor {
             return Err(TurnFailure::NotRun("it is asleep".to_owned()).into());
         };
         instance.turns = instance.turns.saturating_add(1);
-        let active = self.manager.tasks.begin();
-        Ok((instance.worker.turn(&turn, context).await?, active))
+        let (active, fuel) = (self.manager.tasks.begin(), context.fuel);
+        let result = instance.worker.turn(&turn, context).await;
+        Ok((result.map_err(|failure| name_fuel(failure, fuel))?, active))
     }
 
     /// A turn that begins now.
@@ -201,7 +227,11 @@ impl Actor {
         self.follow_deployment(&*component).await?;
         let (worker, is_former) = if self.is_started() {
             let heap = self.read_heap().await?;
-            match component.wake(Some(&heap)) {
+            let woken = match &self.record.code {
+                None => component.wake(Some(&heap)),
+                Some(code) => Err(TurnFailure::OtherVersion(format!("its heap has the code of {}", code.version))),
+            };
+            match woken {
                 Err(TurnFailure::OtherVersion(why)) => self.wake_other(component, heap, why, generation).await?,
                 woken => (woken?, false),
             }
@@ -253,6 +283,12 @@ impl Actor {
         generation: u64,
     ) -> Result<(Box<dyn AwakeWorker>, bool), NoTurn> {
         let policy = self.manager.settings.other_version;
+        let swapped = component.swapped(&heap).await;
+        if let (Ok(swapped), Some(code)) = (&swapped, &self.record.code)
+            && swapped.code.name() == code.name
+        {
+            return Ok((swapped.component.wake(Some(&heap))?, false));
+        }
         let why = if policy.upgrades() {
             let predecessor = component.predecessor(&heap).await;
             match predecessor {
@@ -260,9 +296,11 @@ impl Actor {
                 Some(former) if self.record.is_waiting() || self.not_upgraded == Some(generation) => {
                     return Ok((former.wake(Some(&heap))?, true));
                 }
-                Some(former) => match self.upgrade(&component, &former, &heap).await {
+                Some(former) => match self.move_to(&component, &former, swapped, &heap).await {
                     Ok(worker) => {
                         self.handle.show_upgrade_error(None);
+                        let (from, to) = (former.version(), component.version());
+                        self.hold_back(Departure::Lifecycle(WorkerLifecycle::Upgraded { from, to }));
                         return Ok((worker, false));
                     }
                     // It may go well later.
@@ -287,6 +325,46 @@ impl Actor {
         tracing::warn!(worker = %self.handle.key, "the worker begins anew, without what it held: {why}");
         self.remove().await.map_err(|error| TurnFailure::Unusable(format!("it cannot begin anew: {error}")))?;
         Ok((component.wake(None)?, false))
+    }
+
+    /// Moves the worker to another version: with its heap, if that version's code fits, and else by its state.
+    async fn move_to(
+        &mut self,
+        component: &Arc<dyn WorkerComponent>,
+        former: &Arc<dyn WorkerComponent>,
+        swapped: Result<SwappedComponent, String>,
+        heap: &[u8],
+    ) -> Result<Box<dyn AwakeWorker>, TurnFailure> {
+        let version = self.record.code.as_ref().map_or_else(|| former.version(), |code| code.version.clone());
+        let swapped = match swapped {
+            Err(why) => Err((why, false)),
+            Ok(swapped) => match self.swap(component, &swapped, &version, heap).await {
+                Err(TurnFailure::NotRun(why)) => return Err(TurnFailure::NotRun(why)),
+                swapped => swapped.map_err(|failure| (failure.to_string(), true)),
+            },
+        };
+        let (why, was_tried) = match swapped {
+            Ok(worker) => return Ok(worker),
+            Err(reason) => reason,
+        };
+        tracing::info!(worker = %self.handle.key, "the worker cannot keep its heap, and is moved by its state: {why}");
+        let moved = self.upgrade(component, former, &version, heap).await;
+        moved.map_err(|failure| match failure {
+            TurnFailure::Thrown { name, message } if was_tried => {
+                TurnFailure::Thrown { name, message: format!("{message} (its heap cannot be kept: {why})") }
+            }
+            failure => failure,
+        })
+    }
+}
+
+/// A failure; where the fuel was used up that turns have by a setting of workers, it says so.
+fn name_fuel(failure: TurnFailure, fuel: Option<u64>) -> TurnFailure {
+    match (failure, fuel) {
+        (TurnFailure::Ended(why), Some(most)) if why.starts_with(ErrorCode::OutOfFuel.as_str()) => {
+            TurnFailure::Ended(format!("{why}; a turn has {most} at most (fuel of [workers.limits])"))
+        }
+        (failure, _) => failure,
     }
 }
 

@@ -8,7 +8,7 @@ mod outbox;
 pub(crate) use outbox::Outbox;
 
 use elias_host::{SocketAction, SocketSend};
-use elias_workers::{SocketLimits, WorkerKey};
+use elias_workers::{MemoryBudget, SocketLimits, WorkerKey};
 use parking_lot::{Mutex, RwLock};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -58,12 +58,14 @@ pub(crate) mod close_code {
 /// The sockets of the workers of one component, by worker and id.
 pub(crate) struct SocketTable {
     limits: RwLock<SocketLimits>,
+    /// What waits for all clients.
+    memory: Arc<MemoryBudget>,
     open: Mutex<HashMap<WorkerKey, HashMap<String, Arc<Outbox>>>>,
 }
 
 impl SocketTable {
-    pub(crate) fn new(limits: SocketLimits) -> Self {
-        Self { limits: RwLock::new(limits), open: Mutex::default() }
+    pub(crate) fn new(limits: SocketLimits, memory: Arc<MemoryBudget>) -> Self {
+        Self { limits: RwLock::new(limits), memory, open: Mutex::default() }
     }
 
     pub(crate) fn limits(&self) -> SocketLimits {
@@ -83,7 +85,7 @@ impl SocketTable {
         if count >= limits.sockets {
             return None;
         }
-        let outbox = Arc::new(Outbox::new(&limits));
+        let outbox = Arc::new(Outbox::new(&limits, &self.memory));
         open.entry(key.clone()).or_default().insert(id.to_owned(), Arc::clone(&outbox));
         Some(outbox)
     }

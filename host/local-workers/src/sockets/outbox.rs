@@ -4,15 +4,21 @@ use super::{SocketClose, SocketFrame, close_code};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use elias_host::SocketAction;
-use elias_workers::SocketLimits;
+use elias_workers::{MemoryBudget, MemoryReservation, SocketLimits};
 use parking_lot::Mutex;
 use std::collections::VecDeque;
+use std::sync::Arc;
 use tokio::sync::Notify;
+
+/// Bytes that a message takes beside its content, as they are counted in the memory of all sockets.
+const MESSAGE_BYTES: usize = 64;
 
 /// The messages that wait for a client, within bounds.
 pub(crate) struct Outbox {
     messages_max: usize,
     bytes_max: usize,
+    /// What waits for the clients of all workers.
+    memory: Arc<MemoryBudget>,
     queue: Mutex<Queue>,
     /// Told when there is something to be sent.
     changed: Notify,
@@ -24,6 +30,8 @@ struct Queue {
     messages: VecDeque<SocketAction>,
     /// Their bytes.
     bytes: usize,
+    /// The same in the memory of all sockets; none before the first message.
+    held: Option<MemoryReservation>,
     /// What follows them. Nothing is added any more.
     close: Option<SocketClose>,
     /// Whether that was taken, too.
@@ -31,8 +39,9 @@ struct Queue {
 }
 
 impl Outbox {
-    pub(crate) fn new(limits: &SocketLimits) -> Self {
+    pub(crate) fn new(limits: &SocketLimits, memory: &Arc<MemoryBudget>) -> Self {
         Self {
+            memory: Arc::clone(memory),
             messages_max: limits.waiting_messages,
             bytes_max: limits.waiting_bytes,
             queue: Mutex::default(),
@@ -54,6 +63,12 @@ impl Outbox {
         } else {
             queue.messages.push_back(message);
             queue.bytes += bytes;
+            if !queue.hold(&self.memory) {
+                queue.end(SocketClose::new(
+                    close_code::TRY_AGAIN_LATER,
+                    "too much waits for the clients of all workers",
+                ));
+            }
         }
         drop(queue);
         self.changed.notify_one();
@@ -70,6 +85,8 @@ impl Outbox {
         let mut queue = self.queue.lock();
         if let Some(message) = queue.messages.pop_front() {
             queue.bytes -= bytes_of(&message);
+            // Less is never refused.
+            queue.hold(&self.memory);
             return Some(match message {
                 SocketAction::Text(text) => SocketFrame::Text(text),
                 SocketAction::Bytes(text) => match STANDARD.decode(text) {
@@ -98,10 +115,20 @@ impl Outbox {
 }
 
 impl Queue {
+    /// Holds what waits in the memory of all sockets; whether there is room for it.
+    fn hold(&mut self, memory: &Arc<MemoryBudget>) -> bool {
+        let bytes = self.bytes + MESSAGE_BYTES * self.messages.len();
+        if let Some(held) = &mut self.held {
+            return held.resize(bytes).is_ok();
+        }
+        self.held = memory.reserve(bytes).ok();
+        self.held.is_some()
+    }
+
     /// Drops what waits, and closes the client.
     fn end(&mut self, close: SocketClose) {
         self.messages.clear();
-        self.bytes = 0;
+        (self.bytes, self.held) = (0, None);
         self.close.get_or_insert(close);
     }
 
@@ -127,7 +154,8 @@ mod tests {
     use super::*;
 
     fn outbox(waiting_messages: usize, waiting_bytes: usize) -> Outbox {
-        Outbox::new(&SocketLimits { waiting_messages, waiting_bytes, ..SocketLimits::default() })
+        let limits = SocketLimits { waiting_messages, waiting_bytes, ..SocketLimits::default() };
+        Outbox::new(&limits, &MemoryBudget::new("test-bytes", usize::MAX))
     }
 
     fn text(text: &str) -> SocketAction {
@@ -172,6 +200,23 @@ mod tests {
             read.push(text("abcde"));
             assert_eq!(read.pop(), Some(SocketFrame::Text("abcde".to_owned())));
         }
+    }
+
+    #[test]
+    fn what_waits_for_all_clients_together_is_bounded_and_what_was_read_is_free() {
+        let memory = MemoryBudget::new("test-bytes", 2 * MESSAGE_BYTES + 6);
+        let [one, other] = [0; 2].map(|_| Outbox::new(&SocketLimits::default(), &memory));
+        one.push(text("abc"));
+        other.push(text("def"));
+        assert_eq!(memory.reserved(), 2 * MESSAGE_BYTES + 6);
+        other.push(text("g"));
+        assert_eq!(other.pop(), Some(close(1013, "too much waits for the clients of all workers")));
+        assert_eq!(memory.reserved(), MESSAGE_BYTES + 3, "what was dropped is free");
+        assert_eq!(one.pop(), Some(SocketFrame::Text("abc".to_owned())), "others are not closed");
+        assert_eq!(memory.reserved(), 0);
+        one.push(text("abc"));
+        drop(one);
+        assert_eq!(memory.reserved(), 0, "neither is what nobody sends any more");
     }
 
     #[test]

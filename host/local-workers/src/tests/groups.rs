@@ -98,17 +98,17 @@ async fn workers_are_listed_by_class_and_tag() {
 async fn groups_that_are_configured_while_workers_run_get_their_messages() {
     let world = World::new().await;
     assert_eq!(world.call("pool", "name", "").await, "pool", "it is a worker like others");
-    let pool = |size: u32| config(json!({ "group": [{ "name": "pool", "class": "A", "size": size }] })).group;
-    world.workers.configure_groups(&pool(1));
+    let pool = |size: u32| config(json!({ "group": [{ "name": "pool", "class": "A", "size": size }] }));
+    world.workers.configure_registry(&pool(1));
     for _ in 0..2 {
         assert_eq!(world.call("pool", "name", "").await, "pool#1");
     }
-    world.workers.configure_groups(&pool(2));
+    world.workers.configure_registry(&pool(2));
     assert_eq!([world.call("pool", "name", "").await, world.call("pool", "name", "").await], ["pool#1", "pool#2"]);
     // What does not change leaves the turns of members as they are.
     world.call("pool", "name", "").await;
-    world.workers.configure_groups(&pool(2));
+    world.workers.configure_registry(&pool(2));
     assert_eq!(world.call("pool", "name", "").await, "pool#2");
-    world.workers.configure_groups(&[]);
+    world.workers.configure_registry(&config(json!({})));
     assert_eq!(world.call("pool", "name", "").await, "pool");
 }

@@ -5,6 +5,8 @@ mod fake;
 mod faults;
 mod groups;
 mod health;
+mod journal;
+mod lifecycle;
 mod memory;
 mod moving;
 mod repeats;

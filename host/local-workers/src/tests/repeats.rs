@@ -6,7 +6,12 @@ use crate::message::UNDEFINED;
 
 impl World {
     /// Sends a message that may come again; gives the answer, or the code of the error.
-    fn once(&self, id: &str, method: &str, args: &str) -> impl Future<Output = Result<String, CallErrorCode>> + use<> {
+    pub(super) fn once(
+        &self,
+        id: &str,
+        method: &str,
+        args: &str,
+    ) -> impl Future<Output = Result<String, CallErrorCode>> + use<> {
         let (id, method, args) = (id.to_owned(), Some(method.to_owned()), args.to_owned());
         let answer = self.workers.call_once(id, key("a"), method, args, Cause::default());
         async move { answer.await.map_err(|error| error.code) }

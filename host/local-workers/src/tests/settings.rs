@@ -2,8 +2,10 @@
 
 use super::{World, eventually, key};
 use crate::{
-    CallErrorCode, HealthConfig, MailboxLimits, SupervisionPolicy, WorkerCondition, WorkerHealth, WorkerSettings,
+    CallErrorCode, HealthConfig, MailboxLimits, SupervisionPolicy, TimerLimit, WorkerCondition, WorkerHealth,
+    WorkerSettings,
 };
+use serde_json::json;
 use std::time::Duration;
 
 /// Longer than any test has its clock go on.
@@ -52,4 +54,30 @@ async fn a_worker_in_memory_is_asked_for_its_health_once_that_is_wanted() {
     assert_eq!(world.fake.health_turns(), 0);
     world.workers.configure(WorkerSettings { health: Some(HealthConfig::default()), ..WorkerSettings::default() });
     world.until("a", |one| one.health == WorkerHealth::Healthy).await;
+}
+
+#[tokio::test]
+async fn a_turn_that_sets_more_timers_than_its_worker_may_have_is_undone() {
+    let world = World::configured(json!({ "limits": { "timers": 1 } })).await;
+    for ms in ["1000", "2000"] {
+        world.call("a", "alarm", ms).await;
+    }
+    let (code, message) = world.fails("a", "tick", "").await;
+    assert_eq!(code, CallErrorCode::Exception);
+    let wanted = "A/a would have 2 timers and alarms set; it may have 1 (timers of [workers.limits])";
+    assert_eq!(message, wanted);
+    assert_eq!(world.store.record("a").timers.len(), 1, "the alarm that was set twice");
+    let timers = TimerLimit { most: 2, setting: "a quota" };
+    world.workers.configure(WorkerSettings { timers, ..WorkerSettings::default() });
+    world.call("a", "tick", "").await;
+    let (_, message) = world.fails("a", "wait", "").await;
+    assert!(message.ends_with("it may have 2 (a quota)"), "{message}");
+}
+
+#[tokio::test]
+async fn turns_have_the_fuel_that_holds_now() {
+    let world = World::configured(json!({ "limits": { "fuel": 2_000_000 } })).await;
+    assert_eq!(world.call("a", "fuel", "").await, "Some(2000000)");
+    world.workers.configure(WorkerSettings::default());
+    assert_eq!(world.call("a", "fuel", "").await, "None");
 }

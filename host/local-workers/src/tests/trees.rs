@@ -190,3 +190,27 @@ async fn a_tree_that_is_given_up_in_a_restart_starts_no_more_of_its_workers() {
     let failed = told.iter().filter(|(_, change)| matches!(change, WorkerChange::Failed { .. }));
     assert_eq!(failed.map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["b", "a"], "{told:?}");
 }
+
+#[tokio::test]
+async fn trees_and_tags_that_are_configured_while_workers_run_take_the_place_of_the_former_ones() {
+    let table = |trees: Value| config(json!({ "tree": trees, "tags": { "A": ["edge"] } }));
+    let (kept, changed) = (json!({ "name": "kept", "children": children(&["a"]), "failures": 0 }), "changed");
+    let former = json!({ "name": changed, "children": children(&["b"]), "failures": 0 });
+    let (world, _) = supervised(json!([kept, former])).await;
+    until_started(&world, 2).await;
+    for name in ["a", "b"] {
+        fail(&world, name).await;
+        world.until(name, |one| one.given_up.is_some() && one.tags.is_empty()).await;
+    }
+    let later = json!({ "name": changed, "children": children(&["b", "c"]), "failures": 0 });
+    world.workers.configure_registry(&table(json!([kept, later])));
+    world.workers.reload();
+    // The workers of the tree that is another one are started; the one that is as it was stays given up.
+    until_started(&world, 4).await;
+    assert_eq!(world.call("b", "get", "").await, "0");
+    world.until("c", |one| one.turns > 0 && one.tags == ["edge"]).await;
+    assert_eq!(world.fails("a", "get", "").await.0, CallErrorCode::Failed);
+    world.workers.configure_registry(&table(json!([])));
+    assert_eq!(world.call("a", "get", "").await, "0", "without its tree it is a worker like others");
+    assert!(!world.workers.has_given_up());
+}

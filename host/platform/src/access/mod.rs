@@ -6,6 +6,8 @@ mod members;
 mod oidc;
 mod permission;
 mod roles;
+mod sessions;
+mod sign_in;
 mod slow_hash;
 mod target;
 #[cfg(test)]
@@ -14,14 +16,18 @@ mod token;
 
 pub use custom_role::CustomRole;
 pub(crate) use custom_role::read_policies;
-pub use oidc::{FetchKeys, OidcConfig};
+pub use oidc::{FetchKeys, OidcClient, OidcConfig};
 pub use permission::{Permission, Principal};
+pub use sessions::{Browser, OpenedSession, SESSION_IDLE, SESSION_LASTS, SESSIONS_MAX};
+pub(crate) use sessions::{credential_of, millis, session_id};
+pub use sign_in::{BegunSignIn, SignInAnswer, SignInCookie};
 pub use target::AccessTarget;
 pub use token::TOKEN_DAYS_MAX;
 
+use crate::security_log::SecurityLog;
 use attempts::Attempts;
 use cap_std::fs::Dir;
-use elias_api::{Actor, Code, Error, NewToken, Result, Role, TokenRole, TokenWithSecret};
+use elias_api::{Actor, Code, Error, NewToken, Result, Role, Token, TokenRole, TokenWithSecret};
 use elias_gateway::{ApiKeys, AuthMethod, Identity, JwtVerifier};
 use elias_names::{ServiceId, TenantId};
 use elias_store::{Store, now_ms};
@@ -29,6 +35,7 @@ use members::Members;
 use moka::sync::Cache;
 use oidc::Oidc;
 use roles::Roles;
+use sessions::SESSION;
 use sha2::{Digest, Sha256};
 use slow_hash::SlowHashes;
 use std::net::IpAddr;
@@ -62,12 +69,16 @@ pub(crate) struct Access {
     valid: TokenCache,
     known: TokenCache,
     confirmed: TokenCache,
+    /// Sessions of which it was just written down that they were used.
+    touched: Cache<[u8; 32], ()>,
     attempts: Attempts,
     /// How often all that is remembered was forgotten.
     forgotten: AtomicU64,
     slow_hashes: SlowHashes,
     operator: [u8; 32],
     oidc: Option<Oidc>,
+    /// Who signed in and who could not.
+    security: SecurityLog,
 }
 
 impl Access {
@@ -81,12 +92,19 @@ impl Access {
             valid: Cache::builder().max_capacity(REMEMBERED).time_to_live(VALID_FOR).build(),
             known: Cache::builder().max_capacity(REMEMBERED).time_to_live(VALID_WHILE_AWAY).build(),
             confirmed: Cache::builder().max_capacity(REMEMBERED).time_to_live(CONFIRMED_FOR).build(),
+            touched: Cache::builder().max_capacity(REMEMBERED).time_to_live(sessions::TOUCH_EVERY).build(),
             attempts: Attempts::new(),
             forgotten: AtomicU64::new(0),
             slow_hashes: SlowHashes::new(),
             operator: Sha256::digest(operator.trim().as_bytes()).into(),
             oidc: oidc.map(Oidc::new).transpose()?,
+            security: SecurityLog::default(),
         })
+    }
+
+    /// Where security events are gathered.
+    pub(crate) fn security(&self) -> &SecurityLog {
+        &self.security
     }
 
     /// Remembers whose token this is for the rules of routes, which cannot wait. What is refused is not remembered.
@@ -103,8 +121,17 @@ impl Access {
         }
     }
 
-    /// Authenticates the token of a request from `address`.
+    /// Authenticates the token of a request from `address`. A session is no token: it is taken from a cookie alone,
+    /// whose requests are checked for where they come from.
     pub(crate) async fn authenticate(&self, token: &str, address: &str) -> Result<Arc<Principal>> {
+        if token.starts_with(SESSION) {
+            return Err(refused());
+        }
+        self.authenticate_credential(token, address).await
+    }
+
+    /// Authenticates a token or a session.
+    async fn authenticate_credential(&self, token: &str, address: &str) -> Result<Arc<Principal>> {
         let key = key_of(token);
         if self.is_operator(&key) {
             return Ok(Arc::new(Principal::operator()));
@@ -115,12 +142,18 @@ impl Access {
         // The attempts of others from the same address do not limit a token that was valid before.
         let ip = address.parse().ok().filter(|_| !self.known.contains_key(&key));
         let now_ms = u64::try_from(now_ms()).unwrap_or_default();
-        self.attempts.check(ip, now_ms)?;
-        let looked_up = self.find(token, &key, address).await;
+        if let Err(error) = self.attempts.check(ip, now_ms) {
+            self.security.sign_in_failed(None, None, address, error.code());
+            return Err(error);
+        }
+        let mut owner = None;
+        let looked_up = self.find(token, &key, address, &mut owner).await;
         if let Err(error) = &looked_up
             && matches!(error.code(), Code::Unauthenticated | Code::TokenExpired | Code::NoRole)
         {
             self.attempts.count(ip, now_ms);
+            let bearer = token.parse::<Bearer>().ok();
+            self.security.sign_in_failed(owner.as_ref(), bearer.as_ref().map(Bearer::id), address, error.code());
         }
         looked_up
     }
@@ -135,7 +168,7 @@ impl Access {
         if let Some(principal) = self.confirmed.get(&key).filter(still) {
             return Ok(principal);
         }
-        let principal = self.find(token, &key, address).await?;
+        let principal = self.find(token, &key, address, &mut None).await?;
         self.confirmed.insert(key, Arc::clone(&principal));
         Ok(principal)
     }
@@ -144,15 +177,26 @@ impl Access {
         key.ct_eq(&self.operator).into()
     }
 
-    /// Looks up the principal of a token, the identity provider's or ours, and caches it.
-    async fn find(&self, token: &str, key: &[u8; 32], address: &str) -> Result<Arc<Principal>> {
+    /// Looks up the principal of a token, the identity provider's or ours, and caches it. Of a token that is refused
+    /// `owner` becomes the tenant, if there is one with its id.
+    async fn find(
+        &self,
+        token: &str,
+        key: &[u8; 32],
+        address: &str,
+        owner: &mut Option<TenantId>,
+    ) -> Result<Arc<Principal>> {
         let key = *key;
-        if let Some(oidc) = self.oidc.as_ref().filter(|_| !token.starts_with("elias_")) {
+        let session = token.strip_prefix(SESSION);
+        if let Some(oidc) = self.oidc.as_ref().filter(|_| session.is_none() && !token.starts_with("elias_")) {
             return self.find_user(oidc, token, address).await;
         }
-        let bearer: Bearer = token.parse().map_err(|()| refused())?;
         let forgotten = self.forgotten.load(Ordering::SeqCst);
-        match self.look_up(&bearer).await {
+        let looked_up = match session {
+            Some(cookie) => self.look_up_session(cookie, address).await,
+            None => self.look_up(&token.parse().map_err(|()| refused())?, owner).await,
+        };
+        match looked_up {
             Ok(Some(principal)) => {
                 let principal = Arc::new(principal);
                 self.valid.insert(key, Arc::clone(&principal));
@@ -166,7 +210,7 @@ impl Access {
             }
             Ok(None) => {
                 self.known.invalidate(&key);
-                Err(refused())
+                Err(if session.is_some() { ended() } else { refused() })
             }
             Err(error) if error.code() == Code::StoreUnavailable => match self.known.get(&key) {
                 Some(principal) if still(&principal) => Ok(principal),
@@ -179,14 +223,14 @@ impl Access {
         }
     }
 
-    async fn look_up(&self, bearer: &Bearer) -> Result<Option<Principal>> {
+    async fn look_up(&self, bearer: &Bearer, owner: &mut Option<TenantId>) -> Result<Option<Principal>> {
         let Some((token, hash)) = self.store.host_read().await?.token(bearer.id()).await? else { return Ok(None) };
-        if token.revoked_at.is_some() || token.expires_at <= now_ms() {
-            return Ok(None);
-        }
+        *owner = Some(token.tenant.clone());
         match bearer.matches(&hash) {
             Match::Yes => {}
             Match::No => return Ok(None),
+            // Nobody is to cause slow work with a token that is not valid any more.
+            Match::Slow if !is_in_force(&token) => return Ok(None),
             Match::Slow => {
                 if !self.slow_hashes.verify(&token.tenant, bearer, hash.clone()).await? {
                     return Ok(None);
@@ -199,10 +243,18 @@ impl Access {
                 }
             }
         }
-        let Some(resolved) = self.members.of_token(&token).await? else { return Ok(None) };
+        self.principal_of_token(&token).await
+    }
+
+    /// The principal of a token in the store; `None` if it is not valid any more.
+    async fn principal_of_token(&self, token: &Token) -> Result<Option<Principal>> {
+        if !is_in_force(token) {
+            return Ok(None);
+        }
+        let Some(resolved) = self.members.of_token(token).await? else { return Ok(None) };
         let permissions =
             self.roles.effective_permissions(&token.tenant, &token.role, resolved.boundary.as_ref()).await?;
-        Ok(Some(Principal::of(&token, permissions, resolved)))
+        Ok(Some(Principal::of(token, permissions, resolved)))
     }
 
     async fn replace_hash(&self, tenant: &TenantId, bearer: &Bearer, before: &str) -> Result<()> {
@@ -214,14 +266,13 @@ impl Access {
     /// The principal of a token of the identity provider. The reason of a refusal is in the log; the client is told
     /// what only a token with a right signature brings to light.
     async fn find_user(&self, oidc: &Oidc, token: &str, address: &str) -> Result<Arc<Principal>> {
-        let log = |reason: &str| tracing::info!(%reason, %address, "a token of the identity provider was refused");
-        let user = match oidc.user(token) {
-            Ok(user) => user,
-            Err(denied) => {
-                log(&denied.reason);
-                return Err(denied.error.unwrap_or_else(refused));
-            }
-        };
+        let user = oidc.user(token).map_err(|denied| denied.told(address))?;
+        Ok(Arc::new(self.principal_of_user(user, address).await?))
+    }
+
+    /// The principal of a user of the identity provider.
+    async fn principal_of_user(&self, user: oidc::User, address: &str) -> Result<Principal> {
+        let log = |reason: &str| oidc::log_refusal(reason, address);
         let Some(resolved) = self.members.of_provider(&user, address).await? else {
             log("its user, or the user's organization, is disabled or deleted");
             return Err(refused());
@@ -237,7 +288,7 @@ impl Access {
             }
             _ => error,
         })?;
-        Ok(Arc::new(user.principal(permissions, resolved)))
+        Ok(user.principal(permissions, resolved))
     }
 
     /// Makes a token; its secret is in the response and nowhere else.
@@ -266,9 +317,9 @@ impl Access {
         Ok(TokenWithSecret { token, secret: bearer.to_string() })
     }
 
-    /// The verifier of the identity provider's tokens, if there is one.
-    pub(crate) fn verifier(&self) -> Option<Arc<JwtVerifier>> {
-        self.oidc.as_ref().map(Oidc::verifier)
+    /// The verifiers of the identity provider's tokens, if there is one.
+    pub(crate) fn verifiers(&self) -> impl Iterator<Item = Arc<JwtVerifier>> {
+        self.oidc.iter().flat_map(Oidc::verifiers)
     }
 
     /// The verifier of the API keys of a service, among those that were [authenticated](Self::authenticate) just
@@ -299,6 +350,14 @@ fn still(principal: &Arc<Principal>) -> bool {
 fn refused() -> Error {
     let message = "the token is not valid: unknown, expired or revoked, or its user is disabled";
     Error::new(Code::Unauthenticated, message)
+}
+
+fn ended() -> Error {
+    Error::new(Code::Unauthenticated, "the session has ended: sign in again")
+}
+
+fn is_in_force(token: &Token) -> bool {
+    token.revoked_at.is_none() && token.expires_at > now_ms()
 }
 
 /// The API keys of a service: its tenant's tokens that are for its component too.

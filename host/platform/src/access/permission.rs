@@ -79,13 +79,17 @@ permissions! {
     CallWorkers: Operator,
     /// Start, stop, restart and fork service workers.
     OperateWorkers: Operator,
+    /// Set and delete alert rules, silences and receivers.
+    ManageAlerts: Operator,
     /// End an execution.
     Cancel: Operator,
+    /// Resolve, ignore and assign issues.
+    ManageIssues: Developer,
     /// Set and delete secrets; nobody can read them.
     Secrets: Operator,
     /// Delete versions.
     Delete: Operator,
-    /// Read the audit trail.
+    /// Read the audit trail, the usage and the adoption.
     Audit: Operator,
     /// Read the databases of components, and the state of their service workers.
     ReadData: Operator,

@@ -124,3 +124,56 @@ async fn what_is_confirmed_is_asked_of_the_store_and_not_of_what_is_remembered()
     let confirmed = bench.access.confirm(&bearer.to_string(), "").await.map(drop).map_err(|error| error.code());
     assert_eq!(confirmed, Err(Code::Unauthenticated));
 }
+
+fn browser() -> Browser {
+    Browser { address: "192.0.2.1".to_owned(), user_agent: "a\u{1b}b".repeat(200) }
+}
+
+#[tokio::test]
+async fn a_session_is_no_token_and_ends_with_the_one_that_opened_it() {
+    let bench = bench();
+    let bearer = bench.token("acme", Bearer::hash).await;
+    let opened = bench.access.open_session(&bearer.to_string(), &browser()).await.expect("opened");
+    assert_eq!((opened.principal.name.as_str(), opened.session.user_agent.len()), (bearer.id(), 200));
+    assert!(!opened.session.user_agent.contains('\u{1b}'));
+    let code = async |cookie: &str| {
+        bench.access.authenticate_session(cookie, "192.0.2.1").await.map(drop).map_err(|error| error.code())
+    };
+    assert_eq!(code(&opened.cookie).await, Ok(()));
+    for wrong in ["", "x", "a_b", &*bearer.text(), &opened.cookie[1..], &opened.cookie[..opened.cookie.len() - 1]] {
+        assert_eq!(code(wrong).await, Err(Code::Unauthenticated), "{wrong}");
+    }
+    let as_token = bench.access.authenticate(&credential_of(&opened.cookie), "192.0.2.1").await;
+    assert_eq!(as_token.map(drop).map_err(|error| error.code()), Err(Code::Unauthenticated));
+    let again = bench.access.open_session(&credential_of(&opened.cookie), &browser()).await;
+    assert_eq!(again.map(drop).map_err(|error| error.code()), Err(Code::Unauthenticated));
+    // As another host revokes the token: what streams ask sees it at once.
+    let tenant: TenantId = "acme".parse().expect("a name");
+    let mut scope = bench.store.write(&tenant).await.expect("a scope");
+    scope.revoke_token(bearer.id(), &Actor::host()).await.expect("revoked");
+    scope.commit().await.expect("committed");
+    let confirmed = bench.access.confirm(&credential_of(&opened.cookie), "").await.map(drop);
+    assert_eq!(confirmed.map_err(|error| error.code()), Err(Code::Unauthenticated));
+}
+
+#[tokio::test]
+async fn a_session_ends_when_it_is_not_used_and_after_its_time() {
+    let bench = bench();
+    let bearer = bench.token("acme", Bearer::hash).await;
+    let opened = bench.access.open_session(&bearer.to_string(), &browser()).await.expect("opened");
+    let principal = bench.access.authenticate_session(&opened.cookie, "").await.expect("it is open");
+    assert!(principal.expires_at <= opened.session.used_at + millis(SESSION_IDLE), "also while the store is away");
+    // Sessions as they are after an hour without a request, and after twelve.
+    for (id, used_at, expires_at) in [(1, now_ms() - millis(SESSION_IDLE), i64::MAX), (2, now_ms(), now_ms())] {
+        let secret = Bearer::generate();
+        let session =
+            elias_api::ConsoleSession { id: secret.id().to_owned(), used_at, expires_at, ..opened.session.clone() };
+        let source = format!(r#"{{"kind":"token","id":"{}"}}"#, bearer.id());
+        let stored = elias_store::StoredSession { session, hash: secret.hash(), source };
+        let mut scope = bench.store.write(&opened.session.tenant).await.expect("a scope");
+        scope.insert_session(&stored, SESSIONS_MAX, &Actor::host()).await.expect("stored");
+        scope.commit().await.expect("committed");
+        let refused = bench.access.authenticate_session(&secret.text(), "").await.map(drop);
+        assert_eq!(refused.map_err(|error| error.code()), Err(Code::Unauthenticated), "{id}");
+    }
+}

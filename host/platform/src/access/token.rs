@@ -52,6 +52,20 @@ impl Bearer {
         &self.id
     }
 
+    /// Reads the id and the secret, `ID_SECRET`.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let (id, secret) = text.split_once('_')?;
+        if ulid::Ulid::from_string(id).is_err() || secret.len() > 2 * SECRET_BYTES {
+            return None;
+        }
+        Some(Self { id: id.to_owned(), secret: Zeroizing::new(secret.to_owned()) })
+    }
+
+    /// The id and the secret, as [`Self::parse`] reads them.
+    pub(super) fn text(&self) -> Zeroizing<String> {
+        Zeroizing::new(format!("{}_{}", self.id, *self.secret))
+    }
+
     /// The hash that is stored.
     pub(super) fn hash(&self) -> String {
         let digest = Sha256::digest(self.secret.as_bytes());
@@ -91,7 +105,7 @@ impl Bearer {
 
 impl fmt::Display for Bearer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "elias_{}_{}", self.id, *self.secret)
+        write!(f, "elias_{}", *self.text())
     }
 }
 
@@ -99,11 +113,7 @@ impl FromStr for Bearer {
     type Err = ();
 
     fn from_str(text: &str) -> Result<Self, ()> {
-        let (id, secret) = text.strip_prefix("elias_").and_then(|rest| rest.split_once('_')).ok_or(())?;
-        if ulid::Ulid::from_string(id).is_err() || secret.len() > 2 * SECRET_BYTES {
-            return Err(());
-        }
-        Ok(Self { id: id.to_owned(), secret: Zeroizing::new(secret.to_owned()) })
+        text.strip_prefix("elias_").and_then(Self::parse).ok_or(())
     }
 }
 

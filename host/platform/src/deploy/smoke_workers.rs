@@ -8,10 +8,10 @@ use crate::workers::{AwakeSlot, AwakeSlots};
 use elias_api::{Code, Error, Result};
 use elias_capabilities::trigger::Origin;
 use elias_capabilities::workers::{ExecutionWorkers, WorkerBackend, WorkerCall};
-use elias_host::{App, CallOptions, Caller, ExecutionHandle, Turn, TurnResult, Worker, WorkerHeap};
+use elias_host::{App, CallOptions, Caller, ExecutionHandle, Turn, TurnResult};
 use elias_local_workers::{
-    AwakeWorker, CallError, CallErrorCode, ComponentSource, LocalWorkers, MemoryStore, RunningWorkers, TurnContext,
-    TurnFailure, WorkerComponent, WriteDown, write_down,
+    AppWorker, AwakeWorker, CallError, CallErrorCode, ComponentSource, LocalWorkers, MemoryStore, RunningWorkers,
+    TurnContext, TurnFailure, WorkerComponent, WriteDown,
 };
 use elias_names::ServiceId;
 use elias_workers::WorkerKey;
@@ -118,21 +118,15 @@ impl WorkerComponent for SmokeComponent {
     }
 
     fn wake(&self, heap: Option<&[u8]>) -> Result<Box<dyn AwakeWorker>, TurnFailure> {
-        let worker = match heap {
-            None => self.app.start_worker()?,
-            Some(bytes) => self.app.restore_worker(&WorkerHeap::from_bytes(bytes, self.app.limits().memory_bytes)?)?,
-        };
-        let committed_bytes = heap.map(|_| worker.heap().memory_bytes());
+        let worker = AppWorker::wake(&self.app, heap)?;
         let (site, workers) = (Arc::clone(&self.site), Weak::clone(&self.workers));
-        Ok(Box::new(SmokeWorker { worker, committed_bytes, slot: None, site, workers }))
+        Ok(Box::new(SmokeWorker { worker, slot: None, site, workers }))
     }
 }
 
 /// A worker that is awake in a smoke test.
 struct SmokeWorker {
-    worker: Worker,
-    /// Bytes of its memory as of the last commit; none before the first.
-    committed_bytes: Option<u64>,
+    worker: AppWorker,
     /// Its place in memory, from its first turn on. It is never among those that make room for others, who get it when
     /// the test is over at the latest.
     slot: Option<AwakeSlot>,
@@ -154,11 +148,10 @@ impl SmokeWorker {
             running: ExecutionHandle::new(),
             ..CallOptions::default()
         };
-        options.extensions.insert(context.cause);
         options.extensions.insert(ExecutionWorkers::new(Arc::new(WorkersOfTurn(Weak::clone(&self.workers)))));
         site.lines.of_worker(options.running.id(), &name, &turn.id);
         let _lines = site.lines.unrecorded(options.running.id());
-        Ok(self.worker.turn(turn, options).await?.result)
+        Ok(self.worker.execute(turn, context, options).await?.result)
     }
 }
 
@@ -172,13 +165,11 @@ impl AwakeWorker for SmokeWorker {
     }
 
     fn commit(&mut self) -> WriteDown {
-        let change = self.worker.commit();
-        write_down(&mut self.committed_bytes, change, self.worker.heap())
+        self.worker.commit()
     }
 
     fn commit_earlier(&mut self) -> WriteDown {
-        let change = self.worker.commit_earlier();
-        write_down(&mut self.committed_bytes, change, self.worker.heap())
+        self.worker.commit_earlier()
     }
 }
 

@@ -89,11 +89,14 @@ impl Platform {
         webhooks::check(&uploaded.settings, self.config().webhooks.as_deref())?;
         let compiled = self.serving().loader.compile(tenant, &uploaded.digest).await?;
         check_imports(&compiled, &uploaded.settings, &settings)?;
+        let layout = layout::read(&bytes).ok();
         if let Some(manifest) = &compiled.manifest {
             let checked =
                 registration::check(&uploaded.settings)?.check_handlers(&manifest.handlers, &manifest.workers);
             checked.map_err(|error| Error::new(Code::BadInput, error.to_string()))?;
             super::worker_classes::check(&uploaded.settings, &manifest.workers)?;
+            let engine = layout.as_ref().and_then(|layout| layout.engine.as_ref());
+            super::worker_classes::check_engine(engine, &manifest.workers)?;
         }
         let manifest = compiled.manifest.as_ref().map(serde_json::to_value).transpose();
         let manifest = manifest.map_err(|error| Error::new(Code::Internal, error.to_string()))?;
@@ -114,7 +117,7 @@ impl Platform {
             component: component.to_string(),
             version: number.into(),
             sha256: uploaded.digest.to_string(),
-            manifest: layout::read(&bytes).ok().and_then(|layout| layout.manifest_json).map(elias_contract::digest),
+            manifest: layout.as_ref().and_then(|layout| layout.manifest_json).map(elias_contract::digest),
             settings: Some(uploaded.settings.digest()),
             signers: signers.iter().map(ToString::to_string).collect(),
             time: u64::try_from(now_ms()).unwrap_or_default(),

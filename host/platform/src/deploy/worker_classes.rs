@@ -1,6 +1,7 @@
-//! The classes of service workers that the settings of a version name.
+//! The classes of service workers that the settings of a version name, and the engine that their heaps need.
 
 use elias_api::{Code, Error, Result, VersionSettings};
+use elias_contract::layout::EngineBinding;
 use elias_gateway::GatewayConfig;
 use elias_workers::config::WorkersConfig;
 use serde::Deserialize;
@@ -16,6 +17,24 @@ pub(super) fn check(settings: &VersionSettings, classes: &[String]) -> Result<()
     let Some(table) = &settings.workers else { return Ok(()) };
     let workers = WorkersConfig::deserialize(table).map_err(|error| bad(format!("[workers]: {error}")))?;
     workers.check_classes(classes).map_err(|error| bad(error.to_string()))
+}
+
+/// Checks that a component with service workers carries its engine. The heaps of its workers need that engine for as
+/// long as they are kept, also on hosts of later releases, which have another one; the component's artifact is kept as
+/// long as they are, and whatever it carries with it.
+///
+/// # Errors
+/// `bad-input`.
+pub(super) fn check_engine(engine: Option<&EngineBinding<'_>>, classes: &[String]) -> Result<()> {
+    if classes.is_empty() || !matches!(engine, Some(EngineBinding::Imported { .. })) {
+        return Ok(());
+    }
+    let message = format!(
+        "the component has service workers ({}) and does not carry the engine that their heaps need later: build it \
+         without --thin",
+        classes.join(", ")
+    );
+    Err(Error::new(Code::BadInput, message))
 }
 
 /// Those of the routes.
@@ -53,5 +72,18 @@ mod tests {
         let error = check(&settings, &["Cart".to_owned()]).expect_err("no such class");
         assert_eq!(error.code(), Code::BadInput);
         assert!(error.to_string().contains("workers.group") && error.to_string().contains("Resizer"), "{error}");
+    }
+    #[test]
+    fn a_component_with_workers_carries_its_engine() {
+        let thin = EngineBinding::Imported { digest: "0".repeat(64) };
+        let classes = ["Cart".to_owned(), "Stock".to_owned()];
+        let refused = check_engine(Some(&thin), &classes).expect_err("it is thin");
+        assert_eq!(refused.code(), Code::BadInput);
+        assert!(refused.to_string().contains("Cart, Stock") && refused.to_string().contains("--thin"), "{refused}");
+        assert!(check_engine(Some(&thin), &[]).is_ok(), "it has no workers");
+        let digest = "0".repeat(64);
+        let carried = EngineBinding::Carried { module: &[], digest, section: 0..0 };
+        assert!(check_engine(Some(&carried), &classes).is_ok());
+        assert!(check_engine(None, &classes).is_ok(), "it is of another toolchain");
     }
 }

@@ -1,21 +1,37 @@
 //! The log lines of components, by execution: kept until the execution is recorded, and sent to those who follow the
 //! log.
 
+use crate::feed::{Feed, FeedBounds, Follower};
 use elias_api::FollowedLine;
-use elias_host::{Line, Observer};
+use elias_host::{Line, Notice, Observer};
 use parking_lot::{Mutex, MutexGuard};
 use serde_json::Value;
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
-use tokio::sync::broadcast;
 
 /// Lines that are kept of one execution.
 const LINES_MAX: usize = 100;
 /// Bytes that are kept of one execution's lines.
 const BYTES_MAX: usize = 64 << 10;
-/// Lines that wait for one who follows; who is slower loses some, and is told so.
-const FOLLOWED: usize = 1_000;
+/// Lines that wait for those who follow; who is slower loses some, and is told so.
+const FOLLOWED: FeedBounds = FeedBounds { items: 1_000, bytes: 1 << 20 };
+/// What a line takes beside its texts, about.
+const LINE_BYTES: usize = 200;
+
+/// Different notices of a service that are told apart until they are taken.
+const NOTICES_MAX: usize = 100;
+/// Bytes of the text of a notice.
+const NOTICE_BYTES_MAX: usize = 256;
+
+/// What a component did beside writing lines.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum ServiceNotice {
+    /// It read the secret of this name.
+    SecretRead(String),
+    /// It asked for a server that it is not granted; `None` for further ones than are told apart.
+    EgressRefused(Option<String>),
+}
 
 /// The lines of one service's executions under way.
 #[derive(Default)]
@@ -23,8 +39,11 @@ pub(crate) struct Lines {
     /// How many executions have lines: those that have none, as most, take no lock.
     executions: AtomicUsize,
     kept: Mutex<HashMap<String, ExecutionLines>>,
-    /// Made for the first who follows: its thousand places take 100 KB, which ten thousand services would feel.
-    followers: OnceLock<broadcast::Sender<FollowedLine>>,
+    /// Notices since they were taken last, and how often each.
+    notices: Mutex<BTreeMap<ServiceNotice, u64>>,
+    has_notices: AtomicBool,
+    /// Made for the first who follows: its thousand lines take 200 KB, which ten thousand services would feel.
+    followers: OnceLock<Feed<FollowedLine>>,
 }
 
 #[derive(Default)]
@@ -80,13 +99,38 @@ impl Lines {
         UnrecordedLines { lines: self, execution: execution.to_owned() }
     }
 
-    /// The lines from now on.
-    pub(crate) fn follow(&self) -> broadcast::Receiver<FollowedLine> {
-        self.followers.get_or_init(|| broadcast::Sender::new(FOLLOWED)).subscribe()
+    /// What the service's executions did since this was asked last, and how often.
+    pub(crate) fn take_notices(&self) -> BTreeMap<ServiceNotice, u64> {
+        // Most services have none, most of the time.
+        if !self.has_notices.swap(false, Ordering::AcqRel) {
+            return BTreeMap::new();
+        }
+        std::mem::take(&mut *self.notices.lock())
+    }
+
+    /// The lines after the one at the position `after`, or from now on.
+    pub(crate) fn follow(&self, after: Option<u64>) -> Follower<FollowedLine> {
+        self.followers.get_or_init(|| Feed::new(FOLLOWED)).follow(after)
     }
 }
 
 impl Observer for Lines {
+    fn notice(&self, notice: Notice<'_>) {
+        let text = |text: &str| text[..text.floor_char_boundary(NOTICE_BYTES_MAX)].to_owned();
+        let mut notice = match notice {
+            Notice::SecretRead(name) => ServiceNotice::SecretRead(text(name)),
+            Notice::EgressRefused(server) => ServiceNotice::EgressRefused(Some(text(server))),
+        };
+        let mut notices = self.notices.lock();
+        // The names of secrets are those of the grant, so there are not many.
+        if notices.len() >= NOTICES_MAX && matches!(notice, ServiceNotice::EgressRefused(_)) {
+            notice = if notices.contains_key(&notice) { notice } else { ServiceNotice::EgressRefused(None) };
+        }
+        *notices.entry(notice).or_default() += 1;
+        drop(notices);
+        self.has_notices.store(true, Ordering::Release);
+    }
+
     fn line(&self, line: Line<'_>) {
         let level = line.level.as_str();
         let text = match (line.message, line.fields) {
@@ -102,12 +146,12 @@ impl Observer for Lines {
         let (worker, handled) = (kept.worker.clone(), kept.message.clone());
         self.executions.store(all.len(), Ordering::Relaxed);
         drop(all);
-        if let Some(followers) = self.followers.get().filter(|followers| followers.receiver_count() > 0) {
+        if let Some(followers) = self.followers.get() {
+            let bytes = LINE_BYTES + line.message.len() + line.fields.len();
             let (message, fields) = (line.message.to_owned(), line.fields.to_owned());
             let (execution, worker) = (line.execution.to_owned(), worker.map(|worker| worker.to_string()));
             let message_id = handled.map(|id| id.to_string());
-            // Whoever followed may have left.
-            let _ = followers.send(FollowedLine { execution, worker, message_id, level, message, fields });
+            followers.push(FollowedLine { execution, worker, message_id, level, message, fields }, bytes);
         }
     }
 }
@@ -115,6 +159,23 @@ impl Observer for Lines {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::feed::Followed;
+    use futures::FutureExt;
+
+    #[test]
+    fn notices_are_counted_and_bounded() {
+        let lines = Lines::default();
+        assert!(lines.take_notices().is_empty());
+        for number in 0..1_000 {
+            lines.notice(Notice::EgressRefused(&format!("h{number}.example")));
+            lines.notice(Notice::SecretRead("TOKEN"));
+        }
+        let notices = lines.take_notices();
+        assert!(notices.len() <= NOTICES_MAX + 1, "{}", notices.len());
+        assert_eq!(notices[&ServiceNotice::SecretRead("TOKEN".into())], 1_000);
+        assert_eq!(notices.values().sum::<u64>(), 2_000, "none is lost");
+        assert!(lines.take_notices().is_empty());
+    }
 
     #[test]
     fn an_execution_keeps_its_own_lines_up_to_a_bound() {
@@ -143,14 +204,17 @@ mod tests {
     #[test]
     fn lines_of_a_turn_name_their_worker() {
         let lines = Lines::default();
-        let mut followed = lines.follow();
+        let mut followed = lines.follow(None);
         lines.of_worker("a", "Cart/ada", "1");
         lines.of_worker("b", "Cart/bo", "2");
         for execution in ["a", "c"] {
             lines.line(Line { execution, level: tracing::Level::INFO, message: "m", fields: "" });
         }
-        let lines_of = [followed.try_recv(), followed.try_recv()].map(|line| line.expect("a line"));
-        let workers = lines_of.map(|line| (line.worker, line.message_id));
+        let mut next = || match followed.next().now_or_never().flatten() {
+            Some(Followed::Item(_, line)) => (line.worker, line.message_id),
+            other => panic!("a line, and not {other:?}"),
+        };
+        let workers = [next(), next()];
         assert_eq!(workers, [(Some("Cart/ada".to_owned()), Some("1".to_owned())), (None, None)]);
         assert!(lines.take("a").is_some() && lines.take("c").is_some());
         assert_eq!((lines.take("b"), lines.kept().len()), (None, 0), "a turn without lines has none");

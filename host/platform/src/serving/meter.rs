@@ -1,22 +1,16 @@
 //! The counters of the metrics. A request adds to them by a few relaxed operations; a scrape reads them.
 
+use super::service_meter::ServiceMeters;
 use elias_delivery::supervision::ResourceUsage;
-use elias_names::{ServiceId, TenantId};
+use elias_names::TenantId;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
-use std::time::Duration;
 
-/// Services and tenants that are told apart; those that come later are counted together. Each is some dozens of time
-/// series.
+/// Tenants that are told apart; those that come later are counted together. Each is some dozens of time series.
 pub(crate) const TOLD_APART_MAX: usize = 200;
-/// Ends of the buckets of durations, in microseconds.
-pub(crate) const BUCKETS_US: [u64; 14] = [
-    1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 2_500_000, 5_000_000,
-    10_000_000, 30_000_000,
-];
 
 /// The outcome of an execution, as it is counted and recorded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,45 +55,6 @@ impl IdempotencyOutcome {
             Self::Conflict => "conflict",
             Self::Mismatch => "mismatch",
         }
-    }
-}
-
-/// The counters of a service's executions, over all its releases.
-#[derive(Default)]
-pub(crate) struct ServiceMeter {
-    ended: [AtomicU64; 3],
-    idempotency: [AtomicU64; IdempotencyOutcome::ALL.len()],
-    /// The last has those that took longer than all ends.
-    durations: [AtomicU64; BUCKETS_US.len() + 1],
-    duration_us: AtomicU64,
-}
-
-impl ServiceMeter {
-    pub(crate) fn record(&self, ended: ExecutionOutcome, duration: Duration) {
-        let us = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
-        self.ended[ended as usize].fetch_add(1, Ordering::Relaxed);
-        self.durations[BUCKETS_US.partition_point(|end| *end < us)].fetch_add(1, Ordering::Relaxed);
-        self.duration_us.fetch_add(us, Ordering::Relaxed);
-    }
-
-    pub(crate) fn ended(&self, ended: ExecutionOutcome) -> u64 {
-        self.ended[ended as usize].load(Ordering::Relaxed)
-    }
-
-    pub(crate) fn count_idempotency(&self, outcome: IdempotencyOutcome) {
-        self.idempotency[outcome as usize].fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// The number of requests with an idempotency key, by outcome.
-    pub(crate) fn idempotency(&self, outcome: IdempotencyOutcome) -> u64 {
-        self.idempotency[outcome as usize].load(Ordering::Relaxed)
-    }
-
-    /// Seconds of all together, and how many there are in each bucket.
-    pub(crate) fn durations(&self) -> (f64, Vec<(f64, u64)>) {
-        let ends = BUCKETS_US.iter().map(|us| *us as f64 / 1e6).chain([f64::INFINITY]);
-        let counts = self.durations.iter().map(|count| count.load(Ordering::Relaxed));
-        (self.duration_us.load(Ordering::Relaxed) as f64 / 1e6, ends.zip(counts).collect())
     }
 }
 
@@ -182,7 +137,7 @@ pub(crate) struct Meters<K, M> {
 /// The counts of the host.
 #[derive(Default)]
 pub(crate) struct HostMeters {
-    pub(crate) services: Meters<ServiceId, ServiceMeter>,
+    pub(crate) services: ServiceMeters,
     pub(crate) tenants: Meters<TenantId, QuotaCounts>,
     /// The usage of the servers in front.
     pub(crate) usage: Arc<ResourceUsage>,
@@ -236,18 +191,5 @@ mod tests {
         meters.of(&9_999).sent(1);
         assert_eq!(meters.all().1.bytes(), 7, "who came later has a place of its own");
         assert!(Arc::ptr_eq(&late, &others), "and who was among the others stays there");
-    }
-
-    #[test]
-    fn a_duration_counts_in_the_bucket_that_ends_with_it() {
-        let meter = ServiceMeter::default();
-        for us in [0, 1_000, 1_001, 30_000_000, 30_000_001] {
-            meter.record(ExecutionOutcome::Completed, Duration::from_micros(us));
-        }
-        let (seconds, buckets) = meter.durations();
-        assert!((seconds - 60.002_002).abs() < 1e-9, "{seconds}");
-        let filled: Vec<_> = buckets.iter().filter(|(_, count)| *count > 0).copied().collect();
-        assert_eq!(filled, [(0.001, 2), (0.0025, 1), (30.0, 1), (f64::INFINITY, 1)]);
-        assert_eq!(meter.ended(ExecutionOutcome::Completed), 5);
     }
 }

@@ -13,15 +13,17 @@ mod request_guard;
 mod routing;
 mod sampler;
 mod service;
+mod service_meter;
 mod snapshot;
 mod table;
+mod worker_fuel;
 
 pub(crate) use canary::RolloutTransition;
 pub(crate) use experiment::ActiveExperiment;
 pub use experiment::MirroredRequest;
-pub(crate) use lines::Lines;
+pub(crate) use lines::{Lines, ServiceNotice};
 pub(crate) use loader::{LoadContext, Loader, compile_queue, limits};
-pub(crate) use meter::{ExecutionOutcome, IdempotencyOutcome, QuotaCounts, QuotaDecision, QuotaKind, ServiceMeter};
+pub(crate) use meter::{ExecutionOutcome, IdempotencyOutcome, QuotaCounts, QuotaDecision, QuotaKind};
 pub(crate) use proofs::{Proofs, file_name as proof_file};
 pub(crate) use release::{CircuitKind, Release};
 pub(crate) use request_guard::WORKER;
@@ -29,11 +31,13 @@ pub use request_guard::{CompletedExecution, NotAdmitted, RequestGuard, RequestOu
 pub use routing::RoutedRequest;
 pub use service::Service;
 pub(crate) use service::{Canary, State, Tables};
+pub(crate) use service_meter::{EndedExecution, Exemplar, SeriesKey, ServiceMeter};
 pub(crate) use snapshot::{PendingAct, ServiceSnapshot, SnapshotStore};
 pub(crate) use table::{Table, TableContext, own_host};
 
 use crate::access::Access;
 use crate::recorder::Recorder;
+use crate::usage_journal::UsageJournal;
 use arc_swap::ArcSwap;
 use elias_api::{Code, Error, Result, TenantSettings};
 use elias_delivery::clock::Clock;
@@ -63,6 +67,8 @@ pub struct Serving {
     pub(crate) clock: Clock,
     pub(crate) recorder: Recorder,
     pub(crate) meters: HostMeters,
+    /// The usage of tenants, as this host counts it.
+    pub(crate) usage_journal: UsageJournal,
     access: Arc<Access>,
     context: Arc<TableContext>,
     pub(crate) table: ArcSwap<Table>,
@@ -78,6 +84,7 @@ impl Serving {
         loader: Loader,
         snapshots: SnapshotStore,
         recorder: Recorder,
+        usage_journal: UsageJournal,
         access: Arc<Access>,
         context: TableContext,
         transitions: mpsc::UnboundedSender<RolloutTransition>,
@@ -88,6 +95,7 @@ impl Serving {
             clock: Clock::start(),
             recorder,
             meters: HostMeters::default(),
+            usage_journal,
             access,
             context: Arc::new(context),
             table: ArcSwap::default(),
@@ -413,7 +421,8 @@ impl Serving {
         match tenants.get(tenant) {
             Some(known) if *known.quotas() == settings.quotas => Arc::clone(known),
             _ => {
-                let made = TenantQuotas::new(tenant.clone(), settings.quotas, self.meters.tenants.of(tenant));
+                let (counts, usage) = (self.meters.tenants.of(tenant), self.usage_journal.account(tenant));
+                let made = TenantQuotas::new(tenant.clone(), settings.quotas, counts, usage);
                 tenants.insert(tenant.clone(), Arc::clone(&made));
                 self.loader.set_cpu_weight(tenant, settings.quotas.cpu_weight);
                 made

@@ -2,6 +2,7 @@
 
 use super::meter::{QuotaCounts, QuotaDecision, QuotaKind};
 use super::request_guard::NotAdmitted;
+use crate::usage_journal::UsageAccount;
 use elias_api::{Code, Error, QuotaAction, Quotas};
 use elias_delivery::supervision::GcraLimiter;
 use elias_names::TenantId;
@@ -27,6 +28,8 @@ pub(crate) struct TenantQuotas {
     pub(crate) counts: Arc<QuotaCounts>,
     /// The executions whose spans are kept.
     pub(crate) traces: TraceUse,
+    /// What the tenant is billed for.
+    pub(crate) usage: Arc<UsageAccount>,
 }
 
 /// A slot of the tenant's quota of concurrent executions; `None` if that is unlimited.
@@ -77,7 +80,12 @@ impl<T: Timer> Waiting<T> {
 }
 
 impl TenantQuotas {
-    pub(crate) fn new(tenant: TenantId, quotas: Quotas, counts: Arc<QuotaCounts>) -> Arc<Self> {
+    pub(crate) fn new(
+        tenant: TenantId,
+        quotas: Quotas,
+        counts: Arc<QuotaCounts>,
+        usage: Arc<UsageAccount>,
+    ) -> Arc<Self> {
         let slots = (quotas.concurrent_executions > 0).then_some(quotas.concurrent_executions as usize);
         Arc::new(Self {
             tenant,
@@ -88,6 +96,7 @@ impl TenantQuotas {
             egress: GcraLimiter::new(quotas.egress_bytes_per_hour, HOUR),
             counts,
             traces: TraceUse::default(),
+            usage,
         })
     }
 
@@ -292,7 +301,7 @@ mod tests {
     fn tenant(change: impl FnOnce(&mut Quotas)) -> Arc<TenantQuotas> {
         let mut quotas = Quotas::default();
         change(&mut quotas);
-        TenantQuotas::new("acme".parse().expect("a name"), quotas, Arc::default())
+        TenantQuotas::new("acme".parse().expect("a name"), quotas, Arc::default(), UsageAccount::for_tests())
     }
 
     /// Time that passes by waiting alone, and at once.

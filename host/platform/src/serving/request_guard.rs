@@ -11,6 +11,7 @@ use super::meter::ExecutionOutcome;
 use super::quota::QuotaPermit;
 use super::release::{CircuitKind, Release};
 use super::service::{ActiveExecution, ReleaseChoice, Service, Source, State};
+use super::service_meter::EndedExecution;
 use crate::recorder::{self, Recorder};
 use crate::spans::{ExecutionTiming, TraceLink};
 use crate::triggers::child_traceparent;
@@ -22,6 +23,7 @@ use elias_delivery::supervision::{CircuitPermit, Permit};
 use elias_host::{App, Caller, ErrorCode, EvaluatedFlag, Execution, ExecutionHandle, HostCalls, Outcome};
 use elias_names::TenantId;
 use elias_telemetry::span::TraceContext;
+use elias_telemetry::usage::UsageAmounts;
 use elias_workers::is_uuid;
 use http::{Method, Request, Uri};
 use std::collections::BTreeMap;
@@ -57,6 +59,8 @@ pub struct RequestGuard {
     is_recorded_anyway: bool,
     /// Whether the version is compared with others by it.
     is_compared: bool,
+    /// The part of its usage that is counted already.
+    booked: UsageAmounts,
     ended: bool,
 }
 
@@ -93,6 +97,8 @@ pub struct RequestOutcome<'a> {
     pub status: u16,
     /// Bytes of the response's body that were sent.
     pub sent_bytes: u64,
+    /// Bytes of the request's body that were read.
+    pub received_bytes: u64,
     /// The execution with its cost; none if it never ran.
     pub execution: Option<&'a Execution>,
     /// Why it failed, with its stack, in positions of the original source.
@@ -157,6 +163,7 @@ impl RequestGuard {
             link: None,
             is_recorded_anyway: false,
             is_compared: true,
+            booked: UsageAmounts::default(),
             ended: false,
         }
     }
@@ -267,6 +274,23 @@ impl RequestGuard {
         self.leave();
     }
 
+    /// Counts the usage so far: an execution, if `is_execution`, and bytes of the bodies of its request and response.
+    /// To be called before a part of the response leaves, so that no client has what is not counted. The fuel is known
+    /// when the execution has ended, and is counted by the next call or at the end.
+    pub fn book(&mut self, is_execution: bool, received_bytes: u64, sent_bytes: u64) {
+        let execution = self.running.execution();
+        let executions = u64::from(is_execution || execution.is_some());
+        let (fuel, to_others) = execution.map_or((0, 0), |ran| (ran.fuel, ran.sent_bytes));
+        let bytes_out = sent_bytes.saturating_add(to_others);
+        self.book_amounts(UsageAmounts { executions, fuel, bytes_in: received_bytes, bytes_out });
+    }
+
+    fn book_amounts(&mut self, amounts: UsageAmounts) {
+        let more = amounts.since(&self.booked);
+        self.booked = amounts.max(&self.booked);
+        self.state.tenant.usage.book(more, self.clock.now().unix_ms());
+    }
+
     fn leave(&mut self) {
         if let Some(under_way) = self.under_way.take() {
             self.service.end(under_way);
@@ -316,16 +340,27 @@ impl RequestGuard {
         }
         self.state.tenant.spend(fuel, now.unix_ms());
         let to_others = outcome.execution.map_or(0, |ran| ran.sent_bytes);
-        self.state.tenant.sent(outcome.sent_bytes.saturating_add(to_others), now.unix_ms());
+        let bytes_out = outcome.sent_bytes.saturating_add(to_others);
+        self.state.tenant.sent(bytes_out, now.unix_ms());
+        let executions = u64::from(outcome.execution.is_some());
+        self.book_amounts(UsageAmounts { executions, fuel, bytes_in: outcome.received_bytes, bytes_out });
         let lines = self.service.lines.take(self.running.id());
         let failed = !cancelled && (failed || matches!(execution_outcome, Some(Outcome::Failed(_))));
-        outcome.execution?;
+        let execution = outcome.execution?;
         let ended = match (cancelled, failed) {
             (true, _) => ExecutionOutcome::Cancelled,
             (false, true) => ExecutionOutcome::Failed,
             (false, false) => ExecutionOutcome::Completed,
         };
-        self.service.meter.record(ended, duration);
+        let kind = match (is_turn, &self.run) {
+            (true, _) => CircuitKind::Workers,
+            (false, Some(_)) => CircuitKind::Triggers,
+            (false, None) => CircuitKind::Requests,
+        };
+        let memory_bytes = outcome.execution.map_or(0, |ran| ran.memory_peak_bytes);
+        self.service.meter.record(&EndedExecution { kind, outcome: ended, duration, fuel, memory_bytes });
+        let timed_out = execution_outcome == Some(Outcome::Failed(ErrorCode::Deadline));
+        self.service.meter.record_limits(timed_out, memory_bytes, self.app.limits().memory_bytes);
         let sampler = &self.service.sampler;
         let is_taken = match &self.run {
             None => sampler.should_record(failed, now.unix_ms()),
@@ -335,6 +370,9 @@ impl RequestGuard {
                 is_special || sampler.should_record_run(self.recorder.runs_per_second(), now.unix_ms())
             }
         };
+        if is_taken && let Some(link) = &self.link {
+            self.service.meter.set_exemplar(duration, &link.context.trace.to_string(), now.unix_ms());
+        }
         let timing = self.timing(&outcome, ended, now.unix_ms());
         Some(CompletedExecution { record: self.record(outcome, duration, fuel, ended, lines), is_taken, timing })
     }

@@ -11,6 +11,7 @@ use elias_gateway::{AdmittedRequest, Client, Identity, LocalReply, Refusal, Rule
 use elias_host::App;
 use elias_names::{ComponentName, ServiceId};
 use elias_store::ReleaseTarget;
+use elias_telemetry::usage::UsageAmounts;
 use http::header::RETRY_AFTER;
 use http::{HeaderMap, HeaderValue};
 use std::net::IpAddr;
@@ -51,6 +52,14 @@ impl Serving {
         Ok(RoutedRequest { service, rules, admitted })
     }
 
+    /// Counts a request that the middleware of its route let go on against the limits by what they set.
+    ///
+    /// # Errors
+    /// One of the limits is used up.
+    pub fn limit_after_middleware(&self, rules: &Rules, headers: &HeaderMap, client: Client) -> Result<(), Refusal> {
+        rules.limit_after_middleware(headers, client, gateway_now(&self.clock))
+    }
+
     /// The service of another component beside this one: of the same tenant, in the same environment. None if nothing
     /// was deployed to it.
     #[must_use]
@@ -73,9 +82,15 @@ impl Serving {
         tenant.may_send(self.clock.now().unix_ms()).await
     }
 
-    /// Counts the bytes of such a response.
+    /// Counts the bytes of such a response toward the tenant's quota, once they are sent.
     pub fn sent(&self, service: &Service, bytes: u64) {
         service.state().tenant.sent(bytes, self.clock.now().unix_ms());
+    }
+
+    /// Counts bytes of such a response toward the tenant's usage, before they leave.
+    pub fn book_sent(&self, service: &Service, bytes_out: u64) {
+        let amounts = UsageAmounts { bytes_out, ..UsageAmounts::default() };
+        service.state().tenant.usage.book(amounts, self.clock.now().unix_ms());
     }
 
     /// The number of further attempts of an idempotent request to a service that failed without a response.
@@ -224,6 +239,7 @@ impl Serving {
             )
         })?;
         let quota = state.tenant.enter(self.clock.now().unix_ms()).await?;
+        service.meter.record_wait(started.elapsed());
         let app = match load(self, service, state, release).await {
             Ok(app) => app,
             Err(error) => {

@@ -2,11 +2,12 @@
 
 use super::experiment::ActiveExperiment;
 use super::lines::Lines;
-use super::meter::ServiceMeter;
 use super::quota::TenantQuotas;
 use super::release::Release;
 use super::request_guard::{self, VariantAssignment};
+use super::service_meter::ServiceMeter;
 use super::snapshot::ServiceSnapshot;
+use super::worker_fuel::WorkerFuel;
 use arc_swap::{ArcSwap, Guard};
 use elias_api::{Code, Error, Result, RunningExecution, VersionSettings};
 use elias_capabilities::events::EventsGrant;
@@ -39,6 +40,8 @@ pub struct Service {
     usage: Arc<ResourceUsage>,
     /// Releases that serve no more and run jobs that began on their versions, by version.
     former: Mutex<HashMap<u32, Weak<Release>>>,
+    /// What the turns of its workers have used.
+    pub(crate) worker_fuel: WorkerFuel,
 }
 
 /// An execution under way.
@@ -214,6 +217,7 @@ impl Service {
             meter,
             usage: Arc::default(),
             former: Mutex::default(),
+            worker_fuel: WorkerFuel::default(),
         })
     }
 

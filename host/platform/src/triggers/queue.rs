@@ -8,7 +8,7 @@ use super::event_batch::{self, Claim};
 use super::limits::Buckets;
 use super::meters::LatencyKind;
 use super::plan::{self, Plan, QueueKey, Slots};
-use super::run::{DEAD_LETTER_KEEP_MS, RunClock, Verdict, service_of};
+use super::run::{DEAD_LETTER_KEEP_MS, RunClock, Verdict, service_of, service_of_queue};
 use super::runner::RunningJob;
 use super::scheduler::{FAILING_RUNS, failing_event};
 use elias_api::{JobState, JobTrigger, Result};
@@ -38,6 +38,8 @@ pub(super) struct Ended {
     schedule: Option<(ScheduleId, JobState)>,
     /// The event of a job that is dead.
     dead: Option<NewEvent>,
+    /// The service of such a job.
+    dead_service: Option<ServiceId>,
 }
 
 /// A queue that is left alone for some time.
@@ -238,6 +240,10 @@ impl Runner {
             return Ok(None);
         }
         let ready = self.ready_queues(scope).await?;
+        let now_ms = elias_store::now_ms();
+        for queue in &ready {
+            self.meters.queue_age(service_of_queue(&queue.tenant, &queue.queue), now_ms.saturating_sub(queue.ready_at));
+        }
         let ready = batch_waits::without_waiting(self, scope, ready).await?;
         if ready.queues.is_empty() {
             self.wants_slots.store(false, Ordering::Relaxed);
@@ -286,7 +292,11 @@ impl Runner {
                 continue;
             }
             match one.end.outcome {
-                JobOutcome::Dead { .. } => self.meters.dead(&one.end.lease.tenant),
+                JobOutcome::Dead { .. } => {
+                    if let Some(service) = &one.dead_service {
+                        self.meters.dead(service);
+                    }
+                }
                 JobOutcome::Retry { .. } | JobOutcome::Suspended { .. } => self.due_changed.notify_one(),
                 _ => {}
             }
@@ -311,7 +321,9 @@ impl Runner {
         self.running.lock().insert(job.lease.clone(), RunningJob { cancel, is_released: false });
         let clock = RunClock::new(job.lease_until.saturating_sub_unsigned(LEASE_MS));
         let now_ms = i64::try_from(clock.now().unix_ms()).unwrap_or(i64::MAX);
-        self.meters.record(LatencyKind::Start, now_ms.saturating_sub(job.ready_at));
+        let waited_ms = now_ms.saturating_sub(job.ready_at);
+        self.meters.record(LatencyKind::Start, waited_ms);
+        self.meters.queue_age(service_of(&job), waited_ms);
         let runner = Arc::clone(self);
         tokio::spawn(async move {
             let verdict = runner.run(&job, cancelled).await;
@@ -329,7 +341,9 @@ impl Runner {
         drop(running);
         for job in &jobs {
             let now_ms = job.lease_until.saturating_sub_unsigned(LEASE_MS);
-            self.meters.record(LatencyKind::Start, now_ms.saturating_sub(job.ready_at));
+            let waited_ms = now_ms.saturating_sub(job.ready_at);
+            self.meters.record(LatencyKind::Start, waited_ms);
+            self.meters.queue_age(service_of(job), waited_ms);
         }
         let runner = Arc::clone(self);
         tokio::spawn(async move {
@@ -389,8 +403,9 @@ impl Runner {
             JobOutcome::Dead { error } => dead_job::event(job, error),
             _ => None,
         };
+        let dead_service = matches!(outcome, JobOutcome::Dead { .. }).then(|| service_of(job));
         let end = JobEnd { lease: job.lease.clone(), outcome, keep_ms };
-        self.ended.lock().push(Ended { end, schedule, dead });
+        self.ended.lock().push(Ended { end, schedule, dead, dead_service });
         self.job_ended();
     }
 

@@ -10,7 +10,7 @@ use elias_capabilities::trigger::Cause;
 use elias_capabilities::workflow::JournalHandle;
 use elias_delivery::clock::Now;
 use elias_host::{EventBatch, EventMessage, Job, Tick};
-use elias_names::ServiceId;
+use elias_names::{ServiceId, TenantId};
 use elias_store::{ClaimedJob, JobOutcome};
 use elias_triggers::config::{JobConfig, RetryConfig, TriggersConfig, WorkerTarget};
 use elias_triggers::queue::{AttemptResult, DeadReason, Outcome, RetryPolicy, settle};
@@ -326,8 +326,12 @@ fn verdict(
 
 /// The service that a job is of.
 pub(super) fn service_of(job: &ClaimedJob) -> ServiceId {
-    let (tenant, queue) = (job.lease.tenant.clone(), &job.queue);
-    ServiceId { tenant, component: queue.component.clone(), environment: queue.environment }
+    service_of_queue(&job.lease.tenant, &job.queue)
+}
+
+/// The service whose jobs are in a queue of a tenant.
+pub(super) fn service_of_queue(tenant: &TenantId, queue: &QueueId) -> ServiceId {
+    ServiceId { tenant: tenant.clone(), component: queue.component.clone(), environment: queue.environment }
 }
 
 pub(super) fn dead(error: String, keep_ms: u64) -> Verdict {

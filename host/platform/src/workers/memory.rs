@@ -6,27 +6,37 @@ use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 
-/// The name of the bound.
-const NAME: &str = "worker-memory-bytes";
-
-/// Bytes of messages that wait, of calls without an answer, timers and stored replies, of all services of a tenant on a
-/// host: some mailboxes that are full.
+/// Bytes of a budget: of some mailboxes, or sockets, that are full.
 const BYTES_MAX: usize = 256 << 20;
 
 /// The budget of each tenant whose workers run.
-#[derive(Default)]
-pub(super) struct TenantMemory(Mutex<HashMap<TenantId, Weak<MemoryBudget>>>);
+pub(super) struct TenantMemory {
+    /// The name of the bound.
+    name: &'static str,
+    budgets: Mutex<HashMap<TenantId, Weak<MemoryBudget>>>,
+}
 
 impl TenantMemory {
+    /// Of messages that wait, of calls without an answer, timers and stored replies, of all services of a tenant on a
+    /// host.
+    pub(super) fn of_workers() -> Self {
+        Self { name: "worker-memory-bytes", budgets: Mutex::default() }
+    }
+
+    /// Of what waits for the clients of sockets, likewise.
+    pub(super) fn of_sockets() -> Self {
+        Self { name: "worker-socket-bytes", budgets: Mutex::default() }
+    }
+
     /// The budget of a tenant, which the workers of all its services share.
     pub(super) fn of(&self, tenant: &TenantId) -> Arc<MemoryBudget> {
-        let mut budgets = self.0.lock();
+        let mut budgets = self.budgets.lock();
         if let Some(budget) = budgets.get(tenant).and_then(Weak::upgrade) {
             return budget;
         }
         // Those of tenants of which nothing runs any more.
         budgets.retain(|_, budget| budget.strong_count() > 0);
-        let budget = MemoryBudget::new(NAME, BYTES_MAX);
+        let budget = MemoryBudget::new(self.name, BYTES_MAX);
         budgets.insert(tenant.clone(), Arc::downgrade(&budget));
         budget
     }
@@ -38,7 +48,7 @@ mod tests {
 
     #[test]
     fn services_of_a_tenant_share_a_budget_and_tenants_do_not() {
-        let memory = TenantMemory::default();
+        let memory = TenantMemory::of_workers();
         let [one, other] = ["one", "other"].map(|tenant| tenant.parse::<TenantId>().expect("a name"));
         let (first, second) = (memory.of(&one), memory.of(&one));
         let held = first.reserve(BYTES_MAX).expect("there is room");

@@ -9,11 +9,11 @@ use elias_api::Code;
 use elias_host::SocketRequest;
 use elias_local_workers::{
     CallError, CallErrorCode, Cause, ComponentSource, LocalWorkers, LocalWorkersBuilder, OtherVersion, RunningWorkers,
-    SocketConnection, WorkerChange, WorkerSettings, WorkerStore,
+    SocketConnection, TimerLimit, WorkerChange, WorkerSettings, WorkerStore,
 };
 use elias_names::ServiceId;
 use elias_workers::WorkerKey;
-use elias_workers::config::Durability;
+use elias_workers::config::{Durability, WorkersConfig};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -37,6 +37,8 @@ pub(crate) struct ServiceWorkers {
     running: OnceCell<RunningWorkers>,
     /// When it stores turns, known once it was to be made.
     durability: OnceLock<Durability>,
+    /// The table of which the manager has tags, groups and supervision trees.
+    configured: Mutex<Option<Arc<WorkersConfig>>>,
     component: Arc<Mutex<Option<LoadedComponent>>>,
     /// Held while the component is loaded.
     loading: tokio::sync::Mutex<()>,
@@ -67,6 +69,7 @@ impl ServiceWorkers {
             store: Arc::new(store),
             running: OnceCell::new(),
             durability: OnceLock::new(),
+            configured: Mutex::default(),
             component: Arc::default(),
             loading: tokio::sync::Mutex::default(),
             calls: AtomicUsize::new(0),
@@ -194,9 +197,13 @@ impl ServiceWorkers {
 
     /// Has workers run by the settings of the version that serves.
     fn configure(&self, running: &RunningWorkers) {
-        if let Some(served) = self.parts.services.find(&self.service) {
-            running.configure(WorkerSettings::from(&*served.config));
-            running.configure_groups(&served.config.group);
+        let Some(served) = self.parts.services.find(&self.service) else { return };
+        running.configure(settings_of(&served));
+        // Each call of a worker comes here, and trees may be large.
+        let mut configured = self.configured.lock();
+        if configured.as_ref().is_none_or(|known| !Arc::ptr_eq(known, &served.config)) {
+            running.configure_registry(&served.config);
+            *configured = Some(served.config);
         }
     }
 
@@ -224,6 +231,7 @@ impl ServiceWorkers {
             .durability(durability)
             .unstored_bytes(UNSTORED_BYTES_MAX)
             .memory(self.parts.memory.of(&self.service.tenant))
+            .socket_memory(self.parts.socket_memory.of(&self.service.tenant))
             .on_change(self.changes())
             // Places in memory are the host's, and are taken by turns.
             .awake(usize::MAX >> 3)
@@ -351,10 +359,40 @@ impl ServiceWorkers {
     }
 }
 
+/// How the workers of a service run, within the quotas of its tenant.
+fn settings_of(served: &ServedWorkers) -> WorkerSettings {
+    let settings = WorkerSettings::from(&*served.config);
+    let most = served.quotas.worker_timers as usize;
+    if most == 0 || most >= settings.timers.most {
+        return settings;
+    }
+    let timers = TimerLimit { most, setting: "the tenant's quota `worker-timers`" };
+    WorkerSettings { timers, ..settings }
+}
+
 impl Drop for CallUnderWay<'_> {
     fn drop(&mut self) {
         let now = u64::try_from(self.0.made.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.0.used_ms.store(now, Ordering::Relaxed);
         self.0.calls.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use elias_api::Quotas;
+
+    #[test]
+    fn the_quota_of_timers_holds_where_it_is_lower_than_what_the_service_says() {
+        let timers = |worker_timers| {
+            let quotas = Quotas { worker_timers, ..Quotas::default() };
+            let served = ServedWorkers { config: Arc::default(), quotas, is_stopped: false, release: 1, canary: None };
+            settings_of(&served).timers
+        };
+        let own = WorkerSettings::default().timers;
+        assert_eq!((timers(0), timers(u32::MAX)), (own, own));
+        let lower = timers(5);
+        assert!(lower.most == 5 && lower.setting.contains("`worker-timers`"), "{lower:?}");
     }
 }

@@ -47,6 +47,8 @@ pub(super) struct StoreParts {
     pub(super) commits: Commits,
     pub(super) quotas: WorkerQuotas,
     pub(super) memory: TenantMemory,
+    /// What may wait for the clients of their sockets, by tenant.
+    pub(super) socket_memory: TenantMemory,
     pub(super) meters: Arc<WorkerMeters>,
 }
 

@@ -4,6 +4,7 @@ use super::LoadedComponent;
 use crate::background;
 use crate::execution::{CallMeter, Caller, Meter, span_name};
 use crate::limits::Limits;
+use crate::log::Notice;
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::task::Poll;
@@ -110,6 +111,13 @@ impl InstanceInfo {
     /// against the limit `log_bytes_per_second`; a capability writes it once for a secret and an instance.
     pub fn secret_read(&self, key: &str) {
         self.component.log.secret_read(&self.execution, key);
+    }
+
+    /// Tells the host's observer that the component asked for a server that it is not granted: a host with its port. The
+    /// component's secrets in it are redacted.
+    pub fn egress_refused(&self, server: &str) {
+        let server = self.redact(server);
+        self.component.log.notice(Notice::EgressRefused(&server));
     }
 
     /// Does work that can take longer than a millisecond on one of the host's threads for such work, while the instance

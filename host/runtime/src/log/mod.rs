@@ -46,10 +46,25 @@ pub struct Line<'a> {
     pub fields: &'a str,
 }
 
+/// What a component did that its owner may want to know, beside its lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Notice<'a> {
+    /// It read the secret of this name.
+    SecretRead(&'a str),
+    /// It asked for this server, which it is not granted: a host with its port, without the component's secrets.
+    EgressRefused(&'a str),
+}
+
 /// Sees the lines of a component beside the log; see [`crate::LoadOptions::observer`].
 pub trait Observer: Send + Sync + 'static {
     /// A line was let through. Called on the guest's thread: it must not wait.
     fn line(&self, line: Line<'_>);
+
+    /// Something happened that is no line. Called on the guest's thread, as often as the component has it happen: it
+    /// must not wait, and has to bound what it keeps.
+    fn notice(&self, notice: Notice<'_>) {
+        let _ = notice;
+    }
 }
 
 /// Writes the log lines of one component.
@@ -78,10 +93,18 @@ impl ComponentLog {
     /// Writes that a secret was read, into the audit log. Within the budget of the component's log lines, as all that
     /// it can cause to be written.
     pub(crate) fn secret_read(&self, execution: &str, key: &str) {
+        self.notice(Notice::SecretRead(key));
         let Some(dropped) = self.budget.take(AUDIT_BYTES + key.len()) else { return };
         self.tell_dropped(execution, dropped);
         let component = self.component.name.as_str();
         tracing::info!(target: "elias::audit", execution, component, key, "a secret was read");
+    }
+
+    /// Tells the observer of what is no line.
+    pub(crate) fn notice(&self, notice: Notice<'_>) {
+        if let Some(observer) = &self.observer {
+            observer.notice(notice);
+        }
     }
 
     /// Says that lines were dropped before one that is let through.

@@ -1,6 +1,8 @@
 //! Extractors of the admin API, with refusals that are problem documents.
 
 use super::problem::Problem;
+use super::security::SessionSlot;
+use crate::browser::{self, SESSION_COOKIE};
 use axum::Json;
 use axum::extract::rejection::{BytesRejection, JsonRejection, PathRejection, QueryRejection};
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
@@ -23,8 +25,8 @@ use std::net::IpAddr;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct PeerAddress(pub(crate) IpAddr);
 
-/// The session of the request's bearer token.
-pub(super) struct Authenticated(pub(super) Session);
+/// The session of the request's bearer token, or without one of the browser's cookie.
+pub(crate) struct Authenticated(pub(crate) Session);
 
 impl FromRequestParts<Platform> for Authenticated {
     type Rejection = Problem;
@@ -40,15 +42,31 @@ impl FromRequestParts<Platform> for Authenticated {
                 "send a token: `Authorization: Bearer elias_...` (elias login, elias tokens create)",
             )
         };
+        let address = client_address(parts);
         let mut values = parts.headers.get_all(AUTHORIZATION).iter();
-        let (Some(value), None) = (values.next(), values.next()) else { return Err(needed().into()) };
-        let token = value.to_str().ok().and_then(|value| value.strip_prefix("Bearer ")).ok_or_else(needed)?.trim();
-        let address =
-            parts.extensions.get::<PeerAddress>().map_or_else(|| "unknown".to_owned(), |peer| peer.0.to_string());
-        let session = platform.authenticate(token, address).await?;
+        let session = match (values.next(), values.next()) {
+            (Some(value), None) => {
+                let token = value.to_str().ok().and_then(|value| value.strip_prefix("Bearer "));
+                platform.authenticate(token.ok_or_else(needed)?.trim(), address).await?
+            }
+            (Some(_), Some(_)) => return Err(needed().into()),
+            (None, _) => {
+                let cookie = browser::cookie(&parts.headers, SESSION_COOKIE).ok_or_else(needed)?;
+                browser::check_origin(parts, platform)?;
+                platform.authenticate_session(cookie, address).await?
+            }
+        };
+        if let Some(slot) = parts.extensions.get::<SessionSlot>() {
+            slot.fill(&session);
+        }
         parts.extensions.insert(session.clone());
         Ok(Self(session))
     }
+}
+
+/// The address of a request's client, for the audit trail.
+pub(crate) fn client_address(parts: &Parts) -> String {
+    parts.extensions.get::<PeerAddress>().map_or_else(|| "unknown".to_owned(), |peer| peer.0.to_string())
 }
 
 /// The parameters of the path.
@@ -246,6 +264,6 @@ impl<T> Page<T> {
     }
 }
 
-pub(super) fn bad_input(message: &str) -> Problem {
+pub(crate) fn bad_input(message: &str) -> Problem {
     Error::new(Code::BadInput, message).into()
 }

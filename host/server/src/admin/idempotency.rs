@@ -64,7 +64,7 @@ pub(super) async fn remember(
 /// A change without a key: a client that leaves in its midst does not leave it half done. Uploads end with their
 /// client.
 async fn unkeyed(request: Request, next: Next) -> Result<Response, Problem> {
-    let changes = matches!(*request.method(), Method::POST | Method::PUT | Method::DELETE);
+    let changes = matches!(*request.method(), Method::POST | Method::PUT | Method::PATCH | Method::DELETE);
     if !changes || request.uri().path().contains("/artifacts/") {
         return Ok(next.run(request).await);
     }

@@ -1,6 +1,8 @@
 //! The admin API: REST under /v1. Every handler calls the platform, which checks permissions. The OpenAPI document is
 //! generated from the handlers.
 
+mod alerts;
+mod audit;
 mod confirmed;
 mod databases;
 mod etag;
@@ -9,8 +11,10 @@ mod executions;
 mod experiments;
 mod extract;
 mod flags;
+mod followed;
 mod host;
 mod idempotency;
+mod issues;
 mod jobs;
 mod log;
 mod members;
@@ -18,20 +22,23 @@ mod packages;
 mod problem;
 mod roles;
 mod schedules;
+mod security;
 mod service_log;
 mod services;
+mod sessions;
 mod tenants;
 mod traces;
+mod usage;
 mod versions;
 mod workers;
 mod workflows;
 
-pub(crate) use extract::PeerAddress;
+pub(crate) use extract::{Authenticated, PeerAddress, bad_input, client_address};
+pub(crate) use problem::Problem;
 
 use axum::{Json, Router};
 use elias_api::{Code, Error};
 use elias_platform::Platform;
-use problem::Problem;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{InfoBuilder, OpenApi, OpenApiBuilder, SecurityRequirement};
 use utoipa_axum::router::OpenApiRouter;
@@ -55,6 +62,7 @@ pub(crate) fn router(platform: Platform) -> Router {
             (platform.clone(), idempotency::KeyedRequests::default()),
             idempotency::remember,
         ))
+        .layer(axum::middleware::from_fn_with_state(platform.clone(), security::note_denials))
         .with_state(platform)
 }
 
@@ -65,6 +73,7 @@ const DESCRIPTION: &str = "Manage tenants, versions, deployments, executions and
     - `bad-input` (400): a parameter, a header or the body is malformed; `too-large` (413): the body is over 2 MiB\n\
     - `unauthenticated`, `token-expired` (401), `no-role`, `forbidden` (403), `rate-limited` (429), \
     `auth-unavailable` (503): the token is missing, invalid or has too few permissions, or cannot be checked\n\
+    - `cross-origin` (403): the cookie of a session of the web console came from a page of another origin\n\
     - `idempotency-mismatch` (409): the `Idempotency-Key` of a POST request belongs to another request\n\
     - `store-unavailable`, `store-missing`, `store-mismatch` (503), `no-space-left`, `storage-failed` (507), \
     `internal` (500): the host failed";
@@ -90,6 +99,7 @@ fn routes() -> OpenApiRouter<Platform> {
     document.components.get_or_insert_default().add_security_scheme("token", scheme);
     let v1 = OpenApiRouter::new()
         .merge(tenants::routes())
+        .merge(audit::routes())
         .merge(versions::routes())
         .merge(services::routes())
         .merge(service_log::routes())
@@ -97,16 +107,21 @@ fn routes() -> OpenApiRouter<Platform> {
         .merge(databases::routes())
         .merge(executions::routes())
         .merge(traces::routes())
+        .merge(issues::routes())
+        .merge(security::routes())
         .merge(schedules::routes())
         .merge(jobs::routes())
         .merge(workflows::routes())
         .merge(workers::routes())
         .merge(events::routes())
+        .merge(alerts::routes())
         .merge(log::routes())
         .merge(packages::routes())
         .merge(members::routes())
         .merge(roles::routes())
         .merge(flags::routes())
+        .merge(usage::routes())
+        .merge(sessions::routes())
         .merge(host::routes());
     OpenApiRouter::with_openapi(document).nest("/v1", v1)
 }

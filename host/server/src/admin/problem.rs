@@ -1,5 +1,6 @@
 //! Error responses of the admin API: problem documents (RFC 9457).
 
+use super::security::RefusalCode;
 use axum::Json;
 use axum::response::{IntoResponse, Response};
 use elias_api::{Code, Error};
@@ -31,7 +32,7 @@ pub(super) use refused;
 
 /// An error on its way to the client.
 #[derive(Debug)]
-pub(super) struct Problem(pub(super) Error);
+pub(crate) struct Problem(pub(crate) Error);
 
 /// A problem document (RFC 9457).
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -77,6 +78,7 @@ impl IntoResponse for Problem {
         };
         let status = StatusCode::from_u16(code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = (status, Json(document)).into_response();
+        response.extensions_mut().insert(RefusalCode(code));
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM));
         if matches!(code, Code::RateLimited) || status == StatusCode::SERVICE_UNAVAILABLE {

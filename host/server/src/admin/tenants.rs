@@ -1,14 +1,13 @@
-//! Tenants, their tokens and keys, and their audit trail.
+//! Tenants, their tokens and keys.
 
 use super::etag::with_etag;
-use super::extract::{ApiJson, ApiPath, ApiQuery, Authenticated, IfMatch, NamedPage, Page, PageQuery};
+use super::extract::{ApiJson, ApiPath, ApiQuery, Authenticated, IfMatch, Page, PageQuery};
 use super::problem::{PROBLEM, Problem, ProblemDocument, refused};
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use elias_api::{
-    AuditEntry, Ceiling, Code, Error, NewToken, Role, SigningKeyEntry, Tenant, TenantSettings, Token, TokenRole,
-    TokenWithSecret,
+    Ceiling, Code, Error, NewToken, Role, SigningKeyEntry, Tenant, TenantSettings, Token, TokenRole, TokenWithSecret,
 };
 use elias_contract::note::VerifyingKey;
 use elias_names::TenantId;
@@ -29,7 +28,6 @@ pub(super) fn routes() -> OpenApiRouter<Platform> {
         .routes(routes!(revoke_token))
         .routes(routes!(keys, add_key))
         .routes(routes!(revoke_key))
-        .routes(routes!(audit))
 }
 
 /// The identity behind a token.
@@ -401,30 +399,4 @@ async fn revoke_key(
     scope.revoke_signing_key(&key, &session.actor()).await?;
     scope.commit().await?;
     Ok(StatusCode::NO_CONTENT)
-}
-
-/// List the audit trail, newest entry first.
-#[utoipa::path(
-    get,
-    path = "/tenants/{tenant}/audit",
-    operation_id = "tenants_audit",
-    tag = "tenants",
-    params(("tenant" = TenantId, Path, description = "The name of the tenant."), PageQuery),
-    responses(
-        (status = 200, description = "A page of the audit trail.", body = NamedPage<AuditEntry>),
-        (status = "default", description = refused!(), body = ProblemDocument, content_type = PROBLEM),
-    ),
-)]
-async fn audit(
-    State(platform): State<Platform>,
-    Authenticated(session): Authenticated,
-    ApiPath(tenant): ApiPath<TenantId>,
-    ApiQuery(page): ApiQuery<PageQuery>,
-) -> Result<Json<NamedPage<AuditEntry>>, Problem> {
-    let limit = page.limit()?;
-    let mut scope = platform.read(&session, Permission::Audit, &tenant, None).await?;
-    let entries = scope.audit_entries(page.after.as_deref(), limit).await?;
-    drop(scope);
-    let page = Page::new(entries, limit, |entry| entry.id.clone());
-    Ok(Json(page.named(&platform, &tenant, |entry| &entry.actor.name).await?))
 }

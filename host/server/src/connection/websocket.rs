@@ -10,8 +10,9 @@ use elias_local_workers::{SocketClose, SocketConnection, SocketFrame};
 use futures::SinkExt;
 use http_body::SizeHint;
 use std::future::poll_fn;
+use std::pin::pin;
 use std::time::Duration;
-use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout};
 use yawc::close::CloseCode;
 use yawc::streaming::Streaming;
 use yawc::{Frame, HttpStream, OpCode, UpgradeFut, WebSocketError};
@@ -30,6 +31,7 @@ mod code {
     pub(super) const NONE: u16 = 1005;
     pub(super) const ABNORMAL: u16 = 1006;
     pub(super) const INVALID_DATA: u16 = 1007;
+    pub(super) const POLICY: u16 = 1008;
     pub(super) const TOO_LARGE: u16 = 1009;
 }
 
@@ -44,12 +46,22 @@ pub(crate) struct AcceptedSocket {
     pub(crate) worker: SocketConnection,
     /// For whom its bytes count.
     pub(crate) count_sent: Option<CountSent>,
+    /// When the credentials expire with which it was opened.
+    pub(crate) expires: Option<Instant>,
+}
+
+/// Waits until credentials have expired; for ever if they do not.
+pub(crate) async fn expired(expires: Option<Instant>) {
+    match expires {
+        Some(expires) => sleep_until(expires).await,
+        None => std::future::pending().await,
+    }
 }
 
 impl AcceptedSocket {
     /// Serves it to its end. When the server shuts down, it is closed with 1001.
     pub(crate) async fn serve(self, connection: &Connection) {
-        let Self { upgrade, mut worker, count_sent } = self;
+        let Self { upgrade, mut worker, count_sent, expires } = self;
         // The client may have left: then the worker is told when its end is dropped.
         let Ok(upgraded) = upgrade.await else { return };
         let bytes_max = worker.limits().message_bytes;
@@ -57,7 +69,7 @@ impl AcceptedSocket {
         let client = Client { stream, bytes_max, partial: None, is_heard: false, count_sent };
         let close = tokio::select! {
             () = connection.is_cut() => close(code::ABNORMAL, ""),
-            close = exchange(client, &mut worker, connection) => close,
+            close = exchange(client, &mut worker, connection, expires) => close,
         };
         let told = worker.closed(close.code, &close.reason);
         // The worker is stopped after the connections, and is to know before.
@@ -80,6 +92,8 @@ enum Event {
     Tick,
     /// The server shuts down.
     Ends,
+    /// The client's credentials have expired.
+    Expired,
 }
 
 /// What a client sent.
@@ -92,7 +106,12 @@ enum Received {
 }
 
 /// Passes messages on until the socket is closed. Gives how, as the worker is to be told.
-async fn exchange(mut client: Client, worker: &mut SocketConnection, connection: &Connection) -> SocketClose {
+async fn exchange(
+    mut client: Client,
+    worker: &mut SocketConnection,
+    connection: &Connection,
+    expires: Option<Instant>,
+) -> SocketClose {
     let config = &connection.server.config;
     let period = milliseconds(config.websocket_ping_interval_ms);
     let idle = milliseconds(config.websocket_idle_timeout_ms);
@@ -100,9 +119,11 @@ async fn exchange(mut client: Client, worker: &mut SocketConnection, connection:
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut is_asked = false;
     let mut last_message = Instant::now();
+    let mut expired = pin!(expired(expires));
     loop {
         let event = tokio::select! {
             () = connection.is_told_to_end() => Event::Ends,
+            () = &mut expired => Event::Expired,
             frame = worker.next() => Event::Sent(frame),
             received = client.next(), if worker.takes_message() => Event::Received(received),
             _ = ticks.tick() => Event::Tick,
@@ -136,6 +157,7 @@ async fn exchange(mut client: Client, worker: &mut SocketConnection, connection:
             // It comes after a close, which was handled.
             Event::Sent(None) => return close(code::ABNORMAL, ""),
             Event::Ends => return client.close(close(code::GOING_AWAY, "the server is shutting down")).await,
+            Event::Expired => return client.close(close(code::POLICY, "the credentials have expired")).await,
             Event::Tick if last_message.elapsed() >= idle => {
                 return client.close(close(code::GOING_AWAY, "no message for too long")).await;
             }

@@ -48,7 +48,7 @@ pub(super) fn write(record: &RequestRecord, guard: Option<&RequestGuard>) {
         idempotency = record.idempotency,
         fuel = execution.map(|execution| execution.fuel),
         memory_peak_bytes = execution.map(|execution| execution.memory_peak_bytes),
-        request_bytes = record.received.as_ref().map_or(0, |progress| progress.bytes()),
+        request_bytes = record.received_bytes(),
         response_bytes = record.sent_bytes,
         "request"
     );

@@ -189,13 +189,25 @@ impl Exchange {
     /// for which the request does not wait.
     pub(crate) fn end_step(&mut self, status: u16) {
         (self.permit, self.buffer, self.unread, self.mirroring) = (None, None, None, None);
-        let (running, guard) = (self.running.take(), self.guard.take());
+        let (running, mut guard) = (self.running.take(), self.guard.take());
+        if let Some(guard) = &mut guard {
+            guard.book(running.is_some(), 0, 0);
+        }
         self.note(|record| record.app = None);
         let (Some(guard), Some(record)) = (guard, &self.record) else { return };
         let (method, path) = (record.method.clone(), record.uri.path().to_owned());
         let end = move |execution: Option<&Execution>| {
             let (method, path) = (method.as_str(), path.as_str());
-            guard.end(RequestOutcome { method, path, received: None, status, sent_bytes: 0, execution, error: None });
+            guard.end(RequestOutcome {
+                method,
+                path,
+                received: None,
+                status,
+                sent_bytes: 0,
+                received_bytes: 0,
+                execution,
+                error: None,
+            });
         };
         match running {
             Some(running) if running.execution().is_none() => {
@@ -305,11 +317,24 @@ impl Exchange {
     fn begin_response(&mut self, status: u16) {
         self.has_response = true;
         self.note(|record| record.status = status);
+        self.book();
     }
 
-    /// Bytes went to the client.
+    /// Bytes go to the client.
     fn sent(&mut self, bytes: usize) {
         self.note(|record| record.sent_bytes += bytes as u64);
+        if let (Some(service), Ingress::Platform(platform)) = (&self.served_by_host, &self.connection.server.ingress) {
+            platform.serving().book_sent(service, bytes as u64);
+        }
+        self.book();
+    }
+
+    /// Counts the usage of the execution so far, before its tenant's client gets more of the response.
+    fn book(&mut self) {
+        if let (Some(guard), Some(record)) = (&mut self.guard, &self.record) {
+            let is_execution = self.running.is_some() || record.execution.is_some();
+            guard.book(is_execution, record.received_bytes(), record.sent_bytes);
+        }
     }
 
     /// The content failed after the response had begun.

@@ -70,6 +70,11 @@ impl RequestRecord {
         }
     }
 
+    /// The bytes of the request's body that were read.
+    pub(super) fn received_bytes(&self) -> u64 {
+        self.received.as_ref().map_or(0, |received| received.bytes())
+    }
+
     /// The outcome of the request, for the platform.
     pub(super) fn outcome(&mut self) -> RequestOutcome<'_> {
         let error = self.error.take();
@@ -79,6 +84,7 @@ impl RequestRecord {
             received: Some(self.started),
             status: self.status,
             sent_bytes: self.sent_bytes,
+            received_bytes: self.received_bytes(),
             execution: self.execution.as_ref(),
             error,
         }
@@ -92,6 +98,7 @@ impl RequestRecord {
             received: None,
             status: error.code().status(),
             sent_bytes: 0,
+            received_bytes: 0, // the attempt that follows has them
             execution: error.execution(),
             error: Some(describe(error)),
         }

@@ -171,6 +171,7 @@ impl Mirroring {
             received: None,
             status: summary.status,
             sent_bytes: 0,
+            received_bytes: 0,
             execution: execution.as_ref(),
             error: error.as_ref().map(describe),
         });

@@ -160,6 +160,7 @@ pub(crate) async fn revalidate(server: Arc<ServerState>, context: RevalidationCo
                 received: None,
                 status,
                 sent_bytes: 0,
+                received_bytes: 0,
                 execution: execution.as_ref(),
                 error: None,
             });
@@ -172,6 +173,7 @@ pub(crate) async fn revalidate(server: Arc<ServerState>, context: RevalidationCo
                 received: None,
                 status,
                 sent_bytes: 0,
+                received_bytes: 0,
                 execution: error.execution(),
                 error: Some(describe(&error)),
             });

@@ -2,6 +2,7 @@
 
 use crate::admin::PeerAddress;
 use crate::body::Content;
+use crate::browser::{self, RequestAuthority};
 use crate::exchange::Exchange;
 use axum::Router;
 use futures::StreamExt;
@@ -16,14 +17,16 @@ use tower::ServiceExt;
 pub(super) async fn respond(exchange: &mut Exchange, router: &Router, request: Request<Incoming>) -> Response<Content> {
     let (mut parts, body) = request.into_parts();
     parts.extensions.clear();
-    parts.extensions.insert(PeerAddress(exchange.connection.peer));
+    parts.extensions.insert(PeerAddress(exchange.client_address(&parts.headers)));
+    parts.extensions.insert(RequestAuthority(parts.uri.authority().cloned()));
     let body = exchange.receive(body);
     let request = Request::from_parts(parts, axum::body::Body::new(body));
     let response = match router.clone().oneshot(request).await {
         Ok(response) => response,
         Err(never) => match never {},
     };
-    let (parts, body) = response.into_parts();
+    let (mut parts, body) = response.into_parts();
+    browser::harden(&mut parts.headers);
     let content = match body.size_hint().exact() {
         // A complete body is sent with its length.
         Some(_) => Content::Whole(body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default()),

@@ -1,6 +1,7 @@
 //! The checks of a request's headers.
 
 use super::websocket;
+use crate::browser;
 use crate::exchange::Exchange;
 use crate::failure::Refusal;
 use crate::features::live_reload::{self, LiveResource};
@@ -85,5 +86,8 @@ pub(super) fn target<B: Body>(
     }
     strip_hop_by_hop(request.headers_mut());
     join_cookies(request.headers_mut());
+    if !exchange.connection.server.ingress.is_admin() {
+        browser::withhold_cookies(request.headers_mut());
+    }
     Ok(socket_of.map_or(Target::Component, Target::WebSocket))
 }

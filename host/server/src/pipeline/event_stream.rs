@@ -4,6 +4,7 @@
 use super::websocket::{failure, open_socket, socket_request};
 use crate::body::Content;
 use crate::config::milliseconds;
+use crate::connection::expired;
 use crate::exchange::Exchange;
 use crate::failure::Failure;
 use bytes::Bytes;
@@ -27,7 +28,10 @@ const KEEP_ALIVE: &[u8] = b":\n\n";
 /// The code with which the worker is told that the server shuts down, or that nothing was sent for too long.
 const GOING_AWAY: u16 = 1001;
 
-/// Responds with the events of a worker of a platform's service.
+/// That the client's credentials have expired.
+const POLICY: u16 = 1008;
+
+/// Responds with the events of a worker of a platform's service, until `expires` at most.
 ///
 /// # Errors
 /// The worker refuses the stream, or cannot take it.
@@ -36,12 +40,13 @@ pub(super) async fn respond_routed(
     (platform, service): (&Platform, &Arc<Service>),
     target: SocketTarget,
     parts: &Parts,
+    expires: Option<Instant>,
 ) -> Result<Response<Content>, Failure> {
     let traceparent = parts.headers.get("traceparent").and_then(|value| value.to_str().ok()).map(str::to_owned);
     let request = socket_request(parts, None, SocketKind::EventStream);
     let worker = platform.open_worker_socket(service, target, request, traceparent).await.map_err(failure)?;
     exchange.served_by_host = Some(Arc::clone(service));
-    Ok(response(exchange, worker))
+    Ok(response(exchange, worker, expires))
 }
 
 /// Responds with the events of a worker of a server without a platform.
@@ -57,14 +62,15 @@ pub(super) async fn respond_locally(
     let key = WorkerKey::new(target.class, target.name);
     let request = socket_request(parts, None, SocketKind::EventStream);
     let worker = open_socket(workers, key, request).await?;
-    Ok(response(exchange, worker))
+    Ok(response(exchange, worker, None))
 }
 
-fn response(exchange: &Exchange, worker: SocketConnection) -> Response<Content> {
+fn response(exchange: &Exchange, worker: SocketConnection, expires: Option<Instant>) -> Response<Content> {
     let server = &exchange.connection.server;
     let stream = EventStream {
         worker,
         drains: Box::pin(server.drains()),
+        expired: Box::pin(expired(expires)),
         period: milliseconds(server.config.websocket_ping_interval_ms),
         idle: milliseconds(server.config.websocket_idle_timeout_ms),
         last: Instant::now(),
@@ -80,6 +86,8 @@ struct EventStream {
     worker: SocketConnection,
     /// Resolves when the server shuts down.
     drains: BoxFuture<'static, ()>,
+    /// Resolves when the client's credentials expire.
+    expired: BoxFuture<'static, ()>,
     /// How long nothing is sent before a comment is.
     period: Duration,
     /// How long the worker may send nothing before the stream ends.
@@ -94,6 +102,10 @@ impl EventStream {
         futures::stream::unfold(self, |mut stream| async move {
             let chunk = tokio::select! {
                 () = &mut stream.drains => None,
+                () = &mut stream.expired => {
+                    stream.worker.closed(POLICY, "the credentials have expired").await;
+                    return None;
+                }
                 chunk = timeout(stream.period, stream.worker.next()) => Some(chunk),
             };
             match chunk {

@@ -248,7 +248,16 @@ impl Executed {
             None => failed,
         };
         let execution = execution.as_ref();
-        guard.end(RequestOutcome { method, path, received: None, status, sent_bytes: 0, execution, error });
+        guard.end(RequestOutcome {
+            method,
+            path,
+            received: None,
+            status,
+            sent_bytes: 0,
+            received_bytes: 0,
+            execution,
+            error,
+        });
     }
 }
 

@@ -3,9 +3,9 @@
 //! 1. The headers are checked, which says who responds ([`check`]). The request is counted for its host and address.
 //! 2. The server itself, the admin API, the only component or a component of the platform responds. A service worker
 //!    may take a WebSocket in the component's place. For the platform: trace context, the rules of the route, the limit
-//!    of the service, the middleware of the route, a WebSocket or a stream of events, a static file, the body's schema,
-//!    a service worker, the idempotency key, the response cache, and at last the component, with retries; its response
-//!    is mirrored, buffered for its client, stored and transformed.
+//!    of the service, the middleware of the route and the rate limits by what they set, a WebSocket or a stream of
+//!    events, a static file, the body's schema, a service worker, the idempotency key, the response cache, and at last
+//!    the component, with retries; its response is mirrored, buffered for its client, stored and transformed.
 //! 3. A failure becomes a problem document; the route's headers and compression are added; HEAD loses its content.
 //!
 //! These are named steps and not layers of `tower`, since they share one [`Exchange`]. A step borrows it while it
@@ -28,6 +28,7 @@ mod whole_body;
 mod worker;
 
 use crate::body::{Content, ReceivedBody};
+use crate::browser;
 use crate::connection::Connection;
 use crate::error_page::{self, Audience};
 use crate::exchange::{Exchange, ResponseBody};
@@ -40,6 +41,7 @@ use crate::headers::HostCache;
 use crate::source::{CurrentComponent, Ingress, Reader};
 use attempt::Attempt;
 use check::Target;
+use elias_gateway::worker::RequestTarget;
 use elias_gateway::{CacheRules, Client, LocalReply, MiddlewareRules, TraceContext};
 use elias_host::ErrorCode;
 use elias_platform::{Platform, RoutedRequest};
@@ -54,7 +56,7 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use websocket::Handshake;
+use websocket::{Handshake, RoutedSocket};
 
 /// Responds to the requests of one connection.
 pub(crate) struct RequestHandler {
@@ -162,10 +164,10 @@ async fn platform_responds(
     exchange.count_for(&service)?;
     rules.remove_reserved_headers(&mut parts);
     let (asset, identity, checks_body) = (admitted.asset.take(), admitted.identity.clone(), admitted.checks_body);
-    let (key, worker) = (admitted.idempotency.take(), admitted.worker.take());
-    let socket = admitted.socket.take().map(|target| (target, admitted.is_origin_allowed()));
-    let events = admitted.event_stream.take();
-    if handshake.is_some() && socket.is_none() {
+    let (key, target) = (admitted.idempotency.take(), std::mem::take(&mut admitted.target));
+    let is_origin_allowed = admitted.is_origin_allowed();
+    let expires = websocket::expiry(&rules, identity.as_deref());
+    if handshake.is_some() && !matches!(target, RequestTarget::Socket(_)) {
         return Err(Refusal::UpgradeNotSupported.into());
     }
     let is_named = |middleware: &Arc<MiddlewareRules>| middleware.set_headers().next().is_some();
@@ -183,15 +185,20 @@ async fn platform_responds(
         MiddlewareOutcome::Proceed(body) => body,
         MiddlewareOutcome::Respond(response) => return Ok(response),
     };
+    platform.serving().limit_after_middleware(&rules, &parts.headers, client)?;
 
-    // A service worker, which takes a WebSocket.
-    if let (Some(handshake), Some(socket)) = (handshake, socket) {
-        return websocket::respond_routed(exchange, (platform, &service), socket, parts, handshake).await;
-    }
-    // Or sends a stream of events.
-    if let Some(target) = events {
-        return event_stream::respond_routed(exchange, (platform, &service), target, &parts).await;
-    }
+    // A service worker, which takes a WebSocket, sends a stream of events, or responds in the component's place.
+    let worker = match (target, handshake) {
+        (RequestTarget::Socket(target), Some(handshake)) => {
+            let socket = RoutedSocket { target, is_origin_allowed, expires };
+            return websocket::respond_routed(exchange, (platform, &service), socket, parts, handshake).await;
+        }
+        (RequestTarget::EventStream(target), _) => {
+            return event_stream::respond_routed(exchange, (platform, &service), target, &parts, expires).await;
+        }
+        (RequestTarget::Worker(request), _) => Some(request),
+        (RequestTarget::Component | RequestTarget::Socket(_), _) => None,
+    };
 
     // A static file.
     if let Some(asset) = asset {
@@ -226,6 +233,9 @@ fn finish(
     });
     if let Some(transform) = exchange.response_transform.take() {
         response = transform.apply(response);
+    }
+    if !exchange.connection.server.ingress.is_admin() {
+        browser::withhold_set_cookies(response.headers_mut());
     }
     if is_head {
         response = own_response::without_content(response);

@@ -10,7 +10,7 @@ use crate::features::live_reload;
 use crate::features::response_transform::RouteResponseTransform;
 use crate::local_gateway::LocalGateway;
 use crate::source::CurrentComponent;
-use elias_gateway::worker::WorkerRequest;
+use elias_gateway::worker::{RequestTarget, WorkerRequest};
 use elias_gateway::{Client, LocalReply, Rules};
 use elias_host::{App, Caller, ExecutionHandle};
 use http::request::Parts;
@@ -56,21 +56,24 @@ async fn respond_by_rules(
         Err(LocalReply::Response(response)) => return Ok(response.map(|()| Content::Empty)),
         Err(refused) => return Err(refused.into()),
     };
-    let (asset, checks_body, worker) = (admitted.asset.take(), admitted.checks_body, admitted.worker.take());
-    let socket = admitted.socket.take().map(|target| (target, admitted.is_origin_allowed()));
-    let events = admitted.event_stream.take();
-    if handshake.is_some() && socket.is_none() {
+    let (asset, checks_body) = (admitted.asset.take(), admitted.checks_body);
+    let (target, is_origin_allowed) = (std::mem::take(&mut admitted.target), admitted.is_origin_allowed());
+    if handshake.is_some() && !matches!(target, RequestTarget::Socket(_)) {
         return Err(Refusal::UpgradeNotSupported.into());
     }
     let transform = RouteResponseTransform::new(Arc::clone(&rules), admitted);
     exchange.response_transform = Some(Box::new(transform));
-    if let (Some(handshake), Some(socket)) = (handshake, socket) {
-        return websocket::respond_by_local_route(exchange, socket, parts, handshake).await;
-    }
-    if let Some(target) = events {
-        let workers = exchange.connection.server.ingress.workers().cloned().ok_or(Refusal::Unavailable)?;
-        return event_stream::respond_locally(exchange, &workers, target, &parts).await;
-    }
+    let worker = match (target, handshake) {
+        (RequestTarget::Socket(target), Some(handshake)) => {
+            return websocket::respond_by_local_route(exchange, (target, is_origin_allowed), parts, handshake).await;
+        }
+        (RequestTarget::EventStream(target), _) => {
+            let workers = exchange.connection.server.ingress.workers().cloned().ok_or(Refusal::Unavailable)?;
+            return event_stream::respond_locally(exchange, &workers, target, &parts).await;
+        }
+        (RequestTarget::Worker(request), _) => Some(request),
+        (RequestTarget::Component | RequestTarget::Socket(_), _) => None,
+    };
     if let Some(asset) = asset {
         return assets::respond(FileStore::Project(gateway), asset).await;
     }

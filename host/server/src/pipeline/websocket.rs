@@ -8,6 +8,7 @@ use crate::failure::{Failure, Refusal};
 use crate::source::Ingress;
 use elias_api::Code;
 use elias_gateway::worker::{SocketHandshake, SocketTarget};
+use elias_gateway::{Identity, Rules};
 use elias_host::{ErrorCode, SocketKind, SocketRequest};
 use elias_local_workers::{CallError, CallErrorCode, Cause, RunningWorkers, SocketConnection};
 use elias_platform::{ANSWER_WAIT, NotAdmitted, Platform, Service};
@@ -23,8 +24,8 @@ use hyper::upgrade::OnUpgrade;
 use percent_encoding::percent_decode_str;
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::time::Duration;
-use tokio::time::timeout;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tokio::time::{Instant, timeout};
 use yawc::{HttpWebSocket, Options};
 
 /// Where the workers of a single project take sockets, beside its routes: `/workers/{class}/{name}`.
@@ -121,7 +122,8 @@ async fn open_locally(
     let protocol = agreed_protocol(&parts.headers);
     let request = socket_request(&parts, protocol.as_ref(), SocketKind::WebSocket);
     let worker = open_socket(&workers, key, request).await?;
-    accept(exchange, parts, upgrade, protocol, worker, None)
+    let accepted = AcceptedConnection { worker, count_sent: None, expires: None };
+    accept(exchange, parts, upgrade, protocol, accepted)
 }
 
 /// Opens a socket of a worker of a server without a platform.
@@ -165,15 +167,30 @@ impl Handshake {
     }
 }
 
-/// Opens a socket of a worker of a platform's service, to which its route leads, likewise. `is_allowed`: whether the
-/// route allows the origin of the request.
+/// A socket as the route of a platform leads to it.
+pub(super) struct RoutedSocket {
+    pub(super) target: SocketTarget,
+    /// Whether the route allows the origin of the request.
+    pub(super) is_origin_allowed: bool,
+    /// When the caller's credentials expire.
+    pub(super) expires: Option<Instant>,
+}
+
+/// When the credentials of a caller expire, by the clock of connections; none if they do not, or much later than any
+/// connection lasts.
+pub(super) fn expiry(rules: &Rules, identity: Option<&Identity>) -> Option<Instant> {
+    let expires = UNIX_EPOCH.checked_add(Duration::from_secs(rules.expires_at(identity?)?))?;
+    Instant::now().checked_add(expires.duration_since(SystemTime::now()).unwrap_or_default())
+}
+
+/// Opens a socket of a worker of a platform's service, to which its route leads, likewise.
 ///
 /// # Errors
 /// As of [`respond`]; and the request is no handshake.
 pub(super) async fn respond_routed(
     exchange: &mut Exchange,
     (platform, service): (&Platform, &Arc<Service>),
-    (target, is_allowed): (SocketTarget, bool),
+    RoutedSocket { target, is_origin_allowed: is_allowed, expires }: RoutedSocket,
     parts: Parts,
     Handshake(upgrade): Handshake,
 ) -> Result<Response<Content>, Failure> {
@@ -189,8 +206,19 @@ pub(super) async fn respond_routed(
     let worker = opened.await.map_err(failure)?;
     exchange.served_by_host = Some(Arc::clone(service));
     let (platform, service) = (platform.clone(), Arc::clone(service));
-    let count_sent: CountSent = Box::new(move |bytes| platform.serving().sent(&service, bytes));
-    accept(exchange, parts, upgrade, protocol, worker, Some(count_sent))
+    let count_sent: CountSent = Box::new(move |bytes| {
+        platform.serving().book_sent(&service, bytes);
+        platform.serving().sent(&service, bytes);
+    });
+    let accepted = AcceptedConnection { worker, count_sent: Some(count_sent), expires };
+    accept(exchange, parts, upgrade, protocol, accepted)
+}
+
+/// The worker's end of a socket, and what the connection needs of whoever opened it.
+struct AcceptedConnection {
+    worker: SocketConnection,
+    count_sent: Option<CountSent>,
+    expires: Option<Instant>,
 }
 
 /// Accepts the handshake, after which the connection goes on as a WebSocket.
@@ -199,15 +227,14 @@ fn accept(
     parts: Parts,
     upgrade: OnUpgrade,
     protocol: Option<HeaderValue>,
-    worker: SocketConnection,
-    count_sent: Option<CountSent>,
+    AcceptedConnection { worker, count_sent, expires }: AcceptedConnection,
 ) -> Result<Response<Content>, Failure> {
     let mut request = Request::from_parts(parts, ());
     request.extensions_mut().insert(upgrade);
     let options = options(&worker).with_deflate_pool(exchange.connection.server.deflate_pool.clone());
     let (response, upgrade) =
         HttpWebSocket::upgrade_with_options(&mut request, options).map_err(|_| Refusal::SocketHandshake)?;
-    exchange.connection.upgrade(AcceptedSocket { upgrade, worker, count_sent });
+    exchange.connection.upgrade(AcceptedSocket { upgrade, worker, count_sent, expires });
     let mut response = response.map(|_| Content::Empty);
     if let Some(protocol) = protocol {
         response.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, protocol);

@@ -1,7 +1,7 @@
 //! Roles, users and organizations.
 
 use super::*;
-use elias_api::{Actor, Role, RoleDefinition, User};
+use elias_api::{Actor, ConsoleSession, Role, RoleDefinition, User};
 
 pub(super) async fn roles_have_revisions_and_are_bounded(TestStore { store, .. }: &TestStore) {
     let (a, host) = (create_tenant(store, "a").await, Actor::host());
@@ -101,4 +101,50 @@ pub(super) async fn users_are_a_tenants_and_bounded(TestStore { store, .. }: &Te
     drop(scope);
     let b = create_tenant(store, "b").await;
     assert!(store.read(&b).await.expect("a scope").any_user("ada").await.expect("read").is_none(), "another tenant's");
+}
+
+pub(super) async fn sessions_are_a_tenants_and_end(TestStore { store, .. }: &TestStore) {
+    let (a, b, host) = (create_tenant(store, "a").await, create_tenant(store, "b").await, Actor::host());
+    let session = |tenant: &TenantId, principal: &str, id: u32| StoredSession {
+        session: ConsoleSession {
+            id: format!("s{id:04}"),
+            tenant: tenant.clone(),
+            principal: principal.to_owned(),
+            address: "192.0.2.1".to_owned(),
+            user_agent: "a browser".to_owned(),
+            created_at: 1_000,
+            used_at: 1_000,
+            expires_at: 5_000,
+        },
+        hash: "a hash".to_owned(),
+        source: "{}".to_owned(),
+    };
+    let mut scope = store.write(&a).await.expect("a scope");
+    for id in 0..3 {
+        let ended = scope.insert_session(&session(&a, "ada", id), 2, &host).await.expect("stored");
+        assert_eq!(ended, u64::from(id == 2), "the oldest of three, where two may be");
+    }
+    scope.insert_session(&session(&a, "grace", 3), 2, &host).await.expect("stored");
+    scope.commit().await.expect("committed");
+    let mut scope = store.write(&b).await.expect("a scope");
+    scope.insert_session(&session(&b, "ada", 4), 2, &host).await.expect("another tenant's is another's");
+    assert_eq!(scope.end_session("s0001", None, &host).await.expect_err("not its own").code(), Code::NotFound);
+    scope.commit().await.expect("committed");
+
+    let mut scope = store.write(&a).await.expect("a scope");
+    let ids = |sessions: Vec<ConsoleSession>| sessions.into_iter().map(|session| session.id).collect::<Vec<_>>();
+    assert_eq!(ids(scope.sessions(None, "", 10).await.expect("read")), ["s0001", "s0002", "s0003"]);
+    assert_eq!(ids(scope.sessions(Some("ada"), "s0001", 10).await.expect("read")), ["s0002"]);
+    let refused = scope.end_session("s0003", Some("ada"), &host).await;
+    assert_eq!(refused.expect_err("it is grace's").code(), Code::NotFound);
+    scope.end_session("s0003", Some("grace"), &host).await.expect("her own");
+    scope.commit().await.expect("committed");
+
+    let mut scope = store.host_write().await.expect("a scope");
+    assert!(scope.session("s0003").await.expect("read").is_none());
+    scope.touch_session("s0001", 3_000).await.expect("written");
+    scope.touch_session("s0001", 2_000).await.expect("an older one changes nothing");
+    assert_eq!(scope.session("s0001").await.expect("read").expect("it is there").session.used_at, 3_000);
+    assert_eq!(scope.prune_sessions(4_999, 1_000).await.expect("pruned"), 2, "two were not used since");
+    assert_eq!(scope.prune_sessions(5_000, 0).await.expect("pruned"), 1, "and one has expired");
 }

@@ -12,12 +12,12 @@ mod workers;
 pub(crate) use access::tenant_keys::TenantKeysCommand;
 pub(crate) use observe::database::query as query_database;
 
-use access::{account, members, roles, secrets, tenant_keys, tokens};
+use access::{account, members, roles, secrets, sessions, tenant_keys, tokens};
 use administration::{backup, tenants};
 use clap::Subcommand;
 use delivery::{comparison, deploy, feature_flags, rollouts, services, stages, targeting, versions};
 use elias_command_line::Failure;
-use observe::{audit, doctor, executions, status, traces};
+use observe::{alerts, audit, doctor, executions, issues, metrics, security, status, traces, usage};
 use triggers::{events, jobs, schedules, subscriptions, workflows};
 
 /// The commands that call a platform: a host with `elias serve --platform`.
@@ -63,6 +63,8 @@ pub(crate) enum RemoteCommand {
     Logs(executions::LogsArguments),
     /// Cancel a running execution
     Cancel(executions::CancelArguments),
+    /// List and silence alerts, set their rules and receivers
+    Alerts(alerts::AlertsArguments),
     /// List, show, pause, resume and run schedules
     Schedules(schedules::SchedulesArguments),
     /// List, show, enqueue, cancel and retry jobs
@@ -79,6 +81,8 @@ pub(crate) enum RemoteCommand {
     Secrets(secrets::SecretsArguments),
     /// List, create and revoke access tokens
     Tokens(tokens::TokensArguments),
+    /// List and end sessions of browsers in the web console
+    Sessions(sessions::SessionsArguments),
     /// List, show, set and delete custom roles
     Roles(roles::RolesArguments),
     /// List, create, show, change and delete users
@@ -89,8 +93,18 @@ pub(crate) enum RemoteCommand {
     Tenants(tenants::TenantsArguments),
     /// Audit npm packages, and show or set the package policy
     Packages(packages::PackagesArguments),
-    /// Show the audit log: who changed what
+    /// List, show, resolve, ignore and assign groups of failures
+    Issues(issues::IssuesArguments),
+    /// Show or export the audit log: who changed what
     Audit(audit::AuditArguments),
+    /// Show a metric of components over the last week
+    Metrics(metrics::MetricsArguments),
+    /// Show executions, fuel, bytes and storage by hour, for billing
+    Usage(usage::UsageArguments),
+    /// Show active components, authors and deployments by week
+    Adoption(usage::AdoptionArguments),
+    /// List denials, refused servers and tokens, and limits hit
+    Security(security::SecurityArguments),
     /// Check the health of a platform
     Doctor(doctor::DoctorArguments),
     /// Write a backup archive of a platform
@@ -124,6 +138,7 @@ impl RemoteCommand {
             Self::Traces(arguments) => traces::traces(arguments),
             Self::Logs(arguments) => executions::logs(arguments),
             Self::Cancel(arguments) => executions::cancel(arguments),
+            Self::Alerts(arguments) => alerts::alerts(arguments),
             Self::Schedules(arguments) => schedules::schedules(arguments),
             Self::Jobs(arguments) => jobs::jobs(arguments),
             Self::Workflows(arguments) => workflows::workflows(arguments),
@@ -132,12 +147,18 @@ impl RemoteCommand {
             Self::Workers(arguments) => workers::workers(arguments),
             Self::Secrets(arguments) => secrets::secrets(arguments),
             Self::Tokens(arguments) => tokens::tokens(arguments),
+            Self::Sessions(arguments) => sessions::sessions(arguments),
             Self::Roles(arguments) => roles::roles(arguments),
             Self::Users(arguments) => members::users(arguments),
             Self::Organizations(arguments) => members::organizations(arguments),
             Self::Tenants(arguments) => tenants::tenants(arguments),
             Self::Packages(arguments) => packages::packages(arguments),
+            Self::Issues(arguments) => issues::issues(arguments),
             Self::Audit(arguments) => audit::audit(arguments),
+            Self::Metrics(arguments) => metrics::metrics(arguments),
+            Self::Usage(arguments) => usage::usage(arguments),
+            Self::Adoption(arguments) => usage::adoption(arguments),
+            Self::Security(arguments) => security::security(arguments),
             Self::Doctor(arguments) => doctor::doctor(arguments),
             Self::Backup(arguments) => backup::backup(arguments),
         }
@@ -220,6 +241,18 @@ mod tests {
             "traces show 4bf92f3577b34da6a3ce929d0e0e4736 --json",
             "logs shop --follow",
             "cancel 01J0",
+            "alerts list --json",
+            "alerts rules",
+            "alerts show-rule errors",
+            "alerts set-rule errors rule.json",
+            "alerts delete-rule errors",
+            "alerts silence --rule errors --component shop --env staging --severity critical --for 2h --reason known",
+            "alerts silences --tenant system",
+            "alerts unsilence 01J0",
+            "alerts receivers",
+            "alerts set-receiver team -",
+            "alerts delete-receiver team",
+            "alerts test team",
             "schedules --component shop --env staging --limit 5 --json",
             "schedules show shop nightly",
             "schedules pause shop nightly --env staging",
@@ -284,6 +317,20 @@ mod tests {
             "packages policy",
             "packages policy --require-integrity=false --ignore-advisory GHSA-35jh-r3h4-6jhm --tenant acme",
             "audit --limit 5 --url http://a.example --token-file token",
+            "metrics",
+            "metrics latency-p99 --component shop --env staging --since 24h --step 5m --json",
+            "usage --since 7d --until 1d --csv --tenant acme",
+            "usage --all --limit 5 --json",
+            "adoption --weeks 4",
+            "audit export --since 2h --tenant acme",
+            "issues list --state new --state regressed --component shop --env staging --text late --since 2h",
+            "issues show 00ff00ff00ff00ff --json",
+            "issues resolve 00ff00ff00ff00ff --version 4",
+            "issues ignore 00ff00ff00ff00ff --count 100 --for 7days",
+            "issues assign 00ff00ff00ff00ff ada",
+            "issues assign 00ff00ff00ff00ff",
+            "issues reopen 00ff00ff00ff00ff",
+            "security events --kind egress-refused --since 7days --limit 5",
         ] {
             assert!(parse(line).is_ok(), "{line}: {:?}", parse(line));
         }
@@ -319,6 +366,11 @@ mod tests {
             "secrets set shop",
             "secrets set shop NAME value",
             "status --tenant A/B",
+            "alerts",
+            "alerts silence --for 2h --reason known",
+            "alerts silence --rule errors --reason known",
+            "alerts silence --rule errors --for 2h",
+            "alerts silence --severity bad --for 2h --reason known",
             "schedules show shop",
             "schedules --limit 5 show shop nightly",
             "jobs --state broken",
@@ -328,6 +380,11 @@ mod tests {
             "jobs cancel",
             "events publish",
             "events --limit 0",
+            "issues",
+            "issues list --state open",
+            "issues resolve",
+            "security events --kind other",
+            "audit export --limit 5",
             "subscriptions replay shop paid",
             "subscriptions replay shop paid --after 0 --since 2h",
             "traces",
@@ -344,6 +401,11 @@ mod tests {
             "workers fork shop Cart ada copy --at -1",
             "users create",
             "users set ada --disabled=so",
+            "metrics latency",
+            "metrics --step soon",
+            "usage --since yesterday",
+            "usage --csv --json",
+            "adoption --weeks 0",
         ] {
             assert!(parse(line).is_err(), "{line}");
         }

@@ -13,6 +13,7 @@ use crate::origin::Origin;
 use crate::settings::Settings;
 use crate::triggers::LocalTriggerControl;
 use crate::webhooks::ProjectWebhooks;
+use crate::worker_events::WorkerEvents;
 use crate::worker_messages::ProjectWorkers;
 use crate::workers::{self, FormerVersions, Heaps};
 use crate::{failure, host, logging, service_tables, triggers, types};
@@ -31,7 +32,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use watch::{Configuration, FollowedWorkers, Follower};
+use watch::{Configuration, FollowedTriggers, FollowedWorkers, Follower};
 
 /// For so many threads on which guests run there is one, and one at least, that they never have: connections, timers
 /// and the admin API go on whatever the guests do. The system gives such a thread a core when it has something to do,
@@ -178,7 +179,10 @@ async fn run(serving: &Serving, settings: Settings) -> Result<(), Failure> {
     let host = host::builder(&settings, serving.data_dir.clone(), triggers.outbox());
     let host = host.instances(host::instances(&settings).saturating_add(workers::AWAKE));
     let config = service_tables::workers(settings.service_workers.as_ref())?;
-    let workers = workers::prepare(&serving.heaps, serving.watch, &config)?;
+    let source = AppSource::empty();
+    let events = Arc::new(WorkerEvents::new(triggers.log(), source.clone()));
+    events.set_grant(settings.grants.get("events"));
+    let workers = workers::prepare(&serving.heaps, serving.watch, &config, &events)?;
     let host = host::with_triggers(host, triggers.jobs(), triggers.events()).capability(workers.capability());
     let host = host.capability(Flags::local());
     let host = host::build(host, cache.as_deref())?;
@@ -197,7 +201,6 @@ async fn run(serving: &Serving, settings: Settings) -> Result<(), Failure> {
         observer: Some(triggers.observer()),
         ..LoadOptions::default()
     };
-    let source = AppSource::empty();
     let (served, former) = (source.clone(), FormerVersions::default());
     let versions = former.clone();
     let of_workers = WorkerSource::with_former(move || served.current(), move || versions.list());
@@ -210,7 +213,8 @@ async fn run(serving: &Serving, settings: Settings) -> Result<(), Failure> {
     let source = source.with_triggers(Arc::new(LocalTriggerControl(Arc::clone(&triggers))));
     let source = source.with_workers(Arc::clone(&workers));
     let follower = if serving.watch {
-        let config = Configuration::new(serving.config.clone(), gateway, Arc::clone(&triggers), webhooks)?;
+        let followed = FollowedTriggers { running: Arc::clone(&triggers), webhooks, worker_events: events };
+        let config = Configuration::new(serving.config.clone(), gateway, followed)?;
         let followed = FollowedWorkers { running: Arc::clone(&workers), former };
         Some(Follower::start(origin, host, config, given, source.clone(), followed).await?)
     } else {

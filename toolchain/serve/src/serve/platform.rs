@@ -6,23 +6,27 @@ use super::shutdown::{self, warn_of_cut};
 use super::{nats, nine_p};
 use crate::data::DATABASES;
 use crate::settings::Settings;
-use crate::telemetry::{Collector, OtlpExporter};
+use crate::telemetry::{Collector, Envelopes, MailServer, OtlpExporter, PlatformNotifier};
 use crate::webhooks::PlatformWebhooks;
 use crate::{failure, host};
 use elias_capabilities::Workflow;
-use elias_capabilities::http::PublicFetch;
+use elias_capabilities::http::{PublicFetch, check_url};
 use elias_command_line::{CliErrorCode, Failure, PlatformArguments};
 use elias_host::compiler::CompileLimits;
 use elias_nats::NatsConfig;
-use elias_platform::access::{FetchKeys, OidcConfig};
-use elias_platform::{Platform, PlatformConfig, PublicScheme};
+use elias_platform::access::{FetchKeys, OidcClient, OidcConfig};
+use elias_platform::{Platform, PlatformConfig, PublicScheme, UsageWebhook};
 use elias_server::{Ingress, Server, ServerConfig};
+use elias_triggers::event::webhook::WebhookSecret;
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use serde_json::json;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+/// The variable with the secret that signs the usage of tenants.
+const USAGE_SECRET: &str = "ELIAS_USAGE_WEBHOOK_SECRET";
 /// Where the admin API listens if nothing else is said.
 const ADMIN: &str = "127.0.0.1:8788";
 
@@ -44,6 +48,9 @@ fn config(arguments: &PlatformArguments, data_dir: &Path) -> Result<PlatformConf
     config.loaded_components = arguments.loaded_components.unwrap_or(config.loaded_components);
     config.compile_timeout_ms = arguments.compile_timeout_ms.unwrap_or(config.compile_timeout_ms).max(1);
     config.retention.days = arguments.execution_days.unwrap_or(config.retention.days);
+    config.retention.audit_days = arguments.audit_days.unwrap_or(config.retention.audit_days);
+    config.sentry_dsn.clone_from(&arguments.sentry_dsn);
+    config.envelopes = Some(Arc::new(Envelopes::default()));
     let runs = arguments.recorded_runs_per_second;
     config.recorded_runs_per_second = runs.unwrap_or(config.recorded_runs_per_second);
     config.traces.sample_rate = arguments.trace_sample_rate.unwrap_or(config.traces.sample_rate);
@@ -54,6 +61,12 @@ fn config(arguments: &PlatformArguments, data_dir: &Path) -> Result<PlatformConf
     config.fetch = Some(Arc::new(Keys(fetch)));
     config.databases = Some(Arc::new(Databases));
     config.webhooks = Some(Arc::new(PlatformWebhooks::default()));
+    let private: Vec<_> = arguments.private_network.iter().map(ToString::to_string).collect();
+    if let Some(url) = &arguments.usage_webhook {
+        config.usage_webhook = Some(usage_webhook(url, std::env::var(USAGE_SECRET).unwrap_or_default(), &private)?);
+    }
+    config.certificates = arguments.nine_p_certificate.iter().cloned().collect();
+    config.notifier = Some(Arc::new(PlatformNotifier::new(private, mail_server(arguments)?)));
     let oidc = (&arguments.oidc_issuer, &arguments.oidc_jwks, &arguments.oidc_audience);
     if let (Some(issuer), Some(jwks), Some(audience)) = oidc {
         config.oidc = Some(OidcConfig {
@@ -62,9 +75,55 @@ fn config(arguments: &PlatformArguments, data_dir: &Path) -> Result<PlatformConf
             audience: audience.clone(),
             tenant_claim: arguments.oidc_tenant_claim.clone(),
             role_claim: arguments.oidc_role_claim.clone(),
+            client: oidc_client(arguments)?,
         });
     }
+    config.console_origin.clone_from(&arguments.console_origin);
     Ok(config)
+}
+
+/// The webhook that is told the usage of tenants. It may reach the receiver alone, which may be in a `private` network.
+///
+/// # Errors
+/// `config` for a URL that must not be reached, or a secret that is none.
+fn usage_webhook(url: &str, secret: String, private: &[String]) -> Result<UsageWebhook, Failure> {
+    let bad = |why: String| Failure::new(CliErrorCode::Config, format_args!("--usage-webhook: {why}"));
+    let secrets: Vec<_> = secret.split_ascii_whitespace().map(str::parse::<WebhookSecret>).collect();
+    if secrets.is_empty() || secrets.iter().any(Result::is_err) {
+        return Err(bad(format!("{USAGE_SECRET} must have the secret that signs, `whsec_` and Base64")));
+    }
+    let origin = url.split('/').take(3).collect::<Vec<_>>().join("/");
+    let http = json!({ "allow": [origin], "private": private });
+    check_url(Some(&http), url).map_err(|why| bad(format!("the URL {why}")))?;
+    Ok(UsageWebhook { url: url.to_owned(), secret: secret.into(), http })
+}
+
+/// The mail server for notifications, if there is one.
+fn mail_server(arguments: &PlatformArguments) -> Result<Option<MailServer>, Failure> {
+    let wrong = |error: String| Failure::new(CliErrorCode::Config, format_args!("--smtp: {error}"));
+    match (&arguments.smtp, &arguments.smtp_from) {
+        (None, _) => Ok(None),
+        (Some(_), None) => Err(wrong("give the sender with --smtp-from".to_owned())),
+        (Some(url), Some(from)) => MailServer::new(url, from).map(Some).map_err(wrong),
+    }
+}
+
+/// The host as a client of the identity provider, as the arguments say.
+fn oidc_client(arguments: &PlatformArguments) -> Result<Option<OidcClient>, Failure> {
+    let Some(id) = arguments.oidc_client_id.clone() else { return Ok(None) };
+    let secret = match &arguments.oidc_client_secret_file {
+        None => None,
+        Some(path) => {
+            let failed = |error| {
+                Failure::new(CliErrorCode::Io, format_args!("cannot read the secret in {}: {error}", path.display()))
+            };
+            Some(std::fs::read_to_string(path).map_err(failed)?.trim().to_owned().into())
+        }
+    };
+    // The command line cannot keep a secret: it is the same client only if that has none.
+    let own = || secret.is_none().then(|| id.clone());
+    let command_line = arguments.oidc_cli_client_id.clone().or_else(own);
+    Ok(Some(OidcClient { id, secret, command_line, scopes: arguments.oidc_scopes.clone() }))
 }
 
 /// Fetches the keys of identity providers, which tenants name too: from public addresses, unless the operator says
@@ -74,6 +133,15 @@ struct Keys(PublicFetch);
 impl FetchKeys for Keys {
     fn fetch<'a>(&'a self, url: &'a str) -> BoxFuture<'a, Result<Vec<u8>, String>> {
         self.0.get(url).boxed()
+    }
+
+    fn post_form<'a>(
+        &'a self,
+        url: &'a str,
+        form: String,
+        authorization: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<(u16, Vec<u8>), String>> {
+        self.0.post_form(url, form, authorization).boxed()
     }
 }
 
@@ -110,7 +178,9 @@ pub(crate) async fn run(
     let exporter = exporter(arguments)?;
     config.traces.exporter = Some(Arc::clone(&exporter) as _);
     let cpu_seconds = config.compile_timeout_ms.div_ceil(1_000);
-    let host = host::builder(&settings, data_dir.join(DATABASES), config.triggers.outbox()).compiler(this_program()?);
+    let database = host::database(&settings, data_dir.join(DATABASES), config.triggers.outbox());
+    config.connections_percent = Some(database.connections_percent());
+    let host = host::builder_with(&settings, database).compiler(this_program()?);
     // The triggers of components are in the platform's store.
     let host = host.capability(config.triggers.jobs()).capability(config.triggers.events()).capability(Workflow);
     let host = host.capability(config.flags.capability());
@@ -137,10 +207,11 @@ pub(crate) async fn run(
     let files = nine_p::bind(arguments, &platform).await?;
     let mut text = format!(
         "serving the platform at http://{}\n  admin API at http://{}/v1, the operator's token is in \
-        {}/operator-token\n",
+        {}/operator-token\n  web console at {}/console/\n",
         server.local_addr(),
         admin.local_addr(),
-        data_dir.display()
+        data_dir.display(),
+        platform.console_origin().map_or_else(|| format!("http://{}", admin.local_addr()), str::to_owned),
     );
     for endpoint in files.endpoints() {
         text.push_str(&format!("  service workers as files over 9P at {endpoint}\n"));
@@ -174,8 +245,30 @@ mod tests {
     use super::*;
     use elias_api::{Code, TenantSettings, VersionSettings};
     use elias_platform::ceilings::Ceilings;
-    use serde_json::{Value, json};
+    use serde_json::Value;
     use std::collections::BTreeMap;
+
+    #[test]
+    fn the_webhook_for_usage_has_a_secret_and_reaches_its_receiver_alone() {
+        const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+        let webhook = |url: &str, secret: &str, private: &[&str]| {
+            let private: Vec<_> = private.iter().copied().map(str::to_owned).collect();
+            usage_webhook(url, secret.to_owned(), &private)
+        };
+        let good = webhook("https://billing.example/usage?a=/b", SECRET, &[]).expect("a webhook");
+        assert_eq!(good.http, json!({ "allow": ["https://billing.example"], "private": [] }));
+        assert!(webhook("http://127.0.0.1:9/usage", SECRET, &["127.0.0.0/8"]).is_ok());
+        for (url, secret) in [
+            ("https://billing.example/usage", ""),
+            ("https://billing.example/usage", "secret"),
+            ("http://127.0.0.1:9/usage", SECRET),
+            ("https://user:word@billing.example/", SECRET),
+            ("billing.example", SECRET),
+            ("file:///etc/passwd", SECRET),
+        ] {
+            assert!(webhook(url, secret, &[]).is_err(), "{url} {secret}");
+        }
+    }
 
     #[test]
     fn a_project_may_name_the_capabilities_that_a_tenant_may_be_granted() {

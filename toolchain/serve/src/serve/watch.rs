@@ -7,6 +7,7 @@ use crate::origin::Origin;
 use crate::settings::Settings;
 use crate::triggers;
 use crate::webhooks::ProjectWebhooks;
+use crate::worker_events::WorkerEvents;
 use crate::workers::FormerVersions;
 use elias_command_line::{CliErrorCode, Failure};
 use elias_host::{Grants, Host, Limits, LoadOptions};
@@ -25,26 +26,22 @@ pub(crate) struct Configuration {
     file: PathBuf,
     /// Those that the file and the flags gave at the start, and the table `[workers]`.
     of_file: (Limits, Option<Value>),
-    /// The table `[triggers]` and the grants as they were last read, and what runs by them.
-    triggers: ((Option<Value>, Grants), Arc<RunningTriggers>, Arc<ProjectWebhooks>),
+    /// The table `[triggers]` and the grants as they were last read.
+    known: (Option<Value>, Grants),
+    /// What runs by them.
+    triggers: FollowedTriggers,
     /// The rules of `[gateway]` as they were last read.
     gateway: FollowedGateway,
 }
 
 impl Configuration {
-    /// The configuration in `file`, which need not be there. `gateway`, and `triggers`, whose webhooks are sent by
-    /// `webhooks`, are configured when it changes.
-    pub(crate) fn new(
-        file: PathBuf,
-        gateway: FollowedGateway,
-        triggers: Arc<RunningTriggers>,
-        webhooks: Arc<ProjectWebhooks>,
-    ) -> Result<Self, Failure> {
+    /// The configuration in `file`, which need not be there. `gateway` and `triggers` are configured when it changes.
+    pub(crate) fn new(file: PathBuf, gateway: FollowedGateway, triggers: FollowedTriggers) -> Result<Self, Failure> {
         let file = std::path::absolute(&file).map_err(|error| Failure::new(CliErrorCode::Io, error))?;
         let settings = read(&file)?;
         let known = (settings.triggers, settings.grants);
         let of_file = (settings.limits, settings.service_workers);
-        Ok(Self { file, of_file, triggers: (known, triggers, webhooks), gateway })
+        Ok(Self { file, of_file, known, triggers, gateway })
     }
 
     /// Reads the file again: the grants that hold now. Its triggers, if they have changed, hold from now on, and so do
@@ -53,11 +50,12 @@ impl Configuration {
         let settings = read(&self.file)?;
         let folder = self.file.parent().unwrap_or(Path::new("")).to_owned();
         self.gateway.update(settings.gateway.as_ref(), &folder)?;
-        let (known, running, webhooks) = &mut self.triggers;
+        let FollowedTriggers { running, webhooks, worker_events } = &self.triggers;
         let grants = settings.grants;
-        if (&settings.triggers, &grants) != (&known.0, &known.1) {
+        if (&settings.triggers, &grants) != (&self.known.0, &self.known.1) {
             triggers::configure(running, webhooks, settings.triggers.as_ref(), &grants, &folder)?;
-            *known = (settings.triggers, grants.clone());
+            worker_events.set_grant(grants.get("events"));
+            self.known = (settings.triggers, grants.clone());
         }
         let of_file = (settings.limits, settings.service_workers);
         if of_file != self.of_file {
@@ -71,6 +69,13 @@ impl Configuration {
 
 fn read(file: &Path) -> Result<Settings, Failure> {
     Settings::read(file.is_file().then_some(file))
+}
+
+/// The triggers of what is served, and what is sent and published by its grants.
+pub(crate) struct FollowedTriggers {
+    pub(crate) running: Arc<RunningTriggers>,
+    pub(crate) webhooks: Arc<ProjectWebhooks>,
+    pub(crate) worker_events: Arc<WorkerEvents>,
 }
 
 /// The workers of what is served, and the versions from which they are moved to it.
@@ -144,7 +149,7 @@ impl Follower {
             };
             match loaded {
                 Ok((app, files)) => {
-                    triggers::warn_of_handlers(&self.config.triggers.1, &app);
+                    triggers::warn_of_handlers(&self.config.triggers.running, &app);
                     self.config.gateway.warn_of_workers(&app);
                     self.source.set_gateway(self.config.gateway.rules());
                     let version = (app.digest().to_owned(), self.given.grants.clone());

@@ -9,13 +9,12 @@ use super::{LOOK_EVERY, Visit};
 use elias_api::{EventRecord, FollowedLine};
 use elias_nine_p::{Errno, FileError, FileResult, OpenFile};
 use elias_platform::access::Permission;
+use elias_platform::{Followed, Follower};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use serde_json::json;
 use std::sync::Arc;
 use tokio::sync::Mutex;
-use tokio::sync::broadcast::Receiver;
-use tokio::sync::broadcast::error::RecvError;
 use tokio::time::{sleep, timeout};
 
 /// Bytes of events that wait to be read, with which no further event is added to them.
@@ -84,7 +83,7 @@ pub(super) struct LogStream {
 }
 
 struct LogState {
-    lines: Receiver<FollowedLine>,
+    lines: Follower<FollowedLine>,
     /// Bytes that were not read yet.
     pending: Vec<u8>,
 }
@@ -92,7 +91,7 @@ struct LogState {
 impl LogStream {
     pub(super) async fn open(visit: Arc<Visit>, worker: WorkerPath) -> FileResult<Self> {
         visit.confirm(Permission::Read, &worker.service).await?;
-        let lines = visit.platform.follow_log(&visit.session, &worker.service).map_err(refused)?;
+        let lines = visit.platform.follow_log(&visit.session, &worker.service, None).map_err(refused)?;
         Ok(Self { visit, worker, state: Mutex::new(LogState { lines, pending: Vec::new() }) })
     }
 
@@ -120,14 +119,20 @@ impl LogStream {
 }
 
 /// The next line of a worker as JSON, or how many lines of the service were lost; none if there will be no more.
-async fn next_line(lines: &mut Receiver<FollowedLine>, worker: &str) -> Option<String> {
+async fn next_line(lines: &mut Follower<FollowedLine>, worker: &str) -> Option<String> {
     loop {
-        match lines.recv().await {
-            Ok(line) if line.worker.as_deref() == Some(worker) => return serde_json::to_string(&line).ok(),
-            Ok(_) => {}
-            Err(RecvError::Lagged(lost)) => return Some(json!({ "lost": lost }).to_string()),
-            Err(RecvError::Closed) => return None,
+        if let Some(text) = line_of(lines.next().await?, worker) {
+            return Some(text);
         }
+    }
+}
+
+/// A line as JSON if it is the worker's, or how many lines of the service were lost.
+fn line_of(followed: Followed<FollowedLine>, worker: &str) -> Option<String> {
+    match followed {
+        Followed::Item(_, line) if line.worker.as_deref() == Some(worker) => serde_json::to_string(&line).ok(),
+        Followed::Item(..) => None,
+        Followed::Lost(lost) => Some(json!({ "lost": lost }).to_string()),
     }
 }
 
@@ -161,7 +166,6 @@ read_only!(EventStream, LogStream);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tokio::sync::broadcast;
 
     fn line(worker: Option<&str>, message: &str) -> FollowedLine {
         FollowedLine {
@@ -174,23 +178,15 @@ mod tests {
         }
     }
 
-    #[tokio::test]
-    async fn lines_of_other_workers_are_left_out_and_lost_ones_counted() {
-        let (sender, mut lines) = broadcast::channel(4);
-        for line in [line(None, "a"), line(Some("Cart/bo"), "b"), line(Some("Cart/ada"), "c")] {
-            sender.send(line).expect("it is followed");
+    #[test]
+    fn lines_of_other_workers_are_left_out_and_lost_ones_counted() {
+        let of = |followed: Followed<FollowedLine>| line_of(followed, "Cart/ada");
+        for other in [line(None, "a"), line(Some("Cart/bo"), "b")] {
+            assert_eq!(of(Followed::Item(1, other)), None);
         }
-        let found = next_line(&mut lines, "Cart/ada").await.expect("a line");
-        assert!(found.contains(r#""message":"c""#), "{found}");
-        for _ in 0..9 {
-            sender.send(line(Some("Cart/ada"), "d")).expect("it is followed");
-        }
-        assert_eq!(next_line(&mut lines, "Cart/ada").await.as_deref(), Some(r#"{"lost":5}"#));
-        drop(sender);
-        for _ in 0..4 {
-            assert!(next_line(&mut lines, "Cart/ada").await.is_some());
-        }
-        assert_eq!(next_line(&mut lines, "Cart/ada").await, None);
+        let own = of(Followed::Item(2, line(Some("Cart/ada"), "c"))).expect("its line");
+        assert!(own.contains(r#""message":"c""#), "{own}");
+        assert_eq!(of(Followed::Lost(5)).as_deref(), Some(r#"{"lost":5}"#));
     }
 
     #[test]

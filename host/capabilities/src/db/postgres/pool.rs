@@ -27,6 +27,14 @@ impl Servers {
         Self { most, servers: Mutex::default() }
     }
 
+    /// The connections that somebody uses, in percent of the maximum, of the server with the most; `None` without
+    /// servers.
+    pub(in crate::db) fn used_percent(&self) -> Option<f64> {
+        let servers: Vec<_> = self.servers.lock().values().filter_map(Weak::upgrade).collect();
+        let used = servers.iter().map(|server| server.state.lock().used).max()?;
+        Some(100.0 * f64::from(used) / f64::from(self.most.max(1)))
+    }
+
     /// The server at this address.
     pub(super) fn server(&self, address: &str) -> Arc<Server> {
         let mut servers = self.servers.lock();

@@ -30,8 +30,18 @@ impl Fake {
         self.refuses_upgrade.store(refuses_upgrade, SeqCst);
     }
 
+    pub(in crate::tests) fn set_code(&self, has_code: bool, refuses_swap: bool) {
+        self.has_code.store(has_code, SeqCst);
+        self.refuses_swap.store(refuses_swap, SeqCst);
+    }
+
     pub(in crate::tests) fn causes(&self) -> Vec<Cause> {
         self.causes.lock().clone()
+    }
+
+    /// The keys of the outward calls of each attempt.
+    pub(in crate::tests) fn keys(&self) -> Vec<Vec<String>> {
+        self.keys.lock().clone()
     }
 
     /// The codes with which workers were told that sockets are closed.

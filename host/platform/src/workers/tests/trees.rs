@@ -82,3 +82,21 @@ async fn a_tree_restarts_its_workers_and_says_when_it_is_given_up() {
     runner.start_worker(&shop(), &counter("b")).await.expect("it is started");
     assert_eq!((add(&runner, "a").await, add(&runner, "b").await), ("1".to_owned(), "1".to_owned()));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn trees_and_tags_of_a_version_that_is_deployed_later_reach_workers_that_run() {
+    let bench = bench().await;
+    let runner = bench.runner("one/1");
+    runner.start();
+    assert_eq!(add(&runner, "a").await, "1");
+    let table = json!({
+        "tree": [{ "name": "all", "children": [{ "class": "Counter", "name": "b" }] }],
+        "tags": { "Counter": ["edge"] },
+    });
+    bench.services.configure(config(table), 2);
+    assert_eq!(add(&runner, "a").await, "2", "the call loads the version");
+    let status = async |name: &str| runner.status(&shop(), &counter(name)).await.expect("the store is read");
+    until("the tree starts its worker", async || status("b").await.is_some_and(|one| one.turns > 0)).await;
+    assert_eq!(status("a").await.expect("it is there").tags, ["edge"]);
+    runner.stop().await;
+}

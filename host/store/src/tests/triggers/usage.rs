@@ -12,21 +12,10 @@ async fn records_of_before_an_upgrade_count(test_store: &TestStore) {
     enqueue(store, &a, &[new_job("resize", 3)]).await.expect("enqueued");
     is_counted(store, &a).await;
     // As the ninth step of the schema leaves it: the input of the unfinished job counts, and executions have no trace.
-    for undo in [
-        "DROP TABLE data_keys",
-        "DROP TABLE spans",
-        "ALTER TABLE deployments DROP COLUMN restores_workers",
-        "ALTER TABLE hosts DROP COLUMN key_id",
-        "DROP TABLE workers",
-        "DROP TABLE worker_turns",
-        "DROP TABLE worker_counts",
-        "UPDATE job_counts SET bytes = CASE WHEN slot = (SELECT MIN(slot) FROM job_counts) THEN 2 ELSE 0 END",
-        "DROP INDEX executions_by_trace",
-        "ALTER TABLE executions DROP COLUMN trace",
-        "DELETE FROM _sqlx_migrations WHERE version > 9",
-    ] {
-        store.pool.execute(undo).await.expect(undo);
-    }
+    let uncounted =
+        "UPDATE job_counts SET bytes = CASE WHEN slot = (SELECT MIN(slot) FROM job_counts) THEN 2 ELSE 0 END";
+    store.pool.execute(uncounted).await.expect("changed");
+    undo_steps_after(store, 9).await;
     let url = test_store.url();
     store.close().await.expect("closed");
     let store = Store::open(folder.path(), url.as_deref()).expect("it opens");

@@ -296,14 +296,7 @@ async fn a_commit_says_whether_a_handler_waited_also_when_that_is_over(test_stor
     scope.commit().await.expect("committed");
     assert_eq!(waiting_turns(store, &shop, &key).await, all);
     // A store of before knows of the handler that waits now.
-    for undo in [
-        "ALTER TABLE worker_turns DROP COLUMN is_waiting",
-        "ALTER TABLE hosts DROP COLUMN key_id",
-        "DROP TABLE spans",
-        "DELETE FROM _sqlx_migrations WHERE version > 13",
-    ] {
-        store.pool.execute(undo).await.expect(undo);
-    }
+    undo_steps_after(store, 13).await;
     let url = test_store.url();
     store.close().await.expect("closed");
     let store = Store::open(folder.path(), url.as_deref()).expect("it opens");

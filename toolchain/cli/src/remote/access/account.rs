@@ -1,6 +1,8 @@
 //! `elias login` and `elias logout`.
 
 use crate::remote::connection::client::{Client, read};
+use crate::remote::connection::identity::{IdentityProvider, ProviderToken};
+use crate::remote::connection::loopback::is_loopback;
 use crate::remote::connection::output;
 use crate::remote::connection::target::{self, Login};
 use clap::Args;
@@ -26,6 +28,12 @@ pub(crate) struct LoginArguments {
     /// Data directory of a platform on this machine, to read the operator's token from
     #[arg(long, value_name = "DIR", conflicts_with = "token_file")]
     data_dir: Option<PathBuf>,
+    /// Sign in at the platform's identity provider with a browser on this machine
+    #[arg(long, conflicts_with_all = ["token_file", "data_dir"])]
+    browser: bool,
+    /// Sign in at the platform's identity provider on another device, with a code that is shown here
+    #[arg(long, conflicts_with_all = ["token_file", "data_dir", "browser"])]
+    device: bool,
     /// Tenant to use [default: the token's tenant, `default` for the operator's token]
     #[arg(long, value_name = "NAME")]
     tenant: Option<TenantId>,
@@ -45,29 +53,17 @@ struct Whoami {
 /// Asks the platform who the token stands for, and remembers both.
 ///
 /// # Errors
-/// If the platform does not respond or does not know the token; nothing is remembered then.
+/// If nobody signs in, or the platform does not respond or does not know the token; nothing is remembered then.
 pub(crate) fn login(arguments: &LoginArguments) -> Result<(), Failure> {
     let url = target::checked_url(&arguments.url)?;
-    let token = match (&arguments.token_file, &arguments.data_dir) {
-        (Some(file), _) => target::read_token(file)?,
-        (None, Some(dir)) => target::read_token(&dir.join(OPERATOR_TOKEN))?,
-        (None, None) => {
-            if std::io::stdin().is_terminal() {
-                eprintln!("Paste the token and press Enter. It is shown; --token-file takes one that is in a file.");
-                let mut line = String::new();
-                let read = std::io::stdin().read_line(&mut line);
-                read.map_err(|error| Failure::new(CliErrorCode::Io, format_args!("cannot read the token: {error}")))?;
-                target::token_from(line.as_bytes(), "what was typed")?
-            } else {
-                target::token_from(std::io::stdin().lock(), "standard input")?
-            }
-        }
+    warn_if_in_the_clear(&url);
+    let ProviderToken { token, renewal } = match (arguments.browser, arguments.device) {
+        (true, _) => IdentityProvider::of_platform(&url)?.by_browser()?,
+        (_, true) => IdentityProvider::of_platform(&url)?.by_device()?,
+        (false, false) => ProviderToken { token: given_token(arguments)?, renewal: None },
     };
-    if is_in_the_clear(&url) {
-        eprintln!("warning: {url} is not encrypted: anyone who sees the connection can read the token; use https");
-    }
-    let login =
-        Login { url, token, tenant: arguments.tenant.clone().map_or_else(elias_command_line::default_tenant, Ok)? };
+    let tenant = arguments.tenant.clone().map_or_else(elias_command_line::default_tenant, Ok)?;
+    let login = Login { url, token, tenant, renewal };
     let client = Client::new(&login)?;
     let response = client.get(client.host_url(&["whoami"]))?;
     let Whoami { name, tenant, role } = read(&response)?;
@@ -82,6 +78,28 @@ pub(crate) fn login(arguments: &LoginArguments) -> Result<(), Failure> {
             file.display()
         ))
     })
+}
+
+/// The token in a file, in a data directory, or on standard input.
+fn given_token(arguments: &LoginArguments) -> Result<String, Failure> {
+    match (&arguments.token_file, &arguments.data_dir) {
+        (Some(file), _) => target::read_token(file),
+        (None, Some(dir)) => target::read_token(&dir.join(OPERATOR_TOKEN)),
+        (None, None) if std::io::stdin().is_terminal() => {
+            eprintln!("Paste the token and press Enter. It is shown; --token-file takes one that is in a file.");
+            let mut line = String::new();
+            let read = std::io::stdin().read_line(&mut line);
+            read.map_err(|error| Failure::new(CliErrorCode::Io, format_args!("cannot read the token: {error}")))?;
+            target::token_from(line.as_bytes(), "what was typed")
+        }
+        (None, None) => target::token_from(std::io::stdin().lock(), "standard input"),
+    }
+}
+
+fn warn_if_in_the_clear(url: &str) {
+    if is_in_the_clear(url) {
+        eprintln!("warning: {url} is not encrypted: anyone who sees the connection can read the token; use https");
+    }
 }
 
 /// Forgets the platform and its token. The token stays valid.
@@ -100,10 +118,7 @@ pub(crate) fn logout() -> Result<(), Failure> {
 
 /// Whether a token would go over a network as it is.
 fn is_in_the_clear(url: &str) -> bool {
-    let Ok(url) = Url::parse(url) else { return false };
-    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
-    let local = host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
-    url.scheme() == "http" && !local
+    Url::parse(url).is_ok_and(|url| url.scheme() == "http" && !is_loopback(&url))
 }
 
 #[cfg(test)]

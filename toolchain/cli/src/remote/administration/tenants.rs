@@ -84,6 +84,9 @@ struct SettingsFlags {
     /// limits.fuel=100000000; KEY= restores the platform's; repeatable
     #[arg(long = "ceiling", value_name = "KEY=N", value_parser = ceiling)]
     ceilings: Vec<(String, Option<u64>)>,
+    /// Server that speaks Sentry's protocol and gets the tenant's failures; an empty one removes it
+    #[arg(long, value_name = "DSN")]
+    sentry_dsn: Option<String>,
     /// Quota, such as versions=50, storage-bytes=1000000000, executions-per-minute=600 or action=queue; 0: unlimited;
     /// repeatable
     #[arg(long = "quota", value_name = "NAME=N", value_parser = quota)]
@@ -126,6 +129,9 @@ impl SettingsFlags {
                 Some(ceiling) => settings.ceilings.insert(key.clone(), *ceiling),
                 None => settings.ceilings.remove(key),
             };
+        }
+        if let Some(dsn) = &self.sentry_dsn {
+            settings.sentry_dsn = Some(dsn.clone()).filter(|dsn| !dsn.is_empty());
         }
         let bad =
             |error: &dyn std::fmt::Display| Failure::new(CliErrorCode::BadInput, format_args!("--quota: {error}"));

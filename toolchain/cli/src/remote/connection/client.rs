@@ -182,6 +182,12 @@ impl Client {
         self.json(&Request::new(Method::PUT, url).with_json(body)?)
     }
 
+    pub(crate) fn patch(&self, url: Url, body: &impl Serialize) -> Result<Value, Failure> {
+        let request = Request::new(Method::PATCH, url).with_json(body)?;
+        // A second one may count on from where the first one did.
+        self.json(&Request { repeatable: false, ..request })
+    }
+
     /// Changes what is still at `revision`.
     pub(crate) fn put_at(&self, url: Url, body: &impl Serialize, revision: u64) -> Result<Value, Failure> {
         let mut request = Request::new(Method::PUT, url).with_json(body)?;
@@ -207,6 +213,24 @@ impl Client {
         let mut request = Request { body: bytes, patience: UPLOAD, ..Request::new(Method::PUT, url) };
         request.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
         self.json(&request).map(drop)
+    }
+
+    /// Copies the response to a GET, of whatever size, to `out` as it comes.
+    ///
+    /// # Errors
+    /// If the platform refuses, the response breaks off, or it cannot be written.
+    pub(crate) fn copy(&self, url: Url, accept: &'static str, out: &mut impl std::io::Write) -> Result<(), Failure> {
+        self.runtime.block_on(async {
+            let request = self.http.get(url).header(ACCEPT, HeaderValue::from_static(accept));
+            let mut response = request.send().await.map_err(|error| self.unreachable(error))?;
+            if !response.status().is_success() {
+                return Err(self.refusal(response).await);
+            }
+            while let Some(chunk) = response.chunk().await.map_err(|error| self.unreachable(error))? {
+                out.write_all(&chunk).map_err(|error| Failure::new(CliErrorCode::Io, error))?;
+            }
+            out.flush().map_err(|error| Failure::new(CliErrorCode::Io, error))
+        })
     }
 
     fn json(&self, request: &Request) -> Result<Value, Failure> {
@@ -301,7 +325,7 @@ pub(crate) fn named(list: &Value, id: &str) -> String {
 }
 
 /// The failure for a problem document.
-fn refused(base: &Url, status: StatusCode, body: &[u8]) -> Failure {
+pub(super) fn refused(base: &Url, status: StatusCode, body: &[u8]) -> Failure {
     let Ok(Problem { code, detail }) = serde_json::from_slice(body) else { return foreign(base, status) };
     // They come over the network: a terminal must not be steered by them.
     let failure = Failure::new(plain(&code), plain_lines(&detail));
@@ -345,7 +369,7 @@ mod tests {
 
     fn client(url: &str) -> Client {
         let tenant = "acme".parse().expect("a name");
-        Client::new(&Login { url: url.into(), token: "secret".into(), tenant }).expect("a client")
+        Client::new(&Login { url: url.into(), token: "secret".into(), tenant, renewal: None }).expect("a client")
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Which platform is meant, and as whom: by flags, by the environment, or by what `elias login` remembered.
 
+use super::identity::Renewal;
 use elias_atomic_write::{Access, Fsync};
 use elias_command_line::{CliErrorCode, Failure, Target, default_tenant, tenant_of_environment};
 use elias_names::TenantId;
@@ -11,8 +12,8 @@ use std::path::{Path, PathBuf};
 
 /// The file with what `elias login` remembers.
 const LOGIN_FILE: &str = "login.json";
-/// Bytes of a token, with room to spare.
-const TOKEN_BYTES_MAX: usize = 4096;
+/// Bytes of a token: those of an identity provider may have many claims.
+const TOKEN_BYTES_MAX: usize = 8 << 10;
 
 /// A platform and who acts there. It is what `elias login` remembers.
 #[derive(Clone, Serialize, Deserialize)]
@@ -20,6 +21,9 @@ pub(crate) struct Login {
     pub(crate) url: String,
     pub(crate) token: String,
     pub(crate) tenant: TenantId,
+    /// How the token is replaced before it expires, if it is one of the identity provider.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) renewal: Option<Renewal>,
 }
 
 /// The token is nobody's to read.
@@ -40,11 +44,35 @@ struct PartialLogin {
 /// The login that flags, environment and `elias login` say together.
 ///
 /// # Errors
-/// `no-platform` and `no-token` if nothing says which, `bad-url`, `bad-token`, `bad-name`, `io`.
+/// `no-platform` and `no-token` if nothing says which, `bad-url`, `bad-token`, `bad-name`, `io`; `sign-in-failed` and
+/// `unreachable` if a token of the identity provider has expired and cannot be replaced.
 pub(crate) fn login(target: &Target) -> Result<Login, Failure> {
     let token = target.token_file.as_deref().map(read_token).transpose()?;
     let flags = PartialLogin { url: target.url.clone(), token, tenant: target.tenant.clone() };
-    resolve(flags, environment()?, Login::read()?)
+    let stored = Login::read()?;
+    let login = resolve(flags, environment()?, stored.clone())?;
+    match stored.filter(|stored| stored.url == login.url && stored.token == login.token) {
+        Some(stored) => Ok(Login { token: current_token(stored)?, ..login }),
+        None => Ok(login),
+    }
+}
+
+/// The stored token, or a newer one in its place if it expires soon.
+fn current_token(stored: Login) -> Result<String, Failure> {
+    let Some(renewal) = stored.renewal.as_ref().filter(|renewal| renewal.is_due()) else { return Ok(stored.token) };
+    match renewal.renew() {
+        Ok(newer) => {
+            let newer = Login { token: newer.token, renewal: newer.renewal, ..stored };
+            newer.store()?;
+            Ok(newer.token)
+        }
+        // Another command may have used the refresh token, which is then for nobody else.
+        Err(failure) => match Login::read()?.filter(|now| now.url == stored.url && now.token != stored.token) {
+            Some(now) => Ok(now.token),
+            None if renewal.is_late() => Err(failure.help(format!("run `elias login {} --browser`", stored.url))),
+            None => Ok(stored.token),
+        },
+    }
 }
 
 /// Whether something names a platform.
@@ -76,7 +104,7 @@ fn resolve(flags: PartialLogin, environment: PartialLogin, stored: Option<Login>
         let help = format!("run `elias login {url}`, or give --token-file or ELIAS_TOKEN");
         return Err(Failure::new(CliErrorCode::NoToken, format_args!("a token for {url} is required")).help(help));
     };
-    Ok(Login { url, token, tenant: tenant.map_or_else(default_tenant, Ok)? })
+    Ok(Login { url, token, tenant: tenant.map_or_else(default_tenant, Ok)?, renewal: None })
 }
 
 /// The admin API's address without `/v1`, as it is compared and kept.
@@ -185,7 +213,8 @@ mod tests {
     use elias_api::DEFAULT_TENANT;
 
     fn stored() -> Login {
-        Login { url: "http://a.example".into(), token: "stored".into(), tenant: "acme".parse().expect("a name") }
+        let tenant = "acme".parse().expect("a name");
+        Login { url: "http://a.example".into(), token: "stored".into(), tenant, renewal: None }
     }
 
     fn partial(url: Option<&str>, token: Option<&str>) -> PartialLogin {

@@ -63,7 +63,7 @@ pub(super) fn parse_json(text: &str) -> Result<Value, String> {
 }
 
 /// A moment: a time of RFC 3339, or how long ago it was. In milliseconds since 1970.
-fn moment(text: &str) -> Result<i64, String> {
+pub(in crate::remote) fn moment(text: &str) -> Result<i64, String> {
     let ago = humantime::parse_duration(text).ok().and_then(|ago| SystemTime::now().checked_sub(ago));
     let time = ago.or_else(|| humantime::parse_rfc3339_weak(text).ok());
     let since = time.and_then(|time| time.duration_since(UNIX_EPOCH).ok());

@@ -1,0 +1,188 @@
+//! Responses to the requests of a worker's turn, which are kept for further attempts of it.
+
+use crate::turn::TurnCall;
+use bytes::Bytes;
+use http::response::Parts;
+use http::{HeaderMap, Response, StatusCode};
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::{BodyExt, Full};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use wasmtime_wasi_http::{Error, WasiBody};
+
+/// Bytes of a body that is kept at most. A longer one is read as it comes, and its request is sent again.
+const BODY_BYTES_MAX: usize = 1 << 20;
+
+/// Bytes of a body, of a length that is known, which is read before the component has the response: it is kept also if
+/// the component reads nothing of it.
+const READ_AHEAD_BYTES_MAX: u64 = 64 << 10;
+
+/// A response, with its whole body.
+#[derive(Clone)]
+pub(super) struct RecordedResponse {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Bytes,
+}
+
+impl RecordedResponse {
+    /// The response, as a component gets it that has sent the request again. The request's body is read and dropped.
+    pub(super) fn replay(self, mut request: WasiBody) -> Response<WasiBody> {
+        // A component that writes more than is buffered would wait for ever else. It ends with the component's body.
+        tokio::spawn(async move { while let Some(Ok(_)) = request.frame().await {} });
+        let Self { status, headers, body } = self;
+        let mut response = Response::new(Full::new(body).map_err(|never| match never {}).boxed_unsync());
+        *response.status_mut() = status;
+        *response.headers_mut() = headers;
+        response
+    }
+}
+
+/// Has a response recorded once its body was read to its end, unless that is too long or ends in trailers.
+///
+/// # Errors
+/// Why the body cannot be read, where it is read ahead.
+pub(super) async fn record(response: Response<WasiBody>, call: TurnCall) -> Result<Response<WasiBody>, Error> {
+    let (head, body) = response.into_parts();
+    let is_short = body.size_hint().exact().is_some_and(|bytes| bytes <= READ_AHEAD_BYTES_MAX);
+    let body = RecordingBody { body, recording: Some(Recording::new(&head, call)) };
+    let body = if is_short {
+        body.collect().await?.map_err(|never| match never {}).boxed_unsync()
+    } else {
+        body.boxed_unsync()
+    };
+    Ok(Response::from_parts(head, body))
+}
+
+/// What was read of a response so far.
+struct Recording {
+    call: TurnCall,
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Vec<u8>,
+}
+
+impl Recording {
+    fn new(head: &Parts, call: TurnCall) -> Self {
+        Self { call, status: head.status, headers: head.headers.clone(), body: Vec::new() }
+    }
+
+    /// The same with a frame more; none if it is not to be kept.
+    fn with(mut self, frame: &Frame<Bytes>) -> Option<Self> {
+        let data = frame.data_ref().filter(|data| self.body.len() + data.len() <= BODY_BYTES_MAX)?;
+        self.body.extend_from_slice(data);
+        Some(self)
+    }
+
+    /// Has the whole response recorded.
+    fn finish(self) {
+        let Self { call, status, headers, body } = self;
+        let bytes = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum::<usize>() + body.len();
+        call.record(RecordedResponse { status, headers, body: body.into() }, bytes);
+    }
+}
+
+/// A body that is recorded as it is read.
+struct RecordingBody {
+    body: WasiBody,
+    /// None once it was recorded, or is not to be.
+    recording: Option<Recording>,
+}
+
+impl Body for RecordingBody {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let this = &mut *self;
+        let frame = ready!(Pin::new(&mut this.body).poll_frame(cx));
+        let recording = this.recording.take();
+        match (&frame, recording) {
+            (None, Some(recording)) => recording.finish(),
+            (Some(Ok(frame)), Some(recording)) => match recording.with(frame) {
+                // Who knows the length of a body does not ask for more after its last frame.
+                Some(recording) if this.body.is_end_stream() => recording.finish(),
+                recording => this.recording = recording,
+            },
+            _ => {}
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::turn::TurnJournal;
+    use futures::StreamExt;
+    use futures::stream;
+    use http_body_util::StreamBody;
+
+    type Frames = Vec<Result<Frame<Bytes>, Error>>;
+
+    fn data(text: &'static str) -> Result<Frame<Bytes>, Error> {
+        Ok(Frame::data(Bytes::from_static(text.as_bytes())))
+    }
+
+    /// A response of unknown length.
+    fn streamed(frames: Frames) -> Response<WasiBody> {
+        let body = StreamBody::new(stream::iter(frames).boxed()).boxed_unsync();
+        let response = Response::builder().status(201).header("x-a", "b").body(body);
+        response.expect("a response")
+    }
+
+    fn call(journal: &TurnJournal) -> TurnCall {
+        journal.attempt().begin("shop", "http.request", &[])
+    }
+
+    async fn text(response: Response<WasiBody>) -> String {
+        let read = response.into_body().collect().await.expect("it is read");
+        String::from_utf8(read.to_bytes().to_vec()).expect("text")
+    }
+
+    fn no_body() -> WasiBody {
+        Full::new(Bytes::new()).map_err(|never| match never {}).boxed_unsync()
+    }
+
+    #[tokio::test]
+    async fn a_response_that_was_read_to_its_end_is_given_again() {
+        let journal = TurnJournal::new(vec!["turn".to_owned()], |_| true);
+        let response = record(streamed(vec![data("on"), data("e")]), call(&journal)).await.expect("a response");
+        assert!(call(&journal).recorded::<RecordedResponse>().is_none(), "it was not read");
+        assert_eq!(text(response).await, "one");
+        let recorded: RecordedResponse = call(&journal).recorded().expect("it was read");
+        let again = recorded.replay(no_body());
+        assert_eq!((again.status(), again.headers()["x-a"].as_bytes()), (StatusCode::CREATED, &b"b"[..]));
+        assert_eq!(text(again).await, "one");
+    }
+
+    #[tokio::test]
+    async fn a_short_response_is_kept_also_if_nobody_reads_it() {
+        let journal = TurnJournal::new(vec!["turn".to_owned()], |_| true);
+        let body = Full::new(Bytes::from_static(b"short")).map_err(|never| match never {}).boxed_unsync();
+        drop(record(Response::new(body), call(&journal)).await.expect("a response"));
+        let recorded: RecordedResponse = call(&journal).recorded().expect("it is kept");
+        assert_eq!(text(recorded.replay(no_body())).await, "short");
+    }
+
+    #[tokio::test]
+    async fn a_response_that_is_too_long_is_broken_or_has_trailers_is_not_kept() {
+        let long = vec![Ok(Frame::data(Bytes::from(vec![0; BODY_BYTES_MAX]))), data("x")];
+        let broken = vec![data("a"), Err(Error::HttpResponseIncomplete)];
+        let trailers = vec![data("a"), Ok(Frame::trailers(HeaderMap::new()))];
+        for frames in [long, broken, trailers] {
+            let journal = TurnJournal::new(vec!["turn".to_owned()], |_| true);
+            let response = record(streamed(frames), call(&journal)).await.expect("a response");
+            drop(response.into_body().collect().await);
+            assert!(call(&journal).recorded::<RecordedResponse>().is_none());
+        }
+    }
+}

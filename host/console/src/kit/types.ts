@@ -1,0 +1,142 @@
+// What a page is made of. Pages are descriptions in these types; the components beside this file draw them.
+
+import type { Page } from "../lib/client";
+import type { Reason } from "../lib/why";
+
+/** What a cell of a table or a fact of a page shows. Texts of strangers go in as they are: they become text nodes. */
+export type Cell =
+  | { kind: "text"; text: string; mono?: boolean; dim?: boolean }
+  | { kind: "link"; text: string; href: string }
+  | { kind: "time"; at: number | null | undefined }
+  | { kind: "state"; text: string; tone: Tone; why?: Reason | undefined }
+  | { kind: "tags"; tags: string[] }
+  | { kind: "meter"; used: number; most: number; text: string }
+  | { kind: "spark"; values: number[]; text: string }
+  | { kind: "json"; value: unknown };
+
+export type Tone = "good" | "busy" | "wait" | "warn" | "bad" | "off";
+
+export interface Column<Row> {
+  label: string;
+  cell(row: Row, names: Record<string, string>): Cell;
+  /** Numbers stand at the right. */
+  right?: boolean;
+  /** Not on narrow screens. */
+  wide?: boolean;
+}
+
+export interface Choice {
+  value: string;
+  label: string;
+}
+
+export interface Filter {
+  name: string;
+  label: string;
+  /** Without choices the filter is a text. */
+  choices?: Choice[];
+  /** Compared with the rows that are there, where the server has no such filter. */
+  local?: boolean;
+}
+
+export type Values = Record<string, string>;
+
+export interface Field {
+  name: string;
+  label: string;
+  kind: "text" | "number" | "area" | "secret" | "choice" | "check" | "time" | "json";
+  value?: string;
+  hint?: string;
+  choices?: Choice[];
+  required?: boolean;
+  /** What is wrong with a value, if anything is. */
+  check?(value: string): string | undefined;
+}
+
+/** What an action tells beside that it was done. */
+export interface Outcome {
+  text?: string;
+  /** Shown once, to be copied. */
+  secret?: string;
+  json?: unknown;
+  /** The page to go to. */
+  go?: string;
+}
+
+export interface Action {
+  /** A name that reasons refer to. */
+  id: string;
+  label: string;
+  tone?: "primary" | "danger";
+  /** The question before it is done. */
+  confirm?: string;
+  fields?: Field[];
+  run(values: Values): Promise<Outcome | void>;
+}
+
+export interface List<Row> {
+  title: string;
+  intro?: string;
+  load(after: string | undefined, filters: Values): Promise<Page<Row>>;
+  key(row: Row): string;
+  columns: Column<Row>[];
+  filters?: Filter[];
+  /** The page of a row. */
+  href?(row: Row): string;
+  rowActions?(row: Row): Action[];
+  actions?: Action[];
+  empty: string;
+  /** Milliseconds after which the first page is read again. */
+  every?: number;
+}
+
+export interface Fact {
+  label: string;
+  cell: Cell;
+}
+
+export type Section =
+  | { title: string; list: List<never> }
+  | { title: string; json: unknown }
+  | { title: string; text: string }
+  | { title: string; facts: Fact[] }
+  | { title: string; view: "timeline"; data: TimelineItem[] };
+
+export interface TimelineItem {
+  label: string;
+  detail: string;
+  /** Microseconds. */
+  length: number;
+  total: number;
+}
+
+export interface Detail {
+  title: string;
+  facts: Fact[];
+  reasons?: (Reason | undefined)[];
+  actions?: Action[];
+  sections?: Section[];
+}
+
+/** The page of one thing. */
+export interface DetailPage {
+  crumbs: { text: string; href: string }[];
+  load(): Promise<Detail>;
+  every?: number;
+}
+
+export const text = (value: string | number | null | undefined, mono = false): Cell =>
+  value === null || value === undefined || value === ""
+    ? { kind: "text", text: "\u2013", dim: true }
+    : { kind: "text", text: String(value), mono };
+export const mono = (value: string | number | null | undefined): Cell => text(value, true);
+export const link = (value: string, href: string): Cell => ({ kind: "link", text: value, href });
+export const time = (at: number | null | undefined): Cell => ({ kind: "time", at });
+export const tags = (list: string[] | null | undefined): Cell => ({ kind: "tags", tags: list ?? [] });
+export const json = (value: unknown): Cell => ({ kind: "json", value });
+
+/** A list of one kind of row among those of other kinds. */
+export const section = <Row>(title: string, list: List<Row>): Section => ({
+  title,
+  list: list as unknown as List<never>,
+});

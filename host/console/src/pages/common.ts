@@ -1,0 +1,50 @@
+// What several pages have in common.
+
+import type { Choice, Field, Filter } from "../kit/types";
+import type { Environment } from "../lib/client";
+import { m } from "../lib/texts";
+
+export const ENVIRONMENTS: Environment[] = ["production", "staging", "dev"];
+
+export const environmentName = (environment: string): string =>
+  environment === "production"
+    ? m.environment_production()
+    : environment === "staging"
+      ? m.environment_staging()
+      : m.environment_dev();
+
+export const environmentChoices = (): Choice[] =>
+  ENVIRONMENTS.map((environment) => ({ value: environment, label: environmentName(environment) }));
+
+export const componentFilter = (): Filter => ({ name: "component", label: m.component() });
+export const environmentFilter = (): Filter => ({
+  name: "environment",
+  label: m.environment(),
+  choices: environmentChoices(),
+});
+
+/** The parameters that are set, for a request. */
+export function given(values: Record<string, string | undefined>): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(values).filter((entry): entry is [string, string] => (entry[1] ?? "") !== ""),
+  );
+}
+
+export const reasonField = (): Field => ({ name: "reason", label: m.reason(), kind: "text", hint: m.reason_hint() });
+
+/** The time of a field of the kind `time`, in milliseconds since 1970. */
+export const milliseconds = (local: string): number | undefined =>
+  local === "" ? undefined : new Date(local).getTime();
+
+/** A JSON text as a value; a text that is none stays one. */
+export function parsed(text: string | null | undefined): unknown {
+  if (text === null || text === undefined) return null;
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return text;
+  }
+}
+
+/** Lines or words of a field, as a list. */
+export const words = (text: string): string[] => text.split(/[\s,]+/).filter((word) => word !== "");

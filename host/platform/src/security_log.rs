@@ -1,0 +1,259 @@
+//! Gathers security events, and the entries of the audit trail that no change of the store makes: who signed in, and
+//! which component read a secret.
+//!
+//! They are gathered in memory and stored by a task of their own, so that neither a request nor a component waits for
+//! the store, and an attack is some rows with counts.
+
+use crate::platform_events::{event, is_wanted};
+use crate::serving::ServiceNotice;
+use elias_api::{Actor, Code, ExecutionRecord, Result};
+use elias_contract::ErrorCode;
+use elias_names::{ServiceId, TenantId};
+use elias_store::{AuditNote, Store, now_ms};
+use elias_telemetry::security::{OTHERS, PendingEvents, SecurityEventKey, SecurityEventKind, SecurityEvents};
+use moka::sync::Cache;
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::hash::{BuildHasher, Hash, RandomState};
+use std::time::Duration;
+
+/// How long a sign-in with the same token from the same address, and a read of a secret, is the same.
+const AUDITED_FOR: Duration = Duration::from_secs(24 * 3600);
+/// Sign-ins and reads that are remembered.
+const REMEMBERED: u64 = 100_000;
+/// Entries of the audit trail that wait for the store.
+const WAITING_MAX: usize = 10_000;
+/// Events of one flush that are published for a tenant.
+const PUBLISHED_MAX: usize = 20;
+
+/// The codes of executions that reached a limit.
+const LIMITS: [ErrorCode; 7] = [
+    ErrorCode::OutOfFuel,
+    ErrorCode::OutOfMemory,
+    ErrorCode::Deadline,
+    ErrorCode::StackOverflow,
+    ErrorCode::HostCallTooLarge,
+    ErrorCode::RequestTooLarge,
+    ErrorCode::ResponseTooLarge,
+];
+
+/// Gathers security events and notes for the audit trail.
+pub(crate) struct SecurityLog {
+    events: Mutex<SecurityEvents>,
+    notes: Mutex<PendingNotes>,
+    /// What was written into the audit trail lately, by its hash: one that is the same by chance is not written.
+    audited: Cache<u64, ()>,
+    hashes: RandomState,
+}
+
+#[derive(Default)]
+struct PendingNotes {
+    by_tenant: BTreeMap<TenantId, Vec<AuditNote>>,
+    len: usize,
+    lost: u64,
+}
+
+impl Default for SecurityLog {
+    fn default() -> Self {
+        Self {
+            events: Mutex::default(),
+            notes: Mutex::default(),
+            audited: Cache::builder().max_capacity(REMEMBERED).time_to_live(AUDITED_FOR).build(),
+            hashes: RandomState::new(),
+        }
+    }
+}
+
+impl SecurityLog {
+    /// Adds an event that happened `count` times.
+    pub(crate) fn note(&self, tenant: &TenantId, key: SecurityEventKey, count: u64) {
+        self.events.lock().add(tenant, key, count, now_ms());
+    }
+
+    /// A token was refused. `owner` is the tenant whose token it is, if there is one with its id; else those who run
+    /// the host are told.
+    pub(crate) fn sign_in_failed(&self, owner: Option<&TenantId>, token: Option<&str>, address: &str, code: Code) {
+        let kind =
+            if code == Code::RateLimited { SecurityEventKind::LimitHit } else { SecurityEventKind::SignInFailed };
+        // An id that no token has is the stranger's word.
+        let actor = owner.and(token).unwrap_or_default().to_owned();
+        let (address, subject, code) = (address.to_owned(), "token".to_owned(), code.to_string());
+        let system = TenantId::system();
+        self.note(owner.unwrap_or(&system), SecurityEventKey { kind, actor, address, service: None, subject, code }, 1);
+    }
+
+    /// A request of an actor of a tenant was refused. `subject` is its method and route.
+    pub(crate) fn denied(&self, tenant: &TenantId, actor: Actor, subject: &str, code: Code) {
+        let Actor { name, address } = actor;
+        let (kind, subject, code) = (SecurityEventKind::Denied, subject.to_owned(), code.to_string());
+        self.note(tenant, SecurityEventKey { kind, actor: name, address, service: None, subject, code }, 1);
+    }
+
+    /// Executions that were recorded: those that reached a limit are events.
+    pub(crate) fn executions(&self, batch: &[ExecutionRecord]) {
+        let mut limits: BTreeMap<(&TenantId, SecurityEventKey), u64> = BTreeMap::new();
+        for record in batch {
+            let limit = LIMITS.iter().find(|limit| record.code.as_deref() == Some(limit.as_str()));
+            let Some(limit) = limit else { continue };
+            let key = SecurityEventKey {
+                kind: SecurityEventKind::LimitHit,
+                actor: String::new(),
+                address: String::new(),
+                service: Some((record.component.clone(), record.environment)),
+                subject: limit.as_str().to_owned(),
+                code: limit.as_str().to_owned(),
+            };
+            *limits.entry((&record.tenant, key)).or_default() += 1;
+        }
+        for ((tenant, key), count) in limits {
+            self.note(tenant, key, count);
+        }
+    }
+
+    /// An actor of a tenant used the admin API, the first time from this address within a day.
+    pub(crate) fn signed_in(&self, tenant: &TenantId, actor: &Actor, details: impl FnOnce() -> Value) {
+        let action = "session.sign-in";
+        if self.is_first((action, tenant.as_str(), &actor.name, &actor.address)) {
+            let (actor, subject) = (actor.clone(), actor.name.clone());
+            self.audit(tenant, note_now(actor, action, subject, Some(details())));
+        }
+    }
+
+    /// A component read a secret, the first time within a day.
+    fn secret_read(&self, service: &ServiceId, name: &str) {
+        let (action, reader) = ("secret.read", service.subject());
+        if self.is_first((action, service.tenant.as_str(), &reader, name)) {
+            let (actor, subject) = (Actor { name: reader.clone(), ..Actor::host() }, format!("{reader}/{name}"));
+            self.audit(&service.tenant, note_now(actor, action, subject, None));
+        }
+    }
+
+    fn is_first(&self, what: impl Hash) -> bool {
+        let hash = self.hashes.hash_one(what);
+        // Two at once may both be the first, which is no harm.
+        let is_first = !self.audited.contains_key(&hash);
+        if is_first {
+            self.audited.insert(hash, ());
+        }
+        is_first
+    }
+
+    fn audit(&self, tenant: &TenantId, note: AuditNote) {
+        let mut notes = self.notes.lock();
+        if notes.len >= WAITING_MAX {
+            notes.lost += 1;
+            return;
+        }
+        notes.len += 1;
+        notes.by_tenant.entry(tenant.clone()).or_default().push(note);
+    }
+
+    /// What a service's components did beside writing lines.
+    pub(crate) fn notices(&self, service: &ServiceId, notices: BTreeMap<ServiceNotice, u64>) {
+        for (notice, count) in notices {
+            match notice {
+                ServiceNotice::SecretRead(name) => self.secret_read(service, &name),
+                ServiceNotice::EgressRefused(server) => {
+                    let key = SecurityEventKey {
+                        kind: SecurityEventKind::EgressRefused,
+                        actor: String::new(),
+                        address: String::new(),
+                        service: Some((service.component.clone(), service.environment)),
+                        subject: server.unwrap_or_else(|| OTHERS.to_owned()),
+                        code: "capability-denied".to_owned(),
+                    };
+                    self.note(&service.tenant, key, count);
+                }
+            }
+        }
+    }
+
+    /// Stores what was gathered. What cannot be stored stays, within the bounds.
+    pub(crate) async fn flush(&self, store: &Store) -> Result<()> {
+        let events = self.events.lock().take();
+        if !events.is_empty()
+            && let Err(error) = store_events(store, &events).await
+        {
+            self.events.lock().put_back(events);
+            return Err(error);
+        }
+        let PendingNotes { by_tenant, lost, .. } = std::mem::take(&mut *self.notes.lock());
+        if lost > 0 {
+            tracing::warn!(entries = lost, "entries of the audit trail were lost: the store is too slow");
+        }
+        let mut failed = None;
+        for (tenant, notes) in by_tenant {
+            if let Err(error) = store_notes(store, &tenant, &notes).await {
+                notes.into_iter().for_each(|note| self.audit(&tenant, note));
+                failed = Some(error);
+            }
+        }
+        failed.map_or(Ok(()), Err)
+    }
+}
+
+fn note_now(actor: Actor, action: &'static str, subject: String, after: Option<Value>) -> AuditNote {
+    AuditNote { id: ulid::Ulid::new().to_string(), at: now_ms(), actor, action, subject, after }
+}
+
+async fn store_events(store: &Store, events: &PendingEvents) -> Result<()> {
+    let mut scope = store.host_write().await?;
+    // By tenant and key, so in the same order on every host: none waits for another that waits for it.
+    for (tenant, of_tenant) in events {
+        for (key, repeats) in of_tenant {
+            scope.add_security_event(tenant, key, repeats).await?;
+        }
+    }
+    scope.commit().await?;
+    if let Err(error) = publish(store, events).await {
+        tracing::debug!(%error, "security events were not published");
+    }
+    Ok(())
+}
+
+async fn store_notes(store: &Store, tenant: &TenantId, notes: &[AuditNote]) -> Result<()> {
+    let mut scope = store.write(tenant).await?;
+    scope.audit_notes(notes).await?;
+    Ok(scope.commit().await?)
+}
+
+/// Publishes events to the tenants that have a subscription to them.
+async fn publish(store: &Store, events: &PendingEvents) -> Result<()> {
+    let active = store.host_read().await?.active_subscriptions().await?;
+    let mut wanted: Vec<(&TenantId, Vec<_>)> = Vec::new();
+    for (tenant, of_tenant) in events {
+        let configs: Vec<&Value> =
+            active.iter().filter(|(owner, _)| owner == tenant).map(|(_, config)| config).collect();
+        let is_wanted = |event_type: &str| configs.iter().any(|config| is_wanted(config, event_type));
+        let published = of_tenant.iter().filter_map(|(key, repeats)| {
+            let event_type = format!("security.{}", key.kind.as_str());
+            let data = json!({
+                "kind": key.kind.as_str(),
+                "actor": key.actor,
+                "address": key.address,
+                "component": key.service.as_ref().map(|(component, _)| component),
+                "environment": key.service.as_ref().map(|(_, environment)| environment),
+                "subject": key.subject,
+                "code": key.code,
+                "count": repeats.count,
+            });
+            is_wanted(&event_type).then(|| event(&event_type, key.subject.clone(), &data))
+        });
+        let published: Vec<_> = published.take(PUBLISHED_MAX).collect();
+        if !published.is_empty() {
+            wanted.push((tenant, published));
+        }
+    }
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    let mut scope = store.host_write().await?;
+    for (tenant, published) in wanted {
+        scope.publish_events(tenant, &published, None).await?;
+    }
+    Ok(scope.commit().await?)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,46 @@
+// Before all tests: a platform with a few components, and the console before it.
+import { console_, start } from "./platform.mjs";
+
+const FAULTY = `export default {
+  fetch(request) {
+    const url = new URL(request.url);
+    if (url.searchParams.has("fail")) throw new Error("<img src=x onerror=alert(1)> failed");
+    const log = url.searchParams.get("log");
+    if (log) console.log("\\u001b[31mred\\u001b[0m <b>bold</b> \\u202etxt " + log);
+    return new Response("fine");
+  },
+};`;
+
+export default async function setup() {
+  const platform = await start();
+  const server = await console_(platform).catch(async (error) => {
+    await platform.stop();
+    throw error;
+  });
+  const module = (name, source) => ({
+    "package.json": JSON.stringify({ name, version: "1.0.0", type: "module" }),
+    "src/index.js": source,
+  });
+  const hello = (text) => `export default { fetch: () => new Response("${text}") };`;
+  await platform.deploy("shop");
+  await platform.deploy("cart");
+  await platform.deploy("faulty", module("faulty", FAULTY));
+  for (const text of ["first", "second"]) await platform.deploy("greeting", module("greeting", hello(text)));
+  const refusing = `export default { event: (event) => event.reject("there is no order " + event.data.order) };`;
+  await platform.deploy("refusing", {
+    ...module("refusing", refusing),
+    "elias.toml": '[[triggers.event]]\nname = "refused"\ntype = "order.refused"\n',
+  });
+  await platform.deploy("stopping", module("stopping", hello("here")));
+  Object.assign(process.env, {
+    CONSOLE_URL: server.url,
+    CONSOLE_ADMIN: platform.admin,
+    CONSOLE_SERVICES: platform.services,
+    CONSOLE_TOKEN: platform.token,
+    CONSOLE_FOLDER: platform.folder,
+  });
+  return async () => {
+    server.close();
+    await platform.stop();
+  };
+}
