@@ -5,7 +5,6 @@ use crate::platform::Platform;
 use crate::session::Session;
 use elias_api::{Actor, Code, Error, FeatureFlag, FlagRevision, Result};
 use elias_delivery::flag::{FlagDefinition, check_flag_name};
-use elias_delivery::setting::InvalidSetting;
 use elias_names::{Environment, TenantId};
 use elias_store::TenantScope;
 
@@ -13,7 +12,7 @@ impl Platform {
     /// A flag of the tenant in an environment.
     ///
     /// # Errors
-    /// `not-found`.
+    /// `bad-name`, `not-found`.
     pub async fn flag(
         &self,
         session: &Session,
@@ -21,14 +20,15 @@ impl Platform {
         environment: Environment,
         name: &str,
     ) -> Result<FeatureFlag> {
-        let mut scope = self.read(session, Permission::Read, tenant, None).await?;
-        Ok(scope.flag(environment, name).await?)
+        session.require(Permission::Read, tenant, None)?;
+        check_name(name)?;
+        Ok(self.store().read(tenant).await?.flag(environment, name).await?)
     }
 
     /// The kept revisions of a flag before the revision `before`, the newest first; also of one that was deleted.
     ///
     /// # Errors
-    /// `not-found`.
+    /// `bad-name`, `not-found`.
     pub async fn flag_history(
         &self,
         session: &Session,
@@ -38,8 +38,9 @@ impl Platform {
         before: Option<u32>,
         limit: u32,
     ) -> Result<Vec<FlagRevision>> {
-        let mut scope = self.read(session, Permission::Read, tenant, None).await?;
-        Ok(scope.flag_history(environment, name, before, limit).await?)
+        session.require(Permission::Read, tenant, None)?;
+        check_name(name)?;
+        Ok(self.store().read(tenant).await?.flag_history(environment, name, before, limit).await?)
     }
 
     /// Makes a flag, or changes it, if it is still at `revision`. Executions that begin after that see it on this host;
@@ -56,10 +57,8 @@ impl Platform {
         definition: &FlagDefinition,
         revision: Option<u64>,
     ) -> Result<FeatureFlag> {
-        let (mut scope, actor) = self.change_flags(session, tenant, environment).await?;
-        let refuse = |code: Code| move |error: InvalidSetting| Error::new(code, error.to_string());
-        check_flag_name(name).map_err(refuse(Code::BadName))?;
-        definition.check().map_err(refuse(Code::BadInput))?;
+        let (mut scope, actor) = self.begin_change(session, tenant, environment, name).await?;
+        definition.check().map_err(|error| Error::new(Code::BadInput, error.to_string()))?;
         let set = scope.set_flag(environment, name, definition, revision, &actor).await?;
         scope.commit().await?;
         self.follow_flags(tenant, environment).await;
@@ -69,7 +68,7 @@ impl Platform {
     /// Deletes a flag, if it is still at `revision`. Components get the values that their own code names.
     ///
     /// # Errors
-    /// `not-found`, `stale`.
+    /// `bad-name`, `not-found`, `stale`.
     pub async fn delete_flag(
         &self,
         session: &Session,
@@ -78,21 +77,24 @@ impl Platform {
         name: &str,
         revision: Option<u64>,
     ) -> Result<()> {
-        let (mut scope, actor) = self.change_flags(session, tenant, environment).await?;
+        let (mut scope, actor) = self.begin_change(session, tenant, environment, name).await?;
         scope.delete_flag(environment, name, revision, &actor).await?;
         scope.commit().await?;
         self.follow_flags(tenant, environment).await;
         Ok(())
     }
 
-    /// A transaction that changes flags of a tenant that is there.
-    async fn change_flags(
+    /// A transaction that changes a flag of a tenant that is there.
+    async fn begin_change(
         &self,
         session: &Session,
         tenant: &TenantId,
         environment: Environment,
+        name: &str,
     ) -> Result<(TenantScope, Actor)> {
-        let mut scope = self.write(session, Permission::set_flags(environment), tenant, None).await?;
+        session.require(Permission::set_flags(environment), tenant, None)?;
+        check_name(name)?;
+        let mut scope = self.store().write(tenant).await?;
         scope.this_tenant().await?;
         Ok((scope, session.actor()))
     }
@@ -103,4 +105,9 @@ impl Platform {
             tracing::warn!(%tenant, %environment, %error, "feature flags cannot be read again; retrying");
         }
     }
+}
+
+/// Refuses what no flag is called, before a database is asked for it.
+fn check_name(name: &str) -> Result<()> {
+    check_flag_name(name).map_err(|error| Error::new(Code::BadName, error.to_string()))
 }

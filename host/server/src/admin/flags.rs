@@ -70,7 +70,12 @@ async fn list(
     params(FlagPath),
     responses(
         (status = 200, description = "The flag, with its revision as `ETag`.", body = FeatureFlag),
-        (status = "default", description = refused!(404 "not-found"), body = ProblemDocument, content_type = PROBLEM),
+        (
+            status = "default",
+            description = refused!(400 "bad-name", 404 "not-found"),
+            body = ProblemDocument,
+            content_type = PROBLEM,
+        ),
     ),
 )]
 async fn show(
@@ -128,7 +133,7 @@ async fn set(
         (status = 204, description = "The flag was deleted."),
         (
             status = "default",
-            description = refused!(404 "not-found", 412 "stale"),
+            description = refused!(400 "bad-name", 404 "not-found", 412 "stale"),
             body = ProblemDocument,
             content_type = PROBLEM,
         ),
@@ -155,7 +160,12 @@ async fn delete(
     params(FlagPath, PageQuery),
     responses(
         (status = 200, description = "A page of revisions.", body = NamedPage<FlagRevision>),
-        (status = "default", description = refused!(404 "not-found"), body = ProblemDocument, content_type = PROBLEM),
+        (
+            status = "default",
+            description = refused!(400 "bad-name", 404 "not-found"),
+            body = ProblemDocument,
+            content_type = PROBLEM,
+        ),
     ),
 )]
 async fn history(
