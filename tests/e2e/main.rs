@@ -9,6 +9,7 @@ mod building_variants;
 mod capability_cache;
 mod capability_config;
 mod capability_db;
+mod capability_flags;
 mod capability_http;
 mod capability_wit;
 mod command_line;

@@ -44,6 +44,7 @@ async fn routes(platform: &Platform) -> Vec<Route> {
         ("job", "01ARZ3NDEKTSV4RRFFQ69G5FAV"),
         ("class", "Cart"),
         ("draft", "shop"),
+        ("flag", "banner"),
         ("path", "0/000"),
         ("*path", "0/000"),
     ];
@@ -77,6 +78,7 @@ fn body(method: &str, template: &str) -> Value {
         ("post", "deployments") => json!({ "version": 1 }),
         ("post", "rollout") => json!({ "action": "abort" }),
         ("put", "flags") => json!({ "rules": [] }),
+        ("put", "{flag}") => json!({ "variants": { "on": true, "off": false }, "defaultVariant": "off" }),
         ("put", "stages") => json!({ "implementations": [{ "name": "stage1", "version": 1, "weight": 1 }] }),
         ("post", "organizations" | "users") => json!({ "id": "mine", "settings": { "name": "mine" } }),
         ("put", "{organization}" | "{user}") => json!({ "name": "mine", "disabled": true }),

@@ -11,6 +11,7 @@ mod drafts;
 mod error;
 mod executions;
 mod findings;
+mod flags;
 mod issues;
 mod members;
 mod series;
@@ -42,6 +43,7 @@ pub use executions::{
     ExecutionFilter, ExecutionRecord, FollowedLine, RecordedCalls, RecordedRun, RunningExecution, RunningFilter,
 };
 pub use findings::Finding;
+pub use flags::{FeatureFlag, FlagRevision};
 pub use issues::{
     ASSIGNEE_BYTES_MAX, IGNORED_COUNT_MAX, Issue, IssueChange, IssueFilter, IssueOccurrence, IssueState, IssueTotals,
     SecurityEvent, SecurityFilter, SecurityKind, SourceExcerpt, SourcePlace,

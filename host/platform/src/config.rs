@@ -3,6 +3,7 @@
 use crate::access::{FetchKeys, OidcConfig};
 use crate::component_databases::ComponentDatabases;
 use crate::draft_builder::DraftBuilder;
+use crate::flag_sets::FlagSets;
 use crate::notifier::Notifier;
 use crate::recorder::Retention;
 use crate::reports::EnvelopeSender;
@@ -92,6 +93,8 @@ pub struct PlatformConfig {
     pub envelopes: Option<Arc<dyn EnvelopeSender>>,
     /// The queue and the log of events that the host was built with, by its capabilities `jobs` and `events`.
     pub triggers: TriggerBackends,
+    /// The feature flags that the host was built with, by its capability `flags`.
+    pub flags: FlagSets,
     /// The service workers that the host was built with, by its capability `workers`.
     pub workers: WorkerBackends,
     /// How many service workers are in memory at a time: each is one of the host's instances.
@@ -135,6 +138,7 @@ impl PlatformConfig {
             sentry_dsn: None,
             envelopes: None,
             triggers: TriggerBackends::new(),
+            flags: FlagSets::new(),
             workers: WorkerBackends::new(),
             awake_workers: AWAKE_WORKERS,
             concurrent_jobs: None,

@@ -232,14 +232,21 @@ async fn follow(platform: &Platform, seen: &mut Option<i64>) -> elias_api::Resul
     if platform.was_behind() {
         platform.refresh().await?;
     }
+    platform.flag_sets().catch_up().await?;
     // A store of this host alone changes by what this host does, and that is served already.
     if platform.store().is_shared() {
         let changes = platform.store().changes().await?;
         match *seen {
             Some(seen) if seen == changes => {}
-            Some(seen) if seen < changes => platform.follow_changes(seen, changes).await?,
+            Some(seen) if seen < changes => {
+                platform.follow_changes(seen, changes).await?;
+                platform.flag_sets().follow_changes(seen).await?;
+            }
             // The first look; or the store was put back to what it was.
-            _ => platform.refresh().await?,
+            _ => {
+                platform.refresh().await?;
+                platform.flag_sets().refresh().await?;
+            }
         }
         *seen = Some(changes);
     }

@@ -99,6 +99,7 @@ impl Platform {
         let slots = config.concurrent_jobs.unwrap_or(concurrent_executions / 2);
         let runner = Runner::new(store.clone(), run_id.clone(), Arc::clone(&services) as _, slots);
         config.triggers.bind(Arc::clone(&runner));
+        config.flags.bind(store.clone(), sub("flags")?);
         let of_workers = WorkerParts {
             store: store.clone(),
             artifacts: artifacts.clone(),

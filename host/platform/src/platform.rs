@@ -6,6 +6,7 @@ use crate::artifacts::Artifacts;
 use crate::config::{PlatformConfig, PublicScheme};
 use crate::connector_state::ConnectorState;
 use crate::draft_builder::BuildTurns;
+use crate::flag_sets::FlagSets;
 use crate::notification_meters::NotificationMeters;
 use crate::reports::Reports;
 use crate::response_cache::ResponseCache;
@@ -93,6 +94,10 @@ impl Platform {
 
     pub(crate) fn workers(&self) -> &Arc<WorkerRunner> {
         &self.inner.workers
+    }
+
+    pub(crate) fn flag_sets(&self) -> &FlagSets {
+        &self.inner.config.flags
     }
 
     pub(crate) fn connectors(&self) -> &ConnectorState {

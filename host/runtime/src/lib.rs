@@ -52,7 +52,8 @@ pub use elias_contract::ErrorCode;
 pub use elias_contract::manifest::Manifest;
 pub use error::{Error, Exception};
 pub use execution::{
-    Caller, DETAIL_BYTES_MAX, Execution, ExecutionHandle, HostCalls, Outcome, SPAN, SpanId, TimedCall, Timeline,
+    Caller, DETAIL_BYTES_MAX, EvaluatedFlag, Execution, ExecutionHandle, HostCalls, Outcome, SPAN, SpanId, TimedCall,
+    Timeline,
 };
 pub use fetch::Body;
 pub use grants::Grants;

@@ -18,6 +18,7 @@ mod error;
 mod executions;
 mod experiments;
 mod file;
+mod flags;
 mod guard;
 mod hints;
 mod host;
@@ -126,6 +127,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("alerts", include_str!("schema/19_alerts.sql")),
     ("sessions", include_str!("schema/20_sessions.sql")),
     ("drafts", include_str!("schema/21_drafts.sql")),
+    ("flags", include_str!("schema/22_flags.sql")),
 ];
 
 /// The tables with a tenant's rows, which row-level security guards on PostgreSQL.
@@ -192,6 +194,8 @@ const TENANT_TABLES: &[&str] = &[
     "issue_counts",
     "security_events",
     "drafts",
+    "flags",
+    "flag_revisions",
 ];
 
 /// Begins a transaction on PostgreSQL whose statements are planned as for large tables: some are empty at one time and

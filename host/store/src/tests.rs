@@ -14,6 +14,7 @@ mod access;
 mod alerts;
 mod drafts;
 mod durability;
+mod flags;
 mod idempotent_requests;
 mod identity;
 mod issues;
@@ -41,6 +42,7 @@ use elias_api::{
 use elias_delivery::experiment::VariantMetrics;
 use elias_names::{ComponentName, Digest, Environment, ServiceId};
 use elias_transparency as transparency;
+use flags::{flags_are_bounded, flags_have_revisions_and_are_a_tenants};
 use serde_json::json;
 use sqlx::{AssertSqlSafe, Executor, SqlSafeStr};
 use std::time::Duration;
@@ -440,6 +442,7 @@ async fn executions_are_found_and_pruned(TestStore { store, .. }: &TestStore) {
         fuel: 7,
         memory_bytes: 9,
         host_calls: vec![RecordedCalls { capability: "db".into(), calls: 2, duration_us: 3 }],
+        flags: [("banner".to_owned(), "on".to_owned())].into(),
         status: 200,
         outcome: outcome.into(),
         code: None,
@@ -487,6 +490,8 @@ on_both! {
     versions_count_up_also_when_they_come_at_once
     of_two_changes_at_once_one_is_stale
     what_changed_is_read_and_nothing_else
+    flags_have_revisions_and_are_a_tenants
+    flags_are_bounded
     a_version_that_serves_is_not_deleted
     what_is_not_committed_never_was
     quotas_of_components_hold

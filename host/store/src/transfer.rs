@@ -79,6 +79,8 @@ pub(super) const TABLES: &[&str] = &[
     "issues",
     "issue_counts",
     "security_events",
+    "flags",
+    "flag_revisions",
     "leases",
 ];
 /// The tables that have rows in every new store.

@@ -69,7 +69,12 @@ const GROUPS: &[Group] = &[
             command("canary", "elias canary shop pause", "elias canary shop abort --reason latency"),
             command("stages", "elias stages shop", "elias stages shop --promote --requests 5000"),
             command("compare", "elias compare shop", "elias compare shop --env staging --json"),
-            command("flags", "elias flags shop --give '4 organization=acme'", "elias flags shop --clear"),
+            command("targeting", "elias targeting shop --give '4 organization=acme'", "elias targeting shop --clear"),
+            command(
+                "flags",
+                "elias flags set new-checkout --from-file new-checkout.json --env staging",
+                "elias flags set new-checkout --disable",
+            ),
             command("stop", "elias stop shop", "elias stop shop --env staging"),
             command("start", "elias start shop", "elias start shop --env staging"),
             command("purge", "elias purge shop", "elias purge shop --env staging"),

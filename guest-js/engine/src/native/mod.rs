@@ -21,6 +21,7 @@ mod encodings;
 mod events;
 mod fetch;
 pub(crate) mod fetch_handler;
+mod flags;
 mod header_fields;
 mod http_request;
 mod http_response;
@@ -100,6 +101,7 @@ impl ModuleDef for Native {
             db::add,
             jobs::add,
             events::add,
+            flags::add,
             workflow::add,
             triggers::add,
             worker::add,

@@ -11,6 +11,7 @@ mod events;
 mod executions;
 mod experiments;
 mod extract;
+mod flags;
 mod followed;
 mod host;
 mod idempotency;
@@ -120,6 +121,7 @@ fn routes() -> OpenApiRouter<Platform> {
         .merge(packages::routes())
         .merge(members::routes())
         .merge(roles::routes())
+        .merge(flags::routes())
         .merge(usage::routes())
         .merge(sessions::routes())
         .merge(host::routes());

@@ -200,6 +200,7 @@ pub(super) async fn executions_are_found_by_the_text_of_their_lines(test: &TestS
         fuel: 7,
         memory_bytes: 9,
         host_calls: Vec::new(),
+        flags: [].into(),
         status: 200,
         outcome: "completed".into(),
         code: None,

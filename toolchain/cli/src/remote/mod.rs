@@ -15,7 +15,7 @@ pub(crate) use observe::database::query as query_database;
 use access::{account, members, roles, secrets, sessions, tenant_keys, tokens};
 use administration::{backup, tenants};
 use clap::Subcommand;
-use delivery::{comparison, deploy, drafts, flags, rollouts, services, spec, stages, versions};
+use delivery::{comparison, deploy, drafts, feature_flags, rollouts, services, spec, stages, targeting, versions};
 use elias_command_line::Failure;
 use observe::{alerts, audit, doctor, executions, issues, metrics, security, status, traces, usage};
 use triggers::{events, jobs, schedules, subscriptions, workflows};
@@ -44,7 +44,9 @@ pub(crate) enum RemoteCommand {
     /// Promote, pause, resume or abort a canary rollout
     Canary(rollouts::CanaryCommandArguments),
     /// Show and set targeting rules
-    Flags(flags::FlagsArguments),
+    Targeting(targeting::TargetingArguments),
+    /// List, show, set and delete feature flags
+    Flags(feature_flags::FlagsArguments),
     /// Show and change an experiment (A/B) and its variants
     Stages(stages::StagesArguments),
     /// Compare the variants of an experiment
@@ -130,7 +132,8 @@ impl RemoteCommand {
             Self::Promote(arguments) => versions::promote(arguments),
             Self::Rollback(arguments) => rollouts::rollback(arguments),
             Self::Canary(arguments) => rollouts::canary(arguments),
-            Self::Flags(arguments) => flags::flags(arguments),
+            Self::Targeting(arguments) => targeting::targeting(arguments),
+            Self::Flags(arguments) => feature_flags::flags(arguments),
             Self::Stages(arguments) => stages::stages(arguments),
             Self::Compare(arguments) => comparison::compare(arguments),
             Self::Stop(arguments) => services::stop(arguments),
@@ -234,6 +237,14 @@ mod tests {
             "stages shop --end --env staging",
             "compare shop --json",
             "promote shop --stage stage2",
+            "targeting shop --give 3",
+            "targeting shop --clear --env staging",
+            "flags list --env staging",
+            "flags show banner --json",
+            "flags set banner --from-file banner.json --revision 3",
+            "flags set banner --disable --env dev",
+            "flags delete banner",
+            "flags history banner --limit 5",
             "stop shop",
             "start shop --env dev",
             "purge shop --env staging",
@@ -370,6 +381,10 @@ mod tests {
             "packages audit --level terrible",
             "roles set shop-deployer",
             "roles set shop-deployer --policy a --ceiling king",
+            "flags",
+            "flags set",
+            "flags set banner --enable --disable",
+            "flags set banner --disable --from-file banner.json",
             "secrets set shop",
             "secrets set shop NAME value",
             "status --tenant A/B",

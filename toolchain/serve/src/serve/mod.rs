@@ -18,6 +18,7 @@ use crate::worker_messages::ProjectWorkers;
 use crate::workers::{self, FormerVersions, Heaps};
 use crate::{failure, host, logging, service_tables, triggers, types};
 use elias_build::command::cache_dir;
+use elias_capabilities::Flags;
 use elias_command_line::{CliErrorCode, DevArguments, Failure, ServeArguments, ServerArguments};
 use elias_host::LoadOptions;
 use elias_local_triggers::ComponentSource;
@@ -183,6 +184,7 @@ async fn run(serving: &Serving, settings: Settings) -> Result<(), Failure> {
     events.set_grant(settings.grants.get("events"));
     let workers = workers::prepare(&serving.heaps, serving.watch, &config, &events)?;
     let host = host::with_triggers(host, triggers.jobs(), triggers.events()).capability(workers.capability());
+    let host = host.capability(Flags::local());
     let host = host::build(host, cache.as_deref())?;
     let origin = Origin::of(&serving.file, &serving.config, cache)?;
     if !serving.watch && is_source(&serving.file) {

@@ -195,6 +195,7 @@ pub(crate) async fn run(
     let host = host::builder_with(&settings, database).compiler(this_program()?);
     // The triggers of components are in the platform's store.
     let host = host.capability(config.triggers.jobs()).capability(config.triggers.events()).capability(Workflow);
+    let host = host.capability(config.flags.capability());
     // So are their service workers, each of which has an instance while it is in memory.
     let instances = host::instances(&settings).saturating_add(config.awake_workers);
     let host = host.capability(config.workers.capability()).instances(instances);
