@@ -59,7 +59,7 @@ pub use backup::{RestoreReport, restore};
 pub use component_databases::{ComponentDatabases, DatabaseBounds};
 pub use config::{PlatformConfig, PublicScheme};
 pub use connectors::ConnectorBatch;
-pub use feed::{Followed, Follower};
+pub use feed::{Feed, FeedBounds, Followed, Follower};
 pub use idempotency::{KeyedRequest, KnownReply, REPLY_BYTES_MAX};
 pub use metrics::METRICS_TYPE;
 pub use moving::move_store;

@@ -313,3 +313,23 @@ fn a_job_with_a_given_id_is_there_once() {
     let second = receiver.try_next().expect("the other is done");
     assert_eq!((second.id.as_str(), receiver.try_next().is_none()), ("later", true));
 }
+
+#[test]
+fn a_job_that_is_over_is_run_again_under_its_id() {
+    let (queue, mut receiver, _) = memory();
+    let id = enqueue(&queue, NewJob { key: Some("k".to_owned()), ..job("resize") }).expect("enqueued");
+    let over = receiver.try_next().expect("it is due");
+    assert_eq!(queue.retry(over.clone()).map_err(|error| error.code), Err(ErrorCode::Conflict), "it runs");
+    queue.run_again(&id, 2, 0);
+    assert_eq!(receiver.try_next().expect("it is due").attempt, 2);
+    queue.finish(&id, false);
+    for _ in 0..2 {
+        assert_eq!(queue.retry(over.clone()), Ok(()));
+        assert_eq!(queue.list()[0].key.as_deref(), Some("k"));
+        let again = receiver.try_next().expect("it is due");
+        assert_eq!((again.id.as_str(), again.attempt), (id.as_str(), 1));
+        queue.finish(&id, false);
+    }
+    enqueue(&queue, NewJob { key: Some("k".to_owned()), ..job("resize") }).expect("the key is free");
+    assert_eq!(queue.retry(over).map_err(|error| error.code), Err(ErrorCode::Conflict), "its key is another's");
+}

@@ -13,7 +13,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 /// The record of one execution.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Execution {
     /// Its id, unique and sortable by time: a ULID, 26 characters.
     pub id: String,
