@@ -143,7 +143,7 @@ async fn what_failed_for_good_is_kept_and_runs_again() {
     let id = runs.id().expect("its id").to_owned();
     let first = runs.next().await.expect("a run");
     assert!(matches!(first.outcome, Outcome::Dead { .. }), "{first:?}");
-    assert!(first.record.is_some_and(|record| record.fuel > 0));
+    assert!(first.record.as_ref().is_some_and(|record| record.fuel > 0));
     until("the job is over", async || embedded.triggers.jobs().is_empty().then_some(())).await;
     let past = embedded.triggers.past_runs();
     assert_eq!((past.len(), past[0].id.as_str(), past[0].kind), (1, id.as_str(), RunKind::Job));

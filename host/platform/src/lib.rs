@@ -74,6 +74,6 @@ pub use trigger_admin::ReplayFrom;
 pub use triggers::TriggerBackends;
 pub use vault::{FORMER_KEY_VARIABLE, KEY_VARIABLE};
 pub use webhook_sender::{WebhookSender, WebhookTarget};
-pub use worker_calls::{ANSWER_WAIT, respond_by_local_worker};
+pub use worker_calls::{ANSWER_WAIT, call_local_worker, refusal as worker_refusal, respond_by_local_worker};
 pub use worker_files::{WorkerFile, WorkerFileEntry, WorkerFileKind};
 pub use workers::WorkerBackends;
