@@ -142,31 +142,22 @@ impl History {
         self.state.lock().events.iter().cloned().collect()
     }
 
-    /// A run that is over and was not done, and what it is run by once more.
-    pub(crate) fn failed(&self, id: &str) -> Option<(PastRun, Again)> {
-        let state = self.state.lock();
-        let found = state.runs.iter().find(|(run, _)| run.id == id && is_dead(run));
-        found.cloned()
-    }
-
-    /// Forgets a run that is over and was not done; says whether there was one.
-    pub(crate) fn discard(&self, id: &str) -> bool {
+    /// Forgets a run that failed for good; gives it, with what it is run by once more.
+    pub(crate) fn take_failed(&self, id: &str) -> Option<(PastRun, Again)> {
         let mut state = self.state.lock();
         let is_there = state.runs.iter().any(|(run, _)| run.id == id && is_dead(run));
-        if is_there {
-            state.remove(id);
-        }
-        is_there
+        if is_there { state.remove(id) } else { None }
     }
 }
 
 impl State {
-    fn remove(&mut self, id: &str) {
-        if let Some(at) = self.runs.iter().position(|(run, _)| run.id == id)
-            && let Some((run, _)) = self.runs.remove(at)
-        {
-            self.run_bytes -= bytes_of(&run);
+    fn remove(&mut self, id: &str) -> Option<(PastRun, Again)> {
+        let at = self.runs.iter().position(|(run, _)| run.id == id)?;
+        let removed = self.runs.remove(at);
+        if let Some((run, _)) = &removed {
+            self.run_bytes -= bytes_of(run);
         }
+        removed
     }
 
     fn shrink(&mut self, items: usize) {
@@ -237,11 +228,11 @@ mod tests {
         history.end("done", 1, 5, &Outcome::Done { result: "1".to_owned() });
         history.end("dead", 3, 6, &dead);
         for id in ["running", "done", "other"] {
-            assert!(history.failed(id).is_none() && !history.discard(id), "{id}");
+            assert!(history.take_failed(id).is_none(), "{id}");
         }
-        let (found, _) = history.failed("dead").expect("it is dead");
+        let (found, _) = history.take_failed("dead").expect("it is dead");
         assert_eq!((found.attempt, found.end), (3, Some((6, dead))));
-        assert!(history.discard("dead") && !history.discard("dead"));
+        assert!(history.take_failed("dead").is_none());
         assert_eq!(ids(&history), ["done", "running"]);
     }
 }

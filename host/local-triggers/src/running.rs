@@ -148,23 +148,23 @@ impl RunningTriggers {
     /// [`TriggerError::Stopped`]; [`TriggerError::Refused`], for a subscription that is not there any more too.
     pub fn retry(&self, id: &str) -> Result<(), TriggerError> {
         self.origin()?;
-        let failed = self.runner.history.failed(id);
-        let (run, again) = failed.ok_or_else(|| TriggerError::NoFailedRun(id.to_owned()))?;
-        match again {
-            Again::Tick => drop(self.fire(&run.name)?),
-            Again::Job(job) => {
-                self.runner.queue.retry(*job).map_err(|error| TriggerError::Refused(error.message))?;
-            }
+        let history = &self.runner.history;
+        // Forgotten first: what runs again may have failed again at once.
+        let (run, again) = history.take_failed(id).ok_or_else(|| TriggerError::NoFailedRun(id.to_owned()))?;
+        let begun = match again.clone() {
+            Again::Tick => self.fire(&run.name).map(drop),
+            Again::Job(job) => self.runner.queue.retry(*job).map_err(|error| TriggerError::Refused(error.message)),
             Again::Delivery(event, hops) => {
                 let settings = self.runner.settings();
                 let subscription = settings.subscriptions.iter().find(|known| known.name == run.name);
                 let gone = || TriggerError::Refused(format!("there is no subscription `{}` any more", run.name));
-                deliver_again(&self.runner, subscription.ok_or_else(gone)?, *event, hops);
-                return Ok(()); // the delivery takes the place of the failed one
+                subscription.ok_or_else(gone).map(|known| deliver_again(&self.runner, known, *event, hops))
             }
+        };
+        if begun.is_err() {
+            history.add(run, again);
         }
-        self.runner.history.discard(id);
-        Ok(())
+        begun
     }
 
     /// Forgets a run that failed for good.
@@ -172,8 +172,8 @@ impl RunningTriggers {
     /// # Errors
     /// [`TriggerError::NoFailedRun`].
     pub fn discard(&self, id: &str) -> Result<(), TriggerError> {
-        let is_discarded = self.runner.history.discard(id);
-        is_discarded.then_some(()).ok_or_else(|| TriggerError::NoFailedRun(id.to_owned()))
+        let failed = self.runner.history.take_failed(id);
+        failed.map(drop).ok_or_else(|| TriggerError::NoFailedRun(id.to_owned()))
     }
 
     /// When the schedules are due next, in the order of the settings.
