@@ -274,24 +274,24 @@ impl RequestCapture {
     pub(crate) fn end(self: Box<Self>, execution: Option<&Execution>) {
         let milliseconds = self.started_at.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
         let duration_us = self.started.elapsed().as_micros();
-        let Self { ring, method, target, authority, version, headers, body, .. } = *self;
-        let Self { status, response_headers, response_body, code, error, failed, .. } = *self;
-        ring.add(|number| RecordedRequest {
+        let this = *self;
+        let (body, response_body) = (this.body.beginning(), this.response_body.beginning());
+        this.ring.add(|number| RecordedRequest {
             number,
-            method,
-            target,
-            authority,
-            version,
-            headers,
-            body: body.beginning(),
+            method: this.method,
+            target: this.target,
+            authority: this.authority,
+            version: this.version,
+            headers: this.headers,
+            body,
             started_at: i64::try_from(milliseconds).unwrap_or(i64::MAX),
             duration_us: u64::try_from(duration_us).unwrap_or(u64::MAX),
-            status,
-            response_headers,
-            response_body: response_body.beginning(),
-            code,
-            error,
-            execution: execution.cloned().or(failed),
+            status: this.status,
+            response_headers: this.response_headers,
+            response_body,
+            code: this.code,
+            error: this.error,
+            execution: execution.cloned().or(this.failed),
         });
     }
 }
