@@ -312,6 +312,9 @@ async fn it_is_of_one_project_and_of_development_alone() {
     ] {
         assert_eq!(server.get(path).await.code(), "not-found", "{path}");
     }
+    let pause = post(&server, &format!("{SERVICE}/schedules/yearly/pause"), json!({})).await;
+    assert_eq!(pause.code(), "not-found", "a platform alone pauses schedules");
+    assert_eq!(post(&server, "/__elias/api/project", json!({})).await.code(), "method-not-allowed");
     assert_eq!(server.get("/__elias").await.status, 308);
     let moved = server.get("/__elias").await;
     assert_eq!(moved.headers["location"], "/__elias/");

@@ -24,8 +24,8 @@ use crate::console;
 use crate::source::{AppSource, ProjectControl};
 use axum::extract::{Request as AxumRequest, State};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
-use axum::response::{IntoResponse, Redirect, Response};
-use axum::routing::{get, post};
+use axum::response::{Redirect, Response};
+use axum::routing::{any, get, post};
 use axum::{Json, Router};
 use elias_api::{Code, Error};
 use elias_names::Environment;
@@ -105,11 +105,15 @@ fn router(console: Console) -> Router {
         .route(HOME, get(file))
         .route("/__elias/{*path}", get(file))
         .route("/__elias/session", get(session))
+        .route("/__elias/api/{*path}", any(missing))
         .route("/__elias/api/project", get(project))
         .route("/__elias/api/requests", get(list_requests).delete(clear_requests))
         .route("/__elias/api/requests/{id}", get(show_request))
         .route("/__elias/api/requests/{id}/replay", post(replay::replay))
         .nest("/__elias/api/v1", records)
+        .method_not_allowed_fallback(async || {
+            Problem::from(Error::new(Code::MethodNotAllowed, "this path does not support this method"))
+        })
         .layer(from_fn(uncached))
         .layer(from_fn(guard::guard))
         .with_state(console)
@@ -117,11 +121,12 @@ fn router(console: Console) -> Router {
 
 /// The file of the console at a path, with the application for each of its pages.
 fn respond_with_file(parts: &Parts) -> Response {
-    let path = parts.uri.path().strip_prefix(HOME).unwrap_or_default();
-    if path.split('/').next() == Some("api") {
-        return Problem::from(Error::not_found(format_args!("the path {}", parts.uri.path()))).into_response();
-    }
-    console::respond_below(HOME, path, &parts.headers)
+    console::respond_below(HOME, parts.uri.path().strip_prefix(HOME).unwrap_or_default(), &parts.headers)
+}
+
+/// The response to requests for what a project does not have, or a development server does not do.
+async fn missing() -> Problem {
+    Error::new(Code::NotFound, "a development server does not have this path").into()
 }
 
 /// Marks responses as those of one moment, unless they say otherwise as files do.
