@@ -16,6 +16,7 @@ mod command_line;
 mod compiler;
 mod console;
 mod crypto;
+mod dev_console;
 mod dev_triggers;
 mod drafts;
 mod eiasw;

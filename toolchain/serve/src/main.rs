@@ -4,6 +4,8 @@ mod builder;
 mod changes;
 mod check;
 mod data;
+mod database_access;
+mod development;
 mod draft_builder;
 mod failure;
 mod host;

@@ -327,7 +327,11 @@ impl FakeWorker {
                 self.heap.code = Some(source.parse().expect("a number"));
                 Ok(done(turn, ""))
             }
-            TurnKind::Inspect | TurnKind::Copy { .. } => thrown("the fake has no such turn"),
+            TurnKind::Inspect => {
+                self.heap.count += 1_000; // of a copy
+                Ok(done(turn, format!("{} counts {}", turn.name, self.heap.count - 1_000)))
+            }
+            TurnKind::Copy { .. } => thrown("the fake has no such turn"),
         }
     }
 

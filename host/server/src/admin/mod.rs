@@ -34,7 +34,10 @@ mod versions;
 mod workers;
 mod workflows;
 
-pub(crate) use extract::{Authenticated, PeerAddress, bad_input, client_address};
+pub(crate) use extract::{
+    ApiEvents, ApiJson, ApiPath, ApiQuery, Authenticated, Page, PageQuery, PeerAddress, bad_input, client_address,
+};
+pub(crate) use followed::{Resumption, respond as follow};
 pub(crate) use problem::Problem;
 
 use axum::{Json, Router};

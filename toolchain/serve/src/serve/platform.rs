@@ -1,10 +1,10 @@
 //! `elias serve --platform`: many teams' components, and the admin API that they are deployed by.
 
-use super::database_access::Databases;
 use super::of_listening;
 use super::shutdown::{self, warn_of_cut};
 use super::{nats, nine_p};
 use crate::data::DATABASES;
+use crate::database_access::Databases;
 use crate::draft_builder::ChildBuilder;
 use crate::settings::Settings;
 use crate::telemetry::{Collector, Envelopes, MailServer, OtlpExporter, PlatformNotifier};
