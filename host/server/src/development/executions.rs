@@ -90,6 +90,7 @@ fn record_of(
         fuel: execution.fuel,
         memory_bytes: execution.memory_peak_bytes,
         host_calls: execution.host_calls.iter().map(calls).collect(),
+        flags: execution.flags.iter().map(|flag| (flag.name.to_string(), flag.variant.to_string())).collect(),
         status: request.status,
         outcome: request.outcome().to_owned(),
         code: request.code().map(str::to_owned),

@@ -76,6 +76,7 @@ fn record_of(report: &RunReport) -> Option<ExecutionRecord> {
         calls: calls.calls,
         duration_us: microseconds(calls.time),
     });
+    let flags = record.iter().flat_map(|record| &record.flags);
     Some(ExecutionRecord {
         tenant: "default".parse::<TenantId>().ok()?,
         id: execution.clone(),
@@ -90,6 +91,7 @@ fn record_of(report: &RunReport) -> Option<ExecutionRecord> {
         fuel: record.as_ref().map_or(0, |record| record.fuel),
         memory_bytes: record.as_ref().map_or(0, |record| record.memory_peak_bytes),
         host_calls: calls.collect(),
+        flags: flags.map(|flag| (flag.name.to_string(), flag.variant.to_string())).collect(),
         status: match outcome {
             "failed" => code.map_or(500, |code| code.status()),
             _ => 200,
