@@ -1,6 +1,6 @@
 //! The component whose workers run: traits for the code that runs their turns.
 
-use crate::store::HeapCommit;
+use crate::store::{HeapCommit, StoreError};
 use elias_capabilities::Cause;
 use elias_host::{App, CallOptions, Error, ErrorCode, HeapChange, Turn, TurnResult, Worker, WorkerHeap};
 use elias_workers::WorkerKey;
@@ -149,19 +149,56 @@ pub trait AwakeWorker: Send {
     fn commit_earlier(&mut self) -> WriteDown;
 }
 
-/// What writes a commit down; it takes a while, and may be called on another thread.
-pub type WriteDown = Box<dyn FnOnce() -> Result<HeapCommit, TurnFailure> + Send>;
+/// Bytes of pages that are written down where futures run. This takes less than half a millisecond; to have another
+/// thread do it, and to be told, takes longer than to write down what a turn usually changes.
+const WRITTEN_HERE_BYTES: u64 = 128 << 10;
+
+/// What writes a commit down, once.
+pub struct WriteDown {
+    bytes: u64,
+    write: Box<dyn FnOnce() -> Result<HeapCommit, TurnFailure> + Send>,
+}
+
+impl WriteDown {
+    /// What `write` writes down, of pages with so many bytes.
+    pub fn new(bytes: u64, write: impl FnOnce() -> Result<HeapCommit, TurnFailure> + Send + 'static) -> Self {
+        Self { bytes, write: Box::new(write) }
+    }
+
+    /// Writes the commit down: here, or by another thread if that takes a while.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`], if it cannot be written down.
+    pub async fn run(self) -> Result<HeapCommit, StoreError> {
+        let written = if self.bytes <= WRITTEN_HERE_BYTES {
+            (self.write)()
+        } else {
+            let written = tokio::task::spawn_blocking(self.write).await;
+            written.map_err(|error| StoreError::Io(std::io::Error::other(error)))?
+        };
+        written.map_err(|failure| StoreError::Damaged(format!("the heap cannot be written: {failure:?}")))
+    }
+}
+
+impl fmt::Debug for WriteDown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "WriteDown({} bytes)", self.bytes)
+    }
+}
 
 /// What writes down a commit of these pages, of this heap. `committed_bytes` are those of the memory as of the last
 /// commit, none before the first, which is whole; as is one whose change would be larger than the heap.
 pub fn write_down(committed_bytes: &mut Option<u64>, change: HeapChange, heap: WorkerHeap) -> WriteDown {
     let before = committed_bytes.replace(heap.memory_bytes());
-    Box::new(move || {
+    let is_whole = before.is_none() || change.bytes() >= heap.bytes();
+    WriteDown::new(if is_whole { heap.bytes() } else { change.bytes() }, move || {
         let is_unchanged = change.pages().len() == 0 && before == Some(heap.memory_bytes());
-        Ok(match before {
-            Some(_) if is_unchanged => HeapCommit::Unchanged,
-            Some(_) if change.bytes() < heap.bytes() => HeapCommit::Change(change.to_bytes()?),
-            _ => HeapCommit::Whole(heap.to_bytes()?),
+        Ok(if is_unchanged {
+            HeapCommit::Unchanged
+        } else if is_whole {
+            HeapCommit::Whole(heap.to_bytes()?)
+        } else {
+            HeapCommit::Change(change.to_bytes()?)
         })
     })
 }

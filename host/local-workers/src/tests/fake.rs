@@ -2,7 +2,9 @@
 
 mod control;
 
-use crate::component::{AwakeWorker, ComponentSource, DeploymentPhase, TurnContext, TurnFailure, WorkerComponent};
+use crate::component::{
+    AwakeWorker, ComponentSource, DeploymentPhase, TurnContext, TurnFailure, WorkerComponent, WriteDown,
+};
 use crate::store::HeapCommit;
 use elias_capabilities::Cause;
 use elias_host::{
@@ -168,9 +170,9 @@ impl Drop for FakeWorker {
 }
 
 impl FakeWorker {
-    fn write_down(&mut self, heap: Heap) -> Box<dyn FnOnce() -> Result<HeapCommit, TurnFailure> + Send> {
+    fn write_down(&mut self, heap: Heap) -> WriteDown {
         let is_new = std::mem::take(&mut self.is_new);
-        Box::new(move || {
+        WriteDown::new(0, move || {
             let bytes = serde_json::to_vec(&heap).map_err(|error| TurnFailure::Unusable(error.to_string()))?;
             Ok(if is_new { HeapCommit::Whole(bytes) } else { HeapCommit::Change(bytes) })
         })
@@ -198,11 +200,11 @@ impl AwakeWorker for FakeWorker {
         self.heap = self.earlier.clone();
     }
 
-    fn commit(&mut self) -> Box<dyn FnOnce() -> Result<HeapCommit, TurnFailure> + Send> {
+    fn commit(&mut self) -> WriteDown {
         self.write_down(self.heap.clone())
     }
 
-    fn commit_earlier(&mut self) -> Box<dyn FnOnce() -> Result<HeapCommit, TurnFailure> + Send> {
+    fn commit_earlier(&mut self) -> WriteDown {
         self.write_down(self.earlier.clone())
     }
 }
