@@ -3,6 +3,7 @@
 //! Bytes are checked before they are used: first the checksum over all of them, then each field; nothing is allocated
 //! for a number that was not compared with its bound.
 
+use super::compression;
 use super::heap::HeapOrigin;
 use crate::error::Error;
 use crate::memory::{PAGE_BYTES, Page};
@@ -21,8 +22,6 @@ const MEMORY_UNIT_BYTES: u64 = 64 << 10;
 const MEMORY_BYTES_MAX: u64 = 4 << 30;
 /// In a page's number: the page has the image's content again. Numbers of pages are far below it.
 const IS_INITIAL: u32 = 1 << 31;
-/// The level at which pages are compressed: quick enough for each commit.
-const ZSTD_LEVEL: i32 = 1;
 
 /// The content of the bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,7 +56,7 @@ pub(super) fn write<'a>(
         numbers.push(if page.is_some() { number } else { number | IS_INITIAL });
         content.extend_from_slice(page.unwrap_or_default());
     }
-    let content = zstd::bulk::compress(&content, ZSTD_LEVEL).map_err(|error| {
+    let content = compression::compress(&content).map_err(|error| {
         Error::new(ErrorCode::Internal, format!("the pages of a worker's heap cannot be compressed: {error}"))
     })?;
     let mut bytes = MAGIC.to_vec();
@@ -117,7 +116,7 @@ pub(super) fn read(kind: Kind, bytes: &[u8], memory_bytes_max: u64) -> Result<Co
         return Err(damaged("the pages do not end where they have to"));
     }
     let with_content = numbers.iter().filter(|number| *number & IS_INITIAL == 0).count();
-    let content = zstd::bulk::decompress(rest.0, with_content * PAGE_BYTES)
+    let content = compression::decompress(rest.0, with_content * PAGE_BYTES)
         .map_err(|error| damaged(format!("the pages cannot be decompressed: {error}")))?;
     if content.len() != with_content * PAGE_BYTES {
         return Err(damaged("pages are missing"));

@@ -3,7 +3,7 @@
 //!
 //! - `turn`: what a worker is given, and what it gives.
 //! - `heap`: a heap at rest, and what turns changed of it.
-//! - `format`: both as bytes.
+//! - `format`: both as bytes; `compression`: their pages.
 //! - here: a worker that is awake.
 //!
 //! # What a heap is
@@ -19,6 +19,7 @@
 //! host: cryptographic ones each time, and `Math.random` is seeded from the host in every turn that uses it, so that
 //! two workers which began with one heap do not draw the same numbers.
 
+mod compression;
 mod format;
 mod heap;
 #[cfg(test)]
