@@ -57,7 +57,7 @@ mod tests {
 
     #[test]
     fn a_context_that_failed_begins_anew() {
-        let pages = [[7; 4096], [9; 4096]].concat();
+        let pages = [[7_u8; 4096], [9; 4096]].concat();
         let frame = compress(&pages).expect("there is memory");
         for _ in 0..2 * KEPT_MAX {
             assert!(decompress(&frame[..frame.len() - 1], pages.len()).is_err(), "it is cut short");
