@@ -1,6 +1,6 @@
 //! The component whose workers run: traits for the code that runs their turns.
 
-use crate::store::HeapCommit;
+use crate::store::{HeapCommit, StoreError};
 use elias_capabilities::Cause;
 use elias_capabilities::turn::TurnCalls;
 use elias_capabilities::workflow::JournalHandle;
@@ -188,8 +188,42 @@ pub trait AwakeWorker: Send {
     fn commit_earlier(&mut self) -> WriteDown;
 }
 
-/// What writes a commit down; it takes a while, and may be called on another thread.
-pub type WriteDown = Box<dyn FnOnce() -> Result<HeapCommit, TurnFailure> + Send>;
+/// Bytes of pages that are written down where futures run. This takes less than half a millisecond; to have another
+/// thread do it, and to be told, takes longer than to write down what a turn usually changes.
+const WRITTEN_HERE_BYTES: u64 = 128 << 10;
+
+/// What writes a commit down, once.
+pub struct WriteDown {
+    bytes: u64,
+    write: Box<dyn FnOnce() -> Result<HeapCommit, TurnFailure> + Send>,
+}
+
+impl WriteDown {
+    /// What `write` writes down, of pages with so many bytes.
+    pub fn new(bytes: u64, write: impl FnOnce() -> Result<HeapCommit, TurnFailure> + Send + 'static) -> Self {
+        Self { bytes, write: Box::new(write) }
+    }
+
+    /// Writes the commit down: here, or by another thread if that takes a while.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`], if it cannot be written down.
+    pub async fn run(self) -> Result<HeapCommit, StoreError> {
+        let written = if self.bytes <= WRITTEN_HERE_BYTES {
+            (self.write)()
+        } else {
+            let written = tokio::task::spawn_blocking(self.write).await;
+            written.map_err(|error| StoreError::Io(std::io::Error::other(error)))?
+        };
+        written.map_err(|failure| StoreError::Damaged(format!("the heap cannot be written: {failure:?}")))
+    }
+}
+
+impl fmt::Debug for WriteDown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "WriteDown({} bytes)", self.bytes)
+    }
+}
 
 /// A worker of an [`App`] that is in memory, with what of its heap is committed.
 ///
@@ -234,12 +268,15 @@ impl AppWorker {
     fn write_down(&mut self, change: HeapChange) -> WriteDown {
         let heap = self.worker.heap();
         let before = self.committed_bytes.replace(heap.memory_bytes());
-        Box::new(move || {
+        let is_whole = before.is_none() || change.bytes() >= heap.bytes();
+        WriteDown::new(if is_whole { heap.bytes() } else { change.bytes() }, move || {
             let is_unchanged = change.pages().len() == 0 && before == Some(heap.memory_bytes());
-            Ok(match before {
-                Some(_) if is_unchanged => HeapCommit::Unchanged,
-                Some(_) if change.bytes() < heap.bytes() => HeapCommit::Change(change.to_bytes()?),
-                _ => HeapCommit::Whole(heap.to_bytes()?),
+            Ok(if is_unchanged {
+                HeapCommit::Unchanged
+            } else if is_whole {
+                HeapCommit::Whole(heap.to_bytes()?)
+            } else {
+                HeapCommit::Change(change.to_bytes()?)
             })
         })
     }

@@ -349,7 +349,7 @@ impl RunningWorkers {
     }
 
     /// Has a worker leave memory once the turn that runs is committed, as if it had had nothing to do for long: for
-    /// whoever needs its place. Its sockets stay open, and while it has some it stays this host's.
+    /// whoever needs its place. It stays this host's for five seconds more, and while it has sockets, which stay open.
     pub fn hibernate(&self, key: &WorkerKey) {
         self.manager.hibernate(key);
     }

@@ -4,6 +4,7 @@ mod control;
 
 use crate::component::{
     AwakeWorker, ComponentSource, DeploymentPhase, SwappedComponent, TurnContext, TurnFailure, WorkerComponent,
+    WriteDown,
 };
 use crate::store::HeapCommit;
 use elias_capabilities::Cause;
@@ -198,9 +199,9 @@ impl Drop for FakeWorker {
 }
 
 impl FakeWorker {
-    fn write_down(&mut self, heap: Heap) -> Box<dyn FnOnce() -> Result<HeapCommit, TurnFailure> + Send> {
+    fn write_down(&mut self, heap: Heap) -> WriteDown {
         let is_new = std::mem::take(&mut self.is_new);
-        Box::new(move || {
+        WriteDown::new(0, move || {
             let bytes = serde_json::to_vec(&heap).map_err(|error| TurnFailure::Unusable(error.to_string()))?;
             Ok(if is_new { HeapCommit::Whole(bytes) } else { HeapCommit::Change(bytes) })
         })
@@ -229,11 +230,11 @@ impl AwakeWorker for FakeWorker {
         self.heap = self.earlier.clone();
     }
 
-    fn commit(&mut self) -> Box<dyn FnOnce() -> Result<HeapCommit, TurnFailure> + Send> {
+    fn commit(&mut self) -> WriteDown {
         self.write_down(self.heap.clone())
     }
 
-    fn commit_earlier(&mut self) -> Box<dyn FnOnce() -> Result<HeapCommit, TurnFailure> + Send> {
+    fn commit_earlier(&mut self) -> WriteDown {
         self.write_down(self.earlier.clone())
     }
 }

@@ -262,13 +262,20 @@ async fn a_worker_that_leaves_memory_while_its_handler_waits_answers_all_the_sam
 
 #[tokio::test]
 async fn a_timer_of_a_worker_that_left_memory_for_others_is_fired_here() {
-    let world = World::new().await;
-    world.call("a", "alarm", "1000").await;
-    world.workers.hibernate(&key("a"));
-    eventually(async || world.store.released() == ["a"]).await;
-    world.clock.advance(Duration::from_secs(1));
-    eventually(async || world.store.record("a").next_due().is_none()).await;
-    assert_eq!(world.call("a", "get", "").await, "100");
+    for rests in [Duration::ZERO, Duration::from_secs(5)] {
+        let world = World::new().await;
+        world.call("a", "alarm", "10000").await;
+        world.workers.hibernate(&key("a"));
+        eventually(async || world.fake.awake() == 0).await;
+        assert!(world.store.released().is_empty(), "it may be needed again soon");
+        world.clock.advance(rests);
+        if !rests.is_zero() {
+            eventually(async || world.store.released() == ["a"]).await;
+        }
+        world.clock.advance(Duration::from_secs(10));
+        eventually(async || world.store.record("a").next_due().is_none()).await;
+        assert_eq!(world.call("a", "get", "").await, "100");
+    }
 }
 
 #[tokio::test]
@@ -392,11 +399,13 @@ async fn a_worker_whose_turn_is_tried_again_much_later_is_given_up_at_once() {
 async fn an_alarm_that_is_to_be_called_again_is_left_to_the_host_that_needs_the_worker() {
     let world = World::new().await;
     // Its heap cannot be run while no component is loaded.
-    world.call("a", "alarm", "1000").await;
+    world.call("a", "alarm", "10000").await;
     world.workers.hibernate(&key("a"));
+    eventually(async || world.fake.awake() == 0).await;
+    world.clock.advance(Duration::from_secs(5));
     eventually(async || world.store.released() == ["a"]).await;
     world.fake.set_unloaded(true);
-    world.clock.advance(Duration::from_secs(1));
+    world.clock.advance(Duration::from_secs(5));
     world.until("a", |one| one.condition == WorkerCondition::Running).await;
     world.workers.give_up(&key("a"));
     eventually(async || world.store.released() == ["a", "a"]).await;

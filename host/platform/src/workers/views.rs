@@ -220,8 +220,8 @@ impl WorkerRunner {
         let component = self.workers(service).map_err(of_call)?.component().await.map_err(of_call)?;
         let mut worker = wake(&component, &bytes).await?;
         let copied = run_turn(worker.as_mut(), &copy, TurnKind::Copy { of: key.name.clone() }).await?;
-        let write_down = worker.commit();
-        let heap = tokio::task::spawn_blocking(move || match write_down()? {
+        let written = worker.commit().run().await.map_err(of_storing)?;
+        let heap = tokio::task::spawn_blocking(move || match written {
             HeapCommit::Change(change) => merge_heap(&bytes, &[change]).map_err(TurnFailure::Unusable),
             HeapCommit::Whole(whole) => Ok(whole),
             HeapCommit::Unchanged | HeapCommit::BackTo(_) => Ok(bytes),

@@ -3,7 +3,7 @@
 //!
 //! - `turn`: what a worker is given, and what it gives.
 //! - `heap`: a heap at rest, and what turns changed of it.
-//! - `format`: both as bytes.
+//! - `format`: both as bytes; `compression`: their pages.
 //! - `code`: what a version has for workers of another one.
 //! - here: a worker that is awake.
 //!
@@ -21,6 +21,7 @@
 //! two workers which began with one heap do not draw the same numbers.
 
 mod code;
+mod compression;
 mod format;
 mod heap;
 #[cfg(test)]
