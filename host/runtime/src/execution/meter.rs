@@ -102,9 +102,10 @@ impl Meter {
         let (name, variant) = (cut(name, FLAG_BYTES_MAX), cut(variant, FLAG_BYTES_MAX));
         let mut calls = self.calls();
         let flags = &mut calls.flags;
-        match flags.iter_mut().find(|flag| *flag.name == *name) {
-            Some(flag) if *flag.variant == *variant => {}
-            Some(flag) => flag.variant = variant.into(),
+        let known = flags.iter().position(|flag| *flag.name == *name);
+        match known {
+            Some(at) if *flags[at].variant == *variant => {}
+            Some(at) => flags[at].variant = variant.into(),
             None if flags.len() < FLAGS_MAX => {
                 flags.push(EvaluatedFlag { name: name.into(), variant: variant.into() });
             }
