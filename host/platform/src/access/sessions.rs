@@ -56,7 +56,7 @@ pub struct OpenedSession {
     pub cookie: Zeroizing<String>,
     /// The session.
     pub session: ConsoleSession,
-    /// Its principal.
+    /// Its principal, until the session ends.
     pub principal: Arc<Principal>,
 }
 
@@ -138,7 +138,8 @@ impl Access {
         if ended > 0 {
             self.forget();
         }
-        Ok(OpenedSession { cookie: bearer.text(), session: stored.session, principal })
+        let principal = Principal { expires_at: end_of(&stored.session), ..Principal::clone(&principal) };
+        Ok(OpenedSession { cookie: bearer.text(), session: stored.session, principal: Arc::new(principal) })
     }
 
     /// Authenticates the value of a session's cookie, sent from `address`, and writes down that it was used.
