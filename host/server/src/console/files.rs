@@ -1,5 +1,7 @@
 //! The files of the web console, which are in this binary, and the policies under which browsers run them.
 
+use async_compression::tokio::bufread::BrotliDecoder;
+use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use elias_gateway::Coding;
 use elias_gateway::encoding::negotiate;
@@ -8,6 +10,7 @@ use http::header::{
     REFERRER_POLICY, VARY,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use tokio_util::io::ReaderStream;
 
 include!(concat!(env!("OUT_DIR"), "/console_files.rs"));
 
@@ -19,9 +22,18 @@ struct File {
     media_type: &'static str,
     /// Names the content.
     tag: &'static str,
-    bytes: &'static [u8],
-    brotli: Option<&'static [u8]>,
-    gzip: Option<&'static [u8]>,
+    content: Stored,
+}
+
+/// The content of a file as it is in this binary, which would be 15 MB larger with all forms of all files.
+#[derive(Clone, Copy)]
+#[allow(dead_code, reason = "there is none in a build without the console")]
+enum Stored {
+    /// As it is.
+    Plain(&'static [u8]),
+    /// Compressed with brotli, which all browsers accept over TLS and from this machine; for other clients it is
+    /// uncompressed as it is sent.
+    Brotli(&'static [u8]),
 }
 
 /// The policy of the application: everything is of this origin, nothing is inline, and texts become code or markup by
@@ -80,11 +92,11 @@ fn is_page(path: &str) -> bool {
 
 impl File {
     fn respond(&self, request: &HeaderMap) -> Response {
-        let offered = [(Coding::Brotli, self.brotli), (Coding::Gzip, self.gzip)];
-        let codings: Vec<_> = offered.iter().filter_map(|(coding, bytes)| bytes.map(|_| *coding)).collect();
-        let coding = negotiate(request, &codings);
-        let compressed = coding.and_then(|coding| offered.iter().find(|(offered, _)| *offered == coding)?.1);
-        let bytes = compressed.unwrap_or(self.bytes);
+        let offered: &[Coding] = match self.content {
+            Stored::Plain(_) => &[],
+            Stored::Brotli(_) => &[Coding::Brotli],
+        };
+        let coding = negotiate(request, offered);
         let tag = match coding {
             Some(coding) => format!("\"{}-{}\"", self.tag, coding.as_str()),
             None => format!("\"{}\"", self.tag),
@@ -92,9 +104,12 @@ impl File {
         let is_known = request.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok()).any(|value| {
             value.split(',').any(|sent| matches!(sent.trim(), "*") || sent.trim().trim_start_matches("W/") == tag)
         });
-        let mut response = match is_known {
-            true => StatusCode::NOT_MODIFIED.into_response(),
-            false => bytes.into_response(),
+        let mut response = match (self.content, coding) {
+            _ if is_known => StatusCode::NOT_MODIFIED.into_response(),
+            (Stored::Brotli(bytes), None) => {
+                Body::from_stream(ReaderStream::new(BrotliDecoder::new(bytes))).into_response()
+            }
+            (Stored::Plain(bytes) | Stored::Brotli(bytes), _) => bytes.into_response(),
         };
         let headers = response.headers_mut();
         headers.remove(CONTENT_TYPE);
@@ -102,7 +117,7 @@ impl File {
             headers.insert(ETAG, tag);
         }
         headers.insert(CACHE_CONTROL, HeaderValue::from_static(self.cache_control()));
-        if !codings.is_empty() {
+        if !offered.is_empty() {
             headers.insert(VARY, HeaderValue::from(ACCEPT_ENCODING));
         }
         if !is_known {
@@ -145,13 +160,16 @@ mod tests {
     use http_body_util::BodyExt;
 
     const fn file(path: &'static str, media_type: &'static str, bytes: &'static [u8]) -> File {
-        File { path, media_type, tag: "1", bytes, brotli: None, gzip: None }
+        File { path, media_type, tag: "1", content: Stored::Plain(bytes) }
     }
+
+    /// `the script`, compressed.
+    const SCRIPT_BROTLI: &[u8] = b"\x8b\x04\x80the script\x03";
 
     static BUILT: &[File] = &[
         file("index.html", "text/html; charset=utf-8", b"the application"),
         file("editor/index.html", "text/html; charset=utf-8", b"the editor"),
-        File { brotli: Some(b"b"), gzip: Some(b"g"), ..file("assets/a-1.js", "text/javascript; charset=utf-8", b"i") },
+        File { content: Stored::Brotli(SCRIPT_BROTLI), ..file("assets/a-1.js", "text/javascript; charset=utf-8", b"") },
     ];
 
     async fn get(path: &str, headers: &[(&'static str, &str)]) -> (u16, HeaderMap, String) {
@@ -184,15 +202,17 @@ mod tests {
     #[tokio::test]
     async fn a_file_is_sent_as_the_browser_takes_it_and_once() {
         let (status, headers, body) = get("assets/a-1.js", &[("accept-encoding", "gzip, br")]).await;
-        assert_eq!((status, &*body), (200, "b"));
+        assert_eq!((status, body), (200, String::from_utf8_lossy(SCRIPT_BROTLI).into_owned()));
         assert_eq!(
             (headers[CONTENT_ENCODING].to_str().ok(), headers[VARY].to_str().ok()),
             (Some("br"), Some("accept-encoding"))
         );
         assert_eq!(headers[CACHE_CONTROL], "public, max-age=31536000, immutable");
         assert_eq!(headers[CONTENT_SECURITY_POLICY], SCRIPT, "a worker's too");
-        assert_eq!(get("assets/a-1.js", &[("accept-encoding", "gzip")]).await.2, "g");
-        assert_eq!(get("assets/a-1.js", &[]).await.2, "i");
+        for others in [&[][..], &[("accept-encoding", "gzip, deflate")], &[("accept-encoding", "br;q=0")]] {
+            let (status, headers, body) = get("assets/a-1.js", others).await;
+            assert_eq!((status, &*body, headers.get(CONTENT_ENCODING)), (200, "the script", None), "{others:?}");
+        }
         let tag = headers[ETAG].to_str().expect("a tag").to_owned();
         let known = [("accept-encoding", "br"), ("if-none-match", &*tag)];
         let (status, again, body) = get("assets/a-1.js", &known).await;
