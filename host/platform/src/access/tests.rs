@@ -9,14 +9,14 @@ use std::cell::Cell;
 struct Bench {
     access: Access,
     store: Store,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 fn bench() -> Bench {
     let folder = tempfile::tempdir().expect("a folder");
     let store = Store::open(folder.path(), None).expect("it opens");
     let dir = Dir::open_ambient_dir(folder.path(), ambient_authority()).expect("the folder");
-    Bench { access: Access::open(store.clone(), &dir, None).expect("it opens"), store, _folder: folder }
+    Bench { access: Access::open(store.clone(), &dir, None).expect("it opens"), store, folder: folder }
 }
 
 impl Bench {
@@ -159,7 +159,10 @@ async fn a_session_is_no_token_and_ends_with_the_one_that_opened_it() {
 #[tokio::test]
 async fn a_browser_that_signs_in_learns_when_the_session_ends_and_not_its_token() {
     let bench = bench();
-    let operator = operator_token(bench._folder.path()).expect("the host's own token, which never expires");
+    let mut scope = bench.store.host_write().await.expect("a scope");
+    scope.ensure_tenant(&TenantId::system()).await.expect("made");
+    scope.commit().await.expect("committed");
+    let operator = operator_token(bench.folder.path()).expect("the host's own token, which never expires");
     let opened = bench.access.open_session(&operator, &browser()).await.expect("opened");
     assert_eq!(opened.principal.expires_at, opened.session.used_at + millis(SESSION_IDLE));
 }
