@@ -16,7 +16,7 @@ fn bench() -> Bench {
     let folder = tempfile::tempdir().expect("a folder");
     let store = Store::open(folder.path(), None).expect("it opens");
     let dir = Dir::open_ambient_dir(folder.path(), ambient_authority()).expect("the folder");
-    Bench { access: Access::open(store.clone(), &dir, None).expect("it opens"), store, folder: folder }
+    Bench { access: Access::open(store.clone(), &dir, None).expect("it opens"), store, folder }
 }
 
 impl Bench {
