@@ -1,11 +1,14 @@
-//! Responses to the requests of a worker's turn, which are kept for further attempts of it.
+//! The requests of a worker's turn, as they are told apart, and the responses to them, which are kept for further
+//! attempts of it.
 
-use crate::turn::TurnCall;
+use super::IDEMPOTENCY_KEY;
+use crate::turn::{TurnCall, TurnCalls};
 use bytes::Bytes;
+use futures::{StreamExt, stream};
 use http::response::Parts;
-use http::{HeaderMap, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
-use http_body_util::{BodyExt, Full};
+use http_body_util::{BodyExt, BodyStream, Full, StreamBody};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use wasmtime_wasi_http::{Error, WasiBody};
@@ -16,6 +19,47 @@ const BODY_BYTES_MAX: usize = 1 << 20;
 /// Bytes of a body, of a length that is known, which is read before the component has the response: it is kept also if
 /// the component reads nothing of it.
 const READ_AHEAD_BYTES_MAX: u64 = 64 << 10;
+
+/// Bytes of a request's body by which it is told from others with its method and URL.
+const REQUEST_BYTES: usize = 64 << 10;
+
+/// Begins the call of a turn that a request is, which gets its key unless it has one. The beginning of the body is read
+/// before: the same URL with another body is another call, and must have neither its key nor its response.
+///
+/// # Errors
+/// Why the body cannot be read.
+pub(super) async fn begin(
+    turn: &TurnCalls,
+    component: &str,
+    request: Request<WasiBody>,
+) -> Result<(TurnCall, Request<WasiBody>), Error> {
+    let (mut head, body) = request.into_parts();
+    let (read, body) = read_ahead(body).await?;
+    let (url, told_by) = (head.uri.to_string(), &read[..read.len().min(REQUEST_BYTES)]);
+    let call = turn.begin(component, "http.request", &[head.method.as_str().as_bytes(), url.as_bytes(), told_by]);
+    if let Ok(key) = HeaderValue::from_str(&format!("\"{}\"", call.key())) {
+        head.headers.entry(IDEMPOTENCY_KEY).or_insert(key);
+    }
+    Ok((call, Request::from_parts(head, body)))
+}
+
+/// Reads the beginning of a body; that, and the whole body.
+async fn read_ahead(mut body: WasiBody) -> Result<(Bytes, WasiBody), Error> {
+    let mut read = Vec::new();
+    while read.len() < REQUEST_BYTES {
+        let Some(frame) = body.frame().await.transpose()? else {
+            let read = Bytes::from(read);
+            return Ok((read.clone(), Full::new(read).map_err(|never| match never {}).boxed_unsync()));
+        };
+        // The client sends no trailers.
+        if let Ok(data) = frame.into_data() {
+            read.extend_from_slice(&data);
+        }
+    }
+    let read = Bytes::from(read);
+    let begun = stream::iter([Ok(Frame::data(read.clone()))]);
+    Ok((read, StreamBody::new(begun.chain(BodyStream::new(body))).boxed_unsync()))
+}
 
 /// A response, with its whole body.
 #[derive(Clone)]
@@ -122,9 +166,6 @@ impl Body for RecordingBody {
 mod tests {
     use super::*;
     use crate::turn::TurnJournal;
-    use futures::StreamExt;
-    use futures::stream;
-    use http_body_util::StreamBody;
 
     type Frames = Vec<Result<Frame<Bytes>, Error>>;
 
@@ -150,6 +191,40 @@ mod tests {
 
     fn no_body() -> WasiBody {
         Full::new(Bytes::new()).map_err(|never| match never {}).boxed_unsync()
+    }
+
+    /// A request with a body that comes in these pieces: its key, and the body as it is sent.
+    async fn sent(calls: &TurnCalls, pieces: &[Vec<u8>]) -> (String, Bytes) {
+        let frames: Frames = pieces.iter().map(|piece| Ok(Frame::data(Bytes::from(piece.clone())))).collect();
+        let body = StreamBody::new(stream::iter(frames)).boxed_unsync();
+        let request = Request::post("http://a.test/charges").body(body).expect("a request");
+        let (call, request) = begin(calls, "shop", request).await.expect("it is read");
+        assert_eq!(request.headers()[IDEMPOTENCY_KEY], format!("\"{}\"", call.key()));
+        (call.key().to_owned(), request.into_body().collect().await.expect("it is whole").to_bytes())
+    }
+
+    #[tokio::test]
+    async fn requests_are_told_apart_by_their_bodies_and_these_are_sent_whole() {
+        let journal = TurnJournal::new(vec!["turn".to_owned()], |_| true);
+        let long = vec![b'x'; 3 * REQUEST_BYTES / 2];
+        let bodies = [vec![], vec![b"5".to_vec()], vec![b"7".to_vec()], vec![long, b"end".to_vec()]];
+        let calls = journal.attempt();
+        let mut first = Vec::new();
+        for pieces in &bodies {
+            let (key, body) = sent(&calls, pieces).await;
+            assert_eq!(body, pieces.concat());
+            assert!(!first.contains(&key), "{first:?}");
+            first.push(key);
+        }
+        // In another order, and in other pieces.
+        let (calls, mut again) = (journal.attempt(), Vec::new());
+        for pieces in bodies.iter().rev() {
+            let pieces: Vec<Vec<u8>> = pieces.concat().chunks(1_000).map(<[u8]>::to_vec).collect();
+            again.push(sent(&calls, &pieces).await.0);
+        }
+        again.reverse();
+        assert_eq!(again, first);
+        assert_ne!(sent(&calls, &bodies[1]).await.0, first[1], "the second of the same");
     }
 
     #[tokio::test]
