@@ -158,6 +158,12 @@ impl TurnCall {
         recorded.calls.get(&self.id)?.result.as_ref()?.downcast_ref::<T>().cloned()
     }
 
+    /// Room for its result while that comes; none if the journal does not have the call, or has its result.
+    pub(crate) fn room(&self) -> Option<ResultRoom> {
+        let is_open = self.shared.recorded.lock().calls.get(&self.id).is_some_and(|call| call.result.is_none());
+        is_open.then(|| ResultRoom { shared: Arc::clone(&self.shared), bytes: 0 })
+    }
+
     /// Records its result, of so many bytes, for further attempts, unless there is no room for it. The first one stays:
     /// an attempt may have gone on with it.
     pub fn record<T: Send + 'static>(&self, result: T, result_bytes: usize) {
@@ -175,6 +181,37 @@ impl TurnCall {
 impl fmt::Debug for TurnCall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TurnCall").field("key", &self.key).finish_non_exhaustive()
+    }
+}
+
+/// Room in a journal for a result that is not whole yet, which is free again once this is dropped.
+pub(crate) struct ResultRoom {
+    shared: Arc<Shared>,
+    bytes: usize,
+}
+
+impl ResultRoom {
+    /// Takes so many bytes more; whether they are there.
+    pub(crate) fn grow(&mut self, more: usize) -> bool {
+        let Recorded { bytes, .. } = &mut *self.shared.recorded.lock();
+        let grown = bytes.saturating_add(more);
+        let is_held = (self.shared.may_hold)(grown);
+        if is_held {
+            *bytes = grown;
+            self.bytes += more;
+        }
+        is_held
+    }
+}
+
+impl Drop for ResultRoom {
+    fn drop(&mut self) {
+        if self.bytes > 0 {
+            let Recorded { bytes, .. } = &mut *self.shared.recorded.lock();
+            *bytes = bytes.saturating_sub(self.bytes);
+            // Less is never refused.
+            (self.shared.may_hold)(*bytes);
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 //! attempts of it.
 
 use super::IDEMPOTENCY_KEY;
-use crate::turn::{TurnCall, TurnCalls};
+use crate::turn::{ResultRoom, TurnCall, TurnCalls};
 use bytes::Bytes;
 use futures::{StreamExt, stream};
 use http::response::Parts;
@@ -88,9 +88,11 @@ impl RecordedResponse {
 /// Why the body cannot be read, where it is read ahead.
 pub(super) async fn record(response: Response<WasiBody>, call: TurnCall) -> Result<Response<WasiBody>, Error> {
     let (head, body) = response.into_parts();
+    let recording = Recording::new(&head, call);
     let is_short = body.size_hint().exact().is_some_and(|bytes| bytes <= READ_AHEAD_BYTES_MAX);
-    let body = RecordingBody { body, recording: Some(Recording::new(&head, call)) };
-    let body = if is_short {
+    let is_read_ahead = is_short && recording.is_some();
+    let body = RecordingBody { body, recording };
+    let body = if is_read_ahead {
         body.collect().await?.map_err(|never| match never {}).boxed_unsync()
     } else {
         body.boxed_unsync()
@@ -101,27 +103,35 @@ pub(super) async fn record(response: Response<WasiBody>, call: TurnCall) -> Resu
 /// What was read of a response so far.
 struct Recording {
     call: TurnCall,
+    /// What the journal holds for the body so far: those of many responses come at once.
+    room: ResultRoom,
     status: StatusCode,
     headers: HeaderMap,
     body: Vec<u8>,
 }
 
 impl Recording {
-    fn new(head: &Parts, call: TurnCall) -> Self {
-        Self { call, status: head.status, headers: head.headers.clone(), body: Vec::new() }
+    /// None if the journal does not take it.
+    fn new(head: &Parts, call: TurnCall) -> Option<Self> {
+        let room = call.room()?;
+        Some(Self { call, room, status: head.status, headers: head.headers.clone(), body: Vec::new() })
     }
 
     /// The same with a frame more; none if it is not to be kept.
     fn with(mut self, frame: &Frame<Bytes>) -> Option<Self> {
         let data = frame.data_ref().filter(|data| self.body.len() + data.len() <= BODY_BYTES_MAX)?;
+        if !self.room.grow(data.len()) {
+            return None;
+        }
         self.body.extend_from_slice(data);
         Some(self)
     }
 
     /// Has the whole response recorded.
     fn finish(self) {
-        let Self { call, status, headers, body } = self;
+        let Self { call, room, status, headers, body } = self;
         let bytes = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum::<usize>() + body.len();
+        drop(room);
         call.record(RecordedResponse { status, headers, body: body.into() }, bytes);
     }
 }
@@ -237,6 +247,25 @@ mod tests {
         let again = recorded.replay(no_body());
         assert_eq!((again.status(), again.headers()["x-a"].as_bytes()), (StatusCode::CREATED, &b"b"[..]));
         assert_eq!(text(again).await, "one");
+    }
+
+    #[tokio::test]
+    async fn responses_that_come_at_once_share_the_room_of_the_journal() {
+        let journal = TurnJournal::new(vec!["turn".to_owned()], |bytes| bytes <= 1_500);
+        let calls = journal.attempt();
+        let open = async |name: &str| {
+            let frames = vec![Ok(Frame::data(Bytes::from(vec![0; 600]))), data("x")];
+            record(streamed(frames), calls.begin("shop", name, &[])).await.expect("a response").into_body()
+        };
+        let mut half = open("a").await;
+        assert!(half.frame().await.is_some_and(|frame| frame.is_ok()));
+        drop(open("b").await.collect().await);
+        // What is not read on is kept no longer.
+        drop(half);
+        drop(open("c").await.collect().await);
+        let again = journal.attempt();
+        let is_kept = |name: &str| again.begin("shop", name, &[]).recorded::<RecordedResponse>().is_some();
+        assert_eq!(["a", "b", "c"].map(is_kept), [false, false, true]);
     }
 
     #[tokio::test]
