@@ -43,8 +43,9 @@ pub(super) const APPLICATION: &str = "default-src 'none'; script-src 'self'; sty
     font-src 'self'; connect-src 'self'; frame-src 'self'; worker-src 'self'; manifest-src 'self'; base-uri 'none'; \
     form-action 'self'; frame-ancestors 'none'; require-trusted-types-for 'script'; \
     trusted-types svelte-trusted-html elias; report-uri /console/csp-reports; report-to csp";
-/// The policy of the editor's frame. Monaco writes styles into its elements, and so may here, in a document that has no
-/// session to lose: it can connect to nothing, and speaks to the application by a MessagePort.
+/// The policy of the editor's frame. Monaco writes styles into its elements, and so may here, in a document of its own
+/// that connects to nothing and speaks to the application by a MessagePort. It is of the same origin as that, so what
+/// keeps a session from texts in the editor is `script-src`, as strict as there.
 pub(super) const EDITOR: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
     img-src 'self' data:; font-src 'self'; connect-src 'none'; worker-src 'self'; base-uri 'none'; \
     form-action 'none'; frame-ancestors 'self'; report-uri /console/csp-reports; report-to csp";
