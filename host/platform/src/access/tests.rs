@@ -172,7 +172,10 @@ async fn a_session_ends_when_it_is_not_used_and_after_its_time() {
     let bench = bench();
     let bearer = bench.token("acme", Bearer::hash).await;
     let opened = bench.access.open_session(&bearer.to_string(), &browser()).await.expect("opened");
+    // Somebody writes meanwhile, and a request that is to be written down does not wait for it.
+    let writing = bench.store.host_write().await.expect("a scope");
     let principal = bench.access.authenticate_session(&opened.cookie, "").await.expect("it is open");
+    drop(writing);
     assert!(principal.expires_at <= opened.session.used_at + millis(SESSION_IDLE), "also while the store is away");
     // As it was looked up long ago, and used at another host since.
     let former = Principal { expires_at: now_ms() - 1, ..Principal::clone(&principal) };
