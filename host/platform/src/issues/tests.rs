@@ -25,6 +25,7 @@ fn failure(number: usize, version: u32, error: &str) -> ExecutionRecord {
         fuel: 1,
         memory_bytes: 1,
         host_calls: Vec::new(),
+        flags: [].into(),
         status: 500,
         outcome: "failed".to_owned(),
         code: Some("exception".to_owned()),
