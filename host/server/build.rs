@@ -54,7 +54,7 @@ fn main() {
             table,
             "    File {{ path: {path:?}, media_type: {media_type:?}, tag: \"{:016x}\", content: {} }},",
             hasher.finish(),
-            content(file),
+            content(file, kind == "html"),
         );
     }
     table.push_str("];\n");
@@ -80,12 +80,13 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
     }
 }
 
-/// The expression for the content of a file.
-fn content(file: &Path) -> String {
+/// The expression for the content of a file: compressed where that form is beside it. Documents are as they are, since
+/// the server changes their paths for `elias dev`.
+fn content(file: &Path, is_document: bool) -> String {
     let mut name = file.as_os_str().to_owned();
     name.push(".br");
     let compressed = PathBuf::from(name);
-    match compressed.exists() {
+    match compressed.exists() && !is_document {
         true => format!("Stored::Brotli(include_bytes!({compressed:?}))"),
         false => format!("Stored::Plain(include_bytes!({file:?}))"),
     }

@@ -29,7 +29,7 @@ struct File {
 #[derive(Clone, Copy)]
 #[allow(dead_code, reason = "there is none in a build without the console")]
 enum Stored {
-    /// As it is.
+    /// As it is. Documents are, which are small, and changed for another path.
     Plain(&'static [u8]),
     /// Compressed with brotli, which all browsers accept over TLS and from this machine; for other clients it is
     /// uncompressed as it is sent.
@@ -78,9 +78,10 @@ pub(super) fn respond_below(base: &str, path: &str, request: &HeaderMap) -> Resp
 }
 
 fn respond_below_from(files: &'static [File], base: &str, path: &str, request: &HeaderMap) -> Response {
-    match find(files, path).filter(|file| file.is_document()) {
-        Some(document) => document.respond_below(base),
-        None => respond_from(files, path, request),
+    let document = find(files, path).filter(|file| file.is_document());
+    match document.map(|document| (document, document.content)) {
+        Some((document, Stored::Plain(bytes))) => document.respond_below(bytes, base),
+        _ => respond_from(files, path, request),
     }
 }
 
@@ -155,8 +156,8 @@ impl File {
     }
 
     /// The response with a document that refers to another path than `/console/`.
-    fn respond_below(&self, base: &str) -> Response {
-        let text = String::from_utf8_lossy(self.bytes).replace(BUILT_FOR, base);
+    fn respond_below(&self, bytes: &[u8], base: &str) -> Response {
+        let text = String::from_utf8_lossy(bytes).replace(BUILT_FOR, base);
         let mut response = text.into_response();
         let headers = response.headers_mut();
         self.protect(headers);
