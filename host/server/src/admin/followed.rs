@@ -3,7 +3,7 @@
 //!
 //! Each event has an id, which a client that comes back sends as `Last-Event-ID`: it gets what came after that, as far
 //! as the host has kept it, and is told by an event `lost` how many items it has missed. Where nobody knows, since
-//! another run of the host counted them, the first event is `reset`.
+//! another run of the host counted them, or nobody followed for so long that none were kept, the first event is `reset`.
 
 use super::confirmed::{looks, while_confirmed};
 use axum::extract::FromRequestParts;
@@ -73,6 +73,7 @@ where
     E: Future<Output = Option<Event>> + Send + 'static,
     C: Future<Output = Result<(), Error>> + Send + 'static,
 {
+    let is_reset = resumption == Resumption::Unknown || follower.is_reset();
     let items = futures::stream::unfold((follower, event, run), |(mut follower, event, run)| async move {
         loop {
             let made = match follower.next().await? {
@@ -84,7 +85,7 @@ where
             }
         }
     });
-    let reset = (resumption == Resumption::Unknown).then(|| Event::default().event("reset").data("{}"));
+    let reset = is_reset.then(|| Event::default().event("reset").data("{}"));
     let events = while_confirmed(futures::stream::iter(reset).chain(items), looks(), confirm);
     let events = events.map(|event| Ok(event.unwrap_or_else(|error| end_event(&error))));
     Sse::new(events).keep_alive(KeepAlive::default())

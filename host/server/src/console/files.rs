@@ -1,5 +1,7 @@
 //! The files of the web console, which are in this binary, and the policies under which browsers run them.
 
+use async_compression::tokio::bufread::BrotliDecoder;
+use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use elias_gateway::Coding;
 use elias_gateway::encoding::negotiate;
@@ -8,6 +10,7 @@ use http::header::{
     REFERRER_POLICY, VARY,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use tokio_util::io::ReaderStream;
 
 include!(concat!(env!("OUT_DIR"), "/console_files.rs"));
 
@@ -19,9 +22,18 @@ struct File {
     media_type: &'static str,
     /// Names the content.
     tag: &'static str,
-    bytes: &'static [u8],
-    brotli: Option<&'static [u8]>,
-    gzip: Option<&'static [u8]>,
+    content: Stored,
+}
+
+/// The content of a file as it is in this binary, which would be 15 MB larger with all forms of all files.
+#[derive(Clone, Copy)]
+#[allow(dead_code, reason = "there is none in a build without the console")]
+enum Stored {
+    /// As it is. Documents are, which are small, and changed for another path.
+    Plain(&'static [u8]),
+    /// Compressed with brotli, which all browsers accept over TLS and from this machine; for other clients it is
+    /// uncompressed as it is sent.
+    Brotli(&'static [u8]),
 }
 
 /// The policy of the application: everything is of this origin, nothing is inline, and texts become code or markup by
@@ -31,8 +43,9 @@ pub(super) const APPLICATION: &str = "default-src 'none'; script-src 'self'; sty
     font-src 'self'; connect-src 'self'; frame-src 'self'; worker-src 'self'; manifest-src 'self'; base-uri 'none'; \
     form-action 'self'; frame-ancestors 'none'; require-trusted-types-for 'script'; \
     trusted-types svelte-trusted-html elias; report-uri /console/csp-reports; report-to csp";
-/// The policy of the editor's frame. Monaco writes styles into its elements, and so may here, in a document that has no
-/// session to lose: it can connect to nothing, and speaks to the application by a MessagePort.
+/// The policy of the editor's frame. Monaco writes styles into its elements, and so may here, in a document of its own
+/// that connects to nothing and speaks to the application by a MessagePort. It is of the same origin as that, so what
+/// keeps a session from texts in the editor is `script-src`, as strict as there.
 pub(super) const EDITOR: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
     img-src 'self' data:; font-src 'self'; connect-src 'none'; worker-src 'self'; base-uri 'none'; \
     form-action 'none'; frame-ancestors 'self'; report-uri /console/csp-reports; report-to csp";
@@ -65,9 +78,10 @@ pub(super) fn respond_below(base: &str, path: &str, request: &HeaderMap) -> Resp
 }
 
 fn respond_below_from(files: &'static [File], base: &str, path: &str, request: &HeaderMap) -> Response {
-    match find(files, path).filter(|file| file.is_document()) {
-        Some(document) => document.respond_below(base),
-        None => respond_from(files, path, request),
+    let document = find(files, path).filter(|file| file.is_document());
+    match document.map(|document| (document, document.content)) {
+        Some((document, Stored::Plain(bytes))) => document.respond_below(bytes, base),
+        _ => respond_from(files, path, request),
     }
 }
 
@@ -99,11 +113,11 @@ fn is_page(path: &str) -> bool {
 
 impl File {
     fn respond(&self, request: &HeaderMap) -> Response {
-        let offered = [(Coding::Brotli, self.brotli), (Coding::Gzip, self.gzip)];
-        let codings: Vec<_> = offered.iter().filter_map(|(coding, bytes)| bytes.map(|_| *coding)).collect();
-        let coding = negotiate(request, &codings);
-        let compressed = coding.and_then(|coding| offered.iter().find(|(offered, _)| *offered == coding)?.1);
-        let bytes = compressed.unwrap_or(self.bytes);
+        let offered: &[Coding] = match self.content {
+            Stored::Plain(_) => &[],
+            Stored::Brotli(_) => &[Coding::Brotli],
+        };
+        let coding = negotiate(request, offered);
         let tag = match coding {
             Some(coding) => format!("\"{}-{}\"", self.tag, coding.as_str()),
             None => format!("\"{}\"", self.tag),
@@ -111,9 +125,12 @@ impl File {
         let is_known = request.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok()).any(|value| {
             value.split(',').any(|sent| matches!(sent.trim(), "*") || sent.trim().trim_start_matches("W/") == tag)
         });
-        let mut response = match is_known {
-            true => StatusCode::NOT_MODIFIED.into_response(),
-            false => bytes.into_response(),
+        let mut response = match (self.content, coding) {
+            _ if is_known => StatusCode::NOT_MODIFIED.into_response(),
+            (Stored::Brotli(bytes), None) => {
+                Body::from_stream(ReaderStream::new(BrotliDecoder::new(bytes))).into_response()
+            }
+            (Stored::Plain(bytes) | Stored::Brotli(bytes), _) => bytes.into_response(),
         };
         let headers = response.headers_mut();
         headers.remove(CONTENT_TYPE);
@@ -121,7 +138,7 @@ impl File {
             headers.insert(ETAG, tag);
         }
         headers.insert(CACHE_CONTROL, HeaderValue::from_static(self.cache_control()));
-        if !codings.is_empty() {
+        if !offered.is_empty() {
             headers.insert(VARY, HeaderValue::from(ACCEPT_ENCODING));
         }
         if !is_known {
@@ -139,8 +156,8 @@ impl File {
     }
 
     /// The response with a document that refers to another path than `/console/`.
-    fn respond_below(&self, base: &str) -> Response {
-        let text = String::from_utf8_lossy(self.bytes).replace(BUILT_FOR, base);
+    fn respond_below(&self, bytes: &[u8], base: &str) -> Response {
+        let text = String::from_utf8_lossy(bytes).replace(BUILT_FOR, base);
         let mut response = text.into_response();
         let headers = response.headers_mut();
         self.protect(headers);
@@ -185,13 +202,16 @@ mod tests {
     use http_body_util::BodyExt;
 
     const fn file(path: &'static str, media_type: &'static str, bytes: &'static [u8]) -> File {
-        File { path, media_type, tag: "1", bytes, brotli: None, gzip: None }
+        File { path, media_type, tag: "1", content: Stored::Plain(bytes) }
     }
+
+    /// `the script`, compressed.
+    const SCRIPT_BROTLI: &[u8] = b"\x8b\x04\x80the script\x03";
 
     static BUILT: &[File] = &[
         file("index.html", "text/html; charset=utf-8", b"the application"),
         file("editor/index.html", "text/html; charset=utf-8", b"the editor"),
-        File { brotli: Some(b"b"), gzip: Some(b"g"), ..file("assets/a-1.js", "text/javascript; charset=utf-8", b"i") },
+        File { content: Stored::Brotli(SCRIPT_BROTLI), ..file("assets/a-1.js", "text/javascript; charset=utf-8", b"") },
     ];
 
     async fn get(path: &str, headers: &[(&'static str, &str)]) -> (u16, HeaderMap, String) {
@@ -224,15 +244,17 @@ mod tests {
     #[tokio::test]
     async fn a_file_is_sent_as_the_browser_takes_it_and_once() {
         let (status, headers, body) = get("assets/a-1.js", &[("accept-encoding", "gzip, br")]).await;
-        assert_eq!((status, &*body), (200, "b"));
+        assert_eq!((status, body), (200, String::from_utf8_lossy(SCRIPT_BROTLI).into_owned()));
         assert_eq!(
             (headers[CONTENT_ENCODING].to_str().ok(), headers[VARY].to_str().ok()),
             (Some("br"), Some("accept-encoding"))
         );
         assert_eq!(headers[CACHE_CONTROL], "public, max-age=31536000, immutable");
         assert_eq!(headers[CONTENT_SECURITY_POLICY], SCRIPT, "a worker's too");
-        assert_eq!(get("assets/a-1.js", &[("accept-encoding", "gzip")]).await.2, "g");
-        assert_eq!(get("assets/a-1.js", &[]).await.2, "i");
+        for others in [&[][..], &[("accept-encoding", "gzip, deflate")], &[("accept-encoding", "br;q=0")]] {
+            let (status, headers, body) = get("assets/a-1.js", others).await;
+            assert_eq!((status, &*body, headers.get(CONTENT_ENCODING)), (200, "the script", None), "{others:?}");
+        }
         let tag = headers[ETAG].to_str().expect("a tag").to_owned();
         let known = [("accept-encoding", "br"), ("if-none-match", &*tag)];
         let (status, again, body) = get("assets/a-1.js", &known).await;
