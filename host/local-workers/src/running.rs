@@ -431,7 +431,10 @@ fn of_turn(failure: &TurnFailure) -> Error {
     let code = match failure {
         TurnFailure::Thrown { .. } => ErrorCode::Exception,
         TurnFailure::NotRun(_) => ErrorCode::Unavailable,
-        TurnFailure::Ended(_) | TurnFailure::OtherVersion(_) | TurnFailure::Unusable(_) => ErrorCode::Failed,
+        TurnFailure::Ended(_)
+        | TurnFailure::Nondeterministic(_)
+        | TurnFailure::OtherVersion(_)
+        | TurnFailure::Unusable(_) => ErrorCode::Failed,
     };
     failed(code, failure.to_string())
 }

@@ -61,7 +61,7 @@ pub(crate) struct RecordedRequest {
 #[derive(Debug, Serialize)]
 pub(super) struct RequestSummary {
     /// The number of the request, as a text.
-    id: String,
+    pub(super) id: String,
     method: String,
     /// Path and query as the client sent them.
     path: String,

@@ -93,7 +93,8 @@ async fn show(
     State(console): State<Console>,
     ApiPath(path): ApiPath<WorkerPath>,
 ) -> Result<Json<WorkerStatus>, Problem> {
-    Ok(Json(existing(&workers(&console)?, &path.key()?).await?))
+    let workers = workers(&console)?;
+    Ok(Json(existing(&workers, &path.key()?).await?))
 }
 
 async fn state(
@@ -118,7 +119,8 @@ async fn history(
     ApiPath(path): ApiPath<WorkerPath>,
     ApiQuery(page): ApiQuery<PageQuery>,
 ) -> Result<Json<Page<WorkerTurn>>, Problem> {
-    existing(&workers(&console)?, &path.key()?).await?;
+    let running = workers(&console)?;
+    existing(&running, &path.key()?).await?;
     Ok(Json(Page::of_ordered(Vec::new(), &page, |turn: &WorkerTurn| turn.turn.to_string())?))
 }
 
