@@ -1,6 +1,6 @@
 //! The spans of executions.
 
-use super::{AllowedServices, HostScope, TenantScope, get, json, number, text, to_json};
+use super::{AFTER_IDS, AllowedServices, HostScope, TenantScope, get, json, number, text, to_json};
 use crate::error::Result;
 use elias_api::{ExecutionTrace, TraceFilter, TraceSummary};
 use elias_names::Environment;
@@ -130,7 +130,7 @@ impl TenantScope {
         limit: u32,
     ) -> Result<Vec<TraceSummary>> {
         let query = self.query_text(list_traces(&allowed.condition(self.dialect, 10)));
-        let query = query.bind(before.unwrap_or("~").to_owned());
+        let query = query.bind(before.unwrap_or(AFTER_IDS).to_owned());
         let query = query.bind(filter.component.as_ref().map_or_else(String::new, ToString::to_string));
         let query = query.bind(filter.environment.map_or("", Environment::as_str));
         let query = query.bind(filter.failed.map_or(-1, i64::from));

@@ -99,6 +99,43 @@ async fn old_spans_are_deleted_and_more_than_are_kept(TestStore { store, .. }: &
     assert_eq!(kept, []);
 }
 
+/// Databases of a language have punctuation before digits.
+#[tokio::test]
+async fn lists_are_whole_in_a_database_of_any_collation() {
+    const ENGLISH: &str = "TEMPLATE template0 ENCODING 'UTF8' LOCALE 'C.UTF-8' LOCALE_PROVIDER icu ICU_LOCALE 'en-US'";
+    let Some(TestStore { store, .. }) = &postgres_with(ENGLISH).await else { return };
+    let (a, _) = stored(store, 3).await;
+    let mut scope = store.host_write().await.expect("a scope");
+    let record = ExecutionRecord {
+        tenant: a.clone(),
+        id: ulid::Ulid::new().to_string(),
+        component: shop(),
+        environment: Environment::Production,
+        version: 1,
+        source: "GET /".to_owned(),
+        run: None,
+        trace: None,
+        started_at: 1,
+        duration_us: 5,
+        fuel: 7,
+        memory_bytes: 9,
+        host_calls: Vec::new(),
+        status: 200,
+        outcome: "completed".to_owned(),
+        code: None,
+        error: None,
+        lines: None,
+    };
+    scope.insert_executions(&[record]).await.expect("recorded");
+    scope.commit().await.expect("committed");
+    let mut scope = store.read(&a).await.expect("a scope");
+    let every = AllowedServices::All;
+    assert_eq!(scope.traces(&TraceFilter::default(), None, &every, 9).await.expect("read").len(), 1);
+    assert_eq!(scope.executions(&ExecutionFilter::default(), &every, 9).await.expect("read").len(), 1);
+    let audited = scope.audit_entries(None, 0, 9).await.expect("read");
+    assert_eq!(audited.iter().map(|entry| entry.action.as_str()).collect::<Vec<_>>(), ["tenant.create"]);
+}
+
 on_both! {
     traces_are_listed_and_shown
     old_spans_are_deleted_and_more_than_are_kept
