@@ -229,9 +229,11 @@ impl ServiceMeters {
     /// The counters of a service: those that are there, new ones, or those that it shares.
     pub(crate) fn of(&self, id: &ServiceId) -> Arc<ServiceMeter> {
         let mut tenants = self.tenants.lock(); // the maps are whole after every operation
-        for services in tenants.values_mut() {
+        tenants.retain(|_, services| {
             services.named.retain(|_, meter| meter.strong_count() > 0);
-        }
+            // One that has nothing left leaves its place to a new one.
+            !services.named.is_empty() || !services.left_out.is_empty()
+        });
         let total: usize = tenants.values().map(|services| services.named.len()).sum();
         if !tenants.contains_key(&id.tenant) && tenants.len() >= TOLD_APART_MAX {
             return Arc::clone(&self.others);
@@ -338,6 +340,17 @@ mod tests {
         let rests = all.iter().filter(|(key, _)| matches!(key, SeriesKey::RestOf(..))).count();
         assert_eq!(rests, TOLD_APART_MAX - SERVICES_MAX / SERVICES_PER_TENANT_MAX);
         assert!(Arc::ptr_eq(&held[held.len() - 1], &all[all.len() - 1].1), "the last tenant is among the others");
+    }
+
+    #[test]
+    fn a_tenant_that_is_gone_leaves_its_series_to_a_new_one() {
+        let meters = ServiceMeters::default();
+        let mut held: Vec<_> = (0..TOLD_APART_MAX).map(|at| meters.of(&service(&format!("t{at}"), 0))).collect();
+        assert!(Arc::ptr_eq(&meters.of(&service("late", 0)), &meters.others), "there is no place for more");
+        held.swap_remove(3);
+        let new = meters.of(&service("new", 0));
+        assert!(!Arc::ptr_eq(&new, &meters.others));
+        assert!(Arc::ptr_eq(&new, &meters.of(&service("new", 0))));
     }
 
     #[test]
