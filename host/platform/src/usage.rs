@@ -28,8 +28,10 @@ const KEPT_DAYS: u64 = 400;
 const SHOWN_MS: u64 = 24 * HOUR_MS;
 /// Hours that a CSV file has at most, one for each tenant.
 const CSV_ROWS_MAX: u32 = 100_000;
-/// Rows that are read at a time.
-const PAGE_ROWS: u32 = 1_000;
+/// Messages that are read at a time.
+const NOTICES_MAX: u32 = 1_000;
+/// Rows of a CSV file that are read at a time: few times many, for each of them adds up all usage from there on.
+const PAGE_ROWS: u32 = 20_000;
 /// How often the webhook is told of hours that have ended lately, and which these are.
 const TELL_EVERY: Duration = Duration::from_secs(60);
 const RECENT_MS: u64 = 6 * HOUR_MS;
@@ -183,8 +185,8 @@ impl Platform {
         let clock = &self.serving().clock;
         let now = clock.now();
         let times = (signed(now.unix_ms().saturating_sub(back_ms)), signed(closed_before(now)));
-        let notices = self.store().host_read().await?.untold_usage(times, PAGE_ROWS).await?;
-        let is_page = notices.len() >= PAGE_ROWS as usize;
+        let notices = self.store().host_read().await?.untold_usage(times, NOTICES_MAX).await?;
+        let is_page = notices.len() >= NOTICES_MAX as usize;
         Ok(tell_notices(self.store(), (webhook, sender), notices, until, clock).await? && !is_page)
     }
 }
