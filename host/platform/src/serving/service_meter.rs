@@ -123,8 +123,10 @@ impl ServiceMeter {
 
     /// Notes a recorded execution of this duration.
     pub(crate) fn set_exemplar(&self, duration: Duration, trace: &str, at_ms: u64) {
-        let exemplar = Exemplar { trace: trace.to_owned(), seconds: duration.as_secs_f64(), at_ms };
-        self.exemplars.lock()[Latencies::bucket(microseconds(duration))] = Some(exemplar);
+        let us = microseconds(duration);
+        // Of what is counted, which is within its bucket.
+        let exemplar = Exemplar { trace: trace.to_owned(), seconds: us as f64 / 1e6, at_ms };
+        self.exemplars.lock()[Latencies::bucket(us)] = Some(exemplar);
     }
 
     pub(crate) fn ended(&self, ended: ExecutionOutcome) -> u64 {
@@ -390,9 +392,11 @@ mod tests {
         meter.set_exemplar(Duration::from_millis(1), "aa", 1);
         meter.set_exemplar(Duration::from_micros(900), "bb", 2);
         meter.set_exemplar(Duration::from_secs(60), "cc", 3);
+        meter.set_exemplar(Duration::from_nanos(2_500_900), "dd", 4);
         let exemplars = meter.exemplars();
+        assert_eq!(exemplars[1].as_ref().map(|exemplar| exemplar.seconds), Some(0.0025), "the end of its bucket");
         let traces: Vec<_> = exemplars.iter().flatten().map(|exemplar| exemplar.trace.as_str()).collect();
-        assert_eq!(traces, ["bb", "cc"]);
+        assert_eq!(traces, ["bb", "dd", "cc"]);
         assert!(exemplars[0].is_some() && exemplars[BUCKETS - 1].is_some());
     }
 }
