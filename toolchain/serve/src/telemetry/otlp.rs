@@ -56,8 +56,8 @@ impl Collector {
         Self { endpoint: endpoint.to_owned(), protocol: OtlpProtocol::Http, headers: HeaderMap::new() }
     }
 
-    /// Reads the arguments. The protocol is `grpc` or `http/protobuf`; headers are `name=value`, separated by commas, as
-    /// OpenTelemetry's environment variables have them.
+    /// Reads the arguments. The protocol is `grpc` or `http/protobuf`; headers are `name=value`, separated by commas,
+    /// as OpenTelemetry's environment variables have them.
     ///
     /// # Errors
     /// What is wrong with them.
@@ -248,8 +248,8 @@ impl Queue {
         let _ = timeout(GATHER, self.urgent.notified()).await;
     }
 
-    /// Says in the log what is wrong with the collector. Of a tenant's that is said once: whoever runs it has it respond
-    /// as it likes, and must not fill the host's log.
+    /// Says in the log what is wrong with the collector. Of a tenant's that is said once: whoever runs it decides what
+    /// it responds, and must not fill the host's log.
     fn report(&self, items: u64, reason: &str, what: &str) {
         let signal = self.signal.as_str();
         match &self.tenant {
