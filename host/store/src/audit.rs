@@ -1,6 +1,6 @@
 //! The audit trail: each act with its actor, time and origin.
 
-use super::{HostScope, TenantScope, get, now_ms, number, optional_json, to_json};
+use super::{AFTER_IDS, HostScope, TenantScope, get, now_ms, number, optional_json, to_json};
 use crate::error::Result;
 use elias_api::{Actor, AuditEntry};
 use serde::Serialize;
@@ -92,7 +92,7 @@ impl TenantScope {
     /// `store-unavailable`.
     pub async fn audit_entries(&mut self, before: Option<&str>, since_ms: i64, limit: u32) -> Result<Vec<AuditEntry>> {
         let select = "SELECT * FROM audit WHERE tenant = $1 AND id < $2 AND at >= $3 ORDER BY id DESC LIMIT $4";
-        let query = self.query(select).bind(before.unwrap_or("~").to_owned());
+        let query = self.query(select).bind(before.unwrap_or(AFTER_IDS).to_owned());
         self.rows(query.bind(since_ms).bind(i64::from(limit))).await?.iter().map(entry).collect()
     }
 }

@@ -198,6 +198,9 @@ const TENANT_TABLES: &[&str] = &[
     "flag_revisions",
 ];
 
+/// Behind all ids, in every collation: in those of languages punctuation is before digits.
+const AFTER_IDS: &str = "ZZZZZZZZZZZZZZZZZZZZZZZZZZ";
+
 /// Begins a transaction on PostgreSQL whose statements are planned as for large tables: some are empty at one time and
 /// have a million rows soon after, and a prepared plan stays.
 const BEGIN_BY_INDEX: &str =

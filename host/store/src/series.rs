@@ -14,6 +14,10 @@ const COLUMNS: usize = 7;
 const WEEK_MS: i64 = 7 * 86_400_000;
 const MONDAY_MS: i64 = 3 * 86_400_000;
 
+/// Finds them by their tenants, in the primary key.
+pub(super) const PRUNE_ACTIVE_COMPONENTS: &str =
+    "DELETE FROM active_components WHERE tenant IN (SELECT tenant FROM tenants) AND week_at < $1";
+
 /// A point of a service, as one run of a host measured it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SeriesRow {
@@ -132,8 +136,7 @@ impl HostScope {
     /// # Errors
     /// `store-unavailable`.
     pub async fn prune_active_components(&mut self, before: i64) -> Result<()> {
-        let delete = "DELETE FROM active_components WHERE week_at < $1";
-        sqlx::query(delete).bind(before).execute(&mut *self.tx).await?;
+        sqlx::query(PRUNE_ACTIVE_COMPONENTS).bind(before).execute(&mut *self.tx).await?;
         Ok(())
     }
 }

@@ -67,11 +67,16 @@ fn sqlite() -> TestStore {
 
 /// A database of its own on the server of the tests.
 async fn postgres() -> Option<TestStore> {
+    postgres_with("").await
+}
+
+/// As [`postgres`], of a database with these options.
+async fn postgres_with(options: &str) -> Option<TestStore> {
     let server = std::env::var("ELIAS_TEST_POSTGRES").ok()?;
     sqlx::any::install_default_drivers();
     let name = format!("platform_{}", ulid::Ulid::new().to_string().to_lowercase());
     let pool = AnyPool::connect(&server).await.expect("the server of the tests");
-    pool.execute(AssertSqlSafe(format!("CREATE DATABASE {name}")).into_sql_str()).await.expect("a database");
+    pool.execute(AssertSqlSafe(format!("CREATE DATABASE {name} {options}")).into_sql_str()).await.expect("a database");
     let url = format!("{}/{name}", server.rsplit_once('/').expect("a URL with a database").0);
     let folder = tempfile::tempdir().expect("a folder");
     Some(TestStore { store: Store::open(folder.path(), Some(&url)).expect("it opens"), folder })

@@ -9,7 +9,7 @@ pub use meter::{CallMeter, HostCall};
 pub use timeline::{DETAIL_BYTES_MAX, SPAN, SpanId, TimedCall, Timeline};
 
 pub(crate) use meter::Meter;
-pub(crate) use timeline::span_name;
+pub(crate) use timeline::SPAN_NAME_BYTES_MAX;
 
 use elias_contract::ErrorCode;
 use std::net::IpAddr;

@@ -2,7 +2,7 @@
 
 use super::LoadedComponent;
 use crate::background;
-use crate::execution::{CallMeter, Caller, Meter, span_name};
+use crate::execution::{CallMeter, Caller, Meter, SPAN_NAME_BYTES_MAX};
 use crate::limits::Limits;
 use crate::log::Notice;
 use std::borrow::Cow;
@@ -93,7 +93,7 @@ impl InstanceInfo {
     /// bytes.
     #[must_use]
     pub fn begin_span(&self, name: &str, parent: u32) -> u32 {
-        self.meter.begin_span(&self.redact(span_name(name)), parent)
+        self.meter.begin_span(&self.component.log.text().redact_start(name, SPAN_NAME_BYTES_MAX), parent)
     }
 
     /// Ends a span of the guest. One that is not open stays as it is.

@@ -122,6 +122,11 @@ impl GuestText {
         redact(text, self.secrets(), usize::MAX)
     }
 
+    /// The first `bytes_max` bytes of a text likewise, in which no part of a secret is left by the cut.
+    pub(crate) fn redact_start<'t>(&self, text: &'t str, bytes_max: usize) -> Cow<'t, str> {
+        redact(text, self.secrets(), bytes_max)
+    }
+
     /// The secrets that are long enough to be looked for.
     fn secrets(&self) -> impl Iterator<Item = &str> + Clone {
         let secrets = self.secrets.iter().flat_map(|granted| granted.secrets());
@@ -146,6 +151,23 @@ impl GuestText {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    struct Password;
+
+    impl Secrets for Password {
+        fn secrets(&self) -> Vec<&str> {
+            vec!["hunter2"]
+        }
+    }
+
+    #[test]
+    fn the_beginning_of_a_text_has_no_part_of_a_secret() {
+        let text = GuestText::new(None, vec![Arc::new(Password)]);
+        for bytes_max in 3..9 {
+            assert_eq!(text.redact_start("x hunter2 y", bytes_max), "x [redacted]", "{bytes_max}");
+        }
+        assert_eq!(text.redact_start("nothing here", 7), "nothing");
+    }
 
     #[test]
     fn a_source_map_is_kept_compressed_and_maps_as_before() {
