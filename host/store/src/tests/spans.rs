@@ -138,6 +138,7 @@ async fn lists_are_whole_in_a_database_of_any_collation() {
         fuel: 7,
         memory_bytes: 9,
         host_calls: Vec::new(),
+        flags: std::collections::BTreeMap::new(),
         status: 200,
         outcome: "completed".to_owned(),
         code: None,
