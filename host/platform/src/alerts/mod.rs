@@ -10,6 +10,7 @@ mod counts;
 mod delivery;
 mod evaluation;
 mod evaluator;
+mod logs;
 mod readings;
 
 pub(crate) use evaluator::start;

@@ -230,13 +230,13 @@ impl HostScope {
         Ok(())
     }
 
-    /// The points of all hosts after `after_ms`, in their order.
+    /// The points of all hosts after `after_ms`, until `to_ms` inclusive, in their order.
     ///
     /// # Errors
     /// `store-unavailable`.
-    pub async fn alert_points(&mut self, after_ms: i64) -> Result<Vec<StoredPoint>> {
-        let select = "SELECT host, at, point FROM alert_points WHERE at > $1 ORDER BY at, host";
-        let rows = sqlx::query(select).bind(after_ms).fetch_all(&mut *self.tx).await?;
+    pub async fn alert_points(&mut self, after_ms: i64, to_ms: i64) -> Result<Vec<StoredPoint>> {
+        let select = "SELECT host, at, point FROM alert_points WHERE at > $1 AND at <= $2 ORDER BY at, host";
+        let rows = sqlx::query(select).bind(after_ms).bind(to_ms).fetch_all(&mut *self.tx).await?;
         let point = |row: &AnyRow| {
             // A later release may count something that this one cannot read.
             let point = json(row, "point").unwrap_or_default();
@@ -310,8 +310,8 @@ impl HostScope {
         rows.iter().map(rollback).collect()
     }
 
-    /// How many recorded executions of a service that began after `since_ms` have a text in their log, at most
-    /// 10,000.
+    /// How many recorded executions of a service that began after `since_ms` have a text in their log, among the newest
+    /// 10,000 of them.
     ///
     /// # Errors
     /// `store-unavailable`.
@@ -319,12 +319,12 @@ impl HostScope {
         // Lines are JSON: the text is looked for as it stands there. Both databases replace with regard to case.
         let text = to_json(&pattern)?;
         let text = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or_default();
-        let select = "SELECT COUNT(*) AS matches FROM (SELECT 1 AS one FROM executions WHERE tenant = $1 \
+        let select = "SELECT COUNT(*) AS matches FROM (SELECT lines FROM executions WHERE tenant = $1 \
                       AND component = $2 AND environment = $3 AND id > $4 AND started_at > $5 \
-                      AND replace(lines, $6, '') <> lines LIMIT $7) AS found";
+                      AND lines IS NOT NULL ORDER BY id DESC LIMIT $7) AS newest WHERE replace(lines, $6, '') <> lines";
         let query = sqlx::query(select).bind(service.tenant.as_str().to_owned());
         let query = query.bind(service.component.as_str().to_owned()).bind(service.environment.as_str());
-        let query = query.bind(id_before(since_ms)).bind(since_ms).bind(text.to_owned()).bind(LOG_MATCHES_MAX);
+        let query = query.bind(id_before(since_ms)).bind(since_ms).bind(text.to_owned()).bind(LOGS_SEARCHED_MAX);
         number(&query.fetch_one(&mut *self.tx).await?, "matches")
     }
 }
@@ -343,8 +343,8 @@ fn readable<T>(rows: &[AnyRow], what: &'static str, read: impl Fn(&AnyRow) -> Re
     found
 }
 
-/// Matches in logs that are counted at most.
-const LOG_MATCHES_MAX: i64 = 10_000;
+/// Executions of a service whose logs are searched at most: what a search costs has a bound, however rare the text is.
+const LOGS_SEARCHED_MAX: i64 = 10_000;
 
 /// A ULID that is less than those of executions that began since this time.
 fn id_before(ms: i64) -> String {

@@ -210,14 +210,15 @@ pub(super) async fn the_state_of_alerts_and_the_counts_of_hosts_survive(test: &T
     for (host_name, at) in [("one", 10), ("two", 15), ("one", 20)] {
         host.add_alert_point(host_name, at, &point).await.expect("added");
     }
-    let read = host.alert_points(10).await.expect("read");
+    let read = host.alert_points(10, 20).await.expect("read");
     assert_eq!(
         read.iter().map(|point| (point.host.as_str(), point.at)).collect::<Vec<_>>(),
         [("two", 15), ("one", 20)]
     );
     assert_eq!(read[0].point, point);
+    assert_eq!(host.alert_points(10, 19).await.expect("read").len(), 1, "not those of a clock that was set back");
     host.prune_alert_points(16).await.expect("pruned");
-    assert_eq!(host.alert_points(0).await.expect("read").len(), 1);
+    assert_eq!(host.alert_points(0, 20).await.expect("read").len(), 1);
 }
 
 pub(super) async fn executions_are_found_by_the_text_of_their_lines(test: &TestStore) {
