@@ -210,6 +210,9 @@ async fn attempt(platform: &Platform, receiver: &StoredReceiver, notification: &
         }
         ReceiverSettings::Events {} => return publish(platform, notification).await,
         ReceiverSettings::Mail { to } => {
+            if let Err((reason, wait)) = platform.mail_limit().take(tenant, to.len(), now.unix_ms()) {
+                return Attempt::Failed(reason, Some(wait));
+            }
             return match notifier.mail(to, notification.mail()).await {
                 Ok(()) => Attempt::Delivered,
                 Err(reason) => Attempt::Failed(reason, None),

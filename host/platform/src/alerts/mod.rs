@@ -11,6 +11,8 @@ mod delivery;
 mod evaluation;
 mod evaluator;
 mod logs;
+mod mail_limit;
 mod readings;
 
 pub(crate) use evaluator::start;
+pub(crate) use mail_limit::MailLimit;
