@@ -83,7 +83,7 @@ impl TenantScope {
     /// `store-unavailable`.
     pub async fn audit_since(&mut self, since_ms: i64, after: &str, limit: u32) -> Result<Vec<AuditEntry>> {
         let select = "SELECT * FROM audit WHERE tenant = $1 AND id > $2 AND at >= $3 ORDER BY id LIMIT $4";
-        let query = self.query(select).bind(after.to_owned()).bind(since_ms).bind(i64::from(limit));
+        let query = self.query(select).bind(storable(after)).bind(since_ms).bind(i64::from(limit));
         self.rows(query).await?.iter().map(entry).collect()
     }
 
@@ -93,7 +93,7 @@ impl TenantScope {
     /// `store-unavailable`.
     pub async fn audit_entries(&mut self, before: Option<&str>, since_ms: i64, limit: u32) -> Result<Vec<AuditEntry>> {
         let select = "SELECT * FROM audit WHERE tenant = $1 AND id < $2 AND at >= $3 ORDER BY id DESC LIMIT $4";
-        let query = self.query(select).bind(before.unwrap_or("~").to_owned());
+        let query = self.query(select).bind(storable(before.unwrap_or("~")));
         self.rows(query.bind(since_ms).bind(i64::from(limit))).await?.iter().map(entry).collect()
     }
 }

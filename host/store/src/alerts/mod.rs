@@ -3,7 +3,7 @@
 mod evaluation;
 
 use super::audit::NOTHING;
-use super::{TenantScope, get, json, now_ms, number, optional_json, text, to_json};
+use super::{TenantScope, get, json, now_ms, number, optional_json, storable, text, to_json};
 use crate::error::{Error, Result};
 use elias_api::{Actor, AlertRule, Code, Receiver, Silence};
 use elias_names::{AlertRuleName, ReceiverName, TenantId};
@@ -228,7 +228,7 @@ impl TenantScope {
     /// # Errors
     /// `not-found`.
     pub async fn delete_silence(&mut self, id: &str, actor: &Actor) -> Result<()> {
-        let select = self.query("SELECT * FROM silences WHERE tenant = $1 AND id = $2").bind(id.to_owned());
+        let select = self.query("SELECT * FROM silences WHERE tenant = $1 AND id = $2").bind(storable(id));
         let Some(before) = self.row(select).await?.as_ref().map(silence).transpose()? else {
             return Err(Error::not_listed(format_args!("silence `{id}`"), "elias alerts silences"));
         };
