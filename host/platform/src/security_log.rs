@@ -10,7 +10,7 @@ use elias_api::{Actor, Code, ExecutionRecord, Result};
 use elias_contract::ErrorCode;
 use elias_names::{ServiceId, TenantId};
 use elias_store::{AuditNote, Store, now_ms};
-use elias_telemetry::security::{OTHERS, PendingEvents, SecurityEventKey, SecurityEventKind, SecurityEvents};
+use elias_telemetry::security::{OTHERS, PendingEvents, Repeats, SecurityEventKey, SecurityEventKind, SecurityEvents};
 use moka::sync::Cache;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
@@ -210,16 +210,26 @@ fn note_now(actor: Actor, action: &'static str, subject: String, after: Option<V
     AuditNote { id: ulid::Ulid::new().to_string(), at: now_ms(), actor, action, subject, after }
 }
 
+/// The events of a tenant that were not there yet.
+type NewEvents<'a> = (&'a TenantId, Vec<(&'a SecurityEventKey, &'a Repeats)>);
+
 async fn store_events(store: &Store, events: &PendingEvents) -> Result<()> {
     let mut scope = store.host_write().await?;
+    let mut new: Vec<NewEvents<'_>> = Vec::new();
     // By tenant and key, so in the same order on every host: none waits for another that waits for it.
     for (tenant, of_tenant) in events {
+        let mut of_tenant_new = Vec::new();
         for (key, repeats) in of_tenant {
-            scope.add_security_event(tenant, key, repeats).await?;
+            if scope.add_security_event(tenant, key, repeats).await? {
+                of_tenant_new.push((key, repeats));
+            }
+        }
+        if !of_tenant_new.is_empty() {
+            new.push((tenant, of_tenant_new));
         }
     }
     scope.commit().await?;
-    if let Err(error) = publish(store, events).await {
+    if let Err(error) = publish(store, &new).await {
         tracing::debug!(%error, "security events were not published");
     }
     Ok(())
@@ -231,11 +241,16 @@ async fn store_notes(store: &Store, tenant: &TenantId, notes: &[AuditNote]) -> R
     Ok(scope.commit().await?)
 }
 
-/// Publishes events to the tenants that have a subscription to them.
-async fn publish(store: &Store, events: &PendingEvents) -> Result<()> {
+/// Publishes events to the tenants that have a subscription to them. Repeats within the hour are not published: a handler
+/// that reaches a limit itself would otherwise have itself run again and again.
+async fn publish(store: &Store, new: &[NewEvents<'_>]) -> Result<()> {
+    if new.is_empty() {
+        return Ok(());
+    }
     let active = store.host_read().await?.active_subscriptions().await?;
     let mut wanted: Vec<(&TenantId, Vec<_>)> = Vec::new();
-    for (tenant, of_tenant) in events {
+    for (tenant, of_tenant) in new {
+        let tenant = *tenant;
         let configs: Vec<&Value> =
             active.iter().filter(|(owner, _)| owner == tenant).map(|(_, config)| config).collect();
         let is_wanted = |event_type: &str| configs.iter().any(|config| is_wanted(config, event_type));
