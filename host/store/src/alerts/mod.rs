@@ -284,11 +284,16 @@ impl TenantScope {
     /// Deletes a receiver, and the notifications that it did not get yet.
     ///
     /// # Errors
-    /// `not-found`.
+    /// `not-found`; `in-use` if a rule names it: nobody would be told of that rule's alerts any more.
     pub async fn delete_receiver(&mut self, name: &ReceiverName, actor: &Actor) -> Result<()> {
         let Some(before) = self.receiver(name).await? else {
             return Err(Error::not_listed(format_args!("receiver `{name}`"), "elias alerts receivers"));
         };
+        let rules = self.alert_rules().await?;
+        if let Some(rule) = rules.iter().find(|rule| rule.settings.receivers.contains(name)) {
+            let message = format!("the alert rule {} names the receiver {name}: change the rule first", rule.name);
+            return Err(Error::new(Code::InUse, message));
+        }
         for delete in [
             "DELETE FROM receivers WHERE tenant = $1 AND name = $2",
             "DELETE FROM notifications WHERE tenant = $1 AND receiver = $2",

@@ -155,6 +155,12 @@ pub(super) async fn notifications_wait_for_their_receiver(test: &TestStore) {
     let mut scope = scope_of(test, &acme()).await;
     scope.exchange_receiver(&name, "other", "anew").await.expect("nothing to do");
     assert_eq!(scope.receiver(&name).await.expect("read").expect("it is there").ciphertext, "sealed");
+    let mut names_it = rule("errors", 1);
+    names_it.settings.receivers = vec![name.clone()];
+    scope.set_alert_rule(&names_it, None, &Actor::host()).await.expect("set");
+    let refused = scope.delete_receiver(&name, &Actor::host()).await.expect_err("a rule names it");
+    assert_eq!(refused.code(), Code::InUse);
+    scope.delete_alert_rule(&names_it.name, &Actor::host()).await.expect("deleted");
     scope.delete_receiver(&name, &Actor::host()).await.expect("deleted");
     scope.commit().await.expect("committed");
     let mut host = test.store.host_write().await.expect("a scope");
