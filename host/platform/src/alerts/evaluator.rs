@@ -1,5 +1,6 @@
 //! The task that counts for alert rules and, on the host that has the lease, evaluates them.
 
+use super::baselines::Baselines;
 use super::counts::HostCounts;
 use super::delivery::Deliveries;
 use super::evaluation::{AddressedNotification, EvaluationChanges, TenantAlerts, evaluate};
@@ -76,6 +77,7 @@ struct Evaluator {
     points: PointWindow,
     /// The newest point of each host that was read.
     seen: HashMap<String, i64>,
+    baselines: Baselines,
     logs: LogSearch,
     deliveries: Deliveries,
     ticks: u64,
@@ -89,6 +91,7 @@ impl Evaluator {
             evaluated_at: None,
             points: PointWindow::default(),
             seen: HashMap::new(),
+            baselines: Baselines::default(),
             logs: LogSearch::default(),
             deliveries: Deliveries::default(),
             ticks: 0,
@@ -160,11 +163,13 @@ impl Evaluator {
             let since = ready_since.entry(queue.tenant).or_insert(queue.ready_at);
             *since = queue.ready_at.min(*since);
         }
+        self.baselines.refresh(&mut scope, now).await?;
         let end = Instant::now() + SEARCH_TIME_MAX;
         self.logs.search(&mut scope, &tenants, now, self.ticks, end).await?;
         let readings = StoredReadings {
             now_ms: now,
             points: &self.points,
+            baselines: &self.baselines,
             rollbacks: scope.rollbacks_since(now.saturating_sub(BASELINE_MS)).await?,
             ready_since,
             schedules: scope.schedule_counts(FAILING_RUNS, late_ms).await?,

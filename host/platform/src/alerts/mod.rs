@@ -6,6 +6,7 @@
 //! evaluation depends on is in the store: the other host goes on where the first one was.
 
 mod admin;
+mod baselines;
 mod counts;
 mod delivery;
 mod evaluation;

@@ -15,7 +15,7 @@ pub const POINT_INTERVAL_MS: i64 = 10_000;
 /// The time before a window whose mean duration is the baseline, in milliseconds.
 pub const BASELINE_MS: i64 = 3_600_000;
 /// Executions that a mean duration needs, so that it is compared with another.
-const BASELINE_EXECUTIONS_MIN: u64 = 20;
+pub const BASELINE_EXECUTIONS_MIN: u64 = 20;
 /// The longest window and the baseline before it.
 const KEPT_MS: i64 = 2 * BASELINE_MS;
 /// A host whose last point is older does not count in the metrics of hosts: it has ended.
@@ -219,6 +219,16 @@ impl PointWindow {
         }
     }
 
+    /// The mean duration of a service in the window, in milliseconds; `None` with too few executions to compare it.
+    #[must_use]
+    pub fn comparable_mean_ms(&self, service: &ServiceId, window: Duration, now_ms: i64) -> Option<f64> {
+        let executions = self.service_value(MetricName::Executions, service, window, now_ms)?;
+        if executions < BASELINE_EXECUTIONS_MIN as f64 {
+            return None;
+        }
+        self.service_value(MetricName::DurationMs, service, window, now_ms)
+    }
+
     /// The jobs and deliveries of a tenant that became dead in the window.
     #[must_use]
     pub fn dead_letters(&self, tenant: &TenantId, window: Duration, now_ms: i64) -> f64 {
@@ -285,6 +295,9 @@ mod tests {
         window.add("one", 70_000, point(19, 0, 0, 10));
         window.add("one", 10_000, point(1_000, 0, 0, 10));
         assert_eq!(value(&window, MetricName::DurationAboveBaselineMs), None, "too few to compare");
+        assert_eq!(window.comparable_mean_ms(&shop(), MINUTE, 80_000), None);
+        window.add("one", 80_000, point(1, 0, 0, 30));
+        assert_eq!(window.comparable_mean_ms(&shop(), MINUTE, 80_000), Some(11.0));
     }
 
     #[test]
