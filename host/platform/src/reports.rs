@@ -96,8 +96,8 @@ struct Report {
     bytes: usize,
 }
 
-/// A server with its queue. Its task ends with it, and what waits then is lost: a tenant that changes its server again and
-/// again has one queue, and nothing is sent any more to a server that was removed.
+/// A server with its queue. Its task ends with it, and what waits then is lost: a tenant that changes its server again
+/// and again has one queue, and nothing is sent any more to a server that was removed.
 struct Destination {
     dsn: String,
     may_be_private: bool,

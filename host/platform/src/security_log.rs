@@ -241,8 +241,8 @@ async fn store_notes(store: &Store, tenant: &TenantId, notes: &[AuditNote]) -> R
     Ok(scope.commit().await?)
 }
 
-/// Publishes events to the tenants that have a subscription to them. Repeats within the hour are not published: a handler
-/// that reaches a limit itself would otherwise have itself run again and again.
+/// Publishes events to the tenants that have a subscription to them. Repeats within the hour are not published: a
+/// handler that reaches a limit itself would otherwise have itself run again and again.
 async fn publish(store: &Store, new: &[NewEvents<'_>]) -> Result<()> {
     if new.is_empty() {
         return Ok(());

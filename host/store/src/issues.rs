@@ -197,9 +197,9 @@ impl HostScope {
         Ok(())
     }
 
-    /// Deletes at most `most` issues of a tenant that did not occur since a time, in milliseconds since 1970, to make room
-    /// for others, those first that did not for longest; says how many. What somebody looks after stays: issues that
-    /// are assigned or ignored.
+    /// Deletes at most `most` issues of a tenant that did not occur since a time, in milliseconds since 1970, to make
+    /// room for others, those first that did not for longest; says how many. What somebody looks after stays: issues
+    /// that are assigned or ignored.
     ///
     /// # Errors
     /// `store-unavailable`.

@@ -9,8 +9,8 @@ use elias_telemetry::alert::{
 use elias_telemetry::notification::{Notification, NotifiedAlert, ReceiverKind, SHOWN_MAX};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Notifications of a tenant in one evaluation, counted for each receiver: many rules, groups and receivers must not keep
-/// the other tenants waiting. Groups that are over it are told of in the next evaluation.
+/// Notifications of a tenant in one evaluation, counted for each receiver: many rules, groups and receivers must not
+/// keep the other tenants waiting. Groups that are over it are told of in the next evaluation.
 const NOTIFICATIONS_MAX: usize = 500;
 
 /// The place of an alert, or of a group: the rule, and the service or the name of the group.

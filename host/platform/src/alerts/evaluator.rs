@@ -242,8 +242,8 @@ impl Evaluator {
 
     /// Reads the points that came since the last evaluation, or all that are kept.
     async fn read_points(&mut self, scope: &mut HostScope, now: i64) -> Result<()> {
-        // The database's clock was set back, or another database has taken its place: points from before that would hide
-        // those that come now until the clock is there again.
+        // The database's clock was set back, or another database has taken its place: points from before that would
+        // hide those that come now until the clock is there again.
         let latest = now.saturating_add(LATE_MS);
         if self.seen.values().any(|at| *at > latest) {
             self.forget_points();

@@ -6,7 +6,8 @@ use moka::sync::Cache;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Mails of a tenant in an hour, by a host, counted for each address. All of them may go at once; they come back evenly.
+/// Mails of a tenant in an hour, by a host, counted for each address. All of them may go at once; they come back
+/// evenly.
 const MAILS_PER_HOUR: u64 = 200;
 const HOUR: Duration = Duration::from_secs(3_600);
 /// Tenants that are remembered; those that sent none for longest are forgotten.
