@@ -53,6 +53,9 @@ export function send(component, path = "/", options = {}) {
   });
 }
 
+/** Origins that pages may ask beside that of the platform's console. */
+export const origins = new Set();
+
 export const test = base.extend({
   page: async ({ page }, use) => {
     const refused = [];
@@ -73,7 +76,7 @@ export const test = base.extend({
     // No request leaves the origin of the console.
     page.on("request", (request) => {
       const { origin, protocol } = new URL(request.url());
-      if (protocol !== "blob:" && origin !== new URL(process.env.CONSOLE_URL).origin)
+      if (protocol !== "blob:" && origin !== new URL(process.env.CONSOLE_URL).origin && !origins.has(origin))
         refused.push(`a request to ${request.url()}`);
     });
     await use(page);

@@ -2,6 +2,8 @@
 
 use crate::access::{FetchKeys, OidcConfig};
 use crate::component_databases::ComponentDatabases;
+use crate::draft_builder::DraftBuilder;
+use crate::flag_sets::FlagSets;
 use crate::notifier::Notifier;
 use crate::recorder::Retention;
 use crate::reports::EnvelopeSender;
@@ -74,6 +76,8 @@ pub struct PlatformConfig {
     pub databases: Option<Arc<dyn ComponentDatabases>>,
     /// The sender of webhooks; none: versions that have some are refused, and what is to be sent waits.
     pub webhooks: Option<Arc<dyn WebhookSender>>,
+    /// The builder of drafts; none: drafts are kept and not built.
+    pub drafts: Option<Arc<dyn DraftBuilder>>,
     /// The webhook that is told the usage of each closed hour; none: usage is read by the admin API alone.
     pub usage_webhook: Option<UsageWebhook>,
     /// The sender of notifications of alerts; none: receivers with a URL or an address are refused.
@@ -89,6 +93,8 @@ pub struct PlatformConfig {
     pub envelopes: Option<Arc<dyn EnvelopeSender>>,
     /// The queue and the log of events that the host was built with, by its capabilities `jobs` and `events`.
     pub triggers: TriggerBackends,
+    /// The feature flags that the host was built with, by its capability `flags`.
+    pub flags: FlagSets,
     /// The service workers that the host was built with, by its capability `workers`.
     pub workers: WorkerBackends,
     /// How many service workers are in memory at a time: each is one of the host's instances.
@@ -124,6 +130,7 @@ impl PlatformConfig {
             fetch: None,
             databases: None,
             webhooks: None,
+            drafts: None,
             usage_webhook: None,
             notifier: None,
             connections_percent: None,
@@ -131,6 +138,7 @@ impl PlatformConfig {
             sentry_dsn: None,
             envelopes: None,
             triggers: TriggerBackends::new(),
+            flags: FlagSets::new(),
             workers: WorkerBackends::new(),
             awake_workers: AWAKE_WORKERS,
             concurrent_jobs: None,

@@ -18,15 +18,15 @@ struct Ring<T> {
 
 /// The bounds of a ring.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct FeedBounds {
+pub struct FeedBounds {
     /// Items.
-    pub(crate) items: usize,
+    pub items: usize,
     /// Bytes of all items, by what [`Feed::push`] is told.
-    pub(crate) bytes: usize,
+    pub bytes: usize,
 }
 
 /// The side of a feed at which items come in. Its followers end with it.
-pub(crate) struct Feed<T> {
+pub struct Feed<T> {
     ring: Arc<Mutex<Ring<T>>>,
     /// Wakes the followers.
     pushed: watch::Sender<()>,
@@ -50,13 +50,15 @@ pub enum Followed<T> {
 }
 
 impl<T> Feed<T> {
-    pub(crate) fn new(bounds: FeedBounds) -> Self {
+    /// An empty feed.
+    #[must_use]
+    pub fn new(bounds: FeedBounds) -> Self {
         let ring = Ring { items: VecDeque::new(), first: 0, bytes: 0 };
         Self { ring: Arc::new(Mutex::new(ring)), pushed: watch::Sender::new(()), bounds }
     }
 
     /// Adds an item of so many bytes. The oldest go where there is no room.
-    pub(crate) fn push(&self, item: T, bytes: usize) {
+    pub fn push(&self, item: T, bytes: usize) {
         {
             let mut ring = self.ring.lock();
             ring.items.push_back((item, bytes));
@@ -72,7 +74,8 @@ impl<T> Feed<T> {
 
     /// Follows the items after the one at the position `after`, of which those that were dropped meanwhile are counted
     /// as lost; from now on without a position, or with one that never was.
-    pub(crate) fn follow(&self, after: Option<u64>) -> Follower<T> {
+    #[must_use]
+    pub fn follow(&self, after: Option<u64>) -> Follower<T> {
         let pushed = self.pushed.subscribe();
         let ring = self.ring.lock();
         let end = ring.first + ring.items.len() as u64;
@@ -80,9 +83,25 @@ impl<T> Feed<T> {
         Follower { ring: Arc::clone(&self.ring), pushed, next }
     }
 
+    /// Follows the items from the oldest that is kept on.
+    #[must_use]
+    pub fn follow_kept(&self) -> Follower<T> {
+        let pushed = self.pushed.subscribe();
+        let next = self.ring.lock().first;
+        Follower { ring: Arc::clone(&self.ring), pushed, next }
+    }
+
     /// Whether anybody follows.
     pub(crate) fn is_followed(&self) -> bool {
         self.pushed.receiver_count() > 0
+    }
+}
+
+impl<T: Clone> Feed<T> {
+    /// The items that are kept and that `wanted` selects, the oldest first.
+    pub fn kept(&self, wanted: impl Fn(&T) -> bool) -> Vec<T> {
+        let ring = self.ring.lock();
+        ring.items.iter().map(|(item, _)| item).filter(|item| wanted(item)).cloned().collect()
     }
 }
 
@@ -149,6 +168,9 @@ mod tests {
         for none in [None, Some(4), Some(5), Some(u64::MAX)] {
             assert!(all(&mut feed.follow(none)).is_empty(), "{none:?}");
         }
+        let kept = [Followed::Item(2, 2), Followed::Item(3, 3), Followed::Item(4, 4)];
+        assert_eq!(all(&mut feed.follow_kept()), kept);
+        assert_eq!(feed.kept(|item| item % 2 == 0), [2, 4]);
     }
 
     #[test]

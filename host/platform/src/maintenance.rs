@@ -109,7 +109,7 @@ async fn store_telemetry(platform: Weak<Inner>) {
 }
 
 async fn store_telemetry_at(platform: &Platform, count: u64) -> elias_api::Result<()> {
-    let is_usage_due = count % USAGE_TICKS == 0;
+    let is_usage_due = count.is_multiple_of(USAGE_TICKS);
     if is_usage_due || platform.series().is_due(platform.serving().clock.now().unix_ms()) {
         platform.store_series(false).await?;
     }
@@ -117,7 +117,7 @@ async fn store_telemetry_at(platform: &Platform, count: u64) -> elias_api::Resul
     if is_usage_due {
         platform.fold_usage().await?;
     }
-    if count % STORAGE_TICKS == 0 {
+    if count.is_multiple_of(STORAGE_TICKS) {
         platform.note_storage().await?;
     }
     if count % PRUNE_TICKS == PRUNE_TICKS - 1 {
@@ -232,14 +232,21 @@ async fn follow(platform: &Platform, seen: &mut Option<i64>) -> elias_api::Resul
     if platform.was_behind() {
         platform.refresh().await?;
     }
+    platform.flag_sets().catch_up().await?;
     // A store of this host alone changes by what this host does, and that is served already.
     if platform.store().is_shared() {
         let changes = platform.store().changes().await?;
         match *seen {
             Some(seen) if seen == changes => {}
-            Some(seen) if seen < changes => platform.follow_changes(seen, changes).await?,
+            Some(seen) if seen < changes => {
+                platform.follow_changes(seen, changes).await?;
+                platform.flag_sets().follow_changes(seen).await?;
+            }
             // The first look; or the store was put back to what it was.
-            _ => platform.refresh().await?,
+            _ => {
+                platform.refresh().await?;
+                platform.flag_sets().refresh().await?;
+            }
         }
         *seen = Some(changes);
     }

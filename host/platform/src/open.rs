@@ -6,6 +6,7 @@ use crate::artifacts::Artifacts;
 use crate::ceilings::Ceilings;
 use crate::config::PlatformConfig;
 use crate::connector_state::ConnectorState;
+use crate::draft_builder::BuildTurns;
 use crate::notification_meters::NotificationMeters;
 use crate::platform::{Inner, Platform};
 use crate::recorder::{BatchObserver, Recorder, Telling};
@@ -98,6 +99,7 @@ impl Platform {
         let slots = config.concurrent_jobs.unwrap_or(concurrent_executions / 2);
         let runner = Runner::new(store.clone(), run_id.clone(), Arc::clone(&services) as _, slots);
         config.triggers.bind(Arc::clone(&runner));
+        config.flags.bind(store.clone(), sub("flags")?);
         let of_workers = WorkerParts {
             store: store.clone(),
             artifacts: artifacts.clone(),
@@ -118,6 +120,7 @@ impl Platform {
             runner,
             workers,
             connectors: ConnectorState::default(),
+            builds: BuildTurns::default(),
             series,
             usage_folding: tokio::sync::Mutex::default(),
             notification_meters: NotificationMeters::default(),

@@ -6,6 +6,8 @@ use crate::alerts::MailLimit;
 use crate::artifacts::Artifacts;
 use crate::config::{PlatformConfig, PublicScheme};
 use crate::connector_state::ConnectorState;
+use crate::draft_builder::BuildTurns;
+use crate::flag_sets::FlagSets;
 use crate::notification_meters::NotificationMeters;
 use crate::reports::Reports;
 use crate::response_cache::ResponseCache;
@@ -44,6 +46,8 @@ pub(crate) struct Inner {
     /// The runner of service workers.
     pub(crate) workers: Arc<WorkerRunner>,
     pub(crate) connectors: ConnectorState,
+    /// Whose draft is being built.
+    pub(crate) builds: BuildTurns,
     /// The points of metrics that the store is to be told of.
     pub(crate) series: SeriesState,
     /// Held while the store is told of usage.
@@ -92,6 +96,10 @@ impl Platform {
 
     pub(crate) fn workers(&self) -> &Arc<WorkerRunner> {
         &self.inner.workers
+    }
+
+    pub(crate) fn flag_sets(&self) -> &FlagSets {
+        &self.inner.config.flags
     }
 
     pub(crate) fn connectors(&self) -> &ConnectorState {

@@ -300,6 +300,7 @@ mod tests {
             fuel: 7,
             memory_bytes: 9,
             host_calls: Vec::new(),
+            flags: std::collections::BTreeMap::new(),
             status: 200,
             outcome: "completed".to_owned(),
             code: None,

@@ -26,14 +26,15 @@ fn execution(row: &sqlx::any::AnyRow) -> Result<ExecutionRecord> {
         error: get(row, "error")?,
         lines: optional_json(row, "lines")?,
         host_calls: optional_json(row, "host_calls")?.unwrap_or_default(),
+        flags: optional_json(row, "flags")?.unwrap_or_default(),
     })
 }
 
 /// Rows of one INSERT: PostgreSQL takes 65,535 parameters, SQLite 32,766.
 const ROWS_PER_INSERT: usize = 1_000;
-const COLUMNS: usize = 18;
+const COLUMNS: usize = 19;
 const NAMES: &str = "tenant, id, component, environment, version, source, started_at, duration_us, fuel, memory_bytes, \
-    status, outcome, code, error, lines, host_calls, run, trace";
+    status, outcome, code, error, lines, host_calls, run, trace, flags";
 
 /// Looks up the oldest execution of each tenant that is not kept, and deletes from there on, by the primary key.
 pub(super) const PRUNE_EXECUTIONS: &str = "WITH last AS MATERIALIZED (SELECT t.tenant AS tenant, \
@@ -83,6 +84,7 @@ impl HostScope {
                 query = query.bind(row.lines.as_ref().map(to_json).transpose()?);
                 query = query.bind((!row.host_calls.is_empty()).then(|| to_json(&row.host_calls)).transpose()?);
                 query = query.bind(row.run.as_ref().map(to_json).transpose()?).bind(row.trace.clone());
+                query = query.bind((!row.flags.is_empty()).then(|| to_json(&row.flags)).transpose()?);
             }
             inserted += query.execute(&mut *self.tx).await?.rows_affected();
         }

@@ -7,7 +7,10 @@ const MESSAGES_MAX = 1_000;
 const VALUES_MAX = 8 << 20;
 
 export const instance = {
-  /** The worker, undefined before it starts: `className`, `name`, `startedAt`, `object`, `context`. */
+  /**
+   * The worker, undefined before it starts: `className`, `name`, `startedAt`, `object`, `context`; and `code`, the name
+   * of the code that it was swapped into, undefined before.
+   */
   worker: undefined,
   /** The handler that is under way: the `id` and `kind` of its turn, its `promise`, and the `value` that this gave. */
   handler: undefined,

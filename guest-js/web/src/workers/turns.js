@@ -8,6 +8,7 @@ import { classNamed, findClasses, methodOf } from "./classes.js";
 import { checkName } from "./names.js";
 import { closeSocket, forgetSockets, openSocket, opensEventStream, receive } from "./sockets.js";
 import { exportState, inspectState, startOf, upgrade } from "./state.js";
+import { swap } from "./swap.js";
 import { beginOutput, countValue, instance, requireTurn } from "./turn.js";
 
 /** Tells whoever listens to the worker of an event. */
@@ -40,6 +41,7 @@ const HANDLERS = {
   health: () => instance.worker.object.onHealth?.(),
   export: exportState,
   upgrade,
+  swap,
   open(turn) {
     if (opensEventStream(turn)) return handlerOf("onEventStream")(...openSocket(turn));
     // Whoever opens it learns here that nothing would come of its messages.
@@ -119,6 +121,7 @@ function begin() {
   } else if (kind === "copy") {
     if (handler !== undefined) throw new Error(`the worker ${className} ${turn.of} waits, and cannot be copied`);
     forgetSockets();
+    instance.output.answer = instance.worker.code;
   } else if (HANDLERS[kind] === undefined) {
     throw new TypeError(`a turn of an unknown kind: ${kind}`);
   } else if (handler !== undefined) {

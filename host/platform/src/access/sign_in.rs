@@ -364,7 +364,7 @@ async fn exchange(
 
 /// An error code of a provider, for the log.
 fn plain(text: &str) -> String {
-    text.chars().filter(|letter| letter.is_ascii_graphic()).take(100).collect()
+    text.chars().filter(char::is_ascii_graphic).take(100).collect()
 }
 
 #[cfg(test)]

@@ -25,6 +25,7 @@ fn failure(number: usize, version: u32, error: &str) -> ExecutionRecord {
         fuel: 1,
         memory_bytes: 1,
         host_calls: Vec::new(),
+        flags: [].into(),
         status: 500,
         outcome: "failed".to_owned(),
         code: Some("exception".to_owned()),
@@ -138,7 +139,7 @@ async fn what_did_not_occur_for_a_week_makes_room_unless_somebody_looks_after_it
         scope.put_issue(&oldest).await.expect("assigned");
         scope.commit().await.expect("committed");
         let soon = failure(max, 1, "Error: within the week");
-        write(&store, &[soon.clone()], &Unrecorded::new()).await;
+        write(&store, std::slice::from_ref(&soon), &Unrecorded::new()).await;
         assert_eq!(counts(&store).await.folded, 1);
         let started_at = soon.started_at + MAKES_ROOM_AFTER_MS;
         let later = ExecutionRecord { started_at, ..failure(max + 1, 1, "Error: after a week") };

@@ -57,6 +57,7 @@ fn failure(error: &str) -> ExecutionRecord {
         fuel: 1,
         memory_bytes: 1,
         host_calls: Vec::new(),
+        flags: [].into(),
         status: 500,
         outcome: "failed".to_owned(),
         code: Some("exception".to_owned()),

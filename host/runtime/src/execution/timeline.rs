@@ -193,7 +193,7 @@ pub(crate) fn span_name(name: &str) -> &str {
 }
 
 /// The beginning of a text, in whole characters.
-fn cut(text: &str, bytes_max: usize) -> &str {
+pub(super) fn cut(text: &str, bytes_max: usize) -> &str {
     if text.len() <= bytes_max {
         return text;
     }

@@ -101,6 +101,12 @@ impl InstanceInfo {
         self.meter.end_span(number, failed);
     }
 
+    /// Records with the execution that it evaluated a feature flag, and which variant it got. Of each flag the last
+    /// variant counts; of more than 32 flags the first are recorded.
+    pub fn flag_evaluated(&self, name: &str, variant: &str) {
+        self.meter.flag_evaluated(name, variant);
+    }
+
     /// Writes into the audit log (the target `elias::audit`) that the secret of this name was read. The line counts
     /// against the limit `log_bytes_per_second`; a capability writes it once for a secret and an instance.
     pub fn secret_read(&self, key: &str) {

@@ -11,8 +11,8 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use elias_api::Error;
 use elias_platform::{Followed, Follower, Platform};
 use futures::{Stream, StreamExt};
-use http::HeaderName;
 use http::request::Parts;
+use http::{HeaderMap, HeaderName};
 use std::convert::Infallible;
 
 /// The id of the last event that a client has seen.
@@ -20,7 +20,7 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// Where a client goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Resumption {
+pub(crate) enum Resumption {
     /// It is new.
     New,
     /// After the item at this position.
@@ -33,19 +33,24 @@ impl FromRequestParts<Platform> for Resumption {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, platform: &Platform) -> Result<Self, Infallible> {
-        let id = parts.headers.get(LAST_EVENT_ID).map(|value| value.to_str().unwrap_or_default());
-        Ok(id.map_or(Self::New, |id| Self::of(id, platform.run_id())))
+        Ok(Self::of_request(&parts.headers, platform.run_id()))
     }
 }
 
 impl Resumption {
+    /// Where the client of a request goes on; `run` names this run of the host.
+    pub(crate) fn of_request(headers: &HeaderMap, run: &str) -> Self {
+        let id = headers.get(LAST_EVENT_ID).map(|value| value.to_str().unwrap_or_default());
+        id.map_or(Self::New, |id| Self::of(id, run))
+    }
+
     fn of(id: &str, run: &str) -> Self {
         let position = id.strip_prefix(run).and_then(|rest| rest.strip_prefix(':')).and_then(|rest| rest.parse().ok());
         position.map_or(Self::Unknown, Self::After)
     }
 
     /// The position of the item after which it goes on.
-    pub(super) fn position(self) -> Option<u64> {
+    pub(crate) fn position(self) -> Option<u64> {
         match self {
             Self::After(position) => Some(position),
             Self::New | Self::Unknown => None,
@@ -56,7 +61,7 @@ impl Resumption {
 /// The response with what a follower gets, until its client loses the permission to read it. `run` names this run of
 /// the host. `event` makes an event of an item; `None` if it is not for this client. `confirm` says whether the client
 /// may still read.
-pub(super) fn respond<T, E, C>(
+pub(crate) fn respond<T, E, C>(
     run: String,
     follower: Follower<T>,
     resumption: Resumption,

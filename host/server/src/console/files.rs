@@ -39,6 +39,8 @@ pub(super) const EDITOR: &str = "default-src 'none'; script-src 'self'; style-sr
 /// The policy of all that is no document. For the script of a worker it is the worker's.
 pub(super) const SCRIPT: &str = "default-src 'none'; script-src 'self'";
 
+/// The path that the documents refer to as they were built.
+const BUILT_FOR: &str = "/console/";
 /// The document of the application.
 const INDEX: &str = "index.html";
 /// The document of the editor's frame, as Vite may name it, and the path of both.
@@ -56,14 +58,31 @@ pub(super) fn respond(path: &str, request: &HeaderMap) -> Response {
     respond_from(FILES, path, request)
 }
 
-fn respond_from(files: &'static [File], path: &str, request: &HeaderMap) -> Response {
+/// The same for an application that is below another path than `/console/`, which its documents then refer to.
+/// Nobody takes reports of violations there.
+pub(super) fn respond_below(base: &str, path: &str, request: &HeaderMap) -> Response {
+    respond_below_from(FILES, base, path, request)
+}
+
+fn respond_below_from(files: &'static [File], base: &str, path: &str, request: &HeaderMap) -> Response {
+    match find(files, path).filter(|file| file.is_document()) {
+        Some(document) => document.respond_below(base),
+        None => respond_from(files, path, request),
+    }
+}
+
+/// The file at a path below the application's.
+fn find(files: &'static [File], path: &str) -> Option<&'static File> {
     let found = |path: &str| files.iter().find(|file| file.path == path);
-    let file = match path.trim_end_matches('/') {
+    match path.trim_end_matches('/') {
         EDITOR_PATH => EDITOR_DOCUMENTS.into_iter().find_map(found),
         // What has a name with an extension is a file, and everything else a page of the application.
         path => found(path).or_else(|| found(INDEX).filter(|_| is_page(path))),
-    };
-    match file {
+    }
+}
+
+fn respond_from(files: &'static [File], path: &str, request: &HeaderMap) -> Response {
+    match find(files, path) {
         Some(file) => file.respond(request),
         None if files.is_empty() => {
             let text = "this elias-serve was built without the web console: run `make console`, and build it again\n";
@@ -115,13 +134,34 @@ impl File {
         response
     }
 
+    fn is_document(&self) -> bool {
+        self.media_type.starts_with("text/html")
+    }
+
+    /// The response with a document that refers to another path than `/console/`.
+    fn respond_below(&self, base: &str) -> Response {
+        let text = String::from_utf8_lossy(self.bytes).replace(BUILT_FOR, base);
+        let mut response = text.into_response();
+        let headers = response.headers_mut();
+        self.protect(headers);
+        headers.remove(REPORTING_ENDPOINTS);
+        let policy = headers.get(CONTENT_SECURITY_POLICY).and_then(|policy| policy.to_str().ok()).unwrap_or_default();
+        let unreported = policy.split("; report-uri").next().unwrap_or_default();
+        if let Ok(policy) = HeaderValue::from_str(unreported) {
+            headers.insert(CONTENT_SECURITY_POLICY, policy);
+        }
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(self.media_type));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+        response
+    }
+
     fn cache_control(&self) -> &'static str {
         if self.path.starts_with(HASHED) { "public, max-age=31536000, immutable" } else { "no-cache" }
     }
 
     /// Adds the policies under which a browser uses the file.
     fn protect(&self, headers: &mut HeaderMap) {
-        let is_document = self.media_type.starts_with("text/html");
+        let is_document = self.is_document();
         let policy = match is_document {
             true if EDITOR_DOCUMENTS.contains(&self.path) => EDITOR,
             true => APPLICATION,
@@ -198,6 +238,29 @@ mod tests {
         let (status, again, body) = get("assets/a-1.js", &known).await;
         assert_eq!((status, &*body, &again[ETAG]), (304, "", &headers[ETAG]));
         assert_eq!(get("assets/a-1.js", &[("if-none-match", &*tag)]).await.0, 200, "another form has another tag");
+    }
+
+    #[tokio::test]
+    async fn documents_refer_to_the_path_that_they_are_served_below() {
+        static FILES: &[File] = &[
+            file("index.html", "text/html; charset=utf-8", b"<script src=\"/console/assets/a-1.js\"></script>"),
+            file("assets/a-1.js", "text/javascript; charset=utf-8", b"/console/"),
+        ];
+        let get = async |path: &str| {
+            let (parts, body) = respond_below_from(FILES, "/__elias/", path, &HeaderMap::new()).into_parts();
+            let body = body.collect().await.expect("it is whole").to_bytes();
+            (parts.status.as_u16(), parts.headers, String::from_utf8_lossy(&body).into_owned())
+        };
+        for path in ["", "t/default/jobs"] {
+            let (status, headers, body) = get(path).await;
+            assert_eq!((status, &*body), (200, "<script src=\"/__elias/assets/a-1.js\"></script>"), "{path}");
+            let policy = headers[CONTENT_SECURITY_POLICY].to_str().expect("ASCII");
+            assert!(policy.ends_with("trusted-types svelte-trusted-html elias"), "{policy}");
+            assert!(!headers.contains_key(REPORTING_ENDPOINTS));
+        }
+        let (status, headers, body) = get("assets/a-1.js").await;
+        assert_eq!((status, &*body, headers.contains_key(ETAG)), (200, "/console/", true), "scripts are as they are");
+        assert_eq!(get("missing.js").await.0, 404);
     }
 
     #[test]

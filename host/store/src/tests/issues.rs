@@ -182,6 +182,7 @@ async fn an_error_with_a_character_0_is_recorded(TestStore { store, .. }: &TestS
         fuel: 1,
         memory_bytes: 1,
         host_calls: Vec::new(),
+        flags: [].into(),
         status: 500,
         outcome: "failed".into(),
         code: Some("exception".into()),

@@ -12,7 +12,7 @@ fn execution(tenant: &TenantId, at: u64) -> ExecutionTrace {
         kind: "server".to_owned(),
         started_us: at * 1_000_000,
         duration_us: at,
-        failed: at % 3 == 0,
+        failed: at.is_multiple_of(3),
         message: Some("\u{0}<b>".to_owned()),
         attributes: [("http.request.method".to_owned(), json!("GET"))].into(),
     };
@@ -21,12 +21,12 @@ fn execution(tenant: &TenantId, at: u64) -> ExecutionTrace {
         trace: format!("{:032x}", at / 3 + 1),
         execution: format!("{at:026}"),
         component: shop(),
-        environment: if at % 2 == 0 { Environment::Production } else { Environment::Dev },
+        environment: if at.is_multiple_of(2) { Environment::Production } else { Environment::Dev },
         version: 1,
         name: format!("GET /{at}"),
         started_us: at * 1_000_000,
         duration_us: at,
-        failed: at % 3 == 0,
+        failed: at.is_multiple_of(3),
         left_out: 2,
         spans: vec![span],
     }
