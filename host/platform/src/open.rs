@@ -124,6 +124,7 @@ impl Platform {
             series,
             usage_folding: tokio::sync::Mutex::default(),
             notification_meters: NotificationMeters::default(),
+            mail_limit: alerts::MailLimit::default(),
             reports,
             config,
             run_id,

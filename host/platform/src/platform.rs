@@ -2,6 +2,7 @@
 
 use crate::access::{Access, AccessTarget, Permission, Principal};
 use crate::advisories::Advisories;
+use crate::alerts::MailLimit;
 use crate::artifacts::Artifacts;
 use crate::config::{PlatformConfig, PublicScheme};
 use crate::connector_state::ConnectorState;
@@ -52,6 +53,7 @@ pub(crate) struct Inner {
     /// Held while the store is told of usage.
     pub(crate) usage_folding: tokio::sync::Mutex<()>,
     pub(crate) notification_meters: NotificationMeters,
+    pub(crate) mail_limit: MailLimit,
     /// Failures on their way to servers for errors.
     pub(crate) reports: Arc<Reports>,
     pub(crate) config: PlatformConfig,
@@ -110,6 +112,10 @@ impl Platform {
 
     pub(crate) fn notification_meters(&self) -> &NotificationMeters {
         &self.inner.notification_meters
+    }
+
+    pub(crate) fn mail_limit(&self) -> &MailLimit {
+        &self.inner.mail_limit
     }
 
     pub(crate) fn reports(&self) -> &Reports {

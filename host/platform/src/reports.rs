@@ -96,7 +96,8 @@ struct Report {
     bytes: usize,
 }
 
-/// A server with its queue. Its task ends with it, once all that waits was tried.
+/// A server with its queue. Its task ends with it, and what waits then is lost: a tenant that changes its server again
+/// and again has one queue, and nothing is sent any more to a server that was removed.
 struct Destination {
     dsn: String,
     may_be_private: bool,
@@ -260,8 +261,8 @@ impl Task {
     async fn run(mut self) {
         while let Some(Report { record, bytes }) = self.waiting.recv().await {
             let is_sent = match self.envelope(&record).await {
-                Some(envelope) => self.send(envelope).await,
-                None => false,
+                Some(envelope) if !self.waiting.is_closed() => self.send(envelope).await,
+                _ => false,
             };
             // It counts until the server has it: retries hold it as well.
             self.waiting_bytes.fetch_sub(bytes, Ordering::Relaxed);
@@ -299,6 +300,9 @@ impl Task {
             };
             let Some(own) = waits.next() else { return false };
             sleep(wait.unwrap_or(*own)).await;
+            if self.waiting.is_closed() {
+                return false;
+            }
         }
     }
 

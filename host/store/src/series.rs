@@ -3,7 +3,7 @@
 use super::{AllowedServices, AnyRow, Dialect, HostScope, Query, TenantScope, get, number, text};
 use crate::error::Result;
 use elias_api::{AdoptionWeek, SdkVersion};
-use elias_names::{ComponentName, Environment, TenantId};
+use elias_names::{ComponentName, Environment, ServiceId, TenantId};
 use sqlx::AssertSqlSafe;
 use std::collections::BTreeMap;
 
@@ -102,6 +102,22 @@ impl HostScope {
             query.execute(&mut *self.tx).await?;
         }
         Ok(())
+    }
+
+    /// The points of all services of all tenants with this step, from a time on until before another, in milliseconds
+    /// since 1970; each as JSON.
+    ///
+    /// # Errors
+    /// `store-unavailable`.
+    pub async fn service_points(&mut self, step_ms: i64, (from, to): (i64, i64)) -> Result<Vec<(ServiceId, String)>> {
+        let select = "SELECT tenant, component, environment, point FROM series_points \
+            WHERE step_ms = $1 AND at >= $2 AND at < $3 AND component <> ''";
+        let rows = sqlx::query(select).bind(step_ms).bind(from).bind(to).fetch_all(&mut *self.tx).await?;
+        let point = |row: &AnyRow| -> Result<(ServiceId, String)> {
+            let (tenant, component) = (text(row, "tenant")?, text(row, "component")?);
+            Ok((ServiceId { tenant, component, environment: text(row, "environment")? }, get(row, "point")?))
+        };
+        rows.iter().map(point).collect()
     }
 
     /// Deletes points of a step that began before `before`.

@@ -31,8 +31,8 @@ use super::*;
 use access::{roles_have_revisions_and_are_bounded, sessions_are_a_tenants_and_end, users_are_a_tenants_and_bounded};
 use alerts::{
     alert_rules_have_revisions_and_are_bounded, executions_are_found_by_the_text_of_their_lines,
-    notifications_wait_for_their_receiver, silences_end_and_are_bounded,
-    the_state_of_alerts_and_the_counts_of_hosts_survive,
+    notifications_wait_for_their_receiver, rows_of_a_later_release_keep_no_rule_from_being_evaluated,
+    silences_end_and_are_bounded, the_state_of_alerts_and_the_counts_of_hosts_survive,
 };
 use drafts::drafts_have_revisions_and_are_bounded;
 use elias_api::{
@@ -513,6 +513,7 @@ on_both! {
     alert_rules_have_revisions_and_are_bounded
     silences_end_and_are_bounded
     notifications_wait_for_their_receiver
+    rows_of_a_later_release_keep_no_rule_from_being_evaluated
     the_state_of_alerts_and_the_counts_of_hosts_survive
     executions_are_found_by_the_text_of_their_lines
 }

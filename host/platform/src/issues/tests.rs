@@ -126,6 +126,33 @@ async fn more_issues_than_a_tenant_has_are_counted_together() {
 }
 
 #[tokio::test]
+async fn what_did_not_occur_for_a_week_makes_room_unless_somebody_looks_after_it() {
+    on_both(|store| async move {
+        let name = |number: usize| number.to_string().bytes().map(|digit| char::from(digit + 49)).collect::<String>();
+        let max = usize::try_from(ISSUES_MAX).expect("small");
+        let all: Vec<_> = (0..max).map(|number| failure(number, 1, &format!("Error: {}", name(number)))).collect();
+        write(&store, &all, &Unrecorded::new()).await;
+        let mut scope = store.write(&acme()).await.expect("a scope");
+        let oldest = scope.issues(&IssueQuery::default(), &AllowedServices::All, 10_000).await.expect("read").pop();
+        let mut oldest = oldest.expect("there are some");
+        oldest.issue.assigned_to = Some("ada".to_owned());
+        scope.put_issue(&oldest).await.expect("assigned");
+        scope.commit().await.expect("committed");
+        let soon = failure(max, 1, "Error: within the week");
+        write(&store, std::slice::from_ref(&soon), &Unrecorded::new()).await;
+        assert_eq!(counts(&store).await.folded, 1);
+        let started_at = soon.started_at + MAKES_ROOM_AFTER_MS;
+        let later = ExecutionRecord { started_at, ..failure(max + 1, 1, "Error: after a week") };
+        assert_eq!(write(&store, &[later], &Unrecorded::new()).await, [Transition::Appeared]);
+        let found = issues(&store).await;
+        assert_eq!((found.len(), found[0].title.as_str()), (max, "Error: after a week"));
+        assert!(found.iter().any(|issue| issue.id == oldest.issue.id), "it is assigned to somebody");
+        assert_eq!(counts(&store).await.folded, 1);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn what_completed_is_no_failure() {
     let (store, _folder) = sqlite();
     create_tenant(&store, &acme()).await;
