@@ -13,6 +13,7 @@ use std::sync::Arc;
 #[derive(ComponentType, Lift, Debug, Clone, Copy, PartialEq, Eq)]
 #[component(enum)]
 #[repr(u8)]
+#[allow(dead_code)] // components make them
 pub(super) enum ValueType {
     #[component(name = "boolean")]
     Boolean,

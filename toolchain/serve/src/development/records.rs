@@ -93,7 +93,7 @@ fn record_of(report: &RunReport) -> Option<ExecutionRecord> {
         host_calls: calls.collect(),
         flags: flags.map(|flag| (flag.name.to_string(), flag.variant.to_string())).collect(),
         status: match outcome {
-            "failed" => code.map_or(500, |code| code.status()),
+            "failed" => code.map_or(500, elias_host::ErrorCode::status),
             _ => 200,
         },
         outcome: outcome.to_owned(),
