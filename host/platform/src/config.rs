@@ -3,10 +3,10 @@
 use crate::access::{FetchKeys, OidcConfig};
 use crate::component_databases::ComponentDatabases;
 use crate::draft_builder::DraftBuilder;
+use crate::envelope_sender::EnvelopeSender;
 use crate::flag_sets::FlagSets;
 use crate::notifier::Notifier;
 use crate::recorder::Retention;
-use crate::reports::EnvelopeSender;
 use crate::spans::TraceConfig;
 use crate::triggers::TriggerBackends;
 use crate::webhook_sender::WebhookSender;

@@ -7,6 +7,7 @@ use crate::ceilings::Ceilings;
 use crate::config::PlatformConfig;
 use crate::connector_state::ConnectorState;
 use crate::draft_builder::BuildTurns;
+use crate::mail_limit::MailLimit;
 use crate::notification_meters::NotificationMeters;
 use crate::platform::{Inner, Platform};
 use crate::recorder::{BatchObserver, Recorder, Telling};
@@ -124,7 +125,7 @@ impl Platform {
             series,
             usage_folding: tokio::sync::Mutex::default(),
             notification_meters: NotificationMeters::default(),
-            mail_limit: alerts::MailLimit::default(),
+            mail_limit: MailLimit::default(),
             reports,
             config,
             run_id,
@@ -137,7 +138,7 @@ impl Platform {
         };
         let platform = Self::of(Arc::new(inner));
         services.bind(Arc::downgrade(&platform.inner));
-        platform.reports().bind(Arc::downgrade(&platform.inner));
+        platform.reports().bind(platform.source_reader());
         platform.begin().await?;
         tokio::spawn(recording);
         platform.runner().start();

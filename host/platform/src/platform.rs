@@ -2,12 +2,12 @@
 
 use crate::access::{Access, AccessTarget, Permission, Principal};
 use crate::advisories::Advisories;
-use crate::alerts::MailLimit;
 use crate::artifacts::Artifacts;
 use crate::config::{PlatformConfig, PublicScheme};
 use crate::connector_state::ConnectorState;
 use crate::draft_builder::BuildTurns;
 use crate::flag_sets::FlagSets;
+use crate::mail_limit::MailLimit;
 use crate::notification_meters::NotificationMeters;
 use crate::reports::Reports;
 use crate::response_cache::ResponseCache;

@@ -5,7 +5,6 @@
 //! the store, and an attack is some rows with counts.
 
 use crate::platform_events::{event, is_wanted};
-use crate::serving::ServiceNotice;
 use elias_api::{Actor, Code, ExecutionRecord, Result};
 use elias_contract::ErrorCode;
 use elias_names::{ServiceId, TenantId};
@@ -17,6 +16,15 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, Hash, RandomState};
 use std::time::Duration;
+
+/// What a component did beside writing lines.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum ServiceNotice {
+    /// It read the secret of this name.
+    SecretRead(String),
+    /// It asked for a server that it is not granted; `None` for further ones than are told apart.
+    EgressRefused(Option<String>),
+}
 
 /// How long a sign-in with the same token from the same address, and a read of a secret, is the same.
 const AUDITED_FOR: Duration = Duration::from_secs(24 * 3600);

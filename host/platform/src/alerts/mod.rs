@@ -12,8 +12,6 @@ mod delivery;
 mod evaluation;
 mod evaluator;
 mod logs;
-mod mail_limit;
 mod readings;
 
 pub(crate) use evaluator::start;
-pub(crate) use mail_limit::MailLimit;
