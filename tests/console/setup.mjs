@@ -1,5 +1,5 @@
-// Before all tests: a platform with a few components, and the console before it.
-import { console_, start } from "./platform.mjs";
+// Before all tests: a platform with a few components.
+import { start } from "./platform.mjs";
 
 const FAULTY = `export default {
   fetch(request) {
@@ -13,10 +13,6 @@ const FAULTY = `export default {
 
 export default async function setup() {
   const platform = await start();
-  const server = await console_(platform).catch(async (error) => {
-    await platform.stop();
-    throw error;
-  });
   const module = (name, source) => ({
     "package.json": JSON.stringify({ name, version: "1.0.0", type: "module" }),
     "src/index.js": source,
@@ -33,14 +29,11 @@ export default async function setup() {
   });
   await platform.deploy("stopping", module("stopping", hello("here")));
   Object.assign(process.env, {
-    CONSOLE_URL: server.url,
+    CONSOLE_URL: platform.admin,
     CONSOLE_ADMIN: platform.admin,
     CONSOLE_SERVICES: platform.services,
     CONSOLE_TOKEN: platform.token,
     CONSOLE_FOLDER: platform.folder,
   });
-  return async () => {
-    server.close();
-    await platform.stop();
-  };
+  return () => platform.stop();
 }

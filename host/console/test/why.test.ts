@@ -74,6 +74,8 @@ test("no enumeration of states in the OpenAPI document is forgotten", () => {
     "stickyOneOf0",
     "stickyOneOf3",
     // What is measured, told of or asked for, not how something stands.
+    "alertCondition",
+    "alertMetricName",
     "alertSeverity",
     "auditFormat",
     "groupLabel",

@@ -1,4 +1,4 @@
-import { all, api, ifMatch, take, type Page, type Schemas } from "../lib/client";
+import { all, api, ApiError, ifMatch, take, type Page, type Schemas } from "../lib/client";
 import { path } from "../lib/router.svelte";
 import { bytes, date, number } from "../lib/format";
 import { state } from "../lib/states";
@@ -338,8 +338,16 @@ export function packageReport(tenant: string, component: string, version: number
 export function audit(tenant: string): List<Schemas["AuditEntry"]> {
   return {
     title: m.audit_trail(),
-    load: (after) =>
-      take(api.GET("/v1/tenants/{tenant}/audit", { params: { path: { tenant }, query: given({ after }) } })),
+    async load(after, { since }) {
+      const page = await take(
+        api.GET("/v1/tenants/{tenant}/audit", {
+          params: { path: { tenant }, query: { ...given({ after }), ...(since ? { since: Date.now() - Number(since) } : {}) } },
+        }),
+      );
+      // Lines are a text, which is not asked for here.
+      if (typeof page === "string") throw new ApiError("bad-answer", 200, "");
+      return page;
+    },
     key: (row) => row.id,
     columns: [
       { label: m.time(), cell: (row) => text(date(row.at)) },
