@@ -1,4 +1,4 @@
-import { all, api, ApiError, ifMatch, take, type Page, type Schemas } from "../lib/client";
+import { address, all, api, ApiError, ifMatch, take, type Page, type Schemas } from "../lib/client";
 import { path } from "../lib/router.svelte";
 import { bytes, date, number } from "../lib/format";
 import { state } from "../lib/states";
@@ -18,7 +18,7 @@ import {
   type List,
 } from "../kit/types";
 import { m } from "../lib/texts";
-import { given, words } from "./common";
+import { given, sinceFilter, sinceTime, words } from "./common";
 
 type Tenant = Schemas["Tenant"];
 type Settings = Schemas["TenantSettings"];
@@ -339,9 +339,10 @@ export function audit(tenant: string): List<Schemas["AuditEntry"]> {
   return {
     title: m.audit_trail(),
     async load(after, { since }) {
+      const from = sinceTime(since);
       const page = await take(
         api.GET("/v1/tenants/{tenant}/audit", {
-          params: { path: { tenant }, query: { ...given({ after }), ...(since ? { since: Date.now() - Number(since) } : {}) } },
+          params: { path: { tenant }, query: { ...given({ after }), ...(from === undefined ? {} : { since: from }) } },
         }),
       );
       // Lines are a text, which is not asked for here.
@@ -358,7 +359,8 @@ export function audit(tenant: string): List<Schemas["AuditEntry"]> {
       { label: m.before(), wide: true, cell: (row) => (row.before ? json(row.before) : text("")) },
       { label: m.after(), wide: true, cell: (row) => (row.after ? json(row.after) : text("")) },
     ],
-    filters: [{ name: "q", label: m.search(), local: true }],
+    filters: [sinceFilter(), { name: "q", label: m.search(), local: true }],
+    download: { label: m.export_lines(), address: `${address("tenants", tenant, "audit")}?format=lines` },
     empty: m.none(),
   };
 }
