@@ -35,5 +35,11 @@ export default async function setup() {
     CONSOLE_TOKEN: platform.token,
     CONSOLE_FOLDER: platform.folder,
   });
-  return () => platform.stop();
+  return async () => {
+    const headers = { authorization: `Bearer ${platform.token}` };
+    const reports = await fetch(`${platform.admin}/console/csp-reports`, { headers }).then((found) => found.json());
+    await platform.stop();
+    // What browsers reported themselves, beside what each test has seen in its page.
+    if (reports.count !== 0) throw new Error(`browsers refused by policy: ${JSON.stringify(reports)}`);
+  };
 }

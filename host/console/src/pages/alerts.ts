@@ -125,7 +125,7 @@ export function alerts(tenant: string, rule?: string): List<Alert> {
     columns: [
       { label: m.alert_rule(), cell: (row) => text(row.rule) },
       { label: m.state(), cell: alertState },
-      { label: m.severity(), cell: severity },
+      { label: m.severity(), wide: true, cell: severity },
       {
         label: m.component(),
         cell: (row) =>
@@ -136,7 +136,7 @@ export function alerts(tenant: string, rule?: string): List<Alert> {
         wide: true,
         cell: (row) => text(row.environment ? environmentName(row.environment) : ""),
       },
-      { label: m.value(), right: true, cell: (row) => text(row.value == null ? "" : number(row.value)) },
+      { label: m.value(), right: true, wide: true, cell: (row) => text(row.value == null ? "" : number(row.value)) },
       { label: m.since(), cell: (row) => time(row.since) },
       { label: m.why(), wide: true, cell: (row) => text(alertReason(row)?.sentence ?? row.summary) },
     ],
@@ -330,7 +330,7 @@ const ruleState = (rule: Rule): Cell =>
     ? ({ ...state("disabled"), why: why("alert-rule", "disabled") } as Cell)
     : state("enabled");
 
-const seconds = (value: number | undefined): Cell => text(value === undefined ? "" : duration(value * SECOND));
+const seconds = (value: number | undefined): Cell => text(value ? duration(value * SECOND) : "");
 
 const conditionText = ({ metric, condition, threshold }: Settings): string =>
   `${metric} ${condition === "below" ? "<" : ">"} ${number(threshold)}`;
@@ -347,11 +347,11 @@ export function rules(tenant: string): List<Rule> {
     columns: [
       { label: m.name(), cell: (row) => text(row.name) },
       { label: m.state(), cell: ruleState },
-      { label: m.severity(), cell: (row) => severity(row.settings) },
+      { label: m.severity(), wide: true, cell: (row) => severity(row.settings) },
       { label: m.condition(), cell: (row) => mono(conditionText(row.settings)) },
       { label: m.holds_for(), wide: true, right: true, cell: (row) => seconds(row.settings.for_seconds) },
       { label: m.summary(), wide: true, cell: (row) => text(row.settings.summary) },
-      { label: m.origin(), cell: (row) => text(row.revision === 0 ? m.built_in() : m.own_rule()) },
+      { label: m.origin(), wide: true, cell: (row) => text(row.revision === 0 ? m.built_in() : m.own_rule()) },
     ],
     rowActions: (row) => ruleActions(tenant, row).filter((action) => /able-rule$/.test(action.id)),
     actions: [
@@ -527,14 +527,16 @@ export function receivers(tenant: string): List<Receiver> {
       const failing = page.items.filter((row) => row.error);
       return {
         ...page,
-        reasons: failing.slice(0, 3).map((row) => why("receiver", "failing", `${row.name}: ${row.error ?? ""}`)),
+        reasons: failing
+          .slice(0, 3)
+          .map((row) => why("receiver", "failing", `${row.name}: ${row.error ?? ""}`, { row: row.name })),
       };
     },
     key: (row) => row.name,
     columns: [
       { label: m.name(), cell: (row) => text(row.name) },
       { label: m.kind(), cell: (row) => text(KINDS.find(([kind]) => kind === row.kind)?.[1]() ?? row.kind) },
-      { label: m.receiver_target(), cell: (row) => mono(row.target) },
+      { label: m.receiver_target(), wide: true, cell: (row) => mono(row.target) },
       { label: m.state(), cell: receiverState },
       { label: m.delivered(), cell: (row) => time(row.delivered_at) },
       { label: m.changed(), wide: true, cell: (row) => time(row.changed_at) },

@@ -89,15 +89,12 @@ export function components(tenant: string): List<Row> {
       {
         label: m.failures(),
         wide: true,
-        cell: (row) =>
-          sum(row.errors) === 0
-            ? text("")
-            : {
-                kind: "spark",
-                values: row.errors,
-                text: m.failures_last_hour({ count: sum(row.errors) }),
-                tone: "bad",
-              },
+        cell: (row) => ({
+          kind: "spark",
+          values: row.errors,
+          text: m.failures_last_hour({ count: sum(row.errors) }),
+          tone: "bad",
+        }),
       },
       { label: m.created(), wide: true, cell: (row) => time(row.component.created_at) },
     ],

@@ -163,7 +163,7 @@ export function issues(tenant: string, fixed: Record<string, string> = {}): List
           ]),
       { label: m.place(), wide: true, cell: (row) => mono(placeText(row)) },
       { label: m.two_days(), cell: spark },
-      { label: m.occurrences(), right: true, cell: (row) => text(number(row.count)) },
+      { label: m.occurrences(), right: true, wide: true, cell: (row) => text(number(row.count)) },
       { label: m.last_seen(), cell: (row) => time(row.last_seen.at) },
       { label: m.assigned_to(), wide: true, cell: (row) => text(row.assigned_to) },
     ],

@@ -147,7 +147,9 @@ export function adoption(tenant: string): List<Schemas["AdoptionWeek"]> {
       const { items } = await take(
         api.GET("/v1/tenants/{tenant}/adoption", { params: { path: { tenant }, query: { weeks: 26 } } }),
       );
-      return { items: [...items].reverse() };
+      // The weeks before the first in which anything happened say nothing.
+      const first = items.findIndex((week) => week.active_components + week.authors + week.deployments > 0);
+      return { items: items.slice(first).reverse() };
     },
     key: (row) => String(row.week_at),
     columns: [
