@@ -22,6 +22,15 @@ export default async function setup() {
   await platform.deploy("cart");
   await platform.deploy("faulty", module("faulty", FAULTY));
   for (const text of ["first", "second"]) await platform.deploy("greeting", module("greeting", hello(text)));
+  for (const text of ["first", "second"]) {
+    const breaking = `export default {
+  fetch(request) {
+    if (new URL(request.url).pathname === "/fail") throw new TypeError("no stock for order 4711 & <b>more</b>");
+    return new Response("${text}");
+  },
+};`;
+    await platform.deploy("breaking", module("breaking", breaking));
+  }
   const refusing = `export default { event: (event) => event.reject("there is no order " + event.data.order) };`;
   await platform.deploy("refusing", {
     ...module("refusing", refusing),
