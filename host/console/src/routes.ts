@@ -34,6 +34,8 @@ const platform = () => import("./pages/platform");
 const issues = () => import("./pages/issues");
 const traces = () => import("./pages/traces");
 const alerts = () => import("./pages/alerts");
+const alertRules = () => import("./pages/alert-rules");
+const receivers = () => import("./pages/receivers");
 const usage = () => import("./pages/usage");
 const security = () => import("./pages/security");
 const service = () => import("./pages/service");
@@ -115,13 +117,13 @@ export const ROUTES: [pattern: string, load: Load][] = [
     (p) => view(import("./pages/Trace.svelte"), { tenant: get(p, "tenant"), id: get(p, "id") }),
   ],
   ["/t/:tenant/alerts", (p) => list(alerts().then((page) => any(page.alerts(get(p, "tenant")))))],
-  ["/t/:tenant/alerts/rules", (p) => list(alerts().then((page) => any(page.rules(get(p, "tenant")))))],
+  ["/t/:tenant/alerts/rules", (p) => list(alertRules().then((page) => any(page.rules(get(p, "tenant")))))],
   [
     "/t/:tenant/alerts/rules/:rule",
-    (p) => detail(alerts().then((page) => page.rule(get(p, "tenant"), get(p, "rule")))),
+    (p) => detail(alertRules().then((page) => page.rule(get(p, "tenant"), get(p, "rule")))),
   ],
   ["/t/:tenant/alerts/silences", (p) => list(alerts().then((page) => any(page.silences(get(p, "tenant")))))],
-  ["/t/:tenant/alerts/receivers", (p) => list(alerts().then((page) => any(page.receivers(get(p, "tenant")))))],
+  ["/t/:tenant/alerts/receivers", (p) => list(receivers().then((page) => any(page.receivers(get(p, "tenant")))))],
   ["/t/:tenant/security", (p) => list(security().then((page) => any(page.security(get(p, "tenant")))))],
   ["/t/:tenant/usage", (p) => detail(usage().then((page) => page.usage(get(p, "tenant"))))],
   ["/t/:tenant/adoption", (p) => list(usage().then((page) => any(page.adoption(get(p, "tenant")))))],

@@ -66,7 +66,8 @@ describe("a waterfall", () => {
     ]);
     const lines = outline([lies]);
     expect(lines).toHaveLength(6);
-    expect(lines.map((line) => line.trim().split(" ")[0]).sort()).toEqual(["a", "b", "orphan", "self", "twice", "twice"]);
+    const ids = lines.map((line) => line.trim().split(" ")[0]).sort();
+    expect(ids).toEqual(["a", "b", "orphan", "self", "twice", "twice"]);
     expect(lines[0]).toBe("twice 0");
   });
 

@@ -105,7 +105,13 @@ export function issueActions(tenant: string, issue: Issue): Action[] {
     id: "assign-issue",
     label: m.assign(),
     fields: [
-      { name: "user", label: m.assigned_to(), kind: "text", value: issue.assigned_to ?? "", hint: m.assigned_to_hint() },
+      {
+        name: "user",
+        label: m.assigned_to(),
+        kind: "text",
+        value: issue.assigned_to ?? "",
+        hint: m.assigned_to_hint(),
+      },
     ],
     async run({ user = "" }) {
       await change({ assigned_to: user.trim() === "" ? null : user.trim() });
