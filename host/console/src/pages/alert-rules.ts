@@ -1,6 +1,6 @@
 // Alert rules: when an alert fires, and who is told.
 
-import { alertMetricNameValues, alertSeverityValues, groupLabelValues, noDataValues } from "../api/schema";
+import { alertMetricNameValues, groupLabelValues, noDataValues } from "../api/schema";
 import { api, ApiError, ifMatch, take, type Schemas } from "../lib/client";
 import { duration, number } from "../lib/format";
 import { state } from "../lib/states";
@@ -19,7 +19,7 @@ import {
   type Values,
 } from "../kit/types";
 import { m } from "../lib/texts";
-import { alertReason, alerts, at, same, severity, silenceAction, tabs } from "./alerts";
+import { alertReason, alerts, at, severities, severity, silenceAction, tabs } from "./alerts";
 import { environmentChoices, environmentName, given, words } from "./common";
 
 type Rule = Schemas["AlertRule"];
@@ -34,6 +34,8 @@ const NUMBERS = [
   ["group_wait_seconds", () => m.group_wait_seconds()],
   ["group_interval_seconds", () => m.group_interval_seconds()],
 ] as const;
+/** Of the numbers those that every rule is about come first. */
+const FIRST_NUMBERS = 3;
 const DEFAULTS: Settings = {
   metric: "error-percent",
   threshold: 0,
@@ -49,12 +51,19 @@ const CONDITIONS = [
 ];
 
 function ruleFields(settings: Settings): Field[] {
+  const numbers = NUMBERS.map(([name, label]): Field => ({
+    name,
+    label: label(),
+    kind: "number",
+    value: String(settings[name] ?? DEFAULTS[name]),
+    required: true,
+  }));
   return [
     {
       name: "metric",
       label: m.metric(),
       kind: "choice",
-      choices: alertMetricNameValues.map(same),
+      choices: alertMetricNameValues.map((value) => ({ value, label: value })),
       value: settings.metric,
       hint: m.metric_hint(),
     },
@@ -80,13 +89,24 @@ function ruleFields(settings: Settings): Field[] {
       choices: CONDITIONS.map(({ value, label }) => ({ value, label: label() })),
       value: settings.condition ?? "above",
     },
-    ...NUMBERS.map(([name, label]): Field => ({
-      name,
-      label: label(),
-      kind: "number",
-      value: String(settings[name] ?? DEFAULTS[name]),
-      required: true,
-    })),
+    ...numbers.slice(0, FIRST_NUMBERS),
+    {
+      name: "severity",
+      label: m.severity(),
+      kind: "choice",
+      choices: severities(),
+      value: settings.severity ?? "warning",
+    },
+    { name: "summary", label: m.summary(), kind: "text", value: settings.summary ?? "" },
+    { name: "runbook", label: m.runbook(), kind: "text", value: settings.runbook ?? "", hint: m.runbook_hint() },
+    {
+      name: "receivers",
+      label: m.receivers(),
+      kind: "text",
+      value: (settings.receivers ?? []).join(" "),
+      hint: m.empty_is_all(),
+    },
+    ...numbers.slice(FIRST_NUMBERS),
     {
       name: "no_data",
       label: m.without_data(),
@@ -95,28 +115,12 @@ function ruleFields(settings: Settings): Field[] {
       value: settings.no_data ?? "ok",
     },
     {
-      name: "severity",
-      label: m.severity(),
-      kind: "choice",
-      choices: alertSeverityValues.map(same),
-      value: settings.severity ?? "warning",
-    },
-    {
       name: "group_by",
       label: m.group_by(),
       kind: "text",
       value: (settings.group_by ?? []).join(" "),
       hint: m.group_by_hint({ labels: groupLabelValues.join(", ") }),
     },
-    {
-      name: "receivers",
-      label: m.receivers(),
-      kind: "text",
-      value: (settings.receivers ?? []).join(" "),
-      hint: m.empty_is_all(),
-    },
-    { name: "summary", label: m.summary(), kind: "text", value: settings.summary ?? "" },
-    { name: "runbook", label: m.runbook(), kind: "text", value: settings.runbook ?? "", hint: m.runbook_hint() },
     { name: "enabled", label: m.rule_enabled(), kind: "check", value: settings.enabled === false ? "" : "true" },
   ];
 }

@@ -4,7 +4,7 @@ import { alertSeverityValues } from "../api/schema";
 import { api, take, type Page, type Schemas } from "../lib/client";
 import { path } from "../lib/router.svelte";
 import { number } from "../lib/format";
-import { state } from "../lib/states";
+import { state, stateLabel } from "../lib/states";
 import { why, type Reason } from "../lib/why";
 import { link, tags, text, time, type Action, type Cell, type Choice, type Field, type List } from "../kit/types";
 import { m } from "../lib/texts";
@@ -25,8 +25,7 @@ export const tabs = (tenant: string) => [
   { text: m.silences(), href: at(tenant, "silences") },
   { text: m.receivers(), href: at(tenant, "receivers") },
 ];
-/** A choice that is called by its value. */
-export const same = (value: string): Choice => ({ value, label: value });
+export const severities = (): Choice[] => alertSeverityValues.map((value) => ({ value, label: stateLabel(value) }));
 const none: Choice = { value: "", label: "\u2013" };
 
 export const severity = (row: { severity?: Schemas["AlertSeverity"] }): Cell => state(row.severity ?? "warning");
@@ -49,7 +48,7 @@ export function silenceAction(tenant: string, matcher?: Matcher): Action {
           { name: "rule", label: m.alert_rule(), kind: "text", hint: m.silence_hint() },
           { name: "component", label: m.component(), kind: "text" },
           { name: "environment", label: m.environment(), kind: "choice", choices: [none, ...environmentChoices()] },
-          { name: "severity", label: m.severity(), kind: "choice", choices: [none, ...alertSeverityValues.map(same)] },
+          { name: "severity", label: m.severity(), kind: "choice", choices: [none, ...severities()] },
         ]
       : [];
   return {
@@ -142,7 +141,7 @@ export function alerts(tenant: string, rule?: string): List<Alert> {
           { value: "resolved", label: m.state_resolved() },
         ],
       },
-      { name: "severity", label: m.severity(), choices: alertSeverityValues.map(same) },
+      { name: "severity", label: m.severity(), choices: severities() },
     ],
     empty: m.alerts_empty(),
     every: 5_000,

@@ -94,10 +94,10 @@ export function receivers(tenant: string): List<Receiver> {
     key: (row) => row.name,
     columns: [
       { label: m.name(), cell: (row) => text(row.name) },
-      { label: m.kind(), cell: (row) => text(KINDS.find(([kind]) => kind === row.kind)?.[1]() ?? row.kind) },
+      { label: m.kind(), wide: true, cell: (row) => text(KINDS.find(([kind]) => kind === row.kind)?.[1]() ?? row.kind) },
       { label: m.receiver_target(), wide: true, cell: (row) => mono(row.target) },
       { label: m.state(), cell: receiverState },
-      { label: m.delivered(), cell: (row) => time(row.delivered_at) },
+      { label: m.delivered(), wide: true, cell: (row) => time(row.delivered_at) },
       { label: m.changed(), wide: true, cell: (row) => time(row.changed_at) },
       { label: m.by(), wide: true, cell: (row, names) => text(names[row.changed_by] ?? row.changed_by) },
     ],

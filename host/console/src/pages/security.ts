@@ -3,7 +3,7 @@
 import { securityKindValues } from "../api/schema";
 import { api, take, type Page, type Schemas } from "../lib/client";
 import { path } from "../lib/router.svelte";
-import { date, number } from "../lib/format";
+import { number } from "../lib/format";
 import { state, stateLabel } from "../lib/states";
 import { why, type Reason } from "../lib/why";
 import { link, mono, text, time, type Cell, type List } from "../kit/types";
@@ -53,7 +53,7 @@ export function security(tenant: string): List<Event> {
       },
       { label: m.code(), wide: true, cell: (row) => mono(row.code) },
       { label: m.times(), right: true, cell: (row) => text(number(row.count)) },
-      { label: m.first_seen(), wide: true, cell: (row) => text(date(row.first_at)) },
+      { label: m.first_seen(), wide: true, cell: (row) => time(row.first_at) },
       { label: m.last_seen(), cell: (row) => time(row.last_at) },
     ],
     filters: [
