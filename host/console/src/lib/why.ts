@@ -88,7 +88,7 @@ const ACTIONS = {
   components: [() => m.act_components(), inTenant("components")],
   "resolve-issue": [() => m.act_resolve_issue(), inTenant("issues")],
   alerts: [() => m.act_alerts(), inTenant("alerts")],
-  "alert-rules": [() => m.act_alert_rules(), inTenant("alerts", "rules")],
+  "edit-rule": [() => m.act_edit_rule(), inTenant("alerts", "rules")],
   "enable-rule": [() => m.act_enable_rule(), inTenant("alerts", "rules")],
   silence: [() => m.act_silence(), inTenant("alerts", "silences")],
   silences: [() => m.act_silences(), inTenant("alerts", "silences")],
@@ -235,7 +235,7 @@ export const TABLE = {
     "left-out": [m.why_series_left_out, "components", "warn"],
   },
   alert: {
-    pending: [m.why_alert_pending, "alert-rules", "warn"],
+    pending: [m.why_alert_pending, "edit-rule", "warn"],
     firing: [m.why_alert_firing, "silence", "bad"],
     recovering: [m.why_alert_recovering, "alerts", "wait"],
   } satisfies Record<Exclude<Schemas["AlertState"], "inactive" | "resolved">, Row>,
