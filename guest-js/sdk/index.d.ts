@@ -175,6 +175,7 @@ export { config } from "./modules/config.js";
 export { db, sql } from "./modules/db.js";
 export { events } from "./modules/events.js";
 export type { CloudEvent } from "./modules/events.js";
+export { flags } from "./modules/flags.js";
 export { ELIAS, HttpError, component, createAPI, createComponent } from "./modules/forms.js";
 export { http } from "./modules/http.js";
 export { jobs } from "./modules/jobs.js";
@@ -189,6 +190,7 @@ declare const sdk: {
   readonly config: import("./modules/config.js").Config;
   readonly db: import("./modules/db.js").Database;
   readonly events: import("./modules/events.js").Events;
+  readonly flags: import("./modules/flags.js").Flags;
   readonly ELIAS: import("./modules/forms.js").Forms;
   readonly HttpError: typeof import("./modules/forms.js").HttpError;
   readonly component: import("./modules/forms.js").Forms["component"];

@@ -9,6 +9,12 @@ const token = process.env["ELIAS_TOKEN"];
 export default defineConfig({
   base: "/console/",
   plugins: [svelte()],
+  experimental: {
+    // Scripts and styles refer to one another from where they are: a development server has them at another path, and
+    // writes that into the document alone.
+    renderBuiltUrl: (_file: string, { hostType }: { hostType: string }) =>
+      hostType === "html" ? undefined : { relative: true },
+  },
   build: {
     // Browsers with Trusted Types, `dialog` and Ed25519 in WebCrypto.
     target: ["chrome123", "firefox128", "safari17.5"],

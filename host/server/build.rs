@@ -1,5 +1,5 @@
 //! Embeds the files of the web console, which `make console` builds into `host/console/dist`: a table of paths, media
-//! types, entity tags and bytes, and of the compressed forms that are beside a file as `FILE.br` and `FILE.gz`.
+//! types, entity tags and bytes: those of the compressed form where it is beside a file as `FILE.br`.
 //!
 //! Without them the server is built all the same, and says at /console/ how to get them: whoever works on something
 //! else needs no Node.js.
@@ -41,6 +41,7 @@ fn main() {
     for file in &files {
         let path = file.strip_prefix(&folder).expect("it was found there").to_str().expect("Vite writes ASCII names");
         let kind = file.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+        // Former releases made `.gz` files too, which may still be there.
         if matches!(kind, "br" | "gz" | "map") {
             continue;
         }
@@ -51,11 +52,9 @@ fn main() {
         bytes.hash(&mut hasher);
         let _ = writeln!(
             table,
-            "    File {{ path: {path:?}, media_type: {media_type:?}, tag: \"{:016x}\", bytes: \
-             include_bytes!({file:?}), brotli: {}, gzip: {} }},",
+            "    File {{ path: {path:?}, media_type: {media_type:?}, tag: \"{:016x}\", content: {} }},",
             hasher.finish(),
-            compressed(file, "br"),
-            compressed(file, "gz"),
+            content(file, kind == "html"),
         );
     }
     table.push_str("];\n");
@@ -81,11 +80,14 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
     }
 }
 
-/// The expression for a compressed form of a file, if it is there.
-fn compressed(file: &Path, extension: &str) -> String {
+/// The expression for the content of a file: compressed where that form is beside it. Documents are as they are, since
+/// the server changes their paths for `elias dev`.
+fn content(file: &Path, is_document: bool) -> String {
     let mut name = file.as_os_str().to_owned();
-    name.push(".");
-    name.push(extension);
-    let path = PathBuf::from(name);
-    if path.exists() { format!("Some(include_bytes!({path:?}))") } else { "None".to_owned() }
+    name.push(".br");
+    let compressed = PathBuf::from(name);
+    match compressed.exists() && !is_document {
+        true => format!("Stored::Brotli(include_bytes!({compressed:?}))"),
+        false => format!("Stored::Plain(include_bytes!({file:?}))"),
+    }
 }

@@ -75,6 +75,9 @@ async function serveBuild(context, dist) {
   });
 }
 
+/** Origins that pages may ask beside that of the platform's console. */
+export const origins = new Set();
+
 export const test = base.extend({
   page: async ({ page }, use) => {
     if (process.env.CONSOLE_DIST) await serveBuild(page.context(), resolve(process.env.CONSOLE_DIST));
@@ -96,7 +99,7 @@ export const test = base.extend({
     // No request leaves the origin of the console.
     page.on("request", (request) => {
       const { origin, protocol } = new URL(request.url());
-      if (protocol !== "blob:" && origin !== new URL(process.env.CONSOLE_URL).origin)
+      if (protocol !== "blob:" && origin !== new URL(process.env.CONSOLE_URL).origin && !origins.has(origin))
         refused.push(`a request to ${request.url()}`);
     });
     await use(page);

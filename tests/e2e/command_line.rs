@@ -119,7 +119,7 @@ fn exit_codes_are_those_that_the_help_states() {
 fn every_template_passes_its_tests() {
     for language in ["javascript", "typescript"] {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        for template in ["hello", "api", "worker"] {
+        for template in ["hello", "api", "worker", "schedule", "event"] {
             succeeds(folder.path(), &["init", template, "--template", template, "--language", language]);
             let told = succeeds(&folder.path().join(template), &["test"]);
             assert!(told.contains("passed in 1 files"), "{language}, {template}: {told}");

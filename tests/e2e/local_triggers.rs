@@ -5,7 +5,7 @@ use elias_capabilities::jobs::{JobState, NewJob, StartTime};
 use elias_capabilities::{Log, Workflow};
 use elias_host::{Grants, Host, LoadOptions};
 use elias_local_triggers::{
-    AttemptResult, Cause, LocalTriggers, LocalTriggersBuilder, ManualClock, NextTick, Outcome, RunReport,
+    AttemptResult, Cause, LocalTriggers, LocalTriggersBuilder, ManualClock, NextTick, Outcome, RunKind, RunReport,
     RunningTriggers, TriggerError, WorkerMessage, WorkerSender,
 };
 use elias_tests::build::component;
@@ -128,6 +128,52 @@ async fn delays_retries_and_sleeps_go_by_the_clock() {
     assert_eq!(embedded.report().await.outcome, done("2"));
     until("the job is over", async || embedded.triggers.jobs().is_empty().then_some(())).await;
     assert!(matches!(embedded.triggers.cancel("job-1"), Err(TriggerError::Refused(_))), "it is over");
+}
+
+#[tokio::test]
+async fn what_failed_for_good_is_kept_and_runs_again() {
+    let retry = json!({ "attempts": 1 });
+    let config = json!({
+        "jobs": { "charge": { "retry": retry } },
+        "event": [{ "name": "orders", "type": "order.*" }],
+        "schedule": [{ "name": "nightly", "cron": "0 3 * * *" }],
+    });
+    let mut embedded = Embedded::with(config, |triggers| triggers.history(10)).await;
+    let mut runs = embedded.triggers.enqueue(NewJob::new("charge", &json!({ "fails": 1 }))).expect("enqueued");
+    let id = runs.id().expect("its id").to_owned();
+    let first = runs.next().await.expect("a run");
+    assert!(matches!(first.outcome, Outcome::Dead { .. }), "{first:?}");
+    assert!(first.record.as_ref().is_some_and(|record| record.fuel > 0));
+    until("the job is over", async || embedded.triggers.jobs().is_empty().then_some(())).await;
+    let past = embedded.triggers.past_runs();
+    assert_eq!((past.len(), past[0].id.as_str(), past[0].kind), (1, id.as_str(), RunKind::Job));
+    assert_eq!(past[0].input, r#"{"fails":1}"#);
+
+    assert_eq!(embedded.triggers.discard("job-7"), Err(TriggerError::NoFailedRun("job-7".to_owned())));
+    assert_eq!(embedded.report().await, first);
+    embedded.triggers.retry(&id).expect("it failed");
+    assert!(matches!(embedded.report().await.outcome, Outcome::Dead { .. }), "from its first attempt on");
+    until("the job is over", async || embedded.triggers.jobs().is_empty().then_some(())).await;
+    embedded.triggers.discard(&id).expect("it failed");
+    assert!(embedded.triggers.past_runs().is_empty());
+
+    embedded.triggers.publish(NewEvent::new("order.paid", &json!(1))).expect("published");
+    assert_eq!(embedded.report().await.what, "event order.paid");
+    let mut tick = embedded.triggers.fire("nightly").expect("there is one");
+    assert_eq!(tick.id(), Some("tick-1"));
+    tick.next().await.expect("a run");
+    let events = embedded.triggers.past_events();
+    assert_eq!((events.len(), events[0].position, events[0].published.event.data.as_str()), (1, 1, "1"));
+    let kinds = async || {
+        let past = embedded.triggers.past_runs();
+        let is_over = past.len() == 3 && past.iter().all(|run| run.end.is_some());
+        is_over.then(|| past.into_iter().map(|run| (run.kind, run.name)).collect::<Vec<_>>())
+    };
+    let mut kinds = until("the tick, its job and the delivery are over", kinds).await;
+    kinds.sort_by(|one, other| one.1.cmp(&other.1));
+    let wanted = [(RunKind::Schedule, "nightly"), (RunKind::Event, "orders"), (RunKind::Job, "report")];
+    assert_eq!(kinds, wanted.map(|(kind, name)| (kind, name.to_owned())));
+    assert!(embedded.triggers.retry("tick-1").is_err(), "it is done");
 }
 
 #[tokio::test]

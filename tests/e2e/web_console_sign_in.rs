@@ -109,6 +109,12 @@ async fn an_answer_of_the_provider_is_for_the_browser_that_asked_and_for_once() 
     assert_eq!(end(&own, &cookie).await, (true, "/console/".to_owned()), "it leads to no other host");
     assert_eq!(end(&own, &cookie).await, failed, "the code is for once");
     assert_eq!(decode(&value(&own, "iss")), provider.url);
+    until("the attempts are security events", async || {
+        let request = browser.request("GET").header("authorization", format!("Bearer {}", platform.token));
+        let events = platform.call(request, "/v1/tenants/system/security-events?kind=sign-in-failed", "").await.json();
+        events["items"].as_array()?.iter().any(|event| event["code"] == "sign-in-failed").then_some(())
+    })
+    .await;
 }
 
 /// `elias login` as it runs, with what it says so far.

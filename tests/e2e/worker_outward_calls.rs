@@ -13,7 +13,8 @@ async fn served() -> (Server, Upstream) {
         r#"
         import {{ db, jobs, step, worker, workers }} from "elias";
         const upstream = "http://{address}";
-        const post = async (headers) => (await fetch(upstream + "/keys", {{ method: "POST", headers }})).text();
+        const post = async (headers, body) =>
+          (await fetch(upstream + "/keys", {{ method: "POST", headers, body }})).text();
         // The first attempt runs out of fuel, and the second goes on.
         const endFirst = async () => {{ if (await (await fetch(upstream + "/count")).text() === "1") for (;;); }};
         export class Shop extends worker.Worker {{
@@ -34,6 +35,13 @@ async fn served() -> (Server, Upstream) {
             await endFirst();
             const refused = await step.sleep("a day", 86_400_000).catch((error) => error.code);
             return [paid, count, (await db.first("select count(*) as n from orders")).n, refused];
+          }}
+          async charge() {{
+            const isFirst = await (await fetch(upstream + "/count")).text() === "1";
+            const paid = {{}};
+            for (const amount of isFirst ? ["5", "7"] : ["7", "5"]) paid[amount] = await post({{}}, amount);
+            if (isFirst) for (;;);
+            return paid;
           }}
           spin() {{ for (;;); }}
           async stray() {{
@@ -91,6 +99,14 @@ async fn a_turn_that_goes_another_way_when_it_is_tried_again_is_undone() {
     let message = refused.json()["message"].as_str().expect("a message").to_owned();
     assert!(message.contains("nondeterministic-turn") && message.contains("http.request"), "{message}");
     assert_eq!(upstream.keys().len(), 1);
+}
+
+#[tokio::test]
+async fn a_request_gets_the_response_to_its_own_body_in_whatever_order_a_further_attempt_sends() {
+    let (server, upstream) = served().await;
+    assert_eq!(server.get("/charge").await.json(), json!({ "5": "1", "7": "2" }), "{}", server.log());
+    let keys = upstream.keys();
+    assert!(keys.len() == 2 && keys[0] != keys[1], "{keys:?}");
 }
 
 #[tokio::test]

@@ -264,7 +264,7 @@ async fn a_turn_that_changes_one_number_writes_16_kilobytes_at_most_and_a_thousa
             early = (worker.heap().pages().len(), worker.heap().memory_bytes());
         }
         if number >= 100 {
-            let pages: Vec<u32> = change.pages().map(|(page, _)| page).collect();
+            let pages: Vec<u32> = change.pages().collect();
             let written = change.to_bytes().expect("bytes").len();
             assert!(written <= 16 << 10, "turn {number}: {written} bytes of {pages:?}");
         }

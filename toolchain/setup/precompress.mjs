@@ -1,11 +1,11 @@
-// Compresses the files of a folder for a server that sends them as they are: FILE.br and FILE.gz beside each FILE that
-// gets smaller by it. What is newer than its file stays.
+// Compresses the files of a folder for a server that sends them as they are: FILE.br beside each FILE that gets smaller
+// by it. What is newer than its file stays.
 //
 //     node toolchain/setup/precompress.mjs FOLDER
 
 import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { brotliCompressSync, constants, gzipSync } from 'node:zlib';
+import { brotliCompressSync, constants } from 'node:zlib';
 
 /** Fonts and images are compressed as they are. */
 const COMPRESSIBLE = /\.(?:css|html|ico|js|json|mjs|svg|ttf|txt|wasm|webmanifest)$/;
@@ -26,11 +26,7 @@ for (const entry of files) {
     [constants.BROTLI_PARAM_QUALITY]: constants.BROTLI_MAX_QUALITY,
     [constants.BROTLI_PARAM_SIZE_HINT]: bytes.length,
   };
-  for (const [extension, compressed] of [
-    ['br', brotliCompressSync(bytes, { params })],
-    ['gz', gzipSync(bytes, { level: 9 })],
-  ]) {
-    if (compressed.length < bytes.length * (1 - SAVING)) writeFileSync(`${path}.${extension}`, compressed);
-    else rmSync(`${path}.${extension}`, { force: true });
-  }
+  const compressed = brotliCompressSync(bytes, { params });
+  if (compressed.length < bytes.length * (1 - SAVING)) writeFileSync(`${path}.br`, compressed);
+  else rmSync(`${path}.br`, { force: true });
 }

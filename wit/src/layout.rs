@@ -7,6 +7,7 @@
 use crate::digest;
 use crate::manifest::{MANIFEST_SECTION, Manifest, ManifestError, SBOM_SECTION, SOURCE_MAP_SECTION};
 use crate::payloads::payloads;
+use crate::swap::CODE_SECTION;
 use std::ops::Range;
 use wasm_encoder::{
     ComponentImportSection, ComponentSection, ComponentTypeRef, CoreTypeSection, EntityType, ModuleType, RawSection,
@@ -29,6 +30,8 @@ pub struct Layout<'a> {
     pub manifest_json: Option<&'a [u8]>,
     /// The source map's JSON, if there is one.
     pub source_map: Option<&'a [u8]>,
+    /// The code for workers of other versions, if there is one; see [`crate::swap`].
+    pub code: Option<&'a [u8]>,
     /// The bill of materials' JSON, if there is one.
     pub sbom: Option<&'a [u8]>,
     /// The digest of the base from which the image differs by what the component carries; `None` if it carries it
@@ -122,6 +125,7 @@ pub fn read_with<'a, 'k>(
     let mut manifest = None;
     let mut manifest_json = None;
     let mut source_map = None;
+    let mut code = None;
     let mut sbom = None;
     let mut base = None;
     let mut first_module = None;
@@ -161,6 +165,7 @@ pub fn read_with<'a, 'k>(
                     SBOM_SECTION => sbom = Some(section.data()),
                     BASE_SECTION => base = Some(base_digest(section.data())?),
                     SOURCE_MAP_SECTION => source_map = Some(section.data()),
+                    CODE_SECTION => code = Some(section.data()),
                     _ => {}
                 }
             }
@@ -195,7 +200,7 @@ pub fn read_with<'a, 'k>(
         }
         (Some(_), None, None) => return Err(LayoutError::NoEngine),
     };
-    Ok(Layout { manifest, manifest_json, source_map, sbom, base, engine })
+    Ok(Layout { manifest, manifest_json, source_map, code, sbom, base, engine })
 }
 
 /// The digest that the section of the base has.

@@ -17,6 +17,8 @@ pub mod note;
 mod payloads;
 pub mod signature;
 pub mod stack;
+pub mod swap;
+pub mod world;
 
 pub use error_code::ErrorCode;
 

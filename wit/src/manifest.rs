@@ -1,6 +1,7 @@
 //! The manifest: what `elias-build` says of a component, in a custom section beside the code.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// The custom section that holds the [`Manifest`] as JSON.
@@ -37,6 +38,9 @@ pub struct Manifest {
     pub workers: Vec<String>,
     /// The WIT interfaces that the component imports, sorted.
     pub imports: Vec<String>,
+    /// The JSON Schemas of what it takes and gives, as far as its source has them.
+    #[serde(default, skip_serializing_if = "Schemas::is_empty")]
+    pub schemas: Schemas,
     /// Which of the source's implementations this is; none where it has but the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stage: Option<Stage>,
@@ -57,6 +61,53 @@ pub struct Manifest {
     pub needed_by: BTreeMap<String, String>,
     /// The program that wrote the component: `elias-build` and its version.
     pub builder: String,
+}
+
+/// JSON Schemas (draft 2020-12) of what a component takes and gives: made at build of what its source validates with.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Schemas {
+    /// Of the input of `call`, from the export `input` or a form.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub input: Option<Value>,
+    /// Of the output of `call`, from the export `output` or a form.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output: Option<Value>,
+    /// The endpoints of `ELIAS.createAPI`, in the order of the source.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub endpoints: Vec<Endpoint>,
+}
+
+/// The most bytes of one schema in a manifest, as JSON.
+pub const SCHEMA_BYTES_MAX: usize = 64 << 10;
+/// The most bytes of all schemas of a manifest, as JSON.
+pub const SCHEMAS_BYTES_MAX: usize = 512 << 10;
+
+/// An endpoint of `ELIAS.createAPI`, with the JSON Schemas of the parts of its requests.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Endpoint {
+    /// The method, such as `GET`.
+    pub method: String,
+    /// The path, such as `/users/:id`: `:name` is one segment, `*name` at the end all remaining ones.
+    pub path: String,
+    /// Of the parameters of the path.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub params: Option<Value>,
+    /// Of the query.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub query: Option<Value>,
+    /// Of the body.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body: Option<Value>,
+}
+
+impl Schemas {
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.input.is_none() && self.output.is_none() && self.endpoints.is_empty()
+    }
 }
 
 /// One of several implementations in a source: `ELIAS.component(name).implement({ ... }).stage2().implement({ ... })`.
@@ -159,6 +210,7 @@ mod tests {
             handlers: vec!["fetch".into()],
             workers: vec!["Cart".into()],
             imports: vec!["wasi:http/types@0.2.12".into()],
+            schemas: Schemas::default(),
             stage: None,
             eval: false,
             engine: "a".repeat(64),
@@ -172,6 +224,20 @@ mod tests {
     #[test]
     fn what_is_written_is_read() {
         assert_eq!(Manifest::parse(&sample().to_json()).unwrap(), sample());
+    }
+
+    #[test]
+    fn schemas_come_back_and_a_manifest_without_them_has_no_member() {
+        assert!(!String::from_utf8(sample().to_json()).unwrap().contains("schemas"));
+        let endpoint = Endpoint {
+            method: "GET".into(),
+            path: "/users/:id".into(),
+            params: Some(serde_json::json!({ "type": "object" })),
+            ..Endpoint::default()
+        };
+        let schemas = Schemas { input: Some(true.into()), output: None, endpoints: vec![endpoint] };
+        let manifest = Manifest { schemas, ..sample() };
+        assert_eq!(Manifest::parse(&manifest.to_json()).unwrap(), manifest);
     }
 
     #[test]

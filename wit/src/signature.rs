@@ -142,6 +142,7 @@ mod tests {
             handlers: vec![],
             workers: vec![],
             imports: vec![],
+            schemas: Default::default(),
             stage: None,
             eval: false,
             engine: digest(&engine.finish()),

@@ -128,22 +128,47 @@ fn parse_frame(line: &str) -> Option<Frame> {
     (!file.is_empty()).then(|| Frame { function, file: file.to_owned(), line, column })
 }
 
+/// The source maps of the modules that an instance has, by their names in stack traces: that of the application's
+/// module, and of those that a worker was swapped into.
+#[derive(Debug, Clone, Copy)]
+pub struct SourceMaps<'a, 'm> {
+    /// That of [`MODULE_NAME`].
+    pub application: Option<&'a SourceMap<'m>>,
+    /// Those of other modules.
+    pub swapped: &'a [(&'a str, &'a SourceMap<'m>)],
+}
+
+impl<'a, 'm> SourceMaps<'a, 'm> {
+    fn of(&self, module: &str) -> Option<&'a SourceMap<'m>> {
+        if module == MODULE_NAME {
+            return self.application;
+        }
+        self.swapped.iter().find(|(name, _)| *name == module).map(|(_, map)| *map)
+    }
+}
+
 /// The same stack trace with every frame in its original file, without the frames of the engine's own modules. Lines
 /// that are not frames, such as the message, stay as they are.
 #[must_use]
 pub fn remap_stack(stack: &str, map: &SourceMap<'_>) -> String {
-    let lines: Vec<_> = stack.lines().filter_map(|line| remap_line(line, map)).collect();
+    remap_stack_by(stack, SourceMaps { application: Some(map), swapped: &[] })
+}
+
+/// As [`remap_stack`], for several modules.
+#[must_use]
+pub fn remap_stack_by(stack: &str, maps: SourceMaps<'_, '_>) -> String {
+    let lines: Vec<_> = stack.lines().filter_map(|line| remap_line(line, maps)).collect();
     lines.join("\n").trim_end().to_owned()
 }
 
 /// A line of a stack trace with its frame in its original file; nothing if the frame is the engine's own.
-fn remap_line(line: &str, map: &SourceMap<'_>) -> Option<String> {
+fn remap_line(line: &str, maps: SourceMaps<'_, '_>) -> Option<String> {
     let Some(frame) = parse_frame(line) else { return Some(line.trim_end().to_owned()) };
     let native = frame.file == "native";
     if frame.file.starts_with(ENGINE_PREFIX) || frame.file == NO_NAME || (native && frame.function.is_none()) {
         return None;
     }
-    let original = if frame.file == MODULE_NAME { locate(map, frame.line, frame.column) } else { None };
+    let original = maps.of(&frame.file).and_then(|map| locate(map, frame.line, frame.column));
     let place = match original {
         _ if native => frame.file,
         Some(at) => format!("{}:{}:{}", at.file, at.line, at.column),
@@ -217,6 +242,12 @@ fn looked_at(_: usize) {}
 /// the text's length.
 #[must_use]
 pub fn remap_text(text: &str, map: &SourceMap<'_>) -> String {
+    remap_text_by(text, SourceMaps { application: Some(map), swapped: &[] })
+}
+
+/// As [`remap_text`], for several modules.
+#[must_use]
+pub fn remap_text_by(text: &str, maps: SourceMaps<'_, '_>) -> String {
     let mut remapped = String::with_capacity(text.len());
     let mut rest = text;
     while !rest.is_empty() {
@@ -228,7 +259,7 @@ pub fn remap_text(text: &str, map: &SourceMap<'_>) -> String {
             continue;
         };
         remapped.push_str(before);
-        match remap_line(frame, map) {
+        match remap_line(frame, maps) {
             Some(frame) => {
                 remapped.push_str(&frame);
                 remapped.push_str(after);
@@ -308,6 +339,18 @@ mod tests {
         check("    at input (other.js:2:12)", "    at input (other.js:2:12)");
         check("", "");
         check("\n\n", "\n\n");
+    }
+
+    #[test]
+    fn a_module_that_a_worker_was_swapped_into_has_its_own_map() {
+        let json = r#"{"version":3,"sources":["src/next.ts"],"names":[],"mappings":"AAAA"}"#;
+        let (first, next) = (map(), SourceMap::from_json_string(json).expect("a valid source map"));
+        let swapped = [("app-0123456789ab.js", &next)];
+        let maps = SourceMaps { application: Some(&first), swapped: &swapped };
+        let stack = "    at f (app-0123456789ab.js:1:1)\n    at g (app.js:4:1)\n    at h (app-other.js:1:1)";
+        let expect = "    at f (src/next.ts:1:1)\n    at g (src/db.ts:1:1)\n    at h (app-other.js:1:1)";
+        assert_eq!(remap_stack_by(stack, maps), expect);
+        assert_eq!(remap_text_by(stack, maps), expect);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::json::write_json_string;
 use crate::native::{self, builtins, describe_capabilities, fetch_handler, random};
 use crate::phase::{self, Import};
 use crate::runtime::{self, Spare};
-use crate::{application, build_report, event_loop, heap, uncaught};
+use crate::{application, build_report, event_loop, heap, schemas, uncaught};
 use javy::quickjs::{Ctx, Module, Object, Promise, Value, promise::PromiseState};
 use std::collections::BTreeMap;
 
@@ -61,8 +61,8 @@ extern "C" fn elias_load(input: *mut u8, length: usize) -> *const [usize; 2] {
 /// imports from capabilities which the engine does not know.
 ///
 /// The result names the handlers, those that nothing would ever call, the classes of service workers, the
-/// implementation and the last that there is, the warnings (kind and stack) and the log lines (level and message) of
-/// the top level.
+/// implementation and the last that there is, the schemas (endpoint, part, and JSON or problem), the warnings (kind and
+/// stack) and the log lines (level and message) of the top level.
 #[unsafe(no_mangle)]
 extern "C" fn elias_evaluate(input: *mut u8, length: usize) -> *const [usize; 2] {
     let mut input = take_input(input, length).into_iter();
@@ -157,6 +157,7 @@ fn evaluate(
     let (module, evaluated) = evaluated.map_err(catch)?;
     settled(ctx, &evaluated)?;
     let exports = module.namespace().map_err(catch)?;
+    schemas::describe_exports(ctx, &exports);
     let workers = native::worker::find_classes(ctx, exports).map_err(catch)?;
     let fail =
         |name: &str, message: &str| ExceptionText { name: name.into(), message: message.into(), stack: String::new() };
@@ -226,6 +227,8 @@ fn report(Evaluation { handlers, uncalled, workers, stage, of }: &Evaluation) ->
     separated(&mut json, uncalled, |json, handler| write_json_string(json, handler));
     json.push_str("],\"workers\":[");
     separated(&mut json, workers, |json, class| write_json_string(json, class));
+    json.push_str("],\"schemas\":[");
+    json.push_str(&schemas::take(*stage));
     json.push_str("],\"dependencies\":[");
     separated(&mut json, &build_report::take_dependencies(), |json, package| write_json_string(json, package));
     json.push_str("],\"warnings\":[");

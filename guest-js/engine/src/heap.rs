@@ -7,6 +7,7 @@
 mod request;
 
 use crate::phase;
+use std::cell::Cell;
 use std::ffi::c_void;
 
 unsafe extern "C" {
@@ -81,8 +82,7 @@ unsafe fn is_foreign(block: *mut c_void) -> bool {
 /// Blocks that are made in the build phase and hardly written to after it. Each looks to dlmalloc like one of its own,
 /// with a flag in its head that dlmalloc leaves alone, and is never given to it.
 mod cold {
-    use super::{__real_malloc, ALIGNMENT, FOREIGN_FLAGS, HEAD_BYTES, c_void};
-    use std::cell::Cell;
+    use super::{__real_malloc, ALIGNMENT, Cell, FOREIGN_FLAGS, HEAD_BYTES, c_void};
     use std::ops::RangeInclusive;
 
     /// Bytes of a block.
@@ -160,6 +160,19 @@ mod cold {
     }
 }
 
+struct Clearing(Cell<bool>);
+
+// SAFETY: wasm32-wasip1 without threads has one thread.
+unsafe impl Sync for Clearing {}
+
+static CLEARING: Clearing = Clearing(Cell::new(false));
+
+/// Sets whether what is freed becomes zeros from now on, in an instance: pages that are zeros are no part of a worker's
+/// heap.
+pub(crate) fn clear_freed(clear: bool) {
+    CLEARING.0.set(clear);
+}
+
 /// `free`, by the linker's `--wrap`. In the build phase it leaves zeros, so that what the parser and the top level
 /// threw away does not end up in the image.
 #[unsafe(no_mangle)]
@@ -169,7 +182,7 @@ unsafe extern "C" fn __wrap_free(memory: *mut c_void) {
         if memory.is_null() {
             return;
         }
-        if phase::building() {
+        if phase::building() || CLEARING.0.get() {
             memory.cast::<u8>().write_bytes(0, malloc_usable_size(memory));
         }
         match (is_foreign(memory), phase::building()) {

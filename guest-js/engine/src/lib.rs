@@ -21,6 +21,7 @@ mod native;
 mod phase;
 mod run;
 mod runtime;
+mod schemas;
 mod trap_report;
 mod uncaught;
 mod web_modules;

@@ -20,6 +20,7 @@ pub(crate) enum Import {
     Events = 2048,
     Workflow = 4096,
     Workers = 8192,
+    Flags = 16384,
 }
 
 impl Import {
@@ -40,6 +41,7 @@ impl Import {
             "events" => Self::Events,
             "workflow" => Self::Workflow,
             "workers" => Self::Workers,
+            "flags" => Self::Flags,
             _ => return None,
         })
     }
@@ -72,6 +74,7 @@ impl Import {
             Self::Jobs => ("elias:jobs/jobs", "import \"elias/jobs\";", Some("[capabilities.jobs]")),
             Self::Events => ("elias:events/events", "import \"elias/events\";", Some("[capabilities.events]")),
             Self::Workflow => ("elias:workflow/steps", "import \"elias/workflow\";", Some("[capabilities.workflow]")),
+            Self::Flags => ("elias:feature-flags/evaluation", "import \"elias/flags\";", Some("[capabilities.flags]")),
             Self::Workers => {
                 ("elias:workers/workers", "import { workers } from \"elias/workers\";", Some("[capabilities.workers]"))
             }

@@ -86,8 +86,8 @@ export interface WorkerEvents<Context extends object = Record<string, any>> {
   /** Called when an alarm of `worker.after` is due. */
   onAlarm?(alarm: Alarm): void | Promise<void>;
   /**
-   * Called in place of `onStart` where the worker comes from another version of the component. Without it context and
-   * fields are taken over. If it throws, the former version goes on.
+   * Called in place of `onStart` where the worker comes from another version of the component by its state, and not
+   * with its heap. Without it context and fields are taken over. If it throws, the former version goes on.
    */
   onUpgrade?(from: FormerVersion<Context>): void | Promise<void>;
   /** Whether the worker is well: it is unless this gives false, or throws. */

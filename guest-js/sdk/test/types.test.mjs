@@ -17,7 +17,7 @@ function membersOf(types, name) {
 }
 
 const INTERFACES = {
-  cache: "Cache", config: "Config", db: "Database", events: "Events", forms: "Forms", http: "Http", jobs: "Jobs",
+  cache: "Cache", config: "Config", db: "Database", events: "Events", flags: "Flags", forms: "Forms", http: "Http", jobs: "Jobs",
   log: "Log", trace: "Trace", workers: "Workers", workflow: "Step",
 };
 /** The names of what modules export, where they are not those of the modules. */

@@ -181,6 +181,7 @@ const native = {
   workerTurns: (find, begin, finish) => void (native.worker = { find, begin, finish }),
   beginTurn: (...values) => void (native.turn = values),
   fireTimer: () => {},
+  swapCode: (code, source) => native.swapped(code, source),
   async workersCall(...call) {
     native.calls.push(["workersCall", ...call]);
     return native.workerAnswer;
@@ -211,6 +212,7 @@ const native = {
   builtinModule: () => undefined,
   configKeys: () => ["GREETING"],
   configGet: (key) => ({ GREETING: "hello" })[key],
+  flagsEvaluate: () => ({ errorCode: "FLAG_NOT_FOUND", errorMessage: "there are no flags" }),
   execution: () => ({ id: "execution-1", remainingMs: 1000 }),
   // It follows calls only; what follows promises is the engine's, and tested with it.
   asyncContext: () => native.context,

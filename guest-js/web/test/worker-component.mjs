@@ -29,7 +29,7 @@ export async function component(define) {
     if (state === "failed") throw thrown;
     const json = native.worker.finish(state === "done", native.timers, '{"set":[],"cleared":[]}');
     if (json === undefined) throw new Error("never-settles");
-    const result = JSON.parse(json);
+    const result = { ...quiet, ...JSON.parse(json) };
     if (result.answer !== null && kind !== "export") result.answer = decode(result.answer);
     for (const message of [...result.sends, ...result.emitted]) message.value = decode(message.value);
     return result;

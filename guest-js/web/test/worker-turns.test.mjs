@@ -94,6 +94,42 @@ test("the host does not hear of alarms that came and went in one turn, but of al
   assert.equal((await call("others", 1_000)).timers.alarm.length, 2_000);
 });
 
+test("what a handler gives is the answer, at once or awaited, and no turn tells what the one before told", async () => {
+  const { native, run, call } = await component(({ worker }) => ({
+    Cart: class extends worker.Worker {
+      give(value) {
+        return value;
+      }
+      thenable() {
+        return { then: (resolve) => resolve({ a: [1] }) };
+      }
+      fail() {
+        throw new RangeError("no");
+      }
+      tell() {
+        worker.emit("told", 1);
+        worker.after(1, "soon");
+      }
+    },
+  }));
+  await run("start");
+  const values = [1, -0, NaN, "a", "", true, null, undefined, 5n, [], [1, null, "b"], [[1]], [undefined], { a: 1 }];
+  for (const value of values) {
+    assert.deepEqual((await call("give", value)).answer, value);
+  }
+  assert.deepEqual((await call("thenable")).answer, { a: [1] });
+  const { emitted, timers } = await call("tell");
+  assert.deepEqual([emitted.length, timers.alarm.length], [1, 1]);
+  const { emitted: none, timers: unchanged } = await call("give", 1);
+  assert.deepEqual([none, unchanged.alarm], [[], []]);
+  const turn = { kind: "call", class: "Cart", name: "a", id: "9", now: NOW, method: "give" };
+  native.input = JSON.stringify({ ...turn, args: '[1,[2],["array",7]]' });
+  assert.equal(native.worker.begin(), undefined, "a value that is there needs no promise");
+  const json = native.worker.finish(true, 0, '{"set":[],"cleared":[]}');
+  assert.deepEqual(JSON.parse(json), { state: "done", id: "9", answer: "[1,7]" });
+  await assert.rejects(call("fail"), { name: "RangeError" });
+});
+
 test("a turn has a limit on what it sets and sends", async () => {
   for (const what of ["alarms", "events"]) {
     assert.equal((await (await alarmed()).call("many", 1_000, what)).answer, "done");

@@ -70,6 +70,10 @@ elias_contract::error_codes! {
         AboveCeiling = "above-ceiling", 422, "The version asks for more than the tenant may have";
         /// Compiling took too long.
         CompileTimeout = "compile-timeout", 422, "The component takes too long to compile";
+        /// Building a draft took more CPU time, memory or output than it may, or did not end.
+        BuildLimit = "build-limit", 422, "The build takes more than it may";
+        /// The host builds no drafts.
+        BuildsUnavailable = "builds-unavailable", 503, "The host does not build drafts";
         /// The smoke test failed.
         SmokeFailed = "smoke-failed", 422, "The version failed the smoke test";
         /// A tenant's quota is used up.

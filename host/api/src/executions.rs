@@ -3,6 +3,7 @@
 use elias_names::{ComponentName, Environment, TenantId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::collections::BTreeMap;
 
 /// A recorded execution.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -40,6 +41,10 @@ pub struct ExecutionRecord {
     /// The calls of the component to capabilities, in total per capability.
     #[serde(default)]
     pub host_calls: Vec<RecordedCalls>,
+    /// The variants of the feature flags that the execution evaluated, by name: of each flag the last one, and of more
+    /// than 32 flags those of the first.
+    #[serde(default)]
+    pub flags: BTreeMap<String, String>,
     /// The HTTP status of the response; 0 if there was no response. Of a failed run of a trigger the status that a
     /// request would have got.
     pub status: u16,

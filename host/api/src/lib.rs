@@ -5,14 +5,18 @@
 
 mod access;
 mod alerts;
+mod changes;
 mod databases;
+mod drafts;
 mod error;
 mod executions;
 mod findings;
+mod flags;
 mod issues;
 mod members;
 mod series;
 mod services;
+mod specification;
 mod tenants;
 mod traces;
 mod trigger_requests;
@@ -27,13 +31,19 @@ pub use access::{
     SignInClient, SigningKeyEntry, Token, TokenRole, TokenWithSecret,
 };
 pub use alerts::{Alert, AlertRule, Receiver, ReceiverTest, Silence};
+pub use changes::{collect_changes, triggers_by_name};
 pub use databases::{DatabaseQuery, DatabaseResult};
+pub use drafts::{
+    DRAFT_BYTES_MAX, DRAFT_FILE_BYTES_MAX, DRAFT_FILES_MAX, DRAFTS_MAX, Diagnostic, Draft, DraftBuild,
+    DraftBuildRequest, DraftConflict, DraftContent, DraftSummary, check_draft_files,
+};
 pub use elias_telemetry::alert::{AlertCondition, AlertMatcher, AlertSeverity, SilenceSettings};
 pub use error::{Code, Error, MAKE_ROOM, Result, is_full};
 pub use executions::{
     ExecutionFilter, ExecutionRecord, FollowedLine, RecordedCalls, RecordedRun, RunningExecution, RunningFilter,
 };
 pub use findings::Finding;
+pub use flags::{FeatureFlag, FlagRevision};
 pub use issues::{
     ASSIGNEE_BYTES_MAX, IGNORED_COUNT_MAX, Issue, IssueChange, IssueFilter, IssueOccurrence, IssueState, IssueTotals,
     SecurityEvent, SecurityFilter, SecurityKind, SourceExcerpt, SourcePlace,
@@ -47,6 +57,7 @@ pub use services::{
     DeployRequest, Deployment, DeploymentState, ExperimentReport, MirroringReport, ReleaseStatus, RolloutAction,
     Service, ServiceStatus,
 };
+pub use specification::{SPECIFICATION_FORMAT, Specification, SpecifiedDigests};
 pub use tenants::{
     CPU_WEIGHT_DEFAULT, CPU_WEIGHT_MAX, Ceiling, EVENT_RETENTION_DEFAULT, EVENT_RETENTION_MAX, QuotaAction, Quotas,
     Tenant, TenantSettings,

@@ -146,9 +146,11 @@ impl Default for TenantSettings {
     fn default() -> Self {
         Self {
             hosts: Vec::new(),
-            capabilities: ["cache", "config", "crypto", "db", "events", "http", "jobs", "log", "workers", "workflow"]
-                .map(str::to_owned)
-                .to_vec(),
+            capabilities: [
+                "cache", "config", "crypto", "db", "events", "flags", "http", "jobs", "log", "workers", "workflow",
+            ]
+            .map(str::to_owned)
+            .to_vec(),
             trusted: false,
             require_signature: false,
             engines: Vec::new(),

@@ -1,5 +1,6 @@
 //! Components, their versions, and how versions differ.
 
+use crate::changes::in_order;
 use elias_names::{ComponentName, Digest};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -99,18 +100,6 @@ impl VersionSettings {
         let (Value::Object(mut set), default) = (json(self), json(&Self::default())) else { return String::new() };
         set.retain(|name, value| default.get(name) != Some(value));
         elias_contract::digest(in_order(set.into()).to_string().as_bytes())
-    }
-}
-
-/// JSON with the members of all objects in the order of their names.
-fn in_order(value: Value) -> Value {
-    match value {
-        Value::Object(members) => {
-            let sorted: BTreeMap<_, _> = members.into_iter().map(|(name, value)| (name, in_order(value))).collect();
-            Value::Object(sorted.into_iter().collect())
-        }
-        Value::Array(items) => items.into_iter().map(in_order).collect(),
-        other => other,
     }
 }
 

@@ -101,7 +101,7 @@ pub struct WorkerStatus {
     pub next_due: Option<u64>,
     /// Bytes of its heap at rest.
     pub heap_bytes: u64,
-    /// The number of the version of the component that its heap belongs to; null if none was committed yet.
+    /// The number of the version of the component whose code it has; null if none was committed yet.
     pub version: Option<u32>,
     /// The first turn whose state can still be shown and copied; null if none can.
     pub kept_from: Option<u64>,

@@ -29,6 +29,8 @@ pub mod drain;
 mod empty_grant;
 #[cfg(feature = "events")]
 pub mod events;
+#[cfg(feature = "flags")]
+pub mod flags;
 #[cfg(feature = "http")]
 pub mod http;
 #[cfg(feature = "jobs")]
@@ -56,6 +58,8 @@ pub use crypto::Crypto;
 pub use db::Db;
 #[cfg(feature = "events")]
 pub use events::Events;
+#[cfg(feature = "flags")]
+pub use flags::Flags;
 #[cfg(feature = "http")]
 pub use http::Http;
 #[cfg(feature = "jobs")]

@@ -11,7 +11,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
-/// Calls of a turn that its journal has at most; further ones are made again in each attempt.
+/// Calls of a turn that its journal has at most, and calls that differ which an attempt tells apart; further ones are
+/// made again in each attempt, and have keys by their order.
 const CALLS_MAX: usize = 10_000;
 
 /// Bytes that a call takes in a journal beside its result, as they are counted.
@@ -81,7 +82,23 @@ pub struct TurnCalls {
 struct Made {
     /// How many calls are the same, by what they are.
     counts: HashMap<CallId, u32>,
+    /// How many calls were made beside those.
+    others: u64,
+    /// The calls that the journal has.
     ids: HashSet<CallId>,
+}
+
+impl Made {
+    /// The id of a call that is made now.
+    fn count(&mut self, what: &CallId) -> CallId {
+        if self.counts.len() >= CALLS_MAX && !self.counts.contains_key(what) {
+            self.others += 1;
+            return digest([&what[..], &self.others.to_le_bytes()]);
+        }
+        let count = self.counts.entry(*what).or_default();
+        *count = count.saturating_add(1);
+        digest([&what[..], &count.to_le_bytes()])
+    }
 }
 
 impl TurnCalls {
@@ -89,18 +106,15 @@ impl TurnCalls {
     #[must_use]
     pub fn begin(&self, component: &str, name: &str, arguments: &[&[u8]]) -> TurnCall {
         let what = digest([component.as_bytes(), name.as_bytes()].into_iter().chain(arguments.iter().copied()));
-        let id = {
-            let mut made = self.made.lock();
-            let count = made.counts.entry(what).or_default();
-            *count = count.saturating_add(1);
-            let id = digest([&what[..], &count.to_le_bytes()]);
-            made.ids.insert(id);
-            id
-        };
+        let mut made = self.made.lock();
+        let id = made.count(&what);
         let Recorded { calls, bytes } = &mut *self.shared.recorded.lock();
         if calls.len() < CALLS_MAX && !calls.contains_key(&id) && (self.shared.may_hold)(*bytes + CALL_BYTES) {
             *bytes += CALL_BYTES;
             calls.insert(id, RecordedCall { name: name.to_owned(), result: None });
+        }
+        if calls.contains_key(&id) {
+            made.ids.insert(id);
         }
         let key = uuid(&digest(self.shared.turn.iter().map(String::as_bytes).chain([&id[..]])));
         TurnCall { shared: Arc::clone(&self.shared), id, key }
@@ -144,6 +158,12 @@ impl TurnCall {
         recorded.calls.get(&self.id)?.result.as_ref()?.downcast_ref::<T>().cloned()
     }
 
+    /// Room for its result while that comes; none if the journal does not have the call, or has its result.
+    pub(crate) fn room(&self) -> Option<ResultRoom> {
+        let is_open = self.shared.recorded.lock().calls.get(&self.id).is_some_and(|call| call.result.is_none());
+        is_open.then(|| ResultRoom { shared: Arc::clone(&self.shared), bytes: 0 })
+    }
+
     /// Records its result, of so many bytes, for further attempts, unless there is no room for it. The first one stays:
     /// an attempt may have gone on with it.
     pub fn record<T: Send + 'static>(&self, result: T, result_bytes: usize) {
@@ -161,6 +181,37 @@ impl TurnCall {
 impl fmt::Debug for TurnCall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TurnCall").field("key", &self.key).finish_non_exhaustive()
+    }
+}
+
+/// Room in a journal for a result that is not whole yet, which is free again once this is dropped.
+pub(crate) struct ResultRoom {
+    shared: Arc<Shared>,
+    bytes: usize,
+}
+
+impl ResultRoom {
+    /// Takes so many bytes more; whether they are there.
+    pub(crate) fn grow(&mut self, more: usize) -> bool {
+        let Recorded { bytes, .. } = &mut *self.shared.recorded.lock();
+        let grown = bytes.saturating_add(more);
+        let is_held = (self.shared.may_hold)(grown);
+        if is_held {
+            *bytes = grown;
+            self.bytes += more;
+        }
+        is_held
+    }
+}
+
+impl Drop for ResultRoom {
+    fn drop(&mut self) {
+        if self.bytes > 0 {
+            let Recorded { bytes, .. } = &mut *self.shared.recorded.lock();
+            *bytes = bytes.saturating_sub(self.bytes);
+            // Less is never refused.
+            (self.shared.may_hold)(*bytes);
+        }
     }
 }
 
@@ -213,7 +264,7 @@ mod tests {
         assert_eq!(keys(&journal.attempt(), &["y", "x", "x"]), [y.clone(), x.clone(), second_x.clone()]);
         assert!(x != y && x != second_x && y != second_x, "{first:?}");
         // Another process has nothing but the turn.
-        assert_eq!(keys(&self::journal(usize::MAX).attempt(), &["x"]), [x.clone()]);
+        assert_eq!(keys(&self::journal(usize::MAX).attempt(), &["x"]), std::slice::from_ref(x));
         let others = [
             TurnJournal::new(turn(&["A", "a", "other"]), |_| true).attempt().begin("shop", "post", &[b"x"]),
             TurnJournal::new(turn(&["A", "amessage"]), |_| true).attempt().begin("shop", "post", &[b"x"]),
@@ -275,6 +326,25 @@ mod tests {
             calls.begin("shop", "a", &[]).record(1_u8, 1);
         }
         assert_eq!(journal.shared.recorded.lock().calls.len(), CALLS_MAX);
+    }
+
+    #[test]
+    fn an_attempt_tells_a_bounded_number_of_calls_apart_and_each_has_its_key() {
+        let journal = journal(usize::MAX);
+        let keys = |calls: &TurnCalls| -> Vec<String> {
+            let numbers = (0..CALLS_MAX + 10).map(u64::try_from).map(|number| number.expect("small").to_le_bytes());
+            numbers.map(|number| calls.begin("shop", "a", &[&number[..]]).key().to_owned()).collect()
+        };
+        let calls = journal.attempt();
+        let first = keys(&calls);
+        {
+            let made = calls.made.lock();
+            assert_eq!((made.counts.len(), made.ids.len(), made.others), (CALLS_MAX, CALLS_MAX, 10));
+        }
+        assert_eq!(first.iter().collect::<HashSet<_>>().len(), first.len());
+        let again = journal.attempt();
+        assert_eq!(keys(&again), first);
+        assert_eq!(again.missed(), None);
     }
 
     #[test]

@@ -6,7 +6,7 @@
 use elias_capabilities::events::MemoryLog;
 use elias_capabilities::jobs::MemoryQueue;
 use elias_capabilities::trigger::Clock;
-use elias_capabilities::{Cache, Config, Crypto, Db, Events, Jobs, Log, Workers, Workflow};
+use elias_capabilities::{Cache, Config, Crypto, Db, Events, Flags, Jobs, Log, Workers, Workflow};
 use elias_host::{CallOptions, ErrorCode, EventBatch, EventMessage, Grants, Handlers, Host, Job, LoadOptions, Tick};
 use serde_json::{Map, Value, json};
 use std::path::Path;
@@ -36,7 +36,7 @@ async fn check(file: &str, interfaces: &[&str], granted: Option<&str>) {
     let builder = builder.capability(Db::new(folder.path().into())).capability(Log).capability(Workflow);
     let builder = builder.capability(Events::new(Arc::new(MemoryLog::new(Clock::system()).0)));
     let builder = builder.capability(Jobs::new(Arc::new(MemoryQueue::new(Clock::system()).0)));
-    let builder = builder.capability(Workers::unavailable());
+    let builder = builder.capability(Workers::unavailable()).capability(Flags::local());
     let host = builder.build().expect("a host");
     let grants = granted.map_or_else(Grants::none, |name| Grants::none().with(name, json!({})));
     let options = LoadOptions { grants, ..LoadOptions::default() };
@@ -79,6 +79,11 @@ async fn db_is_linked_as_its_wit_says() {
 #[tokio::test]
 async fn events_is_linked_as_its_wit_says() {
     check("../../wit/events/events.wit", &["elias:events/events@0.1.0"], Some("events")).await;
+}
+
+#[tokio::test]
+async fn flags_is_linked_as_its_wit_says() {
+    check("../../wit/flags/flags.wit", &["elias:feature-flags/evaluation@0.1.0"], Some("flags")).await;
 }
 
 #[tokio::test]

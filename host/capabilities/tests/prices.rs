@@ -3,7 +3,7 @@
 use elias_capabilities::events::MemoryLog;
 use elias_capabilities::jobs::MemoryQueue;
 use elias_capabilities::trigger::Clock;
-use elias_capabilities::{Cache, Config, Crypto, Db, Events, Http, Jobs, Log, Workers, Workflow};
+use elias_capabilities::{Cache, Config, Crypto, Db, Events, Flags, Http, Jobs, Log, Workers, Workflow};
 use elias_host::Host;
 use elias_host::pricing::{HostFunction, INLINE_UNITS_MAX};
 use std::collections::BTreeMap;
@@ -83,6 +83,7 @@ const PROOFS: &[(&str, Proof)] = &[
     ("elias:db/db#execute", Measured),
     ("elias:db/db#[method]transaction.query", As("elias:db/db#execute")),
     ("elias:log/log#write", Measured),
+    ("elias:feature-flags/evaluation#evaluate", Measured),
     ("elias:events/events#publish", Measured),
     // A row of the component's own database, whose statement is one of `execute`.
     ("elias:events/events#publish-in", As("elias:events/events#publish")),
@@ -100,7 +101,7 @@ fn host() -> (tempfile::TempDir, Host) {
     let builder = builder.capability(Db::new(folder.path().into())).capability(Http).capability(Log);
     let builder = builder.capability(Events::new(Arc::new(MemoryLog::new(Clock::system()).0)));
     let builder = builder.capability(Jobs::new(Arc::new(MemoryQueue::new(Clock::system()).0))).capability(Workflow);
-    let builder = builder.capability(Workers::unavailable());
+    let builder = builder.capability(Workers::unavailable()).capability(Flags::local());
     (folder, builder.build().expect("a host"))
 }
 

@@ -2,7 +2,9 @@
 
 import type { Component } from "svelte";
 import type { DetailPage, List } from "./kit/types";
+import { isDevelopment } from "./lib/base";
 import { match } from "./lib/router.svelte";
+import { session } from "./lib/session.svelte";
 
 type Params = Record<string, string>;
 type Query = URLSearchParams;
@@ -141,12 +143,35 @@ export const ROUTES: [pattern: string, load: Load][] = [
   ["/log", () => view(import("./pages/TransparencyLog.svelte"), {})],
 ];
 
+/** The only service of a development server. */
+export const project = (): { component: string; environment: "dev" } => ({
+  component: session.who?.components?.[0] ?? "app",
+  environment: "dev",
+});
+
+const requests = () => import("./pages/requests");
+const tenant = (): string => session.who?.tenant ?? "default";
+const place = (p: Params) => ({ place: { tenant: get(p, "tenant"), ...project() }, service: undefined });
+
+// What a development server has of its own, and of the pages of a platform.
+const OF_PROJECT: typeof ROUTES = [
+  ["/requests", () => list(requests().then((page) => any(page.requests(tenant()))))],
+  ["/requests/:id", (p) => detail(requests().then((page) => page.request(tenant(), get(p, "id"))))],
+  ["/t/:tenant/log", (p) => view(import("./pages/Log.svelte"), place(p))],
+  ["/t/:tenant/components/:component", (p) => view(import("./pages/Log.svelte"), place(p))],
+  ["/t/:tenant/database", (p) => view(import("./pages/Database.svelte"), place(p))],
+  ["/t/:tenant/workers", (p) => list(workers().then((page) => any(page.workers(get(p, "tenant"), project()))))],
+];
+const SHARED = ["executions", "schedules", "jobs", "dead-letters", "events", "subscriptions", "workers"];
+const isShared = ([pattern]: [string, Load]): boolean => SHARED.includes(pattern.split("/")[3] ?? "");
+const HERE = isDevelopment ? [...OF_PROJECT, ...ROUTES.filter(isShared)] : ROUTES;
+
 /** What is at an address; parameters of the address that select another page are read too. */
 export function find(
   path: string,
   query: Query,
 ): { load: () => Promise<Page>; params: Params; key: string } | undefined {
-  for (const [pattern, load] of ROUTES) {
+  for (const [pattern, load] of HERE) {
     const params = match(pattern, path);
     if (params !== undefined) {
       const key = `${path}?${query.get("turn") ?? ""}&${query.get("with") ?? ""}`;

@@ -2,6 +2,7 @@
 //!
 //! - [`rollout`]: from one version to the next in steps, and callers that get a version of their own.
 //! - [`experiment`]: several variants of one component that serve at the same time, and which is better.
+//! - [`flag`]: feature flags, whose value is decided by rules for each evaluation.
 //! - [`supervision`]: circuit breaker, concurrency limits, queues by tenant, rate limiters, health.
 //! - [`statistics`]: what the first two judge by.
 //! - [`clock`], [`civil`], [`duration`] and [`setting`]: time as it is given, dates, durations as elias.toml writes
@@ -11,6 +12,7 @@ pub mod civil;
 pub mod clock;
 pub mod duration;
 pub mod experiment;
+pub mod flag;
 #[cfg(test)]
 mod interleavings;
 pub mod rollout;

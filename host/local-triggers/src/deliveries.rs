@@ -1,6 +1,7 @@
 //! Events, and their deliveries to the subscriptions that they match.
 
 use crate::batches;
+use crate::history::{Again, PastRun, RunKind};
 use crate::open_batch::WaitingEvent;
 use crate::report::Reporter;
 use crate::run::{Message, RunOptions, Runner, TaskEnd, WebhookMessage};
@@ -27,6 +28,7 @@ pub(crate) async fn run_all(runner: Arc<Runner>, mut events: EventReceiver) {
     loop {
         let published = events.next().await;
         let reporter = runner.reporters.lock().remove(&published.id);
+        runner.history.publish(&published);
         let event = cloud_event(&published);
         runner.wake_those_who_wait_for(&event);
         let hops = published.origin.cause.hops;
@@ -75,6 +77,12 @@ fn transform(subscription: &SubscriptionSettings, event: &Event) -> Option<Event
     }
 }
 
+/// Delivers an event once more, beside any order.
+pub(crate) fn deliver_again(runner: &Arc<Runner>, subscription: &Arc<SubscriptionSettings>, event: Event, hops: u32) {
+    let (own, subscription) = (Arc::clone(runner), Arc::clone(subscription));
+    drop(runner.spawn(async move { run(&own, &subscription, &event, hops, None).await }));
+}
+
 /// Delivers an event in a task of its own, after the delivery before it where there is an order.
 fn deliver(
     runner: &Arc<Runner>,
@@ -113,6 +121,9 @@ async fn run(
     let journal = runner.journal(&id, None);
     let message_id = new_id();
     let mut attempt = 1;
+    let past = past(subscription, event, runner.now().unix_ms());
+    let past_id = past.id.clone();
+    runner.history.add(past, Again::Delivery(Box::new(event.clone()), hops));
     loop {
         let outcome = match message(subscription, event, &message_id, attempt) {
             Message::Events(batch) if subscription.config.batch.wait.is_some() => {
@@ -141,10 +152,28 @@ async fn run(
                 runner.clock.sleep_until(at.unix_ms()).await;
             }
             Outcome::Suspended => journal.wait(&runner.clock).await,
-            Outcome::Done { .. } | Outcome::Dead { .. } | Outcome::Cancelled => break,
+            Outcome::Done { .. } | Outcome::Dead { .. } | Outcome::Cancelled => {
+                runner.history.end(&past_id, attempt, runner.now().unix_ms(), &outcome);
+                break;
+            }
         }
     }
     runner.forget_journal(&id);
+}
+
+/// A delivery that begins.
+fn past(subscription: &SubscriptionSettings, event: &Event, at: u64) -> PastRun {
+    PastRun {
+        id: format!("{}:{}", event.id, subscription.name),
+        kind: if subscription.webhook.is_some() { RunKind::Webhook } else { RunKind::Event },
+        name: subscription.name.clone(),
+        input: event.to_json().to_string(),
+        key: None,
+        concurrency_key: None,
+        attempt: 1,
+        enqueued_at: at,
+        end: None,
+    }
 }
 
 /// The kind of an attempt: a run of the handler, a request to the URL of a webhook, or a message with this id to a

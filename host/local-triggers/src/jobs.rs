@@ -1,5 +1,6 @@
 //! Jobs, as the queue hands them out.
 
+use crate::history::{Again, PastRun, RunKind};
 use crate::run::{Message, RunOptions, Runner};
 use elias_capabilities::jobs::{JobReceiver, QueuedJob};
 use elias_triggers::config::JobConfig;
@@ -75,8 +76,27 @@ async fn run(runner: Arc<Runner>, job: QueuedJob, config: JobConfig) {
         }
         Outcome::Done { .. } | Outcome::Dead { .. } | Outcome::Cancelled => {
             runner.forget_journal(&job.id);
-            runner.queue.finish(&job.id, matches!(outcome, Outcome::Done { .. }));
+            let is_done = matches!(outcome, Outcome::Done { .. });
+            let id = job.id.clone();
+            // First: a job is not to be in neither of the two.
+            runner.history.add(past(&job, runner.now().unix_ms(), outcome), Again::Job(Box::new(job)));
+            runner.queue.finish(&id, is_done);
         }
+    }
+}
+
+/// A job that is over.
+fn past(job: &QueuedJob, at: u64, outcome: Outcome) -> PastRun {
+    PastRun {
+        id: job.id.clone(),
+        kind: RunKind::Job,
+        name: job.name.clone(),
+        input: job.input.clone(),
+        key: job.key.clone(),
+        concurrency_key: job.concurrency_key.clone(),
+        attempt: job.attempt,
+        enqueued_at: job.enqueued_at,
+        end: Some((at, outcome)),
     }
 }
 

@@ -28,6 +28,7 @@
 
 mod batches;
 mod deliveries;
+mod history;
 mod jobs;
 mod local;
 mod logs;
@@ -43,12 +44,14 @@ mod source;
 mod webhook;
 mod worker;
 
+pub use elias_capabilities::events::PublishedEvent;
 pub use elias_capabilities::trigger::{Cause, Clock, ManualClock};
 pub use elias_triggers::config::{TriggersConfig, WorkerMessage};
 pub use elias_triggers::queue::{AttemptResult, Outcome};
 pub use elias_triggers::webhook_delivery::{
     RESPONSE_BYTES_MAX as WEBHOOK_RESPONSE_BYTES_MAX, TIMEOUT as WEBHOOK_TIMEOUT, WebhookRequest, WebhookResponse,
 };
+pub use history::{PastEvent, PastRun, RunKind};
 pub use local::{LocalTriggers, LocalTriggersBuilder};
 pub use logs::LoggedLine;
 pub use report::{RunReport, Runs};

@@ -34,6 +34,7 @@ pub struct LocalTriggers {
     lines: Arc<ExecutionLogs>,
     on_run: Option<OnRun>,
     senders: Senders,
+    history: usize,
 }
 
 /// Makes [`LocalTriggers`].
@@ -42,6 +43,7 @@ pub struct LocalTriggersBuilder {
     clock: Clock,
     on_run: Option<OnRun>,
     senders: Senders,
+    history: usize,
 }
 
 impl LocalTriggers {
@@ -53,6 +55,7 @@ impl LocalTriggers {
             clock: Clock::system(),
             on_run: None,
             senders: Senders::default(),
+            history: 0,
         }
     }
 
@@ -98,9 +101,10 @@ impl LocalTriggers {
     pub fn start(self, component: impl Into<ComponentSource>) -> RunningTriggers {
         #[cfg(feature = "db")]
         let committed = Arc::clone(&self.committed);
-        let Self { settings, clock, queue, log, jobs, events, lines, on_run, senders, .. } = self;
+        let Self { settings, clock, queue, log, jobs, events, lines, on_run, senders, history, .. } = self;
         let source = component.into();
-        let runner = Arc::new(Runner::new(RunnerParts { source, settings, clock, queue, log, lines, on_run }));
+        let parts = RunnerParts { source, settings, clock, queue, log, lines, on_run, history };
+        let runner = Arc::new(Runner::new(parts));
         drop(runner.spawn(jobs::run_all(Arc::clone(&runner), jobs)));
         drop(runner.spawn(deliveries::run_all(Arc::clone(&runner), events)));
         drop(runner.spawn(schedules::run_all(Arc::clone(&runner), runner.now())));
@@ -130,6 +134,13 @@ impl LocalTriggersBuilder {
         Self { on_run: Some(Arc::new(report)), ..self }
     }
 
+    /// Keeps so many of the newest runs and of the newest events, with at most 16 MiB of texts of each, for
+    /// [`RunningTriggers::past_runs`] and [`RunningTriggers::past_events`]; none by default.
+    #[must_use]
+    pub fn history(self, items: usize) -> Self {
+        Self { history: items, ..self }
+    }
+
     /// The sender of the events of `[[triggers.webhook]]`; without, such settings cannot be used. The secret that signs
     /// is the variable of the process's environment that a webhook names.
     #[must_use]
@@ -151,7 +162,7 @@ impl LocalTriggersBuilder {
     /// # Errors
     /// The first setting that cannot be used.
     pub fn build(self) -> Result<LocalTriggers, InvalidSettings> {
-        let Self { config, clock, on_run, senders } = self;
+        let Self { config, clock, on_run, senders, history } = self;
         let settings = TriggerSettings::new(config, &senders)?;
         let (queue, jobs) = MemoryQueue::new(clock.clone());
         queue.set_priorities(settings.priorities());
@@ -168,6 +179,7 @@ impl LocalTriggersBuilder {
             lines: Arc::default(),
             on_run,
             senders,
+            history,
         })
     }
 }

@@ -1,6 +1,7 @@
 //! Reports of runs, for those who subscribe to them.
 
 use crate::logs::LoggedLine;
+use elias_host::Execution;
 use elias_triggers::queue::Outcome;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
@@ -15,6 +16,8 @@ pub struct RunReport {
     pub attempt: u32,
     /// Its outcome. With [`Outcome::Retry`] or [`Outcome::Suspended`] it runs again.
     pub outcome: Outcome,
+    /// The record of the execution, with its cost; none if no handler ran.
+    pub record: Option<Execution>,
     /// The log lines of the execution, at most 200 lines; none if the component was not loaded with
     /// [`LocalTriggers::observer`](crate::LocalTriggers::observer).
     pub lines: Vec<LoggedLine>,
@@ -42,7 +45,7 @@ impl Runs {
         Self { id: Some(id), ..self }
     }
 
-    /// The id of the job or the event; none for a tick.
+    /// The id of the job, the event or the tick.
     #[must_use]
     pub fn id(&self) -> Option<&str> {
         self.id.as_deref()

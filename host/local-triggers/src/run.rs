@@ -1,5 +1,6 @@
 //! One run of a handler, and what becomes of it.
 
+use crate::history::History;
 use crate::logs::ExecutionLogs;
 use crate::report::{Reporter, RunReport};
 use crate::settings::{CurrentSettings, TriggerSettings};
@@ -12,7 +13,8 @@ use elias_capabilities::trigger::{Cause, Clock, TaskGroup};
 use elias_capabilities::workflow::{JournalHandle, MemoryJournal};
 use elias_delivery::clock::Now;
 use elias_host::{
-    App, CallOptions, Error, ErrorCode, EventBatch, EventMessage, ExecutionHandle, Job, RunOutcome, RunResult, Tick,
+    App, CallOptions, Error, ErrorCode, EventBatch, EventMessage, Execution, ExecutionHandle, Job, RunOutcome,
+    RunResult, Tick,
 };
 use elias_triggers::event::{Event, Filter, TypePattern, batch_results};
 use elias_triggers::queue::{AttemptResult, DeadReason, KeyLimits, Outcome, RetryPolicy, settle};
@@ -34,6 +36,7 @@ pub(crate) struct Runner {
     pub(crate) limits: Mutex<KeyLimits<(String, Option<String>)>>,
     /// The receiver of the report of the first run of a job or of the deliveries of an event, by its id.
     pub(crate) reporters: Mutex<HashMap<String, Reporter>>,
+    pub(crate) history: History,
     settings: watch::Sender<Arc<TriggerSettings>>,
     lines: Arc<ExecutionLogs>,
     on_run: Option<OnRun>,
@@ -55,6 +58,8 @@ pub(crate) struct RunnerParts {
     pub(crate) log: MemoryLog,
     pub(crate) lines: Arc<ExecutionLogs>,
     pub(crate) on_run: Option<OnRun>,
+    /// How many runs and events are kept.
+    pub(crate) history: usize,
 }
 
 /// The end of a task.
@@ -151,7 +156,7 @@ pub(crate) struct RunOptions<'a> {
 
 impl Runner {
     pub(crate) fn new(parts: RunnerParts) -> Self {
-        let RunnerParts { source, settings, clock, queue, log, lines, on_run } = parts;
+        let RunnerParts { source, settings, clock, queue, log, lines, on_run, history } = parts;
         Self {
             source,
             clock,
@@ -159,6 +164,7 @@ impl Runner {
             log,
             limits: Mutex::default(),
             reporters: Mutex::default(),
+            history: History::new(history),
             settings: watch::Sender::new(Arc::new(settings)),
             lines,
             on_run,
@@ -250,10 +256,11 @@ impl Runner {
             call.extensions.insert(JournalHandle::new(&journal.id, journal.journal.clone()));
         }
         self.lines.record(&execution);
-        let endings = match self.source.current() {
+        let (endings, record) = match self.source.current() {
             Some(app) => self.run(&app, message, cause, call).await,
             None => {
-                vec![AttemptResult::NotRun { times: 1, reason: "no component is loaded".to_owned() }; attempts.len()]
+                let not_run = AttemptResult::NotRun { times: 1, reason: "no component is loaded".to_owned() };
+                (vec![not_run; attempts.len()], None)
             }
         };
         let now = self.now();
@@ -273,7 +280,7 @@ impl Runner {
                 continue;
             }
             let (what, execution, outcome, lines) = (what.clone(), execution.clone(), outcome.clone(), lines.clone());
-            let report = RunReport { what, execution, attempt, outcome, lines };
+            let report = RunReport { what, execution, attempt, outcome, record: record.clone(), lines };
             if let Some(on_run) = on_run {
                 on_run(&report);
             }
@@ -285,26 +292,34 @@ impl Runner {
         outcomes
     }
 
-    /// Runs a handler, or sends a webhook or a message to a worker. A batch has a result for each event.
-    async fn run(&self, app: &App, message: Message, cause: Cause, options: CallOptions) -> Vec<AttemptResult> {
+    /// Runs a handler, or sends a webhook or a message to a worker. A batch has a result for each event. What a handler
+    /// ran in has a record.
+    async fn run(
+        &self,
+        app: &App,
+        message: Message,
+        cause: Cause,
+        options: CallOptions,
+    ) -> (Vec<AttemptResult>, Option<Execution>) {
         let outcome = match message {
             Message::Tick(tick) => app.run_schedule(&tick, options).await,
             Message::Job(job) => app.run_job(&job, options).await,
             Message::Event(event) => app.run_event(&event, options).await,
             Message::Events(batch) => {
-                let ending = ending(app.run_events(&batch, options).await);
-                return batch_results(ending, batch.events.len());
+                let (ending, record) = ending(app.run_events(&batch, options).await);
+                return (batch_results(ending, batch.events.len()), record);
             }
-            Message::Worker(run) => return vec![run.send(cause).await],
+            Message::Worker(run) => return (vec![run.send(cause).await], None),
             Message::Webhook(WebhookMessage { webhook, id, event, .. }) => {
                 let ending = match webhook.send(&id, event, self.now()).await {
                     Ok(response) => response.ending(self.now()),
                     Err(reason) => AttemptResult::Failed(reason),
                 };
-                return vec![ending];
+                return (vec![ending], None);
             }
         };
-        vec![ending(outcome)]
+        let (ending, record) = ending(outcome);
+        (vec![ending], record)
     }
 
     /// The journal of a job or a delivery, which is made for its first run.
@@ -371,9 +386,13 @@ impl RunJournal {
     }
 }
 
-/// How a run ended.
-fn ending(outcome: Result<RunOutcome, Error>) -> AttemptResult {
-    match outcome.map(|outcome| outcome.result) {
+/// How a run ended, and the record of its execution.
+fn ending(outcome: Result<RunOutcome, Error>) -> (AttemptResult, Option<Execution>) {
+    let record = match &outcome {
+        Ok(outcome) => Some(outcome.execution.clone()),
+        Err(error) => error.execution().cloned(),
+    };
+    let ending = match outcome.map(|outcome| outcome.result) {
         Ok(RunResult::Done(value)) => AttemptResult::Returned(value.to_string()),
         Ok(RunResult::Retry { after, reason }) => AttemptResult::RetryRequested { after, reason },
         Ok(RunResult::Reject { reason }) => AttemptResult::Rejected(reason),
@@ -387,7 +406,8 @@ fn ending(outcome: Result<RunOutcome, Error>) -> AttemptResult {
                 AttemptResult::Failed(format!("{error}{stack}"))
             }
         },
-    }
+    };
+    (ending, record)
 }
 
 /// Writes what became of a run into the log.

@@ -1,5 +1,7 @@
 //! Triggers that run, and what a program does with them.
 
+use crate::deliveries::deliver_again;
+use crate::history::{Again, PastEvent, PastRun};
 use crate::report::Runs;
 use crate::run::Runner;
 use crate::schedules;
@@ -35,6 +37,9 @@ pub enum TriggerError {
     /// The settings have no schedule of this name.
     #[error("there is no schedule `{0}`")]
     NoSchedule(String),
+    /// No run with this id is kept that failed for good.
+    #[error("there is no failed run `{0}`")]
+    NoFailedRun(String),
     /// The queue or the log does not take it: it is full, its key is another's, or the job does not exist.
     #[error("{0}")]
     Refused(String),
@@ -79,10 +84,11 @@ impl RunningTriggers {
             return Err(TriggerError::NoSchedule(schedule.to_owned()));
         }
         let (reporter, runs) = Runs::channel();
-        let (runner, name) = (Arc::clone(&self.runner), schedule.to_owned());
+        let (runner, name, id) = (Arc::clone(&self.runner), schedule.to_owned(), self.runner.history.tick_id());
+        let runs = runs.of(id.clone());
         drop(self.runner.spawn(async move {
             let due = runner.now();
-            schedules::run_tick(&runner, &name, due, ExecutionHandle::new(), Some(reporter)).await;
+            schedules::run_tick(&runner, &name, due, (id, ExecutionHandle::new()), Some(reporter)).await;
         }));
         Ok(runs)
     }
@@ -118,6 +124,56 @@ impl RunningTriggers {
     #[must_use]
     pub fn jobs(&self) -> Vec<ListedJob> {
         self.runner.queue.list()
+    }
+
+    /// The ticks and deliveries that were begun and the jobs that are over, the newest first, as far as
+    /// [`LocalTriggersBuilder::history`](crate::LocalTriggersBuilder::history) keeps them. Jobs that were cancelled
+    /// before they ran are not among them.
+    #[must_use]
+    pub fn past_runs(&self) -> Vec<PastRun> {
+        self.runner.history.runs()
+    }
+
+    /// The events that were published, the oldest first, likewise.
+    #[must_use]
+    pub fn past_events(&self) -> Vec<PastEvent> {
+        self.runner.history.events()
+    }
+
+    /// Runs once more what failed for good, with all its attempts: a job under its id, an event for the subscription
+    /// alone that failed, a tick as a new one. Steps that were finished are done again.
+    ///
+    /// # Errors
+    /// [`TriggerError::NoFailedRun`], [`TriggerError::NoSchedule`], [`TriggerError::NoComponent`],
+    /// [`TriggerError::Stopped`]; [`TriggerError::Refused`], for a subscription that is not there any more too.
+    pub fn retry(&self, id: &str) -> Result<(), TriggerError> {
+        self.origin()?;
+        let history = &self.runner.history;
+        // Forgotten first: what runs again may have failed again at once.
+        let (run, again) = history.take_failed(id).ok_or_else(|| TriggerError::NoFailedRun(id.to_owned()))?;
+        let begun = match again.clone() {
+            Again::Tick => self.fire(&run.name).map(drop),
+            Again::Job(job) => self.runner.queue.retry(*job).map_err(|error| TriggerError::Refused(error.message)),
+            Again::Delivery(event, hops) => {
+                let settings = self.runner.settings();
+                let subscription = settings.subscriptions.iter().find(|known| known.name == run.name);
+                let gone = || TriggerError::Refused(format!("there is no subscription `{}` any more", run.name));
+                subscription.ok_or_else(gone).map(|known| deliver_again(&self.runner, known, *event, hops))
+            }
+        };
+        if begun.is_err() {
+            history.add(run, again);
+        }
+        begun
+    }
+
+    /// Forgets a run that failed for good.
+    ///
+    /// # Errors
+    /// [`TriggerError::NoFailedRun`].
+    pub fn discard(&self, id: &str) -> Result<(), TriggerError> {
+        let failed = self.runner.history.take_failed(id);
+        failed.map(drop).ok_or_else(|| TriggerError::NoFailedRun(id.to_owned()))
     }
 
     /// When the schedules are due next, in the order of the settings.

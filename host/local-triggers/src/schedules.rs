@@ -1,5 +1,6 @@
 //! Runs the schedules of a single project when their times come.
 
+use crate::history::{Again, PastRun, RunKind};
 use crate::report::Reporter;
 use crate::run::{Message, RunOptions, Runner, TaskEnd};
 use crate::settings::ScheduleSettings;
@@ -11,6 +12,7 @@ use elias_triggers::config::ScheduleConfig;
 use elias_triggers::queue::{Outcome, RetryPolicy};
 use elias_triggers::schedule::{Decision, ScheduleState};
 use parking_lot::Mutex;
+use serde_json::Value;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -123,7 +125,8 @@ fn fire(runner: &Arc<Runner>, runs: &AllRuns, name: &str, how: &Firing) {
             of_schedule.waiting = of_schedule.waiting.saturating_sub(1);
             of_schedule.running.push(running.clone());
         }
-        run_tick(&own, &name, due, running.clone(), None).await;
+        let id = own.history.tick_id();
+        run_tick(&own, &name, due, (id, running.clone()), None).await;
         if let Some(of_schedule) = runs.lock().get_mut(&name) {
             of_schedule.running.retain(|other| other.id() != running.id());
         }
@@ -131,18 +134,19 @@ fn fire(runner: &Arc<Runner>, runs: &AllRuns, name: &str, how: &Firing) {
     of_schedule.last = Some(runner.spawn(run));
 }
 
-/// Runs a tick to its end, with retries.
+/// Runs a tick to its end, with retries. It has this id in the history.
 pub(crate) async fn run_tick(
     runner: &Runner,
     name: &str,
     due: Now,
-    running: ExecutionHandle,
+    (id, mut running): (String, ExecutionHandle),
     mut reporter: Option<Reporter>,
 ) {
-    let (mut attempt, mut running) = (1, running);
+    let mut attempt = 1;
     let settings = runner.settings();
     let schedule = settings.schedules.iter().find(|schedule| schedule.config.name == name);
     let input = schedule.and_then(|schedule| schedule.config.input.clone()).unwrap_or_default();
+    runner.history.add(past(&id, name, &input, due), Again::Tick);
     let worker = schedule.and_then(|schedule| schedule.worker.as_ref()).map(|worker| (worker, new_id()));
     loop {
         let late = runner.now().unix_ms().saturating_sub(due.unix_ms());
@@ -163,7 +167,25 @@ pub(crate) async fn run_tick(
                 runner.clock.sleep_until(at.unix_ms()).await;
                 running = ExecutionHandle::new();
             }
-            _ => return,
+            outcome => {
+                runner.history.end(&id, attempt, runner.now().unix_ms(), &outcome);
+                return;
+            }
         }
+    }
+}
+
+/// A tick that begins.
+fn past(id: &str, name: &str, input: &Value, due: Now) -> PastRun {
+    PastRun {
+        id: id.to_owned(),
+        kind: RunKind::Schedule,
+        name: name.to_owned(),
+        input: input.to_string(),
+        key: None,
+        concurrency_key: None,
+        attempt: 1,
+        enqueued_at: due.unix_ms(),
+        end: None,
     }
 }

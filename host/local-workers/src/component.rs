@@ -1,10 +1,12 @@
 //! The component whose workers run: traits for the code that runs their turns.
 
-use crate::store::HeapCommit;
+use crate::store::{HeapCommit, StoreError};
 use elias_capabilities::Cause;
 use elias_capabilities::turn::TurnCalls;
 use elias_capabilities::workflow::JournalHandle;
-use elias_host::{App, CallOptions, Error, ErrorCode, HeapChange, Turn, TurnOutcome, TurnResult, Worker, WorkerHeap};
+use elias_host::{
+    App, CallOptions, Error, ErrorCode, HeapChange, Turn, TurnOutcome, TurnResult, Worker, WorkerCode, WorkerHeap,
+};
 use elias_workers::WorkerKey;
 use futures::FutureExt;
 use futures::future::{BoxFuture, ready};
@@ -33,9 +35,27 @@ impl ComponentSource {
         current: impl Fn() -> Option<App> + Send + Sync + 'static,
         former: impl Fn() -> Vec<App> + Send + Sync + 'static,
     ) -> Self {
-        let current =
-            move || current().map(|app| Arc::new(VersionedApp { app, former: former() }) as Arc<dyn WorkerComponent>);
-        Self::of(current)
+        Self::versioned(current, former, false)
+    }
+
+    /// The same, where `kept` gives former versions for as long as there are heaps of them, also in processes to come:
+    /// a worker keeps its heap then, which gets the code of the present version, if that has the same shape. The heap
+    /// stays the difference to the image of its version ([`WorkerHeap::component`]), without which it cannot be read.
+    #[must_use]
+    pub fn with_kept_versions(
+        current: impl Fn() -> Option<App> + Send + Sync + 'static,
+        kept: impl Fn() -> Vec<App> + Send + Sync + 'static,
+    ) -> Self {
+        Self::versioned(current, kept, true)
+    }
+
+    fn versioned(
+        current: impl Fn() -> Option<App> + Send + Sync + 'static,
+        former: impl Fn() -> Vec<App> + Send + Sync + 'static,
+        swaps: bool,
+    ) -> Self {
+        let versioned = move |app| Arc::new(VersionedApp { app, former: former(), swaps }) as Arc<dyn WorkerComponent>;
+        Self::of(move || current().map(&versioned))
     }
 
     /// A source of components of another kind than [`App`].
@@ -92,6 +112,15 @@ pub trait WorkerComponent: Send + Sync {
         ready(None).boxed()
     }
 
+    /// The component that runs workers in this version whose heaps, such as this one, are of another version with the
+    /// same shape ([hot swap](crate::WorkerRecord::code)), and the code that they have then.
+    ///
+    /// # Errors
+    /// Why there is none: what the versions differ in.
+    fn swapped<'a>(&'a self, _: &'a [u8]) -> BoxFuture<'a, Result<SwappedComponent, String>> {
+        ready(Err("the component has no code for workers of other versions".to_owned())).boxed()
+    }
+
     /// The id of the deployment by which it runs. A worker that is moved to it remembers what it was before, in case
     /// that deployment is rolled back; none where deployments are not.
     fn deployment(&self) -> Option<String> {
@@ -112,6 +141,14 @@ pub trait WorkerComponent: Send + Sync {
 
     /// A worker could not be moved to this component.
     fn upgrade_failed(&self, _: &WorkerKey) {}
+}
+
+/// A version as it runs workers whose heaps are of another one.
+pub struct SwappedComponent {
+    /// It is in every respect the new version, but takes heaps of the other one.
+    pub component: Arc<dyn WorkerComponent>,
+    /// The code that the heaps have.
+    pub code: WorkerCode,
 }
 
 /// What became of a deployment.
@@ -151,8 +188,42 @@ pub trait AwakeWorker: Send {
     fn commit_earlier(&mut self) -> WriteDown;
 }
 
-/// What writes a commit down; it takes a while, and may be called on another thread.
-pub type WriteDown = Box<dyn FnOnce() -> Result<HeapCommit, TurnFailure> + Send>;
+/// Bytes of pages that are written down where futures run. This takes less than half a millisecond; to have another
+/// thread do it, and to be told, takes longer than to write down what a turn usually changes.
+const WRITTEN_HERE_BYTES: u64 = 128 << 10;
+
+/// What writes a commit down, once.
+pub struct WriteDown {
+    bytes: u64,
+    write: Box<dyn FnOnce() -> Result<HeapCommit, TurnFailure> + Send>,
+}
+
+impl WriteDown {
+    /// What `write` writes down, of pages with so many bytes.
+    pub fn new(bytes: u64, write: impl FnOnce() -> Result<HeapCommit, TurnFailure> + Send + 'static) -> Self {
+        Self { bytes, write: Box::new(write) }
+    }
+
+    /// Writes the commit down: here, or by another thread if that takes a while.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`], if it cannot be written down.
+    pub async fn run(self) -> Result<HeapCommit, StoreError> {
+        let written = if self.bytes <= WRITTEN_HERE_BYTES {
+            (self.write)()
+        } else {
+            let written = tokio::task::spawn_blocking(self.write).await;
+            written.map_err(|error| StoreError::Io(std::io::Error::other(error)))?
+        };
+        written.map_err(|failure| StoreError::Damaged(format!("the heap cannot be written: {failure:?}")))
+    }
+}
+
+impl fmt::Debug for WriteDown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "WriteDown({} bytes)", self.bytes)
+    }
+}
 
 /// A worker of an [`App`] that is in memory, with what of its heap is committed.
 ///
@@ -197,12 +268,15 @@ impl AppWorker {
     fn write_down(&mut self, change: HeapChange) -> WriteDown {
         let heap = self.worker.heap();
         let before = self.committed_bytes.replace(heap.memory_bytes());
-        Box::new(move || {
+        let is_whole = before.is_none() || change.bytes() >= heap.bytes();
+        WriteDown::new(if is_whole { heap.bytes() } else { change.bytes() }, move || {
             let is_unchanged = change.pages().len() == 0 && before == Some(heap.memory_bytes());
-            Ok(match before {
-                Some(_) if is_unchanged => HeapCommit::Unchanged,
-                Some(_) if change.bytes() < heap.bytes() => HeapCommit::Change(change.to_bytes()?),
-                _ => HeapCommit::Whole(heap.to_bytes()?),
+            Ok(if is_unchanged {
+                HeapCommit::Unchanged
+            } else if is_whole {
+                HeapCommit::Whole(heap.to_bytes()?)
+            } else {
+                HeapCommit::Change(change.to_bytes()?)
             })
         })
     }
@@ -307,6 +381,16 @@ impl WorkerComponent for App {
 struct VersionedApp {
     app: App,
     former: Vec<App>,
+    /// Whether former versions are there for as long as heaps of them.
+    swaps: bool,
+}
+
+impl VersionedApp {
+    /// The version that a heap belongs to; the last of several.
+    fn version_of(&self, heap: &[u8]) -> Option<&App> {
+        let of_heap = |app: &&App| !matches!(app.wake(Some(heap)), Err(TurnFailure::OtherVersion(_)));
+        std::iter::once(&self.app).chain(self.former.iter().rev()).find(of_heap)
+    }
 }
 
 impl WorkerComponent for VersionedApp {
@@ -323,9 +407,44 @@ impl WorkerComponent for VersionedApp {
     }
 
     fn predecessor<'a>(&'a self, heap: &'a [u8]) -> BoxFuture<'a, Option<Arc<dyn WorkerComponent>>> {
-        let of_heap = |app: &&App| !matches!(app.wake(Some(heap)), Err(TurnFailure::OtherVersion(_)));
-        let found = self.former.iter().rev().find(of_heap);
-        ready(found.map(|app| Arc::new(app.clone()) as Arc<dyn WorkerComponent>)).boxed()
+        let found = self.version_of(heap).map(|app| Arc::new(app.clone()) as Arc<dyn WorkerComponent>);
+        ready(found).boxed()
+    }
+
+    fn swapped<'a>(&'a self, heap: &'a [u8]) -> BoxFuture<'a, Result<SwappedComponent, String>> {
+        let swapped = || -> Result<SwappedComponent, String> {
+            if !self.swaps {
+                return Err("former versions are not kept here".to_owned());
+            }
+            let image = self.version_of(heap).ok_or("the version of its heap is not there any more")?;
+            let code = image.swap_into(&self.app).map_err(|error| error.to_string())?;
+            let component = Arc::new(SwappedApp { image: image.clone(), app: self.app.clone() });
+            Ok(SwappedComponent { component, code })
+        };
+        ready(swapped()).boxed()
+    }
+}
+
+/// An [`App`], for workers whose heaps are of the version `image`.
+struct SwappedApp {
+    image: App,
+    app: App,
+}
+
+impl WorkerComponent for SwappedApp {
+    fn has_class(&self, class: &str) -> bool {
+        self.app.has_class(class)
+    }
+
+    fn version(&self) -> String {
+        WorkerComponent::version(&self.app)
+    }
+
+    fn wake(&self, heap: Option<&[u8]>) -> Result<Box<dyn AwakeWorker>, TurnFailure> {
+        match heap {
+            None => self.app.wake(None),
+            Some(_) => self.image.wake(heap),
+        }
     }
 }
 

@@ -65,7 +65,8 @@ mod tests;
 mod trees;
 
 pub use component::{
-    AppWorker, AwakeWorker, ComponentSource, DeploymentPhase, TurnContext, TurnFailure, WorkerComponent, WriteDown,
+    AppWorker, AwakeWorker, ComponentSource, DeploymentPhase, SwappedComponent, TurnContext, TurnFailure,
+    WorkerComponent, WriteDown,
 };
 pub use connection::SocketConnection;
 pub use elias_atomic_write::Fsync;
@@ -80,8 +81,8 @@ pub use running::{RunningWorkers, WorkerFilter};
 pub use settings::{OtherVersion, TimerLimit, WorkerChange, WorkerLifecycle, WorkerSettings};
 pub use sockets::{SocketClose, SocketFrame};
 pub use store::{
-    AcquiredWorker, FolderStore, HeapCommit, MemoryStore, StoreError, TurnEvents, WorkerCommit, WorkerRecord,
-    WorkerStore, WorkerSummary, merge_heap,
+    AcquiredWorker, FolderStore, HeapCommit, MemoryStore, StoreError, SwappedCode, TurnEvents, WorkerCommit,
+    WorkerRecord, WorkerStore, WorkerSummary, merge_heap,
 };
 
 pub use handle::{WorkerCondition, WorkerStatus};

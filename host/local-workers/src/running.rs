@@ -1,15 +1,16 @@
 //! Workers that run: a program calls, lists, restarts and stops them.
 
+use crate::component::{AwakeWorker, TurnContext, TurnFailure};
 use crate::connection::SocketConnection;
 use crate::handle::{WorkerCondition, WorkerStatus};
 use crate::health::WorkerHealth;
 use crate::manager::Manager;
-use crate::message::{Answer, Content, Stop, failed};
+use crate::message::{Answer, Content, Stop, failed, new_id};
 use crate::settings::WorkerSettings;
 use crate::store::{HandledMessages, StoreError, WorkerSummary};
 use elias_capabilities::Cause;
 use elias_capabilities::workers::{Error, ErrorCode};
-use elias_host::{SocketRequest, TurnKind};
+use elias_host::{SocketRequest, Turn, TurnKind};
 use elias_workers::WorkerKey;
 use elias_workers::config::WorkersConfig;
 use futures::future::join_all;
@@ -303,8 +304,52 @@ impl RunningWorkers {
         Ok(self.manager.store.summary(key).await?.map(|summary| self.status_of(summary)))
     }
 
+    /// What the store has of a worker; none if nothing of it was committed.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub async fn stored(&self, key: &WorkerKey) -> Result<Option<WorkerSummary>, StoreError> {
+        self.manager.store.summary(key).await
+    }
+
+    /// The state of a worker as of its last committed turn, in the structured clone encoding: `class`, `name`, its own
+    /// `fields` and the `context` of its handlers. It is read by a turn of a copy, which is thrown away: a handler that
+    /// waits holds nothing up, and the worker learns nothing of it.
+    ///
+    /// # Errors
+    /// `not-found` if nothing of it was committed; `unavailable` if its heap or the component cannot be had now; the
+    /// failure of that turn.
+    pub async fn state(&self, key: &WorkerKey) -> Answer {
+        let unavailable = |error: &dyn std::fmt::Display| failed(ErrorCode::Unavailable, error.to_string());
+        let stored = self.stored(key).await.map_err(|error| unavailable(&error))?;
+        let missing = || failed(ErrorCode::NotFound, format!("nothing of the worker {key} was committed"));
+        let turns = stored.map(|summary| summary.turns).filter(|turns| *turns > 0).ok_or_else(missing)?;
+        let heap = self.manager.store.heap(key, turns).await.map_err(|error| unavailable(&error))?;
+        let mut worker = self.wake(key, &heap).await?;
+        let now = self.manager.clock.now();
+        let (class, name) = (key.class.clone(), key.name.clone());
+        let turn = Turn { class, name, id: new_id(), now, kind: TurnKind::Inspect };
+        let context = TurnContext { attempt: 1, ..TurnContext::default() };
+        let result = worker.turn(&turn, context).await.map_err(|failure| of_turn(&failure))?;
+        result.answer.ok_or_else(|| failed(ErrorCode::Failed, "the worker did not give its state"))
+    }
+
+    /// A copy of a worker with this heap, in the version of the component that it belongs to.
+    async fn wake(&self, key: &WorkerKey, heap: &[u8]) -> Result<Box<dyn AwakeWorker>, Error> {
+        let none = || failed(ErrorCode::Unavailable, "no component is loaded");
+        let component = self.manager.component(key).ok_or_else(none)?;
+        let woken = match component.wake(Some(heap)) {
+            Err(TurnFailure::OtherVersion(why)) => match component.predecessor(heap).await {
+                Some(former) => former.wake(Some(heap)),
+                None => Err(TurnFailure::OtherVersion(why)),
+            },
+            woken => woken,
+        };
+        woken.map_err(|failure| of_turn(&failure))
+    }
+
     /// Has a worker leave memory once the turn that runs is committed, as if it had had nothing to do for long: for
-    /// whoever needs its place. Its sockets stay open, and while it has some it stays this host's.
+    /// whoever needs its place. It stays this host's for five seconds more, and while it has sockets, which stay open.
     pub fn hibernate(&self, key: &WorkerKey) {
         self.manager.hibernate(key);
     }
@@ -379,6 +424,19 @@ impl Drop for RunningWorkers {
     fn drop(&mut self) {
         self.manager.abort();
     }
+}
+
+/// The failure of a turn that nobody tries again.
+fn of_turn(failure: &TurnFailure) -> Error {
+    let code = match failure {
+        TurnFailure::Thrown { .. } => ErrorCode::Exception,
+        TurnFailure::NotRun(_) => ErrorCode::Unavailable,
+        TurnFailure::Ended(_)
+        | TurnFailure::Nondeterministic(_)
+        | TurnFailure::OtherVersion(_)
+        | TurnFailure::Unusable(_) => ErrorCode::Failed,
+    };
+    failed(code, failure.to_string())
 }
 
 /// Whether there is a worker that has a task or was given up: one that was not started yet, and is not about to be, is

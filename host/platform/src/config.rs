@@ -2,9 +2,11 @@
 
 use crate::access::{FetchKeys, OidcConfig};
 use crate::component_databases::ComponentDatabases;
+use crate::draft_builder::DraftBuilder;
+use crate::envelope_sender::EnvelopeSender;
+use crate::flag_sets::FlagSets;
 use crate::notifier::Notifier;
 use crate::recorder::Retention;
-use crate::reports::EnvelopeSender;
 use crate::spans::TraceConfig;
 use crate::triggers::TriggerBackends;
 use crate::webhook_sender::WebhookSender;
@@ -16,8 +18,10 @@ use std::str::FromStr;
 use std::sync::Arc;
 use zeroize::Zeroizing;
 
-/// Service workers in memory at a time, if nothing else is said.
-const AWAKE_WORKERS: u32 = 256;
+/// Service workers in memory at a time, if nothing else is said: so many that one tenant alone has a thousand of them,
+/// which is three quarters, and takes some 250 MB. Where more have something to do than there are places, nearly each
+/// turn wakes its worker: the one that has rested for longest is the next that is needed.
+const AWAKE_WORKERS: u32 = 1_344;
 
 /// The configuration of a platform.
 #[derive(Clone)]
@@ -74,6 +78,8 @@ pub struct PlatformConfig {
     pub databases: Option<Arc<dyn ComponentDatabases>>,
     /// The sender of webhooks; none: versions that have some are refused, and what is to be sent waits.
     pub webhooks: Option<Arc<dyn WebhookSender>>,
+    /// The builder of drafts; none: drafts are kept and not built.
+    pub drafts: Option<Arc<dyn DraftBuilder>>,
     /// The webhook that is told the usage of each closed hour; none: usage is read by the admin API alone.
     pub usage_webhook: Option<UsageWebhook>,
     /// The sender of notifications of alerts; none: receivers with a URL or an address are refused.
@@ -89,6 +95,8 @@ pub struct PlatformConfig {
     pub envelopes: Option<Arc<dyn EnvelopeSender>>,
     /// The queue and the log of events that the host was built with, by its capabilities `jobs` and `events`.
     pub triggers: TriggerBackends,
+    /// The feature flags that the host was built with, by its capability `flags`.
+    pub flags: FlagSets,
     /// The service workers that the host was built with, by its capability `workers`.
     pub workers: WorkerBackends,
     /// How many service workers are in memory at a time: each is one of the host's instances.
@@ -124,6 +132,7 @@ impl PlatformConfig {
             fetch: None,
             databases: None,
             webhooks: None,
+            drafts: None,
             usage_webhook: None,
             notifier: None,
             connections_percent: None,
@@ -131,6 +140,7 @@ impl PlatformConfig {
             sentry_dsn: None,
             envelopes: None,
             triggers: TriggerBackends::new(),
+            flags: FlagSets::new(),
             workers: WorkerBackends::new(),
             awake_workers: AWAKE_WORKERS,
             concurrent_jobs: None,

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 /// The entries of the data directory that are ours; other files may be there too.
 const FILES: [&str; 7] =
     ["secret.key", "secret.key.former", "log.key", "operator-token", "host-id", "lock", IDENTITY_FILE];
-const FOLDERS: [&str; 7] = ["artifacts", "databases", "files", "former", "proofs", "services", "usage"];
+const FOLDERS: [&str; 8] = ["artifacts", "databases", "files", "flags", "former", "proofs", "services", "usage"];
 /// The rights of everybody but the owner.
 const OTHERS: u32 = 0o077;
 

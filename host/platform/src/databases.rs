@@ -28,17 +28,22 @@ const RESULT_BYTES_MAX: u64 = 4 << 20;
 /// How long a statement may run and wait for a connection.
 const DEADLINE: Duration = Duration::from_secs(30);
 
-/// The bounds that a query asks for.
-fn bounds(query: &DatabaseQuery) -> Result<DatabaseBounds> {
-    if query.sql.as_ref().is_some_and(|sql| sql.len() > STATEMENT_BYTES_MAX) {
-        let message = format!("the statement has more than {STATEMENT_BYTES_MAX} bytes");
-        return Err(Error::new(Code::TooLarge, message));
+impl DatabaseBounds {
+    /// The bounds that a query asks for: 100 rows by default, at most 10,000; 4 MiB and 30 s.
+    ///
+    /// # Errors
+    /// `too-large` for a statement of more than 16 KiB; `bad-input` for a limit that is out of its bounds.
+    pub fn of(query: &DatabaseQuery) -> Result<Self> {
+        if query.sql.as_ref().is_some_and(|sql| sql.len() > STATEMENT_BYTES_MAX) {
+            let message = format!("the statement has more than {STATEMENT_BYTES_MAX} bytes");
+            return Err(Error::new(Code::TooLarge, message));
+        }
+        let rows = query.limit.unwrap_or(ROWS_DEFAULT);
+        if !(1..=ROWS_MAX).contains(&rows) {
+            return Err(Error::new(Code::BadInput, format!("limit: must be between 1 and {ROWS_MAX}")));
+        }
+        Ok(Self { rows: rows.into(), bytes: RESULT_BYTES_MAX, deadline: DEADLINE })
     }
-    let rows = query.limit.unwrap_or(ROWS_DEFAULT);
-    if !(1..=ROWS_MAX).contains(&rows) {
-        return Err(Error::new(Code::BadInput, format!("limit: must be between 1 and {ROWS_MAX}")));
-    }
-    Ok(DatabaseBounds { rows: rows.into(), bytes: RESULT_BYTES_MAX, deadline: DEADLINE })
 }
 
 impl Platform {
@@ -60,7 +65,7 @@ impl Platform {
             (Permission::ReadData, "database.read")
         };
         session.require(permission, &id.tenant, id)?;
-        let bounds = bounds(query)?;
+        let bounds = DatabaseBounds::of(query)?;
         let databases = component_databases(self.config())?;
         if self.serving().service(id).is_none() {
             return Err(Error::not_deployed(id));
@@ -113,7 +118,8 @@ mod tests {
     #[test]
     fn statements_and_limits_have_bounds() {
         let query = |sql: String, limit| DatabaseQuery { sql: Some(sql), parameters: Vec::new(), limit, write: false };
-        let code = |query: DatabaseQuery| bounds(&query).map(|bounds| bounds.rows).map_err(|error| error.code());
+        let code =
+            |query: DatabaseQuery| DatabaseBounds::of(&query).map(|bounds| bounds.rows).map_err(|error| error.code());
         assert_eq!(code(query("select 1".into(), None)), Ok(100));
         assert_eq!(code(query("select 1".into(), Some(10_000))), Ok(10_000));
         assert_eq!(code(query("select 1".into(), Some(0))), Err(Code::BadInput));

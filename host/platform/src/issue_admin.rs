@@ -2,6 +2,7 @@
 
 use crate::access::{AccessTarget, Permission};
 use crate::platform::Platform;
+use crate::reports::ReadSource;
 use crate::serving::ExecutionOutcome;
 use crate::session::Session;
 use elias_api::{
@@ -14,7 +15,9 @@ use elias_names::{Digest, TenantId};
 use elias_store::{IssueQuery, IssueRow, now_ms};
 use elias_telemetry::issue::{Place, Seen, Status};
 use elias_telemetry::sentry::SourceContext;
+use futures::FutureExt;
 use serde::Deserialize;
+use std::sync::Arc;
 
 impl Platform {
     /// The issues of the services that the session may read, the one that occurred last first, at most `limit` after
@@ -114,8 +117,24 @@ impl Platform {
         Some(SourceExcerpt { first_line, lines })
     }
 
+    /// Reads the source around places, for as long as the platform is open.
+    pub(crate) fn source_reader(&self) -> ReadSource {
+        let inner = Arc::downgrade(&self.inner);
+        Box::new(move |service, version, place| {
+            let inner = inner.upgrade();
+            async move {
+                let platform = Platform::of(inner?);
+                let mut scope = platform.store().read(&service.tenant).await.ok()?;
+                let found = scope.version(&service.component, version).await.ok()?;
+                drop(scope);
+                platform.source_context(&found.digest, place).await
+            }
+            .boxed()
+        })
+    }
+
     /// The source around a place of a component.
-    pub(crate) async fn source_context(&self, digest: &Digest, place: Place) -> Option<SourceContext> {
+    async fn source_context(&self, digest: &Digest, place: Place) -> Option<SourceContext> {
         let bytes = self.artifacts().get(digest).await.ok()?;
         tokio::task::spawn_blocking(move || context_in(&bytes, &place)).await.ok()?
     }

@@ -8,8 +8,11 @@ use elias_telemetry::issue::{Failure, Group, Issue, Occurrences, Seen, Transitio
 use serde_json::json;
 use std::collections::BTreeMap;
 
-/// Issues of a tenant. Occurrences of further ones are counted together, until old ones are deleted.
+/// Issues of a tenant. Occurrences of further ones are counted together, until there is room.
 pub(crate) const ISSUES_MAX: u64 = 1_000;
+/// How long an issue must not have occurred to make room for another one: messages that differ with each request would
+/// otherwise hide what is new for as long as issues are kept.
+const MAKES_ROOM_AFTER_MS: i64 = 7 * 24 * 3_600_000;
 /// How long an issue is kept after it occurred last.
 pub(crate) const KEPT_DAYS: i64 = 90;
 /// Transitions of one batch that are published for a tenant.
@@ -87,8 +90,19 @@ pub(crate) async fn record(
         let ids: Vec<_> = occurred.keys().map(String::as_str).collect();
         let (found, mut there) = scope.issues(tenant, &ids).await?;
         let mut known: BTreeMap<_, _> = found.into_iter().map(|row| (row.issue.id.clone(), row)).collect();
+        let further = (occurred.len() - known.len()) as u64;
+        let mut over = (there + further).saturating_sub(ISSUES_MAX).min(further);
         let mut folded = 0;
-        for (id, Occurred { record, occurrences }) in &occurred {
+        // Those that are known first: they occur again, and make no room.
+        let (again, new): (Vec<_>, Vec<_>) = occurred.iter().partition(|(id, _)| known.contains_key(id.as_str()));
+        for (id, Occurred { record, occurrences }) in again.into_iter().chain(new) {
+            if over > 0 && !known.contains_key(id) {
+                // By the time of the failures: these and those that are there are of the same clocks.
+                let newest = occurred.values().map(|occurred| occurred.record.started_at).max().unwrap_or(0);
+                let before = newest.saturating_sub(MAKES_ROOM_AFTER_MS);
+                there = there.saturating_sub(scope.make_room_for_issues(tenant, before, over).await?);
+                over = 0;
+            }
             let (row, transition) = match known.remove(id) {
                 Some(mut row) => {
                     let transition = row.issue.record(occurrences);

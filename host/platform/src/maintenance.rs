@@ -109,22 +109,19 @@ async fn store_telemetry(platform: Weak<Inner>) {
 }
 
 async fn store_telemetry_at(platform: &Platform, count: u64) -> elias_api::Result<()> {
-    let is_usage_due = count % USAGE_TICKS == 0;
-    if is_usage_due || platform.series().is_due(platform.serving().clock.now().unix_ms()) {
-        platform.store_series(false).await?;
-    }
+    let is_usage_due = count.is_multiple_of(USAGE_TICKS);
+    let is_series_due = is_usage_due || platform.series().is_due(platform.serving().clock.now().unix_ms());
+    // Each for itself: what the store does not take of one keeps the others from nothing.
+    let series = if is_series_due { platform.store_series(false).await } else { Ok(()) };
     // At once after the start: a former run may have left something.
-    if is_usage_due {
-        platform.fold_usage().await?;
-    }
-    if count % STORAGE_TICKS == 0 {
-        platform.note_storage().await?;
-    }
-    if count % PRUNE_TICKS == PRUNE_TICKS - 1 {
-        platform.prune_series().await?;
-        platform.prune_usage().await?;
-    }
-    Ok(())
+    let usage = if is_usage_due { platform.fold_usage().await } else { Ok(()) };
+    let storage = if count.is_multiple_of(STORAGE_TICKS) { platform.note_storage().await } else { Ok(()) };
+    let pruned = if count % PRUNE_TICKS == PRUNE_TICKS - 1 {
+        platform.prune_series().await.and(platform.prune_usage().await)
+    } else {
+        Ok(())
+    };
+    series.and(usage).and(storage).and(pruned)
 }
 
 /// Lets every rollout know that time has passed, and stores what could not be stored before.
@@ -192,8 +189,8 @@ async fn flush(platform: &Platform) {
     }
     platform.serving().recorder.flush().await;
     let telemetry = async {
-        platform.store_series(true).await?;
-        platform.fold_usage().await
+        let series = platform.store_series(true).await;
+        platform.fold_usage().await.and(series)
     };
     // What is not told of usage is in its file, for the next start.
     if timeout(FLUSH_MAX, telemetry).await.is_err() {
@@ -232,14 +229,21 @@ async fn follow(platform: &Platform, seen: &mut Option<i64>) -> elias_api::Resul
     if platform.was_behind() {
         platform.refresh().await?;
     }
+    platform.flag_sets().catch_up().await?;
     // A store of this host alone changes by what this host does, and that is served already.
     if platform.store().is_shared() {
         let changes = platform.store().changes().await?;
         match *seen {
             Some(seen) if seen == changes => {}
-            Some(seen) if seen < changes => platform.follow_changes(seen, changes).await?,
+            Some(seen) if seen < changes => {
+                platform.follow_changes(seen, changes).await?;
+                platform.flag_sets().follow_changes(seen).await?;
+            }
             // The first look; or the store was put back to what it was.
-            _ => platform.refresh().await?,
+            _ => {
+                platform.refresh().await?;
+                platform.flag_sets().refresh().await?;
+            }
         }
         *seen = Some(changes);
     }

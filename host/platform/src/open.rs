@@ -6,6 +6,8 @@ use crate::artifacts::Artifacts;
 use crate::ceilings::Ceilings;
 use crate::config::PlatformConfig;
 use crate::connector_state::ConnectorState;
+use crate::draft_builder::BuildTurns;
+use crate::mail_limit::MailLimit;
 use crate::notification_meters::NotificationMeters;
 use crate::platform::{Inner, Platform};
 use crate::recorder::{BatchObserver, Recorder, Telling};
@@ -98,6 +100,7 @@ impl Platform {
         let slots = config.concurrent_jobs.unwrap_or(concurrent_executions / 2);
         let runner = Runner::new(store.clone(), run_id.clone(), Arc::clone(&services) as _, slots);
         config.triggers.bind(Arc::clone(&runner));
+        config.flags.bind(store.clone(), sub("flags")?);
         let of_workers = WorkerParts {
             store: store.clone(),
             artifacts: artifacts.clone(),
@@ -118,9 +121,11 @@ impl Platform {
             runner,
             workers,
             connectors: ConnectorState::default(),
+            builds: BuildTurns::default(),
             series,
             usage_folding: tokio::sync::Mutex::default(),
             notification_meters: NotificationMeters::default(),
+            mail_limit: MailLimit::default(),
             reports,
             config,
             run_id,
@@ -133,7 +138,7 @@ impl Platform {
         };
         let platform = Self::of(Arc::new(inner));
         services.bind(Arc::downgrade(&platform.inner));
-        platform.reports().bind(Arc::downgrade(&platform.inner));
+        platform.reports().bind(platform.source_reader());
         platform.begin().await?;
         tokio::spawn(recording);
         platform.runner().start();

@@ -39,13 +39,21 @@ impl Platform {
         if policies.iter().all(|(_, policy)| !policy.asks()) {
             return Ok(());
         }
-        let packages = Package::all_of(component)?;
+        self.examine_listed(Package::all_of(component)?.as_deref(), settings).await
+    }
+
+    /// Refuses packages that the tenant does not take; `None` are those of a component that does not list them.
+    ///
+    /// # Errors
+    /// As [`PackagePolicy`] says.
+    pub(crate) async fn examine_listed(&self, packages: Option<&[Package]>, settings: &TenantSettings) -> Result<()> {
+        let policies = [(PolicyOwner::Host, &settings.packages), (PolicyOwner::Tenant, &settings.own_packages)];
         let advisories = match self.advisories() {
             Some(advisories) => Some(advisories.now().await),
             None => None,
         };
         for (owner, policy) in policies {
-            policy.examine(owner, packages.as_deref(), advisories.as_deref())?;
+            policy.examine(owner, packages, advisories.as_deref())?;
         }
         Ok(())
     }

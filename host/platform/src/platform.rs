@@ -5,6 +5,9 @@ use crate::advisories::Advisories;
 use crate::artifacts::Artifacts;
 use crate::config::{PlatformConfig, PublicScheme};
 use crate::connector_state::ConnectorState;
+use crate::draft_builder::BuildTurns;
+use crate::flag_sets::FlagSets;
+use crate::mail_limit::MailLimit;
 use crate::notification_meters::NotificationMeters;
 use crate::reports::Reports;
 use crate::response_cache::ResponseCache;
@@ -43,11 +46,14 @@ pub(crate) struct Inner {
     /// The runner of service workers.
     pub(crate) workers: Arc<WorkerRunner>,
     pub(crate) connectors: ConnectorState,
+    /// Whose draft is being built.
+    pub(crate) builds: BuildTurns,
     /// The points of metrics that the store is to be told of.
     pub(crate) series: SeriesState,
     /// Held while the store is told of usage.
     pub(crate) usage_folding: tokio::sync::Mutex<()>,
     pub(crate) notification_meters: NotificationMeters,
+    pub(crate) mail_limit: MailLimit,
     /// Failures on their way to servers for errors.
     pub(crate) reports: Arc<Reports>,
     pub(crate) config: PlatformConfig,
@@ -92,6 +98,10 @@ impl Platform {
         &self.inner.workers
     }
 
+    pub(crate) fn flag_sets(&self) -> &FlagSets {
+        &self.inner.config.flags
+    }
+
     pub(crate) fn connectors(&self) -> &ConnectorState {
         &self.inner.connectors
     }
@@ -102,6 +112,10 @@ impl Platform {
 
     pub(crate) fn notification_meters(&self) -> &NotificationMeters {
         &self.inner.notification_meters
+    }
+
+    pub(crate) fn mail_limit(&self) -> &MailLimit {
+        &self.inner.mail_limit
     }
 
     pub(crate) fn reports(&self) -> &Reports {

@@ -4,19 +4,19 @@
 //! number and bytes. Of each failure it is counted for each server whether it was sent or lost.
 
 use crate::config::PlatformConfig;
+use crate::envelope_sender::{EnvelopeResponse, EnvelopeSender, EnvelopeTarget};
 use crate::issues::{group_of, is_failure};
-use crate::platform::{Inner, Platform};
 use arc_swap::ArcSwap;
 use elias_api::{Code, Error, ExecutionRecord, Result, TenantSettings};
 use elias_names::{ServiceId, TenantId};
-use elias_telemetry::issue::Group;
+use elias_telemetry::issue::{Group, Place};
 use elias_telemetry::sentry::{FailureReport, SentryTarget, SourceContext};
 use futures::future::BoxFuture;
 use moka::sync::Cache;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::sleep;
@@ -31,41 +31,12 @@ const RETRY_AFTER_MAX: u64 = 60;
 /// Places whose source is remembered.
 const SOURCES_REMEMBERED: u64 = 500;
 
+/// Reads the source around a place of a version of a component.
+pub(crate) type ReadSource =
+    Box<dyn Fn(ServiceId, u32, Place) -> BoxFuture<'static, Option<SourceContext>> + Send + Sync>;
+
 /// The source around places: by service, version, file and line.
 type Sources = Cache<(ServiceId, u32, String, u32), Option<SourceContext>>;
-
-/// Where an envelope goes.
-#[derive(Debug, Clone, Copy)]
-pub struct EnvelopeTarget<'a> {
-    /// The URL.
-    pub url: &'a str,
-    /// The value of the header `X-Sentry-Auth`.
-    pub authorization: &'a str,
-    /// Whether it may be in a private network: it was named by those who run the host, or for a tenant that they trust.
-    pub may_be_private: bool,
-}
-
-/// What a server answered to an envelope.
-#[derive(Debug, Clone)]
-pub struct EnvelopeResponse {
-    /// The status.
-    pub status: u16,
-    /// The header `Retry-After`.
-    pub retry_after: Option<String>,
-}
-
-/// Sends envelopes. The command line provides it: the platform knows no HTTP client.
-pub trait EnvelopeSender: Send + Sync {
-    /// Posts an envelope within a time of the sender's. Redirects are not followed.
-    ///
-    /// # Errors
-    /// Why there is no response.
-    fn send<'a>(
-        &'a self,
-        target: EnvelopeTarget<'a>,
-        body: String,
-    ) -> BoxFuture<'a, std::result::Result<EnvelopeResponse, String>>;
-}
 
 /// How many failures were sent and lost, since the host began.
 #[derive(Debug, Default)]
@@ -96,7 +67,8 @@ struct Report {
     bytes: usize,
 }
 
-/// A server with its queue. Its task ends with it, once all that waits was tried.
+/// A server with its queue. Its task ends with it, and what waits then is lost: a tenant that changes its server again
+/// and again has one queue, and nothing is sent any more to a server that was removed.
 struct Destination {
     dsn: String,
     may_be_private: bool,
@@ -116,7 +88,7 @@ pub(crate) struct Reports {
     sender: Option<Arc<dyn EnvelopeSender>>,
     destinations: ArcSwap<Destinations>,
     counts: Arc<ReportCounts>,
-    platform: Arc<OnceLock<Weak<Inner>>>,
+    read_source: Arc<OnceLock<ReadSource>>,
     sources: Sources,
 }
 
@@ -147,7 +119,7 @@ impl Reports {
             sender: config.envelopes.clone(),
             destinations: ArcSwap::default(),
             counts: Arc::default(),
-            platform: Arc::default(),
+            read_source: Arc::default(),
             sources: Cache::builder().max_capacity(SOURCES_REMEMBERED).build(),
         };
         if let Some(dsn) = &config.sentry_dsn {
@@ -158,9 +130,9 @@ impl Reports {
         Ok(this)
     }
 
-    /// Says which platform has the source of components.
-    pub(crate) fn bind(&self, platform: Weak<Inner>) {
-        let _ = self.platform.set(platform);
+    /// Says how the source of components is read.
+    pub(crate) fn bind(&self, read_source: ReadSource) {
+        let _ = self.read_source.set(read_source);
     }
 
     pub(crate) fn counts(&self) -> &ReportCounts {
@@ -201,7 +173,7 @@ impl Reports {
             waiting,
             waiting_bytes: Arc::clone(&waiting_bytes),
             counts: Arc::clone(&self.counts),
-            platform: Arc::clone(&self.platform),
+            read_source: Arc::clone(&self.read_source),
             sources: self.sources.clone(),
         };
         tokio::spawn(task.run());
@@ -252,7 +224,7 @@ struct Task {
     waiting: mpsc::Receiver<Report>,
     waiting_bytes: Arc<AtomicUsize>,
     counts: Arc<ReportCounts>,
-    platform: Arc<OnceLock<Weak<Inner>>>,
+    read_source: Arc<OnceLock<ReadSource>>,
     sources: Sources,
 }
 
@@ -260,8 +232,8 @@ impl Task {
     async fn run(mut self) {
         while let Some(Report { record, bytes }) = self.waiting.recv().await {
             let is_sent = match self.envelope(&record).await {
-                Some(envelope) => self.send(envelope).await,
-                None => false,
+                Some(envelope) if !self.waiting.is_closed() => self.send(envelope).await,
+                _ => false,
             };
             // It counts until the server has it: retries hold it as well.
             self.waiting_bytes.fetch_sub(bytes, Ordering::Relaxed);
@@ -299,6 +271,9 @@ impl Task {
             };
             let Some(own) = waits.next() else { return false };
             sleep(wait.unwrap_or(*own)).await;
+            if self.waiting.is_closed() {
+                return false;
+            }
         }
     }
 
@@ -331,12 +306,7 @@ impl Task {
         if let Some(known) = self.sources.get(&key) {
             return known;
         }
-        let platform = Platform::of(self.platform.get()?.upgrade()?);
-        let found = {
-            let mut scope = platform.store().read(&service.tenant).await.ok()?;
-            scope.version(&service.component, version).await.ok()?
-        };
-        let context = platform.source_context(&found.digest, place).await;
+        let context = self.read_source.get()?(service.clone(), version, place).await;
         self.sources.insert(key, context.clone());
         context
     }

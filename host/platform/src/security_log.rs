@@ -5,12 +5,11 @@
 //! the store, and an attack is some rows with counts.
 
 use crate::platform_events::{event, is_wanted};
-use crate::serving::ServiceNotice;
 use elias_api::{Actor, Code, ExecutionRecord, Result};
 use elias_contract::ErrorCode;
 use elias_names::{ServiceId, TenantId};
 use elias_store::{AuditNote, Store, now_ms};
-use elias_telemetry::security::{OTHERS, PendingEvents, SecurityEventKey, SecurityEventKind, SecurityEvents};
+use elias_telemetry::security::{OTHERS, PendingEvents, Repeats, SecurityEventKey, SecurityEventKind, SecurityEvents};
 use moka::sync::Cache;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
@@ -18,12 +17,23 @@ use std::collections::BTreeMap;
 use std::hash::{BuildHasher, Hash, RandomState};
 use std::time::Duration;
 
+/// What a component did beside writing lines.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum ServiceNotice {
+    /// It read the secret of this name.
+    SecretRead(String),
+    /// It asked for a server that it is not granted; `None` for further ones than are told apart.
+    EgressRefused(Option<String>),
+}
+
 /// How long a sign-in with the same token from the same address, and a read of a secret, is the same.
 const AUDITED_FOR: Duration = Duration::from_secs(24 * 3600);
 /// Sign-ins and reads that are remembered.
 const REMEMBERED: u64 = 100_000;
-/// Entries of the audit trail that wait for the store.
+/// Entries of the audit trail that wait for the store, of all tenants and of one: a tenant whose tokens come from ever
+/// new addresses takes no room from others.
 const WAITING_MAX: usize = 10_000;
+const WAITING_OF_TENANT_MAX: usize = 1_000;
 /// Events of one flush that are published for a tenant.
 const PUBLISHED_MAX: usize = 20;
 
@@ -114,39 +124,39 @@ impl SecurityLog {
     /// An actor of a tenant used the admin API, the first time from this address within a day.
     pub(crate) fn signed_in(&self, tenant: &TenantId, actor: &Actor, details: impl FnOnce() -> Value) {
         let action = "session.sign-in";
-        if self.is_first((action, tenant.as_str(), &actor.name, &actor.address)) {
-            let (actor, subject) = (actor.clone(), actor.name.clone());
-            self.audit(tenant, note_now(actor, action, subject, Some(details())));
-        }
+        self.audit_once(tenant, (action, tenant.as_str(), &actor.name, &actor.address), || {
+            note_now(actor.clone(), action, actor.name.clone(), Some(details()))
+        });
     }
 
     /// A component read a secret, the first time within a day.
     fn secret_read(&self, service: &ServiceId, name: &str) {
         let (action, reader) = ("secret.read", service.subject());
-        if self.is_first((action, service.tenant.as_str(), &reader, name)) {
-            let (actor, subject) = (Actor { name: reader.clone(), ..Actor::host() }, format!("{reader}/{name}"));
-            self.audit(&service.tenant, note_now(actor, action, subject, None));
-        }
+        self.audit_once(&service.tenant, (action, service.tenant.as_str(), &reader, name), || {
+            note_now(Actor { name: reader.clone(), ..Actor::host() }, action, format!("{reader}/{name}"), None)
+        });
     }
 
-    fn is_first(&self, what: impl Hash) -> bool {
+    /// Adds a note if `what` was not noted within a day. One for which there is no room is made the next time.
+    fn audit_once(&self, tenant: &TenantId, what: impl Hash, note: impl FnOnce() -> AuditNote) {
         let hash = self.hashes.hash_one(what);
         // Two at once may both be the first, which is no harm.
-        let is_first = !self.audited.contains_key(&hash);
-        if is_first {
+        if !self.audited.contains_key(&hash) && self.audit(tenant, note()) {
             self.audited.insert(hash, ());
         }
-        is_first
     }
 
-    fn audit(&self, tenant: &TenantId, note: AuditNote) {
+    /// Adds a note; false if there is no room for it.
+    fn audit(&self, tenant: &TenantId, note: AuditNote) -> bool {
         let mut notes = self.notes.lock();
-        if notes.len >= WAITING_MAX {
+        let of_tenant = notes.by_tenant.get(tenant).map_or(0, Vec::len);
+        if notes.len >= WAITING_MAX || of_tenant >= WAITING_OF_TENANT_MAX {
             notes.lost += 1;
-            return;
+            return false;
         }
         notes.len += 1;
         notes.by_tenant.entry(tenant.clone()).or_default().push(note);
+        true
     }
 
     /// What a service's components did beside writing lines.
@@ -171,7 +181,16 @@ impl SecurityLog {
 
     /// Stores what was gathered. What cannot be stored stays, within the bounds.
     pub(crate) async fn flush(&self, store: &Store) -> Result<()> {
-        let events = self.events.lock().take();
+        let (events, uncounted) = {
+            let mut events = self.events.lock();
+            (events.take(), events.take_uncounted())
+        };
+        if uncounted > 0 {
+            tracing::warn!(
+                events = uncounted,
+                "security events were lost: those of too many tenants wait for the store"
+            );
+        }
         if !events.is_empty()
             && let Err(error) = store_events(store, &events).await
         {
@@ -180,12 +199,14 @@ impl SecurityLog {
         }
         let PendingNotes { by_tenant, lost, .. } = std::mem::take(&mut *self.notes.lock());
         if lost > 0 {
-            tracing::warn!(entries = lost, "entries of the audit trail were lost: the store is too slow");
+            tracing::warn!(entries = lost, "entries of the audit trail were not written: too many wait for the store");
         }
         let mut failed = None;
         for (tenant, notes) in by_tenant {
             if let Err(error) = store_notes(store, &tenant, &notes).await {
-                notes.into_iter().for_each(|note| self.audit(&tenant, note));
+                for note in notes {
+                    self.audit(&tenant, note);
+                }
                 failed = Some(error);
             }
         }
@@ -197,16 +218,26 @@ fn note_now(actor: Actor, action: &'static str, subject: String, after: Option<V
     AuditNote { id: ulid::Ulid::new().to_string(), at: now_ms(), actor, action, subject, after }
 }
 
+/// The events of a tenant that were not there yet.
+type NewEvents<'a> = (&'a TenantId, Vec<(&'a SecurityEventKey, &'a Repeats)>);
+
 async fn store_events(store: &Store, events: &PendingEvents) -> Result<()> {
     let mut scope = store.host_write().await?;
+    let mut new: Vec<NewEvents<'_>> = Vec::new();
     // By tenant and key, so in the same order on every host: none waits for another that waits for it.
     for (tenant, of_tenant) in events {
+        let mut of_tenant_new = Vec::new();
         for (key, repeats) in of_tenant {
-            scope.add_security_event(tenant, key, repeats).await?;
+            if scope.add_security_event(tenant, key, repeats).await? {
+                of_tenant_new.push((key, repeats));
+            }
+        }
+        if !of_tenant_new.is_empty() {
+            new.push((tenant, of_tenant_new));
         }
     }
     scope.commit().await?;
-    if let Err(error) = publish(store, events).await {
+    if let Err(error) = publish(store, &new).await {
         tracing::debug!(%error, "security events were not published");
     }
     Ok(())
@@ -218,11 +249,16 @@ async fn store_notes(store: &Store, tenant: &TenantId, notes: &[AuditNote]) -> R
     Ok(scope.commit().await?)
 }
 
-/// Publishes events to the tenants that have a subscription to them.
-async fn publish(store: &Store, events: &PendingEvents) -> Result<()> {
+/// Publishes events to the tenants that have a subscription to them. Repeats within the hour are not published: a
+/// handler that reaches a limit itself would otherwise have itself run again and again.
+async fn publish(store: &Store, new: &[NewEvents<'_>]) -> Result<()> {
+    if new.is_empty() {
+        return Ok(());
+    }
     let active = store.host_read().await?.active_subscriptions().await?;
     let mut wanted: Vec<(&TenantId, Vec<_>)> = Vec::new();
-    for (tenant, of_tenant) in events {
+    for (tenant, of_tenant) in new {
+        let tenant = *tenant;
         let configs: Vec<&Value> =
             active.iter().filter(|(owner, _)| owner == tenant).map(|(_, config)| config).collect();
         let is_wanted = |event_type: &str| configs.iter().any(|config| is_wanted(config, event_type));

@@ -31,6 +31,9 @@ struct Steps {
     kept: u64,
 }
 
+/// The service that points are of; none for the services of a tenant that share a series.
+type PointsOf = Option<(ComponentName, Environment)>;
+
 impl Platform {
     /// A metric of the services that the session may read, over time.
     ///
@@ -47,7 +50,7 @@ impl Platform {
             step_ms: signed(steps.kept),
             time: (signed(steps.from), signed(steps.to)),
         };
-        let mut services: BTreeMap<Option<(ComponentName, Environment)>, Vec<(u64, Point)>> = BTreeMap::new();
+        let mut services: BTreeMap<PointsOf, Vec<(u64, Point)>> = BTreeMap::new();
         let mut left_out = 0;
         for row in scope.points(filter, &allowed).await? {
             // One that a later release has written may have more in it, and is read all the same.
@@ -56,7 +59,7 @@ impl Platform {
             left_out = left_out.max(point.left_out);
             services.entry(row.service).or_default().push((u64::try_from(row.at).unwrap_or_default(), point));
         }
-        let series = |(service, points): (Option<(ComponentName, Environment)>, Vec<(u64, Point)>)| {
+        let series = |(service, points): (PointsOf, Vec<(u64, Point)>)| {
             let (component, environment) = service.unzip();
             let by_step = by_step(points, steps.step);
             let starts = (steps.from..steps.to).step_by(usize::try_from(steps.step).unwrap_or(usize::MAX));
@@ -152,7 +155,7 @@ fn steps(query: &MetricQuery, now: u64) -> Result<Steps> {
         kept_step_ms(from, now) == MINUTE_MS && (query.component.is_some() || to - from <= ALL_BY_MINUTE_MS);
     let shortest = if has_minutes { MINUTE_MS } else { HOUR_MS };
     let step = query.step.unwrap_or(shortest);
-    if step == 0 || step % shortest != 0 {
+    if step == 0 || !step.is_multiple_of(shortest) {
         let why = if has_minutes {
             ""
         } else {
@@ -164,7 +167,7 @@ fn steps(query: &MetricQuery, now: u64) -> Result<Steps> {
     if (to - from).div_ceil(step) > QUERY_POINTS_MAX {
         return bad(format!("a response has at most {QUERY_POINTS_MAX} steps: make `step` longer"));
     }
-    let kept = if step % HOUR_MS == 0 { HOUR_MS } else { MINUTE_MS };
+    let kept = if step.is_multiple_of(HOUR_MS) { HOUR_MS } else { MINUTE_MS };
     Ok(Steps { from, to, step, kept })
 }
 

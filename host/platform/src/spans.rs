@@ -155,6 +155,15 @@ impl ExecutionTiming {
         calls.map(|call| CALL_BYTES + text(call)).sum::<usize>() + size_of::<Self>()
     }
 
+    /// Leaves out its calls, and counts them among those that were more than are kept.
+    pub(crate) fn leave_out_calls(&mut self) {
+        if let Some(timeline) = &mut self.timeline {
+            let calls = u32::try_from(timeline.calls.len()).unwrap_or(u32::MAX);
+            let left_out = timeline.left_out.saturating_add(calls);
+            *timeline = Arc::new(Timeline { calls: Vec::new(), left_out });
+        }
+    }
+
     /// The spans of the execution with this record.
     pub(crate) fn into_spans(self, record: &ExecutionRecord, host: &str) -> ExecutionSpans {
         let Self { link, request, queued, start_us, timeline, .. } = self;
@@ -300,6 +309,7 @@ mod tests {
             fuel: 7,
             memory_bytes: 9,
             host_calls: Vec::new(),
+            flags: std::collections::BTreeMap::new(),
             status: 200,
             outcome: "completed".to_owned(),
             code: None,
@@ -343,6 +353,28 @@ mod tests {
         let [caller, gateway] = [[3_u8; 8], [2; 8]].map(|id| SpanId(id).to_string());
         assert_eq!(parents, [("GET", Some(caller.as_str())), ("execution", Some(gateway.as_str()))]);
         assert_eq!(stored.spans[0].attributes["http.response.status_code"], 200);
+    }
+
+    #[test]
+    fn calls_that_are_left_out_are_counted() {
+        let call = TimedCall {
+            capability: "db",
+            operation: "query",
+            name: None,
+            offset: Duration::ZERO,
+            duration: Duration::ZERO,
+            failed: false,
+            span: None,
+            number: 0,
+            parent: 0,
+            texts: Vec::new(),
+            numbers: Vec::new(),
+        };
+        let timeline = Timeline { calls: vec![call.clone(), call], left_out: 3 };
+        let mut timing = ExecutionTiming { timeline: Some(Arc::new(timeline)), ..timing() };
+        timing.leave_out_calls();
+        let spans = timing.into_spans(&record(), "h1");
+        assert_eq!((spans.spans.len(), spans.left_out), (2, 5), "the request and the execution stay");
     }
 
     #[test]

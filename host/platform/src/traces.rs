@@ -40,13 +40,11 @@ impl Platform {
         let permission = Permission::Read;
         let mut scope = self.read(session, permission, tenant, None::<&ComponentName>).await?;
         let allowed = session.allowed_services(&mut scope, permission, tenant, None).await?;
-        let mut executions = scope.trace(&trace, &allowed, EXECUTIONS_MAX + 1).await?;
+        let (executions, is_cut) = scope.trace(&trace, &allowed, EXECUTIONS_MAX).await?;
         if executions.is_empty() {
             let why = "it was not sampled, is not written yet, or was deleted by age";
             return Err(Error::new(Code::NotFound, format!("no spans of the trace {trace} are kept: {why}")));
         }
-        let is_cut = executions.len() > EXECUTIONS_MAX as usize;
-        executions.truncate(EXECUTIONS_MAX as usize);
         Ok(Trace { trace, executions, is_cut })
     }
 }

@@ -14,6 +14,7 @@ use elias_store::{ReleaseTarget, TenantScope};
 use elias_triggers::queue::AttemptResult;
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock, Weak};
 
 /// Deployments of a service among which a version is looked for.
@@ -104,6 +105,7 @@ impl Services for ServedServices {
             fuel: 0,
             memory_bytes: 0,
             host_calls: Vec::new(),
+            flags: BTreeMap::new(),
             status: 0,
             outcome: ExecutionOutcome::Failed.as_str().to_owned(),
             code: None,

@@ -8,13 +8,13 @@ use crate::session::Session;
 use crate::usage_journal::CountedUsage;
 use crate::webhook_sender::{WebhookSender, WebhookTarget};
 use elias_api::{Code, Error, Result, UsageFilter, UsageRecord};
-use elias_delivery::clock::Now;
+use elias_delivery::clock::{Clock, Now};
 use elias_names::{Environment, ServiceId, TenantId};
-use elias_store::{UsageHour, UsageNotice, UsageRow};
+use elias_store::{Store, UsageHour, UsageNotice, UsageRow};
 use elias_telemetry::usage::HOUR_MS;
 use elias_triggers::webhook_delivery::WebhookRequest;
 use serde_json::{Value, json};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -28,10 +28,16 @@ const KEPT_DAYS: u64 = 400;
 const SHOWN_MS: u64 = 24 * HOUR_MS;
 /// Hours that a CSV file has at most, one for each tenant.
 const CSV_ROWS_MAX: u32 = 100_000;
-/// Rows that are read at a time.
-const PAGE_ROWS: u32 = 1_000;
-/// How often the webhook is told, and how far back.
+/// Messages that are read at a time.
+const NOTICES_MAX: u32 = 1_000;
+/// Rows of a CSV file that are read at a time: few times many, for each of them adds up all usage from there on.
+const PAGE_ROWS: u32 = 20_000;
+/// How often the webhook is told of hours that have ended lately, and which these are.
 const TELL_EVERY: Duration = Duration::from_secs(60);
+const RECENT_MS: u64 = 6 * HOUR_MS;
+/// How often it is told of all hours that are told, and how far back these are: to find those that have changed, the
+/// store reads the usage of all tenants in that time.
+const TELL_ALL_EVERY: Duration = Duration::from_secs(3_600);
 const TOLD_MS: u64 = 35 * 24 * HOUR_MS;
 /// How long one host tells it before another may.
 const LEASE_MS: u64 = 50_000;
@@ -71,10 +77,12 @@ impl Platform {
     ) -> Result<Vec<UsageRecord>> {
         session.require(Permission::Audit, &TenantId::system(), None)?;
         let now = self.serving().clock.now();
-        let times = times(filter, now)?;
+        let (from, to) = times(filter, now)?;
         self.fold_usage().await?;
+        // What is before the page is not read again.
+        let from = after.as_ref().map_or(from, |(hour, _)| from.max(*hour));
         let after = after.as_ref().map_or((i64::MIN, ""), |(hour, tenant)| (*hour, tenant.as_str()));
-        let hours = self.store().host_read().await?.usage_of_all(times, after, limit).await?;
+        let hours = self.store().host_read().await?.usage_of_all((from, to), after, limit).await?;
         Ok(hours.into_iter().map(|usage| record(usage, now)).collect())
     }
 
@@ -130,7 +138,8 @@ impl Platform {
     /// Tells the store how many bytes each tenant has in it and in artifacts.
     pub(crate) async fn note_storage(&self) -> Result<()> {
         let now = self.serving().clock.now().unix_ms();
-        let mut bytes: HashMap<TenantId, u64> = HashMap::new();
+        // In one order on all hosts, which write the same rows: else two of them could wait for each other.
+        let mut bytes: BTreeMap<TenantId, u64> = BTreeMap::new();
         let mut scope = self.store().host_read().await?;
         let artifacts = scope.stored_use().await?.into_iter().map(|(tenant, (_, bytes))| (tenant, bytes));
         let triggers = scope.trigger_use_by_tenant().await?.into_iter().map(|(tenant, used)| (tenant, used.bytes));
@@ -162,31 +171,58 @@ impl Platform {
         Ok(scope.commit().await?)
     }
 
-    /// Tells the webhook of hours that are closed. One host does so at a time; the others find nothing to tell.
-    async fn tell_usage(&self, webhook: &UsageWebhook, sender: &dyn WebhookSender) -> Result<()> {
+    /// Tells the webhook of hours that are closed and began in the last `back_ms` milliseconds; says whether that were
+    /// all. One host does so at a time; the others find nothing to tell.
+    async fn tell_usage(&self, webhook: &UsageWebhook, sender: &dyn WebhookSender, back_ms: u64) -> Result<bool> {
+        // From before the lease begins: nobody else has it until then.
+        let until = Instant::now() + Duration::from_millis(LEASE_MS);
         let mut scope = self.store().host_write().await?;
         let lease = scope.acquire_lease(LEASE_NAME, self.run_id(), LEASE_MS).await?;
         scope.commit().await?;
         if lease.is_none() {
-            return Ok(());
+            return Ok(false);
         }
-        let until = Instant::now() + Duration::from_millis(LEASE_MS);
-        let now = self.serving().clock.now();
-        let times = (signed(now.unix_ms().saturating_sub(TOLD_MS)), signed(closed_before(now)));
-        let notices = self.store().host_read().await?.untold_usage(times, PAGE_ROWS).await?;
-        for notice in notices {
-            if Instant::now() >= until {
-                return Ok(());
-            }
-            send(webhook, sender, &notice, self.serving().clock.now())
-                .await
-                .map_err(|reason| Error::new(Code::WrongState, reason))?;
-            let mut scope = self.store().host_write().await?;
-            scope.usage_told(&notice, signed(now.unix_ms())).await?;
-            scope.commit().await?;
-        }
-        Ok(())
+        let clock = &self.serving().clock;
+        let now = clock.now();
+        let times = (signed(now.unix_ms().saturating_sub(back_ms)), signed(closed_before(now)));
+        let notices = self.store().host_read().await?.untold_usage(times, NOTICES_MAX).await?;
+        let is_page = notices.len() >= NOTICES_MAX as usize;
+        Ok(tell_notices(self.store(), (webhook, sender), notices, until, clock).await? && !is_page)
     }
+}
+
+/// Sends these messages, and notes those that were taken; says whether there was the time for all. A message that the
+/// receiver refuses keeps those of other tenants from nothing; a receiver that is away is asked another time.
+async fn tell_notices(
+    store: &Store,
+    (webhook, sender): (&UsageWebhook, &dyn WebhookSender),
+    notices: Vec<UsageNotice>,
+    until: Instant,
+    clock: &Clock,
+) -> Result<bool> {
+    let mut refused = HashSet::new();
+    for notice in notices {
+        if Instant::now() >= until {
+            return Ok(false);
+        }
+        if refused.contains(&notice.usage.tenant) {
+            continue;
+        }
+        match send(webhook, sender, &notice, clock.now()).await {
+            Ok(()) => {
+                let mut scope = store.host_write().await?;
+                scope.usage_told(&notice, signed(clock.now().unix_ms())).await?;
+                scope.commit().await?;
+            }
+            Err(NotTaken::Refused(status)) => {
+                let UsageHour { tenant, hour_at, .. } = notice.usage;
+                tracing::warn!(%tenant, hour_at, status, "the webhook for billing refused the usage of a tenant");
+                refused.insert(tenant);
+            }
+            Err(NotTaken::Away(reason)) => return Err(Error::new(Code::WrongState, reason)),
+        }
+    }
+    Ok(true)
 }
 
 /// Starts the task that tells the webhook, if there is one. It ends with the platform.
@@ -200,13 +236,27 @@ pub(crate) fn start(platform: &Platform) {
 async fn tell(platform: Weak<Inner>, webhook: UsageWebhook, sender: Arc<dyn WebhookSender>) {
     let mut ticks = interval(TELL_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut all_at = Instant::now();
     loop {
         ticks.tick().await;
         let Some(inner) = platform.upgrade() else { return };
-        if let Err(error) = Platform::of(inner).tell_usage(&webhook, &*sender).await {
-            tracing::warn!(%error, "the webhook for billing was not told the usage; retrying");
+        let is_all = Instant::now() >= all_at;
+        let back_ms = if is_all { TOLD_MS } else { RECENT_MS };
+        match Platform::of(inner).tell_usage(&webhook, &*sender, back_ms).await {
+            Ok(true) if is_all => all_at = Instant::now() + TELL_ALL_EVERY,
+            Ok(_) => {}
+            Err(error) => tracing::warn!(%error, "the webhook for billing was not told the usage; retrying"),
         }
     }
+}
+
+/// Why the receiver has not taken a message.
+#[derive(Debug, PartialEq, Eq)]
+enum NotTaken {
+    /// It refused this one, with a status of 4xx.
+    Refused(u16),
+    /// It is away, busy or broken: another one would do no better.
+    Away(String),
 }
 
 /// Sends a message; the receiver has taken it when this returns.
@@ -215,11 +265,11 @@ async fn send(
     sender: &dyn WebhookSender,
     notice: &UsageNotice,
     now: Now,
-) -> std::result::Result<(), String> {
+) -> std::result::Result<(), NotTaken> {
     let (id, event) = event(notice);
     let request = WebhookRequest::new(&id, event.to_string(), &webhook.secret, now)
-        .map_err(|_| "the secret of the webhook must be `whsec_` and Base64".to_owned())?;
-    let service = connection()?;
+        .map_err(|_| NotTaken::Away("the secret of the webhook must be `whsec_` and Base64".to_owned()))?;
+    let service = connection().map_err(NotTaken::Away)?;
     let target = WebhookTarget {
         service: &service,
         http: Some(&webhook.http),
@@ -227,10 +277,12 @@ async fn send(
         url: &webhook.url,
         sent: &Arc::default(),
     };
-    let response = sender.send(target, request).await?;
+    let response = sender.send(target, request).await.map_err(NotTaken::Away)?;
     match response.status {
         200..300 => Ok(()),
-        status => Err(format!("the receiver responded with status {status}")),
+        // Too slow, too early and too many say nothing about the message.
+        status @ 400..500 if !matches!(status, 408 | 425 | 429) => Err(NotTaken::Refused(status)),
+        status => Err(NotTaken::Away(format!("the receiver responded with status {status}"))),
     }
 }
 

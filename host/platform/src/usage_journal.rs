@@ -88,6 +88,9 @@ impl UsageJournal {
             let Ok(name) = entry?.file_name().into_string() else { continue };
             if ulid::Ulid::from_string(&name).is_ok() {
                 match Page::read(&folder, &name) {
+                    // Without waiting for the store: a host that starts again and again while it is away has no more
+                    // files for it.
+                    Ok(slots) if slots.is_empty() => delete(&folder, &name),
                     Ok(slots) => former.push((name, slots)),
                     // It stays for the next run.
                     Err(error) => tracing::error!(%error, name, "a file with counts of usage cannot be read"),
@@ -148,10 +151,7 @@ impl UsageJournal {
             }
         }
         for (file, _) in self.former.lock().drain(..) {
-            // One that stays is told again by the next run, which changes nothing.
-            if let Err(error) = self.folder.remove_file(&file) {
-                tracing::warn!(%error, file, "a file with counts of usage cannot be deleted");
-            }
+            delete(&self.folder, &file);
         }
     }
 
@@ -177,6 +177,13 @@ impl UsageJournal {
         let mut open = account.open.lock();
         open.slot = open.slot.filter(|open| *open != slot);
         open.least_hour = open.least_hour.max(content.hour + 1);
+    }
+}
+
+/// Deletes the file of a former run. One that stays is told again by the next run, which changes nothing.
+fn delete(folder: &Dir, file: &str) {
+    if let Err(error) = folder.remove_file(file) {
+        tracing::warn!(%error, file, "a file with counts of usage cannot be deleted");
     }
 }
 

@@ -12,6 +12,7 @@ use elias_telemetry::usage::UsageAmounts;
 use elias_triggers::config::WebhookConfig;
 use elias_triggers::queue::AttemptResult;
 use elias_triggers::webhook_delivery::WebhookRequest;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -203,6 +204,7 @@ impl EndedDelivery<'_> {
             fuel: 0,
             memory_bytes: 0,
             host_calls: Vec::new(),
+            flags: BTreeMap::new(),
             status: sent.status,
             outcome: outcome.as_str().to_owned(),
             code: None,

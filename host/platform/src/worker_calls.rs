@@ -67,7 +67,20 @@ impl Platform {
 /// # Errors
 /// As there, but for quotas.
 pub async fn respond_by_local_worker(workers: &RunningWorkers, request: WorkerRequest, body: Value) -> Result<Value> {
-    let (key, (method, value)) = message_of(request, body);
+    let (key, content) = message_of(request, body);
+    call_local_worker(workers, key, content).await
+}
+
+/// Has a worker of a server without a platform handle a message, or a call of a method with the list of its arguments,
+/// as [`Platform::send_to_worker`] does.
+///
+/// # Errors
+/// As there, but for quotas.
+pub async fn call_local_worker(
+    workers: &RunningWorkers,
+    key: WorkerKey,
+    (method, value): (Option<String>, Value),
+) -> Result<Value> {
     let value = encoded(method.as_deref(), &value)?;
     let answer = workers.call_from(key, method, value, Cause::default());
     shown(&answered(answer, ANSWER_WAIT).await?)
@@ -156,7 +169,8 @@ pub(crate) fn shown(text: &str) -> Result<Value> {
 }
 
 /// A call without an answer, as those outside are told.
-pub(crate) fn refusal(error: CallError) -> Error {
+#[must_use]
+pub fn refusal(error: CallError) -> Error {
     let CallError { code, name, message } = error;
     match code {
         CallErrorCode::Exception => Error::new(Code::WorkerException, format!("{name}: {message}")),

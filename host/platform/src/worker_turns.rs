@@ -1,6 +1,8 @@
 //! Turns of service workers in the services of this host, each as a recorded execution with a guard: circuit breakers
 //! and quotas hold as for requests.
 
+mod swapped;
+
 use crate::platform::Inner;
 use crate::platform_events;
 use crate::serving::{LoadContext, Release, RequestGuard, RequestOutcome, Serving, WORKER};
@@ -16,13 +18,15 @@ use elias_host::{
     WorkerHeap,
 };
 use elias_local_workers::{
-    AppWorker, AwakeWorker, Cause, DeploymentPhase, TurnContext, TurnEvents, TurnFailure, WorkerComponent, WriteDown,
+    AppWorker, AwakeWorker, Cause, DeploymentPhase, SwappedComponent, TurnContext, TurnEvents, TurnFailure,
+    WorkerComponent, WriteDown,
 };
 use elias_names::{Digest, ServiceId};
 use elias_store::{NewEvent, ReleaseTarget};
 use elias_workers::WorkerKey;
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 use std::sync::{Arc, Weak};
 
@@ -114,6 +118,7 @@ fn publish(platform: &Inner, id: &ServiceId, key: &WorkerKey, event_type: &'stat
 }
 
 /// The workers of one release of a service.
+#[derive(Clone)]
 struct ReleaseWorkers {
     service: ServiceId,
     release: Arc<Release>,
@@ -121,6 +126,9 @@ struct ReleaseWorkers {
     version: HeapVersion,
     site: TurnSite,
     platform: Weak<Inner>,
+    /// The components of other versions whose heaps its workers have, the last one first: loading one takes longer than
+    /// waking a worker.
+    images: Arc<Mutex<Vec<(Digest, App)>>>,
 }
 
 impl ReleaseWorkers {
@@ -134,7 +142,8 @@ impl ReleaseWorkers {
         let context = LoadContext { service: id, tenant: &target.tenant, secrets: &target.secrets, observer };
         let app = release.load(&serving.loader, &context, serving.clock.now()).await?;
         let version = HeapVersion { number: release.target.version, digest: release.target.digest.clone() };
-        Ok(Self { service: id.clone(), release, app, version, site, platform: Arc::downgrade(platform) })
+        let (platform, images) = (Arc::downgrade(platform), Arc::default());
+        Ok(Self { service: id.clone(), release, app, version, site, platform, images })
     }
 
     /// The release of the version that a heap belongs to, also if that serves no more.
@@ -143,7 +152,8 @@ impl ReleaseWorkers {
         let digest: Digest =
             WorkerHeap::from_bytes(heap, self.app.limits().memory_bytes).ok()?.component().parse().ok()?;
         if digest == self.version.digest {
-            return None;
+            // It has the code of another version.
+            return Some(self.clone());
         }
         let found = async {
             let target = match former_target(&platform, &self.service, &digest).await {
@@ -247,6 +257,14 @@ impl WorkerComponent for ReleaseWorkers {
         async move { self.former(heap).await.map(|former| Arc::new(former) as Arc<dyn WorkerComponent>) }.boxed()
     }
 
+    fn swapped<'a>(&'a self, heap: &'a [u8]) -> BoxFuture<'a, Result<SwappedComponent, String>> {
+        async move {
+            let (component, code) = self.swapped_into(heap).await?;
+            Ok(SwappedComponent { component: Arc::new(component), code })
+        }
+        .boxed()
+    }
+
     fn deployment(&self) -> Option<String> {
         Some(self.release.target.deployment.clone())
     }
@@ -331,8 +349,8 @@ impl ReleaseWorker {
         let mut guard = self.admit(serving).await?;
         let name = key.to_string();
         guard.set_turn(&name, &turn.id, context.attempt, &mut context.cause);
-        if matches!(turn.kind, TurnKind::Export | TurnKind::Upgrade { .. } | TurnKind::Inspect | TurnKind::Copy { .. })
-        {
+        let is_move = matches!(turn.kind, TurnKind::Export | TurnKind::Upgrade { .. } | TurnKind::Swap { .. });
+        if is_move || matches!(turn.kind, TurnKind::Inspect | TurnKind::Copy { .. }) {
             guard.leave_out_of_comparison();
         }
         let options = CallOptions {

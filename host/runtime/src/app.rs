@@ -9,7 +9,7 @@ use crate::instance::LoadedComponent;
 use crate::json_export::CallOptions;
 use crate::limits::Limits;
 use crate::trigger::{self, EventBatch, EventMessage, Job, RunOutcome, Tick};
-use crate::worker::{Worker, WorkerHeap, WorkerInstances};
+use crate::worker::{SwapSide, Worker, WorkerCode, WorkerHeap, WorkerInstances, check_swap};
 use bytes::Bytes;
 use elias_contract::ErrorCode;
 use elias_contract::manifest::Manifest;
@@ -22,12 +22,19 @@ pub struct App {
     component: Arc<LoadedComponent>,
     manifest: Option<Arc<Manifest>>,
     pools: Arc<HandlerPools>,
+    code: Option<WorkerCode>,
 }
 
 impl App {
-    /// Of a component, its manifest if it has one, and the instances for each of the handlers that it exports.
-    pub(crate) fn new(component: LoadedComponent, manifest: Option<Manifest>, pools: HandlerPools) -> Self {
-        Self { component: Arc::new(component), manifest: manifest.map(Arc::new), pools: Arc::new(pools) }
+    /// Of a component, its manifest if it has one, the instances for each of the handlers that it exports, and what it
+    /// has for workers of other versions.
+    pub(crate) fn new(
+        component: LoadedComponent,
+        manifest: Option<Manifest>,
+        pools: HandlerPools,
+        code: Option<WorkerCode>,
+    ) -> Self {
+        Self { component: Arc::new(component), manifest: manifest.map(Arc::new), pools: Arc::new(pools), code }
     }
 
     /// The component's manifest; none for components of other toolchains.
@@ -170,6 +177,29 @@ impl App {
     /// of the application; `out-of-memory`, if it is larger than the limit `memory_bytes`.
     pub fn restore_worker(&self, heap: &WorkerHeap) -> Result<Worker, Error> {
         Worker::restore(&self.component, self.workers()?, heap)
+    }
+
+    /// The code of this version, for workers whose heaps are of another one; none if it was built without it.
+    #[must_use]
+    pub fn worker_code(&self) -> Option<&WorkerCode> {
+        self.code.as_ref()
+    }
+
+    /// The code of the version `next`, if heaps of this one can have it: a worker of this version that runs a turn of
+    /// the kind [`Swap`](crate::TurnKind::Swap) goes on in `next`, as a worker of this `App`. Stacks of that code are
+    /// shown in the sources of `next` from here on.
+    ///
+    /// # Errors
+    /// `heap-mismatch`, with what the versions differ in: engine, imports, web modules.
+    pub fn swap_into(&self, next: &Self) -> Result<WorkerCode, Error> {
+        let code = check_swap(&self.swap_side(), &next.swap_side())?;
+        let map = next.component.log.text().source_map();
+        self.component.log.text().add_source_map(code.module(), map);
+        Ok(code)
+    }
+
+    fn swap_side(&self) -> SwapSide<'_> {
+        SwapSide { manifest: self.manifest(), code: self.worker_code() }
     }
 
     fn workers(&self) -> Result<&WorkerInstances, Error> {

@@ -52,7 +52,8 @@ pub use elias_contract::ErrorCode;
 pub use elias_contract::manifest::Manifest;
 pub use error::{Error, Exception};
 pub use execution::{
-    Caller, DETAIL_BYTES_MAX, Execution, ExecutionHandle, HostCalls, Outcome, SPAN, SpanId, TimedCall, Timeline,
+    Caller, DETAIL_BYTES_MAX, EvaluatedFlag, Execution, ExecutionHandle, HostCalls, Outcome, SPAN, SpanId, TimedCall,
+    Timeline,
 };
 pub use fetch::Body;
 pub use grants::Grants;
@@ -68,5 +69,5 @@ pub use trigger::{EventBatch, EventMessage, Job, RunOutcome, RunResult, Tick};
 pub use worker::{
     Alarm, AlarmChange, EmittedEvent, HeapChange, ReplyError, ReplyResult, SetTimer, SocketAction, SocketContent,
     SocketKind, SocketRequest, SocketSend, TimerChanges, Turn, TurnKind, TurnOutcome, TurnResult, TurnState, Worker,
-    WorkerHeap, WorkerSend,
+    WorkerCode, WorkerHeap, WorkerSend,
 };

@@ -52,12 +52,23 @@ pub(crate) fn own_origin(parts: &Parts, platform: &Platform) -> Option<String> {
 
 /// The same, where it can be told to others: a host that only a request names may be anything, but for this machine.
 pub(crate) fn trusted_origin(parts: &Parts, platform: &Platform) -> Option<String> {
-    let is_loopback = |authority: &Authority| {
-        let host = authority.host().trim_matches(['[', ']']);
-        host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
-    };
     let is_trusted = platform.console_origin().is_some() || authority(parts).is_some_and(is_loopback);
     own_origin(parts, platform).filter(|_| is_trusted)
+}
+
+/// Whether a host names this machine whoever asks for it: an address of the loopback network, `localhost` or a name
+/// below it (RFC 6761, 6.3). No other name server has a say in these, so that a page of another site cannot come to
+/// have such a host (DNS rebinding).
+pub(crate) fn is_loopback(authority: &Authority) -> bool {
+    let host = authority.host();
+    let address = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    match address.parse::<IpAddr>() {
+        Ok(address) => address.to_canonical().is_loopback(),
+        Err(_) => {
+            let host = host.to_ascii_lowercase();
+            host == "localhost" || host.ends_with(".localhost")
+        }
+    }
 }
 
 fn authority(parts: &Parts) -> Option<&Authority> {
@@ -86,7 +97,9 @@ pub(crate) fn check_origin(parts: &Parts, platform: &Platform) -> Result<(), Err
     Err(Error::new(Code::CrossOrigin, message))
 }
 
-fn is_same_origin(headers: &HeaderMap, own: Option<&str>, is_read: bool) -> bool {
+/// Whether the headers of a request say that a page of the origin `own` sent it; where it `is_read`, also that the user
+/// typed its address, or nothing.
+pub(crate) fn is_same_origin(headers: &HeaderMap, own: Option<&str>, is_read: bool) -> bool {
     let mut sites = headers.get_all(SEC_FETCH_SITE).iter();
     let is_own_site = match (sites.next().map(HeaderValue::as_bytes), sites.next()) {
         (None | Some(b"same-origin"), None) => true,
@@ -101,6 +114,15 @@ fn is_same_origin(headers: &HeaderMap, own: Option<&str>, is_read: bool) -> bool
         (Some(_), Some(_)) => false,
     };
     is_own_site && is_own_origin
+}
+
+/// Whether a request comes from no page, or from one whose origin is of this machine, at whichever port.
+pub(crate) fn is_of_this_machine(headers: &HeaderMap) -> bool {
+    headers.get_all(ORIGIN).iter().all(|origin| {
+        let authority =
+            origin.to_str().ok().and_then(|origin| origin.split_once("://")).map(|(_, rest)| rest.parse::<Authority>());
+        matches!(authority, Some(Ok(authority)) if is_loopback(&authority))
+    })
 }
 
 /// Adds what keeps a response of the admin API from being anything but data in a browser, unless it is a document that
@@ -188,6 +210,34 @@ mod tests {
             assert!(!check(list, true), "{list:?}");
         }
         assert!(!is_same_origin(&headers(&[(origin, own)]), None, false), "a request without a host");
+    }
+
+    #[test]
+    fn only_names_that_no_name_server_gives_away_are_of_this_machine() {
+        for own in [
+            "localhost",
+            "LOCALHOST:8787",
+            "shop.localhost:1",
+            "127.0.0.1:8787",
+            "127.9.9.9",
+            "[::1]:8787",
+            "[::ffff:127.0.0.1]",
+        ] {
+            assert!(is_loopback(&Authority::from_static(own)), "{own}");
+        }
+        for other in [
+            "evil.test",
+            "localhost.evil.test",
+            "notlocalhost",
+            "localhost.",
+            "127.0.0.1.evil.test",
+            "10.0.0.1:8787",
+            "0.0.0.0",
+            "[::]",
+            "[fe80::1]",
+        ] {
+            assert!(!is_loopback(&Authority::from_static(other)), "{other}");
+        }
     }
 
     #[test]

@@ -23,7 +23,8 @@
 //! - `exchange`: what one request and its response hold, the access log; `error_page`: problem documents;
 //! - `features`: static files, response cache, mirrored requests, compression, live reload;
 //! - `connection`: one connection, its socket and its clocks;
-//! - `state`: what all connections share; `source`: the component, platform or admin API behind the server;
+//! - `state`: what all connections share; `development`: the console of a development server; `source`: the component,
+//!   platform or admin API behind the server;
 //! - `body`: bodies within their limits, and read ahead of slow clients;
 //! - `limits`: what each client address, service and connection may use; `local_gateway`: the routes and rules of the
 //!   only component;
@@ -36,6 +37,7 @@ mod browser;
 mod config;
 mod connection;
 mod console;
+mod development;
 mod error_page;
 mod exchange;
 mod failure;
@@ -53,4 +55,4 @@ pub use config::ServerConfig;
 pub use exchange::ACCESS_LOG_TARGET;
 pub use local_gateway::{LocalGateway, LocalGatewayError};
 pub use server::{DrainReport, ServeError, Server};
-pub use source::{AppSource, Ingress, TriggerControl};
+pub use source::{AppSource, Ingress, JobChange, ProjectControl, TriggerControl};

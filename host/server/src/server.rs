@@ -99,7 +99,7 @@ impl Server {
         let listener = TcpListener::bind(&*addresses).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let http = http(&config);
-        let state = Arc::new(ServerState::new(config, ingress.into()));
+        let state = Arc::new(ServerState::new(config, ingress.into(), address));
         let inner = Inner { state, http, open: Mutex::default(), empty: Notify::new() };
         Ok(Self { listener, address, inner: Arc::new(inner) })
     }

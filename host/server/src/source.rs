@@ -3,9 +3,15 @@
 use crate::local_gateway::LocalGateway;
 use crate::{admin, console};
 use axum::Router;
+use elias_api::{
+    DatabaseQuery, DatabaseResult, EnqueueRequest, EnqueuedJob, Error, EventRecord, ExecutionRecord, FollowedLine,
+    JobRecord, ScheduleDetails, ScheduleRecord, SubscriptionRecord,
+};
 use elias_host::App;
 use elias_local_workers::RunningWorkers;
-use elias_platform::Platform;
+use elias_names::ComponentName;
+use elias_platform::{Follower, Platform};
+use elias_triggers::event::Event;
 use futures::future::BoxFuture;
 use serde_json::Value;
 use std::sync::Arc;
@@ -20,6 +26,7 @@ pub struct AppSource {
     sender: Arc<watch::Sender<CurrentComponent>>,
     triggers: Option<Arc<dyn TriggerControl>>,
     workers: Option<Arc<RunningWorkers>>,
+    project: Option<Arc<dyn ProjectControl>>,
 }
 
 /// Runs a component's triggers on request. In development mode the server calls it for requests to its path
@@ -28,6 +35,84 @@ pub trait TriggerControl: Send + Sync + 'static {
     /// Runs what the request names, and says what became of it; both are JSON whose members the implementation chooses.
     /// The error is a text for people. What was begun goes on if the future is dropped.
     fn run(&self, request: Value) -> BoxFuture<'static, Result<Value, String>>;
+}
+
+/// What the console of a development server shows of its project and does with it, beside requests and service workers.
+/// In development mode the server has the console at `/__elias/`.
+///
+/// Records are as those of a platform's admin API; the tenant is `default`, and the environment `dev`.
+pub trait ProjectControl: Send + Sync + 'static {
+    /// The name of the component in the records.
+    fn component(&self) -> ComponentName;
+
+    /// The schedules, in the order of the configuration.
+    fn schedules(&self) -> Vec<ScheduleRecord>;
+
+    /// A schedule with its next due times and its last ticks.
+    ///
+    /// # Errors
+    /// `not-found`.
+    fn schedule(&self, name: &str) -> Result<ScheduleDetails, Error>;
+
+    /// Runs a schedule now; gives the id of its tick.
+    ///
+    /// # Errors
+    /// `not-found`; `wrong-state` without a component.
+    fn run_schedule(&self, name: &str) -> Result<String, Error>;
+
+    /// Jobs, ticks and deliveries of events, the newest first.
+    fn jobs(&self) -> Vec<JobRecord>;
+
+    /// Enqueues a job.
+    ///
+    /// # Errors
+    /// `bad-input`, `too-large`; `idempotency-mismatch` if its unique key belongs to another job; `quota-exceeded`;
+    /// `wrong-state` without a component.
+    fn enqueue_job(&self, request: EnqueueRequest) -> Result<EnqueuedJob, Error>;
+
+    /// Cancels, retries or discards a job.
+    ///
+    /// # Errors
+    /// `not-found`; `wrong-state` if it is not in the state for it.
+    fn change_job(&self, id: &str, change: JobChange) -> Result<(), Error>;
+
+    /// Events that were published, the oldest first.
+    fn events(&self) -> Vec<EventRecord>;
+
+    /// Publishes an event; gives its id.
+    ///
+    /// # Errors
+    /// `quota-exceeded`; `wrong-state` without a component.
+    fn publish(&self, event: Event) -> Result<String, Error>;
+
+    /// The subscriptions to events, in the order of the configuration.
+    fn subscriptions(&self) -> Vec<SubscriptionRecord>;
+
+    /// Runs a statement on the component's database, by the rules of the platform's console.
+    ///
+    /// # Errors
+    /// `not-found` without a database; those of the statement.
+    fn query(&self, query: DatabaseQuery) -> BoxFuture<'static, Result<DatabaseResult, Error>>;
+
+    /// The runs of triggers, the newest first.
+    fn runs(&self) -> Vec<ExecutionRecord>;
+
+    /// Follows the component's log after a position; without one from the oldest line that is kept.
+    fn follow_log(&self, after: Option<u64>) -> Follower<Arc<FollowedLine>>;
+
+    /// The lines of an execution that are kept, each with its level.
+    fn lines(&self, execution: &str) -> Vec<(String, String)>;
+}
+
+/// A change of a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JobChange {
+    /// Ends a job that waits or runs.
+    Cancel,
+    /// Runs a dead job again, with all its attempts.
+    Retry,
+    /// Forgets a dead job.
+    Discard,
 }
 
 /// The component that responds at the moment.
@@ -53,7 +138,8 @@ impl AppSource {
     /// Serves nothing yet.
     #[must_use]
     pub fn empty() -> Self {
-        Self { sender: Arc::new(watch::Sender::new(CurrentComponent::default())), triggers: None, workers: None }
+        let sender = Arc::new(watch::Sender::new(CurrentComponent::default()));
+        Self { sender, triggers: None, workers: None, project: None }
     }
 
     /// Adds the control that runs the component's triggers by hand.
@@ -66,6 +152,12 @@ impl AppSource {
     #[must_use]
     pub fn with_workers(self, workers: Arc<RunningWorkers>) -> Self {
         Self { workers: Some(workers), ..self }
+    }
+
+    /// Adds the control by which the console of a development server shows the project.
+    #[must_use]
+    pub fn with_project(self, project: Arc<dyn ProjectControl>) -> Self {
+        Self { project: Some(project), ..self }
     }
 
     /// Serves `app` from the next request on.
@@ -95,6 +187,11 @@ impl AppSource {
     #[must_use]
     pub fn current(&self) -> Option<App> {
         self.sender.borrow().app.clone()
+    }
+
+    /// The service workers, if they run.
+    pub(crate) fn workers(&self) -> Option<&Arc<RunningWorkers>> {
+        self.workers.as_ref()
     }
 
     /// The component that responds, and every change of it.
@@ -153,6 +250,14 @@ impl Ingress {
     pub(crate) fn workers(&self) -> Option<&Arc<RunningWorkers>> {
         match self {
             Self::Component(source) => source.workers.as_ref(),
+            Self::Platform(_) | Self::Admin(_) => None,
+        }
+    }
+
+    /// The source of the only component, and what the console of a development server shows of its project.
+    pub(crate) fn project(&self) -> Option<(&AppSource, &Arc<dyn ProjectControl>)> {
+        match self {
+            Self::Component(source) => source.project.as_ref().map(|project| (source, project)),
             Self::Platform(_) | Self::Admin(_) => None,
         }
     }

@@ -2,12 +2,14 @@
 
 use crate::body::StalledExecutions;
 use crate::config::{ServerConfig, milliseconds};
+use crate::development::Development;
 use crate::limits::{AddressUsages, MIRRORED_BYTES_MAX};
 use crate::source::Ingress;
 use elias_delivery::supervision::{ResourceUsage, SharedAdmission, SharedPermit};
 use elias_names::TenantId;
 use rand::Rng;
 use std::future::Future;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,13 +40,18 @@ pub(crate) struct ServerState {
     pub(crate) mirror_budget: Arc<Semaphore>,
     /// What compresses messages of WebSockets, lent for one message at a time.
     pub(crate) deflate_pool: DeflatePool,
+    /// The console of a development server.
+    pub(crate) development: Option<Development>,
     draining: watch::Sender<bool>,
     /// Tasks that go on after their response is out: `waitUntil`, mirrored requests, revalidation of cached responses.
     background: TaskTracker,
 }
 
 impl ServerState {
-    pub(crate) fn new(config: ServerConfig, ingress: Ingress) -> Self {
+    /// The state of a server that listens on `address`.
+    pub(crate) fn new(config: ServerConfig, ingress: Ingress, address: SocketAddr) -> Self {
+        let development = ingress.project().filter(|_| config.dev);
+        let development = development.map(|(source, project)| Development::new(source.clone(), project, address));
         let queue_timeout = milliseconds(config.queue_timeout_ms);
         let admission = SharedAdmission::new(config.concurrent_executions, config.queued_requests, queue_timeout);
         let threads = std::thread::available_parallelism().map_or(1, |threads| threads.get() as u32);
@@ -63,6 +70,7 @@ impl ServerState {
             stalled: Arc::default(),
             mirror_budget: Arc::new(Semaphore::new(MIRRORED_BYTES_MAX)),
             deflate_pool: DeflatePool::new(DEFLATE_STATES_MAX),
+            development,
             draining: watch::Sender::new(false),
             background: TaskTracker::new(),
         }

@@ -1,6 +1,6 @@
 //! The audit trail: each act with its actor, time and origin.
 
-use super::{HostScope, TenantScope, get, now_ms, number, optional_json, to_json};
+use super::{AFTER_IDS, HostScope, TenantScope, get, now_ms, number, optional_json, storable, to_json};
 use crate::error::Result;
 use elias_api::{Actor, AuditEntry};
 use serde::Serialize;
@@ -68,8 +68,9 @@ impl TenantScope {
             let insert = "INSERT INTO audit (tenant, id, at, actor, address, action, subject, before, after) \
                           VALUES ($1, $2, $3, $4, $5, $6, $7, NULL, $8) ON CONFLICT DO NOTHING";
             let query = self.query(insert).bind(note.id.clone()).bind(note.at);
-            let query = query.bind(note.actor.name.clone()).bind(note.actor.address.clone()).bind(note.action);
-            let query = query.bind(note.subject.clone()).bind(note.after.as_ref().map(to_json).transpose()?);
+            // One that cannot be stored would keep the others of its tenant waiting for ever.
+            let query = query.bind(storable(&note.actor.name)).bind(storable(&note.actor.address)).bind(note.action);
+            let query = query.bind(storable(&note.subject)).bind(note.after.as_ref().map(to_json).transpose()?);
             self.run(query).await?;
         }
         Ok(())
@@ -82,7 +83,7 @@ impl TenantScope {
     /// `store-unavailable`.
     pub async fn audit_since(&mut self, since_ms: i64, after: &str, limit: u32) -> Result<Vec<AuditEntry>> {
         let select = "SELECT * FROM audit WHERE tenant = $1 AND id > $2 AND at >= $3 ORDER BY id LIMIT $4";
-        let query = self.query(select).bind(after.to_owned()).bind(since_ms).bind(i64::from(limit));
+        let query = self.query(select).bind(storable(after)).bind(since_ms).bind(i64::from(limit));
         self.rows(query).await?.iter().map(entry).collect()
     }
 
@@ -92,7 +93,7 @@ impl TenantScope {
     /// `store-unavailable`.
     pub async fn audit_entries(&mut self, before: Option<&str>, since_ms: i64, limit: u32) -> Result<Vec<AuditEntry>> {
         let select = "SELECT * FROM audit WHERE tenant = $1 AND id < $2 AND at >= $3 ORDER BY id DESC LIMIT $4";
-        let query = self.query(select).bind(before.unwrap_or("~").to_owned());
+        let query = self.query(select).bind(storable(before.unwrap_or(AFTER_IDS)));
         self.rows(query.bind(since_ms).bind(i64::from(limit))).await?.iter().map(entry).collect()
     }
 }

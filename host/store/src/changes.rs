@@ -27,7 +27,7 @@ impl TenantScope {
         Ok(())
     }
 
-    async fn count_change(&mut self) -> Result<()> {
+    pub(super) async fn count_change(&mut self) -> Result<()> {
         // `$1` is the tenant in every statement of a scope; this one has no use for it.
         let query = self.query("UPDATE counters SET value = value + 1 WHERE name = 'changes' AND $1 <> ''");
         self.run(query).await?;
@@ -55,8 +55,8 @@ impl HostScope {
     /// has changed of which it is not known what: a host of an earlier release does not say so.
     pub async fn latest_known_change(&mut self) -> Result<i64> {
         let select = "SELECT max(change) AS change FROM \
-                      (SELECT max(change) AS change FROM services UNION ALL SELECT max(change) AS change FROM tenants) \
-                      AS latest";
+                      (SELECT max(change) AS change FROM services UNION ALL SELECT max(change) AS change FROM tenants \
+                      UNION ALL SELECT max(change) AS change FROM flags) AS latest";
         Ok(get::<Option<i64>>(&sqlx::query(select).fetch_one(&mut *self.tx).await?, "change")?.unwrap_or_default())
     }
 }

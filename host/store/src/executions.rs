@@ -1,6 +1,6 @@
 //! The records of executions.
 
-use super::{AllowedServices, HostScope, TenantScope, get, number, optional_json, storable, text, to_json};
+use super::{AFTER_IDS, AllowedServices, HostScope, TenantScope, get, number, optional_json, storable, text, to_json};
 use crate::error::Result;
 use elias_api::{ExecutionFilter, ExecutionRecord};
 use elias_names::Environment;
@@ -26,14 +26,15 @@ fn execution(row: &sqlx::any::AnyRow) -> Result<ExecutionRecord> {
         error: get(row, "error")?,
         lines: optional_json(row, "lines")?,
         host_calls: optional_json(row, "host_calls")?.unwrap_or_default(),
+        flags: optional_json(row, "flags")?.unwrap_or_default(),
     })
 }
 
 /// Rows of one INSERT: PostgreSQL takes 65,535 parameters, SQLite 32,766.
 const ROWS_PER_INSERT: usize = 1_000;
-const COLUMNS: usize = 18;
+const COLUMNS: usize = 19;
 const NAMES: &str = "tenant, id, component, environment, version, source, started_at, duration_us, fuel, memory_bytes, \
-    status, outcome, code, error, lines, host_calls, run, trace";
+    status, outcome, code, error, lines, host_calls, run, trace, flags";
 
 /// Looks up the oldest execution of each tenant that is not kept, and deletes from there on, by the primary key.
 pub(super) const PRUNE_EXECUTIONS: &str = "WITH last AS MATERIALIZED (SELECT t.tenant AS tenant, \
@@ -83,6 +84,7 @@ impl HostScope {
                 query = query.bind(row.lines.as_ref().map(to_json).transpose()?);
                 query = query.bind((!row.host_calls.is_empty()).then(|| to_json(&row.host_calls)).transpose()?);
                 query = query.bind(row.run.as_ref().map(to_json).transpose()?).bind(row.trace.clone());
+                query = query.bind((!row.flags.is_empty()).then(|| to_json(&row.flags)).transpose()?);
             }
             inserted += query.execute(&mut *self.tx).await?.rows_affected();
         }
@@ -110,7 +112,7 @@ impl TenantScope {
         limit: u32,
     ) -> Result<Vec<ExecutionRecord>> {
         let select = list_executions(filter.trace.is_some(), &allowed.condition(self.dialect, 9));
-        let query = self.query_text(select).bind(filter.before.clone().unwrap_or_else(|| "~".to_owned()));
+        let query = self.query_text(select).bind(filter.before.clone().unwrap_or_else(|| AFTER_IDS.to_owned()));
         let query = query.bind(filter.component.as_ref().map_or_else(String::new, ToString::to_string));
         let query = query.bind(filter.environment.map_or("", Environment::as_str));
         let query = query.bind(filter.failed.map_or(-1, i64::from)).bind(i64::from(limit));

@@ -23,6 +23,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub const IDENTITY_FILE: &str = "store-id";
 /// The traces of a platform in a data directory, beside its store.
 const SERVICES: &str = "services";
+const FLAGS: &str = "flags";
 const ARTIFACTS: &str = "artifacts";
 /// The flag by which an operator says that the former store is not wanted any more.
 const FLAG: &str = "--abandon-former-store";
@@ -111,7 +112,8 @@ impl DataDirectory {
     /// Puts what was served by the former store into a folder of its own, from which nothing is deleted.
     fn set_aside(&self, remembered: Option<&str>) -> Result<()> {
         let folder = self.path.join(format!("former.{}.{}", remembered.unwrap_or("unknown"), ulid::Ulid::new()));
-        let there: Vec<_> = [SERVICES, ARTIFACTS].into_iter().filter(|name| self.path.join(name).exists()).collect();
+        let all = [SERVICES, FLAGS, ARTIFACTS];
+        let there: Vec<_> = all.into_iter().filter(|name| self.path.join(name).exists()).collect();
         if there.is_empty() {
             return Ok(());
         }

@@ -197,6 +197,19 @@ impl HostScope {
         Ok(())
     }
 
+    /// Deletes at most `most` issues of a tenant that did not occur since a time, in milliseconds since 1970, to make
+    /// room for others, those first that did not for longest; says how many. What somebody looks after stays: issues
+    /// that are assigned or ignored.
+    ///
+    /// # Errors
+    /// `store-unavailable`.
+    pub async fn make_room_for_issues(&mut self, tenant: &TenantId, before_ms: i64, most: u64) -> Result<u64> {
+        let delete = "DELETE FROM issues WHERE tenant = $1 AND id IN (SELECT id FROM issues WHERE tenant = $1 \
+                      AND last_at < $2 AND assigned_to IS NULL AND state <> 'ignored' ORDER BY last_at LIMIT $3)";
+        let query = sqlx::query(delete).bind(tenant.as_str().to_owned()).bind(before_ms).bind(signed(most));
+        Ok(query.execute(&mut *self.tx).await?.rows_affected())
+    }
+
     /// Deletes issues that did not occur since a time, in milliseconds since 1970; says how many.
     ///
     /// # Errors
@@ -232,7 +245,7 @@ impl TenantScope {
         let states = if wanted.states.is_empty() { String::new() } else { format!(" {} ", wanted.states.join(" ")) };
         let query = query.bind(states).bind(wanted.since_ms).bind(pattern(&wanted.text));
         let (last_at, id) = wanted.after.clone().unwrap_or((i64::MAX, String::new()));
-        let query = query.bind(last_at).bind(id).bind(i64::from(limit));
+        let query = query.bind(last_at).bind(storable(&id)).bind(i64::from(limit));
         self.rows(allowed.bind(query)?).await?.iter().map(read).collect()
     }
 
@@ -241,7 +254,7 @@ impl TenantScope {
     /// # Errors
     /// `store-unavailable`.
     pub async fn issue(&mut self, id: &str) -> Result<Option<IssueRow>> {
-        let query = self.query("SELECT * FROM issues WHERE tenant = $1 AND id = $2").bind(id.to_owned());
+        let query = self.query("SELECT * FROM issues WHERE tenant = $1 AND id = $2").bind(storable(id));
         self.row(query).await?.as_ref().map(read).transpose()
     }
 

@@ -13,10 +13,12 @@ mod components;
 mod connect;
 mod data_keys;
 mod deployments;
+mod drafts;
 mod error;
 mod executions;
 mod experiments;
 mod file;
+mod flags;
 mod guard;
 mod hints;
 mod host;
@@ -124,6 +126,8 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("issues", include_str!("schema/18_issues.sql")),
     ("alerts", include_str!("schema/19_alerts.sql")),
     ("sessions", include_str!("schema/20_sessions.sql")),
+    ("drafts", include_str!("schema/21_drafts.sql")),
+    ("flags", include_str!("schema/22_flags.sql")),
 ];
 
 /// The tables with a tenant's rows, which row-level security guards on PostgreSQL.
@@ -189,7 +193,13 @@ const TENANT_TABLES: &[&str] = &[
     "issues",
     "issue_counts",
     "security_events",
+    "drafts",
+    "flags",
+    "flag_revisions",
 ];
+
+/// Behind all ids, in every collation: in those of languages punctuation is before digits.
+const AFTER_IDS: &str = "ZZZZZZZZZZZZZZZZZZZZZZZZZZ";
 
 /// Begins a transaction on PostgreSQL whose statements are planned as for large tables: some are empty at one time and
 /// have a million rows soon after, and a prepared plan stays.

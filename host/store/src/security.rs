@@ -1,6 +1,6 @@
 //! Security events.
 
-use super::{HostScope, TenantScope, damaged, get, number, storable, text};
+use super::{AFTER_IDS, HostScope, TenantScope, damaged, get, number, storable, text};
 use crate::error::Result;
 use elias_names::{ComponentName, Environment, TenantId};
 use elias_telemetry::security::{Repeats, SecurityEventKey, SecurityEventKind};
@@ -43,7 +43,7 @@ fn read(row: &sqlx::any::AnyRow) -> Result<SecurityEventRow> {
 }
 
 impl HostScope {
-    /// Stores an event of a tenant. Repeats of one that is there already are added to it.
+    /// Stores an event of a tenant. Repeats of one that is there already are added to it; says whether none was there.
     ///
     /// # Errors
     /// `store-unavailable`.
@@ -52,12 +52,12 @@ impl HostScope {
         tenant: &TenantId,
         key: &SecurityEventKey,
         repeats: &Repeats,
-    ) -> Result<()> {
+    ) -> Result<bool> {
         let upsert = "INSERT INTO security_events (tenant, id, kind, actor, address, component, environment, subject, \
             code, repeats, first_at, last_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) \
             ON CONFLICT (tenant, id) DO UPDATE SET repeats = security_events.repeats + excluded.repeats, \
             last_at = CASE WHEN excluded.last_at > security_events.last_at THEN excluded.last_at \
-            ELSE security_events.last_at END";
+            ELSE security_events.last_at END RETURNING repeats";
         let (component, environment) = match &key.service {
             Some((component, environment)) => (Some(component.to_string()), Some(environment.to_string())),
             None => (None, None),
@@ -66,8 +66,8 @@ impl HostScope {
         let query = query.bind(key.kind.as_str()).bind(storable(&key.actor)).bind(storable(&key.address));
         let query = query.bind(component).bind(environment).bind(storable(&key.subject)).bind(storable(&key.code));
         let query = query.bind(i64::try_from(repeats.count).unwrap_or(i64::MAX));
-        query.bind(repeats.first_ms).bind(repeats.last_ms).execute(&mut *self.tx).await?;
-        Ok(())
+        let row = query.bind(repeats.first_ms).bind(repeats.last_ms).fetch_one(&mut *self.tx).await?;
+        Ok(number::<u64>(&row, "repeats")? == repeats.count)
     }
 
     /// Deletes events that did not happen since a time, in milliseconds since 1970, and of each tenant all but the
@@ -94,7 +94,7 @@ impl TenantScope {
     pub async fn security_events(&mut self, wanted: &SecurityEventQuery, limit: u32) -> Result<Vec<SecurityEventRow>> {
         let select = "SELECT * FROM security_events WHERE tenant = $1 AND id < $2 AND ($3 = '' OR kind = $3) \
             AND last_at >= $4 ORDER BY id DESC LIMIT $5";
-        let query = self.query(select).bind(wanted.before.clone().unwrap_or_else(|| "~".to_owned()));
+        let query = self.query(select).bind(storable(wanted.before.as_deref().unwrap_or(AFTER_IDS)));
         let query = query.bind(wanted.kind.map_or("", SecurityEventKind::as_str)).bind(wanted.since_ms);
         self.rows(query.bind(i64::from(limit))).await?.iter().map(read).collect()
     }

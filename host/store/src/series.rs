@@ -3,7 +3,7 @@
 use super::{AllowedServices, AnyRow, Dialect, HostScope, Query, TenantScope, get, number, text};
 use crate::error::Result;
 use elias_api::{AdoptionWeek, SdkVersion};
-use elias_names::{ComponentName, Environment, TenantId};
+use elias_names::{ComponentName, Environment, ServiceId, TenantId};
 use sqlx::AssertSqlSafe;
 use std::collections::BTreeMap;
 
@@ -13,6 +13,10 @@ const COLUMNS: usize = 7;
 /// Milliseconds of a week, and of the days from a Monday to the first day of 1970, which was a Thursday.
 const WEEK_MS: i64 = 7 * 86_400_000;
 const MONDAY_MS: i64 = 3 * 86_400_000;
+
+/// Finds them by their tenants, in the primary key.
+pub(super) const PRUNE_ACTIVE_COMPONENTS: &str =
+    "DELETE FROM active_components WHERE tenant IN (SELECT tenant FROM tenants) AND week_at < $1";
 
 /// A point of a service, as one run of a host measured it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,6 +104,22 @@ impl HostScope {
         Ok(())
     }
 
+    /// The points of all services of all tenants with this step, from a time on until before another, in milliseconds
+    /// since 1970; each as JSON.
+    ///
+    /// # Errors
+    /// `store-unavailable`.
+    pub async fn service_points(&mut self, step_ms: i64, (from, to): (i64, i64)) -> Result<Vec<(ServiceId, String)>> {
+        let select = "SELECT tenant, component, environment, point FROM series_points \
+            WHERE step_ms = $1 AND at >= $2 AND at < $3 AND component <> ''";
+        let rows = sqlx::query(select).bind(step_ms).bind(from).bind(to).fetch_all(&mut *self.tx).await?;
+        let point = |row: &AnyRow| -> Result<(ServiceId, String)> {
+            let (tenant, component) = (text(row, "tenant")?, text(row, "component")?);
+            Ok((ServiceId { tenant, component, environment: text(row, "environment")? }, get(row, "point")?))
+        };
+        rows.iter().map(point).collect()
+    }
+
     /// Deletes points of a step that began before `before`.
     ///
     /// # Errors
@@ -132,8 +152,7 @@ impl HostScope {
     /// # Errors
     /// `store-unavailable`.
     pub async fn prune_active_components(&mut self, before: i64) -> Result<()> {
-        let delete = "DELETE FROM active_components WHERE week_at < $1";
-        sqlx::query(delete).bind(before).execute(&mut *self.tx).await?;
+        sqlx::query(PRUNE_ACTIVE_COMPONENTS).bind(before).execute(&mut *self.tx).await?;
         Ok(())
     }
 }

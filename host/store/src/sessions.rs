@@ -68,7 +68,7 @@ impl HostScope {
 }
 
 impl TenantScope {
-    /// Stores a session. Of the sessions of one principal the newest `most` stay, this one among them; the others end.
+    /// Stores a session. Of the sessions of one principal `most` stay, this one and the newest others; the rest end.
     /// Says how many these are.
     ///
     /// # Errors
@@ -81,10 +81,12 @@ impl TenantScope {
         let query = query.bind(source.clone()).bind(session.address.clone()).bind(session.user_agent.clone());
         let query = query.bind(session.created_at).bind(session.used_at).bind(session.expires_at);
         self.run(query).await?;
-        // Ids are in the order of time.
-        let surplus = "DELETE FROM sessions WHERE tenant = $1 AND principal = $2 AND id NOT IN \
-                       (SELECT id FROM sessions WHERE tenant = $1 AND principal = $2 ORDER BY id DESC LIMIT $3)";
-        let query = self.query(surplus).bind(session.principal.clone()).bind(i64::from(most));
+        // Ids are in the order of time, but for hosts whose clocks differ: the new one is not always the last.
+        let surplus = "DELETE FROM sessions WHERE tenant = $1 AND principal = $2 AND id <> $4 AND id NOT IN \
+                       (SELECT id FROM sessions WHERE tenant = $1 AND principal = $2 AND id <> $4 \
+                       ORDER BY id DESC LIMIT $3)";
+        let others = i64::from(most.saturating_sub(1));
+        let query = self.query(surplus).bind(session.principal.clone()).bind(others).bind(session.id.clone());
         let ended = self.run(query).await?;
         let count = "SELECT count(*) AS rows_there FROM sessions WHERE tenant = $1";
         self.at_most(SESSIONS_MAX, "sessions of browsers", count).await?;

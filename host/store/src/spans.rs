@@ -1,6 +1,6 @@
 //! The spans of executions.
 
-use super::{AllowedServices, HostScope, TenantScope, get, json, number, text, to_json};
+use super::{AFTER_IDS, AllowedServices, HostScope, TenantScope, get, json, number, text, to_json};
 use crate::error::Result;
 use elias_api::{ExecutionTrace, TraceFilter, TraceSummary};
 use elias_names::Environment;
@@ -36,6 +36,22 @@ fn list_traces(allowed: &str) -> String {
          whole.began AS began, whole.ended AS ended, s.name AS name, s.component AS component, \
          s.environment AS environment FROM found JOIN whole ON whole.trace = found.trace \
          JOIN spans s ON s.tenant = $1 AND s.id = whole.first ORDER BY found.last DESC"
+    )
+}
+
+/// Bytes of spans as JSON that a trace is shown with; the execution with which they are exceeded is the last. Whoever
+/// sends requests says of which trace they are, so that one may have as much as a tenant keeps.
+pub(super) const TRACE_BYTES_MAX: usize = 4 << 20;
+
+/// The statement that reads at most `$3` executions of the trace `$2` of the tenant `$1`, and says as `found` how many
+/// there are, up to one more. `allowed` is the condition of `$4`.
+fn show_trace(allowed: &str) -> String {
+    format!(
+        "WITH sized AS (SELECT id, LENGTH(spans) AS bytes FROM spans WHERE tenant = $1 AND trace = $2 {allowed} \
+         ORDER BY id LIMIT $3 + 1), \
+         summed AS (SELECT id, SUM(bytes) OVER (ORDER BY id) - bytes AS bytes_before FROM sized) \
+         SELECT s.*, (SELECT COUNT(*) FROM sized) AS found FROM summed JOIN spans s ON s.tenant = $1 \
+         AND s.id = summed.id WHERE summed.bytes_before < {TRACE_BYTES_MAX} ORDER BY s.id LIMIT $3"
     )
 }
 
@@ -130,7 +146,7 @@ impl TenantScope {
         limit: u32,
     ) -> Result<Vec<TraceSummary>> {
         let query = self.query_text(list_traces(&allowed.condition(self.dialect, 10)));
-        let query = query.bind(before.unwrap_or("~").to_owned());
+        let query = query.bind(before.unwrap_or(AFTER_IDS).to_owned());
         let query = query.bind(filter.component.as_ref().map_or_else(String::new, ToString::to_string));
         let query = query.bind(filter.environment.map_or("", Environment::as_str));
         let query = query.bind(filter.failed.map_or(-1, i64::from));
@@ -140,14 +156,23 @@ impl TenantScope {
         self.rows(allowed.bind(query)?).await?.iter().map(summary).collect()
     }
 
-    /// The spans of the trace's executions, the earliest first, of at most `limit` executions.
+    /// The spans of the trace's executions, the earliest first, of at most `limit` executions and as long as they are
+    /// few bytes; and whether there are more.
     ///
     /// # Errors
     /// `store-unavailable`.
-    pub async fn trace(&mut self, trace: &str, allowed: &AllowedServices, limit: u32) -> Result<Vec<ExecutionTrace>> {
-        let condition = allowed.condition(self.dialect, 4);
-        let select = format!("SELECT * FROM spans WHERE tenant = $1 AND trace = $2 {condition} ORDER BY id LIMIT $3");
-        let query = self.query_text(select).bind(trace.to_owned()).bind(i64::from(limit));
-        self.rows(allowed.bind(query)?).await?.iter().map(execution).collect()
+    pub async fn trace(
+        &mut self,
+        trace: &str,
+        allowed: &AllowedServices,
+        limit: u32,
+    ) -> Result<(Vec<ExecutionTrace>, bool)> {
+        let query = self.query_text(show_trace(&allowed.condition(self.dialect, 4)));
+        let query = query.bind(trace.to_owned()).bind(i64::from(limit));
+        let rows = self.rows(allowed.bind(query)?).await?;
+        let found = rows.first().map_or(Ok(0), |row| number::<u64>(row, "found"))?;
+        let executions: Vec<_> = rows.iter().map(execution).collect::<Result<_>>()?;
+        let is_cut = found > executions.len() as u64;
+        Ok((executions, is_cut))
     }
 }

@@ -12,7 +12,9 @@ macro_rules! on_both {
 
 mod access;
 mod alerts;
+mod drafts;
 mod durability;
+mod flags;
 mod idempotent_requests;
 mod identity;
 mod issues;
@@ -29,9 +31,10 @@ use super::*;
 use access::{roles_have_revisions_and_are_bounded, sessions_are_a_tenants_and_end, users_are_a_tenants_and_bounded};
 use alerts::{
     alert_rules_have_revisions_and_are_bounded, executions_are_found_by_the_text_of_their_lines,
-    notifications_wait_for_their_receiver, silences_end_and_are_bounded,
-    the_state_of_alerts_and_the_counts_of_hosts_survive,
+    notifications_wait_for_their_receiver, rows_of_a_later_release_keep_no_rule_from_being_evaluated,
+    silences_end_and_are_bounded, the_state_of_alerts_and_the_counts_of_hosts_survive,
 };
+use drafts::drafts_have_revisions_and_are_bounded;
 use elias_api::{
     Actor, Deployment, DeploymentState, ExecutionFilter, ExecutionRecord, RecordedCalls, RecordedRun, Service,
     TenantSettings, Version, VersionSettings,
@@ -39,6 +42,7 @@ use elias_api::{
 use elias_delivery::experiment::VariantMetrics;
 use elias_names::{ComponentName, Digest, Environment, ServiceId};
 use elias_transparency as transparency;
+use flags::{flags_are_bounded, flags_have_revisions_and_are_a_tenants};
 use serde_json::json;
 use sqlx::{AssertSqlSafe, Executor, SqlSafeStr};
 use std::time::Duration;
@@ -63,11 +67,16 @@ fn sqlite() -> TestStore {
 
 /// A database of its own on the server of the tests.
 async fn postgres() -> Option<TestStore> {
+    postgres_with("").await
+}
+
+/// As [`postgres`], of a database with these options.
+async fn postgres_with(options: &str) -> Option<TestStore> {
     let server = std::env::var("ELIAS_TEST_POSTGRES").ok()?;
     sqlx::any::install_default_drivers();
     let name = format!("platform_{}", ulid::Ulid::new().to_string().to_lowercase());
     let pool = AnyPool::connect(&server).await.expect("the server of the tests");
-    pool.execute(AssertSqlSafe(format!("CREATE DATABASE {name}")).into_sql_str()).await.expect("a database");
+    pool.execute(AssertSqlSafe(format!("CREATE DATABASE {name} {options}")).into_sql_str()).await.expect("a database");
     let url = format!("{}/{name}", server.rsplit_once('/').expect("a URL with a database").0);
     let folder = tempfile::tempdir().expect("a folder");
     Some(TestStore { store: Store::open(folder.path(), Some(&url)).expect("it opens"), folder })
@@ -438,6 +447,7 @@ async fn executions_are_found_and_pruned(TestStore { store, .. }: &TestStore) {
         fuel: 7,
         memory_bytes: 9,
         host_calls: vec![RecordedCalls { capability: "db".into(), calls: 2, duration_us: 3 }],
+        flags: [("banner".to_owned(), "on".to_owned())].into(),
         status: 200,
         outcome: outcome.into(),
         code: None,
@@ -485,6 +495,8 @@ on_both! {
     versions_count_up_also_when_they_come_at_once
     of_two_changes_at_once_one_is_stale
     what_changed_is_read_and_nothing_else
+    flags_have_revisions_and_are_a_tenants
+    flags_are_bounded
     a_version_that_serves_is_not_deleted
     what_is_not_committed_never_was
     quotas_of_components_hold
@@ -494,12 +506,14 @@ on_both! {
     answers_are_given_again_until_newer_ones_take_their_place
     metrics_of_variants_are_those_of_other_hosts_and_go_with_the_experiment
     executions_are_found_and_pruned
+    drafts_have_revisions_and_are_bounded
     roles_have_revisions_and_are_bounded
     users_are_a_tenants_and_bounded
     sessions_are_a_tenants_and_end
     alert_rules_have_revisions_and_are_bounded
     silences_end_and_are_bounded
     notifications_wait_for_their_receiver
+    rows_of_a_later_release_keep_no_rule_from_being_evaluated
     the_state_of_alerts_and_the_counts_of_hosts_survive
     executions_are_found_by_the_text_of_their_lines
 }

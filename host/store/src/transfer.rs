@@ -29,6 +29,7 @@ pub(super) const TABLES: &[&str] = &[
     "audit",
     "executions",
     "spans",
+    "drafts",
     "idempotency",
     "idempotent_requests",
     "log_records",
@@ -78,6 +79,8 @@ pub(super) const TABLES: &[&str] = &[
     "issues",
     "issue_counts",
     "security_events",
+    "flags",
+    "flag_revisions",
     "leases",
 ];
 /// The tables that have rows in every new store.

@@ -46,6 +46,12 @@ pub struct UsageNotice {
     pub revision: u64,
 }
 
+/// Notices are found by their tenants, in the primary key: there is no index of their age.
+pub(super) const PRUNE_USAGE: [&str; 2] = [
+    "DELETE FROM usage_hours WHERE hour_at < $1",
+    "DELETE FROM usage_notices WHERE tenant IN (SELECT tenant FROM tenants) AND hour_at < $1",
+];
+
 /// The columns of sums over all runs of hosts.
 const SUMS: &str = "tenant, hour_at, CAST(SUM(executions) AS BIGINT) AS executions, CAST(SUM(fuel) AS BIGINT) AS fuel, \
     CAST(SUM(bytes_in) AS BIGINT) AS bytes_in, CAST(SUM(bytes_out) AS BIGINT) AS bytes_out, \
@@ -163,7 +169,7 @@ impl HostScope {
     /// # Errors
     /// `store-unavailable`.
     pub async fn prune_usage(&mut self, before: i64) -> Result<()> {
-        for delete in ["DELETE FROM usage_hours WHERE hour_at < $1", "DELETE FROM usage_notices WHERE hour_at < $1"] {
+        for delete in PRUNE_USAGE {
             sqlx::query(delete).bind(before).execute(&mut *self.tx).await?;
         }
         Ok(())

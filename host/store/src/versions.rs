@@ -156,7 +156,7 @@ impl TenantScope {
         for service in self.services().await?.into_iter().filter(|service| service.component == *component) {
             let variants = service.experiment.iter().flat_map(|experiment| &experiment.plan.variants);
             let by = if service.flags.iter().any(|rule| rule.version == u64::from(number)) {
-                "a flag (elias flags)"
+                "a targeting rule (elias targeting)"
             } else if variants.into_iter().any(|variant| variant.version == number) {
                 "an experiment (elias stages)"
             } else {

@@ -38,7 +38,7 @@ impl SampleRate {
     }
 }
 
-/// Executions of a tenant that are kept a second on one host.
+/// What of a tenant is kept a second on one host: executions, and bytes of their calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TraceBounds {
     /// Whose traces were chosen by the rate.
@@ -47,11 +47,14 @@ pub struct TraceBounds {
     pub asked_per_second: u32,
     /// That failed or were slow.
     pub tail_per_second: u32,
+    /// Bytes of the calls and spans within executions. Those of an execution that has more are left out: a component
+    /// decides how many it makes, and the store has to hold what all tenants keep.
+    pub call_bytes_per_second: u32,
 }
 
 impl Default for TraceBounds {
     fn default() -> Self {
-        Self { chosen_per_second: 20, asked_per_second: 20, tail_per_second: 20 }
+        Self { chosen_per_second: 20, asked_per_second: 20, tail_per_second: 20, call_bytes_per_second: 256 << 10 }
     }
 }
 
@@ -62,6 +65,7 @@ pub struct TraceUse {
     chosen: AtomicU32,
     asked: AtomicU32,
     tail: AtomicU32,
+    call_bytes: AtomicU32,
 }
 
 impl TraceUse {
@@ -80,27 +84,35 @@ impl TraceUse {
             return false;
         }
         if from_outside {
-            self.is_within(&self.asked, bounds.asked_per_second, now_ms)
+            self.is_within(&self.asked, 1, bounds.asked_per_second, now_ms)
         } else {
-            self.is_within(&self.chosen, bounds.chosen_per_second, now_ms)
+            self.is_within(&self.chosen, 1, bounds.chosen_per_second, now_ms)
         }
     }
 
     /// Whether the spans of an execution that failed or was slow are kept.
     #[must_use]
     pub fn keeps_at_end(&self, bounds: &TraceBounds, now_ms: u64) -> bool {
-        self.is_within(&self.tail, bounds.tail_per_second, now_ms)
+        self.is_within(&self.tail, 1, bounds.tail_per_second, now_ms)
     }
 
-    fn is_within(&self, count: &AtomicU32, maximum: u32, now_ms: u64) -> bool {
+    /// Whether the calls of an execution that is kept are kept too, which are so many bytes.
+    #[must_use]
+    pub fn keeps_calls(&self, bytes: usize, bounds: &TraceBounds, now_ms: u64) -> bool {
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        self.is_within(&self.call_bytes, bytes, bounds.call_bytes_per_second, now_ms)
+    }
+
+    fn is_within(&self, count: &AtomicU32, more: u32, maximum: u32, now_ms: u64) -> bool {
         let second = now_ms / 1_000;
         // Threads race at the turn of a second, after which some more may be kept: a lock would cost every execution.
         if self.second.swap(second, Ordering::Relaxed) != second {
-            for count in [&self.chosen, &self.asked, &self.tail] {
+            for count in [&self.chosen, &self.asked, &self.tail, &self.call_bytes] {
                 count.store(0, Ordering::Relaxed);
             }
         }
-        count.load(Ordering::Relaxed) < maximum && count.fetch_add(1, Ordering::Relaxed) < maximum
+        let fits = |count: u32| count.saturating_add(more) <= maximum;
+        fits(count.load(Ordering::Relaxed)) && fits(count.fetch_add(more, Ordering::Relaxed))
     }
 }
 
@@ -154,6 +166,18 @@ mod tests {
         let (used, bounds) = (TraceUse::default(), TraceBounds { tail_per_second: 3, ..TraceBounds::default() });
         let kept = |now| (0..100).filter(|_| used.keeps_at_end(&bounds, now)).count();
         assert_eq!((kept(1_000), kept(1_999), kept(2_000)), (3, 0, 3));
+    }
+
+    #[test]
+    fn calls_are_bounded_in_bytes() {
+        let bounds = TraceBounds { call_bytes_per_second: 1_000, ..TraceBounds::default() };
+        let used = TraceUse::default();
+        let keeps = |bytes, now| used.keeps_calls(bytes, &bounds, now);
+        assert_eq!(
+            [keeps(600, 5_000), keeps(600, 5_100), keeps(400, 5_200), keeps(1, 5_300)],
+            [true, false, true, false]
+        );
+        assert!(keeps(1_000, 6_000) && !keeps(usize::MAX, 7_000) && keeps(1_000, 7_000));
     }
 
     #[test]

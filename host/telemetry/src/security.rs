@@ -2,8 +2,9 @@
 
 use elias_names::{ComponentName, Environment, TenantId};
 use sha2::{Digest, Sha256};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// Different events of a tenant that are told apart within [`WINDOW_MS`]; those that come later are counted together,
 /// by kind.
@@ -52,7 +53,7 @@ impl SecurityEventKind {
 }
 
 /// An event without its time: two that are equal are repeats of one.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SecurityEventKey {
     /// What happened.
     pub kind: SecurityEventKind,
@@ -88,6 +89,12 @@ impl SecurityEventKey {
         id
     }
 
+    fn hash_of(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        self.hash(&mut hasher);
+        hasher.finish()
+    }
+
     fn bounded(mut self) -> Self {
         for text in [&mut self.actor, &mut self.address, &mut self.subject, &mut self.code] {
             text.truncate(text.floor_char_boundary(TEXT_BYTES_MAX));
@@ -121,8 +128,9 @@ pub struct SecurityEvents {
     pending: PendingEvents,
     /// Events in `pending`.
     len: usize,
-    /// The events of each tenant that were told apart within the window.
-    told_apart: BTreeMap<TenantId, usize>,
+    /// The events of each tenant that were told apart within the window, by their hashes: one that goes on takes one
+    /// place of [`TOLD_APART_MAX`], however often it is stored meanwhile.
+    told_apart: BTreeMap<TenantId, HashSet<u64>>,
     window: i64,
     uncounted: u64,
 }
@@ -136,12 +144,14 @@ impl SecurityEvents {
             self.told_apart.clear();
         }
         let key = key.bounded();
-        let is_known = self.pending.get(tenant).is_some_and(|of_tenant| of_tenant.contains_key(&key));
-        let told_apart = self.told_apart.get(tenant).copied().unwrap_or(0);
-        let key = if is_known || told_apart < TOLD_APART_MAX { key } else { SecurityEventKey::folded(key.kind) };
+        let hash = key.hash_of();
+        let told_apart = self.told_apart.get(tenant);
+        let is_known = told_apart.is_some_and(|told_apart| told_apart.contains(&hash));
+        let has_place = is_known || told_apart.is_none_or(|told_apart| told_apart.len() < TOLD_APART_MAX);
+        let key = if has_place { key } else { SecurityEventKey::folded(key.kind) };
         let repeats = Repeats { count, first_ms: now_ms, last_ms: now_ms };
-        if self.insert(tenant, key, repeats) && !is_known {
-            *self.told_apart.entry(tenant.clone()).or_default() += 1;
+        if self.insert(tenant, key, repeats) && has_place && !is_known {
+            self.told_apart.entry(tenant.clone()).or_default().insert(hash);
         }
     }
 
@@ -178,10 +188,9 @@ impl SecurityEvents {
         true
     }
 
-    /// Events of more tenants than are gathered.
-    #[must_use]
-    pub fn uncounted(&self) -> u64 {
-        self.uncounted
+    /// Takes the number of events of more tenants than are gathered.
+    pub fn take_uncounted(&mut self) -> u64 {
+        std::mem::take(&mut self.uncounted)
     }
 }
 
@@ -240,7 +249,23 @@ mod tests {
         for number in 0..TENANTS_MAX + 5 {
             events.add(&tenant(&format!("t{number}")), denied("a"), 2, 0);
         }
-        assert_eq!((events.take().len(), events.uncounted()), (TENANTS_MAX, 10));
+        assert_eq!((events.take().len(), events.take_uncounted()), (TENANTS_MAX, 10));
+        assert_eq!(events.take_uncounted(), 0, "they are told of once");
+    }
+
+    #[test]
+    fn an_event_that_goes_on_takes_the_place_of_no_other() {
+        let (mut events, acme) = (SecurityEvents::default(), tenant("acme"));
+        // Stored each second: ten clients that try all the time, and one after the other that is new.
+        for second in 0..60 {
+            for client in 0..10 {
+                events.add(&acme, denied(&format!("goes on {client}")), 5, second * 1_000);
+            }
+            events.add(&acme, denied(&format!("new {second}")), 1, second * 1_000);
+            let of_acme = &events.take()[&acme];
+            assert!(of_acme.contains_key(&denied(&format!("new {second}"))), "{second}: {of_acme:?}");
+            assert_eq!(of_acme.len(), 11);
+        }
     }
 
     #[test]

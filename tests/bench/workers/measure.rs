@@ -48,13 +48,28 @@ pub(super) async fn median(rounds: usize, run: impl AsyncFn()) -> f64 {
 
 /// Sends messages to so many workers, of which each has so many at a time, for [`MEASURED_FOR`].
 pub(super) async fn send_all(bench: &InProcess, workers: u32, in_flight: u32) -> Messages {
+    send(bench, (0..in_flight).flat_map(|_| 0..workers), |answered| answered).await
+}
+
+/// Sends messages to so many workers in turn, of which so many are on their way at a time, likewise: the time that a
+/// message takes where they do not wait for each other.
+pub(super) async fn send_in_turn(bench: &InProcess, workers: u32, in_flight: u32) -> Messages {
+    let mut next = in_flight;
+    let next = move |_| {
+        next += 1;
+        (next - 1) % workers
+    };
+    send(bench, (0..in_flight).map(|number| number % workers), next).await
+}
+
+/// Sends messages to these workers, and after each answer to the `next`.
+async fn send(bench: &InProcess, first: impl Iterator<Item = u32>, mut next: impl FnMut(u32) -> u32) -> Messages {
     let (started, mut messages) = (Instant::now(), Messages::default());
-    let mut pending: FuturesUnordered<_> =
-        (0..in_flight).flat_map(|_| 0..workers).map(|number| timed(bench, number)).collect();
+    let mut pending: FuturesUnordered<_> = first.map(|number| timed(bench, number)).collect();
     while let Some((number, time)) = pending.next().await {
         messages.times.push(time);
         if started.elapsed() < MEASURED_FOR {
-            pending.push(timed(bench, number));
+            pending.push(timed(bench, next(number)));
         }
     }
     messages.elapsed = started.elapsed();
@@ -75,11 +90,15 @@ pub(super) fn written_bytes(pid: u32) -> u64 {
     line.and_then(|number| number.parse().ok()).unwrap_or_default()
 }
 
-/// Bytes of memory that a process has resident.
-pub(super) fn resident_bytes(pid: u32) -> u64 {
+/// Bytes of memory that a process has for itself: resident pages that are no file's, and the tables of its pages. Its
+/// resident memory has the pages of an image once for each memory that maps them, and they are there once.
+pub(super) fn own_bytes(pid: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("the kernel says");
-    line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") * 1024
+    let field = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("the kernel says");
+        line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") * 1024
+    };
+    field("RssAnon:") + field("VmPTE:")
 }
 
 /// Bytes of the files of a folder, as they take room on the disk.

@@ -1,6 +1,6 @@
 //! Workers in memory: what a message costs beside a call, how many there are a second, and what a worker takes awake.
 
-use super::measure::{Messages, median, resident_bytes, send_all};
+use super::measure::{Messages, median, own_bytes, send_all};
 use super::{InProcess, WORKERS};
 use crate::report::Report;
 use elias_local_workers::Durability;
@@ -32,11 +32,11 @@ pub(super) async fn run(wasm: &[u8], report: &mut Report) -> Messages {
     );
 
     let pid = std::process::id();
-    let before = resident_bytes(pid);
+    let before = own_bytes(pid);
     join_all((0..WORKERS).map(|number| bench.send(number))).await;
-    let each = resident_bytes(pid).saturating_sub(before) as f64 / f64::from(WORKERS);
+    let each = own_bytes(pid).saturating_sub(before) as f64 / f64::from(WORKERS);
     report.row(
-        &format!("service workers awake: resident memory of a further one, of {WORKERS}"),
+        &format!("service workers awake: memory that a further one has for itself, of {WORKERS}"),
         &format!("{:.0} KB", each / 1e3),
         "200 KB",
         Some(each <= 200e3),

@@ -20,6 +20,9 @@ use std::time::Duration;
 
 /// Workers that all take messages at the same time.
 const WORKERS: u32 = 1_000;
+/// The target of the median of durable messages, in milliseconds: where as many are on their way as are answered in
+/// that time at the target of the rate. More of them wait for each other.
+const P50_MS: f64 = 5.0;
 /// How long a rate is measured.
 const MEASURED_FOR: Duration = Duration::from_secs(5);
 /// The number 1 in the structured clone encoding: the message, to which the worker answers with its count.

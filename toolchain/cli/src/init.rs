@@ -1,8 +1,9 @@
 //! `elias init`: creates a project.
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use elias_command_line::{CliErrorCode, Failure, Program};
 use elias_project::{BuildTable, ENTRIES, Project, types};
+use elias_templates::{Language, Template};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -20,109 +21,12 @@ pub(crate) struct InitArguments {
     language: Language,
 }
 
-/// The language of an example.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Language {
-    /// JavaScript modules, with types in JSDoc
-    #[value(name = "javascript")]
-    JavaScript,
-    /// TypeScript modules
-    #[value(name = "typescript")]
-    TypeScript,
-}
-
-/// The example that a project starts from.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum Template {
-    /// An HTML page
-    Hello,
-    /// Routes with Hono
-    Hono,
-    /// A JSON API with a database, with ELIAS.createAPI
-    Api,
-    /// A function from an input to an output, with ELIAS.createComponent
-    Worker,
-}
-
 /// The lines that an existing file should have and lacks.
 const HINTS: [(&str, &str); 3] = [
     (".gitignore", "add .elias/, node_modules/, *.wasm and .env"),
     ("tsconfig.json", "add \"extends\": \"./.elias/tsconfig.json\""),
     ("package.json", "`elias check` needs typescript among the devDependencies, and for node: modules @types/node"),
 ];
-
-/// Files by their paths.
-type Files = &'static [(&'static str, &'static str)];
-
-/// The files below `templates/NAME`.
-macro_rules! files {
-    ($template:literal: $($path:literal),*) => {
-        &[$(($path, include_str!(concat!("../templates/", $template, "/", $path)))),*]
-    };
-}
-
-impl Language {
-    /// The files that every project of the language has.
-    fn common(self) -> Files {
-        match self {
-            Self::JavaScript => &[
-                (".gitignore", include_str!("../templates/common/gitignore")),
-                ("tsconfig.json", include_str!("../templates/common/tsconfig.javascript.json")),
-            ],
-            Self::TypeScript => &[
-                (".gitignore", include_str!("../templates/common/gitignore")),
-                ("tsconfig.json", include_str!("../templates/common/tsconfig.json")),
-            ],
-        }
-    }
-}
-
-impl Template {
-    fn files(self, language: Language) -> Files {
-        match language {
-            Language::JavaScript => self.javascript(),
-            Language::TypeScript => self.typescript(),
-        }
-    }
-
-    fn typescript(self) -> Files {
-        match self {
-            Self::Hello => files!("hello": "package.json", "elias.toml", "src/index.ts", "test/index.test.ts"),
-            Self::Hono => files!("hono": "package.json", "elias.toml", "src/index.ts", "test/index.test.ts"),
-            Self::Api => files!(
-                "api": "package.json", "elias.toml", "migrations/0001_notes.sql", "src/index.ts", "test/index.test.ts"
-            ),
-            Self::Worker => files!("worker": "package.json", "elias.toml", "src/index.ts", "test/index.test.ts"),
-        }
-    }
-
-    /// Files that state no types are those of TypeScript under another name, so that there is one copy of each.
-    fn javascript(self) -> Files {
-        match self {
-            Self::Hello => files!("hello": "package.json", "elias.toml", "src/index.js", "test/index.test.js"),
-            Self::Hono => &[
-                ("package.json", include_str!("../templates/hono/package.json")),
-                ("elias.toml", include_str!("../templates/hono/elias.toml")),
-                ("src/index.js", include_str!("../templates/hono/src/index.ts")),
-                ("test/index.test.js", include_str!("../templates/hono/test/index.test.ts")),
-            ],
-            Self::Api => files!(
-                "api": "package.json", "elias.toml", "migrations/0001_notes.sql", "src/index.js", "test/index.test.js"
-            ),
-            Self::Worker => &[
-                ("package.json", include_str!("../templates/worker/package.json")),
-                ("elias.toml", include_str!("../templates/worker/elias.toml")),
-                ("src/index.js", include_str!("../templates/worker/src/index.js")),
-                ("test/index.test.js", include_str!("../templates/worker/test/index.test.ts")),
-            ],
-        }
-    }
-
-    /// Whether it runs before packages are installed.
-    fn is_alone(self) -> bool {
-        !matches!(self, Self::Hono)
-    }
-}
 
 /// Writes the project.
 ///
@@ -224,20 +128,6 @@ mod tests {
         for (name, wanted) in [("my-app", true), ("a", true), ("", false), ("My", false), ("a b", false), (".x", false)]
         {
             assert_eq!(is_name(name), wanted, "{name}");
-        }
-    }
-
-    #[test]
-    fn each_template_has_the_same_files_in_both_languages() {
-        for template in Template::value_variants() {
-            let paths = |language| template.files(language).iter().map(|(path, _)| *path).collect::<Vec<_>>();
-            let javascript = paths(Language::JavaScript);
-            let typescript: Vec<_> =
-                paths(Language::TypeScript).iter().map(|path| path.replace(".ts", ".js")).collect();
-            assert_eq!(javascript, typescript, "{template:?}");
-            for (path, text) in template.files(Language::JavaScript) {
-                assert!(!path.ends_with(".ts") && !text.contains("index.ts"), "{template:?}: {path}");
-            }
         }
     }
 }

@@ -54,6 +54,12 @@ impl Failure {
         Self::new("reported", "another program has reported it").report_as("", "")
     }
 
+    /// The stable code.
+    #[must_use]
+    pub fn code(&self) -> &str {
+        &self.code
+    }
+
     /// The message, for a page.
     #[must_use]
     pub fn page(&self) -> &str {

@@ -18,6 +18,7 @@ mod setting_flags;
 mod target;
 mod test;
 pub mod text;
+mod version_settings;
 
 pub use build::{BuildArguments, BuildCommand, InspectArguments, PrepareArguments, TypesArguments};
 pub use database::{DbArguments, Parameters};
@@ -31,3 +32,4 @@ pub use serve::{DevArguments, LogFormat, ServeArguments, ServerArguments};
 pub use setting_flags::SettingFlags;
 pub use target::{Target, default_tenant, tenant_of_environment};
 pub use test::{Reporter, TestArguments};
+pub use version_settings::version_settings;

@@ -75,6 +75,10 @@ pub struct PlatformArguments {
     /// notifications may be, such as 10.1.0.0/16; repeatable
     #[arg(long, value_name = "NETWORK", requires = "platform")]
     pub private_network: Vec<IpNet>,
+    /// Registry from which the npm packages of drafts are installed, such as https://registry.npmjs.org; its address is
+    /// public, or in a network of --private-network [default: none are installed]
+    #[arg(long, value_name = "URL", requires = "platform")]
+    pub npm_registry: Option<String>,
     /// Mail server for notifications of alerts, such as smtps://USER:PASSWORD@mail.example.com
     #[arg(long, value_name = "URL", env = "ELIAS_SMTP", hide_env_values = true)]
     pub smtp: Option<String>,

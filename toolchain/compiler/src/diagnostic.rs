@@ -220,6 +220,8 @@ problems! {
         EnvironmentAtBuild = "environment-at-build",
         /// A class of service workers is not exported, so that it has no workers.
         UnexportedWorker = "unexported-worker",
+        /// A schema cannot be expressed as JSON Schema, so that the manifest lacks it.
+        SchemaNotRepresentable = "schema-not-representable",
         /// A package or file is bundled that cannot work in a component.
         CannotRun = "cannot-run",
         /// No lockfile that is read says what the bundled packages must be.

@@ -2,6 +2,7 @@
 
 use crate::engine::{self, STACK_TOP};
 use crate::image;
+use crate::schemas::DescribedSchema;
 use anyhow::{Context, Result, bail, ensure};
 use elias_contract::base::Base;
 use elias_host::engine::{Allocation, CompiledCache, wasmtime_config};
@@ -87,6 +88,9 @@ pub(crate) struct Report {
     /// Names and versions of packages that the source says it is made with.
     #[serde(default)]
     pub(crate) dependencies: Vec<String>,
+    /// The JSON Schemas of what the implementation takes and gives.
+    #[serde(default)]
+    pub(crate) schemas: Vec<DescribedSchema>,
     /// The number of the implementation that this is.
     pub(crate) stage: u32,
     /// The highest number of an implementation in the source.

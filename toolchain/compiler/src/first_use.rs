@@ -14,11 +14,12 @@ use oxc::span::SourceType;
 use std::collections::BTreeMap;
 
 /// Capabilities that have to be granted: the interface, a module that gives it, and names that mean it besides.
-const CAPABILITIES: [(&str, &str, &[&str]); 9] = [
+const CAPABILITIES: [(&str, &str, &[&str]); 10] = [
     ("elias:cache/cache", "elias/cache", &[]),
     ("elias:config/config", "elias/config", &["env"]),
     ("elias:db/db", "elias/db", &[]),
     ("elias:events/events", "elias/events", &[]),
+    ("elias:feature-flags/evaluation", "elias/flags", &[]),
     ("elias:jobs/jobs", "elias/jobs", &[]),
     ("elias:workers/workers", "elias/workers", &[]),
     ("elias:workers/workers", "elias/eiasw", &[]),

@@ -2,6 +2,7 @@
 
 use elias_contract::layout::{self, EngineBinding, LayoutError};
 use elias_contract::manifest::Manifest;
+use elias_contract::world::{self, World};
 use serde::Serialize;
 use std::fmt;
 use wasmparser::{Parser, Payload};
@@ -48,7 +49,7 @@ pub struct Sizes {
 /// [`LayoutError`] if the bytes are not a component, or not as they were made.
 pub fn inspect(component: &[u8]) -> Result<Inspection, LayoutError> {
     let layout = layout::read(component)?;
-    let (mut imports, mut exports) = (Vec::new(), Vec::new());
+    let World { imports, exports } = world::read(component)?;
     let mut modules = 0;
     let mut depth = 0_u32;
     for payload in Parser::new(0).parse_all(component) {
@@ -61,16 +62,6 @@ pub fn inspect(component: &[u8]) -> Result<Inspection, LayoutError> {
             }
             Payload::ComponentSection { .. } => depth += 1,
             Payload::End(_) => depth = depth.saturating_sub(1),
-            Payload::ComponentImportSection(section) if depth == 0 => {
-                for import in section {
-                    imports.push(import?.name.name.to_owned());
-                }
-            }
-            Payload::ComponentExportSection(section) if depth == 0 => {
-                for export in section {
-                    exports.push(export?.name.name.to_owned());
-                }
-            }
             _ => {}
         }
     }

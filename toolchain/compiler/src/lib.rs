@@ -41,6 +41,7 @@ pub mod child;
 pub mod command;
 mod componentize;
 pub mod diagnostic;
+pub mod draft;
 pub mod engine;
 mod evaluate;
 mod explain;
@@ -52,7 +53,9 @@ mod options;
 mod package;
 mod paths;
 mod sbom;
+mod schemas;
 mod web;
+mod worker_code;
 mod workers;
 
 pub use diagnostic::{BuildError, BuildWarning};
@@ -61,6 +64,7 @@ use capabilities::Capabilities;
 use diagnostic::Details;
 use elias_contract::layout::{self, BASE_SECTION, append_custom_section};
 use elias_contract::manifest::{FORMAT, MANIFEST_SECTION, Manifest, SBOM_SECTION, SOURCE_MAP_SECTION, Stage};
+use elias_contract::swap::{CODE_SECTION, Code};
 use elias_host::engine::CompiledCache;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -186,6 +190,7 @@ impl Builder {
         let locales = locales::module(&options.locales)?;
         let mut modules = needs.modules();
         modules.extend(locales.as_ref().map(|(name, source)| (name.clone(), source.as_str())));
+        let module_names = worker_code::module_names(&modules);
         let evaluated = self
             .evaluator
             .evaluate(&evaluate::Application {
@@ -205,6 +210,7 @@ impl Builder {
             return Err(explain::unknown_handler(name, options));
         }
         sbom::compare(&evaluated.report.dependencies, &sbom)?;
+        let (schemas, inexpressible) = schemas::read(&evaluated.report.schemas)?;
         let mut imports = needs.interfaces(&evaluated.report.handlers);
         imports.extend(imported.interfaces());
         imports.sort_unstable();
@@ -241,6 +247,7 @@ impl Builder {
             handlers: evaluated.report.handlers.clone(),
             workers: evaluated.report.workers.clone(),
             imports,
+            schemas,
             stage: (evaluated.report.of > 1)
                 .then_some(Stage { number: evaluated.report.stage, of: evaluated.report.of }),
             eval: options.eval,
@@ -253,6 +260,11 @@ impl Builder {
         append_custom_section(&mut wasm, MANIFEST_SECTION, &manifest.to_json());
         append_custom_section(&mut wasm, SBOM_SECTION, sbom.to_string().as_bytes());
         append_custom_section(&mut wasm, SOURCE_MAP_SECTION, bundle.map.as_bytes());
+        // Names in minified code are others in each version.
+        if !manifest.workers.is_empty() && !options.minify {
+            let code = Code { modules: &module_names, source: &bundle.code };
+            append_custom_section(&mut wasm, CODE_SECTION, &code.to_section());
+        }
         if wasm.len() > COMPONENT_BYTES_MAX {
             let message = format!("the component has {} bytes; at most {COMPONENT_BYTES_MAX} are allowed", wasm.len());
             let help = "move large data out of the source, for example into a database or object store";
@@ -262,6 +274,7 @@ impl Builder {
         if needs.has_workers() {
             warnings.extend(workers::warnings(&bundle));
         }
+        warnings.extend(inexpressible);
         warnings.extend(bundle.warnings);
         warnings.extend(unlocked);
         let logs = evaluated.report.logs.into_iter().map(|line| (line.level, line.message)).collect();

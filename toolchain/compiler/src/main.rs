@@ -1,7 +1,7 @@
 //! `elias-build`: JavaScript or TypeScript in, a WebAssembly component out.
 
 use clap::Parser;
-use elias_build::{child, command};
+use elias_build::{child, command, draft};
 use elias_command_line::{BuildArguments, BuildCommand};
 use std::path::Path;
 use std::process::ExitCode;
@@ -19,9 +19,14 @@ struct Arguments {
 fn main() -> ExitCode {
     // `elias-serve` has this program build what it serves. It is no command: nobody types it.
     let mut given = std::env::args_os().skip(1);
-    if given.next().is_some_and(|first| first == child::ARGUMENT) {
+    let first = given.next();
+    if first.as_deref().is_some_and(|first| first == child::ARGUMENT) {
         let (parent, cache) = (given.next(), given.next());
         return child::main(parent.as_deref(), cache.as_deref().map(Path::new));
+    }
+    // Neither is this one: `elias-serve --platform` has it build the drafts of tenants.
+    if first.as_deref().is_some_and(|first| first == draft::ARGUMENT) {
+        return draft::main(given.filter_map(|argument| argument.into_string().ok()));
     }
     match Arguments::parse() {
         Arguments { command: Some(BuildCommand::Build(arguments)), .. } => command::build(&arguments),

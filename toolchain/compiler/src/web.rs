@@ -76,7 +76,7 @@ fn from_folder(file: &str) -> Option<String> {
 const VENDORED: &str = "vendor/";
 
 /// The short names of imports, and the interface that each stands for.
-const IMPORTS: [(&str, &str); 14] = [
+const IMPORTS: [(&str, &str); 15] = [
     ("log", "elias:log/log@0.1.0"),
     ("monotonic-clock", "wasi:clocks/monotonic-clock@0.2.12"),
     ("wall-clock", "wasi:clocks/wall-clock@0.2.12"),
@@ -91,6 +91,7 @@ const IMPORTS: [(&str, &str); 14] = [
     ("events", "elias:events/events@0.1.0"),
     ("workflow", "elias:workflow/steps@0.1.0"),
     ("workers", "elias:workers/workers@0.1.0"),
+    ("flags", "elias:feature-flags/evaluation@0.1.0"),
 ];
 
 /// The interfaces that waiting for anything takes.
@@ -310,6 +311,12 @@ mod tests {
         ] {
             assert_eq!(needs(source, &["call"]).0, [interface, poll], "{source}");
         }
+    }
+
+    #[test]
+    fn an_evaluation_of_flags_waits_for_nothing() {
+        let source = "import { flags } from 'elias/flags'; flags.getBooleanValue('a', false)";
+        assert_eq!(needs(source, &["call"]).0, ["elias:feature-flags/evaluation@0.1.0"]);
     }
 
     #[test]

@@ -13,8 +13,8 @@ use toml::de::{DeTable, DeValue};
 pub const CONFIG_FILE: &str = "elias.toml";
 
 /// The capabilities that components can be granted.
-pub const CAPABILITIES: [&str; 10] =
-    ["cache", "config", "crypto", "db", "events", "http", "jobs", "log", "workers", "workflow"];
+pub const CAPABILITIES: [&str; 11] =
+    ["cache", "config", "crypto", "db", "events", "flags", "http", "jobs", "log", "workers", "workflow"];
 
 /// The content of an elias.toml.
 #[derive(Debug, Clone, Default, PartialEq)]

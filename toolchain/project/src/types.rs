@@ -26,7 +26,7 @@ const TSCONFIG: &str = r#"{
 "#;
 
 /// Files of the package, by their paths in `.elias`.
-const FILES: [(&str, &str); 21] = [
+const FILES: [(&str, &str); 22] = [
     ("tsconfig.json", TSCONFIG),
     ("types/index.d.ts", include_str!("../../../guest-js/sdk/index.d.ts")),
     ("types/files.d.ts", include_str!("../../../guest-js/sdk/files.d.ts")),
@@ -40,6 +40,7 @@ const FILES: [(&str, &str); 21] = [
     ("types/modules/db.d.ts", include_str!("../../../guest-js/sdk/modules/db.d.ts")),
     ("types/modules/eiasw.d.ts", include_str!("../../../guest-js/sdk/modules/eiasw.d.ts")),
     ("types/modules/events.d.ts", include_str!("../../../guest-js/sdk/modules/events.d.ts")),
+    ("types/modules/flags.d.ts", include_str!("../../../guest-js/sdk/modules/flags.d.ts")),
     ("types/modules/forms.d.ts", include_str!("../../../guest-js/sdk/modules/forms.d.ts")),
     ("types/modules/http.d.ts", include_str!("../../../guest-js/sdk/modules/http.d.ts")),
     ("types/modules/jobs.d.ts", include_str!("../../../guest-js/sdk/modules/jobs.d.ts")),

@@ -3,7 +3,7 @@
 use crate::failure;
 use crate::settings::Settings;
 use elias_capabilities::outbox::OutboxRelay;
-use elias_capabilities::{Events, Jobs, Workers, Workflow};
+use elias_capabilities::{Events, Flags, Jobs, Workers, Workflow};
 use elias_command_line::Failure;
 use elias_host::{Host, HostBuilder};
 use elias_local_triggers::LocalTriggers;
@@ -21,11 +21,14 @@ pub(crate) fn guest_threads(settings: &Settings) -> u32 {
     })
 }
 
-/// A host to be, with all capabilities. Jobs and events go into memory, and nothing runs them, nor service workers.
+/// A host to be, with all capabilities. Feature flags are those of the component's own table. Jobs and events go into
+/// memory, and nothing runs them, nor service workers.
 pub(crate) fn with_idle_triggers(settings: &Settings, data_dir: PathBuf) -> Result<HostBuilder, Failure> {
     let triggers = LocalTriggers::builder().build().map_err(|error| Failure::new("bad-configuration", error))?;
     let builder = builder(settings, data_dir, triggers.outbox());
-    Ok(with_triggers(builder, triggers.jobs(), triggers.events()).capability(Workers::unavailable()))
+    Ok(with_triggers(builder, triggers.jobs(), triggers.events())
+        .capability(Workers::unavailable())
+        .capability(Flags::local()))
 }
 
 /// The host to be, with the capabilities of triggers too.

@@ -1,6 +1,7 @@
 //! The triggers of one project, which run in memory ([`elias_local_triggers`]), and those that `elias trigger` asks
 //! for.
 
+use crate::development::{HISTORY, Records};
 use crate::service_tables;
 use crate::webhooks::ProjectWebhooks;
 use crate::worker_messages::ProjectWorkers;
@@ -18,19 +19,24 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// The triggers of the table `[triggers]`, which do not run yet. `webhooks` sends its webhooks, by what the component
-/// is granted; paths in its grants are relative to `folder`. `workers` get what is for service workers.
+/// is granted; paths in its grants are relative to `folder`. `workers` get what is for service workers. `records` get
+/// the runs, and then what was run is kept for a while.
 ///
 /// # Errors
 /// `config`, `bad-configuration`.
 pub(crate) fn prepare(
     table: Option<&Value>,
-    webhooks: &Arc<ProjectWebhooks>,
-    workers: &Arc<ProjectWorkers>,
+    (webhooks, workers): (&Arc<ProjectWebhooks>, &Arc<ProjectWorkers>),
     grants: &Grants,
     folder: &Path,
+    records: Option<&Arc<Records>>,
 ) -> Result<LocalTriggers, Failure> {
     let config = read(table, webhooks, grants, folder)?;
     let triggers = LocalTriggers::builder().config(config).webhooks(Arc::clone(webhooks) as _);
+    let triggers = match records.cloned() {
+        Some(records) => triggers.history(HISTORY).on_run(move |report| records.add_run(report)),
+        None => triggers,
+    };
     triggers.workers(Arc::clone(workers) as _).build().map_err(|error| Failure::new("bad-configuration", error))
 }
 
@@ -119,6 +125,7 @@ fn said(error: TriggerError) -> String {
     match error {
         TriggerError::NoComponent => "no component is loaded: see what `elias dev` prints".to_owned(),
         TriggerError::NoSchedule(name) => format!("elias.toml has no schedule `{name}`"),
+        TriggerError::NoFailedRun(id) => format!("there is no failed run `{id}`"),
         TriggerError::Stopped => "the server is stopping".to_owned(),
         TriggerError::Refused(message) => message,
     }
@@ -166,7 +173,8 @@ mod tests {
         let secret = json!({ "secret": { "env": "SECRET", "secret": true } });
         let prepared = |allow: &str| {
             let grants = Grants::none().with("config", secret.clone()).with("http", json!({ "allow": [allow] }));
-            prepare(Some(&table), &Arc::default(), &Arc::default(), &grants, Path::new(".")).map(|_| ())
+            let senders = (&Arc::default(), &Arc::default());
+            prepare(Some(&table), senders, &grants, Path::new("."), None).map(|_| ())
         };
         assert!(prepared("https://example.com").is_ok());
         let error = prepared("https://other.example.com").expect_err("not allowed").to_string();
@@ -180,6 +188,7 @@ mod tests {
             execution: "01A".to_owned(),
             attempt: 1,
             outcome: Outcome::Done { result: "5".to_owned() },
+            record: None,
             lines: vec![("info".to_owned(), "a line".to_owned())],
         };
         let wanted = json!({

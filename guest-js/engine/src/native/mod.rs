@@ -21,6 +21,7 @@ mod encodings;
 mod events;
 mod fetch;
 pub(crate) mod fetch_handler;
+mod flags;
 mod header_fields;
 mod http_request;
 mod http_response;
@@ -53,7 +54,7 @@ pub(crate) use http_response::{
 pub(crate) use triggers::{Decision, is_suspended, take_decision};
 
 use crate::phase::{self, Import, Requirement};
-use crate::{application, build_report, event_loop, uncaught};
+use crate::{application, build_report, event_loop, schemas, uncaught};
 use javy::quickjs::module::{Declarations, Exports, ModuleDef};
 use javy::quickjs::{Ctx, Exception, Function, Object, Persistent, Promise, Result};
 use std::cell::RefCell;
@@ -100,6 +101,7 @@ impl ModuleDef for Native {
             db::add,
             jobs::add,
             events::add,
+            flags::add,
             workflow::add,
             triggers::add,
             worker::add,
@@ -208,6 +210,7 @@ fn add_lifecycle(native: &Object<'_>) -> Result<()> {
     native.set("register", Function::new(ctx.clone(), register)?)?;
     native.set("setApplication", Function::new(ctx.clone(), application::add_implementation)?)?;
     native.set("dependOn", Function::new(ctx.clone(), build_report::depend_on)?)?;
+    native.set("describeSchema", Function::new(ctx.clone(), schemas::describe)?)?;
     native.set("componentName", Function::new(ctx.clone(), application::name)?)?;
     native.set("waitUntil", Function::new(ctx, wait_until)?)
 }

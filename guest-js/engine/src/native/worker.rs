@@ -1,11 +1,30 @@
-//! Turns of a service worker: the functions of the web module `workers/turns.js`, and the timers that outlive a turn.
+//! Turns of a service worker: the functions of the web module `workers/turns.js`, the timers that outlive a turn, and the
+//! swap of its code.
 
-use super::timers;
-use crate::{event_loop, uncaught};
-use javy::quickjs::{Ctx, Exception, Function, Object, Persistent, Result, Value};
+use super::{raw, timers};
+use crate::{event_loop, heap, uncaught};
+use javy::quickjs::{Ctx, Exception, Function, Object, Persistent, Result, Value, qjs};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::ffi::{CStr, CString, c_char};
 use std::fmt::Write as _;
+
+unsafe extern "C" {
+    // Of `quickjs/swap.c`.
+    fn elias_swap_module(
+        ctx: *mut qjs::JSContext,
+        name: *const c_char,
+        source: *const c_char,
+        length: usize,
+        file: *const c_char,
+    ) -> qjs::JSValue;
+}
+
+/// The application's module, as `elias-build` names it.
+const MODULE: &CStr = c"app.js";
+
+/// Digits of the code's name that its frames show, as `elias_contract::swap` has it.
+const NAME_DIGITS: usize = 12;
 
 /// The functions of the web module.
 #[derive(Clone)]
@@ -33,7 +52,24 @@ pub(super) fn add(native: &Object<'_>) -> Result<()> {
     let ctx = native.ctx().clone();
     native.set("workerTurns", Function::new(ctx.clone(), set_functions)?)?;
     native.set("beginTurn", Function::new(ctx.clone(), begin_turn)?)?;
-    native.set("fireTimer", Function::new(ctx, fire_timer)?)
+    native.set("fireTimer", Function::new(ctx.clone(), fire_timer)?)?;
+    native.set("swapCode", Function::new(ctx, swap_code)?)
+}
+
+/// Puts other code under the objects of the heap: the source of a module, by its name. Gives the module's exports.
+fn swap_code<'js>(ctx: Ctx<'js>, code: String, source: String) -> Result<Value<'js>> {
+    let text = |text: String| CString::new(text).map_err(|_| Exception::throw_type(&ctx, "the code has a zero in it"));
+    let file = text(format!("app-{}.js", code.get(..NAME_DIGITS).unwrap_or(&code)))?;
+    let (length, source) = (source.len(), text(source)?);
+    // What the compiler and the tables took would stay in the worker's pages.
+    heap::clear_freed(true);
+    // SAFETY: the context is alive, the texts end with a zero, and the caller owns the value.
+    let exports = unsafe {
+        let (context, source, file) = (ctx.as_raw().as_ptr(), source.as_ptr(), file.as_ptr());
+        raw::owned(&ctx, elias_swap_module(context, MODULE.as_ptr(), source, length, file))
+    };
+    heap::clear_freed(false);
+    exports
 }
 
 fn set_functions<'js>(ctx: Ctx<'js>, find: Function<'js>, begin: Function<'js>, finish: Function<'js>) {

@@ -1,4 +1,5 @@
 // ELIAS.createAPI: endpoints with a handler each; all endpoints of a module form one router.
+import native from "elias:native";
 import { Response, isResponse } from "../fetch/response.js";
 import { HttpError, problem } from "./problem.js";
 import { Router, parseEndpoint } from "./router.js";
@@ -15,7 +16,11 @@ export function createAPI(options) {
   const unknown = Object.keys(rest).find((key) => !PARTS.includes(key));
   if (unknown !== undefined) throw new TypeError(`ELIAS.createAPI has no option ${unknown}; there are endpoint, handler, ${PARTS.join(", ")}`);
   for (const part of PARTS) checkSchema(rest[part], part);
-  router.add(parseEndpoint(endpoint), { handler, schemas: rest });
+  const route = parseEndpoint(endpoint);
+  router.add(route, { handler, schemas: rest });
+  const name = `${route.method} /${route.segments.join("/")}`;
+  native.describeSchema?.(1, name, "", undefined);
+  for (const part of PARTS) native.describeSchema?.(1, name, part, rest[part]);
   return api;
 }
 

@@ -56,7 +56,14 @@ export function createComponent(options) {
   if (unknown !== undefined) throw new TypeError(`ELIAS.createComponent has no option ${unknown}; there are name, process, input, output, dependencies`);
   checkSchema(input, "input");
   checkSchema(output, "output");
+  describeSchemas(1, input, output);
   return declareComponent("ELIAS.createComponent", processing(name, process, input, output));
+}
+
+/** Notes the schemas of an implementation for the component's manifest. */
+function describeSchemas(number, input, output) {
+  native.describeSchema?.(number, "", "input", input);
+  native.describeSchema?.(number, "", "output", output);
 }
 
 function processing(name, process, inputSchema, outputSchema) {
@@ -116,6 +123,7 @@ function stage(owner, number) {
       if (typeof process !== "function" && none) {
         throw new TypeError(`ELIAS.component("${name}").implement needs process, or handlers such as fetch`);
       }
+      describeSchemas(number, input, output);
       const base = typeof process === "function" ? processing(name, process, input, output) : {};
       return withLaterStages(declareComponent("ELIAS.component", { ...base, ...rest }, owner, number), owner, number);
     },

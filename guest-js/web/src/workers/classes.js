@@ -25,6 +25,9 @@ export class Worker {
 const classes = new Map();
 const names = new Map();
 
+/** The classes that have names without being exported. */
+const services = new WeakSet();
+
 /** Whether the top level is over, and all classes found. */
 let areFound = false;
 
@@ -69,6 +72,7 @@ export function addClass(name, made, what) {
   if (classes.has(name)) throw new Error(`${what} ${name} is there already`);
   classes.set(name, made);
   names.set(made, name);
+  services.add(made);
 }
 
 /** Takes a name back that `addClass` gave, at the top level. */
@@ -94,7 +98,7 @@ export const exportNamed = (name) => exported.get(name);
 /** The name of the exported class that an object is of, and not of one that extends it; undefined without one. */
 export const exportOf = (object) => exportNames.get(Object.getPrototypeOf(object));
 
-/** Keeps the worker classes among a module's exports; gives the names of all classes. The build calls this once. */
+/** Keeps the worker classes among a module's exports; gives the names of all classes. The build calls this. */
 export function findClasses(exports) {
   areFound = true;
   for (const name of Object.keys(exports)) {
@@ -107,12 +111,30 @@ export function findClasses(exports) {
       );
     }
     checkName(name, "the name of a worker's class");
-    if (classes.has(name)) throw new TypeError(`the export ${name} has the name of a service, which has a class too`);
+    if ((classes.get(name) ?? value) !== value) {
+      throw new TypeError(`the export ${name} has the name of a service, which has a class too`);
+    }
     classes.set(name, value);
     if (!names.has(value)) names.set(value, name);
     if (unnamed.has(value)) Object.defineProperty(value, "name", { value: names.get(value), configurable: true });
   }
   return [...classes.keys()].sort();
+}
+
+/**
+ * Keeps the worker classes among the exports of another version of the module, of which those that both versions have
+ * are the same objects. Throws if it does not export a class that the running version does.
+ */
+export function exchangeClasses(exports) {
+  for (const [name, value] of [...classes]) {
+    if (exports[name] === value) continue;
+    // The class of a service has its name without being exported, and is not made anew.
+    if (name in exports || !services.has(value)) {
+      throw new TypeError(`the new version does not export the class ${name}, or another value by that name`);
+    }
+  }
+  exported.clear();
+  findClasses(exports);
 }
 
 /** The class that is exported under this name. */

@@ -7,7 +7,10 @@ const MESSAGES_MAX = 1_000;
 const VALUES_MAX = 8 << 20;
 
 export const instance = {
-  /** The worker, undefined before it starts: `className`, `name`, `startedAt`, `object`, `context`. */
+  /**
+   * The worker, undefined before it starts: `className`, `name`, `startedAt`, `object`, `context`; and `code`, the name
+   * of the code that it was swapped into, undefined before.
+   */
   worker: undefined,
   /** The handler that is under way: the `id` and `kind` of its turn, its `promise`, and the `value` that this gave. */
   handler: undefined,
@@ -18,12 +21,30 @@ export const instance = {
   output: undefined,
 };
 
+/** The output of each turn: most tell nothing, so that there is nothing to make anew. */
+const output = {
+  id: "", answer: undefined, sends: [], alarms: new Map(), newAlarms: new Set(), emitted: [], size: 0, sockets: [],
+  socketSize: 0,
+};
+
 /** Begins a turn with this id, which has told nothing yet. */
 export function beginOutput(id) {
-  instance.output = {
-    id, answer: undefined, sends: [], alarms: new Map(), newAlarms: new Set(), emitted: [], size: 0, sockets: [],
-    socketSize: 0,
-  };
+  output.id = id;
+  instance.output = output;
+}
+
+/** Ends it: nothing of what it has told stays in the heap. */
+export function endOutput() {
+  instance.output = undefined;
+  output.id = "";
+  output.answer = undefined;
+  output.size = 0;
+  output.socketSize = 0;
+  if (output.sends.length > 0) output.sends = [];
+  if (output.emitted.length > 0) output.emitted = [];
+  if (output.sockets.length > 0) output.sockets = [];
+  if (output.alarms.size > 0) output.alarms.clear();
+  if (output.newAlarms.size > 0) output.newAlarms.clear();
 }
 
 /** Whether a turn of a worker runs. */

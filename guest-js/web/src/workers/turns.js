@@ -8,7 +8,8 @@ import { classNamed, findClasses, methodOf } from "./classes.js";
 import { checkName } from "./names.js";
 import { closeSocket, forgetSockets, openSocket, opensEventStream, receive } from "./sockets.js";
 import { exportState, inspectState, startOf, upgrade } from "./state.js";
-import { beginOutput, countValue, instance, requireTurn } from "./turn.js";
+import { swap } from "./swap.js";
+import { beginOutput, countValue, endOutput, instance, requireTurn } from "./turn.js";
 
 /** Tells whoever listens to the worker of an event. */
 export function emitEvent(event, value) {
@@ -31,25 +32,29 @@ const HANDLERS = {
     if (!Array.isArray(list)) throw new TypeError("the arguments of a call must be a list");
     return Reflect.apply(methodOf(object, className, method), object, list);
   },
-  message: ({ message }) => handlerOf("onMessage")(decode(message), instance.worker.context),
+  message({ message }) {
+    const { object, context } = workerWith("onMessage");
+    return object.onMessage(decode(message), context);
+  },
   alarm({ alarm: { name, at } }) {
     finishAlarm({ name, at });
-    return handlerOf("onAlarm")({ name, at });
+    return workerWith("onAlarm").object.onAlarm({ name, at });
   },
   stop: ({ reason }) => instance.worker.object.onStop(reason),
   health: () => instance.worker.object.onHealth?.(),
   export: exportState,
   upgrade,
+  swap,
   open(turn) {
-    if (opensEventStream(turn)) return handlerOf("onEventStream")(...openSocket(turn));
+    if (opensEventStream(turn)) return workerWith("onEventStream").object.onEventStream(...openSocket(turn));
     // Whoever opens it learns here that nothing would come of its messages.
-    handlerOf("onWebSocketMessage");
+    const { object } = workerWith("onWebSocketMessage");
     const opened = openSocket(turn);
-    return instance.worker.object.onOpen?.(...opened);
+    return object.onOpen?.(...opened);
   },
   "socket-message"(turn) {
     const received = receive(turn);
-    return received && handlerOf("onWebSocketMessage")(...received);
+    return received && workerWith("onWebSocketMessage").object.onWebSocketMessage(...received);
   },
   async close(turn) {
     const closed = closeSocket(turn);
@@ -71,15 +76,24 @@ const ANSWERS = {
   export: (text) => text,
 };
 
-function handlerOf(name) {
-  const { object, className } = instance.worker;
-  if (typeof object[name] !== "function") throw new TypeError(`the worker class ${className} has no ${name}`);
-  return (...args) => object[name](...args);
+/** The worker, whose class has a method of this name. */
+function workerWith(name) {
+  const { worker } = instance;
+  if (typeof worker.object[name] === "function") return worker;
+  throw new TypeError(`the worker class ${worker.className} has no ${name}`);
 }
 
-async function runHandler(turn) {
+/** Runs the handler of a turn. A promise of its end, unless it gave a primitive value: that needs none. */
+function runHandler(turn) {
   const { handler } = instance;
-  handler.value = await HANDLERS[turn.kind](turn);
+  const value = HANDLERS[turn.kind](turn);
+  if ((typeof value === "object" && value !== null) || typeof value === "function") return settle(handler, value);
+  handler.value = value;
+  return undefined;
+}
+
+async function settle(handler, value) {
+  handler.value = await value;
 }
 
 /** Has the worker of the instance be the one that a turn is for. */
@@ -119,6 +133,7 @@ function begin() {
   } else if (kind === "copy") {
     if (handler !== undefined) throw new Error(`the worker ${className} ${turn.of} waits, and cannot be copied`);
     forgetSockets();
+    instance.output.answer = instance.worker.code;
   } else if (HANDLERS[kind] === undefined) {
     throw new TypeError(`a turn of an unknown kind: ${kind}`);
   } else if (handler !== undefined) {
@@ -130,10 +145,13 @@ function begin() {
   return instance.handler?.promise;
 }
 
+/** The changes of timers in a turn that sets and clears none: most are such. */
+const NO_CHANGES = '{"set":[],"cleared":[]}';
+
 /**
  * Ends a turn, after which nothing of the host is under way; `isSettled` says whether the handler is done, `timers` how
  * many timers are set, and `changes` is a JSON object of those that the turn set and cleared. The turn's result as
- * JSON, or undefined if the handler awaits what nothing can settle.
+ * JSON, without lists that are empty, or undefined if the handler awaits what nothing can settle.
  */
 function finish(isSettled, timers, changes) {
   if (!isSettled && countCalls() === 0 && timers === 0) return undefined;
@@ -144,13 +162,29 @@ function finish(isSettled, timers, changes) {
     answer = ANSWERS[handler.kind]?.(handler.value) ?? null;
     instance.handler = undefined;
   }
-  const { sends, emitted, sockets } = output;
-  const alarm = [...output.alarms].map(([name, at]) => ({ name, at }));
-  instance.output = undefined;
+  const { sends, alarms, emitted, sockets } = output;
   registry.forgetEnv?.();
   registry.forgetSteps?.();
-  const state = isSettled ? "done" : "waiting";
-  return JSON.stringify({ state, id, answer, sends, timers: { ...JSON.parse(changes), alarm }, emitted, sockets });
+  const result = { state: isSettled ? "done" : "waiting", id, answer };
+  if (sends.length > 0) result.sends = sends;
+  if (alarms.size > 0 || changes !== NO_CHANGES) {
+    result.timers = { ...JSON.parse(changes), alarm: [...alarms].map(([name, at]) => ({ name, at })) };
+  }
+  if (emitted.length > 0) result.emitted = emitted;
+  if (sockets.length > 0) result.sockets = sockets;
+  const json = JSON.stringify(result);
+  endOutput();
+  return json;
 }
 
 native.workerTurns(findClasses, begin, finish);
+
+// What turns make is made here once: its shapes are then in the image, and no turn has to make them anew.
+native.keepShapes(true);
+for (const turn of ['"kind":"message","message":""', '"kind":"call","method":"","args":""']) {
+  JSON.parse(`{"class":"","name":"","id":"","now":0,${turn}}`);
+}
+instance.handler = { id: "", kind: "", promise: undefined, value: undefined };
+instance.handler = undefined;
+void { state: "", id: "", answer: null };
+native.keepShapes(false);

@@ -34,7 +34,7 @@ pub use public::PublicFetch;
 pub use public_post::{PublicPost, PublicResponse};
 
 use crate::cause::{Cause, trace_id};
-use crate::turn::{TurnCall, TurnCalls};
+use crate::turn::TurnCalls;
 use client::Client;
 use elias_host::capability::pricing::Price;
 use elias_host::capability::wasmtime::StoreContextMut;
@@ -142,20 +142,6 @@ impl Capability for Http {
     }
 }
 
-impl HttpContext {
-    /// The call of a worker's turn that a request is, whose key the request gets if it has none: none outside of turns,
-    /// and for safe methods.
-    fn turn_call(&self, request: &mut http::Request<WasiBody>) -> Option<TurnCall> {
-        let turn = self.turn.as_ref().filter(|_| !request.method().is_safe())?;
-        let url = request.uri().to_string();
-        let call = turn.begin(&self.component, "http.request", &[request.method().as_str().as_bytes(), url.as_bytes()]);
-        if let Ok(key) = HeaderValue::from_str(&format!("\"{}\"", call.key())) {
-            request.headers_mut().entry(IDEMPOTENCY_KEY).or_insert(key);
-        }
-        Some(call)
-    }
-}
-
 type SendResult = Result<(http::Response<WasiBody>, Box<dyn Future<Output = Result<(), Error>> + Send>), Error>;
 
 impl WasiHttpHooks for HttpContext {
@@ -170,8 +156,8 @@ impl WasiHttpHooks for HttpContext {
         options: Option<RequestOptions>,
         _: Box<dyn Future<Output = Result<(), Error>> + Send>,
     ) -> Box<dyn Future<Output = SendResult> + Send> {
-        let turn_call = self.turn_call(&mut request);
-        let Self { grant, open, windows, calls, instance, traceparent, .. } = self.clone();
+        let Self { grant, open, windows, calls, instance, traceparent, component, turn } = self.clone();
+        let turn = turn.filter(|_| !request.method().is_safe());
         // To the answer's head: when the rest of it comes is for the guest to say.
         let mut call = calls.begin();
         if call.keeps_details() {
@@ -185,20 +171,26 @@ impl WasiHttpHooks for HttpContext {
         }
         Box::new(async move {
             let sent: Box<dyn Future<Output = Result<(), Error>> + Send> = Box::new(std::future::ready(Ok(())));
-            if let Some(response) = turn_call.as_ref().and_then(TurnCall::recorded::<RecordedResponse>) {
-                return Ok((response.replay(request.into_body()), sent));
-            }
             let total = Duration::from_millis(grant.client.grant().total_timeout_ms);
             let ends = Instant::now() + total;
             // More requests than may be open wait for their turn, inside their own time.
-            let permit = tokio::time::timeout_at(ends, open.acquire_owned()).await;
-            let server = request.uri().authority().cloned();
-            let response = match permit {
-                Ok(Ok(permit)) => {
-                    grant.client.send(request, options.unwrap_or_default(), ends, permit, windows, calls).await
-                }
-                _ => Err(Error::ConnectionLimitReached),
+            let Ok(Ok(permit)) = tokio::time::timeout_at(ends, open.acquire_owned()).await else {
+                call.fail();
+                return Err(Error::ConnectionLimitReached);
             };
+            let (turn_call, request) = match turn {
+                Some(turn) => {
+                    let begun = tokio::time::timeout_at(ends, recorded::begin(&turn, &component, request)).await;
+                    let (begun, request) = begun.map_err(|_| Error::ConnectionWriteTimeout)??;
+                    if let Some(response) = begun.recorded::<RecordedResponse>() {
+                        return Ok((response.replay(request.into_body()), sent));
+                    }
+                    (Some(begun), request)
+                }
+                None => (None, request),
+            };
+            let server = request.uri().authority().cloned();
+            let response = grant.client.send(request, options.unwrap_or_default(), ends, permit, windows, calls).await;
             match &response {
                 Ok(response) => {
                     let status = response.status();

@@ -39,7 +39,16 @@ impl PublicFetch {
     /// # Errors
     /// Why it cannot be had.
     pub async fn get(&self, url: &str) -> Result<Vec<u8>, String> {
-        let (status, bytes) = self.exchange(self.client.get(allowed_url(&self.addresses, url)?)).await?;
+        self.get_within(url, BYTES_MAX).await
+    }
+
+    /// The document at `url`, of at most `bytes_max` bytes.
+    ///
+    /// # Errors
+    /// Why it cannot be had.
+    pub async fn get_within(&self, url: &str, bytes_max: usize) -> Result<Vec<u8>, String> {
+        let request = self.client.get(allowed_url(&self.addresses, url)?);
+        let (status, bytes) = self.exchange(request, bytes_max).await?;
         if !status.is_success() {
             return Err(format!("the response has status {status}, and must be successful"));
         }
@@ -65,16 +74,16 @@ impl PublicFetch {
             value.set_sensitive(true);
             request = request.header(AUTHORIZATION, value);
         }
-        let (status, bytes) = self.exchange(request).await?;
+        let (status, bytes) = self.exchange(request, BYTES_MAX).await?;
         Ok((status.as_u16(), bytes))
     }
 
-    async fn exchange(&self, request: RequestBuilder) -> Result<(StatusCode, Vec<u8>), String> {
+    async fn exchange(&self, request: RequestBuilder, bytes_max: usize) -> Result<(StatusCode, Vec<u8>), String> {
         let mut response = request.send().await.map_err(|error| error.to_string())?;
         let mut bytes = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(|error| error.to_string())? {
-            if bytes.len() + chunk.len() > BYTES_MAX {
-                return Err(format!("it has more than {BYTES_MAX} bytes"));
+            if bytes.len() + chunk.len() > bytes_max {
+                return Err(format!("it has more than {bytes_max} bytes"));
             }
             bytes.extend_from_slice(&chunk);
         }

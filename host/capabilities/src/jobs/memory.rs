@@ -82,6 +82,16 @@ pub struct ListedJob {
     pub component: String,
     /// Which of the component's jobs it is.
     pub name: String,
+    /// A JSON text.
+    pub input: String,
+    /// Its unique key.
+    pub key: Option<String>,
+    /// Its concurrency key.
+    pub concurrency_key: Option<String>,
+    /// Its priority.
+    pub priority: i32,
+    /// When it was enqueued, in milliseconds since 1970.
+    pub enqueued_at: u64,
     /// The attempt that runs or is next, from 1.
     pub attempt: u32,
     /// Its state.
@@ -143,15 +153,15 @@ struct JobEntry {
 
 impl JobEntry {
     fn listed(&self) -> ListedJob {
-        let Self { job, status, .. } = self;
+        let Self { job, status, priority, .. } = self;
         let state = match status {
             Status::Ready => JobState::Ready,
             Status::Later(until) => JobState::Waiting { until: *until },
             Status::Blocked(_) => JobState::Blocked,
             Status::Running => JobState::Running,
         };
-        let (id, component, name) = (job.id.clone(), job.component.clone(), job.name.clone());
-        ListedJob { id, component, name, attempt: job.attempt, state }
+        let QueuedJob { id, component, name, input, attempt, key, concurrency_key, enqueued_at, .. } = job.clone();
+        ListedJob { id, component, name, input, key, concurrency_key, priority: *priority, enqueued_at, attempt, state }
     }
 }
 
@@ -214,6 +224,37 @@ impl MemoryQueue {
         self.shared.changed.notify_one();
     }
 
+    /// Enqueues a job that is over once more, with its id. All its attempts are before it again.
+    ///
+    /// # Errors
+    /// `quota-exceeded` if the queue is full; `conflict` if the job is not over, or another one has its unique key.
+    pub fn retry(&self, job: QueuedJob) -> Result<(), Error> {
+        let mut state = self.shared.state();
+        if state.number(&job.id).is_some_and(|number| state.jobs.contains_key(&number)) {
+            return Err(Error::new(ErrorCode::Conflict, "the job is not over"));
+        }
+        let unique = job.key.clone().map(|key| (job.component.clone(), job.name.clone(), key));
+        if unique.as_ref().is_some_and(|unique| state.keys.contains_key(unique)) {
+            return Err(Error::new(ErrorCode::Conflict, "another job has its unique key"));
+        }
+        state.check_room(job.input.len())?;
+        let priority = state.priorities.get(&job.name).copied().unwrap_or(0);
+        state.last += 1;
+        let number = state.last;
+        state.remember(job.id.clone(), number);
+        state.bytes += job.input.len();
+        if let Some(unique) = unique {
+            state.keys.insert(unique, number);
+        }
+        let job = QueuedJob { attempt: 1, running: ExecutionHandle::new(), ..job };
+        let entry = JobEntry { job, priority, status: Status::Blocked(0), blockers: 0, blocks: Vec::new() };
+        state.jobs.insert(number, entry);
+        state.schedule(number, 0);
+        drop(state);
+        self.shared.changed.notify_one();
+        Ok(())
+    }
+
     /// The jobs that are not over, in the order in which they were enqueued.
     #[must_use]
     pub fn list(&self) -> Vec<ListedJob> {
@@ -240,10 +281,7 @@ impl MemoryQueue {
                 _ => Err(Error::new(ErrorCode::Conflict, "a job with this key has another input")),
             };
         }
-        if state.jobs.len() >= JOBS_MAX || state.bytes + input.len() > BYTES_MAX {
-            let message = format!("the queue in memory has {} jobs: wait until some are over", state.jobs.len());
-            return Err(Error::new(ErrorCode::QuotaExceeded, message));
-        }
+        state.check_room(input.len())?;
         let mut blockers = BTreeSet::new();
         for id in &after {
             match state.number(id) {
@@ -381,15 +419,26 @@ impl State {
         self.given.get(id).copied().or_else(|| id.strip_prefix("job-")?.parse().ok())
     }
 
+    /// Checks that a job with an input of so many bytes has room.
+    fn check_room(&self, bytes: usize) -> Result<(), Error> {
+        if self.jobs.len() >= JOBS_MAX || self.bytes + bytes > BYTES_MAX {
+            let message = format!("the queue in memory has {} jobs: wait until some are over", self.jobs.len());
+            return Err(Error::new(ErrorCode::QuotaExceeded, message));
+        }
+        Ok(())
+    }
+
     /// Remembers an id that a job was given, and forgets the oldest if there are too many.
     fn remember(&mut self, id: String, number: u64) {
+        if self.given.insert(id.clone(), number).is_some() {
+            return; // a job that is retried
+        }
         if self.given_order.len() >= GIVEN_MAX
             && let Some(oldest) = self.given_order.pop_front()
         {
             self.given.remove(&oldest);
         }
-        self.given_order.push_back(id.clone());
-        self.given.insert(id, number);
+        self.given_order.push_back(id);
     }
 
     /// Makes a job ready, or has it wait until this time.

@@ -337,3 +337,23 @@ fn each_attempt_of_a_turn_enqueues_the_same_job_once_and_others_beside_it() {
     let ids: Vec<String> = std::iter::from_fn(|| receiver.try_next()).map(|job| job.id).collect();
     assert_eq!(ids, first.map(|(_, id)| id));
 }
+
+#[test]
+fn a_job_that_is_over_is_run_again_under_its_id() {
+    let (queue, mut receiver, _) = memory();
+    let id = enqueue(&queue, NewJob { key: Some("k".to_owned()), ..job("resize") }).expect("enqueued");
+    let over = receiver.try_next().expect("it is due");
+    assert_eq!(queue.retry(over.clone()).map_err(|error| error.code), Err(ErrorCode::Conflict), "it runs");
+    queue.run_again(&id, 2, 0);
+    assert_eq!(receiver.try_next().expect("it is due").attempt, 2);
+    queue.finish(&id, false);
+    for _ in 0..2 {
+        assert_eq!(queue.retry(over.clone()), Ok(()));
+        assert_eq!(queue.list()[0].key.as_deref(), Some("k"));
+        let again = receiver.try_next().expect("it is due");
+        assert_eq!((again.id.as_str(), again.attempt), (id.as_str(), 1));
+        queue.finish(&id, false);
+    }
+    enqueue(&queue, NewJob { key: Some("k".to_owned()), ..job("resize") }).expect("the key is free");
+    assert_eq!(queue.retry(over).map_err(|error| error.code), Err(ErrorCode::Conflict), "its key is another's");
+}

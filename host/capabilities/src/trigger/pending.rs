@@ -23,8 +23,11 @@ pub(crate) struct Pending<R> {
     /// Ended when the reply is there for the guest.
     call: Option<HostCall>,
     /// Has the reply before the guest gets it.
-    record: Option<Box<dyn FnOnce(&R) + Send>>,
+    record: Option<RecordReply<R>>,
 }
+
+/// Takes a reply down.
+type RecordReply<R> = Box<dyn FnOnce(&R) + Send>;
 
 enum State<R> {
     Running(oneshot::Receiver<R>),

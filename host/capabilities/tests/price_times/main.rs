@@ -9,7 +9,7 @@ mod guest;
 mod probes;
 
 use elias_capabilities::workflow::JournalHandle;
-use elias_capabilities::{Cache, Config, Crypto, Db, Events, Http, Jobs, Log, Workers, Workflow};
+use elias_capabilities::{Cache, Config, Crypto, Db, Events, Flags, Http, Jobs, Log, Workers, Workflow};
 use elias_host::{App, CallOptions, Grants, Host, Limits, Line, LoadOptions, Observer};
 use probes::Probe;
 use serde_json::Value;
@@ -46,6 +46,7 @@ fn host(folder: &std::path::Path) -> Host {
     let builder = builder.capability(Crypto).capability(Db::new(folder.into())).capability(Http).capability(Log);
     let builder = builder.capability(Jobs::new(Arc::new(backends::Nowhere)));
     let builder = builder.capability(Events::new(Arc::new(backends::Nowhere))).capability(Workflow);
+    let builder = builder.capability(Flags::local());
     builder.capability(Workers::new(Arc::new(backends::Nowhere))).build().expect("a host")
 }
 

@@ -296,6 +296,25 @@ fn others() -> Vec<Probe> {
             capability: Some(("config", values)),
         },
         Probe {
+            what: "the context of a flag's evaluation",
+            functions: &["elias:feature-flags/evaluation#evaluate"],
+            sizes: [128, 1 << 10, 15 << 10],
+            times: 64,
+            imports: vec![(
+                "elias:feature-flags/evaluation@0.1.0",
+                "evaluate",
+                "$evaluate (param i32 i32 i32 i32 i32 i32)",
+            )],
+            code: r#"(data (i32.const 512) "name") (data (i32.const 65531) "{\22a\22:")"#,
+            // The object has one member, whose value is the string.
+            before: "(call $quoted (global.get $size))
+                     (i32.store8 (i32.add (i32.const 65536) (global.get $size)) (i32.const 125))",
+            each: "(call $evaluate (i32.const 512) (i32.const 4) (i32.const 0)
+                     (i32.const 65531) (i32.add (global.get $size) (i32.const 6)) (i32.const 128))
+                   (call $fail-if (i32.load8_u (i32.const 128)))",
+            capability: Some(("flags", |_| json!({ "local": { "name": true } }))),
+        },
+        Probe {
             what: "zeroes that are written to a stream",
             functions: &["wasi:io/streams#[method]output-stream.write-zeroes"],
             sizes: [256, 4 << 10, 64 << 10],

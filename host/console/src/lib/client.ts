@@ -2,6 +2,7 @@
 
 import createClient from "openapi-fetch";
 import type { components, paths } from "../api/schema";
+import { API, isDevelopment } from "./base";
 import { session } from "./session.svelte";
 import type { Reason } from "./why";
 
@@ -43,6 +44,8 @@ async function send(request: Request): Promise<Response> {
   if (request.method === "POST" && !request.headers.has("idempotency-key")) {
     request.headers.set("idempotency-key", crypto.randomUUID());
   }
+  // A development server takes changes by this header, which no page of another origin can add.
+  if (isDevelopment) request.headers.set("elias-console", "1");
   for (;;) {
     const again = request.clone();
     const response = await fetch(request);
@@ -52,7 +55,7 @@ async function send(request: Request): Promise<Response> {
   }
 }
 
-export const api = createClient<paths>({ baseUrl: globalThis.location?.origin ?? "", fetch: send });
+export const api = createClient<paths>({ baseUrl: (globalThis.location?.origin ?? "") + API, fetch: send });
 
 interface Result<Data> {
   data?: Data | undefined;
@@ -84,7 +87,18 @@ export function ifMatch(revision: number): { "if-match": string } {
 /** A stream of the admin API, such as the log of a service, from after the event `last` on if that is given. */
 export async function stream(address: string, signal: AbortSignal, last: string): Promise<Response> {
   const headers = { accept: "text/event-stream", ...(last === "" ? {} : { "last-event-id": last }) };
-  return send(new Request(address, { headers, signal }));
+  return send(new Request(API + address, { headers, signal }));
+}
+
+/** A request to a path that is not of the admin API: the content of its response, or an {@link ApiError}. */
+export async function call<Data = void>(method: "GET" | "POST" | "DELETE", address: string): Promise<Data> {
+  const request = new Request(new URL(address, globalThis.location.href), { method });
+  const content = send(request).then(async (response) => {
+    const text = await response.text();
+    const body: unknown = text === "" ? undefined : JSON.parse(text);
+    return response.ok ? { data: body as Data, response } : { error: body, response };
+  });
+  return take<Data>(content);
 }
 
 /** An address below `/v1` from its parts, for what the client made of the OpenAPI document does not read: streams. */

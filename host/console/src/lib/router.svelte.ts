@@ -1,6 +1,8 @@
-// The address bar as state. Every page, filter and dialog that is worth a link has an address below /console.
+// The address bar as state. Every page, filter and dialog that is worth a link has an address below the console's path.
 
-export const BASE = "/console";
+import { BASE } from "./base";
+
+export { BASE };
 
 class Router {
   path = $state("/");

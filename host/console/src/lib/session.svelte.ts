@@ -1,6 +1,7 @@
 // Who is signed in. The token itself is never kept here: the server puts it behind a cookie that scripts cannot read.
 
 import type { components } from "../api/schema";
+import { BASE } from "./base";
 
 type Whoami = components["schemas"]["Whoami"];
 
@@ -19,7 +20,7 @@ export interface Refused {
   detail: string;
 }
 
-const SESSION = "/console/session";
+const SESSION = `${BASE}/session`;
 const CHANNEL = "elias-session";
 
 class Session {
@@ -56,7 +57,7 @@ class Session {
     this.state = "signed-in";
     for (const resolve of this.#waiting.splice(0)) resolve();
     // Where the provider led back to, after a sign-in in a tab of its own.
-    if (window.location.pathname === "/console/signed-in") this.#channel?.postMessage("signed-in");
+    if (window.location.pathname === `${BASE}/signed-in`) this.#channel?.postMessage("signed-in");
   }
 
   /** Signs in with a token. The result is the server's reason if it does not take the token. */

@@ -1,5 +1,5 @@
 import { api, ifMatch, take, type Environment, type Schemas } from "../lib/client";
-import { path } from "../lib/router.svelte";
+import { BASE, path } from "../lib/router.svelte";
 import { date, number } from "../lib/format";
 import { state } from "../lib/states";
 import { why, type Reason } from "../lib/why";
@@ -335,7 +335,7 @@ export function events(tenant: string): List<Event> {
         tone: "primary",
         fields: [
           { name: "type", label: m.event_type(), kind: "text", required: true, value: "" },
-          { name: "source", label: m.source(), kind: "text", required: true, value: "/console" },
+          { name: "source", label: m.source(), kind: "text", required: true, value: BASE },
           { name: "subject", label: m.subject(), kind: "text" },
           { name: "data", label: m.content(), kind: "json", value: "{}", required: true },
         ],

@@ -59,6 +59,11 @@ pub(crate) const BUCKETS: u32 = 10_000;
 
 const NAME_MAX_BYTES: usize = 256;
 
+/// How many buckets a percentage is, from 0 to 100.
+pub(crate) fn buckets_of(percent: f64) -> u32 {
+    (percent * f64::from(BUCKETS) / 100.0).round() as u32
+}
+
 impl Sticky {
     /// Checks that the names are ones that headers and cookies can have.
     ///
@@ -109,6 +114,12 @@ impl Assigner {
     #[must_use]
     pub fn worker_bucket(&self, class: &str, name: &str) -> u32 {
         self.hashed(format!("worker\0{class}\0{name}").as_bytes())
+    }
+
+    /// The bucket of a targeting key, such as the id of a user: by its text, however requests are told apart.
+    #[must_use]
+    pub fn key_bucket(&self, key: &str) -> u32 {
+        self.hashed(key.as_bytes())
     }
 
     /// The bucket of a request that has a key; an empty one is none.

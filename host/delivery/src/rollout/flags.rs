@@ -1,6 +1,7 @@
 //! Targeting rules: callers who get a version of their own, before any rollout.
 
-use super::assign::{Assigner, BUCKETS, Caller, Sticky};
+use super::assign::{Assigner, Caller, Sticky, buckets_of};
+use super::audience::Audience;
 use crate::setting::{InvalidSetting, within};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -48,7 +49,13 @@ struct PreparedRule {
 }
 
 const RULES_MAX: usize = 100;
-const TEXT_MAX_BYTES: usize = 1024;
+
+impl FlagRule {
+    fn audience(&self) -> Audience<'_> {
+        let Self { organization, claim, value, .. } = self;
+        Audience { organization: organization.as_deref(), claim: claim.as_deref(), value: value.as_deref() }
+    }
+}
 
 impl FlagTable {
     /// Checks the rules of a service, at most 100. `id` is the service's: with the version it decides who is among the
@@ -74,7 +81,8 @@ impl FlagTable {
         self.rules
             .iter()
             .find(|prepared| {
-                fits(&prepared.rule, organization, claims) && prepared.assigner.bucket(caller) < prepared.buckets
+                let fits = prepared.rule.audience().includes(organization, claims);
+                fits && prepared.assigner.bucket(caller) < prepared.buckets
             })
             .map(|prepared| prepared.rule.version)
     }
@@ -82,42 +90,8 @@ impl FlagTable {
 
 fn prepare(id: &str, rule: FlagRule) -> Result<PreparedRule, InvalidSetting> {
     within("flags.percent", rule.percent, 0.0..=100.0)?;
-    for (key, text) in
-        [("flags.organization", &rule.organization), ("flags.claim", &rule.claim), ("flags.value", &rule.value)]
-    {
-        within(key, text.as_ref().map_or(1, String::len), 1..=TEXT_MAX_BYTES)
-            .map_err(|_| InvalidSetting::new(key, format!("must have between 1 and {TEXT_MAX_BYTES} bytes")))?;
-    }
-    if rule.organization.is_some() && rule.claim.is_some() {
-        return Err(InvalidSetting::new("flags.claim", "cannot be together with organization; write two rules"));
-    }
-    if rule.claim.is_some() != rule.value.is_some() {
-        return Err(InvalidSetting::new("flags.claim", "and value belong together"));
-    }
+    rule.audience().check()?;
     let assigner = Assigner::new(&format!("{id}\0flag\0{}", rule.version), &rule.sticky)?;
-    let buckets = (rule.percent * f64::from(BUCKETS) / 100.0).round() as u32;
+    let buckets = buckets_of(rule.percent);
     Ok(PreparedRule { rule, assigner, buckets })
-}
-
-fn fits(rule: &FlagRule, organization: Option<&str>, claims: Option<&Map<String, Value>>) -> bool {
-    match (&rule.organization, &rule.claim, &rule.value) {
-        (Some(expected), _, _) => organization == Some(expected),
-        (None, Some(claim), Some(expected)) => {
-            claims.and_then(|claims| claims.get(claim)).is_some_and(|value| match value {
-                Value::Array(values) => values.iter().any(|value| is(value, expected)),
-                value => is(value, expected),
-            })
-        }
-        (None, None, None) => true,
-        (None, _, _) => false,
-    }
-}
-
-fn is(value: &Value, expected: &str) -> bool {
-    match value {
-        Value::String(text) => text == expected,
-        Value::Bool(flag) => expected == if *flag { "true" } else { "false" },
-        Value::Number(number) => number.to_string() == expected,
-        Value::Null | Value::Array(_) | Value::Object(_) => false,
-    }
 }

@@ -1,6 +1,6 @@
 //! The state machine of a rollout.
 
-use super::assign::BUCKETS;
+use super::assign::buckets_of;
 use super::judgement::{self, Judgement, REQUESTS_MIN, alpha};
 use super::plan::RolloutPlan;
 use super::state::{RolloutError, RolloutEvent, RolloutState, RolloutStatus};
@@ -102,7 +102,7 @@ impl Rollout {
     /// The same as a number of buckets: who is in a lower one (see [`super::Assigner`]) is in the canary.
     #[must_use]
     pub fn buckets(&self) -> u32 {
-        (self.percent() * f64::from(BUCKETS) / 100.0).round() as u32
+        buckets_of(self.percent())
     }
 
     /// Takes the result of a request that the canary served, after it was recorded in `canary`. Only failures matter:

@@ -27,6 +27,7 @@
 //! nothing up: the base serves no more, so that waiting would not make it clearer.
 
 mod assign;
+mod audience;
 mod flags;
 mod judgement;
 mod machine;
@@ -39,8 +40,9 @@ mod simulation;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use assign::BUCKETS;
 pub use assign::{Assigner, Caller, Sticky};
+pub(crate) use assign::{BUCKETS, buckets_of};
+pub(crate) use audience::Audience;
 pub use flags::{FlagRule, FlagTable};
 pub use machine::Rollout;
 pub use plan::RolloutPlan;

@@ -217,6 +217,8 @@ impl Actor {
                 for departure in batch.departures {
                     self.let_leave(departure);
                 }
+                // A store in memory has nobody wait, and the queue may never be empty: others have their turns, too.
+                tokio::task::yield_now().await;
                 Ok(())
             }
             Err(error) => {
@@ -229,11 +231,7 @@ impl Actor {
     async fn store_batch(&mut self, batch: &Batch, write_down: Option<WriteDown>) -> Result<(), StoreError> {
         let Some(epoch) = self.epoch else { return Err(StoreError::NotOwner) };
         let heap = match (write_down, batch.back_to) {
-            (Some(write_down), _) => {
-                let written = tokio::task::spawn_blocking(write_down).await;
-                let written = written.map_err(|error| StoreError::Io(std::io::Error::other(error)))?;
-                written.map_err(|failure| StoreError::Damaged(format!("the heap cannot be written: {failure:?}")))?
-            }
+            (Some(write_down), _) => write_down.run().await?,
             (None, Some(turn)) => HeapCommit::BackTo(turn),
             (None, None) if batch.has_turns() => {
                 return Err(StoreError::Damaged("the instance left memory before its commit".to_owned()));

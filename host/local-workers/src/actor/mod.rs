@@ -36,6 +36,10 @@ use turn::Instance;
 /// have gone to another host, and has stored the reply then.
 const ASK_AGAIN_MS: u64 = 10_000;
 
+/// How long a worker that left memory for another stays its owner's, in milliseconds. To release and to acquire it are
+/// transactions of the store each, and where there are too few places in memory it is needed again soon.
+const STAYS_OWNED_MS: u64 = 5_000;
+
 /// Runs a worker until nothing is to be done, and nothing of it is in memory.
 pub(crate) async fn run_worker(manager: Arc<Manager>, handle: Arc<WorkerHandle>) {
     let actor = Actor::new(Arc::clone(&manager), Arc::clone(&handle));
@@ -67,6 +71,8 @@ struct Actor {
     follows_at: Option<u64>,
     /// Since when it has had no turn but those that ask for its health.
     idle_since: Option<u64>,
+    /// Until when it stays its owner's though it has nothing to do.
+    owned_until: u64,
     /// When it may be asked for its health next.
     health_due: u64,
     /// Who waits for the handler that waits, where that is not a worker; with the id of its message.
@@ -109,6 +115,7 @@ impl Actor {
             followed: None,
             follows_at: None,
             idle_since: None,
+            owned_until: 0,
             health_due: 0,
             waiting_sender: None,
             is_stale: false,
@@ -147,6 +154,7 @@ impl Actor {
                     continue;
                 }
                 self.instance = None;
+                self.owned_until = self.manager.now().saturating_add(STAYS_OWNED_MS);
             }
             self.ask_again();
             let stop = self.handle.stops.lock().pop_front();
@@ -208,11 +216,13 @@ impl Actor {
                 || self.waiting_sender.is_some()
                 || !self.record.calls.is_empty()
                 || self.manager.sockets.count(&self.handle.key) > 0;
-            if !is_bound && !self.manager.has_work(&self.handle, &self.record) {
+            let stays_owned = self.owned_until > self.manager.now();
+            if !is_bound && !stays_owned && !self.manager.has_work(&self.handle, &self.record) {
                 self.release_ownership().await;
                 return self.manager.remove_handle(&self.handle, &self.record);
             }
-            let until = self.goes_on_at();
+            let goes_on = self.goes_on_at();
+            let until = if stays_owned { goes_on.min(self.owned_until) } else { goes_on };
             tokio::select! {
                 () = self.handle.changed.notified() => {}
                 () = self.manager.clock.sleep_until(until) => {}

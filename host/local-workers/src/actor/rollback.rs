@@ -105,9 +105,10 @@ impl Actor {
         self.instance = None;
         component.restores(&self.handle.key, &before.version, &heap);
         self.manager.health.forget(&self.handle.key);
-        let BeforeUpgrade { deployment, version, turn, timers, calls, sockets, earlier, .. } = before;
+        let BeforeUpgrade { deployment, version, turn, timers, calls, sockets, code, earlier, .. } = before;
         // The deployment before it may be rolled back, too, or is later.
         self.record.before_upgrade = earlier.map(|earlier| *earlier);
+        self.record.code = code;
         tracing::warn!(
             worker = %self.handle.key, deployment, version, turn, lost = self.record.turns.saturating_sub(turn),
             "the worker goes back to what it was before the version that was rolled back: the turns since are lost"

@@ -2,7 +2,7 @@
 
 use super::Actor;
 use super::batch::Departure;
-use crate::component::{AwakeWorker, TurnContext, TurnFailure, WorkerComponent};
+use crate::component::{AwakeWorker, SwappedComponent, TurnContext, TurnFailure, WorkerComponent};
 use crate::handle::WorkerCondition;
 use crate::manager::Manager;
 use crate::settings::{OtherVersion, WorkerLifecycle};
@@ -227,7 +227,11 @@ impl Actor {
         self.follow_deployment(&*component).await?;
         let (worker, is_former) = if self.is_started() {
             let heap = self.read_heap().await?;
-            match component.wake(Some(&heap)) {
+            let woken = match &self.record.code {
+                None => component.wake(Some(&heap)),
+                Some(code) => Err(TurnFailure::OtherVersion(format!("its heap has the code of {}", code.version))),
+            };
+            match woken {
                 Err(TurnFailure::OtherVersion(why)) => self.wake_other(component, heap, why, generation).await?,
                 woken => (woken?, false),
             }
@@ -279,6 +283,12 @@ impl Actor {
         generation: u64,
     ) -> Result<(Box<dyn AwakeWorker>, bool), NoTurn> {
         let policy = self.manager.settings.other_version;
+        let swapped = component.swapped(&heap).await;
+        if let (Ok(swapped), Some(code)) = (&swapped, &self.record.code)
+            && swapped.code.name() == code.name
+        {
+            return Ok((swapped.component.wake(Some(&heap))?, false));
+        }
         let why = if policy.upgrades() {
             let predecessor = component.predecessor(&heap).await;
             match predecessor {
@@ -286,7 +296,7 @@ impl Actor {
                 Some(former) if self.record.is_waiting() || self.not_upgraded == Some(generation) => {
                     return Ok((former.wake(Some(&heap))?, true));
                 }
-                Some(former) => match self.upgrade(&component, &former, &heap).await {
+                Some(former) => match self.move_to(&component, &former, swapped, &heap).await {
                     Ok(worker) => {
                         self.handle.show_upgrade_error(None);
                         let (from, to) = (former.version(), component.version());
@@ -315,6 +325,36 @@ impl Actor {
         tracing::warn!(worker = %self.handle.key, "the worker begins anew, without what it held: {why}");
         self.remove().await.map_err(|error| TurnFailure::Unusable(format!("it cannot begin anew: {error}")))?;
         Ok((component.wake(None)?, false))
+    }
+
+    /// Moves the worker to another version: with its heap, if that version's code fits, and else by its state.
+    async fn move_to(
+        &mut self,
+        component: &Arc<dyn WorkerComponent>,
+        former: &Arc<dyn WorkerComponent>,
+        swapped: Result<SwappedComponent, String>,
+        heap: &[u8],
+    ) -> Result<Box<dyn AwakeWorker>, TurnFailure> {
+        let version = self.record.code.as_ref().map_or_else(|| former.version(), |code| code.version.clone());
+        let swapped = match swapped {
+            Err(why) => Err((why, false)),
+            Ok(swapped) => match self.swap(component, &swapped, &version, heap).await {
+                Err(TurnFailure::NotRun(why)) => return Err(TurnFailure::NotRun(why)),
+                swapped => swapped.map_err(|failure| (failure.to_string(), true)),
+            },
+        };
+        let (why, was_tried) = match swapped {
+            Ok(worker) => return Ok(worker),
+            Err(reason) => reason,
+        };
+        tracing::info!(worker = %self.handle.key, "the worker cannot keep its heap, and is moved by its state: {why}");
+        let moved = self.upgrade(component, former, &version, heap).await;
+        moved.map_err(|failure| match failure {
+            TurnFailure::Thrown { name, message } if was_tried => {
+                TurnFailure::Thrown { name, message: format!("{message} (its heap cannot be kept: {why})") }
+            }
+            failure => failure,
+        })
     }
 }
 

@@ -70,27 +70,38 @@ impl MemoryStore {
         self.workers.lock().workers.get(key).map(|worker| worker.record.clone())
     }
 
+    /// Whether to keep this may take a while.
+    fn may_merge(&self, commit: &WorkerCommit) -> bool {
+        let workers = self.workers.lock();
+        let steps = workers.workers.get(&commit.record.key).map_or(0, |worker| worker.chain.len());
+        let added = commit.heap.bytes().len() + commit.record.value_bytes();
+        steps >= STEPS_MAX || workers.bytes + added > self.bytes_max
+    }
+
     fn keep(&self, commit: WorkerCommit) -> Result<(), StoreError> {
         let WorkerCommit { epoch, record, heap, .. } = commit;
-        let workers = &mut *self.workers.lock();
-        if workers.owners.get(&record.key) != Some(&epoch) {
-            return Err(StoreError::NotOwner);
-        }
-        workers.commits += 1;
-        let seq = workers.commits;
-        let (mut chain, before) = match workers.workers.get(&record.key) {
-            Some(worker) => (worker.chain.clone(), worker.bytes()),
-            None => (Chain::default(), 0),
+        let (seq, mut chain, others) = {
+            let workers = &mut *self.workers.lock();
+            workers.check_owner(&record.key, epoch)?;
+            workers.commits += 1;
+            let (chain, before) = match workers.workers.get(&record.key) {
+                Some(worker) => (worker.chain.clone(), worker.bytes()),
+                None => (Chain::default(), 0),
+            };
+            (workers.commits, chain, workers.bytes - before)
         };
         if let Some(step) = heap.step(seq, record.turns, Arc::from(heap.bytes())) {
             chain.push(step, record.upgraded_from_turn().or(record.restorable_turn()));
         }
-        let others = workers.bytes - before;
         let mut worker = MemoryWorker { record, chain };
         if worker.chain.len() > STEPS_MAX || others + worker.bytes() > self.bytes_max {
+            // Without the lock, which threads take that run futures.
             worker.merge(self.merge, seq)?;
         }
-        let bytes = worker.bytes();
+        let workers = &mut *self.workers.lock();
+        workers.check_owner(&worker.record.key, epoch)?;
+        let before = workers.workers.get(&worker.record.key).map_or(0, MemoryWorker::bytes);
+        let (others, bytes) = (workers.bytes - before, worker.bytes());
         // A worker that does not grow is taken, or none could put back what it did.
         if others + bytes > self.bytes_max && bytes > before {
             return Err(StoreError::Full(self.bytes_max));
@@ -107,6 +118,12 @@ impl MemoryStore {
             worker.and_then(|worker| worker.chain.resolve(turn))
         };
         merge_places(self.merge, &places.ok_or(StoreError::NoSuchTurn(turn))?)
+    }
+}
+
+impl MemoryWorkers {
+    fn check_owner(&self, key: &WorkerKey, epoch: u64) -> Result<(), StoreError> {
+        if self.owners.get(key) == Some(&epoch) { Ok(()) } else { Err(StoreError::NotOwner) }
     }
 }
 
@@ -183,13 +200,16 @@ impl WorkerStore for MemoryStore {
     }
 
     fn commit(&self, commit: WorkerCommit) -> BoxFuture<'_, Result<(), StoreError>> {
-        aside(self, move |store| store.keep(commit))
+        if self.may_merge(&commit) {
+            return aside(self, move |store| store.keep(commit));
+        }
+        ready(self.keep(commit)).boxed()
     }
 
     fn remove(&self, key: &WorkerKey, epoch: u64) -> BoxFuture<'_, Result<(), StoreError>> {
         let workers = &mut *self.workers.lock();
-        if workers.owners.get(key) != Some(&epoch) {
-            return ready(Err(StoreError::NotOwner)).boxed();
+        if let Err(error) = workers.check_owner(key, epoch) {
+            return ready(Err(error)).boxed();
         }
         if let Some(removed) = workers.workers.remove(key) {
             workers.bytes -= removed.bytes();

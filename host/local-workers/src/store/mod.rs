@@ -12,7 +12,7 @@ mod record;
 pub use chain::merge as merge_heap;
 pub use folder::FolderStore;
 pub use memory::MemoryStore;
-pub use record::WorkerRecord;
+pub use record::{SwappedCode, WorkerRecord};
 
 pub(crate) use record::{BeforeUpgrade, HandledMessages, OutgoingCall, WaitingHandler, bytes_of_call};
 

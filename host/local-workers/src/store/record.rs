@@ -42,6 +42,18 @@ pub struct WorkerRecord {
     /// What it was before a deployment moved it to the version that it runs in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) before_upgrade: Option<BeforeUpgrade>,
+    /// The code that its heap was swapped into; none if that has the code of its own version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<SwappedCode>,
+}
+
+/// The code of a version, which the heap of another one has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SwappedCode {
+    /// [`WorkerCode::name`](elias_host::WorkerCode::name).
+    pub name: String,
+    /// The version, as `onUpgrade(from)` of a later one is told it.
+    pub version: String,
 }
 
 impl WorkerRecord {
@@ -59,6 +71,7 @@ impl WorkerRecord {
             sockets: BTreeSet::new(),
             handled: HandledMessages::default(),
             before_upgrade: None,
+            code: None,
         }
     }
 
@@ -186,6 +199,9 @@ pub(crate) struct BeforeUpgrade {
     pub(crate) calls: BTreeMap<u64, OutgoingCall>,
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub(crate) sockets: BTreeSet<String>,
+    /// As of the record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) code: Option<SwappedCode>,
     /// What it was before the deployment that this one is to take the place of: both may be rolled back at once. No
     /// earlier ones are there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -350,6 +366,7 @@ mod tests {
             timers: Timers::default(),
             calls: BTreeMap::from([(1, call)]),
             sockets: BTreeSet::new(),
+            code: None,
             earlier: None,
         });
         assert!(record.memory_bytes() >= empty + 100);
@@ -392,6 +409,7 @@ mod tests {
         let cause = Cause { traceparent: Some("00-1-2-3".to_owned()), hops: 2 };
         let call = OutgoingCall { id: "1".into(), to: record.key.clone(), method: None, value: "3".into(), cause };
         record.calls.insert(7, call);
+        record.code = Some(SwappedCode { name: "0123".to_owned(), version: "2".to_owned() });
         let text = serde_json::to_string(&record).expect("it is written");
         assert!(text.contains(r#""answers":[["1","#), "as stores have it: {text}");
         assert_eq!(serde_json::from_str::<WorkerRecord>(&text).expect("it is read"), record);

@@ -2,13 +2,16 @@
 
 mod control;
 
-use crate::component::{AwakeWorker, ComponentSource, DeploymentPhase, TurnContext, TurnFailure, WorkerComponent};
+use crate::component::{
+    AwakeWorker, ComponentSource, DeploymentPhase, SwappedComponent, TurnContext, TurnFailure, WorkerComponent,
+    WriteDown,
+};
 use crate::store::HeapCommit;
 use elias_capabilities::Cause;
 use elias_capabilities::turn::TurnCalls;
 use elias_host::{
     AlarmChange, EmittedEvent, ReplyResult, SetTimer, SocketAction, SocketContent, SocketSend, TimerChanges, Turn,
-    TurnKind, TurnResult, TurnState, WorkerSend,
+    TurnKind, TurnResult, TurnState, WorkerCode, WorkerSend,
 };
 use elias_workers::WorkerKey;
 use futures::FutureExt;
@@ -33,6 +36,9 @@ struct Heap {
     /// The ids of its sockets.
     #[serde(default)]
     sockets: Vec<String>,
+    /// The version whose code it has, if that is another one's.
+    #[serde(default)]
+    code: Option<u32>,
 }
 
 /// The component.
@@ -49,6 +55,10 @@ pub(super) struct Fake {
     /// Whether former versions are there, and whether the new one refuses to take over.
     has_former: AtomicBool,
     refuses_upgrade: AtomicBool,
+    /// Whether versions have code for heaps of others, whether that fits, and how often it was put under one.
+    has_code: AtomicBool,
+    refuses_swap: AtomicBool,
+    pub(super) swaps: AtomicUsize,
     /// The value of the event that workers emit as they are moved; none if it is empty.
     pub(super) emits_on_upgrade: Mutex<String>,
     /// What caused each turn of a call.
@@ -87,7 +97,7 @@ impl Fake {
         let loaded = move |key: &WorkerKey| {
             let canary = if key.name.starts_with("canary") { fake.canary.load(SeqCst) } else { 0 };
             let version = if canary > 0 { canary } else { fake.version.load(SeqCst) };
-            let component = FakeComponent { version, fake: Arc::clone(&fake) };
+            let component = FakeComponent { version, image: version, fake: Arc::clone(&fake) };
             (!fake.unloaded.load(SeqCst)).then(|| Arc::new(component) as Arc<dyn WorkerComponent>)
         };
         ComponentSource::by_worker(loaded)
@@ -101,6 +111,8 @@ pub(super) fn merge(whole: &[u8], changes: &[Vec<u8>]) -> Result<Vec<u8>, String
 
 struct FakeComponent {
     version: u32,
+    /// The version whose heaps it takes.
+    image: u32,
     fake: Arc<Fake>,
 }
 
@@ -119,7 +131,7 @@ impl WorkerComponent for FakeComponent {
             None => Heap { version, ..Heap::default() },
             Some(bytes) => serde_json::from_slice(bytes).map_err(|error| TurnFailure::Unusable(error.to_string()))?,
         };
-        if heap.version != version {
+        if heap.version != self.image {
             return Err(TurnFailure::OtherVersion("heap-mismatch: another version".to_owned()));
         }
         let awake = self.fake.awake.fetch_add(1, SeqCst) + 1;
@@ -131,9 +143,21 @@ impl WorkerComponent for FakeComponent {
     fn predecessor<'a>(&'a self, heap: &'a [u8]) -> BoxFuture<'a, Option<Arc<dyn WorkerComponent>>> {
         let former = || {
             let heap: Heap = serde_json::from_slice(heap).expect("a heap");
-            Arc::new(Self { version: heap.version, fake: Arc::clone(&self.fake) }) as Arc<dyn WorkerComponent>
+            let (version, fake) = (heap.version, Arc::clone(&self.fake));
+            Arc::new(Self { version, image: version, fake }) as Arc<dyn WorkerComponent>
         };
         ready(self.fake.has_former.load(SeqCst).then(former)).boxed()
+    }
+
+    fn swapped<'a>(&'a self, heap: &'a [u8]) -> BoxFuture<'a, Result<SwappedComponent, String>> {
+        let swapped = || {
+            let heap: Heap = serde_json::from_slice(heap).expect("a heap");
+            let component = Self { version: self.version, image: heap.version, fake: Arc::clone(&self.fake) };
+            let code = WorkerCode::read(format!("\n{}", self.version).as_bytes()).expect("it is valid");
+            SwappedComponent { component: Arc::new(component), code }
+        };
+        let has_code = self.fake.has_code.load(SeqCst);
+        ready(has_code.then(swapped).ok_or_else(|| "the fake has no code".to_owned())).boxed()
     }
 
     fn deployment(&self) -> Option<String> {
@@ -175,9 +199,9 @@ impl Drop for FakeWorker {
 }
 
 impl FakeWorker {
-    fn write_down(&mut self, heap: Heap) -> Box<dyn FnOnce() -> Result<HeapCommit, TurnFailure> + Send> {
+    fn write_down(&mut self, heap: Heap) -> WriteDown {
         let is_new = std::mem::take(&mut self.is_new);
-        Box::new(move || {
+        WriteDown::new(0, move || {
             let bytes = serde_json::to_vec(&heap).map_err(|error| TurnFailure::Unusable(error.to_string()))?;
             Ok(if is_new { HeapCommit::Whole(bytes) } else { HeapCommit::Change(bytes) })
         })
@@ -206,11 +230,11 @@ impl AwakeWorker for FakeWorker {
         self.heap = self.earlier.clone();
     }
 
-    fn commit(&mut self) -> Box<dyn FnOnce() -> Result<HeapCommit, TurnFailure> + Send> {
+    fn commit(&mut self) -> WriteDown {
         self.write_down(self.heap.clone())
     }
 
-    fn commit_earlier(&mut self) -> Box<dyn FnOnce() -> Result<HeapCommit, TurnFailure> + Send> {
+    fn commit_earlier(&mut self) -> WriteDown {
         self.write_down(self.earlier.clone())
     }
 }
@@ -296,7 +320,19 @@ impl FakeWorker {
                 self.fake.closed.lock().push(*code);
                 Ok(done(turn, ""))
             }
-            TurnKind::Inspect | TurnKind::Copy { .. } => thrown("the fake has no such turn"),
+            TurnKind::Swap { source, .. } => {
+                if self.fake.refuses_swap.load(SeqCst) {
+                    return thrown("the fields of A are others");
+                }
+                self.fake.swaps.fetch_add(1, SeqCst);
+                self.heap.code = Some(source.parse().expect("a number"));
+                Ok(done(turn, ""))
+            }
+            TurnKind::Inspect => {
+                self.heap.count += 1_000; // of a copy
+                Ok(done(turn, format!("{} counts {}", turn.name, self.heap.count - 1_000)))
+            }
+            TurnKind::Copy { .. } => thrown("the fake has no such turn"),
         }
     }
 
@@ -372,6 +408,7 @@ impl FakeWorker {
             "name" => Ok(done(turn, turn.name.as_str())),
             "sockets" => Ok(done(turn, heap.sockets.len().to_string())),
             "version" => Ok(done(turn, format!("{} {}", heap.version, heap.from))),
+            "code" => Ok(done(turn, format!("{} in {}", heap.code.unwrap_or(heap.version), self.version))),
             "panic" => panic!("the host has a fault"),
             // Has an interval of 0 ms.
             "tick" => {

@@ -364,3 +364,20 @@ async fn stopping_lets_a_turn_end_and_refuses_others() {
     assert_eq!(held.await.expect("it was let to its end"), "held");
     assert_eq!(world.store.record("a").turns, 2);
 }
+
+#[tokio::test]
+async fn the_state_is_that_of_the_last_commit_and_reading_it_changes_nothing() {
+    let world = World::new().await;
+    let missing = world.workers.state(&key("a")).await.expect_err("there is no such worker");
+    assert_eq!(missing.code, CallErrorCode::NotFound);
+    world.call("a", "add", "2").await;
+    for _ in 0..2 {
+        assert_eq!(world.workers.state(&key("a")).await.expect("it is read"), "a counts 2");
+    }
+    let stored = world.workers.stored(&key("a")).await.expect("it is read").expect("it is there");
+    assert_eq!((stored.turns, world.call("a", "get", "").await.as_str()), (2, "2"));
+    // A handler that waits is no hindrance: what it wrote before is committed.
+    drop(world.workers.call(key("a"), "wait", ""));
+    world.until("a", |one| one.condition == WorkerCondition::Waiting).await;
+    assert_eq!(world.workers.state(&key("a")).await.expect("it is read"), "a counts 2");
+}

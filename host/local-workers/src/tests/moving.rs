@@ -176,6 +176,56 @@ async fn a_worker_that_cannot_be_moved_is_served_by_the_former_version() {
 }
 
 #[tokio::test]
+async fn a_worker_keeps_its_heap_in_a_version_whose_code_fits() {
+    let world = World::with(|builder| builder.other_version(OtherVersion::Upgrade)).await;
+    world.fake.set_former(true, true);
+    world.fake.set_code(true, false);
+    world.call("a", "add", "2").await;
+    world.call("a", "alarm", "600000").await;
+    for (version, swaps) in [(2, 1), (3, 2), (1, 3), (1, 3), (2, 4)] {
+        world.fake.set_version(version);
+        world.workers.reload();
+        assert_eq!(world.call("a", "code", "").await, format!("{version} in {version}"));
+        assert_eq!(world.call("a", "version", "").await, "1 ", "the heap is what it was");
+        assert_eq!(world.call("a", "get", "").await, "2");
+        assert_eq!(world.fake.swaps.load(SeqCst), swaps, "not before each turn");
+        assert!(world.store.record("a").next_due().is_some(), "timers stay");
+        // It is read again by what is kept of it.
+        world.workers.hibernate(&key("a"));
+        eventually(async || world.fake.awake() == 0).await;
+        assert_eq!(world.call("a", "code", "").await, format!("{version} in {version}"));
+        assert_eq!(world.fake.swaps.load(SeqCst), swaps);
+    }
+}
+
+#[tokio::test]
+async fn a_worker_that_a_versions_code_does_not_fit_is_moved_by_its_state() {
+    let world = World::with(|builder| builder.other_version(OtherVersion::Upgrade)).await;
+    world.fake.set_former(true, true);
+    world.fake.set_code(true, true);
+    world.call("a", "add", "2").await;
+    world.fake.set_version(2);
+    world.workers.reload();
+    assert_eq!(world.call("a", "code", "").await, "1 in 1", "neither goes");
+    let both = "Error: it is not taken over (its heap cannot be kept: Error: the fields of A are others)";
+    world.until("a", |one| one.upgrade_error.as_deref() == Some(both)).await;
+    world.fake.set_former(true, false);
+    world.fake.set_version(3);
+    world.workers.reload();
+    assert_eq!(world.call("a", "version", "").await, "3 1 to 3");
+    // From the code of another version it is moved by the version whose code it has.
+    world.fake.set_code(true, false);
+    world.fake.set_version(4);
+    world.workers.reload();
+    assert_eq!(world.call("a", "code", "").await, "4 in 4");
+    world.fake.set_code(true, true);
+    world.fake.set_version(5);
+    world.workers.reload();
+    assert_eq!(world.call("a", "version", "").await, "5 4 to 5");
+    assert_eq!(world.call("a", "get", "").await, "2");
+}
+
+#[tokio::test]
 async fn a_worker_whose_former_version_is_gone_is_refused_or_begins_anew() {
     for (policy, former) in [
         (OtherVersion::Upgrade, false),
@@ -212,13 +262,20 @@ async fn a_worker_that_leaves_memory_while_its_handler_waits_answers_all_the_sam
 
 #[tokio::test]
 async fn a_timer_of_a_worker_that_left_memory_for_others_is_fired_here() {
-    let world = World::new().await;
-    world.call("a", "alarm", "1000").await;
-    world.workers.hibernate(&key("a"));
-    eventually(async || world.store.released() == ["a"]).await;
-    world.clock.advance(Duration::from_secs(1));
-    eventually(async || world.store.record("a").next_due().is_none()).await;
-    assert_eq!(world.call("a", "get", "").await, "100");
+    for rests in [Duration::ZERO, Duration::from_secs(5)] {
+        let world = World::new().await;
+        world.call("a", "alarm", "10000").await;
+        world.workers.hibernate(&key("a"));
+        eventually(async || world.fake.awake() == 0).await;
+        assert!(world.store.released().is_empty(), "it may be needed again soon");
+        world.clock.advance(rests);
+        if !rests.is_zero() {
+            eventually(async || world.store.released() == ["a"]).await;
+        }
+        world.clock.advance(Duration::from_secs(10));
+        eventually(async || world.store.record("a").next_due().is_none()).await;
+        assert_eq!(world.call("a", "get", "").await, "100");
+    }
 }
 
 #[tokio::test]
@@ -342,11 +399,13 @@ async fn a_worker_whose_turn_is_tried_again_much_later_is_given_up_at_once() {
 async fn an_alarm_that_is_to_be_called_again_is_left_to_the_host_that_needs_the_worker() {
     let world = World::new().await;
     // Its heap cannot be run while no component is loaded.
-    world.call("a", "alarm", "1000").await;
+    world.call("a", "alarm", "10000").await;
     world.workers.hibernate(&key("a"));
+    eventually(async || world.fake.awake() == 0).await;
+    world.clock.advance(Duration::from_secs(5));
     eventually(async || world.store.released() == ["a"]).await;
     world.fake.set_unloaded(true);
-    world.clock.advance(Duration::from_secs(1));
+    world.clock.advance(Duration::from_secs(5));
     world.until("a", |one| one.condition == WorkerCondition::Running).await;
     world.workers.give_up(&key("a"));
     eventually(async || world.store.released() == ["a", "a"]).await;

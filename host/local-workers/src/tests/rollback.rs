@@ -51,6 +51,19 @@ impl World {
 }
 
 #[tokio::test]
+async fn a_worker_that_a_canary_put_its_code_under_goes_back_to_heap_and_code() {
+    let world = world().await;
+    world.fake.set_code(true, false);
+    world.call("canary", "add", "2").await;
+    world.begin_canary();
+    assert_eq!(world.call("canary", "code", "").await, "2 in 2");
+    assert_eq!(world.call("canary", "add", "5").await, "7");
+    world.roll_back();
+    assert_eq!(world.call("canary", "code", "").await, "1 in 1");
+    assert_eq!(world.call("canary", "get", "").await, "2");
+}
+
+#[tokio::test]
 async fn workers_of_a_canary_are_moved_and_a_rollback_brings_back_what_they_were() {
     let world = world().await;
     for name in ["canary", "other"] {

@@ -136,8 +136,9 @@ impl Access {
         if self.is_operator(&key) {
             return Ok(Arc::new(Principal::operator()));
         }
-        if let Some(principal) = self.valid.get(&key) {
-            return if still(&principal) { Ok(principal) } else { Err(refused()) };
+        // A session that was used meanwhile lasts longer than when it was looked up.
+        if let Some(principal) = self.valid.get(&key).filter(still) {
+            return Ok(principal);
         }
         // The attempts of others from the same address do not limit a token that was valid before.
         let ip = address.parse().ok().filter(|_| !self.known.contains_key(&key));

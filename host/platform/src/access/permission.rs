@@ -69,6 +69,10 @@ permissions! {
     Deploy: Developer,
     /// Deploy to production, roll back, steer rollouts there, stop and resume.
     DeployProduction: Operator,
+    /// Set and delete feature flags in dev and staging.
+    SetFlags: Developer,
+    /// Set and delete feature flags in production.
+    SetFlagsProduction: Operator,
     /// Enqueue, cancel and retry jobs, publish and replay events, run, pause and resume schedules and subscriptions.
     RunTriggers: Operator,
     /// Send messages to service workers, and call their methods.
@@ -106,6 +110,15 @@ impl Permission {
         match environment {
             Environment::Production => Self::DeployProduction,
             Environment::Dev | Environment::Staging => Self::Deploy,
+        }
+    }
+
+    /// The permission for setting feature flags in an environment.
+    #[must_use]
+    pub fn set_flags(environment: Environment) -> Self {
+        match environment {
+            Environment::Production => Self::SetFlagsProduction,
+            Environment::Dev | Environment::Staging => Self::SetFlags,
         }
     }
 

@@ -8,7 +8,7 @@ use super::token::{Bearer, Match};
 use super::{Access, Principal, key_of};
 use elias_api::{Actor, Code, ConsoleSession, Error, Result};
 use elias_contract::hexadecimal;
-use elias_store::{StoredSession, now_ms};
+use elias_store::{Store, StoredSession, now_ms};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
@@ -56,7 +56,7 @@ pub struct OpenedSession {
     pub cookie: Zeroizing<String>,
     /// The session.
     pub session: ConsoleSession,
-    /// Its principal.
+    /// Its principal, until the session ends.
     pub principal: Arc<Principal>,
 }
 
@@ -77,6 +77,13 @@ fn end_of(session: &ConsoleSession) -> i64 {
 
 pub(crate) fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// Writes down that a session was used.
+async fn touch(store: &Store, id: &str, now: i64) -> Result<()> {
+    let mut scope = store.host_write().await?;
+    scope.touch_session(id, now).await?;
+    Ok(scope.commit().await?)
 }
 
 impl Access {
@@ -138,7 +145,8 @@ impl Access {
         if ended > 0 {
             self.forget();
         }
-        Ok(OpenedSession { cookie: bearer.text(), session: stored.session, principal })
+        let principal = Principal { expires_at: end_of(&stored.session), ..Principal::clone(&principal) };
+        Ok(OpenedSession { cookie: bearer.text(), session: stored.session, principal: Arc::new(principal) })
     }
 
     /// Authenticates the value of a session's cookie, sent from `address`, and writes down that it was used.
@@ -153,17 +161,15 @@ impl Access {
             && let Some(id) = session_id(&credential)
         {
             self.touched.insert(key, ());
-            if let Err(error) = self.touch(&id).await {
-                tracing::debug!(session = %id, %error, "the use of a session cannot be stored; it may end sooner");
-            }
+            // The request does not wait for the writes of others, nor for a store that is away.
+            let (store, now) = (self.store.clone(), now_ms());
+            tokio::spawn(async move {
+                if let Err(error) = touch(&store, &id, now).await {
+                    tracing::debug!(session = %id, %error, "the use of a session cannot be stored; it may end sooner");
+                }
+            });
         }
         Ok(principal)
-    }
-
-    async fn touch(&self, id: &str) -> Result<()> {
-        let mut scope = self.store.host_write().await?;
-        scope.touch_session(id, now_ms()).await?;
-        Ok(scope.commit().await?)
     }
 
     /// The principal of a session, by the value of its cookie; `None` if it has ended.

@@ -269,8 +269,12 @@ impl Access {
         let (address, now_ms) = (browser.address.parse().ok(), u64::try_from(now_ms()).unwrap_or_default());
         self.attempts.check(address, now_ms)?;
         let ended = self.exchange_code(fetch, cookie, answer, redirect_uri, browser).await;
-        if ended.is_err() {
+        if let Err(error) = &ended {
             self.attempts.count(address, now_ms);
+            // A provider or a store that is away is nobody's attempt.
+            if !matches!(error.code(), Code::AuthUnavailable | Code::StoreUnavailable | Code::NotFound) {
+                self.security.sign_in_failed(None, None, &browser.address, error.code());
+            }
         }
         ended
     }
@@ -364,7 +368,7 @@ async fn exchange(
 
 /// An error code of a provider, for the log.
 fn plain(text: &str) -> String {
-    text.chars().filter(|letter| letter.is_ascii_graphic()).take(100).collect()
+    text.chars().filter(char::is_ascii_graphic).take(100).collect()
 }
 
 #[cfg(test)]

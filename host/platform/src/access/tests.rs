@@ -9,14 +9,14 @@ use std::cell::Cell;
 struct Bench {
     access: Access,
     store: Store,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 fn bench() -> Bench {
     let folder = tempfile::tempdir().expect("a folder");
     let store = Store::open(folder.path(), None).expect("it opens");
     let dir = Dir::open_ambient_dir(folder.path(), ambient_authority()).expect("the folder");
-    Bench { access: Access::open(store.clone(), &dir, None).expect("it opens"), store, _folder: folder }
+    Bench { access: Access::open(store.clone(), &dir, None).expect("it opens"), store, folder }
 }
 
 impl Bench {
@@ -157,12 +157,30 @@ async fn a_session_is_no_token_and_ends_with_the_one_that_opened_it() {
 }
 
 #[tokio::test]
+async fn a_browser_that_signs_in_learns_when_the_session_ends_and_not_its_token() {
+    let bench = bench();
+    let mut scope = bench.store.host_write().await.expect("a scope");
+    scope.ensure_tenant(&TenantId::system()).await.expect("made");
+    scope.commit().await.expect("committed");
+    let operator = operator_token(bench.folder.path()).expect("the host's own token, which never expires");
+    let opened = bench.access.open_session(&operator, &browser()).await.expect("opened");
+    assert_eq!(opened.principal.expires_at, opened.session.used_at + millis(SESSION_IDLE));
+}
+
+#[tokio::test]
 async fn a_session_ends_when_it_is_not_used_and_after_its_time() {
     let bench = bench();
     let bearer = bench.token("acme", Bearer::hash).await;
     let opened = bench.access.open_session(&bearer.to_string(), &browser()).await.expect("opened");
+    // Somebody writes meanwhile, and a request that is to be written down does not wait for it.
+    let writing = bench.store.host_write().await.expect("a scope");
     let principal = bench.access.authenticate_session(&opened.cookie, "").await.expect("it is open");
+    drop(writing);
     assert!(principal.expires_at <= opened.session.used_at + millis(SESSION_IDLE), "also while the store is away");
+    // As it was looked up long ago, and used at another host since.
+    let former = Principal { expires_at: now_ms() - 1, ..Principal::clone(&principal) };
+    bench.access.valid.insert(key_of(&credential_of(&opened.cookie)), Arc::new(former));
+    assert!(bench.access.authenticate_session(&opened.cookie, "").await.is_ok(), "the store knows better");
     // Sessions as they are after an hour without a request, and after twelve.
     for (id, used_at, expires_at) in [(1, now_ms() - millis(SESSION_IDLE), i64::MAX), (2, now_ms(), now_ms())] {
         let secret = Bearer::generate();

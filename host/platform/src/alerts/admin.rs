@@ -241,7 +241,7 @@ impl Platform {
     /// Deletes a receiver, and the notifications that it did not get yet.
     ///
     /// # Errors
-    /// `not-found`, `forbidden`.
+    /// `not-found`, `forbidden`; `in-use` if a rule names it.
     pub async fn delete_receiver(&self, session: &Session, tenant: &TenantId, name: &ReceiverName) -> Result<()> {
         let mut scope = self.write(session, Permission::ManageAlerts, tenant, None).await?;
         scope.delete_receiver(name, &session.actor()).await?;

@@ -51,6 +51,8 @@ impl Totals {
 pub(super) struct HostCounts {
     services: HashMap<ServiceId, Totals>,
     dead: HashMap<TenantId, u64>,
+    /// What was counted and could not be stored.
+    unstored: Option<HostPoint>,
     /// When the checkpoint of the log and the certificates were last looked at.
     looked_at: Option<Instant>,
     /// When the checkpoint last was good.
@@ -64,6 +66,7 @@ impl HostCounts {
         Self {
             services: HashMap::new(),
             dead: HashMap::new(),
+            unstored: None,
             looked_at: None,
             checkpoint_good_at: Instant::now(),
             certificate_expiry_ms: None,
@@ -124,7 +127,16 @@ impl HostCounts {
             let days = expiry.saturating_sub(now_ms()) as f64 / DAY_MS;
             host.insert(MetricName::CertificateDays, days);
         }
-        HostPoint { services, dead, host }
+        let mut point = HostPoint { services, dead, host };
+        if let Some(earlier) = self.unstored.take() {
+            point.add_earlier(earlier);
+        }
+        point
+    }
+
+    /// Takes a point back that could not be stored: the next one has it too.
+    pub(super) fn put_back(&mut self, point: HostPoint) {
+        self.unstored = Some(point);
     }
 
     /// Looks at what changes rarely.

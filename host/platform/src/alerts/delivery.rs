@@ -17,6 +17,8 @@ use tokio::sync::Semaphore;
 
 /// Notifications that a receiver gets in a row, before what is due is looked at again.
 const IN_A_ROW_MAX: u32 = 20;
+/// Notifications that are read at a time, of all receivers: their bodies are held in memory until they are sent.
+const READ_MAX: u32 = 2_000;
 /// Receivers that are sent to at a time.
 const CONCURRENT_MAX: usize = 64;
 /// Characters of an error that are kept.
@@ -57,11 +59,23 @@ impl Drop for Busy {
 }
 
 impl Deliveries {
+    /// The receivers that are being sent to now.
+    fn present(&self) -> BTreeSet<(TenantId, ReceiverName)> {
+        self.busy.lock().clone()
+    }
+
+    /// Makes a receiver busy, unless it was `before` what is due was read: what was read may be sent since.
+    fn claim(&self, before: &BTreeSet<(TenantId, ReceiverName)>, key: (TenantId, ReceiverName)) -> Option<Busy> {
+        let is_free = !before.contains(&key) && self.busy.lock().insert(key.clone());
+        is_free.then(|| Busy { deliveries: self.clone(), key })
+    }
+
     /// Begins to send what is due. One that hangs delays no other receiver, and not the next evaluation.
     pub(super) async fn start_due(&self, platform: &Platform) -> Result<()> {
+        let busy_before = self.present();
         let mut scope = platform.store().host_read().await?;
         let now = scope.now().await?;
-        let due = scope.due_notifications(now, IN_A_ROW_MAX).await?;
+        let due = scope.due_notifications(now, IN_A_ROW_MAX, READ_MAX).await?;
         if due.is_empty() {
             return Ok(());
         }
@@ -83,11 +97,8 @@ impl Deliveries {
                 postpone(platform, &due, ready_at).await?;
                 continue;
             }
-            // Somebody sends to it already: what is due now is looked at again.
-            if !self.busy.lock().insert(key.clone()) {
-                continue;
-            }
-            let busy = Busy { deliveries: self.clone(), key };
+            // If it is sent to already, what is due is looked at again.
+            let Some(busy) = self.claim(&busy_before, key) else { continue };
             tokio::spawn(send_all(Arc::downgrade(&platform.inner), receiver, due, busy));
         }
         Ok(())
@@ -98,7 +109,7 @@ impl Deliveries {
 async fn forget(platform: &Platform, due: &[DueNotification]) -> Result<()> {
     let mut scope = platform.store().host_write().await?;
     for due in due {
-        scope.delete_notification(&due.notification).await?;
+        scope.delete_orphan_notification(&due.notification).await?;
     }
     Ok(scope.commit().await?)
 }
@@ -129,7 +140,7 @@ async fn send_all(platform: Weak<Inner>, mut receiver: StoredReceiver, due: Vec<
     }
 }
 
-/// Makes an attempt and stores how it ended; whether the receiver took it.
+/// Makes an attempt and stores how it ended; whether the receiver took it, and is still what it was.
 async fn send_one(platform: &Platform, receiver: &mut StoredReceiver, due: &DueNotification) -> Result<bool> {
     let ended = match serde_json::from_str::<Notification>(&due.notification.body) {
         Ok(notification) => attempt(platform, receiver, &notification).await,
@@ -164,10 +175,10 @@ async fn send_one(platform: &Platform, receiver: &mut StoredReceiver, due: &DueN
         }
     };
     let error = error.map(|error| error.chars().take(ERROR_CHARS_MAX).collect::<String>());
-    let (tenant, name) = (&receiver.tenant, &receiver.receiver.name);
-    scope.receiver_attempted(tenant, name, &receiver.circuit, error.as_deref(), now).await?;
+    // Nothing more is sent to a server whose receiver was changed or deleted meanwhile.
+    let is_present = scope.receiver_attempted(receiver, &receiver.circuit, error.as_deref(), now).await?;
     scope.commit().await?;
-    Ok(delivered)
+    Ok(delivered && is_present)
 }
 
 /// Sends a notification once.
@@ -199,6 +210,9 @@ async fn attempt(platform: &Platform, receiver: &StoredReceiver, notification: &
         }
         ReceiverSettings::Events {} => return publish(platform, notification).await,
         ReceiverSettings::Mail { to } => {
+            if let Err((reason, wait)) = platform.mail_limit().take(tenant, to.len(), now.unix_ms()) {
+                return Attempt::Failed(reason, Some(wait));
+            }
             return match notifier.mail(to, notification.mail()).await {
                 Ok(()) => Attempt::Delivered,
                 Err(reason) => Attempt::Failed(reason, None),
@@ -247,5 +261,23 @@ impl Platform {
                 Err(reason.chars().take(ERROR_CHARS_MAX).collect())
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_read_while_a_receiver_was_sent_to_is_not_sent_again() {
+        let deliveries = Deliveries::default();
+        let key = || -> (TenantId, ReceiverName) { ("acme".parse().expect("a name"), "team".parse().expect("a name")) };
+        let first = deliveries.claim(&deliveries.present(), key()).expect("it is free");
+        assert!(deliveries.claim(&BTreeSet::new(), key()).is_none(), "one sends at a time");
+        let before = deliveries.present();
+        // Here what is due is read, and what the first has sent is still there.
+        drop(first);
+        assert!(deliveries.claim(&before, key()).is_none());
+        assert!(deliveries.claim(&deliveries.present(), key()).is_some(), "the next time it is read anew");
     }
 }

@@ -9,6 +9,10 @@ use elias_telemetry::alert::{
 use elias_telemetry::notification::{Notification, NotifiedAlert, ReceiverKind, SHOWN_MAX};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// Notifications of a tenant in one evaluation, counted for each receiver: many rules, groups and receivers must not
+/// keep the other tenants waiting. Groups that are over it are told of in the next evaluation.
+const NOTIFICATIONS_MAX: usize = 500;
+
 /// The place of an alert, or of a group: the rule, and the service or the name of the group.
 pub(super) type AlertKey = (AlertRuleName, String);
 
@@ -57,6 +61,7 @@ pub(super) fn evaluate(
     now_ms: i64,
     changes: &mut EvaluationChanges,
 ) {
+    let mut told = 0;
     for (name, rule) in &known.rules {
         let alerts = evaluate_rule(tenant, name, rule, &known.services, &mut known.alerts, readings, now_ms, changes);
         let receivers: Vec<_> = known
@@ -78,7 +83,14 @@ pub(super) fn evaluate(
         for (group, alerts) in groups {
             let before = known.groups.remove(&(name.clone(), group.clone()));
             // Whoever becomes a receiver later is told of what fires then.
-            if receivers.is_empty() && before.is_none() {
+            if receivers.is_empty() {
+                if let Some(known) = before {
+                    let row = GroupRow { tenant: tenant.clone(), rule: name.clone(), name: group, known };
+                    changes.groups.push((row, true));
+                }
+                continue;
+            }
+            if told >= NOTIFICATIONS_MAX {
                 continue;
             }
             let mut state = before.clone().unwrap_or_default();
@@ -104,9 +116,7 @@ pub(super) fn evaluate(
                 changes.groups.push((row, is_idle));
             }
             let Some(change) = change else { continue };
-            if receivers.is_empty() {
-                continue;
-            }
+            told += receivers.len();
             let shown = |keys: &[String]| {
                 let known = |key: &String| alerts.iter().find(|alert| alert.target == *key);
                 keys.iter().take(SHOWN_MAX).map(|key| notified(key, known(key).copied(), now_ms)).collect()
@@ -352,12 +362,34 @@ mod tests {
         assert_eq!(nobody.at(0, 9.0), NOBODY_IS_TOLD);
         nobody.receivers = receivers;
         assert_eq!(nobody.at(10, 9.0), [(2, 0)], "a new receiver is told of what fires");
+        let receivers = std::mem::take(&mut nobody.receivers);
+        assert_eq!(nobody.at(20, 9.0), NOBODY_IS_TOLD);
+        assert!(nobody.groups.is_empty(), "nobody knows anything any more");
+        nobody.receivers = receivers;
+        assert_eq!(nobody.at(30, 9.0), [(2, 0)], "and the next receiver is told too");
         let mut other = World::new(AlertRuleSettings {
             for_seconds: 0,
             receivers: vec!["other".parse().expect("a name")],
             ..rule()
         });
         assert_eq!(other.at(0, 9.0), NOBODY_IS_TOLD, "the rule names another receiver");
+    }
+
+    #[test]
+    fn a_tenant_with_many_groups_and_receivers_is_told_of_them_in_turn() {
+        let each = AlertRuleSettings { for_seconds: 0, group_by: vec![GroupLabel::Component], ..rule() };
+        let mut world = World::new(each);
+        let service = |number: usize| ServiceId {
+            component: format!("c{number}").parse().expect("a name"),
+            ..world.services[0].clone()
+        };
+        world.services = (0..25).map(service).collect();
+        world.receivers =
+            (0..50).map(|number| (format!("r{number}").parse().expect("a name"), ReceiverKind::Webhook)).collect();
+        assert_eq!(world.at(0, 9.0).len(), NOTIFICATIONS_MAX / 50);
+        assert_eq!(world.at(10, 9.0).len(), NOTIFICATIONS_MAX / 50);
+        assert_eq!(world.at(20, 9.0).len(), 5, "the last of 25 groups");
+        assert_eq!(world.at(30, 9.0), NOBODY_IS_TOLD, "each is told of once");
     }
 
     #[test]

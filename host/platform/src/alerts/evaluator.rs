@@ -1,22 +1,22 @@
 //! The task that counts for alert rules and, on the host that has the lease, evaluates them.
 
+use super::baselines::Baselines;
 use super::counts::HostCounts;
 use super::delivery::Deliveries;
 use super::evaluation::{AddressedNotification, EvaluationChanges, TenantAlerts, evaluate};
-use super::readings::{LogQuestion, StoredReadings};
+use super::logs::{LogSearch, SEARCH_TIME_MAX};
+use super::readings::StoredReadings;
 use crate::platform::{Inner, Platform};
 use crate::platform_events;
 use crate::triggers::{FAILING_RUNS, LATE};
 use elias_api::Result;
-use elias_names::{ServiceId, TenantId};
+use elias_names::{ReceiverName, TenantId};
 use elias_store::{HostScope, Lease, NewNotification, TargetFilter};
-use elias_telemetry::alert::{
-    AlertRuleSettings, BASELINE_MS, HostPoint, MetricName, POINT_INTERVAL_MS, PointWindow, built_in_rules,
-};
+use elias_telemetry::alert::{BASELINE_MS, HostPoint, POINT_INTERVAL_MS, PointWindow, built_in_rules};
 use elias_telemetry::notification::ReceiverKind;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::time::{MissedTickBehavior, interval};
 
 /// The lease of the host that evaluates.
@@ -30,8 +30,6 @@ const KEPT_MS: i64 = 2 * BASELINE_MS;
 const PRUNE_EVERY: u64 = 60;
 /// Points are read again from so long before the newest one: those of another host may have come late.
 const LATE_MS: i64 = 60_000;
-/// Logs that are searched in one evaluation; those of further services have no value.
-const LOG_QUESTIONS_MAX: usize = 200;
 /// Notifications that wait for a receiver; the oldest are given up for new ones.
 const WAITING_MAX: u32 = 1_000;
 
@@ -79,6 +77,8 @@ struct Evaluator {
     points: PointWindow,
     /// The newest point of each host that was read.
     seen: HashMap<String, i64>,
+    baselines: Baselines,
+    logs: LogSearch,
     deliveries: Deliveries,
     ticks: u64,
 }
@@ -91,6 +91,8 @@ impl Evaluator {
             evaluated_at: None,
             points: PointWindow::default(),
             seen: HashMap::new(),
+            baselines: Baselines::default(),
+            logs: LogSearch::default(),
             deliveries: Deliveries::default(),
             ticks: 0,
         }
@@ -99,8 +101,13 @@ impl Evaluator {
     async fn tick(&mut self, platform: &Platform) -> Result<()> {
         let point = self.counts.take(platform).await;
         self.ticks += 1;
-        if !self.count_and_acquire(platform, &point).await? {
-            return Ok(());
+        match self.count_and_acquire(platform, &point).await {
+            Ok(true) => {}
+            Ok(false) => return Ok(()),
+            Err(error) => {
+                self.counts.put_back(point);
+                return Err(error);
+            }
         }
         if let Err(error) = self.evaluate(platform).await {
             // Another host may do better: this one waits for the end of its lease like the others.
@@ -112,6 +119,11 @@ impl Evaluator {
 
     fn lose(&mut self) {
         self.lease = None;
+        self.forget_points();
+        self.logs = LogSearch::default();
+    }
+
+    fn forget_points(&mut self) {
         (self.points, self.seen) = (PointWindow::default(), HashMap::new());
     }
 
@@ -120,6 +132,7 @@ impl Evaluator {
         let mut scope = platform.store().host_write().await?;
         let now = scope.now().await?;
         scope.add_alert_point(platform.run_id(), now, point).await?;
+        let mut acquired = None;
         if self.lease.is_none() {
             // No other process has this store: a former one of this host has the lease, or this one could not evaluate.
             if !platform.store().is_shared()
@@ -127,13 +140,14 @@ impl Evaluator {
             {
                 scope.release_lease(&former).await?;
             }
-            self.lease = scope.acquire_lease(LEASE, platform.run_id(), LEASE_MS).await?;
+            acquired = scope.acquire_lease(LEASE, platform.run_id(), LEASE_MS).await?;
             self.evaluated_at = scope.alerts_evaluated_at().await?;
             if self.evaluated_at.is_some_and(|at| now.saturating_sub(at) > OVERDUE_MS) {
                 tracing::error!("no host has evaluated the alert rules for more than a minute");
             }
         }
         scope.commit().await?;
+        self.lease = self.lease.take().or(acquired);
         Ok(self.lease.is_some())
     }
 
@@ -149,19 +163,25 @@ impl Evaluator {
             let since = ready_since.entry(queue.tenant).or_insert(queue.ready_at);
             *since = queue.ready_at.min(*since);
         }
+        self.baselines.refresh(&mut scope, now).await?;
+        let end = Instant::now() + SEARCH_TIME_MAX;
+        self.logs.search(&mut scope, &tenants, now, self.ticks, end).await?;
         let readings = StoredReadings {
             now_ms: now,
             points: &self.points,
+            baselines: &self.baselines,
             rollbacks: scope.rollbacks_since(now.saturating_sub(BASELINE_MS)).await?,
             ready_since,
             schedules: scope.schedule_counts(FAILING_RUNS, late_ms).await?,
-            log_matches: log_matches(&mut scope, &tenants, now).await?,
+            log_matches: self.logs.matches(),
             evaluation_age_ms: self.evaluated_at.map(|at| now.saturating_sub(at)),
         };
         drop(scope);
         let mut changes = EvaluationChanges::default();
         for (tenant, known) in tenants {
             evaluate(&tenant, known, &readings, now, &mut changes);
+            // Requests are served by the same threads.
+            tokio::task::yield_now().await;
         }
         drop(readings);
         let mut scope = platform.store().host_write().await?;
@@ -189,6 +209,7 @@ impl Evaluator {
     ) -> Result<()> {
         scope.put_alerts(&changes.alerts).await?;
         scope.put_alert_groups(&changes.groups).await?;
+        let mut waiting: BTreeSet<(TenantId, ReceiverName)> = BTreeSet::new();
         for AddressedNotification { notification, receivers } in changes.notifications {
             let tenant = &notification.tenant;
             let body = notification.data().to_string();
@@ -206,9 +227,12 @@ impl Evaluator {
                     body: body.clone(),
                 };
                 scope.add_notifications(&[new], now).await?;
-                let given_up = scope.bound_notifications(tenant, &receiver, WAITING_MAX).await?;
-                platform.notification_meters().given_up(given_up);
+                waiting.insert((tenant.clone(), receiver));
             }
+        }
+        for (tenant, receiver) in waiting {
+            let given_up = scope.bound_notifications(&tenant, &receiver, WAITING_MAX).await?;
+            platform.notification_meters().given_up(given_up);
         }
         if self.ticks % PRUNE_EVERY == 1 {
             scope.prune_alert_points(now.saturating_sub(KEPT_MS)).await?;
@@ -218,9 +242,15 @@ impl Evaluator {
 
     /// Reads the points that came since the last evaluation, or all that are kept.
     async fn read_points(&mut self, scope: &mut HostScope, now: i64) -> Result<()> {
+        // The database's clock was set back, or another database has taken its place: points from before that would
+        // hide those that come now until the clock is there again.
+        let latest = now.saturating_add(LATE_MS);
+        if self.seen.values().any(|at| *at > latest) {
+            self.forget_points();
+        }
         let newest = self.seen.values().max();
         let after = newest.map_or(now.saturating_sub(KEPT_MS), |newest| newest.saturating_sub(LATE_MS));
-        for stored in scope.alert_points(after).await? {
+        for stored in scope.alert_points(after, latest).await? {
             let seen = self.seen.entry(stored.host.clone()).or_insert(i64::MIN);
             if stored.at > *seen {
                 *seen = stored.at;
@@ -273,40 +303,12 @@ async fn known_alerts(platform: &Platform, scope: &mut HostScope) -> Result<BTre
     Ok(tenants)
 }
 
-/// Answers the questions of rules about logs, [`LOG_QUESTIONS_MAX`] at most.
-async fn log_matches(
-    scope: &mut HostScope,
-    tenants: &BTreeMap<TenantId, TenantAlerts>,
-    now: i64,
-) -> Result<HashMap<LogQuestion, u64>> {
-    let is_of_logs = |rule: &&AlertRuleSettings| rule.enabled && rule.metric == MetricName::LogMatches;
-    let mut questions: BTreeSet<LogQuestion> = BTreeSet::new();
-    for known in tenants.values() {
-        for rule in known.rules.iter().map(|(_, rule)| rule).filter(is_of_logs) {
-            let covered = known.services.iter().filter(|service| rule.covers(service));
-            let question =
-                |service: &ServiceId| (service.clone(), rule.pattern.clone().unwrap_or_default(), rule.window_seconds);
-            questions.extend(covered.map(question));
-        }
-    }
-    if questions.len() > LOG_QUESTIONS_MAX {
-        let (asked, most) = (questions.len(), LOG_QUESTIONS_MAX);
-        tracing::warn!(asked, most, "alert rules search more logs than are searched in one evaluation");
-    }
-    let mut answers = HashMap::new();
-    for question in questions.into_iter().take(LOG_QUESTIONS_MAX) {
-        let since = now.saturating_sub(i64::try_from(question.2.saturating_mul(1_000)).unwrap_or(i64::MAX));
-        let matches = scope.log_matches(&question.0, &question.1, since).await?;
-        answers.insert(question, matches);
-    }
-    Ok(answers)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::test_store::{create_tenant, postgres, sqlite};
     use elias_store::Store;
+    use elias_telemetry::alert::MetricName;
 
     async fn age(store: &Store) -> Option<i64> {
         store.host_read().await.expect("a scope").alert_evaluation_age_ms().await.expect("read")
@@ -364,6 +366,22 @@ mod tests {
         for evaluator in [&mut first, &mut second] {
             evaluator.read_points(&mut scope, 1_010_000).await.expect("read");
             assert_eq!(evaluator.points.host_value(MetricName::DiskPercent, 1_010_000), Some(30.0));
+        }
+    }
+
+    #[tokio::test]
+    async fn points_of_a_clock_that_was_set_back_hide_nothing() {
+        let (store, _folder) = sqlite();
+        let point = |disk| HostPoint { host: [(MetricName::DiskPercent, disk)].into(), ..HostPoint::default() };
+        let mut scope = store.host_write().await.expect("a scope");
+        let mut evaluator = Evaluator::new();
+        scope.add_alert_point("one", 9_000_000, &point(90.0)).await.expect("added");
+        evaluator.read_points(&mut scope, 9_000_000).await.expect("read");
+        assert_eq!(evaluator.points.host_value(MetricName::DiskPercent, 9_000_000), Some(90.0));
+        scope.add_alert_point("one", 1_000_000, &point(10.0)).await.expect("added");
+        for now in [1_000_000, 1_010_000] {
+            evaluator.read_points(&mut scope, now).await.expect("read");
+            assert_eq!(evaluator.points.host_value(MetricName::DiskPercent, now), Some(10.0));
         }
     }
 }

@@ -6,10 +6,12 @@
 //! evaluation depends on is in the store: the other host goes on where the first one was.
 
 mod admin;
+mod baselines;
 mod counts;
 mod delivery;
 mod evaluation;
 mod evaluator;
+mod logs;
 mod readings;
 
 pub(crate) use evaluator::start;

@@ -1,5 +1,6 @@
 //! The values of metrics for an evaluation: from the points of all hosts, and from the store.
 
+use super::baselines::Baselines;
 use elias_names::{ServiceId, TenantId};
 use elias_store::ScheduleCounts;
 use elias_telemetry::alert::{Metric, MetricName, PointWindow, Readings};
@@ -14,6 +15,7 @@ pub(super) struct StoredReadings<'a> {
     /// The time of the database's clock, in milliseconds since 1970.
     pub(super) now_ms: i64,
     pub(super) points: &'a PointWindow,
+    pub(super) baselines: &'a Baselines,
     /// Rollouts that were rolled back, and when.
     pub(super) rollbacks: Vec<(ServiceId, i64)>,
     /// Since when the oldest ready job of each tenant is ready.
@@ -57,12 +59,19 @@ impl Readings for StoredReadings<'_> {
             | MetricName::DiskPercent
             | MetricName::CertificateDays
             | MetricName::CheckpointAgeSeconds => self.points.host_value(metric.name, self.now_ms),
+            MetricName::DurationAboveBaselineMs => {
+                let service = service?;
+                let of_day = || {
+                    let mean_ms = self.points.comparable_mean_ms(service, window, self.now_ms)?;
+                    Some(mean_ms - self.baselines.mean_ms(service)?)
+                };
+                self.points.service_value(metric.name, service, window, self.now_ms).or_else(of_day)
+            }
             MetricName::ErrorPercent
             | MetricName::Executions
             | MetricName::Timeouts
             | MetricName::TimeoutsIncrease
             | MetricName::DurationMs
-            | MetricName::DurationAboveBaselineMs
             | MetricName::MemoryPercent => self.points.service_value(metric.name, service?, window, self.now_ms),
         }
     }

@@ -238,13 +238,14 @@ fn check_middleware(component: &ComponentName, settings: &VersionSettings) -> Re
 /// The capabilities that a tenant which is not trusted may be granted, each with the keys of its table that name a
 /// server, an address or a file of the host, which are refused. A capability that is not listed is refused as a whole,
 /// so that a new one stays closed to such tenants until somebody has examined its keys and added it here.
-const UNTRUSTED_CAPABILITIES: [(&str, &[&str]); 10] = [
+const UNTRUSTED_CAPABILITIES: [(&str, &[&str]); 11] = [
     ("cache", &["url", "root-certificate"]),
     // Its keys are the component's own: `check_untrusted` looks for `file` in their values.
     ("config", &[]),
     ("crypto", &[]),
     ("db", &["url", "login-url", "schema"]),
     ("events", &[]),
+    ("flags", &[]),
     ("http", &["private", "ca-file"]),
     ("jobs", &[]),
     ("log", &[]),

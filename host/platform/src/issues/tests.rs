@@ -25,6 +25,7 @@ fn failure(number: usize, version: u32, error: &str) -> ExecutionRecord {
         fuel: 1,
         memory_bytes: 1,
         host_calls: Vec::new(),
+        flags: [].into(),
         status: 500,
         outcome: "failed".to_owned(),
         code: Some("exception".to_owned()),
@@ -120,6 +121,33 @@ async fn more_issues_than_a_tenant_has_are_counted_together() {
         let counted: u64 = found.iter().map(|issue| issue.count).sum();
         let IssueCounts { folded, unrecorded } = counts(&store).await;
         assert_eq!((counted + folded, unrecorded), (ISSUES_MAX + 31, 7), "none is lost");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_did_not_occur_for_a_week_makes_room_unless_somebody_looks_after_it() {
+    on_both(|store| async move {
+        let name = |number: usize| number.to_string().bytes().map(|digit| char::from(digit + 49)).collect::<String>();
+        let max = usize::try_from(ISSUES_MAX).expect("small");
+        let all: Vec<_> = (0..max).map(|number| failure(number, 1, &format!("Error: {}", name(number)))).collect();
+        write(&store, &all, &Unrecorded::new()).await;
+        let mut scope = store.write(&acme()).await.expect("a scope");
+        let oldest = scope.issues(&IssueQuery::default(), &AllowedServices::All, 10_000).await.expect("read").pop();
+        let mut oldest = oldest.expect("there are some");
+        oldest.issue.assigned_to = Some("ada".to_owned());
+        scope.put_issue(&oldest).await.expect("assigned");
+        scope.commit().await.expect("committed");
+        let soon = failure(max, 1, "Error: within the week");
+        write(&store, std::slice::from_ref(&soon), &Unrecorded::new()).await;
+        assert_eq!(counts(&store).await.folded, 1);
+        let started_at = soon.started_at + MAKES_ROOM_AFTER_MS;
+        let later = ExecutionRecord { started_at, ..failure(max + 1, 1, "Error: after a week") };
+        assert_eq!(write(&store, &[later], &Unrecorded::new()).await, [Transition::Appeared]);
+        let found = issues(&store).await;
+        assert_eq!((found.len(), found[0].title.as_str()), (max, "Error: after a week"));
+        assert!(found.iter().any(|issue| issue.id == oldest.issue.id), "it is assigned to somebody");
+        assert_eq!(counts(&store).await.folded, 1);
     })
     .await;
 }

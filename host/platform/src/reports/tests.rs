@@ -57,6 +57,7 @@ fn failure(error: &str) -> ExecutionRecord {
         fuel: 1,
         memory_bytes: 1,
         host_calls: Vec::new(),
+        flags: [].into(),
         status: 500,
         outcome: "failed".to_owned(),
         code: Some("exception".to_owned()),
@@ -131,6 +132,24 @@ async fn a_server_without_time_is_asked_again_and_one_that_refuses_is_not() {
     reports.offer(&[failure("Error: c")]);
     assert_eq!(counted(&reports, 3).await, (1, 2), "three tries");
     assert_eq!(server.got.lock().len(), 7);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_sent_to_a_server_that_was_removed() {
+    let server = Server::new(&[503], 100);
+    let reports = reports(&server, None);
+    let wanted = |dsn: &str| BTreeMap::from([(acme(), (dsn.to_owned(), false))]);
+    reports.update(&wanted("https://key@errors.acme.example/2"));
+    reports.offer(&[failure("Error: a"), failure("Error: b"), failure("Error: c")]);
+    while server.got.lock().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    // The first would be tried again, and two wait.
+    reports.update(&wanted("https://key@errors.acme.example/3"));
+    assert_eq!(counted(&reports, 3).await, (0, 3));
+    assert_eq!(server.got.lock().len(), 1);
+    reports.offer(&[failure("Error: d")]);
+    assert_eq!(counted(&reports, 4).await, (1, 3), "the new server gets what comes now");
 }
 
 #[test]

@@ -73,12 +73,32 @@ async fn who_signed_in_and_what_read_a_secret_is_written_once_a_day() {
     assert_eq!(subject, Some(format!("{}/TOKEN", shop().subject())));
 }
 
-#[tokio::test]
-async fn notes_that_wait_are_bounded() {
-    let log = SecurityLog::default();
-    for number in 0..WAITING_MAX + 7 {
-        log.signed_in(&acme(), &Actor { address: number.to_string(), ..ada() }, || Value::Null);
-    }
+fn sign_in(log: &SecurityLog, tenant: &TenantId, address: usize) {
+    log.signed_in(tenant, &Actor { address: address.to_string(), ..ada() }, || Value::Null);
+}
+
+/// The notes that wait, and those that were lost.
+fn waiting(log: &SecurityLog) -> (usize, u64) {
     let notes = log.notes.lock();
-    assert_eq!((notes.len, notes.lost), (WAITING_MAX, 7));
+    (notes.len, notes.lost)
+}
+
+#[tokio::test]
+async fn notes_that_wait_are_bounded_and_those_of_a_tenant_take_no_room_from_others() {
+    let (store, _folder) = sqlite();
+    let log = SecurityLog::default();
+    let tenants: Vec<TenantId> = (0..11).map(|number| format!("t{number}").parse().expect("a name")).collect();
+    for address in 0..WAITING_OF_TENANT_MAX + 7 {
+        sign_in(&log, &tenants[0], address);
+    }
+    assert_eq!(waiting(&log), (WAITING_OF_TENANT_MAX, 7));
+    for tenant in &tenants[1..] {
+        (0..WAITING_OF_TENANT_MAX).for_each(|address| sign_in(&log, tenant, address));
+    }
+    assert_eq!(waiting(&log), (WAITING_MAX, 7 + WAITING_OF_TENANT_MAX as u64));
+    log.flush(&store).await.expect("stored");
+    // What was written is not written again; that for which there was no room is.
+    sign_in(&log, &tenants[0], 0);
+    sign_in(&log, &tenants[0], WAITING_OF_TENANT_MAX);
+    assert_eq!(waiting(&log), (1, 0));
 }

@@ -2,6 +2,7 @@
 //! log.
 
 use crate::feed::{Feed, FeedBounds, Follower};
+use crate::security_log::ServiceNotice;
 use elias_api::FollowedLine;
 use elias_host::{Line, Notice, Observer};
 use parking_lot::{Mutex, MutexGuard};
@@ -23,15 +24,6 @@ const LINE_BYTES: usize = 200;
 const NOTICES_MAX: usize = 100;
 /// Bytes of the text of a notice.
 const NOTICE_BYTES_MAX: usize = 256;
-
-/// What a component did beside writing lines.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum ServiceNotice {
-    /// It read the secret of this name.
-    SecretRead(String),
-    /// It asked for a server that it is not granted; `None` for further ones than are told apart.
-    EgressRefused(Option<String>),
-}
 
 /// The lines of one service's executions under way.
 #[derive(Default)]

@@ -21,7 +21,7 @@ mod worker_fuel;
 pub(crate) use canary::RolloutTransition;
 pub(crate) use experiment::ActiveExperiment;
 pub use experiment::MirroredRequest;
-pub(crate) use lines::{Lines, ServiceNotice};
+pub(crate) use lines::Lines;
 pub(crate) use loader::{LoadContext, Loader, compile_queue, limits};
 pub(crate) use meter::{ExecutionOutcome, IdempotencyOutcome, QuotaCounts, QuotaDecision, QuotaKind};
 pub(crate) use proofs::{Proofs, file_name as proof_file};

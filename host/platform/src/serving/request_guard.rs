@@ -20,12 +20,13 @@ use elias_capabilities::Cause;
 use elias_delivery::clock::{Clock, Now};
 use elias_delivery::experiment::Observation;
 use elias_delivery::supervision::{CircuitPermit, Permit};
-use elias_host::{App, Caller, ErrorCode, Execution, ExecutionHandle, HostCalls, Outcome};
+use elias_host::{App, Caller, ErrorCode, EvaluatedFlag, Execution, ExecutionHandle, HostCalls, Outcome};
 use elias_names::TenantId;
 use elias_telemetry::span::TraceContext;
 use elias_telemetry::usage::UsageAmounts;
 use elias_workers::is_uuid;
 use http::{Method, Request, Uri};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
@@ -345,7 +346,7 @@ impl RequestGuard {
         self.book_amounts(UsageAmounts { executions, fuel, bytes_in: outcome.received_bytes, bytes_out });
         let lines = self.service.lines.take(self.running.id());
         let failed = !cancelled && (failed || matches!(execution_outcome, Some(Outcome::Failed(_))));
-        let execution = outcome.execution?;
+        outcome.execution?;
         let ended = match (cancelled, failed) {
             (true, _) => ExecutionOutcome::Cancelled,
             (false, true) => ExecutionOutcome::Failed,
@@ -402,6 +403,7 @@ impl RequestGuard {
             fuel,
             memory_bytes: outcome.execution.map_or(0, |ran| ran.memory_peak_bytes),
             host_calls: outcome.execution.map_or_else(Vec::new, |ran| ran.host_calls.iter().map(recorded).collect()),
+            flags: outcome.execution.map_or_else(BTreeMap::new, |ran| ran.flags.iter().map(variant_of).collect()),
             status: outcome.status,
             outcome: ended.as_str().to_owned(),
             code: match execution_outcome {
@@ -469,6 +471,10 @@ fn recorded(calls: &HostCalls) -> RecordedCalls {
     let HostCalls { capability, calls, time } = calls;
     let duration_us = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
     RecordedCalls { capability: (*capability).to_owned(), calls: *calls, duration_us }
+}
+
+fn variant_of(flag: &EvaluatedFlag) -> (String, String) {
+    (flag.name.to_string(), flag.variant.to_string())
 }
 
 /// The source of an execution, as it is recorded.

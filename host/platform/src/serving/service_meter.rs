@@ -123,8 +123,10 @@ impl ServiceMeter {
 
     /// Notes a recorded execution of this duration.
     pub(crate) fn set_exemplar(&self, duration: Duration, trace: &str, at_ms: u64) {
-        let exemplar = Exemplar { trace: trace.to_owned(), seconds: duration.as_secs_f64(), at_ms };
-        self.exemplars.lock()[Latencies::bucket(microseconds(duration))] = Some(exemplar);
+        let us = microseconds(duration);
+        // Of what is counted, which is within its bucket.
+        let exemplar = Exemplar { trace: trace.to_owned(), seconds: us as f64 / 1e6, at_ms };
+        self.exemplars.lock()[Latencies::bucket(us)] = Some(exemplar);
     }
 
     pub(crate) fn ended(&self, ended: ExecutionOutcome) -> u64 {
@@ -229,9 +231,11 @@ impl ServiceMeters {
     /// The counters of a service: those that are there, new ones, or those that it shares.
     pub(crate) fn of(&self, id: &ServiceId) -> Arc<ServiceMeter> {
         let mut tenants = self.tenants.lock(); // the maps are whole after every operation
-        for services in tenants.values_mut() {
+        tenants.retain(|_, services| {
             services.named.retain(|_, meter| meter.strong_count() > 0);
-        }
+            // One that has nothing left leaves its place to a new one.
+            !services.named.is_empty() || !services.left_out.is_empty()
+        });
         let total: usize = tenants.values().map(|services| services.named.len()).sum();
         if !tenants.contains_key(&id.tenant) && tenants.len() >= TOLD_APART_MAX {
             return Arc::clone(&self.others);
@@ -341,6 +345,17 @@ mod tests {
     }
 
     #[test]
+    fn a_tenant_that_is_gone_leaves_its_series_to_a_new_one() {
+        let meters = ServiceMeters::default();
+        let mut held: Vec<_> = (0..TOLD_APART_MAX).map(|at| meters.of(&service(&format!("t{at}"), 0))).collect();
+        assert!(Arc::ptr_eq(&meters.of(&service("late", 0)), &meters.others), "there is no place for more");
+        held.swap_remove(3);
+        let new = meters.of(&service("new", 0));
+        assert!(!Arc::ptr_eq(&new, &meters.others));
+        assert!(Arc::ptr_eq(&new, &meters.of(&service("new", 0))));
+    }
+
+    #[test]
     fn a_duration_counts_in_the_bucket_that_ends_with_it() {
         let meter = ServiceMeter::default();
         for us in [0, 1_000, 1_001, 30_000_000, 30_000_001] {
@@ -377,9 +392,11 @@ mod tests {
         meter.set_exemplar(Duration::from_millis(1), "aa", 1);
         meter.set_exemplar(Duration::from_micros(900), "bb", 2);
         meter.set_exemplar(Duration::from_secs(60), "cc", 3);
+        meter.set_exemplar(Duration::from_nanos(2_500_900), "dd", 4);
         let exemplars = meter.exemplars();
+        assert_eq!(exemplars[1].as_ref().map(|exemplar| exemplar.seconds), Some(0.0025), "the end of its bucket");
         let traces: Vec<_> = exemplars.iter().flatten().map(|exemplar| exemplar.trace.as_str()).collect();
-        assert_eq!(traces, ["bb", "cc"]);
+        assert_eq!(traces, ["bb", "dd", "cc"]);
         assert!(exemplars[0].is_some() && exemplars[BUCKETS - 1].is_some());
     }
 }

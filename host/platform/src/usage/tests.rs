@@ -83,8 +83,66 @@ async fn a_message_is_signed_and_has_its_revision_and_only_success_is_success() 
         let event: Value = serde_json::from_str(&got[0].body).expect("JSON");
         assert_eq!((&event["data"]["executions"], &event["data"]["revision"]), (&json!(3), &json!(2)));
     }
+    let refused = Receiver { status: 422, got: Mutex::default() };
+    assert_eq!(send(&webhook, &refused, &notice, now).await, Err(NotTaken::Refused(422)));
     let unsigned = UsageWebhook { secret: Zeroizing::new("secret".to_owned()), ..webhook };
     let receiver = Receiver { status: 200, got: Mutex::default() };
     assert!(send(&unsigned, &receiver, &notice, now).await.is_err());
     assert!(receiver.got.lock().is_empty());
+}
+
+/// A receiver that refuses the usage of `acme`, or all if `is_away`.
+struct Picky {
+    is_away: bool,
+    got: Mutex<Vec<String>>,
+}
+
+impl WebhookSender for Picky {
+    fn check(&self, _: Option<&Value>, _: &str) -> std::result::Result<(), String> {
+        Ok(())
+    }
+
+    fn send<'a>(
+        &'a self,
+        _: WebhookTarget<'a>,
+        request: WebhookRequest,
+    ) -> BoxFuture<'a, std::result::Result<WebhookResponse, String>> {
+        let event: Value = serde_json::from_str(&request.body).expect("JSON");
+        let subject = event["subject"].as_str().expect("a tenant").to_owned();
+        let status = match (self.is_away, subject.as_str()) {
+            (true, _) => 503,
+            (false, "acme") => 400,
+            (false, _) => 204,
+        };
+        self.got.lock().push(subject);
+        async move { Ok(WebhookResponse { status, ..WebhookResponse::default() }) }.boxed()
+    }
+}
+
+#[tokio::test]
+async fn a_tenant_whose_usage_is_refused_keeps_that_of_others_from_nothing() {
+    let (store, _folder) = crate::test_store::sqlite();
+    let webhook = UsageWebhook {
+        url: "https://billing.example/usage".to_owned(),
+        secret: Zeroizing::new(SECRET.to_owned()),
+        http: json!({}),
+    };
+    let other = UsageHour { tenant: "other".parse().expect("a name"), ..usage(HOUR_MS) };
+    let rows = [usage(0), usage(HOUR_MS), other].map(|usage| UsageRow { usage, source: "host".to_owned() });
+    let mut scope = store.host_write().await.expect("a scope");
+    scope.put_usage(&rows).await.expect("stored");
+    scope.commit().await.expect("committed");
+    let untold = async || {
+        let mut scope = store.host_read().await.expect("a scope");
+        scope.untold_usage((0, signed(2 * HOUR_MS)), 10).await.expect("read")
+    };
+    let (clock, until) = (Clock::start(), Instant::now() + TELL_ALL_EVERY);
+    let away = Picky { is_away: true, got: Mutex::default() };
+    assert!(tell_notices(&store, (&webhook, &away), untold().await, until, &clock).await.is_err());
+    assert_eq!(*away.got.lock(), ["acme"], "it is not asked again at once");
+    let picky = Picky { is_away: false, got: Mutex::default() };
+    assert!(tell_notices(&store, (&webhook, &picky), untold().await, until, &clock).await.expect("told"));
+    assert_eq!(*picky.got.lock(), ["acme", "other"], "what follows of a tenant that is refused waits");
+    let left = untold().await;
+    assert!(left.len() == 2 && left.iter().all(|notice| notice.usage.tenant.as_str() == "acme"), "{left:?}");
 }

@@ -3,7 +3,7 @@
 //! What is added is in the kernel's page cache at once, so it survives the process however that ends; only the end of
 //! the machine may lose it. An addition is a store to memory and no call of the system.
 
-use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt};
+use cap_std::fs::{Dir, File, OpenOptions, OpenOptionsExt};
 use elias_names::TenantId;
 use elias_telemetry::usage::UsageAmounts;
 use rustix::mm::{MapFlags, ProtFlags, mmap, mmap_anonymous, munmap};
@@ -47,11 +47,19 @@ unsafe impl Send for Page {}
 unsafe impl Sync for Page {}
 
 impl Page {
-    /// Makes a file with so many free slots, which is new.
+    /// Makes a file with so many free slots, which is new; leaves none behind if it cannot.
     pub(super) fn create(folder: &Dir, name: &str, slots: usize) -> io::Result<Self> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create_new(true).mode(0o600);
-        let mut file = folder.open_with(name, &options)?;
+        let file = folder.open_with(name, &options)?;
+        Self::of_file(file, slots).inspect_err(|_| {
+            // Of a disk that is full it would take the last bytes. One that stays is deleted by the next run.
+            let _ = folder.remove_file(name);
+        })
+    }
+
+    /// Fills a file with so many free slots, and maps it.
+    fn of_file(mut file: File, slots: usize) -> io::Result<Self> {
         let bytes = slots * WORDS * 8;
         // Written and not only extended: a page of a file with holes that finds the disk full ends the process.
         file.write_all(&vec![0; bytes])?;

@@ -181,3 +181,16 @@ fn files_that_are_damaged_or_not_ours_stop_nothing() {
     assert!(dir.exists("notes.txt"));
     assert_eq!(dir.entries().expect("it can be read").count(), 2, "the other is the journal's own");
 }
+
+#[test]
+fn what_counted_nothing_leaves_no_file_behind() {
+    let path = tempfile::tempdir().expect("a folder");
+    let files = || folder(path.path()).entries().expect("it can be read").count();
+    for _ in 0..3 {
+        drop(journal(path.path(), 4));
+        assert_eq!(files(), 1, "however often a host starts whose store is away");
+    }
+    // No memory can be mapped of a file that is empty.
+    assert!(UsageJournal::with_slots(folder(path.path()), &ulid::Ulid::new().to_string(), 0).is_err());
+    assert_eq!(files(), 0);
+}

@@ -9,8 +9,10 @@ use std::collections::HashMap;
 /// A version of a component.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct HeapVersion {
+    /// Of the version whose code the heap has.
     pub(crate) number: u32,
-    /// Of the component's file.
+    /// Of the file of the component whose image the heap is the difference to. That is another version's where a worker
+    /// was swapped.
     pub(crate) digest: Digest,
 }
 
@@ -40,7 +42,7 @@ impl HeapVersions {
 }
 
 /// The event about a worker whose heap belonged to the version `before` and was committed in another one, by its type
-/// and data: it has begun, has gone on in that version, or has gone back to it. `restored` is the turn that it went
+/// and data: it has begun, has gone on in that version, with its heap or without, or has gone back to it. `restored` is the turn that it went
 /// back to then, and the number of turns that are lost.
 pub(super) fn event_of(
     WorkerKey { class, name }: &WorkerKey,
@@ -52,11 +54,14 @@ pub(super) fn event_of(
     let Some(before) = before else {
         return Some(("worker.started", json!({ "class": class, "name": name, "version": version })));
     };
-    if before.digest == now.digest {
+    if before == now {
         return None;
     }
     let from = before.number;
     Some(match restored {
+        None if before.digest == now.digest => {
+            ("worker.swapped", json!({ "class": class, "name": name, "from": from, "version": version }))
+        }
         None => ("worker.upgraded", json!({ "class": class, "name": name, "from": from, "version": version })),
         Some((turn, lost)) => {
             let data = json!({
@@ -88,6 +93,15 @@ mod tests {
         assert_eq!(event(Some(1), 1, Some((3, 1))), None, "a handler was undone");
         let upgraded = data(json!({ "from": 1, "version": 2 }));
         assert_eq!(event(Some(1), 2, None), Some(("worker.upgraded", upgraded)));
+        let same_heap = HeapVersion { number: 2, digest: version(1).digest };
+        let swapped = data(json!({ "from": 1, "version": 2 }));
+        assert_eq!(event_of(&key, Some(&version(1)), &same_heap, None), Some(("worker.swapped", swapped)));
+        let back = data(json!({ "from": 2, "version": 1, "turn": 3, "lost": 5 }));
+        assert_eq!(
+            event_of(&key, Some(&same_heap), &version(1), Some((3, 5))),
+            Some(("worker.rolled-back", back)),
+            "one that was swapped goes back, too"
+        );
         let rolled_back = data(json!({ "from": 2, "version": 1, "turn": 3, "lost": 5 }));
         assert_eq!(event(Some(2), 1, Some((3, 5))), Some(("worker.rolled-back", rolled_back)));
     }

@@ -7,7 +7,7 @@ use super::versions::HeapVersion;
 use elias_api::{Code, Error, Result, WorkerCondition, WorkerFilter, WorkerHealth, WorkerStatus, WorkerTurn};
 use elias_host::{Turn, TurnKind, TurnResult, WorkerHeap};
 use elias_local_workers::{
-    AwakeWorker, CallError, CallErrorCode, HeapCommit, StoreError, TurnContext, TurnFailure, WorkerCommit,
+    AwakeWorker, CallError, CallErrorCode, HeapCommit, StoreError, SwappedCode, TurnContext, TurnFailure, WorkerCommit,
     WorkerRecord, WorkerStore, merge_heap,
 };
 use elias_names::{Digest, ServiceId};
@@ -219,9 +219,9 @@ impl WorkerRunner {
         let digest: Digest = heap.component().parse()?;
         let component = self.workers(service).map_err(of_call)?.component().await.map_err(of_call)?;
         let mut worker = wake(&component, &bytes).await?;
-        run_turn(worker.as_mut(), &copy, TurnKind::Copy { of: key.name.clone() }).await?;
-        let write_down = worker.commit();
-        let heap = tokio::task::spawn_blocking(move || match write_down()? {
+        let copied = run_turn(worker.as_mut(), &copy, TurnKind::Copy { of: key.name.clone() }).await?;
+        let written = worker.commit().run().await.map_err(of_storing)?;
+        let heap = tokio::task::spawn_blocking(move || match written {
             HeapCommit::Change(change) => merge_heap(&bytes, &[change]).map_err(TurnFailure::Unusable),
             HeapCommit::Whole(whole) => Ok(whole),
             HeapCommit::Unchanged | HeapCommit::BackTo(_) => Ok(bytes),
@@ -238,6 +238,8 @@ impl WorkerRunner {
         store.set_version(&copy, HeapVersion { number, digest });
         let mut record = WorkerRecord::new(copy.clone());
         (record.turns, record.now) = (1, u64::try_from(now_ms()).unwrap_or_default());
+        let code = copied.answer.filter(|name| !name.is_empty());
+        record.code = code.map(|name| SwappedCode { name, version: number.to_string() });
         let commit = WorkerCommit { epoch: acquired.epoch, record, heap: HeapCommit::Whole(heap), events: Vec::new() };
         let committed = store.commit(commit).await;
         store.release(&copy, acquired.epoch).await.map_err(of_storing)?;

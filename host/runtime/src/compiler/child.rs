@@ -52,20 +52,30 @@ fn prepare(arguments: impl IntoIterator<Item = String>) -> Option<(Kind, Engine)
     let kind = Kind::of(&arguments.next()?)?;
     let cpu_seconds: u64 = arguments.next()?.parse().ok()?;
     let memory_bytes: u64 = arguments.next()?.parse().ok()?;
-    restrain(cpu_seconds, memory_bytes).ok()?;
+    let address_space = memory_bytes.saturating_add(ADDRESS_SPACE_MARGIN_BYTES);
+    limit_process(cpu_seconds, memory_bytes, Some(address_space)).ok()?;
     // One thread: of two, each would have the whole CPU time, and a tenant two cores.
     let engine = Engine::new(wasmtime_config(&kind.allocation()).parallel_compilation(false)).ok()?;
     Some((kind, engine))
 }
 
-fn restrain(cpu_seconds: u64, memory_bytes: u64) -> rustix::io::Result<()> {
+/// Limits this process for good, for a child that works on what strangers wrote: seconds of CPU time of all its threads
+/// together, bytes of memory, and bytes of address space if they are given. It writes no core file, has the lowest
+/// priority, and ends with its parent.
+///
+/// Memory that is only reserved, as an engine reserves it for a guest, counts as address space alone.
+///
+/// # Errors
+/// If the system does not let it.
+pub fn limit_process(cpu_seconds: u64, memory_bytes: u64, address_space_bytes: Option<u64>) -> std::io::Result<()> {
     let most = |current: u64, maximum: u64| Rlimit { current: Some(current), maximum: Some(maximum) };
     // No core file of a compiler that is ended.
     setrlimit(Resource::Core, most(0, 0))?;
     setrlimit(Resource::Cpu, most(cpu_seconds, cpu_seconds.saturating_add(1)))?;
     setrlimit(Resource::Data, most(memory_bytes, memory_bytes))?;
-    let address_space = memory_bytes.saturating_add(ADDRESS_SPACE_MARGIN_BYTES);
-    setrlimit(Resource::As, most(address_space, address_space))?;
+    if let Some(bytes) = address_space_bytes {
+        setrlimit(Resource::As, most(bytes, bytes))?;
+    }
     #[cfg(target_os = "linux")]
     rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
     let _ = nice(19); // a system that does not let it be nicer lets it be as it is

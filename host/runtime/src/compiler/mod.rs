@@ -9,7 +9,7 @@
 mod child;
 mod size;
 
-pub use child::{ARGUMENT, main};
+pub use child::{ARGUMENT, limit_process, main};
 pub(crate) use size::check;
 
 use crate::engine::Allocation;

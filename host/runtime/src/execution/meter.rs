@@ -1,7 +1,7 @@
 //! The resource usage of an execution, and the measurement of its calls to capabilities.
 
-use super::timeline::{CallDetails, SpanId, TimedCalls};
-use super::{Execution, HostCalls, Outcome};
+use super::timeline::{CallDetails, SpanId, TimedCalls, cut};
+use super::{EvaluatedFlag, Execution, HostCalls, Outcome};
 use parking_lot::{Mutex, MutexGuard};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -29,7 +29,14 @@ pub(crate) struct Meter {
 struct Calls {
     totals: Vec<HostCalls>,
     timed: TimedCalls,
+    flags: Vec<EvaluatedFlag>,
 }
+
+/// Feature flags of an execution whose variants are recorded.
+const FLAGS_MAX: usize = 32;
+
+/// Bytes that are kept of the name of a flag, and of a variant.
+const FLAG_BYTES_MAX: usize = 128;
 
 impl Default for Meter {
     fn default() -> Self {
@@ -46,7 +53,7 @@ impl Meter {
             memory_peak_bytes: AtomicU64::new(0),
             reached_memory_cap: AtomicU64::new(0),
             request_too_large: AtomicBool::new(false),
-            calls: Mutex::new(Calls { totals: Vec::new(), timed: TimedCalls::new(calls_max) }),
+            calls: Mutex::new(Calls { totals: Vec::new(), timed: TimedCalls::new(calls_max), flags: Vec::new() }),
             has_place: AtomicBool::new(calls_max > 0),
             sent_bytes: AtomicU64::new(0),
             work: AtomicU64::new(0),
@@ -86,6 +93,23 @@ impl Meter {
         if number > 0 {
             let offset = self.started.elapsed();
             self.calls().timed.end_span(number, offset, failed);
+        }
+    }
+
+    /// A feature flag was evaluated. Of several evaluations of one the last counts, and of flags the first
+    /// [`FLAGS_MAX`].
+    pub(crate) fn flag_evaluated(&self, name: &str, variant: &str) {
+        let (name, variant) = (cut(name, FLAG_BYTES_MAX), cut(variant, FLAG_BYTES_MAX));
+        let mut calls = self.calls();
+        let flags = &mut calls.flags;
+        let known = flags.iter().position(|flag| *flag.name == *name);
+        match known {
+            Some(at) if *flags[at].variant == *variant => {}
+            Some(at) => flags[at].variant = variant.into(),
+            None if flags.len() < FLAGS_MAX => {
+                flags.push(EvaluatedFlag { name: name.into(), variant: variant.into() });
+            }
+            None => {}
         }
     }
 
@@ -137,9 +161,10 @@ impl Meter {
 
     /// The record of the execution, which is over. It takes the calls to capabilities out of the meter.
     pub(crate) fn take_record(&self, id: &str, duration: Duration, outcome: Outcome) -> Execution {
-        let (host_calls, timeline) = {
+        let (host_calls, timeline, flags) = {
             let mut calls = self.calls();
-            (std::mem::take(&mut calls.totals), calls.timed.take(duration))
+            let timeline = calls.timed.take(duration);
+            (std::mem::take(&mut calls.totals), timeline, std::mem::take(&mut calls.flags))
         };
         Execution {
             id: id.to_owned(),
@@ -149,6 +174,7 @@ impl Meter {
             memory_peak_bytes: self.memory_peak_bytes.load(Ordering::Relaxed),
             host_calls,
             timeline: timeline.map(Arc::new),
+            flags,
             sent_bytes: self.sent_bytes.load(Ordering::Relaxed),
             outcome,
         }
@@ -266,6 +292,19 @@ mod tests {
         let timeline = record.timeline.expect("calls were kept");
         assert_eq!((timeline.calls.len(), timeline.left_out), (2, 2));
         assert_eq!((timeline.calls[0].operation, timeline.calls[0].texts.len()), ("query", 1));
+    }
+
+    #[test]
+    fn evaluated_flags_are_bounded_and_the_last_variant_of_each_counts() {
+        let meter = Meter::default();
+        for number in 0..1_000 {
+            meter.flag_evaluated(&format!("f{number}"), "on");
+        }
+        meter.flag_evaluated("f0", &"x".repeat(1_000));
+        let record = meter.take_record("x", Duration::from_secs(1), Outcome::Completed);
+        assert_eq!(record.flags.len(), FLAGS_MAX);
+        assert_eq!((&*record.flags[0].name, record.flags[0].variant.len()), ("f0", FLAG_BYTES_MAX));
+        assert_eq!((&*record.flags[1].name, &*record.flags[1].variant), ("f1", "on"));
     }
 
     #[test]

@@ -9,7 +9,7 @@ pub use meter::{CallMeter, HostCall};
 pub use timeline::{DETAIL_BYTES_MAX, SPAN, SpanId, TimedCall, Timeline};
 
 pub(crate) use meter::Meter;
-pub(crate) use timeline::span_name;
+pub(crate) use timeline::SPAN_NAME_BYTES_MAX;
 
 use elias_contract::ErrorCode;
 use std::net::IpAddr;
@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// The record of one execution.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Execution {
     /// Its id, unique and sortable by time: a ULID, 26 characters.
     pub id: String,
@@ -33,6 +33,8 @@ pub struct Execution {
     pub host_calls: Vec<HostCalls>,
     /// The calls, each with its time; none if there was none, or none was to be kept.
     pub timeline: Option<Arc<Timeline>>,
+    /// The feature flags that it evaluated: the first 32, each with its last variant.
+    pub flags: Vec<EvaluatedFlag>,
     /// Bytes of the bodies of requests that it sent to other servers.
     pub sent_bytes: u64,
     /// How it ended.
@@ -48,6 +50,15 @@ pub struct HostCalls {
     pub calls: u32,
     /// From their beginnings to their ends, in sum: those that were under way at the same time count each.
     pub time: Duration,
+}
+
+/// A feature flag that an execution evaluated.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EvaluatedFlag {
+    /// The flag's name; at most 128 bytes of it.
+    pub name: Box<str>,
+    /// The name of the variant; at most 128 bytes of it.
+    pub variant: Box<str>,
 }
 
 /// How an execution ended.

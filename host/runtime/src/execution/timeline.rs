@@ -7,8 +7,8 @@ use std::time::Duration;
 pub const DETAIL_BYTES_MAX: usize = 512;
 /// Bytes of all texts of an execution.
 const TEXT_BYTES_MAX: usize = 32 << 10;
-/// Bytes of the name of a span.
-const SPAN_NAME_BYTES_MAX: usize = 128;
+/// Bytes of the name of a span, before secrets in it are redacted.
+pub(crate) const SPAN_NAME_BYTES_MAX: usize = 128;
 
 /// The id of a span in its trace. Not all zeros.
 pub type SpanId = [u8; 8];
@@ -187,13 +187,8 @@ impl TimedCalls {
     }
 }
 
-/// The name of a span as it is kept: what of it is longer is left out, before secrets are looked for in it.
-pub(crate) fn span_name(name: &str) -> &str {
-    cut(name, SPAN_NAME_BYTES_MAX)
-}
-
 /// The beginning of a text, in whole characters.
-fn cut(text: &str, bytes_max: usize) -> &str {
+pub(super) fn cut(text: &str, bytes_max: usize) -> &str {
     if text.len() <= bytes_max {
         return text;
     }

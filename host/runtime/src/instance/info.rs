@@ -2,7 +2,7 @@
 
 use super::LoadedComponent;
 use crate::background;
-use crate::execution::{CallMeter, Caller, Meter, span_name};
+use crate::execution::{CallMeter, Caller, Meter, SPAN_NAME_BYTES_MAX};
 use crate::limits::Limits;
 use crate::log::Notice;
 use std::borrow::Cow;
@@ -93,12 +93,18 @@ impl InstanceInfo {
     /// bytes.
     #[must_use]
     pub fn begin_span(&self, name: &str, parent: u32) -> u32 {
-        self.meter.begin_span(&self.redact(span_name(name)), parent)
+        self.meter.begin_span(&self.component.log.text().redact_start(name, SPAN_NAME_BYTES_MAX), parent)
     }
 
     /// Ends a span of the guest. One that is not open stays as it is.
     pub fn end_span(&self, number: u32, failed: bool) {
         self.meter.end_span(number, failed);
+    }
+
+    /// Records with the execution that it evaluated a feature flag, and which variant it got. Of each flag the last
+    /// variant counts; of more than 32 flags the first are recorded.
+    pub fn flag_evaluated(&self, name: &str, variant: &str) {
+        self.meter.flag_evaluated(name, variant);
     }
 
     /// Writes into the audit log (the target `elias::audit`) that the secret of this name was read. The line counts

@@ -35,7 +35,7 @@ use crate::memory::Image;
 use crate::pricing::HostFunction;
 use crate::recycling::Instances;
 use crate::schedule::{CpuShare, Scheduler};
-use crate::worker::{HeapLayout, HeapOrigin};
+use crate::worker::{HeapLayout, HeapOrigin, WorkerCode};
 use bases::Bases;
 use digests::Digests;
 use elias_contract::ErrorCode;
@@ -247,7 +247,20 @@ impl Loader {
             None => (digest[..12].to_owned(), "0.0.0".to_owned()),
         };
         let source_map = layout.source_map.and_then(PackedSourceMap::new);
-        Ok(Some(LinkedComponent { wasmtime, engine, image, heap, name, version, digest, manifest, code, source_map }))
+        let worker_code = heap.as_ref().and(layout.code).and_then(WorkerCode::read);
+        Ok(Some(LinkedComponent {
+            wasmtime,
+            engine,
+            image,
+            heap,
+            name,
+            version,
+            digest,
+            manifest,
+            code,
+            source_map,
+            worker_code,
+        }))
     }
 
     /// The code of a component of `elias-build` without its image, which it shares with others; none as in
@@ -342,8 +355,19 @@ impl Loader {
 
     /// Applies a component's grants.
     pub(crate) async fn configure(&self, linked: LinkedComponent, options: &LoadOptions) -> Result<App, Error> {
-        let LinkedComponent { wasmtime, engine: _, image, heap, name, version, digest, manifest, code, source_map } =
-            linked;
+        let LinkedComponent {
+            wasmtime,
+            engine: _,
+            image,
+            heap,
+            name,
+            version,
+            digest,
+            manifest,
+            code,
+            source_map,
+            worker_code,
+        } = linked;
         let name = options.name.clone().unwrap_or(name);
         // The empty path is the current folder for joining, and no folder at all for opening.
         let folder = if options.folder.as_os_str().is_empty() { ".".into() } else { options.folder.clone() };
@@ -363,7 +387,7 @@ impl Loader {
         let group = options.share.as_ref().map(|share| self.instances.group(&share.group));
         let parts = InstanceParts { engine: wasmtime, image, heap, instances: &self.instances, group };
         let pools = HandlerPools::new(&code.exports, Arc::<LinkedCode>::clone(&code), &parts);
-        Ok(App::new(component, manifest, pools))
+        Ok(App::new(component, manifest, pools, worker_code))
     }
 
     /// The state that all executions of a component share.
@@ -442,6 +466,7 @@ pub(crate) struct LinkedComponent {
     manifest: Option<Manifest>,
     code: Arc<LinkedCode>,
     source_map: Option<PackedSourceMap>,
+    worker_code: Option<WorkerCode>,
 }
 
 impl From<LinkedComponent> for CompiledComponent {

@@ -78,7 +78,8 @@ fn is_within(number: u32, len: usize) -> bool {
 pub(crate) struct Comparison {
     /// The address at which it goes on.
     at: usize,
-    /// Bytes of pages so far that are the slot's own.
+    /// The pages so far that are the slot's own, and their bytes.
+    own: Vec<Range<usize>>,
     own_bytes: usize,
     changed: Vec<ChangedPage>,
 }
@@ -106,6 +107,9 @@ impl Slot {
     /// Compares a part of the memory with `known`. After the last part, returns the pages whose bytes differ, with
     /// their present content. Pages below `from` are skipped.
     ///
+    /// Which pages are the slot's own is asked of the system, unless they are few and no page fault since the last
+    /// comparison can have changed them: most turns write where former ones have written.
+    ///
     /// # Safety
     /// As for [`Self::restore_part`].
     pub(crate) unsafe fn compare_part(
@@ -116,6 +120,12 @@ impl Slot {
     ) -> Poll<Vec<ChangedPage>> {
         // SAFETY: by the caller's word.
         let memory: &[u8] = unsafe { self.bytes_mut() };
+        if comparison.at == 0
+            && let Some(own) = self.take_known_private()
+        {
+            comparison.at = memory.len();
+            own.into_iter().for_each(|range| self.compare(memory, range, from, known, comparison));
+        }
         let (mut asked, mut own) = (0, 0);
         while comparison.at < memory.len() {
             if asked >= ASKED_BYTES || own >= PART_BYTES {
@@ -126,23 +136,41 @@ impl Slot {
             asked += part.len();
             for range in self.private_ranges(part) {
                 own += range.len();
-                comparison.own_bytes += range.len();
-                for (number, at) in pages_of(range, from) {
-                    let page = &memory[at..at + PAGE_BYTES];
-                    let former = known.pages.get(&number);
-                    if former.is_some_and(|former| **former == *page) {
-                        continue;
-                    }
-                    match (self.is_initial(at, page), former) {
-                        (true, None) => {}
-                        (true, Some(_)) => comparison.changed.push((number, None)),
-                        (false, _) => comparison.changed.push((number, Some(Page::from(page)))),
-                    }
-                }
+                self.compare(memory, range, from, known, comparison);
             }
         }
         self.set_private_bytes(comparison.own_bytes);
+        if comparison.own_bytes <= PART_BYTES {
+            self.remember_private(std::mem::take(&mut comparison.own));
+        }
         Poll::Ready(std::mem::take(&mut comparison.changed))
+    }
+
+    /// Compares a range of the slot's own pages.
+    fn compare(
+        &self,
+        memory: &[u8],
+        range: Range<usize>,
+        from: usize,
+        known: &Difference,
+        comparison: &mut Comparison,
+    ) {
+        comparison.own_bytes += range.len();
+        if comparison.own_bytes <= PART_BYTES {
+            comparison.own.push(range.clone());
+        }
+        for (number, at) in pages_of(range, from) {
+            let page = &memory[at..at + PAGE_BYTES];
+            let former = known.pages.get(&number);
+            if former.is_some_and(|former| **former == *page) {
+                continue;
+            }
+            match (self.is_initial(at, page), former) {
+                (true, None) => {}
+                (true, Some(_)) => comparison.changed.push((number, None)),
+                (false, _) => comparison.changed.push((number, Some(Page::from(page)))),
+            }
+        }
     }
 
     /// Puts the bytes of `known` back wherever the memory differs, except in pages below `from`. Does nothing and

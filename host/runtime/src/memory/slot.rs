@@ -19,7 +19,7 @@ const RESETS_BETWEEN_TRIMS: u32 = 64;
 /// The most bytes that a reset copies.
 pub(super) const RESET_BYTES_MAX: usize = 4 << 20;
 
-/// Nothing was [watched](Slot::watch) since the last reset.
+/// Nothing was [watched](Slot::watch) since the last reset or comparison.
 const UNWATCHED: u8 = 0;
 /// The watched memory caused no page fault, so no further page is private.
 const NO_FAULTS: u8 = 1;
@@ -129,7 +129,8 @@ pub(crate) struct Slot {
     resets: AtomicU32,
     /// Bytes in private pages, as of the last reset or comparison.
     private_bytes: AtomicUsize,
-    /// The private pages, which the guest wrote to, as of the last reset; none if the system has to be asked.
+    /// The private pages, which the guest wrote to, as of the last reset or comparison; none if the system has to be
+    /// asked.
     private_pages: Mutex<Option<Vec<Range<usize>>>>,
     /// The page faults that were seen since then: `UNWATCHED`, `NO_FAULTS` or `FAULTS`.
     seen: AtomicU8,
@@ -220,18 +221,26 @@ impl Slot {
         result
     }
 
+    /// The private pages as they were [remembered](Self::remember_private), if no page fault since the last look can
+    /// have changed them.
+    pub(super) fn take_known_private(&self) -> Option<Vec<Range<usize>>> {
+        let known = self.private_pages.lock().take(); // set whole
+        let is_current = self.seen.swap(UNWATCHED, Ordering::Relaxed) == NO_FAULTS;
+        known.filter(|_| is_current)
+    }
+
+    /// Remembers the private pages, all of them, which were just looked at.
+    pub(super) fn remember_private(&self, pages: Vec<Range<usize>>) {
+        *self.private_pages.lock() = Some(pages);
+    }
+
     /// The private pages; none if they have more than [`RESET_BYTES_MAX`]. The system is asked unless no page fault since
     /// the last reset can have changed them.
     fn written(&self) -> io::Result<Option<Vec<Range<usize>>>> {
-        let known = self.private_pages.lock().take(); // set whole
-        if self.seen.swap(UNWATCHED, Ordering::Relaxed) == NO_FAULTS
-            && let Some(known) = known
-        {
+        if let Some(known) = self.take_known_private() {
             return Ok(Some(known));
         }
-        let mut written = known.unwrap_or_default();
-        written.clear();
-        let mut bytes = 0;
+        let (mut written, mut bytes) = (Vec::new(), 0);
         self.page_map.written(self.start() as usize, self.image.len(), |range| {
             bytes += range.len();
             if bytes <= RESET_BYTES_MAX {
@@ -272,7 +281,7 @@ impl Slot {
         }
         self.private_bytes.store(bytes, Ordering::Relaxed);
         if !trims {
-            *self.private_pages.lock() = Some(written);
+            self.remember_private(written);
         }
         Ok(true)
     }

@@ -264,12 +264,21 @@ fn a_difference_is_what_turns_wrote_and_restores_it_in_another_slot() {
                 if grows {
                     living.grow(living.len() + PAGE_BYTES).expect("within the capacity");
                 }
-                for _ in 0..numbers.below(40) {
-                    let at = numbers.below(living.len());
-                    // Some of it is what was there before.
-                    let value = u8::try_from(numbers.below(3)).expect("a byte");
-                    // SAFETY: below the memory's length, and nobody else's.
-                    unsafe { *living.start().add(at) = value };
+                let count = numbers.below(40);
+                // Some of it is what was there before.
+                let mut value = || (numbers.below(living.len()), u8::try_from(numbers.below(3)).expect("a byte"));
+                let values: Vec<(usize, u8)> = (0..count).map(|_| value()).collect();
+                let write = || {
+                    for &(at, value) in &values {
+                        // SAFETY: below the memory's length, and nobody else's.
+                        unsafe { *living.start().add(at) = value };
+                    }
+                };
+                // Whoever does not watch is found out by asking.
+                if seed % 2 == 0 {
+                    living.watch(write);
+                } else {
+                    write();
                 }
                 let written = content(&living);
                 if numbers.below(3) == 0 {

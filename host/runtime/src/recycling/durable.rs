@@ -9,7 +9,7 @@ use crate::background::{self, ShareId};
 use crate::error::Error;
 use crate::execution::ExecutionHandle;
 use crate::instance::InstanceState;
-use crate::memory::{ChangedPage, Comparison, Difference, PAGE_BYTES};
+use crate::memory::{ChangedPage, Comparison, Difference, PAGE_BYTES, Page};
 use parking_lot::{Mutex, MutexGuard};
 use std::sync::Arc;
 use std::task::Poll;
@@ -79,7 +79,16 @@ pub(crate) struct KeptTurn {
     /// Bytes of the memory.
     pub(crate) len: usize,
     /// The pages that are not as they were.
-    pub(crate) pages: Vec<ChangedPage>,
+    pub(crate) pages: Vec<KeptPage>,
+}
+
+/// A page that a turn changed.
+pub(crate) struct KeptPage {
+    pub(crate) number: u32,
+    /// The content before the turn; none if that was the image's.
+    pub(crate) before: Option<Page>,
+    /// The content since; none likewise.
+    pub(crate) content: Option<Page>,
 }
 
 impl<H: Handler> DurableInstance<H> {
@@ -175,7 +184,13 @@ impl<H: Handler> DurableInstance<H> {
         };
         durable.is_pending = false;
         let len = durable.instance.as_ref()?.slot.as_ref()?.len();
-        Arc::make_mut(&mut durable.heap).apply(len, pages.iter().cloned());
+        let kept = |(number, content): ChangedPage| {
+            let before = durable.heap.pages().get(&number).cloned();
+            KeptPage { number, before, content }
+        };
+        let pages: Vec<KeptPage> = pages.into_iter().map(kept).collect();
+        let changes = pages.iter().map(|page| (page.number, page.content.clone()));
+        Arc::make_mut(&mut durable.heap).apply(len, changes);
         let dropped = if durable.has_handles { durable.instance.take() } else { None };
         drop(durable);
         if let Some(instance) = dropped {

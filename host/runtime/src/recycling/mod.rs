@@ -17,7 +17,7 @@ mod durable;
 mod instance;
 mod pool;
 
-pub(crate) use durable::{DurableInstance, InstanceSource, KeptTurn};
+pub(crate) use durable::{DurableInstance, InstanceSource, KeptPage, KeptTurn};
 pub(crate) use instance::{Handler, Instance, ReadyInstance, Template};
 pub(crate) use pool::InstancePool;
 

@@ -3,15 +3,18 @@
 //! Bytes are checked before they are used: first the checksum over all of them, then each field; nothing is allocated
 //! for a number that was not compared with its bound.
 
-use super::heap::HeapOrigin;
+use super::compression;
+use super::heap::{HeapOrigin, PageChange};
 use crate::error::Error;
-use crate::memory::{PAGE_BYTES, Page};
+use crate::memory::PAGE_BYTES;
 use elias_contract::ErrorCode;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 
 const MAGIC: [u8; 8] = *b"\x89ELHEAP\n";
-const VERSION: u16 = 1;
+/// The version of what has no differences, and the last one.
+const VERSION_PLAIN: u16 = 1;
+const VERSION: u16 = 2;
 const CHECKSUM_BYTES: usize = 32;
 /// Digits of a SHA-256 in hexadecimal.
 const DIGEST_BYTES: usize = 64;
@@ -21,8 +24,8 @@ const MEMORY_UNIT_BYTES: u64 = 64 << 10;
 const MEMORY_BYTES_MAX: u64 = 4 << 30;
 /// In a page's number: the page has the image's content again. Numbers of pages are far below it.
 const IS_INITIAL: u32 = 1 << 31;
-/// The level at which pages are compressed: quick enough for each commit.
-const ZSTD_LEVEL: i32 = 1;
+/// In a page's number: the content is the difference to what the page was before the change.
+const IS_DIFFERENCE: u32 = 1 << 30;
 
 /// The content of the bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,30 +41,46 @@ pub(super) enum Kind {
 pub(super) struct Content {
     pub(super) origin: HeapOrigin,
     pub(super) len: usize,
-    /// The pages; none in place of the content of one that has the image's again.
-    pub(super) pages: BTreeMap<u32, Option<Page>>,
+    pub(super) pages: BTreeMap<u32, PageChange>,
 }
 
 /// Writes pages, which are in the order of their numbers.
 ///
 /// # Errors
 /// `internal`, if they cannot be compressed.
-pub(super) fn write<'a>(
+pub(super) fn write(
     kind: Kind,
     origin: &HeapOrigin,
     len: usize,
-    pages: impl Iterator<Item = (u32, Option<&'a [u8]>)>,
+    pages: impl Iterator<Item = (u32, PageChange)>,
 ) -> Result<Vec<u8>, Error> {
-    let (mut numbers, mut content) = (Vec::new(), Vec::new());
+    let (mut numbers, mut content, mut version) = (Vec::new(), Vec::new(), VERSION_PLAIN);
     for (number, page) in pages {
-        numbers.push(if page.is_some() { number } else { number | IS_INITIAL });
-        content.extend_from_slice(page.unwrap_or_default());
+        let flag = match page {
+            PageChange::Initial => IS_INITIAL,
+            PageChange::Content(page) => {
+                content.extend_from_slice(&page);
+                0
+            }
+            PageChange::Since { before, content: page } => {
+                content.extend(before.iter().zip(page.iter()).map(|(before, now)| before ^ now));
+                IS_DIFFERENCE
+            }
+            PageChange::Difference(difference) => {
+                content.extend_from_slice(&difference);
+                IS_DIFFERENCE
+            }
+        };
+        if flag == IS_DIFFERENCE {
+            version = VERSION;
+        }
+        numbers.push(number | flag);
     }
-    let content = zstd::bulk::compress(&content, ZSTD_LEVEL).map_err(|error| {
+    let content = compression::compress(&content).map_err(|error| {
         Error::new(ErrorCode::Internal, format!("the pages of a worker's heap cannot be compressed: {error}"))
     })?;
     let mut bytes = MAGIC.to_vec();
-    bytes.extend(VERSION.to_le_bytes());
+    bytes.extend(version.to_le_bytes());
     bytes.extend((kind as u16).to_le_bytes());
     for digest in [&origin.component, &origin.engine, &origin.image] {
         bytes.extend_from_slice(digest.as_bytes());
@@ -91,10 +110,10 @@ pub(super) fn read(kind: Kind, bytes: &[u8], memory_bytes_max: u64) -> Result<Co
     }
     let mut rest = Reader(body.get(MAGIC.len()..).unwrap_or_default());
     let version = u16::from_le_bytes(rest.array()?);
-    if version != VERSION {
+    if !(VERSION_PLAIN..=VERSION).contains(&version) {
         let message = format!(
-            "the worker's heap is in version {version} of its format, and this host reads version {VERSION}: use the \
-             release that wrote it, or a later one"
+            "the worker's heap is in version {version} of its format, and this host reads versions to {VERSION}: use \
+             the release that wrote it, or a later one"
         );
         return Err(Error::new(ErrorCode::HeapMismatch, message));
     }
@@ -111,21 +130,31 @@ pub(super) fn read(kind: Kind, bytes: &[u8], memory_bytes_max: u64) -> Result<Co
         return Err(damaged("no memory has this length"));
     }
     let len = usize::try_from(len).map_err(|_| damaged("no memory has this length"))?;
-    let numbers = rest.numbers(kind, len / PAGE_BYTES)?;
+    let flags = match (kind, version) {
+        (Kind::Heap, _) => 0,
+        (Kind::Change, VERSION_PLAIN) => IS_INITIAL,
+        (Kind::Change, _) => IS_INITIAL | IS_DIFFERENCE,
+    };
+    let numbers = rest.numbers(flags, len / PAGE_BYTES)?;
     let compressed = u64::from_le_bytes(rest.array()?);
     if compressed != rest.0.len() as u64 {
         return Err(damaged("the pages do not end where they have to"));
     }
     let with_content = numbers.iter().filter(|number| *number & IS_INITIAL == 0).count();
-    let content = zstd::bulk::decompress(rest.0, with_content * PAGE_BYTES)
+    let content = compression::decompress(rest.0, with_content * PAGE_BYTES)
         .map_err(|error| damaged(format!("the pages cannot be decompressed: {error}")))?;
     if content.len() != with_content * PAGE_BYTES {
         return Err(damaged("pages are missing"));
     }
     let mut content = content.chunks_exact(PAGE_BYTES);
     let pages = numbers.into_iter().map(|number| {
-        let page = if number & IS_INITIAL == 0 { content.next().map(Page::from) } else { None };
-        (number & !IS_INITIAL, page)
+        let page = if number & IS_INITIAL == 0 { content.next() } else { None };
+        let page = match page {
+            None => PageChange::Initial,
+            Some(page) if number & IS_DIFFERENCE == 0 => PageChange::Content(page.into()),
+            Some(page) => PageChange::Difference(page.into()),
+        };
+        (number & !flags, page)
     });
     Ok(Content { origin, len, pages: pages.collect() })
 }
@@ -156,8 +185,9 @@ impl<'a> Reader<'a> {
         String::from_utf8(digits.to_vec()).map_err(|_| damaged("a digest is not hexadecimal"))
     }
 
-    /// The numbers of pages, of a memory with so many: each is larger than the one before.
-    fn numbers(&mut self, kind: Kind, pages: usize) -> Result<Vec<u32>, Error> {
+    /// The numbers of pages, of a memory with so many: each is larger than the one before, and has one of the flags at
+    /// most.
+    fn numbers(&mut self, flags: u32, pages: usize) -> Result<Vec<u32>, Error> {
         let count = u32::from_le_bytes(self.array()?) as usize;
         if count > pages {
             return Err(damaged("they have more pages than the memory"));
@@ -166,12 +196,9 @@ impl<'a> Reader<'a> {
         let numbers: Vec<u32> = numbers.iter().map(|number| u32::from_le_bytes(*number)).collect();
         let mut beyond = 0;
         for number in &numbers {
-            let plain = number & !IS_INITIAL;
-            if plain < beyond || plain as usize >= pages {
+            let plain = number & !flags;
+            if plain < beyond || plain as usize >= pages || (number & flags).count_ones() > 1 {
                 return Err(damaged("the pages are not in order, or not of the memory"));
-            }
-            if kind == Kind::Heap && plain != *number {
-                return Err(damaged("a heap has a page of the image"));
             }
             beyond = plain + 1;
         }

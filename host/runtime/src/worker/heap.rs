@@ -2,7 +2,8 @@
 
 use super::format::{self, Kind};
 use crate::error::Error;
-use crate::memory::{ChangedPage, Difference, PAGE_BYTES, Page};
+use crate::memory::{Difference, PAGE_BYTES, Page};
+use crate::recycling::KeptPage;
 use elias_contract::ErrorCode;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -97,10 +98,25 @@ impl WorkerHeap {
     /// Takes over what turns changed since this heap.
     ///
     /// # Errors
-    /// `heap-mismatch`, if the change is of another application's heap; the heap is as before.
+    /// `heap-mismatch`, if the change is of another application's heap; `heap-damaged`, if it is one of another heap
+    /// than this. The heap is as before.
     pub fn apply(&mut self, change: &HeapChange) -> Result<(), Error> {
         self.origin.check(&change.origin)?;
-        let pages = change.pages.iter().map(|(number, page)| (*number, page.clone()));
+        let pages: Vec<(u32, Option<Page>)> = change
+            .pages
+            .iter()
+            .map(|(number, page)| {
+                let content = match page {
+                    PageChange::Initial => None,
+                    PageChange::Content(content) | PageChange::Since { content, .. } => Some(content.clone()),
+                    PageChange::Difference(difference) => {
+                        let before = self.difference.pages().get(number).ok_or_else(not_of_this_heap)?;
+                        Some(exclusive_or(before, difference))
+                    }
+                };
+                Ok((*number, content))
+            })
+            .collect::<Result<_, Error>>()?;
         Arc::make_mut(&mut self.difference).apply(change.len, pages);
         Ok(())
     }
@@ -111,7 +127,7 @@ impl WorkerHeap {
     /// # Errors
     /// `internal`, if the pages cannot be compressed.
     pub fn to_bytes(&self) -> Result<Vec<u8>, Error> {
-        let pages = self.difference.pages().iter().map(|(number, page)| (*number, Some(&**page)));
+        let pages = self.difference.pages().iter().map(|(number, page)| (*number, PageChange::Content(page.clone())));
         format::write(Kind::Heap, &self.origin, self.difference.len(), pages)
     }
 
@@ -123,17 +139,68 @@ impl WorkerHeap {
     /// `out-of-memory`, if the memory is longer.
     pub fn from_bytes(bytes: &[u8], memory_bytes_max: u64) -> Result<Self, Error> {
         let format::Content { origin, len, pages } = format::read(Kind::Heap, bytes, memory_bytes_max)?;
-        let pages = pages.into_iter().filter_map(|(number, page)| Some((number, page?))).collect();
+        // A heap has no other.
+        let content =
+            |(number, page)| if let PageChange::Content(content) = page { Some((number, content)) } else { None };
+        let pages = pages.into_iter().filter_map(content).collect();
         Ok(Self { origin: Arc::new(origin), difference: Arc::new(Difference::new(len, pages)) })
     }
 }
 
-/// The changes that turns made in a worker's heap, for a store: pages with their present content.
+/// What became of a page.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum PageChange {
+    /// It has the image's content again.
+    Initial,
+    /// It has this content.
+    Content(Page),
+    /// It has this content, and had another one as of the last commit.
+    Since { before: Page, content: Page },
+    /// It has the content of then, combined with this by exclusive or: as it is written down and read. What a turn
+    /// changes of a page is some bytes of it; all others are zeros, of which hardly anything is left by compression.
+    Difference(Page),
+}
+
+impl PageChange {
+    /// This, and then a later change.
+    ///
+    /// # Errors
+    /// `heap-damaged`, if that does not follow this.
+    fn then(&self, later: Self) -> Result<Self, Error> {
+        Ok(match (self, later) {
+            (Self::Since { before, .. }, Self::Since { content, .. }) => {
+                Self::Since { before: before.clone(), content }
+            }
+            (_, Self::Since { content, .. }) => Self::Content(content),
+            (Self::Content(content), Self::Difference(later)) => Self::Content(exclusive_or(content, &later)),
+            (Self::Since { before, content }, Self::Difference(later)) => {
+                Self::Since { before: before.clone(), content: exclusive_or(content, &later) }
+            }
+            (Self::Difference(difference), Self::Difference(later)) => {
+                Self::Difference(exclusive_or(difference, &later))
+            }
+            (Self::Initial, Self::Difference(_)) => return Err(not_of_this_heap()),
+            (_, later) => later,
+        })
+    }
+}
+
+/// Two pages, combined by exclusive or.
+fn exclusive_or(one: &[u8], other: &[u8]) -> Page {
+    one.iter().zip(other).map(|(one, other)| one ^ other).collect()
+}
+
+fn not_of_this_heap() -> Error {
+    let message = "the change of a worker's heap is not one of the heap that it is applied to";
+    Error::new(ErrorCode::HeapDamaged, message.to_owned())
+}
+
+/// The changes that turns made in a worker's heap since its last commit, for a store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HeapChange {
     origin: Arc<HeapOrigin>,
     len: usize,
-    pages: BTreeMap<u32, Option<Page>>,
+    pages: BTreeMap<u32, PageChange>,
 }
 
 impl HeapChange {
@@ -143,9 +210,26 @@ impl HeapChange {
     }
 
     /// Takes over what a turn changed.
-    pub(super) fn extend(&mut self, len: usize, pages: Vec<ChangedPage>) {
+    pub(super) fn extend(&mut self, len: usize, pages: Vec<KeptPage>) {
         self.len = self.len.max(len);
-        self.pages.extend(pages);
+        for KeptPage { number, before, content } in pages {
+            let change = match (before, content) {
+                (_, None) => PageChange::Initial,
+                (None, Some(content)) => PageChange::Content(content),
+                (Some(before), Some(content)) => PageChange::Since { before, content },
+            };
+            // What a turn changed has its content, and follows anything.
+            drop(self.add(number, change));
+        }
+    }
+
+    fn add(&mut self, number: u32, change: PageChange) -> Result<(), Error> {
+        let change = match self.pages.get(&number) {
+            Some(earlier) => earlier.then(change)?,
+            None => change,
+        };
+        self.pages.insert(number, change);
+        Ok(())
     }
 
     /// Bytes of the worker's memory.
@@ -154,27 +238,26 @@ impl HeapChange {
         self.len as u64
     }
 
-    /// The pages that changed, by number, in order; none in place of the content of one that has the image's again. Of
-    /// [`WorkerHeap::PAGE_BYTES`] each.
-    pub fn pages(&self) -> impl ExactSizeIterator<Item = (u32, Option<&[u8]>)> {
-        self.pages.iter().map(|(number, page)| (*number, page.as_deref()))
+    /// The numbers of the pages that changed, in order, of [`WorkerHeap::PAGE_BYTES`] each.
+    pub fn pages(&self) -> impl ExactSizeIterator<Item = u32> {
+        self.pages.keys().copied()
     }
 
-    /// Bytes of the pages' content. At most those of the memory.
+    /// Bytes of the pages' content, but for those that have the image's again. At most those of the memory.
     #[must_use]
     pub fn bytes(&self) -> u64 {
-        (self.pages.values().flatten().count() * PAGE_BYTES) as u64
+        (self.pages.values().filter(|page| **page != PageChange::Initial).count() * PAGE_BYTES) as u64
     }
 
-    /// Takes over what later turns changed.
+    /// Takes over what turns changed that came after this.
     ///
     /// # Errors
-    /// `heap-mismatch`, if `later` is of another application's heap.
+    /// `heap-mismatch`, if `later` is of another application's heap; `heap-damaged`, if it is one of another heap than
+    /// this has led to. This is of no use then.
     pub fn merge(&mut self, later: Self) -> Result<(), Error> {
         self.origin.check(&later.origin)?;
         self.len = self.len.max(later.len);
-        self.pages.extend(later.pages);
-        Ok(())
+        later.pages.into_iter().try_for_each(|(number, page)| self.add(number, page))
     }
 
     /// The change as bytes; see [`WorkerHeap::to_bytes`].
@@ -182,7 +265,8 @@ impl HeapChange {
     /// # Errors
     /// As of [`WorkerHeap::to_bytes`].
     pub fn to_bytes(&self) -> Result<Vec<u8>, Error> {
-        format::write(Kind::Change, &self.origin, self.len, self.pages())
+        let pages = self.pages.iter().map(|(number, page)| (*number, page.clone()));
+        format::write(Kind::Change, &self.origin, self.len, pages)
     }
 
     /// Reads such bytes; see [`WorkerHeap::from_bytes`].

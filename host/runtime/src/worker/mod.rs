@@ -3,7 +3,8 @@
 //!
 //! - `turn`: what a worker is given, and what it gives.
 //! - `heap`: a heap at rest, and what turns changed of it.
-//! - `format`: both as bytes.
+//! - `format`: both as bytes; `compression`: their pages.
+//! - `code`: what a version has for workers of another one.
 //! - here: a worker that is awake.
 //!
 //! # What a heap is
@@ -19,18 +20,22 @@
 //! host: cryptographic ones each time, and `Math.random` is seeded from the host in every turn that uses it, so that
 //! two workers which began with one heap do not draw the same numbers.
 
+mod code;
+mod compression;
 mod format;
 mod heap;
 #[cfg(test)]
 mod tests;
 mod turn;
 
+pub use code::WorkerCode;
 pub use heap::{HeapChange, WorkerHeap};
 pub use turn::{
     Alarm, AlarmChange, EmittedEvent, ReplyError, ReplyResult, SetTimer, SocketAction, SocketContent, SocketKind,
     SocketRequest, SocketSend, TimerChanges, Turn, TurnKind, TurnOutcome, TurnResult, TurnState, WorkerSend,
 };
 
+pub(crate) use code::{SwapSide, check as check_swap};
 pub(crate) use heap::{HeapLayout, HeapOrigin};
 
 use crate::error::Error;

@@ -156,7 +156,7 @@ async fn letters(worker: &mut Worker, turns: usize) -> String {
 }
 
 fn numbers(change: &HeapChange) -> Vec<u32> {
-    change.pages().map(|(number, _)| number).collect()
+    change.pages().collect()
 }
 
 #[tokio::test]
@@ -319,7 +319,7 @@ async fn changes_make_the_heap_that_they_came_from() {
         let _ = run(&mut worker, how).await; // some fail
         let change = worker.commit();
         let read = HeapChange::from_bytes(&change.to_bytes().expect("bytes"), 1 << 20).expect("they are a change");
-        assert_eq!(read, change);
+        assert_eq!((numbers(&read), read.memory_bytes()), (numbers(&change), change.memory_bytes()));
         stored.apply(&read).expect("it is of this application");
         assert!(stored == worker.heap(), "after {how}");
         match &mut all {

@@ -107,8 +107,18 @@ pub enum TurnKind {
         /// The answer of [`Self::Export`], of at most 16,777,216 characters.
         state: String,
     },
+    /// Puts the code of another version under the worker's objects, which stay as they are; so do its timers, alarms,
+    /// sockets and calls. A worker that has that code already is left as it is. Fails with what does not fit, and is
+    /// refused while a handler waits.
+    Swap {
+        /// The code's name: [`WorkerCode::name`](crate::WorkerCode::name).
+        code: String,
+        /// [`WorkerCode::source`](crate::WorkerCode::source).
+        source: String,
+    },
     /// The first turn of a worker whose heap is a copy of another one's: it has the turn's name from here on, and no
-    /// sockets. Calls nothing, and is refused while a handler waits.
+    /// sockets. Calls nothing, and is refused while a handler waits. The answer is the name of the code that the worker
+    /// was swapped into, none if it was not.
     Copy {
         /// The name of the worker that was copied, which is of the same class.
         of: String,
@@ -234,7 +244,7 @@ pub struct TurnResult {
     /// The handler that is done or waits, by the id of its turn; else the id of this turn.
     pub id: String,
     /// What the handler returned, if it is done and was a call, a message or for the worker's health; what
-    /// [`TurnKind::Inspect`] and [`TurnKind::Export`] give.
+    /// [`TurnKind::Inspect`], [`TurnKind::Export`] and [`TurnKind::Copy`] give.
     #[serde(default)]
     pub answer: Option<String>,
     /// Calls and messages to other workers, in order.

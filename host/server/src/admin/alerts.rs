@@ -313,7 +313,12 @@ async fn set_receiver(
     ),
     responses(
         (status = 204, description = "The receiver was deleted."),
-        (status = "default", description = refused!(404 "not-found"), body = ProblemDocument, content_type = PROBLEM),
+        (
+            status = "default",
+            description = refused!(404 "not-found", 409 "in-use"),
+            body = ProblemDocument,
+            content_type = PROBLEM,
+        ),
     ),
 )]
 async fn delete_receiver(

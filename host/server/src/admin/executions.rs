@@ -103,9 +103,9 @@ impl StreamFilter {
 ///
 /// `execution` events contain a JSON object each; `lost` events contain how many executions of the tenant a slow reader
 /// missed. A client that comes back with the id of the last event as `Last-Event-ID` gets the executions since then, of
-/// which the host keeps the newest thousand for a minute, or first an event `reset` if the host was started anew. The
-/// stream ends within a second of the expiry or revocation of the token, or of a change of its role, with an event
-/// `end` that has the code and the reason.
+/// which the host keeps the newest thousand for a minute, or first an event `reset` if the host does not know that id
+/// any more. The stream ends within a second of the expiry or revocation of the token, or of a change of its role, with
+/// an event `end` that has the code and the reason.
 #[utoipa::path(
     get,
     path = "/tenants/{tenant}/executions/stream",

@@ -70,37 +70,37 @@ pub(crate) fn client_address(parts: &Parts) -> String {
 }
 
 /// The parameters of the path.
-pub(super) struct ApiPath<T>(pub(super) T);
+pub(crate) struct ApiPath<T>(pub(crate) T);
 
-impl<T: DeserializeOwned + Send> FromRequestParts<Platform> for ApiPath<T> {
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for ApiPath<T> {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, platform: &Platform) -> Result<Self, Problem> {
-        let path = Path::<T>::from_request_parts(parts, platform).await;
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let path = Path::<T>::from_request_parts(parts, state).await;
         path.map(|Path(path)| Self(path)).map_err(|error: PathRejection| bad_input(&error.body_text()))
     }
 }
 
 /// The parameters of the query.
-pub(super) struct ApiQuery<T>(pub(super) T);
+pub(crate) struct ApiQuery<T>(pub(crate) T);
 
-impl<T: DeserializeOwned + Send> FromRequestParts<Platform> for ApiQuery<T> {
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for ApiQuery<T> {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, platform: &Platform) -> Result<Self, Problem> {
-        let query = Query::<T>::from_request_parts(parts, platform).await;
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let query = Query::<T>::from_request_parts(parts, state).await;
         query.map(|Query(query)| Self(query)).map_err(|error: QueryRejection| bad_input(&error.body_text()))
     }
 }
 
 /// The body.
-pub(super) struct ApiJson<T>(pub(super) T);
+pub(crate) struct ApiJson<T>(pub(crate) T);
 
-impl<T: DeserializeOwned> FromRequest<Platform> for ApiJson<T> {
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for ApiJson<T> {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, platform: &Platform) -> Result<Self, Problem> {
-        let bytes = read_body(request, platform).await?;
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let bytes = read_body(request, state).await?;
         // serde would take an array for an object with its members in order.
         if bytes.trim_ascii_start().first() != Some(&b'{') {
             return Err(bad_input("the body must be a JSON object"));
@@ -115,14 +115,14 @@ impl<T: DeserializeOwned> FromRequest<Platform> for ApiJson<T> {
 const SPEC_VERSION: HeaderName = HeaderName::from_static("ce-specversion");
 
 /// The events of the body, by the HTTP protocol binding of CloudEvents 1.0.
-pub(super) struct ApiEvents(pub(super) Vec<Event>);
+pub(crate) struct ApiEvents(pub(crate) Vec<Event>);
 
-impl FromRequest<Platform> for ApiEvents {
+impl<S: Send + Sync> FromRequest<S> for ApiEvents {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, platform: &Platform) -> Result<Self, Problem> {
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         let mut headers = request.headers().clone();
-        let bytes = read_body(request, platform).await?;
+        let bytes = read_body(request, state).await?;
         // Many senders say JSON and no more: without attributes in headers, the body is in the JSON format.
         if !headers.contains_key(SPEC_VERSION) && headers.get(CONTENT_TYPE).is_some_and(is_json) {
             let is_batch = bytes.trim_ascii_start().first() == Some(&b'[');
@@ -138,8 +138,8 @@ fn is_json(media_type: &HeaderValue) -> bool {
     essence.trim_ascii().eq_ignore_ascii_case(b"application/json")
 }
 
-async fn read_body(request: Request, platform: &Platform) -> Result<Bytes, Problem> {
-    Bytes::from_request(request, platform).await.map_err(|error: BytesRejection| {
+async fn read_body<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Problem> {
+    Bytes::from_request(request, state).await.map_err(|error: BytesRejection| {
         if error.status() == http::StatusCode::PAYLOAD_TOO_LARGE {
             return Problem::from(Error::new(Code::TooLarge, "the body must have at most 2 MiB"));
         }
@@ -178,7 +178,7 @@ impl FromRequestParts<Platform> for IfMatch {
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(default)]
 #[into_params(parameter_in = Query)]
-pub(super) struct PageQuery {
+pub(crate) struct PageQuery {
     /// The value of `next` in the previous page; absent for the first page.
     pub(super) after: Option<String>,
     /// The maximum number of items: 1 to 1,000; 100 by default.
@@ -193,14 +193,14 @@ impl Default for PageQuery {
 }
 
 impl PageQuery {
-    pub(super) fn limit(&self) -> Result<u32, Problem> {
+    pub(crate) fn limit(&self) -> Result<u32, Problem> {
         if (1..=PAGE_ROWS_MAX).contains(&self.limit) {
             return Ok(self.limit);
         }
         Err(bad_input(&format!("`limit` must be between 1 and {PAGE_ROWS_MAX}")))
     }
 
-    pub(super) fn after(&self) -> &str {
+    pub(crate) fn after(&self) -> &str {
         self.after.as_deref().unwrap_or_default()
     }
 
@@ -213,7 +213,7 @@ impl PageQuery {
 
 /// A page of a list.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
-pub(super) struct Page<T> {
+pub(crate) struct Page<T> {
     /// The items.
     pub(super) items: Vec<T>,
     /// The value for `after` to get the next page; null for the last page.
@@ -222,7 +222,7 @@ pub(super) struct Page<T> {
 
 impl<T> Page<T> {
     /// A page of at most `limit` items, of which `key` is where the next goes on.
-    pub(super) fn new(items: Vec<T>, limit: u32, key: impl Fn(&T) -> String) -> Self {
+    pub(crate) fn new(items: Vec<T>, limit: u32, key: impl Fn(&T) -> String) -> Self {
         let next = (items.len() >= limit as usize).then(|| items.last().map(key)).flatten();
         Self { items, next }
     }
@@ -230,11 +230,23 @@ impl<T> Page<T> {
 
 impl<T> Page<T> {
     /// The page of a whole list, in the order of `key`.
-    pub(super) fn of_list(mut items: Vec<T>, page: &PageQuery, key: impl Fn(&T) -> String) -> Result<Self, Problem> {
+    pub(crate) fn of_list(mut items: Vec<T>, page: &PageQuery, key: impl Fn(&T) -> String) -> Result<Self, Problem> {
         let limit = page.limit()?;
         items.retain(|item| key(item).as_str() > page.after());
         items.sort_by_cached_key(&key);
         items.truncate(limit as usize);
+        Ok(Self::new(items, limit, key))
+    }
+
+    /// The page of a whole list that is in its order. `key` names an item; a page after one that is not there any more
+    /// is empty.
+    pub(crate) fn of_ordered(items: Vec<T>, page: &PageQuery, key: impl Fn(&T) -> String) -> Result<Self, Problem> {
+        let limit = page.limit()?;
+        let begin = match &page.after {
+            None => 0,
+            Some(after) => items.iter().position(|item| key(item) == *after).map_or(items.len(), |at| at + 1),
+        };
+        let items = items.into_iter().skip(begin).take(limit as usize).collect();
         Ok(Self::new(items, limit, key))
     }
 }

@@ -3,7 +3,7 @@
 //!
 //! Each event has an id, which a client that comes back sends as `Last-Event-ID`: it gets what came after that, as far
 //! as the host has kept it, and is told by an event `lost` how many items it has missed. Where nobody knows, since
-//! another run of the host counted them, the first event is `reset`.
+//! another run of the host counted them, or nobody followed for so long that none were kept, the first event is `reset`.
 
 use super::confirmed::{looks, while_confirmed};
 use axum::extract::FromRequestParts;
@@ -11,8 +11,8 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use elias_api::Error;
 use elias_platform::{Followed, Follower, Platform};
 use futures::{Stream, StreamExt};
-use http::HeaderName;
 use http::request::Parts;
+use http::{HeaderMap, HeaderName};
 use std::convert::Infallible;
 
 /// The id of the last event that a client has seen.
@@ -20,7 +20,7 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// Where a client goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Resumption {
+pub(crate) enum Resumption {
     /// It is new.
     New,
     /// After the item at this position.
@@ -33,19 +33,24 @@ impl FromRequestParts<Platform> for Resumption {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, platform: &Platform) -> Result<Self, Infallible> {
-        let id = parts.headers.get(LAST_EVENT_ID).map(|value| value.to_str().unwrap_or_default());
-        Ok(id.map_or(Self::New, |id| Self::of(id, platform.run_id())))
+        Ok(Self::of_request(&parts.headers, platform.run_id()))
     }
 }
 
 impl Resumption {
+    /// Where the client of a request goes on; `run` names this run of the host.
+    pub(crate) fn of_request(headers: &HeaderMap, run: &str) -> Self {
+        let id = headers.get(LAST_EVENT_ID).map(|value| value.to_str().unwrap_or_default());
+        id.map_or(Self::New, |id| Self::of(id, run))
+    }
+
     fn of(id: &str, run: &str) -> Self {
         let position = id.strip_prefix(run).and_then(|rest| rest.strip_prefix(':')).and_then(|rest| rest.parse().ok());
         position.map_or(Self::Unknown, Self::After)
     }
 
     /// The position of the item after which it goes on.
-    pub(super) fn position(self) -> Option<u64> {
+    pub(crate) fn position(self) -> Option<u64> {
         match self {
             Self::After(position) => Some(position),
             Self::New | Self::Unknown => None,
@@ -56,7 +61,7 @@ impl Resumption {
 /// The response with what a follower gets, until its client loses the permission to read it. `run` names this run of
 /// the host. `event` makes an event of an item; `None` if it is not for this client. `confirm` says whether the client
 /// may still read.
-pub(super) fn respond<T, E, C>(
+pub(crate) fn respond<T, E, C>(
     run: String,
     follower: Follower<T>,
     resumption: Resumption,
@@ -68,6 +73,7 @@ where
     E: Future<Output = Option<Event>> + Send + 'static,
     C: Future<Output = Result<(), Error>> + Send + 'static,
 {
+    let is_reset = resumption == Resumption::Unknown || follower.is_reset();
     let items = futures::stream::unfold((follower, event, run), |(mut follower, event, run)| async move {
         loop {
             let made = match follower.next().await? {
@@ -79,7 +85,7 @@ where
             }
         }
     });
-    let reset = (resumption == Resumption::Unknown).then(|| Event::default().event("reset").data("{}"));
+    let reset = is_reset.then(|| Event::default().event("reset").data("{}"));
     let events = while_confirmed(futures::stream::iter(reset).chain(items), looks(), confirm);
     let events = events.map(|event| Ok(event.unwrap_or_else(|error| end_event(&error))));
     Sse::new(events).keep_alive(KeepAlive::default())

@@ -5,11 +5,13 @@ mod alerts;
 mod audit;
 mod confirmed;
 mod databases;
+mod drafts;
 mod etag;
 mod events;
 mod executions;
 mod experiments;
 mod extract;
+mod flags;
 mod followed;
 mod host;
 mod idempotency;
@@ -32,7 +34,10 @@ mod versions;
 mod workers;
 mod workflows;
 
-pub(crate) use extract::{Authenticated, PeerAddress, bad_input, client_address};
+pub(crate) use extract::{
+    ApiEvents, ApiJson, ApiPath, ApiQuery, Authenticated, Page, PageQuery, PeerAddress, bad_input, client_address,
+};
+pub(crate) use followed::{Resumption, respond as follow};
 pub(crate) use problem::Problem;
 
 use axum::{Json, Router};
@@ -104,6 +109,7 @@ fn routes() -> OpenApiRouter<Platform> {
         .merge(tenants::routes())
         .merge(audit::routes())
         .merge(versions::routes())
+        .merge(drafts::routes())
         .merge(services::routes())
         .merge(service_log::routes())
         .merge(experiments::routes())
@@ -122,6 +128,7 @@ fn routes() -> OpenApiRouter<Platform> {
         .merge(packages::routes())
         .merge(members::routes())
         .merge(roles::routes())
+        .merge(flags::routes())
         .merge(usage::routes())
         .merge(sessions::routes())
         .merge(host::routes());

@@ -23,7 +23,7 @@ pub(super) fn routes() -> OpenApiRouter<Platform> {
 ///
 /// `line` events contain a JSON object each; `lost` events contain how many lines a slow reader missed. A client that
 /// comes back with the id of the last event as `Last-Event-ID` gets the lines since then, of which the host keeps the
-/// newest thousand, or first an event `reset` if the host was started anew. The stream ends within a second of the
+/// newest thousand, or first an event `reset` if the host does not know that id. The stream ends within a second of the
 /// expiry or revocation of the token, or of a change of its role, with an event `end` that has the code and the reason.
 #[utoipa::path(
     get,

@@ -5,12 +5,13 @@ use super::problem::{PROBLEM, Problem, ProblemDocument, refused};
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, State};
-use elias_api::{Component, Diff, Error, UploadedVersion, Version};
+use elias_api::{Component, Diff, Error, Specification, UploadedVersion, Version};
 use elias_names::{ComponentName, Digest, TenantId};
 use elias_platform::Platform;
 use elias_platform::access::Permission;
 use http::StatusCode;
 use serde::Serialize;
+use serde_json::Value;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -23,6 +24,8 @@ pub(super) fn routes() -> OpenApiRouter<Platform> {
         .routes(routes!(list, create))
         .routes(routes!(show, delete))
         .routes(routes!(diff))
+        .routes(routes!(specification))
+        .routes(routes!(openapi))
 }
 
 /// A stored artifact.
@@ -271,4 +274,66 @@ async fn diff(
     ApiPath((tenant, component, number, other)): ApiPath<(TenantId, ComponentName, u32, u32)>,
 ) -> Result<Json<Diff>, Problem> {
     Ok(Json(platform.diff(&session, &tenant, &component, number, other).await?))
+}
+
+/// Show the specification of a version.
+///
+/// It lists exports, handlers, triggers, routes, schemas, imports, grants, limits, digests and npm packages.
+#[utoipa::path(
+    get,
+    path = "/tenants/{tenant}/components/{component}/versions/{number}/spec",
+    operation_id = "versions_specification",
+    tag = "versions",
+    params(
+        ("tenant" = TenantId, Path, description = "The name of the tenant."),
+        ("component" = ComponentName, Path, description = "The name of the component."),
+        ("number" = u32, Path, description = "The number of the version."),
+    ),
+    responses(
+        (status = 200, description = "The specification.", body = Specification),
+        (
+            status = "default",
+            description = refused!(404 "not-found", 422 "artifact-missing", 422 "sbom-missing", 422 "bad-component"),
+            body = ProblemDocument,
+            content_type = PROBLEM,
+        ),
+    ),
+)]
+async fn specification(
+    State(platform): State<Platform>,
+    Authenticated(session): Authenticated,
+    ApiPath((tenant, component, number)): ApiPath<(TenantId, ComponentName, u32)>,
+) -> Result<Json<Specification>, Problem> {
+    Ok(Json(platform.specification(&session, &tenant, &component, number).await?))
+}
+
+/// Show the OpenAPI document of a version.
+///
+/// It describes the endpoints and routes of the component in OpenAPI 3.1.
+#[utoipa::path(
+    get,
+    path = "/tenants/{tenant}/components/{component}/versions/{number}/openapi",
+    operation_id = "versions_openapi",
+    tag = "versions",
+    params(
+        ("tenant" = TenantId, Path, description = "The name of the tenant."),
+        ("component" = ComponentName, Path, description = "The name of the component."),
+        ("number" = u32, Path, description = "The number of the version."),
+    ),
+    responses(
+        (status = 200, description = "The OpenAPI document.", body = Value),
+        (
+            status = "default",
+            description = refused!(404 "not-found", 422 "artifact-missing", 422 "sbom-missing", 422 "bad-component"),
+            body = ProblemDocument,
+            content_type = PROBLEM,
+        ),
+    ),
+)]
+async fn openapi(
+    State(platform): State<Platform>,
+    Authenticated(session): Authenticated,
+    ApiPath((tenant, component, number)): ApiPath<(TenantId, ComponentName, u32)>,
+) -> Result<Json<Value>, Problem> {
+    Ok(Json(platform.specification(&session, &tenant, &component, number).await?.openapi()))
 }

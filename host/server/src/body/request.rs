@@ -1,5 +1,6 @@
 //! The body of a request as the component gets it: within the limits of size and of time.
 
+use super::captured::CapturedBody;
 use crate::failure::Refusal;
 use bytes::Bytes;
 use elias_host::ErrorCode;
@@ -72,6 +73,8 @@ pub(crate) struct RequestBody<B: Body> {
     progress: Option<Arc<RequestProgress>>,
     /// Told if the body is dropped before its end.
     unread: Option<Arc<UnreadBody>>,
+    /// Gets what is read, if anyone wants to show it.
+    captured: Option<Arc<CapturedBody>>,
 }
 
 impl<B: Body<Data = Bytes> + Unpin> RequestBody<B> {
@@ -80,7 +83,13 @@ impl<B: Body<Data = Bytes> + Unpin> RequestBody<B> {
         let has_body = !inner.is_end_stream();
         let progress = has_body.then(Arc::default);
         let unread = has_body.then(|| Arc::clone(unread));
-        Self { inner, bytes_max, timeout, clock: None, waiting: false, progress, unread }
+        Self { inner, bytes_max, timeout, clock: None, waiting: false, progress, unread, captured: None }
+    }
+
+    /// Has the body captured while it is read.
+    pub(crate) fn captured(mut self, captured: Option<Arc<CapturedBody>>) -> Self {
+        self.captured = captured;
+        self
     }
 
     /// The progress of the body, which tells later how it ended; `None` if there is no body.
@@ -93,6 +102,13 @@ impl<B: Body<Data = Bytes> + Unpin> RequestBody<B> {
             let _ = progress.fault.set(refusal); // a later fault follows from the first
         }
         Poll::Ready(Some(Err(error)))
+    }
+
+    /// The body has ended as it should.
+    fn note_end(&self) {
+        if let Some(captured) = &self.captured {
+            captured.end();
+        }
     }
 
     /// Whether the client has been silent for too long.
@@ -121,13 +137,23 @@ impl<B: Body<Data = Bytes> + Unpin> Body for RequestBody<B> {
         };
         this.waiting = false;
         match next {
-            None => Poll::Ready(None),
+            None => {
+                this.note_end();
+                Poll::Ready(None)
+            }
             Some(Err(_)) => this.fail(Refusal::Host(ErrorCode::BadRequest), BodyError::Cut),
             Some(Ok(frame)) => {
                 let bytes = frame.data_ref().map_or(0, Bytes::len) as u64;
                 let before = this.progress.as_ref().map_or(0, |progress| progress.bytes.fetch_add(bytes, Relaxed));
                 if before.saturating_add(bytes) > this.bytes_max {
                     return this.fail(Refusal::Host(ErrorCode::RequestTooLarge), BodyError::TooLarge(this.bytes_max));
+                }
+                if let (Some(captured), Some(data)) = (&this.captured, frame.data_ref()) {
+                    captured.push(data);
+                }
+                // Nobody asks again for what has no more.
+                if this.inner.is_end_stream() {
+                    this.note_end();
                 }
                 Poll::Ready(Some(Ok(frame)))
             }

@@ -1,5 +1,7 @@
 //! The files of the web console, which are in this binary, and the policies under which browsers run them.
 
+use async_compression::tokio::bufread::BrotliDecoder;
+use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use elias_gateway::Coding;
 use elias_gateway::encoding::negotiate;
@@ -8,6 +10,7 @@ use http::header::{
     REFERRER_POLICY, VARY,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use tokio_util::io::ReaderStream;
 
 include!(concat!(env!("OUT_DIR"), "/console_files.rs"));
 
@@ -19,9 +22,18 @@ struct File {
     media_type: &'static str,
     /// Names the content.
     tag: &'static str,
-    bytes: &'static [u8],
-    brotli: Option<&'static [u8]>,
-    gzip: Option<&'static [u8]>,
+    content: Stored,
+}
+
+/// The content of a file as it is in this binary, which would be 15 MB larger with all forms of all files.
+#[derive(Clone, Copy)]
+#[allow(dead_code, reason = "there is none in a build without the console")]
+enum Stored {
+    /// As it is. Documents are, which are small, and changed for another path.
+    Plain(&'static [u8]),
+    /// Compressed with brotli, which all browsers accept over TLS and from this machine; for other clients it is
+    /// uncompressed as it is sent.
+    Brotli(&'static [u8]),
 }
 
 /// The policy of the application: everything is of this origin, nothing is inline, and texts become code or markup by
@@ -31,14 +43,17 @@ pub(super) const APPLICATION: &str = "default-src 'none'; script-src 'self'; sty
     font-src 'self'; connect-src 'self'; frame-src 'self'; worker-src 'self'; manifest-src 'self'; base-uri 'none'; \
     form-action 'self'; frame-ancestors 'none'; require-trusted-types-for 'script'; \
     trusted-types svelte-trusted-html elias; report-uri /console/csp-reports; report-to csp";
-/// The policy of the editor's frame. Monaco writes styles into its elements, and so may here, in a document that has no
-/// session to lose: it can connect to nothing, and speaks to the application by a MessagePort.
+/// The policy of the editor's frame. Monaco writes styles into its elements, and so may here, in a document of its own
+/// that connects to nothing and speaks to the application by a MessagePort. It is of the same origin as that, so what
+/// keeps a session from texts in the editor is `script-src`, as strict as there.
 pub(super) const EDITOR: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
     img-src 'self' data:; font-src 'self'; connect-src 'none'; worker-src 'self'; base-uri 'none'; \
     form-action 'none'; frame-ancestors 'self'; report-uri /console/csp-reports; report-to csp";
 /// The policy of all that is no document. For the script of a worker it is the worker's.
 pub(super) const SCRIPT: &str = "default-src 'none'; script-src 'self'";
 
+/// The path that the documents refer to as they were built.
+const BUILT_FOR: &str = "/console/";
 /// The document of the application.
 const INDEX: &str = "index.html";
 /// The document of the editor's frame, as Vite may name it, and the path of both.
@@ -56,13 +71,31 @@ pub(super) fn respond(path: &str, request: &HeaderMap) -> Response {
     respond_from(FILES, path, request)
 }
 
-fn respond_from(files: &'static [File], path: &str, request: &HeaderMap) -> Response {
+/// The same for an application that is below another path than `/console/`, which its documents then refer to.
+/// Nobody takes reports of violations there.
+pub(super) fn respond_below(base: &str, path: &str, request: &HeaderMap) -> Response {
+    respond_below_from(FILES, base, path, request)
+}
+
+fn respond_below_from(files: &'static [File], base: &str, path: &str, request: &HeaderMap) -> Response {
+    let document = find(files, path).filter(|file| file.is_document());
+    match document.map(|document| (document, document.content)) {
+        Some((document, Stored::Plain(bytes))) => document.respond_below(bytes, base),
+        _ => respond_from(files, path, request),
+    }
+}
+
+/// The file at a path below the application's.
+fn find(files: &'static [File], path: &str) -> Option<&'static File> {
     let found = |path: &str| files.iter().find(|file| file.path == path);
-    let file = match path.trim_end_matches('/') {
+    match path.trim_end_matches('/') {
         EDITOR_PATH => EDITOR_DOCUMENTS.into_iter().find_map(found),
         path => found(path).or_else(|| found(INDEX).filter(|_| is_page(path))),
-    };
-    match file {
+    }
+}
+
+fn respond_from(files: &'static [File], path: &str, request: &HeaderMap) -> Response {
+    match find(files, path) {
         Some(file) => file.respond(request),
         None if files.is_empty() => {
             let text = "this elias-serve was built without the web console: run `make console`, and build it again\n";
@@ -80,11 +113,11 @@ fn is_page(path: &str) -> bool {
 
 impl File {
     fn respond(&self, request: &HeaderMap) -> Response {
-        let offered = [(Coding::Brotli, self.brotli), (Coding::Gzip, self.gzip)];
-        let codings: Vec<_> = offered.iter().filter_map(|(coding, bytes)| bytes.map(|_| *coding)).collect();
-        let coding = negotiate(request, &codings);
-        let compressed = coding.and_then(|coding| offered.iter().find(|(offered, _)| *offered == coding)?.1);
-        let bytes = compressed.unwrap_or(self.bytes);
+        let offered: &[Coding] = match self.content {
+            Stored::Plain(_) => &[],
+            Stored::Brotli(_) => &[Coding::Brotli],
+        };
+        let coding = negotiate(request, offered);
         let tag = match coding {
             Some(coding) => format!("\"{}-{}\"", self.tag, coding.as_str()),
             None => format!("\"{}\"", self.tag),
@@ -92,9 +125,12 @@ impl File {
         let is_known = request.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok()).any(|value| {
             value.split(',').any(|sent| matches!(sent.trim(), "*") || sent.trim().trim_start_matches("W/") == tag)
         });
-        let mut response = match is_known {
-            true => StatusCode::NOT_MODIFIED.into_response(),
-            false => bytes.into_response(),
+        let mut response = match (self.content, coding) {
+            _ if is_known => StatusCode::NOT_MODIFIED.into_response(),
+            (Stored::Brotli(bytes), None) => {
+                Body::from_stream(ReaderStream::new(BrotliDecoder::new(bytes))).into_response()
+            }
+            (Stored::Plain(bytes) | Stored::Brotli(bytes), _) => bytes.into_response(),
         };
         let headers = response.headers_mut();
         headers.remove(CONTENT_TYPE);
@@ -102,7 +138,7 @@ impl File {
             headers.insert(ETAG, tag);
         }
         headers.insert(CACHE_CONTROL, HeaderValue::from_static(self.cache_control()));
-        if !codings.is_empty() {
+        if !offered.is_empty() {
             headers.insert(VARY, HeaderValue::from(ACCEPT_ENCODING));
         }
         if !is_known {
@@ -115,13 +151,34 @@ impl File {
         response
     }
 
+    fn is_document(&self) -> bool {
+        self.media_type.starts_with("text/html")
+    }
+
+    /// The response with a document that refers to another path than `/console/`.
+    fn respond_below(&self, bytes: &[u8], base: &str) -> Response {
+        let text = String::from_utf8_lossy(bytes).replace(BUILT_FOR, base);
+        let mut response = text.into_response();
+        let headers = response.headers_mut();
+        self.protect(headers);
+        headers.remove(REPORTING_ENDPOINTS);
+        let policy = headers.get(CONTENT_SECURITY_POLICY).and_then(|policy| policy.to_str().ok()).unwrap_or_default();
+        let unreported = policy.split("; report-uri").next().unwrap_or_default();
+        if let Ok(policy) = HeaderValue::from_str(unreported) {
+            headers.insert(CONTENT_SECURITY_POLICY, policy);
+        }
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(self.media_type));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+        response
+    }
+
     fn cache_control(&self) -> &'static str {
         if self.path.starts_with(HASHED) { "public, max-age=31536000, immutable" } else { "no-cache" }
     }
 
     /// Adds the policies under which a browser uses the file.
     fn protect(&self, headers: &mut HeaderMap) {
-        let is_document = self.media_type.starts_with("text/html");
+        let is_document = self.is_document();
         let policy = match is_document {
             true if EDITOR_DOCUMENTS.contains(&self.path) => EDITOR,
             true => APPLICATION,
@@ -145,13 +202,16 @@ mod tests {
     use http_body_util::BodyExt;
 
     const fn file(path: &'static str, media_type: &'static str, bytes: &'static [u8]) -> File {
-        File { path, media_type, tag: "1", bytes, brotli: None, gzip: None }
+        File { path, media_type, tag: "1", content: Stored::Plain(bytes) }
     }
+
+    /// `the script`, compressed.
+    const SCRIPT_BROTLI: &[u8] = b"\x8b\x04\x80the script\x03";
 
     static BUILT: &[File] = &[
         file("index.html", "text/html; charset=utf-8", b"the application"),
         file("editor/index.html", "text/html; charset=utf-8", b"the editor"),
-        File { brotli: Some(b"b"), gzip: Some(b"g"), ..file("assets/a-1.js", "text/javascript; charset=utf-8", b"i") },
+        File { content: Stored::Brotli(SCRIPT_BROTLI), ..file("assets/a-1.js", "text/javascript; charset=utf-8", b"") },
     ];
 
     async fn get(path: &str, headers: &[(&'static str, &str)]) -> (u16, HeaderMap, String) {
@@ -184,20 +244,45 @@ mod tests {
     #[tokio::test]
     async fn a_file_is_sent_as_the_browser_takes_it_and_once() {
         let (status, headers, body) = get("assets/a-1.js", &[("accept-encoding", "gzip, br")]).await;
-        assert_eq!((status, &*body), (200, "b"));
+        assert_eq!((status, body), (200, String::from_utf8_lossy(SCRIPT_BROTLI).into_owned()));
         assert_eq!(
             (headers[CONTENT_ENCODING].to_str().ok(), headers[VARY].to_str().ok()),
             (Some("br"), Some("accept-encoding"))
         );
         assert_eq!(headers[CACHE_CONTROL], "public, max-age=31536000, immutable");
         assert_eq!(headers[CONTENT_SECURITY_POLICY], SCRIPT, "a worker's too");
-        assert_eq!(get("assets/a-1.js", &[("accept-encoding", "gzip")]).await.2, "g");
-        assert_eq!(get("assets/a-1.js", &[]).await.2, "i");
+        for others in [&[][..], &[("accept-encoding", "gzip, deflate")], &[("accept-encoding", "br;q=0")]] {
+            let (status, headers, body) = get("assets/a-1.js", others).await;
+            assert_eq!((status, &*body, headers.get(CONTENT_ENCODING)), (200, "the script", None), "{others:?}");
+        }
         let tag = headers[ETAG].to_str().expect("a tag").to_owned();
         let known = [("accept-encoding", "br"), ("if-none-match", &*tag)];
         let (status, again, body) = get("assets/a-1.js", &known).await;
         assert_eq!((status, &*body, &again[ETAG]), (304, "", &headers[ETAG]));
         assert_eq!(get("assets/a-1.js", &[("if-none-match", &*tag)]).await.0, 200, "another form has another tag");
+    }
+
+    #[tokio::test]
+    async fn documents_refer_to_the_path_that_they_are_served_below() {
+        static FILES: &[File] = &[
+            file("index.html", "text/html; charset=utf-8", b"<script src=\"/console/assets/a-1.js\"></script>"),
+            file("assets/a-1.js", "text/javascript; charset=utf-8", b"/console/"),
+        ];
+        let get = async |path: &str| {
+            let (parts, body) = respond_below_from(FILES, "/__elias/", path, &HeaderMap::new()).into_parts();
+            let body = body.collect().await.expect("it is whole").to_bytes();
+            (parts.status.as_u16(), parts.headers, String::from_utf8_lossy(&body).into_owned())
+        };
+        for path in ["", "t/default/jobs"] {
+            let (status, headers, body) = get(path).await;
+            assert_eq!((status, &*body), (200, "<script src=\"/__elias/assets/a-1.js\"></script>"), "{path}");
+            let policy = headers[CONTENT_SECURITY_POLICY].to_str().expect("ASCII");
+            assert!(policy.ends_with("trusted-types svelte-trusted-html elias"), "{policy}");
+            assert!(!headers.contains_key(REPORTING_ENDPOINTS));
+        }
+        let (status, headers, body) = get("assets/a-1.js").await;
+        assert_eq!((status, &*body, headers.contains_key(ETAG)), (200, "/console/", true), "scripts are as they are");
+        assert_eq!(get("missing.js").await.0, 404);
     }
 
     #[test]

@@ -15,10 +15,11 @@ mod session;
 mod sign_in;
 
 use axum::extract::DefaultBodyLimit;
-use axum::response::Redirect;
+use axum::response::{Redirect, Response};
 use axum::routing::get;
 use axum::{Extension, Router};
 use elias_platform::Platform;
+use http::HeaderMap;
 use http::request::Parts;
 use std::sync::Arc;
 
@@ -26,6 +27,11 @@ use std::sync::Arc;
 const HOME: &str = "/console/";
 /// Bytes of a body: a token, or reports of a browser.
 const BODY_BYTES_MAX: usize = 64 << 10;
+
+/// The response with a file of the application, where that is below another path, `base`: a development server's.
+pub(crate) fn respond_below(base: &str, path: &str, request: &HeaderMap) -> Response {
+    files::respond_below(base, path, request)
+}
 
 /// The web console of a platform.
 pub(crate) fn router(platform: Platform) -> Router {

@@ -146,7 +146,7 @@ mod tests {
             } },
         ]);
         for document in [single, list] {
-            assert_eq!(violations(&document).collect::<Vec<_>>(), [wanted.clone()]);
+            assert_eq!(violations(&document).collect::<Vec<_>>(), std::slice::from_ref(&wanted));
         }
         for document in [json!(null), json!([]), json!({}), json!([1, "a"]), json!("csp-report")] {
             assert_eq!(violations(&document).count(), 0, "{document}");

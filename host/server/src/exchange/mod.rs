@@ -11,6 +11,7 @@ pub(crate) use response_body::ResponseBody;
 use crate::body::{ComponentBody, ReadAhead, RequestBody, RequestProgress};
 use crate::config::{ServerConfig, milliseconds};
 use crate::connection::Connection;
+use crate::development::RequestCapture;
 use crate::failure::{Failure, Refusal, describe};
 use crate::features::mirroring::Mirroring;
 use crate::features::response_transform::RouteResponseTransform;
@@ -61,11 +62,13 @@ pub(crate) struct Exchange {
     pub(crate) served_by_host: Option<Arc<Service>>,
     /// The captured request, for variants to which it is mirrored.
     pub(crate) mirroring: Option<Box<Mirroring>>,
+    /// The captured request, for the console of a development server.
+    captured: Option<Box<RequestCapture>>,
 }
 
 impl Exchange {
     /// A request begins.
-    pub(crate) fn begin<B>(connection: Arc<Connection>, request: &Request<B>) -> Self {
+    pub(crate) fn begin<B: http_body::Body>(connection: Arc<Connection>, request: &Request<B>) -> Self {
         let version = request.version();
         connection.begin(version == Version::HTTP_2);
         let server = &connection.server;
@@ -78,6 +81,7 @@ impl Exchange {
         let is_logged = access_log::is_enabled();
         let has_record = is_logged || matches!(server.ingress, Ingress::Platform(_));
         let record = has_record.then(|| Box::new(RequestRecord::new(request, is_logged, hops > 0)));
+        let captured = server.development.as_ref().map(|development| development.capture(request));
         Self {
             connection,
             version,
@@ -95,6 +99,7 @@ impl Exchange {
             response_transform: None,
             served_by_host: None,
             mirroring: None,
+            captured,
         }
     }
 
@@ -118,9 +123,9 @@ impl Exchange {
         }
     }
 
-    /// Leaves the request out of the access log.
+    /// Leaves the request out of the access log, and out of those that the console of a development server shows.
     pub(crate) fn skip_log(&mut self) {
-        self.record = None;
+        (self.record, self.captured) = (None, None);
     }
 
     /// Counts the request among those of the host and of its address.
@@ -150,6 +155,7 @@ impl Exchange {
         let config = &self.connection.server.config;
         let timeout = milliseconds(config.body_timeout_ms);
         let body = RequestBody::new(body, config.request_bytes, timeout, &self.connection.unread_body);
+        let body = body.captured(self.captured.as_ref().map(|captured| captured.body()));
         self.received = body.progress();
         let received = self.received.clone();
         self.note(|record| record.received = received);
@@ -289,6 +295,14 @@ impl Exchange {
 
     /// There is no response of a component, and this is why.
     pub(crate) fn note_failure(&mut self, failure: &Failure) {
+        if let Some(captured) = &mut self.captured {
+            let error = match failure {
+                Failure::Component(error) => Some(describe(error)),
+                Failure::Gateway(refusal) => refusal.reason().map(str::to_owned),
+                _ => None,
+            };
+            captured.fail(failure.code(), error, failure.execution().cloned());
+        }
         let error = match failure {
             Failure::Component(error) => self.guard.is_some().then(|| describe(error)),
             Failure::Gateway(refusal) => refusal.reason().map(str::to_owned),
@@ -314,17 +328,25 @@ impl Exchange {
     }
 
     /// The response begins.
-    fn begin_response(&mut self, status: u16) {
+    fn begin_response<B>(&mut self, response: &http::Response<B>) {
         self.has_response = true;
+        let status = response.status().as_u16();
         self.note(|record| record.status = status);
+        if let Some(captured) = &mut self.captured {
+            captured.begin_response(response);
+        }
         self.book();
     }
 
     /// Bytes go to the client.
-    fn sent(&mut self, bytes: usize) {
-        self.note(|record| record.sent_bytes += bytes as u64);
+    fn sent(&mut self, piece: &[u8]) {
+        let bytes = piece.len() as u64;
+        self.note(|record| record.sent_bytes += bytes);
         if let (Some(service), Ingress::Platform(platform)) = (&self.served_by_host, &self.connection.server.ingress) {
-            platform.serving().book_sent(service, bytes as u64);
+            platform.serving().book_sent(service, bytes);
+        }
+        if let Some(captured) = &self.captured {
+            captured.sent(piece);
         }
         self.book();
     }
@@ -339,6 +361,9 @@ impl Exchange {
 
     /// The content failed after the response had begun.
     fn fail(&mut self, error: &Error) {
+        if let Some(captured) = &mut self.captured {
+            captured.fail(error.code().as_str(), Some(describe(error)), error.execution().cloned());
+        }
         let described = self.guard.is_some().then(|| describe(error));
         self.note(|record| {
             record.code = Some(error.code().as_str());
@@ -353,26 +378,40 @@ impl Exchange {
     fn complete(&mut self) {
         self.is_complete = true;
         self.note(|record| record.is_complete = true);
+        if let Some(captured) = &self.captured {
+            captured.complete();
+        }
     }
 
     /// Tells everyone who wants to know how the request ended, once its execution has ended.
     fn end_execution(&mut self) {
-        let (record, guard) = (self.record.take(), self.guard.take());
+        let (record, guard, captured) = (self.record.take(), self.guard.take(), self.captured.take());
         match self.running.take() {
             // It goes on in `waitUntil`, and a drain waits for it.
             Some(running) if running.execution().is_none() => {
                 self.connection.server.spawn_in_background(async move {
                     let execution = running.finished().await;
-                    tell_end(record, guard, Some(execution));
+                    tell_end(record, guard, captured, Some(execution));
                 });
             }
-            running => tell_end(record, guard, running.and_then(|running| running.execution().cloned())),
+            running => {
+                let execution = running.and_then(|running| running.execution().cloned());
+                tell_end(record, guard, captured, execution);
+            }
         }
     }
 }
 
 /// A request has ended, and the execution behind its response, if there was one.
-fn tell_end(record: Option<Box<RequestRecord>>, guard: Option<RequestGuard>, execution: Option<Execution>) {
+fn tell_end(
+    record: Option<Box<RequestRecord>>,
+    guard: Option<RequestGuard>,
+    captured: Option<Box<RequestCapture>>,
+    execution: Option<Execution>,
+) {
+    if let Some(captured) = captured {
+        captured.end(execution.as_ref());
+    }
     let Some(mut record) = record else { return };
     if execution.is_some() {
         record.execution = execution;

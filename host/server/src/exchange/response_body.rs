@@ -28,7 +28,7 @@ pub(crate) struct ResponseBody {
 impl ResponseBody {
     /// Makes the response that ends an exchange once it is sent or dropped.
     pub(crate) fn respond(mut exchange: Exchange, response: Response<Content>) -> Response<Self> {
-        exchange.begin_response(response.status().as_u16());
+        exchange.begin_response(&response);
         response.map(|content| {
             let mut body = Self { content, rest: Bytes::new(), is_begun: false, exchange };
             if body.is_end_stream() {
@@ -76,7 +76,7 @@ impl Body for ResponseBody {
                 if http2 && data.len() > PIECE_BYTES_MAX {
                     this.rest = data.split_off(PIECE_BYTES_MAX);
                 }
-                this.exchange.sent(data.len());
+                this.exchange.sent(&data);
                 Frame::data(data)
             }
         };

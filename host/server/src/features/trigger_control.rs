@@ -2,9 +2,11 @@
 //! which no component gets.
 //!
 //! The request is a JSON object. It must say so in its media type: a page of another origin cannot send such a request
-//! without asking first, and the answer to that question is no.
+//! without asking first, and the answer to that question is no. A page whose host name came to lead to this machine
+//! (DNS rebinding) is of the same origin for its browser; `Origin` names that host, and the request is refused.
 
 use crate::body::Content;
+use crate::browser;
 use crate::source::TriggerControl;
 use bytes::Bytes;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE};
@@ -39,6 +41,9 @@ where
     if request.headers().get(CONTENT_TYPE).is_none_or(|media_type| media_type != "application/json") {
         return refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, "the request must be application/json");
     }
+    if !browser::is_of_this_machine(request.headers()) {
+        return refuse(StatusCode::FORBIDDEN, "pages of other sites run no triggers");
+    }
     let Some(control) = control else {
         return refuse(StatusCode::NOT_FOUND, "this server runs no triggers");
     };
@@ -70,6 +75,7 @@ mod tests {
     use super::*;
     use futures::FutureExt;
     use futures::future::{BoxFuture, ready};
+    use http::request::Builder;
     use http_body_util::Full;
 
     /// Gives back what it is asked, unless that is null.
@@ -84,6 +90,10 @@ mod tests {
 
     async fn ask(control: bool, method: Method, media_type: &str, body: &'static str) -> (u16, String) {
         let request = Request::builder().method(method).uri(PATH).header(CONTENT_TYPE, media_type);
+        send(control, request, body).await
+    }
+
+    async fn send(control: bool, request: Builder, body: &'static str) -> (u16, String) {
         let request = request.body(Full::new(Bytes::from_static(body.as_bytes()))).expect("a request");
         assert!(is_requested(&request));
         let control = control.then(|| Arc::new(Echo) as Arc<dyn TriggerControl>);
@@ -97,6 +107,20 @@ mod tests {
     async fn a_trigger_is_run_and_its_outcome_is_the_response() {
         let (status, body) = ask(true, Method::POST, "application/json", "{\"job\":\"resize\"}").await;
         assert_eq!((status, body.as_str()), (200, "{\"job\":\"resize\"}"));
+    }
+
+    #[tokio::test]
+    async fn pages_of_other_sites_run_nothing() {
+        for (origin, status) in [
+            ("http://localhost:8787", 200),
+            ("http://[::1]:8787", 200),
+            ("http://evil.test:8787", 403),
+            ("https://localhost.evil.test", 403),
+            ("null", 403),
+        ] {
+            let request = Request::post(PATH).header(CONTENT_TYPE, "application/json").header("origin", origin);
+            assert_eq!(send(true, request, "{}").await.0, status, "{origin}");
+        }
     }
 
     #[tokio::test]

@@ -1,4 +1,4 @@
-//! The admin API, which responds in place of a component.
+//! The admin API, and the console of a development server, which respond in place of a component.
 
 use crate::admin::PeerAddress;
 use crate::body::Content;
@@ -13,7 +13,7 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tower::ServiceExt;
 
-/// The admin API responds.
+/// The admin API responds, or another router.
 pub(super) async fn respond(exchange: &mut Exchange, router: &Router, request: Request<Incoming>) -> Response<Content> {
     let (mut parts, body) = request.into_parts();
     parts.extensions.clear();

@@ -2,6 +2,7 @@
 
 use super::websocket;
 use crate::browser;
+use crate::development;
 use crate::exchange::Exchange;
 use crate::failure::Refusal;
 use crate::features::live_reload::{self, LiveResource};
@@ -22,6 +23,8 @@ pub(super) enum Target {
     LiveReload(LiveResource),
     /// The server, in development: it runs a trigger by hand.
     Trigger,
+    /// The server, in development: its console.
+    Development,
     /// A service worker, which takes a WebSocket.
     WebSocket(WorkerKey),
     /// The server: `OPTIONS *` asks what it itself can do.
@@ -86,6 +89,9 @@ pub(super) fn target<B: Body>(
     }
     strip_hop_by_hop(request.headers_mut());
     join_cookies(request.headers_mut());
+    if exchange.connection.server.development.is_some() && development::is_requested(request) {
+        return Ok(Target::Development);
+    }
     if !exchange.connection.server.ingress.is_admin() {
         browser::withhold_cookies(request.headers_mut());
     }

@@ -117,6 +117,13 @@ async fn respond(
             let request = Request::from_parts(parts, exchange.receive(body));
             Ok(trigger_control::respond(server.ingress.triggers(), request).await)
         }
+        Target::Development => {
+            exchange.skip_log();
+            Ok(match &server.development {
+                Some(development) => admin_api::respond(exchange, development.router(), request).await,
+                None => own_response::no_content(),
+            })
+        }
         Target::ServerOptions => Ok(own_response::no_content()),
         Target::WebSocket(key) => websocket::respond(exchange, key, request).await,
         Target::Component => {

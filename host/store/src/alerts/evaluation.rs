@@ -1,7 +1,8 @@
 //! What the host that evaluates alert rules reads and writes, across tenants.
 
 use super::{
-    AlertRow, DueNotification, GroupRow, NewNotification, StoredPoint, StoredReceiver, alert, receiver, rule, silence,
+    AlertRow, DueNotification, GroupRow, NewNotification, StoredPoint, StoredReceiver, alert, receiver, rule, signed,
+    silence,
 };
 use crate::error::Result;
 use crate::{HostScope, get, json, number, text, to_json};
@@ -20,7 +21,7 @@ impl HostScope {
         let select = "SELECT * FROM alert_rules ORDER BY tenant, name";
         let rows = sqlx::query(select).fetch_all(&mut *self.tx).await?;
         // A rule over a metric that only a later release knows is left to hosts of that.
-        Ok(rows.iter().filter_map(|row| Some((text(row, "tenant").ok()?, rule(row).ok()?))).collect())
+        Ok(readable(&rows, "alert rules", |row| Ok((text(row, "tenant")?, rule(row)?))))
     }
 
     /// The silences of all tenants that have not ended at `now_ms`.
@@ -30,7 +31,7 @@ impl HostScope {
     pub async fn all_silences(&mut self, now_ms: i64) -> Result<Vec<(TenantId, Silence)>> {
         let select = "SELECT * FROM silences WHERE until > $1";
         let rows = sqlx::query(select).bind(now_ms).fetch_all(&mut *self.tx).await?;
-        rows.iter().map(|row| Ok((text(row, "tenant")?, silence(row)?))).collect()
+        Ok(readable(&rows, "silences", |row| Ok((text(row, "tenant")?, silence(row)?))))
     }
 
     /// The receivers of all tenants.
@@ -39,7 +40,7 @@ impl HostScope {
     /// `store-unavailable`.
     pub async fn all_receivers(&mut self) -> Result<Vec<StoredReceiver>> {
         let rows = sqlx::query("SELECT * FROM receivers ORDER BY tenant, name").fetch_all(&mut *self.tx).await?;
-        rows.iter().map(receiver).collect()
+        Ok(readable(&rows, "receivers", receiver))
     }
 
     /// The alerts of all tenants that are not inactive.
@@ -48,7 +49,7 @@ impl HostScope {
     /// `store-unavailable`.
     pub async fn all_alerts(&mut self) -> Result<Vec<AlertRow>> {
         let rows = sqlx::query("SELECT * FROM alerts").fetch_all(&mut *self.tx).await?;
-        rows.iter().map(alert).collect()
+        Ok(readable(&rows, "alerts", alert))
     }
 
     /// The groups of all tenants of which receivers know something.
@@ -57,15 +58,14 @@ impl HostScope {
     /// `store-unavailable`.
     pub async fn all_alert_groups(&mut self) -> Result<Vec<GroupRow>> {
         let rows = sqlx::query("SELECT * FROM alert_groups").fetch_all(&mut *self.tx).await?;
-        let group = |row: &AnyRow| {
+        Ok(readable(&rows, "groups of alerts", |row| {
             Ok(GroupRow {
                 tenant: text(row, "tenant")?,
                 rule: text(row, "rule")?,
                 name: get(row, "name")?,
                 known: json(row, "known")?,
             })
-        };
-        rows.iter().map(group).collect()
+        }))
     }
 
     /// Stores the state of alerts; one that is inactive is deleted.
@@ -136,15 +136,17 @@ impl HostScope {
         Ok(query.bind(i64::from(most)).execute(&mut *self.tx).await?.rows_affected())
     }
 
-    /// The notifications that are due at `now_ms`, of each receiver the oldest `each`: many for one delay no other's.
+    /// The notifications that are due at `now_ms`, `most` at most: of each receiver the oldest, then of each the next,
+    /// `each` at most, so that many for one delay no other's.
     ///
     /// # Errors
     /// `store-unavailable`.
-    pub async fn due_notifications(&mut self, now_ms: i64, each: u32) -> Result<Vec<DueNotification>> {
+    pub async fn due_notifications(&mut self, now_ms: i64, each: u32, most: u32) -> Result<Vec<DueNotification>> {
         let select = "SELECT tenant, id, receiver, body, attempts FROM (SELECT n.*, ROW_NUMBER() OVER \
                       (PARTITION BY n.tenant, n.receiver ORDER BY n.id) AS place FROM notifications n \
-                      WHERE n.due <= $1) AS due_now WHERE place <= $2 ORDER BY tenant, receiver, id";
-        let rows = sqlx::query(select).bind(now_ms).bind(i64::from(each)).fetch_all(&mut *self.tx).await?;
+                      WHERE n.due <= $1) AS due_now WHERE place <= $2 ORDER BY place, tenant, receiver LIMIT $3";
+        let query = sqlx::query(select).bind(now_ms).bind(i64::from(each)).bind(i64::from(most));
+        let rows = query.fetch_all(&mut *self.tx).await?;
         let due = |row: &AnyRow| {
             let notification = NewNotification {
                 tenant: text(row, "tenant")?,
@@ -169,6 +171,19 @@ impl HostScope {
         Ok(())
     }
 
+    /// Deletes a notification whose receiver is gone; one of a receiver that is there, though only another release can
+    /// read it, stays.
+    ///
+    /// # Errors
+    /// `store-unavailable`.
+    pub async fn delete_orphan_notification(&mut self, of: &NewNotification) -> Result<()> {
+        let delete = "DELETE FROM notifications WHERE tenant = $1 AND id = $2 AND receiver = $3 AND NOT EXISTS \
+                      (SELECT 1 FROM receivers WHERE receivers.tenant = $1 AND receivers.name = $3)";
+        let query = sqlx::query(delete).bind(of.tenant.as_str().to_owned()).bind(of.id.clone());
+        query.bind(of.receiver.as_str().to_owned()).execute(&mut *self.tx).await?;
+        Ok(())
+    }
+
     /// Deletes a notification that was delivered, or is given up.
     ///
     /// # Errors
@@ -180,24 +195,27 @@ impl HostScope {
         Ok(())
     }
 
-    /// Stores the circuit of a receiver, and how the last attempt ended: `error` says why it failed.
+    /// Stores the circuit of a receiver, and how the last attempt ended: `error` says why it failed. False, and nothing
+    /// is stored, if the receiver was changed or deleted since it was read.
     ///
     /// # Errors
     /// `store-unavailable`.
     pub async fn receiver_attempted(
         &mut self,
-        tenant: &TenantId,
-        receiver: &ReceiverName,
+        sent_to: &StoredReceiver,
         circuit: &ReceiverCircuit,
         error: Option<&str>,
         now_ms: i64,
-    ) -> Result<()> {
+    ) -> Result<bool> {
+        // Keys that were exchanged encrypt the settings anew, which are still the same: the revision says that.
         let update = "UPDATE receivers SET circuit = $3, error = $4, \
-                      delivered_at = CASE WHEN $5 = 0 THEN delivered_at ELSE $5 END WHERE tenant = $1 AND name = $2";
-        let query = sqlx::query(update).bind(tenant.as_str().to_owned()).bind(receiver.as_str().to_owned());
+                      delivered_at = CASE WHEN $5 = 0 THEN delivered_at ELSE $5 END \
+                      WHERE tenant = $1 AND name = $2 AND revision = $6";
+        let StoredReceiver { tenant, receiver, .. } = sent_to;
+        let query = sqlx::query(update).bind(tenant.as_str().to_owned()).bind(receiver.name.as_str().to_owned());
         let query = query.bind(to_json(circuit)?).bind(error.map(|error| to_json(&error)).transpose()?);
-        query.bind(if error.is_some() { 0 } else { now_ms }).execute(&mut *self.tx).await?;
-        Ok(())
+        let query = query.bind(if error.is_some() { 0 } else { now_ms }).bind(signed(receiver.revision));
+        Ok(query.execute(&mut *self.tx).await?.rows_affected() > 0)
     }
 
     /// Adds what a host counted in the ten seconds before `at_ms`.
@@ -212,13 +230,13 @@ impl HostScope {
         Ok(())
     }
 
-    /// The points of all hosts after `after_ms`, in their order.
+    /// The points of all hosts after `after_ms`, until `to_ms` inclusive, in their order.
     ///
     /// # Errors
     /// `store-unavailable`.
-    pub async fn alert_points(&mut self, after_ms: i64) -> Result<Vec<StoredPoint>> {
-        let select = "SELECT host, at, point FROM alert_points WHERE at > $1 ORDER BY at, host";
-        let rows = sqlx::query(select).bind(after_ms).fetch_all(&mut *self.tx).await?;
+    pub async fn alert_points(&mut self, after_ms: i64, to_ms: i64) -> Result<Vec<StoredPoint>> {
+        let select = "SELECT host, at, point FROM alert_points WHERE at > $1 AND at <= $2 ORDER BY at, host";
+        let rows = sqlx::query(select).bind(after_ms).bind(to_ms).fetch_all(&mut *self.tx).await?;
         let point = |row: &AnyRow| {
             // A later release may count something that this one cannot read.
             let point = json(row, "point").unwrap_or_default();
@@ -292,8 +310,8 @@ impl HostScope {
         rows.iter().map(rollback).collect()
     }
 
-    /// How many recorded executions of a service that began after `since_ms` have a text in their log, at most
-    /// 10,000.
+    /// How many recorded executions of a service that began after `since_ms` have a text in their log, among the newest
+    /// 10,000 of them.
     ///
     /// # Errors
     /// `store-unavailable`.
@@ -301,18 +319,32 @@ impl HostScope {
         // Lines are JSON: the text is looked for as it stands there. Both databases replace with regard to case.
         let text = to_json(&pattern)?;
         let text = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or_default();
-        let select = "SELECT COUNT(*) AS matches FROM (SELECT 1 AS one FROM executions WHERE tenant = $1 \
+        let select = "SELECT COUNT(*) AS matches FROM (SELECT lines FROM executions WHERE tenant = $1 \
                       AND component = $2 AND environment = $3 AND id > $4 AND started_at > $5 \
-                      AND replace(lines, $6, '') <> lines LIMIT $7) AS found";
+                      AND lines IS NOT NULL ORDER BY id DESC LIMIT $7) AS newest WHERE replace(lines, $6, '') <> lines";
         let query = sqlx::query(select).bind(service.tenant.as_str().to_owned());
         let query = query.bind(service.component.as_str().to_owned()).bind(service.environment.as_str());
-        let query = query.bind(id_before(since_ms)).bind(since_ms).bind(text.to_owned()).bind(LOG_MATCHES_MAX);
+        let query = query.bind(id_before(since_ms)).bind(since_ms).bind(text.to_owned()).bind(LOGS_SEARCHED_MAX);
         number(&query.fetch_one(&mut *self.tx).await?, "matches")
     }
 }
 
-/// Matches in logs that are counted at most.
-const LOG_MATCHES_MAX: i64 = 10_000;
+/// The rows that can be read. One that a later release has written, or that is damaged, must not keep the rules of all
+/// tenants from being evaluated; it stays as it is.
+fn readable<T>(rows: &[AnyRow], what: &'static str, read: impl Fn(&AnyRow) -> Result<T>) -> Vec<T> {
+    let found: Vec<T> = rows.iter().filter_map(|row| read(row).ok()).collect();
+    if found.len() < rows.len() {
+        tracing::warn!(
+            what,
+            rows = rows.len() - found.len(),
+            "rows of another release cannot be read, and are left out"
+        );
+    }
+    found
+}
+
+/// Executions of a service whose logs are searched at most: what a search costs has a bound, however rare the text is.
+const LOGS_SEARCHED_MAX: i64 = 10_000;
 
 /// A ULID that is less than those of executions that began since this time.
 fn id_before(ms: i64) -> String {

@@ -3,7 +3,7 @@
 mod evaluation;
 
 use super::audit::NOTHING;
-use super::{TenantScope, get, json, now_ms, number, optional_json, text, to_json};
+use super::{TenantScope, get, json, now_ms, number, optional_json, storable, text, to_json};
 use crate::error::{Error, Result};
 use elias_api::{Actor, AlertRule, Code, Receiver, Silence};
 use elias_names::{AlertRuleName, ReceiverName, TenantId};
@@ -228,7 +228,7 @@ impl TenantScope {
     /// # Errors
     /// `not-found`.
     pub async fn delete_silence(&mut self, id: &str, actor: &Actor) -> Result<()> {
-        let select = self.query("SELECT * FROM silences WHERE tenant = $1 AND id = $2").bind(id.to_owned());
+        let select = self.query("SELECT * FROM silences WHERE tenant = $1 AND id = $2").bind(storable(id));
         let Some(before) = self.row(select).await?.as_ref().map(silence).transpose()? else {
             return Err(Error::not_listed(format_args!("silence `{id}`"), "elias alerts silences"));
         };
@@ -284,11 +284,16 @@ impl TenantScope {
     /// Deletes a receiver, and the notifications that it did not get yet.
     ///
     /// # Errors
-    /// `not-found`.
+    /// `not-found`; `in-use` if a rule names it: nobody would be told of that rule's alerts any more.
     pub async fn delete_receiver(&mut self, name: &ReceiverName, actor: &Actor) -> Result<()> {
         let Some(before) = self.receiver(name).await? else {
             return Err(Error::not_listed(format_args!("receiver `{name}`"), "elias alerts receivers"));
         };
+        let rules = self.alert_rules().await?;
+        if let Some(rule) = rules.iter().find(|rule| rule.settings.receivers.contains(name)) {
+            let message = format!("the alert rule {} names the receiver {name}: change the rule first", rule.name);
+            return Err(Error::new(Code::InUse, message));
+        }
         for delete in [
             "DELETE FROM receivers WHERE tenant = $1 AND name = $2",
             "DELETE FROM notifications WHERE tenant = $1 AND receiver = $2",

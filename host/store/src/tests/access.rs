@@ -124,6 +124,9 @@ pub(super) async fn sessions_are_a_tenants_and_end(TestStore { store, .. }: &Tes
         let ended = scope.insert_session(&session(&a, "ada", id), 2, &host).await.expect("stored");
         assert_eq!(ended, u64::from(id == 2), "the oldest of three, where two may be");
     }
+    let ended = scope.insert_session(&session(&a, "linus", 9), 1, &host).await.expect("stored");
+    assert_eq!(ended + scope.insert_session(&session(&a, "linus", 8), 1, &host).await.expect("stored"), 1);
+    scope.end_session("s0008", Some("linus"), &host).await.expect("the new one stays, of a host whose clock is late");
     scope.insert_session(&session(&a, "grace", 3), 2, &host).await.expect("stored");
     scope.commit().await.expect("committed");
     let mut scope = store.write(&b).await.expect("a scope");

@@ -138,9 +138,10 @@ async fn repeats_of_a_security_event_are_one_row(TestStore { store, .. }: &TestS
         code: "forbidden".into(),
     };
     let mut scope = store.host_write().await.expect("a scope");
-    for at in [10, 20, 4_000_000] {
+    for (at, is_new) in [(10, true), (20, false), (4_000_000, true)] {
         let repeats = Repeats { count: 3, first_ms: at, last_ms: at };
-        scope.add_security_event(&a, &denied("ada"), &repeats).await.expect("stored");
+        let added = scope.add_security_event(&a, &denied("ada"), &repeats).await.expect("stored");
+        assert_eq!(added, is_new, "{at}");
     }
     let other = SecurityEventKey { kind: SecurityEventKind::LimitHit, service: None, ..denied("") };
     let repeats = Repeats { count: 1, first_ms: 5, last_ms: 5 };
@@ -181,6 +182,7 @@ async fn an_error_with_a_character_0_is_recorded(TestStore { store, .. }: &TestS
         fuel: 1,
         memory_bytes: 1,
         host_calls: Vec::new(),
+        flags: [].into(),
         status: 500,
         outcome: "failed".into(),
         code: Some("exception".into()),

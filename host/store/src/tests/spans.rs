@@ -1,6 +1,7 @@
 //! The spans of executions.
 
 use super::*;
+use crate::spans::TRACE_BYTES_MAX;
 use elias_api::{ExecutionTrace, Span, TraceFilter, TraceSummary};
 
 /// The spans of the execution `at`: of the trace `at / 3`, each third failed, `at` microseconds long.
@@ -12,7 +13,7 @@ fn execution(tenant: &TenantId, at: u64) -> ExecutionTrace {
         kind: "server".to_owned(),
         started_us: at * 1_000_000,
         duration_us: at,
-        failed: at % 3 == 0,
+        failed: at.is_multiple_of(3),
         message: Some("\u{0}<b>".to_owned()),
         attributes: [("http.request.method".to_owned(), json!("GET"))].into(),
     };
@@ -21,12 +22,12 @@ fn execution(tenant: &TenantId, at: u64) -> ExecutionTrace {
         trace: format!("{:032x}", at / 3 + 1),
         execution: format!("{at:026}"),
         component: shop(),
-        environment: if at % 2 == 0 { Environment::Production } else { Environment::Dev },
+        environment: if at.is_multiple_of(2) { Environment::Production } else { Environment::Dev },
         version: 1,
         name: format!("GET /{at}"),
         started_us: at * 1_000_000,
         duration_us: at,
-        failed: at % 3 == 0,
+        failed: at.is_multiple_of(3),
         left_out: 2,
         spans: vec![span],
     }
@@ -46,11 +47,12 @@ async fn traces_are_listed_and_shown(TestStore { store, .. }: &TestStore) {
     let (a, b) = stored(store, 900).await;
     let mut scope = store.read(&a).await.expect("a scope");
     let id = |number: u64| format!("{number:032x}");
-    let all = scope.trace(&id(1), &AllowedServices::All, 100).await.expect("read");
-    assert_eq!(all, [0, 1, 2].map(|at| execution(&a, at)));
+    let all = scope.trace(&id(1), &AllowedServices::All, 3).await.expect("read");
+    assert_eq!(all, ([0, 1, 2].map(|at| execution(&a, at)).to_vec(), false));
     let dev = AllowedServices::Only(vec![(shop(), Environment::Dev)]);
-    assert_eq!(scope.trace(&id(1), &dev, 100).await.expect("read"), [execution(&a, 1)]);
-    assert_eq!(scope.trace(&id(1), &AllowedServices::All, 2).await.expect("read").len(), 2);
+    assert_eq!(scope.trace(&id(1), &dev, 100).await.expect("read"), (vec![execution(&a, 1)], false));
+    let (cut, is_cut) = scope.trace(&id(1), &AllowedServices::All, 2).await.expect("read");
+    assert_eq!((cut.len(), is_cut), (2, true));
 
     let newest = TraceSummary {
         trace: id(300),
@@ -81,8 +83,24 @@ async fn traces_are_listed_and_shown(TestStore { store, .. }: &TestStore) {
     assert_eq!(found(TraceFilter::default(), None, &dev).await, [(id(300), 2), (id(299), 1), (id(298), 2)]);
     drop(scope);
     let mut scope = store.read(&b).await.expect("a scope");
-    assert_eq!(scope.trace(&id(1), &AllowedServices::All, 9).await.expect("read"), [execution(&b, 0)]);
-    assert_eq!(scope.trace(&id(2), &AllowedServices::All, 9).await.expect("read"), []);
+    let of_b = (vec![execution(&b, 0)], false);
+    assert_eq!(scope.trace(&id(1), &AllowedServices::All, 9).await.expect("read"), of_b);
+    assert_eq!(scope.trace(&id(2), &AllowedServices::All, 9).await.expect("read"), (Vec::new(), false));
+}
+
+async fn a_large_trace_is_shown_in_part(TestStore { store, .. }: &TestStore) {
+    let a = create_tenant(store, "a").await;
+    let large = |at| {
+        let mut large = execution(&a, at);
+        large.spans[0].message = Some("x".repeat(TRACE_BYTES_MAX * 3 / 4));
+        large
+    };
+    let mut scope = store.host_write().await.expect("a scope");
+    scope.insert_spans(&[large(0), large(1), large(2)]).await.expect("stored");
+    scope.commit().await.expect("committed");
+    let mut scope = store.read(&a).await.expect("a scope");
+    let (shown, is_cut) = scope.trace(&format!("{:032x}", 1), &AllowedServices::All, 100).await.expect("read");
+    assert_eq!((shown.len(), is_cut), (2, true));
 }
 
 async fn old_spans_are_deleted_and_more_than_are_kept(TestStore { store, .. }: &TestStore) {
@@ -99,7 +117,46 @@ async fn old_spans_are_deleted_and_more_than_are_kept(TestStore { store, .. }: &
     assert_eq!(kept, []);
 }
 
+/// Databases of a language have punctuation before digits.
+#[tokio::test]
+async fn lists_are_whole_in_a_database_of_any_collation() {
+    const ENGLISH: &str = "TEMPLATE template0 ENCODING 'UTF8' LOCALE 'C.UTF-8' LOCALE_PROVIDER icu ICU_LOCALE 'en-US'";
+    let Some(TestStore { store, .. }) = &postgres_with(ENGLISH).await else { return };
+    let (a, _) = stored(store, 3).await;
+    let mut scope = store.host_write().await.expect("a scope");
+    let record = ExecutionRecord {
+        tenant: a.clone(),
+        id: ulid::Ulid::new().to_string(),
+        component: shop(),
+        environment: Environment::Production,
+        version: 1,
+        source: "GET /".to_owned(),
+        run: None,
+        trace: None,
+        started_at: 1,
+        duration_us: 5,
+        fuel: 7,
+        memory_bytes: 9,
+        host_calls: Vec::new(),
+        flags: std::collections::BTreeMap::new(),
+        status: 200,
+        outcome: "completed".to_owned(),
+        code: None,
+        error: None,
+        lines: None,
+    };
+    scope.insert_executions(&[record]).await.expect("recorded");
+    scope.commit().await.expect("committed");
+    let mut scope = store.read(&a).await.expect("a scope");
+    let every = AllowedServices::All;
+    assert_eq!(scope.traces(&TraceFilter::default(), None, &every, 9).await.expect("read").len(), 1);
+    assert_eq!(scope.executions(&ExecutionFilter::default(), &every, 9).await.expect("read").len(), 1);
+    let audited = scope.audit_entries(None, 0, 9).await.expect("read");
+    assert_eq!(audited.iter().map(|entry| entry.action.as_str()).collect::<Vec<_>>(), ["tenant.create"]);
+}
+
 on_both! {
     traces_are_listed_and_shown
+    a_large_trace_is_shown_in_part
     old_spans_are_deleted_and_more_than_are_kept
 }

@@ -1,6 +1,8 @@
 //! Usage by hours, points of metrics, and adoption by weeks.
 
 use super::*;
+use crate::series::PRUNE_ACTIVE_COMPONENTS;
+use crate::usage::PRUNE_USAGE;
 
 const HOUR: i64 = 3_600_000;
 
@@ -133,7 +135,34 @@ async fn adoption_counts_what_is_different_in_a_week(test_store: &TestStore) {
     assert_eq!(weeks, [expected]);
 }
 
+/// A year of usage is much, and what is deleted of it every ten minutes is little.
+async fn old_usage_is_found_by_an_index(TestStore { store, .. }: &TestStore) {
+    create_tenant(store, "a").await;
+    let amounts = "1, 1, 1, 1, 1";
+    for rows in [
+        format!(
+            "INSERT INTO usage_hours (tenant, hour_at, source, executions, fuel, bytes_in, bytes_out, storage_bytes) \
+             ROWS SELECT 'a', i, 'host', {amounts} FROM n"
+        ),
+        format!(
+            "INSERT INTO usage_notices (tenant, hour_at, revision, executions, fuel, bytes_in, bytes_out, \
+             storage_bytes, sent_at) ROWS SELECT 'a', i, 1, {amounts}, i FROM n"
+        ),
+        "INSERT INTO active_components (tenant, week_at, component) ROWS SELECT 'a', i, 'shop' FROM n".to_owned(),
+    ] {
+        plans::fill(store, &rows).await;
+    }
+    sqlx::query("ANALYZE").execute(&store.pool).await.expect("analyzed");
+    let mut scope = store.queue_write().await.expect("a scope");
+    for sql in PRUNE_USAGE.into_iter().chain([PRUNE_ACTIVE_COMPONENTS]) {
+        let plan = plans::plan(&mut scope, sql, vec![plans::Value::Number(10)], "").await;
+        let reads_all = |line: &String| plans::reads_all(store.dialect, line, |_, _| false);
+        assert!(!plan.is_empty() && !plan.iter().any(reads_all), "{sql}\n{}", plan.join("\n"));
+    }
+}
+
 on_both! {
+    old_usage_is_found_by_an_index
     usage_is_the_sum_of_what_hosts_have_counted_however_often_they_tell_it
     the_webhook_is_told_of_each_hour_once_and_again_when_it_has_changed
     points_are_those_of_the_services_that_are_asked_for

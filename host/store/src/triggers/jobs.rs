@@ -6,15 +6,13 @@ use super::queue::is_known;
 use super::usage::{INPUT_BYTES, JobCountChange, RECORD_BYTES};
 use super::{Database, JOB_COLUMNS, JobRef, refs, signed, statement};
 use crate::error::{Error, Result};
-use crate::{AllowedServices, Dialect, HostScope, TenantScope, get, number, text, to_json};
+use crate::{AFTER_IDS, AllowedServices, Dialect, HostScope, TenantScope, get, number, text, to_json};
 use elias_api::{Code, JobCounts, JobFilter, JobRecord, JobState, QueueId};
 use elias_names::{Environment, TenantId};
 use serde_json::json;
 use sqlx::any::AnyRow;
 use std::collections::BTreeMap;
 
-/// Behind all ids, in every collation.
-pub(super) const AFTER_IDS: &str = "ZZZZZZZZZZZZZZZZZZZZZZZZZZ";
 /// How often a job is looked for that is between two tables.
 const LOOKS: usize = 3;
 /// For how long the key of an unfinished job stays, once its time is over.

@@ -1,8 +1,8 @@
 //! The statements that run all the time, for the test that each finds its rows by an index.
 
 use super::{batches, events, finish, jobs, queue, schedules, segments, steps, waiting, workflows};
-use crate::Dialect;
 use crate::tests::plans::Value;
+use crate::{AFTER_IDS, Dialect};
 
 pub(crate) use queue::{known_queues, ready_queues};
 pub(crate) use segments::EVENT_TABLES;
@@ -61,7 +61,7 @@ pub(crate) fn hot_statements(dialect: Dialect) -> Vec<(String, Vec<Value>)> {
         all.push((events::first_event(segment), range.to_vec()));
         all.push((events::sum_events(segment), vec![tenant, Number(10), Number(20)]));
     }
-    let listed = [tenant, Text("~"), Text(""), Text(""), Text(""), Text(""), Items];
+    let listed = [tenant, Text(AFTER_IDS), Text(""), Text(""), Text(""), Text(""), Items];
     let with_steps = workflows::is_one_of_these(dialect, &crate::AllowedServices::All);
     let of_table = |table| jobs::list_jobs(table, &elias_api::JobFilter::default(), &with_steps);
     all.extend(jobs::TABLES.iter().map(|table| (of_table(table), listed.to_vec())));
@@ -75,5 +75,5 @@ pub(crate) const TRACE_INDEX: &str = "executions_by_trace";
 fn executions_of_a_trace() -> Vec<Value> {
     use Value::{Number, Text};
     let (all, trace) = (Text(""), Text("trace-7"));
-    vec![Text("a"), Text("~"), all, all, Number(-1), Number(50), all, trace]
+    vec![Text("a"), Text(AFTER_IDS), all, all, Number(-1), Number(50), all, trace]
 }

@@ -1,10 +1,10 @@
 //! Jobs with steps.
 
 use super::JobRef;
-use super::jobs::{AFTER_IDS, TABLES, job, list_jobs};
+use super::jobs::{TABLES, job, list_jobs};
 use super::refs;
 use crate::error::Result;
-use crate::{AllowedServices, Dialect, TenantScope, get};
+use crate::{AFTER_IDS, AllowedServices, Dialect, TenantScope, get};
 use elias_api::{JobFilter, JobRecord};
 
 /// Journals that are looked at together.

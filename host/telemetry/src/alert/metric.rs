@@ -59,8 +59,8 @@ metrics! {
     TimeoutsIncrease = "timeouts-increase": Service,
     /// Mean duration of the executions in the window, in milliseconds.
     DurationMs = "duration-ms": Service,
-    /// The same, less the mean duration in the hour before the window; no value with fewer than 20 executions in one of
-    /// them.
+    /// The same, less the mean duration in the hour before the window, or with fewer than 20 executions then, in the 24
+    /// hours before the present one; no value with fewer than 20 executions in the window or in both.
     DurationAboveBaselineMs = "duration-above-baseline-ms": Service,
     /// Largest memory of an execution in the window, in percent of the memory limit.
     MemoryPercent = "memory-percent": Service,

@@ -16,7 +16,7 @@ pub use built_in::built_in_rules;
 pub use certificate::certificate_expiry_ms;
 pub use group::{AlertGroup, GroupChange, GroupMember};
 pub use metric::{Metric, MetricName, MetricScope, Readings};
-pub use points::{BASELINE_MS, HostPoint, POINT_INTERVAL_MS, PointWindow, ServicePoint};
+pub use points::{BASELINE_EXECUTIONS_MIN, BASELINE_MS, HostPoint, POINT_INTERVAL_MS, PointWindow, ServicePoint};
 pub use rule::{AlertCondition, AlertRuleSettings, AlertSeverity, GroupLabel, InvalidRule, NoData, PATTERN_BYTES_MAX};
 pub use silence::{AlertMatcher, InvalidSilence, SILENCE_MAX_SECONDS, SilenceSettings};
 pub use state::{AlertState, AlertTracker, RESOLVED_SHOWN_MS};

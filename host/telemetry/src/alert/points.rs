@@ -6,6 +6,7 @@
 use super::metric::MetricName;
 use elias_names::{ComponentName, Environment, ServiceId, TenantId};
 use serde::{Deserialize, Serialize};
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ pub const POINT_INTERVAL_MS: i64 = 10_000;
 /// The time before a window whose mean duration is the baseline, in milliseconds.
 pub const BASELINE_MS: i64 = 3_600_000;
 /// Executions that a mean duration needs, so that it is compared with another.
-const BASELINE_EXECUTIONS_MIN: u64 = 20;
+pub const BASELINE_EXECUTIONS_MIN: u64 = 20;
 /// The longest window and the baseline before it.
 const KEPT_MS: i64 = 2 * BASELINE_MS;
 /// A host whose last point is older does not count in the metrics of hosts: it has ended.
@@ -62,6 +63,41 @@ pub struct HostPoint {
     pub host: BTreeMap<MetricName, f64>,
 }
 
+impl ServicePoint {
+    fn id(&self) -> ServiceId {
+        let Self { tenant, component, environment, .. } = self.clone();
+        ServiceId { tenant, component, environment }
+    }
+
+    fn add(&mut self, other: &Self) {
+        self.executions = self.executions.saturating_add(other.executions);
+        self.failed = self.failed.saturating_add(other.failed);
+        self.timeouts = self.timeouts.saturating_add(other.timeouts);
+        self.duration_us = self.duration_us.saturating_add(other.duration_us);
+        self.memory_percent = self.memory_percent.max(other.memory_percent);
+    }
+}
+
+impl HostPoint {
+    /// Adds what was counted before and could not be stored. The metrics of the host itself stay those of this point.
+    pub fn add_earlier(&mut self, earlier: Self) {
+        let mut services: BTreeMap<ServiceId, ServicePoint> = BTreeMap::new();
+        for point in self.services.drain(..).chain(earlier.services) {
+            match services.entry(point.id()) {
+                Entry::Occupied(mut known) => known.get_mut().add(&point),
+                Entry::Vacant(free) => {
+                    free.insert(point);
+                }
+            }
+        }
+        self.services = services.into_values().collect();
+        for (tenant, count) in earlier.dead {
+            let known = self.dead.entry(tenant).or_default();
+            *known = known.saturating_add(count);
+        }
+    }
+}
+
 /// The sums over some points of a service.
 #[derive(Debug, Clone, Copy, Default)]
 struct Sums {
@@ -87,12 +123,45 @@ impl Sums {
     }
 }
 
+/// Points with the times that they end at, in milliseconds since 1970, in the order of these: a window is found without
+/// a look at all points of two hours, and many rules over many services are evaluated in a moment.
+#[derive(Debug)]
+struct Timeline<T>(VecDeque<(i64, T)>);
+
+impl<T> Default for Timeline<T> {
+    fn default() -> Self {
+        Self(VecDeque::new())
+    }
+}
+
+impl<T> Timeline<T> {
+    /// Adds a point at its place: those of another host may come late.
+    fn add(&mut self, at_ms: i64, point: T) {
+        let place = self.0.partition_point(|(at, _)| *at <= at_ms);
+        self.0.insert(place, (at_ms, point));
+    }
+
+    /// The points after `from_ms`, until `to_ms` inclusive.
+    fn within(&self, from_ms: i64, to_ms: i64) -> impl Iterator<Item = &T> {
+        let start = self.0.partition_point(|(at, _)| *at <= from_ms);
+        let end = self.0.partition_point(|(at, _)| *at <= to_ms);
+        self.0.range(start..end.max(start)).map(|(_, point)| point)
+    }
+
+    /// Forgets points until `oldest_ms` inclusive; whether there are others.
+    fn prune(&mut self, oldest_ms: i64) -> bool {
+        while self.0.front().is_some_and(|(at, _)| *at <= oldest_ms) {
+            self.0.pop_front();
+        }
+        !self.0.is_empty()
+    }
+}
+
 /// The points of the past two hours, of all hosts.
 #[derive(Debug, Default)]
 pub struct PointWindow {
-    /// By the time that each ends at, in milliseconds since 1970.
-    services: BTreeMap<ServiceId, VecDeque<(i64, ServicePoint)>>,
-    dead: BTreeMap<TenantId, VecDeque<(i64, u64)>>,
+    services: BTreeMap<ServiceId, Timeline<ServicePoint>>,
+    dead: BTreeMap<TenantId, Timeline<u64>>,
     /// The newest of each host.
     hosts: BTreeMap<String, (i64, BTreeMap<MetricName, f64>)>,
 }
@@ -101,12 +170,10 @@ impl PointWindow {
     /// Adds the point of a host that ended at `at_ms`. Points of a host come in their order.
     pub fn add(&mut self, host: &str, at_ms: i64, point: HostPoint) {
         for service in point.services {
-            let ServicePoint { tenant, component, environment, .. } = service.clone();
-            let id = ServiceId { tenant, component, environment };
-            self.services.entry(id).or_default().push_back((at_ms, service));
+            self.services.entry(service.id()).or_default().add(at_ms, service);
         }
         for (tenant, count) in point.dead {
-            self.dead.entry(tenant).or_default().push_back((at_ms, count));
+            self.dead.entry(tenant).or_default().add(at_ms, count);
         }
         self.hosts.insert(host.to_owned(), (at_ms, point.host));
     }
@@ -114,14 +181,8 @@ impl PointWindow {
     /// Forgets the points that no metric looks at any more.
     pub fn prune(&mut self, now_ms: i64) {
         let oldest = now_ms.saturating_sub(KEPT_MS);
-        self.services.retain(|_, points| {
-            points.retain(|(at, _)| *at > oldest);
-            !points.is_empty()
-        });
-        self.dead.retain(|_, points| {
-            points.retain(|(at, _)| *at > oldest);
-            !points.is_empty()
-        });
+        self.services.retain(|_, points| points.prune(oldest));
+        self.dead.retain(|_, points| points.prune(oldest));
         self.hosts.retain(|_, (at, _)| *at > oldest);
     }
 
@@ -132,8 +193,8 @@ impl PointWindow {
         let from = now_ms.saturating_sub(window_ms);
         let during = |from: i64, to: i64| {
             let mut sums = Sums::default();
-            let points = self.services.get(service).into_iter().flatten();
-            points.filter(|(at, _)| (from + 1..=to).contains(at)).for_each(|(_, point)| sums.add(point));
+            let points = self.services.get(service).into_iter();
+            points.flat_map(|points| points.within(from, to)).for_each(|point| sums.add(point));
             sums
         };
         let sums = during(from, now_ms);
@@ -158,12 +219,22 @@ impl PointWindow {
         }
     }
 
+    /// The mean duration of a service in the window, in milliseconds; `None` with too few executions to compare it.
+    #[must_use]
+    pub fn comparable_mean_ms(&self, service: &ServiceId, window: Duration, now_ms: i64) -> Option<f64> {
+        let executions = self.service_value(MetricName::Executions, service, window, now_ms)?;
+        if executions < BASELINE_EXECUTIONS_MIN as f64 {
+            return None;
+        }
+        self.service_value(MetricName::DurationMs, service, window, now_ms)
+    }
+
     /// The jobs and deliveries of a tenant that became dead in the window.
     #[must_use]
     pub fn dead_letters(&self, tenant: &TenantId, window: Duration, now_ms: i64) -> f64 {
         let from = now_ms.saturating_sub(i64::try_from(window.as_millis()).unwrap_or(i64::MAX));
-        let points = self.dead.get(tenant).into_iter().flatten();
-        points.filter(|(at, _)| *at > from).map(|(_, count)| *count as f64).sum()
+        let points = self.dead.get(tenant).into_iter();
+        points.flat_map(|points| points.within(from, i64::MAX)).map(|count| *count as f64).sum()
     }
 
     /// The value of a metric of hosts: of the host with the most, or with the least where less is worse.
@@ -224,6 +295,9 @@ mod tests {
         window.add("one", 70_000, point(19, 0, 0, 10));
         window.add("one", 10_000, point(1_000, 0, 0, 10));
         assert_eq!(value(&window, MetricName::DurationAboveBaselineMs), None, "too few to compare");
+        assert_eq!(window.comparable_mean_ms(&shop(), MINUTE, 80_000), None);
+        window.add("one", 80_000, point(1, 0, 0, 30));
+        assert_eq!(window.comparable_mean_ms(&shop(), MINUTE, 80_000), Some(11.0));
     }
 
     #[test]
@@ -252,7 +326,35 @@ mod tests {
         assert_eq!(window.dead_letters(&acme, Duration::from_secs(600), 80_000), 9.0);
         assert_eq!(window.dead_letters(&TenantId::system(), MINUTE, 80_000), 0.0);
         window.prune(5_000 + KEPT_MS);
-        assert_eq!((window.services.len(), window.dead[&acme].len(), window.hosts.len()), (0, 1, 1));
+        assert_eq!((window.services.len(), window.dead[&acme].0.len(), window.hosts.len()), (0, 1, 1));
+    }
+
+    #[test]
+    fn a_point_that_came_late_is_in_its_window() {
+        let mut window = PointWindow::default();
+        for (host, at) in [("one", 70_000), ("two", 10_000), ("three", 20_001), ("two", 80_000), ("one", 80_001)] {
+            window.add(host, at, point(1, 0, 0, 1));
+        }
+        let value = window.service_value(MetricName::Executions, &shop(), MINUTE, 80_000);
+        assert_eq!(value, Some(3.0), "after 20 s and until 80 s");
+        window.prune(10_000 + KEPT_MS);
+        assert_eq!(window.services[&shop()].0.len(), 4, "the oldest is forgotten, though it did not come first");
+    }
+
+    #[test]
+    fn what_could_not_be_stored_is_in_the_next_point() {
+        let acme = shop().tenant;
+        let blog = ServiceId { component: "blog".parse().expect("a name"), ..shop() };
+        let host = |disk: f64| BTreeMap::from([(MetricName::DiskPercent, disk)]);
+        let mut later = HostPoint { dead: [(acme.clone(), 1)].into(), host: host(9.0), ..point(10, 1, 1, 5) };
+        let mut earlier = HostPoint { dead: [(acme.clone(), 2)].into(), host: host(7.0), ..point(30, 20, 2, 5) };
+        earlier.services.push(ServicePoint { component: blog.component.clone(), ..earlier.services[0].clone() });
+        later.add_earlier(earlier);
+        let of = |id: &ServiceId| later.services.iter().find(|point| point.id() == *id).cloned().expect("it is there");
+        let ServicePoint { executions, failed, timeouts, duration_us, memory_percent, .. } = of(&shop());
+        assert_eq!((executions, failed, timeouts, duration_us, memory_percent), (40, 21, 3, 200_000, 70.0));
+        assert_eq!((of(&blog).executions, later.services.len()), (30, 2));
+        assert_eq!((later.dead[&acme], later.host[&MetricName::DiskPercent]), (3, 9.0));
     }
 
     #[test]

@@ -15,7 +15,7 @@ pub(crate) use observe::database::query as query_database;
 use access::{account, members, roles, secrets, sessions, tenant_keys, tokens};
 use administration::{backup, tenants};
 use clap::Subcommand;
-use delivery::{comparison, deploy, flags, rollouts, services, stages, versions};
+use delivery::{comparison, deploy, drafts, feature_flags, rollouts, services, spec, stages, targeting, versions};
 use elias_command_line::Failure;
 use observe::{alerts, audit, doctor, executions, issues, metrics, security, status, traces, usage};
 use triggers::{events, jobs, schedules, subscriptions, workflows};
@@ -33,6 +33,10 @@ pub(crate) enum RemoteCommand {
     Versions(versions::VersionsArguments),
     /// Compare two versions of a component
     Diff(versions::DiffArguments),
+    /// Print the specification of a component, or compare two
+    Spec(spec::SpecArguments),
+    /// List, pull, push, build and delete drafts: projects edited on the platform
+    Drafts(drafts::DraftsArguments),
     /// Serve an existing version in an environment
     Promote(versions::PromoteArguments),
     /// Serve a previous version again
@@ -40,7 +44,9 @@ pub(crate) enum RemoteCommand {
     /// Promote, pause, resume or abort a canary rollout
     Canary(rollouts::CanaryCommandArguments),
     /// Show and set targeting rules
-    Flags(flags::FlagsArguments),
+    Targeting(targeting::TargetingArguments),
+    /// List, show, set and delete feature flags
+    Flags(feature_flags::FlagsArguments),
     /// Show and change an experiment (A/B) and its variants
     Stages(stages::StagesArguments),
     /// Compare the variants of an experiment
@@ -121,10 +127,13 @@ impl RemoteCommand {
             Self::Deploy(arguments) => deploy::deploy(arguments),
             Self::Versions(arguments) => versions::versions(arguments),
             Self::Diff(arguments) => versions::diff(arguments),
+            Self::Spec(arguments) => spec::spec(arguments),
+            Self::Drafts(arguments) => drafts::drafts(arguments),
             Self::Promote(arguments) => versions::promote(arguments),
             Self::Rollback(arguments) => rollouts::rollback(arguments),
             Self::Canary(arguments) => rollouts::canary(arguments),
-            Self::Flags(arguments) => flags::flags(arguments),
+            Self::Targeting(arguments) => targeting::targeting(arguments),
+            Self::Flags(arguments) => feature_flags::flags(arguments),
             Self::Stages(arguments) => stages::stages(arguments),
             Self::Compare(arguments) => comparison::compare(arguments),
             Self::Stop(arguments) => services::stop(arguments),
@@ -202,6 +211,16 @@ mod tests {
             "versions show shop 3 --json",
             "versions delete shop 3 --tenant acme",
             "diff shop 2 3",
+            "drafts list --json",
+            "drafts create shop --template api",
+            "drafts pull shop folder --force",
+            "drafts push",
+            "drafts push folder --draft shop --tenant acme",
+            "drafts build shop --check",
+            "drafts delete shop",
+            "spec shop.wasm --config elias.toml",
+            "spec shop@3 --openapi",
+            "spec --diff shop@2 shop.wasm --json",
             "promote shop --from staging --to production --canary 10",
             "promote shop --version 3",
             "rollback shop",
@@ -218,6 +237,14 @@ mod tests {
             "stages shop --end --env staging",
             "compare shop --json",
             "promote shop --stage stage2",
+            "targeting shop --give 3",
+            "targeting shop --clear --env staging",
+            "flags list --env staging",
+            "flags show banner --json",
+            "flags set banner --from-file banner.json --revision 3",
+            "flags set banner --disable --env dev",
+            "flags delete banner",
+            "flags history banner --limit 5",
             "stop shop",
             "start shop --env dev",
             "purge shop --env staging",
@@ -341,6 +368,12 @@ mod tests {
             "promote shop",
             "promote shop --from staging --version 3",
             "diff shop 1",
+            "spec",
+            "spec shop.wasm --diff shop@1 shop@2",
+            "drafts",
+            "drafts pull",
+            "drafts build Shop",
+            "spec --diff shop@1",
             "canary shop",
             "tokens create ci",
             "tokens create ci --role King",
@@ -348,6 +381,10 @@ mod tests {
             "packages audit --level terrible",
             "roles set shop-deployer",
             "roles set shop-deployer --policy a --ceiling king",
+            "flags",
+            "flags set",
+            "flags set banner --enable --disable",
+            "flags set banner --disable --from-file banner.json",
             "secrets set shop",
             "secrets set shop NAME value",
             "status --tenant A/B",

@@ -1,6 +1,5 @@
 //! `elias serve` and `elias dev`: a component, over HTTP.
 
-mod database_access;
 mod gateway;
 mod nats;
 mod nine_p;
@@ -9,6 +8,7 @@ mod shutdown;
 mod watch;
 
 use crate::data::DATA_DIR;
+use crate::development::{DevelopedProject, RecordingObserver, Records};
 use crate::origin::Origin;
 use crate::settings::Settings;
 use crate::triggers::LocalTriggerControl;
@@ -18,15 +18,17 @@ use crate::worker_messages::ProjectWorkers;
 use crate::workers::{self, FormerVersions, Heaps};
 use crate::{failure, host, logging, service_tables, triggers, types};
 use elias_build::command::cache_dir;
+use elias_capabilities::Flags;
 use elias_command_line::{CliErrorCode, DevArguments, Failure, ServeArguments, ServerArguments};
-use elias_host::LoadOptions;
+use elias_host::{LoadOptions, Observer};
 use elias_local_triggers::ComponentSource;
 use elias_local_workers::ComponentSource as WorkerSource;
 use elias_project::{CONFIG_FILE, DEV_URL_FILE, Project, dotenv, is_source};
 use elias_server::{AppSource, ServeError, Server};
 use gateway::FollowedGateway;
 use shutdown::warn_of_cut;
-use std::io::Write;
+use std::fmt::Write as _;
+use std::io::Write as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -174,7 +176,9 @@ async fn run(serving: &Serving, settings: Settings) -> Result<(), Failure> {
     let gateway = FollowedGateway::read(!serving.server.no_gateway, settings.gateway.as_ref(), folder)?;
     warn_of_gateway(serving, &settings);
     let (webhooks, targets) = (Arc::new(ProjectWebhooks::default()), Arc::new(ProjectWorkers::default()));
-    let triggers = triggers::prepare(settings.triggers.as_ref(), &webhooks, &targets, &settings.grants, folder)?;
+    let records = serving.dev.then(|| Arc::new(Records::new()));
+    let senders = (&webhooks, &targets);
+    let triggers = triggers::prepare(settings.triggers.as_ref(), senders, &settings.grants, folder, records.as_ref())?;
     let host = host::builder(&settings, serving.data_dir.clone(), triggers.outbox());
     let host = host.instances(host::instances(&settings).saturating_add(workers::AWAKE));
     let config = service_tables::workers(settings.service_workers.as_ref())?;
@@ -183,6 +187,7 @@ async fn run(serving: &Serving, settings: Settings) -> Result<(), Failure> {
     events.set_grant(settings.grants.get("events"));
     let workers = workers::prepare(&serving.heaps, serving.watch, &config, &events)?;
     let host = host::with_triggers(host, triggers.jobs(), triggers.events()).capability(workers.capability());
+    let host = host.capability(Flags::local());
     let host = host::build(host, cache.as_deref())?;
     let origin = Origin::of(&serving.file, &serving.config, cache)?;
     if !serving.watch && is_source(&serving.file) {
@@ -193,10 +198,15 @@ async fn run(serving: &Serving, settings: Settings) -> Result<(), Failure> {
         )
         .help(help));
     }
+    let observer = match &records {
+        None => triggers.observer(),
+        Some(records) => Arc::new(RecordingObserver { records: Arc::clone(records), other: triggers.observer() })
+            as Arc<dyn Observer>,
+    };
     let given = LoadOptions {
         grants: settings.grants,
         folder: folder.to_owned(),
-        observer: Some(triggers.observer()),
+        observer: Some(observer),
         ..LoadOptions::default()
     };
     let (served, former) = (source.clone(), FormerVersions::default());
@@ -210,6 +220,13 @@ async fn run(serving: &Serving, settings: Settings) -> Result<(), Failure> {
     let triggers = Arc::new(triggers.start(ComponentSource::new(move || served.current())));
     let source = source.with_triggers(Arc::new(LocalTriggerControl(Arc::clone(&triggers))));
     let source = source.with_workers(Arc::clone(&workers));
+    let source = match records {
+        Some(records) => {
+            let project = DevelopedProject { triggers: Arc::clone(&triggers), source: source.clone(), records };
+            source.with_project(Arc::new(project))
+        }
+        None => source,
+    };
     let follower = if serving.watch {
         let followed = FollowedTriggers { running: Arc::clone(&triggers), webhooks, worker_events: events };
         let config = Configuration::new(serving.config.clone(), gateway, followed)?;
@@ -306,6 +323,9 @@ fn announce(serving: &Serving, source: &AppSource, address: SocketAddr, has_trig
         |app| format!("{} {} ({})", app.name(), app.version(), &app.digest()[..12]),
     );
     let mut text = format!("serving {what} at http://{address}\n  curl http://{}/\n", reachable(address));
+    if serving.dev {
+        let _ = writeln!(text, "  console http://{}/__elias/", reachable(address));
+    }
     let handlers = source.current().map(|app| app.handlers()).unwrap_or_default();
     if has_triggers || handlers.scheduled || handlers.job || handlers.event || handlers.events {
         text.push_str("triggers run in memory: they are lost when the process ends\n");

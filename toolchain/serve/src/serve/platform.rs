@@ -1,10 +1,11 @@
 //! `elias serve --platform`: many teams' components, and the admin API that they are deployed by.
 
-use super::database_access::Databases;
 use super::of_listening;
 use super::shutdown::{self, warn_of_cut};
 use super::{nats, nine_p};
 use crate::data::DATABASES;
+use crate::database_access::Databases;
+use crate::draft_builder::ChildBuilder;
 use crate::settings::Settings;
 use crate::telemetry::{Collector, Envelopes, MailServer, OtlpExporter, PlatformNotifier};
 use crate::webhooks::PlatformWebhooks;
@@ -156,6 +157,15 @@ fn exporter(arguments: &PlatformArguments) -> Result<Arc<OtlpExporter>, Failure>
     started.map_err(|error| Failure::new(CliErrorCode::Io, error))
 }
 
+/// The registry of npm packages for drafts, if the arguments name one, and a client that may reach what is public or in
+/// a network that they name.
+fn registry(arguments: &PlatformArguments) -> Result<Option<(String, PublicFetch)>, Failure> {
+    let Some(url) = &arguments.npm_registry else { return Ok(None) };
+    let fetch = PublicFetch::new(arguments.private_network.clone());
+    let fetch = fetch.map_err(|error| Failure::new(CliErrorCode::Io, error))?;
+    Ok(Some((url.trim_end_matches('/').to_owned(), fetch)))
+}
+
 /// Serves a platform until a signal says to stop, and then until the requests in flight have ended.
 ///
 /// # Errors
@@ -177,12 +187,15 @@ pub(crate) async fn run(
     let mut config = config(arguments, data_dir)?;
     let exporter = exporter(arguments)?;
     config.traces.exporter = Some(Arc::clone(&exporter) as _);
+    let bytes = settings.limits.component_bytes;
+    config.drafts = Some(Arc::new(ChildBuilder::new(data_dir, cache, bytes, registry(arguments)?)));
     let cpu_seconds = config.compile_timeout_ms.div_ceil(1_000);
     let database = host::database(&settings, data_dir.join(DATABASES), config.triggers.outbox());
     config.connections_percent = Some(database.connections_percent());
     let host = host::builder_with(&settings, database).compiler(this_program()?);
     // The triggers of components are in the platform's store.
     let host = host.capability(config.triggers.jobs()).capability(config.triggers.events()).capability(Workflow);
+    let host = host.capability(config.flags.capability());
     // So are their service workers, each of which has an instance while it is in memory.
     let instances = host::instances(&settings).saturating_add(config.awake_workers);
     let host = host.capability(config.workers.capability()).instances(instances);

@@ -3,34 +3,29 @@
 //! Whoever records an execution only puts bytes into a ring; a task for each signal sends them. While the collector is
 //! away the ring drops its oldest entries and counts them, and the task tries the same batch again and again.
 
-use bytes::Bytes;
-use elias_capabilities::http::{PublicPost, PublicResponse};
+mod sender;
+
+use elias_capabilities::http::PublicPost;
 use elias_names::TenantId;
 use elias_platform::{ExportCounts, TelemetryExporter};
-use elias_telemetry::otlp::{
-    Batch, EncodedRequest, ExecutionLogs, ExportOutcome, ExportRing, Signal, encode_logs, encode_spans, grpc_outcome,
-    http_outcome, retry_delay,
-};
+use elias_telemetry::otlp::{EncodedRequest, ExecutionLogs, ExportRing, Signal, encode_logs, encode_spans};
 use elias_telemetry::span::ExecutionSpans;
-use http::header::{CONTENT_TYPE, RETRY_AFTER, TE};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use ipnet::IpNet;
 use parking_lot::Mutex;
+use sender::Sender;
 use std::collections::HashMap;
-use std::fmt::{self, Display, Formatter};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::Notify;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 /// Bytes that wait of each signal for the operator's collector.
 const RING_BYTES_MAX: usize = 32 << 20;
 /// Bytes that wait for the collector of a tenant, and tenants that have one at a time.
 const TENANT_RING_BYTES_MAX: usize = 256 << 10;
 const TENANTS_MAX: usize = 200;
-/// Bytes of a request: collectors take 4 MiB over gRPC.
-const REQUEST_BYTES_MAX: usize = 1 << 20;
 /// How long what is recorded waits for more, to be sent together.
 const GATHER: Duration = Duration::from_millis(500);
 /// How long the end of the process waits for the collector.
@@ -61,8 +56,8 @@ impl Collector {
         Self { endpoint: endpoint.to_owned(), protocol: OtlpProtocol::Http, headers: HeaderMap::new() }
     }
 
-    /// Reads the arguments. The protocol is `grpc` or `http/protobuf`; headers are `name=value`, separated by commas, as
-    /// OpenTelemetry's environment variables have them.
+    /// Reads the arguments. The protocol is `grpc` or `http/protobuf`; headers are `name=value`, separated by commas,
+    /// as OpenTelemetry's environment variables have them.
     ///
     /// # Errors
     /// What is wrong with them.
@@ -101,17 +96,27 @@ pub(crate) struct OtlpExporter {
 struct TenantQueues {
     client: PublicPost,
     queues: Mutex<HashMap<TenantId, Arc<Queue>>>,
-    /// Spans of tenants that were more than have a queue.
-    left_out: AtomicU64,
+    /// Spans that queues which are gone have exported.
+    exported: AtomicU64,
+    /// Spans of tenants that were more than have a queue, and those that queues which are gone have dropped.
+    dropped: AtomicU64,
 }
 
 /// What waits of one signal.
 struct Queue {
     signal: Signal,
+    /// The tenant whose collector it is; none for the operator's.
+    tenant: Option<TenantId>,
     ring: Mutex<ExportRing>,
     collector: Mutex<Arc<Collector>>,
-    /// Something was added, or the process ends.
+    /// Something was added.
     added: Notify,
+    /// Nobody waits for what may follow: the process ends, or the queue.
+    urgent: Notify,
+    /// Nothing is added any more: its task ends when all of it has left.
+    is_closed: AtomicBool,
+    /// The log says of the collector of a tenant that there is something wrong.
+    is_reported: AtomicBool,
     exported: AtomicU64,
     /// Told when all that was in the ring has left it.
     emptied: Notify,
@@ -124,16 +129,12 @@ impl OtlpExporter {
     /// # Errors
     /// Why there is no client.
     pub(crate) fn start(operator: Option<Collector>, private: Vec<IpNet>) -> Result<Arc<Self>, String> {
-        let tenants = TenantQueues {
-            client: PublicPost::new(private, false)?,
-            queues: Mutex::default(),
-            left_out: AtomicU64::new(0),
-        };
+        let tenants = TenantQueues::new(PublicPost::new(private, false)?);
         let operator = match operator.map(Arc::new) {
             Some(collector) => {
                 let everywhere = ["0.0.0.0/0", "::/0"].map(|network| network.parse::<IpNet>().expect("a network"));
                 let client = PublicPost::new(everywhere.to_vec(), collector.protocol == OtlpProtocol::Grpc)?;
-                Some(Signal::ALL.map(|signal| Queue::start(signal, RING_BYTES_MAX, &collector, &client)))
+                Some(Signal::ALL.map(|signal| Queue::new(signal, None, RING_BYTES_MAX, &collector).start(&client)))
             }
             None => None,
         };
@@ -151,6 +152,7 @@ impl OtlpExporter {
                         return;
                     }
                     queue.added.notify_one();
+                    queue.urgent.notify_one();
                     told.await;
                 }
             };
@@ -160,6 +162,10 @@ impl OtlpExporter {
 }
 
 impl TenantQueues {
+    fn new(client: PublicPost) -> Self {
+        Self { client, queues: Mutex::default(), exported: AtomicU64::new(0), dropped: AtomicU64::new(0) }
+    }
+
     /// Has spans sent to the collector of their tenant. Where the tenant names another one than before, what waits goes
     /// there too.
     fn push(&self, tenant: &TenantId, endpoint: &str, request: EncodedRequest) {
@@ -171,21 +177,39 @@ impl TenantQueues {
             }
             drop(collector);
             queue.push(request);
-        } else if queues.len() < TENANTS_MAX {
+        } else if queues.len() < TENANTS_MAX || self.remove_empty(&mut queues) {
             let collector = Arc::new(Collector::of_tenant(endpoint));
-            let queue = Queue::start(Signal::Traces, TENANT_RING_BYTES_MAX, &collector, &self.client);
+            let queue = Queue::new(Signal::Traces, Some(tenant.clone()), TENANT_RING_BYTES_MAX, &collector);
+            let queue = queue.start(&self.client);
             queue.push(request);
             queues.insert(tenant.clone(), queue);
         } else {
-            self.left_out.fetch_add(request.items, Ordering::Relaxed);
+            self.dropped.fetch_add(request.items, Ordering::Relaxed);
         }
+    }
+
+    /// Ends a queue in which nothing waits, so that another tenant has its place; says whether there was one.
+    fn remove_empty(&self, queues: &mut HashMap<TenantId, Arc<Queue>>) -> bool {
+        let is_empty = |queue: &Queue| queue.ring.lock().bytes() == 0;
+        let Some(tenant) = queues.iter().find(|(_, queue)| is_empty(queue)).map(|(tenant, _)| tenant.clone()) else {
+            return false;
+        };
+        let Some(queue) = queues.remove(&tenant) else { return false };
+        let counts = queue.counts();
+        self.exported.fetch_add(counts.exported, Ordering::Relaxed);
+        self.dropped.fetch_add(counts.dropped, Ordering::Relaxed);
+        queue.is_closed.store(true, Ordering::Relaxed);
+        queue.added.notify_one();
+        queue.urgent.notify_one();
+        true
     }
 
     /// What became of the spans of all tenants together.
     fn counts(&self) -> ExportCounts {
-        let dropped = self.left_out.load(Ordering::Relaxed);
-        let none = ExportCounts { signal: "tenant-traces", exported: 0, dropped, waiting_bytes: 0 };
-        self.queues.lock().values().map(|queue| queue.counts()).fold(none, |sum, of| ExportCounts {
+        let queues = self.queues.lock();
+        let (exported, dropped) = (self.exported.load(Ordering::Relaxed), self.dropped.load(Ordering::Relaxed));
+        let gone = ExportCounts { signal: "tenant-traces", exported, dropped, waiting_bytes: 0 };
+        queues.values().map(|queue| queue.counts()).fold(gone, |sum, of| ExportCounts {
             signal: sum.signal,
             exported: sum.exported + of.exported,
             dropped: sum.dropped + of.dropped,
@@ -195,18 +219,46 @@ impl TenantQueues {
 }
 
 impl Queue {
-    /// An empty queue whose content is sent from now on.
-    fn start(signal: Signal, bytes_max: usize, collector: &Arc<Collector>, client: &PublicPost) -> Arc<Self> {
-        let queue = Arc::new(Self {
+    /// An empty queue.
+    fn new(signal: Signal, tenant: Option<TenantId>, bytes_max: usize, collector: &Arc<Collector>) -> Self {
+        Self {
             signal,
+            tenant,
             ring: Mutex::new(ExportRing::new(bytes_max)),
             collector: Mutex::new(Arc::clone(collector)),
             added: Notify::new(),
+            urgent: Notify::new(),
+            is_closed: AtomicBool::new(false),
+            is_reported: AtomicBool::new(false),
             exported: AtomicU64::new(0),
             emptied: Notify::new(),
-        });
+        }
+    }
+
+    /// Has its content sent from now on.
+    fn start(self, client: &PublicPost) -> Arc<Self> {
+        let queue = Arc::new(self);
         tokio::spawn(Sender { queue: Arc::clone(&queue), client: client.clone() }.run());
         queue
+    }
+
+    /// Waits until something was added, and for what follows it, to be sent together.
+    async fn gather(&self) {
+        self.added.notified().await;
+        let _ = timeout(GATHER, self.urgent.notified()).await;
+    }
+
+    /// Says in the log what is wrong with the collector. Of a tenant's that is said once: whoever runs it decides what
+    /// it responds, and must not fill the host's log.
+    fn report(&self, items: u64, reason: &str, what: &str) {
+        let signal = self.signal.as_str();
+        match &self.tenant {
+            Some(tenant) if self.is_reported.swap(true, Ordering::Relaxed) => {
+                tracing::debug!(signal, %tenant, items, reason, "{what}");
+            }
+            Some(tenant) => tracing::warn!(signal, %tenant, items, reason, "{what}"),
+            None => tracing::warn!(signal, items, reason, "{what}"),
+        }
     }
 
     fn push(&self, request: EncodedRequest) {
@@ -255,123 +307,6 @@ impl TelemetryExporter for OtlpExporter {
     }
 }
 
-/// Sends what waits in a queue, for as long as the process runs.
-struct Sender {
-    queue: Arc<Queue>,
-    client: PublicPost,
-}
-
-impl Sender {
-    async fn run(self) {
-        loop {
-            if self.queue.ring.lock().bytes() == 0 {
-                self.queue.emptied.notify_waiters();
-                self.queue.added.notified().await;
-                // The next ones come with it. Whoever waits for the end says so, and it is sent at once.
-                let _ = timeout(GATHER, self.queue.added.notified()).await;
-            }
-            let next = self.queue.ring.lock().next_batch(REQUEST_BYTES_MAX);
-            if let Some(batch) = next {
-                self.deliver(&batch).await;
-                self.queue.ring.lock().done(&batch);
-            }
-        }
-    }
-
-    /// Sends a batch, again and again until the collector has taken or refused it.
-    async fn deliver(&self, batch: &Batch) {
-        let signal = self.queue.signal.as_str();
-        let bytes = Bytes::copy_from_slice(&batch.bytes);
-        let mut failures = 0_u32;
-        loop {
-            let (wait, reason) = match self.send(bytes.clone()).await {
-                Ok(ExportOutcome::Accepted { rejected, message }) => {
-                    let rejected = rejected.min(batch.items);
-                    self.queue.exported.fetch_add(batch.items - rejected, Ordering::Relaxed);
-                    self.queue.ring.lock().drop_items(rejected);
-                    if !message.is_empty() {
-                        tracing::warn!(signal, rejected, message = %Shown(&message), "the collector says");
-                    }
-                    return;
-                }
-                Ok(ExportOutcome::Refused(reason)) => {
-                    self.queue.ring.lock().drop_items(batch.items);
-                    tracing::warn!(signal, items = batch.items, %reason, "the collector does not take telemetry");
-                    return;
-                }
-                Ok(ExportOutcome::Retry(wait)) => (wait, "it is busy".to_owned()),
-                Err(reason) => (None, reason),
-            };
-            if failures == 0 {
-                tracing::warn!(signal, %reason, "the collector cannot be reached; retrying");
-            }
-            sleep(retry_delay(failures, wait, rand::random())).await;
-            failures = failures.saturating_add(1);
-        }
-    }
-
-    async fn send(&self, message: Bytes) -> Result<ExportOutcome, String> {
-        let Self { queue, client } = self;
-        let collector = Arc::clone(&queue.collector.lock());
-        let (signal, mut headers) = (queue.signal, collector.headers.clone());
-        match collector.protocol {
-            OtlpProtocol::Http => {
-                headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-protobuf"));
-                let url = format!("{}{}", collector.endpoint, signal.http_path());
-                let response = client.post(&url, headers, message).await?;
-                let retry_after = response.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
-                Ok(http_outcome(signal, response.status, retry_after, &response.body))
-            }
-            OtlpProtocol::Grpc => {
-                headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
-                headers.insert(TE, HeaderValue::from_static("trailers"));
-                let url = format!("{}{}", collector.endpoint, signal.grpc_path());
-                let response = client.post(&url, headers, grpc_frame(&message)).await?;
-                Ok(outcome_of_grpc(signal, &response))
-            }
-        }
-    }
-}
-
-/// Bytes before a message of gRPC: whether it is compressed, and its length.
-const GRPC_PREFIX: usize = 5;
-
-/// A message as gRPC frames it.
-fn grpc_frame(message: &[u8]) -> Bytes {
-    let mut framed = Vec::with_capacity(GRPC_PREFIX + message.len());
-    framed.push(0);
-    // A request is smaller than a single entry of the ring.
-    framed.extend_from_slice(&u32::try_from(message.len()).unwrap_or(u32::MAX).to_be_bytes());
-    framed.extend_from_slice(message);
-    Bytes::from(framed)
-}
-
-fn outcome_of_grpc(signal: Signal, response: &PublicResponse) -> ExportOutcome {
-    // A response without a message has its status in the header section.
-    let field = |name: &str| {
-        let value = response.trailers.get(name).or_else(|| response.headers.get(name));
-        value.and_then(|value| value.to_str().ok())
-    };
-    match field("grpc-status").and_then(|text| text.parse::<u32>().ok()) {
-        Some(code) => {
-            let message = response.body.get(GRPC_PREFIX..).unwrap_or_default();
-            grpc_outcome(signal, code, field("grpc-retry-pushback-ms"), message)
-        }
-        // No gRPC server, but a proxy before it.
-        None if response.status == 200 => ExportOutcome::Refused("the response has no gRPC status".to_owned()),
-        None => http_outcome(signal, response.status, None, &[]),
-    }
-}
-
-/// A text of the collector's, without control characters and not at any length.
-struct Shown<'a>(&'a str);
-
-impl Display for Shown<'_> {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        self.0.chars().take(500).try_for_each(|character| write!(f, "{}", character.escape_debug()))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -397,29 +332,53 @@ mod tests {
         }
     }
 
-    #[test]
-    fn the_status_of_grpc_is_in_trailers_or_headers() {
-        let response = |status, headers: &[(&'static str, &'static str)], trailers: &[(&'static str, &'static str)]| {
-            let map = |fields: &[(&'static str, &'static str)]| {
-                let field = |(name, value): &(&'static str, &'static str)| {
-                    (HeaderName::from_static(name), HeaderValue::from_static(value))
-                };
-                HeaderMap::from_iter(fields.iter().map(field))
-            };
-            PublicResponse { status, headers: map(headers), body: vec![0; GRPC_PREFIX], trailers: map(trailers) }
-        };
-        let outcome = |response| outcome_of_grpc(Signal::Traces, &response);
-        let accepted = ExportOutcome::Accepted { rejected: 0, message: String::new() };
-        assert_eq!(outcome(response(200, &[], &[("grpc-status", "0")])), accepted);
-        assert_eq!(outcome(response(200, &[("grpc-status", "14")], &[])), ExportOutcome::Retry(None));
-        assert_eq!(outcome(response(503, &[], &[])), ExportOutcome::Retry(None));
-        assert!(matches!(outcome(response(200, &[], &[])), ExportOutcome::Refused(_)));
-        assert_eq!(&grpc_frame(b"abc")[..], b"\0\0\0\0\x03abc");
+    fn request() -> EncodedRequest {
+        EncodedRequest { bytes: vec![0; 100], items: 1 }
     }
 
-    #[test]
-    fn texts_of_a_collector_steer_no_terminal() {
-        assert_eq!(Shown("a\u{1b}[2J\n").to_string(), "a\\u{1b}[2J\\n");
-        assert_eq!(Shown(&"x".repeat(9_999)).to_string().len(), 500);
+    #[tokio::test(start_paused = true)]
+    async fn what_follows_within_the_time_is_sent_together_unless_somebody_waits() {
+        let collector = Arc::new(Collector::of_tenant("http://127.0.0.1:4318"));
+        let queue = Queue::new(Signal::Traces, None, 1_000, &collector);
+        let began = tokio::time::Instant::now();
+        queue.push(request());
+        queue.push(request());
+        queue.gather().await;
+        assert!(began.elapsed() >= GATHER, "a second one does not end the time");
+        let began = tokio::time::Instant::now();
+        queue.push(request());
+        queue.urgent.notify_one();
+        queue.gather().await;
+        assert!(began.elapsed() < GATHER);
+    }
+
+    #[tokio::test]
+    async fn a_tenant_whose_spans_have_left_gives_its_queue_to_another() {
+        // It may dial no address at all: nothing leaves.
+        let queues = TenantQueues::new(PublicPost::new(Vec::new(), false).expect("a client"));
+        let tenant = |at: usize| format!("t{at}").parse::<TenantId>().expect("a name");
+        let push = |at: usize| queues.push(&tenant(at), "http://127.0.0.1:4318", request());
+        (0..TENANTS_MAX).for_each(push);
+        push(TENANTS_MAX);
+        assert_eq!(queues.queues.lock().len(), TENANTS_MAX);
+        assert_eq!(queues.counts().dropped, 1, "there is no place");
+        let queue = Arc::clone(&queues.queues.lock()[&tenant(3)]);
+        let batch = queue.ring.lock().next_batch(1_000).expect("a batch");
+        queue.exported.fetch_add(batch.items, Ordering::Relaxed);
+        queue.ring.lock().done(&batch);
+        push(TENANTS_MAX);
+        assert!(queues.queues.lock().contains_key(&tenant(TENANTS_MAX)));
+        assert!(!queues.queues.lock().contains_key(&tenant(3)));
+        let counts = queues.counts();
+        assert_eq!((counts.exported, counts.dropped), (1, 1), "what it has exported stays counted");
+        // Its task ends as well.
+        let ended = Arc::downgrade(&queue);
+        drop(queue);
+        let is_over = async {
+            while ended.strong_count() > 0 {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(Duration::from_secs(60), is_over).await.expect("it ends");
     }
 }

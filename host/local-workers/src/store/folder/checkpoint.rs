@@ -8,7 +8,11 @@ use crate::store::StoreError;
 use cap_std::fs::Dir;
 use elias_atomic_write::{Access, AtomicFile, Fsync};
 use elias_workers::WorkerKey;
-use std::io::{ErrorKind, Write};
+use std::io::{Error, ErrorKind, Write};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+/// Workers that are written to their files at a time.
+const AT_ONCE: usize = 16;
 
 impl Shared {
     /// Writes all workers to their files of which the journal has commits in the segments up to this one, to which
@@ -28,13 +32,30 @@ impl Shared {
                 index.workers.iter().filter(|(_, entry)| entry.first_segment.is_some_and(|first| first <= through));
             in_journal.map(|(key, _)| key.clone()).collect()
         };
-        for key in keys {
-            self.write_snapshot(&key, through)?;
-        }
+        self.write_snapshots(&keys, through)?;
         if self.fsync == Fsync::FileAndFolder {
             self.sync_folder()?;
         }
         self.prune(through)
+    }
+
+    /// Writes workers to their files, several at a time: what takes long is that each file is synced, and file systems
+    /// do that for all who wait by one write of their own.
+    fn write_snapshots(&self, keys: &[WorkerKey], through: u64) -> Result<(), StoreError> {
+        let next = AtomicUsize::new(0);
+        let write = || -> Result<(), StoreError> {
+            while let Some(key) = keys.get(next.fetch_add(1, Relaxed)) {
+                self.write_snapshot(key, through)?;
+            }
+            Ok(())
+        };
+        std::thread::scope(|scope| {
+            let others: Vec<_> = (1..keys.len().min(AT_ONCE)).map(|_| scope.spawn(write)).collect();
+            let own = write();
+            let panicked =
+                |_| Err(StoreError::Io(Error::other("a thread that writes workers to their files panicked")));
+            others.into_iter().fold(own, |written, other| written.and(other.join().unwrap_or_else(panicked)))
+        })
     }
 
     /// Writes a worker to its file; the one that was there becomes the one before. What is committed from now on is in

@@ -30,6 +30,11 @@ impl Fake {
         self.refuses_upgrade.store(refuses_upgrade, SeqCst);
     }
 
+    pub(in crate::tests) fn set_code(&self, has_code: bool, refuses_swap: bool) {
+        self.has_code.store(has_code, SeqCst);
+        self.refuses_swap.store(refuses_swap, SeqCst);
+    }
+
     pub(in crate::tests) fn causes(&self) -> Vec<Cause> {
         self.causes.lock().clone()
     }

@@ -57,7 +57,7 @@ struct Counter {
 }
 
 fn whole(count: u64) -> WriteDown {
-    Box::new(move || Ok(HeapCommit::Whole(count.to_string().into_bytes())))
+    WriteDown::new(0, move || Ok(HeapCommit::Whole(count.to_string().into_bytes())))
 }
 
 impl AwakeWorker for Counter {
@@ -100,7 +100,7 @@ impl AwakeWorker for Counter {
 
     fn commit(&mut self) -> WriteDown {
         if self.is_filled {
-            return Box::new(|| Ok(HeapCommit::Whole(vec![b'0'; BYTES_MAX + 1])));
+            return WriteDown::new(BYTES_MAX as u64, || Ok(HeapCommit::Whole(vec![b'0'; BYTES_MAX + 1])));
         }
         whole(self.count)
     }

@@ -69,6 +69,10 @@ impl RequestGuard {
         let queued = ran.started.saturating_duration_since(self.started);
         let (start_us, timeline) = (unix_us(ran.started), ran.timeline.clone());
         let endpoint = self.state.snapshot.target.tenant.otlp_endpoint.clone();
-        Some(Box::new(ExecutionTiming { link, request, queued, start_us, timeline, endpoint }))
+        let mut timing = ExecutionTiming { link, request, queued, start_us, timeline, endpoint };
+        if !self.state.tenant.traces.keeps_calls(timing.bytes(), &sampling.bounds, now_ms) {
+            timing.leave_out_calls();
+        }
+        Some(Box::new(timing))
     }
 }

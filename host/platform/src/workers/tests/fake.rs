@@ -7,7 +7,7 @@ use elias_api::{Quotas, Result};
 use elias_capabilities::Cause;
 use elias_host::{EmittedEvent, Turn, TurnKind, TurnResult};
 use elias_local_workers::{
-    AwakeWorker, DeploymentPhase, HeapCommit, TurnContext, TurnEvents, TurnFailure, WorkerComponent,
+    AwakeWorker, DeploymentPhase, HeapCommit, TurnContext, TurnEvents, TurnFailure, WorkerComponent, WriteDown,
 };
 use elias_names::{Digest, ServiceId};
 use elias_store::NewEvent;
@@ -218,9 +218,9 @@ struct Counter {
 }
 
 impl Counter {
-    fn whole(&self, count: u64) -> Box<dyn FnOnce() -> std::result::Result<HeapCommit, TurnFailure> + Send> {
+    fn whole(&self, count: u64) -> WriteDown {
         let heap = format!("{} {count}", self.component.version);
-        Box::new(move || Ok(HeapCommit::Whole(heap.into_bytes())))
+        WriteDown::new(0, move || Ok(HeapCommit::Whole(heap.into_bytes())))
     }
 }
 
@@ -273,11 +273,11 @@ impl AwakeWorker for Counter {
         self.count = self.before;
     }
 
-    fn commit(&mut self) -> Box<dyn FnOnce() -> std::result::Result<HeapCommit, TurnFailure> + Send> {
+    fn commit(&mut self) -> WriteDown {
         self.whole(self.count)
     }
 
-    fn commit_earlier(&mut self) -> Box<dyn FnOnce() -> std::result::Result<HeapCommit, TurnFailure> + Send> {
+    fn commit_earlier(&mut self) -> WriteDown {
         self.whole(self.before)
     }
 }

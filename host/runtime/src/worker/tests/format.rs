@@ -3,6 +3,7 @@
 use super::{HeapChange, WorkerHeap};
 use crate::ErrorCode;
 use crate::memory::{Difference, Page};
+use crate::recycling::KeptPage;
 use crate::worker::HeapOrigin;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -31,6 +32,19 @@ fn page(byte: u8) -> Page {
 fn heap() -> WorkerHeap {
     let pages = BTreeMap::from([(3, page(1)), (17, page(2)), (63, page(3))]);
     WorkerHeap { origin: origin(), difference: Arc::new(Difference::new(MEMORY_BYTES, pages)) }
+}
+
+fn kept(number: u32, before: Option<Page>, content: Option<Page>) -> KeptPage {
+    KeptPage { number, before, content }
+}
+
+/// The change of these pages, and how it is read.
+fn change(pages: Vec<KeptPage>) -> (HeapChange, HeapChange) {
+    let mut change = HeapChange::none(&origin(), MEMORY_BYTES);
+    change.extend(MEMORY_BYTES, pages);
+    let bytes = change.to_bytes().expect("bytes");
+    let read = HeapChange::from_bytes(&bytes, MEMORY_BYTES as u64).expect("they are a change");
+    (change, read)
 }
 
 /// The code for bytes of a heap.
@@ -69,11 +83,53 @@ fn what_was_written_is_read() {
     let bytes = empty.to_bytes().expect("bytes");
     assert_eq!(WorkerHeap::from_bytes(&bytes, 1 << 16).expect("they are a heap"), empty);
 
-    let mut change = HeapChange::none(&origin(), MEMORY_BYTES);
-    change.extend(MEMORY_BYTES, vec![(4, None), (5, Some(page(7))), (63, None)]);
+    let (change, read) = change(vec![kept(4, None, None), kept(5, None, Some(page(7))), kept(63, Some(page(3)), None)]);
+    assert_eq!(read, change);
     let bytes = change.to_bytes().expect("bytes");
-    assert_eq!(HeapChange::from_bytes(&bytes, MEMORY_BYTES as u64).expect("they are a change"), change);
     assert_eq!(refusal(&bytes), ErrorCode::HeapDamaged, "a change is no heap");
+}
+
+#[test]
+fn a_change_is_written_as_the_difference_to_what_the_pages_were_before() {
+    // Numbers that do not repeat, so that they cannot be compressed.
+    let before: Vec<u8> =
+        (0..WorkerHeap::PAGE_BYTES as u64 / 32).flat_map(|at| Sha256::digest(at.to_le_bytes())).collect();
+    let mut after = before.clone();
+    after[100] ^= 1;
+    let (small, _) = change(vec![kept(3, Some(before.into()), Some(after.into()))]);
+    assert!(small.to_bytes().expect("bytes").len() < 500, "one byte of a page has changed");
+
+    let (_, first) = change(vec![
+        kept(3, Some(page(1)), Some(page(9))),
+        kept(3, Some(page(9)), Some(page(8))),
+        kept(17, Some(page(2)), None),
+        kept(20, None, Some(page(4))),
+    ]);
+    let (_, second) = change(vec![
+        kept(3, Some(page(8)), Some(page(7))),
+        kept(17, None, Some(page(5))),
+        kept(20, Some(page(4)), Some(page(6))),
+    ]);
+    let pages = BTreeMap::from([(3, page(7)), (17, page(5)), (20, page(6)), (63, page(3))]);
+    let wanted = WorkerHeap { origin: origin(), difference: Arc::new(Difference::new(MEMORY_BYTES, pages)) };
+    let mut one_by_one = heap();
+    one_by_one.apply(&first).expect("it is of this heap");
+    one_by_one.apply(&second).expect("it is of this heap");
+    let mut at_once = heap();
+    let mut both = first.clone();
+    both.merge(second).expect("it came after the first");
+    let bytes = both.to_bytes().expect("bytes");
+    let both = HeapChange::from_bytes(&bytes, MEMORY_BYTES as u64).expect("they are a change");
+    at_once.apply(&both).expect("it is of this heap");
+    assert_eq!((&one_by_one, &at_once), (&wanted, &wanted));
+
+    let none = || Arc::new(Difference::new(MEMORY_BYTES, BTreeMap::new()));
+    let mut other = WorkerHeap { origin: origin(), difference: none() };
+    assert_eq!(other.apply(&first).expect_err("a page is missing").code(), ErrorCode::HeapDamaged);
+    assert_eq!(other.difference, none(), "it is as before");
+    let (_, mut initial) = change(vec![kept(3, Some(page(1)), None)]);
+    let (_, later) = change(vec![kept(3, Some(page(1)), Some(page(2)))]);
+    assert_eq!(initial.merge(later).expect_err("nothing is there").code(), ErrorCode::HeapDamaged);
 }
 
 #[test]
@@ -109,6 +165,7 @@ fn fields_are_checked_also_where_the_checksum_is_right() {
         ("a page beyond the memory", number(2, 64)),
         ("the largest number", number(2, u32::MAX)),
         ("a page of the image", number(1, 17 | 1 << 31)),
+        ("a difference", number(1, 17 | 1 << 30)),
         ("longer content", altered(NUMBERS_AT + 12, &u64::MAX.to_le_bytes())),
         ("shorter content", altered(NUMBERS_AT + 12, &1_u64.to_le_bytes())),
         ("no content that can be decompressed", altered(NUMBERS_AT + 20, &[0; 4])),
@@ -118,7 +175,7 @@ fn fields_are_checked_also_where_the_checksum_is_right() {
     ] {
         assert_eq!(refusal(&bytes), ErrorCode::HeapDamaged, "{what}");
     }
-    assert_eq!(refusal(&altered(VERSION_AT, &[2, 0])), ErrorCode::HeapMismatch, "a later version");
+    assert_eq!(refusal(&altered(VERSION_AT, &[3, 0])), ErrorCode::HeapMismatch, "a later version");
     let long = altered(LENGTH_AT, &(5_u64 << 16).to_le_bytes());
     assert_eq!(refusal(&long), ErrorCode::OutOfMemory, "a longer memory than the reader allows");
     // It is whole, and another reader allows it.

@@ -41,6 +41,10 @@ fn each_kind_of_turn_has_its_members() {
             TurnKind::Upgrade { version: text("1.2.3"), state: text("[1,[2],{}]") },
             json!({ "kind": "upgrade", "version": "1.2.3", "state": "[1,[2],{}]" }),
         ),
+        (
+            TurnKind::Swap { code: text("0123"), source: text("export {};") },
+            json!({ "kind": "swap", "code": "0123", "source": "export {};" }),
+        ),
         (TurnKind::Copy { of: text("a") }, json!({ "kind": "copy", "of": "a" })),
         (TurnKind::Health, json!({ "kind": "health" })),
         (

@@ -149,6 +149,8 @@ impl IdentityProvider {
                 return Err(refused(&base, status, &body));
             }
             let client: SignInClient = read("the platform's response", &body)?;
+            // Whoever changes the document on its way says where the rest is sent.
+            check_encrypted(&client.issuer)?;
             let document = format!("{}/.well-known/openid-configuration", client.issuer.trim_end_matches('/'));
             let (status, body) = exchange(http.get(&document)).await?;
             if !status.is_success() {
@@ -273,14 +275,17 @@ impl Metadata {
             return Err(failed(format_args!("the provider says that it is {}", plain(&self.issuer))));
         }
         let endpoints = [&self.authorization_endpoint, &self.token_endpoint];
-        for endpoint in endpoints.into_iter().chain(&self.device_authorization_endpoint) {
-            let url = Url::parse(endpoint).map_err(failed)?;
-            if url.scheme() != "https" && !loopback::is_loopback(&url) {
-                return Err(failed(format_args!("{} must begin with https:", plain(endpoint))));
-            }
-        }
-        Ok(())
+        endpoints.into_iter().chain(&self.device_authorization_endpoint).try_for_each(|url| check_encrypted(url))
     }
+}
+
+/// Checks that nothing goes to a URL over a network unencrypted.
+fn check_encrypted(text: &str) -> Result<(), Failure> {
+    let url = Url::parse(text).map_err(failed)?;
+    if url.scheme() != "https" && !loopback::is_loopback(&url) {
+        return Err(failed(format_args!("{} must begin with https:", plain(text))));
+    }
+    Ok(())
 }
 
 impl Renewal {
@@ -419,5 +424,6 @@ mod tests {
             assert!(metadata(bad).check("https://id.test").is_err(), "{bad}");
         }
         assert!(metadata("https://id.test/token").check("https://other.test").is_err());
+        assert!(check_encrypted("http://id.test").is_err(), "nor is the document that names these read");
     }
 }

@@ -1,32 +1,10 @@
 //! The part of elias.toml that goes to a platform with a version.
 
-use elias_api::{SmokeTest, VersionSettings};
-use elias_command_line::{CliErrorCode, Failure};
+use elias_command_line::Failure;
 use elias_gateway::{ConfigError, GatewayConfig};
-use elias_project::{ConfigFile, settings};
-use serde::Deserialize;
-use std::collections::BTreeMap;
+use elias_project::ConfigFile;
 
-/// The settings of a version in elias.toml, without its files.
-///
-/// # Errors
-/// `config`. The platform checks the rest, since its version counts.
-pub(crate) fn of(config: ConfigFile) -> Result<VersionSettings, Failure> {
-    let smoke = config.smoke.as_ref().map(SmokeTest::deserialize).transpose();
-    let smoke = smoke.map_err(|error| Failure::new(CliErrorCode::Config, format_args!("[smoke]: {error}")))?;
-    // The other limits are the host's, and its operator sets them.
-    let of_component = |name: &str| settings::find(name).is_some_and(|setting| setting.of_component);
-    Ok(VersionSettings {
-        capabilities: config.capabilities.into_iter().collect(),
-        limits: config.limits.into_iter().filter(|(name, _)| of_component(name)).collect(),
-        gateway: config.gateway,
-        supervision: config.supervision,
-        triggers: config.triggers,
-        workers: config.workers,
-        smoke,
-        files: BTreeMap::new(),
-    })
-}
+pub(crate) use elias_command_line::version_settings as of;
 
 /// The folder of the files that `[gateway.assets]` serves, if there is that table.
 ///
@@ -45,6 +23,7 @@ pub(crate) fn assets(config: &ConfigFile) -> Result<Option<String>, Failure> {
 mod tests {
     use super::*;
     use serde_json::json;
+    use std::collections::BTreeMap;
 
     #[test]
     fn limits_of_a_component_go_with_its_version_and_those_of_the_host_do_not() {

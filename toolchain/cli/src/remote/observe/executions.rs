@@ -168,6 +168,7 @@ fn format_execution(run: &ExecutionRecord) -> String {
         ("fuel", number(run.fuel)),
         ("memory", bytes(run.memory_bytes)),
         ("host calls", format_host_calls(run)),
+        ("flags", run.flags.iter().map(|(flag, variant)| format!("{flag}={variant}")).collect::<Vec<_>>().join(", ")),
         ("status", run.status.to_string()),
         ("outcome", run.outcome.clone()),
         ("code", run.code.clone().unwrap_or_default()),

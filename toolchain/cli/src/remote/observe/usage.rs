@@ -6,7 +6,8 @@ use crate::remote::triggers::moment;
 use clap::Args;
 use elias_api::{AdoptionWeek, SdkVersion, UsageRecord};
 use elias_command_line::text::print;
-use elias_command_line::{Failure, Target};
+use elias_command_line::{CliErrorCode, Failure, Target};
+use serde_json::Value;
 
 /// The arguments of `usage`.
 #[derive(Debug, Args)]
@@ -50,9 +51,7 @@ pub(crate) fn usage(arguments: &UsageArguments) -> Result<(), Failure> {
     }
     let response = client.list(&url, arguments.limit)?;
     if arguments.csv {
-        let hours: Vec<UsageRecord> = items(&response)?;
-        let lines = hours.iter().map(UsageRecord::to_csv);
-        print(&std::iter::once(UsageRecord::CSV_HEADER.to_owned()).chain(lines).collect::<String>());
+        print(&csv(&response, arguments.limit)?);
         return Ok(());
     }
     let row = |usage: UsageRecord| {
@@ -69,6 +68,17 @@ pub(crate) fn usage(arguments: &UsageArguments) -> Result<(), Failure> {
     };
     let header = ["hour", "tenant", "executions", "fuel", "in", "out", "stored", ""];
     output::print_list(arguments.target.json, &response, header, row)
+}
+
+/// The CSV file of a list. A bill of a part of the hours would be wrong, and nothing in the file would say so.
+fn csv(response: &Value, limit: usize) -> Result<String, Failure> {
+    if !response["next"].is_null() {
+        let message = format!("there are more than {limit} hours: name a shorter time, or a larger --limit");
+        return Err(Failure::new(CliErrorCode::BadInput, message));
+    }
+    let hours: Vec<UsageRecord> = items(response)?;
+    let lines = hours.iter().map(UsageRecord::to_csv);
+    Ok(std::iter::once(UsageRecord::CSV_HEADER.to_owned()).chain(lines).collect())
 }
 
 /// Shows the adoption by weeks.
@@ -99,6 +109,18 @@ fn sdk(version: &SdkVersion) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_csv_file_has_all_hours_or_none() {
+        let hour = json!({
+            "tenant": "acme", "hour_at": 0, "executions": 3, "fuel": 40, "bytes_in": 5, "bytes_out": 6,
+            "storage_bytes": 7, "is_closed": true,
+        });
+        let whole = csv(&json!({ "items": [hour], "next": null }), 1).expect("a file");
+        assert_eq!(whole, format!("{}acme,0,3,40,5,6,7,true\r\n", UsageRecord::CSV_HEADER));
+        assert!(csv(&json!({ "items": [hour], "next": "0/acme" }), 1).is_err());
+    }
 
     #[test]
     fn a_release_has_the_components_that_it_built() {

@@ -1,4 +1,4 @@
-//! The access of a platform's users to the databases of components.
+//! The access of users to the databases of components: of a platform, and of a development server.
 
 use elias_api::{Code, DatabaseQuery, DatabaseResult, Error};
 use elias_capabilities::Db;

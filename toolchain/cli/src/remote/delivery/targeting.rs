@@ -1,4 +1,4 @@
-//! Callers who get a version of their own: `elias flags`.
+//! Callers who get a version of their own: `elias targeting`.
 
 use super::services::ServiceArguments;
 use crate::remote::connection::client::Client;
@@ -9,9 +9,9 @@ use elias_command_line::text::plain;
 use elias_delivery::rollout::{FlagRule, Sticky};
 use serde_json::{Value, json};
 
-/// The arguments of `flags`.
+/// The arguments of `targeting`.
 #[derive(Debug, Args)]
-pub(crate) struct FlagsArguments {
+pub(crate) struct TargetingArguments {
     /// Targeting rule: a version, and a condition such as `3 organization=acme`, `3 plan=pro` (a claim of the token)
     /// or `3 10%`; the first that matches applies; repeatable
     #[arg(long = "give", value_name = "RULE", value_parser = rule, conflicts_with = "clear")]
@@ -27,7 +27,7 @@ pub(crate) struct FlagsArguments {
 ///
 /// # Errors
 /// If the platform refuses.
-pub(crate) fn flags(arguments: &FlagsArguments) -> Result<(), Failure> {
+pub(crate) fn targeting(arguments: &TargetingArguments) -> Result<(), Failure> {
     let ServiceArguments { component, environment, target } = &arguments.service;
     let client = Client::of(target)?;
     if !arguments.rules.is_empty() || arguments.clear {
@@ -36,7 +36,7 @@ pub(crate) fn flags(arguments: &FlagsArguments) -> Result<(), Failure> {
         return output::print_done(
             target.json,
             &response,
-            &format!("{component} in {environment} has {} flags", arguments.rules.len()),
+            &format!("{component} in {environment} has {} targeting rules", arguments.rules.len()),
         );
     }
     let response = client.get(client.services_url(Some(component)))?;

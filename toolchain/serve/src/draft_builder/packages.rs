@@ -1,0 +1,293 @@
+//! The npm packages of a draft: those that its package-lock.json names, from the registry that the operator named.
+//!
+//! Nothing of npm runs, and no script of a package: a tarball is compared with the lockfile's hash and unpacked. The
+//! registry's URL in the lockfile is not used.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use elias_advisories::Package;
+use elias_api::{Code, Error, Result};
+use elias_capabilities::http::PublicFetch;
+use flate2::read::GzDecoder;
+use serde::Deserialize;
+use sha2::{Digest, Sha512};
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Component, Path, PathBuf};
+
+/// The lockfile of npm.
+const LOCKFILE: &str = "package-lock.json";
+/// Packages of a draft.
+const PACKAGES_MAX: usize = 300;
+/// Bytes of a package as it is sent.
+const TARBALL_BYTES_MAX: usize = 16 << 20;
+/// Bytes of all packages of a draft, unpacked.
+const UNPACKED_BYTES_MAX: u64 = 64 << 20;
+/// Files of all packages of a draft.
+const FILES_MAX: usize = 20_000;
+
+/// A package that the lockfile names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct LockedPackage {
+    /// Where it belongs in the project, such as `node_modules/zod`.
+    folder: String,
+    name: String,
+    version: String,
+    /// The lockfile's hashes, of which one is `sha512-BASE64`.
+    integrity: Vec<String>,
+}
+
+/// The lockfile, versions 2 and 3: packages by their folders.
+#[derive(Deserialize)]
+struct Lockfile {
+    #[serde(default)]
+    packages: BTreeMap<String, Entry>,
+}
+
+#[derive(Deserialize)]
+struct Entry {
+    /// The name in the registry, where the folder has another one.
+    name: Option<String>,
+    #[serde(default)]
+    version: String,
+    #[serde(default)]
+    integrity: String,
+    #[serde(default)]
+    dev: bool,
+    #[serde(default)]
+    link: bool,
+}
+
+impl LockedPackage {
+    /// As policies know it.
+    pub(super) fn package(&self) -> Package {
+        Package { name: self.name.clone(), version: self.version.clone(), integrity: self.integrity.clone() }
+    }
+
+    /// The URL of its tarball in a registry, whose URL does not end with a slash.
+    fn url(&self, registry: &str) -> String {
+        let Self { name, version, .. } = self;
+        let base = name.rsplit('/').next().unwrap_or_default();
+        format!("{registry}/{name}/-/{base}-{version}.tgz")
+    }
+
+    fn is_intact(&self, tarball: &[u8]) -> bool {
+        let mut wanted = self.integrity.iter().filter_map(|hash| STANDARD.decode(hash.strip_prefix("sha512-")?).ok());
+        let digest = Sha512::digest(tarball);
+        wanted.any(|wanted| wanted == digest.as_slice())
+    }
+}
+
+/// The packages that a draft's lockfile names, but for those of development; none without a lockfile.
+///
+/// # Errors
+/// `bad-input` for a lockfile that is none, and for packages without a SHA-512; `too-large`.
+pub(super) fn read(files: &BTreeMap<String, String>) -> Result<Vec<LockedPackage>> {
+    let Some(text) = files.get(LOCKFILE) else { return Ok(Vec::new()) };
+    let bad = |why: String| Error::new(Code::BadInput, format!("{LOCKFILE}: {why}"));
+    let lockfile: Lockfile = serde_json::from_str(text).map_err(|error| bad(error.to_string()))?;
+    let mut packages = Vec::new();
+    for (folder, entry) in lockfile.packages {
+        if folder.is_empty() || entry.dev {
+            continue;
+        }
+        let shown: String = folder.chars().take(200).collect();
+        let shown = shown.escape_debug();
+        let name = match (entry.name, folder.rsplit_once("node_modules/")) {
+            (Some(name), Some(_)) => name,
+            (None, Some((_, name))) => name.to_owned(),
+            (_, None) => return Err(bad(format!("{shown} is not in node_modules"))),
+        };
+        if entry.link || !is_name(&name) || !is_folder(&folder) || !is_version(&entry.version) {
+            return Err(bad(format!("{shown} is not a package of a registry")));
+        }
+        let integrity: Vec<String> = entry.integrity.split_whitespace().map(str::to_owned).collect();
+        if !integrity.iter().any(|hash| hash.starts_with("sha512-")) {
+            return Err(bad(format!("{shown} has no SHA-512: write the lockfile anew, with npm install")));
+        }
+        packages.push(LockedPackage { folder, name, version: entry.version, integrity });
+    }
+    if packages.len() > PACKAGES_MAX {
+        let message = format!("{LOCKFILE} names {} packages; at most {PACKAGES_MAX} are installed", packages.len());
+        return Err(Error::new(Code::TooLarge, message));
+    }
+    Ok(packages)
+}
+
+fn is_name(name: &str) -> bool {
+    let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '~');
+    let is_part = |part: &str| !part.is_empty() && !part.starts_with('.') && part.chars().all(good);
+    let (scope, base) = match name.strip_prefix('@').map(|rest| rest.split_once('/')) {
+        None => (None, name),
+        Some(Some((scope, base))) => (Some(scope), base),
+        Some(None) => return false,
+    };
+    name.len() <= 214 && is_part(base) && scope.is_none_or(is_part)
+}
+
+fn is_version(version: &str) -> bool {
+    let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '+');
+    !version.is_empty() && version.len() <= 128 && version.chars().all(good)
+}
+
+/// Whether a folder is one of a package, or of a package in a package.
+fn is_folder(folder: &str) -> bool {
+    let mut names = folder.split("node_modules/");
+    let begins = names.next() == Some("");
+    begins && folder.len() <= 512 && names.all(|name| is_name(name.strip_suffix('/').unwrap_or(name)))
+}
+
+/// Fetches packages and unpacks them into a project.
+///
+/// # Errors
+/// `integrity-mismatch` for a package that is not what the lockfile says; `too-large`; `builds-unavailable` if the
+/// registry does not give one; `storage-failed`, `no-space-left`.
+pub(super) async fn install(
+    fetch: &PublicFetch,
+    registry: &str,
+    packages: Vec<LockedPackage>,
+    project: &Path,
+) -> Result<()> {
+    let mut room = Room { bytes: UNPACKED_BYTES_MAX, files: FILES_MAX };
+    for package in packages {
+        let tarball = fetch.get_within(&package.url(registry), TARBALL_BYTES_MAX).await.map_err(|why| {
+            let message = format!("the registry did not give {}@{}: {why}", package.name, package.version);
+            Error::new(Code::BuildsUnavailable, message)
+        })?;
+        let folder = project.join(&package.folder);
+        let unpacked = tokio::task::spawn_blocking(move || {
+            if !package.is_intact(&tarball) {
+                let (name, version) = (&package.name, &package.version);
+                let message = format!("{name}@{version} of the registry is not what {LOCKFILE} says it must be");
+                return Err(Error::new(Code::IntegrityMismatch, message));
+            }
+            unpack(&tarball, &folder, room)
+        });
+        room = unpacked.await.map_err(|panic| Error::new(Code::Internal, format!("unpacking: {panic}")))??;
+    }
+    Ok(())
+}
+
+/// What may still be unpacked.
+#[derive(Debug, Clone, Copy)]
+struct Room {
+    bytes: u64,
+    files: usize,
+}
+
+/// Unpacks the files of a package into its folder; gives the room that is left. Links and devices are left out, and so
+/// is the first folder of every path, as npm does it.
+fn unpack(tarball: &[u8], folder: &Path, mut room: Room) -> Result<Room> {
+    let too_large = || {
+        let message = format!(
+            "the packages have more than {UNPACKED_BYTES_MAX} bytes, or {FILES_MAX} files, together: use fewer ones"
+        );
+        Error::new(Code::TooLarge, message)
+    };
+    // What is left out is decompressed too.
+    let mut archive = tar::Archive::new(GzDecoder::new(tarball).take(2 * UNPACKED_BYTES_MAX));
+    for entry in archive.entries()? {
+        let mut entry = entry?;
+        if !entry.header().entry_type().is_file() {
+            continue;
+        }
+        let path: PathBuf = entry.path()?.components().skip(1).collect();
+        let is_inside = path.components().all(|part| matches!(part, Component::Normal(_)));
+        if !is_inside || path.as_os_str().is_empty() {
+            continue;
+        }
+        room.files = room.files.checked_sub(1).ok_or_else(too_large)?;
+        let file = folder.join(path);
+        std::fs::create_dir_all(file.parent().unwrap_or(folder))?;
+        let mut file = File::create(file)?;
+        let copied = io::copy(&mut entry.by_ref().take(room.bytes.saturating_add(1)), &mut file)?;
+        room.bytes = room.bytes.checked_sub(copied).ok_or_else(too_large)?;
+    }
+    Ok(room)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+    use serde_json::json;
+
+    fn read_entries(packages: serde_json::Value) -> std::result::Result<Vec<LockedPackage>, Code> {
+        let text = json!({ "lockfileVersion": 3, "packages": packages }).to_string();
+        read(&BTreeMap::from([(LOCKFILE.to_owned(), text)])).map_err(|error| error.code())
+    }
+
+    #[test]
+    fn a_lockfile_names_packages_of_a_registry_and_nothing_else() {
+        let sha = "sha512-x";
+        let good = json!({
+            "": { "name": "shop" },
+            "node_modules/zod": { "version": "4.2.0", "integrity": sha, "resolved": "http://127.0.0.1/evil.tgz" },
+            "node_modules/@a/b/node_modules/c": { "version": "1.0.0-rc.1+x", "integrity": sha },
+            "node_modules/typescript": { "version": "5.9.0", "dev": true },
+        });
+        let found = read_entries(good).expect("they are good");
+        let urls: Vec<_> = found.iter().map(|package| package.url("https://npm.example")).collect();
+        assert_eq!(urls, ["https://npm.example/c/-/c-1.0.0-rc.1+x.tgz", "https://npm.example/zod/-/zod-4.2.0.tgz"]);
+        for (folder, entry) in [
+            ("node_modules/../../x", json!({ "version": "1.0.0", "integrity": sha })),
+            ("node_modules/a/../b", json!({ "version": "1.0.0", "integrity": sha })),
+            ("packages/a", json!({ "version": "1.0.0", "integrity": sha })),
+            ("x/node_modules/a", json!({ "version": "1.0.0", "integrity": sha })),
+            ("node_modules/a", json!({ "version": "../../x", "integrity": sha })),
+            ("node_modules/a", json!({ "version": "1.0.0", "integrity": sha, "name": "../x" })),
+            ("node_modules/a", json!({ "version": "1.0.0", "integrity": sha, "link": true })),
+            ("node_modules/a", json!({ "version": "1.0.0", "integrity": "sha1-x" })),
+            ("node_modules/a", json!({ "version": "1.0.0" })),
+        ] {
+            assert_eq!(read_entries(json!({ folder: entry })), Err(Code::BadInput), "{folder} {entry}");
+        }
+        let entry = json!({ "version": "1.0.0", "integrity": sha });
+        let many: BTreeMap<_, _> =
+            (0..=PACKAGES_MAX).map(|at| (format!("node_modules/p{at}"), entry.clone())).collect();
+        assert_eq!(read_entries(json!(many)), Err(Code::TooLarge));
+        assert_eq!(read(&BTreeMap::new()).expect("no lockfile"), []);
+    }
+
+    /// A tarball with one file of this name, whose path is not looked at.
+    fn tarball(path: &str, content: &[u8]) -> Vec<u8> {
+        let mut builder = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
+        let mut header = tar::Header::new_gnu();
+        header.as_old_mut().name[..path.len()].copy_from_slice(path.as_bytes());
+        header.set_size(content.len() as u64);
+        header.set_cksum();
+        builder.append(&header, content).expect("in memory");
+        builder.into_inner().expect("in memory").finish().expect("in memory")
+    }
+
+    #[test]
+    fn a_package_is_unpacked_into_its_folder_within_bounds() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let inner = folder.path().join("node_modules/a");
+        let room = Room { bytes: 5, files: 2 };
+        let left = unpack(&tarball("package/lib/index.js", b"12345"), &inner, room).expect("it fits");
+        assert_eq!((left.bytes, left.files), (0, 1));
+        assert_eq!(std::fs::read(inner.join("lib/index.js")).expect("it is there"), b"12345");
+        let too_many = unpack(&tarball("package/b.js", b"123456"), &inner, room).expect_err("too many bytes");
+        assert_eq!(too_many.code(), Code::TooLarge);
+        let none = Room { bytes: 5, files: 0 };
+        assert_eq!(unpack(&tarball("package/c.js", b"1"), &inner, none).expect_err("a file").code(), Code::TooLarge);
+        unpack(&tarball("package/../../../x", b"1"), &inner, room).expect("it is left out");
+        assert!(!folder.path().join("x").exists() && !folder.path().join("node_modules/x").exists());
+    }
+
+    #[test]
+    fn a_package_must_be_what_the_lockfile_says() {
+        let bytes = b"a tarball";
+        let hash = format!("sha512-{}", STANDARD.encode(Sha512::digest(bytes)));
+        let package = LockedPackage {
+            folder: "node_modules/a".into(),
+            name: "a".into(),
+            version: "1.0.0".into(),
+            integrity: vec!["sha1-x".into(), hash],
+        };
+        assert!(package.is_intact(bytes) && !package.is_intact(b"another"));
+    }
+}

@@ -1,0 +1,81 @@
+use super::*;
+use serde_json::json;
+
+/// A child that is a shell script: what is tested is how its end is read.
+fn script(script: &str) -> Command {
+    let mut command = Command::new("/bin/sh");
+    command.args(["-c", script]);
+    command
+}
+
+async fn run_script(text: &str) -> std::result::Result<(Option<Bytes>, Vec<Value>), Code> {
+    run(script(text), Duration::from_secs(600), 100).await.map_err(|error| error.code())
+}
+
+#[tokio::test]
+async fn the_end_of_a_build_says_what_became_of_it() {
+    let built = run_script(r#"printf '{"wasm-bytes":3,"diagnostics":[]}\nabc'"#).await;
+    assert_eq!(built, Ok((Some(Bytes::from_static(b"abc")), Vec::new())));
+    let failed = run_script(r#"printf '{"wasm-bytes":null,"diagnostics":[{"code":"x"}]}\n'"#).await;
+    assert_eq!(failed, Ok((None, vec![json!({ "code": "x" })])));
+    for (text, code) in [
+        ("kill -XCPU $$", Code::BuildLimit),
+        ("kill -ABRT $$", Code::BuildLimit),
+        ("yes | head -c 8000000", Code::BuildLimit),
+        ("exit 3", Code::Internal),
+        ("exit 1", Code::Internal),
+        ("true", Code::Internal),
+        (r#"printf '{"wasm-bytes":5,"diagnostics":[]}\nabc'"#, Code::Internal),
+    ] {
+        assert_eq!(run_script(text).await, Err(code), "{text}");
+    }
+}
+
+/// Without any patience nothing is measured: the child has no output, and has not ended.
+#[tokio::test]
+async fn a_build_that_never_ends_is_ended() {
+    let error = run(script("exec sleep 100000"), Duration::ZERO, 100).await.expect_err("it does not end");
+    assert_eq!(error.code(), Code::BuildLimit);
+}
+
+#[test]
+fn diagnostics_are_flat_bounded_and_name_no_folder_of_the_host() {
+    let folder = Path::new("/data/builds/x");
+    let related = json!({ "code": "b", "message": "y".repeat(2 * TEXT_BYTES_MAX) });
+    let told = json!({
+        "severity": "error", "code": "a", "message": "in /data/builds/x/src/a.ts", "file": "/data/builds/x/src/a.ts",
+        "line": 3, "column": 5, "label": null, "help": null, "related": [related],
+    });
+    let read = read_diagnostics(vec![told], folder);
+    assert_eq!(read.iter().map(|one| one.code.as_str()).collect::<Vec<_>>(), ["a", "b"]);
+    assert_eq!((read[0].message.as_str(), read[0].file.as_deref()), ("in src/a.ts", Some("src/a.ts")));
+    assert_eq!((read[0].line, read[0].column, read[1].message.len()), (Some(3), Some(5), TEXT_BYTES_MAX));
+    let many = vec![json!({ "code": "a" }); 2 * DIAGNOSTICS_MAX];
+    assert_eq!(read_diagnostics(many, folder).len(), DIAGNOSTICS_MAX);
+}
+
+#[test]
+fn migrations_and_assets_go_with_the_version() {
+    let names =
+        ["migrations/1.sql", "migrations/old/0.sql", "migrations/x.md", "public/a/b.css", "public/.env", "src/a.ts"];
+    let files: BTreeMap<String, String> = names.map(|name| (name.to_owned(), "x".to_owned())).into();
+    let mut config = ConfigFile::default();
+    assert!(version_files(&config, &files).is_empty());
+    config.capabilities.insert("db".to_owned(), json!({ "migrations": "./migrations/" }));
+    config.gateway = Some(json!({ "assets": { "folder": "public" } }));
+    let belonging: Vec<_> = version_files(&config, &files).into_keys().collect();
+    assert_eq!(belonging, ["migrations/1.sql", "public/a/b.css"]);
+}
+
+#[test]
+fn a_draft_starts_from_a_template() {
+    let builder = ChildBuilder::new(Path::new("/none"), None, 1, None);
+    let name: ComponentName = "shop".parse().expect("a name");
+    for template in ["hello", "hono", "api", "worker", "schedule", "event"] {
+        let files = builder.template(template, &name).expect(template);
+        assert!(files["package.json"].contains("\"name\": \"shop\""), "{template}");
+        elias_api::check_draft_files(&files).expect(template);
+        assert!(settings(Path::new("/none"), &BTreeMap::new()).is_ok());
+    }
+    assert!(builder.template("none", &name).is_none());
+}
