@@ -26,9 +26,11 @@ use std::collections::BTreeMap;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::AsyncReadExt;
 use tokio::process::Command;
+use tokio::runtime::Handle;
 use tokio::sync::{OnceCell, Semaphore};
 
 /// Seconds of CPU time of a build. A project of a thousand modules takes less than one.
@@ -69,6 +71,25 @@ struct DraftSettings {
     files: BTreeMap<String, Bytes>,
 }
 
+/// The folder of a build. It is deleted once nobody works in it any more, on a thread for such work: packages are
+/// thousands of files.
+struct BuildFolder(Option<tempfile::TempDir>);
+
+impl BuildFolder {
+    fn path(&self) -> &Path {
+        self.0.as_ref().map_or(Path::new(""), tempfile::TempDir::path)
+    }
+}
+
+impl Drop for BuildFolder {
+    fn drop(&mut self) {
+        let folder = self.0.take();
+        if let Ok(runtime) = Handle::try_current() {
+            drop(runtime.spawn_blocking(move || drop(folder)));
+        }
+    }
+}
+
 impl ChildBuilder {
     pub(crate) fn new(
         data_dir: &Path,
@@ -96,12 +117,12 @@ impl ChildBuilder {
         self.prepared.get_or_try_init(|| self.prepare()).await?;
         let (parent, written) = (self.folder.clone(), files.clone());
         let folder = tokio::task::spawn_blocking(move || write(&parent, &written)).await;
-        let folder = folder.map_err(|panic| internal(&panic))??;
+        let folder = Arc::new(BuildFolder(Some(folder.map_err(|panic| internal(&panic))??)));
         let (settings, mut diagnostics) = match settings(folder.path(), files) {
             Ok(settings) => (Some(settings), Vec::new()),
             Err(diagnostics) => (None, diagnostics),
         };
-        if let Err(error) = self.install(files, folder.path()).await {
+        if let Err(error) = self.install(files, &folder).await {
             if error.code().status() >= 500 {
                 return Err(error);
             }
@@ -126,7 +147,7 @@ impl ChildBuilder {
     }
 
     /// Fetches the packages of the draft's lockfile, if there is a registry.
-    async fn install(&self, files: &BTreeMap<String, String>, project: &Path) -> Result<()> {
+    async fn install(&self, files: &BTreeMap<String, String>, project: &Arc<BuildFolder>) -> Result<()> {
         let Some((registry, fetch)) = &self.registry else { return Ok(()) };
         let installed = packages::install(fetch, registry, packages::read(files)?, project);
         let installed = tokio::time::timeout(WALL, installed).await;
