@@ -31,7 +31,7 @@ use std::time::Duration;
 use tokio::io::AsyncReadExt;
 use tokio::process::Command;
 use tokio::runtime::Handle;
-use tokio::sync::{OnceCell, Semaphore};
+use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
 
 /// Seconds of CPU time of a build. A project of a thousand modules takes less than one.
 const CPU_SECONDS: u64 = 30;
@@ -60,7 +60,7 @@ pub(crate) struct ChildBuilder {
     /// The registry of npm packages, without a slash at its end, and what fetches from it; none: packages are not
     /// installed.
     registry: Option<(String, PublicFetch)>,
-    running: Semaphore,
+    running: Arc<Semaphore>,
     /// Set once the engine is compiled, which takes seconds of CPU time that are no tenant's.
     prepared: OnceCell<()>,
 }
@@ -73,17 +73,21 @@ struct DraftSettings {
 
 /// The folder of a build. It is deleted once nobody works in it any more, on a thread for such work: packages are
 /// thousands of files.
-struct BuildFolder(Option<tempfile::TempDir>);
+struct BuildFolder {
+    folder: Option<tempfile::TempDir>,
+    /// Counts the build among those of the host as long: a client that goes away does not end what a thread does.
+    _running: OwnedSemaphorePermit,
+}
 
 impl BuildFolder {
     fn path(&self) -> &Path {
-        self.0.as_ref().map_or(Path::new(""), tempfile::TempDir::path)
+        self.folder.as_ref().map_or(Path::new(""), tempfile::TempDir::path)
     }
 }
 
 impl Drop for BuildFolder {
     fn drop(&mut self) {
-        let folder = self.0.take();
+        let folder = self.folder.take();
         if let Ok(runtime) = Handle::try_current() {
             drop(runtime.spawn_blocking(move || drop(folder)));
         }
@@ -104,20 +108,21 @@ impl ChildBuilder {
             cache: absolute(cache.map_or_else(|| data_dir.join("build-cache"), Path::to_owned)),
             component_bytes,
             registry,
-            running: Semaphore::new(RUNNING_MAX),
+            running: Arc::new(Semaphore::new(RUNNING_MAX)),
             prepared: OnceCell::new(),
         }
     }
 
     async fn build_in_child(&self, files: &BTreeMap<String, String>) -> Result<BuiltDraft> {
-        let _running = self.running.try_acquire().map_err(|_| {
+        let running = Arc::clone(&self.running).try_acquire_owned().map_err(|_| {
             let message = format!("the host builds {RUNNING_MAX} drafts at the moment; try again");
             Error::new(Code::Component(ErrorCode::Overloaded), message)
         })?;
         self.prepared.get_or_try_init(|| self.prepare()).await?;
         let (parent, written) = (self.folder.clone(), files.clone());
         let folder = tokio::task::spawn_blocking(move || write(&parent, &written)).await;
-        let folder = Arc::new(BuildFolder(Some(folder.map_err(|panic| internal(&panic))??)));
+        let folder = folder.map_err(|panic| internal(&panic))??;
+        let folder = Arc::new(BuildFolder { folder: Some(folder), _running: running });
         let (settings, mut diagnostics) = match settings(folder.path(), files) {
             Ok(settings) => (Some(settings), Vec::new()),
             Err(diagnostics) => (None, diagnostics),
