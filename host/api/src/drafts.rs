@@ -169,9 +169,10 @@ pub fn check_draft_files(files: &BTreeMap<String, String>) -> Result<()> {
 }
 
 fn is_path(path: &str) -> bool {
-    let is_part = |part: &str| {
-        !matches!(part, "" | "." | ".." | "node_modules" | ".git" | ".elias") && part.len() <= PART_BYTES_MAX
-    };
+    // On some file systems `.GIT` is `.git`.
+    let is_reserved =
+        |part: &str| ["node_modules", ".git", ".elias"].iter().any(|name| part.eq_ignore_ascii_case(name));
+    let is_part = |part: &str| !matches!(part, "" | "." | "..") && !is_reserved(part) && part.len() <= PART_BYTES_MAX;
     path.len() <= PATH_BYTES_MAX
         && !path.contains(|c: char| c == '\\' || c.is_control())
         && path.split('/').all(is_part)
@@ -202,6 +203,7 @@ mod tests {
             "a\0",
             "a\nb",
             "node_modules/x/index.js",
+            "a/.GIT/config",
             long.as_str(),
             long_part.as_str(),
         ] {
