@@ -13,8 +13,9 @@ pub const DRAFT_FILE_BYTES_MAX: usize = 256 << 10;
 pub const DRAFT_BYTES_MAX: usize = 1 << 20;
 /// Drafts of a tenant.
 pub const DRAFTS_MAX: u32 = 100;
-/// Bytes of the path of a file.
+/// Bytes of the path of a file, and of each of its parts: file systems take no longer names.
 const PATH_BYTES_MAX: usize = 256;
+const PART_BYTES_MAX: usize = 255;
 
 /// A draft: a project that users edit on the platform, with its files.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -168,7 +169,10 @@ pub fn check_draft_files(files: &BTreeMap<String, String>) -> Result<()> {
 }
 
 fn is_path(path: &str) -> bool {
-    let is_part = |part: &str| !matches!(part, "" | "." | ".." | "node_modules" | ".git" | ".elias");
+    // On some file systems `.GIT` is `.git`.
+    let is_reserved =
+        |part: &str| ["node_modules", ".git", ".elias"].iter().any(|name| part.eq_ignore_ascii_case(name));
+    let is_part = |part: &str| !matches!(part, "" | "." | "..") && !is_reserved(part) && part.len() <= PART_BYTES_MAX;
     path.len() <= PATH_BYTES_MAX
         && !path.contains(|c: char| c == '\\' || c.is_control())
         && path.split('/').all(is_part)
@@ -186,7 +190,7 @@ mod tests {
     #[test]
     fn paths_stay_in_the_draft() {
         assert_eq!(check(&[("src/index.ts", 1), (".gitignore", 0), ("a b/é.txt", 1)]), Ok(()));
-        let long = "x".repeat(PATH_BYTES_MAX + 1);
+        let (long, long_part) = (format!("x/{}", "x".repeat(PATH_BYTES_MAX - 1)), "x".repeat(PART_BYTES_MAX + 1));
         for path in [
             "",
             "/a",
@@ -199,7 +203,9 @@ mod tests {
             "a\0",
             "a\nb",
             "node_modules/x/index.js",
+            "a/.GIT/config",
             long.as_str(),
+            long_part.as_str(),
         ] {
             assert_eq!(check(&[(path, 1)]), Err(Code::BadInput), "{path}");
         }

@@ -10,12 +10,14 @@ use elias_api::{Code, Error, Result};
 use elias_atomic_write::{Access, Fsync};
 use elias_capabilities::Flags;
 use elias_capabilities::flags::{FlagSource, LiveFlags};
-use elias_delivery::flag::{FLAGS_MAX, FlagDefinition, FlagSet};
+use elias_delivery::flag::{FlagDefinition, FlagSet};
 use elias_names::{Environment, ServiceId, TenantId};
 use elias_store::Store;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
+use serde::Deserialize;
+use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
@@ -28,8 +30,9 @@ const READ_MAX: Duration = Duration::from_secs(2);
 /// Whose flags a set has.
 type SetKey = (TenantId, Environment);
 
-/// The definitions of a set by name, as the file has them.
-type Definitions = BTreeMap<String, FlagDefinition>;
+/// The definitions of a set by name, as the store and the file have them: a host of another release may have written
+/// what this one does not know.
+type Definitions = BTreeMap<String, Value>;
 
 /// The flags of a host, for the host that a platform is opened with: made first, since the host is built before.
 #[derive(Clone, Default)]
@@ -193,17 +196,16 @@ impl Shared {
 }
 
 async fn read_stored(origin: &Origin, (tenant, environment): &SetKey) -> Result<Definitions> {
-    let mut scope = origin.store.read(tenant).await?;
-    let most = u32::try_from(FLAGS_MAX).unwrap_or(u32::MAX);
-    let stored = scope.flags(*environment, "", most).await?;
-    Ok(stored.into_iter().map(|flag| (flag.name, flag.definition)).collect())
+    Ok(origin.store.read(tenant).await?.flag_definitions(*environment).await?)
 }
 
 /// The flags, ready to be evaluated. One that this release cannot evaluate is left out, and the others are not.
 fn set_of((tenant, environment): &SetKey, definitions: Definitions) -> FlagSet {
     let mut set = FlagSet::default();
     for (name, definition) in definitions {
-        if let Err(error) = set.insert(tenant.as_str(), &name, definition) {
+        let read = FlagDefinition::deserialize(definition).map_err(|error| error.to_string());
+        let insert = |definition| set.insert(tenant.as_str(), &name, definition).map_err(|error| error.to_string());
+        if let Err(error) = read.and_then(insert) {
             tracing::error!(%tenant, %environment, flag = name, %error, "a feature flag cannot be evaluated");
         }
     }

@@ -31,6 +31,10 @@ fn summary(row: &sqlx::any::AnyRow) -> Result<DraftSummary> {
     })
 }
 
+fn stale(name: &ComponentName) -> Error {
+    Error::new(Code::Stale, format!("the draft {name} was changed meanwhile: read it again"))
+}
+
 impl TenantScope {
     /// All drafts of the tenant by name, without their files: a tenant has at most [`DRAFTS_MAX`].
     ///
@@ -102,10 +106,14 @@ impl TenantScope {
             .await?
             .ok_or_else(|| Error::not_listed(format_args!("draft `{name}`"), "elias drafts list"))?;
         if revision.is_some_and(|revision| revision != before.revision) {
-            return Err(Error::new(Code::Stale, format!("the draft {name} was changed meanwhile: read it again")));
+            return Err(stale(name));
         }
-        let query = self.query("DELETE FROM drafts WHERE tenant = $1 AND name = $2").bind(name.as_str().to_owned());
-        self.run(query).await?;
+        let delete = "DELETE FROM drafts WHERE tenant = $1 AND name = $2 AND revision = $3";
+        let query = self.query(delete).bind(name.as_str().to_owned());
+        // Another host may have saved it since it was read.
+        if self.run(query.bind(i64::try_from(before.revision).unwrap_or(i64::MAX))).await? == 0 {
+            return Err(stale(name));
+        }
         let told = json!({ "revision": before.revision, "files": before.files.len() });
         self.audit(actor, "draft.delete", name.as_str(), Some(&told), NOTHING).await
     }

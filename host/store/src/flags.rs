@@ -1,12 +1,14 @@
 //! The statements about feature flags.
 
 use super::audit::NOTHING;
-use super::{HostScope, TenantScope, get, now_ms, number, optional_json, text};
+use super::{HostScope, TenantScope, get, json, now_ms, number, optional_json, text};
 use crate::error::{Error, Result};
 use elias_api::{Actor, Code, FeatureFlag, FlagRevision};
 use elias_delivery::flag::{FLAGS_MAX, FlagDefinition};
 use elias_names::{Environment, TenantId};
+use serde_json::Value;
 use sqlx::any::AnyRow;
+use std::collections::BTreeMap;
 
 /// Bytes of the definitions of all flags of a tenant in an environment: each host has them in memory.
 const SET_BYTES_MAX: u64 = 1 << 20;
@@ -67,6 +69,18 @@ impl TenantScope {
                       AND definition IS NOT NULL ORDER BY name LIMIT $4";
         let query = self.query(select).bind(environment.as_str()).bind(after.to_owned()).bind(i64::from(limit));
         Ok(self.rows(query).await?.iter().map(flag).collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
+    }
+
+    /// The definitions of all flags of an environment by name, as they were written, which may have been by a later
+    /// release.
+    ///
+    /// # Errors
+    /// `store-unavailable`.
+    pub async fn flag_definitions(&mut self, environment: Environment) -> Result<BTreeMap<String, Value>> {
+        let select = "SELECT name, definition FROM flags WHERE tenant = $1 AND environment = $2 \
+                      AND definition IS NOT NULL";
+        let query = self.query(select).bind(environment.as_str());
+        self.rows(query).await?.iter().map(|row| Ok((get(row, "name")?, json(row, "definition")?))).collect()
     }
 
     /// A flag.

@@ -26,10 +26,12 @@ use std::collections::BTreeMap;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::AsyncReadExt;
 use tokio::process::Command;
-use tokio::sync::{OnceCell, Semaphore};
+use tokio::runtime::Handle;
+use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
 
 /// Seconds of CPU time of a build. A project of a thousand modules takes less than one.
 const CPU_SECONDS: u64 = 30;
@@ -58,7 +60,7 @@ pub(crate) struct ChildBuilder {
     /// The registry of npm packages, without a slash at its end, and what fetches from it; none: packages are not
     /// installed.
     registry: Option<(String, PublicFetch)>,
-    running: Semaphore,
+    running: Arc<Semaphore>,
     /// Set once the engine is compiled, which takes seconds of CPU time that are no tenant's.
     prepared: OnceCell<()>,
 }
@@ -67,6 +69,29 @@ pub(crate) struct ChildBuilder {
 struct DraftSettings {
     settings: elias_api::VersionSettings,
     files: BTreeMap<String, Bytes>,
+}
+
+/// The folder of a build. It is deleted once nobody works in it any more, on a thread for such work: packages are
+/// thousands of files.
+struct BuildFolder {
+    folder: Option<tempfile::TempDir>,
+    /// Counts the build among those of the host as long: a client that goes away does not end what a thread does.
+    _running: OwnedSemaphorePermit,
+}
+
+impl BuildFolder {
+    fn path(&self) -> &Path {
+        self.folder.as_ref().map_or(Path::new(""), tempfile::TempDir::path)
+    }
+}
+
+impl Drop for BuildFolder {
+    fn drop(&mut self) {
+        let folder = self.folder.take();
+        if let Ok(runtime) = Handle::try_current() {
+            drop(runtime.spawn_blocking(move || drop(folder)));
+        }
+    }
 }
 
 impl ChildBuilder {
@@ -83,13 +108,13 @@ impl ChildBuilder {
             cache: absolute(cache.map_or_else(|| data_dir.join("build-cache"), Path::to_owned)),
             component_bytes,
             registry,
-            running: Semaphore::new(RUNNING_MAX),
+            running: Arc::new(Semaphore::new(RUNNING_MAX)),
             prepared: OnceCell::new(),
         }
     }
 
     async fn build_in_child(&self, files: &BTreeMap<String, String>) -> Result<BuiltDraft> {
-        let _running = self.running.try_acquire().map_err(|_| {
+        let running = Arc::clone(&self.running).try_acquire_owned().map_err(|_| {
             let message = format!("the host builds {RUNNING_MAX} drafts at the moment; try again");
             Error::new(Code::Component(ErrorCode::Overloaded), message)
         })?;
@@ -97,11 +122,12 @@ impl ChildBuilder {
         let (parent, written) = (self.folder.clone(), files.clone());
         let folder = tokio::task::spawn_blocking(move || write(&parent, &written)).await;
         let folder = folder.map_err(|panic| internal(&panic))??;
+        let folder = Arc::new(BuildFolder { folder: Some(folder), _running: running });
         let (settings, mut diagnostics) = match settings(folder.path(), files) {
             Ok(settings) => (Some(settings), Vec::new()),
             Err(diagnostics) => (None, diagnostics),
         };
-        if let Err(error) = self.install(files, folder.path()).await {
+        if let Err(error) = self.install(files, &folder).await {
             if error.code().status() >= 500 {
                 return Err(error);
             }
@@ -126,7 +152,7 @@ impl ChildBuilder {
     }
 
     /// Fetches the packages of the draft's lockfile, if there is a registry.
-    async fn install(&self, files: &BTreeMap<String, String>, project: &Path) -> Result<()> {
+    async fn install(&self, files: &BTreeMap<String, String>, project: &Arc<BuildFolder>) -> Result<()> {
         let Some((registry, fetch)) = &self.registry else { return Ok(()) };
         let installed = packages::install(fetch, registry, packages::read(files)?, project);
         let installed = tokio::time::timeout(WALL, installed).await;

@@ -78,3 +78,13 @@ async fn without_the_store_the_last_known_flags_are_used() {
     assert!(never_read.now().is_none(), "nothing is known of them");
     assert!(sets.shared.behind.load(Ordering::Relaxed), "they are read once the store is back");
 }
+
+#[test]
+fn a_flag_of_a_later_release_is_left_out_and_the_others_are_not() {
+    let key = ("acme".parse().expect("a name"), Environment::Production);
+    let known = json!({ "variants": { "only": "one" }, "defaultVariant": "only" });
+    let mut later = known.clone();
+    later["prerequisites"] = json!(["banner"]);
+    let set = set_of(&key, BTreeMap::from([("banner".to_owned(), known), ("later".to_owned(), later)]));
+    assert!(set.get("banner").is_some() && set.get("later").is_none());
+}

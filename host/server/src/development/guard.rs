@@ -3,7 +3,9 @@
 //! A development server has no accounts, and what the console does is as much as the project itself can do: statements
 //! on its database, requests with the headers of others. Three things could reach it from outside, and are refused:
 //!
-//! - another machine, where the server listens on more than the loopback network, or through a proxy or a tunnel;
+//! - another machine, where the server listens on more than the loopback network, or through a proxy or a tunnel that
+//!   can be told: by its headers, by the host that it asks for, or by HTTP/1.0, in which nginx asks as long as it is
+//!   not told otherwise. One that hides all of this, and asks for this machine, passes for the developer;
 //! - a page of another site whose host name comes to lead to this machine (DNS rebinding): its requests are of the same
 //!   origin for the browser, and their `Host` gives it away;
 //! - a page of another origin, which makes the browser send a request (CSRF): by `Origin` and `Sec-Fetch-Site`, and for
@@ -18,13 +20,14 @@ use axum::middleware::Next;
 use axum::response::Response;
 use elias_api::{Code, Error};
 use http::request::Parts;
-use http::{HeaderName, Method};
+use http::{HeaderName, Method, Version};
 
 /// The header that a change must have, with any value.
 const CONSOLE: HeaderName = HeaderName::from_static("elias-console");
 
 /// Headers by which a request says that it came through a proxy.
-const OF_PROXIES: [&str; 4] = ["forwarded", "via", "x-forwarded-for", "x-forwarded-host"];
+const OF_PROXIES: [&str; 7] =
+    ["forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-port", "x-forwarded-proto", "x-real-ip"];
 
 /// Passes on what [`check`] lets through.
 pub(super) async fn guard(request: Request, next: Next) -> Result<Response, Problem> {
@@ -43,7 +46,9 @@ fn check(parts: &Parts) -> Result<(), Error> {
     if !peer.is_some_and(|PeerAddress(address)| address.to_canonical().is_loopback()) {
         return refused("the console of a development server is for the machine that it runs on");
     }
-    if OF_PROXIES.iter().any(|name| parts.headers.contains_key(*name)) {
+    // No browser and no program of today asks in HTTP/1.0.
+    let is_old = parts.version < Version::HTTP_11;
+    if is_old || OF_PROXIES.iter().any(|name| parts.headers.contains_key(*name)) {
         return refused("the console of a development server takes no requests through a proxy: use its own address");
     }
     let authority =
@@ -74,7 +79,11 @@ mod tests {
     const OWN: &str = "http://localhost:8787";
 
     fn is_let_through(peer: &str, host: &str, method: Method, headers: &[(&str, &str)]) -> bool {
-        let mut request = http::Request::builder().method(method);
+        is_let_through_by(Version::HTTP_11, peer, host, method, headers)
+    }
+
+    fn is_let_through_by(version: Version, peer: &str, host: &str, method: Method, headers: &[(&str, &str)]) -> bool {
+        let mut request = http::Request::builder().method(method).version(version);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
@@ -97,6 +106,10 @@ mod tests {
         }
         for proxy in OF_PROXIES {
             assert!(!is_let_through("127.0.0.1", "localhost", Method::GET, &[(proxy, "1")]), "{proxy}");
+        }
+        for (version, passes) in [(Version::HTTP_10, false), (Version::HTTP_2, true)] {
+            let by = is_let_through_by(version, "127.0.0.1", "localhost", Method::GET, &[]);
+            assert_eq!(by, passes, "{version:?}");
         }
     }
 

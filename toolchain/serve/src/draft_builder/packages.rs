@@ -3,6 +3,7 @@
 //! Nothing of npm runs, and no script of a package: a tarball is compared with the lockfile's hash and unpacked. The
 //! registry's URL in the lockfile is not used.
 
+use super::BuildFolder;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use elias_advisories::Package;
@@ -12,9 +13,13 @@ use flate2::read::GzDecoder;
 use serde::Deserialize;
 use sha2::{Digest, Sha512};
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, ErrorKind, Read};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+use tar::PaxExtensions;
 
 /// The lockfile of npm.
 const LOCKFILE: &str = "package-lock.json";
@@ -26,6 +31,8 @@ const TARBALL_BYTES_MAX: usize = 16 << 20;
 const UNPACKED_BYTES_MAX: u64 = 64 << 20;
 /// Files of all packages of a draft.
 const FILES_MAX: usize = 20_000;
+/// Bytes of an entry of an archive that names the next file.
+const NAMING_BYTES_MAX: u64 = 64 << 10;
 
 /// A package that the lockfile names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -141,13 +148,13 @@ fn is_folder(folder: &str) -> bool {
 /// Fetches packages and unpacks them into a project.
 ///
 /// # Errors
-/// `integrity-mismatch` for a package that is not what the lockfile says; `too-large`; `builds-unavailable` if the
-/// registry does not give one; `storage-failed`, `no-space-left`.
+/// `integrity-mismatch` for a package that is not what the lockfile says; `bad-input` for one that cannot be unpacked;
+/// `too-large`; `builds-unavailable` if the registry does not give one; `storage-failed`, `no-space-left`.
 pub(super) async fn install(
     fetch: &PublicFetch,
     registry: &str,
     packages: Vec<LockedPackage>,
-    project: &Path,
+    project: &Arc<BuildFolder>,
 ) -> Result<()> {
     let mut room = Room { bytes: UNPACKED_BYTES_MAX, files: FILES_MAX };
     for package in packages {
@@ -155,14 +162,16 @@ pub(super) async fn install(
             let message = format!("the registry did not give {}@{}: {why}", package.name, package.version);
             Error::new(Code::BuildsUnavailable, message)
         })?;
-        let folder = project.join(&package.folder);
+        // The folder stays until this thread is done with it, also when nobody waits for the build any more.
+        let project = Arc::clone(project);
         let unpacked = tokio::task::spawn_blocking(move || {
+            let (name, version) = (&package.name, &package.version);
             if !package.is_intact(&tarball) {
-                let (name, version) = (&package.name, &package.version);
                 let message = format!("{name}@{version} of the registry is not what {LOCKFILE} says it must be");
                 return Err(Error::new(Code::IntegrityMismatch, message));
             }
-            unpack(&tarball, &folder, room)
+            let unpacked = unpack(&tarball, &project.path().join(&package.folder), room);
+            unpacked.map_err(|error| Error::new(error.code(), format!("{name}@{version}: {error}")))
         });
         room = unpacked.await.map_err(|panic| Error::new(Code::Internal, format!("unpacking: {panic}")))??;
     }
@@ -178,6 +187,10 @@ struct Room {
 
 /// Unpacks the files of a package into its folder; gives the room that is left. Links and devices are left out, and so
 /// is the first folder of every path, as npm does it.
+///
+/// # Errors
+/// `bad-input` for an archive that cannot be read or whose paths cannot be made; `too-large`; `storage-failed`,
+/// `no-space-left`.
 fn unpack(tarball: &[u8], folder: &Path, mut room: Room) -> Result<Room> {
     let too_large = || {
         let message = format!(
@@ -187,24 +200,69 @@ fn unpack(tarball: &[u8], folder: &Path, mut room: Room) -> Result<Room> {
     };
     // What is left out is decompressed too.
     let mut archive = tar::Archive::new(GzDecoder::new(tarball).take(2 * UNPACKED_BYTES_MAX));
-    for entry in archive.entries()? {
-        let mut entry = entry?;
-        if !entry.header().entry_type().is_file() {
+    let mut next_name = None;
+    // Raw, since `tar` reads the entries that name the next one into memory, however long they are.
+    for entry in archive.entries().map_err(|error| unreadable(&error))?.raw(true) {
+        let mut entry = entry.map_err(|error| unreadable(&error))?;
+        let kind = entry.header().entry_type();
+        if kind.is_gnu_longname() || kind.is_pax_local_extensions() {
+            next_name = read_name(&mut entry)?;
             continue;
         }
-        let path: PathBuf = entry.path()?.components().skip(1).collect();
+        let name: Vec<u8> = next_name.take().unwrap_or_else(|| entry.path_bytes().into_owned());
+        if !kind.is_file() {
+            continue;
+        }
+        let path: PathBuf = Path::new(OsStr::from_bytes(&name)).components().skip(1).collect();
         let is_inside = path.components().all(|part| matches!(part, Component::Normal(_)));
         if !is_inside || path.as_os_str().is_empty() {
             continue;
         }
         room.files = room.files.checked_sub(1).ok_or_else(too_large)?;
         let file = folder.join(path);
-        std::fs::create_dir_all(file.parent().unwrap_or(folder))?;
-        let mut file = File::create(file)?;
-        let copied = io::copy(&mut entry.by_ref().take(room.bytes.saturating_add(1)), &mut file)?;
+        std::fs::create_dir_all(file.parent().unwrap_or(folder)).map_err(of_file)?;
+        let mut file = File::create(file).map_err(of_file)?;
+        let mut content = entry.by_ref().take(room.bytes.saturating_add(1));
+        let copied = io::copy(&mut content, &mut file).map_err(of_file)?;
         room.bytes = room.bytes.checked_sub(copied).ok_or_else(too_large)?;
     }
     Ok(room)
+}
+
+/// The name that an entry has for the next one; none if it says something else of it.
+fn read_name(entry: &mut tar::Entry<'_, impl Read>) -> Result<Option<Vec<u8>>> {
+    let is_name = entry.header().entry_type().is_gnu_longname();
+    let mut bytes = Vec::new();
+    let read = entry.by_ref().take(NAMING_BYTES_MAX + 1).read_to_end(&mut bytes);
+    read.map_err(|error| unreadable(&error))?;
+    if bytes.len() as u64 > NAMING_BYTES_MAX {
+        return Err(unreadable(&format_args!("the name of a file has more than {NAMING_BYTES_MAX} bytes")));
+    }
+    if is_name {
+        bytes.truncate(bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len()));
+        return Ok(Some(bytes));
+    }
+    let path = PaxExtensions::new(&bytes).flatten().find(|extension| extension.key_bytes() == b"path");
+    Ok(path.map(|extension| extension.value_bytes().to_vec()))
+}
+
+fn unreadable(why: &dyn std::fmt::Display) -> Error {
+    Error::new(Code::BadInput, format!("the package cannot be unpacked: {why}"))
+}
+
+/// An error of writing a file of an archive. It is the archive's where no disk could have such a file, or where it is
+/// cut short; else it is the host's.
+fn of_file(error: io::Error) -> Error {
+    match error.kind() {
+        ErrorKind::AlreadyExists
+        | ErrorKind::InvalidData
+        | ErrorKind::InvalidFilename
+        | ErrorKind::InvalidInput
+        | ErrorKind::IsADirectory
+        | ErrorKind::NotADirectory
+        | ErrorKind::UnexpectedEof => unreadable(&error),
+        _ => error.into(),
+    }
 }
 
 #[cfg(test)]
@@ -276,6 +334,53 @@ mod tests {
         assert_eq!(unpack(&tarball("package/c.js", b"1"), &inner, none).expect_err("a file").code(), Code::TooLarge);
         unpack(&tarball("package/../../../x", b"1"), &inner, room).expect("it is left out");
         assert!(!folder.path().join("x").exists() && !folder.path().join("node_modules/x").exists());
+    }
+
+    /// An archive with an entry that names the next one, and that one.
+    fn named(kind: tar::EntryType, naming: &[u8]) -> Vec<u8> {
+        let mut builder = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
+        for (kind, content) in [(kind, naming), (tar::EntryType::Regular, &b"1"[..])] {
+            let mut header = tar::Header::new_gnu();
+            header.as_old_mut().name[..9].copy_from_slice(b"package/x");
+            header.set_entry_type(kind);
+            header.set_size(content.len() as u64);
+            header.set_cksum();
+            builder.append(&header, content).expect("in memory");
+        }
+        builder.into_inner().expect("in memory").finish().expect("in memory")
+    }
+
+    #[test]
+    fn long_names_are_taken_within_bounds() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let room = Room { bytes: 5, files: 2 };
+        let (gnu, pax) = (tar::EntryType::GNULongName, tar::EntryType::XHeader);
+        for (kind, naming, path) in [
+            (gnu, &b"package/gnu.js\0"[..], "gnu.js"),
+            (pax, &b"21 path=package/p.js\n"[..], "p.js"),
+            (pax, &b"11 size=99\n"[..], "x"),
+        ] {
+            unpack(&named(kind, naming), folder.path(), room).expect(path);
+            assert_eq!(std::fs::read(folder.path().join(path)).expect(path), b"1", "{path}");
+        }
+        let bomb = vec![b'a'; usize::try_from(NAMING_BYTES_MAX).expect("it fits") + 1];
+        for kind in [gnu, pax] {
+            let refused = unpack(&named(kind, &bomb), folder.path(), room).expect_err("too long");
+            assert_eq!(refused.code(), Code::BadInput);
+        }
+    }
+
+    #[test]
+    fn a_package_that_cannot_be_unpacked_is_no_fault_of_the_disk() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let room = Room { bytes: 5, files: 9 };
+        unpack(&tarball("package/a", b"1"), folder.path(), room).expect("a file");
+        unpack(&tarball("package/b/c", b"1"), folder.path(), room).expect("a file in a folder");
+        let long = named(tar::EntryType::GNULongName, &[b"package/".as_slice(), &[b'x'; 300]].concat());
+        for bad in [tarball("package/a/b", b"1"), tarball("package/b", b"1"), long, b"no archive".to_vec()] {
+            let refused = unpack(&bad, folder.path(), room).expect_err("it cannot be");
+            assert_eq!(refused.code(), Code::BadInput, "{refused}");
+        }
     }
 
     #[test]

@@ -68,6 +68,26 @@ fn migrations_and_assets_go_with_the_version() {
 }
 
 #[test]
+fn the_folder_of_a_build_stays_until_nobody_works_in_it() {
+    let parent = tempfile::tempdir().expect("a folder");
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    let folder = write(parent.path(), &BTreeMap::from([("a/b".to_owned(), "1".to_owned())])).expect("written");
+    let builds = Arc::new(Semaphore::new(1));
+    let running = Arc::clone(&builds).try_acquire_owned().expect("nobody builds");
+    let folder = Arc::new(BuildFolder { folder: Some(folder), _running: running });
+    let path = folder.path().to_owned();
+    let working = Arc::clone(&folder);
+    runtime.block_on(async { drop(folder) });
+    assert!(path.join("a/b").exists(), "somebody works in it");
+    assert_eq!(builds.available_permits(), 0, "it is still a build");
+    runtime.block_on(async { drop(working) });
+    // It ends when its threads have.
+    drop(runtime);
+    assert!(!path.exists());
+    assert_eq!(builds.available_permits(), 1);
+}
+
+#[test]
 fn a_draft_starts_from_a_template() {
     let builder = ChildBuilder::new(Path::new("/none"), None, 1, None);
     let name: ComponentName = "shop".parse().expect("a name");
