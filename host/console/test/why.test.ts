@@ -57,6 +57,7 @@ test.each(ENUMERATIONS)("each state of %s has a sentence, or is as it should be"
 test("no enumeration of states in the OpenAPI document is forgotten", () => {
   const known = [
     "environment",
+    "flagState",
     "jobTrigger",
     "role",
     "rolloutAction",
