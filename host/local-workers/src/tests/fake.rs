@@ -59,6 +59,9 @@ pub(super) struct Fake {
     has_code: AtomicBool,
     refuses_swap: AtomicBool,
     pub(super) swaps: AtomicUsize,
+    /// Swaps that are under way, and the most that were.
+    swapping: AtomicUsize,
+    pub(super) most_swapping: AtomicUsize,
     /// The value of the event that workers emit as they are moved; none if it is empty.
     pub(super) emits_on_upgrade: Mutex<String>,
     /// What caused each turn of a call.
@@ -322,7 +325,7 @@ impl FakeWorker {
                 if self.fake.refuses_swap.load(SeqCst) {
                     return thrown("the fields of A are others");
                 }
-                self.fake.swaps.fetch_add(1, SeqCst);
+                self.fake.count_swap().await;
                 self.heap.code = Some(source.parse().expect("a number"));
                 Ok(TurnResult { emitted: self.emitted(), ..done(turn, "") })
             }
