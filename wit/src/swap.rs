@@ -14,8 +14,8 @@ pub const CODE_SECTION: &str = "elias:code";
 /// Bytes of a section; a larger one is as good as none.
 pub const CODE_BYTES_MAX: usize = 16 << 20;
 
-/// Bytes of a section's first line, which is read whenever a worker is swapped; a section with a longer one is as good as
-/// none. The names of all web modules that there are take half of that.
+/// Bytes of a section's first line, which is read whenever a worker is swapped; a section with a longer one is as good
+/// as none. The names of all web modules that there are take half of that.
 pub const MODULES_BYTES_MAX: usize = 64 << 10;
 
 /// Digits of a digest that the name of a module has.

@@ -197,9 +197,9 @@ impl Slot {
 
     /// Makes the memory `len` bytes long. The new ones are zeros.
     ///
-    /// The system must not make one large page of them by itself (`khugepaged`): pages that nobody wrote to would become
-    /// private without a page fault, and what is written to them later would be missed by whoever counts faults. What
-    /// was mapped from files has no such pages.
+    /// The system must not make one large page of them by itself (`khugepaged`): pages that nobody wrote to would then
+    /// be private without a page fault, and what is written to them later would be missed by whoever counts faults.
+    /// What was mapped from files has no such pages.
     pub(super) fn grow(&self, len: usize) -> io::Result<()> {
         let old = self.len();
         if len > self.capacity || len < old {
