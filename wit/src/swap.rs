@@ -14,6 +14,10 @@ pub const CODE_SECTION: &str = "elias:code";
 /// Bytes of a section; a larger one is as good as none.
 pub const CODE_BYTES_MAX: usize = 16 << 20;
 
+/// Bytes of a section's first line, which is read whenever a worker is swapped; a section with a longer one is as good
+/// as none. The names of all web modules that there are take half of that.
+pub const MODULES_BYTES_MAX: usize = 64 << 10;
+
 /// Digits of a digest that the name of a module has.
 const NAME_DIGITS: usize = 12;
 
@@ -34,7 +38,7 @@ impl<'a> Code<'a> {
             return None;
         }
         let (modules, source) = str::from_utf8(section).ok()?.split_once('\n')?;
-        Some(Self { modules, source })
+        (modules.len() <= MODULES_BYTES_MAX).then_some(Self { modules, source })
     }
 
     /// The code as a section.
@@ -70,6 +74,9 @@ mod tests {
         assert_eq!(Code::parse(b"no line feed"), None);
         assert_eq!(Code::parse(b"\xff\n"), None);
         assert_eq!(Code::parse(&vec![b'\n'; CODE_BYTES_MAX + 1]), None);
+        let with_modules = |bytes: usize| Code { modules: &"a ".repeat(bytes / 2), source: "" }.to_section();
+        assert!(Code::parse(&with_modules(MODULES_BYTES_MAX)).is_some());
+        assert_eq!(Code::parse(&with_modules(MODULES_BYTES_MAX + 2)), None);
     }
 
     #[test]

@@ -35,6 +35,10 @@ const RESTART_DELAY_MS: u64 = 1_000;
 /// connections, and after a start there may be a hundred thousand of them.
 pub(crate) const UNASKED_MAX: usize = 32;
 
+/// Workers that are moved to another version at a time: each holds the code or its state meanwhile, as text of up to 64
+/// MiB, and after a deployment all are moved.
+pub(crate) const MOVES_MAX: usize = 16;
+
 /// What the task of a worker does: `actor`, which is above this.
 pub(crate) type RunWorker = fn(Arc<Manager>, Arc<WorkerHandle>) -> BoxFuture<'static, ()>;
 
@@ -58,6 +62,8 @@ pub(crate) struct Manager {
     owned: Mutex<HashMap<WorkerKey, u64>>,
     /// Permits to have an instance in memory.
     pub(crate) slots: Arc<Semaphore>,
+    /// Permits to move a worker to another version.
+    pub(crate) moves: Semaphore,
     /// Permits to read a worker of which nobody has asked for anything.
     unasked: Arc<Semaphore>,
     /// Workers that wait for a permit: those that have nothing to do then give theirs back.
@@ -96,6 +102,7 @@ impl Manager {
             directory: Mutex::default(),
             owned: Mutex::default(),
             slots,
+            moves: Semaphore::new(MOVES_MAX),
             unasked: Arc::new(Semaphore::new(UNASKED_MAX)),
             starved: AtomicUsize::new(0),
             pressure: Notify::new(),

@@ -55,8 +55,8 @@ impl HostScope {
         row.map(|row| number(&row, "log_index")).transpose()
     }
 
-    /// The artifacts that any version refers to, also one that was deleted if the heap of a worker belongs to it, and
-    /// those with the pages of workers.
+    /// The artifacts that any version refers to, also one that was deleted if the heap of a worker belongs to it, or
+    /// may belong to it again by a rollback, and those with the pages of workers.
     pub async fn referenced_artifacts(&mut self) -> Result<HashSet<String>> {
         referenced_artifacts(&mut self.tx).await
     }
@@ -64,10 +64,13 @@ impl HostScope {
 
 /// The artifacts that are referred to in the store at the other end of a connection.
 pub(super) async fn referenced_artifacts(connection: &mut sqlx::AnyConnection) -> Result<HashSet<String>> {
+    // The heap to which a rollback goes back can belong to any version: a swapped one is of another than it ran in.
     let select = "SELECT v.digest AS digest, v.settings AS settings FROM versions v \
                   JOIN tenants t ON t.tenant = v.tenant WHERE t.deleted_at IS NULL \
                   AND (v.deleted_at IS NULL OR EXISTS (SELECT 1 FROM workers w WHERE w.tenant = v.tenant \
-                      AND w.component = v.component AND w.component_digest = v.digest)) \
+                      AND w.component = v.component AND w.component_digest = v.digest) \
+                  OR (v.tenant, v.component) IN (SELECT w.tenant, w.component FROM workers w \
+                      WHERE w.upgraded_from_turn IS NOT NULL)) \
                   UNION ALL SELECT DISTINCT digest, '{}' FROM worker_turns WHERE digest IS NOT NULL";
     let rows = sqlx::query(select).fetch_all(connection).await?;
     let mut referenced = HashSet::new();

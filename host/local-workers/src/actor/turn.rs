@@ -335,6 +335,8 @@ impl Actor {
         swapped: Result<SwappedComponent, String>,
         heap: &[u8],
     ) -> Result<Box<dyn AwakeWorker>, TurnFailure> {
+        let manager = Arc::clone(&self.manager);
+        let _permit = manager.moves.acquire().await.map_err(|error| TurnFailure::NotRun(error.to_string()))?;
         let version = self.record.code.as_ref().map_or_else(|| former.version(), |code| code.version.clone());
         let swapped = match swapped {
             Err(why) => Err((why, false)),

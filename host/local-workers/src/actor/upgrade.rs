@@ -30,6 +30,8 @@ impl Actor {
         let mut worker = runs.wake(Some(heap))?;
         let source = code.source()?;
         let result = self.run_turn_in(&mut *worker, TurnKind::Swap { code: code.name().to_owned(), source }).await?;
+        // What declares a class anew may send and emit.
+        self.check_move("the swap of its code", &result)?;
         self.reserve_for(&result, 0).map_err(|full| TurnFailure::NotRun(full.to_string()))?;
         let before = self.before_move(component, former_version).await?;
         let version = component.version();
@@ -62,13 +64,7 @@ impl Actor {
         let mut worker = component.wake(None)?;
         let upgrade = TurnKind::Upgrade { version: former_version.to_owned(), state };
         let result = self.run_turn_in(&mut *worker, upgrade).await?;
-        if result.state == TurnState::Waiting {
-            let message = "onUpgrade must not wait for other workers or timers".to_owned();
-            return Err(TurnFailure::Thrown { name: "Error".to_owned(), message });
-        }
-        if let Some(message) = self.refusal_of(&Cause::default(), &result) {
-            return Err(refused(message));
-        }
+        self.check_move("onUpgrade", &result)?;
         // Another time there is room: that is no fault of the version.
         self.reserve_for(&result, 0).map_err(|full| TurnFailure::NotRun(full.to_string()))?;
         let before = self.before_move(component, former_version).await?;
@@ -79,6 +75,15 @@ impl Actor {
         self.record.code = None;
         self.finish_move(before, result, active);
         Ok(worker)
+    }
+
+    /// Refuses a turn that has moved the worker, by what `what` did.
+    fn check_move(&self, what: &str, result: &TurnResult) -> Result<(), TurnFailure> {
+        if result.state == TurnState::Waiting {
+            let message = format!("{what} must not wait for other workers or timers");
+            return Err(TurnFailure::Thrown { name: "Error".to_owned(), message });
+        }
+        self.refusal_of(&Cause::default(), result).map_or(Ok(()), |message| Err(refused(message)))
     }
 
     /// Adds the turn that has moved the worker.

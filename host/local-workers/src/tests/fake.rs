@@ -59,6 +59,9 @@ pub(super) struct Fake {
     has_code: AtomicBool,
     refuses_swap: AtomicBool,
     pub(super) swaps: AtomicUsize,
+    /// Swaps that are under way, and the most that were.
+    swapping: AtomicUsize,
+    pub(super) most_swapping: AtomicUsize,
     /// The value of the event that workers emit as they are moved; none if it is empty.
     pub(super) emits_on_upgrade: Mutex<String>,
     /// What caused each turn of a call.
@@ -302,9 +305,7 @@ impl FakeWorker {
                 self.heap.count = state.next().and_then(|count| count.parse().ok()).expect("a number");
                 self.heap.sockets = state.map(str::to_owned).collect();
                 self.heap.from = format!("{version} to {}", self.version);
-                let value = self.fake.emits_on_upgrade.lock().clone();
-                let event = (!value.is_empty()).then(|| EmittedEvent { event: "moved".to_owned(), value });
-                Ok(TurnResult { emitted: event.into_iter().collect(), ..done(turn, "") })
+                Ok(TurnResult { emitted: self.emitted(), ..done(turn, "") })
             }
             TurnKind::Health => self.health(turn).await,
             TurnKind::Open { socket, request } => {
@@ -324,9 +325,9 @@ impl FakeWorker {
                 if self.fake.refuses_swap.load(SeqCst) {
                     return thrown("the fields of A are others");
                 }
-                self.fake.swaps.fetch_add(1, SeqCst);
+                self.fake.count_swap().await;
                 self.heap.code = Some(source.parse().expect("a number"));
-                Ok(done(turn, ""))
+                Ok(TurnResult { emitted: self.emitted(), ..done(turn, "") })
             }
             TurnKind::Inspect => {
                 self.heap.count += 1_000; // of a copy
@@ -334,6 +335,13 @@ impl FakeWorker {
             }
             TurnKind::Copy { .. } => thrown("the fake has no such turn"),
         }
+    }
+
+    /// What it emits as it is moved.
+    fn emitted(&self) -> Vec<EmittedEvent> {
+        let value = self.fake.emits_on_upgrade.lock().clone();
+        let event = (!value.is_empty()).then(|| EmittedEvent { event: "moved".to_owned(), value });
+        event.into_iter().collect()
     }
 
     async fn health(&mut self, turn: &Turn) -> Result<TurnResult, TurnFailure> {

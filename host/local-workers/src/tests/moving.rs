@@ -1,7 +1,7 @@
 //! Workers that go to another owner, and to another version of the component.
 
 use super::{Fake, World, eventually, key};
-use crate::manager::UNASKED_MAX;
+use crate::manager::{MOVES_MAX, UNASKED_MAX};
 use crate::store::{HeapCommit, WorkerCommit};
 use crate::{CallErrorCode, Durability, OtherVersion, SupervisionPolicy, WorkerCondition};
 use std::sync::Arc;
@@ -196,6 +196,25 @@ async fn a_worker_keeps_its_heap_in_a_version_whose_code_fits() {
         assert_eq!(world.call("a", "code", "").await, format!("{version} in {version}"));
         assert_eq!(world.fake.swaps.load(SeqCst), swaps);
     }
+}
+
+#[tokio::test]
+async fn a_few_workers_at_a_time_are_moved_to_another_version() {
+    let world = World::with(|builder| builder.other_version(OtherVersion::Upgrade)).await;
+    world.fake.set_former(true, false);
+    world.fake.set_code(true, false);
+    let names: Vec<String> = (0..3 * MOVES_MAX).map(|number| number.to_string()).collect();
+    for name in &names {
+        world.call(name, "add", "2").await;
+    }
+    world.fake.set_version(2);
+    world.workers.reload();
+    let asked: Vec<_> = names.iter().map(|name| tokio::spawn(world.workers.call(key(name), "code", ""))).collect();
+    for asked in asked {
+        assert_eq!(asked.await.expect("it does not panic").expect("it goes well"), "2 in 2");
+    }
+    let most = world.fake.most_swapping.load(SeqCst);
+    assert!((1..=MOVES_MAX).contains(&most), "{most}");
 }
 
 #[tokio::test]

@@ -240,23 +240,28 @@ async fn a_worker_that_cannot_be_moved_to_a_canary_is_told_of() {
 
 #[tokio::test]
 async fn a_move_with_events_that_may_not_be_published_is_undone() {
-    let world = World::with(|builder| {
-        let builder = builder.other_version(OtherVersion::Upgrade);
-        builder.check_events(|events, _| match events.iter().find(|event| event.value == "large") {
-            Some(event) => Err(format!("{} is too large", event.event)),
-            None => Ok(()),
-        })
-    });
-    let world = world.await;
-    world.fake.set_former(true, false);
-    world.call("canary", "add", "2").await;
-    "large".clone_into(&mut world.fake.emits_on_upgrade.lock());
-    world.begin_canary();
-    assert_eq!(world.call("canary", "version", "").await, "1 ", "the former version goes on");
-    world.until("canary", |one| one.upgrade_error.as_ref().is_some_and(|why| why.contains("too large"))).await;
-    "small".clone_into(&mut world.fake.emits_on_upgrade.lock());
-    world.workers.reload();
-    assert_eq!(world.call("canary", "version", "").await, "2 1 to 2");
+    // By its state, and with its heap.
+    for (swaps, version) in [(false, "2 1 to 2"), (true, "1 ")] {
+        let world = World::with(|builder| {
+            let builder = builder.other_version(OtherVersion::Upgrade);
+            builder.check_events(|events, _| match events.iter().find(|event| event.value == "large") {
+                Some(event) => Err(format!("{} is too large", event.event)),
+                None => Ok(()),
+            })
+        });
+        let world = world.await;
+        world.fake.set_former(true, false);
+        world.fake.set_code(swaps, false);
+        world.call("canary", "add", "2").await;
+        "large".clone_into(&mut world.fake.emits_on_upgrade.lock());
+        world.begin_canary();
+        assert_eq!(world.call("canary", "code", "").await, "1 in 1", "the former version goes on");
+        world.until("canary", |one| one.upgrade_error.as_ref().is_some_and(|why| why.contains("too large"))).await;
+        "small".clone_into(&mut world.fake.emits_on_upgrade.lock());
+        world.workers.reload();
+        assert_eq!(world.call("canary", "code", "").await, "2 in 2");
+        assert_eq!(world.call("canary", "version", "").await, version);
+    }
 }
 
 #[tokio::test]

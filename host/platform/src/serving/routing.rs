@@ -209,11 +209,14 @@ impl Serving {
         Ok(RequestGuard::begin(self, service, chosen, entered))
     }
 
-    /// The release of a version of a service that serves no more: the one that runs already, if one does.
+    /// The release of a version of a service that serves no more: the one that runs already, if one does. Two releases
+    /// may run one component with settings of their own, and with their grants.
     pub(crate) fn former_release(&self, service: &Service, target: ReleaseTarget) -> Arc<Release> {
         let state = service.state();
-        let is_it =
-            |release: &Arc<Release>| release.target.version == target.version && release.target.digest == target.digest;
+        let is_it = |release: &Arc<Release>| {
+            let ReleaseTarget { version, digest, settings, .. } = &release.target;
+            *version == target.version && *digest == target.digest && *settings == target.settings
+        };
         if let Some(release) = state.releases().find(|release| is_it(release)) {
             return Arc::clone(release);
         }

@@ -49,6 +49,8 @@ impl ReleaseWorkers {
         let loaded = Self::load(&platform, &self.service, release, self.site.clone()).await;
         let app = loaded.map_err(|error| format!("the version of its heap cannot be loaded: {error}"))?.app;
         let mut images = self.images.lock();
+        // Workers that woke at the same time have loaded it, too.
+        images.retain(|(known, _)| known != digest);
         images.insert(0, (digest.clone(), app.clone()));
         images.truncate(IMAGES_MAX);
         drop(images);

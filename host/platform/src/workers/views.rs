@@ -238,8 +238,9 @@ impl WorkerRunner {
         store.set_version(&copy, HeapVersion { number, digest });
         let mut record = WorkerRecord::new(copy.clone());
         (record.turns, record.now) = (1, u64::try_from(now_ms()).unwrap_or_default());
-        let code = copied.answer.filter(|name| !name.is_empty());
-        record.code = code.map(|name| SwappedCode { name, version: number.to_string() });
+        // The component says it, which may be anyone's.
+        let code = copied.answer.and_then(|name| name.parse::<Digest>().ok());
+        record.code = code.map(|name| SwappedCode { name: name.to_string(), version: number.to_string() });
         let commit = WorkerCommit { epoch: acquired.epoch, record, heap: HeapCommit::Whole(heap), events: Vec::new() };
         let committed = store.commit(commit).await;
         store.release(&copy, acquired.epoch).await.map_err(of_storing)?;

@@ -4,6 +4,7 @@ use super::faults;
 use super::image::{FileMapping, Image};
 use super::page_map::PageMap;
 use parking_lot::{Mutex, MutexGuard};
+use rustix::io::Errno;
 use rustix::mm::{Advice, MapFlags, MprotectFlags, ProtFlags, madvise, mmap, mmap_anonymous, mprotect, munmap};
 use std::io;
 use std::ops::Range;
@@ -195,6 +196,10 @@ impl Slot {
     }
 
     /// Makes the memory `len` bytes long. The new ones are zeros.
+    ///
+    /// The system must not make one large page of them by itself (`khugepaged`): pages that nobody wrote to would then
+    /// be private without a page fault, and what is written to them later would be missed by whoever counts faults.
+    /// What was mapped from files has no such pages.
     pub(super) fn grow(&self, len: usize) -> io::Result<()> {
         let old = self.len();
         if len > self.capacity || len < old {
@@ -203,6 +208,12 @@ impl Slot {
         // SAFETY: within the reservation, and above what is accessed yet.
         let start = unsafe { self.start().add(old) };
         // SAFETY: as above; it is anonymous, and was never accessible.
+        match unsafe { madvise(start.cast(), len - old, Advice::LinuxNoHugepage) } {
+            // A system without such pages does not know the advice.
+            Ok(()) | Err(Errno::INVAL) => {}
+            Err(error) => return Err(error.into()),
+        }
+        // SAFETY: as above.
         unsafe { mprotect(start.cast(), len - old, MprotectFlags::READ | MprotectFlags::WRITE) }?;
         self.len.store(len, Ordering::Relaxed);
         Ok(())

@@ -1,5 +1,7 @@
 //! Slots under a seeded stream of writes, growths, resets and ends, by each way of asking the system.
 
+mod large_pages;
+
 use super::difference::{ChangedPage, Comparison, Difference, PAGE_BYTES as HEAP_PAGE_BYTES, PART_BYTES};
 use super::image::{Base, Image};
 use super::page_map::PageMap;

@@ -4,6 +4,7 @@ use crate::error::Error;
 use elias_contract::ErrorCode;
 use elias_contract::manifest::Manifest;
 use elias_contract::swap::{self, Code};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 /// The level at which it is compressed: it is needed once for each worker that is swapped.
@@ -17,8 +18,8 @@ pub struct WorkerCode(Arc<PackedCode>);
 #[derive(Debug)]
 struct PackedCode {
     name: String,
-    /// The web modules that it needs.
-    modules: Vec<String>,
+    /// The web modules that it needs, separated by spaces.
+    modules: String,
     /// The source, compressed.
     packed: Vec<u8>,
     source_bytes: usize,
@@ -29,11 +30,10 @@ impl WorkerCode {
     #[must_use]
     pub fn read(section: &[u8]) -> Option<Self> {
         let Code { modules, source } = Code::parse(section)?;
-        let modules = modules.split(' ').filter(|module| !module.is_empty()).map(str::to_owned).collect();
         // It cannot fail but for want of memory.
         let packed = zstd::bulk::compress(source.as_bytes(), ZSTD_LEVEL).ok()?;
         let name = swap::name_of(section);
-        Some(Self(Arc::new(PackedCode { name, modules, packed, source_bytes: source.len() })))
+        Some(Self(Arc::new(PackedCode { name, modules: modules.to_owned(), packed, source_bytes: source.len() })))
     }
 
     /// Its name: a SHA-256 in hexadecimal.
@@ -52,6 +52,10 @@ impl WorkerCode {
         bytes.and_then(|bytes| String::from_utf8(bytes).map_err(|error| error.to_string())).map_err(|error| {
             Error::new(ErrorCode::Internal, format!("the code of a version cannot be decompressed: {error}"))
         })
+    }
+
+    fn modules(&self) -> impl Iterator<Item = &str> {
+        self.0.modules.split(' ').filter(|module| !module.is_empty())
     }
 
     /// The name of its module in stack traces.
@@ -87,11 +91,13 @@ pub(crate) fn check(image: &SwapSide<'_>, next: &SwapSide<'_>) -> Result<WorkerC
     if own.eval != other.eval {
         return refuse("the setting `eval` of [build] differs".to_owned());
     }
-    if let Some(import) = other.imports.iter().find(|import| !own.imports.contains(import)) {
+    // A component says what it likes of either: to look through one list for each of the other could take hours.
+    let imported: HashSet<&String> = own.imports.iter().collect();
+    if let Some(import) = other.imports.iter().find(|import| !imported.contains(import)) {
         return refuse(format!("the new version imports {import}, and the version of the heap does not"));
     }
-    let (had, needed) = (&before.0.modules, &code.0.modules);
-    if let Some(module) = needed.iter().find(|module| !had.contains(module)) {
+    let had: HashSet<&str> = before.modules().collect();
+    if let Some(module) = code.modules().find(|module| !had.contains(module)) {
         let name = module.split('#').next().unwrap_or(module);
         return refuse(format!("the new version uses {name}, and the version of the heap does not, or another one"));
     }

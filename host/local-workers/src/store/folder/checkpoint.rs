@@ -50,7 +50,10 @@ impl Shared {
             Ok(())
         };
         std::thread::scope(|scope| {
-            let others: Vec<_> = (1..keys.len().min(AT_ONCE)).map(|_| scope.spawn(write)).collect();
+            // Where the system gives no further thread, those that there are do it: the journal's must not panic.
+            let thread = || std::thread::Builder::new().name("workers-checkpoint".to_owned());
+            let others = (1..keys.len().min(AT_ONCE)).map_while(|_| thread().spawn_scoped(scope, write).ok());
+            let others: Vec<_> = others.collect();
             let own = write();
             let panicked =
                 |_| Err(StoreError::Io(Error::other("a thread that writes workers to their files panicked")));

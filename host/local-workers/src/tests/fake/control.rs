@@ -35,6 +35,17 @@ impl Fake {
         self.refuses_swap.store(refuses_swap, SeqCst);
     }
 
+    /// Counts a swap, in which others have their turns.
+    pub(super) async fn count_swap(&self) {
+        self.swaps.fetch_add(1, SeqCst);
+        let swapping = self.swapping.fetch_add(1, SeqCst) + 1;
+        self.most_swapping.fetch_max(swapping, SeqCst);
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        self.swapping.fetch_sub(1, SeqCst);
+    }
+
     pub(in crate::tests) fn causes(&self) -> Vec<Cause> {
         self.causes.lock().clone()
     }

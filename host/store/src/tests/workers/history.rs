@@ -253,10 +253,15 @@ async fn artifacts_that_workers_need_are_not_deleted(TestStore { store, .. }: &T
     assert!(is_needed(b"pages").await && is_needed(b"new").await);
     assert!(is_needed(b"old").await, "the heap of a worker belongs to it");
     assert!(!is_needed(b"unused").await);
-    let next =
-        WorkerCommitRow { component_digest: Digest::of(b"new"), ..row(&shop, &key, epoch, 2, whole("upgraded")) };
-    assert_eq!(commit(store, &a, &[next]).await, [CommitOutcome::Committed]);
-    assert!(!is_needed(b"old").await);
+    let next = |turns: u64, upgraded_from_turn| WorkerCommitRow {
+        component_digest: Digest::of(b"new"),
+        upgraded_from_turn,
+        ..row(&shop, &key, epoch, turns, whole("upgraded"))
+    };
+    assert_eq!(commit(store, &a, &[next(2, Some(1))]).await, [CommitOutcome::Committed]);
+    assert!(is_needed(b"old").await, "a rollback would bring its heap back");
+    assert_eq!(commit(store, &a, &[next(3, None)]).await, [CommitOutcome::Committed]);
+    assert!(!is_needed(b"old").await && is_needed(b"new").await);
     assert!(is_needed(b"pages").await, "its history has them");
     let mut scope = store.worker_write(&a).await.expect("a scope");
     assert!(scope.remove_worker(&shop, &key, epoch).await.expect("removed"));
