@@ -44,7 +44,7 @@ export default {
     if (pathname === "/ignore") return new Response("unread", { status: 202 });
     const text = await request.text();
     await db.query("create table if not exists notes (text text not null)");
-    await db.query("insert into notes values ($1)", [text]);
+    await db.query("insert into notes values ($1)", text);
     const [{ count }] = await db.query("select count(*) as count from notes");
     return Response.json({ count, text, kind: request.headers.get("x-kind") });
   },
@@ -115,7 +115,7 @@ async fn requests_are_listed_and_sent_again() {
     assert_eq!(recorded["lines"][0], json!(["info", "asked pathname=\"/notes\""]), "{recorded}");
 
     // What the component did not read is not known whole, and an exception has its stack.
-    assert_eq!(server.send(Request::post("/"), "/ignore", "a body").await.status, 202);
+    assert_eq!(server.send(Request::post("/"), "/ignore", "x".repeat(200_000)).await.status, 202);
     assert_eq!(server.get("/throw").await.status, 500);
     let of_path = async |path: &str| {
         let list = get(&server, "/__elias/api/requests").await;

@@ -36,7 +36,7 @@ use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
 /// Seconds of CPU time of a build. A project of a thousand modules takes less than one.
 const CPU_SECONDS: u64 = 30;
 /// Bytes of memory of a build.
-const MEMORY_BYTES: u64 = 1 << 30;
+const MEMORY_BYTES: u64 = 2 << 30;
 /// How long a build may take.
 const WALL: Duration = Duration::from_secs(60);
 /// Builds at a time on this host. Another one is refused, not queued: it would wait for other tenants'.

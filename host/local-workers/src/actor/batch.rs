@@ -214,11 +214,12 @@ impl Actor {
                 self.is_stale = false;
                 self.update_memory();
                 self.manager.set_due(&self.handle.key, self.record.next_due());
+                // A store in memory has nobody wait, and the queue may never be empty: others have their turns, too.
+                // Not after the answers: whoever has one finds the worker as the commit left it.
+                tokio::task::yield_now().await;
                 for departure in batch.departures {
                     self.let_leave(departure);
                 }
-                // A store in memory has nobody wait, and the queue may never be empty: others have their turns, too.
-                tokio::task::yield_now().await;
                 Ok(())
             }
             Err(error) => {
