@@ -1,14 +1,14 @@
 //! Hot swap on a platform: a deployment puts its code under the workers of the version before it, for good, and a
 //! rollback takes it away again.
 
-use elias_tests::build::component;
+use elias_tests::build::Project;
 use elias_tests::platform::{Platform, until};
 use elias_tests::tenant::{Tenant, service};
 use serde_json::{Value, json};
 
 /// Counts by a closure, which no copy of the worker's state could have.
 fn source(version: u32, more: &str) -> Vec<u8> {
-    component(&format!(
+    let source = format!(
         r#"
         import {{ worker }} from "elias";
         const state = {{ label: "one" }};
@@ -21,7 +21,9 @@ fn source(version: u32, more: &str) -> Vec<u8> {
         }}
         export default {{ fetch() {{ return new Response("up"); }} }};
         "#
-    ))
+    );
+    // The default export of an `index.js` is called after its folder, and these are in folders of any name.
+    Project::new(&[("src/index.js", &source)]).build("src/index.js")
 }
 
 fn counter(name: &str, action: &str) -> String {
