@@ -2,8 +2,9 @@
 // line, and requests to the services.
 import { test as base, expect } from "@playwright/test";
 import { execFile } from "node:child_process";
+import { existsSync } from "node:fs";
 import { request as httpRequest } from "node:http";
-import { join, resolve } from "node:path";
+import { extname, join, resolve } from "node:path";
 import { promisify } from "node:util";
 
 const run = promisify(execFile);
@@ -55,9 +56,30 @@ export function send(component, path = "/", options = {}) {
 
 /** Origins that pages may ask beside that of the platform's console. */
 export const origins = new Set();
+// The files of a build that elias-serve does not embed yet, under the headers of its own: CONSOLE_DIST names their
+// folder, for whoever changes the console and does not want to wait for a new elias-serve.
+const TYPES = { ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml", ".ttf": "font/ttf" };
+const SERVERS_OWN = /^\/console\/(session|sign-in|callback|csp-reports)$/;
+async function serveBuild(context, dist) {
+  await context.route("**/console/**", async (route) => {
+    const { pathname } = new URL(route.request().url());
+    if (SERVERS_OWN.test(pathname)) return route.fallback();
+    const file = join(dist, pathname.replace("/console/", ""));
+    if (pathname.startsWith("/console/assets/") && existsSync(file)) {
+      const policy = "default-src 'none'; script-src 'self'";
+      const headers = { "content-type": TYPES[extname(file)], "content-security-policy": policy };
+      return route.fulfill({ path: file, headers });
+    }
+    const response = await route.fetch();
+    const document = pathname === "/console/editor" ? "editor.html" : "index.html";
+    if (!(response.headers()["content-type"] ?? "").startsWith("text/html")) return route.fulfill({ response });
+    return route.fulfill({ response, path: join(dist, document) });
+  });
+}
 
 export const test = base.extend({
   page: async ({ page }, use) => {
+    if (process.env.CONSOLE_DIST) await serveBuild(page.context(), resolve(process.env.CONSOLE_DIST));
     const refused = [];
     await page.exposeFunction("reportViolation", (text) => refused.push(text));
     await page.addInitScript(() => {
@@ -91,6 +113,9 @@ export const test = base.extend({
     }, process.env.CONSOLE_TOKEN);
     expect(status).toBe(201);
     await use(page);
+    // A user has ten sessions at most: one more would end that of a test that takes long.
+    const { origin } = new URL(process.env.CONSOLE_URL);
+    await page.context().request.delete(`${origin}/console/session`, { headers: { origin } });
   },
 });
 

@@ -1,6 +1,6 @@
 // A platform for the tests: the shipped binaries, a folder and ports of its own.
 import { execFile, spawn } from "node:child_process";
-import { cpSync, existsSync, mkdtempSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdtempSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { promisify } from "node:util";
@@ -59,15 +59,4 @@ export async function start() {
       rmSync(folder, { recursive: true, force: true });
     },
   };
-}
-
-/** The console of a platform: its own, or the files of the build where it has none yet. */
-export async function console_(platform) {
-  const own = await fetch(`${platform.admin}/console/`);
-  if (own.ok && (own.headers.get("content-type") ?? "").startsWith("text/html")) {
-    return { url: platform.admin, close() {} };
-  }
-  const server = join(import.meta.dirname, "server.mjs");
-  if (!existsSync(server)) throw new Error(`the platform has no console: ${own.status} ${await own.text()}`);
-  return (await import(server)).serve(platform.admin, join(root, "host/console/dist"));
 }

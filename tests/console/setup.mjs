@@ -1,5 +1,5 @@
-// Before all tests: a platform with a few components, and the console before it.
-import { console_, start } from "./platform.mjs";
+// Before all tests: a platform with a few components.
+import { start } from "./platform.mjs";
 
 const FAULTY = `export default {
   fetch(request) {
@@ -13,10 +13,6 @@ const FAULTY = `export default {
 
 export default async function setup() {
   const platform = await start();
-  const server = await console_(platform).catch(async (error) => {
-    await platform.stop();
-    throw error;
-  });
   const module = (name, source) => ({
     "package.json": JSON.stringify({ name, version: "1.0.0", type: "module" }),
     "src/index.js": source,
@@ -26,6 +22,15 @@ export default async function setup() {
   await platform.deploy("cart");
   await platform.deploy("faulty", module("faulty", FAULTY));
   for (const text of ["first", "second"]) await platform.deploy("greeting", module("greeting", hello(text)));
+  for (const text of ["first", "second"]) {
+    const breaking = `export default {
+  fetch(request) {
+    if (new URL(request.url).pathname === "/fail") throw new TypeError("no stock for order 4711 & <b>more</b>");
+    return new Response("${text}");
+  },
+};`;
+    await platform.deploy("breaking", module("breaking", breaking));
+  }
   const refusing = `export default { event: (event) => event.reject("there is no order " + event.data.order) };`;
   await platform.deploy("refusing", {
     ...module("refusing", refusing),
@@ -33,14 +38,17 @@ export default async function setup() {
   });
   await platform.deploy("stopping", module("stopping", hello("here")));
   Object.assign(process.env, {
-    CONSOLE_URL: server.url,
+    CONSOLE_URL: platform.admin,
     CONSOLE_ADMIN: platform.admin,
     CONSOLE_SERVICES: platform.services,
     CONSOLE_TOKEN: platform.token,
     CONSOLE_FOLDER: platform.folder,
   });
   return async () => {
-    server.close();
+    const headers = { authorization: `Bearer ${platform.token}` };
+    const reports = await fetch(`${platform.admin}/console/csp-reports`, { headers }).then((found) => found.json());
     await platform.stop();
+    // What browsers reported themselves, beside what each test has seen in its page.
+    if (reports.count !== 0) throw new Error(`browsers refused by policy: ${JSON.stringify(reports)}`);
   };
 }

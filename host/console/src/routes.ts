@@ -33,6 +33,13 @@ const triggers = () => import("./pages/triggers");
 const workers = () => import("./pages/workers");
 const access = () => import("./pages/access");
 const platform = () => import("./pages/platform");
+const issues = () => import("./pages/issues");
+const traces = () => import("./pages/traces");
+const alerts = () => import("./pages/alerts");
+const alertRules = () => import("./pages/alert-rules");
+const receivers = () => import("./pages/receivers");
+const usage = () => import("./pages/usage");
+const security = () => import("./pages/security");
 const service = () => import("./pages/service");
 
 /** A part of a path; the patterns have all that are read. */
@@ -104,6 +111,25 @@ export const ROUTES: [pattern: string, load: Load][] = [
         ),
       ),
   ],
+  ["/t/:tenant/issues", (p) => list(issues().then((page) => any(page.issues(get(p, "tenant")))))],
+  ["/t/:tenant/issues/:id", (p) => detail(issues().then((page) => page.issue(get(p, "tenant"), get(p, "id"))))],
+  ["/t/:tenant/traces", (p) => list(traces().then((page) => any(page.traces(get(p, "tenant")))))],
+  [
+    "/t/:tenant/traces/:id",
+    (p) => view(import("./pages/Trace.svelte"), { tenant: get(p, "tenant"), id: get(p, "id") }),
+  ],
+  ["/t/:tenant/alerts", (p) => list(alerts().then((page) => any(page.alerts(get(p, "tenant")))))],
+  ["/t/:tenant/alerts/rules", (p) => list(alertRules().then((page) => any(page.rules(get(p, "tenant")))))],
+  [
+    "/t/:tenant/alerts/rules/:rule",
+    (p) => detail(alertRules().then((page) => page.rule(get(p, "tenant"), get(p, "rule")))),
+  ],
+  ["/t/:tenant/alerts/silences", (p) => list(alerts().then((page) => any(page.silences(get(p, "tenant")))))],
+  ["/t/:tenant/alerts/receivers", (p) => list(receivers().then((page) => any(page.receivers(get(p, "tenant")))))],
+  ["/t/:tenant/security", (p) => list(security().then((page) => any(page.security(get(p, "tenant")))))],
+  ["/t/:tenant/usage", (p) => detail(usage().then((page) => page.usage(get(p, "tenant"))))],
+  ["/t/:tenant/adoption", (p) => list(usage().then((page) => any(page.adoption(get(p, "tenant")))))],
+  ["/t/:tenant/sessions", (p) => list(access().then((page) => any(page.sessions(get(p, "tenant")))))],
   ["/t/:tenant/tokens", (p) => list(access().then((page) => any(page.tokens(get(p, "tenant")))))],
   ["/t/:tenant/users", (p) => list(access().then((page) => any(page.users(get(p, "tenant")))))],
   ["/t/:tenant/organizations", (p) => list(access().then((page) => any(page.organizations(get(p, "tenant")))))],

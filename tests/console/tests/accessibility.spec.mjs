@@ -15,6 +15,18 @@ const PAGES = [
   "/t/default/jobs",
   "/t/default/events",
   "/t/default/workers",
+  "/t/default/components/shop?tab=metrics",
+  "/t/default/issues",
+  "/t/default/traces",
+  "/t/default/alerts",
+  "/t/default/alerts/rules",
+  "/t/default/alerts/rules/errors",
+  "/t/default/alerts/silences",
+  "/t/default/alerts/receivers",
+  "/t/default/security",
+  "/t/default/usage",
+  "/t/default/adoption",
+  "/t/default/sessions",
   "/t/default/tokens",
   "/t/default/roles",
   "/t/default/quotas",
@@ -32,7 +44,7 @@ async function settled(page) {
 
 for (const scheme of ["light", "dark"]) {
   test(`axe finds nothing serious in ${scheme}`, async ({ signedIn: page }) => {
-    test.setTimeout(120_000);
+    test.setTimeout(600_000);
     await page.emulateMedia({ colorScheme: scheme });
     await send("faulty", "/?fail=1");
     for (const path of PAGES) {

@@ -116,6 +116,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/sign-in": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show the identity provider's client for the command line.
+         * @description The operation needs no token: `elias login` begins with it.
+         */
+        get: operations["sessions_sign_in"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/tenants": {
         parameters: {
             query?: never;
@@ -162,6 +182,90 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/tenants/{tenant}/adoption": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the adoption of the platform by a tenant by weeks, newest last. */
+        get: operations["adoption_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/tenants/{tenant}/alert-rules": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the alert rules that hold for a tenant, by name.
+         * @description These are the rules that the tenant has set, and the built-in ones in whose place it has set none.
+         */
+        get: operations["alert_rules_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/tenants/{tenant}/alert-rules/{rule}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show an alert rule. */
+        get: operations["alert_rules_show"];
+        /**
+         * Create or replace an alert rule.
+         * @description A rule with the name of a built-in one takes its place. `If-Match` with the revision refuses the change if the rule
+         *     was changed meanwhile.
+         */
+        put: operations["alert_rules_set"];
+        post?: never;
+        /**
+         * Delete an alert rule.
+         * @description The built-in rule of its name, if there is one, holds again. To switch a built-in rule off, set one with `enabled`
+         *     false in its place.
+         */
+        delete: operations["alert_rules_delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/tenants/{tenant}/alerts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the alerts of a tenant that are not inactive, by rule, component and environment.
+         * @description The alerts of the hosts belong to the tenant `system`. Alerts that were resolved are listed for an hour.
+         */
+        get: operations["alerts_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/tenants/{tenant}/artifacts/{digest}": {
         parameters: {
             query?: never;
@@ -187,7 +291,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List the audit trail, newest entry first. */
+        /**
+         * List the audit trail, newest entry first, or export it.
+         * @description With `format=lines` or `Accept: application/x-ndjson` the response has all entries, oldest first, an object on each
+         *     line; `limit` and `after` do not count then. It breaks off if the token loses the permission meanwhile.
+         */
         get: operations["tenants_audit"];
         put?: never;
         post?: never;
@@ -327,9 +435,10 @@ export interface paths {
         };
         /**
          * Follow the log of a service on this host, as server-sent events.
-         * @description `line` events contain a JSON object each; `lost` events contain how many lines a slow reader missed. The stream ends
-         *     within a second of the expiry or revocation of the token, or of a change of its role, with an event `end` that has
-         *     the code and the reason.
+         * @description `line` events contain a JSON object each; `lost` events contain how many lines a slow reader missed. A client that
+         *     comes back with the id of the last event as `Last-Event-ID` gets the lines since then, of which the host keeps the
+         *     newest thousand, or first an event `reset` if the host was started anew. The stream ends within a second of the
+         *     expiry or revocation of the token, or of a change of its role, with an event `end` that has the code and the reason.
          */
         get: operations["services_logs"];
         put?: never;
@@ -1076,6 +1185,94 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/tenants/{tenant}/executions/stream": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Follow a tenant's executions on this host as they are recorded, as server-sent events.
+         * @description `execution` events contain a JSON object each; `lost` events contain how many executions of the tenant a slow reader
+         *     missed. A client that comes back with the id of the last event as `Last-Event-ID` gets the executions since then, of
+         *     which the host keeps the newest thousand for a minute, or first an event `reset` if the host was started anew. The
+         *     stream ends within a second of the expiry or revocation of the token, or of a change of its role, with an event
+         *     `end` that has the code and the reason.
+         */
+        get: operations["executions_stream"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/tenants/{tenant}/issues": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the issues of a tenant, the one that occurred last first.
+         * @description An issue is a group of failed executions of a service with the same error code, message and place; ids and numbers
+         *     in messages do not count. A tenant has at most 1,000; those that did not occur for 90 days are deleted.
+         */
+        get: operations["issues_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/tenants/{tenant}/issues/{issue}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show an issue, with the source around its place. */
+        get: operations["issues_show"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Resolve, ignore, reopen or assign an issue.
+         * @description A resolved issue is `regressed` when it occurs in a later version than `version`. An ignored one is `new` again
+         *     after `for_count` further occurrences or from the time `until` on, whichever comes first. `If-Match` with the
+         *     revision refuses the change if the issue was changed meanwhile.
+         */
+        patch: operations["issues_change"];
+        trace?: never;
+    };
+    "/v1/tenants/{tenant}/issues/totals": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show the numbers of failures of a tenant.
+         * @description Failures beyond what is recorded in a second, and those of more issues than a tenant has, are in no issue.
+         */
+        get: operations["issues_totals"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/tenants/{tenant}/jobs": {
         parameters: {
             query?: never;
@@ -1282,6 +1479,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/tenants/{tenant}/metrics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show a metric of a tenant's services over time.
+         * @description Counts are sums of a step over all hosts; a host adds those of a minute when it has ended.
+         */
+        get: operations["metrics_show"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/tenants/{tenant}/organizations": {
         parameters: {
             query?: never;
@@ -1341,6 +1558,62 @@ export interface paths {
          */
         put: operations["packages_set_policy"];
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/tenants/{tenant}/receivers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the receivers of a tenant, by name. */
+        get: operations["receivers_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/tenants/{tenant}/receivers/{receiver}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Create or replace a receiver.
+         * @description Its settings are stored encrypted, and what is secret in them is not shown again. `If-Match` with the revision
+         *     refuses the change if the receiver was changed meanwhile.
+         */
+        put: operations["receivers_set"];
+        post?: never;
+        /** Delete a receiver, and the notifications that it did not get yet. */
+        delete: operations["receivers_delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/tenants/{tenant}/receivers/{receiver}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Send a test notification to a receiver, and say whether it was taken. */
+        post: operations["receivers_test"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1407,6 +1680,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/tenants/{tenant}/security-events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the security events of a tenant, those of the newest hour first.
+         * @description These are requests that a token does not allow, requests of components to servers that they are not granted, tokens
+         *     that are not valid, and limits that were reached. Repeats within an hour are one event with their number. Events of
+         *     tokens that nobody has are in the tenant `system`.
+         */
+        get: operations["security_events_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/tenants/{tenant}/services": {
         parameters: {
             query?: never;
@@ -1419,6 +1714,85 @@ export interface paths {
         put?: never;
         post?: never;
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/tenants/{tenant}/sessions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the sessions of browsers in the web console by id.
+         * @description Admins see all sessions of the tenant, everyone else sees their own.
+         */
+        get: operations["sessions_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/tenants/{tenant}/sessions/{session}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * End a session of a browser in the web console.
+         * @description Its requests are refused on this host at once, on other hosts within 15 seconds. Admins can end all sessions of the
+         *     tenant, everyone else their own.
+         */
+        delete: operations["sessions_end"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/tenants/{tenant}/silences": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the silences of a tenant that have not ended, by id. */
+        get: operations["silences_list"];
+        put?: never;
+        /**
+         * Create a silence.
+         * @description Receivers are not told of the alerts that it matches, also of those that fire already, until it ends.
+         */
+        post: operations["silences_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/tenants/{tenant}/silences/{silence}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** End a silence. */
+        delete: operations["silences_delete"];
         options?: never;
         head?: never;
         patch?: never;
@@ -1474,6 +1848,80 @@ export interface paths {
         post?: never;
         /** Revoke a token. */
         delete: operations["tenants_revoke_token"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/tenants/{tenant}/traces": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the traces of a tenant, newest first.
+         * @description A share of all traces is kept, and of the others the executions that failed or were slow.
+         */
+        get: operations["traces_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/tenants/{tenant}/traces/{trace}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show a trace with the spans of all services that the user may read. */
+        get: operations["traces_show"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/tenants/{tenant}/usage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the usage of a tenant by hours, oldest first.
+         * @description It includes what this host has counted until now, and what other hosts had counted some seconds ago.
+         */
+        get: operations["usage_tenant"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/tenants/{tenant}/usage.csv": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show the usage of a tenant by hours as a CSV file. */
+        get: operations["usage_tenant_csv"];
+        put?: never;
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -1561,6 +2009,43 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/usage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the usage of all tenants by hours, oldest first.
+         * @description A token of the tenant `system` with the role `operator` is enough.
+         */
+        get: operations["usage_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/usage.csv": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show the usage of all tenants by hours as a CSV file. */
+        get: operations["usage_csv"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/whoami": {
         parameters: {
             query?: never;
@@ -1589,6 +2074,178 @@ export interface components {
             /** @description The name: the token's id, a user of the identity provider, or `host` for the host itself. */
             name: string;
         };
+        /** @description The adoption of the platform by a tenant in a week. */
+        AdoptionWeek: {
+            /**
+             * Format: int64
+             * @description Components of which something ran.
+             */
+            active_components: number;
+            /**
+             * Format: int64
+             * @description Identities that uploaded or deployed a version.
+             */
+            authors: number;
+            /**
+             * Format: int64
+             * @description Deployments.
+             */
+            deployments: number;
+            /** @description The components that were deployed, by the release of the toolchain that built them. */
+            sdk_versions: components["schemas"]["SdkVersion"][];
+            /**
+             * Format: int64
+             * @description The beginning of the week, a Monday, in milliseconds since 1970-01-01 UTC.
+             */
+            week_at: number;
+        };
+        /** @description An alert that is not inactive. */
+        Alert: {
+            component?: components["schemas"]["ComponentName"] | null;
+            environment?: components["schemas"]["Environment"] | null;
+            /**
+             * Format: int64
+             * @description When it began to fire, in milliseconds since 1970-01-01 UTC; absent for a pending one.
+             */
+            fired_at?: number | null;
+            /** @description The rule. */
+            rule: components["schemas"]["AlertRuleName"];
+            /** @description The page of the runbook. */
+            runbook?: string | null;
+            /** @description The severity. */
+            severity: components["schemas"]["AlertSeverity"];
+            /** @description The id of a silence that matches it. */
+            silence?: string | null;
+            /**
+             * Format: int64
+             * @description When the state began, in milliseconds since 1970-01-01 UTC.
+             */
+            since: number;
+            /** @description The state. */
+            state: components["schemas"]["AlertState"];
+            /** @description What it means. */
+            summary: string;
+            /**
+             * Format: double
+             * @description The last value of the metric; absent if it had none.
+             */
+            value?: number | null;
+        };
+        /**
+         * @description The comparison of a metric with the threshold.
+         * @enum {string}
+         */
+        AlertCondition: "above" | "below";
+        /** @description The alerts that a silence is about: those that match all members that are given. */
+        AlertMatcher: {
+            component?: components["schemas"]["ComponentName"] | null;
+            environment?: components["schemas"]["Environment"] | null;
+            rule?: components["schemas"]["AlertRuleName"] | null;
+            severity?: components["schemas"]["AlertSeverity"] | null;
+        };
+        /**
+         * @description A metric that alert rules can look at. The unit is in the name.
+         * @enum {string}
+         */
+        AlertMetricName: "error-percent" | "executions" | "timeouts" | "timeouts-increase" | "duration-ms" | "duration-above-baseline-ms" | "memory-percent" | "log-matches" | "rollbacks" | "queue-age-seconds" | "dead-letters" | "late-schedules" | "failing-schedules" | "instances-percent" | "connections-percent" | "disk-percent" | "certificate-days" | "checkpoint-age-seconds" | "evaluation-age-seconds";
+        /** @description An alert rule. */
+        AlertRule: {
+            /** @description Whether there is a built-in rule of this name, which holds again when this one is deleted. */
+            built_in: boolean;
+            /**
+             * Format: int64
+             * @description When it was changed last, in milliseconds since 1970-01-01 UTC; 0 for a built-in rule.
+             */
+            changed_at: number;
+            /** @description The identity that changed it last; `host` for a built-in rule. */
+            changed_by: string;
+            /** @description The name. */
+            name: components["schemas"]["AlertRuleName"];
+            /**
+             * Format: int64
+             * @description The revision, for `If-Match`; 0 for a built-in rule that the tenant has not changed.
+             */
+            revision: number;
+            /** @description The settings. */
+            settings: components["schemas"]["AlertRuleSettings"];
+        };
+        /** @description The name of an alert rule of a tenant. */
+        AlertRuleName: string;
+        /** @description The settings of an alert rule. */
+        AlertRuleSettings: {
+            component?: components["schemas"]["ComponentName"] | null;
+            /** @description The comparison of the metric with the threshold. */
+            condition?: components["schemas"]["AlertCondition"];
+            /**
+             * @description Whether the rule is evaluated.
+             * @default true
+             */
+            enabled?: boolean;
+            environment?: components["schemas"]["Environment"] | null;
+            /**
+             * Format: int64
+             * @description How long the condition must be true before the alert fires, in seconds: up to 86,400.
+             */
+            for_seconds?: number;
+            /**
+             * @description The labels by which alerts are grouped: each group has its own notifications. Without any, the rule is one
+             *     group.
+             */
+            group_by?: components["schemas"]["GroupLabel"][];
+            /**
+             * Format: int64
+             * @description The least time between two notifications of a group, in seconds: up to 86,400.
+             * @default 300
+             */
+            group_interval_seconds?: number;
+            /**
+             * Format: int64
+             * @description How long a new group waits for further alerts before its first notification, in seconds: up to 86,400.
+             */
+            group_wait_seconds?: number;
+            /**
+             * Format: int64
+             * @description How long the condition must be false before the alert is resolved, in seconds: up to 86,400. A metric that flaps
+             *     faster than this is one alert.
+             * @default 300
+             */
+            keep_firing_for_seconds?: number;
+            /** @description The metric. */
+            metric: components["schemas"]["AlertMetricName"];
+            /** @description The effect of a metric that has no value. */
+            no_data?: components["schemas"]["NoData"];
+            /** @description The text that lines of the log contain, up to 256 bytes; for the metric `log-matches` alone. */
+            pattern?: string | null;
+            /** @description The receivers, up to 20; all of the tenant's by default. */
+            receivers?: components["schemas"]["ReceiverName"][];
+            /** @description The URL or the page of the runbook, up to 500 bytes. */
+            runbook?: string | null;
+            /** @description How severe the alert is. */
+            severity?: components["schemas"]["AlertSeverity"];
+            /** @description What the alert means, up to 500 bytes. */
+            summary?: string;
+            /**
+             * Format: double
+             * @description The threshold, in the metric's unit.
+             */
+            threshold: number;
+            /**
+             * Format: int64
+             * @description The time over which the metric is taken, in seconds: 10 to 3,600.
+             * @default 300
+             */
+            window_seconds?: number;
+        };
+        /**
+         * @description How severe an alert is.
+         * @enum {string}
+         */
+        AlertSeverity: "info" | "warning" | "critical";
+        /**
+         * @description The state of an alert.
+         * @enum {string}
+         */
+        AlertState: "inactive" | "pending" | "firing" | "recovering" | "resolved";
         /** @description An npm package with the advisories about it. */
         AuditedPackage: components["schemas"]["Package"] & {
             /** @description The advisories about the package, the most severe first. */
@@ -1614,6 +2271,11 @@ export interface components {
             /** @description The subject of the action, such as `shop/production`. */
             subject: string;
         };
+        /**
+         * @description The form of an audit trail.
+         * @enum {string}
+         */
+        AuditFormat: "json" | "lines";
         /** @description The rule by which a variant is better than the baseline: how much worse it may be in each measurement. */
         BetterRule: {
             /**
@@ -1706,6 +2368,35 @@ export interface components {
          *     such as `web-shop`.
          */
         ComponentName: string;
+        /** @description A session of a browser in the web console. */
+        ConsoleSession: {
+            /** @description The IP address from which the principal signed in. */
+            address: string;
+            /**
+             * Format: int64
+             * @description The time of the sign-in, in milliseconds since 1970-01-01 UTC.
+             */
+            created_at: number;
+            /**
+             * Format: int64
+             * @description The time at which the session ends at the latest, in milliseconds since 1970-01-01 UTC. It ends sooner if it is
+             *     not used, and with the token or the user that it was opened for.
+             */
+            expires_at: number;
+            /** @description The id, a ULID such as `01JZ8Q4M3V5T6N7P8R9S0A1B2C`. Ids sort by time. */
+            id: string;
+            /** @description The principal: the token's id, a user of the identity provider, or `operator` for the host's own token. */
+            principal: string;
+            /** @description The tenant of the principal. */
+            tenant: components["schemas"]["TenantId"];
+            /**
+             * Format: int64
+             * @description The time of the last request, to a minute, in milliseconds since 1970-01-01 UTC.
+             */
+            used_at: number;
+            /** @description The browser by its `User-Agent`, at most 200 characters. */
+            user_agent: string;
+        };
         /** @description The statement to run on the database of a component. */
         DatabaseQuery: {
             /**
@@ -1995,6 +2686,45 @@ export interface components {
              */
             version: number;
         };
+        /** @description The spans of an execution. */
+        ExecutionTrace: {
+            /** @description The name of the component. */
+            component: components["schemas"]["ComponentName"];
+            /**
+             * Format: int64
+             * @description The duration in microseconds, of a request to the end of its response.
+             */
+            duration_us: number;
+            /** @description The environment. */
+            environment: components["schemas"]["Environment"];
+            /** @description The id of the execution. Its record may not be kept, though its spans are. */
+            execution: string;
+            /** @description Whether the execution failed. */
+            failed: boolean;
+            /**
+             * Format: int32
+             * @description The number of calls and spans of the execution that are more than are kept.
+             */
+            left_out: number;
+            /** @description The request or the trigger that started the execution, such as `GET /cart` or `job resize`. */
+            name: string;
+            /** @description The spans. The first is that of the execution, or of the request that it responded to. */
+            spans: components["schemas"]["Span"][];
+            /**
+             * Format: int64
+             * @description The time of the start, in microseconds since 1970-01-01 UTC.
+             */
+            started_us: number;
+            /** @description The tenant of the component. */
+            tenant: components["schemas"]["TenantId"];
+            /** @description The id of the trace, 32 hexadecimal digits. */
+            trace: string;
+            /**
+             * Format: int32
+             * @description The number of the version that ran.
+             */
+            version: number;
+        };
         /** @description An experiment: variants of a component that serve requests at the same time. */
         Experiment: {
             /** @description The result of the automatic decision, if the plan has `promote` and no variant was promoted; absent before. */
@@ -2101,6 +2831,11 @@ export interface components {
             worker?: string | null;
         };
         /**
+         * @description A label by which the alerts of a rule are grouped.
+         * @enum {string}
+         */
+        GroupLabel: "component" | "environment";
+        /**
          * @description The health of a version, for requests or for triggers.
          * @enum {string}
          */
@@ -2134,6 +2869,137 @@ export interface components {
              * @description The lower bound of the interval.
              */
             low: number;
+        };
+        /**
+         * @description An issue: failed executions of one service with the same error code, message and place. Ids and numbers in messages
+         *     do not count.
+         */
+        Issue: {
+            /** @description The user who deals with it; null for nobody. */
+            assigned_to?: string | null;
+            /** @description The error code, such as `exception`; null for a handler that responded with an error itself. */
+            code?: string | null;
+            /** @description The name of the component. */
+            component: components["schemas"]["ComponentName"];
+            /**
+             * Format: int64
+             * @description The number of recorded occurrences in all.
+             */
+            count: number;
+            /** @description The environment. */
+            environment: components["schemas"]["Environment"];
+            /** @description The first occurrence. */
+            first_seen: components["schemas"]["IssueOccurrence"];
+            /**
+             * @description The number of recorded occurrences in each of the last 168 hours, the oldest first. The last hour is the present
+             *     one.
+             */
+            hours: number[];
+            /** @description The id, 16 hexadecimal digits. */
+            id: string;
+            /** @description The last occurrence. */
+            last_seen: components["schemas"]["IssueOccurrence"];
+            /**
+             * Format: int32
+             * @description The number of the newest version in which it occurred.
+             */
+            newest_version: number;
+            place?: components["schemas"]["SourcePlace"] | null;
+            /**
+             * Format: int64
+             * @description The revision. It increases with each change by a user and is the `ETag`.
+             */
+            revision: number;
+            /** @description The ids of the newest executions in which it occurred, at most 10, the newest first. */
+            samples: string[];
+            source?: components["schemas"]["SourceExcerpt"] | null;
+            /** @description The state. */
+            state: components["schemas"]["IssueState"];
+            /** @description The first line of the message of the last occurrence. */
+            title: string;
+            /**
+             * Format: int64
+             * @description The time from which on it is new again, if `state` is `ignored`, in milliseconds since 1970-01-01 UTC; null for
+             *     no time.
+             */
+            until?: number | null;
+            /**
+             * Format: int64
+             * @description The number of occurrences in all at which it is new again, if `state` is `ignored`; null for no number.
+             */
+            until_count?: number | null;
+            /**
+             * Format: int32
+             * @description The version in which it came back, if `state` is `regressed`; the last version that may have it, if it is
+             *     `resolved`; null otherwise.
+             */
+            version?: number | null;
+        };
+        /** @description A change of an issue. What is absent stays. */
+        IssueChange: {
+            /**
+             * @description The user who is to deal with it, such as an id of `elias users` or an e-mail address; null for nobody.
+             * @default null
+             */
+            assigned_to?: string | null;
+            /**
+             * Format: int64
+             * @description With `ignored`: the number of further occurrences after which it is new again; 1 to 1,000,000,000.
+             * @default null
+             */
+            for_count?: number | null;
+            /** @default null */
+            state?: components["schemas"]["IssueState"] | null;
+            /**
+             * Format: int64
+             * @description With `ignored`: the time from which on it is new again, in milliseconds since 1970-01-01 UTC.
+             * @default null
+             */
+            until?: number | null;
+            /**
+             * Format: int32
+             * @description With `resolved`: the last version that may have it; the newest in which it occurred if absent.
+             * @default null
+             */
+            version?: number | null;
+        };
+        /** @description An execution in which an issue occurred. */
+        IssueOccurrence: {
+            /**
+             * Format: int64
+             * @description The time of its start, in milliseconds since 1970-01-01 UTC.
+             */
+            at: number;
+            /** @description Its id. Executions are kept for a time that the platform operators choose. */
+            execution: string;
+            /**
+             * Format: int32
+             * @description The number of the version that ran.
+             */
+            version: number;
+        };
+        /**
+         * @description The state of an issue.
+         * @enum {string}
+         */
+        IssueState: "new" | "regressed" | "resolved" | "ignored";
+        /** @description The numbers of failures of a tenant. */
+        IssueTotals: {
+            /**
+             * Format: int64
+             * @description Failed executions that this host has counted since it was started, recorded or not, of all services.
+             */
+            failures: number;
+            /**
+             * Format: int64
+             * @description Recorded failures that are in no issue, as the tenant has as many issues as it can have.
+             */
+            folded: number;
+            /**
+             * Format: int64
+             * @description Failures that are in no issue, as more failed in a second than are recorded.
+             */
+            unrecorded: number;
         };
         /** @description A job. */
         JobRecord: components["schemas"]["QueueId"] & {
@@ -2227,6 +3093,35 @@ export interface components {
          * @enum {string}
          */
         JobTrigger: "schedule" | "job" | "event" | "webhook";
+        /**
+         * @description A metric of a service.
+         * @enum {string}
+         */
+        MetricName: "requests" | "runs" | "worker-turns" | "errors" | "error-rate" | "latency-p50" | "latency-p95" | "latency-p99" | "latency-mean" | "fuel" | "memory-max" | "queue-age" | "dead-letters" | "pool-wait" | "pool-wait-max";
+        /** @description A metric of services over time. */
+        MetricSeries: {
+            /**
+             * Format: int64
+             * @description The beginning of the first step, in milliseconds since 1970-01-01 UTC.
+             */
+            from: number;
+            /** @description The series, one a service in which something happened. */
+            items: components["schemas"]["ServiceSeries"][];
+            /**
+             * Format: int64
+             * @description The number of services of the tenant that are beyond the budget of series and share one.
+             */
+            left_out: number;
+            /** @description The metric. */
+            metric: components["schemas"]["MetricName"];
+            /**
+             * Format: int64
+             * @description The length of a step in milliseconds.
+             */
+            step: number;
+            /** @description The unit of the values: `1` for counts and ratios, `s`, `By` or `fuel`. */
+            unit: string;
+        };
         /** @description The results of mirrored requests for a variant. */
         MirroringReport: {
             /** @description The latest responses that differ from the baseline's, newest first; at most 20. */
@@ -2239,6 +3134,36 @@ export interface components {
              *     disconnected, the host was busy, or the circuit of the variant was open.
              */
             skipped: number;
+        };
+        /** @description A page of a list whose items refer to identities, with the names of these. */
+        NamedPage_AlertRule: {
+            /** @description The items. */
+            items: {
+                /** @description Whether there is a built-in rule of this name, which holds again when this one is deleted. */
+                built_in: boolean;
+                /**
+                 * Format: int64
+                 * @description When it was changed last, in milliseconds since 1970-01-01 UTC; 0 for a built-in rule.
+                 */
+                changed_at: number;
+                /** @description The identity that changed it last; `host` for a built-in rule. */
+                changed_by: string;
+                /** @description The name. */
+                name: components["schemas"]["AlertRuleName"];
+                /**
+                 * Format: int64
+                 * @description The revision, for `If-Match`; 0 for a built-in rule that the tenant has not changed.
+                 */
+                revision: number;
+                /** @description The settings. */
+                settings: components["schemas"]["AlertRuleSettings"];
+            }[];
+            /** @description The names of the tokens and users in the items: a map from id to name. */
+            names: {
+                [key: string]: string;
+            };
+            /** @description The value for `after` to get the next page; null for the last page. */
+            next?: string | null;
         };
         /** @description A page of a list whose items refer to identities, with the names of these. */
         NamedPage_AuditEntry: {
@@ -2322,6 +3247,43 @@ export interface components {
             next?: string | null;
         };
         /** @description A page of a list whose items refer to identities, with the names of these. */
+        NamedPage_Receiver: {
+            /** @description The items. */
+            items: {
+                /**
+                 * Format: int64
+                 * @description When it was changed last, in milliseconds since 1970-01-01 UTC.
+                 */
+                changed_at: number;
+                /** @description The identity that changed it last. */
+                changed_by: string;
+                /**
+                 * Format: int64
+                 * @description When a notification was delivered last, in milliseconds since 1970-01-01 UTC.
+                 */
+                delivered_at?: number | null;
+                /** @description Why the last attempt failed, if it did. */
+                error?: string | null;
+                /** @description The kind. */
+                kind: components["schemas"]["ReceiverKind"];
+                /** @description The name. */
+                name: components["schemas"]["ReceiverName"];
+                /**
+                 * Format: int64
+                 * @description The revision, for `If-Match`.
+                 */
+                revision: number;
+                /** @description The target, without what is secret: the host of a URL, or addresses. */
+                target: string;
+            }[];
+            /** @description The names of the tokens and users in the items: a map from id to name. */
+            names: {
+                [key: string]: string;
+            };
+            /** @description The value for `after` to get the next page; null for the last page. */
+            next?: string | null;
+        };
+        /** @description A page of a list whose items refer to identities, with the names of these. */
         NamedPage_RoleDefinition: {
             /** @description The items. */
             items: {
@@ -2346,6 +3308,36 @@ export interface components {
                  * @description The revision. It increases with each change and is the `ETag`.
                  */
                 revision: number;
+            }[];
+            /** @description The names of the tokens and users in the items: a map from id to name. */
+            names: {
+                [key: string]: string;
+            };
+            /** @description The value for `after` to get the next page; null for the last page. */
+            next?: string | null;
+        };
+        /** @description A page of a list whose items refer to identities, with the names of these. */
+        NamedPage_Silence: {
+            /** @description The items. */
+            items: {
+                /**
+                 * Format: int64
+                 * @description When it was made, in milliseconds since 1970-01-01 UTC.
+                 */
+                created_at: number;
+                /** @description The identity that made it. */
+                created_by: string;
+                /** @description The id, a ULID. */
+                id: string;
+                /** @description The alerts of which receivers are not told. */
+                matcher: components["schemas"]["AlertMatcher"];
+                /** @description Why. */
+                reason: string;
+                /**
+                 * Format: int64
+                 * @description When it ends, in milliseconds since 1970-01-01 UTC.
+                 */
+                until: number;
             }[];
             /** @description The names of the tokens and users in the items: a map from id to name. */
             names: {
@@ -2453,6 +3445,11 @@ export interface components {
             /** @description The settings. */
             settings: components["schemas"]["UserSettings"];
         };
+        /**
+         * @description The effect of a metric that has no value.
+         * @enum {string}
+         */
+        NoData: "ok" | "alert" | "keep";
         /** @description An organization of a tenant's users. */
         Organization: {
             /**
@@ -2568,6 +3565,73 @@ export interface components {
             packages?: components["schemas"]["AuditedPackage"][] | null;
         };
         /** @description A page of a list. */
+        Page_AdoptionWeek: {
+            /** @description The items. */
+            items: {
+                /**
+                 * Format: int64
+                 * @description Components of which something ran.
+                 */
+                active_components: number;
+                /**
+                 * Format: int64
+                 * @description Identities that uploaded or deployed a version.
+                 */
+                authors: number;
+                /**
+                 * Format: int64
+                 * @description Deployments.
+                 */
+                deployments: number;
+                /** @description The components that were deployed, by the release of the toolchain that built them. */
+                sdk_versions: components["schemas"]["SdkVersion"][];
+                /**
+                 * Format: int64
+                 * @description The beginning of the week, a Monday, in milliseconds since 1970-01-01 UTC.
+                 */
+                week_at: number;
+            }[];
+            /** @description The value for `after` to get the next page; null for the last page. */
+            next?: string | null;
+        };
+        /** @description A page of a list. */
+        Page_Alert: {
+            /** @description The items. */
+            items: {
+                component?: components["schemas"]["ComponentName"] | null;
+                environment?: components["schemas"]["Environment"] | null;
+                /**
+                 * Format: int64
+                 * @description When it began to fire, in milliseconds since 1970-01-01 UTC; absent for a pending one.
+                 */
+                fired_at?: number | null;
+                /** @description The rule. */
+                rule: components["schemas"]["AlertRuleName"];
+                /** @description The page of the runbook. */
+                runbook?: string | null;
+                /** @description The severity. */
+                severity: components["schemas"]["AlertSeverity"];
+                /** @description The id of a silence that matches it. */
+                silence?: string | null;
+                /**
+                 * Format: int64
+                 * @description When the state began, in milliseconds since 1970-01-01 UTC.
+                 */
+                since: number;
+                /** @description The state. */
+                state: components["schemas"]["AlertState"];
+                /** @description What it means. */
+                summary: string;
+                /**
+                 * Format: double
+                 * @description The last value of the metric; absent if it had none.
+                 */
+                value?: number | null;
+            }[];
+            /** @description The value for `after` to get the next page; null for the last page. */
+            next?: string | null;
+        };
+        /** @description A page of a list. */
         Page_Ceiling: {
             /** @description The items. */
             items: {
@@ -2609,6 +3673,40 @@ export interface components {
                  * @description The number of the newest version, which is also the number of versions ever created; 0 without versions.
                  */
                 versions: number;
+            }[];
+            /** @description The value for `after` to get the next page; null for the last page. */
+            next?: string | null;
+        };
+        /** @description A page of a list. */
+        Page_ConsoleSession: {
+            /** @description The items. */
+            items: {
+                /** @description The IP address from which the principal signed in. */
+                address: string;
+                /**
+                 * Format: int64
+                 * @description The time of the sign-in, in milliseconds since 1970-01-01 UTC.
+                 */
+                created_at: number;
+                /**
+                 * Format: int64
+                 * @description The time at which the session ends at the latest, in milliseconds since 1970-01-01 UTC. It ends sooner if it is
+                 *     not used, and with the token or the user that it was opened for.
+                 */
+                expires_at: number;
+                /** @description The id, a ULID such as `01JZ8Q4M3V5T6N7P8R9S0A1B2C`. Ids sort by time. */
+                id: string;
+                /** @description The principal: the token's id, a user of the identity provider, or `operator` for the host's own token. */
+                principal: string;
+                /** @description The tenant of the principal. */
+                tenant: components["schemas"]["TenantId"];
+                /**
+                 * Format: int64
+                 * @description The time of the last request, to a minute, in milliseconds since 1970-01-01 UTC.
+                 */
+                used_at: number;
+                /** @description The browser by its `User-Agent`, at most 200 characters. */
+                user_agent: string;
             }[];
             /** @description The value for `after` to get the next page; null for the last page. */
             next?: string | null;
@@ -2735,6 +3833,73 @@ export interface components {
                 good: boolean;
                 /** @description The subject of the check, such as `store`, `data directory` or `services`. */
                 subject: string;
+            }[];
+            /** @description The value for `after` to get the next page; null for the last page. */
+            next?: string | null;
+        };
+        /** @description A page of a list. */
+        Page_Issue: {
+            /** @description The items. */
+            items: {
+                /** @description The user who deals with it; null for nobody. */
+                assigned_to?: string | null;
+                /** @description The error code, such as `exception`; null for a handler that responded with an error itself. */
+                code?: string | null;
+                /** @description The name of the component. */
+                component: components["schemas"]["ComponentName"];
+                /**
+                 * Format: int64
+                 * @description The number of recorded occurrences in all.
+                 */
+                count: number;
+                /** @description The environment. */
+                environment: components["schemas"]["Environment"];
+                /** @description The first occurrence. */
+                first_seen: components["schemas"]["IssueOccurrence"];
+                /**
+                 * @description The number of recorded occurrences in each of the last 168 hours, the oldest first. The last hour is the present
+                 *     one.
+                 */
+                hours: number[];
+                /** @description The id, 16 hexadecimal digits. */
+                id: string;
+                /** @description The last occurrence. */
+                last_seen: components["schemas"]["IssueOccurrence"];
+                /**
+                 * Format: int32
+                 * @description The number of the newest version in which it occurred.
+                 */
+                newest_version: number;
+                place?: components["schemas"]["SourcePlace"] | null;
+                /**
+                 * Format: int64
+                 * @description The revision. It increases with each change by a user and is the `ETag`.
+                 */
+                revision: number;
+                /** @description The ids of the newest executions in which it occurred, at most 10, the newest first. */
+                samples: string[];
+                source?: components["schemas"]["SourceExcerpt"] | null;
+                /** @description The state. */
+                state: components["schemas"]["IssueState"];
+                /** @description The first line of the message of the last occurrence. */
+                title: string;
+                /**
+                 * Format: int64
+                 * @description The time from which on it is new again, if `state` is `ignored`, in milliseconds since 1970-01-01 UTC; null for
+                 *     no time.
+                 */
+                until?: number | null;
+                /**
+                 * Format: int64
+                 * @description The number of occurrences in all at which it is new again, if `state` is `ignored`; null for no number.
+                 */
+                until_count?: number | null;
+                /**
+                 * Format: int32
+                 * @description The version in which it came back, if `state` is `regressed`; the last version that may have it, if it is
+                 *     `resolved`; null otherwise.
+                 */
+                version?: number | null;
             }[];
             /** @description The value for `after` to get the next page; null for the last page. */
             next?: string | null;
@@ -2912,6 +4077,43 @@ export interface components {
                  * @description The revision; it grows with each change of the configuration, pause and resumption.
                  */
                 revision: number;
+            }[];
+            /** @description The value for `after` to get the next page; null for the last page. */
+            next?: string | null;
+        };
+        /** @description A page of a list. */
+        Page_SecurityEvent: {
+            /** @description The items. */
+            items: {
+                /** @description The id of the token or the user; empty if nobody is known, `(others)` where more happened than is told apart. */
+                actor: string;
+                /** @description The IP address of the client; empty for a component. */
+                address: string;
+                /** @description The code of the refusal, such as `forbidden`. */
+                code: string;
+                component?: components["schemas"]["ComponentName"] | null;
+                /**
+                 * Format: int64
+                 * @description How often it happened.
+                 */
+                count: number;
+                environment?: components["schemas"]["Environment"] | null;
+                /**
+                 * Format: int64
+                 * @description The first time, in milliseconds since 1970-01-01 UTC.
+                 */
+                first_at: number;
+                /** @description The id. Ids sort by the hour. */
+                id: string;
+                /** @description The kind. */
+                kind: components["schemas"]["SecurityKind"];
+                /**
+                 * Format: int64
+                 * @description The last time, in milliseconds since 1970-01-01 UTC.
+                 */
+                last_at: number;
+                /** @description The object: method and route of the request, the server, or the limit. */
+                subject: string;
             }[];
             /** @description The value for `after` to get the next page; null for the last page. */
             next?: string | null;
@@ -3117,6 +4319,90 @@ export interface components {
                 tenant: components["schemas"]["TenantId"];
                 /** @description The id of the user for whom the token acts; null for none. Components see it as `ctx.userId`. */
                 user_id?: string | null;
+            }[];
+            /** @description The value for `after` to get the next page; null for the last page. */
+            next?: string | null;
+        };
+        /** @description A page of a list. */
+        Page_TraceSummary: {
+            /** @description The items. */
+            items: {
+                /** @description The component of the first execution. */
+                component: components["schemas"]["ComponentName"];
+                /**
+                 * Format: int64
+                 * @description The duration from the first start to the last end in microseconds.
+                 */
+                duration_us: number;
+                /** @description The environment of the first execution. */
+                environment: components["schemas"]["Environment"];
+                /**
+                 * Format: int32
+                 * @description The number of executions.
+                 */
+                executions: number;
+                /**
+                 * Format: int32
+                 * @description The number of those that failed.
+                 */
+                failed: number;
+                /** @description The id of the newest execution, by which the list goes on. */
+                last: string;
+                /** @description The request or the trigger that started its first execution, such as `GET /cart`. */
+                name: string;
+                /**
+                 * Format: int64
+                 * @description The time of the start, in microseconds since 1970-01-01 UTC.
+                 */
+                started_us: number;
+                /** @description The id of the trace, 32 hexadecimal digits. */
+                trace: string;
+            }[];
+            /** @description The value for `after` to get the next page; null for the last page. */
+            next?: string | null;
+        };
+        /** @description A page of a list. */
+        Page_UsageRecord: {
+            /** @description The items. */
+            items: {
+                /**
+                 * Format: int64
+                 * @description Bytes of the bodies of requests.
+                 */
+                bytes_in: number;
+                /**
+                 * Format: int64
+                 * @description Bytes of the bodies of responses, files, messages of WebSockets, webhooks and requests to other servers.
+                 */
+                bytes_out: number;
+                /**
+                 * Format: int64
+                 * @description Executions: requests, runs of triggers and turns of service workers. An execution counts in the hour in which it
+                 *     began to respond.
+                 */
+                executions: number;
+                /**
+                 * Format: int64
+                 * @description Units of fuel of the executions that ended in the hour.
+                 */
+                fuel: number;
+                /**
+                 * Format: int64
+                 * @description The beginning of the hour, in milliseconds since 1970-01-01 UTC.
+                 */
+                hour_at: number;
+                /**
+                 * @description Whether the hour has ended on all hosts that run. Only a host that was killed in the hour and has not started
+                 *     again can still add to it.
+                 */
+                is_closed: boolean;
+                /**
+                 * Format: int64
+                 * @description The most bytes that the tenant had stored in the hour: artifacts, jobs, events and service workers.
+                 */
+                storage_bytes: number;
+                /** @description The tenant. */
+                tenant: components["schemas"]["TenantId"];
             }[];
             /** @description The value for `after` to get the next page; null for the last page. */
             next?: string | null;
@@ -3478,11 +4764,85 @@ export interface components {
              */
             "worker-bytes"?: number;
             /**
+             * Format: int32
+             * @description The maximum number of timers and alarms that each of its service workers may have set; 0 by default: what
+             *     `timers` of `[workers.limits]` says.
+             * @default 0
+             */
+            "worker-timers"?: number;
+            /**
              * Format: int64
              * @description The maximum number of service workers; 100,000 by default.
              * @default 100000
              */
             workers?: number;
+        };
+        /** @description A receiver of notifications. */
+        Receiver: {
+            /**
+             * Format: int64
+             * @description When it was changed last, in milliseconds since 1970-01-01 UTC.
+             */
+            changed_at: number;
+            /** @description The identity that changed it last. */
+            changed_by: string;
+            /**
+             * Format: int64
+             * @description When a notification was delivered last, in milliseconds since 1970-01-01 UTC.
+             */
+            delivered_at?: number | null;
+            /** @description Why the last attempt failed, if it did. */
+            error?: string | null;
+            /** @description The kind. */
+            kind: components["schemas"]["ReceiverKind"];
+            /** @description The name. */
+            name: components["schemas"]["ReceiverName"];
+            /**
+             * Format: int64
+             * @description The revision, for `If-Match`.
+             */
+            revision: number;
+            /** @description The target, without what is secret: the host of a URL, or addresses. */
+            target: string;
+        };
+        /**
+         * @description The kind of a receiver.
+         * @enum {string}
+         */
+        ReceiverKind: "webhook" | "slack" | "events" | "mail";
+        /** @description The name of a receiver of a tenant's notifications. */
+        ReceiverName: string;
+        /** @description The settings of a receiver. They are stored encrypted, and only shown without what is secret. */
+        ReceiverSettings: {
+            /** @enum {string} */
+            kind: "webhook";
+            /**
+             * @description The secret that the receiver verifies signatures with: `whsec_` and 24 to 64 bytes in Base64. It is not
+             *     shown again.
+             */
+            secret: string;
+            /** @description The URL, up to 2,000 bytes. */
+            url: string;
+        } | {
+            /** @enum {string} */
+            kind: "slack";
+            /** @description The URL, up to 2,000 bytes. Of it only the host is shown again. */
+            url: string;
+        } | {
+            /** @enum {string} */
+            kind: "events";
+        } | {
+            /** @enum {string} */
+            kind: "mail";
+            /** @description The addresses, 1 to 20. */
+            to: string[];
+        };
+        /** @description The result of a test of a receiver. */
+        ReceiverTest: {
+            /** @description Whether the test notification was delivered. */
+            delivered: boolean;
+            /** @description Why not. */
+            error?: string | null;
         };
         /** @description The calls of an execution to a capability. */
         RecordedCalls: {
@@ -3865,10 +5225,64 @@ export interface components {
              */
             revision: number;
         };
+        /** @description A release of the toolchain, and how many components it built. */
+        SdkVersion: {
+            /** @description The program and its version, such as `elias-build 0.1.0`; empty for components of other toolchains. */
+            builder: string;
+            /**
+             * Format: int64
+             * @description The number of components.
+             */
+            components: number;
+        };
         /** @description The value of a secret. */
         SecretValue: {
             /** @description The value. It is stored encrypted and no response contains it. */
             value: string;
+        };
+        /** @description A security event, with its repeats within an hour. */
+        SecurityEvent: {
+            /** @description The id of the token or the user; empty if nobody is known, `(others)` where more happened than is told apart. */
+            actor: string;
+            /** @description The IP address of the client; empty for a component. */
+            address: string;
+            /** @description The code of the refusal, such as `forbidden`. */
+            code: string;
+            component?: components["schemas"]["ComponentName"] | null;
+            /**
+             * Format: int64
+             * @description How often it happened.
+             */
+            count: number;
+            environment?: components["schemas"]["Environment"] | null;
+            /**
+             * Format: int64
+             * @description The first time, in milliseconds since 1970-01-01 UTC.
+             */
+            first_at: number;
+            /** @description The id. Ids sort by the hour. */
+            id: string;
+            /** @description The kind. */
+            kind: components["schemas"]["SecurityKind"];
+            /**
+             * Format: int64
+             * @description The last time, in milliseconds since 1970-01-01 UTC.
+             */
+            last_at: number;
+            /** @description The object: method and route of the request, the server, or the limit. */
+            subject: string;
+        };
+        /**
+         * @description The kind of a security event.
+         * @enum {string}
+         */
+        SecurityKind: "denied" | "egress-refused" | "sign-in-failed" | "limit-hit";
+        /** @description The values of a service. */
+        ServiceSeries: {
+            component?: components["schemas"]["ComponentName"] | null;
+            environment?: components["schemas"]["Environment"] | null;
+            /** @description A value for each step; null where there is none, such as the latency of no execution. */
+            values: (number | null)[];
         };
         /** @description The status of a service on this host. */
         ServiceStatus: {
@@ -3909,6 +5323,22 @@ export interface components {
          * @enum {string}
          */
         Severity: "none" | "low" | "moderate" | "high" | "critical";
+        /** @description The client of the identity provider that the command line is, for users who sign in with a browser. */
+        SignInClient: {
+            /** @description The audience of the tokens that the admin API accepts. */
+            audience: string;
+            /** @description The id of the client, a public one. */
+            client_id: string;
+            /** @description The issuer, below which the provider's metadata are (`/.well-known/openid-configuration`). */
+            issuer: string;
+            /** @description The scopes to ask for, separated by spaces. */
+            scopes: string;
+            /**
+             * @description Whether the admin API accepts the client's ID tokens. If not, it accepts the access tokens, which must be JSON
+             *     Web Tokens for the audience.
+             */
+            uses_id_token: boolean;
+        };
         /** @description A public key whose signatures on versions a tenant accepts. */
         SigningKeyEntry: {
             /**
@@ -3926,6 +5356,39 @@ export interface components {
             /** @description The verifier key in the text form of signed notes: `name+hash+key`. */
             verifier: string;
         };
+        /** @description A silence. */
+        Silence: {
+            /**
+             * Format: int64
+             * @description When it was made, in milliseconds since 1970-01-01 UTC.
+             */
+            created_at: number;
+            /** @description The identity that made it. */
+            created_by: string;
+            /** @description The id, a ULID. */
+            id: string;
+            /** @description The alerts of which receivers are not told. */
+            matcher: components["schemas"]["AlertMatcher"];
+            /** @description Why. */
+            reason: string;
+            /**
+             * Format: int64
+             * @description When it ends, in milliseconds since 1970-01-01 UTC.
+             */
+            until: number;
+        };
+        /** @description The settings of a silence. */
+        SilenceSettings: {
+            /** @description The alerts; at least one member must be given. */
+            matcher: components["schemas"]["AlertMatcher"];
+            /** @description Why, in 1 to 500 bytes. */
+            reason: string;
+            /**
+             * Format: int64
+             * @description How long the silence lasts, in seconds: 1 to 7,776,000 (90 days).
+             */
+            seconds: number;
+        };
         /** @description The smoke test, table `[smoke]`: a request that a version must serve correctly before it gets traffic. */
         SmokeTest: {
             /**
@@ -3939,6 +5402,63 @@ export interface components {
              * @default 0
              */
             status?: number;
+        };
+        /** @description Lines of the author's source. */
+        SourceExcerpt: {
+            /**
+             * Format: int32
+             * @description The number of the first line, from 1.
+             */
+            first_line: number;
+            /** @description The lines. */
+            lines: string[];
+        };
+        /** @description A place in the author's source. */
+        SourcePlace: {
+            /**
+             * Format: int32
+             * @description The column, from 1.
+             */
+            column: number;
+            /** @description The file, relative to the project. */
+            file: string;
+            /** @description The name of the function; null if it has none. */
+            function?: string | null;
+            /**
+             * Format: int32
+             * @description The line, from 1.
+             */
+            line: number;
+        };
+        /** @description A span: something that took its time within a trace. */
+        Span: {
+            /** @description The attributes: texts and whole numbers, by the names of OpenTelemetry's semantic conventions. */
+            attributes?: Record<string, never>;
+            /**
+             * Format: int64
+             * @description The duration in microseconds.
+             */
+            duration_us: number;
+            /** @description Whether it failed. */
+            failed?: boolean;
+            /** @description The id in the trace, 16 hexadecimal digits. */
+            id: string;
+            /** @description The kind: `internal`, `server`, `client`, `producer` or `consumer`. */
+            kind: string;
+            /** @description The reason of a failure, if it is known; null otherwise. */
+            message?: string | null;
+            /** @description The name, such as `GET`, `queue`, `db query` or `job resize`. */
+            name: string;
+            /**
+             * @description The id of the span that caused it, or that it is a part of; null for the first of the trace. A span that is not
+             *     kept, or that is of a program outside, can be the parent too.
+             */
+            parent?: string | null;
+            /**
+             * Format: int64
+             * @description The time of the start, in microseconds since 1970-01-01 UTC.
+             */
+            started_us: number;
         };
         /** @description A change of a rollout. */
         SteerRequest: {
@@ -4097,6 +5617,13 @@ export interface components {
              */
             hosts?: string[];
             /**
+             * @description The URL of an OpenTelemetry collector that the spans of its executions are sent to by OTLP over HTTP, without
+             *     its path `/v1/traces`, such as `https://otlp.example.com`; none by default. Its address must be public, or in a
+             *     private network that the platform operators named.
+             * @default null
+             */
+            "otlp-endpoint"?: string | null;
+            /**
              * @description The tenant's own policy for npm packages. A version must comply with both.
              * @default {
              *       "require-integrity": false,
@@ -4137,6 +5664,7 @@ export interface components {
              *       "workers": 100000,
              *       "worker-bytes": 10737418240,
              *       "awake-workers": 0,
+             *       "worker-timers": 0,
              *       "event-retention": 7,
              *       "cpu-weight": 100,
              *       "action": "reject",
@@ -4149,6 +5677,12 @@ export interface components {
              * @default false
              */
             "require-signature"?: boolean;
+            /**
+             * @description The DSN of a server that speaks Sentry's protocol, such as `https://KEY@sentry.example.com/1`, which gets the
+             *     tenant's failures; none if absent. It may be in a private network only if the tenant is trusted.
+             * @default null
+             */
+            "sentry-dsn"?: string | null;
             /**
              * @description Whether its grants may refer to servers, addresses and files of the host's network, such as the URL of a
              *     database or private networks; false by default.
@@ -4232,6 +5766,48 @@ export interface components {
             /** @description The token without its secret. */
             token: components["schemas"]["Token"];
         };
+        /** @description A trace: all executions of a request and of what it has caused, as far as they are kept and the user may read them. */
+        Trace: {
+            /** @description The executions, the earliest first. */
+            executions: components["schemas"]["ExecutionTrace"][];
+            /** @description Whether the trace has more executions than are shown. */
+            is_cut: boolean;
+            /** @description The id, 32 hexadecimal digits. */
+            trace: string;
+        };
+        /** @description A trace in a list. */
+        TraceSummary: {
+            /** @description The component of the first execution. */
+            component: components["schemas"]["ComponentName"];
+            /**
+             * Format: int64
+             * @description The duration from the first start to the last end in microseconds.
+             */
+            duration_us: number;
+            /** @description The environment of the first execution. */
+            environment: components["schemas"]["Environment"];
+            /**
+             * Format: int32
+             * @description The number of executions.
+             */
+            executions: number;
+            /**
+             * Format: int32
+             * @description The number of those that failed.
+             */
+            failed: number;
+            /** @description The id of the newest execution, by which the list goes on. */
+            last: string;
+            /** @description The request or the trigger that started its first execution, such as `GET /cart`. */
+            name: string;
+            /**
+             * Format: int64
+             * @description The time of the start, in microseconds since 1970-01-01 UTC.
+             */
+            started_us: number;
+            /** @description The id of the trace, 32 hexadecimal digits. */
+            trace: string;
+        };
         /** @description The version to create. Its artifacts must be uploaded first. */
         UploadedVersion: {
             /** @description The SHA-256 of the uploaded component, as 64 lower-case hexadecimal digits. */
@@ -4243,6 +5819,47 @@ export interface components {
              *     version.
              */
             signature?: string | null;
+        };
+        /** @description The usage of a tenant in an hour, on all hosts together. */
+        UsageRecord: {
+            /**
+             * Format: int64
+             * @description Bytes of the bodies of requests.
+             */
+            bytes_in: number;
+            /**
+             * Format: int64
+             * @description Bytes of the bodies of responses, files, messages of WebSockets, webhooks and requests to other servers.
+             */
+            bytes_out: number;
+            /**
+             * Format: int64
+             * @description Executions: requests, runs of triggers and turns of service workers. An execution counts in the hour in which it
+             *     began to respond.
+             */
+            executions: number;
+            /**
+             * Format: int64
+             * @description Units of fuel of the executions that ended in the hour.
+             */
+            fuel: number;
+            /**
+             * Format: int64
+             * @description The beginning of the hour, in milliseconds since 1970-01-01 UTC.
+             */
+            hour_at: number;
+            /**
+             * @description Whether the hour has ended on all hosts that run. Only a host that was killed in the hour and has not started
+             *     again can still add to it.
+             */
+            is_closed: boolean;
+            /**
+             * Format: int64
+             * @description The most bytes that the tenant had stored in the hour: artifacts, jobs, events and service workers.
+             */
+            storage_bytes: number;
+            /** @description The tenant. */
+            tenant: components["schemas"]["TenantId"];
         };
         /** @description A user of a tenant. */
         User: {
@@ -4914,6 +6531,35 @@ export interface operations {
             };
         };
     };
+    sessions_sign_in: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The client, with its provider. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SignInClient"];
+                };
+            };
+            /** @description The request was refused: `not-found` (404), or one of the common codes (see the description of this API). */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
     tenants_list: {
         parameters: {
             query?: {
@@ -5079,6 +6725,219 @@ export interface operations {
             };
         };
     };
+    adoption_list: {
+        parameters: {
+            query?: {
+                /** @description The number of weeks, the present one included: 1 to 52; 8 by default. */
+                weeks?: number;
+            };
+            header?: never;
+            path: {
+                /** @description The name of the tenant. */
+                tenant: components["schemas"]["TenantId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The weeks. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_AdoptionWeek"];
+                };
+            };
+            /** @description The request was refused with one of the common codes (see the description of this API). */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    alert_rules_list: {
+        parameters: {
+            query?: {
+                /** @description The value of `next` in the previous page; absent for the first page. */
+                after?: string;
+                /** @description The maximum number of items: 1 to 1,000; 100 by default. */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                /** @description The name of the tenant. */
+                tenant: components["schemas"]["TenantId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of alert rules. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NamedPage_AlertRule"];
+                };
+            };
+            /** @description The request was refused with one of the common codes (see the description of this API). */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    alert_rules_show: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The name of the rule. */
+                rule: components["schemas"]["AlertRuleName"];
+                /** @description The name of the tenant. */
+                tenant: components["schemas"]["TenantId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The rule, with its revision as `ETag`. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertRule"];
+                };
+            };
+            /** @description The request was refused: `not-found` (404), or one of the common codes (see the description of this API). */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    alert_rules_set: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The name of the rule. */
+                rule: components["schemas"]["AlertRuleName"];
+                /** @description The name of the tenant. */
+                tenant: components["schemas"]["TenantId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AlertRuleSettings"];
+            };
+        };
+        responses: {
+            /** @description The rule was created or changed. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertRule"];
+                };
+            };
+            /** @description The request was refused: `not-found` (404), `stale` (412), `quota-exceeded` (429), or one of the common codes (see the description of this API). */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    alert_rules_delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The name of the rule. */
+                rule: components["schemas"]["AlertRuleName"];
+                /** @description The name of the tenant. */
+                tenant: components["schemas"]["TenantId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The rule was deleted. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The request was refused: `not-found` (404), or one of the common codes (see the description of this API). */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    alerts_list: {
+        parameters: {
+            query?: {
+                /** @description The value of `next` in the previous page; absent for the first page. */
+                after?: string;
+                /** @description The maximum number of items: 1 to 1,000; 100 by default. */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                /** @description The name of the tenant. */
+                tenant: components["schemas"]["TenantId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of alerts. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Alert"];
+                };
+            };
+            /** @description The request was refused with one of the common codes (see the description of this API). */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
     versions_put_artifact: {
         parameters: {
             query?: never;
@@ -5159,8 +7018,12 @@ export interface operations {
             query?: {
                 /** @description The value of `next` in the previous page; absent for the first page. */
                 after?: string;
+                /** @description `lines` for all entries as JSON Lines, as `Accept: application/x-ndjson`; `json`, the default, for a page. */
+                format?: components["schemas"]["AuditFormat"];
                 /** @description The maximum number of items: 1 to 1,000; 100 by default. */
                 limit?: number;
+                /** @description Only entries since this time, in milliseconds since 1970-01-01 UTC; absent for all. */
+                since?: number;
             };
             header?: never;
             path: {
@@ -5171,13 +7034,14 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description A page of the audit trail. */
+            /** @description A page of the audit trail, or all of it. */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["NamedPage_AuditEntry"];
+                    "application/x-ndjson": string;
                 };
             };
             /** @description The request was refused with one of the common codes (see the description of this API). */
@@ -7232,6 +9096,196 @@ export interface operations {
             };
         };
     };
+    executions_stream: {
+        parameters: {
+            query?: {
+                /** @description Only executions of this component; absent for all components. */
+                component?: components["schemas"]["ComponentName"];
+                /** @description Only executions in this environment; absent for all environments. */
+                environment?: components["schemas"]["Environment"];
+                /** @description Only executions with this outcome: `completed`, `failed` or `cancelled`; absent for all outcomes. */
+                outcome?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The name of the tenant. */
+                tenant: components["schemas"]["TenantId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The events. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": components["schemas"]["ExecutionRecord"];
+                };
+            };
+            /** @description The request was refused with one of the common codes (see the description of this API). */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    issues_list: {
+        parameters: {
+            query?: {
+                /** @description The value of `next` in the previous page; absent for the first page. */
+                after?: string;
+                /** @description Only issues of this component; absent for all. */
+                component?: components["schemas"]["ComponentName"];
+                /** @description Only issues in this environment; absent for all. */
+                environment?: components["schemas"]["Environment"];
+                /** @description The maximum number of items: 1 to 1,000; 100 by default. */
+                limit?: number;
+                /** @description Only issues that occurred since this time, in milliseconds since 1970-01-01 UTC; absent for all. */
+                since?: number;
+                /** @description Only issues in these states, separated by commas: `new`, `regressed`, `resolved`, `ignored`; absent for all. */
+                state?: string;
+                /** @description Only issues with this text in the title, the file or the function, in upper or lower case; absent for all. */
+                text?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The name of the tenant. */
+                tenant: components["schemas"]["TenantId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of issues. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Issue"];
+                };
+            };
+            /** @description The request was refused with one of the common codes (see the description of this API). */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    issues_show: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The id of the issue. */
+                issue: string;
+                /** @description The name of the tenant. */
+                tenant: components["schemas"]["TenantId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The issue, with its revision as `ETag`. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Issue"];
+                };
+            };
+            /** @description The request was refused: `not-found` (404), or one of the common codes (see the description of this API). */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    issues_change: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The id of the issue. */
+                issue: string;
+                /** @description The name of the tenant. */
+                tenant: components["schemas"]["TenantId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["IssueChange"];
+            };
+        };
+        responses: {
+            /** @description The issue was changed. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Issue"];
+                };
+            };
+            /** @description The request was refused: `not-found` (404), `stale` (412), or one of the common codes (see the description of this API). */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    issues_totals: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The name of the tenant. */
+                tenant: components["schemas"]["TenantId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The numbers. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IssueTotals"];
+                };
+            };
+            /** @description The request was refused with one of the common codes (see the description of this API). */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
     jobs_list: {
         parameters: {
             query?: {
@@ -7656,6 +9710,57 @@ export interface operations {
             };
         };
     };
+    metrics_show: {
+        parameters: {
+            query?: {
+                /** @description Only services of this component; absent for all. */
+                component?: components["schemas"]["ComponentName"];
+                /** @description Only services in this environment; absent for all. */
+                environment?: components["schemas"]["Environment"];
+                /**
+                 * @description The beginning, in milliseconds since 1970-01-01 UTC; an hour ago by default. Points of the last 24 hours are
+                 *     kept by the minute, those of the last 7 days by the hour.
+                 */
+                from?: number;
+                /** @description The metric; `requests` by default. */
+                metric?: components["schemas"]["MetricName"];
+                /**
+                 * @description The length of a step in milliseconds: a multiple of 60000, and of 3600000 if `from` is more than 24 hours ago;
+                 *     the shortest by default. A response has at most 1,500 steps.
+                 */
+                step?: number;
+                /** @description The end, in milliseconds since 1970-01-01 UTC; now by default. */
+                to?: number;
+            };
+            header?: never;
+            path: {
+                /** @description The name of the tenant. */
+                tenant: components["schemas"]["TenantId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The values of the metric. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MetricSeries"];
+                };
+            };
+            /** @description The request was refused with one of the common codes (see the description of this API). */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
     members_organizations: {
         parameters: {
             query?: {
@@ -7901,6 +10006,147 @@ export interface operations {
             };
         };
     };
+    receivers_list: {
+        parameters: {
+            query?: {
+                /** @description The value of `next` in the previous page; absent for the first page. */
+                after?: string;
+                /** @description The maximum number of items: 1 to 1,000; 100 by default. */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                /** @description The name of the tenant. */
+                tenant: components["schemas"]["TenantId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of receivers. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NamedPage_Receiver"];
+                };
+            };
+            /** @description The request was refused with one of the common codes (see the description of this API). */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    receivers_set: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The name of the receiver. */
+                receiver: components["schemas"]["ReceiverName"];
+                /** @description The name of the tenant. */
+                tenant: components["schemas"]["TenantId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReceiverSettings"];
+            };
+        };
+        responses: {
+            /** @description The receiver was created or changed. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Receiver"];
+                };
+            };
+            /** @description The request was refused: `not-found` (404), `stale` (412), `quota-exceeded` (429), or one of the common codes (see the description of this API). */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    receivers_delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The name of the receiver. */
+                receiver: components["schemas"]["ReceiverName"];
+                /** @description The name of the tenant. */
+                tenant: components["schemas"]["TenantId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The receiver was deleted. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The request was refused: `not-found` (404), or one of the common codes (see the description of this API). */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    receivers_test: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The name of the receiver. */
+                receiver: components["schemas"]["ReceiverName"];
+                /** @description The name of the tenant. */
+                tenant: components["schemas"]["TenantId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The result of the attempt. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReceiverTest"];
+                };
+            };
+            /** @description The request was refused: `not-found` (404), or one of the common codes (see the description of this API). */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
     roles_list: {
         parameters: {
             query?: {
@@ -8083,6 +10329,47 @@ export interface operations {
             };
         };
     };
+    security_events_list: {
+        parameters: {
+            query?: {
+                /** @description The value of `next` in the previous page; absent for the first page. */
+                after?: string;
+                /** @description Only events of this kind; absent for all. */
+                kind?: components["schemas"]["SecurityKind"];
+                /** @description The maximum number of items: 1 to 1,000; 100 by default. */
+                limit?: number;
+                /** @description Only events since this time, in milliseconds since 1970-01-01 UTC; absent for all. */
+                since?: number;
+            };
+            header?: never;
+            path: {
+                /** @description The name of the tenant. */
+                tenant: components["schemas"]["TenantId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of events. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_SecurityEvent"];
+                };
+            };
+            /** @description The request was refused with one of the common codes (see the description of this API). */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
     services_status: {
         parameters: {
             query?: {
@@ -8108,6 +10395,180 @@ export interface operations {
                 };
             };
             /** @description The request was refused with one of the common codes (see the description of this API). */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    sessions_list: {
+        parameters: {
+            query?: {
+                /** @description The value of `next` in the previous page; absent for the first page. */
+                after?: string;
+                /** @description The maximum number of items: 1 to 1,000; 100 by default. */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                /** @description The name of the tenant. */
+                tenant: components["schemas"]["TenantId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of sessions. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_ConsoleSession"];
+                };
+            };
+            /** @description The request was refused with one of the common codes (see the description of this API). */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    sessions_end: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The id of the session. */
+                session: string;
+                /** @description The name of the tenant. */
+                tenant: components["schemas"]["TenantId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The session was ended. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The request was refused: `not-found` (404), or one of the common codes (see the description of this API). */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    silences_list: {
+        parameters: {
+            query?: {
+                /** @description The value of `next` in the previous page; absent for the first page. */
+                after?: string;
+                /** @description The maximum number of items: 1 to 1,000; 100 by default. */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                /** @description The name of the tenant. */
+                tenant: components["schemas"]["TenantId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of silences. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NamedPage_Silence"];
+                };
+            };
+            /** @description The request was refused with one of the common codes (see the description of this API). */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    silences_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The name of the tenant. */
+                tenant: components["schemas"]["TenantId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SilenceSettings"];
+            };
+        };
+        responses: {
+            /** @description The silence was created. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Silence"];
+                };
+            };
+            /** @description The request was refused: `not-found` (404), `quota-exceeded` (429), or one of the common codes (see the description of this API). */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    silences_delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The id of the silence. */
+                silence: string;
+                /** @description The name of the tenant. */
+                tenant: components["schemas"]["TenantId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The silence has ended. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The request was refused: `not-found` (404), or one of the common codes (see the description of this API). */
             default: {
                 headers: {
                     [name: string]: unknown;
@@ -8254,6 +10715,176 @@ export interface operations {
                 content?: never;
             };
             /** @description The request was refused: `not-found` (404), or one of the common codes (see the description of this API). */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    traces_list: {
+        parameters: {
+            query?: {
+                /** @description The value of `next` in the previous page; absent for the first page. */
+                after?: string;
+                /** @description Only traces with an execution of this component; absent for all. */
+                component?: components["schemas"]["ComponentName"];
+                /** @description Only traces with an execution in this environment; absent for all. */
+                environment?: components["schemas"]["Environment"];
+                /**
+                 * @description `true` for only traces with a failed execution, `false` for only those with one that did not fail; absent for
+                 *     all.
+                 */
+                failed?: boolean;
+                /** @description The maximum number of items: 1 to 1,000; 100 by default. */
+                limit?: number;
+                /** @description Only traces with an execution that took at least this long, in milliseconds; absent for all. */
+                min_duration_ms?: number;
+                /**
+                 * @description Only traces with an execution that started at this time or later, in milliseconds since 1970-01-01 UTC; absent
+                 *     for all.
+                 */
+                since?: number;
+                /**
+                 * @description Only traces with an execution that started before this time, in milliseconds since 1970-01-01 UTC; absent for
+                 *     all.
+                 */
+                until?: number;
+            };
+            header?: never;
+            path: {
+                /** @description The name of the tenant. */
+                tenant: components["schemas"]["TenantId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of traces. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_TraceSummary"];
+                };
+            };
+            /** @description The request was refused with one of the common codes (see the description of this API). */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    traces_show: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The name of the tenant. */
+                tenant: components["schemas"]["TenantId"];
+                /** @description The id of the trace, 32 hexadecimal digits, or a `traceparent`. */
+                trace: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The trace. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Trace"];
+                };
+            };
+            /** @description The request was refused: `not-found` (404), or one of the common codes (see the description of this API). */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    usage_tenant: {
+        parameters: {
+            query?: {
+                /** @description The value of `next` in the previous page; absent for the first page. */
+                after?: string;
+                /** @description Only hours that begin at this time or later, in milliseconds since 1970-01-01 UTC; 24 hours ago by default. */
+                from?: number;
+                /** @description The maximum number of items: 1 to 1,000; 100 by default. */
+                limit?: number;
+                /** @description Only hours that begin before this time, in milliseconds since 1970-01-01 UTC; absent for all. */
+                to?: number;
+            };
+            header?: never;
+            path: {
+                /** @description The name of the tenant. */
+                tenant: components["schemas"]["TenantId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of hours in which anything was used. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_UsageRecord"];
+                };
+            };
+            /** @description The request was refused with one of the common codes (see the description of this API). */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    usage_tenant_csv: {
+        parameters: {
+            query?: {
+                /** @description Only hours that begin at this time or later, in milliseconds since 1970-01-01 UTC; 24 hours ago by default. */
+                from?: number;
+                /** @description Only hours that begin before this time, in milliseconds since 1970-01-01 UTC; absent for all. */
+                to?: number;
+            };
+            header?: never;
+            path: {
+                /** @description The name of the tenant. */
+                tenant: components["schemas"]["TenantId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file, with the names of the columns in its first line. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": string;
+                };
+            };
+            /** @description The request was refused with one of the common codes (see the description of this API). */
             default: {
                 headers: {
                     [name: string]: unknown;
@@ -8526,6 +11157,78 @@ export interface operations {
             };
         };
     };
+    usage_list: {
+        parameters: {
+            query?: {
+                /** @description The value of `next` in the previous page; absent for the first page. */
+                after?: string;
+                /** @description Only hours that begin at this time or later, in milliseconds since 1970-01-01 UTC; 24 hours ago by default. */
+                from?: number;
+                /** @description The maximum number of items: 1 to 1,000; 100 by default. */
+                limit?: number;
+                /** @description Only hours that begin before this time, in milliseconds since 1970-01-01 UTC; absent for all. */
+                to?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of hours of tenants. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_UsageRecord"];
+                };
+            };
+            /** @description The request was refused with one of the common codes (see the description of this API). */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    usage_csv: {
+        parameters: {
+            query?: {
+                /** @description Only hours that begin at this time or later, in milliseconds since 1970-01-01 UTC; 24 hours ago by default. */
+                from?: number;
+                /** @description Only hours that begin before this time, in milliseconds since 1970-01-01 UTC; absent for all. */
+                to?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file, with the names of the columns in its first line. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": string;
+                };
+            };
+            /** @description The request was refused with one of the common codes (see the description of this API). */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
     tenants_whoami: {
         parameters: {
             query?: never;
@@ -8564,12 +11267,34 @@ type ReadonlyArray<T> = [
 ] extends [
     unknown[]
 ] ? Readonly<Exclude<T, undefined>> : Readonly<Exclude<T, undefined>[]>;
+export const alertConditionValues: ReadonlyArray<FlattenedDeepRequired<components>["schemas"]["AlertCondition"]> = ["above", "below"];
+export const alertMetricNameValues: ReadonlyArray<FlattenedDeepRequired<components>["schemas"]["AlertMetricName"]> = ["error-percent", "executions", "timeouts", "timeouts-increase", "duration-ms", "duration-above-baseline-ms", "memory-percent", "log-matches", "rollbacks", "queue-age-seconds", "dead-letters", "late-schedules", "failing-schedules", "instances-percent", "connections-percent", "disk-percent", "certificate-days", "checkpoint-age-seconds", "evaluation-age-seconds"];
+export const alertSeverityValues: ReadonlyArray<FlattenedDeepRequired<components>["schemas"]["AlertSeverity"]> = ["info", "warning", "critical"];
+export const alertStateValues: ReadonlyArray<FlattenedDeepRequired<components>["schemas"]["AlertState"]> = ["inactive", "pending", "firing", "recovering", "resolved"];
+export const auditFormatValues: ReadonlyArray<FlattenedDeepRequired<components>["schemas"]["AuditFormat"]> = ["json", "lines"];
 export const deploymentStateValues: ReadonlyArray<FlattenedDeepRequired<components>["schemas"]["DeploymentState"]> = ["canary", "active", "superseded", "rolled-back"];
 export const environmentValues: ReadonlyArray<FlattenedDeepRequired<components>["schemas"]["Environment"]> = ["dev", "staging", "production"];
+export const groupLabelValues: ReadonlyArray<FlattenedDeepRequired<components>["schemas"]["GroupLabel"]> = ["component", "environment"];
 export const healthValues: ReadonlyArray<FlattenedDeepRequired<components>["schemas"]["Health"]> = ["healthy", "degraded", "open", "half-open", "stopped"];
+export const issueStateValues: ReadonlyArray<FlattenedDeepRequired<components>["schemas"]["IssueState"]> = ["new", "regressed", "resolved", "ignored"];
 export const jobStateValues: ReadonlyArray<FlattenedDeepRequired<components>["schemas"]["JobState"]> = ["waiting", "ready", "leased", "done", "dead", "cancelled"];
 export const jobTriggerValues: ReadonlyArray<FlattenedDeepRequired<components>["schemas"]["JobTrigger"]> = ["schedule", "job", "event", "webhook"];
+export const metricNameValues: ReadonlyArray<FlattenedDeepRequired<components>["schemas"]["MetricName"]> = ["requests", "runs", "worker-turns", "errors", "error-rate", "latency-p50", "latency-p95", "latency-p99", "latency-mean", "fuel", "memory-max", "queue-age", "dead-letters", "pool-wait", "pool-wait-max"];
+export const noDataValues: ReadonlyArray<FlattenedDeepRequired<components>["schemas"]["NoData"]> = ["ok", "alert", "keep"];
 export const quotaActionValues: ReadonlyArray<FlattenedDeepRequired<components>["schemas"]["QuotaAction"]> = ["reject", "queue", "throttle"];
+export const receiverKindValues: ReadonlyArray<FlattenedDeepRequired<components>["schemas"]["ReceiverKind"]> = ["webhook", "slack", "events", "mail"];
+export const receiverSettingsOneOf0KindValues: ReadonlyArray<Extract<FlattenedDeepRequired<components>["schemas"]["ReceiverSettings"], {
+    kind: unknown;
+}>["kind"]> = ["webhook"];
+export const receiverSettingsOneOf1KindValues: ReadonlyArray<Extract<FlattenedDeepRequired<components>["schemas"]["ReceiverSettings"], {
+    kind: unknown;
+}>["kind"]> = ["slack"];
+export const receiverSettingsOneOf2KindValues: ReadonlyArray<Extract<FlattenedDeepRequired<components>["schemas"]["ReceiverSettings"], {
+    kind: unknown;
+}>["kind"]> = ["events"];
+export const receiverSettingsOneOf3KindValues: ReadonlyArray<Extract<FlattenedDeepRequired<components>["schemas"]["ReceiverSettings"], {
+    kind: unknown;
+}>["kind"]> = ["mail"];
 export const roleValues: ReadonlyArray<FlattenedDeepRequired<components>["schemas"]["Role"]> = ["caller", "viewer", "developer", "operator", "admin"];
 export const rolloutActionValues: ReadonlyArray<FlattenedDeepRequired<components>["schemas"]["RolloutAction"]> = ["promote", "pause", "resume", "abort"];
 export const rolloutStateOneOf0StateValues: ReadonlyArray<Extract<FlattenedDeepRequired<components>["schemas"]["RolloutState"], {
@@ -8587,6 +11312,7 @@ export const rolloutStateOneOf3StateValues: ReadonlyArray<Extract<FlattenedDeepR
 export const rolloutStateOneOf4StateValues: ReadonlyArray<Extract<FlattenedDeepRequired<components>["schemas"]["RolloutState"], {
     state: unknown;
 }>["state"]> = ["rolled-back"];
+export const securityKindValues: ReadonlyArray<FlattenedDeepRequired<components>["schemas"]["SecurityKind"]> = ["denied", "egress-refused", "sign-in-failed", "limit-hit"];
 export const severityValues: ReadonlyArray<FlattenedDeepRequired<components>["schemas"]["Severity"]> = ["none", "low", "moderate", "high", "critical"];
 export const stepKindValues: ReadonlyArray<FlattenedDeepRequired<components>["schemas"]["StepKind"]> = ["step", "sleep", "wait"];
 export const stepStateValues: ReadonlyArray<FlattenedDeepRequired<components>["schemas"]["StepState"]> = ["done", "failed", "waiting", "timed-out"];

@@ -11,7 +11,7 @@ export type Cell =
   | { kind: "state"; text: string; tone: Tone; why?: Reason | undefined }
   | { kind: "tags"; tags: string[] }
   | { kind: "meter"; used: number; most: number; text: string }
-  | { kind: "spark"; values: number[]; text: string }
+  | { kind: "spark"; values: number[]; text: string; tone?: "bad" }
   | { kind: "json"; value: unknown };
 
 export type Tone = "good" | "busy" | "wait" | "warn" | "bad" | "off";
@@ -74,6 +74,13 @@ export interface Action {
   run(values: Values): Promise<Outcome | void>;
 }
 
+/** A file of the admin API, which the browser saves. */
+export interface Download {
+  label: string;
+  /** Such as `/v1/tenants/default/usage.csv`. */
+  address: string;
+}
+
 export interface List<Row> {
   title: string;
   intro?: string;
@@ -85,6 +92,9 @@ export interface List<Row> {
   href?(row: Row): string;
   rowActions?(row: Row): Action[];
   actions?: Action[];
+  download?: Download;
+  /** Lists that belong together, this one among them. */
+  tabs?: { text: string; href: string }[];
   empty: string;
   /** Milliseconds after which the first page is read again. */
   every?: number;
@@ -100,7 +110,33 @@ export type Section =
   | { title: string; json: unknown }
   | { title: string; text: string }
   | { title: string; facts: Fact[] }
-  | { title: string; view: "timeline"; data: TimelineItem[] };
+  | { title: string; view: "timeline"; data: TimelineItem[] }
+  | { title: string; view: "source"; source: SourceLines }
+  | { title: string; view: "chart"; chart: ChartData };
+
+/** Lines of an author's source, with the place that they are about. All numbers begin with 1. */
+export interface SourceLines {
+  file: string;
+  first: number;
+  lines: string[];
+  line: number;
+  column: number;
+}
+
+export interface ChartSeries {
+  label: string;
+  /** A variable of the design, such as `--accent`. */
+  color: string;
+  values: (number | null)[];
+}
+
+export interface ChartData {
+  label: string;
+  /** Milliseconds since 1970. */
+  times: number[];
+  series: ChartSeries[];
+  format?(value: number): string;
+}
 
 export interface TimelineItem {
   label: string;
@@ -115,6 +151,7 @@ export interface Detail {
   facts: Fact[];
   reasons?: (Reason | undefined)[];
   actions?: Action[];
+  download?: Download;
   sections?: Section[];
 }
 

@@ -4,6 +4,7 @@ import createClient from "openapi-fetch";
 import type { components, paths } from "../api/schema";
 import { API, isDevelopment } from "./base";
 import { session } from "./session.svelte";
+import type { Reason } from "./why";
 
 export type Schemas = components["schemas"];
 export type Environment = Schemas["Environment"];
@@ -13,6 +14,8 @@ export interface Page<Row> {
   items: Row[];
   next?: string | null;
   names?: Record<string, string>;
+  /** Why the list as a whole is not as it should be. */
+  reasons?: (Reason | undefined)[];
 }
 
 /** A request that the server refused, or that did not reach it (`code` is `unreachable` then). */

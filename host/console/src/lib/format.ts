@@ -23,6 +23,8 @@ const numbers = cached((locale) => new Intl.NumberFormat(locale, { maximumFracti
 const percents = cached((locale) => new Intl.NumberFormat(locale, { style: "percent", maximumFractionDigits: 2 }));
 const dates = cached((locale) => new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "medium" }));
 const clocks = cached((locale) => new Intl.DateTimeFormat(locale, { timeStyle: "medium" }));
+const minutes = cached((locale) => new Intl.DateTimeFormat(locale, { timeStyle: "short" }));
+const days = cached((locale) => new Intl.DateTimeFormat(locale, { day: "numeric", month: "short" }));
 const relative = cached((locale) => new Intl.RelativeTimeFormat(locale, { numeric: "auto", style: "short" }));
 
 export const number = (value: number): string => numbers().format(value);
@@ -30,6 +32,8 @@ export const number = (value: number): string => numbers().format(value);
 export const percent = (share: number): string => percents().format(share);
 export const date = (at: number): string => dates().format(at);
 export const clock = (at: number): string => clocks().format(at);
+export const minute = (at: number): string => minutes().format(at);
+export const day = (at: number): string => days().format(at);
 
 function unit(value: number, name: string): string {
   const digits = value < 10 ? 2 : value < 100 ? 1 : 0;

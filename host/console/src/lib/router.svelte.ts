@@ -89,9 +89,9 @@ export function match(pattern: string, path: string): Record<string, string> | u
   return values;
 }
 
-/** A path below the console from its parts, each escaped, dots too: the server takes what has one for a file. */
+/** A path below the console from its parts, each escaped. */
 export function path(...parts: (string | number)[]): string {
-  return parts.map((part) => `/${encodeURIComponent(part).replaceAll(".", "%2E")}`).join("");
+  return parts.map((part) => `/${encodeURIComponent(part)}`).join("");
 }
 
 /** The address of a link. */

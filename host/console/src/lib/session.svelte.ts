@@ -7,7 +7,7 @@ type Whoami = components["schemas"]["Whoami"];
 
 /** What `/console/session` says. */
 interface ServerSession {
-  principal: Whoami | null;
+  principal: (Whoami & { session: string | null }) | null;
   has_identity_provider: boolean;
   version: string;
 }
@@ -26,6 +26,8 @@ const CHANNEL = "elias-session";
 class Session {
   state = $state<SessionState>("unknown");
   who = $state.raw<Whoami | undefined>();
+  /** The id of this browser's session. */
+  id = $state<string | null>(null);
   /** Whether users can sign in at an identity provider. */
   provider = $state(false);
   version = $state("");
@@ -51,6 +53,7 @@ class Session {
       return;
     }
     this.who = principal;
+    this.id = principal.session;
     this.state = "signed-in";
     for (const resolve of this.#waiting.splice(0)) resolve();
     // Where the provider led back to, after a sign-in in a tab of its own.

@@ -54,6 +54,13 @@ const STATES: Record<string, [label: () => string, tone: Tone]> = {
   pending: [m.state_pending, "warn"],
   firing: [m.state_firing, "bad"],
   recovering: [m.state_recovering, "wait"],
+  info: [m.severity_info, "wait"],
+  warning: [m.severity_warning, "warn"],
+  critical: [m.severity_critical, "bad"],
+  denied: [m.security_denied, "warn"],
+  "egress-refused": [m.security_egress_refused, "bad"],
+  "sign-in-failed": [m.security_sign_in_failed, "bad"],
+  "limit-hit": [m.security_limit_hit, "warn"],
 };
 
 /** Whether a state has a word in the languages of the console. */

@@ -86,6 +86,13 @@ const ACTIONS = {
   keys: [() => m.act_keys(), inTenant("keys")],
   organizations: [() => m.act_organizations(), inTenant("organizations")],
   components: [() => m.act_components(), inTenant("components")],
+  "resolve-issue": [() => m.act_resolve_issue(), inTenant("issues")],
+  alerts: [() => m.act_alerts(), inTenant("alerts")],
+  "edit-rule": [() => m.act_edit_rule(), inTenant("alerts", "rules")],
+  "enable-rule": [() => m.act_enable_rule(), inTenant("alerts", "rules")],
+  silence: [() => m.act_silence(), inTenant("alerts", "silences")],
+  silences: [() => m.act_silences(), inTenant("alerts", "silences")],
+  "test-receiver": [() => m.act_test_receiver(), inTenant("alerts", "receivers")],
   health: [() => m.act_health(), () => "/health"],
   "transparency-log": [() => m.act_transparency_log(), () => "/log"],
   "sign-in": [() => m.act_sign_in(), () => "/"],
@@ -213,13 +220,43 @@ export const TABLE = {
     critical: [m.why_package_critical, "packages", "bad"],
   } satisfies Record<Schemas["Severity"], Row>,
   issue: {
-    new: [m.why_issue_new, "failures", "bad"],
-    regressed: [m.why_issue_regressed, "failures", "bad"],
+    new: [m.why_issue_new, "resolve-issue", "bad"],
+    regressed: [m.why_issue_regressed, "rollback", "bad"],
+  } satisfies Record<Exclude<Schemas["IssueState"], "ignored" | "resolved">, Row>,
+  // Failures that are in no issue.
+  issues: {
+    folded: [m.why_issues_folded, "resolve-issue", "warn"],
+    unrecorded: [m.why_issues_unrecorded, "failures", "warn"],
+  },
+  trace: {
+    failed: [m.why_trace_failed, "failures", "bad"],
+  },
+  series: {
+    "left-out": [m.why_series_left_out, "components", "warn"],
   },
   alert: {
-    pending: [m.why_alert_pending, "health", "warn"],
-    firing: [m.why_alert_firing, "health", "bad"],
-    recovering: [m.why_alert_recovering, "health", "wait"],
+    pending: [m.why_alert_pending, "edit-rule", "warn"],
+    firing: [m.why_alert_firing, "silence", "bad"],
+    recovering: [m.why_alert_recovering, "alerts", "wait"],
+  } satisfies Record<Exclude<Schemas["AlertState"], "inactive" | "resolved">, Row>,
+  "alert-silence": {
+    silenced: [m.why_alert_silenced, "silences", "wait"],
+  },
+  "alert-rule": {
+    disabled: [m.why_alert_rule_disabled, "enable-rule", "wait"],
+  },
+  receiver: {
+    failing: [m.why_receiver_failing, "test-receiver", "bad"],
+  },
+  security: {
+    denied: [m.why_security_denied, "roles", "warn"],
+    "egress-refused": [m.why_security_egress_refused, "capabilities", "bad"],
+    "sign-in-failed": [m.why_security_sign_in_failed, "tokens", "bad"],
+    "limit-hit": [m.why_security_limit_hit, "limits", "warn"],
+  } satisfies Record<Schemas["SecurityKind"], Row>,
+  usage: {
+    near: [m.why_usage_near, "quotas", "warn"],
+    over: [m.why_usage_over, "quotas", "bad"],
   },
   platform: {
     finding: [m.why_platform_finding, "health", "bad"],
@@ -328,6 +365,7 @@ export const TABLE = {
     "cross-origin": [m.refusal_cross_origin, "reload", "bad"],
     internal: [m.refusal_internal, "health", "bad"],
     // What this page itself finds out.
+    "not-delivered": [m.refusal_not_delivered, "correct", "bad"],
     unreachable: [m.refusal_unreachable, "reload", "bad"],
     "bad-answer": [m.refusal_bad_answer, "reload", "bad"],
     console: [m.refusal_console, "reload", "bad"],

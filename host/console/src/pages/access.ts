@@ -1,5 +1,6 @@
 import { api, ifMatch, take, type Page, type Schemas } from "../lib/client";
 import { path } from "../lib/router.svelte";
+import { session } from "../lib/session.svelte";
 import { state } from "../lib/states";
 import { why } from "../lib/why";
 import { mono, tags, text, time, type Action, type Cell, type List } from "../kit/types";
@@ -399,5 +400,43 @@ export function keys(tenant: string): List<Key> {
       },
     ],
     empty: m.keys_empty(),
+  };
+}
+
+/** Sessions of browsers in this console. */
+export function sessions(tenant: string): List<Schemas["ConsoleSession"]> {
+  return {
+    title: m.sessions(),
+    intro: m.sessions_intro(),
+    load: (after) =>
+      take(api.GET("/v1/tenants/{tenant}/sessions", { params: { path: { tenant }, query: given({ after }) } })),
+    key: (row) => row.id,
+    columns: [
+      { label: m.user(), cell: (row) => text(row.principal) },
+      {
+        label: m.state(),
+        cell: (row) => (row.id === session.id ? { ...state("active"), text: m.this_session() } : text("")),
+      },
+      { label: m.address(), cell: (row) => mono(row.address) },
+      { label: m.browser(), wide: true, cell: (row) => text(row.user_agent) },
+      { label: m.signed_in(), cell: (row) => time(row.created_at) },
+      { label: m.last_used(), cell: (row) => time(row.used_at) },
+      { label: m.ends(), wide: true, cell: (row) => time(row.expires_at) },
+    ],
+    rowActions: (row) => [
+      {
+        id: "end-session",
+        label: m.end_session(),
+        tone: "danger",
+        confirm: row.id === session.id ? m.end_own_session_confirm() : m.end_session_confirm(),
+        async run() {
+          await take(
+            api.DELETE("/v1/tenants/{tenant}/sessions/{session}", { params: { path: { tenant, session: row.id } } }),
+          );
+        },
+      },
+    ],
+    filters: [{ name: "q", label: m.search(), local: true }],
+    empty: m.none(),
   };
 }

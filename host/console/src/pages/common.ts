@@ -23,6 +23,24 @@ export const environmentFilter = (): Filter => ({
   choices: environmentChoices(),
 });
 
+const HOUR = 3_600_000;
+
+/** How far a list goes back; the value is a number of milliseconds. */
+export const sinceFilter = (): Filter => ({
+  name: "since",
+  label: m.since(),
+  choices: [
+    { value: String(HOUR), label: m.last_hour() },
+    { value: String(24 * HOUR), label: m.last_day() },
+    { value: String(7 * 24 * HOUR), label: m.last_week() },
+    { value: String(30 * 24 * HOUR), label: m.last_month() },
+  ],
+});
+
+/** The time from which on, in milliseconds since 1970, by the value of the filter. */
+export const sinceTime = (value: string | undefined): number | undefined =>
+  value ? Date.now() - Number(value) : undefined;
+
 /** The parameters that are set, for a request. */
 export function given(values: Record<string, string | undefined>): Record<string, string> {
   return Object.fromEntries(

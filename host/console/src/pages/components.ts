@@ -2,31 +2,21 @@ import { api, all, take, type Page, type Schemas } from "../lib/client";
 import { path } from "../lib/router.svelte";
 import { number } from "../lib/format";
 import { state } from "../lib/states";
+import { why } from "../lib/why";
 import { text, time, type Cell, type List } from "../kit/types";
 import { m } from "../lib/texts";
 import { ENVIRONMENTS, environmentChoices, environmentName } from "./common";
+import { traffic, type Traffic } from "./metrics";
 
 interface Row {
   component: Schemas["Component"];
   services: Schemas["ServiceStatus"][];
-  traffic: number[];
+  executions: number[];
+  errors: number[];
 }
 
-const BUCKETS = 24;
-
-// Recorded executions of the last hour, by two and a half minutes.
-function traffic(executions: Schemas["ExecutionRecord"][], now: number): Map<string, number[]> {
-  const counts = new Map<string, number[]>();
-  const step = 3_600_000 / BUCKETS;
-  for (const { component, started_at } of executions) {
-    const bucket = BUCKETS - 1 - Math.floor((now - started_at) / step);
-    if (bucket < 0 || bucket >= BUCKETS) continue;
-    const list = counts.get(component) ?? Array.from({ length: BUCKETS }, () => 0);
-    list[bucket] = (list[bucket] ?? 0) + 1;
-    counts.set(component, list);
-  }
-  return counts;
-}
+const NO_TRAFFIC: Traffic = { executions: new Map(), errors: new Map(), leftOut: 0 };
+const sum = (values: number[]): number => values.reduce((total, value) => total + value, 0);
 
 function health(service: Schemas["ServiceStatus"] | undefined): Cell {
   if (service === undefined) return text("");
@@ -41,23 +31,21 @@ export function components(tenant: string): List<Row> {
   return {
     title: m.components(),
     async load(after, filters): Promise<Page<Row>> {
-      const [page, services, executions] = await Promise.all([
+      const [page, services, lines] = await Promise.all([
         take(
           api.GET("/v1/tenants/{tenant}/components", {
             params: { ...params, query: { limit: 200, ...(after ? { after } : {}) } },
           }),
         ),
         take(api.GET("/v1/tenants/{tenant}/services", { params: { ...params, query: {} } })),
-        // Who may not see executions sees no line.
-        take(api.GET("/v1/tenants/{tenant}/executions", { params: { ...params, query: { limit: 1000 } } })).catch(
-          () => ({ items: [] }),
-        ),
+        // Who may not see metrics sees no line.
+        traffic(tenant).catch(() => NO_TRAFFIC),
       ]);
-      const lines = traffic(executions.items, Date.now());
       const rows = page.items.map((component) => ({
         component,
         services: services.items.filter((service) => service.component === component.component),
-        traffic: lines.get(component.component) ?? [],
+        executions: lines.executions.get(component.component) ?? [],
+        errors: lines.errors.get(component.component) ?? [],
       }));
       const { environment, health: wanted } = filters;
       return {
@@ -71,6 +59,7 @@ export function components(tenant: string): List<Row> {
               })),
         ),
         next: page.next ?? null,
+        reasons: lines.leftOut > 0 ? [why("series", "left-out", number(lines.leftOut))] : [],
       };
     },
     key: (row) => row.component.component,
@@ -93,8 +82,18 @@ export function components(tenant: string): List<Row> {
         wide: true,
         cell: (row) => ({
           kind: "spark",
-          values: row.traffic,
-          text: m.recorded_last_hour({ count: row.traffic.reduce((sum, count) => sum + count, 0) }),
+          values: row.executions,
+          text: m.executions_last_hour({ count: sum(row.executions) }),
+        }),
+      },
+      {
+        label: m.failures(),
+        wide: true,
+        cell: (row) => ({
+          kind: "spark",
+          values: row.errors,
+          text: m.failures_last_hour({ count: sum(row.errors) }),
+          tone: "bad",
         }),
       },
       { label: m.created(), wide: true, cell: (row) => time(row.component.created_at) },

@@ -10,6 +10,7 @@ import {
   text,
   time,
   type Action,
+  type Column,
   type DetailPage,
   type Fact,
   type List,
@@ -21,6 +22,26 @@ import { componentFilter, environmentFilter, environmentName, given } from "./co
 type Execution = Schemas["ExecutionRecord"];
 
 const outcome = (row: Execution) => ({ ...state(row.outcome), why: why("execution", row.code, row.error) });
+
+/** The columns of executions but that of their start; without the component where all are one's. */
+export const executionColumns = (tenant: string, ofOne: boolean): Column<Execution>[] => [
+  { label: m.outcome(), cell: outcome },
+  { label: m.code(), cell: (row) => (row.code ? mono(row.code) : text(row.status || "")) },
+  ...(ofOne
+    ? []
+    : [
+        {
+          label: m.component(),
+          cell: (row: Execution) => link(row.component, path("t", tenant, "components", row.component)),
+        },
+      ]),
+  { label: m.source(), cell: (row) => mono(row.source) },
+  { label: m.environment(), wide: true, cell: (row) => text(environmentName(row.environment)) },
+  { label: m.version(), right: true, wide: true, cell: (row) => text(row.version) },
+  { label: m.duration(), right: true, cell: (row) => text(duration(row.duration_us)) },
+  { label: m.fuel(), right: true, wide: true, cell: (row) => text(compact(row.fuel)) },
+  { label: m.memory(), right: true, wide: true, cell: (row) => text(bytes(row.memory_bytes)) },
+];
 
 export function executions(
   tenant: string,
@@ -48,22 +69,7 @@ export function executions(
     href: (row) => path("t", tenant, "executions", row.id),
     columns: [
       { label: m.started(), cell: (row) => time(row.started_at) },
-      { label: m.outcome(), cell: outcome },
-      { label: m.code(), cell: (row) => (row.code ? mono(row.code) : text(row.status || "")) },
-      ...(fixed["component"]
-        ? []
-        : [
-            {
-              label: m.component(),
-              cell: (row: Execution) => link(row.component, path("t", tenant, "components", row.component)),
-            },
-          ]),
-      { label: m.source(), cell: (row) => mono(row.source) },
-      { label: m.environment(), wide: true, cell: (row) => text(environmentName(row.environment)) },
-      { label: m.version(), right: true, wide: true, cell: (row) => text(row.version) },
-      { label: m.duration(), right: true, cell: (row) => text(duration(row.duration_us)) },
-      { label: m.fuel(), right: true, wide: true, cell: (row) => text(compact(row.fuel)) },
-      { label: m.memory(), right: true, wide: true, cell: (row) => text(bytes(row.memory_bytes)) },
+      ...executionColumns(tenant, fixed["component"] !== undefined),
     ],
     filters: [
       componentFilter(),
@@ -208,9 +214,7 @@ export function execution(tenant: string, id: string): DetailPage {
           { label: m.id(), cell: mono(row.id) },
           {
             label: m.trace(),
-            cell: trace
-              ? link(trace, `${path("t", tenant, "executions")}?trace=${encodeURIComponent(trace)}`)
-              : text(""),
+            cell: trace ? link(trace, path("t", tenant, "traces", trace)) : text(""),
           },
           ...(row.run
             ? [

@@ -1,4 +1,4 @@
-import { all, api, ifMatch, take, type Page, type Schemas } from "../lib/client";
+import { address, all, api, ApiError, ifMatch, take, type Page, type Schemas } from "../lib/client";
 import { path } from "../lib/router.svelte";
 import { bytes, date, number } from "../lib/format";
 import { state } from "../lib/states";
@@ -18,7 +18,7 @@ import {
   type List,
 } from "../kit/types";
 import { m } from "../lib/texts";
-import { given, words } from "./common";
+import { given, sinceFilter, sinceTime, words } from "./common";
 
 type Tenant = Schemas["Tenant"];
 type Settings = Schemas["TenantSettings"];
@@ -338,8 +338,17 @@ export function packageReport(tenant: string, component: string, version: number
 export function audit(tenant: string): List<Schemas["AuditEntry"]> {
   return {
     title: m.audit_trail(),
-    load: (after) =>
-      take(api.GET("/v1/tenants/{tenant}/audit", { params: { path: { tenant }, query: given({ after }) } })),
+    async load(after, { since }) {
+      const from = sinceTime(since);
+      const page = await take(
+        api.GET("/v1/tenants/{tenant}/audit", {
+          params: { path: { tenant }, query: { ...given({ after }), ...(from === undefined ? {} : { since: from }) } },
+        }),
+      );
+      // Lines are a text, which is not asked for here.
+      if (typeof page === "string") throw new ApiError("bad-answer", 200, "");
+      return page;
+    },
     key: (row) => row.id,
     columns: [
       { label: m.time(), cell: (row) => text(date(row.at)) },
@@ -350,7 +359,8 @@ export function audit(tenant: string): List<Schemas["AuditEntry"]> {
       { label: m.before(), wide: true, cell: (row) => (row.before ? json(row.before) : text("")) },
       { label: m.after(), wide: true, cell: (row) => (row.after ? json(row.after) : text("")) },
     ],
-    filters: [{ name: "q", label: m.search(), local: true }],
+    filters: [sinceFilter(), { name: "q", label: m.search(), local: true }],
+    download: { label: m.export_lines(), address: `${address("tenants", tenant, "audit")}?format=lines` },
     empty: m.none(),
   };
 }

@@ -41,10 +41,11 @@ pub(crate) use followed::{Resumption, respond as follow};
 pub(crate) use problem::Problem;
 
 use axum::{Json, Router};
-use elias_api::{Code, Error};
+use elias_api::{AuditFormat, Code, Error};
 use elias_platform::Platform;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{InfoBuilder, OpenApi, OpenApiBuilder, SecurityRequirement};
+use utoipa::{PartialSchema, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 
 /// The admin API of a platform.
@@ -100,7 +101,10 @@ fn routes() -> OpenApiRouter<Platform> {
     let scheme = SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build());
     let security = SecurityRequirement::new("token", Vec::<String>::new());
     let mut document = OpenApiBuilder::new().info(info.build()).security(Some([security])).build();
-    document.components.get_or_insert_default().add_security_scheme("token", scheme);
+    let components = document.components.get_or_insert_default();
+    components.add_security_scheme("token", scheme);
+    // The router collects the types of bodies. This one is of a parameter alone.
+    components.schemas.insert(AuditFormat::name().into_owned(), AuditFormat::schema());
     let v1 = OpenApiRouter::new()
         .merge(tenants::routes())
         .merge(audit::routes())
@@ -153,6 +157,28 @@ mod tests {
             assert_eq!(status_of(name).map(|status| status.to_string()).as_deref(), Some(*status), "{name}");
         }
         codes.len()
+    }
+
+    #[test]
+    fn each_reference_leads_to_something() {
+        fn references(value: &serde_json::Value, found: &mut Vec<String>) {
+            match value {
+                serde_json::Value::Object(members) => {
+                    found.extend(members.get("$ref").and_then(serde_json::Value::as_str).map(str::to_owned));
+                    members.values().for_each(|member| references(member, found));
+                }
+                serde_json::Value::Array(items) => items.iter().for_each(|item| references(item, found)),
+                _ => {}
+            }
+        }
+        let document = serde_json::to_value(openapi()).expect("a document");
+        let mut found = Vec::new();
+        references(&document, &mut found);
+        assert!(found.len() > 100, "{found:?}");
+        for reference in found {
+            let pointer = reference.strip_prefix('#').expect("a reference within the document");
+            assert!(document.pointer(pointer).is_some(), "{reference}");
+        }
     }
 
     #[test]

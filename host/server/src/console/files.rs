@@ -90,7 +90,6 @@ fn find(files: &'static [File], path: &str) -> Option<&'static File> {
     let found = |path: &str| files.iter().find(|file| file.path == path);
     match path.trim_end_matches('/') {
         EDITOR_PATH => EDITOR_DOCUMENTS.into_iter().find_map(found),
-        // What has a name with an extension is a file, and everything else a page of the application.
         path => found(path).or_else(|| found(INDEX).filter(|_| is_page(path))),
     }
 }
@@ -106,9 +105,10 @@ fn respond_from(files: &'static [File], path: &str, request: &HeaderMap) -> Resp
     }
 }
 
+/// Whether a path that no file has is one of the application's pages, whose names may have dots: those of components,
+/// workers and the like. What browsers ask for by themselves, such as `favicon.ico`, is no page.
 fn is_page(path: &str) -> bool {
-    let name = path.rsplit('/').next().unwrap_or_default();
-    !path.starts_with(HASHED) && !name.contains('.')
+    !path.starts_with(HASHED) && (path.contains('/') || !path.contains('.'))
 }
 
 impl File {
@@ -226,7 +226,7 @@ mod tests {
 
     #[tokio::test]
     async fn pages_are_the_application_and_files_are_themselves() {
-        for path in ["", "index.html", "services/shop", "services/shop/", "login"] {
+        for path in ["", "index.html", "t/a/components/shop", "t/a/components/shop/", "t/a/users/a.b@c.js", "login"] {
             let (status, headers, body) = get(path, &[]).await;
             assert_eq!((status, &*body), (200, "the application"), "{path}");
             assert_eq!(headers[CONTENT_SECURITY_POLICY], APPLICATION, "{path}");
@@ -236,7 +236,7 @@ mod tests {
             let (_, headers, body) = get(path, &[]).await;
             assert_eq!((&*body, &headers[CONTENT_SECURITY_POLICY]), ("the editor", &HeaderValue::from_static(EDITOR)));
         }
-        for path in ["assets/missing.js", "assets/missing", "favicon.ico", "../index.html"] {
+        for path in ["assets/missing.js", "assets/missing", "assets/../index.html", "favicon.ico", "index.htm"] {
             assert_eq!(get(path, &[]).await.0, 404, "{path}");
         }
     }

@@ -23,6 +23,8 @@ macro_rules! metrics {
         /// A metric that alert rules can look at. The unit is in the name.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema)]
         #[serde(rename_all = "kebab-case")]
+        // The metrics of series have this name too, and a schema's name is its type's.
+        #[schema(as = AlertMetricName)]
         pub enum MetricName {
             $($(#[$doc])* $variant,)*
         }
