@@ -437,7 +437,7 @@ export interface paths {
          * Follow the log of a service on this host, as server-sent events.
          * @description `line` events contain a JSON object each; `lost` events contain how many lines a slow reader missed. A client that
          *     comes back with the id of the last event as `Last-Event-ID` gets the lines since then, of which the host keeps the
-         *     newest thousand, or first an event `reset` if the host was started anew. The stream ends within a second of the
+         *     newest thousand, or first an event `reset` if the host does not know that id. The stream ends within a second of the
          *     expiry or revocation of the token, or of a change of its role, with an event `end` that has the code and the reason.
          */
         get: operations["services_logs"];
@@ -1012,6 +1012,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/tenants/{tenant}/components/{component}/versions/{number}/openapi": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show the OpenAPI document of a version.
+         * @description It describes the endpoints and routes of the component in OpenAPI 3.1.
+         */
+        get: operations["versions_openapi"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/tenants/{tenant}/components/{component}/versions/{number}/packages": {
         parameters: {
             query?: never;
@@ -1021,6 +1041,26 @@ export interface paths {
         };
         /** List the npm packages of a version, with the host's current advisories about them. */
         get: operations["packages_of_version"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/tenants/{tenant}/components/{component}/versions/{number}/spec": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show the specification of a version.
+         * @description It lists exports, handlers, triggers, routes, schemas, imports, grants, limits, digests and npm packages.
+         */
+        get: operations["versions_specification"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1085,6 +1125,134 @@ export interface paths {
          * @description `trigger` in the selection is `event`, `webhook`, or absent for both.
          */
         post: operations["dead_letters_retry_selected"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/tenants/{tenant}/drafts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the drafts of a tenant by name. */
+        get: operations["drafts_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/tenants/{tenant}/drafts/{draft}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show a draft with its files. */
+        get: operations["drafts_show"];
+        /**
+         * Save all files of a draft, or create one.
+         * @description A draft that exists is saved only with `If-Match` and its revision. If somebody else has saved it since, the
+         *     response has the draft as it is now.
+         */
+        put: operations["drafts_save"];
+        post?: never;
+        /**
+         * Delete a draft.
+         * @description Versions that were built of it stay. `If-Match` with the revision refuses it if the draft was saved meanwhile.
+         */
+        delete: operations["drafts_delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/tenants/{tenant}/drafts/{draft}/builds": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Build a draft on the server, and create a version of it.
+         * @description Errors in the sources, and reasons why the platform does not accept the version, are in `diagnostics`. The version
+         *     gets no traffic until it is deployed.
+         */
+        post: operations["drafts_build"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/tenants/{tenant}/environments/{environment}/flags": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the feature flags of a tenant in an environment by name. */
+        get: operations["flags_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/tenants/{tenant}/environments/{environment}/flags/{flag}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show a feature flag. */
+        get: operations["flags_show"];
+        /**
+         * Create or replace a feature flag.
+         * @description Components see it within seconds, on every host. `If-Match` with the revision refuses the change if the flag was
+         *     changed meanwhile.
+         */
+        put: operations["flags_set"];
+        post?: never;
+        /**
+         * Delete a feature flag.
+         * @description Components get the default values of their own code. `If-Match` with the revision refuses the change if the flag was
+         *     changed meanwhile.
+         */
+        delete: operations["flags_delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/tenants/{tenant}/environments/{environment}/flags/{flag}/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the revisions of a feature flag, newest first.
+         * @description The last 100 are kept, also of a flag that was deleted.
+         */
+        get: operations["flags_history"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -1196,9 +1364,9 @@ export interface paths {
          * Follow a tenant's executions on this host as they are recorded, as server-sent events.
          * @description `execution` events contain a JSON object each; `lost` events contain how many executions of the tenant a slow reader
          *     missed. A client that comes back with the id of the last event as `Last-Event-ID` gets the executions since then, of
-         *     which the host keeps the newest thousand for a minute, or first an event `reset` if the host was started anew. The
-         *     stream ends within a second of the expiry or revocation of the token, or of a change of its role, with an event
-         *     `end` that has the code and the reason.
+         *     which the host keeps the newest thousand for a minute, or first an event `reset` if the host does not know that id
+         *     any more. The stream ends within a second of the expiry or revocation of the token, or of a change of its role, with
+         *     an event `end` that has the code and the reason.
          */
         get: operations["executions_stream"];
         put?: never;
@@ -2496,6 +2664,31 @@ export interface components {
              */
             version?: number | null;
         };
+        /** @description An error or a warning about a source. */
+        Diagnostic: {
+            /** @description The stable code, such as `syntax-error`. */
+            code: string;
+            /**
+             * Format: int32
+             * @description The column, from 1; null if it is about none.
+             */
+            column?: number | null;
+            /** @description The path of the file; null if it is about none. */
+            file?: string | null;
+            /** @description The remedy; null if there is none to name. */
+            help?: string | null;
+            /**
+             * Format: int32
+             * @description The line, from 1; null if it is about none.
+             */
+            line?: number | null;
+            /** @description The defect, in a sentence. */
+            message: string;
+            /** @description `error` or `warning`. */
+            severity: string;
+            /** @description The stack trace of an exception in the lines of the sources; null if it is about none. */
+            stack?: string | null;
+        };
         /** @description The differences between two versions of a component. */
         Diff: {
             /** @description The sizes of the two components in bytes: `[from, to]`. */
@@ -2543,6 +2736,137 @@ export interface components {
         };
         /** @description A SHA-256 digest, as 64 lower-case hexadecimal digits. */
         Digest: string;
+        /** @description A draft: a project that users edit on the platform, with its files. */
+        Draft: {
+            /**
+             * Format: int64
+             * @description The time of the last save, in milliseconds since 1970-01-01 UTC.
+             */
+            changed_at: number;
+            /** @description The identity that saved it last. */
+            changed_by: string;
+            /**
+             * Format: int64
+             * @description The time of creation, in milliseconds since 1970-01-01 UTC.
+             */
+            created_at: number;
+            /** @description The name, which is that of the component that it becomes. */
+            draft: components["schemas"]["ComponentName"];
+            /** @description The files: a map from the path, such as `src/index.ts`, to the text. */
+            files: {
+                [key: string]: string;
+            };
+            /**
+             * Format: int64
+             * @description The revision. It increases with each save and is the `ETag`.
+             */
+            revision: number;
+        };
+        /** @description The result of building a draft. */
+        DraftBuild: {
+            /** @description Whether the component could be built. */
+            built: boolean;
+            /**
+             * Format: int64
+             * @description The bytes of the component; 0 if there is none.
+             */
+            bytes: number;
+            /** @description The errors and warnings, as `elias check` has them. */
+            diagnostics: components["schemas"]["Diagnostic"][];
+            /** @description The name of the draft and of its component. */
+            draft: components["schemas"]["ComponentName"];
+            /**
+             * Format: int64
+             * @description The time that the build took, in milliseconds.
+             */
+            duration_ms: number;
+            /**
+             * Format: int64
+             * @description The revision that was built.
+             */
+            revision: number;
+            /**
+             * Format: int32
+             * @description The number of the version that was created; null if the build failed or was a check.
+             */
+            version?: number | null;
+        };
+        /** @description What to build. */
+        DraftBuildRequest: {
+            /**
+             * @description Whether only to check it: no version is created. False by default.
+             * @default false
+             */
+            check?: boolean;
+            /**
+             * Format: int64
+             * @description The revision of the draft that is meant; the build is refused if it was saved since. Absent for the present one.
+             * @default null
+             */
+            revision?: number | null;
+        };
+        /** @description The response to a save of a draft that somebody else has saved meanwhile. */
+        DraftConflict: {
+            /** @description The error code: `stale`. */
+            code: string;
+            /** @description The draft as it is now, to merge with. */
+            current: components["schemas"]["Draft"];
+            /** @description The explanation. */
+            detail: string;
+            /**
+             * Format: int32
+             * @description The HTTP status code: 412.
+             */
+            status: number;
+            /** @description The title of the error code, for people. */
+            title: string;
+            /** @description The problem type: `urn:elias:error:stale`. */
+            type: string;
+        };
+        /** @description The content of a draft that is saved: all its files, or the template that a new one starts from. */
+        DraftContent: {
+            /**
+             * @description All files of the draft: a map from the path to the text. At most 200 files of 262,144 bytes, and 1,048,576 bytes
+             *     together.
+             */
+            files?: {
+                [key: string]: string;
+            } | null;
+            /** @description The template in the place of files: `hello`, `hono`, `api`, `worker`, `schedule` or `event`. For a new draft. */
+            template?: string | null;
+        };
+        /** @description A draft in a list, without the texts of its files. */
+        DraftSummary: {
+            /**
+             * Format: int64
+             * @description The bytes of its files.
+             */
+            bytes: number;
+            /**
+             * Format: int64
+             * @description The time of the last save, in milliseconds since 1970-01-01 UTC.
+             */
+            changed_at: number;
+            /** @description The identity that saved it last. */
+            changed_by: string;
+            /**
+             * Format: int64
+             * @description The time of creation, in milliseconds since 1970-01-01 UTC.
+             */
+            created_at: number;
+            /** @description The name. */
+            draft: components["schemas"]["ComponentName"];
+            /**
+             * Format: int32
+             * @description The number of its files.
+             */
+            files: number;
+            /**
+             * Format: int64
+             * @description The revision.
+             */
+            revision: number;
+        };
         /** @description A job that was enqueued. */
         EnqueuedJob: {
             /** @description Whether the job existed before, with the same unique key. */
@@ -2636,6 +2960,13 @@ export interface components {
             environment: components["schemas"]["Environment"];
             /** @description The error message with the stack trace, in positions of the original source; null without an error. */
             error?: string | null;
+            /**
+             * @description The variants of the feature flags that the execution evaluated, by name: of each flag the last one, and of more
+             *     than 32 flags those of the first.
+             */
+            flags?: {
+                [key: string]: string;
+            };
             /**
              * Format: int64
              * @description The fuel used, in units of fuel.
@@ -2777,6 +3108,27 @@ export interface components {
             /** @description The experiment: its variants and when it started. */
             stages: components["schemas"]["Experiment"];
         };
+        /** @description A feature flag of a tenant in an environment. */
+        FeatureFlag: {
+            /**
+             * Format: int64
+             * @description The time of the last change, in milliseconds since 1970-01-01 UTC.
+             */
+            changed_at: number;
+            /** @description The identity that made the last change: the token's id, or a user of the identity provider. */
+            changed_by: string;
+            /** @description The definition. */
+            definition: components["schemas"]["FlagDefinition"];
+            /** @description The environment. */
+            environment: components["schemas"]["Environment"];
+            /** @description The name: 1 to 128 letters, digits, dots, hyphens and underscores. Components know the flag by it. */
+            name: string;
+            /**
+             * Format: int64
+             * @description The number of changes, deletions among them. It is also the `ETag`.
+             */
+            revision: number;
+        };
         /** @description The result of a check of the platform. */
         Finding: {
             /** @description The observation, and what to do if the check failed. */
@@ -2785,6 +3137,43 @@ export interface components {
             good: boolean;
             /** @description The subject of the check, such as `store`, `data directory` or `services`. */
             subject: string;
+        };
+        /**
+         * @description The definition of a feature flag. `state`, `variants`, `defaultVariant` and `metadata` are those of a flagd flag
+         *     definition. At most 16 KiB as JSON.
+         */
+        FlagDefinition: {
+            /** @description The name of the variant where no rule decides. */
+            defaultVariant: string;
+            /** @description What the flag is for, for people; at most 1,024 bytes. */
+            description?: string;
+            /** @description What the details of each evaluation have as `flagMetadata`: strings, numbers and booleans. */
+            metadata?: Record<string, never>;
+            /** @description The targeting rules, at most 50. The first that includes an evaluation decides. */
+            rules?: components["schemas"]["TargetingRule"][];
+            /** @description Whether the flag is evaluated; `ENABLED` by default. */
+            state?: components["schemas"]["FlagState"];
+            /**
+             * @description The value of each variant by its name, 1 to 20. All are booleans, all strings, all numbers, or all objects and
+             *     arrays.
+             */
+            variants: Record<string, never>;
+        };
+        /** @description A revision of a feature flag. */
+        FlagRevision: {
+            /**
+             * Format: int64
+             * @description The time of the change, in milliseconds since 1970-01-01 UTC.
+             */
+            changed_at: number;
+            /** @description The identity that made the change: the token's id, or a user of the identity provider. */
+            changed_by: string;
+            definition?: components["schemas"]["FlagDefinition"] | null;
+            /**
+             * Format: int64
+             * @description The number of the revision, from 1.
+             */
+            revision: number;
         };
         /**
          * @description A targeting rule: assigns a version to the callers of an organization, to callers whose token has a certain claim,
@@ -2815,6 +3204,11 @@ export interface components {
             /** @description The rules; the first that matches a request decides. */
             rules: components["schemas"]["FlagRule"][];
         };
+        /**
+         * @description Whether a flag is evaluated.
+         * @enum {string}
+         */
+        FlagState: "ENABLED" | "DISABLED";
         /** @description A log line in a stream of log lines. */
         FollowedLine: {
             /** @description The id of the execution that wrote the line. */
@@ -3238,6 +3632,102 @@ export interface components {
                  * @description The number of the deployed version.
                  */
                 version: number;
+            }[];
+            /** @description The names of the tokens and users in the items: a map from id to name. */
+            names: {
+                [key: string]: string;
+            };
+            /** @description The value for `after` to get the next page; null for the last page. */
+            next?: string | null;
+        };
+        /** @description A page of a list whose items refer to identities, with the names of these. */
+        NamedPage_DraftSummary: {
+            /** @description The items. */
+            items: {
+                /**
+                 * Format: int64
+                 * @description The bytes of its files.
+                 */
+                bytes: number;
+                /**
+                 * Format: int64
+                 * @description The time of the last save, in milliseconds since 1970-01-01 UTC.
+                 */
+                changed_at: number;
+                /** @description The identity that saved it last. */
+                changed_by: string;
+                /**
+                 * Format: int64
+                 * @description The time of creation, in milliseconds since 1970-01-01 UTC.
+                 */
+                created_at: number;
+                /** @description The name. */
+                draft: components["schemas"]["ComponentName"];
+                /**
+                 * Format: int32
+                 * @description The number of its files.
+                 */
+                files: number;
+                /**
+                 * Format: int64
+                 * @description The revision.
+                 */
+                revision: number;
+            }[];
+            /** @description The names of the tokens and users in the items: a map from id to name. */
+            names: {
+                [key: string]: string;
+            };
+            /** @description The value for `after` to get the next page; null for the last page. */
+            next?: string | null;
+        };
+        /** @description A page of a list whose items refer to identities, with the names of these. */
+        NamedPage_FeatureFlag: {
+            /** @description The items. */
+            items: {
+                /**
+                 * Format: int64
+                 * @description The time of the last change, in milliseconds since 1970-01-01 UTC.
+                 */
+                changed_at: number;
+                /** @description The identity that made the last change: the token's id, or a user of the identity provider. */
+                changed_by: string;
+                /** @description The definition. */
+                definition: components["schemas"]["FlagDefinition"];
+                /** @description The environment. */
+                environment: components["schemas"]["Environment"];
+                /** @description The name: 1 to 128 letters, digits, dots, hyphens and underscores. Components know the flag by it. */
+                name: string;
+                /**
+                 * Format: int64
+                 * @description The number of changes, deletions among them. It is also the `ETag`.
+                 */
+                revision: number;
+            }[];
+            /** @description The names of the tokens and users in the items: a map from id to name. */
+            names: {
+                [key: string]: string;
+            };
+            /** @description The value for `after` to get the next page; null for the last page. */
+            next?: string | null;
+        };
+        /** @description A page of a list whose items refer to identities, with the names of these. */
+        NamedPage_FlagRevision: {
+            /** @description The items. */
+            items: {
+                /**
+                 * Format: int64
+                 * @description The time of the change, in milliseconds since 1970-01-01 UTC.
+                 */
+                changed_at: number;
+                /** @description The identity that made the change: the token's id, or a user of the identity provider. */
+                changed_by: string;
+                definition?: components["schemas"]["FlagDefinition"] | null;
+                /**
+                 * Format: int64
+                 * @description The number of the revision, from 1.
+                 */
+                revision: number;
             }[];
             /** @description The names of the tokens and users in the items: a map from id to name. */
             names: {
@@ -3770,6 +4260,13 @@ export interface components {
                 environment: components["schemas"]["Environment"];
                 /** @description The error message with the stack trace, in positions of the original source; null without an error. */
                 error?: string | null;
+                /**
+                 * @description The variants of the feature flags that the execution evaluated, by name: of each flag the last one, and of more
+                 *     than 32 flags those of the first.
+                 */
+                flags?: {
+                    [key: string]: string;
+                };
                 /**
                  * Format: int64
                  * @description The fuel used, in units of fuel.
@@ -4516,7 +5013,7 @@ export interface components {
                 upgrade_error?: string | null;
                 /**
                  * Format: int32
-                 * @description The number of the version of the component that its heap belongs to; null if none was committed yet.
+                 * @description The number of the version of the component whose code it has; null if none was committed yet.
                  */
                 version?: number | null;
             }[];
@@ -5460,6 +5957,81 @@ export interface components {
              */
             started_us: number;
         };
+        /**
+         * @description The specification of a component with its settings.
+         *
+         *     The same component and settings give the same bytes: lists and members are sorted where their order means nothing,
+         *     and no time is in it.
+         */
+        Specification: {
+            /** @description The SHA-256 digests of its parts. */
+            digests: components["schemas"]["SpecifiedDigests"];
+            /** @description The names of its WebAssembly exports. */
+            exports: string[];
+            /** @description The files that belong to it: a map from the path to the SHA-256. */
+            files: {
+                [key: string]: components["schemas"]["Digest"];
+            };
+            /**
+             * Format: int32
+             * @description The format of this document: 1.
+             */
+            format: number;
+            /** @description The table `[gateway]`: its routes and their rules; null for the defaults. */
+            gateway?: Record<string, never> | null;
+            /** @description The grants: a map from the name of a capability to its table. */
+            grants: Record<string, never>;
+            /** @description The handlers of its default export, such as `fetch` and `job`. */
+            handlers: string[];
+            /** @description The names of its WebAssembly imports. */
+            imports: string[];
+            /** @description The limits that it sets itself. */
+            limits: {
+                [key: string]: number;
+            };
+            /** @description The name of the component. */
+            name: string;
+            /**
+             * @description The npm packages in it: a map from `name@version` to the integrity hashes of the lockfile; null if it does not
+             *     say which are in it.
+             */
+            packages?: {
+                [key: string]: string[];
+            } | null;
+            /** @description The JSON Schemas of what it takes and gives: `input` and `output` of `call`, and its `endpoints`. */
+            schemas: Record<string, never>;
+            /** @description The table `[supervision]`; null for the defaults. */
+            supervision?: Record<string, never> | null;
+            /** @description The table `[triggers]`: schedules, subscriptions to events and kinds of jobs; null for none. */
+            triggers?: Record<string, never> | null;
+            /** @description The version in its package.json; empty for components of other toolchains. */
+            version: string;
+            /** @description The table `[workers]`; null for the defaults. */
+            worker_settings?: Record<string, never> | null;
+            /** @description The classes of service workers that it exports. */
+            workers: string[];
+        };
+        /** @description The SHA-256 digests of a component, each as 64 lower-case hexadecimal digits. */
+        SpecifiedDigests: {
+            /** @description Of the component. */
+            component: string;
+            /** @description Of its engine; null for components of other toolchains. */
+            engine?: string | null;
+            /** @description Of its settings. */
+            settings: string;
+            /** @description Of its sources; null for components of other toolchains. */
+            source?: string | null;
+        };
+        /** @description A share of the targeting keys. */
+        SplitShare: {
+            /**
+             * Format: double
+             * @description The percentage of the keys: 0 to 100, in steps of 0.01. The shares of a rule have at most 100 together.
+             */
+            percent: number;
+            /** @description The name of the variant. */
+            variant: string;
+        };
         /** @description A change of a rollout. */
         SteerRequest: {
             /** @description The action. */
@@ -5555,6 +6127,54 @@ export interface components {
              */
             revision: number;
         };
+        /**
+         * @description A targeting rule of a flag. It includes an evaluation if all its conditions hold, and then decides by `variant` or
+         *     `split`. A rule without conditions includes all evaluations.
+         */
+        TargetingRule: {
+            /**
+             * @description The name of an attribute of the evaluation context, which must have one of `values`.
+             * @default null
+             */
+            attribute?: string | null;
+            /**
+             * @description The name of a claim that the caller's token must have. Requires `value`; cannot be combined with `organization`.
+             * @default null
+             */
+            claim?: string | null;
+            /**
+             * @description The id of the organization that the caller must belong to; absent for any. Cannot be combined with `claim`.
+             * @default null
+             */
+            organization?: string | null;
+            /**
+             * @description The variants that percentages of the targeting keys get. Keys in no share go on to the next rule.
+             * @default []
+             */
+            split?: components["schemas"]["SplitShare"][];
+            /**
+             * @description Targeting keys, one of which the evaluation must have; empty for any. The targeting key is the id of the
+             *     authenticated user unless the component names another.
+             * @default []
+             */
+            users?: string[];
+            /**
+             * @description The value that the claim must have, as text. If the claim is an array, one of its first 256 elements must have
+             *     this value.
+             * @default null
+             */
+            value?: string | null;
+            /**
+             * @description The values of the attribute: strings, numbers and booleans.
+             * @default []
+             */
+            values?: unknown[];
+            /**
+             * @description The variant for all whom the rule includes. Cannot be combined with `split`.
+             * @default null
+             */
+            variant?: string | null;
+        };
         /** @description A tenant. */
         Tenant: {
             /**
@@ -5588,6 +6208,7 @@ export interface components {
              *       "crypto",
              *       "db",
              *       "events",
+             *       "flags",
              *       "http",
              *       "jobs",
              *       "log",
@@ -6260,7 +6881,7 @@ export interface components {
             upgrade_error?: string | null;
             /**
              * Format: int32
-             * @description The number of the version of the component that its heap belongs to; null if none was committed yet.
+             * @description The number of the version of the component whose code it has; null if none was committed yet.
              */
             version?: number | null;
         };
@@ -8709,6 +9330,42 @@ export interface operations {
             };
         };
     };
+    versions_openapi: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The name of the component. */
+                component: components["schemas"]["ComponentName"];
+                /** @description The number of the version. */
+                number: number;
+                /** @description The name of the tenant. */
+                tenant: components["schemas"]["TenantId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The OpenAPI document. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+            /** @description The request was refused: `not-found` (404), `artifact-missing` (422), `sbom-missing` (422), `bad-component` (422), or one of the common codes (see the description of this API). */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
     packages_of_version: {
         parameters: {
             query?: never;
@@ -8735,6 +9392,42 @@ export interface operations {
                 };
             };
             /** @description The request was refused: `not-found` (404), `too-large` (413), `artifact-missing` (422), `sbom-missing` (422), or one of the common codes (see the description of this API). */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    versions_specification: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The name of the component. */
+                component: components["schemas"]["ComponentName"];
+                /** @description The number of the version. */
+                number: number;
+                /** @description The name of the tenant. */
+                tenant: components["schemas"]["TenantId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The specification. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Specification"];
+                };
+            };
+            /** @description The request was refused: `not-found` (404), `artifact-missing` (422), `sbom-missing` (422), `bad-component` (422), or one of the common codes (see the description of this API). */
             default: {
                 headers: {
                     [name: string]: unknown;
@@ -8850,6 +9543,384 @@ export interface operations {
                 };
             };
             /** @description The request was refused with one of the common codes (see the description of this API). */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    drafts_list: {
+        parameters: {
+            query?: {
+                /** @description The value of `next` in the previous page; absent for the first page. */
+                after?: string;
+                /** @description The maximum number of items: 1 to 1,000; 100 by default. */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                /** @description The name of the tenant. */
+                tenant: components["schemas"]["TenantId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of drafts, without their files. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NamedPage_DraftSummary"];
+                };
+            };
+            /** @description The request was refused with one of the common codes (see the description of this API). */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    drafts_show: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The name of the draft. */
+                draft: components["schemas"]["ComponentName"];
+                /** @description The name of the tenant. */
+                tenant: components["schemas"]["TenantId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The draft, with its revision as `ETag`. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Draft"];
+                };
+            };
+            /** @description The request was refused: `not-found` (404), or one of the common codes (see the description of this API). */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    drafts_save: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The name of the draft. */
+                draft: components["schemas"]["ComponentName"];
+                /** @description The name of the tenant. */
+                tenant: components["schemas"]["TenantId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DraftContent"];
+            };
+        };
+        responses: {
+            /** @description The draft was saved. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Draft"];
+                };
+            };
+            /** @description The draft was saved by somebody else, or exists and `If-Match` is absent: `stale`. */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["DraftConflict"];
+                };
+            };
+            /** @description The request was refused: `not-found` (404), `too-large` (413), `quota-exceeded` (429), `builds-unavailable` (503), or one of the common codes (see the description of this API). */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    drafts_delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The name of the draft. */
+                draft: components["schemas"]["ComponentName"];
+                /** @description The name of the tenant. */
+                tenant: components["schemas"]["TenantId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The draft was deleted. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The request was refused: `not-found` (404), `stale` (412), or one of the common codes (see the description of this API). */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    drafts_build: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The name of the draft. */
+                draft: components["schemas"]["ComponentName"];
+                /** @description The name of the tenant. */
+                tenant: components["schemas"]["TenantId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DraftBuildRequest"];
+            };
+        };
+        responses: {
+            /** @description The build has ended. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DraftBuild"];
+                };
+            };
+            /** @description The request was refused: `not-found` (404), `stale` (412), `build-limit` (422), `quota-exceeded` (429), `builds-unavailable` (503), `overloaded` (503), or one of the common codes (see the description of this API). */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    flags_list: {
+        parameters: {
+            query?: {
+                /** @description The value of `next` in the previous page; absent for the first page. */
+                after?: string;
+                /** @description The maximum number of items: 1 to 1,000; 100 by default. */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                /** @description The environment: `dev`, `staging` or `production`. */
+                environment: components["schemas"]["Environment"];
+                /** @description The name of the tenant. */
+                tenant: components["schemas"]["TenantId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of feature flags. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NamedPage_FeatureFlag"];
+                };
+            };
+            /** @description The request was refused with one of the common codes (see the description of this API). */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    flags_show: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The environment: `dev`, `staging` or `production`. */
+                environment: components["schemas"]["Environment"];
+                /** @description The name of the flag. */
+                flag: string;
+                /** @description The name of the tenant. */
+                tenant: components["schemas"]["TenantId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The flag, with its revision as `ETag`. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FeatureFlag"];
+                };
+            };
+            /** @description The request was refused: `bad-name` (400), `not-found` (404), or one of the common codes (see the description of this API). */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    flags_set: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The environment: `dev`, `staging` or `production`. */
+                environment: components["schemas"]["Environment"];
+                /** @description The name of the flag. */
+                flag: string;
+                /** @description The name of the tenant. */
+                tenant: components["schemas"]["TenantId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["FlagDefinition"];
+            };
+        };
+        responses: {
+            /** @description The flag was created or changed. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FeatureFlag"];
+                };
+            };
+            /** @description The request was refused: `bad-name` (400), `not-found` (404), `stale` (412), `quota-exceeded` (429), or one of the common codes (see the description of this API). */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    flags_delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The environment: `dev`, `staging` or `production`. */
+                environment: components["schemas"]["Environment"];
+                /** @description The name of the flag. */
+                flag: string;
+                /** @description The name of the tenant. */
+                tenant: components["schemas"]["TenantId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The flag was deleted. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The request was refused: `bad-name` (400), `not-found` (404), `stale` (412), or one of the common codes (see the description of this API). */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    flags_history: {
+        parameters: {
+            query?: {
+                /** @description The value of `next` in the previous page; absent for the first page. */
+                after?: string;
+                /** @description The maximum number of items: 1 to 1,000; 100 by default. */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                /** @description The environment: `dev`, `staging` or `production`. */
+                environment: components["schemas"]["Environment"];
+                /** @description The name of the flag. */
+                flag: string;
+                /** @description The name of the tenant. */
+                tenant: components["schemas"]["TenantId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of revisions. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NamedPage_FlagRevision"];
+                };
+            };
+            /** @description The request was refused: `bad-name` (400), `not-found` (404), or one of the common codes (see the description of this API). */
             default: {
                 headers: {
                     [name: string]: unknown;
@@ -10102,7 +11173,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description The request was refused: `not-found` (404), or one of the common codes (see the description of this API). */
+            /** @description The request was refused: `not-found` (404), `in-use` (409), or one of the common codes (see the description of this API). */
             default: {
                 headers: {
                     [name: string]: unknown;
@@ -11274,6 +12345,7 @@ export const alertStateValues: ReadonlyArray<FlattenedDeepRequired<components>["
 export const auditFormatValues: ReadonlyArray<FlattenedDeepRequired<components>["schemas"]["AuditFormat"]> = ["json", "lines"];
 export const deploymentStateValues: ReadonlyArray<FlattenedDeepRequired<components>["schemas"]["DeploymentState"]> = ["canary", "active", "superseded", "rolled-back"];
 export const environmentValues: ReadonlyArray<FlattenedDeepRequired<components>["schemas"]["Environment"]> = ["dev", "staging", "production"];
+export const flagStateValues: ReadonlyArray<FlattenedDeepRequired<components>["schemas"]["FlagState"]> = ["ENABLED", "DISABLED"];
 export const groupLabelValues: ReadonlyArray<FlattenedDeepRequired<components>["schemas"]["GroupLabel"]> = ["component", "environment"];
 export const healthValues: ReadonlyArray<FlattenedDeepRequired<components>["schemas"]["Health"]> = ["healthy", "degraded", "open", "half-open", "stopped"];
 export const issueStateValues: ReadonlyArray<FlattenedDeepRequired<components>["schemas"]["IssueState"]> = ["new", "regressed", "resolved", "ignored"];
