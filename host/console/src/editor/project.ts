@@ -9,6 +9,7 @@ import {
   javascriptDefaults,
   typescriptDefaults,
 } from "monaco-editor/languages/features/typescript/register.js";
+import { jsonDefaults } from "monaco-editor/languages/features/json/register.js";
 import { PATHS, PROJECT, libraries } from "./libraries";
 import type { Found, FromEditor, Marker, ToEditor } from "./protocol";
 
@@ -38,6 +39,9 @@ for (const defaults of [typescriptDefaults, javascriptDefaults]) {
   // A file that is not shown is imported by one that is.
   defaults.setEagerModelSync(true);
 }
+
+// tsconfig.json has comments; that package.json must have none, the check on the server says.
+jsonDefaults.setDiagnosticsOptions({ validate: true, allowComments: true, comments: "ignore", trailingCommas: "ignore" });
 
 const uriOf = (file: string): monaco.Uri => monaco.Uri.parse(PROJECT).with({ path: `/project/${file}` });
 const fileOf = (uri: monaco.Uri): string | undefined =>
