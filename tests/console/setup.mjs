@@ -36,6 +36,18 @@ export default async function setup() {
     ...module("refusing", refusing),
     "elias.toml": '[[triggers.event]]\nname = "refused"\ntype = "order.refused"\n',
   });
+  const described = `export const input = {
+  type: "object",
+  required: ["article", "pieces"],
+  properties: { article: { type: "string", minLength: 1 }, pieces: { type: "integer", minimum: 1 } },
+};
+export default {
+  async fetch(request) {
+    return Response.json({ got: request.method === "POST" ? (await request.json()).pieces : null });
+  },
+  call: (order) => order,
+};`;
+  await platform.deploy("described", module("described", described));
   await platform.deploy("stopping", module("stopping", hello("here")));
   Object.assign(process.env, {
     CONSOLE_URL: platform.admin,

@@ -41,6 +41,9 @@ const receivers = () => import("./pages/receivers");
 const usage = () => import("./pages/usage");
 const security = () => import("./pages/security");
 const service = () => import("./pages/service");
+const drafts = () => import("./pages/drafts");
+const flags = () => import("./pages/flags");
+const specification = () => import("./pages/specification");
 
 /** A part of a path; the patterns have all that are read. */
 const get = (params: Params, name: string): string => params[name] ?? "";
@@ -70,6 +73,28 @@ export const ROUTES: [pattern: string, load: Load][] = [
         number: Number(get(p, "number")),
         other: Number(get(p, "other")),
       }),
+  ],
+  [
+    "/t/:tenant/components/:component/versions/:number/spec",
+    (p) =>
+      detail(
+        specification().then((page) =>
+          page.specification(get(p, "tenant"), get(p, "component"), Number(get(p, "number"))),
+        ),
+      ),
+  ],
+  ["/t/:tenant/drafts", (p) => list(drafts().then((page) => any(page.drafts(get(p, "tenant")))))],
+  [
+    "/t/:tenant/drafts/:draft",
+    (p) => view(import("./pages/Draft.svelte"), { tenant: get(p, "tenant"), draft: get(p, "draft") }),
+  ],
+  [
+    "/t/:tenant/flags",
+    (p, q) => list(flags().then((page) => any(page.flags(get(p, "tenant"), q.get("environment") ?? undefined)))),
+  ],
+  [
+    "/t/:tenant/flags/:environment/:flag",
+    (p) => detail(flags().then((page) => page.flag(get(p, "tenant"), get(p, "environment"), get(p, "flag")))),
   ],
   ["/t/:tenant/executions", (p) => list(executions().then((page) => any(page.executions(get(p, "tenant")))))],
   [

@@ -42,6 +42,7 @@ const ENUMERATIONS: [Domain, readonly string[]][] = [
   ["issue", schema.issueStateValues],
   ["alert", schema.alertStateValues],
   ["security", schema.securityKindValues],
+  ["flag", schema.flagStateValues],
 ];
 
 test.each(ENUMERATIONS)("each state of %s has a sentence, or is as it should be", (domain, states) => {

@@ -61,6 +61,8 @@ const STATES: Record<string, [label: () => string, tone: Tone]> = {
   "egress-refused": [m.security_egress_refused, "bad"],
   "sign-in-failed": [m.security_sign_in_failed, "bad"],
   "limit-hit": [m.security_limit_hit, "warn"],
+  ENABLED: [m.state_enabled, "good"],
+  DISABLED: [m.state_disabled, "off"],
 };
 
 /** Whether a state has a word in the languages of the console. */

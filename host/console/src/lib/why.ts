@@ -75,6 +75,8 @@ const ACTIONS = {
   "blocking-job": [() => m.act_blocking_job(), jobOf],
   events: [() => m.act_events(), inTenant("events")],
   schedules: [() => m.act_schedules(), inTenant("schedules")],
+  "enable-flag": [() => m.enable_flag(), inTenant("flags")],
+  drafts: [() => m.act_drafts(), inTenant("drafts")],
   quotas: [() => m.act_quotas(), inTenant("quotas")],
   limits: [() => m.act_limits(), ofService("limits")],
   capabilities: [() => m.act_capabilities(), inTenant("quotas")],
@@ -254,6 +256,14 @@ export const TABLE = {
     "sign-in-failed": [m.why_security_sign_in_failed, "tokens", "bad"],
     "limit-hit": [m.why_security_limit_hit, "limits", "warn"],
   } satisfies Record<Schemas["SecurityKind"], Row>,
+  flag: {
+    DISABLED: [m.why_flag_disabled, "enable-flag", "wait"],
+  } satisfies Record<Exclude<Schemas["FlagState"], "ENABLED">, Row>,
+  draft: {
+    errors: [m.why_draft_errors, "correct", "bad"],
+    "not-built": [m.why_draft_not_built, "correct", "bad"],
+    "saved-meanwhile": [m.why_draft_saved_meanwhile, "correct", "warn"],
+  },
   usage: {
     near: [m.why_usage_near, "quotas", "warn"],
     over: [m.why_usage_over, "quotas", "bad"],
@@ -343,6 +353,8 @@ export const TABLE = {
     "builds-unavailable": [m.refusal_builds_unavailable, "health", "bad"],
     "smoke-failed": [m.refusal_smoke_failed, "failures", "bad"],
     "quota-exceeded": [m.refusal_quota_exceeded, "quotas", "bad"],
+    "build-limit": [m.refusal_build_limit, "drafts", "bad"],
+    "builds-unavailable": [m.refusal_builds_unavailable, "health", "bad"],
     "artifact-missing": [m.refusal_artifact_missing, "versions", "bad"],
     "not-in-log": [m.refusal_not_in_log, "transparency-log", "bad"],
     "store-unavailable": [m.refusal_store_unavailable, "health", "bad"],
@@ -403,6 +415,7 @@ export const FINE: Partial<Record<Domain, string[]>> = {
   "worker-health": ["healthy"],
   issue: ["resolved", "ignored"],
   alert: ["inactive", "resolved"],
+  flag: ["ENABLED"],
 };
 
 /** Why a thing in a state is not running as it should; `undefined` if it is. */

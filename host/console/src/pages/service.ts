@@ -364,6 +364,11 @@ export function version(tenant: string, component: string, number_: number, othe
             run: () => Promise.resolve({ text: m.compare_lines(), go: `${self}/diff/${Math.max(1, before)}` }),
           },
           {
+            id: "specification",
+            label: m.specification(),
+            run: () => Promise.resolve({ text: m.specification(), go: `${self}/spec` }),
+          },
+          {
             id: "delete-version",
             label: m.remove(),
             tone: "danger",
