@@ -353,8 +353,6 @@ export const TABLE = {
     "builds-unavailable": [m.refusal_builds_unavailable, "health", "bad"],
     "smoke-failed": [m.refusal_smoke_failed, "failures", "bad"],
     "quota-exceeded": [m.refusal_quota_exceeded, "quotas", "bad"],
-    "build-limit": [m.refusal_build_limit, "drafts", "bad"],
-    "builds-unavailable": [m.refusal_builds_unavailable, "health", "bad"],
     "artifact-missing": [m.refusal_artifact_missing, "versions", "bad"],
     "not-in-log": [m.refusal_not_in_log, "transparency-log", "bad"],
     "store-unavailable": [m.refusal_store_unavailable, "health", "bad"],
