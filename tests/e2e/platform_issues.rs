@@ -90,8 +90,8 @@ async fn a_thousand_failures_of_fifty_kinds_are_fifty_issues_each_at_its_line() 
 async fn an_issue_is_resolved_by_the_command_and_comes_back_in_a_later_version() {
     let platform = Platform::start(&[]);
     let team = platform.default_tenant();
-    let bytes = failing().build("src/index.ts");
-    team.serve("shop", &bytes, patient()).await;
+    let project = failing();
+    team.serve("shop", &project.build("src/index.ts"), patient()).await;
     team.get("shop", "/7/1").await;
     let id = issues(&team, 1).await[0]["id"].as_str().expect("an id").to_owned();
 
@@ -110,7 +110,9 @@ async fn an_issue_is_resolved_by_the_command_and_comes_back_in_a_later_version()
 
     team.get("shop", "/7/2").await;
     assert_eq!(issues(&team, 2).await[0]["state"], "resolved", "the version in which it was resolved may have it");
-    assert_eq!(team.serve("shop", &bytes, patient()).await, 2);
+    let index = std::fs::read_to_string(project.path("src/index.ts")).expect("it is there");
+    project.write("src/index.ts", format!("{index}// It was not mended.\n"));
+    assert_eq!(team.serve("shop", &project.build("src/index.ts"), patient()).await, 2);
     team.get("shop", "/7/3").await;
     let back = &issues(&team, 3).await[0];
     assert_eq!((&back["state"], &back["version"]), (&json!("regressed"), &json!(2)));

@@ -291,7 +291,7 @@ async fn a_batch_of_events_ends_as_its_handler_decides_on_each() {
     assert_eq!(letters(1).await[0]["error"], "rejected: orders rejects");
     team.done("POST", "/events", event("4", json!({ "step": true }))).await;
     let error = letters(2).await[0]["error"].clone();
-    assert!(error.as_str().is_some_and(|error| error.contains("not for batches")), "{error}");
+    assert!(error.as_str().is_some_and(|error| error.contains("batches and other handlers have none")), "{error}");
 }
 
 #[tokio::test]

@@ -1,4 +1,5 @@
 import { api, ApiError, take, type Schemas } from "../lib/client";
+import { isDevelopment } from "../lib/base";
 import { path } from "../lib/router.svelte";
 import { bytes, compact, date, duration, number } from "../lib/format";
 import { state } from "../lib/states";
@@ -131,6 +132,12 @@ export function running(tenant: string): List<Schemas["RunningExecution"]> {
   };
 }
 
+/** Where a trace is shown: a development server keeps no spans, but the executions of one trace have its id. */
+const traceAddress = (tenant: string, trace: string): string =>
+  isDevelopment
+    ? `${path("t", tenant, "executions")}?trace=${encodeURIComponent(trace)}`
+    : path("t", tenant, "traces", trace);
+
 /** The lines of a record: `[level, message]` each. */
 function logText(lines: unknown): string {
   if (!Array.isArray(lines)) return "";
@@ -214,7 +221,7 @@ export function execution(tenant: string, id: string): DetailPage {
           { label: m.id(), cell: mono(row.id) },
           {
             label: m.trace(),
-            cell: trace ? link(trace, path("t", tenant, "traces", trace)) : text(""),
+            cell: trace ? link(trace, traceAddress(tenant, trace)) : text(""),
           },
           ...(row.run
             ? [
