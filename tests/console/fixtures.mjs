@@ -54,8 +54,6 @@ export function send(component, path = "/", options = {}) {
   });
 }
 
-/** Origins that pages may ask beside that of the platform's console. */
-export const origins = new Set();
 // The files of a build that elias-serve does not embed yet, under the headers of its own: CONSOLE_DIST names their
 // folder, for whoever changes the console and does not want to wait for a new elias-serve.
 const TYPES = { ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml", ".ttf": "font/ttf" };
@@ -76,6 +74,9 @@ async function serveBuild(context, dist) {
     return route.fulfill({ response, path: join(dist, document) });
   });
 }
+
+/** Origins that pages may ask beside that of the platform's console. */
+export const origins = new Set();
 
 export const test = base.extend({
   page: async ({ page }, use) => {

@@ -64,6 +64,8 @@ function serve(port: MessagePort): void {
         ...common,
         readOnly: !editable,
         originalEditable: false,
+        originalAriaLabel: `${file} (-)`,
+        modifiedAriaLabel: `${file} (+)`,
         useInlineViewWhenSpaceIsLimited: true,
       });
       const modified = monaco.editor.createModel(data.after, undefined, uri("after"));
@@ -84,7 +86,7 @@ function serve(port: MessagePort): void {
     const { file } = data;
     const uri = monaco.Uri.parse(`file:///single/${encodeURIComponent(file)}`);
     const model = monaco.editor.createModel(data.text, undefined, uri);
-    const editor = monaco.editor.create(place, { ...common, model, readOnly: data.readOnly });
+    const editor = monaco.editor.create(place, { ...common, model, readOnly: data.readOnly, ariaLabel: file });
     leaves(editor);
     model.onDidChangeContent(() => say({ type: "changed", file, text: model.getValue() }));
     shown = editor;

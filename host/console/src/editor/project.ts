@@ -93,6 +93,7 @@ export class Project {
     if (file !== this.#shown) {
       this.#views.set(this.#shown, this.#editor.saveViewState());
       this.#editor.setModel(model);
+      this.#editor.updateOptions({ ariaLabel: file });
       const view = this.#views.get(file);
       if (view) this.#editor.restoreViewState(view);
       this.#shown = file;

@@ -349,7 +349,7 @@ export const TABLE = {
     "not-allowed": [m.refusal_not_allowed, "capabilities", "bad"],
     "above-ceiling": [m.refusal_above_ceiling, "quotas", "bad"],
     "compile-timeout": [m.refusal_compile_timeout, "versions", "bad"],
-    "build-limit": [m.refusal_build_limit, "correct", "bad"],
+    "build-limit": [m.refusal_build_limit, "drafts", "bad"],
     "builds-unavailable": [m.refusal_builds_unavailable, "health", "bad"],
     "smoke-failed": [m.refusal_smoke_failed, "failures", "bad"],
     "quota-exceeded": [m.refusal_quota_exceeded, "quotas", "bad"],
