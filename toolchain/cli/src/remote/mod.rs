@@ -35,7 +35,7 @@ pub(crate) enum RemoteCommand {
     Diff(versions::DiffArguments),
     /// Print the specification of a component, or compare two
     Spec(spec::SpecArguments),
-    /// List, pull, push, build and delete projects edited on the platform
+    /// List, pull, push, build and delete drafts on the platform
     Drafts(drafts::DraftsArguments),
     /// Serve an existing version in an environment
     Promote(versions::PromoteArguments),
