@@ -83,6 +83,9 @@ const { ArrayBuffer, DataView, Date, Map, RegExp, Set, Uint8Array } = globalThis
 
 const VERSION = 1;
 
+/** What the text of a number begins with; a template would cost more than all else that is done for it. */
+const BEGINNING = `[${VERSION},`;
+
 /** The place of the first entry. */
 const FIRST = 2;
 
@@ -104,6 +107,8 @@ for (const View of [
 if (typeof Float16Array === "function") VIEWS.Float16Array = Float16Array;
 
 const BOXED = [Boolean, Number, String, BigInt];
+
+const NO_OPTIONS = Object.freeze({ __proto__: null });
 
 /** Objects that are refused although they look plain, and how they are named. */
 const refused = new WeakMap();
@@ -165,7 +170,7 @@ class Encoder {
   }
 
   #tooLarge() {
-    throw new RangeError(`${this.#what || "the state"} is larger than ${this.#max} characters when it is encoded`);
+    throw tooLarge(this.#what, this.#max);
   }
 
   /** Counts what is sure to be in the text, so that too large a value is refused before all of it was looked at. */
@@ -345,6 +350,9 @@ function shownText(what) {
   return `[${noun[0].toUpperCase()}${noun.slice(1)}]`;
 }
 
+const tooLarge = (what, max) =>
+  new RangeError(`${what || "the state"} is larger than ${max} characters when it is encoded`);
+
 /**
  * The text of a value. `what` names the value in errors. The options are
  * - `max`: the most UTF-16 units of the text;
@@ -353,7 +361,15 @@ function shownText(what) {
  *
  * Throws a DataCloneError with the path of what cannot be cloned, and a RangeError if the text would be longer.
  */
-export const encode = (value, what = "the value", options = {}) => new Encoder(what, options).encode(value);
+export function encode(value, what = "the value", options = NO_OPTIONS) {
+  const slot = primitiveSlot(value);
+  if (slot === undefined) return new Encoder(what, options).encode(value);
+  // It has no entries, and needs no encoder: many messages and most answers are such.
+  const text = typeof slot === "number" ? BEGINNING + slot + "]" : JSON.stringify([VERSION, slot]);
+  const max = options.max ?? ENCODED_MAX;
+  if (text.length > max) throw tooLarge(what, max);
+  return text;
+}
 
 /** An error with that name: of the class of this name, if the language has it. */
 export function errorNamed(name, message) {
@@ -545,8 +561,31 @@ function attempt(make, why) {
  * - `instanceOf(name)`: gives an object of a class without its properties, where the text may have such;
  * - `fields`: the object that the properties of the root's `fields` are assigned to, in their order.
  */
-export function decode(text, { max = ENCODED_MAX, ...options } = {}) {
-  check(isText(text), "it must be a string");
-  check(text.length <= max, `it is longer than ${max} characters`);
-  return new Decoder(attempt(() => JSON.parse(text), "it must be JSON"), options).decode();
+export function decode(text, options = NO_OPTIONS) {
+  const max = options.max ?? ENCODED_MAX;
+  if (typeof text !== "string") throw malformed("it must be a string");
+  if (text.length > max) throw malformed(`it is longer than ${max} characters`);
+  let entries;
+  try {
+    entries = JSON.parse(text);
+  } catch {
+    throw malformed("it must be JSON");
+  }
+  // Many messages, and the arguments of many calls, need no decoder.
+  if (Array.isArray(entries) && entries[0] === VERSION) {
+    if (entries.length === FIRST && isOfJson(entries[1])) return entries[1];
+    if (entries.length === FIRST + 1 && isListOfJson(entries[1], entries[FIRST])) return entries[FIRST].slice(1);
+  }
+  return new Decoder(entries, options).decode();
+}
+
+/** Whether a slot has its value itself, as JSON has it. */
+const isOfJson = (slot) => typeof slot !== "object" || slot === null;
+
+/** Whether a slot is the first entry, and this is a list of values that JSON has. */
+function isListOfJson(slot, entry) {
+  if (!Array.isArray(slot) || slot.length !== 1 || slot[0] !== FIRST) return false;
+  if (!Array.isArray(entry) || entry[0] !== "array") return false;
+  for (let at = 1; at < entry.length; at += 1) if (!isOfJson(entry[at])) return false;
+  return true;
 }
