@@ -253,14 +253,14 @@ async fn heaps_of_another_version_and_damaged_ones_are_refused() {
 }
 
 #[tokio::test]
-async fn a_turn_that_changes_one_number_writes_16_kilobytes_at_most_and_a_thousand_do_not_grow_the_heap() {
+async fn a_turn_that_changes_one_number_writes_16_kilobytes_at_most_and_thousands_do_not_grow_the_heap() {
     let component = component(CART);
     let mut worker = started(&load(&component).await).await;
     let mut early = (0, 0);
-    for number in 0..1_000 {
+    for number in 0..10_000 {
         call(&mut worker, "set", json!([number])).await;
         let change = worker.commit();
-        if number == 100 {
+        if number == 5_000 {
             early = (worker.heap().pages().len(), worker.heap().memory_bytes());
         }
         if number >= 100 {
@@ -270,8 +270,8 @@ async fn a_turn_that_changes_one_number_writes_16_kilobytes_at_most_and_a_thousa
         }
     }
     let late = (worker.heap().pages().len(), worker.heap().memory_bytes());
-    // What turns free is used again only after some thousand turns, in which the allocator takes a few more pages.
-    assert!(late.0 <= early.0 + 16 && late.1 == early.1, "{early:?}, and 900 turns later {late:?}");
+    // What turns free is used again only after some thousand turns, until which the allocator takes a few more pages.
+    assert!(late.0 <= early.0 + 16 && late.1 == early.1, "{early:?}, and 5,000 turns later {late:?}");
     assert!(worker.bytes() >= (late.0 * WorkerHeap::PAGE_BYTES) as u64);
 }
 
