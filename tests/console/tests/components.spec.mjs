@@ -143,7 +143,7 @@ test("two versions are compared in the editor's frame", async ({ signedIn: page 
   await page.getByRole("button", { name: "Compare line by line" }).click();
   const frame = page.frameLocator("iframe");
   await expect(frame.locator(".monaco-diff-editor")).toBeVisible();
-  await expect(frame.locator(".view-lines").first()).toContainText("digest");
+  await expect(frame.locator(".view-lines").first()).toContainText("handlers");
 });
 
 test("a statement runs on the database of a component", async ({ signedIn: page }) => {

@@ -64,12 +64,13 @@ function serve(port: MessagePort): void {
         ...common,
         readOnly: !editable,
         originalEditable: false,
-        originalAriaLabel: `${file} (-)`,
-        modifiedAriaLabel: `${file} (+)`,
         useInlineViewWhenSpaceIsLimited: true,
       });
       const modified = monaco.editor.createModel(data.after, undefined, uri("after"));
       editor.setModel({ original: monaco.editor.createModel(data.before, undefined, uri("before")), modified });
+      // Monaco leaves out the names that its own options give.
+      editor.getOriginalEditor().updateOptions({ ariaLabel: `${file} (-)` });
+      editor.getModifiedEditor().updateOptions({ ariaLabel: `${file} (+)` });
       modified.onDidChangeContent(() => say({ type: "changed", file, text: modified.getValue() }));
       leaves(editor.getModifiedEditor());
       shown = editor;
