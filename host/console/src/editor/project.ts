@@ -74,6 +74,7 @@ export class Project {
         this.#models.get(message.file)?.dispose();
         this.#models.delete(message.file);
         this.#views.delete(message.file);
+        this.#libraries(true);
         break;
       case "show":
         this.show(message.file, message.line, message.column);
@@ -123,12 +124,14 @@ export class Project {
     this.#models.set(file, model);
   }
 
-  #libraries(): void {
+  /** Says which libraries the project has; `anew`: also if it had them, since a file has gone that others may import. */
+  #libraries(anew = false): void {
     const known = libraries(this.#models.get("package.json")?.getValue());
     for (const defaults of [typescriptDefaults, javascriptDefaults]) {
       const before = defaults.getExtraLibs();
       // To set them has all files checked again.
-      if (known.some(({ filePath, content }) => before[filePath]?.content !== content)) defaults.setExtraLibs(known);
+      const differs = known.some(({ filePath, content }) => before[filePath]?.content !== content);
+      if (anew || differs) defaults.setExtraLibs(known);
     }
   }
 
