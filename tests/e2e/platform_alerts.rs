@@ -154,16 +154,17 @@ impl MailServer {
         let port = listener.local_addr().expect("it is bound").port();
         drop(listener);
         // The module of Python's library was removed from 3.12 on; aiosmtpd takes its place.
-        let has_aiosmtpd = Command::new("python3").args(["-c", "import aiosmtpd"]).stderr(Stdio::null()).status();
+        let python = std::env::var("ELIAS_TEST_PYTHON").expect("run the tests with `make test`");
+        let has_aiosmtpd = Command::new(&python).args(["-c", "import aiosmtpd"]).stderr(Stdio::null()).status();
         let address = format!("127.0.0.1:{port}");
         let arguments = if has_aiosmtpd.is_ok_and(|status| status.success()) {
             vec!["-m", "aiosmtpd", "-n", "-l", &address, "-c", "aiosmtpd.handlers.Debugging", "stdout"]
         } else {
             vec!["-W", "ignore", "-m", "smtpd", "-n", "-c", "DebuggingServer", &address]
         };
-        let mut process = Command::new("python3");
-        let process = process.arg("-u").args(arguments).stdout(Stdio::piped());
-        let mut process = process.spawn().expect("python3 with smtpd or aiosmtpd");
+        let mut command = Command::new(python);
+        command.arg("-u").args(arguments).stdout(Stdio::piped());
+        let mut process = command.spawn().expect("the interpreter is there");
         let said = Arc::<Mutex<String>>::default();
         let (lines, of_thread) = (BufReader::new(process.stdout.take().expect("piped")), Arc::clone(&said));
         std::thread::spawn(move || {
