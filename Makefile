@@ -29,7 +29,7 @@ lint: engine
 	toolchain/setup/lint.sh
 
 # Which lines the tests run; fails below 80 %, and 95 % in the crates of toolchain/setup/pure-crates.txt.
-coverage: engine packages
+coverage: engine console packages
 	toolchain/setup/coverage.sh
 
 # Changes of the pure crates that their tests do not notice, for a bounded time (seconds: MUTANTS_SECONDS).

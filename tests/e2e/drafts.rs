@@ -6,6 +6,7 @@ use elias_tests::platform::Platform;
 use elias_tests::tenant::{Tenant, service};
 use elias_tests::terminal::Terminal;
 use serde_json::{Value, json};
+use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -177,14 +178,15 @@ async fn a_draft_is_pulled_edited_pushed_and_built_on_the_command_line() {
     assert_eq!(team.refused("GET", "/drafts/shop", Value::Null).await.0, "not-found");
 }
 
-/// A tarball of a package, as a registry has it, and the hash for a lockfile.
-fn tarball(source: &str) -> (Vec<u8>, String) {
+/// A tarball of a package, as a registry has it, and the hash for a lockfile. Its install script would make the file
+/// `marker`.
+fn tarball(source: &str, marker: &Path) -> (Vec<u8>, String) {
     let folder = tempfile::tempdir().expect("a folder");
     let package = folder.path().join("package");
     std::fs::create_dir_all(&package).expect("a folder");
-    let scripts = r#"{ "postinstall": "touch /tmp/never" }"#;
-    let json = format!(r#"{{ "name": "tiny", "version": "1.0.0", "main": "index.js", "scripts": {scripts} }}"#);
-    std::fs::write(package.join("package.json"), json).expect("writing");
+    let scripts = json!({ "postinstall": format!("touch {}", marker.display()) });
+    let described = json!({ "name": "tiny", "version": "1.0.0", "main": "index.js", "scripts": scripts });
+    std::fs::write(package.join("package.json"), described.to_string()).expect("writing");
     std::fs::write(package.join("index.js"), source).expect("writing");
     let file = folder.path().join("tiny.tgz");
     let packed = Command::new("tar").arg("-czf").arg(&file).arg("-C").arg(folder.path()).arg("package").status();
@@ -219,7 +221,9 @@ async fn registry(tarball: Vec<u8>) -> (String, Arc<AtomicUsize>) {
 
 #[tokio::test]
 async fn packages_come_from_the_operators_registry_by_the_lockfile_and_the_tenants_policy() {
-    let (bytes, integrity) = tarball("module.exports = () => 'tiny';");
+    let folder = tempfile::tempdir().expect("a folder");
+    let marker = folder.path().join("installed");
+    let (bytes, integrity) = tarball("module.exports = () => 'tiny';", &marker);
     let (url, asked) = registry(bytes).await;
     let platform = Platform::start(&["--npm-registry", &url, "--private-network", "127.0.0.0/8"]);
     let team = platform.default_tenant();
@@ -237,6 +241,7 @@ async fn packages_come_from_the_operators_registry_by_the_lockfile_and_the_tenan
     assert_eq!(built["version"], 1, "{built}");
     team.deploy("shop", "production", 1, Value::Null).await;
     assert_eq!(team.get("shop", "/").await.body, "tiny");
+    assert!(!marker.exists(), "install scripts never run");
     // What the lockfile does not say is not installed.
     let other = format!("sha512-{}", STANDARD.encode([0_u8; 64]));
     team.done("PUT", "/drafts/other", draft(&other)).await;

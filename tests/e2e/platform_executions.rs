@@ -161,17 +161,24 @@ async fn a_running_execution_is_cancelled_by_those_who_may() {
     assert_eq!(team.status("shop").await["release"]["health"]["state"], "healthy", "that was not its fault");
 }
 
-/// Follows a service's log, over a connection of its own.
-struct Follower {
+/// Follows a stream of the admin API, over a connection of its own.
+pub(crate) struct Follower {
     stream: tokio::net::TcpStream,
     seen: Vec<u8>,
 }
 
 impl Follower {
+    /// Follows a service's log.
     async fn start(platform: &Platform, team: &Tenant<'_>, component: &str) -> Self {
-        let mut stream = tokio::net::TcpStream::connect(platform.admin_address).await.expect("it listens");
         let path = team.path(&service(component, "production", "/logs"));
-        let head = format!("GET {path} HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {}\r\n\r\n", team.token);
+        Self::open(platform, &path, &format!("authorization: Bearer {}\r\n", team.token)).await
+    }
+
+    /// Follows what is at a path, by a request with these header lines.
+    pub(crate) async fn open(platform: &Platform, path: &str, headers: &str) -> Self {
+        let address = platform.admin_address;
+        let mut stream = tokio::net::TcpStream::connect(address).await.expect("it listens");
+        let head = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\n{headers}\r\n");
         stream.write_all(head.as_bytes()).await.expect("it reads");
         let mut follower = Self { stream, seen: Vec::new() };
         let head = follower.sees("\r\n\r\n").await;
@@ -180,7 +187,7 @@ impl Follower {
     }
 
     /// Waits until this was seen; gives everything that was.
-    async fn sees(&mut self, text: &str) -> String {
+    pub(crate) async fn sees(&mut self, text: &str) -> String {
         let reading = async {
             while !String::from_utf8_lossy(&self.seen).contains(text) {
                 let count = self.stream.read_buf(&mut self.seen).await.expect("it goes on");

@@ -31,7 +31,8 @@ fn failing() -> Project {
     let names = names.join(", ");
     let index = format!(
         "import {{ {names} }} from \"./shop\";\n\nconst kinds = [{names}];\n\nexport default {{\n  \
-         fetch(request: Request): Response {{\n    const [, kind, id] = new URL(request.url).pathname.split(\"/\");\n    \
+         fetch(request: Request): Response {{\n    \
+         const [, kind, id] = new URL(request.url).pathname.split(\"/\");\n    \
          if (id === undefined) return new Response(\"fine\");\n    return kinds[Number(kind)](id);\n  }},\n}};\n"
     );
     Project::new(&[("src/index.ts", index.as_str()), ("src/shop.ts", shop.as_str())])

@@ -73,7 +73,8 @@ fn endpoints_become_an_openapi_document() {
         "import {{ createAPI }} from 'elias/forms'; {STANDARD}
          createAPI({{ endpoint: 'GET /users/:id', params: schema({{ properties: {{ id: {{ type: 'integer' }} }} }}),
            handler: () => 1 }});
-         createAPI({{ endpoint: 'POST /users', body: schema({{ type: 'object' }}), query: () => 1, handler: () => 1 }});"
+         createAPI({{ endpoint: 'POST /users', body: schema({{ type: 'object' }}), query: () => 1,
+           handler: () => 1 }});"
     );
     build(&terminal, "api.wasm", &source);
     let document = specification(&terminal, &["api.wasm", "--openapi"]);

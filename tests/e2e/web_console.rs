@@ -1,14 +1,14 @@
 //! The web console's side of the server: sessions of browsers, where their requests may come from, the policies under
 //! which its pages run, and the streams that they follow.
 
+use crate::platform_executions::Follower;
 use elias_tests::build::component;
 use elias_tests::platform::{Platform, until};
-use elias_tests::serve::{Answer, PATIENCE};
+use elias_tests::serve::Answer;
 use elias_tests::terminal::Terminal;
 use http::Request;
 use http::request::Builder;
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// A browser that has signed in, or not yet.
 pub(crate) struct Browser<'a> {
@@ -284,36 +284,10 @@ async fn components_on_the_same_host_neither_see_the_session_nor_set_one() {
     assert_eq!(cookies, ["mine=1"]);
 }
 
-/// Follows a stream of the admin API over a connection of its own, with a session's cookie.
-struct Stream {
-    stream: tokio::net::TcpStream,
-    seen: Vec<u8>,
-}
-
-impl Stream {
-    async fn open(browser: &Browser<'_>, path: &str, last: Option<&str>) -> Self {
-        let address = browser.platform.admin_address;
-        let mut stream = tokio::net::TcpStream::connect(address).await.expect("it listens");
-        let last = last.map(|id| format!("last-event-id: {id}\r\n")).unwrap_or_default();
-        let cookie = &browser.cookie;
-        let head = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\ncookie: {cookie}\r\n{last}\r\n");
-        stream.write_all(head.as_bytes()).await.expect("it reads");
-        let mut opened = Self { stream, seen: Vec::new() };
-        let head = opened.sees("\r\n\r\n").await;
-        assert!(head.starts_with("HTTP/1.1 200"), "{head}");
-        opened
-    }
-
-    async fn sees(&mut self, text: &str) -> String {
-        let reading = async {
-            while !String::from_utf8_lossy(&self.seen).contains(text) {
-                let count = self.stream.read_buf(&mut self.seen).await.expect("it goes on");
-                assert!(count > 0, "it ended: {}", String::from_utf8_lossy(&self.seen));
-            }
-        };
-        tokio::time::timeout(PATIENCE, reading).await.unwrap_or_else(|_| panic!("{text} is never seen"));
-        String::from_utf8_lossy(&self.seen).into_owned()
-    }
+/// Follows a stream of the admin API with a session's cookie, from behind the event of this id.
+async fn follow(browser: &Browser<'_>, path: &str, last: Option<&str>) -> Follower {
+    let last = last.map(|id| format!("last-event-id: {id}\r\n")).unwrap_or_default();
+    Follower::open(browser.platform, path, &format!("cookie: {}\r\n{last}", browser.cookie)).await
 }
 
 #[tokio::test]
@@ -326,7 +300,7 @@ async fn executions_are_followed_resumed_and_end_with_the_session() {
     let limited = team.with_role("viewer", Some(&["shop"])).await;
     let browser = Browser::signed_in(&platform, &limited.token).await;
     let path = "/v1/tenants/default/executions/stream";
-    let mut stream = Stream::open(&browser, path, None).await;
+    let mut stream = follow(&browser, path, None).await;
     team.get("blog", "/hidden").await;
     team.get("shop", "/first").await;
     let seen = stream.sees("GET /first").await;
@@ -340,10 +314,10 @@ async fn executions_are_followed_resumed_and_end_with_the_session() {
         recorded.contains("GET /second").then_some(())
     })
     .await;
-    let mut resumed = Stream::open(&browser, path, Some(&id)).await;
+    let mut resumed = follow(&browser, path, Some(&id)).await;
     let seen = resumed.sees("GET /second").await;
     assert!(!seen.contains("GET /first") && !seen.contains("event: reset"), "{seen}");
-    let mut unknown = Stream::open(&browser, path, Some("01OTHER:5")).await;
+    let mut unknown = follow(&browser, path, Some("01OTHER:5")).await;
     unknown.sees("event: reset").await;
     browser.write("DELETE", "/console/session", Value::Null).await;
     for mut stream in [resumed, unknown] {

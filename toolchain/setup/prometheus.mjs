@@ -35,7 +35,7 @@ for (const block of alerts.split(/^ +- alert: /m).slice(1)) {
     try {
       text = read(page);
     } catch {
-      faults.push(`${name}: there is no page ${page}`);
+      faults.push(`${name}: the page ${page} does not exist`);
     }
     if (text !== "" && !anchors(text).has(anchor)) faults.push(`${name}: ${page} has no section ${anchor}`);
   }

@@ -6,7 +6,8 @@
 # passwords) and ELIAS_TEST_REDIS (a URL), and PostgreSQL's programs
 # in ELIAS_TEST_POSTGRES_BIN. PostgreSQL takes TLS too, by a certificate for 127.0.0.1 whose authority is in the file ELIAS_TEST_POSTGRES_CA;
 # ELIAS_TEST_OTHER_CA is another authority's. Redis takes TLS at ELIAS_TEST_REDIS_TLS, by the same certificate. ELIAS_TEST_BROWSER is a Chromium for pages.
-# ELIAS_TEST_PYTHON is a Python that has the library websockets, and ELIAS_TEST_NODE_WS the module ws for Node.js: clients of WebSockets.
+# ELIAS_TEST_PYTHON is a Python that has the library websockets and a mail server, and ELIAS_TEST_NODE_WS the module ws for Node.js: clients of
+# WebSockets.
 # ELIAS_TEST_NATS_SERVER is the program nats-server: tests start servers of their own, with JetStream in temporary folders.
 # ELIAS_TEST_DIOD_BIN is the folder of diod's clients of 9P, diodls and diodcat.
 set -euo pipefail
@@ -38,15 +39,17 @@ if [ -z "$nats" ]; then
   nats=$(PATH=$PATH:/usr/sbin command -v nats-server)
 fi
 
-python_with_websockets() {
+# The mail server was in Python's own library until 3.11.
+python_with_libraries() {
   for python in python3 /usr/bin/python3; do
-    "$python" -c 'import websockets' 2>/dev/null && echo "$python" && return
+    "$python" -c 'import importlib.util, sys, websockets
+sys.exit(not any(importlib.util.find_spec(name) for name in ("smtpd", "aiosmtpd")))' 2>/dev/null && echo "$python" && return
   done
 }
 # Debian's Node.js looks in this folder, others do not.
 node_ws() { NODE_PATH=${NODE_PATH:+$NODE_PATH:}/usr/share/nodejs node -p 'require.resolve("ws")' 2>/dev/null || true; }
-python=$(python_with_websockets || true)
-[ -n "$python" ] || { "$here/system.sh" python3 python3-websockets; python=$(python_with_websockets); }
+python=$(python_with_libraries || true)
+[ -n "$python" ] || { "$here/system.sh" python3 python3-websockets python3-aiosmtpd; python=$(python_with_libraries); }
 ws=$(node_ws)
 [ -n "$ws" ] || { "$here/system.sh" node-ws; ws=$(node_ws); }
 # Its clients are wanted, and not the server.

@@ -78,9 +78,12 @@ const URL: &str = "https://sentry.example.com/api/1/envelope/";
 
 /// Waits, by the paused clock, until so many failures are sent or lost.
 async fn counted(reports: &Reports, count: u64) -> (u64, u64) {
-    while reports.counts().sent() + reports.counts().lost() < count {
-        sleep(Duration::from_millis(100)).await;
-    }
+    let all = async {
+        while reports.counts().sent() + reports.counts().lost() < count {
+            sleep(Duration::from_millis(100)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(600), all).await.expect("they are sent or lost");
     (reports.counts().sent(), reports.counts().lost())
 }
 
