@@ -10,4 +10,6 @@ pub mod security;
 pub mod sentry;
 pub mod series;
 pub mod span;
+mod text;
+mod time;
 pub mod usage;
