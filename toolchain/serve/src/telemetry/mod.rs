@@ -7,6 +7,6 @@ mod otlp;
 mod sentry;
 
 pub(crate) use mail::MailServer;
-pub(crate) use notifier::PlatformNotifier;
+pub(crate) use notifier::{PlatformNotifier, grant_of};
 pub(crate) use otlp::{Collector, OtlpExporter};
 pub(crate) use sentry::Envelopes;
