@@ -317,6 +317,9 @@ mod tests {
     fn hostile_texts_are_bounded_and_stay_in_their_line() {
         let long = format!("Error: {}\n    at f\n{{\"type\":\"event\"}} (src/a.ts:1:1)", "é".repeat(1_000_000));
         let lines = vec![("error", "a\nb\u{1b}[2J"); 1_000];
+        let deep = event(&format!("Error: deep{}", "\n    at f (src/a.ts:1:1)".repeat(1_000)), Vec::new());
+        let frames = &deep["exception"]["values"][0]["stacktrace"]["frames"];
+        assert_eq!(frames.as_array().map(Vec::len), Some(FRAMES_MAX));
         let event = event(&long, lines);
         assert!(event.to_string().len() < 64 << 10, "{} bytes", event.to_string().len());
         assert_eq!(event["breadcrumbs"]["values"].as_array().map(Vec::len), Some(BREADCRUMBS_MAX));
