@@ -1,4 +1,4 @@
-//! What is told of executions to servers of others: spans and log lines, failures as envelopes, and
+//! Telemetry that is sent to other servers: spans and log lines by OTLP, failures as Sentry's envelopes, and
 //! notifications of alerts.
 
 mod mail;
