@@ -13,7 +13,7 @@ use elias_contract::layout;
 use elias_contract::stack::SOURCE_MAP_BYTES_MAX;
 use elias_names::{Digest, TenantId};
 use elias_store::{IssueQuery, IssueRow, now_ms};
-use elias_telemetry::issue::{Place, Seen, Status};
+use elias_telemetry::issue::{Occurrence, Place, Status};
 use elias_telemetry::sentry::SourceContext;
 use futures::FutureExt;
 use serde::Deserialize;
@@ -231,7 +231,7 @@ fn shown(row: IssueRow) -> Issue {
     }
 }
 
-fn occurrence(seen: Seen) -> IssueOccurrence {
+fn occurrence(seen: Occurrence) -> IssueOccurrence {
     IssueOccurrence { at: seen.at_ms, version: seen.version, execution: seen.execution }
 }
 

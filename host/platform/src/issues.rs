@@ -4,7 +4,7 @@ use crate::platform_events;
 use elias_api::{ExecutionRecord, Result};
 use elias_names::{ServiceId, TenantId};
 use elias_store::{HostScope, IssueCounts, IssueRow, Store};
-use elias_telemetry::issue::{Failure, Group, Issue, Occurrences, Seen, Transition, group};
+use elias_telemetry::issue::{Failure, Group, Issue, Occurrence, Occurrences, Transition, group};
 use serde_json::json;
 use std::collections::BTreeMap;
 
@@ -56,7 +56,7 @@ fn occurred(batch: &[ExecutionRecord]) -> BTreeMap<&TenantId, BTreeMap<String, O
     let mut all: BTreeMap<&TenantId, BTreeMap<String, Occurred<'_>>> = BTreeMap::new();
     for record in batch.iter().filter(|record| is_failure(record)) {
         let group = group_of(record);
-        let seen = Seen { at_ms: record.started_at, version: record.version, execution: record.id.clone() };
+        let seen = Occurrence { at_ms: record.started_at, version: record.version, execution: record.id.clone() };
         let of_tenant = all.entry(&record.tenant).or_default();
         if let Some(known) = of_tenant.get_mut(&group.id) {
             known.occurrences.add(seen, group.place);

@@ -6,7 +6,7 @@
 use super::{AllowedServices, HostScope, Query, TenantScope, damaged, get, number, storable, text, to_json};
 use crate::error::Result;
 use elias_names::{ComponentName, Environment, ServiceId, TenantId};
-use elias_telemetry::issue::{Issue, Place, Seen, Status};
+use elias_telemetry::issue::{Issue, Occurrence, Place, Status};
 use serde_json::json;
 use sqlx::AssertSqlSafe;
 use std::collections::BTreeMap;
@@ -136,8 +136,8 @@ fn read(row: &sqlx::any::AnyRow) -> Result<IssueRow> {
         }
         None => None,
     };
-    let seen = |at: &str, version: &str, execution: &str| -> Result<Seen> {
-        Ok(Seen { at_ms: get(row, at)?, version: number(row, version)?, execution: get(row, execution)? })
+    let seen = |at: &str, version: &str, execution: &str| -> Result<Occurrence> {
+        Ok(Occurrence { at_ms: get(row, at)?, version: number(row, version)?, execution: get(row, execution)? })
     };
     let hours: BTreeMap<i64, u64> = super::json(row, "hours")?;
     let samples: String = get(row, "samples")?;

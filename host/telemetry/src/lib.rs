@@ -1,5 +1,5 @@
-//! What is told of executions, and when somebody is told: spans, series, issues and alerts, as values and state
-//! machines that are told the time.
+//! Telemetry of executions: spans, series, issues, alerts and notifications, as values and state machines that are
+//! given the time.
 
 pub mod alert;
 pub mod issue;
@@ -10,4 +10,6 @@ pub mod security;
 pub mod sentry;
 pub mod series;
 pub mod span;
+mod text;
+mod time;
 pub mod usage;

@@ -21,7 +21,7 @@ pub struct SampleRate {
 const RANDOM_MAX: u64 = 1 << 56;
 
 impl SampleRate {
-    /// A share; what is below 0 or no number is 0, and what is above 1 is 1.
+    /// A share. One below 0 or NaN counts as 0, one above 1 as 1.
     #[must_use]
     pub fn new(share: f64) -> Self {
         let share = if share.is_nan() { 0.0 } else { share.clamp(0.0, 1.0) };

@@ -244,6 +244,22 @@ mod tests {
     }
 
     #[test]
+    fn beyond_the_bound_of_all_tenants_events_are_counted_together() {
+        let mut events = SecurityEvents::default();
+        let full = EVENTS_MAX / TOLD_APART_MAX;
+        for of in 0..=full {
+            let tenant = tenant(&format!("t{of}"));
+            for number in 0..TOLD_APART_MAX {
+                events.add(&tenant, denied(&number.to_string()), 1, 0);
+            }
+        }
+        let taken = events.take();
+        assert_eq!(taken.values().map(BTreeMap::len).sum::<usize>(), EVENTS_MAX + 1);
+        let last = &taken[&tenant(&format!("t{full}"))];
+        assert_eq!(last.values().map(|repeats| repeats.count).collect::<Vec<_>>(), [TOLD_APART_MAX as u64]);
+    }
+
+    #[test]
     fn further_tenants_than_are_gathered_are_counted() {
         let mut events = SecurityEvents::default();
         for number in 0..TENANTS_MAX + 5 {

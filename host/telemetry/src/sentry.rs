@@ -1,6 +1,8 @@
 //! Failures as envelopes for servers that speak Sentry's protocol.
 
-use crate::issue::{Group, Place};
+use crate::issue::{Group, Place, is_own_file};
+use crate::text::cut;
+use crate::time::system_time;
 use elias_contract::stack::parse_stack;
 use elias_names::ServiceId;
 use sentry_types::protocol::latest::{
@@ -9,7 +11,7 @@ use sentry_types::protocol::latest::{
 use sentry_types::{Dsn, Uuid};
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 /// The media type of an envelope.
 pub const ENVELOPE_TYPE: &str = "application/x-sentry-envelope";
@@ -27,8 +29,6 @@ const BREADCRUMBS_MAX: usize = 100;
 const FRAMES_MAX: usize = 50;
 /// The name of the client.
 const CLIENT: &str = concat!("elias/", env!("CARGO_PKG_VERSION"));
-/// Frames in files of packages are not the author's.
-const PACKAGES: &str = "node_modules/";
 
 /// A server that takes envelopes, with the project and the key: a DSN.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -135,7 +135,7 @@ impl FailureReport<'_> {
                 tags.insert(name.to_owned(), cut(value, 200));
             }
         }
-        let timestamp = at(self.at_ms);
+        let timestamp = system_time(self.at_ms);
         // The rest are values that say nothing.
         let event = Event {
             event_id: self.event_id(),
@@ -200,7 +200,7 @@ impl FailureReport<'_> {
                 function: frame.function.clone(),
                 lineno: (frame.line > 0).then(|| frame.line.into()),
                 colno: (frame.column > 0).then(|| frame.column.into()),
-                in_app: Some(frame.line > 0 && !frame.file.contains(PACKAGES)),
+                in_app: Some(frame.line > 0 && is_own_file(&frame.file)),
                 filename: Some(frame.file.clone()),
                 ..Frame::default()
             };
@@ -242,16 +242,6 @@ fn shown(place: &Place) -> String {
         Some(function) => format!("{function} ({file}:{line})"),
         None => format!("{file}:{line}"),
     }
-}
-
-fn at(ms: i64) -> SystemTime {
-    /// The end of the year 9999.
-    const END_MS: u64 = 253_402_300_799_000;
-    UNIX_EPOCH + Duration::from_millis(u64::try_from(ms).unwrap_or(0).min(END_MS))
-}
-
-fn cut(text: &str, bytes_max: usize) -> String {
-    text[..text.floor_char_boundary(bytes_max)].to_owned()
 }
 
 #[cfg(test)]
@@ -327,6 +317,9 @@ mod tests {
     fn hostile_texts_are_bounded_and_stay_in_their_line() {
         let long = format!("Error: {}\n    at f\n{{\"type\":\"event\"}} (src/a.ts:1:1)", "é".repeat(1_000_000));
         let lines = vec![("error", "a\nb\u{1b}[2J"); 1_000];
+        let deep = event(&format!("Error: deep{}", "\n    at f (src/a.ts:1:1)".repeat(1_000)), Vec::new());
+        let frames = &deep["exception"]["values"][0]["stacktrace"]["frames"];
+        assert_eq!(frames.as_array().map(Vec::len), Some(FRAMES_MAX));
         let event = event(&long, lines);
         assert!(event.to_string().len() < 64 << 10, "{} bytes", event.to_string().len());
         assert_eq!(event["breadcrumbs"]["values"].as_array().map(Vec::len), Some(BREADCRUMBS_MAX));

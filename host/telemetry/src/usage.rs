@@ -1,7 +1,6 @@
 //! The usage of a tenant: what its bill is made of.
 
-/// Milliseconds of an hour.
-pub const HOUR_MS: u64 = 3_600_000;
+pub use crate::series::HOUR_MS;
 
 /// Usage of a tenant in some time.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{IssueCounts, IssueQuery, IssueRow, SecurityEventQuery};
-use elias_telemetry::issue::{Failure, Issue, Occurrences, Seen, Status, group};
+use elias_telemetry::issue::{Failure, Issue, Occurrence, Occurrences, Status, group};
 use elias_telemetry::security::{Repeats, SecurityEventKey, SecurityEventKind};
 
 on_both! {
@@ -15,7 +15,7 @@ on_both! {
 
 fn row(of: &ServiceId, error: &str, at_ms: i64) -> IssueRow {
     let failure = Failure { code: Some("exception"), status: 500, source: "GET /", error: Some(error) };
-    let seen = Seen { at_ms, version: 3, execution: format!("{at_ms:026}") };
+    let seen = Occurrence { at_ms, version: 3, execution: format!("{at_ms:026}") };
     let occurrences = Occurrences::new(group(of, &failure), Some("exception".into()), seen);
     let (component, environment) = (of.component.clone(), of.environment);
     IssueRow { component, environment, issue: Issue::new(&occurrences) }

@@ -118,6 +118,9 @@ py56BxcZw7BG3etSov0HdPXEtq28l+FbV2J7F3yae9l4BA==
         assert_eq!(certificate_expiry_ms(FIRST), Some(FIRST_MS));
         assert_eq!(certificate_expiry_ms(SECOND), Some(SECOND_MS));
         assert_eq!(certificate_expiry_ms(&format!("{SECOND}{FIRST}")), Some(FIRST_MS));
+        let chain = |before: usize| certificate_expiry_ms(&format!("{}{FIRST}", SECOND.repeat(before)));
+        assert_eq!(chain(CERTIFICATES_MAX - 1), Some(FIRST_MS));
+        assert_eq!(chain(CERTIFICATES_MAX), Some(SECOND_MS), "further ones are not looked at");
     }
 
     #[test]

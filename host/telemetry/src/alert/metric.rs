@@ -1,4 +1,4 @@
-//! What alert rules look at.
+//! The metrics that alert rules compare with thresholds.
 
 use elias_names::{ServiceId, TenantId};
 use serde::{Deserialize, Serialize};

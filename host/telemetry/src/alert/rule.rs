@@ -170,7 +170,7 @@ fn yes() -> bool {
     true
 }
 
-/// Settings that are no rule: says what must be different.
+/// Invalid settings of a rule: the member, and what it must be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct InvalidRule(String);

@@ -60,7 +60,7 @@ pub struct SilenceSettings {
     pub reason: String,
 }
 
-/// Settings that are no silence: says what must be different.
+/// Invalid settings of a silence: the member, and what it must be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct InvalidSilence(&'static str);

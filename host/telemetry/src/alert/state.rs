@@ -61,7 +61,7 @@ pub struct AlertTracker {
 impl AlertTracker {
     /// Takes a value of the metric at the time `now_ms` into account.
     pub fn step(&mut self, rule: &AlertRuleSettings, value: Option<f64>, now_ms: i64) {
-        // A value that is no number is none: it would compare as false with every threshold.
+        // NaN is no data: it would compare as false with every threshold. So is an infinity, which JSON cannot store.
         let value = value.filter(|value| value.is_finite());
         self.value = value;
         // A clock that was set back would otherwise delay what is due by as much.

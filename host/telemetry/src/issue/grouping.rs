@@ -5,6 +5,7 @@
 //! and for errors of the engine itself, whose messages are as general as `not a function`.
 
 use super::message::normalise;
+use crate::text::cut;
 use elias_contract::ErrorCode;
 use elias_contract::stack::parse_stack;
 use elias_names::ServiceId;
@@ -139,13 +140,17 @@ fn split(error: &str) -> (&str, &str) {
     }
 }
 
+/// Whether a file is the author's own, and not one of a package.
+pub(crate) fn is_own_file(file: &str) -> bool {
+    !file.contains(PACKAGES)
+}
+
 /// The frames in the author's own files, the innermost first; those in packages if there are no others.
 fn own_frames(stack: &str) -> Vec<Place> {
     let lines = stack.lines().take(STACK_FRAMES_MAX);
     let frames: Vec<_> = lines.flat_map(parse_stack).filter(|frame| frame.line > 0).collect();
-    let is_own = |file: &str| !file.contains(PACKAGES);
-    let has_own = frames.iter().any(|frame| is_own(&frame.file));
-    let frames = frames.into_iter().filter(|frame| !has_own || is_own(&frame.file));
+    let has_own = frames.iter().any(|frame| is_own_file(&frame.file));
+    let frames = frames.into_iter().filter(|frame| !has_own || is_own_file(&frame.file));
     let place = frames.map(|frame| Place {
         function: frame.function.map(|name| cut(&name, NAME_BYTES_MAX)),
         file: cut(&frame.file, NAME_BYTES_MAX),
@@ -174,10 +179,6 @@ fn title(failure: &Failure<'_>, message: &str) -> String {
         Some(code) => code.to_owned(),
         None => format!("The handler responded with {}", failure.status),
     }
-}
-
-fn cut(text: &str, bytes_max: usize) -> String {
-    text[..text.floor_char_boundary(bytes_max)].to_owned()
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ mod grouping;
 mod message;
 mod state;
 
+pub(crate) use grouping::is_own_file;
 pub use grouping::{Failure, Group, Place, group};
 pub use message::normalise;
-pub use state::{HOURS_KEPT, Issue, Occurrences, SAMPLES_MAX, Seen, Status, Transition, hour_of};
+pub use state::{HOURS_KEPT, Issue, Occurrence, Occurrences, SAMPLES_MAX, Status, Transition, hour_of};

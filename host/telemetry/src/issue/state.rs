@@ -55,7 +55,7 @@ impl Status {
 
 /// An execution in which an issue occurred.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Seen {
+pub struct Occurrence {
     /// The time of its start, in milliseconds since 1970.
     pub at_ms: i64,
     /// The number of the version that ran.
@@ -81,8 +81,8 @@ pub struct Occurrences {
     group: Group,
     code: Option<String>,
     count: u64,
-    first: Seen,
-    last: Seen,
+    first: Occurrence,
+    last: Occurrence,
     newest_version: u32,
     hours: BTreeMap<i64, u64>,
     /// The newest executions, in the order in which they came.
@@ -92,7 +92,7 @@ pub struct Occurrences {
 impl Occurrences {
     /// The first occurrence of an issue in a batch.
     #[must_use]
-    pub fn new(group: Group, code: Option<String>, seen: Seen) -> Self {
+    pub fn new(group: Group, code: Option<String>, seen: Occurrence) -> Self {
         Self {
             group,
             code,
@@ -106,7 +106,7 @@ impl Occurrences {
     }
 
     /// Adds another one.
-    pub fn add(&mut self, seen: Seen, place: Option<Place>) {
+    pub fn add(&mut self, seen: Occurrence, place: Option<Place>) {
         self.count += 1;
         self.newest_version = self.newest_version.max(seen.version);
         *self.hours.entry(hour_of(seen.at_ms)).or_default() += 1;
@@ -155,9 +155,9 @@ pub struct Issue {
     /// Recorded occurrences in all.
     pub count: u64,
     /// The first occurrence.
-    pub first: Seen,
+    pub first: Occurrence,
     /// The last occurrence.
-    pub last: Seen,
+    pub last: Occurrence,
     /// The newest version in which it occurred.
     pub newest_version: u32,
     /// Occurrences by hour since 1970, of the last [`HOURS_KEPT`].
@@ -246,8 +246,8 @@ impl Issue {
 mod tests {
     use super::*;
 
-    fn seen(at_ms: i64, version: u32) -> Seen {
-        Seen { at_ms, version, execution: format!("{at_ms:026}") }
+    fn seen(at_ms: i64, version: u32) -> Occurrence {
+        Occurrence { at_ms, version, execution: format!("{at_ms:026}") }
     }
 
     fn place(line: u32) -> Option<Place> {

@@ -1,18 +1,16 @@
 //! A notification, and its form for each kind of receiver.
 
 use crate::alert::{AlertSeverity, FIRING_EVENT, RESOLVED_EVENT};
+use crate::time::system_time;
 use elias_names::{AlertRuleName, ComponentName, Environment, TenantId};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::fmt::Write;
-use std::time::{Duration, UNIX_EPOCH};
 
 /// Alerts that a notification names, of those that fire and of those that are resolved; the others are counted.
 pub const SHOWN_MAX: usize = 50;
 /// Characters of a summary and of a runbook's address in a text.
 const TEXT_CHARS_MAX: usize = 500;
-/// The end of the year 9999, in milliseconds since 1970.
-const END_MS: u64 = 253_402_300_799_000;
 
 /// An alert in a notification.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -181,8 +179,7 @@ fn escaped(text: &str) -> String {
 
 /// A moment in milliseconds since 1970, in UTC.
 fn time(ms: i64) -> String {
-    let ms = u64::try_from(ms).unwrap_or(0).min(END_MS);
-    humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_millis(ms)).to_string()
+    humantime::format_rfc3339_seconds(system_time(ms)).to_string()
 }
 
 #[cfg(test)]

@@ -63,7 +63,7 @@ pub enum ReceiverSettings {
     },
 }
 
-/// Settings that are no receiver: says what must be different.
+/// Invalid settings of a receiver: the member, and what it must be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct InvalidReceiver(String);

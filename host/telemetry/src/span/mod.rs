@@ -7,6 +7,7 @@ mod statement;
 
 pub use statement::without_values;
 
+use crate::text::cut;
 use std::borrow::Cow;
 use std::fmt::{self, Display, Formatter};
 
@@ -399,9 +400,7 @@ impl Call {
 
 /// The first line of a message, of which the stack is a matter of the execution's record.
 fn first_line(message: &str) -> String {
-    let line = message.lines().next().unwrap_or_default();
-    let end = (0..=line.len().min(MESSAGE_BYTES_MAX)).rev().find(|end| line.is_char_boundary(*end)).unwrap_or(0);
-    line[..end].to_owned()
+    cut(message.lines().next().unwrap_or_default(), MESSAGE_BYTES_MAX)
 }
 
 fn text(name: &'static str, value: String) -> Attribute {

@@ -7,7 +7,7 @@ use crate::data::DATABASES;
 use crate::database_access::Databases;
 use crate::draft_builder::ChildBuilder;
 use crate::settings::Settings;
-use crate::telemetry::{Collector, Envelopes, MailServer, OtlpExporter, PlatformNotifier};
+use crate::telemetry::{Collector, Envelopes, MailServer, OtlpExporter, PlatformNotifier, grant_of};
 use crate::webhooks::PlatformWebhooks;
 use crate::{failure, host};
 use elias_capabilities::Workflow;
@@ -21,7 +21,6 @@ use elias_server::{Ingress, Server, ServerConfig};
 use elias_triggers::event::webhook::WebhookSecret;
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use serde_json::json;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -93,9 +92,9 @@ fn usage_webhook(url: &str, secret: String, private: &[String]) -> Result<UsageW
     if secrets.is_empty() || secrets.iter().any(Result::is_err) {
         return Err(bad(format!("{USAGE_SECRET} must have the secret that signs, `whsec_` and Base64")));
     }
-    let origin = url.split('/').take(3).collect::<Vec<_>>().join("/");
-    let http = json!({ "allow": [origin], "private": private });
-    check_url(Some(&http), url).map_err(|why| bad(format!("the URL {why}")))?;
+    let refused = |why: String| bad(format!("the URL {why}"));
+    let http = grant_of(url, private).map_err(refused)?;
+    check_url(Some(&http), url).map_err(refused)?;
     Ok(UsageWebhook { url: url.to_owned(), secret: secret.into(), http })
 }
 
@@ -257,7 +256,7 @@ mod tests {
     use super::*;
     use elias_api::{Code, TenantSettings, VersionSettings};
     use elias_platform::ceilings::Ceilings;
-    use serde_json::Value;
+    use serde_json::{Value, json};
     use std::collections::BTreeMap;
 
     #[test]

@@ -56,7 +56,8 @@ fn check_tls(url: &str) -> Result<(), String> {
     let host = url.host_str().unwrap_or_default();
     let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
     let is_local = host == "localhost" || address.is_ok_and(|address| address.is_loopback());
-    let is_required = url.query_pairs().any(|(name, value)| name == "tls" && value == "required");
+    // Of several the client takes the first.
+    let is_required = url.query_pairs().find(|(name, _)| name == "tls").is_some_and(|(_, value)| value == "required");
     match url.scheme() {
         "smtps" => Ok(()),
         "smtp" if is_required || is_local => Ok(()),
@@ -100,7 +101,13 @@ mod tests {
         ] {
             assert_eq!(check_tls(good), Ok(()), "{good}");
         }
-        for bad in ["smtp://mail.example.com", "smtp://mail.example.com?tls=opportunistic", "http://a", "mail"] {
+        for bad in [
+            "smtp://mail.example.com",
+            "smtp://mail.example.com?tls=opportunistic",
+            "smtp://mail.example.com?tls=opportunistic&tls=required",
+            "http://a",
+            "mail",
+        ] {
             assert!(check_tls(bad).is_err(), "{bad}");
         }
         assert!(MailServer::new("smtp://127.0.0.1", "nobody").is_err(), "no address");

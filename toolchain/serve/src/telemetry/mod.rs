@@ -1,4 +1,4 @@
-//! What is told of executions to servers of others: spans and log lines, failures as envelopes, and
+//! Telemetry that is sent to other servers: spans and log lines by OTLP, failures as Sentry's envelopes, and
 //! notifications of alerts.
 
 mod mail;
@@ -7,6 +7,6 @@ mod otlp;
 mod sentry;
 
 pub(crate) use mail::MailServer;
-pub(crate) use notifier::PlatformNotifier;
+pub(crate) use notifier::{PlatformNotifier, grant_of};
 pub(crate) use otlp::{Collector, OtlpExporter};
 pub(crate) use sentry::Envelopes;

@@ -16,6 +16,15 @@ use std::path::Path;
 use std::sync::Arc;
 use url::Url;
 
+/// The grant of requests to the origin of a URL and to nothing else, which may be in one of the networks `private`.
+///
+/// # Errors
+/// If it is not a URL.
+pub(crate) fn grant_of(url: &str, private: &[String]) -> Result<Value, String> {
+    let origin = Url::parse(url).map_err(|error| format!("must be a URL: {error}"))?.origin();
+    Ok(json!({ "allow": [origin.ascii_serialization()], "private": private }))
+}
+
 /// The notifier of a platform.
 pub(crate) struct PlatformNotifier {
     /// Private networks that receivers may be in, such as `10.1.0.0/16`.
@@ -28,19 +37,13 @@ impl PlatformNotifier {
         Self { private, mail }
     }
 
-    /// The grant of a request to a URL and nothing else.
-    fn grant(&self, url: &str) -> Result<Value, String> {
-        let origin = Url::parse(url).map_err(|error| format!("must be a URL: {error}"))?.origin();
-        Ok(json!({ "allow": [origin.ascii_serialization()], "private": self.private }))
-    }
-
     async fn send(
         &self,
         url: &str,
         headers: Vec<(&'static str, String)>,
         body: String,
     ) -> Result<WebhookResponse, String> {
-        let grant = self.grant(url)?;
+        let grant = grant_of(url, &self.private)?;
         // No connection of one tenant's is used for another's: notifications are rare, and each has its own.
         let client = GrantedClient::new(Some(&grant), Path::new(".")).map_err(|error| error.to_string())?;
         let mut fields = HeaderMap::new();
@@ -57,7 +60,7 @@ impl PlatformNotifier {
 
 impl Notifier for PlatformNotifier {
     fn check_url(&self, url: &str) -> Result<(), String> {
-        let grant = self.grant(url)?;
+        let grant = grant_of(url, &self.private)?;
         // The remedy for a component, a line of elias.toml, is none for the operator of a receiver.
         check_url(Some(&grant), url).map_err(|error| match error.split_once("; add to elias.toml") {
             Some((fault, _)) => format!("{fault}; the operator can allow it (elias serve --private-network)"),

@@ -144,19 +144,8 @@ impl OtlpExporter {
     /// Waits until what was recorded so far has left for the operator's collector, or a few seconds: the process is
     /// about to end.
     pub(crate) async fn flush(&self) {
-        for queue in self.operator.iter().flatten() {
-            let emptied = async {
-                loop {
-                    let told = queue.emptied.notified();
-                    if queue.ring.lock().bytes() == 0 {
-                        return;
-                    }
-                    queue.added.notify_one();
-                    queue.urgent.notify_one();
-                    told.await;
-                }
-            };
-            let _ = timeout(FLUSH, emptied).await;
+        if let Some([traces, logs]) = &self.operator {
+            let _ = timeout(FLUSH, async { tokio::join!(traces.flush(), logs.flush()) }).await;
         }
     }
 }
@@ -246,6 +235,19 @@ impl Queue {
     async fn gather(&self) {
         self.added.notified().await;
         let _ = timeout(GATHER, self.urgent.notified()).await;
+    }
+
+    /// Waits until all that was added so far has left.
+    async fn flush(&self) {
+        loop {
+            let told = self.emptied.notified();
+            if self.ring.lock().bytes() == 0 {
+                return;
+            }
+            self.added.notify_one();
+            self.urgent.notify_one();
+            told.await;
+        }
     }
 
     /// Says in the log what is wrong with the collector. Of a tenant's that is said once: whoever runs it decides what
@@ -350,6 +352,22 @@ mod tests {
         queue.urgent.notify_one();
         queue.gather().await;
         assert!(began.elapsed() < GATHER);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_end_of_the_process_waits_for_both_signals_together() {
+        let collector = Arc::new(Collector::of_tenant("http://127.0.0.1:4318"));
+        // Nothing sends them: neither is ever empty.
+        let queue = |signal| {
+            let queue = Queue::new(signal, None, 1_000, &collector);
+            queue.push(request());
+            Arc::new(queue)
+        };
+        let tenants = TenantQueues::new(PublicPost::new(Vec::new(), false).expect("a client"));
+        let exporter = OtlpExporter { operator: Some(Signal::ALL.map(queue)), tenants };
+        let began = tokio::time::Instant::now();
+        exporter.flush().await;
+        assert!((FLUSH..2 * FLUSH).contains(&began.elapsed()), "{:?}", began.elapsed());
     }
 
     #[tokio::test]

@@ -37,7 +37,8 @@ fn kind(number: usize, occurrence: usize) -> (String, u32) {
         6 => format!("Error: no {occurrence}\n    at run (src/{function}.ts:{line}:1)"),
         // The same library from other callers.
         7 => format!(
-            "ZodError: invalid\n    at parse (node_modules/zod/index.js:1:{occurrence})\n    at {function} (src/z.ts:{line}:1)"
+            "ZodError: invalid\n    at parse (node_modules/zod/index.js:1:{occurrence})\n    \
+             at {function} (src/z.ts:{line}:1)"
         ),
         8 => format!("ReferenceError: '{function}' is not defined\n    at fetch (src/index.ts:4:9)"),
         _ => format!("Error: {function}: 5f{occurrence:06x}\n    at fetch (src/index.ts:4:9)"),
