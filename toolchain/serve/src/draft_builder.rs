@@ -252,8 +252,7 @@ fn version_files(config: &ConfigFile, files: &BTreeMap<String, String>) -> BTree
         .get("db")
         .map(|grant| plain(grant.get("migrations").and_then(Value::as_str).unwrap_or("migrations")));
     let gateway = config.gateway.as_ref().and_then(|table| GatewayConfig::parse(table).ok());
-    let assets = gateway
-        .and_then(|gateway| gateway.routes.iter().find_map(|route| Some(plain(route.rules.assets.as_ref()?.folder()))));
+    let assets = gateway.and_then(|gateway| Some(plain(gateway.assets()?.folder())));
     let belongs = |path: &str| {
         let below = |folder: &Option<String>| path.strip_prefix(folder.as_deref()?);
         let is_migration = |name: &str| !name.contains('/') && name.ends_with(".sql") && !is_hidden(name);
