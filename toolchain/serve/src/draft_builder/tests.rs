@@ -102,6 +102,15 @@ fn all_drafts_are_built_in_folders_of_one_name() {
     assert_eq!(name(), name());
 }
 
+#[tokio::test]
+async fn a_build_more_than_the_host_does_at_a_time_is_refused() {
+    let builder = ChildBuilder::new(Path::new("/none"), None, 1, None);
+    let all = u32::try_from(RUNNING_MAX).expect("it fits");
+    let _others = Arc::clone(&builder.running).try_acquire_many_owned(all).expect("nobody builds");
+    let refused = builder.build(&BTreeMap::new()).await.expect_err("there is no room");
+    assert_eq!(refused.code(), Code::Component(ErrorCode::Overloaded));
+}
+
 #[test]
 fn a_draft_starts_from_a_template() {
     let builder = ChildBuilder::new(Path::new("/none"), None, 1, None);
