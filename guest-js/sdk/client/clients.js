@@ -188,7 +188,7 @@ export const clientsOf = (Base) => class extends Base {
         if (typeof this.onMessage !== "function") throw new TypeError("the worker takes no messages");
         return this.onMessage(decode(what), this.client);
       case "subscribe":
-        if (!this.constructor.topics.includes(what)) throw new TypeError(`there is no topic ${what}`);
+        if (!this.constructor.topics.includes(what)) throw new TypeError(`unknown topic ${what}`);
         return void session.topics.add(what);
       case "skip":
         return undefined;

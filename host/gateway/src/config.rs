@@ -160,6 +160,12 @@ impl GatewayConfig {
         Ok(())
     }
 
+    /// The rules of the first route that serves files, whose folder all routes serve that do; `None` if none does.
+    #[must_use]
+    pub fn assets(&self) -> Option<&AssetRules> {
+        self.routes.iter().find_map(|route| route.rules.assets.as_deref())
+    }
+
     /// Reads and checks the table `[gateway]`, so that no rule can fail when requests come.
     ///
     /// # Errors

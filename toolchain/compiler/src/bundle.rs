@@ -1,6 +1,8 @@
 //! From an entry file to one ES module, with rolldown.
 //!
-//! The output is a function of the project's files alone: every path in it is relative to the project.
+//! The output is a function of the project's files: every path in it is relative to the project. The name of the
+//! project's folder is in it only where a module is an `index.js` or `mod.js` in the root, which rolldown names after
+//! the folder.
 
 mod adapters;
 mod assets;

@@ -164,7 +164,9 @@ impl Builder {
 
     /// Builds a component.
     ///
-    /// The same sources and options give the same bytes on every machine.
+    /// The same sources and options give the same bytes on every machine. The name of the project's folder, but not
+    /// where it is, counts among them: it names a component without a package.json, and the bundler names the default
+    /// export of an `index.js` in the root after it.
     ///
     /// # Errors
     /// Whatever is wrong with the source, in its own lines; see [`BuildError`].

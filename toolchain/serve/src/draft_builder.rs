@@ -48,6 +48,9 @@ const DIAGNOSTICS_MAX: usize = 200;
 const TEXT_BYTES_MAX: usize = 4_096;
 /// The name of the configuration.
 const CONFIG: &str = "elias.toml";
+/// The name of the folder with a draft's files. What is built of a project without a package.json, or with its entry in
+/// the root, has the name of its folder in it: in a temporary one each build would differ.
+const PROJECT: &str = "component";
 
 /// Builds drafts in children.
 pub(crate) struct ChildBuilder {
@@ -75,13 +78,20 @@ struct DraftSettings {
 /// thousands of files.
 struct BuildFolder {
     folder: Option<tempfile::TempDir>,
+    /// The folder with the draft's files, in it.
+    project: PathBuf,
     /// Counts the build among those of the host as long: a client that goes away does not end what a thread does.
     _running: OwnedSemaphorePermit,
 }
 
 impl BuildFolder {
+    fn new(folder: tempfile::TempDir, running: OwnedSemaphorePermit) -> Self {
+        let project = folder.path().join(PROJECT);
+        Self { folder: Some(folder), project, _running: running }
+    }
+
     fn path(&self) -> &Path {
-        self.folder.as_ref().map_or(Path::new(""), tempfile::TempDir::path)
+        &self.project
     }
 }
 
@@ -122,7 +132,7 @@ impl ChildBuilder {
         let (parent, written) = (self.folder.clone(), files.clone());
         let folder = tokio::task::spawn_blocking(move || write(&parent, &written)).await;
         let folder = folder.map_err(|panic| internal(&panic))??;
-        let folder = Arc::new(BuildFolder { folder: Some(folder), _running: running });
+        let folder = Arc::new(BuildFolder::new(folder, running));
         let (settings, mut diagnostics) = match settings(folder.path(), files) {
             Ok(settings) => (Some(settings), Vec::new()),
             Err(diagnostics) => (None, diagnostics),
@@ -209,13 +219,15 @@ fn over(what: &str) -> Error {
     Error::new(Code::BuildLimit, message)
 }
 
-/// Writes the files into a new folder below `parent`, which goes with the value.
+/// Writes the files into [`PROJECT`] of a new folder below `parent`, which goes with the value.
 fn write(parent: &Path, files: &BTreeMap<String, String>) -> Result<tempfile::TempDir> {
     std::fs::create_dir_all(parent)?;
     let folder = tempfile::tempdir_in(parent)?;
+    let project = folder.path().join(PROJECT);
+    std::fs::create_dir(&project)?;
     for (path, text) in files {
         // The platform has checked the paths: they are relative, and nothing in the folder is a link.
-        let file = folder.path().join(path);
+        let file = project.join(path);
         if let Some(parent) = file.parent() {
             std::fs::create_dir_all(parent)?;
         }
@@ -223,7 +235,7 @@ fn write(parent: &Path, files: &BTreeMap<String, String>) -> Result<tempfile::Te
     }
     // What `tsconfig.json` of a template extends, which belongs to no project's files.
     if files.contains_key("tsconfig.json") {
-        types::write(folder.path(), Some(types::CAPABILITIES_HEADER))?;
+        types::write(&project, Some(types::CAPABILITIES_HEADER))?;
     }
     Ok(folder)
 }
@@ -252,8 +264,7 @@ fn version_files(config: &ConfigFile, files: &BTreeMap<String, String>) -> BTree
         .get("db")
         .map(|grant| plain(grant.get("migrations").and_then(Value::as_str).unwrap_or("migrations")));
     let gateway = config.gateway.as_ref().and_then(|table| GatewayConfig::parse(table).ok());
-    let assets = gateway
-        .and_then(|gateway| gateway.routes.iter().find_map(|route| Some(plain(route.rules.assets.as_ref()?.folder()))));
+    let assets = gateway.and_then(|gateway| Some(plain(gateway.assets()?.folder())));
     let belongs = |path: &str| {
         let below = |folder: &Option<String>| path.strip_prefix(folder.as_deref()?);
         let is_migration = |name: &str| !name.contains('/') && name.ends_with(".sql") && !is_hidden(name);

@@ -270,7 +270,7 @@ impl Loader {
 
 /// The folder that a version's routes serve, with a slash at the end.
 fn served_folder(gateway: &GatewayConfig) -> Option<String> {
-    gateway.routes.iter().find_map(|route| Some(format!("{}/", route.rules.assets.as_ref()?.folder())))
+    gateway.assets().map(|rules| format!("{}/", rules.folder()))
 }
 
 /// The host's error, under its own code.

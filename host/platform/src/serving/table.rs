@@ -100,7 +100,7 @@ pub(super) fn assets(
     files: &BTreeMap<String, Digest>,
     artifacts: &Artifacts,
 ) -> Result<Option<Arc<AssetTable>>> {
-    let Some(rules) = gateway.routes.iter().find_map(|route| route.rules.assets.as_ref()) else { return Ok(None) };
+    let Some(rules) = gateway.assets() else { return Ok(None) };
     let entry = |(path, digest): (&String, &Digest)| {
         let path = path.strip_prefix(rules.folder())?;
         let bytes = artifacts.bytes(digest)?;

@@ -6,11 +6,9 @@ use elias_capabilities::jobs::{JobState as Queued, ListedJob, NewJob, StartTime}
 use elias_local_triggers::{Outcome, PastRun, RunKind, RunningTriggers, TriggerError};
 use elias_names::{ComponentName, Environment};
 use elias_server::JobChange;
+use elias_triggers::queue::Priority;
 use std::cmp::Reverse;
 use std::collections::HashSet;
-
-/// The priorities that a job can be given.
-const PRIORITIES: std::ops::RangeInclusive<i32> = -100..=100;
 
 /// All that are kept, the newest first.
 pub(super) fn list(component: &ComponentName, triggers: &RunningTriggers) -> Vec<JobRecord> {
@@ -113,8 +111,8 @@ pub(super) fn enqueue(triggers: &RunningTriggers, request: EnqueueRequest) -> Re
     let input = request.input.to_string();
     request.check(&input)?;
     let EnqueueRequest { name, priority, run_at, key, concurrency_key, after, .. } = request;
-    if priority.is_some_and(|priority| !PRIORITIES.contains(&priority)) {
-        return Err(Error::new(Code::BadInput, "priority: must be between -100 and 100"));
+    if let Some(Err(error)) = priority.map(Priority::new) {
+        return Err(Error::new(Code::BadInput, format!("the priority {error}")));
     }
     let existing = key.is_some() && triggers.jobs().iter().any(|job| job.name == name && job.key == key);
     let start = run_at.map_or(StartTime::Now, |at| StartTime::At(u64::try_from(at).unwrap_or_default()));

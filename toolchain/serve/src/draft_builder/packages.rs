@@ -29,7 +29,7 @@ const PACKAGES_MAX: usize = 300;
 const TARBALL_BYTES_MAX: usize = 16 << 20;
 /// Bytes of all packages of a draft, unpacked.
 const UNPACKED_BYTES_MAX: u64 = 64 << 20;
-/// Files of all packages of a draft.
+/// Files and folders of all packages of a draft.
 const FILES_MAX: usize = 20_000;
 /// Bytes of an entry of an archive that names the next file.
 const NAMING_BYTES_MAX: u64 = 64 << 10;
@@ -194,7 +194,8 @@ struct Room {
 fn unpack(tarball: &[u8], folder: &Path, mut room: Room) -> Result<Room> {
     let too_large = || {
         let message = format!(
-            "the packages have more than {UNPACKED_BYTES_MAX} bytes, or {FILES_MAX} files, together: use fewer ones"
+            "the packages have more than {UNPACKED_BYTES_MAX} bytes, or {FILES_MAX} files and folders, together: use \
+             fewer ones"
         );
         Error::new(Code::TooLarge, message)
     };
@@ -218,9 +219,12 @@ fn unpack(tarball: &[u8], folder: &Path, mut room: Room) -> Result<Room> {
         if !is_inside || path.as_os_str().is_empty() {
             continue;
         }
-        room.files = room.files.checked_sub(1).ok_or_else(too_large)?;
         let file = folder.join(path);
-        std::fs::create_dir_all(file.parent().unwrap_or(folder)).map_err(of_file)?;
+        let parent = file.parent().unwrap_or(folder);
+        // A path may name a thousand folders.
+        let created = 1 + parent.ancestors().take_while(|folder| !folder.exists()).count();
+        room.files = room.files.checked_sub(created).ok_or_else(too_large)?;
+        std::fs::create_dir_all(parent).map_err(of_file)?;
         let mut file = File::create(file).map_err(of_file)?;
         let mut content = entry.by_ref().take(room.bytes.saturating_add(1));
         let copied = io::copy(&mut content, &mut file).map_err(of_file)?;
@@ -324,14 +328,17 @@ mod tests {
     fn a_package_is_unpacked_into_its_folder_within_bounds() {
         let folder = tempfile::tempdir().expect("a folder");
         let inner = folder.path().join("node_modules/a");
-        let room = Room { bytes: 5, files: 2 };
+        let room = Room { bytes: 5, files: 5 };
         let left = unpack(&tarball("package/lib/index.js", b"12345"), &inner, room).expect("it fits");
-        assert_eq!((left.bytes, left.files), (0, 1));
+        assert_eq!((left.bytes, left.files), (0, 1), "a file and three folders");
         assert_eq!(std::fs::read(inner.join("lib/index.js")).expect("it is there"), b"12345");
         let too_many = unpack(&tarball("package/b.js", b"123456"), &inner, room).expect_err("too many bytes");
         assert_eq!(too_many.code(), Code::TooLarge);
         let none = Room { bytes: 5, files: 0 };
         assert_eq!(unpack(&tarball("package/c.js", b"1"), &inner, none).expect_err("a file").code(), Code::TooLarge);
+        let deep = tarball(&format!("package/{}c.js", "a/".repeat(5)), b"1");
+        assert_eq!(unpack(&deep, &inner, room).expect_err("five folders and a file").code(), Code::TooLarge);
+        assert!(!inner.join("a").exists());
         unpack(&tarball("package/../../../x", b"1"), &inner, room).expect("it is left out");
         assert!(!folder.path().join("x").exists() && !folder.path().join("node_modules/x").exists());
     }

@@ -74,7 +74,7 @@ fn the_folder_of_a_build_stays_until_nobody_works_in_it() {
     let folder = write(parent.path(), &BTreeMap::from([("a/b".to_owned(), "1".to_owned())])).expect("written");
     let builds = Arc::new(Semaphore::new(1));
     let running = Arc::clone(&builds).try_acquire_owned().expect("nobody builds");
-    let folder = Arc::new(BuildFolder { folder: Some(folder), _running: running });
+    let folder = Arc::new(BuildFolder::new(folder, running));
     let path = folder.path().to_owned();
     let working = Arc::clone(&folder);
     runtime.block_on(async { drop(folder) });
@@ -83,8 +83,32 @@ fn the_folder_of_a_build_stays_until_nobody_works_in_it() {
     runtime.block_on(async { drop(working) });
     // It ends when its threads have.
     drop(runtime);
-    assert!(!path.exists());
+    assert_eq!(std::fs::read_dir(parent.path()).expect("the folder").count(), 0, "nothing is left");
     assert_eq!(builds.available_permits(), 1);
+}
+
+/// Its name is in the component of a draft without a package.json, and in the code of an `index.js` in the root.
+#[test]
+fn all_drafts_are_built_in_folders_of_one_name() {
+    let parent = tempfile::tempdir().expect("a folder");
+    let builds = Arc::new(Semaphore::new(2));
+    let name = || {
+        let folder = write(parent.path(), &BTreeMap::from([("index.js".to_owned(), "1".to_owned())])).expect("written");
+        let running = Arc::clone(&builds).try_acquire_owned().expect("two at a time");
+        let folder = BuildFolder::new(folder, running);
+        assert!(folder.path().join("index.js").exists());
+        folder.path().file_name().map(ToOwned::to_owned)
+    };
+    assert_eq!(name(), name());
+}
+
+#[tokio::test]
+async fn a_build_more_than_the_host_does_at_a_time_is_refused() {
+    let builder = ChildBuilder::new(Path::new("/none"), None, 1, None);
+    let all = u32::try_from(RUNNING_MAX).expect("it fits");
+    let _others = Arc::clone(&builder.running).try_acquire_many_owned(all).expect("nobody builds");
+    let refused = builder.build(&BTreeMap::new()).await.expect_err("there is no room");
+    assert_eq!(refused.code(), Code::Component(ErrorCode::Overloaded));
 }
 
 #[test]

@@ -73,8 +73,7 @@ impl FollowedGateway {
 /// The files that the routes serve, by their path from the folder on; and the folders that they are in.
 fn files_of(config: &GatewayConfig, folder: &Path) -> Result<(BTreeMap<String, PathBuf>, Vec<PathBuf>), Failure> {
     let (mut found, mut folders) = (BTreeMap::new(), Vec::new());
-    let assets = config.routes.iter().find_map(|route| Some(route.rules.assets.as_ref()?.folder()));
-    let Some(assets) = assets.map(|assets| folder.join(assets)) else { return Ok((found, folders)) };
+    let Some(assets) = config.assets().map(|rules| folder.join(rules.folder())) else { return Ok((found, folders)) };
     if !assets.is_dir() {
         let message = format!("[gateway.assets] folder: the folder {} does not exist", assets.display());
         let help = "the path is relative to the folder of elias.toml: create the folder, or name another one";

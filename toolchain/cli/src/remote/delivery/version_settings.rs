@@ -13,10 +13,7 @@ pub(crate) use elias_command_line::version_settings as of;
 pub(crate) fn assets(config: &ConfigFile) -> Result<Option<String>, Failure> {
     let gateway = config.gateway.as_ref().map(GatewayConfig::parse).transpose();
     let gateway = gateway.map_err(|error| Failure::new(ConfigError::CODE, error))?;
-    let folder = |gateway: GatewayConfig| {
-        gateway.routes.iter().find_map(|route| Some(route.rules.assets.as_ref()?.folder().to_owned()))
-    };
-    Ok(gateway.and_then(folder))
+    Ok(gateway.and_then(|gateway| Some(gateway.assets()?.folder().to_owned())))
 }
 
 #[cfg(test)]
