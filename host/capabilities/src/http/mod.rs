@@ -10,8 +10,9 @@
 //! comes out.
 //!
 //! A request has the trace context of the execution that sends it ([`Cause`]), if the component gives it none: as a
-//! span of its own where the execution keeps its calls. In a turn of a service worker ([`TurnCalls`]) one with an unsafe
-//! method has an idempotency key, and a further attempt of the turn gets the response that an earlier one has read.
+//! span of its own where the execution keeps its calls. In a turn of a service worker ([`TurnCalls`]) one with an
+//! unsafe method has an idempotency key, and a further attempt of the turn gets the response that an earlier one has
+//! read.
 //!
 //! [`GrantedClient`] is for requests that the host itself sends for a component, such as webhooks: by the same grant,
 //! with the same checks.
