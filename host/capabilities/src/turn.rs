@@ -49,9 +49,9 @@ struct RecordedCall {
 }
 
 impl TurnJournal {
-    /// The empty journal of a turn. `turn` is the same in all attempts of it, also in another process, and no other turn
-    /// of any worker of the component has it. `may_hold` says whether the journal may hold so many bytes in all: the
-    /// results for which it may not are not kept.
+    /// The empty journal of a turn. `turn` is the same in all attempts of it, also in another process, and no other
+    /// turn of any worker of the component has it. `may_hold` says whether the journal may hold so many bytes in all:
+    /// the results for which it may not are not kept.
     #[must_use]
     pub fn new(turn: Vec<String>, may_hold: impl Fn(usize) -> bool + Send + Sync + 'static) -> Self {
         Self { shared: Arc::new(Shared { turn, may_hold: Box::new(may_hold), recorded: Mutex::default() }) }

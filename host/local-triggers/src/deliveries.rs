@@ -121,9 +121,11 @@ async fn run(
     let journal = runner.journal(&id, None);
     let message_id = new_id();
     let mut attempt = 1;
-    let past = past(subscription, event, runner.now().unix_ms());
-    let past_id = past.id.clone();
-    runner.history.add(past, Again::Delivery(Box::new(event.clone()), hops));
+    let past_id = format!("{}:{}", event.id, subscription.name);
+    runner.history.add(|| {
+        let past = past(&past_id, subscription, event, runner.now().unix_ms());
+        (past, Again::Delivery(Box::new(event.clone()), hops))
+    });
     loop {
         let outcome = match message(subscription, event, &message_id, attempt) {
             Message::Events(batch) if subscription.config.batch.wait.is_some() => {
@@ -162,9 +164,9 @@ async fn run(
 }
 
 /// A delivery that begins.
-fn past(subscription: &SubscriptionSettings, event: &Event, at: u64) -> PastRun {
+fn past(id: &str, subscription: &SubscriptionSettings, event: &Event, at: u64) -> PastRun {
     PastRun {
-        id: format!("{}:{}", event.id, subscription.name),
+        id: id.to_owned(),
         kind: if subscription.webhook.is_some() { RunKind::Webhook } else { RunKind::Event },
         name: subscription.name.clone(),
         input: event.to_json().to_string(),

@@ -93,11 +93,12 @@ impl History {
         format!("tick-{}", self.ticks.fetch_add(1, Relaxed) + 1)
     }
 
-    /// A run has begun, or is over already. It takes the place of one with its id.
-    pub(crate) fn add(&self, run: PastRun, again: Again) {
+    /// A run has begun, or is over already. It takes the place of one with its id. It is made where runs are kept.
+    pub(crate) fn add(&self, run: impl FnOnce() -> (PastRun, Again)) {
         if self.items == 0 {
             return;
         }
+        let (run, again) = run();
         let mut state = self.state.lock();
         state.remove(&run.id);
         state.run_bytes += bytes_of(&run);
@@ -207,14 +208,14 @@ mod tests {
     #[test]
     fn the_newest_runs_are_kept_within_their_bounds() {
         let history = History::new(2);
-        (0..3).for_each(|_| history.add(run(&history.tick_id(), 1), Again::Tick));
+        (0..3).for_each(|_| history.add(|| (run(&history.tick_id(), 1), Again::Tick)));
         assert_eq!(ids(&history), ["tick-3", "tick-2"]);
-        history.add(run("large", BYTES_MAX / 2), Again::Tick);
+        history.add(|| (run("large", BYTES_MAX / 2), Again::Tick));
         assert_eq!(ids(&history), ["large"], "it takes all the room that there is");
         history.end("large", 1, 5, &Outcome::Done { result: "1".to_owned() });
         assert!(ids(&history).is_empty(), "with its result it is too large");
         let nothing = History::new(0);
-        nothing.add(run("a", 1), Again::Tick);
+        nothing.add(|| unreachable!("nobody keeps it"));
         assert!(ids(&nothing).is_empty());
     }
 
@@ -223,7 +224,7 @@ mod tests {
         let history = History::new(10);
         let dead = Outcome::Dead { reason: DeadReason::AttemptsUsedUp, message: "Error: no".to_owned() };
         for id in ["running", "done", "dead"] {
-            history.add(run(id, 1), Again::Tick);
+            history.add(|| (run(id, 1), Again::Tick));
         }
         history.end("done", 1, 5, &Outcome::Done { result: "1".to_owned() });
         history.end("dead", 3, 6, &dead);

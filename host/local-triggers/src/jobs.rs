@@ -79,7 +79,7 @@ async fn run(runner: Arc<Runner>, job: QueuedJob, config: JobConfig) {
             let is_done = matches!(outcome, Outcome::Done { .. });
             let id = job.id.clone();
             // First: a job is not to be in neither of the two.
-            runner.history.add(past(&job, runner.now().unix_ms(), outcome), Again::Job(Box::new(job)));
+            runner.history.add(|| (past(&job, runner.now().unix_ms(), outcome), Again::Job(Box::new(job))));
             runner.queue.finish(&id, is_done);
         }
     }

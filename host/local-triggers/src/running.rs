@@ -38,7 +38,7 @@ pub enum TriggerError {
     #[error("there is no schedule `{0}`")]
     NoSchedule(String),
     /// No run with this id is kept that failed for good.
-    #[error("there is no failed run `{0}`")]
+    #[error("the run `{0}` does not exist, or has not failed")]
     NoFailedRun(String),
     /// The queue or the log does not take it: it is full, its key is another's, or the job does not exist.
     #[error("{0}")]
@@ -157,12 +157,12 @@ impl RunningTriggers {
             Again::Delivery(event, hops) => {
                 let settings = self.runner.settings();
                 let subscription = settings.subscriptions.iter().find(|known| known.name == run.name);
-                let gone = || TriggerError::Refused(format!("there is no subscription `{}` any more", run.name));
+                let gone = || TriggerError::Refused(format!("the subscription `{}` does not exist any more", run.name));
                 subscription.ok_or_else(gone).map(|known| deliver_again(&self.runner, known, *event, hops))
             }
         };
         if begun.is_err() {
-            history.add(run, again);
+            history.add(|| (run, again));
         }
         begun
     }

@@ -146,7 +146,7 @@ pub(crate) async fn run_tick(
     let settings = runner.settings();
     let schedule = settings.schedules.iter().find(|schedule| schedule.config.name == name);
     let input = schedule.and_then(|schedule| schedule.config.input.clone()).unwrap_or_default();
-    runner.history.add(past(&id, name, &input, due), Again::Tick);
+    runner.history.add(|| (past(&id, name, &input, due), Again::Tick));
     let worker = schedule.and_then(|schedule| schedule.worker.as_ref()).map(|worker| (worker, new_id()));
     loop {
         let late = runner.now().unix_ms().saturating_sub(due.unix_ms());

@@ -4,9 +4,7 @@ use crate::store::{HeapCommit, StoreError};
 use elias_capabilities::Cause;
 use elias_capabilities::turn::TurnCalls;
 use elias_capabilities::workflow::JournalHandle;
-use elias_host::{
-    App, CallOptions, Error, ErrorCode, HeapChange, Turn, TurnOutcome, TurnResult, Worker, WorkerCode, WorkerHeap,
-};
+use elias_host::{App, CallOptions, Error, ErrorCode, HeapChange, Turn, TurnOutcome, TurnResult, Worker, WorkerCode};
 use elias_workers::WorkerKey;
 use futures::FutureExt;
 use futures::future::{BoxFuture, ready};
@@ -40,7 +38,8 @@ impl ComponentSource {
 
     /// The same, where `kept` gives former versions for as long as there are heaps of them, also in processes to come:
     /// a worker keeps its heap then, which gets the code of the present version, if that has the same shape. The heap
-    /// stays the difference to the image of its version ([`WorkerHeap::component`]), without which it cannot be read.
+    /// stays the difference to the image of its [version](elias_host::WorkerHeap::component), and cannot be read
+    /// without that.
     #[must_use]
     pub fn with_kept_versions(
         current: impl Fn() -> Option<App> + Send + Sync + 'static,
@@ -243,7 +242,7 @@ impl AppWorker {
     pub fn wake(app: &App, heap: Option<&[u8]>) -> Result<Self, TurnFailure> {
         let worker = match heap {
             None => app.start_worker()?,
-            Some(bytes) => app.restore_worker(&WorkerHeap::from_bytes(bytes, app.limits().memory_bytes)?)?,
+            Some(bytes) => app.restore_worker(&app.read_heap(bytes)?)?,
         };
         let committed_bytes = heap.map(|_| worker.heap().memory_bytes());
         Ok(Self { worker, committed_bytes })
@@ -388,7 +387,8 @@ struct VersionedApp {
 impl VersionedApp {
     /// The version that a heap belongs to; the last of several.
     fn version_of(&self, heap: &[u8]) -> Option<&App> {
-        let of_heap = |app: &&App| !matches!(app.wake(Some(heap)), Err(TurnFailure::OtherVersion(_)));
+        let refusal = |app: &App| app.check_heap(heap).err().map(TurnFailure::from);
+        let of_heap = |app: &&App| !matches!(refusal(app), Some(TurnFailure::OtherVersion(_)));
         std::iter::once(&self.app).chain(self.former.iter().rev()).find(of_heap)
     }
 }

@@ -149,8 +149,7 @@ impl ReleaseWorkers {
     /// The release of the version that a heap belongs to, also if that serves no more.
     async fn former(&self, heap: &[u8]) -> Option<Self> {
         let platform = self.platform.upgrade()?;
-        let digest: Digest =
-            WorkerHeap::from_bytes(heap, self.app.limits().memory_bytes).ok()?.component().parse().ok()?;
+        let digest: Digest = WorkerHeap::component_of(heap).ok()?.parse().ok()?;
         if digest == self.version.digest {
             // It has the code of another version.
             return Some(self.clone());
@@ -274,9 +273,8 @@ impl WorkerComponent for ReleaseWorkers {
     }
 
     fn restores(&self, key: &WorkerKey, version: &str, heap: &[u8]) {
-        let heap = WorkerHeap::from_bytes(heap, self.app.limits().memory_bytes);
         // One that cannot be read is refused when the worker wakes.
-        if let Some(digest) = heap.ok().and_then(|heap| heap.component().parse().ok()) {
+        if let Some(digest) = WorkerHeap::component_of(heap).ok().and_then(|digest| digest.parse().ok()) {
             let version = HeapVersion { number: version.parse().unwrap_or_default(), digest };
             self.site.versions.set(key, &version);
         }

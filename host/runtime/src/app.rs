@@ -179,6 +179,25 @@ impl App {
         Worker::restore(&self.component, self.workers()?, heap)
     }
 
+    /// Reads a heap, as [`WorkerHeap::to_bytes`] writes it, of a worker of this application. Pages of another
+    /// application's heap are not decompressed.
+    ///
+    /// # Errors
+    /// As of [`Self::start_worker`] and [`WorkerHeap::from_bytes`], with the limit `memory_bytes`; `heap-mismatch`, if
+    /// the heap is of another engine or image.
+    pub fn read_heap(&self, bytes: &[u8]) -> Result<WorkerHeap, Error> {
+        WorkerHeap::from_bytes_of(&self.workers()?.layout.origin, bytes, self.component.limits.memory_bytes)
+    }
+
+    /// Refuses such bytes if [`Self::read_heap`] refuses them for what the heap belongs to. No page is decompressed.
+    ///
+    /// # Errors
+    /// As of [`Self::start_worker`] and [`WorkerHeap::component_of`]; `heap-mismatch`, if the heap is of another engine
+    /// or image.
+    pub fn check_heap(&self, bytes: &[u8]) -> Result<(), Error> {
+        WorkerHeap::check_origin(&self.workers()?.layout.origin, bytes)
+    }
+
     /// The code of this version, for workers whose heaps are of another one; none if it was built without it.
     #[must_use]
     pub fn worker_code(&self) -> Option<&WorkerCode> {

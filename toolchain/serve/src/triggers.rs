@@ -125,7 +125,7 @@ fn said(error: TriggerError) -> String {
     match error {
         TriggerError::NoComponent => "no component is loaded: see what `elias dev` prints".to_owned(),
         TriggerError::NoSchedule(name) => format!("elias.toml has no schedule `{name}`"),
-        TriggerError::NoFailedRun(id) => format!("there is no failed run `{id}`"),
+        TriggerError::NoFailedRun(id) => format!("the run `{id}` does not exist, or has not failed"),
         TriggerError::Stopped => "the server is stopping".to_owned(),
         TriggerError::Refused(message) => message,
     }

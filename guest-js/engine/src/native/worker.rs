@@ -1,5 +1,5 @@
-//! Turns of a service worker: the functions of the web module `workers/turns.js`, the timers that outlive a turn, and the
-//! swap of its code.
+//! Turns of a service worker: the functions of the web module `workers/turns.js`, the timers that outlive a turn, and
+//! the swap of its code.
 
 use super::{raw, timers};
 use crate::{event_loop, heap, uncaught};

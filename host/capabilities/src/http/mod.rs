@@ -10,8 +10,9 @@
 //! comes out.
 //!
 //! A request has the trace context of the execution that sends it ([`Cause`]), if the component gives it none: as a
-//! span of its own where the execution keeps its calls. In a turn of a service worker ([`TurnCalls`]) one with an unsafe
-//! method has an idempotency key, and a further attempt of the turn gets the response that an earlier one has read.
+//! span of its own where the execution keeps its calls. In a turn of a service worker ([`TurnCalls`]) one with an
+//! unsafe method has an idempotency key, and a further attempt of the turn gets the response that an earlier one has
+//! read.
 //!
 //! [`GrantedClient`] is for requests that the host itself sends for a component, such as webhooks: by the same grant,
 //! with the same checks.
@@ -87,7 +88,6 @@ pub struct HttpContext {
     instance: InstanceInfo,
     /// The `traceparent` of the execution, if it is part of a trace.
     traceparent: Option<HeaderValue>,
-    component: Arc<str>,
     /// The turn of a service worker that the execution is.
     turn: Option<TurnCalls>,
 }
@@ -136,9 +136,8 @@ impl Capability for Http {
         let traceparent = instance.extension::<Cause>().and_then(|cause| cause.traceparent.as_deref());
         let traceparent = traceparent.and_then(|text| HeaderValue::from_str(text).ok());
         let calls = instance.call_meter(self.name());
-        let (component, turn) = (Arc::from(instance.component()), instance.extension().cloned());
-        let (grant, instance) = (Arc::clone(grant), instance.clone());
-        HttpContext { grant, open, windows, calls, instance, traceparent, component, turn }
+        let (grant, turn, instance) = (Arc::clone(grant), instance.extension().cloned(), instance.clone());
+        HttpContext { grant, open, windows, calls, instance, traceparent, turn }
     }
 }
 
@@ -156,7 +155,7 @@ impl WasiHttpHooks for HttpContext {
         options: Option<RequestOptions>,
         _: Box<dyn Future<Output = Result<(), Error>> + Send>,
     ) -> Box<dyn Future<Output = SendResult> + Send> {
-        let Self { grant, open, windows, calls, instance, traceparent, component, turn } = self.clone();
+        let Self { grant, open, windows, calls, instance, traceparent, turn } = self.clone();
         let turn = turn.filter(|_| !request.method().is_safe());
         // To the answer's head: when the rest of it comes is for the guest to say.
         let mut call = calls.begin();
@@ -180,7 +179,8 @@ impl WasiHttpHooks for HttpContext {
             };
             let (turn_call, request) = match turn {
                 Some(turn) => {
-                    let begun = tokio::time::timeout_at(ends, recorded::begin(&turn, &component, request)).await;
+                    let begun = recorded::begin(&turn, instance.component(), request);
+                    let begun = tokio::time::timeout_at(ends, begun).await;
                     let (begun, request) = begun.map_err(|_| Error::ConnectionWriteTimeout)??;
                     if let Some(response) = begun.recorded::<RecordedResponse>() {
                         return Ok((response.replay(request.into_body()), sent));

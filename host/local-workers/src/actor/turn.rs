@@ -2,7 +2,7 @@
 
 use super::Actor;
 use super::batch::Departure;
-use crate::component::{AwakeWorker, SwappedComponent, TurnContext, TurnFailure, WorkerComponent};
+use crate::component::{AwakeWorker, TurnContext, TurnFailure, WorkerComponent};
 use crate::handle::WorkerCondition;
 use crate::manager::Manager;
 use crate::settings::{OtherVersion, WorkerLifecycle};
@@ -283,8 +283,8 @@ impl Actor {
         generation: u64,
     ) -> Result<(Box<dyn AwakeWorker>, bool), NoTurn> {
         let policy = self.manager.settings.other_version;
-        let swapped = component.swapped(&heap).await;
-        if let (Ok(swapped), Some(code)) = (&swapped, &self.record.code)
+        if let Some(code) = &self.record.code
+            && let Ok(swapped) = component.swapped(&heap).await
             && swapped.code.name() == code.name
         {
             return Ok((swapped.component.wake(Some(&heap))?, false));
@@ -296,7 +296,7 @@ impl Actor {
                 Some(former) if self.record.is_waiting() || self.not_upgraded == Some(generation) => {
                     return Ok((former.wake(Some(&heap))?, true));
                 }
-                Some(former) => match self.move_to(&component, &former, swapped, &heap).await {
+                Some(former) => match self.move_to(&component, &former, &heap).await {
                     Ok(worker) => {
                         self.handle.show_upgrade_error(None);
                         let (from, to) = (former.version(), component.version());
@@ -332,13 +332,12 @@ impl Actor {
         &mut self,
         component: &Arc<dyn WorkerComponent>,
         former: &Arc<dyn WorkerComponent>,
-        swapped: Result<SwappedComponent, String>,
         heap: &[u8],
     ) -> Result<Box<dyn AwakeWorker>, TurnFailure> {
         let manager = Arc::clone(&self.manager);
         let _permit = manager.moves.acquire().await.map_err(|error| TurnFailure::NotRun(error.to_string()))?;
         let version = self.record.code.as_ref().map_or_else(|| former.version(), |code| code.version.clone());
-        let swapped = match swapped {
+        let swapped = match component.swapped(heap).await {
             Err(why) => Err((why, false)),
             Ok(swapped) => match self.swap(component, &swapped, &version, heap).await {
                 Err(TurnFailure::NotRun(why)) => return Err(TurnFailure::NotRun(why)),

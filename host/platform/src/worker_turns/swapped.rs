@@ -15,8 +15,8 @@ impl ReleaseWorkers {
     /// These workers with heaps of another version, such as this one: in that version's component, whose image they are
     /// the difference to, with the settings and the guard of this release.
     pub(super) async fn swapped_into(&self, heap: &[u8]) -> Result<(Self, WorkerCode), String> {
-        let heap = WorkerHeap::from_bytes(heap, self.app.limits().memory_bytes).map_err(|error| error.to_string())?;
-        let digest = heap.component().parse::<Digest>().map_err(|error| error.to_string())?;
+        let digest = WorkerHeap::component_of(heap).map_err(|error| error.to_string())?;
+        let digest = digest.parse::<Digest>().map_err(|error| error.to_string())?;
         let image = self.image(&digest).await?;
         let code = image.swap_into(&self.app).map_err(|error| error.to_string())?;
         let swapped = Self {

@@ -20,9 +20,6 @@ use std::sync::Arc;
 /// Commits of before a turn that are looked at for one in which no handler waited.
 const LOOKED_AT: u32 = 100;
 
-/// Bytes of the longest memory that there is.
-const MEMORY_BYTES_MAX: u64 = 4 << 30;
-
 impl WorkerRunner {
     /// The workers of a service that the filter names, by class and name, after this one.
     ///
@@ -214,9 +211,9 @@ impl WorkerRunner {
         }
         let number = self.copyable_version(service, key, turn).await?.unwrap_or(row.version);
         let bytes = self.heap(service, key, turn).await?;
-        let heap = WorkerHeap::from_bytes(&bytes, MEMORY_BYTES_MAX);
-        let heap = heap.map_err(|error| Error::new(Code::Component(error.code()), error.to_string()))?;
-        let digest: Digest = heap.component().parse()?;
+        let digest = WorkerHeap::component_of(&bytes);
+        let digest = digest.map_err(|error| Error::new(Code::Component(error.code()), error.to_string()))?;
+        let digest: Digest = digest.parse()?;
         let component = self.workers(service).map_err(of_call)?.component().await.map_err(of_call)?;
         let mut worker = wake(&component, &bytes).await?;
         let copied = run_turn(worker.as_mut(), &copy, TurnKind::Copy { of: key.name.clone() }).await?;

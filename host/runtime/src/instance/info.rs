@@ -88,9 +88,9 @@ impl InstanceInfo {
         self.component.log.write(&self.execution, level, message, fields);
     }
 
-    /// Begins a span of the guest, as a part of the span with the number `parent`, which is 0 for none; gives its number,
-    /// which is 0 if the execution keeps no more of them. Secrets in its name are redacted. The name is cut to 128
-    /// bytes.
+    /// Begins a span of the guest, as a part of the span with the number `parent`, which is 0 for none; gives its
+    /// number, which is 0 if the execution keeps no more of them. Secrets in its name are redacted. The name is cut to
+    /// 128 bytes.
     #[must_use]
     pub fn begin_span(&self, name: &str, parent: u32) -> u32 {
         self.meter.begin_span(&self.component.log.text().redact_start(name, SPAN_NAME_BYTES_MAX), parent)
@@ -113,8 +113,8 @@ impl InstanceInfo {
         self.component.log.secret_read(&self.execution, key);
     }
 
-    /// Tells the host's observer that the component asked for a server that it is not granted: a host with its port. The
-    /// component's secrets in it are redacted.
+    /// Tells the host's observer that the component asked for a server that it is not granted: a host with its port.
+    /// The component's secrets in it are redacted.
     pub fn egress_refused(&self, server: &str) {
         let server = self.redact(server);
         self.component.log.notice(Notice::EgressRefused(&server));

@@ -95,11 +95,19 @@ pub(super) fn write(
     Ok(bytes)
 }
 
-/// Reads the output of [`write()`], for a memory of at most `memory_bytes_max` bytes.
+/// The header of the output of [`write()`]: what it belongs to. Its pages are read after it.
+pub(super) struct Header<'a> {
+    pub(super) origin: HeapOrigin,
+    kind: Kind,
+    version: u16,
+    rest: Reader<'a>,
+}
+
+/// Reads the header of the output of [`write()`], whose checksum is right then. No page is decompressed.
 ///
 /// # Errors
-/// `heap-damaged`, `heap-mismatch` for a later version, `out-of-memory` for a longer memory.
-pub(super) fn read(kind: Kind, bytes: &[u8], memory_bytes_max: u64) -> Result<Content, Error> {
+/// `heap-damaged`, `heap-mismatch` for a later version.
+pub(super) fn read_header(kind: Kind, bytes: &[u8]) -> Result<Header<'_>, Error> {
     if !bytes.starts_with(&MAGIC) {
         return Err(damaged("they do not begin as one"));
     }
@@ -121,42 +129,53 @@ pub(super) fn read(kind: Kind, bytes: &[u8], memory_bytes_max: u64) -> Result<Co
         return Err(damaged("a heap was expected and a change is there, or the other way round"));
     }
     let origin = HeapOrigin { component: rest.digest()?, engine: rest.digest()?, image: rest.digest()? };
-    let len = u64::from_le_bytes(rest.array()?);
-    if len > memory_bytes_max {
-        let message = format!("the worker's memory has {len} bytes; at most {memory_bytes_max} are allowed");
-        return Err(Error::new(ErrorCode::OutOfMemory, message));
-    }
-    if len > MEMORY_BYTES_MAX || !len.is_multiple_of(MEMORY_UNIT_BYTES) {
-        return Err(damaged("no memory has this length"));
-    }
-    let len = usize::try_from(len).map_err(|_| damaged("no memory has this length"))?;
-    let flags = match (kind, version) {
-        (Kind::Heap, _) => 0,
-        (Kind::Change, VERSION_PLAIN) => IS_INITIAL,
-        (Kind::Change, _) => IS_INITIAL | IS_DIFFERENCE,
-    };
-    let numbers = rest.numbers(flags, len / PAGE_BYTES)?;
-    let compressed = u64::from_le_bytes(rest.array()?);
-    if compressed != rest.0.len() as u64 {
-        return Err(damaged("the pages do not end where they have to"));
-    }
-    let with_content = numbers.iter().filter(|number| *number & IS_INITIAL == 0).count();
-    let content = compression::decompress(rest.0, with_content * PAGE_BYTES)
-        .map_err(|error| damaged(format!("the pages cannot be decompressed: {error}")))?;
-    if content.len() != with_content * PAGE_BYTES {
-        return Err(damaged("pages are missing"));
-    }
-    let mut content = content.chunks_exact(PAGE_BYTES);
-    let pages = numbers.into_iter().map(|number| {
-        let page = if number & IS_INITIAL == 0 { content.next() } else { None };
-        let page = match page {
-            None => PageChange::Initial,
-            Some(page) if number & IS_DIFFERENCE == 0 => PageChange::Content(page.into()),
-            Some(page) => PageChange::Difference(page.into()),
+    Ok(Header { origin, kind, version, rest })
+}
+
+impl Header<'_> {
+    /// Reads what follows, for a memory of at most `memory_bytes_max` bytes.
+    ///
+    /// # Errors
+    /// `heap-damaged`, `out-of-memory` for a longer memory.
+    pub(super) fn read_pages(self, memory_bytes_max: u64) -> Result<Content, Error> {
+        let Self { origin, kind, version, mut rest } = self;
+        let len = u64::from_le_bytes(rest.array()?);
+        if len > memory_bytes_max {
+            let message = format!("the worker's memory has {len} bytes; at most {memory_bytes_max} are allowed");
+            return Err(Error::new(ErrorCode::OutOfMemory, message));
+        }
+        if len > MEMORY_BYTES_MAX || !len.is_multiple_of(MEMORY_UNIT_BYTES) {
+            return Err(damaged("no memory has this length"));
+        }
+        let len = usize::try_from(len).map_err(|_| damaged("no memory has this length"))?;
+        let flags = match (kind, version) {
+            (Kind::Heap, _) => 0,
+            (Kind::Change, VERSION_PLAIN) => IS_INITIAL,
+            (Kind::Change, _) => IS_INITIAL | IS_DIFFERENCE,
         };
-        (number & !flags, page)
-    });
-    Ok(Content { origin, len, pages: pages.collect() })
+        let numbers = rest.numbers(flags, len / PAGE_BYTES)?;
+        let compressed = u64::from_le_bytes(rest.array()?);
+        if compressed != rest.0.len() as u64 {
+            return Err(damaged("the pages do not end where they have to"));
+        }
+        let with_content = numbers.iter().filter(|number| *number & IS_INITIAL == 0).count();
+        let content = compression::decompress(rest.0, with_content * PAGE_BYTES)
+            .map_err(|error| damaged(format!("the pages cannot be decompressed: {error}")))?;
+        if content.len() != with_content * PAGE_BYTES {
+            return Err(damaged("pages are missing"));
+        }
+        let mut content = content.chunks_exact(PAGE_BYTES);
+        let pages = numbers.into_iter().map(|number| {
+            let page = if number & IS_INITIAL == 0 { content.next() } else { None };
+            let page = match page {
+                None => PageChange::Initial,
+                Some(page) if number & IS_DIFFERENCE == 0 => PageChange::Content(page.into()),
+                Some(page) => PageChange::Difference(page.into()),
+            };
+            (number & !flags, page)
+        });
+        Ok(Content { origin, len, pages: pages.collect() })
+    }
 }
 
 fn damaged(reason: impl std::fmt::Display) -> Error {

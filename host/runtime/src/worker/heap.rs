@@ -138,12 +138,43 @@ impl WorkerHeap {
     /// `heap-damaged`, if the bytes are not as they were written; `heap-mismatch`, if they are of a later version;
     /// `out-of-memory`, if the memory is longer.
     pub fn from_bytes(bytes: &[u8], memory_bytes_max: u64) -> Result<Self, Error> {
-        let format::Content { origin, len, pages } = format::read(Kind::Heap, bytes, memory_bytes_max)?;
+        Self::from_header(format::read_header(Kind::Heap, bytes)?, memory_bytes_max)
+    }
+
+    /// The same for a heap that belongs to `origin`. Pages of another one are not decompressed.
+    ///
+    /// # Errors
+    /// As of [`Self::from_bytes`]; `heap-mismatch` for a heap that belongs to something else.
+    pub(crate) fn from_bytes_of(origin: &HeapOrigin, bytes: &[u8], memory_bytes_max: u64) -> Result<Self, Error> {
+        let header = format::read_header(Kind::Heap, bytes)?;
+        origin.check(&header.origin)?;
+        Self::from_header(header, memory_bytes_max)
+    }
+
+    fn from_header(header: format::Header<'_>, memory_bytes_max: u64) -> Result<Self, Error> {
+        let format::Content { origin, len, pages } = header.read_pages(memory_bytes_max)?;
         // A heap has no other.
         let content =
             |(number, page)| if let PageChange::Content(content) = page { Some((number, content)) } else { None };
         let pages = pages.into_iter().filter_map(content).collect();
         Ok(Self { origin: Arc::new(origin), difference: Arc::new(Difference::new(len, pages)) })
+    }
+
+    /// The [component](Self::component) of a heap as bytes, whose pages are not decompressed.
+    ///
+    /// # Errors
+    /// `heap-damaged`, if the bytes were altered, cut short or are no heap; `heap-mismatch`, if they are in a later
+    /// version of the format.
+    pub fn component_of(bytes: &[u8]) -> Result<String, Error> {
+        Ok(format::read_header(Kind::Heap, bytes)?.origin.component)
+    }
+
+    /// Refuses a heap as bytes that belongs to something else than `origin`, likewise.
+    ///
+    /// # Errors
+    /// As of [`Self::component_of`]; `heap-mismatch` for a heap that belongs to something else.
+    pub(crate) fn check_origin(origin: &HeapOrigin, bytes: &[u8]) -> Result<(), Error> {
+        origin.check(&format::read_header(Kind::Heap, bytes)?.origin)
     }
 }
 
@@ -274,7 +305,8 @@ impl HeapChange {
     /// # Errors
     /// As of [`WorkerHeap::from_bytes`].
     pub fn from_bytes(bytes: &[u8], memory_bytes_max: u64) -> Result<Self, Error> {
-        let format::Content { origin, len, pages } = format::read(Kind::Change, bytes, memory_bytes_max)?;
+        let format::Content { origin, len, pages } =
+            format::read_header(Kind::Change, bytes)?.read_pages(memory_bytes_max)?;
         Ok(Self { origin: Arc::new(origin), len, pages })
     }
 }

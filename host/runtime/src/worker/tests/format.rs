@@ -186,6 +186,25 @@ fn fields_are_checked_also_where_the_checksum_is_right() {
 }
 
 #[test]
+fn what_a_heap_belongs_to_is_read_without_its_pages() {
+    let bytes = altered(NUMBERS_AT + 20, &[0; 4]);
+    assert_eq!(refusal(&bytes), ErrorCode::HeapDamaged, "its pages cannot be decompressed");
+    assert_eq!(WorkerHeap::component_of(&bytes).expect("its header is whole"), origin().component);
+    WorkerHeap::check_origin(&origin(), &bytes).expect("it belongs to this");
+    let other = HeapOrigin { image: elias_contract::digest(b"other"), ..(*origin()).clone() };
+    let refused = WorkerHeap::check_origin(&other, &bytes).expect_err("it belongs to something else");
+    assert_eq!(refused.code(), ErrorCode::HeapMismatch);
+    let refused = WorkerHeap::from_bytes_of(&other, &bytes, MEMORY_BYTES as u64).expect_err("likewise");
+    assert_eq!(refused.code(), ErrorCode::HeapMismatch, "before its pages are looked at");
+    let whole = heap().to_bytes().expect("bytes");
+    assert_eq!(WorkerHeap::from_bytes_of(&origin(), &whole, MEMORY_BYTES as u64).expect("it is a heap"), heap());
+    for broken in [&whole[..whole.len() - 1], &altered(KIND_AT, &[1, 0]), &altered(DIGESTS_AT, b"A")] {
+        let refused = WorkerHeap::component_of(broken).expect_err("it is none");
+        assert_eq!(refused.code(), ErrorCode::HeapDamaged);
+    }
+}
+
+#[test]
 fn content_of_other_pages_than_are_named_is_refused() {
     let bytes = heap().to_bytes().expect("bytes");
     let prefix = &bytes[..NUMBERS_AT + 12];
