@@ -18,6 +18,7 @@ mod triggers;
 mod workers;
 
 pub(crate) use guard::check_client;
+pub use replay::reachable;
 pub(crate) use requests::RequestCapture;
 
 use crate::admin::{ApiPath, ApiQuery, Page, PageQuery, Problem};
