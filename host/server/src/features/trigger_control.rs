@@ -90,7 +90,7 @@ mod tests {
 
     impl TriggerControl for Echo {
         fn run(&self, request: Value) -> BoxFuture<'static, Result<Value, String>> {
-            let refused = || "there is no such trigger".to_owned();
+            let refused = || "the trigger does not exist".to_owned();
             ready(if request.is_null() { Err(refused()) } else { Ok(request) }).boxed()
         }
     }
