@@ -71,7 +71,8 @@ pub(crate) fn is_loopback(authority: &Authority) -> bool {
     }
 }
 
-fn authority(parts: &Parts) -> Option<&Authority> {
+/// The host and port that a request is for; `None` if they are not known.
+pub(crate) fn authority(parts: &Parts) -> Option<&Authority> {
     parts.extensions.get::<RequestAuthority>().and_then(|RequestAuthority(authority)| authority.as_ref())
 }
 

@@ -15,7 +15,7 @@
 //! Pages of the component itself are of the console's origin, and are trusted as the project is.
 
 use crate::admin::{PeerAddress, Problem};
-use crate::browser::{RequestAuthority, is_loopback, is_same_origin};
+use crate::browser::{authority, is_loopback, is_same_origin};
 use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::Response;
@@ -66,9 +66,7 @@ pub(crate) fn check_client(parts: &Parts) -> Result<(), Error> {
     if is_old || OF_PROXIES.iter().any(|name| parts.headers.contains_key(*name)) {
         return refused("a development server takes no such requests through a proxy: use its own address");
     }
-    let authority =
-        parts.extensions.get::<RequestAuthority>().and_then(|RequestAuthority(authority)| authority.as_ref());
-    let Some(authority) = authority.filter(|authority| is_loopback(authority)) else {
+    let Some(authority) = authority(parts).filter(|authority| is_loopback(authority)) else {
         return refused("console and triggers of a development server are at localhost, 127.0.0.1 and [::1] alone");
     };
     let own = format!("http://{authority}");
@@ -87,6 +85,7 @@ fn is_read(parts: &Parts) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::browser::RequestAuthority;
     use http::uri::Authority;
 
     const OWN: &str = "http://localhost:8787";
